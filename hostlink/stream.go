@@ -1,0 +1,133 @@
+package hostlink
+
+import (
+	"encoding/binary"
+	"fmt"
+	"io"
+	"sync"
+)
+
+// Reader takes frames off a byte stream. One goroutine may use it at a time.
+type Reader struct {
+	src    io.Reader
+	header [headerSize]byte
+	buffer []byte
+	err    error
+}
+
+// NewReader returns a Reader of frames on r. Wrap r in a bufio.Reader when a
+// Read of it is expensive.
+func NewReader(r io.Reader) *Reader { return &Reader{src: r} }
+
+// Next waits for the next frame and returns it. Its payload is valid until the
+// next call. At the end of the stream, between two frames, the error is
+// io.EOF; within a frame it is io.ErrUnexpectedEOF; a broken frame gives
+// [ErrFormat]. Every error is final.
+func (r *Reader) Next() (Frame, error) {
+	if r.err != nil {
+		return Frame{}, r.err
+	}
+	frame, err := r.next()
+	r.err = err
+	return frame, err
+}
+
+func (r *Reader) next() (Frame, error) {
+	if _, err := io.ReadFull(r.src, r.header[:]); err != nil {
+		return Frame{}, err
+	}
+	word := binary.LittleEndian.Uint32(r.header[:])
+	kind, length := Kind(word), int(word>>8)
+	if err := checkHeader(kind, length); err != nil {
+		return Frame{}, err
+	}
+	if length > cap(r.buffer) {
+		r.buffer = make([]byte, length)
+	}
+	payload := r.buffer[:length]
+	if _, err := io.ReadFull(r.src, payload); err != nil {
+		if err == io.EOF {
+			err = io.ErrUnexpectedEOF
+		}
+		return Frame{}, err
+	}
+	return Frame{Kind: kind, Payload: payload}, nil
+}
+
+// Writer puts frames on a byte stream, each by one Write. Any number of
+// goroutines may use it; it blocks as long as the stream does.
+type Writer struct {
+	mu     sync.Mutex
+	dst    io.Writer
+	buffer []byte
+}
+
+// NewWriter returns a Writer of frames on w.
+func NewWriter(w io.Writer) *Writer { return &Writer{dst: w} }
+
+// Stdout sends bytes of the program's standard output, in as many frames as
+// it takes.
+func (w *Writer) Stdout(data []byte) error { return w.stream(Stdout, data) }
+
+// Stderr sends bytes of the program's standard error.
+func (w *Writer) Stderr(data []byte) error { return w.stream(Stderr, data) }
+
+// Stdin sends bytes for the program's standard input. The caller must hold
+// credit for all of them.
+func (w *Writer) Stdin(data []byte) error { return w.stream(Stdin, data) }
+
+// Log sends lines of the kernel's log; one that is longer than MaxPayload
+// arrives in pieces.
+func (w *Writer) Log(line []byte) error { return w.stream(Log, line) }
+
+// Hello sends the guest's first frame.
+func (w *Writer) Hello() error {
+	return w.fixed(Hello, binary.LittleEndian.AppendUint16(nil, Version))
+}
+
+// StdinCredit grants the host n more bytes of standard input.
+func (w *Writer) StdinCredit(n uint32) error {
+	return w.fixed(StdinCredit, binary.LittleEndian.AppendUint32(nil, n))
+}
+
+// Exit sends the guest's last frame.
+func (w *Writer) Exit(s Status) error {
+	return w.fixed(Exit, binary.LittleEndian.AppendUint32([]byte{byte(s.Outcome)}, s.Value))
+}
+
+// StdinEOF says that the standard input has ended.
+func (w *Writer) StdinEOF() error { return w.fixed(StdinEOF, nil) }
+
+// WindowSize says how large the host's terminal is.
+func (w *Writer) WindowSize(size TerminalSize) error {
+	payload := binary.LittleEndian.AppendUint16(nil, size.Rows)
+	return w.fixed(WindowSize, binary.LittleEndian.AppendUint16(payload, size.Columns))
+}
+
+// Signal asks for the signal with that number.
+func (w *Writer) Signal(number uint8) error { return w.fixed(Signal, []byte{number}) }
+
+// stream sends data in frames of at most MaxPayload bytes. The lock is taken
+// for each frame anew, so that a control frame need not wait for all of them.
+func (w *Writer) stream(kind Kind, data []byte) error {
+	for len(data) > 0 {
+		n := min(len(data), MaxPayload)
+		if err := w.fixed(kind, data[:n]); err != nil {
+			return err
+		}
+		data = data[n:]
+	}
+	return nil
+}
+
+// fixed sends one frame.
+func (w *Writer) fixed(kind Kind, payload []byte) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.buffer = binary.LittleEndian.AppendUint32(w.buffer[:0], uint32(kind)|uint32(len(payload))<<8)
+	w.buffer = append(w.buffer, payload...)
+	if _, err := w.dst.Write(w.buffer); err != nil {
+		return fmt.Errorf("cannot send a %v frame: %w", kind, err)
+	}
+	return nil
+}
