@@ -1,0 +1,169 @@
+package signal
+
+import (
+	"encoding/binary"
+	"sync"
+
+	"golang.org/x/sys/unix"
+)
+
+// The flags of an action (sigaction(2), include/uapi/asm-generic/signal-defs.h).
+const (
+	SA_NOCLDSTOP      = 0x00000001
+	SA_NOCLDWAIT      = 0x00000002
+	SA_SIGINFO        = 0x00000004
+	SA_UNSUPPORTED    = 0x00000400
+	SA_EXPOSE_TAGBITS = 0x00000800
+	SA_RESTORER       = 0x04000000
+	SA_ONSTACK        = 0x08000000
+	SA_RESTART        = 0x10000000
+	SA_NODEFER        = 0x40000000
+	SA_RESETHAND      = 0x80000000
+)
+
+// supportedFlags are what Linux keeps of a new action's flags on x86; a
+// program finds out what is supported by reading its action back.
+const supportedFlags = SA_NOCLDSTOP | SA_NOCLDWAIT | SA_SIGINFO | SA_ONSTACK |
+	SA_RESTART | SA_NODEFER | SA_RESETHAND | SA_EXPOSE_TAGBITS | SA_RESTORER
+
+// The two handlers that are no addresses.
+const (
+	SIG_DFL = 0
+	SIG_IGN = 1
+)
+
+// Action is what a process does on a signal: the kernel's struct sigaction.
+type Action struct {
+	Handler  uint64 // user address, SIG_DFL or SIG_IGN
+	Flags    uint64 // SA_*
+	Restorer uint64 // user address of the code that calls rt_sigreturn(2)
+	Mask     Set    // blocked while the handler runs, besides the signal itself
+}
+
+// ActionSize is the size of the kernel's struct sigaction in bytes.
+const ActionSize = 32
+
+// Encode writes the action in the format of rt_sigaction(2).
+func (a *Action) Encode(dst []byte) {
+	_ = dst[ActionSize-1]
+	binary.LittleEndian.PutUint64(dst[0:], a.Handler)
+	binary.LittleEndian.PutUint64(dst[8:], a.Flags)
+	binary.LittleEndian.PutUint64(dst[16:], a.Restorer)
+	binary.LittleEndian.PutUint64(dst[24:], uint64(a.Mask))
+}
+
+// DecodeAction reads an action of ActionSize bytes.
+func DecodeAction(src []byte) Action {
+	_ = src[ActionSize-1]
+	return Action{
+		Handler:  binary.LittleEndian.Uint64(src[0:]),
+		Flags:    binary.LittleEndian.Uint64(src[8:]),
+		Restorer: binary.LittleEndian.Uint64(src[16:]),
+		Mask:     Set(binary.LittleEndian.Uint64(src[24:])),
+	}
+}
+
+// Caught reports whether the action runs a handler of the user's.
+func (a *Action) Caught() bool { return a.Handler != SIG_DFL && a.Handler != SIG_IGN }
+
+// Discards reports whether s does nothing under this action, so that it need
+// not become pending.
+func (a *Action) Discards(s Signal) bool {
+	return a.Handler == SIG_IGN || a.Handler == SIG_DFL && DefaultIgnored(s)
+}
+
+// Actions is the table of actions that the threads of a process share, and
+// with it the tasks that clone(2) made with CLONE_SIGHAND. The zero value has
+// the default for every signal. It is safe for concurrent use.
+type Actions struct {
+	mu    sync.Mutex
+	table [Last + 1]Action
+}
+
+// Get returns the action of a valid signal.
+func (a *Actions) Get(s Signal) Action {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.table[s]
+}
+
+// Set changes the action of a valid signal and returns the old one. SIGKILL
+// and SIGSTOP cannot be changed (EINVAL).
+func (a *Actions) Set(s Signal, action Action) (Action, error) {
+	if Unblockable.Has(s) {
+		return Action{}, unix.EINVAL
+	}
+	action.Flags &= supportedFlags
+	action.Mask &^= Unblockable
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	old := a.table[s]
+	a.table[s] = action
+	return old, nil
+}
+
+// Claim returns the action for a delivery of s, and resets it first where
+// SA_RESETHAND asks for it.
+func (a *Actions) Claim(s Signal) Action {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	action := a.table[s]
+	if action.Caught() && action.Flags&SA_RESETHAND != 0 {
+		a.table[s].Handler = SIG_DFL
+	}
+	return action
+}
+
+// ForceDefault makes the default the action of s: a fault that is ignored or
+// blocked must still end the process.
+func (a *Actions) ForceDefault(s Signal) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.table[s].Handler = SIG_DFL
+}
+
+// Clone returns a copy for a task that does not share its parent's table.
+// With reset, handlers become defaults (CLONE_CLEAR_SIGHAND).
+func (a *Actions) Clone(reset bool) *Actions {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	clone := &Actions{table: a.table}
+	if reset {
+		clone.resetHandlers()
+	}
+	return clone
+}
+
+// Exec makes defaults of all handlers, as execve(2) does; what is ignored
+// stays so.
+func (a *Actions) Exec() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.resetHandlers()
+}
+
+func (a *Actions) resetHandlers() {
+	for s := range a.table {
+		handler := uint64(SIG_DFL)
+		if a.table[s].Handler == SIG_IGN {
+			handler = SIG_IGN
+		}
+		a.table[s] = Action{Handler: handler}
+	}
+}
+
+// Sets returns the ignored and the caught signals, as /proc/pid/status shows
+// them.
+func (a *Actions) Sets() (ignored, caught Set) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for s := Signal(1); s <= Last; s++ {
+		switch {
+		case a.table[s].Handler == SIG_IGN:
+			ignored.Add(s)
+		case a.table[s].Caught():
+			caught.Add(s)
+		}
+	}
+	return ignored, caught
+}
