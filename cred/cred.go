@@ -1,0 +1,81 @@
+// Package cred has the credentials of a task: its user and group ids, its
+// supplementary groups and its capability sets, as in credentials(7) and
+// capabilities(7).
+//
+// A Credentials value is never changed once it has been published: whoever
+// wants other credentials takes a Clone, changes that, and swaps the pointer.
+// So a system call sees one consistent set from its start to its end.
+package cred
+
+import "slices"
+
+// Credentials are the identity of a task. Treat a published value as constant.
+type Credentials struct {
+	// The real, effective, saved and file-system ids of credentials(7). File
+	// permissions are decided by the last pair, which follows the effective
+	// ids unless setfsuid(2) or setfsgid(2) says otherwise.
+	UID, EUID, SUID, FSUID uint32
+	GID, EGID, SGID, FSGID uint32
+
+	// Groups are the supplementary groups, sorted.
+	Groups []uint32
+
+	// The five sets of capabilities(7).
+	Effective   Capabilities
+	Permitted   Capabilities
+	Inheritable Capabilities
+	Bounding    Capabilities
+	Ambient     Capabilities
+
+	// SecureBits are the SECBIT_ flags of PR_SET_SECUREBITS.
+	SecureBits uint32
+}
+
+// MaxGroups is NGROUPS_MAX, the most supplementary groups setgroups(2) takes.
+const MaxGroups = 65536
+
+// Root returns new credentials of user 0 with every capability.
+func Root() *Credentials {
+	return &Credentials{Effective: AllCapabilities, Permitted: AllCapabilities, Bounding: AllCapabilities}
+}
+
+// User returns new credentials of an ordinary user without capabilities.
+func User(uid, gid uint32) *Credentials {
+	return &Credentials{
+		UID: uid, EUID: uid, SUID: uid, FSUID: uid,
+		GID: gid, EGID: gid, SGID: gid, FSGID: gid,
+		Bounding: AllCapabilities,
+	}
+}
+
+// Clone returns a copy that the caller may change before it publishes it.
+func (c *Credentials) Clone() *Credentials {
+	n := *c
+	n.Groups = slices.Clone(c.Groups)
+	return &n
+}
+
+// Has reports whether capability k is effective.
+func (c *Credentials) Has(k Capability) bool { return c.Effective.Has(k) }
+
+// InGroup reports whether gid is the file-system group or a supplementary one.
+func (c *Credentials) InGroup(gid uint32) bool {
+	if c.FSGID == gid {
+		return true
+	}
+	_, found := slices.BinarySearch(c.Groups, gid)
+	return found
+}
+
+// WithRealIDs returns a copy whose file-system ids are the real ids, and whose
+// capabilities are those a program of that user would have: the view that
+// access(2) takes.
+func (c *Credentials) WithRealIDs() *Credentials {
+	n := c.Clone()
+	n.FSUID, n.FSGID = c.UID, c.GID
+	n.Effective = 0
+	if c.UID == 0 {
+		n.Effective = c.Permitted
+	}
+	return n
+}
