@@ -1,0 +1,127 @@
+package amd64
+
+import "sync/atomic"
+
+// The local APIC's registers, as offsets from its base (SDM vol. 3A, 12.4.1).
+const (
+	apicPhysical  = 0xfee00000
+	apicID        = 0x20
+	apicEOI       = 0xb0
+	apicSpurious  = 0xf0
+	apicICRLow    = 0x300
+	apicICRHigh   = 0x310
+	apicTimer     = 0x320
+	apicInitCount = 0x380
+	apicNowCount  = 0x390
+	apicDivide    = 0x3e0
+
+	icrPending   = 1 << 12
+	icrAssert    = 1 << 14
+	icrNMI       = 4 << 8
+	icrInit      = 5 << 8
+	icrStartup   = 6 << 8
+	spuriousOn   = 1 << 8
+	divideByOne  = 0xb
+	ioapicSelect = 0x00
+	ioapicWindow = 0x10
+	ioapicTable  = 0x10 // first redirection register
+)
+
+//go:nosplit
+func apicRegister(r uint64) *uint32 { return (*uint32)(pointer(DirectMap + apicPhysical + r)) }
+
+//go:nosplit
+func apicWrite(r uint64, v uint32) { atomic.StoreUint32(apicRegister(r), v) }
+
+//go:nosplit
+func apicRead(r uint64) uint32 { return atomic.LoadUint32(apicRegister(r)) }
+
+// sendICR sends an inter-processor interrupt. Interrupts must be off: two
+// registers make one command.
+//
+//go:nosplit
+func sendICR(apic, command uint32) {
+	for apicRead(apicICRLow)&icrPending != 0 {
+		Pause()
+	}
+	apicWrite(apicICRHigh, apic<<24)
+	apicWrite(apicICRLow, command)
+}
+
+//go:nosplit
+func sendIPI(c *perCPU) { sendICR(uint32(c.apicID), icrAssert|VectorIPI) }
+
+// SendIPI interrupts CPU i, to make it look for work. Interrupts must be off.
+//
+//go:nosplit
+func SendIPI(i int) { sendIPI(cpuBlock(uint64(i))) }
+
+// StartCPU sends the INIT and startup sequence (SDM vol. 3A, 9.4.4.1) to the
+// processor with a local APIC number: it begins in real mode at the given
+// physical page below 1 MiB. wait delays for so many microseconds.
+func StartCPU(apic uint32, page uint64, wait func(us uint64)) {
+	sendICR(apic, icrAssert|icrInit)
+	wait(10000)
+	for range 2 {
+		sendICR(apic, icrAssert|icrStartup|uint32(page>>PageShift))
+		wait(200)
+	}
+}
+
+// EndOfInterrupt tells the local APIC that an interrupt is served.
+//
+//go:nosplit
+func EndOfInterrupt() { apicWrite(apicEOI, 0) }
+
+// SetTimer makes this CPU's timer interrupt once, after so many of its ticks;
+// 0 stops it. Interrupts must be off.
+//
+//go:nosplit
+func SetTimer(ticks uint32) { apicWrite(apicInitCount, ticks) }
+
+// TimerLeft returns the timer's ticks until it interrupts. Interrupts must be
+// off.
+//
+//go:nosplit
+func TimerLeft() uint32 { return apicRead(apicNowCount) }
+
+// initAPIC enables this CPU's local APIC and its one-shot timer.
+func initAPIC(c *perCPU) {
+	apicWrite(apicSpurious, spuriousOn|VectorSpurious)
+	apicWrite(apicDivide, divideByOne)
+	apicWrite(apicTimer, VectorTimer)
+	c.apicID = uint64(apicRead(apicID) >> 24)
+}
+
+// RouteISA makes an ISA interrupt, edge-triggered, arrive at the first CPU as
+// vector VectorISA+irq. ioapic is the I/O APIC's physical address, pin its
+// input (ACPI's MADT says which). Boot only.
+func RouteISA(ioapic uint64, pin, irq uint32) {
+	sel := (*uint32)(pointer(DirectMap + ioapic + ioapicSelect))
+	window := (*uint32)(pointer(DirectMap + ioapic + ioapicWindow))
+	write := func(register, v uint32) {
+		atomic.StoreUint32(sel, register)
+		atomic.StoreUint32(window, v)
+	}
+	write(ioapicTable+2*pin+1, uint32(cpuBlock(0).apicID)<<24)
+	write(ioapicTable+2*pin, VectorISA+irq)
+}
+
+// DisablePIC masks the two 8259 interrupt controllers, after moving their
+// vectors off the exceptions' (a spurious interrupt still arrives).
+func DisablePIC() {
+	const master, slave = 0x20, 0xa0
+	for _, pic := range [...]struct {
+		port  uint16
+		words [4]uint8
+	}{
+		{master, [4]uint8{0x11, 0xf0, 4, 1}},
+		{slave, [4]uint8{0x11, 0xf8, 2, 1}},
+	} {
+		Out8(pic.port, pic.words[0])
+		for _, w := range pic.words[1:] {
+			Out8(pic.port+1, w)
+		}
+		Out8(pic.port+1, 0xff)
+	}
+}

@@ -1,0 +1,155 @@
+package amd64
+
+import "unsafe"
+
+// MaxCPUs is how many CPUs the kernel can use: one SYSCALL landing each.
+const MaxCPUs = 8
+
+// perCPU is what the trampolines know of one CPU. The blocks lie at a constant
+// address in the image (boot/image reserves the page), so that a landing
+// reads its own with an absolute address; elsewhere in ring 0, with interrupts
+// off, the selector in the task register is the index.
+//
+// Addresses are integers here: the garbage collector does not see what a CPU
+// holds, and whoever puts a Frame in keeps it reachable by other means.
+type perCPU struct {
+	// owner is the frame whose complete state is loaded: page tables,
+	// extended state, GS base. Zero forces EnterUser to look again.
+	owner uint64
+	// userSS is the address of the live frame's SS field, where the SYSCALL
+	// landing begins to push.
+	userSS   uint64
+	scratch  uint64
+	kernelFS uint64 // FS base of the current runtime thread
+	current  uint64 // frame of the current runtime thread
+	stack    uint64 // top of package goos's stack
+	inGoos   uint64 // non-zero while package goos runs
+	live     uint64 // frame whose extended state and GS base are in the registers
+	root     uint64 // what CR3 holds
+	id       uint64
+	apicID   uint64
+	fetch    uint64 // set by another CPU that wants the live frame parked
+	extended uint64 // 1 once CR4.OSXSAVE is set here
+	// flushWanted and flushDone are generations of TLB flushes: another CPU
+	// counts the first up, this one sets the second.
+	flushWanted, flushDone uint64
+	_                      uint64
+}
+
+const (
+	perCPUBase   = 0xffffffff80109000 // P_BASE of the trampolines
+	perCPUStride = 128
+)
+
+// pointer makes an address that the hardware knows into a pointer. It must not
+// be one of Go's heap, which only a pointer keeps alive.
+//
+//go:nosplit
+func pointer(address uint64) unsafe.Pointer {
+	return *(*unsafe.Pointer)(unsafe.Pointer(&address))
+}
+
+// cpuBlock returns the block of CPU i.
+//
+//go:nosplit
+func cpuBlock(i uint64) *perCPU {
+	return (*perCPU)(pointer(perCPUBase + tssBase*8 + i*perCPUStride))
+}
+
+// thisCPU returns the block of the CPU it runs on: meaningful only while
+// interrupts are off.
+//
+//go:nosplit
+func thisCPU() *perCPU {
+	return (*perCPU)(pointer(perCPUBase + taskRegister()*8))
+}
+
+// frameAddress is a frame's name in a perCPU block.
+//
+//go:nosplit
+func frameAddress(f *Frame) uint64 { return uint64(uintptr(unsafe.Pointer(f))) }
+
+// frameAt is the inverse of frameAddress.
+//
+//go:nosplit
+func frameAt(a uint64) *Frame { return (*Frame)(pointer(a)) }
+
+// CPU returns the number of the CPU that runs the caller, 0 for the first.
+// Interrupts must be off, or the answer may be old.
+//
+//go:nosplit
+func CPU() int { return int(thisCPU().id) }
+
+// Current returns the frame of the runtime thread that this CPU runs.
+// Interrupts must be off.
+//
+//go:nosplit
+func Current() *Frame { return frameAt(thisCPU().current) }
+
+// SetCurrent makes f the frame that Resume continues and that kernel entries
+// of this CPU save into. Interrupts must be off. f must never move or die.
+//
+//go:nosplit
+func SetCurrent(f *Frame) { thisCPU().current = frameAddress(f) }
+
+// Hooks are the three functions of package goos that the trampolines call, on
+// the CPU's own stack, with interrupts off and a g that belongs to no thread.
+type Hooks struct {
+	Syscall func() // the current thread executed SYSCALL
+	Trap    func() // exception in the kernel, or an interrupt
+	Fatal   func() // exception inside package goos, #DF or #MC: no return
+}
+
+// What the trampolines read. The first three are set once, before the first
+// runtime thread runs.
+var (
+	onSyscall, onTrap, onFatal func()
+
+	// exitMask selects the duties that keep EnterUser from user mode.
+	exitMask uint32
+
+	// goosG is the g of package goos: all zero, so its stack bound is 0 and
+	// no function asks for more stack. goosTLS is where FS points.
+	goosG   [1024]byte
+	goosTLS [2]uint64
+
+	kernelMXCSR uint32 = DefaultMXCSR
+
+	// kernelNMIs counts the NMIs that came while a CPU was in the kernel.
+	kernelNMIs uint64
+)
+
+// SetHooks installs the functions of package goos. It is called once, at boot,
+// on the first CPU.
+func SetHooks(h Hooks) { onSyscall, onTrap, onFatal = h.Syscall, h.Trap, h.Fatal }
+
+// SetExitMask tells EnterUser which bits of Frame.Work keep it from user mode:
+// the mask that package entry computes from its table. It is called once,
+// before the first task runs.
+func SetExitMask(mask uint32) { exitMask = mask }
+
+// KernelNMIs returns how many NMIs found a CPU in the kernel.
+func KernelNMIs() uint64 { return kernelNMIs }
+
+// landings and codeAddresses are filled by the assembler.
+var (
+	landings      [MaxCPUs]uint64
+	codeAddresses [6]uint64
+)
+
+// The indices of codeAddresses.
+const (
+	trapCode = iota
+	paranoidCode
+	idleCode
+	copyUserCode
+	copyUserEndCode
+	runtimeStartCode
+)
+
+// RuntimeStart returns the address of the Go runtime's entry point, which
+// expects a stack as Linux's execve prepares it.
+func RuntimeStart() uint64 { return codeAddresses[runtimeStartCode] }
+
+// Idle returns the address of the code of a CPU's idle thread.
+func Idle() uint64 { return codeAddresses[idleCode] }

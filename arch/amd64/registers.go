@@ -1,0 +1,127 @@
+package amd64
+
+import "unsafe"
+
+// Out8 writes v to an I/O port. Any context.
+//
+//go:noescape
+func Out8(port uint16, v uint8)
+
+// In8 reads an I/O port. Any context.
+//
+//go:noescape
+func In8(port uint16) uint8
+
+// Out32 writes v to an I/O port. Any context.
+//
+//go:noescape
+func Out32(port uint16, v uint32)
+
+// In32 reads an I/O port. Any context.
+//
+//go:noescape
+func In32(port uint16) uint32
+
+//go:noescape
+func outString(port uint16, p *byte, n int)
+
+// OutBytes writes all of p to an I/O port, in order. Any context.
+func OutBytes(port uint16, p []byte) {
+	if len(p) > 0 {
+		outString(port, &p[0], len(p))
+	}
+}
+
+// TSC reads the time-stamp counter (SDM vol. 3B, 18.17). Any context.
+//
+//go:noescape
+func TSC() uint64
+
+// Pause tells the CPU that it is in a spin loop. Any context.
+//
+//go:noescape
+func Pause()
+
+//go:noescape
+func writeMSR(msr uint32, v uint64)
+
+//go:noescape
+func readMSR(msr uint32) uint64
+
+//go:noescape
+func cpuid(leaf, sub uint32) (eax, ebx, ecx, edx uint32)
+
+//go:noescape
+func loadCR3(v uint64)
+
+//go:noescape
+func readCR3() uint64
+
+//go:noescape
+func readCR4() uint64
+
+//go:noescape
+func writeCR4(v uint64)
+
+//go:noescape
+func invlpg(va uint64)
+
+//go:noescape
+func loadIDT(descriptor unsafe.Pointer)
+
+//go:noescape
+func loadGDT(descriptor unsafe.Pointer)
+
+//go:noescape
+func loadTaskRegister(selector uint64)
+
+//go:noescape
+func taskRegister() uint64
+
+//go:noescape
+func interruptsOff()
+
+//go:noescape
+func interruptsOn()
+
+//go:noescape
+func readGSBase() uint64
+
+//go:noescape
+func writeGSBase(v uint64)
+
+//go:noescape
+func writeXCR0(v uint64)
+
+//go:noescape
+func xsave(area, mask uint64)
+
+//go:noescape
+func xrstor(area, mask uint64)
+
+//go:noescape
+func fxsave(area uint64)
+
+//go:noescape
+func fxrstor(area uint64)
+
+// Model-specific registers (SDM vol. 4).
+const (
+	msrAPICBase = 0x1b
+	msrEFER     = 0xc0000080
+	msrSTAR     = 0xc0000081
+	msrLSTAR    = 0xc0000082
+	msrSFMASK   = 0xc0000084
+	msrFSBase   = 0xc0000100
+	msrGSBase   = 0xc0000101
+	msrTSCAux   = 0xc0000103
+)
+
+// Bits of CR4 (SDM vol. 3A, 2.5).
+const (
+	cr4FSGSBASE = 1 << 16
+	cr4OSXSAVE  = 1 << 18
+	cr4UMIP     = 1 << 11
+	cr4SMEP     = 1 << 20
+	cr4SMAP     = 1 << 21
+)

@@ -1,0 +1,143 @@
+package amd64
+
+import "unsafe"
+
+// The descriptor tables are package variables because the hardware holds their
+// addresses for good (SDM vol. 3A, 3.4.5 and 6.11). Each is written at boot
+// and read-only afterwards, but for the busy bits that LTR sets.
+var (
+	gdt [6 + 2*MaxCPUs]uint64
+	idt [256][2]uint64
+	tss [MaxCPUs]taskState
+)
+
+// taskState is a 64-bit task-state segment: nothing but stacks (SDM vol. 3A,
+// 7.7). Its 64-bit fields are not aligned, so it is kept in 32-bit halves.
+type taskState [26]uint32
+
+// Positions in a taskState, in 32-bit words.
+const (
+	tssRSP0 = 1
+	tssIST1 = 9
+	tssIOPB = 25
+)
+
+func (t *taskState) setStack(word int, top uint64) {
+	t[word], t[word+1] = uint32(top), uint32(top>>32)
+}
+
+// istStacks are the stacks of the interrupt-stack table of one CPU. Traps
+// leave theirs within a few instructions: they move what was pushed into a
+// Frame. So one serves all vectors that cannot come during those.
+type istStacks [5][4096]byte
+
+// Slots of the interrupt-stack table, counted from 1.
+const (
+	istTrap = iota + 1
+	istDebug
+	istNMI
+	istDoubleFault
+	istMachineCheck
+)
+
+var (
+	trapStacks [MaxCPUs]istStacks
+	goosStacks [MaxCPUs][16384]byte
+)
+
+// Exception vectors (SDM vol. 3A, 6.3.1).
+const (
+	DivideError        = 0
+	Debug              = 1
+	NMI                = 2
+	Breakpoint         = 3
+	Overflow           = 4
+	BoundRange         = 5
+	InvalidOpcode      = 6
+	DeviceNotAvailable = 7
+	DoubleFault        = 8
+	InvalidTSS         = 10
+	SegmentNotPresent  = 11
+	StackFault         = 12
+	GeneralProtection  = 13
+	PageFault          = 14
+	X87Error           = 16
+	AlignmentCheck     = 17
+	MachineCheck       = 18
+	SIMDError          = 19
+)
+
+// Vectors of interrupts. IRQ n of the ISA bus arrives at VectorISA+n.
+const (
+	VectorISA      = 0x30
+	VectorTimer    = 0x40
+	VectorIPI      = 0x41
+	VectorSpurious = 0xff
+)
+
+// StubBase is where boot/image puts the entry stubs of the 256 vectors, 16
+// bytes each: push an error code if the CPU does not, push the vector, jump.
+const StubBase = 0xffffffff80108000
+
+// gate returns the IDT entry of a vector: an interrupt gate, so interrupts are
+// off in the handler (SDM vol. 3A, 6.14.1).
+func gate(vector, ist, dpl uint64) [2]uint64 {
+	a := uint64(StubBase) + 16*vector
+	return [2]uint64{
+		a&0xffff | KernelCS<<16 | ist<<32 | (0x8e|dpl<<5)<<40 | (a>>16&0xffff)<<48,
+		a >> 32,
+	}
+}
+
+// buildTables fills GDT and IDT; the first CPU does it for all.
+func buildTables() {
+	gdt[KernelCS/8] = 0x00af9b000000ffff
+	gdt[KernelSS/8] = 0x00cf93000000ffff
+	gdt[User32CS/8] = 0x00cffb000000ffff
+	gdt[UserSS/8] = 0x00cff3000000ffff
+	gdt[UserCS/8] = 0x00affb000000ffff
+	for v := range idt {
+		idt[v] = gate(uint64(v), istTrap, 0)
+	}
+	idt[Breakpoint] = gate(Breakpoint, istTrap, 3) // INT3 is for users
+	idt[Overflow] = gate(Overflow, istTrap, 3)
+	idt[Debug] = gate(Debug, istDebug, 0)
+	idt[NMI] = gate(NMI, istNMI, 0)
+	idt[DoubleFault] = gate(DoubleFault, istDoubleFault, 0)
+	idt[MachineCheck] = gate(MachineCheck, istMachineCheck, 0)
+}
+
+// stackTop returns the 16-byte aligned end of a stack.
+func stackTop(s []byte) uint64 {
+	return (uint64(uintptr(unsafe.Pointer(&s[0]))) + uint64(len(s))) &^ 15
+}
+
+// tableDescriptor is the operand of LGDT and LIDT: a limit and an address that
+// follows it unaligned.
+type tableDescriptor [5]uint16
+
+func describe(table unsafe.Pointer, size uintptr) tableDescriptor {
+	a := uint64(uintptr(table))
+	return tableDescriptor{uint16(size - 1), uint16(a), uint16(a >> 16), uint16(a >> 32), uint16(a >> 48)}
+}
+
+// loadTables makes CPU i use the tables and its own task state.
+func loadTables(i uint64) {
+	t := &tss[i]
+	for n := range trapStacks[i] {
+		t.setStack(tssIST1+2*n, stackTop(trapStacks[i][n][:]))
+	}
+	t.setStack(tssRSP0, stackTop(trapStacks[i][0][:]))
+	t[tssIOPB] = 104 << 16 // beyond the limit: no port is the user's
+
+	a := uint64(uintptr(unsafe.Pointer(t)))
+	const limit, available = 103, 0x89
+	gdt[tssBase/8+2*i] = limit | (a&0xffffff)<<16 | available<<40 | (a>>24&0xff)<<56
+	gdt[tssBase/8+2*i+1] = a >> 32
+
+	d := describe(unsafe.Pointer(&gdt), unsafe.Sizeof(gdt))
+	loadGDT(unsafe.Pointer(&d))
+	d = describe(unsafe.Pointer(&idt), unsafe.Sizeof(idt))
+	loadIDT(unsafe.Pointer(&d))
+	loadTaskRegister(tssBase + tssStride*i)
+}

@@ -1,0 +1,215 @@
+package amd64
+
+import (
+	"sync/atomic"
+	"unsafe"
+)
+
+// Events that EnterUser returns besides the vectors of exceptions (below 32)
+// and interrupts (32 to 255).
+const (
+	// EventSyscall: the user executed SYSCALL. The number is in RAX, the
+	// arguments are in RDI, RSI, RDX, R10, R8 and R9.
+	EventSyscall = 256
+	// EventWork: the user was not entered, because a duty of the exit mask
+	// is owed.
+	EventWork = 257
+	// EventHandover: the user was not entered, because its state is not what
+	// this CPU has loaded. TakeCPU changes that.
+	EventHandover = 258
+
+	// FirstInterrupt is the first vector that is an interrupt: served before
+	// EnterUser returned, there is nothing left to do for it.
+	FirstInterrupt = 32
+)
+
+// EnterUser runs the program whose registers f holds, in user mode, until it
+// comes back, and returns why: an event above, or a vector. Its last step
+// before user mode, with interrupts off, is the test that no duty is owed, so
+// a wake-up between that test and user mode arrives as an interrupt.
+//
+// The caller is the goroutine of f's task. It runs with interrupts on, before
+// and after; f must have passed Sanitize since a user chose its registers.
+//
+//go:noescape
+func EnterUser(f *Frame) int
+
+// NewFrame returns a frame for a program that has not run: zero in every
+// register that Linux clears at exec, interrupts on, and the initial extended
+// state. root is the physical address of its page tables.
+func NewFrame(root uint64) *Frame {
+	f := &Frame{
+		CS: UserCS, SS: UserSS,
+		RFLAGS:  FlagIF | FlagFixed,
+		Flags:   LeaveByIRET,
+		OrigRAX: NotInSyscall,
+		root:    root,
+	}
+	f.area = make([]byte, extendedStateSize()+extendedAlign)
+	start := uint64(uintptr(unsafe.Pointer(&f.area[0])))
+	f.extended = (start + extendedAlign - 1) &^ (extendedAlign - 1)
+	f.ResetExtended()
+	return f
+}
+
+// Copy makes f what from is: all registers, extended state included, in the
+// address space root. It is for fork(2) and clone(2). Both tasks must be in
+// the kernel; from's state is parked, so the caller is from's own goroutine.
+func (f *Frame) Copy(from *Frame) {
+	Release(from)
+	Release(f)
+	from.Settle()
+	root, extended, area := f.root, f.extended, f.area
+	copyRegisters(f, from)
+	f.root, f.extended, f.area = root, extended, area
+	copy(f.extendedBytes(), from.extendedBytes())
+}
+
+// copyRegisters copies all but the words that others may write meanwhile.
+func copyRegisters(to, from *Frame) {
+	to.RAX, to.RBX, to.RCX, to.RDX = from.RAX, from.RBX, from.RCX, from.RDX
+	to.RSI, to.RDI, to.RBP, to.RSP = from.RSI, from.RDI, from.RBP, from.RSP
+	to.R8, to.R9, to.R10, to.R11 = from.R8, from.R9, from.R10, from.R11
+	to.R12, to.R13, to.R14, to.R15 = from.R12, from.R13, from.R14, from.R15
+	to.RIP, to.CS, to.RFLAGS, to.SS = from.RIP, from.CS, from.RFLAGS, from.SS
+	to.Vector, to.Error, to.CR2 = from.Vector, from.Error, from.CR2
+	to.OrigRAX, to.Flags = from.OrigRAX, from.Flags
+	to.FSBase, to.GSBase = from.FSBase, from.GSBase
+	to.XMM, to.MXCSR = from.XMM, from.MXCSR
+}
+
+// ResetRegisters makes every register what exec(2) gives a new program; work
+// and page tables stay. The caller is f's own goroutine.
+func (f *Frame) ResetRegisters() {
+	Release(f)
+	copyRegisters(f, &Frame{
+		CS: UserCS, SS: UserSS,
+		RFLAGS:  FlagIF | FlagFixed,
+		Flags:   LeaveByIRET,
+		OrigRAX: NotInSyscall,
+	})
+	f.ResetExtended()
+}
+
+// SetRoot moves f to other page tables, by the physical address of their
+// root. The caller is f's own goroutine.
+func (f *Frame) SetRoot(root uint64) {
+	Release(f)
+	f.root = root
+}
+
+// Root returns the physical address of f's page tables.
+func (f *Frame) Root() uint64 { return f.root }
+
+// TakeCPU loads f's page tables, extended state and GS base on the CPU that
+// runs the caller, after parking there whose they are, and after fetching f's
+// from the CPU that has them live. The caller is f's own goroutine, with
+// interrupts on. By the time it returns the caller may run elsewhere: then
+// EnterUser says so again.
+func TakeCPU(f *Frame) {
+	for !tryTakeCPU(f) {
+		Pause()
+	}
+}
+
+//go:nosplit
+func tryTakeCPU(f *Frame) bool {
+	interruptsOff()
+	c := thisCPU()
+	if c.live != frameAddress(f) {
+		if other := atomic.LoadUint64(&f.cpu); other != 0 {
+			requestPark((*perCPU)(pointer(other)))
+			interruptsOn()
+			return false
+		}
+		enableExtendedState(c)
+		park(c)
+		unpark(c, f)
+	}
+	if c.root != f.root {
+		c.root = f.root
+		loadCR3(f.root)
+	}
+	c.owner = frameAddress(f)
+	c.userSS = uint64(uintptr(unsafe.Pointer(&f.SS)))
+	interruptsOn()
+	return true
+}
+
+// park saves what is live on this CPU into its frame. Only the CPU itself
+// does so, with interrupts off, so no lock is needed.
+//
+//go:nosplit
+func park(c *perCPU) {
+	if c.live == 0 {
+		return
+	}
+	f := frameAt(c.live)
+	saveExtended(f)
+	f.GSBase = readGSBase()
+	c.owner, c.live = 0, 0
+	atomic.StoreUint64(&f.cpu, 0)
+}
+
+// unpark loads f, which is live nowhere. The exchange orders it before the
+// load of Work in EnterUser: see Kick.
+//
+//go:nosplit
+func unpark(c *perCPU, f *Frame) {
+	restoreExtended(f)
+	writeGSBase(f.GSBase)
+	c.live = frameAddress(f)
+	atomic.SwapUint64(&f.cpu, uint64(uintptr(unsafe.Pointer(c))))
+}
+
+// requestPark asks another CPU to park what it has live.
+//
+//go:nosplit
+func requestPark(c *perCPU) {
+	atomic.StoreUint64(&c.fetch, 1)
+	sendIPI(c)
+}
+
+// Release parks f's state in memory, wherever it is live. After it, and until
+// the task enters user mode again, the frame is complete in memory: it may be
+// read, changed or freed. The caller is f's own goroutine, or f's task is not
+// running.
+func Release(f *Frame) {
+	for !tryRelease(f) {
+		Pause()
+	}
+}
+
+//go:nosplit
+func tryRelease(f *Frame) bool {
+	if atomic.LoadUint64(&f.cpu) == 0 {
+		return true
+	}
+	interruptsOff()
+	c := thisCPU()
+	if c.live == frameAddress(f) {
+		park(c)
+	} else if other := atomic.LoadUint64(&f.cpu); other != 0 {
+		requestPark((*perCPU)(pointer(other)))
+	}
+	interruptsOn()
+	return atomic.LoadUint64(&f.cpu) == 0
+}
+
+// Kick interrupts the CPU on which f's program may be in user mode, so that a
+// duty just raised in f.Work is seen. If it runs in no user mode nothing is
+// lost: the raise and EnterUser's test are ordered by locked instructions.
+// Any goroutine may call it.
+//
+//go:nosplit
+func Kick(f *Frame) {
+	if atomic.LoadUint64(&f.cpu) == 0 {
+		return
+	}
+	interruptsOff()
+	other := atomic.LoadUint64(&f.cpu)
+	if c := (*perCPU)(pointer(other)); other != 0 && c != thisCPU() {
+		sendIPI(c)
+	}
+	interruptsOn()
+}
