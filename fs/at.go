@@ -1,0 +1,176 @@
+package fs
+
+import (
+	"golang.org/x/sys/unix"
+)
+
+// At is a path name as a system call gets it. Its methods are the operations
+// on names; each does one system call's work and returns its errors, with
+// those of path_resolution(7) besides.
+type At struct {
+	// Caller is the task that asks.
+	Caller Caller
+	// Start is the directory that a relative name begins at; nil means the
+	// working directory (AT_FDCWD).
+	Start *File
+	// Name is the path name.
+	Name string
+	// Follow says to follow a symbolic link at the end of the name.
+	Follow bool
+	// Empty allows an empty name, which means Start itself (AT_EMPTY_PATH).
+	Empty bool
+	// Resolve holds the RESOLVE_ flags of openat2(2).
+	Resolve uint64
+}
+
+func (at At) mounts() *Mounts { return at.Caller.FSContext().Mounts() }
+
+// walker prepares a walk. The name space need not be locked yet.
+func (at At) walker(m *Mounts, final finalLink) (*walker, error) {
+	context := at.Caller.FSContext()
+	w := &walker{
+		mounts: m, caller: at.Caller, cred: at.Caller.Credentials(),
+		root: context.Root(), final: final, resolve: at.Resolve,
+	}
+	w.at = context.Directory()
+	if at.Start != nil {
+		w.at = at.Start.path
+	}
+	w.start = w.at
+	if w.resolve&unix.RESOLVE_IN_ROOT != 0 {
+		w.root = w.at
+	}
+	return w, nil
+}
+
+// find walks the name. The name space is locked.
+func (at At) find(m *Mounts, final finalLink) (found, error) {
+	w, err := at.walker(m, final)
+	if err != nil {
+		return found{}, err
+	}
+	if at.Name == "" && at.Empty {
+		return found{path: w.at, parent: w.at, kind: lastJump}, nil
+	}
+	return w.walk(at.Name)
+}
+
+// locate walks to something that exists. The name space is locked.
+func (at At) locate(m *Mounts) (Path, error) {
+	final := stopUnlessSlash
+	if at.Follow {
+		final = followFinal
+	}
+	f, err := at.find(m, final)
+	if err != nil {
+		return Path{}, err
+	}
+	if !f.path.Valid() {
+		return Path{}, unix.ENOENT
+	}
+	return f.path, nil
+}
+
+// Lookup returns the place that the name leads to.
+func (at At) Lookup() (Path, error) {
+	m := at.mounts()
+	m.tree.RLock()
+	defer m.tree.RUnlock()
+	return at.locate(m)
+}
+
+// Attributes is stat(2), or lstat(2) if Follow is not set.
+func (at At) Attributes() (Attributes, error) {
+	p, err := at.Lookup()
+	if err != nil {
+		return Attributes{}, err
+	}
+	return p.Inode().Attributes(), nil
+}
+
+// Statistics is statfs(2).
+func (at At) Statistics() (Statistics, error) {
+	p, err := at.Lookup()
+	if err != nil {
+		return Statistics{}, err
+	}
+	return p.Statistics(), nil
+}
+
+// Statistics returns what statfs(2) tells of the file system at p.
+func (p Path) Statistics() Statistics {
+	s := p.mount.filesystem.Statistics()
+	flags := p.mount.Flags()
+	s.ReadOnly = flags&unix.MS_RDONLY != 0
+	s.NoSUID = flags&unix.MS_NOSUID != 0
+	s.NoEX = flags&unix.MS_NOEXEC != 0
+	return s
+}
+
+// ReadLink is readlink(2).
+func (at At) ReadLink() (string, error) {
+	at.Follow = false
+	p, err := at.Lookup()
+	if err != nil {
+		return "", err
+	}
+	// An empty name is a descriptor that was opened with O_PATH; readlinkat(2)
+	// says ENOENT if that is no link.
+	target, err := p.Inode().ReadLink(at.Caller)
+	if err == unix.EINVAL && at.Name == "" {
+		return "", unix.ENOENT
+	}
+	return target, err
+}
+
+// Access is access(2) with the file-system ids of the caller; for the real ids
+// give it a Caller that has them.
+func (at At) Access(want Permission) error {
+	p, err := at.Lookup()
+	if err != nil {
+		return err
+	}
+	return p.Permit(at.Caller, want)
+}
+
+// Permit checks that the caller may do what want says to the inode at p:
+// EACCES, or EROFS for writing to a read-only file system.
+func (p Path) Permit(caller Caller, want Permission) error {
+	a := p.Inode().Attributes()
+	if want&MayWrite != 0 && p.mount.readOnly() && writesMount(&a) {
+		return unix.EROFS
+	}
+	if want&MayExecute != 0 && a.IsRegular() && p.mount.NoExec() {
+		return unix.EACCES
+	}
+	return permit(&a, caller.Credentials(), want)
+}
+
+// writesMount reports whether writing to the inode changes the file system,
+// which writing to a device or a pipe does not.
+func writesMount(a *Attributes) bool {
+	switch a.Type() {
+	case unix.S_IFREG, unix.S_IFDIR, unix.S_IFLNK:
+		return true
+	}
+	return false
+}
+
+// SearchDirectory returns the directory of the name if the caller may make it
+// the working or the root directory: chdir(2), chroot(2).
+func (at At) SearchDirectory() (Path, error) {
+	at.Follow = true
+	p, err := at.Lookup()
+	if err != nil {
+		return Path{}, err
+	}
+	return p, p.searchDirectory(at.Caller)
+}
+
+func (p Path) searchDirectory(caller Caller) error {
+	a := p.Inode().Attributes()
+	if !a.IsDirectory() {
+		return unix.ENOTDIR
+	}
+	return permit(&a, caller.Credentials(), MayExecute)
+}

@@ -1,0 +1,44 @@
+package fs
+
+import "sync"
+
+// cachedContents keeps what a BytesFile shows between two reads, so that a
+// text that is read in pieces fits together.
+type cachedContents struct {
+	mu     sync.Mutex
+	text   []byte
+	loaded bool
+}
+
+func (b *BytesFile) contents(offset int64) ([]byte, error) {
+	b.cache.mu.Lock()
+	defer b.cache.mu.Unlock()
+	if b.cache.loaded && offset != 0 {
+		return b.cache.text, nil
+	}
+	text, err := b.Contents()
+	if err != nil {
+		return nil, err
+	}
+	b.cache.text, b.cache.loaded = text, true
+	return text, nil
+}
+
+// Read implements FileOperations.
+func (b *BytesFile) Read(_ *File, dst Sink, offset int64) (int, error) {
+	text, err := b.contents(offset)
+	if err != nil || offset >= int64(len(text)) {
+		return 0, err
+	}
+	text = text[offset:]
+	return PutAll(dst, text[:min(len(text), dst.Remaining())])
+}
+
+// Seekable implements FileOperations.
+func (b *BytesFile) Seekable() bool { return true }
+
+// SeekFrom implements FileOperations. The size of such a file is 0 for stat(2) and
+// lseek(2), as in procfs.
+func (b *BytesFile) SeekFrom(current, offset int64, whence int) (int64, error) {
+	return SeekTo(current, 0, offset, whence)
+}

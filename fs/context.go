@@ -1,0 +1,113 @@
+package fs
+
+import (
+	"sync"
+	"sync/atomic"
+)
+
+// Context is what path names of a task are relative to: its root directory,
+// its working directory, and the umask for what it creates. Threads share one
+// (clone(2), CLONE_FS), so it counts its users. It is safe for concurrent use.
+type Context struct {
+	users  atomic.Int32
+	umask  atomic.Uint32
+	mounts *Mounts
+
+	mu        sync.Mutex // guards root and directory
+	root      Path
+	directory Path
+}
+
+// NewContext returns a context at the root of m with umask 022 and one user.
+func NewContext(m *Mounts) *Context {
+	c := &Context{mounts: m, root: m.Root(), directory: m.Root()}
+	c.root.hold()
+	c.directory.hold()
+	c.umask.Store(0o022)
+	c.users.Store(1)
+	return c
+}
+
+// Share adds a user and returns c (CLONE_FS).
+func (c *Context) Share() *Context {
+	c.users.Add(1)
+	return c
+}
+
+// Copy returns a context of its own with the same contents (fork(2)).
+func (c *Context) Copy() *Context {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	n := &Context{mounts: c.mounts, root: c.root, directory: c.directory}
+	n.root.hold()
+	n.directory.hold()
+	n.umask.Store(c.umask.Load())
+	n.users.Store(1)
+	return n
+}
+
+// Users returns how many tasks share the context.
+func (c *Context) Users() int { return int(c.users.Load()) }
+
+// Release takes one user away; the last gives up its hold on the mounts.
+func (c *Context) Release() {
+	if c.users.Add(-1) > 0 {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.root.release()
+	c.directory.release()
+}
+
+// Mounts returns the name space that the context is in.
+func (c *Context) Mounts() *Mounts { return c.mounts }
+
+// Umask returns the file mode creation mask, umask(2).
+func (c *Context) Umask() uint32 { return c.umask.Load() }
+
+// SetUmask sets the mask and returns the old one.
+func (c *Context) SetUmask(mask uint32) uint32 { return c.umask.Swap(mask & 0o777) }
+
+// Root returns the root directory.
+func (c *Context) Root() Path {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.root
+}
+
+// Directory returns the working directory.
+func (c *Context) Directory() Path {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.directory
+}
+
+// SetDirectory makes p the working directory. The caller has checked that p is
+// a directory that may be searched.
+func (c *Context) SetDirectory(p Path) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	p.hold()
+	c.directory.release()
+	c.directory = p
+}
+
+// SetRoot makes p the root directory (chroot(2)).
+func (c *Context) SetRoot(p Path) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	p.hold()
+	c.root.release()
+	c.root = p
+}
+
+// WorkingDirectory returns the path name of the working directory as getcwd(2)
+// gives it: with "(unreachable)" in front if it is outside the root. A
+// directory that was removed is ENOENT.
+func (c *Context) WorkingDirectory() (string, error) {
+	c.mu.Lock()
+	root, directory := c.root, c.directory
+	c.mu.Unlock()
+	return c.mounts.directoryName(root, directory)
+}

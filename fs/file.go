@@ -1,0 +1,216 @@
+package fs
+
+import (
+	"sync"
+	"sync/atomic"
+
+	"golang.org/x/sys/unix"
+
+	"slowpath/mm"
+	"slowpath/wait"
+)
+
+// FileOperations is what an open file does. Each kind of file has its own
+// type, with FileBase or RegularBase inside for what it does not do. Methods
+// are safe for concurrent use and do not wait: unix.EAGAIN means that the
+// caller should wait on Queue.
+type FileOperations interface {
+	// Read moves bytes to dst, from offset on if the file is Seekable. 0 bytes
+	// without an error is the end of the file.
+	Read(f *File, dst Sink, offset int64) (int, error)
+	// Write moves bytes from src. Where the file was opened with O_APPEND, a
+	// Seekable file goes to its end first; end is the offset behind what was
+	// written.
+	Write(f *File, src Source, offset int64) (n int, end int64, err error)
+	// Seekable reports whether the file has an offset. Others answer ESPIPE to
+	// lseek(2) and pread(2).
+	Seekable() bool
+	// SeekFrom returns where lseek(2) leads from the offset current.
+	SeekFrom(current, offset int64, whence int) (int64, error)
+	// ReadDirectory calls emit for the entries at position and behind, until
+	// emit returns false. "." and ".." are not among them.
+	ReadDirectory(position int64, emit func(DirectoryEntry) bool) error
+	// Readiness returns the poll(2) conditions that hold now.
+	Readiness() wait.Events
+	// Queue is woken when Readiness may have changed; nil if the file is ready
+	// always (and then epoll(7) refuses it).
+	Queue() *wait.Queue
+	// Ioctl is ioctl(2): ENOTTY for a request that the file does not know.
+	Ioctl(f *File, caller Caller, request uint32, argument uint64) (uint64, error)
+	// Allocate is fallocate(2).
+	Allocate(mode uint32, offset, length int64) error
+	// Mappable returns what mmap(2) maps: ENODEV if the file cannot be.
+	Mappable() (mm.Mappable, error)
+	// Sync is fsync(2).
+	Sync() error
+	// Release is called once, when the last reference is gone.
+	Release()
+}
+
+// Opener is implemented by operations whose open(2) waits for somebody else: a
+// fifo waits for its other end.
+type Opener interface {
+	// Opened returns EAGAIN as long as open(2) has to wait on Queue.
+	Opened() error
+}
+
+// JobControlled is implemented by terminals. The system call layer asks before
+// it reads or writes, since only it has the caller at hand.
+type JobControlled interface {
+	// BeforeRead returns nil, EIO, or ERESTARTSYS after it has sent SIGTTIN.
+	BeforeRead(caller Caller) error
+	// BeforeWrite is the same for SIGTTOU.
+	BeforeWrite(caller Caller) error
+}
+
+// statusFlags are the flags of open(2) that F_GETFL shows, and changeable those
+// that F_SETFL sets (fcntl(2)).
+const (
+	changeableFlags = unix.O_APPEND | unix.O_NONBLOCK | unix.O_ASYNC | unix.O_DIRECT | unix.O_NOATIME
+	notKeptFlags    = unix.O_CREAT | unix.O_EXCL | unix.O_NOCTTY | unix.O_TRUNC | unix.O_CLOEXEC
+)
+
+// File is an open file description. Descriptors, memory mappings and messages
+// under way each hold a reference. It is safe for concurrent use.
+type File struct {
+	mounts     *Mounts
+	path       Path
+	operations FileOperations
+	references atomic.Int64
+	flags      atomic.Uint32
+	owner      atomic.Int64 // F_SETOWN
+
+	offsetMu sync.Mutex // held from reading the offset until it is set again
+	offset   int64
+
+	releaseMu sync.Mutex
+	onRelease []*ReleaseHook
+}
+
+// ReleaseHook is something to do when a file's last reference goes, such as
+// taking it out of an epoll set.
+type ReleaseHook struct{ Released func(*File) }
+
+func newFile(m *Mounts, p Path, flags int, ops FileOperations) *File {
+	f := &File{mounts: m, path: p, operations: ops}
+	f.flags.Store(uint32(flags &^ notKeptFlags))
+	f.references.Store(1)
+	p.hold()
+	return f
+}
+
+// IncRef adds a reference; the caller has one already.
+func (f *File) IncRef() { f.references.Add(1) }
+
+// DecRef drops a reference. The last one closes the file.
+func (f *File) DecRef() {
+	if f.references.Add(-1) > 0 {
+		return
+	}
+	f.releaseMu.Lock()
+	hooks := f.onRelease
+	f.onRelease = nil
+	f.releaseMu.Unlock()
+	for _, h := range hooks {
+		h.Released(f)
+	}
+	f.Inode().Node().locks.ReleaseFile(f)
+	f.operations.Release()
+	f.path.release()
+}
+
+// OnRelease arranges for h to run when the file closes.
+func (f *File) OnRelease(h *ReleaseHook) {
+	f.releaseMu.Lock()
+	defer f.releaseMu.Unlock()
+	f.onRelease = append(f.onRelease, h)
+}
+
+// CancelRelease takes h back.
+func (f *File) CancelRelease(h *ReleaseHook) {
+	f.releaseMu.Lock()
+	defer f.releaseMu.Unlock()
+	for i, other := range f.onRelease {
+		if other == h {
+			f.onRelease = append(f.onRelease[:i:i], f.onRelease[i+1:]...)
+			return
+		}
+	}
+}
+
+// Operations returns the kind-specific part, for calls that only one kind
+// answers.
+func (f *File) Operations() FileOperations { return f.operations }
+
+// Path returns where the file was opened.
+func (f *File) Path() Path { return f.path }
+
+// Inode returns the inode.
+func (f *File) Inode() Inode { return f.path.dentry.inode }
+
+// Attributes is fstat(2).
+func (f *File) Attributes() Attributes { return f.Inode().Attributes() }
+
+// Name returns the name of the file as seen from root, for /proc/pid/fd.
+func (f *File) Name(root Path) string { return f.mounts.PathName(root, f.path) }
+
+// Flags returns the access mode and the status flags, as F_GETFL.
+func (f *File) Flags() int { return int(f.flags.Load()) }
+
+// SetFlags sets the status flags that F_SETFL can.
+func (f *File) SetFlags(flags int) {
+	for {
+		old := f.flags.Load()
+		if f.flags.CompareAndSwap(old, old&^changeableFlags|uint32(flags)&changeableFlags) {
+			return
+		}
+	}
+}
+
+// Owner returns what F_SETOWN has set.
+func (f *File) Owner() int64 { return f.owner.Load() }
+
+// SetOwner is F_SETOWN.
+func (f *File) SetOwner(owner int64) { f.owner.Store(owner) }
+
+// NonBlocking reports whether O_NONBLOCK is set.
+func (f *File) NonBlocking() bool { return f.Flags()&unix.O_NONBLOCK != 0 }
+
+// Appends reports whether O_APPEND is set.
+func (f *File) Appends() bool { return f.Flags()&unix.O_APPEND != 0 }
+
+// PathOnly reports whether the file was opened with O_PATH.
+func (f *File) PathOnly() bool { return f.Flags()&unix.O_PATH != 0 }
+
+// Readable reports whether the access mode allows reading.
+func (f *File) Readable() bool {
+	return f.Flags()&unix.O_ACCMODE != unix.O_WRONLY && !f.PathOnly()
+}
+
+// Writable reports whether the access mode allows writing.
+func (f *File) Writable() bool {
+	return f.Flags()&unix.O_ACCMODE != unix.O_RDONLY && !f.PathOnly()
+}
+
+// MapName implements mm.File.
+func (f *File) MapName() string { return f.Name(f.mounts.Root()) }
+
+// MapDevice implements mm.File.
+func (f *File) MapDevice() uint64 { return f.Attributes().Device }
+
+// MapInode implements mm.File.
+func (f *File) MapInode() uint64 { return f.Inode().Node().Number() }
+
+// Opened returns EAGAIN as long as open(2) has to wait for somebody.
+func (f *File) Opened() error {
+	if o, ok := f.operations.(Opener); ok {
+		return o.Opened()
+	}
+	return nil
+}
+
+// Readiness returns the poll(2) conditions that hold now.
+func (f *File) Readiness() wait.Events { return f.operations.Readiness() }
+
+// Queue returns the wait queue of the file, or nil if it is always ready.
+func (f *File) Queue() *wait.Queue { return f.operations.Queue() }

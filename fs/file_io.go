@@ -1,0 +1,199 @@
+package fs
+
+import (
+	"golang.org/x/sys/unix"
+
+	"slowpath/mm"
+)
+
+// Read is read(2) without the waiting: it moves bytes to dst from the file's
+// offset on. Errors: EBADF, EAGAIN, EISDIR, EINVAL, EFAULT, and the file's own.
+func (f *File) Read(dst Sink) (int, error) {
+	if !f.Readable() {
+		return 0, unix.EBADF
+	}
+	if !f.operations.Seekable() {
+		return f.operations.Read(f, dst, 0)
+	}
+	f.offsetMu.Lock()
+	defer f.offsetMu.Unlock()
+	n, err := f.operations.Read(f, dst, f.offset)
+	f.offset += int64(n)
+	return n, err
+}
+
+// ReadAt is pread(2): ESPIPE without an offset, EINVAL for a negative one.
+func (f *File) ReadAt(dst Sink, offset int64) (int, error) {
+	if err := checkOffset(offset); err != nil {
+		return 0, err
+	}
+	if !f.Readable() {
+		return 0, unix.EBADF
+	}
+	if !f.operations.Seekable() {
+		return 0, unix.ESPIPE
+	}
+	return f.operations.Read(f, dst, offset)
+}
+
+// Write is write(2) without the waiting. Errors: EBADF, EAGAIN, EPIPE (the
+// caller sends SIGPIPE), EFBIG, ENOSPC, EFAULT, and the file's own.
+func (f *File) Write(src Source) (int, error) {
+	if !f.Writable() {
+		return 0, unix.EBADF
+	}
+	if !f.operations.Seekable() {
+		n, _, err := f.operations.Write(f, src, 0)
+		return n, err
+	}
+	f.offsetMu.Lock()
+	defer f.offsetMu.Unlock()
+	n, end, err := f.operations.Write(f, src, f.offset)
+	if n > 0 {
+		f.offset = end
+	}
+	return n, err
+}
+
+// WriteAt is pwrite(2). As in Linux, a file opened with O_APPEND is appended
+// to in spite of the offset.
+func (f *File) WriteAt(src Source, offset int64) (int, error) {
+	if err := checkOffset(offset); err != nil {
+		return 0, err
+	}
+	if !f.Writable() {
+		return 0, unix.EBADF
+	}
+	if !f.operations.Seekable() {
+		return 0, unix.ESPIPE
+	}
+	n, _, err := f.operations.Write(f, src, offset)
+	return n, err
+}
+
+// Seek is lseek(2). Errors: ESPIPE, EINVAL, ENXIO for SEEK_DATA and SEEK_HOLE
+// beyond the end, EBADF for a file opened with O_PATH.
+func (f *File) Seek(offset int64, whence int) (int64, error) {
+	if f.PathOnly() {
+		return 0, unix.EBADF
+	}
+	if !f.operations.Seekable() {
+		return 0, unix.ESPIPE
+	}
+	f.offsetMu.Lock()
+	defer f.offsetMu.Unlock()
+	to, err := f.operations.SeekFrom(f.offset, offset, whence)
+	if err != nil {
+		return 0, err
+	}
+	f.offset = to
+	return to, nil
+}
+
+// Offset returns the file offset, for /proc/pid/fdinfo.
+func (f *File) Offset() int64 {
+	f.offsetMu.Lock()
+	defer f.offsetMu.Unlock()
+	return f.offset
+}
+
+// ReadDirectory is getdents64(2): it calls emit for the entries from the
+// file's position on, until emit returns false, and leaves the position at the
+// first entry that was refused. Errors: ENOTDIR, EBADF, ENOENT for a directory
+// that was removed.
+func (f *File) ReadDirectory(emit func(DirectoryEntry) bool) error {
+	if !f.Readable() {
+		return unix.EBADF
+	}
+	if f.Inode().Node().Type() != unix.S_IFDIR {
+		return unix.ENOTDIR
+	}
+	f.offsetMu.Lock()
+	defer f.offsetMu.Unlock()
+	if f.mounts.removed(f.path) {
+		return unix.ENOENT
+	}
+	counted := func(e DirectoryEntry) bool {
+		if !emit(e) {
+			return false
+		}
+		f.offset = e.Next
+		return true
+	}
+	if f.offset == dotPosition && !counted(DirectoryEntry{".", f.Inode().Node().Number(), unix.S_IFDIR, dotDotPosition}) {
+		return nil
+	}
+	if f.offset == dotDotPosition {
+		up := f.mounts.parentNumber(f.path)
+		if !counted(DirectoryEntry{"..", up, unix.S_IFDIR, FirstPosition}) {
+			return nil
+		}
+	}
+	return f.operations.ReadDirectory(f.offset, counted)
+}
+
+func (m *Mounts) removed(p Path) bool {
+	m.tree.RLock()
+	defer m.tree.RUnlock()
+	return p.dentry.deleted
+}
+
+func (m *Mounts) parentNumber(p Path) uint64 {
+	m.tree.RLock()
+	defer m.tree.RUnlock()
+	return m.up(p, Path{m.root, m.root.root}).Inode().Node().Number()
+}
+
+// Ioctl is ioctl(2) for the requests that are the file's own.
+func (f *File) Ioctl(caller Caller, request uint32, argument uint64) (uint64, error) {
+	if f.PathOnly() {
+		return 0, unix.EBADF
+	}
+	return f.operations.Ioctl(f, caller, request, argument)
+}
+
+// Truncate is ftruncate(2). Errors: EINVAL, EBADF, EPERM for a seal.
+func (f *File) Truncate(size int64) error {
+	if f.PathOnly() {
+		return unix.EBADF
+	}
+	if size < 0 || !f.Writable() || f.Inode().Node().Type() != unix.S_IFREG {
+		return unix.EINVAL
+	}
+	return f.Inode().Change(Changes{Mask: ChangeSize, Size: size})
+}
+
+// Allocate is fallocate(2). Errors: EBADF, EINVAL, EFBIG, ENODEV, ESPIPE,
+// EOPNOTSUPP, ENOSPC.
+func (f *File) Allocate(mode uint32, offset, length int64) error {
+	if offset < 0 || length <= 0 {
+		return unix.EINVAL
+	}
+	if !f.Writable() {
+		return unix.EBADF
+	}
+	if offset+length < 0 {
+		return unix.EFBIG
+	}
+	return f.operations.Allocate(mode, offset, length)
+}
+
+// Mappable returns what mmap(2) maps: EACCES if the file is not open for
+// reading, or not for writing where a shared mapping asks for that; ENODEV.
+func (f *File) Mappable(sharedWrite bool) (mm.Mappable, error) {
+	if f.PathOnly() {
+		return nil, unix.EBADF
+	}
+	if !f.Readable() || sharedWrite && !f.Writable() {
+		return nil, unix.EACCES
+	}
+	return f.operations.Mappable()
+}
+
+// Sync is fsync(2) and fdatasync(2).
+func (f *File) Sync() error {
+	if f.PathOnly() {
+		return unix.EBADF
+	}
+	return f.operations.Sync()
+}

@@ -1,0 +1,185 @@
+package fs
+
+import (
+	"math"
+	"sync"
+
+	"golang.org/x/sys/unix"
+
+	"slowpath/wait"
+)
+
+// LockOwner is whoever holds advisory locks: an *FDTable for the process-wide
+// record locks of fcntl(2), a *File for open file description locks.
+type LockOwner any
+
+// LockKind is what a lock keeps others from.
+type LockKind uint8
+
+// The kinds of lock.
+const (
+	Unlocked LockKind = iota
+	SharedLock
+	ExclusiveLock
+)
+
+// RecordLock is a lock on the bytes from Start to End, both included.
+type RecordLock struct {
+	Kind       LockKind
+	Start, End int64
+	Owner      LockOwner
+	Process    int32 // for F_GETLK; -1 for open file description locks
+}
+
+// EndOfFile is the End of a lock that reaches as far as the file may grow.
+const EndOfFile = math.MaxInt64
+
+func (a *RecordLock) overlaps(b *RecordLock) bool { return a.Start <= b.End && b.Start <= a.End }
+
+func (a *RecordLock) conflicts(b *RecordLock) bool {
+	return a.Owner != b.Owner && a.overlaps(b) && (a.Kind == ExclusiveLock || b.Kind == ExclusiveLock)
+}
+
+// FileLocks are the advisory locks of one inode: the record locks of fcntl(2)
+// and the whole-file locks of flock(2), which do not see each other. The zero
+// value has no locks. No method waits.
+type FileLocks struct {
+	// Queue is woken whenever a lock goes away.
+	Queue wait.Queue
+
+	mu      sync.Mutex
+	records []RecordLock       // by owner in no order; those of one owner do not overlap
+	whole   map[*File]LockKind // flock(2)
+}
+
+// TestRecord returns the first lock that keeps want from being set (F_GETLK).
+func (l *FileLocks) TestRecord(want RecordLock) (RecordLock, bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.blocker(&want)
+}
+
+func (l *FileLocks) blocker(want *RecordLock) (RecordLock, bool) {
+	for i := range l.records {
+		if l.records[i].conflicts(want) {
+			return l.records[i], true
+		}
+	}
+	return RecordLock{}, false
+}
+
+// setRecord sets or, for Unlocked, removes a lock. It returns the owner that is
+// in the way, if there is one.
+func (l *FileLocks) setRecord(want RecordLock) (inTheWay LockOwner, blocked bool) {
+	l.mu.Lock()
+	if want.Kind != Unlocked {
+		if b, is := l.blocker(&want); is {
+			l.mu.Unlock()
+			return b.Owner, true
+		}
+	}
+	freed := l.carve(&want)
+	if want.Kind != Unlocked {
+		l.join(want)
+	}
+	l.mu.Unlock()
+	if freed {
+		l.Queue.Wake(wait.All)
+	}
+	return nil, false
+}
+
+// carve takes the range of hole out of the locks of its owner.
+func (l *FileLocks) carve(hole *RecordLock) (freed bool) {
+	kept := l.records[:0:0]
+	for _, r := range l.records {
+		if r.Owner != hole.Owner || !r.overlaps(hole) {
+			kept = append(kept, r)
+			continue
+		}
+		freed = true
+		if r.Start < hole.Start {
+			left := r
+			left.End = hole.Start - 1
+			kept = append(kept, left)
+		}
+		if r.End > hole.End {
+			right := r
+			right.Start = hole.End + 1
+			kept = append(kept, right)
+		}
+	}
+	l.records = kept
+	return freed
+}
+
+// join adds a lock and merges it with its neighbours of the same kind.
+func (l *FileLocks) join(n RecordLock) {
+	kept := l.records[:0]
+	for _, r := range l.records {
+		touches := r.Owner == n.Owner && r.Kind == n.Kind &&
+			(r.End != EndOfFile && r.End+1 == n.Start || n.End != EndOfFile && n.End+1 == r.Start)
+		if !touches {
+			kept = append(kept, r)
+			continue
+		}
+		n.Start, n.End = min(n.Start, r.Start), max(n.End, r.End)
+	}
+	l.records = append(kept, n)
+}
+
+// ReleaseRecords removes all record locks of an owner.
+func (l *FileLocks) ReleaseRecords(owner LockOwner) {
+	l.mu.Lock()
+	none := len(l.records) == 0
+	l.mu.Unlock()
+	if !none {
+		l.setRecord(RecordLock{Start: 0, End: EndOfFile, Owner: owner})
+	}
+}
+
+// SetWhole is flock(2) without the waiting: EAGAIN if another open file
+// description is in the way. A change of kind first gives the old lock up.
+func (l *FileLocks) SetWhole(f *File, kind LockKind) error {
+	l.mu.Lock()
+	old, held := l.whole[f]
+	if held && old == kind {
+		l.mu.Unlock()
+		return nil
+	}
+	delete(l.whole, f)
+	err := l.addWhole(f, kind)
+	l.mu.Unlock()
+	if held {
+		l.Queue.Wake(wait.All)
+	}
+	return err
+}
+
+func (l *FileLocks) addWhole(f *File, kind LockKind) error {
+	if kind == Unlocked {
+		return nil
+	}
+	for _, other := range l.whole {
+		if kind == ExclusiveLock || other == ExclusiveLock {
+			return unix.EAGAIN
+		}
+	}
+	if l.whole == nil {
+		l.whole = make(map[*File]LockKind)
+	}
+	l.whole[f] = kind
+	return nil
+}
+
+// ReleaseFile removes what an open file description holds.
+func (l *FileLocks) ReleaseFile(f *File) {
+	l.mu.Lock()
+	idle := len(l.records) == 0 && len(l.whole) == 0
+	l.mu.Unlock()
+	if idle {
+		return
+	}
+	l.SetWhole(f, Unlocked)
+	l.ReleaseRecords(f)
+}

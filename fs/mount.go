@@ -1,0 +1,277 @@
+package fs
+
+import (
+	"strings"
+	"sync"
+	"sync/atomic"
+
+	"golang.org/x/sys/unix"
+)
+
+// MountFlags are the MS_ flags of mount(2) that a mount keeps: MS_RDONLY,
+// MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_NOATIME.
+type MountFlags uint64
+
+const keptMountFlags = unix.MS_RDONLY | unix.MS_NOSUID | unix.MS_NODEV | unix.MS_NOEXEC |
+	unix.MS_NOATIME | unix.MS_NODIRATIME | unix.MS_RELATIME
+
+// Mount shows a dentry tree, or a part of one, at a place of the name space.
+type Mount struct {
+	id         int
+	filesystem Filesystem
+	source     string
+	root       *Dentry
+	uses       atomic.Int64 // open files, contexts and mounts on it
+	flags      atomic.Uint64
+
+	// Guarded by Mounts.tree; nil at the root of the name space, and after
+	// the mount was taken away.
+	parent *Mount
+	point  *Dentry
+}
+
+// Filesystem returns what is mounted.
+func (m *Mount) Filesystem() Filesystem { return m.filesystem }
+
+// Flags returns the flags of the mount.
+func (m *Mount) Flags() MountFlags { return MountFlags(m.flags.Load()) }
+
+func (m *Mount) readOnly() bool { return m.Flags()&unix.MS_RDONLY != 0 }
+
+// NoExec reports whether programs on the mount may not be executed.
+func (m *Mount) NoExec() bool { return m.Flags()&unix.MS_NOEXEC != 0 }
+
+// NoSetID reports whether set-id bits on the mount are ignored.
+func (m *Mount) NoSetID() bool { return m.Flags()&unix.MS_NOSUID != 0 }
+
+// Path is a place in the name space. The zero Path is none.
+type Path struct {
+	mount  *Mount
+	dentry *Dentry
+}
+
+// Valid reports whether p is a place at all.
+func (p Path) Valid() bool { return p.dentry != nil }
+
+// Inode returns the inode at the place.
+func (p Path) Inode() Inode { return p.dentry.inode }
+
+// Mount returns the mount that the place is on.
+func (p Path) Mount() *Mount { return p.mount }
+
+func (p Path) hold()    { p.mount.uses.Add(1) }
+func (p Path) release() { p.mount.uses.Add(-1) }
+
+type mountPoint struct {
+	mount  *Mount
+	dentry *Dentry
+}
+
+// MakeFilesystem makes an instance for mount(2), with the options of its data
+// argument.
+type MakeFilesystem func(options string) (Filesystem, error)
+
+// Mounts is a name space: the tree of all mounts, and what path names need
+// besides. It is safe for concurrent use.
+type Mounts struct {
+	// tree guards the shape of the name space: held for reading while a path
+	// is walked, for writing while a name or a mount changes.
+	tree   sync.RWMutex
+	root   *Mount
+	points map[mountPoint]*Mount
+	list   []*Mount // in the order of mounting
+	roots  map[Filesystem]*Dentry
+	types  map[string]MakeFilesystem
+	order  []string // names of types as they were registered
+	nextID int
+
+	devices   devices
+	fifo      OpenFunc
+	unnamed   *Mount
+	lockGraph lockGraph
+}
+
+// NewMounts returns a name space whose root is the given file system. Fifos
+// are opened by fifo.
+func NewMounts(root Filesystem, fifo OpenFunc) *Mounts {
+	m := &Mounts{
+		points: make(map[mountPoint]*Mount),
+		roots:  make(map[Filesystem]*Dentry),
+		types:  make(map[string]MakeFilesystem),
+		fifo:   fifo,
+	}
+	m.root = m.newMount(root, m.rootOf(root), "rootfs", 0)
+	m.list = append(m.list, m.root)
+	m.unnamed = &Mount{filesystem: unnamedFilesystem{}}
+	return m
+}
+
+// Register makes a file system type known to mount(2) and /proc/filesystems.
+func (m *Mounts) Register(name string, makeInstance MakeFilesystem) {
+	m.tree.Lock()
+	defer m.tree.Unlock()
+	if _, known := m.types[name]; !known {
+		m.order = append(m.order, name)
+	}
+	m.types[name] = makeInstance
+}
+
+// Types returns the names of the registered types.
+func (m *Mounts) Types() []string {
+	m.tree.RLock()
+	defer m.tree.RUnlock()
+	return append([]string(nil), m.order...)
+}
+
+// Root returns the root of the name space.
+func (m *Mounts) Root() Path {
+	m.tree.RLock()
+	defer m.tree.RUnlock()
+	return m.over(Path{m.root, m.root.root})
+}
+
+func (m *Mounts) rootOf(f Filesystem) *Dentry {
+	d, ok := m.roots[f]
+	if !ok {
+		d = &Dentry{inode: f.Root()}
+		m.roots[f] = d
+	}
+	return d
+}
+
+func (m *Mounts) newMount(f Filesystem, root *Dentry, source string, flags uint64) *Mount {
+	m.nextID++
+	n := &Mount{id: m.nextID, filesystem: f, source: source, root: root}
+	n.flags.Store(flags & keptMountFlags)
+	return n
+}
+
+// over returns the place that is seen at p: the root of what is mounted there,
+// if anything is.
+func (m *Mounts) over(p Path) Path {
+	for p.dentry.mounted.Load() > 0 {
+		top, ok := m.points[mountPoint{p.mount, p.dentry}]
+		if !ok {
+			return p
+		}
+		p = Path{top, top.root}
+	}
+	return p
+}
+
+// up returns the parent directory of p, but not past root.
+func (m *Mounts) up(p, root Path) Path {
+	for p != root {
+		if p.dentry == p.mount.root {
+			if p.mount.parent == nil {
+				return p
+			}
+			p = Path{p.mount.parent, p.mount.point}
+			continue
+		}
+		if p.dentry.parent == nil {
+			return p
+		}
+		return m.over(Path{p.mount, p.dentry.parent})
+	}
+	return p
+}
+
+// attach puts n at p.
+func (m *Mounts) attach(n *Mount, p Path) {
+	n.parent, n.point = p.mount, p.dentry
+	p.hold()
+	p.dentry.mounted.Add(1)
+	m.points[mountPoint{p.mount, p.dentry}] = n
+	m.list = append(m.list, n)
+}
+
+// detach takes n, and all that is mounted on it, out of the name space.
+func (m *Mounts) detach(n *Mount) {
+	for _, below := range m.mountsOn(n) {
+		m.detach(below)
+	}
+	delete(m.points, mountPoint{n.parent, n.point})
+	n.point.mounted.Add(-1)
+	n.parent.uses.Add(-1)
+	n.parent, n.point = nil, nil
+	for i, other := range m.list {
+		if other == n {
+			m.list = append(m.list[:i:i], m.list[i+1:]...)
+			break
+		}
+	}
+	m.forgetRoot(n)
+}
+
+// forgetRoot drops the tree of a file system that is mounted nowhere any more.
+func (m *Mounts) forgetRoot(gone *Mount) {
+	for _, other := range m.list {
+		if other.filesystem == gone.filesystem {
+			return
+		}
+	}
+	delete(m.roots, gone.filesystem)
+}
+
+func (m *Mounts) mountsOn(parent *Mount) []*Mount {
+	var on []*Mount
+	for _, other := range m.list {
+		if other.parent == parent {
+			on = append(on, other)
+		}
+	}
+	return on
+}
+
+// MountInfo is one line of /proc/pid/mountinfo.
+type MountInfo struct {
+	ID, ParentID int
+	Device       uint64
+	Root, Point  string
+	Flags        MountFlags
+	Type, Source string
+}
+
+// Options returns the mount options as /proc/mounts has them.
+func (i *MountInfo) Options() string {
+	options := []string{"rw"}
+	if i.Flags&unix.MS_RDONLY != 0 {
+		options[0] = "ro"
+	}
+	for _, o := range []struct {
+		flag MountFlags
+		name string
+	}{{unix.MS_NOSUID, "nosuid"}, {unix.MS_NODEV, "nodev"}, {unix.MS_NOEXEC, "noexec"}, {unix.MS_NOATIME, "noatime"}} {
+		if i.Flags&o.flag != 0 {
+			options = append(options, o.name)
+		}
+	}
+	if i.Flags&unix.MS_NOATIME == 0 {
+		options = append(options, "relatime")
+	}
+	return strings.Join(options, ",")
+}
+
+// List returns the mounts that can be reached from root, in mount order.
+func (m *Mounts) List(root Path) []MountInfo {
+	m.tree.RLock()
+	defer m.tree.RUnlock()
+	var infos []MountInfo
+	for _, n := range m.list {
+		point, reachable := m.name(root, Path{n, n.root})
+		if !reachable {
+			continue
+		}
+		attributes := n.root.inode.Attributes()
+		info := MountInfo{
+			ID: n.id, Device: attributes.Device, Flags: n.Flags(), Point: point,
+			Root: treeName(n.root), Type: n.filesystem.Type(), Source: n.source,
+		}
+		if n.parent != nil {
+			info.ParentID = n.parent.id
+		}
+		infos = append(infos, info)
+	}
+	return infos
+}

@@ -1,0 +1,85 @@
+package fs
+
+import (
+	"golang.org/x/sys/unix"
+
+	"slowpath/cred"
+)
+
+// Permission is a set of what somebody wants to do with an inode, in the bits
+// of access(2).
+type Permission uint32
+
+// The bits of access(2).
+const (
+	MayExecute Permission = unix.X_OK // or search a directory
+	MayWrite   Permission = unix.W_OK
+	MayRead    Permission = unix.R_OK
+)
+
+// permit is the check of path_resolution(7): nil, or EACCES.
+func permit(a *Attributes, c *cred.Credentials, want Permission) error {
+	granted := a.Mode
+	switch {
+	case a.UID == c.FSUID:
+		granted >>= 6
+	case c.InGroup(a.GID):
+		granted >>= 3
+	}
+	if uint32(want)&^granted == 0 {
+		return nil
+	}
+	if overrides(a, c, want) {
+		return nil
+	}
+	return unix.EACCES
+}
+
+// overrides reports whether a capability stands in for missing mode bits
+// (capabilities(7), CAP_DAC_OVERRIDE and CAP_DAC_READ_SEARCH).
+func overrides(a *Attributes, c *cred.Credentials, want Permission) bool {
+	readOnly := want&MayWrite == 0
+	if a.IsDirectory() {
+		return c.Has(cred.DACOverride) || readOnly && c.Has(cred.DACReadSearch)
+	}
+	if want&MayExecute != 0 && a.Mode&0o111 == 0 {
+		return false
+	}
+	return c.Has(cred.DACOverride) || want == MayRead && c.Has(cred.DACReadSearch)
+}
+
+// owns reports whether the caller is as good as the owner of the inode.
+func owns(a *Attributes, c *cred.Credentials) bool {
+	return a.UID == c.FSUID || c.Has(cred.FOwner)
+}
+
+// mayAdd checks that a name may be added to the directory at p.
+func mayAdd(p Path, c *cred.Credentials) error {
+	if p.mount.readOnly() {
+		return unix.EROFS
+	}
+	if p.dentry.deleted {
+		return unix.ENOENT
+	}
+	a := p.dentry.inode.Attributes()
+	return permit(&a, c, MayWrite|MayExecute)
+}
+
+// mayRemove checks that the name of victim may be taken from the directory at
+// p: by its mode, and in a sticky directory only by an owner.
+func mayRemove(p Path, victim Inode, c *cred.Credentials) error {
+	if p.mount.readOnly() {
+		return unix.EROFS
+	}
+	directory := p.dentry.inode.Attributes()
+	if err := permit(&directory, c, MayWrite|MayExecute); err != nil {
+		return err
+	}
+	if directory.Mode&unix.S_ISVTX == 0 || directory.UID == c.FSUID {
+		return nil
+	}
+	if a := victim.Attributes(); !owns(&a, c) {
+		return unix.EPERM
+	}
+	return nil
+}
