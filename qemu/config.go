@@ -109,7 +109,9 @@ func (c *Config) Args() []string {
 		args = append(args, "-initrd", fmt.Sprintf("/proc/self/fd/%d", initramfsFD))
 	}
 	if c.Icount != "" {
-		args = append(args, "-icount", c.Icount)
+		// A wall clock that starts at the same date and runs with the
+		// instruction count, or two runs would differ in it.
+		args = append(args, "-icount", c.Icount, "-rtc", "base=2026-01-01T00:00:00,clock=vm")
 	}
 	if c.GDB != "" {
 		args = append(args, "-gdb", c.GDB, "-S")

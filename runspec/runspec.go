@@ -31,6 +31,9 @@ const (
 	Directory = "/.slowpath"
 )
 
+// StdinPath is where the host command puts the file for [Spec.Stdin].
+const StdinPath = "/.slowpath/stdin"
+
 // MaxSize bounds the file in bytes: room for the 2 MiB of arguments and
 // environment that execve takes, in their quoted form.
 const MaxSize = 16 << 20
@@ -58,6 +61,11 @@ type Spec struct {
 	Workdir string
 	// Stdio says what the standard files are.
 	Stdio Stdio
+	// Stdin is the path of a file in the initramfs that is the standard input
+	// instead of the host's stream; the kernel unlinks it once it is open. The
+	// host command uses it where runs must be identical, because bytes that
+	// come over the link come at another moment each time.
+	Stdin string
 	// Rows and Columns are the terminal's size; zero if unknown.
 	Rows, Columns uint16
 	// Hostname is the node name for uname(2); empty means the kernel's own.
@@ -93,7 +101,7 @@ func (s *Spec) check() error {
 
 // strings lists all strings of the spec.
 func (s *Spec) strings() []string {
-	all := []string{s.Path, s.Workdir, s.Hostname}
+	all := []string{s.Path, s.Workdir, s.Hostname, s.Stdin}
 	all = append(all, s.Args...)
 	return append(all, s.Env...)
 }

@@ -30,6 +30,7 @@ func (s *Spec) Marshal() ([]byte, error) {
 	}
 	text = appendString(text, "workdir", s.Workdir)
 	text = appendString(text, "hostname", s.Hostname)
+	text = appendString(text, "stdin", s.Stdin)
 	if s.Stdio == Terminal {
 		text = append(text, "stdio terminal\n"...)
 	}
@@ -85,6 +86,7 @@ func Parse(text []byte) (*Spec, error) {
 var setters = map[string]func(s *Spec, value string) error{
 	"path":     func(s *Spec, value string) error { return unquote(&s.Path, value) },
 	"workdir":  func(s *Spec, value string) error { return unquote(&s.Workdir, value) },
+	"stdin":    func(s *Spec, value string) error { return unquote(&s.Stdin, value) },
 	"hostname": func(s *Spec, value string) error { return unquote(&s.Hostname, value) },
 	"arg":      func(s *Spec, value string) error { return appendUnquoted(&s.Args, value) },
 	"env":      func(s *Spec, value string) error { return appendUnquoted(&s.Env, value) },

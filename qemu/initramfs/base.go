@@ -18,10 +18,10 @@ var baseDirectories = []struct {
 }
 
 // baseFiles are what programs look users and hosts up in.
-var baseFiles = map[string]string{
-	"/etc/passwd": "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n",
-	"/etc/group":  "root:x:0:\ntty:x:5:\nnogroup:x:65534:\n",
-	"/etc/hosts":  "127.0.0.1\tlocalhost\n",
+var baseFiles = []struct{ name, content string }{
+	{"/etc/passwd", "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n"},
+	{"/etc/group", "root:x:0:\ntty:x:5:\nnogroup:x:65534:\n"},
+	{"/etc/hosts", "127.0.0.1\tlocalhost\n"},
 }
 
 // AddBase adds the directories and files that every program may expect, where
@@ -32,9 +32,9 @@ func (t *Tree) AddBase() {
 			t.Directory(d.name, d.mode)
 		}
 	}
-	for name, content := range baseFiles {
-		if !t.Has(name) {
-			t.File(name, 0o644, []byte(content))
+	for _, f := range baseFiles {
+		if !t.Has(f.name) {
+			t.File(f.name, 0o644, []byte(f.content))
 		}
 	}
 }

@@ -1,0 +1,86 @@
+# Slowpath: everything that one does with it. `make` alone prints this list.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+# What make run runs, and how.
+INIT ?= bin/hello
+ARGS ?=
+RUNFLAGS ?=
+
+# The kernel is linked at 0xffffffff80200000, which is -0x7fe00000.
+KERNEL_LDFLAGS := -T=-0x7fe00000
+GUEST := CGO_ENABLED=0 GOOS=linux GOARCH=amd64
+# The packages whose tests need no QEMU.
+HOST_PACKAGES = $$(go list ./... | grep -v '/qemu/integration$$')
+
+# $(call need,PROGRAM,PACKAGE) installs a Debian package that has a program,
+# where it is missing and this user may install it; else it says how to.
+define need
+command -v $(1) >/dev/null || { \
+  echo "$(1) is missing; installing $(2)"; \
+  if [ "$$(id -u)" = 0 ]; then apt-get install -y $(2) || { apt-get update && apt-get install -y $(2); }; \
+  elif sudo -n true 2>/dev/null; then sudo apt-get install -y $(2) || { sudo apt-get update && sudo apt-get install -y $(2); }; \
+  else echo "$(1) is missing; install it by: sudo apt-get install -y $(2)" >&2; exit 1; fi; }
+endef
+
+.PHONY: help
+help: ## print this list
+	@echo "Usage: make TARGET"; echo
+	@sed -n 's/^\([a-z-]*\):.*## /  \1\t/p' $(MAKEFILE_LIST) | expand -t 16
+	@echo; echo "  make run INIT=/bin/busybox ARGS='ls -l /' runs another program than the demonstration."
+
+.PHONY: tools
+tools:
+	@command -v go >/dev/null || { echo "go is missing; install Go 1.26 or newer from https://go.dev/dl/" >&2; exit 1; }
+	@$(call need,qemu-system-x86_64,qemu-system-x86)
+
+.PHONY: test-tools
+test-tools: tools
+	@$(call need,gcc,gcc libc6-dev)
+	@$(call need,musl-gcc,musl-tools)
+	@$(call need,busybox,busybox-static)
+
+.PHONY: build
+build: ## build the kernel and the host command into bin/
+	@mkdir -p bin
+	$(GUEST) go build -trimpath -ldflags="$(KERNEL_LDFLAGS)" -o bin/kernel.raw ./cmd/kernel
+	go run ./boot/image/link -o bin/kernel.elf bin/kernel.raw
+	CGO_ENABLED=0 go build -trimpath -o bin/slowpath ./cmd/slowpath
+	$(GUEST) go build -trimpath -ldflags='-s -w' -o bin/hello ./qemu/testdata/hello
+
+.PHONY: run
+run: tools build ## run a program: the demonstration, or INIT=PROGRAM ARGS='...'
+	@bin/slowpath run $(RUNFLAGS) $(INIT) $(ARGS)
+
+.PHONY: check
+check: ## format, vet and test everything that needs no QEMU, in two minutes
+	@$(call need,gcc,gcc libc6-dev)
+	@files=$$(gofmt -l $$(git ls-files '*.go')); [ -z "$$files" ] || { echo "gofmt these files: $$files" >&2; exit 1; }
+	go vet ./...
+	go run ./qemu/testreport -race $(HOST_PACKAGES)
+
+.PHONY: test
+test: test-tools build ## check, and the tests in QEMU
+	@files=$$(gofmt -l $$(git ls-files '*.go')); [ -z "$$files" ] || { echo "gofmt these files: $$files" >&2; exit 1; }
+	go vet ./...
+	go run ./qemu/testreport -race $(HOST_PACKAGES) : -count=1 -timeout=20m ./qemu/integration
+
+.PHONY: bench
+bench: test-tools build ## print instruction counts of system calls and of the boot
+	go test -count=1 -run='^$$' -bench=. -benchtime=1x ./qemu/integration
+
+.PHONY: soak
+soak: test-tools build ## a thousand boots, and ten minutes of processes and threads on 4 CPUs
+	SLOWPATH_SOAK=long go test -count=1 -v -timeout=4h -run='^TestSoak' ./qemu/integration
+
+.PHONY: gdb
+gdb: tools build ## run INIT under gdb, stopped before the first instruction
+	@$(call need,gdb,gdb)
+	bin/slowpath run --gdb tcp:localhost:1234 $(RUNFLAGS) $(INIT) $(ARGS) & \
+	  gdb -q bin/kernel.elf -ex 'target remote localhost:1234'; kill %1 2>/dev/null || true
+
+.PHONY: clean
+clean: ## remove bin/
+	rm -rf bin

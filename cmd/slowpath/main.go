@@ -1,0 +1,91 @@
+// Slowpath runs Linux programs on the Slowpath kernel in QEMU.
+//
+//	slowpath run /bin/busybox sh -c 'ls -l / | wc -l; exit 7'
+//
+// The program's standard streams and exit code become the command's own. Type
+// slowpath help for the rest.
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+)
+
+// The exit codes of the command itself; those of programs pass through.
+const (
+	exitSuccess = 0
+	exitMissing = 1   // doctor found something missing
+	exitTimeout = 124 // --timeout expired
+	exitFailure = 125 // the kernel, QEMU or the command line is at fault
+	exitSignal  = 128 // plus the number of the signal that ended the program
+)
+
+// standard holds the command's standard streams.
+type standard struct {
+	in       *os.File
+	out, err io.Writer
+}
+
+// subcommand is a row of the command's table.
+type subcommand struct {
+	name    string
+	summary string
+	run     func(std standard, args []string) int
+}
+
+// subcommands lists the subcommands in the order in which help shows them.
+func subcommands() []subcommand {
+	return []subcommand{
+		{"run", "run a program on the kernel", run},
+		{"doctor", "say what is missing on this machine", doctor},
+		{"syscalls", "list the system calls of the kernel", listSyscalls},
+		{"version", "print the version", version},
+		{"help", "print this text, or that of a subcommand", help},
+	}
+}
+
+func main() {
+	os.Exit(dispatch(standard{os.Stdin, os.Stdout, os.Stderr}, os.Args[1:]))
+}
+
+// dispatch runs a command line and returns the exit code.
+func dispatch(std standard, args []string) int {
+	if len(args) == 0 {
+		usage(std.err)
+		return exitFailure
+	}
+	name := args[0]
+	if name == "-h" || name == "-help" || name == "--help" {
+		name = "help"
+	}
+	for _, c := range subcommands() {
+		if c.name == name {
+			return c.run(std, args[1:])
+		}
+	}
+	return fail(std, "there is no subcommand %q; slowpath help lists them", args[0])
+}
+
+// fail prints one sentence and returns the exit code for failures of our own.
+func fail(std standard, format string, args ...any) int {
+	fmt.Fprintf(std.err, "slowpath: "+format+"\n", args...)
+	return exitFailure
+}
+
+func usage(w io.Writer) {
+	fmt.Fprint(w, "Slowpath runs Linux programs on a kernel of its own, in QEMU.\n\nUsage: slowpath SUBCOMMAND [ARGUMENT...]\n\n")
+	for _, c := range subcommands() {
+		fmt.Fprintf(w, "  %-10s %s\n", c.name, c.summary)
+	}
+	fmt.Fprint(w, "\nslowpath help run explains the flags of run.\n")
+}
+
+func help(std standard, args []string) int {
+	if len(args) > 0 && args[0] == "run" {
+		runHelp(std.out)
+		return exitSuccess
+	}
+	usage(std.out)
+	return exitSuccess
+}
