@@ -1,0 +1,44 @@
+package mm
+
+// Brk moves the end of the heap to the address and returns where it is then:
+// unchanged if the address is below the heap's start, or memory, limits or
+// other mappings are in the way (brk(2), "C library/kernel differences").
+func (as *AddressSpace) Brk(address uint64) uint64 {
+	as.mu.Lock()
+	old := as.brk
+	ok := as.moveBrk(address)
+	if ok {
+		as.brk = address
+	}
+	brk, populate := as.brk, as.lockFuture == areaLocked
+	as.unlock()
+	if ok && populate && address > old {
+		as.Populate(pageUp(old), pageUp(address)-pageUp(old))
+	}
+	return brk
+}
+
+// moveBrk maps or unmaps the difference. The address space is locked.
+func (as *AddressSpace) moveBrk(address uint64) bool {
+	if address < as.layout.BrkStart || as.layout.BrkStart == 0 || address > UserEnd-PageSize {
+		return false
+	}
+	oldEnd, newEnd := pageUp(as.brk), pageUp(address)
+	switch {
+	case newEnd == oldEnd:
+		return true
+	case newEnd < oldEnd:
+		return as.unmap(newEnd, oldEnd) == nil
+	}
+	next := as.areas.find(oldEnd)
+	if next != nil && newEnd+PageSize > next.guardedStart() {
+		return false
+	}
+	v := &vma{start: oldEnd, end: newEnd, prot: ProtRead | ProtWrite, maxProt: ProtAll, flags: as.lockFuture}
+	if as.checkRoom(v, oldEnd, newEnd) != nil {
+		return false
+	}
+	as.link(v)
+	as.merge(oldEnd, newEnd)
+	return true
+}

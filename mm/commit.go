@@ -1,0 +1,45 @@
+package mm
+
+import "golang.org/x/sys/unix"
+
+// The overcommit policies of /proc/sys/vm/overcommit_memory (proc(5)).
+const (
+	// OvercommitHeuristic refuses only what cannot fit into the machine.
+	OvercommitHeuristic = 0
+	// OvercommitAlways refuses nothing.
+	OvercommitAlways = 1
+	// OvercommitNever promises no more than half of the memory, as
+	// overcommit_ratio 50 without swap.
+	OvercommitNever = 2
+)
+
+// SetOvercommit chooses the policy. It fails with EINVAL.
+func (m *Memory) SetOvercommit(policy int) error {
+	if policy < OvercommitHeuristic || policy > OvercommitNever {
+		return unix.EINVAL
+	}
+	m.overcommit.Store(int32(policy))
+	return nil
+}
+
+// Overcommit returns the policy.
+func (m *Memory) Overcommit() int { return int(m.overcommit.Load()) }
+
+// CommitLimit returns how many pages OvercommitNever promises.
+func (m *Memory) CommitLimit() int64 { return int64(m.total) / 2 }
+
+// mayCommit returns ENOMEM if the policy does not allow that many more pages
+// to be promised (mm/util.c, __vm_enough_memory).
+func (m *Memory) mayCommit(pages int64) error {
+	switch m.Overcommit() {
+	case OvercommitHeuristic:
+		if pages > int64(m.total) {
+			return unix.ENOMEM
+		}
+	case OvercommitNever:
+		if m.committed.Load()+pages > m.CommitLimit() {
+			return unix.ENOMEM
+		}
+	}
+	return nil
+}

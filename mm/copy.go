@@ -1,0 +1,129 @@
+package mm
+
+import (
+	"bytes"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// The copies between kernel and user memory. They are for the tasks of the
+// address space; its page tables get loaded. They may sleep in page faults, so
+// no lock is held around them that a fault takes. Errors are EFAULT, or ENOMEM
+// when a page could not be provided for lack of memory: the caller decides
+// whether to make room and try again.
+
+// CopyIn copies from the user address into dst and returns how many bytes were
+// copied before a fault.
+func (as *AddressSpace) CopyIn(dst []byte, addr uint64) (int, error) {
+	return as.copyUser(unsafe.Pointer(unsafe.SliceData(dst)), addr, len(dst), false)
+}
+
+// CopyOut copies src to the user address and returns how many bytes were
+// copied before a fault.
+func (as *AddressSpace) CopyOut(addr uint64, src []byte) (int, error) {
+	return as.copyUser(unsafe.Pointer(unsafe.SliceData(src)), addr, len(src), true)
+}
+
+// zeros is what ZeroOut copies from. Nobody writes to it.
+var zeros [PageSize]byte
+
+// ZeroOut writes n zeros to the user address and returns how many were written
+// before a fault.
+func (as *AddressSpace) ZeroOut(addr uint64, n int) (int, error) {
+	for done := 0; done < n; {
+		step := min(n-done, len(zeros))
+		copied, err := as.CopyOut(addr+uint64(done), zeros[:step])
+		done += copied
+		if err != nil {
+			return done, err
+		}
+	}
+	return n, nil
+}
+
+// copyUser copies n bytes, a page at a time.
+func (as *AddressSpace) copyUser(kernel unsafe.Pointer, user uint64, n int, toUser bool) (int, error) {
+	if n == 0 {
+		return 0, nil
+	}
+	if uint64(n) > UserEnd || user > UserEnd-uint64(n) {
+		return as.copyBelowEnd(kernel, user, n, toUser)
+	}
+	hidden := hide(kernel)
+	root := as.Root()
+	for done := 0; done < n; {
+		at := user + uint64(done)
+		step := min(n-done, PageSize-int(at&pageMask))
+		copied := as.memory.machine.CopyUser(root, unsafe.Add(hidden, done), at, step, toUser)
+		done += copied
+		if copied == step {
+			continue
+		}
+		if err := as.faultForCopy(user+uint64(done), toUser); err != nil {
+			return done, err
+		}
+	}
+	return n, nil
+}
+
+// copyBelowEnd copies what lies below UserEnd and then fails, as a copy that
+// faults there.
+func (as *AddressSpace) copyBelowEnd(kernel unsafe.Pointer, user uint64, n int, toUser bool) (int, error) {
+	if user >= UserEnd {
+		return 0, unix.EFAULT
+	}
+	done, err := as.copyUser(kernel, user, int(min(uint64(n), UserEnd-user)), toUser)
+	if err == nil {
+		err = unix.EFAULT
+	}
+	return done, err
+}
+
+// faultForCopy resolves a fault that the kernel met while it copied.
+func (as *AddressSpace) faultForCopy(address uint64, write bool) error {
+	access := AccessRead
+	if write {
+		access = AccessWrite
+	}
+	switch as.Fault(address, access) {
+	case FaultResolved:
+		return nil
+	case FaultNoMemory:
+		return unix.ENOMEM
+	}
+	return unix.EFAULT
+}
+
+// hide keeps the compiler from moving the caller's buffer to the heap because
+// its address goes to an interface method. It stays an unsafe.Pointer, so it
+// follows the stack if that moves; Machine.CopyUser promises not to keep it.
+func hide(p unsafe.Pointer) unsafe.Pointer { return pointer(uintptr(p)) }
+
+// stringChunk is how many bytes CopyInString looks at once; most strings are
+// paths and fit.
+const stringChunk = 128
+
+// CopyInString returns the string at the user address, without the NUL that
+// ends it. It fails with ENAMETOOLONG if there is none in the first max bytes,
+// and with the errors of CopyIn.
+func (as *AddressSpace) CopyInString(addr uint64, max int) (string, error) {
+	var first [stringChunk]byte
+	var whole []byte
+	for buf := first[:]; ; buf = make([]byte, 2*len(buf)) {
+		n, err := as.CopyIn(buf[:min(len(buf), max-len(whole))], addr+uint64(len(whole)))
+		if end := bytes.IndexByte(buf[:n], 0); end >= 0 {
+			if whole == nil {
+				return string(buf[:end]), nil
+			}
+			return string(append(whole, buf[:end]...)), nil
+		}
+		if err != nil {
+			return "", err
+		}
+		whole = append(whole, buf[:n]...)
+		if len(whole) >= max {
+			return "", unix.ENAMETOOLONG
+		}
+	}
+}

@@ -1,0 +1,296 @@
+package mm
+
+import (
+	"golang.org/x/sys/unix"
+
+	"slowpath/arch/amd64"
+	"slowpath/mm/frame"
+)
+
+// Fault makes the page at the address accessible, as far as the areas allow,
+// and says how that ended. The address need not be valid. It may sleep.
+func (as *AddressSpace) Fault(address uint64, access Access) FaultResult {
+	as.mu.Lock()
+	as.counters.faults.Add(1)
+	result := as.fault(address, access)
+	as.unlock()
+	return result
+}
+
+// fault is Fault with the address space locked.
+func (as *AddressSpace) fault(address uint64, access Access) FaultResult {
+	if address >= UserEnd {
+		return FaultNoMapping
+	}
+	v := as.areas.find(address)
+	if v == nil || v.start > address && !as.growStack(v, address) {
+		return FaultNoMapping
+	}
+	if !v.allows(access) {
+		return FaultDenied
+	}
+	address = pageDown(address)
+	t, err := as.tables.makeLeaf(address)
+	if err != nil {
+		return FaultNoMemory
+	}
+	f := fault{as: as, v: v, address: address, write: access == AccessWrite, table: t, slot: amd64.Index(address, amd64.LevelPT)}
+	return faultResult(f.resolve())
+}
+
+// faultResult turns the error of an attempt to provide a page into a result.
+func faultResult(err error) FaultResult {
+	switch err {
+	case nil:
+		return FaultResolved
+	case unix.ENOMEM:
+		return FaultNoMemory
+	}
+	return FaultBus
+}
+
+// fault is one page fault that the area allows.
+type fault struct {
+	as      *AddressSpace
+	v       *vma
+	address uint64 // of the page
+	write   bool
+	table   *table // the last-level table, and where in it
+	slot    int
+}
+
+// resolve provides the page. Its errors are ENOMEM and those of
+// Mappable.Page.
+func (f *fault) resolve() error {
+	e := f.table.get(f.slot)
+	switch {
+	case e == 0 && f.v.anonymous():
+		return f.fillAnonymous()
+	case e == 0:
+		return f.fillFromObject()
+	case f.write && e&entryWritable == 0:
+		return f.makeWritable(e)
+	}
+	return nil // another task was faster
+}
+
+// set writes the entry for a frame whose reference the caller gives away.
+func (f *fault) set(n frame.Number, writable, anonymous bool) {
+	f.table.set(f.slot, makeEntry(n, f.v.prot, writable, anonymous))
+}
+
+// fillAnonymous provides a page of zeros: the shared one until it is written.
+func (f *fault) fillAnonymous() error {
+	if !f.write {
+		f.set(f.as.memory.zero, false, false)
+		return nil
+	}
+	n, err := f.as.memory.AllocateZeroed()
+	if err != nil {
+		return err
+	}
+	f.set(n, true, true)
+	f.as.resident(f.v, true, 1)
+	return nil
+}
+
+// fillFromObject provides a page of the object, or a private copy of it. A
+// shared area that is writable asks for its page writable at once, even for a
+// read, to save the second fault.
+func (f *fault) fillFromObject() error {
+	v := f.v
+	shared := v.has(areaShared)
+	n, err := v.object.Page(v.pageIndex(f.address), shared && v.prot&ProtWrite != 0)
+	if err != nil {
+		return err
+	}
+	if f.write && !shared {
+		return f.fillCopy(n)
+	}
+	f.set(n, shared, false)
+	if n != f.as.memory.zero {
+		f.as.resident(v, false, 1)
+	}
+	f.fillAround()
+	return nil
+}
+
+// fillCopy provides a private copy of the object's page n, whose reference it
+// drops.
+func (f *fault) fillCopy(n frame.Number) error {
+	private, err := f.as.memory.copyOf(n)
+	f.as.memory.Put(n)
+	if err != nil {
+		return err
+	}
+	f.set(private, true, true)
+	f.as.resident(f.v, true, 1)
+	return nil
+}
+
+// copyOf returns a new frame with the contents of n.
+func (m *Memory) copyOf(n frame.Number) (frame.Number, error) {
+	private, err := m.Allocate()
+	if err == nil {
+		copy(m.Bytes(private), m.Bytes(n))
+	}
+	return private, err
+}
+
+// aroundPages is how many pages of a file a fault maps at most, as
+// fault_around_bytes in Linux.
+const aroundPages = 16
+
+// fillAround maps the pages around that the object has at hand, since a fault
+// costs more than many entries. The window is aligned, and ends at the ends of
+// the area and of the table.
+func (f *fault) fillAround() {
+	v := f.v
+	const window = aroundPages * PageSize
+	start := max(f.address&^(window-1), v.start)
+	end := min(f.address&^(window-1)+window, v.end)
+	var cached [aroundPages]frame.Number
+	pages := cached[:(end-start)/PageSize]
+	v.object.CachedPages(v.pageIndex(start), pages)
+	var mapped int64
+	first := amd64.Index(start, amd64.LevelPT)
+	for i, n := range pages {
+		switch {
+		case n == frame.None:
+		case f.table.get(first+i) != 0:
+			f.as.memory.Put(n)
+		default:
+			f.table.set(first+i, makeEntry(n, v.prot, v.has(areaShared), false))
+			mapped++
+		}
+	}
+	if mapped > 0 {
+		f.as.resident(v, false, mapped)
+	}
+}
+
+// makeWritable resolves a write to a page that is mapped read-only: a shared
+// page, a page of zeros, a page of a file, or one that a fork has shared. A
+// private page that nobody else has is written as it is, others are copied.
+func (f *fault) makeWritable(e entry) error {
+	m := f.as.memory
+	if f.v.has(areaShared) {
+		return f.makeSharedWritable(e)
+	}
+	anonymous := e&entryAnonymous != 0
+	if anonymous && m.Refs(e.frame()) == 1 {
+		f.table.set(f.slot, e.protect(f.v.prot, true))
+		return nil
+	}
+	private, err := m.copyOf(e.frame())
+	if err != nil {
+		return err
+	}
+	f.replace(e, private, true)
+	if anonymous {
+		return nil
+	}
+	if e.frame() != m.zero {
+		f.as.resident(f.v, false, -1)
+	}
+	f.as.resident(f.v, true, 1)
+	return nil
+}
+
+// makeSharedWritable tells the object that its page will be written. The page
+// may be another one then, where a hole was mapped before.
+func (f *fault) makeSharedWritable(e entry) error {
+	n, err := f.v.object.Page(f.v.pageIndex(f.address), true)
+	if err != nil {
+		return err
+	}
+	if n == e.frame() {
+		f.as.memory.Put(n)
+		f.table.set(f.slot, e.protect(f.v.prot, true))
+		return nil
+	}
+	f.replace(e, n, false)
+	if e.frame() == f.as.memory.zero {
+		f.as.resident(f.v, false, 1)
+	}
+	return nil
+}
+
+// replace puts a writable frame in the place of another.
+func (f *fault) replace(old entry, n frame.Number, anonymous bool) {
+	f.set(n, true, anonymous)
+	f.as.gather.page(f.address, old.frame())
+}
+
+// Populate makes the pages of the range present as far as the areas allow,
+// writable ones for writing (MAP_POPULATE, mlock). It stops at the first page
+// that cannot be had and returns its error: ENOMEM where nothing is mapped or
+// memory is short, EFAULT for all else.
+func (as *AddressSpace) Populate(start, length uint64) error {
+	end := start + length
+	for address := start; address < end; {
+		as.mu.Lock()
+		next, err := as.populate(address, min(end, address+populateBatch))
+		as.unlock()
+		if err != nil {
+			return err
+		}
+		address = next
+	}
+	return nil
+}
+
+// populateBatch is how many bytes Populate does without letting others at the
+// address space.
+const populateBatch = 64 * PageSize
+
+// populate makes [start, end) present and returns end. The address space is
+// locked.
+func (as *AddressSpace) populate(start, end uint64) (uint64, error) {
+	for address := start; address < end; address += PageSize {
+		v := as.areas.find(address)
+		if v == nil || v.start > address {
+			return address, unix.ENOMEM
+		}
+		access := AccessRead
+		if v.prot&ProtWrite != 0 && !v.has(areaShared) {
+			access = AccessWrite
+		}
+		switch as.fault(address, access) {
+		case FaultResolved:
+		case FaultNoMemory:
+			return address, unix.ENOMEM
+		default:
+			return address, unix.EFAULT
+		}
+	}
+	return end, nil
+}
+
+// growStack extends the area, which is the first above the address, down to
+// the address, if it grows down and nothing forbids it (mm/mmap.c,
+// expand_downwards and acct_stack_growth).
+func (as *AddressSpace) growStack(v *vma, address uint64) bool {
+	address = pageDown(address)
+	if !v.has(areaGrowsDown) || address < MinAddress {
+		return false
+	}
+	below := v.prev
+	if below != nil && !below.has(areaGrowsDown) && below.prot != ProtNone && address-min(address, below.end) < StackGuardGap {
+		return false
+	}
+	grow := v.start - address
+	if v.end-address > as.limits.Stack || as.checkSpace(grow, false) != nil {
+		return false
+	}
+	pages := int64(grow / PageSize)
+	if v.has(areaLocked) && as.lockedWith(pages) > as.limits.Locked {
+		return false
+	}
+	if v.has(areaCharged) && as.memory.mayCommit(pages) != nil {
+		return false
+	}
+	as.areas.resize(v, address, v.end)
+	as.account(v, pages)
+	return true
+}

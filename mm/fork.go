@@ -1,0 +1,84 @@
+package mm
+
+// Fork returns a copy of the address space with one reference, as fork(2)
+// makes it: private pages are shared until one side writes. It fails with
+// ENOMEM.
+func (as *AddressSpace) Fork() (*AddressSpace, error) {
+	child, err := as.memory.NewAddressSpace()
+	if err != nil {
+		return nil, err
+	}
+	as.mu.Lock()
+	child.mu.Lock()
+	child.limits, child.layout, child.brk = as.limits, as.layout, as.brk
+	err = as.copyAreas(child)
+	child.unlock()
+	as.unlock()
+	if err != nil {
+		child.DecRef()
+		return nil, err
+	}
+	return child, nil
+}
+
+// copyAreas copies what the child inherits: not what MADV_DONTFORK excludes,
+// and no locks (mlock(2), "Notes").
+func (as *AddressSpace) copyAreas(child *AddressSpace) error {
+	for v := as.areas.first; v != nil; v = v.next {
+		if v.has(areaDontFork) {
+			continue
+		}
+		if v.has(areaCharged) {
+			if err := as.memory.mayCommit(v.pages()); err != nil {
+				return err
+			}
+		}
+		inherited := new(vma)
+		*inherited = *v
+		inherited.node = node{}
+		inherited.flags &^= areaLocked | areaLockFault
+		child.link(inherited)
+		if v.has(areaWipeOnFork) {
+			continue
+		}
+		if err := as.copyEntries(child, v, inherited); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// copyEntries copies the pages that are present. Private pages lose their
+// write permission on both sides.
+func (as *AddressSpace) copyEntries(child *AddressSpace, v, inherited *vma) error {
+	m := as.memory
+	private := !v.has(areaShared)
+	var anonymous, other int64
+	var failed error
+	as.tables.visit(v.start, v.end, func(address uint64, t *table, i int) {
+		if failed != nil {
+			return
+		}
+		target, err := child.tables.makeLeaf(address)
+		if err != nil {
+			failed = err
+			return
+		}
+		e := t.get(i)
+		if private && e&entryWritable != 0 {
+			e &^= entryWritable
+			t.set(i, e)
+			as.gather.cover(address, address+PageSize)
+		}
+		m.Get(e.frame())
+		target.set(i, e)
+		switch {
+		case e&entryAnonymous != 0:
+			anonymous++
+		case e.frame() != m.zero:
+			other++
+		}
+	})
+	child.uncount(inherited, -anonymous, -other)
+	return failed
+}

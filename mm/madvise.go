@@ -1,0 +1,189 @@
+package mm
+
+import (
+	"golang.org/x/sys/unix"
+)
+
+// advice is how one MADV_* value is followed: either by changing the flags of
+// areas or by doing something to their pages. With neither it is accepted and
+// has no effect, because there is no read-ahead and no swap to advise.
+type advice struct {
+	set, clear areaFlags
+	// refuses returns the errno with which the advice fails on an area, or 0.
+	refuses func(v *vma) unix.Errno
+	// apply acts on [start, end) of an area. The address space is locked.
+	apply func(as *AddressSpace, v *vma, start, end uint64)
+}
+
+// advices are the values of MADV_* that are followed. MADV_HUGEPAGE and
+// MADV_MERGEABLE are missing: they fail as on a Linux without transparent
+// huge pages and without KSM. Those with locks of their own are in Madvise.
+var advices = map[int]advice{
+	unix.MADV_NORMAL:     {clear: areaSequential | areaRandom},
+	unix.MADV_RANDOM:     {set: areaRandom, clear: areaSequential},
+	unix.MADV_SEQUENTIAL: {set: areaSequential, clear: areaRandom},
+	unix.MADV_WILLNEED:   {},
+	unix.MADV_DONTNEED:   {refuses: refuseFixed, apply: (*AddressSpace).zap},
+	unix.MADV_FREE:       {refuses: refuseFree, apply: (*AddressSpace).zap},
+	unix.MADV_COLD:       {refuses: refuseFixed},
+	unix.MADV_PAGEOUT:    {refuses: refuseFixed},
+	unix.MADV_DONTFORK:   {set: areaDontFork},
+	unix.MADV_DOFORK:     {clear: areaDontFork},
+	unix.MADV_DONTDUMP:   {set: areaDontDump},
+	unix.MADV_DODUMP:     {clear: areaDontDump},
+	unix.MADV_WIPEONFORK: {set: areaWipeOnFork, refuses: refuseObject},
+	unix.MADV_KEEPONFORK: {clear: areaWipeOnFork},
+}
+
+func refuseFixed(v *vma) unix.Errno {
+	if v.flags&(areaLocked|areaFixedSize) != 0 {
+		return unix.EINVAL
+	}
+	return 0
+}
+
+func refuseObject(v *vma) unix.Errno {
+	if !v.anonymous() {
+		return unix.EINVAL
+	}
+	return 0
+}
+
+func refuseFree(v *vma) unix.Errno {
+	if e := refuseObject(v); e != 0 {
+		return e
+	}
+	return refuseFixed(v)
+}
+
+// Madvise follows advice about a range (madvise(2)). It fails with EINVAL,
+// ENOMEM, EACCES or EFAULT; holes in the range are passed over, and make the
+// result ENOMEM.
+func (as *AddressSpace) Madvise(start, length uint64, behavior int) error {
+	a, known := advices[behavior]
+	special := behavior == unix.MADV_REMOVE || behavior == unix.MADV_POPULATE_READ || behavior == unix.MADV_POPULATE_WRITE
+	end := start + pageUp(length)
+	switch {
+	case !known && !special, start&pageMask != 0, length > 0 && pageUp(length) == 0, end < start:
+		return unix.EINVAL
+	case end == start:
+		return nil
+	case behavior == unix.MADV_REMOVE:
+		return as.removePages(start, end)
+	case special:
+		return as.prefault(start, end, behavior == unix.MADV_POPULATE_WRITE)
+	}
+	as.mu.Lock()
+	defer as.unlock()
+	err := as.advise(start, end, a)
+	if a.set|a.clear != 0 {
+		as.merge(start, end)
+	}
+	return err
+}
+
+// advise follows the advice area by area.
+func (as *AddressSpace) advise(start, end uint64, a advice) error {
+	var result error
+	for start < end {
+		v := as.areas.find(start)
+		if v == nil || v.start >= end {
+			return unix.ENOMEM
+		}
+		if v.start > start {
+			result = unix.ENOMEM
+			start = v.start
+		}
+		next := min(v.end, end)
+		if err := as.adviseArea(v, start, next, a); err != nil {
+			return err
+		}
+		start = next
+	}
+	return result
+}
+
+func (as *AddressSpace) adviseArea(v *vma, start, end uint64, a advice) error {
+	if a.refuses != nil {
+		if errno := a.refuses(v); errno != 0 {
+			return errno
+		}
+	}
+	if a.apply != nil {
+		a.apply(as, v, start, end)
+	}
+	flags := v.flags&^a.clear | a.set
+	if flags == v.flags {
+		return nil
+	}
+	v, err := as.isolate(start, end)
+	if err == nil {
+		v.flags = flags
+	}
+	return err
+}
+
+// removePages is MADV_REMOVE: holes are punched into the objects of shared
+// writable areas. They are called without the lock, since they will zap.
+func (as *AddressSpace) removePages(start, end uint64) error {
+	for start < end {
+		puncher, file, offset, next, err := as.holeAt(start, end)
+		if err != nil {
+			return err
+		}
+		err = puncher.PunchHole(offset, next-start)
+		file.DecRef()
+		if err != nil {
+			return err
+		}
+		start = next
+	}
+	return nil
+}
+
+// holeAt returns what has to be punched at start: the object, its file with a
+// reference that keeps it, the offset, and the end of the area.
+func (as *AddressSpace) holeAt(start, end uint64) (HolePuncher, File, uint64, uint64, error) {
+	as.mu.Lock()
+	defer as.mu.Unlock()
+	v := as.areas.find(start)
+	if v == nil || v.start > start {
+		return nil, nil, 0, 0, unix.ENOMEM
+	}
+	puncher, ok := v.object.(HolePuncher)
+	if !ok || v.file == nil || v.has(areaLocked) {
+		return nil, nil, 0, 0, unix.EINVAL
+	}
+	if !v.has(areaShared) || v.prot&ProtWrite == 0 {
+		return nil, nil, 0, 0, unix.EACCES
+	}
+	v.file.IncRef()
+	return puncher, v.file, v.offset + start - v.start, min(v.end, end), nil
+}
+
+// prefault is MADV_POPULATE_READ and MADV_POPULATE_WRITE.
+func (as *AddressSpace) prefault(start, end uint64, write bool) error {
+	access := AccessRead
+	if write {
+		access = AccessWrite
+	}
+	for ; start < end; start += PageSize {
+		as.mu.Lock()
+		v := as.areas.find(start)
+		hole := v == nil || v.start > start
+		result := FaultNoMapping
+		if !hole {
+			result = as.fault(start, access)
+		}
+		as.unlock()
+		switch {
+		case hole, result == FaultNoMemory:
+			return unix.ENOMEM
+		case result == FaultDenied:
+			return unix.EINVAL
+		case result != FaultResolved:
+			return unix.EFAULT
+		}
+	}
+	return nil
+}

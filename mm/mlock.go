@@ -1,0 +1,149 @@
+package mm
+
+import "golang.org/x/sys/unix"
+
+// Mlock locks the pages of a range: they are made present, unless onFault is
+// set (mlock(2), mlock2(2)). Nothing is ever paged out here, so the rest of
+// locking is its limit and its account. It fails with EPERM, ENOMEM, EINVAL
+// or EAGAIN.
+func (as *AddressSpace) Mlock(addr, length uint64, onFault bool) error {
+	start := pageDown(addr)
+	length = pageUp(length + (addr - start))
+	flags := areaLocked
+	if onFault {
+		flags |= areaLockFault
+	}
+	as.mu.Lock()
+	err := as.mayLock(start, length)
+	if err == nil {
+		err = as.setLocked(start, start+length, flags)
+	}
+	as.unlock()
+	if err != nil || onFault {
+		return err
+	}
+	switch as.Populate(start, length) {
+	case nil:
+		return nil
+	case unix.EFAULT:
+		return unix.ENOMEM
+	}
+	return unix.EAGAIN
+}
+
+// mayLock checks RLIMIT_MEMLOCK. Pages that are locked already count once.
+func (as *AddressSpace) mayLock(start, length uint64) error {
+	if as.limits.Locked == 0 {
+		return unix.EPERM
+	}
+	total := as.lockedWith(0) + length
+	if total <= as.limits.Locked {
+		return nil
+	}
+	for v := as.areas.find(start); v != nil && v.start < start+length; v = v.next {
+		if v.has(areaLocked) {
+			total -= min(v.end, start+length) - max(v.start, start)
+		}
+	}
+	if total > as.limits.Locked {
+		return unix.ENOMEM
+	}
+	return nil
+}
+
+// Munlock undoes Mlock (munlock(2)). It fails with EINVAL or ENOMEM.
+func (as *AddressSpace) Munlock(addr, length uint64) error {
+	start := pageDown(addr)
+	length = pageUp(length + (addr - start))
+	as.mu.Lock()
+	defer as.unlock()
+	return as.setLocked(start, start+length, 0)
+}
+
+// setLocked gives all areas of the range these lock flags. It fails with
+// ENOMEM at the first hole.
+func (as *AddressSpace) setLocked(start, end uint64, flags areaFlags) error {
+	if end < start {
+		return unix.EINVAL
+	}
+	defer as.merge(start, end)
+	for at := start; at < end; {
+		v := as.areas.find(at)
+		if v == nil || v.start > at {
+			return unix.ENOMEM
+		}
+		next := min(v.end, end)
+		if err := as.lockArea(v, at, next, flags); err != nil {
+			return err
+		}
+		at = next
+	}
+	return nil
+}
+
+// lockArea changes the lock flags of [start, end), which lies in the area.
+// Special mappings are never locked.
+func (as *AddressSpace) lockArea(v *vma, start, end uint64, flags areaFlags) error {
+	wanted := v.flags&^(areaLocked|areaLockFault) | flags
+	if v.has(areaFixedSize) || wanted == v.flags {
+		return nil
+	}
+	v, err := as.isolate(start, end)
+	if err != nil {
+		return err
+	}
+	as.setFlags(v, wanted)
+	return nil
+}
+
+// Mlockall locks all that is mapped now, or will be, as the MCL_* flags say
+// (mlockall(2)). It fails with EINVAL, EPERM or ENOMEM.
+func (as *AddressSpace) Mlockall(flags int) error {
+	if flags == 0 || flags == unix.MCL_ONFAULT || flags&^(unix.MCL_CURRENT|unix.MCL_FUTURE|unix.MCL_ONFAULT) != 0 {
+		return unix.EINVAL
+	}
+	lock := areaLocked
+	if flags&unix.MCL_ONFAULT != 0 {
+		lock |= areaLockFault
+	}
+	as.mu.Lock()
+	defer as.unlock()
+	mapped := uint64(as.counters.mapped.Load()) * PageSize
+	switch {
+	case as.limits.Locked == 0:
+		return unix.EPERM
+	case flags&unix.MCL_CURRENT != 0 && mapped > as.limits.Locked:
+		return unix.ENOMEM
+	}
+	as.lockFuture = 0
+	if flags&unix.MCL_FUTURE != 0 {
+		as.lockFuture = lock
+	}
+	if flags&unix.MCL_CURRENT != 0 {
+		as.lockAll(lock)
+	}
+	return nil
+}
+
+// Munlockall unlocks all (munlockall(2)).
+func (as *AddressSpace) Munlockall() {
+	as.mu.Lock()
+	as.lockFuture = 0
+	as.lockAll(0)
+	as.unlock()
+}
+
+// lockAll gives all areas these lock flags, and populates those that are
+// locked now. What cannot be populated is not an error.
+func (as *AddressSpace) lockAll(flags areaFlags) {
+	for v := as.areas.first; v != nil; v = v.next {
+		if v.has(areaFixedSize) {
+			continue
+		}
+		as.setFlags(v, v.flags&^(areaLocked|areaLockFault)|flags)
+		if v.populated() {
+			as.populate(v.start, v.end)
+		}
+	}
+	as.merge(0, UserEnd)
+}

@@ -1,0 +1,269 @@
+package mm
+
+import (
+	"golang.org/x/sys/unix"
+
+	"slowpath/mm/frame"
+)
+
+// MapRequest is what Mmap is asked for.
+type MapRequest struct {
+	// Addr is where, or a hint where, as the flags say; Length is in bytes.
+	Addr, Length uint64
+	// Prot is the protection of the mapping.
+	Prot Prot
+	// MaxProt is what mprotect may give later; 0 stands for ProtAll.
+	MaxProt Prot
+	// Flags are MAP_* of mmap(2). MAP_ANONYMOUS is not looked at: Object says
+	// what is mapped.
+	Flags int
+	// Object is what is mapped; nil for anonymous memory.
+	Object Mappable
+	// File is the open file that the mapping keeps; nil for none. Mmap takes
+	// references of its own.
+	File File
+	// Offset is where in Object the mapping begins, a multiple of PageSize.
+	Offset uint64
+	// Name is what /proc/pid/maps calls the mapping when no file is there, such
+	// as "[stack]".
+	Name string
+}
+
+// Mmap maps a range and returns its address (mmap(2)). It fails with EINVAL,
+// ENOMEM, EEXIST, EPERM, EAGAIN or EOVERFLOW as the man page says. What
+// depends on a file descriptor (EBADF, EACCES, ENODEV) the caller has checked.
+func (as *AddressSpace) Mmap(r MapRequest) (uint64, error) {
+	v, err := r.area()
+	if err != nil {
+		return 0, err
+	}
+	length := v.length()
+	as.mu.Lock()
+	addr, err := as.mmap(r, v)
+	populate := v.populated() || r.Flags&(unix.MAP_POPULATE|unix.MAP_NONBLOCK) == unix.MAP_POPULATE
+	as.unlock()
+	if err == nil && populate {
+		as.Populate(addr, length)
+	}
+	return addr, err
+}
+
+// area checks the request and returns it as an area at address 0.
+func (r *MapRequest) area() (*vma, error) {
+	length := pageUp(r.Length)
+	if r.Length == 0 || r.Offset&pageMask != 0 {
+		return nil, unix.EINVAL
+	}
+	if length == 0 || length > UserEnd {
+		return nil, unix.ENOMEM
+	}
+	if r.Offset+length < r.Offset {
+		return nil, unix.EOVERFLOW
+	}
+	shared := r.Flags&unix.MAP_TYPE != unix.MAP_PRIVATE
+	if shared && r.Flags&unix.MAP_GROWSDOWN != 0 {
+		return nil, unix.EINVAL
+	}
+	v := &vma{
+		end: length, prot: r.Prot & ProtAll, maxProt: r.MaxProt,
+		object: r.Object, file: r.File, offset: r.Offset, name: r.Name,
+	}
+	if v.maxProt == ProtNone {
+		v.maxProt = ProtAll
+	}
+	if shared {
+		v.flags |= areaShared
+	}
+	for _, f := range mapFlags {
+		if r.Flags&f.mmap != 0 {
+			v.flags |= f.area
+		}
+	}
+	return v, nil
+}
+
+// mapFlags are the flags of mmap(2) that become properties of the area.
+var mapFlags = [...]struct {
+	mmap int
+	area areaFlags
+}{
+	{unix.MAP_GROWSDOWN, areaGrowsDown},
+	{unix.MAP_NORESERVE, areaNoReserve},
+	{unix.MAP_LOCKED, areaLocked},
+}
+
+// mmap places the area and links it. The address space is locked.
+func (as *AddressSpace) mmap(r MapRequest, v *vma) (uint64, error) {
+	v.flags |= as.lockFuture
+	if as.memory.Overcommit() == OvercommitNever {
+		v.flags &^= areaNoReserve
+	}
+	if r.Flags&unix.MAP_LOCKED != 0 && as.limits.Locked == 0 {
+		return 0, unix.EPERM
+	}
+	addr, err := as.place(r, v.length())
+	if err != nil {
+		return 0, err
+	}
+	end := addr + v.length()
+	if err := as.checkRoom(v, addr, end); err != nil {
+		return 0, err
+	}
+	if err := as.unmap(addr, end); err != nil {
+		return 0, err
+	}
+	v.start, v.end = addr, end
+	if v.has(areaShared) && v.object == nil {
+		object := newSharedAnonymous(as.memory, uint64(v.pages()))
+		v.object, v.file, v.offset = object, object, 0
+		as.closing = append(as.closing, object) // the reference of its maker
+	}
+	as.link(v)
+	as.merge(addr, end)
+	return addr, nil
+}
+
+// place returns the address for a mapping (mmap(2), the paragraphs on addr
+// and on MAP_FIXED and MAP_FIXED_NOREPLACE).
+func (as *AddressSpace) place(r MapRequest, length uint64) (uint64, error) {
+	if r.Flags&(unix.MAP_FIXED|unix.MAP_FIXED_NOREPLACE) == 0 {
+		return as.freeRange(r.Addr, length)
+	}
+	if r.Addr&pageMask != 0 {
+		return 0, unix.EINVAL
+	}
+	if r.Addr > UserEnd-length {
+		return 0, unix.ENOMEM
+	}
+	if r.Addr < MinAddress {
+		return 0, unix.EPERM
+	}
+	if r.Flags&unix.MAP_FIXED_NOREPLACE != 0 && as.overlaps(r.Addr, r.Addr+length) {
+		return 0, unix.EEXIST
+	}
+	return r.Addr, nil
+}
+
+// overlaps says whether any area lies in the range.
+func (as *AddressSpace) overlaps(start, end uint64) bool {
+	v := as.areas.find(start)
+	return v != nil && v.start < end
+}
+
+// freeRange returns a free range of the length: at the hint if there is one
+// and it is free, else where the layout says.
+func (as *AddressSpace) freeRange(hint, length uint64) (uint64, error) {
+	if hint != 0 {
+		at := max(pageUp(hint), MinAddress)
+		next := as.areas.find(at)
+		if at <= UserEnd-length && (next == nil || at+length <= next.guardedStart()) {
+			return at, nil
+		}
+	}
+	if !as.layout.BottomUp {
+		if at := as.areas.highestGap(length, as.layout.MapBase); at != 0 {
+			return at, nil
+		}
+	}
+	// What Linux falls back to, TASK_UNMAPPED_BASE.
+	base := pageDown(UserEnd / 3)
+	if as.layout.BottomUp && as.layout.MapBase != 0 {
+		base = as.layout.MapBase
+	}
+	if at := as.areas.lowestGap(length, base); at != 0 {
+		return at, nil
+	}
+	return 0, unix.ENOMEM
+}
+
+// checkRoom checks all limits for a new area in a range from which what is
+// there will be unmapped, and marks the area as charged if it is.
+func (as *AddressSpace) checkRoom(v *vma, start, end uint64) error {
+	if as.areas.count >= MaxMapCount {
+		return unix.ENOMEM
+	}
+	old := as.mappedIn(start, end)
+	if err := as.checkSpace(v.length()-min(old, v.length()), v.data()); err != nil {
+		return err
+	}
+	if v.has(areaLocked) && as.lockedWith(v.pages()) > as.limits.Locked {
+		return unix.EAGAIN
+	}
+	if !v.chargeable() {
+		return nil
+	}
+	if err := as.memory.mayCommit(v.pages()); err != nil {
+		return err
+	}
+	v.flags |= areaCharged
+	return nil
+}
+
+// lockedWith returns how many bytes would be locked with that many more pages.
+func (as *AddressSpace) lockedWith(pages int64) uint64 {
+	return uint64(as.counters.locked.Load()+pages) * PageSize
+}
+
+// mappedIn returns how many bytes of the range are mapped.
+func (as *AddressSpace) mappedIn(start, end uint64) uint64 {
+	var sum uint64
+	for v := as.areas.find(start); v != nil && v.start < end; v = v.next {
+		sum += min(v.end, end) - max(v.start, start)
+	}
+	return sum
+}
+
+// Munmap unmaps a range (munmap(2)). It fails with EINVAL, or with ENOMEM when
+// an area would have to be split and there are too many.
+func (as *AddressSpace) Munmap(addr, length uint64) error {
+	length = pageUp(length)
+	if addr&pageMask != 0 || length == 0 || length > UserEnd || addr > UserEnd-length {
+		return unix.EINVAL
+	}
+	as.mu.Lock()
+	err := as.unmap(addr, addr+length)
+	as.unlock()
+	return err
+}
+
+// unmap removes all areas from the range, and the page tables that nobody
+// needs any more. The address space is locked.
+func (as *AddressSpace) unmap(start, end uint64) error {
+	v, err := as.isolate(start, end)
+	if v == nil {
+		return err
+	}
+	floor := uint64(0)
+	if v.prev != nil {
+		floor = v.prev.end
+	}
+	for v != nil && v.start < end {
+		next := v.next
+		as.zap(v, v.start, v.end)
+		as.unlink(v)
+		v = next
+	}
+	ceiling := uint64(1 << 47)
+	if v != nil {
+		ceiling = v.start
+	}
+	as.detachTables(start, end, floor, ceiling)
+	return nil
+}
+
+// detachTables frees the tables that served [start, end) and nothing else
+// between floor and ceiling, where other areas begin.
+func (as *AddressSpace) detachTables(start, end, floor, ceiling uint64) {
+	low := start &^ (span(rootLevel) - 1)
+	high := (end + span(rootLevel) - 1) &^ (span(rootLevel) - 1)
+	low, high = max(low, floor), min(high, ceiling)
+	if high-low < span(1) {
+		return
+	}
+	as.tables.detach(low, high, func(n frame.Number) {
+		as.gather.table(n)
+		// One page is enough: INVLPG drops all cached upper levels, whatever its
+		// address (Intel SDM, volume 3, section 4.10.4.1).
+		as.gather.cover(start, start+PageSize)
+	})
+}

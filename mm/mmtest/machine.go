@@ -1,0 +1,183 @@
+// Package mmtest is a machine for tests of memory management on the host: its
+// physical memory is an arena, and user memory is reached by walking the page
+// tables as the hardware would. Only tests import it.
+package mmtest
+
+import (
+	"sync"
+	"sync/atomic"
+	"testing"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"slowpath/mm"
+	"slowpath/mm/frame"
+)
+
+// Machine implements mm.Machine. Methods with other names let tests look
+// inside and inject failures.
+type Machine struct {
+	arena []byte
+	infos []frame.Info
+
+	mu     sync.Mutex
+	frames frame.Allocator
+
+	// copying is held for reading by CopyUser, which stands for user code
+	// that runs with interrupts on, and for writing by Shootdown.
+	copying    sync.RWMutex
+	shootdowns atomic.Int64
+	limit      atomic.Int64 // frames that may still be allocated; negative is no limit
+	dropped    sync.Map     // roots that DropRoot has seen
+}
+
+// New returns a memory of the given number of frames, most of which are free,
+// and its machine. The test fails if frames are still in use at its end that
+// were not when New returned: whatever the test makes, it takes down.
+func New(t testing.TB, frames int) (*mm.Memory, *Machine) {
+	t.Helper()
+	arena, err := unix.Mmap(-1, 0, frames*frame.Size, unix.PROT_READ|unix.PROT_WRITE,
+		unix.MAP_PRIVATE|unix.MAP_ANON|unix.MAP_NORESERVE)
+	if err != nil {
+		t.Fatalf("mmap of the arena: %v", err)
+	}
+	m := &Machine{arena: arena, infos: make([]frame.Info, frames)}
+	m.limit.Store(-1)
+	m.frames.Init(uintptr(unsafe.Pointer(&m.infos[0])), frame.Number(frames))
+	if !m.frames.AddRange(1, frame.Number(frames)) {
+		t.Fatalf("no memory in %d frames", frames)
+	}
+	memory, err := mm.New(mm.Config{
+		Machine:     m,
+		DirectMap:   uintptr(unsafe.Pointer(&arena[0])),
+		Infos:       m.frames.Infos(),
+		TotalFrames: frames - 1,
+		Reserve:     8,
+	})
+	if err != nil {
+		t.Fatalf("mm.New: %v", err)
+	}
+	free := memory.Stats().Free
+	t.Cleanup(func() {
+		if now := memory.Stats().Free; now != free && !t.Failed() {
+			t.Errorf("%d frames are still in use at the end of the test", free-now)
+		}
+		unix.Munmap(arena)
+	})
+	return memory, m
+}
+
+// AllocFrames implements mm.Machine.
+func (m *Machine) AllocFrames(dst []frame.Number) int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for i := range dst {
+		if m.limit.Load() == 0 {
+			return i
+		}
+		n, ok := m.frames.Alloc(0)
+		if !ok {
+			return i
+		}
+		if m.limit.Load() > 0 {
+			m.limit.Add(-1)
+		}
+		dst[i] = n
+		fill(m.bytes(n)) // "contents unspecified" must not be believed to be zeros
+	}
+	return len(dst)
+}
+
+// FreeFrames implements mm.Machine. A double free is a panic.
+func (m *Machine) FreeFrames(src []frame.Number) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, n := range src {
+		if !m.frames.Free(n, 0) {
+			panic("mmtest: a frame was freed that was not allocated")
+		}
+	}
+}
+
+// FreeCount implements mm.Machine.
+func (m *Machine) FreeCount() int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.frames.FreeFrames()
+}
+
+// Limit lets only n more frames be allocated; a negative n lifts the limit.
+func (m *Machine) Limit(n int) { m.limit.Store(int64(n)) }
+
+// Shootdown implements mm.Machine: it waits for all copies under way.
+func (m *Machine) Shootdown(root, start, end uint64) {
+	m.copying.Lock()
+	m.shootdowns.Add(1)
+	m.copying.Unlock()
+}
+
+// Shootdowns returns how often Shootdown was called.
+func (m *Machine) Shootdowns() int { return int(m.shootdowns.Load()) }
+
+// DropRoot implements mm.Machine.
+func (m *Machine) DropRoot(root uint64) { m.dropped.Store(root, true) }
+
+// Dropped says whether DropRoot was called for the root.
+func (m *Machine) Dropped(root uint64) bool {
+	_, ok := m.dropped.Load(root)
+	return ok
+}
+
+// CopyUser implements mm.Machine.
+func (m *Machine) CopyUser(root uint64, kernel unsafe.Pointer, user uint64, n int, toUser bool) int {
+	if user>>12 != (user+uint64(n)-1)>>12 {
+		panic("mmtest: a copy crosses a page boundary")
+	}
+	m.copying.RLock()
+	defer m.copying.RUnlock()
+	page := m.Translate(root, user, toUser)
+	if page == nil {
+		return 0
+	}
+	mine := unsafe.Slice((*byte)(kernel), n)
+	theirs := page[user%frame.Size:][:n]
+	if toUser {
+		return copy(theirs, mine)
+	}
+	return copy(mine, theirs)
+}
+
+// Translate walks the page tables at root as the CPU does for an access from
+// user mode (Intel SDM, volume 3, section 4.5) and returns the page, or nil
+// where the CPU would fault.
+func (m *Machine) Translate(root, address uint64, write bool) []byte {
+	const (
+		present  = 1 << 0
+		writable = 1 << 1
+		user     = 1 << 2
+		physical = 0x000ffffffffff000
+	)
+	at := root
+	for shift := 39; shift >= 12; shift -= 9 {
+		table := m.bytes(frame.Number(at >> 12))
+		slot := (*uint64)(unsafe.Pointer(&table[address>>shift%512*8]))
+		e := atomic.LoadUint64(slot)
+		if e&present == 0 || e&user == 0 || write && e&writable == 0 {
+			return nil
+		}
+		at = e & physical
+	}
+	return m.bytes(frame.Number(at >> 12))
+}
+
+func (m *Machine) bytes(n frame.Number) []byte {
+	return m.arena[int(n)*frame.Size:][:frame.Size]
+}
+
+// fill writes a pattern that is no valid pointer, table or text.
+func fill(b []byte) {
+	for i := range b {
+		b[i] = 0xa5
+	}
+}

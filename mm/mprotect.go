@@ -1,0 +1,125 @@
+package mm
+
+import (
+	"golang.org/x/sys/unix"
+
+	"slowpath/mm/frame"
+)
+
+// Mprotect changes the protection of a range (mprotect(2)). prot are PROT_*
+// bits, PROT_GROWSDOWN included. It fails with EINVAL, EACCES or ENOMEM; what
+// lies before the failure has changed then.
+func (as *AddressSpace) Mprotect(start, length uint64, prot int) error {
+	const known = unix.PROT_READ | unix.PROT_WRITE | unix.PROT_EXEC | protSemaphore | unix.PROT_GROWSDOWN
+	if prot&^known != 0 || start&pageMask != 0 {
+		return unix.EINVAL
+	}
+	if length == 0 {
+		return nil
+	}
+	end := start + pageUp(length)
+	if end <= start {
+		return unix.ENOMEM
+	}
+	as.mu.Lock()
+	defer as.unlock()
+	if prot&unix.PROT_GROWSDOWN != 0 {
+		var err error
+		if start, err = as.growsDownStart(start, end); err != nil {
+			return err
+		}
+	}
+	err := as.protect(start, end, Prot(prot)&ProtAll)
+	as.merge(start, end)
+	return err
+}
+
+// protSemaphore is PROT_SEM, which x86 accepts and ignores.
+const protSemaphore = 8
+
+// growsDownStart returns where the area that grows down and contains start
+// begins: PROT_GROWSDOWN extends the change to there.
+func (as *AddressSpace) growsDownStart(start, end uint64) (uint64, error) {
+	v := as.areas.find(start)
+	if v == nil || v.start >= end {
+		return 0, unix.ENOMEM
+	}
+	if !v.has(areaGrowsDown) {
+		return 0, unix.EINVAL
+	}
+	return min(start, v.start), nil
+}
+
+// protect changes area by area, until one cannot or is missing.
+func (as *AddressSpace) protect(start, end uint64, prot Prot) error {
+	for start < end {
+		v := as.areas.find(start)
+		if v == nil || v.start > start {
+			return unix.ENOMEM
+		}
+		next := min(v.end, end)
+		if err := as.protectArea(v, start, next, prot); err != nil {
+			return err
+		}
+		start = next
+	}
+	return nil
+}
+
+// protectArea changes [start, end), which lies in the area.
+func (as *AddressSpace) protectArea(v *vma, start, end uint64, prot Prot) error {
+	if prot&^v.maxProt != 0 {
+		return unix.EACCES
+	}
+	if prot == v.prot {
+		return nil
+	}
+	flags, err := as.chargeFor(v, int64(end-start)/PageSize, prot)
+	if err != nil {
+		return err
+	}
+	if v, err = as.isolate(start, end); err != nil {
+		return err
+	}
+	as.account(v, -v.pages())
+	v.prot, v.flags = prot, flags
+	as.account(v, v.pages())
+	as.protectEntries(v)
+	return nil
+}
+
+// chargeFor checks the limits on that many pages of the area becoming
+// writable, and returns the flags they have then.
+func (as *AddressSpace) chargeFor(v *vma, pages int64, prot Prot) (areaFlags, error) {
+	changed := vma{prot: prot, flags: v.flags}
+	if changed.data() && !v.data() {
+		used := uint64(as.counters.data.Load()+pages) * PageSize
+		if used > as.limits.Data {
+			return 0, unix.ENOMEM
+		}
+	}
+	if changed.chargeable() && !v.has(areaCharged) {
+		if err := as.memory.mayCommit(pages); err != nil {
+			return 0, err
+		}
+		changed.flags |= areaCharged
+	}
+	return changed.flags, nil
+}
+
+// protectEntries brings the entries of the area in line with its protection.
+// A page becomes writable at once only if no fault has to look at it first.
+func (as *AddressSpace) protectEntries(v *vma) {
+	as.tables.visit(v.start, v.end, func(address uint64, t *table, i int) {
+		e := t.get(i)
+		own := e&entryAnonymous != 0 && as.memory.Refs(e.frame()) == 1
+		changed := e.protect(v.prot, own || e&entryWritable != 0)
+		if changed == e {
+			return
+		}
+		t.set(i, changed)
+		if e&entryPresent != 0 {
+			as.gather.page(address, frame.None)
+		}
+	})
+}

@@ -1,0 +1,212 @@
+package mm
+
+import (
+	"sync/atomic"
+
+	"slowpath/arch/amd64"
+	"slowpath/mm/frame"
+)
+
+// entry is an entry of a page table (Intel SDM, volume 3, section 4.5.5). In
+// the last level, an entry that is not 0 holds a frame, with a reference. If
+// it lacks the present bit, the page keeps its contents, but the protection
+// of its area is PROT_NONE.
+type entry amd64.PTE
+
+const (
+	entryPresent  = entry(amd64.Present)
+	entryWritable = entry(amd64.Writable)
+	entryUser     = entry(amd64.User)
+	entryAccessed = entry(amd64.Accessed)
+	entryDirty    = entry(amd64.Dirty)
+	entryNoExec   = entry(amd64.NoExecute)
+	entryAddress  = entry(amd64.AddressMask)
+
+	// entryAnonymous is one of the bits left to software: the frame belongs
+	// to address spaces alone, and not to a page cache.
+	entryAnonymous entry = 1 << 9
+	// entryHeld is the other: the entry holds a frame, present or not.
+	entryHeld entry = 1 << 10
+
+	// entryTable are the bits of an entry that points to a table.
+	entryTable = entryPresent | entryWritable | entryUser | entryAccessed
+)
+
+// The levels of the tables: level 0 maps pages, the highest is the root.
+const (
+	rootLevel   = amd64.LevelPML4
+	indexBits   = 9
+	tableLength = 1 << indexBits
+)
+
+// table is a page table. Its entries are atomic because the CPUs read them at
+// any time, and set bits in them.
+type table [tableLength]atomic.Uint64
+
+func (t *table) get(i int) entry    { return entry(t[i].Load()) }
+func (t *table) set(i int, e entry) { t[i].Store(uint64(e)) }
+
+func (e entry) frame() frame.Number { return frame.Number(e & entryAddress >> frame.Shift) }
+func (e entry) held() bool          { return e != 0 }
+
+// span returns how many bytes an entry of the level maps.
+func span(level int) uint64 { return PageSize << (indexBits * level) }
+
+// table returns the page table in the frame.
+func (m *Memory) table(n frame.Number) *table {
+	return (*table)(pointer(m.directMap + uintptr(n)<<frame.Shift))
+}
+
+// newTable allocates an empty table.
+func (m *Memory) newTable() (frame.Number, error) {
+	n, err := m.AllocateZeroed()
+	if err == nil {
+		m.tables.Add(1)
+	}
+	return n, err
+}
+
+// makeEntry returns the entry for a frame under a protection.
+func makeEntry(n frame.Number, prot Prot, writable, anonymous bool) entry {
+	e := entry(n.Address()) | entryHeld | entryUser | entryAccessed | entryDirty
+	if anonymous {
+		e |= entryAnonymous
+	}
+	return e.protect(prot, writable)
+}
+
+// protect returns the entry with the bits of the protection. Writable says
+// whether a protection with ProtWrite may take effect at once, without a
+// fault.
+func (e entry) protect(prot Prot, writable bool) entry {
+	e &^= entryPresent | entryWritable | entryNoExec
+	if prot != ProtNone {
+		e |= entryPresent
+	}
+	if prot&ProtExec == 0 {
+		e |= entryNoExec
+	}
+	if prot&ProtWrite != 0 && writable {
+		e |= entryWritable
+	}
+	return e
+}
+
+// pageTables are the tables of one address space. The address space's lock
+// protects the tables; the entries are also read by the CPUs.
+type pageTables struct {
+	memory *Memory
+	root   frame.Number
+	last   *table // the table that leaf found last, or nil
+	lastAt uint64 // the first address that last maps
+}
+
+// newPageTables returns tables that map the kernel's half only.
+func newPageTables(m *Memory) (pageTables, error) {
+	root, err := m.newTable()
+	if err != nil {
+		return pageTables{}, err
+	}
+	t := m.table(root)
+	for i, e := range m.kernelHalf {
+		t[tableLength/2+i].Store(e)
+	}
+	return pageTables{memory: m, root: root}, nil
+}
+
+// leaf returns the last-level table that maps the address, or nil.
+func (p *pageTables) leaf(address uint64) *table {
+	at := address &^ (span(1) - 1)
+	if p.last != nil && p.lastAt == at {
+		return p.last
+	}
+	t := p.memory.table(p.root)
+	for level := rootLevel; level > 0; level-- {
+		e := t.get(amd64.Index(address, level))
+		if e == 0 {
+			return nil
+		}
+		t = p.memory.table(e.frame())
+	}
+	p.last, p.lastAt = t, at
+	return t
+}
+
+// makeLeaf returns the last-level table that maps the address, and makes it
+// and those above it when they are missing. It fails with ENOMEM.
+func (p *pageTables) makeLeaf(address uint64) (*table, error) {
+	if t := p.leaf(address); t != nil {
+		return t, nil
+	}
+	t := p.memory.table(p.root)
+	for level := rootLevel; level > 0; level-- {
+		i := amd64.Index(address, level)
+		e := t.get(i)
+		if e == 0 {
+			n, err := p.memory.newTable()
+			if err != nil {
+				return nil, err
+			}
+			e = entry(n.Address()) | entryTable
+			t.set(i, e)
+		}
+		t = p.memory.table(e.frame())
+	}
+	return t, nil
+}
+
+// lookup returns the entry of the address, 0 when there is none.
+func (p *pageTables) lookup(address uint64) entry {
+	t := p.leaf(address)
+	if t == nil {
+		return 0
+	}
+	return t.get(amd64.Index(address, amd64.LevelPT))
+}
+
+// visit calls f for each entry in [start, end) that holds a frame. f may
+// change the entry. Parts of the address space without tables cost nothing.
+func (p *pageTables) visit(start, end uint64, f func(address uint64, t *table, i int)) {
+	p.visitLevel(p.memory.table(p.root), rootLevel, start, end, f)
+}
+
+func (p *pageTables) visitLevel(t *table, level int, start, end uint64, f func(uint64, *table, int)) {
+	for address := start; address < end; {
+		i := amd64.Index(address, level)
+		next := address&^(span(level)-1) + span(level)
+		switch e := t.get(i); {
+		case e == 0:
+		case level == 0:
+			f(address, t, i)
+		default:
+			p.visitLevel(p.memory.table(e.frame()), level-1, address, min(next, end), f)
+		}
+		address = next
+	}
+}
+
+// detach takes the tables that map nothing but [start, end) out of the tree
+// and passes each to free. The range holds no frames any more.
+func (p *pageTables) detach(start, end uint64, free func(frame.Number)) {
+	p.last = nil
+	p.detachLevel(p.memory.table(p.root), rootLevel, start, end, free)
+}
+
+func (p *pageTables) detachLevel(t *table, level int, start, end uint64, free func(frame.Number)) {
+	for address := start; address < end; {
+		i := amd64.Index(address, level)
+		first := address &^ (span(level) - 1)
+		next := first + span(level)
+		if e := t.get(i); e != 0 {
+			if level > 1 {
+				p.detachLevel(p.memory.table(e.frame()), level-1, address, min(next, end), free)
+			}
+			if first >= start && next <= end {
+				t.set(i, 0)
+				p.memory.tables.Add(-1)
+				free(e.frame())
+			}
+		}
+		address = next
+	}
+}

@@ -1,0 +1,125 @@
+package mm
+
+// Region describes an area for /proc/pid/maps and smaps (proc(5)).
+type Region struct {
+	Start, End uint64
+	Prot       Prot
+	Shared     bool
+	GrowsDown  bool
+	Offset     uint64
+	Device     uint64 // unix.Mkdev
+	Inode      uint64
+	Name       string // path, "[heap]", "[stack]", "[vdso]", ..., or empty
+	Flags      string // the VmFlags of smaps, "rd wr mr mw me ac "
+
+	// The pages, filled in only if they were asked for; in pages.
+	Resident  int64
+	Anonymous int64
+	Shareable int64 // resident pages that somebody else has, too
+	Locked    int64
+}
+
+// Regions returns a snapshot of all areas in order of address. With pages it
+// also counts their pages, which takes time in proportion to them.
+func (as *AddressSpace) Regions(pages bool) []Region {
+	as.mu.Lock()
+	defer as.mu.Unlock()
+	regions := make([]Region, 0, as.areas.count)
+	for v := as.areas.first; v != nil; v = v.next {
+		r := v.region()
+		if r.Name == "" && v.anonymous() && v.start < as.brk && v.end > as.layout.BrkStart {
+			r.Name = "[heap]"
+		}
+		if pages {
+			as.countPages(v, &r)
+		}
+		regions = append(regions, r)
+	}
+	return regions
+}
+
+func (v *vma) region() Region {
+	r := Region{
+		Start: v.start, End: v.end, Prot: v.prot, Name: v.name,
+		Shared: v.has(areaShared) && !v.has(areaFixedSize), GrowsDown: v.has(areaGrowsDown), Flags: v.flagNames(),
+	}
+	if v.file != nil {
+		r.Name, r.Device, r.Inode = v.file.MapName(), v.file.MapDevice(), v.file.MapInode()
+	}
+	if v.object != nil && !v.has(areaFixedSize) {
+		r.Offset = v.offset
+	}
+	return r
+}
+
+func (as *AddressSpace) countPages(v *vma, r *Region) {
+	as.tables.visit(v.start, v.end, func(_ uint64, t *table, i int) {
+		e := t.get(i)
+		if e.frame() == as.memory.zero {
+			return
+		}
+		r.Resident++
+		if e&entryAnonymous != 0 {
+			r.Anonymous++
+		}
+		if as.memory.Refs(e.frame()) > 1 {
+			r.Shareable++
+		}
+	})
+	if v.has(areaLocked) {
+		r.Locked = r.Resident
+	}
+}
+
+// flagNames returns the two-letter codes of VmFlags.
+func (v *vma) flagNames() string {
+	names := make([]byte, 0, 64)
+	for _, f := range []struct {
+		on   bool
+		name string
+	}{
+		{v.prot&ProtRead != 0, "rd "}, {v.prot&ProtWrite != 0, "wr "}, {v.prot&ProtExec != 0, "ex "},
+		{v.has(areaShared), "sh "}, {v.maxProt&ProtRead != 0, "mr "}, {v.maxProt&ProtWrite != 0, "mw "},
+		{v.maxProt&ProtExec != 0, "me "}, {v.mayWriteShared(), "ms "}, {v.has(areaGrowsDown), "gd "},
+		{v.has(areaLocked), "lo "}, {v.has(areaSequential), "sr "}, {v.has(areaRandom), "rr "},
+		{v.has(areaDontFork), "dc "}, {v.has(areaFixedSize), "de "}, {v.has(areaCharged), "ac "},
+		{v.has(areaNoReserve), "nr "}, {v.has(areaDontDump), "dd "}, {v.has(areaWipeOnFork), "wf "},
+	} {
+		if f.on {
+			names = append(names, f.name...)
+		}
+	}
+	return string(names)
+}
+
+// Usage is how much memory an address space uses, in pages (proc(5),
+// /proc/pid/status and statm).
+type Usage struct {
+	Mapped       int64 // VmSize
+	PeakMapped   int64 // VmPeak
+	Anonymous    int64 // RssAnon
+	File         int64 // RssFile
+	Shared       int64 // RssShmem
+	PeakResident int64 // VmHWM
+	Data         int64 // VmData
+	Stack        int64 // VmStk
+	Exec         int64 // VmExe
+	Locked       int64 // VmLck
+	Faults       int64 // page faults, a number of events (getrusage(2), ru_minflt)
+}
+
+// Resident returns VmRSS.
+func (u Usage) Resident() int64 { return u.Anonymous + u.File + u.Shared }
+
+// Usage returns a snapshot. It takes no lock, and is cheap enough to compare
+// all processes when memory is out.
+func (as *AddressSpace) Usage() Usage {
+	c := &as.counters
+	return Usage{
+		Mapped: c.mapped.Load(), PeakMapped: c.peakMapped.Load(),
+		Anonymous: c.anonymous.Load(), File: c.file.Load(), Shared: c.shared.Load(),
+		PeakResident: c.peakResident.Load(),
+		Data:         c.data.Load(), Stack: c.stack.Load(), Exec: c.exec.Load(), Locked: c.locked.Load(),
+		Faults: c.faults.Load(),
+	}
+}

@@ -1,0 +1,354 @@
+package mm
+
+import (
+	"math"
+	"sync"
+	"sync/atomic"
+
+	"golang.org/x/sys/unix"
+
+	"slowpath/mm/frame"
+)
+
+// Unlimited is the limit that never refuses (RLIM_INFINITY).
+const Unlimited = math.MaxUint64
+
+// Limits are the resource limits that matter to memory, in bytes
+// (getrlimit(2)).
+type Limits struct {
+	Space  uint64 // RLIMIT_AS
+	Data   uint64 // RLIMIT_DATA
+	Stack  uint64 // RLIMIT_STACK
+	Locked uint64 // RLIMIT_MEMLOCK; Unlimited for holders of CAP_IPC_LOCK
+}
+
+// AddressSpace is the user half of a set of page tables and the areas that say
+// what belongs there: mm_struct in Linux. It is shared by the tasks that were
+// cloned with CLONE_VM, and counts its references. All methods are safe for
+// concurrent use and may sleep, unless they say otherwise.
+type AddressSpace struct {
+	memory *Memory
+	refs   atomic.Int32
+
+	mu         sync.Mutex
+	tables     pageTables
+	areas      areas
+	gather     gather
+	closing    []File // references to drop when mu is released
+	limits     Limits
+	layout     Layout
+	brk        uint64 // end of the heap, not rounded
+	lockFuture areaFlags
+
+	counters counters
+}
+
+// counters are what proc(5) shows. They are written with the address space
+// locked, and read without.
+type counters struct {
+	anonymous, file, shared atomic.Int64 // resident pages
+	mapped                  atomic.Int64 // pages of all areas
+	data, stack, exec       atomic.Int64 // pages of areas of the kind
+	locked                  atomic.Int64
+	peakMapped              atomic.Int64
+	peakResident            atomic.Int64
+	faults                  atomic.Int64
+}
+
+// Layout says where exec places things. Zero fields have defaults.
+type Layout struct {
+	// MapBase is where mmap searches from: downwards, or upwards with
+	// BottomUp. See MapBase.
+	MapBase  uint64
+	BottomUp bool
+	// BrkStart is where the heap begins, on a page boundary; the heap is empty
+	// then.
+	BrkStart uint64
+}
+
+// NewAddressSpace returns an empty address space with one reference and no limits. It
+// fails with ENOMEM.
+func (m *Memory) NewAddressSpace() (*AddressSpace, error) {
+	tables, err := newPageTables(m)
+	if err != nil {
+		return nil, err
+	}
+	as := &AddressSpace{
+		memory: m, tables: tables,
+		limits: Limits{Unlimited, Unlimited, Unlimited, Unlimited},
+		layout: Layout{MapBase: MapBase(8<<20, 0)},
+	}
+	as.refs.Store(1)
+	return as, nil
+}
+
+// Memory returns where the address space takes its frames from.
+func (as *AddressSpace) Memory() *Memory { return as.memory }
+
+// Root returns the physical address of the page tables, for CR3. It is valid
+// while the caller holds a reference.
+func (as *AddressSpace) Root() uint64 { return as.tables.root.Address() }
+
+// IncRef adds a reference; the caller holds one. It does not sleep.
+func (as *AddressSpace) IncRef() { as.refs.Add(1) }
+
+// TryIncRef adds a reference unless the last is gone, for those who look at
+// other tasks. It does not sleep.
+func (as *AddressSpace) TryIncRef() bool {
+	for {
+		refs := as.refs.Load()
+		if refs == 0 {
+			return false
+		}
+		if as.refs.CompareAndSwap(refs, refs+1) {
+			return true
+		}
+	}
+}
+
+// Refs returns the number of references.
+func (as *AddressSpace) Refs() int { return int(as.refs.Load()) }
+
+// DecRef drops a reference. With the last one everything that the address
+// space holds is given back; the page tables are loaded on no CPU then.
+func (as *AddressSpace) DecRef() {
+	if as.refs.Add(-1) == 0 {
+		as.destroy()
+	}
+}
+
+func (as *AddressSpace) destroy() {
+	as.memory.machine.DropRoot(as.Root())
+	as.mu.Lock()
+	for v := as.areas.first; v != nil; v = as.areas.first {
+		as.zap(v, v.start, v.end)
+		as.unlink(v)
+	}
+	as.tables.detach(0, 1<<47, as.gather.table)
+	as.gather.table(as.tables.root)
+	as.memory.tables.Add(-1)
+	as.gather.start, as.gather.end = 0, 0 // nobody can have a translation
+	as.unlock()
+}
+
+// unlock finishes what was done under the lock: old translations are shot
+// down, their frames freed, the lock released, and files let go.
+func (as *AddressSpace) unlock() {
+	as.flush()
+	closing := as.closing
+	as.closing = nil
+	as.mu.Unlock()
+	for _, f := range closing {
+		f.DecRef()
+	}
+}
+
+// SetLimits sets the resource limits that the next calls obey.
+func (as *AddressSpace) SetLimits(l Limits) {
+	as.mu.Lock()
+	as.limits = l
+	as.mu.Unlock()
+}
+
+// SetLayout says where mmap and brk place things. exec calls it before the
+// program runs.
+func (as *AddressSpace) SetLayout(l Layout) {
+	as.mu.Lock()
+	as.layout = l
+	as.brk = l.BrkStart
+	as.mu.Unlock()
+}
+
+// MapBase returns the Layout.MapBase for a stack limit in bytes: below the
+// room that the stack may need, less a random number of bytes that the caller
+// chooses (arch/x86/mm/mmap.c, mmap_base).
+func MapBase(stackLimit, random uint64) uint64 {
+	const (
+		stackRandom = 16 << 30 // exec moves the stack down by up to this
+		smallest    = 128 << 20
+		largest     = UserEnd / 6 * 5
+	)
+	gap := stackLimit
+	if room := uint64(stackRandom + StackGuardGap); gap+room > gap {
+		gap += room
+	}
+	gap = min(max(gap, smallest), largest)
+	return pageDown(UserEnd - gap - min(random, UserEnd-gap-(1<<40)))
+}
+
+// account adds pages (or takes them away, if negative) of a kind of area to
+// the accounts. The area's own flags and protection decide which.
+func (as *AddressSpace) account(v *vma, pages int64) {
+	c := &as.counters
+	raise(&c.peakMapped, c.mapped.Add(pages))
+	if v.data() {
+		c.data.Add(pages)
+	}
+	if v.has(areaGrowsDown) {
+		c.stack.Add(pages)
+	}
+	if v.prot&ProtExec != 0 && v.prot&ProtWrite == 0 {
+		c.exec.Add(pages)
+	}
+	if v.has(areaLocked) {
+		c.locked.Add(pages)
+	}
+	if v.has(areaCharged) {
+		as.memory.committed.Add(pages)
+	}
+}
+
+// raise stores value in peak if it is higher.
+func raise(peak *atomic.Int64, value int64) {
+	if value > peak.Load() {
+		peak.Store(value)
+	}
+}
+
+// resident adds n pages to the resident set of the kind.
+func (as *AddressSpace) resident(v *vma, anonymous bool, n int64) {
+	c := &as.counters
+	switch {
+	case anonymous:
+		c.anonymous.Add(n)
+		as.memory.anonymous.Add(n)
+	case v.isSharedAnonymous():
+		c.shared.Add(n)
+	default:
+		c.file.Add(n)
+	}
+	if n > 0 {
+		raise(&c.peakResident, c.anonymous.Load()+c.file.Load()+c.shared.Load())
+	}
+}
+
+// checkSpace returns ENOMEM if that many more bytes pass RLIMIT_AS, or
+// RLIMIT_DATA if they count as data.
+func (as *AddressSpace) checkSpace(bytes uint64, data bool) error {
+	mapped := uint64(as.counters.mapped.Load()) * PageSize
+	if bytes > as.limits.Space || mapped > as.limits.Space-bytes {
+		return unix.ENOMEM
+	}
+	if !data {
+		return nil
+	}
+	used := uint64(as.counters.data.Load()) * PageSize
+	if bytes > as.limits.Data || used > as.limits.Data-bytes {
+		return unix.ENOMEM
+	}
+	return nil
+}
+
+// gather collects what a change of the tables sets free, until no CPU can
+// reach it any more.
+type gather struct {
+	frames     []frame.Number
+	start, end uint64 // addresses whose old translations must go
+}
+
+// gatherLimit is how many frames are collected before they are freed.
+const gatherLimit = 2048
+
+// page records that the entry of the address has changed, and that its frame
+// n, unless it is frame.None, loses a reference.
+func (g *gather) page(address uint64, n frame.Number) {
+	g.cover(address, address+PageSize)
+	if n != frame.None {
+		g.frames = append(g.frames, n)
+	}
+}
+
+// cover records that translations of [start, end) have changed.
+func (g *gather) cover(start, end uint64) {
+	if g.end == 0 {
+		g.start, g.end = start, end
+		return
+	}
+	g.start, g.end = min(g.start, start), max(g.end, end)
+}
+
+// table records that a page table is out of use.
+func (g *gather) table(n frame.Number) { g.frames = append(g.frames, n) }
+
+// flush makes all CPUs forget the translations that were changed, and then
+// drops the references of their frames. The address space is locked.
+func (as *AddressSpace) flush() {
+	g := &as.gather
+	if g.end != 0 {
+		as.memory.machine.Shootdown(as.Root(), g.start, g.end)
+		g.start, g.end = 0, 0
+	}
+	if len(g.frames) == 0 {
+		return
+	}
+	as.memory.PutAll(g.frames)
+	if cap(g.frames) > gatherLimit {
+		g.frames = nil
+	} else {
+		g.frames = g.frames[:0]
+	}
+}
+
+// zap drops the pages of [start, end), which lies in the area.
+func (as *AddressSpace) zap(v *vma, start, end uint64) {
+	var anonymous, other int64
+	as.tables.visit(start, end, func(address uint64, t *table, i int) {
+		e := t.get(i)
+		t.set(i, 0)
+		as.gather.page(address, e.frame())
+		switch {
+		case e&entryAnonymous != 0:
+			anonymous++
+		case e.frame() != as.memory.zero:
+			other++
+		}
+		if len(as.gather.frames) >= gatherLimit {
+			as.flush()
+		}
+	})
+	as.uncount(v, anonymous, other)
+}
+
+func (as *AddressSpace) uncount(v *vma, anonymous, other int64) {
+	if anonymous != 0 {
+		as.resident(v, true, -anonymous)
+	}
+	if other != 0 {
+		as.resident(v, false, -other)
+	}
+}
+
+// zapObject is Mappings.Zap for one address space.
+func (as *AddressSpace) zapObject(object Mappable, first, end uint64, private bool) {
+	as.mu.Lock()
+	for v := as.areas.first; v != nil; v = v.next {
+		if v.object != object {
+			continue
+		}
+		low := v.offset / PageSize
+		high := low + uint64(v.pages())
+		if from, to := max(first, low), min(end, high); from < to {
+			as.zapPages(v, v.start+(from-low)*PageSize, v.start+(to-low)*PageSize, private)
+		}
+	}
+	as.unlock()
+}
+
+// zapPages is zap, but keeps private copies unless private is set.
+func (as *AddressSpace) zapPages(v *vma, start, end uint64, private bool) {
+	if private {
+		as.zap(v, start, end)
+		return
+	}
+	var other int64
+	as.tables.visit(start, end, func(address uint64, t *table, i int) {
+		e := t.get(i)
+		if e&entryAnonymous != 0 {
+			return
+		}
+		t.set(i, 0)
+		as.gather.page(address, e.frame())
+		other++
+	})
+	as.uncount(v, 0, other)
+}

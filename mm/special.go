@@ -1,0 +1,102 @@
+package mm
+
+import (
+	"golang.org/x/sys/unix"
+
+	"slowpath/mm/frame"
+)
+
+// Special is a fixed set of pages of the kernel that can be mapped into every
+// address space: the code of the vDSO and its data (vdso(7)). The pages live as
+// long as the kernel.
+type Special struct {
+	memory   *Memory
+	frames   []frame.Number
+	mappings Mappings
+}
+
+// NewSpecial returns that many pages of zeros. It fails with ENOMEM.
+func (m *Memory) NewSpecial(pages int) (*Special, error) {
+	s := &Special{memory: m}
+	for range pages {
+		n, err := m.AllocateZeroed()
+		if err != nil {
+			m.PutAll(s.frames)
+			return nil, err
+		}
+		s.frames = append(s.frames, n)
+	}
+	return s, nil
+}
+
+// Bytes returns the contents of a page, which the kernel may change at any
+// time.
+func (s *Special) Bytes(page int) []byte { return s.memory.Bytes(s.frames[page]) }
+
+// Pages returns the number of pages.
+func (s *Special) Pages() int { return len(s.frames) }
+
+// Free gives the pages back. No address space maps them any more.
+func (s *Special) Free() {
+	s.memory.PutAll(s.frames)
+	s.frames = nil
+}
+
+// Page implements Mappable.
+func (s *Special) Page(index uint64, write bool) (frame.Number, error) {
+	if index >= uint64(len(s.frames)) {
+		return frame.None, unix.EFAULT
+	}
+	s.memory.Get(s.frames[index])
+	return s.frames[index], nil
+}
+
+// CachedPages implements Mappable.
+func (s *Special) CachedPages(first uint64, dst []frame.Number) {
+	for i := range dst {
+		dst[i] = frame.None
+		if index := first + uint64(i); index < uint64(len(s.frames)) {
+			s.memory.Get(s.frames[index])
+			dst[i] = s.frames[index]
+		}
+	}
+}
+
+// Mappings implements Mappable.
+func (s *Special) Mappings() *Mappings { return &s.mappings }
+
+// SpecialPart is one area of a special mapping.
+type SpecialPart struct {
+	Special *Special
+	Prot    Prot
+	Name    string // "[vvar]", "[vdso]"
+}
+
+// MapSpecial maps the parts one directly above the other, near the hint if it
+// is not 0, and returns the address of the first. They can be unmapped, but
+// neither written nor resized. It fails with ENOMEM.
+func (as *AddressSpace) MapSpecial(hint uint64, parts ...SpecialPart) (uint64, error) {
+	var length uint64
+	for _, part := range parts {
+		length += uint64(part.Special.Pages()) * PageSize
+	}
+	as.mu.Lock()
+	defer as.unlock()
+	at, err := as.freeRange(hint, length)
+	if err != nil {
+		return 0, err
+	}
+	if err := as.checkSpace(length, false); err != nil {
+		return 0, err
+	}
+	start := at
+	for _, part := range parts {
+		end := start + uint64(part.Special.Pages())*PageSize
+		as.link(&vma{
+			start: start, end: end, prot: part.Prot, maxProt: part.Prot | ProtRead | ProtExec,
+			flags: areaFixedSize | areaShared | areaDontDump, object: part.Special, name: part.Name,
+		})
+		start = end
+	}
+	return at, nil
+}

@@ -1,0 +1,98 @@
+package mm
+
+import (
+	"sync/atomic"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// FutexKey names a 32-bit word of user memory, such that two tasks that mean
+// the same word have equal keys (futex(2)). It is comparable.
+type FutexKey struct {
+	Space  *AddressSpace // of private words; nil for shared ones
+	Object Mappable      // of shared words; nil for private ones
+	Offset uint64        // the address, or the offset in the object
+}
+
+// FutexKey returns the key of the word. private is FUTEX_PRIVATE_FLAG: the
+// word's page is not looked at then. It fails with EINVAL for an address that
+// is not a multiple of 4, and with EFAULT.
+func (as *AddressSpace) FutexKey(addr uint64, private bool) (FutexKey, error) {
+	if addr&3 != 0 {
+		return FutexKey{}, unix.EINVAL
+	}
+	if addr >= UserEnd {
+		return FutexKey{}, unix.EFAULT
+	}
+	if private {
+		return FutexKey{Space: as, Offset: addr}, nil
+	}
+	as.mu.Lock()
+	defer as.mu.Unlock()
+	v := as.areas.find(addr)
+	switch {
+	case v == nil || v.start > addr || v.prot == ProtNone:
+		return FutexKey{}, unix.EFAULT
+	case !v.has(areaShared):
+		return FutexKey{Space: as, Offset: addr}, nil
+	}
+	return FutexKey{Object: v.object, Offset: v.offset + addr - v.start}, nil
+}
+
+// LoadUint32 reads the word at a multiple of 4, atomically. Like the other
+// operations on words it may sleep in a page fault, and fails with EINVAL,
+// EFAULT or ENOMEM.
+func (as *AddressSpace) LoadUint32(addr uint64) (uint32, error) {
+	var value uint32
+	err := as.withWord(addr, AccessRead, func(word *uint32) { value = atomic.LoadUint32(word) })
+	return value, err
+}
+
+// StoreUint32 writes the word atomically.
+func (as *AddressSpace) StoreUint32(addr uint64, value uint32) error {
+	return as.withWord(addr, AccessWrite, func(word *uint32) { atomic.StoreUint32(word, value) })
+}
+
+// CompareAndSwapUint32 writes new if the word is old, in one atomic step, and
+// returns what it was.
+func (as *AddressSpace) CompareAndSwapUint32(addr uint64, old, new uint32) (was uint32, err error) {
+	err = as.withWord(addr, AccessWrite, func(word *uint32) {
+		for was = old; !atomic.CompareAndSwapUint32(word, old, new); {
+			if was = atomic.LoadUint32(word); was != old {
+				return
+			}
+		}
+	})
+	return was, err
+}
+
+// UpdateUint32 replaces the word by what f makes of it, in one atomic step,
+// and returns what it was (FUTEX_WAKE_OP). f may be called more than once.
+func (as *AddressSpace) UpdateUint32(addr uint64, f func(was uint32) uint32) (was uint32, err error) {
+	err = as.withWord(addr, AccessWrite, func(word *uint32) {
+		for {
+			was = atomic.LoadUint32(word)
+			if atomic.CompareAndSwapUint32(word, was, f(was)) {
+				return
+			}
+		}
+	})
+	return was, err
+}
+
+// withWord calls f with the word, by the direct map. The address space stays
+// locked meanwhile, so the page stays.
+func (as *AddressSpace) withWord(addr uint64, access Access, f func(word *uint32)) error {
+	if addr&3 != 0 {
+		return unix.EINVAL
+	}
+	as.mu.Lock()
+	defer as.unlock()
+	page, err := as.pageFor(addr, access, false)
+	if err != nil {
+		return err
+	}
+	f((*uint32)(unsafe.Pointer(&page[addr&pageMask])))
+	return nil
+}
