@@ -36,7 +36,7 @@ const (
 // Limits on what a file can make the reader hold.
 const (
 	maxSegments     = 1024
-	maxDynamicSize  = 1 << 20
+	maxDynamicSize  = 64 << 10
 	maxStringLength = 4096
 )
 

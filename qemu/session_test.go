@@ -1,0 +1,139 @@
+package qemu
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"slowpath/hostlink"
+)
+
+// result is what a run of a scenario gave.
+type result struct {
+	status           hostlink.Status
+	err              error
+	out, errors, log bytes.Buffer
+}
+
+func runScenario(t *testing.T, ctx context.Context, name string, stdin io.Reader) *result {
+	t.Helper()
+	useFake(t, name)
+	r := new(result)
+	r.status, r.err = Run(ctx, &Config{Kernel: "kernel.elf"},
+		Streams{Stdin: stdin, Stdout: &r.out, Stderr: &r.errors, Log: &r.log})
+	return r
+}
+
+func TestOutcomeAndStreams(t *testing.T) {
+	r := runScenario(t, limited(t), "hello", nil)
+	if r.err != nil {
+		t.Fatal(r.err)
+	}
+	if want := (hostlink.Status{Outcome: hostlink.Exited, Value: 7}); r.status != want {
+		t.Errorf("the status is %+v, want %+v", r.status, want)
+	}
+	if r.out.String() != "out\x00put" || r.errors.String() != "complaint" || r.log.String() != "a line of the log\n" {
+		t.Errorf("the streams have %q, %q, %q", &r.out, &r.errors, &r.log)
+	}
+}
+
+func TestSignaled(t *testing.T) {
+	r := runScenario(t, limited(t), "killed", nil)
+	if want := (hostlink.Status{Outcome: hostlink.Signaled, Value: 11}); r.err != nil || r.status != want {
+		t.Errorf("got %+v, %v; want %+v", r.status, r.err, want)
+	}
+}
+
+func TestStandardInputKeepsToItsCredit(t *testing.T) {
+	data := bytes.Repeat([]byte("all work and no play\n"), 3000)
+	r := runScenario(t, limited(t), "cat", bytes.NewReader(data))
+	if r.err != nil || r.status.Value != 0 {
+		t.Fatalf("got %+v, %v", r.status, r.err)
+	}
+	if !bytes.Equal(r.out.Bytes(), data) {
+		t.Error("cat gave back other bytes than it got")
+	}
+}
+
+func TestWindowSizeArrives(t *testing.T) {
+	useFake(t, "size")
+	sizes := make(chan hostlink.TerminalSize, 1)
+	sizes <- hostlink.TerminalSize{Rows: 50, Columns: 100}
+	var out bytes.Buffer
+	_, err := Run(limited(t), &Config{}, Streams{Stdout: &out, Resized: sizes})
+	if err != nil || out.String() != "50 100" {
+		t.Errorf("the guest got %q, %v", &out, err)
+	}
+}
+
+func TestNothingButTheKernelsWordIsSuccess(t *testing.T) {
+	for scenario, want := range map[string]string{
+		"panic":         "panic: out of ideas",
+		"silent death":  "no such machine",
+		"other version": "version 32513",
+		"garbage":       "breaks the protocol",
+		"host's frame":  "a StdinEOF frame",
+	} {
+		t.Run(scenario, func(t *testing.T) {
+			r := runScenario(t, limited(t), scenario, nil)
+			if r.err == nil || !strings.Contains(r.err.Error(), want) {
+				t.Errorf("got %+v, %v; want an error with %q", r.status, r.err, want)
+			}
+		})
+	}
+}
+
+func TestLongLogDoesNotHoldTheProgramUp(t *testing.T) {
+	r := runScenario(t, limited(t), "exit code, late", nil)
+	if r.err != nil || r.status.Value != 5 || r.log.Len() != 1<<20+1 {
+		t.Errorf("got %+v, %v, and %d bytes of log", r.status, r.err, r.log.Len())
+	}
+}
+
+func TestGuestThatStaysOnIsEnded(t *testing.T) {
+	r := runScenario(t, limited(t), "lingering", nil)
+	if r.err != nil || r.status.Value != 3 {
+		t.Errorf("got %+v, %v", r.status, r.err)
+	}
+}
+
+func TestCancellationEndsQEMU(t *testing.T) {
+	cause := errors.New("the time is up")
+	ctx, cancel := context.WithTimeoutCause(t.Context(), 300*time.Millisecond, cause)
+	defer cancel()
+	r := runScenario(t, ctx, "hang", nil)
+	if !errors.Is(r.err, cause) {
+		t.Errorf("the error is %v, want %v", r.err, cause)
+	}
+}
+
+func TestCloseLeavesNoProcess(t *testing.T) {
+	useFake(t, "hang")
+	vm, err := Start(&Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	pid := vm.PID()
+	vm.Close()
+	vm.Close()
+	if err := syscall.Kill(pid, 0); err != syscall.ESRCH {
+		t.Errorf("process %d is still there: %v", pid, err)
+	}
+	if _, err := os.Stat(fmt.Sprintf("/proc/%d", pid)); err == nil {
+		t.Errorf("process %d is still in /proc", pid)
+	}
+}
+
+func TestMissingQEMUIsExplained(t *testing.T) {
+	t.Setenv("PATH", t.TempDir())
+	if _, err := Start(&Config{}); err == nil || !strings.Contains(err.Error(), "apt-get install") {
+		t.Errorf("the error is %v", err)
+	}
+}
