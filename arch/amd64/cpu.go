@@ -16,12 +16,23 @@ var kernelRoot uint64
 // online counts the CPUs that have passed InitCPU.
 var online uint64
 
+// LoadKernelRoot makes the tables at a physical address the kernel's own and
+// loads them. The first CPU calls it once, at boot.
+func LoadKernelRoot(root uint64) {
+	kernelRoot = root
+	loadCR3(root)
+}
+
+// LeaveBootRoot loads the kernel's own page tables on another CPU.
+func LeaveBootRoot() { loadCR3(kernelRoot) }
+
+// KernelRoot returns the physical address of the kernel's own page tables,
+// whose upper half every process shares.
+func KernelRoot() uint64 { return kernelRoot }
+
 // InitTables fills what all CPUs share. The first CPU calls it once, before
 // InitCPU.
-func InitTables() {
-	buildTables()
-	kernelRoot = readCR3()
-}
+func InitTables() { buildTables() }
 
 // InitCPU makes the CPU that runs it CPU number i: descriptor tables, SYSCALL,
 // local APIC, supervisor protections. idle is the frame of its idle thread,
@@ -60,6 +71,29 @@ func protectSupervisor() {
 		cr4 |= cr4UMIP
 	}
 	writeCR4(cr4)
+}
+
+// FlushAll makes every CPU forget all translations of the kernel half, and
+// returns when it is done. Package goos calls it, with interrupts off; while
+// it waits it serves the requests of the others, which may wait for this CPU.
+func FlushAll() {
+	here := thisCPU()
+	var generations [MaxCPUs]uint64
+	n := atomic.LoadUint64(&online)
+	for i := range n {
+		c := cpuBlock(i)
+		generations[i] = atomic.AddUint64(&c.flushWanted, 1)
+		if c != here {
+			sendIPI(c)
+		}
+	}
+	for i := range n {
+		c := cpuBlock(i)
+		for int64(atomic.LoadUint64(&c.flushDone)-generations[i]) < 0 {
+			ServeIPI()
+			Pause()
+		}
+	}
 }
 
 // ServeIPI does what other CPUs have asked of this one: to park the live
@@ -179,21 +213,23 @@ func leaveHere(i, root uint64) bool {
 // CopyUser copies n bytes between kernel memory and the user address user of
 // the page tables at root, within one page, and returns how many were copied:
 // fewer than n if the user's page is not there or does not allow it. user+n
-// must be at most UserLimit. Goroutines call it; for so long interrupts are
-// off.
+// must be at most UserLimit; the first page is never the user's. Goroutines
+// call it; for so long interrupts are off.
 func CopyUser(root uint64, kernel unsafe.Pointer, user uint64, n int, toUser bool) int {
-	var left uint64
-	if toUser {
-		left = copyUser(root, user, uint64(uintptr(kernel)), uint64(n))
-	} else {
-		left = copyUser(root, uint64(uintptr(kernel)), user, uint64(n))
+	if user < PageSize {
+		return 0
 	}
-	runtime.KeepAlive(kernel)
-	return n - int(left)
+	// Both stay pointers to the end: the kernel's may point into this
+	// goroutine's stack, which can move until the copy begins.
+	to, from := kernel, pointer(user)
+	if toUser {
+		to, from = from, to
+	}
+	return n - int(copyUser(root, to, from, uint64(n)))
 }
 
 //go:noescape
-func copyUser(root, to, from, n uint64) (left uint64)
+func copyUser(root uint64, to, from unsafe.Pointer, n uint64) (left uint64)
 
 // userAccess is one row of the fixup table: a fault at an instruction of the
 // code that begins at start, on a user address, goes on at fixup.

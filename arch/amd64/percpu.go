@@ -134,7 +134,7 @@ func KernelNMIs() uint64 { return kernelNMIs }
 // landings and codeAddresses are filled by the assembler.
 var (
 	landings      [MaxCPUs]uint64
-	codeAddresses [6]uint64
+	codeAddresses [8]uint64
 )
 
 // The indices of codeAddresses.
@@ -145,6 +145,8 @@ const (
 	copyUserCode
 	copyUserEndCode
 	runtimeStartCode
+	runtimeClockCode
+	justReturnCode
 )
 
 // RuntimeStart returns the address of the Go runtime's entry point, which
@@ -153,3 +155,7 @@ func RuntimeStart() uint64 { return codeAddresses[runtimeStartCode] }
 
 // Idle returns the address of the code of a CPU's idle thread.
 func Idle() uint64 { return codeAddresses[idleCode] }
+
+// FatalState returns what the CPU pushed for an exception that has no frame:
+// vector, error code, RIP, CS, RFLAGS, RSP, SS. It is for Hooks.Fatal.
+func FatalState() *[7]uint64 { return (*[7]uint64)(pointer(thisCPU().scratch)) }

@@ -57,6 +57,12 @@ func loadCR3(v uint64)
 //go:noescape
 func readCR3() uint64
 
+// FaultAddress returns CR2, the address of the last page fault. Interrupts
+// must be off.
+//
+//go:noescape
+func FaultAddress() uint64
+
 //go:noescape
 func readCR4() uint64
 

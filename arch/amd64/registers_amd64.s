@@ -87,6 +87,12 @@ TEXT ·readCR3(SB), NOSPLIT, $0-8
 	MOVQ AX, ret+0(FP)
 	RET
 
+// func FaultAddress() uint64
+TEXT ·FaultAddress(SB), NOSPLIT, $0-8
+	MOVQ CR2, AX
+	MOVQ AX, ret+0(FP)
+	RET
+
 // func readCR4() uint64
 TEXT ·readCR4(SB), NOSPLIT, $0-8
 	MOVQ CR4, AX

@@ -377,7 +377,7 @@ wait:
 	HLT
 	JMP wait
 
-// func copyUser(root, to, from, n uint64) (left uint64)
+// func copyUser(root uint64, to, from unsafe.Pointer, n uint64) (left uint64)
 TEXT ·copyUser(SB), NOSPLIT|NOFRAME, $0-40
 	MOVQ root+0(FP), AX
 	MOVQ to+8(FP), DI
@@ -412,6 +412,29 @@ TEXT ·copyUserEnd(SB), NOSPLIT|NOFRAME, $0-40
 	POPFQ
 	RET
 
+// runtimeClock is clock_gettime for the Go runtime, found through the vDSO
+// image that goos makes. C calling convention: DI = clock, SI = *timespec.
+TEXT ·runtimeClock(SB), NOSPLIT|NOFRAME, $0
+	RDTSC
+	SHLQ $32, DX
+	ORQ DX, AX
+	SUBQ ·clockStart(SB), AX
+	MULQ ·clockScale(SB) // DX:AX = nanoseconds * 2^32
+	SHRQ $32, AX
+	SHLQ $32, DX
+	ORQ DX, AX
+	TESTL DI, DI // CLOCK_REALTIME is 0
+	JNE monotonic
+	ADDQ ·clockWall(SB), AX
+monotonic:
+	XORL DX, DX
+	MOVQ $1000000000, CX
+	DIVQ CX
+	MOVQ AX, 0(SI)
+	MOVQ DX, 8(SI)
+	XORL AX, AX
+	RET
+
 // The addresses that Go needs (percpu.go).
 DATA ·landings+0(SB)/8, $·landing0(SB)
 DATA ·landings+8(SB)/8, $·landing1(SB)
@@ -428,4 +451,6 @@ DATA ·codeAddresses+16(SB)/8, $·idle(SB)
 DATA ·codeAddresses+24(SB)/8, $·copyUser(SB)
 DATA ·codeAddresses+32(SB)/8, $·copyUserEnd(SB)
 DATA ·codeAddresses+40(SB)/8, $_rt0_amd64_linux(SB)
-GLOBL ·codeAddresses(SB), RODATA, $48
+DATA ·codeAddresses+48(SB)/8, $·runtimeClock(SB)
+DATA ·codeAddresses+56(SB)/8, $·justReturn(SB)
+GLOBL ·codeAddresses(SB), RODATA, $64

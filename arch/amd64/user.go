@@ -65,6 +65,40 @@ func (f *Frame) Copy(from *Frame) {
 	copy(f.extendedBytes(), from.extendedBytes())
 }
 
+// InitKernelThread makes f the frame of a thread of ring 0 that begins at rip
+// with the given stack. It is for package goos.
+func (f *Frame) InitKernelThread(rip, rsp uint64) {
+	f.RIP, f.RSP = rip, rsp
+	f.CS, f.SS = KernelCS, KernelSS
+	f.RFLAGS = FlagIF | FlagFixed
+	f.MXCSR = DefaultMXCSR
+}
+
+// CopyRegisters copies the general registers, for a runtime thread that
+// continues where another is: not the vectors, which a system call clobbers.
+// It stores no pointer.
+func (f *Frame) CopyRegisters(from *Frame) {
+	copyRegisters(f, from)
+	f.Flags = 0
+}
+
+// HasVectors reports whether a runtime thread was interrupted, so that its
+// XMM registers and MXCSR must be kept too.
+func (f *Frame) HasVectors() bool { return f.Flags&vectorsValid != 0 }
+
+// SetVectors says whether the thread's XMM registers and MXCSR are to be
+// loaded when it goes on.
+func (f *Frame) SetVectors(valid bool) {
+	f.Flags &^= vectorsValid
+	if valid {
+		f.Flags |= vectorsValid
+	}
+}
+
+// InterruptsOn reports whether the thread was interruptible: if not, it is
+// inside a short section of this package and must go on as it is.
+func (f *Frame) InterruptsOn() bool { return f.RFLAGS&FlagIF != 0 }
+
 // copyRegisters copies all but the words that others may write meanwhile.
 func copyRegisters(to, from *Frame) {
 	to.RAX, to.RBX, to.RCX, to.RDX = from.RAX, from.RBX, from.RCX, from.RDX

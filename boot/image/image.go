@@ -1,0 +1,242 @@
+// Package image is the post-link step: it makes a Linux executable of the
+// stock Go linker into a kernel that QEMU, Firecracker and Cloud Hypervisor
+// boot through the PVH protocol.
+//
+// The input is linked at ImageBase+2 MiB. The output has only what a boot
+// loader reads: the input's segments with physical addresses, one segment more
+// at 1 MiB, and the note that names the 32-bit entry point. That segment holds
+// what cannot be made with Go's 64-bit assembler or must lie at a known
+// address: the way from 32-bit mode into the image, the first page tables,
+// the way of the other processors from real mode, the entry stubs of the 256
+// vectors, and the page of the per-CPU blocks.
+package image
+
+import (
+	"bytes"
+	"debug/elf"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"strings"
+
+	"slowpath/arch/amd64"
+)
+
+// Physical layout of the segment that Link adds.
+const (
+	// Base is where the segment begins.
+	Base = 0x100000
+	// Size is how long it is.
+	Size = 0xa000
+
+	gdtAt         = Base + 0x400
+	gdtPointerAt  = Base + 0x4f0
+	pml4At        = Base + 0x1000
+	lowPDPTAt     = Base + 0x2000
+	highPDPTAt    = Base + 0x3000
+	directoriesAt = Base + 0x4000 // four, for 4 GiB
+
+	// TrampolineAt is where the code for other processors lies in the image.
+	// It must be copied to TrampolineRuns, below 1 MiB, before they start.
+	TrampolineAt = Base + 0x600
+	// TrampolineSize is how long it is at the most.
+	TrampolineSize = 0x200
+	// TrampolineRuns is the page in which it runs.
+	TrampolineRuns = 0x8000
+
+	// trampolineGDT is where, in that page, its GDT pointer lies.
+	trampolineGDT = TrampolineRuns + 0x180
+)
+
+// Segment selectors of the GDT that serves until the kernel loads its own.
+const (
+	bootCode64 = 0x08
+	bootData   = 0x10
+	bootCode32 = 0x18
+)
+
+var le = binary.LittleEndian
+
+// Entry points of the Go image, as the linker names them.
+const (
+	bootEntry    = "slowpath/boot.entry"
+	otherEntry   = "slowpath/boot.entryOther"
+	trapCode     = "slowpath/arch/amd64.trap"
+	paranoidCode = "slowpath/arch/amd64.paranoidTrap"
+)
+
+// Link returns the bootable form of a linked kernel. It fails with a sentence
+// that says what the input lacks.
+func Link(raw []byte) ([]byte, error) {
+	f, err := elf.NewFile(bytes.NewReader(raw))
+	if err != nil {
+		return nil, fmt.Errorf("the linked kernel is not an ELF file: %w", err)
+	}
+	symbols, err := entryPoints(f)
+	if err != nil {
+		return nil, err
+	}
+	var out output
+	for _, p := range f.Progs {
+		if p.Type != elf.PT_LOAD {
+			continue
+		}
+		if p.Vaddr < amd64.ImageBase+Base+Size || p.Off+p.Filesz > uint64(len(raw)) {
+			return nil, fmt.Errorf("the kernel has a segment at %#x; link it with -ldflags=-T=-0x7fe00000", p.Vaddr)
+		}
+		out.add(elf.Prog64{
+			Type: uint32(elf.PT_LOAD), Flags: uint32(p.Flags),
+			Vaddr: p.Vaddr, Paddr: p.Vaddr - amd64.ImageBase, Memsz: p.Memsz, Align: amd64.PageSize,
+		}, raw[p.Off:p.Off+p.Filesz])
+	}
+	out.add(elf.Prog64{
+		Type: uint32(elf.PT_LOAD), Flags: uint32(elf.PF_R | elf.PF_W | elf.PF_X),
+		Vaddr: amd64.ImageBase + Base, Paddr: Base, Memsz: Size, Align: amd64.PageSize,
+	}, segment(symbols))
+	out.add(elf.Prog64{Type: uint32(elf.PT_NOTE), Flags: uint32(elf.PF_R), Align: 4}, note(Base))
+	return out.file(f.Entry), nil
+}
+
+// entryPoints looks up what the stubs jump to.
+func entryPoints(f *elf.File) (map[string]uint64, error) {
+	all, err := f.Symbols()
+	if err != nil {
+		return nil, errors.New("the linked kernel has no symbols; link it without -s")
+	}
+	found := map[string]uint64{}
+	for _, s := range all {
+		found[strings.TrimSuffix(s.Name, ".abi0")] = s.Value
+	}
+	for _, name := range []string{bootEntry, otherEntry, trapCode, paranoidCode} {
+		if found[name] == 0 {
+			return nil, fmt.Errorf("the linked kernel has no symbol %s", name)
+		}
+	}
+	return found, nil
+}
+
+// segment builds what lies at Base.
+func segment(symbols map[string]uint64) []byte {
+	b := make([]byte, Size)
+	put := func(address int, code []byte) { copy(b[address-Base:], code) }
+	put(Base, firstProcessor(symbols[bootEntry]))
+	put(gdtAt, bootGDT())
+	put(gdtPointerAt, gdtPointer())
+	put(TrampolineAt, otherProcessor(symbols[otherEntry]))
+	put(TrampolineAt+trampolineGDT-TrampolineRuns, gdtPointer())
+	pageTables(b)
+	put(amd64.StubBase-amd64.ImageBase, vectorStubs(symbols[trapCode], symbols[paranoidCode]))
+	return b
+}
+
+// pageTables maps the first 4 GiB three times, with 2 MiB pages: at 0, for the
+// code that turns paging on; at DirectMap; and 1 GiB of it at ImageBase.
+func pageTables(b []byte) {
+	set := func(table, i int, e amd64.PTE) { le.PutUint64(b[table-Base+8*i:], uint64(e)) }
+	const table = amd64.Present | amd64.Writable
+	set(pml4At, 0, lowPDPTAt|table)
+	set(pml4At, amd64.Index(amd64.DirectMap, amd64.LevelPML4), lowPDPTAt|table)
+	set(pml4At, amd64.Index(amd64.ImageBase, amd64.LevelPML4), highPDPTAt|table)
+	set(highPDPTAt, amd64.Index(amd64.ImageBase, amd64.LevelPDPT), directoriesAt|table)
+	for i := range 4 {
+		directory := directoriesAt + amd64.PageSize*i
+		set(lowPDPTAt, i, amd64.PTE(directory)|table)
+		for j := range 512 {
+			set(directory, j, amd64.PTE(i<<30|j<<21)|table|amd64.Large)
+		}
+	}
+}
+
+// bootGDT is flat: 64-bit code, data, 32-bit code (SDM vol. 3A, 3.4.5).
+func bootGDT() []byte {
+	var b []byte
+	for _, d := range []uint64{0, 0x00af9b000000ffff, 0x00cf93000000ffff, 0x00cf9b000000ffff} {
+		b = le.AppendUint64(b, d)
+	}
+	return b
+}
+
+// gdtPointer is the operand of LGDT.
+func gdtPointer() []byte {
+	return le.AppendUint64(le.AppendUint16(nil, 4*8-1), gdtAt)
+}
+
+// vectorStubs makes the frame of every vector equal and names the vector:
+// where the CPU pushes no error code the stub pushes 0.
+func vectorStubs(trap, paranoid uint64) []byte {
+	b := make([]byte, 0, 256*16)
+	for v := range 256 {
+		a := assembler{at: amd64.StubBase + uint64(16*v)}
+		if !pushesError(v) {
+			a.pushByte(0)
+		}
+		a.pushLong(uint32(v))
+		switch v {
+		case amd64.Debug, amd64.NMI, amd64.DoubleFault, amd64.MachineCheck:
+			a.jump(paranoid)
+		default:
+			a.jump(trap)
+		}
+		b = append(b, a.code...)
+		b = append(b, make([]byte, 16-len(a.code))...)
+	}
+	return b
+}
+
+// pushesError reports whether the CPU pushes an error code (SDM vol. 3A,
+// table 6-1; APM vol. 2, 8.2 for 28 to 30).
+func pushesError(vector int) bool {
+	switch vector {
+	case 8, 10, 11, 12, 13, 14, 17, 21, 29, 30:
+		return true
+	}
+	return false
+}
+
+// note is the ELF note that makes a kernel bootable by PVH: XEN_ELFNOTE
+// PHYS32_ENTRY (Xen, docs/misc/pvh.pandoc).
+func note(entry uint32) []byte {
+	const physicalEntry32 = 18
+	b := le.AppendUint32(nil, 4) // length of the name
+	b = le.AppendUint32(b, 4)    // length of the value
+	b = le.AppendUint32(b, physicalEntry32)
+	b = append(b, "Xen\x00"...)
+	return le.AppendUint32(b, entry)
+}
+
+// output collects the segments of the file.
+type output struct {
+	headers []elf.Prog64
+	data    []byte // begins at dataAt
+}
+
+// dataAt is where in the file the first segment lies: after the headers.
+const dataAt = amd64.PageSize
+
+func (o *output) add(p elf.Prog64, data []byte) {
+	for len(o.data)%amd64.PageSize != 0 {
+		o.data = append(o.data, 0)
+	}
+	p.Off = dataAt + uint64(len(o.data))
+	p.Filesz = uint64(len(data))
+	p.Memsz = max(p.Memsz, p.Filesz)
+	o.headers = append(o.headers, p)
+	o.data = append(o.data, data...)
+}
+
+// file returns the finished ELF file.
+func (o *output) file(entry uint64) []byte {
+	var b bytes.Buffer
+	header := elf.Header64{
+		Type: uint16(elf.ET_EXEC), Machine: uint16(elf.EM_X86_64), Version: 1,
+		Entry: entry, Phoff: 64, Ehsize: 64,
+		Phentsize: 56, Phnum: uint16(len(o.headers)), Shentsize: 64,
+	}
+	copy(header.Ident[:], "\x7fELF\x02\x01\x01")
+	// Writes to a bytes.Buffer do not fail.
+	_ = binary.Write(&b, le, header)
+	_ = binary.Write(&b, le, o.headers)
+	b.Write(make([]byte, dataAt-b.Len()))
+	b.Write(o.data)
+	return b.Bytes()
+}

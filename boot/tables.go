@@ -1,0 +1,93 @@
+package boot
+
+import (
+	"slowpath/arch/amd64"
+	"slowpath/boot/image"
+	"slowpath/goos"
+	"slowpath/mm/frame"
+)
+
+// buildKernelTables replaces the first page tables by those that every
+// process shares in its upper half, and loads them: all memory at DirectMap,
+// writable and not executable; the image at ImageBase, each page either
+// writable or executable; an empty top level for the heap window. The lower
+// half belongs to users.
+func buildKernelTables(frames *frame.Allocator, memoryEnd uint64) {
+	t := tables{frames: frames}
+	t.root = t.newTable()
+	t.mapDirect(max(memoryEnd, directMapped))
+	t.mapImage()
+	t.table(amd64.HeapWindow, amd64.LevelPDPT)
+	amd64.LoadKernelRoot(t.root)
+}
+
+// tables builds one set of page tables.
+type tables struct {
+	frames *frame.Allocator
+	root   uint64
+}
+
+// newTable returns the physical address of an empty table. It lies where the
+// first page tables reach.
+func (t *tables) newTable() uint64 {
+	n, ok := t.frames.Alloc(0)
+	if !ok || n.Address() >= directMapped {
+		goos.Fatal("There is no memory for the kernel's page tables; give the machine more.")
+	}
+	clear(physical(Range{n.Address(), n.Address() + amd64.PageSize}))
+	return n.Address()
+}
+
+// table returns the physical address of the table of a level that translates
+// va, making those above it.
+func (t *tables) table(va uint64, level int) uint64 {
+	a := t.root
+	for l := amd64.LevelPML4; l > level; l-- {
+		e := at[amd64.PTE](a + 8*uint64(amd64.Index(va, l)))
+		if *e&amd64.Present == 0 {
+			*e = amd64.PTE(t.newTable()) | amd64.Present | amd64.Writable
+		}
+		a = e.Address()
+	}
+	return a
+}
+
+func (t *tables) set(va uint64, level int, e amd64.PTE) {
+	*at[amd64.PTE](t.table(va, level) + 8*uint64(amd64.Index(va, level))) = e
+}
+
+// deviceStart is where, below 4 GiB, memory ends and devices begin on every
+// machine that QEMU has: not cached.
+const deviceStart = 0xe0000000
+
+func (t *tables) mapDirect(end uint64) {
+	const data = amd64.Present | amd64.Writable | amd64.NoExecute | amd64.Large
+	for a := uint64(0); a < end; a += amd64.LargePageSize {
+		e := amd64.PTE(a) | data
+		if a >= deviceStart && a < directMapped {
+			e |= amd64.CacheDisable | amd64.WriteThrough
+		}
+		t.set(amd64.DirectMap+a, amd64.LevelPD, e)
+	}
+}
+
+// mapImage maps what boot/image added (the stubs executable, the per-CPU page
+// writable) and the Go image: text, read-only data, data.
+func (t *tables) mapImage() {
+	const (
+		code     = amd64.Present
+		constant = amd64.Present | amd64.NoExecute
+		data     = amd64.Present | amd64.NoExecute | amd64.Writable
+	)
+	t.mapPages(amd64.StubBase, amd64.StubBase+amd64.PageSize, code)
+	t.mapPages(amd64.StubBase+amd64.PageSize, amd64.ImageBase+image.Base+image.Size, data)
+	t.mapPages(borders[textStart], borders[textEnd], code)
+	t.mapPages(pageUp(borders[textEnd]), borders[dataStart], constant)
+	t.mapPages(borders[dataStart], borders[imageEnd], data)
+}
+
+func (t *tables) mapPages(start, end uint64, e amd64.PTE) {
+	for a := start &^ (amd64.PageSize - 1); a < end; a += amd64.PageSize {
+		t.set(a, amd64.LevelPT, amd64.PTE(a-amd64.ImageBase)|e)
+	}
+}

@@ -1,0 +1,127 @@
+package goos
+
+import (
+	"syscall"
+	"unsafe"
+
+	"slowpath/arch/amd64"
+	"slowpath/mm/frame"
+)
+
+// The kernel's Go code, above the runtime, reaches this layer as the runtime
+// does, by SYSCALL, with numbers that Linux does not use.
+const firstCall = 0x1000
+
+const (
+	callAllocFrames = firstCall + iota
+	callFreeFrames
+	callFreeCount
+	callWaitIRQ
+	callAddFrame
+)
+
+var ownCalls = [...]call{
+	callAllocFrames - firstCall: allocFrames,
+	callFreeFrames - firstCall:  freeFrames,
+	callFreeCount - firstCall:   freeCount,
+	callWaitIRQ - firstCall:     waitForIRQ,
+	callAddFrame - firstCall:    addFrame,
+}
+
+// AllocFrames fills dst with free frames of unspecified contents and returns
+// how many it got. It does not sleep.
+func AllocFrames(dst []frame.Number) int {
+	if len(dst) == 0 {
+		return 0
+	}
+	n, _, _ := syscall.RawSyscall(callAllocFrames, uintptr(unsafe.Pointer(&dst[0])), uintptr(len(dst)), 0)
+	return int(n)
+}
+
+func allocFrames(_ *thread, f *amd64.Frame) uint64 {
+	for i := range arg1(f) {
+		n, ok := frames.Alloc(0)
+		if !ok {
+			return i
+		}
+		*at[frame.Number](arg0(f) + i*uint64(unsafe.Sizeof(n))) = n
+	}
+	return arg1(f)
+}
+
+// FreeFrames gives frames back that AllocFrames gave. It does not sleep.
+func FreeFrames(src []frame.Number) {
+	if len(src) > 0 {
+		syscall.RawSyscall(callFreeFrames, uintptr(unsafe.Pointer(&src[0])), uintptr(len(src)), 0)
+	}
+}
+
+func freeFrames(_ *thread, f *amd64.Frame) uint64 {
+	for i := range arg1(f) {
+		n := *at[frame.Number](arg0(f) + i*uint64(unsafe.Sizeof(frame.Number(0))))
+		frames.Free(n, 0)
+	}
+	return 0
+}
+
+// AddFrame gives one more frame to the allocator, once the runtime runs: one
+// that boot had set aside.
+func AddFrame(n frame.Number) {
+	syscall.RawSyscall(callAddFrame, uintptr(n), 0, 0)
+}
+
+func addFrame(_ *thread, f *amd64.Frame) uint64 {
+	n := frame.Number(arg0(f))
+	frames.AddRange(n, n+1)
+	return 0
+}
+
+// FreeCount returns how many frames are free. It does not sleep.
+func FreeCount() int {
+	n, _, _ := syscall.RawSyscall(callFreeCount, 0, 0, 0)
+	return int(n)
+}
+
+func freeCount(*thread, *amd64.Frame) uint64 { return uint64(frames.FreeFrames()) }
+
+// irqs is how many ISA interrupts there are.
+const irqs = 16
+
+// raised holds the interrupts that came while nobody waited.
+var raised [irqs]bool
+
+// WaitIRQ sleeps until an ISA interrupt comes, or returns at once if it came
+// since the last wait. One goroutine may wait for each. It takes an operating
+// system thread for as long, not a processor.
+func WaitIRQ(irq int) {
+	for {
+		if _, _, e := syscall.Syscall(callWaitIRQ, uintptr(irq), 0, 0); e == 0 {
+			return
+		}
+	}
+}
+
+func waitForIRQ(_ *thread, f *amd64.Frame) uint64 {
+	irq := arg0(f)
+	if irq >= irqs {
+		return fail(errINVAL)
+	}
+	if raised[irq] {
+		raised[irq] = false
+		return 0
+	}
+	f.RAX = 0
+	block(waitIRQ, irq, 0)
+	return switched
+}
+
+func deviceInterrupt(irq uint64) {
+	for i := range maxThreads {
+		t := &threads[i]
+		if t.state == blocked && t.wait == waitIRQ && t.object == irq {
+			wake(t, 0)
+			return
+		}
+	}
+	raised[irq] = true
+}

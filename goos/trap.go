@@ -1,0 +1,89 @@
+package goos
+
+import "slowpath/arch/amd64"
+
+// trapEntry serves an exception in ring 0, or an interrupt. The current
+// thread's frame holds what was interrupted.
+func trapEntry() {
+	t := me()
+	f := &t.frame
+	if f.Vector == amd64.PageFault && amd64.Fixup(f) {
+		return // a user's bad pointer; the copy reports it
+	}
+	acquire()
+	switch v := f.Vector; {
+	case v == amd64.PageFault && inWindow(f.CR2) && f.Error&amd64.FaultPresent == 0:
+		touch(f.CR2, 1)
+	case v < amd64.FirstInterrupt:
+		raise(t, v)
+	default:
+		interrupt(t, v)
+	}
+	deliver()
+	release()
+}
+
+// interrupt serves a timer's, another CPU's or a device's interrupt.
+func interrupt(t *thread, v uint64) {
+	if v == amd64.VectorSpurious {
+		return // needs no end of interrupt (SDM vol. 3A, 12.9)
+	}
+	amd64.EndOfInterrupt()
+	switch {
+	case v == amd64.VectorTimer:
+		expire()
+		if t.frame.InterruptsOn() {
+			yield()
+		}
+	case v == amd64.VectorIPI:
+		amd64.ServeIPI()
+		if isIdle(t) {
+			schedule()
+		}
+	case v-amd64.VectorISA < irqs:
+		deviceInterrupt(v - amd64.VectorISA)
+		if isIdle(t) {
+			schedule()
+		}
+	}
+}
+
+// fault is the signal that an exception raises, with its siginfo code
+// (sigaction(2)).
+type fault struct{ signal, code uint64 }
+
+const siKernel = 0x80
+
+var faults = [amd64.FirstInterrupt]fault{
+	amd64.DivideError:       {sigFPE, 1},
+	amd64.InvalidOpcode:     {sigILL, 2},
+	amd64.Breakpoint:        {sigTRAP, siKernel},
+	amd64.GeneralProtection: {sigSEGV, siKernel},
+	amd64.StackFault:        {sigSEGV, siKernel},
+	amd64.PageFault:         {sigSEGV, 1},
+}
+
+// raise turns an exception of the kernel's Go code into the signal of which
+// the runtime makes a panic: that is how a bug in a system call ends only the
+// task that made it.
+func raise(t *thread, vector uint64) {
+	s := faults[vector]
+	if s.signal == 0 || isIdle(t) || !t.frame.InterruptsOn() ||
+		t.mask>>(s.signal-1)&1 != 0 || actions[s.signal].handler <= 1 {
+		failAt(&t.frame)
+	}
+	pushSignal(t, s.signal, s.code, t.frame.CR2)
+}
+
+// failAt ends the machine because of an exception that nobody can handle.
+func failAt(f *amd64.Frame) {
+	printRegisters(f.Vector, f.Error, f.RIP, f.RSP, f.CR2)
+	Fatal("The kernel took an exception where it must not.")
+}
+
+// fatalEntry ends the machine: package goos itself faulted, or #DF, or #MC.
+func fatalEntry() {
+	p := amd64.FatalState()
+	printRegisters(p[0], p[1], p[2], p[5], amd64.FaultAddress())
+	Fatal("The kernel took an exception inside its lowest layer.")
+}
