@@ -121,7 +121,7 @@ func (at At) LinkTo(old At) error {
 		return unix.EXDEV
 	}
 	inode := from.Inode()
-	if inode.Node().Type() == unix.S_IFDIR {
+	if inode.Base().Type() == unix.S_IFDIR {
 		return unix.EPERM
 	}
 	if err := f.parent.Inode().Link(f.name, inode); err != nil {
@@ -154,6 +154,6 @@ func (at At) makeTemporary(mode uint32) (Path, error) {
 	if err != nil {
 		return Path{}, err
 	}
-	label := "#" + decimal(inode.Node().Number())
+	label := "#" + decimal(inode.Base().Number())
 	return Path{p.mount, &Dentry{inode: inode, parent: p.dentry, name: label, deleted: true}}, nil
 }

@@ -18,7 +18,7 @@ type lockGraph struct {
 // an EAGAIN with willWait the caller waits on the inode's Locks().Queue, tries
 // again, and calls StopWaiting when it has done with it, however it ends.
 func (f *File) SetRecord(want RecordLock, willWait bool) error {
-	inTheWay, blocked := f.Inode().Node().locks.setRecord(want)
+	inTheWay, blocked := f.Inode().Base().locks.setRecord(want)
 	if !blocked {
 		return nil
 	}

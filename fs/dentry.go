@@ -30,7 +30,7 @@ func (d *Dentry) Inode() Inode { return d.inode }
 
 // child looks name up in d. Mounts.tree is held for reading at least.
 func (d *Dentry) child(caller Caller, name string) (*Dentry, error) {
-	if d.inode.Node().volatile {
+	if d.inode.Base().volatile {
 		inode, err := d.inode.Lookup(caller, name)
 		if err != nil {
 			return nil, err
@@ -102,4 +102,4 @@ func (d *Dentry) isWithin(ancestor *Dentry) bool {
 	return false
 }
 
-func (d *Dentry) isDirectory() bool { return d.inode.Node().Type() == unix.S_IFDIR }
+func (d *Dentry) isDirectory() bool { return d.inode.Base().Type() == unix.S_IFDIR }

@@ -207,7 +207,7 @@ func (t *FDTable) closed(f *File) {
 	if f == nil {
 		return
 	}
-	f.Inode().Node().locks.ReleaseRecords(t)
+	f.Inode().Base().locks.ReleaseRecords(t)
 	f.DecRef()
 }
 

@@ -114,7 +114,7 @@ func (f *File) DecRef() {
 	for _, h := range hooks {
 		h.Released(f)
 	}
-	f.Inode().Node().locks.ReleaseFile(f)
+	f.Inode().Base().locks.ReleaseFile(f)
 	f.operations.Release()
 	f.path.release()
 }
@@ -199,7 +199,7 @@ func (f *File) MapName() string { return f.Name(f.mounts.Root()) }
 func (f *File) MapDevice() uint64 { return f.Attributes().Device }
 
 // MapInode implements mm.File.
-func (f *File) MapInode() uint64 { return f.Inode().Node().Number() }
+func (f *File) MapInode() uint64 { return f.Inode().Base().Number() }
 
 // Opened returns EAGAIN as long as open(2) has to wait for somebody.
 func (f *File) Opened() error {

@@ -105,7 +105,7 @@ func (f *File) ReadDirectory(emit func(DirectoryEntry) bool) error {
 	if !f.Readable() {
 		return unix.EBADF
 	}
-	if f.Inode().Node().Type() != unix.S_IFDIR {
+	if f.Inode().Base().Type() != unix.S_IFDIR {
 		return unix.ENOTDIR
 	}
 	f.offsetMu.Lock()
@@ -120,7 +120,7 @@ func (f *File) ReadDirectory(emit func(DirectoryEntry) bool) error {
 		f.offset = e.Next
 		return true
 	}
-	if f.offset == dotPosition && !counted(DirectoryEntry{".", f.Inode().Node().Number(), unix.S_IFDIR, dotDotPosition}) {
+	if f.offset == dotPosition && !counted(DirectoryEntry{".", f.Inode().Base().Number(), unix.S_IFDIR, dotDotPosition}) {
 		return nil
 	}
 	if f.offset == dotDotPosition {
@@ -141,7 +141,7 @@ func (m *Mounts) removed(p Path) bool {
 func (m *Mounts) parentNumber(p Path) uint64 {
 	m.tree.RLock()
 	defer m.tree.RUnlock()
-	return m.up(p, Path{m.root, m.root.root}).Inode().Node().Number()
+	return m.up(p, Path{m.root, m.root.root}).Inode().Base().Number()
 }
 
 // Ioctl is ioctl(2) for the requests that are the file's own.
@@ -157,7 +157,7 @@ func (f *File) Truncate(size int64) error {
 	if f.PathOnly() {
 		return unix.EBADF
 	}
-	if size < 0 || !f.Writable() || f.Inode().Node().Type() != unix.S_IFREG {
+	if size < 0 || !f.Writable() || f.Inode().Base().Type() != unix.S_IFREG {
 		return unix.EINVAL
 	}
 	return f.Inode().Change(Changes{Mask: ChangeSize, Size: size})

@@ -1,15 +1,15 @@
 package fs
 
 // Inode is a file, whatever its type and its names. A file system makes its
-// own types of them, each with a Node inside, which has an honest answer to
+// own types of them, each with an InodeBase inside, which has an honest answer to
 // every method: a type writes only those that it does better.
 //
 // Methods are safe for concurrent use. Those that change a directory are
 // called with the name space locked against any other change, so they never
 // meet each other. Permissions have been checked. None may sleep.
 type Inode interface {
-	// Node returns the part that all inodes have.
-	Node() *Node
+	// Base returns the part that all inodes have.
+	Base() *InodeBase
 
 	// Attributes returns what stat(2) tells.
 	Attributes() Attributes

@@ -204,7 +204,8 @@ func (m *Mounts) detach(n *Mount) {
 	m.forgetRoot(n)
 }
 
-// forgetRoot drops the tree of a file system that is mounted nowhere any more.
+// forgetRoot drops the tree of a file system that is mounted nowhere any more,
+// and tells it, if it wants to know.
 func (m *Mounts) forgetRoot(gone *Mount) {
 	for _, other := range m.list {
 		if other.filesystem == gone.filesystem {
@@ -212,6 +213,9 @@ func (m *Mounts) forgetRoot(gone *Mount) {
 		}
 	}
 	delete(m.roots, gone.filesystem)
+	if u, ok := gone.filesystem.(interface{ Unmounted() }); ok {
+		u.Unmounted()
+	}
 }
 
 func (m *Mounts) mountsOn(parent *Mount) []*Mount {

@@ -200,7 +200,7 @@ func (at At) finishOpen(p Path, flags int, created bool) (*File, error) {
 	if err != nil {
 		return nil, err
 	}
-	if flags&unix.O_TRUNC != 0 && !created && p.Inode().Node().Type() == unix.S_IFREG {
+	if flags&unix.O_TRUNC != 0 && !created && p.Inode().Base().Type() == unix.S_IFREG {
 		if err := p.Inode().Change(Changes{Mask: ChangeSize}); err != nil {
 			ops.Release()
 			return nil, err

@@ -136,7 +136,7 @@ func (w *walker) step(component, after string, slash bool) (*found, onward, erro
 	if child.mount != w.at.mount && w.resolve&unix.RESOLVE_NO_XDEV != 0 {
 		return nil, onward{}, unix.EXDEV
 	}
-	if child.dentry.inode.Node().Type() == unix.S_IFLNK && w.follows(last, slash) {
+	if child.dentry.inode.Base().Type() == unix.S_IFLNK && w.follows(last, slash) {
 		return w.stepLink(child, after, slash)
 	}
 	if !last {

@@ -9,10 +9,10 @@ import (
 	"slowpath/clock"
 )
 
-// Node is the part that all inodes have: number, mode, owner, times, locks.
+// InodeBase is the part that all inodes have: number, mode, owner, times, locks.
 // An inode type embeds it and calls Init once before anybody else sees it.
 // The methods answer like an inode that can do nothing but exist.
-type Node struct {
+type InodeBase struct {
 	device   uint64
 	inode    uint64
 	volatile bool
@@ -42,12 +42,12 @@ func (n *Numbers) Next() uint64 { return n.last.Add(1) }
 
 // Init gives the node its number, mode and owner; all times become now. A
 // directory starts with two links, others with one.
-func (n *Node) Init(numbers *Numbers, from NewNode) {
+func (n *InodeBase) Init(numbers *Numbers, from NewNode) {
 	n.InitWithNumber(numbers.Device, numbers.Next(), from)
 }
 
 // InitWithNumber is Init for file systems whose inode numbers mean something.
-func (n *Node) InitWithNumber(device, inode uint64, from NewNode) {
+func (n *InodeBase) InitWithNumber(device, inode uint64, from NewNode) {
 	now := clock.Realtime()
 	n.device, n.inode = device, inode
 	n.mode, n.rdev, n.uid, n.gid = from.Mode, from.Rdev, from.UID, from.GID
@@ -61,26 +61,26 @@ func (n *Node) InitWithNumber(device, inode uint64, from NewNode) {
 // SetVolatile marks a directory whose entries come and go by themselves, as
 // in procfs: the name space then remembers none of them. Call it before the
 // inode is shared.
-func (n *Node) SetVolatile() { n.volatile = true }
+func (n *InodeBase) SetVolatile() { n.volatile = true }
 
-// Node implements Inode.
-func (n *Node) Node() *Node { return n }
+// Base implements Inode.
+func (n *InodeBase) Base() *InodeBase { return n }
 
 // Number returns the inode number.
-func (n *Node) Number() uint64 { return n.inode }
+func (n *InodeBase) Number() uint64 { return n.inode }
 
 // Type returns the S_IFMT part of the mode, which never changes.
-func (n *Node) Type() uint32 {
+func (n *InodeBase) Type() uint32 {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	return n.mode & unix.S_IFMT
 }
 
 // Locks returns the advisory locks of the inode.
-func (n *Node) Locks() *FileLocks { return &n.locks }
+func (n *InodeBase) Locks() *FileLocks { return &n.locks }
 
 // Attributes implements Inode, with size 0.
-func (n *Node) Attributes() Attributes {
+func (n *InodeBase) Attributes() Attributes {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	return Attributes{
@@ -92,7 +92,7 @@ func (n *Node) Attributes() Attributes {
 
 // Change implements Inode for everything but the size, which it refuses with
 // EINVAL.
-func (n *Node) Change(c Changes) error {
+func (n *InodeBase) Change(c Changes) error {
 	if c.Has(ChangeSize) {
 		return unix.EINVAL
 	}
@@ -101,7 +101,7 @@ func (n *Node) Change(c Changes) error {
 }
 
 // ChangeAttributes sets everything in c but the size, and the change time.
-func (n *Node) ChangeAttributes(c Changes) {
+func (n *InodeBase) ChangeAttributes(c Changes) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if c.Has(ChangeMode) {
@@ -123,7 +123,7 @@ func (n *Node) ChangeAttributes(c Changes) {
 }
 
 // AddLinks changes the link count by delta and returns the new count.
-func (n *Node) AddLinks(delta int) uint32 {
+func (n *InodeBase) AddLinks(delta int) uint32 {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.links = uint32(int(n.links) + delta)
@@ -132,14 +132,14 @@ func (n *Node) AddLinks(delta int) uint32 {
 }
 
 // Links returns the link count.
-func (n *Node) Links() uint32 {
+func (n *InodeBase) Links() uint32 {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	return n.links
 }
 
 // Modified sets the modification and change times to now.
-func (n *Node) Modified() {
+func (n *InodeBase) Modified() {
 	now := clock.Realtime()
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -148,7 +148,7 @@ func (n *Node) Modified() {
 
 // Accessed sets the access time to now, by the rule of the relatime mount
 // option: only if it is older than the last change or than a day.
-func (n *Node) Accessed() {
+func (n *InodeBase) Accessed() {
 	now := clock.Realtime()
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -160,7 +160,7 @@ func (n *Node) Accessed() {
 // Attachment returns what is attached to the inode: the pipe of a fifo, the
 // socket bound to a name. If nothing is and make is not nil, it attaches what
 // make returns.
-func (n *Node) Attachment(make func() any) any {
+func (n *InodeBase) Attachment(make func() any) any {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if n.attachment == nil && make != nil {
@@ -170,24 +170,24 @@ func (n *Node) Attachment(make func() any) any {
 }
 
 // Lookup implements Inode: ENOTDIR.
-func (n *Node) Lookup(Caller, string) (Inode, error) { return nil, unix.ENOTDIR }
+func (n *InodeBase) Lookup(Caller, string) (Inode, error) { return nil, unix.ENOTDIR }
 
 // Create implements Inode: EPERM, as in a file system that the kernel fills.
-func (n *Node) Create(string, NewNode) (Inode, error) { return nil, n.refuseName() }
+func (n *InodeBase) Create(string, NewNode) (Inode, error) { return nil, n.refuseName() }
 
 // Link implements Inode: EPERM.
-func (n *Node) Link(string, Inode) error { return n.refuseName() }
+func (n *InodeBase) Link(string, Inode) error { return n.refuseName() }
 
 // Remove implements Inode: EPERM.
-func (n *Node) Remove(string, Inode) error { return n.refuseName() }
+func (n *InodeBase) Remove(string, Inode) error { return n.refuseName() }
 
 // Rename implements Inode: EPERM.
-func (n *Node) Rename(string, Inode, string) error { return n.refuseName() }
+func (n *InodeBase) Rename(string, Inode, string) error { return n.refuseName() }
 
 // Exchange implements Inode: EPERM.
-func (n *Node) Exchange(string, Inode, string) error { return n.refuseName() }
+func (n *InodeBase) Exchange(string, Inode, string) error { return n.refuseName() }
 
-func (n *Node) refuseName() error {
+func (n *InodeBase) refuseName() error {
 	if n.Type() != unix.S_IFDIR {
 		return unix.ENOTDIR
 	}
@@ -195,7 +195,7 @@ func (n *Node) refuseName() error {
 }
 
 // ReadLink implements Inode: EINVAL.
-func (n *Node) ReadLink(Caller) (string, error) { return "", unix.EINVAL }
+func (n *InodeBase) ReadLink(Caller) (string, error) { return "", unix.EINVAL }
 
 // Open implements Inode: ENXIO.
-func (n *Node) Open(OpenRequest) (FileOperations, error) { return nil, unix.ENXIO }
+func (n *InodeBase) Open(OpenRequest) (FileOperations, error) { return nil, unix.ENXIO }

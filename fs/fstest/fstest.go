@@ -1,0 +1,137 @@
+// Package fstest is a small world for tests of files on the host: a name space
+// on a tmpfs, and callers in it. Only tests import it.
+package fstest
+
+import (
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"slowpath/cred"
+	"slowpath/fs"
+	"slowpath/fs/pipe"
+	"slowpath/fs/tmpfs"
+	"slowpath/mm"
+	"slowpath/mm/mmtest"
+)
+
+// Caller is a task for tests. Its user memory is Memory: address n is index n.
+type Caller struct {
+	Cred    *cred.Credentials
+	Context *fs.Context
+	PID     int32
+	Memory  []byte
+}
+
+// Credentials implements fs.Caller.
+func (c *Caller) Credentials() *cred.Credentials { return c.Cred }
+
+// FSContext implements fs.Caller.
+func (c *Caller) FSContext() *fs.Context { return c.Context }
+
+// ProcessID implements fs.Caller.
+func (c *Caller) ProcessID() int32 { return c.PID }
+
+// ThreadID implements fs.Caller.
+func (c *Caller) ThreadID() int32 { return c.PID }
+
+// CopyIn implements fs.Caller.
+func (c *Caller) CopyIn(address uint64, p []byte) error {
+	if address+uint64(len(p)) > uint64(len(c.Memory)) || address+uint64(len(p)) < address {
+		return unix.EFAULT
+	}
+	copy(p, c.Memory[address:])
+	return nil
+}
+
+// CopyOut implements fs.Caller.
+func (c *Caller) CopyOut(address uint64, p []byte) error {
+	if address+uint64(len(p)) > uint64(len(c.Memory)) || address+uint64(len(p)) < address {
+		return unix.EFAULT
+	}
+	copy(c.Memory[address:], p)
+	return nil
+}
+
+// World is a name space with what it stands on.
+type World struct {
+	T       testing.TB
+	Machine *mmtest.Machine
+	Memory  *mm.Memory
+	Mounts  *fs.Mounts
+	Root    *tmpfs.Filesystem
+	// Caller is user 0 at the root, with 64 KiB of memory.
+	Caller *Caller
+}
+
+// New returns a world whose memory has the given number of frames.
+func New(t testing.TB, frames int) *World {
+	t.Helper()
+	memory, machine := mmtest.New(t, frames)
+	root := tmpfs.New(memory, tmpfs.Config{Device: 1, Mode: 0o755})
+	t.Cleanup(root.Unmounted)
+	w := &World{T: t, Machine: machine, Memory: memory, Root: root}
+	w.Mounts = fs.NewMounts(root, pipe.Open)
+	w.Caller = &Caller{Cred: cred.Root(), Context: fs.NewContext(w.Mounts), PID: 1, Memory: make([]byte, 65536)}
+	return w
+}
+
+// User returns a caller without privileges.
+func (w *World) User(uid, gid uint32) *Caller {
+	return &Caller{Cred: cred.User(uid, gid), Context: w.Caller.Context.Copy(), PID: int32(uid), Memory: make([]byte, 65536)}
+}
+
+// At is a path name of the world's caller.
+func (w *World) At(name string) fs.At { return fs.At{Caller: w.Caller, Name: name, Follow: true} }
+
+// Open opens a file or fails the test. The test's end closes it.
+func (w *World) Open(name string, flags int, mode uint32) *fs.File {
+	w.T.Helper()
+	f, err := w.At(name).Open(flags, mode)
+	if err != nil {
+		w.T.Fatalf("open(%q, %#x): %v", name, flags, err)
+	}
+	w.T.Cleanup(f.DecRef)
+	return f
+}
+
+// Write makes a file with these contents.
+func (w *World) Write(name, contents string) {
+	w.T.Helper()
+	f, err := w.At(name).Open(unix.O_WRONLY|unix.O_CREAT|unix.O_TRUNC, 0o666)
+	if err != nil {
+		w.T.Fatalf("create %q: %v", name, err)
+	}
+	defer f.DecRef()
+	if n, err := f.Write(fs.NewBytesSource([]byte(contents))); err != nil || n != len(contents) {
+		w.T.Fatalf("write %q: %d, %v", name, n, err)
+	}
+}
+
+// Read returns the contents of a file.
+func (w *World) Read(name string) string {
+	w.T.Helper()
+	f, err := w.At(name).Open(unix.O_RDONLY, 0)
+	if err != nil {
+		w.T.Fatalf("open %q: %v", name, err)
+	}
+	defer f.DecRef()
+	return ReadAll(w.T, f)
+}
+
+// ReadAll reads f to its end.
+func ReadAll(t testing.TB, f *fs.File) string {
+	t.Helper()
+	var all []byte
+	for {
+		sink := fs.NewBytesSink(make([]byte, 8192))
+		n, err := f.Read(sink)
+		if err != nil {
+			t.Fatalf("read: %v", err)
+		}
+		if n == 0 {
+			return string(all)
+		}
+		all = append(all, sink.Bytes()...)
+	}
+}

@@ -1,0 +1,163 @@
+package pipe
+
+import (
+	"encoding/binary"
+	"strconv"
+
+	"golang.org/x/sys/unix"
+
+	"slowpath/fs"
+	"slowpath/wait"
+)
+
+// end is the operations of one open end of a pipe; a fifo that was opened with
+// O_RDWR has both.
+type end struct {
+	fs.FileBase
+	pipe           *Pipe
+	reads, writes  bool
+	waitForReaders uint64 // readerOpens when open(2) began; see Opened
+	waitForWriters uint64
+	waits          bool
+}
+
+// inode is the inode of an unnamed pipe.
+type inode struct{ fs.InodeBase }
+
+// Open implements fs.Inode, for /proc/pid/fd.
+func (i *inode) Open(r fs.OpenRequest) (fs.FileOperations, error) { return Open(i, r) }
+
+// Pipes makes unnamed pipes and numbers their inodes. The zero value is ready
+// for use.
+type Pipes struct{ Numbers fs.Numbers }
+
+// New is pipe2(2): it returns the reading and the writing end. flags may have
+// O_NONBLOCK.
+func (p *Pipes) New(m *fs.Mounts, uid, gid uint32, flags int) (reader, writer *fs.File) {
+	i := &inode{}
+	i.Init(&p.Numbers, fs.NewNode{Mode: unix.S_IFIFO | 0o600, UID: uid, GID: gid})
+	buffer := i.Attachment(func() any { return newPipe() }).(*Pipe)
+	buffer.readers, buffer.writers = 1, 1
+	buffer.readerOpens, buffer.writerOpens = 1, 1
+	label := "pipe:[" + strconv.FormatUint(i.Number(), 10) + "]"
+	flags &= unix.O_NONBLOCK
+	reader = m.OpenInode(i, label, unix.O_RDONLY|flags, &end{pipe: buffer, reads: true})
+	writer = m.OpenInode(i, label, unix.O_WRONLY|flags, &end{pipe: buffer, writes: true})
+	return reader, writer
+}
+
+// Open opens a fifo, or an unnamed pipe through /proc. It never waits; the file
+// says by Opened that open(2) has to. ENXIO for a writer with O_NONBLOCK and
+// no reader (fifo(7)).
+func Open(i fs.Inode, r fs.OpenRequest) (fs.FileOperations, error) {
+	p := i.Base().Attachment(func() any { return newPipe() }).(*Pipe)
+	e := &end{pipe: p, reads: r.Reads(), writes: r.Writes()}
+	nonBlocking := r.Flags&unix.O_NONBLOCK != 0
+	p.mu.Lock()
+	if e.writes && !e.reads && nonBlocking && p.readers == 0 {
+		p.mu.Unlock()
+		return nil, unix.ENXIO
+	}
+	e.waitForReaders, e.waitForWriters = p.readerOpens, p.writerOpens
+	e.waits = !nonBlocking && e.reads != e.writes && (e.reads && p.writers == 0 || e.writes && p.readers == 0)
+	if e.reads {
+		p.readers++
+		p.readerOpens++
+	}
+	if e.writes {
+		p.writers++
+		p.writerOpens++
+	}
+	p.mu.Unlock()
+	p.queue.Wake(wait.Readable | wait.Writable)
+	return e, nil
+}
+
+// Opened implements fs.Opener. A partner that came and went again counts.
+func (e *end) Opened() error {
+	if !e.waits {
+		return nil
+	}
+	e.pipe.mu.Lock()
+	defer e.pipe.mu.Unlock()
+	if e.reads && e.pipe.writerOpens == e.waitForWriters || e.writes && e.pipe.readerOpens == e.waitForReaders {
+		return unix.EAGAIN
+	}
+	return nil
+}
+
+// Of returns the pipe that an open file is an end of, or nil.
+func Of(f *fs.File) *Pipe {
+	if e, ok := f.Operations().(*end); ok {
+		return e.pipe
+	}
+	return nil
+}
+
+// Read implements fs.FileOperations.
+func (e *end) Read(_ *fs.File, dst fs.Sink, _ int64) (int, error) { return e.pipe.read(dst, false) }
+
+// Write implements fs.FileOperations.
+func (e *end) Write(_ *fs.File, src fs.Source, _ int64) (int, int64, error) {
+	n, err := e.pipe.write(src)
+	return n, 0, err
+}
+
+// Readiness implements fs.FileOperations.
+func (e *end) Readiness() wait.Events {
+	p := e.pipe
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var ready wait.Events
+	if e.reads {
+		if p.length > 0 {
+			ready |= wait.Readable
+		}
+		// A fifo that no writer has opened yet is not hung up.
+		if p.writers == 0 && p.writerOpens > 0 {
+			ready |= wait.Hup
+		}
+	}
+	if e.writes {
+		if p.free() >= Atomic {
+			ready |= wait.Writable
+		}
+		if p.readers == 0 {
+			ready |= wait.Err
+		}
+	}
+	return ready
+}
+
+// Queue implements fs.FileOperations.
+func (e *end) Queue() *wait.Queue { return &e.pipe.queue }
+
+// Ioctl implements fs.FileOperations.
+func (e *end) Ioctl(_ *fs.File, caller fs.Caller, request uint32, argument uint64) (uint64, error) {
+	if request != unix.TIOCINQ {
+		return 0, unix.ENOTTY
+	}
+	var count [4]byte
+	binary.LittleEndian.PutUint32(count[:], uint32(e.pipe.Buffered()))
+	return 0, caller.CopyOut(argument, count[:])
+}
+
+// Allocate implements fs.FileOperations: ESPIPE.
+func (e *end) Allocate(uint32, int64, int64) error { return unix.ESPIPE }
+
+// Release implements fs.FileOperations.
+func (e *end) Release() {
+	p := e.pipe
+	p.mu.Lock()
+	if e.reads {
+		p.readers--
+	}
+	if e.writes {
+		p.writers--
+	}
+	if p.readers == 0 && p.writers == 0 {
+		p.ring, p.start, p.length = nil, 0, 0
+	}
+	p.mu.Unlock()
+	p.queue.Wake(wait.All)
+}

@@ -1,0 +1,202 @@
+// Package pipe has pipes and fifos (pipe(7), fifo(7)).
+package pipe
+
+import (
+	"sync"
+
+	"golang.org/x/sys/unix"
+
+	"slowpath/fs"
+	"slowpath/wait"
+)
+
+// Sizes of pipe(7), in bytes.
+const (
+	DefaultCapacity = 65536
+	MinCapacity     = 4096    // F_SETPIPE_SZ rounds up to it
+	MaxCapacity     = 1 << 20 // /proc/sys/fs/pipe-max-size
+	// Atomic is PIPE_BUF: writes up to it are not mixed with others.
+	Atomic = 4096
+)
+
+// Pipe is the buffer between the two ends, and who has it open. The buffer is
+// a ring that grows with what is in it, up to the capacity.
+type Pipe struct {
+	queue wait.Queue
+
+	mu       sync.Mutex // guards what follows
+	ring     []byte     // its size is a power of two, or 0
+	start    int        // index of the oldest byte
+	length   int
+	capacity int
+	readers  int
+	writers  int
+	// How often the ends were opened: a fifo's open waits for a change.
+	readerOpens, writerOpens uint64
+}
+
+func newPipe() *Pipe { return &Pipe{capacity: DefaultCapacity} }
+
+// free is the room in the pipe. p.mu is held.
+func (p *Pipe) free() int { return p.capacity - p.length }
+
+// reserve makes the ring large enough for n more bytes.
+func (p *Pipe) reserve(n int) {
+	need := p.length + n
+	if need <= len(p.ring) {
+		return
+	}
+	size := max(len(p.ring), 512)
+	for size < need {
+		size *= 2
+	}
+	p.resize(size)
+}
+
+func (p *Pipe) resize(size int) {
+	bigger := make([]byte, size)
+	a, b := p.occupied()
+	copy(bigger[copy(bigger, a):], b)
+	p.ring, p.start = bigger, 0
+}
+
+// occupied returns the bytes in the ring, in up to two pieces.
+func (p *Pipe) occupied() (first, second []byte) {
+	if p.length == 0 {
+		return nil, nil
+	}
+	end := p.start + p.length
+	if end <= len(p.ring) {
+		return p.ring[p.start:end], nil
+	}
+	return p.ring[p.start:], p.ring[:end-len(p.ring)]
+}
+
+// vacant returns room for n bytes behind the last, in up to two pieces.
+func (p *Pipe) vacant(n int) (first, second []byte) {
+	p.reserve(n)
+	begin := (p.start + p.length) & (len(p.ring) - 1)
+	if begin+n <= len(p.ring) {
+		return p.ring[begin : begin+n], nil
+	}
+	return p.ring[begin:], p.ring[:begin+n-len(p.ring)]
+}
+
+// read moves bytes to dst. The pipe stays locked while user memory is written:
+// a page fault never comes here.
+func (p *Pipe) read(dst fs.Sink, peek bool) (int, error) {
+	if dst.Remaining() == 0 {
+		return 0, nil
+	}
+	p.mu.Lock()
+	if p.length == 0 {
+		err := error(unix.EAGAIN)
+		if p.writers == 0 {
+			err = nil
+		}
+		p.mu.Unlock()
+		return 0, err
+	}
+	first, second := p.occupied()
+	n, err := dst.Put(first)
+	if n == len(first) && len(second) > 0 && err == nil {
+		var m int
+		m, err = dst.Put(second)
+		n += m
+	}
+	if !peek {
+		p.consume(n)
+	}
+	left := p.length
+	p.mu.Unlock()
+	if n > 0 && !peek {
+		p.queue.Wake(wait.Writable)
+	}
+	if n > 0 && left > 0 {
+		p.queue.Wake(wait.Readable) // for other readers of the same pipe
+	}
+	return fs.Moved(n, err)
+}
+
+func (p *Pipe) consume(n int) {
+	p.length -= n
+	if p.length == 0 {
+		p.start = 0
+		return
+	}
+	p.start = (p.start + n) & (len(p.ring) - 1)
+}
+
+// write moves what fits from src. Up to Atomic bytes go in one piece or not at
+// all.
+func (p *Pipe) write(src fs.Source) (int, error) {
+	want := src.Remaining()
+	if want == 0 {
+		return 0, nil
+	}
+	p.mu.Lock()
+	if p.readers == 0 {
+		p.mu.Unlock()
+		return 0, unix.EPIPE
+	}
+	room := p.free()
+	if room <= 0 || want <= Atomic && want > room {
+		p.mu.Unlock()
+		return 0, unix.EAGAIN
+	}
+	first, second := p.vacant(min(want, room))
+	n, err := src.Get(first)
+	if n == len(first) && len(second) > 0 && err == nil {
+		var m int
+		m, err = src.Get(second)
+		n += m
+	}
+	p.length += n
+	p.mu.Unlock()
+	if n > 0 {
+		p.queue.Wake(wait.Readable)
+	}
+	return fs.Moved(n, err)
+}
+
+// SetCapacity is F_SETPIPE_SZ. Errors: EINVAL, EPERM above MaxCapacity, EBUSY
+// if more than that is in the pipe. It returns the new capacity.
+func (p *Pipe) SetCapacity(size uint64) (int, error) {
+	if size > 1<<31 {
+		return 0, unix.EINVAL
+	}
+	if size > MaxCapacity {
+		return 0, unix.EPERM
+	}
+	capacity := MinCapacity
+	for uint64(capacity) < size {
+		capacity *= 2
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.length > capacity {
+		return 0, unix.EBUSY
+	}
+	p.capacity = capacity
+	if len(p.ring) > capacity {
+		p.resize(capacity)
+	}
+	return capacity, nil
+}
+
+// Capacity is F_GETPIPE_SZ.
+func (p *Pipe) Capacity() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.capacity
+}
+
+// Buffered is the number of bytes in the pipe (FIONREAD).
+func (p *Pipe) Buffered() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.length
+}
+
+// Tee copies what is in p to dst without taking it out (tee(2)).
+func (p *Pipe) Tee(dst fs.Sink) (int, error) { return p.read(dst, true) }

@@ -1,0 +1,143 @@
+package fs_test
+
+import (
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"slowpath/fs"
+	"slowpath/fs/fstest"
+	"slowpath/fs/tmpfs"
+)
+
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func newTmpfs(w *fstest.World) *tmpfs.Filesystem {
+	return tmpfs.New(w.Memory, tmpfs.Config{Device: 2})
+}
+
+func TestDescriptorsAreTheLowestFree(t *testing.T) {
+	w := fstest.New(t, 512)
+	w.Write("/f", "")
+	table := fs.NewFDTable()
+	for want := range 130 {
+		f, err := w.At("/f").Open(unix.O_RDONLY, 0)
+		must(t, err)
+		if fd, err := table.Install(f, 0, 1024, want%2 == 0); fd != want || err != nil {
+			t.Fatalf("Install = %d, %v, want %d", fd, err, want)
+		}
+	}
+	for _, fd := range []int{5, 77} {
+		must(t, table.Close(fd))
+	}
+	if err := table.Close(5); err != unix.EBADF {
+		t.Errorf("second close: %v", err)
+	}
+	f, _ := w.At("/f").Open(unix.O_RDONLY, 0)
+	if fd, _ := table.Install(f, 6, 1024, false); fd != 77 {
+		t.Errorf("Install from 6 = %d, want 77", fd)
+	}
+	g, _ := w.At("/f").Open(unix.O_RDONLY, 0)
+	if _, err := table.Install(g, 0, 5, false); err != unix.EMFILE {
+		t.Errorf("Install beyond the limit: %v", err)
+	}
+	g.DecRef()
+	table.CloseOnExec()
+	if n := len(table.Descriptors()); n != 64 {
+		t.Errorf("%d descriptors survive exec, want 64", n)
+	}
+	table.Release()
+}
+
+func TestLastReferenceReleases(t *testing.T) {
+	w := fstest.New(t, 512)
+	w.Write("/f", "abc")
+	table := fs.NewFDTable()
+	f, _ := w.At("/f").Open(unix.O_RDONLY, 0)
+	table.Install(f, 0, 10, false)
+	copied := table.Copy()
+	held, err := table.Get(0)
+	must(t, err)
+	must(t, w.At("/f").Unlink())
+	table.Release()
+	copied.Release()
+	if got := fstest.ReadAll(t, held); got != "abc" {
+		t.Errorf("a held file lost its contents: %q", got)
+	}
+	before := w.Memory.Stats().Free
+	held.DecRef()
+	if w.Memory.Stats().Free <= before {
+		t.Error("the last reference of an unlinked file did not free its page")
+	}
+}
+
+func TestRecordLocks(t *testing.T) {
+	w := fstest.New(t, 512)
+	w.Write("/f", "")
+	f := w.Open("/f", unix.O_RDWR, 0)
+	a, b := fs.NewFDTable(), fs.NewFDTable()
+	lock := func(owner fs.LockOwner, kind fs.LockKind, start, end int64) error {
+		return f.SetRecord(fs.RecordLock{Kind: kind, Start: start, End: end, Owner: owner}, false)
+	}
+	must(t, lock(a, fs.ExclusiveLock, 0, 99))
+	if err := lock(b, fs.SharedLock, 50, 60); err != unix.EAGAIN {
+		t.Errorf("overlap with an exclusive lock: %v", err)
+	}
+	must(t, lock(a, fs.Unlocked, 40, 69)) // leaves 0-39 and 70-99
+	must(t, lock(b, fs.SharedLock, 50, 60))
+	must(t, lock(a, fs.SharedLock, 40, 69))
+	if err := lock(b, fs.ExclusiveLock, 50, 60); err != unix.EAGAIN {
+		t.Errorf("upgrade over another's shared lock: %v", err)
+	}
+	got, blocked := f.Inode().Base().Locks().TestRecord(fs.RecordLock{Kind: fs.ExclusiveLock, Start: 65, End: fs.EndOfFile, Owner: b})
+	if !blocked || got.Owner != fs.LockOwner(a) {
+		t.Errorf("F_GETLK found %+v, %v", got, blocked)
+	}
+	f.Inode().Base().Locks().ReleaseRecords(a)
+	must(t, lock(b, fs.ExclusiveLock, 0, fs.EndOfFile))
+}
+
+func TestLockDeadlockIsFound(t *testing.T) {
+	w := fstest.New(t, 512)
+	w.Write("/f", "")
+	f := w.Open("/f", unix.O_RDWR, 0)
+	owners := []*fs.FDTable{fs.NewFDTable(), fs.NewFDTable(), fs.NewFDTable()}
+	set := func(owner int, at int64) error {
+		return f.SetRecord(fs.RecordLock{Kind: fs.ExclusiveLock, Start: at, End: at, Owner: owners[owner]}, true)
+	}
+	for i := range owners {
+		must(t, set(i, int64(i)))
+	}
+	if err := set(0, 1); err != unix.EAGAIN {
+		t.Fatalf("0 waits for 1: %v", err)
+	}
+	if err := set(1, 2); err != unix.EAGAIN {
+		t.Fatalf("1 waits for 2: %v", err)
+	}
+	if err := set(2, 0); err != unix.EDEADLK {
+		t.Errorf("2 waits for 0, which closes the circle: %v, want EDEADLK", err)
+	}
+	f.StopWaiting(owners[0])
+	if err := set(2, 0); err != unix.EAGAIN {
+		t.Errorf("after 0 gave up: %v, want EAGAIN", err)
+	}
+}
+
+func TestWholeFileLocks(t *testing.T) {
+	w := fstest.New(t, 512)
+	w.Write("/f", "")
+	a, b := w.Open("/f", unix.O_RDWR, 0), w.Open("/f", unix.O_RDWR, 0)
+	locks := a.Inode().Base().Locks()
+	must(t, locks.SetWhole(a, fs.SharedLock))
+	must(t, locks.SetWhole(b, fs.SharedLock))
+	if err := locks.SetWhole(a, fs.ExclusiveLock); err != unix.EAGAIN {
+		t.Errorf("upgrade beside another shared lock: %v", err)
+	}
+	must(t, locks.SetWhole(b, fs.Unlocked))
+	must(t, locks.SetWhole(a, fs.ExclusiveLock))
+}

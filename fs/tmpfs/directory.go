@@ -1,0 +1,262 @@
+package tmpfs
+
+import (
+	"sort"
+	"strings"
+	"sync"
+
+	"golang.org/x/sys/unix"
+
+	"slowpath/fs"
+)
+
+// directory keeps its entries twice: by name, and in the order in which they
+// were added, which is the order that readdir(3) shows. A removed entry stays
+// in the order, marked as gone, until half of them are; so a reader's position
+// stays good whatever happens to other entries.
+type directory struct {
+	fs.InodeBase
+	filesystem *Filesystem
+
+	mu     sync.RWMutex // guards what follows
+	byName map[string]*entry
+	order  []*entry // by rising position
+	gone   int      // entries in order that were removed
+	next   int64    // position of the next entry
+}
+
+type entry struct {
+	name     string
+	inode    fs.Inode
+	position int64
+	gone     bool
+}
+
+func newDirectory(f *Filesystem, n fs.NewNode) *directory {
+	d := &directory{filesystem: f, byName: make(map[string]*entry), next: fs.FirstPosition}
+	d.Init(&f.numbers, n)
+	return d
+}
+
+// entrySize is what Linux's tmpfs counts for an entry in a directory's size.
+const entrySize = 20
+
+// Attributes implements fs.Inode.
+func (d *directory) Attributes() fs.Attributes {
+	a := d.InodeBase.Attributes()
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	a.Size = int64(len(d.byName)+2) * entrySize
+	return a
+}
+
+// Lookup implements fs.Inode.
+func (d *directory) Lookup(_ fs.Caller, name string) (fs.Inode, error) {
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	e, ok := d.byName[name]
+	if !ok {
+		return nil, unix.ENOENT
+	}
+	return e.inode, nil
+}
+
+// add gives inode a name that is free. d.mu is held.
+func (d *directory) add(name string, inode fs.Inode) {
+	e := &entry{name: strings.Clone(name), inode: inode, position: d.next}
+	d.next++
+	d.byName[e.name] = e
+	d.order = append(d.order, e)
+}
+
+// take removes a name. d.mu is held.
+func (d *directory) take(name string) {
+	e := d.byName[name]
+	delete(d.byName, name)
+	e.gone, e.inode = true, nil
+	if d.gone++; d.gone > 16 && d.gone > len(d.order)/2 {
+		d.compact()
+	}
+}
+
+func (d *directory) compact() {
+	kept := make([]*entry, 0, len(d.byName))
+	for _, e := range d.order {
+		if !e.gone {
+			kept = append(kept, e)
+		}
+	}
+	d.order, d.gone = kept, 0
+}
+
+// Create implements fs.Inode.
+func (d *directory) Create(name string, n fs.NewNode) (fs.Inode, error) {
+	inode, err := d.filesystem.newInode(n)
+	if err != nil {
+		return nil, err
+	}
+	d.mu.Lock()
+	d.add(name, inode)
+	d.mu.Unlock()
+	d.Modified()
+	if n.Mode&unix.S_IFMT == unix.S_IFDIR {
+		d.AddLinks(1)
+	}
+	return inode, nil
+}
+
+// CreateTemporary implements fs.TemporaryMaker.
+func (d *directory) CreateTemporary(n fs.NewNode) (fs.Inode, error) {
+	inode, err := d.filesystem.newInode(n)
+	if err != nil {
+		return nil, err
+	}
+	// Link counts it again when it gets a name.
+	inode.Base().AddLinks(-1)
+	d.filesystem.nodes.Add(-1)
+	return inode, nil
+}
+
+// Link implements fs.Inode. A file that has lost its last name gets no new one
+// (ENOENT), unless it was made without a name.
+func (d *directory) Link(name string, target fs.Inode) error {
+	if r, ok := target.(*regular); ok && r.isDead() {
+		return unix.ENOENT
+	}
+	if target.Base().AddLinks(1) == 1 {
+		d.filesystem.nodes.Add(1)
+	}
+	d.mu.Lock()
+	d.add(name, target)
+	d.mu.Unlock()
+	d.Modified()
+	return nil
+}
+
+func (d *directory) empty() bool {
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	return len(d.byName) == 0
+}
+
+// Remove implements fs.Inode.
+func (d *directory) Remove(name string, target fs.Inode) error {
+	below, isDirectory := target.(*directory)
+	if isDirectory && !below.empty() {
+		return unix.ENOTEMPTY
+	}
+	d.mu.Lock()
+	d.take(name)
+	d.mu.Unlock()
+	d.Modified()
+	if isDirectory {
+		d.AddLinks(-1)
+	}
+	d.filesystem.unlinked(target)
+	return nil
+}
+
+// Rename implements fs.Inode.
+func (d *directory) Rename(oldName string, newDirectory fs.Inode, newName string) error {
+	to, ok := newDirectory.(*directory)
+	if !ok {
+		return unix.EXDEV
+	}
+	d.mu.RLock()
+	moved := d.byName[oldName].inode
+	d.mu.RUnlock()
+	if replaced, err := to.Lookup(nil, newName); err == nil {
+		if err := to.Remove(newName, replaced); err != nil {
+			return err
+		}
+	}
+	d.mu.Lock()
+	d.take(oldName)
+	d.mu.Unlock()
+	to.mu.Lock()
+	to.add(newName, moved)
+	to.mu.Unlock()
+	d.moveParentLink(to, moved)
+	d.Modified()
+	to.Modified()
+	moved.Base().Change(fs.Changes{}) // sets the change time
+	return nil
+}
+
+// moveParentLink moves what ".." of a directory counts for.
+func (d *directory) moveParentLink(to *directory, moved fs.Inode) {
+	if _, ok := moved.(*directory); ok && d != to {
+		d.AddLinks(-1)
+		to.AddLinks(1)
+	}
+}
+
+// Exchange implements fs.Inode.
+func (d *directory) Exchange(oldName string, newDirectory fs.Inode, newName string) error {
+	to, ok := newDirectory.(*directory)
+	if !ok {
+		return unix.EXDEV
+	}
+	first := d.entry(oldName)
+	second := to.entry(newName)
+	// The name space is locked against other changes; readers of the two
+	// directories see each swap under its own lock.
+	a, b := first.inode, second.inode
+	d.mu.Lock()
+	first.inode = b
+	d.mu.Unlock()
+	to.mu.Lock()
+	second.inode = a
+	to.mu.Unlock()
+	d.moveParentLink(to, a)
+	to.moveParentLink(d, b)
+	d.Modified()
+	to.Modified()
+	return nil
+}
+
+func (d *directory) entry(name string) *entry {
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	return d.byName[name]
+}
+
+// Open implements fs.Inode.
+func (d *directory) Open(fs.OpenRequest) (fs.FileOperations, error) {
+	return fs.DirectoryFile{List: d.list}, nil
+}
+
+func (d *directory) list(position int64, emit func(fs.DirectoryEntry) bool) error {
+	d.Accessed()
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	first := sort.Search(len(d.order), func(i int) bool { return d.order[i].position >= position })
+	for _, e := range d.order[first:] {
+		if e.gone {
+			continue
+		}
+		node := e.inode.Base()
+		if !emit(fs.DirectoryEntry{Name: e.name, Inode: node.Number(), Type: node.Type(), Next: e.position + 1}) {
+			break
+		}
+	}
+	return nil
+}
+
+// discard takes all names below d away, when the file system is mounted
+// nowhere any more.
+func (d *directory) discard() {
+	d.mu.Lock()
+	entries := d.order
+	d.order, d.byName, d.gone = nil, make(map[string]*entry), 0
+	d.mu.Unlock()
+	for _, e := range entries {
+		if e.gone {
+			continue
+		}
+		if below, ok := e.inode.(*directory); ok {
+			below.discard()
+		}
+		d.filesystem.unlinked(e.inode)
+	}
+}

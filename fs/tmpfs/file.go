@@ -1,0 +1,254 @@
+package tmpfs
+
+import (
+	"golang.org/x/sys/unix"
+
+	"slowpath/fs"
+	"slowpath/mm"
+	"slowpath/mm/frame"
+)
+
+// file is the operations of an open regular file.
+type file struct {
+	fs.FileBase
+	regular *regular
+}
+
+// Seekable implements fs.FileOperations.
+func (o *file) Seekable() bool { return true }
+
+// Read implements fs.FileOperations. Each page is held, not locked, while its
+// bytes go to the caller.
+func (o *file) Read(f *fs.File, dst fs.Sink, offset int64) (int, error) {
+	r := o.regular
+	if f == nil || f.Flags()&unix.O_NOATIME == 0 {
+		r.Accessed()
+	}
+	total := 0
+	for dst.Remaining() > 0 {
+		n, err := r.readPage(dst, offset+int64(total))
+		total += n
+		if err != nil || n == 0 {
+			return fs.Moved(total, err)
+		}
+	}
+	return total, nil
+}
+
+// readPage moves what is in one page from offset on; 0 bytes at the end.
+func (r *regular) readPage(dst fs.Sink, offset int64) (int, error) {
+	memory := r.filesystem.memory
+	r.mu.RLock()
+	left := r.size - offset
+	if left <= 0 {
+		r.mu.RUnlock()
+		return 0, nil
+	}
+	n := r.pages.get(uint64(offset) / mm.PageSize)
+	if n == frame.None {
+		n = memory.Zero()
+	}
+	memory.Get(n)
+	r.mu.RUnlock()
+	defer memory.Put(n)
+	within := offset % mm.PageSize
+	count := min(left, mm.PageSize-within, int64(dst.Remaining()))
+	put, err := dst.Put(memory.Bytes(n)[within : within+count])
+	if err == nil && int64(put) < count {
+		err = unix.EFAULT
+	}
+	return put, err
+}
+
+// Write implements fs.FileOperations.
+func (o *file) Write(f *fs.File, src fs.Source, offset int64) (int, int64, error) {
+	r := o.regular
+	r.writing.Lock()
+	defer r.writing.Unlock()
+	if f != nil && f.Appends() {
+		offset = r.currentSize()
+	}
+	if err := r.mayWrite(offset, src.Remaining()); err != nil {
+		return 0, offset, err
+	}
+	total := 0
+	var err error
+	for err == nil && src.Remaining() > 0 {
+		var n int
+		n, err = r.writePage(src, offset+int64(total))
+		total += n
+	}
+	if total > 0 {
+		r.Modified()
+	}
+	n, err := fs.Moved(total, err)
+	return n, offset + int64(total), err
+}
+
+func (r *regular) currentSize() int64 {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return r.size
+}
+
+// mayWrite has the checks of a write that will move count bytes to offset.
+func (r *regular) mayWrite(offset int64, count int) error {
+	if count > 0 && offset >= maxSize-int64(count) {
+		return unix.EFBIG
+	}
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	if r.seals&(unix.F_SEAL_WRITE|unix.F_SEAL_FUTURE_WRITE) != 0 {
+		return unix.EPERM
+	}
+	if r.seals&unix.F_SEAL_GROW != 0 && offset+int64(count) > r.size {
+		return unix.EPERM
+	}
+	return nil
+}
+
+// writePage moves what goes into the page at offset. r.writing is held.
+func (r *regular) writePage(src fs.Source, offset int64) (int, error) {
+	index, within := uint64(offset)/mm.PageSize, offset%mm.PageSize
+	count := min(mm.PageSize-within, int64(src.Remaining()))
+	r.mu.RLock()
+	n := r.pages.get(index)
+	if n != frame.None {
+		r.filesystem.memory.Get(n)
+	}
+	r.mu.RUnlock()
+	if n == frame.None {
+		return r.writeHole(src, index, within, count)
+	}
+	defer r.filesystem.memory.Put(n)
+	got, err := src.Get(r.filesystem.memory.Bytes(n)[within : within+count])
+	return got, r.wrote(offset, got, int(count), err)
+}
+
+// writeHole fills a frame before it puts it into the file: nobody may see what
+// the frame had in it before.
+func (r *regular) writeHole(src fs.Source, index uint64, within, count int64) (int, error) {
+	memory := r.filesystem.memory
+	n, err := r.allocate(false)
+	if err != nil {
+		return 0, err
+	}
+	page := memory.Bytes(n)
+	got, err := src.Get(page[within : within+count])
+	clear(page[:within])
+	clear(page[within+int64(got):])
+	r.mu.Lock()
+	if there := r.pages.get(index); got > 0 && there == frame.None {
+		r.pages.put(index, n)
+	} else {
+		if got > 0 { // a page fault has filled the hole meanwhile
+			copy(memory.Bytes(there)[within:], page[within:within+int64(got)])
+		}
+		defer r.free([]frame.Number{n})
+	}
+	r.mu.Unlock()
+	return got, r.wrote(int64(index)*mm.PageSize+within, got, int(count), err)
+}
+
+// wrote extends the file over what has arrived, and completes the error of a
+// source that gave less than it promised.
+func (r *regular) wrote(offset int64, got, want int, err error) error {
+	if got > 0 {
+		r.mu.Lock()
+		r.size = max(r.size, offset+int64(got))
+		r.mu.Unlock()
+	}
+	if err == nil && got < want {
+		return unix.EFAULT
+	}
+	return err
+}
+
+// SeekFrom implements fs.FileOperations.
+func (o *file) SeekFrom(current, offset int64, whence int) (int64, error) {
+	r := o.regular
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	to, err := fs.SeekTo(current, r.size, offset, whence)
+	if err != nil || whence != unix.SEEK_DATA && whence != unix.SEEK_HOLE {
+		return to, err
+	}
+	index := uint64(offset) / mm.PageSize
+	next := r.pages.nextHole(index)
+	if whence == unix.SEEK_DATA {
+		next = r.pages.nextPresent(index)
+	}
+	if whence == unix.SEEK_DATA && next >= pagesFor(r.size) {
+		return 0, unix.ENXIO
+	}
+	return min(max(int64(next)*mm.PageSize, offset), r.size), nil
+}
+
+// Allocate implements fs.FileOperations.
+func (o *file) Allocate(mode uint32, offset, length int64) error {
+	switch mode {
+	case 0, unix.FALLOC_FL_KEEP_SIZE:
+		return o.regular.fill(offset, length, mode == 0)
+	case unix.FALLOC_FL_PUNCH_HOLE | unix.FALLOC_FL_KEEP_SIZE:
+		return o.regular.punch(offset, length)
+	}
+	return unix.EOPNOTSUPP
+}
+
+// fill makes sure that there are pages for a range.
+func (r *regular) fill(offset, length int64, grow bool) error {
+	end := offset + length
+	if end > maxSize {
+		return unix.EFBIG
+	}
+	r.writing.Lock()
+	defer r.writing.Unlock()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.seals&unix.F_SEAL_GROW != 0 && end > r.size {
+		return unix.EPERM
+	}
+	first, last := uint64(offset)/mm.PageSize, pagesFor(end)
+	if int64(last-first) > r.filesystem.maxPages {
+		return unix.ENOSPC
+	}
+	var added []uint64
+	for index := first; index < last; index++ {
+		if r.pages.get(index) != frame.None {
+			continue
+		}
+		n, err := r.allocate(true)
+		if err != nil {
+			r.takeBack(added)
+			return unix.ENOSPC
+		}
+		r.pages.put(index, n)
+		added = append(added, index)
+	}
+	if grow {
+		r.size = max(r.size, end)
+	}
+	return nil
+}
+
+// takeBack undoes a fill that ran out of space. r.mu is held, so that no fault
+// can have seen the pages.
+func (r *regular) takeBack(added []uint64) {
+	for _, index := range added {
+		r.free(r.pages.take(index, index+1))
+	}
+}
+
+// Mappable implements fs.FileOperations.
+func (o *file) Mappable() (mm.Mappable, error) { return o.regular, nil }
+
+// Sync implements fs.FileOperations: memory is all there is.
+func (o *file) Sync() error { return nil }
+
+// Release implements fs.FileOperations.
+func (o *file) Release() {
+	o.regular.mu.Lock()
+	o.regular.opens--
+	o.regular.mu.Unlock()
+	o.regular.freeIfUnused()
+}

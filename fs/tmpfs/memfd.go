@@ -1,0 +1,86 @@
+package tmpfs
+
+import (
+	"golang.org/x/sys/unix"
+
+	"slowpath/fs"
+	"slowpath/mm"
+)
+
+// allSeals are the seals of fcntl(2) in Linux 6.1.
+const allSeals = unix.F_SEAL_SEAL | unix.F_SEAL_SHRINK | unix.F_SEAL_GROW | unix.F_SEAL_WRITE | unix.F_SEAL_FUTURE_WRITE
+
+// MaxMemfdName is how long the name of a memfd may be, in bytes
+// (memfd_create(2)).
+const MaxMemfdName = 249
+
+// OpenMemfd is memfd_create(2): a new file without a name in the tree, open for
+// reading and writing. Without sealing the first seal is set already.
+func (f *Filesystem) OpenMemfd(m *fs.Mounts, name string, uid, gid uint32, sealing bool) (*fs.File, error) {
+	inode, err := f.newInode(fs.NewNode{Mode: unix.S_IFREG | 0o777, UID: uid, GID: gid})
+	if err != nil {
+		return nil, err
+	}
+	r := inode.(*regular)
+	if sealing {
+		r.seals = 0
+	}
+	r.AddLinks(-1)
+	f.nodes.Add(-1)
+	operations, err := r.Open(fs.OpenRequest{})
+	if err != nil {
+		return nil, err
+	}
+	return m.OpenInode(r, "/memfd:"+name+" (deleted)", unix.O_RDWR|unix.O_LARGEFILE, operations), nil
+}
+
+// Seals is F_GET_SEALS on an open file: EINVAL if it is not of a tmpfs.
+func Seals(f *fs.File) (int, error) {
+	o, ok := f.Operations().(*file)
+	if !ok {
+		return 0, unix.EINVAL
+	}
+	o.regular.mu.RLock()
+	defer o.regular.mu.RUnlock()
+	return o.regular.seals, nil
+}
+
+// AddSeals is F_ADD_SEALS. Errors: EINVAL, EPERM if the file is not writable
+// or sealed against seals, EBUSY if a shared mapping could still write.
+func AddSeals(f *fs.File, seals int) error {
+	o, ok := f.Operations().(*file)
+	if !ok || seals&^allSeals != 0 {
+		return unix.EINVAL
+	}
+	if !f.Writable() {
+		return unix.EPERM
+	}
+	r := o.regular
+	r.writing.Lock()
+	defer r.writing.Unlock()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.seals&unix.F_SEAL_SEAL != 0 {
+		return unix.EPERM
+	}
+	if seals&unix.F_SEAL_WRITE != 0 && r.seals&unix.F_SEAL_WRITE == 0 && r.mappings.WritableShared() > 0 {
+		return unix.EBUSY
+	}
+	r.seals |= seals
+	return nil
+}
+
+// MayMapWritable reports whether the seals allow a new shared mapping that can
+// write: EPERM if not. Files of other file systems have no seals.
+func MayMapWritable(object mm.Mappable) error {
+	r, ok := object.(*regular)
+	if !ok {
+		return nil
+	}
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	if r.seals&(unix.F_SEAL_WRITE|unix.F_SEAL_FUTURE_WRITE) != 0 {
+		return unix.EPERM
+	}
+	return nil
+}

@@ -1,0 +1,248 @@
+package tmpfs
+
+import (
+	"math"
+	"sync"
+
+	"golang.org/x/sys/unix"
+
+	"slowpath/fs"
+	"slowpath/mm"
+	"slowpath/mm/frame"
+)
+
+// maxSize is the largest size of a file in bytes (MAX_LFS_FILESIZE).
+const maxSize = math.MaxInt64 &^ (mm.PageSize - 1)
+
+// regular is a regular file. It implements mm.Mappable.
+//
+// Two locks, because user memory that is being read or written may be a
+// mapping of this same file: writing is held over whole writes, as Linux's
+// i_rwsem, and a page fault never takes it; mu is held only to look at or to
+// change the fields, never while user memory is touched.
+type regular struct {
+	fs.InodeBase
+	filesystem *Filesystem
+	mappings   mm.Mappings
+
+	writing sync.Mutex // writes, truncation, allocation, seals
+
+	mu    sync.RWMutex // guards what follows; taken by page faults
+	pages pageTable
+	size  int64
+	opens int  // open files
+	dead  bool // the last name and the last open file are gone
+	seals int
+}
+
+func newRegular(f *Filesystem, n fs.NewNode) *regular {
+	r := &regular{filesystem: f, seals: unix.F_SEAL_SEAL}
+	r.Init(&f.numbers, n)
+	return r
+}
+
+// Attributes implements fs.Inode.
+func (r *regular) Attributes() fs.Attributes {
+	a := r.InodeBase.Attributes()
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	a.Size = r.size
+	a.Blocks = r.pages.count * (mm.PageSize / 512)
+	return a
+}
+
+// Change implements fs.Inode.
+func (r *regular) Change(c fs.Changes) error {
+	if c.Has(fs.ChangeSize) {
+		if err := r.truncate(c.Size); err != nil {
+			return err
+		}
+		r.Modified()
+	}
+	if c.Mask&^fs.ChangeSize != 0 {
+		r.ChangeAttributes(c)
+	}
+	return nil
+}
+
+// pagesFor is the number of pages that size bytes need.
+func pagesFor(size int64) uint64 { return (uint64(size) + mm.PageSize - 1) / mm.PageSize }
+
+func (r *regular) truncate(size int64) error {
+	if size > maxSize {
+		return unix.EFBIG
+	}
+	r.writing.Lock()
+	defer r.writing.Unlock()
+	r.mu.Lock()
+	old := r.size
+	switch {
+	case size < old && r.seals&unix.F_SEAL_SHRINK != 0, size > old && r.seals&unix.F_SEAL_GROW != 0:
+		r.mu.Unlock()
+		return unix.EPERM
+	case size >= old:
+		r.size = size
+		r.mu.Unlock()
+		return nil
+	}
+	r.size = size
+	freed := r.pages.take(pagesFor(size), noPage)
+	r.zeroTail(size)
+	r.mu.Unlock()
+	r.mappings.Zap(r, pagesFor(size), pagesFor(old), true)
+	r.free(freed)
+	return nil
+}
+
+// zeroTail clears the rest of the page that the file now ends in, so that it
+// reads as zeros if the file grows again.
+func (r *regular) zeroTail(size int64) {
+	within := size % mm.PageSize
+	if n := r.pages.get(uint64(size) / mm.PageSize); within != 0 && n != frame.None {
+		clear(r.filesystem.memory.Bytes(n)[within:])
+	}
+}
+
+// free gives frames back that are in no page table any more.
+func (r *regular) free(frames []frame.Number) {
+	r.filesystem.memory.PutAll(frames)
+	r.filesystem.pages.Add(-int64(len(frames)))
+}
+
+// allocate returns a frame for a page of the file: ENOSPC if the file system is
+// full, ENOMEM if the machine is.
+func (r *regular) allocate(zeroed bool) (frame.Number, error) {
+	f := r.filesystem
+	if f.pages.Add(1) > f.maxPages {
+		f.pages.Add(-1)
+		return frame.None, unix.ENOSPC
+	}
+	allocate := f.memory.Allocate
+	if zeroed {
+		allocate = f.memory.AllocateZeroed
+	}
+	n, err := allocate()
+	if err != nil {
+		f.pages.Add(-1)
+	}
+	return n, err
+}
+
+// Page implements mm.Mappable. A hole is filled for reading too: otherwise a
+// later write would have to hunt for mappings of the page of zeros.
+func (r *regular) Page(index uint64, _ bool) (frame.Number, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if index >= pagesFor(r.size) {
+		return frame.None, unix.EFAULT
+	}
+	n := r.pages.get(index)
+	if n == frame.None {
+		var err error
+		if n, err = r.allocate(true); err != nil {
+			return frame.None, err
+		}
+		r.pages.put(index, n)
+	}
+	r.filesystem.memory.Get(n)
+	return n, nil
+}
+
+// CachedPages implements mm.Mappable.
+func (r *regular) CachedPages(first uint64, dst []frame.Number) {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	end := pagesFor(r.size)
+	for i := range dst {
+		dst[i] = frame.None
+		if index := first + uint64(i); index < end {
+			dst[i] = r.pages.get(index)
+		}
+		if dst[i] != frame.None {
+			r.filesystem.memory.Get(dst[i])
+		}
+	}
+}
+
+// Mappings implements mm.Mappable.
+func (r *regular) Mappings() *mm.Mappings { return &r.mappings }
+
+// PunchHole implements mm.HolePuncher.
+func (r *regular) PunchHole(offset, length uint64) error {
+	if offset > maxSize || length > maxSize-offset {
+		return unix.EFBIG
+	}
+	return r.punch(int64(offset), int64(length))
+}
+
+// punch frees the whole pages in a range and clears the parts of others.
+func (r *regular) punch(offset, length int64) error {
+	r.writing.Lock()
+	defer r.writing.Unlock()
+	end := offset + length
+	first, last := pagesFor(offset), uint64(end)/mm.PageSize
+	r.mu.Lock()
+	if r.seals&unix.F_SEAL_WRITE != 0 {
+		r.mu.Unlock()
+		return unix.EPERM
+	}
+	var freed []frame.Number
+	if first < last {
+		freed = r.pages.take(first, last)
+	}
+	r.clearParts(offset, end)
+	r.mu.Unlock()
+	if first < last {
+		r.mappings.Zap(r, first, last, false)
+	}
+	r.free(freed)
+	r.Modified()
+	return nil
+}
+
+// clearParts clears the bytes of [offset, end) that are in the two pages at its
+// ends. r.mu is held.
+func (r *regular) clearParts(offset, end int64) {
+	for _, index := range [2]uint64{uint64(offset) / mm.PageSize, uint64(end) / mm.PageSize} {
+		n := r.pages.get(index)
+		if n == frame.None {
+			continue
+		}
+		start := int64(index) * mm.PageSize
+		from, to := max(offset-start, 0), min(end-start, mm.PageSize)
+		if from < to {
+			clear(r.filesystem.memory.Bytes(n)[from:to])
+		}
+	}
+}
+
+// freeIfUnused frees the pages of a file that has neither name nor user.
+func (r *regular) freeIfUnused() {
+	r.mu.Lock()
+	if r.opens > 0 || r.Links() > 0 || r.dead {
+		r.mu.Unlock()
+		return
+	}
+	r.dead = true
+	freed := r.pages.take(0, noPage)
+	r.mu.Unlock()
+	r.free(freed)
+}
+
+func (r *regular) isDead() bool {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return r.dead
+}
+
+// Open implements fs.Inode. A file that was freed between the walk and here is
+// as good as never found.
+func (r *regular) Open(fs.OpenRequest) (fs.FileOperations, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.dead {
+		return nil, unix.ENOENT
+	}
+	r.opens++
+	return &file{regular: r}, nil
+}

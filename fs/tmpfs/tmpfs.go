@@ -1,0 +1,226 @@
+// Package tmpfs is a file system in memory (tmpfs(5)). The pages of its files
+// are frames of mm.Memory, so they can be mapped: what a mapping writes is
+// what read(2) reads.
+//
+// It is the root file system, what mount(2) calls "tmpfs", and where
+// memfd_create(2) makes its files.
+package tmpfs
+
+import (
+	"strconv"
+	"strings"
+	"sync/atomic"
+
+	"golang.org/x/sys/unix"
+
+	"slowpath/fs"
+	"slowpath/mm"
+)
+
+// Filesystem is one instance. It implements fs.Filesystem.
+type Filesystem struct {
+	memory   *mm.Memory
+	numbers  fs.Numbers
+	root     *directory
+	maxPages int64
+	maxNodes int64
+	pages    atomic.Int64 // in files
+	nodes    atomic.Int64 // inodes made and not gone
+}
+
+// Config says what an instance is like.
+type Config struct {
+	// Device is the device number that stat(2) shows.
+	Device uint64
+	// Mode has the permissions of the root directory; 0 means 01777.
+	Mode uint32
+	// UID and GID own the root directory.
+	UID, GID uint32
+	// MaxPages bounds the pages in files; 0 means half of the memory.
+	MaxPages int64
+	// MaxNodes bounds the inodes; 0 means half of the memory's pages.
+	MaxNodes int64
+}
+
+// New returns an empty file system whose pages come from memory.
+func New(memory *mm.Memory, c Config) *Filesystem {
+	half := int64(memory.Stats().Total / 2)
+	f := &Filesystem{memory: memory, maxPages: c.MaxPages, maxNodes: c.MaxNodes}
+	f.numbers.Device = c.Device
+	if f.maxPages == 0 {
+		f.maxPages = half
+	}
+	if f.maxNodes == 0 {
+		f.maxNodes = max(half, 1024)
+	}
+	if c.Mode == 0 {
+		c.Mode = 0o1777
+	}
+	f.root = newDirectory(f, fs.NewNode{Mode: unix.S_IFDIR | c.Mode, UID: c.UID, GID: c.GID})
+	f.nodes.Store(1)
+	return f
+}
+
+// ParseOptions reads the options of mount(2) that tmpfs(5) describes: size,
+// nr_blocks, nr_inodes, mode, uid, gid. EINVAL for others.
+func ParseOptions(memory *mm.Memory, options string) (Config, error) {
+	var c Config
+	for option := range strings.SplitSeq(options, ",") {
+		if option == "" {
+			continue
+		}
+		key, value, _ := strings.Cut(option, "=")
+		if err := c.set(memory, key, value); err != nil {
+			return Config{}, err
+		}
+	}
+	return c, nil
+}
+
+func (c *Config) set(memory *mm.Memory, key, value string) error {
+	var n int64
+	var err error
+	switch key {
+	case "size":
+		n, err = parseSize(value, int64(memory.Stats().Total)*mm.PageSize)
+		c.MaxPages = max((n+mm.PageSize-1)/mm.PageSize, 1)
+	case "nr_blocks":
+		c.MaxPages, err = parseSize(value, 0)
+	case "nr_inodes":
+		c.MaxNodes, err = parseSize(value, 0)
+	case "mode":
+		var mode uint64
+		mode, err = strconv.ParseUint(value, 8, 12)
+		c.Mode = uint32(mode)
+	case "uid", "gid":
+		var id uint64
+		id, err = strconv.ParseUint(value, 10, 32)
+		if key == "uid" {
+			c.UID = uint32(id)
+		} else {
+			c.GID = uint32(id)
+		}
+	default:
+		return unix.EINVAL
+	}
+	if err != nil {
+		return unix.EINVAL
+	}
+	return nil
+}
+
+// parseSize reads a number with a suffix k, m or g; % is of whole.
+func parseSize(s string, whole int64) (int64, error) {
+	shift := 0
+	digits := s
+	if s != "" {
+		switch s[len(s)-1] {
+		case 'k', 'K':
+			shift = 10
+		case 'm', 'M':
+			shift = 20
+		case 'g', 'G':
+			shift = 30
+		case '%':
+			shift = -1
+		}
+	}
+	if shift != 0 {
+		digits = s[:len(s)-1]
+	}
+	n, err := strconv.ParseInt(digits, 10, 64)
+	if err != nil || n < 0 || shift > 0 && n > 1<<(62-shift) || shift < 0 && n > 100 {
+		return 0, unix.EINVAL
+	}
+	if shift < 0 {
+		return whole / 100 * n, nil
+	}
+	return n << shift, nil
+}
+
+// Type implements fs.Filesystem.
+func (f *Filesystem) Type() string { return "tmpfs" }
+
+// Root implements fs.Filesystem.
+func (f *Filesystem) Root() fs.Inode { return f.root }
+
+// Statistics implements fs.Filesystem.
+func (f *Filesystem) Statistics() fs.Statistics {
+	free := min(f.maxPages-f.pages.Load(), int64(f.memory.Stats().Available))
+	return fs.Statistics{
+		Magic: unix.TMPFS_MAGIC, BlockSize: mm.PageSize, MaxName: fs.MaxNameLength,
+		Blocks: uint64(f.maxPages), Free: uint64(max(free, 0)),
+		Files: uint64(f.maxNodes), FilesFree: uint64(max(f.maxNodes-f.nodes.Load(), 0)),
+	}
+}
+
+// Unmounted frees the pages of all files once nothing shows the file system
+// any more. Files that are open keep theirs until they are closed.
+func (f *Filesystem) Unmounted() { f.root.discard() }
+
+// newInode makes an inode of the type that n asks for: ENOSPC if there are too
+// many, EINVAL for an unknown type.
+func (f *Filesystem) newInode(n fs.NewNode) (fs.Inode, error) {
+	if f.nodes.Add(1) > f.maxNodes {
+		f.nodes.Add(-1)
+		return nil, unix.ENOSPC
+	}
+	switch n.Mode & unix.S_IFMT {
+	case unix.S_IFREG:
+		return newRegular(f, n), nil
+	case unix.S_IFDIR:
+		return newDirectory(f, n), nil
+	case unix.S_IFLNK:
+		l := &link{target: strings.Clone(n.Target)}
+		l.Init(&f.numbers, n)
+		return l, nil
+	case unix.S_IFIFO, unix.S_IFSOCK, unix.S_IFCHR, unix.S_IFBLK:
+		s := &special{}
+		s.Init(&f.numbers, n)
+		return s, nil
+	}
+	f.nodes.Add(-1)
+	return nil, unix.EINVAL
+}
+
+// unlinked takes one name from an inode and frees what nobody can reach.
+func (f *Filesystem) unlinked(inode fs.Inode) {
+	links := inode.Base().AddLinks(-1)
+	if d, ok := inode.(*directory); ok {
+		d.AddLinks(-1) // its own "."
+		links = 0
+	}
+	if links > 0 {
+		return
+	}
+	f.nodes.Add(-1)
+	if r, ok := inode.(*regular); ok {
+		r.freeIfUnused()
+	}
+}
+
+// link is a symbolic link.
+type link struct {
+	fs.InodeBase
+	target string
+}
+
+// ReadLink implements fs.Inode.
+func (l *link) ReadLink(fs.Caller) (string, error) { return l.target, nil }
+
+// Attributes implements fs.Inode.
+func (l *link) Attributes() fs.Attributes {
+	a := l.InodeBase.Attributes()
+	a.Size = int64(len(l.target))
+	return a
+}
+
+// Open implements fs.Inode: ELOOP.
+func (l *link) Open(r fs.OpenRequest) (fs.FileOperations, error) { return r.OpenSpecial(l) }
+
+// special is a fifo, a socket or a device node: a name for something that
+// lives elsewhere.
+type special struct{ fs.InodeBase }
+
+// Open implements fs.Inode.
+func (s *special) Open(r fs.OpenRequest) (fs.FileOperations, error) { return r.OpenSpecial(s) }

@@ -1,0 +1,272 @@
+package tmpfs_test
+
+import (
+	"bytes"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"slowpath/fs"
+	"slowpath/fs/fstest"
+	"slowpath/fs/tmpfs"
+)
+
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestAgainstModel does random writes, reads, truncations and holes on a file
+// and on a plain byte slice.
+func TestAgainstModel(t *testing.T) {
+	w := fstest.New(t, 2048)
+	f := w.Open("/f", unix.O_RDWR|unix.O_CREAT, 0o600)
+	random := rand.New(rand.NewPCG(1, 2))
+	var model []byte
+	const limit = 300_000
+	for step := range 3000 {
+		offset, length := random.Int64N(limit), 1+random.Int64N(20_000)
+		switch random.IntN(5) {
+		case 0, 1:
+			data := bytes.Repeat([]byte{byte(step) | 1}, int(length))
+			if n, err := f.WriteAt(fs.NewBytesSource(data), offset); err != nil || n != len(data) {
+				t.Fatalf("step %d: write %d, %v", step, n, err)
+			}
+			model = append(model, make([]byte, max(0, int(offset+length)-len(model)))...)
+			copy(model[offset:], data)
+		case 2:
+			sink := fs.NewBytesSink(make([]byte, length))
+			if _, err := f.ReadAt(sink, offset); err != nil {
+				t.Fatal(err)
+			}
+			want := model[min(int(offset), len(model)):min(int(offset+length), len(model))]
+			if !bytes.Equal(sink.Bytes(), want) {
+				t.Fatalf("step %d: read %d bytes at %d differ", step, len(want), offset)
+			}
+		case 3:
+			must(t, f.Truncate(offset))
+			model = append(model[:min(len(model), int(offset))], make([]byte, max(0, int(offset)-len(model)))...)
+		case 4:
+			must(t, f.Allocate(unix.FALLOC_FL_PUNCH_HOLE|unix.FALLOC_FL_KEEP_SIZE, offset, length))
+			if int(offset) < len(model) {
+				clear(model[offset:min(int(offset+length), len(model))])
+			}
+		}
+		if size := f.Attributes().Size; size != int64(len(model)) {
+			t.Fatalf("step %d: size %d, want %d", step, size, len(model))
+		}
+	}
+}
+
+func TestSparseFile(t *testing.T) {
+	w := fstest.New(t, 256)
+	f := w.Open("/f", unix.O_RDWR|unix.O_CREAT, 0o600)
+	const far = int64(1) << 40
+	if _, err := f.WriteAt(fs.NewBytesSource([]byte("x")), far); err != nil {
+		t.Fatal(err)
+	}
+	if a := f.Attributes(); a.Size != far+1 || a.Blocks != 8 {
+		t.Errorf("size %d, blocks %d", a.Size, a.Blocks)
+	}
+	for _, c := range []struct {
+		offset int64
+		whence int
+		want   int64
+		err    error
+	}{
+		{0, unix.SEEK_DATA, far, nil}, {0, unix.SEEK_HOLE, 0, nil},
+		{far, unix.SEEK_HOLE, far + 1, nil}, {far + 1, unix.SEEK_DATA, 0, unix.ENXIO}, {-1, unix.SEEK_SET, 0, unix.EINVAL},
+	} {
+		got, err := f.Seek(c.offset, c.whence)
+		if got != c.want || err != c.err && !(err == nil && c.err == nil) {
+			t.Errorf("lseek(%d, %d) = %d, %v, want %d, %v", c.offset, c.whence, got, err, c.want, c.err)
+		}
+	}
+	if err := f.Truncate(1 << 62); err != nil {
+		t.Errorf("ftruncate far away: %v", err)
+	}
+	if _, err := f.WriteAt(fs.NewBytesSource([]byte("x")), 1<<63-1); err != unix.EFBIG {
+		t.Errorf("write at the end of the world: %v, want EFBIG", err)
+	}
+}
+
+func TestFullFileSystem(t *testing.T) {
+	w := fstest.New(t, 512)
+	must(t, w.At("/m").MakeDirectory(0o755))
+	config, err := tmpfs.ParseOptions(w.Memory, "size=40k,nr_inodes=4,mode=700")
+	must(t, err)
+	must(t, w.At("/m").MountAt(tmpfs.New(w.Memory, config), "tmpfs", 0))
+	f := w.Open("/m/f", unix.O_RDWR|unix.O_CREAT, 0o600)
+	if n, err := f.Write(fs.NewBytesSource(make([]byte, 50_000))); n != 40960 || err != nil {
+		t.Errorf("write into a small file system: %d, %v, want 40960", n, err)
+	}
+	if _, err := f.Write(fs.NewBytesSource([]byte("x"))); err != unix.ENOSPC {
+		t.Errorf("write into a full one: %v", err)
+	}
+	for i := range 3 {
+		err = w.At(fmt.Sprint("/m/", i)).MakeDirectory(0o755)
+	}
+	if err != unix.ENOSPC {
+		t.Errorf("the fifth inode of four: %v", err)
+	}
+	must(t, w.At("/m").Unmount(unix.MNT_DETACH))
+}
+
+func TestNoMemoryIsAnError(t *testing.T) {
+	w := fstest.New(t, 64)
+	f := w.Open("/f", unix.O_RDWR|unix.O_CREAT, 0o600)
+	var err error
+	for err == nil {
+		_, err = f.Write(fs.NewBytesSource(make([]byte, 8192)))
+	}
+	if err != unix.ENOSPC && err != unix.ENOMEM {
+		t.Errorf("write without memory: %v", err)
+	}
+}
+
+// TestDirectoryPositions removes and adds entries while a reader is under way:
+// every entry that was there all the time is seen exactly once.
+func TestDirectoryPositions(t *testing.T) {
+	w := fstest.New(t, 512)
+	must(t, w.At("/d").MakeDirectory(0o755))
+	for i := range 500 {
+		w.Write(fmt.Sprintf("/d/%03d", i), "")
+	}
+	d := w.Open("/d", unix.O_DIRECTORY, 0)
+	seen := make(map[string]int)
+	for round := 0; ; round++ {
+		count := 0
+		must(t, d.ReadDirectory(func(e fs.DirectoryEntry) bool {
+			if count == 7 {
+				return false
+			}
+			count++
+			seen[e.Name]++
+			return true
+		}))
+		if count == 0 {
+			break
+		}
+		w.At(fmt.Sprintf("/d/%03d", round*2)).Unlink() // mostly behind the reader
+		w.Write(fmt.Sprintf("/d/new%d", round%3), "")
+	}
+	for i := 1; i < 500; i += 2 {
+		if n := seen[fmt.Sprintf("%03d", i)]; n != 1 {
+			t.Errorf("entry %03d was seen %d times", i, n)
+		}
+	}
+	if seen["."] != 1 || seen[".."] != 1 {
+		t.Error(`"." or ".." is missing`)
+	}
+}
+
+func TestSeals(t *testing.T) {
+	w := fstest.New(t, 256)
+	f, err := w.Root.OpenMemfd(w.Mounts, "m", 0, 0, true)
+	must(t, err)
+	defer f.DecRef()
+	if _, err := f.Write(fs.NewBytesSource([]byte("12345"))); err != nil {
+		t.Fatal(err)
+	}
+	must(t, tmpfs.AddSeals(f, unix.F_SEAL_SHRINK|unix.F_SEAL_GROW))
+	if err := f.Truncate(2); err != unix.EPERM {
+		t.Errorf("shrink: %v", err)
+	}
+	if err := f.Truncate(20); err != unix.EPERM {
+		t.Errorf("grow: %v", err)
+	}
+	if _, err := f.WriteAt(fs.NewBytesSource([]byte("abc")), 0); err != nil {
+		t.Errorf("write within: %v", err)
+	}
+	must(t, tmpfs.AddSeals(f, unix.F_SEAL_WRITE|unix.F_SEAL_SEAL))
+	if _, err := f.WriteAt(fs.NewBytesSource([]byte("abc")), 0); err != unix.EPERM {
+		t.Errorf("write: %v", err)
+	}
+	if err := tmpfs.AddSeals(f, unix.F_SEAL_GROW); err != unix.EPERM {
+		t.Errorf("seal after F_SEAL_SEAL: %v", err)
+	}
+	unsealed, err := w.Root.OpenMemfd(w.Mounts, "n", 0, 0, false)
+	must(t, err)
+	defer unsealed.DecRef()
+	if err := tmpfs.AddSeals(unsealed, unix.F_SEAL_GROW); err != unix.EPERM {
+		t.Errorf("memfd without MFD_ALLOW_SEALING: %v", err)
+	}
+}
+
+// TestAppendsDoNotMeet lets several writers append at once: no record may be
+// lost or torn.
+func TestAppendsDoNotMeet(t *testing.T) {
+	w := fstest.New(t, 1024)
+	w.Write("/log", "")
+	var group sync.WaitGroup
+	for id := range 4 {
+		f := w.Open("/log", unix.O_WRONLY|unix.O_APPEND, 0)
+		group.Go(func() {
+			for range 200 {
+				f.Write(fs.NewBytesSource(bytes.Repeat([]byte{byte('a' + id)}, 10)))
+			}
+		})
+	}
+	group.Wait()
+	text := w.Read("/log")
+	if len(text) != 8000 {
+		t.Fatalf("%d bytes, want 8000", len(text))
+	}
+	for i := 0; i < len(text); i += 10 {
+		if text[i:i+10] != string(bytes.Repeat([]byte{text[i]}, 10)) {
+			t.Fatalf("record %d is torn: %q", i/10, text[i:i+10])
+		}
+	}
+}
+
+// faulty is a source whose user memory ends after some bytes.
+type faulty struct {
+	fs.BytesSource
+	left int
+}
+
+func (f *faulty) Get(p []byte) (int, error) {
+	n := min(len(p), f.left)
+	for i := range n {
+		p[i] = 'y'
+	}
+	f.left -= n
+	if n < len(p) {
+		return n, unix.EFAULT
+	}
+	return n, nil
+}
+
+func (f *faulty) Remaining() int { return 10_000 }
+
+func TestFaultInTheMiddleOfAWrite(t *testing.T) {
+	w := fstest.New(t, 256)
+	f := w.Open("/f", unix.O_RDWR|unix.O_CREAT, 0o600)
+	if n, err := f.Write(&faulty{left: 5000}); n != 5000 || err != nil {
+		t.Errorf("write that faults after 5000 bytes: %d, %v", n, err)
+	}
+	if n, err := f.Write(&faulty{}); n != 0 || err != unix.EFAULT {
+		t.Errorf("write that faults at once: %d, %v", n, err)
+	}
+	if size := f.Attributes().Size; size != 5000 {
+		t.Errorf("size %d, want 5000", size)
+	}
+}
+
+func FuzzParseOptions(f *testing.F) {
+	for _, s := range []string{"size=10%", "size=1g,mode=1777", "nr_inodes=5k,uid=0", "size=99999999999999999999"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, options string) {
+		w := fstest.New(t, 64)
+		c, err := tmpfs.ParseOptions(w.Memory, options)
+		if err == nil && (c.MaxPages < 0 || c.MaxNodes < 0 || c.Mode > 0o7777) {
+			t.Errorf("%q gave %+v", options, c)
+		}
+	})
+}
