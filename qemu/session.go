@@ -205,7 +205,8 @@ func (s *session) awaitLog() {
 	}
 }
 
-// explain adds what QEMU and the kernel said to an error of the link.
+// explain adds what QEMU and the kernel said to an error of the link. The log
+// is left out when the user has it elsewhere.
 func (s *session) explain(err error) error {
 	select {
 	case <-s.vm.Exited():
@@ -216,6 +217,9 @@ func (s *session) explain(err error) error {
 	}
 	s.vm.Close()
 	s.awaitLog()
+	if s.streams.Log != nil {
+		return err
+	}
 	if log := strings.TrimSpace(s.log.String()); log != "" {
 		return fmt.Errorf("%w\nthe kernel's log ends with:\n%s", err, lastLines(log, 30))
 	}

@@ -75,7 +75,7 @@ func TestWindowSizeArrives(t *testing.T) {
 
 func TestNothingButTheKernelsWordIsSuccess(t *testing.T) {
 	for scenario, want := range map[string]string{
-		"panic":         "panic: out of ideas",
+		"panic":         "the kernel ended before the program did",
 		"silent death":  "no such machine",
 		"other version": "version 32513",
 		"garbage":       "breaks the protocol",
@@ -87,6 +87,14 @@ func TestNothingButTheKernelsWordIsSuccess(t *testing.T) {
 				t.Errorf("got %+v, %v; want an error with %q", r.status, r.err, want)
 			}
 		})
+	}
+}
+
+func TestLogIsQuotedWhereNobodySeesIt(t *testing.T) {
+	useFake(t, "panic")
+	_, err := Run(limited(t), &Config{}, Streams{Stdout: io.Discard, Stderr: io.Discard})
+	if err == nil || !strings.Contains(err.Error(), "panic: out of ideas") {
+		t.Errorf("the error is %v", err)
 	}
 }
 
