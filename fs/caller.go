@@ -1,6 +1,8 @@
 package fs
 
 import (
+	"encoding/binary"
+
 	"golang.org/x/sys/unix"
 
 	"slowpath/cred"
@@ -42,3 +44,17 @@ func (k KernelCaller) CopyIn(uint64, []byte) error { return unix.EFAULT }
 
 // CopyOut implements Caller: EFAULT.
 func (k KernelCaller) CopyOut(uint64, []byte) error { return unix.EFAULT }
+
+// CopyOutInt32 stores an int at a user address, as many ioctl(2) requests do.
+func CopyOutInt32(c Caller, address uint64, value int32) error {
+	var p [4]byte
+	binary.LittleEndian.PutUint32(p[:], uint32(value))
+	return c.CopyOut(address, p[:])
+}
+
+// CopyInInt32 loads an int from a user address.
+func CopyInInt32(c Caller, address uint64) (int32, error) {
+	var p [4]byte
+	err := c.CopyIn(address, p[:])
+	return int32(binary.LittleEndian.Uint32(p[:])), err
+}

@@ -1,0 +1,82 @@
+// Package devfs fills /dev: the devices of memory (mem(4), random(4)), the
+// kernel's log (kmsg), and the links and directories that programs expect.
+// Terminals register themselves: see fs/tty.
+package devfs
+
+import (
+	"golang.org/x/sys/unix"
+
+	"slowpath/fs"
+)
+
+// Config has what the devices stand on.
+type Config struct {
+	// Random fills p with random bytes that nobody can guess.
+	Random func(p []byte)
+	// Log takes a line that a program has written to /dev/kmsg.
+	Log func(line string)
+	// ReadLog returns the kernel's log so far, for reading /dev/kmsg.
+	ReadLog func() []byte
+}
+
+// The device numbers of Documentation/admin-guide/devices.txt.
+var (
+	numberNull    = fs.DeviceNumber(1, 3)
+	numberZero    = fs.DeviceNumber(1, 5)
+	numberFull    = fs.DeviceNumber(1, 7)
+	numberRandom  = fs.DeviceNumber(1, 8)
+	numberURandom = fs.DeviceNumber(1, 9)
+	numberKmsg    = fs.DeviceNumber(1, 11)
+	numberTTY     = fs.DeviceNumber(5, 0)
+	numberConsole = fs.DeviceNumber(5, 1)
+	numberPtmx    = fs.DeviceNumber(5, 2)
+)
+
+// Register makes the drivers of the memory devices known.
+func Register(m *fs.Mounts, c Config) {
+	for number, operations := range map[uint64]fs.FileOperations{
+		numberNull: null{}, numberZero: zero{}, numberFull: full{},
+		numberRandom: random{fill: c.Random}, numberURandom: random{fill: c.Random},
+	} {
+		m.RegisterDevice(number, func(fs.Inode, fs.OpenRequest) (fs.FileOperations, error) { return operations, nil })
+	}
+	m.RegisterDevice(numberKmsg, func(fs.Inode, fs.OpenRequest) (fs.FileOperations, error) {
+		return &kmsg{log: c.Log, read: c.ReadLog}, nil
+	})
+}
+
+// Populate makes the nodes, links and directories in the directory at, which
+// is /dev.
+func Populate(caller fs.Caller, directory string) error {
+	at := func(name string) fs.At { return fs.At{Caller: caller, Name: directory + "/" + name} }
+	for _, n := range []struct {
+		name   string
+		mode   uint32
+		number uint64
+	}{
+		{"null", 0o666, numberNull}, {"zero", 0o666, numberZero}, {"full", 0o666, numberFull},
+		{"random", 0o666, numberRandom}, {"urandom", 0o666, numberURandom}, {"kmsg", 0o644, numberKmsg},
+		{"tty", 0o666, numberTTY}, {"console", 0o600, numberConsole}, {"ptmx", 0o666, numberPtmx},
+	} {
+		p, err := at(n.name).MakeNode(unix.S_IFCHR|n.mode, n.number)
+		if err != nil {
+			return err
+		}
+		if err := p.ChangeMode(caller, n.mode); err != nil { // in spite of the umask
+			return err
+		}
+	}
+	for _, d := range []string{"pts", "shm"} {
+		if err := at(d).MakeDirectory(0o755); err != nil {
+			return err
+		}
+	}
+	for _, l := range [][2]string{
+		{"fd", "/proc/self/fd"}, {"stdin", "/proc/self/fd/0"}, {"stdout", "/proc/self/fd/1"}, {"stderr", "/proc/self/fd/2"},
+	} {
+		if err := at(l[0]).MakeLink(l[1]); err != nil {
+			return err
+		}
+	}
+	return nil
+}

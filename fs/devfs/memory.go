@@ -1,0 +1,128 @@
+package devfs
+
+import (
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"slowpath/fs"
+)
+
+// null is /dev/null: everything goes in, nothing comes out.
+type null struct{ fs.FileBase }
+
+// Read implements fs.FileOperations: the end of the file.
+func (null) Read(*fs.File, fs.Sink, int64) (int, error) { return 0, nil }
+
+// Write implements fs.FileOperations.
+func (null) Write(_ *fs.File, src fs.Source, offset int64) (int, int64, error) {
+	n := src.Remaining()
+	return n, offset + int64(n), nil
+}
+
+// Seekable implements fs.FileOperations.
+func (null) Seekable() bool { return true }
+
+// SeekFrom implements fs.FileOperations: any place is the beginning.
+func (null) SeekFrom(int64, int64, int) (int64, error) { return 0, nil }
+
+// zeros is what /dev/zero is read from.
+var zeros [4096]byte
+
+// zero is /dev/zero.
+type zero struct{ null }
+
+// Read implements fs.FileOperations.
+func (zero) Read(_ *fs.File, dst fs.Sink, _ int64) (int, error) {
+	total := 0
+	for dst.Remaining() > 0 {
+		n, err := dst.Put(zeros[:min(len(zeros), dst.Remaining())])
+		total += n
+		if err != nil || n == 0 {
+			return fs.Moved(total, err)
+		}
+	}
+	return total, nil
+}
+
+// full is /dev/full: a disk without space (full(4)).
+type full struct{ zero }
+
+// Write implements fs.FileOperations: ENOSPC.
+func (full) Write(_ *fs.File, src fs.Source, offset int64) (int, int64, error) {
+	if src.Remaining() == 0 {
+		return 0, offset, nil
+	}
+	return 0, offset, unix.ENOSPC
+}
+
+// random is /dev/random and /dev/urandom, which are the same once there is
+// entropy, and there is from the start (random(4)).
+type random struct {
+	null
+	fill func([]byte)
+}
+
+// Read implements fs.FileOperations.
+func (r random) Read(_ *fs.File, dst fs.Sink, _ int64) (int, error) {
+	buffer := make([]byte, min(4096, dst.Remaining()))
+	total := 0
+	for dst.Remaining() > 0 {
+		p := buffer[:min(len(buffer), dst.Remaining())]
+		r.fill(p)
+		n, err := dst.Put(p)
+		total += n
+		if err != nil || n < len(p) {
+			return fs.Moved(total, err)
+		}
+	}
+	return total, nil
+}
+
+// Requests of random(4), from linux/random.h.
+const (
+	requestEntropyCount = 0x80045200 // RNDGETENTCNT
+	poolBits            = 256
+)
+
+// Ioctl implements fs.FileOperations.
+func (r random) Ioctl(_ *fs.File, caller fs.Caller, request uint32, argument uint64) (uint64, error) {
+	if request != requestEntropyCount {
+		return 0, unix.EINVAL
+	}
+	return 0, fs.CopyOutInt32(caller, argument, poolBits)
+}
+
+// kmsg is /dev/kmsg: a line written to it appears in the kernel's log.
+type kmsg struct {
+	fs.BytesFile
+	log  func(string)
+	read func() []byte
+}
+
+// maxLogLine is how long a line for the log may be, in bytes.
+const maxLogLine = 1024
+
+// Read implements fs.FileOperations.
+func (k *kmsg) Read(f *fs.File, dst fs.Sink, offset int64) (int, error) {
+	if k.read == nil {
+		return 0, nil
+	}
+	k.Contents = func() ([]byte, error) { return k.read(), nil }
+	return k.BytesFile.Read(f, dst, offset)
+}
+
+// Write implements fs.FileOperations.
+func (k *kmsg) Write(_ *fs.File, src fs.Source, offset int64) (int, int64, error) {
+	if src.Remaining() > maxLogLine {
+		return 0, offset, unix.EINVAL
+	}
+	line, err := fs.GetAll(src, maxLogLine)
+	if err != nil {
+		return 0, offset, err
+	}
+	if k.log != nil {
+		k.log(strings.TrimRight(string(line), "\n"))
+	}
+	return len(line), offset + int64(len(line)), nil
+}

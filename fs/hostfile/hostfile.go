@@ -1,0 +1,171 @@
+// Package hostfile has the standard streams of a program whose other ends are
+// on the host: what the host command reads from its stdin arrives in an Input,
+// and an Output hands bytes on to its stdout or stderr. Programs see pipes.
+package hostfile
+
+import (
+	"strconv"
+	"sync"
+
+	"golang.org/x/sys/unix"
+
+	"slowpath/fs"
+	"slowpath/wait"
+)
+
+// inode is the inode of a stream. Opening it again, by /proc/self/fd or
+// /dev/stdin, gives another file on the same stream.
+type inode struct {
+	fs.InodeBase
+	operations fs.FileOperations
+}
+
+// Open implements fs.Inode.
+func (i *inode) Open(fs.OpenRequest) (fs.FileOperations, error) { return i.operations, nil }
+
+// Streams numbers the inodes of host streams. The zero value is ready for use.
+type Streams struct{ Numbers fs.Numbers }
+
+func (s *Streams) open(m *fs.Mounts, flags int, operations fs.FileOperations) *fs.File {
+	i := &inode{operations: operations}
+	i.Init(&s.Numbers, fs.NewNode{Mode: unix.S_IFIFO | 0o666})
+	return m.OpenInode(i, "pipe:["+strconv.FormatUint(i.Number(), 10)+"]", flags, operations)
+}
+
+// Input is a stream of bytes from the host. What the host may send ahead is
+// bounded by credit that it is given as programs read.
+type Input struct {
+	fs.FileBase
+	credit func(n int)
+	queue  wait.Queue
+
+	mu     sync.Mutex // guards what follows
+	buffer []byte
+	ended  bool
+}
+
+// NewInput returns an input without data. credit is called, without locks,
+// with the number of bytes that a program has read and that the host may send
+// in their place; the first credit is the caller's to give.
+func NewInput(credit func(n int)) *Input { return &Input{credit: credit} }
+
+// OpenInput returns a new open file that reads from in.
+func (s *Streams) OpenInput(m *fs.Mounts, in *Input) *fs.File { return s.open(m, unix.O_RDONLY, in) }
+
+// Feed appends bytes from the host. It copies p, and does not wait.
+func (in *Input) Feed(p []byte) {
+	in.mu.Lock()
+	in.buffer = append(in.buffer, p...)
+	in.mu.Unlock()
+	in.queue.Wake(wait.Readable)
+}
+
+// End says that no more will come: readers see the end of the file once they
+// have read what is there.
+func (in *Input) End() {
+	in.mu.Lock()
+	in.ended = true
+	in.mu.Unlock()
+	in.queue.Wake(wait.Readable | wait.Hup)
+}
+
+// Read implements fs.FileOperations.
+func (in *Input) Read(_ *fs.File, dst fs.Sink, _ int64) (int, error) {
+	if dst.Remaining() == 0 {
+		return 0, nil
+	}
+	in.mu.Lock()
+	if len(in.buffer) == 0 {
+		ended := in.ended
+		in.mu.Unlock()
+		if ended {
+			return 0, nil
+		}
+		return 0, unix.EAGAIN
+	}
+	n, err := dst.Put(in.buffer[:min(len(in.buffer), dst.Remaining())])
+	in.buffer = in.buffer[n:]
+	if len(in.buffer) == 0 {
+		in.buffer = nil
+	}
+	in.mu.Unlock()
+	if n > 0 {
+		in.credit(n)
+	}
+	return fs.Moved(n, err)
+}
+
+// Readiness implements fs.FileOperations.
+func (in *Input) Readiness() wait.Events {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	var ready wait.Events
+	if len(in.buffer) > 0 {
+		ready |= wait.Readable
+	}
+	if in.ended {
+		ready |= wait.Hup
+	}
+	return ready
+}
+
+// Queue implements fs.FileOperations.
+func (in *Input) Queue() *wait.Queue { return &in.queue }
+
+// Ioctl implements fs.FileOperations.
+func (in *Input) Ioctl(_ *fs.File, caller fs.Caller, request uint32, argument uint64) (uint64, error) {
+	if request != unix.TIOCINQ {
+		return 0, unix.ENOTTY
+	}
+	in.mu.Lock()
+	n := len(in.buffer)
+	in.mu.Unlock()
+	return 0, fs.CopyOutInt32(caller, argument, int32(n))
+}
+
+// Output is a stream of bytes to the host.
+type Output struct {
+	fs.FileBase
+	send  func(p []byte) error
+	queue wait.Queue // never woken: an output is ready always
+}
+
+// NewOutput returns an output that hands what programs write to send, in
+// pieces of at most 32 KiB. send may be called by several goroutines at once;
+// it copies p, or is done with it when it returns. Its error becomes EPIPE.
+func NewOutput(send func(p []byte) error) *Output { return &Output{send: send} }
+
+// OpenOutput returns a new open file that writes to out.
+func (s *Streams) OpenOutput(m *fs.Mounts, out *Output) *fs.File {
+	return s.open(m, unix.O_WRONLY, out)
+}
+
+// piece is the most that goes to the host at once.
+const piece = 32 << 10
+
+// Write implements fs.FileOperations.
+func (out *Output) Write(_ *fs.File, src fs.Source, _ int64) (int, int64, error) {
+	total := 0
+	for src.Remaining() > 0 {
+		want := min(piece, src.Remaining())
+		p, err := fs.GetAll(src, want)
+		if err == nil && out.send(p) != nil {
+			err = unix.EPIPE
+		}
+		if err != nil {
+			n, err := fs.Moved(total, err)
+			return n, 0, err
+		}
+		total += len(p)
+		if len(p) < want {
+			break
+		}
+	}
+	return total, 0, nil
+}
+
+// Readiness implements fs.FileOperations.
+func (out *Output) Readiness() wait.Events { return wait.Writable }
+
+// Queue implements fs.FileOperations: like a pipe's, it can be watched.
+func (out *Output) Queue() *wait.Queue { return &out.queue }
