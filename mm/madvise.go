@@ -116,7 +116,7 @@ func (as *AddressSpace) adviseArea(v *vma, start, end uint64, a advice) error {
 	if flags == v.flags {
 		return nil
 	}
-	v, err := as.isolate(start, end)
+	v, err := as.isolate(start, end, 0)
 	if err == nil {
 		v.flags = flags
 	}

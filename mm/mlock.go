@@ -88,7 +88,7 @@ func (as *AddressSpace) lockArea(v *vma, start, end uint64, flags areaFlags) err
 	if v.has(areaFixedSize) || wanted == v.flags {
 		return nil
 	}
-	v, err := as.isolate(start, end)
+	v, err := as.isolate(start, end, 0)
 	if err != nil {
 		return err
 	}

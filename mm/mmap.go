@@ -229,7 +229,7 @@ func (as *AddressSpace) Munmap(addr, length uint64) error {
 // unmap removes all areas from the range, and the page tables that nobody
 // needs any more. The address space is locked.
 func (as *AddressSpace) unmap(start, end uint64) error {
-	v, err := as.isolate(start, end)
+	v, err := as.isolate(start, end, 1)
 	if v == nil {
 		return err
 	}

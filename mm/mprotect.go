@@ -78,7 +78,7 @@ func (as *AddressSpace) protectArea(v *vma, start, end uint64, prot Prot) error 
 	if err != nil {
 		return err
 	}
-	if v, err = as.isolate(start, end); err != nil {
+	if v, err = as.isolate(start, end, 0); err != nil {
 		return err
 	}
 	as.account(v, -v.pages())

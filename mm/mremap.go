@@ -244,7 +244,7 @@ func (as *AddressSpace) leave(r RemapRequest) error {
 	if r.Flags&unix.MREMAP_DONTUNMAP == 0 {
 		return as.unmap(start, end)
 	}
-	v, err := as.isolate(start, end)
+	v, err := as.isolate(start, end, 0)
 	if err != nil {
 		return err
 	}

@@ -150,9 +150,9 @@ func (as *AddressSpace) split(v *vma, address uint64) *vma {
 }
 
 // isolate splits areas so that one begins at start and one ends at end, and
-// returns the first area in the range, or nil. It fails with ENOMEM when
-// there are too many areas.
-func (as *AddressSpace) isolate(start, end uint64) (*vma, error) {
+// returns the first area in the range, or nil. It fails with ENOMEM when there
+// would be too many areas after the caller has removed that many of them.
+func (as *AddressSpace) isolate(start, end uint64, removes int) (*vma, error) {
 	v := as.areas.find(start)
 	if v == nil || v.start >= end {
 		return nil, nil
@@ -164,7 +164,7 @@ func (as *AddressSpace) isolate(start, end uint64) (*vma, error) {
 	if last := as.areas.find(end - 1); last != nil && last.start < end && last.end > end {
 		splits++
 	}
-	if splits > 0 && as.areas.count+splits > MaxMapCount {
+	if splits > 0 && as.areas.count+splits-removes > MaxMapCount {
 		return nil, unix.ENOMEM
 	}
 	if v.start < start {
