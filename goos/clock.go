@@ -5,8 +5,6 @@ import "slowpath/arch/amd64"
 // timerTicks is how many ticks of the local APIC's timer make 2^20 ns.
 var timerTicks uint64
 
-// slice is how long a runnable thread waits at most for one that computes.
-const slice = 10_000_000 // nanoseconds
 
 // Nanotime returns nanoseconds since boot. Any context.
 func Nanotime() uint64 { return amd64.Nanotime() }
@@ -19,13 +17,13 @@ func Delay(us uint64) {
 }
 
 // armTimer sets this CPU's timer to the next thing that time must bring: a
-// sleeper's deadline, or the end of the slice if somebody waits for the CPU.
-// An idle CPU with no deadline to keep gets no interrupt at all.
+// sleeper's deadline, or the tick, if it does not idle. An idle CPU with no
+// deadline to keep gets no interrupt at all.
 func armTimer() {
 	next := nextDeadline()
-	if queueHead != none {
-		if end := Nanotime() + slice; next == 0 || end < next {
-			next = end
+	if !isIdle(me()) {
+		if tick := Nanotime() + amd64.TickNanoseconds; next == 0 || tick < next {
+			next = tick
 		}
 	}
 	if next == 0 {

@@ -31,10 +31,11 @@ func interrupt(t *thread, v uint64) {
 	amd64.EndOfInterrupt()
 	switch {
 	case v == amd64.VectorTimer:
-		expire()
-		if t.frame.InterruptsOn() {
-			yield()
+		if !isIdle(t) {
+			amd64.ChargeTick(!t.frame.HasVectors())
 		}
+		expire()
+		yield()
 	case v == amd64.VectorIPI:
 		amd64.ServeIPI()
 		if isIdle(t) {

@@ -60,6 +60,11 @@ type Frame struct {
 	extended uint64 // address of the XSAVE area, 64-byte aligned
 
 	area []byte // what extended points into
+
+	// UserTicks and SystemTicks count the timer interrupts that found the
+	// program in user mode, or the kernel at work for it; TickNanoseconds
+	// each.
+	UserTicks, SystemTicks atomic.Uint32
 }
 
 // FrameFlags say how a frame must be left.

@@ -230,6 +230,25 @@ func tryRelease(f *Frame) bool {
 	return atomic.LoadUint64(&f.cpu) == 0
 }
 
+// TickNanoseconds is how often the timer charges a CPU's time to a program.
+const TickNanoseconds = 4_000_000
+
+// ChargeTick charges a timer interrupt to the program whose state this CPU has
+// live. Package goos calls it, with interrupts off.
+//
+//go:nosplit
+func ChargeTick(fromUser bool) {
+	c := thisCPU()
+	if c.live == 0 {
+		return
+	}
+	if f := frameAt(c.live); fromUser {
+		f.UserTicks.Add(1)
+	} else {
+		f.SystemTicks.Add(1)
+	}
+}
+
 // Kick interrupts the CPU on which f's program may be in user mode, so that a
 // duty just raised in f.Work is seen. If it runs in no user mode nothing is
 // lost: the raise and EnterUser's test are ordered by locked instructions.

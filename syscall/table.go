@@ -1,0 +1,88 @@
+// Package syscall is the system call interface: the table with one row a call,
+// the thin functions that decode arguments and call the layers below, and the
+// loop in which a task alternates between user mode and them.
+//
+// The functions of one family stand in one file with their rows. A call that
+// has no row is ENOSYS; a row that does less than Linux 6.1 says what is
+// missing and why.
+package syscall
+
+import (
+	"cmp"
+	"slices"
+
+	"golang.org/x/sys/unix"
+
+	"slowpath/arch/amd64"
+	"slowpath/task"
+)
+
+// Handler executes one system call of t: arguments are in f's RDI, RSI, RDX,
+// R10, R8 and R9. It runs on t's goroutine, with interrupts on, and may sleep.
+// The error is a bare unix.Errno, or one of package abi's restart codes.
+type Handler func(t *task.Task, f *amd64.Frame) (uint64, error)
+
+// Kind says what an argument of a system call is, for those who print it.
+type Kind uint8
+
+// The kinds of arguments.
+const (
+	Int     Kind = iota // a number, signed
+	Uint                // a number or a size
+	Hex                 // flags, masks, addresses that are not followed
+	FD                  // a file descriptor
+	DirFD               // a directory's, or AT_FDCWD
+	Pointer             // the address of something
+	Path                // the address of a string that ends with a zero byte
+	Mode                // permission bits, octal
+	PID                 // a process or thread
+	Signal              // a signal's number
+)
+
+// Row is one system call.
+type Row struct {
+	Number    int
+	Name      string
+	Arguments []Kind
+	Handler   Handler
+	// Partial is empty where the call does all that Linux 6.1's does; else it
+	// says what is missing and why, as a sentence.
+	Partial string
+}
+
+// args writes the kinds of a row's arguments.
+func args(kinds ...Kind) []Kind { return kinds }
+
+// families are the parts of the table, each in the file of its handlers.
+func families() [][]Row {
+	return [][]Row{fileCalls, memoryCalls, processCalls, signalCalls, timeCalls}
+}
+
+// Table returns every row, by number.
+func Table() []Row {
+	all := slices.Concat(families()...)
+	slices.SortFunc(all, func(a, b Row) int { return cmp.Compare(a.Number, b.Number) })
+	return all
+}
+
+// handlers is how many numbers the fast path looks up: a power of two above
+// the highest that Linux 6.1 has.
+const handlers = 512
+
+// dispatch is the table by number, for the loop. It is complete before main
+// begins and never changes.
+var dispatch = buildDispatch()
+
+func buildDispatch() (d [handlers]Handler) {
+	for i := range d {
+		d[i] = notImplemented
+	}
+	for _, rows := range families() {
+		for _, r := range rows {
+			d[r.Number] = r.Handler
+		}
+	}
+	return d
+}
+
+func notImplemented(*task.Task, *amd64.Frame) (uint64, error) { return 0, unix.ENOSYS }

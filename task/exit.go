@@ -1,0 +1,245 @@
+package task
+
+import (
+	"golang.org/x/sys/unix"
+
+	"slowpath/arch/amd64"
+	"slowpath/entry"
+	"slowpath/signal"
+)
+
+// requestExit makes the task leave its user loop; the goroutine then ends the
+// task with the given status.
+//
+// The duty makes the loop look: a system call that succeeds goes back to user
+// mode without asking.
+func (t *Task) requestExit(status Status) {
+	t.exiting = true
+	entry.Raise(&t.Frame.Work, entry.SigPending)
+	t.exitStatus = status
+}
+
+// ExitThread is exit(2): it ends the calling thread, once its system call has
+// returned.
+func (t *Task) ExitThread(code int) { t.requestExit(ExitStatus(code)) }
+
+// ExitGroup is exit_group(2): it ends the whole process with status, unless
+// the process is ending already.
+func (t *Task) ExitGroup(status Status) {
+	g := t.group
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	switch {
+	case g.groupExit:
+		status = g.exitStatus
+	case t.killed.Load():
+		status = 0 // by another thread's execve(2)
+	default:
+		g.startExit(status)
+	}
+	t.requestExit(status)
+}
+
+// KillFromPanic ends the process because a system call of its own made the
+// kernel panic: the kernel lives, the task does not. It logs what happened.
+// The user loop calls it with what it recovered; then the loop ends.
+func (t *Task) KillFromPanic(v any, stack []byte) {
+	t.kernel.Logf("A system call of %s made the kernel panic, so the process is killed: %v\n%s", t, v, stack)
+	t.ExitGroup(SignalStatus(unix.SIGKILL))
+}
+
+// Start runs a new task on a goroutine of its own.
+func (k *Kernel) Start(t *Task) { go t.run() }
+
+// run is the life of a task.
+func (t *Task) run() {
+	t.runUserLoop()
+	t.exit()
+}
+
+// runUserLoop returns when the task is to exit.
+func (t *Task) runUserLoop() {
+	defer func() {
+		if v := recover(); v != nil {
+			t.KillFromPanic(v, traceback())
+		}
+	}()
+	t.kernel.config.Run(t)
+}
+
+// exit ends a thread: it gives up what it shares, passes its children on, and
+// becomes a zombie or vanishes.
+func (t *Task) exit() {
+	t.exiting = true
+	last, stopped := t.beginExit()
+	if stopped {
+		t.group.notifyStopped(noticeStopped)
+	}
+	if last {
+		t.group.Timers.stop()
+	}
+	t.releaseMemory(nil)
+	t.releaseFiles()
+	amd64.Release(t.Frame)
+	t.kernel.finishExit(t, last)
+}
+
+// beginExit withdraws the thread from signals: those of the process go to
+// other threads. It reports whether it is the last one, and whether the
+// process has stopped because only this thread had not.
+func (t *Task) beginExit() (last, stopped bool) {
+	g := t.group
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	t.ended = true
+	g.live--
+	last = g.live == 0
+	if last && !g.groupExit {
+		// The leader's status is the process's, even if it went first.
+		g.groupExit, g.exitStatus = true, g.threads[0].exitStatus
+	}
+	if !g.groupExit {
+		g.retarget(t, ^t.blocked)
+	}
+	return last, t.takePartInStop()
+}
+
+// releaseFiles gives up descriptors and directories.
+func (t *Task) releaseFiles() {
+	t.resources.Lock()
+	fds, context := t.FDs, t.FS
+	t.FDs, t.FS = nil, nil
+	t.resources.Unlock()
+	if fds != nil {
+		fds.Release()
+	}
+	if context != nil {
+		context.Release()
+	}
+}
+
+// finishExit is the part of an exit that changes the family. It is Linux's
+// exit_notify and release_task.
+func (k *Kernel) finishExit(t *Task, last bool) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	g := t.group
+	if last {
+		k.leaderEnded(g)
+		k.passChildrenOn(g)
+		k.hangUpOrphans(g, g.parent)
+	} else {
+		k.deathOfParentThread(t)
+	}
+	t.exitState.Store(uint32(zombie))
+	g.countEnded(t)
+	if t != g.leader() {
+		k.releaseThread(t)
+	}
+	if g.ThreadCount() == 1 && exitState(g.leader().exitState.Load()) == zombie {
+		k.processEnded(g)
+	} else if g.execWaits() {
+		g.done.Wake(waitReadable)
+	}
+}
+
+// countEnded keeps what the thread has used.
+func (g *ThreadGroup) countEnded(t *Task) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.endedTimes.Add(t.Accounting.Read())
+	t.counted = true
+}
+
+func (g *ThreadGroup) execWaits() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.execTask != nil
+}
+
+// releaseThread forgets a thread: nobody waits for it. The kernel's lock is
+// held.
+func (k *Kernel) releaseThread(t *Task) {
+	g := t.group
+	g.mu.Lock()
+	for i, other := range g.threads {
+		if other == t {
+			g.threads = append(g.threads[:i], g.threads[i+1:]...)
+			break
+		}
+	}
+	t.pending.Discard(^signal.Set(0))
+	g.mu.Unlock()
+	t.exitState.Store(uint32(dead))
+	t.id.task = nil
+	k.pids.release(t.id)
+	k.threads--
+	k.users.get(t.Credentials().UID).processes.Add(-1)
+}
+
+// processEnded makes a process whose last thread has ended a zombie, and tells
+// its parent; or reaps it at once if the parent does not want to know. The
+// kernel's lock is held.
+func (k *Kernel) processEnded(g *ThreadGroup) {
+	g.exited = true
+	g.done.Wake(waitReadable | waitHangUp)
+	leader := g.leader()
+	if g.parent == nil {
+		k.initEnded(g)
+		return
+	}
+	if k.notifyParent(g, leader.exitSignal) {
+		k.reap(g)
+	}
+}
+
+// notifyParent sends the exit signal and wakes wait4(2). It reports whether
+// nobody will wait for the process (SIGCHLD ignored, SA_NOCLDWAIT).
+func (k *Kernel) notifyParent(g *ThreadGroup, exitSignal signal.Signal) (reap bool) {
+	parent := g.parent
+	code, status := g.exitStatus.childCode()
+	if exitSignal == unix.SIGCHLD {
+		action := parent.Actions.Get(unix.SIGCHLD)
+		reap = action.Handler == signal.SIG_IGN || action.Flags&signal.SA_NOCLDWAIT != 0
+		if action.Handler == signal.SIG_IGN {
+			exitSignal = 0
+		}
+	}
+	if exitSignal != 0 {
+		info := g.childInfo(code, status)
+		info.Signo = exitSignal
+		parent.Signal(info)
+	}
+	parent.childWait.Wake(waitReadable)
+	return reap
+}
+
+// reap forgets a zombie. Its usage goes to its parent. The kernel's lock is
+// held.
+func (k *Kernel) reap(g *ThreadGroup) {
+	if parent := g.parent; parent != nil {
+		usage := g.Usage()
+		usage.Add(g.reapedTimes)
+		parent.reapedTimes.Add(usage)
+		parent.removeChild(g)
+	}
+	g.parent = nil
+	g.shared.Discard(^signal.Set(0))
+	leader := g.leader()
+	k.leave(g)
+	leader.exitState.Store(uint32(dead))
+	leader.pending.Discard(^signal.Set(0))
+	g.id.group, g.id.task = nil, nil
+	k.pids.release(g.id)
+	k.threads--
+	k.users.get(leader.Credentials().UID).processes.Add(-1)
+}
+
+func (g *ThreadGroup) removeChild(child *ThreadGroup) {
+	for i, c := range g.children {
+		if c == child {
+			g.children = append(g.children[:i], g.children[i+1:]...)
+			return
+		}
+	}
+}
