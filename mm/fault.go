@@ -108,9 +108,7 @@ func (f *fault) fillFromObject() error {
 		return f.fillCopy(n)
 	}
 	f.set(n, shared, false)
-	if n != f.as.memory.zero {
-		f.as.resident(v, false, 1)
-	}
+	f.as.resident(v, false, 1)
 	f.fillAround()
 	return nil
 }
@@ -186,7 +184,8 @@ func (f *fault) makeWritable(e entry) error {
 	if err != nil {
 		return err
 	}
-	f.replace(e, private, true)
+	f.set(private, true, true)
+	f.as.gather.page(f.address, e.frame())
 	if anonymous {
 		return nil
 	}
@@ -197,29 +196,15 @@ func (f *fault) makeWritable(e entry) error {
 	return nil
 }
 
-// makeSharedWritable tells the object that its page will be written. The page
-// may be another one then, where a hole was mapped before.
+// makeSharedWritable tells the object that its page will be written.
 func (f *fault) makeSharedWritable(e entry) error {
 	n, err := f.v.object.Page(f.v.pageIndex(f.address), true)
 	if err != nil {
 		return err
 	}
-	if n == e.frame() {
-		f.as.memory.Put(n)
-		f.table.set(f.slot, e.protect(f.v.prot, true))
-		return nil
-	}
-	f.replace(e, n, false)
-	if e.frame() == f.as.memory.zero {
-		f.as.resident(f.v, false, 1)
-	}
+	f.as.memory.Put(n) // the entry has a reference of its own
+	f.table.set(f.slot, e.protect(f.v.prot, true))
 	return nil
-}
-
-// replace puts a writable frame in the place of another.
-func (f *fault) replace(old entry, n frame.Number, anonymous bool) {
-	f.set(n, true, anonymous)
-	f.as.gather.page(f.address, old.frame())
 }
 
 // Populate makes the pages of the range present as far as the areas allow,

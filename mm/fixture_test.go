@@ -165,9 +165,6 @@ func (p *testFile) Page(index uint64, write bool) (frame.Number, error) {
 		return frame.None, unix.EFAULT
 	}
 	n, ok := p.pages[index]
-	if !ok && !write {
-		return p.memory.Zero(), nil
-	}
 	if !ok {
 		var err error
 		if n, err = p.memory.AllocateZeroed(); err != nil {
@@ -197,27 +194,29 @@ func (p *testFile) truncate(pages uint64) {
 	p.mu.Lock()
 	p.size = pages
 	p.mu.Unlock()
-	p.mappings.Zap(p, pages, 1<<40, true)
-	p.drop(pages, 1<<40)
+	p.drop(pages, 1<<40, true)
 }
 
 // PunchHole implements mm.HolePuncher.
 func (p *testFile) PunchHole(offset, length uint64) error {
-	first, end := offset/page, (offset+length)/page
-	p.mappings.Zap(p, first, end, false)
-	p.drop(first, end)
+	p.drop(offset/page, (offset+length)/page, false)
 	return nil
 }
 
-func (p *testFile) drop(first, end uint64) {
+// drop takes the pages out of the cache, then out of all mappings, and then
+// gives them back.
+func (p *testFile) drop(first, end uint64, private bool) {
 	p.mu.Lock()
-	defer p.mu.Unlock()
+	var dropped []frame.Number
 	for i, n := range p.pages {
 		if i >= first && i < end {
-			p.memory.Put(n)
+			dropped = append(dropped, n)
 			delete(p.pages, i)
 		}
 	}
+	p.mu.Unlock()
+	p.mappings.Zap(p, first, end, private)
+	p.memory.PutAll(dropped)
 }
 
 func (p *testFile) IncRef()           { p.mu.Lock(); p.refs++; p.mu.Unlock() }

@@ -13,15 +13,16 @@ import (
 type Mappable interface {
 	// Page returns the frame of the object's page with this index (offset
 	// divided by PageSize), with a reference that the caller drops by
-	// Memory.Put. With write, the frame may be written through the mapping
-	// from then on, so a hole must be filled. It fails with ENOMEM when there
-	// is no memory; any other error becomes SIGBUS, above all when the index
-	// is at or beyond the end of the file.
+	// Memory.Put. A hole is filled, even for reading: as long as the page is
+	// in the cache, all mappings must have the same frame. With write, the
+	// frame may be written through the mapping from then on. It fails with
+	// ENOMEM when there is no memory; any other error becomes SIGBUS, above
+	// all when the index is at or beyond the end of the file.
 	Page(index uint64, write bool) (frame.Number, error)
 	// CachedPages sets dst[i] to the frame of page first+i, with a reference,
 	// where the object has that page at hand, and to frame.None elsewhere and
-	// beyond its end. A frame returned here may be written through a writable
-	// shared mapping.
+	// beyond its end. It never returns Memory.Zero. A frame returned here may
+	// be written through a writable shared mapping.
 	CachedPages(first uint64, dst []frame.Number)
 	// Mappings returns the object's own registry of who maps it, always the
 	// same one.
@@ -108,7 +109,8 @@ func (p *Mappings) Mapped() bool {
 // stay, as for a hole punched by fallocate(2).
 //
 // The object first makes sure that Page no longer returns the pages (it lowers
-// the size), calls Zap without a lock, and then frees them. Zap may sleep.
+// the size, or takes them out of its cache), then calls Zap without a lock, and
+// then drops its references of them. Zap may sleep.
 func (p *Mappings) Zap(object Mappable, first, end uint64, private bool) {
 	for _, as := range p.snapshot() {
 		as.zapObject(object, first, end, private)

@@ -1,0 +1,116 @@
+package mm_test
+
+import (
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"slowpath/mm"
+)
+
+func TestForkCopiesOnWrite(t *testing.T) {
+	f := newFixture(t)
+	at := f.mmapAnonymous(0, 4, rw)
+	f.put(f.as, at, "old")
+	f.want(f.as, at+page, "\x00")
+	free := f.memory.Stats().Free
+	child, err := f.as.Fork()
+	f.ok(err)
+	tables := int(4) // root to leaf
+	if used := free - f.memory.Stats().Free; used != tables {
+		t.Errorf("a fork took %d frames, want the %d tables", used, tables)
+	}
+	f.put(f.as, at, "new")
+	f.want(child, at, "old")
+	f.put(child, at+page, "own")
+	f.want(f.as, at+page, "\x00\x00\x00")
+	f.want(f.as, at, "new")
+	if f.machine.Translate(child.Root(), at, true) != nil {
+		t.Error("the child's page is writable before it was written")
+	}
+	shots := f.machine.Shootdowns()
+	f.put(child, at, "mine") // the only one left: reused, not copied
+	if f.machine.Shootdowns() != shots {
+		t.Error("a page that nobody else has was replaced")
+	}
+	child.DecRef()
+	f.want(f.as, at, "new")
+	if c := f.memory.Stats().Committed; c != 4 {
+		t.Errorf("committed %d pages after the child's end, want 4", c)
+	}
+}
+
+func TestForkInherits(t *testing.T) {
+	f := newFixture(t)
+	file := f.newFile(2)
+	const base = 0x10000000
+	f.as.SetLayout(mm.Layout{MapBase: mm.MapBase(8<<20, 0), BrkStart: 0x20000000})
+	f.as.Brk(0x20002000)
+	f.mmapAnonymous(base, 3, rw)
+	f.put(f.as, base, "kept")
+	f.put(f.as, base+page, "hidden")
+	f.put(f.as, base+2*page, "wiped")
+	f.ok(f.as.Madvise(base+page, page, unix.MADV_DONTFORK))
+	f.ok(f.as.Madvise(base+2*page, page, unix.MADV_WIPEONFORK))
+	f.ok(f.as.Mlock(base, page, false))
+	private := f.mmap(mm.MapRequest{Length: 2 * page, Prot: rw, Flags: unix.MAP_PRIVATE, Object: file, File: file})
+	f.put(f.as, private, "copy")
+	child, err := f.as.Fork()
+	f.ok(err)
+	defer child.DecRef()
+	f.want(child, base, "kept")
+	f.want(child, base+2*page, "\x00\x00")
+	f.want(child, private, "copy")
+	f.want(child, private+page, pageText(1))
+	if _, err := child.CopyIn(make([]byte, 1), base+page); err != unix.EFAULT {
+		t.Errorf("the child sees what MADV_DONTFORK excludes: %v", err)
+	}
+	if got := child.Brk(0); got != 0x20002000 {
+		t.Errorf("the child's brk is %#x", got)
+	}
+	if u := child.Usage(); u.Locked != 0 {
+		t.Errorf("the child has locked pages: %+v", u)
+	}
+	if file.refs != 2 {
+		t.Errorf("two mappings hold %d references", file.refs)
+	}
+}
+
+// TestGrandchildren: a page that three have is copied twice, not thrice.
+func TestGrandchildren(t *testing.T) {
+	f := newFixture(t)
+	at := f.mmapAnonymous(0, 1, rw)
+	f.put(f.as, at, "one")
+	child, err := f.as.Fork()
+	f.ok(err)
+	grandchild, err := child.Fork()
+	f.ok(err)
+	f.put(child, at, "two")
+	f.put(grandchild, at, "three")
+	f.want(f.as, at, "one")
+	shots := f.machine.Shootdowns()
+	f.put(f.as, at, "four")
+	if f.machine.Shootdowns() != shots {
+		t.Error("the last page was copied")
+	}
+	f.want(child, at, "two")
+	child.DecRef()
+	f.want(grandchild, at, "three")
+	grandchild.DecRef()
+}
+
+func TestReferences(t *testing.T) {
+	f := newFixture(t)
+	as, err := f.memory.NewAddressSpace()
+	f.ok(err)
+	as.IncRef()
+	as.DecRef()
+	if as.Refs() != 1 || !as.TryIncRef() {
+		t.Fatal("the address space is gone")
+	}
+	as.DecRef()
+	as.DecRef()
+	if as.TryIncRef() {
+		t.Fatal("a destroyed address space was taken")
+	}
+}

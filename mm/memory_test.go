@@ -1,0 +1,95 @@
+package mm_test
+
+import (
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"slowpath/mm"
+	"slowpath/mm/frame"
+	"slowpath/mm/mmtest"
+)
+
+// TestReserve: users run out of memory before the kernel does.
+func TestReserve(t *testing.T) {
+	memory, machine := mmtest.New(t, 300)
+	var held []frame.Number
+	for {
+		n, err := memory.Allocate()
+		if err == unix.ENOMEM {
+			break
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		held = append(held, n)
+	}
+	if left := machine.FreeCount(); left != 8 {
+		t.Errorf("%d frames are left to the kernel, want the reserve of 8", left)
+	}
+	if s := memory.Stats(); s.Available != 0 || s.Free != 8 || s.Total != 299 {
+		t.Errorf("stats %+v", s)
+	}
+	memory.PutAll(held)
+	memory.Drain()
+	if free := machine.FreeCount(); free != 298 {
+		t.Errorf("%d frames are free after Drain, want all but the zero page", free)
+	}
+}
+
+func TestAllocateZeroed(t *testing.T) {
+	memory, _ := mmtest.New(t, 300)
+	n, err := memory.AllocateZeroed()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, b := range memory.Bytes(n) {
+		if b != 0 {
+			t.Fatalf("byte %d is %#x", i, b)
+		}
+	}
+	memory.Get(n)
+	memory.Put(n)
+	if memory.Refs(n) != 1 {
+		t.Errorf("%d references, want 1", memory.Refs(n))
+	}
+	memory.Put(n)
+}
+
+// TestDoubleFree: a reference that is not there is a bug of the kernel, and
+// must not pass in silence.
+func TestDoubleFree(t *testing.T) {
+	memory, _ := mmtest.New(t, 300)
+	n, err := memory.Allocate()
+	if err != nil {
+		t.Fatal(err)
+	}
+	memory.Put(n)
+	defer func() {
+		if recover() == nil {
+			t.Error("a double free passed")
+		}
+	}()
+	memory.Put(n)
+}
+
+// TestZeroPageIsNotCounted: any number of references come and go.
+func TestZeroPageIsNotCounted(t *testing.T) {
+	memory, _ := mmtest.New(t, 300)
+	for range 10 {
+		memory.Put(memory.Zero())
+	}
+	for _, b := range memory.Bytes(memory.Zero()) {
+		if b != 0 {
+			t.Fatal("the zero page is not zero")
+		}
+	}
+}
+
+func TestNewWithoutMemory(t *testing.T) {
+	_, machine := mmtest.New(t, 300)
+	machine.Limit(0)
+	if _, err := mm.New(mm.Config{Machine: machine}); err != unix.ENOMEM {
+		t.Errorf("New without memory: %v", err)
+	}
+}

@@ -1,0 +1,286 @@
+package mm_test
+
+import (
+	"math/rand"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"slowpath/mm"
+)
+
+// The model of an address space: a window of pages, each with what a reader of
+// the man pages would know about it. Random operations are applied to the
+// model and to the real thing, and every byte is compared.
+
+const (
+	modelBase  = 0x10000000 - 8*page // astride a page table boundary
+	modelPages = 32
+	filePages  = 8
+)
+
+// modelPage is what a page of the window is.
+type modelPage struct {
+	mapped bool
+	prot   mm.Prot
+	file   bool // of the file, else anonymous
+	shared bool
+	index  uint64 // page of the file
+	own    bool   // has contents of its own
+	value  byte   // those contents
+}
+
+// model is an address space and what it should be.
+type model struct {
+	f     *fixture
+	as    *mm.AddressSpace
+	pages [modelPages]modelPage
+	file  *modelFile
+}
+
+// modelFile is the file that all models share, and what it should hold.
+type modelFile struct {
+	real   *testFile
+	size   uint64
+	values [filePages]byte
+}
+
+func newModel(f *fixture) *model {
+	file := f.newFile(filePages)
+	m := &model{f: f, as: f.as, file: &modelFile{real: file, size: filePages}}
+	for i := range m.file.values {
+		m.file.values[i] = 'p'
+	}
+	return m
+}
+
+// step applies the operation that four bytes say, and returns a child if that
+// was a fork.
+func (m *model) step(op, a, b, c byte) *model {
+	first := uint64(a) % modelPages
+	count := min(uint64(b)%8+1, modelPages-first)
+	prot := mm.Prot(c) & mm.ProtAll
+	switch op % 10 {
+	case 0, 1:
+		m.mmap(first, count, prot|mm.Prot(op)&mm.ProtWrite, op>>4, uint64(c>>3)%filePages)
+	case 2:
+		m.munmap(first, count)
+	case 3:
+		m.mprotect(first, count, prot)
+	case 4:
+		m.mremap(first, count, uint64(c)%modelPages)
+	case 5:
+		m.dontNeed(first, count)
+	case 6, 7:
+		m.write(first, c)
+	case 8:
+		m.truncate(uint64(a) % (filePages + 1))
+	case 9:
+		return m.fork()
+	}
+	return nil
+}
+
+func address(i uint64) uint64 { return modelBase + i*page }
+
+func (m *model) mmap(first, count uint64, prot mm.Prot, kind byte, index uint64) {
+	r := mm.MapRequest{Addr: address(first), Length: count * page, Prot: prot, Flags: unix.MAP_PRIVATE | fixed}
+	p := modelPage{mapped: true, prot: prot}
+	if kind&1 != 0 {
+		r.Object, r.File, r.Offset = m.file.real, m.file.real, index*page
+		p.file, p.index = true, index
+		if kind&2 != 0 {
+			r.Flags = shared | fixed
+			p.shared = true
+		}
+	}
+	_, err := m.as.Mmap(r)
+	m.f.ok(err)
+	for i := range count {
+		m.pages[first+i] = p
+		p.index++
+	}
+}
+
+func (m *model) munmap(first, count uint64) {
+	m.f.ok(m.as.Munmap(address(first), count*page))
+	clear(m.pages[first : first+count])
+}
+
+func (m *model) mprotect(first, count uint64, prot mm.Prot) {
+	err := m.as.Mprotect(address(first), count*page, int(prot))
+	for i := range count {
+		p := &m.pages[first+i]
+		if !p.mapped {
+			wantError(m.f.t, "mprotect over a hole", err, unix.ENOMEM)
+			return
+		}
+		p.prot = prot
+	}
+	m.f.ok(err)
+}
+
+// mremap moves pages within the window, if they are one area and do not
+// overlap.
+func (m *model) mremap(first, count, to uint64) {
+	if to+count > modelPages || to < first+count && first < to+count {
+		return
+	}
+	_, err := m.as.Mremap(mm.RemapRequest{
+		Addr: address(first), OldLength: count * page, NewLength: count * page,
+		Flags: unix.MREMAP_MAYMOVE | unix.MREMAP_FIXED, NewAddr: address(to),
+	})
+	if m.oneArea(first, count) {
+		m.f.ok(err)
+		copy(m.pages[to:], m.pages[first:first+count])
+		clear(m.pages[first : first+count])
+		return
+	}
+	if m.pages[first].mapped || err != unix.EFAULT {
+		m.reread(to, count, err)
+	}
+}
+
+// reread copes with an mremap that may have failed half way, after it had
+// unmapped its target: it takes over what is mapped there.
+func (m *model) reread(to, count uint64, err error) {
+	if err == nil { // the areas were one, for reasons the model does not know
+		m.f.t.Fatalf("mremap moved pages that are not alike")
+	}
+	for i := range count {
+		if m.as.Fault(address(to+i), mm.AccessRead) == mm.FaultNoMapping {
+			m.pages[to+i] = modelPage{}
+		}
+	}
+}
+
+// oneArea says whether the pages must be one area: all alike.
+func (m *model) oneArea(first, count uint64) bool {
+	p := m.pages[first]
+	for i := range count {
+		q := m.pages[first+i]
+		if !q.mapped || q.prot != p.prot || q.file != p.file || q.shared != p.shared || q.file && q.index != p.index+i {
+			return false
+		}
+	}
+	return true
+}
+
+func (m *model) dontNeed(first, count uint64) {
+	err := m.as.Madvise(address(first), count*page, unix.MADV_DONTNEED)
+	var want unix.Errno
+	for i := range count {
+		p := &m.pages[first+i]
+		p.own, p.value = false, 0
+		if !p.mapped {
+			want = unix.ENOMEM
+		}
+	}
+	wantError(m.f.t, "madvise", err, want)
+}
+
+func (m *model) write(i uint64, value byte) {
+	_, err := m.as.CopyOut(address(i), []byte{value})
+	p := &m.pages[i]
+	if !p.mapped || p.prot&mm.ProtWrite == 0 || p.file && !p.own && p.index >= m.file.size {
+		wantError(m.f.t, "write", err, unix.EFAULT)
+		return
+	}
+	m.f.ok(err)
+	if p.shared {
+		m.file.values[p.index] = value
+		return
+	}
+	p.own, p.value = true, value
+}
+
+func (m *model) truncate(size uint64) {
+	m.file.real.truncate(size)
+	m.file.size = size
+	clear(m.file.values[size:])
+}
+
+// forget drops the private copies of pages that truncate took away.
+func (m *model) forget() {
+	for i := range m.pages {
+		if p := &m.pages[i]; p.file && p.index >= m.file.size {
+			p.own = false
+		}
+	}
+}
+
+func (m *model) fork() *model {
+	as, err := m.as.Fork()
+	m.f.ok(err)
+	child := *m
+	child.as = as
+	return &child
+}
+
+// check compares every page.
+func (m *model) check() {
+	m.f.t.Helper()
+	for i := range m.pages {
+		p := m.pages[i]
+		var got [1]byte
+		_, err := m.as.CopyIn(got[:], address(uint64(i)))
+		want := p.value
+		if p.file && !p.own {
+			if p.index >= m.file.size {
+				p.mapped = false // reads like a hole: EFAULT
+			} else {
+				want = m.file.values[p.index]
+			}
+		}
+		if !p.mapped || p.prot == mm.ProtNone {
+			if err != unix.EFAULT {
+				m.f.t.Fatalf("page %d %+v: read %q, %v; want EFAULT", i, m.pages[i], got, err)
+			}
+			continue
+		}
+		if err != nil || got[0] != want {
+			m.f.t.Fatalf("page %d %+v: read %q, %v; want %q", i, m.pages[i], got, err, want)
+		}
+	}
+}
+
+// runModel reads operations from ops, on up to three address spaces.
+func runModel(t *testing.T, ops []byte) {
+	f := newFixture(t)
+	spaces := []*model{newModel(f)}
+	t.Cleanup(func() {
+		for _, m := range spaces[1:] {
+			m.as.DecRef()
+		}
+	})
+	for ; len(ops) >= 5; ops = ops[5:] {
+		m := spaces[int(ops[0])%len(spaces)]
+		child := m.step(ops[1], ops[2], ops[3], ops[4])
+		if child != nil && len(spaces) == 3 {
+			spaces[1].as.DecRef()
+			spaces = append(spaces[:1], spaces[2])
+		}
+		if child != nil {
+			spaces = append(spaces, child)
+		}
+		for _, m := range spaces {
+			m.forget()
+			m.check()
+		}
+	}
+}
+
+func TestModel(t *testing.T) {
+	for seed := int64(1); seed <= 20; seed++ {
+		ops := make([]byte, 5*300)
+		rand.New(rand.NewSource(seed)).Read(ops)
+		runModel(t, ops)
+	}
+}
+
+func FuzzAddressSpace(f *testing.F) {
+	f.Add([]byte{0, 0x16, 3, 4, 3, 0, 6, 3, 0, 'x', 0, 9, 0, 0, 0, 1, 6, 4, 0, 'y', 0, 8, 2, 0, 0})
+	f.Fuzz(func(t *testing.T, ops []byte) {
+		runModel(t, ops[:min(len(ops), 5*200)])
+	})
+}

@@ -1,0 +1,111 @@
+package mm_test
+
+import (
+	"math/rand"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"slowpath/mm"
+)
+
+// TestParallelFaults: threads touch the same pages at once; each page is
+// provided once, and no write is lost.
+func TestParallelFaults(t *testing.T) {
+	f := newFixture(t)
+	const pages, threads = 64, 8
+	at := f.mmapAnonymous(0, pages, rw)
+	var group sync.WaitGroup
+	for i := range uint64(threads) {
+		group.Go(func() {
+			for p := range uint64(pages) {
+				f.put(f.as, at+p*page+8*i, "thread"+string(rune('0'+i)))
+			}
+		})
+	}
+	group.Wait()
+	for i := range uint64(threads) {
+		f.want(f.as, at+(pages-1)*page+8*i, "thread"+string(rune('0'+i)))
+	}
+	if u := f.as.Usage(); u.Anonymous != pages {
+		t.Errorf("%d pages are resident, want %d", u.Anonymous, pages)
+	}
+}
+
+// TestForkDuringWrites: one thread counts up two words on different pages while
+// another forks. Each child sees the first at least as high as the second:
+// no write is missing in the middle. Then the parent goes on counting, and its
+// children's words stay.
+func TestForkDuringWrites(t *testing.T) {
+	f := newFixture(t)
+	at := f.mmapAnonymous(0, 2, rw)
+	var stop atomic.Bool
+	var group sync.WaitGroup
+	group.Go(func() {
+		for n := uint32(1); !stop.Load(); n++ {
+			f.as.StoreUint32(at, n)
+			f.as.StoreUint32(at+page, n)
+		}
+	})
+	for range 200 {
+		child, err := f.as.Fork()
+		f.ok(err)
+		first, _ := child.LoadUint32(at)
+		second, _ := child.LoadUint32(at + page)
+		again, _ := child.LoadUint32(at)
+		if first < second || first > second+1 || again != first {
+			t.Errorf("the child sees %d (then %d) and %d", first, again, second)
+		}
+		child.DecRef()
+	}
+	stop.Store(true)
+	group.Wait()
+}
+
+// TestEverythingAtOnce runs all calls against each other. It is for the race
+// detector, the leak check of mmtest and the panic on a double free.
+func TestEverythingAtOnce(t *testing.T) {
+	f := newFixture(t)
+	file := f.newFile(8)
+	const base = 0x10000000
+	operations := []func(r *rand.Rand, at, length uint64){
+		func(r *rand.Rand, at, length uint64) {
+			f.as.Mmap(mm.MapRequest{Addr: at, Length: length, Prot: rw, Flags: anon | fixed})
+		},
+		func(r *rand.Rand, at, length uint64) {
+			flags := []int{unix.MAP_PRIVATE, unix.MAP_SHARED}[r.Intn(2)] | fixed
+			f.as.Mmap(mm.MapRequest{Addr: at, Length: length, Prot: rw, Flags: flags, Object: file, File: file})
+		},
+		func(r *rand.Rand, at, length uint64) { f.as.Munmap(at, length) },
+		func(r *rand.Rand, at, length uint64) { f.as.Mprotect(at, length, r.Intn(8)) },
+		func(r *rand.Rand, at, length uint64) { f.as.Madvise(at, length, unix.MADV_DONTNEED) },
+		func(r *rand.Rand, at, length uint64) {
+			f.as.Mremap(mm.RemapRequest{Addr: at, OldLength: length, NewLength: length + page, Flags: unix.MREMAP_MAYMOVE})
+		},
+		func(r *rand.Rand, at, length uint64) { f.as.CopyOut(at, make([]byte, length)) },
+		func(r *rand.Rand, at, length uint64) { f.as.CopyIn(make([]byte, length), at) },
+		func(r *rand.Rand, at, length uint64) { f.as.WriteRemote(at, []byte("remote"), true) },
+		func(r *rand.Rand, at, length uint64) { f.as.UpdateUint32(at, func(v uint32) uint32 { return v + 1 }) },
+		func(r *rand.Rand, at, length uint64) { file.truncate(uint64(r.Intn(8))) },
+		func(r *rand.Rand, at, length uint64) { f.as.Regions(true) },
+		func(r *rand.Rand, at, length uint64) {
+			if child, err := f.as.Fork(); err == nil {
+				child.CopyOut(at, []byte("child"))
+				child.DecRef()
+			}
+		},
+	}
+	var group sync.WaitGroup
+	for seed := range int64(4) {
+		group.Go(func() {
+			r := rand.New(rand.NewSource(seed))
+			for range 1500 {
+				at := base + uint64(r.Intn(16))*page
+				operations[r.Intn(len(operations))](r, at, uint64(r.Intn(6)+1)*page)
+			}
+		})
+	}
+	group.Wait()
+}
