@@ -15,6 +15,10 @@ var window = struct{ next uint64 }{amd64.HeapWindow}
 // Frames returns the frame allocator. Boot only.
 func Frames() *frame.Allocator { return &frames }
 
+// FrameTable returns where the allocator's own table lies, and how many frames
+// of memory the machine has: what package mm shares with it.
+func FrameTable() (infos uintptr, total int) { return frames.Infos(), frames.TotalFrames() }
+
 // InitFrames makes the allocator, whose table for n frames lies, zeroed, at
 // the given address. Boot only.
 func InitFrames(table uint64, n frame.Number) { frames.Init(uintptr(table), n) }

@@ -28,36 +28,41 @@ func NewLoop(duties *entry.Table[*task.Task]) *Loop {
 // index. Everything else is in the functions below.
 func (l *Loop) Run(t *task.Task) {
 	f := t.Frame
+	for !t.Exiting() {
+		event := l.fast(t, f)
+		l.slow(t, f, event)
+	}
+}
+
+// fast alternates between user mode and system calls that succeed and owe
+// nothing, and returns the first event that is something else.
+func (l *Loop) fast(t *task.Task, f *amd64.Frame) int {
 	entryWork := uint32(l.entryWork)
 	for {
 		event := amd64.EnterUser(f)
-		if event == amd64.EventSyscall && f.Work.Load()&entryWork == 0 && f.RAX < handlers {
-			result, err := dispatch[f.RAX](t, f)
-			if err == nil {
-				f.RAX = result
-				continue
-			}
+		if uint(event) >= handlers || f.Work.Load()&entryWork != 0 {
+			return event
+		}
+		result, err := dispatch[event](t, f)
+		if err != nil {
 			l.fail(f, err)
-		} else {
-			l.slow(t, f, event)
+			continue
 		}
-		if t.Exiting() {
-			return
-		}
+		f.RAX = result
 	}
 }
 
 // slow is every event but a system call that owes nothing.
 func (l *Loop) slow(t *task.Task, f *amd64.Frame, event int) {
-	switch {
-	case event == amd64.EventSyscall:
-		l.syscall(t, f)
+	switch vector := amd64.Vector(event); {
+	case event >= 0:
+		l.syscall(t, f, event)
 	case event == amd64.EventHandover:
 		amd64.TakeCPU(f)
 	case event == amd64.EventWork:
 		l.work(t, f)
-	case event < amd64.FirstInterrupt:
-		t.Exception(f, event)
+	case vector < amd64.FirstInterrupt:
+		t.Exception(f, vector)
 	default: // an interrupt: served, but others may want the CPU now
 		entry.Raise(&f.Work, entry.NeedResched)
 	}
@@ -74,11 +79,11 @@ func (l *Loop) fail(f *amd64.Frame, err error) {
 }
 
 // syscall is a call with duties at its entry or exit, or with a number beyond
-// the table.
-func (l *Loop) syscall(t *task.Task, f *amd64.Frame) {
+// the table. A tracer may have changed the number: it is read again.
+func (l *Loop) syscall(t *task.Task, f *amd64.Frame, nr int) {
 	f.Settle()
 	l.duties.SyscallEntry(t, f)
-	if nr := f.OrigRAX; nr < handlers {
+	if nr = int(uint32(f.OrigRAX)); nr < handlers {
 		result, err := dispatch[nr](t, f)
 		f.RAX = result
 		if err != nil {

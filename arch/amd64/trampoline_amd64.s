@@ -62,10 +62,9 @@
 // The first vector that is not an exception.
 #define FIRST_IRQ 32
 
-// Events (user.go).
-#define EVENT_SYSCALL 256
-#define EVENT_WORK 257
-#define EVENT_HANDOVER 258
+// Events (user.go): a system call's number, or negative.
+#define EVENT_WORK -257
+#define EVENT_HANDOVER -258
 
 // RET that the assembler's check of balanced pushes does not see: here SP is
 // not the caller's until the last moment.
@@ -165,7 +164,8 @@ TEXT name(SB), NOSPLIT|NOFRAME, $0; \
 	MOVL $0, (F_FLAGS-F_RFLAGS)(SP); /* SYSRET will do */ \
 	MOVQ (F_KBP-F_RFLAGS)(SP), BP; \
 	MOVQ (F_KSP-F_RFLAGS)(SP), SP; /* back on EnterUser's stack */ \
-	MOVQ $EVENT_SYSCALL, 16(SP); /* its result */ \
+	MOVL AX, AX; /* the number has 32 bits */ \
+	MOVQ AX, 16(SP); /* EnterUser's result */ \
 	STI; \
 	RETURN; \
 kernel: \
@@ -318,7 +318,9 @@ save:
 	MOVQ F_VECTOR(AX), DX
 	MOVQ F_KBP(AX), BP
 	MOVQ F_KSP(AX), SP // back on EnterUser's stack
-	MOVQ DX, 16(SP) // its result
+	MOVQ DX, CX
+	NOTQ CX
+	MOVQ CX, 16(SP) // its result
 	CMPQ DX, $FIRST_IRQ
 	JGE interrupt
 	STI

@@ -5,26 +5,29 @@ import (
 	"unsafe"
 )
 
-// Events that EnterUser returns besides the vectors of exceptions (below 32)
-// and interrupts (32 to 255).
+// What EnterUser returns. A number that is not negative is a system call's:
+// the low 32 bits of RAX, so that one compare against the table's length is
+// all that the fast path asks. Its arguments are in RDI, RSI, RDX, R10, R8 and
+// R9. A negative number is an event: one of these, or a vector (see Vector).
 const (
-	// EventSyscall: the user executed SYSCALL. The number is in RAX, the
-	// arguments are in RDI, RSI, RDX, R10, R8 and R9.
-	EventSyscall = 256
 	// EventWork: the user was not entered, because a duty of the exit mask
 	// is owed.
-	EventWork = 257
+	EventWork = -257
 	// EventHandover: the user was not entered, because its state is not what
 	// this CPU has loaded. TakeCPU changes that.
-	EventHandover = 258
+	EventHandover = -258
 
 	// FirstInterrupt is the first vector that is an interrupt: served before
 	// EnterUser returned, there is nothing left to do for it.
 	FirstInterrupt = 32
 )
 
+// Vector returns the vector of an event: of an exception, below
+// FirstInterrupt, or of an interrupt.
+func Vector(event int) int { return ^event }
+
 // EnterUser runs the program whose registers f holds, in user mode, until it
-// comes back, and returns why: an event above, or a vector. Its last step
+// comes back, and returns why. Its last step
 // before user mode, with interrupts off, is the test that no duty is owed, so
 // a wake-up between that test and user mode arrives as an interrupt.
 //

@@ -1,0 +1,37 @@
+package main
+
+import (
+	"unsafe"
+
+	"slowpath/arch/amd64"
+	"slowpath/goos"
+	"slowpath/mm"
+	"slowpath/mm/frame"
+)
+
+// machine is the hardware as package mm wants it: frames from goos, TLBs and
+// the copy to users from arch.
+type machine struct{}
+
+func (machine) AllocFrames(dst []frame.Number) int { return goos.AllocFrames(dst) }
+func (machine) FreeFrames(src []frame.Number)      { goos.FreeFrames(src) }
+func (machine) FreeCount() int                     { return goos.FreeCount() }
+func (machine) Shootdown(root, start, end uint64)  { amd64.Shootdown(root, start, end) }
+func (machine) DropRoot(root uint64)               { amd64.DropRoot(root) }
+func (machine) CopyUser(root uint64, kernel unsafe.Pointer, user uint64, n int, toUser bool) int {
+	return amd64.CopyUser(root, kernel, user, n, toUser)
+}
+
+// newMemory gives users all memory but a reserve for the kernel's own heap.
+func newMemory() (*mm.Memory, error) {
+	infos, total := goos.FrameTable()
+	const least = 8 << 20 / frame.Size
+	return mm.New(mm.Config{
+		Machine:     machine{},
+		DirectMap:   amd64.DirectMap,
+		Infos:       infos,
+		TotalFrames: total,
+		Reserve:     max(total/16, least),
+		KernelRoot:  amd64.KernelRoot(),
+	})
+}
