@@ -163,25 +163,3 @@ func (p *Pending) Discard(set Set) {
 		previous = q
 	}
 }
-
-// DiscardTimer removes the instance that a POSIX timer has queued, when the
-// timer is deleted or set anew.
-func (p *Pending) DiscardTimer(s Signal, id int32) {
-	p.discardIf(s, func(info *Info) bool { return info.Code == SI_TIMER && info.TimerID() == id })
-}
-
-func (p *Pending) discardIf(s Signal, match func(*Info) bool) {
-	left := false
-	var previous *queued
-	for q := p.first; q != nil; q = q.next {
-		if q.info.Signo == s && match(&q.info) {
-			p.unlink(previous, q)
-			continue
-		}
-		left = left || q.info.Signo == s
-		previous = q
-	}
-	if !left {
-		p.Set.Remove(s)
-	}
-}

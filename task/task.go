@@ -34,6 +34,8 @@ type Task struct {
 	AltStack signal.AltStack
 	// Restart is what restart_syscall(2) goes on with.
 	Restart RestartBlock
+	// Scheduling is what the scheduling calls have set.
+	Scheduling Scheduling
 	// Accounting counts CPU time, faults and switches. Anybody may read it.
 	Accounting Accounting
 
@@ -50,24 +52,25 @@ type Task struct {
 	comm      string
 
 	// Only the task's own goroutine touches these.
-	io            IOBuffer
 	exiting       bool // leave the user loop
 	exitStatus    Status
-	clearChildTID uint64 // set_tid_address(2)
-	robustList    uint64 // get_robust_list(2)
-	noNewPrivs    bool
-	keepNoFrame   bool
-	parentDeath   atomic.Int32 // PR_SET_PDEATHSIG
-	vfork         *vforkWait   // the parent waits for this task's memory
-	personality   atomic.Uint32
-	timerSlack    atomic.Uint64
+	clearChildTID uint64     // set_tid_address(2)
+	vfork         *vforkWait // the parent waits for this task's memory
 	rseq          RSeq
-	nice          atomic.Int32
-	affinity      atomic.Uint64
-	policy        schedulingPolicy
 	suspendMask   signal.Set // the mask to go back to: rt_sigsuspend(2)
 	suspended     bool
-	executing     bool // in execve(2), between point of no return and the end
+	noNewPrivs    bool
+	lastFault     signal.Fault
+	io            IOBuffer // of the read or write under way
+
+	// Written by the task, read by anybody.
+	tid         atomic.Int32
+	robustList  atomic.Uint64 // get_robust_list(2)
+	parentDeath atomic.Int32  // PR_SET_PDEATHSIG
+	personality atomic.Uint32
+	timerSlack  atomic.Uint64
+	dumpable    atomic.Bool // PR_SET_DUMPABLE
+	program     atomic.Pointer[Program]
 
 	// The group's lock guards these.
 	pending   signal.Pending
@@ -101,7 +104,7 @@ func (t *Task) Group() *ThreadGroup { return t.group }
 
 // TID returns the thread id (gettid(2)). It changes only when a thread that is
 // not the leader calls execve(2).
-func (t *Task) TID() int { return t.id.number }
+func (t *Task) TID() int { return int(t.tid.Load()) }
 
 // PID returns the process id (getpid(2)).
 func (t *Task) PID() int { return t.group.id.number }

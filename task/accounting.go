@@ -1,0 +1,80 @@
+package task
+
+import "sync/atomic"
+
+// Accounting counts what a thread has used. All counters only grow. The
+// scheduler charges time; the others are charged where they happen.
+type Accounting struct {
+	User, System         atomic.Int64 // nanoseconds of CPU time
+	MinorFaults          atomic.Int64
+	MajorFaults          atomic.Int64
+	Voluntary            atomic.Int64 // context switches (getrusage(2))
+	Involuntary          atomic.Int64
+	BlocksIn, BlocksOut  atomic.Int64 // of 512 bytes
+	readBytes, writeByte atomic.Int64
+}
+
+// Usage is a reading of Accounting, or a sum of such.
+type Usage struct {
+	User, System           int64 // nanoseconds
+	MinorFaults            int64
+	MajorFaults            int64
+	Voluntary, Involuntary int64
+	BlocksIn, BlocksOut    int64
+	MaxResident            int64 // KiB: the largest of all, not the sum
+}
+
+// Read returns the counters.
+func (a *Accounting) Read() Usage {
+	return Usage{
+		User: a.User.Load(), System: a.System.Load(),
+		MinorFaults: a.MinorFaults.Load(), MajorFaults: a.MajorFaults.Load(),
+		Voluntary: a.Voluntary.Load(), Involuntary: a.Involuntary.Load(),
+		BlocksIn: a.BlocksIn.Load(), BlocksOut: a.BlocksOut.Load(),
+	}
+}
+
+// Add adds b to u.
+func (u *Usage) Add(b Usage) {
+	u.User += b.User
+	u.System += b.System
+	u.MinorFaults += b.MinorFaults
+	u.MajorFaults += b.MajorFaults
+	u.Voluntary += b.Voluntary
+	u.Involuntary += b.Involuntary
+	u.BlocksIn += b.BlocksIn
+	u.BlocksOut += b.BlocksOut
+	u.MaxResident = max(u.MaxResident, b.MaxResident)
+}
+
+// Usage returns what the process has used: threads that run and threads that
+// have ended, without children.
+func (g *ThreadGroup) Usage() Usage {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.usage()
+}
+
+func (g *ThreadGroup) usage() Usage {
+	sum := g.endedTimes
+	for _, t := range g.threads {
+		if !t.counted {
+			sum.Add(t.Accounting.Read())
+		}
+	}
+	return sum
+}
+
+// ChildrenUsage returns what the children that were waited for have used, and
+// theirs.
+func (g *ThreadGroup) ChildrenUsage() Usage {
+	g.kernel.mu.RLock()
+	defer g.kernel.mu.RUnlock()
+	return g.reapedTimes
+}
+
+// TicksPerSecond is the unit of clock_t in the user interface (times(2)).
+const TicksPerSecond = 100
+
+// Ticks converts nanoseconds to clock ticks.
+func Ticks(nanoseconds int64) int64 { return nanoseconds / (1e9 / TicksPerSecond) }

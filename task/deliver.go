@@ -1,0 +1,253 @@
+package task
+
+import (
+	"golang.org/x/sys/unix"
+
+	"slowpath/abi"
+	"slowpath/arch/amd64"
+	"slowpath/entry"
+	"slowpath/signal"
+)
+
+// delivery is a signal on its way to a handler.
+type delivery struct {
+	info   signal.Info
+	action signal.Action
+}
+
+// DeliverSignals is the handler of the SIGPENDING duty: it runs before the
+// task returns to user mode, on its own goroutine. It stops the task, ends it,
+// or puts the frames of handlers on its stack; and it decides whether an
+// interrupted system call is executed again. It may sleep.
+func (t *Task) DeliverSignals(f *amd64.Frame) {
+	f.Settle()
+	for {
+		next, ok := t.nextSignal()
+		if !ok {
+			break
+		}
+		t.restartForHandler(f, next.action.Flags)
+		t.handle(f, &next)
+	}
+	if t.exiting {
+		return
+	}
+	t.restartWithoutHandler(f)
+	if t.suspended {
+		t.suspended = false
+		t.SetBlocked(t.suspendMask)
+	}
+}
+
+// nextSignal does everything that needs no handler, and returns the next
+// signal that has one. It reports false if there is none, or if the task is to
+// exit.
+func (t *Task) nextSignal() (delivery, bool) {
+	g := t.group
+	for !t.exiting {
+		g.mu.Lock()
+		switch {
+		case g.stop.notice != noNotice:
+			notice := g.stop.notice
+			g.stop.notice = noNotice
+			g.mu.Unlock()
+			g.notifyStopped(notice)
+		case g.groupExit || t.killed.Load():
+			status := g.exitStatus
+			if !g.groupExit {
+				status = 0 // another thread's execve(2) ends this one alone
+			}
+			g.mu.Unlock()
+			t.requestExit(status)
+		case t.stopping:
+			t.stopHere()
+		default:
+			info, ok := t.dequeue(t.blocked)
+			t.recalculate()
+			g.mu.Unlock()
+			if !ok {
+				return delivery{}, false
+			}
+			g.Timers.collected(&info)
+			if next, handled := t.act(info); handled {
+				return next, true
+			}
+		}
+	}
+	return delivery{}, false
+}
+
+// dequeue takes the next signal outside blocked: the thread's own before the
+// process's. The group's lock is held.
+func (t *Task) dequeue(blocked signal.Set) (signal.Info, bool) {
+	for _, queue := range [...]*signal.Pending{&t.pending, &t.group.shared} {
+		if s := queue.Next(blocked); s != 0 {
+			info, ok := queue.Take(s)
+			if signal.Stops.Has(s) {
+				t.stopTaken = true
+			}
+			return info, ok
+		}
+	}
+	return signal.Info{}, false
+}
+
+// recalculate makes the SIGPENDING duty agree with the queues. Only the task
+// itself calls it, where no interrupted call is on its way out: that one must
+// find the duty set. The group's lock is held.
+func (t *Task) recalculate() {
+	g := t.group
+	deliverable := (t.pending.Set | g.shared.Set) &^ t.blocked
+	if deliverable != 0 || t.stopping || t.killed.Load() || g.stop.notice != noNotice {
+		entry.Raise(&t.Frame.Work, entry.SigPending)
+		return
+	}
+	entry.Lower(&t.Frame.Work, entry.SigPending)
+}
+
+// act carries out a signal's action. It reports true if a handler is to run.
+func (t *Task) act(info signal.Info) (delivery, bool) {
+	g, s := t.group, info.Signo
+	action := g.Actions.Claim(s)
+	if action.Caught() {
+		return delivery{info, action}, true
+	}
+	if action.Handler == signal.SIG_IGN {
+		return delivery{}, false
+	}
+	what := signal.DefaultOf(s)
+	if what == signal.Ignore || what == signal.Continue || g.protects(s) {
+		return delivery{}, false
+	}
+	if what == signal.Stop {
+		t.stopBySignal(s)
+		return delivery{}, false
+	}
+	t.ExitGroup(SignalStatus(s))
+	return delivery{}, false
+}
+
+// protects reports whether s must not do its default to init.
+func (g *ThreadGroup) protects(s signal.Signal) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.unkillable && !signal.Unblockable.Has(s)
+}
+
+// handle puts the handler's frame on the user's stack. A stack that cannot be
+// written is a fault of the program (SIGSEGV), without a way out if the
+// handler was that of SIGSEGV.
+func (t *Task) handle(f *amd64.Frame, d *delivery) {
+	saved := t.Blocked()
+	if t.suspended {
+		saved = t.suspendMask
+	}
+	if err := t.pushFrame(f, d, saved); err != nil {
+		if d.info.Signo == unix.SIGSEGV {
+			t.ForceFatal(unix.SIGSEGV)
+			return
+		}
+		t.ForceSignal(signal.KernelInfo(unix.SIGSEGV))
+		return
+	}
+	t.suspended = false
+	blocked := t.Blocked() | d.action.Mask
+	if d.action.Flags&signal.SA_NODEFER == 0 {
+		blocked.Add(d.info.Signo)
+	}
+	t.SetBlocked(blocked)
+}
+
+// syscallSize is the length of the SYSCALL instruction, in bytes.
+const syscallSize = 2
+
+// interruptedError returns the restart code that an interrupted system call
+// has left in the frame, or 0.
+func interruptedError(f *amd64.Frame) unix.Errno {
+	if f.OrigRAX == amd64.NotInSyscall || -f.RAX > abi.MaxErrno {
+		return 0
+	}
+	return unix.Errno(-f.RAX)
+}
+
+// executeAgain sets the frame back to the SYSCALL instruction, with the number
+// of the call to make.
+func executeAgain(f *amd64.Frame, number uint64) {
+	f.RAX = number
+	f.RIP -= syscallSize
+}
+
+// failInterrupted makes the interrupted call fail with EINTR.
+func failInterrupted(f *amd64.Frame) {
+	eintr := int64(unix.EINTR)
+	f.RAX = uint64(-eintr)
+}
+
+// restartForHandler decides about an interrupted system call when a handler
+// is to run (signal(7), "Interruption of system calls").
+func (t *Task) restartForHandler(f *amd64.Frame, flags uint64) {
+	switch interruptedError(f) {
+	case abi.ERESTARTNOHAND, abi.ERESTART_RESTARTBLOCK:
+		failInterrupted(f)
+	case abi.ERESTARTSYS:
+		if flags&signal.SA_RESTART == 0 {
+			failInterrupted(f)
+			return
+		}
+		executeAgain(f, f.OrigRAX)
+	case abi.ERESTARTNOINTR:
+		executeAgain(f, f.OrigRAX)
+	}
+}
+
+// restartWithoutHandler executes an interrupted call again: no handler has
+// run.
+func (t *Task) restartWithoutHandler(f *amd64.Frame) {
+	switch interruptedError(f) {
+	case abi.ERESTARTNOHAND, abi.ERESTARTSYS, abi.ERESTARTNOINTR:
+		executeAgain(f, f.OrigRAX)
+	case abi.ERESTART_RESTARTBLOCK:
+		executeAgain(f, unix.SYS_RESTART_SYSCALL)
+	}
+}
+
+// RestartBlock is what restart_syscall(2) does: the rest of an interrupted
+// sleep. It belongs to the task's own goroutine.
+type RestartBlock struct {
+	resume func(t *Task) (uint64, error)
+}
+
+// Set keeps the rest of a call that returns ERESTART_RESTARTBLOCK.
+func (r *RestartBlock) Set(resume func(t *Task) (uint64, error)) { r.resume = resume }
+
+// Clear forgets it: a handler has run.
+func (r *RestartBlock) Clear() { r.resume = nil }
+
+// Resume is restart_syscall(2): EINTR if there is nothing to go on with.
+func (r *RestartBlock) Resume(t *Task) (uint64, error) {
+	if r.resume == nil {
+		return 0, unix.EINTR
+	}
+	return r.resume(t)
+}
+
+// pushFrame builds the handler's frame on the user's stack.
+func (t *Task) pushFrame(f *amd64.Frame, d *delivery, saved signal.Set) error {
+	return signal.Push(t, f, &signal.Delivery{
+		Info: &d.info, Action: &d.action, Saved: saved, AltStack: &t.AltStack, Fault: t.lastFault,
+	})
+}
+
+// SignalReturn is rt_sigreturn(2): it goes on where the signal interrupted the
+// program. A bad frame is SIGSEGV.
+func (t *Task) SignalReturn(f *amd64.Frame) {
+	t.Restart.Clear()
+	restored, err := signal.Pop(t, f)
+	if err != nil {
+		t.ForceSignal(signal.KernelInfo(unix.SIGSEGV))
+		return
+	}
+	t.SetBlocked(restored.Blocked)
+	// As in Linux, an alternate stack that cannot be set is left as it is.
+	t.AltStack.Set(restored.AltStack, f.RSP, signal.MinStackSize)
+}

@@ -1,0 +1,225 @@
+package task
+
+import (
+	"golang.org/x/sys/unix"
+
+	"slowpath/cred"
+	"slowpath/fs"
+	"slowpath/mm"
+	"slowpath/signal"
+)
+
+// become makes the task the program. Once the other threads are gone there is
+// no way back: an error then is a fatal signal too.
+func (t *Task) become(p *program) error {
+	l, err := t.load(p)
+	if err != nil {
+		// Linux has given up the old memory by now, and so kills.
+		t.ForceFatal(unix.SIGSEGV)
+		return err
+	}
+	if err := t.endOtherThreads(); err != nil {
+		l.memory.DecRef()
+		return err
+	}
+	t.unshareForExec()
+	t.Frame.ResetRegisters()
+	t.Frame.RIP, t.Frame.RSP = l.entry, l.stack
+	t.releaseMemory(l.memory)
+	t.setProgram(l.program)
+	t.setCredentials(p.credentials)
+	t.dumpable.Store(!p.secure)
+	t.SetComm(p.comm)
+	t.FDs.CloseOnExec()
+	t.group.executed.Store(true)
+	return nil
+}
+
+// unshareForExec gives the task what execve(2) does not let it share, and
+// resets what it does not inherit (execve(2), "Effect on process attributes").
+func (t *Task) unshareForExec() {
+	g := t.group
+	if t.FDs.Users() > 1 {
+		t.UnshareFiles()
+	}
+	actions := g.Actions.Clone(true)
+	g.mu.Lock()
+	g.Actions = actions
+	g.mu.Unlock()
+	g.Timers.exec()
+	t.AltStack = signal.AltStack{}
+	t.Restart.Clear()
+	t.rseq = RSeq{}
+	t.parentDeath.Store(0)
+}
+
+// UnshareFiles gives the task a descriptor table of its own (unshare(2),
+// CLONE_FILES).
+func (t *Task) UnshareFiles() {
+	old := t.FDs
+	copied := old.Copy()
+	t.resources.Lock()
+	t.FDs = copied
+	t.resources.Unlock()
+	old.Release()
+}
+
+// UnshareFS gives the task directories of its own (unshare(2), CLONE_FS).
+func (t *Task) UnshareFS() {
+	old := t.FS
+	copied := old.Copy()
+	t.resources.Lock()
+	t.FS = copied
+	t.resources.Unlock()
+	old.Release()
+}
+
+// endOtherThreads leaves the task alone in its process, as its leader: the
+// others die, and the process keeps its id. EAGAIN if the process is dying, or
+// another thread does the same.
+func (t *Task) endOtherThreads() error {
+	g := t.group
+	g.mu.Lock()
+	if g.groupExit || g.execTask != nil || t.killed.Load() {
+		g.mu.Unlock()
+		return unix.EAGAIN
+	}
+	g.execTask = t
+	for _, other := range g.threads {
+		if other != t && !other.ended {
+			other.kill()
+		}
+	}
+	g.mu.Unlock()
+	err := t.BlockKillable(&g.done, waitReadable, 0, t.isAlone)
+	if err == nil {
+		t.kernel.makeLeader(t)
+	}
+	g.mu.Lock()
+	g.execTask = nil
+	g.mu.Unlock()
+	if err != nil {
+		return unix.EAGAIN
+	}
+	return nil
+}
+
+// isAlone reports whether all other threads have ended. A leader that has
+// ended stays as a zombie, because its id is the process's.
+func (t *Task) isAlone() bool {
+	g := t.group
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for _, other := range g.threads {
+		if other != t && exitState(other.exitState.Load()) == alive {
+			return false
+		}
+	}
+	return true
+}
+
+// makeLeader gives t, the only thread left, the place and the id of the leader.
+func (k *Kernel) makeLeader(t *Task) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	g := t.group
+	old := g.leader()
+	if old == t {
+		return
+	}
+	number := t.id
+	number.task = nil
+	k.pids.release(number)
+	g.mu.Lock()
+	g.threads = []*Task{t}
+	old.pending.Discard(^signal.Set(0))
+	g.mu.Unlock()
+	t.setID(g.id)
+	t.exitSignal, t.parentTask = unix.SIGCHLD, old.parentTask
+	for _, child := range g.children {
+		child.leader().parentTask = t
+	}
+	old.exitState.Store(uint32(dead))
+	k.threads--
+	k.users.get(old.Credentials().UID).processes.Add(-1)
+}
+
+// setProgram publishes what /proc shows of the new program.
+func (t *Task) setProgram(p *Program) { t.program.Store(p) }
+
+// Program returns what the task runs, nil for a task of the kernel. Anybody
+// may call it.
+func (t *Task) Program() *Program { return t.program.Load() }
+
+// Bits of a file's mode and of PR_SET_SECUREBITS that matter to execve(2).
+const (
+	secureNoRoot   = 1 << 0 // SECBIT_NOROOT
+	secureKeepCaps = 1 << 4 // SECBIT_KEEP_CAPS
+)
+
+// execCredentials returns what the task becomes by executing the file, and
+// whether that is more than it is (execve(2), capabilities(7)).
+func (t *Task) execCredentials(file *fs.File) (*cred.Credentials, bool) {
+	old := t.Credentials()
+	next := old.Clone()
+	attributes := file.Attributes()
+	privileged := false
+	if !t.noNewPrivs && !file.Path().Statistics().NoSUID {
+		if attributes.Mode&unix.S_ISUID != 0 {
+			next.EUID, privileged = attributes.UID, true
+		}
+		if attributes.Mode&(unix.S_ISGID|unix.S_IXGRP) == unix.S_ISGID|unix.S_IXGRP {
+			next.EGID, privileged = attributes.GID, true
+		}
+	}
+	next.SUID, next.FSUID = next.EUID, next.EUID
+	next.SGID, next.FSGID = next.EGID, next.EGID
+	changed := next.EUID != old.EUID || next.EGID != old.EGID
+	if privileged && changed {
+		next.Ambient = 0
+	}
+	execCapabilities(next)
+	next.SecureBits &^= secureKeepCaps
+	gained := next.Permitted&^old.Permitted != 0 && next.UID != 0
+	return next, changed || gained || next.EUID != next.UID || next.EGID != next.GID
+}
+
+// execCapabilities computes the capability sets of a program whose file has
+// none: root gets all, others keep the ambient set.
+func execCapabilities(c *cred.Credentials) {
+	if c.SecureBits&secureNoRoot == 0 && (c.EUID == 0 || c.UID == 0) {
+		c.Permitted = c.Bounding | c.Inheritable
+		c.Effective = 0
+		if c.EUID == 0 {
+			c.Effective = c.Permitted
+		}
+		c.Ambient = 0
+		return
+	}
+	c.Permitted, c.Effective = c.Ambient, c.Ambient
+}
+
+// setCredentials publishes new credentials, and moves the task to the counts
+// of its new real user.
+func (t *Task) setCredentials(c *cred.Credentials) {
+	old := t.credentials.Swap(c)
+	if old.UID != c.UID {
+		users := &t.kernel.users
+		users.get(c.UID).processes.Add(1)
+		users.get(old.UID).processes.Add(-1)
+	}
+}
+
+// memoryLimits are the resource limits that mm enforces.
+func (g *ThreadGroup) memoryLimits(c *cred.Credentials) mm.Limits {
+	locked := g.Limits.Soft(unix.RLIMIT_MEMLOCK)
+	if c.Has(cred.IPCLock) {
+		locked = mm.Unlimited
+	}
+	return mm.Limits{
+		Space:  g.Limits.Soft(unix.RLIMIT_AS),
+		Data:   g.Limits.Soft(unix.RLIMIT_DATA),
+		Stack:  g.Limits.Soft(unix.RLIMIT_STACK),
+		Locked: locked,
+	}
+}

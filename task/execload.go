@@ -1,0 +1,216 @@
+package task
+
+import (
+	"math/rand/v2"
+
+	"golang.org/x/sys/unix"
+
+	"slowpath/fs"
+	"slowpath/mm"
+	"slowpath/task/elf"
+)
+
+// loaded is a program in its new address space, ready to run.
+type loaded struct {
+	memory  *mm.AddressSpace
+	entry   uint64 // the first instruction: the loader's, if there is one
+	stack   uint64 // the stack pointer
+	bias    uint64 // what was added to the program's addresses
+	base    uint64 // AT_BASE: where the loader is
+	vdso    uint64 // AT_SYSINFO_EHDR, or 0
+	stackTo uint64 // the end of the stack area
+	program *Program
+}
+
+// Where Linux puts a position-independent program that has a loader
+// (ELF_ET_DYN_BASE), and how far each part may be moved at random, in bytes.
+const (
+	pieBase     = mm.UserEnd / 3 * 2 &^ (mm.PageSize - 1)
+	mapRandom   = 1 << 40 // 28 bits of pages
+	stackRandom = 1 << 34 // 22 bits of pages
+	brkRandom   = 32 << 20
+)
+
+// addrNoRandomize is ADDR_NO_RANDOMIZE (personality(2)).
+const addrNoRandomize = 0x0040000
+
+// randomOffset returns a random multiple of a page below limit, 0 if the task
+// wants a fixed layout.
+func (t *Task) randomOffset(limit uint64) uint64 {
+	if t.personality.Load()&addrNoRandomize != 0 || t.kernel.config.NoRandomize {
+		return 0
+	}
+	return rand.Uint64N(limit) &^ (mm.PageSize - 1)
+}
+
+// load makes the address space of the program. The task keeps its own
+// meanwhile.
+func (t *Task) load(p *program) (*loaded, error) {
+	memory, err := t.kernel.config.Memory.NewAddressSpace()
+	if err != nil {
+		return nil, err
+	}
+	l := &loaded{memory: memory}
+	if err := t.fill(l, p); err != nil {
+		memory.DecRef()
+		return nil, err
+	}
+	return l, nil
+}
+
+func (t *Task) fill(l *loaded, p *program) error {
+	l.memory.SetLimits(t.group.memoryLimits(p.credentials))
+	layout := mm.Layout{MapBase: mm.MapBase(t.group.Limits.Soft(unix.RLIMIT_STACK), t.randomOffset(mapRandom))}
+	l.memory.SetLayout(layout)
+	end, err := t.mapProgram(l, p)
+	if err != nil {
+		return err
+	}
+	layout.BrkStart = t.brkStart(p, end)
+	l.memory.SetLayout(layout)
+	l.entry = p.image.Entry + l.bias
+	if p.loader != nil {
+		if err := l.mapLoader(p); err != nil {
+			return err
+		}
+	}
+	if mapVDSO := t.kernel.config.MapVDSO; mapVDSO != nil {
+		if l.vdso, err = mapVDSO(l.memory); err != nil {
+			return err
+		}
+	}
+	return t.buildStack(l, p)
+}
+
+// brkStart is where the heap begins: behind the program, or, for a static-PIE
+// program, which lies among the mappings, where a program would be.
+func (t *Task) brkStart(p *program, end uint64) uint64 {
+	if p.image.Relocatable && p.loader == nil {
+		end = pieBase
+	}
+	return end + t.randomOffset(brkRandom)
+}
+
+// mapProgram maps the program's own segments and returns their end.
+func (t *Task) mapProgram(l *loaded, p *program) (end uint64, err error) {
+	start, end, err := p.image.Span()
+	if err != nil {
+		return 0, err
+	}
+	switch {
+	case p.image.Relocatable && p.loader != nil:
+		at := (pieBase + t.randomOffset(mapRandom)) &^ (p.image.Align - 1)
+		l.bias = at - start
+	case p.image.Relocatable:
+		at, err := l.reserve(end-start, p.image.Align)
+		if err != nil {
+			return 0, err
+		}
+		l.bias = at - start
+	}
+	return end + l.bias, l.mapSegments(p.file, p.image, l.bias)
+}
+
+// mapLoader maps the dynamic loader, which then is what runs first.
+func (l *loaded) mapLoader(p *program) error {
+	start, end, err := p.loader.Span()
+	if err != nil {
+		return err
+	}
+	var bias uint64
+	if p.loader.Relocatable {
+		at, err := l.reserve(end-start, p.loader.Align)
+		if err != nil {
+			return err
+		}
+		bias = at - start
+	}
+	l.base, l.entry = bias, p.loader.Entry+bias
+	return l.mapSegments(p.interpreter, p.loader, bias)
+}
+
+// reserve finds room for size bytes at a multiple of align, where mmap(2)
+// would put them.
+func (l *loaded) reserve(size, align uint64) (uint64, error) {
+	length := size + align - mm.PageSize
+	at, err := l.memory.Mmap(mm.MapRequest{
+		Length: length, Flags: unix.MAP_PRIVATE | unix.MAP_ANONYMOUS | unix.MAP_NORESERVE,
+	})
+	if err != nil {
+		return 0, err
+	}
+	if err := l.memory.Munmap(at, length); err != nil {
+		return 0, err
+	}
+	return (at + length - size) &^ (align - 1), nil
+}
+
+// mapSegments maps every PT_LOAD of an image.
+func (l *loaded) mapSegments(file *fs.File, image *elf.Image, bias uint64) error {
+	object, err := file.Mappable(false)
+	if err != nil {
+		return unix.ENOEXEC // a file that cannot be mapped is no program
+	}
+	for i := range image.Segments {
+		if err := l.mapSegment(file, object, &image.Segments[i], bias); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+const fixedPrivate = unix.MAP_PRIVATE | unix.MAP_FIXED
+
+// mapSegment maps the part that is in the file, and zeros for the rest.
+func (l *loaded) mapSegment(file *fs.File, object mm.Mappable, s *elf.Segment, bias uint64) error {
+	const mask = mm.PageSize - 1
+	start := (s.Address + bias) &^ mask
+	fileEnd := s.Address + bias + s.FileSize
+	mapped := start
+	if s.FileSize > 0 {
+		mapped = (fileEnd + mask) &^ mask
+		_, err := l.memory.Mmap(mm.MapRequest{
+			Addr: start, Length: mapped - start, Prot: protection(s), Flags: fixedPrivate,
+			Object: object, File: file, Offset: s.Offset &^ mask,
+		})
+		if err != nil {
+			return err
+		}
+		if err := l.clearTail(s, fileEnd, mapped); err != nil {
+			return err
+		}
+	}
+	end := (s.Address + bias + s.MemorySize + mask) &^ mask
+	if end <= mapped {
+		return nil
+	}
+	_, err := l.memory.Mmap(mm.MapRequest{
+		Addr: mapped, Length: end - mapped, Prot: protection(s), Flags: fixedPrivate | unix.MAP_ANONYMOUS,
+	})
+	return err
+}
+
+// clearTail zeroes what follows the file's part in its last page, where the
+// segment says that zeros are there. A segment that is not writable keeps the
+// file's bytes, as on Linux.
+func (l *loaded) clearTail(s *elf.Segment, from, to uint64) error {
+	if s.MemorySize == s.FileSize || !s.Write || from == to {
+		return nil
+	}
+	_, err := l.memory.WriteRemote(from, make([]byte, to-from), false)
+	return err
+}
+
+func protection(s *elf.Segment) mm.Prot {
+	prot := mm.ProtNone
+	if s.Read {
+		prot |= mm.ProtRead
+	}
+	if s.Write {
+		prot |= mm.ProtWrite
+	}
+	if s.Execute {
+		prot |= mm.ProtExec
+	}
+	return prot
+}

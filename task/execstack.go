@@ -1,0 +1,182 @@
+package task
+
+import (
+	crand "crypto/rand"
+	"encoding/binary"
+
+	"golang.org/x/sys/unix"
+
+	"slowpath/mm"
+	"slowpath/signal"
+	"slowpath/task/elf"
+)
+
+// Tags of the auxiliary vector (getauxval(3), include/uapi/linux/auxvec.h).
+const (
+	atNull         = 0
+	atPHDR         = 3
+	atPHENT        = 4
+	atPHNUM        = 5
+	atPAGESZ       = 6
+	atBASE         = 7
+	atFLAGS        = 8
+	atENTRY        = 9
+	atUID          = 11
+	atEUID         = 12
+	atGID          = 13
+	atEGID         = 14
+	atPLATFORM     = 15
+	atHWCAP        = 16
+	atCLKTCK       = 17
+	atSECURE       = 23
+	atRANDOM       = 25
+	atHWCAP2       = 26
+	atEXECFN       = 31
+	atSYSINFOEHDR  = 33
+	atMINSIGSTKSZ  = 51
+	randomBytes    = 16
+	platform       = "x86_64"
+	stackAlign     = 16
+	wordSize       = 8
+	stackSlack     = 128 << 10 // mapped below the arguments from the start
+	stackTopMargin = 8         // the highest word of the stack is 0
+)
+
+// Program is what /proc/pid tells of the running program. It does not change;
+// tasks that were cloned share it.
+type Program struct {
+	// Name is the path that execve(2) was called with.
+	Name string
+	// Path is where the executable is, for /proc/pid/exe.
+	Path string
+	// The user addresses of the argument and environment strings.
+	ArgStart, ArgEnd, EnvStart, EnvEnd uint64
+	// StartStack is the initial stack pointer.
+	StartStack uint64
+	// StartCode and EndCode bound the program's segments.
+	StartCode, EndCode uint64
+	// Auxv is the auxiliary vector as the program got it.
+	Auxv []byte
+}
+
+// buildStack maps the stack, fills it, and sets the stack pointer.
+func (t *Task) buildStack(l *loaded, p *program) error {
+	l.stackTo = mm.UserEnd - t.randomOffset(stackRandom)
+	block, err := t.stackBlock(l, p)
+	if err != nil {
+		return err
+	}
+	low := (l.stack - stackSlack) &^ (mm.PageSize - 1)
+	prot := mm.ProtRead | mm.ProtWrite
+	if p.image.ExecutableStack {
+		prot |= mm.ProtExec
+	}
+	_, err = l.memory.Mmap(mm.MapRequest{
+		Addr: low, Length: l.stackTo - low, Prot: prot, Name: "[stack]",
+		Flags: fixedPrivate | unix.MAP_ANONYMOUS | unix.MAP_GROWSDOWN,
+	})
+	if err != nil {
+		return err
+	}
+	_, err = l.memory.WriteRemote(l.stack, block, false)
+	return err
+}
+
+// stackBlock returns everything from the stack pointer up, and sets it: the
+// vectors, then strings up to the end of the stack (System V ABI, x86-64
+// supplement, 3.4.1).
+func (t *Task) stackBlock(l *loaded, p *program) ([]byte, error) {
+	strings, argv := appendStrings(nil, p.argv)
+	strings, envp := appendStrings(strings, p.envp)
+	envEnd := len(strings)
+	strings = append(append(strings, p.name...), 0)
+	strings = append(strings, make([]byte, stackTopMargin)...)
+	base := l.stackTo - uint64(len(strings))
+
+	// Below the strings, from the top down: random bytes and the platform.
+	random := (base - randomBytes) &^ (stackAlign - 1)
+	platformAt := random - stackAlign
+	info := &Program{Name: p.name, Path: p.file.MapName(), ArgStart: base, EnvEnd: base + uint64(envEnd)}
+	info.ArgEnd = info.EnvEnd
+	if len(envp) > 0 {
+		info.ArgEnd = base + envp[0]
+	}
+	info.EnvStart = info.ArgEnd
+	info.Auxv = t.auxiliaryVector(l, p, random, platformAt, info.EnvEnd)
+	words := 1 + len(argv) + 1 + len(envp) + 1
+	l.stack = (platformAt - uint64(words*wordSize+len(info.Auxv))) &^ (stackAlign - 1)
+	info.StartStack = l.stack
+	l.program = info
+
+	block := make([]byte, l.stackTo-l.stack)
+	vectors := binary.LittleEndian.AppendUint64(block[:0], uint64(len(argv)))
+	vectors = appendPointers(vectors, argv, base)
+	vectors = appendPointers(vectors, envp, base)
+	copy(block[len(vectors):], info.Auxv)
+	copy(block[platformAt-l.stack:], platform)
+	if _, err := crand.Read(block[random-l.stack:][:randomBytes]); err != nil {
+		return nil, unix.EIO
+	}
+	copy(block[base-l.stack:], strings)
+	return block, nil
+}
+
+// appendStrings appends the strings, each with its NUL, and returns where each
+// begins.
+func appendStrings(block []byte, list []string) ([]byte, []uint64) {
+	offsets := make([]uint64, len(list))
+	for i, s := range list {
+		offsets[i] = uint64(len(block))
+		block = append(append(block, s...), 0)
+	}
+	return block, offsets
+}
+
+// appendPointers appends the addresses of strings, and a null pointer.
+func appendPointers(block []byte, offsets []uint64, base uint64) []byte {
+	for _, offset := range offsets {
+		block = binary.LittleEndian.AppendUint64(block, base+offset)
+	}
+	return binary.LittleEndian.AppendUint64(block, 0)
+}
+
+// auxiliaryVector returns what the kernel tells the program, in Linux's order.
+func (t *Task) auxiliaryVector(l *loaded, p *program, random, platformAt, execName uint64) []byte {
+	c := p.credentials
+	secure := uint64(0)
+	if p.secure {
+		secure = 1
+	}
+	entries := [][2]uint64{
+		{atSYSINFOEHDR, l.vdso},
+		{atMINSIGSTKSZ, uint64(signal.MinFrame())},
+		{atHWCAP, t.kernel.config.HWCap},
+		{atPAGESZ, mm.PageSize},
+		{atCLKTCK, TicksPerSecond},
+		{atPHDR, p.image.Headers + l.bias},
+		{atPHENT, elf.HeaderSize},
+		{atPHNUM, uint64(p.image.HeaderCount)},
+		{atBASE, l.base},
+		{atFLAGS, 0},
+		{atENTRY, p.image.Entry + l.bias},
+		{atUID, uint64(c.UID)},
+		{atEUID, uint64(c.EUID)},
+		{atGID, uint64(c.GID)},
+		{atEGID, uint64(c.EGID)},
+		{atSECURE, secure},
+		{atRANDOM, random},
+		{atHWCAP2, t.kernel.config.HWCap2},
+		{atEXECFN, execName},
+		{atPLATFORM, platformAt},
+		{atNull, 0},
+	}
+	if l.vdso == 0 {
+		entries = entries[1:]
+	}
+	vector := make([]byte, 0, len(entries)*2*wordSize)
+	for _, e := range entries {
+		vector = binary.LittleEndian.AppendUint64(vector, e[0])
+		vector = binary.LittleEndian.AppendUint64(vector, e[1])
+	}
+	return vector
+}

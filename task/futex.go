@@ -1,0 +1,289 @@
+package task
+
+import (
+	"hash/maphash"
+	"sync"
+	"sync/atomic"
+
+	"golang.org/x/sys/unix"
+
+	"slowpath/abi"
+	"slowpath/mm"
+)
+
+// FutexMatchAny is the bit set of FUTEX_WAIT and FUTEX_WAKE: it meets every
+// other (futex(2), FUTEX_BITSET_MATCH_ANY).
+const FutexMatchAny = ^uint32(0)
+
+// futexTable finds the waiters of a futex word. A word belongs to one bucket;
+// the bucket's lock makes the test of the word and the entry into the queue
+// one step, as seen by a task that changes the word and then wakes.
+type futexTable struct {
+	seed    maphash.Seed
+	buckets [256]futexBucket
+}
+
+// futexBucket has the waiters of the words that hash to it, the longest
+// waiting first.
+type futexBucket struct {
+	mu          sync.Mutex
+	first, last *futexWaiter
+}
+
+// futexWaiter is one task that waits on one word. It is on a bucket's list
+// until somebody wakes it.
+type futexWaiter struct {
+	task       *Task
+	key        mm.FutexKey
+	bits       uint32
+	bucket     atomic.Pointer[futexBucket] // nil once woken; changes under the bucket's lock
+	next, prev *futexWaiter
+}
+
+func (f *futexTable) bucket(key mm.FutexKey) *futexBucket {
+	return &f.buckets[maphash.Comparable(f.seed, key)%uint64(len(f.buckets))]
+}
+
+func (b *futexBucket) add(w *futexWaiter) {
+	w.prev, w.next = b.last, nil
+	if b.last != nil {
+		b.last.next = w
+	} else {
+		b.first = w
+	}
+	b.last = w
+	w.bucket.Store(b)
+}
+
+func (b *futexBucket) remove(w *futexWaiter) {
+	if w.prev != nil {
+		w.prev.next = w.next
+	} else {
+		b.first = w.next
+	}
+	if w.next != nil {
+		w.next.prev = w.prev
+	} else {
+		b.last = w.prev
+	}
+	w.next, w.prev = nil, nil
+	w.bucket.Store(nil)
+}
+
+// cancel takes the waiter off its list. It reports false if it was woken
+// before. A requeue may move the waiter meanwhile, so it looks again.
+func (w *futexWaiter) cancel() bool {
+	for {
+		b := w.bucket.Load()
+		if b == nil {
+			return false
+		}
+		b.mu.Lock()
+		if w.bucket.Load() == b {
+			b.remove(w)
+			b.mu.Unlock()
+			return true
+		}
+		b.mu.Unlock()
+	}
+}
+
+// wake wakes up to limit waiters of key whose bits meet the given ones.
+func (b *futexBucket) wake(key mm.FutexKey, limit int, bits uint32) (woken int) {
+	for w := b.first; w != nil && woken < limit; {
+		next := w.next
+		if w.key == key && w.bits&bits != 0 {
+			t := w.task
+			b.remove(w)
+			t.Sleeper.Wake()
+			woken++
+		}
+		w = next
+	}
+	return woken
+}
+
+// lockBoth locks two buckets in the order of their addresses in the table, so
+// that two requeues never wait for each other.
+func (f *futexTable) lockBoth(a, b *futexBucket) (unlock func()) {
+	if a == b {
+		a.mu.Lock()
+		return a.mu.Unlock
+	}
+	if f.index(a) > f.index(b) {
+		a, b = b, a
+	}
+	a.mu.Lock()
+	b.mu.Lock()
+	return func() {
+		b.mu.Unlock()
+		a.mu.Unlock()
+	}
+}
+
+func (f *futexTable) index(b *futexBucket) int {
+	for i := range f.buckets {
+		if &f.buckets[i] == b {
+			return i
+		}
+	}
+	return -1
+}
+
+// FutexWait is FUTEX_WAIT_BITSET: it sleeps while nobody wakes the word, if
+// the word holds value. The deadline is one of clock.Monotonic, 0 for none.
+//
+// Errors: EAGAIN if the word holds another value, EINVAL, EFAULT, ETIMEDOUT,
+// ERESTARTSYS, and with a deadline ERESTART_RESTARTBLOCK.
+func (t *Task) FutexWait(address uint64, value uint32, private bool, bits uint32, deadline int64) error {
+	if bits == 0 {
+		return unix.EINVAL
+	}
+	w := &futexWaiter{task: t, bits: bits}
+	if err := t.enqueue(w, address, value, private); err != nil {
+		return err
+	}
+	err := t.SleepUntil(Interruptible, deadline, func() bool { return w.bucket.Load() == nil })
+	if err == nil || !w.cancel() {
+		return nil // woken, perhaps at the last moment
+	}
+	if err == abi.ERESTARTSYS && deadline != 0 {
+		t.Restart.Set(func(t *Task) (uint64, error) {
+			return 0, t.FutexWait(address, value, private, bits, deadline)
+		})
+		return abi.ERESTART_RESTARTBLOCK
+	}
+	return err
+}
+
+// enqueue puts w on the queue of the word if the word holds value.
+func (t *Task) enqueue(w *futexWaiter, address uint64, value uint32, private bool) error {
+	for {
+		err := t.tryEnqueue(w, address, value, private)
+		if err != unix.ENOMEM {
+			return err
+		}
+		if err = t.makeRoom(err); err != errAgain {
+			return err
+		}
+	}
+}
+
+func (t *Task) tryEnqueue(w *futexWaiter, address uint64, value uint32, private bool) error {
+	key, err := t.MM.FutexKey(address, private)
+	if err != nil {
+		return err
+	}
+	w.key = key
+	b := t.kernel.futexes.bucket(key)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	now, err := t.MM.LoadUint32(address)
+	if err != nil {
+		return err
+	}
+	if now != value {
+		return unix.EAGAIN
+	}
+	b.add(w)
+	return nil
+}
+
+// FutexWake is FUTEX_WAKE_BITSET: it wakes up to limit waiters, at least one,
+// and returns how many. Errors: EINVAL, EFAULT.
+func (t *Task) FutexWake(address uint64, limit int, private bool, bits uint32) (int, error) {
+	if bits == 0 {
+		return 0, unix.EINVAL
+	}
+	key, err := t.MM.FutexKey(address, private)
+	if err != nil {
+		return 0, err
+	}
+	b := t.kernel.futexes.bucket(key)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.wake(key, max(limit, 1), bits), nil
+}
+
+// FutexRequeue is FUTEX_REQUEUE: it wakes up to wake waiters of the first word
+// and moves up to move more to the queue of the second. With compare it is
+// FUTEX_CMP_REQUEUE: EAGAIN if the first word does not hold *compare. It
+// returns how many were woken or moved, and how many of them woken.
+func (t *Task) FutexRequeue(from, to uint64, wake, move int, private bool, compare *uint32) (affected, woken int, err error) {
+	if wake < 0 || move < 0 {
+		return 0, 0, unix.EINVAL
+	}
+	source, err := t.MM.FutexKey(from, private)
+	if err != nil {
+		return 0, 0, err
+	}
+	target, err := t.MM.FutexKey(to, private)
+	if err != nil {
+		return 0, 0, err
+	}
+	f := &t.kernel.futexes
+	a, b := f.bucket(source), f.bucket(target)
+	defer f.lockBoth(a, b)()
+	if compare != nil {
+		now, err := t.MM.LoadUint32(from)
+		if err != nil {
+			return 0, 0, err
+		}
+		if now != *compare {
+			return 0, 0, unix.EAGAIN
+		}
+	}
+	if wake > 0 {
+		woken = a.wake(source, wake, FutexMatchAny)
+	}
+	return woken + a.move(b, source, target, move), woken, nil
+}
+
+// move moves up to limit waiters to another word. Both buckets are locked.
+func (b *futexBucket) move(to *futexBucket, source, target mm.FutexKey, limit int) (moved int) {
+	if source == target {
+		return 0
+	}
+	for w := b.first; w != nil && moved < limit; {
+		next := w.next
+		if w.key == source {
+			b.remove(w)
+			w.key = target
+			to.add(w)
+			moved++
+		}
+		w = next
+	}
+	return moved
+}
+
+// FutexWakeOp is FUTEX_WAKE_OP: it changes the second word by operation, wakes
+// up to wake waiters of the first, and, if the old value of the second passes
+// the comparison in operation, up to wake2 of the second. Errors: ENOSYS for
+// an operation that does not exist, EINVAL, EFAULT.
+func (t *Task) FutexWakeOp(first, second uint64, wake, wake2 int, private bool, operation uint32) (int, error) {
+	key, err := t.MM.FutexKey(first, private)
+	if err != nil {
+		return 0, err
+	}
+	key2, err := t.MM.FutexKey(second, private)
+	if err != nil {
+		return 0, err
+	}
+	op, err := decodeFutexOp(operation)
+	if err != nil {
+		return 0, err
+	}
+	f := &t.kernel.futexes
+	a, b := f.bucket(key), f.bucket(key2)
+	defer f.lockBoth(a, b)()
+	was, err := t.MM.UpdateUint32(second, op.apply)
+	if err != nil {
+		return 0, err
+	}
+	woken := a.wake(key, max(wake, 1), FutexMatchAny)
+	if op.passes(int32(was)) {
+		woken += b.wake(key2, max(wake2, 1), FutexMatchAny)
+	}
+	return woken, nil
+}

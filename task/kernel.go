@@ -1,0 +1,150 @@
+// Package task is the kernel's processes: threads and thread groups, process
+// groups and sessions, clone, execve, exit and wait, the policy of signals,
+// futexes and timers.
+//
+// # The objects
+//
+//   - A Task is a thread: a goroutine, a register frame, and pointers to what
+//     clone(2) lets threads share (memory, descriptors, directories, signal
+//     actions).
+//   - A ThreadGroup is a process: its threads, its children, its signals.
+//   - A ProcessGroup and a Session are what job control moves about.
+//   - The Kernel owns all of them. There is no global state.
+//
+// # Locks, from the outermost in
+//
+//  1. Kernel.mu guards the family: the table of ids, parents and children,
+//     groups and sessions, who is a zombie.
+//  2. ThreadGroup.mu guards the signals of one process: pending queues,
+//     blocked sets, stops, and the list of threads (which changes only with
+//     both locks held, so either is enough to read it).
+//  3. The locks inside signal.Actions, wait.Queue and wait.Sleeper.
+//
+// No goroutine holds two ThreadGroup locks. Nobody sleeps with one of these
+// locks, nor copies user memory.
+package task
+
+import (
+	"hash/maphash"
+	"log"
+	"sync"
+	"sync/atomic"
+
+	"slowpath/clock"
+	"slowpath/mm"
+)
+
+// Config is what a Kernel stands on. All fields but Run may be left out: tests
+// do.
+type Config struct {
+	// Run executes a task's user mode until it exits: the user loop. Every
+	// task's goroutine calls it once.
+	Run func(t *Task)
+	// Kick makes the CPU that runs t in user mode look at its work word. It
+	// does not sleep, and does nothing if t is not in user mode.
+	Kick func(t *Task)
+	// Log writes one line of the kernel's log.
+	Log func(format string, arguments ...any)
+	// InitEnded is told, on a goroutine of its own, how process 1 ended.
+	InitEnded func(Status)
+	// Memory is where new programs get their memory.
+	Memory *mm.Memory
+	// MapVDSO maps the vDSO and returns the address of its ELF header.
+	MapVDSO func(*mm.AddressSpace) (uint64, error)
+	// HWCap and HWCap2 are AT_HWCAP and AT_HWCAP2 (getauxval(3)).
+	HWCap, HWCap2 uint64
+	// NoRandomize gives every program the same layout in memory.
+	NoRandomize bool
+	// Wall is the time of day.
+	Wall *clock.Wall
+}
+
+// Kernel owns every process. It is safe for concurrent use.
+type Kernel struct {
+	config Config
+
+	mu      sync.RWMutex
+	pids    pidTable
+	init    *ThreadGroup // process 1, which inherits orphans
+	threads int          // tasks that are not released yet
+	forks   atomic.Uint64
+
+	users   userTable
+	names   hostNames
+	futexes futexTable
+	oom     sync.Mutex // one OOMKill at a time
+}
+
+// New returns a kernel without processes.
+func New(c Config) *Kernel {
+	if c.Kick == nil {
+		c.Kick = func(*Task) {}
+	}
+	if c.Log == nil {
+		c.Log = log.Printf
+	}
+	if c.Wall == nil {
+		c.Wall = new(clock.Wall)
+	}
+	k := &Kernel{config: c, pids: newPIDTable()}
+	k.futexes.seed = maphash.MakeSeed()
+	k.names.set(DefaultHostName, DefaultDomainName)
+	return k
+}
+
+// Logf writes one line of the kernel's log.
+func (k *Kernel) Logf(format string, arguments ...any) { k.config.Log(format, arguments...) }
+
+// Wall returns the time of day that clock_settime(2) sets.
+func (k *Kernel) Wall() *clock.Wall { return k.config.Wall }
+
+func (k *Kernel) kick(t *Task) { k.config.Kick(t) }
+
+// Threads returns the number of tasks, zombies included, as sysinfo(2) counts
+// them.
+func (k *Kernel) Threads() int {
+	k.mu.RLock()
+	defer k.mu.RUnlock()
+	return k.threads
+}
+
+// Forks returns how many tasks were made since boot (proc(5), stat:processes).
+func (k *Kernel) Forks() uint64 { return k.forks.Load() }
+
+// The names of a machine that nobody has named.
+const (
+	DefaultHostName   = "slowpath"
+	DefaultDomainName = "(none)"
+)
+
+// hostNames are what sethostname(2) and setdomainname(2) set.
+type hostNames struct {
+	mu           sync.Mutex
+	host, domain string
+}
+
+func (n *hostNames) set(host, domain string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.host, n.domain = host, domain
+}
+
+// HostName returns the names that uname(2) gives: nodename and domainname.
+func (k *Kernel) HostName() (host, domain string) {
+	k.names.mu.Lock()
+	defer k.names.mu.Unlock()
+	return k.names.host, k.names.domain
+}
+
+// SetHostName changes the node name. The caller checks privilege and length.
+func (k *Kernel) SetHostName(host string) {
+	_, domain := k.HostName()
+	k.names.set(host, domain)
+}
+
+// SetDomainName changes the domain name. The caller checks privilege and
+// length.
+func (k *Kernel) SetDomainName(domain string) {
+	host, _ := k.HostName()
+	k.names.set(host, domain)
+}

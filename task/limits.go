@@ -1,0 +1,89 @@
+package task
+
+import (
+	"sync"
+
+	"golang.org/x/sys/unix"
+)
+
+// LimitCount is the number of resource limits (RLIM_NLIMITS).
+const LimitCount = 16
+
+// Infinity is no limit (RLIM_INFINITY).
+const Infinity = ^uint64(0)
+
+// Limit is a soft and a hard limit (getrlimit(2)).
+type Limit struct{ Soft, Hard uint64 }
+
+// Limits are the resource limits of a process. They are safe for concurrent
+// use.
+type Limits struct {
+	mu    sync.Mutex
+	table [LimitCount]Limit
+}
+
+// DefaultLimits are those of init: Linux's, where it does not compute them
+// from the machine (include/asm-generic/resource.h).
+func DefaultLimits() [LimitCount]Limit {
+	var table [LimitCount]Limit
+	for i := range table {
+		table[i] = Limit{Infinity, Infinity}
+	}
+	table[unix.RLIMIT_STACK] = Limit{8 << 20, Infinity}
+	table[unix.RLIMIT_CORE] = Limit{0, Infinity}
+	table[unix.RLIMIT_NPROC] = Limit{4096, 4096}
+	table[unix.RLIMIT_NOFILE] = Limit{1024, 1 << 20}
+	table[unix.RLIMIT_MEMLOCK] = Limit{8 << 20, 8 << 20}
+	table[unix.RLIMIT_SIGPENDING] = Limit{4096, 4096}
+	table[unix.RLIMIT_MSGQUEUE] = Limit{819200, 819200}
+	table[unix.RLIMIT_NICE] = Limit{0, 0}
+	table[unix.RLIMIT_RTPRIO] = Limit{0, 0}
+	return table
+}
+
+// Get returns a limit by its RLIMIT_ number, which is below LimitCount.
+func (l *Limits) Get(resource int) Limit {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.table[resource]
+}
+
+// Soft returns a soft limit.
+func (l *Limits) Soft(resource int) uint64 { return l.Get(resource).Soft }
+
+// All returns every limit.
+func (l *Limits) All() [LimitCount]Limit {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.table
+}
+
+// SetAll replaces every limit.
+func (l *Limits) SetAll(table [LimitCount]Limit) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.table = table
+}
+
+// maxOpenFiles is the largest RLIMIT_NOFILE (/proc/sys/fs/nr_open).
+const maxOpenFiles = 1 << 20
+
+// Change sets a limit and returns the old one: EINVAL if the soft limit is
+// above the hard one, EPERM if the hard one would rise without privilege
+// (CAP_SYS_RESOURCE).
+func (l *Limits) Change(resource int, next Limit, privileged bool) (Limit, error) {
+	if next.Soft > next.Hard {
+		return Limit{}, unix.EINVAL
+	}
+	if resource == unix.RLIMIT_NOFILE && next.Hard > maxOpenFiles {
+		return Limit{}, unix.EPERM
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	old := l.table[resource]
+	if next.Hard > old.Hard && !privileged {
+		return Limit{}, unix.EPERM
+	}
+	l.table[resource] = next
+	return old, nil
+}

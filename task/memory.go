@@ -1,0 +1,167 @@
+package task
+
+import (
+	"golang.org/x/sys/unix"
+
+	"slowpath/mm"
+)
+
+// The copies between kernel and the task's memory. They may sleep and must not
+// be called with a lock held that a page fault takes. A user address is never
+// dereferenced otherwise.
+
+// CopyIn reads len(p) bytes at the user address: all of them, or EFAULT.
+func (t *Task) CopyIn(address uint64, p []byte) error {
+	_, err := t.CopyInSome(p, address)
+	return err
+}
+
+// CopyOut writes p to the user address: all of it, or EFAULT.
+func (t *Task) CopyOut(address uint64, p []byte) error {
+	_, err := t.CopyOutSome(address, p)
+	return err
+}
+
+// CopyInSome is CopyIn that also says how many bytes came before the fault.
+func (t *Task) CopyInSome(p []byte, address uint64) (int, error) {
+	for done := 0; ; {
+		n, err := t.MM.CopyIn(p[done:], address+uint64(done))
+		done += n
+		if err = t.makeRoom(err); err != errAgain {
+			return done, err
+		}
+	}
+}
+
+// CopyOutSome is CopyOut that also says how many bytes came before the fault.
+func (t *Task) CopyOutSome(address uint64, p []byte) (int, error) {
+	for done := 0; ; {
+		n, err := t.MM.CopyOut(address+uint64(done), p[done:])
+		done += n
+		if err = t.makeRoom(err); err != errAgain {
+			return done, err
+		}
+	}
+}
+
+// ZeroOut writes n zeros to the user address: all of them, or EFAULT.
+func (t *Task) ZeroOut(address uint64, n int) error {
+	for done := 0; ; {
+		copied, err := t.MM.ZeroOut(address+uint64(done), n-done)
+		done += copied
+		if err = t.makeRoom(err); err != errAgain {
+			return err
+		}
+	}
+}
+
+// CopyInString reads a string that ends with NUL, at most max bytes with it:
+// ENAMETOOLONG if there is none, or EFAULT.
+func (t *Task) CopyInString(address uint64, max int) (string, error) {
+	for {
+		s, err := t.MM.CopyInString(address, max)
+		if err = t.makeRoom(err); err != errAgain {
+			return s, err
+		}
+	}
+}
+
+// CopyInPath reads a path name: ENAMETOOLONG from 4096 bytes on (path(7)).
+func (t *Task) CopyInPath(address uint64) (string, error) {
+	return t.CopyInString(address, unix.PathMax)
+}
+
+// LoadUint32 reads an aligned word of user memory in one piece.
+func (t *Task) LoadUint32(address uint64) (value uint32, err error) {
+	for {
+		value, err = t.MM.LoadUint32(address)
+		if err = t.makeRoom(err); err != errAgain {
+			return value, err
+		}
+	}
+}
+
+// StoreUint32 writes a word of user memory, in one piece if it is aligned.
+func (t *Task) StoreUint32(address uint64, value uint32) error {
+	if address&3 != 0 {
+		p := [4]byte{byte(value), byte(value >> 8), byte(value >> 16), byte(value >> 24)}
+		return t.CopyOut(address, p[:])
+	}
+	for {
+		err := t.makeRoom(t.MM.StoreUint32(address, value))
+		if err != errAgain {
+			return err
+		}
+	}
+}
+
+// errAgain means that room was made and the access is to be tried again.
+const errAgain = unix.EAGAIN
+
+// makeRoom turns the lack of a frame into somebody's death and another try.
+// For the task that is to die itself there is no other try.
+func (t *Task) makeRoom(err error) error {
+	if err != unix.ENOMEM {
+		return err
+	}
+	if t.Killed() || !t.kernel.OOMKill() || t.Killed() {
+		return unix.EFAULT
+	}
+	return errAgain
+}
+
+// AddressSpace returns the address space with a reference, which the caller
+// drops by DecRef, or nil if the task has none. Anybody may call it.
+func (t *Task) AddressSpace() *mm.AddressSpace {
+	t.resources.Lock()
+	defer t.resources.Unlock()
+	if t.MM == nil || !t.MM.TryIncRef() {
+		return nil
+	}
+	return t.MM
+}
+
+// releaseMemory gives up the address space when the task exits or, in
+// execve(2), takes another: a word that others wait on is cleared, locks are
+// marked as their owner's death, a vfork(2) parent goes on.
+func (t *Task) releaseMemory(next *mm.AddressSpace) {
+	old := t.MM
+	if old != nil {
+		t.leaveRobustList()
+		t.clearTID()
+		t.group.noteResident(old)
+	}
+	t.resources.Lock()
+	t.MM = next
+	t.resources.Unlock()
+	if next != nil {
+		t.Frame.SetRoot(next.Root())
+	}
+	t.vforkDone()
+	if old != nil {
+		old.DecRef()
+	}
+}
+
+// clearTID is the end of a thread for those who join it: set_tid_address(2).
+// When the memory goes with the task nobody is left to see it.
+func (t *Task) clearTID() {
+	address := t.clearChildTID
+	t.clearChildTID = 0
+	if address == 0 || t.MM.Refs() < 2 {
+		return
+	}
+	t.StoreUint32(address, 0)
+	t.FutexWake(address, 1, false, FutexMatchAny)
+}
+
+// SetChildTID is set_tid_address(2).
+func (t *Task) SetChildTID(address uint64) { t.clearChildTID = address }
+
+// noteResident keeps the peak of the resident set for getrusage(2).
+func (g *ThreadGroup) noteResident(as *mm.AddressSpace) {
+	peak := as.Usage().PeakResident * (mm.PageSize / 1024)
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.endedTimes.MaxResident = max(g.endedTimes.MaxResident, peak)
+}

@@ -1,0 +1,126 @@
+package task
+
+import "golang.org/x/sys/unix"
+
+// The range of process ids (proc(5), /proc/sys/kernel/pid_max).
+const (
+	// DefaultPIDMax is the value of pid_max at boot: ids stay below it.
+	DefaultPIDMax = 32768
+	// PIDMaxLimit is the largest value that pid_max takes.
+	PIDMaxLimit = 4194304
+	// reservedPIDs are not given out again once the numbers have wrapped.
+	reservedPIDs = 300
+)
+
+// pid is a number in the table of ids, and everything that has it: a thread, a
+// process, a process group and a session may share one. The number is free
+// again when the last of them is gone, so a process group outlives its leader
+// under its old number.
+type pid struct {
+	number  int
+	task    *Task
+	group   *ThreadGroup
+	pgrp    *ProcessGroup
+	session *Session
+}
+
+// pidTable gives out ids. The kernel's lock guards it.
+type pidTable struct {
+	byNumber map[int]*pid
+	last     int
+	max      int
+}
+
+func newPIDTable() pidTable {
+	return pidTable{byNumber: make(map[int]*pid), max: DefaultPIDMax}
+}
+
+// allocate returns a free id, numbers ascending and wrapping: EAGAIN if none
+// is left.
+func (p *pidTable) allocate() (*pid, error) {
+	for tried := 0; tried < p.max; tried++ {
+		p.last++
+		if p.last >= p.max {
+			p.last = reservedPIDs
+		}
+		if p.byNumber[p.last] == nil {
+			return p.claim(p.last), nil
+		}
+	}
+	return nil, unix.EAGAIN
+}
+
+// allocateNumber returns the id that clone3(2) asks for with set_tid: EEXIST
+// if it is taken, EINVAL if it is out of range.
+func (p *pidTable) allocateNumber(number int) (*pid, error) {
+	if number < 1 || number >= p.max {
+		return nil, unix.EINVAL
+	}
+	if p.byNumber[number] != nil {
+		return nil, unix.EEXIST
+	}
+	return p.claim(number), nil
+}
+
+func (p *pidTable) claim(number int) *pid {
+	id := &pid{number: number}
+	p.byNumber[number] = id
+	return id
+}
+
+// release frees the number if nothing has it any more.
+func (p *pidTable) release(id *pid) {
+	if id.task == nil && id.group == nil && id.pgrp == nil && id.session == nil {
+		delete(p.byNumber, id.number)
+	}
+}
+
+// PIDMax returns the bound below which process ids stay.
+func (k *Kernel) PIDMax() int {
+	k.mu.RLock()
+	defer k.mu.RUnlock()
+	return k.pids.max
+}
+
+// SetPIDMax changes the bound: EINVAL outside 301 to PIDMaxLimit.
+func (k *Kernel) SetPIDMax(max int) error {
+	if max <= reservedPIDs || max > PIDMaxLimit {
+		return unix.EINVAL
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.pids.max = max
+	return nil
+}
+
+// TaskByID returns the thread with the id that gettid(2) returns in it, or
+// nil. A zombie leader is found until it is reaped.
+func (k *Kernel) TaskByID(tid int) *Task {
+	k.mu.RLock()
+	defer k.mu.RUnlock()
+	if id := k.pids.byNumber[tid]; id != nil {
+		return id.task
+	}
+	return nil
+}
+
+// GroupByID returns the process with the given process id, or nil.
+func (k *Kernel) GroupByID(number int) *ThreadGroup {
+	k.mu.RLock()
+	defer k.mu.RUnlock()
+	return k.groupByID(number)
+}
+
+func (k *Kernel) groupByID(number int) *ThreadGroup {
+	if id := k.pids.byNumber[number]; id != nil {
+		return id.group
+	}
+	return nil
+}
+
+func (k *Kernel) processGroupByID(number int) *ProcessGroup {
+	if id := k.pids.byNumber[number]; id != nil {
+		return id.pgrp
+	}
+	return nil
+}

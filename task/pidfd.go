@@ -1,0 +1,91 @@
+package task
+
+import (
+	"golang.org/x/sys/unix"
+
+	"slowpath/fs"
+	"slowpath/wait"
+)
+
+// pidFD is the operations of a process file descriptor (pidfd_open(2)): a
+// process that cannot be mistaken for another that has got its id.
+type pidFD struct {
+	fs.FileBase
+	group *ThreadGroup
+}
+
+// Readiness implements fs.FileOperations: readable when the process has ended.
+func (p *pidFD) Readiness() wait.Events {
+	if _, ended := p.group.Exited(); ended {
+		return wait.Readable
+	}
+	return 0
+}
+
+// Queue implements fs.FileOperations.
+func (p *pidFD) Queue() *wait.Queue { return &p.group.done }
+
+// anonymousInode is the inode of files that are only descriptors.
+type anonymousInode struct{ fs.InodeBase }
+
+// openAnonymous returns an open file that has no name. label is what
+// /proc/pid/fd shows behind "anon_inode:".
+func openAnonymous(mounts *fs.Mounts, label string, flags int, operations fs.FileOperations) *fs.File {
+	inode := new(anonymousInode)
+	inode.Init(mounts.UnnamedNumbers(), fs.NewNode{Mode: 0o600})
+	return mounts.OpenInode(inode, "anon_inode:"+label, flags, operations)
+}
+
+// newPIDFD returns an open file for the process.
+func newPIDFD(mounts *fs.Mounts, g *ThreadGroup, flags int) *fs.File {
+	return openAnonymous(mounts, "[pidfd]", unix.O_RDWR|flags, &pidFD{group: g})
+}
+
+// storePIDFD is CLONE_PIDFD: it makes a descriptor for the child in the
+// parent, and stores its number. Errors: EMFILE, EFAULT.
+func (t *Task) storePIDFD(child *Task, address uint64) error {
+	file := newPIDFD(t.FS.Mounts(), child.group, 0)
+	fd, err := t.FDs.Install(file, 0, t.group.Limits.Soft(unix.RLIMIT_NOFILE), true)
+	if err != nil {
+		file.DecRef()
+		return err
+	}
+	if err := t.StoreUint32(address, uint32(fd)); err != nil {
+		t.FDs.Close(fd)
+		return err
+	}
+	return nil
+}
+
+// OpenPID is pidfd_open(2). Errors: ESRCH; EINVAL for a thread that leads no
+// process; EMFILE.
+func (t *Task) OpenPID(number, flags int) (int, error) {
+	target := t.kernel.TaskByID(number)
+	switch {
+	case target == nil:
+		return 0, unix.ESRCH
+	case target.group.id.number != number:
+		return 0, unix.EINVAL
+	}
+	file := newPIDFD(t.FS.Mounts(), target.group, flags)
+	fd, err := t.FDs.Install(file, 0, t.group.Limits.Soft(unix.RLIMIT_NOFILE), true)
+	if err != nil {
+		file.DecRef()
+	}
+	return fd, err
+}
+
+// GroupOfPIDFD returns the process that a descriptor stands for: EBADF if it is
+// no process file descriptor.
+func (t *Task) GroupOfPIDFD(fd int) (*ThreadGroup, error) {
+	file, err := t.FDs.Get(fd)
+	if err != nil {
+		return nil, unix.EBADF
+	}
+	defer file.DecRef()
+	p, ok := file.Operations().(*pidFD)
+	if !ok {
+		return nil, unix.EBADF
+	}
+	return p.group, nil
+}

@@ -1,0 +1,196 @@
+package task
+
+import (
+	"golang.org/x/sys/unix"
+
+	"slowpath/entry"
+	"slowpath/signal"
+)
+
+// Signal sends a signal to the process, from the kernel or from a task whose
+// permission was checked. It does not sleep.
+//
+// Errors: EAGAIN if a real-time signal finds its queue full. That a signal is
+// ignored, or that the process is dying, is no error.
+func (g *ThreadGroup) Signal(info signal.Info) error { return g.signal(nil, info, false) }
+
+// Signal sends a signal to this thread (tgkill(2)), as ThreadGroup.Signal.
+func (t *Task) Signal(info signal.Info) error { return t.group.signal(t, info, false) }
+
+// Kill ends the process with SIGKILL, init included: for the kernel's own
+// reasons, not for kill(2).
+func (g *ThreadGroup) Kill() { g.signal(nil, signal.KernelInfo(unix.SIGKILL), true) }
+
+// signal queues a signal for the thread, or for any thread if it is nil. With
+// force it reaches init too.
+func (g *ThreadGroup) signal(to *Task, info signal.Info, force bool) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.signalLocked(to, info, force)
+}
+
+// signalLocked is Linux's __send_signal_locked.
+func (g *ThreadGroup) signalLocked(to *Task, info signal.Info, force bool) error {
+	s := info.Signo
+	if g.groupExit {
+		return nil // it dies already, of something else
+	}
+	g.jobControlEffects(s)
+	reference := to
+	if reference == nil {
+		reference = g.threads[0]
+	}
+	if g.ignores(reference, s, force) {
+		return nil
+	}
+	queue := &g.shared
+	if to != nil {
+		queue = &to.pending
+	}
+	user := g.kernel.users.get(reference.Credentials().UID)
+	switch queue.Put(info, &user.Signals, g.Limits.Soft(unix.RLIMIT_SIGPENDING)) {
+	case signal.Full:
+		return unix.EAGAIN
+	case signal.Coalesced:
+		return nil
+	}
+	g.complete(to, s)
+	return nil
+}
+
+// jobControlEffects does what a signal does before anybody receives it, even
+// if it is blocked or ignored: stops and SIGCONT cancel each other, and
+// SIGCONT resumes.
+func (g *ThreadGroup) jobControlEffects(s signal.Signal) {
+	switch {
+	case signal.Stops.Has(s):
+		g.discard(signal.SetOf(unix.SIGCONT))
+	case s == unix.SIGCONT:
+		g.discard(signal.Stops)
+		g.resume()
+	}
+}
+
+// discard empties all queues of the process of the signals in set.
+func (g *ThreadGroup) discard(set signal.Set) {
+	g.shared.Discard(set)
+	for _, t := range g.threads {
+		t.pending.Discard(set)
+	}
+}
+
+// ignores reports whether s need not be queued for t, because it would do
+// nothing. A blocked signal is kept: its action may change until it is
+// unblocked.
+func (g *ThreadGroup) ignores(t *Task, s signal.Signal, force bool) bool {
+	if t.blocked.Has(s) || t.waited.Has(s) {
+		return false
+	}
+	action := g.Actions.Get(s)
+	if g.unkillable && action.Handler == signal.SIG_DFL && !(force && signal.Unblockable.Has(s)) {
+		return true
+	}
+	return action.Discards(s)
+}
+
+// complete finds a thread for a signal that was queued and wakes it. A signal
+// that is sure to end the process does so at once.
+func (g *ThreadGroup) complete(to *Task, s signal.Signal) {
+	g.posted.Wake(waitReadable)
+	t := g.choose(to, s)
+	if t == nil {
+		return // all block it: it is found when one unblocks it
+	}
+	if g.fatal(t, s) {
+		g.startExit(SignalStatus(s))
+		return
+	}
+	t.Raise(entry.SigPending)
+}
+
+// choose returns a thread that would take s: the one it was sent to, else the
+// leader, else the first that is not busy with another signal.
+func (g *ThreadGroup) choose(to *Task, s signal.Signal) *Task {
+	if to != nil {
+		if to.wants(s) {
+			return to
+		}
+		return nil
+	}
+	var fallback *Task
+	for _, t := range g.threads {
+		if !t.wants(s) {
+			continue
+		}
+		if !t.Interrupted() {
+			return t
+		}
+		if fallback == nil {
+			fallback = t
+		}
+	}
+	return fallback
+}
+
+// wants reports whether the thread would take s soon.
+func (t *Task) wants(s signal.Signal) bool {
+	if t.blocked.Has(s) || t.ended {
+		return false
+	}
+	return s == unix.SIGKILL || !t.stopped
+}
+
+// fatal reports whether s is sure to end the process now. Signals that dump
+// core in Linux are left to the thread that takes them.
+func (g *ThreadGroup) fatal(t *Task, s signal.Signal) bool {
+	if signal.DefaultOf(s) != signal.Terminate || t.waited.Has(s) {
+		return false
+	}
+	return s == unix.SIGKILL || g.Actions.Get(s).Handler == signal.SIG_DFL
+}
+
+// startExit makes every thread die and the process end with status. The
+// group's lock is held.
+func (g *ThreadGroup) startExit(status Status) {
+	g.groupExit, g.exitStatus = true, status
+	g.stop = stopState{}
+	for _, t := range g.threads {
+		t.kill()
+	}
+}
+
+// kill makes one thread die. The group's lock is held.
+func (t *Task) kill() {
+	t.stopping, t.stopped = false, false
+	t.pending.Set.Add(unix.SIGKILL)
+	t.killed.Store(true)
+	t.Raise(entry.SigPending)
+	t.Sleeper.Wake()
+}
+
+// ForceSignal sends the thread a signal that it cannot block or ignore: the
+// consequence of an instruction of its own. If it tries to, the process ends.
+func (t *Task) ForceSignal(info signal.Info) {
+	g := t.group
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	s := info.Signo
+	if t.blocked.Has(s) || g.Actions.Get(s).Handler == signal.SIG_IGN {
+		g.Actions.ForceDefault(s)
+		t.blocked.Remove(s)
+	}
+	if g.Actions.Get(s).Handler == signal.SIG_DFL {
+		g.unkillable = false
+	}
+	g.signalLocked(t, info, false)
+	// The signal may have been pending before, while it was blocked: then
+	// nobody has been told yet.
+	t.Raise(entry.SigPending)
+}
+
+// ForceFatal ends the process with s, whatever its handler: for a task whose
+// state cannot be continued, such as a signal frame that cannot be written.
+func (t *Task) ForceFatal(s signal.Signal) {
+	t.group.Actions.ForceDefault(s)
+	t.ForceSignal(signal.KernelInfo(s))
+}

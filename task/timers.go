@@ -1,0 +1,206 @@
+package task
+
+import (
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"slowpath/clock"
+	"slowpath/signal"
+)
+
+// Timers are the timers of a process: three interval timers (setitimer(2)) and
+// any number of POSIX timers (timer_create(2)). They are safe for concurrent
+// use. Expiry sends a signal to the process and never sleeps.
+type Timers struct {
+	group *ThreadGroup
+
+	mu    sync.Mutex
+	real  realTimer
+	cpu   [2]cpuTimer // ITIMER_VIRTUAL, ITIMER_PROF
+	posix map[int32]*posixTimer
+	next  int32
+	ended bool
+}
+
+// IntervalValue is a struct itimerval or itimerspec in nanoseconds: the time
+// until the next expiry, 0 if there is none, and the interval after it.
+type IntervalValue struct{ Value, Interval int64 }
+
+// realTimer is ITIMER_REAL, which alarm(2) sets too.
+type realTimer struct {
+	deadline, interval int64
+	timer              *time.Timer
+	generation         uint64 // an expiry of an older setting does nothing
+}
+
+// cpuTimer counts CPU time of the process: its deadline is a reading of that.
+type cpuTimer struct{ deadline, interval int64 }
+
+// Get returns what getitimer(2) does. which is ITIMER_REAL, ITIMER_VIRTUAL or
+// ITIMER_PROF.
+func (t *Timers) Get(which int) IntervalValue {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.get(which)
+}
+
+func (t *Timers) get(which int) IntervalValue {
+	if which == unix.ITIMER_REAL {
+		return IntervalValue{remaining(t.real.deadline, clock.Monotonic()), t.real.interval}
+	}
+	c := &t.cpu[which-unix.ITIMER_VIRTUAL]
+	return IntervalValue{remaining(c.deadline, t.consumed(which)), c.interval}
+}
+
+// remaining is the time until deadline: 0 if there is none, else at least 1,
+// because 0 would say that the timer is off.
+func remaining(deadline, now int64) int64 {
+	if deadline == 0 {
+		return 0
+	}
+	return max(deadline-now, 1)
+}
+
+// consumed is the CPU time that ITIMER_VIRTUAL (user only) or ITIMER_PROF
+// counts.
+func (t *Timers) consumed(which int) int64 {
+	usage := t.group.Usage()
+	if which == unix.ITIMER_VIRTUAL {
+		return usage.User
+	}
+	return usage.User + usage.System
+}
+
+// Set is setitimer(2): it starts or stops a timer and returns what it was.
+func (t *Timers) Set(which int, next IntervalValue) IntervalValue {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	old := t.get(which)
+	if which != unix.ITIMER_REAL {
+		t.cpu[which-unix.ITIMER_VIRTUAL] = cpuTimer{deadlineAfter(t.consumed(which), next.Value), next.Interval}
+		return old
+	}
+	t.real.generation++
+	if t.real.timer != nil {
+		t.real.timer.Stop()
+		t.real.timer = nil
+	}
+	t.real.deadline, t.real.interval = deadlineAfter(clock.Monotonic(), next.Value), next.Interval
+	t.armReal()
+	return old
+}
+
+// deadlineAfter is now+value without overflow, and 0 for no value.
+func deadlineAfter(now, value int64) int64 {
+	const farFuture = 1<<63 - 1
+	switch {
+	case value <= 0:
+		return 0
+	case value > farFuture-now:
+		return farFuture
+	}
+	return now + value
+}
+
+// armReal starts the clock of ITIMER_REAL.
+func (t *Timers) armReal() {
+	if t.real.deadline == 0 || t.ended {
+		return
+	}
+	generation := t.real.generation
+	t.real.timer = time.AfterFunc(time.Duration(t.real.deadline-clock.Monotonic()), func() { t.expireReal(generation) })
+}
+
+func (t *Timers) expireReal(generation uint64) {
+	t.mu.Lock()
+	if generation != t.real.generation || t.ended {
+		t.mu.Unlock()
+		return
+	}
+	t.real.deadline = advance(t.real.deadline, t.real.interval, clock.Monotonic())
+	t.armReal()
+	t.mu.Unlock()
+	t.group.Signal(signal.KernelInfo(unix.SIGALRM))
+}
+
+// advance returns the first deadline after now, 0 without an interval.
+func advance(deadline, interval, now int64) int64 {
+	if interval <= 0 {
+		return 0
+	}
+	if now < deadline {
+		return deadline + interval
+	}
+	return deadline + ((now-deadline)/interval+1)*interval
+}
+
+// CheckCPU lets the timers and the limit that count CPU time expire. Package
+// sched calls it when it has charged time to a thread of the process; it does
+// not sleep.
+func (g *ThreadGroup) CheckCPU() {
+	t := &g.Timers
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for i, s := range [...]signal.Signal{unix.SIGVTALRM, unix.SIGPROF} {
+		c := &t.cpu[i]
+		if c.deadline == 0 {
+			continue
+		}
+		if used := t.consumed(unix.ITIMER_VIRTUAL + i); used >= c.deadline {
+			c.deadline = advance(c.deadline, c.interval, used)
+			g.Signal(signal.KernelInfo(s))
+		}
+	}
+	for _, p := range t.posix {
+		if p.clock.cpu && p.deadline != 0 && p.now(g) >= p.deadline {
+			t.expirePosix(p)
+		}
+	}
+	g.checkCPULimit()
+}
+
+// checkCPULimit is RLIMIT_CPU: SIGXCPU each second beyond the soft limit, and
+// SIGKILL at the hard one.
+func (g *ThreadGroup) checkCPULimit() {
+	limit := g.Limits.Get(unix.RLIMIT_CPU)
+	if limit.Soft == Infinity {
+		return
+	}
+	usage := g.Usage()
+	seconds := uint64(usage.User+usage.System) / uint64(clock.Second)
+	switch {
+	case seconds >= limit.Hard:
+		g.Signal(signal.KernelInfo(unix.SIGKILL))
+	case seconds >= limit.Soft:
+		g.Signal(signal.KernelInfo(unix.SIGXCPU))
+		g.Limits.Change(unix.RLIMIT_CPU, Limit{min(seconds+1, limit.Hard), limit.Hard}, false)
+	}
+}
+
+// stop ends all timers: the process ends.
+func (t *Timers) stop() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.ended = true
+	if t.real.timer != nil {
+		t.real.timer.Stop()
+	}
+	for _, p := range t.posix {
+		p.disarm()
+		p.account.Release()
+	}
+	t.posix = nil
+}
+
+// exec is what execve(2) does: interval timers go on, POSIX timers are gone.
+func (t *Timers) exec() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, p := range t.posix {
+		p.disarm()
+		p.account.Release()
+	}
+	t.posix = nil
+}

@@ -1,0 +1,140 @@
+package task
+
+import (
+	"encoding/binary"
+
+	"golang.org/x/sys/unix"
+
+	"slowpath/arch/amd64"
+	"slowpath/mm"
+	"slowpath/signal"
+)
+
+// Exceptions of user mode (SDM vol. 3A, 6.15).
+const (
+	vectorDivide     = 0
+	vectorDebug      = 1
+	vectorBreakpoint = 3
+	vectorPageFault  = 14
+	vectorX87        = 16
+	vectorAlignment  = 17
+	vectorSIMD       = 19
+)
+
+// trap is what an exception becomes (arch/x86/kernel/traps.c).
+type trap struct {
+	signal  signal.Signal
+	code    int32
+	address bool // si_addr is the instruction
+}
+
+// traps has the exceptions that always become the same signal. Those that are
+// not in it are protection faults to the user.
+var traps = [32]trap{
+	vectorDivide:     {unix.SIGFPE, signal.FPE_INTDIV, true},
+	vectorBreakpoint: {unix.SIGTRAP, signal.SI_KERNEL, false},
+	4:                {unix.SIGSEGV, signal.SI_KERNEL, false}, // INTO does not exist in 64-bit mode
+	5:                {unix.SIGSEGV, signal.SI_KERNEL, false},
+	6:                {unix.SIGILL, signal.ILL_ILLOPN, true},
+	9:                {unix.SIGFPE, signal.SI_KERNEL, false},
+	10:               {unix.SIGSEGV, signal.SI_KERNEL, false},
+	11:               {unix.SIGBUS, signal.SI_KERNEL, false},
+	12:               {unix.SIGBUS, signal.SI_KERNEL, false},
+	13:               {unix.SIGSEGV, signal.SI_KERNEL, false},
+	vectorAlignment:  {unix.SIGBUS, signal.BUS_ADRALN, false},
+}
+
+// Exception handles an exception of user mode: a page fault is resolved, and
+// what cannot be becomes a signal. The user loop calls it; it may sleep.
+func (t *Task) Exception(f *amd64.Frame, vector int) {
+	switch vector {
+	case vectorPageFault:
+		t.pageFault(f)
+		return
+	case vectorDebug:
+		f.RFLAGS &^= amd64.FlagTF
+		t.fault(f, signal.FaultInfo(unix.SIGTRAP, signal.TRAP_TRACE, f.RIP))
+		return
+	case vectorX87, vectorSIMD:
+		t.fault(f, signal.FaultInfo(unix.SIGFPE, floatingCode(f, vector), f.RIP))
+		return
+	}
+	what := trap{unix.SIGSEGV, signal.SI_KERNEL, false}
+	if vector >= 0 && vector < len(traps) && traps[vector].signal != 0 {
+		what = traps[vector]
+	}
+	info := signal.Info{Signo: what.signal, Code: what.code}
+	if what.address {
+		info = signal.FaultInfo(what.signal, what.code, f.RIP)
+	}
+	t.fault(f, info)
+}
+
+// fault sends the task the signal of its exception.
+func (t *Task) fault(f *amd64.Frame, info signal.Info) {
+	t.lastFault = signal.Fault{Vector: f.Vector, Error: f.Error, Address: f.CR2}
+	t.ForceSignal(info)
+}
+
+// pageFault lets mm resolve the fault, or sends what Linux sends.
+func (t *Task) pageFault(f *amd64.Frame) {
+	t.Accounting.MinorFaults.Add(1)
+	address := f.CR2
+	for {
+		switch t.MM.Fault(address, accessOf(f.Error)) {
+		case mm.FaultResolved:
+			return
+		case mm.FaultNoMapping:
+			t.fault(f, signal.FaultInfo(unix.SIGSEGV, signal.SEGV_MAPERR, address))
+			return
+		case mm.FaultDenied:
+			t.fault(f, signal.FaultInfo(unix.SIGSEGV, signal.SEGV_ACCERR, address))
+			return
+		case mm.FaultBus:
+			t.fault(f, signal.FaultInfo(unix.SIGBUS, signal.BUS_ADRERR, address))
+			return
+		case mm.FaultNoMemory:
+			if t.Killed() || !t.kernel.OOMKill() {
+				return // it dies, or tries again when others have died
+			}
+		}
+	}
+}
+
+// accessOf reads the page fault's error code (SDM vol. 3A, 4.7).
+func accessOf(code uint64) mm.Access {
+	switch {
+	case code&amd64.FaultFetch != 0:
+		return mm.AccessExec
+	case code&amd64.FaultWrite != 0:
+		return mm.AccessWrite
+	}
+	return mm.AccessRead
+}
+
+// floatingCode returns the si_code of a floating-point exception: the first of
+// the unmasked ones that are flagged (fpu__exception_code in Linux).
+func floatingCode(f *amd64.Frame, vector int) int32 {
+	const x87Flags = 0x3f
+	raised := uint32(0)
+	if vector == vectorX87 {
+		state := make([]byte, amd64.ExtendedSize())
+		f.ReadExtended(state)
+		control, status := binary.LittleEndian.Uint16(state), binary.LittleEndian.Uint16(state[2:])
+		raised = uint32(status&^control) & x87Flags
+	} else {
+		raised = f.MXCSR &^ (f.MXCSR >> 7) & x87Flags
+	}
+	for _, cause := range [...]struct {
+		flags uint32
+		code  int32
+	}{
+		{1 << 0, signal.FPE_FLTINV}, {1 << 2, signal.FPE_FLTDIV}, {1 << 3, signal.FPE_FLTOVF},
+		{1<<1 | 1<<4, signal.FPE_FLTUND}, {1 << 5, signal.FPE_FLTRES},
+	} {
+		if raised&cause.flags != 0 {
+			return cause.code
+		}
+	}
+	return signal.SI_KERNEL
+}

@@ -1,0 +1,162 @@
+package task
+
+import (
+	"golang.org/x/sys/unix"
+
+	"slowpath/abi"
+	"slowpath/signal"
+)
+
+// WaitKind says which children a WaitRequest is about.
+type WaitKind uint8
+
+// The kinds of waitid(2). WaitPIDFD is resolved to WaitPID by the caller.
+const (
+	WaitAny WaitKind = iota
+	WaitPID
+	WaitProcessGroup
+)
+
+// WaitRequest is what wait4(2) and waitid(2) wait for. Options are the flags of
+// waitid(2): WEXITED, WSTOPPED, WCONTINUED, WNOHANG, WNOWAIT, __WALL,
+// __WCLONE, __WNOTHREAD.
+type WaitRequest struct {
+	Kind    WaitKind
+	ID      int
+	Options int
+}
+
+// WaitResult is a child that has changed.
+type WaitResult struct {
+	PID    int
+	UID    uint32
+	Status Status // for wait4(2)
+	Code   int32  // CLD_, for waitid(2)
+	Detail int32  // si_status
+	Usage  Usage  // of the child and what it waited for, for rusage
+}
+
+// Wait waits until a child changes as requested. With WNOHANG it returns a
+// zero result instead of sleeping. Errors: ECHILD without a child to wait for,
+// ERESTARTSYS.
+func (t *Task) Wait(r WaitRequest) (WaitResult, error) {
+	var result WaitResult
+	var err error
+	done := func() bool {
+		result, err = t.lookAtChildren(&r)
+		return err != nil || result.PID != 0
+	}
+	if r.Options&unix.WNOHANG != 0 {
+		done()
+		return result, err
+	}
+	if t.Block(&t.group.childWait, waitReadable, 0, done) != nil {
+		return WaitResult{}, abi.ERESTARTSYS
+	}
+	return result, err
+}
+
+// lookAtChildren returns the first child that has changed as requested, a zero
+// result if none has yet, or ECHILD if none can.
+func (t *Task) lookAtChildren(r *WaitRequest) (WaitResult, error) {
+	k := t.kernel
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	possible := false
+	for _, child := range t.group.children {
+		if !r.selects(t, child) {
+			continue
+		}
+		possible = true
+		if result, changed := k.lookAtChild(r, child); changed {
+			return result, nil
+		}
+	}
+	if !possible {
+		return WaitResult{}, unix.ECHILD
+	}
+	return WaitResult{}, nil
+}
+
+// selects reports whether the request is about this child.
+func (r *WaitRequest) selects(t *Task, child *ThreadGroup) bool {
+	switch r.Kind {
+	case WaitPID:
+		if child.id.number != r.ID {
+			return false
+		}
+	case WaitProcessGroup:
+		if child.pgrp.id.number != r.ID {
+			return false
+		}
+	}
+	leader := child.leader()
+	if r.Options&unix.WNOTHREAD != 0 && leader.parentTask != t {
+		return false
+	}
+	clone := leader.exitSignal != unix.SIGCHLD
+	return r.Options&unix.WALL != 0 || clone == (r.Options&unix.WCLONE != 0)
+}
+
+// lookAtChild takes the change that the request asks for, if the child has
+// made one.
+func (k *Kernel) lookAtChild(r *WaitRequest, child *ThreadGroup) (WaitResult, bool) {
+	switch {
+	case child.exited:
+		if r.Options&unix.WEXITED == 0 {
+			return WaitResult{}, false
+		}
+		return k.takeZombie(r, child), true
+	case r.Options&unix.WSTOPPED != 0:
+		if s := child.takeStop(r.Options&unix.WNOWAIT == 0); s != 0 {
+			return child.result(stopStatus(s), signal.CLD_STOPPED, int32(s)), true
+		}
+	}
+	if r.Options&unix.WCONTINUED != 0 && child.takeContinue(r.Options&unix.WNOWAIT == 0) {
+		return child.result(continueStatus, signal.CLD_CONTINUED, int32(unix.SIGCONT)), true
+	}
+	return WaitResult{}, false
+}
+
+func (k *Kernel) takeZombie(r *WaitRequest, child *ThreadGroup) WaitResult {
+	code, detail := child.exitStatus.childCode()
+	result := child.result(child.exitStatus, code, detail)
+	if r.Options&unix.WNOWAIT == 0 {
+		k.reap(child)
+	}
+	return result
+}
+
+// takeStop returns the signal that has stopped the process if the parent has
+// not been told yet.
+func (g *ThreadGroup) takeStop(take bool) signal.Signal {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if !g.stop.stopped || !g.stop.unwaited {
+		return 0
+	}
+	g.stop.unwaited = !take
+	return g.stop.signal
+}
+
+// takeContinue reports whether the process was continued and the parent has
+// not been told yet.
+func (g *ThreadGroup) takeContinue(take bool) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if !g.stop.continued {
+		return false
+	}
+	g.stop.continued = !take
+	return true
+}
+
+// result describes the process as it is now.
+func (g *ThreadGroup) result(status Status, code, detail int32) WaitResult {
+	usage := g.Usage()
+	usage.Add(g.reapedTimes)
+	return WaitResult{
+		PID: g.id.number, UID: g.leader().Credentials().UID,
+		Status: status, Code: code, Detail: detail, Usage: usage,
+	}
+}
