@@ -54,6 +54,10 @@ type Opener interface {
 	Opened() error
 }
 
+// Stream is implemented by operations whose write(2), on a file that may block,
+// goes on until all bytes are written: pipes, terminals, stream sockets.
+type Stream interface{ FillsWrites() }
+
 // JobControlled is implemented by terminals. The system call layer asks before
 // it reads or writes, since only it has the caller at hand.
 type JobControlled interface {

@@ -88,7 +88,12 @@ type Mounts struct {
 	devices   devices
 	fifo      OpenFunc
 	unnamed   *Mount
+	numbers   Numbers // of inodes without a name
 	lockGraph lockGraph
+	lastMinor atomic.Uint32 // of device numbers for file systems
+
+	servicesMu sync.Mutex
+	services   map[any]any
 }
 
 // NewMounts returns a name space whose root is the given file system. Fifos
@@ -99,7 +104,10 @@ func NewMounts(root Filesystem, fifo OpenFunc) *Mounts {
 		roots:  make(map[Filesystem]*Dentry),
 		types:  make(map[string]MakeFilesystem),
 		fifo:   fifo,
+
+		services: make(map[any]any),
 	}
+	m.numbers.Device = m.NewDevice()
 	m.root = m.newMount(root, m.rootOf(root), "rootfs", 0)
 	m.list = append(m.list, m.root)
 	m.unnamed = &Mount{filesystem: unnamedFilesystem{}}
@@ -121,6 +129,26 @@ func (m *Mounts) Types() []string {
 	m.tree.RLock()
 	defer m.tree.RUnlock()
 	return append([]string(nil), m.order...)
+}
+
+// NewDevice returns a device number for a file system that is on no device.
+func (m *Mounts) NewDevice() uint64 { return DeviceNumber(0, m.lastMinor.Add(1)) }
+
+// UnnamedNumbers gives numbers to inodes that have no name in the tree.
+func (m *Mounts) UnnamedNumbers() *Numbers { return &m.numbers }
+
+// Service returns what a kind of files keeps once per name space, such as the
+// abstract names of sockets. key is of a type of that kind's own; what is not
+// there yet is made.
+func (m *Mounts) Service(key any, make func() any) any {
+	m.servicesMu.Lock()
+	defer m.servicesMu.Unlock()
+	service, ok := m.services[key]
+	if !ok {
+		service = make()
+		m.services[key] = service
+	}
+	return service
 }
 
 // Root returns the root of the name space.

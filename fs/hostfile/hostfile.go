@@ -23,12 +23,9 @@ type inode struct {
 // Open implements fs.Inode.
 func (i *inode) Open(fs.OpenRequest) (fs.FileOperations, error) { return i.operations, nil }
 
-// Streams numbers the inodes of host streams. The zero value is ready for use.
-type Streams struct{ Numbers fs.Numbers }
-
-func (s *Streams) open(m *fs.Mounts, flags int, operations fs.FileOperations) *fs.File {
+func open(m *fs.Mounts, flags int, operations fs.FileOperations) *fs.File {
 	i := &inode{operations: operations}
-	i.Init(&s.Numbers, fs.NewNode{Mode: unix.S_IFIFO | 0o666})
+	i.Init(m.UnnamedNumbers(), fs.NewNode{Mode: unix.S_IFIFO | 0o666})
 	return m.OpenInode(i, "pipe:["+strconv.FormatUint(i.Number(), 10)+"]", flags, operations)
 }
 
@@ -49,8 +46,8 @@ type Input struct {
 // in their place; the first credit is the caller's to give.
 func NewInput(credit func(n int)) *Input { return &Input{credit: credit} }
 
-// OpenInput returns a new open file that reads from in.
-func (s *Streams) OpenInput(m *fs.Mounts, in *Input) *fs.File { return s.open(m, unix.O_RDONLY, in) }
+// Open returns a new open file that reads from in.
+func (in *Input) Open(m *fs.Mounts) *fs.File { return open(m, unix.O_RDONLY, in) }
 
 // Feed appends bytes from the host. It copies p, and does not wait.
 func (in *Input) Feed(p []byte) {
@@ -135,9 +132,9 @@ type Output struct {
 // it copies p, or is done with it when it returns. Its error becomes EPIPE.
 func NewOutput(send func(p []byte) error) *Output { return &Output{send: send} }
 
-// OpenOutput returns a new open file that writes to out.
-func (s *Streams) OpenOutput(m *fs.Mounts, out *Output) *fs.File {
-	return s.open(m, unix.O_WRONLY, out)
+// Open returns a new open file that writes to out.
+func (out *Output) Open(m *fs.Mounts) *fs.File { return open(m, unix.O_WRONLY, out) }
+	return open(m, unix.O_WRONLY, out)
 }
 
 // piece is the most that goes to the host at once.
@@ -163,6 +160,9 @@ func (out *Output) Write(_ *fs.File, src fs.Source, _ int64) (int, int64, error)
 	}
 	return total, 0, nil
 }
+
+// FillsWrites implements fs.Stream.
+func (out *Output) FillsWrites() {}
 
 // Readiness implements fs.FileOperations.
 func (out *Output) Readiness() wait.Events { return wait.Writable }

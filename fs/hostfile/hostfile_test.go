@@ -14,10 +14,9 @@ import (
 
 func TestInputGivesCreditAsItIsRead(t *testing.T) {
 	w := fstest.New(t, 64)
-	var streams hostfile.Streams
 	credit := 0
 	in := hostfile.NewInput(func(n int) { credit += n })
-	f := streams.OpenInput(w.Mounts, in)
+	f := in.Open(w.Mounts)
 	if _, err := f.Read(fs.NewBytesSink(make([]byte, 4))); err != unix.EAGAIN {
 		t.Errorf("read without data: %v", err)
 	}
@@ -41,11 +40,10 @@ func TestInputGivesCreditAsItIsRead(t *testing.T) {
 
 func TestOutputKeepsOrderAndReportsClosedHost(t *testing.T) {
 	w := fstest.New(t, 64)
-	var streams hostfile.Streams
 	var sent []byte
 	var broken error
 	out := hostfile.NewOutput(func(p []byte) error { sent = append(sent, p...); return broken })
-	f := streams.OpenOutput(w.Mounts, out)
+	f := out.Open(w.Mounts)
 	big := make([]byte, 100_000)
 	for i := range big {
 		big[i] = byte(i * 7)

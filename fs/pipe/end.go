@@ -27,15 +27,11 @@ type inode struct{ fs.InodeBase }
 // Open implements fs.Inode, for /proc/pid/fd.
 func (i *inode) Open(r fs.OpenRequest) (fs.FileOperations, error) { return Open(i, r) }
 
-// Pipes makes unnamed pipes and numbers their inodes. The zero value is ready
-// for use.
-type Pipes struct{ Numbers fs.Numbers }
-
 // New is pipe2(2): it returns the reading and the writing end. flags may have
 // O_NONBLOCK.
-func (p *Pipes) New(m *fs.Mounts, uid, gid uint32, flags int) (reader, writer *fs.File) {
+func New(m *fs.Mounts, uid, gid uint32, flags int) (reader, writer *fs.File) {
 	i := &inode{}
-	i.Init(&p.Numbers, fs.NewNode{Mode: unix.S_IFIFO | 0o600, UID: uid, GID: gid})
+	i.Init(m.UnnamedNumbers(), fs.NewNode{Mode: unix.S_IFIFO | 0o600, UID: uid, GID: gid})
 	buffer := i.Attachment(func() any { return newPipe() }).(*Pipe)
 	buffer.readers, buffer.writers = 1, 1
 	buffer.readerOpens, buffer.writerOpens = 1, 1
@@ -141,6 +137,9 @@ func (e *end) Ioctl(_ *fs.File, caller fs.Caller, request uint32, argument uint6
 	binary.LittleEndian.PutUint32(count[:], uint32(e.pipe.Buffered()))
 	return 0, caller.CopyOut(argument, count[:])
 }
+
+// FillsWrites implements fs.Stream.
+func (e *end) FillsWrites() {}
 
 // Allocate implements fs.FileOperations: ESPIPE.
 func (e *end) Allocate(uint32, int64, int64) error { return unix.ESPIPE }

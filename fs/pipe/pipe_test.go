@@ -14,8 +14,7 @@ import (
 
 func newPair(t *testing.T) (r, w *fs.File) {
 	world := fstest.New(t, 64)
-	var pipes pipe.Pipes
-	return pipes.New(world.Mounts, 0, 0, 0)
+	return pipe.New(world.Mounts, 0, 0, 0)
 }
 
 func TestCapacityAndAtomicity(t *testing.T) {

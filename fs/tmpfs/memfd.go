@@ -14,6 +14,28 @@ const allSeals = unix.F_SEAL_SEAL | unix.F_SEAL_SHRINK | unix.F_SEAL_GROW | unix
 // (memfd_create(2)).
 const MaxMemfdName = 249
 
+// memfdKey finds the instance that memfds are in.
+type memfdKey struct{}
+
+// Register makes tmpfs known to mount(2), and to Memfds.
+func Register(m *fs.Mounts, memory *mm.Memory) {
+	m.Register("tmpfs", func(options string) (fs.Filesystem, error) {
+		c, err := ParseOptions(memory, options)
+		if err != nil {
+			return nil, err
+		}
+		c.Device = m.NewDevice()
+		return New(memory, c), nil
+	})
+	m.Service(memfdKey{}, func() any { return New(memory, Config{Device: m.NewDevice()}) })
+}
+
+// Memfds returns the instance in which memfd_create(2) makes its files, after
+// Register.
+func Memfds(m *fs.Mounts) *Filesystem {
+	return m.Service(memfdKey{}, func() any { panic("tmpfs: not registered") }).(*Filesystem)
+}
+
 // OpenMemfd is memfd_create(2): a new file without a name in the tree, open for
 // reading and writing. Without sealing the first seal is set already.
 func (f *Filesystem) OpenMemfd(m *fs.Mounts, name string, uid, gid uint32, sealing bool) (*fs.File, error) {
