@@ -126,7 +126,11 @@ func (as *AddressSpace) mmap(r MapRequest, v *vma) (uint64, error) {
 // place returns the address for a mapping (mmap(2), the paragraphs on addr
 // and on MAP_FIXED and MAP_FIXED_NOREPLACE).
 func (as *AddressSpace) place(r MapRequest, length uint64) (uint64, error) {
-	if r.Flags&(unix.MAP_FIXED|unix.MAP_FIXED_NOREPLACE) == 0 {
+	switch {
+	case r.Flags&(unix.MAP_FIXED|unix.MAP_FIXED_NOREPLACE) != 0:
+	case r.Flags&unix.MAP_32BIT != 0:
+		return as.freeLowRange(r.Addr, length)
+	default:
 		return as.freeRange(r.Addr, length)
 	}
 	if r.Addr&pageMask != 0 {
@@ -153,12 +157,8 @@ func (as *AddressSpace) overlaps(start, end uint64) bool {
 // freeRange returns a free range of the length: at the hint if there is one
 // and it is free, else where the layout says.
 func (as *AddressSpace) freeRange(hint, length uint64) (uint64, error) {
-	if hint != 0 {
-		at := max(pageUp(hint), MinAddress)
-		next := as.areas.find(at)
-		if at <= UserEnd-length && (next == nil || at+length <= next.guardedStart()) {
-			return at, nil
-		}
+	if at := max(pageUp(hint), MinAddress); hint != 0 && as.isFree(at, length) {
+		return at, nil
 	}
 	if !as.layout.BottomUp {
 		if at := as.areas.highestGap(length, as.layout.MapBase); at != 0 {
@@ -171,6 +171,31 @@ func (as *AddressSpace) freeRange(hint, length uint64) (uint64, error) {
 		base = as.layout.MapBase
 	}
 	if at := as.areas.lowestGap(length, base); at != 0 {
+		return at, nil
+	}
+	return 0, unix.ENOMEM
+}
+
+// isFree says whether a range is within the user's half and free, guard gaps
+// included.
+func (as *AddressSpace) isFree(at, length uint64) bool {
+	if at > UserEnd-length {
+		return false
+	}
+	next := as.areas.find(at)
+	return next == nil || at+length <= next.guardedStart()
+}
+
+// freeLowRange is freeRange for MAP_32BIT: in the second gigabyte.
+func (as *AddressSpace) freeLowRange(hint, length uint64) (uint64, error) {
+	const start, end = 1 << 30, 2 << 30
+	if length > end-start {
+		return 0, unix.ENOMEM
+	}
+	if at := pageUp(hint); hint != 0 && at >= MinAddress && at <= end-length && as.isFree(at, length) {
+		return at, nil
+	}
+	if at := as.areas.lowestGap(length, start); at != 0 && at <= end-length {
 		return at, nil
 	}
 	return 0, unix.ENOMEM

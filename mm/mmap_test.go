@@ -84,6 +84,19 @@ func TestBottomUp(t *testing.T) {
 	}
 }
 
+func TestMap32Bit(t *testing.T) {
+	f := newFixture(t)
+	request := mm.MapRequest{Length: 1 << 29, Flags: anon | unix.MAP_32BIT}
+	if a, b := f.mmap(request), f.mmap(request); a != 1<<30 || b != a+1<<29 {
+		t.Errorf("MAP_32BIT placed mappings at %#x and %#x", a, b)
+	}
+	_, err := f.as.Mmap(request)
+	wantError(t, "a third half gigabyte", err, unix.ENOMEM)
+	if at := f.mmap(mm.MapRequest{Addr: 0x200000, Length: page, Flags: anon | unix.MAP_32BIT}); at != 0x200000 {
+		t.Errorf("a low hint led to %#x", at)
+	}
+}
+
 // TestFallback: when nothing is free below the base, mmap looks above it.
 func TestFallback(t *testing.T) {
 	f := newFixture(t)
