@@ -5,7 +5,6 @@ import "slowpath/arch/amd64"
 // timerTicks is how many ticks of the local APIC's timer make 2^20 ns.
 var timerTicks uint64
 
-
 // Nanotime returns nanoseconds since boot. Any context.
 func Nanotime() uint64 { return amd64.Nanotime() }
 

@@ -167,8 +167,12 @@ func (f *Frame) SysretServes() bool {
 	return f.RCX == f.RIP && f.R11 == f.RFLAGS &&
 		f.CS == UserCS && f.SS == UserSS &&
 		f.RIP < UserLimit &&
-		f.RFLAGS&(FlagRF|FlagTF) == 0
+		f.RFLAGS&^sysretFlags == 0 && f.RFLAGS&(FlagFixed|FlagTF) == FlagFixed
 }
+
+// sysretFlags are the bits that SYSRET takes from R11 (SDM vol. 2B, SYSRET):
+// neither RF nor VM is among them.
+const sysretFlags = 0x3c7fd7
 
 // ChooseExit picks the exit instruction for a complete frame: IRETQ unless
 // SYSRET is proven to do the same.

@@ -103,7 +103,7 @@ type Hooks struct {
 // What the trampolines read. The first three are set once, before the first
 // runtime thread runs.
 var (
-	onSyscall, onTrap, onFatal func()
+	onSyscall, onTrap, onFatal uint64 // addresses of func values
 
 	// exitMask selects the duties that keep EnterUser from user mode.
 	exitMask uint32
@@ -119,9 +119,15 @@ var (
 	kernelNMIs uint64
 )
 
-// SetHooks installs the functions of package goos. It is called once, at boot,
-// on the first CPU.
-func SetHooks(h Hooks) { onSyscall, onTrap, onFatal = h.Syscall, h.Trap, h.Fatal }
+// SetHooks installs the functions of package goos, which must be top-level
+// functions. It is called once, at boot, on the first CPU.
+func SetHooks(h Hooks) {
+	onSyscall, onTrap, onFatal = funcAddress(&h.Syscall), funcAddress(&h.Trap), funcAddress(&h.Fatal)
+}
+
+// funcAddress returns what a func value points to: static data, for a
+// top-level function.
+func funcAddress(f *func()) uint64 { return *(*uint64)(unsafe.Pointer(f)) }
 
 // SetExitMask tells EnterUser which bits of Frame.Work keep it from user mode:
 // the mask that package entry computes from its table. It is called once,
