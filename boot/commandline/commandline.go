@@ -1,0 +1,143 @@
+// Package commandline reads the kernel's command line: words separated by
+// blanks, double quotes around words with blanks in them, and after "--" the
+// arguments of the program (Linux, Documentation/admin-guide/kernel-parameters).
+package commandline
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+// Options is what the command line says.
+type Options struct {
+	// Init is the program to run if the initramfs has no run file; empty
+	// means the usual places.
+	Init string
+	// Args are its arguments, without its name.
+	Args []string
+	// LogLevel is up to which level messages go to the console, 0 to 7.
+	LogLevel int
+	// Console names where they go: "ttyS0", or "" for nowhere.
+	Console string
+	// Panic is what happens after a panic: negative ends the machine at once,
+	// 0 stops it for a debugger, positive ends it after so many seconds.
+	Panic int
+	// NoRandomize turns address-space randomisation off (slowpath.norandom).
+	NoRandomize bool
+	// Unknown are the words that mean nothing here. Linux gives them to init;
+	// the kernel names them in its log.
+	Unknown []string
+}
+
+// Levels of kernel messages (syslog(2)).
+const (
+	levelQuiet   = 4
+	levelDefault = 7
+	levelMost    = 7
+)
+
+// option is one word that the kernel knows.
+type option struct {
+	name string
+	set  func(o *Options, value string) error
+}
+
+var options = []option{
+	{"init", func(o *Options, v string) error { o.Init = v; return absolute(v) }},
+	{"console", func(o *Options, v string) error { o.Console, _, _ = strings.Cut(v, ","); return known(o.Console) }},
+	{"loglevel", func(o *Options, v string) error { return number(&o.LogLevel, v, 0, levelMost) }},
+	{"quiet", func(o *Options, v string) error { o.LogLevel = levelQuiet; return empty(v) }},
+	{"panic", func(o *Options, v string) error { return number(&o.Panic, v, -1, 3600) }},
+	{"slowpath.norandom", func(o *Options, v string) error { o.NoRandomize = true; return empty(v) }},
+}
+
+// Parse reads a command line. An option with a value that it cannot have is an
+// error, a sentence for the user; the others still count.
+func Parse(line string) (Options, error) {
+	o := Options{LogLevel: levelDefault, Console: "ttyS0", Panic: -1}
+	var first error
+	words := split(line)
+	for i, word := range words {
+		if word == "--" {
+			o.Args = words[i+1:]
+			break
+		}
+		if err := o.apply(word); err != nil && first == nil {
+			first = err
+		}
+	}
+	return o, first
+}
+
+func (o *Options) apply(word string) error {
+	name, value, _ := strings.Cut(word, "=")
+	for _, known := range options {
+		if known.name != name {
+			continue
+		}
+		if err := known.set(o, value); err != nil {
+			return fmt.Errorf("the kernel's option %s cannot be %q: %w", name, value, err)
+		}
+		return nil
+	}
+	o.Unknown = append(o.Unknown, word)
+	return nil
+}
+
+// split cuts the line into words. A double quote begins or ends a stretch in
+// which blanks are part of the word.
+func split(line string) []string {
+	var words []string
+	var word strings.Builder
+	quoted, begun := false, false
+	for _, r := range []byte(line) {
+		switch {
+		case r == '"':
+			quoted, begun = !quoted, true
+		case !quoted && (r == ' ' || r == '\t' || r == '\n'):
+			if begun {
+				words = append(words, word.String())
+			}
+			word.Reset()
+			begun = false
+		default:
+			word.WriteByte(r)
+			begun = true
+		}
+	}
+	if begun {
+		words = append(words, word.String())
+	}
+	return words
+}
+
+func absolute(v string) error {
+	if !strings.HasPrefix(v, "/") {
+		return fmt.Errorf("give an absolute path")
+	}
+	return nil
+}
+
+func known(console string) error {
+	if console != "ttyS0" && console != "" && console != "null" {
+		return fmt.Errorf("the console is ttyS0, or null for none")
+	}
+	return nil
+}
+
+func number(to *int, v string, least, most int) error {
+	n, err := strconv.Atoi(v)
+	if err != nil || n < least || n > most {
+		return fmt.Errorf("give a number from %d to %d", least, most)
+	}
+	*to = n
+	return nil
+}
+
+func empty(v string) error {
+	if v != "" {
+		return fmt.Errorf("it takes no value")
+	}
+	return nil
+}

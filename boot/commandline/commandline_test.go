@@ -1,0 +1,55 @@
+package commandline
+
+import (
+	"reflect"
+	"strings"
+	"testing"
+)
+
+func TestParse(t *testing.T) {
+	defaults := Options{LogLevel: 7, Console: "ttyS0", Panic: -1}
+	with := func(change func(*Options)) Options { o := defaults; change(&o); return o }
+	for line, want := range map[string]Options{
+		"":                    defaults,
+		"  \t ":               defaults,
+		"quiet":               with(func(o *Options) { o.LogLevel = 4 }),
+		"loglevel=3 panic=10": with(func(o *Options) { o.LogLevel, o.Panic = 3, 10 }),
+		"console=ttyS0,115200n8 init=/bin/sh -- -c \"ls  -l\" --": with(func(o *Options) {
+			o.Init, o.Args = "/bin/sh", []string{"-c", "ls  -l", "--"}
+		}),
+		`"init=/a b" ro root=/dev/sda`: with(func(o *Options) {
+			o.Init, o.Unknown = "/a b", []string{"ro", "root=/dev/sda"}
+		}),
+		`init=/x -- "" a`:   with(func(o *Options) { o.Init, o.Args = "/x", []string{"", "a"} }),
+		"slowpath.norandom": with(func(o *Options) { o.NoRandomize = true }),
+	} {
+		got, err := Parse(line)
+		if err != nil || !reflect.DeepEqual(got, want) {
+			t.Errorf("%q: got %+v, %v; want %+v", line, got, err, want)
+		}
+	}
+}
+
+func TestParseErrors(t *testing.T) {
+	for _, line := range []string{
+		"init=sh", "loglevel=8", "loglevel=", "panic=soon", "console=tty0", "quiet=1", "slowpath.norandom=1",
+	} {
+		o, err := Parse(line + " init=/ok")
+		if err == nil || !strings.HasPrefix(err.Error(), "the kernel's option ") {
+			t.Errorf("%q: error %v", line, err)
+		}
+		if o.Init != "/ok" {
+			t.Errorf("%q: what follows is lost", line)
+		}
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	f.Add(`console=ttyS0 "quiet" -- a "b c"`)
+	f.Fuzz(func(t *testing.T, line string) {
+		o, _ := Parse(line)
+		if o.LogLevel < 0 || o.LogLevel > 7 {
+			t.Fatalf("log level %d", o.LogLevel)
+		}
+	})
+}
