@@ -29,9 +29,9 @@ type Config struct {
 	Extra     []string // further arguments, put last
 }
 
-// Defaults of [Config].
+// Defaults of [Config]. Of the three machines microvm is the quickest to start.
 const (
-	DefaultMachine   = "pc"
+	DefaultMachine   = "microvm"
 	DefaultCPU       = "max"
 	DefaultMemoryMiB = 512
 )

@@ -1,0 +1,158 @@
+package integration
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+func TestHello(t *testing.T) {
+	for _, machine := range []string{"pc", "q35", "microvm"} {
+		t.Run(machine, func(t *testing.T) {
+			got := onSlowpath(t, "", "--machine", machine, filepath.Join(filepath.Dir(slowpath), "hello"))
+			if got.code != 0 || !strings.HasPrefix(got.out, "Hello from") || !strings.Contains(got.out, "100 goroutines say 4950") {
+				t.Errorf("got %+v", got)
+			}
+		})
+	}
+}
+
+func TestExampleOfTheReadme(t *testing.T) {
+	got := onSlowpath(t, "", "/bin/busybox", "sh", "-c", "ls -l / | wc -l; exit 7")
+	if got.code != 7 || strings.TrimSpace(got.out) == "" || got.errors != "" {
+		t.Errorf("got %+v", got)
+	}
+}
+
+func TestKernelSize(t *testing.T) {
+	info, err := os.Stat(filepath.Join(binaries, "kernel.elf"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if limit := int64(8.5 * 1024 * 1024); info.Size() > limit {
+		t.Errorf("kernel.elf has %d bytes, more than %d", info.Size(), limit)
+	}
+}
+
+func TestLittleMemory(t *testing.T) {
+	got := onSlowpath(t, "", "--mem", "64", "/bin/busybox", "sh", "-c", "seq 1000 | sort -n | tail -n 1")
+	if want := (result{0, "1000\n", ""}); got != want {
+		t.Errorf("got %+v, want %+v", got, want)
+	}
+}
+
+func TestTimeout(t *testing.T) {
+	got := onSlowpath(t, "", "--timeout", "2", "/bin/busybox", "sleep", "100")
+	if got.code != 124 || !strings.Contains(got.errors, "did not end within 2s") {
+		t.Errorf("got %+v", got)
+	}
+}
+
+func TestFlagsReachTheProgram(t *testing.T) {
+	secret := filepath.Join(t.TempDir(), "secret")
+	if err := os.WriteFile(secret, []byte("content\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	got := onSlowpath(t, "", "--env", "A=b c", "--workdir", "/work", "--mount-file", secret+":/data/file", "--smp", "2",
+		"busybox", "sh", "-c", `echo "$A"; pwd; cat /data/file; nproc; ls /.slowpath`)
+	if got.code != 1 || got.out != "b c\n/work\ncontent\n2\n" {
+		t.Errorf("got %+v", got)
+	}
+}
+
+func TestScript(t *testing.T) {
+	script := filepath.Join(t.TempDir(), "script")
+	if err := os.WriteFile(script, []byte("#!/bin/busybox sh\necho \"$0 $1 $#\" | sed 's:.*/::'\nexit 4\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	sameOn(t, []int{1}, "", script, "one", "two")
+}
+
+func TestLogGoesElsewhere(t *testing.T) {
+	log := filepath.Join(t.TempDir(), "log")
+	got := onSlowpath(t, "", "--log", log, "/bin/busybox", "echo", "program")
+	if want := (result{0, "program\n", ""}); got != want {
+		t.Errorf("got %+v, want %+v", got, want)
+	}
+	if data, err := os.ReadFile(log); len(data) == 0 {
+		t.Errorf("the log is empty, %v", err)
+	}
+}
+
+func TestDamagedInitramfsIsNoSuccess(t *testing.T) {
+	got := onSlowpath(t, "", "--append", "init=/nonexistent slowpath.run=no", "/bin/busybox", "true")
+	if got.code == 0 {
+		t.Errorf("got %+v", got)
+	}
+}
+
+// TestSignalEndsQEMU sends the command a signal and looks for a QEMU after it.
+func TestSignalEndsQEMU(t *testing.T) {
+	for _, signal := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGKILL} {
+		t.Run(signal.String(), func(t *testing.T) {
+			cmd := exec.Command(slowpath, "run", "--timeout", "60", "/bin/busybox", "sh", "-c", "echo up; sleep 100")
+			out, err := cmd.StdoutPipe()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := cmd.Start(); err != nil {
+				t.Fatal(err)
+			}
+			out.Read(make([]byte, 3))
+			children := childrenOf(t, cmd.Process.Pid)
+			if len(children) != 1 {
+				t.Errorf("the command has the children %v, want QEMU alone", children)
+			}
+			cmd.Process.Signal(signal)
+			cmd.Wait()
+			if code := exitCode(cmd.ProcessState); code != 128+int(signal) {
+				t.Errorf("the exit code is %d, want %d", code, 128+int(signal))
+			}
+			for _, pid := range children {
+				awaitEnd(t, pid)
+			}
+		})
+	}
+}
+
+// childrenOf returns the ids of a process's children.
+func childrenOf(t *testing.T, pid int) (children []string) {
+	t.Helper()
+	tasks, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, task := range tasks {
+		data, _ := os.ReadFile(task)
+		children = append(children, strings.Fields(string(data))...)
+	}
+	return children
+}
+
+// awaitEnd waits until a process is gone or a zombie that init has not taken.
+func awaitEnd(t *testing.T, pid string) {
+	t.Helper()
+	for deadline := time.Now().Add(5 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+		stat, err := os.ReadFile("/proc/" + pid + "/stat")
+		if err != nil || strings.Contains(string(stat), ") Z ") {
+			return
+		}
+	}
+	t.Errorf("QEMU, process %s, is left behind", pid)
+}
+
+// TestDeterminism runs the same command twice under --icount.
+func TestDeterminism(t *testing.T) {
+	run := func() result {
+		return onSlowpath(t, "some input\n", "--icount", "/bin/busybox", "sh", "-c", "cat; cat /proc/uptime; date +%s.%N; echo $$ $RANDOM")
+	}
+	first, second := run(), run()
+	if first != second || first.code != 0 {
+		t.Errorf("the runs differ: %+v and %+v", first, second)
+	}
+}

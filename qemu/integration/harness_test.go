@@ -1,0 +1,231 @@
+package integration
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// Places, from this package's directory.
+const (
+	binaries = "../../bin"
+	sources  = "../testdata"
+)
+
+// slowpath is the host command's absolute path, and programs the directory
+// with the test programs. TestMain sets both before any test runs.
+var slowpath, programs string
+
+// guestPath is PATH for both sides.
+const guestPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+// timeLimit is how long one command may take; those that need longer say so.
+const timeLimit = 60 * time.Second
+
+func TestMain(m *testing.M) {
+	code, err := run(m)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "integration:", err)
+		code = 1
+	}
+	os.Exit(code)
+}
+
+// run builds the programs, runs the tests and removes the programs.
+func run(m *testing.M) (int, error) {
+	var err error
+	if slowpath, err = filepath.Abs(filepath.Join(binaries, "slowpath")); err != nil {
+		return 0, err
+	}
+	for _, name := range []string{"slowpath", "kernel.elf", "hello"} {
+		if _, err := os.Stat(filepath.Join(binaries, name)); err != nil {
+			return 0, fmt.Errorf("%w; run make build first", err)
+		}
+	}
+	if programs, err = os.MkdirTemp("", "slowpath-programs-"); err != nil {
+		return 0, err
+	}
+	defer os.RemoveAll(programs)
+	if err := buildPrograms(); err != nil {
+		return 0, err
+	}
+	return m.Run(), nil
+}
+
+// compilers are the ways in which the C programs are built. Each program is
+// built with glibc; those in everyWay with all of them.
+var compilers = []struct {
+	suffix  string
+	command []string
+}{
+	{"", []string{"gcc", "-static"}},
+	{"-musl", []string{"musl-gcc", "-static"}},
+	{"-pie", []string{"gcc", "-static-pie", "-fPIE"}},
+	{"-dynamic", []string{"gcc"}},
+}
+
+// The C programs. Those without a C library are built in one way of their own.
+var (
+	everyWay = []string{"threads", "processes", "memory", "signals"}
+	glibc    = []string{"faults", "files", "waiting", "badpointers", "exhaust", "mix"}
+	bare     = []string{"bench"}
+)
+
+// buildPrograms compiles everything, two compilers at a time.
+func buildPrograms() error {
+	var commands [][]string
+	for _, c := range compilers {
+		for _, name := range everyWay {
+			commands = append(commands, cCommand(c.command, name, name+c.suffix, "-pthread"))
+		}
+	}
+	for _, name := range glibc {
+		commands = append(commands, cCommand(compilers[0].command, name, name, "-pthread"))
+	}
+	for _, name := range bare {
+		commands = append(commands, cCommand(compilers[0].command, name, name, "-nostdlib", "-fno-stack-protector"))
+	}
+	commands = append(commands, []string{"go", "build", "-o", program("goprogram"), "./" + sources + "/goprogram"})
+	errs := make([]error, len(commands))
+	slots := make(chan struct{}, 2)
+	var wg sync.WaitGroup
+	for i, command := range commands {
+		wg.Go(func() {
+			slots <- struct{}{}
+			defer func() { <-slots }()
+			cmd := exec.Command(command[0], command[1:]...)
+			cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+			if out, err := cmd.CombinedOutput(); err != nil {
+				errs[i] = fmt.Errorf("%s: %w\n%s", strings.Join(command, " "), err, out)
+			}
+		})
+	}
+	wg.Wait()
+	return errors.Join(errs...)
+}
+
+// cCommand returns the command that compiles a program.
+func cCommand(compiler []string, name, output string, flags ...string) []string {
+	command := append([]string{}, compiler...)
+	command = append(command, "-O1", "-Wall", "-Wextra", "-o", program(output), filepath.Join(sources, name+".c"))
+	return append(command, flags...)
+}
+
+// program returns the path of a test program.
+func program(name string) string { return filepath.Join(programs, name) }
+
+// result is what a command gave.
+type result struct {
+	code        int
+	out, errors string
+}
+
+// execute runs a command and waits for it.
+func execute(t testing.TB, stdin string, env []string, name string, args ...string) result {
+	t.Helper()
+	var out, errs bytes.Buffer
+	cmd := exec.CommandContext(t.Context(), name, args...)
+	cmd.Dir = "/"
+	cmd.Env = env
+	cmd.Stdin = strings.NewReader(stdin)
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	err := cmd.Run()
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) {
+		t.Fatalf("%s: %v", name, err)
+	}
+	return result{exitCode(cmd.ProcessState), out.String(), errs.String()}
+}
+
+// exitCode returns the code as a shell reports it.
+func exitCode(state *os.ProcessState) int {
+	if code := state.ExitCode(); code >= 0 {
+		return code
+	}
+	return 128 + int(signalOf(state))
+}
+
+// onHost runs a command on the host's Linux with the environment that it has
+// in the guest.
+func onHost(t testing.TB, stdin string, command ...string) result {
+	t.Helper()
+	return execute(t, stdin, []string{"PATH=" + guestPath, "HOME=/root"}, command[0], command[1:]...)
+}
+
+// onSlowpath runs a command on the kernel. The arguments are flags of
+// slowpath run, the program, and its arguments.
+func onSlowpath(t testing.TB, stdin string, args ...string) result {
+	t.Helper()
+	all := append([]string{"run", "--timeout", fmt.Sprint(timeLimit)}, args...)
+	return execute(t, stdin, os.Environ(), slowpath, all...)
+}
+
+// check compares what came with what had to.
+func check(t *testing.T, got, want result) {
+	t.Helper()
+	if got.code != want.code {
+		t.Errorf("the exit code is %d, on Linux %d", got.code, want.code)
+	}
+	if got.out != want.out {
+		t.Errorf("the output differs from Linux's:\n%s", difference(got.out, want.out))
+	}
+	if got.errors != want.errors {
+		t.Errorf("standard error is\n%s\non Linux\n%s", shorten(got.errors), shorten(want.errors))
+	}
+}
+
+// difference shows the first lines in which two texts differ.
+func difference(got, want string) string {
+	g, w := strings.SplitAfter(got, "\n"), strings.SplitAfter(want, "\n")
+	var b strings.Builder
+	for i, shown := 0, 0; i < max(len(g), len(w)) && shown < 10; i++ {
+		var lineGot, lineWant string
+		if i < len(g) {
+			lineGot = g[i]
+		}
+		if i < len(w) {
+			lineWant = w[i]
+		}
+		if lineGot != lineWant {
+			shown++
+			fmt.Fprintf(&b, "line %d: got  %.200q\n         want %.200q\n", i+1, lineGot, lineWant)
+		}
+	}
+	return b.String()
+}
+
+// shorten keeps the beginning of a long text.
+func shorten(text string) string {
+	if len(text) > 4000 {
+		return text[:4000] + "..."
+	}
+	return text
+}
+
+// processors are the numbers of CPUs that the cases run on.
+var processors = []int{1, 2, 4}
+
+// same runs a command on both sides, on every number of processors.
+func same(t *testing.T, stdin string, command ...string) {
+	t.Helper()
+	sameOn(t, processors, stdin, command...)
+}
+
+// sameOn runs a command on both sides, on some numbers of processors.
+func sameOn(t *testing.T, cpus []int, stdin string, command ...string) {
+	t.Helper()
+	want := onHost(t, stdin, command...)
+	for _, n := range cpus {
+		t.Run(fmt.Sprintf("smp%d", n), func(t *testing.T) {
+			t.Parallel()
+			check(t, onSlowpath(t, stdin, append([]string{"--smp", fmt.Sprint(n)}, command...)...), want)
+		})
+	}
+}

@@ -1,0 +1,141 @@
+package integration
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+func TestC(t *testing.T) {
+	for _, name := range everyWay {
+		for _, c := range compilers {
+			t.Run(name+c.suffix, func(t *testing.T) { same(t, "", program(name+c.suffix)) })
+		}
+	}
+	for _, name := range []string{"files", "waiting"} {
+		t.Run(name, func(t *testing.T) { same(t, "", program(name)) })
+	}
+	t.Run("badpointers", func(t *testing.T) { same(t, "", program("badpointers"), "show") })
+}
+
+func TestGo(t *testing.T) {
+	t.Run("goprogram", func(t *testing.T) { same(t, "", program("goprogram")) })
+	t.Run("go version", func(t *testing.T) {
+		root, err := exec.Command("go", "env", "GOROOT").Output()
+		if err != nil {
+			t.Fatal(err)
+		}
+		sameOn(t, []int{2}, "", filepath.Join(strings.TrimSpace(string(root)), "bin/go"), "version", "/proc/self/exe")
+	})
+}
+
+func TestDynamic(t *testing.T) {
+	for _, command := range []string{"/bin/ls -d /tmp", "/usr/bin/env -i X=1 /usr/bin/env", "/bin/sh -c echo", "/usr/bin/expr 6 * 7"} {
+		t.Run(command, func(t *testing.T) { same(t, "", strings.Fields(command)...) })
+	}
+}
+
+// TestRootDirectory runs python3 with its standard library from a directory.
+func TestRootDirectory(t *testing.T) {
+	root := pythonRoot(t)
+	script := "import json, hashlib, os, threading, subprocess, sys\n" +
+		"l = []\n" +
+		"ts = [threading.Thread(target=l.append, args=(i,)) for i in range(10)]\n" +
+		"[t.start() for t in ts]; [t.join() for t in ts]\n" +
+		"print(json.dumps(sorted(l)), hashlib.sha256(b'x').hexdigest(), sys.version_info[:2])\n" +
+		"print(subprocess.run([sys.executable, '-S', '-c', 'print(6*7)'], capture_output=True).stdout)\n" +
+		"sys.exit(9)\n"
+	want := onHost(t, "", "/usr/bin/python3", "-c", script)
+	for _, n := range processors {
+		t.Run(fmt.Sprintf("smp%d", n), func(t *testing.T) {
+			check(t, onSlowpath(t, "", "--smp", fmt.Sprint(n), "--rootfs", root, "/usr/bin/python3", "-c", script), want)
+		})
+	}
+	t.Run("ls", func(t *testing.T) {
+		want := onHost(t, "", "/bin/ls", root+"/usr")
+		check(t, onSlowpath(t, "", "--rootfs", root, "/bin/ls", "/usr"), want)
+	})
+}
+
+// pythonRoot makes a root directory of hard links or copies of Debian's
+// python3, ls and what they load.
+func pythonRoot(t *testing.T) string {
+	t.Helper()
+	root := t.TempDir()
+	version, err := exec.Command("/usr/bin/python3", "-c", "import sys; print('python%d.%d' % sys.version_info[:2])").Output()
+	if err != nil {
+		t.Fatalf("python3 is missing; install it by: apt-get install python3 (%v)", err)
+	}
+	files := []string{"/usr/bin/python3", "/bin/ls"}
+	libraries, err := exec.Command("sh", "-c", "cat /etc/ld.so.conf.d/*.conf >/dev/null; for f in /usr/bin/python3 /bin/ls /usr/lib/python3*/lib-dynload/_hashlib*.so; do ldd $f; done | grep -o '/[^ ]*' | sort -u").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	files = append(files, strings.Fields(string(libraries))...)
+	files = append(files, "/usr/lib/"+strings.TrimSpace(string(version)))
+	for _, name := range files {
+		target := filepath.Join(root, name)
+		if err := os.MkdirAll(filepath.Dir(target), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if out, err := exec.Command("cp", "-rL", name, filepath.Dir(target)).CombinedOutput(); err != nil {
+			t.Fatalf("cp %s: %v, %s", name, err, out)
+		}
+	}
+	return root
+}
+
+// faults lists what the program faults can commit.
+var faults = []string{
+	"null-read", "null-write", "null-jump", "wild-jump", "non-canonical", "kernel-read", "kernel-jump", "last-page", "halt",
+	"interrupts-off", "port", "control-register", "model-register", "undefined", "breakpoint", "divide", "stack", "read-only",
+	"abort", "software-interrupt", "bad-stack", "no-execute", "wild-syscall-stack",
+}
+
+func TestFaults(t *testing.T) {
+	for _, fault := range faults {
+		t.Run(fault, func(t *testing.T) { sameOn(t, []int{2}, "", program("faults"), fault) })
+		t.Run(fault+" handled", func(t *testing.T) { sameOn(t, []int{1}, "", program("faults"), fault, "handled") })
+	}
+}
+
+func TestKernelBearsEveryBadPointer(t *testing.T) {
+	for _, n := range processors {
+		t.Run(fmt.Sprintf("smp%d", n), func(t *testing.T) {
+			got := onSlowpath(t, "", "--timeout", "300", "--smp", fmt.Sprint(n), program("badpointers"), "all")
+			if got.code != 8 || !strings.Contains(got.out, "calls borne") {
+				t.Errorf("got %d, %s %s", got.code, got.out, got.errors)
+			}
+			for line := range strings.Lines(got.out) {
+				if strings.Contains(line, "signal") {
+					t.Error(strings.TrimSpace(line))
+				}
+			}
+		})
+	}
+}
+
+func TestExhaustion(t *testing.T) {
+	for _, c := range []struct {
+		what, want string
+		code       int
+	}{
+		{"memory", "", 137},
+		{"child-memory", "the child ended by signal 9\n", 9},
+		{"processes", "Resource temporarily unavailable\nall reaped: 1\n", 9},
+		{"descriptors", "1: Too many open files\n", 9},
+	} {
+		t.Run(c.what, func(t *testing.T) {
+			got := onSlowpath(t, "", "--mem", "128", "--smp", "2", program("exhaust"), c.what)
+			if c.what == "processes" { // memory may end before the limit on processes is reached
+				got.out = strings.Replace(got.out, "Cannot allocate memory", "Resource temporarily unavailable", 1)
+			}
+			if got.code != c.code || got.out != c.want {
+				t.Errorf("got %d, %q, %q; want %d, %q", got.code, got.out, shorten(got.errors), c.code, c.want)
+			}
+		})
+	}
+}

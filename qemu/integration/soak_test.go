@@ -1,0 +1,40 @@
+package integration
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+)
+
+// long reports whether the long forms of the soak tests are wanted; make soak
+// wants them, make test the short ones.
+func long() bool { return os.Getenv("SLOWPATH_SOAK") == "long" }
+
+// choose returns a number by the form that is wanted.
+func choose(short, longer int) int {
+	if long() {
+		return longer
+	}
+	return short
+}
+
+// TestSoakBoots boots again and again; no boot may differ from the others.
+func TestSoakBoots(t *testing.T) {
+	for i := range choose(20, 1000) {
+		cpus := fmt.Sprint(processors[i%len(processors)])
+		got := onSlowpath(t, "", "--smp", cpus, "/bin/busybox", "sh", "-c", "echo alive | cat; exit 3")
+		if want := (result{3, "alive\n", ""}); got != want {
+			t.Fatalf("boot %d gives %+v, want %+v", i, got, want)
+		}
+	}
+}
+
+// TestSoakMix runs processes, threads and mappings on four CPUs.
+func TestSoakMix(t *testing.T) {
+	seconds := choose(10, 600)
+	got := onSlowpath(t, "", "--timeout", fmt.Sprint(2*seconds+60), "--smp", "4", "--mem", "1G", program("mix"), fmt.Sprint(seconds), "6")
+	if got.code != 0 || !strings.HasPrefix(got.out, "0 of 6") {
+		t.Errorf("got %+v", got)
+	}
+}

@@ -1,0 +1,171 @@
+// Goprogram exercises what Go's runtime asks of a kernel: goroutines on many
+// threads, garbage collection, timers, signals, and running itself as a child.
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+)
+
+func main() {
+	if len(os.Args) > 1 && os.Args[1] == "child" {
+		child()
+	}
+	goroutines()
+	garbage()
+	timers()
+	children()
+	signals()
+	files()
+	os.Exit(11)
+}
+
+// goroutines sends numbers through a hundred goroutines.
+func goroutines() {
+	numbers, results := make(chan int), make(chan int)
+	var wg sync.WaitGroup
+	for range 100 {
+		wg.Go(func() {
+			for n := range numbers {
+				results <- n * n
+			}
+		})
+	}
+	go func() {
+		for i := range 10000 {
+			numbers <- i
+		}
+		close(numbers)
+		wg.Wait()
+		close(results)
+	}()
+	sum := 0
+	for r := range results {
+		sum += r
+	}
+	fmt.Println("goroutines:", sum)
+}
+
+// garbage makes much of it in parallel and checks what must stay.
+func garbage() {
+	var wg sync.WaitGroup
+	var wrong atomic.Int64
+	for g := range 4 {
+		wg.Go(func() {
+			kept := make(map[int][]byte)
+			for i := range 5000 {
+				kept[i%100] = bytes.Repeat([]byte{byte(g + i)}, 1000)
+			}
+			for i, b := range kept {
+				if b[0] != byte(g+4900+i) || b[999] != b[0] {
+					wrong.Add(1)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	runtime.GC()
+	var stats runtime.MemStats
+	runtime.ReadMemStats(&stats)
+	fmt.Println("garbage:", wrong.Load(), stats.NumGC > 0)
+}
+
+// timers checks their order, and that none is early.
+func timers() {
+	start := time.Now()
+	order := make(chan int, 3)
+	for i := range 3 {
+		time.AfterFunc(time.Duration(40*(3-i))*time.Millisecond, func() { order <- i })
+	}
+	ticker := time.NewTicker(5 * time.Millisecond)
+	defer ticker.Stop()
+	for range 5 {
+		<-ticker.C
+	}
+	fmt.Println("timers:", <-order, <-order, <-order, time.Since(start) >= 120*time.Millisecond)
+}
+
+// child is what the program does as its own child.
+func child() {
+	in, err := io.ReadAll(os.Stdin)
+	fmt.Printf("%s-%s-%v", os.Getenv("WORD"), bytes.ToUpper(in), err)
+	fmt.Fprint(os.Stderr, "complaint")
+	os.Exit(17)
+}
+
+// children runs the program itself, several at a time.
+func children() {
+	self, err := os.Executable()
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	results := make([]string, 4)
+	var wg sync.WaitGroup
+	for i := range results {
+		wg.Go(func() {
+			cmd := exec.Command(self, "child")
+			cmd.Env = append(os.Environ(), fmt.Sprint("WORD=word", i))
+			cmd.Stdin = bytes.NewReader([]byte("input"))
+			var out, errors bytes.Buffer
+			cmd.Stdout, cmd.Stderr = &out, &errors
+			err := cmd.Run()
+			results[i] = fmt.Sprint(out.String(), " ", errors.String(), " ", err)
+		})
+	}
+	wg.Wait()
+	for _, r := range results {
+		fmt.Println("child:", r)
+	}
+	_, err = exec.Command("/nonexistent").Output()
+	fmt.Println("child:", err)
+}
+
+// signals sends one to the program itself.
+func signals() {
+	got := make(chan os.Signal, 1)
+	signal.Notify(got, syscall.SIGUSR1)
+	syscall.Kill(os.Getpid(), syscall.SIGUSR1)
+	select {
+	case s := <-got:
+		fmt.Println("signal:", s)
+	case <-time.After(10 * time.Second):
+		fmt.Println("signal: none came")
+	}
+}
+
+// files makes a tree, walks it and removes it.
+func files() {
+	dir, err := os.MkdirTemp("", "goprogram")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer os.RemoveAll(dir)
+	for i := range 20 {
+		name := filepath.Join(dir, fmt.Sprint("d", i%4), fmt.Sprint("f", i))
+		os.MkdirAll(filepath.Dir(name), 0o755)
+		if err := os.WriteFile(name, make([]byte, 1000*i), 0o600); err != nil {
+			fmt.Println(err)
+		}
+	}
+	count, size := 0, int64(0)
+	filepath.Walk(dir, func(_ string, info os.FileInfo, err error) error {
+		if err == nil && !info.IsDir() {
+			count++
+			size += info.Size()
+		}
+		return err
+	})
+	fmt.Println("files:", count, size)
+}

@@ -1,0 +1,111 @@
+/* Address spaces: demand zero, copy-on-write, protection, moving, shared
+ * mappings, file mappings, brk. */
+#include "report.h"
+#include <setjmp.h>
+
+enum { PAGE = 4096 };
+
+static sigjmp_buf back;
+static void on_fault(int signal) { siglongjmp(back, signal); }
+
+/* Returns the signal that a write to p raises, or 0. */
+static int write_faults(volatile char *p)
+{
+	int signal = sigsetjmp(back, 1);
+	if (!signal)
+		*p = 1;
+	return signal;
+}
+
+static char *map(size_t size, int flags) { return (char *)MUST(mmap(NULL, size, PROT_READ | PROT_WRITE, flags, -1, 0)); }
+
+static int all(const char *p, size_t n, char value)
+{
+	for (size_t i = 0; i < n; i++)
+		if (p[i] != value)
+			return 0;
+	return 1;
+}
+
+static void anonymous(void)
+{
+	char *p = map(64 * PAGE, MAP_PRIVATE | MAP_ANONYMOUS);
+	HOLDS(all(p, 64 * PAGE, 0));
+	memset(p, 7, 64 * PAGE);
+	MUST(madvise(p + PAGE, PAGE, MADV_DONTNEED));
+	HOLDS(all(p + PAGE, PAGE, 0) && all(p, PAGE, 7) && all(p + 2 * PAGE, PAGE, 7));
+	MUST(mprotect(p, PAGE, PROT_READ));
+	printf("write to a read-only page: %d\n", write_faults(p));
+	MUST(mprotect(p, PAGE, PROT_READ | PROT_WRITE));
+	printf("write again: %d\n", write_faults(p));
+	MUST(munmap(p + 10 * PAGE, PAGE));
+	printf("write to a hole: %d\n", write_faults(p + 10 * PAGE));
+	char *q = (char *)MUST(mremap(p + 20 * PAGE, PAGE, 100 * PAGE, MREMAP_MAYMOVE));
+	HOLDS(all(q, PAGE, 7) && all(q + PAGE, 99 * PAGE, 0));
+	SHOW(munmap(p + 1, PAGE));
+	SHOW(mprotect((void *)1, PAGE, PROT_READ) );
+	SHOW((long)mmap(NULL, 0, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+	SHOW((long)mmap(NULL, 1UL << 62, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+}
+
+static void copy_on_write(void)
+{
+	char *private = map(16 * PAGE, MAP_PRIVATE | MAP_ANONYMOUS);
+	char *shared = map(PAGE, MAP_SHARED | MAP_ANONYMOUS);
+	memset(private, 1, 16 * PAGE);
+	int status;
+	pid_t pid = MUST(fork());
+	if (pid == 0) {
+		memset(private, 2, 8 * PAGE);
+		shared[5] = 55;
+		_exit(all(private, 8 * PAGE, 2) && all(private + 8 * PAGE, 8 * PAGE, 1));
+	}
+	MUST(waitpid(pid, &status, 0));
+	printf("the child saw its own: %d\n", WEXITSTATUS(status));
+	HOLDS(all(private, 16 * PAGE, 1));
+	HOLDS(shared[5] == 55);
+}
+
+static void files(void)
+{
+	char name[] = "/tmp/memory-XXXXXX", byte;
+	int fd = MUST(mkstemp(name));
+	MUST(ftruncate(fd, PAGE + 100));
+	char *shared = (char *)MUST(mmap(NULL, 3 * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0));
+	char *private = (char *)MUST(mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0));
+	shared[10] = 'S';
+	HOLDS(private[10] == 'S');
+	private[10] = 'P';
+	MUST(pread(fd, &byte, 1, 10));
+	HOLDS(byte == 'S');
+	MUST(pwrite(fd, "W", 1, 11));
+	HOLDS(shared[11] == 'W');
+	printf("beyond the end: %d\n", write_faults(shared + 2 * PAGE));
+	MUST(msync(shared, PAGE, MS_SYNC));
+	MUST(ftruncate(fd, 0));
+	printf("after truncation: %d\n", write_faults(shared));
+	MUST(unlink(name));
+	SHOW((long)mmap(NULL, PAGE, PROT_READ, MAP_SHARED, 999, 0));
+}
+
+static void heap(void)
+{
+	char *start = sbrk(0);
+	HOLDS(sbrk(10 * PAGE) == start);
+	HOLDS(all(start, 10 * PAGE, 0));
+	memset(start, 9, 10 * PAGE);
+	HOLDS(sbrk(-10 * PAGE) == start + 10 * PAGE);
+	HOLDS(sbrk(PAGE) == start && all(start, PAGE, 0));
+}
+
+int main(void)
+{
+	struct sigaction action = {.sa_handler = on_fault};
+	sigaction(SIGSEGV, &action, NULL);
+	sigaction(SIGBUS, &action, NULL);
+	anonymous();
+	copy_on_write();
+	files();
+	heap();
+	return 4;
+}

@@ -1,0 +1,42 @@
+/* What the test programs share: each prints what it saw, the same on every
+ * correct kernel, and ends with an exit code of its own. */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/types.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+/* Ends the program when a call that must work does not. */
+#define MUST(call)                                                             \
+	({                                                                     \
+		long result_ = (long)(call);                                   \
+		if (result_ == -1) {                                           \
+			printf("%s: %s\n", #call, strerror(errno));            \
+			fflush(stdout);                                        \
+			exit(99);                                              \
+		}                                                              \
+		result_;                                                       \
+	})
+
+/* Prints a call with what it returned, or its errno. */
+#define SHOW(call)                                                             \
+	do {                                                                   \
+		errno = 0;                                                     \
+		long result_ = (long)(call);                                   \
+		printf("%s = %ld %s\n", #call, result_,                        \
+		       result_ == -1 ? strerror(errno) : "");                  \
+	} while (0)
+
+/* Prints whether something holds. */
+#define HOLDS(condition)                                                       \
+	printf("%s: %s\n", #condition, (condition) ? "yes" : "NO")
