@@ -18,7 +18,7 @@ var scripts = map[string]string{
 	"pipe status":     `false | true; echo $?; true | false; echo $?; set -o pipefail; false | true; echo $?`,
 	"early end":       `yes | head -n 3`,
 	"background":      `for i in 1 2 3; do (sleep 0.0$i; exit $i) & p="$p $!"; done; for j in $p; do wait $j; echo $?; done`,
-	"background kill": `sleep 100 & kill $!; wait $!; echo $?`,
+	"background kill": `{ sleep 100 & kill $!; wait $!; } 2>/dev/null; echo $?`,
 	"trap":            `trap 'echo caught; exit 3' TERM; kill $$; sleep 5; echo not reached`,
 	"subshell":        `x=1; (x=2; echo $x); echo $x; { x=3; }; echo $x`,
 	"redirections":    `cd /tmp && { echo out; echo err >&2; } >r1.$$ 2>&1; cat r1.$$; echo more >>r1.$$; wc -l <r1.$$; rm r1.$$`,
