@@ -1,14 +1,128 @@
+// Command kernel is what runs on the bare machine. It wires the layers
+// together, top to bottom of this page: memory, files, the link to the host,
+// tasks, and then the program that the machine exists for.
 package main
 
 import (
-	"fmt"
+	"io"
 	"os"
 	"runtime"
+	"runtime/debug"
+	"time"
 
+	"slowpath/arch/amd64"
 	"slowpath/boot"
+	"slowpath/boot/commandline"
+	"slowpath/clock"
+	"slowpath/dev/rtc"
+	"slowpath/dev/uart"
+	"slowpath/fs"
+	"slowpath/goos"
+	"slowpath/klog"
+	"slowpath/mm"
+	"slowpath/syscall"
+	"slowpath/task"
 )
 
 func main() {
-	fmt.Println("hello", runtime.NumCPU(), boot.ImageSize(), boot.CommandLine())
-	os.Exit(0x10)
+	options, optionErr := commandline.Parse(boot.CommandLine())
+	k := &kernel{
+		options: options,
+		log:     klog.New(console(options), klog.Level(options.LogLevel)),
+		wall:    new(clock.Wall),
+	}
+	k.log.Infof("Slowpath on %s: %d CPUs, %d MiB of memory, kernel image %d KiB.",
+		runtime.Version(), boot.CPUs(), boot.Memory()>>20, boot.ImageSize()>>10)
+	k.log.Infof("Command line: %s", boot.CommandLine())
+	if optionErr != nil {
+		k.log.Errorf("%v", optionErr)
+	}
+	if err := k.run(); err != nil {
+		k.log.Errorf("The kernel cannot go on: %v", err)
+		k.end(goos.ExitFatal)
+	}
 }
+
+// kernel is the machine's one instance of everything.
+type kernel struct {
+	options commandline.Options
+	log     *klog.Log
+	wall    *clock.Wall
+	memory  *mm.Memory
+	mounts  *fs.Mounts
+	root    fs.KernelCaller
+	tasks   *task.Kernel
+	link    *link
+}
+
+// run starts everything and returns only if that failed.
+func (k *kernel) run() error {
+	k.setClock()
+	k.limitHeap()
+	amd64.EnableExtendedState()
+
+	var err error
+	if k.memory, err = newMemory(); err != nil {
+		return err
+	}
+	if err := k.makeFiles(); err != nil {
+		return err
+	}
+	duties, err := newDuties()
+	if err != nil {
+		return err
+	}
+	k.tasks = task.New(task.Config{
+		Run:  syscall.NewLoop(duties).Run,
+		Kick: func(t *task.Task) { amd64.Kick(t.Frame) },
+		Log:  k.log.Infof,
+		Wall: k.wall,
+	})
+	k.link = newLink(k)
+	return k.runProgram()
+}
+
+// setClock takes the time of day from the board's clock.
+func (k *kernel) setClock() {
+	now, err := rtc.Read(ports{})
+	if err != nil {
+		k.log.Infof("%v", err)
+		now = time.Unix(0, 0)
+	}
+	amd64.SetWallClock(uint64(now.UnixNano()))
+}
+
+// limitHeap keeps the Go heap within a part of the memory: the collector works
+// harder before it takes what the users' programs need.
+func (k *kernel) limitHeap() {
+	const share, least = 4, 16 << 20
+	debug.SetMemoryLimit(max(int64(boot.Memory())/share, least))
+}
+
+// end stops the machine with an exit code for the host.
+func (k *kernel) end(code uint8) {
+	if code == goos.ExitFatal && k.options.Panic == 0 {
+		select {} // panic=0: stay, for a debugger
+	}
+	if code == goos.ExitFatal && k.options.Panic > 0 {
+		time.Sleep(time.Duration(k.options.Panic) * time.Second)
+	}
+	goos.PowerOff(code)
+}
+
+// console returns where kernel messages go.
+func console(o commandline.Options) io.Writer {
+	if o.Console == "ttyS0" {
+		return os.Stderr // goos writes it to COM1
+	}
+	return io.Discard
+}
+
+// ports is port I/O as the drivers want it.
+type ports struct{}
+
+func (ports) In8(port uint16) uint8             { return amd64.In8(port) }
+func (ports) Out8(port uint16, v uint8)         { amd64.Out8(port, v) }
+func (ports) OutBytes(port uint16, data []byte) { amd64.OutBytes(port, data) }
+
+var _ uart.StringPorts = ports{}

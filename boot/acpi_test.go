@@ -1,0 +1,77 @@
+package boot
+
+import (
+	"encoding/binary"
+	"testing"
+)
+
+var le = binary.LittleEndian
+
+// firmware is a piece of physical memory with ACPI tables in it.
+type firmware []byte
+
+func (f firmware) read(a uint64, n uint32) []byte {
+	if a == 0 || a+uint64(n) > uint64(len(f)) {
+		return nil
+	}
+	return f[a : a+uint64(n)]
+}
+
+func (f firmware) table(at int, signature string, body []byte) {
+	copy(f[at:], signature)
+	le.PutUint32(f[at+4:], uint32(headerSize+len(body)))
+	copy(f[at+headerSize:], body)
+}
+
+// qemuLike has an RSDP at 16, an XSDT, and a MADT with two usable processors
+// of three, two I/O APICs and the usual override of interrupt 0.
+func qemuLike() firmware {
+	f := make(firmware, 1024)
+	copy(f[16:], "RSD PTR ")
+	f[16+15] = 2
+	le.PutUint64(f[16+24:], 128)
+	f.table(128, "XSDT", append(le.AppendUint64(nil, 256), le.AppendUint64(nil, 512)...))
+	f.table(256, "FACP", nil)
+	var madt []byte
+	madt = append(madt, 0, 0, 0xe0, 0xfe, 1, 0, 0, 0)
+	madt = append(madt, 0, 8, 0, 0, 1, 0, 0, 0)
+	madt = append(madt, 0, 8, 1, 5, 0, 0, 0, 0)
+	madt = append(madt, 0, 8, 2, 7, 1, 0, 0, 0)
+	madt = append(madt, 1, 12, 0, 0, 0, 0x10, 0xc0, 0xfe, 0, 0, 0, 0)
+	madt = append(madt, 1, 12, 1, 0, 0, 0x20, 0xc0, 0xfe, 24, 0, 0, 0)
+	madt = append(madt, 2, 10, 0, 0, 2, 0, 0, 0, 0, 0)
+	f.table(512, "APIC", madt)
+	return f
+}
+
+func TestMADT(t *testing.T) {
+	var got acpiTables
+	got.parse(16, qemuLike().read)
+	if got.cpuCount != 2 || got.cpus[0] != 0 || got.cpus[1] != 7 {
+		t.Errorf("processors %v, %d", got.cpus, got.cpuCount)
+	}
+	if got.ioapic != 0xfec01000 || got.pins[0] != 2 || got.pins[4] != 4 {
+		t.Errorf("I/O APIC %#x, pins %v", got.ioapic, got.pins)
+	}
+}
+
+func TestWithoutACPI(t *testing.T) {
+	for name, root := range map[string]uint64{"no pointer": 0, "beyond memory": 1 << 40, "no signature": 40} {
+		var got acpiTables
+		got.parse(root, qemuLike().read)
+		if got.cpuCount != 1 || got.ioapic != defaultIOAPIC {
+			t.Errorf("%s: %+v", name, got)
+		}
+	}
+}
+
+func FuzzACPI(f *testing.F) {
+	f.Add([]byte(qemuLike()), uint64(16))
+	f.Fuzz(func(t *testing.T, memory []byte, root uint64) {
+		var got acpiTables
+		got.parse(root, firmware(memory).read)
+		if got.cpuCount < 1 || got.cpuCount > len(got.cpus) {
+			t.Fatalf("%d processors", got.cpuCount)
+		}
+	})
+}

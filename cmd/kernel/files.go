@@ -1,0 +1,96 @@
+package main
+
+import (
+	"bytes"
+	"crypto/rand"
+	"fmt"
+
+	"golang.org/x/sys/unix"
+
+	"slowpath/boot"
+	"slowpath/fs"
+	"slowpath/fs/devfs"
+	"slowpath/fs/initramfs"
+	"slowpath/fs/pipe"
+	"slowpath/fs/tmpfs"
+	"slowpath/runspec"
+)
+
+// makeFiles makes the root file system, fills it from the initramfs, and
+// mounts what programs expect to find.
+func (k *kernel) makeFiles() error {
+	k.mounts = fs.NewMounts(tmpfs.New(k.memory, tmpfs.Config{Mode: 0o755}), pipe.Open)
+	k.root = fs.KernelCaller{Context: fs.NewContext(k.mounts)}
+	tmpfs.Register(k.mounts, k.memory)
+	devfs.Register(k.mounts, devfs.Config{
+		Random:  func(p []byte) { rand.Read(p) },
+		Log:     func(line string) { k.log.Infof("%s", line) },
+		ReadLog: k.log.Text,
+	})
+	if archive := boot.Initramfs(); len(archive) > 0 {
+		if err := initramfs.Unpack(k.root, bytes.NewReader(archive)); err != nil {
+			return fmt.Errorf("the initramfs cannot be unpacked: %w", err)
+		}
+		boot.FreeInitramfs()
+	}
+	for _, directory := range []string{"/dev", "/proc", "/sys", "/tmp"} {
+		k.at(directory).MakeDirectory(0o755) // it may be in the initramfs
+	}
+	if err := k.at("/dev").MountAt(tmpfs.New(k.memory, tmpfs.Config{Mode: 0o755}), "devtmpfs", 0); err != nil {
+		return fmt.Errorf("/dev cannot be mounted: %w", err)
+	}
+	return devfs.Populate(k.root, "/dev")
+}
+
+// at names a file for the kernel itself.
+func (k *kernel) at(name string) fs.At { return fs.At{Caller: k.root, Name: name, Follow: true} }
+
+// readFile returns all of a file.
+func (k *kernel) readFile(name string) ([]byte, error) {
+	f, err := k.at(name).Open(unix.O_RDONLY, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer f.DecRef()
+	text := make([]byte, f.Attributes().Size)
+	for done := 0; done < len(text); {
+		n, err := f.Read(fs.NewBytesSink(text[done:]))
+		if err != nil {
+			return nil, err
+		}
+		if n == 0 {
+			return text[:done], nil
+		}
+		done += n
+	}
+	return text, nil
+}
+
+// standardFiles returns a table with the program's descriptors 0, 1 and 2.
+func (k *kernel) standardFiles(spec *runspec.Spec) (*fs.FDTable, error) {
+	in, err := k.standardInput(spec)
+	if err != nil {
+		return nil, err
+	}
+	files := [...]*fs.File{in, k.streams().stdout.Open(k.mounts), k.streams().stderr.Open(k.mounts)}
+	table := fs.NewFDTable()
+	for _, f := range files {
+		if _, err := table.Install(f, 0, fs.MaxDescriptors, false); err != nil {
+			return nil, err
+		}
+	}
+	return table, nil
+}
+
+// standardInput is the host's stream, or the file that the run file names.
+func (k *kernel) standardInput(spec *runspec.Spec) (*fs.File, error) {
+	if spec.Stdin == "" {
+		return k.streams().stdin.Open(k.mounts), nil
+	}
+	f, err := k.at(spec.Stdin).Open(unix.O_RDONLY, 0)
+	if err != nil {
+		return nil, fmt.Errorf("the standard input %s cannot be opened: %w", spec.Stdin, err)
+	}
+	k.at(spec.Stdin).Unlink()
+	return f, nil
+}

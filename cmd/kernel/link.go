@@ -1,0 +1,88 @@
+package main
+
+import (
+	"io"
+	"os"
+
+	"slowpath/boot"
+	"slowpath/dev/uart"
+	"slowpath/fs/hostfile"
+	"slowpath/goos"
+	"slowpath/hostlink"
+	"slowpath/task"
+)
+
+// streams are the program's standard files where they are no terminal.
+type streams struct {
+	stdin  *hostfile.Input
+	stdout *hostfile.Output
+	stderr *hostfile.Output
+}
+
+// streams returns those of the host, or without a link those of the console,
+// whose input has ended.
+func (k *kernel) streams() streams {
+	if k.link != nil {
+		return k.link.streams
+	}
+	print := func(p []byte) error { _, err := os.Stdout.Write(p); return err }
+	s := streams{hostfile.NewInput(func(int) {}), hostfile.NewOutput(print), hostfile.NewOutput(print)}
+	s.stdin.End()
+	return s
+}
+
+// link is the connection to the host command: the program's standard streams
+// and how it ended. A machine that nobody's host command started has none.
+type link struct {
+	streams
+	writer *hostlink.Writer
+}
+
+// stdinCredit is how many bytes the host may send ahead of what is read.
+const stdinCredit = 64 << 10
+
+// newLink returns the link over the second serial port, or nil.
+func newLink(k *kernel) *link {
+	port := uart.New(ports{}, uart.COM2)
+	if port == nil {
+		return nil
+	}
+	l := &link{writer: hostlink.NewWriter(port)}
+	l.stdin = hostfile.NewInput(func(n int) { l.writer.StdinCredit(uint32(n)) })
+	l.stdout = hostfile.NewOutput(l.writer.Stdout)
+	l.stderr = hostfile.NewOutput(l.writer.Stderr)
+	boot.RouteISA(uart.IRQ2)
+	received, sender := io.Pipe()
+	go port.Serve(func() bool { goos.WaitIRQ(uart.IRQ2); return true }, func(data []byte) { sender.Write(data) })
+	go l.receive(k, received)
+	l.writer.Hello()
+	l.writer.StdinCredit(stdinCredit)
+	return l
+}
+
+// receive acts on the host's frames for ever.
+func (l *link) receive(k *kernel, from io.Reader) {
+	reader := hostlink.NewReader(from)
+	for {
+		f, err := reader.Next()
+		if err != nil {
+			k.log.Errorf("The link to the host broke: %v", err)
+			return
+		}
+		switch f.Kind {
+		case hostlink.Stdin:
+			l.stdin.Feed(f.Payload)
+		case hostlink.StdinEOF:
+			l.stdin.End()
+		}
+	}
+}
+
+// report tells the host how the program ended.
+func (l *link) report(s task.Status) {
+	if s.Signal() != 0 {
+		l.writer.Exit(hostlink.Status{Outcome: hostlink.Signaled, Value: uint32(s.Signal())})
+		return
+	}
+	l.writer.Exit(hostlink.Status{Outcome: hostlink.Exited, Value: uint32(s.Code())})
+}

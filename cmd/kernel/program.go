@@ -1,0 +1,100 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+
+	"golang.org/x/sys/unix"
+
+	"slowpath/fs"
+	"slowpath/goos"
+	"slowpath/hostlink"
+	"slowpath/runspec"
+	"slowpath/task"
+)
+
+// runProgram starts the program that the run file or the command line names,
+// waits for its end, and ends the machine.
+func (k *kernel) runProgram() error {
+	spec, err := k.readSpec()
+	if err != nil {
+		return err
+	}
+	k.tasks.StartReaper()
+	program, err := k.start(spec)
+	if err != nil {
+		return k.notStarted(spec, err)
+	}
+	status := program.AwaitEnd()
+	if k.link == nil {
+		k.end(uint8(status.Code()))
+	}
+	k.link.report(status)
+	k.end(goos.ExitDone)
+	return nil
+}
+
+// readSpec returns what to run: the run file of the host command, which it
+// removes, or what the command line says.
+func (k *kernel) readSpec() (*runspec.Spec, error) {
+	text, err := k.readFile(runspec.Path)
+	if errors.Is(err, unix.ENOENT) {
+		return k.specFromCommandLine()
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s cannot be read: %w", runspec.Path, err)
+	}
+	k.at(runspec.Path).Unlink()
+	return runspec.Parse(text)
+}
+
+// usualInits are where Linux looks for a program, too.
+var usualInits = []string{"/sbin/init", "/etc/init", "/bin/init", "/bin/sh"}
+
+func (k *kernel) specFromCommandLine() (*runspec.Spec, error) {
+	candidates := usualInits
+	if k.options.Init != "" {
+		candidates = []string{k.options.Init}
+	}
+	for _, name := range candidates {
+		if _, err := k.at(name).Lookup(); err == nil {
+			return &runspec.Spec{
+				Args: append([]string{name}, k.options.Args...),
+				Env:  []string{"HOME=/", "TERM=linux", "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"},
+			}, nil
+		}
+	}
+	return nil, fmt.Errorf("no program found; put one of %v into the initramfs, or name it with init=", candidates)
+}
+
+func (k *kernel) start(spec *runspec.Spec) (*task.ThreadGroup, error) {
+	if spec.Hostname != "" {
+		k.tasks.SetHostName(spec.Hostname)
+	}
+	context := fs.NewContext(k.mounts)
+	if spec.Workdir != "" {
+		directory, err := k.at(spec.Workdir).Lookup()
+		if err != nil {
+			return nil, err
+		}
+		context.SetDirectory(directory)
+	}
+	files, err := k.standardFiles(spec)
+	if err != nil {
+		return nil, err
+	}
+	return k.tasks.Spawn(task.SpawnRequest{
+		Path: spec.Program(), Argv: spec.Args, Envp: spec.Env, FDs: files, FS: context,
+	})
+}
+
+// notStarted tells why the program could not be started.
+func (k *kernel) notStarted(spec *runspec.Spec, err error) error {
+	errno, ok := err.(unix.Errno)
+	if k.link == nil || !ok {
+		return fmt.Errorf("%s cannot be started: %w", spec.Program(), err)
+	}
+	k.link.writer.Exit(hostlink.Status{Outcome: hostlink.NotStarted, Value: uint32(errno)})
+	k.end(goos.ExitDone)
+	return nil
+}
