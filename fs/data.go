@@ -22,6 +22,15 @@ type Source interface {
 	Remaining() int
 }
 
+// Unget gives the last n bytes back to src, for an operation that had to look
+// at them to find that it would have to wait: the next try gets them again. A
+// source without an Unget method is one whose user does not try again.
+func Unget(src Source, n int) {
+	if s, ok := src.(interface{ Unget(n int) }); ok {
+		s.Unget(n)
+	}
+}
+
 // BytesSink is a Sink over kernel memory.
 type BytesSink struct{ free, all []byte }
 
@@ -42,20 +51,26 @@ func (b *BytesSink) Remaining() int { return len(b.free) }
 func (b *BytesSink) Bytes() []byte { return b.all[:len(b.all)-len(b.free)] }
 
 // BytesSource is a Source over kernel memory.
-type BytesSource struct{ left []byte }
+type BytesSource struct {
+	all []byte
+	got int
+}
 
 // NewBytesSource returns a source of the bytes of p.
-func NewBytesSource(p []byte) *BytesSource { return &BytesSource{left: p} }
+func NewBytesSource(p []byte) *BytesSource { return &BytesSource{all: p} }
 
 // Get implements Source.
 func (b *BytesSource) Get(p []byte) (int, error) {
-	n := copy(p, b.left)
-	b.left = b.left[n:]
+	n := copy(p, b.all[b.got:])
+	b.got += n
 	return n, nil
 }
 
 // Remaining implements Source.
-func (b *BytesSource) Remaining() int { return len(b.left) }
+func (b *BytesSource) Remaining() int { return len(b.all) - b.got }
+
+// Unget gives the last n bytes back.
+func (b *BytesSource) Unget(n int) { b.got -= n }
 
 // PutAll puts p and returns what a read of one piece returns: the bytes that
 // arrived, or the error if none did.

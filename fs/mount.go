@@ -307,3 +307,9 @@ func (m *Mounts) List(root Path) []MountInfo {
 	}
 	return infos
 }
+
+// ID is the number of the mount in /proc/pid/mountinfo and statx(2).
+func (m *Mount) ID() int { return m.id }
+
+// IsMountRoot reports whether p is the root of a mount.
+func (p Path) IsMountRoot() bool { return p.dentry == p.mount.root }

@@ -2,7 +2,6 @@ package syscall
 
 // Families whose file is not written yet: whoever writes it deletes its line.
 var (
-	fileCalls    []Row
 	processCalls []Row
 	signalCalls  []Row
 	timeCalls    []Row

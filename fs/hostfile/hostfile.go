@@ -134,8 +134,6 @@ func NewOutput(send func(p []byte) error) *Output { return &Output{send: send} }
 
 // Open returns a new open file that writes to out.
 func (out *Output) Open(m *fs.Mounts) *fs.File { return open(m, unix.O_WRONLY, out) }
-	return open(m, unix.O_WRONLY, out)
-}
 
 // piece is the most that goes to the host at once.
 const piece = 32 << 10

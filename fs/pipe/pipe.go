@@ -200,3 +200,17 @@ func (p *Pipe) Buffered() int {
 
 // Tee copies what is in p to dst without taking it out (tee(2)).
 func (p *Pipe) Tee(dst fs.Sink) (int, error) { return p.read(dst, true) }
+
+// Room returns how many bytes a write would take now: EAGAIN if the pipe is
+// full, EPIPE if nobody reads it.
+func (p *Pipe) Room() (int, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch {
+	case p.readers == 0:
+		return 0, unix.EPIPE
+	case p.free() <= 0:
+		return 0, unix.EAGAIN
+	}
+	return p.free(), nil
+}

@@ -1,0 +1,109 @@
+// Package eventfd has event counters (eventfd(2)).
+package eventfd
+
+import (
+	"encoding/binary"
+	"math"
+	"sync"
+
+	"golang.org/x/sys/unix"
+
+	"slowpath/fs"
+	"slowpath/wait"
+)
+
+// counter is the operations of an event file.
+type counter struct {
+	fs.FileBase
+	queue     wait.Queue
+	semaphore bool
+
+	mu    sync.Mutex
+	value uint64
+}
+
+// maximum is the largest value: a write that would pass it waits.
+const maximum = math.MaxUint64 - 1
+
+// size is how many bytes a read or write takes at least, and moves.
+const size = 8
+
+// New opens an event file. flags may have EFD_SEMAPHORE and EFD_NONBLOCK.
+func New(m *fs.Mounts, initial uint32, flags int) *fs.File {
+	c := &counter{value: uint64(initial), semaphore: flags&unix.EFD_SEMAPHORE != 0}
+	return m.NewAnonymous("eventfd", flags, c)
+}
+
+// Read implements fs.FileOperations. EINVAL for less than 8 bytes.
+func (c *counter) Read(_ *fs.File, dst fs.Sink, _ int64) (int, error) {
+	if dst.Remaining() < size {
+		return 0, unix.EINVAL
+	}
+	c.mu.Lock()
+	value := c.value
+	if value == 0 {
+		c.mu.Unlock()
+		return 0, unix.EAGAIN
+	}
+	if c.semaphore {
+		value = 1
+	}
+	c.value -= value
+	c.mu.Unlock()
+	c.queue.Wake(wait.Writable)
+	var p [size]byte
+	binary.LittleEndian.PutUint64(p[:], value)
+	return fs.PutAll(dst, p[:])
+}
+
+// Write implements fs.FileOperations. EINVAL for less than 8 bytes and for the
+// value 2^64-1.
+func (c *counter) Write(_ *fs.File, src fs.Source, _ int64) (int, int64, error) {
+	if src.Remaining() < size {
+		return 0, 0, unix.EINVAL
+	}
+	var p [size]byte
+	if _, err := src.Get(p[:]); err != nil {
+		return 0, 0, err
+	}
+	add := binary.LittleEndian.Uint64(p[:])
+	if add == math.MaxUint64 {
+		return 0, 0, unix.EINVAL
+	}
+	if !c.add(add) {
+		fs.Unget(src, size)
+		return 0, 0, unix.EAGAIN
+	}
+	if add > 0 {
+		c.queue.Wake(wait.Readable)
+	}
+	return size, 0, nil
+}
+
+// add reports whether there was room for n.
+func (c *counter) add(n uint64) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if n > maximum-c.value {
+		return false
+	}
+	c.value += n
+	return true
+}
+
+// Readiness implements fs.FileOperations.
+func (c *counter) Readiness() wait.Events {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var ready wait.Events
+	if c.value > 0 {
+		ready |= wait.Readable
+	}
+	if c.value < maximum {
+		ready |= wait.Writable
+	}
+	return ready
+}
+
+// Queue implements fs.FileOperations.
+func (c *counter) Queue() *wait.Queue { return &c.queue }

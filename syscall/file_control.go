@@ -1,0 +1,314 @@
+package syscall
+
+import (
+	"encoding/binary"
+
+	"golang.org/x/sys/unix"
+
+	"slowpath/abi"
+	"slowpath/arch/amd64"
+	"slowpath/fs"
+	"slowpath/fs/pipe"
+	"slowpath/fs/tmpfs"
+	"slowpath/task"
+	"slowpath/wait"
+)
+
+// fcntlCommand is one command of fcntl(2) on an open file.
+type fcntlCommand func(t *task.Task, f *fs.File, descriptor int, argument uint64) (uint64, error)
+
+// fcntlCommands has the commands of fcntl(2). What is not here is EINVAL, such
+// as leases and directory notification, which Linux makes optional too.
+var fcntlCommands = map[int32]fcntlCommand{
+	unix.F_DUPFD:         duplicateFrom(false),
+	unix.F_DUPFD_CLOEXEC: duplicateFrom(true),
+	unix.F_GETFD:         getDescriptorFlags,
+	unix.F_SETFD:         setDescriptorFlags,
+	unix.F_GETFL:         getStatusFlags,
+	unix.F_SETFL:         setStatusFlags,
+	unix.F_GETLK:         testLock(false),
+	unix.F_SETLK:         setLock(false, false),
+	unix.F_SETLKW:        setLock(false, true),
+	unix.F_OFD_GETLK:     testLock(true),
+	unix.F_OFD_SETLK:     setLock(true, false),
+	unix.F_OFD_SETLKW:    setLock(true, true),
+	unix.F_GETOWN:        getOwner,
+	unix.F_SETOWN:        setOwner,
+	unix.F_GETPIPE_SZ:    getPipeSize,
+	unix.F_SETPIPE_SZ:    setPipeSize,
+	unix.F_GET_SEALS:     getSeals,
+	unix.F_ADD_SEALS:     addSeals,
+}
+
+// pathCommands are those that a file opened with O_PATH answers too.
+func pathCommand(command int32) bool {
+	switch command {
+	case unix.F_DUPFD, unix.F_DUPFD_CLOEXEC, unix.F_GETFD, unix.F_SETFD, unix.F_GETFL:
+		return true
+	}
+	return false
+}
+
+func sysFcntl(t *task.Task, f *amd64.Frame) (uint64, error) {
+	file, err := t.FDs.GetPath(fd(f.RDI))
+	if err != nil {
+		return 0, err
+	}
+	defer file.DecRef()
+	command := int32(f.RSI)
+	if file.PathOnly() && !pathCommand(command) {
+		return 0, unix.EBADF
+	}
+	run, known := fcntlCommands[command]
+	if !known {
+		return 0, unix.EINVAL
+	}
+	return run(t, file, fd(f.RDI), f.RDX)
+}
+
+func duplicateFrom(closeOnExec bool) fcntlCommand {
+	return func(t *task.Task, f *fs.File, _ int, minimum uint64) (uint64, error) {
+		f.IncRef()
+		n, err := t.FDs.Install(f, fd(minimum), t.Group().Limits.Soft(unix.RLIMIT_NOFILE), closeOnExec)
+		if err != nil {
+			f.DecRef()
+		}
+		return uint64(n), err
+	}
+}
+
+func getDescriptorFlags(t *task.Task, _ *fs.File, descriptor int, _ uint64) (uint64, error) {
+	on, err := t.FDs.GetCloseOnExec(descriptor)
+	if on {
+		return unix.FD_CLOEXEC, err
+	}
+	return 0, err
+}
+
+func setDescriptorFlags(t *task.Task, _ *fs.File, descriptor int, flags uint64) (uint64, error) {
+	return 0, t.FDs.SetCloseOnExec(descriptor, descriptor, flags&unix.FD_CLOEXEC != 0)
+}
+
+func getStatusFlags(_ *task.Task, f *fs.File, _ int, _ uint64) (uint64, error) {
+	return uint64(f.Flags()), nil
+}
+
+func setStatusFlags(_ *task.Task, f *fs.File, _ int, flags uint64) (uint64, error) {
+	f.SetFlags(int(int32(flags)))
+	return 0, nil
+}
+
+func getOwner(_ *task.Task, f *fs.File, _ int, _ uint64) (uint64, error) {
+	return uint64(f.Owner()), nil
+}
+
+func setOwner(_ *task.Task, f *fs.File, _ int, owner uint64) (uint64, error) {
+	f.SetOwner(int64(int32(owner)))
+	return 0, nil
+}
+
+func getPipeSize(_ *task.Task, f *fs.File, _ int, _ uint64) (uint64, error) {
+	p := pipe.Of(f)
+	if p == nil {
+		return 0, unix.EBADF
+	}
+	return uint64(p.Capacity()), nil
+}
+
+func setPipeSize(_ *task.Task, f *fs.File, _ int, size uint64) (uint64, error) {
+	p := pipe.Of(f)
+	if p == nil {
+		return 0, unix.EBADF
+	}
+	n, err := p.SetCapacity(uint64(uint32(size)))
+	return uint64(n), err
+}
+
+func getSeals(_ *task.Task, f *fs.File, _ int, _ uint64) (uint64, error) {
+	seals, err := tmpfs.Seals(f)
+	return uint64(seals), err
+}
+
+func addSeals(_ *task.Task, f *fs.File, _ int, seals uint64) (uint64, error) {
+	return 0, tmpfs.AddSeals(f, int(uint32(seals)))
+}
+
+// flockSize is the size of struct flock.
+const flockSize = 32
+
+// readLock reads a struct flock as a lock of f.
+func readLock(t *task.Task, f *fs.File, address uint64, ofd bool) (fs.RecordLock, error) {
+	var p [flockSize]byte
+	if err := t.CopyIn(address, p[:]); err != nil {
+		return fs.RecordLock{}, err
+	}
+	lock := fs.RecordLock{Owner: t.FDs, Process: t.ProcessID()}
+	if ofd {
+		if binary.LittleEndian.Uint32(p[24:]) != 0 {
+			return lock, unix.EINVAL
+		}
+		lock.Owner, lock.Process = f, -1
+	}
+	switch int16(binary.LittleEndian.Uint16(p[:])) {
+	case unix.F_RDLCK:
+		lock.Kind = fs.SharedLock
+	case unix.F_WRLCK:
+		lock.Kind = fs.ExclusiveLock
+	case unix.F_UNLCK:
+		lock.Kind = fs.Unlocked
+	default:
+		return lock, unix.EINVAL
+	}
+	whence := int16(binary.LittleEndian.Uint16(p[2:]))
+	start, length := int64(binary.LittleEndian.Uint64(p[8:])), int64(binary.LittleEndian.Uint64(p[16:]))
+	return lock, setRange(&lock, f, whence, start, length)
+}
+
+// setRange computes which bytes a struct flock means: a negative length is the
+// bytes in front of the start, and 0 all behind.
+func setRange(lock *fs.RecordLock, f *fs.File, whence int16, start, length int64) error {
+	var base int64
+	switch whence {
+	case unix.SEEK_SET:
+	case unix.SEEK_CUR:
+		base = f.Offset()
+	case unix.SEEK_END:
+		base = f.Attributes().Size
+	default:
+		return unix.EINVAL
+	}
+	if start > 0 && base > fs.EndOfFile-start {
+		return unix.EOVERFLOW
+	}
+	start += base
+	end := int64(fs.EndOfFile)
+	switch {
+	case length > 0:
+		if start > 0 && length-1 > fs.EndOfFile-start {
+			return unix.EOVERFLOW
+		}
+		end = start + length - 1
+	case length < 0:
+		if start < 0 || start+length < 0 {
+			return unix.EINVAL
+		}
+		start, end = start+length, start-1
+	}
+	if start < 0 {
+		return unix.EINVAL
+	}
+	lock.Start, lock.End = start, end
+	return nil
+}
+
+func testLock(ofd bool) fcntlCommand {
+	return func(t *task.Task, f *fs.File, _ int, address uint64) (uint64, error) {
+		lock, err := readLock(t, f, address, ofd)
+		if err != nil {
+			return 0, err
+		}
+		if lock.Kind == fs.Unlocked {
+			return 0, unix.EINVAL
+		}
+		found, blocked := f.Inode().Base().Locks().TestRecord(lock)
+		if !blocked {
+			var kind [2]byte
+			binary.LittleEndian.PutUint16(kind[:], unix.F_UNLCK)
+			return 0, t.CopyOut(address, kind[:])
+		}
+		return 0, t.CopyOut(address, packLock(&found))
+	}
+}
+
+func packLock(l *fs.RecordLock) []byte {
+	p := make(packer, 0, flockSize)
+	kind := uint16(unix.F_RDLCK)
+	if l.Kind == fs.ExclusiveLock {
+		kind = unix.F_WRLCK
+	}
+	length := int64(0)
+	if l.End != fs.EndOfFile {
+		length = l.End - l.Start + 1
+	}
+	p.u16(kind)
+	p.u16(unix.SEEK_SET)
+	p.u32(0)
+	p.i64(l.Start)
+	p.i64(length)
+	p.u32(uint32(l.Process))
+	p.u32(0)
+	return p
+}
+
+func setLock(ofd, willWait bool) fcntlCommand {
+	return func(t *task.Task, f *fs.File, _ int, address uint64) (uint64, error) {
+		lock, err := readLock(t, f, address, ofd)
+		if err != nil {
+			return 0, err
+		}
+		if lock.Kind == fs.SharedLock && !f.Readable() || lock.Kind == fs.ExclusiveLock && !f.Writable() {
+			return 0, unix.EBADF
+		}
+		if !willWait {
+			return 0, f.SetRecord(lock, false)
+		}
+		defer f.StopWaiting(lock.Owner)
+		return 0, await(t, &f.Inode().Base().Locks().Queue, wait.All, func() error { return f.SetRecord(lock, true) })
+	}
+}
+
+// sysFlock is flock(2).
+func sysFlock(t *task.Task, f *amd64.Frame) (uint64, error) {
+	kinds := map[uint32]fs.LockKind{unix.LOCK_SH: fs.SharedLock, unix.LOCK_EX: fs.ExclusiveLock, unix.LOCK_UN: fs.Unlocked}
+	kind, known := kinds[uint32(f.RSI)&^unix.LOCK_NB]
+	if !known {
+		return 0, unix.EINVAL
+	}
+	return withFile(t, f.RDI, func(file *fs.File) (uint64, error) {
+		locks := file.Inode().Base().Locks()
+		set := func() error { return locks.SetWhole(file, kind) }
+		if f.RSI&unix.LOCK_NB != 0 {
+			return 0, set()
+		}
+		return 0, await(t, &locks.Queue, wait.All, set)
+	})
+}
+
+// sysIoctl is ioctl(2): first the requests that every file answers.
+func sysIoctl(t *task.Task, f *amd64.Frame) (uint64, error) {
+	return withFile(t, f.RDI, func(file *fs.File) (uint64, error) {
+		request := uint32(f.RSI)
+		switch request {
+		case abi.FIOCLEX, abi.FIONCLEX:
+			return 0, t.FDs.SetCloseOnExec(fd(f.RDI), fd(f.RDI), request == abi.FIOCLEX)
+		case abi.FIONBIO, abi.FIOASYNC:
+			return 0, setFlagByIoctl(t, file, request, f.RDX)
+		case unix.TIOCINQ:
+			if a := file.Attributes(); a.IsRegular() {
+				return 0, fs.CopyOutInt32(t, f.RDX, int32(a.Size-file.Offset()))
+			}
+		case abi.FIGETBSZ:
+			if a := file.Attributes(); a.IsRegular() || a.IsDirectory() {
+				return 0, fs.CopyOutInt32(t, f.RDX, int32(a.BlockSize))
+			}
+		}
+		return file.Ioctl(t, request, f.RDX)
+	})
+}
+
+func setFlagByIoctl(t *task.Task, f *fs.File, request uint32, address uint64) error {
+	on, err := fs.CopyInInt32(t, address)
+	if err != nil {
+		return err
+	}
+	flag := unix.O_NONBLOCK
+	if request == abi.FIOASYNC {
+		flag = unix.O_ASYNC
+	}
+	flags := f.Flags() &^ flag
+	if on != 0 {
+		flags |= flag
+	}
+	f.SetFlags(flags)
+	return nil
+}

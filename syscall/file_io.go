@@ -1,0 +1,207 @@
+package syscall
+
+import (
+	"golang.org/x/sys/unix"
+
+	"slowpath/arch/amd64"
+	"slowpath/fs"
+	"slowpath/task"
+)
+
+func sysRead(t *task.Task, f *amd64.Frame) (uint64, error) {
+	return withFile(t, f.RDI, func(file *fs.File) (uint64, error) {
+		memory, err := newUserMemory(t, f.RSI, f.RDX)
+		if err != nil {
+			return 0, err
+		}
+		return readFile(t, file, func() (int, error) { return file.Read(memory) })
+	})
+}
+
+func sysWrite(t *task.Task, f *amd64.Frame) (uint64, error) {
+	return withFile(t, f.RDI, func(file *fs.File) (uint64, error) {
+		memory, err := newUserMemory(t, f.RSI, f.RDX)
+		if err != nil {
+			return 0, err
+		}
+		return writeFile(t, file, memory, func() (int, error) { return file.Write(memory) })
+	})
+}
+
+func sysPread64(t *task.Task, f *amd64.Frame) (uint64, error) {
+	return withFile(t, f.RDI, func(file *fs.File) (uint64, error) {
+		memory, err := newUserMemory(t, f.RSI, f.RDX)
+		if err != nil {
+			return 0, err
+		}
+		return readFile(t, file, func() (int, error) { return file.ReadAt(memory, int64(f.R10)) })
+	})
+}
+
+func sysPwrite64(t *task.Task, f *amd64.Frame) (uint64, error) {
+	return withFile(t, f.RDI, func(file *fs.File) (uint64, error) {
+		memory, err := newUserMemory(t, f.RSI, f.RDX)
+		if err != nil {
+			return 0, err
+		}
+		return writeFile(t, file, memory, func() (int, error) { return file.WriteAt(memory, int64(f.R10)) })
+	})
+}
+
+func sysReadv(t *task.Task, f *amd64.Frame) (uint64, error) { return readVectors(t, f, currentOffset) }
+
+func sysWritev(t *task.Task, f *amd64.Frame) (uint64, error) {
+	return writeVectors(t, f, currentOffset)
+}
+
+func sysPreadv(t *task.Task, f *amd64.Frame) (uint64, error) {
+	if int64(f.R10) < 0 {
+		return 0, unix.EINVAL
+	}
+	return readVectors(t, f, int64(f.R10))
+}
+
+func sysPwritev(t *task.Task, f *amd64.Frame) (uint64, error) {
+	if int64(f.R10) < 0 {
+		return 0, unix.EINVAL
+	}
+	return writeVectors(t, f, int64(f.R10))
+}
+
+// currentOffset stands for the file's own offset, as in preadv2(2).
+const currentOffset = -1
+
+// Flags of preadv2(2) that change nothing where there is no disk.
+const harmlessFlags = unix.RWF_HIPRI | unix.RWF_DSYNC | unix.RWF_SYNC
+
+func sysPreadv2(t *task.Task, f *amd64.Frame) (uint64, error) {
+	if f.R9&^(harmlessFlags) != 0 {
+		return 0, unix.EOPNOTSUPP
+	}
+	if int64(f.R10) < currentOffset {
+		return 0, unix.EINVAL
+	}
+	return readVectors(t, f, int64(f.R10))
+}
+
+func sysPwritev2(t *task.Task, f *amd64.Frame) (uint64, error) {
+	if f.R9&^(harmlessFlags) != 0 {
+		return 0, unix.EOPNOTSUPP
+	}
+	if int64(f.R10) < currentOffset {
+		return 0, unix.EINVAL
+	}
+	return writeVectors(t, f, int64(f.R10))
+}
+
+func readVectors(t *task.Task, f *amd64.Frame, offset int64) (uint64, error) {
+	return withFile(t, f.RDI, func(file *fs.File) (uint64, error) {
+		memory, err := newUserVectors(t, f.RSI, f.RDX)
+		if err != nil {
+			return 0, err
+		}
+		return readFile(t, file, func() (int, error) {
+			if offset == currentOffset {
+				return file.Read(memory)
+			}
+			return file.ReadAt(memory, offset)
+		})
+	})
+}
+
+func writeVectors(t *task.Task, f *amd64.Frame, offset int64) (uint64, error) {
+	return withFile(t, f.RDI, func(file *fs.File) (uint64, error) {
+		memory, err := newUserVectors(t, f.RSI, f.RDX)
+		if err != nil {
+			return 0, err
+		}
+		return writeFile(t, file, memory, func() (int, error) {
+			if offset == currentOffset {
+				return file.Write(memory)
+			}
+			return file.WriteAt(memory, offset)
+		})
+	})
+}
+
+func sysLseek(t *task.Task, f *amd64.Frame) (uint64, error) {
+	return withFile(t, f.RDI, func(file *fs.File) (uint64, error) {
+		to, err := file.Seek(int64(f.RSI), int(int32(f.RDX)))
+		return uint64(to), err
+	})
+}
+
+func sysFtruncate(t *task.Task, f *amd64.Frame) (uint64, error) {
+	return withFile(t, f.RDI, func(file *fs.File) (uint64, error) { return 0, file.Truncate(int64(f.RSI)) })
+}
+
+func sysTruncate(t *task.Task, f *amd64.Frame) (uint64, error) {
+	if int64(f.RSI) < 0 {
+		return 0, unix.EINVAL
+	}
+	return withName(t, here, f.RDI, func(at fs.At) error {
+		p, err := at.Lookup()
+		if err != nil {
+			return err
+		}
+		return p.Truncate(t, int64(f.RSI))
+	})
+}
+
+func sysFallocate(t *task.Task, f *amd64.Frame) (uint64, error) {
+	return withFile(t, f.RDI, func(file *fs.File) (uint64, error) {
+		return 0, file.Allocate(uint32(f.RSI), int64(f.RDX), int64(f.R10))
+	})
+}
+
+func sysFsync(t *task.Task, f *amd64.Frame) (uint64, error) {
+	return withFile(t, f.RDI, func(file *fs.File) (uint64, error) { return 0, file.Sync() })
+}
+
+// sysSync is sync(2): what is written is in memory, which is where it stays.
+func sysSync(*task.Task, *amd64.Frame) (uint64, error) { return 0, nil }
+
+// sysSyncfs is syncfs(2).
+func sysSyncfs(t *task.Task, f *amd64.Frame) (uint64, error) {
+	return withFile(t, f.RDI, func(*fs.File) (uint64, error) { return 0, nil })
+}
+
+// sysSyncFileRange is sync_file_range(2).
+func sysSyncFileRange(t *task.Task, f *amd64.Frame) (uint64, error) {
+	const known = unix.SYNC_FILE_RANGE_WAIT_BEFORE | unix.SYNC_FILE_RANGE_WRITE | unix.SYNC_FILE_RANGE_WAIT_AFTER
+	if int64(f.RSI) < 0 || int64(f.RDX) < 0 || f.R10&^known != 0 {
+		return 0, unix.EINVAL
+	}
+	return withFile(t, f.RDI, func(file *fs.File) (uint64, error) {
+		if !file.Operations().Seekable() {
+			return 0, unix.ESPIPE
+		}
+		return 0, nil
+	})
+}
+
+// sysReadahead is readahead(2): all pages are in memory already.
+func sysReadahead(t *task.Task, f *amd64.Frame) (uint64, error) {
+	return withFile(t, f.RDI, func(file *fs.File) (uint64, error) {
+		if !file.Readable() {
+			return 0, unix.EBADF
+		}
+		if file.Inode().Base().Type() != unix.S_IFREG {
+			return 0, unix.EINVAL
+		}
+		return 0, nil
+	})
+}
+
+// sysFadvise64 is posix_fadvise(2): advice, which memory does not need.
+func sysFadvise64(t *task.Task, f *amd64.Frame) (uint64, error) {
+	return withFile(t, f.RDI, func(file *fs.File) (uint64, error) {
+		if file.Inode().Base().Type() == unix.S_IFIFO {
+			return 0, unix.ESPIPE
+		}
+		if int64(f.RDX) < 0 || uint32(f.R10) > unix.FADV_NOREUSE {
+			return 0, unix.EINVAL
+		}
+		return 0, nil
+	})
+}

@@ -1,0 +1,236 @@
+package syscall
+
+import (
+	"golang.org/x/sys/unix"
+
+	"slowpath/arch/amd64"
+	"slowpath/cred"
+	"slowpath/fs"
+	"slowpath/task"
+)
+
+func sysMkdir(t *task.Task, f *amd64.Frame) (uint64, error) {
+	return withName(t, here, f.RDI, func(at fs.At) error { return at.MakeDirectory(uint32(f.RSI)) })
+}
+
+func sysMkdirat(t *task.Task, f *amd64.Frame) (uint64, error) {
+	return withName(t, f.RDI, f.RSI, func(at fs.At) error { return at.MakeDirectory(uint32(f.RDX)) })
+}
+
+// makeNode is mknodat(2): a mode without a type means a regular file.
+func makeNode(t *task.Task, directory, address, mode, device uint64) (uint64, error) {
+	kind := uint32(mode) & unix.S_IFMT
+	switch kind {
+	case 0:
+		mode |= unix.S_IFREG
+	case unix.S_IFREG, unix.S_IFIFO, unix.S_IFSOCK, unix.S_IFCHR, unix.S_IFBLK:
+	case unix.S_IFDIR:
+		return 0, unix.EPERM
+	default:
+		return 0, unix.EINVAL
+	}
+	return withName(t, directory, address, func(at fs.At) error {
+		_, err := at.MakeNode(uint32(mode)&(unix.S_IFMT|0o7777), uint64(uint32(device)))
+		return err
+	})
+}
+
+func sysMknod(t *task.Task, f *amd64.Frame) (uint64, error) {
+	return makeNode(t, here, f.RDI, f.RSI, f.RDX)
+}
+
+func sysMknodat(t *task.Task, f *amd64.Frame) (uint64, error) {
+	return makeNode(t, f.RDI, f.RSI, f.RDX, f.R10)
+}
+
+func sysRmdir(t *task.Task, f *amd64.Frame) (uint64, error) {
+	return withName(t, here, f.RDI, fs.At.RemoveDirectory)
+}
+
+func sysUnlink(t *task.Task, f *amd64.Frame) (uint64, error) {
+	return withName(t, here, f.RDI, fs.At.Unlink)
+}
+
+func sysUnlinkat(t *task.Task, f *amd64.Frame) (uint64, error) {
+	switch uint32(f.RDX) {
+	case 0:
+		return withName(t, f.RDI, f.RSI, fs.At.Unlink)
+	case unix.AT_REMOVEDIR:
+		return withName(t, f.RDI, f.RSI, fs.At.RemoveDirectory)
+	}
+	return 0, unix.EINVAL
+}
+
+// withTwoNames runs operation on two decoded path names.
+func withTwoNames(t *task.Task, directory1, address1, directory2, address2 uint64, operation func(a, b fs.At) error) (uint64, error) {
+	return withName(t, directory1, address1, func(a fs.At) error {
+		_, err := withName(t, directory2, address2, func(b fs.At) error { return operation(a, b) })
+		return err
+	})
+}
+
+func rename(t *task.Task, directory1, address1, directory2, address2, flags uint64) (uint64, error) {
+	return withTwoNames(t, directory1, address1, directory2, address2, func(from, to fs.At) error {
+		return from.RenameTo(to, uint(uint32(flags)))
+	})
+}
+
+func sysRename(t *task.Task, f *amd64.Frame) (uint64, error) {
+	return rename(t, here, f.RDI, here, f.RSI, 0)
+}
+
+func sysRenameat(t *task.Task, f *amd64.Frame) (uint64, error) {
+	return rename(t, f.RDI, f.RSI, f.RDX, f.R10, 0)
+}
+
+func sysRenameat2(t *task.Task, f *amd64.Frame) (uint64, error) {
+	return rename(t, f.RDI, f.RSI, f.RDX, f.R10, f.R8)
+}
+
+func link(t *task.Task, directory1, address1, directory2, address2, flags uint64) (uint64, error) {
+	if flags&^(unix.AT_SYMLINK_FOLLOW|unix.AT_EMPTY_PATH) != 0 {
+		return 0, unix.EINVAL
+	}
+	if flags&unix.AT_EMPTY_PATH != 0 && !t.Credentials().Has(cred.DACReadSearch) {
+		return 0, unix.ENOENT
+	}
+	return withTwoNames(t, directory1, address1, directory2, address2, func(old, at fs.At) error {
+		old.Follow = flags&unix.AT_SYMLINK_FOLLOW != 0
+		old.Empty = flags&unix.AT_EMPTY_PATH != 0
+		return at.LinkTo(old)
+	})
+}
+
+func sysLink(t *task.Task, f *amd64.Frame) (uint64, error) {
+	return link(t, here, f.RDI, here, f.RSI, 0)
+}
+
+func sysLinkat(t *task.Task, f *amd64.Frame) (uint64, error) {
+	return link(t, f.RDI, f.RSI, f.RDX, f.R10, f.R8&0xffffffff)
+}
+
+func symlink(t *task.Task, target, directory, address uint64) (uint64, error) {
+	text, err := t.CopyInPath(target)
+	if err != nil {
+		return 0, err
+	}
+	return withName(t, directory, address, func(at fs.At) error { return at.MakeLink(text) })
+}
+
+func sysSymlink(t *task.Task, f *amd64.Frame) (uint64, error) {
+	return symlink(t, f.RDI, here, f.RSI)
+}
+
+func sysSymlinkat(t *task.Task, f *amd64.Frame) (uint64, error) {
+	return symlink(t, f.RDI, f.RSI, f.RDX)
+}
+
+func readLink(t *task.Task, directory, address, buffer, size uint64) (uint64, error) {
+	if int32(size) <= 0 {
+		return 0, unix.EINVAL
+	}
+	var length int
+	_, err := withName(t, directory, address, func(at fs.At) error {
+		at.Empty = true
+		target, err := at.ReadLink()
+		if err != nil {
+			return err
+		}
+		length = min(len(target), int(size))
+		return t.CopyOut(buffer, []byte(target[:length]))
+	})
+	return uint64(length), err
+}
+
+func sysReadlink(t *task.Task, f *amd64.Frame) (uint64, error) {
+	return readLink(t, here, f.RDI, f.RSI, f.RDX)
+}
+
+func sysReadlinkat(t *task.Task, f *amd64.Frame) (uint64, error) {
+	return readLink(t, f.RDI, f.RSI, f.RDX, f.R10)
+}
+
+func sysGetcwd(t *task.Task, f *amd64.Frame) (uint64, error) {
+	name, err := t.FS.WorkingDirectory()
+	if err != nil {
+		return 0, err
+	}
+	p := append([]byte(name), 0)
+	if uint64(len(p)) > f.RSI {
+		return 0, unix.ERANGE
+	}
+	return uint64(len(p)), t.CopyOut(f.RDI, p)
+}
+
+func sysChdir(t *task.Task, f *amd64.Frame) (uint64, error) {
+	return withName(t, here, f.RDI, func(at fs.At) error {
+		p, err := at.SearchDirectory()
+		if err == nil {
+			t.FS.SetDirectory(p)
+		}
+		return err
+	})
+}
+
+func sysFchdir(t *task.Task, f *amd64.Frame) (uint64, error) {
+	at, err := startAt(t, f.RDI, "")
+	if err != nil {
+		return 0, err
+	}
+	if at.Start == nil {
+		return 0, unix.EBADF
+	}
+	defer done(at)
+	at.Empty = true
+	p, err := at.SearchDirectory()
+	if err == nil {
+		t.FS.SetDirectory(p)
+	}
+	return 0, err
+}
+
+func sysChroot(t *task.Task, f *amd64.Frame) (uint64, error) {
+	return withName(t, here, f.RDI, func(at fs.At) error {
+		p, err := at.SearchDirectory()
+		if err != nil {
+			return err
+		}
+		if !t.Credentials().Has(cred.SysChroot) {
+			return unix.EPERM
+		}
+		t.FS.SetRoot(p)
+		return nil
+	})
+}
+
+func sysUmask(t *task.Task, f *amd64.Frame) (uint64, error) {
+	return uint64(t.FS.SetUmask(uint32(f.RDI))), nil
+}
+
+func sysMount(t *task.Task, f *amd64.Frame) (uint64, error) {
+	const magicMask, magic = 0xffff0000, 0xc0ed0000 // MS_MGC_VAL of old callers
+	flags := f.R10
+	if flags&magicMask == magic {
+		flags &^= magicMask
+	}
+	texts := [3]string{}
+	for i, address := range [3]uint64{f.RDI, f.RDX, f.R8} {
+		if address == 0 {
+			continue
+		}
+		text, err := t.CopyInString(address, 4096)
+		if err != nil {
+			return 0, err
+		}
+		texts[i] = text
+	}
+	return withName(t, here, f.RSI, func(at fs.At) error { return at.Mount(texts[0], texts[1], flags, texts[2]) })
+}
+
+func sysUmount2(t *task.Task, f *amd64.Frame) (uint64, error) {
+	flags := int(int32(f.RSI))
+	return withName(t, here, f.RDI, func(at fs.At) error {
+		at.Follow = flags&unix.UMOUNT_NOFOLLOW == 0
+		return at.Unmount(flags)
+	})
+}

@@ -1,0 +1,239 @@
+package syscall
+
+import (
+	"encoding/binary"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"slowpath/abi"
+	"slowpath/arch/amd64"
+	"slowpath/fs"
+	"slowpath/signal"
+	"slowpath/task"
+)
+
+func signalOf(s signal.Signal) signal.Info { return signal.KernelInfo(s) }
+
+// fd is a descriptor argument: the low 32 bits, signed.
+func fd(register uint64) int { return int(int32(register)) }
+
+// nameAt reads a path name and the directory descriptor that it begins at. The
+// caller ends with done.
+func nameAt(t *task.Task, directory, address uint64) (fs.At, error) {
+	name, err := t.CopyInPath(address)
+	if err != nil {
+		return fs.At{}, err
+	}
+	return startAt(t, directory, name)
+}
+
+func startAt(t *task.Task, directory uint64, name string) (fs.At, error) {
+	at := fs.At{Caller: t, Name: name, Follow: true}
+	if fd(directory) == unix.AT_FDCWD || strings.HasPrefix(name, "/") {
+		return at, nil
+	}
+	start, err := t.FDs.GetPath(fd(directory))
+	at.Start = start
+	return at, err
+}
+
+// done gives back what nameAt holds.
+func done(at fs.At) {
+	if at.Start != nil {
+		at.Start.DecRef()
+	}
+}
+
+// here is the directory argument of the calls that have none.
+const here = ^uint64(99) // AT_FDCWD
+
+// withName runs operation on a decoded path name.
+func withName(t *task.Task, directory, address uint64, operation func(at fs.At) error) (uint64, error) {
+	at, err := nameAt(t, directory, address)
+	if err != nil {
+		return 0, err
+	}
+	defer done(at)
+	return 0, operation(at)
+}
+
+// withFile runs operation on the file of a descriptor; files opened with
+// O_PATH are EBADF.
+func withFile(t *task.Task, register uint64, operation func(f *fs.File) (uint64, error)) (uint64, error) {
+	f, err := t.FDs.Get(fd(register))
+	if err != nil {
+		return 0, err
+	}
+	defer f.DecRef()
+	return operation(f)
+}
+
+// install gives f the lowest descriptor, and drops the caller's reference if
+// there is none.
+func install(t *task.Task, f *fs.File, closeOnExec bool) (uint64, error) {
+	n, err := t.FDs.Install(f, 0, t.Group().Limits.Soft(unix.RLIMIT_NOFILE), closeOnExec)
+	if err != nil {
+		f.DecRef()
+	}
+	return uint64(n), err
+}
+
+// openFlags are the flags that open(2) knows; it ignores others.
+const openFlags = unix.O_ACCMODE | unix.O_APPEND | unix.O_ASYNC | unix.O_CLOEXEC | unix.O_CREAT | unix.O_DIRECT |
+	unix.O_DIRECTORY | unix.O_DSYNC | unix.O_EXCL | largeFile | unix.O_NOATIME | unix.O_NOCTTY | unix.O_NOFOLLOW |
+	unix.O_NONBLOCK | unix.O_PATH | unix.O_SYNC | unix.O_TMPFILE | unix.O_TRUNC
+
+// largeFile is O_LARGEFILE, which every open of a 64-bit program has.
+const largeFile = 0o100000
+
+func openAt(t *task.Task, at fs.At, flags int, mode uint32) (uint64, error) {
+	if flags&unix.O_PATH == 0 {
+		flags |= largeFile
+	}
+	f, err := at.Open(flags&openFlags, mode)
+	if err != nil {
+		return 0, err
+	}
+	if err := opened(t, f); err != nil {
+		return 0, err
+	}
+	return install(t, f, flags&unix.O_CLOEXEC != 0)
+}
+
+func openName(t *task.Task, directory, address, flags, mode uint64) (uint64, error) {
+	at, err := nameAt(t, directory, address)
+	if err != nil {
+		return 0, err
+	}
+	defer done(at)
+	return openAt(t, at, int(int32(flags)), uint32(mode))
+}
+
+func sysOpen(t *task.Task, f *amd64.Frame) (uint64, error) {
+	return openName(t, here, f.RDI, f.RSI, f.RDX)
+}
+
+func sysOpenat(t *task.Task, f *amd64.Frame) (uint64, error) {
+	return openName(t, f.RDI, f.RSI, f.RDX, f.R10)
+}
+
+func sysCreat(t *task.Task, f *amd64.Frame) (uint64, error) {
+	return openName(t, here, f.RDI, unix.O_CREAT|unix.O_WRONLY|unix.O_TRUNC, f.RSI)
+}
+
+// openHowSize is the size of struct open_how, so far.
+const openHowSize = 24
+
+// sysOpenat2 is openat2(2). A larger structure is accepted if what is behind
+// the known fields is zero.
+func sysOpenat2(t *task.Task, f *amd64.Frame) (uint64, error) {
+	size := f.R10
+	if size < openHowSize {
+		return 0, unix.EINVAL
+	}
+	if size > 4096 {
+		return 0, unix.E2BIG
+	}
+	how := make([]byte, size)
+	if err := t.CopyIn(f.RDX, how); err != nil {
+		return 0, err
+	}
+	for _, b := range how[openHowSize:] {
+		if b != 0 {
+			return 0, unix.E2BIG
+		}
+	}
+	flags, mode := binary.LittleEndian.Uint64(how), binary.LittleEndian.Uint64(how[8:])
+	resolve := binary.LittleEndian.Uint64(how[16:])
+	if err := checkHow(flags, mode, resolve); err != nil {
+		return 0, err
+	}
+	at, err := nameAt(t, f.RDI, f.RSI)
+	if err != nil {
+		return 0, err
+	}
+	defer done(at)
+	at.Resolve = resolve
+	return openAt(t, at, int(flags), uint32(mode))
+}
+
+// checkHow refuses what open(2) would ignore.
+func checkHow(flags, mode, resolve uint64) error {
+	const scopes = unix.RESOLVE_BENEATH | unix.RESOLVE_IN_ROOT
+	const known = scopes | unix.RESOLVE_NO_MAGICLINKS | unix.RESOLVE_NO_SYMLINKS | unix.RESOLVE_NO_XDEV | abi.RESOLVE_CACHED
+	switch {
+	case flags&^openFlags != 0, resolve&^known != 0, resolve&scopes == scopes, mode&^0o7777 != 0:
+		return unix.EINVAL
+	case mode != 0 && flags&(unix.O_CREAT|unix.O_TMPFILE&^unix.O_DIRECTORY) == 0:
+		return unix.EINVAL
+	case flags&unix.O_PATH != 0 && flags&^(unix.O_PATH|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC) != 0:
+		return unix.EINVAL
+	case resolve&abi.RESOLVE_CACHED != 0:
+		return unix.EAGAIN // "not in the cache", which is always allowed
+	}
+	return nil
+}
+
+func sysClose(t *task.Task, f *amd64.Frame) (uint64, error) { return 0, t.FDs.Close(fd(f.RDI)) }
+
+// sysCloseRange is close_range(2).
+func sysCloseRange(t *task.Task, f *amd64.Frame) (uint64, error) {
+	first, last, flags := uint32(f.RDI), uint32(f.RSI), uint32(f.RDX)
+	if flags&^(unix.CLOSE_RANGE_UNSHARE|unix.CLOSE_RANGE_CLOEXEC) != 0 || first > last {
+		return 0, unix.EINVAL
+	}
+	if flags&unix.CLOSE_RANGE_UNSHARE != 0 {
+		t.UnshareFiles()
+	}
+	from, to := int(min(first, fs.MaxDescriptors)), int(min(last, fs.MaxDescriptors))
+	if flags&unix.CLOSE_RANGE_CLOEXEC != 0 {
+		if from < to {
+			return 0, t.FDs.SetCloseOnExec(from, to, true)
+		}
+		t.FDs.SetCloseOnExec(from, to, true) // a lone descriptor may be closed
+		return 0, nil
+	}
+	t.FDs.CloseRange(from, to)
+	return 0, nil
+}
+
+func sysDup(t *task.Task, f *amd64.Frame) (uint64, error) {
+	file, err := t.FDs.GetPath(fd(f.RDI))
+	if err != nil {
+		return 0, err
+	}
+	return install(t, file, false)
+}
+
+func sysDup2(t *task.Task, f *amd64.Frame) (uint64, error) {
+	if f.RDI == f.RSI {
+		file, err := t.FDs.GetPath(fd(f.RDI))
+		if err != nil {
+			return 0, err
+		}
+		file.DecRef()
+		return f.RSI, nil
+	}
+	return duplicate(t, f.RDI, f.RSI, false)
+}
+
+func sysDup3(t *task.Task, f *amd64.Frame) (uint64, error) {
+	if f.RDX&^unix.O_CLOEXEC != 0 || uint32(f.RDI) == uint32(f.RSI) {
+		return 0, unix.EINVAL
+	}
+	return duplicate(t, f.RDI, f.RSI, f.RDX != 0)
+}
+
+func duplicate(t *task.Task, from, to uint64, closeOnExec bool) (uint64, error) {
+	file, err := t.FDs.GetPath(fd(from))
+	if err != nil {
+		return 0, err
+	}
+	limit := t.Group().Limits.Soft(unix.RLIMIT_NOFILE)
+	if err := t.FDs.Replace(fd(to), file, limit, closeOnExec); err != nil {
+		file.DecRef()
+		return 0, err
+	}
+	return uint64(fd(to)), nil
+}

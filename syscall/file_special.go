@@ -1,0 +1,89 @@
+package syscall
+
+import (
+	"golang.org/x/sys/unix"
+
+	"slowpath/arch/amd64"
+	"slowpath/fs"
+	"slowpath/fs/eventfd"
+	"slowpath/fs/pipe"
+	"slowpath/fs/tmpfs"
+	"slowpath/task"
+)
+
+var specialCalls = []Row{
+	{Number: 22, Name: "pipe", Arguments: args(Pointer), Handler: sysPipe},
+	{Number: 284, Name: "eventfd", Arguments: args(Uint), Handler: sysEventfd},
+	{Number: 290, Name: "eventfd2", Arguments: args(Uint, Hex), Handler: sysEventfd2},
+	{Number: 293, Name: "pipe2", Arguments: args(Pointer, Hex), Handler: sysPipe2,
+		Partial: "O_DIRECT, packet mode, is EINVAL: nothing asks for it."},
+	{Number: 319, Name: "memfd_create", Arguments: args(Path, Hex), Handler: sysMemfdCreate,
+		Partial: "MFD_HUGETLB is EINVAL: there are no huge pages."},
+}
+
+// makePipe is pipe2(2): the descriptors stay only if they could be stored.
+func makePipe(t *task.Task, address uint64, flags int) (uint64, error) {
+	if flags&^(unix.O_CLOEXEC|unix.O_NONBLOCK) != 0 {
+		return 0, unix.EINVAL
+	}
+	c := t.Credentials()
+	r, w := pipe.New(t.FS.Mounts(), c.FSUID, c.FSGID, flags)
+	return 0, installPair(t, r, w, address, flags&unix.O_CLOEXEC != 0)
+}
+
+// installPair gives descriptors to two new files and stores them as two ints.
+func installPair(t *task.Task, a, b *fs.File, address uint64, closeOnExec bool) error {
+	first, second, err := t.FDs.InstallPair(a, b, t.Group().Limits.Soft(unix.RLIMIT_NOFILE), closeOnExec)
+	if err != nil {
+		a.DecRef()
+		b.DecRef()
+		return err
+	}
+	p := make(packer, 0, 8)
+	p.u32(uint32(first))
+	p.u32(uint32(second))
+	if err := t.CopyOut(address, p); err != nil {
+		t.FDs.Close(first)
+		t.FDs.Close(second)
+		return err
+	}
+	return nil
+}
+
+func sysPipe(t *task.Task, f *amd64.Frame) (uint64, error) { return makePipe(t, f.RDI, 0) }
+
+func sysPipe2(t *task.Task, f *amd64.Frame) (uint64, error) {
+	return makePipe(t, f.RDI, int(int32(f.RSI)))
+}
+
+func sysEventfd(t *task.Task, f *amd64.Frame) (uint64, error) {
+	return install(t, eventfd.New(t.FS.Mounts(), uint32(f.RDI), 0), false)
+}
+
+func sysEventfd2(t *task.Task, f *amd64.Frame) (uint64, error) {
+	flags := int(int32(f.RSI))
+	if flags&^(unix.EFD_CLOEXEC|unix.EFD_NONBLOCK|unix.EFD_SEMAPHORE) != 0 {
+		return 0, unix.EINVAL
+	}
+	return install(t, eventfd.New(t.FS.Mounts(), uint32(f.RDI), flags), flags&unix.EFD_CLOEXEC != 0)
+}
+
+func sysMemfdCreate(t *task.Task, f *amd64.Frame) (uint64, error) {
+	flags := uint32(f.RSI)
+	if flags&^(unix.MFD_CLOEXEC|unix.MFD_ALLOW_SEALING) != 0 {
+		return 0, unix.EINVAL
+	}
+	name, err := t.CopyInString(f.RDI, tmpfs.MaxMemfdName+1)
+	if err == unix.ENAMETOOLONG {
+		return 0, unix.EINVAL
+	}
+	if err != nil {
+		return 0, err
+	}
+	c, m := t.Credentials(), t.FS.Mounts()
+	file, err := tmpfs.Memfds(m).OpenMemfd(m, name, c.FSUID, c.FSGID, flags&unix.MFD_ALLOW_SEALING != 0)
+	if err != nil {
+		return 0, err
+	}
+	return install(t, file, flags&unix.MFD_CLOEXEC != 0)
+}

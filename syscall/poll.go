@@ -1,0 +1,221 @@
+package syscall
+
+import (
+	"encoding/binary"
+
+	"golang.org/x/sys/unix"
+
+	"slowpath/abi"
+	"slowpath/arch/amd64"
+	"slowpath/clock"
+	"slowpath/fs"
+	"slowpath/signal"
+	"slowpath/task"
+	"slowpath/wait"
+)
+
+// watched is one file of a poll(2) or select(2).
+type watched struct {
+	file   *fs.File // nil if the descriptor is not open
+	want   wait.Events
+	ready  wait.Events
+	waiter *wait.Waiter
+}
+
+// look sets ready, and reports whether there is anything to report.
+func (w *watched) look() bool {
+	if w.file == nil {
+		return w.ready != 0
+	}
+	w.ready = w.file.Readiness() & (w.want | wait.Always | wait.Nval)
+	return w.ready != 0
+}
+
+// poll waits until at least one of the files is ready, and returns how many
+// are: 0 at the deadline (as in task.Block; negative means not to wait at all),
+// ERESTARTNOHAND at a signal.
+func poll(t *task.Task, files []watched, deadline int64) (uint64, error) {
+	look := func() bool {
+		any := false
+		for i := range files {
+			if files[i].look() {
+				any = true
+			}
+		}
+		return any
+	}
+	if !look() && deadline >= 0 {
+		for i := range files {
+			files[i].add(t)
+		}
+		err := t.SleepUntil(task.Interruptible, deadline, look)
+		for i := range files {
+			files[i].remove()
+		}
+		if err == abi.ERESTARTSYS {
+			return 0, abi.ERESTARTNOHAND
+		}
+	}
+	count := uint64(0)
+	for i := range files {
+		if files[i].ready != 0 {
+			count++
+		}
+	}
+	return count, nil
+}
+
+func (w *watched) add(t *task.Task) {
+	if w.file == nil || w.file.Queue() == nil {
+		return
+	}
+	w.waiter = t.Waiter(w.want | wait.Always)
+	w.file.Queue().Add(w.waiter)
+}
+
+func (w *watched) remove() {
+	if w.waiter != nil {
+		w.file.Queue().Remove(w.waiter)
+	}
+}
+
+// release gives the files back.
+func release(files []watched) {
+	for i := range files {
+		if files[i].file != nil {
+			files[i].file.DecRef()
+		}
+	}
+}
+
+// pollfdSize is the size of struct pollfd.
+const pollfdSize = 8
+
+// readPollfds decodes the array of poll(2).
+func readPollfds(t *task.Task, address, count uint64) ([]watched, []byte, error) {
+	if count > t.Group().Limits.Soft(unix.RLIMIT_NOFILE) {
+		return nil, nil, unix.EINVAL
+	}
+	raw := make([]byte, count*pollfdSize)
+	if err := t.CopyIn(address, raw); err != nil {
+		return nil, nil, err
+	}
+	files := make([]watched, count)
+	for i := range files {
+		p := raw[i*pollfdSize:]
+		descriptor := int(int32(binary.LittleEndian.Uint32(p)))
+		files[i].want = wait.Events(binary.LittleEndian.Uint16(p[4:]))
+		if descriptor < 0 {
+			continue
+		}
+		file, err := t.FDs.GetPath(descriptor)
+		if err != nil || file.PathOnly() {
+			files[i].ready = wait.Nval
+		}
+		files[i].file = file
+	}
+	return files, raw, nil
+}
+
+func pollFDs(t *task.Task, address, count uint64, deadline int64) (uint64, error) {
+	files, raw, err := readPollfds(t, address, count)
+	if err != nil {
+		return 0, err
+	}
+	defer release(files)
+	ready, err := poll(t, files, deadline)
+	if err != nil {
+		return 0, err
+	}
+	for i := range files {
+		binary.LittleEndian.PutUint16(raw[i*pollfdSize+6:], uint16(files[i].ready))
+	}
+	return ready, t.CopyOut(address, raw)
+}
+
+// noWait is the deadline of a poll that only looks.
+const noWait = -1
+
+// deadlineIn is the deadline after a time in nanoseconds: 0 does not wait.
+func deadlineIn(ns int64) int64 {
+	if ns == 0 {
+		return noWait
+	}
+	now := clock.Monotonic()
+	if ns > 1<<63-1-now {
+		return 0
+	}
+	return now + ns
+}
+
+func sysPoll(t *task.Task, f *amd64.Frame) (uint64, error) {
+	deadline := int64(0)
+	if ms := int32(f.RDX); ms >= 0 {
+		deadline = deadlineIn(int64(ms) * clock.Millisecond)
+	}
+	return pollFDs(t, f.RDI, f.RSI, deadline)
+}
+
+// readTimeout reads a relative struct timespec: no pointer is no deadline.
+func readTimeout(t *task.Task, address uint64) (int64, error) {
+	if address == 0 {
+		return 0, nil
+	}
+	var p [16]byte
+	if err := t.CopyIn(address, p[:]); err != nil {
+		return 0, err
+	}
+	seconds, nanoseconds := int64(binary.LittleEndian.Uint64(p[:])), int64(binary.LittleEndian.Uint64(p[8:]))
+	if seconds < 0 || nanoseconds < 0 || nanoseconds >= clock.Second {
+		return 0, unix.EINVAL
+	}
+	return deadlineIn(fileTime(seconds, nanoseconds)), nil
+}
+
+// writeTimeout stores the time that is left, which Linux does for ppoll(2) and
+// select(2). A structure that cannot be written is let be, as in Linux.
+func writeTimeout(t *task.Task, address uint64, deadline int64, unit int64) {
+	if address == 0 {
+		return
+	}
+	left := int64(0)
+	if deadline > 0 {
+		left = max(0, deadline-clock.Monotonic())
+	}
+	p := make(packer, 0, 16)
+	p.i64(left / clock.Second)
+	p.i64(left % clock.Second / unit)
+	t.CopyOut(address, p)
+}
+
+// signalSetSize is the size of the kernel's sigset_t.
+const signalSetSize = 8
+
+// withMask runs operation with the signal mask at address, if there is one
+// (ppoll(2), pselect(2), epoll_pwait(2)).
+func withMask(t *task.Task, address, size uint64, operation func() (uint64, error)) (uint64, error) {
+	if address == 0 {
+		return operation()
+	}
+	if size != signalSetSize {
+		return 0, unix.EINVAL
+	}
+	bits, err := readUint64(t, address)
+	if err != nil {
+		return 0, err
+	}
+	t.BlockTemporarily(signal.Set(bits))
+	n, err := operation()
+	t.RestoreBlocked(err == abi.ERESTARTNOHAND || err == unix.EINTR)
+	return n, err
+}
+
+func sysPpoll(t *task.Task, f *amd64.Frame) (uint64, error) {
+	deadline, err := readTimeout(t, f.RDX)
+	if err != nil {
+		return 0, err
+	}
+	n, err := withMask(t, f.R10, f.R8, func() (uint64, error) { return pollFDs(t, f.RDI, f.RSI, deadline) })
+	writeTimeout(t, f.RDX, deadline, 1)
+	return n, err
+}

@@ -1,0 +1,161 @@
+package syscall
+
+import (
+	"encoding/binary"
+
+	"golang.org/x/sys/unix"
+
+	"slowpath/arch/amd64"
+	"slowpath/clock"
+	"slowpath/task"
+	"slowpath/wait"
+)
+
+// What each of the three sets of select(2) asks for, and which conditions put a
+// descriptor into it (select(2), "Correspondence between select() and poll()").
+var selectSets = [3]struct{ want, means wait.Events }{
+	{wait.Readable | wait.RdBand, wait.Readable | wait.RdBand | wait.Hup | wait.Err},
+	{wait.Writable | wait.WrBand, wait.Writable | wait.WrBand | wait.Err},
+	{wait.Pri, wait.Pri},
+}
+
+// bitSet is a fd_set of the size that a call needs.
+type bitSet []byte
+
+func (b bitSet) has(i int) bool { return i/8 < len(b) && b[i/8]&(1<<(i%8)) != 0 }
+func (b bitSet) add(i int)      { b[i/8] |= 1 << (i % 8) }
+
+// selection is one select(2).
+type selection struct {
+	t         *task.Task
+	count     int
+	addresses [3]uint64
+	sets      [3]bitSet
+	files     []watched
+	numbers   []int // descriptors of files
+}
+
+// maxSelect bounds the descriptors of a select, whatever the caller says.
+const maxSelect = 1 << 20
+
+func newSelection(t *task.Task, count uint64, addresses [3]uint64) (*selection, error) {
+	if int32(count) < 0 {
+		return nil, unix.EINVAL
+	}
+	s := &selection{t: t, count: int(min(uint32(count), maxSelect)), addresses: addresses}
+	size := (s.count + 63) / 64 * 8
+	for i, address := range addresses {
+		if address == 0 {
+			continue
+		}
+		s.sets[i] = make(bitSet, size)
+		if err := t.CopyIn(address, s.sets[i]); err != nil {
+			return nil, err
+		}
+	}
+	return s, s.collect()
+}
+
+// collect finds the files of all sets. EBADF if one is not open.
+func (s *selection) collect() error {
+	for number := range s.count {
+		var want wait.Events
+		for i := range s.sets {
+			if s.sets[i].has(number) {
+				want |= selectSets[i].want
+			}
+		}
+		if want == 0 {
+			continue
+		}
+		file, err := s.t.FDs.Get(number)
+		if err != nil {
+			release(s.files)
+			return err
+		}
+		s.files = append(s.files, watched{file: file, want: want})
+		s.numbers = append(s.numbers, number)
+	}
+	return nil
+}
+
+// run waits, and stores the sets of what is ready.
+func (s *selection) run(deadline int64) (uint64, error) {
+	if _, err := poll(s.t, s.files, deadline); err != nil {
+		return 0, err
+	}
+	count := uint64(0)
+	for i := range s.sets {
+		if s.sets[i] == nil {
+			continue
+		}
+		result := make(bitSet, len(s.sets[i]))
+		for j, number := range s.numbers {
+			if s.sets[i].has(number) && s.files[j].ready&selectSets[i].means != 0 {
+				result.add(number)
+				count++
+			}
+		}
+		if err := s.t.CopyOut(s.addresses[i], result); err != nil {
+			return 0, err
+		}
+	}
+	return count, nil
+}
+
+func sysSelect(t *task.Task, f *amd64.Frame) (uint64, error) {
+	deadline, err := readTimevalTimeout(t, f.R8)
+	if err != nil {
+		return 0, err
+	}
+	s, err := newSelection(t, f.RDI, [3]uint64{f.RSI, f.RDX, f.R10})
+	if err != nil {
+		return 0, err
+	}
+	defer release(s.files)
+	n, err := s.run(deadline)
+	writeTimeout(t, f.R8, deadline, clock.Microsecond)
+	return n, err
+}
+
+// readTimevalTimeout is readTimeout for a struct timeval, whose microseconds
+// may be more than a second.
+func readTimevalTimeout(t *task.Task, address uint64) (int64, error) {
+	if address == 0 {
+		return 0, nil
+	}
+	var p [16]byte
+	if err := t.CopyIn(address, p[:]); err != nil {
+		return 0, err
+	}
+	seconds, microseconds := int64(binary.LittleEndian.Uint64(p[:])), int64(binary.LittleEndian.Uint64(p[8:]))
+	if seconds < 0 || microseconds < 0 {
+		return 0, unix.EINVAL
+	}
+	seconds += microseconds / 1e6
+	return deadlineIn(fileTime(seconds, microseconds%1e6*1000)), nil
+}
+
+// sysPselect6 is pselect6(2), whose last argument points to the mask and its
+// size.
+func sysPselect6(t *task.Task, f *amd64.Frame) (uint64, error) {
+	deadline, err := readTimeout(t, f.R8)
+	if err != nil {
+		return 0, err
+	}
+	var mask [16]byte
+	if f.R9 != 0 {
+		if err := t.CopyIn(f.R9, mask[:]); err != nil {
+			return 0, err
+		}
+	}
+	s, err := newSelection(t, f.RDI, [3]uint64{f.RSI, f.RDX, f.R10})
+	if err != nil {
+		return 0, err
+	}
+	defer release(s.files)
+	address, size := binary.LittleEndian.Uint64(mask[:]), binary.LittleEndian.Uint64(mask[8:])
+	n, err := withMask(t, address, size, func() (uint64, error) { return s.run(deadline) })
+	writeTimeout(t, f.R8, deadline, 1)
+	return n, err
+}
