@@ -1,6 +1,9 @@
 package mm
 
 import (
+	"sync/atomic"
+	"unsafe"
+
 	"golang.org/x/sys/unix"
 
 	"slowpath/mm/frame"
@@ -32,6 +35,12 @@ func (m *Memory) NewSpecial(pages int) (*Special, error) {
 // Bytes returns the contents of a page, which the kernel may change at any
 // time.
 func (s *Special) Bytes(page int) []byte { return s.memory.Bytes(s.frames[page]) }
+
+// StoreUint64 writes a word of the first page, at an offset that is a multiple
+// of 8, so that a program that reads it sees the old or the new value.
+func (s *Special) StoreUint64(offset int, value uint64) {
+	atomic.StoreUint64((*uint64)(unsafe.Pointer(&s.Bytes(0)[offset])), value)
+}
 
 // Pages returns the number of pages.
 func (s *Special) Pages() int { return len(s.frames) }

@@ -1,0 +1,84 @@
+package vdso
+
+import "encoding/binary"
+
+// assembler emits the few instructions that the functions are made of, each
+// by a method that carries its name and operands (Intel SDM, volume 2). It
+// knows where in the image it is, so that it can address the page of data.
+type assembler struct {
+	code  []byte
+	start int // offset of code[0] in the image
+	count int // instructions emitted
+}
+
+// jump is a forward jump whose target is not known yet: the offset of its last
+// byte in the code.
+type jump int
+
+// emit adds one instruction.
+func (a *assembler) emit(bytes ...byte) {
+	a.code = append(a.code, bytes...)
+	a.count++
+}
+
+// immediate adds one instruction that ends in a 32-bit constant.
+func (a *assembler) immediate(value uint32, opcode ...byte) {
+	a.emit(binary.LittleEndian.AppendUint32(opcode, value)...)
+}
+
+// data adds one instruction that ends in the address of a word of the page of
+// data, which lies right below the image, relative to the next instruction.
+func (a *assembler) data(offset int, opcode ...byte) {
+	next := a.start + len(a.code) + len(opcode) + 4
+	a.immediate(uint32(int32(offset-dataPage-next)), opcode...)
+}
+
+// dataPage is how far below the image the data are.
+const dataPage = 4096
+
+// short adds a conditional jump to a place that land gives later.
+func (a *assembler) short(opcode byte) jump {
+	a.emit(opcode, 0)
+	return jump(len(a.code) - 1)
+}
+
+// land makes the present place the target of the jump. All functions are
+// shorter than the 127 bytes that a short jump reaches.
+func (a *assembler) land(j jump) { a.code[j] = byte(len(a.code) - int(j) - 1) }
+
+func (a *assembler) ja() jump  { return a.short(0x77) }
+func (a *assembler) jnc() jump { return a.short(0x73) }
+func (a *assembler) jz() jump  { return a.short(0x74) }
+func (a *assembler) jnz() jump { return a.short(0x75) }
+
+func (a *assembler) lfence()       { a.emit(0x0f, 0xae, 0xe8) }
+func (a *assembler) rdtsc()        { a.emit(0x0f, 0x31) }
+func (a *assembler) syscall()      { a.emit(0x0f, 0x05) }
+func (a *assembler) ret()          { a.emit(0xc3) }
+func (a *assembler) shlRDX32()     { a.emit(0x48, 0xc1, 0xe2, 32) }       // SHL RDX, 32
+func (a *assembler) orRAXRDX()     { a.emit(0x48, 0x09, 0xd0) }           // OR RAX, RDX
+func (a *assembler) shrdRAXRDX32() { a.emit(0x48, 0x0f, 0xac, 0xd0, 32) } // SHRD RAX, RDX, 32
+func (a *assembler) divRCX()       { a.emit(0x48, 0xf7, 0xf1) }           // RAX = RDX:RAX / RCX, RDX = rest
+func (a *assembler) divECX()       { a.emit(0xf7, 0xf1) }                 // EAX = EDX:EAX / ECX, EDX = rest
+func (a *assembler) xorEAXEAX()    { a.emit(0x31, 0xc0) }                 // EAX = 0
+func (a *assembler) xorEDXEDX()    { a.emit(0x31, 0xd2) }                 // EDX = 0
+func (a *assembler) btECXEDI()     { a.emit(0x0f, 0xa3, 0xf9) }           // CF = bit EDI of ECX
+func (a *assembler) testRDI()      { a.emit(0x48, 0x85, 0xff) }           // ZF = RDI is 0
+func (a *assembler) testRSI()      { a.emit(0x48, 0x85, 0xf6) }           // ZF = RSI is 0
+func (a *assembler) movEAXEDX()    { a.emit(0x89, 0xd0) }                 // EAX = EDX
+func (a *assembler) movAtRSIRAX()  { a.emit(0x48, 0x89, 0x06) }           // [RSI] = RAX
+func (a *assembler) movAtRSI8RDX() { a.emit(0x48, 0x89, 0x56, 8) }        // [RSI+8] = RDX
+func (a *assembler) movAtRDIRAX()  { a.emit(0x48, 0x89, 0x07) }           // [RDI] = RAX
+func (a *assembler) movAtRDI8RAX() { a.emit(0x48, 0x89, 0x47, 8) }        // [RDI+8] = RAX
+
+// cmpEDI compares EDI with a constant below 128.
+func (a *assembler) cmpEDI(value byte) { a.emit(0x83, 0xff, value) }
+
+func (a *assembler) movEAX(value uint32)    { a.immediate(value, 0xb8) }                // EAX = value
+func (a *assembler) movECX(value uint32)    { a.immediate(value, 0xb9) }                // ECX = value
+func (a *assembler) movAtRSI(value uint32)  { a.immediate(value, 0x48, 0xc7, 0x06) }    // [RSI] = value
+func (a *assembler) movAtRSI8(value uint32) { a.immediate(value, 0x48, 0xc7, 0x46, 8) } // [RSI+8] = value
+
+func (a *assembler) addRAXData(offset int) { a.data(offset, 0x48, 0x03, 0x05) } // RAX += data
+func (a *assembler) subRAXData(offset int) { a.data(offset, 0x48, 0x2b, 0x05) } // RAX -= data
+func (a *assembler) mulData(offset int)    { a.data(offset, 0x48, 0xf7, 0x25) } // RDX:RAX = RAX * data

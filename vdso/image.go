@@ -1,0 +1,245 @@
+package vdso
+
+import (
+	"bytes"
+	"debug/elf"
+	"encoding/binary"
+	"strings"
+)
+
+// The names that bind the object together (vdso(7), "x86-64 functions").
+const (
+	soName  = "linux-vdso.so.1"
+	version = "LINUX_2.6"
+)
+
+// The version definitions of the object, by index (Linux Standard Base,
+// "Symbol Versioning"): the object itself, and the version of all functions.
+const (
+	versionBase  = 1
+	versionLinux = 2
+)
+
+// builder puts the image together: sections one behind the other, in one
+// segment that can be read and executed.
+type builder struct {
+	bytes.Buffer
+	sections []elf.Section64
+	names    stringTable // of sections
+	titles   [sectionCount]uint32
+	strings  stringTable // of symbols
+	symbols  []elf.Sym64
+}
+
+// stringTable is a section of strings, found by their offsets.
+type stringTable struct{ text strings.Builder }
+
+// add returns the offset of the string, which it appends.
+func (t *stringTable) add(s string) uint32 {
+	if t.text.Len() == 0 {
+		t.text.WriteByte(0)
+	}
+	offset := t.text.Len()
+	t.text.WriteString(s)
+	t.text.WriteByte(0)
+	return uint32(offset)
+}
+
+// The sections by index, in the order in which they lie in the image.
+const (
+	sectionNull = iota
+	sectionText
+	sectionSymbols
+	sectionStrings
+	sectionHash
+	sectionVersions
+	sectionDefinitions
+	sectionDynamic
+	sectionNames
+	sectionCount
+)
+
+// sectionTitles are the names of the sections.
+var sectionTitles = [sectionCount]string{
+	"", ".text", ".dynsym", ".dynstr", ".hash", ".gnu.version", ".gnu.version_d", ".dynamic", ".shstrtab",
+}
+
+// Sizes of the structures of ELF64 (System V ABI, chapters 4 and 5).
+const (
+	headerSize  = 64
+	programSize = 56
+	sectionSize = 64
+	symbolSize  = 24
+	dynamicSize = 16
+	programs    = 2
+)
+
+// Image returns the object, at most a page long. It is the same at every call.
+func Image() []byte {
+	b := &builder{sections: make([]elf.Section64, 1), symbols: make([]elf.Sym64, 1)}
+	for i, title := range sectionTitles[1:] {
+		b.titles[1+i] = b.names.add(title)
+	}
+	b.Write(make([]byte, headerSize+programs*programSize))
+	b.addText()
+	base, linux := b.strings.add(soName), b.strings.add(version)
+	b.addSection(elf.SHT_DYNSYM, elf.Section64{Link: sectionStrings, Info: 1, Entsize: symbolSize}, encode(b.symbols))
+	b.addSection(elf.SHT_STRTAB, elf.Section64{}, []byte(b.strings.text.String()))
+	b.addSection(elf.SHT_HASH, elf.Section64{Link: sectionSymbols, Entsize: 4}, encode(b.hash()))
+	b.addSection(elf.SHT_GNU_VERSYM, elf.Section64{Link: sectionSymbols, Entsize: 2}, encode(b.versions()))
+	b.addSection(elf.SHT_GNU_VERDEF, elf.Section64{Link: sectionStrings, Info: 2}, encode(definitions(base, linux)))
+	b.addSection(elf.SHT_DYNAMIC, elf.Section64{Link: sectionStrings, Entsize: dynamicSize}, encode(b.dynamic(base)))
+	b.addSection(elf.SHT_STRTAB, elf.Section64{}, []byte(b.names.text.String()))
+	return b.finish()
+}
+
+// encode returns the value in the byte order of the machine.
+func encode(value any) []byte {
+	var buf bytes.Buffer
+	binary.Write(&buf, binary.LittleEndian, value) // a Buffer never fails, nor do these types
+	return buf.Bytes()
+}
+
+// align fills up to a multiple of n.
+func (b *builder) align(n int) {
+	b.Write(make([]byte, (n-b.Len()%n)%n))
+}
+
+// addSection appends the contents of the next section and describes them. Name,
+// type and place are filled in here.
+func (b *builder) addSection(kind elf.SectionType, s elf.Section64, contents []byte) {
+	b.align(16)
+	s.Name, s.Type, s.Addralign = b.titles[len(b.sections)], uint32(kind), 16
+	s.Flags |= uint64(elf.SHF_ALLOC)
+	s.Off, s.Addr, s.Size = uint64(b.Len()), uint64(b.Len()), uint64(len(contents))
+	b.Write(contents)
+	b.sections = append(b.sections, s)
+}
+
+// addText emits all functions and makes their symbols.
+func (b *builder) addText() {
+	b.align(16)
+	a := &assembler{start: b.Len()}
+	for _, f := range functions {
+		start := len(a.code)
+		f.emit(a)
+		symbol := elf.Sym64{
+			Info: elf.ST_INFO(elf.STB_GLOBAL, elf.STT_FUNC), Shndx: sectionText,
+			Value: uint64(a.start + start), Size: uint64(len(a.code) - start),
+		}
+		symbol.Name = b.strings.add(f.name)
+		b.symbols = append(b.symbols, symbol)
+		symbol.Name = b.strings.add(strings.TrimPrefix(f.name, "__vdso_"))
+		symbol.Info = elf.ST_INFO(elf.STB_WEAK, elf.STT_FUNC)
+		b.symbols = append(b.symbols, symbol)
+		for len(a.code)%16 != 0 {
+			a.code = append(a.code, 0xcc) // INT3: nobody falls from one function into the next
+		}
+	}
+	b.addSection(elf.SHT_PROGBITS, elf.Section64{Flags: uint64(elf.SHF_EXECINSTR)}, a.code)
+}
+
+// name returns the name of a symbol.
+func (b *builder) name(s elf.Sym64) string {
+	text := b.strings.text.String()[s.Name:]
+	return text[:strings.IndexByte(text, 0)]
+}
+
+// hash returns the table by which loaders find symbols (System V ABI, chapter
+// 5, "Hash Table").
+func (b *builder) hash() []uint32 {
+	const buckets = 4
+	table := make([]uint32, 2+buckets+len(b.symbols))
+	table[0], table[1] = buckets, uint32(len(b.symbols))
+	heads, chains := table[2:2+buckets], table[2+buckets:]
+	for i := 1; i < len(b.symbols); i++ {
+		bucket := hashName(b.name(b.symbols[i])) % buckets
+		chains[i] = heads[bucket]
+		heads[bucket] = uint32(i)
+	}
+	return table
+}
+
+// hashName is the hash function of ELF.
+func hashName(s string) uint32 {
+	var h uint32
+	for _, c := range []byte(s) {
+		h = h<<4 + uint32(c)
+		h ^= h >> 24 & 0xf0
+		h &= 0x0fffffff
+	}
+	return h
+}
+
+// versions returns the version of each symbol.
+func (b *builder) versions() []uint16 {
+	versions := make([]uint16, len(b.symbols))
+	for i := range versions[1:] {
+		versions[1+i] = versionLinux
+	}
+	return versions
+}
+
+// definition is Elf64_Verdef with its one Elf64_Verdaux.
+type definition struct {
+	Version, Flags, Index, Count uint16
+	Hash, Auxiliary, Next        uint32
+	Name, NextName               uint32
+}
+
+// definitions returns the two versions of the object.
+func definitions(base, linux uint32) []definition {
+	const size, auxiliary, flagBase = 28, 20, 1
+	return []definition{
+		{1, flagBase, versionBase, 1, hashName(soName), auxiliary, size, base, 0},
+		{1, 0, versionLinux, 1, hashName(version), auxiliary, 0, linux, 0},
+	}
+}
+
+// dynamic returns the table that loaders read instead of the sections.
+func (b *builder) dynamic(base uint32) []elf.Dyn64 {
+	at := func(section int) uint64 { return b.sections[section].Addr }
+	return []elf.Dyn64{
+		{Tag: int64(elf.DT_SONAME), Val: uint64(base)},
+		{Tag: int64(elf.DT_HASH), Val: at(sectionHash)},
+		{Tag: int64(elf.DT_STRTAB), Val: at(sectionStrings)},
+		{Tag: int64(elf.DT_SYMTAB), Val: at(sectionSymbols)},
+		{Tag: int64(elf.DT_STRSZ), Val: b.sections[sectionStrings].Size},
+		{Tag: int64(elf.DT_SYMENT), Val: symbolSize},
+		{Tag: int64(elf.DT_VERSYM), Val: at(sectionVersions)},
+		{Tag: int64(elf.DT_VERDEF), Val: at(sectionDefinitions)},
+		{Tag: int64(elf.DT_VERDEFNUM), Val: 2},
+		{Tag: int64(elf.DT_NULL)},
+	}
+}
+
+// finish appends the section headers and writes the headers at the front.
+func (b *builder) finish() []byte {
+	b.align(8)
+	header := elf.Header64{
+		Type: uint16(elf.ET_DYN), Machine: uint16(elf.EM_X86_64), Version: uint32(elf.EV_CURRENT),
+		Phoff: headerSize, Shoff: uint64(b.Len()), Ehsize: headerSize,
+		Phentsize: programSize, Phnum: programs,
+		Shentsize: sectionSize, Shnum: sectionCount, Shstrndx: sectionNames,
+	}
+	copy(header.Ident[:], elf.ELFMAG)
+	header.Ident[elf.EI_CLASS] = byte(elf.ELFCLASS64)
+	header.Ident[elf.EI_DATA] = byte(elf.ELFDATA2LSB)
+	header.Ident[elf.EI_VERSION] = byte(elf.EV_CURRENT)
+	b.Write(encode(b.sections))
+	image := b.Bytes()
+	copy(image, encode(header))
+	copy(image[headerSize:], encode(b.segments(uint64(len(image)))))
+	return image
+}
+
+// segments returns the program headers: all of the image, and the dynamic
+// table in it.
+func (b *builder) segments(size uint64) []elf.Prog64 {
+	d := b.sections[sectionDynamic]
+	return []elf.Prog64{
+		{Type: uint32(elf.PT_LOAD), Flags: uint32(elf.PF_R | elf.PF_X), Filesz: size, Memsz: size, Align: 4096},
+		{Type: uint32(elf.PT_DYNAMIC), Flags: uint32(elf.PF_R), Off: d.Off, Vaddr: d.Addr, Paddr: d.Addr,
+			Filesz: d.Size, Memsz: d.Size, Align: 16},
+	}
+}
