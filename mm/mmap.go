@@ -214,6 +214,9 @@ func (as *AddressSpace) checkRoom(v *vma, start, end uint64) error {
 	if v.has(areaLocked) && as.lockedWith(v.pages()) > as.limits.Locked {
 		return unix.EAGAIN
 	}
+	if v.has(areaShared) && v.anonymous() && !v.has(areaNoReserve) {
+		return as.memory.mayCommit(v.pages())
+	}
 	if !v.chargeable() {
 		return nil
 	}

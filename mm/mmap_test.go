@@ -33,6 +33,7 @@ func TestMmapErrors(t *testing.T) {
 		{"noreplace behind another", mm.MapRequest{Addr: 0x104000, Length: page, Flags: anon | unix.MAP_FIXED_NOREPLACE}, 0},
 		{"shared that grows", mm.MapRequest{Length: page, Flags: shared | unix.MAP_ANONYMOUS | unix.MAP_GROWSDOWN}, unix.EINVAL},
 		{"more than all memory", mm.MapRequest{Length: 1 << 30, Prot: rw, Flags: anon}, unix.ENOMEM},
+		{"more than all memory, shared", mm.MapRequest{Length: 1 << 30, Prot: rw, Flags: shared | unix.MAP_ANONYMOUS}, unix.ENOMEM},
 		{"more than all memory, not reserved", mm.MapRequest{Length: 1 << 30, Prot: rw, Flags: anon | unix.MAP_NORESERVE}, 0},
 		{"more than all memory, not writable", mm.MapRequest{Length: 1 << 40, Prot: mm.ProtNone, Flags: anon}, 0},
 	} {
