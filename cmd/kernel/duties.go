@@ -1,10 +1,9 @@
 package main
 
 import (
-	"runtime"
-
 	"slowpath/arch/amd64"
 	"slowpath/entry"
+	"slowpath/sched"
 	"slowpath/task"
 )
 
@@ -12,11 +11,7 @@ import (
 // mode, in the order in which it is served.
 func newDuties() (*entry.Table[*task.Task], error) {
 	return entry.NewTable(
-		entry.Row[*task.Task]{
-			Flag: entry.NeedResched, When: entry.BeforeUser, MaySleep: true,
-			Handle:   func(*task.Task) { runtime.Gosched() },
-			RaisedBy: "an interrupt that found the task in user mode",
-		},
+		sched.Duty[*task.Task](),
 		entry.Row[*task.Task]{
 			Flag: entry.SigPending, When: entry.BeforeUser, MaySleep: true,
 			HandleFrame: func(t *task.Task, f *amd64.Frame) { t.DeliverSignals(f) },
