@@ -75,6 +75,10 @@ bench: test-tools build ## print instruction counts of system calls and of the b
 soak: test-tools build ## a thousand boots, and ten minutes of processes and threads on 4 CPUs
 	SLOWPATH_SOAK=long go test -count=1 -v -timeout=4h -run='^TestSoak' ./qemu/integration
 
+.PHONY: conformance
+conformance: test-tools build ## run busybox's and Go's own tests, as root, and keep the table
+	go run ./qemu/conformance -o qemu/conformance/results.tsv $(SUITES)
+
 .PHONY: gdb
 gdb: tools build ## run INIT under gdb, stopped before the first instruction
 	@$(call need,gdb,gdb)

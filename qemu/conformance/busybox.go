@@ -1,0 +1,149 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+)
+
+// busybox's source as Debian has it.
+const debianSource = "deb-src [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] http://deb.debian.org/debian bookworm main\n"
+
+// fetchBusybox downloads and unpacks busybox's source package, once, and
+// returns its directory.
+func fetchBusybox() (string, error) {
+	work := filepath.Join(workDirectory, "source")
+	if found, _ := filepath.Glob(work + "/busybox-*/testsuite"); len(found) > 0 {
+		return filepath.Dir(found[0]), nil
+	}
+	if err := os.MkdirAll(work+"/lists/partial", 0o755); err != nil {
+		return "", err
+	}
+	if err := os.WriteFile(work+"/sources.list", []byte(debianSource), 0o644); err != nil {
+		return "", err
+	}
+	script := `apt="apt-get -o Dir::Etc::sourcelist=$PWD/sources.list -o Dir::Etc::sourceparts=- -o Dir::State::lists=$PWD/lists"
+$apt update && $apt source --download-only busybox && tar -xf busybox_*.orig.tar.* && tar -xf busybox_*.debian.tar.*`
+	cmd := exec.Command("sh", "-c", script)
+	cmd.Dir = work
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("cannot fetch busybox's source package: %w\n%s", err, out)
+	}
+	found, _ := filepath.Glob(work + "/busybox-*/testsuite")
+	if len(found) == 0 {
+		return "", fmt.Errorf("busybox's source package has no testsuite")
+	}
+	return filepath.Dir(found[0]), nil
+}
+
+// setupBusybox fills a root directory with busybox, a link for each applet,
+// and a part of its source below /busybox.
+func setupBusybox(root string, parts ...string) (source string, err error) {
+	if source, err = fetchBusybox(); err != nil {
+		return "", err
+	}
+	script := `set -e
+mkdir -p "$root/bin" "$root/usr/bin" "$root/dev" "$root/proc" "$root/sys" "$root/tmp" "$root/root" "$root/etc" "$root/busybox"
+chmod 1777 "$root/tmp"
+cp /bin/busybox "$root/bin/busybox"; cp /bin/busybox "$root/busybox/busybox"
+for applet in $(/bin/busybox --list); do [ $applet = busybox ] || ln -sf busybox "$root/bin/$applet"; done
+echo root:x:0:0:root:/root:/bin/sh >"$root/etc/passwd"; echo root:x:0: >"$root/etc/group"
+cp "$source"/../debian/config/pkg/static "$root/busybox/.config"
+for part in "$@"; do mkdir -p "$root/busybox/$(dirname $part)"; cp -a "$source/$part" "$root/busybox/$part"; done`
+	cmd := exec.Command("sh", append([]string{"-c", script, "sh"}, parts...)...)
+	cmd.Env = append(os.Environ(), "root="+root, "source="+source)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("cannot set the root directory up: %w\n%s", err, out)
+	}
+	return source, nil
+}
+
+// leftOut names applets whose tests need what neither side has in the root.
+var leftOut = map[string]bool{"bc": true, "dc": true, "wget": true, "ping": true, "all_sourcecode": true, "ash": true}
+
+// setupApplets makes a job of each applet that has tests.
+func setupApplets(root string) ([]job, error) {
+	source, err := setupBusybox(root, "testsuite")
+	if err != nil {
+		return nil, err
+	}
+	entries, err := os.ReadDir(filepath.Join(source, "testsuite"))
+	if err != nil {
+		return nil, err
+	}
+	var jobs []job
+	seen := make(map[string]bool)
+	for _, e := range entries {
+		name, isTests := strings.CutSuffix(e.Name(), ".tests")
+		if !isTests && !e.IsDir() || leftOut[name] || seen[name] {
+			continue
+		}
+		seen[name] = true
+		jobs = append(jobs, job{
+			name:    name,
+			command: []string{"/bin/sh", "-c", "VERBOSE= bindir=/busybox tsdir=/busybox/testsuite ./runtest " + name},
+			workdir: "/busybox/testsuite",
+		})
+	}
+	return jobs, nil
+}
+
+// parseApplets reads lines such as "PASS: name".
+func parseApplets(output string) map[string]bool {
+	results := make(map[string]bool)
+	for line := range strings.Lines(output) {
+		line = strings.TrimSpace(line)
+		if name, ok := strings.CutPrefix(line, "PASS: "); ok {
+			results[name] = true
+		} else if name, ok := strings.CutPrefix(line, "FAIL: "); ok {
+			results[name] = false
+		}
+	}
+	return results
+}
+
+// setupAsh makes a job of each directory of the shell's tests.
+func setupAsh(root string) ([]job, error) {
+	source, err := setupBusybox(root, "shell/ash_test")
+	if err != nil {
+		return nil, err
+	}
+	tests := filepath.Join(root, "busybox/shell/ash_test")
+	for _, name := range []string{"printenv", "recho", "zecho"} {
+		cmd := exec.Command("gcc", "-O2", "-static", "-w", "-o", filepath.Join(tests, name), filepath.Join(tests, name+".c"))
+		if out, err := cmd.CombinedOutput(); err != nil {
+			return nil, fmt.Errorf("gcc: %w, %s", err, out)
+		}
+	}
+	directories, err := filepath.Glob(source + "/shell/ash_test/ash-*")
+	if err != nil {
+		return nil, err
+	}
+	var jobs []job
+	for _, directory := range directories {
+		name := filepath.Base(directory)
+		jobs = append(jobs, job{
+			name:    name,
+			command: []string{"/bin/sh", "-c", "./run-all " + name},
+			workdir: "/busybox/shell/ash_test",
+			seconds: 180,
+		})
+	}
+	return jobs, nil
+}
+
+// parseAsh reads lines such as "ash-misc/name.tests: ok".
+func parseAsh(output string) map[string]bool {
+	results := make(map[string]bool)
+	for line := range strings.Lines(output) {
+		line = strings.TrimSpace(line)
+		if name, ok := strings.CutSuffix(line, ": ok"); ok {
+			results[name] = true
+		} else if name, ok := strings.CutSuffix(line, ": fail"); ok {
+			results[name] = false
+		}
+	}
+	return results
+}

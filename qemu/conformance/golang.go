@@ -1,0 +1,56 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+)
+
+// setupGo builds the tests of a package of Go's standard library. The root has
+// the package's directory at its own path, for the tests look there.
+func setupGo(root, name string) ([]job, error) {
+	goroot, err := exec.Command("go", "env", "GOROOT").Output()
+	if err != nil {
+		return nil, err
+	}
+	directory := filepath.Join(strings.TrimSpace(string(goroot)), "src", name)
+	if _, err := setupBusybox(root); err != nil {
+		return nil, err
+	}
+	cmd := exec.Command("go", "test", "-c", "-vet=off", "-o", filepath.Join(root, "bin/gotest"), name)
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return nil, fmt.Errorf("go test -c %s: %w\n%s", name, err, out)
+	}
+	target := filepath.Join(root, directory)
+	if err := os.MkdirAll(filepath.Dir(target), 0o755); err != nil {
+		return nil, err
+	}
+	if out, err := exec.Command("cp", "-a", directory, target).CombinedOutput(); err != nil {
+		return nil, fmt.Errorf("cp: %w, %s", err, out)
+	}
+	return []job{{
+		name:    "all",
+		command: []string{"/bin/gotest", "-test.v", "-test.short"},
+		workdir: directory,
+		seconds: 600,
+	}}, nil
+}
+
+// parseGo reads lines such as "--- PASS: TestName (0.00s)".
+func parseGo(output string) map[string]bool {
+	results := make(map[string]bool)
+	for line := range strings.Lines(output) {
+		rest, ok := strings.CutPrefix(strings.TrimSpace(line), "--- ")
+		if !ok {
+			continue
+		}
+		fields := strings.Fields(rest)
+		if len(fields) >= 2 {
+			results[fields[1]] = fields[0] == "PASS:"
+		}
+	}
+	return results
+}

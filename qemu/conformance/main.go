@@ -1,0 +1,114 @@
+// Conformance runs test suites of others on Slowpath and on the host's Linux
+// and keeps a table of the results: busybox's own tests of its shell and its
+// applets, from Debian's source package, and the tests of Go's packages os,
+// os/exec and sync.
+//
+//	conformance -o results.tsv [busybox-ash busybox-applets go-os go-os/exec go-sync]
+//
+// Both sides run in the same root directory, Linux by chroot(8), so it must be
+// run as root. A test counts when it passes on Linux.
+package main
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// goal is the share of the tests passing on Linux that must pass on Slowpath.
+const goal = 0.95
+
+// job is one command of a suite, run on both sides in the suite's root.
+type job struct {
+	name    string
+	command []string
+	workdir string
+	seconds int // time limit; none is 60
+}
+
+// suite is a set of jobs and how their output is read.
+type suite struct {
+	name  string
+	setup func(root string) ([]job, error) // fills the root directory
+	parse func(output string) map[string]bool
+}
+
+// suites lists them all.
+func suites() []suite {
+	all := []suite{
+		{"busybox-ash", setupAsh, parseAsh},
+		{"busybox-applets", setupApplets, parseApplets},
+	}
+	for _, name := range []string{"os", "os/exec", "sync"} {
+		all = append(all, suite{"go-" + name, func(root string) ([]job, error) { return setupGo(root, name) }, parseGo})
+	}
+	return all
+}
+
+func main() {
+	output := flag.String("o", "conformance.tsv", "`file` for the table")
+	work := flag.String("work", "bin/conformance", "`directory` for sources and root directories")
+	flag.Parse()
+	if err := run(*work, *output, flag.Args()); err != nil {
+		fmt.Fprintln(os.Stderr, "conformance:", err)
+		os.Exit(1)
+	}
+}
+
+// run runs the suites that are named, or all, and writes the table.
+func run(work, output string, names []string) error {
+	work, err := filepath.Abs(work)
+	if err != nil {
+		return err
+	}
+	workDirectory = work
+	var rows []row
+	short := false
+	for _, s := range suites() {
+		if len(names) > 0 && !slices.Contains(names, s.name) {
+			continue
+		}
+		results, err := s.run(filepath.Join(work, strings.ReplaceAll(s.name, "/", "-")))
+		if err != nil {
+			return fmt.Errorf("%s: %w", s.name, err)
+		}
+		rows = append(rows, results...)
+		short = !report(s.name, results) || short
+	}
+	if err := writeTable(output, rows); err != nil {
+		return err
+	}
+	if short {
+		return fmt.Errorf("a suite stays below %.0f%% of what passes on Linux; %s has each test", goal*100, output)
+	}
+	return nil
+}
+
+// run runs a suite on both sides.
+func (s suite) run(root string) ([]row, error) {
+	if err := os.RemoveAll(root); err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(root, 0o755); err != nil {
+		return nil, err
+	}
+	jobs, err := s.setup(root)
+	if err != nil {
+		return nil, err
+	}
+	var rows []row
+	for i, j := range jobs {
+		fmt.Fprintf(os.Stderr, "\r%s %d/%d %-40.40s", s.name, i+1, len(jobs), j.name)
+		linux := s.parse(onLinux(root, j))
+		ours := s.parse(onSlowpath(root, j))
+		for name, passed := range linux {
+			rows = append(rows, row{s.name, j.name + " " + name, passed, ours[name]})
+		}
+	}
+	fmt.Fprintln(os.Stderr)
+	slices.SortFunc(rows, func(a, b row) int { return strings.Compare(a.test, b.test) })
+	return rows, nil
+}

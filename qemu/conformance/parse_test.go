@@ -1,0 +1,54 @@
+package main
+
+import (
+	"maps"
+	"os"
+	"path/filepath"
+	"testing"
+)
+
+func TestOutputIsRead(t *testing.T) {
+	for _, c := range []struct {
+		name, output string
+		parse        func(string) map[string]bool
+		want         map[string]bool
+	}{
+		{"applets", "PASS: cat a\nnoise PASS: x\nFAIL: cat b\nUNTESTED: c\n", parseApplets, map[string]bool{"cat a": true, "cat b": false}},
+		{"ash", "ash-misc/a.tests: ok\nash-misc/b.tests: fail\nother\n", parseAsh, map[string]bool{"ash-misc/a.tests": true, "ash-misc/b.tests": false}},
+		{"go", "=== RUN T\n--- PASS: T (0.01s)\n    --- FAIL: T/sub (0.00s)\n--- SKIP: U (0.00s)\n---\n", parseGo,
+			map[string]bool{"T": true, "T/sub": false, "U": false}},
+	} {
+		if got := c.parse(c.output); !maps.Equal(got, c.want) {
+			t.Errorf("%s: got %v, want %v", c.name, got, c.want)
+		}
+	}
+}
+
+func TestGoal(t *testing.T) {
+	rows := make([]row, 100)
+	for i := range rows {
+		rows[i] = row{"s", "t", true, i >= 5}
+	}
+	rows = append(rows, row{"s", "fails on Linux", false, false})
+	if !report("s", rows) {
+		t.Error("95 of 100 are below the goal")
+	}
+	rows[50].slowpath = false
+	if report("s", rows) {
+		t.Error("94 of 100 reach the goal")
+	}
+	if report("s", nil) {
+		t.Error("a suite that did not run reaches the goal")
+	}
+}
+
+func TestTableBeginsWithWhatDiffers(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "table")
+	if err := writeTable(path, []row{{"s", "a", true, true}, {"s", "b", true, false}}); err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(path)
+	if want := "suite\ttest\tlinux\tslowpath\ns\tb\tpass\tfail\ns\ta\tpass\tpass\n"; string(text) != want || err != nil {
+		t.Errorf("got %q, %v", text, err)
+	}
+}

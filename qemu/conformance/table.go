@@ -1,0 +1,54 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"strings"
+)
+
+// row is one test's result on both sides.
+type row struct {
+	suite, test     string
+	linux, slowpath bool
+}
+
+// report prints a suite's figures and reports whether they reach the goal.
+func report(name string, rows []row) bool {
+	linux, both := 0, 0
+	for _, r := range rows {
+		if r.linux {
+			linux++
+			if r.slowpath {
+				both++
+			}
+		}
+	}
+	if linux == 0 {
+		fmt.Printf("%-16s nothing passes on Linux, so the suite did not run\n", name)
+		return false
+	}
+	fmt.Printf("%-16s %d of the %d that pass on Linux (%.1f%%)\n", name, both, linux, 100*float64(both)/float64(linux))
+	return float64(both) >= goal*float64(linux)
+}
+
+// writeTable writes the rows, those that differ first, because they are what
+// one looks for.
+func writeTable(path string, rows []row) error {
+	var b strings.Builder
+	b.WriteString("suite\ttest\tlinux\tslowpath\n")
+	for _, differ := range []bool{true, false} {
+		for _, r := range rows {
+			if (r.linux != r.slowpath) == differ {
+				fmt.Fprintf(&b, "%s\t%s\t%s\t%s\n", r.suite, r.test, word(r.linux), word(r.slowpath))
+			}
+		}
+	}
+	return os.WriteFile(path, []byte(b.String()), 0o644)
+}
+
+func word(passed bool) string {
+	if passed {
+		return "pass"
+	}
+	return "fail"
+}
