@@ -59,7 +59,8 @@ type TemporaryMaker interface {
 type Filesystem interface {
 	// Type is the name in /proc/filesystems.
 	Type() string
-	// Root is the directory that a mount shows.
+	// Root is the directory that a mount shows. Its inode was made by Init, so
+	// that the instance gets a device number when it is mounted.
 	Root() Inode
 	// Statistics is what statfs(2) tells.
 	Statistics() Statistics

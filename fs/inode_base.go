@@ -13,7 +13,7 @@ import (
 // An inode type embeds it and calls Init once before anybody else sees it.
 // The methods answer like an inode that can do nothing but exist.
 type InodeBase struct {
-	device   uint64
+	numbers  *Numbers // of the file system; nil for none
 	inode    uint64
 	volatile bool
 	locks    FileLocks
@@ -31,11 +31,18 @@ type InodeBase struct {
 }
 
 // Numbers gives inode numbers to one file system instance, and holds its
-// device number. The zero value starts at inode 1 of device 0.
+// device number, which it gets when it is first mounted if it has none. The
+// zero value starts at inode 1.
 type Numbers struct {
-	Device uint64
+	device atomic.Uint64
 	last   atomic.Uint64
 }
+
+// Device returns the device number of the file system instance.
+func (n *Numbers) Device() uint64 { return n.device.Load() }
+
+// SetDevice sets the device number, unless there is one already.
+func (n *Numbers) SetDevice(device uint64) { n.device.CompareAndSwap(0, device) }
 
 // Next returns an inode number that was not used yet.
 func (n *Numbers) Next() uint64 { return n.last.Add(1) }
@@ -43,13 +50,13 @@ func (n *Numbers) Next() uint64 { return n.last.Add(1) }
 // Init gives the node its number, mode and owner; all times become now. A
 // directory starts with two links, others with one.
 func (n *InodeBase) Init(numbers *Numbers, from NewNode) {
-	n.InitWithNumber(numbers.Device, numbers.Next(), from)
+	n.InitWithNumber(numbers, numbers.Next(), from)
 }
 
 // InitWithNumber is Init for file systems whose inode numbers mean something.
-func (n *InodeBase) InitWithNumber(device, inode uint64, from NewNode) {
+func (n *InodeBase) InitWithNumber(numbers *Numbers, inode uint64, from NewNode) {
 	now := clock.Realtime()
-	n.device, n.inode = device, inode
+	n.numbers, n.inode = numbers, inode
 	n.mode, n.rdev, n.uid, n.gid = from.Mode, from.Rdev, from.UID, from.GID
 	n.access, n.modify, n.change, n.birth = now, now, now, now
 	n.links = 1
@@ -84,7 +91,7 @@ func (n *InodeBase) Attributes() Attributes {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	return Attributes{
-		Device: n.device, Inode: n.inode, Mode: n.mode, Links: n.links,
+		Device: n.numbers.Device(), Inode: n.inode, Mode: n.mode, Links: n.links,
 		UID: n.uid, GID: n.gid, Rdev: n.rdev, BlockSize: 4096,
 		Access: n.access, Modify: n.modify, Change: n.change, Birth: n.birth,
 	}

@@ -107,7 +107,7 @@ func NewMounts(root Filesystem, fifo OpenFunc) *Mounts {
 
 		services: make(map[any]any),
 	}
-	m.numbers.Device = m.NewDevice()
+	m.numbers.SetDevice(m.NewDevice())
 	m.root = m.newMount(root, m.rootOf(root), "rootfs", 0)
 	m.list = append(m.list, m.root)
 	m.unnamed = &Mount{filesystem: unnamedFilesystem{}}
@@ -162,6 +162,7 @@ func (m *Mounts) rootOf(f Filesystem) *Dentry {
 	d, ok := m.roots[f]
 	if !ok {
 		d = &Dentry{inode: f.Root()}
+		d.inode.Base().numbers.SetDevice(m.NewDevice())
 		m.roots[f] = d
 	}
 	return d

@@ -18,7 +18,7 @@ func must(t testing.TB, err error) {
 }
 
 func newTmpfs(w *fstest.World) *tmpfs.Filesystem {
-	return tmpfs.New(w.Memory, tmpfs.Config{Device: 2})
+	return tmpfs.New(w.Memory, tmpfs.Config{})
 }
 
 func TestDescriptorsAreTheLowestFree(t *testing.T) {

@@ -68,7 +68,7 @@ type World struct {
 func New(t testing.TB, frames int) *World {
 	t.Helper()
 	memory, machine := mmtest.New(t, frames)
-	root := tmpfs.New(memory, tmpfs.Config{Device: 1, Mode: 0o755})
+	root := tmpfs.New(memory, tmpfs.Config{Mode: 0o755})
 	t.Cleanup(root.Unmounted)
 	w := &World{T: t, Machine: machine, Memory: memory, Root: root}
 	w.Mounts = fs.NewMounts(root, pipe.Open)

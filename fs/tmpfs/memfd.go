@@ -24,10 +24,13 @@ func Register(m *fs.Mounts, memory *mm.Memory) {
 		if err != nil {
 			return nil, err
 		}
-		c.Device = m.NewDevice()
 		return New(memory, c), nil
 	})
-	m.Service(memfdKey{}, func() any { return New(memory, Config{Device: m.NewDevice()}) })
+	m.Service(memfdKey{}, func() any {
+		f := New(memory, Config{})
+		f.numbers.SetDevice(m.NewDevice())
+		return f
+	})
 }
 
 // Memfds returns the instance in which memfd_create(2) makes its files, after

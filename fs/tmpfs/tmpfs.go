@@ -30,8 +30,6 @@ type Filesystem struct {
 
 // Config says what an instance is like.
 type Config struct {
-	// Device is the device number that stat(2) shows.
-	Device uint64
 	// Mode has the permissions of the root directory; 0 means 01777.
 	Mode uint32
 	// UID and GID own the root directory.
@@ -46,7 +44,6 @@ type Config struct {
 func New(memory *mm.Memory, c Config) *Filesystem {
 	half := int64(memory.Stats().Total / 2)
 	f := &Filesystem{memory: memory, maxPages: c.MaxPages, maxNodes: c.MaxNodes}
-	f.numbers.Device = c.Device
 	if f.maxPages == 0 {
 		f.maxPages = half
 	}

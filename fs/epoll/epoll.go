@@ -1,0 +1,293 @@
+// Package epoll has interest lists (epoll(7)).
+//
+// A Set puts a waiter on the queue of every file in it. A wake-up moves the
+// entry to the list of those that may be ready; whoever collects events asks
+// each of those what holds really. So collecting costs time for what is ready,
+// not for what is watched.
+package epoll
+
+import (
+	"sync"
+
+	"golang.org/x/sys/unix"
+
+	"slowpath/fs"
+	"slowpath/wait"
+)
+
+// Event is what epoll_ctl(2) gives and epoll_wait(2) returns.
+type Event struct {
+	Events uint32 // EPOLLIN and so on, with EPOLLET, EPOLLONESHOT, EPOLLEXCLUSIVE
+	Data   uint64
+}
+
+// behaviour are the bits of Event.Events that are no conditions.
+const behaviour = unix.EPOLLET | unix.EPOLLONESHOT | unix.EPOLLEXCLUSIVE | unix.EPOLLWAKEUP
+
+// Set is the operations of an epoll file.
+type Set struct {
+	fs.FileBase
+	queue   wait.Queue
+	nesting *nesting
+
+	mu    sync.Mutex // guards entries; taken before readyMu
+	items map[key]*item
+
+	// readyMu guards the list and the items' queued flags. A wake-up takes it
+	// with the lock of the file's queue held, so nothing else is called under
+	// it.
+	readyMu sync.Mutex
+	ready   []*item
+}
+
+// key tells interests apart: the same file may be watched by two descriptors.
+type key struct {
+	file       *fs.File
+	descriptor int
+}
+
+// item is one entry of the interest list. Its events, data and armed belong to
+// Set.mu.
+type item struct {
+	set    *Set
+	key    key
+	events uint32
+	data   uint64
+	armed  bool // false after an EPOLLONESHOT event
+	gone   bool
+	waiter wait.Waiter
+	hook   fs.ReleaseHook
+
+	queued bool // on the ready list
+}
+
+// New opens an epoll file.
+func New(m *fs.Mounts) *fs.File {
+	s := &Set{items: make(map[key]*item)}
+	s.nesting = m.Service(nestingKey{}, func() any { return &nesting{} }).(*nesting)
+	return m.NewAnonymous("eventpoll", 0, s)
+}
+
+// Of returns the set that an open file is, or nil.
+func Of(f *fs.File) *Set {
+	s, _ := f.Operations().(*Set)
+	return s
+}
+
+// Add is EPOLL_CTL_ADD. Errors: EEXIST, EPERM for a file that cannot be waited
+// for, ELOOP for sets that would watch each other or lie too deep, EINVAL.
+func (s *Set) Add(f *fs.File, descriptor int, e Event) error {
+	if f.Queue() == nil {
+		return unix.EPERM
+	}
+	if Of(f) == s || e.Events&unix.EPOLLEXCLUSIVE != 0 && (Of(f) != nil || e.Events&unix.EPOLLONESHOT != 0) {
+		return unix.EINVAL
+	}
+	if below := Of(f); below != nil {
+		s.nesting.mu.Lock()
+		defer s.nesting.mu.Unlock()
+		if err := s.mayWatch(below); err != nil {
+			return err
+		}
+	}
+	i := &item{set: s, key: key{f, descriptor}, events: e.Events, data: e.Data, armed: true}
+	i.waiter = wait.Waiter{Mask: conditions(e.Events), Notify: func(*wait.Waiter, wait.Events) { i.happened() }}
+	i.hook.Released = func(*fs.File) { s.drop(i) }
+	s.mu.Lock()
+	if _, there := s.items[i.key]; there {
+		s.mu.Unlock()
+		return unix.EEXIST
+	}
+	s.items[i.key] = i
+	s.mu.Unlock()
+	f.OnRelease(&i.hook)
+	f.Queue().Add(&i.waiter)
+	i.recheck()
+	return nil
+}
+
+func conditions(events uint32) wait.Events {
+	return wait.Events(events&^uint32(behaviour)) | wait.Always
+}
+
+// Modify is EPOLL_CTL_MOD. Errors: ENOENT, EINVAL for EPOLLEXCLUSIVE.
+func (s *Set) Modify(f *fs.File, descriptor int, e Event) error {
+	s.mu.Lock()
+	i, there := s.items[key{f, descriptor}]
+	if !there {
+		s.mu.Unlock()
+		return unix.ENOENT
+	}
+	if (e.Events|i.events)&unix.EPOLLEXCLUSIVE != 0 {
+		s.mu.Unlock()
+		return unix.EINVAL
+	}
+	// The mask of a waiter belongs to the queue that it is on.
+	f.Queue().Remove(&i.waiter)
+	i.events, i.data, i.armed = e.Events, e.Data, true
+	i.waiter.Mask = conditions(e.Events)
+	f.Queue().Add(&i.waiter)
+	s.mu.Unlock()
+	i.recheck()
+	return nil
+}
+
+// Delete is EPOLL_CTL_DEL: ENOENT.
+func (s *Set) Delete(f *fs.File, descriptor int) error {
+	s.mu.Lock()
+	i, there := s.items[key{f, descriptor}]
+	s.mu.Unlock()
+	if !there {
+		return unix.ENOENT
+	}
+	f.CancelRelease(&i.hook)
+	s.drop(i)
+	return nil
+}
+
+// drop takes an entry out of the set.
+func (s *Set) drop(i *item) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if i.gone {
+		return
+	}
+	i.gone = true
+	delete(s.items, i.key)
+	i.key.file.Queue().Remove(&i.waiter)
+}
+
+// happened moves the entry to the ready list. It runs with the lock of the
+// file's queue held.
+func (i *item) happened() {
+	s := i.set
+	s.readyMu.Lock()
+	if !i.queued {
+		i.queued = true
+		s.ready = append(s.ready, i)
+	}
+	s.readyMu.Unlock()
+	s.queue.Wake(wait.Readable)
+}
+
+// recheck looks whether the file is ready already.
+func (i *item) recheck() {
+	if i.key.file.Readiness()&i.waiter.Mask != 0 {
+		i.happened()
+	}
+}
+
+// takeReady returns the entries that may be ready and empties the list.
+func (s *Set) takeReady() []*item {
+	s.readyMu.Lock()
+	defer s.readyMu.Unlock()
+	taken := s.ready
+	s.ready = nil
+	for _, i := range taken {
+		i.queued = false
+	}
+	return taken
+}
+
+// putBack puts entries in front of those that became ready meanwhile, or
+// behind.
+func (s *Set) putBack(items []*item, front bool) {
+	s.readyMu.Lock()
+	defer s.readyMu.Unlock()
+	var kept []*item
+	for _, i := range items {
+		if !i.queued {
+			i.queued = true
+			kept = append(kept, i)
+		}
+	}
+	if front {
+		s.ready = append(kept, s.ready...)
+	} else {
+		s.ready = append(s.ready, kept...)
+	}
+}
+
+// Collect returns up to limit events that hold now, without waiting. Entries
+// that stay ready go to the end of the line, so that all get their turn.
+func (s *Set) Collect(limit int) []Event {
+	taken := s.takeReady()
+	var events []Event
+	var again []*item
+	for n, i := range taken {
+		if len(events) == limit {
+			s.putBack(taken[n:], true)
+			break
+		}
+		event, level, ok := s.examine(i)
+		if !ok {
+			continue
+		}
+		events = append(events, event)
+		if level {
+			again = append(again, i)
+		}
+	}
+	if len(again) > 0 {
+		s.putBack(again, false)
+	}
+	return events
+}
+
+// examine asks an entry's file what holds. level reports that the entry is to
+// be looked at again next time.
+func (s *Set) examine(i *item) (event Event, level, ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if i.gone || !i.armed {
+		return Event{}, false, false
+	}
+	holds := i.key.file.Readiness() & i.waiter.Mask
+	if holds == 0 {
+		return Event{}, false, false
+	}
+	if i.events&unix.EPOLLONESHOT != 0 {
+		i.armed = false
+	}
+	level = i.events&(unix.EPOLLONESHOT|unix.EPOLLET) == 0
+	return Event{Events: uint32(holds), Data: i.data}, level, true
+}
+
+// Readiness implements fs.FileOperations: readable if there are events.
+func (s *Set) Readiness() wait.Events {
+	taken := s.takeReady()
+	ready := false
+	var kept []*item
+	for _, i := range taken {
+		s.mu.Lock()
+		holds := !i.gone && i.armed && i.key.file.Readiness()&i.waiter.Mask != 0
+		s.mu.Unlock()
+		if holds {
+			ready = true
+			kept = append(kept, i)
+		}
+	}
+	s.putBack(kept, true)
+	if ready {
+		return wait.Readable
+	}
+	return 0
+}
+
+// Queue implements fs.FileOperations.
+func (s *Set) Queue() *wait.Queue { return &s.queue }
+
+// Release implements fs.FileOperations.
+func (s *Set) Release() {
+	s.mu.Lock()
+	items := s.items
+	s.items = make(map[key]*item)
+	for _, i := range items {
+		i.gone = true
+		i.key.file.Queue().Remove(&i.waiter)
+	}
+	s.mu.Unlock()
+	for _, i := range items {
+		i.key.file.CancelRelease(&i.hook)
+	}
+}
