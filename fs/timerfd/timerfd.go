@@ -1,0 +1,222 @@
+// Package timerfd has timers that are read like files (timerfd_create(2)).
+package timerfd
+
+import (
+	"encoding/binary"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"slowpath/clock"
+	"slowpath/fs"
+	"slowpath/wait"
+)
+
+// Setting is when a timer expires, as struct itimerspec: nanoseconds until the
+// first expiration, 0 for never, and between the following ones, 0 for none.
+type Setting struct{ Value, Interval int64 }
+
+// Timer is the operations of a timer file.
+type Timer struct {
+	fs.FileBase
+	queue wait.Queue
+	wall  *clock.Wall // nil for the monotonic clocks
+
+	mu       sync.Mutex // guards what follows
+	next     int64      // on the timer's clock; 0 is disarmed
+	interval int64
+	cancel   bool   // TFD_TIMER_CANCEL_ON_SET
+	sets     uint64 // of the wall clock when the timer was set
+	alarm    *time.Timer
+}
+
+// New opens a timer file. clockID is checked; wall is the system's clock of the
+// time of day. EINVAL for a clock that cannot have timers.
+func New(m *fs.Mounts, clockID int32, wall *clock.Wall, flags int) (*fs.File, error) {
+	t := &Timer{}
+	switch clockID {
+	case unix.CLOCK_REALTIME, unix.CLOCK_REALTIME_ALARM:
+		t.wall = wall
+	case unix.CLOCK_MONOTONIC, unix.CLOCK_BOOTTIME, unix.CLOCK_BOOTTIME_ALARM:
+	default:
+		return nil, unix.EINVAL
+	}
+	return m.NewAnonymous("timerfd", flags, t), nil
+}
+
+// Of returns the timer that an open file is, or nil.
+func Of(f *fs.File) *Timer {
+	t, _ := f.Operations().(*Timer)
+	return t
+}
+
+func (t *Timer) now() int64 {
+	if t.wall != nil {
+		return t.wall.Now()
+	}
+	return clock.Monotonic()
+}
+
+// Set is timerfd_settime(2): it returns the old setting. flags has
+// TFD_TIMER_ABSTIME and TFD_TIMER_CANCEL_ON_SET.
+func (t *Timer) Set(s Setting, flags int) Setting {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	old := t.left()
+	t.interval = s.Interval
+	t.cancel = t.wall != nil && flags&unix.TFD_TIMER_CANCEL_ON_SET != 0 && flags&unix.TFD_TIMER_ABSTIME != 0
+	if t.wall != nil {
+		t.sets = t.wall.Sets()
+	}
+	switch {
+	case s.Value == 0:
+		t.next = 0
+	case flags&unix.TFD_TIMER_ABSTIME != 0:
+		t.next = s.Value
+	default:
+		t.next = later(t.now(), s.Value)
+	}
+	t.schedule()
+	return old
+}
+
+// later adds two times; the end of time stands for what is beyond it.
+func later(a, b int64) int64 {
+	if sum := a + b; sum >= a {
+		return sum
+	}
+	return 1<<63 - 1
+}
+
+// Get is timerfd_gettime(2).
+func (t *Timer) Get() Setting {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.left()
+}
+
+// left returns the time to the next expiration. t.mu is held.
+func (t *Timer) left() Setting {
+	if t.next == 0 {
+		return Setting{Interval: t.interval}
+	}
+	left := t.next - t.now()
+	if left <= 0 && t.interval > 0 {
+		left = t.interval - (-left)%t.interval
+	}
+	return Setting{Value: max(left, 0), Interval: t.interval}
+}
+
+// schedule arranges for the next wake-up. t.mu is held.
+func (t *Timer) schedule() {
+	if t.alarm != nil {
+		t.alarm.Stop()
+	}
+	if t.next == 0 {
+		return
+	}
+	left := t.next - t.now()
+	if left <= 0 && t.interval > 0 {
+		left = t.interval - (-left)%t.interval
+	} else if left <= 0 {
+		left = 0
+	}
+	if t.alarm == nil {
+		t.alarm = time.AfterFunc(time.Duration(left), t.expired)
+		return
+	}
+	t.alarm.Reset(time.Duration(left))
+}
+
+// expired runs in the goroutine of the runtime's timer.
+func (t *Timer) expired() {
+	t.mu.Lock()
+	due := t.due() > 0
+	if t.next != 0 && (t.interval > 0 || !due) {
+		t.schedule()
+	}
+	t.mu.Unlock()
+	if due {
+		t.queue.Wake(wait.Readable)
+	}
+}
+
+// due returns how many expirations nobody has read. t.mu is held.
+func (t *Timer) due() uint64 {
+	if t.next == 0 {
+		return 0
+	}
+	over := t.now() - t.next
+	switch {
+	case over < 0:
+		return 0
+	case t.interval == 0:
+		return 1
+	}
+	return 1 + uint64(over/t.interval)
+}
+
+// cancelled reports whether the wall clock was set under a timer that wants to
+// know. t.mu is held.
+func (t *Timer) cancelled() bool { return t.cancel && t.wall.Sets() != t.sets }
+
+// countSize is how many bytes a read takes at least, and moves.
+const countSize = 8
+
+// Read implements fs.FileOperations: the number of expirations since the last
+// read. Errors: EINVAL for less than 8 bytes, ECANCELED.
+func (t *Timer) Read(_ *fs.File, dst fs.Sink, _ int64) (int, error) {
+	if dst.Remaining() < countSize {
+		return 0, unix.EINVAL
+	}
+	count, err := t.take()
+	if err != nil {
+		return 0, err
+	}
+	var p [countSize]byte
+	binary.LittleEndian.PutUint64(p[:], count)
+	return fs.PutAll(dst, p[:])
+}
+
+func (t *Timer) take() (uint64, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.cancelled() {
+		t.sets = t.wall.Sets()
+		return 0, unix.ECANCELED
+	}
+	count := t.due()
+	if count == 0 {
+		return 0, unix.EAGAIN
+	}
+	if t.interval == 0 {
+		t.next = 0
+	} else {
+		t.next += int64(count) * t.interval
+	}
+	return count, nil
+}
+
+// Readiness implements fs.FileOperations.
+func (t *Timer) Readiness() wait.Events {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.due() > 0 || t.cancelled() {
+		return wait.Readable
+	}
+	return 0
+}
+
+// Queue implements fs.FileOperations.
+func (t *Timer) Queue() *wait.Queue { return &t.queue }
+
+// Release implements fs.FileOperations.
+func (t *Timer) Release() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.next = 0
+	if t.alarm != nil {
+		t.alarm.Stop()
+	}
+}

@@ -1,0 +1,101 @@
+package timerfd_test
+
+import (
+	"encoding/binary"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"slowpath/clock"
+	"slowpath/fs"
+	"slowpath/fs/fstest"
+	"slowpath/fs/timerfd"
+	"slowpath/wait"
+)
+
+func read(f *fs.File) (uint64, error) {
+	sink := fs.NewBytesSink(make([]byte, 8))
+	if _, err := f.Read(sink); err != nil {
+		return 0, err
+	}
+	return binary.LittleEndian.Uint64(sink.Bytes()), nil
+}
+
+// await waits for the file's queue, as a task would.
+func await(t *testing.T, f *fs.File) {
+	t.Helper()
+	var s wait.Sleeper
+	w := s.Waiter(wait.In)
+	f.Queue().Add(w)
+	defer f.Queue().Remove(w)
+	end := clock.Monotonic() + 5*clock.Second
+	for f.Readiness()&wait.In == 0 {
+		if s.Sleep(end) && clock.Monotonic() >= end {
+			t.Fatal("the timer did not wake its waiter")
+		}
+	}
+}
+
+func TestOneShotAndPeriodic(t *testing.T) {
+	m := fstest.New(t, 64).Mounts
+	f, err := timerfd.New(m, unix.CLOCK_MONOTONIC, nil, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.DecRef()
+	timer := timerfd.Of(f)
+	if _, err := read(f); err != unix.EAGAIN {
+		t.Errorf("disarmed: %v", err)
+	}
+	timer.Set(timerfd.Setting{Value: 2 * clock.Millisecond}, 0)
+	await(t, f)
+	if n, err := read(f); n != 1 || err != nil {
+		t.Errorf("one shot: %d, %v", n, err)
+	}
+	if got := timer.Get(); got.Value != 0 {
+		t.Errorf("after the shot %+v is left", got)
+	}
+	start := clock.Monotonic()
+	timer.Set(timerfd.Setting{Value: clock.Millisecond, Interval: clock.Millisecond}, 0)
+	total := uint64(0)
+	for total < 5 {
+		await(t, f)
+		n, err := read(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		total += n
+	}
+	if passed := clock.Monotonic() - start; passed < 5*clock.Millisecond {
+		t.Errorf("%d expirations after %d ns", total, passed)
+	}
+}
+
+func TestAbsoluteTimeInThePastIsDueAtOnce(t *testing.T) {
+	m := fstest.New(t, 64).Mounts
+	f, _ := timerfd.New(m, unix.CLOCK_MONOTONIC, nil, 0)
+	defer f.DecRef()
+	now := clock.Monotonic()
+	timerfd.Of(f).Set(timerfd.Setting{Value: now - 10*clock.Second, Interval: clock.Second}, unix.TFD_TIMER_ABSTIME)
+	if n, err := read(f); err != nil || n < 11 || n > 12 {
+		t.Errorf("expirations of ten seconds: %d, %v", n, err)
+	}
+}
+
+func TestCancelOnSet(t *testing.T) {
+	m := fstest.New(t, 64).Mounts
+	var wall clock.Wall
+	f, _ := timerfd.New(m, unix.CLOCK_REALTIME, &wall, 0)
+	defer f.DecRef()
+	timerfd.Of(f).Set(timerfd.Setting{Value: wall.Now() + 100*clock.Second}, unix.TFD_TIMER_ABSTIME|unix.TFD_TIMER_CANCEL_ON_SET)
+	wall.Set(wall.Now() + clock.Second)
+	if _, err := read(f); err != unix.ECANCELED {
+		t.Errorf("read after the clock was set: %v", err)
+	}
+	if _, err := read(f); err != unix.EAGAIN {
+		t.Errorf("second read: %v", err)
+	}
+	if _, err := timerfd.New(m, unix.CLOCK_PROCESS_CPUTIME_ID, &wall, 0); err != unix.EINVAL {
+		t.Errorf("a clock without timers: %v", err)
+	}
+}

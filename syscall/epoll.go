@@ -1,0 +1,127 @@
+package syscall
+
+import (
+	"encoding/binary"
+
+	"golang.org/x/sys/unix"
+
+	"slowpath/abi"
+	"slowpath/arch/amd64"
+	"slowpath/clock"
+	"slowpath/fs"
+	"slowpath/fs/epoll"
+	"slowpath/task"
+	"slowpath/wait"
+)
+
+var epollCalls = []Row{
+	{Number: 213, Name: "epoll_create", Arguments: args(Int), Handler: sysEpollCreate},
+	{Number: 232, Name: "epoll_wait", Arguments: args(FD, Pointer, Int, Int), Handler: sysEpollWait},
+	{Number: 233, Name: "epoll_ctl", Arguments: args(FD, Int, FD, Pointer), Handler: sysEpollCtl},
+	{Number: 281, Name: "epoll_pwait", Arguments: args(FD, Pointer, Int, Int, Pointer, Uint), Handler: sysEpollPwait},
+	{Number: 291, Name: "epoll_create1", Arguments: args(Hex), Handler: sysEpollCreate1},
+	{Number: 441, Name: "epoll_pwait2", Arguments: args(FD, Pointer, Int, Pointer, Pointer, Uint), Handler: sysEpollPwait2},
+}
+
+func sysEpollCreate(t *task.Task, f *amd64.Frame) (uint64, error) {
+	if int32(f.RDI) <= 0 {
+		return 0, unix.EINVAL
+	}
+	return install(t, epoll.New(t.FS.Mounts()), false)
+}
+
+func sysEpollCreate1(t *task.Task, f *amd64.Frame) (uint64, error) {
+	if uint32(f.RDI)&^unix.EPOLL_CLOEXEC != 0 {
+		return 0, unix.EINVAL
+	}
+	return install(t, epoll.New(t.FS.Mounts()), f.RDI != 0)
+}
+
+// epollEventSize is the size of struct epoll_event, which is packed on x86-64.
+const epollEventSize = 12
+
+func sysEpollCtl(t *task.Task, f *amd64.Frame) (uint64, error) {
+	var event epoll.Event
+	if int32(f.RSI) != unix.EPOLL_CTL_DEL {
+		var p [epollEventSize]byte
+		if err := t.CopyIn(f.R10, p[:]); err != nil {
+			return 0, err
+		}
+		event = epoll.Event{Events: binary.LittleEndian.Uint32(p[:]), Data: binary.LittleEndian.Uint64(p[4:])}
+	}
+	return withFiles(t, f.RDI, f.RDX, func(file, target *fs.File) (uint64, error) {
+		set := epoll.Of(file)
+		if set == nil {
+			return 0, unix.EINVAL
+		}
+		switch int32(f.RSI) {
+		case unix.EPOLL_CTL_ADD:
+			return 0, set.Add(target, fd(f.RDX), event)
+		case unix.EPOLL_CTL_MOD:
+			return 0, set.Modify(target, fd(f.RDX), event)
+		case unix.EPOLL_CTL_DEL:
+			return 0, set.Delete(target, fd(f.RDX))
+		}
+		return 0, unix.EINVAL
+	})
+}
+
+// maxEpollEvents is the most that one call may ask for (EP_MAX_EVENTS).
+const maxEpollEvents = 1 << 31 / epollEventSize
+
+// epollBatch is the most that one call returns: more is not needed to be fair.
+const epollBatch = 1024
+
+func epollWait(t *task.Task, f *amd64.Frame, deadline int64) (uint64, error) {
+	limit := int32(f.RDX)
+	if limit <= 0 || limit > maxEpollEvents {
+		return 0, unix.EINVAL
+	}
+	return withFile(t, f.RDI, func(file *fs.File) (uint64, error) {
+		set := epoll.Of(file)
+		if set == nil {
+			return 0, unix.EINVAL
+		}
+		events := set.Collect(int(min(limit, epollBatch)))
+		if len(events) == 0 && deadline != noWait {
+			err := t.Block(set.Queue(), wait.In, deadline, func() bool {
+				events = set.Collect(int(min(limit, epollBatch)))
+				return len(events) > 0
+			})
+			if err == abi.ERESTARTSYS {
+				return 0, unix.EINTR
+			}
+		}
+		p := make(packer, 0, len(events)*epollEventSize)
+		for _, e := range events {
+			p.u32(e.Events)
+			p.u64(e.Data)
+		}
+		return uint64(len(events)), t.CopyOut(f.RSI, p)
+	})
+}
+
+// epollDeadline is the deadline after a number of milliseconds, of which
+// negative ones mean none.
+func epollDeadline(milliseconds uint64) int64 {
+	if int32(milliseconds) < 0 {
+		return 0
+	}
+	return deadlineIn(int64(int32(milliseconds)) * clock.Millisecond)
+}
+
+func sysEpollWait(t *task.Task, f *amd64.Frame) (uint64, error) {
+	return epollWait(t, f, epollDeadline(f.R10))
+}
+
+func sysEpollPwait(t *task.Task, f *amd64.Frame) (uint64, error) {
+	return withMask(t, f.R8, f.R9, func() (uint64, error) { return epollWait(t, f, epollDeadline(f.R10)) })
+}
+
+func sysEpollPwait2(t *task.Task, f *amd64.Frame) (uint64, error) {
+	deadline, err := readTimeout(t, f.R10)
+	if err != nil {
+		return 0, err
+	}
+	return withMask(t, f.R8, f.R9, func() (uint64, error) { return epollWait(t, f, deadline) })
+}

@@ -1,0 +1,96 @@
+package syscall
+
+import (
+	"encoding/binary"
+
+	"golang.org/x/sys/unix"
+
+	"slowpath/arch/amd64"
+	"slowpath/cred"
+	"slowpath/fs"
+	"slowpath/fs/timerfd"
+	"slowpath/task"
+)
+
+var timerfdCalls = []Row{
+	{Number: 283, Name: "timerfd_create", Arguments: args(Int, Hex), Handler: sysTimerfdCreate},
+	{Number: 286, Name: "timerfd_settime", Arguments: args(FD, Hex, Pointer, Pointer), Handler: sysTimerfdSettime},
+	{Number: 287, Name: "timerfd_gettime", Arguments: args(FD, Pointer), Handler: sysTimerfdGettime},
+}
+
+func sysTimerfdCreate(t *task.Task, f *amd64.Frame) (uint64, error) {
+	clockID, flags := int32(f.RDI), int(int32(f.RSI))
+	if flags&^(unix.TFD_CLOEXEC|unix.TFD_NONBLOCK) != 0 {
+		return 0, unix.EINVAL
+	}
+	alarm := clockID == unix.CLOCK_REALTIME_ALARM || clockID == unix.CLOCK_BOOTTIME_ALARM
+	if alarm && !t.Credentials().Has(cred.WakeAlarm) {
+		return 0, unix.EPERM
+	}
+	file, err := timerfd.New(t.FS.Mounts(), clockID, t.Kernel().Wall(), flags)
+	if err != nil {
+		return 0, err
+	}
+	return install(t, file, flags&unix.TFD_CLOEXEC != 0)
+}
+
+// withTimer runs operation on the timer of a descriptor: EINVAL for another
+// kind of file.
+func withTimer(t *task.Task, register uint64, operation func(timer *timerfd.Timer) error) (uint64, error) {
+	return withFile(t, register, func(file *fs.File) (uint64, error) {
+		timer := timerfd.Of(file)
+		if timer == nil {
+			return 0, unix.EINVAL
+		}
+		return 0, operation(timer)
+	})
+}
+
+// itimerspecSize is the size of struct itimerspec: interval, then value.
+const itimerspecSize = 32
+
+func readSetting(t *task.Task, address uint64) (timerfd.Setting, error) {
+	var p [itimerspecSize]byte
+	if err := t.CopyIn(address, p[:]); err != nil {
+		return timerfd.Setting{}, err
+	}
+	var times [2]int64
+	for i := range times {
+		seconds := int64(binary.LittleEndian.Uint64(p[16*i:]))
+		nanoseconds := int64(binary.LittleEndian.Uint64(p[16*i+8:]))
+		if seconds < 0 || nanoseconds < 0 || nanoseconds >= 1e9 {
+			return timerfd.Setting{}, unix.EINVAL
+		}
+		times[i] = fileTime(seconds, nanoseconds)
+	}
+	return timerfd.Setting{Interval: times[0], Value: times[1]}, nil
+}
+
+func writeSetting(t *task.Task, address uint64, s timerfd.Setting) error {
+	p := make(packer, 0, itimerspecSize)
+	p.timespec(s.Interval)
+	p.timespec(s.Value)
+	return t.CopyOut(address, p)
+}
+
+func sysTimerfdSettime(t *task.Task, f *amd64.Frame) (uint64, error) {
+	flags := int(int32(f.RSI))
+	if flags&^(unix.TFD_TIMER_ABSTIME|unix.TFD_TIMER_CANCEL_ON_SET) != 0 {
+		return 0, unix.EINVAL
+	}
+	setting, err := readSetting(t, f.RDX)
+	if err != nil {
+		return 0, err
+	}
+	return withTimer(t, f.RDI, func(timer *timerfd.Timer) error {
+		old := timer.Set(setting, flags)
+		if f.R10 == 0 {
+			return nil
+		}
+		return writeSetting(t, f.R10, old)
+	})
+}
+
+func sysTimerfdGettime(t *task.Task, f *amd64.Frame) (uint64, error) {
+	return withTimer(t, f.RDI, func(timer *timerfd.Timer) error { return writeSetting(t, f.RSI, timer.Get()) })
+}
