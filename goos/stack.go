@@ -51,12 +51,12 @@ func buildStack() uint64 {
 	return sp
 }
 
-// randomState is a xorshift generator (Marsaglia 2003), stirred with the TSC
-// at each use. The runtime seeds hash functions and its own generator from it.
+// randomState is a xorshift generator (Marsaglia 2003), stirred with the CPU's
+// own at each use. The runtime seeds hash functions and its generator from it.
 var randomState uint64
 
 func nextRandom() uint64 {
-	randomState ^= amd64.TSC() * 0x9e3779b97f4a7c15
+	randomState ^= amd64.Random()
 	if randomState == 0 {
 		randomState = 1
 	}

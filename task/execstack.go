@@ -1,7 +1,6 @@
 package task
 
 import (
-	crand "crypto/rand"
 	"encoding/binary"
 
 	"golang.org/x/sys/unix"
@@ -114,9 +113,7 @@ func (t *Task) stackBlock(l *loaded, p *program) ([]byte, error) {
 	vectors = appendPointers(vectors, envp, base)
 	copy(block[len(vectors):], info.Auxv)
 	copy(block[platformAt-l.stack:], platform)
-	if _, err := crand.Read(block[random-l.stack:][:randomBytes]); err != nil {
-		return nil, unix.EIO
-	}
+	t.kernel.Random(block[random-l.stack:][:randomBytes])
 	copy(block[base-l.stack:], strings)
 	return block, nil
 }

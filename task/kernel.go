@@ -27,6 +27,7 @@ package task
 import (
 	"hash/maphash"
 	"log"
+	"math/rand/v2"
 	"sync"
 	"sync/atomic"
 
@@ -53,10 +54,17 @@ type Config struct {
 	MapVDSO func(*mm.AddressSpace) (uint64, error)
 	// HWCap and HWCap2 are AT_HWCAP and AT_HWCAP2 (getauxval(3)).
 	HWCap, HWCap2 uint64
+	// CPUs is how many CPUs there are, 1 if it is 0, and CPU returns the number
+	// of the one that runs the caller.
+	CPUs int
+	CPU  func() int
 	// NoRandomize gives every program the same layout in memory.
 	NoRandomize bool
 	// Wall is the time of day.
 	Wall *clock.Wall
+	// Random fills p with random bytes that nobody can guess (AT_RANDOM,
+	// getrandom(2), addresses).
+	Random func(p []byte)
 }
 
 // Kernel owns every process. It is safe for concurrent use.
@@ -72,6 +80,7 @@ type Kernel struct {
 	users   userTable
 	names   hostNames
 	futexes futexTable
+	load    loadAverage
 	oom     sync.Mutex // one OOMKill at a time
 }
 
@@ -86,6 +95,17 @@ func New(c Config) *Kernel {
 	if c.Wall == nil {
 		c.Wall = new(clock.Wall)
 	}
+	if c.Random == nil {
+		c.Random = func(p []byte) {
+			for i := range p {
+				p[i] = byte(rand.Uint32())
+			}
+		}
+	}
+	c.CPUs = max(c.CPUs, 1)
+	if c.CPU == nil {
+		c.CPU = func() int { return 0 }
+	}
 	k := &Kernel{config: c, pids: newPIDTable()}
 	k.futexes.seed = maphash.MakeSeed()
 	k.names.set(DefaultHostName, DefaultDomainName)
@@ -95,8 +115,20 @@ func New(c Config) *Kernel {
 // Logf writes one line of the kernel's log.
 func (k *Kernel) Logf(format string, arguments ...any) { k.config.Log(format, arguments...) }
 
+// Random fills p with random bytes that nobody can guess.
+func (k *Kernel) Random(p []byte) { k.config.Random(p) }
+
 // Wall returns the time of day that clock_settime(2) sets.
 func (k *Kernel) Wall() *clock.Wall { return k.config.Wall }
+
+// CPUs returns the number of CPUs.
+func (k *Kernel) CPUs() int { return k.config.CPUs }
+
+// CPU returns the CPU that runs the caller, which may change at any time.
+func (k *Kernel) CPU() int { return k.config.CPU() }
+
+// Memory returns the physical memory.
+func (k *Kernel) Memory() *mm.Memory { return k.config.Memory }
 
 func (k *Kernel) kick(t *Task) { k.config.Kick(t) }
 

@@ -40,6 +40,7 @@ const (
 	cpuidExtended    = 0xd
 	cpuidFeatures    = 1
 	featureXSAVE     = 1 << 26 // of leaf 1, ECX
+	featureRDRAND    = 1 << 30
 	cpuidLeaf7       = 7
 	feature7SMEP     = 1 << 7 // of leaf 7, EBX
 	feature7SMAP     = 1 << 20

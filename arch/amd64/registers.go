@@ -37,6 +37,26 @@ func OutBytes(port uint16, p []byte) {
 //go:noescape
 func TSC() uint64
 
+//go:noescape
+func rdrand() (v uint64, ok bool)
+
+// Random returns 64 bits from the CPU's random number generator, mixed with
+// the time-stamp counter, which is all there is on a CPU without one (SDM vol.
+// 1, 7.3.17). Any context.
+func Random() uint64 {
+	const tries = 10 // the manual's advice
+	v := TSC() * 0x9e3779b97f4a7c15
+	if _, _, c, _ := cpuid(cpuidFeatures, 0); c&featureRDRAND == 0 {
+		return v
+	}
+	for range tries {
+		if r, ok := rdrand(); ok {
+			return r ^ v
+		}
+	}
+	return v
+}
+
 // Pause tells the CPU that it is in a spin loop. Any context.
 //
 //go:noescape

@@ -135,6 +135,13 @@ TEXT ·taskRegister(SB), NOSPLIT, $0-8
 	MOVQ AX, ret+0(FP)
 	RET
 
+// func rdrand() (v uint64, ok bool)
+TEXT ·rdrand(SB), NOSPLIT, $0-9
+	RDRANDQ AX
+	SETCS ok+8(FP)
+	MOVQ AX, v+0(FP)
+	RET
+
 // func Pause()
 TEXT ·Pause(SB), NOSPLIT, $0-0
 	PAUSE

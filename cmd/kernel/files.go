@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"crypto/rand"
 	"fmt"
 
 	"golang.org/x/sys/unix"
@@ -23,7 +22,7 @@ func (k *kernel) makeFiles() error {
 	k.root = fs.KernelCaller{Context: fs.NewContext(k.mounts)}
 	tmpfs.Register(k.mounts, k.memory)
 	devfs.Register(k.mounts, devfs.Config{
-		Random:  func(p []byte) { rand.Read(p) },
+		Random:  k.random,
 		Log:     func(line string) { k.log.Infof("%s", line) },
 		ReadLog: k.log.Text,
 	})

@@ -16,12 +16,14 @@ import (
 	"slowpath/clock"
 	"slowpath/dev/rtc"
 	"slowpath/dev/uart"
+	"slowpath/entropy"
 	"slowpath/fs"
 	"slowpath/goos"
 	"slowpath/klog"
 	"slowpath/mm"
 	"slowpath/syscall"
 	"slowpath/task"
+	"slowpath/vdso"
 )
 
 func main() {
@@ -30,6 +32,7 @@ func main() {
 		options: options,
 		log:     klog.New(console(options), klog.Level(options.LogLevel)),
 		wall:    new(clock.Wall),
+		entropy: entropy.New(amd64.Random),
 	}
 	k.log.Infof("Slowpath on %s: %d CPUs, %d MiB of memory, kernel image %d KiB.",
 		runtime.Version(), boot.CPUs(), boot.Memory()>>20, boot.ImageSize()>>10)
@@ -48,6 +51,7 @@ type kernel struct {
 	options commandline.Options
 	log     *klog.Log
 	wall    *clock.Wall
+	entropy *entropy.Source
 	memory  *mm.Memory
 	mounts  *fs.Mounts
 	root    fs.KernelCaller
@@ -72,15 +76,33 @@ func (k *kernel) run() error {
 	if err != nil {
 		return err
 	}
+	shared, err := k.newVDSO()
+	if err != nil {
+		return err
+	}
 	k.tasks = task.New(task.Config{
-		Run:  syscall.NewLoop(duties).Run,
-		Kick: func(t *task.Task) { amd64.Kick(t.Frame) },
-		Log:  k.log.Infof,
-		Wall: k.wall,
+		Run:         syscall.NewLoop(duties).Run,
+		Kick:        func(t *task.Task) { amd64.Kick(t.Frame) },
+		Log:         k.log.Infof,
+		Memory:      k.memory,
+		MapVDSO:     shared.Map,
+		CPUs:        boot.CPUs(),
+		NoRandomize: k.options.NoRandomize,
+		Wall:        k.wall,
+		Random:      k.random,
 	})
 	k.link = newLink(k)
 	return k.runProgram()
 }
+
+// newVDSO makes the object through which programs read the clock.
+func (k *kernel) newVDSO() (*vdso.VDSO, error) {
+	start, scale, wall := amd64.ClockParameters()
+	return vdso.New(k.memory, vdso.Clock{Start: start, Scale: scale, Wall: wall})
+}
+
+// random fills p with random bytes; it never fails.
+func (k *kernel) random(p []byte) { k.entropy.Read(p) }
 
 // setClock takes the time of day from the board's clock.
 func (k *kernel) setClock() {
