@@ -141,7 +141,9 @@ func (t *Task) newChild(a *CloneArgs) (*Task, error) {
 
 // inherit copies the small attributes that every child has from its parent.
 func (child *Task) inherit(t *Task) {
-	child.noNewPrivs = t.noNewPrivs
+	child.noNewPrivs.Store(t.noNewPrivs.Load())
+	child.dumpable.Store(t.dumpable.Load())
+	child.program.Store(t.program.Load())
 	child.personality.Store(t.personality.Load())
 	child.timerSlack.Store(t.timerSlack.Load())
 	child.Scheduling.inherit(&t.Scheduling)

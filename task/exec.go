@@ -73,9 +73,9 @@ const (
 	maxArguments = 6 << 20
 )
 
-// argumentLimit is how many bytes the strings and their pointers may take: a
+// ArgumentLimit is how many bytes the strings and their pointers may take: a
 // quarter of the stack limit, within bounds.
-func (t *Task) argumentLimit() int {
+func (t *Task) ArgumentLimit() int {
 	limit := min(t.group.Limits.Soft(unix.RLIMIT_STACK)/4, maxArguments)
 	return int(max(limit, minArguments))
 }
@@ -96,7 +96,7 @@ func (t *Task) checkArguments(r *ExecRequest) error {
 			total += len(s) + 1 + pointer
 		}
 	}
-	if total > t.argumentLimit() {
+	if total > t.ArgumentLimit() {
 		return unix.E2BIG
 	}
 	return nil

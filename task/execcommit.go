@@ -164,7 +164,7 @@ func (t *Task) execCredentials(file *fs.File) (*cred.Credentials, bool) {
 	next := old.Clone()
 	attributes := file.Attributes()
 	privileged := false
-	if !t.noNewPrivs && !file.Path().Statistics().NoSUID {
+	if !t.noNewPrivs.Load() && !file.Path().Statistics().NoSUID {
 		if attributes.Mode&unix.S_ISUID != 0 {
 			next.EUID, privileged = attributes.UID, true
 		}

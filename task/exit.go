@@ -205,7 +205,7 @@ func (k *Kernel) notifyParent(g *ThreadGroup, exitSignal signal.Signal) (reap bo
 			exitSignal = 0
 		}
 	}
-	if exitSignal != 0 {
+	if signal.Valid(exitSignal) {
 		info := g.childInfo(code, status)
 		info.Signo = exitSignal
 		parent.Signal(info)

@@ -37,7 +37,9 @@ type ThreadGroup struct {
 
 	executed  atomic.Bool // execve(2) has succeeded since fork
 	startTime int64       // clock.Monotonic
+	// OOMAdjust is /proc/pid/oom_score_adj, -1000 to 1000.
 	OOMAdjust atomic.Int32
+	barriers  atomic.Uint32 // commands of membarrier(2) that were announced
 
 	mu     sync.Mutex
 	shared signal.Pending

@@ -175,3 +175,10 @@ func (t *Task) SetAction(s signal.Signal, action signal.Action) (signal.Action, 
 	}
 	return old, nil
 }
+
+// Pause is pause(2): it sleeps until a signal. The error is always
+// ERESTARTNOHAND.
+func (t *Task) Pause() error {
+	t.SleepUntil(Interruptible, 0, func() bool { return false })
+	return abi.ERESTARTNOHAND
+}

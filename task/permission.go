@@ -202,3 +202,40 @@ func (k *Kernel) signalProcessGroup(p *ProcessGroup, info signal.Info) {
 		}
 	}
 }
+
+// SignalGroup is pidfd_send_signal(2). A nil info stands for that of kill(2).
+// Errors: EINVAL, EPERM, ESRCH for a process that is reaped.
+func (t *Task) SignalGroup(g *ThreadGroup, s signal.Signal, info *signal.Info) error {
+	if err := checkSignal(s); err != nil {
+		return err
+	}
+	if info == nil {
+		own := t.userInfo(s, signal.SI_USER)
+		info = &own
+	} else if err := t.checkForged(info, g.id.number); err != nil {
+		return err
+	}
+	k := t.kernel
+	k.mu.RLock()
+	defer k.mu.RUnlock()
+	if g.pgrp == nil {
+		return unix.ESRCH
+	}
+	return t.sendGroup(g, info)
+}
+
+// MayInspect reports whether t may look into target as ptrace(2) does to read
+// (PTRACE_MODE_READ): the same user in every respect, and a program that has
+// nothing to hide; or CAP_SYS_PTRACE.
+func (t *Task) MayInspect(target *Task) bool {
+	if t.group == target.group {
+		return true
+	}
+	own, other := t.Credentials(), target.Credentials()
+	if own.Has(cred.SysPTrace) {
+		return true
+	}
+	same := own.FSUID == other.EUID && own.FSUID == other.SUID && own.FSUID == other.UID &&
+		own.FSGID == other.EGID && own.FSGID == other.SGID && own.FSGID == other.GID
+	return same && target.Dumpable() && other.Permitted&^own.Permitted == 0
+}

@@ -51,3 +51,10 @@ func (t *Task) unregisterRSeq(r RSeq) error {
 	t.rseq = RSeq{}
 	return nil
 }
+
+// RegisterBarrier notes that the process has announced a command of
+// membarrier(2).
+func (t *Task) RegisterBarrier(command uint32) { t.group.barriers.Or(command) }
+
+// BarrierRegistered reports whether it has.
+func (t *Task) BarrierRegistered(command uint32) bool { return t.group.barriers.Load()&command != 0 }

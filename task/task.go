@@ -59,7 +59,6 @@ type Task struct {
 	rseq          RSeq
 	suspendMask   signal.Set // the mask to go back to: rt_sigsuspend(2)
 	suspended     bool
-	noNewPrivs    bool
 	lastFault     signal.Fault
 	io            IOBuffer // of the read or write under way
 
@@ -70,6 +69,7 @@ type Task struct {
 	personality atomic.Uint32
 	timerSlack  atomic.Uint64
 	dumpable    atomic.Bool // PR_SET_DUMPABLE
+	noNewPrivs  atomic.Bool
 	program     atomic.Pointer[Program]
 
 	// The group's lock guards these.

@@ -1,0 +1,314 @@
+package syscall
+
+import (
+	"golang.org/x/sys/unix"
+
+	"slowpath/arch/amd64"
+	"slowpath/cred"
+	"slowpath/signal"
+	"slowpath/task"
+)
+
+// attributeCalls set what has no call of its own.
+var attributeCalls = []Row{
+	{Number: unix.SYS_PRCTL, Name: "prctl", Arguments: args(Int, Hex, Hex, Hex, Hex), Handler: sysPrctl,
+		Partial: "Options of other architectures, of PR_SET_MM and of hardware that is not there fail with EINVAL."},
+	{Number: unix.SYS_ARCH_PRCTL, Name: "arch_prctl", Arguments: args(Hex, Pointer), Handler: sysArchPrctl,
+		Partial: "CPUID cannot be made to fault, and there are no dynamic XSAVE features."},
+	{Number: unix.SYS_PERSONALITY, Name: "personality", Arguments: args(Hex), Handler: sysPersonality,
+		Partial: "Of the flags only ADDR_NO_RANDOMIZE has an effect."},
+}
+
+// prctlOptions has a function for each option of prctl(2) that is supported.
+// It is a slice and not a map, because the numbers are small.
+var prctlOptions = [...]Handler{
+	unix.PR_SET_PDEATHSIG:       prSetPdeathsig,
+	unix.PR_GET_PDEATHSIG:       prGetPdeathsig,
+	unix.PR_GET_DUMPABLE:        prGetDumpable,
+	unix.PR_SET_DUMPABLE:        prSetDumpable,
+	unix.PR_GET_KEEPCAPS:        prGetKeepcaps,
+	unix.PR_SET_KEEPCAPS:        prSetKeepcaps,
+	unix.PR_SET_NAME:            prSetName,
+	unix.PR_GET_NAME:            prGetName,
+	unix.PR_GET_SECCOMP:         prGetSeccomp,
+	unix.PR_CAPBSET_READ:        prCapbsetRead,
+	unix.PR_CAPBSET_DROP:        prCapbsetDrop,
+	unix.PR_GET_TSC:             prGetTSC,
+	unix.PR_GET_SECUREBITS:      prGetSecurebits,
+	unix.PR_SET_SECUREBITS:      prSetSecurebits,
+	unix.PR_SET_TIMERSLACK:      prSetTimerslack,
+	unix.PR_GET_TIMERSLACK:      prGetTimerslack,
+	unix.PR_SET_CHILD_SUBREAPER: prSetSubreaper,
+	unix.PR_GET_CHILD_SUBREAPER: prGetSubreaper,
+	unix.PR_SET_NO_NEW_PRIVS:    prSetNoNewPrivs,
+	unix.PR_GET_NO_NEW_PRIVS:    prGetNoNewPrivs,
+	unix.PR_GET_TID_ADDRESS:     prGetTIDAddress,
+	unix.PR_GET_THP_DISABLE:     prGetTHPDisable,
+	unix.PR_CAP_AMBIENT:         prCapAmbient,
+}
+
+func sysPrctl(t *task.Task, f *amd64.Frame) (uint64, error) {
+	option := uint32(f.RDI)
+	if option >= uint32(len(prctlOptions)) || prctlOptions[option] == nil {
+		return 0, unix.EINVAL
+	}
+	return prctlOptions[option](t, f)
+}
+
+func prSetPdeathsig(t *task.Task, f *amd64.Frame) (uint64, error) {
+	s := signal.Signal(f.RSI)
+	if f.RSI != 0 && (f.RSI > uint64(signal.Last) || !signal.Valid(s)) {
+		return 0, unix.EINVAL
+	}
+	t.SetParentDeathSignal(s)
+	return 0, nil
+}
+
+func prGetPdeathsig(t *task.Task, f *amd64.Frame) (uint64, error) {
+	return 0, store32(t, f.RSI, uint32(t.ParentDeathSignal()))
+}
+
+// boolean is how prctl(2) returns a flag.
+func boolean(on bool) uint64 {
+	if on {
+		return 1
+	}
+	return 0
+}
+
+func prGetDumpable(t *task.Task, f *amd64.Frame) (uint64, error) { return boolean(t.Dumpable()), nil }
+
+func prSetDumpable(t *task.Task, f *amd64.Frame) (uint64, error) {
+	if f.RSI > 1 {
+		return 0, unix.EINVAL
+	}
+	t.SetDumpable(f.RSI == 1)
+	return 0, nil
+}
+
+// Bits of the secure bits (capabilities(7)): each has a lock bit above it.
+const (
+	secureKeepCaps       = 1 << 4
+	secureKeepCapsLocked = 1 << 5
+	secureAll            = 0xff
+	secureLocks          = 0xaa
+)
+
+func prGetKeepcaps(t *task.Task, f *amd64.Frame) (uint64, error) {
+	return boolean(t.Credentials().SecureBits&secureKeepCaps != 0), nil
+}
+
+func prSetKeepcaps(t *task.Task, f *amd64.Frame) (uint64, error) {
+	if f.RSI > 1 {
+		return 0, unix.EINVAL
+	}
+	return 0, t.ChangeCredentials(func(c *cred.Credentials) error {
+		if c.SecureBits&secureKeepCapsLocked != 0 {
+			return unix.EPERM
+		}
+		c.SecureBits &^= secureKeepCaps
+		if f.RSI == 1 {
+			c.SecureBits |= secureKeepCaps
+		}
+		return nil
+	})
+}
+
+func prSetName(t *task.Task, f *amd64.Frame) (uint64, error) {
+	name, err := t.CopyInString(f.RSI, task.MaxComm+1)
+	if err == unix.ENAMETOOLONG {
+		var raw [task.MaxComm]byte
+		err = t.CopyIn(f.RSI, raw[:])
+		name = string(raw[:])
+	}
+	if err != nil {
+		return 0, err
+	}
+	t.SetComm(name)
+	return 0, nil
+}
+
+func prGetName(t *task.Task, f *amd64.Frame) (uint64, error) {
+	var raw [task.MaxComm + 1]byte
+	copy(raw[:], t.Comm())
+	return 0, t.CopyOut(f.RSI, raw[:])
+}
+
+// prGetSeccomp says that no filter is installed: seccomp(2) does not exist yet.
+func prGetSeccomp(t *task.Task, f *amd64.Frame) (uint64, error) { return 0, nil }
+
+func capabilityOf(number uint64) (cred.Capability, error) {
+	if number > uint64(cred.LastCapability) {
+		return 0, unix.EINVAL
+	}
+	return cred.Capability(number), nil
+}
+
+func prCapbsetRead(t *task.Task, f *amd64.Frame) (uint64, error) {
+	k, err := capabilityOf(f.RSI)
+	return boolean(err == nil && t.Credentials().Bounding.Has(k)), err
+}
+
+func prCapbsetDrop(t *task.Task, f *amd64.Frame) (uint64, error) {
+	if !t.Credentials().Has(cred.SetPCap) {
+		return 0, unix.EPERM
+	}
+	k, err := capabilityOf(f.RSI)
+	if err != nil {
+		return 0, err
+	}
+	return 0, t.ChangeCredentials(func(c *cred.Credentials) error {
+		c.Bounding = c.Bounding.Without(k)
+		return nil
+	})
+}
+
+func prGetTSC(t *task.Task, f *amd64.Frame) (uint64, error) {
+	return 0, store32(t, f.RSI, unix.PR_TSC_ENABLE)
+}
+
+func prGetSecurebits(t *task.Task, f *amd64.Frame) (uint64, error) {
+	return uint64(t.Credentials().SecureBits), nil
+}
+
+func prSetSecurebits(t *task.Task, f *amd64.Frame) (uint64, error) {
+	next := uint32(f.RSI)
+	return 0, t.ChangeCredentials(func(c *cred.Credentials) error {
+		locked := c.SecureBits & secureLocks >> 1
+		switch {
+		case f.RSI&^secureAll != 0,
+			(c.SecureBits^next)&locked != 0,
+			c.SecureBits&secureLocks&^next != 0,
+			!c.Has(cred.SetPCap):
+			return unix.EPERM
+		}
+		c.SecureBits = next
+		return nil
+	})
+}
+
+func prSetTimerslack(t *task.Task, f *amd64.Frame) (uint64, error) {
+	slack := f.RSI
+	if int64(slack) <= 0 {
+		slack = 0 // the default
+	}
+	t.SetTimerSlack(slack)
+	return 0, nil
+}
+
+func prGetTimerslack(t *task.Task, f *amd64.Frame) (uint64, error) { return t.TimerSlack(), nil }
+
+func prSetSubreaper(t *task.Task, f *amd64.Frame) (uint64, error) {
+	t.Group().SetSubreaper(f.RSI != 0)
+	return 0, nil
+}
+
+func prGetSubreaper(t *task.Task, f *amd64.Frame) (uint64, error) {
+	return 0, store32(t, f.RSI, uint32(boolean(t.Group().Subreaper())))
+}
+
+func prSetNoNewPrivs(t *task.Task, f *amd64.Frame) (uint64, error) {
+	if f.RSI != 1 || f.RDX|f.R10|f.R8 != 0 {
+		return 0, unix.EINVAL
+	}
+	t.SetNoNewPrivileges()
+	return 0, nil
+}
+
+func prGetNoNewPrivs(t *task.Task, f *amd64.Frame) (uint64, error) {
+	if f.RSI|f.RDX|f.R10|f.R8 != 0 {
+		return 0, unix.EINVAL
+	}
+	return boolean(t.NoNewPrivileges()), nil
+}
+
+func prGetTIDAddress(t *task.Task, f *amd64.Frame) (uint64, error) {
+	return 0, storeWords(t, f.RSI, t.ChildTID())
+}
+
+// prGetTHPDisable says that huge pages were not switched off: there are none.
+func prGetTHPDisable(t *task.Task, f *amd64.Frame) (uint64, error) {
+	if f.RSI|f.RDX|f.R10|f.R8 != 0 {
+		return 0, unix.EINVAL
+	}
+	return 0, nil
+}
+
+func prCapAmbient(t *task.Task, f *amd64.Frame) (uint64, error) {
+	if f.RSI == unix.PR_CAP_AMBIENT_CLEAR_ALL {
+		if f.RDX|f.R10|f.R8 != 0 {
+			return 0, unix.EINVAL
+		}
+		return 0, t.ChangeCredentials(func(c *cred.Credentials) error {
+			c.Ambient = 0
+			return nil
+		})
+	}
+	k, err := capabilityOf(f.RDX)
+	if err != nil || f.R10|f.R8 != 0 {
+		return 0, unix.EINVAL
+	}
+	switch f.RSI {
+	case unix.PR_CAP_AMBIENT_IS_SET:
+		return boolean(t.Credentials().Ambient.Has(k)), nil
+	case unix.PR_CAP_AMBIENT_RAISE:
+		return 0, t.ChangeCredentials(func(c *cred.Credentials) error { return raiseAmbient(c, k) })
+	case unix.PR_CAP_AMBIENT_LOWER:
+		return 0, t.ChangeCredentials(func(c *cred.Credentials) error {
+			c.Ambient = c.Ambient.Without(k)
+			return nil
+		})
+	}
+	return 0, unix.EINVAL
+}
+
+func raiseAmbient(c *cred.Credentials, k cred.Capability) error {
+	const noAmbientRaise = 1 << 6 // SECBIT_NO_CAP_AMBIENT_RAISE
+	if c.SecureBits&noAmbientRaise != 0 || !c.Permitted.Has(k) || !c.Inheritable.Has(k) {
+		return unix.EPERM
+	}
+	c.Ambient = c.Ambient.With(k)
+	return nil
+}
+
+// The codes of arch_prctl(2).
+const (
+	archSetGS    = 0x1001
+	archSetFS    = 0x1002
+	archGetFS    = 0x1003
+	archGetGS    = 0x1004
+	archGetCPUID = 0x1011
+	archSetCPUID = 0x1012
+)
+
+func sysArchPrctl(t *task.Task, f *amd64.Frame) (uint64, error) {
+	switch uint32(f.RDI) {
+	case archSetFS:
+		if f.RSI >= amd64.UserLimit {
+			return 0, unix.EPERM
+		}
+		f.FSBase = f.RSI
+		return 0, nil
+	case archSetGS:
+		if f.RSI >= amd64.UserLimit {
+			return 0, unix.EPERM
+		}
+		amd64.Release(f) // else the CPU has it
+		f.GSBase = f.RSI
+		return 0, nil
+	case archGetFS:
+		return 0, storeWords(t, f.RSI, f.FSBase)
+	case archGetGS:
+		amd64.Release(f)
+		return 0, storeWords(t, f.RSI, f.GSBase)
+	case archGetCPUID:
+		return 1, nil // CPUID does not fault
+	case archSetCPUID:
+		return 0, unix.ENODEV
+	}
+	return 0, unix.EINVAL
+}
+
+func sysPersonality(t *task.Task, f *amd64.Frame) (uint64, error) {
+	return uint64(t.Personality(uint32(f.RDI))), nil
+}

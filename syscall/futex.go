@@ -1,0 +1,134 @@
+package syscall
+
+import (
+	"math"
+
+	"golang.org/x/sys/unix"
+
+	"slowpath/arch/amd64"
+	"slowpath/clock"
+	"slowpath/task"
+)
+
+var futexCalls = []Row{
+	{Number: unix.SYS_FUTEX, Name: "futex", Arguments: args(Pointer, Hex, Uint, Pointer, Pointer, Hex), Handler: sysFutex,
+		Partial: "Priority inheritance fails with ENOSYS: tasks have no priorities that could be inherited."},
+	{Number: unix.SYS_FUTEX_WAITV, Name: "futex_waitv", Arguments: args(Pointer, Uint, Hex, Pointer, Int), Handler: sysFutexWaitv},
+}
+
+// The operations of futex(2), and the flags beside them.
+const (
+	futexWait       = 0
+	futexWake       = 1
+	futexRequeue    = 3
+	futexCmpRequeue = 4
+	futexWakeOp     = 5
+	futexWaitBitset = 9
+	futexWakeBitset = 10
+
+	futexPrivate  = 128
+	futexRealtime = 256
+)
+
+func sysFutex(t *task.Task, f *amd64.Frame) (uint64, error) {
+	operation := uint32(f.RSI) &^ (futexPrivate | futexRealtime)
+	private := f.RSI&futexPrivate != 0
+	value := uint32(f.RDX)
+	if f.RSI&futexRealtime != 0 && operation != futexWaitBitset {
+		return 0, unix.ENOSYS
+	}
+	switch operation {
+	case futexWait:
+		return futexSleep(t, f, private, task.FutexMatchAny, false)
+	case futexWaitBitset:
+		return futexSleep(t, f, private, uint32(f.R9), true)
+	case futexWake:
+		n, err := t.FutexWake(f.RDI, int(int32(value)), private, task.FutexMatchAny)
+		return uint64(n), err
+	case futexWakeBitset:
+		n, err := t.FutexWake(f.RDI, int(int32(value)), private, uint32(f.R9))
+		return uint64(n), err
+	case futexRequeue, futexCmpRequeue:
+		return futexMove(t, f, private, operation == futexCmpRequeue)
+	case futexWakeOp:
+		n, err := t.FutexWakeOp(f.RDI, f.R8, int(int32(value)), int(int32(f.R10)), private, uint32(f.R9))
+		return uint64(n), err
+	}
+	return 0, unix.ENOSYS
+}
+
+// futexSleep is FUTEX_WAIT, whose timeout is relative, and FUTEX_WAIT_BITSET,
+// whose is a time of a clock.
+func futexSleep(t *task.Task, f *amd64.Frame, private bool, bits uint32, absolute bool) (uint64, error) {
+	deadline := int64(0)
+	if f.R10 != 0 {
+		ns, err := loadTimespec(t, f.R10)
+		if err != nil {
+			return 0, err
+		}
+		switch {
+		case !absolute:
+			deadline = after(clock.Monotonic(), ns)
+		case f.RSI&futexRealtime != 0:
+			deadline = monotonicDeadline(t, unix.CLOCK_REALTIME, ns)
+		default:
+			deadline = monotonicDeadline(t, unix.CLOCK_MONOTONIC, ns)
+		}
+	}
+	return 0, t.FutexWait(f.RDI, uint32(f.RDX), private, bits, deadline)
+}
+
+// futexMove is FUTEX_REQUEUE and FUTEX_CMP_REQUEUE. Both count those that they
+// have moved with those that they have woken.
+func futexMove(t *task.Task, f *amd64.Frame, private, compare bool) (uint64, error) {
+	var expected *uint32
+	if compare {
+		value := uint32(f.R9)
+		expected = &value
+	}
+	n, _, err := t.FutexRequeue(f.RDI, f.R8, int(int32(f.RDX)), int(int32(f.R10)), private, expected)
+	return uint64(n), err
+}
+
+// The flags of an element of futex_waitv(2).
+const futexSize32 = 2
+
+func sysFutexWaitv(t *task.Task, f *amd64.Frame) (uint64, error) {
+	count := uint32(f.RSI)
+	if f.RDX != 0 || f.RDI == 0 || count == 0 || count > task.MaxFutexWaitEntries {
+		return 0, unix.EINVAL
+	}
+	deadline, err := waitvDeadline(t, f)
+	if err != nil {
+		return 0, err
+	}
+	words := make([]uint64, 3*count)
+	if err := loadWords(t, f.RDI, words); err != nil {
+		return 0, err
+	}
+	entries := make([]task.FutexWaitEntry, count)
+	for i := range entries {
+		value, address, flags := words[3*i], words[3*i+1], words[3*i+2]
+		if flags&^futexPrivate != futexSize32 || value > math.MaxUint32 {
+			return 0, unix.EINVAL // flags and the reserved word behind them
+		}
+		entries[i] = task.FutexWaitEntry{Value: uint32(value), Address: address, Private: flags&futexPrivate != 0}
+	}
+	n, err := t.FutexWaitMany(entries, deadline)
+	return uint64(n), err
+}
+
+func waitvDeadline(t *task.Task, f *amd64.Frame) (int64, error) {
+	if f.R10 == 0 {
+		return 0, nil
+	}
+	id := int32(f.R8)
+	if id != unix.CLOCK_MONOTONIC && id != unix.CLOCK_REALTIME {
+		return 0, unix.EINVAL
+	}
+	ns, err := loadTimespec(t, f.R10)
+	if err != nil {
+		return 0, err
+	}
+	return monotonicDeadline(t, id, ns), nil
+}

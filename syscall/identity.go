@@ -1,0 +1,126 @@
+package syscall
+
+import (
+	"golang.org/x/sys/unix"
+
+	"slowpath/arch/amd64"
+	"slowpath/cred"
+	"slowpath/task"
+)
+
+// identityCalls read and change user and group ids (credentials(7)).
+var identityCalls = []Row{
+	{Number: unix.SYS_GETUID, Name: "getuid", Handler: sysGetuid},
+	{Number: unix.SYS_GETEUID, Name: "geteuid", Handler: sysGeteuid},
+	{Number: unix.SYS_GETGID, Name: "getgid", Handler: sysGetgid},
+	{Number: unix.SYS_GETEGID, Name: "getegid", Handler: sysGetegid},
+	{Number: unix.SYS_GETRESUID, Name: "getresuid", Arguments: args(Pointer, Pointer, Pointer), Handler: sysGetresuid},
+	{Number: unix.SYS_GETRESGID, Name: "getresgid", Arguments: args(Pointer, Pointer, Pointer), Handler: sysGetresgid},
+	{Number: unix.SYS_SETUID, Name: "setuid", Arguments: args(Uint), Handler: sysSetuid},
+	{Number: unix.SYS_SETGID, Name: "setgid", Arguments: args(Uint), Handler: sysSetgid},
+	{Number: unix.SYS_SETREUID, Name: "setreuid", Arguments: args(Int, Int), Handler: sysSetreuid},
+	{Number: unix.SYS_SETREGID, Name: "setregid", Arguments: args(Int, Int), Handler: sysSetregid},
+	{Number: unix.SYS_SETRESUID, Name: "setresuid", Arguments: args(Int, Int, Int), Handler: sysSetresuid},
+	{Number: unix.SYS_SETRESGID, Name: "setresgid", Arguments: args(Int, Int, Int), Handler: sysSetresgid},
+	{Number: unix.SYS_SETFSUID, Name: "setfsuid", Arguments: args(Uint), Handler: sysSetfsuid},
+	{Number: unix.SYS_SETFSGID, Name: "setfsgid", Arguments: args(Uint), Handler: sysSetfsgid},
+	{Number: unix.SYS_GETGROUPS, Name: "getgroups", Arguments: args(Int, Pointer), Handler: sysGetgroups},
+	{Number: unix.SYS_SETGROUPS, Name: "setgroups", Arguments: args(Int, Pointer), Handler: sysSetgroups},
+}
+
+func sysGetuid(t *task.Task, f *amd64.Frame) (uint64, error) {
+	return uint64(t.Credentials().UID), nil
+}
+
+func sysGeteuid(t *task.Task, f *amd64.Frame) (uint64, error) {
+	return uint64(t.Credentials().EUID), nil
+}
+
+func sysGetgid(t *task.Task, f *amd64.Frame) (uint64, error) {
+	return uint64(t.Credentials().GID), nil
+}
+
+func sysGetegid(t *task.Task, f *amd64.Frame) (uint64, error) {
+	return uint64(t.Credentials().EGID), nil
+}
+
+// storeThree writes three ids to the places of the first three arguments.
+func storeThree(t *task.Task, f *amd64.Frame, real, effective, saved uint32) (uint64, error) {
+	for _, id := range [...]struct {
+		address uint64
+		value   uint32
+	}{{f.RDI, real}, {f.RSI, effective}, {f.RDX, saved}} {
+		if err := store32(t, id.address, id.value); err != nil {
+			return 0, err
+		}
+	}
+	return 0, nil
+}
+
+func sysGetresuid(t *task.Task, f *amd64.Frame) (uint64, error) {
+	c := t.Credentials()
+	return storeThree(t, f, c.UID, c.EUID, c.SUID)
+}
+
+func sysGetresgid(t *task.Task, f *amd64.Frame) (uint64, error) {
+	c := t.Credentials()
+	return storeThree(t, f, c.GID, c.EGID, c.SGID)
+}
+
+func sysSetuid(t *task.Task, f *amd64.Frame) (uint64, error) { return 0, t.SetUID(uint32(f.RDI)) }
+func sysSetgid(t *task.Task, f *amd64.Frame) (uint64, error) { return 0, t.SetGID(uint32(f.RDI)) }
+
+func sysSetreuid(t *task.Task, f *amd64.Frame) (uint64, error) {
+	return 0, t.SetRealUIDs(uint32(f.RDI), uint32(f.RSI))
+}
+
+func sysSetregid(t *task.Task, f *amd64.Frame) (uint64, error) {
+	return 0, t.SetRealGIDs(uint32(f.RDI), uint32(f.RSI))
+}
+
+func sysSetresuid(t *task.Task, f *amd64.Frame) (uint64, error) {
+	return 0, t.SetAllUIDs(uint32(f.RDI), uint32(f.RSI), uint32(f.RDX))
+}
+
+func sysSetresgid(t *task.Task, f *amd64.Frame) (uint64, error) {
+	return 0, t.SetAllGIDs(uint32(f.RDI), uint32(f.RSI), uint32(f.RDX))
+}
+
+func sysSetfsuid(t *task.Task, f *amd64.Frame) (uint64, error) {
+	return uint64(t.SetFSUID(uint32(f.RDI))), nil
+}
+
+func sysSetfsgid(t *task.Task, f *amd64.Frame) (uint64, error) {
+	return uint64(t.SetFSGID(uint32(f.RDI))), nil
+}
+
+func sysGetgroups(t *task.Task, f *amd64.Frame) (uint64, error) {
+	size, groups := int32(f.RDI), t.Credentials().Groups
+	switch {
+	case size < 0:
+		return 0, unix.EINVAL
+	case size == 0:
+		return uint64(len(groups)), nil
+	case int(size) < len(groups):
+		return 0, unix.EINVAL
+	}
+	return uint64(len(groups)), store32(t, f.RSI, groups...)
+}
+
+func sysSetgroups(t *task.Task, f *amd64.Frame) (uint64, error) {
+	count := uint32(f.RDI)
+	if !t.Credentials().Has(cred.SetGID) {
+		return 0, unix.EPERM
+	}
+	if count > cred.MaxGroups {
+		return 0, unix.EINVAL
+	}
+	groups := make([]uint32, count)
+	for i := range groups {
+		var err error
+		if groups[i], err = t.LoadUint32(f.RSI + 4*uint64(i)); err != nil {
+			return 0, unix.EFAULT
+		}
+	}
+	return 0, t.SetGroups(groups)
+}

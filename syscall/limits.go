@@ -1,0 +1,92 @@
+package syscall
+
+import (
+	"golang.org/x/sys/unix"
+
+	"slowpath/arch/amd64"
+	"slowpath/clock"
+	"slowpath/mm"
+	"slowpath/task"
+)
+
+// limitCalls are about what a process may use, and has used.
+var limitCalls = []Row{
+	{Number: unix.SYS_GETRLIMIT, Name: "getrlimit", Arguments: args(Int, Pointer), Handler: sysGetrlimit},
+	{Number: unix.SYS_SETRLIMIT, Name: "setrlimit", Arguments: args(Int, Pointer), Handler: sysSetrlimit},
+	{Number: unix.SYS_PRLIMIT64, Name: "prlimit64", Arguments: args(PID, Int, Pointer, Pointer), Handler: sysPrlimit64},
+	{Number: unix.SYS_GETRUSAGE, Name: "getrusage", Arguments: args(Int, Pointer), Handler: sysGetrusage},
+}
+
+func sysGetrlimit(t *task.Task, f *amd64.Frame) (uint64, error) {
+	return 0, prlimit(t, t.Group(), f.RDI, 0, f.RSI)
+}
+
+func sysSetrlimit(t *task.Task, f *amd64.Frame) (uint64, error) {
+	var w [2]uint64
+	if err := loadWords(t, f.RSI, w[:]); err != nil {
+		return 0, err
+	}
+	return 0, prlimit(t, t.Group(), f.RDI, f.RSI, 0)
+}
+
+func sysPrlimit64(t *task.Task, f *amd64.Frame) (uint64, error) {
+	group := t.Group()
+	if pid := int(int32(f.RDI)); pid != 0 {
+		target := t.Kernel().TaskByID(pid)
+		if target == nil {
+			return 0, unix.ESRCH
+		}
+		group = target.Group()
+	}
+	return 0, prlimit(t, group, f.RSI, f.RDX, f.R10)
+}
+
+// prlimit sets a limit from one address and writes the old one to another,
+// either of which may be 0.
+func prlimit(t *task.Task, g *task.ThreadGroup, resource, newAddress, oldAddress uint64) error {
+	var next *task.Limit
+	if newAddress != 0 {
+		var w [2]uint64
+		if err := loadWords(t, newAddress, w[:]); err != nil {
+			return err
+		}
+		next = &task.Limit{Soft: w[0], Hard: w[1]}
+	}
+	if uint32(resource) >= task.LimitCount {
+		return unix.EINVAL
+	}
+	old, err := t.ChangeLimit(g, int(uint32(resource)), next)
+	if err != nil || oldAddress == 0 {
+		return err
+	}
+	return storeWords(t, oldAddress, old.Soft, old.Hard)
+}
+
+// storeUsage writes a struct rusage (getrusage(2)).
+func storeUsage(t *task.Task, address uint64, u task.Usage) error {
+	const unit = clock.Microsecond
+	return storeWords(t, address,
+		uint64(u.User/second), uint64(u.User%second/unit),
+		uint64(u.System/second), uint64(u.System%second/unit),
+		uint64(u.MaxResident), 0, 0, 0,
+		uint64(u.MinorFaults), uint64(u.MajorFaults), 0,
+		uint64(u.BlocksIn), uint64(u.BlocksOut), 0, 0, 0,
+		uint64(u.Voluntary), uint64(u.Involuntary))
+}
+
+func sysGetrusage(t *task.Task, f *amd64.Frame) (uint64, error) {
+	var usage task.Usage
+	switch int32(f.RDI) {
+	case unix.RUSAGE_SELF:
+		usage = t.Group().Usage()
+	case unix.RUSAGE_CHILDREN:
+		return 0, storeUsage(t, f.RSI, t.Group().ChildrenUsage())
+	case unix.RUSAGE_THREAD:
+		usage = t.Accounting.Read()
+	default:
+		return 0, unix.EINVAL
+	}
+	peak := t.MM.Usage().PeakResident * (mm.PageSize / 1024)
+	usage.MaxResident = max(usage.MaxResident, peak)
+	return 0, storeUsage(t, f.RSI, usage)
+}

@@ -1,0 +1,270 @@
+package syscall
+
+import (
+	"slices"
+
+	"golang.org/x/sys/unix"
+
+	"slowpath/arch/amd64"
+	"slowpath/fs"
+	"slowpath/signal"
+	"slowpath/task"
+)
+
+// processCalls are the calls about processes, their identity and the machine.
+var processCalls = slices.Concat(lifeCalls, familyCalls, identityCalls, capabilityCalls,
+	schedulingCalls, futexCalls, limitCalls, systemCalls, attributeCalls)
+
+// lifeCalls make, replace and end tasks.
+var lifeCalls = []Row{
+	{Number: unix.SYS_CLONE, Name: "clone", Arguments: args(Hex, Pointer, Pointer, Pointer, Hex), Handler: sysClone,
+		Partial: "There are no name spaces, so their flags fail as on a kernel built without them."},
+	{Number: unix.SYS_CLONE3, Name: "clone3", Arguments: args(Pointer, Uint), Handler: sysClone3,
+		Partial: "There are no name spaces and no control groups, so their flags fail as on a kernel built without them."},
+	{Number: unix.SYS_FORK, Name: "fork", Handler: sysFork},
+	{Number: unix.SYS_VFORK, Name: "vfork", Handler: sysVfork},
+	{Number: unix.SYS_EXECVE, Name: "execve", Arguments: args(Path, Pointer, Pointer), Handler: sysExecve,
+		Partial: "File capabilities are not read, because no file system keeps them."},
+	{Number: unix.SYS_EXECVEAT, Name: "execveat", Arguments: args(DirFD, Path, Pointer, Pointer, Hex), Handler: sysExecveat,
+		Partial: "File capabilities are not read, because no file system keeps them."},
+	{Number: unix.SYS_EXIT, Name: "exit", Arguments: args(Int), Handler: sysExit},
+	{Number: unix.SYS_EXIT_GROUP, Name: "exit_group", Arguments: args(Int), Handler: sysExitGroup},
+	{Number: unix.SYS_SET_TID_ADDRESS, Name: "set_tid_address", Arguments: args(Pointer), Handler: sysSetTIDAddress},
+	{Number: unix.SYS_SET_ROBUST_LIST, Name: "set_robust_list", Arguments: args(Pointer, Uint), Handler: sysSetRobustList},
+	{Number: unix.SYS_GET_ROBUST_LIST, Name: "get_robust_list", Arguments: args(PID, Pointer, Pointer), Handler: sysGetRobustList},
+	{Number: unix.SYS_UNSHARE, Name: "unshare", Arguments: args(Hex), Handler: sysUnshare,
+		Partial: "There are no name spaces, so their flags fail as on a kernel built without them."},
+}
+
+// cloneSignal is the part of clone(2)'s flags that is the exit signal.
+const cloneSignal = 0xff
+
+func sysClone(t *task.Task, f *amd64.Frame) (uint64, error) {
+	a := task.CloneArgs{
+		Flags:      f.RDI &^ cloneSignal & 0xffffffff,
+		ExitSignal: signal.Signal(f.RDI & cloneSignal),
+		Stack:      f.RSI,
+		ParentTID:  f.RDX,
+		PIDFD:      f.RDX,
+		ChildTID:   f.R10,
+		TLS:        f.R8,
+	}
+	if a.Flags&unix.CLONE_PIDFD != 0 && a.Flags&unix.CLONE_PARENT_SETTID != 0 {
+		return 0, unix.EINVAL // both would be stored in one place
+	}
+	return clone(t, a)
+}
+
+func clone(t *task.Task, a task.CloneArgs) (uint64, error) {
+	tid, err := t.Clone(a)
+	return uint64(tid), err
+}
+
+func sysFork(t *task.Task, f *amd64.Frame) (uint64, error) {
+	return clone(t, task.CloneArgs{ExitSignal: unix.SIGCHLD})
+}
+
+func sysVfork(t *task.Task, f *amd64.Frame) (uint64, error) {
+	return clone(t, task.CloneArgs{Flags: unix.CLONE_VFORK | unix.CLONE_VM, ExitSignal: unix.SIGCHLD})
+}
+
+// The sizes of struct clone_args, the flags that clone3(2) knows, and those of
+// clone(2) that it does not take.
+const (
+	cloneArgsFirst  = 64
+	cloneArgsLatest = 88
+	clone3Flags     = 0xffffffff | unix.CLONE_CLEAR_SIGHAND
+	clone3Refused   = unix.CLONE_DETACHED | cloneSignal
+)
+
+func sysClone3(t *task.Task, f *amd64.Frame) (uint64, error) {
+	w, err := loadExtensible(t, f.RDI, f.RSI, cloneArgsFirst, cloneArgsLatest)
+	if err != nil {
+		return 0, err
+	}
+	a := task.CloneArgs{
+		Flags: w[0], PIDFD: w[1], ChildTID: w[2], ParentTID: w[3],
+		ExitSignal: signal.Signal(w[4]), Stack: w[5], TLS: w[7],
+	}
+	stackSize, setTID, setTIDs := w[6], w[8], w[9]
+	switch {
+	case w[4]&^cloneSignal != 0, w[4] != 0 && !signal.Valid(a.ExitSignal),
+		a.Flags&^clone3Flags != 0, a.Flags&clone3Refused != 0,
+		a.Flags&(unix.CLONE_THREAD|unix.CLONE_PARENT) != 0 && a.ExitSignal != 0,
+		(a.Stack == 0) != (stackSize == 0),
+		a.Stack >= amd64.UserLimit || stackSize > amd64.UserLimit-a.Stack:
+		return 0, unix.EINVAL
+	}
+	if a.Stack != 0 {
+		a.Stack += stackSize
+	}
+	if a.SetTID, err = wantedTID(t, setTID, setTIDs); err != nil {
+		return 0, err
+	}
+	return clone(t, a)
+}
+
+// wantedTID reads the set_tid array of clone3(2): with one process id name
+// space it has at most one element.
+func wantedTID(t *task.Task, address, count uint64) (int, error) {
+	switch {
+	case count == 0 && address == 0:
+		return 0, nil
+	case count != 1 || address == 0:
+		return 0, unix.EINVAL
+	}
+	tid, err := t.LoadUint32(address)
+	switch {
+	case err != nil:
+		return 0, err
+	case int32(tid) <= 0:
+		return 0, unix.EINVAL
+	case !mayChooseTID(t):
+		return 0, unix.EPERM
+	}
+	return int(tid), nil
+}
+
+// loadExtensible reads a structure of 64-bit words whose size the program
+// names: EINVAL if it is smaller than the first version, E2BIG if what is
+// beyond the latest version is not zero (copy_struct_from_user in Linux).
+func loadExtensible(t *task.Task, address, size, first, latest uint64) ([]uint64, error) {
+	const page = 4096
+	switch {
+	case size > page:
+		return nil, unix.E2BIG
+	case size < first:
+		return nil, unix.EINVAL
+	}
+	raw := make([]uint64, (max(size, latest)+7)/8)
+	if err := loadWords(t, address, raw[:size/8]); err != nil {
+		return nil, err
+	}
+	if rest := size % 8; rest != 0 {
+		var tail [8]byte
+		if err := t.CopyIn(address+size-rest, tail[:rest]); err != nil {
+			return nil, err
+		}
+		for i, b := range tail {
+			raw[size/8] |= uint64(b) << (8 * i)
+		}
+	}
+	for _, w := range raw[latest/8:] {
+		if w != 0 {
+			return nil, unix.E2BIG
+		}
+	}
+	return raw[:latest/8], nil
+}
+
+func sysExecve(t *task.Task, f *amd64.Frame) (uint64, error) {
+	path, err := t.CopyInPath(f.RDI)
+	if err != nil {
+		return 0, err
+	}
+	r := task.ExecRequest{At: fs.At{Caller: t, Name: path, Follow: true}}
+	return exec(t, &r, f.RSI, f.RDX)
+}
+
+func exec(t *task.Task, r *task.ExecRequest, argv, envp uint64) (_ uint64, err error) {
+	budget := t.ArgumentLimit()
+	if r.Argv, err = loadStrings(t, argv, &budget); err != nil {
+		return 0, err
+	}
+	if r.Envp, err = loadStrings(t, envp, &budget); err != nil {
+		return 0, err
+	}
+	return 0, t.Exec(*r)
+}
+
+func sysExecveat(t *task.Task, f *amd64.Frame) (uint64, error) {
+	if f.R8&^(unix.AT_EMPTY_PATH|unix.AT_SYMLINK_NOFOLLOW) != 0 {
+		return 0, unix.EINVAL
+	}
+	path, err := t.CopyInPath(f.RSI)
+	if err != nil {
+		return 0, err
+	}
+	r := task.ExecRequest{Descriptor: int(int32(f.RDI)), At: fs.At{
+		Caller: t, Name: path,
+		Follow: f.R8&unix.AT_SYMLINK_NOFOLLOW == 0, Empty: f.R8&unix.AT_EMPTY_PATH != 0,
+	}}
+	if r.Descriptor != unix.AT_FDCWD && (path == "" || path[0] != '/') {
+		start, err := t.FDs.GetPath(r.Descriptor)
+		if err != nil {
+			return 0, err
+		}
+		defer start.DecRef()
+		r.At.Start = start
+	}
+	return exec(t, &r, f.RDX, f.R10)
+}
+
+func sysExit(t *task.Task, f *amd64.Frame) (uint64, error) {
+	t.ExitThread(int(f.RDI))
+	return 0, nil
+}
+
+func sysExitGroup(t *task.Task, f *amd64.Frame) (uint64, error) {
+	t.ExitGroup(task.ExitStatus(int(f.RDI)))
+	return 0, nil
+}
+
+func sysSetTIDAddress(t *task.Task, f *amd64.Frame) (uint64, error) {
+	t.SetChildTID(f.RDI)
+	return uint64(t.TID()), nil
+}
+
+func sysSetRobustList(t *task.Task, f *amd64.Frame) (uint64, error) {
+	if f.RSI != task.RobustListHeadSize {
+		return 0, unix.EINVAL
+	}
+	t.SetRobustList(f.RDI)
+	return 0, nil
+}
+
+func sysGetRobustList(t *task.Task, f *amd64.Frame) (uint64, error) {
+	target := t
+	if pid := int(int32(f.RDI)); pid != 0 {
+		if target = t.Kernel().TaskByID(pid); target == nil {
+			return 0, unix.ESRCH
+		}
+	}
+	if !t.MayInspect(target) {
+		return 0, unix.EPERM
+	}
+	if err := storeWords(t, f.RDX, task.RobustListHeadSize); err != nil {
+		return 0, err
+	}
+	return 0, storeWords(t, f.RSI, target.RobustList())
+}
+
+// unshareFlags are those that unshare(2) knows.
+const unshareFlags = unix.CLONE_FS | unix.CLONE_FILES | unix.CLONE_SYSVSEM | unix.CLONE_THREAD |
+	unix.CLONE_SIGHAND | unix.CLONE_VM | namespaceFlags
+
+const namespaceFlags = unix.CLONE_NEWNS | unix.CLONE_NEWCGROUP | unix.CLONE_NEWUTS | unix.CLONE_NEWIPC |
+	unix.CLONE_NEWUSER | unix.CLONE_NEWPID | unix.CLONE_NEWNET | unix.CLONE_NEWTIME
+
+func sysUnshare(t *task.Task, f *amd64.Frame) (uint64, error) {
+	flags := f.RDI
+	if flags&^unshareFlags != 0 {
+		return 0, unix.EINVAL
+	}
+	if flags&(unix.CLONE_THREAD|unix.CLONE_SIGHAND|unix.CLONE_VM) != 0 && t.Group().ThreadCount() > 1 {
+		return 0, unix.EINVAL
+	}
+	if flags&unix.CLONE_VM != 0 && t.MM.Refs() > 1 {
+		return 0, unix.EINVAL
+	}
+	if flags&namespaceFlags != 0 {
+		return 0, t.RefuseNamespace()
+	}
+	if flags&unix.CLONE_FILES != 0 && t.FDs.Users() > 1 {
+		t.UnshareFiles()
+	}
+	if flags&unix.CLONE_FS != 0 && t.FS.Users() > 1 {
+		t.UnshareFS()
+	}
+	return 0, nil
+}

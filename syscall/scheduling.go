@@ -1,0 +1,389 @@
+package syscall
+
+import (
+	"encoding/binary"
+	"runtime"
+
+	"golang.org/x/sys/unix"
+
+	"slowpath/arch/amd64"
+	"slowpath/cred"
+	"slowpath/task"
+)
+
+// schedulingCalls read and set scheduling attributes. The Go runtime schedules
+// all tasks alike: policies, priorities and nice values are kept and given
+// back, without effect, and the rows say so.
+var schedulingCalls = []Row{
+	{Number: unix.SYS_SCHED_YIELD, Name: "sched_yield", Handler: sysSchedYield},
+	{Number: unix.SYS_SCHED_SETAFFINITY, Name: "sched_setaffinity", Arguments: args(PID, Uint, Pointer), Handler: sysSchedSetaffinity, Partial: affinityPartial},
+	{Number: unix.SYS_SCHED_GETAFFINITY, Name: "sched_getaffinity", Arguments: args(PID, Uint, Pointer), Handler: sysSchedGetaffinity},
+	{Number: unix.SYS_SCHED_SETSCHEDULER, Name: "sched_setscheduler", Arguments: args(PID, Int, Pointer), Handler: sysSchedSetscheduler, Partial: policyPartial},
+	{Number: unix.SYS_SCHED_GETSCHEDULER, Name: "sched_getscheduler", Arguments: args(PID), Handler: sysSchedGetscheduler},
+	{Number: unix.SYS_SCHED_SETPARAM, Name: "sched_setparam", Arguments: args(PID, Pointer), Handler: sysSchedSetparam, Partial: policyPartial},
+	{Number: unix.SYS_SCHED_GETPARAM, Name: "sched_getparam", Arguments: args(PID, Pointer), Handler: sysSchedGetparam},
+	{Number: unix.SYS_SCHED_GET_PRIORITY_MAX, Name: "sched_get_priority_max", Arguments: args(Int), Handler: sysSchedGetPriorityMax},
+	{Number: unix.SYS_SCHED_GET_PRIORITY_MIN, Name: "sched_get_priority_min", Arguments: args(Int), Handler: sysSchedGetPriorityMin},
+	{Number: unix.SYS_SCHED_RR_GET_INTERVAL, Name: "sched_rr_get_interval", Arguments: args(PID, Pointer), Handler: sysSchedRRGetInterval},
+	{Number: unix.SYS_GETCPU, Name: "getcpu", Arguments: args(Pointer, Pointer), Handler: sysGetcpu},
+	{Number: unix.SYS_GETPRIORITY, Name: "getpriority", Arguments: args(Int, PID), Handler: sysGetpriority},
+	{Number: unix.SYS_SETPRIORITY, Name: "setpriority", Arguments: args(Int, PID, Int), Handler: sysSetpriority, Partial: policyPartial},
+	{Number: unix.SYS_MEMBARRIER, Name: "membarrier", Arguments: args(Int, Hex, Int), Handler: sysMembarrier,
+		Partial: "The commands about restartable sequences fail with EINVAL."},
+	{Number: unix.SYS_RSEQ, Name: "rseq", Arguments: args(Pointer, Uint, Hex, Hex), Handler: sysRseq},
+}
+
+const (
+	affinityPartial = "The mask is kept and given back, but the Go runtime moves tasks between CPUs as it likes."
+	policyPartial   = "The value is kept and given back, but the Go runtime schedules all tasks alike."
+)
+
+func sysSchedYield(t *task.Task, f *amd64.Frame) (uint64, error) {
+	runtime.Gosched()
+	return 0, nil
+}
+
+// schedulee returns the thread that a scheduling call is about: ESRCH, EINVAL.
+func schedulee(t *task.Task, pid int32) (*task.Task, error) {
+	switch {
+	case pid < 0:
+		return nil, unix.EINVAL
+	case pid == 0:
+		return t, nil
+	}
+	if target := t.Kernel().TaskByID(int(pid)); target != nil {
+		return target, nil
+	}
+	return nil, unix.ESRCH
+}
+
+// mayReschedule reports whether t may change target's scheduling.
+func mayReschedule(t, target *task.Task) bool {
+	own, other := t.Credentials(), target.Credentials()
+	return own.EUID == other.EUID || own.EUID == other.UID || own.Has(cred.SysNice)
+}
+
+// allCPUs is the mask of the CPUs that there are.
+func allCPUs(t *task.Task) uint64 { return 1<<t.Kernel().CPUs() - 1 }
+
+// cpuMaskSize is the size of the kernel's CPU mask in bytes.
+const cpuMaskSize = 8
+
+func sysSchedSetaffinity(t *task.Task, f *amd64.Frame) (uint64, error) {
+	target, err := schedulee(t, int32(f.RDI))
+	if err == unix.EINVAL {
+		err = unix.ESRCH
+	}
+	if err != nil {
+		return 0, err
+	}
+	var raw [cpuMaskSize]byte
+	if err := t.CopyIn(f.RDX, raw[:min(uint64(uint32(f.RSI)), cpuMaskSize)]); err != nil {
+		return 0, err
+	}
+	if !mayReschedule(t, target) {
+		return 0, unix.EPERM
+	}
+	mask := binary.LittleEndian.Uint64(raw[:]) & allCPUs(t)
+	if mask == 0 {
+		return 0, unix.EINVAL
+	}
+	target.Scheduling.Affinity.Store(mask)
+	return 0, nil
+}
+
+func sysSchedGetaffinity(t *task.Task, f *amd64.Frame) (uint64, error) {
+	size := uint64(uint32(f.RSI))
+	if size*8 < uint64(t.Kernel().CPUs()) || size%cpuMaskSize != 0 {
+		return 0, unix.EINVAL
+	}
+	target, err := schedulee(t, int32(f.RDI))
+	if err != nil {
+		return 0, unix.ESRCH
+	}
+	mask := target.Scheduling.Affinity.Load()
+	if mask == 0 {
+		mask = allCPUs(t)
+	}
+	return cpuMaskSize, storeWords(t, f.RDX, mask)
+}
+
+// The scheduling policies (sched(7)), and the flag beside them.
+const (
+	policyOther     = 0
+	policyFIFO      = 1
+	policyRR        = 2
+	policyBatch     = 3
+	policyIdle      = 5
+	resetOnFork     = 0x40000000
+	maxRealtime     = 99
+	roundRobinSlice = 100 * 1000 * 1000 // nanoseconds
+	otherSlice      = 4 * 1000 * 1000
+)
+
+// checkPolicy refuses a policy that does not exist, or a priority that does not
+// fit it.
+func checkPolicy(policy, priority int32) error {
+	switch policy {
+	case policyFIFO, policyRR:
+		if priority < 1 || priority > maxRealtime {
+			return unix.EINVAL
+		}
+		return nil
+	case policyOther, policyBatch, policyIdle:
+		if priority != 0 {
+			return unix.EINVAL
+		}
+		return nil
+	}
+	return unix.EINVAL
+}
+
+// setPolicy is the common part of sched_setscheduler(2) and
+// sched_setparam(2), which keeps the policy.
+func setPolicy(t *task.Task, pid, policy int32, keep bool, address uint64) error {
+	if pid < 0 || address == 0 || !keep && policy < 0 {
+		return unix.EINVAL
+	}
+	word, err := t.LoadUint32(address)
+	if err != nil {
+		return err
+	}
+	target, err := schedulee(t, pid)
+	if err != nil {
+		return err
+	}
+	s := &target.Scheduling
+	reset := policy&resetOnFork != 0
+	policy &^= resetOnFork
+	if keep {
+		policy, reset = s.Policy.Load(), s.Reset.Load()
+	}
+	priority := int32(word)
+	if err := checkPolicy(policy, priority); err != nil {
+		return err
+	}
+	if !mayReschedule(t, target) || !mayBeRealtime(t, target, priority) {
+		return unix.EPERM
+	}
+	s.Policy.Store(policy)
+	s.Priority.Store(priority)
+	s.Reset.Store(reset)
+	return nil
+}
+
+// mayBeRealtime applies RLIMIT_RTPRIO.
+func mayBeRealtime(t, target *task.Task, priority int32) bool {
+	return priority <= target.Scheduling.Priority.Load() || t.Credentials().Has(cred.SysNice) ||
+		uint64(priority) <= target.Group().Limits.Soft(unix.RLIMIT_RTPRIO)
+}
+
+func sysSchedSetscheduler(t *task.Task, f *amd64.Frame) (uint64, error) {
+	return 0, setPolicy(t, int32(f.RDI), int32(f.RSI), false, f.RDX)
+}
+
+func sysSchedSetparam(t *task.Task, f *amd64.Frame) (uint64, error) {
+	return 0, setPolicy(t, int32(f.RDI), 0, true, f.RSI)
+}
+
+func sysSchedGetscheduler(t *task.Task, f *amd64.Frame) (uint64, error) {
+	target, err := schedulee(t, int32(f.RDI))
+	if err != nil {
+		return 0, err
+	}
+	policy := uint64(target.Scheduling.Policy.Load())
+	if target.Scheduling.Reset.Load() {
+		policy |= resetOnFork
+	}
+	return policy, nil
+}
+
+func sysSchedGetparam(t *task.Task, f *amd64.Frame) (uint64, error) {
+	target, err := schedulee(t, int32(f.RDI))
+	if err != nil {
+		return 0, err
+	}
+	if f.RSI == 0 {
+		return 0, unix.EINVAL
+	}
+	return 0, store32(t, f.RSI, uint32(target.Scheduling.Priority.Load()))
+}
+
+func sysSchedGetPriorityMax(t *task.Task, f *amd64.Frame) (uint64, error) {
+	switch int32(f.RDI) {
+	case policyFIFO, policyRR:
+		return maxRealtime, nil
+	case policyOther, policyBatch, policyIdle:
+		return 0, nil
+	}
+	return 0, unix.EINVAL
+}
+
+func sysSchedGetPriorityMin(t *task.Task, f *amd64.Frame) (uint64, error) {
+	highest, err := sysSchedGetPriorityMax(t, f)
+	return min(highest, 1), err
+}
+
+func sysSchedRRGetInterval(t *task.Task, f *amd64.Frame) (uint64, error) {
+	target, err := schedulee(t, int32(f.RDI))
+	if err != nil {
+		return 0, err
+	}
+	slice := int64(otherSlice)
+	switch target.Scheduling.Policy.Load() {
+	case policyRR:
+		slice = roundRobinSlice
+	case policyFIFO:
+		slice = 0
+	}
+	return 0, storeTimespec(t, f.RSI, slice)
+}
+
+func sysGetcpu(t *task.Task, f *amd64.Frame) (uint64, error) {
+	if f.RDI != 0 {
+		if err := store32(t, f.RDI, uint32(t.Kernel().CPU())); err != nil {
+			return 0, err
+		}
+	}
+	if f.RSI != 0 {
+		return 0, store32(t, f.RSI, 0) // the only NUMA node
+	}
+	return 0, nil
+}
+
+// Whose priority getpriority(2) and setpriority(2) are about.
+const (
+	priorityProcess = 0
+	priorityGroup   = 1
+	priorityUser    = 2
+
+	lowestNice  = 19
+	highestNice = -20
+)
+
+// priorityTargets returns the threads that which and who name: EINVAL, ESRCH.
+func priorityTargets(t *task.Task, which uint64, who int32) ([]*task.Task, error) {
+	var targets []*task.Task
+	switch which {
+	case priorityProcess:
+		target, err := schedulee(t, max(who, -1))
+		if err != nil {
+			return nil, unix.ESRCH
+		}
+		targets = append(targets, target)
+	case priorityGroup:
+		id := int(who)
+		if id == 0 {
+			id = t.Group().ProcessGroupID()
+		}
+		for _, g := range t.Kernel().Groups() {
+			if g.ProcessGroupID() == id {
+				targets = append(targets, g.Threads()...)
+			}
+		}
+	case priorityUser:
+		uid := uint32(who)
+		if uid == 0 {
+			uid = t.Credentials().UID
+		}
+		for _, g := range t.Kernel().Groups() {
+			if g.Leader().Credentials().UID == uid {
+				targets = append(targets, g.Threads()...)
+			}
+		}
+	default:
+		return nil, unix.EINVAL
+	}
+	if len(targets) == 0 {
+		return nil, unix.ESRCH
+	}
+	return targets, nil
+}
+
+func sysGetpriority(t *task.Task, f *amd64.Frame) (uint64, error) {
+	targets, err := priorityTargets(t, f.RDI, int32(f.RSI))
+	if err != nil {
+		return 0, err
+	}
+	nice := int32(lowestNice)
+	for _, target := range targets {
+		nice = min(nice, target.Scheduling.Nice.Load())
+	}
+	return uint64(lowestNice + 1 - nice), nil // so that no result looks like an error
+}
+
+func sysSetpriority(t *task.Task, f *amd64.Frame) (uint64, error) {
+	targets, err := priorityTargets(t, f.RDI, int32(f.RSI))
+	if err != nil {
+		return 0, err
+	}
+	nice := min(max(int32(f.RDX), highestNice), lowestNice)
+	for _, target := range targets {
+		switch {
+		case !mayReschedule(t, target):
+			err = unix.EPERM
+		case !mayBeNicer(t, target, nice):
+			err = unix.EACCES
+		default:
+			target.Scheduling.Nice.Store(nice)
+		}
+	}
+	return 0, err
+}
+
+// mayBeNicer applies RLIMIT_NICE.
+func mayBeNicer(t, target *task.Task, nice int32) bool {
+	return nice >= target.Scheduling.Nice.Load() || t.Credentials().Has(cred.SysNice) ||
+		uint64(lowestNice+1-nice) <= target.Group().Limits.Soft(unix.RLIMIT_NICE)
+}
+
+// The commands of membarrier(2).
+const (
+	barrierQuery            = 0
+	barrierGlobal           = 1 << 0
+	barrierGlobalExpedited  = 1 << 1
+	barrierRegisterGlobal   = 1 << 2
+	barrierPrivate          = 1 << 3
+	barrierRegisterPrivate  = 1 << 4
+	barrierSyncCore         = 1 << 5
+	barrierRegisterSyncCore = 1 << 6
+	barrierSupported        = barrierGlobal | barrierGlobalExpedited | barrierRegisterGlobal |
+		barrierPrivate | barrierRegisterPrivate | barrierSyncCore | barrierRegisterSyncCore
+)
+
+func sysMembarrier(t *task.Task, f *amd64.Frame) (uint64, error) {
+	if f.RSI != 0 {
+		return 0, unix.EINVAL
+	}
+	command := uint32(f.RDI)
+	switch command {
+	case barrierQuery:
+		return barrierSupported, nil
+	case barrierRegisterGlobal, barrierRegisterPrivate, barrierRegisterSyncCore:
+		t.RegisterBarrier(command)
+		return 0, nil
+	case barrierPrivate, barrierSyncCore:
+		if !t.BarrierRegistered(command << 1) {
+			return 0, unix.EPERM
+		}
+	case barrierGlobal, barrierGlobalExpedited:
+	default:
+		return 0, unix.EINVAL
+	}
+	stopWorld()
+	return 0, nil
+}
+
+// stopWorld brings every CPU out of user mode once: reading the runtime's
+// memory statistics stops the world, and a CPU in user mode stops by an
+// interrupt, which serialises it. That is the barrier that every command
+// promises, and more.
+func stopWorld() {
+	var stats runtime.MemStats
+	runtime.ReadMemStats(&stats)
+}
+
+func sysRseq(t *task.Task, f *amd64.Frame) (uint64, error) {
+	r := task.RSeq{Address: f.RDI, Length: uint32(f.RSI), Signature: uint32(f.R10)}
+	return 0, t.RegisterRSeq(r, int(int32(f.RDX)))
+}

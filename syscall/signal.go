@@ -1,0 +1,249 @@
+package syscall
+
+import (
+	"golang.org/x/sys/unix"
+
+	"slowpath/arch/amd64"
+	"slowpath/clock"
+	"slowpath/signal"
+	"slowpath/task"
+)
+
+// signalCalls send signals and say what they do.
+var signalCalls = []Row{
+	{Number: unix.SYS_RT_SIGACTION, Name: "rt_sigaction", Arguments: args(Signal, Pointer, Pointer, Uint), Handler: sysSigaction},
+	{Number: unix.SYS_RT_SIGPROCMASK, Name: "rt_sigprocmask", Arguments: args(Int, Pointer, Pointer, Uint), Handler: sysSigprocmask},
+	{Number: unix.SYS_RT_SIGPENDING, Name: "rt_sigpending", Arguments: args(Pointer, Uint), Handler: sysSigpending},
+	{Number: unix.SYS_RT_SIGRETURN, Name: "rt_sigreturn", Handler: sysSigreturn},
+	{Number: unix.SYS_RT_SIGSUSPEND, Name: "rt_sigsuspend", Arguments: args(Pointer, Uint), Handler: sysSigsuspend},
+	{Number: unix.SYS_PAUSE, Name: "pause", Handler: sysPause},
+	{Number: unix.SYS_RT_SIGTIMEDWAIT, Name: "rt_sigtimedwait", Arguments: args(Pointer, Pointer, Pointer, Uint), Handler: sysSigtimedwait},
+	{Number: unix.SYS_SIGALTSTACK, Name: "sigaltstack", Arguments: args(Pointer, Pointer), Handler: sysSigaltstack},
+	{Number: unix.SYS_KILL, Name: "kill", Arguments: args(PID, Signal), Handler: sysKill},
+	{Number: unix.SYS_TKILL, Name: "tkill", Arguments: args(PID, Signal), Handler: sysTkill},
+	{Number: unix.SYS_TGKILL, Name: "tgkill", Arguments: args(PID, PID, Signal), Handler: sysTgkill},
+	{Number: unix.SYS_RT_SIGQUEUEINFO, Name: "rt_sigqueueinfo", Arguments: args(PID, Signal, Pointer), Handler: sysSigqueueinfo},
+	{Number: unix.SYS_RT_TGSIGQUEUEINFO, Name: "rt_tgsigqueueinfo", Arguments: args(PID, PID, Signal, Pointer), Handler: sysTgsigqueueinfo},
+	{Number: unix.SYS_PIDFD_SEND_SIGNAL, Name: "pidfd_send_signal", Arguments: args(FD, Signal, Pointer, Hex), Handler: sysPidfdSendSignal},
+	{Number: unix.SYS_SIGNALFD, Name: "signalfd", Arguments: args(FD, Pointer, Uint), Handler: sysSignalfd, Partial: signalfdPartial},
+	{Number: unix.SYS_SIGNALFD4, Name: "signalfd4", Arguments: args(FD, Pointer, Uint, Hex), Handler: sysSignalfd4, Partial: signalfdPartial},
+	{Number: unix.SYS_RESTART_SYSCALL, Name: "restart_syscall", Handler: sysRestart},
+}
+
+const signalfdPartial = "A descriptor reads the signals of the process that made it, also when a child has inherited it."
+
+func sysSigaction(t *task.Task, f *amd64.Frame) (uint64, error) {
+	s := signal.Signal(int32(f.RDI))
+	if f.R10 != signal.SetSize || !signal.Valid(s) || f.RSI != 0 && signal.Unblockable.Has(s) {
+		return 0, unix.EINVAL
+	}
+	old := t.Group().Actions.Get(s)
+	if f.RSI != 0 {
+		var raw [signal.ActionSize]byte
+		err := t.CopyIn(f.RSI, raw[:])
+		if err != nil {
+			return 0, err
+		}
+		if old, err = t.SetAction(s, signal.DecodeAction(raw[:])); err != nil {
+			return 0, err
+		}
+	}
+	if f.RDX == 0 {
+		return 0, nil
+	}
+	var raw [signal.ActionSize]byte
+	old.Encode(raw[:])
+	return 0, t.CopyOut(f.RDX, raw[:])
+}
+
+// loadSet reads a signal set whose size the program names.
+func loadSet(t *task.Task, address, size uint64) (signal.Set, error) {
+	if size != signal.SetSize {
+		return 0, unix.EINVAL
+	}
+	var w [1]uint64
+	err := loadWords(t, address, w[:])
+	return signal.Set(w[0]), err
+}
+
+func sysSigprocmask(t *task.Task, f *amd64.Frame) (uint64, error) {
+	if f.R10 != signal.SetSize {
+		return 0, unix.EINVAL
+	}
+	old := t.Blocked()
+	if f.RSI != 0 {
+		set, err := loadSet(t, f.RSI, f.R10)
+		if err != nil {
+			return 0, err
+		}
+		switch f.RDI {
+		case unix.SIG_BLOCK:
+			set |= old
+		case unix.SIG_UNBLOCK:
+			set = old &^ set
+		case unix.SIG_SETMASK:
+		default:
+			return 0, unix.EINVAL
+		}
+		t.SetBlocked(set)
+	}
+	if f.RDX == 0 {
+		return 0, nil
+	}
+	return 0, storeWords(t, f.RDX, uint64(old))
+}
+
+func sysSigpending(t *task.Task, f *amd64.Frame) (uint64, error) {
+	if f.RSI > signal.SetSize {
+		return 0, unix.EINVAL
+	}
+	all, _ := t.Pending()
+	w := uint64(all & t.Blocked())
+	raw := [8]byte{byte(w), byte(w >> 8), byte(w >> 16), byte(w >> 24), byte(w >> 32), byte(w >> 40), byte(w >> 48), byte(w >> 56)}
+	return 0, t.CopyOut(f.RDI, raw[:f.RSI])
+}
+
+func sysSigreturn(t *task.Task, f *amd64.Frame) (uint64, error) {
+	t.SignalReturn(f)
+	return f.RAX, nil
+}
+
+func sysSigsuspend(t *task.Task, f *amd64.Frame) (uint64, error) {
+	set, err := loadSet(t, f.RDI, f.RSI)
+	if err != nil {
+		return 0, err
+	}
+	return 0, t.Suspend(set)
+}
+
+func sysPause(t *task.Task, f *amd64.Frame) (uint64, error) { return 0, t.Pause() }
+
+func sysSigtimedwait(t *task.Task, f *amd64.Frame) (uint64, error) {
+	set, err := loadSet(t, f.RDI, f.R10)
+	if err != nil {
+		return 0, err
+	}
+	deadline := int64(0)
+	if f.RDX != 0 {
+		timeout, err := loadTimespec(t, f.RDX)
+		if err != nil {
+			return 0, err
+		}
+		deadline = after(clock.Monotonic(), timeout)
+	}
+	info, err := t.WaitSignal(set, deadline)
+	if err != nil {
+		return 0, err
+	}
+	if f.RSI != 0 {
+		var raw [signal.InfoSize]byte
+		info.Encode(raw[:])
+		if err := t.CopyOut(f.RSI, raw[:]); err != nil {
+			return 0, err
+		}
+	}
+	return uint64(info.Signo), nil
+}
+
+func sysSigaltstack(t *task.Task, f *amd64.Frame) (uint64, error) {
+	old := t.AltStack
+	if f.RDI != 0 {
+		var raw [signal.StackSize]byte
+		if err := t.CopyIn(f.RDI, raw[:]); err != nil {
+			return 0, err
+		}
+		if err := t.AltStack.Set(signal.DecodeStack(raw[:]), f.RSP, signal.MinStackSize); err != nil {
+			return 0, err
+		}
+	}
+	if f.RSI == 0 {
+		return 0, nil
+	}
+	var raw [signal.StackSize]byte
+	old.Encode(raw[:], old.Flags|old.State(f.RSP))
+	return 0, t.CopyOut(f.RSI, raw[:])
+}
+
+func sysKill(t *task.Task, f *amd64.Frame) (uint64, error) {
+	return 0, t.Kill(int(int32(f.RDI)), signal.Signal(int32(f.RSI)))
+}
+
+func sysTkill(t *task.Task, f *amd64.Frame) (uint64, error) {
+	return 0, t.KillThread(0, int(int32(f.RDI)), signal.Signal(int32(f.RSI)))
+}
+
+func sysTgkill(t *task.Task, f *amd64.Frame) (uint64, error) {
+	if int32(f.RDI) <= 0 {
+		return 0, unix.EINVAL
+	}
+	return 0, t.KillThread(int(int32(f.RDI)), int(int32(f.RSI)), signal.Signal(int32(f.RDX)))
+}
+
+// loadInfo reads a siginfo_t that a program sends; the signal's number comes
+// from the other argument.
+func loadInfo(t *task.Task, address uint64, number int32) (signal.Info, error) {
+	var raw [signal.InfoSize]byte
+	if err := t.CopyIn(address, raw[:]); err != nil {
+		return signal.Info{}, err
+	}
+	info := signal.DecodeInfo(raw[:])
+	info.Signo = signal.Signal(number)
+	return info, nil
+}
+
+func sysSigqueueinfo(t *task.Task, f *amd64.Frame) (uint64, error) {
+	info, err := loadInfo(t, f.RDX, int32(f.RSI))
+	if err != nil {
+		return 0, err
+	}
+	return 0, t.QueueInfo(int(int32(f.RDI)), info)
+}
+
+func sysTgsigqueueinfo(t *task.Task, f *amd64.Frame) (uint64, error) {
+	info, err := loadInfo(t, f.R10, int32(f.RDX))
+	if err != nil {
+		return 0, err
+	}
+	return 0, t.QueueThreadInfo(int(int32(f.RDI)), int(int32(f.RSI)), info)
+}
+
+func sysPidfdSendSignal(t *task.Task, f *amd64.Frame) (uint64, error) {
+	if f.R10 != 0 {
+		return 0, unix.EINVAL
+	}
+	group, err := t.GroupOfPIDFD(int(int32(f.RDI)))
+	if err != nil {
+		return 0, err
+	}
+	var info *signal.Info
+	if f.RDX != 0 {
+		given, err := loadInfo(t, f.RDX, int32(f.RSI))
+		if err != nil {
+			return 0, err
+		}
+		info = &given
+	}
+	return 0, t.SignalGroup(group, signal.Signal(int32(f.RSI)), info)
+}
+
+func sysSignalfd(t *task.Task, f *amd64.Frame) (uint64, error) {
+	return signalfd(t, f, 0)
+}
+
+func sysSignalfd4(t *task.Task, f *amd64.Frame) (uint64, error) {
+	return signalfd(t, f, int(uint32(f.R10)))
+}
+
+func signalfd(t *task.Task, f *amd64.Frame, flags int) (uint64, error) {
+	if flags&^(unix.SFD_CLOEXEC|unix.SFD_NONBLOCK) != 0 {
+		return 0, unix.EINVAL
+	}
+	set, err := loadSet(t, f.RSI, f.RDX)
+	if err != nil {
+		return 0, err
+	}
+	fd, err := t.SignalFD(int(int32(f.RDI)), set, flags)
+	return uint64(fd), err
+}
+
+func sysRestart(t *task.Task, f *amd64.Frame) (uint64, error) { return t.Restart.Resume(t) }

@@ -1,0 +1,124 @@
+package syscall
+
+import (
+	"crypto/rand"
+	"runtime"
+
+	"golang.org/x/sys/unix"
+
+	"slowpath/arch/amd64"
+	"slowpath/clock"
+	"slowpath/cred"
+	"slowpath/mm"
+	"slowpath/task"
+)
+
+// systemCalls are about the machine as a whole.
+var systemCalls = []Row{
+	{Number: unix.SYS_UNAME, Name: "uname", Arguments: args(Pointer), Handler: sysUname},
+	{Number: unix.SYS_SETHOSTNAME, Name: "sethostname", Arguments: args(Pointer, Uint), Handler: sysSethostname},
+	{Number: unix.SYS_SETDOMAINNAME, Name: "setdomainname", Arguments: args(Pointer, Uint), Handler: sysSetdomainname},
+	{Number: unix.SYS_SYSINFO, Name: "sysinfo", Arguments: args(Pointer), Handler: sysSysinfo},
+	{Number: unix.SYS_GETRANDOM, Name: "getrandom", Arguments: args(Pointer, Uint, Hex), Handler: sysGetrandom},
+}
+
+// What uname(2) says besides the names that can be set. Programs compare the
+// release with versions of Linux: it is that of the one whose behaviour is the
+// reference.
+const (
+	SystemName = "Linux"
+	Release    = "6.1.0-slowpath"
+	Version    = "#1 SMP Slowpath"
+	Machine    = "x86_64"
+
+	utsNameSize = 65 // with the NUL
+)
+
+func sysUname(t *task.Task, f *amd64.Frame) (uint64, error) {
+	host, domain := t.Kernel().HostName()
+	var raw [6 * utsNameSize]byte
+	for i, s := range [...]string{SystemName, host, Release, Version, Machine, domain} {
+		copy(raw[i*utsNameSize:(i+1)*utsNameSize-1], s)
+	}
+	return 0, t.CopyOut(f.RDI, raw[:])
+}
+
+// loadName reads a host or domain name that the caller may set.
+func loadName(t *task.Task, f *amd64.Frame) (string, error) {
+	if !t.Credentials().Has(cred.SysAdmin) {
+		return "", unix.EPERM
+	}
+	if f.RSI >= utsNameSize {
+		return "", unix.EINVAL
+	}
+	raw := make([]byte, f.RSI)
+	err := t.CopyIn(f.RDI, raw)
+	return string(raw), err
+}
+
+func sysSethostname(t *task.Task, f *amd64.Frame) (uint64, error) {
+	name, err := loadName(t, f)
+	if err == nil {
+		t.Kernel().SetHostName(name)
+	}
+	return 0, err
+}
+
+func sysSetdomainname(t *task.Task, f *amd64.Frame) (uint64, error) {
+	name, err := loadName(t, f)
+	if err == nil {
+		t.Kernel().SetDomainName(name)
+	}
+	return 0, err
+}
+
+func sysSysinfo(t *task.Task, f *amd64.Frame) (uint64, error) {
+	k := t.Kernel()
+	stats := k.Memory().Stats()
+	loads := k.LoadAverage()
+	const loadShift = 16 // SI_LOAD_SHIFT
+	words := []uint64{uint64(clock.Monotonic() / second)}
+	for _, load := range loads {
+		words = append(words, uint64(load*(1<<loadShift)))
+	}
+	words = append(words,
+		uint64(stats.Total)*mm.PageSize, uint64(stats.Free)*mm.PageSize, uint64(stats.Shared)*mm.PageSize,
+		0, 0, 0, // no buffers, no swap
+		uint64(min(k.Threads(), 0xffff)), 0, 0, 1)
+	return 0, storeWords(t, f.RDI, words...)
+}
+
+// randomChunk is how many random bytes are made at a time; between chunks a
+// signal can end the call.
+const randomChunk = 4096
+
+func sysGetrandom(t *task.Task, f *amd64.Frame) (uint64, error) {
+	const known = unix.GRND_NONBLOCK | unix.GRND_RANDOM | unix.GRND_INSECURE
+	both := uint64(unix.GRND_RANDOM | unix.GRND_INSECURE)
+	if f.RDX&^known != 0 || f.RDX&both == both {
+		return 0, unix.EINVAL
+	}
+	var chunk [randomChunk]byte
+	size := min(f.RSI, 1<<31-1)
+	for done := uint64(0); done < size; {
+		p := chunk[:min(size-done, randomChunk)]
+		if _, err := rand.Read(p); err != nil {
+			return 0, unix.EIO
+		}
+		n, err := t.CopyOutSome(f.RDI+done, p)
+		done += uint64(n)
+		if err != nil || t.Interrupted() {
+			return partial(done, err)
+		}
+		runtime.Gosched()
+	}
+	return size, nil
+}
+
+// partial is the result of a call that moved some bytes before it ended.
+func partial(done uint64, err error) (uint64, error) {
+	if done > 0 {
+		return done, nil
+	}
+	return 0, err
+}

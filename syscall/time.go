@@ -1,0 +1,299 @@
+package syscall
+
+import (
+	"math"
+	"slices"
+
+	"golang.org/x/sys/unix"
+
+	"slowpath/abi"
+	"slowpath/arch/amd64"
+	"slowpath/clock"
+	"slowpath/cred"
+	"slowpath/task"
+)
+
+// timeCalls read and set clocks, sleep, and set timers.
+var timeCalls = slices.Concat(clockCalls, timerCalls)
+
+var clockCalls = []Row{
+	{Number: unix.SYS_CLOCK_GETTIME, Name: "clock_gettime", Arguments: args(Int, Pointer), Handler: sysClockGettime},
+	{Number: unix.SYS_CLOCK_GETRES, Name: "clock_getres", Arguments: args(Int, Pointer), Handler: sysClockGetres},
+	{Number: unix.SYS_CLOCK_SETTIME, Name: "clock_settime", Arguments: args(Int, Pointer), Handler: sysClockSettime},
+	{Number: unix.SYS_CLOCK_NANOSLEEP, Name: "clock_nanosleep", Arguments: args(Int, Hex, Pointer, Pointer), Handler: sysClockNanosleep,
+		Partial: "The clocks of CPU time cannot be slept on; nothing but a debugger does so."},
+	{Number: unix.SYS_NANOSLEEP, Name: "nanosleep", Arguments: args(Pointer, Pointer), Handler: sysNanosleep},
+	{Number: unix.SYS_GETTIMEOFDAY, Name: "gettimeofday", Arguments: args(Pointer, Pointer), Handler: sysGettimeofday},
+	{Number: unix.SYS_SETTIMEOFDAY, Name: "settimeofday", Arguments: args(Pointer, Pointer), Handler: sysSettimeofday},
+	{Number: unix.SYS_TIME, Name: "time", Arguments: args(Pointer), Handler: sysTime},
+	{Number: unix.SYS_TIMES, Name: "times", Arguments: args(Pointer), Handler: sysTimes},
+}
+
+// second is a second in nanoseconds.
+const second = clock.Second
+
+// nanoseconds joins the parts of a time; what does not fit ends at the largest
+// time there is.
+func nanoseconds(seconds, rest int64) int64 {
+	if seconds > math.MaxInt64/second-1 {
+		return math.MaxInt64
+	}
+	return seconds*second + rest
+}
+
+// loadTimespec reads a struct timespec in nanoseconds: EINVAL if it is
+// negative or not normalised, EFAULT.
+func loadTimespec(t *task.Task, address uint64) (int64, error) {
+	var w [2]uint64
+	if err := loadWords(t, address, w[:]); err != nil {
+		return 0, err
+	}
+	return timespec(w[0], w[1])
+}
+
+func timespec(seconds, rest uint64) (int64, error) {
+	if int64(seconds) < 0 || rest >= uint64(second) {
+		return 0, unix.EINVAL
+	}
+	return nanoseconds(int64(seconds), int64(rest)), nil
+}
+
+// storeTimespec writes nanoseconds as a struct timespec.
+func storeTimespec(t *task.Task, address uint64, ns int64) error {
+	return storeWords(t, address, uint64(ns/second), uint64(ns%second))
+}
+
+// after returns the deadline a time from now. No time at all is a deadline
+// that has passed, since 0 would be none.
+func after(now, ns int64) int64 {
+	if ns > math.MaxInt64-now {
+		return math.MaxInt64
+	}
+	return max(now+ns, 1)
+}
+
+// cpuClock reads the clock with a number that stands for the CPU time of a
+// process or thread (clock_getcpuclockid(3)): EINVAL if there is no such.
+func cpuClock(t *task.Task, id int32) (int64, error) {
+	const (
+		perThread = 4
+		kind      = 3
+		profile   = 0 // user and system
+		virtual   = 1 // user
+		schedule  = 2 // as the scheduler counts: the same as profile
+	)
+	target := t
+	if pid := int(^(id >> 3)); pid != 0 {
+		target = t.Kernel().TaskByID(pid)
+	}
+	if target == nil {
+		return 0, unix.EINVAL
+	}
+	usage := target.Accounting.Read()
+	if id&perThread == 0 {
+		usage = target.Group().Usage()
+	} else if target.Group() != t.Group() {
+		return 0, unix.EINVAL
+	}
+	switch id & kind {
+	case profile, schedule:
+		return usage.User + usage.System, nil
+	case virtual:
+		return usage.User, nil
+	}
+	return 0, unix.EINVAL
+}
+
+// readClock reads the clock with the given number (clock_gettime(2)).
+func readClock(t *task.Task, id int32) (int64, error) {
+	switch id {
+	case unix.CLOCK_REALTIME, unix.CLOCK_REALTIME_COARSE, unix.CLOCK_REALTIME_ALARM, unix.CLOCK_TAI:
+		return t.Kernel().Wall().Now(), nil
+	case unix.CLOCK_MONOTONIC, unix.CLOCK_MONOTONIC_RAW, unix.CLOCK_MONOTONIC_COARSE,
+		unix.CLOCK_BOOTTIME, unix.CLOCK_BOOTTIME_ALARM:
+		return clock.Monotonic(), nil
+	case unix.CLOCK_PROCESS_CPUTIME_ID:
+		usage := t.Group().Usage()
+		return usage.User + usage.System, nil
+	case unix.CLOCK_THREAD_CPUTIME_ID:
+		usage := t.Accounting.Read()
+		return usage.User + usage.System, nil
+	}
+	if id < 0 {
+		return cpuClock(t, id)
+	}
+	return 0, unix.EINVAL
+}
+
+func sysClockGettime(t *task.Task, f *amd64.Frame) (uint64, error) {
+	ns, err := readClock(t, int32(f.RDI))
+	if err != nil {
+		return 0, err
+	}
+	return 0, storeTimespec(t, f.RSI, ns)
+}
+
+func sysClockGetres(t *task.Task, f *amd64.Frame) (uint64, error) {
+	id := int32(f.RDI)
+	if _, err := readClock(t, id); err != nil {
+		return 0, err
+	}
+	if f.RSI == 0 {
+		return 0, nil
+	}
+	resolution := int64(1)
+	if id == unix.CLOCK_REALTIME_COARSE || id == unix.CLOCK_MONOTONIC_COARSE {
+		resolution = coarseResolution
+	}
+	return 0, storeTimespec(t, f.RSI, resolution)
+}
+
+// coarseResolution is what Linux with a tick of 250 Hz says of the coarse
+// clocks. Here they are exact, which is within it.
+const coarseResolution = second / 250
+
+func sysClockSettime(t *task.Task, f *amd64.Frame) (uint64, error) {
+	if int32(f.RDI) != unix.CLOCK_REALTIME {
+		return 0, unix.EINVAL
+	}
+	ns, err := loadTimespec(t, f.RSI)
+	if err != nil {
+		return 0, err
+	}
+	return 0, setWall(t, ns)
+}
+
+func setWall(t *task.Task, ns int64) error {
+	if !t.Credentials().Has(cred.SysTime) {
+		return unix.EPERM
+	}
+	t.Kernel().Wall().Set(ns)
+	return nil
+}
+
+func sysGettimeofday(t *task.Task, f *amd64.Frame) (uint64, error) {
+	if f.RDI != 0 {
+		now := t.Kernel().Wall().Now()
+		if err := storeWords(t, f.RDI, uint64(now/second), uint64(now%second/clock.Microsecond)); err != nil {
+			return 0, err
+		}
+	}
+	if f.RSI != 0 {
+		return 0, storeWords(t, f.RSI, 0) // struct timezone: UTC
+	}
+	return 0, nil
+}
+
+func sysSettimeofday(t *task.Task, f *amd64.Frame) (uint64, error) {
+	if f.RDI == 0 {
+		return 0, nil
+	}
+	ns, err := loadTimeval(t, f.RDI)
+	if err != nil {
+		return 0, err
+	}
+	return 0, setWall(t, ns)
+}
+
+// loadTimeval reads a struct timeval in nanoseconds: EINVAL, EFAULT.
+func loadTimeval(t *task.Task, address uint64) (int64, error) {
+	var w [2]uint64
+	if err := loadWords(t, address, w[:]); err != nil {
+		return 0, err
+	}
+	return timeval(w[0], w[1])
+}
+
+func timeval(seconds, microseconds uint64) (int64, error) {
+	if int64(seconds) < 0 || microseconds >= uint64(second/clock.Microsecond) {
+		return 0, unix.EINVAL
+	}
+	return nanoseconds(int64(seconds), int64(microseconds)*clock.Microsecond), nil
+}
+
+func sysTime(t *task.Task, f *amd64.Frame) (uint64, error) {
+	now := uint64(t.Kernel().Wall().Now() / second)
+	if f.RDI != 0 {
+		if err := storeWords(t, f.RDI, now); err != nil {
+			return 0, err
+		}
+	}
+	return now, nil
+}
+
+func sysTimes(t *task.Task, f *amd64.Frame) (uint64, error) {
+	if f.RDI != 0 {
+		own, children := t.Group().Usage(), t.Group().ChildrenUsage()
+		err := storeWords(t, f.RDI,
+			uint64(task.Ticks(own.User)), uint64(task.Ticks(own.System)),
+			uint64(task.Ticks(children.User)), uint64(task.Ticks(children.System)))
+		if err != nil {
+			return 0, err
+		}
+	}
+	return uint64(task.Ticks(clock.Monotonic())), nil
+}
+
+func sysNanosleep(t *task.Task, f *amd64.Frame) (uint64, error) {
+	ns, err := loadTimespec(t, f.RDI)
+	if err != nil {
+		return 0, err
+	}
+	return 0, sleepUntil(t, after(clock.Monotonic(), ns), f.RSI)
+}
+
+// sleepUntil sleeps until a time of clock.Monotonic. A signal leaves the time
+// that is left at the address, if that is not 0, and restart_syscall(2) sleeps
+// on to the same deadline.
+func sleepUntil(t *task.Task, deadline int64, left uint64) error {
+	err := t.Block(nil, 0, deadline, func() bool { return false })
+	if err == unix.ETIMEDOUT {
+		return nil
+	}
+	if left != 0 {
+		if err := storeTimespec(t, left, max(deadline-clock.Monotonic(), 0)); err != nil {
+			return err
+		}
+	}
+	t.Restart.Set(func(t *task.Task) (uint64, error) { return 0, sleepUntil(t, deadline, left) })
+	return abi.ERESTART_RESTARTBLOCK
+}
+
+func sysClockNanosleep(t *task.Task, f *amd64.Frame) (uint64, error) {
+	id := int32(f.RDI)
+	if err := checkSleepClock(id); err != nil {
+		return 0, err
+	}
+	ns, err := loadTimespec(t, f.RDX)
+	if err != nil {
+		return 0, err
+	}
+	if f.RSI&unix.TIMER_ABSTIME == 0 {
+		return 0, sleepUntil(t, after(clock.Monotonic(), ns), f.R10)
+	}
+	err = t.Block(nil, 0, monotonicDeadline(t, id, ns), func() bool { return false })
+	if err == unix.ETIMEDOUT {
+		return 0, nil
+	}
+	return 0, abi.ERESTARTNOHAND
+}
+
+// checkSleepClock refuses the clocks that cannot be slept on.
+func checkSleepClock(id int32) error {
+	switch id {
+	case unix.CLOCK_REALTIME, unix.CLOCK_MONOTONIC, unix.CLOCK_BOOTTIME, unix.CLOCK_TAI:
+		return nil
+	case unix.CLOCK_PROCESS_CPUTIME_ID, unix.CLOCK_MONOTONIC_RAW, unix.CLOCK_MONOTONIC_COARSE,
+		unix.CLOCK_REALTIME_COARSE, unix.CLOCK_REALTIME_ALARM, unix.CLOCK_BOOTTIME_ALARM:
+		return unix.EOPNOTSUPP
+	}
+	return unix.EINVAL
+}
+
+// monotonicDeadline turns a time of the clock id into one of clock.Monotonic.
+func monotonicDeadline(t *task.Task, id int32, ns int64) int64 {
+	if id != unix.CLOCK_REALTIME && id != unix.CLOCK_TAI {
+		return max(ns, 1)
+	}
+	return after(clock.Monotonic(), ns-t.Kernel().Wall().Now())
+}

@@ -1,0 +1,157 @@
+package syscall
+
+import (
+	"encoding/binary"
+
+	"golang.org/x/sys/unix"
+
+	"slowpath/arch/amd64"
+	"slowpath/clock"
+	"slowpath/signal"
+	"slowpath/task"
+)
+
+var timerCalls = []Row{
+	{Number: unix.SYS_ALARM, Name: "alarm", Arguments: args(Uint), Handler: sysAlarm},
+	{Number: unix.SYS_GETITIMER, Name: "getitimer", Arguments: args(Int, Pointer), Handler: sysGetitimer},
+	{Number: unix.SYS_SETITIMER, Name: "setitimer", Arguments: args(Int, Pointer, Pointer), Handler: sysSetitimer},
+	{Number: unix.SYS_TIMER_CREATE, Name: "timer_create", Arguments: args(Int, Pointer, Pointer), Handler: sysTimerCreate,
+		Partial: "Of CPU clocks only the caller's own can be used."},
+	{Number: unix.SYS_TIMER_SETTIME, Name: "timer_settime", Arguments: args(Int, Hex, Pointer, Pointer), Handler: sysTimerSettime,
+		Partial: "An absolute timer on the wall clock does not follow later changes of that clock."},
+	{Number: unix.SYS_TIMER_GETTIME, Name: "timer_gettime", Arguments: args(Int, Pointer), Handler: sysTimerGettime},
+	{Number: unix.SYS_TIMER_GETOVERRUN, Name: "timer_getoverrun", Arguments: args(Int), Handler: sysTimerGetoverrun},
+	{Number: unix.SYS_TIMER_DELETE, Name: "timer_delete", Arguments: args(Int), Handler: sysTimerDelete},
+}
+
+func sysAlarm(t *task.Task, f *amd64.Frame) (uint64, error) {
+	seconds := int64(uint32(f.RDI))
+	old := t.Group().Timers.Set(unix.ITIMER_REAL, task.IntervalValue{Value: seconds * second})
+	left := (old.Value + second/2) / second
+	if left == 0 && old.Value != 0 {
+		left = 1 // 0 would say that no alarm was set
+	}
+	return uint64(left), nil
+}
+
+// checkInterval refuses a number that is no interval timer.
+func checkInterval(which uint64) error {
+	if uint32(which) > unix.ITIMER_PROF {
+		return unix.EINVAL
+	}
+	return nil
+}
+
+func storeInterval(t *task.Task, address uint64, v task.IntervalValue) error {
+	const unit = clock.Microsecond
+	value := v.Value
+	if value > 0 {
+		value = max(value, unit) // 0 would say that the timer is off
+	}
+	return storeWords(t, address, uint64(v.Interval/second), uint64(v.Interval%second/unit),
+		uint64(value/second), uint64(value%second/unit))
+}
+
+func sysGetitimer(t *task.Task, f *amd64.Frame) (uint64, error) {
+	if err := checkInterval(f.RDI); err != nil {
+		return 0, err
+	}
+	return 0, storeInterval(t, f.RSI, t.Group().Timers.Get(int(uint32(f.RDI))))
+}
+
+func sysSetitimer(t *task.Task, f *amd64.Frame) (uint64, error) {
+	if err := checkInterval(f.RDI); err != nil {
+		return 0, err
+	}
+	var next task.IntervalValue
+	if f.RSI != 0 { // a null pointer stops the timer, as on Linux
+		var w [4]uint64
+		err := loadWords(t, f.RSI, w[:])
+		if err != nil {
+			return 0, err
+		}
+		if next.Interval, err = timeval(w[0], w[1]); err != nil {
+			return 0, err
+		}
+		if next.Value, err = timeval(w[2], w[3]); err != nil {
+			return 0, err
+		}
+	}
+	old := t.Group().Timers.Set(int(uint32(f.RDI)), next)
+	if f.RDX == 0 {
+		return 0, nil
+	}
+	return 0, storeInterval(t, f.RDX, old)
+}
+
+// sigeventSize is the size of struct sigevent in bytes.
+const sigeventSize = 64
+
+func sysTimerCreate(t *task.Task, f *amd64.Frame) (uint64, error) {
+	r := task.TimerRequest{Clock: int32(f.RDI), Notify: task.SIGEV_SIGNAL, Signal: unix.SIGALRM, DefaultValue: true}
+	if f.RSI != 0 {
+		var raw [sigeventSize]byte
+		if err := t.CopyIn(f.RSI, raw[:]); err != nil {
+			return 0, err
+		}
+		r.DefaultValue = false
+		r.Value = binary.LittleEndian.Uint64(raw[0:])
+		r.Signal = signal.Signal(int32(binary.LittleEndian.Uint32(raw[8:])))
+		r.Notify = int32(binary.LittleEndian.Uint32(raw[12:]))
+		r.Thread = int(int32(binary.LittleEndian.Uint32(raw[16:])))
+	}
+	id, err := t.CreateTimer(r)
+	if err != nil {
+		return 0, err
+	}
+	if err := store32(t, f.RDX, uint32(id)); err != nil {
+		t.Group().Timers.DeleteTimer(id)
+		return 0, err
+	}
+	return 0, nil
+}
+
+func storeTimerValue(t *task.Task, address uint64, v task.IntervalValue) error {
+	return storeWords(t, address, uint64(v.Interval/second), uint64(v.Interval%second),
+		uint64(v.Value/second), uint64(v.Value%second))
+}
+
+func sysTimerSettime(t *task.Task, f *amd64.Frame) (uint64, error) {
+	if f.RDX == 0 {
+		return 0, unix.EINVAL
+	}
+	var w [4]uint64
+	err := loadWords(t, f.RDX, w[:])
+	if err != nil {
+		return 0, err
+	}
+	var next task.IntervalValue
+	if next.Interval, err = timespec(w[0], w[1]); err != nil {
+		return 0, err
+	}
+	if next.Value, err = timespec(w[2], w[3]); err != nil {
+		return 0, err
+	}
+	old, err := t.Group().Timers.SetTimer(int32(f.RDI), next, f.RSI&unix.TIMER_ABSTIME != 0)
+	if err != nil || f.R10 == 0 {
+		return 0, err
+	}
+	return 0, storeTimerValue(t, f.R10, old)
+}
+
+func sysTimerGettime(t *task.Task, f *amd64.Frame) (uint64, error) {
+	v, err := t.Group().Timers.GetTimer(int32(f.RDI))
+	if err != nil {
+		return 0, err
+	}
+	return 0, storeTimerValue(t, f.RSI, v)
+}
+
+func sysTimerGetoverrun(t *task.Task, f *amd64.Frame) (uint64, error) {
+	n, err := t.Group().Timers.TimerOverrun(int32(f.RDI))
+	return uint64(n), err
+}
+
+func sysTimerDelete(t *task.Task, f *amd64.Frame) (uint64, error) {
+	return 0, t.Group().Timers.DeleteTimer(int32(f.RDI))
+}

@@ -1,0 +1,94 @@
+package task
+
+import (
+	"golang.org/x/sys/unix"
+
+	"slowpath/cred"
+	"slowpath/signal"
+)
+
+// The small attributes that prctl(2) and its kin set. Setters are called by
+// the task itself.
+
+// ParentDeathSignal is PR_GET_PDEATHSIG, 0 for none.
+func (t *Task) ParentDeathSignal() signal.Signal { return signal.Signal(t.parentDeath.Load()) }
+
+// SetParentDeathSignal is PR_SET_PDEATHSIG.
+func (t *Task) SetParentDeathSignal(s signal.Signal) { t.parentDeath.Store(int32(s)) }
+
+// Dumpable is PR_GET_DUMPABLE. Anybody may call it.
+func (t *Task) Dumpable() bool { return t.dumpable.Load() }
+
+// SetDumpable is PR_SET_DUMPABLE.
+func (t *Task) SetDumpable(on bool) { t.dumpable.Store(on) }
+
+// NoNewPrivileges is PR_GET_NO_NEW_PRIVS.
+func (t *Task) NoNewPrivileges() bool { return t.noNewPrivs.Load() }
+
+// SetNoNewPrivileges is PR_SET_NO_NEW_PRIVS: there is no way back.
+func (t *Task) SetNoNewPrivileges() { t.noNewPrivs.Store(true) }
+
+// TimerSlack is PR_GET_TIMERSLACK in nanoseconds.
+func (t *Task) TimerSlack() uint64 { return t.timerSlack.Load() }
+
+// SetTimerSlack is PR_SET_TIMERSLACK; 0 restores the default.
+func (t *Task) SetTimerSlack(nanoseconds uint64) {
+	if nanoseconds == 0 {
+		nanoseconds = defaultTimerSlack
+	}
+	t.timerSlack.Store(nanoseconds)
+}
+
+// ChildTID is PR_GET_TID_ADDRESS.
+func (t *Task) ChildTID() uint64 { return t.clearChildTID }
+
+// Personality is personality(2): it sets the persona unless it is 0xffffffff,
+// and returns the old one.
+func (t *Task) Personality(persona uint32) uint32 {
+	if persona == ^uint32(0) {
+		return t.personality.Load()
+	}
+	return t.personality.Swap(persona)
+}
+
+// Subreaper is PR_GET_CHILD_SUBREAPER.
+func (g *ThreadGroup) Subreaper() bool {
+	g.kernel.mu.RLock()
+	defer g.kernel.mu.RUnlock()
+	return g.subreaper
+}
+
+// SetSubreaper is PR_SET_CHILD_SUBREAPER.
+func (g *ThreadGroup) SetSubreaper(on bool) {
+	g.kernel.mu.Lock()
+	defer g.kernel.mu.Unlock()
+	g.subreaper = on
+}
+
+// ChangeLimit is prlimit64(2) for the process g. A nil next only asks. Errors:
+// EPERM if g is not the caller's to change, and those of Limits.Change.
+func (t *Task) ChangeLimit(g *ThreadGroup, resource int, next *Limit) (Limit, error) {
+	if g != t.group && !t.mayChangeLimits(g) {
+		return Limit{}, unix.EPERM
+	}
+	if next == nil {
+		return g.Limits.Get(resource), nil
+	}
+	old, err := g.Limits.Change(resource, *next, t.Credentials().Has(cred.SysResource))
+	if err != nil {
+		return old, err
+	}
+	if as := g.addressSpace(); as != nil {
+		as.SetLimits(g.memoryLimits(g.Leader().Credentials()))
+		as.DecRef()
+	}
+	return old, nil
+}
+
+// mayChangeLimits reports whether all ids agree, or the caller is privileged.
+func (t *Task) mayChangeLimits(g *ThreadGroup) bool {
+	own, other := t.Credentials(), g.Leader().Credentials()
+	same := own.UID == other.EUID && own.UID == other.SUID && own.UID == other.UID &&
+		own.GID == other.EGID && own.GID == other.SGID && own.GID == other.GID
+	return same || own.Has(cred.SysResource)
+}

@@ -1,0 +1,248 @@
+package task
+
+import (
+	"slices"
+
+	"golang.org/x/sys/unix"
+
+	"slowpath/cred"
+)
+
+// Keep stands for an id that setreuid(2) and its kin leave as it is.
+const Keep = ^uint32(0)
+
+// SECBIT_ flags that matter to changes of ids (capabilities(7)).
+const secureNoSetUIDFixup = 1 << 2
+
+// SetUID is setuid(2): EINVAL for Keep, EPERM.
+func (t *Task) SetUID(uid uint32) error {
+	if uid == Keep {
+		return unix.EINVAL
+	}
+	old := t.Credentials()
+	if old.Has(cred.SetUID) {
+		return t.changeUIDs(old, uid, uid, uid)
+	}
+	if uid != old.UID && uid != old.SUID {
+		return unix.EPERM
+	}
+	return t.changeUIDs(old, Keep, uid, Keep)
+}
+
+// SetRealUIDs is setreuid(2).
+func (t *Task) SetRealUIDs(real, effective uint32) error {
+	old := t.Credentials()
+	if !old.Has(cred.SetUID) {
+		if real != Keep && real != old.UID && real != old.EUID ||
+			effective != Keep && effective != old.UID && effective != old.EUID && effective != old.SUID {
+			return unix.EPERM
+		}
+	}
+	saved := Keep
+	if real != Keep || effective != Keep && effective != old.UID {
+		saved = effective
+		if effective == Keep {
+			saved = old.EUID
+		}
+	}
+	return t.changeUIDs(old, real, effective, saved)
+}
+
+// SetAllUIDs is setresuid(2).
+func (t *Task) SetAllUIDs(real, effective, saved uint32) error {
+	old := t.Credentials()
+	if !old.Has(cred.SetUID) {
+		for _, uid := range [...]uint32{real, effective, saved} {
+			if uid != Keep && uid != old.UID && uid != old.EUID && uid != old.SUID {
+				return unix.EPERM
+			}
+		}
+	}
+	return t.changeUIDs(old, real, effective, saved)
+}
+
+// changeUIDs publishes new user ids with the capabilities that follow.
+func (t *Task) changeUIDs(old *cred.Credentials, real, effective, saved uint32) error {
+	next := old.Clone()
+	replace(&next.UID, real)
+	replace(&next.EUID, effective)
+	replace(&next.SUID, saved)
+	next.FSUID = next.EUID
+	fixCapabilities(old, next)
+	t.publishIDs(old, next)
+	return nil
+}
+
+func replace(id *uint32, with uint32) {
+	if with != Keep {
+		*id = with
+	}
+}
+
+// fixCapabilities is what a change of user ids does to capabilities
+// (capabilities(7), "Effect of user ID changes on capabilities").
+func fixCapabilities(old, next *cred.Credentials) {
+	if old.SecureBits&secureNoSetUIDFixup != 0 {
+		return
+	}
+	wasRoot := old.UID == 0 || old.EUID == 0 || old.SUID == 0
+	isRoot := next.UID == 0 || next.EUID == 0 || next.SUID == 0
+	if wasRoot && !isRoot {
+		if old.SecureBits&secureKeepCaps == 0 {
+			next.Permitted, next.Effective = 0, 0
+		}
+		next.Ambient = 0
+	}
+	if old.EUID == 0 && next.EUID != 0 {
+		next.Effective = 0
+	}
+	if old.EUID != 0 && next.EUID == 0 {
+		next.Effective = next.Permitted
+	}
+}
+
+// publishIDs makes next the credentials. A program whose effective ids have
+// changed may hold what others must not see.
+func (t *Task) publishIDs(old, next *cred.Credentials) {
+	if old.EUID != next.EUID || old.EGID != next.EGID || old.FSUID != next.FSUID || old.FSGID != next.FSGID {
+		t.dumpable.Store(false)
+		t.parentDeath.Store(0)
+	}
+	t.setCredentials(next)
+}
+
+// SetFSUID is setfsuid(2): it returns the old id, whether it changes or not.
+func (t *Task) SetFSUID(uid uint32) uint32 {
+	old := t.Credentials()
+	allowed := uid == old.UID || uid == old.EUID || uid == old.SUID || uid == old.FSUID || old.Has(cred.SetUID)
+	if uid == Keep || !allowed || uid == old.FSUID {
+		return old.FSUID
+	}
+	next := old.Clone()
+	next.FSUID = uid
+	if old.SecureBits&secureNoSetUIDFixup == 0 {
+		if old.FSUID == 0 {
+			next.Effective &^= cred.FileCapabilities
+		} else if uid == 0 {
+			next.Effective |= next.Permitted & cred.FileCapabilities
+		}
+	}
+	t.publishIDs(old, next)
+	return old.FSUID
+}
+
+// SetGID is setgid(2).
+func (t *Task) SetGID(gid uint32) error {
+	if gid == Keep {
+		return unix.EINVAL
+	}
+	old := t.Credentials()
+	if old.Has(cred.SetGID) {
+		return t.changeGIDs(old, gid, gid, gid)
+	}
+	if gid != old.GID && gid != old.SGID {
+		return unix.EPERM
+	}
+	return t.changeGIDs(old, Keep, gid, Keep)
+}
+
+// SetRealGIDs is setregid(2).
+func (t *Task) SetRealGIDs(real, effective uint32) error {
+	old := t.Credentials()
+	if !old.Has(cred.SetGID) {
+		if real != Keep && real != old.GID && real != old.EGID ||
+			effective != Keep && effective != old.GID && effective != old.EGID && effective != old.SGID {
+			return unix.EPERM
+		}
+	}
+	saved := Keep
+	if real != Keep || effective != Keep && effective != old.GID {
+		saved = effective
+		if effective == Keep {
+			saved = old.EGID
+		}
+	}
+	return t.changeGIDs(old, real, effective, saved)
+}
+
+// SetAllGIDs is setresgid(2).
+func (t *Task) SetAllGIDs(real, effective, saved uint32) error {
+	old := t.Credentials()
+	if !old.Has(cred.SetGID) {
+		for _, gid := range [...]uint32{real, effective, saved} {
+			if gid != Keep && gid != old.GID && gid != old.EGID && gid != old.SGID {
+				return unix.EPERM
+			}
+		}
+	}
+	return t.changeGIDs(old, real, effective, saved)
+}
+
+func (t *Task) changeGIDs(old *cred.Credentials, real, effective, saved uint32) error {
+	next := old.Clone()
+	replace(&next.GID, real)
+	replace(&next.EGID, effective)
+	replace(&next.SGID, saved)
+	next.FSGID = next.EGID
+	t.publishIDs(old, next)
+	return nil
+}
+
+// SetFSGID is setfsgid(2): it returns the old id.
+func (t *Task) SetFSGID(gid uint32) uint32 {
+	old := t.Credentials()
+	allowed := gid == old.GID || gid == old.EGID || gid == old.SGID || gid == old.FSGID || old.Has(cred.SetGID)
+	if gid == Keep || !allowed || gid == old.FSGID {
+		return old.FSGID
+	}
+	next := old.Clone()
+	next.FSGID = gid
+	t.publishIDs(old, next)
+	return old.FSGID
+}
+
+// SetGroups is setgroups(2): EPERM.
+func (t *Task) SetGroups(groups []uint32) error {
+	old := t.Credentials()
+	if !old.Has(cred.SetGID) {
+		return unix.EPERM
+	}
+	next := old.Clone()
+	next.Groups = slices.Sorted(slices.Values(groups))
+	t.setCredentials(next)
+	return nil
+}
+
+// SetCapabilities is capset(2) of the caller's own sets: EPERM.
+func (t *Task) SetCapabilities(effective, permitted, inheritable cred.Capabilities) error {
+	old := t.Credentials()
+	bound := old.Inheritable | old.Permitted
+	if old.Has(cred.SetPCap) {
+		bound = ^cred.Capabilities(0)
+	}
+	switch {
+	case inheritable&^bound != 0,
+		inheritable&^(old.Inheritable|old.Bounding) != 0,
+		permitted&^old.Permitted != 0,
+		effective&^permitted != 0:
+		return unix.EPERM
+	}
+	next := old.Clone()
+	next.Effective = effective & cred.AllCapabilities
+	next.Permitted = permitted & cred.AllCapabilities
+	next.Inheritable = inheritable & cred.AllCapabilities
+	next.Ambient &= permitted & inheritable
+	t.setCredentials(next)
+	return nil
+}
+
+// ChangeCredentials publishes what change makes of a copy of the credentials,
+// unless it fails.
+func (t *Task) ChangeCredentials(change func(next *cred.Credentials) error) error {
+	next := t.Credentials().Clone()
+	if err := change(next); err != nil {
+		return err
+	}
+	t.setCredentials(next)
+	return nil
+}

@@ -1,0 +1,132 @@
+package task
+
+import (
+	"encoding/binary"
+	"sync/atomic"
+
+	"golang.org/x/sys/unix"
+
+	"slowpath/fs"
+	"slowpath/signal"
+	"slowpath/wait"
+)
+
+// signalFD is the operations of signalfd(2): it reads the signals of set that
+// wait for the process or for the thread that made the descriptor.
+type signalFD struct {
+	fs.FileBase
+	task *Task
+	set  atomic.Uint64
+}
+
+// SignalFDInfoSize is the size of struct signalfd_siginfo in bytes.
+const SignalFDInfoSize = 128
+
+// Read implements fs.FileOperations: as many signals as fit. EINVAL if not one
+// does.
+func (s *signalFD) Read(_ *fs.File, dst fs.Sink, _ int64) (int, error) {
+	if dst.Remaining() < SignalFDInfoSize {
+		return 0, unix.EINVAL
+	}
+	done := 0
+	for dst.Remaining() >= SignalFDInfoSize {
+		info, ok := s.take()
+		if !ok {
+			break
+		}
+		raw := encodeSignalFD(&info)
+		n, err := dst.Put(raw[:])
+		done += n
+		if err != nil {
+			return fs.Moved(done, err)
+		}
+	}
+	if done == 0 {
+		return 0, unix.EAGAIN
+	}
+	return done, nil
+}
+
+// take removes a signal of the set from the queues.
+func (s *signalFD) take() (signal.Info, bool) {
+	g := s.task.group
+	g.mu.Lock()
+	info, ok := s.task.dequeue(^signal.Set(s.set.Load()))
+	g.mu.Unlock()
+	if ok {
+		g.Timers.collected(&info)
+	}
+	return info, ok
+}
+
+// Readiness implements fs.FileOperations.
+func (s *signalFD) Readiness() wait.Events {
+	if all, _ := s.task.Pending(); all&signal.Set(s.set.Load()) != 0 {
+		return wait.Readable
+	}
+	return 0
+}
+
+// Queue implements fs.FileOperations.
+func (s *signalFD) Queue() *wait.Queue { return s.task.group.SignalsPosted() }
+
+// encodeSignalFD writes a struct signalfd_siginfo (signalfd(2)).
+func encodeSignalFD(info *signal.Info) (raw [SignalFDInfoSize]byte) {
+	put := func(offset int, value uint32) { binary.LittleEndian.PutUint32(raw[offset:], value) }
+	put(0, uint32(info.Signo))
+	put(4, uint32(info.Errno))
+	put(8, uint32(info.Code))
+	switch {
+	case info.Code == signal.SI_TIMER:
+		put(24, uint32(info.TimerID()))
+		put(32, uint32(info.Overrun()))
+		put(44, uint32(info.Value()))
+		binary.LittleEndian.PutUint64(raw[48:], info.Value())
+		return raw
+	case info.Code > 0 && signal.Synchronous.Has(info.Signo):
+		binary.LittleEndian.PutUint64(raw[72:], info.Address())
+		return raw
+	}
+	put(12, uint32(info.PID()))
+	put(16, info.UID())
+	if info.Signo == unix.SIGCHLD {
+		put(40, uint32(info.Status()))
+	}
+	if info.Code == signal.SI_QUEUE {
+		put(44, uint32(info.Value()))
+		binary.LittleEndian.PutUint64(raw[48:], info.Value())
+	}
+	return raw
+}
+
+// SignalFD is signalfd4(2): with fd -1 it makes a descriptor, else it changes
+// the set of one. Errors: EBADF, EINVAL for another kind of file, EMFILE.
+func (t *Task) SignalFD(fd int, set signal.Set, flags int) (int, error) {
+	set &^= signal.Unblockable
+	if fd != -1 {
+		return t.changeSignalFD(fd, set)
+	}
+	s := &signalFD{task: t}
+	s.set.Store(uint64(set))
+	file := openAnonymous(t.FS.Mounts(), "[signalfd]", unix.O_RDWR|flags&unix.O_NONBLOCK, s)
+	fd, err := t.FDs.Install(file, 0, t.group.Limits.Soft(unix.RLIMIT_NOFILE), flags&unix.O_CLOEXEC != 0)
+	if err != nil {
+		file.DecRef()
+	}
+	return fd, err
+}
+
+func (t *Task) changeSignalFD(fd int, set signal.Set) (int, error) {
+	file, err := t.FDs.Get(fd)
+	if err != nil {
+		return 0, err
+	}
+	defer file.DecRef()
+	s, ok := file.Operations().(*signalFD)
+	if !ok {
+		return 0, unix.EINVAL
+	}
+	s.set.Store(uint64(set))
+	s.task.group.posted.Wake(waitReadable)
+	return fd, nil
+}
