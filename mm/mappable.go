@@ -112,17 +112,29 @@ func (p *Mappings) Mapped() bool {
 // the size, or takes them out of its cache), then calls Zap without a lock, and
 // then drops its references of them. Zap may sleep.
 func (p *Mappings) Zap(object Mappable, first, end uint64, private bool) {
-	for _, as := range p.snapshot() {
-		as.zapObject(object, first, end, private)
+	// A fork may copy entries of an address space that is still to be visited
+	// into one that was not there yet: look again until nobody is new.
+	var visited map[*AddressSpace]bool
+	for spaces := p.unvisited(visited); len(spaces) > 0; spaces = p.unvisited(visited) {
+		if visited == nil {
+			visited = make(map[*AddressSpace]bool)
+		}
+		for _, as := range spaces {
+			as.zapObject(object, first, end, private)
+			visited[as] = true
+		}
 	}
 }
 
-func (p *Mappings) snapshot() []*AddressSpace {
+// unvisited returns the address spaces that map the object, less some.
+func (p *Mappings) unvisited(visited map[*AddressSpace]bool) []*AddressSpace {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	spaces := make([]*AddressSpace, 0, len(p.spaces))
+	var spaces []*AddressSpace
 	for as := range p.spaces {
-		spaces = append(spaces, as)
+		if !visited[as] {
+			spaces = append(spaces, as)
+		}
 	}
 	return spaces
 }

@@ -64,6 +64,35 @@ func TestForkDuringWrites(t *testing.T) {
 	group.Wait()
 }
 
+// TestTruncateDuringFork: a page that is cut off is gone from all children,
+// whenever they were made.
+func TestTruncateDuringFork(t *testing.T) {
+	f := newFixture(t)
+	file := f.newFile(4)
+	at := f.mmap(mm.MapRequest{Length: 4 * page, Prot: rw, Flags: shared, Object: file, File: file})
+	for range 300 {
+		file.truncate(4)
+		f.put(f.as, at+3*page, "here")
+		var children []*mm.AddressSpace
+		var group sync.WaitGroup
+		group.Go(func() {
+			for range 4 {
+				child, err := f.as.Fork()
+				f.ok(err)
+				children = append(children, child)
+			}
+		})
+		file.truncate(2)
+		group.Wait()
+		for i, child := range children {
+			if n, err := child.CopyIn(make([]byte, 1), at+3*page); n != 0 || err != unix.EFAULT {
+				t.Errorf("child %d still has the page: %d, %v", i, n, err)
+			}
+			child.DecRef()
+		}
+	}
+}
+
 // TestEverythingAtOnce runs all calls against each other. It is for the race
 // detector, the leak check of mmtest and the panic on a double free.
 func TestEverythingAtOnce(t *testing.T) {
