@@ -1,9 +1,6 @@
 package syscall
 
 import (
-	"crypto/rand"
-	"runtime"
-
 	"golang.org/x/sys/unix"
 
 	"slowpath/arch/amd64"
@@ -102,9 +99,7 @@ func sysGetrandom(t *task.Task, f *amd64.Frame) (uint64, error) {
 	size := min(f.RSI, 1<<31-1)
 	for done := uint64(0); done < size; {
 		p := chunk[:min(size-done, randomChunk)]
-		if _, err := rand.Read(p); err != nil {
-			return 0, unix.EIO
-		}
+		t.Kernel().Random(p)
 		n, err := t.CopyOutSome(f.RDI+done, p)
 		done += uint64(n)
 		if err != nil || t.Interrupted() {

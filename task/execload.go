@@ -1,7 +1,7 @@
 package task
 
 import (
-	"math/rand/v2"
+	"encoding/binary"
 
 	"golang.org/x/sys/unix"
 
@@ -40,7 +40,9 @@ func (t *Task) randomOffset(limit uint64) uint64 {
 	if t.personality.Load()&addrNoRandomize != 0 || t.kernel.config.NoRandomize {
 		return 0
 	}
-	return rand.Uint64N(limit) &^ (mm.PageSize - 1)
+	var p [wordSize]byte
+	t.kernel.Random(p[:])
+	return binary.LittleEndian.Uint64(p[:]) % limit &^ (mm.PageSize - 1)
 }
 
 // load makes the address space of the program. The task keeps its own
