@@ -24,6 +24,7 @@ type ProgramError struct {
 	Message string
 }
 
+// Error returns the message, one sentence for the user.
 func (e *ProgramError) Error() string { return e.Message }
 
 func notExecutable(format string, args ...any) error {

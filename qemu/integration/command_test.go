@@ -1,7 +1,10 @@
 package integration
 
 import (
+	"context"
+	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -9,6 +12,9 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"slowpath/qemu"
+	"slowpath/qemu/initramfs"
 )
 
 func TestHello(t *testing.T) {
@@ -84,10 +90,41 @@ func TestLogGoesElsewhere(t *testing.T) {
 	}
 }
 
-func TestDamagedInitramfsIsNoSuccess(t *testing.T) {
-	got := onSlowpath(t, "", "--append", "init=/nonexistent slowpath.run=no", "/bin/busybox", "true")
-	if got.code == 0 {
-		t.Errorf("got %+v", got)
+// TestBadImagesAreNoSuccess boots root file systems that the host command
+// would never build.
+func TestBadImagesAreNoSuccess(t *testing.T) {
+	tree := initramfs.NewTree()
+	tree.AddBase()
+	if err := tree.HostFile("/bin/busybox", "/bin/busybox"); err != nil {
+		t.Fatal(err)
+	}
+	whole, err := tree.Archive()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		image  []byte
+		memory int
+	}{
+		"none":                {nil, 128},
+		"cut short":           {whole[:len(whole)/2], 128},
+		"no archive":          {[]byte("This is no archive but a sentence."), 128},
+		"damaged compression": {[]byte("\x1f\x8b\x08\x00 and then nothing of the kind"), 128},
+		"larger than memory":  {append(whole, make([]byte, 100<<20)...), 64},
+	} {
+		t.Run(name, func(t *testing.T) {
+			ctx, cancel := context.WithTimeout(t.Context(), timeLimit)
+			defer cancel()
+			config := qemu.Config{Kernel: filepath.Join(filepath.Dir(slowpath), "kernel.elf"), Initramfs: c.image, MemoryMiB: c.memory, Append: "quiet"}
+			status, err := qemu.Run(ctx, &config, qemu.Streams{Stdout: io.Discard, Stderr: io.Discard})
+			if err == nil {
+				t.Fatalf("the status is %+v", status)
+			}
+			if errors.Is(err, context.DeadlineExceeded) {
+				t.Error("the kernel hangs instead of saying what is wrong")
+			}
+			t.Log(err)
+		})
 	}
 }
 
