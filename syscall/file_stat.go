@@ -110,8 +110,8 @@ func packStatx(a *fs.Attributes, mountID int, mountRoot bool) []byte {
 
 func sysStatx(t *task.Task, f *amd64.Frame) (uint64, error) {
 	flags := uint32(f.RDX)
-	const known = unix.AT_SYMLINK_NOFOLLOW | unix.AT_EMPTY_PATH | unix.AT_NO_AUTOMOUNT | unix.AT_STATX_SYNC_TYPE
-	if flags&^known != 0 || flags&unix.AT_STATX_SYNC_TYPE == unix.AT_STATX_SYNC_TYPE || uint32(f.R10)&unix.STATX__RESERVED != 0 {
+	const known = unix.AT_SYMLINK_NOFOLLOW | unix.AT_EMPTY_PATH | unix.AT_NO_AUTOMOUNT | (unix.AT_STATX_FORCE_SYNC | unix.AT_STATX_DONT_SYNC)
+	if flags&^known != 0 || flags&(unix.AT_STATX_FORCE_SYNC|unix.AT_STATX_DONT_SYNC) == (unix.AT_STATX_FORCE_SYNC|unix.AT_STATX_DONT_SYNC) || uint32(f.R10)&unix.STATX__RESERVED != 0 {
 		return 0, unix.EINVAL
 	}
 	return withName(t, f.RDI, f.RSI, func(at fs.At) error {
