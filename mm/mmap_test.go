@@ -179,6 +179,9 @@ func TestTablesAreFreed(t *testing.T) {
 	f.want(f.as, neighbour, "kept")
 	f.ok(f.as.Munmap(0, mm.UserEnd-page))
 	after := f.memory.Stats()
+	if u := f.as.Usage(); u.PageTables != 1 {
+		t.Errorf("%d page tables are counted, want the root", u.PageTables)
+	}
 	if after.Free != before.Free || after.PageTables != before.PageTables || after.Anonymous != 0 {
 		t.Errorf("before %+v, after %+v", before, after)
 	}

@@ -57,15 +57,6 @@ func (m *Memory) table(n frame.Number) *table {
 	return (*table)(pointer(m.directMap + uintptr(n)<<frame.Shift))
 }
 
-// newTable allocates an empty table.
-func (m *Memory) newTable() (frame.Number, error) {
-	n, err := m.AllocateZeroed()
-	if err == nil {
-		m.tables.Add(1)
-	}
-	return n, err
-}
-
 // makeEntry returns the entry for a frame under a protection.
 func makeEntry(n frame.Number, prot Prot, writable, anonymous bool) entry {
 	e := entry(n.Address()) | entryHeld | entryUser | entryAccessed | entryDirty
@@ -97,21 +88,40 @@ func (e entry) protect(prot Prot, writable bool) entry {
 type pageTables struct {
 	memory *Memory
 	root   frame.Number
+	count  *atomic.Int64 // frames in use as tables
 	last   *table // the table that leaf found last, or nil
 	lastAt uint64 // the first address that last maps
 }
 
-// newPageTables returns tables that map the kernel's half only.
-func newPageTables(m *Memory) (pageTables, error) {
-	root, err := m.newTable()
+// init makes tables that map the kernel's half only, and counts them and those
+// to come in count. It fails with ENOMEM.
+func (p *pageTables) init(m *Memory, count *atomic.Int64) error {
+	p.memory, p.count = m, count
+	root, err := p.newTable()
 	if err != nil {
-		return pageTables{}, err
+		return err
 	}
+	p.root = root
 	t := m.table(root)
 	for i, e := range m.kernelHalf {
 		t[tableLength/2+i].Store(e)
 	}
-	return pageTables{memory: m, root: root}, nil
+	return nil
+}
+
+// newTable allocates an empty table.
+func (p *pageTables) newTable() (frame.Number, error) {
+	n, err := p.memory.AllocateZeroed()
+	if err == nil {
+		p.counted(1)
+	}
+	return n, err
+}
+
+// counted adds n to the number of tables.
+func (p *pageTables) counted(n int64) {
+	p.count.Add(n)
+	p.memory.tables.Add(n)
 }
 
 // leaf returns the last-level table that maps the address, or nil.
@@ -143,7 +153,7 @@ func (p *pageTables) makeLeaf(address uint64) (*table, error) {
 		i := amd64.Index(address, level)
 		e := t.get(i)
 		if e == 0 {
-			n, err := p.memory.newTable()
+			n, err := p.newTable()
 			if err != nil {
 				return nil, err
 			}
@@ -203,7 +213,7 @@ func (p *pageTables) detachLevel(t *table, level int, start, end uint64, free fu
 			}
 			if first >= start && next <= end {
 				t.set(i, 0)
-				p.memory.tables.Add(-1)
+				p.counted(-1)
 				free(e.frame())
 			}
 		}

@@ -105,6 +105,7 @@ type Usage struct {
 	Stack        int64 // VmStk
 	Exec         int64 // VmExe
 	Locked       int64 // VmLck
+	PageTables   int64 // VmPTE
 	Faults       int64 // page faults, a number of events (getrusage(2), ru_minflt)
 }
 
@@ -120,6 +121,6 @@ func (as *AddressSpace) Usage() Usage {
 		Anonymous: c.anonymous.Load(), File: c.file.Load(), Shared: c.shared.Load(),
 		PeakResident: c.peakResident.Load(),
 		Data:         c.data.Load(), Stack: c.stack.Load(), Exec: c.exec.Load(), Locked: c.locked.Load(),
-		Faults: c.faults.Load(),
+		PageTables: c.tables.Load(), Faults: c.faults.Load(),
 	}
 }

@@ -52,6 +52,7 @@ type counters struct {
 	locked                  atomic.Int64
 	peakMapped              atomic.Int64
 	peakResident            atomic.Int64
+	tables                  atomic.Int64
 	faults                  atomic.Int64
 }
 
@@ -69,14 +70,13 @@ type Layout struct {
 // NewAddressSpace returns an empty address space with one reference and no limits. It
 // fails with ENOMEM.
 func (m *Memory) NewAddressSpace() (*AddressSpace, error) {
-	tables, err := newPageTables(m)
-	if err != nil {
-		return nil, err
-	}
 	as := &AddressSpace{
-		memory: m, tables: tables,
+		memory: m,
 		limits: Limits{Unlimited, Unlimited, Unlimited, Unlimited},
 		layout: Layout{MapBase: MapBase(8<<20, 0)},
+	}
+	if err := as.tables.init(m, &as.counters.tables); err != nil {
+		return nil, err
 	}
 	as.refs.Store(1)
 	return as, nil
@@ -126,7 +126,7 @@ func (as *AddressSpace) destroy() {
 	}
 	as.tables.detach(0, 1<<47, as.gather.table)
 	as.gather.table(as.tables.root)
-	as.memory.tables.Add(-1)
+	as.tables.counted(-1)
 	as.gather.start, as.gather.end = 0, 0 // nobody can have a translation
 	as.unlock()
 }

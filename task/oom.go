@@ -36,7 +36,8 @@ func (k *Kernel) oomVictim() (victim *ThreadGroup, pages int64) {
 		if as == nil {
 			continue
 		}
-		used, total := as.Usage().Resident(), int64(as.Memory().Stats().Total)
+		usage, total := as.Usage(), int64(as.Memory().Stats().Total)
+		used := usage.Resident() + usage.PageTables
 		as.DecRef()
 		adjust := int64(g.OOMAdjust.Load())
 		score := used + adjust*total/1000
