@@ -89,8 +89,8 @@ type pageTables struct {
 	memory *Memory
 	root   frame.Number
 	count  *atomic.Int64 // frames in use as tables
-	last   *table // the table that leaf found last, or nil
-	lastAt uint64 // the first address that last maps
+	last   *table        // the table that leaf found last, or nil
+	lastAt uint64        // the first address that last maps
 }
 
 // init makes tables that map the kernel's half only, and counts them and those
