@@ -1,7 +1,6 @@
 package task
 
 import (
-	"hash/maphash"
 	"sync"
 	"sync/atomic"
 
@@ -19,7 +18,7 @@ const FutexMatchAny = ^uint32(0)
 // the bucket's lock makes the test of the word and the entry into the queue
 // one step, as seen by a task that changes the word and then wakes.
 type futexTable struct {
-	seed    maphash.Seed
+	seed    uint64 // so that a program cannot choose words of one bucket
 	buckets [256]futexBucket
 }
 
@@ -40,8 +39,12 @@ type futexWaiter struct {
 	next, prev *futexWaiter
 }
 
+// bucket returns the bucket of a word: of its address or offset, so that equal
+// addresses of several processes share one.
 func (f *futexTable) bucket(key mm.FutexKey) *futexBucket {
-	return &f.buckets[maphash.Comparable(f.seed, key)%uint64(len(f.buckets))]
+	const goldenRatio = 0x9e3779b97f4a7c15
+	hash := (key.Offset>>2 ^ f.seed) * goldenRatio
+	return &f.buckets[hash>>56%uint64(len(f.buckets))]
 }
 
 func (b *futexBucket) add(w *futexWaiter) {

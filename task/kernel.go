@@ -25,7 +25,6 @@
 package task
 
 import (
-	"hash/maphash"
 	"log"
 	"math/rand/v2"
 	"sync"
@@ -107,7 +106,7 @@ func New(c Config) *Kernel {
 		c.CPU = func() int { return 0 }
 	}
 	k := &Kernel{config: c, pids: newPIDTable()}
-	k.futexes.seed = maphash.MakeSeed()
+	k.futexes.seed = rand.Uint64()
 	k.names.set(DefaultHostName, DefaultDomainName)
 	return k
 }
