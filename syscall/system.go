@@ -1,6 +1,8 @@
 package syscall
 
 import (
+	"runtime"
+
 	"golang.org/x/sys/unix"
 
 	"slowpath/arch/amd64"
