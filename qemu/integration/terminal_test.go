@@ -106,6 +106,9 @@ func (s *session) enter(text string) {
 	}
 }
 
+// pause lets the program read what was typed.
+func (s *session) pause() { time.Sleep(500 * time.Millisecond) }
+
 // code waits for the end and returns the exit code.
 func (s *session) code() int {
 	s.t.Helper()
@@ -136,25 +139,26 @@ func TestInteractiveShell(t *testing.T) {
 	s.enter("stty size; tty\n")
 	s.expect("30 90\r\n/dev/")
 	s.enter("sleep 100\n")
-	time.Sleep(300 * time.Millisecond)
+	s.pause()
 	s.enter("\x03")
 	s.expect("$ ")
 	s.enter("echo $?\n")
 	s.expect("\n130\r\n")
 	s.enter("cat\n")
+	s.pause() // or the shell's line editor takes the next line too
 	s.enter("typed\n")
 	s.expect("typed\r\ntyped\r\n")
 	s.enter("\x04")
 	s.expect("$ ")
 	s.enter("sleep 100\n")
-	time.Sleep(300 * time.Millisecond)
+	s.pause()
 	s.enter("\x1a")
 	s.expect("Stopped")
-	s.enter("jobs; kill %1; wait; echo over\n")
+	s.enter("jobs; kill -KILL %1; wait; echo over\n")
 	s.expect("\nover\r\n")
 	resize(t, s.terminal, 40, 120)
 	s.cmd.Process.Signal(syscall.SIGWINCH)
-	time.Sleep(300 * time.Millisecond)
+	s.pause()
 	s.enter("stty size\n")
 	s.expect("40 120\r\n")
 	s.enter("exit 9\n")
@@ -174,8 +178,11 @@ func TestEditorOnTerminal(t *testing.T) {
 	s := onTerminal(t, "/bin/busybox", "sh", "-c", "vi /tmp/f; cat /tmp/f; exit 6")
 	s.expect("/tmp/f")
 	s.enter("ifirst line\rsecond\x1b")
-	s.enter("kdwA!\x1b:wq\r")
-	s.expect("\nline!\r\nsecond\r\n")
+	s.pause() // or the escape begins a sequence, as a cursor key's does
+	s.enter("k0dwA!\x1b")
+	s.pause()
+	s.enter(":wq\r")
+	s.expect("line!\r\nsecond\r\n")
 	if code := s.code(); code != 6 {
 		t.Errorf("the exit code is %d, want 6", code)
 	}
