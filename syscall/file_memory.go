@@ -6,6 +6,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"slowpath/fs"
+	"slowpath/mm"
 	"slowpath/task"
 )
 
@@ -41,9 +42,8 @@ func newUserMemory(t *task.Task, address, length uint64) (*userMemory, error) {
 	return u, nil
 }
 
-// userEnd is the end of the lower half of the address space (TASK_SIZE_MAX
-// with the guard page).
-const userEnd = 1 << 47
+// userEnd is where user memory ends (TASK_SIZE_MAX).
+const userEnd = mm.UserEnd
 
 // newUserVectors is the buffers of readv(2) or writev(2): EINVAL for too many
 // or for a sum that overflows, EFAULT.
