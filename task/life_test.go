@@ -1,0 +1,309 @@
+package task
+
+import (
+	"sync/atomic"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"slowpath/signal"
+)
+
+func TestForkExitWait(t *testing.T) {
+	w := newWorld(t)
+	status := w.process(func(t *Task) {
+		pid := w.fork(t, func(t *Task) { exit(t, 42) })
+		result := w.wait(t, pid, 0)
+		if result.PID != pid || result.Status != ExitStatus(42) || result.Code != signal.CLD_EXITED || result.Detail != 42 {
+			w.T.Errorf("wait says %+v of child %d", result, pid)
+		}
+		if _, err := t.Wait(WaitRequest{Options: unix.WEXITED}); err != unix.ECHILD {
+			w.T.Errorf("waiting without children: %v, want ECHILD", err)
+		}
+		exit(t, 7)
+	})
+	if status != ExitStatus(7) {
+		t.Errorf("the process %v, want code 7", status)
+	}
+}
+
+func TestWaitOptions(t *testing.T) {
+	w := newWorld(t)
+	w.process(func(t *Task) {
+		var release atomic.Bool
+		pid := w.fork(t, func(child *Task) {
+			child.Block(nil, 0, 0, release.Load)
+			exit(child, 3)
+		})
+		all := WaitRequest{Options: unix.WEXITED | unix.WNOHANG}
+		if result, err := t.Wait(all); err != nil || result.PID != 0 {
+			w.T.Errorf("WNOHANG with a running child: %+v, %v", result, err)
+		}
+		if _, err := t.Wait(WaitRequest{Kind: WaitPID, ID: pid + 1, Options: all.Options}); err != unix.ECHILD {
+			w.T.Errorf("waiting for a stranger: %v, want ECHILD", err)
+		}
+		if _, err := t.Wait(WaitRequest{Options: all.Options | unix.WCLONE}); err != unix.ECHILD {
+			w.T.Errorf("__WCLONE with an ordinary child: %v, want ECHILD", err)
+		}
+		release.Store(true)
+		w.k.TaskByID(pid).Sleeper.Wake()
+		for range 2 {
+			if result := w.wait(t, pid, unix.WNOWAIT); result.Status != ExitStatus(3) {
+				w.T.Errorf("WNOWAIT: %+v", result)
+			}
+		}
+		w.wait(t, pid, 0)
+		if w.k.TaskByID(pid) != nil {
+			w.T.Error("a reaped child is still found")
+		}
+	})
+}
+
+func TestChildSignal(t *testing.T) {
+	w := newWorld(t)
+	w.process(func(t *Task) {
+		t.SetBlocked(signal.SetOf(unix.SIGCHLD))
+		w.handle(t, unix.SIGCHLD, 0)
+		pid := w.fork(t, func(t *Task) { exit(t, 9) })
+		info, err := t.WaitSignal(signal.SetOf(unix.SIGCHLD), 0)
+		if err != nil || info.Code != signal.CLD_EXITED || info.PID() != pid || info.Status() != 9 {
+			w.T.Errorf("SIGCHLD says code %d, pid %d, status %d, %v", info.Code, info.PID(), info.Status(), err)
+		}
+		w.wait(t, pid, 0)
+	})
+}
+
+func TestIgnoredChildrenAreReaped(t *testing.T) {
+	for name, action := range map[string]signal.Action{
+		"SIG_IGN":      {Handler: signal.SIG_IGN},
+		"SA_NOCLDWAIT": {Handler: signal.SIG_DFL, Flags: signal.SA_NOCLDWAIT},
+	} {
+		w := newWorld(t)
+		w.process(func(t *Task) {
+			t.SetAction(unix.SIGCHLD, action)
+			pid := w.fork(t, func(t *Task) { exit(t, 1) })
+			_, err := t.Wait(WaitRequest{Options: unix.WEXITED})
+			if err != unix.ECHILD {
+				w.T.Errorf("%s: waiting gives %v, want ECHILD", name, err)
+			}
+			if w.k.TaskByID(pid) != nil {
+				w.T.Errorf("%s: the zombie stays", name)
+			}
+		})
+	}
+}
+
+func TestLeaderExitsFirst(t *testing.T) {
+	w := newWorld(t)
+	status := w.process(func(t *Task) {
+		pid := w.fork(t, func(leader *Task) {
+			g := leader.Group()
+			w.thread(leader, func(t *Task) {
+				w.eventually("the leader's end", func() bool { return leader.StateLetter() == 'Z' })
+				if _, ended := g.Exited(); ended {
+					w.T.Error("the process counts as ended while a thread runs")
+				}
+				t.ExitThread(5)
+			})
+			leader.ExitThread(4)
+		})
+		if result := w.wait(t, pid, 0); result.Status != ExitStatus(4) {
+			w.T.Errorf("the process %v, want the leader's code 4", result.Status)
+		}
+	})
+	if status != 0 {
+		t.Errorf("the process %v", status)
+	}
+}
+
+func TestExitGroupEndsSleepingThreads(t *testing.T) {
+	w := newWorld(t)
+	status := w.process(func(t *Task) {
+		for range 8 {
+			w.thread(t, w.sleepForever)
+		}
+		exit(t, 11)
+	})
+	if status != ExitStatus(11) {
+		t.Errorf("the process %v, want code 11", status)
+	}
+}
+
+func TestOrphansGoToReaperOrSubreaper(t *testing.T) {
+	w := newWorld(t)
+	w.process(func(t *Task) {
+		var grandchild atomic.Int64
+		orphan := func(expect int) {
+			child := w.fork(t, func(child *Task) {
+				grandchild.Store(int64(w.fork(child, w.sleepForever)))
+				exit(child, 0)
+			})
+			w.wait(t, child, 0)
+			g := w.k.GroupByID(int(grandchild.Load()))
+			if g.Parent().PID() != expect {
+				w.T.Errorf("the orphan's parent is %d, want %d", g.Parent().PID(), expect)
+			}
+			g.Kill()
+		}
+		orphan(1)
+		t.Group().SetSubreaper(true)
+		orphan(t.PID())
+		w.wait(t, int(grandchild.Load()), 0)
+	})
+}
+
+func TestParentDeathSignal(t *testing.T) {
+	w := newWorld(t)
+	w.process(func(t *Task) {
+		t.Group().SetSubreaper(true)
+		var grandchild atomic.Int64
+		child := w.fork(t, func(child *Task) {
+			grandchild.Store(int64(w.fork(child, func(t *Task) {
+				t.SetParentDeathSignal(unix.SIGUSR1)
+				w.sleepForever(t)
+			})))
+			g := w.k.GroupByID(int(grandchild.Load()))
+			w.eventually("PR_SET_PDEATHSIG", func() bool { return g.Leader().ParentDeathSignal() != 0 })
+			exit(child, 0)
+		})
+		w.wait(t, child, 0)
+		if result := w.wait(t, int(grandchild.Load()), 0); result.Status != SignalStatus(unix.SIGUSR1) {
+			w.T.Errorf("the grandchild %v, want SIGUSR1", result.Status)
+		}
+	})
+}
+
+func TestVforkWaitsForTheChild(t *testing.T) {
+	w := newWorld(t)
+	w.process(func(t *Task) {
+		var ended atomic.Bool
+		pid := w.clone(t, CloneArgs{Flags: unix.CLONE_VFORK | unix.CLONE_VM, ExitSignal: unix.SIGCHLD}, func(t *Task) {
+			ended.Store(true)
+			exit(t, 0)
+		})
+		if !ended.Load() {
+			w.T.Error("vfork returned before the child let go of the memory")
+		}
+		w.wait(t, pid, 0)
+	})
+}
+
+func TestThreadIDIsClearedAndWoken(t *testing.T) {
+	w := newWorld(t)
+	w.process(func(t *Task) {
+		t.StoreUint32(scratch, 1)
+		args := CloneArgs{Flags: threadFlags | unix.CLONE_CHILD_CLEARTID | unix.CLONE_PARENT_SETTID, ChildTID: scratch, ParentTID: scratch + 4}
+		tid := w.clone(t, args, func(t *Task) { t.ExitThread(0) })
+		if stored, _ := t.LoadUint32(scratch + 4); int(stored) != tid {
+			w.T.Errorf("CLONE_PARENT_SETTID stored %d, want %d", stored, tid)
+		}
+		for {
+			word, _ := t.LoadUint32(scratch)
+			if word == 0 {
+				break
+			}
+			if err := t.FutexWait(scratch, word, false, FutexMatchAny, 0); err != nil && err != unix.EAGAIN {
+				w.T.Errorf("joining: %v", err)
+				break
+			}
+		}
+	})
+}
+
+func TestCloneRefuses(t *testing.T) {
+	w := newWorld(t)
+	w.process(func(t *Task) {
+		for name, c := range map[string]struct {
+			flags uint64
+			want  error
+		}{
+			"thread without handlers": {unix.CLONE_THREAD | unix.CLONE_VM, unix.EINVAL},
+			"handlers without memory": {unix.CLONE_SIGHAND, unix.EINVAL},
+			"pidfd of a thread":       {threadFlags | unix.CLONE_PIDFD, unix.EINVAL},
+			"clear and share":         {unix.CLONE_VM | unix.CLONE_SIGHAND | unix.CLONE_CLEAR_SIGHAND, unix.EINVAL},
+			"name space and fs":       {unix.CLONE_NEWNS | unix.CLONE_FS, unix.EINVAL},
+			"a name space":            {unix.CLONE_NEWPID, unix.EINVAL},
+		} {
+			if _, err := t.Clone(CloneArgs{Flags: c.flags}); err != c.want {
+				w.T.Errorf("%s: %v, want %v", name, err, c.want)
+			}
+		}
+		t.SetAllUIDs(1000, 1000, 1000)
+		if _, err := t.Clone(CloneArgs{Flags: unix.CLONE_NEWPID}); err != unix.EPERM {
+			w.T.Errorf("a name space without privilege: %v, want EPERM", err)
+		}
+		t.Group().Limits.Change(unix.RLIMIT_NPROC, Limit{1, 1}, true)
+		if _, err := t.Clone(CloneArgs{}); err != unix.EAGAIN {
+			w.T.Errorf("beyond RLIMIT_NPROC: %v, want EAGAIN", err)
+		}
+	})
+}
+
+func TestIDsWrapAndStayApart(t *testing.T) {
+	w := newWorld(t)
+	if err := w.k.SetPIDMax(reservedPIDs + 3); err != nil {
+		t.Fatal(err)
+	}
+	w.process(func(t *Task) {
+		seen := make(map[int]bool)
+		for range reservedPIDs + 10 {
+			pid := w.fork(t, func(t *Task) { exit(t, 0) })
+			if pid == t.PID() || pid >= reservedPIDs+3 {
+				w.T.Errorf("a child got the id %d", pid)
+			}
+			seen[pid] = true
+			w.wait(t, pid, 0)
+		}
+		// 3 to 302, and after that only 300 to 302 again.
+		if len(seen) != reservedPIDs {
+			w.T.Errorf("%d different ids were given, want %d", len(seen), reservedPIDs)
+		}
+	})
+	if err := w.k.SetPIDMax(reservedPIDs); err != unix.EINVAL {
+		t.Errorf("pid_max of 300: %v, want EINVAL", err)
+	}
+}
+
+func TestPanicKillsOnlyItsProcess(t *testing.T) {
+	w := newWorld(t)
+	status := w.process(func(t *Task) {
+		pid := w.fork(t, func(t *Task) { panic("a system call went wrong") })
+		if result := w.wait(t, pid, 0); result.Status != SignalStatus(unix.SIGKILL) {
+			w.T.Errorf("the child %v, want SIGKILL", result.Status)
+		}
+	})
+	if status != 0 {
+		t.Errorf("the parent %v", status)
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if len(w.log) == 0 {
+		t.Error("nothing was logged")
+	}
+}
+
+func TestManyProcessesAndThreads(t *testing.T) {
+	w := newWorld(t)
+	status := w.process(func(t *Task) {
+		for range 30 {
+			var pids []int
+			for range 5 {
+				pids = append(pids, w.fork(t, func(t *Task) {
+					for range 4 {
+						w.thread(t, func(*Task) {})
+					}
+					exit(t, 1)
+				}))
+			}
+			for _, pid := range pids {
+				if result := w.wait(t, pid, 0); result.Status != ExitStatus(1) {
+					w.T.Errorf("child %d %v", pid, result.Status)
+				}
+			}
+		}
+	})
+	if status != 0 {
+		t.Errorf("the process %v", status)
+	}
+	w.eventually("the release of all tasks", func() bool { return w.k.Threads() == 1 })
+}
