@@ -277,10 +277,10 @@ func (k *Kernel) addProcess(t, child *Task, a *CloneArgs) {
 	g.id.group = g
 	g.threads = []*Task{child}
 	g.live = 1
-	g.parent = t.group
+	g.setParent(t.group)
 	child.exitSignal = a.ExitSignal
 	if a.Flags&unix.CLONE_PARENT != 0 {
-		g.parent = t.group.parent
+		g.setParent(t.group.parent)
 		child.parentTask = t.group.leader().parentTask
 		child.exitSignal = t.group.leader().exitSignal
 	}

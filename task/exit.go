@@ -223,7 +223,7 @@ func (k *Kernel) reap(g *ThreadGroup) {
 		parent.reapedTimes.Add(usage)
 		parent.removeChild(g)
 	}
-	g.parent = nil
+	g.setParent(nil)
 	g.shared.Discard(^signal.Set(0))
 	leader := g.leader()
 	k.leave(g)

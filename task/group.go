@@ -24,6 +24,7 @@ type ThreadGroup struct {
 	id           *pid
 	pgrp         *ProcessGroup
 	parent       *ThreadGroup
+	parentPID    atomic.Int64   // of parent, 0 without: getppid(2) takes no lock
 	children     []*ThreadGroup // in the order of their birth
 	exited       bool           // the last thread has ended: a zombie
 	subreaper    bool           // PR_SET_CHILD_SUBREAPER
@@ -112,6 +113,16 @@ func (g *ThreadGroup) Stopped() bool {
 	return g.stop.stopped
 }
 
+// setParent makes p, which may be nil, the parent. The kernel's lock is held.
+func (g *ThreadGroup) setParent(p *ThreadGroup) {
+	g.parent = p
+	number := 0
+	if p != nil {
+		number = p.id.number
+	}
+	g.parentPID.Store(int64(number))
+}
+
 // Parent returns the parent process, nil for init and for a process that is
 // reaped.
 func (g *ThreadGroup) Parent() *ThreadGroup {
@@ -127,7 +138,10 @@ func (g *ThreadGroup) StartTime() int64 { return g.startTime }
 func (g *ThreadGroup) Exited() (Status, bool) {
 	g.kernel.mu.RLock()
 	defer g.kernel.mu.RUnlock()
-	return g.exitStatus, g.exited
+	if !g.exited {
+		return 0, false
+	}
+	return g.exitStatus, true
 }
 
 // newThreadGroup returns a process without threads.

@@ -24,7 +24,7 @@ func (k *Kernel) passChildrenOn(g *ThreadGroup) {
 	heir := k.heirOf(g)
 	for _, child := range children {
 		k.signalParentDeath(child, nil)
-		child.parent = heir
+		child.setParent(heir)
 		if heir == nil {
 			if child.exited {
 				k.reap(child)

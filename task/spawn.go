@@ -96,7 +96,7 @@ func (k *Kernel) addFirst(t *Task, terminal Terminal) error {
 		k.init = g
 		g.unkillable = true
 	} else {
-		g.parent = k.init
+		g.setParent(k.init)
 		t.parentTask = k.init.leader()
 		k.init.children = append(k.init.children, g)
 	}

@@ -110,14 +110,7 @@ func (t *Task) TID() int { return int(t.tid.Load()) }
 func (t *Task) PID() int { return t.group.id.number }
 
 // ParentPID is getppid(2).
-func (t *Task) ParentPID() int {
-	t.kernel.mu.RLock()
-	defer t.kernel.mu.RUnlock()
-	if t.group.parent == nil {
-		return 0
-	}
-	return t.group.parent.id.number
-}
+func (t *Task) ParentPID() int { return int(t.group.parentPID.Load()) }
 
 // Credentials implements fs.Caller. The value is constant; changes publish
 // another. Anybody may call it.

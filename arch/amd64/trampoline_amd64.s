@@ -164,8 +164,7 @@ TEXT name(SB), NOSPLIT|NOFRAME, $0; \
 	MOVL $0, (F_FLAGS-F_RFLAGS)(SP); /* SYSRET will do */ \
 	MOVQ (F_KBP-F_RFLAGS)(SP), BP; \
 	MOVQ (F_KSP-F_RFLAGS)(SP), SP; /* back on EnterUser's stack */ \
-	MOVL AX, AX; /* the number has 32 bits */ \
-	MOVQ AX, 16(SP); /* EnterUser's result */ \
+	MOVL AX, 16(SP); /* EnterUser's result: the number has 32 bits */ \
 	STI; \
 	RETURN; \
 kernel: \
@@ -238,8 +237,8 @@ TEXT ·leaveByIRET(SB), NOSPLIT|NOFRAME, $0
 	MOVQ F_RAX(AX), AX
 	IRETQ
 
-// func EnterUser(f *Frame) int
-TEXT ·EnterUser(SB), NOSPLIT|NOFRAME, $0-16
+// func EnterUser(f *Frame) int32
+TEXT ·EnterUser(SB), NOSPLIT|NOFRAME, $0-12
 	MOVQ f+0(FP), AX
 	CLI // from here on no wake-up can come unseen
 	STRQ CX
@@ -267,11 +266,11 @@ slow:
 	MOVQ F_FSBASE(AX), CX
 	JMP ·leaveWithVectors(SB)
 work:
-	MOVQ $EVENT_WORK, ret+8(FP)
+	MOVL $EVENT_WORK, ret+8(FP)
 	STI
 	RET
 handover:
-	MOVQ $EVENT_HANDOVER, ret+8(FP)
+	MOVL $EVENT_HANDOVER, ret+8(FP)
 	STI
 	RET
 
@@ -318,9 +317,9 @@ save:
 	MOVQ F_VECTOR(AX), DX
 	MOVQ F_KBP(AX), BP
 	MOVQ F_KSP(AX), SP // back on EnterUser's stack
-	MOVQ DX, CX
-	NOTQ CX
-	MOVQ CX, 16(SP) // its result
+	MOVL DX, CX
+	NOTL CX
+	MOVL CX, 16(SP) // its result
 	CMPQ DX, $FIRST_IRQ
 	JGE interrupt
 	STI
