@@ -206,9 +206,10 @@ func runHelp(w io.Writer) {
 Runs PROGRAM on the kernel. PROGRAM is looked up on this machine like a shell
 does, and is at the same path in the guest. The guest's root has the program,
 its #! interpreter, its dynamic loader and libraries as they are found here,
-and a few usual directories; with --rootfs it is a copy of that directory, and
-PROGRAM is looked up in it. Nothing the program writes comes back except
-through its standard output and standard error.
+and a few usual directories; if PROGRAM is busybox, its applets are in /bin too.
+With --rootfs, the root is a copy of that directory, and PROGRAM is looked up in
+it. Nothing the program writes comes back except through its standard output
+and standard error.
 
 The exit code is the program's; 128+N when signal N ended it; 124 when the time
 was up; 125 when the kernel, QEMU or the command line is at fault; 126 when

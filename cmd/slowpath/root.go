@@ -79,7 +79,10 @@ func (f *runFlags) addHostProgram(tree *initramfs.Tree) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return program, tree.AddProgram(host, required)
+	if err := tree.AddProgram(host, required); err != nil {
+		return "", err
+	}
+	return program, addApplets(tree, program)
 }
 
 // findInRootfs looks the program up in the root directory. One that is only on

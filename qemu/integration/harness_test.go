@@ -53,10 +53,34 @@ func run(m *testing.M) (int, error) {
 		return 0, err
 	}
 	defer os.RemoveAll(programs)
+	if err := linkApplets(); err != nil {
+		return 0, err
+	}
 	if err := buildPrograms(); err != nil {
 		return 0, err
 	}
 	return m.Run(), nil
+}
+
+// applets returns the directory in which the host's side finds busybox's
+// applets, where the guest has nothing else.
+func applets() string { return filepath.Join(programs, "applets") }
+
+// linkApplets fills that directory.
+func linkApplets() error {
+	list, err := exec.Command("/bin/busybox", "--list").Output()
+	if err != nil {
+		return fmt.Errorf("busybox is missing; install it by: apt-get install busybox-static (%w)", err)
+	}
+	if err := os.Mkdir(applets(), 0o755); err != nil {
+		return err
+	}
+	for applet := range strings.FieldsSeq(string(list)) {
+		if err := os.Symlink("/bin/busybox", filepath.Join(applets(), applet)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // compilers are the ways in which the C programs are built. Each program is
@@ -153,10 +177,10 @@ func exitCode(state *os.ProcessState) int {
 }
 
 // onHost runs a command on the host's Linux with the environment that it has
-// in the guest.
+// in the guest, but for the directory of applets.
 func onHost(t testing.TB, stdin string, command ...string) result {
 	t.Helper()
-	return execute(t, stdin, []string{"PATH=" + guestPath, "HOME=/root"}, command[0], command[1:]...)
+	return execute(t, stdin, []string{"PATH=" + applets() + ":" + guestPath, "HOME=/root"}, command[0], command[1:]...)
 }
 
 // onSlowpath runs a command on the kernel. The arguments are flags of
