@@ -75,6 +75,7 @@ func (l *Loop) slow(t *task.Task, f *amd64.Frame, event int) {
 	case vector < amd64.FirstInterrupt:
 		t.Exception(f, vector)
 	default: // an interrupt: served, but others may want the CPU now
+		t.ChargeTicks()
 		entry.Raise(&f.Work, entry.NeedResched)
 	}
 }

@@ -1,6 +1,10 @@
 package task
 
-import "sync/atomic"
+import (
+	"sync/atomic"
+
+	"slowpath/arch/amd64"
+)
 
 // Accounting counts what a thread has used. All counters only grow. The
 // scheduler charges time; the others are charged where they happen.
@@ -78,3 +82,16 @@ const TicksPerSecond = 100
 
 // Ticks converts nanoseconds to clock ticks.
 func Ticks(nanoseconds int64) int64 { return nanoseconds / (1e9 / TicksPerSecond) }
+
+// ChargeTicks charges what the timer has counted since the last call, and lets
+// expire what counts CPU time. The user loop calls it when an interrupt brought
+// the task out of user mode; it does not sleep.
+func (t *Task) ChargeTicks() {
+	user, system := t.Frame.UserTicks.Swap(0), t.Frame.SystemTicks.Swap(0)
+	if user == 0 && system == 0 {
+		return
+	}
+	t.Accounting.User.Add(int64(user) * amd64.TickNanoseconds)
+	t.Accounting.System.Add(int64(system) * amd64.TickNanoseconds)
+	t.group.CheckCPU()
+}
