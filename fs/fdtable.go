@@ -277,3 +277,11 @@ func (t *FDTable) Descriptors() []int {
 	}
 	return fds
 }
+
+// Size returns how many descriptors the table has room for (FDSize in
+// /proc/pid/status).
+func (t *FDTable) Size() int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return max(64, len(t.files))
+}

@@ -1,0 +1,165 @@
+package procfs
+
+import (
+	"bytes"
+	"fmt"
+
+	"golang.org/x/sys/unix"
+
+	"slowpath/fs"
+	"slowpath/mm"
+)
+
+// usage returns the memory of the process; zero for one without.
+func (p *process) usage() mm.Usage {
+	space := p.task.Memory()
+	if space == nil {
+		return mm.Usage{}
+	}
+	defer space.DecRef()
+	return space.Usage()
+}
+
+// stat is /proc/pid/stat: 52 fields on one line.
+func (p *process) stat(c fs.Caller) ([]byte, error) {
+	i, u := p.task.Info(), p.usage()
+	if p.mayInspect(c) != nil {
+		i.StartCode, i.EndCode, i.StartStack = 0, 0, 0
+		i.ArgStart, i.ArgEnd, i.EnvStart, i.EnvEnd = 0, 0, 0, 0
+	}
+	return fmtText(func(b *bytes.Buffer) {
+		fmt.Fprintf(b, "%d (%s) %c %d %d %d %d %d 0", i.TID, i.Comm, i.State, i.ParentPID, i.ProcessGroup, i.Session, int32(i.Terminal), i.Foreground)
+		fmt.Fprintf(b, " %d %d %d %d", i.MinorFaults, i.ChildMinorFaults, i.MajorFaults, i.ChildMajorFaults)
+		fmt.Fprintf(b, " %d %d %d %d", ticks(i.User), ticks(i.System), ticks(i.ChildUser), ticks(i.ChildSystem))
+		fmt.Fprintf(b, " %d %d %d 0 %d", 20+i.Nice, i.Nice, i.Threads, ticks(i.StartTime))
+		fmt.Fprintf(b, " %d %d %d", u.Mapped*mm.PageSize, u.Resident(), i.Limits[unix.RLIMIT_RSS][0])
+		fmt.Fprintf(b, " %d %d %d 0 0", i.StartCode, i.EndCode, i.StartStack)
+		low := uint64(1<<31 - 1)
+		fmt.Fprintf(b, " %d %d %d %d", i.Pending&low, i.Blocked&low, i.Ignored&low, i.Caught&low)
+		fmt.Fprintf(b, " 0 0 0 %d %d 0 0 0 0 0 0 0 0", i.ExitSignal, i.CPU)
+		fmt.Fprintf(b, " %d %d %d %d %d\n", i.ArgStart, i.ArgEnd, i.EnvStart, i.EnvEnd, i.ExitCode)
+	})
+}
+
+// statm is /proc/pid/statm: sizes in pages.
+func (p *process) statm(fs.Caller) ([]byte, error) {
+	u := p.usage()
+	return fmt.Appendf(nil, "%d %d %d %d 0 %d 0\n", u.Mapped, u.Resident(), u.File+u.Shared, u.Exec, u.Data+u.Stack), nil
+}
+
+// stateNames are the states of proc(5).
+var stateNames = map[byte]string{
+	'R': "running", 'S': "sleeping", 'D': "disk sleep", 'T': "stopped", 't': "tracing stop", 'Z': "zombie", 'X': "dead",
+}
+
+// status is /proc/pid/status.
+func (p *process) status(fs.Caller) ([]byte, error) {
+	i := p.task.Info()
+	space := p.task.Memory()
+	return fmtText(func(b *bytes.Buffer) {
+		fmt.Fprintf(b, "Name:\t%s\n", i.Comm)
+		if c := p.task.FSContext(); c != nil {
+			fmt.Fprintf(b, "Umask:\t%04o\n", c.Umask())
+		}
+		fmt.Fprintf(b, "State:\t%c (%s)\nTgid:\t%d\nNgid:\t0\nPid:\t%d\nPPid:\t%d\nTracerPid:\t0\n", i.State, stateNames[i.State], i.PID, i.TID, i.ParentPID)
+		writeIdentity(b, &i)
+		if files := p.task.Files(); files != nil {
+			fmt.Fprintf(b, "FDSize:\t%d\n", files.Size())
+		}
+		writeGroups(b, &i)
+		if space != nil {
+			writeUsage(b, space.Usage())
+			space.DecRef()
+		}
+		fmt.Fprintf(b, "Threads:\t%d\nSigQ:\t%d/%d\n", i.Threads, i.QueuedSignals, i.QueuedLimit)
+		fmt.Fprintf(b, "SigPnd:\t%016x\nShdPnd:\t%016x\nSigBlk:\t%016x\nSigIgn:\t%016x\nSigCgt:\t%016x\n", i.Pending, i.SharedPending, i.Blocked, i.Ignored, i.Caught)
+		writeCapabilities(b, &i)
+		fmt.Fprintf(b, "Cpus_allowed:\t%x\nCpus_allowed_list:\t%s\n", i.Affinity, cpuList(i.Affinity))
+		fmt.Fprintf(b, "voluntary_ctxt_switches:\t%d\nnonvoluntary_ctxt_switches:\t%d\n", i.Voluntary, i.Involuntary)
+	})
+}
+
+func writeIdentity(b *bytes.Buffer, i *TaskInfo) {
+	if c := i.Credentials; c != nil {
+		fmt.Fprintf(b, "Uid:\t%d\t%d\t%d\t%d\nGid:\t%d\t%d\t%d\t%d\n", c.UID, c.EUID, c.SUID, c.FSUID, c.GID, c.EGID, c.SGID, c.FSGID)
+	}
+}
+
+func writeGroups(b *bytes.Buffer, i *TaskInfo) {
+	b.WriteString("Groups:\t")
+	if i.Credentials != nil {
+		for _, g := range i.Credentials.Groups {
+			fmt.Fprintf(b, "%d ", g)
+		}
+	}
+	fmt.Fprintf(b, "\nNStgid:\t%d\nNSpid:\t%d\nNSpgid:\t%d\nNSsid:\t%d\n", i.PID, i.TID, i.ProcessGroup, i.Session)
+}
+
+func writeUsage(b *bytes.Buffer, u mm.Usage) {
+	for _, line := range []struct {
+		name  string
+		pages int64
+	}{
+		{"VmPeak", u.PeakMapped}, {"VmSize", u.Mapped}, {"VmLck", u.Locked}, {"VmPin", 0}, {"VmHWM", u.PeakResident},
+		{"VmRSS", u.Resident()}, {"RssAnon", u.Anonymous}, {"RssFile", u.File}, {"RssShmem", u.Shared},
+		{"VmData", u.Data}, {"VmStk", u.Stack}, {"VmExe", u.Exec}, {"VmSwap", 0},
+	} {
+		fmt.Fprintf(b, "%s:\t%8d kB\n", line.name, kib(line.pages))
+	}
+}
+
+func writeCapabilities(b *bytes.Buffer, i *TaskInfo) {
+	if c := i.Credentials; c != nil {
+		fmt.Fprintf(b, "CapInh:\t%016x\nCapPrm:\t%016x\nCapEff:\t%016x\nCapBnd:\t%016x\nCapAmb:\t%016x\n",
+			uint64(c.Inheritable), uint64(c.Permitted), uint64(c.Effective), uint64(c.Bounding), uint64(c.Ambient))
+	}
+	noNewPrivileges := 0
+	if i.NoNewPrivileges {
+		noNewPrivileges = 1
+	}
+	fmt.Fprintf(b, "NoNewPrivs:\t%d\nSeccomp:\t0\n", noNewPrivileges)
+}
+
+// cpuList writes a set of CPUs as ranges: "0-2,5".
+func cpuList(set uint64) string {
+	var b bytes.Buffer
+	for first := 0; first < 64; first++ {
+		if set&(1<<first) == 0 {
+			continue
+		}
+		last := first
+		for last < 63 && set&(1<<(last+1)) != 0 {
+			last++
+		}
+		if b.Len() > 0 {
+			b.WriteByte(',')
+		}
+		fmt.Fprintf(&b, "%d", first)
+		if last > first {
+			fmt.Fprintf(&b, "-%d", last)
+		}
+		first = last
+	}
+	return b.String()
+}
+
+// limitNames are the lines of /proc/pid/limits, by RLIMIT_ number.
+var limitNames = [16][2]string{
+	{"Max cpu time", "seconds"}, {"Max file size", "bytes"}, {"Max data size", "bytes"}, {"Max stack size", "bytes"},
+	{"Max core file size", "bytes"}, {"Max resident set", "bytes"}, {"Max processes", "processes"}, {"Max open files", "files"},
+	{"Max locked memory", "bytes"}, {"Max address space", "bytes"}, {"Max file locks", "locks"}, {"Max pending signals", "signals"},
+	{"Max msgqueue size", "bytes"}, {"Max nice priority", ""}, {"Max realtime priority", ""}, {"Max realtime timeout", "us"},
+}
+
+func writeLimits(b *bytes.Buffer, i *TaskInfo) {
+	value := func(v uint64) string {
+		if v == unix.RLIM_INFINITY {
+			return "unlimited"
+		}
+		return fmt.Sprint(v)
+	}
+	fmt.Fprintf(b, "%-25s %-20s %-20s %-10s\n", "Limit", "Soft Limit", "Hard Limit", "Units")
+	for n, name := range limitNames {
+		fmt.Fprintf(b, "%-25s %-20s %-20s %-10s\n", name[0], value(i.Limits[n][0]), value(i.Limits[n][1]), name[1])
+	}
+}

@@ -1,0 +1,288 @@
+package procfs_test
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"slowpath/cred"
+	"slowpath/fs"
+	"slowpath/fs/fstest"
+	"slowpath/fs/pipe"
+	"slowpath/fs/procfs"
+	"slowpath/mm"
+)
+
+// fakeSystem has the processes 1 and 1000, the second with two threads.
+type fakeSystem struct {
+	world *fstest.World
+	tasks map[int]*fakeTask
+	host  string
+}
+
+func (s *fakeSystem) Processes() []int { return []int{1, 1000} }
+
+func (s *fakeSystem) Task(id int) procfs.Task {
+	if t, ok := s.tasks[id]; ok {
+		return t
+	}
+	return nil
+}
+
+func (s *fakeSystem) Info() procfs.SystemInfo {
+	return procfs.SystemInfo{
+		Memory: s.world.Memory.Stats(), CPUs: make([]procfs.CPU, 2), HostName: s.host, Release: "6.1.0",
+		Uptime: 12345678901, Load: [3]float64{0.5, 1, 2}, Threads: 3, Running: 1, LastPID: 1001,
+	}
+}
+func (s *fakeSystem) SetHostName(name string) { s.host = name }
+func (s *fakeSystem) SetPIDMax(n int) error {
+	if n < 301 {
+		return unix.EINVAL
+	}
+	return nil
+}
+func (s *fakeSystem) Random(p []byte) {}
+
+type fakeTask struct {
+	info  procfs.TaskInfo
+	files *fs.FDTable
+	ctx   *fs.Context
+}
+
+func (t *fakeTask) Info() procfs.TaskInfo    { return t.info }
+func (t *fakeTask) Memory() *mm.AddressSpace { return nil }
+func (t *fakeTask) Files() *fs.FDTable       { return t.files }
+func (t *fakeTask) FSContext() *fs.Context   { return t.ctx }
+func (t *fakeTask) Threads() []int {
+	if t.info.PID == 1 {
+		return []int{1}
+	}
+	return []int{1000, 1001}
+}
+func (t *fakeTask) SetComm(name string)         { t.info.Comm = name }
+func (t *fakeTask) SetOOMScoreAdjust(value int) { t.info.OOMScoreAdjust = value }
+
+func newWorld(t *testing.T) (*fstest.World, *fakeSystem) {
+	w := fstest.New(t, 512)
+	s := &fakeSystem{world: w, host: "box", tasks: make(map[int]*fakeTask)}
+	files := fs.NewFDTable()
+	t.Cleanup(files.Release)
+	r, wr := pipe.New(w.Mounts, 0, 0, 0)
+	files.Install(r, 0, 10, false)
+	files.Install(wr, 0, 10, true)
+	w.Write("/some file", "contents")
+	f, _ := w.At("/some file").Open(unix.O_RDWR, 0)
+	files.Install(f, 7, 10, false)
+	for _, id := range []int{1, 1000, 1001} {
+		pid := min(id, 1000)
+		s.tasks[id] = &fakeTask{files: files, ctx: w.Caller.Context, info: procfs.TaskInfo{
+			PID: pid, TID: id, Comm: "a) b", State: 'S', Credentials: cred.User(uint32(id), 5), Threads: 2,
+		}}
+	}
+	if err := w.At("/proc").MakeDirectory(0o755); err != nil {
+		t.Fatal(err)
+	}
+	w.Mounts.Register("proc", nil)
+	if err := w.At("/proc").MountAt(procfs.New(s), "proc", unix.MS_NOSUID); err != nil {
+		t.Fatal(err)
+	}
+	w.Caller.PID = 1000
+	return w, s
+}
+
+func list(t *testing.T, w *fstest.World, name string) []string {
+	t.Helper()
+	var names []string
+	d := w.Open(name, unix.O_DIRECTORY, 0)
+	for {
+		count := 0
+		if err := d.ReadDirectory(func(e fs.DirectoryEntry) bool {
+			if count == 3 { // in small pieces, so that positions matter
+				return false
+			}
+			count++
+			names = append(names, e.Name)
+			return true
+		}); err != nil {
+			t.Fatal(err)
+		}
+		if count == 0 {
+			return names
+		}
+	}
+}
+
+// TestEverythingListedCanBeRead walks the whole of /proc.
+func TestEverythingListedCanBeRead(t *testing.T) {
+	w, _ := newWorld(t)
+	var walk func(name string)
+	count := 0
+	walk = func(name string) {
+		for _, child := range list(t, w, name) {
+			if child == "." || child == ".." {
+				continue
+			}
+			path := name + "/" + child
+			at := w.At(path)
+			at.Follow = false
+			a, err := at.Attributes()
+			if err != nil {
+				t.Errorf("%s is listed but: %v", path, err)
+				continue
+			}
+			count++
+			switch a.Type() {
+			case unix.S_IFDIR:
+				walk(path)
+			case unix.S_IFREG:
+				w.Read(path)
+			case unix.S_IFLNK:
+				if _, err := at.ReadLink(); err != nil && !strings.HasSuffix(path, "/exe") {
+					t.Errorf("readlink %s: %v", path, err)
+				}
+			}
+		}
+	}
+	walk("/proc")
+	if count < 150 {
+		t.Errorf("only %d files", count)
+	}
+}
+
+func TestProcessesAreListedOnceInOrder(t *testing.T) {
+	w, _ := newWorld(t)
+	var ids []string
+	for _, name := range list(t, w, "/proc") {
+		if name[0] >= '0' && name[0] <= '9' {
+			ids = append(ids, name)
+		}
+	}
+	if !slices.Equal(ids, []string{"1", "1000"}) {
+		t.Errorf("processes %v", ids)
+	}
+	if got := list(t, w, "/proc/self/task"); !slices.Equal(got, []string{".", "..", "1000", "1001"}) {
+		t.Errorf("threads %v", got)
+	}
+}
+
+func TestFormats(t *testing.T) {
+	w, _ := newWorld(t)
+	for name, want := range map[string]string{
+		"/proc/self/stat":                `^1000 \(a\) b\) S 0 0 0 0 0 0( -?\d+){43}\n$`,
+		"/proc/self/statm":               `^\d+ \d+ \d+ \d+ 0 \d+ 0\n$`,
+		"/proc/self/status":              `(?s)^Name:\ta\) b\n.*State:\tS \(sleeping\)\n.*Uid:\t1000\t1000\t1000\t1000\n.*Threads:\t2\n`,
+		"/proc/uptime":                   `^12\.34 0\.00\n$`,
+		"/proc/loadavg":                  `^0\.50 1\.00 2\.00 1/3 1001\n$`,
+		"/proc/meminfo":                  `(?m)^MemTotal: +\d+ kB$`,
+		"/proc/version":                  `^Linux version 6\.1\.0 `,
+		"/proc/stat":                     `(?s)^cpu  0 0 0 0 .*\ncpu0 .*\ncpu1 .*\nbtime `,
+		"/proc/mounts":                   `^rootfs / tmpfs rw,relatime 0 0\nproc /proc proc rw,nosuid,relatime 0 0\n$`,
+		"/proc/self/mountinfo":           `^1 0 0:\d+ / / rw,relatime - tmpfs rootfs rw\n2 1 0:\d+ / /proc `,
+		"/proc/self/fdinfo/7":            `^pos:\t0\nflags:\t02\nmnt_id:\t1\nino:\t\d+\n$`,
+		"/proc/filesystems":              `^nodev\tproc\n$`,
+		"/proc/self/limits":              `^Limit +Soft Limit +Hard Limit +Units +\nMax cpu time`,
+		"/proc/sys/kernel/random/uuid":   `^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-8[0-9a-f]{3}-[0-9a-f]{12}\n$`,
+		"/proc/sys/kernel/osrelease":     `^6\.1\.0\n$`,
+		"/proc/thread-self/../../comm":   `^a\) b\n$`,
+		"/proc/self/task/1001/status":    `(?s)Pid:\t1001\n`,
+		"/proc/sys/vm/overcommit_memory": `^0\n$`,
+	} {
+		if got := w.Read(name); !regexp.MustCompile(want).MatchString(got) {
+			t.Errorf("%s:\n%s\ndoes not match %s", name, got, want)
+		}
+	}
+}
+
+func TestDescriptorLinksReachFilesWithoutNames(t *testing.T) {
+	w, _ := newWorld(t)
+	link := w.At("/proc/self/fd/0")
+	if text, err := link.ReadLink(); err != nil || !strings.HasPrefix(text, "pipe:[") {
+		t.Errorf("fd/0 is %q, %v", text, err)
+	}
+	write := w.Open("/proc/self/fd/1", unix.O_WRONLY, 0)
+	write.Write(fs.NewBytesSource([]byte("through proc")))
+	read := w.Open("/proc/self/fd/0", unix.O_RDONLY, 0)
+	sink := fs.NewBytesSink(make([]byte, 20))
+	if read.Read(sink); string(sink.Bytes()) != "through proc" {
+		t.Errorf("read %q", sink.Bytes())
+	}
+	if err := w.At("/some file").Unlink(); err != nil {
+		t.Fatal(err)
+	}
+	if text, _ := w.At("/proc/self/fd/7").ReadLink(); text != "/some file (deleted)" {
+		t.Errorf("fd/7 is %q", text)
+	}
+	if got := w.Read("/proc/self/fd/7"); got != "contents" {
+		t.Errorf("an unlinked file has %q through /proc", got)
+	}
+	for _, name := range []string{"/proc/self/fd/3", "/proc/self/fd/00", "/proc/self/fd/x", "/proc/2", "/proc/01", "/proc/1/task/1000"} {
+		if _, err := w.At(name).Lookup(); err != unix.ENOENT {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestOthersMayNotLook(t *testing.T) {
+	w, s := newWorld(t)
+	s.tasks[1].info.Credentials = cred.Root()
+	user := w.User(1000, 1000)
+	user.PID = 1000
+	for _, name := range []string{"fd/0", "cwd", "environ", "maps"} {
+		f, err := fs.At{Caller: user, Name: "/proc/1/" + name, Follow: true}.Open(unix.O_RDONLY, 0)
+		if err == nil {
+			_, err = f.Read(fs.NewBytesSink(make([]byte, 10)))
+			f.DecRef()
+		}
+		if err != unix.EACCES {
+			t.Errorf("%s of another user's process: %v", name, err)
+		}
+	}
+}
+
+func TestWritableFiles(t *testing.T) {
+	w, s := newWorld(t)
+	store := func(name, text string) error {
+		f, err := w.At(name).Open(unix.O_WRONLY|unix.O_TRUNC, 0)
+		if err != nil {
+			return err
+		}
+		defer f.DecRef()
+		_, err = f.Write(fs.NewBytesSource([]byte(text)))
+		return err
+	}
+	if err := store("/proc/sys/kernel/hostname", "other\n"); err != nil || s.host != "other" {
+		t.Errorf("hostname %q, %v", s.host, err)
+	}
+	if err := store("/proc/self/comm", "renamed"); err != nil || s.tasks[1000].info.Comm != "renamed" {
+		t.Errorf("comm: %v", err)
+	}
+	for text, want := range map[string]error{"-1001": unix.EINVAL, "x": unix.EINVAL, "500": nil} {
+		if err := store("/proc/self/oom_score_adj", text); err != want && !(err == nil && want == nil) {
+			t.Errorf("oom_score_adj %s: %v", text, err)
+		}
+	}
+	if err := store("/proc/sys/kernel/pid_max", "1"); err != unix.EINVAL {
+		t.Errorf("pid_max 1: %v", err)
+	}
+}
+
+func TestSysfs(t *testing.T) {
+	w := fstest.New(t, 64)
+	w.At("/sys").MakeDirectory(0o755)
+	for cpus, want := range map[int]string{1: "0\n", 4: "0-3\n"} {
+		if err := w.At("/sys").MountAt(procfs.NewSysfs(cpus), "sysfs", 0); err != nil {
+			t.Fatal(err)
+		}
+		if got := w.Read("/sys/devices/system/cpu/online"); got != want {
+			t.Errorf("%d CPUs: online is %q", cpus, got)
+		}
+		if _, err := w.At(fmt.Sprintf("/sys/devices/system/cpu/cpu%d", cpus-1)).Lookup(); err != nil {
+			t.Error(err)
+		}
+	}
+}

@@ -1,0 +1,149 @@
+package procfs
+
+import (
+	"bytes"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"slowpath/fs"
+)
+
+// fmtText makes a text of what write prints.
+func fmtText(write func(b *bytes.Buffer)) ([]byte, error) {
+	var b bytes.Buffer
+	write(&b)
+	return b.Bytes(), nil
+}
+
+// processPosition is where the processes begin in the listing of /proc: behind
+// all the files, each at its id.
+const processPosition = 1 << 16
+
+// newRoot makes /proc itself: the files about the system, and the processes.
+func (f *Filesystem) newRoot() fs.Inode {
+	entries := f.systemEntries()
+	d := f.fixed(fs.NewNode{Mode: unix.S_IFDIR | 0o555}, entries)
+	d.SetVolatile()
+	lookupFile, listFiles := d.lookup, d.list
+	d.lookup = func(c fs.Caller, name string) (fs.Inode, error) {
+		if id, ok := processID(name); ok {
+			return f.processInode(id)
+		}
+		return lookupFile(c, name)
+	}
+	d.list = func() []fs.DirectoryEntry {
+		list := listFiles()
+		for i := range list {
+			list[i].Next = fs.FirstPosition + int64(i) + 1
+		}
+		for _, id := range f.system.Processes() {
+			list = append(list, fs.DirectoryEntry{
+				Name: strconv.Itoa(id), Inode: uint64(id) << 20, Type: unix.S_IFDIR, Next: processPosition + int64(id),
+			})
+		}
+		return list
+	}
+	return d
+}
+
+// processID reads the name of a process's directory.
+func processID(name string) (int, bool) {
+	if name == "" || name[0] == '0' || len(name) > 9 {
+		return 0, false
+	}
+	id, err := strconv.ParseUint(name, 10, 31)
+	return int(id), err == nil
+}
+
+func (f *Filesystem) systemEntries() []entry {
+	return []entry{
+		f.linkEntry("self", func(c fs.Caller) (string, error) { return strconv.Itoa(int(c.ProcessID())), selfError(c) }),
+		f.linkEntry("thread-self", func(c fs.Caller) (string, error) {
+			return fmt.Sprintf("%d/task/%d", c.ProcessID(), c.ThreadID()), selfError(c)
+		}),
+		f.linkEntry("mounts", func(fs.Caller) (string, error) { return "self/mounts", nil }),
+		f.textEntry("cmdline", f.show(func(b *bytes.Buffer, i *SystemInfo) { fmt.Fprintln(b, i.CommandLine) })),
+		f.textEntry("cpuinfo", f.show(writeCPUInfo)),
+		f.textEntry("devices", f.show(writeDevices)),
+		f.textEntry("filesystems", f.fileSystems),
+		f.textEntry("loadavg", f.show(writeLoad)),
+		f.textEntry("meminfo", f.show(writeMemory)),
+		f.textEntry("stat", f.show(writeStat)),
+		f.textEntry("swaps", f.show(func(b *bytes.Buffer, _ *SystemInfo) {
+			b.WriteString("Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n")
+		})),
+		f.textEntry("uptime", f.show(writeUptime)),
+		f.textEntry("version", f.show(func(b *bytes.Buffer, i *SystemInfo) {
+			fmt.Fprintf(b, "Linux version %s (slowpath) %s\n", i.Release, i.Version)
+		})),
+		f.textEntry("vmstat", f.show(writeVMStat)),
+		f.directoryEntry("sys", f.sysctlEntries()...),
+	}
+}
+
+// selfError is what self leads to for the kernel, which is no process.
+func selfError(c fs.Caller) error {
+	if c.ProcessID() == 0 {
+		return unix.ENOENT
+	}
+	return nil
+}
+
+// show makes the contents of a file about the system.
+func (f *Filesystem) show(write func(b *bytes.Buffer, i *SystemInfo)) func(fs.Caller) ([]byte, error) {
+	return func(fs.Caller) ([]byte, error) {
+		info := f.system.Info()
+		return fmtText(func(b *bytes.Buffer) { write(b, &info) })
+	}
+}
+
+func (f *Filesystem) fileSystems(c fs.Caller) ([]byte, error) {
+	return fmtText(func(b *bytes.Buffer) {
+		for _, name := range c.FSContext().Mounts().Types() {
+			fmt.Fprintf(b, "nodev\t%s\n", name)
+		}
+	})
+}
+
+// sysctlEntries is /proc/sys: what sysctl(8) and libraries look at.
+func (f *Filesystem) sysctlEntries() []entry {
+	constant := func(name, value string) entry {
+		return f.textEntry(name, func(fs.Caller) ([]byte, error) { return []byte(value + "\n"), nil })
+	}
+	return []entry{
+		f.directoryEntry("fs",
+			constant("file-max", "1048576"), constant("nr_open", "1048576"), constant("pipe-max-size", "1048576"),
+			constant("protected_hardlinks", "0"), constant("protected_symlinks", "0"),
+		),
+		f.directoryEntry("kernel",
+			f.writableEntry("hostname", 0o644,
+				f.show(func(b *bytes.Buffer, i *SystemInfo) { fmt.Fprintln(b, i.HostName) }),
+				func(_ fs.Caller, name string) error { f.system.SetHostName(name[:min(len(name), 64)]); return nil }),
+			f.textEntry("domainname", f.show(func(b *bytes.Buffer, i *SystemInfo) { fmt.Fprintln(b, i.DomainName) })),
+			f.textEntry("osrelease", f.show(func(b *bytes.Buffer, i *SystemInfo) { fmt.Fprintln(b, i.Release) })),
+			constant("ostype", "Linux"),
+			f.textEntry("version", f.show(func(b *bytes.Buffer, i *SystemInfo) { fmt.Fprintln(b, i.Version) })),
+			f.writableEntry("pid_max", 0o644,
+				f.show(func(b *bytes.Buffer, i *SystemInfo) { fmt.Fprintln(b, i.PIDMax) }), f.storePIDMax),
+			constant("threads-max", "32768"), constant("ngroups_max", "65536"), constant("cap_last_cap", "40"),
+			constant("randomize_va_space", "2"), constant("core_pattern", "core"),
+			f.directoryEntry("random", f.textEntry("boot_id", f.bootID), f.textEntry("uuid", f.newUUID), constant("entropy_avail", "256"), constant("poolsize", "256")),
+		),
+		f.directoryEntry("vm",
+			constant("overcommit_memory", "0"), constant("overcommit_ratio", "50"),
+			constant("max_map_count", "65530"), constant("mmap_min_addr", "65536"), constant("swappiness", "60"),
+		),
+		f.directoryEntry("net", f.directoryEntry("core", constant("somaxconn", "4096"))),
+	}
+}
+
+func (f *Filesystem) storePIDMax(_ fs.Caller, value string) error {
+	n, err := strconv.Atoi(strings.TrimSpace(value))
+	if err != nil {
+		return unix.EINVAL
+	}
+	return f.system.SetPIDMax(n)
+}

@@ -1,0 +1,98 @@
+package procfs
+
+import (
+	"bytes"
+	"fmt"
+
+	"slowpath/fs"
+	"slowpath/mm"
+)
+
+// ticks converts nanoseconds to the clock ticks that /proc counts in.
+func ticks(ns int64) int64 { return ns / 1e7 }
+
+// kib converts pages to the unit of /proc/meminfo.
+func kib(pages int64) int64 { return pages * (mm.PageSize / 1024) }
+
+func writeMemory(b *bytes.Buffer, i *SystemInfo) {
+	m := &i.Memory
+	for _, line := range []struct {
+		name  string
+		pages int64
+	}{
+		{"MemTotal", int64(m.Total)}, {"MemFree", int64(m.Free)}, {"MemAvailable", int64(m.Available)},
+		{"Buffers", 0}, {"Cached", m.Shared}, {"SwapCached", 0}, {"SwapTotal", 0}, {"SwapFree", 0},
+		{"AnonPages", m.Anonymous}, {"Shmem", m.Shared}, {"PageTables", m.PageTables},
+		{"CommitLimit", int64(m.Total / 2)}, {"Committed_AS", m.Committed},
+	} {
+		fmt.Fprintf(b, "%-16s%8d kB\n", line.name+":", kib(line.pages))
+	}
+}
+
+func writeVMStat(b *bytes.Buffer, i *SystemInfo) {
+	fmt.Fprintf(b, "nr_free_pages %d\nnr_anon_pages %d\nnr_shmem %d\nnr_page_table_pages %d\n",
+		i.Memory.Free, i.Memory.Anonymous, i.Memory.Shared, i.Memory.PageTables)
+}
+
+func writeUptime(b *bytes.Buffer, i *SystemInfo) {
+	idle := int64(0)
+	for _, c := range i.CPUs {
+		idle += c.Idle
+	}
+	fmt.Fprintf(b, "%d.%02d %d.%02d\n", i.Uptime/1e9, i.Uptime%1e9/1e7, idle/1e9, idle%1e9/1e7)
+}
+
+func writeLoad(b *bytes.Buffer, i *SystemInfo) {
+	fmt.Fprintf(b, "%.2f %.2f %.2f %d/%d %d\n", i.Load[0], i.Load[1], i.Load[2], i.Running, i.Threads, i.LastPID)
+}
+
+func writeStat(b *bytes.Buffer, i *SystemInfo) {
+	var sum CPU
+	for _, c := range i.CPUs {
+		sum.User += c.User
+		sum.System += c.System
+		sum.Idle += c.Idle
+	}
+	writeCPUTimes(b, "cpu ", &sum)
+	for n := range i.CPUs {
+		writeCPUTimes(b, fmt.Sprintf("cpu%d", n), &i.CPUs[n])
+	}
+	fmt.Fprintf(b, "btime %d\nprocesses %d\nprocs_running %d\nprocs_blocked 0\n", i.BootTime/1e9, i.Forks, i.Running)
+}
+
+func writeCPUTimes(b *bytes.Buffer, name string, c *CPU) {
+	fmt.Fprintf(b, "%s %d 0 %d %d 0 0 0 0 0 0\n", name, ticks(c.User), ticks(c.System), ticks(c.Idle))
+}
+
+func writeCPUInfo(b *bytes.Buffer, i *SystemInfo) {
+	for n := range i.CPUs {
+		c := &i.CPUs[n]
+		fmt.Fprintf(b, "processor\t: %d\nvendor_id\t: %s\ncpu family\t: %d\nmodel\t\t: %d\n", n, c.Vendor, c.Family, c.Number)
+		fmt.Fprintf(b, "model name\t: %s\nstepping\t: %d\ncpu MHz\t\t: %.3f\n", c.Model, c.Stepping, c.MHz)
+		fmt.Fprintf(b, "physical id\t: %d\nsiblings\t: 1\ncore id\t\t: 0\ncpu cores\t: 1\napicid\t\t: %d\n", n, n)
+		fmt.Fprintf(b, "fpu\t\t: yes\nwp\t\t: yes\nflags\t\t: %s\n\n", c.Flags)
+	}
+}
+
+// writeDevices lists the character devices by major number.
+func writeDevices(b *bytes.Buffer, _ *SystemInfo) {
+	b.WriteString("Character devices:\n  1 mem\n  4 ttyS\n  5 /dev/tty\n  5 /dev/console\n  5 /dev/ptmx\n136 pts\n\nBlock devices:\n")
+}
+
+// formatUUID makes a random UUID of 16 random bytes.
+func formatUUID(p [16]byte) []byte {
+	p[6], p[8] = p[6]&0x0f|0x40, p[8]&0x3f|0x80
+	return fmt.Appendf(nil, "%x-%x-%x-%x-%x\n", p[:4], p[4:6], p[6:8], p[8:10], p[10:])
+}
+
+func (f *Filesystem) newUUID(fs.Caller) ([]byte, error) {
+	var p [16]byte
+	f.system.Random(p[:])
+	return formatUUID(p), nil
+}
+
+// bootID is made once, and stays until the machine stops.
+func (f *Filesystem) bootID(fs.Caller) ([]byte, error) {
+	f.bootOnce.Do(func() { f.system.Random(f.boot[:]) })
+	return formatUUID(f.boot), nil
+}

@@ -1,0 +1,187 @@
+// Package procview shows the tasks to /proc: it implements the interfaces of
+// package fs/procfs over package task, so that neither knows the other.
+package procview
+
+import (
+	"slices"
+
+	"golang.org/x/sys/unix"
+
+	"slowpath/clock"
+	"slowpath/fs"
+	"slowpath/fs/procfs"
+	"slowpath/mm"
+	"slowpath/task"
+)
+
+// Config has what /proc tells besides the tasks.
+type Config struct {
+	// CPUs describes the processors; their times may change.
+	CPUs func() []procfs.CPU
+	// Release and Version are those of uname(2).
+	Release, Version string
+	// CommandLine is that of the kernel.
+	CommandLine string
+}
+
+// system implements procfs.System.
+type system struct {
+	kernel *task.Kernel
+	config Config
+}
+
+// New returns what /proc shows of the kernel.
+func New(k *task.Kernel, c Config) procfs.System { return &system{kernel: k, config: c} }
+
+// Processes implements procfs.System.
+func (s *system) Processes() []int {
+	var ids []int
+	for _, g := range s.kernel.Groups() {
+		ids = append(ids, g.PID())
+	}
+	slices.Sort(ids)
+	return ids
+}
+
+// Task implements procfs.System.
+func (s *system) Task(id int) procfs.Task {
+	t := s.kernel.TaskByID(id)
+	if t == nil {
+		return nil
+	}
+	return view{t}
+}
+
+// Info implements procfs.System.
+func (s *system) Info() procfs.SystemInfo {
+	k := s.kernel
+	host, domain := k.HostName()
+	now := clock.Monotonic()
+	return procfs.SystemInfo{
+		Memory: k.Memory().Stats(), CPUs: s.config.CPUs(), HostName: host, DomainName: domain,
+		Version: s.config.Version, Release: s.config.Release, CommandLine: s.config.CommandLine,
+		Uptime: now, BootTime: k.Wall().Now() - now, Forks: k.Forks(),
+		Threads: k.Threads(), Running: k.Running(), PIDMax: k.PIDMax(), LastPID: s.lastPID(), Load: k.LoadAverage(),
+	}
+}
+
+// lastPID returns the highest process id in use.
+func (s *system) lastPID() int {
+	last := 0
+	for _, g := range s.kernel.Groups() {
+		last = max(last, g.PID())
+	}
+	return last
+}
+
+// SetHostName implements procfs.System.
+func (s *system) SetHostName(name string) { s.kernel.SetHostName(name) }
+
+// SetPIDMax implements procfs.System.
+func (s *system) SetPIDMax(n int) error { return s.kernel.SetPIDMax(n) }
+
+// Random implements procfs.System.
+func (s *system) Random(p []byte) { s.kernel.Random(p) }
+
+// view implements procfs.Task.
+type view struct{ task *task.Task }
+
+// Memory implements procfs.Task.
+func (v view) Memory() *mm.AddressSpace { return v.task.AddressSpace() }
+
+// Files implements procfs.Task.
+func (v view) Files() *fs.FDTable {
+	files, _ := v.task.Resources()
+	return files
+}
+
+// FSContext implements procfs.Task.
+func (v view) FSContext() *fs.Context {
+	_, context := v.task.Resources()
+	return context
+}
+
+// Threads implements procfs.Task.
+func (v view) Threads() []int {
+	var ids []int
+	for _, t := range v.task.Group().Threads() {
+		ids = append(ids, t.TID())
+	}
+	slices.Sort(ids)
+	return ids
+}
+
+// SetComm implements procfs.Task.
+func (v view) SetComm(name string) { v.task.SetComm(name) }
+
+// SetOOMScoreAdjust implements procfs.Task.
+func (v view) SetOOMScoreAdjust(n int) { v.task.Group().OOMAdjust.Store(int32(n)) }
+
+// Info implements procfs.Task.
+func (v view) Info() procfs.TaskInfo {
+	t, g := v.task, v.task.Group()
+	i := procfs.TaskInfo{
+		PID: t.PID(), TID: t.TID(), ParentPID: t.ParentPID(),
+		ProcessGroup: g.ProcessGroupID(), Session: g.SessionID(),
+		Comm: t.Comm(), State: t.StateLetter(), Credentials: t.Credentials(),
+		Nice: int(t.Scheduling.Nice.Load()), Threads: g.ThreadCount(),
+		ExitSignal: t.ExitSignal(), StartTime: g.StartTime(),
+		NoNewPrivileges: t.NoNewPrivileges(), OOMScoreAdjust: int(g.OOMAdjust.Load()),
+		Affinity: affinity(t),
+	}
+	addTerminal(&i, g)
+	addTimes(&i, t)
+	addSignals(&i, t)
+	addProgram(&i, t)
+	for n, limit := range g.Limits.All() {
+		i.Limits[n] = [2]uint64{limit.Soft, limit.Hard}
+	}
+	return i
+}
+
+// affinity returns the CPUs that the thread may use; 0 stands for all.
+func affinity(t *task.Task) uint64 {
+	if set := t.Scheduling.Affinity.Load(); set != 0 {
+		return set
+	}
+	return 1<<t.Kernel().CPUs() - 1
+}
+
+func addTerminal(i *procfs.TaskInfo, g *task.ThreadGroup) {
+	terminal, foreground := g.ControllingTerminal()
+	i.Foreground = foreground
+	if terminal != nil {
+		i.Terminal = terminal.DeviceNumber()
+	}
+}
+
+// addTimes fills in what the thread has used, or for a leader its process.
+func addTimes(i *procfs.TaskInfo, t *task.Task) {
+	used := t.Accounting.Read()
+	if i.PID == i.TID {
+		used = t.Group().Usage()
+	}
+	children := t.Group().ChildrenUsage()
+	i.User, i.System, i.ChildUser, i.ChildSystem = used.User, used.System, children.User, children.System
+	i.MinorFaults, i.MajorFaults = used.MinorFaults, used.MajorFaults
+	i.ChildMinorFaults, i.ChildMajorFaults = children.MinorFaults, children.MajorFaults
+	i.Voluntary, i.Involuntary = used.Voluntary, used.Involuntary
+}
+
+func addSignals(i *procfs.TaskInfo, t *task.Task) {
+	all, own := t.Pending()
+	ignored, caught := t.Group().Actions.Sets()
+	i.Pending, i.SharedPending = uint64(own), uint64(all&^own)
+	i.Blocked, i.Ignored, i.Caught = uint64(t.Blocked()), uint64(ignored), uint64(caught)
+	i.QueuedLimit = t.Group().Limits.Soft(unix.RLIMIT_SIGPENDING)
+}
+
+func addProgram(i *procfs.TaskInfo, t *task.Task) {
+	p := t.Program()
+	if p == nil {
+		return
+	}
+	i.ExecutableFile, i.AuxiliaryVector = p.Place, p.Auxv
+	i.ArgStart, i.ArgEnd, i.EnvStart, i.EnvEnd = p.ArgStart, p.ArgEnd, p.EnvStart, p.EnvEnd
+	i.StartCode, i.EndCode, i.StartStack = p.StartCode, p.EndCode, p.StartStack
+}
