@@ -47,7 +47,7 @@ var scripts = map[string]string{
 	"printf":          `printf '%05d|%-6s|%x|%c\n' 42 ab 255 z`,
 	"large arguments": `set -- $(seq 20000); echo $# ${#*}`,
 	"expr and cut":    `expr 6 \* 7; echo a:b:c | cut -d: -f2; echo hello | tr a-y b-z; echo abc | rev`,
-	"uniq, comm, tee": `cd /tmp && printf 'a\na\nb\n' | tee u1.$$ | uniq -c; printf 'b\nc\n' >u2.$$; sort -u u1.$$ | comm -12 - u2.$$; rm u1.$$ u2.$$`,
+	"uniq and tee":    `cd /tmp && printf 'a\na\nb\n' | tee u.$$ | uniq -c; wc -l <u.$$; rm u.$$`,
 	"diff and patch":  `d=$(mktemp -d) && cd $d && seq 10 >a && sed 's/5/five/' a >b && diff a b; cp a c && diff -u a b | patch -s c && cmp b c && echo same; rm -r $d`,
 	"environment":     `X=1 env | grep ^X; export Y=2; sh -c 'echo $Y'; env -i /bin/busybox env`,
 	"standard error":  `echo to-err >&2; ls /nonexistent; exit 3`,
