@@ -17,3 +17,15 @@ func (t *Task) ExitSignal() int {
 	defer t.kernel.mu.RUnlock()
 	return int(t.exitSignal)
 }
+
+// CPUTime returns the time that all processes have used, in nanoseconds: those
+// that run, and those that somebody has waited for.
+func (k *Kernel) CPUTime() (user, system int64) {
+	for _, g := range k.Groups() {
+		used := g.Usage()
+		used.Add(g.ChildrenUsage())
+		user += used.User
+		system += used.System
+	}
+	return user, system
+}

@@ -91,6 +91,9 @@ func (k *kernel) run() error {
 		Wall:        k.wall,
 		Random:      k.random,
 	})
+	if err := k.mountSystemFiles(); err != nil {
+		return err
+	}
 	k.link = newLink(k)
 	return k.runProgram()
 }

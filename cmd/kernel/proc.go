@@ -1,0 +1,52 @@
+package main
+
+import (
+	"fmt"
+
+	"slowpath/arch/amd64"
+	"slowpath/boot"
+	"slowpath/clock"
+	"slowpath/fs"
+	"slowpath/fs/procfs"
+	"slowpath/syscall"
+	"slowpath/task/procview"
+)
+
+// mountSystemFiles mounts /proc and /sys, which show the tasks and the machine,
+// and makes them known to mount(2).
+func (k *kernel) mountSystemFiles() error {
+	proc := procfs.New(procview.New(k.tasks, procview.Config{
+		CPUs: k.processors, Release: syscall.Release, Version: syscall.Version, CommandLine: boot.CommandLine(),
+	}))
+	sys := procfs.NewSysfs(boot.CPUs())
+	for _, m := range []struct {
+		point, name string
+		files       fs.Filesystem
+	}{{"/proc", "proc", proc}, {"/sys", "sysfs", sys}} {
+		k.mounts.Register(m.name, func(string) (fs.Filesystem, error) { return m.files, nil })
+		if err := k.at(m.point).MountAt(m.files, m.name, 0); err != nil {
+			return fmt.Errorf("%s cannot be mounted: %w", m.point, err)
+		}
+	}
+	return nil
+}
+
+// processors describes the CPUs for /proc/cpuinfo and /proc/stat. Time is
+// accounted by task, not by CPU, so each CPU shows an equal share.
+func (k *kernel) processors() []procfs.CPU {
+	model := amd64.Identify()
+	user, system := k.tasks.CPUTime()
+	count := int64(boot.CPUs())
+	one := procfs.CPU{
+		Vendor: model.Vendor, Model: model.Model,
+		Family: model.Family, Number: model.Number, Stepping: model.Stepping,
+		MHz:  float64(amd64.TSCFrequency()) / 1e6,
+		User: user / count, System: system / count,
+		Idle: max(0, clock.Monotonic()-(user+system)/count),
+	}
+	cpus := make([]procfs.CPU, count)
+	for i := range cpus {
+		cpus[i] = one
+	}
+	return cpus
+}
