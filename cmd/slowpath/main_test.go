@@ -209,3 +209,10 @@ func TestSpec(t *testing.T) {
 		t.Errorf("got %+v", spec)
 	}
 }
+
+func TestSyscallsAreListed(t *testing.T) {
+	got := command(t, "syscalls")
+	if got.code != 0 || !strings.Contains(got.out, " 39  getpid()\n") || !strings.Contains(got.out, "execve(path, pointer, pointer)") {
+		t.Errorf("got %d, %.500s", got.code, got.out)
+	}
+}
