@@ -30,6 +30,30 @@ func TestMprotect(t *testing.T) {
 	f.put(f.as, base, "new")
 }
 
+// TestMprotectShootdowns: rights that are taken away must be gone from all CPUs,
+// those that are given need not be there at once.
+func TestMprotectShootdowns(t *testing.T) {
+	f := newFixture(t)
+	at := f.mmapAnonymous(0, 1, rw)
+	f.put(f.as, at, "x")
+	for _, c := range []struct{ prot, shots int }{
+		{unix.PROT_READ, 1},
+		{unix.PROT_READ | unix.PROT_WRITE, 0},
+		{unix.PROT_READ | unix.PROT_WRITE | unix.PROT_EXEC, 0},
+		{unix.PROT_READ | unix.PROT_WRITE, 1},
+		{unix.PROT_NONE, 1},
+		{unix.PROT_READ, 0},
+		{unix.PROT_EXEC, 0},
+		{unix.PROT_READ, 1},
+	} {
+		before := f.machine.Shootdowns()
+		f.ok(f.as.Mprotect(at, page, c.prot))
+		if shots := f.machine.Shootdowns() - before; shots != c.shots {
+			t.Errorf("mprotect to %d: %d shootdowns, want %d", c.prot, shots, c.shots)
+		}
+	}
+}
+
 func TestMprotectErrors(t *testing.T) {
 	f := newFixture(t)
 	const base = 0x10000000

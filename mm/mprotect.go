@@ -107,6 +107,14 @@ func (as *AddressSpace) chargeFor(v *vma, pages int64, prot Prot) (areaFlags, er
 	return changed.flags, nil
 }
 
+// loses says whether a translation of e that a CPU still has would allow more
+// than the new entry. One that allows less need not be shot down: it faults,
+// and the fault finds that all is well.
+func (e entry) loses(changed entry) bool {
+	const rights = entryPresent | entryWritable
+	return e&^changed&rights != 0 || e&entryPresent != 0 && changed&^e&entryNoExec != 0
+}
+
 // protectEntries brings the entries of the area in line with its protection.
 // A page becomes writable at once only if no fault has to look at it first.
 func (as *AddressSpace) protectEntries(v *vma) {
@@ -118,7 +126,7 @@ func (as *AddressSpace) protectEntries(v *vma) {
 			return
 		}
 		t.set(i, changed)
-		if e&entryPresent != 0 {
+		if e.loses(changed) {
 			as.gather.page(address, frame.None)
 		}
 	})
