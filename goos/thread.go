@@ -116,6 +116,9 @@ func schedule() {
 	t := dequeue()
 	if t == nil {
 		t = &threads[firstIdle+c]
+		if cpus > 1 {
+			amd64.Rest() // waking an idle CPU costs others milliseconds
+		}
 	}
 	run(c, t)
 	armTimer()

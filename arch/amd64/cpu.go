@@ -132,8 +132,13 @@ const flushPages = 32
 // the page tables at root. Goroutines call it, with interrupts on and no lock
 // that ServeIPI or the trampolines could need.
 func Shootdown(root, start, end uint64) {
-	for i := range atomic.LoadUint64(&online) {
-		waitFlush(i, requestFlush(i, root, start, end))
+	var generations [MaxCPUs]uint64
+	n := atomic.LoadUint64(&online)
+	for i := range n {
+		generations[i] = requestFlush(i, root, start, end)
+	}
+	for i := range n {
+		waitFlush(i, generations[i])
 	}
 }
 
@@ -186,10 +191,15 @@ func DropRoot(root uint64) {
 	dropLock.Lock()
 	defer dropLock.Unlock()
 	atomic.StoreUint64(&dropping, root)
-	for i := range atomic.LoadUint64(&online) {
+	var generations [MaxCPUs]uint64
+	n := atomic.LoadUint64(&online)
+	for i := range n {
 		if !leaveHere(i, root) {
-			waitFlush(i, requestFlush(i, root, 0, 0))
+			generations[i] = requestFlush(i, root, 0, 0)
 		}
+	}
+	for i := range n {
+		waitFlush(i, generations[i])
 	}
 	atomic.StoreUint64(&dropping, 0)
 }
@@ -249,4 +259,19 @@ func Fixup(f *Frame) bool {
 		}
 	}
 	return false
+}
+
+// Rest gives up what this CPU still holds of a user, before it idles: register
+// state and page tables. Another CPU that needs the one or changes the other
+// then need not wake it. Package goos calls it, with interrupts off.
+//
+//go:nosplit
+func Rest() {
+	c := thisCPU()
+	park(c)
+	c.owner = 0
+	if c.root != kernelRoot {
+		c.root = kernelRoot
+		loadCR3(kernelRoot)
+	}
 }
