@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"slowpath/abi"
 	"slowpath/entry"
 	"slowpath/fs"
 	"slowpath/fs/fstest"
@@ -51,6 +52,9 @@ func newWorld(t *testing.T) *world {
 		},
 	})
 	w.k.StartReaper()
+	t.Cleanup(func() {
+		w.eventually("the end of every task", func() bool { return w.k.Threads() == 1 })
+	})
 	return w
 }
 
@@ -160,7 +164,7 @@ func (w *world) process(body func(*Task)) Status {
 }
 
 // patience is how long a test waits for what must happen.
-const patience = 20 * time.Second
+const patience = 8 * time.Second
 
 func (w *world) await(g *ThreadGroup) Status {
 	w.T.Helper()
@@ -198,7 +202,11 @@ func (w *world) clone(t *Task, a CloneArgs, body func(*Task)) int {
 	t.Frame.RIP = w.address(body)
 	defer func() { t.Frame.RIP = rip }()
 	tid, err := t.Clone(a)
-	if err != nil {
+	for err == abi.ERESTARTNOINTR && !t.Exiting() { // a signal came first
+		w.returnToUser(t)
+		tid, err = t.Clone(a)
+	}
+	if err != nil && !t.Exiting() {
 		w.T.Errorf("clone: %v", err)
 	}
 	return tid
