@@ -32,6 +32,10 @@ func Monotonic() int64 { return nanotime() }
 // Wall is a settable clock of the time of day. The zero value follows the
 // clock that the machine was started with. It is safe for concurrent use.
 type Wall struct {
+	// Changed, if it is not nil, is told by Set how far the clock now is from
+	// the machine's, in nanoseconds. It is written before the first Set.
+	Changed func(offset int64)
+
 	offset atomic.Int64 // nanoseconds added to the machine's own time of day
 	sets   atomic.Uint64
 }
@@ -42,8 +46,12 @@ func (w *Wall) Now() int64 { return time.Now().UnixNano() + w.offset.Load() }
 // Set makes now the time of day, in nanoseconds since 1970
 // (clock_settime(2)). The caller checks the privilege.
 func (w *Wall) Set(now int64) {
-	w.offset.Store(now - time.Now().UnixNano())
+	offset := now - time.Now().UnixNano()
+	w.offset.Store(offset)
 	w.sets.Add(1)
+	if w.Changed != nil {
+		w.Changed(offset)
+	}
 }
 
 // Sets counts the calls of Set: a timer on the wall clock that sees another

@@ -101,7 +101,11 @@ func (k *kernel) run() error {
 // newVDSO makes the object through which programs read the clock.
 func (k *kernel) newVDSO() (*vdso.VDSO, error) {
 	start, scale, wall := amd64.ClockParameters()
-	return vdso.New(k.memory, vdso.Clock{Start: start, Scale: scale, Wall: wall})
+	v, err := vdso.New(k.memory, vdso.Clock{Start: start, Scale: scale, Wall: wall})
+	if err == nil {
+		k.wall.Changed = func(offset int64) { v.SetWall(wall + uint64(offset)) }
+	}
+	return v, err
 }
 
 // random fills p with random bytes; it never fails.
