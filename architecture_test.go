@@ -31,7 +31,7 @@ var mayImport = map[string][]string{
 	"mm/frame":     {},
 	"mm":           {"arch", "clock", "wait", "mm/frame"},
 	"entry":        {"arch"},
-	"vdso":         {"arch", "clock"},
+	"vdso":         {"mm"},
 	"fs":           {"mm", "wait", "cred", "clock", "abi"},
 	"signal":       {"arch", "abi"},
 	"sched":        {"entry"},
