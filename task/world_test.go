@@ -74,7 +74,7 @@ func (w *world) body(t *Task) func(*Task) {
 	if at := t.Frame.RIP - codeBase; at < uint64(len(w.code)) {
 		return w.code[at]
 	}
-	return w.names[t.Program().Name]
+	return w.names[t.Program().Path]
 }
 
 // returnToUser is what the exit loop does about signals.
@@ -125,12 +125,18 @@ func elfFile(kind stdelf.Type, interpreter string) string {
 func (w *world) executable(name, contents string) {
 	w.T.Helper()
 	w.Write(name, contents)
+	w.chmod(name, 0o755)
+}
+
+// chmod changes the permissions of a file.
+func (w *world) chmod(name string, mode uint32) {
+	w.T.Helper()
 	file, err := w.At(name).Open(unix.O_RDONLY, 0)
 	if err != nil {
 		w.T.Fatal(err)
 	}
 	defer file.DecRef()
-	if err := file.Inode().Change(fs.Changes{Mask: fs.ChangeMode, Mode: 0o755}); err != nil {
+	if err := file.Inode().Change(fs.Changes{Mask: fs.ChangeMode, Mode: mode}); err != nil {
 		w.T.Fatal(err)
 	}
 }

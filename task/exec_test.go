@@ -1,0 +1,323 @@
+package task
+
+import (
+	stdelf "debug/elf"
+	"encoding/binary"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"slowpath/fs"
+	"slowpath/mm"
+	"slowpath/signal"
+)
+
+// exec calls execve and, if it succeeds, runs the new program to its end.
+func (w *world) exec(t *Task, name string, argv, envp []string) error {
+	err := t.Exec(ExecRequest{At: fs.At{Caller: t, Name: name, Follow: true}, Argv: argv, Envp: envp})
+	if err == nil {
+		w.body(t)(t)
+	}
+	return err
+}
+
+// mustExec is exec of what must succeed.
+func (w *world) mustExec(t *Task, name string, argv, envp []string) {
+	if err := w.exec(t, name, argv, envp); err != nil {
+		w.T.Errorf("exec of %s: %v", name, err)
+	}
+}
+
+// stackWords reads the initial stack: arguments, environment, auxiliary vector.
+func stackWords(t *Task) (argv, envp []string, auxv map[uint64]uint64) {
+	at := t.Frame.RSP
+	next := func() uint64 {
+		at += 8
+		var p [8]byte
+		t.CopyIn(at-8, p[:])
+		return binary.LittleEndian.Uint64(p[:])
+	}
+	list := func() (strings []string) {
+		for p := next(); p != 0; p = next() {
+			s, _ := t.CopyInString(p, MaxArgument)
+			strings = append(strings, s)
+		}
+		return strings
+	}
+	next() // argc
+	argv, envp = list(), list()
+	auxv = make(map[uint64]uint64)
+	for tag := next(); tag != atNull; tag = next() {
+		auxv[tag] = next()
+	}
+	return argv, envp, auxv
+}
+
+func TestExecStack(t *testing.T) {
+	w := newWorld(t)
+	w.install("/next", func(t *Task) {
+		argv, envp, auxv := stackWords(t)
+		if !slices.Equal(argv, []string{"next", "", "a b"}) || !slices.Equal(envp, []string{"A=1", "B="}) {
+			w.T.Errorf("the program got %q and %q", argv, envp)
+		}
+		if t.Frame.RSP%16 != 0 || t.Frame.RIP != auxv[atENTRY] || auxv[atPHDR] != programBase+64 || auxv[atPAGESZ] != 4096 {
+			w.T.Errorf("rsp %#x, rip %#x, auxv %#x", t.Frame.RSP, t.Frame.RIP, auxv)
+		}
+		if name, _ := t.CopyInString(auxv[atEXECFN], 100); name != "/next" {
+			w.T.Errorf("AT_EXECFN is %q", name)
+		}
+		if name, _ := t.CopyInString(auxv[atPLATFORM], 100); name != "x86_64" {
+			w.T.Errorf("AT_PLATFORM is %q", name)
+		}
+		var random [16]byte
+		if err := t.CopyIn(auxv[atRANDOM], random[:]); err != nil || random == [16]byte{} {
+			w.T.Errorf("AT_RANDOM points to %v, %v", random, err)
+		}
+		program := t.Program()
+		args := make([]byte, program.ArgEnd-program.ArgStart)
+		t.CopyIn(program.ArgStart, args)
+		if string(args) != "next\x00\x00a b\x00" {
+			w.T.Errorf("the argument strings are %q", args)
+		}
+		if t.Comm() != "next" {
+			w.T.Errorf("the name is %q", t.Comm())
+		}
+		exit(t, 5)
+	})
+	status := w.process(func(t *Task) {
+		w.mustExec(t, "/next", []string{"next", "", "a b"}, []string{"A=1", "B="})
+	})
+	if status != ExitStatus(5) {
+		t.Errorf("the process %v", status)
+	}
+}
+
+func TestExecResets(t *testing.T) {
+	w := newWorld(t)
+	w.install("/next", func(t *Task) {
+		if got := t.Group().Actions.Get(unix.SIGUSR1); got.Handler != signal.SIG_DFL {
+			w.T.Error("a handler survives exec")
+		}
+		if got := t.Group().Actions.Get(unix.SIGUSR2); got.Handler != signal.SIG_IGN {
+			w.T.Error("an ignored signal is not ignored after exec")
+		}
+		if t.Blocked() != signal.SetOf(unix.SIGTERM) || t.AltStack != (signal.AltStack{}) {
+			w.T.Errorf("blocked %v, alternate stack %+v", t.Blocked(), t.AltStack)
+		}
+		if got := t.FDs.Descriptors(); !slices.Equal(got, []int{1}) {
+			w.T.Errorf("open are %v, want 1 alone", got)
+		}
+		if t.Frame.RBX != 0 || t.Frame.FSBase != 0 || t.Frame.RFLAGS != 0x202 {
+			w.T.Errorf("registers: rbx %d, fs %#x, flags %#x", t.Frame.RBX, t.Frame.FSBase, t.Frame.RFLAGS)
+		}
+		exit(t, 0)
+	})
+	w.process(func(t *Task) {
+		w.handle(t, unix.SIGUSR1, 0)
+		t.SetAction(unix.SIGUSR2, signal.Action{Handler: signal.SIG_IGN})
+		t.SetBlocked(signal.SetOf(unix.SIGTERM))
+		t.AltStack = signal.AltStack{Base: 4096, Size: 8192}
+		t.Frame.RBX, t.Frame.FSBase, t.Frame.RFLAGS = 1, 0x5000, 0x247
+		for i, closeOnExec := range []bool{true, false} {
+			file, _ := fs.At{Caller: t, Name: "/program", Follow: true}.Open(unix.O_RDONLY, 0)
+			if fd, err := t.FDs.Install(file, 0, 100, closeOnExec); fd != i || err != nil {
+				w.T.Errorf("descriptor %d, %v", fd, err)
+			}
+		}
+		w.mustExec(t, "/next", nil, nil)
+	})
+}
+
+func TestScripts(t *testing.T) {
+	w := newWorld(t)
+	var got atomic.Pointer[[]string]
+	w.install("/interpreter", func(t *Task) {
+		argv, _, _ := stackWords(t)
+		got.Store(&argv)
+		exit(t, 0)
+	})
+	w.executable("/plain", "#!/interpreter\necho")
+	w.executable("/argument", "#! /interpreter  -x  y \t\nrest")
+	w.executable("/nested", "#!/argument -n\n")
+	for name, want := range map[string][]string{
+		"/plain":    {"/interpreter", "/plain", "one", "two"},
+		"/argument": {"/interpreter", "-x  y", "/argument", "one", "two"},
+		"/nested":   {"/interpreter", "-x  y", "/argument", "-n", "/nested", "one", "two"},
+	} {
+		w.process(func(t *Task) {
+			w.mustExec(t, name, []string{"zero", "one", "two"}, nil)
+		})
+		if !slices.Equal(*got.Load(), want) {
+			t.Errorf("%s: the interpreter got %q, want %q", name, *got.Load(), want)
+		}
+	}
+}
+
+func TestExecErrors(t *testing.T) {
+	w := newWorld(t)
+	w.executable("/text", "just text")
+	w.executable("/empty", "")
+	w.executable("/norun", "#!\n")
+	w.executable("/loop", "#!/loop\n")
+	w.executable("/longline", "#!"+strings.Repeat("x", 300))
+	w.executable("/noloader", elfFile(stdelf.ET_DYN, "/missing"))
+	w.executable("/badloader", elfFile(stdelf.ET_DYN, "/text"))
+	w.Write("/plainfile", elfFile(stdelf.ET_EXEC, ""))
+	w.At("/directory").MakeDirectory(0o755)
+	w.process(func(t *Task) {
+		for name, want := range map[string]error{
+			"/missing": unix.ENOENT, "/text": unix.ENOEXEC, "/empty": unix.ENOEXEC, "/norun": unix.ENOEXEC,
+			"/loop": unix.ELOOP, "/longline": unix.ENOEXEC, "/noloader": unix.ENOENT, "/badloader": unix.ELIBBAD,
+			"/plainfile": unix.EACCES, "/directory": unix.EACCES, "": unix.ENOENT, "/text/x": unix.ENOTDIR,
+		} {
+			if err := w.exec(t, name, nil, nil); err != want {
+				w.T.Errorf("exec of %q: %v, want %v", name, err, want)
+			}
+		}
+		long := strings.Repeat("x", MaxArgument)
+		if err := w.exec(t, "/program", []string{long}, nil); err != unix.E2BIG {
+			w.T.Errorf("an argument of %d bytes: %v, want E2BIG", len(long), err)
+		}
+		if err := w.exec(t, "/program", make([]string, 300000), nil); err != unix.E2BIG {
+			w.T.Errorf("300000 arguments: %v, want E2BIG", err)
+		}
+		if t.Interrupted() {
+			w.T.Error("a failed exec has sent a signal")
+		}
+	})
+}
+
+func TestExecOfAnUnmappableProgramKills(t *testing.T) {
+	w := newWorld(t)
+	bad := []byte(elfFile(stdelf.ET_EXEC, ""))
+	binary.LittleEndian.PutUint64(bad[64+16:], 1<<63) // p_vaddr in the kernel's half
+	w.executable("/bad", string(bad))
+	w.process(func(t *Task) {
+		pid := w.fork(t, func(t *Task) { w.exec(t, "/bad", nil, nil) })
+		if result := w.wait(t, pid, 0); result.Status != SignalStatus(unix.SIGSEGV) {
+			w.T.Errorf("the child %v, want SIGSEGV", result.Status)
+		}
+	})
+}
+
+func TestExecWithLoader(t *testing.T) {
+	w := newWorld(t)
+	w.executable("/loader", elfFile(stdelf.ET_DYN, ""))
+	w.executable("/dynamic", elfFile(stdelf.ET_DYN, "/loader"))
+	w.names["/dynamic"] = func(t *Task) {
+		_, _, auxv := stackWords(t)
+		if auxv[atENTRY] < pieBase || auxv[atBASE] == 0 || t.Frame.RIP <= auxv[atBASE] || t.Frame.RIP == auxv[atENTRY] {
+			w.T.Errorf("entry %#x, base %#x, rip %#x", auxv[atENTRY], auxv[atBASE], t.Frame.RIP)
+		}
+		var magic [4]byte
+		if t.CopyIn(auxv[atBASE], magic[:]); string(magic[:]) != "\x7fELF" {
+			w.T.Errorf("at AT_BASE are %q", magic)
+		}
+		heap := t.MM.Brk(0)
+		if heap < pieBase || t.MM.Brk(heap+mm.PageSize) != heap+mm.PageSize {
+			w.T.Errorf("the heap at %#x does not grow", heap)
+		}
+		exit(t, 0)
+	}
+	w.process(func(t *Task) { w.mustExec(t, "/dynamic", nil, nil) })
+}
+
+func TestExecFromThreadBecomesLeader(t *testing.T) {
+	w := newWorld(t)
+	w.install("/next", func(t *Task) {
+		if t.TID() != t.PID() || t.Group().ThreadCount() != 1 {
+			w.T.Errorf("thread %d of process %d, one of %d", t.TID(), t.PID(), t.Group().ThreadCount())
+		}
+		exit(t, 6)
+	})
+	w.process(func(t *Task) {
+		pid := w.fork(t, func(t *Task) {
+			for range 4 {
+				w.thread(t, w.sleepForever)
+			}
+			w.thread(t, func(t *Task) { w.mustExec(t, "/next", nil, nil) })
+			w.sleepForever(t)
+		})
+		if result := w.wait(t, pid, 0); result.Status != ExitStatus(6) {
+			w.T.Errorf("the process %v, want code 6", result.Status)
+		}
+	})
+}
+
+func TestTwoThreadsExecAtOnce(t *testing.T) {
+	w := newWorld(t)
+	w.install("/next", func(t *Task) { exit(t, 6) })
+	w.process(func(t *Task) {
+		for range 20 {
+			pid := w.fork(t, func(t *Task) {
+				for range 3 {
+					w.thread(t, func(t *Task) {
+						w.exec(t, "/next", nil, nil)
+						w.sleepForever(t)
+					})
+				}
+				w.sleepForever(t)
+			})
+			if result := w.wait(t, pid, 0); result.Status != ExitStatus(6) {
+				w.T.Errorf("the process %v, want code 6", result.Status)
+			}
+		}
+	})
+}
+
+func TestVforkReturnsAtExec(t *testing.T) {
+	w := newWorld(t)
+	release := make(chan struct{})
+	w.install("/next", func(t *Task) { <-release })
+	w.process(func(t *Task) {
+		pid := w.clone(t, CloneArgs{Flags: unix.CLONE_VFORK | unix.CLONE_VM, ExitSignal: unix.SIGCHLD}, func(t *Task) {
+			w.mustExec(t, "/next", nil, nil)
+		})
+		close(release)
+		w.wait(t, pid, 0)
+	})
+}
+
+func TestSetUserIDPrograms(t *testing.T) {
+	w := newWorld(t)
+	w.install("/next", func(t *Task) {
+		_, _, auxv := stackWords(t)
+		exit(t, int(t.Credentials().EUID)*2+int(auxv[atSECURE]))
+	})
+	w.chmod("/next", 0o4755)
+	w.process(func(t *Task) {
+		for _, noNewPrivs := range []bool{false, true} {
+			pid := w.fork(t, func(t *Task) {
+				t.SetAllUIDs(10, 10, 10)
+				if noNewPrivs {
+					t.SetNoNewPrivileges()
+				}
+				w.mustExec(t, "/next", nil, nil)
+			})
+			want := ExitStatus(1) // root, and secure
+			if noNewPrivs {
+				want = ExitStatus(20)
+			}
+			if result := w.wait(t, pid, 0); result.Status != want {
+				w.T.Errorf("no_new_privs %v: %v, want %v", noNewPrivs, result.Status, want)
+			}
+		}
+	})
+}
+
+func FuzzScript(f *testing.F) {
+	f.Add("#!/bin/sh\n")
+	f.Add("#! /bin/sh -e\nrest")
+	f.Fuzz(func(t *testing.T, head string) {
+		line, err := parseScript(head[:min(len(head), scriptHead)])
+		if err != nil || line == nil {
+			return
+		}
+		if line.interpreter == "" || strings.ContainsAny(line.interpreter, " \t\n\x00") || strings.ContainsAny(line.argument, "\n\x00") {
+			t.Errorf("%q is read as %q with %q", head, line.interpreter, line.argument)
+		}
+	})
+}
