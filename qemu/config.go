@@ -110,8 +110,9 @@ func (c *Config) Args() []string {
 	}
 	if c.Icount != "" {
 		// A wall clock that starts at the same date and runs with the
-		// instruction count, or two runs would differ in it.
-		args = append(args, "-icount", c.Icount, "-rtc", "base=2026-01-01T00:00:00,clock=vm")
+		// instruction count, and a random generator that gives the same
+		// numbers, or two runs would differ in them.
+		args = append(args, "-icount", c.Icount, "-rtc", "base=2026-01-01T00:00:00,clock=vm", "-seed", "1")
 	}
 	if c.GDB != "" {
 		args = append(args, "-gdb", c.GDB, "-S")

@@ -61,7 +61,7 @@ var scripts = map[string]string{
 	"globbing":        `d=$(mktemp -d) && cd $d && touch a1 a2 b1 .h && echo * a? [b]* .h* x*; rm -r $d`,
 	"dates":           `[ $(date +%s) -gt 1700000000 ] && date -u -d '2024-02-29 12:00' +%j`,
 	"sleep":           `s=$(date +%s); sleep 1.2; e=$(date +%s); [ $((e-s)) -ge 1 ] && [ $((e-s)) -le 30 ] && echo fine`,
-	"proc":            `ls /proc/self/fd | head -n 3; grep -c processor /proc/cpuinfo >/dev/null && grep -q MemTotal /proc/meminfo && [ -n "$(cat /proc/uptime)" ] && echo read`,
+	"proc":            `[ -e /proc/self/fd/2 ] && [ ! -e /proc/self/fd/99 ] && [ -d /proc/$$ ] && echo fds; grep -c processor /proc/cpuinfo >/dev/null && grep -q MemTotal /proc/meminfo && [ -n "$(cat /proc/uptime)" ] && echo read`,
 	"vi":              `cd /tmp && printf 'one\ntwo\n' >v.$$ && printf ':2d\nifirst \033:wq\n' | vi v.$$ >/dev/null 2>&1; cat v.$$; rm v.$$`,
 }
 

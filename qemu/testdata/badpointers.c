@@ -37,6 +37,9 @@ static void everything(void)
 			continue;
 		pid_t pid = MUST(fork());
 		if (pid == 0) {
+			/* Or the calls would write on our output. */
+			int null = open("/dev/null", O_RDWR);
+			dup2(null, 0), dup2(null, 1), dup2(null, 2);
 			alarm(5);
 			for (int i = 0; i < KINDS; i++) {
 				syscall(number, bad[i], bad[i], bad[i], bad[i], bad[i], bad[i]);

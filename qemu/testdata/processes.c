@@ -25,19 +25,25 @@ static int child_killed(int signal)
 
 static void stop_and_continue(void)
 {
-	int status;
+	int status, gate[2];
+	char byte;
+	MUST(pipe(gate));
 	pid_t pid = MUST(fork());
 	if (pid == 0) {
 		raise(SIGSTOP);
-		_exit(3);
+		/* The end must not overtake the news that it goes on. */
+		close(gate[1]);
+		_exit(read(gate[0], &byte, 1) == 0 ? 3 : 4);
 	}
 	MUST(waitpid(pid, &status, WUNTRACED));
 	printf("stopped %d by %d\n", WIFSTOPPED(status), WSTOPSIG(status));
 	MUST(kill(pid, SIGCONT));
 	MUST(waitpid(pid, &status, WCONTINUED));
 	printf("continued %d\n", WIFCONTINUED(status));
+	close(gate[1]);
 	MUST(waitpid(pid, &status, 0));
 	printf("exited %d with %d\n", WIFEXITED(status), WEXITSTATUS(status));
+	close(gate[0]);
 }
 
 static void waitid_forms(void)

@@ -85,14 +85,14 @@ func timers() {
 	start := time.Now()
 	order := make(chan int, 3)
 	for i := range 3 {
-		time.AfterFunc(time.Duration(40*(3-i))*time.Millisecond, func() { order <- i })
+		time.AfterFunc(time.Duration(150*(3-i))*time.Millisecond, func() { order <- i })
 	}
 	ticker := time.NewTicker(5 * time.Millisecond)
 	defer ticker.Stop()
 	for range 5 {
 		<-ticker.C
 	}
-	fmt.Println("timers:", <-order, <-order, <-order, time.Since(start) >= 120*time.Millisecond)
+	fmt.Println("timers:", <-order, <-order, <-order, time.Since(start) >= 450*time.Millisecond)
 }
 
 // child is what the program does as its own child.
