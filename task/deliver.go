@@ -138,6 +138,9 @@ func (g *ThreadGroup) protects(s signal.Signal) bool {
 // written is a fault of the program (SIGSEGV), without a way out if the
 // handler was that of SIGSEGV.
 func (t *Task) handle(f *amd64.Frame, d *delivery) {
+	if t.rseq.Address != 0 {
+		t.serveRSeq(f) // before the frame hides where the task was
+	}
 	saved := t.Blocked()
 	if t.suspended {
 		saved = t.suspendMask

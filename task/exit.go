@@ -71,6 +71,7 @@ func (t *Task) runUserLoop() {
 // becomes a zombie or vanishes.
 func (t *Task) exit() {
 	t.exiting = true
+	t.runWork()
 	last, stopped := t.beginExit()
 	if stopped {
 		t.group.notifyStopped(noticeStopped)

@@ -1,6 +1,14 @@
 package task
 
-import "golang.org/x/sys/unix"
+import (
+	"encoding/binary"
+
+	"golang.org/x/sys/unix"
+
+	"slowpath/arch/amd64"
+	"slowpath/entry"
+	"slowpath/signal"
+)
 
 // RSeq is the registration of rseq(2) (linux/rseq.h). The zero value is none.
 type RSeq struct {
@@ -27,6 +35,7 @@ func (t *Task) RegisterRSeq(r RSeq, flags int) error {
 		return unix.EINVAL
 	}
 	t.rseq = r
+	t.Raise(entry.RestartableSequence) // the area is written before the call returns
 	return nil
 }
 
@@ -50,6 +59,103 @@ func (t *Task) unregisterRSeq(r RSeq) error {
 	}
 	t.rseq = RSeq{}
 	return nil
+}
+
+// RaiseRSeq makes the task look at its restartable sequence before it returns
+// to user mode: it was preempted, moved to another CPU, or gets a signal. The
+// task's own goroutine calls it.
+func (t *Task) RaiseRSeq() {
+	if t.rseq.Address != 0 {
+		entry.Raise(&t.Frame.Work, entry.RestartableSequence)
+	}
+}
+
+// Offsets in struct rseq and struct rseq_cs (linux/rseq.h).
+const (
+	rseqCPUStart = 0
+	rseqCPU      = 4
+	rseqCS       = 8
+	rseqFlags    = 16
+
+	rseqCSSize = 32
+)
+
+// criticalSection is struct rseq_cs.
+type criticalSection struct {
+	version, flags              uint32
+	start, afterCommit, abortTo uint64
+}
+
+// serveRSeq aborts the sequence that the task was in, if it was in one, and
+// writes the number of the CPU on which it goes on. An area that cannot be
+// read or written, or that lies, is SIGSEGV (Linux, kernel/rseq.c).
+func (t *Task) serveRSeq(f *amd64.Frame) {
+	if t.rseq.Address == 0 {
+		return
+	}
+	if !t.abortSequence(f) || !t.writeCPU(f) {
+		t.ForceSignal(signal.Info{Signo: unix.SIGSEGV, Code: signal.SI_KERNEL})
+	}
+}
+
+// writeCPU stores cpu_id_start and cpu_id.
+func (t *Task) writeCPU(f *amd64.Frame) bool {
+	cpu := uint32(max(f.LiveCPU(), 0))
+	var p [8]byte
+	binary.LittleEndian.PutUint32(p[rseqCPUStart:], cpu)
+	binary.LittleEndian.PutUint32(p[rseqCPU:], cpu)
+	return t.CopyOut(t.rseq.Address, p[:]) == nil
+}
+
+// abortSequence moves the task to the abort handler if RIP is inside of its
+// critical section. It reports false for an area that is not as it must be.
+func (t *Task) abortSequence(f *amd64.Frame) bool {
+	var area [rseqSize]byte
+	if t.CopyIn(t.rseq.Address, area[:]) != nil {
+		return false
+	}
+	at := binary.LittleEndian.Uint64(area[rseqCS:])
+	if at == 0 {
+		return true
+	}
+	cs, ok := t.readCriticalSection(at)
+	if !ok {
+		return false
+	}
+	inside := f.RIP-cs.start < cs.afterCommit
+	if inside && (cs.flags != 0 || binary.LittleEndian.Uint32(area[rseqFlags:]) != 0) {
+		return false // NO_RESTART flags are gone since Linux 6.1
+	}
+	if t.ZeroOut(t.rseq.Address+rseqCS, 8) != nil {
+		return false
+	}
+	if inside {
+		f.RIP = cs.abortTo
+	}
+	return true
+}
+
+// readCriticalSection reads and checks a descriptor: its addresses are the
+// user's, the handler is outside, and the signature stands before it.
+func (t *Task) readCriticalSection(at uint64) (cs criticalSection, ok bool) {
+	var p [rseqCSSize]byte
+	if t.CopyIn(at, p[:]) != nil {
+		return cs, false
+	}
+	cs.version, cs.flags = binary.LittleEndian.Uint32(p[0:]), binary.LittleEndian.Uint32(p[4:])
+	cs.start = binary.LittleEndian.Uint64(p[8:])
+	cs.afterCommit = binary.LittleEndian.Uint64(p[16:])
+	cs.abortTo = binary.LittleEndian.Uint64(p[24:])
+	end := cs.start + cs.afterCommit
+	if cs.version != 0 || cs.start >= amd64.UserLimit || end >= amd64.UserLimit || end < cs.start ||
+		cs.abortTo >= amd64.UserLimit || cs.abortTo-cs.start < cs.afterCommit {
+		return cs, false
+	}
+	var signature [4]byte
+	if t.CopyIn(cs.abortTo-4, signature[:]) != nil {
+		return cs, false
+	}
+	return cs, binary.LittleEndian.Uint32(signature[:]) == t.rseq.Signature
 }
 
 // RegisterBarrier notes that the process has announced a command of

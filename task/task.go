@@ -47,6 +47,9 @@ type Task struct {
 	killed      atomic.Bool   // SIGKILL is on its way: see Killed
 	exitState   atomic.Uint32 // exitState
 
+	workMu sync.Mutex
+	work   []func(*Task) // to run before user mode: see AddWork
+
 	// resources guards MM, FDs, FS and comm for readers on other goroutines.
 	resources sync.Mutex
 	comm      string

@@ -1,0 +1,295 @@
+package task
+
+import (
+	"sync/atomic"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"slowpath/abi"
+	"slowpath/clock"
+)
+
+// waiters starts n threads that wait on a word and returns how many have
+// returned so far.
+func (w *world) waiters(t *Task, address uint64, n int, bits uint32) *atomic.Int32 {
+	returned := new(atomic.Int32)
+	ready := make(chan *Task, n)
+	for range n {
+		w.thread(t, func(t *Task) {
+			ready <- t
+			if err := t.FutexWait(address, 0, true, bits, 0); err != nil {
+				w.T.Errorf("waiting: %v", err)
+			}
+			returned.Add(1)
+		})
+	}
+	for range n {
+		waiter := <-ready
+		w.eventually("a waiter's sleep", func() bool { return waiter.StateLetter() == 'S' })
+	}
+	return returned
+}
+
+func TestFutexWakeCountsAndBits(t *testing.T) {
+	w := newWorld(t)
+	w.process(func(t *Task) {
+		if err := t.FutexWait(scratch, 1, true, FutexMatchAny, 0); err != unix.EAGAIN {
+			w.T.Errorf("another value: %v, want EAGAIN", err)
+		}
+		odd := w.waiters(t, scratch, 3, 1)
+		even := w.waiters(t, scratch, 2, 2)
+		for _, c := range []struct {
+			limit     int
+			bits      uint32
+			want      int
+			odd, even int32
+		}{{1, 1, 1, 1, 0}, {10, 2, 2, 1, 2}, {10, 4, 0, 1, 2}, {10, FutexMatchAny, 2, 3, 2}, {10, FutexMatchAny, 0, 3, 2}} {
+			n, err := t.FutexWake(scratch, c.limit, true, c.bits)
+			if n != c.want || err != nil {
+				w.T.Errorf("waking %+v: %d, %v", c, n, err)
+			}
+			w.eventually("the return of the woken", func() bool { return odd.Load() == c.odd && even.Load() == c.even })
+		}
+	})
+}
+
+func TestFutexErrors(t *testing.T) {
+	w := newWorld(t)
+	w.process(func(t *Task) {
+		for _, private := range []bool{true, false} {
+			if err := t.FutexWait(scratch+1, 0, private, FutexMatchAny, 0); err != unix.EINVAL {
+				w.T.Errorf("a word that is not aligned: %v", err)
+			}
+			if err := t.FutexWait(0x1000, 0, private, FutexMatchAny, 0); err != unix.EFAULT {
+				w.T.Errorf("a word that is not mapped: %v", err)
+			}
+		}
+		if err := t.FutexWait(scratch, 0, true, 0, 0); err != unix.EINVAL {
+			w.T.Errorf("no bits: %v", err)
+		}
+		start := clock.Monotonic()
+		if err := t.FutexWait(scratch, 0, true, 1, start+10*clock.Millisecond); err != unix.ETIMEDOUT {
+			w.T.Errorf("at the deadline: %v", err)
+		}
+		if clock.Monotonic()-start < 10*clock.Millisecond {
+			w.T.Error("the deadline came early")
+		}
+	})
+}
+
+func TestFutexInterrupted(t *testing.T) {
+	w := newWorld(t)
+	w.process(func(t *Task) {
+		for deadline, want := range map[int64]error{0: abi.ERESTARTSYS, clock.Monotonic() + 1e12: abi.ERESTART_RESTARTBLOCK} {
+			got := make(chan error, 1)
+			tid := w.thread(t, func(t *Task) {
+				w.handle(t, unix.SIGUSR1, 0)
+				got <- t.FutexWait(scratch, 0, true, 1, deadline)
+				if want == abi.ERESTART_RESTARTBLOCK {
+					t.StoreUint32(scratch, 1)
+					if _, err := t.Restart.Resume(t); err != unix.EAGAIN {
+						w.T.Errorf("restarted with another value: %v", err)
+					}
+					t.StoreUint32(scratch, 0)
+				}
+			})
+			waiter := w.k.TaskByID(tid)
+			w.eventually("the waiter's sleep", func() bool { return waiter.StateLetter() == 'S' })
+			t.KillThread(0, tid, unix.SIGUSR1)
+			if err := <-got; err != want {
+				w.T.Errorf("interrupted with deadline %d: %v, want %v", deadline, err, want)
+			}
+			if n, _ := t.FutexWake(scratch, 1, true, FutexMatchAny); n != 0 {
+				w.T.Error("an interrupted waiter stays on the queue")
+			}
+		}
+	})
+}
+
+func TestFutexRequeue(t *testing.T) {
+	w := newWorld(t)
+	w.process(func(t *Task) {
+		const other = scratch + 64
+		returned := w.waiters(t, scratch, 4, FutexMatchAny)
+		wrong := uint32(9)
+		if _, _, err := t.FutexRequeue(scratch, other, 1, 10, true, &wrong); err != unix.EAGAIN {
+			w.T.Errorf("another value: %v, want EAGAIN", err)
+		}
+		right := uint32(0)
+		affected, woken, err := t.FutexRequeue(scratch, other, 1, 2, true, &right)
+		if affected != 3 || woken != 1 || err != nil {
+			w.T.Errorf("requeue: %d and %d, %v", affected, woken, err)
+		}
+		for _, c := range []struct {
+			address uint64
+			want    int
+		}{{scratch, 1}, {other, 2}} {
+			if n, _ := t.FutexWake(c.address, 10, true, FutexMatchAny); n != c.want {
+				w.T.Errorf("waking at %#x: %d, want %d", c.address, n, c.want)
+			}
+		}
+		w.eventually("the return of all", func() bool { return returned.Load() == 4 })
+	})
+}
+
+func TestFutexWakeOp(t *testing.T) {
+	const arg, cmpArg = 5, 3
+	encode := func(op, cmp uint32) uint32 { return op<<28 | cmp<<24 | arg<<12 | cmpArg }
+	for name, c := range map[string]struct {
+		encoded   uint32
+		was, want uint32
+		wakes2    bool
+	}{
+		"set, equal":       {encode(0, 0), 3, 5, true},
+		"add, not equal":   {encode(1, 1), 3, 8, false},
+		"or, less":         {encode(2, 2), 2, 7, true},
+		"andn, at most":    {encode(3, 3), 7, 2, false},
+		"xor, greater":     {encode(4, 4), 4, 1, true},
+		"add, at least":    {encode(1, 5), 3, 8, true},
+		"set shifted":      {encode(8, 0), 3, 32, true},
+		"negative compare": {0<<28 | 4<<24 | arg<<12 | 0xfff, 0, 5, true},
+	} {
+		w := newWorld(t)
+		w.process(func(t *Task) {
+			const second = scratch + 64
+			a := w.waiters(t, scratch, 1, FutexMatchAny)
+			b := w.waiters(t, second, 1, FutexMatchAny)
+			t.StoreUint32(second, c.was)
+			n, err := t.FutexWakeOp(scratch, second, 1, 1, true, c.encoded)
+			want := 1
+			if c.wakes2 {
+				want = 2
+			}
+			if word, _ := t.LoadUint32(second); n != want || err != nil || word != c.want {
+				w.T.Errorf("%s: woke %d, word %d, %v; want %d and %d", name, n, word, err, want, c.want)
+			}
+			t.FutexWake(second, 1, true, FutexMatchAny)
+			w.eventually("the return of both", func() bool { return a.Load()+b.Load() == 2 })
+		})
+	}
+}
+
+func TestFutexWaitMany(t *testing.T) {
+	w := newWorld(t)
+	w.process(func(t *Task) {
+		entries := []FutexWaitEntry{{Address: scratch, Private: true}, {Address: scratch + 64, Private: true}}
+		got := make(chan int, 1)
+		tid := w.thread(t, func(t *Task) {
+			n, err := t.FutexWaitMany(entries, 0)
+			if err != nil {
+				w.T.Errorf("waiting: %v", err)
+			}
+			got <- n
+		})
+		waiter := w.k.TaskByID(tid)
+		w.eventually("the waiter's sleep", func() bool { return waiter.StateLetter() == 'S' })
+		t.FutexWake(scratch+64, 1, true, FutexMatchAny)
+		if n := <-got; n != 1 {
+			w.T.Errorf("woken is %d, want 1", n)
+		}
+		if n, _ := t.FutexWake(scratch, 1, true, FutexMatchAny); n != 0 {
+			w.T.Error("the waiter stays on the other queue")
+		}
+		t.StoreUint32(scratch+64, 1)
+		if _, err := t.FutexWaitMany(entries, 0); err != unix.EAGAIN {
+			w.T.Errorf("another value: %v, want EAGAIN", err)
+		}
+	})
+}
+
+// TestFutexMutex lets threads fight for a lock that is made of a futex, as in
+// Drepper's "Futexes Are Tricky". A lost wake-up hangs it, a lock that two hold
+// loses counts.
+func TestFutexMutex(t *testing.T) {
+	w := newWorld(t)
+	w.process(func(t *Task) {
+		const threads, rounds = 6, 300
+		var ended atomic.Int32
+		count := 0
+		swap := func(t *Task, old, next uint32) uint32 {
+			was, err := t.MM.CompareAndSwapUint32(scratch, old, next)
+			if err != nil {
+				w.T.Errorf("compare and swap: %v", err)
+			}
+			return was
+		}
+		for range threads {
+			w.thread(t, func(t *Task) {
+				for range rounds {
+					for c := swap(t, 0, 1); c != 0; c = swap(t, 0, 2) {
+						if c == 2 || swap(t, 1, 2) != 0 {
+							t.FutexWait(scratch, 2, true, FutexMatchAny, 0)
+						}
+					}
+					count++
+					if was, _ := t.MM.UpdateUint32(scratch, func(uint32) uint32 { return 0 }); was == 2 {
+						t.FutexWake(scratch, 1, true, FutexMatchAny)
+					}
+				}
+				ended.Add(1)
+			})
+		}
+		w.eventually("the end of all threads", func() bool { return ended.Load() == threads })
+		if count != threads*rounds {
+			w.T.Errorf("the lock let %d of %d rounds count", count, threads*rounds)
+		}
+	})
+}
+
+func TestRobustList(t *testing.T) {
+	w := newWorld(t)
+	w.process(func(t *Task) {
+		const head, node, offset, lock = scratch, scratch + 64, 16, scratch + 80
+		w.thread(t, func(t *Task) {
+			for i, word := range []uint64{node, offset, 0} {
+				t.CopyOut(head+8*uint64(i), little64(word))
+			}
+			t.CopyOut(node, little64(head))
+			t.StoreUint32(lock, uint32(t.TID())|futexWaiters)
+			t.SetRobustList(head)
+		})
+		for {
+			word, _ := t.LoadUint32(lock)
+			if word&futexOwnerDied != 0 {
+				if word != futexOwnerDied|futexWaiters {
+					w.T.Errorf("the lock's word is %#x", word)
+				}
+				return
+			}
+			t.FutexWait(lock, word, false, FutexMatchAny, clock.Monotonic()+10*clock.Millisecond)
+		}
+	})
+}
+
+func little64(v uint64) []byte {
+	p := make([]byte, 8)
+	for i := range p {
+		p[i] = byte(v >> (8 * i))
+	}
+	return p
+}
+
+func TestRobustListThatIsHostile(t *testing.T) {
+	w := newWorld(t)
+	w.process(func(t *Task) {
+		for name, words := range map[string][]uint64{
+			"a circle":          {scratch + 64, 0, 0},
+			"into the kernel":   {1 << 63, 0, 0},
+			"offset overflows":  {scratch + 64, 1 << 63, 0},
+			"pending not there": {scratch, 0, 0x1001},
+		} {
+			pid := w.fork(t, func(t *Task) {
+				for i, word := range words {
+					t.CopyOut(scratch+8*uint64(i), little64(word))
+				}
+				t.CopyOut(scratch+64, little64(scratch+64))
+				t.SetRobustList(scratch)
+				exit(t, 1)
+			})
+			if result := w.wait(t, pid, 0); result.Status != ExitStatus(1) {
+				w.T.Errorf("%s: the child %v", name, result.Status)
+			}
+		}
+	})
+}

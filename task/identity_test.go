@@ -1,0 +1,106 @@
+package task
+
+import (
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"slowpath/cred"
+)
+
+// ids are real, effective, saved and file-system user id.
+type ids [4]uint32
+
+func TestUserIDs(t *testing.T) {
+	w := newWorld(t)
+	w.process(func(t *Task) {
+		root, user := ids{0, 0, 0, 0}, ids{10, 20, 30, 20}
+		for name, c := range map[string]struct {
+			from ids
+			call func(t *Task) error
+			want ids
+			err  error
+		}{
+			"setuid by root":          {root, func(t *Task) error { return t.SetUID(5) }, ids{5, 5, 5, 5}, nil},
+			"setuid to saved":         {user, func(t *Task) error { return t.SetUID(30) }, ids{10, 30, 30, 30}, nil},
+			"setuid to other":         {user, func(t *Task) error { return t.SetUID(5) }, user, unix.EPERM},
+			"setuid to -1":            {root, func(t *Task) error { return t.SetUID(Keep) }, root, unix.EINVAL},
+			"setreuid swaps":          {user, func(t *Task) error { return t.SetRealUIDs(20, 10) }, ids{20, 10, 10, 10}, nil},
+			"setreuid keeps":          {user, func(t *Task) error { return t.SetRealUIDs(Keep, Keep) }, user, nil},
+			"setreuid real to saved":  {user, func(t *Task) error { return t.SetRealUIDs(30, Keep) }, user, unix.EPERM},
+			"setresuid permutes":      {user, func(t *Task) error { return t.SetAllUIDs(30, 10, 20) }, ids{30, 10, 20, 10}, nil},
+			"setresuid to other":      {user, func(t *Task) error { return t.SetAllUIDs(5, Keep, Keep) }, user, unix.EPERM},
+			"setfsuid to real":        {user, func(t *Task) error { t.SetFSUID(10); return nil }, ids{10, 20, 30, 10}, nil},
+			"setfsuid to other fails": {user, func(t *Task) error { t.SetFSUID(5); return nil }, user, nil},
+		} {
+			next := cred.User(0, 0)
+			if c.from == root {
+				next = cred.Root()
+			}
+			next.UID, next.EUID, next.SUID, next.FSUID = c.from[0], c.from[1], c.from[2], c.from[3]
+			t.setCredentials(next)
+			err := c.call(t)
+			got := t.Credentials()
+			if (ids{got.UID, got.EUID, got.SUID, got.FSUID}) != c.want || err != c.err {
+				w.T.Errorf("%s: %v with %v, want %v with %v", name, ids{got.UID, got.EUID, got.SUID, got.FSUID}, err, c.want, c.err)
+			}
+		}
+		t.setCredentials(cred.Root())
+	})
+}
+
+func TestCapabilitiesFollowUserIDs(t *testing.T) {
+	w := newWorld(t)
+	w.process(func(t *Task) {
+		t.SetAllUIDs(Keep, 10, Keep)
+		if c := t.Credentials(); c.Effective != 0 || c.Permitted != cred.AllCapabilities {
+			w.T.Errorf("an effective id that leaves 0 keeps effective %#x, permitted %#x", c.Effective, c.Permitted)
+		}
+		t.SetAllUIDs(Keep, 0, Keep)
+		if c := t.Credentials(); c.Effective != cred.AllCapabilities {
+			w.T.Errorf("back at 0 effective is %#x", c.Effective)
+		}
+		if err := t.SetCapabilities(1<<cred.Kill, 1<<cred.Kill, 0); err != nil {
+			w.T.Errorf("capset: %v", err)
+		}
+		if err := t.SetCapabilities(1<<cred.Chown, 1<<cred.Chown, 0); err != unix.EPERM {
+			w.T.Errorf("capset to more: %v, want EPERM", err)
+		}
+		t.setCredentials(cred.Root())
+		t.SetUID(10)
+		if c := t.Credentials(); c.Permitted != 0 {
+			w.T.Errorf("all ids away from 0 keep %#x", c.Permitted)
+		}
+	})
+}
+
+func TestLimits(t *testing.T) {
+	w := newWorld(t)
+	w.process(func(t *Task) {
+		g := t.Group()
+		for name, c := range map[string]struct {
+			resource int
+			next     Limit
+			drop     bool
+			want     error
+		}{
+			"lower":                    {unix.RLIMIT_CORE, Limit{0, 10}, true, nil},
+			"soft above hard":          {unix.RLIMIT_CORE, Limit{5, 4}, false, unix.EINVAL},
+			"raise without privilege":  {unix.RLIMIT_NPROC, Limit{1, 5000}, true, unix.EPERM},
+			"raise with privilege":     {unix.RLIMIT_NPROC, Limit{1, 5000}, false, nil},
+			"descriptors beyond bound": {unix.RLIMIT_NOFILE, Limit{1, 1 << 21}, false, unix.EPERM},
+		} {
+			g.Limits.SetAll(DefaultLimits())
+			if c.drop {
+				t.setCredentials(cred.User(10, 10))
+			}
+			if _, err := t.ChangeLimit(g, c.resource, &c.next); err != c.want {
+				w.T.Errorf("%s: %v, want %v", name, err, c.want)
+			}
+			t.setCredentials(cred.Root())
+		}
+		if _, err := t.ChangeLimit(w.k.GroupByID(1), unix.RLIMIT_CORE, nil); err != nil {
+			w.T.Errorf("root asks for init's limits: %v", err)
+		}
+	})
+}

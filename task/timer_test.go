@@ -1,0 +1,129 @@
+package task
+
+import (
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"slowpath/clock"
+	"slowpath/signal"
+)
+
+const millisecond = clock.Millisecond
+
+func TestRealIntervalTimer(t *testing.T) {
+	w := newWorld(t)
+	w.process(func(t *Task) {
+		set := signal.SetOf(unix.SIGALRM)
+		t.SetBlocked(set)
+		timers := &t.Group().Timers
+		start := clock.Monotonic()
+		timers.Set(unix.ITIMER_REAL, IntervalValue{5 * millisecond, 5 * millisecond})
+		for range 3 {
+			if _, err := t.WaitSignal(set, 0); err != nil {
+				w.T.Errorf("waiting for SIGALRM: %v", err)
+			}
+		}
+		if past := clock.Monotonic() - start; past < 15*millisecond {
+			w.T.Errorf("three expiries after %d ns", past)
+		}
+		old := timers.Set(unix.ITIMER_REAL, IntervalValue{})
+		if old.Interval != 5*millisecond || old.Value <= 0 {
+			w.T.Errorf("the timer was %+v", old)
+		}
+		if got := timers.Get(unix.ITIMER_REAL); got != (IntervalValue{}) {
+			w.T.Errorf("a stopped timer is %+v", got)
+		}
+	})
+}
+
+func TestCPUTimers(t *testing.T) {
+	w := newWorld(t)
+	w.process(func(t *Task) {
+		set := signal.SetOf(unix.SIGVTALRM, unix.SIGPROF, unix.SIGXCPU)
+		t.SetBlocked(set)
+		g := t.Group()
+		g.Timers.Set(unix.ITIMER_VIRTUAL, IntervalValue{Value: 10 * millisecond})
+		g.Timers.Set(unix.ITIMER_PROF, IntervalValue{Value: 30 * millisecond})
+		g.Limits.Change(unix.RLIMIT_CPU, Limit{1, Infinity}, true)
+		for _, c := range []struct {
+			user, system int64
+			want         signal.Set
+		}{
+			{9 * millisecond, 0, 0},
+			{millisecond, 0, signal.SetOf(unix.SIGVTALRM)},
+			{0, 20 * millisecond, signal.SetOf(unix.SIGVTALRM, unix.SIGPROF)},
+			{0, clock.Second, set},
+		} {
+			t.Accounting.User.Add(c.user)
+			t.Accounting.System.Add(c.system)
+			g.CheckCPU()
+			if all, _ := t.Pending(); all != c.want {
+				w.T.Errorf("pending are %v, want %v", all, c.want)
+			}
+		}
+	})
+}
+
+func TestPOSIXTimer(t *testing.T) {
+	w := newWorld(t)
+	w.process(func(t *Task) {
+		set := signal.SetOf(unix.SIGUSR1)
+		t.SetBlocked(set)
+		timers := &t.Group().Timers
+		id, err := t.CreateTimer(TimerRequest{Clock: unix.CLOCK_MONOTONIC, Signal: unix.SIGUSR1, Value: 77})
+		if err != nil {
+			w.T.Errorf("timer_create: %v", err)
+			return
+		}
+		timers.SetTimer(id, IntervalValue{millisecond, millisecond}, false)
+		info, err := t.WaitSignal(set, 0)
+		if err != nil || info.Code != signal.SI_TIMER || info.Value() != 77 || info.TimerID() != id {
+			w.T.Errorf("the signal has code %d, value %d, timer %d, %v", info.Code, info.Value(), info.TimerID(), err)
+		}
+		t.SleepUntil(Uninterruptible, clock.Monotonic()+30*millisecond, func() bool { return false })
+		info, _ = t.WaitSignal(set, 0)
+		if overrun, _ := timers.TimerOverrun(id); overrun < 10 || overrun != info.Overrun() {
+			w.T.Errorf("after 30 periods the overrun is %d, in the signal %d", overrun, info.Overrun())
+		}
+		if v, err := timers.GetTimer(id); err != nil || v.Interval != millisecond || v.Value <= 0 || v.Value > millisecond {
+			w.T.Errorf("the timer is %+v, %v", v, err)
+		}
+		if err := timers.DeleteTimer(id); err != nil {
+			w.T.Errorf("timer_delete: %v", err)
+		}
+		if _, err := timers.GetTimer(id); err != unix.EINVAL {
+			w.T.Errorf("a deleted timer: %v, want EINVAL", err)
+		}
+	})
+}
+
+func TestPOSIXTimerAbsoluteAndNone(t *testing.T) {
+	w := newWorld(t)
+	w.process(func(t *Task) {
+		timers := &t.Group().Timers
+		id, err := t.CreateTimer(TimerRequest{Clock: unix.CLOCK_REALTIME, Notify: SIGEV_NONE})
+		if err != nil {
+			w.T.Error(err)
+			return
+		}
+		timers.SetTimer(id, IntervalValue{Value: w.k.Wall().Now() + clock.Second}, true)
+		if v, _ := timers.GetTimer(id); v.Value <= 0 || v.Value > clock.Second {
+			w.T.Errorf("what is left is %d ns", v.Value)
+		}
+		timers.SetTimer(id, IntervalValue{Value: 1}, true)
+		if v, _ := timers.GetTimer(id); v.Value != 0 {
+			w.T.Errorf("a timer of 1970 has %d ns left", v.Value)
+		}
+		for name, r := range map[string]TimerRequest{
+			"no such clock":  {Clock: 99, Signal: unix.SIGUSR1},
+			"no such signal": {Clock: unix.CLOCK_MONOTONIC, Signal: 65},
+			"no such notice": {Clock: unix.CLOCK_MONOTONIC, Signal: 1, Notify: 9},
+			"no such thread": {Clock: unix.CLOCK_MONOTONIC, Signal: 1, Notify: SIGEV_THREAD_ID, Thread: 1},
+		} {
+			if _, err := t.CreateTimer(r); err != unix.EINVAL {
+				w.T.Errorf("%s: %v, want EINVAL", name, err)
+			}
+		}
+	})
+}
