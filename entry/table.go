@@ -8,98 +8,132 @@ import (
 	"slowpath/arch/amd64"
 )
 
-// Stage is a point on the way through the kernel at which duties are consumed.
-// A row names one or more.
-type Stage uint8
+// Verdict is what an entry duty decides about the call.
+type Verdict uint8
 
-// The stages, in the order in which a system call passes them.
 const (
-	// AtSyscallEntry: before the call, which the handler may change or skip.
-	AtSyscallEntry Stage = 1 << iota
-	// AtSyscallExit: after the call, once.
-	AtSyscallExit
-	// BeforeUser: in the loop before every return to user mode.
-	BeforeUser
+	// Proceed lets the next duty look, and then the call run.
+	Proceed Verdict = iota
+	// Skip keeps the call from running, and later duties from looking. RAX
+	// holds the result.
+	Skip
 )
 
-// Row is one duty. T is the task: the kernel's, or the model that the
-// exhaustive check runs.
-//
-// Exactly one of Handle and HandleFrame is set. That is Peter Zijlstra's wish
-// of January 2014 for two slow-path calls, as a type: a duty that does not
-// declare that it needs the register frame cannot touch it.
-type Row[T any] struct {
-	// Flag is the duty's one bit.
-	Flag Flag
-	// When says at which stages the duty is consumed.
-	When Stage
-	// Level duties stay set while their cause lasts (tracing is on); others
-	// are claimed, one handler run for each time they are raised.
-	Level bool
-	// Handle serves the duty without looking at registers.
-	Handle func(t T)
-	// HandleFrame serves it with the complete register frame.
-	HandleFrame func(t T, f *amd64.Frame)
-	// MaySleep says that the handler may give the CPU away: nothing that was
-	// read of the work word before it is true after it.
-	MaySleep bool
-	// RaisedBy names who may set the bit: for those who read the table.
-	RaisedBy string
+// Handlers serve one duty. T is the task: the kernel's, or the model that the
+// exhaustive check runs. A handler is there exactly if the duty names its
+// stage.
+type Handlers[T any] struct {
+	Flag  Flag
+	Entry func(t T, f *amd64.Frame) Verdict
+	Exit  func(t T, f *amd64.Frame)
+	// Work or WorkFrame serves the duty before user mode, by Duty.Frame.
+	Work      func(t T)
+	WorkFrame func(t T, f *amd64.Frame)
+	// Last runs with interrupts off. It must be nosplit, and must not sleep.
+	Last func(f *amd64.Frame)
 }
 
-// Table is all duties, in the order in which they are served, and the masks
-// that follow from them. It is immutable and safe for concurrent use.
+// row is a duty with its handlers.
+type row[T any] struct {
+	Duty
+	Handlers[T]
+}
+
+// Table is all duties, in order, with their handlers, and the masks that
+// follow from them. It is immutable and safe for concurrent use.
 type Table[T any] struct {
-	rows   []Row[T]
-	entry  Flag
-	exit   Flag
-	before Flag
+	rows                      []row[T]
+	entry, exit, before, last Flag
 }
 
-// NewTable checks the rows and computes the masks. It fails if a row has no
-// bit or several, no stage, no handler or two, or if two rows share a bit: so
-// no mask can have a bit that nobody serves.
-func NewTable[T any](rows ...Row[T]) (*Table[T], error) {
-	table := &Table[T]{rows: rows}
-	seen := Flag(0)
-	for _, r := range rows {
-		if err := checkRow(r, seen); err != nil {
-			return nil, err
+// NewTable joins duties and handlers and computes the masks. It fails if a
+// duty has no bit or several, or no stage; if two share a bit; if a handler
+// lacks or serves no stage; if a duty without handlers exists, or handlers
+// without a duty. So no mask can have a bit that nobody serves, and no handler
+// waits for a bit that is in no mask.
+func NewTable[T any](duties []Duty, handlers ...Handlers[T]) (*Table[T], error) {
+	byFlag := map[Flag]Handlers[T]{}
+	for _, h := range handlers {
+		if _, twice := byFlag[h.Flag]; twice {
+			return nil, fmt.Errorf("entry: duty %v has two sets of handlers", h.Flag)
 		}
-		seen |= r.Flag
-		for _, m := range []struct {
-			stage Stage
-			mask  *Flag
-		}{{AtSyscallEntry, &table.entry}, {AtSyscallExit, &table.exit}, {BeforeUser, &table.before}} {
-			if r.When&m.stage != 0 {
-				*m.mask |= r.Flag
-			}
+		byFlag[h.Flag] = h
+	}
+	table := new(Table[T])
+	for _, d := range duties {
+		h := byFlag[d.Flag]
+		delete(byFlag, d.Flag)
+		if err := table.add(d, h); err != nil {
+			return nil, fmt.Errorf("entry: duty %v: %w", d.Flag, err)
 		}
+	}
+	for flag := range byFlag {
+		return nil, fmt.Errorf("entry: handlers for %v, which is no duty", flag)
 	}
 	return table, nil
 }
 
-var errTwoRows = errors.New("two rows have the same bit")
-
-func checkRow[T any](r Row[T], seen Flag) error {
-	var err error
-	switch {
-	case r.Flag == 0 || r.Flag&(r.Flag-1) != 0:
-		err = errors.New("a row must have one bit")
-	case r.Flag&seen != 0:
-		err = errTwoRows
-	case r.When == 0:
-		err = errors.New("nothing consumes it")
-	case (r.Handle == nil) == (r.HandleFrame == nil):
-		err = errors.New("it must have one handler")
-	case r.Level && r.When&BeforeUser != 0:
-		err = errors.New("a level would keep the loop before user mode from ending")
+// add checks a row and ORs its bit into the masks.
+func (t *Table[T]) add(d Duty, h Handlers[T]) error {
+	if err := checkDuty(d, t.all()); err != nil {
+		return err
 	}
-	if err != nil {
-		return fmt.Errorf("entry: duty %v: %w", r.Flag, err)
+	if err := checkHandlers(d, h); err != nil {
+		return err
+	}
+	t.rows = append(t.rows, row[T]{d, h})
+	for _, m := range []struct {
+		stage Stage
+		mask  *Flag
+	}{{AtSyscallEntry, &t.entry}, {AtSyscallExit, &t.exit}, {BeforeUser, &t.before}, {LastStep, &t.last}} {
+		if d.When&m.stage != 0 {
+			*m.mask |= d.Flag
+		}
 	}
 	return nil
 }
+
+func checkDuty(d Duty, seen Flag) error {
+	const loops = BeforeUser | LastStep
+	switch {
+	case d.Flag == 0 || d.Flag&(d.Flag-1) != 0:
+		return errors.New("a duty must have one bit")
+	case d.Flag&seen != 0:
+		return errors.New("two duties have the same bit")
+	case d.When == 0:
+		return errors.New("nothing serves it")
+	case d.Level && d.When&loops != 0:
+		return errors.New("a level would keep the loop before user mode from ending")
+	case !d.Level && d.When&^loops != 0:
+		return errors.New("what is served at entry or exit must be a level: calls do not claim")
+	case d.Paired && d.When&(AtSyscallEntry|AtSyscallExit) != AtSyscallEntry|AtSyscallExit:
+		return errors.New("a pair needs entry and exit")
+	case d.MaySleep && d.When&LastStep != 0:
+		return errors.New("nothing may sleep with interrupts off")
+	}
+	return nil
+}
+
+func checkHandlers[T any](d Duty, h Handlers[T]) error {
+	want := []struct {
+		name       string
+		there, due bool
+	}{
+		{"Entry", h.Entry != nil, d.When&AtSyscallEntry != 0},
+		{"Exit", h.Exit != nil, d.When&AtSyscallExit != 0},
+		{"Work", h.Work != nil, d.When&BeforeUser != 0 && !d.Frame},
+		{"WorkFrame", h.WorkFrame != nil, d.When&BeforeUser != 0 && d.Frame},
+		{"Last", h.Last != nil, d.When&LastStep != 0},
+	}
+	for _, w := range want {
+		if w.there != w.due {
+			return fmt.Errorf("handler %s: there is %v, should be %v", w.name, w.there, w.due)
+		}
+	}
+	return nil
+}
+
+func (t *Table[T]) all() Flag { return t.entry | t.exit | t.before | t.last }
 
 // EntryMask are the duties of a system call's entry.
 func (t *Table[T]) EntryMask() Flag { return t.entry }
@@ -111,61 +145,18 @@ func (t *Table[T]) SyscallExitMask() Flag { return t.exit }
 // last test looks for.
 func (t *Table[T]) UserMask() Flag { return t.before }
 
-// Rows returns the duties in order. The caller does not change them.
-func (t *Table[T]) Rows() []Row[T] { return t.rows }
+// LastMask are the duties of the last step.
+func (t *Table[T]) LastMask() Flag { return t.last }
 
-// maxRounds bounds how often the loop before user mode goes round because
-// duties came anew while others were served. It is far above what any program
-// can cause in good order; a task that reaches it has a handler that raises
-// its own duty.
-const maxRounds = 10000
-
-// ExitToUser serves the duties of the loop before user mode until none is
-// left, and returns 0; or until done reports that the task leaves its loop.
-// EnterUser tests the word once more, with interrupts off.
-//
-// If duties come for ever, the last ones are returned: the caller names them
-// and ends the task.
-func (t *Table[T]) ExitToUser(task T, f *amd64.Frame, done func(T) bool) Flag {
-	for range maxRounds {
-		if Pending(&f.Work)&t.before == 0 {
-			return 0
-		}
-		t.serve(task, f, BeforeUser)
-		if done(task) {
-			return 0
-		}
-	}
-	return Pending(&f.Work) & t.before
-}
-
-// serve makes one pass over the rows of a stage. The word is read anew for
-// each row: nothing that was read before a handler slept is used after it.
-func (t *Table[T]) serve(task T, f *amd64.Frame, stage Stage) {
+// Duties returns the rows without their handlers, in order.
+func (t *Table[T]) Duties() []Duty {
+	duties := make([]Duty, len(t.rows))
 	for i := range t.rows {
-		r := &t.rows[i]
-		if r.When&stage == 0 || !take(r, &f.Work) {
-			continue
-		}
-		if r.HandleFrame != nil {
-			f.Settle()
-			r.HandleFrame(task, f)
-			continue
-		}
-		r.Handle(task)
+		duties[i] = t.rows[i].Duty
 	}
+	return duties
 }
 
-// take reports whether the duty is owed, and claims it unless it is a level.
-func take[T any](r *Row[T], work *atomic.Uint32) bool {
-	if Pending(work)&r.Flag == 0 {
-		return false
-	}
-	return r.Level || Claim(work, r.Flag)
-}
-
-// SyscallEntry serves the duties of a system call's entry.
-func (t *Table[T]) SyscallEntry(task T, f *amd64.Frame) { t.serve(task, f, AtSyscallEntry) }
-
-// SyscallExit serves the duties of a system call's exit.
-func (t *Table[T]) SyscallExit(task T, f *amd64.Frame) { t.serve(task, f, AtSyscallExit) }
+// owed reports whether the row's duty is set. The word is read anew for each
+// row: nothing that was read before a handler slept is used after it.
+func (r *row[T]) owed(work *atomic.Uint32) bool { return Pending(work)&r.Duty.Flag != 0 }

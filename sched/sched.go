@@ -13,16 +13,10 @@ import (
 	"slowpath/entry"
 )
 
-// Duty returns NEED_RESCHED's row for the table of duties. Its handler gets no
-// register frame, because it needs none.
-func Duty[T any]() entry.Row[T] {
-	return entry.Row[T]{
-		Flag:     entry.NeedResched,
-		When:     entry.BeforeUser,
-		MaySleep: true,
-		Handle:   func(T) { Yield() },
-		RaisedBy: "the tick, or another CPU, that interrupted user mode; sched_yield(2)",
-	}
+// Handlers serve NEED_RESCHED. They get no register frame, because giving the
+// CPU away needs none.
+func Handlers[T any]() entry.Handlers[T] {
+	return entry.Handlers[T]{Flag: entry.NeedResched, Work: func(T) { Yield() }}
 }
 
 // Yield lets other tasks run that want this CPU, and returns when it is the

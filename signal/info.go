@@ -74,6 +74,7 @@ const (
 	offTimer   = 0 // SI_TIMER
 	offOverrun = 4
 	offAddress = 0 // faults
+	offBits    = 8 // BUS_MCEERR_*
 	offSysAddr = 0 // SIGSYS
 	offSysCall = 8
 	offSysArch = 12
@@ -94,6 +95,14 @@ func KernelInfo(s Signal) Info { return Info{Signo: s, Code: SI_KERNEL} }
 func FaultInfo(s Signal, code int32, address uint64) Info {
 	info := Info{Signo: s, Code: code}
 	binary.LittleEndian.PutUint64(info.Union[offAddress:], address)
+	return info
+}
+
+// MemoryErrorInfo describes memory that a machine check took from a program:
+// 1<<bits bytes around the address (sigaction(2), BUS_MCEERR_AR).
+func MemoryErrorInfo(address uint64, bits uint16) Info {
+	info := FaultInfo(unix.SIGBUS, BUS_MCEERR_AR, address)
+	binary.LittleEndian.PutUint16(info.Union[offBits:], bits)
 	return info
 }
 

@@ -34,6 +34,7 @@ var prctlOptions = [...]Handler{
 	unix.PR_CAPBSET_READ:        prCapbsetRead,
 	unix.PR_CAPBSET_DROP:        prCapbsetDrop,
 	unix.PR_GET_TSC:             prGetTSC,
+	unix.PR_SET_TSC:             prSetTSC,
 	unix.PR_GET_SECUREBITS:      prGetSecurebits,
 	unix.PR_SET_SECUREBITS:      prSetSecurebits,
 	unix.PR_SET_TIMERSLACK:      prSetTimerslack,
@@ -164,7 +165,23 @@ func prCapbsetDrop(t *task.Task, f *amd64.Frame) (uint64, error) {
 }
 
 func prGetTSC(t *task.Task, f *amd64.Frame) (uint64, error) {
-	return 0, store32(t, f.RSI, unix.PR_TSC_ENABLE)
+	mode := uint32(unix.PR_TSC_ENABLE)
+	if f.TSCDenied() {
+		mode = unix.PR_TSC_SIGSEGV
+	}
+	return 0, store32(t, f.RSI, mode)
+}
+
+func prSetTSC(t *task.Task, f *amd64.Frame) (uint64, error) {
+	switch f.RSI {
+	case unix.PR_TSC_ENABLE:
+		f.DenyTSC(false)
+	case unix.PR_TSC_SIGSEGV:
+		f.DenyTSC(true)
+	default:
+		return 0, unix.EINVAL
+	}
+	return 0, nil
 }
 
 func prGetSecurebits(t *task.Task, f *amd64.Frame) (uint64, error) {

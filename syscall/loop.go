@@ -12,16 +12,10 @@ import (
 // before it may go again. One Loop serves all tasks.
 type Loop struct {
 	duties *entry.Table[*task.Task]
-	// entryWork selects the duties that take a call off the fast path.
-	entryWork entry.Flag
 }
 
-// NewLoop returns the loop over a table of duties, and tells EnterUser which
-// of them keep a task from user mode.
-func NewLoop(duties *entry.Table[*task.Task]) *Loop {
-	amd64.SetExitMask(uint32(duties.UserMask()))
-	return &Loop{duties: duties, entryWork: duties.EntryMask() | duties.SyscallExitMask()}
-}
+// NewLoop returns the loop over a table of duties.
+func NewLoop(duties *entry.Table[*task.Task]) *Loop { return &Loop{duties: duties} }
 
 // Run is the user loop of t, on its goroutine, until it exits. The way of a
 // system call that owes nothing is all here: no allocation, no map, one table
@@ -67,15 +61,21 @@ const noSuchCall = ^uint64(unix.ENOSYS) + 1
 func (l *Loop) slow(t *task.Task, f *amd64.Frame, event int) {
 	switch vector := amd64.Vector(event); {
 	case event >= 0:
-		l.syscall(t, f, event)
+		l.syscall(t, f)
 	case event == amd64.EventHandover:
 		amd64.TakeCPU(f)
+		t.RaiseRSeq() // it may be another CPU
 	case event == amd64.EventWork:
 		l.work(t, f)
+	case vector == amd64.MachineCheck:
+		entry.Raise(&f.Work, entry.MCENotify)
+	case vector == amd64.NMI:
+		// counted, and of no consequence
 	case vector < amd64.FirstInterrupt:
 		t.Exception(f, vector)
 	default: // an interrupt: served, but others may want the CPU now
 		t.ChargeTicks()
+		t.RaiseRSeq()
 		entry.Raise(&f.Work, entry.NeedResched)
 	}
 }
@@ -90,21 +90,25 @@ func (l *Loop) fail(f *amd64.Frame, err error) {
 	f.RAX = -uint64(errno)
 }
 
-// syscall is a call with duties at its entry or exit, or with a number beyond
-// the table. A tracer may have changed the number: it is read again.
-func (l *Loop) syscall(t *task.Task, f *amd64.Frame, nr int) {
-	f.Settle()
-	l.duties.SyscallEntry(t, f)
-	if nr = int(uint32(f.OrigRAX)); nr < handlers {
-		result, err := dispatch[nr](t, f)
-		f.RAX = result
-		if err != nil {
-			l.fail(f, err)
-		}
-	} else {
-		l.fail(f, unix.ENOSYS)
+// syscall is a call with duties at its entry or exit, or one during which the
+// duty of another stage came.
+func (l *Loop) syscall(t *task.Task, f *amd64.Frame) {
+	l.duties.Syscall(t, f, l.call, (*task.Task).Exiting)
+}
+
+// call executes the call whose number the frame has, or has now: a tracer may
+// have changed it.
+func (l *Loop) call(t *task.Task, f *amd64.Frame) {
+	nr := uint32(f.OrigRAX)
+	if nr >= handlers {
+		return // RAX says ENOSYS
 	}
-	l.duties.SyscallExit(t, f)
+	result, err := dispatch[nr](t, f)
+	if err != nil {
+		l.fail(f, err)
+		return
+	}
+	f.RAX = result
 }
 
 // work serves the duties before user mode.

@@ -1,8 +1,6 @@
 package task
 
 import (
-	"golang.org/x/sys/unix"
-
 	"slowpath/arch/amd64"
 	"slowpath/entry"
 	"slowpath/signal"
@@ -73,8 +71,6 @@ func (t *Task) serveMachineChecks() {
 		}
 	}
 	if lost {
-		info := signal.FaultInfo(unix.SIGBUS, signal.BUS_MCEERR_AR, address)
-		info.AddressBits = pageShift
-		t.ForceSignal(info)
+		t.ForceSignal(signal.MemoryErrorInfo(address, pageShift))
 	}
 }

@@ -51,6 +51,7 @@ func InitCPU(i uint64, idle *Frame) {
 	writeMSR(msrTSCAux, i)
 	writeMSR(msrGSBase, 0)
 	protectSupervisor()
+	enableMachineChecks()
 	initAPIC(c)
 	atomic.AddUint64(&online, 1)
 }

@@ -61,6 +61,8 @@ type Frame struct {
 
 	area []byte // what extended points into
 
+	noTSC atomic.Bool // RDTSC must fault: see DenyTSC
+
 	// UserTicks and SystemTicks count the timer interrupts that found the
 	// program in user mode, or the kernel at work for it; TickNanoseconds
 	// each.

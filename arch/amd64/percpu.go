@@ -33,7 +33,7 @@ type perCPU struct {
 	// flushWanted and flushDone are generations of TLB flushes: another CPU
 	// counts the first up, this one sets the second.
 	flushWanted, flushDone uint64
-	_                      uint64
+	noTSC                  uint64 // CR4.TSD is set: RDTSC faults in user mode
 }
 
 const (
@@ -105,8 +105,10 @@ type Hooks struct {
 var (
 	onSyscall, onTrap, onFatal uint64 // addresses of func values
 
-	// exitMask selects the duties that keep EnterUser from user mode.
-	exitMask uint32
+	// exitMask selects the duties that keep EnterUser from user mode, and
+	// lastMask those for which it calls onLastStep.
+	exitMask, lastMask uint32
+	onLastStep         func(*Frame)
 
 	// goosG is the g of package goos: all zero, so its stack bound is 0 and
 	// no function asks for more stack. goosTLS is where FS points.
@@ -129,10 +131,15 @@ func SetHooks(h Hooks) {
 // top-level function.
 func funcAddress(f *func()) uint64 { return *(*uint64)(unsafe.Pointer(f)) }
 
-// SetExitMask tells EnterUser which bits of Frame.Work keep it from user mode:
-// the mask that package entry computes from its table. It is called once,
-// before the first task runs.
-func SetExitMask(mask uint32) { exitMask = mask }
+// SetExitMasks tells EnterUser which bits of Frame.Work keep it from user
+// mode, and which make it call last, with interrupts off, before it goes: the
+// masks that package entry computes from its table. last is a top-level
+// function that is nosplit, as is all that it calls. Called once, before the
+// first task runs.
+func SetExitMasks(exit, lastStep uint32, last func(*Frame)) {
+	exitMask, lastMask = exit, lastStep
+	onLastStep = last
+}
 
 // KernelNMIs returns how many NMIs found a CPU in the kernel.
 func KernelNMIs() uint64 { return kernelNMIs }

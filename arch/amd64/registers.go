@@ -145,6 +145,8 @@ const (
 
 // Bits of CR4 (SDM vol. 3A, 2.5).
 const (
+	cr4TSD      = 1 << 2
+	cr4MCE      = 1 << 6
 	cr4FSGSBASE = 1 << 16
 	cr4OSXSAVE  = 1 << 18
 	cr4UMIP     = 1 << 11

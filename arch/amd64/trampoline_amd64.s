@@ -62,6 +62,10 @@
 // The first vector that is not an exception.
 #define FIRST_IRQ 32
 
+// Exceptions that goos serves on the spot, as interrupts: NMI and #MC, whose
+// cause must be read on the CPU that has it.
+#define SERVED_HERE (1<<2|1<<18)
+
 // Events (user.go): a system call's number, or negative.
 #define EVENT_WORK -257
 #define EVENT_HANDOVER -258
@@ -261,10 +265,18 @@ slow:
 	MOVL F_WORK(AX), CX
 	TESTL ·exitMask(SB), CX
 	JNE work
+	TESTL ·lastMask(SB), CX
+	JNE last
 	MOVQ SP, F_KSP(AX)
 	MOVQ BP, F_KBP(AX)
 	MOVQ F_FSBASE(AX), CX
 	JMP ·leaveWithVectors(SB)
+last: // a nosplit Go function, with interrupts off; R14 and X15 are still the caller's
+	MOVQ ·onLastStep(SB), DX
+	MOVQ (DX), CX
+	CALL CX
+	MOVQ f+0(FP), AX
+	JMP slow
 work:
 	MOVL $EVENT_WORK, ret+8(FP)
 	STI
@@ -322,6 +334,9 @@ save:
 	MOVL CX, 16(SP) // its result
 	CMPQ DX, $FIRST_IRQ
 	JGE interrupt
+	MOVL $SERVED_HERE, CX
+	BTL DX, CX
+	JCS interrupt
 	STI
 	RETURN
 interrupt: // serve it as if the thread had been interrupted at EnterUser's end

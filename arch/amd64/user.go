@@ -138,6 +138,16 @@ func (f *Frame) SetRoot(root uint64) {
 // Root returns the physical address of f's page tables.
 func (f *Frame) Root() uint64 { return f.root }
 
+// LiveCPU returns the number of the CPU that holds f's state, or -1: where f
+// enters user mode next, unless EnterUser says Handover first. Any context.
+func (f *Frame) LiveCPU() int {
+	c := atomic.LoadUint64(&f.cpu)
+	if c == 0 {
+		return -1
+	}
+	return int((*perCPU)(pointer(c)).id)
+}
+
 // TakeCPU loads f's page tables, extended state and GS base on the CPU that
 // runs the caller, after parking there whose they are, and after fetching f's
 // from the CPU that has them live. The caller is f's own goroutine, with
@@ -167,6 +177,7 @@ func tryTakeCPU(f *Frame) bool {
 		c.root = f.root
 		loadCR3(f.root)
 	}
+	raiseUserControl(c, f)
 	c.owner = frameAddress(f)
 	c.userSS = uint64(uintptr(unsafe.Pointer(&f.SS)))
 	interruptsOn()

@@ -1,21 +1,73 @@
 package main
 
 import (
+	"fmt"
+
 	"slowpath/arch/amd64"
 	"slowpath/entry"
 	"slowpath/sched"
 	"slowpath/task"
 )
 
-// newDuties is the table of what a task may owe before it goes back to user
-// mode, in the order in which it is served.
-func newDuties() (*entry.Table[*task.Task], error) {
-	return entry.NewTable(
-		sched.Duty[*task.Task](),
-		entry.Row[*task.Task]{
-			Flag: entry.SigPending, When: entry.BeforeUser, MaySleep: true,
-			HandleFrame: func(t *task.Task, f *amd64.Frame) { t.DeliverSignals(f) },
-			RaisedBy:    "kill(2), faults, timers, job control, exit",
-		},
-	)
+// duties is the one table of what tasks may owe before they go back to user
+// mode. It is a variable of the package because EnterUser's last step reaches
+// it from assembly, with interrupts off and no argument but the frame.
+var duties *entry.Table[*task.Task]
+
+// makeDuties joins the rows of package entry with those who serve them, and
+// tells EnterUser the masks that follow.
+func makeDuties() error {
+	handlers := []entry.Handlers[*task.Task]{
+		sched.Handlers[*task.Task](),
+		task.SignalHandlers(),
+		task.WorkHandlers(),
+		task.RestartableSequenceHandlers(),
+		task.MachineCheckHandlers(),
+		{Flag: entry.UserReturnNotify, Last: amd64.LoadUserControl},
+	}
+	handlers = append(handlers, unraised()...)
+	table, err := entry.NewTable(entry.Duties(), handlers...)
+	if err != nil {
+		return err
+	}
+	duties = table
+	amd64.SetExitMasks(uint32(table.UserMask()), uint32(table.LastMask()), lastStep)
+	return nil
+}
+
+// lastStep serves what must be the last thing before user mode.
+//
+//go:nosplit
+func lastStep(f *amd64.Frame) { duties.Last(f) }
+
+// unraised serves the duties whose cause this kernel does not have yet: they
+// have their place in the order, nothing raises them, and if one is seen all
+// the same it is a bug, which the log names.
+func unraised() []entry.Handlers[*task.Task] {
+	var handlers []entry.Handlers[*task.Task]
+	for _, d := range entry.Duties() {
+		switch d.Flag {
+		case entry.SyscallTrace, entry.SyscallEmu, entry.SingleStep, entry.Seccomp,
+			entry.SyscallTracepoint, entry.SyscallAudit, entry.NoHZ, entry.Uprobe:
+			handlers = append(handlers, reportUnraised(d))
+		}
+	}
+	return handlers
+}
+
+func reportUnraised(d entry.Duty) entry.Handlers[*task.Task] {
+	bug := func(*task.Task, *amd64.Frame) {
+		panic(fmt.Sprintf("the duty %v is set, but nothing in this kernel raises it", d.Flag))
+	}
+	h := entry.Handlers[*task.Task]{Flag: d.Flag}
+	if d.When&entry.AtSyscallEntry != 0 {
+		h.Entry = func(t *task.Task, f *amd64.Frame) entry.Verdict { bug(t, f); return entry.Skip }
+	}
+	if d.When&entry.AtSyscallExit != 0 {
+		h.Exit = bug
+	}
+	if d.When&entry.BeforeUser != 0 {
+		h.WorkFrame = bug
+	}
+	return h
 }

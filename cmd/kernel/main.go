@@ -30,7 +30,7 @@ func main() {
 	options, optionErr := commandline.Parse(boot.CommandLine())
 	k := &kernel{
 		options: options,
-		log:     klog.New(console(options), klog.Level(options.LogLevel)),
+		log:     klog.New(logConsole(options), klog.Level(options.LogLevel)),
 		wall:    new(clock.Wall),
 		entropy: entropy.New(amd64.Random),
 	}
@@ -72,8 +72,7 @@ func (k *kernel) run() error {
 	if err := k.makeFiles(); err != nil {
 		return err
 	}
-	duties, err := newDuties()
-	if err != nil {
+	if err := makeDuties(); err != nil {
 		return err
 	}
 	shared, err := k.newVDSO()
@@ -139,8 +138,8 @@ func (k *kernel) end(code uint8) {
 	goos.PowerOff(code)
 }
 
-// console returns where kernel messages go.
-func console(o commandline.Options) io.Writer {
+// logConsole returns where kernel messages go.
+func logConsole(o commandline.Options) io.Writer {
 	if o.Console == "ttyS0" {
 		return os.Stderr // goos writes it to COM1
 	}

@@ -1,0 +1,112 @@
+package entry
+
+import "slowpath/arch/amd64"
+
+// Syscall executes one system call that owes duties: those of its entry, the
+// call unless one of them skipped it, those of its exit. call reads the number
+// from OrigRAX, where a tracer may have put another one. RAX is -ENOSYS until
+// somebody sets it, as every tracer expects (ptrace(2)).
+//
+// Which duties saw the entry is a local variable: so entry and exit pair by
+// construction. done reports that the task leaves: a call that does not return
+// has no exit to stop at, but what was begun is ended.
+func (t *Table[T]) Syscall(task T, f *amd64.Frame, call func(T, *amd64.Frame), done func(T) bool) {
+	f.Settle()
+	f.RAX = noSuchCall
+	entered, verdict := t.enter(task, f)
+	if verdict == Proceed {
+		call(task, f)
+	}
+	t.leave(task, f, entered, done)
+}
+
+// noSuchCall is -ENOSYS.
+const noSuchCall = ^uint64(38) + 1
+
+// enter serves the duties of the entry, top to bottom, and returns which there
+// were.
+func (t *Table[T]) enter(task T, f *amd64.Frame) (entered Flag, verdict Verdict) {
+	for i := range t.rows {
+		r := &t.rows[i]
+		if r.When&AtSyscallEntry == 0 || !r.owed(&f.Work) {
+			continue
+		}
+		entered |= r.Duty.Flag
+		if r.Entry(task, f) == Skip {
+			return entered, Skip
+		}
+	}
+	return entered, Proceed
+}
+
+// leave serves the duties of the exit, bottom to top.
+func (t *Table[T]) leave(task T, f *amd64.Frame, entered Flag, done func(T) bool) {
+	for i := len(t.rows) - 1; i >= 0; i-- {
+		r := &t.rows[i]
+		if r.When&AtSyscallExit == 0 {
+			continue
+		}
+		due := r.owed(&f.Work) && !done(task)
+		if r.Paired {
+			due = entered&r.Duty.Flag != 0
+		}
+		if due {
+			r.Exit(task, f)
+		}
+	}
+}
+
+// maxRounds bounds how often the loop before user mode goes round because
+// duties came anew while others were served. It is far above what any program
+// can cause in good order; a task that reaches it has a handler that raises
+// its own duty.
+const maxRounds = 10000
+
+// ExitToUser serves the duties of the loop before user mode until none is
+// left, and returns 0; or until done reports that the task leaves. EnterUser
+// tests the word once more, with interrupts off.
+//
+// If duties come for ever, the last ones are returned: the caller names them
+// and ends the task.
+func (t *Table[T]) ExitToUser(task T, f *amd64.Frame, done func(T) bool) (stuck Flag) {
+	for range maxRounds {
+		if Pending(&f.Work)&t.before == 0 {
+			return 0
+		}
+		t.round(task, f)
+		if done(task) {
+			return 0
+		}
+	}
+	return Pending(&f.Work) & t.before
+}
+
+// round makes one pass over the duties of the loop. A handler runs only after
+// its bit was claimed.
+func (t *Table[T]) round(task T, f *amd64.Frame) {
+	for i := range t.rows {
+		r := &t.rows[i]
+		if r.When&BeforeUser == 0 || !r.owed(&f.Work) || !Claim(&f.Work, r.Duty.Flag) {
+			continue
+		}
+		if r.Frame {
+			f.Settle()
+			r.WorkFrame(task, f)
+			continue
+		}
+		r.Work(task)
+	}
+}
+
+// Last serves the duties of the last step: EnterUser calls it, with interrupts
+// off until user mode, so each duty is served once and for all.
+//
+//go:nosplit
+func (t *Table[T]) Last(f *amd64.Frame) {
+	for i := range t.rows {
+		r := &t.rows[i]
+		if r.When&LastStep != 0 && f.Work.And(^uint32(r.Duty.Flag))&uint32(r.Duty.Flag) != 0 {
+			r.Handlers.Last(f)
+		}
+	}
+}
