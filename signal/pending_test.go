@@ -1,0 +1,106 @@
+package signal
+
+import (
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+func TestPendingLimits(t *testing.T) {
+	var p Pending
+	var account Account
+	put := func(s Signal, code int32) Outcome { return p.Put(UserInfo(s, code, 1, 1), &account, 2) }
+	for i, c := range []struct {
+		s    Signal
+		code int32
+		want Outcome
+	}{
+		{unix.SIGUSR1, SI_USER, Queued}, {unix.SIGUSR1, SI_USER, Coalesced},
+		{40, SI_QUEUE, Queued}, {40, SI_QUEUE, Full}, {40, SI_USER, Bare},
+		{unix.SIGUSR2, SI_QUEUE, Bare}, {unix.SIGTERM, SI_USER, Queued},
+	} {
+		if got := put(c.s, c.code); got != c.want {
+			t.Errorf("step %d: %v, want %v", i, got, c.want)
+		}
+	}
+	if account.Queued() != 3 {
+		t.Errorf("%d are counted, want 3", account.Queued())
+	}
+	if info, ok := p.Take(unix.SIGUSR2); !ok || info.PID() != 0 || info.Code != SI_USER {
+		t.Errorf("a signal without its Info reads %+v", info)
+	}
+	p.Discard(^Set(0))
+	if p.Set != 0 || account.Queued() != 0 {
+		t.Errorf("after Discard %v are pending and %d counted", p.Set, account.Queued())
+	}
+}
+
+func TestSynchronousSignalsGoFirst(t *testing.T) {
+	var p Pending
+	var account Account
+	for _, s := range []Signal{unix.SIGHUP, unix.SIGSEGV, unix.SIGBUS} {
+		p.Put(KernelInfo(s), &account, 10)
+	}
+	for _, want := range []Signal{unix.SIGBUS, unix.SIGSEGV, unix.SIGHUP, 0} {
+		if got := p.Next(0); got != want {
+			t.Errorf("next is %v, want %v", got, want)
+		}
+		p.Take(want)
+	}
+}
+
+// FuzzPending compares the queue with a model: a list, searched from its front.
+func FuzzPending(f *testing.F) {
+	f.Add([]byte{1, 40, 40, 130, 200, 255})
+	f.Fuzz(func(t *testing.T, steps []byte) {
+		var p Pending
+		var account Account
+		var model []Info
+		for i, b := range steps {
+			s := Signal(b%64 + 1)
+			pending := false
+			for _, info := range model {
+				pending = pending || info.Signo == s
+			}
+			switch b >> 6 {
+			case 0, 1:
+				info := UserInfo(s, SI_QUEUE, i, 0)
+				if p.Put(info, &account, 1<<20) == Queued {
+					model = append(model, info)
+				} else if s >= FirstRealtime || !pending {
+					t.Fatalf("step %d: signal %d is not queued", i, s)
+				}
+			case 2:
+				info, ok := p.Take(s)
+				if ok != pending {
+					t.Fatalf("step %d: taking %d: %v, want %v", i, s, ok, pending)
+				}
+				for j := range model {
+					if ok && model[j].Signo == s {
+						if model[j] != info {
+							t.Fatalf("step %d: took that of %d, want that of %d", i, info.PID(), model[j].PID())
+						}
+						model = append(model[:j], model[j+1:]...)
+						break
+					}
+				}
+			case 3:
+				p.Discard(SetOf(s))
+				kept := model[:0]
+				for _, info := range model {
+					if info.Signo != s {
+						kept = append(kept, info)
+					}
+				}
+				model = kept
+			}
+			set := Set(0)
+			for _, info := range model {
+				set.Add(info.Signo)
+			}
+			if p.Set != set || account.Queued() != int64(len(model)) {
+				t.Fatalf("step %d: pending %v and %d counted, want %v and %d", i, p.Set, account.Queued(), set, len(model))
+			}
+		}
+	})
+}

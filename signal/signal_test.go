@@ -1,0 +1,151 @@
+package signal
+
+import (
+	"bytes"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+func TestSet(t *testing.T) {
+	set := SetOf(unix.SIGHUP, unix.SIGTERM, Last)
+	if set != 1|1<<14|1<<63 || !set.Has(Last) || set.Has(unix.SIGINT) || set.First() != unix.SIGHUP {
+		t.Errorf("the set is %#x", uint64(set))
+	}
+	set.Remove(unix.SIGHUP)
+	if set.First() != unix.SIGTERM || Set(0).First() != 0 {
+		t.Errorf("the first signal is %v", set.First())
+	}
+	if got := set.String(); got != "{SIGTERM SIGRTMIN+32}" {
+		t.Errorf("it reads %s", got)
+	}
+}
+
+// TestDefaults is the table of signal(7).
+func TestDefaults(t *testing.T) {
+	count := make(map[Default]int)
+	for s := Signal(1); s <= Last; s++ {
+		count[DefaultOf(s)]++
+	}
+	want := map[Default]int{Core: 10, Ignore: 3, Stop: 4, Continue: 1, Terminate: 64 - 18}
+	for what, n := range want {
+		if count[what] != n {
+			t.Errorf("%d signals have the default %d, want %d", count[what], what, n)
+		}
+	}
+}
+
+// TestInfoLayout compares with the offsets of siginfo_t on x86-64.
+func TestInfoLayout(t *testing.T) {
+	var raw [InfoSize]byte
+	info := ChildInfo(CLD_KILLED, 0x01020304, 0x05060708, 9, 0x11, 0x22)
+	info.Encode(raw[:])
+	for offset, want := range map[int]byte{0: 17, 8: CLD_KILLED, 16: 4, 20: 8, 24: 9, 32: 0x11, 40: 0x22} {
+		if raw[offset] != want {
+			t.Errorf("byte %d is %#x, want %#x", offset, raw[offset], want)
+		}
+	}
+	fault := FaultInfo(unix.SIGSEGV, SEGV_MAPERR, 0x1234)
+	fault.Encode(raw[:])
+	if raw[16] != 0x34 || raw[17] != 0x12 || fault.Address() != 0x1234 {
+		t.Errorf("si_addr is at % x", raw[16:24])
+	}
+	timer := TimerInfo(unix.SIGALRM, 3, 77)
+	timer.SetOverrun(5)
+	timer.Encode(raw[:])
+	if raw[16] != 3 || raw[20] != 5 || raw[24] != 77 {
+		t.Errorf("the timer's fields are % x", raw[16:32])
+	}
+}
+
+func FuzzInfo(f *testing.F) {
+	f.Add(make([]byte, InfoSize))
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		if len(raw) < InfoSize {
+			return
+		}
+		raw = raw[:InfoSize]
+		info := DecodeInfo(raw)
+		var again [InfoSize]byte
+		info.Encode(again[:])
+		copy(raw[12:16], []byte{0, 0, 0, 0}) // padding
+		if !bytes.Equal(raw, again[:]) {
+			t.Errorf("% x becomes % x", raw, again)
+		}
+	})
+}
+
+func FuzzAction(f *testing.F) {
+	f.Add(make([]byte, ActionSize))
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		if len(raw) < ActionSize {
+			return
+		}
+		action := DecodeAction(raw)
+		var again [ActionSize]byte
+		action.Encode(again[:])
+		if !bytes.Equal(raw[:ActionSize], again[:]) {
+			t.Errorf("% x becomes % x", raw[:ActionSize], again)
+		}
+		var actions Actions
+		if _, err := actions.Set(unix.SIGUSR1, action); err != nil {
+			t.Errorf("setting it: %v", err)
+		}
+		kept := actions.Get(unix.SIGUSR1)
+		if kept.Mask&Unblockable != 0 || kept.Flags&^supportedFlags != 0 {
+			t.Errorf("kept is %+v", kept)
+		}
+	})
+}
+
+func TestActions(t *testing.T) {
+	var actions Actions
+	if _, err := actions.Set(unix.SIGKILL, Action{Handler: SIG_IGN}); err != unix.EINVAL {
+		t.Errorf("ignoring SIGKILL: %v, want EINVAL", err)
+	}
+	actions.Set(unix.SIGUSR1, Action{Handler: 0x1000, Flags: SA_RESETHAND | SA_UNSUPPORTED})
+	actions.Set(unix.SIGUSR2, Action{Handler: SIG_IGN})
+	if got := actions.Get(unix.SIGUSR1); got.Flags != SA_RESETHAND {
+		t.Errorf("the flags are %#x: SA_UNSUPPORTED must be cleared", got.Flags)
+	}
+	ignored, caught := actions.Sets()
+	if ignored != SetOf(unix.SIGUSR2) || caught != SetOf(unix.SIGUSR1) {
+		t.Errorf("ignored %v, caught %v", ignored, caught)
+	}
+	clone := actions.Clone(true)
+	if clone.Get(unix.SIGUSR1).Handler != SIG_DFL || clone.Get(unix.SIGUSR2).Handler != SIG_IGN {
+		t.Error("a reset copy keeps a handler or loses what is ignored")
+	}
+	if first := actions.Claim(unix.SIGUSR1); first.Handler != 0x1000 {
+		t.Errorf("the first delivery has %+v", first)
+	}
+	if second := actions.Claim(unix.SIGUSR1); second.Handler != SIG_DFL {
+		t.Errorf("SA_RESETHAND left %+v", second)
+	}
+}
+
+func TestAltStack(t *testing.T) {
+	stack := AltStack{Base: 0x1000, Size: 0x2000}
+	for rsp, on := range map[uint64]bool{0xfff: false, 0x1000: false, 0x1001: true, 0x3000: true, 0x3001: false} {
+		if stack.Holds(rsp) != on {
+			t.Errorf("%#x is on the stack: %v", rsp, !on)
+		}
+	}
+	next := AltStack{Base: 0x8000, Size: 0x2000}
+	if err := stack.Set(next, 0x2000, MinStackSize); err != unix.EPERM {
+		t.Errorf("a change while on it: %v, want EPERM", err)
+	}
+	if err := stack.Set(AltStack{Size: 100}, 0, MinStackSize); err != unix.ENOMEM {
+		t.Errorf("too small: %v, want ENOMEM", err)
+	}
+	if err := stack.Set(AltStack{Size: 0x2000, Flags: 8}, 0, MinStackSize); err != unix.EINVAL {
+		t.Errorf("an unknown flag: %v, want EINVAL", err)
+	}
+	if err := stack.Set(AltStack{Flags: SS_DISABLE}, 0, MinStackSize); err != nil || stack.State(0x2000) != SS_DISABLE {
+		t.Errorf("disabled: %+v, %v", stack, err)
+	}
+	disarming := AltStack{Base: 0x1000, Size: 0x2000, Flags: SS_AUTODISARM}
+	if disarming.Holds(0x2000) {
+		t.Error("a stack that disarms itself counts as in use")
+	}
+}
