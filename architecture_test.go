@@ -34,7 +34,7 @@ var mayImport = map[string][]string{
 	"vdso":         {"mm"},
 	"fs":           {"mm", "wait", "cred", "clock", "abi"},
 	"signal":       {"arch", "abi"},
-	"sched":        {"entry"},
+	"sched":        {"entry", "wait"},
 	"task":         {"arch", "mm", "entry", "fs", "signal", "sched", "cred", "clock", "abi", "wait", "vdso"},
 	"syscall":      {"arch", "mm", "entry", "fs", "signal", "sched", "cred", "clock", "abi", "wait", "task"},
 	"qemu":         {"hostlink", "runspec", "fs/cpio"},

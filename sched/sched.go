@@ -11,14 +11,29 @@ import (
 	"runtime"
 
 	"slowpath/entry"
+	"slowpath/wait"
 )
+
+// Scheduler knows how many tasks want a CPU. It is safe for concurrent use.
+type Scheduler struct {
+	// Load counts the tasks that are awake; their Sleepers count in it.
+	Load wait.Load
+	// CPUs is how many processors there are.
+	CPUs int
+}
 
 // Handlers serve NEED_RESCHED. They get no register frame, because giving the
 // CPU away needs none.
-func Handlers[T any]() entry.Handlers[T] {
-	return entry.Handlers[T]{Flag: entry.NeedResched, Work: func(T) { Yield() }}
+func Handlers[T any](s *Scheduler) entry.Handlers[T] {
+	return entry.Handlers[T]{Flag: entry.NeedResched, Work: func(T) { s.Yield() }}
 }
 
 // Yield lets other tasks run that want this CPU, and returns when it is the
-// caller's turn again (sched_yield(2)). It may sleep.
-func Yield() { runtime.Gosched() }
+// caller's turn again (sched_yield(2)). While every task that is awake has a
+// CPU there is nobody to yield to, and asking the Go scheduler would cost 800
+// instructions. It may sleep.
+func (s *Scheduler) Yield() {
+	if s.Load.Awake() > s.CPUs {
+		runtime.Gosched()
+	}
+}

@@ -39,7 +39,7 @@ const (
 )
 
 func sysSchedYield(t *task.Task, f *amd64.Frame) (uint64, error) {
-	runtime.Gosched()
+	t.Kernel().Scheduler().Yield()
 	return 0, nil
 }
 

@@ -1,8 +1,6 @@
 package syscall
 
 import (
-	"runtime"
-
 	"golang.org/x/sys/unix"
 
 	"slowpath/arch/amd64"
@@ -107,7 +105,7 @@ func sysGetrandom(t *task.Task, f *amd64.Frame) (uint64, error) {
 		if err != nil || t.Interrupted() {
 			return partial(done, err)
 		}
-		runtime.Gosched()
+		t.Kernel().Scheduler().Yield()
 	}
 	return size, nil
 }

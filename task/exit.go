@@ -49,7 +49,15 @@ func (t *Task) KillFromPanic(v any, stack []byte) {
 }
 
 // Start runs a new task on a goroutine of its own.
-func (k *Kernel) Start(t *Task) { go t.run() }
+func (k *Kernel) Start(t *Task) {
+	load := &k.config.Scheduler.Load
+	t.Sleeper.CountIn(load)
+	load.Enter()
+	go func() {
+		t.run()
+		load.Leave()
+	}()
+}
 
 // run is the life of a task.
 func (t *Task) run() {

@@ -32,6 +32,7 @@ import (
 
 	"slowpath/clock"
 	"slowpath/mm"
+	"slowpath/sched"
 )
 
 // Config is what a Kernel stands on. All fields but Run may be left out: tests
@@ -57,6 +58,8 @@ type Config struct {
 	// of the one that runs the caller.
 	CPUs int
 	CPU  func() int
+	// Scheduler knows how many tasks are awake.
+	Scheduler *sched.Scheduler
 	// NoRandomize gives every program the same layout in memory.
 	NoRandomize bool
 	// Wall is the time of day.
@@ -105,11 +108,17 @@ func New(c Config) *Kernel {
 	if c.CPU == nil {
 		c.CPU = func() int { return 0 }
 	}
+	if c.Scheduler == nil {
+		c.Scheduler = &sched.Scheduler{CPUs: c.CPUs}
+	}
 	k := &Kernel{config: c, pids: newPIDTable()}
 	k.futexes.seed = rand.Uint64()
 	k.names.set(DefaultHostName, DefaultDomainName)
 	return k
 }
+
+// Scheduler returns what knows how many tasks want a CPU.
+func (k *Kernel) Scheduler() *sched.Scheduler { return k.config.Scheduler }
 
 // Logf writes one line of the kernel's log.
 func (k *Kernel) Logf(format string, arguments ...any) { k.config.Log(format, arguments...) }

@@ -9,6 +9,7 @@ import "sync"
 type place struct {
 	once  sync.Once
 	token chan struct{}
+	load  *Load
 }
 
 func (p *place) channel() chan struct{} {
@@ -16,7 +17,13 @@ func (p *place) channel() chan struct{} {
 	return p.token
 }
 
-func (p *place) park() { <-p.channel() }
+func (p *place) park() {
+	if p.load != nil {
+		p.load.Leave()
+		defer p.load.Enter()
+	}
+	<-p.channel()
+}
 
 func (p *place) unpark() {
 	select {

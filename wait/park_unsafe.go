@@ -12,6 +12,7 @@ import (
 type place struct {
 	state atomic.Uint32
 	g     unsafe.Pointer // the parked goroutine; written before state is parked
+	load  *Load          // counts who is awake; nil if nobody counts
 }
 
 // The states of a place. From awake, unpark leads to token and a park to
@@ -40,7 +41,16 @@ const noReason = 0
 func commit(g, lock unsafe.Pointer) bool {
 	p := (*place)(lock)
 	p.g = g
-	return p.state.CompareAndSwap(awake, parked)
+	if p.load != nil {
+		p.load.Leave() // first: who wakes p counts it again
+	}
+	if p.state.CompareAndSwap(awake, parked) {
+		return true
+	}
+	if p.load != nil {
+		p.load.Enter()
+	}
+	return false
 }
 
 // park gives the CPU away until unpark, and takes the token.
@@ -66,6 +76,9 @@ func (p *place) unpark() {
 		case parked:
 			g := p.g
 			if p.state.CompareAndSwap(parked, awake) {
+				if p.load != nil {
+					p.load.Enter()
+				}
 				goready(g, 1)
 				return
 			}

@@ -369,7 +369,7 @@ TEXT ·paranoidTrap(SB), NOSPLIT|NOFRAME, $0
 	TESTB $3, 24(SP) // CS
 	JNE user
 	CMPQ 0(SP), $2
-	JNE fatal
+	JHI fatal // not Debug, not NMI
 	LOCK
 	INCQ ·kernelNMIs(SB)
 	ADDQ $16, SP // vector, error

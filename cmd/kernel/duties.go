@@ -16,9 +16,9 @@ var duties *entry.Table[*task.Task]
 
 // makeDuties joins the rows of package entry with those who serve them, and
 // tells EnterUser the masks that follow.
-func makeDuties() error {
+func makeDuties(s *sched.Scheduler) error {
 	handlers := []entry.Handlers[*task.Task]{
-		sched.Handlers[*task.Task](),
+		sched.Handlers[*task.Task](s),
 		task.SignalHandlers(),
 		task.WorkHandlers(),
 		task.RestartableSequenceHandlers(),

@@ -21,6 +21,7 @@ import (
 	"slowpath/goos"
 	"slowpath/klog"
 	"slowpath/mm"
+	"slowpath/sched"
 	"slowpath/syscall"
 	"slowpath/task"
 	"slowpath/vdso"
@@ -72,7 +73,8 @@ func (k *kernel) run() error {
 	if err := k.makeFiles(); err != nil {
 		return err
 	}
-	if err := makeDuties(); err != nil {
+	scheduler := &sched.Scheduler{CPUs: boot.CPUs()}
+	if err := makeDuties(scheduler); err != nil {
 		return err
 	}
 	shared, err := k.newVDSO()
@@ -85,6 +87,7 @@ func (k *kernel) run() error {
 		Log:         k.log.Infof,
 		Memory:      k.memory,
 		MapVDSO:     shared.Map,
+		Scheduler:   scheduler,
 		CPUs:        boot.CPUs(),
 		NoRandomize: k.options.NoRandomize,
 		Wall:        k.wall,
