@@ -67,6 +67,12 @@ func (k *kernel) readFile(name string) ([]byte, error) {
 
 // standardFiles returns a table with the program's descriptors 0, 1 and 2.
 func (k *kernel) standardFiles(spec *runspec.Spec) (*fs.FDTable, error) {
+	if k.link != nil {
+		defer k.link.begin()
+	}
+	if spec.Stdio == runspec.Terminal && k.link != nil {
+		return k.terminalFiles(spec)
+	}
 	in, err := k.standardInput(spec)
 	if err != nil {
 		return nil, err

@@ -3,6 +3,7 @@ package main
 import (
 	"io"
 	"os"
+	"sync/atomic"
 
 	"slowpath/boot"
 	"slowpath/dev/uart"
@@ -35,7 +36,8 @@ func (k *kernel) streams() streams {
 // and how it ended. A machine that nobody's host command started has none.
 type link struct {
 	streams
-	writer *hostlink.Writer
+	writer  *hostlink.Writer
+	console atomic.Pointer[console] // nil if the streams are no terminal
 }
 
 // stdinCredit is how many bytes the host may send ahead of what is read.
@@ -56,9 +58,11 @@ func newLink(k *kernel) *link {
 	go port.Serve(func() bool { goos.WaitIRQ(uart.IRQ2); return true }, func(data []byte) { sender.Write(data) })
 	go l.receive(k, received)
 	l.writer.Hello()
-	l.writer.StdinCredit(stdinCredit)
 	return l
 }
+
+// begin lets the host send input: there is somebody to take it now.
+func (l *link) begin() { l.writer.StdinCredit(stdinCredit) }
 
 // receive acts on the host's frames for ever.
 func (l *link) receive(k *kernel, from io.Reader) {
@@ -68,6 +72,10 @@ func (l *link) receive(k *kernel, from io.Reader) {
 		if err != nil {
 			k.log.Errorf("The link to the host broke: %v", err)
 			return
+		}
+		if c := l.console.Load(); c != nil {
+			c.receive(f)
+			continue
 		}
 		switch f.Kind {
 		case hostlink.Stdin:

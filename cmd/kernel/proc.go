@@ -12,8 +12,8 @@ import (
 	"slowpath/task/procview"
 )
 
-// mountSystemFiles mounts /proc and /sys, which show the tasks and the machine,
-// and makes them known to mount(2).
+// mountSystemFiles mounts what needs the tasks: /proc and /sys, which show them
+// and the machine, and the terminals.
 func (k *kernel) mountSystemFiles() error {
 	proc := procfs.New(procview.New(k.tasks, procview.Config{
 		CPUs: k.processors, Release: syscall.Release, Version: syscall.Version, CommandLine: boot.CommandLine(),
@@ -28,7 +28,7 @@ func (k *kernel) mountSystemFiles() error {
 			return fmt.Errorf("%s cannot be mounted: %w", m.point, err)
 		}
 	}
-	return nil
+	return k.mountTerminals()
 }
 
 // processors describes the CPUs for /proc/cpuinfo and /proc/stat. Time is

@@ -83,9 +83,13 @@ func (k *kernel) start(spec *runspec.Spec) (*task.ThreadGroup, error) {
 	if err != nil {
 		return nil, err
 	}
-	return k.tasks.Spawn(task.SpawnRequest{
-		Path: spec.Program(), Argv: spec.Args, Envp: spec.Env, FDs: files, FS: context,
-	})
+	request := task.SpawnRequest{Path: spec.Program(), Argv: spec.Args, Envp: spec.Env, FDs: files, FS: context}
+	if k.link != nil {
+		if c := k.link.console.Load(); c != nil {
+			request.Terminal = c.Terminal
+		}
+	}
+	return k.tasks.Spawn(request)
 }
 
 // notStarted tells why the program could not be started.

@@ -266,3 +266,22 @@ func (t *Terminal) reprint(c byte) {
 		t.echo(b)
 	}
 }
+
+// Type is Input for a driver that can hold the user back: it waits as long as
+// there is no room, so that nothing of a long paste is lost. It must run on a
+// goroutine that may sleep.
+func (t *Terminal) Type(p []byte) {
+	var s wait.Sleeper
+	w := s.Waiter(wait.Writable | wait.Hup)
+	t.queue.Add(w)
+	defer t.queue.Remove(w)
+	for len(p) > 0 {
+		n := min(len(p), t.room())
+		if n == 0 {
+			s.Sleep(0)
+			continue
+		}
+		t.Input(p[:n])
+		p = p[n:]
+	}
+}

@@ -1,0 +1,91 @@
+package main
+
+import (
+	"fmt"
+
+	"golang.org/x/sys/unix"
+
+	"slowpath/fs"
+	"slowpath/fs/tty"
+	"slowpath/hostlink"
+	"slowpath/runspec"
+)
+
+// keyboard is how many pieces of typed text may wait for the terminal; the
+// host's credit bounds their bytes.
+const keyboard = 64
+
+// console is the terminal that the host command's user sits at.
+type console struct {
+	*tty.Terminal
+	link  *link
+	typed chan []byte
+}
+
+// newConsole returns /dev/console over the link.
+func (k *kernel) newConsole(spec *runspec.Spec) *console {
+	c := &console{link: k.link, typed: make(chan []byte, keyboard)}
+	c.Terminal = tty.New(tty.NumberConsole(), c, k.tasks)
+	c.SetWindow(tty.Window{Rows: spec.Rows, Columns: spec.Columns})
+	go c.serve()
+	return c
+}
+
+// Room implements tty.Output: the link takes whatever comes.
+func (c *console) Room() int { return 4096 }
+
+// Send implements tty.Output.
+func (c *console) Send(p []byte) { c.link.writer.Stdout(p) }
+
+// serve types what arrives, and lets the host send as much again.
+func (c *console) serve() {
+	for p := range c.typed {
+		c.Type(p)
+		c.link.writer.StdinCredit(uint32(len(p)))
+	}
+}
+
+// receive acts on a frame that concerns the terminal. What the user's terminal
+// sends when it closes is a hang-up.
+func (c *console) receive(f hostlink.Frame) {
+	switch f.Kind {
+	case hostlink.Stdin:
+		c.typed <- append([]byte(nil), f.Payload...)
+	case hostlink.StdinEOF:
+		c.HangUp()
+	case hostlink.WindowSize:
+		if size, err := f.TerminalSize(); err == nil {
+			c.SetWindow(tty.Window{Rows: size.Rows, Columns: size.Columns})
+		}
+	}
+}
+
+// mountTerminals makes /dev/tty, /dev/ptmx and /dev/pts.
+func (k *kernel) mountTerminals() error {
+	pts := tty.NewPTS(k.tasks)
+	tty.Register(k.mounts, pts, nil)
+	if err := k.at("/dev/pts").MountAt(pts, "devpts", unix.MS_NOSUID|unix.MS_NOEXEC); err != nil {
+		return fmt.Errorf("/dev/pts cannot be mounted: %w", err)
+	}
+	return nil
+}
+
+// terminalFiles returns a table whose descriptors 0, 1 and 2 are the terminal.
+func (k *kernel) terminalFiles(spec *runspec.Spec) (*fs.FDTable, error) {
+	c := k.newConsole(spec)
+	k.mounts.RegisterDevice(tty.NumberConsole(), func(_ fs.Inode, r fs.OpenRequest) (fs.FileOperations, error) { return c.Open(r) })
+	k.link.console.Store(c)
+	f, err := k.at("/dev/console").Open(unix.O_RDWR, 0)
+	if err != nil {
+		return nil, fmt.Errorf("/dev/console cannot be opened: %w", err)
+	}
+	table := fs.NewFDTable()
+	for range 3 {
+		f.IncRef()
+		if _, err := table.Install(f, 0, fs.MaxDescriptors, false); err != nil {
+			return nil, err
+		}
+	}
+	f.DecRef()
+	return table, nil
+}

@@ -1,0 +1,152 @@
+package unixsock
+
+import (
+	"fmt"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"slowpath/fs"
+)
+
+// Address is a name of a socket: a path, an abstract name, or none.
+type Address struct {
+	Name     string
+	Abstract bool
+}
+
+// None reports whether there is no name.
+func (a Address) None() bool { return a.Name == "" && !a.Abstract }
+
+// maxName is how many bytes sun_path has.
+const maxName = 108
+
+// ParseAddress reads a struct sockaddr_un of the length that the user gave:
+// EINVAL if it is none. Only the family is an address without a name.
+func ParseAddress(p []byte) (Address, error) {
+	if len(p) < 2 || len(p) > maxName+2 || uint16(p[0])|uint16(p[1])<<8 != unix.AF_UNIX {
+		return Address{}, unix.EINVAL
+	}
+	name := string(p[2:])
+	if name == "" {
+		return Address{}, nil
+	}
+	if name[0] == 0 {
+		return Address{Name: name[1:], Abstract: true}, nil
+	}
+	name, _, _ = strings.Cut(name, "\x00")
+	return Address{Name: name}, nil
+}
+
+// Bytes returns the address as struct sockaddr_un, as long as its name.
+func (a Address) Bytes() []byte {
+	p := []byte{unix.AF_UNIX, 0}
+	switch {
+	case a.Abstract:
+		p = append(append(p, 0), a.Name...)
+	case a.Name != "":
+		p = append(append(p, a.Name...), 0)
+	}
+	return p
+}
+
+// LocalName is getsockname(2).
+func (s *Socket) LocalName() Address {
+	s.domain.mu.Lock()
+	defer s.domain.mu.Unlock()
+	return s.name
+}
+
+// PeerName is getpeername(2): ENOTCONN.
+func (s *Socket) PeerName() (Address, error) {
+	s.domain.mu.Lock()
+	defer s.domain.mu.Unlock()
+	if s.state != connected || s.peer == nil {
+		return Address{}, unix.ENOTCONN
+	}
+	return s.peer.name, nil
+}
+
+// Bind is bind(2). Errors: EINVAL if there is a name already, EADDRINUSE, and
+// those of making a file.
+func (s *Socket) Bind(caller fs.Caller, a Address) error {
+	s.domain.mu.Lock()
+	named := !s.name.None()
+	s.domain.mu.Unlock()
+	if named {
+		return unix.EINVAL
+	}
+	if a.None() {
+		return s.autobind()
+	}
+	if a.Abstract {
+		return s.bindAbstract(a)
+	}
+	p, err := fs.At{Caller: caller, Name: a.Name}.MakeNode(unix.S_IFSOCK|0o777, 0)
+	if err == unix.EEXIST {
+		return unix.EADDRINUSE
+	}
+	if err != nil {
+		return err
+	}
+	s.domain.mu.Lock()
+	defer s.domain.mu.Unlock()
+	p.Inode().Base().Attachment(func() any { return s })
+	s.name = a
+	return nil
+}
+
+func (s *Socket) bindAbstract(a Address) error {
+	s.domain.mu.Lock()
+	defer s.domain.mu.Unlock()
+	if _, taken := s.domain.abstract[a.Name]; taken {
+		return unix.EADDRINUSE
+	}
+	s.domain.abstract[a.Name] = s
+	s.name = a
+	return nil
+}
+
+// autobind gives the socket an abstract name of five hexadecimal digits
+// (unix(7), "Autobind feature").
+func (s *Socket) autobind() error {
+	const names = 1 << 20
+	for range names {
+		s.domain.mu.Lock()
+		s.domain.nextAuto = (s.domain.nextAuto + 1) % names
+		name := fmt.Sprintf("%05x", s.domain.nextAuto)
+		s.domain.mu.Unlock()
+		if err := s.bindAbstract(Address{Name: name, Abstract: true}); err != unix.EADDRINUSE {
+			return err
+		}
+	}
+	return unix.ENOSPC
+}
+
+// find returns the socket with a name. Errors: ECONNREFUSED if nobody has it,
+// and those of a path walk.
+func (s *Socket) find(caller fs.Caller, a Address) (*Socket, error) {
+	if a.None() {
+		return nil, unix.EINVAL
+	}
+	if a.Abstract {
+		s.domain.mu.Lock()
+		defer s.domain.mu.Unlock()
+		if other := s.domain.abstract[a.Name]; other != nil {
+			return other, nil
+		}
+		return nil, unix.ECONNREFUSED
+	}
+	p, err := fs.At{Caller: caller, Name: a.Name, Follow: true}.Lookup()
+	if err != nil {
+		return nil, err
+	}
+	if err := p.Permit(caller, fs.MayWrite); err != nil {
+		return nil, err
+	}
+	other, ok := p.Inode().Base().Attachment(nil).(*Socket)
+	if !ok {
+		return nil, unix.ECONNREFUSED
+	}
+	return other, nil
+}

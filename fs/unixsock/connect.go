@@ -1,0 +1,171 @@
+package unixsock
+
+import (
+	"golang.org/x/sys/unix"
+
+	"slowpath/fs"
+	"slowpath/wait"
+)
+
+// maxBacklog is SOMAXCONN.
+const maxBacklog = 4096
+
+// Listen is listen(2). Errors: EOPNOTSUPP for datagrams, EINVAL without a name
+// or when connected.
+func (s *Socket) Listen(caller fs.Caller, backlog int) error {
+	if !s.connections() {
+		return unix.EOPNOTSUPP
+	}
+	s.domain.mu.Lock()
+	defer s.domain.mu.Unlock()
+	if s.name.None() || s.state == connected {
+		return unix.EINVAL
+	}
+	if backlog < 0 || backlog > maxBacklog {
+		backlog = maxBacklog
+	}
+	s.state, s.backlog = listening, backlog
+	s.owner = CredentialsOf(caller)
+	return nil
+}
+
+// Connect is connect(2) without the waiting: EAGAIN if the listener's queue is
+// full, and Queue is woken when it may have room. Other errors: EISCONN,
+// ECONNREFUSED, EPROTOTYPE, EINVAL, and those of find.
+func (s *Socket) Connect(caller fs.Caller, a Address) error {
+	other, err := s.find(caller, a)
+	if err != nil {
+		return err
+	}
+	if other.kind != s.kind {
+		return unix.EPROTOTYPE
+	}
+	if !s.connections() {
+		return s.setDestination(other)
+	}
+	s.domain.mu.Lock()
+	switch {
+	case s.state == connected:
+		err = unix.EISCONN
+	case s.state == listening:
+		err = unix.EINVAL
+	case other.state != listening:
+		err = unix.ECONNREFUSED
+	case len(other.pending) > other.backlog:
+		other.block(s)
+		err = unix.EAGAIN
+	}
+	if err != nil {
+		s.domain.mu.Unlock()
+		return err
+	}
+	s.owner = CredentialsOf(caller)
+	server := newSocket(s.mounts, s.kind, other.owner)
+	server.name = other.name
+	server.options.PassCredentials = other.options.PassCredentials
+	s.join(server)
+	other.pending = append(other.pending, server)
+	s.domain.mu.Unlock()
+	other.queue.Wake(wait.Readable)
+	s.queue.Wake(wait.Writable)
+	return nil
+}
+
+// Disconnect forgets the default destination of a datagram socket (connect(2)
+// with AF_UNSPEC).
+func (s *Socket) Disconnect() error {
+	if s.connections() {
+		return unix.EINVAL
+	}
+	s.domain.mu.Lock()
+	defer s.domain.mu.Unlock()
+	s.peer, s.state = nil, fresh
+	return nil
+}
+
+func (s *Socket) setDestination(other *Socket) error {
+	s.domain.mu.Lock()
+	defer s.domain.mu.Unlock()
+	if other.state == closed {
+		return unix.ECONNREFUSED
+	}
+	if !other.accepts(s) {
+		return unix.EPERM
+	}
+	s.peer, s.state = other, connected
+	return nil
+}
+
+// accepts reports whether a datagram socket takes messages from other: one that
+// is connected takes only its peer's.
+func (s *Socket) accepts(other *Socket) bool {
+	return s.connections() || s.peer == nil || s.peer == other
+}
+
+// Accept is accept(2) without the waiting. flags may have O_NONBLOCK. Errors:
+// EAGAIN, EINVAL if the socket does not listen, EOPNOTSUPP for datagrams.
+func (s *Socket) Accept(flags int) (*fs.File, Address, error) {
+	if !s.connections() {
+		return nil, Address{}, unix.EOPNOTSUPP
+	}
+	s.domain.mu.Lock()
+	if s.state != listening {
+		s.domain.mu.Unlock()
+		return nil, Address{}, unix.EINVAL
+	}
+	if len(s.pending) == 0 {
+		s.domain.mu.Unlock()
+		return nil, Address{}, unix.EAGAIN
+	}
+	server := s.pending[0]
+	s.pending = s.pending[1:]
+	from := server.peer.name
+	blocked := s.takeBlocked()
+	s.domain.mu.Unlock()
+	wakeAll(blocked, wait.Writable)
+	return server.open(flags), from, nil
+}
+
+// PeerCredentials is SO_PEERCRED: who was at the other end when the connection
+// was made. Without one the process is 0 and the ids are -1.
+func (s *Socket) PeerCredentials() Credentials {
+	s.domain.mu.Lock()
+	defer s.domain.mu.Unlock()
+	if s.state == listening {
+		return s.owner
+	}
+	if s.peerOwner == (Credentials{}) && s.peer == nil {
+		return Credentials{UID: ^uint32(0), GID: ^uint32(0)}
+	}
+	return s.peerOwner
+}
+
+// Listening is SO_ACCEPTCONN.
+func (s *Socket) Listening() bool {
+	s.domain.mu.Lock()
+	defer s.domain.mu.Unlock()
+	return s.state == listening
+}
+
+// TakeFailure is SO_ERROR: it returns the pending error and clears it.
+func (s *Socket) TakeFailure() error {
+	s.domain.mu.Lock()
+	defer s.domain.mu.Unlock()
+	err := s.failure
+	s.failure = nil
+	return err
+}
+
+// Options returns the settings.
+func (s *Socket) Options() Options {
+	s.domain.mu.Lock()
+	defer s.domain.mu.Unlock()
+	return s.options
+}
+
+// SetOptions changes the settings by change, which must not sleep.
+func (s *Socket) SetOptions(change func(o *Options)) {
+	s.domain.mu.Lock()
+	defer s.domain.mu.Unlock()
+	change(&s.options)
+}

@@ -1,0 +1,294 @@
+package unixsock
+
+import (
+	"golang.org/x/sys/unix"
+
+	"slowpath/fs"
+	"slowpath/wait"
+)
+
+// Outgoing is what sendmsg(2) gives along with the bytes.
+type Outgoing struct {
+	Caller fs.Caller
+	// To is the destination of a datagram, or nil for the default one.
+	To *Address
+	// Files are descriptors to pass (SCM_RIGHTS). Each has a reference, which
+	// Send takes over if it succeeds.
+	Files []*fs.File
+	// Credentials are those of SCM_CREDENTIALS, checked; nil means the
+	// caller's.
+	Credentials *Credentials
+}
+
+// piece is the most of a stream that is copied at a time, in bytes.
+const piece = 64 << 10
+
+// Send moves bytes from src to the peer or to a destination, without waiting: a
+// stream takes what there is room for. Errors: EAGAIN, EPIPE, ENOTCONN,
+// EISCONN, EMSGSIZE, ECONNREFUSED, EPERM, and those of find.
+func (s *Socket) Send(src fs.Source, out Outgoing) (int, error) {
+	target, room, err := s.target(out)
+	if err != nil {
+		return 0, err
+	}
+	limit := min(room, piece)
+	if s.packets() {
+		limit = src.Remaining()
+		if limit > s.Options().SendBuffer-32 {
+			return 0, unix.EMSGSIZE
+		}
+	}
+	data, err := fs.GetAll(src, limit)
+	if err != nil {
+		return 0, err
+	}
+	m := &message{data: data, files: out.Files, owner: CredentialsOf(out.Caller)}
+	if out.Credentials != nil {
+		m.owner = *out.Credentials
+	}
+	if err := s.deliver(target, m); err != nil {
+		fs.Unget(src, len(data))
+		return 0, err
+	}
+	target.queue.Wake(wait.Readable)
+	return len(data), nil
+}
+
+// target finds where a message goes, and how much room there is.
+func (s *Socket) target(out Outgoing) (*Socket, int, error) {
+	var named *Socket
+	if out.To != nil {
+		if s.connections() {
+			if s.Connected() {
+				return nil, 0, unix.EISCONN
+			}
+			return nil, 0, unix.EOPNOTSUPP
+		}
+		var err error
+		if named, err = s.find(out.Caller, *out.To); err != nil {
+			return nil, 0, err
+		}
+		if named.kind != s.kind {
+			return nil, 0, unix.EPROTOTYPE
+		}
+	}
+	s.domain.mu.Lock()
+	defer s.domain.mu.Unlock()
+	target := named
+	if target == nil {
+		target = s.peer
+	}
+	if err := s.maySend(target); err != nil {
+		return nil, 0, err
+	}
+	return target, target.options.ReceiveBuffer - target.bytes, nil
+}
+
+// Connected reports whether the socket has a peer.
+func (s *Socket) Connected() bool {
+	s.domain.mu.Lock()
+	defer s.domain.mu.Unlock()
+	return s.state == connected
+}
+
+// maySend checks that a message may go to target now. domain.mu is held. Who
+// finds no room is remembered, to be woken.
+func (s *Socket) maySend(target *Socket) error {
+	switch {
+	case s.noWrite:
+		return unix.EPIPE
+	case target == nil:
+		return unix.ENOTCONN
+	case target.state == closed && s.connections():
+		return unix.EPIPE
+	case target.state == closed:
+		return unix.ECONNREFUSED
+	case target.noRead:
+		return unix.EPIPE
+	case !target.accepts(s):
+		return unix.EPERM
+	case !target.hasRoom():
+		target.block(s)
+		return unix.EAGAIN
+	}
+	return nil
+}
+
+// deliver puts a message at the end of the target's line.
+func (s *Socket) deliver(target *Socket, m *message) error {
+	s.domain.mu.Lock()
+	defer s.domain.mu.Unlock()
+	if err := s.maySend(target); err != nil {
+		return err
+	}
+	m.from = s.name
+	target.bytes += len(m.data)
+	if last := len(target.incoming) - 1; last >= 0 && !s.packets() && target.incoming[last].continues(m) {
+		target.incoming[last].data = append(target.incoming[last].data, m.data...)
+		return nil
+	}
+	target.incoming = append(target.incoming, m)
+	return nil
+}
+
+// continues reports whether m can be joined to the end of a piece of a stream:
+// it brings nothing but bytes, from the same sender.
+func (last *message) continues(m *message) bool {
+	return len(last.files) == 0 && len(m.files) == 0 && last.owner == m.owner && len(last.data) < piece
+}
+
+// Incoming is what recvmsg(2) returns besides the bytes.
+type Incoming struct {
+	Count int // bytes put into the sink
+	Full  int // bytes that the packet had (MSG_TRUNC)
+	From  Address
+	// Files are descriptors that were passed, each with a reference that the
+	// caller takes over.
+	Files       []*fs.File
+	Credentials Credentials
+}
+
+// Receive moves bytes to dst, without waiting. With peek they stay, and the
+// descriptors are copies. Count 0 without an error is the end. Errors: EAGAIN,
+// ENOTCONN, ECONNRESET, EINVAL.
+func (s *Socket) Receive(dst fs.Sink, peek bool) (Incoming, error) {
+	in, data, blocked, err := s.takeMessage(dst.Remaining(), peek)
+	wakeAll(blocked, wait.Writable)
+	if err != nil || len(data) == 0 {
+		return in, err
+	}
+	if in.Count, err = fs.PutAll(dst, data); err != nil {
+		(&message{files: in.Files}).drop()
+		in.Files = nil
+	}
+	return in, err
+}
+
+// takeMessage takes one packet, or as much of a stream as fits and came from
+// one sender up to the first descriptors.
+func (s *Socket) takeMessage(limit int, peek bool) (in Incoming, data []byte, blocked []*Socket, err error) {
+	s.domain.mu.Lock()
+	defer s.domain.mu.Unlock()
+	if len(s.incoming) == 0 {
+		return in, nil, nil, s.nothing()
+	}
+	first := s.incoming[0]
+	in = Incoming{From: first.from, Credentials: first.owner, Files: first.files}
+	if s.packets() {
+		in.Full = len(first.data)
+		data = first.data[:min(limit, len(first.data))]
+	} else {
+		data = s.streamData(limit)
+		in.Full = len(data)
+	}
+	if peek {
+		for _, f := range in.Files {
+			f.IncRef()
+		}
+		return in, data, nil, nil
+	}
+	s.consume(first, len(data))
+	blocked = s.takeBlocked()
+	if s.peer != nil {
+		blocked = append(blocked, s.peer) // it may be polled for room
+	}
+	return in, data, blocked, nil
+}
+
+// nothing is the result of a read when there is no message.
+func (s *Socket) nothing() error {
+	switch {
+	case s.failure != nil:
+		err := s.failure
+		s.failure = nil
+		return err
+	case s.state == listening, s.state == fresh && s.connections():
+		if s.kind == unix.SOCK_SEQPACKET {
+			return unix.ENOTCONN
+		}
+		return unix.EINVAL
+	case s.ended():
+		return nil
+	}
+	return unix.EAGAIN
+}
+
+// streamData gathers bytes from the front of a stream.
+func (s *Socket) streamData(limit int) []byte {
+	first := s.incoming[0]
+	data := append([]byte(nil), first.data[:min(limit, len(first.data))]...)
+	for _, m := range s.incoming[1:] {
+		if len(data) == limit || len(m.files) > 0 || len(first.files) > 0 || m.owner != first.owner {
+			break
+		}
+		data = append(data, m.data[:min(limit-len(data), len(m.data))]...)
+	}
+	return data
+}
+
+// consume takes what was read off the line.
+func (s *Socket) consume(first *message, n int) {
+	if s.packets() {
+		s.bytes -= len(first.data)
+		s.incoming = s.incoming[1:]
+		return
+	}
+	s.bytes -= n
+	first.files = nil
+	for len(s.incoming) > 0 && n >= len(s.incoming[0].data) {
+		n -= len(s.incoming[0].data)
+		s.incoming = s.incoming[1:]
+	}
+	if n > 0 {
+		s.incoming[0].data = s.incoming[0].data[n:]
+	}
+}
+
+// Read implements fs.FileOperations. Descriptors that came along are lost, as
+// for read(2) in Linux.
+func (s *Socket) Read(_ *fs.File, dst fs.Sink, _ int64) (int, error) {
+	if dst.Remaining() == 0 {
+		return 0, nil
+	}
+	in, err := s.Receive(dst, false)
+	(&message{files: in.Files}).drop()
+	return in.Count, err
+}
+
+// Write implements fs.FileOperations. The sender is who opened the socket.
+func (s *Socket) Write(_ *fs.File, src fs.Source, _ int64) (int, int64, error) {
+	if src.Remaining() == 0 && !s.packets() {
+		return 0, 0, nil
+	}
+	n, err := s.sendAs(src)
+	return n, 0, err
+}
+
+// sendAs sends for a caller that only has the open file.
+func (s *Socket) sendAs(src fs.Source) (int, error) {
+	s.domain.mu.Lock()
+	owner := s.owner
+	s.domain.mu.Unlock()
+	return s.Send(src, Outgoing{Caller: fs.KernelCaller{}, Credentials: &owner})
+}
+
+// Ioctl implements fs.FileOperations: FIONREAD and TIOCOUTQ.
+func (s *Socket) Ioctl(_ *fs.File, c fs.Caller, request uint32, argument uint64) (uint64, error) {
+	count := 0
+	s.domain.mu.Lock()
+	switch {
+	case request == unix.TIOCINQ && s.packets():
+		if len(s.incoming) > 0 {
+			count = len(s.incoming[0].data)
+		}
+	case request == unix.TIOCINQ:
+		count = s.bytes
+	case request == unix.TIOCOUTQ && s.peer != nil:
+		count = s.peer.bytes
+	case request != unix.TIOCOUTQ:
+		s.domain.mu.Unlock()
+		return 0, unix.ENOTTY
+	}
+	s.domain.mu.Unlock()
+	return 0, fs.CopyOutInt32(c, argument, int32(count))
+}

@@ -1,0 +1,230 @@
+package unixsock_test
+
+import (
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"slowpath/fs"
+	"slowpath/fs/eventfd"
+	"slowpath/fs/fstest"
+	"slowpath/fs/unixsock"
+	"slowpath/wait"
+)
+
+func send(f *fs.File, text string) error {
+	_, err := f.Write(fs.NewBytesSource([]byte(text)))
+	return err
+}
+
+func receive(t *testing.T, f *fs.File, size int) string {
+	t.Helper()
+	sink := fs.NewBytesSink(make([]byte, size))
+	if _, err := f.Read(sink); err != nil {
+		return err.Error()
+	}
+	return string(sink.Bytes())
+}
+
+const again = "resource temporarily unavailable"
+
+func TestStreamPair(t *testing.T) {
+	w := fstest.New(t, 64)
+	a, b := unixsock.Pair(w.Mounts, w.Caller, unix.SOCK_STREAM, 0)
+	send(a, "one ")
+	send(a, "two")
+	if got := receive(t, b, 5) + "|" + receive(t, b, 100) + "|" + receive(t, b, 1); got != "one t|wo|"+again {
+		t.Errorf("reads: %q", got)
+	}
+	total := 0
+	for {
+		n, err := a.Write(fs.NewBytesSource(make([]byte, 50_000)))
+		total += n
+		if err == unix.EAGAIN {
+			break
+		}
+	}
+	if total < unixsock.DefaultBuffer || a.Readiness()&wait.Out != 0 {
+		t.Errorf("%d bytes fit", total)
+	}
+	if err := unixsock.Of(a).Shutdown(unix.SHUT_WR); err != nil {
+		t.Fatal(err)
+	}
+	if err := send(a, "x"); err != unix.EPIPE {
+		t.Errorf("write after shutdown: %v", err)
+	}
+	if got := len(fstest.ReadAll(t, b)); got != total {
+		t.Errorf("%d bytes arrived of %d", got, total)
+	}
+	a.DecRef()
+	if b.Readiness()&wait.Hup == 0 {
+		t.Error("no POLLHUP when the other end is closed")
+	}
+	if err := send(b, "x"); err != unix.EPIPE {
+		t.Errorf("write to a closed end: %v", err)
+	}
+	b.DecRef()
+}
+
+func TestPacketsKeepTheirBounds(t *testing.T) {
+	w := fstest.New(t, 64)
+	for _, kind := range []int{unix.SOCK_DGRAM, unix.SOCK_SEQPACKET} {
+		a, b := unixsock.Pair(w.Mounts, w.Caller, kind, 0)
+		send(a, "first")
+		send(a, "second")
+		if got := receive(t, b, 3) + "|" + receive(t, b, 100); got != "fir|second" {
+			t.Errorf("kind %d: %q", kind, got)
+		}
+		if err := send(a, string(make([]byte, unixsock.DefaultBuffer))); err != unix.EMSGSIZE {
+			t.Errorf("kind %d: a packet that is too long: %v", kind, err)
+		}
+		a.DecRef()
+		b.DecRef()
+	}
+}
+
+func TestNamesAndConnections(t *testing.T) {
+	w := fstest.New(t, 64)
+	for _, name := range []unixsock.Address{{Name: "/sock"}, {Name: "abs\x00tract", Abstract: true}} {
+		listener := unixsock.New(w.Mounts, w.Caller, unix.SOCK_STREAM, 0)
+		l := unixsock.Of(listener)
+		client := unixsock.New(w.Mounts, w.User(7, 8), unix.SOCK_STREAM, 0)
+		c := unixsock.Of(client)
+		if err := l.Bind(w.Caller, name); err != nil {
+			t.Fatal(err)
+		}
+		if err := c.Bind(w.Caller, name); err != unix.EADDRINUSE {
+			t.Errorf("second bind: %v", err)
+		}
+		if err := c.Connect(w.Caller, name); err != unix.ECONNREFUSED {
+			t.Errorf("connect before listen: %v", err)
+		}
+		if err := l.Listen(w.Caller, 0); err != nil {
+			t.Fatal(err)
+		}
+		if _, _, err := l.Accept(0); err != unix.EAGAIN {
+			t.Errorf("accept of nobody: %v", err)
+		}
+		if err := c.Connect(w.Caller, name); err != nil {
+			t.Fatal(err)
+		}
+		if listener.Readiness()&wait.In == 0 {
+			t.Error("the listener is not readable")
+		}
+		if err := c.Connect(w.Caller, name); err != unix.EISCONN {
+			t.Errorf("second connect: %v", err)
+		}
+		other := unixsock.New(w.Mounts, w.Caller, unix.SOCK_STREAM, 0)
+		if err := unixsock.Of(other).Connect(w.Caller, name); err != unix.EAGAIN {
+			t.Errorf("connect beyond the backlog: %v", err)
+		}
+		server, _, err := l.Accept(0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		send(client, "question")
+		if got := receive(t, server, 20); got != "question" {
+			t.Errorf("server read %q", got)
+		}
+		if peer, _ := c.PeerName(); peer != name {
+			t.Errorf("peer name %+v", peer)
+		}
+		for _, f := range []*fs.File{listener, client, server, other} {
+			f.DecRef()
+		}
+		again := unixsock.New(w.Mounts, w.Caller, unix.SOCK_STREAM, 0)
+		if err := unixsock.Of(again).Connect(w.Caller, name); err != unix.ECONNREFUSED {
+			t.Errorf("connect to a name whose socket is closed: %v", err)
+		}
+		again.DecRef()
+	}
+	if err := w.At("/sock").Unlink(); err != nil {
+		t.Error(err)
+	}
+	if _, err := w.At("/none").Open(unix.O_RDONLY, 0); err != unix.ENOENT {
+		t.Error(err)
+	}
+}
+
+func TestDescriptorsTravel(t *testing.T) {
+	w := fstest.New(t, 64)
+	a, b := unixsock.Pair(w.Mounts, w.Caller, unix.SOCK_STREAM, 0)
+	defer b.DecRef()
+	passed := eventfd.New(w.Mounts, 5, 0)
+	send(a, "before")
+	if _, err := unixsock.Of(a).Send(fs.NewBytesSource([]byte("with")), unixsock.Outgoing{Caller: w.Caller, Files: []*fs.File{passed}}); err != nil {
+		t.Fatal(err)
+	}
+	send(a, "after")
+	if got := receive(t, b, 100); got != "before" {
+		t.Errorf("bytes in front of descriptors: %q", got)
+	}
+	sink := fs.NewBytesSink(make([]byte, 100))
+	in, err := unixsock.Of(b).Receive(sink, false)
+	if err != nil || string(sink.Bytes()) != "with" || len(in.Files) != 1 || in.Files[0] != passed {
+		t.Fatalf("%q, %+v, %v", sink.Bytes(), in, err)
+	}
+	in.Files[0].DecRef()
+	if got := receive(t, b, 100); got != "after" {
+		t.Errorf("bytes behind: %q", got)
+	}
+	// What is never received is closed with the socket.
+	lost := eventfd.New(w.Mounts, 0, 0)
+	released := false
+	lost.OnRelease(&fs.ReleaseHook{Released: func(*fs.File) { released = true }})
+	unixsock.Of(b).Send(fs.NewBytesSource([]byte("x")), unixsock.Outgoing{Caller: w.Caller, Files: []*fs.File{lost}})
+	a.DecRef()
+	if !released {
+		t.Error("a descriptor in an unread message stays open")
+	}
+	if got := receive(t, b, 10); got != unix.ECONNRESET.Error() {
+		t.Errorf("read after the other end lost data: %q", got)
+	}
+}
+
+func TestDatagramsToNames(t *testing.T) {
+	w := fstest.New(t, 64)
+	server := unixsock.New(w.Mounts, w.Caller, unix.SOCK_DGRAM, 0)
+	defer server.DecRef()
+	name := unixsock.Address{Name: "/log"}
+	if err := unixsock.Of(server).Bind(w.Caller, name); err != nil {
+		t.Fatal(err)
+	}
+	client := unixsock.New(w.Mounts, w.Caller, unix.SOCK_DGRAM, 0)
+	defer client.DecRef()
+	unixsock.Of(client).Bind(w.Caller, unixsock.Address{})
+	for i := range 11 {
+		_, err := unixsock.Of(client).Send(fs.NewBytesSource([]byte("line")), unixsock.Outgoing{Caller: w.Caller, To: &name})
+		if want := i == 10; (err == unix.EAGAIN) != want {
+			t.Errorf("datagram %d: %v", i, err)
+		}
+	}
+	var s wait.Sleeper
+	waiter := s.Waiter(wait.Out)
+	client.Queue().Add(waiter)
+	defer client.Queue().Remove(waiter)
+	in, err := unixsock.Of(server).Receive(fs.NewBytesSink(make([]byte, 2)), true)
+	if err != nil || in.Full != 4 || in.Count != 2 || !in.From.Abstract {
+		t.Errorf("peek: %+v, %v", in, err)
+	}
+	receive(t, server, 10)
+	s.Sleep(0) // the reader has made room, so the blocked sender was woken
+	if err := send(client, "x"); err != unix.ENOTCONN {
+		t.Errorf("no destination: %v", err)
+	}
+}
+
+func FuzzParseAddress(f *testing.F) {
+	f.Add([]byte{1, 0, '/', 'a'})
+	f.Add([]byte{1, 0, 0, 'a', 0})
+	f.Fuzz(func(t *testing.T, p []byte) {
+		a, err := unixsock.ParseAddress(p)
+		if err != nil {
+			return
+		}
+		back, err := unixsock.ParseAddress(a.Bytes()[:min(len(a.Bytes()), 110)])
+		if err != nil || back != a {
+			t.Errorf("%v became %+v, then %+v, %v", p, a, back, err)
+		}
+	})
+}

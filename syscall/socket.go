@@ -1,0 +1,343 @@
+package syscall
+
+import (
+	"encoding/binary"
+
+	"golang.org/x/sys/unix"
+
+	"slowpath/arch/amd64"
+	"slowpath/clock"
+	"slowpath/fs"
+	"slowpath/fs/unixsock"
+	"slowpath/task"
+	"slowpath/wait"
+)
+
+var socketCalls = []Row{
+	{Number: 41, Name: "socket", Arguments: args(Int, Int, Int), Handler: sysSocket,
+		Partial: "AF_UNIX only: there is no network; other families are EAFNOSUPPORT."},
+	{Number: 42, Name: "connect", Arguments: args(FD, Pointer, Int), Handler: sysConnect},
+	{Number: 43, Name: "accept", Arguments: args(FD, Pointer, Pointer), Handler: sysAccept},
+	{Number: 44, Name: "sendto", Arguments: args(FD, Pointer, Uint, Hex, Pointer, Int), Handler: sysSendto},
+	{Number: 45, Name: "recvfrom", Arguments: args(FD, Pointer, Uint, Hex, Pointer, Pointer), Handler: sysRecvfrom},
+	{Number: 46, Name: "sendmsg", Arguments: args(FD, Pointer, Hex), Handler: sysSendmsg},
+	{Number: 47, Name: "recvmsg", Arguments: args(FD, Pointer, Hex), Handler: sysRecvmsg},
+	{Number: 48, Name: "shutdown", Arguments: args(FD, Int), Handler: sysShutdown},
+	{Number: 49, Name: "bind", Arguments: args(FD, Pointer, Int), Handler: sysBind},
+	{Number: 50, Name: "listen", Arguments: args(FD, Int), Handler: sysListen},
+	{Number: 51, Name: "getsockname", Arguments: args(FD, Pointer, Pointer), Handler: sysGetsockname},
+	{Number: 52, Name: "getpeername", Arguments: args(FD, Pointer, Pointer), Handler: sysGetpeername},
+	{Number: 53, Name: "socketpair", Arguments: args(Int, Int, Int, Pointer), Handler: sysSocketpair},
+	{Number: 54, Name: "setsockopt", Arguments: args(FD, Int, Int, Pointer, Int), Handler: sysSetsockopt},
+	{Number: 55, Name: "getsockopt", Arguments: args(FD, Int, Int, Pointer, Pointer), Handler: sysGetsockopt},
+	{Number: 288, Name: "accept4", Arguments: args(FD, Pointer, Pointer, Hex), Handler: sysAccept4},
+	{Number: 299, Name: "recvmmsg", Arguments: args(FD, Pointer, Uint, Hex, Pointer), Handler: sysRecvmmsg},
+	{Number: 307, Name: "sendmmsg", Arguments: args(FD, Pointer, Uint, Hex), Handler: sysSendmmsg},
+}
+
+// withSocket runs operation on the socket of a descriptor: ENOTSOCK for another
+// kind of file.
+func withSocket(t *task.Task, register uint64, operation func(f *fs.File, s *unixsock.Socket) (uint64, error)) (uint64, error) {
+	return withFile(t, register, func(f *fs.File) (uint64, error) {
+		s := unixsock.Of(f)
+		if s == nil {
+			return 0, unix.ENOTSOCK
+		}
+		return operation(f, s)
+	})
+}
+
+// socketKind checks the arguments of socket(2) and splits the type from its
+// flags.
+func socketKind(domain, kind, protocol uint64) (int, int, error) {
+	const flags = unix.SOCK_NONBLOCK | unix.SOCK_CLOEXEC
+	if uint32(kind)&^(flags|0xf) != 0 {
+		return 0, 0, unix.EINVAL
+	}
+	if uint32(domain) != unix.AF_UNIX {
+		return 0, 0, unix.EAFNOSUPPORT
+	}
+	if uint32(protocol) != 0 && uint32(protocol) != unix.PF_UNIX {
+		return 0, 0, unix.EPROTONOSUPPORT
+	}
+	k := int(kind & 0xf)
+	switch k {
+	case unix.SOCK_RAW: // Linux makes it a datagram socket
+		k = unix.SOCK_DGRAM
+	case unix.SOCK_STREAM, unix.SOCK_DGRAM, unix.SOCK_SEQPACKET:
+	default:
+		return 0, 0, unix.ESOCKTNOSUPPORT
+	}
+	return k, int(kind & flags), nil
+}
+
+func sysSocket(t *task.Task, f *amd64.Frame) (uint64, error) {
+	kind, flags, err := socketKind(f.RDI, f.RSI, f.RDX)
+	if err != nil {
+		return 0, err
+	}
+	return install(t, unixsock.New(t.FS.Mounts(), t, kind, flags), flags&unix.SOCK_CLOEXEC != 0)
+}
+
+func sysSocketpair(t *task.Task, f *amd64.Frame) (uint64, error) {
+	kind, flags, err := socketKind(f.RDI, f.RSI, f.RDX)
+	if err != nil {
+		return 0, err
+	}
+	a, b := unixsock.Pair(t.FS.Mounts(), t, kind, flags)
+	return 0, installPair(t, a, b, f.R10, flags&unix.SOCK_CLOEXEC != 0)
+}
+
+// readAddress reads a socket address.
+func readAddress(t *task.Task, address, length uint64) (unixsock.Address, error) {
+	if uint32(length) > unix.SizeofSockaddrAny+16 {
+		return unixsock.Address{}, unix.EINVAL
+	}
+	p := make([]byte, uint32(length))
+	if err := t.CopyIn(address, p); err != nil {
+		return unixsock.Address{}, err
+	}
+	return unixsock.ParseAddress(p)
+}
+
+// writeAddress stores an address and its full length, as accept(2) does: what
+// does not fit is cut off. No buffer wants none.
+func writeAddress(t *task.Task, a unixsock.Address, buffer, lengthAt uint64) error {
+	if buffer == 0 {
+		return nil
+	}
+	room, err := fs.CopyInInt32(t, lengthAt)
+	if err != nil {
+		return err
+	}
+	if room < 0 {
+		return unix.EINVAL
+	}
+	p := a.Bytes()
+	if err := t.CopyOut(buffer, p[:min(len(p), int(room))]); err != nil {
+		return err
+	}
+	return fs.CopyOutInt32(t, lengthAt, int32(len(p)))
+}
+
+func sysBind(t *task.Task, f *amd64.Frame) (uint64, error) {
+	return withSocket(t, f.RDI, func(_ *fs.File, s *unixsock.Socket) (uint64, error) {
+		a, err := readAddress(t, f.RSI, f.RDX)
+		if err != nil {
+			return 0, err
+		}
+		return 0, s.Bind(t, a)
+	})
+}
+
+func sysListen(t *task.Task, f *amd64.Frame) (uint64, error) {
+	return withSocket(t, f.RDI, func(_ *fs.File, s *unixsock.Socket) (uint64, error) {
+		return 0, s.Listen(t, int(int32(f.RSI)))
+	})
+}
+
+func sysConnect(t *task.Task, f *amd64.Frame) (uint64, error) {
+	return withSocket(t, f.RDI, func(file *fs.File, s *unixsock.Socket) (uint64, error) {
+		if disconnects(t, f.RSI, f.RDX) {
+			return 0, s.Disconnect()
+		}
+		a, err := readAddress(t, f.RSI, f.RDX)
+		if err != nil {
+			return 0, err
+		}
+		return 0, waitSocket(t, file, wait.Writable, 0, s.Options().SendTimeout, func() error { return s.Connect(t, a) })
+	})
+}
+
+// disconnects reports whether an address has the family AF_UNSPEC.
+func disconnects(t *task.Task, address, length uint64) bool {
+	var family [2]byte
+	return length >= 2 && t.CopyIn(address, family[:]) == nil && family == [2]byte{}
+}
+
+// waitSocket is await with the socket's ways not to wait: O_NONBLOCK,
+// MSG_DONTWAIT, and a timeout in nanoseconds, 0 for none.
+func waitSocket(t *task.Task, f *fs.File, events wait.Events, flags uint32, timeout int64, operation func() error) error {
+	err := operation()
+	if err != unix.EAGAIN || f.NonBlocking() || flags&unix.MSG_DONTWAIT != 0 {
+		return err
+	}
+	deadline := int64(0)
+	if timeout > 0 {
+		deadline = clock.Monotonic() + timeout
+	}
+	blocked := t.Block(f.Queue(), events|ends, deadline, func() bool {
+		err = operation()
+		return err != unix.EAGAIN
+	})
+	switch blocked {
+	case nil:
+		return err
+	case unix.ETIMEDOUT:
+		return unix.EAGAIN
+	}
+	if timeout > 0 {
+		return unix.EINTR // signal(7): never restarted with a timeout
+	}
+	return blocked
+}
+
+func accept(t *task.Task, f *amd64.Frame, flags uint64) (uint64, error) {
+	if flags&^(unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC) != 0 {
+		return 0, unix.EINVAL
+	}
+	return withSocket(t, f.RDI, func(file *fs.File, s *unixsock.Socket) (uint64, error) {
+		var server *fs.File
+		var from unixsock.Address
+		err := waitSocket(t, file, wait.Readable, 0, s.Options().ReceiveTimeout, func() (err error) {
+			server, from, err = s.Accept(int(flags))
+			return err
+		})
+		if err != nil {
+			return 0, err
+		}
+		if err := writeAddress(t, from, f.RSI, f.RDX); err != nil {
+			server.DecRef()
+			return 0, err
+		}
+		return install(t, server, flags&unix.SOCK_CLOEXEC != 0)
+	})
+}
+
+func sysAccept(t *task.Task, f *amd64.Frame) (uint64, error) { return accept(t, f, 0) }
+
+func sysAccept4(t *task.Task, f *amd64.Frame) (uint64, error) {
+	return accept(t, f, uint64(uint32(f.R10)))
+}
+
+func sysGetsockname(t *task.Task, f *amd64.Frame) (uint64, error) {
+	return withSocket(t, f.RDI, func(_ *fs.File, s *unixsock.Socket) (uint64, error) {
+		return 0, writeAddress(t, s.LocalName(), f.RSI, f.RDX)
+	})
+}
+
+func sysGetpeername(t *task.Task, f *amd64.Frame) (uint64, error) {
+	return withSocket(t, f.RDI, func(_ *fs.File, s *unixsock.Socket) (uint64, error) {
+		a, err := s.PeerName()
+		if err != nil {
+			return 0, err
+		}
+		return 0, writeAddress(t, a, f.RSI, f.RDX)
+	})
+}
+
+func sysShutdown(t *task.Task, f *amd64.Frame) (uint64, error) {
+	return withSocket(t, f.RDI, func(_ *fs.File, s *unixsock.Socket) (uint64, error) {
+		return 0, s.Shutdown(int(int32(f.RSI)))
+	})
+}
+
+// send is sendmsg(2) with everything decoded.
+func send(t *task.Task, file *fs.File, s *unixsock.Socket, src *userMemory, flags uint32, out unixsock.Outgoing) (uint64, error) {
+	if flags&unix.MSG_OOB != 0 {
+		return 0, unix.EOPNOTSUPP
+	}
+	total := 0
+	for {
+		err := waitSocket(t, file, wait.Writable, flags, s.Options().SendTimeout, func() error {
+			n, err := s.Send(src, out)
+			total += n
+			return err
+		})
+		if err == nil {
+			out.Files = nil // they have gone with the first bytes
+			if s.Kind() == unix.SOCK_STREAM && src.Remaining() > 0 {
+				continue
+			}
+			return uint64(total), nil
+		}
+		if err == unix.EPIPE && flags&unix.MSG_NOSIGNAL == 0 && s.Kind() == unix.SOCK_STREAM {
+			brokenPipe(t)
+		}
+		for _, f := range out.Files {
+			f.DecRef()
+		}
+		return moved(uint64(total), err)
+	}
+}
+
+func sysSendto(t *task.Task, f *amd64.Frame) (uint64, error) {
+	return withSocket(t, f.RDI, func(file *fs.File, s *unixsock.Socket) (uint64, error) {
+		src, err := newUserMemory(t, f.RSI, f.RDX)
+		if err != nil {
+			return 0, err
+		}
+		out := unixsock.Outgoing{Caller: t}
+		if f.R8 != 0 && f.R9 != 0 {
+			to, err := readAddress(t, f.R8, f.R9)
+			if err != nil {
+				return 0, err
+			}
+			out.To = &to
+		}
+		return send(t, file, s, src, uint32(f.R10), out)
+	})
+}
+
+// receive is recvmsg(2) with everything decoded: it waits for the first
+// message and, with MSG_WAITALL on a stream, until the buffer is full.
+func receive(t *task.Task, file *fs.File, s *unixsock.Socket, dst *userMemory, flags uint32) (unixsock.Incoming, error) {
+	if flags&unix.MSG_OOB != 0 {
+		return unixsock.Incoming{}, unix.EOPNOTSUPP
+	}
+	var in unixsock.Incoming
+	total := 0
+	for {
+		err := waitSocket(t, file, wait.Readable, flags, s.Options().ReceiveTimeout, func() (err error) {
+			in, err = s.Receive(dst, flags&unix.MSG_PEEK != 0)
+			return err
+		})
+		if err != nil && total > 0 {
+			in.Count = total
+			return in, nil
+		}
+		total += in.Count
+		more := flags&unix.MSG_WAITALL != 0 && flags&unix.MSG_PEEK == 0 && s.Kind() == unix.SOCK_STREAM
+		if err != nil || !more || in.Count == 0 || dst.Remaining() == 0 || len(in.Files) > 0 {
+			in.Count = total
+			return in, err
+		}
+	}
+}
+
+// length is what recv(2) returns: with MSG_TRUNC the whole packet's.
+func length(s *unixsock.Socket, in *unixsock.Incoming, flags uint32) uint64 {
+	if flags&unix.MSG_TRUNC != 0 && s.Kind() != unix.SOCK_STREAM {
+		return uint64(in.Full)
+	}
+	return uint64(in.Count)
+}
+
+func sysRecvfrom(t *task.Task, f *amd64.Frame) (uint64, error) {
+	return withSocket(t, f.RDI, func(file *fs.File, s *unixsock.Socket) (uint64, error) {
+		dst, err := newUserMemory(t, f.RSI, f.RDX)
+		if err != nil {
+			return 0, err
+		}
+		flags := uint32(f.R10)
+		in, err := receive(t, file, s, dst, flags)
+		for _, passed := range in.Files {
+			passed.DecRef()
+		}
+		if err != nil {
+			return 0, err
+		}
+		return length(s, &in, flags), writeAddress(t, in.From, f.R8, f.R9)
+	})
+}
+
+// timevalSize is the size of struct timeval.
+const timevalSize = 16
+
+func decodeTimeval(p []byte) (int64, error) {
+	seconds, microseconds := int64(binary.LittleEndian.Uint64(p)), int64(binary.LittleEndian.Uint64(p[8:]))
+	if microseconds < 0 || microseconds >= 1e6 {
+		return 0, unix.EDOM
+	}
+	return fileTime(max(0, seconds), microseconds*1000), nil
+}
