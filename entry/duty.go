@@ -72,6 +72,11 @@ func Duties() []Duty {
 			Does:     "splits user from kernel time at each call, where no tick samples it",
 		},
 		{
+			Flag: RecordExits, When: AtSyscallEntry, Level: true,
+			RaisedBy: "/proc/slowpath/record, or slowpath run --exits",
+			Does:     "has the recorder keep the visit, whatever else happens in it",
+		},
+		{
 			Flag: SyscallEmu, When: AtSyscallEntry, Level: true, MaySleep: true,
 			RaisedBy: "PTRACE_SYSEMU",
 			Does:     "stops for the tracer at the entry and skips the call",

@@ -35,14 +35,20 @@ const (
 	SyscallTracepoint Flag = 1 << 28
 )
 
-// RestartableSequence is rseq(2)'s duty, on a bit that 3.13 does not use; the
-// Linux of today serves it with NOTIFY_RESUME.
-const RestartableSequence Flag = 1 << 13
+// Duties of Slowpath's own, on bits that 3.13 does not use.
+const (
+	// RestartableSequence is rseq(2)'s; the Linux of today serves it with
+	// NOTIFY_RESUME.
+	RestartableSequence Flag = 1 << 13
+	// RecordExits makes the recorder keep every visit, also of calls that owe
+	// nothing else.
+	RecordExits Flag = 1 << 14
+)
 
 var flagNames = [32]string{
 	0: "SYSCALL_TRACE", 1: "NOTIFY_RESUME", 2: "SIGPENDING", 3: "NEED_RESCHED",
 	4: "SINGLESTEP", 6: "SYSCALL_EMU", 7: "SYSCALL_AUDIT", 8: "SECCOMP",
-	10: "MCE_NOTIFY", 11: "USER_RETURN_NOTIFY", 12: "UPROBE", 13: "RSEQ", 19: "NOHZ",
+	10: "MCE_NOTIFY", 11: "USER_RETURN_NOTIFY", 12: "UPROBE", 13: "RSEQ", 14: "RECORD_EXITS", 19: "NOHZ",
 	28: "SYSCALL_TRACEPOINT",
 }
 

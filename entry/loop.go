@@ -15,7 +15,9 @@ func (t *Table[T]) Syscall(task T, f *amd64.Frame, call func(T, *amd64.Frame), d
 	f.RAX = noSuchCall
 	entered, verdict := t.enter(task, f)
 	if verdict == Proceed {
+		begin := t.clock()
 		call(task, f)
+		t.tell(task, 0, begin)
 	}
 	t.leave(task, f, entered, done)
 }
@@ -32,7 +34,10 @@ func (t *Table[T]) enter(task T, f *amd64.Frame) (entered Flag, verdict Verdict)
 			continue
 		}
 		entered |= r.Duty.Flag
-		if r.Entry(task, f) == Skip {
+		begin := t.clock()
+		verdict := r.Entry(task, f)
+		t.tell(task, r.Duty.Flag, begin)
+		if verdict == Skip {
 			return entered, Skip
 		}
 	}
@@ -51,7 +56,9 @@ func (t *Table[T]) leave(task T, f *amd64.Frame, entered Flag, done func(T) bool
 			due = entered&r.Duty.Flag != 0
 		}
 		if due {
+			begin := t.clock()
 			r.Exit(task, f)
+			t.tell(task, r.Duty.Flag, begin)
 		}
 	}
 }
@@ -89,12 +96,14 @@ func (t *Table[T]) round(task T, f *amd64.Frame) {
 		if r.When&BeforeUser == 0 || !r.owed(&f.Work) || !Claim(&f.Work, r.Duty.Flag) {
 			continue
 		}
+		begin := t.clock()
 		if r.Frame {
 			f.Settle()
 			r.WorkFrame(task, f)
-			continue
+		} else {
+			r.Work(task)
 		}
-		r.Work(task)
+		t.tell(task, r.Duty.Flag, begin)
 	}
 }
 

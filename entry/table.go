@@ -44,6 +44,27 @@ type row[T any] struct {
 type Table[T any] struct {
 	rows                      []row[T]
 	entry, exit, before, last Flag
+	observe                   func(t T, flag Flag, begin, end uint64)
+}
+
+// Observe has f told of every handler that ran, and with flag 0 of the call
+// itself, with the TSC before and after. It is called once, before the table
+// is used.
+func (t *Table[T]) Observe(f func(task T, flag Flag, begin, end uint64)) { t.observe = f }
+
+// clock returns the TSC for tell, if somebody observes.
+func (t *Table[T]) clock() uint64 {
+	if t.observe == nil {
+		return 0
+	}
+	return amd64.TSC()
+}
+
+// tell tells the observer what was done since begin.
+func (t *Table[T]) tell(task T, flag Flag, begin uint64) {
+	if t.observe != nil {
+		t.observe(task, flag, begin, amd64.TSC())
+	}
 }
 
 // NewTable joins duties and handlers and computes the masks. It fails if a

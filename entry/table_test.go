@@ -75,7 +75,7 @@ func TestMasks(t *testing.T) {
 		name      string
 		got, want Flag
 	}{
-		{"entry", d.EntryMask(), NoHZ | SyscallEmu | SyscallTrace | Seccomp | SyscallTracepoint | SyscallAudit},
+		{"entry", d.EntryMask(), NoHZ | RecordExits | SyscallEmu | SyscallTrace | Seccomp | SyscallTracepoint | SyscallAudit},
 		{"exit", d.SyscallExitMask(), NoHZ | SingleStep | SyscallTrace | SyscallTracepoint | SyscallAudit},
 		{"before user", d.UserMask(), NeedResched | MCENotify | Uprobe | SigPending | NotifyResume | RestartableSequence},
 		{"last", d.LastMask(), UserReturnNotify},
@@ -242,7 +242,7 @@ func TestTablesThatCannotBe(t *testing.T) {
 
 func TestNames(t *testing.T) {
 	for f, want := range map[Flag]string{
-		0: "0", SigPending: "SIGPENDING", SyscallTrace | NoHZ: "SYSCALL_TRACE|NOHZ",
+		0: "0", RecordExits: "RECORD_EXITS", SigPending: "SIGPENDING", SyscallTrace | NoHZ: "SYSCALL_TRACE|NOHZ",
 		1 << 5: "BIT05", 1 << 30: "BIT30",
 	} {
 		if got := f.String(); got != want {

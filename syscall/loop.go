@@ -11,11 +11,16 @@ import (
 // Loop is the life of a task: user mode, what it came back for, the duties
 // before it may go again. One Loop serves all tasks.
 type Loop struct {
-	duties *entry.Table[*task.Task]
+	duties   *entry.Table[*task.Task]
+	recorder *entry.Recorder
 }
 
-// NewLoop returns the loop over a table of duties.
-func NewLoop(duties *entry.Table[*task.Task]) *Loop { return &Loop{duties: duties} }
+// NewLoop returns the loop over a table of duties, whose visits to the kernel
+// the recorder keeps.
+func NewLoop(duties *entry.Table[*task.Task], r *entry.Recorder) *Loop {
+	duties.Observe(func(t *task.Task, flag entry.Flag, begin, end uint64) { t.Visit.Step(flag, begin, end) })
+	return &Loop{duties: duties, recorder: r}
+}
 
 // Run is the user loop of t, on its goroutine, until it exits. The way of a
 // system call that owes nothing is all here: no allocation, no map, one table
@@ -57,14 +62,40 @@ func (l *Loop) fast(t *task.Task, f *amd64.Frame) int {
 // noSuchCall is what a call returns that there is not: -ENOSYS.
 const noSuchCall = ^uint64(unix.ENOSYS) + 1
 
-// slow is every event but a system call that owes nothing.
+// slow is every event but a system call that owes nothing: a visit to the
+// kernel that is worth a record, but for the hand-over of a CPU, of which the
+// program knows nothing.
 func (l *Loop) slow(t *task.Task, f *amd64.Frame, event int) {
+	if event == amd64.EventHandover {
+		amd64.TakeCPU(f)
+		t.RaiseRSeq() // it may be another CPU
+		return
+	}
+	kind, number := kindOf(event)
+	t.Visit.Start(kind, int32(t.TID()), number, entry.Pending(&f.Work))
+	l.serve(t, f, event)
+	l.recorder.End(&t.Visit, f)
+}
+
+// kindOf says what sort of visit an event begins, and its number.
+func kindOf(event int) (entry.Kind, int32) {
+	switch vector := amd64.Vector(event); {
+	case event >= 0:
+		return entry.BySyscall, int32(event)
+	case event == amd64.EventWork:
+		return entry.ByWork, -1
+	case vector < amd64.FirstInterrupt:
+		return entry.ByException, int32(vector)
+	default:
+		return entry.ByInterrupt, int32(vector)
+	}
+}
+
+// serve does what the event asks for.
+func (l *Loop) serve(t *task.Task, f *amd64.Frame, event int) {
 	switch vector := amd64.Vector(event); {
 	case event >= 0:
 		l.syscall(t, f)
-	case event == amd64.EventHandover:
-		amd64.TakeCPU(f)
-		t.RaiseRSeq() // it may be another CPU
 	case event == amd64.EventWork:
 		l.work(t, f)
 	case vector == amd64.MachineCheck:

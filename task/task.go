@@ -6,6 +6,7 @@ import (
 
 	"slowpath/arch/amd64"
 	"slowpath/cred"
+	"slowpath/entry"
 	"slowpath/fs"
 	"slowpath/mm"
 	"slowpath/signal"
@@ -36,6 +37,8 @@ type Task struct {
 	Restart RestartBlock
 	// Scheduling is what the scheduling calls have set.
 	Scheduling Scheduling
+	// Visit is what the task is doing in the kernel now.
+	Visit entry.Visit
 	// Accounting counts CPU time, faults and switches. Anybody may read it.
 	Accounting Accounting
 

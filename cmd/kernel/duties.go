@@ -24,6 +24,10 @@ func makeDuties(s *sched.Scheduler) error {
 		task.RestartableSequenceHandlers(),
 		task.MachineCheckHandlers(),
 		{Flag: entry.UserReturnNotify, Last: amd64.LoadUserControl},
+		{Flag: entry.RecordExits, Entry: func(t *task.Task, _ *amd64.Frame) entry.Verdict {
+			t.Visit.Kept = true
+			return entry.Proceed
+		}},
 	}
 	handlers = append(handlers, unraised()...)
 	table, err := entry.NewTable(entry.Duties(), handlers...)

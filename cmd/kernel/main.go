@@ -17,6 +17,7 @@ import (
 	"slowpath/dev/rtc"
 	"slowpath/dev/uart"
 	"slowpath/entropy"
+	"slowpath/entry"
 	"slowpath/fs"
 	"slowpath/goos"
 	"slowpath/klog"
@@ -34,6 +35,7 @@ func main() {
 		log:     klog.New(logConsole(options), klog.Level(options.LogLevel)),
 		wall:    new(clock.Wall),
 		entropy: entropy.New(amd64.Random),
+		visits:  entry.NewRecorder(boot.CPUs(), visitsKept),
 	}
 	k.log.Infof("Slowpath on %s: %d CPUs, %d MiB of memory, kernel image %d KiB.",
 		runtime.Version(), boot.CPUs(), boot.Memory()>>20, boot.ImageSize()>>10)
@@ -53,12 +55,16 @@ type kernel struct {
 	log     *klog.Log
 	wall    *clock.Wall
 	entropy *entropy.Source
+	visits  *entry.Recorder
 	memory  *mm.Memory
 	mounts  *fs.Mounts
 	root    fs.KernelCaller
 	tasks   *task.Kernel
 	link    *link
 }
+
+// visitsKept is how many visits to the kernel are kept for each CPU.
+const visitsKept = 512
 
 // run starts everything and returns only if that failed.
 func (k *kernel) run() error {
@@ -82,7 +88,7 @@ func (k *kernel) run() error {
 		return err
 	}
 	k.tasks = task.New(task.Config{
-		Run:         syscall.NewLoop(duties).Run,
+		Run:         syscall.NewLoop(duties, k.visits).Run,
 		Kick:        func(t *task.Task) { amd64.Kick(t.Frame) },
 		Log:         k.log.Infof,
 		Memory:      k.memory,

@@ -1,0 +1,128 @@
+package entry
+
+import (
+	"sync"
+
+	"slowpath/arch/amd64"
+)
+
+// Kind says how a visit to the kernel began.
+type Kind uint8
+
+// The kinds of visits.
+const (
+	// BySyscall: a system call that owed duties, or one while visits are
+	// recorded.
+	BySyscall Kind = iota
+	// ByException and ByInterrupt: the number is the vector.
+	ByException
+	ByInterrupt
+	// ByWork: EnterUser found a duty in its last test, after a system call
+	// that owed none when it began; the number is that call's, or -1.
+	ByWork
+)
+
+// String returns the kind's name.
+func (k Kind) String() string { return [...]string{"syscall", "exception", "interrupt", "work"}[k] }
+
+// Step is one part of a visit: a duty that was served, or the call itself,
+// whose flag is 0. Times are ticks of the TSC since the visit began.
+type Step struct {
+	Flag       Flag
+	Begin, End uint32
+}
+
+// maxSteps is how many steps of a visit are kept.
+const maxSteps = 8
+
+// Visit is one stay of a task in the kernel, from the end of EnterUser until
+// the task is about to call it again.
+type Visit struct {
+	Begin, End uint64 // ticks of the TSC
+	Task       int32
+	Number     int32 // system call or vector
+	Work       Flag  // what was owed at the beginning
+	Served     Flag  // what was served
+	Kind       Kind
+	CPU        uint8 // that held the task's state at the end
+	ByIRET     bool  // it is left by IRETQ, else by SYSRET
+	Kept       bool  // recorded whatever it did
+	Steps      [maxSteps]Step
+	StepCount  uint8
+}
+
+// Start begins a visit. The task's own goroutine calls it.
+func (v *Visit) Start(kind Kind, task, number int32, work Flag) {
+	v.Begin = amd64.TSC()
+	v.Task, v.Number, v.Kind, v.Work = task, number, kind, work
+	v.Served, v.StepCount, v.Kept = 0, 0, false
+}
+
+// Step adds a part that was done between two readings of the TSC.
+func (v *Visit) Step(flag Flag, begin, end uint64) {
+	v.Served |= flag
+	if int(v.StepCount) < len(v.Steps) {
+		v.Steps[v.StepCount] = Step{flag, uint32(begin - v.Begin), uint32(end - v.Begin)}
+		v.StepCount++
+	}
+}
+
+// Recorder keeps the last visits of each CPU. It allocates nothing after
+// NewRecorder and is safe for concurrent use.
+type Recorder struct{ rings []visitRing }
+
+// visitRing is the visits that ended on one CPU.
+type visitRing struct {
+	mu      sync.Mutex
+	visits  []Visit
+	written uint64 // visits ever written
+}
+
+// NewRecorder returns a recorder for so many CPUs with so many visits each.
+func NewRecorder(cpus, visits int) *Recorder {
+	r := &Recorder{rings: make([]visitRing, cpus)}
+	for i := range r.rings {
+		r.rings[i].visits = make([]Visit, visits)
+	}
+	return r
+}
+
+// End ends a visit and keeps it if it had work, is left by IRETQ, or is wanted
+// in any case.
+func (r *Recorder) End(v *Visit, f *amd64.Frame) {
+	v.ByIRET = f.Flags&amd64.LeaveByIRET != 0
+	if !v.Kept && !v.ByIRET && v.Work == 0 && v.Served == 0 {
+		return
+	}
+	v.End = amd64.TSC()
+	v.CPU = uint8(max(f.LiveCPU(), 0) % len(r.rings))
+	ring := &r.rings[v.CPU]
+	ring.mu.Lock()
+	ring.visits[ring.written%uint64(len(ring.visits))] = *v
+	ring.written++
+	ring.mu.Unlock()
+}
+
+// Cursor says how far a reader has come, for each CPU. The zero value is the
+// beginning.
+type Cursor struct{ read [amd64.MaxCPUs]uint64 }
+
+// Read appends to out the visits that ended since the cursor, and moves it.
+// lost counts those that were overwritten before they were read.
+func (r *Recorder) Read(c *Cursor, out []Visit) (visits []Visit, lost uint64) {
+	for i := range r.rings {
+		ring := &r.rings[i]
+		ring.mu.Lock()
+		first := c.read[i]
+		if size := uint64(len(ring.visits)); ring.written-first > size {
+			lost += ring.written - first - size
+			first = ring.written - size
+		}
+		for n := first; n < ring.written; n++ {
+			out = append(out, ring.visits[n%uint64(len(ring.visits))])
+		}
+		c.read[i] = ring.written
+		ring.mu.Unlock()
+	}
+	return out, lost
+}
