@@ -108,7 +108,7 @@ func NewMounts(root Filesystem, fifo OpenFunc) *Mounts {
 		services: make(map[any]any),
 	}
 	m.numbers.SetDevice(m.NewDevice())
-	m.root = m.newMount(root, m.rootOf(root), "rootfs", 0)
+	m.root = m.newMount(root, m.rootOf(root), root.Type(), 0)
 	m.list = append(m.list, m.root)
 	m.unnamed = &Mount{filesystem: unnamedFilesystem{}}
 	return m
