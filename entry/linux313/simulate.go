@@ -158,7 +158,7 @@ func (m *Model) advance(s *state, r *Result) {
 	case readFlags:
 		s.snapshot = s.flags & s.mask
 	case call:
-		s.flags &^= step.handler.Clears & (s.snapshot | entry.NeedResched)
+		s.flags &^= step.handler.Clears & s.snapshot
 		r.Ran = append(r.Ran, step.handler)
 	case jump:
 		jumps = true

@@ -1,0 +1,89 @@
+package linux313
+
+import (
+	"fmt"
+
+	"slowpath/entry"
+)
+
+// Finding is one statement of Al Viro's mail of January 2014 ("de-asmify the
+// x86-64 system call slowpath") beside what the model finds.
+type Finding struct {
+	Topic string
+	// Mail is what the mail says, Model what the 3.13 source does.
+	Mail, Model string
+	// Agree reports whether they say the same, as far as the model can tell.
+	Agree bool
+}
+
+// mailDeadBits are the bits that the mail calls dead.
+const mailDeadBits entry.Flag = 0xe200
+
+// Findings runs the model and compares it with the mail.
+func Findings() []Finding {
+	m := New()
+	return []Finding{deadBits(), loneUprobe(m), lostUprobe(m), emulation(m)}
+}
+
+func deadBits() Finding {
+	dead := DeadBits()
+	return Finding{
+		Topic: "dead bits",
+		Mail:  fmt.Sprintf("the bits %#x of _TIF_WORK_MASK mean nothing, and a task with one would loop", uint32(mailDeadBits)),
+		Model: fmt.Sprintf("the masks' arithmetic gives %#x: bits %s", uint32(dead), bitNumbers(dead)),
+		Agree: dead == mailDeadBits,
+	}
+}
+
+func loneUprobe(m *Model) Finding {
+	r := m.Run(SyscallExit, entry.Uprobe)
+	return Finding{
+		Topic: "lone UPROBE, exit of a call",
+		Mail:  "it is in _TIF_WORK_MASK but not in _TIF_DO_NOTIFY_MASK, so the exit loops for ever",
+		Model: fmt.Sprintf("%v: it comes back to %s with %v, and runs %d handlers", r.Exit, r.Loop, r.Left, len(r.Ran)),
+		Agree: r.Exit == Livelock,
+	}
+}
+
+func lostUprobe(m *Model) Finding {
+	r := m.Run(Interrupt, entry.Uprobe)
+	return Finding{
+		Topic: "lone UPROBE, interrupt",
+		Mail:  "the loop is the same wherever the mask is used",
+		Model: fmt.Sprintf("%v: retint_signal returns to user mode with %v undone", r.Exit, r.Dropped()),
+		Agree: r.Exit == Livelock,
+	}
+}
+
+func emulation(m *Model) Finding {
+	r := m.Run(SyscallExit, entry.SyscallEmu)
+	notified := false
+	for _, h := range r.Ran {
+		notified = notified || h == notifyResume
+	}
+	what := "int_signal's test of _TIF_DO_NOTIFY_MASK skips the call"
+	if notified {
+		what = "do_notify_resume is called"
+	}
+	return Finding{
+		Topic: "lone SYSCALL_EMU",
+		Mail:  "it leaves the fast path and reaches do_notify_resume, which has nothing to do for it",
+		Model: fmt.Sprintf("%v: it leaves the fast path, and %s", r.Exit, what),
+		Agree: notified,
+	}
+}
+
+// bitNumbers lists the bits of a word.
+func bitNumbers(f entry.Flag) string {
+	text := ""
+	for i := range 32 {
+		if f>>i&1 == 0 {
+			continue
+		}
+		if text != "" {
+			text += ", "
+		}
+		text += fmt.Sprint(i)
+	}
+	return text
+}

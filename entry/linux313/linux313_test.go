@@ -1,0 +1,176 @@
+package linux313
+
+import (
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+
+	"slowpath/entry"
+)
+
+// TestMasks compares the arithmetic with the numbers of a 3.13 build.
+func TestMasks(t *testing.T) {
+	want := map[string]entry.Flag{
+		"ENTRY": 0x100801d1, "EXIT": 0x10080091, "WORK": 0xfe2e, "ALLWORK": 0x1008feff, "DO_NOTIFY": 0x0c06,
+	}
+	for _, m := range New().Masks() {
+		if m.Flags != want[m.Name] {
+			t.Errorf("%s is %#x, want %#x", m.Name, uint32(m.Flags), uint32(want[m.Name]))
+		}
+	}
+	if n := len(New().Masks()); n != len(want) {
+		t.Errorf("%d masks, want %d", n, len(want))
+	}
+}
+
+// exits are the counts of one sweep.
+type exits struct{ sysret, iret, sysexit, livelock, dropped int }
+
+func counts(t Totals) exits {
+	return exits{t.Exits[SYSRET], t.Exits[IRET], t.Exits[SYSEXIT], t.Exits[Livelock], t.Dropped}
+}
+
+// TestGoldenNumbers: every word of the thirteen named flags, on every path.
+func TestGoldenNumbers(t *testing.T) {
+	for _, c := range []struct {
+		path       Path
+		was, fixed exits
+	}{
+		{SyscallExit, exits{8, 7928, 0, 256, 0}, exits{8, 8184, 0, 0, 0}},
+		{SyscallByIRET, exits{0, 7936, 0, 256, 0}, exits{0, 8192, 0, 0, 0}},
+		{CompatExit, exits{0, 7932, 4, 256, 0}, exits{0, 8188, 4, 0, 0}},
+		{Interrupt, exits{0, 8192, 0, 0, 256}, exits{0, 8192, 0, 0, 0}},
+		{Exception, exits{0, 8192, 0, 0, 256}, exits{0, 8192, 0, 0, 0}},
+		{Paranoid, exits{0, 8192, 0, 0, 0}, exits{0, 8192, 0, 0, 0}},
+	} {
+		if got := counts(New().Sweep(c.path, NamedFlags)); got != c.was {
+			t.Errorf("%s: %+v, want %+v", c.path.Name, got, c.was)
+		}
+		if got := counts(Fixed().Sweep(c.path, NamedFlags)); got != c.fixed {
+			t.Errorf("%s, fixed: %+v, want %+v", c.path.Name, got, c.fixed)
+		}
+	}
+}
+
+// TestAllBits: the masks hold bits without a meaning, and those hang too.
+func TestAllBits(t *testing.T) {
+	for _, p := range []Path{SyscallExit, SyscallByIRET, CompatExit} {
+		if got := New().Sweep(p, AllBits).Exits[Livelock]; got != 254208 {
+			t.Errorf("%s: %d words hang, want 254208", p.Name, got)
+		}
+	}
+}
+
+// TestEveryLivelockHasAReason: a word hangs on the syscall exit exactly if it
+// has a dead bit, or UPROBE without any flag of DO_NOTIFY.
+func TestEveryLivelockHasAReason(t *testing.T) {
+	m := New()
+	for i := range 1 << 16 {
+		word := entry.Flag(i)
+		dead := word&DeadBits() != 0 || word&entry.Uprobe != 0 && word&NotifyMask == 0
+		if r := m.Run(SyscallExit, word); dead != (r.Exit == Livelock) {
+			t.Fatalf("%v: %v, but dead is %v", word, r.Exit, dead)
+		}
+	}
+}
+
+func TestRuns(t *testing.T) {
+	for _, c := range []struct {
+		path  Path
+		flags entry.Flag
+		exit  Exit
+		left  entry.Flag
+		ran   string
+	}{
+		{SystemCall, 0, SYSRET, 0, "the call"},
+		{SystemCall, entry.SyscallAudit, SYSRET, entry.SyscallAudit, "audit_syscall_entry, the call, audit_syscall_exit"},
+		{SystemCall, entry.Seccomp, IRET, entry.Seccomp, "syscall_trace_enter, the call"},
+		{SystemCall, entry.SyscallEmu, IRET, entry.SyscallEmu, "syscall_trace_enter, the call"},
+		{SyscallExit, entry.NeedResched, SYSRET, 0, "schedule_user"},
+		{SyscallExit, entry.SyscallTrace | entry.SigPending, IRET, entry.SyscallTrace, "syscall_trace_leave, do_notify_resume"},
+		{SyscallExit, entry.Uprobe | entry.SigPending, IRET, 0, "do_notify_resume"},
+		{CompatExit, entry.SyscallAudit, SYSEXIT, entry.SyscallAudit, "audit_syscall_exit"},
+		{Interrupt, entry.Uprobe | entry.NeedResched, IRET, entry.Uprobe, "schedule_user"},
+		{Paranoid, entry.Uprobe, IRET, 0, "do_notify_resume"},
+	} {
+		r := New().Run(c.path, c.flags)
+		var names []string
+		for _, h := range r.Ran {
+			names = append(names, h.Name)
+		}
+		if ran := strings.Join(names, ", "); r.Exit != c.exit || r.Left != c.left || ran != c.ran {
+			t.Errorf("%s with %v: %v, left %v, ran %s; want %v, %v, %s",
+				c.path.Name, c.flags, r.Exit, r.Left, ran, c.exit, c.left, c.ran)
+		}
+	}
+}
+
+// TestFindings: where the mail and the source differ is known, and stays so.
+func TestFindings(t *testing.T) {
+	agree := map[string]bool{}
+	for _, f := range Findings() {
+		agree[f.Topic] = f.Agree
+	}
+	want := map[string]bool{
+		"dead bits": false, "lone UPROBE, exit of a call": true, "lone UPROBE, interrupt": false, "lone SYSCALL_EMU": false,
+	}
+	if !maps.Equal(agree, want) {
+		t.Errorf("findings are %v, want %v", agree, want)
+	}
+	if DeadBits() != 0xe220 {
+		t.Errorf("dead bits are %#x", uint32(DeadBits()))
+	}
+}
+
+func TestLoneUprobe(t *testing.T) {
+	r := New().Run(SyscallExit, entry.Uprobe)
+	if r.Exit != Livelock || r.Left != entry.Uprobe || len(r.Ran) != 0 || r.Loop != "int_with_check" {
+		t.Errorf("a lone UPROBE gives %+v", r)
+	}
+}
+
+// TestTheListing holds the table to its own shape: every label can be reached
+// from a path or is jumped to, and no step can run off the end.
+func TestTheListing(t *testing.T) {
+	m := New()
+	reached := make([]bool, len(m.steps))
+	var walk func(i int)
+	walk = func(i int) {
+		if reached[i] {
+			return
+		}
+		reached[i] = true
+		s := m.steps[i]
+		if s.to != "" {
+			walk(m.target[i])
+		}
+		if s.do != jump && s.do != leave {
+			walk(i + 1)
+		}
+	}
+	for _, p := range Paths() {
+		walk(m.place(p.Label))
+	}
+	if i := slices.Index(reached, false); i >= 0 {
+		t.Errorf("step %d (%q) is on no path", i, m.steps[i].label)
+	}
+}
+
+// FuzzRun: any word, also with bits that no mask has, ends on every path.
+func FuzzRun(f *testing.F) {
+	f.Add(uint32(0), uint8(0))
+	f.Add(uint32(entry.Uprobe), uint8(1))
+	f.Add(^uint32(0), uint8(6))
+	m, fixed := New(), Fixed()
+	f.Fuzz(func(t *testing.T, word uint32, path uint8) {
+		p := Paths()[int(path)%len(Paths())]
+		r := m.Run(p, entry.Flag(word))
+		if r.Left&^entry.Flag(word) != 0 {
+			t.Errorf("%s: %v appeared", p.Name, r.Left&^entry.Flag(word))
+		}
+		if r := fixed.Run(p, entry.Flag(word)&^DeadBits()); r.Exit == Livelock {
+			t.Errorf("%s with %v hangs in the repaired flow", p.Name, entry.Flag(word)&^DeadBits())
+		}
+	})
+}
