@@ -1,7 +1,7 @@
 package syscall
 
 // fileCalls are the calls on files, by the file that has the handlers.
-var fileCalls = concat(openCalls, ioCalls, statCalls, nameCalls, changeCalls, controlCalls, copyCalls, pollCalls, specialCalls, epollCalls, timerfdCalls, socketCalls)
+var fileCalls = concat(openCalls, ioCalls, statCalls, nameCalls, changeCalls, controlCalls, copyCalls, pollCalls, specialCalls, epollCalls, timerfdCalls, socketCalls, xattrCalls)
 
 func concat(families ...[]Row) []Row {
 	var all []Row

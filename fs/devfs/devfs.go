@@ -66,10 +66,15 @@ func Populate(caller fs.Caller, directory string) error {
 			return err
 		}
 	}
-	for _, d := range []string{"pts", "shm"} {
-		if err := at(d).MakeDirectory(0o755); err != nil {
-			return err
-		}
+	if err := at("pts").MakeDirectory(0o755); err != nil {
+		return err
+	}
+	shm, err := at("shm").MakeNode(unix.S_IFDIR|0o777, 0)
+	if err != nil {
+		return err
+	}
+	if err := shm.ChangeMode(caller, unix.S_ISVTX|0o777); err != nil { // anybody's, as /tmp
+		return err
 	}
 	for _, l := range [][2]string{
 		{"fd", "/proc/self/fd"}, {"stdin", "/proc/self/fd/0"}, {"stdout", "/proc/self/fd/1"}, {"stderr", "/proc/self/fd/2"},
