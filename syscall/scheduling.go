@@ -241,7 +241,7 @@ func sysSchedRRGetInterval(t *task.Task, f *amd64.Frame) (uint64, error) {
 
 func sysGetcpu(t *task.Task, f *amd64.Frame) (uint64, error) {
 	if f.RDI != 0 {
-		if err := store32(t, f.RDI, uint32(t.Kernel().CPU())); err != nil {
+		if err := store32(t, f.RDI, uint32(max(f.LiveCPU(), 0))); err != nil {
 			return 0, err
 		}
 	}

@@ -9,13 +9,12 @@ import (
 // Accounting counts what a thread has used. All counters only grow. The
 // scheduler charges time; the others are charged where they happen.
 type Accounting struct {
-	User, System         atomic.Int64 // nanoseconds of CPU time
-	MinorFaults          atomic.Int64
-	MajorFaults          atomic.Int64
-	Voluntary            atomic.Int64 // context switches (getrusage(2))
-	Involuntary          atomic.Int64
-	BlocksIn, BlocksOut  atomic.Int64 // of 512 bytes
-	readBytes, writeByte atomic.Int64
+	User, System        atomic.Int64 // nanoseconds of CPU time
+	MinorFaults         atomic.Int64
+	MajorFaults         atomic.Int64
+	Voluntary           atomic.Int64 // context switches (getrusage(2))
+	Involuntary         atomic.Int64
+	BlocksIn, BlocksOut atomic.Int64 // of 512 bytes
 }
 
 // Usage is a reading of Accounting, or a sum of such.

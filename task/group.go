@@ -21,15 +21,14 @@ type ThreadGroup struct {
 	Timers Timers
 
 	// The kernel's lock guards these.
-	id           *pid
-	pgrp         *ProcessGroup
-	parent       *ThreadGroup
-	parentPID    atomic.Int64   // of parent, 0 without: getppid(2) takes no lock
-	children     []*ThreadGroup // in the order of their birth
-	exited       bool           // the last thread has ended: a zombie
-	subreaper    bool           // PR_SET_CHILD_SUBREAPER
-	hasSubreaper bool           // an ancestor may be one
-	reapedTimes  Usage          // of children that were waited for
+	id          *pid
+	pgrp        *ProcessGroup
+	parent      *ThreadGroup
+	parentPID   atomic.Int64   // of parent, 0 without: getppid(2) takes no lock
+	children    []*ThreadGroup // in the order of their birth
+	exited      bool           // the last thread has ended: a zombie
+	subreaper   bool           // PR_SET_CHILD_SUBREAPER
+	reapedTimes Usage          // of children that were waited for
 
 	// childWait announces what wait4(2) waits for: a child changed state.
 	childWait wait.Queue

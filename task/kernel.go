@@ -54,10 +54,8 @@ type Config struct {
 	MapVDSO func(*mm.AddressSpace) (uint64, error)
 	// HWCap and HWCap2 are AT_HWCAP and AT_HWCAP2 (getauxval(3)).
 	HWCap, HWCap2 uint64
-	// CPUs is how many CPUs there are, 1 if it is 0, and CPU returns the number
-	// of the one that runs the caller.
+	// CPUs is how many CPUs there are, 1 if it is 0.
 	CPUs int
-	CPU  func() int
 	// Scheduler knows how many tasks are awake.
 	Scheduler *sched.Scheduler
 	// NoRandomize gives every program the same layout in memory.
@@ -105,9 +103,6 @@ func New(c Config) *Kernel {
 		}
 	}
 	c.CPUs = max(c.CPUs, 1)
-	if c.CPU == nil {
-		c.CPU = func() int { return 0 }
-	}
 	if c.Scheduler == nil {
 		c.Scheduler = &sched.Scheduler{CPUs: c.CPUs}
 	}
@@ -131,9 +126,6 @@ func (k *Kernel) Wall() *clock.Wall { return k.config.Wall }
 
 // CPUs returns the number of CPUs.
 func (k *Kernel) CPUs() int { return k.config.CPUs }
-
-// CPU returns the CPU that runs the caller, which may change at any time.
-func (k *Kernel) CPU() int { return k.config.CPU() }
 
 // Memory returns the physical memory.
 func (k *Kernel) Memory() *mm.Memory { return k.config.Memory }

@@ -23,7 +23,7 @@ func (k *Kernel) passChildrenOn(g *ThreadGroup) {
 	g.children = nil
 	heir := k.heirOf(g)
 	for _, child := range children {
-		k.signalParentDeath(child, nil)
+		k.signalParentDeath(child)
 		child.setParent(heir)
 		if heir == nil {
 			if child.exited {
@@ -60,7 +60,7 @@ func (k *Kernel) heirOf(g *ThreadGroup) *ThreadGroup {
 func (k *Kernel) deathOfParentThread(t *Task) {
 	for _, child := range t.group.children {
 		if child.leader().parentTask == t {
-			k.signalParentDeath(child, t)
+			k.signalParentDeath(child)
 			child.leader().parentTask = t.group.survivor(t)
 		}
 	}
@@ -80,7 +80,7 @@ func (g *ThreadGroup) survivor(t *Task) *Task {
 
 // signalParentDeath sends the signals of PR_SET_PDEATHSIG to the threads of
 // child.
-func (k *Kernel) signalParentDeath(child *ThreadGroup, t *Task) {
+func (k *Kernel) signalParentDeath(child *ThreadGroup) {
 	for _, thread := range child.Threads() {
 		if s := signal.Signal(thread.parentDeath.Load()); s != 0 {
 			child.Signal(signal.UserInfo(s, signal.SI_USER, child.parentID(), 0))

@@ -193,8 +193,8 @@ func (t *Task) QueueThreadInfo(group, tid int, info signal.Info) error {
 	return t.sendThread(group, tid, info)
 }
 
-// SignalSession sends a signal of the kernel to the leader of the session, and
-// SignalForeground to the foreground process group of a terminal.
+// signalProcessGroup sends a signal of the kernel to every member of p, init
+// included. The kernel's lock is held.
 func (k *Kernel) signalProcessGroup(p *ProcessGroup, info signal.Info) {
 	for _, g := range p.members {
 		if !g.exited {

@@ -87,12 +87,15 @@ func (k *kernel) run() error {
 	if err != nil {
 		return err
 	}
+	hwcap, hwcap2 := amd64.HardwareCapabilities()
 	k.tasks = task.New(task.Config{
 		Run:         syscall.NewLoop(duties, k.visits).Run,
 		Kick:        func(t *task.Task) { amd64.Kick(t.Frame) },
 		Log:         k.log.Infof,
 		Memory:      k.memory,
 		MapVDSO:     shared.Map,
+		HWCap:       hwcap,
+		HWCap2:      hwcap2,
 		Scheduler:   scheduler,
 		CPUs:        boot.CPUs(),
 		NoRandomize: k.options.NoRandomize,
