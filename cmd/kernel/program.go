@@ -44,6 +44,7 @@ func (k *kernel) readSpec() (*runspec.Spec, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s cannot be read: %w", runspec.Path, err)
 	}
+	defer k.at(runspec.Directory).RemoveDirectory() // empty, unless it has the standard input
 	k.at(runspec.Path).Unlink()
 	return runspec.Parse(text)
 }
