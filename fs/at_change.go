@@ -67,6 +67,15 @@ func withoutSetID(mode uint32) uint32 {
 	return mode
 }
 
+// DropSetID takes the set-id bits off the file, because somebody without
+// privilege writes to it.
+func (f *File) DropSetID() {
+	a := f.Attributes()
+	if mode := withoutSetID(a.Mode); mode != a.Mode&0o7777 {
+		f.Inode().Change(Changes{Mask: ChangeMode, Mode: mode})
+	}
+}
+
 // Times is what utimensat(2) sets: for each time a value in nanoseconds since
 // 1970, or now, or nothing.
 type Times struct {

@@ -24,6 +24,9 @@ func sysWrite(t *task.Task, f *amd64.Frame) (uint64, error) {
 		if err != nil {
 			return 0, err
 		}
+		if err := beforeWrite(t, file, memory, currentOffset); err != nil {
+			return 0, err
+		}
 		return writeFile(t, file, memory, func() (int, error) { return file.Write(memory) })
 	})
 }
@@ -42,6 +45,9 @@ func sysPwrite64(t *task.Task, f *amd64.Frame) (uint64, error) {
 	return withFile(t, f.RDI, func(file *fs.File) (uint64, error) {
 		memory, err := newUserMemory(t, f.RSI, f.RDX)
 		if err != nil {
+			return 0, err
+		}
+		if err := beforeWrite(t, file, memory, int64(f.R10)); err != nil {
 			return 0, err
 		}
 		return writeFile(t, file, memory, func() (int, error) { return file.WriteAt(memory, int64(f.R10)) })
@@ -112,6 +118,9 @@ func readVectors(t *task.Task, f *amd64.Frame, offset int64) (uint64, error) {
 func writeVectors(t *task.Task, f *amd64.Frame, offset int64) (uint64, error) {
 	return withFile(t, f.RDI, func(file *fs.File) (uint64, error) {
 		memory, err := newUserVectors(t, f.RSI, f.RDX)
+		if err == nil {
+			err = beforeWrite(t, file, memory, offset)
+		}
 		if err != nil {
 			return 0, err
 		}
@@ -132,7 +141,12 @@ func sysLseek(t *task.Task, f *amd64.Frame) (uint64, error) {
 }
 
 func sysFtruncate(t *task.Task, f *amd64.Frame) (uint64, error) {
-	return withFile(t, f.RDI, func(file *fs.File) (uint64, error) { return 0, file.Truncate(int64(f.RSI)) })
+	return withFile(t, f.RDI, func(file *fs.File) (uint64, error) {
+		if err := checkFileSize(t, int64(f.RSI)); err != nil {
+			return 0, err
+		}
+		return 0, file.Truncate(int64(f.RSI))
+	})
 }
 
 func sysTruncate(t *task.Task, f *amd64.Frame) (uint64, error) {
@@ -142,6 +156,9 @@ func sysTruncate(t *task.Task, f *amd64.Frame) (uint64, error) {
 	return withName(t, here, f.RDI, func(at fs.At) error {
 		p, err := at.Lookup()
 		if err != nil {
+			return err
+		}
+		if err := checkFileSize(t, int64(f.RSI)); err != nil {
 			return err
 		}
 		return p.Truncate(t, int64(f.RSI))

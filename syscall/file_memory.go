@@ -76,8 +76,9 @@ func (u *userMemory) Remaining() int { return u.left }
 
 // move does the next len(p) bytes by copying them piece by piece.
 func (u *userMemory) move(p []byte, copyPiece func(p []byte, address uint64) (int, error)) (int, error) {
+	p = p[:min(len(p), u.left)]
 	done := 0
-	for done < len(p) && u.left > 0 {
+	for done < len(p) {
 		v := u.vectors[u.index]
 		if u.within == v.length {
 			u.index, u.within = u.index+1, 0

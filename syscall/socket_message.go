@@ -161,7 +161,7 @@ func sysSendmsg(t *task.Task, f *amd64.Frame) (uint64, error) {
 // returns the flags for msg_flags.
 func packControl(t *task.Task, s *unixsock.Socket, in *unixsock.Incoming, room int, flags uint32) (packer, uint32) {
 	var p packer
-	var result uint32
+	result := flags & unix.MSG_CMSG_CLOEXEC // Linux gives it back
 	if s.Options().PassCredentials {
 		if room < cmsgHeader+ucredSize {
 			result |= unix.MSG_CTRUNC

@@ -24,8 +24,9 @@ type end struct {
 // inode is the inode of an unnamed pipe.
 type inode struct{ fs.InodeBase }
 
-// Open implements fs.Inode, for /proc/pid/fd.
-func (i *inode) Open(r fs.OpenRequest) (fs.FileOperations, error) { return Open(i, r) }
+// Open implements fs.Inode, for /proc/pid/fd. An unnamed pipe is opened at once,
+// whoever has the other end: its partner may have gone and will not come again.
+func (i *inode) Open(r fs.OpenRequest) (fs.FileOperations, error) { return open(i, r, true) }
 
 // New is pipe2(2): it returns the reading and the writing end. flags may have
 // O_NONBLOCK.
@@ -42,20 +43,21 @@ func New(m *fs.Mounts, uid, gid uint32, flags int) (reader, writer *fs.File) {
 	return reader, writer
 }
 
-// Open opens a fifo, or an unnamed pipe through /proc. It never waits; the file
-// says by Opened that open(2) has to. ENXIO for a writer with O_NONBLOCK and
-// no reader (fifo(7)).
-func Open(i fs.Inode, r fs.OpenRequest) (fs.FileOperations, error) {
+// Open opens a fifo. It never waits; the file says by Opened that open(2) has
+// to. ENXIO for a writer with O_NONBLOCK and no reader (fifo(7)).
+func Open(i fs.Inode, r fs.OpenRequest) (fs.FileOperations, error) { return open(i, r, false) }
+
+func open(i fs.Inode, r fs.OpenRequest, unnamed bool) (fs.FileOperations, error) {
 	p := i.Base().Attachment(func() any { return newPipe() }).(*Pipe)
 	e := &end{pipe: p, reads: r.Reads(), writes: r.Writes()}
 	nonBlocking := r.Flags&unix.O_NONBLOCK != 0
 	p.mu.Lock()
-	if e.writes && !e.reads && nonBlocking && p.readers == 0 {
+	if e.writes && !e.reads && nonBlocking && p.readers == 0 && !unnamed {
 		p.mu.Unlock()
 		return nil, unix.ENXIO
 	}
 	e.waitForReaders, e.waitForWriters = p.readerOpens, p.writerOpens
-	e.waits = !nonBlocking && e.reads != e.writes && (e.reads && p.writers == 0 || e.writes && p.readers == 0)
+	e.waits = !unnamed && !nonBlocking && e.reads != e.writes && (e.reads && p.writers == 0 || e.writes && p.readers == 0)
 	if e.reads {
 		p.readers++
 		p.readerOpens++

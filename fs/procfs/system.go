@@ -68,7 +68,10 @@ func writeCPUInfo(b *bytes.Buffer, i *SystemInfo) {
 	for n := range i.CPUs {
 		c := &i.CPUs[n]
 		fmt.Fprintf(b, "processor\t: %d\nvendor_id\t: %s\ncpu family\t: %d\nmodel\t\t: %d\n", n, c.Vendor, c.Family, c.Number)
-		fmt.Fprintf(b, "model name\t: %s\nstepping\t: %d\ncpu MHz\t\t: %.3f\n", c.Model, c.Stepping, c.MHz)
+		fmt.Fprintf(b, "model name\t: %s\nstepping\t: %d\n", c.Model, c.Stepping)
+		if c.MHz != 0 {
+			fmt.Fprintf(b, "cpu MHz\t\t: %.3f\n", c.MHz)
+		}
 		fmt.Fprintf(b, "physical id\t: %d\nsiblings\t: 1\ncore id\t\t: 0\ncpu cores\t: 1\napicid\t\t: %d\n", n, n)
 		fmt.Fprintf(b, "fpu\t\t: yes\nwp\t\t: yes\nflags\t\t: %s\n\n", c.Flags)
 	}
