@@ -132,6 +132,26 @@ func TestFifoOpenWaitsForPartner(t *testing.T) {
 	}
 }
 
+// TestReopeningUnnamedPipe opens the ends of an unnamed pipe as /proc/pid/fd
+// does, after the partner has gone: that must neither wait nor fail.
+func TestReopeningUnnamedPipe(t *testing.T) {
+	r, w := newPair(t)
+	w.Write(fs.NewBytesSource([]byte("left behind")))
+	w.DecRef()
+	operations, err := r.Inode().Open(fs.OpenRequest{Flags: unix.O_RDONLY})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := operations.(fs.Opener).Opened(); err != nil {
+		t.Errorf("a reader without a writer: %v", err)
+	}
+	r, w = newPair(t)
+	r.DecRef()
+	if _, err := w.Inode().Open(fs.OpenRequest{Flags: unix.O_WRONLY | unix.O_NONBLOCK}); err != nil {
+		t.Errorf("a non-blocking writer without a reader: %v", err)
+	}
+}
+
 func TestSetCapacity(t *testing.T) {
 	r, w := newPair(t)
 	defer r.DecRef()
