@@ -40,28 +40,68 @@ func packEntryOld(p *packer, e *fs.DirectoryEntry, size int) {
 // type, and the name's end.
 const entryHeader = 20
 
+// directoryRead is one getdents call: the records, and where each ends, so that
+// those the user's buffer cannot take are read again by the next call.
+type directoryRead struct {
+	records packer
+	ends    []recordEnd
+	refused bool // a record did not fit
+}
+
+// recordEnd is where a record ends in the buffer, and the position behind it.
+type recordEnd struct {
+	size     int
+	position int64
+}
+
 func readDirectory(t *task.Task, f *amd64.Frame, pack packEntry) (uint64, error) {
 	return withFile(t, f.RDI, func(file *fs.File) (uint64, error) {
-		room := int(min(uint64(uint32(f.RDX)), maxDirectoryBuffer))
-		buffer := make(packer, 0, room)
-		refused := false
-		err := file.ReadDirectory(func(e fs.DirectoryEntry) bool {
-			size := (entryHeader + len(e.Name) + 7) &^ 7
-			if len(buffer)+size > room {
-				refused = true
-				return false
-			}
-			pack(&buffer, &e, size)
-			return true
-		})
+		start, err := file.Seek(0, unix.SEEK_CUR)
 		if err != nil {
+			return 0, unix.ENOTDIR
+		}
+		room := int(min(uint64(uint32(f.RDX)), maxDirectoryBuffer))
+		r := directoryRead{records: make(packer, 0, room)}
+		if err := file.ReadDirectory(func(e fs.DirectoryEntry) bool { return r.add(&e, pack) }); err != nil {
 			return 0, err
 		}
-		if len(buffer) == 0 && refused {
+		if len(r.ends) == 0 && r.refused {
 			return 0, unix.EINVAL
 		}
-		return uint64(len(buffer)), t.CopyOut(f.RSI, buffer)
+		n, err := t.CopyOutSome(f.RSI, r.records)
+		if err == nil {
+			return uint64(n), nil
+		}
+		last := r.complete(n, start)
+		if _, seekErr := file.Seek(last.position, unix.SEEK_SET); seekErr != nil {
+			return 0, seekErr
+		}
+		return partial(uint64(last.size), err)
 	})
+}
+
+// add appends a record, unless it does not fit.
+func (r *directoryRead) add(e *fs.DirectoryEntry, pack packEntry) bool {
+	size := (entryHeader + len(e.Name) + 7) &^ 7
+	if len(r.records)+size > cap(r.records) {
+		r.refused = true
+		return false
+	}
+	pack(&r.records, e, size)
+	r.ends = append(r.ends, recordEnd{len(r.records), e.Next})
+	return true
+}
+
+// complete returns the end of the last record of which all is in the first n
+// bytes, or the position at which the call began.
+func (r *directoryRead) complete(n int, start int64) recordEnd {
+	last := recordEnd{0, start}
+	for _, end := range r.ends {
+		if end.size <= n {
+			last = end
+		}
+	}
+	return last
 }
 
 func sysGetdents64(t *task.Task, f *amd64.Frame) (uint64, error) {
