@@ -98,6 +98,10 @@ func (as *AddressSpace) faultForCopy(address uint64, write bool) error {
 // hide keeps the compiler from moving the caller's buffer to the heap because
 // its address goes to an interface method. It stays an unsafe.Pointer, so it
 // follows the stack if that moves; Machine.CopyUser promises not to keep it.
+// nosplit here and in pointer: the stack must not move while the address is a
+// mere number.
+//
+//go:nosplit
 func hide(p unsafe.Pointer) unsafe.Pointer { return pointer(uintptr(p)) }
 
 // stringChunk is how many bytes CopyInString looks at once; most strings are

@@ -234,6 +234,8 @@ func (m *Memory) Stats() Stats {
 
 // pointer turns an address of the direct map, which is no Go object, into a
 // pointer. The detour by memory tells vet and checkptr that this is meant.
+//
+//go:nosplit
 func pointer(address uintptr) unsafe.Pointer {
 	return *(*unsafe.Pointer)(unsafe.Pointer(&address))
 }
