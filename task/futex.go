@@ -22,8 +22,8 @@ type futexTable struct {
 	buckets [256]futexBucket
 }
 
-// futexBucket has the waiters of the words that hash to it, the longest
-// waiting first.
+// futexBucket has the waiters of the words that hash to it: by real-time
+// priority, and among equals the longest waiting first, as on Linux.
 type futexBucket struct {
 	mu          sync.Mutex
 	first, last *futexWaiter
@@ -35,6 +35,7 @@ type futexWaiter struct {
 	task       *Task
 	key        mm.FutexKey
 	bits       uint32
+	priority   int32
 	bucket     atomic.Pointer[futexBucket] // nil once woken; changes under the bucket's lock
 	next, prev *futexWaiter
 }
@@ -48,17 +49,33 @@ func (f *futexTable) bucket(key mm.FutexKey) *futexBucket {
 }
 
 func (b *futexBucket) add(w *futexWaiter) {
-	w.prev, w.next = b.last, nil
-	if b.last != nil {
-		b.last.next = w
+	w.priority = w.task.Scheduling.Priority.Load()
+	before := b.last
+	for before != nil && before.priority < w.priority {
+		before = before.prev
+	}
+	w.prev, w.next = before, b.first
+	if before != nil {
+		w.next = before.next
+		before.next = w
 	} else {
 		b.first = w
 	}
-	b.last = w
+	if w.next != nil {
+		w.next.prev = w
+	} else {
+		b.last = w
+	}
 	w.bucket.Store(b)
 }
 
+// remove takes w off the list and counts as a wake-up.
 func (b *futexBucket) remove(w *futexWaiter) {
+	b.unlink(w)
+	w.bucket.Store(nil)
+}
+
+func (b *futexBucket) unlink(w *futexWaiter) {
 	if w.prev != nil {
 		w.prev.next = w.next
 	} else {
@@ -70,7 +87,6 @@ func (b *futexBucket) remove(w *futexWaiter) {
 		b.last = w.prev
 	}
 	w.next, w.prev = nil, nil
-	w.bucket.Store(nil)
 }
 
 // cancel takes the waiter off its list. It reports false if it was woken
@@ -91,17 +107,26 @@ func (w *futexWaiter) cancel() bool {
 	}
 }
 
-// wake wakes up to limit waiters of key whose bits meet the given ones.
+// wake wakes up to limit waiters of key whose bits meet the given ones. The Go
+// runtime runs next what was made runnable last, so they are woken from the
+// last to the first.
 func (b *futexBucket) wake(key mm.FutexKey, limit int, bits uint32) (woken int) {
+	var chosen *futexWaiter // a stack, linked by next
 	for w := b.first; w != nil && woken < limit; {
 		next := w.next
 		if w.key == key && w.bits&bits != 0 {
-			t := w.task
-			b.remove(w)
-			t.Sleeper.Wake()
+			b.unlink(w)
+			w.next = chosen
+			chosen = w
 			woken++
 		}
 		w = next
+	}
+	for chosen != nil {
+		w := chosen
+		chosen = w.next
+		w.bucket.Store(nil) // from here on it may be gone
+		w.task.Sleeper.Wake()
 	}
 	return woken
 }

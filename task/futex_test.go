@@ -54,6 +54,30 @@ func TestFutexWakeCountsAndBits(t *testing.T) {
 	})
 }
 
+func TestFutexWakesByPriority(t *testing.T) {
+	w := newWorld(t)
+	w.process(func(t *Task) {
+		woken := make(chan int32, 4)
+		for _, priority := range []int32{1, 0, 5, 1} {
+			tid := w.thread(t, func(t *Task) {
+				t.Scheduling.Priority.Store(priority)
+				t.FutexWait(scratch, 0, true, FutexMatchAny, 0)
+				woken <- priority
+			})
+			waiter := w.k.TaskByID(tid)
+			w.eventually("the waiter's sleep", func() bool { return waiter.StateLetter() == 'S' })
+		}
+		for _, want := range []int32{5, 1, 1, 0} {
+			if n, err := t.FutexWake(scratch, 1, true, FutexMatchAny); n != 1 || err != nil {
+				w.T.Errorf("waking one: %d, %v", n, err)
+			}
+			if got := <-woken; got != want {
+				w.T.Errorf("the waiter of priority %d was woken, want %d", got, want)
+			}
+		}
+	})
+}
+
 func TestFutexErrors(t *testing.T) {
 	w := newWorld(t)
 	w.process(func(t *Task) {
