@@ -189,16 +189,26 @@ func (t *FDTable) grow(atLeast int) {
 
 // Close is close(2): EBADF.
 func (t *FDTable) Close(fd int) error {
+	f, err := t.Detach(fd)
+	if err == nil {
+		f.DecRef()
+	}
+	return err
+}
+
+// Detach is Close for a caller that takes over the table's reference, to drop
+// it when it holds no locks.
+func (t *FDTable) Detach(fd int) (*File, error) {
 	t.mu.Lock()
 	if fd < 0 || fd >= len(t.files) || t.files[fd] == nil {
 		t.mu.Unlock()
-		return unix.EBADF
+		return nil, unix.EBADF
 	}
 	f := t.files[fd]
 	t.set(fd, nil, false)
 	t.mu.Unlock()
-	t.closed(f)
-	return nil
+	f.Inode().Base().locks.ReleaseRecords(t)
+	return f, nil
 }
 
 // closed drops a file that the table referred to. A process that closes any

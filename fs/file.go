@@ -123,6 +123,20 @@ func (f *File) DecRef() {
 	f.path.release()
 }
 
+// DropUnlessLast drops a reference if others are left, and reports whether it
+// did.
+func (f *File) DropUnlessLast() bool {
+	for {
+		n := f.references.Load()
+		if n == 1 {
+			return false
+		}
+		if f.references.CompareAndSwap(n, n-1) {
+			return true
+		}
+	}
+}
+
 // OnRelease arranges for h to run when the file closes.
 func (f *File) OnRelease(h *ReleaseHook) {
 	f.releaseMu.Lock()

@@ -175,7 +175,17 @@ func checkHow(flags, mode, resolve uint64) error {
 	return nil
 }
 
-func sysClose(t *task.Task, f *amd64.Frame) (uint64, error) { return 0, t.FDs.Close(fd(f.RDI)) }
+// sysClose is close(2). The last reference to an open file is dropped as task
+// work, right before the task returns to user mode: there no lock is held, and
+// whatever the release does cannot meet one (Linux: fput).
+func sysClose(t *task.Task, f *amd64.Frame) (uint64, error) {
+	file, err := t.FDs.Detach(fd(f.RDI))
+	if err != nil || file.DropUnlessLast() {
+		return 0, err
+	}
+	t.AddWork(func(*task.Task) { file.DecRef() })
+	return 0, nil
+}
 
 // sysCloseRange is close_range(2).
 func sysCloseRange(t *task.Task, f *amd64.Frame) (uint64, error) {

@@ -72,5 +72,7 @@ func invoke(t *task.Task, h Handler, arguments ...uint64) (uint64, error) {
 	for i, to := range []*uint64{&f.RDI, &f.RSI, &f.RDX, &f.R10, &f.R8, &f.R9}[:len(arguments)] {
 		*to = arguments[i]
 	}
-	return h(t, f)
+	result, err := h(t, f)
+	task.WorkHandlers().Work(t) // as on the way to user mode
+	return result, err
 }
