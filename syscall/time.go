@@ -167,7 +167,7 @@ func setWall(t *task.Task, ns int64) error {
 	if !t.Credentials().Has(cred.SysTime) {
 		return unix.EPERM
 	}
-	t.Kernel().Wall().Set(ns)
+	t.Kernel().SetWall(ns)
 	return nil
 }
 
@@ -271,8 +271,12 @@ func sysClockNanosleep(t *task.Task, f *amd64.Frame) (uint64, error) {
 	if f.RSI&unix.TIMER_ABSTIME == 0 {
 		return 0, sleepUntil(t, after(clock.Monotonic(), ns), f.R10)
 	}
-	err = t.Block(nil, 0, monotonicDeadline(t, id, ns), func() bool { return false })
-	if err == unix.ETIMEDOUT {
+	if id == unix.CLOCK_REALTIME || id == unix.CLOCK_TAI {
+		err = t.SleepUntilWall(ns)
+	} else {
+		err = t.Block(nil, 0, max(ns, 1), func() bool { return false })
+	}
+	if err == nil || err == unix.ETIMEDOUT {
 		return 0, nil
 	}
 	return 0, abi.ERESTARTNOHAND

@@ -33,6 +33,7 @@ import (
 	"slowpath/clock"
 	"slowpath/mm"
 	"slowpath/sched"
+	"slowpath/wait"
 )
 
 // Config is what a Kernel stands on. All fields but Run may be left out: tests
@@ -81,6 +82,7 @@ type Kernel struct {
 	names   hostNames
 	futexes futexTable
 	load    loadAverage
+	wallSet wait.Queue // woken when somebody has set the time of day
 	oom     sync.Mutex // one OOMKill at a time
 }
 

@@ -38,6 +38,9 @@ type posixTimer struct {
 	target   *Task // the thread to signal, or nil for the process
 	deadline int64 // on the timer's clock, 0 if it is off
 	interval int64
+	// onWall is set while the deadline is a time of the wall clock, and follows
+	// it when it is set. A relative timer does not (timer_settime(2)).
+	onWall bool
 	// queued is set while the signal of an expiry waits to be taken. Until
 	// then no other is sent; what is missed is counted as overrun.
 	queued      bool
@@ -83,7 +86,7 @@ func (p *posixTimer) now(g *ThreadGroup) int64 {
 	case p.clock.cpu:
 		usage := g.Usage()
 		return usage.User + usage.System
-	case p.clock.wall:
+	case p.onWall:
 		return g.kernel.config.Wall.Now()
 	}
 	return clock.Monotonic()
@@ -221,6 +224,7 @@ func (t *Timers) SetTimer(id int32, next IntervalValue, absolute bool) (Interval
 	old := t.value(p)
 	p.disarm()
 	p.interval, p.overrun, p.lastOverrun = next.Interval, 0, 0
+	p.onWall = absolute && p.clock.wall
 	if next.Value == 0 {
 		return old, nil
 	}

@@ -98,6 +98,35 @@ func TestPOSIXTimer(t *testing.T) {
 	})
 }
 
+func TestTimersFollowTheWallClock(t *testing.T) {
+	w := newWorld(t)
+	w.process(func(t *Task) {
+		set := signal.SetOf(unix.SIGUSR1)
+		t.SetBlocked(set)
+		id, err := t.CreateTimer(TimerRequest{Clock: unix.CLOCK_REALTIME, Signal: unix.SIGUSR1})
+		if err != nil {
+			w.T.Error(err)
+			return
+		}
+		due := w.k.Wall().Now() + 3600*clock.Second
+		t.Group().Timers.SetTimer(id, IntervalValue{Value: due}, true)
+		slept := make(chan error, 1)
+		w.thread(t, func(t *Task) { slept <- t.SleepUntilWall(due) })
+		w.k.SetWall(due + clock.Second)
+		if _, err := t.WaitSignal(set, clock.Monotonic()+10*clock.Second); err != nil {
+			w.T.Errorf("the timer's hour has come, its signal has not: %v", err)
+		}
+		if err := <-slept; err != nil {
+			w.T.Errorf("the sleep ended with %v", err)
+		}
+		t.Group().Timers.SetTimer(id, IntervalValue{Value: 3600 * clock.Second}, false)
+		w.k.SetWall(due + 7200*clock.Second)
+		if _, err := t.WaitSignal(set, clock.Monotonic()+20*millisecond); err != unix.EAGAIN {
+			w.T.Errorf("a relative timer follows the wall clock: %v", err)
+		}
+	})
+}
+
 func TestPOSIXTimerAbsoluteAndNone(t *testing.T) {
 	w := newWorld(t)
 	w.process(func(t *Task) {
