@@ -22,6 +22,15 @@ func (t *Table[T]) Syscall(task T, f *amd64.Frame, call func(T, *amd64.Frame), d
 	t.leave(task, f, entered, done)
 }
 
+// SyscallExit serves the exit of a call that owed nothing when it began, so
+// that no entry was seen: a tracer that came during the call sees its end. If
+// the exit was served already, nothing happens.
+func (t *Table[T]) SyscallExit(task T, f *amd64.Frame, done func(T) bool) {
+	if f.Flags&amd64.CallOver == 0 {
+		t.leave(task, f, 0, done)
+	}
+}
+
 // noSuchCall is -ENOSYS.
 const noSuchCall = ^uint64(38) + 1
 
@@ -56,11 +65,13 @@ func (t *Table[T]) leave(task T, f *amd64.Frame, entered Flag, done func(T) bool
 			due = entered&r.Duty.Flag != 0
 		}
 		if due {
+			f.Settle()
 			begin := t.clock()
 			r.Exit(task, f)
 			t.tell(task, r.Duty.Flag, begin)
 		}
 	}
+	f.Flags |= amd64.CallOver
 }
 
 // maxRounds bounds how often the loop before user mode goes round because

@@ -142,8 +142,10 @@ func (l *Loop) call(t *task.Task, f *amd64.Frame) {
 	f.RAX = result
 }
 
-// work serves the duties before user mode.
+// work serves the duties before user mode; before them, those of the exit of a
+// call that the fast path began and ended.
 func (l *Loop) work(t *task.Task, f *amd64.Frame) {
+	l.duties.SyscallExit(t, f, (*task.Task).Exiting)
 	if stuck := l.duties.ExitToUser(t, f, (*task.Task).Exiting); stuck != 0 {
 		t.Kernel().Logf("The duties %v of %s come back however often they are served, so it is killed.", stuck, t)
 		t.ExitGroup(task.SignalStatus(unix.SIGKILL))

@@ -80,6 +80,10 @@ const (
 	// vectorsValid is set in a runtime thread's frame when XMM and MXCSR are
 	// part of what must be restored.
 	vectorsValid
+	// CallOver is set when the frame owes no exit of a system call: it is in
+	// none, or the duties of its exit were served. While it is not set, a
+	// duty of any kind brings EventWork.
+	CallOver
 )
 
 // NotInSyscall is the value of OrigRAX outside system calls.
@@ -177,11 +181,10 @@ func (f *Frame) SysretServes() bool {
 const sysretFlags = 0x3c7fd7
 
 // ChooseExit picks the exit instruction for a complete frame: IRETQ unless
-// SYSRET is proven to do the same.
+// SYSRET is proven to do the same. A frame that is not settled is left by
+// SYSRET in any case: IRETQ would load an RCX and R11 that it does not have.
 func (f *Frame) ChooseExit() {
-	if f.SysretServes() {
+	if f.Flags&LeaveByIRET != 0 && f.SysretServes() {
 		f.Flags &^= LeaveByIRET
-		return
 	}
-	f.Flags |= LeaveByIRET
 }

@@ -24,6 +24,7 @@ func TestSysretOnlyWhereEqual(t *testing.T) {
 	chosen := 0
 	for range 200000 {
 		f := randomFrame(r)
+		f.Flags = LeaveByIRET
 		f.ChooseExit()
 		if f.Flags&LeaveByIRET != 0 {
 			continue

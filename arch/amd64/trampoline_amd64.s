@@ -42,6 +42,7 @@
 // FrameFlags.
 #define LEAVE_BY_IRET 1
 #define VECTORS_VALID 2
+#define CALL_OVER 4
 
 // Offsets in perCPU, and the address of the block of selector 0.
 #define P_BASE -0x7fef7000
@@ -248,10 +249,11 @@ TEXT ·EnterUser(SB), NOSPLIT|NOFRAME, $0-12
 	STRQ CX
 	CMPQ AX, P(P_OWNER)(CX*8)
 	JNE handover // page tables, x87, upper vectors or GS are another's
-	CMPQ F_WORK(AX), $0 // Work and Flags in one compare
-	JNE slow
 	MOVQ SP, F_KSP(AX)
 	MOVQ BP, F_KBP(AX)
+	CMPQ F_WORK(AX), $0 // Work and Flags in one compare
+	JNE slow
+sysret:
 	MOVQ F_FSBASE(AX), CX
 	WRFSBASEQ CX
 	LOAD_VECTORS
@@ -267,8 +269,13 @@ slow:
 	JNE work
 	TESTL ·lastMask(SB), CX
 	JNE last
-	MOVQ SP, F_KSP(AX)
-	MOVQ BP, F_KBP(AX)
+	TESTL $CALL_OVER, F_FLAGS(AX)
+	JNE leave
+	TESTL CX, CX // a level came during the call, whose exit may be due to it
+	JNE work
+leave: // what is left are levels, which wait for the next call
+	TESTL $LEAVE_BY_IRET, F_FLAGS(AX)
+	JEQ sysret // RCX and R11 are not in the frame
 	MOVQ F_FSBASE(AX), CX
 	JMP ·leaveWithVectors(SB)
 last: // a nosplit Go function, with interrupts off; R14 and X15 are still the caller's
@@ -322,7 +329,7 @@ save:
 	POPFQ
 	TESTB $3, F_CS(AX)
 	JEQ fromKernel
-	MOVL $LEAVE_BY_IRET, F_FLAGS(AX)
+	MOVL $(LEAVE_BY_IRET|CALL_OVER), F_FLAGS(AX)
 	MOVQ $-1, F_ORIGRAX(AX) // not in a system call
 	MOVQ P(P_KERNELFS)(BX*8), CX
 	WRFSBASEQ CX

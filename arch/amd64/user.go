@@ -44,7 +44,7 @@ func NewFrame(root uint64) *Frame {
 	f := &Frame{
 		CS: UserCS, SS: UserSS,
 		RFLAGS:  FlagIF | FlagFixed,
-		Flags:   LeaveByIRET,
+		Flags:   LeaveByIRET | CallOver,
 		OrigRAX: NotInSyscall,
 		root:    root,
 	}
@@ -116,7 +116,8 @@ func copyRegisters(to, from *Frame) {
 }
 
 // ResetRegisters makes every register what exec(2) gives a new program; work
-// and page tables stay. The caller is f's own goroutine.
+// and page tables stay, and the exit of exec is still owed. The caller is f's
+// own goroutine.
 func (f *Frame) ResetRegisters() {
 	Release(f)
 	copyRegisters(f, &Frame{
