@@ -61,13 +61,29 @@ func (t *tables) set(va uint64, level int, e amd64.PTE) {
 const deviceStart = 0xe0000000
 
 func (t *tables) mapDirect(end uint64) {
-	const data = amd64.Present | amd64.Writable | amd64.NoExecute | amd64.Large
+	const data = amd64.Present | amd64.Writable | amd64.NoExecute
+	constants := Range{borders[textStart] - amd64.ImageBase, borders[dataStart] - amd64.ImageBase}
 	for a := uint64(0); a < end; a += amd64.LargePageSize {
-		e := amd64.PTE(a) | data
-		if a >= deviceStart && a < directMapped {
-			e |= amd64.CacheDisable | amd64.WriteThrough
+		switch {
+		case a < constants.End && constants.Start < a+amd64.LargePageSize:
+			t.mapGuarded(a, constants)
+		case a >= deviceStart && a < directMapped:
+			t.set(amd64.DirectMap+a, amd64.LevelPD, amd64.PTE(a)|data|amd64.Large|amd64.CacheDisable|amd64.WriteThrough)
+		default:
+			t.set(amd64.DirectMap+a, amd64.LevelPD, amd64.PTE(a)|data|amd64.Large)
 		}
-		t.set(amd64.DirectMap+a, amd64.LevelPD, e)
+	}
+}
+
+// mapGuarded maps the 2 MiB at a page by page: what is constant in the image
+// must not be writable at its second address either.
+func (t *tables) mapGuarded(a uint64, constants Range) {
+	for p := a; p < a+amd64.LargePageSize; p += amd64.PageSize {
+		e := amd64.PTE(p) | amd64.Present | amd64.NoExecute
+		if p < constants.Start || p >= constants.End {
+			e |= amd64.Writable
+		}
+		t.set(amd64.DirectMap+p, amd64.LevelPT, e)
 	}
 }
 
