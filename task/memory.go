@@ -104,7 +104,7 @@ func (t *Task) makeRoom(err error) error {
 	if err != unix.ENOMEM {
 		return err
 	}
-	if t.Killed() || !t.kernel.OOMKill() || t.Killed() {
+	if t.Killed() || !t.kernel.OOMKill(t.group) || t.Killed() {
 		return unix.EFAULT
 	}
 	return errAgain

@@ -12,8 +12,9 @@ const oomPatience = 2e9
 
 // OOMKill kills the process that uses most memory, with its children's wishes
 // (/proc/pid/oom_score_adj) taken into account, and waits a little for it to
-// die. It reports false if there is nothing to kill. It may sleep.
-func (k *Kernel) OOMKill() bool {
+// die, unless it is the caller's own process, which dies when the caller goes
+// on. It reports false if there is nothing to kill. It may sleep.
+func (k *Kernel) OOMKill(caller *ThreadGroup) bool {
 	k.oom.Lock()
 	defer k.oom.Unlock()
 	victim, pages := k.oomVictim()
@@ -23,7 +24,9 @@ func (k *Kernel) OOMKill() bool {
 	k.Logf("Out of memory: killed process %d (%s), which used %d KiB. Give the machine more memory with --mem.",
 		victim.PID(), victim.Leader().Comm(), pages*(mm.PageSize/1024))
 	victim.Kill()
-	victim.waitEnd(oomPatience)
+	if victim != caller {
+		victim.waitEnd(oomPatience)
+	}
 	return true
 }
 

@@ -94,7 +94,7 @@ func (t *Task) pageFault(f *amd64.Frame) {
 			t.fault(f, signal.FaultInfo(unix.SIGBUS, signal.BUS_ADRERR, address))
 			return
 		case mm.FaultNoMemory:
-			if t.Killed() || !t.kernel.OOMKill() {
+			if t.Killed() || !t.kernel.OOMKill(t.group) {
 				return // it dies, or tries again when others have died
 			}
 		}
