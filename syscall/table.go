@@ -53,7 +53,7 @@ func args(kinds ...Kind) []Kind { return kinds }
 
 // families are the parts of the table, each in the file of its handlers.
 func families() [][]Row {
-	return [][]Row{fileCalls, memoryCalls, processCalls, signalCalls, timeCalls}
+	return [][]Row{fileCalls, memoryCalls, processCalls, signalCalls, timeCalls, faultCalls}
 }
 
 // Table returns every row, by number.

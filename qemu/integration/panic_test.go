@@ -1,0 +1,50 @@
+package integration
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// buildFaultKernel builds a kernel with calls that panic, and returns its path.
+func buildFaultKernel(t *testing.T) string {
+	t.Helper()
+	directory := t.TempDir()
+	raw, linked := filepath.Join(directory, "kernel.raw"), filepath.Join(directory, "kernel.elf")
+	for _, command := range [][]string{
+		{"go", "build", "-tags", "faultinject", "-ldflags=-T=-0x7fe00000", "-o", raw, "slowpath/cmd/kernel"},
+		{"go", "run", "slowpath/boot/image/link", "-o", linked, raw},
+		cCommand([]string{"gcc", "-static"}, "panics", "panics", "-pthread"),
+	} {
+		cmd := exec.Command(command[0], command[1:]...)
+		cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Fatalf("%s: %v\n%s", strings.Join(command, " "), err, out)
+		}
+	}
+	return linked
+}
+
+// TestPanicInASystemCall: it kills the process that made the call, the log
+// says why, and the machine goes on.
+func TestPanicInASystemCall(t *testing.T) {
+	kernel := buildFaultKernel(t)
+	log := filepath.Join(t.TempDir(), "log")
+	got := execute(t, "", append(os.Environ(), "SLOWPATH_KERNEL="+kernel),
+		slowpath, "run", "--timeout", timeLimit.String(), "--log", log, "--append", "loglevel=7", program("panics"))
+	want := strings.Repeat("nil: signal 9\npanic: signal 9\npanic in a thread: signal 9\n", 3) + "alive\n"
+	if got.code != 5 || got.out != want {
+		t.Errorf("exit code %d, output\n%s\nerrors\n%s", got.code, got.out, got.errors)
+	}
+	text, err := os.ReadFile(log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, part := range []string{"made the kernel panic", "injected by slowpath_panic", "nil pointer dereference", "syscall.sysPanic"} {
+		if !strings.Contains(string(text), part) {
+			t.Errorf("the log does not say %q:\n%s", part, shorten(string(text)))
+		}
+	}
+}

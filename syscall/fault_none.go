@@ -1,0 +1,6 @@
+//go:build !faultinject
+
+package syscall
+
+// faultCalls is empty: see fault_injection.go.
+var faultCalls []Row
