@@ -256,10 +256,25 @@ func (t *Timers) arm(p *posixTimer) {
 	p.timer = time.AfterFunc(time.Duration(p.deadline-p.now(t.group)), func() {
 		t.mu.Lock()
 		defer t.mu.Unlock()
-		if p.generation == generation && p.deadline != 0 {
-			t.expirePosix(p)
+		if p.generation == generation {
+			t.expirePosixIfDue(p)
 		}
 	})
+}
+
+// expirePosixIfDue is the end of one setting of the timer's clock. A wall clock
+// may still be short of it: then the timer goes on. The lock is held.
+func (t *Timers) expirePosixIfDue(p *posixTimer) {
+	if p.deadline == 0 || p.queued {
+		return
+	}
+	p.generation++
+	p.timer.Stop()
+	if p.now(t.group) < p.deadline {
+		t.arm(p)
+		return
+	}
+	t.expirePosix(p)
 }
 
 // minimumInterval bounds how often a timer whose signal is ignored goes

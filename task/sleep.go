@@ -95,6 +95,9 @@ func (t *Task) SleepUntil(mode SleepMode, deadline int64, ready func() bool) err
 			return abi.ERESTARTSYS
 		}
 		if deadline != 0 && clock.Monotonic() >= deadline {
+			if deadline > 0 { // a negative one only looks
+				t.group.Timers.expireDue()
+			}
 			return unix.ETIMEDOUT
 		}
 		t.Sleeper.Sleep(deadline)

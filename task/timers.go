@@ -113,16 +113,40 @@ func (t *Timers) armReal() {
 	t.real.timer = time.AfterFunc(time.Duration(t.real.deadline-clock.Monotonic()), func() { t.expireReal(generation) })
 }
 
+// expireReal is the end of one setting of ITIMER_REAL's clock.
 func (t *Timers) expireReal(generation uint64) {
 	t.mu.Lock()
-	if generation != t.real.generation || t.ended {
-		t.mu.Unlock()
+	defer t.mu.Unlock()
+	if generation == t.real.generation {
+		t.expireRealIfDue(clock.Monotonic())
+	}
+}
+
+// expireRealIfDue sends the signal of ITIMER_REAL and starts it again. The
+// lock is held.
+func (t *Timers) expireRealIfDue(now int64) {
+	if t.real.deadline == 0 || now < t.real.deadline || t.ended {
 		return
 	}
-	t.real.deadline = advance(t.real.deadline, t.real.interval, clock.Monotonic())
+	t.real.generation++
+	t.real.timer.Stop()
+	t.real.deadline = advance(t.real.deadline, t.real.interval, now)
 	t.armReal()
-	t.mu.Unlock()
 	t.group.Signal(signal.KernelInfo(unix.SIGALRM))
+}
+
+// expireDue lets every timer expire whose time has come. Each has a clock of
+// its own that does so, but a sleep that ends at the same moment may be
+// quicker: the program must not see a later time before an earlier signal.
+func (t *Timers) expireDue() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.expireRealIfDue(clock.Monotonic())
+	for _, p := range t.posix {
+		if !p.clock.cpu && p.notify != SIGEV_NONE {
+			t.expirePosixIfDue(p)
+		}
+	}
 }
 
 // advance returns the first deadline after now, 0 without an interval.
