@@ -1,0 +1,199 @@
+package check
+
+import (
+	"slowpath/arch/amd64"
+	"slowpath/entry"
+)
+
+// Task is the model of a task: a register frame, and a script that says what
+// happens at which moment of its run. Runs do not allocate. A Task belongs to
+// one goroutine.
+type Task struct {
+	frame     amd64.Frame
+	flow      Flow
+	enterUser func(*Task) bool
+
+	plan    Plan
+	moments int // passed so far
+	choices int // offered so far
+
+	begun entry.Flag // duties of the loop whose handler started in this run
+	owed  pendings
+
+	interrupts bool // are they on?
+	leaving    bool // the task is about to exit
+	stuck      bool // the bound was passed
+
+	want  registers // what user mode must find
+	found registers // what it found
+	trace Trace
+
+	handlers, tests int // of the last run, as judged
+}
+
+// maxMoments is more than any run has that is right.
+const maxMoments = 64
+
+// pendings says for each moment of a run which duties are raised and have
+// not been served yet: raising one of them again changes nothing.
+type pendings [maxMoments]entry.Flag
+
+// registers are those that SYSRET and IRETQ treat differently.
+type registers struct{ rip, rcx, r11, rflags uint64 }
+
+// NewTask returns a task that runs a system.
+func NewTask(s System) *Task {
+	t := new(Task)
+	t.flow = s.Flow(t)
+	t.enterUser = s.EnterUser
+	if t.enterUser == nil {
+		t.enterUser = (*Task).EnterUser
+	}
+	return t
+}
+
+// Run executes a plan and returns the first property that it violates, or
+// Right. The trace of the run is valid until the next.
+func (t *Task) Run(p Plan) Property {
+	t.plan = p
+	t.moments, t.choices, t.begun = 0, 0, 0
+	t.interrupts, t.leaving, t.stuck = true, false, false
+	t.trace.n = 0
+	t.run()
+	return t.judge()
+}
+
+// Trace returns what happened in the last run.
+func (t *Task) Trace() *Trace { return &t.trace }
+
+// note adds an event to the trace.
+func (t *Task) note(what What, flag entry.Flag) {
+	if t.trace.n == maxEvents {
+		t.stuck = true
+		return
+	}
+	e := &t.trace.events[t.trace.n]
+	e.What, e.Flag, e.Word = what, flag, entry.Pending(&t.frame.Work)
+	e.Interrupts, e.Settled = t.interrupts, t.frame.Flags&amd64.LeaveByIRET != 0
+	t.trace.n++
+}
+
+// moment is a moment with interrupts on: whatever the plan says happens.
+func (t *Task) moment() {
+	for _, r := range &t.plan.Raises {
+		if r.At == t.moments && r.Flag != 0 {
+			t.change(r.Flag)
+		}
+	}
+	t.owed[t.moments%maxMoments] = entry.Pending(&t.frame.Work) & claimed &^ t.begun
+	t.moments++
+}
+
+// change does to the word what others may do at any time.
+func (t *Task) change(f entry.Flag) {
+	if f&levels != 0 && entry.Pending(&t.frame.Work)&f != 0 {
+		entry.Lower(&t.frame.Work, f)
+		t.note(Lowered, f)
+		return
+	}
+	t.raise(f)
+}
+
+func (t *Task) raise(f entry.Flag) {
+	entry.Raise(&t.frame.Work, f)
+	t.note(Raised, f)
+}
+
+// choose returns 0 for the ordinary outcome, or up to alternatives for
+// another one, as the plan says.
+func (t *Task) choose(alternatives int) int {
+	first := t.choices
+	t.choices += alternatives
+	if t.plan.Choice >= first && t.plan.Choice < t.choices {
+		return t.plan.Choice - first + 1
+	}
+	return 0
+}
+
+// leave makes the task one that is about to exit.
+func (t *Task) leave() {
+	t.leaving = true
+	t.note(Left, 0)
+}
+
+// done tells the code under test that the task leaves. A run that passed its
+// bound leaves too, so that it comes to an end.
+func (t *Task) done() bool { return t.leaving || t.stuck }
+
+// passed is done as the loop asks it, after each of its passes.
+func (t *Task) passed() bool {
+	t.moment()
+	t.note(Passed, 0)
+	return t.done()
+}
+
+// HandlersOf returns handlers for the duties that serve the task.
+func HandlersOf(t *Task, duties []entry.Duty) []entry.Handlers[*Task] {
+	var all []entry.Handlers[*Task]
+	for _, d := range duties {
+		all = append(all, handlersOf(t, d))
+	}
+	return all
+}
+
+func handlersOf(t *Task, d entry.Duty) entry.Handlers[*Task] {
+	h := entry.Handlers[*Task]{Flag: d.Flag}
+	if d.When&entry.AtSyscallEntry != 0 {
+		h.Entry = func(t *Task, _ *amd64.Frame) entry.Verdict { return t.serveEntry(d.Flag) }
+	}
+	if d.When&entry.AtSyscallExit != 0 {
+		h.Exit = func(t *Task, _ *amd64.Frame) { t.serve(Exited, d.Flag) }
+	}
+	if d.When&entry.BeforeUser != 0 && d.Frame {
+		h.WorkFrame = func(t *Task, _ *amd64.Frame) { t.serveLoop(ServedFrame, d.Flag) }
+	} else if d.When&entry.BeforeUser != 0 {
+		h.Work = func(t *Task) { t.serveLoop(Served, d.Flag) }
+	}
+	if d.When&entry.LastStep != 0 {
+		h.Last = func(*amd64.Frame) { t.note(ServedLast, d.Flag) }
+	}
+	return h
+}
+
+// serve is a handler that may sleep.
+func (t *Task) serve(what What, f entry.Flag) {
+	t.note(what, f)
+	t.moment() // while it sleeps
+}
+
+// mayDecide are the duties of the entry that may skip the call, or end the
+// task: a tracer may do both, and so may a filter.
+const mayDecide = entry.SyscallEmu | entry.SyscallTrace | entry.Seccomp
+
+func (t *Task) serveEntry(f entry.Flag) entry.Verdict {
+	t.serve(Entered, f)
+	if f&mayDecide == 0 {
+		return entry.Proceed
+	}
+	switch t.choose(2) {
+	case 1:
+		t.note(Skipped, 0)
+		return entry.Skip
+	case 2:
+		t.leave()
+		t.note(Skipped, 0)
+		return entry.Skip
+	}
+	return entry.Proceed
+}
+
+// mayEnd are the duties of the loop that may end the task.
+const mayEnd = entry.SigPending | entry.Uprobe
+
+func (t *Task) serveLoop(what What, f entry.Flag) {
+	t.begun |= f
+	t.serve(what, f)
+	if f&mayEnd != 0 && t.choose(1) != 0 {
+		t.leave()
+	}
+}

@@ -1,0 +1,205 @@
+package check
+
+import (
+	"slowpath/arch/amd64"
+	"slowpath/entry"
+)
+
+// faults are the mistakes that a variant of the code can have. The zero value
+// is code that does the same as the kernel's; a test proves that.
+type faults struct {
+	dropUser, addUser  entry.Flag // in the mask of the loop and of EnterUser's test
+	dropRow            entry.Flag // handlers that are never called, though the mask has their bit
+	dropEntry          entry.Flag
+	claimAfterHandler  bool
+	claimWithSignals   entry.Flag // cleared along with SIGPENDING
+	claimLevels        bool
+	claimNoLast        bool
+	handlerTwice       bool
+	entryWordCached    bool // across handlers that sleep
+	narrowedMask       bool // what was served once is masked for the rest of the visit, as EDI was
+	exitTopDown        bool
+	loopBottomUp       bool
+	pairAtExit         bool // whether an exit is due is decided at the exit alone
+	noExitAfterSkip    bool
+	callAfterSkip      bool
+	exitWhenLeaving    bool
+	noExitOfFastCalls  bool
+	settleForAll       bool
+	settleForNone      bool
+	clearedBeforeTable bool // the loop's duties are cleared before the first handler
+}
+
+// variant is a second implementation of the flow, with faults.
+type variant struct {
+	faults
+	rows       []variantRow
+	user, last entry.Flag // masks
+	narrowed   entry.Flag
+}
+
+type variantRow struct {
+	entry.Duty
+	handlers entry.Handlers[*Task]
+}
+
+// with returns a system of the variant with faults.
+func with(f faults) System { return reordered(f, entry.Duties()) }
+
+// reordered is with, over other rows than the kernel's.
+func reordered(f faults, duties []entry.Duty) System {
+	return System{Flow: func(t *Task) Flow {
+		v := &variant{faults: f}
+		for i, h := range HandlersOf(t, duties) {
+			v.rows = append(v.rows, variantRow{duties[i], h})
+			switch {
+			case duties[i].When&entry.BeforeUser != 0:
+				v.user |= h.Flag
+			case duties[i].When&entry.LastStep != 0:
+				v.last |= h.Flag
+			}
+		}
+		return v
+	}}
+}
+
+// row returns the i-th row, or the i-th from the end.
+func (v *variant) row(i int, fromEnd bool) *variantRow {
+	if fromEnd {
+		i = len(v.rows) - 1 - i
+	}
+	return &v.rows[i]
+}
+
+func (v *variant) UserMask() entry.Flag { return (v.user | v.addUser) &^ v.dropUser &^ v.narrowed }
+
+func (v *variant) LastMask() entry.Flag { return v.last }
+
+func (v *variant) Syscall(t *Task, f *amd64.Frame, call func(*Task, *amd64.Frame), done func(*Task) bool) {
+	v.narrowed = 0
+	f.Settle()
+	entered, skip := v.enter(t, f)
+	if !skip || v.callAfterSkip {
+		call(t, f)
+	}
+	if skip && v.noExitAfterSkip {
+		f.Flags |= amd64.CallOver
+		return
+	}
+	v.leave(t, f, entered, done)
+}
+
+func (v *variant) enter(t *Task, f *amd64.Frame) (entered entry.Flag, skip bool) {
+	word := entry.Pending(&f.Work)
+	for i := range v.rows {
+		d := v.row(i, false)
+		if !v.entryWordCached {
+			word = entry.Pending(&f.Work)
+		}
+		if d.When&entry.AtSyscallEntry == 0 || word&d.Flag&^v.dropEntry == 0 {
+			continue
+		}
+		if v.claimLevels {
+			entry.Lower(&f.Work, d.Flag)
+		}
+		entered |= d.Flag
+		if d.handlers.Entry(t, f) == entry.Skip {
+			return entered, true
+		}
+	}
+	return entered, false
+}
+
+func (v *variant) leave(t *Task, f *amd64.Frame, entered entry.Flag, done func(*Task) bool) {
+	for i := range v.rows {
+		d := v.row(i, !v.exitTopDown)
+		if d.When&entry.AtSyscallExit == 0 {
+			continue
+		}
+		due := entry.Pending(&f.Work)&d.Flag != 0 && (v.exitWhenLeaving || !done(t))
+		if d.Paired && !v.pairAtExit {
+			due = entered&d.Flag != 0
+		}
+		if due {
+			f.Settle()
+			d.handlers.Exit(t, f)
+		}
+	}
+	f.Flags |= amd64.CallOver
+}
+
+func (v *variant) SyscallExit(t *Task, f *amd64.Frame, done func(*Task) bool) {
+	v.narrowed = 0
+	if v.noExitOfFastCalls {
+		f.Flags |= amd64.CallOver
+	}
+	if f.Flags&amd64.CallOver == 0 {
+		v.leave(t, f, 0, done)
+	}
+}
+
+func (v *variant) ExitToUser(t *Task, f *amd64.Frame, done func(*Task) bool) entry.Flag {
+	for range maxEvents {
+		if entry.Pending(&f.Work)&v.UserMask() == 0 {
+			return 0
+		}
+		v.round(t, f)
+		if done(t) {
+			return 0
+		}
+	}
+	return entry.Pending(&f.Work) & v.UserMask()
+}
+
+func (v *variant) round(t *Task, f *amd64.Frame) {
+	if v.clearedBeforeTable {
+		entry.Lower(&f.Work, v.user)
+	}
+	for i := range v.rows {
+		d := v.row(i, v.loopBottomUp)
+		if d.When&entry.BeforeUser != 0 && v.dropRow&d.Flag == 0 && entry.Pending(&f.Work)&d.Flag != 0 {
+			v.serve(t, f, d)
+		}
+	}
+}
+
+func (v *variant) serve(t *Task, f *amd64.Frame, d *variantRow) {
+	if !v.claimAfterHandler {
+		entry.Claim(&f.Work, d.Flag)
+	}
+	if d.Flag == entry.SigPending {
+		entry.Lower(&f.Work, v.claimWithSignals)
+	}
+	if (d.Frame || v.settleForAll) && !v.settleForNone {
+		f.Settle()
+	}
+	times := 1
+	if v.handlerTwice {
+		times = 2
+	}
+	for range times {
+		if d.Frame {
+			d.handlers.WorkFrame(t, f)
+		} else {
+			d.handlers.Work(t)
+		}
+	}
+	if v.claimAfterHandler {
+		entry.Claim(&f.Work, d.Flag)
+	}
+	if v.narrowedMask {
+		v.narrowed |= d.Flag
+	}
+}
+
+func (v *variant) Last(f *amd64.Frame) {
+	for i := range v.rows {
+		d := v.row(i, false)
+		if d.When&entry.LastStep != 0 && entry.Pending(&f.Work)&d.Flag != 0 {
+			if !v.claimNoLast {
+				entry.Claim(&f.Work, d.Flag)
+			}
+			d.handlers.Last(f)
+		}
+	}
+}
