@@ -1,6 +1,7 @@
 package entry
 
 import (
+	"math/bits"
 	"sync"
 
 	"slowpath/arch/amd64"
@@ -20,6 +21,8 @@ const (
 	// ByWork: EnterUser found a duty in its last test, after a system call
 	// that owed none when it began; the number is that call's, or -1.
 	ByWork
+
+	kindCount
 )
 
 // String returns the kind's name.
@@ -76,6 +79,19 @@ type visitRing struct {
 	mu      sync.Mutex
 	visits  []Visit
 	written uint64 // visits ever written
+
+	// How many visits there were of each kind, and how often each bit's duty
+	// was served in them.
+	kinds  [kindCount]uint64
+	served [32]uint64
+}
+
+// count counts a visit. The ring is locked.
+func (r *visitRing) count(v *Visit) {
+	r.kinds[v.Kind]++
+	for rest := uint32(v.Served); rest != 0; rest &= rest - 1 {
+		r.served[bits.TrailingZeros32(rest)]++
+	}
 }
 
 // NewRecorder returns a recorder for so many CPUs with so many visits each.
@@ -98,6 +114,7 @@ func (r *Recorder) End(v *Visit, f *amd64.Frame) {
 	v.CPU = uint8(max(f.LiveCPU(), 0) % len(r.rings))
 	ring := &r.rings[v.CPU]
 	ring.mu.Lock()
+	ring.count(v)
 	ring.visits[ring.written%uint64(len(ring.visits))] = *v
 	ring.written++
 	ring.mu.Unlock()

@@ -1,6 +1,8 @@
 package entry
 
 import (
+	"bytes"
+	"strings"
 	"testing"
 
 	"slowpath/arch/amd64"
@@ -70,5 +72,100 @@ func TestRecordingAllocatesNothing(t *testing.T) {
 		r.End(&v, f)
 	}); n != 0 {
 		t.Fatalf("%v allocations a visit", n)
+	}
+}
+
+func sampleVisit() Visit {
+	v := Visit{Begin: 1000, End: 3000, Task: 7, Number: 14, Work: SigPending, Kind: ByException, CPU: 1, ByIRET: true}
+	v.Step(SigPending, 1500, 2500)
+	v.Step(0, 2600, 2700)
+	return v
+}
+
+func TestVisitsTravel(t *testing.T) {
+	want := sampleVisit()
+	b := AppendVisit(AppendVisit(nil, &want), &want)
+	for range 2 {
+		got, rest, err := DecodeVisit(b)
+		if err != nil || got != want {
+			t.Fatalf("got %+v, %v; want %+v", got, err, want)
+		}
+		b = rest
+	}
+	if len(b) != 0 {
+		t.Fatalf("%d bytes are left", len(b))
+	}
+}
+
+func TestBatchesTravel(t *testing.T) {
+	want := Batch{Start: 10, Scale: 1 << 31, Lost: 3, Visits: []Visit{sampleVisit(), sampleVisit()}}
+	b := want.Append(nil)
+	got, err := DecodeBatch(b)
+	if err != nil || got.Lost != 3 || len(got.Visits) != 2 || got.Visits[1] != want.Visits[1] {
+		t.Fatalf("got %+v, %v", got, err)
+	}
+	if ns := got.Nanoseconds(110); ns != 50 {
+		t.Fatalf("100 ticks of half a nanosecond are %d ns", ns)
+	}
+	for n := range len(b) {
+		if n != BatchOverhead && n != BatchOverhead+(len(b)-BatchOverhead)/2 {
+			if _, err := DecodeBatch(b[:n]); err == nil {
+				t.Fatalf("%d of %d bytes are a batch", n, len(b))
+			}
+		}
+	}
+	b[0]++
+	if _, err := DecodeBatch(b); err == nil {
+		t.Fatal("another version is accepted")
+	}
+}
+
+func FuzzDecodeBatch(f *testing.F) {
+	b := Batch{Visits: []Visit{sampleVisit()}}
+	f.Add(b.Append(nil))
+	f.Fuzz(func(t *testing.T, b []byte) { DecodeBatch(b) })
+}
+
+func FuzzDecodeVisit(f *testing.F) {
+	v := sampleVisit()
+	f.Add(AppendVisit(nil, &v))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		v, rest, err := DecodeVisit(b)
+		if err != nil {
+			return
+		}
+		again, _, err := DecodeVisit(AppendVisit(nil, &v))
+		if err != nil || again != v || len(rest) > len(b) {
+			t.Fatalf("%+v became %+v, %v", v, again, err)
+		}
+	})
+}
+
+func TestReports(t *testing.T) {
+	var b bytes.Buffer
+	names := Names{
+		Syscall:     func(int) string { return "read" },
+		Nanoseconds: func(tsc uint64) uint64 { return tsc + 2e9 },
+	}
+	names.WriteVisits(&b, []Visit{sampleVisit()})
+	for _, part := range []string{"2.000001000", "cpu 1", "task 7", "exception", "#PF", "owed SIGPENDING", "2000 ticks", "IRETQ SIGPENDING:1000 call:100"} {
+		if !strings.Contains(b.String(), part) {
+			t.Errorf("no %q in %q", part, b.String())
+		}
+	}
+	b.Reset()
+	WriteDuties(&b, Duties())
+	if n := strings.Count(b.String(), "\n"); n != len(Duties())+2 {
+		t.Errorf("%d lines for %d duties:\n%s", n, len(Duties()), b.String())
+	}
+	b.Reset()
+	r := NewRecorder(1, 2)
+	for range 3 {
+		v := sampleVisit()
+		r.End(&v, &amd64.Frame{})
+	}
+	r.WriteCounts(&b)
+	if !strings.Contains(b.String(), "visits by exception    3\n") || !strings.Contains(b.String(), "served SIGPENDING          3\n") {
+		t.Errorf("counts:\n%s", b.String())
 	}
 }

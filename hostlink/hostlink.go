@@ -46,6 +46,9 @@ const (
 	Exit
 	// Log carries one line of the kernel's log, without a line end.
 	Log
+	// Visits carries records of what the kernel did between user mode and
+	// user mode; their form is package entry's.
+	Visits
 
 	// Stdin carries bytes for the program's standard input.
 	Stdin
@@ -65,7 +68,7 @@ var ErrFormat = errors.New("the stream between the kernel and the host breaks th
 
 // kindNames holds the names that String gives.
 var kindNames = [kindEnd]string{
-	Hello: "Hello", Stdout: "Stdout", Stderr: "Stderr", StdinCredit: "StdinCredit", Exit: "Exit", Log: "Log",
+	Hello: "Hello", Stdout: "Stdout", Stderr: "Stderr", StdinCredit: "StdinCredit", Exit: "Exit", Log: "Log", Visits: "Visits",
 	Stdin: "Stdin", StdinEOF: "StdinEOF", WindowSize: "WindowSize", Signal: "Signal",
 }
 

@@ -69,6 +69,9 @@ func NewWriter(w io.Writer) *Writer { return &Writer{dst: w} }
 // it takes.
 func (w *Writer) Stdout(data []byte) error { return w.stream(Stdout, data) }
 
+// Visits sends records of visits to the kernel, at most MaxPayload bytes.
+func (w *Writer) Visits(p []byte) error { return w.fixed(Visits, p) }
+
 // Stderr sends bytes of the program's standard error.
 func (w *Writer) Stderr(data []byte) error { return w.stream(Stderr, data) }
 

@@ -19,6 +19,7 @@ type Streams struct {
 	Stdout io.Writer
 	Stderr io.Writer
 	Log    io.Writer // the kernel's log; nil drops it
+	Visits io.Writer // the payload of each Visits frame in one Write; nil drops it
 
 	// Resized delivers sizes of the host's terminal; nil if there is none.
 	Resized <-chan hostlink.TerminalSize
@@ -139,6 +140,10 @@ func (s *session) handle(frame hostlink.Frame) error {
 		s.streams.Stderr.Write(frame.Payload)
 	case hostlink.Log:
 		s.log.Write(append(frame.Payload, '\n'))
+	case hostlink.Visits:
+		if s.streams.Visits != nil {
+			s.streams.Visits.Write(frame.Payload)
+		}
 	case hostlink.StdinCredit:
 		n, err := frame.Credit()
 		if err != nil {

@@ -10,6 +10,7 @@ package syscall
 import (
 	"cmp"
 	"slices"
+	"strconv"
 
 	"slowpath/arch/amd64"
 	"slowpath/task"
@@ -62,6 +63,22 @@ func Table() []Row {
 	slices.SortFunc(all, func(a, b Row) int { return cmp.Compare(a.Number, b.Number) })
 	return all
 }
+
+// Name returns the name of a system call by its number.
+func Name(number int) string {
+	if number >= 0 && number < handlers && names[number] != "" {
+		return names[number]
+	}
+	return "call " + strconv.Itoa(number)
+}
+
+// names is the names of the table by number.
+var names = func() (n [handlers]string) {
+	for _, r := range Table() {
+		n[r.Number] = r.Name
+	}
+	return n
+}()
 
 // handlers is how many numbers the fast path looks up: a power of two above
 // the highest that Linux 6.1 has.

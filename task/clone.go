@@ -6,6 +6,7 @@ import (
 	"slowpath/abi"
 	"slowpath/arch/amd64"
 	"slowpath/cred"
+	"slowpath/entry"
 	"slowpath/signal"
 )
 
@@ -264,6 +265,7 @@ func (t *Task) setID(id *pid) {
 
 // count enters a new task into the statistics.
 func (k *Kernel) count(t *Task) {
+	entry.Raise(&t.Frame.Work, k.Levels())
 	k.threads++
 	k.forks.Add(1)
 	k.users.get(t.Credentials().UID).processes.Add(1)

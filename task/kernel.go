@@ -74,8 +74,9 @@ type Kernel struct {
 
 	mu      sync.RWMutex
 	pids    pidTable
-	init    *ThreadGroup // process 1, which inherits orphans
-	threads int          // tasks that are not released yet
+	init    *ThreadGroup  // process 1, which inherits orphans
+	threads int           // tasks that are not released yet
+	levels  atomic.Uint32 // duties of every task; changes under mu
 	forks   atomic.Uint64
 
 	users   userTable

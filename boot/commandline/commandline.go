@@ -25,6 +25,9 @@ type Options struct {
 	Panic int
 	// NoRandomize turns address-space randomisation off (slowpath.norandom).
 	NoRandomize bool
+	// Exits sends the host a record of every return to user mode
+	// (slowpath.exits).
+	Exits bool
 	// Unknown are the words that mean nothing here. Linux gives them to init;
 	// the kernel names them in its log.
 	Unknown []string
@@ -49,6 +52,7 @@ var options = []option{
 	{"loglevel", func(o *Options, v string) error { return number(&o.LogLevel, v, 0, levelMost) }},
 	{"quiet", func(o *Options, v string) error { o.LogLevel = levelQuiet; return empty(v) }},
 	{"panic", func(o *Options, v string) error { return number(&o.Panic, v, -1, 3600) }},
+	{"slowpath.exits", func(o *Options, v string) error { o.Exits = true; return empty(v) }},
 	{"slowpath.norandom", func(o *Options, v string) error { o.NoRandomize = true; return empty(v) }},
 }
 

@@ -21,6 +21,7 @@ func TestParse(t *testing.T) {
 			o.Init, o.Unknown = "/a b", []string{"ro", "root=/dev/sda"}
 		}),
 		`init=/x -- "" a`:   with(func(o *Options) { o.Init, o.Args = "/x", []string{"", "a"} }),
+		"slowpath.exits":    with(func(o *Options) { o.Exits = true }),
 		"slowpath.norandom": with(func(o *Options) { o.NoRandomize = true }),
 	} {
 		got, err := Parse(line)

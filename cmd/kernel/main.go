@@ -44,7 +44,7 @@ func main() {
 		k.log.Errorf("%v", optionErr)
 	}
 	if err := k.run(); err != nil {
-		k.log.Errorf("The kernel cannot go on: %v", err)
+		k.log.Errorf("The kernel cannot go on: %v\n%s", err, k.lastVisits())
 		k.end(goos.ExitFatal)
 	}
 }

@@ -17,7 +17,7 @@ import (
 func (k *kernel) mountSystemFiles() error {
 	proc := procfs.New(procview.New(k.tasks, procview.Config{
 		CPUs: k.processors, Release: syscall.Release, Version: syscall.Version, CommandLine: boot.CommandLine(),
-	}))
+	}), k.slowpathFiles())
 	sys := procfs.NewSysfs(boot.CPUs())
 	for _, m := range []struct {
 		point, name string

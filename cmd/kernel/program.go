@@ -21,6 +21,10 @@ func (k *kernel) runProgram() error {
 		return err
 	}
 	k.tasks.StartReaper()
+	var exits *visitStream
+	if k.options.Exits && k.link != nil {
+		exits = k.streamVisits()
+	}
 	program, err := k.start(spec)
 	if err != nil {
 		return k.notStarted(spec, err)
@@ -28,6 +32,9 @@ func (k *kernel) runProgram() error {
 	status := program.AwaitEnd()
 	if k.link == nil {
 		k.end(uint8(status.Code()))
+	}
+	if exits != nil {
+		exits.flush()
 	}
 	k.link.report(status)
 	k.end(goos.ExitDone)

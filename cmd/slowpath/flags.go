@@ -27,6 +27,7 @@ type runFlags struct {
 	workdir     string
 	timeout     duration
 	append      string
+	exits       string
 	machine     string
 	cpu         string
 	accel       string
@@ -53,6 +54,7 @@ func (f *runFlags) flagSet() *flag.FlagSet {
 	set.Var(&f.env, "env", "set an environment variable, as `NAME=VALUE`, or NAME to pass it on; may be repeated")
 	set.StringVar(&f.workdir, "workdir", "/", "working directory of the program (`DIR`)")
 	set.Var(&f.timeout, "timeout", "end the run after this `TIME`, in seconds or as 1m30s, with exit code 124")
+	set.StringVar(&f.exits, "exits", "", "write every return to user mode to `FILE`, for Perfetto, or as a table if it ends in .txt")
 	set.StringVar(&f.append, "append", "", "add `TEXT` to the kernel's command line")
 	set.StringVar(&f.machine, "machine", qemu.DefaultMachine, "QEMU's `machine`: pc, q35 or microvm")
 	set.StringVar(&f.cpu, "cpu", qemu.DefaultCPU, "QEMU's CPU `model`")

@@ -90,6 +90,9 @@ func (f *runFlags) commandLine() string {
 	if !f.verbose && f.log == "" {
 		line += " quiet"
 	}
+	if f.exits != "" {
+		line += " slowpath.exits"
+	}
 	if f.append != "" {
 		line += " " + f.append
 	}
@@ -157,7 +160,19 @@ func (f *runFlags) execute(std standard, config *qemu.Config) int {
 		defer restore()
 		streams.Resized = watchSize(ctx, std.in)
 	}
+	var exits *exitsFile
+	if f.exits != "" {
+		if exits, err = newExitsFile(f.exits); err != nil {
+			return fail(std, "%v", err)
+		}
+		streams.Visits = exits
+	}
 	status, err := qemu.Run(ctx, config, streams)
+	if exits != nil {
+		if closeErr := exits.Close(); closeErr != nil && err == nil {
+			err = fmt.Errorf("cannot write the exits: %w", closeErr)
+		}
+	}
 	if err != nil {
 		return f.failure(std, err)
 	}

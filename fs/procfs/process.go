@@ -42,7 +42,7 @@ func (p *process) directory(entries []entry) *directory {
 // entries are the files that threads have as well as processes.
 func (p *process) entries() []entry {
 	f := p.f
-	return []entry{
+	return append(p.extraOfTask(), []entry{
 		f.textEntryMode("auxv", 0o400, p.guarded(func(i *TaskInfo) ([]byte, error) { return i.AuxiliaryVector, nil })),
 		f.textEntry("cgroup", func(fs.Caller) ([]byte, error) { return []byte("0::/\n"), nil }),
 		f.textEntry("cmdline", func(fs.Caller) ([]byte, error) {
@@ -69,7 +69,7 @@ func (p *process) entries() []entry {
 		f.textEntry("statm", p.statm),
 		f.textEntry("status", p.status),
 		f.textEntry("wchan", func(fs.Caller) ([]byte, error) { return []byte("0"), nil }),
-	}
+	}...)
 }
 
 // textEntryMode is a read-only file with a mode of its own.

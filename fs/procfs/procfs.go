@@ -111,15 +111,16 @@ type TaskInfo struct {
 type Filesystem struct {
 	numbers fs.Numbers
 	system  System
+	extra   Extra
 	root    fs.Inode
 
 	bootOnce sync.Once
 	boot     [16]byte // boot_id
 }
 
-// New returns /proc over a system.
-func New(system System) *Filesystem {
-	f := &Filesystem{system: system}
+// New returns /proc over a system, with what the kernel shows besides.
+func New(system System, extra Extra) *Filesystem {
+	f := &Filesystem{system: system, extra: extra}
 	f.root = f.newRoot()
 	return f
 }

@@ -88,7 +88,7 @@ func newWorld(t *testing.T) (*fstest.World, *fakeSystem) {
 		t.Fatal(err)
 	}
 	w.Mounts.Register("proc", nil)
-	if err := w.At("/proc").MountAt(procfs.New(s), "proc", unix.MS_NOSUID); err != nil {
+	if err := w.At("/proc").MountAt(procfs.New(s, procfs.Extra{}), "proc", unix.MS_NOSUID); err != nil {
 		t.Fatal(err)
 	}
 	w.Caller.PID = 1000

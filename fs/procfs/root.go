@@ -24,7 +24,7 @@ const processPosition = 1 << 16
 
 // newRoot makes /proc itself: the files about the system, and the processes.
 func (f *Filesystem) newRoot() fs.Inode {
-	entries := f.systemEntries()
+	entries := append(f.systemEntries(), f.extraDirectory()...)
 	d := f.fixed(fs.NewNode{Mode: unix.S_IFDIR | 0o555}, entries)
 	d.SetVolatile()
 	lookupFile, listFiles := d.lookup, d.list

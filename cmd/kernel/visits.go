@@ -1,0 +1,137 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"slowpath/arch/amd64"
+	"slowpath/entry"
+	"slowpath/fs/procfs"
+	"slowpath/hostlink"
+	"slowpath/syscall"
+)
+
+// visitNames tells what the numbers in visits mean.
+func visitNames() entry.Names {
+	return entry.Names{
+		Syscall: syscall.Name,
+		Nanoseconds: func(tsc uint64) uint64 {
+			start, scale, _ := amd64.ClockParameters()
+			b := entry.Batch{Start: start, Scale: scale}
+			return b.Nanoseconds(tsc)
+		},
+	}
+}
+
+// slowpathFiles are /proc/slowpath and /proc/PID/slowpath: the table of duties,
+// how often each was served, the last visits, and the switch that records all.
+func (k *kernel) slowpathFiles() procfs.Extra {
+	printed := func(write func(b *bytes.Buffer)) func() []byte {
+		return func() []byte {
+			var b bytes.Buffer
+			write(&b)
+			return b.Bytes()
+		}
+	}
+	return procfs.Extra{
+		Name: "slowpath",
+		Files: []procfs.ExtraFile{
+			{Name: "exits", Read: printed(func(b *bytes.Buffer) { k.writeVisits(b) })},
+			{Name: "record", Read: printed(k.printRecord), Write: k.setRecord},
+			{Name: "table", Read: printed(func(b *bytes.Buffer) { entry.WriteDuties(b, entry.Duties()) })},
+			{Name: "work", Read: printed(func(b *bytes.Buffer) { k.visits.WriteCounts(b) })},
+		},
+		OfTask: k.visitOfTask,
+	}
+}
+
+// writeVisits prints the visits that the recorder has.
+func (k *kernel) writeVisits(b *bytes.Buffer) {
+	visits, _ := k.visits.Read(new(entry.Cursor), nil)
+	visitNames().WriteVisits(b, visits)
+}
+
+func (k *kernel) printRecord(b *bytes.Buffer) {
+	on := 0
+	if k.tasks.Levels()&entry.RecordExits != 0 {
+		on = 1
+	}
+	fmt.Fprintln(b, on)
+}
+
+func (k *kernel) setRecord(text string) error {
+	switch strings.TrimSpace(text) {
+	case "0":
+		k.tasks.LowerForAll(entry.RecordExits)
+	case "1":
+		k.tasks.RaiseForAll(entry.RecordExits)
+	default:
+		return unix.EINVAL
+	}
+	return nil
+}
+
+// visitOfTask says what a thread owes now, and where its state is.
+func (k *kernel) visitOfTask(id int) []byte {
+	t := k.tasks.TaskByID(id)
+	if t == nil {
+		return nil
+	}
+	var b bytes.Buffer
+	fmt.Fprintf(&b, "work:\t%v\nstate on cpu:\t%d\n", entry.Pending(&t.Frame.Work), t.Frame.LiveCPU())
+	return b.Bytes()
+}
+
+// visitStream sends visits to the host while the program runs.
+type visitStream struct {
+	link     *link
+	recorder *entry.Recorder
+	mu       sync.Mutex // one flush at a time
+	cursor   entry.Cursor
+}
+
+// visitPeriod is how often visits are fetched: a busy CPU must not fill its
+// ring in between.
+const visitPeriod = time.Millisecond
+
+// streamVisits begins to record everything and to send it. What is left at the
+// end of the program is sent by flush.
+func (k *kernel) streamVisits() *visitStream {
+	s := &visitStream{link: k.link, recorder: k.visits}
+	k.tasks.RaiseForAll(entry.RecordExits)
+	go func() {
+		for range time.Tick(visitPeriod) {
+			s.flush()
+		}
+	}()
+	return s
+}
+
+// flush sends what has been recorded since the last call.
+func (s *visitStream) flush() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	visits, lost := s.recorder.Read(&s.cursor, nil)
+	start, scale, _ := amd64.ClockParameters()
+	const most = (hostlink.MaxPayload - entry.BatchOverhead) / entry.MaxEncodedVisit
+	for len(visits) > 0 || lost > 0 {
+		n := min(len(visits), most)
+		batch := entry.Batch{Start: start, Scale: scale, Lost: lost, Visits: visits[:n]}
+		s.link.writer.Visits(batch.Append(nil))
+		visits, lost = visits[n:], 0
+	}
+}
+
+// lastVisits is what a kernel that cannot go on prints.
+func (k *kernel) lastVisits() string {
+	const shown = 16
+	visits, _ := k.visits.Read(new(entry.Cursor), nil)
+	var b bytes.Buffer
+	visitNames().WriteVisits(&b, visits[max(0, len(visits)-shown):])
+	return b.String()
+}

@@ -1,0 +1,146 @@
+package main
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"slowpath/entry"
+	"slowpath/syscall"
+)
+
+// exitsFile collects what the kernel says of its visits, and writes it when
+// the run is over: as a table if the file's name ends in .txt, else in the
+// trace event format that Perfetto and Chrome's trace viewer load.
+type exitsFile struct {
+	file    *os.File
+	batches []entry.Batch
+	bad     error
+}
+
+// newExitsFile creates the file, so that a path that cannot be written is told
+// before the program runs.
+func newExitsFile(path string) (*exitsFile, error) {
+	file, err := os.Create(path)
+	if err != nil {
+		return nil, fmt.Errorf("cannot write the exits: %w", err)
+	}
+	return &exitsFile{file: file}, nil
+}
+
+// Write takes one batch of visits from the kernel.
+func (e *exitsFile) Write(p []byte) (int, error) {
+	batch, err := entry.DecodeBatch(p)
+	if err != nil {
+		e.bad = err
+		return 0, err
+	}
+	e.batches = append(e.batches, batch)
+	return len(p), nil
+}
+
+// Close writes the file.
+func (e *exitsFile) Close() error {
+	defer e.file.Close()
+	if e.bad != nil {
+		return e.bad
+	}
+	w := bufio.NewWriter(e.file)
+	if strings.HasSuffix(e.file.Name(), ".txt") {
+		writeTable(w, e.batches)
+	} else if err := writeTrace(w, e.batches); err != nil {
+		return err
+	}
+	return w.Flush()
+}
+
+// lost counts the visits that the kernel could not keep.
+func lost(batches []entry.Batch) (n uint64) {
+	for i := range batches {
+		n += batches[i].Lost
+	}
+	return n
+}
+
+func writeTable(w io.Writer, batches []entry.Batch) {
+	for i := range batches {
+		names := entry.Names{Syscall: syscall.Name, Nanoseconds: batches[i].Nanoseconds}
+		names.WriteVisits(w, batches[i].Visits)
+	}
+	if n := lost(batches); n > 0 {
+		fmt.Fprintf(w, "%d visits were lost: they came faster than they could be fetched\n", n)
+	}
+}
+
+// traceEvent is one event of the trace event format. Times are microseconds.
+type traceEvent struct {
+	Name     string         `json:"name"`
+	Phase    string         `json:"ph"`
+	Time     float64        `json:"ts"`
+	Duration float64        `json:"dur,omitempty"`
+	Process  int            `json:"pid"`
+	Thread   int32          `json:"tid"`
+	Category string         `json:"cat,omitempty"`
+	Args     map[string]any `json:"args,omitempty"`
+}
+
+// The phases that are used: a complete event, and metadata.
+const (
+	phaseComplete = "X"
+	phaseMetadata = "M"
+)
+
+// machineProcess is the trace's one process: each task is a thread of it.
+const machineProcess = 1
+
+// writeTrace writes the visits as nested slices, a row for each task: the
+// visit, and in it the duties served and the call.
+func writeTrace(w io.Writer, batches []entry.Batch) error {
+	events := []traceEvent{metadata("process_name", 0, "Slowpath")}
+	named := map[int32]bool{}
+	for i := range batches {
+		for j := range batches[i].Visits {
+			v := &batches[i].Visits[j]
+			if !named[v.Task] {
+				named[v.Task] = true
+				events = append(events, metadata("thread_name", v.Task, fmt.Sprintf("task %d", v.Task)))
+			}
+			events = append(events, visitSlices(&batches[i], v)...)
+		}
+	}
+	return json.NewEncoder(w).Encode(map[string]any{
+		"displayTimeUnit": "ns",
+		"traceEvents":     events,
+		"otherData":       map[string]any{"lost": lost(batches)},
+	})
+}
+
+func metadata(name string, thread int32, value string) traceEvent {
+	return traceEvent{Name: name, Phase: phaseMetadata, Process: machineProcess, Thread: thread, Args: map[string]any{"name": value}}
+}
+
+// visitSlices returns the visit's slice and those of its steps.
+func visitSlices(b *entry.Batch, v *entry.Visit) []traceEvent {
+	names := entry.Names{Syscall: syscall.Name}
+	slice := func(name, category string, begin, end uint64) traceEvent {
+		from, to := b.Nanoseconds(begin), b.Nanoseconds(end)
+		return traceEvent{
+			Name: name, Category: category, Phase: phaseComplete, Process: machineProcess, Thread: v.Task,
+			Time: float64(from) / 1e3, Duration: float64(to-from) / 1e3,
+		}
+	}
+	exit := "SYSRET"
+	if v.ByIRET {
+		exit = "IRETQ"
+	}
+	whole := slice(names.Name(v), v.Kind.String(), v.Begin, v.End)
+	whole.Args = map[string]any{"work": v.Work.String(), "served": v.Served.String(), "exit": exit, "cpu": v.CPU}
+	events := []traceEvent{whole}
+	for _, s := range v.Steps[:v.StepCount] {
+		events = append(events, slice(entry.StepName(s), "step", v.Begin+uint64(s.Begin), v.Begin+uint64(s.End)))
+	}
+	return events
+}
