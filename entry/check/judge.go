@@ -70,7 +70,7 @@ func (j *judge) see(e *Event, kind Kind) Property {
 	if p := j.word(e); p != Right {
 		return p
 	}
-	if e.What.isHandler() {
+	if e.What.IsHandler() {
 		return j.handler(e)
 	}
 	return j.milestone(e)

@@ -95,8 +95,8 @@ func (t *Trace) String() string {
 	return strings.Join(parts, ", ")
 }
 
-// isHandler reports whether the event is the start of a handler.
-func (w What) isHandler() bool {
+// IsHandler reports whether the event is the start of a handler.
+func (w What) IsHandler() bool {
 	const handlers = 1<<Entered | 1<<Exited | 1<<Served | 1<<ServedFrame | 1<<ServedLast
 	return handlers>>w&1 != 0
 }

@@ -29,8 +29,8 @@ func deadBits() Finding {
 	dead := DeadBits()
 	return Finding{
 		Topic: "dead bits",
-		Mail:  fmt.Sprintf("the bits %#x of _TIF_WORK_MASK mean nothing, and a task with one would loop", uint32(mailDeadBits)),
-		Model: fmt.Sprintf("the masks' arithmetic gives %#x: bits %s", uint32(dead), bitNumbers(dead)),
+		Mail:  fmt.Sprintf("%#x of _TIF_WORK_MASK: bits %s", uint32(mailDeadBits), bitNumbers(mailDeadBits)),
+		Model: fmt.Sprintf("%#x, by the masks' arithmetic: bits %s", uint32(dead), bitNumbers(dead)),
 		Agree: dead == mailDeadBits,
 	}
 }
@@ -39,8 +39,8 @@ func loneUprobe(m *Model) Finding {
 	r := m.Run(SyscallExit, entry.Uprobe)
 	return Finding{
 		Topic: "lone UPROBE, exit of a call",
-		Mail:  "it is in _TIF_WORK_MASK but not in _TIF_DO_NOTIFY_MASK, so the exit loops for ever",
-		Model: fmt.Sprintf("%v: it comes back to %s with %v, and runs %d handlers", r.Exit, r.Loop, r.Left, len(r.Ran)),
+		Mail:  "in _TIF_WORK_MASK, but not in _TIF_DO_NOTIFY_MASK: it loops for ever",
+		Model: fmt.Sprintf("%v: back at %s with %v, after %d handlers", r.Exit, r.Loop, r.Left, len(r.Ran)),
 		Agree: r.Exit == Livelock,
 	}
 }
@@ -49,7 +49,7 @@ func lostUprobe(m *Model) Finding {
 	r := m.Run(Interrupt, entry.Uprobe)
 	return Finding{
 		Topic: "lone UPROBE, interrupt",
-		Mail:  "the loop is the same wherever the mask is used",
+		Mail:  "the same: it loops for ever",
 		Model: fmt.Sprintf("%v: retint_signal returns to user mode with %v undone", r.Exit, r.Dropped()),
 		Agree: r.Exit == Livelock,
 	}
@@ -67,8 +67,8 @@ func emulation(m *Model) Finding {
 	}
 	return Finding{
 		Topic: "lone SYSCALL_EMU",
-		Mail:  "it leaves the fast path and reaches do_notify_resume, which has nothing to do for it",
-		Model: fmt.Sprintf("%v: it leaves the fast path, and %s", r.Exit, what),
+		Mail:  "it reaches do_notify_resume, which has nothing to do for it",
+		Model: fmt.Sprintf("%v, off the fast path: %s", r.Exit, what),
 		Agree: notified,
 	}
 }

@@ -174,3 +174,22 @@ func FuzzRun(f *testing.F) {
 		}
 	})
 }
+
+// TestListing: the printed flow has each path's label, and shows the test that
+// lets UPROBE fall through.
+func TestListing(t *testing.T) {
+	text := New().Listing()
+	for _, p := range Paths() {
+		if !strings.Contains(text, p.Label+":\n") {
+			t.Errorf("the listing has no label %s", p.Label)
+		}
+	}
+	for _, line := range []string{
+		"int_signal:\n\tif edx & DO_NOTIFY goto int_notify", "edi &= ~(EXIT|SYSCALL_EMU)",
+		"edi = (ALLWORK without SYSCALL_AUDIT)", "if edx & NEED_RESCHED goto int_resched",
+	} {
+		if !strings.Contains(text, line) {
+			t.Errorf("the listing has no line %q:\n%s", line, text)
+		}
+	}
+}
