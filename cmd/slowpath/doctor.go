@@ -36,6 +36,7 @@ var tools = []tool{
 	{"gcc", "builds test programs", "gcc libc6-dev", false},
 	{"musl-gcc", "builds test programs", "musl-tools", false},
 	{"busybox", "is a test program", "busybox-static", false},
+	{"chromium", "tests the page of slowpath masks --html", "chromium", false},
 	{"gdb", "debugs the kernel by make gdb", "gdb", false},
 }
 

@@ -40,6 +40,7 @@ func subcommands() []subcommand {
 		{"run", "run a program on the kernel", run},
 		{"doctor", "say what is missing on this machine", doctor},
 		{"syscalls", "list the system calls of the kernel", listSyscalls},
+		{"masks", "compare the masks and flags of Linux 3.13 and of the kernel", showMasks},
 		{"version", "print the version", version},
 		{"help", "print this text, or that of a subcommand", help},
 	}

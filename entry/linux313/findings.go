@@ -49,7 +49,7 @@ func lostUprobe(m *Model) Finding {
 	r := m.Run(Interrupt, entry.Uprobe)
 	return Finding{
 		Topic: "lone UPROBE, interrupt",
-		Mail:  "the same: it loops for ever",
+		Mail:  "it loops for ever",
 		Model: fmt.Sprintf("%v: retint_signal returns to user mode with %v undone", r.Exit, r.Dropped()),
 		Agree: r.Exit == Livelock,
 	}

@@ -34,7 +34,7 @@ type Path struct {
 // The paths. A new task, execve and rt_sigreturn join them: the first at
 // ret_from_sys_call, the others at int_ret_from_sys_call.
 var (
-	SystemCall    = Path{"system call, from its entry", "system_call"}
+	SystemCall    = Path{"system call from its entry", "system_call"}
 	SyscallExit   = Path{"exit of a call", "ret_from_sys_call"}
 	SyscallByIRET = Path{"exit of a call by IRET", "int_ret_from_sys_call"}
 	CompatExit    = Path{"exit of a 32-bit call", "sysenter_dispatch"}

@@ -1,0 +1,39 @@
+package main
+
+import (
+	_ "embed"
+	"html/template"
+	"io"
+	"strings"
+)
+
+// masksPage is the page's template: styles inline, nothing from elsewhere.
+//
+//go:embed masks.html
+var masksPage string
+
+// printHTML writes the report as one page.
+func (r *maskReport) printHTML(w io.Writer) error {
+	functions := template.FuncMap{"class": cellClass, "has": hasMask}
+	page, err := template.New("masks").Funcs(functions).Parse(masksPage)
+	if err != nil {
+		return err
+	}
+	return page.Execute(w, r)
+}
+
+// cellClass is the style of an outcome.
+func cellClass(outcome string) string {
+	switch {
+	case outcome == livelocks:
+		return "livelock"
+	case outcome == undone:
+		return "undone"
+	case strings.HasSuffix(outcome, served):
+		return "served"
+	}
+	return "plain"
+}
+
+// hasMask reports whether a flag is in a mask.
+func hasMask(m namedMask, row flagRow) bool { return m.mask&row.flag != 0 }

@@ -1,0 +1,69 @@
+package integration
+
+import (
+	"context"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// browser is Debian's package chromium.
+const browser = "chromium"
+
+// TestMasksPage opens the page of slowpath masks --html in a browser without
+// a network, and looks at what the browser made of it.
+func TestMasksPage(t *testing.T) {
+	page := filepath.Join(t.TempDir(), "masks.html")
+	html, err := exec.Command(slowpath, "masks", "--html").Output()
+	if err != nil {
+		t.Fatalf("slowpath masks --html: %v", err)
+	}
+	if err := os.WriteFile(page, html, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	dom := rendered(t, page)
+	alone := element(t, dom, "table", "alone")
+	if rows := strings.Count(alone, "<tr"); rows != 1+2*13+2 {
+		t.Errorf("%d rows in the table of lone flags, want a head, two for each of 13 flags, and two", rows)
+	}
+	row := regexp.MustCompile(`(?s)UPROBE</td>.*?</tr>`).FindString(alone)
+	if n := strings.Count(row, `<span class="was livelock">LIVELOCK</span>`); n != 4 {
+		t.Errorf("a lone UPROBE livelocks on %d paths, want 4: %s", n, row)
+	}
+	if n := strings.Count(row, `<span class="fixed served">IRET+</span>`); n != 7 {
+		t.Errorf("with the fix it is served on %d paths, want 7: %s", n, row)
+	}
+	if findings := element(t, dom, "section", "findings"); !strings.Contains(findings, "0xe220") {
+		t.Errorf("the dead bits are not in the findings: %s", findings)
+	}
+	if listing := element(t, dom, "pre", "listing"); !strings.Contains(listing, "int_with_check:\n\tedx = flags &amp; edi") {
+		t.Errorf("the listing is %.300s", listing)
+	}
+}
+
+// rendered returns the page's DOM as the browser has it.
+func rendered(t *testing.T, page string) string {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), timeLimit)
+	defer cancel()
+	out, err := exec.CommandContext(ctx, browser, "--headless", "--no-sandbox", "--disable-gpu",
+		"--disable-dev-shm-usage", "--host-resolver-rules=MAP * ~NOTFOUND", "--user-data-dir="+t.TempDir(),
+		"--dump-dom", "file://"+page).Output()
+	if err != nil {
+		t.Fatalf("%s: %v; if it is missing, install it by: apt-get install chromium", browser, err)
+	}
+	return string(out)
+}
+
+// element returns the inside of the element with an id.
+func element(t *testing.T, dom, kind, id string) string {
+	t.Helper()
+	found := regexp.MustCompile(`(?s)<` + kind + ` [^>]*id="` + id + `".*?</` + kind + `>`).FindString(dom)
+	if found == "" {
+		t.Fatalf("there is no %s with the id %s in the page", kind, id)
+	}
+	return found
+}
