@@ -1,6 +1,10 @@
 package entry
 
-import "slowpath/arch/amd64"
+import (
+	"math/bits"
+
+	"slowpath/arch/amd64"
+)
 
 // Syscall executes one system call that owes duties: those of its entry, the
 // call unless one of them skipped it, those of its exit. call reads the number
@@ -15,9 +19,9 @@ func (t *Table[T]) Syscall(task T, f *amd64.Frame, call func(T, *amd64.Frame), d
 	f.RAX = noSuchCall
 	entered, verdict := t.enter(task, f)
 	if verdict == Proceed {
-		begin := t.clock()
+		begin := t.clock(f)
 		call(task, f)
-		t.tell(task, 0, begin)
+		t.step(task, 0, begin)
 	}
 	t.leave(task, f, entered, done)
 }
@@ -35,26 +39,25 @@ func (t *Table[T]) SyscallExit(task T, f *amd64.Frame, done func(T) bool) {
 const noSuchCall = ^uint64(38) + 1
 
 // enter serves the duties of the entry, top to bottom, and returns which there
-// were.
+// were. The first that skips the call is the last to look.
 func (t *Table[T]) enter(task T, f *amd64.Frame) (entered Flag, verdict Verdict) {
 	for i := range t.rows {
 		r := &t.rows[i]
-		if r.When&AtSyscallEntry == 0 || !r.owed(&f.Work) {
+		if verdict == Skip || r.When&AtSyscallEntry == 0 || !r.owed(&f.Work) {
 			continue
 		}
 		entered |= r.Duty.Flag
-		begin := t.clock()
-		verdict := r.Entry(task, f)
-		t.tell(task, r.Duty.Flag, begin)
-		if verdict == Skip {
-			return entered, Skip
-		}
+		begin := t.clock(f)
+		verdict = r.Entry(task, f)
+		t.step(task, r.Duty.Flag, begin)
 	}
-	return entered, Proceed
+	t.served(task, entered)
+	return entered, verdict
 }
 
 // leave serves the duties of the exit, bottom to top.
 func (t *Table[T]) leave(task T, f *amd64.Frame, entered Flag, done func(T) bool) {
+	left := Flag(0)
 	for i := len(t.rows) - 1; i >= 0; i-- {
 		r := &t.rows[i]
 		if r.When&AtSyscallExit == 0 {
@@ -64,14 +67,17 @@ func (t *Table[T]) leave(task T, f *amd64.Frame, entered Flag, done func(T) bool
 		if r.Paired {
 			due = entered&r.Duty.Flag != 0
 		}
-		if due {
-			f.Settle()
-			begin := t.clock()
-			r.Exit(task, f)
-			t.tell(task, r.Duty.Flag, begin)
+		if !due {
+			continue
 		}
+		f.Settle()
+		left |= r.Duty.Flag
+		begin := t.clock(f)
+		r.Exit(task, f)
+		t.step(task, r.Duty.Flag, begin)
 	}
 	f.Flags |= amd64.CallOver
+	t.served(task, left)
 }
 
 // maxRounds bounds how often the loop before user mode goes round because
@@ -88,10 +94,15 @@ const maxRounds = 10000
 // and ends the task.
 func (t *Table[T]) ExitToUser(task T, f *amd64.Frame, done func(T) bool) (stuck Flag) {
 	for range maxRounds {
-		if Pending(&f.Work)&t.before == 0 {
+		owed := Pending(&f.Work) & t.before
+		switch {
+		case owed == 0:
 			return 0
+		case owed&(owed-1) == 0: // one duty: no order to keep
+			t.claimAndServe(t.byBit[bits.TrailingZeros32(uint32(owed))], task, f)
+		default:
+			t.round(task, f)
 		}
-		t.round(task, f)
 		if done(task) {
 			return 0
 		}
@@ -99,23 +110,38 @@ func (t *Table[T]) ExitToUser(task T, f *amd64.Frame, done func(T) bool) (stuck 
 	return Pending(&f.Work) & t.before
 }
 
-// round makes one pass over the duties of the loop. A handler runs only after
-// its bit was claimed.
+// round makes one pass over the duties of the loop.
 func (t *Table[T]) round(task T, f *amd64.Frame) {
-	for i := range t.rows {
-		r := &t.rows[i]
-		if r.When&BeforeUser == 0 || !r.owed(&f.Work) || !Claim(&f.Work, r.Duty.Flag) {
-			continue
+	for _, r := range t.loop {
+		if r.owed(&f.Work) {
+			t.claimAndServe(r, task, f)
 		}
-		begin := t.clock()
-		if r.Frame {
-			f.Settle()
-			r.WorkFrame(task, f)
-		} else {
-			r.Work(task)
-		}
-		t.tell(task, r.Duty.Flag, begin)
 	}
+}
+
+// claimAndServe runs a handler of the loop, if its bit can be claimed.
+func (t *Table[T]) claimAndServe(r *row[T], task T, f *amd64.Frame) {
+	if !Claim(&f.Work, r.Duty.Flag) {
+		return
+	}
+	if Pending(&f.Work)&RecordExits == 0 {
+		r.serve(task, f)
+	} else {
+		begin := t.clock(f)
+		r.serve(task, f)
+		t.step(task, r.Duty.Flag, begin)
+	}
+	t.served(task, r.Duty.Flag)
+}
+
+// serve runs the row's handler of the loop.
+func (r *row[T]) serve(task T, f *amd64.Frame) {
+	if !r.Frame {
+		r.Work(task)
+		return
+	}
+	f.Settle()
+	r.WorkFrame(task, f)
 }
 
 // Last serves the duties of the last step: EnterUser calls it, with interrupts

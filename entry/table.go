@@ -43,27 +43,44 @@ type row[T any] struct {
 // follow from them. It is immutable and safe for concurrent use.
 type Table[T any] struct {
 	rows                      []row[T]
+	loop                      []*row[T]   // those that are served before user mode
+	byBit                     [32]*row[T] // the same, by the number of their bit
 	entry, exit, before, last Flag
-	observe                   func(t T, flag Flag, begin, end uint64)
+	observer                  Observer[T]
 }
 
-// Observe has f told of every handler that ran, and with flag 0 of the call
-// itself, with the TSC before and after. It is called once, before the table
-// is used.
-func (t *Table[T]) Observe(f func(task T, flag Flag, begin, end uint64)) { t.observe = f }
+// Observer is told what the table does for a task. Without one the table
+// spends nothing on it.
+type Observer[T any] struct {
+	// Served is told which duties were served, after each stage.
+	Served func(t T, flags Flag)
+	// Step is told of each handler, and with flag 0 of the call itself, with
+	// the TSC before and after, while the task owes RECORD_EXITS.
+	Step func(t T, flag Flag, begin, end uint64)
+}
 
-// clock returns the TSC for tell, if somebody observes.
-func (t *Table[T]) clock() uint64 {
-	if t.observe == nil {
+// Observe sets the observer. It is called once, before the table is used.
+func (t *Table[T]) Observe(o Observer[T]) { t.observer = o }
+
+// clock returns the TSC if the task's steps are observed, else 0.
+func (t *Table[T]) clock(f *amd64.Frame) uint64 {
+	if t.observer.Step == nil || Pending(&f.Work)&RecordExits == 0 {
 		return 0
 	}
 	return amd64.TSC()
 }
 
-// tell tells the observer what was done since begin.
-func (t *Table[T]) tell(task T, flag Flag, begin uint64) {
-	if t.observe != nil {
-		t.observe(task, flag, begin, amd64.TSC())
+// step tells the observer what was done since begin, which is clock's.
+func (t *Table[T]) step(task T, flag Flag, begin uint64) {
+	if begin != 0 {
+		t.observer.Step(task, flag, begin, amd64.TSC())
+	}
+}
+
+// served tells the observer what was served.
+func (t *Table[T]) served(task T, flags Flag) {
+	if t.observer.Served != nil {
+		t.observer.Served(task, flags)
 	}
 }
 
@@ -90,6 +107,12 @@ func NewTable[T any](duties []Duty, handlers ...Handlers[T]) (*Table[T], error) 
 	}
 	for flag := range byFlag {
 		return nil, fmt.Errorf("entry: handlers for %v, which is no duty", flag)
+	}
+	for i := range table.rows {
+		if r := &table.rows[i]; r.When&BeforeUser != 0 {
+			table.loop = append(table.loop, r)
+			table.byBit[r.Duty.Flag.bit()] = r
+		}
 	}
 	return table, nil
 }

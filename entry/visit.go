@@ -41,6 +41,12 @@ const maxSteps = 8
 // Visit is one stay of a task in the kernel, from the end of EnterUser until
 // the task is about to call it again.
 type Visit struct {
+	VisitHeader
+	Steps [maxSteps]Step // the first StepCount of them
+}
+
+// VisitHeader is what every visit has.
+type VisitHeader struct {
 	Begin, End uint64 // ticks of the TSC
 	Task       int32
 	Number     int32 // system call or vector
@@ -50,7 +56,6 @@ type Visit struct {
 	CPU        uint8 // that held the task's state at the end
 	ByIRET     bool  // it is left by IRETQ, else by SYSRET
 	Kept       bool  // recorded whatever it did
-	Steps      [maxSteps]Step
 	StepCount  uint8
 }
 
@@ -61,9 +66,11 @@ func (v *Visit) Start(kind Kind, task, number int32, work Flag) {
 	v.Served, v.StepCount, v.Kept = 0, 0, false
 }
 
+// Serve adds duties that were served.
+func (v *Visit) Serve(flags Flag) { v.Served |= flags }
+
 // Step adds a part that was done between two readings of the TSC.
 func (v *Visit) Step(flag Flag, begin, end uint64) {
-	v.Served |= flag
 	if int(v.StepCount) < len(v.Steps) {
 		v.Steps[v.StepCount] = Step{flag, uint32(begin - v.Begin), uint32(end - v.Begin)}
 		v.StepCount++
@@ -78,12 +85,26 @@ type Recorder struct{ rings []visitRing }
 type visitRing struct {
 	mu      sync.Mutex
 	visits  []Visit
+	mask    uint64 // one less than their number, a power of two
 	written uint64 // visits ever written
 
 	// How many visits there were of each kind, and how often each bit's duty
 	// was served in them.
 	kinds  [kindCount]uint64
 	served [32]uint64
+}
+
+// add keeps and counts a visit. Without steps it copies no room for them.
+func (r *visitRing) add(v *Visit) {
+	r.mu.Lock()
+	slot := &r.visits[r.written&r.mask]
+	slot.VisitHeader = v.VisitHeader
+	if v.StepCount != 0 {
+		slot.Steps = v.Steps
+	}
+	r.written++
+	r.count(v)
+	r.mu.Unlock()
 }
 
 // count counts a visit. The ring is locked.
@@ -94,11 +115,14 @@ func (r *visitRing) count(v *Visit) {
 	}
 }
 
-// NewRecorder returns a recorder for so many CPUs with so many visits each.
+// NewRecorder returns a recorder for so many CPUs with so many visits each, or
+// as many more as make a power of two.
 func NewRecorder(cpus, visits int) *Recorder {
+	size := 1 << bits.Len(uint(max(visits, 1)-1))
 	r := &Recorder{rings: make([]visitRing, cpus)}
 	for i := range r.rings {
-		r.rings[i].visits = make([]Visit, visits)
+		r.rings[i].visits = make([]Visit, size)
+		r.rings[i].mask = uint64(size - 1)
 	}
 	return r
 }
@@ -111,13 +135,11 @@ func (r *Recorder) End(v *Visit, f *amd64.Frame) {
 		return
 	}
 	v.End = amd64.TSC()
-	v.CPU = uint8(max(f.LiveCPU(), 0) % len(r.rings))
-	ring := &r.rings[v.CPU]
-	ring.mu.Lock()
-	ring.count(v)
-	ring.visits[ring.written%uint64(len(ring.visits))] = *v
-	ring.written++
-	ring.mu.Unlock()
+	v.CPU = 0
+	if cpu := f.LiveCPU(); uint(cpu) < uint(len(r.rings)) {
+		v.CPU = uint8(cpu)
+	}
+	r.rings[v.CPU].add(v)
 }
 
 // Cursor says how far a reader has come, for each CPU. The zero value is the
@@ -136,7 +158,7 @@ func (r *Recorder) Read(c *Cursor, out []Visit) (visits []Visit, lost uint64) {
 			first = ring.written - size
 		}
 		for n := first; n < ring.written; n++ {
-			out = append(out, ring.visits[n%uint64(len(ring.visits))])
+			out = append(out, ring.visits[n&ring.mask])
 		}
 		c.read[i] = ring.written
 		ring.mu.Unlock()

@@ -11,10 +11,10 @@ import (
 )
 
 func sampleBatch() entry.Batch {
-	v := entry.Visit{Begin: 1000, End: 9000, Task: 7, Number: 0, Work: entry.RecordExits, Kind: entry.BySyscall}
+	v := entry.Visit{VisitHeader: entry.VisitHeader{Begin: 1000, End: 9000, Task: 7, Work: entry.RecordExits, Kind: entry.BySyscall}}
 	v.Step(entry.RecordExits, 1100, 1200)
 	v.Step(0, 1300, 8000)
-	w := entry.Visit{Begin: 9500, End: 9900, Task: 8, Number: 14, Kind: entry.ByException, ByIRET: true}
+	w := entry.Visit{VisitHeader: entry.VisitHeader{Begin: 9500, End: 9900, Task: 8, Number: 14, Kind: entry.ByException, ByIRET: true}}
 	return entry.Batch{Scale: 1 << 32, Visits: []entry.Visit{v, w}, Lost: 2}
 }
 
