@@ -6,6 +6,7 @@ import (
 	"runtime"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"slowpath/entry"
 )
@@ -82,10 +83,11 @@ func (s System) Check(scope Scope) *Report {
 	workers := runtime.GOMAXPROCS(0)
 	reports := make([]Report, workers)
 	var group sync.WaitGroup
+	var next atomic.Int64 // word; some take ten times as long as others
 	for w := range workers {
 		group.Go(func() {
 			e := explorer{task: NewTask(s), report: &reports[w], flags: flagList()}
-			for i := w; i < len(scope.Words); i += workers {
+			for i := next.Add(1) - 1; i < int64(len(scope.Words)); i = next.Add(1) - 1 {
 				e.word(scope, scope.Words[i])
 			}
 		})
