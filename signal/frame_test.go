@@ -1,6 +1,7 @@
 package signal
 
 import (
+	"encoding/binary"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -126,6 +127,55 @@ func TestPushRefuses(t *testing.T) {
 	}
 }
 
+// TestPopTraps changes one register of a frame to what user mode cannot have.
+func TestPopTraps(t *testing.T) {
+	const rip = 16 * 8
+	registers := []struct {
+		offset int // in struct sigcontext_64
+		value  uint16
+		trap   Info
+		fault  Fault
+	}{
+		{scCS, 0x8, KernelInfo(unix.SIGSEGV), Fault{amd64.GeneralProtection, 0x8, 0}},
+		{scCS, 0x0, KernelInfo(unix.SIGSEGV), Fault{amd64.GeneralProtection, 0, 0}},
+		{scSS, 0xfff8, KernelInfo(unix.SIGSEGV), Fault{amd64.GeneralProtection, 0xfff8, 0}},
+		{scSS, 0xf, KernelInfo(unix.SIGSEGV), Fault{amd64.GeneralProtection, 0, 0}},
+		{rip + 6, 0x8000, KernelInfo(unix.SIGSEGV), Fault{amd64.GeneralProtection, 0, 0}},
+	}
+	for _, c := range registers {
+		m := newMemory()
+		f, d := newDelivery(SA_RESTORER)
+		if err := Push(m, f, d); err != nil {
+			t.Fatal(err)
+		}
+		binary.LittleEndian.PutUint16(m.bytes[f.RSP-memoryBase+frameUContext+ucContext+uint64(c.offset):], c.value)
+		f.RSP += returnAddress
+		restored, err := Pop(m, f)
+		if got := (Fault{f.Vector, f.Error, f.CR2}); err != nil || restored.Trap != c.trap || got != c.fault || restored.Blocked != d.Saved {
+			t.Errorf("%d = %#x: %+v, %+v, %v", c.offset, c.value, restored.Trap, got, err)
+		}
+		if f.CS != amd64.UserCS || f.SS != amd64.UserSS {
+			t.Errorf("%d = %#x: cs %#x, ss %#x", c.offset, c.value, f.CS, f.SS)
+		}
+	}
+}
+
+// TestPopToTheKernel returns to an address that exists, but not for users.
+func TestPopToTheKernel(t *testing.T) {
+	m := newMemory()
+	f, d := newDelivery(SA_RESTORER)
+	f.RIP = 0xffffffff81000000
+	if err := Push(m, f, d); err != nil {
+		t.Fatal(err)
+	}
+	f.RSP += returnAddress
+	restored, err := Pop(m, f)
+	want := FaultInfo(unix.SIGSEGV, SEGV_MAPERR, 0xffffffff81000000)
+	if err != nil || restored.Trap != want || f.Vector != amd64.PageFault || f.CR2 != f.RIP {
+		t.Errorf("got %+v, vector %d, %v", restored.Trap, f.Vector, err)
+	}
+}
+
 // FuzzPop lets a user write anything into the frame: what is accepted can run
 // in user mode, and only there.
 func FuzzPop(f *testing.F) {
@@ -139,7 +189,7 @@ func FuzzPop(f *testing.F) {
 		copy(m.bytes[frame.RSP-memoryBase+uint64(at)%1024:], contents)
 		frame.RSP += returnAddress
 		restored, err := Pop(m, frame)
-		if err != nil {
+		if err != nil || restored.Trap.Signo != 0 {
 			return
 		}
 		const privileged = amd64.FlagIOPL | amd64.FlagVM

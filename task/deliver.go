@@ -246,11 +246,16 @@ func (t *Task) pushFrame(f *amd64.Frame, d *delivery, saved signal.Set) error {
 func (t *Task) SignalReturn(f *amd64.Frame) {
 	t.Restart.Clear()
 	restored, err := signal.Pop(t, f)
+	if restored.Read {
+		t.SetBlocked(restored.Blocked) // first, as in Linux: also of a bad frame
+	}
 	if err != nil {
 		t.ForceSignal(signal.KernelInfo(unix.SIGSEGV))
 		return
 	}
-	t.SetBlocked(restored.Blocked)
 	// As in Linux, an alternate stack that cannot be set is left as it is.
 	t.AltStack.Set(restored.AltStack, f.RSP, signal.MinStackSize)
+	if restored.Trap.Signo != 0 {
+		t.fault(f, restored.Trap)
+	}
 }

@@ -52,7 +52,6 @@ func (t *Task) Exception(f *amd64.Frame, vector int) {
 		t.pageFault(f)
 		return
 	case vectorDebug:
-		f.RFLAGS &^= amd64.FlagTF
 		t.fault(f, signal.FaultInfo(unix.SIGTRAP, signal.TRAP_TRACE, f.RIP))
 		return
 	case vectorX87, vectorSIMD:
@@ -73,6 +72,9 @@ func (t *Task) Exception(f *amd64.Frame, vector int) {
 // fault sends the task the signal of its exception.
 func (t *Task) fault(f *amd64.Frame, info signal.Info) {
 	t.lastFault = signal.Fault{Vector: f.Vector, Error: f.Error, Address: f.CR2}
+	if f.Vector == vectorPageFault && f.CR2 >= amd64.UserLimit {
+		t.lastFault.Error |= amd64.FaultPresent // what the kernel has mapped is not told
+	}
 	t.ForceSignal(info)
 }
 

@@ -1,0 +1,174 @@
+/* FS and GS base belong to the program: set by arch_prctl(2) or by WRFSBASE
+ * and WRGSBASE, they stay over calls, faults, interrupts and switches, each
+ * thread has its own, and the kernel never uses a user's for its own. */
+#include "catalogue.h"
+#include <asm/prctl.h>
+#include <pthread.h>
+#include <sched.h>
+
+static unsigned long read_gs_base(void)
+{
+	unsigned long base;
+	__asm__ volatile("rdgsbase %0" : "=r"(base));
+	return base;
+}
+
+static void write_gs_base(unsigned long base) { __asm__ volatile("wrgsbase %0" : : "r"(base)); }
+
+static unsigned long read_fs_base(void)
+{
+	unsigned long base;
+	__asm__ volatile("rdfsbase %0" : "=r"(base));
+	return base;
+}
+
+static unsigned long ask(int code)
+{
+	unsigned long base = 0x5555;
+	syscall(SYS_arch_prctl, code, &base);
+	return base;
+}
+
+/* Values that a base can have. A GS base in the kernel's half is what makes
+ * a kernel that guesses by its sign run with the user's. */
+static const unsigned long values[] = {0, 1, 0x1000, 0x7fffffffefff, 0x7fffffffffff, 0xffff800000000000, 0xffffffff81000000, ~0UL};
+
+enum { VALUES = sizeof values / sizeof *values };
+
+static void prctl_values(void)
+{
+	for (int i = 0; i < VALUES; i++) {
+		SHOW(syscall(SYS_arch_prctl, ARCH_SET_GS, values[i]));
+		printf("GS base %lx, asked %lx\n", read_gs_base(), ask(ARCH_GET_GS));
+		write_gs_base(0);
+	}
+	SHOW(syscall(SYS_arch_prctl, ARCH_SET_GS, 0x8000000000000000));
+	SHOW(syscall(SYS_arch_prctl, ARCH_SET_FS, 0xffff800000000000));
+	SHOW(syscall(SYS_arch_prctl, ARCH_GET_GS, 8));
+	SHOW(syscall(SYS_arch_prctl, 0x1000, 8));
+	HOLDS(read_fs_base() == ask(ARCH_GET_FS));
+}
+
+/* Passes through every way into the kernel. */
+static void pass_through(void)
+{
+	volatile char *page = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	struct timespec nap = {0, 1000000};
+	page[0] = 1;
+	munmap((void *)page, 4096);
+	syscall(SYS_getppid);
+	sched_yield();
+	nanosleep(&nap, NULL);
+	ATTEMPT("ud2");
+	ATTEMPT("int3");
+	for (volatile int i = 0; i < 3000000; i++) /* some interrupts */
+		;
+}
+
+static void instruction_values(void)
+{
+	for (int i = 0; i < VALUES; i++) {
+		write_gs_base(values[i]);
+		pass_through();
+		printf("GS base %lx stays: %d, asked: %d\n", values[i], read_gs_base() == values[i], ask(ARCH_GET_GS) == values[i]);
+	}
+	write_gs_base(0);
+	/* WRGSBASE of what is not canonical faults in hardware and not in QEMU's
+	 * emulation; the kernel must live with what it finds there. */
+	ATTEMPT("movq $0x800000000000, %%rcx; wrgsbase %%rcx", "rcx");
+	syscall(SYS_getppid);
+	sched_yield();
+	write_gs_base(0);
+}
+
+/* FS base is where the C library keeps errno: assembly only while it is ours. */
+static void fs_values(void)
+{
+	for (int i = 0; i < VALUES; i++) {
+		unsigned long old = read_fs_base(), after, asked = 0, ppid;
+		__asm__ volatile("wrfsbase %[value]\n"
+				 "movl $110, %%eax; syscall; movq %%rax, %[ppid]\n"
+				 "movl $24, %%eax; syscall\n"
+				 "movl $158, %%eax; movl $0x1003, %%edi; leaq %[asked], %%rsi; syscall\n"
+				 "rdfsbase %[after]; wrfsbase %[old]"
+				 : [after] "=&r"(after), [asked] "+m"(asked), [ppid] "=&r"(ppid)
+				 : [value] "r"(values[i]), [old] "r"(old)
+				 : "rax", "rcx", "r11", "rdi", "rsi", "memory");
+		printf("FS base %lx stays: %d, asked: %d\n", values[i], after == values[i], asked == values[i]);
+	}
+}
+
+static void loads(void)
+{
+	static unsigned long here = 0x1234;
+	unsigned long through;
+	write_gs_base((unsigned long)&here);
+	__asm__ volatile("movq %%gs:0, %0" : "=r"(through));
+	printf("through GS: %lx\n", through);
+	write_gs_base(0xffffffff81000000);
+	ATTEMPT("movq %%gs:0, %%rcx", "rcx");
+	printf("through a GS base in the kernel: signal %d code %d address %lx\n", seen.signal, seen.code, seen.address);
+	write_gs_base(0);
+	/* Loading a null selector clears the base on Intel, and not on AMD. */
+	__asm__ volatile("movl $0, %%eax; movw %%ax, %%gs" : : : "rax");
+	printf("GS base of a null selector: %lx\n", read_gs_base());
+}
+
+static void children(void)
+{
+	int status;
+	write_gs_base(0xabc000);
+	pid_t pid = MUST(fork());
+	if (pid == 0) {
+		int right = read_gs_base() == 0xabc000;
+		write_gs_base(0xdef000);
+		sched_yield();
+		_exit(right && read_gs_base() == 0xdef000 ? 0 : 1);
+	}
+	sched_yield();
+	MUST(waitpid(pid, &status, 0));
+	printf("the child inherits GS base: %d, ours stays: %d\n", status == 0, read_gs_base() == 0xabc000);
+	write_gs_base(0);
+}
+
+static void *thread(void *argument)
+{
+	unsigned long mine = (unsigned long)argument, fs = read_fs_base();
+	write_gs_base(mine);
+	for (int i = 0; i < 300; i++) {
+		sched_yield();
+		if (read_gs_base() != mine || read_fs_base() != fs)
+			return (void *)1;
+		if (i % 64 == 0 && ask(ARCH_GET_GS) != mine)
+			return (void *)2;
+	}
+	return NULL;
+}
+
+static void threads(void)
+{
+	pthread_t ids[4];
+	void *result;
+	write_gs_base(0x77000);
+	for (long i = 0; i < 4; i++)
+		pthread_create(&ids[i], NULL, thread, (void *)((i + 1) << (i % 2 ? 12 : 44)));
+	for (int i = 0; i < 4; i++) {
+		pthread_join(ids[i], &result);
+		printf("thread %d: %ld\n", i, (long)result);
+	}
+	printf("GS base of the first thread: %lx\n", read_gs_base());
+	write_gs_base(0);
+}
+
+int main(void)
+{
+	setbuf(stdout, NULL);
+	keep_faults();
+	prctl_values();
+	instruction_values();
+	fs_values();
+	loads();
+	children();
+	threads();
+	return 8;
+}
