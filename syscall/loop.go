@@ -41,19 +41,16 @@ func (l *Loop) Run(t *task.Task) {
 // not one of a call's entry: asking for any costs less than asking for some.
 func (l *Loop) fast(t *task.Task, f *amd64.Frame) int {
 	for {
-		if f.RFLAGS&amd64.FlagTF != 0 {
-			f.Settle() // SYSRET traps before the next instruction, IRETQ after it
-		}
 		event := amd64.EnterUser(f)
 		if uint32(event) >= handlers {
 			if event < 0 || f.Work.Load() != 0 {
-				return int(event)
+				return event
 			}
 			f.RAX = noSuchCall
 			continue
 		}
 		if f.Work.Load() != 0 {
-			return int(event)
+			return event
 		}
 		result, err := dispatch[event](t, f)
 		if err != nil {
@@ -149,6 +146,9 @@ func (l *Loop) call(t *task.Task, f *amd64.Frame) {
 // work serves the duties before user mode; before them, those of the exit of a
 // call that the fast path began and ended.
 func (l *Loop) work(t *task.Task, f *amd64.Frame) {
+	if f.Stepping() {
+		f.Settle()
+	}
 	l.duties.SyscallExit(t, f, (*task.Task).Exiting)
 	if stuck := l.duties.ExitToUser(t, f, (*task.Task).Exiting); stuck != 0 {
 		t.Kernel().Logf("The duties %v of %s come back however often they are served, so it is killed.", stuck, t)

@@ -84,6 +84,11 @@ const (
 	// none, or the duties of its exit were served. While it is not set, a
 	// duty of any kind brings EventWork.
 	CallOver
+
+	// stepping is FlagTF as the SYSCALL landing found it: the program steps
+	// over the call. SYSRET would trap before the next instruction, IRETQ
+	// traps after it, so EnterUser returns EventWork until Settle was called.
+	stepping FrameFlags = FlagTF
 )
 
 // NotInSyscall is the value of OrigRAX outside system calls.
@@ -146,15 +151,19 @@ func (f *Frame) Settle() {
 		return
 	}
 	f.RCX, f.R11 = f.RIP, f.RFLAGS
-	f.Flags |= LeaveByIRET
+	f.Flags = f.Flags&^stepping | LeaveByIRET
 }
+
+// Stepping reports whether the frame is of a system call over which the
+// program single-steps, and is not settled yet.
+func (f *Frame) Stepping() bool { return f.Flags&stepping != 0 }
 
 // Sanitize forces into the frame what user mode may have and what the exit
 // instructions need, after its registers came from a user (sigreturn(2),
 // ptrace(2)). It reports false if RIP, FSBase or GSBase could not be loaded:
 // the caller then owes the task a fatal signal.
 func (f *Frame) Sanitize() bool {
-	f.RFLAGS = f.RFLAGS&UserFlags | FlagIF | FlagFixed
+	f.RFLAGS = f.RFLAGS&(UserFlags|FlagID) | FlagIF | FlagFixed
 	f.CS, f.SS = UserCS, UserSS
 	f.MXCSR &= mxcsrMask
 	f.Flags |= LeaveByIRET

@@ -69,7 +69,7 @@ func TestSanitize(t *testing.T) {
 		if ok != (f.RIP < UserLimit && Canonical(f.FSBase) && Canonical(f.GSBase)) {
 			t.Fatalf("Sanitize reports %v for %+v", ok, f)
 		}
-		if f.CS != UserCS || f.SS != UserSS || f.RFLAGS&^(UserFlags|FlagIF|FlagFixed) != 0 ||
+		if f.CS != UserCS || f.SS != UserSS || f.RFLAGS&^(UserFlags|FlagID|FlagIF|FlagFixed) != 0 ||
 			f.RFLAGS&FlagIF == 0 || f.MXCSR&^mxcsrMask != 0 || f.Flags&LeaveByIRET == 0 {
 			t.Fatalf("a user could leave with %+v", f)
 		}

@@ -43,6 +43,7 @@
 #define LEAVE_BY_IRET 1
 #define VECTORS_VALID 2
 #define CALL_OVER 4
+#define STEPPING 0x100
 
 // Offsets in perCPU, and the address of the block of selector 0.
 #define P_BASE -0x7fef7000
@@ -166,10 +167,12 @@ TEXT name(SB), NOSPLIT|NOFRAME, $0; \
 	MOVQ P(o+P_KERNELFS), CX; /* the runtime's g hangs on FS */ \
 	WRFSBASEQ CX; \
 	SAVE_VECTORS(SP, F_RFLAGS); \
-	MOVL $0, (F_FLAGS-F_RFLAGS)(SP); /* SYSRET will do */ \
+	ANDL $STEPPING, R11; \
+	MOVL R11, (F_FLAGS-F_RFLAGS)(SP); /* SYSRET will do, unless TF is set */ \
 	MOVQ (F_KBP-F_RFLAGS)(SP), BP; \
 	MOVQ (F_KSP-F_RFLAGS)(SP), SP; /* back on EnterUser's stack */ \
-	MOVL AX, 16(SP); /* EnterUser's result: the number has 32 bits */ \
+	MOVL AX, AX; /* the number has 32 bits, and is no event below zero */ \
+	MOVQ AX, 16(SP); /* EnterUser's result */ \
 	STI; \
 	RETURN; \
 kernel: \
@@ -208,8 +211,7 @@ TEXT ·callGoos(SB), NOSPLIT|NOFRAME, $0
 	LEAQ ·goosG(SB), R14 // the compiler's calling convention keeps g here
 	XORPS X15, X15 // and zero here
 	CLD
-	MOVQ (DX), AX
-	CALL AX
+	CALL 0(DX)
 	JMP ·Resume(SB)
 
 // Resume continues the runtime thread that is this CPU's current one.
@@ -242,8 +244,8 @@ TEXT ·leaveByIRET(SB), NOSPLIT|NOFRAME, $0
 	MOVQ F_RAX(AX), AX
 	IRETQ
 
-// func EnterUser(f *Frame) int32
-TEXT ·EnterUser(SB), NOSPLIT|NOFRAME, $0-12
+// func EnterUser(f *Frame) int
+TEXT ·EnterUser(SB), NOSPLIT|NOFRAME, $0-16
 	MOVQ f+0(FP), AX
 	CLI // from here on no wake-up can come unseen
 	STRQ CX
@@ -269,6 +271,8 @@ slow:
 	JNE work
 	TESTL ·lastMask(SB), CX
 	JNE last
+	TESTL $STEPPING, F_FLAGS(AX)
+	JNE work
 	TESTL $CALL_OVER, F_FLAGS(AX)
 	JNE leave
 	TESTL CX, CX // a level came during the call, whose exit may be due to it
@@ -280,16 +284,15 @@ leave: // what is left are levels, which wait for the next call
 	JMP ·leaveWithVectors(SB)
 last: // a nosplit Go function, with interrupts off; R14 and X15 are still the caller's
 	MOVQ ·onLastStep(SB), DX
-	MOVQ (DX), CX
-	CALL CX
+	CALL 0(DX)
 	MOVQ f+0(FP), AX
 	JMP slow
 work:
-	MOVL $EVENT_WORK, ret+8(FP)
+	MOVQ $EVENT_WORK, ret+8(FP)
 	STI
 	RET
 handover:
-	MOVL $EVENT_HANDOVER, ret+8(FP)
+	MOVQ $EVENT_HANDOVER, ret+8(FP)
 	STI
 	RET
 
@@ -336,9 +339,8 @@ save:
 	MOVQ F_VECTOR(AX), DX
 	MOVQ F_KBP(AX), BP
 	MOVQ F_KSP(AX), SP // back on EnterUser's stack
-	MOVL DX, CX
-	NOTL CX
-	MOVL CX, 16(SP) // its result
+	MOVQ DX, 16(SP)
+	NOTQ 16(SP) // its result
 	CMPQ DX, $FIRST_IRQ
 	JGE interrupt
 	MOVL $SERVED_HERE, CX
@@ -362,8 +364,7 @@ fromKernel:
 	MOVQ ·onTrap(SB), DX
 	JMP ·callGoos(SB)
 nested: // package goos itself faulted: nothing to go back to
-	POPQ BX
-	POPQ AX
+	ADDQ $16, SP
 	JMP ·fatalTrap(SB)
 
 // justReturn is EnterUser's end for a thread that was interrupted in user mode.

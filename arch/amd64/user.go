@@ -35,7 +35,7 @@ func Vector(event int) int { return ^event }
 // and after; f must have passed Sanitize since a user chose its registers.
 //
 //go:noescape
-func EnterUser(f *Frame) int32
+func EnterUser(f *Frame) int
 
 // NewFrame returns a frame for a program that has not run: zero in every
 // register that Linux clears at exec, interrupts on, and the initial extended
