@@ -111,6 +111,7 @@ func Push(m UserMemory, f *amd64.Frame, d *Delivery) error {
 	if d.AltStack.Flags&SS_AUTODISARM != 0 {
 		*d.AltStack = AltStack{}
 	}
+	f.ResetExtended() // a handler starts with rounding and masks of its own
 	enterHandler(f, d, frame)
 	return nil
 }

@@ -57,6 +57,11 @@ func (t *Task) unregisterRSeq(r RSeq) error {
 	case t.rseq.Signature != r.Signature:
 		return unix.EPERM
 	}
+	var p [8]byte
+	binary.LittleEndian.PutUint32(p[rseqCPU:], rseqUninitialized)
+	if err := t.CopyOut(t.rseq.Address, p[:]); err != nil {
+		return err
+	}
 	t.rseq = RSeq{}
 	return nil
 }
@@ -78,6 +83,8 @@ const (
 	rseqFlags    = 16
 
 	rseqCSSize = 32
+
+	rseqUninitialized = ^uint32(0) // RSEQ_CPU_ID_UNINITIALIZED
 )
 
 // criticalSection is struct rseq_cs.

@@ -68,7 +68,7 @@ static void keep(int signal, siginfo_t *info, void *context)
 }
 
 /* Catches the signals of faults with keep, on a stack of their own. */
-static void keep_faults(void)
+__attribute__((unused)) static void keep_faults(void)
 {
 	static char space[65536];
 	stack_t stack = {.ss_sp = space, .ss_size = sizeof space};

@@ -1,0 +1,33 @@
+package integration
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+)
+
+// TestCatalogue runs the programs about the ways in and out of kernels that
+// have gone wrong before.
+func TestCatalogue(t *testing.T) {
+	for _, name := range []string{"sigreturn", "flags", "bases", "numbers", "float", "start"} {
+		t.Run(name, func(t *testing.T) { same(t, "", program("catalogue_"+name)) })
+	}
+	t.Run("rseq", func(t *testing.T) {
+		// The C library must leave rseq(2) to the program.
+		same(t, "", "/bin/busybox", "env", "GLIBC_TUNABLES=glibc.pthread.rseq=0", program("catalogue_rseq"))
+	})
+}
+
+// TestNoWakeUpIsLost sends signals at every moment of the way out.
+func TestNoWakeUpIsLost(t *testing.T) {
+	for _, n := range []int{2, 4} {
+		t.Run(fmt.Sprintf("smp%d", n), func(t *testing.T) {
+			tries := choose(10000, 1000000)
+			got := onSlowpath(t, "", "--timeout", fmt.Sprint(60+tries/500), "--smp", fmt.Sprint(n), program("catalogue_wakeup"), fmt.Sprint(tries))
+			if want := fmt.Sprintf("%d signals arrived\n", tries); got.code != 8 || got.out != want {
+				t.Errorf("got %d, %q, %q; want %q", got.code, got.out, shorten(got.errors), want)
+			}
+			t.Log(strings.TrimSpace(got.errors))
+		})
+	}
+}
