@@ -31,6 +31,7 @@ const (
 
 	gdtAt         = Base + 0x400
 	gdtPointerAt  = Base + 0x4f0
+	messageAt     = Base + 0x500
 	pml4At        = Base + 0x1000
 	lowPDPTAt     = Base + 0x2000
 	highPDPTAt    = Base + 0x3000
@@ -122,6 +123,7 @@ func segment(symbols map[string]uint64) []byte {
 	put(Base, firstProcessor(symbols[bootEntry]))
 	put(gdtAt, bootGDT())
 	put(gdtPointerAt, gdtPointer())
+	put(messageAt, []byte(lacksFSGSBASE))
 	put(TrampolineAt, otherProcessor(symbols[otherEntry]))
 	put(TrampolineAt+trampolineGDT-TrampolineRuns, gdtPointer())
 	pageTables(b)
