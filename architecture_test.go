@@ -38,7 +38,7 @@ var mayImport = map[string][]string{
 	"task":         {"arch", "mm", "entry", "fs", "signal", "sched", "cred", "clock", "abi", "wait", "vdso"},
 	"syscall":      {"arch", "mm", "entry", "fs", "signal", "sched", "cred", "clock", "abi", "wait", "task"},
 	"qemu":         {"hostlink", "runspec", "fs/cpio"},
-	"cmd/slowpath": {"qemu", "hostlink", "runspec", "boot/image", "fs/cpio", "syscall", "entry"},
+	"cmd/slowpath": {"qemu", "hostlink", "runspec", "boot/image", "fs/cpio", "syscall", "entry", "arch"},
 	"cmd/kernel":   {"*"},
 }
 

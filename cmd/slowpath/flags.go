@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"slowpath/arch/amd64"
 	"slowpath/qemu"
 )
 
@@ -82,8 +83,8 @@ func parseRunFlags(args []string) (*runFlags, error) {
 
 // check looks at what the flags' types alone do not guarantee.
 func (f *runFlags) check() error {
-	if f.cpus < 1 {
-		return fmt.Errorf("--smp is %d; give the number of processors, 1 to 64", f.cpus)
+	if f.cpus < 1 || f.cpus > amd64.MaxCPUs {
+		return fmt.Errorf("--smp is %d; give the number of processors, 1 to %d, which is as many as the kernel can use", f.cpus, amd64.MaxCPUs)
 	}
 	if !path.IsAbs(f.workdir) {
 		return fmt.Errorf("--workdir is %q; give an absolute path in the guest", f.workdir)

@@ -86,7 +86,7 @@ func TestBadCommandLines(t *testing.T) {
 		{"run", 125, "no program is given"},
 		{"run --speed 9 x", 125, "-speed"},
 		{"run --smp 0 " + busybox, 125, "--smp is 0"},
-		{"run --smp 99 " + busybox, 125, "1 to 64"},
+		{"run --smp 99 " + busybox, 125, "1 to 8"},
 		{"run --mem 8 " + busybox, 125, "too few"},
 		{"run --mem lots " + busybox, 125, "number of MiB"},
 		{"run --machine toaster " + busybox, 125, "toaster"},
