@@ -23,6 +23,11 @@ type Streams struct {
 
 	// Resized delivers sizes of the host's terminal; nil if there is none.
 	Resized <-chan hostlink.TerminalSize
+
+	// Started, if not nil, is called once QEMU runs. It may keep the machine's
+	// monitor, which the session leaves alone, until Run returns; it must not
+	// wait.
+	Started func(*VM)
 }
 
 // Times of a session.
@@ -66,6 +71,9 @@ func Run(ctx context.Context, config *Config, streams Streams) (hostlink.Status,
 	}
 	stop := context.AfterFunc(ctx, vm.Close)
 	defer stop()
+	if streams.Started != nil {
+		streams.Started(vm)
+	}
 	go s.copyLog()
 	status, err := s.receive()
 	s.credit.close()

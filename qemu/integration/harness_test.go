@@ -98,8 +98,10 @@ var compilers = []struct {
 // The C programs. Those without a C library are built in one way of their own.
 var (
 	everyWay = []string{"threads", "processes", "memory", "signals"}
-	glibc    = []string{"faults", "files", "waiting", "badpointers", "exhaust", "mix"}
-	bare     = []string{"bench"}
+	glibc    = []string{"faults", "files", "waiting", "badpointers", "exhaust", "mix", "inject",
+		"catalogue_sigreturn", "catalogue_flags", "catalogue_bases", "catalogue_numbers", "catalogue_float",
+		"catalogue_rseq", "catalogue_wakeup"}
+	bare     = []string{"catalogue_start", "bench"}
 )
 
 // buildPrograms compiles everything, two compilers at a time.

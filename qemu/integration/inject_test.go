@@ -1,0 +1,203 @@
+package integration
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"slowpath/hostlink"
+	"slowpath/qemu"
+	"slowpath/qemu/initramfs"
+	"slowpath/runspec"
+)
+
+// watched is an output that can be waited for.
+type watched struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+	wake chan struct{}
+}
+
+func newWatched() *watched { return &watched{wake: make(chan struct{}, 1)} }
+
+func (w *watched) Write(p []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	select {
+	case w.wake <- struct{}{}:
+	default:
+	}
+	return w.text.Write(p)
+}
+
+func (w *watched) String() string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.text.String()
+}
+
+// await waits until the output contains text.
+func (w *watched) await(ctx context.Context, text string) error {
+	for !strings.Contains(w.String(), text) {
+		select {
+		case <-w.wake:
+		case <-ctx.Done():
+			return fmt.Errorf("there is no %q in the output %q: %w", text, w.String(), ctx.Err())
+		}
+	}
+	return nil
+}
+
+// machine returns the configuration of a machine that runs the program inject.
+func machine(t *testing.T, cpus int, args ...string) *qemu.Config {
+	t.Helper()
+	const path = "/inject"
+	tree := initramfs.NewTree()
+	if err := tree.HostFile(path, program("inject")); err != nil {
+		t.Fatal(err)
+	}
+	tree.AddBase()
+	spec := runspec.Spec{Path: path, Args: append([]string{path}, args...), Workdir: "/"}
+	text, err := spec.Marshal()
+	if err != nil {
+		t.Fatal(err)
+	}
+	tree.File(runspec.Path, 0o600, text)
+	archive, err := tree.Archive()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &qemu.Config{
+		Kernel: filepath.Join(binaries, "kernel.elf"), Initramfs: archive,
+		Append: "console=ttyS0 panic=-1 quiet", CPUs: cpus, MemoryMiB: 256,
+	}
+}
+
+// injected runs the program inject and, once it is ready, the function, which
+// has the monitor. When that returns, the program's input ends.
+func injected(t *testing.T, config *qemu.Config, inject func(*qemu.Monitor) error) (hostlink.Status, string) {
+	t.Helper()
+	status, output, err := tryInjected(t, config, inject)
+	if err != nil {
+		t.Fatalf("%v; the program said %q", err, output)
+	}
+	return status, output
+}
+
+// tryInjected is injected for runs that may fail.
+func tryInjected(t *testing.T, config *qemu.Config, inject func(*qemu.Monitor) error) (hostlink.Status, string, error) {
+	ctx, cancel := context.WithTimeout(t.Context(), timeLimit)
+	defer cancel()
+	output := newWatched()
+	stdin, end := io.Pipe()
+	done := make(chan error, 1)
+	status, err := qemu.Run(ctx, config, qemu.Streams{
+		Stdin: stdin, Stdout: output, Stderr: output,
+		Started: func(vm *qemu.VM) {
+			go func() {
+				defer end.Close()
+				done <- injectWhenReady(ctx, vm, output, inject)
+			}()
+		},
+	})
+	if err == nil {
+		err = <-done
+	}
+	return status, output.String(), err
+}
+
+func injectWhenReady(ctx context.Context, vm *qemu.VM, output *watched, inject func(*qemu.Monitor) error) error {
+	if err := output.await(ctx, "ready\n"); err != nil {
+		return err
+	}
+	monitor, err := qemu.NewMonitor(vm.Monitor())
+	if err != nil {
+		return err
+	}
+	return inject(monitor)
+}
+
+// TestNMIsChangeNothing injects NMIs into every CPU while programs check all
+// that they can see. Each arrives wherever the CPU happens to be: in user mode,
+// in the trampolines, in the kernel, or idle.
+func TestNMIsChangeNothing(t *testing.T) {
+	for _, n := range processors {
+		t.Run(fmt.Sprintf("smp%d", n), func(t *testing.T) {
+			wanted := choose(10000, 300000)
+			began := time.Now()
+			status, output := injected(t, machine(t, n, "checks", fmt.Sprint(n)), func(m *qemu.Monitor) error {
+				for range wanted {
+					if _, err := m.Execute("inject-nmi", nil); err != nil {
+						return err
+					}
+				}
+				return nil
+			})
+			if want := (hostlink.Status{Outcome: hostlink.Exited, Value: 8}); status != want || output != "ready\nnothing changed\n" {
+				t.Errorf("got %+v, %q", status, output)
+			}
+			t.Logf("%d NMIs in %v", wanted, time.Since(began).Round(time.Millisecond))
+		})
+	}
+}
+
+// machineCheck injects an uncorrected error with an address into the first CPU
+// (QEMU's monitor: mce CPU BANK STATUS MCGSTATUS ADDR MISC).
+func machineCheck(m *qemu.Monitor) error {
+	time.Sleep(200 * time.Millisecond) // until the output is out and the programs spin
+	const (
+		valid, uncorrected, enabled, hasMisc, hasAddress = 1 << 63, 1 << 61, 1 << 60, 1 << 59, 1 << 58
+		status                                           = uint64(valid|uncorrected|enabled|hasMisc|hasAddress) | 0x134
+		inProgress                                       = 1 << 2
+	)
+	line := fmt.Sprintf("mce 0 9 %#x %#x %#x %#x", status, inProgress, 0x12345000, 0x8c)
+	_, err := m.Execute("human-monitor-command", map[string]string{"command-line": line})
+	return err
+}
+
+// inKernel is how the kernel's log names a machine check in the kernel itself,
+// which is the end of it: of its memory nothing can be spared.
+const inKernel = "vector 0000000000000012"
+
+// checked injects a machine check. A CPU on which a program spins is in the
+// kernel now and then, for a tick: then it is tried again.
+func checked(t *testing.T, config *qemu.Config) (status hostlink.Status, output string, err error) {
+	for range 3 {
+		status, output, err = tryInjected(t, config, machineCheck)
+		if err == nil || !strings.Contains(err.Error(), inKernel) {
+			break
+		}
+	}
+	return status, output, err
+}
+
+// TestMachineCheckEndsItsVictim injects a machine check into a program: it
+// gets SIGBUS, and nobody else notices.
+func TestMachineCheckEndsItsVictim(t *testing.T) {
+	for _, c := range []struct {
+		name           string
+		cpus, programs int
+		mode, want     string
+	}{
+		{"one", 1, 1, "victims", "ready\none ended: signal 7, status 0\nended before: 1\n"},
+		{"handled", 1, 1, "handlers", "ready\nsignal 7 code 4 address 12345000 bits 12\none ended: signal 0, status 3\nended before: 1\n"},
+		{"of two", 2, 2, "victims", "ready\none ended: signal 7, status 0\nanother lived: signal 15\nended before: 1\n"},
+		{"of four", 4, 4, "victims", "ready\none ended: signal 7, status 0\n" + strings.Repeat("another lived: signal 15\n", 3) + "ended before: 1\n"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			status, output, err := checked(t, machine(t, c.cpus, c.mode, fmt.Sprint(c.programs)))
+			if err != nil {
+				t.Fatalf("%v; the program said %q", err, output)
+			}
+			if want := (hostlink.Status{Outcome: hostlink.Exited, Value: 8}); status != want || output != c.want {
+				t.Errorf("got %+v, %q; want %q", status, output, c.want)
+			}
+		})
+	}
+}
