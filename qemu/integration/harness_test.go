@@ -101,7 +101,7 @@ var (
 	glibc    = []string{"faults", "files", "waiting", "badpointers", "exhaust", "mix", "inject",
 		"catalogue_sigreturn", "catalogue_flags", "catalogue_bases", "catalogue_numbers", "catalogue_float",
 		"catalogue_rseq", "catalogue_wakeup"}
-	bare     = []string{"catalogue_start", "bench"}
+	bare = []string{"catalogue_start", "bench"}
 )
 
 // buildPrograms compiles everything, two compilers at a time.
