@@ -12,14 +12,14 @@ type Kind uint8
 
 // The kinds of visits.
 const (
-	// BySyscall: a system call that owed duties, or one while visits are
-	// recorded.
+	// BySyscall: a system call that owed duties when it began, RECORD_EXITS
+	// among them. The number is the call's.
 	BySyscall Kind = iota
 	// ByException and ByInterrupt: the number is the vector.
 	ByException
 	ByInterrupt
-	// ByWork: EnterUser found a duty in its last test, after a system call
-	// that owed none when it began; the number is that call's, or -1.
+	// ByWork: EnterUser found a duty in its last test, mostly one that came
+	// during a system call that owed none when it began. The number is -1.
 	ByWork
 
 	kindCount
@@ -29,10 +29,11 @@ const (
 func (k Kind) String() string { return [...]string{"syscall", "exception", "interrupt", "work"}[k] }
 
 // Step is one part of a visit: a duty that was served, or the call itself,
-// whose flag is 0. Times are ticks of the TSC since the visit began.
+// whose flag is 0. Times are ticks of the TSC since the visit began, in 64
+// bits: a call may sleep for longer than 32 have ticks.
 type Step struct {
 	Flag       Flag
-	Begin, End uint32
+	Begin, End uint64
 }
 
 // maxSteps is how many steps of a visit are kept.
@@ -49,7 +50,7 @@ type Visit struct {
 type VisitHeader struct {
 	Begin, End uint64 // ticks of the TSC
 	Task       int32
-	Number     int32 // system call or vector
+	Number     int32 // system call or vector, -1 for neither
 	Work       Flag  // what was owed at the beginning
 	Served     Flag  // what was served
 	Kind       Kind
@@ -69,10 +70,11 @@ func (v *Visit) Start(kind Kind, task, number int32, work Flag) {
 // Serve adds duties that were served.
 func (v *Visit) Serve(flags Flag) { v.Served |= flags }
 
-// Step adds a part that was done between two readings of the TSC.
+// Step adds a part that was done between two readings of the TSC, unless the
+// visit has maxSteps of them.
 func (v *Visit) Step(flag Flag, begin, end uint64) {
 	if int(v.StepCount) < len(v.Steps) {
-		v.Steps[v.StepCount] = Step{flag, uint32(begin - v.Begin), uint32(end - v.Begin)}
+		v.Steps[v.StepCount] = Step{flag, begin - v.Begin, end - v.Begin}
 		v.StepCount++
 	}
 }

@@ -75,6 +75,17 @@ func TestRecordingAllocatesNothing(t *testing.T) {
 	}
 }
 
+// TestALongStep keeps a call that slept for ten seconds as long as it was.
+func TestALongStep(t *testing.T) {
+	const begin, ticks = 1 << 40, 3e10
+	v := Visit{VisitHeader: VisitHeader{Begin: begin, End: begin + ticks}}
+	v.Step(0, begin, begin+ticks)
+	got, _, err := DecodeVisit(AppendVisit(nil, &v))
+	if err != nil || got.Steps[0] != (Step{0, 0, ticks}) {
+		t.Fatalf("got %+v, %v", got.Steps[0], err)
+	}
+}
+
 func sampleVisit() Visit {
 	v := Visit{VisitHeader: VisitHeader{Begin: 1000, End: 3000, Task: 7, Number: 14, Work: SigPending, Kind: ByException, CPU: 1, ByIRET: true}}
 	v.Serve(SigPending)

@@ -10,7 +10,7 @@ import (
 // size and as many steps as there are.
 const (
 	visitHeader = 8 + 8 + 4*4 + 4
-	stepSize    = 12
+	stepSize    = 4 + 2*8
 )
 
 // Bits of a visit's flag byte.
@@ -40,8 +40,8 @@ func AppendVisit(b []byte, v *Visit) []byte {
 	b = append(b, byte(v.Kind), v.CPU, flags, v.StepCount)
 	for _, s := range v.Steps[:v.StepCount] {
 		b = le.AppendUint32(b, uint32(s.Flag))
-		b = le.AppendUint32(b, s.Begin)
-		b = le.AppendUint32(b, s.End)
+		b = le.AppendUint64(b, s.Begin)
+		b = le.AppendUint64(b, s.End)
 	}
 	return b
 }
@@ -62,7 +62,7 @@ func DecodeVisit(b []byte) (v Visit, rest []byte, err error) {
 		return v, nil, ErrVisit
 	}
 	for i := range v.Steps[:v.StepCount] {
-		v.Steps[i] = Step{Flag(le.Uint32(b)), le.Uint32(b[4:]), le.Uint32(b[8:])}
+		v.Steps[i] = Step{Flag(le.Uint32(b)), le.Uint64(b[4:]), le.Uint64(b[12:])}
 		b = b[stepSize:]
 	}
 	return v, b, nil
@@ -77,7 +77,7 @@ type Batch struct {
 }
 
 const (
-	batchVersion = 1
+	batchVersion = 2
 	batchHeader  = 1 + 3*8
 
 	// MaxEncodedVisit is the most bytes that AppendVisit appends.

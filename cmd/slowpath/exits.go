@@ -75,12 +75,13 @@ func writeTable(w io.Writer, batches []entry.Batch) {
 	}
 }
 
-// traceEvent is one event of the trace event format. Times are microseconds.
+// traceEvent is one event of the trace event format. Times are microseconds
+// since boot.
 type traceEvent struct {
 	Name     string         `json:"name"`
 	Phase    string         `json:"ph"`
 	Time     float64        `json:"ts"`
-	Duration float64        `json:"dur,omitempty"`
+	Duration float64        `json:"dur"`
 	Process  int            `json:"pid"`
 	Thread   int32          `json:"tid"`
 	Category string         `json:"cat,omitempty"`
@@ -140,7 +141,7 @@ func visitSlices(b *entry.Batch, v *entry.Visit) []traceEvent {
 	whole.Args = map[string]any{"work": v.Work.String(), "served": v.Served.String(), "exit": exit, "cpu": v.CPU}
 	events := []traceEvent{whole}
 	for _, s := range v.Steps[:v.StepCount] {
-		events = append(events, slice(entry.StepName(s), "step", v.Begin+uint64(s.Begin), v.Begin+uint64(s.End)))
+		events = append(events, slice(entry.StepName(s), "step", v.Begin+s.Begin, v.Begin+s.End))
 	}
 	return events
 }
