@@ -5,8 +5,24 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 )
+
+// theReport is computed once: under the race detector it takes seconds.
+var theReport = sync.OnceValue(newMaskReport)
+
+// printed returns the report in one of its forms.
+func printed(t *testing.T, fix, asJSON, asHTML bool) string {
+	t.Helper()
+	r := *theReport()
+	r.ShowFix = fix
+	var text strings.Builder
+	if err := r.print(&text, asJSON, asHTML); err != nil {
+		t.Fatal(err)
+	}
+	return text.String()
+}
 
 func TestMasksAsText(t *testing.T) {
 	got := command(t, "masks")
@@ -36,18 +52,18 @@ func TestMasksAsText(t *testing.T) {
 }
 
 func TestMasksWithTheFix(t *testing.T) {
-	got := command(t, "masks", "--fix")
-	_, fix, found := strings.Cut(got.out, "THE FIX")
+	got := printed(t, true, false, false)
+	_, fix, found := strings.Cut(got, "THE FIX")
 	if !found || !regexp.MustCompile(`0x1c06`).MatchString(fix) ||
 		!regexp.MustCompile(`exit of a call +8 +8184 +0 +0 +0 +253952`).MatchString(fix) ||
-		!regexp.MustCompile(`fixed +IRET\+ +IRET\+ +IRET\+ +IRET\+ +IRET\+ +IRET\+ +IRET\+`).MatchString(got.out) {
-		t.Errorf("masks --fix gives %s", got.out)
+		!regexp.MustCompile(`fixed +IRET\+ +IRET\+ +IRET\+ +IRET\+ +IRET\+ +IRET\+ +IRET\+`).MatchString(got) {
+		t.Errorf("masks --fix gives %s", got)
 	}
 }
 
 func TestMasksAsJSON(t *testing.T) {
 	var r maskReport
-	if err := json.Unmarshal([]byte(command(t, "masks", "--json").out), &r); err != nil {
+	if err := json.Unmarshal([]byte(printed(t, false, true, false)), &r); err != nil {
 		t.Fatal(err)
 	}
 	for _, s := range r.Slowpath.Sweeps {
@@ -69,14 +85,14 @@ func TestMasksAsJSON(t *testing.T) {
 
 // TestMasksPageIsSelfContained: it must open without a network.
 func TestMasksPageIsSelfContained(t *testing.T) {
-	page := command(t, "masks", "--html").out
+	page := printed(t, false, false, true)
 	if !strings.HasPrefix(page, "<!DOCTYPE html>") || !strings.HasSuffix(page, "</html>\n") {
 		t.Fatalf("not a page: %.100s", page)
 	}
 	if found := regexp.MustCompile(`(?i)https?:|src=|<link|@import|url\(`).FindString(page); found != "" {
 		t.Errorf("the page asks for something else: %q", found)
 	}
-	if strings.Contains(page, "id=\"fix\" checked") || !strings.Contains(command(t, "masks", "--html", "--fix").out, "id=\"fix\" checked") {
+	if strings.Contains(page, "id=\"fix\" checked") || !strings.Contains(printed(t, true, false, true), "id=\"fix\" checked") {
 		t.Error("--fix does not decide how the page opens")
 	}
 }
