@@ -56,6 +56,7 @@ type Frame struct {
 	_        uint32
 	GSBase   uint64 // while no CPU holds the state; see Release
 	cpu      uint64 // address of the perCPU block that holds the state, or 0
+	segments uint64 // DS, ES, FS and GS, likewise
 	root     uint64 // physical address of the page tables: CR3
 	extended uint64 // address of the XSAVE area, 64-byte aligned
 

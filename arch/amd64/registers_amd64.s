@@ -169,6 +169,37 @@ TEXT ·writeGSBase(SB), NOSPLIT, $0-8
 	WRGSBASEQ AX
 	RET
 
+// func readSelectors() uint64
+TEXT ·readSelectors(SB), NOSPLIT, $0-8
+	XORL AX, AX
+	XORL CX, CX
+	MOVW GS, AX
+	SHLQ $16, AX
+	MOVW FS, CX
+	ORQ CX, AX
+	SHLQ $16, AX
+	MOVW ES, CX
+	ORQ CX, AX
+	SHLQ $16, AX
+	MOVW DS, CX
+	ORQ CX, AX
+	MOVQ AX, ret+0(FP)
+	RET
+
+// func loadSelectors(v uint64)
+TEXT ·loadSelectors(SB), NOSPLIT, $0-8
+	MOVQ v+0(FP), AX
+	RDFSBASEQ CX // the runtime's g hangs on it, and loading FS changes it
+	MOVW AX, DS
+	SHRQ $16, AX
+	MOVW AX, ES
+	SHRQ $16, AX
+	MOVW AX, FS
+	WRFSBASEQ CX
+	SHRQ $16, AX
+	MOVW AX, GS
+	RET
+
 // func writeXCR0(v uint64)
 TEXT ·writeXCR0(SB), NOSPLIT, $0-8
 	MOVQ v+0(FP), AX

@@ -111,7 +111,7 @@ func copyRegisters(to, from *Frame) {
 	to.RIP, to.CS, to.RFLAGS, to.SS = from.RIP, from.CS, from.RFLAGS, from.SS
 	to.Vector, to.Error, to.CR2 = from.Vector, from.Error, from.CR2
 	to.OrigRAX, to.Flags = from.OrigRAX, from.Flags
-	to.FSBase, to.GSBase = from.FSBase, from.GSBase
+	to.FSBase, to.GSBase, to.segments = from.FSBase, from.GSBase, from.segments
 	to.XMM, to.MXCSR = from.XMM, from.MXCSR
 }
 
@@ -195,7 +195,7 @@ func park(c *perCPU) {
 	}
 	f := frameAt(c.live)
 	saveExtended(f)
-	f.GSBase = readGSBase()
+	f.GSBase, f.segments = readGSBase(), readSelectors()
 	c.owner, c.live = 0, 0
 	atomic.StoreUint64(&f.cpu, 0)
 }
@@ -206,6 +206,9 @@ func park(c *perCPU) {
 //go:nosplit
 func unpark(c *perCPU, f *Frame) {
 	restoreExtended(f)
+	if f.segments != readSelectors() {
+		loadSelectors(f.segments)
+	}
 	writeGSBase(f.GSBase)
 	c.live = frameAddress(f)
 	atomic.SwapUint64(&f.cpu, uint64(uintptr(unsafe.Pointer(c))))

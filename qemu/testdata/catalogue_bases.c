@@ -114,6 +114,42 @@ static void loads(void)
 	printf("GS base of a null selector: %lx\n", read_gs_base());
 }
 
+/* Sets DS, ES, FS and GS to what the argument says, and tells after switches
+ * how often they had changed. The C library's FS base is kept. */
+static void *select_segments(void *argument)
+{
+	unsigned short mine = (unsigned short)(unsigned long)argument, now;
+	long changed = 0;
+	for (int i = 0; i < 300; i++) {
+		unsigned long fs = read_fs_base();
+		__asm__ volatile("movw %[mine], %%ds; movw %[mine], %%es; movw %[mine], %%gs; movw %[mine], %%fs; wrfsbase %[fs]"
+				 : : [mine] "r"(mine), [fs] "r"(fs));
+		sched_yield();
+		__asm__ volatile("movw %%ds, %0" : "=r"(now));
+		changed += now != mine;
+		__asm__ volatile("movw %%es, %0" : "=r"(now));
+		changed += now != mine;
+		__asm__ volatile("movw %%fs, %0" : "=r"(now));
+		changed += now != mine;
+		__asm__ volatile("movw %%gs, %0" : "=r"(now));
+		changed += now != mine;
+	}
+	__asm__ volatile("movw %0, %%ds; movw %0, %%es; movw %0, %%gs" : : "r"((unsigned short)0));
+	return (void *)changed;
+}
+
+static void segments(void)
+{
+	unsigned short data;
+	pthread_t other;
+	void *result;
+	__asm__ volatile("movw %%ss, %0" : "=r"(data));
+	pthread_create(&other, NULL, select_segments, NULL);
+	long changed = (long)select_segments((void *)(unsigned long)data);
+	pthread_join(other, &result);
+	printf("selectors changed: %ld and %ld times\n", changed, (long)result);
+}
+
 static void children(void)
 {
 	int status;
@@ -169,6 +205,7 @@ int main(void)
 	fs_values();
 	loads();
 	children();
+	segments();
 	threads();
 	return 8;
 }
