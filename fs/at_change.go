@@ -125,7 +125,8 @@ func (t Times) changes() Changes {
 	return c
 }
 
-// Truncate is truncate(2) on the inode at p: EISDIR, EINVAL, EACCES, EROFS.
+// Truncate is truncate(2) on the inode at p: EISDIR, EINVAL, EACCES, EROFS,
+// ETXTBSY.
 func (p Path) Truncate(caller Caller, size int64) error {
 	a := p.Inode().Attributes()
 	switch {
@@ -139,5 +140,5 @@ func (p Path) Truncate(caller Caller, size int64) error {
 	if err := p.Permit(caller, MayWrite); err != nil {
 		return err
 	}
-	return p.Inode().Change(Changes{Mask: ChangeSize, Size: size})
+	return p.resize(size)
 }

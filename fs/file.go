@@ -83,6 +83,8 @@ type File struct {
 	references atomic.Int64
 	flags      atomic.Uint32
 	owner      atomic.Int64 // F_SETOWN
+	writes     bool         // of the inode's writeAccess
+	denies     bool
 
 	offsetMu sync.Mutex // held from reading the offset until it is set again
 	offset   int64
@@ -120,6 +122,7 @@ func (f *File) DecRef() {
 	}
 	f.Inode().Base().locks.ReleaseFile(f)
 	f.operations.Release()
+	f.releaseAccess()
 	f.path.release()
 }
 

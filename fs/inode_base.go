@@ -17,6 +17,7 @@ type InodeBase struct {
 	inode    uint64
 	volatile bool
 	locks    FileLocks
+	writing  writeAccess
 
 	mu         sync.Mutex // guards what follows
 	mode       uint32

@@ -196,17 +196,36 @@ func (at At) finishOpen(p Path, flags int, created bool) (*File, error) {
 			return nil, err
 		}
 	}
+	base := p.Inode().Base()
+	writes := r.Writes() && base.Type() == unix.S_IFREG
+	if !writes {
+		return p.openInode(r, created)
+	}
+	if err := base.writing.enter(); err != nil {
+		return nil, err
+	}
+	file, err := p.openInode(r, created)
+	if err != nil {
+		base.writing.leave()
+		return nil, err
+	}
+	file.writes = true
+	return file, nil
+}
+
+// openInode opens the inode at p, and truncates it if O_TRUNC says so.
+func (p Path) openInode(r OpenRequest, created bool) (*File, error) {
 	ops, err := p.Inode().Open(r)
 	if err != nil {
 		return nil, err
 	}
-	if flags&unix.O_TRUNC != 0 && !created && p.Inode().Base().Type() == unix.S_IFREG {
-		if err := p.Inode().Change(Changes{Mask: ChangeSize}); err != nil {
+	if r.Flags&unix.O_TRUNC != 0 && !created && p.Inode().Base().Type() == unix.S_IFREG {
+		if err := p.resize(0); err != nil {
 			ops.Release()
 			return nil, err
 		}
 	}
-	return newFile(r.Mounts, p, flags, ops), nil
+	return newFile(r.Mounts, p, r.Flags, ops), nil
 }
 
 // mayOpen has the checks of open(2) on an inode that exists.

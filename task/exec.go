@@ -120,7 +120,11 @@ func (t *Task) findProgram(r *ExecRequest) (*program, error) {
 		if err == nil && line == nil {
 			p.file = file
 			p.credentials, p.secure = t.execCredentials(file)
-			return p, t.readProgram(p)
+			if err := t.readProgram(p); err != nil {
+				p.release()
+				return nil, err
+			}
+			return p, nil
 		}
 		file.DecRef()
 		switch {
@@ -175,15 +179,11 @@ func (t *Task) openExecutable(at fs.At) (*fs.File, error) {
 }
 
 // readProgram reads the ELF headers of the program and of its dynamic loader.
-func (t *Task) readProgram(p *program) error {
-	err := t.readHeaders(p)
-	if err != nil {
-		p.release()
+// From here on the program does not change: ETXTBSY if somebody may write.
+func (t *Task) readProgram(p *program) (err error) {
+	if err = p.file.DenyWriting(); err != nil {
+		return err
 	}
-	return err
-}
-
-func (t *Task) readHeaders(p *program) (err error) {
 	if p.image, err = elf.Read(fileReader{p.file}); err != nil {
 		return err
 	}
