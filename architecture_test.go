@@ -8,38 +8,65 @@ import (
 	"go/parser"
 	"go/token"
 	"io/fs"
+	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
 )
 
-// mayImport lists, for each folder, the folders of this module that its
-// packages may import. A folder may always import its own sub-folders.
-var mayImport = map[string][]string{
-	"abi":          {},
-	"clock":        {},
-	"cred":         {},
-	"hostlink":     {},
-	"runspec":      {},
-	"arch":         {},
-	"klog":         {"clock"},
-	"wait":         {"clock"},
-	"dev":          {},
-	"goos":         {"arch", "mm/frame"},
-	"boot":         {"arch", "goos", "mm/frame"},
-	"mm/frame":     {},
-	"mm":           {"arch", "clock", "wait", "mm/frame"},
-	"entry":        {"arch"},
-	"vdso":         {"mm"},
-	"fs":           {"mm", "wait", "cred", "clock", "abi"},
-	"signal":       {"arch", "abi"},
-	"sched":        {"entry", "wait"},
-	"task":         {"arch", "mm", "entry", "fs", "signal", "sched", "cred", "clock", "abi", "wait", "vdso"},
-	"syscall":      {"arch", "mm", "entry", "fs", "signal", "sched", "cred", "clock", "abi", "wait", "task"},
-	"qemu":         {"hostlink", "runspec", "fs/cpio"},
-	"cmd/slowpath": {"qemu", "hostlink", "runspec", "boot/image", "fs/cpio", "syscall", "entry", "arch"},
-	"cmd/kernel":   {"*"},
+// mayImport has, for each folder, the folders of this module that its packages
+// may import: the table of ARCHITECTURE.md. A folder may always import its own
+// sub-folders.
+var mayImport = readLayers()
+
+// A row of the table, and a folder in its first column.
+var (
+	layerRow  = regexp.MustCompile("(?m)^\\| (`[^|]+`) \\| [^|]+ \\| ([^|`]+) \\|$")
+	layerName = regexp.MustCompile("`([^`]+)`")
+)
+
+func readLayers() map[string][]string {
+	text, err := os.ReadFile("ARCHITECTURE.md")
+	if err != nil {
+		panic(err)
+	}
+	layers := map[string][]string{}
+	for _, row := range layerRow.FindAllStringSubmatch(string(text), -1) {
+		var below []string
+		switch row[2] {
+		case "nothing":
+		case "all":
+			below = []string{"*"}
+		default:
+			below = strings.Split(row[2], ", ")
+		}
+		for _, name := range layerName.FindAllStringSubmatch(row[1], -1) {
+			layers[name[1]] = below
+		}
+	}
+	return layers
+}
+
+// TestLayersAreFolders: a row whose folder is gone, or that allows an import of
+// none, says nothing.
+func TestLayersAreFolders(t *testing.T) {
+	if len(mayImport) < 20 {
+		t.Fatalf("ARCHITECTURE.md has %d layers: the table is not read", len(mayImport))
+	}
+	for layer, below := range mayImport {
+		for _, folder := range append([]string{layer}, below...) {
+			if info, err := os.Stat(folder); folder != "*" && (err != nil || !info.IsDir()) {
+				t.Errorf("the row of %s names %s, which is no folder", layer, folder)
+			}
+		}
+	}
+	for _, s := range sources(t) {
+		if folder := s.folder(); folder != "." && layerOf(folder) == "" {
+			t.Errorf("%s is in no layer", s.path)
+		}
+	}
 }
 
 // unsafeFolders may use unsafe anywhere; others in files named *_unsafe.go.
