@@ -37,9 +37,24 @@ func startOther() {
 	arrived.Add(1)
 }
 
-// RouteISA lets an ISA interrupt arrive at the first processor; wait for it
-// with goos.WaitIRQ. The kernel's main package calls it once a device.
-func RouteISA(irq uint32) { amd64.RouteISA(machine.acpi.ioapic, machine.acpi.pins[irq], irq) }
+// RouteInterrupt lets the interrupt of a device arrive at the first processor,
+// edge-triggered; wait for it with goos.WaitIRQ. Interrupts 0 to 15 are the ISA
+// bus's, those up to 23 the further inputs of the first I/O APIC; it reports
+// false for others. A level-triggered line may be routed so too, if its driver
+// quiets the device each time before it looks for work. The kernel's main
+// package calls it once a device.
+func RouteInterrupt(irq uint32) bool {
+	const inputs = 24
+	if irq >= inputs {
+		return false
+	}
+	pin := irq
+	if irq < uint32(len(machine.acpi.pins)) {
+		pin = machine.acpi.pins[irq]
+	}
+	amd64.RouteInterrupt(machine.acpi.ioapic, pin, irq)
+	return true
+}
 
 // CPUs returns how many processors run.
 func CPUs() int { return int(arrived.Load()) + 1 }

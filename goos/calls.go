@@ -84,13 +84,13 @@ func FreeCount() int {
 
 func freeCount(*thread, *amd64.Frame) uint64 { return uint64(frames.FreeFrames()) }
 
-// irqs is how many ISA interrupts there are.
-const irqs = 16
+// irqs is how many interrupts of devices there are: the inputs of one I/O APIC.
+const irqs = 24
 
 // raised holds the interrupts that came while nobody waited.
 var raised [irqs]bool
 
-// WaitIRQ sleeps until an ISA interrupt comes, or returns at once if it came
+// WaitIRQ sleeps until a device's interrupt comes, or returns at once if it came
 // since the last wait. One goroutine may wait for each. It takes an operating
 // system thread for as long, not a processor.
 func WaitIRQ(irq int) {

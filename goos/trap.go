@@ -45,8 +45,8 @@ func interrupt(t *thread, v uint64) {
 		if isIdle(t) {
 			schedule()
 		}
-	case v-amd64.VectorISA < irqs:
-		deviceInterrupt(v - amd64.VectorISA)
+	case v-amd64.VectorDevice < irqs:
+		deviceInterrupt(v - amd64.VectorDevice)
 		if isIdle(t) {
 			schedule()
 		}

@@ -9,6 +9,7 @@ package qemu
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -25,6 +26,7 @@ type Config struct {
 	CPUs      int      // number of processors; 1 if zero
 	MemoryMiB int      // memory; DefaultMemoryMiB if zero
 	Icount    string   // QEMU's -icount argument; none if empty
+	Serial    bool     // carry the link over the second serial port, not virtio
 	GDB       string   // address for QEMU's gdb stub, such as tcp::1234
 	Extra     []string // further arguments, put last
 }
@@ -43,13 +45,29 @@ const Deterministic = "shift=0,sleep=off"
 // Binary is the name of QEMU's program.
 const Binary = "qemu-system-x86_64"
 
-// machines lists the machines that the kernel supports, and what each needs
-// in QEMU's -M option beside its name.
-var machines = map[string]string{
-	"pc":      "pc,usb=off,vmport=off",
-	"q35":     "q35,usb=off,vmport=off",
-	"microvm": "microvm,rtc=on,pit=on,pic=on",
+// machine is what QEMU needs to be told of a machine.
+type machine struct {
+	option string   // of -M
+	serial []string // the virtio device that has the link's port
+	append string   // what the kernel must be told to find it
 }
+
+// machines lists the machines that the kernel supports. The microvm has one
+// I/O APIC instead of two, so that its virtio devices are at inputs 16 and
+// above of the one that the kernel knows. The PCI devices do their work within
+// the guest's access, as those of the microvm do: by an event loop it would
+// take longer, and under -icount the moment would be anybody's guess.
+var machines = map[string]machine{
+	"pc":  {option: "pc,usb=off,vmport=off", serial: pciSerial},
+	"q35": {option: "q35,usb=off,vmport=off", serial: pciSerial},
+	"microvm": {
+		option: "microvm,rtc=on,pit=on,pic=on,ioapic2=off",
+		serial: []string{"-global", "virtio-mmio.force-legacy=false", "-device", "virtio-serial-device,bus=virtio-mmio-bus.0,max_ports=2"},
+		append: "virtio_mmio.device=512@0xfeb00000:16",
+	},
+}
+
+var pciSerial = []string{"-device", "virtio-serial-pci,max_ports=2,ioeventfd=off"}
 
 // channel is one of the byte streams between QEMU and the host command.
 type channel int
@@ -58,7 +76,7 @@ type channel int
 // number, and the initramfs, when there is one, after the last.
 const (
 	logChannel     channel = iota // first serial port: the kernel's log
-	linkChannel                   // second serial port: the host link
+	linkChannel                   // virtio port or second serial port: the host link
 	monitorChannel                // QMP
 	channelCount
 
@@ -92,7 +110,7 @@ func (c *Config) machine() string {
 // Args returns QEMU's arguments, without the program's name.
 func (c *Config) Args() []string {
 	args := []string{
-		"-M", machines[c.machine()],
+		"-M", machines[c.machine()].option,
 		"-accel", string(orDefault(c.Accel, TCG)),
 		"-cpu", orDefault(c.CPU, DefaultCPU),
 		"-smp", strconv.Itoa(max(c.CPUs, 1)),
@@ -102,8 +120,8 @@ func (c *Config) Args() []string {
 	}
 	args = append(args, c.channelArgs()...)
 	args = append(args, "-kernel", c.Kernel)
-	if c.Append != "" {
-		args = append(args, "-append", c.Append)
+	if line := c.commandLine(); line != "" {
+		args = append(args, "-append", line)
 	}
 	if len(c.Initramfs) > 0 {
 		args = append(args, "-initrd", fmt.Sprintf("/proc/self/fd/%d", initramfsFD))
@@ -120,20 +138,39 @@ func (c *Config) Args() []string {
 	return append(args, c.Extra...)
 }
 
-// channelArgs connects the two serial ports and the monitor. The second port
-// is spelled out because microvm creates only one by itself.
+// commandLine returns the kernel's command line: first what the machine needs,
+// because Append may end with arguments of the program.
+func (c *Config) commandLine() string {
+	if c.Serial {
+		return c.Append
+	}
+	return strings.TrimSpace(machines[c.machine()].append + " " + c.Append)
+}
+
+// channelArgs connects the kernel's log, the host link and the monitor.
 func (c *Config) channelArgs() []string {
 	socket := func(name string, ch channel) string {
 		return fmt.Sprintf("socket,id=%s,fd=%d", name, firstChannelFD+int(ch))
 	}
-	return []string{
+	args := []string{
 		"-chardev", socket("log", logChannel),
 		"-serial", "chardev:log",
 		"-chardev", socket("link", linkChannel),
-		"-device", "isa-serial,index=1,iobase=0x2f8,irq=3,chardev=link",
-		"-chardev", socket("monitor", monitorChannel),
-		"-mon", "chardev=monitor,mode=control",
 	}
+	args = append(args, c.linkArgs()...)
+	return append(args, "-chardev", socket("monitor", monitorChannel), "-mon", "chardev=monitor,mode=control")
+}
+
+// linkArgs returns the device that carries the link. It is a named port, not
+// the console of the virtio device: QEMU drops what a guest writes to the
+// console while the host is slow. The second serial port is spelled out
+// because microvm creates only one by itself.
+func (c *Config) linkArgs() []string {
+	if c.Serial {
+		return []string{"-device", "isa-serial,index=1,iobase=0x2f8,irq=3,chardev=link"}
+	}
+	const port = "virtserialport,nr=1,name=slowpath.link,chardev=link"
+	return append(slices.Clone(machines[c.machine()].serial), "-device", port)
 }
 
 // Command returns the whole command line as a shell would take it, for people

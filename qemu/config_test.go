@@ -17,8 +17,9 @@ func TestArguments(t *testing.T) {
 	line := " " + strings.Join(c.Args(), " ") + " "
 	for _, want := range []string{
 		" -M microvm,", " -accel tcg ", " -cpu max ", " -smp 4 ", " -m 64 ", " -nodefaults ", " -display none ", " -no-reboot ",
-		" -kernel /k.elf ", " -initrd /proc/self/fd/6 ", " -append quiet 'a b' ", " -icount shift=0,sleep=off ",
-		" -gdb tcp::1234 -S ", " -device isa-debug-exit,iobase=0xf4,iosize=1 ", " -device isa-serial,index=1,iobase=0x2f8,irq=3,chardev=link ",
+		" -kernel /k.elf ", " -initrd /proc/self/fd/6 ", " -append virtio_mmio.device=512@0xfeb00000:16 quiet 'a b' ", " -icount shift=0,sleep=off ",
+		" -gdb tcp::1234 -S ", " -device isa-debug-exit,iobase=0xf4,iosize=1 ",
+		" -device virtserialport,nr=1,name=slowpath.link,chardev=link ",
 	} {
 		if !strings.Contains(line, want) {
 			t.Errorf("%q is not in%s", want, line)
@@ -26,6 +27,22 @@ func TestArguments(t *testing.T) {
 	}
 	if got := (&Config{Kernel: "k"}).Args(); strings.Contains(strings.Join(got, " "), "-initrd") {
 		t.Errorf("there is no initramfs, but %v", got)
+	}
+}
+
+func TestLinkFitsTheMachine(t *testing.T) {
+	const serial = " -device isa-serial,index=1,iobase=0x2f8,irq=3,chardev=link "
+	for name, device := range map[string]string{
+		"microvm": " -device virtio-serial-device,", "pc": " -device virtio-serial-pci,", "q35": " -device virtio-serial-pci,",
+	} {
+		line := " " + strings.Join((&Config{Machine: name}).Args(), " ") + " "
+		if !strings.Contains(line, device) || strings.Contains(line, serial) {
+			t.Errorf("%s has no virtio port, or both:%s", name, line)
+		}
+		line = " " + strings.Join((&Config{Machine: name, Serial: true}).Args(), " ") + " "
+		if strings.Contains(line, "virtio") || !strings.Contains(line, serial) {
+			t.Errorf("%s has no serial port, or both:%s", name, line)
+		}
 	}
 }
 

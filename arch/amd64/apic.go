@@ -93,10 +93,10 @@ func initAPIC(c *perCPU) {
 	c.apicID = uint64(apicRead(apicID) >> 24)
 }
 
-// RouteISA makes an ISA interrupt, edge-triggered, arrive at the first CPU as
-// vector VectorISA+irq. ioapic is the I/O APIC's physical address, pin its
-// input (ACPI's MADT says which). Boot only.
-func RouteISA(ioapic uint64, pin, irq uint32) {
+// RouteInterrupt makes a device's interrupt, edge-triggered, arrive at the
+// first CPU as vector VectorDevice+irq. ioapic is the I/O APIC's physical
+// address, pin its input (ACPI's MADT says which). Boot only.
+func RouteInterrupt(ioapic uint64, pin, irq uint32) {
 	sel := (*uint32)(pointer(DirectMap + ioapic + ioapicSelect))
 	window := (*uint32)(pointer(DirectMap + ioapic + ioapicWindow))
 	write := func(register, v uint32) {
@@ -104,7 +104,7 @@ func RouteISA(ioapic uint64, pin, irq uint32) {
 		atomic.StoreUint32(window, v)
 	}
 	write(ioapicTable+2*pin+1, uint32(cpuBlock(0).apicID)<<24)
-	write(ioapicTable+2*pin, VectorISA+irq)
+	write(ioapicTable+2*pin, VectorDevice+irq)
 }
 
 // DisablePIC masks the two 8259 interrupt controllers, after moving their

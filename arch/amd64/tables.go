@@ -67,11 +67,12 @@ const (
 	SIMDError          = 19
 )
 
-// Vectors of interrupts. IRQ n of the ISA bus arrives at VectorISA+n.
+// Vectors of interrupts. Interrupt n of a device, one of the 24 that the first
+// I/O APIC has, arrives at VectorDevice+n; the first 16 are the ISA bus's.
 const (
-	VectorISA      = 0x30
-	VectorTimer    = 0x40
-	VectorIPI      = 0x41
+	VectorDevice   = 0x30
+	VectorTimer    = 0x48
+	VectorIPI      = 0x49
 	VectorSpurious = 0xff
 )
 

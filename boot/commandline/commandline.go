@@ -28,6 +28,8 @@ type Options struct {
 	// Exits sends the host a record of every return to user mode
 	// (slowpath.exits).
 	Exits bool
+	// VirtioMMIO are the virtio devices that virtio_mmio.device= announces.
+	VirtioMMIO []VirtioDevice
 	// Unknown are the words that mean nothing here. Linux gives them to init;
 	// the kernel names them in its log.
 	Unknown []string
@@ -51,6 +53,7 @@ var options = []option{
 	{"console", func(o *Options, v string) error { o.Console, _, _ = strings.Cut(v, ","); return known(o.Console) }},
 	{"loglevel", func(o *Options, v string) error { return number(&o.LogLevel, v, 0, levelMost) }},
 	{"quiet", func(o *Options, v string) error { o.LogLevel = levelQuiet; return empty(v) }},
+	{"virtio_mmio.device", func(o *Options, v string) error { return virtioDevice(&o.VirtioMMIO, v) }},
 	{"panic", func(o *Options, v string) error { return number(&o.Panic, v, -1, 3600) }},
 	{"slowpath.exits", func(o *Options, v string) error { o.Exits = true; return empty(v) }},
 	{"slowpath.norandom", func(o *Options, v string) error { o.NoRandomize = true; return empty(v) }},

@@ -20,8 +20,11 @@ func TestParse(t *testing.T) {
 		`"init=/a b" ro root=/dev/sda`: with(func(o *Options) {
 			o.Init, o.Unknown = "/a b", []string{"ro", "root=/dev/sda"}
 		}),
-		`init=/x -- "" a`:   with(func(o *Options) { o.Init, o.Args = "/x", []string{"", "a"} }),
-		"slowpath.exits":    with(func(o *Options) { o.Exits = true }),
+		`init=/x -- "" a`: with(func(o *Options) { o.Init, o.Args = "/x", []string{"", "a"} }),
+		"slowpath.exits":  with(func(o *Options) { o.Exits = true }),
+		"virtio_mmio.device=512@0xfeb00000:16 virtio_mmio.device=4K@0xd0000000:5:1": with(func(o *Options) {
+			o.VirtioMMIO = []VirtioDevice{{0xfeb00000, 512, 16}, {0xd0000000, 4096, 5}}
+		}),
 		"slowpath.norandom": with(func(o *Options) { o.NoRandomize = true }),
 	} {
 		got, err := Parse(line)
@@ -34,6 +37,7 @@ func TestParse(t *testing.T) {
 func TestParseErrors(t *testing.T) {
 	for _, line := range []string{
 		"init=sh", "loglevel=8", "loglevel=", "panic=soon", "console=tty0", "quiet=1", "slowpath.norandom=1",
+		"virtio_mmio.device=", "virtio_mmio.device=512@:1", "virtio_mmio.device=K@1:1", "virtio_mmio.device=512@1:x", "virtio_mmio.device=512:1",
 	} {
 		o, err := Parse(line + " init=/ok")
 		if err == nil || !strings.HasPrefix(err.Error(), "the kernel's option ") {

@@ -5,10 +5,7 @@ import (
 	"os"
 	"sync/atomic"
 
-	"slowpath/boot"
-	"slowpath/dev/uart"
 	"slowpath/fs/hostfile"
-	"slowpath/goos"
 	"slowpath/hostlink"
 	"slowpath/task"
 )
@@ -37,32 +34,44 @@ func (k *kernel) streams() streams {
 type link struct {
 	streams
 	writer  *hostlink.Writer
+	owed    atomic.Int64            // credit that the host has not been told of
 	console atomic.Pointer[console] // nil if the streams are no terminal
 }
 
 // stdinCredit is how many bytes the host may send ahead of what is read.
 const stdinCredit = 64 << 10
 
-// newLink returns the link over the second serial port, or nil.
+// creditStep is how much credit is worth a frame: programs read in small
+// pieces, and each frame is an exit from the machine.
+const creditStep = stdinCredit / 4
+
+// newLink returns the link over the machine's host channel, or nil.
 func newLink(k *kernel) *link {
-	port := uart.New(ports{}, uart.COM2)
-	if port == nil {
+	channel := k.hostChannel()
+	if channel == nil {
 		return nil
 	}
-	l := &link{writer: hostlink.NewWriter(port)}
-	l.stdin = hostfile.NewInput(func(n int) { l.writer.StdinCredit(uint32(n)) })
+	l := &link{writer: hostlink.NewWriter(channel)}
+	l.stdin = hostfile.NewInput(l.owe)
 	l.stdout = hostfile.NewOutput(l.writer.Stdout)
 	l.stderr = hostfile.NewOutput(l.writer.Stderr)
-	boot.RouteISA(uart.IRQ2)
-	received, sender := io.Pipe()
-	go port.Serve(func() bool { goos.WaitIRQ(uart.IRQ2); return true }, func(data []byte) { sender.Write(data) })
-	go l.receive(k, received)
+	go l.receive(k, channel)
 	l.writer.Hello()
 	return l
 }
 
 // begin lets the host send input: there is somebody to take it now.
 func (l *link) begin() { l.writer.StdinCredit(stdinCredit) }
+
+// owe lets the host send n bytes more, at once or with what will be owed later.
+func (l *link) owe(n int) {
+	if l.owed.Add(int64(n)) < creditStep {
+		return
+	}
+	if all := l.owed.Swap(0); all > 0 {
+		l.writer.StdinCredit(uint32(all))
+	}
+}
 
 // receive acts on the host's frames for ever.
 func (l *link) receive(k *kernel, from io.Reader) {

@@ -15,7 +15,6 @@ import (
 	"slowpath/boot/commandline"
 	"slowpath/clock"
 	"slowpath/dev/rtc"
-	"slowpath/dev/uart"
 	"slowpath/entropy"
 	"slowpath/entry"
 	"slowpath/fs"
@@ -157,12 +156,3 @@ func logConsole(o commandline.Options) io.Writer {
 	}
 	return io.Discard
 }
-
-// ports is port I/O as the drivers want it.
-type ports struct{}
-
-func (ports) In8(port uint16) uint8             { return amd64.In8(port) }
-func (ports) Out8(port uint16, v uint8)         { amd64.Out8(port, v) }
-func (ports) OutBytes(port uint16, data []byte) { amd64.OutBytes(port, data) }
-
-var _ uart.StringPorts = ports{}
