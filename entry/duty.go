@@ -68,7 +68,7 @@ func Duties() []Duty {
 	return []Duty{
 		{
 			Flag: NoHZ, When: AtSyscallEntry | AtSyscallExit, Level: true, Paired: true,
-			RaisedBy: "a CPU without tick (slowpath.nohz_full)",
+			RaisedBy: "a CPU without tick (nohz_full=)",
 			Does:     "splits user from kernel time at each call, where no tick samples it",
 		},
 		{

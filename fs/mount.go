@@ -41,9 +41,6 @@ func (m *Mount) readOnly() bool { return m.Flags()&unix.MS_RDONLY != 0 }
 // NoExec reports whether programs on the mount may not be executed.
 func (m *Mount) NoExec() bool { return m.Flags()&unix.MS_NOEXEC != 0 }
 
-// NoSetID reports whether set-id bits on the mount are ignored.
-func (m *Mount) NoSetID() bool { return m.Flags()&unix.MS_NOSUID != 0 }
-
 // Path is a place in the name space. The zero Path is none.
 type Path struct {
 	mount  *Mount

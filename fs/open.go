@@ -62,13 +62,6 @@ func (m *Mounts) RegisterDevice(number uint64, open OpenFunc) {
 	m.devices.drivers[deviceKey{unix.S_IFCHR, number}] = open
 }
 
-// UnregisterDevice takes a driver away; files that are open keep working.
-func (m *Mounts) UnregisterDevice(number uint64) {
-	m.devices.mu.Lock()
-	defer m.devices.mu.Unlock()
-	delete(m.devices.drivers, deviceKey{unix.S_IFCHR, number})
-}
-
 func (d *devices) open(a *Attributes, inode Inode, r OpenRequest) (FileOperations, error) {
 	d.mu.RLock()
 	open, ok := d.drivers[deviceKey{a.Type(), a.Rdev}]

@@ -41,7 +41,7 @@ func (t *Task) ExitGroup(status Status) {
 }
 
 // KillFromPanic ends the process because a system call of its own made the
-// kernel panic: the kernel lives, the task does not. It logs what happened.
+// kernel panic: the kernel lives, the process does not. It logs what happened.
 // The user loop calls it with what it recovered; then the loop ends.
 func (t *Task) KillFromPanic(v any, stack []byte) {
 	t.kernel.Logf("A system call of %s made the kernel panic, so the process is killed: %v\n%s", t, v, stack)

@@ -65,12 +65,6 @@ func (t *Task) BlockKillable(q *wait.Queue, mask wait.Events, deadline int64, re
 	return t.block(Killable, q, mask, deadline, ready)
 }
 
-// BlockUninterruptible is Block, but nothing interrupts it: for waits whose
-// end another part of the kernel guarantees.
-func (t *Task) BlockUninterruptible(q *wait.Queue, mask wait.Events, ready func() bool) {
-	t.block(Uninterruptible, q, mask, 0, ready)
-}
-
 func (t *Task) block(mode SleepMode, q *wait.Queue, mask wait.Events, deadline int64, ready func() bool) error {
 	if q != nil {
 		w := t.Waiter(mask)

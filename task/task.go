@@ -66,7 +66,6 @@ type Task struct {
 	suspendMask   signal.Set // the mask to go back to: rt_sigsuspend(2)
 	suspended     bool
 	lastFault     signal.Fault
-	io            IOBuffer // of the read or write under way
 
 	// Written by the task, read by anybody.
 	tid         atomic.Int32

@@ -74,9 +74,6 @@ func cpuid(leaf, sub uint32) (eax, ebx, ecx, edx uint32)
 //go:noescape
 func loadCR3(v uint64)
 
-//go:noescape
-func readCR3() uint64
-
 // FaultAddress returns CR2, the address of the last page fault. Interrupts
 // must be off.
 //

@@ -81,12 +81,6 @@ TEXT ·loadCR3(SB), NOSPLIT, $0-8
 	MOVQ AX, CR3
 	RET
 
-// func readCR3() uint64
-TEXT ·readCR3(SB), NOSPLIT, $0-8
-	MOVQ CR3, AX
-	MOVQ AX, ret+0(FP)
-	RET
-
 // func FaultAddress() uint64
 TEXT ·FaultAddress(SB), NOSPLIT, $0-8
 	MOVQ CR2, AX

@@ -296,8 +296,9 @@ handover:
 	STI
 	RET
 
-// trap is where the stubs of all vectors go (stubs.go), interrupts off, on a
-// stack of the interrupt-stack table: vector, error, RIP, CS, RFLAGS, RSP, SS.
+// trap is where the stubs of all vectors go (boot/image, vectorStubs),
+// interrupts off, on a stack of the interrupt-stack table: vector, error, RIP,
+// CS, RFLAGS, RSP, SS.
 TEXT ·trap(SB), NOSPLIT|NOFRAME, $0
 	PUSHQ AX
 	PUSHQ BX
@@ -371,8 +372,9 @@ nested: // package goos itself faulted: nothing to go back to
 TEXT ·justReturn(SB), NOSPLIT|NOFRAME, $0
 	RET
 
-// paranoidTrap: #DB, NMI, #DF and #MC (stacks of their own). From user mode they are
-// like any other; in the kernel an NMI must touch nothing but its count.
+// paranoidTrap: #DB, NMI, #DF and #MC (stacks of their own). From user mode
+// they are like any other; in the kernel an NMI, and a #DB, must touch nothing
+// but the count.
 TEXT ·paranoidTrap(SB), NOSPLIT|NOFRAME, $0
 	TESTB $3, 24(SP) // CS
 	JNE user
@@ -387,7 +389,7 @@ user:
 fatal:
 	JMP ·fatalTrap(SB)
 
-// fatalTrap: #DF or #MC in the kernel. SP is what the handler may look at.
+// fatalTrap: #DF or #MC in the kernel, any exception in goos. SP is what the handler may look at.
 TEXT ·fatalTrap(SB), NOSPLIT|NOFRAME, $0
 	STRQ BX
 	MOVQ SP, P(P_SCRATCH)(BX*8)
