@@ -96,8 +96,8 @@ func (n Names) WriteVisits(w io.Writer, visits []Visit) {
 			exit = "IRETQ"
 		}
 		begin := n.Nanoseconds(v.Begin)
-		fmt.Fprintf(w, "%6d.%09d cpu %d task %-5d %-9s %-18s owed %-24v %6d ticks  %s %s\n",
-			begin/1e9, begin%1e9, v.CPU, v.Task, v.Kind, n.Name(v), v.Work, v.End-v.Begin, exit, strings.TrimSpace(steps.String()))
+		fmt.Fprintf(w, "%6d.%09d cpu %d task %-5d %-9s %-18s owed %-24v %6d ticks  %s%s\n",
+			begin/1e9, begin%1e9, v.CPU, v.Task, v.Kind, n.Name(v), v.Work, v.End-v.Begin, exit, steps.String())
 	}
 }
 

@@ -2,10 +2,12 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 
 	"slowpath/entry"
@@ -65,10 +67,18 @@ func lost(batches []entry.Batch) (n uint64) {
 	return n
 }
 
+// writeTable writes a line a visit, in the order in which they began: they come
+// in the order in which they ended, CPU by CPU. All batches of a run have the
+// same clock.
 func writeTable(w io.Writer, batches []entry.Batch) {
+	var visits []entry.Visit
 	for i := range batches {
-		names := entry.Names{Syscall: syscall.Name, Nanoseconds: batches[i].Nanoseconds}
-		names.WriteVisits(w, batches[i].Visits)
+		visits = append(visits, batches[i].Visits...)
+	}
+	slices.SortStableFunc(visits, func(a, b entry.Visit) int { return cmp.Compare(a.Begin, b.Begin) })
+	if len(batches) > 0 {
+		names := entry.Names{Syscall: syscall.Name, Nanoseconds: batches[0].Nanoseconds}
+		names.WriteVisits(w, visits)
 	}
 	if n := lost(batches); n > 0 {
 		fmt.Fprintf(w, "%d visits were lost: they came faster than they could be fetched\n", n)

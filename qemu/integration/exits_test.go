@@ -186,12 +186,12 @@ func TestExitsAsTrace(t *testing.T) {
 
 // visitLine is a line of the table: time, CPU, task, kind, name, what was
 // owed, the length, how it was left, the steps.
-var visitLine = regexp.MustCompile(`^ *\d+\.\d{9} cpu [01] task \d+ +(syscall|exception|interrupt|work) +(.+?) +owed (\S+) +\d+ ticks  (SYSRET|IRETQ)( \S+:\d+)* *$`)
+var visitLine = regexp.MustCompile(`^ *(\d+\.\d{9}) cpu [01] task \d+ +(syscall|exception|interrupt|work) +(.+?) +owed (\S+) +\d+ ticks  (SYSRET|IRETQ)( \S+:\d+)*$`)
 
-// TestExitsAsTable reads what --exits writes for people.
+// TestExitsAsTable reads what --exits writes for people, in the order of time.
 func TestExitsAsTable(t *testing.T) {
 	t.Parallel()
-	names := map[string]bool{}
+	names, last := map[string]bool{}, ""
 	text := strings.TrimSuffix(string(recordPipeline(t, "exits.txt")), "\n")
 	for line := range strings.SplitSeq(text, "\n") {
 		match := visitLine.FindStringSubmatch(line)
@@ -201,7 +201,11 @@ func TestExitsAsTable(t *testing.T) {
 			}
 			continue
 		}
-		names[match[1]+" "+match[2]] = true
+		if match[1] < last {
+			t.Errorf("%s stands after %s", match[1], last)
+		}
+		last = match[1]
+		names[match[2]+" "+match[3]] = true
 	}
 	for _, want := range []string{"syscall read", "syscall write", "exception #PF"} {
 		if !names[want] {
