@@ -69,12 +69,18 @@ func (t *Task) Exception(f *amd64.Frame, vector int) {
 	t.fault(f, info)
 }
 
-// fault sends the task the signal of its exception.
+// fault sends the task the signal of its exception. The address is that of the
+// last page fault that became a signal, whatever CR2 has: others left it there,
+// the kernel for one.
 func (t *Task) fault(f *amd64.Frame, info signal.Info) {
-	t.lastFault = signal.Fault{Vector: f.Vector, Error: f.Error, Address: f.CR2}
-	if f.Vector == vectorPageFault && f.CR2 >= amd64.UserLimit {
-		t.lastFault.Error |= amd64.FaultPresent // what the kernel has mapped is not told
+	what := signal.Fault{Vector: f.Vector, Error: f.Error, Address: t.lastFault.Address}
+	if f.Vector == vectorPageFault {
+		what.Address = f.CR2
+		if f.CR2 >= amd64.UserLimit {
+			what.Error |= amd64.FaultPresent // what the kernel has mapped is not told
+		}
 	}
+	t.lastFault = what
 	t.ForceSignal(info)
 }
 

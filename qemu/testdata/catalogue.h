@@ -14,7 +14,7 @@ enum {
 /* What the last signal brought. */
 static volatile struct seen {
 	int signal, code;
-	unsigned long address, trap, error, ip, flags;
+	unsigned long address, trap, error, cr2, ip, flags;
 } seen;
 
 /* Where the handler goes on; 0 is where the signal came. */
@@ -56,6 +56,7 @@ static void keep(int signal, siginfo_t *info, void *context)
 	seen.address = (unsigned long)info->si_addr;
 	seen.trap = r[REG_TRAPNO];
 	seen.error = r[REG_ERR];
+	seen.cr2 = r[REG_CR2];
 	seen.ip = r[REG_RIP];
 	seen.flags = r[REG_EFL];
 	if (resume_at) {

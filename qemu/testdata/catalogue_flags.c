@@ -129,7 +129,7 @@ static void kept(void)
 	printf("over a page fault: RCX %lx R11 %lx\n", rcx, r11);
 	resume_at = 0;
 	__asm__ volatile("movq %1, %%r11; int3; movq %%r11, %1" : "+c"(rcx), "+r"(r11) : : "r11", "memory");
-	printf("over INT3 with a handler: RCX %lx R11 %lx, signal %d\n", rcx, r11, seen.signal);
+	printf("over INT3 with a handler: RCX %lx R11 %lx, signal %d, CR2 %lx\n", rcx, r11, seen.signal, seen.cr2);
 }
 
 static volatile int steps;

@@ -33,8 +33,8 @@ __attribute__((noinline)) static void bounce(struct change *c)
 		"pushfq; popq %%rdx; cld; pushq $0x202; popfq",
 		"rcx", "r11", "rdi", "rsi", "rdx");
 	if (seen.signal)
-		printf("%s: signal %d code %d address %lx trap %lu error %lx\n", c->name, seen.signal, seen.code,
-		       seen.address, seen.trap, seen.error);
+		printf("%s: signal %d code %d address %lx trap %lu error %lx CR2 %lx\n", c->name, seen.signal,
+		       seen.code, seen.address, seen.trap, seen.error, seen.cr2);
 	else
 		printf("%s: nothing\n", c->name);
 }
