@@ -1,5 +1,5 @@
 // Package hostlink is the framed protocol between the kernel and the host
-// command, spoken over one byte stream (today the second serial port).
+// command, spoken over one byte stream: a virtio port, or a serial port.
 //
 // A frame is a header of four bytes, the kind and the length of the payload
 // as three little-endian bytes, and then the payload. There are no checksums
