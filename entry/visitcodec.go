@@ -46,7 +46,8 @@ func AppendVisit(b []byte, v *Visit) []byte {
 	return b
 }
 
-// DecodeVisit reads a visit and returns what follows it.
+// DecodeVisit reads a visit and returns what follows it: ErrVisit if the bytes
+// are none.
 func DecodeVisit(b []byte) (v Visit, rest []byte, err error) {
 	if len(b) < visitHeader {
 		return v, nil, ErrVisit

@@ -9,7 +9,7 @@ import (
 	"slowpath/fs/fstest"
 )
 
-// open opens and returns the error; what it opened it closes.
+// openError opens and returns the error; what it opened it closes.
 func openError(at fs.At, flags int) error {
 	f, err := at.Open(flags, 0)
 	if err == nil {

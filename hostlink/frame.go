@@ -6,7 +6,8 @@ import (
 )
 
 // Frame is one message. The payload belongs to the [Reader] that returned it
-// and is valid until that reader's next call.
+// and is valid until that reader's next call. The methods that decode it fail
+// with an error that wraps [ErrFormat] if it is of another kind or malformed.
 type Frame struct {
 	Kind    Kind
 	Payload []byte
@@ -32,9 +33,9 @@ func checkHeader(kind Kind, length int) error {
 	return nil
 }
 
-// check reports whether the frame has the kind that a decoding method is for.
-// The length needs no second look: no Reader returns a frame with a wrong one,
-// but a frame that was put together by hand may have it.
+// check reports whether the frame has the kind that a decoding method is for,
+// and that kind's length: a frame that was put together by hand, not by a
+// Reader, may have another.
 func (f Frame) check(kind Kind) error {
 	if f.Kind != kind {
 		return fmt.Errorf("%w: a %v frame came where a %v frame belongs", ErrFormat, f.Kind, kind)

@@ -171,7 +171,7 @@ func FuzzReader(f *testing.F) {
 			frame.Credit()
 			frame.TerminalSize()
 			frame.Signal()
-			w.fixed(frame.Kind, frame.Payload)
+			w.send(frame.Kind, frame.Payload)
 		}
 		if !bytes.HasPrefix(stream, again.Bytes()) {
 			t.Error("the frames read do not make up the stream")

@@ -55,7 +55,8 @@ func (r *Reader) next() (Frame, error) {
 }
 
 // Writer puts frames on a byte stream, each by one Write. Any number of
-// goroutines may use it; it blocks as long as the stream does.
+// goroutines may use it; it blocks as long as the stream does. The errors of
+// its methods are those of the stream.
 type Writer struct {
 	mu     sync.Mutex
 	dst    io.Writer
@@ -70,7 +71,7 @@ func NewWriter(w io.Writer) *Writer { return &Writer{dst: w} }
 func (w *Writer) Stdout(data []byte) error { return w.stream(Stdout, data) }
 
 // Visits sends records of visits to the kernel, at most MaxPayload bytes.
-func (w *Writer) Visits(p []byte) error { return w.fixed(Visits, p) }
+func (w *Writer) Visits(p []byte) error { return w.send(Visits, p) }
 
 // Stderr sends bytes of the program's standard error.
 func (w *Writer) Stderr(data []byte) error { return w.stream(Stderr, data) }
@@ -85,37 +86,37 @@ func (w *Writer) Log(line []byte) error { return w.stream(Log, line) }
 
 // Hello sends the guest's first frame.
 func (w *Writer) Hello() error {
-	return w.fixed(Hello, binary.LittleEndian.AppendUint16(nil, Version))
+	return w.send(Hello, binary.LittleEndian.AppendUint16(nil, Version))
 }
 
 // StdinCredit grants the host n more bytes of standard input.
 func (w *Writer) StdinCredit(n uint32) error {
-	return w.fixed(StdinCredit, binary.LittleEndian.AppendUint32(nil, n))
+	return w.send(StdinCredit, binary.LittleEndian.AppendUint32(nil, n))
 }
 
 // Exit sends the guest's last frame.
 func (w *Writer) Exit(s Status) error {
-	return w.fixed(Exit, binary.LittleEndian.AppendUint32([]byte{byte(s.Outcome)}, s.Value))
+	return w.send(Exit, binary.LittleEndian.AppendUint32([]byte{byte(s.Outcome)}, s.Value))
 }
 
 // StdinEOF says that the standard input has ended.
-func (w *Writer) StdinEOF() error { return w.fixed(StdinEOF, nil) }
+func (w *Writer) StdinEOF() error { return w.send(StdinEOF, nil) }
 
 // WindowSize says how large the host's terminal is.
 func (w *Writer) WindowSize(size TerminalSize) error {
 	payload := binary.LittleEndian.AppendUint16(nil, size.Rows)
-	return w.fixed(WindowSize, binary.LittleEndian.AppendUint16(payload, size.Columns))
+	return w.send(WindowSize, binary.LittleEndian.AppendUint16(payload, size.Columns))
 }
 
 // Signal asks for the signal with that number.
-func (w *Writer) Signal(number uint8) error { return w.fixed(Signal, []byte{number}) }
+func (w *Writer) Signal(number uint8) error { return w.send(Signal, []byte{number}) }
 
 // stream sends data in frames of at most MaxPayload bytes. The lock is taken
 // for each frame anew, so that a control frame need not wait for all of them.
 func (w *Writer) stream(kind Kind, data []byte) error {
 	for len(data) > 0 {
 		n := min(len(data), MaxPayload)
-		if err := w.fixed(kind, data[:n]); err != nil {
+		if err := w.send(kind, data[:n]); err != nil {
 			return err
 		}
 		data = data[n:]
@@ -123,8 +124,8 @@ func (w *Writer) stream(kind Kind, data []byte) error {
 	return nil
 }
 
-// fixed sends one frame.
-func (w *Writer) fixed(kind Kind, payload []byte) error {
+// send sends one frame.
+func (w *Writer) send(kind Kind, payload []byte) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.buffer = binary.LittleEndian.AppendUint32(w.buffer[:0], uint32(kind)|uint32(len(payload))<<8)

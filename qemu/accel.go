@@ -20,7 +20,8 @@ const (
 	TCG  Accel = "tcg"
 )
 
-// ParseAccel checks a name that a user typed.
+// ParseAccel checks a name that a user typed. The error is a sentence for them
+// that lists the names.
 func ParseAccel(name string) (Accel, error) {
 	switch a := Accel(name); a {
 	case Auto, KVM, TCG:

@@ -30,7 +30,8 @@ type command struct {
 	Arguments any    `json:"arguments,omitempty"`
 }
 
-// NewMonitor takes the monitor's stream over and performs the handshake.
+// NewMonitor takes the monitor's stream over and performs the handshake. It
+// fails if the stream ends or what greets is no QEMU.
 func NewMonitor(stream io.ReadWriter) (*Monitor, error) {
 	m := &Monitor{in: json.NewDecoder(stream), out: json.NewEncoder(stream)}
 	var greeting message
@@ -45,7 +46,9 @@ func NewMonitor(stream io.ReadWriter) (*Monitor, error) {
 }
 
 // Execute runs a command and returns what it returned. Arguments, if not nil,
-// must marshal to a JSON object. Events that arrive meanwhile are dropped.
+// must marshal to a JSON object. Events that arrive meanwhile are dropped. It
+// fails if the stream ends or QEMU refuses the command, and waits without limit
+// for the answer.
 func (m *Monitor) Execute(name string, arguments any) (json.RawMessage, error) {
 	if err := m.out.Encode(command{Execute: name, Arguments: arguments}); err != nil {
 		return nil, fmt.Errorf("cannot send %s to QEMU's monitor: %w", name, err)

@@ -29,7 +29,7 @@ func (t *Task) SetUID(uid uint32) error {
 	return t.changeUIDs(old, Keep, uid, Keep)
 }
 
-// SetRealUIDs is setreuid(2).
+// SetRealUIDs is setreuid(2). Errors: those of setreuid(2).
 func (t *Task) SetRealUIDs(real, effective uint32) error {
 	old := t.Credentials()
 	if !old.Has(cred.SetUID) {
@@ -48,7 +48,7 @@ func (t *Task) SetRealUIDs(real, effective uint32) error {
 	return t.changeUIDs(old, real, effective, saved)
 }
 
-// SetAllUIDs is setresuid(2).
+// SetAllUIDs is setresuid(2). Errors: those of setresuid(2).
 func (t *Task) SetAllUIDs(real, effective, saved uint32) error {
 	old := t.Credentials()
 	if !old.Has(cred.SetUID) {
@@ -131,7 +131,7 @@ func (t *Task) SetFSUID(uid uint32) uint32 {
 	return old.FSUID
 }
 
-// SetGID is setgid(2).
+// SetGID is setgid(2). Errors: those of setgid(2).
 func (t *Task) SetGID(gid uint32) error {
 	if gid == Keep {
 		return unix.EINVAL
@@ -146,7 +146,7 @@ func (t *Task) SetGID(gid uint32) error {
 	return t.changeGIDs(old, Keep, gid, Keep)
 }
 
-// SetRealGIDs is setregid(2).
+// SetRealGIDs is setregid(2). Errors: those of setregid(2).
 func (t *Task) SetRealGIDs(real, effective uint32) error {
 	old := t.Credentials()
 	if !old.Has(cred.SetGID) {
@@ -165,7 +165,7 @@ func (t *Task) SetRealGIDs(real, effective uint32) error {
 	return t.changeGIDs(old, real, effective, saved)
 }
 
-// SetAllGIDs is setresgid(2).
+// SetAllGIDs is setresgid(2). Errors: those of setresgid(2).
 func (t *Task) SetAllGIDs(real, effective, saved uint32) error {
 	old := t.Credentials()
 	if !old.Has(cred.SetGID) {

@@ -22,7 +22,7 @@ func (t *Task) CopyOut(address uint64, p []byte) error {
 	return err
 }
 
-// CopyInSome is CopyIn that also says how many bytes came before the fault.
+// CopyInSome is CopyIn that also says how many bytes came before the EFAULT.
 func (t *Task) CopyInSome(p []byte, address uint64) (int, error) {
 	for done := 0; ; {
 		n, err := t.MM.CopyIn(p[done:], address+uint64(done))
@@ -33,7 +33,7 @@ func (t *Task) CopyInSome(p []byte, address uint64) (int, error) {
 	}
 }
 
-// CopyOutSome is CopyOut that also says how many bytes came before the fault.
+// CopyOutSome is CopyOut that also says how many bytes came before the EFAULT.
 func (t *Task) CopyOutSome(address uint64, p []byte) (int, error) {
 	for done := 0; ; {
 		n, err := t.MM.CopyOut(address+uint64(done), p[done:])
@@ -71,7 +71,8 @@ func (t *Task) CopyInPath(address uint64) (string, error) {
 	return t.CopyInString(address, unix.PathMax)
 }
 
-// LoadUint32 reads an aligned word of user memory in one piece.
+// LoadUint32 reads an aligned word of user memory in one piece. It fails with
+// EFAULT, and may sleep.
 func (t *Task) LoadUint32(address uint64) (value uint32, err error) {
 	for {
 		value, err = t.MM.LoadUint32(address)
@@ -81,7 +82,8 @@ func (t *Task) LoadUint32(address uint64) (value uint32, err error) {
 	}
 }
 
-// StoreUint32 writes a word of user memory, in one piece if it is aligned.
+// StoreUint32 writes a word of user memory, in one piece if it is aligned. It
+// fails with EFAULT, and may sleep.
 func (t *Task) StoreUint32(address uint64, value uint32) error {
 	if address&3 != 0 {
 		p := [4]byte{byte(value), byte(value >> 8), byte(value >> 16), byte(value >> 24)}

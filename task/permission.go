@@ -54,7 +54,7 @@ func (g *ThreadGroup) leader() *Task { return g.threads[0] }
 
 // Kill is kill(2): it sends s to the process with id number, to the caller's
 // process group (0), to every process that it may send to (-1), or to the
-// process group -number.
+// process group -number. Errors: those of kill(2).
 func (t *Task) Kill(number int, s signal.Signal) error {
 	if err := checkSignal(s); err != nil && number != -1<<31 {
 		return err
@@ -125,7 +125,8 @@ func (t *Task) sendAll(info *signal.Info) error {
 	return result
 }
 
-// KillThread is tgkill(2) and, with a group of 0, tkill(2).
+// KillThread is tgkill(2) and, with a group of 0, tkill(2). Errors: those of
+// tgkill(2).
 func (t *Task) KillThread(group, tid int, s signal.Signal) error {
 	if tid <= 0 || group < 0 {
 		return unix.EINVAL
@@ -164,7 +165,7 @@ func (t *Task) checkForged(info *signal.Info, target int) error {
 	return nil
 }
 
-// QueueInfo is rt_sigqueueinfo(2).
+// QueueInfo is rt_sigqueueinfo(2). Errors: those of rt_sigqueueinfo(2).
 func (t *Task) QueueInfo(number int, info signal.Info) error {
 	if err := t.checkForged(&info, number); err != nil {
 		return err
@@ -182,7 +183,7 @@ func (t *Task) QueueInfo(number int, info signal.Info) error {
 	return t.sendGroup(g, &info)
 }
 
-// QueueThreadInfo is rt_tgsigqueueinfo(2).
+// QueueThreadInfo is rt_tgsigqueueinfo(2). Errors: those of rt_sigqueueinfo(2).
 func (t *Task) QueueThreadInfo(group, tid int, info signal.Info) error {
 	if group <= 0 || tid <= 0 {
 		return unix.EINVAL

@@ -163,7 +163,7 @@ func (t *Timers) find(id int32) (*posixTimer, error) {
 	return nil, unix.EINVAL
 }
 
-// DeleteTimer is timer_delete(2).
+// DeleteTimer is timer_delete(2). Errors: those of timer_delete(2).
 func (t *Timers) DeleteTimer(id int32) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -177,7 +177,7 @@ func (t *Timers) DeleteTimer(id int32) error {
 	return nil
 }
 
-// GetTimer is timer_gettime(2).
+// GetTimer is timer_gettime(2). Errors: those of timer_gettime(2).
 func (t *Timers) GetTimer(id int32) (IntervalValue, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -201,7 +201,7 @@ func (t *Timers) value(p *posixTimer) IntervalValue {
 	return IntervalValue{remaining(deadline, now), p.interval}
 }
 
-// TimerOverrun is timer_getoverrun(2).
+// TimerOverrun is timer_getoverrun(2). Errors: those of timer_getoverrun(2).
 func (t *Timers) TimerOverrun(id int32) (int32, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -213,7 +213,8 @@ func (t *Timers) TimerOverrun(id int32) (int32, error) {
 }
 
 // SetTimer is timer_settime(2): it starts or stops the timer and returns what
-// it was. With absolute, next.Value is a time of the timer's clock.
+// it was. With absolute, next.Value is a time of the timer's clock. Errors: those
+// of timer_settime(2).
 func (t *Timers) SetTimer(id int32, next IntervalValue, absolute bool) (IntervalValue, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

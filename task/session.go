@@ -92,6 +92,7 @@ func (t *Task) SetSession() (int, error) {
 
 // SetProcessGroup is setpgid(2): it moves the process with id number (0: the
 // caller) into the process group with id to (0: the one with its own id).
+// Errors: those of setpgid(2).
 func (t *Task) SetProcessGroup(number, to int) error {
 	k := t.kernel
 	if to < 0 {
@@ -149,7 +150,7 @@ func (t *Task) ProcessGroupOf(number int) (int, error) {
 	return t.familyOf(number, func(g *ThreadGroup) int { return g.pgrp.id.number })
 }
 
-// SessionOf is getsid(2), with the arguments of ProcessGroupOf.
+// SessionOf is getsid(2), with the arguments and errors of ProcessGroupOf.
 func (t *Task) SessionOf(number int) (int, error) {
 	return t.familyOf(number, func(g *ThreadGroup) int { return g.pgrp.session.id.number })
 }

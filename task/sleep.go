@@ -60,7 +60,7 @@ func (t *Task) Block(q *wait.Queue, mask wait.Events, deadline int64, ready func
 	return t.block(Interruptible, q, mask, deadline, ready)
 }
 
-// BlockKillable is Block, but only death interrupts it.
+// BlockKillable is Block, but only death interrupts it, with ERESTARTSYS.
 func (t *Task) BlockKillable(q *wait.Queue, mask wait.Events, deadline int64, ready func() bool) error {
 	return t.block(Killable, q, mask, deadline, ready)
 }
