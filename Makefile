@@ -77,7 +77,7 @@ soak: test-tools build ## a thousand boots, and ten minutes of processes and thr
 	SLOWPATH_SOAK=long go test -count=1 -v -timeout=4h -run='^TestSoak' ./qemu/integration
 
 .PHONY: conformance
-conformance: test-tools build ## run busybox's and Go's own tests, as root, and keep the table
+conformance: test-tools build ## run busybox's, Go's and Linux's own tests, as root, and keep the table
 	go run ./qemu/conformance -o qemu/conformance/results.tsv $(SUITES)
 
 .PHONY: gdb

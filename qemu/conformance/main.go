@@ -1,9 +1,10 @@
 // Conformance runs test suites of others on Slowpath and on the host's Linux
 // and keeps a table of the results: busybox's own tests of its shell and its
 // applets, from Debian's source package, and the tests of Go's packages os,
-// os/exec and sync.
+// os/exec and sync. Linux's own tests of its entry code run on Slowpath alone,
+// against a table of what passes on Linux 6.1 in the same QEMU.
 //
-//	conformance -o results.tsv [busybox-ash busybox-applets go-os go-os/exec go-sync]
+//	conformance -o results.tsv [busybox-ash busybox-applets go-os go-os/exec go-sync selftests-x86]
 //
 // Both sides run in the same root directory, Linux by chroot(8), so it must be
 // run as root. A test counts when it passes on Linux.
@@ -78,8 +79,15 @@ func run(work, output string, names []string) error {
 		rows = append(rows, results...)
 		short = !report(s.name, results) || short
 	}
-	if err := writeTable(output, rows); err != nil {
-		return err
+	if len(rows) > 0 {
+		if err := writeTable(output, rows); err != nil {
+			return err
+		}
+	}
+	if len(names) == 0 || slices.Contains(names, selftestsName) {
+		if err := runSelftests(filepath.Join(work, selftestsName), os.Stdout); err != nil {
+			return err
+		}
 	}
 	if short {
 		return fmt.Errorf("a suite stays below %.0f%% of what passes on Linux; %s has each test", goal*100, output)

@@ -12,10 +12,14 @@ func TestCatalogue(t *testing.T) {
 	for _, name := range []string{"sigreturn", "flags", "bases", "numbers", "float", "start"} {
 		t.Run(name, func(t *testing.T) { same(t, "", program("catalogue_"+name)) })
 	}
-	t.Run("rseq", func(t *testing.T) {
-		// The C library must leave rseq(2) to the program.
-		same(t, "", "/bin/busybox", "env", "GLIBC_TUNABLES=glibc.pthread.rseq=0", program("catalogue_rseq"))
-	})
+	// The C library must leave rseq(2) to the program.
+	const tunable = "GLIBC_TUNABLES=glibc.pthread.rseq=0"
+	want := execute(t, "", []string{tunable}, program("catalogue_rseq"))
+	for _, n := range processors {
+		t.Run(fmt.Sprintf("rseq/smp%d", n), func(t *testing.T) {
+			check(t, onSlowpath(t, "", "--smp", fmt.Sprint(n), "--env", tunable, program("catalogue_rseq")), want)
+		})
+	}
 }
 
 // TestNoWakeUpIsLost sends signals at every moment of the way out.
