@@ -74,11 +74,16 @@ func newUserVectors(t *task.Task, address, count uint64) (*userMemory, error) {
 // Remaining implements fs.Sink and fs.Source.
 func (u *userMemory) Remaining() int { return u.left }
 
-// move does the next len(p) bytes by copying them piece by piece.
+// move does the next len(p) bytes by copying them piece by piece. EINTR when
+// the task is to die: vectors may name the same memory a thousand times, so a
+// transfer may take long.
 func (u *userMemory) move(p []byte, copyPiece func(p []byte, address uint64) (int, error)) (int, error) {
 	p = p[:min(len(p), u.left)]
 	done := 0
 	for done < len(p) {
+		if u.t.Killed() {
+			return done, unix.EINTR
+		}
 		v := u.vectors[u.index]
 		if u.within == v.length {
 			u.index, u.within = u.index+1, 0
