@@ -1,6 +1,10 @@
 package goos
 
-import "slowpath/arch/amd64"
+import (
+	"math/bits"
+
+	"slowpath/arch/amd64"
+)
 
 // timerTicks is how many ticks of the local APIC's timer make 2^20 ns.
 var timerTicks uint64
@@ -43,45 +47,87 @@ func armTimer() {
 func calibrate() {
 	hz := amd64.TSCFrequency()
 	if hz == 0 {
-		hz = measureTSC()
+		startPIT()
+		hz = measure(readPIT, pitHz)
 	}
 	amd64.SetClock(hz)
-	const span = 1 << 20 // ns
-	const most = 0xffffffff
+	const most, perSecond = 0xffffffff, 1 << 32
 	amd64.SetTimer(most)
-	for end := Nanotime() + span; Nanotime() < end; {
-		amd64.Pause()
-	}
-	timerTicks = uint64(most - amd64.TimerLeft())
+	// Had the timer so many counts in a second, measure's result would be hz:
+	// what it is instead tells how many there are.
+	counts := scale(hz, perSecond, measure(readTimer, perSecond))
 	amd64.SetTimer(0)
+	timerTicks = scale(counts<<timerShift, 1<<20, 1_000_000_000)
 }
+
+// scale returns v*by/over without losing the upper half of the product.
+func scale(v, by, over uint64) uint64 {
+	hi, lo := bits.Mul64(v, by)
+	q, _ := bits.Div64(hi, lo, over)
+	return q
+}
+
+// counter is something that counts down, by at most 16 bits' worth between two
+// looks, and how often a second is known.
+type counter func() uint16
+
+// measure returns the TSC's ticks in a second from a counter with so many. The
+// machine may be an emulated one that its host stops at any moment, so it
+// takes the median of some rounds.
+func measure(c counter, perSecond uint64) uint64 {
+	a, b, d := measureOnce(c, perSecond), measureOnce(c, perSecond), measureOnce(c, perSecond)
+	return max(min(a, b), min(max(a, b), d))
+}
+
+func measureOnce(c counter, perSecond uint64) uint64 {
+	const span = 2400 // counts: 2 ms of either counter
+	from, start := look(c)
+	to, end := from, start
+	for from-to < span {
+		to, end = look(c)
+	}
+	return scale(end-start, perSecond, uint64(from-to))
+}
+
+// look reads the counter, and the TSC at the same moment: it looks a few times
+// and takes the reading during which least time passed.
+func look(c counter) (count uint16, tsc uint64) {
+	const looks = 4
+	least := ^uint64(0)
+	for range looks {
+		before := amd64.TSC()
+		n := c()
+		after := amd64.TSC()
+		if took := after - before; took < least {
+			least = took
+			count, tsc = n, before+took/2
+		}
+	}
+	return count, tsc
+}
+
+// timerShift makes the APIC timer's count fit a counter.
+const timerShift = 10
+
+func readTimer() uint16 { return uint16(amd64.TimerLeft() >> timerShift) }
 
 // The programmable interval timer (Intel 8254).
 const (
 	pitHz      = 1193182
 	pitChannel = 0x40
 	pitCommand = 0x43
-	pitMode0   = 0x30 // channel 0, both bytes, interrupt on terminal count
+	pitMode2   = 0x34 // channel 0, both bytes, rate generator
 	pitLatch   = 0x00
 )
 
-// measureTSC counts TSC ticks while channel 0 counts down. It reads the count
-// back, because not every machine has the gate of channel 2.
-func measureTSC() uint64 {
-	const span = pitHz / 250 // 4 ms
-	amd64.Out8(pitCommand, pitMode0)
-	amd64.Out8(pitChannel, 0xff)
-	amd64.Out8(pitChannel, 0xff)
-	c0 := readPIT()
-	t0 := amd64.TSC()
-	c1 := c0
-	for c0-c1 < span {
-		c1 = readPIT()
-	}
-	t1 := amd64.TSC()
-	return (t1 - t0) * pitHz / uint64(c0-c1)
+// startPIT lets channel 0, which every machine has, count round and round.
+func startPIT() {
+	amd64.Out8(pitCommand, pitMode2)
+	amd64.Out8(pitChannel, 0) // 65536
+	amd64.Out8(pitChannel, 0)
 }
 
+// readPIT latches and reads the count of channel 0.
 func readPIT() uint16 {
 	amd64.Out8(pitCommand, pitLatch)
 	low := amd64.In8(pitChannel)

@@ -28,7 +28,7 @@ var aboveRuntime = []string{
 // harmless are the runtime's functions that need neither g nor heap. The
 // panics of bounds checks are dead code unless there is a bug, and then they
 // end the machine.
-var harmless = regexp.MustCompile(`^runtime\.(memmove|memclrNoHeapPointers|memequal|memequal_varlen|panicIndex\w*|panicSlice\w*|panicBounds|panicunsafeslice\w+|panicshift|panicdivide|morestack_noctxt|morestack|duffzero|duffcopy)$`)
+var harmless = regexp.MustCompile(`^runtime\.(memmove|memclrNoHeapPointers|memequal|memequal_varlen|panicIndex\w*|panicSlice\w*|panicBounds|panicunsafeslice\w+|panicshift|panicdivide|panicoverflow|morestack_noctxt|morestack|duffzero|duffcopy)$`)
 
 // callGraph maps each function to those it calls.
 type callGraph map[string][]string
