@@ -106,9 +106,12 @@ func (t *Task) Clone(a CloneArgs) (int, error) {
 	return tid, nil
 }
 
-// checkProcessLimit is RLIMIT_NPROC: EAGAIN for an ordinary user with too many
-// tasks.
+// checkProcessLimit is EAGAIN if the machine has as many tasks as its memory
+// allows, and for an ordinary user with more than RLIMIT_NPROC.
 func (t *Task) checkProcessLimit() error {
+	if t.kernel.Threads() >= t.kernel.ThreadsMax() {
+		return unix.EAGAIN
+	}
 	c := t.Credentials()
 	count := t.kernel.users.get(c.UID).processes.Load()
 	if uint64(count) < t.group.Limits.Soft(unix.RLIMIT_NPROC) ||

@@ -90,7 +90,7 @@ func TestLimits(t *testing.T) {
 			"raise with privilege":     {unix.RLIMIT_NPROC, Limit{1, 5000}, false, nil},
 			"descriptors beyond bound": {unix.RLIMIT_NOFILE, Limit{1, 1 << 21}, false, unix.EPERM},
 		} {
-			g.Limits.SetAll(DefaultLimits())
+			g.Limits.SetAll(DefaultLimits(8192))
 			if c.drop {
 				t.setCredentials(cred.User(10, 10))
 			}

@@ -22,19 +22,37 @@ type Limits struct {
 	table [LimitCount]Limit
 }
 
-// DefaultLimits are those of init: Linux's, where it does not compute them
-// from the machine (include/asm-generic/resource.h).
-func DefaultLimits() [LimitCount]Limit {
+// What a task takes of memory at the least decides how many there may be
+// (Linux, kernel/fork.c: set_max_threads).
+const (
+	framesPerThread = 32
+	fewestThreads   = 20
+	mostThreads     = 1 << 20
+)
+
+// ThreadsMax returns how many tasks the machine may have: as many as take an
+// eighth of its memory for Linux's kernel stacks (/proc/sys/kernel/threads-max).
+func (k *Kernel) ThreadsMax() int {
+	if k.config.Memory == nil {
+		return mostThreads
+	}
+	return min(max(k.config.Memory.Stats().Total/framesPerThread, fewestThreads), mostThreads)
+}
+
+// DefaultLimits are those of init, on a machine that may have so many tasks:
+// Linux's (include/asm-generic/resource.h, kernel/fork.c).
+func DefaultLimits(threadsMax int) [LimitCount]Limit {
+	half := uint64(threadsMax / 2)
 	var table [LimitCount]Limit
 	for i := range table {
 		table[i] = Limit{Infinity, Infinity}
 	}
 	table[unix.RLIMIT_STACK] = Limit{8 << 20, Infinity}
 	table[unix.RLIMIT_CORE] = Limit{0, Infinity}
-	table[unix.RLIMIT_NPROC] = Limit{4096, 4096}
+	table[unix.RLIMIT_NPROC] = Limit{half, half}
 	table[unix.RLIMIT_NOFILE] = Limit{1024, 1 << 20}
 	table[unix.RLIMIT_MEMLOCK] = Limit{8 << 20, 8 << 20}
-	table[unix.RLIMIT_SIGPENDING] = Limit{4096, 4096}
+	table[unix.RLIMIT_SIGPENDING] = Limit{half, half}
 	table[unix.RLIMIT_MSGQUEUE] = Limit{819200, 819200}
 	table[unix.RLIMIT_NICE] = Limit{0, 0}
 	table[unix.RLIMIT_RTPRIO] = Limit{0, 0}

@@ -43,7 +43,7 @@ func (k *Kernel) StartReaper() {
 func (k *Kernel) newTask(c *cred.Credentials) *Task {
 	g := newThreadGroup(k)
 	g.Actions = new(signal.Actions)
-	g.Limits.SetAll(DefaultLimits())
+	g.Limits.SetAll(DefaultLimits(k.ThreadsMax()))
 	t := &Task{kernel: k, group: g, Frame: amd64.NewFrame(0)}
 	t.credentials.Store(c)
 	t.timerSlack.Store(defaultTimerSlack)
