@@ -79,6 +79,9 @@ func copyFile(t *task.Task, from, to *place, count uint64) (uint64, error) {
 	buffer := make([]byte, min(count, transferPiece))
 	total := uint64(0)
 	for total < count {
+		if t.Killed() { // a source without an end must not outlive SIGKILL
+			return moved(total, unix.EINTR)
+		}
 		sink := fs.NewBytesSink(buffer[:min(count-total, transferPiece)])
 		n, err := from.read(sink)
 		if n == 0 || err != nil {

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"fmt"
+	"runtime"
 	"strings"
 	"sync"
 	"time"
@@ -43,11 +44,20 @@ func (k *kernel) slowpathFiles() procfs.Extra {
 		Files: []procfs.ExtraFile{
 			{Name: "exits", Read: printed(func(b *bytes.Buffer) { k.writeVisits(b) })},
 			{Name: "record", Read: printed(k.printRecord), Write: k.setRecord},
+			{Name: "stacks", Read: stacks},
 			{Name: "table", Read: printed(func(b *bytes.Buffer) { entry.WriteDuties(b, entry.Duties()) })},
 			{Name: "work", Read: printed(func(b *bytes.Buffer) { k.visits.WriteCounts(b) })},
 		},
 		OfTask: k.visitOfTask,
 	}
+}
+
+// stacks prints where every goroutine of the kernel is: for a task that does
+// not move.
+func stacks() []byte {
+	const most = 1 << 20
+	b := make([]byte, most)
+	return b[:runtime.Stack(b, true)]
 }
 
 // writeVisits prints the visits that the recorder has.
