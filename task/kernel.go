@@ -70,7 +70,8 @@ type Config struct {
 
 // Kernel owns every process. It is safe for concurrent use.
 type Kernel struct {
-	config Config
+	config     Config
+	threadsMax int
 
 	mu      sync.RWMutex
 	pids    pidTable
@@ -109,7 +110,7 @@ func New(c Config) *Kernel {
 	if c.Scheduler == nil {
 		c.Scheduler = &sched.Scheduler{CPUs: c.CPUs}
 	}
-	k := &Kernel{config: c, pids: newPIDTable()}
+	k := &Kernel{config: c, threadsMax: threadsFor(c.Memory), pids: newPIDTable()}
 	k.futexes.seed = rand.Uint64()
 	k.names.set(DefaultHostName, DefaultDomainName)
 	return k

@@ -4,6 +4,8 @@ import (
 	"sync"
 
 	"golang.org/x/sys/unix"
+
+	"slowpath/mm"
 )
 
 // LimitCount is the number of resource limits (RLIM_NLIMITS).
@@ -32,11 +34,14 @@ const (
 
 // ThreadsMax returns how many tasks the machine may have: as many as take an
 // eighth of its memory for Linux's kernel stacks (/proc/sys/kernel/threads-max).
-func (k *Kernel) ThreadsMax() int {
-	if k.config.Memory == nil {
+func (k *Kernel) ThreadsMax() int { return k.threadsMax }
+
+// threadsFor computes ThreadsMax once, because every clone(2) asks for it.
+func threadsFor(memory *mm.Memory) int {
+	if memory == nil {
 		return mostThreads
 	}
-	return min(max(k.config.Memory.Stats().Total/framesPerThread, fewestThreads), mostThreads)
+	return min(max(memory.Stats().Total/framesPerThread, fewestThreads), mostThreads)
 }
 
 // DefaultLimits are those of init, on a machine that may have so many tasks:
