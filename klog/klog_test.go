@@ -12,7 +12,7 @@ func TestLevels(t *testing.T) {
 	l := New(&console, Info)
 	l.Errorf("bad %d\n", 1)
 	l.Infof("fine")
-	if want := regexp.MustCompile(`^\[ +\d+\.\d{6}\] bad 1\n$`); !want.MatchString(console.String()) {
+	if want := regexp.MustCompile(`^\[ *\d+\.\d{6}\] bad 1\n$`); !want.MatchString(console.String()) {
 		t.Errorf("the console has %q", console.String())
 	}
 	if n := bytes.Count(l.Text(), []byte("\n")); n != 2 {
