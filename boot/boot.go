@@ -74,6 +74,9 @@ func Memory() uint64 { return machine.memory }
 func start(info uint64) {
 	amd64.KeepClock()
 	goos.EarlyConsole()
+	if !amd64.AdaptFSBase() {
+		goos.Fatal("This CPU has no FSGSBASE, and this kernel cannot be fitted to it; start the machine with another, as by --cpu max.")
+	}
 	readStartInfo(info)
 	amd64.DisablePIC()
 	machine.acpi.find(machine.acpi.root)

@@ -7,8 +7,8 @@ TEXT ·entry(SB), NOSPLIT|NOFRAME, $0
 	LEAQ ·stack+65536(SB), SP
 	LEAQ slowpath∕arch∕amd64·goosG(SB), AX
 	MOVQ AX, slowpath∕arch∕amd64·goosTLS(SB) // what -8(FS) will be
-	LEAQ slowpath∕arch∕amd64·goosTLS+8(SB), BX
-	WRFSBASEQ BX
+	LEAQ slowpath∕arch∕amd64·goosTLS+8(SB), CX
+	CALL slowpath∕arch∕amd64·writeFSBase(SB) // FSGSBASE is off yet
 	SUBQ $16, SP
 	MOVQ DI, 0(SP)
 	CALL ·start(SB)
@@ -17,8 +17,8 @@ TEXT ·entry(SB), NOSPLIT|NOFRAME, $0
 // entryOther: every other processor, one at a time.
 TEXT ·entryOther(SB), NOSPLIT|NOFRAME, $0
 	LEAQ ·otherStack+16384(SB), SP
-	LEAQ slowpath∕arch∕amd64·goosTLS+8(SB), BX
-	WRFSBASEQ BX
+	LEAQ slowpath∕arch∕amd64·goosTLS+8(SB), CX
+	CALL slowpath∕arch∕amd64·writeFSBase(SB)
 	SUBQ $16, SP
 	CALL ·startOther(SB)
 	JMP slowpath∕arch∕amd64·Resume(SB) // its idle thread

@@ -14,7 +14,7 @@ import (
 // Which duties saw the entry is a local variable: so entry and exit pair by
 // construction. done reports that the task leaves: a call that does not return
 // has no exit to stop at, but what was begun is ended.
-func (t *Table[T]) Syscall(task T, f *amd64.Frame, call func(T, *amd64.Frame), done func(T) bool) {
+func (t *Table[T]) Syscall(task T, f *amd64.Frame, call func(T, *amd64.Frame), done func(T) bool) (served Flag) {
 	f.Settle()
 	f.RAX = noSuchCall
 	entered, verdict := t.enter(task, f)
@@ -23,16 +23,17 @@ func (t *Table[T]) Syscall(task T, f *amd64.Frame, call func(T, *amd64.Frame), d
 		call(task, f)
 		t.step(task, 0, begin)
 	}
-	t.leave(task, f, entered, done)
+	return entered | t.leave(task, f, entered, done)
 }
 
 // SyscallExit serves the exit of a call that owed nothing when it began, so
 // that no entry was seen: a tracer that came during the call sees its end. If
-// the exit was served already, nothing happens.
-func (t *Table[T]) SyscallExit(task T, f *amd64.Frame, done func(T) bool) {
-	if f.Flags&amd64.CallOver == 0 {
-		t.leave(task, f, 0, done)
+// the exit was served already, nothing happens. It returns what it served.
+func (t *Table[T]) SyscallExit(task T, f *amd64.Frame, done func(T) bool) (served Flag) {
+	if f.Flags&amd64.CallOver != 0 {
+		return 0
 	}
+	return t.leave(task, f, 0, done)
 }
 
 // noSuchCall is -ENOSYS.
@@ -51,13 +52,11 @@ func (t *Table[T]) enter(task T, f *amd64.Frame) (entered Flag, verdict Verdict)
 		verdict = r.Entry(task, f)
 		t.step(task, r.Duty.Flag, begin)
 	}
-	t.served(task, entered)
 	return entered, verdict
 }
 
-// leave serves the duties of the exit, bottom to top.
-func (t *Table[T]) leave(task T, f *amd64.Frame, entered Flag, done func(T) bool) {
-	left := Flag(0)
+// leave serves the duties of the exit, bottom to top, and returns which.
+func (t *Table[T]) leave(task T, f *amd64.Frame, entered Flag, done func(T) bool) (left Flag) {
 	for i := len(t.rows) - 1; i >= 0; i-- {
 		r := &t.rows[i]
 		if r.When&AtSyscallExit == 0 {
@@ -77,7 +76,7 @@ func (t *Table[T]) leave(task T, f *amd64.Frame, entered Flag, done func(T) bool
 		t.step(task, r.Duty.Flag, begin)
 	}
 	f.Flags |= amd64.CallOver
-	t.served(task, left)
+	return left
 }
 
 // maxRounds bounds how often the loop before user mode goes round because
@@ -86,73 +85,96 @@ func (t *Table[T]) leave(task T, f *amd64.Frame, entered Flag, done func(T) bool
 // its own duty.
 const maxRounds = 10000
 
-// ExitToUser serves the duties of the loop before user mode until none is
-// left, and returns 0; or until done reports that the task leaves. EnterUser
-// tests the word once more, with interrupts off.
+// ExitToUser serves the duties of the loop before user mode until none is left,
+// or until duties are left but done reports that the task leaves. It returns
+// what it served. LastTest looks at the word once more, with interrupts off.
 //
-// If duties come for ever, the last ones are returned: the caller names them
-// and ends the task.
-func (t *Table[T]) ExitToUser(task T, f *amd64.Frame, done func(T) bool) (stuck Flag) {
+// If duties come for ever, the last ones are returned as stuck: the caller
+// names them and ends the task.
+func (t *Table[T]) ExitToUser(task T, f *amd64.Frame, done func(T) bool) (served, stuck Flag) {
+	owed := Pending(&f.Work) & t.before
+	if owed == 0 {
+		return 0, 0
+	}
+	if owed&(owed-1) == 0 { // one duty: no order to keep
+		if Claim(&f.Work, owed) {
+			t.serve(t.byBit[bits.TrailingZeros32(uint32(owed))], task, f)
+			served = owed
+		}
+		if Pending(&f.Work)&t.before == 0 {
+			return served, 0
+		}
+	}
+	return t.rounds(task, f, served, done)
+}
+
+// rounds is ExitToUser for several duties, or after some were served.
+func (t *Table[T]) rounds(task T, f *amd64.Frame, before Flag, done func(T) bool) (served, stuck Flag) {
+	served = before
 	for range maxRounds {
-		owed := Pending(&f.Work) & t.before
-		switch {
-		case owed == 0:
-			return 0
-		case owed&(owed-1) == 0: // one duty: no order to keep
-			t.claimAndServe(t.byBit[bits.TrailingZeros32(uint32(owed))], task, f)
-		default:
-			t.round(task, f)
+		if Pending(&f.Work)&t.before == 0 || served != 0 && done(task) {
+			return served, 0
 		}
-		if done(task) {
-			return 0
-		}
+		served |= t.round(task, f)
 	}
-	return Pending(&f.Work) & t.before
+	return served, Pending(&f.Work) & t.before
 }
 
-// round makes one pass over the duties of the loop.
-func (t *Table[T]) round(task T, f *amd64.Frame) {
+// round makes one pass over the duties of the loop, and returns those that it
+// served.
+func (t *Table[T]) round(task T, f *amd64.Frame) (served Flag) {
 	for _, r := range t.loop {
-		if r.owed(&f.Work) {
-			t.claimAndServe(r, task, f)
+		if r.owed(&f.Work) && Claim(&f.Work, r.Duty.Flag) {
+			t.serve(r, task, f)
+			served |= r.Duty.Flag
 		}
 	}
+	return served
 }
 
-// claimAndServe runs a handler of the loop, if its bit can be claimed.
-func (t *Table[T]) claimAndServe(r *row[T], task T, f *amd64.Frame) {
-	if !Claim(&f.Work, r.Duty.Flag) {
-		return
-	}
-	if Pending(&f.Work)&RecordExits == 0 {
-		r.serve(task, f)
+// serve runs the row's handler of the loop, which of the two ways it goes.
+func (t *Table[T]) serve(r *row[T], task T, f *amd64.Frame) {
+	begin := t.clock(f)
+	if r.Frame {
+		f.Settle()
+		r.WorkFrame(task, f)
 	} else {
-		begin := t.clock(f)
-		r.serve(task, f)
+		r.Work(task)
+	}
+	if begin != 0 {
 		t.step(task, r.Duty.Flag, begin)
 	}
-	t.served(task, r.Duty.Flag)
 }
 
-// serve runs the row's handler of the loop.
-func (r *row[T]) serve(task T, f *amd64.Frame) {
-	if !r.Frame {
-		r.Work(task)
-		return
-	}
-	f.Settle()
-	r.WorkFrame(task, f)
-}
-
-// Last serves the duties of the last step: EnterUser calls it, with interrupts
-// off until user mode, so each duty is served once and for all.
+// LastTest is the last look at a frame before user mode: EnterUser calls it
+// with interrupts off, unless Work and Flags are both zero. It serves the
+// duties of the last step, each once and for all, as nothing can come between.
+//
+// While a call's exit is owed (CallOver is not set) any duty keeps the task in
+// the kernel: it may be one of the exit, which came during the call. Later only
+// those of the loop do; what else is set are levels, which wait for the next
+// call.
 //
 //go:nosplit
-func (t *Table[T]) Last(f *amd64.Frame) {
+func (t *Table[T]) LastTest(f *amd64.Frame) amd64.Exit {
+	work := Pending(&f.Work)
+	if f.Flags&amd64.CallOver == 0 && (work&^t.last != 0 || f.Stepping()) || work&t.before != 0 {
+		return amd64.Stay
+	}
+	if work&t.last != 0 {
+		t.lastStep(f)
+	}
+	return f.Exit()
+}
+
+// lastStep serves the duties of the last step.
+//
+//go:nosplit
+func (t *Table[T]) lastStep(f *amd64.Frame) {
 	for i := range t.rows {
 		r := &t.rows[i]
 		if r.When&LastStep != 0 && f.Work.And(^uint32(r.Duty.Flag))&uint32(r.Duty.Flag) != 0 {
-			r.Handlers.Last(f)
+			r.Last(f)
 		}
 	}
 }

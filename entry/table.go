@@ -42,29 +42,24 @@ type row[T any] struct {
 // Table is all duties, in order, with their handlers, and the masks that
 // follow from them. It is immutable and safe for concurrent use.
 type Table[T any] struct {
-	rows                      []row[T]
-	loop                      []*row[T]   // those that are served before user mode
-	byBit                     [32]*row[T] // the same, by the number of their bit
-	entry, exit, before, last Flag
-	observer                  Observer[T]
+	masks
+	rows     []row[T]
+	loop     []*row[T]   // those that are served before user mode
+	byBit    [32]*row[T] // the same, by the number of their bit
+	observer func(t T, flag Flag, begin, end uint64)
 }
 
-// Observer is told what the table does for a task. Without one the table
-// spends nothing on it.
-type Observer[T any] struct {
-	// Served is told which duties were served, after each stage.
-	Served func(t T, flags Flag)
-	// Step is told of each handler, and with flag 0 of the call itself, with
-	// the TSC before and after, while the task owes RECORD_EXITS.
-	Step func(t T, flag Flag, begin, end uint64)
-}
+// masks are the duties of each stage.
+type masks struct{ entry, exit, before, last Flag }
 
-// Observe sets the observer. It is called once, before the table is used.
-func (t *Table[T]) Observe(o Observer[T]) { t.observer = o }
+// Observe sets who is told of each handler, and with flag 0 of the call itself,
+// with the TSC before and after, while the task owes RECORD_EXITS. It is called
+// once, before the table is used.
+func (t *Table[T]) Observe(step func(t T, flag Flag, begin, end uint64)) { t.observer = step }
 
 // clock returns the TSC if the task's steps are observed, else 0.
 func (t *Table[T]) clock(f *amd64.Frame) uint64 {
-	if t.observer.Step == nil || Pending(&f.Work)&RecordExits == 0 {
+	if Pending(&f.Work)&RecordExits == 0 {
 		return 0
 	}
 	return amd64.TSC()
@@ -72,15 +67,8 @@ func (t *Table[T]) clock(f *amd64.Frame) uint64 {
 
 // step tells the observer what was done since begin, which is clock's.
 func (t *Table[T]) step(task T, flag Flag, begin uint64) {
-	if begin != 0 {
-		t.observer.Step(task, flag, begin, amd64.TSC())
-	}
-}
-
-// served tells the observer what was served.
-func (t *Table[T]) served(task T, flags Flag) {
-	if t.observer.Served != nil {
-		t.observer.Served(task, flags)
+	if begin != 0 && t.observer != nil {
+		t.observer(task, flag, begin, amd64.TSC())
 	}
 }
 
@@ -185,8 +173,7 @@ func (t *Table[T]) EntryMask() Flag { return t.entry }
 // SyscallExitMask are the duties of a system call's exit.
 func (t *Table[T]) SyscallExitMask() Flag { return t.exit }
 
-// UserMask are the duties that keep a task from user mode: what EnterUser's
-// last test looks for.
+// UserMask are the duties that keep a task from user mode.
 func (t *Table[T]) UserMask() Flag { return t.before }
 
 // LastMask are the duties of the last step.

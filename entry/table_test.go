@@ -153,7 +153,7 @@ func TestSeccompSetDuringATracerStop(t *testing.T) {
 // TestLoneUprobe is the case of the mail of January 2014: in 3.13 it loops.
 func TestLoneUprobe(t *testing.T) {
 	m := newModel(Uprobe)
-	if stuck := full(t, nil).ExitToUser(m, &m.f, stays); stuck != 0 || m.log() != "work UPROBE" || m.f.Work.Load() != 0 {
+	if served, stuck := full(t, nil).ExitToUser(m, &m.f, stays); served != Uprobe || stuck != 0 || m.log() != "work UPROBE" || m.f.Work.Load() != 0 {
 		t.Errorf("stuck %v, ran %q, left %v", stuck, m.log(), Pending(&m.f.Work))
 	}
 }
@@ -165,7 +165,7 @@ func TestWorkRaisedByAHandlerIsServed(t *testing.T) {
 		}
 	})
 	m := newModel(NotifyResume)
-	if stuck := d.ExitToUser(m, &m.f, stays); stuck != 0 || m.log() != "work NOTIFY_RESUME, work SIGPENDING" {
+	if _, stuck := d.ExitToUser(m, &m.f, stays); stuck != 0 || m.log() != "work NOTIFY_RESUME, work SIGPENDING" {
 		t.Errorf("stuck %v, ran %q", stuck, m.log())
 	}
 }
@@ -177,7 +177,7 @@ func TestAHandlerWithoutProgressIsNamed(t *testing.T) {
 		}
 	})
 	m := newModel(Uprobe | NeedResched)
-	if stuck := d.ExitToUser(m, &m.f, stays); stuck != Uprobe {
+	if _, stuck := d.ExitToUser(m, &m.f, stays); stuck != Uprobe {
 		t.Errorf("the stuck duty is %v", stuck)
 	}
 }
@@ -189,7 +189,7 @@ func TestTheLoopEndsWithTheTask(t *testing.T) {
 			h.WorkFrame = func(m *model, f *amd64.Frame) { m.leaves = true; Raise(&f.Work, SigPending) }
 		}
 	})
-	if stuck := d.ExitToUser(m, &m.f, leaves); stuck != 0 {
+	if _, stuck := d.ExitToUser(m, &m.f, leaves); stuck != 0 {
 		t.Errorf("stuck %v", stuck)
 	}
 }

@@ -60,15 +60,12 @@ type VisitHeader struct {
 	StepCount  uint8
 }
 
-// Start begins a visit. The task's own goroutine calls it.
-func (v *Visit) Start(kind Kind, task, number int32, work Flag) {
-	v.Begin = amd64.TSC()
-	v.Task, v.Number, v.Kind, v.Work = task, number, kind, work
+// Start begins a visit at a reading of the TSC. The caller, which is the task's
+// own goroutine, then says what kind of visit it is, and its number.
+func (v *Visit) Start(begin uint64, task int, work Flag) {
+	v.Begin, v.Task, v.Work = begin, int32(task), work
 	v.Served, v.StepCount, v.Kept = 0, 0, false
 }
-
-// Serve adds duties that were served.
-func (v *Visit) Serve(flags Flag) { v.Served |= flags }
 
 // Step adds a part that was done between two readings of the TSC, unless the
 // visit has maxSteps of them.
@@ -96,19 +93,6 @@ type visitRing struct {
 	served [32]uint64
 }
 
-// add keeps and counts a visit. Without steps it copies no room for them.
-func (r *visitRing) add(v *Visit) {
-	r.mu.Lock()
-	slot := &r.visits[r.written&r.mask]
-	slot.VisitHeader = v.VisitHeader
-	if v.StepCount != 0 {
-		slot.Steps = v.Steps
-	}
-	r.written++
-	r.count(v)
-	r.mu.Unlock()
-}
-
 // count counts a visit. The ring is locked.
 func (r *visitRing) count(v *Visit) {
 	r.kinds[v.Kind]++
@@ -133,15 +117,22 @@ func NewRecorder(cpus, visits int) *Recorder {
 // in any case.
 func (r *Recorder) End(v *Visit, f *amd64.Frame) {
 	v.ByIRET = f.Flags&amd64.LeaveByIRET != 0
-	if !v.Kept && !v.ByIRET && v.Work == 0 && v.Served == 0 {
+	if !v.Kept && !v.ByIRET && v.Work|v.Served == 0 {
 		return
 	}
 	v.End = amd64.TSC()
-	v.CPU = 0
-	if cpu := f.LiveCPU(); uint(cpu) < uint(len(r.rings)) {
-		v.CPU = uint8(cpu)
+	cpu := max(f.LiveCPU(), 0)
+	v.CPU = uint8(cpu)
+	ring := &r.rings[cpu]
+	ring.mu.Lock()
+	slot := &ring.visits[ring.written&ring.mask]
+	slot.VisitHeader = v.VisitHeader
+	if v.StepCount != 0 { // else no room for them is copied
+		slot.Steps = v.Steps
 	}
-	r.rings[v.CPU].add(v)
+	ring.written++
+	ring.count(v)
+	ring.mu.Unlock()
 }
 
 // Cursor says how far a reader has come, for each CPU. The zero value is the

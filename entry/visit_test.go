@@ -10,7 +10,8 @@ import (
 
 func record(r *Recorder, f *amd64.Frame, task int32, change func(*Visit)) {
 	var v Visit
-	v.Start(BySyscall, task, 1, 0)
+	v.Start(amd64.TSC(), int(task), 0)
+	v.Kind, v.Number = BySyscall, 1
 	if change != nil {
 		change(&v)
 	}
@@ -27,7 +28,7 @@ func TestWhatIsRecorded(t *testing.T) {
 		"nothing happened":   {sysret, nil, 0},
 		"left by IRETQ":      {iret, nil, 1},
 		"it had work":        {sysret, func(v *Visit) { v.Work = SigPending }, 1},
-		"a duty was served":  {sysret, func(v *Visit) { v.Serve(Uprobe) }, 1},
+		"a duty was served":  {sysret, func(v *Visit) { v.Served |= Uprobe }, 1},
 		"wanted in any case": {sysret, func(v *Visit) { v.Kept = true }, 1},
 	} {
 		r := NewRecorder(1, 4)
@@ -65,7 +66,8 @@ func TestRecordingAllocatesNothing(t *testing.T) {
 	f := &amd64.Frame{Flags: amd64.LeaveByIRET}
 	var v Visit
 	if n := testing.AllocsPerRun(100, func() {
-		v.Start(ByInterrupt, 1, 64, NeedResched)
+		v.Start(amd64.TSC(), 1, NeedResched)
+		v.Kind, v.Number = ByInterrupt, 64
 		for range 2 * maxSteps {
 			v.Step(NeedResched, v.Begin, v.Begin+5)
 		}
@@ -88,7 +90,7 @@ func TestALongStep(t *testing.T) {
 
 func sampleVisit() Visit {
 	v := Visit{VisitHeader: VisitHeader{Begin: 1000, End: 3000, Task: 7, Number: 14, Work: SigPending, Kind: ByException, CPU: 1, ByIRET: true}}
-	v.Serve(SigPending)
+	v.Served |= SigPending
 	v.Step(SigPending, 1500, 2500)
 	v.Step(0, 2600, 2700)
 	return v

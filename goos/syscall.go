@@ -28,6 +28,7 @@ func syscallEntry() {
 	acquire()
 	t := me()
 	f := &t.frame
+	f.EndCall()
 	result := fail(errNOSYS)
 	if nr := f.RAX; nr < uint64(len(calls)) && calls[nr] != nil {
 		result = calls[nr](t, f)

@@ -2,11 +2,14 @@ package goos
 
 import "slowpath/arch/amd64"
 
-// trapEntry serves an exception in ring 0, or an interrupt. The current
-// thread's frame holds what was interrupted.
-func trapEntry() {
+// trapEntry serves an exception in ring 0, or an interrupt. What was
+// interrupted is the current thread, or the program that it ran in user mode.
+func trapEntry(interrupted *amd64.Frame) {
 	t := me()
 	f := &t.frame
+	if interrupted != f {
+		f.EndEnterUser(interrupted)
+	}
 	if f.Vector == amd64.PageFault && amd64.Fixup(f) {
 		return // a user's bad pointer; the copy reports it
 	}

@@ -25,7 +25,11 @@ type Scheduler struct {
 // Handlers serve NEED_RESCHED. They get no register frame, because giving the
 // CPU away needs none.
 func Handlers[T any](s *Scheduler) entry.Handlers[T] {
-	return entry.Handlers[T]{Flag: entry.NeedResched, Work: func(T) { s.Yield() }}
+	return entry.Handlers[T]{Flag: entry.NeedResched, Work: func(T) {
+		if s.wanted() {
+			runtime.Gosched()
+		}
+	}}
 }
 
 // Yield lets other tasks run that want this CPU, and returns when it is the
@@ -33,7 +37,10 @@ func Handlers[T any](s *Scheduler) entry.Handlers[T] {
 // CPU there is nobody to yield to, and asking the Go scheduler would cost 800
 // instructions. It may sleep.
 func (s *Scheduler) Yield() {
-	if s.Load.Awake() > s.CPUs {
+	if s.wanted() {
 		runtime.Gosched()
 	}
 }
+
+// wanted reports whether more tasks are awake than there are CPUs.
+func (s *Scheduler) wanted() bool { return s.Load.Awake() > s.CPUs }

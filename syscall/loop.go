@@ -18,10 +18,7 @@ type Loop struct {
 // NewLoop returns the loop over a table of duties, whose visits to the kernel
 // the recorder keeps.
 func NewLoop(duties *entry.Table[*task.Task], r *entry.Recorder) *Loop {
-	duties.Observe(entry.Observer[*task.Task]{
-		Served: func(t *task.Task, flags entry.Flag) { t.Visit.Serve(flags) },
-		Step:   func(t *task.Task, flag entry.Flag, begin, end uint64) { t.Visit.Step(flag, begin, end) },
-	})
+	duties.Observe(func(t *task.Task, flag entry.Flag, begin, end uint64) { t.Visit.Step(flag, begin, end) })
 	return &Loop{duties: duties, recorder: r}
 }
 
@@ -64,7 +61,8 @@ func (l *Loop) fast(t *task.Task, f *amd64.Frame) int {
 // noSuchCall is what a call returns that there is not: -ENOSYS.
 const noSuchCall = ^uint64(unix.ENOSYS) + 1
 
-// slow is every event but a system call that owes nothing: a visit to the
+// slow is every event but a system call that owes nothing: what it asks for,
+// and the duties before user mode that are owed then. It is a visit to the
 // kernel that is worth a record, but for the hand-over of a CPU, of which the
 // program knows nothing.
 func (l *Loop) slow(t *task.Task, f *amd64.Frame, event int) {
@@ -73,42 +71,36 @@ func (l *Loop) slow(t *task.Task, f *amd64.Frame, event int) {
 		t.RaiseRSeq() // another CPU, or another program ran on this one
 		return
 	}
-	kind, number := kindOf(event)
-	t.Visit.Start(kind, int32(t.TID()), number, entry.Pending(&f.Work))
-	l.serve(t, f, event)
-	l.recorder.End(&t.Visit, f)
-}
-
-// kindOf says what sort of visit an event begins, and its number.
-func kindOf(event int) (entry.Kind, int32) {
+	v := &t.Visit
+	v.Start(amd64.TSC(), t.TID(), entry.Pending(&f.Work))
 	switch vector := amd64.Vector(event); {
 	case event >= 0:
-		return entry.BySyscall, int32(event)
-	case event == amd64.EventWork:
-		return entry.ByWork, -1
+		v.Kind, v.Number = entry.BySyscall, int32(event)
+		v.Served = l.duties.Syscall(t, f, l.call, (*task.Task).Exiting)
+	case event == amd64.EventWork: // the duties are all that there is
+		v.Kind, v.Number = entry.ByWork, -1
 	case vector < amd64.FirstInterrupt:
-		return entry.ByException, int32(vector)
-	default:
-		return entry.ByInterrupt, int32(vector)
-	}
-}
-
-// serve does what the event asks for.
-func (l *Loop) serve(t *task.Task, f *amd64.Frame, event int) {
-	switch vector := amd64.Vector(event); {
-	case event >= 0:
-		l.syscall(t, f)
-	case event == amd64.EventWork:
-		l.work(t, f)
-	case vector == amd64.MachineCheck:
-		entry.Raise(&f.Work, entry.MCENotify)
-	case vector == amd64.NMI:
-		// counted, and of no consequence
-	case vector < amd64.FirstInterrupt:
-		t.Exception(f, vector)
+		v.Kind, v.Number = entry.ByException, int32(vector)
+		l.exception(t, f, vector)
 	default: // an interrupt: served, but others may want the CPU now
+		v.Kind, v.Number = entry.ByInterrupt, int32(vector)
 		t.ChargeTicks()
 		entry.Raise(&f.Work, entry.NeedResched)
+	}
+	if !t.Exiting() {
+		l.work(t, f)
+	}
+	l.recorder.End(v, f)
+}
+
+// exception makes of an exception what the program will know of it.
+func (l *Loop) exception(t *task.Task, f *amd64.Frame, vector int) {
+	switch vector {
+	case amd64.MachineCheck:
+		entry.Raise(&f.Work, entry.MCENotify)
+	case amd64.NMI: // served, and of no consequence
+	default:
+		t.Exception(f, vector)
 	}
 }
 
@@ -120,12 +112,6 @@ func (l *Loop) fail(f *amd64.Frame, err error) {
 		errno = unix.EIO // a layer below forgot to translate
 	}
 	f.RAX = -uint64(errno)
-}
-
-// syscall is a call with duties at its entry or exit, or one during which the
-// duty of another stage came.
-func (l *Loop) syscall(t *task.Task, f *amd64.Frame) {
-	l.duties.Syscall(t, f, l.call, (*task.Task).Exiting)
 }
 
 // call executes the call whose number the frame has, or has now: a tracer may
@@ -146,15 +132,25 @@ func (l *Loop) call(t *task.Task, f *amd64.Frame) {
 // work serves the duties before user mode; before them, those of the exit of a
 // call that the fast path began and ended.
 func (l *Loop) work(t *task.Task, f *amd64.Frame) {
-	if f.Stepping() {
-		f.Settle()
+	if f.Flags&amd64.CallOver == 0 {
+		t.Visit.Served |= l.endCall(t, f)
 	}
-	l.duties.SyscallExit(t, f, (*task.Task).Exiting)
-	if stuck := l.duties.ExitToUser(t, f, (*task.Task).Exiting); stuck != 0 {
+	served, stuck := l.duties.ExitToUser(t, f, (*task.Task).Exiting)
+	t.Visit.Served |= served
+	if stuck != 0 {
 		t.Kernel().Logf("The duties %v of %s come back however often they are served, so it is killed.", stuck, t)
 		t.ExitGroup(task.SignalStatus(unix.SIGKILL))
 	}
 	if !t.Exiting() {
 		f.ChooseExit()
 	}
+}
+
+// endCall ends a call that owed nothing when it began. Whoever steps over it
+// wants the frame as IRETQ leaves it.
+func (l *Loop) endCall(t *task.Task, f *amd64.Frame) entry.Flag {
+	if f.Stepping() {
+		f.Settle()
+	}
+	return l.duties.SyscallExit(t, f, (*task.Task).Exiting)
 }

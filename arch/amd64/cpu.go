@@ -41,7 +41,7 @@ func InitCPU(i uint64, idle *Frame) {
 	c := cpuBlock(i)
 	c.id = i
 	c.root = kernelRoot
-	c.stack = stackTop(goosStacks[i][:])
+	c.stack = stackTop(goosStacks[i][:]) - spillRoom
 	c.current = frameAddress(idle)
 	loadTables(i)
 	writeMSR(msrSTAR, (UserSS-8)<<48|KernelCS<<32) // the user's selectors follow from one base
@@ -56,12 +56,19 @@ func InitCPU(i uint64, idle *Frame) {
 	atomic.AddUint64(&online, 1)
 }
 
-// protectSupervisor turns on what the CPU has against mistakes in ring 0: no
+// spillRoom is what a Go function may use above its return address: the place
+// of its one argument (cmd/compile, abi-internal.md).
+const spillRoom = 16
+
+// protectSupervisor turns on FSGSBASE, and what the CPU has against mistakes in ring 0: no
 // execution of user pages, no access to them outside copyUser, no descriptor
 // table addresses for users (SDM vol. 3A, 2.5).
 func protectSupervisor() {
 	cr4 := readCR4()
-	_, b, c, _ := cpuid(cpuidLeaf7, 0)
+	b, c := leaf7()
+	if b&feature7FSGSBASE != 0 {
+		cr4 |= cr4FSGSBASE
+	}
 	if b&feature7SMEP != 0 {
 		cr4 |= cr4SMEP
 	}

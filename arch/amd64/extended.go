@@ -50,6 +50,16 @@ const (
 
 var extended extendedFeatures
 
+// leaf7 returns EBX and ECX of CPUID leaf 7, zero on a CPU that has no such
+// leaf: it would answer for the last that it has (SDM vol. 2A, CPUID).
+func leaf7() (ebx, ecx uint32) {
+	if highest, _, _, _ := cpuid(0, 0); highest < cpuidLeaf7 {
+		return 0, 0
+	}
+	_, ebx, ecx, _ = cpuid(cpuidLeaf7, 0)
+	return ebx, ecx
+}
+
 // EnableExtendedState finds out which register state beyond SSE user programs
 // may have. It is called once, when the Go runtime runs: had it been before,
 // Go would use AVX itself and lose the users' upper halves. Each CPU sets its

@@ -54,11 +54,11 @@ type Frame struct {
 	XMM      [16][16]byte
 	MXCSR    uint32
 	_        uint32
-	GSBase   uint64 // while no CPU holds the state; see Release
-	cpu      uint64 // address of the perCPU block that holds the state, or 0
-	segments uint64 // DS, ES, FS and GS, likewise
-	root     uint64 // physical address of the page tables: CR3
-	extended uint64 // address of the XSAVE area, 64-byte aligned
+	GSBase   uint64   // while no CPU holds the state; see Release
+	cpu      uint64   // address of the perCPU block that holds the state, or 0
+	segments segments // likewise
+	root     uint64   // physical address of the page tables: CR3
+	extended uint64   // address of the XSAVE area, 64-byte aligned
 
 	area []byte // what extended points into
 
@@ -95,14 +95,15 @@ const (
 // NotInSyscall is the value of OrigRAX outside system calls.
 const NotInSyscall = ^uint64(0)
 
-// Segment selectors. SYSRET and SYSCALL fix their order (SDM vol. 3A, 5.8.8).
+// Segment selectors. SYSRET and SYSCALL fix their order (SDM vol. 3A, 5.8.8);
+// the numbers are Linux's, because programs see the user's.
 const (
-	KernelCS  = 0x08
-	KernelSS  = 0x10
-	User32CS  = 0x1b
-	UserSS    = 0x23
-	UserCS    = 0x2b
-	tssBase   = 0x30 // selector of CPU 0's task-state segment; 16 a CPU
+	KernelCS  = 0x10
+	KernelSS  = 0x18
+	User32CS  = 0x23
+	UserSS    = 0x2b
+	UserCS    = 0x33
+	tssBase   = 0x40 // selector of CPU 0's task-state segment; 16 a CPU
 	tssStride = 16
 )
 
@@ -151,6 +152,7 @@ func (f *Frame) Settle() {
 	if f.Flags&LeaveByIRET != 0 {
 		return
 	}
+	f.CS = UserCS // the landing may have pushed over it (fsbase.go)
 	f.RCX, f.R11 = f.RIP, f.RFLAGS
 	f.Flags = f.Flags&^stepping | LeaveByIRET
 }
@@ -174,6 +176,12 @@ func (f *Frame) Sanitize() bool {
 // Canonical reports whether the top 17 bits of a are equal (SDM vol. 1,
 // 3.3.7.1): others fault when loaded.
 func Canonical(a uint64) bool { return uint64(int64(a)<<16>>16) == a }
+
+// Exit returns the instruction by which the frame must be left as it is: IRETQ
+// if LeaveByIRET is set, else SYSRET, as RCX and R11 are not in the frame.
+//
+//go:nosplit
+func (f *Frame) Exit() Exit { return Exit(f.Flags & LeaveByIRET) }
 
 // SysretServes reports whether SYSRET leaves the frame as IRETQ would: RCX
 // and R11 hold RIP and RFLAGS, the selectors are the 64-bit user's, RIP is

@@ -8,7 +8,7 @@ const hwcap2FSGSBASE = 1 << 1
 // (getauxval(3)): the feature bits of CPUID leaf 1, EDX, and Linux's own.
 func HardwareCapabilities() (hwcap, hwcap2 uint64) {
 	_, _, _, features := cpuid(cpuidFeatures, 0)
-	if _, b, _, _ := cpuid(cpuidLeaf7, 0); b&feature7FSGSBASE != 0 {
+	if hasFSGSBASE {
 		hwcap2 = hwcap2FSGSBASE
 	}
 	return uint64(features), hwcap2

@@ -95,9 +95,14 @@ func SetCurrent(f *Frame) { thisCPU().current = frameAddress(f) }
 // Hooks are the three functions of package goos that the trampolines call, on
 // the CPU's own stack, with interrupts off and a g that belongs to no thread.
 type Hooks struct {
-	Syscall func() // the current thread executed SYSCALL
-	Trap    func() // exception in the kernel, or an interrupt
-	Fatal   func() // exception inside package goos, #DF or #MC: no return
+	// Syscall: the current thread executed SYSCALL. It begins with EndCall.
+	Syscall func()
+	// Trap: an exception in the kernel, or an interrupt. f is the current
+	// thread's frame if that was interrupted, else that of the program that the
+	// current thread ran in user mode: then it begins with EndEnterUser.
+	Trap func(f *Frame)
+	// Fatal: an exception inside package goos, #DF or #MC. It does not return.
+	Fatal func()
 }
 
 // What the trampolines read. The first three are set once, before the first
@@ -105,10 +110,10 @@ type Hooks struct {
 var (
 	onSyscall, onTrap, onFatal uint64 // addresses of func values
 
-	// exitMask selects the duties that keep EnterUser from user mode, and
-	// lastMask those for which it calls onLastStep.
-	exitMask, lastMask uint32
-	onLastStep         func(*Frame)
+	// lastTest is EnterUser's when a duty is owed or a call is not over, and
+	// lastMask selects the duties that it serves itself.
+	lastTest func(*Frame) Exit
+	lastMask uint32
 
 	// goosG is the g of package goos: all zero, so its stack bound is 0 and
 	// no function asks for more stack. goosTLS is where FS points.
@@ -129,17 +134,26 @@ func SetHooks(h Hooks) {
 
 // funcAddress returns what a func value points to: static data, for a
 // top-level function.
-func funcAddress(f *func()) uint64 { return *(*uint64)(unsafe.Pointer(f)) }
+func funcAddress[F func() | func(*Frame)](f *F) uint64 { return *(*uint64)(unsafe.Pointer(f)) }
 
-// SetExitMasks tells EnterUser which bits of Frame.Work keep it from user
-// mode, and which make it call last, with interrupts off, before it goes: the
-// masks that package entry computes from its table. last is a top-level
-// function that is nosplit, as is all that it calls. Called once, before the
-// first task runs.
-func SetExitMasks(exit, lastStep uint32, last func(*Frame)) {
-	exitMask, lastMask = exit, lastStep
-	onLastStep = last
-}
+// Exit is what the last test before user mode decides.
+type Exit int
+
+// The ways on from the last test. EnterUser knows them by their sign.
+const (
+	// Stay: not to user mode. EnterUser returns EventWork.
+	Stay Exit = EventWork
+	// BySYSRET and ByIRETQ: to user mode, by that instruction.
+	BySYSRET Exit = 0
+	ByIRETQ  Exit = Exit(LeaveByIRET)
+)
+
+// SetLastTest says who decides, with interrupts off, whether and how a frame
+// that owes something may go to user mode, and which bits of Frame.Work stand
+// for a CPU register that is not the frame's: TakeCPU raises them, the test
+// serves them. test is a top-level function that is nosplit, as is all that it
+// calls. Called once, before the first task runs.
+func SetLastTest(last uint32, test func(*Frame) Exit) { lastTest, lastMask = test, last }
 
 // KernelNMIs returns how many NMIs found a CPU in the kernel.
 func KernelNMIs() uint64 { return kernelNMIs }
@@ -147,7 +161,7 @@ func KernelNMIs() uint64 { return kernelNMIs }
 // landings and codeAddresses are filled by the assembler.
 var (
 	landings      [MaxCPUs]uint64
-	codeAddresses [8]uint64
+	codeAddresses [10]uint64
 )
 
 // The indices of codeAddresses.
@@ -160,6 +174,8 @@ const (
 	runtimeStartCode
 	runtimeClockCode
 	justReturnCode
+	readFSBaseCode
+	writeFSBaseCode
 )
 
 // RuntimeStart returns the address of the Go runtime's entry point, which

@@ -108,22 +108,10 @@ func interruptsOff()
 func interruptsOn()
 
 //go:noescape
-func readGSBase() uint64
-
-// readSelectors returns DS, ES, FS and GS, 16 bits each, DS lowest.
-//
-//go:noescape
-func readSelectors() uint64
-
-// loadSelectors loads what readSelectors returned; GS base changes, FS base
-// does not. Interrupts are off. The selectors were in these registers in user
-// mode, so the descriptor table, which never changes, allows them.
-//
-//go:noescape
-func loadSelectors(v uint64)
+func rdgsbase() uint64
 
 //go:noescape
-func writeGSBase(v uint64)
+func wrgsbase(v uint64)
 
 //go:noescape
 func writeXCR0(v uint64)

@@ -151,47 +151,51 @@ TEXT ·interruptsOn(SB), NOSPLIT, $0-0
 	STI
 	RET
 
-// func readGSBase() uint64
-TEXT ·readGSBase(SB), NOSPLIT, $0-8
+// func rdgsbase() uint64
+TEXT ·rdgsbase(SB), NOSPLIT, $0-8
 	RDGSBASEQ AX
 	MOVQ AX, ret+0(FP)
 	RET
 
-// func writeGSBase(v uint64)
-TEXT ·writeGSBase(SB), NOSPLIT, $0-8
+// func wrgsbase(v uint64)
+TEXT ·wrgsbase(SB), NOSPLIT, $0-8
 	MOVQ v+0(FP), AX
 	WRGSBASEQ AX
 	RET
 
-// func readSelectors() uint64
-TEXT ·readSelectors(SB), NOSPLIT, $0-8
-	XORL AX, AX
-	XORL CX, CX
-	MOVW GS, AX
-	SHLQ $16, AX
-	MOVW FS, CX
-	ORQ CX, AX
-	SHLQ $16, AX
-	MOVW ES, CX
-	ORQ CX, AX
-	SHLQ $16, AX
-	MOVW DS, CX
-	ORQ CX, AX
-	MOVQ AX, ret+0(FP)
+// func readDS() uint16
+TEXT ·readDS(SB), NOSPLIT, $0-2
+	MOVW DS, ret+0(FP)
 	RET
 
-// func loadSelectors(v uint64)
-TEXT ·loadSelectors(SB), NOSPLIT, $0-8
-	MOVQ v+0(FP), AX
-	RDFSBASEQ CX // the runtime's g hangs on it, and loading FS changes it
-	MOVW AX, DS
-	SHRQ $16, AX
-	MOVW AX, ES
-	SHRQ $16, AX
-	MOVW AX, FS
-	WRFSBASEQ CX
-	SHRQ $16, AX
-	MOVW AX, GS
+// func readES() uint16
+TEXT ·readES(SB), NOSPLIT, $0-2
+	MOVW ES, ret+0(FP)
+	RET
+
+// func readFS() uint16
+TEXT ·readFS(SB), NOSPLIT, $0-2
+	MOVW FS, ret+0(FP)
+	RET
+
+// func readGS() uint16
+TEXT ·readGS(SB), NOSPLIT, $0-2
+	MOVW GS, ret+0(FP)
+	RET
+
+// func loadDS(selector uint16)
+TEXT ·loadDS(SB), NOSPLIT, $0-2
+	MOVW selector+0(FP), DS
+	RET
+
+// func loadES(selector uint16)
+TEXT ·loadES(SB), NOSPLIT, $0-2
+	MOVW selector+0(FP), ES
+	RET
+
+// func loadGS(selector uint16)
+TEXT ·loadGS(SB), NOSPLIT, $0-2
+	MOVW selector+0(FP), GS
 	RET
 
 // func writeXCR0(v uint64)

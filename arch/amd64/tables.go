@@ -6,7 +6,7 @@ import "unsafe"
 // addresses for good (SDM vol. 3A, 3.4.5 and 6.11). Each is written at boot
 // and read-only afterwards, but for the busy bits that LTR sets.
 var (
-	gdt [6 + 2*MaxCPUs]uint64
+	gdt [tssBase/8 + 2*MaxCPUs]uint64
 	idt [256][2]uint64
 	tss [MaxCPUs]taskState
 )

@@ -3,7 +3,11 @@
 //
 // Per-CPU data lies at a constant address (percpu.go). Where the CPU is not
 // known from the landing itself, its task register tells: STRQ gives
-// 0x30+16*cpu, and a block is 128 bytes, so the block is at base + selector*8.
+// 0x40+16*cpu, and a block is 128 bytes, so the block is at base + selector*8.
+//
+// RDFSBASE and WRFSBASE have CX as their operand everywhere, and where they are
+// R10 and DX are free and a word may be pushed: on a CPU that lacks them each
+// becomes a CALL of readFSBase or writeFSBase (fsbase.go).
 #include "textflag.h"
 
 // Offsets in Frame.
@@ -45,6 +49,9 @@
 #define CALL_OVER 4
 #define STEPPING 0x100
 
+// Work and Flags of a frame that owes nothing and is left by IRETQ.
+#define IRET_ALONE ((LEAVE_BY_IRET|CALL_OVER)<<32)
+
 // Offsets in perCPU, and the address of the block of selector 0.
 #define P_BASE -0x7fef7000
 #define P(off) (P_BASE+off)
@@ -61,6 +68,9 @@
 #define FLAGS_FIXED 2
 #define KERNEL_FLAGS 0x202
 
+// IA32_FS_BASE (registers.go).
+#define MSR_FSBASE 0xc0000100
+
 // The first vector that is not an exception.
 #define FIRST_IRQ 32
 
@@ -68,8 +78,7 @@
 // cause must be read on the CPU that has it.
 #define SERVED_HERE (1<<2|1<<18)
 
-// Events (user.go): a system call's number, or negative.
-#define EVENT_WORK -257
+// An event (user.go): a system call's number, or negative.
 #define EVENT_HANDOVER -258
 
 // RET that the assembler's check of balanced pushes does not see: here SP is
@@ -180,38 +189,37 @@ kernel: \
 	MOVQ P(o+P_CURRENT), SP; /* the runtime thread's frame */ \
 	JMP ·kernelSyscall(SB)
 
-LANDING(·landing0, 0x180)
-LANDING(·landing1, 0x200)
-LANDING(·landing2, 0x280)
-LANDING(·landing3, 0x300)
-LANDING(·landing4, 0x380)
-LANDING(·landing5, 0x400)
-LANDING(·landing6, 0x480)
-LANDING(·landing7, 0x500)
+LANDING(·landing0, 0x200)
+LANDING(·landing1, 0x280)
+LANDING(·landing2, 0x300)
+LANDING(·landing3, 0x380)
+LANDING(·landing4, 0x400)
+LANDING(·landing5, 0x480)
+LANDING(·landing6, 0x500)
+LANDING(·landing7, 0x580)
 
 // kernelSyscall: the runtime called "Linux". SP = its frame, R11 = its RSP.
 TEXT ·kernelSyscall(SB), NOSPLIT|NOFRAME, $0
 	SAVE13(SP, 0)
 	MOVQ R11, F_RSP(SP)
 	MOVQ CX, F_RIP(SP)
-	MOVQ $KERNEL_FLAGS, F_RFLAGS(SP)
-	MOVL $0, F_FLAGS(SP) // a call clobbers the vectors: none to save
-	MOVQ ·onSyscall(SB), DX
+	MOVQ ·onSyscall(SB), R12
 	JMP ·callGoos(SB)
 
-// callGoos runs the func value in DX in the environment of package goos:
-// interrupts off, the CPU's own stack, a g that never asks for more stack.
-// Then it continues whichever thread is current.
+// callGoos runs the func value in R12, of a top-level function, in the
+// environment of package goos: interrupts off, the CPU's own stack, a g that
+// never asks for more stack. Its argument is in AX. Then it continues whichever
+// thread is current.
 TEXT ·callGoos(SB), NOSPLIT|NOFRAME, $0
 	STRQ BX
 	MOVQ $1, P(P_IN_GOOS)(BX*8)
 	MOVQ P(P_STACK)(BX*8), SP
-	LEAQ ·goosTLS+8(SB), BX
-	WRFSBASEQ BX
+	LEAQ ·goosTLS+8(SB), CX
+	WRFSBASEQ CX
 	LEAQ ·goosG(SB), R14 // the compiler's calling convention keeps g here
 	XORPS X15, X15 // and zero here
 	CLD
-	CALL 0(DX)
+	CALL 0(R12)
 	JMP ·Resume(SB)
 
 // Resume continues the runtime thread that is this CPU's current one.
@@ -221,22 +229,18 @@ TEXT ·Resume(SB), NOSPLIT|NOFRAME, $0
 	MOVQ F_FSBASE(AX), CX
 	MOVQ CX, P(P_KERNELFS)(BX*8)
 	MOVQ $0, P(P_IN_GOOS)(BX*8)
-	TESTL $VECTORS_VALID, F_FLAGS(AX)
-	JNE loadVectors // it was interrupted, not calling
-	WRFSBASEQ CX
-	XORPS X15, X15
-	JMP ·leaveByIRET(SB)
-loadVectors:
-	JMP ·leaveWithVectors(SB)
+	JMP ·leave(SB)
 
-// leaveWithVectors: AX = frame, CX = its FS base.
-TEXT ·leaveWithVectors(SB), NOSPLIT|NOFRAME, $0
+// leave loads all of the frame in AX, and what it was interrupted at goes on. A
+// call of the runtime's clobbers the vectors, so its thread has none to load,
+// and X15 is zero since callGoos.
+TEXT ·leave(SB), NOSPLIT|NOFRAME, $0
+	MOVQ F_FSBASE(AX), CX
 	WRFSBASEQ CX
+	TESTL $(LEAVE_BY_IRET|VECTORS_VALID), F_FLAGS(AX)
+	JEQ general
 	LOAD_VECTORS
-	JMP ·leaveByIRET(SB)
-
-// leaveByIRET loads all of the frame in AX but FS base and vectors.
-TEXT ·leaveByIRET(SB), NOSPLIT|NOFRAME, $0
+general:
 	LOAD12
 	MOVQ F_RCX(AX), CX
 	MOVQ F_R11(AX), R11
@@ -266,33 +270,25 @@ sysret:
 	MOVQ F_RAX(AX), AX
 	BYTE $0x48; SYSRET // SYSRETQ
 slow:
-	MOVL F_WORK(AX), CX
-	TESTL ·exitMask(SB), CX
-	JNE work
-	TESTL ·lastMask(SB), CX
-	JNE last
-	TESTL $STEPPING, F_FLAGS(AX)
-	JNE work
-	TESTL $CALL_OVER, F_FLAGS(AX)
-	JNE leave
-	TESTL CX, CX // a level came during the call, whose exit may be due to it
-	JNE work
-leave: // what is left are levels, which wait for the next call
-	TESTL $LEAVE_BY_IRET, F_FLAGS(AX)
-	JEQ sysret // RCX and R11 are not in the frame
-	MOVQ F_FSBASE(AX), CX
-	JMP ·leaveWithVectors(SB)
-last: // a nosplit Go function, with interrupts off; R14 and X15 are still the caller's
-	MOVQ ·onLastStep(SB), DX
+	MOVQ $IRET_ALONE, CX
+	CMPQ F_WORK(AX), CX
+	JEQ iret
+	// A nosplit Go function decides, with interrupts off.
+	MOVQ ·lastTest(SB), DX
+	PUSHQ AX // where a Go function may spill its argument
 	CALL 0(DX)
+	POPQ CX
+	MOVQ AX, CX
 	MOVQ f+0(FP), AX
-	JMP slow
-work:
-	MOVQ $EVENT_WORK, ret+8(FP)
-	STI
-	RET
+	TESTQ CX, CX
+	JMI stay
+	JEQ sysret
+iret:
+	JMP ·leave(SB)
 handover:
-	MOVQ $EVENT_HANDOVER, ret+8(FP)
+	MOVQ $EVENT_HANDOVER, CX
+stay:
+	MOVQ CX, ret+8(FP)
 	STI
 	RET
 
@@ -343,26 +339,16 @@ save:
 	MOVQ DX, 16(SP)
 	NOTQ 16(SP) // its result
 	CMPQ DX, $FIRST_IRQ
-	JGE interrupt
+	JGE serve
 	MOVL $SERVED_HERE, CX
 	BTL DX, CX
-	JCS interrupt
+	JCS serve
 	STI
 	RETURN
-interrupt: // serve it as if the thread had been interrupted at EnterUser's end
-	MOVQ P(P_CURRENT)(BX*8), AX
-	MOVQ SP, F_RSP(AX)
-	MOVQ BP, F_RBP(AX)
-	LEAQ ·justReturn(SB), CX
-	MOVQ CX, F_RIP(AX)
-	MOVQ $KERNEL_FLAGS, F_RFLAGS(AX)
-	MOVQ DX, F_VECTOR(AX)
-	MOVL $0, F_FLAGS(AX)
-	MOVQ ·onTrap(SB), DX
-	JMP ·callGoos(SB)
 fromKernel:
 	MOVL $VECTORS_VALID, F_FLAGS(AX)
-	MOVQ ·onTrap(SB), DX
+serve: // AX tells whose frame it is
+	MOVQ ·onTrap(SB), R12
 	JMP ·callGoos(SB)
 nested: // package goos itself faulted: nothing to go back to
 	ADDQ $16, SP
@@ -393,7 +379,7 @@ fatal:
 TEXT ·fatalTrap(SB), NOSPLIT|NOFRAME, $0
 	STRQ BX
 	MOVQ SP, P(P_SCRATCH)(BX*8)
-	MOVQ ·onFatal(SB), DX
+	MOVQ ·onFatal(SB), R12
 	JMP ·callGoos(SB)
 
 // idle is the code of the thread that runs when no other wants to.
@@ -410,8 +396,6 @@ TEXT ·copyUser(SB), NOSPLIT|NOFRAME, $0-40
 	MOVQ from+16(FP), SI
 	MOVQ n+24(FP), CX
 	LEAQ (DI)(CX*1), R10 // where the copy ends
-	PUSHFQ
-	POPQ R8 // interrupts were on, AC off
 	CLI // so that the CPU and its page tables stay
 	STRQ DX
 	CMPQ AX, P(P_ROOT)(DX*8)
@@ -430,16 +414,28 @@ loaded:
 	REP; MOVSB
 	JMP ·copyUserEnd(SB)
 
-// copyUserEnd: R8 = RFLAGS to restore, R10 - DI = what is left.
+// copyUserEnd: R10 - DI = what is left. Interrupts were on, AC off.
 TEXT ·copyUserEnd(SB), NOSPLIT|NOFRAME, $0-40
 	SUBQ DI, R10
 	MOVQ R10, 40(SP)
-	PUSHQ R8
+	PUSHQ $KERNEL_FLAGS
 	POPFQ
 	RET
 
+// func loadFS(selector uint16)
+//
+// FS base changes with FS, and the runtime's g hangs on it.
+TEXT ·loadFS(SB), NOSPLIT, $0-2
+	MOVW selector+0(FP), AX
+	RDFSBASEQ CX
+	MOVW AX, FS
+	WRFSBASEQ CX
+	RET
+
 // runtimeClock is clock_gettime for the Go runtime, found through the vDSO
-// image that goos makes. C calling convention: DI = clock, SI = *timespec.
+// image that goos makes. C calling convention: DI = clock, SI = *timespec. It is
+// assembly because it runs on another stack than the runtime's g believes: a Go
+// function would be preempted there.
 TEXT ·runtimeClock(SB), NOSPLIT|NOFRAME, $0
 	RDTSC
 	SHLQ $32, DX
@@ -461,6 +457,27 @@ monotonic:
 	XORL AX, AX
 	RET
 
+// readFSBase stands in for RDFSBASEQ CX, and writeFSBase for WRFSBASEQ CX, on
+// a CPU without those. They keep all registers but DX and R10.
+TEXT ·readFSBase(SB), NOSPLIT|NOFRAME, $0
+	MOVQ AX, R10
+	MOVL $MSR_FSBASE, CX
+	RDMSR
+	SHLQ $32, DX
+	LEAQ (DX)(AX*1), CX // RDMSR cleared the upper halves
+	MOVQ R10, AX
+	RET
+
+TEXT ·writeFSBase(SB), NOSPLIT|NOFRAME, $0
+	MOVQ AX, R10
+	MOVQ CX, AX
+	MOVQ CX, DX
+	SHRQ $32, DX
+	MOVL $MSR_FSBASE, CX
+	WRMSR
+	MOVQ R10, AX
+	RET
+
 // The addresses that Go needs (percpu.go).
 DATA ·landings+0(SB)/8, $·landing0(SB)
 DATA ·landings+8(SB)/8, $·landing1(SB)
@@ -479,4 +496,6 @@ DATA ·codeAddresses+32(SB)/8, $·copyUserEnd(SB)
 DATA ·codeAddresses+40(SB)/8, $_rt0_amd64_linux(SB)
 DATA ·codeAddresses+48(SB)/8, $·runtimeClock(SB)
 DATA ·codeAddresses+56(SB)/8, $·justReturn(SB)
-GLOBL ·codeAddresses(SB), RODATA, $64
+DATA ·codeAddresses+64(SB)/8, $·readFSBase(SB)
+DATA ·codeAddresses+72(SB)/8, $·writeFSBase(SB)
+GLOBL ·codeAddresses(SB), RODATA, $80

@@ -10,8 +10,7 @@ import (
 // all that the fast path asks. Its arguments are in RDI, RSI, RDX, R10, R8 and
 // R9. A negative number is an event: one of these, or a vector (see Vector).
 const (
-	// EventWork: the user was not entered, because a duty of the exit mask
-	// is owed.
+	// EventWork: the user was not entered, because a duty is owed.
 	EventWork = -257
 	// EventHandover: the user was not entered, because its state is not what
 	// this CPU has loaded. TakeCPU changes that.
@@ -28,8 +27,9 @@ func Vector(event int) int { return ^event }
 
 // EnterUser runs the program whose registers f holds, in user mode, until it
 // comes back, and returns why. Its last step
-// before user mode, with interrupts off, is the test that no duty is owed, so
-// a wake-up between that test and user mode arrives as an interrupt.
+// before user mode, with interrupts off, is the test that no duty is owed (two
+// compares, or else the function of SetLastTest), so a wake-up between
+// that test and user mode arrives as an interrupt.
 //
 // The caller is the goroutine of f's task. It runs with interrupts on, before
 // and after; f must have passed Sanitize since a user chose its registers.
@@ -96,6 +96,26 @@ func (f *Frame) SetVectors(valid bool) {
 	if valid {
 		f.Flags |= vectorsValid
 	}
+}
+
+// EndCall completes the frame of a runtime thread that executed SYSCALL: the
+// kernel's flags are always the same, and a call clobbers the vectors, so there
+// are none to load. Package goos calls it first.
+func (f *Frame) EndCall() {
+	f.RFLAGS = FlagIF | FlagFixed
+	f.Flags = 0
+}
+
+// EndEnterUser makes f, a runtime thread's frame, what it is when an interrupt
+// of user mode has ended the thread's call of EnterUser for user: the interrupt
+// is then served as if it had come at the last instruction of that call.
+// Package goos calls it first.
+func (f *Frame) EndEnterUser(user *Frame) {
+	f.RSP, f.RBP = user.kernelSP, user.kernelBP
+	f.RIP = codeAddresses[justReturnCode]
+	f.RFLAGS = FlagIF | FlagFixed
+	f.Vector = user.Vector
+	f.Flags = 0
 }
 
 // InterruptsOn reports whether the thread was interruptible: if not, it is
@@ -195,7 +215,7 @@ func park(c *perCPU) {
 	}
 	f := frameAt(c.live)
 	saveExtended(f)
-	f.GSBase, f.segments = readGSBase(), readSelectors()
+	f.GSBase, f.segments = readGSBase(), readSegments()
 	c.owner, c.live = 0, 0
 	atomic.StoreUint64(&f.cpu, 0)
 }
@@ -206,8 +226,8 @@ func park(c *perCPU) {
 //go:nosplit
 func unpark(c *perCPU, f *Frame) {
 	restoreExtended(f)
-	if f.segments != readSelectors() {
-		loadSelectors(f.segments)
+	if f.segments != readSegments() {
+		f.segments.load()
 	}
 	writeGSBase(f.GSBase)
 	c.live = frameAddress(f)

@@ -34,7 +34,6 @@ const (
 	cr4PAE        = 1 << 5
 	cr4FXSR       = 1 << 9
 	cr4Exceptions = 1 << 10
-	cr4FSGSBASE   = 1 << 16
 
 	efer         = 0xc0000080
 	eferSyscall  = 1 << 0
@@ -50,7 +49,7 @@ func (a *assembler) longMode(gdtPointer uint32) {
 	a.emit(0x0f, 0x22, 0xd8) // mov cr3, eax
 	a.emit(0x0f, 0x20, 0xe0) // mov eax, cr4
 	a.emit(0x0d)             // or eax, ...
-	a.long(cr4PAE | cr4FXSR | cr4Exceptions | cr4FSGSBASE)
+	a.long(cr4PAE | cr4FXSR | cr4Exceptions)
 	a.emit(0x0f, 0x22, 0xe0) // mov cr4, eax
 	a.emit(0xb9)             // mov ecx, EFER
 	a.long(efer)
@@ -67,51 +66,6 @@ func (a *assembler) longMode(gdtPointer uint32) {
 	a.long(uint32(a.here()) + 6)
 	a.word(bootCode64)
 }
-
-// lacksFSGSBASE is what is printed on a CPU that cannot run the trampolines.
-const lacksFSGSBASE = "slowpath: fatal: This CPU has no FSGSBASE; start the machine with another, as by --cpu max.\n\x00"
-
-// requireFSGSBASE ends the machine with a sentence on the first serial port if
-// the CPU lacks what the trampolines are made of. EDI is kept.
-func (a *assembler) requireFSGSBASE() {
-	const leaf, leaf7FSGSBASE = 7, 1 << 0
-	a.emit(0x31, 0xc0) // xor eax, eax
-	a.emit(0x0f, 0xa2) // cpuid
-	a.emit(0x83, 0xf8, leaf)
-	tooOld := a.jumpShort(0x72) // jb: there is no leaf 7
-	a.emit(0xb8)                // mov eax, leaf
-	a.long(leaf)
-	a.emit(0x31, 0xc9)                // xor ecx, ecx
-	a.emit(0x0f, 0xa2)                // cpuid
-	a.emit(0xf6, 0xc3, leaf7FSGSBASE) // test bl, ...
-	there := a.jumpShort(0x75)        // jnz
-	a.land(tooOld)
-	a.emit(0xbe) // mov esi, message
-	a.long(messageAt)
-	a.emit(0x66, 0xba) // mov dx, COM1
-	a.word(0x3f8)
-	again := a.here()
-	a.emit(0xac)              // lodsb
-	a.emit(0x84, 0xc0)        // test al, al
-	done := a.jumpShort(0x74) // jz
-	a.emit(0xee)              // out dx, al
-	a.emit(0xeb, byte(again-(a.here()+2)))
-	a.land(done)
-	a.emit(0xb0, 0x7f) // mov al, goos.ExitFatal
-	a.emit(0xe6, 0xf4) // out debugExit, al
-	a.emit(0xf4)       // hlt
-	a.land(there)
-}
-
-// jumpShort emits a conditional jump forward and returns where its distance
-// goes, for land.
-func (a *assembler) jumpShort(opcode byte) (distance int) {
-	a.emit(opcode, 0)
-	return len(a.code) - 1
-}
-
-// land makes a forward jump end here.
-func (a *assembler) land(distance int) { a.code[distance] = byte(len(a.code) - distance - 1) }
 
 // enterGo loads the data segments and jumps to a Go symbol; EDI is kept.
 func (a *assembler) enterGo(entry uint64) {
@@ -136,7 +90,6 @@ func firstProcessor(entry uint64) []byte {
 	a.emit(0xfa)       // cli
 	a.emit(0xfc)       // cld
 	a.emit(0x89, 0xdf) // mov edi, ebx
-	a.requireFSGSBASE()
 	a.longMode(gdtPointerAt)
 	a.enterGo(entry)
 	return a.code

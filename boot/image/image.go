@@ -31,7 +31,6 @@ const (
 
 	gdtAt         = Base + 0x400
 	gdtPointerAt  = Base + 0x4f0
-	messageAt     = Base + 0x500
 	pml4At        = Base + 0x1000
 	lowPDPTAt     = Base + 0x2000
 	highPDPTAt    = Base + 0x3000
@@ -49,11 +48,12 @@ const (
 	trampolineGDT = TrampolineRuns + 0x180
 )
 
-// Segment selectors of the GDT that serves until the kernel loads its own.
+// Segment selectors of the GDT that serves until the kernel loads its own, in
+// which those of 64-bit mode are the same.
 const (
-	bootCode64 = 0x08
-	bootData   = 0x10
-	bootCode32 = 0x18
+	bootCode32 = 0x08
+	bootCode64 = amd64.KernelCS
+	bootData   = amd64.KernelSS
 )
 
 var le = binary.LittleEndian
@@ -123,7 +123,6 @@ func segment(symbols map[string]uint64) []byte {
 	put(Base, firstProcessor(symbols[bootEntry]))
 	put(gdtAt, bootGDT())
 	put(gdtPointerAt, gdtPointer())
-	put(messageAt, []byte(lacksFSGSBASE))
 	put(TrampolineAt, otherProcessor(symbols[otherEntry]))
 	put(TrampolineAt+trampolineGDT-TrampolineRuns, gdtPointer())
 	pageTables(b)
@@ -149,10 +148,10 @@ func pageTables(b []byte) {
 	}
 }
 
-// bootGDT is flat: 64-bit code, data, 32-bit code (SDM vol. 3A, 3.4.5).
+// bootGDT is flat: 32-bit code, 64-bit code, data (SDM vol. 3A, 3.4.5).
 func bootGDT() []byte {
 	var b []byte
-	for _, d := range []uint64{0, 0x00af9b000000ffff, 0x00cf93000000ffff, 0x00cf9b000000ffff} {
+	for _, d := range []uint64{0, 0x00cf9b000000ffff, 0x00af9b000000ffff, 0x00cf93000000ffff} {
 		b = le.AppendUint64(b, d)
 	}
 	return b

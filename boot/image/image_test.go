@@ -116,9 +116,6 @@ func TestStubs(t *testing.T) {
 }
 
 func TestPiecesFit(t *testing.T) {
-	if n := len(lacksFSGSBASE); n > TrampolineAt-messageAt {
-		t.Errorf("the message has %d bytes", n)
-	}
 	if n := len(firstProcessor(0)); n > gdtAt-Base {
 		t.Errorf("the first processor's code has %d bytes", n)
 	}

@@ -10,12 +10,12 @@ import (
 )
 
 // duties is the one table of what tasks may owe before they go back to user
-// mode. It is a variable of the package because EnterUser's last step reaches
-// it from assembly, with interrupts off and no argument but the frame.
+// mode. It is a variable of the package because EnterUser's last test comes
+// from assembly, with interrupts off and no argument but the frame.
 var duties *entry.Table[*task.Task]
 
 // makeDuties joins the rows of package entry with those who serve them, and
-// tells EnterUser the masks that follow.
+// makes its last test that of EnterUser.
 func makeDuties(s *sched.Scheduler) error {
 	handlers := []entry.Handlers[*task.Task]{
 		sched.Handlers[*task.Task](s),
@@ -35,14 +35,14 @@ func makeDuties(s *sched.Scheduler) error {
 		return err
 	}
 	duties = table
-	amd64.SetExitMasks(uint32(table.UserMask()), uint32(table.LastMask()), lastStep)
+	amd64.SetLastTest(uint32(table.LastMask()), lastTest)
 	return nil
 }
 
-// lastStep serves what must be the last thing before user mode.
+// lastTest is the last thing before user mode.
 //
 //go:nosplit
-func lastStep(f *amd64.Frame) { duties.Last(f) }
+func lastTest(f *amd64.Frame) amd64.Exit { return duties.LastTest(f) }
 
 // unraised serves the duties whose cause this kernel does not have yet: they
 // have their place in the order, nothing raises them, and if one is seen all

@@ -6,19 +6,19 @@
 //
 // # What is real and what is a model
 //
-// Table, Syscall, ExitToUser and Last are package entry's, compiled from the
-// same source as the kernel's, and the register frame is the kernel's. A model
-// are: the task (Task), the handlers (they note that they ran), the user loop
-// of package syscall (Task.run) and the test at the end of EnterUser, which is
-// assembly in the kernel (Task.enterUser); the last two are a few lines each
-// and state the same conditions.
+// Table, Syscall, ExitToUser and LastTest are package entry's, compiled from
+// the same source as the kernel's, and the register frame is the kernel's. A
+// model are: the task (Task), the handlers (they note that they ran), the user
+// loop of package syscall (Task.run) and the end of EnterUser, which is assembly
+// in the kernel: two compares, else LastTest (Task.enterUser). The last
+// two are a few lines each and state the same conditions.
 //
 // # The moments at which somebody else may raise a duty
 //
 // Between two of its own reads of a duty's bit the code cannot tell when the
 // bit was changed. So one moment between any two such reads is enough, and
-// these are they: inside each handler, inside the call, after each pass of the
-// loop, and between the loop and EnterUser's test. (A moment before or after a
+// these are they: inside each handler, inside the call, between the loop's look
+// at the word and another pass, and between the loop and EnterUser's test. (A moment before or after a
 // handler is not another one: no read lies between it and the inside.) After
 // that test interrupts are off; what is raised then arrives as an interrupt in
 // user mode, which is a way into the kernel of its own.
@@ -39,19 +39,17 @@ import (
 
 // Flow is the code under test. The kernel's is *entry.Table[*Task].
 type Flow interface {
-	Syscall(t *Task, f *amd64.Frame, call func(*Task, *amd64.Frame), done func(*Task) bool)
-	SyscallExit(t *Task, f *amd64.Frame, done func(*Task) bool)
-	ExitToUser(t *Task, f *amd64.Frame, done func(*Task) bool) (stuck entry.Flag)
-	Last(f *amd64.Frame)
-	UserMask() entry.Flag
-	LastMask() entry.Flag
+	Syscall(t *Task, f *amd64.Frame, call func(*Task, *amd64.Frame), done func(*Task) bool) (served entry.Flag)
+	SyscallExit(t *Task, f *amd64.Frame, done func(*Task) bool) (served entry.Flag)
+	ExitToUser(t *Task, f *amd64.Frame, done func(*Task) bool) (served, stuck entry.Flag)
+	LastTest(f *amd64.Frame) amd64.Exit
 }
 
 // System makes what is under test for one model task: the kernel's, or a
 // mutant of it.
 type System struct {
 	Flow func(t *Task) Flow
-	// EnterUser is the trampoline's test; nil is the kernel's.
+	// EnterUser is the end of the trampoline; nil is the kernel's.
 	EnterUser func(t *Task) bool
 }
 

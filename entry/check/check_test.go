@@ -86,7 +86,7 @@ func TestRuns(t *testing.T) {
 		{Plan{Kind: Syscall, Word: entry.NeedResched, Choice: NoChoice},
 			"arrived, call begins, call, call returns, call over, work NEED_RESCHED, SYSRET"},
 		{Plan{Kind: Syscall, Word: entry.SyscallEmu, Choice: 0},
-			"arrived, call begins, entry SYSCALL_EMU, skips the call, call over, IRET"},
+			"arrived, call begins, entry SYSCALL_EMU, skips the call, call over, SYSRET"},
 		{Plan{Kind: Sigreturn, Choice: NoChoice}, "arrived, call, call returns, IRET"},
 		{Plan{Kind: Exit, Word: entry.SyscallTrace | entry.SyscallAudit, Choice: NoChoice},
 			"arrived, call begins, entry SYSCALL_TRACE, entry SYSCALL_AUDIT, call, task leaves, call returns, exit SYSCALL_AUDIT, call over"},

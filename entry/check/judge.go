@@ -29,6 +29,7 @@ type judge struct {
 	due     entry.Flag // levels that this stage must serve
 	entered entry.Flag // paired duties that saw an entry and no exit
 
+	ran                     entry.Flag // duties whose handlers ran, but for the last step's
 	calls, exits            int
 	handlers, tests, raises int
 	skipped, gone, settled  bool
@@ -48,6 +49,8 @@ func (t *Task) judge() Property {
 		return Terminates
 	case entersUser && t.found != t.want:
 		return RegistersRestored
+	case t.told != j.ran:
+		return ServedAsTold
 	}
 	return Right
 }
@@ -128,13 +131,15 @@ func (j *judge) handler(e *Event) Property {
 	if e.Interrupts != (e.What != ServedLast) {
 		return InterruptsAsStated
 	}
+	if e.What == ServedLast {
+		return j.claim(e)
+	}
+	j.ran |= e.Flag
 	switch e.What {
 	case Entered:
 		return j.enteredCall(e)
 	case Exited:
 		return j.exitedCall(e)
-	case ServedLast:
-		return j.claim(e)
 	}
 	return j.served(e)
 }

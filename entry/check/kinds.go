@@ -74,7 +74,9 @@ func (t *Task) arrive() {
 // duties before user mode until EnterUser goes there.
 func (t *Task) run() {
 	t.arrive()
-	t.event()
+	if t.event() && !t.done() {
+		t.work()
+	}
 	for !t.done() {
 		if t.enterUser(t) {
 			return
@@ -86,11 +88,12 @@ func (t *Task) run() {
 	}
 }
 
-// event is Loop.slow, and the fast way of calls that owe nothing.
-func (t *Task) event() {
+// event is what the task came for. It reports whether that is an event of
+// Loop.slow: a call that owes nothing goes the fast way back.
+func (t *Task) event() (slow bool) {
 	switch t.plan.Kind {
 	case Syscall, Exec, Sigreturn, Exit:
-		t.systemCall()
+		return t.systemCall()
 	case Exception:
 		t.moment()
 		if t.choose(1) != 0 {
@@ -102,17 +105,19 @@ func (t *Task) event() {
 		t.raise(entry.RestartableSequence)
 		t.raise(entry.NeedResched)
 	}
+	return t.plan.Kind != ForkedChild
 }
 
 // systemCall is a call: by the table if anything is owed, else at once.
-func (t *Task) systemCall() {
+func (t *Task) systemCall() (slow bool) {
 	if entry.Pending(&t.frame.Work) == 0 {
 		t.call()
-		return
+		return false
 	}
 	t.note(Began, 0)
-	t.flow.Syscall(t, &t.frame, func(t *Task, _ *amd64.Frame) { t.call() }, (*Task).done)
+	t.told |= t.flow.Syscall(t, &t.frame, func(t *Task, _ *amd64.Frame) { t.call() }, (*Task).done)
 	t.note(Ended, 0)
+	return true
 }
 
 // call is the system call itself. It may sleep.
@@ -141,11 +146,13 @@ func (t *Task) call() {
 func (t *Task) work() {
 	f := &t.frame
 	if f.Flags&amd64.CallOver == 0 {
-		t.flow.SyscallExit(t, f, (*Task).done)
+		t.told |= t.flow.SyscallExit(t, f, (*Task).done)
 		t.note(Ended, 0)
 	}
 	t.note(Looping, 0)
-	if stuck := t.flow.ExitToUser(t, f, (*Task).passed); stuck != 0 {
+	served, stuck := t.flow.ExitToUser(t, f, (*Task).passed)
+	t.told |= served
+	if stuck != 0 {
 		t.note(Stuck, stuck)
 		t.stuck = true
 	}
@@ -160,30 +167,29 @@ func (t *Task) EnterUser() bool {
 	t.moment() // the last one
 	t.interrupts = false
 	t.note(Tested, 0)
-	for range maxEvents {
-		word := entry.Pending(&t.frame.Work)
-		switch {
-		case word == 0 && t.frame.Flags == 0:
-			t.enter(BySYSRET)
-			return true
-		case word&t.flow.UserMask() != 0:
-			t.interrupts = true
-			return false
-		case word&t.flow.LastMask() != 0:
-			t.flow.Last(&t.frame)
-		case word != 0 && t.frame.Flags&amd64.CallOver == 0:
-			t.interrupts = true
-			return false
-		case t.frame.Flags&amd64.LeaveByIRET == 0:
-			t.enter(BySYSRET)
-			return true
-		default:
-			t.enter(ByIRET)
-			return true
+	if entry.Pending(&t.frame.Work) == 0 {
+		switch t.frame.Flags {
+		case 0:
+			return t.follow(amd64.BySYSRET)
+		case amd64.LeaveByIRET | amd64.CallOver:
+			return t.follow(amd64.ByIRETQ)
 		}
 	}
-	t.stuck = true
-	return false
+	return t.follow(t.flow.LastTest(&t.frame))
+}
+
+// follow does what the last test decided.
+func (t *Task) follow(decision amd64.Exit) (entered bool) {
+	switch decision {
+	case amd64.Stay:
+		t.interrupts = true
+		return false
+	case amd64.BySYSRET:
+		t.enter(BySYSRET)
+	default:
+		t.enter(ByIRET)
+	}
+	return true
 }
 
 // enter is the exit instruction: SYSRET takes RIP from RCX and RFLAGS from

@@ -6,7 +6,6 @@ import (
 	"strings"
 	"testing"
 
-	"slowpath/arch/amd64"
 	"slowpath/entry"
 )
 
@@ -45,8 +44,10 @@ func mutants() []mutant {
 		{"the last step not claimed", with(faults{claimNoLast: true}), OncePerClaim},
 		{"the test before interrupts are off", entering(testEarly), NothingPending},
 		{"the last step with interrupts on", entering(lastEarly), InterruptsAsStated},
-		{"no last step", entering(noLast), NothingPending},
-		{"IRETQ for a frame that is not settled", entering(iretOnly), RegistersRestored},
+		{"no last step", with(faults{noLast: true}), NothingPending},
+		// It was the kernel's own until this check was written.
+		{"IRETQ for a frame that is not settled", with(faults{iretOnly: true}), RegistersRestored},
+		{"a duty served and not told", with(faults{untold: entry.SigPending}), ServedAsTold},
 	}
 }
 
@@ -64,74 +65,26 @@ func tableOf(duties []entry.Duty) System {
 	return System{Flow: func(t *Task) Flow { return NewTable(t, duties) }}
 }
 
-// entering is the kernel with another test at the end of EnterUser.
+// entering is the kernel with another end of EnterUser.
 func entering(enter func(t *Task) bool) System {
 	s := Kernel()
 	s.EnterUser = enter
 	return s
 }
 
-// testEarly looks at the word and turns interrupts off after that.
+// testEarly makes the last test first and turns interrupts off after it.
 func testEarly(t *Task) bool {
-	word := entry.Pending(&t.frame.Work)
+	decision := t.flow.LastTest(&t.frame)
 	t.moment()
 	t.interrupts = false
 	t.note(Tested, 0)
-	if word&(t.flow.UserMask()|t.flow.LastMask()) != 0 || word != 0 && t.frame.Flags&amd64.CallOver == 0 {
-		t.flow.Last(&t.frame)
-		t.interrupts = true
-		return false
-	}
-	t.enter(exitOf(t))
-	return true
-}
-
-func exitOf(t *Task) What {
-	if t.frame.Flags&amd64.LeaveByIRET != 0 {
-		return ByIRET
-	}
-	return BySYSRET
+	return t.follow(decision)
 }
 
 // lastEarly serves the last step while others can still interrupt.
 func lastEarly(t *Task) bool {
-	t.flow.Last(&t.frame)
+	t.flow.LastTest(&t.frame)
 	return t.EnterUser()
-}
-
-// noLast does not look for the duties of the last step.
-func noLast(t *Task) bool {
-	t.moment()
-	t.interrupts = false
-	t.note(Tested, 0)
-	word := entry.Pending(&t.frame.Work)
-	if word&t.flow.UserMask() != 0 || word != 0 && t.frame.Flags&amd64.CallOver == 0 {
-		t.interrupts = true
-		return false
-	}
-	t.enter(exitOf(t))
-	return true
-}
-
-// iretOnly leaves by IRETQ as soon as the word and the flags are not zero,
-// without a look at whether RCX and R11 are in the frame. It was the kernel's
-// own until this check was written.
-func iretOnly(t *Task) bool {
-	t.moment()
-	t.interrupts = false
-	t.note(Tested, 0)
-	word := entry.Pending(&t.frame.Work)
-	if word == 0 && t.frame.Flags == 0 {
-		t.enter(BySYSRET)
-		return true
-	}
-	if word&t.flow.UserMask() != 0 {
-		t.interrupts = true
-		return false
-	}
-	t.flow.Last(&t.frame)
-	t.enter(ByIRET)
-	return true
 }
 
 // mutantScope is enough for every mutant: each shows itself with two flags.

@@ -21,6 +21,7 @@ const (
 	InterruptsAsStated
 	RegistersRestored
 	LeavingTasksLeave
+	ServedAsTold
 	properties
 )
 
@@ -43,6 +44,7 @@ var statements = [properties]statement{
 	InterruptsAsStated: {"interrupts as stated", "the last step runs with interrupts off, every other handler with interrupts on"},
 	RegistersRestored:  {"registers restored", "RIP, RCX, R11 and RFLAGS in user mode are those that the exit instruction owes"},
 	LeavingTasksLeave:  {"leaving tasks leave", "a task that is about to exit does not see user mode, nor unpaired stops"},
+	ServedAsTold:       {"served as told", "the duties of which the code says that it served them are those whose handlers ran"},
 }
 
 // String is the property's name.

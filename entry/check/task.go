@@ -17,6 +17,7 @@ type Task struct {
 	moments int // passed so far
 	choices int // offered so far
 
+	told  entry.Flag // duties of which the code said that it served them
 	begun entry.Flag // duties of the loop whose handler started in this run
 	owed  pendings
 
@@ -56,7 +57,7 @@ func NewTask(s System) *Task {
 // Right. The trace of the run is valid until the next.
 func (t *Task) Run(p Plan) Property {
 	t.plan = p
-	t.moments, t.choices, t.begun = 0, 0, 0
+	t.moments, t.choices, t.begun, t.told = 0, 0, 0, 0
 	t.interrupts, t.leaving, t.stuck = true, false, false
 	t.trace.n = 0
 	t.run()
@@ -125,10 +126,11 @@ func (t *Task) leave() {
 // bound leaves too, so that it comes to an end.
 func (t *Task) done() bool { return t.leaving || t.stuck }
 
-// passed is done as the loop asks it, after each of its passes.
+// passed is done as the loop asks it: between its look at the word and another
+// pass.
 func (t *Task) passed() bool {
-	t.moment()
 	t.note(Passed, 0)
+	t.moment()
 	return t.done()
 }
 

@@ -32,7 +32,7 @@ const (
 	// Ended: the call with its exit is over.
 	Ended
 	// Looping: the loop before user mode begins its first pass; Passed: a
-	// pass is over, and another may begin.
+	// pass is over, and another begins unless the task leaves.
 	Looping
 	Passed
 	// Served and ServedFrame: a handler of the loop started, without or with

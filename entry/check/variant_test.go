@@ -28,6 +28,9 @@ type faults struct {
 	settleForAll       bool
 	settleForNone      bool
 	clearedBeforeTable bool // the loop's duties are cleared before the first handler
+	noLast             bool // the last test does not look for the last step's duties
+	iretOnly           bool // it does not look whether RCX and R11 are in the frame
+	untold             entry.Flag
 }
 
 // variant is a second implementation of the flow, with faults.
@@ -71,11 +74,9 @@ func (v *variant) row(i int, fromEnd bool) *variantRow {
 	return &v.rows[i]
 }
 
-func (v *variant) UserMask() entry.Flag { return (v.user | v.addUser) &^ v.dropUser &^ v.narrowed }
+func (v *variant) userMask() entry.Flag { return (v.user | v.addUser) &^ v.dropUser &^ v.narrowed }
 
-func (v *variant) LastMask() entry.Flag { return v.last }
-
-func (v *variant) Syscall(t *Task, f *amd64.Frame, call func(*Task, *amd64.Frame), done func(*Task) bool) {
+func (v *variant) Syscall(t *Task, f *amd64.Frame, call func(*Task, *amd64.Frame), done func(*Task) bool) entry.Flag {
 	v.narrowed = 0
 	f.Settle()
 	entered, skip := v.enter(t, f)
@@ -84,9 +85,9 @@ func (v *variant) Syscall(t *Task, f *amd64.Frame, call func(*Task, *amd64.Frame
 	}
 	if skip && v.noExitAfterSkip {
 		f.Flags |= amd64.CallOver
-		return
+		return entered
 	}
-	v.leave(t, f, entered, done)
+	return entered | v.leave(t, f, entered, done)
 }
 
 func (v *variant) enter(t *Task, f *amd64.Frame) (entered entry.Flag, skip bool) {
@@ -110,7 +111,7 @@ func (v *variant) enter(t *Task, f *amd64.Frame) (entered entry.Flag, skip bool)
 	return entered, false
 }
 
-func (v *variant) leave(t *Task, f *amd64.Frame, entered entry.Flag, done func(*Task) bool) {
+func (v *variant) leave(t *Task, f *amd64.Frame, entered entry.Flag, done func(*Task) bool) (left entry.Flag) {
 	for i := range v.rows {
 		d := v.row(i, !v.exitTopDown)
 		if d.When&entry.AtSyscallExit == 0 {
@@ -123,35 +124,35 @@ func (v *variant) leave(t *Task, f *amd64.Frame, entered entry.Flag, done func(*
 		if due {
 			f.Settle()
 			d.handlers.Exit(t, f)
+			left |= d.Flag
 		}
 	}
 	f.Flags |= amd64.CallOver
+	return left
 }
 
-func (v *variant) SyscallExit(t *Task, f *amd64.Frame, done func(*Task) bool) {
+func (v *variant) SyscallExit(t *Task, f *amd64.Frame, done func(*Task) bool) entry.Flag {
 	v.narrowed = 0
 	if v.noExitOfFastCalls {
 		f.Flags |= amd64.CallOver
 	}
 	if f.Flags&amd64.CallOver == 0 {
-		v.leave(t, f, 0, done)
+		return v.leave(t, f, 0, done)
 	}
+	return 0
 }
 
-func (v *variant) ExitToUser(t *Task, f *amd64.Frame, done func(*Task) bool) entry.Flag {
-	for range maxEvents {
-		if entry.Pending(&f.Work)&v.UserMask() == 0 {
-			return 0
+func (v *variant) ExitToUser(t *Task, f *amd64.Frame, done func(*Task) bool) (served, stuck entry.Flag) {
+	for pass := range maxEvents {
+		if entry.Pending(&f.Work)&v.userMask() == 0 || pass != 0 && done(t) {
+			return served &^ v.untold, 0
 		}
-		v.round(t, f)
-		if done(t) {
-			return 0
-		}
+		served |= v.round(t, f)
 	}
-	return entry.Pending(&f.Work) & v.UserMask()
+	return served, entry.Pending(&f.Work) & v.userMask()
 }
 
-func (v *variant) round(t *Task, f *amd64.Frame) {
+func (v *variant) round(t *Task, f *amd64.Frame) (served entry.Flag) {
 	if v.clearedBeforeTable {
 		entry.Lower(&f.Work, v.user)
 	}
@@ -159,8 +160,10 @@ func (v *variant) round(t *Task, f *amd64.Frame) {
 		d := v.row(i, v.loopBottomUp)
 		if d.When&entry.BeforeUser != 0 && v.dropRow&d.Flag == 0 && entry.Pending(&f.Work)&d.Flag != 0 {
 			v.serve(t, f, d)
+			served |= d.Flag
 		}
 	}
+	return served
 }
 
 func (v *variant) serve(t *Task, f *amd64.Frame, d *variantRow) {
@@ -192,7 +195,22 @@ func (v *variant) serve(t *Task, f *amd64.Frame, d *variantRow) {
 	}
 }
 
-func (v *variant) Last(f *amd64.Frame) {
+func (v *variant) LastTest(f *amd64.Frame) amd64.Exit {
+	word := entry.Pending(&f.Work)
+	switch callOver := f.Flags&amd64.CallOver != 0; {
+	case word&v.userMask() != 0, f.Stepping(), !callOver && word&^v.last != 0:
+		return amd64.Stay
+	}
+	if !v.noLast {
+		v.serveLast(f)
+	}
+	if f.Flags&amd64.LeaveByIRET == 0 && !v.iretOnly {
+		return amd64.BySYSRET
+	}
+	return amd64.ByIRETQ
+}
+
+func (v *variant) serveLast(f *amd64.Frame) {
 	for i := range v.rows {
 		d := v.row(i, false)
 		if d.When&entry.LastStep != 0 && entry.Pending(&f.Work)&d.Flag != 0 {

@@ -140,3 +140,16 @@ func TestExhaustion(t *testing.T) {
 		})
 	}
 }
+
+// TestProcessorWithoutFSGSBASE: the trampolines are fitted to a processor that
+// reaches FS base and GS base by model-specific registers only.
+func TestProcessorWithoutFSGSBASE(t *testing.T) {
+	for _, name := range []string{"threads", "signals", "catalogue_float", "goprogram"} {
+		want := onHost(t, "", program(name))
+		for _, n := range []int{1, 2} {
+			t.Run(fmt.Sprintf("%s/smp%d", name, n), func(t *testing.T) {
+				check(t, onSlowpath(t, "", "--cpu", "max,fsgsbase=off", "--smp", fmt.Sprint(n), program(name)), want)
+			})
+		}
+	}
+}
