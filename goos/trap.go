@@ -17,7 +17,7 @@ func trapEntry() {
 	case v == amd64.MachineCheck:
 		amd64.RecordMachineCheck() // of a user; the user loop does the rest
 	case v == amd64.NMI:
-		// It interrupted a user, who goes on.
+		amd64.CountUserNMI() // the user goes on
 	case v < amd64.FirstInterrupt:
 		raise(t, v)
 	default:
