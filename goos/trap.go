@@ -10,12 +10,14 @@ func trapEntry() {
 	if f.Vector == amd64.PageFault && amd64.Fixup(f) {
 		return // a user's bad pointer; the copy reports it
 	}
+	if f.Vector == amd64.MachineCheck && !amd64.RecordMachineCheck() { // of a user; the user loop does the rest
+		Fatal("A machine check corrupted the processor's state, so nothing can go on.")
+	}
 	acquire()
 	switch v := f.Vector; {
 	case v == amd64.PageFault && inWindow(f.CR2) && f.Error&amd64.FaultPresent == 0:
 		touch(f.CR2, 1)
-	case v == amd64.MachineCheck:
-		amd64.RecordMachineCheck() // of a user; the user loop does the rest
+	case v == amd64.MachineCheck: // recorded
 	case v == amd64.DoubleFault: // no user can cause it
 		printRegisters(v, f.Error, f.RIP, f.RSP, f.CR2)
 		Fatal(lastWords(v))

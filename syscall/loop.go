@@ -101,7 +101,7 @@ func (l *Loop) serve(t *task.Task, f *amd64.Frame, event int) {
 	case event == amd64.EventWork:
 		l.work(t, f)
 	case vector == amd64.MachineCheck:
-		entry.Raise(&f.Work, entry.MCENotify)
+		t.MachineCheck(f)
 	case vector == amd64.NMI:
 		// counted, and of no consequence
 	case vector < amd64.FirstInterrupt:

@@ -118,6 +118,10 @@ func (c *Client) Interrupt() error {
 	return err
 }
 
+// Select makes a CPU, counted from 0, the one whose registers and memory are
+// read and changed, until the machine runs again.
+func (c *Client) Select(cpu int) error { return c.must(fmt.Sprintf("Hg%x", cpu+1)) }
+
 // Detach takes all stops away and lets the machine run on. The connection is of
 // no more use.
 func (c *Client) Detach() error { return c.must("D;1") }

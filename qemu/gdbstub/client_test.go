@@ -58,6 +58,7 @@ func TestCommands(t *testing.T) {
 		[2]string{"m1000,3", "010203"},
 		[2]string{"M1000,2:abcd", "OK"},
 		[2]string{"qRcmd,6e6d69", "O6120|O62|OK"},
+		[2]string{"Hg2", "OK"},
 		[2]string{"D;1", "OK"},
 	)
 	const stub = 0xffffffff80108000
@@ -86,7 +87,7 @@ func TestCommands(t *testing.T) {
 	if said, err := c.Monitor("nmi"); err != nil || said != "a b" {
 		t.Errorf("the monitor said %q, %v", said, err)
 	}
-	if err := c.Detach(); err != nil {
+	if err := errors.Join(c.Select(1), c.Detach()); err != nil {
 		t.Error(err)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -14,14 +15,18 @@ import (
 )
 
 // uncorrected is the line for QEMU's monitor that injects an uncorrected error
-// with an address (mce CPU BANK STATUS MCGSTATUS ADDR MISC).
-func uncorrected(cpu int, address uint64) string {
+// with an address.
+func uncorrected(cpu int, address uint64) string { return machineCheckLine(cpu, address, 0) }
+
+// machineCheckLine has more bits in the bank's status (mce CPU BANK STATUS
+// MCGSTATUS ADDR MISC).
+func machineCheckLine(cpu int, address, more uint64) string {
 	const (
 		valid, uncorrected, enabled, hasMisc, hasAddress = 1 << 63, 1 << 61, 1 << 60, 1 << 59, 1 << 58
 		status                                           = uint64(valid|uncorrected|enabled|hasMisc|hasAddress) | 0x134
 		inProgress                                       = 1 << 2
 	)
-	return fmt.Sprintf("mce %d 9 %#x %#x %#x %#x", cpu, status, inProgress, address, 0x8c)
+	return fmt.Sprintf("mce %d 9 %#x %#x %#x %#x", cpu, status|more, inProgress, address, 0x8c)
 }
 
 // machineCheck injects an error into the first CPU.
@@ -69,6 +74,86 @@ func TestMachineCheckEndsItsVictim(t *testing.T) {
 				t.Errorf("got %+v, %q; want %q", status, output, c.want)
 			}
 		})
+	}
+}
+
+// TestEachVictimHasItsOwnAddress injects a machine check into each of two
+// programs at once: each must learn of its own memory, and not of the other's.
+func TestEachVictimHasItsOwnAddress(t *testing.T) {
+	got := stopping(t, 2, func(s *stopped) error {
+		if err := s.untilSpinning(t, 2); err != nil {
+			return err
+		}
+		for cpu := range 2 {
+			if err := s.inject(uncorrected(cpu, 0x1000*uint64(cpu+1))); err != nil {
+				return err
+			}
+		}
+		return nil
+	}, program("inject"), "all", "2")
+	lines := strings.SplitAfter(got.out, "\n")
+	slices.Sort(lines)
+	want := "ready\nsignal 7 code 4 address 1000 bits 12\nsignal 7 code 4 address 2000 bits 12\nstatus 300\nstatus 300\n"
+	if got.code != 8 || strings.Join(lines, "") != want {
+		t.Errorf("exit code %d, output\n%s\nerrors\n%s", got.code, got.out, got.errors)
+	}
+}
+
+// untilSpinning lets the machine run until each CPU runs a victim.
+func (s *stopped) untilSpinning(t *testing.T, cpus int) error {
+	spin := symbol(t, program("inject"), "spin")
+	const size = 8
+	for {
+		spinning := 0
+		for cpu := range cpus {
+			if err := s.Select(cpu); err != nil {
+				return err
+			}
+			rip, err := s.Read(gdbstub.RIP)
+			if err != nil {
+				return err
+			}
+			if rip-spin < size {
+				spinning++
+			}
+		}
+		if spinning == cpus {
+			return nil
+		}
+		if err := s.runOn(); err != nil {
+			return err
+		}
+	}
+}
+
+// runOn lets the machine run for a moment.
+func (s *stopped) runOn() error {
+	if err := s.Start(); err != nil {
+		return err
+	}
+	time.Sleep(time.Millisecond)
+	if err := s.Interrupt(); err != nil {
+		return err
+	}
+	_, err := s.Stopped()
+	return err
+}
+
+// TestCorruptContextEndsTheMachine: after a machine check that says that what
+// the CPU was doing is corrupt, nothing may go on, as in Linux.
+func TestCorruptContextEndsTheMachine(t *testing.T) {
+	const contextCorrupt = 1 << 57
+	got := stopping(t, 1, func(s *stopped) error {
+		if err := s.untilSpinning(t, 1); err != nil {
+			return err
+		}
+		if err := s.inject(machineCheckLine(0, 0x1000, contextCorrupt)); err != nil {
+			return err
+		}
+		return s.end()
+	}, program("inject"), "all", "1")
+	if got.code != 125 || !strings.Contains(got.errors, "corrupted the processor's state") {
+		t.Errorf("exit code %d, errors\n%s", got.code, got.errors)
 	}
 }
 
@@ -122,7 +207,7 @@ func TestMachineCheckWithinNMI(t *testing.T) {
 	landing := situations[0].find(t, trampolines(t))
 	positions := []int{0, 4, 9}
 	if long() {
-		positions = []int{0, 1, 2, 3, 4, 5, 6, 7, 8, 9}
+		positions = []int{0, 1, 2, 3, 4, 5, 6, 7, 8, 9} // its instructions, stub and all
 	}
 	for _, k := range positions {
 		var at uint64
