@@ -13,14 +13,19 @@ func trapEntry(interrupted *amd64.Frame) {
 	if f.Vector == amd64.PageFault && amd64.Fixup(f) {
 		return // a user's bad pointer; the copy reports it
 	}
+	if f.Vector == amd64.MachineCheck && !amd64.RecordMachineCheck() { // of a user; the user loop does the rest
+		Fatal("A machine check corrupted the processor's state, so nothing can go on.")
+	}
 	acquire()
 	switch v := f.Vector; {
 	case v == amd64.PageFault && inWindow(f.CR2) && f.Error&amd64.FaultPresent == 0:
 		touch(f.CR2, 1)
-	case v == amd64.MachineCheck:
-		amd64.RecordMachineCheck() // of a user; the user loop does the rest
+	case v == amd64.MachineCheck: // recorded
+	case v == amd64.DoubleFault: // no user can cause it
+		printRegisters(v, f.Error, f.RIP, f.RSP, f.CR2)
+		Fatal(lastWords(v))
 	case v == amd64.NMI:
-		// It interrupted a user, who goes on.
+		amd64.CountUserNMI() // the user goes on
 	case v < amd64.FirstInterrupt:
 		raise(t, v)
 	default:
@@ -93,5 +98,16 @@ func failAt(f *amd64.Frame) {
 func fatalEntry() {
 	p := amd64.FatalState()
 	printRegisters(p[0], p[1], p[2], p[5], amd64.FaultAddress())
-	Fatal("The kernel took an exception inside its lowest layer.")
+	Fatal(lastWords(p[0]))
+}
+
+// lastWords says why the kernel cannot go on after an exception in ring 0.
+func lastWords(vector uint64) string {
+	switch vector {
+	case amd64.MachineCheck:
+		return "A machine check came while the kernel ran: the hardware is at fault, and what the kernel was doing is lost."
+	case amd64.DoubleFault:
+		return "The CPU could not deliver an exception: the kernel's descriptor tables or stacks are damaged."
+	}
+	return "The kernel took an exception inside its lowest layer."
 }

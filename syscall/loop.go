@@ -97,7 +97,7 @@ func (l *Loop) slow(t *task.Task, f *amd64.Frame, event int) {
 func (l *Loop) exception(t *task.Task, f *amd64.Frame, vector int) {
 	switch vector {
 	case amd64.MachineCheck:
-		entry.Raise(&f.Work, entry.MCENotify)
+		t.MachineCheck(f)
 	case amd64.NMI: // served, and of no consequence
 	default:
 		t.Exception(f, vector)

@@ -11,13 +11,14 @@ const (
 	apicICRLow    = 0x300
 	apicICRHigh   = 0x310
 	apicTimer     = 0x320
+	apicLINT1     = 0x360
 	apicInitCount = 0x380
 	apicNowCount  = 0x390
 	apicDivide    = 0x3e0
 
 	icrPending   = 1 << 12
 	icrAssert    = 1 << 14
-	icrNMI       = 4 << 8
+	deliverNMI   = 4 << 8 // SDM vol. 3A, 12.5.1: delivery mode
 	icrInit      = 5 << 8
 	icrStartup   = 6 << 8
 	spuriousOn   = 1 << 8
@@ -85,11 +86,13 @@ func SetTimer(ticks uint32) { apicWrite(apicInitCount, ticks) }
 //go:nosplit
 func TimerLeft() uint32 { return apicRead(apicNowCount) }
 
-// initAPIC enables this CPU's local APIC and its one-shot timer.
+// initAPIC enables this CPU's local APIC and its one-shot timer. A PC's NMI
+// arrives at every local APIC's input LINT1 (ACPI, 5.2.12.7), masked at reset.
 func initAPIC(c *perCPU) {
 	apicWrite(apicSpurious, spuriousOn|VectorSpurious)
 	apicWrite(apicDivide, divideByOne)
 	apicWrite(apicTimer, VectorTimer)
+	apicWrite(apicLINT1, deliverNMI)
 	c.apicID = uint64(apicRead(apicID) >> 24)
 }
 

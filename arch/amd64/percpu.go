@@ -1,6 +1,9 @@
 package amd64
 
-import "unsafe"
+import (
+	"sync/atomic"
+	"unsafe"
+)
 
 // MaxCPUs is how many CPUs the kernel can use: one SYSCALL landing each.
 const MaxCPUs = 8
@@ -122,8 +125,9 @@ var (
 
 	kernelMXCSR uint32 = DefaultMXCSR
 
-	// kernelNMIs counts the NMIs that came while a CPU was in the kernel.
-	kernelNMIs uint64
+	// kernelNMIs counts the NMIs that came while a CPU was in the kernel, and
+	// userNMIs those that interrupted a program.
+	kernelNMIs, userNMIs uint64
 )
 
 // SetHooks installs the functions of package goos, which must be top-level
@@ -155,8 +159,18 @@ const (
 // calls. Called once, before the first task runs.
 func SetLastTest(last uint32, test func(*Frame) Exit) { lastTest, lastMask = test, last }
 
-// KernelNMIs returns how many NMIs found a CPU in the kernel.
-func KernelNMIs() uint64 { return kernelNMIs }
+// CountUserNMI counts an NMI that interrupted a program; those that find a CPU
+// in the kernel are counted by the trampoline. Package goos calls it, with
+// interrupts off.
+//
+//go:nosplit
+func CountUserNMI() { atomic.AddUint64(&userNMIs, 1) }
+
+// NMIs returns how many NMIs interrupted a program since the boot, and how many
+// found a CPU in the kernel. Any context.
+func NMIs() (user, kernel uint64) {
+	return atomic.LoadUint64(&userNMIs), atomic.LoadUint64(&kernelNMIs)
+}
 
 // landings and codeAddresses are filled by the assembler.
 var (

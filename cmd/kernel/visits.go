@@ -30,7 +30,8 @@ func visitNames() entry.Names {
 }
 
 // slowpathFiles are /proc/slowpath and /proc/PID/slowpath: the table of duties,
-// how often each was served, the last visits, and the switch that records all.
+// how often each was served, the last visits, the switch that records all, and
+// how many NMIs came.
 func (k *kernel) slowpathFiles() procfs.Extra {
 	printed := func(write func(b *bytes.Buffer)) func() []byte {
 		return func() []byte {
@@ -43,6 +44,7 @@ func (k *kernel) slowpathFiles() procfs.Extra {
 		Name: "slowpath",
 		Files: []procfs.ExtraFile{
 			{Name: "exits", Read: printed(func(b *bytes.Buffer) { k.writeVisits(b) })},
+			{Name: "nmi", Read: printed(printNMIs)},
 			{Name: "record", Read: printed(k.printRecord), Write: k.setRecord},
 			{Name: "stacks", Read: stacks},
 			{Name: "table", Read: printed(func(b *bytes.Buffer) { entry.WriteDuties(b, entry.Duties()) })},
@@ -64,6 +66,12 @@ func stacks() []byte {
 func (k *kernel) writeVisits(b *bytes.Buffer) {
 	visits, _ := k.visits.Read(new(entry.Cursor), nil)
 	visitNames().WriteVisits(b, visits)
+}
+
+// printNMIs says how many NMIs came, and where they found the CPU.
+func printNMIs(b *bytes.Buffer) {
+	user, kernel := amd64.NMIs()
+	fmt.Fprintf(b, "user %d\nkernel %d\n", user, kernel)
 }
 
 func (k *kernel) printRecord(b *bytes.Buffer) {

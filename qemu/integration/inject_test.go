@@ -54,12 +54,12 @@ func (w *watched) await(ctx context.Context, text string) error {
 	return nil
 }
 
-// machine returns the configuration of a machine that runs the program inject.
-func machine(t *testing.T, cpus int, args ...string) *qemu.Config {
+// machine returns the configuration of a machine that runs a test program.
+func machine(t *testing.T, cpus int, name string, args ...string) *qemu.Config {
 	t.Helper()
-	const path = "/inject"
+	path := "/" + name
 	tree := initramfs.NewTree()
-	if err := tree.HostFile(path, program("inject")); err != nil {
+	if err := tree.HostFile(path, program(name)); err != nil {
 		t.Fatal(err)
 	}
 	tree.AddBase()
@@ -79,7 +79,7 @@ func machine(t *testing.T, cpus int, args ...string) *qemu.Config {
 	}
 }
 
-// injected runs the program inject and, once it is ready, the function, which
+// injected runs a program and, once it is ready, the function, which
 // has the monitor. When that returns, the program's input ends.
 func injected(t *testing.T, config *qemu.Config, inject func(*qemu.Monitor) error) (hostlink.Status, string) {
 	t.Helper()
@@ -131,7 +131,7 @@ func TestNMIsChangeNothing(t *testing.T) {
 		t.Run(fmt.Sprintf("smp%d", n), func(t *testing.T) {
 			wanted := choose(10000, 300000)
 			began := time.Now()
-			status, output := injected(t, machine(t, n, "checks", fmt.Sprint(n)), func(m *qemu.Monitor) error {
+			status, output := injected(t, machine(t, n, "inject", "checks", fmt.Sprint(n)), func(m *qemu.Monitor) error {
 				for range wanted {
 					if _, err := m.Execute("inject-nmi", nil); err != nil {
 						return err
@@ -139,65 +139,18 @@ func TestNMIsChangeNothing(t *testing.T) {
 				}
 				return nil
 			})
-			if want := (hostlink.Status{Outcome: hostlink.Exited, Value: 8}); status != want || output != "ready\nnothing changed\n" {
+			var user, kernel int
+			if _, err := fmt.Sscanf(output, "ready\nnothing changed\nuser %d\nkernel %d\n", &user, &kernel); err != nil {
 				t.Errorf("got %+v, %q", status, output)
 			}
-			t.Logf("%d NMIs in %v", wanted, time.Since(began).Round(time.Millisecond))
-		})
-	}
-}
-
-// machineCheck injects an uncorrected error with an address into the first CPU
-// (QEMU's monitor: mce CPU BANK STATUS MCGSTATUS ADDR MISC).
-func machineCheck(m *qemu.Monitor) error {
-	time.Sleep(200 * time.Millisecond) // until the output is out and the programs spin
-	const (
-		valid, uncorrected, enabled, hasMisc, hasAddress = 1 << 63, 1 << 61, 1 << 60, 1 << 59, 1 << 58
-		status                                           = uint64(valid|uncorrected|enabled|hasMisc|hasAddress) | 0x134
-		inProgress                                       = 1 << 2
-	)
-	line := fmt.Sprintf("mce 0 9 %#x %#x %#x %#x", status, inProgress, 0x12345000, 0x8c)
-	_, err := m.Execute("human-monitor-command", map[string]string{"command-line": line})
-	return err
-}
-
-// inKernel is how the kernel's log names a machine check in the kernel itself,
-// which is the end of it: of its memory nothing can be spared.
-const inKernel = "vector 0000000000000012"
-
-// checked injects a machine check. A CPU on which a program spins is in the
-// kernel now and then, for a tick: then it is tried again.
-func checked(t *testing.T, config *qemu.Config) (status hostlink.Status, output string, err error) {
-	for range 3 {
-		status, output, err = tryInjected(t, config, machineCheck)
-		if err == nil || !strings.Contains(err.Error(), inKernel) {
-			break
-		}
-	}
-	return status, output, err
-}
-
-// TestMachineCheckEndsItsVictim injects a machine check into a program: it
-// gets SIGBUS, and nobody else notices.
-func TestMachineCheckEndsItsVictim(t *testing.T) {
-	for _, c := range []struct {
-		name           string
-		cpus, programs int
-		mode, want     string
-	}{
-		{"one", 1, 1, "victims", "ready\none ended: signal 7, status 0\nended before: 1\n"},
-		{"handled", 1, 1, "handlers", "ready\nsignal 7 code 4 address 12345000 bits 12\none ended: signal 0, status 3\nended before: 1\n"},
-		{"of two", 2, 2, "victims", "ready\none ended: signal 7, status 0\nanother lived: signal 15\nended before: 1\n"},
-		{"of four", 4, 4, "victims", "ready\none ended: signal 7, status 0\n" + strings.Repeat("another lived: signal 15\n", 3) + "ended before: 1\n"},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			status, output, err := checked(t, machine(t, c.cpus, c.mode, fmt.Sprint(c.programs)))
-			if err != nil {
-				t.Fatalf("%v; the program said %q", err, output)
+			if want := (hostlink.Status{Outcome: hostlink.Exited, Value: 8}); status != want {
+				t.Errorf("got %+v, want %+v", status, want)
 			}
-			if want := (hostlink.Status{Outcome: hostlink.Exited, Value: 8}); status != want || output != c.want {
-				t.Errorf("got %+v, %q; want %q", status, output, c.want)
+			// One that comes while another waits is one with it: a busy host makes many of those.
+			if arrived := user + kernel; arrived < wanted/10 || arrived > wanted*n || user == 0 || kernel == 0 {
+				t.Errorf("of %d NMIs for each of %d CPUs, %d came in user mode and %d in the kernel", wanted, n, user, kernel)
 			}
+			t.Logf("%d NMIs in %v, of which %d came in user mode and %d in the kernel", wanted, time.Since(began).Round(time.Millisecond), user, kernel)
 		})
 	}
 }

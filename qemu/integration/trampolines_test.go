@@ -1,0 +1,317 @@
+package integration
+
+import (
+	"debug/dwarf"
+	"debug/elf"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"golang.org/x/arch/x86/x86asm"
+)
+
+// instruction is one instruction of the way between user mode and Go.
+type instruction struct {
+	address uint64
+	place   string // the text and label it is in, such as "trap.fromKernel", or "stub 14"
+	mnemo   x86asm.Op
+}
+
+// trampolineSource is where the trampolines are written.
+const trampolineSource = "../../arch/amd64/trampoline_amd64.s"
+
+// The stubs of the vectors (boot/image): 16 bytes each, at amd64.StubBase.
+const (
+	stubBase = 0xffffffff80108000
+	stubSize = 16
+	vectors  = 256
+)
+
+// The vectors that this package speaks of (SDM vol. 3A, 6.3.1).
+const (
+	vectorNMI          = 2
+	vectorDoubleFault  = 8
+	vectorPageFault    = 14
+	vectorMachineCheck = 18
+)
+
+// stub returns where a vector enters the kernel.
+func stub(vector uint64) uint64 { return stubBase + stubSize*vector }
+
+// trampolines returns all instructions of the trampolines and of the stubs, in
+// the order of their addresses, with the places that the assembly's source
+// gives them.
+func trampolines(t *testing.T) []instruction {
+	t.Helper()
+	raw, err := elf.Open(filepath.Join(binaries, "kernel.raw"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer raw.Close()
+	places := placesOf(t, raw)
+	var all []instruction
+	for name, symbol := range textsOf(t, raw) {
+		code, err := codeAt(raw, symbol.Value, symbol.Size)
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		all = append(all, decode(t, code, symbol.Value, func(a uint64) string { return places[a] })...)
+	}
+	all = append(all, stubs(t)...)
+	slices.SortFunc(all, func(a, b instruction) int { return int(int64(a.address - b.address)) })
+	return all
+}
+
+// textNames matches what begins a text in the source.
+var textNames = regexp.MustCompile(`(?m)^(?:TEXT ·(\w+)\(SB\)|LANDING\(·(\w+),)`)
+
+// textsOf returns the symbols of the texts that the source has.
+func textsOf(t *testing.T, raw *elf.File) map[string]elf.Symbol {
+	t.Helper()
+	source, err := os.ReadFile(trampolineSource)
+	if err != nil {
+		t.Fatal(err)
+	}
+	symbols, err := raw.Symbols()
+	if err != nil {
+		t.Fatal(err)
+	}
+	byName := map[string]elf.Symbol{}
+	for _, s := range symbols {
+		if name, ok := strings.CutPrefix(s.Name, "slowpath/arch/amd64."); ok && (byName[name].Size == 0 || strings.HasSuffix(name, ".abi0")) {
+			byName[strings.TrimSuffix(name, ".abi0")] = s
+		}
+	}
+	texts := map[string]elf.Symbol{}
+	for _, m := range textNames.FindAllStringSubmatch(string(source), -1) {
+		name := m[1] + m[2]
+		if byName[name].Size == 0 {
+			t.Fatalf("the kernel has no symbol for the text %s", name)
+		}
+		texts[name] = byName[name]
+	}
+	return texts
+}
+
+// symbol returns the address of a symbol of a test program.
+func symbol(t *testing.T, program, name string) uint64 {
+	t.Helper()
+	file, err := elf.Open(program)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	symbols, err := file.Symbols()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range symbols {
+		if s.Name == name {
+			return s.Value
+		}
+	}
+	t.Fatalf("%s has no symbol %s", program, name)
+	return 0
+}
+
+// codeAt returns what an executable has at an address.
+func codeAt(f *elf.File, address, size uint64) ([]byte, error) {
+	for _, p := range f.Progs {
+		if p.Type == elf.PT_LOAD && address >= p.Vaddr && address+size <= p.Vaddr+p.Filesz {
+			code := make([]byte, size)
+			_, err := p.ReadAt(code, int64(address-p.Vaddr))
+			return code, err
+		}
+	}
+	return nil, fmt.Errorf("nothing is loaded at %#x", address)
+}
+
+// decode splits code into its instructions.
+func decode(t *testing.T, code []byte, address uint64, place func(uint64) string) []instruction {
+	t.Helper()
+	var out []instruction
+	for len(code) > 0 {
+		i, err := x86asm.Decode(code, 64)
+		if err != nil {
+			t.Fatalf("at %#x: %v", address, err)
+		}
+		out = append(out, instruction{address, place(address), i.Op})
+		code, address = code[i.Len:], address+uint64(i.Len)
+	}
+	return out
+}
+
+// stubs returns the instructions of the stubs, of which each ends with a jump.
+func stubs(t *testing.T) []instruction {
+	t.Helper()
+	linked, err := elf.Open(filepath.Join(binaries, "kernel.elf"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer linked.Close()
+	var out []instruction
+	for v := range uint64(vectors) {
+		code, err := codeAt(linked, stub(v), stubSize)
+		if err != nil {
+			t.Fatal(err)
+		}
+		place := fmt.Sprintf("stub %d", v)
+		for _, i := range decode(t, code, stub(v), func(uint64) string { return place }) {
+			out = append(out, i)
+			if i.mnemo == x86asm.JMP {
+				break
+			}
+		}
+	}
+	return out
+}
+
+// placesOf returns the place of each address that the line table knows of the
+// trampolines' source. An address that it does not have belongs to the one
+// before it.
+func placesOf(t *testing.T, raw *elf.File) map[uint64]string {
+	t.Helper()
+	lines := labelsOfLines(t)
+	data, err := raw.DWARF()
+	if err != nil {
+		t.Fatal(err)
+	}
+	places := map[uint64]string{}
+	for units := data.Reader(); ; units.SkipChildren() {
+		unit, err := units.Next()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if unit == nil {
+			return places
+		}
+		if unit.Val(dwarf.AttrName) == "slowpath/arch/amd64" {
+			addPlaces(t, data, unit, lines, places)
+		}
+	}
+}
+
+// addPlaces adds those of one unit of the line table.
+func addPlaces(t *testing.T, data *dwarf.Data, unit *dwarf.Entry, lines []string, places map[uint64]string) {
+	t.Helper()
+	table, err := data.LineReader(unit)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var from, to dwarf.LineEntry
+	for {
+		if err := table.Next(&to); errors.Is(err, io.EOF) {
+			return
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		if from.File != nil && filepath.Base(from.File.Name) == filepath.Base(trampolineSource) && !from.EndSequence {
+			for a := from.Address; a < to.Address; a++ {
+				places[a] = lines[from.Line]
+			}
+		}
+		from = to
+	}
+}
+
+// labelsOfLines returns, for each line of the source from 1, the text and the
+// label that it is under.
+func labelsOfLines(t *testing.T) []string {
+	t.Helper()
+	source, err := os.ReadFile(trampolineSource)
+	if err != nil {
+		t.Fatal(err)
+	}
+	label := regexp.MustCompile(`^(\w+):`)
+	lines, text, place := []string{""}, "", ""
+	for line := range strings.Lines(string(source)) {
+		if m := textNames.FindStringSubmatch(line); m != nil {
+			text = m[1] + m[2]
+			place = text
+		} else if m := label.FindStringSubmatch(line); m != nil {
+			place = text + "." + m[1]
+		}
+		lines = append(lines, place)
+	}
+	return lines
+}
+
+// situation is an instruction at which the machine is in a state of its own.
+type situation struct {
+	name  string
+	place string
+	n     int // which instruction of the place; from its end if negative
+}
+
+// situations are what the issue of the paranoid path is about.
+var situations = []situation{
+	{"the user's stack after SYSCALL", "landing0", 0},
+	{"a frame half pushed", "landing0", 5},
+	{"the user's FS base", "landing0", 22},
+	{"the user's stack before SYSRET", "EnterUser.sysret", -1},
+	{"the frame as the stack before IRETQ", "leaveByIRET", -1},
+	{"the first instruction of a page fault", "stub 14", 0},
+	{"the first instruction of a step", "stub 1", 0},
+	{"the stack of an exception half popped", "trap.save", 20},
+	{"the stack of package goos", "callGoos", -2},
+	{"a copy that SMAP lets through", "copyUser.loaded", -3},
+}
+
+// find returns the instruction of a situation.
+func (s situation) find(t *testing.T, all []instruction) instruction {
+	t.Helper()
+	var there []instruction
+	for _, i := range all {
+		if i.place == s.place {
+			there = append(there, i)
+		}
+	}
+	n := s.n
+	if n < 0 {
+		n += len(there)
+	}
+	if n < 0 || n >= len(there) {
+		t.Fatalf("%s has %d instructions, not %d", s.place, len(there), s.n)
+	}
+	return there[n]
+}
+
+// inSituations returns one instruction for each situation, or in the long form
+// all that a program on one CPU comes to.
+func inSituations(t *testing.T) []instruction {
+	t.Helper()
+	if long() {
+		wanted, _ := swept(t, 1)
+		return wanted
+	}
+	all := trampolines(t)
+	var chosen []instruction
+	for _, s := range situations {
+		chosen = append(chosen, s.find(t, all))
+	}
+	return chosen
+}
+
+// TestTrampolinesAreFound: the places are those of the source, and the number
+// of instructions is near what its listing has, so that no text is missed.
+func TestTrampolinesAreFound(t *testing.T) {
+	count := map[string]int{}
+	for _, i := range trampolines(t) {
+		count[i.place]++
+	}
+	for place, n := range map[string]int{"landing0": 54, "landing7": 54, "leaveByIRET": 17, "EnterUser.work": 3, "trap.nested": 2, "stub 14": 2, "stub 255": 3} {
+		if count[place] != n {
+			t.Errorf("%s has %d instructions, want %d", place, count[place], n)
+		}
+	}
+	if count[""] != 0 || len(count) < vectors+30 {
+		t.Errorf("%d instructions are nowhere; the places are %v", count[""], slices.Sorted(maps.Keys(count)))
+	}
+}
