@@ -147,7 +147,7 @@ func TestNMIsChangeNothing(t *testing.T) {
 				t.Errorf("got %+v, want %+v", status, want)
 			}
 			// One that comes while another waits is one with it: a busy host makes many of those.
-			if arrived := user + kernel; arrived < wanted/10 || arrived > wanted*n || user == 0 || kernel == 0 {
+			if arrived := user + kernel; arrived < wanted/100 || arrived > wanted*n || user == 0 || kernel == 0 {
 				t.Errorf("of %d NMIs for each of %d CPUs, %d came in user mode and %d in the kernel", wanted, n, user, kernel)
 			}
 			t.Logf("%d NMIs in %v, of which %d came in user mode and %d in the kernel", wanted, time.Since(began).Round(time.Millisecond), user, kernel)

@@ -263,24 +263,30 @@ func TestDoubleFaultEndsInOrder(t *testing.T) {
 	gate := kernelSymbol(t, "arch/amd64.idt") + gateSize*vectorPageFault + gateType
 	all := trampolines(t)
 	copying := situation{place: "copyUser.loaded", n: 5}.find(t, all)
-	unmapped := binary.LittleEndian.AppendUint64(nil, 0x10000)
+	unmapped, one := binary.LittleEndian.AppendUint64(nil, 0x10000), binary.LittleEndian.AppendUint64(nil, 1)
+	const noInterrupts = "\x02\x00\x00\x00"                  // or another task could be the first to fault
 	touch := symbol(t, program("paranoid"), "touch_end") - 3 // movb $1, (%rdx)
 	for _, c := range []struct {
-		name     string
-		address  uint64
-		register gdbstub.Register // where the instruction has the user's address
-		reported uint64           // where the kernel can say that it was
+		name      string
+		address   uint64
+		registers map[gdbstub.Register][]byte // what the instruction shall find
+		reported  uint64                      // where the kernel can say that it was
 	}{
-		{"of the kernel", copying.address, gdbstub.RSI, copying.address},
-		{"of a program", touch, gdbstub.RDX, kernelSymbol(t, "arch/amd64.justReturn")},
+		{"of the kernel", copying.address, map[gdbstub.Register][]byte{gdbstub.RSI: unmapped, gdbstub.RCX: one}, copying.address},
+		{
+			"of a program", touch, map[gdbstub.Register][]byte{gdbstub.RDX: unmapped, gdbstub.EFlags: []byte(noInterrupts)},
+			kernelSymbol(t, "arch/amd64.justReturn"),
+		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			got := stopping(t, 1, func(s *stopped) error {
 				if _, err := s.reach(c.address); err != nil {
 					return err
 				}
-				if err := s.WriteRegister(c.register, unmapped); err != nil {
-					return err
+				for register, value := range c.registers {
+					if err := s.WriteRegister(register, value); err != nil {
+						return err
+					}
 				}
 				if err := s.WriteMemory(gate, []byte{0}); err != nil {
 					return err

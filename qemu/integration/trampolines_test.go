@@ -256,7 +256,7 @@ var situations = []situation{
 	{"a frame half pushed", "landing0", 5},
 	{"the user's FS base", "landing0", 22},
 	{"the user's stack before SYSRET", "EnterUser.sysret", -1},
-	{"the frame as the stack before IRETQ", "leaveByIRET", -1},
+	{"the frame as the stack before IRETQ", "leave.general", -1},
 	{"the first instruction of a page fault", "stub 14", 0},
 	{"the first instruction of a step", "stub 1", 0},
 	{"the stack of an exception half popped", "trap.save", 20},
@@ -306,7 +306,7 @@ func TestTrampolinesAreFound(t *testing.T) {
 	for _, i := range trampolines(t) {
 		count[i.place]++
 	}
-	for place, n := range map[string]int{"landing0": 54, "landing7": 54, "leaveByIRET": 17, "EnterUser.work": 3, "trap.nested": 2, "stub 14": 2, "stub 255": 3} {
+	for place, n := range map[string]int{"landing0": 54, "landing7": 54, "leave.general": 17, "EnterUser.stay": 3, "trap.nested": 2, "stub 14": 2, "stub 255": 3} {
 		if count[place] != n {
 			t.Errorf("%s has %d instructions, want %d", place, count[place], n)
 		}
