@@ -32,8 +32,18 @@ func New(connection io.ReadWriter) (*Client, error) {
 	if _, err := c.command("qXfer:features:read:target.xml:0,ffb"); err != nil {
 		return nil, err
 	}
-	const enable = 1 // and neither NOIRQ, 2, nor NOTIMER, 4 (QEMU, docs/system/gdb)
-	return c, c.must(fmt.Sprintf("Qqemu.sstep=%x", enable))
+	return c, c.InterruptsInSteps(true)
+}
+
+// InterruptsInSteps says whether a step may take an interrupt, and whether the
+// machine's timers run during it; New lets them (QEMU, docs/system/gdb).
+func (c *Client) InterruptsInSteps(on bool) error {
+	const enable, noInterrupts, noTimers = 1, 2, 4
+	mode := enable | noInterrupts | noTimers
+	if on {
+		mode = enable
+	}
+	return c.must(fmt.Sprintf("Qqemu.sstep=%x", mode))
 }
 
 // command sends a packet and returns the answer.

@@ -98,7 +98,7 @@ var compilers = []struct {
 // The C programs. Those without a C library are built in one way of their own.
 var (
 	everyWay = []string{"threads", "processes", "memory", "signals"}
-	glibc    = []string{"faults", "files", "waiting", "badpointers", "exhaust", "mix", "inject", "paranoid",
+	glibc    = []string{"faults", "files", "waiting", "badpointers", "exhaust", "mix", "inject", "paranoid", "spin",
 		"catalogue_sigreturn", "catalogue_flags", "catalogue_bases", "catalogue_numbers", "catalogue_float",
 		"catalogue_rseq", "catalogue_wakeup"}
 	bare = []string{"catalogue_start", "bench"}
