@@ -14,6 +14,8 @@ func trapEntry() {
 	switch v := f.Vector; {
 	case v == amd64.PageFault && inWindow(f.CR2) && f.Error&amd64.FaultPresent == 0:
 		touch(f.CR2, 1)
+	case v == amd64.Debug:
+		amd64.RecordDebug() // of a user: the kernel's own are only counted
 	case v == amd64.MachineCheck:
 		amd64.RecordMachineCheck() // of a user; the user loop does the rest
 	case v == amd64.NMI:
