@@ -41,7 +41,7 @@ func interrupt(t *thread, v uint64) {
 			amd64.ChargeTick(!t.frame.HasVectors())
 		}
 		expire()
-		yield()
+		share()
 	case v == amd64.VectorIPI:
 		amd64.ServeIPI()
 		if isIdle(t) {
