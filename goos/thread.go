@@ -61,6 +61,11 @@ var (
 	lastTID    uint64
 
 	queueHead, queueTail = none, none
+	queued               int // how many threads are on the run queue
+
+	// asked holds the idle CPUs that somebody has asked to look at the run
+	// queue and that have not looked yet. Each will take one thread.
+	asked [amd64.MaxCPUs]bool
 )
 
 // firstIdle is the index of the first CPU's idle thread.
@@ -94,6 +99,7 @@ func enqueue(t *thread) {
 		threads[queueTail].next = i
 	}
 	queueTail = i
+	queued++
 }
 
 // dequeue takes the first thread off the run queue, or returns nil.
@@ -102,6 +108,7 @@ func dequeue() *thread {
 		return nil
 	}
 	t := &threads[queueHead]
+	queued--
 	queueHead = t.next
 	if queueHead == none {
 		queueTail = none
@@ -113,6 +120,7 @@ func dequeue() *thread {
 // its idle thread.
 func schedule() {
 	c := amd64.CPU()
+	asked[c] = false
 	t := dequeue()
 	if t == nil {
 		t = &threads[firstIdle+c]
@@ -132,6 +140,29 @@ func yield() {
 	schedule()
 }
 
+// share gives those a turn that wait for a CPU, unless idle CPUs are about to
+// run them: then the current thread stays here, where the state of its program
+// is. (The runtime's monitor wakes up a hundred times a second.)
+func share() {
+	if isIdle(me()) || !covered() {
+		yield()
+		return
+	}
+	armTimer()
+}
+
+// covered reports whether there is an idle CPU on its way for each thread that
+// waits for one.
+func covered() bool {
+	coming := 0
+	for i := range cpus {
+		if asked[i] {
+			coming++
+		}
+	}
+	return queued <= coming
+}
+
 // block puts the current thread to sleep and runs another. When the thread
 // goes on, its call returns what wake was given.
 func block(kind waitKind, object, deadline uint64) {
@@ -149,16 +180,36 @@ func wake(t *thread, result uint64) {
 	kickIdle()
 }
 
-// kickIdle makes an idle CPU look at the run queue. This CPU looks by itself.
+// kickIdle makes an idle CPU look at the run queue: one for each thread that
+// is put there, because each takes one. Were the same asked twice, the second
+// thread would wait for a tick.
 func kickIdle() {
 	here := amd64.CPU()
-	for i := range cpus {
-		if i != here && current[i] >= firstIdle {
-			amd64.SendIPI(i)
-			return
-		}
+	i := findIdle(here)
+	if i < 0 {
+		return // all are busy, or asked: whoever has time next looks
+	}
+	asked[i] = true
+	if i != here {
+		amd64.SendIPI(i)
 	}
 }
+
+// findIdle returns an idle CPU that nobody has asked yet, or -1. The one that
+// runs the caller is first: it was interrupted, and looks before it idles on.
+func findIdle(here int) int {
+	if idles(here) {
+		return here
+	}
+	for i := range cpus {
+		if idles(i) {
+			return i
+		}
+	}
+	return -1
+}
+
+func idles(i int) bool { return current[i] >= firstIdle && !asked[i] }
 
 // expire wakes all threads whose deadline has passed.
 func expire() {

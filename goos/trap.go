@@ -24,6 +24,8 @@ func trapEntry(interrupted *amd64.Frame) {
 	case v == amd64.DoubleFault: // no user can cause it
 		printRegisters(v, f.Error, f.RIP, f.RSP, f.CR2)
 		Fatal(lastWords(v))
+	case v == amd64.Debug:
+		amd64.RecordDebug() // of a user: the kernel's own are only counted
 	case v == amd64.NMI:
 		amd64.CountUserNMI() // the user goes on
 	case v < amd64.FirstInterrupt:
@@ -47,7 +49,7 @@ func interrupt(t *thread, v uint64) {
 			amd64.ChargeTick(!t.frame.HasVectors())
 		}
 		expire()
-		yield()
+		share()
 	case v == amd64.VectorIPI:
 		amd64.ServeIPI()
 		if isIdle(t) {

@@ -182,6 +182,21 @@ func TestExceptionsBecomeSignals(t *testing.T) {
 	})
 }
 
+func TestDebugCauses(t *testing.T) {
+	for cause, want := range map[uint64]int32{
+		0:                                            signal.TRAP_BRKPT, // INT1
+		amd64.DebugStep:                              signal.TRAP_TRACE,
+		1:                                            signal.TRAP_HWBKPT,
+		8:                                            signal.TRAP_HWBKPT,
+		amd64.DebugStep | 2:                          signal.TRAP_TRACE,
+		1 << 13 /* an access to a debug register */ : 0,
+	} {
+		if got := debugCode(cause); got != want {
+			t.Errorf("DR6 %#x becomes code %d, want %d", cause, got, want)
+		}
+	}
+}
+
 func TestStopAndContinue(t *testing.T) {
 	w := newWorld(t)
 	w.process(func(t *Task) {

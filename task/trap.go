@@ -52,7 +52,9 @@ func (t *Task) Exception(f *amd64.Frame, vector int) {
 		t.pageFault(f)
 		return
 	case vectorDebug:
-		t.fault(f, signal.FaultInfo(unix.SIGTRAP, signal.TRAP_TRACE, f.RIP))
+		if code := debugCode(f.DebugCause()); code != 0 {
+			t.fault(f, signal.FaultInfo(unix.SIGTRAP, code, f.RIP))
+		}
 		return
 	case vectorX87, vectorSIMD:
 		t.fault(f, signal.FaultInfo(unix.SIGFPE, floatingCode(f, vector), f.RIP))
@@ -118,6 +120,21 @@ func accessOf(code uint64) mm.Access {
 		return mm.AccessWrite
 	}
 	return mm.AccessRead
+}
+
+// debugCode returns the si_code for the cause of a #DB (Linux: exc_debug_user,
+// get_si_code). No cause at all is INT1's. 0 is no signal: what is reported is
+// nothing that a program asked for.
+func debugCode(cause uint64) int32 {
+	switch {
+	case cause&amd64.DebugStep != 0:
+		return signal.TRAP_TRACE
+	case cause&amd64.DebugBreakpoints != 0:
+		return signal.TRAP_HWBKPT
+	case cause == 0:
+		return signal.TRAP_BRKPT
+	}
+	return 0
 }
 
 // floatingCode returns the si_code of a floating-point exception: the first of

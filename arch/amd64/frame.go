@@ -62,6 +62,8 @@ type Frame struct {
 
 	area []byte // what extended points into
 
+	debugCause uint64 // of the last #DB: see DebugCause
+
 	noTSC atomic.Bool // RDTSC must fault: see DenyTSC
 
 	// UserTicks and SystemTicks count the timer interrupts that found the

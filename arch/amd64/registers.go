@@ -81,6 +81,12 @@ func loadCR3(v uint64)
 func FaultAddress() uint64
 
 //go:noescape
+func readDR6() uint64
+
+//go:noescape
+func writeDR6(v uint64)
+
+//go:noescape
 func readCR4() uint64
 
 //go:noescape

@@ -87,6 +87,18 @@ TEXT ·FaultAddress(SB), NOSPLIT, $0-8
 	MOVQ AX, ret+0(FP)
 	RET
 
+// func readDR6() uint64
+TEXT ·readDR6(SB), NOSPLIT, $0-8
+	MOVQ DR6, AX
+	MOVQ AX, ret+0(FP)
+	RET
+
+// func writeDR6(v uint64)
+TEXT ·writeDR6(SB), NOSPLIT, $0-8
+	MOVQ v+0(FP), AX
+	MOVQ AX, DR6
+	RET
+
 // func readCR4() uint64
 TEXT ·readCR4(SB), NOSPLIT, $0-8
 	MOVQ CR4, AX

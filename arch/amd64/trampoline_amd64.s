@@ -74,9 +74,9 @@
 // The first vector that is not an exception.
 #define FIRST_IRQ 32
 
-// Exceptions that goos serves on the spot, as interrupts: NMI, #DF, and #MC,
-// whose cause must be read on the CPU that has it.
-#define SERVED_HERE (1<<2|1<<8|1<<18)
+// Exceptions that goos serves on the spot, as interrupts: #DB, NMI, #DF, and
+// #MC, whose cause must be read on the CPU that has it.
+#define SERVED_HERE (1<<1|1<<2|1<<8|1<<18)
 
 // An event (user.go): a system call's number, or negative.
 #define EVENT_HANDOVER -258
