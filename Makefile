@@ -60,13 +60,13 @@ check: ## format, vet and test everything that needs no QEMU, in two minutes
 	@$(call need,gcc,gcc libc6-dev)
 	@files=$$(gofmt -l $$(git ls-files '*.go')); [ -z "$$files" ] || { echo "gofmt these files: $$files" >&2; exit 1; }
 	go vet ./...
-	go run ./qemu/testreport -race $(HOST_PACKAGES) : ./entry/check
+	go run ./qemu/testreport -race $(HOST_PACKAGES) + ./entry/check
 
 .PHONY: test
 test: test-tools build ## check, and the tests in QEMU
 	@files=$$(gofmt -l $$(git ls-files '*.go')); [ -z "$$files" ] || { echo "gofmt these files: $$files" >&2; exit 1; }
 	go vet ./...
-	go run ./qemu/testreport -race $(HOST_PACKAGES) : ./entry/check : -count=1 -timeout=20m ./qemu/integration
+	go run ./qemu/testreport -race $(HOST_PACKAGES) + ./entry/check : -count=1 -timeout=20m ./qemu/integration
 
 .PHONY: bench
 bench: test-tools build ## print instruction counts of system calls and of the boot

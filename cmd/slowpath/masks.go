@@ -5,7 +5,12 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"sync"
 )
+
+// computedMasks returns the report, which takes seconds to compute: it is the
+// same at each call. Who changes it copies it first.
+var computedMasks = sync.OnceValue(newMaskReport)
 
 // showMasks is the subcommand masks: the masks and flags of Linux 3.13 and of
 // Slowpath, side by side.
@@ -21,7 +26,7 @@ func showMasks(std standard, args []string) int {
 	if set.NArg() != 0 || *asJSON && *asHTML {
 		return fail(std, "slowpath masks takes --fix, and one of --json and --html; it takes no arguments")
 	}
-	r := newMaskReport()
+	r := *computedMasks()
 	r.ShowFix = *fix
 	if err := r.print(std.out, *asJSON, *asHTML); err != nil {
 		return fail(std, "cannot print the masks: %v", err)
