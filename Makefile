@@ -8,6 +8,9 @@ SHELL := /bin/bash
 INIT ?= bin/hello
 ARGS ?=
 RUNFLAGS ?=
+# More of the command line of gdb, before and after it has connected.
+GDBFLAGS ?=
+GDBCOMMANDS ?=
 
 # The kernel is linked at 0xffffffff80200000, which is -0x7fe00000.
 KERNEL_LDFLAGS := -T=-0x7fe00000
@@ -83,8 +86,12 @@ conformance: test-tools build ## run busybox's, Go's and Linux's own tests, as r
 .PHONY: gdb
 gdb: tools build ## run INIT under gdb, stopped before the first instruction
 	@$(call need,gdb,gdb)
-	bin/slowpath run --gdb tcp:localhost:1234 $(RUNFLAGS) $(INIT) $(ARGS) & \
-	  gdb -q bin/kernel.elf -ex 'target remote localhost:1234'; kill %1 2>/dev/null || true
+	@# A session of its own: Ctrl-C is for gdb. The symbols are in what the linker made,
+	@# with the paths of the sources from here and from Go's own src.
+	@setsid bin/slowpath run --gdb tcp:localhost:1234 $(RUNFLAGS) $(INIT) $(ARGS) & machine=$$!; \
+	  trap 'kill $$machine 2>/dev/null || true; wait' EXIT; \
+	  gdb -q -ex 'set substitute-path slowpath .' -ex "set substitute-path runtime $$(go env GOROOT)/src/runtime" \
+	    $(GDBFLAGS) bin/kernel.raw -ex 'target remote localhost:1234' $(GDBCOMMANDS)
 
 .PHONY: clean
 clean: ## remove bin/
