@@ -9,7 +9,9 @@ import (
 )
 
 // FDTable is the file descriptors of a task. Threads share one (clone(2),
-// CLONE_FILES), so it counts its users. It is safe for concurrent use.
+// CLONE_FILES), so it counts its users. It is safe for concurrent use. What
+// closes a descriptor may sleep, since the file's last reference releases it;
+// the rest does not.
 type FDTable struct {
 	users atomic.Int32
 
@@ -221,14 +223,15 @@ func (t *FDTable) closed(f *File) {
 	f.DecRef()
 }
 
-// CloseRange closes the descriptors from first to last, both included.
+// CloseRange closes the descriptors from first to last, both included
+// (close_range(2)). Those that are not open are passed over.
 func (t *FDTable) CloseRange(first, last int) {
 	for _, f := range t.takeRange(first, last, func(int) bool { return true }) {
 		t.closed(f)
 	}
 }
 
-// CloseOnExec closes the descriptors that exec does not keep.
+// CloseOnExec closes the descriptors that exec does not keep (O_CLOEXEC).
 func (t *FDTable) CloseOnExec() {
 	for _, f := range t.takeRange(0, MaxDescriptors, func(fd int) bool { return t.closeOnExec.has(fd) }) {
 		t.closed(f)

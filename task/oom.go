@@ -28,6 +28,7 @@ func (k *Kernel) OOMKill(caller *ThreadGroup) bool {
 	victim.Kill()
 	if victim != caller {
 		victim.waitEnd(oomPatience)
+		k.Memory().Drain() // what the kernel's heap lacks of its reserve comes first
 	}
 	return true
 }

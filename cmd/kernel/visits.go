@@ -45,8 +45,8 @@ func (k *kernel) slowpathFiles() procfs.Extra {
 			{Name: "exits", Read: printed(func(b *bytes.Buffer) { k.writeVisits(b) })},
 			{Name: "record", Read: printed(k.printRecord), Write: k.setRecord},
 			{Name: "stacks", Read: stacks},
-			{Name: "table", Read: printed(func(b *bytes.Buffer) { entry.WriteDuties(b, entry.Duties()) })},
-			{Name: "work", Read: printed(func(b *bytes.Buffer) { k.visits.WriteCounts(b) })},
+			{Name: "table", Read: printed(func(b *bytes.Buffer) { duties.Write(b) })},
+			{Name: "work", Read: printed(k.writeWork)},
 		},
 		OfTask: k.visitOfTask,
 	}
@@ -58,6 +58,13 @@ func stacks() []byte {
 	const most = 1 << 20
 	b := make([]byte, most)
 	return b[:runtime.Stack(b, true)]
+}
+
+// writeWork prints how often each duty was served, and what no visit counts:
+// NMIs that came while a CPU was in the kernel.
+func (k *kernel) writeWork(b *bytes.Buffer) {
+	k.visits.WriteCounts(b)
+	fmt.Fprintf(b, "NMIs in the kernel         %d\n", amd64.KernelNMIs())
 }
 
 // writeVisits prints the visits that the recorder has.
