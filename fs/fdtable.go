@@ -209,17 +209,20 @@ func (t *FDTable) Detach(fd int) (*File, error) {
 	f := t.files[fd]
 	t.set(fd, nil, false)
 	t.mu.Unlock()
-	f.Inode().Base().locks.ReleaseRecords(t)
+	t.unlock(f)
 	return f, nil
 }
 
-// closed drops a file that the table referred to. A process that closes any
-// descriptor of a file loses its POSIX locks on it (fcntl(2)).
+// unlock releases the POSIX locks on a file, since a process that closes any
+// descriptor of it loses them (fcntl(2)).
+func (t *FDTable) unlock(f *File) { f.Inode().Base().locks.ReleaseRecords(t) }
+
+// closed drops a file that the table referred to, if it did to any.
 func (t *FDTable) closed(f *File) {
 	if f == nil {
 		return
 	}
-	f.Inode().Base().locks.ReleaseRecords(t)
+	t.unlock(f)
 	f.DecRef()
 }
 
