@@ -8,6 +8,9 @@ SHELL := /bin/bash
 INIT ?= bin/hello
 ARGS ?=
 RUNFLAGS ?=
+# More of the command line of gdb, before and after it has connected.
+GDBFLAGS ?=
+GDBCOMMANDS ?=
 
 # The kernel is linked at 0xffffffff80200000, which is -0x7fe00000.
 KERNEL_LDFLAGS := -T=-0x7fe00000
@@ -60,13 +63,13 @@ check: ## format, vet and test everything that needs no QEMU, in two minutes
 	@$(call need,gcc,gcc libc6-dev)
 	@files=$$(gofmt -l $$(git ls-files '*.go')); [ -z "$$files" ] || { echo "gofmt these files: $$files" >&2; exit 1; }
 	go vet ./...
-	go run ./qemu/testreport -race $(HOST_PACKAGES) : ./entry/check
+	go run ./qemu/testreport -race $(HOST_PACKAGES) + ./entry/check
 
 .PHONY: test
 test: test-tools build ## check, and the tests in QEMU
 	@files=$$(gofmt -l $$(git ls-files '*.go')); [ -z "$$files" ] || { echo "gofmt these files: $$files" >&2; exit 1; }
 	go vet ./...
-	go run ./qemu/testreport -race $(HOST_PACKAGES) : ./entry/check : -count=1 -timeout=20m ./qemu/integration
+	go run ./qemu/testreport -race $(HOST_PACKAGES) + ./entry/check : -count=1 -timeout=20m ./qemu/integration
 
 .PHONY: bench
 bench: test-tools build ## print instruction counts of system calls and of the boot
@@ -83,8 +86,12 @@ conformance: test-tools build ## run busybox's, Go's and Linux's own tests, as r
 .PHONY: gdb
 gdb: tools build ## run INIT under gdb, stopped before the first instruction
 	@$(call need,gdb,gdb)
-	bin/slowpath run --gdb tcp:localhost:1234 $(RUNFLAGS) $(INIT) $(ARGS) & \
-	  gdb -q bin/kernel.elf -ex 'target remote localhost:1234'; kill %1 2>/dev/null || true
+	@# A session of its own: Ctrl-C is for gdb. The symbols are in what the linker made,
+	@# with the paths of the sources from here and from Go's own src.
+	@setsid bin/slowpath run --gdb tcp:localhost:1234 $(RUNFLAGS) $(INIT) $(ARGS) & machine=$$!; \
+	  trap 'kill $$machine 2>/dev/null || true; wait' EXIT; \
+	  gdb -q -ex 'set substitute-path slowpath .' -ex "set substitute-path runtime $$(go env GOROOT)/src/runtime" \
+	    $(GDBFLAGS) bin/kernel.raw -ex 'target remote localhost:1234' $(GDBCOMMANDS)
 
 .PHONY: clean
 clean: ## remove bin/

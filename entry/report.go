@@ -6,28 +6,19 @@ import (
 	"strings"
 )
 
-// WriteDuties writes the table of duties as text, a row a duty, and the masks
-// that follow.
-func WriteDuties(w io.Writer, duties []Duty) {
+// Write writes the table as text: a row a duty, and the masks that it has.
+func (t *Table[T]) Write(w io.Writer) {
 	fmt.Fprintf(w, "%-19s %4s  %-6s %-6s %-5s  %-18s  %s\n", "duty", "bit", "kind", "paired", "frame", "served", "raised by")
-	var entry, exit, before, last Flag
-	for _, d := range duties {
+	for _, d := range t.Duties() {
 		kind := "once"
 		if d.Level {
 			kind = "level"
 		}
 		fmt.Fprintf(w, "%-19v %4d  %-6s %-6s %-5s  %-18s  %s\n",
 			d.Flag, d.Flag.bit(), kind, yes(d.Paired), yes(d.Frame), d.When, d.RaisedBy)
-		for _, m := range []struct {
-			stage Stage
-			mask  *Flag
-		}{{AtSyscallEntry, &entry}, {AtSyscallExit, &exit}, {BeforeUser, &before}, {LastStep, &last}} {
-			if d.When&m.stage != 0 {
-				*m.mask |= d.Flag
-			}
-		}
 	}
-	fmt.Fprintf(w, "masks: entry %#x, exit %#x, before user %#x, last step %#x\n", uint32(entry), uint32(exit), uint32(before), uint32(last))
+	fmt.Fprintf(w, "masks: entry %#x, exit %#x, before user %#x, last step %#x\n",
+		uint32(t.EntryMask()), uint32(t.SyscallExitMask()), uint32(t.UserMask()), uint32(t.LastMask()))
 }
 
 func yes(b bool) string {

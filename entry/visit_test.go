@@ -168,7 +168,7 @@ func TestReports(t *testing.T) {
 		}
 	}
 	b.Reset()
-	WriteDuties(&b, Duties())
+	full(t, nil).Write(&b)
 	if n := strings.Count(b.String(), "\n"); n != len(Duties())+2 {
 		t.Errorf("%d lines for %d duties:\n%s", n, len(Duties()), b.String())
 	}

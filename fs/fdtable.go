@@ -9,7 +9,9 @@ import (
 )
 
 // FDTable is the file descriptors of a task. Threads share one (clone(2),
-// CLONE_FILES), so it counts its users. It is safe for concurrent use.
+// CLONE_FILES), so it counts its users. It is safe for concurrent use. What
+// closes a descriptor may sleep, since the file's last reference releases it;
+// the rest does not.
 type FDTable struct {
 	users atomic.Int32
 
@@ -207,28 +209,32 @@ func (t *FDTable) Detach(fd int) (*File, error) {
 	f := t.files[fd]
 	t.set(fd, nil, false)
 	t.mu.Unlock()
-	f.Inode().Base().locks.ReleaseRecords(t)
+	t.unlock(f)
 	return f, nil
 }
 
-// closed drops a file that the table referred to. A process that closes any
-// descriptor of a file loses its POSIX locks on it (fcntl(2)).
+// unlock releases the POSIX locks on a file, since a process that closes any
+// descriptor of it loses them (fcntl(2)).
+func (t *FDTable) unlock(f *File) { f.Inode().Base().locks.ReleaseRecords(t) }
+
+// closed drops a file that the table referred to, if it did to any.
 func (t *FDTable) closed(f *File) {
 	if f == nil {
 		return
 	}
-	f.Inode().Base().locks.ReleaseRecords(t)
+	t.unlock(f)
 	f.DecRef()
 }
 
-// CloseRange closes the descriptors from first to last, both included.
+// CloseRange closes the descriptors from first to last, both included
+// (close_range(2)). Those that are not open are passed over.
 func (t *FDTable) CloseRange(first, last int) {
 	for _, f := range t.takeRange(first, last, func(int) bool { return true }) {
 		t.closed(f)
 	}
 }
 
-// CloseOnExec closes the descriptors that exec does not keep.
+// CloseOnExec closes the descriptors that exec does not keep (O_CLOEXEC).
 func (t *FDTable) CloseOnExec() {
 	for _, f := range t.takeRange(0, MaxDescriptors, func(fd int) bool { return t.closeOnExec.has(fd) }) {
 		t.closed(f)

@@ -6,6 +6,11 @@ import (
 	"slowpath/mm"
 )
 
+// The operations of an open file. None waits for data, room or another file:
+// where read(2) would, the error is EAGAIN. They do take locks, and copy user
+// memory, which may fault pages in; so they run with interrupts on, in a task or
+// in the kernel's own goroutines.
+
 // Read is read(2) without the waiting: it moves bytes to dst from the file's
 // offset on. Errors: EBADF, EAGAIN, EISDIR, EINVAL, EFAULT, and the file's own.
 func (f *File) Read(dst Sink) (int, error) {
@@ -22,7 +27,8 @@ func (f *File) Read(dst Sink) (int, error) {
 	return n, err
 }
 
-// ReadAt is pread(2): ESPIPE without an offset, EINVAL for a negative one.
+// ReadAt is pread(2). Errors: ESPIPE without an offset, EINVAL for a negative
+// one, and those of Read.
 func (f *File) ReadAt(dst Sink, offset int64) (int, error) {
 	if err := checkOffset(offset); err != nil {
 		return 0, err
@@ -56,7 +62,8 @@ func (f *File) Write(src Source) (int, error) {
 }
 
 // WriteAt is pwrite(2). As in Linux, a file opened with O_APPEND is appended
-// to in spite of the offset.
+// to in spite of the offset. Errors: ESPIPE without an offset, EINVAL for a
+// negative one, and those of Write.
 func (f *File) WriteAt(src Source, offset int64) (int, error) {
 	if err := checkOffset(offset); err != nil {
 		return 0, err
@@ -144,7 +151,10 @@ func (m *Mounts) parentNumber(p Path) uint64 {
 	return m.up(p, Path{m.root, m.root.root}).Inode().Base().Number()
 }
 
-// Ioctl is ioctl(2) for the requests that are the file's own.
+// Ioctl is ioctl(2) for the requests that are the file's own. argument may be
+// an address in the caller's memory. Errors: EBADF for a file opened with
+// O_PATH, ENOTTY for a request that the file does not know, EFAULT, and the
+// file's own.
 func (f *File) Ioctl(caller Caller, request uint32, argument uint64) (uint64, error) {
 	if f.PathOnly() {
 		return 0, unix.EBADF
@@ -152,7 +162,8 @@ func (f *File) Ioctl(caller Caller, request uint32, argument uint64) (uint64, er
 	return f.operations.Ioctl(f, caller, request, argument)
 }
 
-// Truncate is ftruncate(2). Errors: EINVAL, EBADF, EPERM for a seal.
+// Truncate is ftruncate(2). Errors: EINVAL for a negative size and for what is
+// no regular file open for writing, EFBIG, EBADF, EPERM for a seal.
 func (f *File) Truncate(size int64) error {
 	if f.PathOnly() {
 		return unix.EBADF
@@ -190,7 +201,8 @@ func (f *File) Mappable(sharedWrite bool) (mm.Mappable, error) {
 	return f.operations.Mappable()
 }
 
-// Sync is fsync(2) and fdatasync(2).
+// Sync is fsync(2) and fdatasync(2). Errors: EBADF for a file opened with
+// O_PATH, EINVAL for what cannot be written back.
 func (f *File) Sync() error {
 	if f.PathOnly() {
 		return unix.EBADF

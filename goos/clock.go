@@ -42,8 +42,8 @@ func armTimer() {
 }
 
 // calibrate finds out how fast the TSC and the APIC timer run: the TSC from
-// the CPU itself where it says so, else against the PIT; the timer against the
-// TSC.
+// the CPU or the hypervisor where one says so, else against the PIT; the timer
+// against the TSC.
 func calibrate() {
 	hz := amd64.TSCFrequency()
 	if hz == 0 {

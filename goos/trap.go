@@ -13,9 +13,7 @@ func trapEntry(interrupted *amd64.Frame) {
 	if f.Vector == amd64.PageFault && amd64.Fixup(f) {
 		return // a user's bad pointer; the copy reports it
 	}
-	if f.Vector == amd64.MachineCheck && !amd64.RecordMachineCheck() { // of a user; the user loop does the rest
-		Fatal("A machine check corrupted the processor's state, so nothing can go on.")
-	}
+	recordCause(f.Vector)
 	acquire()
 	switch v := f.Vector; {
 	case v == amd64.PageFault && inWindow(f.CR2) && f.Error&amd64.FaultPresent == 0:
@@ -24,8 +22,7 @@ func trapEntry(interrupted *amd64.Frame) {
 	case v == amd64.DoubleFault: // no user can cause it
 		printRegisters(v, f.Error, f.RIP, f.RSP, f.CR2)
 		Fatal(lastWords(v))
-	case v == amd64.Debug:
-		amd64.RecordDebug() // of a user: the kernel's own are only counted
+	case v == amd64.Debug: // recorded
 	case v == amd64.NMI:
 		amd64.CountUserNMI() // the user goes on
 	case v < amd64.FirstInterrupt:
@@ -35,6 +32,21 @@ func trapEntry(interrupted *amd64.Frame) {
 	}
 	deliver()
 	release()
+}
+
+// recordCause keeps why a user's program took an exception whose cause only this
+// CPU knows; the user loop does the rest. (Of the kernel's own none comes here.)
+// While a CPU waits for the lock another may take the program from it, so it is
+// done before.
+func recordCause(vector uint64) {
+	switch vector {
+	case amd64.Debug:
+		amd64.RecordDebug()
+	case amd64.MachineCheck:
+		if !amd64.RecordMachineCheck() {
+			Fatal("A machine check corrupted the processor's state, so nothing can go on.")
+		}
+	}
 }
 
 // interrupt serves a timer's, another CPU's or a device's interrupt.

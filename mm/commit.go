@@ -8,10 +8,13 @@ const (
 	OvercommitHeuristic = 0
 	// OvercommitAlways refuses nothing.
 	OvercommitAlways = 1
-	// OvercommitNever promises no more than half of the memory, as
-	// overcommit_ratio 50 without swap.
+	// OvercommitNever promises no more than CommitLimit.
 	OvercommitNever = 2
 )
+
+// OvercommitRatio is how much of the memory OvercommitNever promises, in
+// percent: there is no swap to add (proc(5), /proc/sys/vm/overcommit_ratio).
+const OvercommitRatio = 50
 
 // SetOvercommit chooses the policy. It fails with EINVAL.
 func (m *Memory) SetOvercommit(policy int) error {
@@ -26,7 +29,7 @@ func (m *Memory) SetOvercommit(policy int) error {
 func (m *Memory) Overcommit() int { return int(m.overcommit.Load()) }
 
 // CommitLimit returns how many pages OvercommitNever promises.
-func (m *Memory) CommitLimit() int64 { return int64(m.total) / 2 }
+func (m *Memory) CommitLimit() int64 { return int64(m.total) * OvercommitRatio / 100 }
 
 // mayCommit returns ENOMEM if the policy does not allow that many more pages
 // to be promised (mm/util.c, __vm_enough_memory).

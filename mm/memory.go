@@ -81,7 +81,7 @@ type Memory struct {
 	committed  atomic.Int64 // pages promised to private writable mappings
 	tables     atomic.Int64 // frames in use as page tables
 	anonymous  atomic.Int64 // mapped anonymous pages of all address spaces
-	shared     atomic.Int64 // frames of shared anonymous memory
+	shared     atomic.Int64 // frames of shared anonymous memory and of files
 
 	sharedInodes atomic.Uint64 // inode numbers given to shared anonymous memory
 }
@@ -215,7 +215,7 @@ type Stats struct {
 	Free       int   // free, the frames at hand included
 	Available  int   // free and not reserved to the kernel
 	Anonymous  int64 // mapped anonymous pages
-	Shared     int64 // pages of shared anonymous memory
+	Shared     int64 // pages of shared anonymous memory and of files in memory (Shmem)
 	PageTables int64 // page tables
 	Committed  int64 // promised to private writable mappings (Committed_AS)
 }
@@ -231,6 +231,10 @@ func (m *Memory) Stats() Stats {
 		PageTables: m.tables.Load(), Committed: m.committed.Load(),
 	}
 }
+
+// CountShared adds pages to Stats.Shared: a file system in memory says so what
+// its files have. Any context.
+func (m *Memory) CountShared(pages int64) { m.shared.Add(pages) }
 
 // pointer turns an address of the direct map, which is no Go object, into a
 // pointer. The detour by memory tells vet and checkptr that this is meant.

@@ -17,7 +17,7 @@ type FutexKey struct {
 
 // FutexKey returns the key of the word. private is FUTEX_PRIVATE_FLAG: the
 // word's page is not looked at then. It fails with EINVAL for an address that
-// is not a multiple of 4, and with EFAULT.
+// is not a multiple of 4, and with EFAULT. It may sleep for the lock.
 func (as *AddressSpace) FutexKey(addr uint64, private bool) (FutexKey, error) {
 	if addr&3 != 0 {
 		return FutexKey{}, unix.EINVAL
@@ -40,22 +40,23 @@ func (as *AddressSpace) FutexKey(addr uint64, private bool) (FutexKey, error) {
 	return FutexKey{Object: v.object, Offset: v.offset + addr - v.start}, nil
 }
 
-// LoadUint32 reads the word at a multiple of 4, atomically. Like the other
-// operations on words it may sleep in a page fault, and fails with EINVAL,
-// EFAULT or ENOMEM.
+// LoadUint32 reads the word at a multiple of 4, atomically. It may sleep in a
+// page fault. Errors: EINVAL, EFAULT, ENOMEM.
 func (as *AddressSpace) LoadUint32(addr uint64) (uint32, error) {
 	var value uint32
 	err := as.withWord(addr, AccessRead, func(word *uint32) { value = atomic.LoadUint32(word) })
 	return value, err
 }
 
-// StoreUint32 writes the word atomically.
+// StoreUint32 writes the word at a multiple of 4 atomically. It may sleep in a
+// page fault. Errors: EINVAL, EFAULT, ENOMEM.
 func (as *AddressSpace) StoreUint32(addr uint64, value uint32) error {
 	return as.withWord(addr, AccessWrite, func(word *uint32) { atomic.StoreUint32(word, value) })
 }
 
 // CompareAndSwapUint32 writes new if the word is old, in one atomic step, and
-// returns what it was.
+// returns what it was. It may sleep in a page fault. Errors: EINVAL, EFAULT,
+// ENOMEM; a word that was not old is none.
 func (as *AddressSpace) CompareAndSwapUint32(addr uint64, old, new uint32) (was uint32, err error) {
 	err = as.withWord(addr, AccessWrite, func(word *uint32) {
 		for was = old; !atomic.CompareAndSwapUint32(word, old, new); {
@@ -68,7 +69,9 @@ func (as *AddressSpace) CompareAndSwapUint32(addr uint64, old, new uint32) (was 
 }
 
 // UpdateUint32 replaces the word by what f makes of it, in one atomic step,
-// and returns what it was (FUTEX_WAKE_OP). f may be called more than once.
+// and returns what it was (FUTEX_WAKE_OP). f may be called more than once, with
+// the address space locked: it must neither sleep nor touch user memory. It may
+// sleep in a page fault before. Errors: EINVAL, EFAULT, ENOMEM.
 func (as *AddressSpace) UpdateUint32(addr uint64, f func(was uint32) uint32) (was uint32, err error) {
 	err = as.withWord(addr, AccessWrite, func(word *uint32) {
 		for {

@@ -29,7 +29,10 @@ type VM struct {
 // stderrKept is how much of QEMU's own messages is kept for an error message.
 const stderrKept = 4 << 10
 
-// Start starts QEMU. The process dies with this one, whatever happens to it.
+// Start starts QEMU with a configuration, and returns when it runs; the guest
+// need not have come up. The process dies with this one, whatever happens to
+// it. Errors are sentences for the user: a configuration that [Config.Check]
+// refuses, a QEMU that is not installed, or one that cannot be started.
 func Start(c *Config) (*VM, error) {
 	if err := c.Check(); err != nil {
 		return nil, err
@@ -116,10 +119,11 @@ func (vm *VM) launch() error {
 	return err
 }
 
-// Log returns the stream of the kernel's log.
+// Log returns the stream of the kernel's log. It ends when QEMU does.
 func (vm *VM) Log() io.Reader { return vm.channels[logChannel] }
 
-// Link returns the stream of the host link.
+// Link returns the stream of the host link (package hostlink). Reads and writes
+// fail once QEMU has ended or Close was called.
 func (vm *VM) Link() net.Conn { return vm.channels[linkChannel] }
 
 // Monitor returns the stream of QEMU's monitor; see [NewMonitor].
@@ -128,7 +132,7 @@ func (vm *VM) Monitor() net.Conn { return vm.channels[monitorChannel] }
 // Exited returns a channel that is closed when QEMU has ended.
 func (vm *VM) Exited() <-chan struct{} { return vm.exited }
 
-// PID returns QEMU's process id.
+// PID returns QEMU's process id, which stays its own until Exited is closed.
 func (vm *VM) PID() int { return vm.cmd.Process.Pid }
 
 // Close kills QEMU if it still runs, waits until it is gone, and closes the
@@ -142,7 +146,7 @@ func (vm *VM) Close() {
 }
 
 // Failure describes the end of a QEMU that ended by itself, with what it
-// said. It may be called after Exited.
+// said. It may be called once Exited is closed, and is never nil.
 func (vm *VM) Failure() error {
 	said := strings.TrimSpace(vm.stderr.String())
 	var exit *exec.ExitError

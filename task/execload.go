@@ -37,7 +37,7 @@ const addrNoRandomize = 0x0040000
 // randomOffset returns a random multiple of a page below limit, 0 if the task
 // wants a fixed layout.
 func (t *Task) randomOffset(limit uint64) uint64 {
-	if t.personality.Load()&addrNoRandomize != 0 || t.kernel.config.NoRandomize {
+	if t.personality.Load()&addrNoRandomize != 0 || !t.kernel.Randomizes() {
 		return 0
 	}
 	var p [wordSize]byte

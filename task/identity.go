@@ -8,75 +8,39 @@ import (
 	"slowpath/cred"
 )
 
-// Keep stands for an id that setreuid(2) and its kin leave as it is.
-const Keep = ^uint32(0)
-
 // SECBIT_ flags that matter to changes of ids (capabilities(7)).
 const secureNoSetUIDFixup = 1 << 2
 
 // SetUID is setuid(2): EINVAL for Keep, EPERM.
 func (t *Task) SetUID(uid uint32) error {
-	if uid == Keep {
-		return unix.EINVAL
-	}
-	old := t.Credentials()
-	if old.Has(cred.SetUID) {
-		return t.changeUIDs(old, uid, uid, uid)
-	}
-	if uid != old.UID && uid != old.SUID {
-		return unix.EPERM
-	}
-	return t.changeUIDs(old, Keep, uid, Keep)
+	return t.changeUIDs(func(old ids, privileged bool) (ids, error) { return old.set(uid, privileged) })
 }
 
-// SetRealUIDs is setreuid(2). Errors: those of setreuid(2).
+// SetRealUIDs is setreuid(2): EPERM.
 func (t *Task) SetRealUIDs(real, effective uint32) error {
-	old := t.Credentials()
-	if !old.Has(cred.SetUID) {
-		if real != Keep && real != old.UID && real != old.EUID ||
-			effective != Keep && effective != old.UID && effective != old.EUID && effective != old.SUID {
-			return unix.EPERM
-		}
-	}
-	saved := Keep
-	if real != Keep || effective != Keep && effective != old.UID {
-		saved = effective
-		if effective == Keep {
-			saved = old.EUID
-		}
-	}
-	return t.changeUIDs(old, real, effective, saved)
+	return t.changeUIDs(func(old ids, privileged bool) (ids, error) { return old.setReal(real, effective, privileged) })
 }
 
-// SetAllUIDs is setresuid(2). Errors: those of setresuid(2).
+// SetAllUIDs is setresuid(2): EPERM.
 func (t *Task) SetAllUIDs(real, effective, saved uint32) error {
-	old := t.Credentials()
-	if !old.Has(cred.SetUID) {
-		for _, uid := range [...]uint32{real, effective, saved} {
-			if uid != Keep && uid != old.UID && uid != old.EUID && uid != old.SUID {
-				return unix.EPERM
-			}
-		}
-	}
-	return t.changeUIDs(old, real, effective, saved)
+	return t.changeUIDs(func(old ids, privileged bool) (ids, error) {
+		return old.setAll(ids{real, effective, saved}, privileged)
+	})
 }
 
-// changeUIDs publishes new user ids with the capabilities that follow.
-func (t *Task) changeUIDs(old *cred.Credentials, real, effective, saved uint32) error {
+// changeUIDs publishes new user ids, with the capabilities that follow.
+func (t *Task) changeUIDs(rule func(old ids, privileged bool) (ids, error)) error {
+	old := t.Credentials()
+	user, err := rule(ids{old.UID, old.EUID, old.SUID}, old.Has(cred.SetUID))
+	if err != nil {
+		return err
+	}
 	next := old.Clone()
-	replace(&next.UID, real)
-	replace(&next.EUID, effective)
-	replace(&next.SUID, saved)
+	next.UID, next.EUID, next.SUID = user.real, user.effective, user.saved
 	next.FSUID = next.EUID
 	fixCapabilities(old, next)
 	t.publishIDs(old, next)
 	return nil
-}
-
-func replace(id *uint32, with uint32) {
-	if with != Keep {
-		*id = with
-	}
 }
 
 // fixCapabilities is what a change of user ids does to capabilities
@@ -131,58 +95,32 @@ func (t *Task) SetFSUID(uid uint32) uint32 {
 	return old.FSUID
 }
 
-// SetGID is setgid(2). Errors: those of setgid(2).
+// SetGID is setgid(2): EINVAL for Keep, EPERM.
 func (t *Task) SetGID(gid uint32) error {
-	if gid == Keep {
-		return unix.EINVAL
-	}
-	old := t.Credentials()
-	if old.Has(cred.SetGID) {
-		return t.changeGIDs(old, gid, gid, gid)
-	}
-	if gid != old.GID && gid != old.SGID {
-		return unix.EPERM
-	}
-	return t.changeGIDs(old, Keep, gid, Keep)
+	return t.changeGIDs(func(old ids, privileged bool) (ids, error) { return old.set(gid, privileged) })
 }
 
-// SetRealGIDs is setregid(2). Errors: those of setregid(2).
+// SetRealGIDs is setregid(2): EPERM.
 func (t *Task) SetRealGIDs(real, effective uint32) error {
-	old := t.Credentials()
-	if !old.Has(cred.SetGID) {
-		if real != Keep && real != old.GID && real != old.EGID ||
-			effective != Keep && effective != old.GID && effective != old.EGID && effective != old.SGID {
-			return unix.EPERM
-		}
-	}
-	saved := Keep
-	if real != Keep || effective != Keep && effective != old.GID {
-		saved = effective
-		if effective == Keep {
-			saved = old.EGID
-		}
-	}
-	return t.changeGIDs(old, real, effective, saved)
+	return t.changeGIDs(func(old ids, privileged bool) (ids, error) { return old.setReal(real, effective, privileged) })
 }
 
-// SetAllGIDs is setresgid(2). Errors: those of setresgid(2).
+// SetAllGIDs is setresgid(2): EPERM.
 func (t *Task) SetAllGIDs(real, effective, saved uint32) error {
-	old := t.Credentials()
-	if !old.Has(cred.SetGID) {
-		for _, gid := range [...]uint32{real, effective, saved} {
-			if gid != Keep && gid != old.GID && gid != old.EGID && gid != old.SGID {
-				return unix.EPERM
-			}
-		}
-	}
-	return t.changeGIDs(old, real, effective, saved)
+	return t.changeGIDs(func(old ids, privileged bool) (ids, error) {
+		return old.setAll(ids{real, effective, saved}, privileged)
+	})
 }
 
-func (t *Task) changeGIDs(old *cred.Credentials, real, effective, saved uint32) error {
+// changeGIDs publishes new group ids, on which no capability depends.
+func (t *Task) changeGIDs(rule func(old ids, privileged bool) (ids, error)) error {
+	old := t.Credentials()
+	group, err := rule(ids{old.GID, old.EGID, old.SGID}, old.Has(cred.SetGID))
+	if err != nil {
+		return err
+	}
 	next := old.Clone()
-	replace(&next.GID, real)
-	replace(&next.EGID, effective)
-	replace(&next.SGID, saved)
+	next.GID, next.EGID, next.SGID = group.real, group.effective, group.saved
 	next.FSGID = next.EGID
 	t.publishIDs(old, next)
 	return nil

@@ -8,29 +8,29 @@ import (
 	"slowpath/cred"
 )
 
-// ids are real, effective, saved and file-system user id.
-type ids [4]uint32
+// fourIDs are real, effective, saved and file-system user id.
+type fourIDs [4]uint32
 
 func TestUserIDs(t *testing.T) {
 	w := newWorld(t)
 	w.process(func(t *Task) {
-		root, user := ids{0, 0, 0, 0}, ids{10, 20, 30, 20}
+		root, user := fourIDs{0, 0, 0, 0}, fourIDs{10, 20, 30, 20}
 		for name, c := range map[string]struct {
-			from ids
+			from fourIDs
 			call func(t *Task) error
-			want ids
+			want fourIDs
 			err  error
 		}{
-			"setuid by root":          {root, func(t *Task) error { return t.SetUID(5) }, ids{5, 5, 5, 5}, nil},
-			"setuid to saved":         {user, func(t *Task) error { return t.SetUID(30) }, ids{10, 30, 30, 30}, nil},
+			"setuid by root":          {root, func(t *Task) error { return t.SetUID(5) }, fourIDs{5, 5, 5, 5}, nil},
+			"setuid to saved":         {user, func(t *Task) error { return t.SetUID(30) }, fourIDs{10, 30, 30, 30}, nil},
 			"setuid to other":         {user, func(t *Task) error { return t.SetUID(5) }, user, unix.EPERM},
 			"setuid to -1":            {root, func(t *Task) error { return t.SetUID(Keep) }, root, unix.EINVAL},
-			"setreuid swaps":          {user, func(t *Task) error { return t.SetRealUIDs(20, 10) }, ids{20, 10, 10, 10}, nil},
+			"setreuid swaps":          {user, func(t *Task) error { return t.SetRealUIDs(20, 10) }, fourIDs{20, 10, 10, 10}, nil},
 			"setreuid keeps":          {user, func(t *Task) error { return t.SetRealUIDs(Keep, Keep) }, user, nil},
 			"setreuid real to saved":  {user, func(t *Task) error { return t.SetRealUIDs(30, Keep) }, user, unix.EPERM},
-			"setresuid permutes":      {user, func(t *Task) error { return t.SetAllUIDs(30, 10, 20) }, ids{30, 10, 20, 10}, nil},
+			"setresuid permutes":      {user, func(t *Task) error { return t.SetAllUIDs(30, 10, 20) }, fourIDs{30, 10, 20, 10}, nil},
 			"setresuid to other":      {user, func(t *Task) error { return t.SetAllUIDs(5, Keep, Keep) }, user, unix.EPERM},
-			"setfsuid to real":        {user, func(t *Task) error { t.SetFSUID(10); return nil }, ids{10, 20, 30, 10}, nil},
+			"setfsuid to real":        {user, func(t *Task) error { t.SetFSUID(10); return nil }, fourIDs{10, 20, 30, 10}, nil},
 			"setfsuid to other fails": {user, func(t *Task) error { t.SetFSUID(5); return nil }, user, nil},
 		} {
 			next := cred.User(0, 0)
@@ -41,8 +41,8 @@ func TestUserIDs(t *testing.T) {
 			t.setCredentials(next)
 			err := c.call(t)
 			got := t.Credentials()
-			if (ids{got.UID, got.EUID, got.SUID, got.FSUID}) != c.want || err != c.err {
-				w.T.Errorf("%s: %v with %v, want %v with %v", name, ids{got.UID, got.EUID, got.SUID, got.FSUID}, err, c.want, c.err)
+			if (fourIDs{got.UID, got.EUID, got.SUID, got.FSUID}) != c.want || err != c.err {
+				w.T.Errorf("%s: %v with %v, want %v with %v", name, fourIDs{got.UID, got.EUID, got.SUID, got.FSUID}, err, c.want, c.err)
 			}
 		}
 		t.setCredentials(cred.Root())
@@ -69,7 +69,7 @@ func TestCapabilitiesFollowUserIDs(t *testing.T) {
 		t.setCredentials(cred.Root())
 		t.SetUID(10)
 		if c := t.Credentials(); c.Permitted != 0 {
-			w.T.Errorf("all ids away from 0 keep %#x", c.Permitted)
+			w.T.Errorf("all fourIDs away from 0 keep %#x", c.Permitted)
 		}
 	})
 }

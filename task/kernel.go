@@ -15,10 +15,12 @@
 //
 //  1. Kernel.mu guards the family: the table of ids, parents and children,
 //     groups and sessions, who is a zombie.
-//  2. ThreadGroup.mu guards the signals of one process: pending queues,
+//  2. Timers.mu guards the timers of one process: an expiry sends its signal
+//     with it held.
+//  3. ThreadGroup.mu guards the signals of one process: pending queues,
 //     blocked sets, stops, and the list of threads (which changes only with
 //     both locks held, so either is enough to read it).
-//  3. The locks inside signal.Actions, wait.Queue and wait.Sleeper.
+//  4. The locks inside signal.Actions, wait.Queue and wait.Sleeper.
 //
 // No goroutine holds two ThreadGroup locks. Nobody sleeps with one of these
 // locks, nor copies user memory.

@@ -5,6 +5,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"slowpath/fs"
 	"slowpath/mm"
 )
 
@@ -36,6 +37,10 @@ const (
 // eighth of its memory for Linux's kernel stacks (/proc/sys/kernel/threads-max).
 func (k *Kernel) ThreadsMax() int { return k.threadsMax }
 
+// Randomizes reports whether programs are loaded at addresses that cannot be
+// guessed (/proc/sys/kernel/randomize_va_space).
+func (k *Kernel) Randomizes() bool { return !k.config.NoRandomize }
+
 // threadsFor computes ThreadsMax once, because every clone(2) asks for it.
 func threadsFor(memory *mm.Memory) int {
 	if memory == nil {
@@ -55,7 +60,7 @@ func DefaultLimits(threadsMax int) [LimitCount]Limit {
 	table[unix.RLIMIT_STACK] = Limit{8 << 20, Infinity}
 	table[unix.RLIMIT_CORE] = Limit{0, Infinity}
 	table[unix.RLIMIT_NPROC] = Limit{half, half}
-	table[unix.RLIMIT_NOFILE] = Limit{1024, 1 << 20}
+	table[unix.RLIMIT_NOFILE] = Limit{1024, fs.MaxDescriptors}
 	table[unix.RLIMIT_MEMLOCK] = Limit{8 << 20, 8 << 20}
 	table[unix.RLIMIT_SIGPENDING] = Limit{half, half}
 	table[unix.RLIMIT_MSGQUEUE] = Limit{819200, 819200}
@@ -88,9 +93,6 @@ func (l *Limits) SetAll(table [LimitCount]Limit) {
 	l.table = table
 }
 
-// maxOpenFiles is the largest RLIMIT_NOFILE (/proc/sys/fs/nr_open).
-const maxOpenFiles = 1 << 20
-
 // Change sets a limit and returns the old one: EINVAL if the soft limit is
 // above the hard one, EPERM if the hard one would rise without privilege
 // (CAP_SYS_RESOURCE).
@@ -98,7 +100,7 @@ func (l *Limits) Change(resource int, next Limit, privileged bool) (Limit, error
 	if next.Soft > next.Hard {
 		return Limit{}, unix.EINVAL
 	}
-	if resource == unix.RLIMIT_NOFILE && next.Hard > maxOpenFiles {
+	if resource == unix.RLIMIT_NOFILE && next.Hard > fs.MaxDescriptors {
 		return Limit{}, unix.EPERM
 	}
 	l.mu.Lock()

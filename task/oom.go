@@ -1,6 +1,8 @@
 package task
 
 import (
+	"math"
+
 	"slowpath/clock"
 	"slowpath/mm"
 	"slowpath/wait"
@@ -26,26 +28,47 @@ func (k *Kernel) OOMKill(caller *ThreadGroup) bool {
 	victim.Kill()
 	if victim != caller {
 		victim.waitEnd(oomPatience)
+		k.Memory().Drain() // what the kernel's heap lacks of its reserve comes first
 	}
 	return true
 }
 
-// oomVictim returns the process with the highest badness. init comes
-// last, and what has set its score to -1000 is spared.
+// spared is the oom_score_adj of a process that is never killed.
+const spared = -1000
+
+// badness returns how much a process deserves to be killed, in pages, and how
+// many pages its end would free (mm/oom_kill.c, oom_badness).
+func (g *ThreadGroup) badness() (badness, used int64) {
+	as := g.addressSpace()
+	if as == nil {
+		return math.MinInt64, 0
+	}
+	defer as.DecRef()
+	usage, adjust := as.Usage(), int64(g.OOMAdjust.Load())
+	used = usage.Resident() + usage.PageTables
+	if adjust == spared {
+		return math.MinInt64, used
+	}
+	return used + adjust*int64(as.Memory().Stats().Total)/1000, used
+}
+
+// OOMScore returns the badness as /proc/pid/oom_score has it: 0 for a process
+// that will not be chosen, 667 for one that uses nothing, and so on up to 2000.
+func (g *ThreadGroup) OOMScore() int {
+	badness, _ := g.badness()
+	if badness == math.MinInt64 {
+		return 0
+	}
+	total := int64(g.kernel.Memory().Stats().Total)
+	return int(max(0, (1000+badness*1000/total)*2/3))
+}
+
+// oomVictim returns the process with the highest badness. init comes last.
 func (k *Kernel) oomVictim() (victim *ThreadGroup, pages int64) {
 	best := int64(0)
 	for _, g := range k.Groups() {
-		as := g.addressSpace()
-		if as == nil {
-			continue
-		}
-		usage, total := as.Usage(), int64(as.Memory().Stats().Total)
-		used := usage.Resident() + usage.PageTables
-		as.DecRef()
-		adjust := int64(g.OOMAdjust.Load())
-		score := used + adjust*total/1000
-		if g != k.init && adjust != -1000 && score > best && used > 0 {
-			best, victim, pages = score, g, used
+		if badness, used := g.badness(); g != k.init && badness > best && used > 0 {
+			best, victim, pages = badness, g, used
 		}
 	}
 	if victim == nil && k.init != nil {

@@ -82,6 +82,13 @@ func (k *Kernel) PIDMax() int {
 	return k.pids.max
 }
 
+// LastPID returns the id that was given out last (proc(5), /proc/loadavg).
+func (k *Kernel) LastPID() int {
+	k.mu.RLock()
+	defer k.mu.RUnlock()
+	return k.pids.last
+}
+
 // SetPIDMax changes the bound: EINVAL outside 301 to PIDMaxLimit.
 func (k *Kernel) SetPIDMax(max int) error {
 	if max <= reservedPIDs || max > PIDMaxLimit {

@@ -104,7 +104,7 @@ func (t *Task) CreateTimer(r TimerRequest) (int32, error) {
 		return 0, err
 	}
 	g := t.group
-	p.account = &t.kernel.users.get(t.Credentials().UID).Signals
+	p.account = &t.User().Signals
 	if !p.account.Charge(g.Limits.Soft(unix.RLIMIT_SIGPENDING)) {
 		return 0, unix.EAGAIN
 	}

@@ -14,6 +14,9 @@ type User struct {
 	processes atomic.Int64
 }
 
+// User returns the counts of the user that the task's real user id names.
+func (t *Task) User() *User { return t.kernel.users.get(t.Credentials().UID) }
+
 // Processes returns the number of tasks of this user, threads included.
 func (u *User) Processes() int64 { return u.processes.Load() }
 

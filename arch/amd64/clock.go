@@ -8,6 +8,7 @@ var (
 	clockStart uint64 // TSC at boot
 	clockScale uint64 // nanoseconds in a tick, times 2^32
 	clockWall  uint64 // CLOCK_REALTIME at boot, in nanoseconds since 1970
+	clockHertz uint64 // ticks in a second
 )
 
 // KeepClock takes the present as the time of boot.
@@ -17,7 +18,11 @@ func KeepClock() { clockStart = TSC() }
 func SetClock(hz uint64) {
 	const second = 1_000_000_000
 	clockScale, _ = bits.Div64(second>>32, second<<32&(1<<64-1), hz)
+	clockHertz = hz
 }
+
+// ClockFrequency returns the ticks of the TSC in a second, as SetClock was told.
+func ClockFrequency() uint64 { return clockHertz }
 
 // SetWallClock says what time of day it is, in nanoseconds since 1970. Boot
 // only.
@@ -48,7 +53,7 @@ const (
 )
 
 // TSCFrequency returns the ticks of the TSC in a second as the CPU or the
-// hypervisor tells it, or 0 if neither does.
+// hypervisor tells it, or 0 if neither does. Boot only.
 func TSCFrequency() uint64 {
 	if highest, _, _, _ := cpuid(0, 0); highest >= cpuidTSC {
 		denominator, numerator, crystal, _ := cpuid(cpuidTSC, 0)
@@ -60,5 +65,5 @@ func TSCFrequency() uint64 {
 		khz, _, _, _ := cpuid(cpuidHypervisorHz, 0)
 		return uint64(khz) * 1000
 	}
-	return 0
+	return pvclockFrequency()
 }

@@ -29,23 +29,24 @@ const (
 
 // The legacy region and the header of an XSAVE area (SDM vol. 1, 13.4).
 const (
-	extendedAlign    = 64
-	legacySize       = 512
-	legacyMXCSR      = 24
-	legacyMXCSRMask  = 28
-	legacyXMM        = 160
-	extendedHeader   = 512
-	extendedMinimum  = 576
-	defaultFCW       = 0x37f
-	cpuidExtended    = 0xd
-	cpuidFeatures    = 1
-	featureXSAVE     = 1 << 26 // of leaf 1, ECX
-	featureRDRAND    = 1 << 30
-	cpuidLeaf7       = 7
-	feature7SMEP     = 1 << 7 // of leaf 7, EBX
-	feature7SMAP     = 1 << 20
-	feature7FSGSBASE = 1 << 0
-	feature7UMIP     = 1 << 2 // of leaf 7, ECX
+	extendedAlign     = 64
+	legacySize        = 512
+	legacyMXCSR       = 24
+	legacyMXCSRMask   = 28
+	legacyXMM         = 160
+	extendedHeader    = 512
+	extendedMinimum   = 576
+	defaultFCW        = 0x37f
+	cpuidExtended     = 0xd
+	cpuidFeatures     = 1
+	featureXSAVE      = 1 << 26 // of leaf 1, ECX
+	featureRDRAND     = 1 << 30
+	featureHypervisor = 1 << 31
+	cpuidLeaf7        = 7
+	feature7SMEP      = 1 << 7 // of leaf 7, EBX
+	feature7SMAP      = 1 << 20
+	feature7FSGSBASE  = 1 << 0
+	feature7UMIP      = 1 << 2 // of leaf 7, ECX
 )
 
 var extended extendedFeatures

@@ -40,8 +40,9 @@ func (k *kernel) processors() []procfs.CPU {
 	one := procfs.CPU{
 		Vendor: model.Vendor, Model: model.Model,
 		Family: model.Family, Number: model.Number, Stepping: model.Stepping,
-		MHz:  float64(amd64.TSCFrequency()) / 1e6,
-		User: user / count, System: system / count,
+		Flags: amd64.FeatureNames(),
+		MHz:   float64(amd64.ClockFrequency()) / 1e6,
+		User:  user / count, System: system / count,
 		Idle: max(0, clock.Monotonic()-(user+system)/count),
 	}
 	cpus := make([]procfs.CPU, count)

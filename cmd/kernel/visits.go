@@ -47,7 +47,7 @@ func (k *kernel) slowpathFiles() procfs.Extra {
 			{Name: "nmi", Read: printed(printNMIs)},
 			{Name: "record", Read: printed(k.printRecord), Write: k.setRecord},
 			{Name: "stacks", Read: stacks},
-			{Name: "table", Read: printed(func(b *bytes.Buffer) { entry.WriteDuties(b, entry.Duties()) })},
+			{Name: "table", Read: printed(func(b *bytes.Buffer) { duties.Write(b) })},
 			{Name: "work", Read: printed(func(b *bytes.Buffer) { k.visits.WriteCounts(b) })},
 		},
 		OfTask: k.visitOfTask,

@@ -220,7 +220,12 @@ PROGRAM cannot be executed; 127 when it is not found.
 
 Flags:
 `)
-	new(runFlags).flagSet().VisitAll(func(f *flag.Flag) {
+	writeFlags(w, new(runFlags).flagSet())
+}
+
+// writeFlags lists the flags of a subcommand for its help.
+func writeFlags(w io.Writer, set *flag.FlagSet) {
+	set.VisitAll(func(f *flag.Flag) {
 		value, text := flag.UnquoteUsage(f)
 		name := "--" + f.Name
 		if len(f.Name) == 1 {

@@ -32,17 +32,18 @@ type subcommand struct {
 	name    string
 	summary string
 	run     func(std standard, args []string) int
+	help    func(w io.Writer) // nil where the summary says all
 }
 
 // subcommands lists the subcommands in the order in which help shows them.
 func subcommands() []subcommand {
 	return []subcommand{
-		{"run", "run a program on the kernel", run},
-		{"doctor", "say what is missing on this machine", doctor},
-		{"syscalls", "list the system calls of the kernel", listSyscalls},
-		{"masks", "compare the masks and flags of Linux 3.13 and of the kernel", showMasks},
-		{"version", "print the version", version},
-		{"help", "print this text, or that of a subcommand", help},
+		{"run", "run a program on the kernel", run, runHelp},
+		{"doctor", "say what is missing on this machine", doctor, nil},
+		{"syscalls", "list the system calls of the kernel", listSyscalls, nil},
+		{"masks", "compare the masks and flags of Linux 3.13 and of the kernel", showMasks, masksHelp},
+		{"version", "print the version", version, nil},
+		{"help", "print this text, or that of a subcommand", help, nil},
 	}
 }
 
@@ -79,14 +80,24 @@ func usage(w io.Writer) {
 	for _, c := range subcommands() {
 		fmt.Fprintf(w, "  %-10s %s\n", c.name, c.summary)
 	}
-	fmt.Fprint(w, "\nslowpath help run explains the flags of run.\n")
+	fmt.Fprint(w, "\nslowpath help run explains the flags of run, slowpath help masks those of masks.\n")
 }
 
 func help(std standard, args []string) int {
-	if len(args) > 0 && args[0] == "run" {
-		runHelp(std.out)
+	if len(args) == 0 {
+		usage(std.out)
 		return exitSuccess
 	}
-	usage(std.out)
-	return exitSuccess
+	for _, c := range subcommands() {
+		switch {
+		case c.name != args[0]:
+		case c.help != nil:
+			c.help(std.out)
+			return exitSuccess
+		default:
+			fmt.Fprintf(std.out, "Usage: slowpath %s\n\nIt takes no flags; it does this: %s.\n", c.name, c.summary)
+			return exitSuccess
+		}
+	}
+	return fail(std, "there is no subcommand %q; slowpath help lists them", args[0])
 }

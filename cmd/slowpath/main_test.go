@@ -143,10 +143,22 @@ func TestHelpNamesEveryFlag(t *testing.T) {
 			t.Errorf("help does not name %s", name)
 		}
 	}
+	masks := command(t, "help", "masks")
+	for _, name := range []string{"--fix", "--json", "--html"} {
+		if !strings.Contains(masks.out, "\n  "+name) {
+			t.Errorf("help masks does not name %s", name)
+		}
+	}
 	for _, c := range subcommands() {
 		if !strings.Contains(command(t, "help").out, c.name) {
 			t.Errorf("help does not name %s", c.name)
 		}
+		if own := command(t, "help", c.name); own.code != 0 || !strings.HasPrefix(own.out, "Usage: slowpath "+c.name) {
+			t.Errorf("help %s gives %+v", c.name, own)
+		}
+	}
+	if got := command(t, "help", "mask"); got.code != exitFailure || !strings.Contains(got.errors, `"mask"`) {
+		t.Errorf("help for what is not there gives %+v", got)
 	}
 	if got := command(t, "version"); got.code != 0 || !strings.HasPrefix(got.out, "slowpath "+release) {
 		t.Errorf("version gives %+v", got)

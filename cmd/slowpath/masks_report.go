@@ -164,18 +164,13 @@ func newLinuxSweep(m *linux313.Model, p linux313.Path, bits entry.Flag) linuxSwe
 }
 
 func newSlowpathSide(task *check.Task) slowpathSide {
-	masks := map[entry.Stage]entry.Flag{}
-	for _, d := range entry.Duties() {
-		for stage := entry.AtSyscallEntry; stage <= entry.LastStep; stage <<= 1 {
-			if d.When&stage != 0 {
-				masks[stage] |= d.Flag
-			}
-		}
-	}
-	var side slowpathSide
-	for stage := entry.AtSyscallEntry; stage <= entry.LastStep; stage <<= 1 {
-		side.Masks = append(side.Masks, newMask(stage.String(), masks[stage]))
-	}
+	table := check.NewTable(task, entry.Duties())
+	side := slowpathSide{Masks: []namedMask{
+		newMask(entry.AtSyscallEntry.String(), table.EntryMask()),
+		newMask(entry.AtSyscallExit.String(), table.SyscallExitMask()),
+		newMask(entry.BeforeUser.String(), table.UserMask()),
+		newMask(entry.LastStep.String(), table.LastMask()),
+	}}
 	for _, k := range check.Kinds() {
 		side.Sweeps = append(side.Sweeps, newSlowpathSweep(task, k))
 	}

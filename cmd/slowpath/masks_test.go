@@ -5,17 +5,13 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 )
-
-// theReport is computed once: under the race detector it takes seconds.
-var theReport = sync.OnceValue(newMaskReport)
 
 // printed returns the report in one of its forms.
 func printed(t *testing.T, fix, asJSON, asHTML bool) string {
 	t.Helper()
-	r := *theReport()
+	r := *computedMasks()
 	r.ShowFix = fix
 	var text strings.Builder
 	if err := r.print(&text, asJSON, asHTML); err != nil {

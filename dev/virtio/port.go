@@ -52,8 +52,12 @@ type Port struct {
 	sent     chan struct{}
 }
 
-// NewPort sets the console device behind a transport up. It does not sleep.
-// The port is usable after [Port.Open].
+// NewPort sets the console device behind a transport up (virtio 1.1, 5.3), with
+// memory that allocate gives for the queues and buffers. It does not sleep, and
+// needs no interrupts; the port is usable after [Port.Open]. It fails with
+// ErrDevice for a device that is no console, refuses the features or has too
+// small a queue or no second port, and with the errors of allocate; the device
+// is left switched off then.
 func NewPort(t Transport, allocate Allocate) (*Port, error) {
 	if kind := t.Kind(); kind != kindConsole {
 		return nil, broken("it is a device of kind %d, no console", kind)

@@ -1,5 +1,7 @@
 // Package cpio reads and writes archives in the "newc" format, which is what
-// an initramfs is.
+// an initramfs is. It runs on the host, which packs them, and in the kernel,
+// which unpacks one at boot. A Reader and a Writer are for one goroutine each;
+// they sleep only if the stream below does.
 //
 // The format is described in the Linux kernel's
 // Documentation/driver-api/early-userspace/buffer-format.rst. A member is a
@@ -46,7 +48,8 @@ type Header struct {
 // in the newc format.
 var ErrFormat = errors.New("the initramfs is not a cpio archive in the newc format")
 
-// ErrTruncated is the error of an archive that ends before its trailer does.
+// ErrTruncated is the error, found with [errors.Is], of an archive that ends
+// before its trailer does.
 var ErrTruncated = errors.New("the initramfs is cut short; build or copy it again")
 
 const (

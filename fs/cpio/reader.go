@@ -22,7 +22,8 @@ type Reader struct {
 const bufferSize = 64 << 10
 
 // NewReader returns a Reader of the plain or gzip-compressed archive on r. An
-// empty stream is an archive without members.
+// empty stream is an archive without members. Errors: those of r, ErrTruncated
+// and ErrFormat for a damaged compression.
 func NewReader(r io.Reader) (*Reader, error) {
 	src := bufio.NewReaderSize(r, bufferSize)
 	start, err := src.Peek(2)
@@ -40,8 +41,10 @@ func NewReader(r io.Reader) (*Reader, error) {
 }
 
 // Next goes on to the next member, skipping what is left of the last one's
-// data. At the archive's end the error is io.EOF. Archives one after another,
-// with NUL bytes between them, read as one, as Linux takes them.
+// data. At the archive's end the error is io.EOF; others are ErrFormat,
+// ErrTruncated and those of the stream, and each is the last: it comes again at
+// every later call. Archives one after another, with NUL bytes between them,
+// read as one, as Linux takes them.
 func (r *Reader) Next() (*Header, error) {
 	if r.err != nil {
 		return nil, r.err
@@ -129,7 +132,9 @@ func (r *Reader) skip(n int64) error {
 	return nil
 }
 
-// Read reads the member's data; io.EOF is at its end.
+// Read implements io.Reader over the member's data, with io.EOF at its end.
+// Errors: ErrTruncated, ErrFormat where the compression is damaged, and those
+// of the stream.
 func (r *Reader) Read(p []byte) (int, error) {
 	if r.data == 0 {
 		return 0, io.EOF
@@ -147,7 +152,8 @@ func (r *Reader) Read(p []byte) (int, error) {
 }
 
 // Rest reads all that is left of the member's data, which must be at most
-// limit bytes: a symbolic link's target, a small file.
+// limit bytes: a symbolic link's target, a small file. Errors: ErrFormat where
+// there is more, and those of Read.
 func (r *Reader) Rest(limit int64) ([]byte, error) {
 	if r.data > limit {
 		return nil, fmt.Errorf("%w: a member has %d bytes where at most %d fit", ErrFormat, r.data, limit)

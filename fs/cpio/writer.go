@@ -15,7 +15,8 @@ type Writer struct {
 	data    int64 // bytes of the member's data still to come
 }
 
-// NewWriter returns a Writer of an archive on w.
+// NewWriter returns a Writer of an archive on w. What is written is buffered
+// until Close.
 func NewWriter(w io.Writer) *Writer {
 	return &Writer{dst: bufio.NewWriterSize(w, bufferSize)}
 }
@@ -24,7 +25,8 @@ func NewWriter(w io.Writer) *Writer {
 var errShort = errors.New("the member before has less data than its header says")
 
 // WriteHeader begins a member. Exactly h.Size bytes must be written before the
-// next call.
+// next call, or that fails. It fails too for a name of 4096 bytes or more, and
+// with the errors of the stream.
 func (w *Writer) WriteHeader(h *Header) error {
 	if w.data != 0 {
 		return errShort
@@ -51,7 +53,9 @@ func (w *Writer) WriteHeader(h *Header) error {
 	return w.pad()
 }
 
-// Write adds to the data of the member that the last WriteHeader began.
+// Write adds to the data of the member that the last WriteHeader began. It
+// fails, and writes nothing, for more than the header said; other errors are
+// those of the stream.
 func (w *Writer) Write(p []byte) (int, error) {
 	if int64(len(p)) > w.data {
 		return 0, errors.New("the member has more data than its header says")
@@ -63,7 +67,9 @@ func (w *Writer) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// Close writes the trailer. It does not close the stream below.
+// Close writes the trailer and all that is buffered. It does not close the
+// stream below. It fails when the last member lacks data, and with the errors
+// of the stream.
 func (w *Writer) Close() error {
 	if err := w.WriteHeader(&Header{Name: trailer, Links: 1}); err != nil {
 		return err

@@ -60,7 +60,7 @@ func (p *process) entries() []entry {
 		f.textEntry("maps", p.maps),
 		f.textEntry("mountinfo", p.mountInfo),
 		f.textEntry("mounts", p.mounts),
-		f.textEntry("oom_score", p.show(func(b *bytes.Buffer, i *TaskInfo) { fmt.Fprintln(b, max(0, i.OOMScoreAdjust)) })),
+		f.textEntry("oom_score", p.show(func(b *bytes.Buffer, i *TaskInfo) { fmt.Fprintln(b, i.OOMScore) })),
 		f.writableEntry("oom_score_adj", 0o644,
 			p.show(func(b *bytes.Buffer, i *TaskInfo) { fmt.Fprintln(b, i.OOMScoreAdjust) }), p.storer(p.storeOOM)),
 		f.magicEntry("root", 0o777, p.pathName(p.rootDirectory), p.checked(p.rootDirectory)),

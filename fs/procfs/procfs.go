@@ -24,9 +24,12 @@ type System interface {
 	Task(id int) Task
 	// Info returns what there is once in the system.
 	Info() SystemInfo
-	// SetHostName and SetPIDMax take what is written to /proc/sys/kernel.
+	// SetHostName and SetPIDMax take what is written to /proc/sys/kernel,
+	// SetOvercommit what is written to /proc/sys/vm/overcommit_memory. They fail
+	// with EINVAL.
 	SetHostName(name string)
 	SetPIDMax(max int) error
+	SetOvercommit(policy int) error
 	// Random fills p with random bytes.
 	Random(p []byte)
 }
@@ -42,7 +45,12 @@ type SystemInfo struct {
 	BootTime             int64 // since 1970
 	Forks                uint64
 	Threads, Running     int
+	Blocked              int // tasks that sleep without interruption
 	LastPID, PIDMax      int
+	ThreadsMax           int
+	Randomize            int // of /proc/sys/kernel/randomize_va_space
+	Overcommit           int
+	CommitLimit          int64 // pages
 	Load                 [3]float64
 	CommandLine          string
 }
@@ -96,7 +104,7 @@ type TaskInfo struct {
 	Blocked, Ignored, Caught      uint64
 	QueuedSignals, QueuedLimit    uint64
 	NoNewPrivileges               bool
-	OOMScoreAdjust                int
+	OOMScore, OOMScoreAdjust      int
 	Affinity                      uint64
 	Limits                        [16][2]uint64
 	ExecutableFile                fs.Path

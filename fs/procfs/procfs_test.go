@@ -37,6 +37,7 @@ func (s *fakeSystem) Info() procfs.SystemInfo {
 	return procfs.SystemInfo{
 		Memory: s.world.Memory.Stats(), CPUs: make([]procfs.CPU, 2), HostName: s.host, Release: "6.1.0",
 		Uptime: 12345678901, Load: [3]float64{0.5, 1, 2}, Threads: 3, Running: 1, LastPID: 1001,
+		ThreadsMax: 77, Randomize: 2, Overcommit: s.world.Memory.Overcommit(), CommitLimit: s.world.Memory.CommitLimit(),
 	}
 }
 func (s *fakeSystem) SetHostName(name string) { s.host = name }
@@ -46,7 +47,8 @@ func (s *fakeSystem) SetPIDMax(n int) error {
 	}
 	return nil
 }
-func (s *fakeSystem) Random(p []byte) {}
+func (s *fakeSystem) SetOvercommit(policy int) error { return s.world.Memory.SetOvercommit(policy) }
+func (s *fakeSystem) Random(p []byte)                {}
 
 type fakeTask struct {
 	info  procfs.TaskInfo
@@ -191,6 +193,8 @@ func TestFormats(t *testing.T) {
 		"/proc/thread-self/../../comm":   `^a\) b\n$`,
 		"/proc/self/task/1001/status":    `(?s)Pid:\t1001\n`,
 		"/proc/sys/vm/overcommit_memory": `^0\n$`,
+		"/proc/sys/kernel/threads-max":   `^77\n$`,
+		"/proc/sys/fs/nr_open":           `^1048576\n$`,
 	} {
 		if got := w.Read(name); !regexp.MustCompile(want).MatchString(got) {
 			t.Errorf("%s:\n%s\ndoes not match %s", name, got, want)
@@ -268,6 +272,14 @@ func TestWritableFiles(t *testing.T) {
 	}
 	if err := store("/proc/sys/kernel/pid_max", "1"); err != unix.EINVAL {
 		t.Errorf("pid_max 1: %v", err)
+	}
+	for text, want := range map[string]error{"3": unix.EINVAL, "": unix.EINVAL, "2\n": nil} {
+		if err := store("/proc/sys/vm/overcommit_memory", text); err != want && !(err == nil && want == nil) {
+			t.Errorf("overcommit_memory %q: %v", text, err)
+		}
+	}
+	if got := w.Memory.Overcommit(); got != mm.OvercommitNever {
+		t.Errorf("the policy is %d after 2 was written", got)
 	}
 }
 

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"fmt"
 	"strconv"
-	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -106,44 +105,4 @@ func (f *Filesystem) fileSystems(c fs.Caller) ([]byte, error) {
 			fmt.Fprintf(b, "nodev\t%s\n", name)
 		}
 	})
-}
-
-// sysctlEntries is /proc/sys: what sysctl(8) and libraries look at.
-func (f *Filesystem) sysctlEntries() []entry {
-	constant := func(name, value string) entry {
-		return f.textEntry(name, func(fs.Caller) ([]byte, error) { return []byte(value + "\n"), nil })
-	}
-	return []entry{
-		f.directoryEntry("fs",
-			constant("file-max", "1048576"), constant("nr_open", "1048576"), constant("pipe-max-size", "1048576"),
-			constant("protected_hardlinks", "0"), constant("protected_symlinks", "0"),
-		),
-		f.directoryEntry("kernel",
-			f.writableEntry("hostname", 0o644,
-				f.show(func(b *bytes.Buffer, i *SystemInfo) { fmt.Fprintln(b, i.HostName) }),
-				func(_ fs.Caller, name string) error { f.system.SetHostName(name[:min(len(name), 64)]); return nil }),
-			f.textEntry("domainname", f.show(func(b *bytes.Buffer, i *SystemInfo) { fmt.Fprintln(b, i.DomainName) })),
-			f.textEntry("osrelease", f.show(func(b *bytes.Buffer, i *SystemInfo) { fmt.Fprintln(b, i.Release) })),
-			constant("ostype", "Linux"),
-			f.textEntry("version", f.show(func(b *bytes.Buffer, i *SystemInfo) { fmt.Fprintln(b, i.Version) })),
-			f.writableEntry("pid_max", 0o644,
-				f.show(func(b *bytes.Buffer, i *SystemInfo) { fmt.Fprintln(b, i.PIDMax) }), f.storePIDMax),
-			constant("threads-max", "32768"), constant("ngroups_max", "65536"), constant("cap_last_cap", "40"),
-			constant("randomize_va_space", "2"), constant("core_pattern", "core"),
-			f.directoryEntry("random", f.textEntry("boot_id", f.bootID), f.textEntry("uuid", f.newUUID), constant("entropy_avail", "256"), constant("poolsize", "256")),
-		),
-		f.directoryEntry("vm",
-			constant("overcommit_memory", "0"), constant("overcommit_ratio", "50"),
-			constant("max_map_count", "65530"), constant("mmap_min_addr", "65536"), constant("swappiness", "60"),
-		),
-		f.directoryEntry("net", f.directoryEntry("core", constant("somaxconn", "4096"))),
-	}
-}
-
-func (f *Filesystem) storePIDMax(_ fs.Caller, value string) error {
-	n, err := strconv.Atoi(strings.TrimSpace(value))
-	if err != nil {
-		return unix.EINVAL
-	}
-	return f.system.SetPIDMax(n)
 }

@@ -23,7 +23,7 @@ func writeMemory(b *bytes.Buffer, i *SystemInfo) {
 		{"MemTotal", int64(m.Total)}, {"MemFree", int64(m.Free)}, {"MemAvailable", int64(m.Available)},
 		{"Buffers", 0}, {"Cached", m.Shared}, {"SwapCached", 0}, {"SwapTotal", 0}, {"SwapFree", 0},
 		{"AnonPages", m.Anonymous}, {"Shmem", m.Shared}, {"PageTables", m.PageTables},
-		{"CommitLimit", int64(m.Total / 2)}, {"Committed_AS", m.Committed},
+		{"CommitLimit", i.CommitLimit}, {"Committed_AS", m.Committed},
 	} {
 		fmt.Fprintf(b, "%-16s%8d kB\n", line.name+":", kib(line.pages))
 	}
@@ -57,7 +57,8 @@ func writeStat(b *bytes.Buffer, i *SystemInfo) {
 	for n := range i.CPUs {
 		writeCPUTimes(b, fmt.Sprintf("cpu%d", n), &i.CPUs[n])
 	}
-	fmt.Fprintf(b, "btime %d\nprocesses %d\nprocs_running %d\nprocs_blocked 0\n", i.BootTime/1e9, i.Forks, i.Running)
+	fmt.Fprintf(b, "btime %d\nprocesses %d\nprocs_running %d\nprocs_blocked %d\n",
+		i.BootTime/1e9, i.Forks, i.Running, i.Blocked)
 }
 
 func writeCPUTimes(b *bytes.Buffer, name string, c *CPU) {
@@ -72,7 +73,6 @@ func writeCPUInfo(b *bytes.Buffer, i *SystemInfo) {
 		if c.MHz != 0 {
 			fmt.Fprintf(b, "cpu MHz\t\t: %.3f\n", c.MHz)
 		}
-		fmt.Fprintf(b, "physical id\t: %d\nsiblings\t: 1\ncore id\t\t: 0\ncpu cores\t: 1\napicid\t\t: %d\n", n, n)
 		fmt.Fprintf(b, "fpu\t\t: yes\nwp\t\t: yes\nflags\t\t: %s\n\n", c.Flags)
 	}
 }

@@ -106,15 +106,15 @@ func (r *regular) zeroTail(size int64) {
 // free gives frames back that are in no page table any more.
 func (r *regular) free(frames []frame.Number) {
 	r.filesystem.memory.PutAll(frames)
-	r.filesystem.pages.Add(-int64(len(frames)))
+	r.filesystem.count(-int64(len(frames)))
 }
 
 // allocate returns a frame for a page of the file: ENOSPC if the file system is
 // full, ENOMEM if the machine is.
 func (r *regular) allocate(zeroed bool) (frame.Number, error) {
 	f := r.filesystem
-	if f.pages.Add(1) > f.maxPages {
-		f.pages.Add(-1)
+	if f.count(1) > f.maxPages {
+		f.count(-1)
 		return frame.None, unix.ENOSPC
 	}
 	allocate := f.memory.Allocate
@@ -123,7 +123,7 @@ func (r *regular) allocate(zeroed bool) (frame.Number, error) {
 	}
 	n, err := allocate()
 	if err != nil {
-		f.pages.Add(-1)
+		f.count(-1)
 	}
 	return n, err
 }

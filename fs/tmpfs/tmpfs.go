@@ -151,6 +151,12 @@ func (f *Filesystem) Statistics() fs.Statistics {
 	}
 }
 
+// count adds to the number of pages that the files have, and returns it.
+func (f *Filesystem) count(pages int64) int64 {
+	f.memory.CountShared(pages)
+	return f.pages.Add(pages)
+}
+
 // Unmounted frees the pages of all files once nothing shows the file system
 // any more. Files that are open keep theirs until they are closed.
 func (f *Filesystem) Unmounted() { f.root.discard() }

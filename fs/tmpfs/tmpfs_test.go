@@ -12,6 +12,7 @@ import (
 	"slowpath/fs"
 	"slowpath/fs/fstest"
 	"slowpath/fs/tmpfs"
+	"slowpath/mm"
 )
 
 func must(t testing.TB, err error) {
@@ -269,4 +270,21 @@ func FuzzParseOptions(f *testing.F) {
 			t.Errorf("%q gave %+v", options, c)
 		}
 	})
+}
+
+// TestPagesAreSharedMemory: what files have is in the machine's account, until
+// the last of them is gone.
+func TestPagesAreSharedMemory(t *testing.T) {
+	w := fstest.New(t, 64)
+	before := w.Memory.Stats().Shared
+	w.Write("/file", string(make([]byte, 3*mm.PageSize)))
+	if got := w.Memory.Stats().Shared - before; got != 3 {
+		t.Errorf("a file of 3 pages counts as %d", got)
+	}
+	if err := w.At("/file").Unlink(); err != nil {
+		t.Fatal(err)
+	}
+	if got := w.Memory.Stats().Shared - before; got != 0 {
+		t.Errorf("%d pages are left of a file that is gone", got)
+	}
 }

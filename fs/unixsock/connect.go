@@ -7,8 +7,9 @@ import (
 	"slowpath/wait"
 )
 
-// maxBacklog is SOMAXCONN.
-const maxBacklog = 4096
+// MaxBacklog is how many connections may wait for accept(2) at the most
+// (SOMAXCONN, /proc/sys/net/core/somaxconn).
+const MaxBacklog = 4096
 
 // Listen is listen(2). Errors: EOPNOTSUPP for datagrams, EINVAL without a name
 // or when connected.
@@ -21,8 +22,8 @@ func (s *Socket) Listen(caller fs.Caller, backlog int) error {
 	if s.name.None() || s.state == connected {
 		return unix.EINVAL
 	}
-	if backlog < 0 || backlog > maxBacklog {
-		backlog = maxBacklog
+	if backlog < 0 || backlog > MaxBacklog {
+		backlog = MaxBacklog
 	}
 	s.state, s.backlog = listening, backlog
 	s.owner = CredentialsOf(caller)

@@ -18,7 +18,9 @@ type inode struct{ device, number uint64 }
 // HostDirectory packs a directory of the host as the root: regular files,
 // directories, symbolic links, hard links and fifos with their permissions
 // and times. Devices and sockets are left out, for the kernel has its own; so
-// is what the user may not read, and the paths of such files are returned.
+// is what the user may not read, and the paths of such files are returned. It
+// fails, with a sentence for the user, when directory is none, for files above
+// 4 GiB, and when a file goes away meanwhile.
 func (t *Tree) HostDirectory(directory string) (unreadable []string, err error) {
 	info, err := os.Stat(directory)
 	if err != nil {

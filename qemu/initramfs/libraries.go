@@ -117,7 +117,9 @@ func (h Host) configuredDirectories() []string {
 	return directories
 }
 
-// AddProgram packs a program of the host with what it needs to start.
+// AddProgram packs a program of the host with what it needs to start, which
+// Require found, and the cache of the host's loader. What the tree has already
+// stays. Errors are those of HostFile.
 func (t *Tree) AddProgram(h Host, req *Requirements) error {
 	for _, name := range req.Files {
 		if t.Has(name) {

@@ -90,7 +90,7 @@ func (h Host) follow(name string) (target string, changed bool, err error) {
 // Find looks a program up as a shell does: a name without a slash in the
 // directories of searchPath, anything else as a path, from the directory
 // workdir. It returns the absolute path that the program will have in the
-// guest.
+// guest. The error is a *ProgramError: not found, or not executable.
 func (h Host) Find(program, searchPath, workdir string) (string, error) {
 	if program == "" {
 		return "", notFound("the program's name is empty")
@@ -167,7 +167,7 @@ type Requirements struct {
 
 // Require checks a program and finds what it needs to start. The path is one
 // that Find returned. Missing interpreters and libraries are errors, as are
-// files that are no program for this machine.
+// files that are no program for this machine: a *ProgramError, not executable.
 func (h Host) Require(program string) (*Requirements, error) {
 	req := new(Requirements)
 	for range maxScripts {

@@ -51,15 +51,18 @@ func (t *Tree) put(name string, f *file) {
 	t.files[name] = f
 }
 
-// Has reports whether the tree has a file of that path.
+// Has reports whether the tree has a file of that absolute path, of any type.
 func (t *Tree) Has(name string) bool { return t.files[path.Clean(name)] != nil }
 
-// Directory adds a directory with the permissions of mode (0o7777).
+// Directory adds a directory with the permissions of mode (0o7777), and those
+// above it where there are none. A file of that path is replaced.
 func (t *Tree) Directory(name string, mode uint32) {
 	t.put(path.Clean("/"+name), &file{header: cpio.Header{Mode: cpio.ModeDir | mode, Links: 2}})
 }
 
-// File adds a regular file with the given content.
+// File adds a regular file with the permissions of mode and the given content,
+// which must not change any more and have less than 4 GiB, and the directories
+// above it. A file of that path is replaced.
 func (t *Tree) File(name string, mode uint32, content []byte) {
 	t.put(path.Clean("/"+name), &file{
 		header: cpio.Header{Mode: cpio.ModeRegular | mode, Links: 1, Size: uint32(len(content))},
@@ -67,7 +70,8 @@ func (t *Tree) File(name string, mode uint32, content []byte) {
 	})
 }
 
-// Symlink adds a symbolic link.
+// Symlink adds a symbolic link to target, which need not be there, and the
+// directories above it. A file of that path is replaced.
 func (t *Tree) Symlink(name, target string) {
 	t.put(path.Clean("/"+name), &file{
 		header: cpio.Header{Mode: cpio.ModeSymlink | 0o777, Links: 1, Size: uint32(len(target))},
@@ -76,7 +80,9 @@ func (t *Tree) Symlink(name, target string) {
 }
 
 // HostFile adds a copy of a regular file of the host, with its permissions
-// and modification time. Symbolic links on the host are followed.
+// and modification time. Symbolic links on the host are followed. It fails when
+// there is no such file, for what is no regular file, and above 4 GiB, with a
+// sentence for the user; the content is read by Archive.
 func (t *Tree) HostFile(name, source string) error {
 	info, err := os.Stat(source)
 	if err != nil {
@@ -101,7 +107,8 @@ func (t *Tree) HostFile(name, source string) error {
 }
 
 // Archive returns the tree as a newc archive. Directories come before what is
-// in them, and the same tree always gives the same bytes.
+// in them, and the same tree always gives the same bytes. It fails when a file
+// of the host can no longer be read, or has a name too long for the format.
 func (t *Tree) Archive() ([]byte, error) {
 	names := make([]string, 0, len(t.files))
 	for name := range t.files {

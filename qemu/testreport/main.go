@@ -1,10 +1,11 @@
 // Testreport runs go test and says in one line how many tests passed.
 //
-//	testreport -race ./... : -count=1 ./qemu/integration
+//	testreport -race ./... + ./entry/check : -count=1 ./qemu/integration
 //
-// Each group of arguments, between colons, is one run of go test. Every group
-// runs even when one before it fails. The output of tests that fail is shown,
-// and the exit code is 1 if any did.
+// Each group of arguments is one run of go test. A colon between two groups has
+// the second wait for the first, a plus has both run at once. Every group runs
+// even when one before it fails. The output of tests that fail is shown, and
+// the exit code is 1 if any did.
 package main
 
 import (
@@ -15,6 +16,7 @@ import (
 	"os"
 	"os/exec"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -31,6 +33,7 @@ type event struct {
 // report counts tests. Only the innermost are counted, so that a table of
 // cases counts as its cases.
 type report struct {
+	mu             sync.Mutex // held for all below, since runs go on at once
 	out            io.Writer
 	passed, failed int
 	output         map[string]*strings.Builder // of tests that run
@@ -40,11 +43,8 @@ type report struct {
 func main() {
 	started := time.Now()
 	r := &report{out: os.Stdout, output: make(map[string]*strings.Builder), parents: make(map[string]bool)}
-	for _, group := range groups(os.Args[1:]) {
-		if err := r.run(group); err != nil {
-			fmt.Fprintf(r.out, "testreport: %v\n", err)
-			r.failed++
-		}
+	for _, group := range split(os.Args[1:], ":") {
+		r.runAtOnce(split(group, "+"))
 	}
 	fmt.Fprintf(r.out, "in %v\n", time.Since(started).Round(time.Second))
 	fmt.Fprintf(r.out, "%d passed, %d failed\n", r.passed, r.failed)
@@ -53,12 +53,12 @@ func main() {
 	}
 }
 
-// groups splits arguments at colons.
-func groups(args []string) [][]string {
+// split splits arguments at a separator.
+func split(args []string, separator string) [][]string {
 	var all [][]string
 	var group []string
 	for _, arg := range args {
-		if arg != ":" {
+		if arg != separator {
 			group = append(group, arg)
 			continue
 		}
@@ -67,41 +67,61 @@ func groups(args []string) [][]string {
 	return append(all, group)
 }
 
+// runAtOnce runs go test for each of some groups, and waits for all of them.
+func (r *report) runAtOnce(all [][]string) {
+	var running sync.WaitGroup
+	for _, args := range all {
+		running.Go(func() { r.run(args) })
+	}
+	running.Wait()
+}
+
 // run runs go test once and counts its tests. A run that fails without a test
 // that failed counts as a failure of its own.
-func (r *report) run(args []string) error {
+func (r *report) run(args []string) {
 	cmd := exec.Command("go", append([]string{"test", "-json"}, args...)...)
 	cmd.Stderr = os.Stderr
 	stdout, err := cmd.StdoutPipe()
-	if err != nil {
-		return err
+	if err == nil {
+		err = cmd.Start()
 	}
-	if err := cmd.Start(); err != nil {
-		return err
+	failed := 0
+	if err == nil {
+		failed = r.read(stdout)
+		err = cmd.Wait()
 	}
-	before := r.failed
-	r.read(stdout)
-	if err := cmd.Wait(); err != nil && r.failed == before {
-		return fmt.Errorf("go test %s: %w", strings.Join(args, " "), err)
+	if err != nil && failed == 0 {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		fmt.Fprintf(r.out, "testreport: go test %s: %v\n", strings.Join(args, " "), err)
+		r.failed++
 	}
-	return nil
 }
 
-// read takes the events of one run.
-func (r *report) read(events io.Reader) {
+// read takes the events of one run, and returns how many tests failed in it.
+func (r *report) read(events io.Reader) (failed int) {
 	lines := bufio.NewReader(events)
 	for {
 		line, err := lines.ReadBytes('\n')
 		if err != nil {
-			return
+			return failed
 		}
-		var e event
-		if json.Unmarshal(line, &e) != nil {
-			r.out.Write(line) // what the go command itself says
-			continue
-		}
-		r.take(e)
+		failed += r.line(line)
 	}
+}
+
+// line takes one line of a run, and returns 1 if a test failed by it.
+func (r *report) line(line []byte) (failed int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var e event
+	if json.Unmarshal(line, &e) != nil {
+		r.out.Write(line) // what the go command itself says
+		return 0
+	}
+	before := r.failed
+	r.take(e)
+	return r.failed - before
 }
 
 // take counts one event.

@@ -8,6 +8,8 @@ package elf
 
 import (
 	"encoding/binary"
+	"errors"
+	"io"
 
 	"golang.org/x/sys/unix"
 )
@@ -81,12 +83,15 @@ const (
 const Magic = "\x7fELF"
 
 // Read reads the headers of file. It fails with ENOEXEC for what is no x86-64
-// ELF program, with EIO for a file that ends within its headers, and with the
-// file's own error. It may sleep.
+// ELF program, with EIO for a file that ends within its program headers, and
+// with the file's own error, whatever that is. It may sleep.
 func Read(file File) (*Image, error) {
 	var header [fileHeader]byte
-	if err := readFull(file, header[:], 0); err != nil {
+	switch err := readFull(file, header[:], 0); {
+	case err == errEnd:
 		return nil, unix.ENOEXEC
+	case err != nil:
+		return nil, err
 	}
 	if err := checkHeader(&header); err != nil {
 		return nil, err
@@ -139,7 +144,7 @@ func readTable(file File, at uint64, count int) ([]byte, error) {
 		return nil, unix.EINVAL
 	}
 	table := make([]byte, size)
-	return table, readFull(file, table, int64(at))
+	return table, readRest(file, table, int64(at))
 }
 
 // add takes one program header into the image.
@@ -183,7 +188,7 @@ func (image *Image) readInterpreter(file File, header []byte) error {
 		return unix.ENOEXEC
 	}
 	path := make([]byte, size)
-	if err := readFull(file, path, int64(offset)); err != nil {
+	if err := readRest(file, path, int64(offset)); err != nil {
 		return err
 	}
 	if path[size-1] != 0 {
@@ -238,7 +243,19 @@ func (s *Segment) check() error {
 	return nil
 }
 
-// readFull reads len(p) bytes or fails: with EIO at the end of the file.
+// errEnd is the end of the file where there should be more of it.
+var errEnd = errors.New("the file is too short")
+
+// readRest is readFull for what a header says is there: the end is EIO.
+func readRest(file File, p []byte, offset int64) error {
+	err := readFull(file, p, offset)
+	if err == errEnd {
+		return unix.EIO
+	}
+	return err
+}
+
+// readFull reads len(p) bytes or fails, with errEnd at the end of the file.
 func readFull(file File, p []byte, offset int64) error {
 	for len(p) > 0 {
 		n, err := file.ReadAt(p, offset)
@@ -246,10 +263,10 @@ func readFull(file File, p []byte, offset int64) error {
 			p, offset = p[min(n, len(p)):], offset+int64(n)
 			continue
 		}
-		if errno, ok := err.(unix.Errno); ok {
-			return errno
+		if err == nil || err == io.EOF {
+			return errEnd
 		}
-		return unix.EIO
+		return err
 	}
 	return nil
 }

@@ -133,3 +133,35 @@ func FuzzRead(f *testing.F) {
 		}
 	})
 }
+
+// failing is a file that is read up to an offset, where it fails.
+type failing struct {
+	data []byte
+	at   int64
+	err  error
+}
+
+func (f failing) ReadAt(p []byte, offset int64) (int, error) {
+	if offset+int64(len(p)) > f.at {
+		return 0, f.err
+	}
+	return copy(p, f.data[offset:]), nil
+}
+
+// TestErrorsOfTheFileStay: that a file cannot be read now does not make it no
+// program; execve(2) would have a script tried instead.
+func TestErrorsOfTheFileStay(t *testing.T) {
+	data := program(typeExec, load(5, 0x400000, 176, 176))
+	for _, err := range []error{unix.EIO, unix.EINTR, unix.ENOMEM} {
+		for _, at := range []int64{0, fileHeader} {
+			if _, got := Read(failing{data, at, err}); got != err {
+				t.Errorf("%v at %d is %v", err, at, got)
+			}
+		}
+	}
+	for size, want := range map[int]error{0: unix.ENOEXEC, fileHeader - 1: unix.ENOEXEC, fileHeader: unix.EIO} {
+		if _, got := Read(bytes.NewReader(data[:size])); got != want {
+			t.Errorf("a file of %d bytes: %v, want %v", size, got, want)
+		}
+	}
+}

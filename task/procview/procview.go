@@ -57,21 +57,24 @@ func (s *system) Info() procfs.SystemInfo {
 	k := s.kernel
 	host, domain := k.HostName()
 	now := clock.Monotonic()
+	running, blocked := k.Running()
 	return procfs.SystemInfo{
 		Memory: k.Memory().Stats(), CPUs: s.config.CPUs(), HostName: host, DomainName: domain,
 		Version: s.config.Version, Release: s.config.Release, CommandLine: s.config.CommandLine,
 		Uptime: now, BootTime: k.Wall().Now() - now, Forks: k.Forks(),
-		Threads: k.Threads(), Running: k.Running(), PIDMax: k.PIDMax(), LastPID: s.lastPID(), Load: k.LoadAverage(),
+		Threads: k.Threads(), Running: running, Blocked: blocked, Load: k.LoadAverage(),
+		LastPID: k.LastPID(), PIDMax: k.PIDMax(), ThreadsMax: k.ThreadsMax(), Randomize: randomize(k),
+		Overcommit: k.Memory().Overcommit(), CommitLimit: k.Memory().CommitLimit(),
 	}
 }
 
-// lastPID returns the highest process id in use.
-func (s *system) lastPID() int {
-	last := 0
-	for _, g := range s.kernel.Groups() {
-		last = max(last, g.PID())
+// randomize is the value of /proc/sys/kernel/randomize_va_space: 2 is all of
+// the layout, heap included.
+func randomize(k *task.Kernel) int {
+	if k.Randomizes() {
+		return 2
 	}
-	return last
+	return 0
 }
 
 // SetHostName implements procfs.System.
@@ -79,6 +82,9 @@ func (s *system) SetHostName(name string) { s.kernel.SetHostName(name) }
 
 // SetPIDMax implements procfs.System.
 func (s *system) SetPIDMax(n int) error { return s.kernel.SetPIDMax(n) }
+
+// SetOvercommit implements procfs.System.
+func (s *system) SetOvercommit(policy int) error { return s.kernel.Memory().SetOvercommit(policy) }
 
 // Random implements procfs.System.
 func (s *system) Random(p []byte) { s.kernel.Random(p) }
@@ -126,7 +132,7 @@ func (v view) Info() procfs.TaskInfo {
 		Comm: t.Comm(), State: t.StateLetter(), Credentials: t.Credentials(),
 		Nice: int(t.Scheduling.Nice.Load()), Threads: g.ThreadCount(),
 		ExitSignal: t.ExitSignal(), StartTime: g.StartTime(),
-		NoNewPrivileges: t.NoNewPrivileges(), OOMScoreAdjust: int(g.OOMAdjust.Load()),
+		NoNewPrivileges: t.NoNewPrivileges(), OOMScore: g.OOMScore(), OOMScoreAdjust: int(g.OOMAdjust.Load()),
 		Affinity: affinity(t),
 	}
 	addTerminal(&i, g)
@@ -173,6 +179,7 @@ func addSignals(i *procfs.TaskInfo, t *task.Task) {
 	ignored, caught := t.Group().Actions.Sets()
 	i.Pending, i.SharedPending = uint64(own), uint64(all&^own)
 	i.Blocked, i.Ignored, i.Caught = uint64(t.Blocked()), uint64(ignored), uint64(caught)
+	i.QueuedSignals = uint64(t.User().Signals.Queued())
 	i.QueuedLimit = t.Group().Limits.Soft(unix.RLIMIT_SIGPENDING)
 }
 

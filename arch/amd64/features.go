@@ -1,0 +1,66 @@
+package amd64
+
+import "strings"
+
+// featureWord is one register that CPUID answers with, as 32 features: their
+// names of /proc/cpuinfo (Linux, arch/x86/include/asm/cpufeatures.h), separated
+// by blanks. A minus stands for a bit without a name, and for a feature that a
+// program cannot use here because the kernel does not turn it on.
+type featureWord struct {
+	leaf, sub uint32
+	register  int // 0 to 3: EAX, EBX, ECX, EDX
+	names     string
+}
+
+// featureWords are the features in the order of /proc/cpuinfo.
+var featureWords = [...]featureWord{
+	{1, 0, 3, "fpu vme de pse tsc msr pae mce cx8 apic - sep mtrr pge mca cmov pat pse36 pn clflush - dts acpi mmx fxsr sse sse2 ss ht tm ia64 pbe"},
+	{0x80000001, 0, 3, "- - - - - - - - - - - syscall - - - - - - - mp nx - mmxext - - fxsr_opt pdpe1gb rdtscp - lm 3dnowext 3dnow"},
+	{1, 0, 2, "pni pclmulqdq dtes64 monitor ds_cpl vmx smx est tm2 ssse3 cid sdbg fma cx16 xtpr pdcm - pcid dca sse4_1 sse4_2 x2apic movbe popcnt tsc_deadline_timer aes xsave - avx f16c rdrand hypervisor"},
+	{0x80000001, 0, 2, "lahf_lm cmp_legacy svm extapic cr8_legacy abm sse4a misalignsse 3dnowprefetch osvw ibs xop skinit wdt - lwp fma4 tce - nodeid_msr - tbm topoext perfctr_core perfctr_nb - bpext ptsc perfctr_llc mwaitx - -"},
+	{7, 0, 1, "fsgsbase tsc_adjust - bmi1 hle avx2 - smep bmi2 erms invpcid rtm cqm - - rdt_a avx512f avx512dq rdseed adx smap avx512ifma - clflushopt clwb - avx512pf avx512er avx512cd sha_ni avx512bw avx512vl"},
+	{0xd, 1, 0, "xsaveopt xsavec xgetbv1 - - - - - - - - - - - - - - - - - - - - - - - - - - - - -"},
+	{7, 0, 2, "- avx512vbmi umip - - waitpkg avx512_vbmi2 - gfni vaes vpclmulqdq avx512_vnni avx512_bitalg - avx512_vpopcntdq - - - - - - - rdpid - - cldemote - movdiri movdir64b - - -"},
+	{7, 0, 3, "- - avx512_4vnniw avx512_4fmaps fsrm - - - avx512_vp2intersect - md_clear - - - serialize - tsxldtrk - - - - - - avx512_fp16 - - - - flush_l1d arch_capabilities - -"},
+}
+
+// FeatureNames returns what the CPU can do as the names of /proc/cpuinfo,
+// separated by blanks. EnableExtendedState comes before it.
+func FeatureNames() string { return featureNames(cpuid, extended.mask) }
+
+// featureNames is FeatureNames for what an instruction CPUID answers, and for
+// the register state that the kernel saves.
+func featureNames(cpuid func(leaf, sub uint32) (eax, ebx, ecx, edx uint32), saved uint64) string {
+	basic, _, _, _ := cpuid(0, 0)
+	highest, _, _, _ := cpuid(0x80000000, 0)
+	var present []string
+	for _, w := range featureWords {
+		last := basic
+		if w.leaf >= 0x80000000 {
+			last = highest
+		}
+		if w.leaf > last {
+			continue // the CPU answers with something else
+		}
+		a, b, c, d := cpuid(w.leaf, w.sub)
+		word := [...]uint32{a, b, c, d}[w.register]
+		for bit, name := range strings.Fields(w.names) {
+			if word>>bit&1 != 0 && name != "-" && stateSaved(name, saved) {
+				present = append(present, name)
+			}
+		}
+	}
+	return strings.Join(present, " ")
+}
+
+// stateSaved reports whether the kernel saves the registers that a feature's
+// instructions work on.
+func stateSaved(name string, saved uint64) bool {
+	switch {
+	case strings.HasPrefix(name, "avx512"):
+		return saved&avx512States == avx512States
+	case strings.HasPrefix(name, "avx"):
+		return saved&StateAVX != 0
+	}
+	return true
+}

@@ -1,0 +1,37 @@
+package task
+
+import "testing"
+
+// TestLoadAverage: a task that runs for a minute makes the first average 63 %
+// of one, and the others less (the step response of exp(-t/T)).
+func TestLoadAverage(t *testing.T) {
+	w := newWorld(t)
+	w.process(func(task *Task) {
+		for range 12 {
+			task.kernel.SampleLoad()
+		}
+	})
+	got := w.k.LoadAverage()
+	for i, want := range [3]float64{0.632, 0.181, 0.064} {
+		if got[i] < want-0.001 || got[i] > want+0.001 {
+			w.T.Errorf("average %d is %.3f after a minute, want %.3f", i, got[i], want)
+		}
+	}
+}
+
+func TestOOMScore(t *testing.T) {
+	w := newWorld(t)
+	w.process(func(task *Task) {
+		g := task.Group()
+		plain := g.OOMScore()
+		if plain < 667 || plain > 1334 {
+			w.T.Errorf("the score is %d", plain)
+		}
+		for _, c := range []struct{ adjust, least, most int }{{500, plain + 333, plain + 334}, {1000, plain + 666, plain + 667}, {-1000, 0, 0}} {
+			g.OOMAdjust.Store(int32(c.adjust))
+			if got := g.OOMScore(); got < c.least || got > c.most {
+				w.T.Errorf("with %d the score is %d, and %d without", c.adjust, got, plain)
+			}
+		}
+	})
+}
