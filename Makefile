@@ -46,6 +46,11 @@ test-tools: tools
 	@$(call need,busybox,busybox-static)
 	@$(call need,chromium,chromium)
 
+# Linux's own tests of its entry code are built from Debian's sources.
+SELFTESTS := bin/conformance/selftests-x86/source
+$(SELFTESTS): | tools
+	go run ./qemu/conformance -fetch
+
 .PHONY: build
 build: ## build the kernel and the host command into bin/
 	@mkdir -p bin
@@ -66,7 +71,7 @@ check: ## format, vet and test everything that needs no QEMU, in two minutes
 	go run ./qemu/testreport -race $(HOST_PACKAGES) + ./entry/check
 
 .PHONY: test
-test: test-tools build ## check, and the tests in QEMU
+test: test-tools $(SELFTESTS) build ## check, and the tests in QEMU
 	@files=$$(gofmt -l $$(git ls-files '*.go')); [ -z "$$files" ] || { echo "gofmt these files: $$files" >&2; exit 1; }
 	go vet ./...
 	go run ./qemu/testreport -race $(HOST_PACKAGES) + ./entry/check : -count=1 -timeout=20m ./qemu/integration
@@ -80,8 +85,8 @@ soak: test-tools build ## a thousand boots, ten minutes of load, an NMI and an #
 	SLOWPATH_SOAK=long go test -count=1 -v -timeout=4h -run='^Test(Soak|NMI|MachineCheck)' ./qemu/integration
 
 .PHONY: conformance
-conformance: test-tools build ## run busybox's, Go's and Linux's own tests, as root, and keep the table
-	go run ./qemu/conformance -o qemu/conformance/results.tsv $(SUITES)
+conformance: test-tools build ## run SUITES of others, or all, as root; LINUX=1: beside Debian's Linux in QEMU
+	go run ./qemu/conformance $(if $(LINUX),-linux) -o qemu/conformance/results.tsv $(SUITES)
 
 .PHONY: gdb
 gdb: tools build ## run INIT under gdb, stopped before the first instruction

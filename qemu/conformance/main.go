@@ -4,10 +4,11 @@
 // os/exec and sync. Linux's own tests of its entry code run on Slowpath alone,
 // against a table of what passes on Linux 6.1 in the same QEMU.
 //
-//	conformance -o results.tsv [busybox-ash busybox-applets go-os go-os/exec go-sync selftests-x86]
+//	conformance -o results.tsv [-linux] [busybox-ash busybox-applets go-os go-os/exec go-sync selftests-x86]
 //
 // Both sides run in the same root directory, Linux by chroot(8), so it must be
-// run as root. A test counts when it passes on Linux.
+// run as root. A test counts when it passes on Linux. With -linux that is
+// Debian's kernel for virtual machines in the same QEMU, for all the suites.
 package main
 
 import (
@@ -17,6 +18,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"slowpath/qemu/conformance/selftests"
 )
 
 // goal is the share of the tests passing on Linux that must pass on Slowpath.
@@ -52,27 +55,44 @@ func suites() []suite {
 func main() {
 	output := flag.String("o", "conformance.tsv", "`file` for the table")
 	work := flag.String("work", "bin/conformance", "`directory` for sources and root directories")
+	linux := flag.Bool("linux", false, "run Debian's kernel in QEMU for the baseline")
+	fetch := flag.Bool("fetch", false, "only fetch the sources of Linux's self-tests, which make test needs")
 	flag.Parse()
-	if err := run(*work, *output, flag.Args()); err != nil {
+	if *fetch {
+		if err := selftests.Fetch(filepath.Join(*work, selftestsName)); err != nil {
+			fmt.Fprintln(os.Stderr, "conformance:", err)
+			os.Exit(1)
+		}
+		return
+	}
+	if err := run(*work, *output, *linux, flag.Args()); err != nil {
 		fmt.Fprintln(os.Stderr, "conformance:", err)
 		os.Exit(1)
 	}
 }
 
-// run runs the suites that are named, or all, and writes the table.
-func run(work, output string, names []string) error {
+// run runs the suites that are named, or all, and writes the table. With
+// inQEMU the baseline is Debian's kernel.
+func run(work, output string, inQEMU bool, names []string) error {
 	work, err := filepath.Abs(work)
 	if err != nil {
 		return err
 	}
 	workDirectory = work
+	linux, baseline := (*cloudKernel)(nil), onLinux
+	if inQEMU {
+		if linux, err = fetchCloudKernel(work); err != nil {
+			return err
+		}
+		baseline = linux.onCloudKernel
+	}
 	var rows []row
 	short := false
 	for _, s := range suites() {
 		if len(names) > 0 && !slices.Contains(names, s.name) {
 			continue
 		}
-		results, err := s.run(filepath.Join(work, strings.ReplaceAll(s.name, "/", "-")))
+		results, err := s.run(baseline, filepath.Join(work, strings.ReplaceAll(s.name, "/", "-")))
 		if err != nil {
 			return fmt.Errorf("%s: %w", s.name, err)
 		}
@@ -85,7 +105,7 @@ func run(work, output string, names []string) error {
 		}
 	}
 	if len(names) == 0 || slices.Contains(names, selftestsName) {
-		if err := runSelftests(filepath.Join(work, selftestsName), os.Stdout); err != nil {
+		if err := runSelftests(filepath.Join(work, selftestsName), linux, os.Stdout); err != nil {
 			return err
 		}
 	}
@@ -95,8 +115,11 @@ func run(work, output string, names []string) error {
 	return nil
 }
 
-// run runs a suite on both sides.
-func (s suite) run(root string) ([]row, error) {
+// side runs a job in a root directory and returns what it printed.
+type side func(root string, j job) string
+
+// run runs a suite on Slowpath and on the baseline.
+func (s suite) run(baseline side, root string) ([]row, error) {
 	if err := os.RemoveAll(root); err != nil {
 		return nil, err
 	}
@@ -110,7 +133,7 @@ func (s suite) run(root string) ([]row, error) {
 	var rows []row
 	for i, j := range jobs {
 		fmt.Fprintf(os.Stderr, "\r%s %d/%d %-40.40s", s.name, i+1, len(jobs), j.name)
-		linux := s.parse(onLinux(root, j))
+		linux := s.parse(baseline(root, j))
 		ours := s.parse(onSlowpath(root, j))
 		for name, passed := range linux {
 			rows = append(rows, row{s.name, j.name + " " + name, passed, ours[name]})
