@@ -66,6 +66,7 @@ type Task struct {
 	suspendMask   signal.Set // the mask to go back to: rt_sigsuspend(2)
 	suspended     bool
 	lastFault     signal.Fault
+	scratch       signal.Scratch
 
 	// Written by the task, read by anybody.
 	tid         atomic.Int32
