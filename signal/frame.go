@@ -28,6 +28,28 @@ type Delivery struct {
 	Saved    Set       // the blocked set that sigreturn brings back
 	AltStack *AltStack // of the thread; SS_AUTODISARM disarms it
 	Fault    Fault
+	Scratch  *Scratch // of the thread
+}
+
+// Scratch is where a thread puts its signal frames together, and where it reads
+// them back, so that neither allocates. The zero value is ready for use.
+type Scratch struct{ bytes []byte }
+
+// A Scratch has a frame and the floating-point state in the distance that they
+// have on the user's stack, the state aligned for the CPU.
+const (
+	frameToState = (frameSize+frameAlign-1)&^(frameAlign-1) + returnAddress
+	scratchState = 512
+	scratchFrame = scratchState - frameToState
+)
+
+// buffers returns the room for a frame and for the state, and both as they are
+// written to the user's stack.
+func (s *Scratch) buffers() (frame *[frameSize]byte, state, both []byte) {
+	if s.bytes == nil {
+		s.bytes = amd64.AlignedBuffer(scratchState + stateSize())
+	}
+	return (*[frameSize]byte)(s.bytes[scratchFrame:]), s.bytes[scratchState:], s.bytes[scratchFrame:]
 }
 
 // The frame that a handler finds at its stack pointer: struct rt_sigframe of
@@ -102,10 +124,10 @@ func Push(m UserMemory, f *amd64.Frame, d *Delivery) error {
 	if err != nil {
 		return err
 	}
-	if err := m.CopyOut(state, encodeState(f)); err != nil {
-		return err
-	}
-	if err := m.CopyOut(frame, encodeFrame(f, d, state)); err != nil {
+	frameBytes, stateBytes, both := d.Scratch.buffers()
+	encodeState(stateBytes, f)
+	encodeFrame(frameBytes, f, d, state)
+	if err := m.CopyOut(frame, both); err != nil {
 		return err
 	}
 	if d.AltStack.Flags&SS_AUTODISARM != 0 {
@@ -125,7 +147,7 @@ func place(f *amd64.Frame, d *Delivery) (frame, state uint64, err error) {
 		top = d.AltStack.Base + d.AltStack.Size
 	}
 	state = (top - uint64(stateSize())) &^ (fpStateAlign - 1)
-	frame = (state-frameSize)&^(frameAlign-1) - returnAddress
+	frame = state - frameToState
 	if (nested || entering) && !d.AltStack.contains(frame) {
 		return 0, 0, unix.EFAULT // it would overflow the alternate stack
 	}
@@ -147,38 +169,36 @@ func enterHandler(f *amd64.Frame, d *Delivery, frame uint64) {
 	f.Flags |= amd64.LeaveByIRET
 }
 
-// encodeState returns the floating-point state in the format of the signal
+// encodeState writes the floating-point state in the format of the signal
 // frame.
-func encodeState(f *amd64.Frame) []byte {
-	state := make([]byte, stateSize())
+func encodeState(state []byte, f *amd64.Frame) {
 	size := amd64.ExtendedSize()
 	f.ReadExtended(state[:size])
+	clear(state[swReserved:legacySize])
 	if amd64.ExtendedMask() == 0 {
-		return state
+		return
 	}
 	binary.LittleEndian.PutUint32(state[swMagic1:], magic1)
 	binary.LittleEndian.PutUint32(state[swExtendedSize:], uint32(len(state)))
 	binary.LittleEndian.PutUint64(state[swFeatures:], amd64.ExtendedMask())
 	binary.LittleEndian.PutUint32(state[swStateSize:], uint32(size))
 	binary.LittleEndian.PutUint32(state[size:], magic2)
-	return state
 }
 
-// encodeFrame returns the frame below the floating-point state.
-func encodeFrame(f *amd64.Frame, d *Delivery, state uint64) []byte {
-	frame := make([]byte, frameSize)
-	binary.LittleEndian.PutUint64(frame, d.Action.Restorer)
-	uc := frame[frameUContext:]
+// encodeFrame writes the frame below the floating-point state.
+func encodeFrame(frame *[frameSize]byte, f *amd64.Frame, d *Delivery, state uint64) {
+	clear(frame[:])
+	binary.LittleEndian.PutUint64(frame[:], d.Action.Restorer)
+	uc := (*[ucontextSize]byte)(frame[frameUContext:])
 	flags := uint64(ucSigcontextSS | ucStrictRestoreSS)
 	if amd64.ExtendedMask() != 0 {
 		flags |= ucFPXState
 	}
 	binary.LittleEndian.PutUint64(uc[ucFlags:], flags)
 	d.AltStack.Encode(uc[ucStack:], d.AltStack.Flags|d.AltStack.State(f.RSP))
-	encodeContext(uc[ucContext:], f, d, state)
+	encodeContext((*[sigcontextSize]byte)(uc[ucContext:]), f, d, state)
 	binary.LittleEndian.PutUint64(uc[ucSigmask:], uint64(d.Saved))
 	d.Info.Encode(frame[frameInfo:])
-	return frame
 }
 
 // contextRegisters lists the registers in the order of struct sigcontext_64.
@@ -199,7 +219,7 @@ const (
 	scCR2     = 176
 )
 
-func encodeContext(sc []byte, f *amd64.Frame, d *Delivery, state uint64) {
+func encodeContext(sc *[sigcontextSize]byte, f *amd64.Frame, d *Delivery, state uint64) {
 	for i, register := range contextRegisters(f) {
 		binary.LittleEndian.PutUint64(sc[8*i:], *register)
 	}

@@ -44,7 +44,7 @@ func newDelivery(flags uint64) (*amd64.Frame, *Delivery) {
 	f.XMM[3] = [16]byte{1, 2, 3}
 	info := KernelInfo(unix.SIGUSR1)
 	action := Action{Handler: 0x402000, Flags: flags, Restorer: 0x403000}
-	return f, &Delivery{Info: &info, Action: &action, Saved: SetOf(unix.SIGHUP), AltStack: new(AltStack)}
+	return f, &Delivery{Info: &info, Action: &action, Saved: SetOf(unix.SIGHUP), AltStack: new(AltStack), Scratch: new(Scratch)}
 }
 
 func TestPushAndPop(t *testing.T) {
@@ -61,7 +61,7 @@ func TestPushAndPop(t *testing.T) {
 	}
 	f.RSP += returnAddress
 	f.XMM[3] = [16]byte{}
-	restored, err := Pop(m, f)
+	restored, err := Pop(m, f, new(Scratch))
 	if err != nil || restored.Blocked != SetOf(unix.SIGHUP) || restored.AltStack.Base != d.AltStack.Base {
 		t.Errorf("restored %+v, %v", restored, err)
 	}
@@ -102,7 +102,7 @@ func TestPushDisarms(t *testing.T) {
 		t.Errorf("the stack is %+v, %v", stack, err)
 	}
 	f.RSP += returnAddress
-	if restored, err := Pop(m, f); err != nil || stack.Set(restored.AltStack, f.RSP, MinStackSize) != nil || stack != armed {
+	if restored, err := Pop(m, f, new(Scratch)); err != nil || stack.Set(restored.AltStack, f.RSP, MinStackSize) != nil || stack != armed {
 		t.Errorf("restored is %+v, %v", stack, err)
 	}
 }
@@ -150,7 +150,7 @@ func TestPopTraps(t *testing.T) {
 		}
 		binary.LittleEndian.PutUint16(m.bytes[f.RSP-memoryBase+frameUContext+ucContext+uint64(c.offset):], c.value)
 		f.RSP += returnAddress
-		restored, err := Pop(m, f)
+		restored, err := Pop(m, f, new(Scratch))
 		if got := (Fault{f.Vector, f.Error, f.CR2}); err != nil || restored.Trap != c.trap || got != c.fault || restored.Blocked != d.Saved {
 			t.Errorf("%d = %#x: %+v, %+v, %v", c.offset, c.value, restored.Trap, got, err)
 		}
@@ -169,7 +169,7 @@ func TestPopToTheKernel(t *testing.T) {
 		t.Fatal(err)
 	}
 	f.RSP += returnAddress
-	restored, err := Pop(m, f)
+	restored, err := Pop(m, f, new(Scratch))
 	want := FaultInfo(unix.SIGSEGV, SEGV_MAPERR, 0xffffffff81000000)
 	if err != nil || restored.Trap != want || f.Vector != amd64.PageFault || f.CR2 != f.RIP {
 		t.Errorf("got %+v, vector %d, %v", restored.Trap, f.Vector, err)
@@ -188,7 +188,7 @@ func FuzzPop(f *testing.F) {
 		}
 		copy(m.bytes[frame.RSP-memoryBase+uint64(at)%1024:], contents)
 		frame.RSP += returnAddress
-		restored, err := Pop(m, frame)
+		restored, err := Pop(m, frame, new(Scratch))
 		if err != nil || restored.Trap.Signo != 0 {
 			return
 		}

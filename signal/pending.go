@@ -32,6 +32,7 @@ type Pending struct {
 	// Info: its sender found no room for one.
 	Set         Set
 	first, last *queued
+	spare       *queued // taken off the queue, for the next signal
 }
 
 // queued is one Info in a queue.
@@ -74,7 +75,7 @@ func (p *Pending) Put(info Info, account *Account, limit uint64) Outcome {
 		return Bare
 	}
 	p.Set.Add(s)
-	p.append(&queued{info: info, account: account})
+	p.append(&info, account)
 	return Queued
 }
 
@@ -87,7 +88,12 @@ func exempt(info *Info, limit uint64) uint64 {
 	return limit
 }
 
-func (p *Pending) append(q *queued) {
+func (p *Pending) append(info *Info, account *Account) {
+	q := p.spare
+	if p.spare = nil; q == nil {
+		q = new(queued)
+	}
+	q.info, q.account, q.next = *info, account, nil
 	if p.last != nil {
 		p.last.next = q
 	} else {
@@ -146,6 +152,7 @@ func (p *Pending) unlink(previous, q *queued) {
 		p.last = previous
 	}
 	q.account.Release()
+	p.spare = q
 }
 
 // Discard removes every instance of the signals in set.

@@ -34,8 +34,9 @@ const frameFlags = amd64.UserFlags &^ amd64.FlagNT
 // or forced: what is left is safe to run, unless there is a Trap. An error
 // means that the frame is bad: the program gets SIGSEGV, and its registers are
 // not to be trusted.
-func Pop(m UserMemory, f *amd64.Frame) (Restored, error) {
-	var uc [ucontextSize]byte
+func Pop(m UserMemory, f *amd64.Frame, s *Scratch) (Restored, error) {
+	frame, state, _ := s.buffers()
+	uc := (*[ucontextSize]byte)(frame[frameUContext:])
 	if err := m.CopyIn(f.RSP-returnAddress+frameUContext, uc[:]); err != nil {
 		return Restored{}, err
 	}
@@ -46,7 +47,7 @@ func Pop(m UserMemory, f *amd64.Frame) (Restored, error) {
 		AltStack: stack,
 		Flags:    stack.Flags,
 	}
-	sc := uc[ucContext:]
+	sc := (*[sigcontextSize]byte)(uc[ucContext:])
 	kept := f.RFLAGS &^ frameFlags
 	for i, register := range contextRegisters(f) {
 		*register = binary.LittleEndian.Uint64(sc[8*i:])
@@ -54,7 +55,7 @@ func Pop(m UserMemory, f *amd64.Frame) (Restored, error) {
 	f.RFLAGS = f.RFLAGS&frameFlags | kept
 	f.OrigRAX = amd64.NotInSyscall // so that no call is restarted
 	sane := f.Sanitize()
-	if err := popState(m, f, binary.LittleEndian.Uint64(sc[scFPState:])); err != nil {
+	if err := popState(m, f, binary.LittleEndian.Uint64(sc[scFPState:]), state); err != nil {
 		return restored, err
 	}
 	if selector, bad := badSelector(sc); bad {
@@ -69,7 +70,7 @@ func Pop(m UserMemory, f *amd64.Frame) (Restored, error) {
 // others to run in, and returns the error code of the IRET that would load it
 // (SDM vol. 2A, IRET). Linux takes a stack segment of an LDT a long way round,
 // on which the code is lost.
-func badSelector(sc []byte) (code uint64, bad bool) {
+func badSelector(sc *[sigcontextSize]byte) (code uint64, bad bool) {
 	const privilege, local = 3, 4
 	cs := binary.LittleEndian.Uint16(sc[scCS:]) | privilege
 	ss := binary.LittleEndian.Uint16(sc[scSS:]) | privilege
@@ -100,50 +101,36 @@ func addressTrap(f *amd64.Frame) Info {
 	return FaultInfo(unix.SIGSEGV, SEGV_MAPERR, f.RIP)
 }
 
-// popState reads the floating-point state at the address that the frame names;
-// 0 means the initial state.
-func popState(m UserMemory, f *amd64.Frame, address uint64) error {
+// popState reads the floating-point state at the address that the frame names,
+// by way of state; 0 means the initial state.
+func popState(m UserMemory, f *amd64.Frame, address uint64, state []byte) error {
 	if address == 0 {
-		amd64.Release(f)
 		f.ResetExtended()
 		return nil
 	}
 	if address%fpStateAlign != 0 && amd64.ExtendedMask() != 0 {
 		return unix.EFAULT
 	}
-	state := make([]byte, stateSize())
-	if err := m.CopyIn(address, state[:legacySize]); err != nil {
-		return err
-	}
-	size := legacySize
-	if extended := extendedSize(state[:legacySize]); extended != 0 {
-		if err := m.CopyIn(address+legacySize, state[legacySize:extended+magic2Size]); err != nil {
+	if m.CopyIn(address, state) != nil { // all of it, or what there must be at least
+		clear(state)
+		if err := m.CopyIn(address, state[:legacySize]); err != nil {
 			return err
 		}
-		if binary.LittleEndian.Uint32(state[extended:]) == magic2 {
-			size = extended
-		}
 	}
-	if !f.WriteExtended(state[:size]) {
+	if !f.WriteExtended(state[:amd64.ExtendedSize()], !isExtended(state)) {
 		return unix.EFAULT
 	}
 	return nil
 }
 
-// extendedSize returns the size of the XSAVE area that the FXSAVE area says it
-// begins, or 0 if it does not say so rightly: then only the legacy part counts,
-// as on Linux.
-func extendedSize(legacy []byte) int {
-	size := int(binary.LittleEndian.Uint32(legacy[swStateSize:]))
-	whole := int(binary.LittleEndian.Uint32(legacy[swExtendedSize:]))
-	features := binary.LittleEndian.Uint64(legacy[swFeatures:])
-	switch {
-	case amd64.ExtendedMask() == 0,
-		binary.LittleEndian.Uint32(legacy[swMagic1:]) != magic1,
-		size != amd64.ExtendedSize(),
-		whole != size+magic2Size,
-		features&^amd64.ExtendedMask() != 0:
-		return 0
-	}
-	return size
+// isExtended reports whether the FXSAVE area says rightly that it begins an
+// XSAVE area: else only the legacy part counts, as on Linux.
+func isExtended(state []byte) bool {
+	size := amd64.ExtendedSize()
+	return amd64.ExtendedMask() != 0 &&
+		binary.LittleEndian.Uint32(state[swMagic1:]) == magic1 &&
+		binary.LittleEndian.Uint32(state[swStateSize:]) == uint32(size) &&
+		binary.LittleEndian.Uint32(state[swExtendedSize:]) == uint32(len(state)) &&
+		binary.LittleEndian.Uint64(state[swFeatures:])&^amd64.ExtendedMask() == 0 &&
+		binary.LittleEndian.Uint32(state[size:]) == magic2
 }

@@ -135,22 +135,17 @@ func (g *ThreadGroup) protects(s signal.Signal) bool {
 }
 
 // handle puts the handler's frame on the user's stack. A stack that cannot be
-// written is a fault of the program (SIGSEGV), without a way out if the
-// handler was that of SIGSEGV.
+// written is a fault of the program.
 func (t *Task) handle(f *amd64.Frame, d *delivery) {
 	if t.rseq.Address != 0 {
-		t.serveRSeq(f) // before the frame hides where the task was
+		t.serveRSeq(f, d.info.Signo) // before the frame hides where the task was
 	}
 	saved := t.Blocked()
 	if t.suspended {
 		saved = t.suspendMask
 	}
 	if err := t.pushFrame(f, d, saved); err != nil {
-		if d.info.Signo == unix.SIGSEGV {
-			t.ForceFatal(unix.SIGSEGV)
-			return
-		}
-		t.ForceSignal(signal.KernelInfo(unix.SIGSEGV))
+		t.forceSegmentationFault(d.info.Signo)
 		return
 	}
 	t.suspended = false
@@ -237,7 +232,7 @@ func (r *RestartBlock) Resume(t *Task) (uint64, error) {
 // pushFrame builds the handler's frame on the user's stack.
 func (t *Task) pushFrame(f *amd64.Frame, d *delivery, saved signal.Set) error {
 	return signal.Push(t, f, &signal.Delivery{
-		Info: &d.info, Action: &d.action, Saved: saved, AltStack: &t.AltStack, Fault: t.lastFault,
+		Info: &d.info, Action: &d.action, Saved: saved, AltStack: &t.AltStack, Fault: t.lastFault, Scratch: &t.scratch,
 	})
 }
 
@@ -245,7 +240,7 @@ func (t *Task) pushFrame(f *amd64.Frame, d *delivery, saved signal.Set) error {
 // program. A bad frame is SIGSEGV.
 func (t *Task) SignalReturn(f *amd64.Frame) {
 	t.Restart.Clear()
-	restored, err := signal.Pop(t, f)
+	restored, err := signal.Pop(t, f, &t.scratch)
 	if restored.Read {
 		t.SetBlocked(restored.Blocked) // first, as in Linux: also of a bad frame
 	}

@@ -18,7 +18,9 @@ func WorkHandlers() entry.Handlers[*Task] {
 
 // RestartableSequenceHandlers serve rseq(2).
 func RestartableSequenceHandlers() entry.Handlers[*Task] {
-	return entry.Handlers[*Task]{Flag: entry.RestartableSequence, WorkFrame: (*Task).serveRSeq}
+	return entry.Handlers[*Task]{
+		Flag: entry.RestartableSequence, WorkFrame: func(t *Task, f *amd64.Frame) { t.serveRSeq(f, 0) },
+	}
 }
 
 // MachineCheckHandlers serve MCE_NOTIFY.

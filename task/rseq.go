@@ -95,13 +95,14 @@ type criticalSection struct {
 
 // serveRSeq aborts the sequence that the task was in, if it was in one, and
 // writes the number of the CPU on which it goes on. An area that cannot be
-// read or written, or that lies, is SIGSEGV (Linux, kernel/rseq.c).
-func (t *Task) serveRSeq(f *amd64.Frame) {
+// read or written, or that lies, is SIGSEGV (Linux, kernel/rseq.c). delivered is
+// the signal that is being delivered, or 0.
+func (t *Task) serveRSeq(f *amd64.Frame, delivered signal.Signal) {
 	if t.rseq.Address == 0 {
 		return
 	}
 	if !t.abortSequence(f) || !t.writeCPU(f) {
-		t.ForceSignal(signal.Info{Signo: unix.SIGSEGV, Code: signal.SI_KERNEL})
+		t.forceSegmentationFault(delivered)
 	}
 }
 

@@ -188,6 +188,18 @@ func (t *Task) ForceSignal(info signal.Info) {
 	t.Raise(entry.SigPending)
 }
 
+// forceSegmentationFault sends the thread SIGSEGV because memory that it owes
+// the kernel is not there. If that came up in the delivery of SIGSEGV itself
+// (delivered, or 0 outside a delivery), the process ends: its handler would only
+// bring the same again (Linux, force_sigsegv).
+func (t *Task) forceSegmentationFault(delivered signal.Signal) {
+	if delivered == unix.SIGSEGV {
+		t.ForceFatal(unix.SIGSEGV)
+		return
+	}
+	t.ForceSignal(signal.KernelInfo(unix.SIGSEGV))
+}
+
 // ForceFatal ends the process with s, whatever its handler: for a task whose
 // state cannot be continued, such as a signal frame that cannot be written.
 func (t *Task) ForceFatal(s signal.Signal) {

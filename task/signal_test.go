@@ -436,3 +436,29 @@ func TestSigreturnForcesFlags(t *testing.T) {
 		}
 	})
 }
+
+// TestLyingRestartableSequenceEnds: a handler of SIGSEGV cannot be delivered
+// while the area of rseq(2) lies, so it is not tried for ever.
+func TestLyingRestartableSequenceEnds(t *testing.T) {
+	w := newWorld(t)
+	w.process(func(t *Task) {
+		for _, s := range []signal.Signal{unix.SIGUSR1, unix.SIGSEGV} {
+			pid := w.fork(t, func(t *Task) {
+				w.handle(t, s, 0)
+				w.handle(t, unix.SIGSEGV, 0)
+				t.rseq = RSeq{Address: 0x3000, Length: rseqSize} // not mapped
+				t.Kill(t.PID(), s)
+				for range 4 { // handlers that return
+					if w.returnToUser(t); t.Exiting() {
+						return
+					}
+					t.Frame.RSP += 8
+					t.SignalReturn(t.Frame)
+				}
+			})
+			if result := w.wait(t, pid, 0); result.Status != SignalStatus(unix.SIGSEGV) {
+				w.T.Errorf("%s: the child %v", signal.Name(s), result.Status)
+			}
+		}
+	})
+}

@@ -67,6 +67,7 @@ type Task struct {
 	suspended     bool
 	lastFault     signal.Fault
 	machineChecks []amd64.MachineCheckRecord // to serve before user mode
+	scratch       signal.Scratch
 
 	// Written by the task, read by anybody.
 	tid         atomic.Int32

@@ -1,7 +1,5 @@
 package amd64
 
-import "unsafe"
-
 // extendedFeatures is what XCR0 enables: x87, SSE and the vector extensions
 // that the CPU has. XMM and MXCSR are saved by the trampolines, all else when
 // another task needs the registers.
@@ -9,9 +7,8 @@ import "unsafe"
 // A feature that Go's runtime would use must stay off until the runtime has
 // started and chosen its code paths: see EnableExtendedState.
 type extendedFeatures struct {
-	mask    uint64 // XCR0; 0: the CPU has no XSAVE, or it is not enabled yet
-	size    uint64 // bytes of an XSAVE area for mask
-	offsets [extendedComponents]struct{ offset, size uint32 }
+	mask uint64 // XCR0; 0: the CPU has no XSAVE, or it is not enabled yet
+	size uint64 // bytes of an XSAVE area for mask
 }
 
 // Components of XCR0 (SDM vol. 1, 13.1).
@@ -66,6 +63,7 @@ func leaf7() (ebx, ecx uint32) {
 // Go would use AVX itself and lose the users' upper halves. Each CPU sets its
 // own CR4.OSXSAVE when it first loads a user's state.
 func EnableExtendedState() {
+	setInitialState()
 	if _, _, c, _ := cpuid(cpuidFeatures, 0); c&featureXSAVE == 0 {
 		return
 	}
@@ -80,7 +78,6 @@ func EnableExtendedState() {
 			continue
 		}
 		size, offset, _, _ := cpuid(cpuidExtended, i)
-		extended.offsets[i].offset, extended.offsets[i].size = offset, size
 		extended.size = max(extended.size, uint64(offset+size))
 	}
 	extended.mask = mask
@@ -105,122 +102,4 @@ func enableExtendedState(c *perCPU) {
 	c.extended = 1
 	writeCR4(readCR4() | cr4OSXSAVE)
 	writeXCR0(extended.mask)
-}
-
-//go:nosplit
-func saveExtended(f *Frame) {
-	if extended.mask == 0 {
-		fxsave(f.extended)
-		return
-	}
-	xsave(f.extended, extended.mask&^StateSSE)
-}
-
-//go:nosplit
-func restoreExtended(f *Frame) {
-	if extended.mask == 0 {
-		fxrstor(f.extended)
-		return
-	}
-	xrstor(f.extended, extended.mask&^StateSSE)
-}
-
-// extendedBytes is the frame's XSAVE area.
-func (f *Frame) extendedBytes() []byte {
-	skip := f.extended - uint64(uintptr(unsafe.Pointer(&f.area[0])))
-	return f.area[skip : skip+extendedStateSize()]
-}
-
-// ResetExtended gives f the initial x87, vector and MXCSR state (SDM vol. 1,
-// 13.6). f must be live nowhere.
-func (f *Frame) ResetExtended() {
-	b := f.extendedBytes()
-	clear(b)
-	le.PutUint16(b, defaultFCW)
-	le.PutUint32(b[legacyMXCSR:], DefaultMXCSR)
-	f.XMM = [16][16]byte{}
-	f.MXCSR = DefaultMXCSR
-}
-
-// ReadExtended writes f's x87 and vector state in XSAVE's standard format to
-// b, which has ExtendedSize bytes, for a signal frame or ptrace(2). The
-// caller is f's goroutine, or f's task is stopped.
-func (f *Frame) ReadExtended(b []byte) {
-	Release(f)
-	copy(b, f.extendedBytes())
-	le.PutUint32(b[legacyMXCSR:], f.MXCSR)
-	le.PutUint32(b[legacyMXCSRMask:], mxcsrMask)
-	for i := range f.XMM {
-		copy(b[legacyXMM+16*i:], f.XMM[i][:])
-	}
-	if extended.mask == 0 {
-		return
-	}
-	state := le.Uint64(b[extendedHeader:])
-	if state&StateX87 == 0 {
-		initialX87(b)
-	}
-	le.PutUint64(b[extendedHeader:], state|StateX87|StateSSE)
-}
-
-// initialX87 writes the x87 state that XSAVE left out because it was initial.
-func initialX87(b []byte) {
-	clear(b[:legacyMXCSR])
-	clear(b[32:legacyXMM])
-	le.PutUint16(b, defaultFCW)
-}
-
-// WriteExtended takes x87 and vector state over from b, in XSAVE's standard
-// format or, if b has only the 512 bytes of FXSAVE, without what follows it.
-// Components beyond what the CPU has are ignored. It reports false, and
-// changes nothing, if b is too short, or names components that do not exist or
-// MXCSR bits that fault. The caller is f's goroutine, or f's task is stopped.
-func (f *Frame) WriteExtended(b []byte) bool {
-	if len(b) < legacySize || le.Uint32(b[legacyMXCSR:])&^mxcsrMask != 0 {
-		return false
-	}
-	states := uint64(StateX87 | StateSSE)
-	if extended.mask != 0 && uint64(len(b)) >= extended.size {
-		states = le.Uint64(b[extendedHeader:])
-		reserved := b[extendedHeader+8 : extendedMinimum] // compaction, and zeros
-		if states&^extended.mask != 0 || !allZero(reserved) {
-			return false
-		}
-	}
-	Release(f)
-	f.ResetExtended()
-	f.takeStates(b, states)
-	return true
-}
-
-func (f *Frame) takeStates(b []byte, states uint64) {
-	area := f.extendedBytes()
-	f.MXCSR = le.Uint32(b[legacyMXCSR:])
-	if states&StateX87 != 0 {
-		copy(area[:legacyMXCSR], b)
-		copy(area[32:legacyXMM], b[32:])
-	}
-	if states&StateSSE != 0 {
-		for i := range f.XMM {
-			copy(f.XMM[i][:], b[legacyXMM+16*i:])
-		}
-	}
-	for i := 2; i < extendedComponents; i++ {
-		if states>>i&1 != 0 {
-			o := extended.offsets[i]
-			copy(area[o.offset:o.offset+o.size], b[o.offset:])
-		}
-	}
-	if extended.mask != 0 {
-		le.PutUint64(area[extendedHeader:], states&^StateSSE)
-	}
-}
-
-func allZero(b []byte) bool {
-	for _, v := range b {
-		if v != 0 {
-			return false
-		}
-	}
-	return true
 }

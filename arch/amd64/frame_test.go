@@ -104,7 +104,6 @@ func TestExtendedStateSurvivesASignalFrame(t *testing.T) {
 	saved := extended
 	defer func() { extended = saved }()
 	extended = extendedFeatures{mask: StateX87 | StateSSE | StateAVX, size: 832}
-	extended.offsets[2] = struct{ offset, size uint32 }{576, 256}
 
 	f := NewFrame(0)
 	for i := range f.XMM {
@@ -119,7 +118,9 @@ func TestExtendedStateSurvivesASignalFrame(t *testing.T) {
 	b := make([]byte, ExtendedSize())
 	f.ReadExtended(b)
 	g := NewFrame(0)
-	if !g.WriteExtended(b) {
+	input := AlignedBuffer(len(b))
+	copy(input, b)
+	if !g.WriteExtended(input, false) {
 		t.Fatal("what ReadExtended wrote is refused")
 	}
 	again := make([]byte, ExtendedSize())
@@ -127,15 +128,18 @@ func TestExtendedStateSurvivesASignalFrame(t *testing.T) {
 	if !bytes.Equal(b, again) || g.XMM != f.XMM || g.MXCSR != f.MXCSR {
 		t.Fatal("the state differs after a round trip")
 	}
+	copy(input, b)
+	if !g.WriteExtended(input, true) || le.Uint64(g.extendedBytes()[extendedHeader:]) != StateX87 {
+		t.Error("an FXSAVE area brings more than x87 and XMM")
+	}
 }
 
 func TestHostileExtendedState(t *testing.T) {
 	saved := extended
 	defer func() { extended = saved }()
 	extended = extendedFeatures{mask: StateX87 | StateSSE | StateAVX, size: 832}
-	extended.offsets[2] = struct{ offset, size uint32 }{576, 256}
 	good := func() []byte {
-		b := make([]byte, ExtendedSize())
+		b := AlignedBuffer(ExtendedSize())
 		NewFrame(0).ReadExtended(b)
 		return b
 	}
@@ -149,7 +153,7 @@ func TestHostileExtendedState(t *testing.T) {
 	} {
 		f := NewFrame(0)
 		f.XMM[5][5] = 5
-		if f.WriteExtended(spoil(good())) {
+		if f.WriteExtended(spoil(good()), false) {
 			t.Errorf("%s: accepted", name)
 		}
 		if f.XMM[5][5] != 5 {

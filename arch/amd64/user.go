@@ -49,8 +49,7 @@ func NewFrame(root uint64) *Frame {
 		root:    root,
 	}
 	f.area = make([]byte, extendedStateSize()+extendedAlign)
-	start := uint64(uintptr(unsafe.Pointer(&f.area[0])))
-	f.extended = (start + extendedAlign - 1) &^ (extendedAlign - 1)
+	f.extended = alignedArea(f.area)
 	f.ResetExtended()
 	return f
 }
@@ -225,7 +224,7 @@ func park(c *perCPU) {
 //
 //go:nosplit
 func unpark(c *perCPU, f *Frame) {
-	restoreExtended(f)
+	restoreExtended(f.extended)
 	if f.segments != readSegments() {
 		f.segments.load()
 	}

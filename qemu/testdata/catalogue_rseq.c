@@ -74,7 +74,7 @@ static void aborts(void)
 		ualarm(i * 1000 + 500, 0);
 		long committed = spin(&count);
 		while (!handled) /* a preemption may have come first */
-			pause();
+			sched_yield();
 		printf("aborted: %lu, committed %ld, descriptor cleared %d\n", count, committed, cleared && area.rseq_cs == 0);
 	}
 }

@@ -1,0 +1,197 @@
+package amd64
+
+import (
+	"sync/atomic"
+	"unsafe"
+)
+
+// The extended state of a program is in one of two places: in its frame's XSAVE
+// area, or, while a CPU has it live, in that CPU's registers, and then the area
+// is out of date. What reads it has the CPU write it to the area and keep it;
+// what replaces it loads the registers at once, because a CPU that parks the
+// state later would overwrite an area that was changed.
+
+//go:nosplit
+func saveExtended(f *Frame) {
+	if extended.mask == 0 {
+		fxsave(f.extended)
+		return
+	}
+	xsave(f.extended, extended.mask&^StateSSE)
+}
+
+//go:nosplit
+func restoreExtended(area uint64) {
+	if extended.mask == 0 {
+		fxrstor(area)
+		return
+	}
+	xrstor(area, extended.mask&^StateSSE)
+}
+
+// AlignedBuffer returns zeros that begin at an address where XSAVE areas may.
+func AlignedBuffer(size int) []byte {
+	b := make([]byte, size+extendedAlign)
+	skip := alignedArea(b) - uint64(uintptr(unsafe.Pointer(&b[0])))
+	return b[skip:][:size]
+}
+
+// alignedArea returns the first address in b where an XSAVE area may begin.
+func alignedArea(b []byte) uint64 {
+	return (uint64(uintptr(unsafe.Pointer(&b[0]))) + extendedAlign - 1) &^ (extendedAlign - 1)
+}
+
+// extendedBytes is the frame's XSAVE area.
+func (f *Frame) extendedBytes() []byte {
+	skip := f.extended - uint64(uintptr(unsafe.Pointer(&f.area[0])))
+	return f.area[skip : skip+extendedStateSize()]
+}
+
+// initialState is an XSAVE area from which XRSTOR loads the initial state (SDM
+// vol. 1, 13.6). It needs no more than the legacy region and the header, which
+// says that there are no components.
+var initialState [extendedMinimum + extendedAlign]byte
+
+func setInitialState() {
+	b := initialState[alignedArea(initialState[:])-uint64(uintptr(unsafe.Pointer(&initialState[0]))):]
+	le.PutUint16(b, defaultFCW)
+	le.PutUint32(b[legacyMXCSR:], DefaultMXCSR)
+}
+
+// ResetExtended gives f the initial x87, vector and MXCSR state. The caller is
+// f's goroutine, or f's task is stopped.
+func (f *Frame) ResetExtended() {
+	f.XMM = [16][16]byte{}
+	f.MXCSR = DefaultMXCSR
+	if f.loadExtended(alignedArea(initialState[:])) {
+		return
+	}
+	b := f.extendedBytes()
+	clear(b)
+	le.PutUint16(b, defaultFCW)
+	le.PutUint32(b[legacyMXCSR:], DefaultMXCSR)
+}
+
+// loadExtended replaces what is live of f by an XSAVE area of the kernel's. It
+// reports false if nothing is live, nor can be before the caller lets f's task
+// go on: then the state is in the frame's own area.
+func (f *Frame) loadExtended(area uint64) bool {
+	for {
+		switch tryOnCPU(f, area) {
+		case liveHere:
+			return true
+		case liveNowhere:
+			return false
+		}
+		Pause()
+	}
+}
+
+// syncExtended makes the frame's XSAVE area what the program's state is. What
+// is live on this CPU stays so.
+func (f *Frame) syncExtended() {
+	for tryOnCPU(f, 0) == liveElsewhere {
+		Pause()
+	}
+}
+
+// liveness says where a frame's state is live.
+type liveness int
+
+const (
+	liveNowhere liveness = iota
+	liveHere
+	liveElsewhere // the CPU was asked to park it
+)
+
+// tryOnCPU, where f's state is live on this CPU, loads it from an area, or
+// saves it to the frame's own for the area 0.
+//
+//go:nosplit
+func tryOnCPU(f *Frame, area uint64) liveness {
+	if atomic.LoadUint64(&f.cpu) == 0 {
+		return liveNowhere
+	}
+	where := liveNowhere
+	interruptsOff()
+	if c := thisCPU(); c.live == frameAddress(f) {
+		where = liveHere
+		if area != 0 {
+			restoreExtended(area)
+		} else {
+			saveExtended(f)
+		}
+	} else if other := atomic.LoadUint64(&f.cpu); other != 0 {
+		where = liveElsewhere
+		requestPark((*perCPU)(pointer(other)))
+	}
+	interruptsOn()
+	return where
+}
+
+// vectors is the place of XMM0 to XMM15 in an XSAVE area.
+func vectors(b []byte) *[16][16]byte {
+	return (*[16][16]byte)(unsafe.Pointer((*[256]byte)(b[legacyXMM:])))
+}
+
+// ReadExtended writes f's x87 and vector state in XSAVE's standard format to
+// b, which has ExtendedSize bytes, for a signal frame or ptrace(2). The
+// caller is f's goroutine, or f's task is stopped.
+func (f *Frame) ReadExtended(b []byte) {
+	f.syncExtended()
+	copy(b, f.extendedBytes())
+	le.PutUint32(b[legacyMXCSR:], f.MXCSR)
+	le.PutUint32(b[legacyMXCSRMask:], mxcsrMask)
+	*vectors(b) = f.XMM
+	if extended.mask == 0 {
+		return
+	}
+	state := le.Uint64(b[extendedHeader:])
+	if state&StateX87 == 0 {
+		initialX87(b)
+	}
+	le.PutUint64(b[extendedHeader:], state|StateX87|StateSSE)
+}
+
+// initialX87 writes the x87 state that XSAVE left out because it was initial.
+func initialX87(b []byte) {
+	clear(b[:legacyMXCSR])
+	clear(b[32:legacyXMM])
+	le.PutUint16(b, defaultFCW)
+}
+
+// WriteExtended takes x87 and vector state over from b, which AlignedBuffer
+// made and which has ExtendedSize bytes: in XSAVE's standard format or, if
+// legacy is set, in that of FXSAVE, with nothing in what follows its 512 bytes.
+// It reports false, and changes nothing, if b is too short, or names components
+// that do not exist or MXCSR bits that fault; else b is no more what it was. The caller is
+// f's goroutine, or f's task is stopped.
+func (f *Frame) WriteExtended(b []byte, legacy bool) bool {
+	if len(b) < ExtendedSize() || le.Uint32(b[legacyMXCSR:])&^mxcsrMask != 0 {
+		return false
+	}
+	states := uint64(StateX87 | StateSSE)
+	switch {
+	case extended.mask == 0:
+	case legacy:
+		clear(b[extendedHeader:])
+	default:
+		states = le.Uint64(b[extendedHeader:])
+		reserved := [extendedMinimum - extendedHeader - 8]byte(b[extendedHeader+8:]) // compaction, and zeros
+		if states&^extended.mask != 0 || reserved != [len(reserved)]byte{} {
+			return false
+		}
+	}
+	f.MXCSR, f.XMM = le.Uint32(b[legacyMXCSR:]), [16][16]byte{}
+	if states&StateSSE != 0 {
+		f.XMM = *vectors(b)
+	}
+	le.PutUint32(b[legacyMXCSR:], DefaultMXCSR) // the kernel's own, until EnterUser loads the frame's
+	if extended.mask != 0 {
+		le.PutUint64(b[extendedHeader:], states&^StateSSE)
+	}
+	if !f.loadExtended(uint64(uintptr(unsafe.Pointer(&b[0])))) {
+		copy(f.extendedBytes(), b)
+	}
+	return true
+}
