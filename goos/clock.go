@@ -24,19 +24,19 @@ func Delay(us uint64) {
 // deadline to keep gets no interrupt at all.
 func armTimer() {
 	next := nextDeadline()
-	if !isIdle(me()) {
-		if tick := Nanotime() + amd64.TickNanoseconds; next == 0 || tick < next {
-			next = tick
-		}
-	}
-	if next == 0 {
+	idle := isIdle(me())
+	if idle && next == never {
 		amd64.SetTimer(0)
 		return
 	}
 	const longest = 1 << 30 // ns; the timer has 32 bits
+	most := uint64(longest)
+	if !idle {
+		most = amd64.TickNanoseconds
+	}
 	wait := uint64(1)
 	if now := Nanotime(); next > now {
-		wait = min(next-now, longest)
+		wait = min(next-now, most)
 	}
 	amd64.SetTimer(uint32(max(wait*timerTicks>>20, 1)))
 }
