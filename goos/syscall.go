@@ -101,6 +101,9 @@ func schedGetaffinity(_ *thread, f *amd64.Frame) uint64 {
 }
 
 func schedYield(t *thread, f *amd64.Frame) uint64 {
+	if queueHead == none {
+		return 0 // nobody waits, and the timer stays as it is
+	}
 	f.RAX = 0
 	yield()
 	return switched

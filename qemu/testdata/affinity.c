@@ -113,7 +113,7 @@ static void *meet(void *argument)
 {
 	int c = cpus[(long)argument];
 	long wrong = confine(0, c) != 0;
-	for (long round = 1; round <= 100; round++) {
+	for (long round = 1; round <= 30; round++) {
 		__atomic_add_fetch(&arrived, 1, __ATOMIC_SEQ_CST);
 		while (__atomic_load_n(&arrived, __ATOMIC_SEQ_CST) < round * count)
 			;
@@ -144,7 +144,7 @@ static void together(void)
 /* Two threads hand a turn to each other, by futex or by yielding. */
 static struct game {
 	int cpu[2];
-	int yields;
+	int yields, rounds;
 	uint32_t turn;
 } game;
 
@@ -164,7 +164,7 @@ static void *play(void *argument)
 	uint32_t me = (long)argument;
 	int c = game.cpu[me];
 	long wrong = confine(0, c) != 0;
-	for (int round = 0; round < 300; round++) {
+	for (int round = 0; round < game.rounds; round++) {
 		await(me);
 		wrong += strays(c);
 		__atomic_store_n(&game.turn, 1 - me, __ATOMIC_SEQ_CST);
@@ -174,10 +174,10 @@ static void *play(void *argument)
 	return (void *)wrong;
 }
 
-static void pingpong(const char *name, int a, int b, int yields)
+static void pingpong(const char *name, int a, int b, int yields, int rounds)
 {
 	pthread_t threads[2];
-	game = (struct game){{a, b}, yields, 0};
+	game = (struct game){{a, b}, yields, rounds, 0};
 	for (long i = 0; i < 2; i++)
 		pthread_create(&threads[i], NULL, play, (void *)i);
 	printf("%s: %ld wrong\n", name, join(threads, 2));
@@ -341,10 +341,10 @@ int main(int argc, char **argv)
 	alone();
 	some();
 	together();
-	pingpong("futex, one CPU", cpus[0], cpus[0], 0);
-	pingpong("futex, two CPUs", cpus[0], cpus[count - 1], 0);
-	pingpong("yield, one CPU", cpus[count - 1], cpus[count - 1], 1);
-	pingpong("yield, two CPUs", cpus[0], cpus[count - 1], 1);
+	pingpong("futex, one CPU", cpus[0], cpus[0], 0, 300);
+	pingpong("futex, two CPUs", cpus[0], cpus[count - 1], 0, 300);
+	pingpong("yield, one CPU", cpus[count - 1], cpus[count - 1], 1, 300);
+	pingpong("yield, two CPUs", cpus[0], cpus[count - 1], 1, 50);
 	errors();
 	others();
 	inheritance();
