@@ -19,6 +19,10 @@ func Delay(us uint64) {
 	}
 }
 
+// tickDue is when each CPU's tick is due, in nanoseconds since boot: the timer
+// interrupts for other things too, which charge nobody.
+var tickDue [amd64.MaxCPUs]uint64
+
 // armTimer sets this CPU's timer to the next thing that time must bring: a
 // sleeper's deadline, or the tick, if it does not idle. An idle CPU with no
 // deadline to keep gets no interrupt at all.
@@ -29,14 +33,18 @@ func armTimer() {
 		amd64.SetTimer(0)
 		return
 	}
-	const longest = 1 << 30 // ns; the timer has 32 bits
-	most := uint64(longest)
+	now := Nanotime()
 	if !idle {
-		most = amd64.TickNanoseconds
+		due := &tickDue[amd64.CPU()]
+		if *due <= now { // it was charged, or the CPU idled
+			*due = now + amd64.TickNanoseconds
+		}
+		next = min(next, *due)
 	}
+	const longest = 1 << 30 // ns; the timer has 32 bits
 	wait := uint64(1)
-	if now := Nanotime(); next > now {
-		wait = min(next-now, most)
+	if next > now {
+		wait = min(next-now, longest)
 	}
 	amd64.SetTimer(uint32(max(wait*timerTicks>>20, 1)))
 }

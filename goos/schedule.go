@@ -141,14 +141,17 @@ func bind(t *thread, f *amd64.Frame) uint64 {
 // outside user mode may be running anything, so it is free of what a program
 // had bound it to.
 func tick(t *thread) {
+	now := Nanotime()
 	if !isIdle(t) {
 		inKernel := t.frame.HasVectors()
-		amd64.ChargeTick(!inKernel)
+		if now >= tickDue[amd64.CPU()] {
+			amd64.ChargeTick(!inKernel)
+		}
 		if inKernel {
 			t.frame.Confine(0)
 		}
 	}
-	expire()
+	expire(now)
 	yield()
 }
 

@@ -81,11 +81,8 @@ func sleeper(kind waitKind, object uint64) *thread {
 }
 
 // expire wakes all threads whose deadline has passed.
-func expire() {
-	if sleepHead == none {
-		return
-	}
-	for now := Nanotime(); sleepHead != none && threads[sleepHead].deadline <= now; {
+func expire(now uint64) {
+	for sleepHead != none && threads[sleepHead].deadline <= now {
 		t := &threads[sleepHead]
 		result := uint64(0)
 		if t.wait == waitFutex {
