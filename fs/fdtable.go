@@ -108,13 +108,18 @@ func (t *FDTable) Get(fd int) (*File, error) {
 
 // GetPath is Get for calls that take a file opened with O_PATH too.
 func (t *FDTable) GetPath(fd int) (*File, error) {
+	var f *File
 	t.mu.Lock()
-	defer t.mu.Unlock()
-	if fd < 0 || fd >= len(t.files) || t.files[fd] == nil {
+	if fd >= 0 && fd < len(t.files) {
+		f = t.files[fd]
+	}
+	if f != nil {
+		f.IncRef()
+	}
+	t.mu.Unlock()
+	if f == nil {
 		return nil, unix.EBADF
 	}
-	f := t.files[fd]
-	f.IncRef()
 	return f, nil
 }
 

@@ -18,6 +18,7 @@ const (
 	callFreeCount
 	callWaitIRQ
 	callAddFrame
+	callBind
 )
 
 var ownCalls = [...]call{
@@ -26,6 +27,7 @@ var ownCalls = [...]call{
 	callFreeCount - firstCall:   freeCount,
 	callWaitIRQ - firstCall:     waitForIRQ,
 	callAddFrame - firstCall:    addFrame,
+	callBind - firstCall:        bind,
 }
 
 // AllocFrames fills dst with free frames of unspecified contents and returns
@@ -111,17 +113,24 @@ func waitForIRQ(_ *thread, f *amd64.Frame) uint64 {
 		return 0
 	}
 	f.RAX = 0
-	block(waitIRQ, irq, 0)
+	block(waitIRQ, irq, never)
 	return switched
 }
 
 func deviceInterrupt(irq uint64) {
-	for i := range maxThreads {
-		t := &threads[i]
-		if t.state == blocked && t.wait == waitIRQ && t.object == irq {
-			wake(t, 0)
-			return
-		}
+	if t := sleeper(waitIRQ, irq); t != nil {
+		wake(t, 0)
+		return
 	}
 	raised[irq] = true
 }
+
+// Bind makes the caller's thread run only on CPUs of a set, a bit each, 0 for
+// all; when it returns, it runs on one of them. That holds until the thread
+// blocks, or a tick finds it in the kernel: it is made for the moment before
+// user mode. The caller has nothing locked that others spin for.
+func Bind(cpus uint64) { syscall.RawSyscall(callBind, uintptr(cpus), 0, 0) }
+
+// Yield lets the other threads run that want this CPU, bound ones among them,
+// of which the Go scheduler knows nothing.
+func Yield() { syscall.RawSyscall(syscall.SYS_SCHED_YIELD, 0, 0, 0) }

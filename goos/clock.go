@@ -19,23 +19,31 @@ func Delay(us uint64) {
 	}
 }
 
+// tickDue is when each CPU's tick is due, in nanoseconds since boot: the timer
+// interrupts for other things too, which charge nobody.
+var tickDue [amd64.MaxCPUs]uint64
+
 // armTimer sets this CPU's timer to the next thing that time must bring: a
 // sleeper's deadline, or the tick, if it does not idle. An idle CPU with no
 // deadline to keep gets no interrupt at all.
 func armTimer() {
 	next := nextDeadline()
-	if !isIdle(me()) {
-		if tick := Nanotime() + amd64.TickNanoseconds; next == 0 || tick < next {
-			next = tick
-		}
-	}
-	if next == 0 {
+	idle := isIdle(me())
+	if idle && next == never {
 		amd64.SetTimer(0)
 		return
 	}
+	now := Nanotime()
+	if !idle {
+		due := &tickDue[amd64.CPU()]
+		if *due <= now { // it was charged, or the CPU idled
+			*due = now + amd64.TickNanoseconds
+		}
+		next = min(next, *due)
+	}
 	const longest = 1 << 30 // ns; the timer has 32 bits
 	wait := uint64(1)
-	if now := Nanotime(); next > now {
+	if next > now {
 		wait = min(next-now, longest)
 	}
 	amd64.SetTimer(uint32(max(wait*timerTicks>>20, 1)))

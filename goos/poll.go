@@ -46,7 +46,7 @@ func epollPwait(_ *thread, f *amd64.Frame) uint64 {
 	if timeout == 0 {
 		return 0
 	}
-	deadline := uint64(0)
+	deadline := never
 	if timeout > 0 {
 		deadline = Nanotime() + uint64(timeout)*1_000_000
 	}
@@ -86,8 +86,10 @@ func write(_ *thread, f *amd64.Frame) uint64 {
 }
 
 func wakePollers() {
-	for i := range maxThreads {
-		if t := &threads[i]; t.state == blocked && t.wait == waitPoll {
+	for i := sleepHead; i != none; {
+		t := &threads[i]
+		i = t.next
+		if t.wait == waitPoll {
 			wake(t, report(t.object))
 		}
 	}

@@ -17,7 +17,7 @@ var calls = [335]call{
 	13: rtSigaction, 14: rtSigprocmask, 15: rtSigreturn, 24: schedYield,
 	28: madvise, 35: nanosleep, 39: getpid, 56: clone, 60: exit, 72: fcntl,
 	131: sigaltstack, 157: prctl, 158: archPrctl, 186: gettid, 202: futex,
-	203: succeed, 204: schedGetaffinity, 218: setTIDAddress, 228: clockGettime,
+	204: schedGetaffinity, 218: setTIDAddress, 228: clockGettime,
 	231: exitGroup, 233: epollCtl, 234: tgkill, 257: notFound, 262: notFound,
 	269: notFound, 281: epollPwait, 290: eventfd2, 291: epollCreate1,
 	318: getrandom,
@@ -50,8 +50,8 @@ func arg3(f *amd64.Frame) uint64 { return f.R10 }
 func arg4(f *amd64.Frame) uint64 { return f.R8 }
 
 // succeed serves calls whose effect is there already: closing one of our two
-// descriptors at exit, mprotect and sched_setaffinity, of which the runtime
-// only needs that they do not fail.
+// descriptors at exit, and mprotect, of which the runtime only needs that it
+// does not fail.
 func succeed(*thread, *amd64.Frame) uint64 { return 0 }
 
 // notFound serves openat, newfstatat and faccessat: the runtime looks for
@@ -101,6 +101,9 @@ func schedGetaffinity(_ *thread, f *amd64.Frame) uint64 {
 }
 
 func schedYield(t *thread, f *amd64.Frame) uint64 {
+	if queueHead == none {
+		return 0 // nobody waits, and the timer stays as it is
+	}
 	f.RAX = 0
 	yield()
 	return switched
@@ -117,7 +120,7 @@ func clone(t *thread, f *amd64.Frame) uint64 {
 		return fail(errAGAIN)
 	}
 	enqueue(child)
-	kickIdle()
+	offer(child)
 	return child.tid
 }
 
@@ -178,7 +181,7 @@ func futexWait(f *amd64.Frame) uint64 {
 	if *at[uint32](arg0(f)) != uint32(arg2(f)) {
 		return fail(errAGAIN)
 	}
-	deadline := uint64(0)
+	deadline := never
 	if arg3(f) != 0 {
 		deadline = Nanotime() + at[timespec](arg3(f)).total()
 	}
@@ -189,12 +192,9 @@ func futexWait(f *amd64.Frame) uint64 {
 
 func futexWake(word, most uint64) uint64 {
 	woken := uint64(0)
-	for i := range maxThreads {
-		t := &threads[i]
-		if t.state == blocked && t.wait == waitFutex && t.object == word && woken < most {
-			wake(t, 0)
-			woken++
-		}
+	for t := sleeper(waitFutex, word); t != nil && woken < most; t = sleeper(waitFutex, word) {
+		wake(t, 0)
+		woken++
 	}
 	return woken
 }

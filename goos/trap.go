@@ -57,16 +57,9 @@ func interrupt(t *thread, v uint64) {
 	amd64.EndOfInterrupt()
 	switch {
 	case v == amd64.VectorTimer:
-		if !isIdle(t) {
-			amd64.ChargeTick(!t.frame.HasVectors())
-		}
-		expire()
-		share()
+		tick(t)
 	case v == amd64.VectorIPI:
-		amd64.ServeIPI()
-		if isIdle(t) {
-			schedule()
-		}
+		attend(t)
 	case v-amd64.VectorDevice < irqs:
 		deviceInterrupt(v - amd64.VectorDevice)
 		if isIdle(t) {

@@ -266,29 +266,30 @@ func (as *AddressSpace) unmap(start, end uint64) error {
 		floor = v.prev.end
 	}
 	for v != nil && v.start < end {
-		next := v.next
-		as.zap(v, v.start, v.end)
-		as.unlink(v)
-		v = next
+		v = as.drop(v, floor)
 	}
-	ceiling := uint64(1 << 47)
-	if v != nil {
-		ceiling = v.start
-	}
-	as.detachTables(start, end, floor, ceiling)
 	return nil
 }
 
-// detachTables frees the tables that served [start, end) and nothing else
-// between floor and ceiling, where other areas begin.
-func (as *AddressSpace) detachTables(start, end, floor, ceiling uint64) {
-	low := start &^ (span(rootLevel) - 1)
-	high := (end + span(rootLevel) - 1) &^ (span(rootLevel) - 1)
-	low, high = max(low, floor), min(high, ceiling)
-	if high-low < span(1) {
-		return
+// drop removes an area, and the page tables that nobody needs any more, and
+// returns the next area. Below the area there is none down to floor.
+func (as *AddressSpace) drop(v *vma, floor uint64) (next *vma) {
+	next = v.next
+	ceiling := uint64(1 << 47)
+	if next != nil {
+		ceiling = next.start
 	}
-	as.tables.detach(low, high, func(n frame.Number) {
+	as.zap(v, v.start, v.end)
+	as.unlink(v)
+	as.detachTables(v.start, v.end, floor, ceiling)
+	return next
+}
+
+// detachTables frees the tables that served [start, end) and else only what
+// lies between floor and ceiling, where other areas are. What is there besides
+// gave up its tables when it was unmapped.
+func (as *AddressSpace) detachTables(start, end, floor, ceiling uint64) {
+	as.tables.detach(start, end, floor, ceiling, func(n frame.Number) {
 		as.gather.table(n)
 		// One page is enough: INVLPG drops all cached upper levels, whatever its
 		// address (Intel SDM, volume 3, section 4.10.4.1).

@@ -1,6 +1,7 @@
 package mm_test
 
 import (
+	"math/rand/v2"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -186,6 +187,45 @@ func TestTablesAreFreed(t *testing.T) {
 		t.Errorf("before %+v, after %+v", before, after)
 	}
 	f.put(f.as, f.mmapAnonymous(0x10000000, 1, rw), "again")
+}
+
+// TestTablesAreThoseOfTheAreas maps and unmaps pages near and far from each
+// other: after each step there is a table for each part of the address space
+// that has a page, at each level, and no other.
+func TestTablesAreThoseOfTheAreas(t *testing.T) {
+	f := newFixture(t)
+	random := rand.New(rand.NewPCG(5, 6))
+	used := map[uint64]bool{}
+	for range 2000 {
+		at := uint64(1) << 46
+		for _, shift := range []int{12, 21, 30, 39} {
+			at += uint64(random.IntN(3)) << shift
+		}
+		if used[at] {
+			f.ok(f.as.Munmap(at, page))
+			delete(used, at)
+		} else {
+			f.put(f.as, f.mmapAnonymous(at, 1, rw), "x")
+			used[at] = true
+		}
+		if got, want := f.as.Usage().PageTables, tablesFor(used); got != want {
+			t.Fatalf("%d page tables for %d pages, want %d", got, len(used), want)
+		}
+	}
+}
+
+// tablesFor returns how many tables map the pages: the root, and one for each
+// span of the lower levels that has a page.
+func tablesFor(pages map[uint64]bool) int64 {
+	tables := int64(1)
+	for _, shift := range []int{21, 30, 39} {
+		spans := map[uint64]bool{}
+		for at := range pages {
+			spans[at>>shift] = true
+		}
+		tables += int64(len(spans))
+	}
+	return tables
 }
 
 func TestMunmapErrors(t *testing.T) {

@@ -181,40 +181,59 @@ func (p *pageTables) visit(start, end uint64, f func(address uint64, t *table, i
 }
 
 func (p *pageTables) visitLevel(t *table, level int, start, end uint64, f func(uint64, *table, int)) {
+	if level == 0 {
+		visitLeaf(t, start, end, f)
+		return
+	}
 	for address := start; address < end; {
-		i := amd64.Index(address, level)
-		next := address&^(span(level)-1) + span(level)
-		switch e := t.get(i); {
-		case e == 0:
-		case level == 0:
-			f(address, t, i)
-		default:
-			p.visitLevel(p.memory.table(e.frame()), level-1, address, min(next, end), f)
+		next := min(address&^(span(level)-1)+span(level), end)
+		if e := t.get(amd64.Index(address, level)); e != 0 {
+			p.visitLevel(p.memory.table(e.frame()), level-1, address, next, f)
 		}
 		address = next
 	}
 }
 
-// detach takes the tables that map nothing but [start, end) out of the tree
-// and passes each to free. The range holds no frames any more.
-func (p *pageTables) detach(start, end uint64, free func(frame.Number)) {
-	p.last = nil
-	p.detachLevel(p.memory.table(p.root), rootLevel, start, end, free)
+// visitLeaf visits a last-level table. The range is not empty and within what
+// the table maps.
+func visitLeaf(t *table, start, end uint64, f func(uint64, *table, int)) {
+	first := amd64.Index(start, amd64.LevelPT)
+	entries := t[first : amd64.Index(end-1, amd64.LevelPT)+1]
+	for i := range entries {
+		if entries[i].Load() != 0 {
+			f(start+uint64(i)*PageSize, t, first+i)
+		}
+	}
 }
 
-func (p *pageTables) detachLevel(t *table, level int, start, end uint64, free func(frame.Number)) {
+// detach takes the tables that serve [start, end) and otherwise nothing but
+// addresses from floor to ceiling, where no area is, out of the tree, and
+// passes each to free. The range holds no frames any more.
+func (p *pageTables) detach(start, end, floor, ceiling uint64, free func(frame.Number)) {
+	p.last = nil
+	gap := gap{floor: floor, ceiling: ceiling, free: free}
+	p.detachLevel(p.memory.table(p.root), rootLevel, start, end, &gap)
+}
+
+// gap is a range without areas. Tables that map nothing else are free.
+type gap struct {
+	floor, ceiling uint64
+	free           func(frame.Number)
+}
+
+func (p *pageTables) detachLevel(t *table, level int, start, end uint64, g *gap) {
 	for address := start; address < end; {
 		i := amd64.Index(address, level)
 		first := address &^ (span(level) - 1)
 		next := first + span(level)
 		if e := t.get(i); e != 0 {
 			if level > 1 {
-				p.detachLevel(p.memory.table(e.frame()), level-1, address, min(next, end), free)
+				p.detachLevel(p.memory.table(e.frame()), level-1, address, min(next, end), g)
 			}
-			if first >= start && next <= end {
+			if first >= g.floor && next <= g.ceiling {
 				t.set(i, 0)
 				p.counted(-1)
-				free(e.frame())
+				g.free(e.frame())
 			}
 		}
 		address = next

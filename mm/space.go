@@ -120,11 +120,9 @@ func (as *AddressSpace) DecRef() {
 func (as *AddressSpace) destroy() {
 	as.memory.machine.DropRoot(as.Root())
 	as.mu.Lock()
-	for v := as.areas.first; v != nil; v = as.areas.first {
-		as.zap(v, v.start, v.end)
-		as.unlink(v)
+	for v := as.areas.first; v != nil; {
+		v = as.drop(v, 0)
 	}
-	as.tables.detach(0, 1<<47, as.gather.table)
 	as.gather.table(as.tables.root)
 	as.tables.counted(-1)
 	as.gather.start, as.gather.end = 0, 0 // nobody can have a translation

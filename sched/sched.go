@@ -20,6 +20,19 @@ type Scheduler struct {
 	Load wait.Load
 	// CPUs is how many processors there are.
 	CPUs int
+	// Threads are what goroutines run on.
+	Threads Threads
+}
+
+// Threads are the Go runtime's threads, as package goos schedules them. Both
+// methods are about the caller's own and may be called on any goroutine that
+// holds no lock.
+type Threads interface {
+	// Bind makes the thread run only on CPUs of a set, a bit each, 0 for all,
+	// until it sleeps. When it returns it runs on one of them.
+	Bind(cpus uint64)
+	// Yield lets other threads run that want this CPU.
+	Yield()
 }
 
 // Handlers serve NEED_RESCHED. They get no register frame, because giving the
@@ -44,3 +57,11 @@ func (s *Scheduler) Yield() {
 
 // wanted reports whether more tasks are awake than there are CPUs.
 func (s *Scheduler) wanted() bool { return s.Load.Awake() > s.CPUs }
+
+// YieldConfined is Yield for a task that only some CPUs may run
+// (sched_setaffinity(2)): others that want the same CPU may have a processor
+// of the Go scheduler, and wait in their threads. It may sleep.
+func (s *Scheduler) YieldConfined() {
+	s.Yield()
+	s.Threads.Yield()
+}

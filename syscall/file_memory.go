@@ -28,7 +28,9 @@ type userMemory struct {
 }
 
 // newUserMemory is the buffer of read(2) or write(2). As in Linux, a transfer
-// is cut at MaxTransfer. EFAULT for a range that is not user memory at all.
+// is cut at MaxTransfer. EFAULT for a range that is not user memory at all. A
+// system call has one such buffer, and the next takes its place: allocating it
+// would be a fifth of a small read's instructions.
 func newUserMemory(t *task.Task, address, length uint64) (*userMemory, error) {
 	if int64(length) < 0 {
 		return nil, unix.EINVAL
@@ -36,8 +38,13 @@ func newUserMemory(t *task.Task, address, length uint64) (*userMemory, error) {
 	if address > userEnd || length > userEnd-address {
 		return nil, unix.EFAULT
 	}
-	u := &userMemory{t: t, left: int(min(length, fs.MaxTransfer))}
-	u.single[0] = vector{address, uint64(u.left)}
+	u, ok := t.Transfer.(*userMemory)
+	if !ok {
+		u = new(userMemory)
+		t.Transfer = u
+	}
+	left := int(min(length, fs.MaxTransfer))
+	*u = userMemory{t: t, left: left, single: [1]vector{{address, uint64(left)}}}
 	u.vectors = u.single[:]
 	return u, nil
 }

@@ -54,17 +54,29 @@ func sysLstat(t *task.Task, f *amd64.Frame) (uint64, error) {
 }
 
 func sysNewfstatat(t *task.Task, f *amd64.Frame) (uint64, error) {
-	return statName(t, f.RDI, f.RSI, f.RDX, f.R10&0xffffffff)
+	flags := f.R10 & 0xffffffff
+	if flags == unix.AT_EMPTY_PATH && fd(f.RDI) >= 0 { // C libraries have no other fstat
+		var name [1]byte
+		if err := t.CopyIn(f.RSI, name[:]); err != nil {
+			return 0, err
+		}
+		if name[0] == 0 {
+			return statDescriptor(t, f.RDI, f.RDX)
+		}
+	}
+	return statName(t, f.RDI, f.RSI, f.RDX, flags)
 }
 
-func sysFstat(t *task.Task, f *amd64.Frame) (uint64, error) {
-	file, err := t.FDs.GetPath(fd(f.RDI))
+func sysFstat(t *task.Task, f *amd64.Frame) (uint64, error) { return statDescriptor(t, f.RDI, f.RSI) }
+
+func statDescriptor(t *task.Task, register, buffer uint64) (uint64, error) {
+	file, err := t.FDs.GetPath(fd(register))
 	if err != nil {
 		return 0, err
 	}
 	defer file.DecRef()
 	a := file.Attributes()
-	return 0, t.CopyOut(f.RSI, packStat(&a))
+	return 0, t.CopyOut(buffer, packStat(&a))
 }
 
 // statxSupported are the fields that statx(2) fills.

@@ -67,7 +67,9 @@ const noSuchCall = ^uint64(unix.ENOSYS) + 1
 // program knows nothing.
 func (l *Loop) slow(t *task.Task, f *amd64.Frame, event int) {
 	if event == amd64.EventHandover {
-		amd64.TakeCPU(f)
+		for !amd64.TakeCPU(f) {
+			t.Kernel().Scheduler().Threads.Bind(f.Affinity())
+		}
 		t.RaiseRSeq() // another CPU, or another program ran on this one
 		return
 	}

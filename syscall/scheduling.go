@@ -16,7 +16,7 @@ import (
 // back, without effect, and the rows say so.
 var schedulingCalls = []Row{
 	{Number: unix.SYS_SCHED_YIELD, Name: "sched_yield", Handler: sysSchedYield},
-	{Number: unix.SYS_SCHED_SETAFFINITY, Name: "sched_setaffinity", Arguments: args(PID, Uint, Pointer), Handler: sysSchedSetaffinity, Partial: affinityPartial},
+	{Number: unix.SYS_SCHED_SETAFFINITY, Name: "sched_setaffinity", Arguments: args(PID, Uint, Pointer), Handler: sysSchedSetaffinity},
 	{Number: unix.SYS_SCHED_GETAFFINITY, Name: "sched_getaffinity", Arguments: args(PID, Uint, Pointer), Handler: sysSchedGetaffinity},
 	{Number: unix.SYS_SCHED_SETSCHEDULER, Name: "sched_setscheduler", Arguments: args(PID, Int, Pointer), Handler: sysSchedSetscheduler, Partial: policyPartial},
 	{Number: unix.SYS_SCHED_GETSCHEDULER, Name: "sched_getscheduler", Arguments: args(PID), Handler: sysSchedGetscheduler},
@@ -33,12 +33,13 @@ var schedulingCalls = []Row{
 	{Number: unix.SYS_RSEQ, Name: "rseq", Arguments: args(Pointer, Uint, Hex, Hex), Handler: sysRseq},
 }
 
-const (
-	affinityPartial = "The mask is kept and given back, but the Go runtime moves tasks between CPUs as it likes."
-	policyPartial   = "The value is kept and given back, but the Go runtime schedules all tasks alike."
-)
+const policyPartial = "The value is kept and given back, but the Go runtime schedules all tasks alike."
 
 func sysSchedYield(t *task.Task, f *amd64.Frame) (uint64, error) {
+	if t.Frame.Confined() {
+		t.Kernel().Scheduler().YieldConfined()
+		return 0, nil
+	}
 	t.Kernel().Scheduler().Yield()
 	return 0, nil
 }
@@ -63,32 +64,24 @@ func mayReschedule(t, target *task.Task) bool {
 	return own.EUID == other.EUID || own.EUID == other.UID || own.Has(cred.SysNice)
 }
 
-// allCPUs is the mask of the CPUs that there are.
-func allCPUs(t *task.Task) uint64 { return 1<<t.Kernel().CPUs() - 1 }
-
 // cpuMaskSize is the size of the kernel's CPU mask in bytes.
 const cpuMaskSize = 8
 
 func sysSchedSetaffinity(t *task.Task, f *amd64.Frame) (uint64, error) {
-	target, err := schedulee(t, int32(f.RDI))
-	if err == unix.EINVAL {
-		err = unix.ESRCH
-	}
-	if err != nil {
-		return 0, err
-	}
 	var raw [cpuMaskSize]byte
 	if err := t.CopyIn(f.RDX, raw[:min(uint64(uint32(f.RSI)), cpuMaskSize)]); err != nil {
 		return 0, err
 	}
+	target, err := schedulee(t, int32(f.RDI))
+	if err != nil {
+		return 0, unix.ESRCH
+	}
 	if !mayReschedule(t, target) {
 		return 0, unix.EPERM
 	}
-	mask := binary.LittleEndian.Uint64(raw[:]) & allCPUs(t)
-	if mask == 0 {
+	if !target.SetAffinity(binary.LittleEndian.Uint64(raw[:])) {
 		return 0, unix.EINVAL
 	}
-	target.Scheduling.Affinity.Store(mask)
 	return 0, nil
 }
 
@@ -101,11 +94,7 @@ func sysSchedGetaffinity(t *task.Task, f *amd64.Frame) (uint64, error) {
 	if err != nil {
 		return 0, unix.ESRCH
 	}
-	mask := target.Scheduling.Affinity.Load()
-	if mask == 0 {
-		mask = allCPUs(t)
-	}
-	return cpuMaskSize, storeWords(t, f.RDX, mask)
+	return cpuMaskSize, storeWords(t, f.RDX, target.Affinity())
 }
 
 // The scheduling policies (sched(7)), and the flag beside them.
@@ -241,7 +230,7 @@ func sysSchedRRGetInterval(t *task.Task, f *amd64.Frame) (uint64, error) {
 
 func sysGetcpu(t *task.Task, f *amd64.Frame) (uint64, error) {
 	if f.RDI != 0 {
-		if err := store32(t, f.RDI, uint32(max(f.LiveCPU(), 0))); err != nil {
+		if err := store32(t, f.RDI, uint32(f.LastCPU())); err != nil {
 			return 0, err
 		}
 	}

@@ -54,6 +54,7 @@ func (k *Kernel) Start(t *Task) {
 	t.Sleeper.CountIn(load)
 	load.Enter()
 	go func() {
+		growStack(false)
 		t.run()
 		load.Leave()
 	}()

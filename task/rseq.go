@@ -108,7 +108,7 @@ func (t *Task) serveRSeq(f *amd64.Frame, delivered signal.Signal) {
 
 // writeCPU stores cpu_id_start and cpu_id.
 func (t *Task) writeCPU(f *amd64.Frame) bool {
-	cpu := uint32(max(f.LiveCPU(), 0))
+	cpu := uint32(f.LastCPU())
 	var p [8]byte
 	binary.LittleEndian.PutUint32(p[rseqCPUStart:], cpu)
 	binary.LittleEndian.PutUint32(p[rseqCPU:], cpu)

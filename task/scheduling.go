@@ -3,7 +3,7 @@ package task
 import "sync/atomic"
 
 // Scheduling is what sched_setscheduler(2), setpriority(2) and
-// sched_setaffinity(2) have set. Goroutines are scheduled by the Go runtime,
+// ioprio_set(2) have set. Goroutines are scheduled by the Go runtime,
 // which knows no priorities: the values are kept and given back, and package
 // sched reads those that it can follow. Anybody may read and write them.
 type Scheduling struct {
@@ -12,15 +12,12 @@ type Scheduling struct {
 	Nice     atomic.Int32 // -20 to 19
 	// Reset is SCHED_RESET_ON_FORK.
 	Reset atomic.Bool
-	// Affinity has a bit for each CPU that the thread may run on; 0 is all.
-	Affinity atomic.Uint64
 	// IOPriority is that of ioprio_set(2).
 	IOPriority atomic.Int32
 }
 
 // inherit copies the parent's values to a new thread (sched(7)).
 func (s *Scheduling) inherit(parent *Scheduling) {
-	s.Affinity.Store(parent.Affinity.Load())
 	s.IOPriority.Store(parent.IOPriority.Load())
 	if parent.Reset.Load() {
 		return
@@ -29,3 +26,31 @@ func (s *Scheduling) inherit(parent *Scheduling) {
 	s.Priority.Store(parent.Priority.Load())
 	s.Nice.Store(parent.Nice.Load())
 }
+
+// SetAffinity lets the thread run only on CPUs of a set, a bit each
+// (sched_setaffinity(2)). When it returns, no other CPU runs it in user mode.
+// It reports false, and changes nothing, if there is no CPU of the set. Anybody
+// may call it; it does not sleep.
+func (t *Task) SetAffinity(set uint64) bool {
+	all := t.kernel.allCPUs()
+	switch set &= all; set {
+	case 0:
+		return false
+	case all:
+		set = 0
+	}
+	t.Frame.SetAffinity(set)
+	return true
+}
+
+// Affinity returns the CPUs that the thread may run on, a bit each. Anybody
+// may call it.
+func (t *Task) Affinity() uint64 {
+	if set := t.Frame.Affinity(); set != 0 {
+		return set
+	}
+	return t.kernel.allCPUs()
+}
+
+// allCPUs is the set of the CPUs that there are.
+func (k *Kernel) allCPUs() uint64 { return 1<<k.config.CPUs - 1 }

@@ -39,6 +39,8 @@ type Task struct {
 	Scheduling Scheduling
 	// Visit is what the task is doing in the kernel now.
 	Visit entry.Visit
+	// Transfer is what package syscall keeps of one transfer for the next.
+	Transfer any
 	// Accounting counts CPU time, faults and switches. Anybody may read it.
 	Accounting Accounting
 

@@ -66,6 +66,9 @@ type Frame struct {
 
 	noTSC atomic.Bool // RDTSC must fault: see DenyTSC
 
+	affinity atomic.Uint64 // see Affinity
+	lastCPU  atomic.Uint32 // see LastCPU
+
 	// UserTicks and SystemTicks count the timer interrupts that found the
 	// program in user mode, or the kernel at work for it; TickNanoseconds
 	// each.

@@ -173,25 +173,57 @@ func (f *Frame) LiveCPU() int {
 // from the CPU that has them live. The caller is f's own goroutine, with
 // interrupts on. By the time it returns the caller may run elsewhere: then
 // EnterUser says so again.
-func TakeCPU(f *Frame) {
-	for !tryTakeCPU(f) {
+//
+// It reports false, and nothing is loaded, if the runtime thread of the caller
+// is not bound to the CPUs of f's affinity: package goos binds it.
+func TakeCPU(f *Frame) bool {
+	for {
+		switch tryTakeCPU(f) {
+		case taken:
+			return true
+		case refused:
+			return false
+		}
 		Pause()
 	}
 }
 
+// taking is how an attempt to take a CPU ended.
+type taking uint8
+
+const (
+	taken taking = iota
+	refused
+	again // another CPU was asked to park the state
+)
+
 //go:nosplit
-func tryTakeCPU(f *Frame) bool {
+func tryTakeCPU(f *Frame) taking {
 	interruptsOff()
-	c := thisCPU()
+	result := takeThis(thisCPU(), f)
+	interruptsOn()
+	return result
+}
+
+// takeThis is tryTakeCPU with interrupts off, on CPU c.
+//
+//go:nosplit
+func takeThis(c *perCPU, f *Frame) taking {
+	if misplaced(c, f) {
+		return refused
+	}
 	if c.live != frameAddress(f) {
 		if other := atomic.LoadUint64(&f.cpu); other != 0 {
 			requestPark((*perCPU)(pointer(other)))
-			interruptsOn()
-			return false
+			return again
 		}
 		enableExtendedState(c)
 		park(c)
 		unpark(c, f)
+		if misplaced(c, f) { // SetAffinity came in between
+			park(c)
+			return refused
+		}
 	}
 	if c.root != f.root {
 		c.root = f.root
@@ -200,8 +232,7 @@ func tryTakeCPU(f *Frame) bool {
 	raiseUserControl(c, f)
 	c.owner = frameAddress(f)
 	c.userSS = uint64(uintptr(unsafe.Pointer(&f.SS)))
-	interruptsOn()
-	return true
+	return taken
 }
 
 // park saves what is live on this CPU into its frame. Only the CPU itself
@@ -220,7 +251,7 @@ func park(c *perCPU) {
 }
 
 // unpark loads f, which is live nowhere. The exchange orders it before the
-// load of Work in EnterUser: see Kick.
+// load of Work in EnterUser (see Kick), and of f's affinity (see SetAffinity).
 //
 //go:nosplit
 func unpark(c *perCPU, f *Frame) {
@@ -230,6 +261,7 @@ func unpark(c *perCPU, f *Frame) {
 	}
 	writeGSBase(f.GSBase)
 	c.live = frameAddress(f)
+	f.lastCPU.Store(uint32(c.id))
 	atomic.SwapUint64(&f.cpu, uint64(uintptr(unsafe.Pointer(c))))
 }
 

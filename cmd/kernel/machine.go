@@ -35,3 +35,9 @@ func newMemory() (*mm.Memory, error) {
 		KernelRoot:  amd64.KernelRoot(),
 	})
 }
+
+// threads are the runtime's threads as package sched wants them.
+type threads struct{}
+
+func (threads) Bind(cpus uint64) { goos.Bind(cpus) }
+func (threads) Yield()           { goos.Yield() }

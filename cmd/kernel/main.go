@@ -78,7 +78,7 @@ func (k *kernel) run() error {
 	if err := k.makeFiles(); err != nil {
 		return err
 	}
-	scheduler := &sched.Scheduler{CPUs: boot.CPUs()}
+	scheduler := &sched.Scheduler{CPUs: boot.CPUs(), Threads: threads{}}
 	if err := makeDuties(scheduler); err != nil {
 		return err
 	}

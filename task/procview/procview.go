@@ -133,7 +133,7 @@ func (v view) Info() procfs.TaskInfo {
 		Nice: int(t.Scheduling.Nice.Load()), Threads: g.ThreadCount(),
 		ExitSignal: t.ExitSignal(), StartTime: g.StartTime(),
 		NoNewPrivileges: t.NoNewPrivileges(), OOMScore: g.OOMScore(), OOMScoreAdjust: int(g.OOMAdjust.Load()),
-		Affinity: affinity(t),
+		Affinity: t.Affinity(),
 	}
 	addTerminal(&i, g)
 	addTimes(&i, t)
@@ -143,14 +143,6 @@ func (v view) Info() procfs.TaskInfo {
 		i.Limits[n] = [2]uint64{limit.Soft, limit.Hard}
 	}
 	return i
-}
-
-// affinity returns the CPUs that the thread may use; 0 stands for all.
-func affinity(t *task.Task) uint64 {
-	if set := t.Scheduling.Affinity.Load(); set != 0 {
-		return set
-	}
-	return 1<<t.Kernel().CPUs() - 1
 }
 
 func addTerminal(i *procfs.TaskInfo, g *task.ThreadGroup) {

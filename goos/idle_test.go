@@ -22,8 +22,9 @@ func processors(t *testing.T, n int, idle ...int) {
 // TestEachThreadIsGivenAnIdleCPU wakes more threads than there are idle CPUs.
 func TestEachThreadIsGivenAnIdleCPU(t *testing.T) {
 	processors(t, 4, 1, 3)
+	free := new(thread)
 	for _, want := range []int{1, 3, -1} {
-		got := findIdle(0)
+		got := findIdle(0, free)
 		if got != want {
 			t.Fatalf("CPU %d is asked, want %d", got, want)
 		}
@@ -32,15 +33,29 @@ func TestEachThreadIsGivenAnIdleCPU(t *testing.T) {
 		}
 	}
 	asked[1] = false // it has looked, and found nothing
-	if got := findIdle(0); got != 1 {
+	if got := findIdle(0, free); got != 1 {
 		t.Errorf("CPU %d is asked, want the one that idles on", got)
+	}
+}
+
+// TestABoundThreadIsGivenACPUOfItsOwn: an idle CPU that may not run it is of no
+// use to it.
+func TestABoundThreadIsGivenACPUOfItsOwn(t *testing.T) {
+	processors(t, 4, 1, 3)
+	bound := new(thread)
+	bound.frame.Confine(1<<2 | 1<<3)
+	if got := findIdle(0, bound); got != 3 {
+		t.Errorf("CPU %d is asked, want 3", got)
+	}
+	if got := findIdle(1, bound); got != 3 {
+		t.Errorf("CPU %d is asked while CPU 1 serves an interrupt, want 3", got)
 	}
 }
 
 // TestInterruptedIdleCPULooksItself: waking another would be dear.
 func TestInterruptedIdleCPULooksItself(t *testing.T) {
 	processors(t, 4, 1, 2, 3)
-	if got := findIdle(2); got != 2 {
+	if got := findIdle(2, new(thread)); got != 2 {
 		t.Errorf("CPU %d is asked, not the one that serves the interrupt", got)
 	}
 }
