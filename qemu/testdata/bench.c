@@ -33,10 +33,10 @@ static void print(const char *name, ulong value)
 	call(1, 1, (long)line, n);
 }
 
-enum { CALLS = 10000 };
+enum { CALLS = 1000, BATCHES = 20 };
 
 /* The loop has five instructions with the system call. */
-static ulong measure(long number)
+static ulong batch(long number)
 {
 	ulong start = ticks();
 	long left = CALLS;
@@ -47,11 +47,23 @@ static ulong measure(long number)
 	return (ticks() - start) / CALLS;
 }
 
+/* The batch with the fewest instructions has no tick in it, and nothing else
+ * that the machine does meanwhile; Linux's figures were taken so, too. */
+static ulong measure(long number)
+{
+	ulong least = ~0ul;
+	for (int i = 0; i < BATCHES; i++) {
+		ulong took = batch(number);
+		if (took < least)
+			least = took;
+	}
+	return least;
+}
+
 void _start(void)
 {
 	ulong boot = ticks();
 	print("boot", boot);
-	measure(110);
 	print("getppid", measure(110));
 	print("unknown", measure(1000));
 	call(60, 0, 0, 0);
