@@ -4,6 +4,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 )
 
@@ -44,11 +45,28 @@ func TestGoal(t *testing.T) {
 
 func TestTableBeginsWithWhatDiffers(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "table")
-	if err := writeTable(path, []row{{"s", "a", true, true}, {"s", "b", true, false}}); err != nil {
+	if err := writeTable(path, []row{{"s", "a", true, true}, {"go-os", "all TestSendFile", true, false}}); err != nil {
 		t.Fatal(err)
 	}
 	text, err := os.ReadFile(path)
-	if want := "suite\ttest\tlinux\tslowpath\ns\tb\tpass\tfail\ns\ta\tpass\tpass\n"; string(text) != want || err != nil {
+	if want := "suite\ttest\tlinux\tslowpath\treason\n" +
+		"go-os\tall TestSendFile\tpass\tfail\t" + noNetwork + "\ns\ta\tpass\tpass\n"; string(text) != want || err != nil {
 		t.Errorf("got %q, %v", text, err)
+	}
+}
+
+// TestEveryLossNeedsAReason: a test that passes on Linux and fails here counts
+// as explained by its suite's own reasons only.
+func TestEveryLossNeedsAReason(t *testing.T) {
+	rows := []row{
+		{"go-os", "all TestSpliceFile/Limited", true, false},
+		{"go-os/exec", "all TestSpliceFile", true, false},
+		{"go-os", "all TestRemoveAll", true, false},
+		{"go-os", "all TestFailsOnLinux", false, false},
+		{"go-os", "all TestPasses", true, true},
+	}
+	want := []string{"go-os/exec all TestSpliceFile", "go-os all TestRemoveAll"}
+	if got := unexplained(rows); !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
 	}
 }

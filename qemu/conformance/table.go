@@ -35,11 +35,12 @@ func report(name string, rows []row) bool {
 // one looks for.
 func writeTable(path string, rows []row) error {
 	var b strings.Builder
-	b.WriteString("suite\ttest\tlinux\tslowpath\n")
+	b.WriteString("suite\ttest\tlinux\tslowpath\treason\n")
 	for _, differ := range []bool{true, false} {
 		for _, r := range rows {
 			if (r.linux != r.slowpath) == differ {
-				fmt.Fprintf(&b, "%s\t%s\t%s\t%s\n", r.suite, r.test, word(r.linux), word(r.slowpath))
+				line := []string{r.suite, r.test, word(r.linux), word(r.slowpath), r.reason()}
+				b.WriteString(strings.TrimRight(strings.Join(line, "\t"), "\t") + "\n")
 			}
 		}
 	}
