@@ -42,6 +42,9 @@ const noSuchCall = ^uint64(38) + 1
 // enter serves the duties of the entry, top to bottom, and returns which there
 // were. The first that skips the call is the last to look.
 func (t *Table[T]) enter(task T, f *amd64.Frame) (entered Flag, verdict Verdict) {
+	if Pending(&f.Work)&t.entry == 0 {
+		return 0, Proceed
+	}
 	for i := range t.rows {
 		r := &t.rows[i]
 		if verdict == Skip || r.When&AtSyscallEntry == 0 || !r.owed(&f.Work) {
@@ -57,6 +60,10 @@ func (t *Table[T]) enter(task T, f *amd64.Frame) (entered Flag, verdict Verdict)
 
 // leave serves the duties of the exit, bottom to top, and returns which.
 func (t *Table[T]) leave(task T, f *amd64.Frame, entered Flag, done func(T) bool) (left Flag) {
+	f.Flags |= amd64.CallOver
+	if (Pending(&f.Work)|entered)&t.exit == 0 {
+		return 0
+	}
 	for i := len(t.rows) - 1; i >= 0; i-- {
 		r := &t.rows[i]
 		if r.When&AtSyscallExit == 0 {
@@ -75,7 +82,6 @@ func (t *Table[T]) leave(task T, f *amd64.Frame, entered Flag, done func(T) bool
 		r.Exit(task, f)
 		t.step(task, r.Duty.Flag, begin)
 	}
-	f.Flags |= amd64.CallOver
 	return left
 }
 

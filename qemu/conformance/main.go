@@ -100,7 +100,8 @@ func run(work, output string, inQEMU bool, names []string) error {
 		short = !report(s.name, results) || short
 	}
 	if len(rows) > 0 {
-		if err := writeTable(output, rows); err != nil {
+		old, _ := os.ReadFile(output) // the first time there is none
+		if err := writeTable(output, append(rows, otherRows(string(old), suitesOf(rows))...)); err != nil {
 			return err
 		}
 	}
@@ -116,6 +117,17 @@ func run(work, output string, inQEMU bool, names []string) error {
 		return fmt.Errorf("a suite stays below %.0f%% of what passes on Linux; %s has each test", goal*100, output)
 	}
 	return nil
+}
+
+// suitesOf returns the suites that rows are of.
+func suitesOf(rows []row) []string {
+	var names []string
+	for _, r := range rows {
+		if !slices.Contains(names, r.suite) {
+			names = append(names, r.suite)
+		}
+	}
+	return names
 }
 
 // side runs a job in a root directory and returns what it printed.

@@ -70,3 +70,31 @@ func TestEveryLossNeedsAReason(t *testing.T) {
 		t.Errorf("got %q, want %q", got, want)
 	}
 }
+
+// TestTableKeepsOtherSuites writes a table, and adds to it what another run of
+// one suite gave.
+func TestTableKeepsOtherSuites(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "table.tsv")
+	first := []row{{"a", "x", true, true}, {"b", "y", true, false}, {"b", "z", false, true}}
+	if err := writeTable(path, first); err != nil {
+		t.Fatal(err)
+	}
+	old, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := otherRows(string(old), []string{"a"}), first[1:]; !slices.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+}
+
+func FuzzOtherRows(f *testing.F) {
+	f.Add("suite\ttest\tlinux\tslowpath\treason\na\tx\tpass\tfail\twhy\n")
+	f.Fuzz(func(t *testing.T, table string) {
+		for _, r := range otherRows(table, []string{"a"}) {
+			if r.suite == "a" {
+				t.Errorf("%q gives a row of the suite that was run", table)
+			}
+		}
+	})
+}

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 )
 
@@ -29,6 +30,21 @@ func report(name string, rows []row) bool {
 	}
 	fmt.Printf("%-16s %d of the %d that pass on Linux (%.1f%%)\n", name, both, linux, 100*float64(both)/float64(linux))
 	return float64(both) >= goal*float64(linux)
+}
+
+// otherRows returns the rows of a table, as writeTable writes it, that are not
+// of the suites in a list: those that were not run keep what they had.
+func otherRows(table string, suites []string) []row {
+	var rows []row
+	for line := range strings.Lines(table) {
+		fields := strings.Split(strings.TrimSuffix(line, "\n"), "\t")
+		const suite, test, linux, slowpath = 0, 1, 2, 3
+		if len(fields) <= slowpath || fields[suite] == "suite" || slices.Contains(suites, fields[suite]) {
+			continue
+		}
+		rows = append(rows, row{fields[suite], fields[test], fields[linux] == word(true), fields[slowpath] == word(true)})
+	}
+	return rows
 }
 
 // writeTable writes the rows, those that differ first, because they are what
