@@ -96,12 +96,28 @@ var raised [irqs]bool
 // since the last wait. One goroutine may wait for each. It takes an operating
 // system thread for as long, not a processor.
 func WaitIRQ(irq int) {
-	for {
-		if _, _, e := syscall.Syscall(callWaitIRQ, uintptr(irq), 0, 0); e == 0 {
-			return
-		}
+	for !waitOnce(irq) {
 	}
 }
+
+// waitOnce makes the call for WaitIRQ, and reports false if it was interrupted.
+// It gives the runtime's processor away first: syscall.Syscall keeps it until
+// sysmon has looked twice, which on an idle machine is 20 ms in which the only
+// processor runs nobody's program.
+//
+//go:nosplit
+func waitOnce(irq int) bool {
+	entersyscallblock()
+	_, _, e := syscall.RawSyscall(callWaitIRQ, uintptr(irq), 0, 0)
+	exitsyscall()
+	return e == 0
+}
+
+//go:linkname entersyscallblock runtime.entersyscallblock
+func entersyscallblock()
+
+//go:linkname exitsyscall runtime.exitsyscall
+func exitsyscall()
 
 func waitForIRQ(_ *thread, f *amd64.Frame) uint64 {
 	irq := arg0(f)

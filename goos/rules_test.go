@@ -21,7 +21,7 @@ var layer = []string{"slowpath/goos", "slowpath/boot", "slowpath/arch/amd64", "s
 // aboveRuntime are functions of the layer that only ordinary goroutines call.
 var aboveRuntime = []string{
 	"slowpath/goos.AllocFrames", "slowpath/goos.FreeFrames", "slowpath/goos.AddFrame",
-	"slowpath/goos.FreeCount", "slowpath/goos.WaitIRQ", "slowpath/goos.Bind", "slowpath/goos.Yield",
+	"slowpath/goos.FreeCount", "slowpath/goos.WaitIRQ", "slowpath/goos.waitOnce", "slowpath/goos.Bind", "slowpath/goos.Yield",
 	"slowpath/boot.CommandLine", "slowpath/boot.FreeInitramfs",
 }
 
