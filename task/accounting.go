@@ -4,6 +4,7 @@ import (
 	"sync/atomic"
 
 	"slowpath/arch/amd64"
+	"slowpath/clock"
 )
 
 // Accounting counts what a thread has used. All counters only grow. The
@@ -83,8 +84,9 @@ const TicksPerSecond = 100
 func Ticks(nanoseconds int64) int64 { return nanoseconds / (1e9 / TicksPerSecond) }
 
 // ChargeTicks charges what the timer has counted since the last call, and lets
-// expire what counts CPU time. The user loop calls it when an interrupt brought
-// the task out of user mode; it does not sleep.
+// expire what counts CPU time; what is sampled from time to time is sampled
+// here. The user loop calls it when an interrupt brought the task out of user
+// mode; it does not sleep.
 func (t *Task) ChargeTicks() {
 	user, system := t.Frame.UserTicks.Swap(0), t.Frame.SystemTicks.Swap(0)
 	if user == 0 && system == 0 {
@@ -93,4 +95,5 @@ func (t *Task) ChargeTicks() {
 	t.Accounting.User.Add(int64(user) * amd64.TickNanoseconds)
 	t.Accounting.System.Add(int64(system) * amd64.TickNanoseconds)
 	t.group.CheckCPU()
+	t.kernel.sampleLoad(clock.Monotonic())
 }

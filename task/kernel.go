@@ -115,6 +115,7 @@ func New(c Config) *Kernel {
 	k := &Kernel{config: c, threadsMax: threadsFor(c.Memory), pids: newPIDTable()}
 	k.futexes.seed = rand.Uint64()
 	k.names.set(DefaultHostName, DefaultDomainName)
+	k.load.due.Store(clock.Monotonic() + loadPeriod)
 	return k
 }
 

@@ -3,17 +3,20 @@ package task
 import (
 	"math"
 	"sync"
+	"sync/atomic"
 
 	"slowpath/clock"
 )
 
-// LoadPeriod is how often the load is to be sampled, in nanoseconds (LOAD_FREQ).
-const LoadPeriod = 5 * clock.Second
+// loadPeriod is how often the load is sampled, in nanoseconds (LOAD_FREQ).
+const loadPeriod = 5 * clock.Second
 
 // loadAverage is the exponentially weighted number of tasks that run, wait for
 // a CPU, or sleep without interruption, over 1, 5 and 15 minutes (proc(5),
 // /proc/loadavg).
 type loadAverage struct {
+	due atomic.Int64 // when the next sample is to be taken
+
 	mu     sync.Mutex
 	values [3]float64
 }
@@ -21,21 +24,29 @@ type loadAverage struct {
 // loadMinutes are the periods of the three averages.
 var loadMinutes = [3]float64{1, 5, 15}
 
-// SampleLoad counts the tasks for the load averages. The kernel calls it once
-// in each LoadPeriod.
-func (k *Kernel) SampleLoad() {
-	running, blocked := k.Running()
+// sampleLoad counts the tasks for the load averages, once in each loadPeriod.
+// The tick of every CPU that runs a program calls it. When none came in a
+// period, none ran: that counts as a sample of 0, and an idle machine is left
+// to sleep (Linux: calc_load_nohz_start).
+func (k *Kernel) sampleLoad(now int64) {
 	l := &k.load
+	due := l.due.Load()
+	if now < due || !l.due.CompareAndSwap(due, now-(now-due)%loadPeriod+loadPeriod) {
+		return
+	}
+	running, blocked := k.Running()
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	idle := float64((now - due) / loadPeriod)
 	for i, minutes := range loadMinutes {
-		keep := math.Exp(-float64(LoadPeriod) / float64(clock.Second) / (60 * minutes))
-		l.values[i] = l.values[i]*keep + float64(running+blocked)*(1-keep)
+		keep := math.Exp(-float64(loadPeriod) / float64(clock.Second) / (60 * minutes))
+		l.values[i] = l.values[i]*math.Pow(keep, idle+1) + float64(running+blocked)*(1-keep)
 	}
 }
 
 // LoadAverage returns the three load averages as of the last sample.
 func (k *Kernel) LoadAverage() [3]float64 {
+	k.sampleLoad(clock.Monotonic())
 	l := &k.load
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -3,20 +3,29 @@ package task
 import "testing"
 
 // TestLoadAverage: a task that runs for a minute makes the first average 63 %
-// of one, and the others less (the step response of exp(-t/T)).
+// of one, and the others less (the step response of exp(-t/T)); a minute in
+// which nobody runs takes as much away.
 func TestLoadAverage(t *testing.T) {
 	w := newWorld(t)
 	w.process(func(task *Task) {
+		k := task.kernel
+		check := func(when string, want [3]float64) {
+			for i, got := range k.load.values {
+				if got < want[i]-0.001 || got > want[i]+0.001 {
+					w.T.Errorf("average %d is %.3f %s, want %.3f", i, got, when, want[i])
+				}
+			}
+		}
+		now := k.load.due.Load()
 		for range 12 {
-			task.kernel.SampleLoad()
+			k.sampleLoad(now)
+			k.sampleLoad(now + loadPeriod/2) // not due
+			now += loadPeriod
 		}
+		check("after a minute", [3]float64{0.632, 0.181, 0.064})
+		k.sampleLoad(now + 11*loadPeriod)
+		check("after another, idle until now", [3]float64{0.312, 0.165, 0.066})
 	})
-	got := w.k.LoadAverage()
-	for i, want := range [3]float64{0.632, 0.181, 0.064} {
-		if got[i] < want-0.001 || got[i] > want+0.001 {
-			w.T.Errorf("average %d is %.3f after a minute, want %.3f", i, got[i], want)
-		}
-	}
 }
 
 func TestOOMScore(t *testing.T) {

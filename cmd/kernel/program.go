@@ -3,7 +3,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -22,7 +21,6 @@ func (k *kernel) runProgram() error {
 		return err
 	}
 	k.tasks.StartReaper()
-	go k.sampleLoad()
 	var exits *visitStream
 	if k.options.Exits && k.link != nil {
 		exits = k.streamVisits()
@@ -41,13 +39,6 @@ func (k *kernel) runProgram() error {
 	k.link.report(status)
 	k.end(goos.ExitDone)
 	return nil
-}
-
-// sampleLoad keeps the load averages up to date, for ever.
-func (k *kernel) sampleLoad() {
-	for range time.Tick(time.Duration(task.LoadPeriod)) {
-		k.tasks.SampleLoad()
-	}
 }
 
 // readSpec returns what to run: the run file of the host command, which it
