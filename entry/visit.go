@@ -135,6 +135,20 @@ func (r *Recorder) End(v *Visit, f *amd64.Frame) {
 	ring.mu.Unlock()
 }
 
+// Peek returns the visit that ended last on a CPU, or back visits before that;
+// nil if there is none. It takes no lock and allocates nothing, so it is for a
+// machine that is at its end, where whoever has the lock may never run again.
+func (r *Recorder) Peek(cpu, back int) *VisitHeader {
+	ring := &r.rings[cpu]
+	if uint64(back) >= min(ring.written, uint64(len(ring.visits))) {
+		return nil
+	}
+	return &ring.visits[(ring.written-1-uint64(back))&ring.mask].VisitHeader
+}
+
+// CPUs returns for how many CPUs there are visits.
+func (r *Recorder) CPUs() int { return len(r.rings) }
+
 // Cursor says how far a reader has come, for each CPU. The zero value is the
 // beginning.
 type Cursor struct{ read [amd64.MaxCPUs]uint64 }

@@ -37,7 +37,8 @@ func Print(s string) {
 	}
 }
 
-func printHex(name string, v uint64) {
+// PrintHex writes a name and a number to the first serial port, in any context.
+func PrintHex(name string, v uint64) {
 	Print(name)
 	for shift := 60; shift >= 0; shift -= 4 {
 		putByte("0123456789abcdef"[v>>uint(shift)&15])
@@ -45,11 +46,11 @@ func printHex(name string, v uint64) {
 }
 
 func printRegisters(vector, code, rip, rsp, cr2 uint64) {
-	printHex("\nvector ", vector)
-	printHex(" error ", code)
-	printHex(" rip ", rip)
-	printHex(" rsp ", rsp)
-	printHex(" cr2 ", cr2)
+	PrintHex("\nvector ", vector)
+	PrintHex(" error ", code)
+	PrintHex(" rip ", rip)
+	PrintHex(" rsp ", rsp)
+	PrintHex(" cr2 ", cr2)
 	Print("\n")
 }
 
@@ -72,12 +73,34 @@ const (
 	ExitFatal = 0x7f
 )
 
+// epitaph prints what the kernel above wants known of a machine that fails;
+// failing is set once it began, so that what it does wrong itself comes to an
+// end.
+var (
+	epitaph func()
+	failing bool
+)
+
+// SetEpitaph has a function print, by Print and PrintHex, what it knows when the
+// machine is about to fail. It runs in any context and in this package's
+// environment, so it keeps to the rules of this package. It is called once.
+func SetEpitaph(f func()) { epitaph = f }
+
 // Fatal prints a sentence and ends the machine. Any context.
 func Fatal(why string) {
 	Print("slowpath: fatal: ")
 	Print(why)
 	Print("\n")
-	PowerOff(ExitFatal)
+	failWith(ExitFatal)
+}
+
+// failWith ends the machine with its last words.
+func failWith(code uint8) {
+	if epitaph != nil && !failing {
+		failing = true
+		epitaph()
+	}
+	PowerOff(code)
 }
 
 // PowerOff ends the machine; QEMU exits with 2*code+1. Where there is no such

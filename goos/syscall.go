@@ -130,8 +130,10 @@ func exit(t *thread, _ *amd64.Frame) uint64 {
 	return switched
 }
 
+// exitGroup ends the machine. The runtime ends so only when it has failed, after
+// its traceback; the kernel's own end is PowerOff.
 func exitGroup(_ *thread, f *amd64.Frame) uint64 {
-	PowerOff(uint8(arg0(f)))
+	failWith(uint8(arg0(f)))
 	return switched
 }
 

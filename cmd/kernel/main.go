@@ -36,6 +36,7 @@ func main() {
 		entropy: entropy.New(amd64.Random),
 		visits:  entry.NewRecorder(boot.CPUs(), visitsKept),
 	}
+	keepForEnd(k.visits)
 	k.log.Infof("Slowpath on %s: %d CPUs, %d MiB of memory, kernel image %d KiB.",
 		runtime.Version(), boot.CPUs(), boot.Memory()>>20, boot.ImageSize()>>10)
 	k.log.Infof("Command line: %s", boot.CommandLine())

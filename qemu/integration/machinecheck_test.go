@@ -170,8 +170,9 @@ func endsInOrder(t *testing.T, got result, vector, address uint64, words string)
 	t.Helper()
 	where := fmt.Sprintf(" rip %016x ", address)
 	if got.code != 125 || !strings.Contains(got.errors, fmt.Sprintf("vector %016x ", vector)) ||
-		!strings.Contains(got.errors, where) || !strings.Contains(got.errors, words) {
-		t.Errorf("exit code %d, want 125; the log must have the vector %#x, %q and %q, and is\n%s", got.code, vector, where, words, shorten(got.errors))
+		!strings.Contains(got.errors, where) || !strings.Contains(got.errors, words) ||
+		!strings.Contains(got.errors, "last visits of CPU 0") || !strings.Contains(got.errors, "  by ") {
+		t.Errorf("exit code %d, want 125; the log must have the vector %#x, %q, %q and the last visits, and is\n%s", got.code, vector, where, words, shorten(got.errors))
 	}
 }
 
