@@ -81,8 +81,8 @@ bench: test-tools build ## print instruction counts of system calls and of the b
 	go test -count=1 -run='^$$' -bench=. -benchtime=1x ./qemu/integration
 
 .PHONY: soak
-soak: test-tools build ## a thousand boots, ten minutes of load, an NMI and an #MC at each instruction of the trampolines
-	SLOWPATH_SOAK=long go test -count=1 -v -timeout=4h -run='^Test(Soak|NMI|MachineCheck)' ./qemu/integration
+soak: test-tools build ## a thousand boots, ten minutes of load, a million wake-ups, an NMI and an #MC at each instruction of the trampolines
+	SLOWPATH_SOAK=long go test -count=1 -v -timeout=4h -run='^Test(Soak|NoWakeUpIsLost|NMI|MachineCheck)' ./qemu/integration
 
 .PHONY: conformance
 conformance: test-tools build ## run SUITES of others, or all, as root; LINUX=1: beside Debian's Linux in QEMU

@@ -23,9 +23,9 @@ func TestCatalogue(t *testing.T) {
 }
 
 // TestNoWakeUpIsLost sends signals at every moment of the way out. It counts
-// tries; what it finds does not depend on how long one takes, which is some 0.2
-// ms on two free processors, and on a busy host as long as that lets the one
-// virtual CPU wait that the other waits for.
+// tries; what it finds does not depend on how long one takes: half a
+// millisecond on two processors, and on a busy host as long as that lets the
+// one virtual CPU wait that the other waits for.
 func TestNoWakeUpIsLost(t *testing.T) {
 	for _, n := range []int{2, 4} {
 		t.Run(fmt.Sprintf("smp%d", n), func(t *testing.T) {
