@@ -1,6 +1,7 @@
 package entry
 
 import (
+	"fmt"
 	"math/bits"
 
 	"slowpath/arch/amd64"
@@ -12,7 +13,7 @@ import (
 // somebody sets it, as every tracer expects (ptrace(2)).
 //
 // Which duties saw the entry is a local variable: so entry and exit pair by
-// construction. done reports that the task leaves: a call that does not return
+// construction, and Syscall panics if they do not: that ends the task. done reports that the task leaves: a call that does not return
 // has no exit to stop at, but what was begun is ended.
 func (t *Table[T]) Syscall(task T, f *amd64.Frame, call func(T, *amd64.Frame), done func(T) bool) (served Flag) {
 	f.Settle()
@@ -23,7 +24,11 @@ func (t *Table[T]) Syscall(task T, f *amd64.Frame, call func(T, *amd64.Frame), d
 		call(task, f)
 		t.step(task, 0, begin)
 	}
-	return entered | t.leave(task, f, entered, done)
+	left := t.leave(task, f, entered, done)
+	if unpaired := (entered ^ left) & t.paired; unpaired != 0 {
+		panic(fmt.Sprintf("entry: %v saw one end of system call %d and not the other", unpaired, int32(f.OrigRAX)))
+	}
+	return entered | left
 }
 
 // SyscallExit serves the exit of a call that owed nothing when it began, so

@@ -49,8 +49,8 @@ type Table[T any] struct {
 	observer func(t T, flag Flag, begin, end uint64)
 }
 
-// masks are the duties of each stage.
-type masks struct{ entry, exit, before, last Flag }
+// masks are the duties of each stage, and those that are paired.
+type masks struct{ entry, exit, before, last, paired Flag }
 
 // Observe sets who is told of each handler, and with flag 0 of the call itself,
 // with the TSC before and after, while the task owes RECORD_EXITS. It is called
@@ -114,6 +114,9 @@ func (t *Table[T]) add(d Duty, h Handlers[T]) error {
 		return err
 	}
 	t.rows = append(t.rows, row[T]{d, h})
+	if d.Paired {
+		t.paired |= d.Flag
+	}
 	for _, m := range []struct {
 		stage Stage
 		mask  *Flag

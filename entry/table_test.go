@@ -250,3 +250,22 @@ func TestNames(t *testing.T) {
 		}
 	}
 }
+
+// TestAnUnpairedExitIsSeen breaks a table: a duty that sees the entry of a call
+// is forgotten at its exit.
+func TestAnUnpairedExitIsSeen(t *testing.T) {
+	d := full(t, nil)
+	for i := range d.rows {
+		if r := &d.rows[i]; r.Duty.Flag == SyscallAudit {
+			r.When &^= AtSyscallExit
+		}
+	}
+	defer func() {
+		if text, _ := recover().(string); !strings.Contains(text, "SYSCALL_AUDIT saw one end") {
+			t.Errorf("panicked with %q", text)
+		}
+	}()
+	m := newModel(SyscallAudit)
+	d.Syscall(m, &m.f, func(*model, *amd64.Frame) {}, stays)
+	t.Error("nobody noticed")
+}
