@@ -49,6 +49,20 @@ func (b bitmap) nextZero(i int) int {
 	return max(i, len(b)<<6)
 }
 
+// nextOne returns the first set bit at i or above, or the bitmap's end.
+func (b bitmap) nextOne(i int) int {
+	for word := i >> 6; word < len(b); word++ {
+		set := b[word]
+		if word == i>>6 {
+			set &= ^uint64(0) << (i & 63)
+		}
+		if set != 0 {
+			return word<<6 + bits.TrailingZeros64(set)
+		}
+	}
+	return len(b) << 6
+}
+
 // MaxDescriptors bounds descriptors whatever RLIMIT_NOFILE says
 // (/proc/sys/fs/nr_open).
 const MaxDescriptors = 1 << 20
@@ -234,27 +248,26 @@ func (t *FDTable) closed(f *File) {
 // CloseRange closes the descriptors from first to last, both included
 // (close_range(2)). Those that are not open are passed over.
 func (t *FDTable) CloseRange(first, last int) {
-	for _, f := range t.takeRange(first, last, func(int) bool { return true }) {
+	for _, f := range t.takeRange(first, last, &t.used) {
 		t.closed(f)
 	}
 }
 
 // CloseOnExec closes the descriptors that exec does not keep (O_CLOEXEC).
 func (t *FDTable) CloseOnExec() {
-	for _, f := range t.takeRange(0, MaxDescriptors, func(fd int) bool { return t.closeOnExec.has(fd) }) {
+	for _, f := range t.takeRange(0, MaxDescriptors, &t.closeOnExec) {
 		t.closed(f)
 	}
 }
 
-func (t *FDTable) takeRange(first, last int, which func(fd int) bool) []*File {
+// takeRange empties the descriptors of a range that one of the bitmaps has.
+func (t *FDTable) takeRange(first, last int, which *bitmap) []*File {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	var taken []*File
-	for fd := max(first, 0); fd < len(t.files) && fd <= last; fd++ {
-		if f := t.files[fd]; f != nil && which(fd) {
-			taken = append(taken, f)
-			t.set(fd, nil, false)
-		}
+	for fd := which.nextOne(max(first, 0)); fd < len(t.files) && fd <= last; fd = which.nextOne(fd + 1) {
+		taken = append(taken, t.files[fd])
+		t.set(fd, nil, false)
 	}
 	return taken
 }

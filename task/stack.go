@@ -5,8 +5,8 @@ package task
 // frame, at a thousand instructions a frame, and a task's way into its first
 // system call is a dozen frames deep. So the stack grows while there is one.
 
-// stackRoom makes the second stack, of 4 KiB, and no third.
-const stackRoom = 5 << 9
+// stackRoom makes the second stack, of 8 KiB: execve(2) needs more than 4 KiB.
+const stackRoom = 5 << 10
 
 // growStack makes the caller's stack have stackRoom bytes free. The frame does
 // it, at the function's beginning, whether it is used or not; so the caller

@@ -31,8 +31,8 @@ func (f *Filesystem) processInode(id int) (fs.Inode, error) {
 // directory makes the directory of the process, owned by its user.
 func (p *process) directory(entries []entry) *directory {
 	owner := fs.NewNode{Mode: unix.S_IFDIR | 0o555}
-	if info := p.task.Info(); info.Credentials != nil {
-		owner.UID, owner.GID = info.Credentials.EUID, info.Credentials.EGID
+	if c := p.task.Credentials(); c != nil {
+		owner.UID, owner.GID = c.EUID, c.EGID
 	}
 	d := p.f.fixed(owner, entries)
 	d.SetVolatile()
@@ -121,7 +121,7 @@ func (p *process) show(write func(b *bytes.Buffer, i *TaskInfo)) func(fs.Caller)
 // mayInspect is the check of ptrace(2), PTRACE_MODE_READ: the same user with
 // no more capabilities, or CAP_SYS_PTRACE. EACCES.
 func (p *process) mayInspect(c fs.Caller) error {
-	mine, theirs := c.Credentials(), p.task.Info().Credentials
+	mine, theirs := c.Credentials(), p.task.Credentials()
 	if theirs == nil || mine.Has(cred.SysPTrace) {
 		return nil
 	}
@@ -181,7 +181,7 @@ func (p *process) rootDirectory() (fs.Path, error) {
 }
 
 func (p *process) executable() (fs.Path, error) {
-	if path := p.task.Info().ExecutableFile; path.Valid() {
+	if path := p.task.Executable(); path.Valid() {
 		return path, nil
 	}
 	return fs.Path{}, unix.ENOENT

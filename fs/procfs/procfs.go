@@ -68,6 +68,11 @@ type CPU struct {
 // return what there is left.
 type Task interface {
 	Info() TaskInfo
+	// Credentials are those of Info, for who needs no more: many programs look
+	// at /proc/self/exe when they start.
+	Credentials() *cred.Credentials
+	// Executable is the program's file; it is not valid if there is none.
+	Executable() fs.Path
 	// Memory returns the address space with a reference that the caller drops,
 	// or nil.
 	Memory() *mm.AddressSpace
@@ -107,7 +112,6 @@ type TaskInfo struct {
 	OOMScore, OOMScoreAdjust      int
 	Affinity                      uint64
 	Limits                        [16][2]uint64
-	ExecutableFile                fs.Path
 	ArgStart, ArgEnd              uint64
 	EnvStart, EnvEnd              uint64
 	StartCode, EndCode            uint64

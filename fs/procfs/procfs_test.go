@@ -56,10 +56,12 @@ type fakeTask struct {
 	ctx   *fs.Context
 }
 
-func (t *fakeTask) Info() procfs.TaskInfo    { return t.info }
-func (t *fakeTask) Memory() *mm.AddressSpace { return nil }
-func (t *fakeTask) Files() *fs.FDTable       { return t.files }
-func (t *fakeTask) FSContext() *fs.Context   { return t.ctx }
+func (t *fakeTask) Info() procfs.TaskInfo          { return t.info }
+func (t *fakeTask) Credentials() *cred.Credentials { return t.info.Credentials }
+func (t *fakeTask) Executable() fs.Path            { return fs.Path{} }
+func (t *fakeTask) Memory() *mm.AddressSpace       { return nil }
+func (t *fakeTask) Files() *fs.FDTable             { return t.files }
+func (t *fakeTask) FSContext() *fs.Context         { return t.ctx }
 func (t *fakeTask) Threads() []int {
 	if t.info.PID == 1 {
 		return []int{1}

@@ -34,6 +34,19 @@ func (p *pageTable) get(index uint64) frame.Number {
 	return c.frames[index%chunkPages]
 }
 
+// getAll fills dst with the pages from first on, frame.None for holes.
+func (p *pageTable) getAll(first uint64, dst []frame.Number) {
+	for len(dst) > 0 {
+		n := min(len(dst), chunkPages-int(first%chunkPages))
+		if c := p.chunks[first/chunkPages]; c != nil {
+			copy(dst[:n], c.frames[first%chunkPages:])
+		} else {
+			clear(dst[:n])
+		}
+		first, dst = first+uint64(n), dst[n:]
+	}
+}
+
 // put stores a page where there is none.
 func (p *pageTable) put(index uint64, n frame.Number) {
 	c := p.chunks[index/chunkPages]

@@ -152,14 +152,13 @@ func (r *regular) Page(index uint64, _ bool) (frame.Number, error) {
 func (r *regular) CachedPages(first uint64, dst []frame.Number) {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
-	end := pagesFor(r.size)
-	for i := range dst {
-		dst[i] = frame.None
-		if index := first + uint64(i); index < end {
-			dst[i] = r.pages.get(index)
-		}
-		if dst[i] != frame.None {
-			r.filesystem.memory.Get(dst[i])
+	clear(dst)
+	if end := pagesFor(r.size); first < end {
+		r.pages.getAll(first, dst[:min(uint64(len(dst)), end-first)])
+	}
+	for _, n := range dst {
+		if n != frame.None {
+			r.filesystem.memory.Get(n)
 		}
 	}
 }

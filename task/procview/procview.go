@@ -8,6 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"slowpath/clock"
+	"slowpath/cred"
 	"slowpath/fs"
 	"slowpath/fs/procfs"
 	"slowpath/mm"
@@ -123,6 +124,17 @@ func (v view) SetComm(name string) { v.task.SetComm(name) }
 // SetOOMScoreAdjust implements procfs.Task.
 func (v view) SetOOMScoreAdjust(n int) { v.task.Group().OOMAdjust.Store(int32(n)) }
 
+// Credentials implements procfs.Task.
+func (v view) Credentials() *cred.Credentials { return v.task.Credentials() }
+
+// Executable implements procfs.Task.
+func (v view) Executable() fs.Path {
+	if p := v.task.Program(); p != nil {
+		return p.Place
+	}
+	return fs.Path{}
+}
+
 // Info implements procfs.Task.
 func (v view) Info() procfs.TaskInfo {
 	t, g := v.task, v.task.Group()
@@ -180,7 +192,7 @@ func addProgram(i *procfs.TaskInfo, t *task.Task) {
 	if p == nil {
 		return
 	}
-	i.ExecutableFile, i.AuxiliaryVector = p.Place, p.Auxv
+	i.AuxiliaryVector = p.Auxv
 	i.ArgStart, i.ArgEnd, i.EnvStart, i.EnvEnd = p.ArgStart, p.ArgEnd, p.EnvStart, p.EnvEnd
 	i.StartCode, i.EndCode, i.StartStack = p.StartCode, p.EndCode, p.StartStack
 }
