@@ -34,7 +34,8 @@ func measure(t testing.TB) map[string]float64 {
 }
 
 // BenchmarkInstructions prints guest instructions: of a system call with the
-// five of the user's loop, and from power-on to the first in user mode.
+// five of the user's loop, from power-on to the first in user mode, and of a
+// return to user mode with NEED_RESCHED alone.
 func BenchmarkInstructions(b *testing.B) {
 	for range b.N {
 		for name, value := range measure(b) {
@@ -43,6 +44,8 @@ func BenchmarkInstructions(b *testing.B) {
 			b.ReportMetric(targets[name].linux, name+"-linux")
 		}
 	}
+	b.ReportMetric(float64(undisturbedWay(b).total), "resched-instructions")
+	b.ReportMetric(rescheduleLimit, "resched-goal")
 	b.ReportMetric(0, "ns/op")
 }
 

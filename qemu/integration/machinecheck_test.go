@@ -245,7 +245,7 @@ func (s *stopped) insideNMI(address uint64, k int) (uint64, error) {
 }
 
 // kernelSymbol returns the address of a symbol of the kernel.
-func kernelSymbol(t *testing.T, name string) uint64 {
+func kernelSymbol(t testing.TB, name string) uint64 {
 	t.Helper()
 	return symbol(t, filepath.Join(binaries, "kernel.raw"), "slowpath/"+name)
 }

@@ -100,7 +100,7 @@ func (s *stopped) wayToUser(all functions, ended uint64) (*way, error) {
 // undisturbedWay returns a way to user mode on which nothing else came to be
 // done. The Go runtime takes the time that steps need for the task's, and
 // preempts it.
-func undisturbedWay(t *testing.T) *way {
+func undisturbedWay(t testing.TB) *way {
 	t.Helper()
 	const tries = 200
 	all, ended := kernelFunctions(t), kernelSymbol(t, "arch/amd64.justReturn")

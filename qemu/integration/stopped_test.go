@@ -28,7 +28,7 @@ var errEnded = errors.New("the machine has ended")
 // stopping runs a command on the kernel, as onSlowpath does, and once the
 // program has said that it is ready, the function, with the machine stopped.
 // When that returns, the machine runs on, and the program's input ends.
-func stopping(t *testing.T, cpus int, work func(*stopped) error, command ...string) result {
+func stopping(t testing.TB, cpus int, work func(*stopped) error, command ...string) result {
 	t.Helper()
 	directory, err := os.MkdirTemp("", "slowpath-gdb-") // a short name: a socket's path has 108 bytes
 	if err != nil {

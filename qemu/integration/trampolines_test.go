@@ -101,7 +101,7 @@ func textsOf(t *testing.T, raw *elf.File) map[string]elf.Symbol {
 }
 
 // symbol returns the address of a symbol of a test program.
-func symbol(t *testing.T, program, name string) uint64 {
+func symbol(t testing.TB, program, name string) uint64 {
 	t.Helper()
 	file, err := elf.Open(program)
 	if err != nil {
