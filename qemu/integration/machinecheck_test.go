@@ -314,3 +314,24 @@ func TestFaultInTheLowestLayer(t *testing.T) {
 	}, program("paranoid"), "2")
 	endsInOrder(t, got, vectorPageFault, nowhere, nestedWords)
 }
+
+// TestRuntimeFailureShowsTheLastVisits has the Go runtime give up in the middle
+// of a system call, as if it had found its own state wrong: after its traceback
+// the kernel says what its CPUs did last, and that can never look like success.
+func TestRuntimeFailureShowsTheLastVisits(t *testing.T) {
+	call, giveUp := kernelSymbol(t, "syscall.sysGetppid"), symbol(t, filepath.Join(binaries, "kernel.raw"), "runtime.fatalthrow")
+	got := stopping(t, 1, func(s *stopped) error {
+		if _, err := s.reach(call); err != nil {
+			return err
+		}
+		if err := s.WriteRegister(gdbstub.RIP, binary.LittleEndian.AppendUint64(nil, giveUp)); err != nil {
+			return err
+		}
+		return s.end()
+	}, program("paranoid"), "2")
+	for _, part := range []string{"goroutine ", "last visits of CPU 0", "  by "} {
+		if got.code != 125 || !strings.Contains(got.errors, part) {
+			t.Errorf("exit code %d, want 125; the log must have %q, and is\n%s", got.code, part, shorten(got.errors))
+		}
+	}
+}
