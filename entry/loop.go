@@ -13,8 +13,9 @@ import (
 // somebody sets it, as every tracer expects (ptrace(2)).
 //
 // Which duties saw the entry is a local variable: so entry and exit pair by
-// construction, and Syscall panics if they do not: that ends the task. done reports that the task leaves: a call that does not return
-// has no exit to stop at, but what was begun is ended.
+// construction, and Syscall panics if they do not: that ends the task. done
+// reports that the task leaves: a call that does not return has no exit to stop
+// at, but what was begun is ended. Syscall returns what it served.
 func (t *Table[T]) Syscall(task T, f *amd64.Frame, call func(T, *amd64.Frame), done func(T) bool) (served Flag) {
 	f.Settle()
 	f.RAX = noSuchCall
@@ -158,7 +159,7 @@ func (t *Table[T]) serve(r *row[T], task T, f *amd64.Frame) {
 }
 
 // LastTest is the last look at a frame before user mode: EnterUser calls it
-// with interrupts off, unless Work and Flags are both zero. It serves the
+// with interrupts off, unless no duty is set and no call is open. It serves the
 // duties of the last step, each once and for all, as nothing can come between.
 //
 // While a call's exit is owed (CallOver is not set) any duty keeps the task in
