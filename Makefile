@@ -45,10 +45,12 @@ test-tools: tools
 	@$(call need,musl-gcc,musl-tools)
 	@$(call need,busybox,busybox-static)
 	@$(call need,chromium,chromium)
+	@$(call need,/usr/bin/python3,python3)
+	@$(call need,xz,xz-utils)
 
 # Linux's own tests of its entry code are built from Debian's sources.
 SELFTESTS := bin/conformance/selftests-x86/source
-$(SELFTESTS): | tools
+$(SELFTESTS): | test-tools
 	go run ./qemu/conformance -fetch
 
 .PHONY: build
