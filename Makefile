@@ -38,12 +38,12 @@ help: ## print this list
 tools:
 	@command -v go >/dev/null || { echo "go is missing; install Go 1.26 or newer from https://go.dev/dl/" >&2; exit 1; }
 	@$(call need,qemu-system-x86_64,qemu-system-x86)
+	@$(call need,busybox,busybox-static)
 
 .PHONY: test-tools
 test-tools: tools
 	@$(call need,gcc,gcc libc6-dev)
 	@$(call need,musl-gcc,musl-tools)
-	@$(call need,busybox,busybox-static)
 	@$(call need,chromium,chromium)
 	@$(call need,/usr/bin/python3,python3)
 	@$(call need,xz,xz-utils)
