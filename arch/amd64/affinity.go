@@ -1,7 +1,5 @@
 package amd64
 
-import "sync/atomic"
-
 // A frame's affinity is the set of CPUs that may run it, a bit each; 0 is all.
 // For a runtime thread package goos keeps to it, in the kernel too. For a task
 // it is about user mode, and the two meet in TakeCPU: a CPU takes a task's
@@ -48,26 +46,9 @@ func (f *Frame) SetAffinity(set uint64) {
 // asks for it to be parked if it is. Whoever takes a CPU for f stores f.cpu
 // before it looks at the set, and here the set was stored before: one of them
 // sees the other.
-//
-//go:nosplit
 func (f *Frame) leavesForbidden() bool {
-	if atomic.LoadUint64(&f.cpu) == 0 {
-		return true
-	}
-	interruptsOff()
-	other := atomic.LoadUint64(&f.cpu)
-	c := (*perCPU)(pointer(other))
-	left := other == 0 || f.MayRunOn(int(c.id))
-	switch {
-	case left:
-	case c == thisCPU():
-		park(c)
-		left = true
-	default:
-		requestPark(c)
-	}
-	interruptsOn()
-	return left
+	cpu := f.LiveCPU()
+	return cpu < 0 || f.MayRunOn(cpu) || tryRelease(f)
 }
 
 // misplaced reports whether c runs a runtime thread that is not bound as f is.

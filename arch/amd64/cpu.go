@@ -60,13 +60,13 @@ func InitCPU(i uint64, idle *Frame) {
 // of its one argument (cmd/compile, abi-internal.md).
 const spillRoom = 16
 
-// protectSupervisor turns on FSGSBASE, and what the CPU has against mistakes in ring 0: no
-// execution of user pages, no access to them outside copyUser, no descriptor
-// table addresses for users (SDM vol. 3A, 2.5).
+// protectSupervisor turns on FSGSBASE, and what the CPU has against mistakes in
+// ring 0: no execution of user pages, no access to them outside copyUser, no
+// descriptor table addresses for users (SDM vol. 3A, 2.5).
 func protectSupervisor() {
 	cr4 := readCR4()
 	b, c := leaf7()
-	if b&feature7FSGSBASE != 0 {
+	if hasFSGSBASE {
 		cr4 |= cr4FSGSBASE
 	}
 	if b&feature7SMEP != 0 {

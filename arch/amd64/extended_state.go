@@ -30,30 +30,31 @@ func restoreExtended(area uint64) {
 }
 
 // AlignedBuffer returns zeros that begin at an address where XSAVE areas may.
-func AlignedBuffer(size int) []byte {
-	b := make([]byte, size+extendedAlign)
-	skip := alignedArea(b) - uint64(uintptr(unsafe.Pointer(&b[0])))
-	return b[skip:][:size]
-}
+func AlignedBuffer(size int) []byte { return aligned(make([]byte, size+extendedAlign))[:size] }
 
 // alignedArea returns the first address in b where an XSAVE area may begin.
 func alignedArea(b []byte) uint64 {
 	return (uint64(uintptr(unsafe.Pointer(&b[0]))) + extendedAlign - 1) &^ (extendedAlign - 1)
 }
 
-// extendedBytes is the frame's XSAVE area.
-func (f *Frame) extendedBytes() []byte {
-	skip := f.extended - uint64(uintptr(unsafe.Pointer(&f.area[0])))
-	return f.area[skip : skip+extendedStateSize()]
+// aligned returns b from that address on.
+func aligned(b []byte) []byte {
+	return b[alignedArea(b)-uint64(uintptr(unsafe.Pointer(&b[0]))):]
 }
+
+// extendedBytes is the frame's XSAVE area.
+func (f *Frame) extendedBytes() []byte { return aligned(f.area)[:extendedStateSize()] }
 
 // initialState is an XSAVE area from which XRSTOR loads the initial state (SDM
 // vol. 1, 13.6). It needs no more than the legacy region and the header, which
 // says that there are no components.
 var initialState [extendedMinimum + extendedAlign]byte
 
-func setInitialState() {
-	b := initialState[alignedArea(initialState[:])-uint64(uintptr(unsafe.Pointer(&initialState[0]))):]
+func setInitialState() { writeInitial(aligned(initialState[:])) }
+
+// writeInitial makes b an XSAVE area of the initial state.
+func writeInitial(b []byte) {
+	clear(b)
 	le.PutUint16(b, defaultFCW)
 	le.PutUint32(b[legacyMXCSR:], DefaultMXCSR)
 }
@@ -66,10 +67,7 @@ func (f *Frame) ResetExtended() {
 	if f.loadExtended(alignedArea(initialState[:])) {
 		return
 	}
-	b := f.extendedBytes()
-	clear(b)
-	le.PutUint16(b, defaultFCW)
-	le.PutUint32(b[legacyMXCSR:], DefaultMXCSR)
+	writeInitial(f.extendedBytes())
 }
 
 // loadExtended replaces what is live of f by an XSAVE area of the kernel's. It
@@ -164,8 +162,8 @@ func initialX87(b []byte) {
 // made and which has ExtendedSize bytes: in XSAVE's standard format or, if
 // legacy is set, in that of FXSAVE, with nothing in what follows its 512 bytes.
 // It reports false, and changes nothing, if b is too short, or names components
-// that do not exist or MXCSR bits that fault; else b is no more what it was. The caller is
-// f's goroutine, or f's task is stopped.
+// that do not exist or MXCSR bits that fault; else b is no more what it was. The
+// caller is f's goroutine, or f's task is stopped.
 func (f *Frame) WriteExtended(b []byte, legacy bool) bool {
 	if len(b) < ExtendedSize() || le.Uint32(b[legacyMXCSR:])&^mxcsrMask != 0 {
 		return false

@@ -71,8 +71,7 @@
 // IA32_FS_BASE (registers.go).
 #define MSR_FSBASE 0xc0000100
 
-// The first vector that is not an exception.
-#define FIRST_IRQ 32
+#define FIRST_IRQ 32 // the first vector that is not an exception
 
 // Exceptions that goos serves on the spot, as interrupts: #DB, NMI, #DF, and
 // #MC, whose cause must be read on the CPU that has it.

@@ -64,6 +64,15 @@ func machine(t *testing.T, cpus int, name string, args ...string) *qemu.Config {
 	}
 	tree.AddBase()
 	spec := runspec.Spec{Path: path, Args: append([]string{path}, args...), Workdir: "/"}
+	return &qemu.Config{
+		Kernel: filepath.Join(binaries, "kernel.elf"), Initramfs: archiveOf(t, tree, spec),
+		Append: "console=ttyS0 panic=-1 quiet", CPUs: cpus, MemoryMiB: 256,
+	}
+}
+
+// archiveOf returns the initramfs of a tree, with what it shall run.
+func archiveOf(t *testing.T, tree *initramfs.Tree, spec runspec.Spec) []byte {
+	t.Helper()
 	text, err := spec.Marshal()
 	if err != nil {
 		t.Fatal(err)
@@ -73,10 +82,7 @@ func machine(t *testing.T, cpus int, name string, args ...string) *qemu.Config {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &qemu.Config{
-		Kernel: filepath.Join(binaries, "kernel.elf"), Initramfs: archive,
-		Append: "console=ttyS0 panic=-1 quiet", CPUs: cpus, MemoryMiB: 256,
-	}
+	return archive
 }
 
 // injected runs a program and, once it is ready, the function, which

@@ -29,17 +29,8 @@ func catMachine(t *testing.T, name string, cpus int) *qemu.Config {
 		t.Fatal(err)
 	}
 	spec := runspec.Spec{Path: "/bin/busybox", Args: []string{"cat"}, Workdir: "/"}
-	text, err := spec.Marshal()
-	if err != nil {
-		t.Fatal(err)
-	}
-	tree.File(runspec.Path, 0o600, text)
-	archive, err := tree.Archive()
-	if err != nil {
-		t.Fatal(err)
-	}
 	return &qemu.Config{
-		Kernel: filepath.Join(filepath.Dir(slowpath), "kernel.elf"), Machine: name, CPUs: cpus, Initramfs: archive, Append: "quiet",
+		Kernel: filepath.Join(filepath.Dir(slowpath), "kernel.elf"), Machine: name, CPUs: cpus, Initramfs: archiveOf(t, tree, spec), Append: "quiet",
 	}
 }
 
