@@ -44,9 +44,9 @@ func loadCapabilityHeader(t *task.Task, address uint64) (elements int, pid int32
 	return 0, 0, unix.EINVAL
 }
 
-func sysCapget(t *task.Task, f *amd64.Frame) (uint64, error) {
-	elements, pid, err := loadCapabilityHeader(t, f.RDI)
-	if err == unix.EINVAL && f.RSI == 0 {
+func sysCapget(t *task.Task, a *amd64.Args) (uint64, error) {
+	elements, pid, err := loadCapabilityHeader(t, a[0])
+	if err == unix.EINVAL && a[1] == 0 {
 		return 0, nil // the caller has asked for the version
 	}
 	if err != nil {
@@ -61,7 +61,7 @@ func sysCapget(t *task.Task, f *amd64.Frame) (uint64, error) {
 			return 0, unix.ESRCH
 		}
 	}
-	if f.RSI == 0 {
+	if a[1] == 0 {
 		return 0, unix.EFAULT
 	}
 	c := target.Credentials()
@@ -71,11 +71,11 @@ func sysCapget(t *task.Task, f *amd64.Frame) (uint64, error) {
 			words = append(words, uint32(set>>(32*i)))
 		}
 	}
-	return 0, store32(t, f.RSI, words...)
+	return 0, store32(t, a[1], words...)
 }
 
-func sysCapset(t *task.Task, f *amd64.Frame) (uint64, error) {
-	elements, pid, err := loadCapabilityHeader(t, f.RDI)
+func sysCapset(t *task.Task, a *amd64.Args) (uint64, error) {
+	elements, pid, err := loadCapabilityHeader(t, a[0])
 	if err != nil {
 		return 0, err
 	}
@@ -83,7 +83,7 @@ func sysCapset(t *task.Task, f *amd64.Frame) (uint64, error) {
 		return 0, unix.EPERM
 	}
 	raw := make([]byte, 12*elements)
-	if err := t.CopyIn(f.RSI, raw); err != nil {
+	if err := t.CopyIn(a[1], raw); err != nil {
 		return 0, err
 	}
 	var sets [3]cred.Capabilities

@@ -13,7 +13,7 @@ import (
 var attributeCalls = []Row{
 	{Number: unix.SYS_PRCTL, Name: "prctl", Arguments: args(Int, Hex, Hex, Hex, Hex), Handler: sysPrctl,
 		Partial: "Options of other architectures, of PR_SET_MM and of hardware that is not there fail with EINVAL."},
-	{Number: unix.SYS_ARCH_PRCTL, Name: "arch_prctl", Arguments: args(Hex, Pointer), Handler: sysArchPrctl,
+	{Number: unix.SYS_ARCH_PRCTL, Name: "arch_prctl", Arguments: args(Hex, Pointer), FrameHandler: sysArchPrctl,
 		Partial: "CPUID cannot be made to fault, and there are no dynamic XSAVE features."},
 	{Number: unix.SYS_PERSONALITY, Name: "personality", Arguments: args(Hex), Handler: sysPersonality,
 		Partial: "Of the flags only ADDR_NO_RANDOMIZE has an effect."},
@@ -48,25 +48,25 @@ var prctlOptions = [...]Handler{
 	unix.PR_CAP_AMBIENT:         prCapAmbient,
 }
 
-func sysPrctl(t *task.Task, f *amd64.Frame) (uint64, error) {
-	option := uint32(f.RDI)
+func sysPrctl(t *task.Task, a *amd64.Args) (uint64, error) {
+	option := uint32(a[0])
 	if option >= uint32(len(prctlOptions)) || prctlOptions[option] == nil {
 		return 0, unix.EINVAL
 	}
-	return prctlOptions[option](t, f)
+	return prctlOptions[option](t, a)
 }
 
-func prSetPdeathsig(t *task.Task, f *amd64.Frame) (uint64, error) {
-	s := signal.Signal(f.RSI)
-	if f.RSI != 0 && (f.RSI > uint64(signal.Last) || !signal.Valid(s)) {
+func prSetPdeathsig(t *task.Task, a *amd64.Args) (uint64, error) {
+	s := signal.Signal(a[1])
+	if a[1] != 0 && (a[1] > uint64(signal.Last) || !signal.Valid(s)) {
 		return 0, unix.EINVAL
 	}
 	t.SetParentDeathSignal(s)
 	return 0, nil
 }
 
-func prGetPdeathsig(t *task.Task, f *amd64.Frame) (uint64, error) {
-	return 0, store32(t, f.RSI, uint32(t.ParentDeathSignal()))
+func prGetPdeathsig(t *task.Task, a *amd64.Args) (uint64, error) {
+	return 0, store32(t, a[1], uint32(t.ParentDeathSignal()))
 }
 
 // boolean is how prctl(2) returns a flag.
@@ -77,13 +77,13 @@ func boolean(on bool) uint64 {
 	return 0
 }
 
-func prGetDumpable(t *task.Task, f *amd64.Frame) (uint64, error) { return boolean(t.Dumpable()), nil }
+func prGetDumpable(t *task.Task, a *amd64.Args) (uint64, error) { return boolean(t.Dumpable()), nil }
 
-func prSetDumpable(t *task.Task, f *amd64.Frame) (uint64, error) {
-	if f.RSI > 1 {
+func prSetDumpable(t *task.Task, a *amd64.Args) (uint64, error) {
+	if a[1] > 1 {
 		return 0, unix.EINVAL
 	}
-	t.SetDumpable(f.RSI == 1)
+	t.SetDumpable(a[1] == 1)
 	return 0, nil
 }
 
@@ -95,12 +95,12 @@ const (
 	secureLocks          = 0xaa
 )
 
-func prGetKeepcaps(t *task.Task, f *amd64.Frame) (uint64, error) {
+func prGetKeepcaps(t *task.Task, a *amd64.Args) (uint64, error) {
 	return boolean(t.Credentials().SecureBits&secureKeepCaps != 0), nil
 }
 
-func prSetKeepcaps(t *task.Task, f *amd64.Frame) (uint64, error) {
-	if f.RSI > 1 {
+func prSetKeepcaps(t *task.Task, a *amd64.Args) (uint64, error) {
+	if a[1] > 1 {
 		return 0, unix.EINVAL
 	}
 	return 0, t.ChangeCredentials(func(c *cred.Credentials) error {
@@ -108,18 +108,18 @@ func prSetKeepcaps(t *task.Task, f *amd64.Frame) (uint64, error) {
 			return unix.EPERM
 		}
 		c.SecureBits &^= secureKeepCaps
-		if f.RSI == 1 {
+		if a[1] == 1 {
 			c.SecureBits |= secureKeepCaps
 		}
 		return nil
 	})
 }
 
-func prSetName(t *task.Task, f *amd64.Frame) (uint64, error) {
-	name, err := t.CopyInString(f.RSI, task.MaxComm+1)
+func prSetName(t *task.Task, a *amd64.Args) (uint64, error) {
+	name, err := t.CopyInString(a[1], task.MaxComm+1)
 	if err == unix.ENAMETOOLONG {
 		var raw [task.MaxComm]byte
-		err = t.CopyIn(f.RSI, raw[:])
+		err = t.CopyIn(a[1], raw[:])
 		name = string(raw[:])
 	}
 	if err != nil {
@@ -129,14 +129,14 @@ func prSetName(t *task.Task, f *amd64.Frame) (uint64, error) {
 	return 0, nil
 }
 
-func prGetName(t *task.Task, f *amd64.Frame) (uint64, error) {
+func prGetName(t *task.Task, a *amd64.Args) (uint64, error) {
 	var raw [task.MaxComm + 1]byte
 	copy(raw[:], t.Comm())
-	return 0, t.CopyOut(f.RSI, raw[:])
+	return 0, t.CopyOut(a[1], raw[:])
 }
 
 // prGetSeccomp says that no filter is installed: seccomp(2) does not exist yet.
-func prGetSeccomp(t *task.Task, f *amd64.Frame) (uint64, error) { return 0, nil }
+func prGetSeccomp(t *task.Task, a *amd64.Args) (uint64, error) { return 0, nil }
 
 func capabilityOf(number uint64) (cred.Capability, error) {
 	if number > uint64(cred.LastCapability) {
@@ -145,16 +145,16 @@ func capabilityOf(number uint64) (cred.Capability, error) {
 	return cred.Capability(number), nil
 }
 
-func prCapbsetRead(t *task.Task, f *amd64.Frame) (uint64, error) {
-	k, err := capabilityOf(f.RSI)
+func prCapbsetRead(t *task.Task, a *amd64.Args) (uint64, error) {
+	k, err := capabilityOf(a[1])
 	return boolean(err == nil && t.Credentials().Bounding.Has(k)), err
 }
 
-func prCapbsetDrop(t *task.Task, f *amd64.Frame) (uint64, error) {
+func prCapbsetDrop(t *task.Task, a *amd64.Args) (uint64, error) {
 	if !t.Credentials().Has(cred.SetPCap) {
 		return 0, unix.EPERM
 	}
-	k, err := capabilityOf(f.RSI)
+	k, err := capabilityOf(a[1])
 	if err != nil {
 		return 0, err
 	}
@@ -164,36 +164,36 @@ func prCapbsetDrop(t *task.Task, f *amd64.Frame) (uint64, error) {
 	})
 }
 
-func prGetTSC(t *task.Task, f *amd64.Frame) (uint64, error) {
+func prGetTSC(t *task.Task, a *amd64.Args) (uint64, error) {
 	mode := uint32(unix.PR_TSC_ENABLE)
-	if f.TSCDenied() {
+	if t.Frame.TSCDenied() {
 		mode = unix.PR_TSC_SIGSEGV
 	}
-	return 0, store32(t, f.RSI, mode)
+	return 0, store32(t, a[1], mode)
 }
 
-func prSetTSC(t *task.Task, f *amd64.Frame) (uint64, error) {
-	switch f.RSI {
+func prSetTSC(t *task.Task, a *amd64.Args) (uint64, error) {
+	switch a[1] {
 	case unix.PR_TSC_ENABLE:
-		f.DenyTSC(false)
+		t.Frame.DenyTSC(false)
 	case unix.PR_TSC_SIGSEGV:
-		f.DenyTSC(true)
+		t.Frame.DenyTSC(true)
 	default:
 		return 0, unix.EINVAL
 	}
 	return 0, nil
 }
 
-func prGetSecurebits(t *task.Task, f *amd64.Frame) (uint64, error) {
+func prGetSecurebits(t *task.Task, a *amd64.Args) (uint64, error) {
 	return uint64(t.Credentials().SecureBits), nil
 }
 
-func prSetSecurebits(t *task.Task, f *amd64.Frame) (uint64, error) {
-	next := uint32(f.RSI)
+func prSetSecurebits(t *task.Task, a *amd64.Args) (uint64, error) {
+	next := uint32(a[1])
 	return 0, t.ChangeCredentials(func(c *cred.Credentials) error {
 		locked := c.SecureBits & secureLocks >> 1
 		switch {
-		case f.RSI&^secureAll != 0,
+		case a[1]&^secureAll != 0,
 			(c.SecureBits^next)&locked != 0,
 			c.SecureBits&secureLocks&^next != 0,
 			!c.Has(cred.SetPCap):
@@ -204,8 +204,8 @@ func prSetSecurebits(t *task.Task, f *amd64.Frame) (uint64, error) {
 	})
 }
 
-func prSetTimerslack(t *task.Task, f *amd64.Frame) (uint64, error) {
-	slack := f.RSI
+func prSetTimerslack(t *task.Task, a *amd64.Args) (uint64, error) {
+	slack := a[1]
 	if int64(slack) <= 0 {
 		slack = 0 // the default
 	}
@@ -213,47 +213,47 @@ func prSetTimerslack(t *task.Task, f *amd64.Frame) (uint64, error) {
 	return 0, nil
 }
 
-func prGetTimerslack(t *task.Task, f *amd64.Frame) (uint64, error) { return t.TimerSlack(), nil }
+func prGetTimerslack(t *task.Task, a *amd64.Args) (uint64, error) { return t.TimerSlack(), nil }
 
-func prSetSubreaper(t *task.Task, f *amd64.Frame) (uint64, error) {
-	t.Group().SetSubreaper(f.RSI != 0)
+func prSetSubreaper(t *task.Task, a *amd64.Args) (uint64, error) {
+	t.Group().SetSubreaper(a[1] != 0)
 	return 0, nil
 }
 
-func prGetSubreaper(t *task.Task, f *amd64.Frame) (uint64, error) {
-	return 0, store32(t, f.RSI, uint32(boolean(t.Group().Subreaper())))
+func prGetSubreaper(t *task.Task, a *amd64.Args) (uint64, error) {
+	return 0, store32(t, a[1], uint32(boolean(t.Group().Subreaper())))
 }
 
-func prSetNoNewPrivs(t *task.Task, f *amd64.Frame) (uint64, error) {
-	if f.RSI != 1 || f.RDX|f.R10|f.R8 != 0 {
+func prSetNoNewPrivs(t *task.Task, a *amd64.Args) (uint64, error) {
+	if a[1] != 1 || a[2]|a[3]|a[4] != 0 {
 		return 0, unix.EINVAL
 	}
 	t.SetNoNewPrivileges()
 	return 0, nil
 }
 
-func prGetNoNewPrivs(t *task.Task, f *amd64.Frame) (uint64, error) {
-	if f.RSI|f.RDX|f.R10|f.R8 != 0 {
+func prGetNoNewPrivs(t *task.Task, a *amd64.Args) (uint64, error) {
+	if a[1]|a[2]|a[3]|a[4] != 0 {
 		return 0, unix.EINVAL
 	}
 	return boolean(t.NoNewPrivileges()), nil
 }
 
-func prGetTIDAddress(t *task.Task, f *amd64.Frame) (uint64, error) {
-	return 0, storeWords(t, f.RSI, t.ChildTID())
+func prGetTIDAddress(t *task.Task, a *amd64.Args) (uint64, error) {
+	return 0, storeWords(t, a[1], t.ChildTID())
 }
 
 // prGetTHPDisable says that huge pages were not switched off: there are none.
-func prGetTHPDisable(t *task.Task, f *amd64.Frame) (uint64, error) {
-	if f.RSI|f.RDX|f.R10|f.R8 != 0 {
+func prGetTHPDisable(t *task.Task, a *amd64.Args) (uint64, error) {
+	if a[1]|a[2]|a[3]|a[4] != 0 {
 		return 0, unix.EINVAL
 	}
 	return 0, nil
 }
 
-func prCapAmbient(t *task.Task, f *amd64.Frame) (uint64, error) {
-	if f.RSI == unix.PR_CAP_AMBIENT_CLEAR_ALL {
-		if f.RDX|f.R10|f.R8 != 0 {
+func prCapAmbient(t *task.Task, a *amd64.Args) (uint64, error) {
+	if a[1] == unix.PR_CAP_AMBIENT_CLEAR_ALL {
+		if a[2]|a[3]|a[4] != 0 {
 			return 0, unix.EINVAL
 		}
 		return 0, t.ChangeCredentials(func(c *cred.Credentials) error {
@@ -261,11 +261,11 @@ func prCapAmbient(t *task.Task, f *amd64.Frame) (uint64, error) {
 			return nil
 		})
 	}
-	k, err := capabilityOf(f.RDX)
-	if err != nil || f.R10|f.R8 != 0 {
+	k, err := capabilityOf(a[2])
+	if err != nil || a[3]|a[4] != 0 {
 		return 0, unix.EINVAL
 	}
-	switch f.RSI {
+	switch a[1] {
 	case unix.PR_CAP_AMBIENT_IS_SET:
 		return boolean(t.Credentials().Ambient.Has(k)), nil
 	case unix.PR_CAP_AMBIENT_RAISE:
@@ -326,6 +326,6 @@ func sysArchPrctl(t *task.Task, f *amd64.Frame) (uint64, error) {
 	return 0, unix.EINVAL
 }
 
-func sysPersonality(t *task.Task, f *amd64.Frame) (uint64, error) {
-	return uint64(t.Personality(uint32(f.RDI))), nil
+func sysPersonality(t *task.Task, a *amd64.Args) (uint64, error) {
+	return uint64(t.Personality(uint32(a[0]))), nil
 }

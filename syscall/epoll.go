@@ -23,44 +23,44 @@ var epollCalls = []Row{
 	{Number: 441, Name: "epoll_pwait2", Arguments: args(FD, Pointer, Int, Pointer, Pointer, Uint), Handler: sysEpollPwait2},
 }
 
-func sysEpollCreate(t *task.Task, f *amd64.Frame) (uint64, error) {
-	if int32(f.RDI) <= 0 {
+func sysEpollCreate(t *task.Task, a *amd64.Args) (uint64, error) {
+	if int32(a[0]) <= 0 {
 		return 0, unix.EINVAL
 	}
 	return install(t, epoll.New(t.FS.Mounts()), false)
 }
 
-func sysEpollCreate1(t *task.Task, f *amd64.Frame) (uint64, error) {
-	if uint32(f.RDI)&^unix.EPOLL_CLOEXEC != 0 {
+func sysEpollCreate1(t *task.Task, a *amd64.Args) (uint64, error) {
+	if uint32(a[0])&^unix.EPOLL_CLOEXEC != 0 {
 		return 0, unix.EINVAL
 	}
-	return install(t, epoll.New(t.FS.Mounts()), f.RDI != 0)
+	return install(t, epoll.New(t.FS.Mounts()), a[0] != 0)
 }
 
 // epollEventSize is the size of struct epoll_event, which is packed on x86-64.
 const epollEventSize = 12
 
-func sysEpollCtl(t *task.Task, f *amd64.Frame) (uint64, error) {
+func sysEpollCtl(t *task.Task, a *amd64.Args) (uint64, error) {
 	var event epoll.Event
-	if int32(f.RSI) != unix.EPOLL_CTL_DEL {
+	if int32(a[1]) != unix.EPOLL_CTL_DEL {
 		var p [epollEventSize]byte
-		if err := t.CopyIn(f.R10, p[:]); err != nil {
+		if err := t.CopyIn(a[3], p[:]); err != nil {
 			return 0, err
 		}
 		event = epoll.Event{Events: binary.LittleEndian.Uint32(p[:]), Data: binary.LittleEndian.Uint64(p[4:])}
 	}
-	return withFiles(t, f.RDI, f.RDX, func(file, target *fs.File) (uint64, error) {
+	return withFiles(t, a[0], a[2], func(file, target *fs.File) (uint64, error) {
 		set := epoll.Of(file)
 		if set == nil {
 			return 0, unix.EINVAL
 		}
-		switch int32(f.RSI) {
+		switch int32(a[1]) {
 		case unix.EPOLL_CTL_ADD:
-			return 0, set.Add(target, fd(f.RDX), event)
+			return 0, set.Add(target, fd(a[2]), event)
 		case unix.EPOLL_CTL_MOD:
-			return 0, set.Modify(target, fd(f.RDX), event)
+			return 0, set.Modify(target, fd(a[2]), event)
 		case unix.EPOLL_CTL_DEL:
-			return 0, set.Delete(target, fd(f.RDX))
+			return 0, set.Delete(target, fd(a[2]))
 		}
 		return 0, unix.EINVAL
 	})
@@ -72,12 +72,12 @@ const maxEpollEvents = 1 << 31 / epollEventSize
 // epollBatch is the most that one call returns: more is not needed to be fair.
 const epollBatch = 1024
 
-func epollWait(t *task.Task, f *amd64.Frame, deadline int64) (uint64, error) {
-	limit := int32(f.RDX)
+func epollWait(t *task.Task, a *amd64.Args, deadline int64) (uint64, error) {
+	limit := int32(a[2])
 	if limit <= 0 || limit > maxEpollEvents {
 		return 0, unix.EINVAL
 	}
-	return withFile(t, f.RDI, func(file *fs.File) (uint64, error) {
+	return withFile(t, a[0], func(file *fs.File) (uint64, error) {
 		set := epoll.Of(file)
 		if set == nil {
 			return 0, unix.EINVAL
@@ -97,7 +97,7 @@ func epollWait(t *task.Task, f *amd64.Frame, deadline int64) (uint64, error) {
 			p.u32(e.Events)
 			p.u64(e.Data)
 		}
-		return uint64(len(events)), t.CopyOut(f.RSI, p)
+		return uint64(len(events)), t.CopyOut(a[1], p)
 	})
 }
 
@@ -110,18 +110,18 @@ func epollDeadline(milliseconds uint64) int64 {
 	return deadlineIn(int64(int32(milliseconds)) * clock.Millisecond)
 }
 
-func sysEpollWait(t *task.Task, f *amd64.Frame) (uint64, error) {
-	return epollWait(t, f, epollDeadline(f.R10))
+func sysEpollWait(t *task.Task, a *amd64.Args) (uint64, error) {
+	return epollWait(t, a, epollDeadline(a[3]))
 }
 
-func sysEpollPwait(t *task.Task, f *amd64.Frame) (uint64, error) {
-	return withMask(t, f.R8, f.R9, func() (uint64, error) { return epollWait(t, f, epollDeadline(f.R10)) })
+func sysEpollPwait(t *task.Task, a *amd64.Args) (uint64, error) {
+	return withMask(t, a[4], a[5], func() (uint64, error) { return epollWait(t, a, epollDeadline(a[3])) })
 }
 
-func sysEpollPwait2(t *task.Task, f *amd64.Frame) (uint64, error) {
-	deadline, err := readTimeout(t, f.R10)
+func sysEpollPwait2(t *task.Task, a *amd64.Args) (uint64, error) {
+	deadline, err := readTimeout(t, a[3])
 	if err != nil {
 		return 0, err
 	}
-	return withMask(t, f.R8, f.R9, func() (uint64, error) { return epollWait(t, f, deadline) })
+	return withMask(t, a[4], a[5], func() (uint64, error) { return epollWait(t, a, deadline) })
 }

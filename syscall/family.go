@@ -27,13 +27,13 @@ var familyCalls = []Row{
 // waitFlags are those that say which children, common to both calls.
 const waitFlags = unix.WNOHANG | unix.WNOTHREAD | unix.WCLONE | unix.WALL
 
-func sysWait4(t *task.Task, f *amd64.Frame) (uint64, error) {
-	options := int(uint32(f.RDX))
+func sysWait4(t *task.Task, a *amd64.Args) (uint64, error) {
+	options := int(uint32(a[2]))
 	if options&^(waitFlags|unix.WUNTRACED|unix.WCONTINUED) != 0 {
 		return 0, unix.EINVAL
 	}
 	r := task.WaitRequest{Options: options | unix.WEXITED}
-	switch pid := int(int32(f.RDI)); {
+	switch pid := int(int32(a[0])); {
 	case pid == math.MinInt32:
 		return 0, unix.ESRCH
 	case pid < -1:
@@ -47,13 +47,13 @@ func sysWait4(t *task.Task, f *amd64.Frame) (uint64, error) {
 	if err != nil || result.PID == 0 {
 		return 0, err
 	}
-	if f.RSI != 0 {
-		if err := store32(t, f.RSI, uint32(result.Status)); err != nil {
+	if a[1] != 0 {
+		if err := store32(t, a[1], uint32(result.Status)); err != nil {
 			return 0, err
 		}
 	}
-	if f.R10 != 0 {
-		if err := storeUsage(t, f.R10, result.Usage); err != nil {
+	if a[3] != 0 {
+		if err := storeUsage(t, a[3], result.Usage); err != nil {
 			return 0, err
 		}
 	}
@@ -68,14 +68,14 @@ const (
 	waitidPIDFD = 3
 )
 
-func sysWaitid(t *task.Task, f *amd64.Frame) (uint64, error) {
+func sysWaitid(t *task.Task, a *amd64.Args) (uint64, error) {
 	const changes = unix.WEXITED | unix.WSTOPPED | unix.WCONTINUED
-	options := int(uint32(f.R10))
+	options := int(uint32(a[3]))
 	if options&^(waitFlags|unix.WNOWAIT|changes) != 0 || options&changes == 0 {
 		return 0, unix.EINVAL
 	}
 	r := task.WaitRequest{Options: options}
-	nonBlocking, err := selectChildren(t, &r, f.RDI, int(int32(f.RSI)))
+	nonBlocking, err := selectChildren(t, &r, a[0], int(int32(a[1])))
 	if err != nil {
 		return 0, err
 	}
@@ -89,15 +89,15 @@ func sysWaitid(t *task.Task, f *amd64.Frame) (uint64, error) {
 	if result.PID == 0 && nonBlocking && options&unix.WNOHANG == 0 {
 		return 0, unix.EAGAIN
 	}
-	if f.R8 != 0 && result.PID != 0 {
-		if err := storeUsage(t, f.R8, result.Usage); err != nil {
+	if a[4] != 0 && result.PID != 0 {
+		if err := storeUsage(t, a[4], result.Usage); err != nil {
 			return 0, err
 		}
 	}
-	if f.RDX == 0 {
+	if a[2] == 0 {
 		return 0, nil
 	}
-	return 0, storeWaitInfo(t, f.RDX, &result)
+	return 0, storeWaitInfo(t, a[2], &result)
 }
 
 // selectChildren reads waitid's first two arguments. It reports whether a
@@ -153,38 +153,38 @@ func storeWaitInfo(t *task.Task, address uint64, r *task.WaitResult) error {
 	return store32(t, address+16, uint32(r.PID), r.UID, uint32(r.Detail))
 }
 
-func sysGetpid(t *task.Task, f *amd64.Frame) (uint64, error)  { return uint64(t.PID()), nil }
-func sysGettid(t *task.Task, f *amd64.Frame) (uint64, error)  { return uint64(t.TID()), nil }
-func sysGetppid(t *task.Task, f *amd64.Frame) (uint64, error) { return uint64(t.ParentPID()), nil }
+func sysGetpid(t *task.Task, a *amd64.Args) (uint64, error)  { return uint64(t.PID()), nil }
+func sysGettid(t *task.Task, a *amd64.Args) (uint64, error)  { return uint64(t.TID()), nil }
+func sysGetppid(t *task.Task, a *amd64.Args) (uint64, error) { return uint64(t.ParentPID()), nil }
 
-func sysSetpgid(t *task.Task, f *amd64.Frame) (uint64, error) {
-	return 0, t.SetProcessGroup(int(int32(f.RDI)), int(int32(f.RSI)))
+func sysSetpgid(t *task.Task, a *amd64.Args) (uint64, error) {
+	return 0, t.SetProcessGroup(int(int32(a[0])), int(int32(a[1])))
 }
 
-func sysGetpgid(t *task.Task, f *amd64.Frame) (uint64, error) {
-	id, err := t.ProcessGroupOf(int(int32(f.RDI)))
+func sysGetpgid(t *task.Task, a *amd64.Args) (uint64, error) {
+	id, err := t.ProcessGroupOf(int(int32(a[0])))
 	return uint64(id), err
 }
 
-func sysGetpgrp(t *task.Task, f *amd64.Frame) (uint64, error) {
+func sysGetpgrp(t *task.Task, a *amd64.Args) (uint64, error) {
 	return uint64(t.Group().ProcessGroupID()), nil
 }
 
-func sysSetsid(t *task.Task, f *amd64.Frame) (uint64, error) {
+func sysSetsid(t *task.Task, a *amd64.Args) (uint64, error) {
 	id, err := t.SetSession()
 	return uint64(id), err
 }
 
-func sysGetsid(t *task.Task, f *amd64.Frame) (uint64, error) {
-	id, err := t.SessionOf(int(int32(f.RDI)))
+func sysGetsid(t *task.Task, a *amd64.Args) (uint64, error) {
+	id, err := t.SessionOf(int(int32(a[0])))
 	return uint64(id), err
 }
 
-func sysPidfdOpen(t *task.Task, f *amd64.Frame) (uint64, error) {
-	pid := int(int32(f.RDI))
-	if f.RSI&^unix.PIDFD_NONBLOCK != 0 || pid <= 0 {
+func sysPidfdOpen(t *task.Task, a *amd64.Args) (uint64, error) {
+	pid := int(int32(a[0]))
+	if a[1]&^unix.PIDFD_NONBLOCK != 0 || pid <= 0 {
 		return 0, unix.EINVAL
 	}
-	fd, err := t.OpenPID(pid, int(f.RSI))
+	fd, err := t.OpenPID(pid, int(a[1]))
 	return uint64(fd), err
 }

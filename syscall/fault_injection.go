@@ -15,17 +15,17 @@ const (
 )
 
 var faultCalls = []Row{
-	{Number: numberNil, Name: "slowpath_nil", Arguments: args(), Handler: sysNil},
+	{Number: numberNil, Name: "slowpath_nil", Handler: sysNil},
 	{Number: numberPanic, Name: "slowpath_panic", Arguments: args(Int), Handler: sysPanic},
 }
 
 // sysNil dereferences nil.
-func sysNil(*task.Task, *amd64.Frame) (uint64, error) {
+func sysNil(*task.Task, *amd64.Args) (uint64, error) {
 	var nobody *task.Task
 	return uint64(nobody.TID()), nil
 }
 
 // sysPanic panics.
-func sysPanic(_ *task.Task, f *amd64.Frame) (uint64, error) {
+func sysPanic(_ *task.Task, a *amd64.Args) (uint64, error) {
 	panic("injected by slowpath_panic")
 }

@@ -23,44 +23,44 @@ func withPlace(t *task.Task, directory, address uint64, flags uint64, operation 
 	})
 }
 
-func sysChmod(t *task.Task, f *amd64.Frame) (uint64, error) {
-	return withPlace(t, here, f.RDI, 0, func(p fs.Path) error { return p.ChangeMode(t, uint32(f.RSI)) })
+func sysChmod(t *task.Task, a *amd64.Args) (uint64, error) {
+	return withPlace(t, here, a[0], 0, func(p fs.Path) error { return p.ChangeMode(t, uint32(a[1])) })
 }
 
-func sysFchmodat(t *task.Task, f *amd64.Frame) (uint64, error) {
-	return withPlace(t, f.RDI, f.RSI, 0, func(p fs.Path) error { return p.ChangeMode(t, uint32(f.RDX)) })
+func sysFchmodat(t *task.Task, a *amd64.Args) (uint64, error) {
+	return withPlace(t, a[0], a[1], 0, func(p fs.Path) error { return p.ChangeMode(t, uint32(a[2])) })
 }
 
-func sysFchmod(t *task.Task, f *amd64.Frame) (uint64, error) {
-	return withFile(t, f.RDI, func(file *fs.File) (uint64, error) {
-		return 0, file.Path().ChangeMode(t, uint32(f.RSI))
+func sysFchmod(t *task.Task, a *amd64.Args) (uint64, error) {
+	return withFile(t, a[0], func(file *fs.File) (uint64, error) {
+		return 0, file.Path().ChangeMode(t, uint32(a[1]))
 	})
 }
 
-func sysChown(t *task.Task, f *amd64.Frame) (uint64, error) {
-	return withPlace(t, here, f.RDI, 0, func(p fs.Path) error {
-		return p.ChangeOwner(t, uint32(f.RSI), uint32(f.RDX))
+func sysChown(t *task.Task, a *amd64.Args) (uint64, error) {
+	return withPlace(t, here, a[0], 0, func(p fs.Path) error {
+		return p.ChangeOwner(t, uint32(a[1]), uint32(a[2]))
 	})
 }
 
-func sysLchown(t *task.Task, f *amd64.Frame) (uint64, error) {
-	return withPlace(t, here, f.RDI, unix.AT_SYMLINK_NOFOLLOW, func(p fs.Path) error {
-		return p.ChangeOwner(t, uint32(f.RSI), uint32(f.RDX))
+func sysLchown(t *task.Task, a *amd64.Args) (uint64, error) {
+	return withPlace(t, here, a[0], unix.AT_SYMLINK_NOFOLLOW, func(p fs.Path) error {
+		return p.ChangeOwner(t, uint32(a[1]), uint32(a[2]))
 	})
 }
 
-func sysFchown(t *task.Task, f *amd64.Frame) (uint64, error) {
-	return withFile(t, f.RDI, func(file *fs.File) (uint64, error) {
-		return 0, file.Path().ChangeOwner(t, uint32(f.RSI), uint32(f.RDX))
+func sysFchown(t *task.Task, a *amd64.Args) (uint64, error) {
+	return withFile(t, a[0], func(file *fs.File) (uint64, error) {
+		return 0, file.Path().ChangeOwner(t, uint32(a[1]), uint32(a[2]))
 	})
 }
 
-func sysFchownat(t *task.Task, f *amd64.Frame) (uint64, error) {
-	if f.R8&^(unix.AT_SYMLINK_NOFOLLOW|unix.AT_EMPTY_PATH) != 0 {
+func sysFchownat(t *task.Task, a *amd64.Args) (uint64, error) {
+	if a[4]&^(unix.AT_SYMLINK_NOFOLLOW|unix.AT_EMPTY_PATH) != 0 {
 		return 0, unix.EINVAL
 	}
-	return withPlace(t, f.RDI, f.RSI, f.R8, func(p fs.Path) error {
-		return p.ChangeOwner(t, uint32(f.RDX), uint32(f.R10))
+	return withPlace(t, a[0], a[1], a[4], func(p fs.Path) error {
+		return p.ChangeOwner(t, uint32(a[2]), uint32(a[3]))
 	})
 }
 
@@ -138,35 +138,35 @@ func changeTimes(t *task.Task, directory, address, flags uint64, times fs.Times)
 	return withPlace(t, directory, address, flags, func(p fs.Path) error { return p.ChangeTimes(t, times) })
 }
 
-func sysUtimensat(t *task.Task, f *amd64.Frame) (uint64, error) {
-	times, err := readTimes(t, f.RDX)
+func sysUtimensat(t *task.Task, a *amd64.Args) (uint64, error) {
+	times, err := readTimes(t, a[2])
 	if err != nil {
 		return 0, err
 	}
-	return changeTimes(t, f.RDI, f.RSI, f.R10&0xffffffff, times)
+	return changeTimes(t, a[0], a[1], a[3]&0xffffffff, times)
 }
 
-func sysFutimesat(t *task.Task, f *amd64.Frame) (uint64, error) {
-	times, err := readTimevals(t, f.RDX)
+func sysFutimesat(t *task.Task, a *amd64.Args) (uint64, error) {
+	times, err := readTimevals(t, a[2])
 	if err != nil {
 		return 0, err
 	}
-	return changeTimes(t, f.RDI, f.RSI, 0, times)
+	return changeTimes(t, a[0], a[1], 0, times)
 }
 
-func sysUtimes(t *task.Task, f *amd64.Frame) (uint64, error) {
-	times, err := readTimevals(t, f.RSI)
+func sysUtimes(t *task.Task, a *amd64.Args) (uint64, error) {
+	times, err := readTimevals(t, a[1])
 	if err != nil {
 		return 0, err
 	}
-	return changeTimes(t, here, f.RDI, 0, times)
+	return changeTimes(t, here, a[0], 0, times)
 }
 
-func sysUtime(t *task.Task, f *amd64.Frame) (uint64, error) {
+func sysUtime(t *task.Task, a *amd64.Args) (uint64, error) {
 	times := bothNow
-	if f.RSI != 0 {
+	if a[1] != 0 {
 		var p [16]byte
-		if err := t.CopyIn(f.RSI, p[:]); err != nil {
+		if err := t.CopyIn(a[1], p[:]); err != nil {
 			return 0, err
 		}
 		times = fs.Times{
@@ -174,5 +174,5 @@ func sysUtime(t *task.Task, f *amd64.Frame) (uint64, error) {
 			Modify: fileTime(int64(binary.LittleEndian.Uint64(p[8:])), 0),
 		}
 	}
-	return changeTimes(t, here, f.RDI, 0, times)
+	return changeTimes(t, here, a[0], 0, times)
 }

@@ -49,13 +49,13 @@ func pathCommand(command int32) bool {
 	return false
 }
 
-func sysFcntl(t *task.Task, f *amd64.Frame) (uint64, error) {
-	file, err := t.FDs.GetPath(fd(f.RDI))
+func sysFcntl(t *task.Task, a *amd64.Args) (uint64, error) {
+	file, err := t.FDs.GetPath(fd(a[0]))
 	if err != nil {
 		return 0, err
 	}
 	defer file.DecRef()
-	command := int32(f.RSI)
+	command := int32(a[1])
 	if file.PathOnly() && !pathCommand(command) {
 		return 0, unix.EBADF
 	}
@@ -63,7 +63,7 @@ func sysFcntl(t *task.Task, f *amd64.Frame) (uint64, error) {
 	if !known {
 		return 0, unix.EINVAL
 	}
-	return run(t, file, fd(f.RDI), f.RDX)
+	return run(t, file, fd(a[0]), a[2])
 }
 
 func duplicateFrom(closeOnExec bool) fcntlCommand {
@@ -258,16 +258,16 @@ func setLock(ofd, willWait bool) fcntlCommand {
 }
 
 // sysFlock is flock(2).
-func sysFlock(t *task.Task, f *amd64.Frame) (uint64, error) {
+func sysFlock(t *task.Task, a *amd64.Args) (uint64, error) {
 	kinds := map[uint32]fs.LockKind{unix.LOCK_SH: fs.SharedLock, unix.LOCK_EX: fs.ExclusiveLock, unix.LOCK_UN: fs.Unlocked}
-	kind, known := kinds[uint32(f.RSI)&^unix.LOCK_NB]
+	kind, known := kinds[uint32(a[1])&^unix.LOCK_NB]
 	if !known {
 		return 0, unix.EINVAL
 	}
-	return withFile(t, f.RDI, func(file *fs.File) (uint64, error) {
+	return withFile(t, a[0], func(file *fs.File) (uint64, error) {
 		locks := file.Inode().Base().Locks()
 		set := func() error { return locks.SetWhole(file, kind) }
-		if f.RSI&unix.LOCK_NB != 0 {
+		if a[1]&unix.LOCK_NB != 0 {
 			return 0, set()
 		}
 		return 0, await(t, &locks.Queue, wait.All, set)
@@ -275,24 +275,24 @@ func sysFlock(t *task.Task, f *amd64.Frame) (uint64, error) {
 }
 
 // sysIoctl is ioctl(2): first the requests that every file answers.
-func sysIoctl(t *task.Task, f *amd64.Frame) (uint64, error) {
-	return withFile(t, f.RDI, func(file *fs.File) (uint64, error) {
-		request := uint32(f.RSI)
+func sysIoctl(t *task.Task, a *amd64.Args) (uint64, error) {
+	return withFile(t, a[0], func(file *fs.File) (uint64, error) {
+		request := uint32(a[1])
 		switch request {
 		case abi.FIOCLEX, abi.FIONCLEX:
-			return 0, t.FDs.SetCloseOnExec(fd(f.RDI), fd(f.RDI), request == abi.FIOCLEX)
+			return 0, t.FDs.SetCloseOnExec(fd(a[0]), fd(a[0]), request == abi.FIOCLEX)
 		case abi.FIONBIO, abi.FIOASYNC:
-			return 0, setFlagByIoctl(t, file, request, f.RDX)
+			return 0, setFlagByIoctl(t, file, request, a[2])
 		case unix.TIOCINQ:
-			if a := file.Attributes(); a.IsRegular() {
-				return 0, fs.CopyOutInt32(t, f.RDX, int32(a.Size-file.Offset()))
+			if at := file.Attributes(); at.IsRegular() {
+				return 0, fs.CopyOutInt32(t, a[2], int32(at.Size-file.Offset()))
 			}
 		case abi.FIGETBSZ:
-			if a := file.Attributes(); a.IsRegular() || a.IsDirectory() {
-				return 0, fs.CopyOutInt32(t, f.RDX, int32(a.BlockSize))
+			if at := file.Attributes(); at.IsRegular() || at.IsDirectory() {
+				return 0, fs.CopyOutInt32(t, a[2], int32(at.BlockSize))
 			}
 		}
-		return file.Ioctl(t, request, f.RDX)
+		return file.Ioctl(t, request, a[2])
 	})
 }
 

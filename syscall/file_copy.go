@@ -114,19 +114,19 @@ func withFiles(t *task.Task, a, b uint64, operation func(a, b *fs.File) (uint64,
 }
 
 // sysSendfile is sendfile(2).
-func sysSendfile(t *task.Task, f *amd64.Frame) (uint64, error) {
-	return withFiles(t, f.RDI, f.RSI, func(out, in *fs.File) (uint64, error) {
+func sysSendfile(t *task.Task, a *amd64.Args) (uint64, error) {
+	return withFiles(t, a[0], a[1], func(out, in *fs.File) (uint64, error) {
 		switch {
 		case !in.Readable() || !out.Writable():
 			return 0, unix.EBADF
 		case !in.Operations().Seekable() || out.Appends():
 			return 0, unix.EINVAL
 		}
-		from, err := newPlace(t, in, f.RDX)
+		from, err := newPlace(t, in, a[2])
 		if err != nil {
 			return 0, err
 		}
-		n, err := copyFile(t, from, &place{file: out, offset: currentOffset}, min(f.R10, fs.MaxTransfer))
+		n, err := copyFile(t, from, &place{file: out, offset: currentOffset}, min(a[3], fs.MaxTransfer))
 		if err != nil {
 			return 0, err
 		}
@@ -135,18 +135,18 @@ func sysSendfile(t *task.Task, f *amd64.Frame) (uint64, error) {
 }
 
 // sysCopyFileRange is copy_file_range(2).
-func sysCopyFileRange(t *task.Task, f *amd64.Frame) (uint64, error) {
-	return withFiles(t, f.RDI, f.RDX, func(in, out *fs.File) (uint64, error) {
-		from, err := newPlace(t, in, f.RSI)
+func sysCopyFileRange(t *task.Task, a *amd64.Args) (uint64, error) {
+	return withFiles(t, a[0], a[2], func(in, out *fs.File) (uint64, error) {
+		from, err := newPlace(t, in, a[1])
 		if err != nil {
 			return 0, err
 		}
-		to, err := newPlace(t, out, f.R10)
+		to, err := newPlace(t, out, a[3])
 		if err != nil {
 			return 0, err
 		}
-		count := min(f.R8, fs.MaxTransfer)
-		if err := checkCopyRange(from, to, count, uint32(f.R9)); err != nil {
+		count := min(a[4], fs.MaxTransfer)
+		if err := checkCopyRange(from, to, count, uint32(a[5])); err != nil {
 			return 0, err
 		}
 		n, err := copyFile(t, from, to, count)
@@ -197,11 +197,11 @@ const (
 )
 
 // sysSplice is splice(2): one side at least is a pipe.
-func sysSplice(t *task.Task, f *amd64.Frame) (uint64, error) {
-	if f.R9&^spliceFlags != 0 {
+func sysSplice(t *task.Task, a *amd64.Args) (uint64, error) {
+	if a[5]&^spliceFlags != 0 {
 		return 0, unix.EINVAL
 	}
-	return withFiles(t, f.RDI, f.RDX, func(in, out *fs.File) (uint64, error) {
+	return withFiles(t, a[0], a[2], func(in, out *fs.File) (uint64, error) {
 		if !in.Readable() || !out.Writable() {
 			return 0, unix.EBADF
 		}
@@ -209,21 +209,21 @@ func sysSplice(t *task.Task, f *amd64.Frame) (uint64, error) {
 		if inPipe == nil && outPipe == nil || inPipe == outPipe {
 			return 0, unix.EINVAL
 		}
-		if inPipe != nil && f.RSI != 0 || outPipe != nil && f.R10 != 0 {
+		if inPipe != nil && a[1] != 0 || outPipe != nil && a[3] != 0 {
 			return 0, unix.ESPIPE
 		}
-		from, err := newPlace(t, in, f.RSI)
+		from, err := newPlace(t, in, a[1])
 		if err != nil {
 			return 0, err
 		}
-		to, err := newPlace(t, out, f.R10)
+		to, err := newPlace(t, out, a[3])
 		if err != nil {
 			return 0, err
 		}
 		if outPipe == nil && out.Appends() {
 			return 0, unix.EINVAL
 		}
-		n, err := splice(t, from, to, min(f.R8, transferPiece), f.R9&spliceNonBlock != 0)
+		n, err := splice(t, from, to, min(a[4], transferPiece), a[5]&spliceNonBlock != 0)
 		if err != nil {
 			return 0, err
 		}
@@ -277,17 +277,17 @@ func maybeAwait(t *task.Task, f *fs.File, events wait.Events, nonBlocking bool, 
 }
 
 // sysTee is tee(2).
-func sysTee(t *task.Task, f *amd64.Frame) (uint64, error) {
-	return withFiles(t, f.RDI, f.RSI, func(in, out *fs.File) (uint64, error) {
+func sysTee(t *task.Task, a *amd64.Args) (uint64, error) {
+	return withFiles(t, a[0], a[1], func(in, out *fs.File) (uint64, error) {
 		from, to := pipe.Of(in), pipe.Of(out)
-		if from == nil || to == nil || from == to || f.R10&^spliceFlags != 0 {
+		if from == nil || to == nil || from == to || a[3]&^spliceFlags != 0 {
 			return 0, unix.EINVAL
 		}
 		if !in.Readable() || !out.Writable() {
 			return 0, unix.EBADF
 		}
-		nonBlocking := f.R10&spliceNonBlock != 0
-		sink := fs.NewBytesSink(make([]byte, min(f.RDX, transferPiece)))
+		nonBlocking := a[3]&spliceNonBlock != 0
+		sink := fs.NewBytesSink(make([]byte, min(a[2], transferPiece)))
 		err := maybeAwait(t, in, wait.Readable|ends, nonBlocking, func() error {
 			_, err := from.Tee(sink)
 			return err
@@ -306,17 +306,17 @@ func sysTee(t *task.Task, f *amd64.Frame) (uint64, error) {
 }
 
 // sysVmsplice is vmsplice(2): a copy, which its flags allow.
-func sysVmsplice(t *task.Task, f *amd64.Frame) (uint64, error) {
-	if f.R10&^spliceFlags != 0 {
+func sysVmsplice(t *task.Task, a *amd64.Args) (uint64, error) {
+	if a[3]&^spliceFlags != 0 {
 		return 0, unix.EINVAL
 	}
-	return withFile(t, f.RDI, func(file *fs.File) (uint64, error) {
+	return withFile(t, a[0], func(file *fs.File) (uint64, error) {
 		if pipe.Of(file) == nil {
 			return 0, unix.EBADF
 		}
 		if file.Writable() {
-			return writeVectors(t, f, currentOffset)
+			return writeVectors(t, a, currentOffset)
 		}
-		return readVectors(t, f, currentOffset)
+		return readVectors(t, a, currentOffset)
 	})
 }

@@ -54,13 +54,13 @@ type recordEnd struct {
 	position int64
 }
 
-func readDirectory(t *task.Task, f *amd64.Frame, pack packEntry) (uint64, error) {
-	return withFile(t, f.RDI, func(file *fs.File) (uint64, error) {
+func readDirectory(t *task.Task, a *amd64.Args, pack packEntry) (uint64, error) {
+	return withFile(t, a[0], func(file *fs.File) (uint64, error) {
 		start, err := file.Seek(0, unix.SEEK_CUR)
 		if err != nil {
 			return 0, unix.ENOTDIR
 		}
-		room := int(min(uint64(uint32(f.RDX)), maxDirectoryBuffer))
+		room := int(min(uint64(uint32(a[2])), maxDirectoryBuffer))
 		r := directoryRead{records: make(packer, 0, room)}
 		if err := file.ReadDirectory(func(e fs.DirectoryEntry) bool { return r.add(&e, pack) }); err != nil {
 			return 0, err
@@ -68,7 +68,7 @@ func readDirectory(t *task.Task, f *amd64.Frame, pack packEntry) (uint64, error)
 		if len(r.ends) == 0 && r.refused {
 			return 0, unix.EINVAL
 		}
-		n, err := t.CopyOutSome(f.RSI, r.records)
+		n, err := t.CopyOutSome(a[1], r.records)
 		if err == nil {
 			return uint64(n), nil
 		}
@@ -104,10 +104,10 @@ func (r *directoryRead) complete(n int, start int64) recordEnd {
 	return last
 }
 
-func sysGetdents64(t *task.Task, f *amd64.Frame) (uint64, error) {
-	return readDirectory(t, f, packEntry64)
+func sysGetdents64(t *task.Task, a *amd64.Args) (uint64, error) {
+	return readDirectory(t, a, packEntry64)
 }
 
-func sysGetdents(t *task.Task, f *amd64.Frame) (uint64, error) {
-	return readDirectory(t, f, packEntryOld)
+func sysGetdents(t *task.Task, a *amd64.Args) (uint64, error) {
+	return readDirectory(t, a, packEntryOld)
 }

@@ -8,9 +8,9 @@ import (
 	"slowpath/task"
 )
 
-func sysRead(t *task.Task, f *amd64.Frame) (uint64, error) {
-	return withFile(t, f.RDI, func(file *fs.File) (uint64, error) {
-		memory, err := newUserMemory(t, f.RSI, f.RDX)
+func sysRead(t *task.Task, a *amd64.Args) (uint64, error) {
+	return withFile(t, a[0], func(file *fs.File) (uint64, error) {
+		memory, err := newUserMemory(t, a[1], a[2])
 		if err != nil {
 			return 0, err
 		}
@@ -18,9 +18,9 @@ func sysRead(t *task.Task, f *amd64.Frame) (uint64, error) {
 	})
 }
 
-func sysWrite(t *task.Task, f *amd64.Frame) (uint64, error) {
-	return withFile(t, f.RDI, func(file *fs.File) (uint64, error) {
-		memory, err := newUserMemory(t, f.RSI, f.RDX)
+func sysWrite(t *task.Task, a *amd64.Args) (uint64, error) {
+	return withFile(t, a[0], func(file *fs.File) (uint64, error) {
+		memory, err := newUserMemory(t, a[1], a[2])
 		if err != nil {
 			return 0, err
 		}
@@ -31,47 +31,47 @@ func sysWrite(t *task.Task, f *amd64.Frame) (uint64, error) {
 	})
 }
 
-func sysPread64(t *task.Task, f *amd64.Frame) (uint64, error) {
-	return withFile(t, f.RDI, func(file *fs.File) (uint64, error) {
-		memory, err := newUserMemory(t, f.RSI, f.RDX)
+func sysPread64(t *task.Task, a *amd64.Args) (uint64, error) {
+	return withFile(t, a[0], func(file *fs.File) (uint64, error) {
+		memory, err := newUserMemory(t, a[1], a[2])
 		if err != nil {
 			return 0, err
 		}
-		return readFile(t, file, func() (int, error) { return file.ReadAt(memory, int64(f.R10)) })
+		return readFile(t, file, func() (int, error) { return file.ReadAt(memory, int64(a[3])) })
 	})
 }
 
-func sysPwrite64(t *task.Task, f *amd64.Frame) (uint64, error) {
-	return withFile(t, f.RDI, func(file *fs.File) (uint64, error) {
-		memory, err := newUserMemory(t, f.RSI, f.RDX)
+func sysPwrite64(t *task.Task, a *amd64.Args) (uint64, error) {
+	return withFile(t, a[0], func(file *fs.File) (uint64, error) {
+		memory, err := newUserMemory(t, a[1], a[2])
 		if err != nil {
 			return 0, err
 		}
-		if err := beforeWrite(t, file, memory, int64(f.R10)); err != nil {
+		if err := beforeWrite(t, file, memory, int64(a[3])); err != nil {
 			return 0, err
 		}
-		return writeFile(t, file, memory, func() (int, error) { return file.WriteAt(memory, int64(f.R10)) })
+		return writeFile(t, file, memory, func() (int, error) { return file.WriteAt(memory, int64(a[3])) })
 	})
 }
 
-func sysReadv(t *task.Task, f *amd64.Frame) (uint64, error) { return readVectors(t, f, currentOffset) }
+func sysReadv(t *task.Task, a *amd64.Args) (uint64, error) { return readVectors(t, a, currentOffset) }
 
-func sysWritev(t *task.Task, f *amd64.Frame) (uint64, error) {
-	return writeVectors(t, f, currentOffset)
+func sysWritev(t *task.Task, a *amd64.Args) (uint64, error) {
+	return writeVectors(t, a, currentOffset)
 }
 
-func sysPreadv(t *task.Task, f *amd64.Frame) (uint64, error) {
-	if int64(f.R10) < 0 {
+func sysPreadv(t *task.Task, a *amd64.Args) (uint64, error) {
+	if int64(a[3]) < 0 {
 		return 0, unix.EINVAL
 	}
-	return readVectors(t, f, int64(f.R10))
+	return readVectors(t, a, int64(a[3]))
 }
 
-func sysPwritev(t *task.Task, f *amd64.Frame) (uint64, error) {
-	if int64(f.R10) < 0 {
+func sysPwritev(t *task.Task, a *amd64.Args) (uint64, error) {
+	if int64(a[3]) < 0 {
 		return 0, unix.EINVAL
 	}
-	return writeVectors(t, f, int64(f.R10))
+	return writeVectors(t, a, int64(a[3]))
 }
 
 // currentOffset stands for the file's own offset, as in preadv2(2).
@@ -80,29 +80,29 @@ const currentOffset = -1
 // Flags of preadv2(2) that change nothing where there is no disk.
 const harmlessFlags = unix.RWF_HIPRI | unix.RWF_DSYNC | unix.RWF_SYNC
 
-func sysPreadv2(t *task.Task, f *amd64.Frame) (uint64, error) {
-	if f.R9&^(harmlessFlags) != 0 {
+func sysPreadv2(t *task.Task, a *amd64.Args) (uint64, error) {
+	if a[5]&^(harmlessFlags) != 0 {
 		return 0, unix.EOPNOTSUPP
 	}
-	if int64(f.R10) < currentOffset {
+	if int64(a[3]) < currentOffset {
 		return 0, unix.EINVAL
 	}
-	return readVectors(t, f, int64(f.R10))
+	return readVectors(t, a, int64(a[3]))
 }
 
-func sysPwritev2(t *task.Task, f *amd64.Frame) (uint64, error) {
-	if f.R9&^(harmlessFlags) != 0 {
+func sysPwritev2(t *task.Task, a *amd64.Args) (uint64, error) {
+	if a[5]&^(harmlessFlags) != 0 {
 		return 0, unix.EOPNOTSUPP
 	}
-	if int64(f.R10) < currentOffset {
+	if int64(a[3]) < currentOffset {
 		return 0, unix.EINVAL
 	}
-	return writeVectors(t, f, int64(f.R10))
+	return writeVectors(t, a, int64(a[3]))
 }
 
-func readVectors(t *task.Task, f *amd64.Frame, offset int64) (uint64, error) {
-	return withFile(t, f.RDI, func(file *fs.File) (uint64, error) {
-		memory, err := newUserVectors(t, f.RSI, f.RDX)
+func readVectors(t *task.Task, a *amd64.Args, offset int64) (uint64, error) {
+	return withFile(t, a[0], func(file *fs.File) (uint64, error) {
+		memory, err := newUserVectors(t, a[1], a[2])
 		if err != nil {
 			return 0, err
 		}
@@ -115,9 +115,9 @@ func readVectors(t *task.Task, f *amd64.Frame, offset int64) (uint64, error) {
 	})
 }
 
-func writeVectors(t *task.Task, f *amd64.Frame, offset int64) (uint64, error) {
-	return withFile(t, f.RDI, func(file *fs.File) (uint64, error) {
-		memory, err := newUserVectors(t, f.RSI, f.RDX)
+func writeVectors(t *task.Task, a *amd64.Args, offset int64) (uint64, error) {
+	return withFile(t, a[0], func(file *fs.File) (uint64, error) {
+		memory, err := newUserVectors(t, a[1], a[2])
 		if err == nil {
 			err = beforeWrite(t, file, memory, offset)
 		}
@@ -133,63 +133,63 @@ func writeVectors(t *task.Task, f *amd64.Frame, offset int64) (uint64, error) {
 	})
 }
 
-func sysLseek(t *task.Task, f *amd64.Frame) (uint64, error) {
-	return withFile(t, f.RDI, func(file *fs.File) (uint64, error) {
-		to, err := file.Seek(int64(f.RSI), int(int32(f.RDX)))
+func sysLseek(t *task.Task, a *amd64.Args) (uint64, error) {
+	return withFile(t, a[0], func(file *fs.File) (uint64, error) {
+		to, err := file.Seek(int64(a[1]), int(int32(a[2])))
 		return uint64(to), err
 	})
 }
 
-func sysFtruncate(t *task.Task, f *amd64.Frame) (uint64, error) {
-	return withFile(t, f.RDI, func(file *fs.File) (uint64, error) {
-		if err := checkFileSize(t, int64(f.RSI)); err != nil {
+func sysFtruncate(t *task.Task, a *amd64.Args) (uint64, error) {
+	return withFile(t, a[0], func(file *fs.File) (uint64, error) {
+		if err := checkFileSize(t, int64(a[1])); err != nil {
 			return 0, err
 		}
-		return 0, file.Truncate(int64(f.RSI))
+		return 0, file.Truncate(int64(a[1]))
 	})
 }
 
-func sysTruncate(t *task.Task, f *amd64.Frame) (uint64, error) {
-	if int64(f.RSI) < 0 {
+func sysTruncate(t *task.Task, a *amd64.Args) (uint64, error) {
+	if int64(a[1]) < 0 {
 		return 0, unix.EINVAL
 	}
-	return withName(t, here, f.RDI, func(at fs.At) error {
+	return withName(t, here, a[0], func(at fs.At) error {
 		p, err := at.Lookup()
 		if err != nil {
 			return err
 		}
-		if err := checkFileSize(t, int64(f.RSI)); err != nil {
+		if err := checkFileSize(t, int64(a[1])); err != nil {
 			return err
 		}
-		return p.Truncate(t, int64(f.RSI))
+		return p.Truncate(t, int64(a[1]))
 	})
 }
 
-func sysFallocate(t *task.Task, f *amd64.Frame) (uint64, error) {
-	return withFile(t, f.RDI, func(file *fs.File) (uint64, error) {
-		return 0, file.Allocate(uint32(f.RSI), int64(f.RDX), int64(f.R10))
+func sysFallocate(t *task.Task, a *amd64.Args) (uint64, error) {
+	return withFile(t, a[0], func(file *fs.File) (uint64, error) {
+		return 0, file.Allocate(uint32(a[1]), int64(a[2]), int64(a[3]))
 	})
 }
 
-func sysFsync(t *task.Task, f *amd64.Frame) (uint64, error) {
-	return withFile(t, f.RDI, func(file *fs.File) (uint64, error) { return 0, file.Sync() })
+func sysFsync(t *task.Task, a *amd64.Args) (uint64, error) {
+	return withFile(t, a[0], func(file *fs.File) (uint64, error) { return 0, file.Sync() })
 }
 
 // sysSync is sync(2): what is written is in memory, which is where it stays.
-func sysSync(*task.Task, *amd64.Frame) (uint64, error) { return 0, nil }
+func sysSync(*task.Task, *amd64.Args) (uint64, error) { return 0, nil }
 
 // sysSyncfs is syncfs(2).
-func sysSyncfs(t *task.Task, f *amd64.Frame) (uint64, error) {
-	return withFile(t, f.RDI, func(*fs.File) (uint64, error) { return 0, nil })
+func sysSyncfs(t *task.Task, a *amd64.Args) (uint64, error) {
+	return withFile(t, a[0], func(*fs.File) (uint64, error) { return 0, nil })
 }
 
 // sysSyncFileRange is sync_file_range(2).
-func sysSyncFileRange(t *task.Task, f *amd64.Frame) (uint64, error) {
+func sysSyncFileRange(t *task.Task, a *amd64.Args) (uint64, error) {
 	const known = unix.SYNC_FILE_RANGE_WAIT_BEFORE | unix.SYNC_FILE_RANGE_WRITE | unix.SYNC_FILE_RANGE_WAIT_AFTER
-	if int64(f.RSI) < 0 || int64(f.RDX) < 0 || f.R10&^known != 0 {
+	if int64(a[1]) < 0 || int64(a[2]) < 0 || a[3]&^known != 0 {
 		return 0, unix.EINVAL
 	}
-	return withFile(t, f.RDI, func(file *fs.File) (uint64, error) {
+	return withFile(t, a[0], func(file *fs.File) (uint64, error) {
 		if !file.Operations().Seekable() {
 			return 0, unix.ESPIPE
 		}
@@ -198,8 +198,8 @@ func sysSyncFileRange(t *task.Task, f *amd64.Frame) (uint64, error) {
 }
 
 // sysReadahead is readahead(2): all pages are in memory already.
-func sysReadahead(t *task.Task, f *amd64.Frame) (uint64, error) {
-	return withFile(t, f.RDI, func(file *fs.File) (uint64, error) {
+func sysReadahead(t *task.Task, a *amd64.Args) (uint64, error) {
+	return withFile(t, a[0], func(file *fs.File) (uint64, error) {
 		if !file.Readable() {
 			return 0, unix.EBADF
 		}
@@ -211,12 +211,12 @@ func sysReadahead(t *task.Task, f *amd64.Frame) (uint64, error) {
 }
 
 // sysFadvise64 is posix_fadvise(2): advice, which memory does not need.
-func sysFadvise64(t *task.Task, f *amd64.Frame) (uint64, error) {
-	return withFile(t, f.RDI, func(file *fs.File) (uint64, error) {
+func sysFadvise64(t *task.Task, a *amd64.Args) (uint64, error) {
+	return withFile(t, a[0], func(file *fs.File) (uint64, error) {
 		if file.Inode().Base().Type() == unix.S_IFIFO {
 			return 0, unix.ESPIPE
 		}
-		if int64(f.RDX) < 0 || uint32(f.R10) > unix.FADV_NOREUSE {
+		if int64(a[2]) < 0 || uint32(a[3]) > unix.FADV_NOREUSE {
 			return 0, unix.EINVAL
 		}
 		return 0, nil

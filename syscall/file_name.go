@@ -9,12 +9,12 @@ import (
 	"slowpath/task"
 )
 
-func sysMkdir(t *task.Task, f *amd64.Frame) (uint64, error) {
-	return withName(t, here, f.RDI, func(at fs.At) error { return at.MakeDirectory(uint32(f.RSI)) })
+func sysMkdir(t *task.Task, a *amd64.Args) (uint64, error) {
+	return withName(t, here, a[0], func(at fs.At) error { return at.MakeDirectory(uint32(a[1])) })
 }
 
-func sysMkdirat(t *task.Task, f *amd64.Frame) (uint64, error) {
-	return withName(t, f.RDI, f.RSI, func(at fs.At) error { return at.MakeDirectory(uint32(f.RDX)) })
+func sysMkdirat(t *task.Task, a *amd64.Args) (uint64, error) {
+	return withName(t, a[0], a[1], func(at fs.At) error { return at.MakeDirectory(uint32(a[2])) })
 }
 
 // makeNode is mknodat(2): a mode without a type means a regular file.
@@ -35,28 +35,28 @@ func makeNode(t *task.Task, directory, address, mode, device uint64) (uint64, er
 	})
 }
 
-func sysMknod(t *task.Task, f *amd64.Frame) (uint64, error) {
-	return makeNode(t, here, f.RDI, f.RSI, f.RDX)
+func sysMknod(t *task.Task, a *amd64.Args) (uint64, error) {
+	return makeNode(t, here, a[0], a[1], a[2])
 }
 
-func sysMknodat(t *task.Task, f *amd64.Frame) (uint64, error) {
-	return makeNode(t, f.RDI, f.RSI, f.RDX, f.R10)
+func sysMknodat(t *task.Task, a *amd64.Args) (uint64, error) {
+	return makeNode(t, a[0], a[1], a[2], a[3])
 }
 
-func sysRmdir(t *task.Task, f *amd64.Frame) (uint64, error) {
-	return withName(t, here, f.RDI, fs.At.RemoveDirectory)
+func sysRmdir(t *task.Task, a *amd64.Args) (uint64, error) {
+	return withName(t, here, a[0], fs.At.RemoveDirectory)
 }
 
-func sysUnlink(t *task.Task, f *amd64.Frame) (uint64, error) {
-	return withName(t, here, f.RDI, fs.At.Unlink)
+func sysUnlink(t *task.Task, a *amd64.Args) (uint64, error) {
+	return withName(t, here, a[0], fs.At.Unlink)
 }
 
-func sysUnlinkat(t *task.Task, f *amd64.Frame) (uint64, error) {
-	switch uint32(f.RDX) {
+func sysUnlinkat(t *task.Task, a *amd64.Args) (uint64, error) {
+	switch uint32(a[2]) {
 	case 0:
-		return withName(t, f.RDI, f.RSI, fs.At.Unlink)
+		return withName(t, a[0], a[1], fs.At.Unlink)
 	case unix.AT_REMOVEDIR:
-		return withName(t, f.RDI, f.RSI, fs.At.RemoveDirectory)
+		return withName(t, a[0], a[1], fs.At.RemoveDirectory)
 	}
 	return 0, unix.EINVAL
 }
@@ -75,16 +75,16 @@ func rename(t *task.Task, directory1, address1, directory2, address2, flags uint
 	})
 }
 
-func sysRename(t *task.Task, f *amd64.Frame) (uint64, error) {
-	return rename(t, here, f.RDI, here, f.RSI, 0)
+func sysRename(t *task.Task, a *amd64.Args) (uint64, error) {
+	return rename(t, here, a[0], here, a[1], 0)
 }
 
-func sysRenameat(t *task.Task, f *amd64.Frame) (uint64, error) {
-	return rename(t, f.RDI, f.RSI, f.RDX, f.R10, 0)
+func sysRenameat(t *task.Task, a *amd64.Args) (uint64, error) {
+	return rename(t, a[0], a[1], a[2], a[3], 0)
 }
 
-func sysRenameat2(t *task.Task, f *amd64.Frame) (uint64, error) {
-	return rename(t, f.RDI, f.RSI, f.RDX, f.R10, f.R8)
+func sysRenameat2(t *task.Task, a *amd64.Args) (uint64, error) {
+	return rename(t, a[0], a[1], a[2], a[3], a[4])
 }
 
 func link(t *task.Task, directory1, address1, directory2, address2, flags uint64) (uint64, error) {
@@ -101,12 +101,12 @@ func link(t *task.Task, directory1, address1, directory2, address2, flags uint64
 	})
 }
 
-func sysLink(t *task.Task, f *amd64.Frame) (uint64, error) {
-	return link(t, here, f.RDI, here, f.RSI, 0)
+func sysLink(t *task.Task, a *amd64.Args) (uint64, error) {
+	return link(t, here, a[0], here, a[1], 0)
 }
 
-func sysLinkat(t *task.Task, f *amd64.Frame) (uint64, error) {
-	return link(t, f.RDI, f.RSI, f.RDX, f.R10, f.R8&0xffffffff)
+func sysLinkat(t *task.Task, a *amd64.Args) (uint64, error) {
+	return link(t, a[0], a[1], a[2], a[3], a[4]&0xffffffff)
 }
 
 func symlink(t *task.Task, target, directory, address uint64) (uint64, error) {
@@ -117,12 +117,12 @@ func symlink(t *task.Task, target, directory, address uint64) (uint64, error) {
 	return withName(t, directory, address, func(at fs.At) error { return at.MakeLink(text) })
 }
 
-func sysSymlink(t *task.Task, f *amd64.Frame) (uint64, error) {
-	return symlink(t, f.RDI, here, f.RSI)
+func sysSymlink(t *task.Task, a *amd64.Args) (uint64, error) {
+	return symlink(t, a[0], here, a[1])
 }
 
-func sysSymlinkat(t *task.Task, f *amd64.Frame) (uint64, error) {
-	return symlink(t, f.RDI, f.RSI, f.RDX)
+func sysSymlinkat(t *task.Task, a *amd64.Args) (uint64, error) {
+	return symlink(t, a[0], a[1], a[2])
 }
 
 func readLink(t *task.Task, directory, address, buffer, size uint64) (uint64, error) {
@@ -142,28 +142,28 @@ func readLink(t *task.Task, directory, address, buffer, size uint64) (uint64, er
 	return uint64(length), err
 }
 
-func sysReadlink(t *task.Task, f *amd64.Frame) (uint64, error) {
-	return readLink(t, here, f.RDI, f.RSI, f.RDX)
+func sysReadlink(t *task.Task, a *amd64.Args) (uint64, error) {
+	return readLink(t, here, a[0], a[1], a[2])
 }
 
-func sysReadlinkat(t *task.Task, f *amd64.Frame) (uint64, error) {
-	return readLink(t, f.RDI, f.RSI, f.RDX, f.R10)
+func sysReadlinkat(t *task.Task, a *amd64.Args) (uint64, error) {
+	return readLink(t, a[0], a[1], a[2], a[3])
 }
 
-func sysGetcwd(t *task.Task, f *amd64.Frame) (uint64, error) {
+func sysGetcwd(t *task.Task, a *amd64.Args) (uint64, error) {
 	name, err := t.FS.WorkingDirectory()
 	if err != nil {
 		return 0, err
 	}
 	p := append([]byte(name), 0)
-	if uint64(len(p)) > f.RSI {
+	if uint64(len(p)) > a[1] {
 		return 0, unix.ERANGE
 	}
-	return uint64(len(p)), t.CopyOut(f.RDI, p)
+	return uint64(len(p)), t.CopyOut(a[0], p)
 }
 
-func sysChdir(t *task.Task, f *amd64.Frame) (uint64, error) {
-	return withName(t, here, f.RDI, func(at fs.At) error {
+func sysChdir(t *task.Task, a *amd64.Args) (uint64, error) {
+	return withName(t, here, a[0], func(at fs.At) error {
 		p, err := at.SearchDirectory()
 		if err == nil {
 			t.FS.SetDirectory(p)
@@ -172,8 +172,8 @@ func sysChdir(t *task.Task, f *amd64.Frame) (uint64, error) {
 	})
 }
 
-func sysFchdir(t *task.Task, f *amd64.Frame) (uint64, error) {
-	at, err := startAt(t, f.RDI, "")
+func sysFchdir(t *task.Task, a *amd64.Args) (uint64, error) {
+	at, err := startAt(t, a[0], "")
 	if err != nil {
 		return 0, err
 	}
@@ -189,8 +189,8 @@ func sysFchdir(t *task.Task, f *amd64.Frame) (uint64, error) {
 	return 0, err
 }
 
-func sysChroot(t *task.Task, f *amd64.Frame) (uint64, error) {
-	return withName(t, here, f.RDI, func(at fs.At) error {
+func sysChroot(t *task.Task, a *amd64.Args) (uint64, error) {
+	return withName(t, here, a[0], func(at fs.At) error {
 		p, err := at.SearchDirectory()
 		if err != nil {
 			return err
@@ -203,18 +203,18 @@ func sysChroot(t *task.Task, f *amd64.Frame) (uint64, error) {
 	})
 }
 
-func sysUmask(t *task.Task, f *amd64.Frame) (uint64, error) {
-	return uint64(t.FS.SetUmask(uint32(f.RDI))), nil
+func sysUmask(t *task.Task, a *amd64.Args) (uint64, error) {
+	return uint64(t.FS.SetUmask(uint32(a[0]))), nil
 }
 
-func sysMount(t *task.Task, f *amd64.Frame) (uint64, error) {
+func sysMount(t *task.Task, a *amd64.Args) (uint64, error) {
 	const magicMask, magic = 0xffff0000, 0xc0ed0000 // MS_MGC_VAL of old callers
-	flags := f.R10
+	flags := a[3]
 	if flags&magicMask == magic {
 		flags &^= magicMask
 	}
 	texts := [3]string{}
-	for i, address := range [3]uint64{f.RDI, f.RDX, f.R8} {
+	for i, address := range [3]uint64{a[0], a[2], a[4]} {
 		if address == 0 {
 			continue
 		}
@@ -224,12 +224,12 @@ func sysMount(t *task.Task, f *amd64.Frame) (uint64, error) {
 		}
 		texts[i] = text
 	}
-	return withName(t, here, f.RSI, func(at fs.At) error { return at.Mount(texts[0], texts[1], flags, texts[2]) })
+	return withName(t, here, a[1], func(at fs.At) error { return at.Mount(texts[0], texts[1], flags, texts[2]) })
 }
 
-func sysUmount2(t *task.Task, f *amd64.Frame) (uint64, error) {
-	flags := int(int32(f.RSI))
-	return withName(t, here, f.RDI, func(at fs.At) error {
+func sysUmount2(t *task.Task, a *amd64.Args) (uint64, error) {
+	flags := int(int32(a[1]))
+	return withName(t, here, a[0], func(at fs.At) error {
 		at.Follow = flags&unix.UMOUNT_NOFOLLOW == 0
 		return at.Unmount(flags)
 	})

@@ -110,16 +110,16 @@ func openName(t *task.Task, directory, address, flags, mode uint64) (uint64, err
 	return openAt(t, at, int(int32(flags)), uint32(mode))
 }
 
-func sysOpen(t *task.Task, f *amd64.Frame) (uint64, error) {
-	return openName(t, here, f.RDI, f.RSI, f.RDX)
+func sysOpen(t *task.Task, a *amd64.Args) (uint64, error) {
+	return openName(t, here, a[0], a[1], a[2])
 }
 
-func sysOpenat(t *task.Task, f *amd64.Frame) (uint64, error) {
-	return openName(t, f.RDI, f.RSI, f.RDX, f.R10)
+func sysOpenat(t *task.Task, a *amd64.Args) (uint64, error) {
+	return openName(t, a[0], a[1], a[2], a[3])
 }
 
-func sysCreat(t *task.Task, f *amd64.Frame) (uint64, error) {
-	return openName(t, here, f.RDI, unix.O_CREAT|unix.O_WRONLY|unix.O_TRUNC, f.RSI)
+func sysCreat(t *task.Task, a *amd64.Args) (uint64, error) {
+	return openName(t, here, a[0], unix.O_CREAT|unix.O_WRONLY|unix.O_TRUNC, a[1])
 }
 
 // openHowSize is the size of struct open_how, so far.
@@ -127,8 +127,8 @@ const openHowSize = 24
 
 // sysOpenat2 is openat2(2). A larger structure is accepted if what is behind
 // the known fields is zero.
-func sysOpenat2(t *task.Task, f *amd64.Frame) (uint64, error) {
-	size := f.R10
+func sysOpenat2(t *task.Task, a *amd64.Args) (uint64, error) {
+	size := a[3]
 	if size < openHowSize {
 		return 0, unix.EINVAL
 	}
@@ -136,7 +136,7 @@ func sysOpenat2(t *task.Task, f *amd64.Frame) (uint64, error) {
 		return 0, unix.E2BIG
 	}
 	how := make([]byte, size)
-	if err := t.CopyIn(f.RDX, how); err != nil {
+	if err := t.CopyIn(a[2], how); err != nil {
 		return 0, err
 	}
 	for _, b := range how[openHowSize:] {
@@ -149,7 +149,7 @@ func sysOpenat2(t *task.Task, f *amd64.Frame) (uint64, error) {
 	if err := checkHow(flags, mode, resolve); err != nil {
 		return 0, err
 	}
-	at, err := nameAt(t, f.RDI, f.RSI)
+	at, err := nameAt(t, a[0], a[1])
 	if err != nil {
 		return 0, err
 	}
@@ -178,8 +178,8 @@ func checkHow(flags, mode, resolve uint64) error {
 // sysClose is close(2). The last reference to an open file is dropped as task
 // work, right before the task returns to user mode: there no lock is held, and
 // whatever the release does cannot meet one (Linux: fput).
-func sysClose(t *task.Task, f *amd64.Frame) (uint64, error) {
-	file, err := t.FDs.Detach(fd(f.RDI))
+func sysClose(t *task.Task, a *amd64.Args) (uint64, error) {
+	file, err := t.FDs.Detach(fd(a[0]))
 	if err != nil || file.DropUnlessLast() {
 		return 0, err
 	}
@@ -188,8 +188,8 @@ func sysClose(t *task.Task, f *amd64.Frame) (uint64, error) {
 }
 
 // sysCloseRange is close_range(2).
-func sysCloseRange(t *task.Task, f *amd64.Frame) (uint64, error) {
-	first, last, flags := uint32(f.RDI), uint32(f.RSI), uint32(f.RDX)
+func sysCloseRange(t *task.Task, a *amd64.Args) (uint64, error) {
+	first, last, flags := uint32(a[0]), uint32(a[1]), uint32(a[2])
 	if flags&^(unix.CLOSE_RANGE_UNSHARE|unix.CLOSE_RANGE_CLOEXEC) != 0 || first > last {
 		return 0, unix.EINVAL
 	}
@@ -208,31 +208,31 @@ func sysCloseRange(t *task.Task, f *amd64.Frame) (uint64, error) {
 	return 0, nil
 }
 
-func sysDup(t *task.Task, f *amd64.Frame) (uint64, error) {
-	file, err := t.FDs.GetPath(fd(f.RDI))
+func sysDup(t *task.Task, a *amd64.Args) (uint64, error) {
+	file, err := t.FDs.GetPath(fd(a[0]))
 	if err != nil {
 		return 0, err
 	}
 	return install(t, file, false)
 }
 
-func sysDup2(t *task.Task, f *amd64.Frame) (uint64, error) {
-	if f.RDI == f.RSI {
-		file, err := t.FDs.GetPath(fd(f.RDI))
+func sysDup2(t *task.Task, a *amd64.Args) (uint64, error) {
+	if a[0] == a[1] {
+		file, err := t.FDs.GetPath(fd(a[0]))
 		if err != nil {
 			return 0, err
 		}
 		file.DecRef()
-		return f.RSI, nil
+		return a[1], nil
 	}
-	return duplicate(t, f.RDI, f.RSI, false)
+	return duplicate(t, a[0], a[1], false)
 }
 
-func sysDup3(t *task.Task, f *amd64.Frame) (uint64, error) {
-	if f.RDX&^unix.O_CLOEXEC != 0 || uint32(f.RDI) == uint32(f.RSI) {
+func sysDup3(t *task.Task, a *amd64.Args) (uint64, error) {
+	if a[2]&^unix.O_CLOEXEC != 0 || uint32(a[0]) == uint32(a[1]) {
 		return 0, unix.EINVAL
 	}
-	return duplicate(t, f.RDI, f.RSI, f.RDX != 0)
+	return duplicate(t, a[0], a[1], a[2] != 0)
 }
 
 func duplicate(t *task.Task, from, to uint64, closeOnExec bool) (uint64, error) {

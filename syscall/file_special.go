@@ -50,30 +50,30 @@ func installPair(t *task.Task, a, b *fs.File, address uint64, closeOnExec bool) 
 	return nil
 }
 
-func sysPipe(t *task.Task, f *amd64.Frame) (uint64, error) { return makePipe(t, f.RDI, 0) }
+func sysPipe(t *task.Task, a *amd64.Args) (uint64, error) { return makePipe(t, a[0], 0) }
 
-func sysPipe2(t *task.Task, f *amd64.Frame) (uint64, error) {
-	return makePipe(t, f.RDI, int(int32(f.RSI)))
+func sysPipe2(t *task.Task, a *amd64.Args) (uint64, error) {
+	return makePipe(t, a[0], int(int32(a[1])))
 }
 
-func sysEventfd(t *task.Task, f *amd64.Frame) (uint64, error) {
-	return install(t, eventfd.New(t.FS.Mounts(), uint32(f.RDI), 0), false)
+func sysEventfd(t *task.Task, a *amd64.Args) (uint64, error) {
+	return install(t, eventfd.New(t.FS.Mounts(), uint32(a[0]), 0), false)
 }
 
-func sysEventfd2(t *task.Task, f *amd64.Frame) (uint64, error) {
-	flags := int(int32(f.RSI))
+func sysEventfd2(t *task.Task, a *amd64.Args) (uint64, error) {
+	flags := int(int32(a[1]))
 	if flags&^(unix.EFD_CLOEXEC|unix.EFD_NONBLOCK|unix.EFD_SEMAPHORE) != 0 {
 		return 0, unix.EINVAL
 	}
-	return install(t, eventfd.New(t.FS.Mounts(), uint32(f.RDI), flags), flags&unix.EFD_CLOEXEC != 0)
+	return install(t, eventfd.New(t.FS.Mounts(), uint32(a[0]), flags), flags&unix.EFD_CLOEXEC != 0)
 }
 
-func sysMemfdCreate(t *task.Task, f *amd64.Frame) (uint64, error) {
-	flags := uint32(f.RSI)
+func sysMemfdCreate(t *task.Task, a *amd64.Args) (uint64, error) {
+	flags := uint32(a[1])
 	if flags&^(unix.MFD_CLOEXEC|unix.MFD_ALLOW_SEALING) != 0 {
 		return 0, unix.EINVAL
 	}
-	name, err := t.CopyInString(f.RDI, tmpfs.MaxMemfdName+1)
+	name, err := t.CopyInString(a[0], tmpfs.MaxMemfdName+1)
 	if err == unix.ENAMETOOLONG {
 		return 0, unix.EINVAL
 	}

@@ -45,29 +45,31 @@ func statName(t *task.Task, directory, address, buffer, flags uint64) (uint64, e
 	})
 }
 
-func sysStat(t *task.Task, f *amd64.Frame) (uint64, error) {
-	return statName(t, here, f.RDI, f.RSI, 0)
+func sysStat(t *task.Task, a *amd64.Args) (uint64, error) {
+	return statName(t, here, a[0], a[1], 0)
 }
 
-func sysLstat(t *task.Task, f *amd64.Frame) (uint64, error) {
-	return statName(t, here, f.RDI, f.RSI, unix.AT_SYMLINK_NOFOLLOW)
+func sysLstat(t *task.Task, a *amd64.Args) (uint64, error) {
+	return statName(t, here, a[0], a[1], unix.AT_SYMLINK_NOFOLLOW)
 }
 
-func sysNewfstatat(t *task.Task, f *amd64.Frame) (uint64, error) {
-	flags := f.R10 & 0xffffffff
-	if flags == unix.AT_EMPTY_PATH && fd(f.RDI) >= 0 { // C libraries have no other fstat
+func sysNewfstatat(t *task.Task, a *amd64.Args) (uint64, error) {
+	flags := a[3] & 0xffffffff
+	if flags == unix.AT_EMPTY_PATH && fd(a[0]) >= 0 { // C libraries have no other fstat
 		var name [1]byte
-		if err := t.CopyIn(f.RSI, name[:]); err != nil {
+		if err := t.CopyIn(a[1], name[:]); err != nil {
 			return 0, err
 		}
 		if name[0] == 0 {
-			return statDescriptor(t, f.RDI, f.RDX)
+			return statDescriptor(t, a[0], a[2])
 		}
 	}
-	return statName(t, f.RDI, f.RSI, f.RDX, flags)
+	return statName(t, a[0], a[1], a[2], flags)
 }
 
-func sysFstat(t *task.Task, f *amd64.Frame) (uint64, error) { return statDescriptor(t, f.RDI, f.RSI) }
+func sysFstat(t *task.Task, a *amd64.Args) (uint64, error) {
+	return statDescriptor(t, a[0], a[1])
+}
 
 func statDescriptor(t *task.Task, register, buffer uint64) (uint64, error) {
 	file, err := t.FDs.GetPath(fd(register))
@@ -120,21 +122,21 @@ func packStatx(a *fs.Attributes, mountID int, mountRoot bool) []byte {
 	return p
 }
 
-func sysStatx(t *task.Task, f *amd64.Frame) (uint64, error) {
-	flags := uint32(f.RDX)
+func sysStatx(t *task.Task, a *amd64.Args) (uint64, error) {
+	flags := uint32(a[2])
 	const known = unix.AT_SYMLINK_NOFOLLOW | unix.AT_EMPTY_PATH | unix.AT_NO_AUTOMOUNT | (unix.AT_STATX_FORCE_SYNC | unix.AT_STATX_DONT_SYNC)
-	if flags&^known != 0 || flags&(unix.AT_STATX_FORCE_SYNC|unix.AT_STATX_DONT_SYNC) == (unix.AT_STATX_FORCE_SYNC|unix.AT_STATX_DONT_SYNC) || uint32(f.R10)&unix.STATX__RESERVED != 0 {
+	if flags&^known != 0 || flags&(unix.AT_STATX_FORCE_SYNC|unix.AT_STATX_DONT_SYNC) == (unix.AT_STATX_FORCE_SYNC|unix.AT_STATX_DONT_SYNC) || uint32(a[3])&unix.STATX__RESERVED != 0 {
 		return 0, unix.EINVAL
 	}
-	return withName(t, f.RDI, f.RSI, func(at fs.At) error {
+	return withName(t, a[0], a[1], func(at fs.At) error {
 		at.Follow = flags&unix.AT_SYMLINK_NOFOLLOW == 0
 		at.Empty = flags&unix.AT_EMPTY_PATH != 0
 		p, err := at.Lookup()
 		if err != nil {
 			return err
 		}
-		a := p.Inode().Attributes()
-		return t.CopyOut(f.R8, packStatx(&a, p.Mount().ID(), p.IsMountRoot()))
+		attributes := p.Inode().Attributes()
+		return t.CopyOut(a[4], packStatx(&attributes, p.Mount().ID(), p.IsMountRoot()))
 	})
 }
 
@@ -165,24 +167,24 @@ func packStatfs(s *fs.Statistics) []byte {
 	return p
 }
 
-func sysStatfs(t *task.Task, f *amd64.Frame) (uint64, error) {
-	return withName(t, here, f.RDI, func(at fs.At) error {
+func sysStatfs(t *task.Task, a *amd64.Args) (uint64, error) {
+	return withName(t, here, a[0], func(at fs.At) error {
 		s, err := at.Statistics()
 		if err != nil {
 			return err
 		}
-		return t.CopyOut(f.RSI, packStatfs(&s))
+		return t.CopyOut(a[1], packStatfs(&s))
 	})
 }
 
-func sysFstatfs(t *task.Task, f *amd64.Frame) (uint64, error) {
-	file, err := t.FDs.GetPath(fd(f.RDI))
+func sysFstatfs(t *task.Task, a *amd64.Args) (uint64, error) {
+	file, err := t.FDs.GetPath(fd(a[0]))
 	if err != nil {
 		return 0, err
 	}
 	defer file.DecRef()
 	s := file.Path().Statistics()
-	return 0, t.CopyOut(f.RSI, packStatfs(&s))
+	return 0, t.CopyOut(a[1], packStatfs(&s))
 }
 
 // realCaller is a task that is judged by its real ids, as access(2) wants.
@@ -205,14 +207,14 @@ func accessName(t *task.Task, directory, address, mode, flags uint64) (uint64, e
 	})
 }
 
-func sysAccess(t *task.Task, f *amd64.Frame) (uint64, error) {
-	return accessName(t, here, f.RDI, f.RSI, 0)
+func sysAccess(t *task.Task, a *amd64.Args) (uint64, error) {
+	return accessName(t, here, a[0], a[1], 0)
 }
 
-func sysFaccessat(t *task.Task, f *amd64.Frame) (uint64, error) {
-	return accessName(t, f.RDI, f.RSI, f.RDX, 0)
+func sysFaccessat(t *task.Task, a *amd64.Args) (uint64, error) {
+	return accessName(t, a[0], a[1], a[2], 0)
 }
 
-func sysFaccessat2(t *task.Task, f *amd64.Frame) (uint64, error) {
-	return accessName(t, f.RDI, f.RSI, f.RDX, f.R10)
+func sysFaccessat2(t *task.Task, a *amd64.Args) (uint64, error) {
+	return accessName(t, a[0], a[1], a[2], a[3])
 }

@@ -68,11 +68,9 @@ func asTask(t *testing.T, w *fstest.World, body func(t *task.Task)) {
 
 // invoke calls a handler with arguments.
 func invoke(t *task.Task, h Handler, arguments ...uint64) (uint64, error) {
-	f := new(amd64.Frame)
-	for i, to := range []*uint64{&f.RDI, &f.RSI, &f.RDX, &f.R10, &f.R8, &f.R9}[:len(arguments)] {
-		*to = arguments[i]
-	}
-	result, err := h(t, f)
+	var a amd64.Args
+	copy(a[:], arguments)
+	result, err := h(t, &a)
 	task.WorkHandlers().Work(t) // as on the way to user mode
 	return result, err
 }

@@ -30,28 +30,28 @@ const (
 	futexRealtime = 256
 )
 
-func sysFutex(t *task.Task, f *amd64.Frame) (uint64, error) {
-	operation := uint32(f.RSI) &^ (futexPrivate | futexRealtime)
-	private := f.RSI&futexPrivate != 0
-	value := uint32(f.RDX)
-	if f.RSI&futexRealtime != 0 && operation != futexWaitBitset {
+func sysFutex(t *task.Task, a *amd64.Args) (uint64, error) {
+	operation := uint32(a[1]) &^ (futexPrivate | futexRealtime)
+	private := a[1]&futexPrivate != 0
+	value := uint32(a[2])
+	if a[1]&futexRealtime != 0 && operation != futexWaitBitset {
 		return 0, unix.ENOSYS
 	}
 	switch operation {
 	case futexWait:
-		return futexSleep(t, f, private, task.FutexMatchAny, false)
+		return futexSleep(t, a, private, task.FutexMatchAny, false)
 	case futexWaitBitset:
-		return futexSleep(t, f, private, uint32(f.R9), true)
+		return futexSleep(t, a, private, uint32(a[5]), true)
 	case futexWake:
-		n, err := t.FutexWake(f.RDI, int(int32(value)), private, task.FutexMatchAny)
+		n, err := t.FutexWake(a[0], int(int32(value)), private, task.FutexMatchAny)
 		return uint64(n), err
 	case futexWakeBitset:
-		n, err := t.FutexWake(f.RDI, int(int32(value)), private, uint32(f.R9))
+		n, err := t.FutexWake(a[0], int(int32(value)), private, uint32(a[5]))
 		return uint64(n), err
 	case futexRequeue, futexCmpRequeue:
-		return futexMove(t, f, private, operation == futexCmpRequeue)
+		return futexMove(t, a, private, operation == futexCmpRequeue)
 	case futexWakeOp:
-		n, err := t.FutexWakeOp(f.RDI, f.R8, int(int32(value)), int(int32(f.R10)), private, uint32(f.R9))
+		n, err := t.FutexWakeOp(a[0], a[4], int(int32(value)), int(int32(a[3])), private, uint32(a[5]))
 		return uint64(n), err
 	}
 	return 0, unix.ENOSYS
@@ -59,51 +59,51 @@ func sysFutex(t *task.Task, f *amd64.Frame) (uint64, error) {
 
 // futexSleep is FUTEX_WAIT, whose timeout is relative, and FUTEX_WAIT_BITSET,
 // whose is a time of a clock.
-func futexSleep(t *task.Task, f *amd64.Frame, private bool, bits uint32, absolute bool) (uint64, error) {
+func futexSleep(t *task.Task, a *amd64.Args, private bool, bits uint32, absolute bool) (uint64, error) {
 	deadline := int64(0)
-	if f.R10 != 0 {
-		ns, err := loadTimespec(t, f.R10)
+	if a[3] != 0 {
+		ns, err := loadTimespec(t, a[3])
 		if err != nil {
 			return 0, err
 		}
 		switch {
 		case !absolute:
 			deadline = after(clock.Monotonic(), ns)
-		case f.RSI&futexRealtime != 0:
+		case a[1]&futexRealtime != 0:
 			deadline = monotonicDeadline(t, unix.CLOCK_REALTIME, ns)
 		default:
 			deadline = monotonicDeadline(t, unix.CLOCK_MONOTONIC, ns)
 		}
 	}
-	return 0, t.FutexWait(f.RDI, uint32(f.RDX), private, bits, deadline)
+	return 0, t.FutexWait(a[0], uint32(a[2]), private, bits, deadline)
 }
 
 // futexMove is FUTEX_REQUEUE and FUTEX_CMP_REQUEUE. Both count those that they
 // have moved with those that they have woken.
-func futexMove(t *task.Task, f *amd64.Frame, private, compare bool) (uint64, error) {
+func futexMove(t *task.Task, a *amd64.Args, private, compare bool) (uint64, error) {
 	var expected *uint32
 	if compare {
-		value := uint32(f.R9)
+		value := uint32(a[5])
 		expected = &value
 	}
-	n, _, err := t.FutexRequeue(f.RDI, f.R8, int(int32(f.RDX)), int(int32(f.R10)), private, expected)
+	n, _, err := t.FutexRequeue(a[0], a[4], int(int32(a[2])), int(int32(a[3])), private, expected)
 	return uint64(n), err
 }
 
 // The flags of an element of futex_waitv(2).
 const futexSize32 = 2
 
-func sysFutexWaitv(t *task.Task, f *amd64.Frame) (uint64, error) {
-	count := uint32(f.RSI)
-	if f.RDX != 0 || f.RDI == 0 || count == 0 || count > task.MaxFutexWaitEntries {
+func sysFutexWaitv(t *task.Task, a *amd64.Args) (uint64, error) {
+	count := uint32(a[1])
+	if a[2] != 0 || a[0] == 0 || count == 0 || count > task.MaxFutexWaitEntries {
 		return 0, unix.EINVAL
 	}
-	deadline, err := waitvDeadline(t, f)
+	deadline, err := waitvDeadline(t, a)
 	if err != nil {
 		return 0, err
 	}
 	words := make([]uint64, 3*count)
-	if err := loadWords(t, f.RDI, words); err != nil {
+	if err := loadWords(t, a[0], words); err != nil {
 		return 0, err
 	}
 	entries := make([]task.FutexWaitEntry, count)
@@ -118,15 +118,15 @@ func sysFutexWaitv(t *task.Task, f *amd64.Frame) (uint64, error) {
 	return uint64(n), err
 }
 
-func waitvDeadline(t *task.Task, f *amd64.Frame) (int64, error) {
-	if f.R10 == 0 {
+func waitvDeadline(t *task.Task, a *amd64.Args) (int64, error) {
+	if a[3] == 0 {
 		return 0, nil
 	}
-	id := int32(f.R8)
+	id := int32(a[4])
 	if id != unix.CLOCK_MONOTONIC && id != unix.CLOCK_REALTIME {
 		return 0, unix.EINVAL
 	}
-	ns, err := loadTimespec(t, f.R10)
+	ns, err := loadTimespec(t, a[3])
 	if err != nil {
 		return 0, err
 	}

@@ -28,28 +28,28 @@ var identityCalls = []Row{
 	{Number: unix.SYS_SETGROUPS, Name: "setgroups", Arguments: args(Int, Pointer), Handler: sysSetgroups},
 }
 
-func sysGetuid(t *task.Task, f *amd64.Frame) (uint64, error) {
+func sysGetuid(t *task.Task, a *amd64.Args) (uint64, error) {
 	return uint64(t.Credentials().UID), nil
 }
 
-func sysGeteuid(t *task.Task, f *amd64.Frame) (uint64, error) {
+func sysGeteuid(t *task.Task, a *amd64.Args) (uint64, error) {
 	return uint64(t.Credentials().EUID), nil
 }
 
-func sysGetgid(t *task.Task, f *amd64.Frame) (uint64, error) {
+func sysGetgid(t *task.Task, a *amd64.Args) (uint64, error) {
 	return uint64(t.Credentials().GID), nil
 }
 
-func sysGetegid(t *task.Task, f *amd64.Frame) (uint64, error) {
+func sysGetegid(t *task.Task, a *amd64.Args) (uint64, error) {
 	return uint64(t.Credentials().EGID), nil
 }
 
 // storeThree writes three ids to the places of the first three arguments.
-func storeThree(t *task.Task, f *amd64.Frame, real, effective, saved uint32) (uint64, error) {
+func storeThree(t *task.Task, a *amd64.Args, real, effective, saved uint32) (uint64, error) {
 	for _, id := range [...]struct {
 		address uint64
 		value   uint32
-	}{{f.RDI, real}, {f.RSI, effective}, {f.RDX, saved}} {
+	}{{a[0], real}, {a[1], effective}, {a[2], saved}} {
 		if err := store32(t, id.address, id.value); err != nil {
 			return 0, err
 		}
@@ -57,45 +57,45 @@ func storeThree(t *task.Task, f *amd64.Frame, real, effective, saved uint32) (ui
 	return 0, nil
 }
 
-func sysGetresuid(t *task.Task, f *amd64.Frame) (uint64, error) {
+func sysGetresuid(t *task.Task, a *amd64.Args) (uint64, error) {
 	c := t.Credentials()
-	return storeThree(t, f, c.UID, c.EUID, c.SUID)
+	return storeThree(t, a, c.UID, c.EUID, c.SUID)
 }
 
-func sysGetresgid(t *task.Task, f *amd64.Frame) (uint64, error) {
+func sysGetresgid(t *task.Task, a *amd64.Args) (uint64, error) {
 	c := t.Credentials()
-	return storeThree(t, f, c.GID, c.EGID, c.SGID)
+	return storeThree(t, a, c.GID, c.EGID, c.SGID)
 }
 
-func sysSetuid(t *task.Task, f *amd64.Frame) (uint64, error) { return 0, t.SetUID(uint32(f.RDI)) }
-func sysSetgid(t *task.Task, f *amd64.Frame) (uint64, error) { return 0, t.SetGID(uint32(f.RDI)) }
+func sysSetuid(t *task.Task, a *amd64.Args) (uint64, error) { return 0, t.SetUID(uint32(a[0])) }
+func sysSetgid(t *task.Task, a *amd64.Args) (uint64, error) { return 0, t.SetGID(uint32(a[0])) }
 
-func sysSetreuid(t *task.Task, f *amd64.Frame) (uint64, error) {
-	return 0, t.SetRealUIDs(uint32(f.RDI), uint32(f.RSI))
+func sysSetreuid(t *task.Task, a *amd64.Args) (uint64, error) {
+	return 0, t.SetRealUIDs(uint32(a[0]), uint32(a[1]))
 }
 
-func sysSetregid(t *task.Task, f *amd64.Frame) (uint64, error) {
-	return 0, t.SetRealGIDs(uint32(f.RDI), uint32(f.RSI))
+func sysSetregid(t *task.Task, a *amd64.Args) (uint64, error) {
+	return 0, t.SetRealGIDs(uint32(a[0]), uint32(a[1]))
 }
 
-func sysSetresuid(t *task.Task, f *amd64.Frame) (uint64, error) {
-	return 0, t.SetAllUIDs(uint32(f.RDI), uint32(f.RSI), uint32(f.RDX))
+func sysSetresuid(t *task.Task, a *amd64.Args) (uint64, error) {
+	return 0, t.SetAllUIDs(uint32(a[0]), uint32(a[1]), uint32(a[2]))
 }
 
-func sysSetresgid(t *task.Task, f *amd64.Frame) (uint64, error) {
-	return 0, t.SetAllGIDs(uint32(f.RDI), uint32(f.RSI), uint32(f.RDX))
+func sysSetresgid(t *task.Task, a *amd64.Args) (uint64, error) {
+	return 0, t.SetAllGIDs(uint32(a[0]), uint32(a[1]), uint32(a[2]))
 }
 
-func sysSetfsuid(t *task.Task, f *amd64.Frame) (uint64, error) {
-	return uint64(t.SetFSUID(uint32(f.RDI))), nil
+func sysSetfsuid(t *task.Task, a *amd64.Args) (uint64, error) {
+	return uint64(t.SetFSUID(uint32(a[0]))), nil
 }
 
-func sysSetfsgid(t *task.Task, f *amd64.Frame) (uint64, error) {
-	return uint64(t.SetFSGID(uint32(f.RDI))), nil
+func sysSetfsgid(t *task.Task, a *amd64.Args) (uint64, error) {
+	return uint64(t.SetFSGID(uint32(a[0]))), nil
 }
 
-func sysGetgroups(t *task.Task, f *amd64.Frame) (uint64, error) {
-	size, groups := int32(f.RDI), t.Credentials().Groups
+func sysGetgroups(t *task.Task, a *amd64.Args) (uint64, error) {
+	size, groups := int32(a[0]), t.Credentials().Groups
 	switch {
 	case size < 0:
 		return 0, unix.EINVAL
@@ -104,11 +104,11 @@ func sysGetgroups(t *task.Task, f *amd64.Frame) (uint64, error) {
 	case int(size) < len(groups):
 		return 0, unix.EINVAL
 	}
-	return uint64(len(groups)), store32(t, f.RSI, groups...)
+	return uint64(len(groups)), store32(t, a[1], groups...)
 }
 
-func sysSetgroups(t *task.Task, f *amd64.Frame) (uint64, error) {
-	count := uint32(f.RDI)
+func sysSetgroups(t *task.Task, a *amd64.Args) (uint64, error) {
+	count := uint32(a[0])
 	if !t.Credentials().Has(cred.SetGID) {
 		return 0, unix.EPERM
 	}
@@ -118,7 +118,7 @@ func sysSetgroups(t *task.Task, f *amd64.Frame) (uint64, error) {
 	groups := make([]uint32, count)
 	for i := range groups {
 		var err error
-		if groups[i], err = t.LoadUint32(f.RSI + 4*uint64(i)); err != nil {
+		if groups[i], err = t.LoadUint32(a[1] + 4*uint64(i)); err != nil {
 			return 0, unix.EFAULT
 		}
 	}

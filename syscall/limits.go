@@ -17,28 +17,28 @@ var limitCalls = []Row{
 	{Number: unix.SYS_GETRUSAGE, Name: "getrusage", Arguments: args(Int, Pointer), Handler: sysGetrusage},
 }
 
-func sysGetrlimit(t *task.Task, f *amd64.Frame) (uint64, error) {
-	return 0, prlimit(t, t.Group(), f.RDI, 0, f.RSI)
+func sysGetrlimit(t *task.Task, a *amd64.Args) (uint64, error) {
+	return 0, prlimit(t, t.Group(), a[0], 0, a[1])
 }
 
-func sysSetrlimit(t *task.Task, f *amd64.Frame) (uint64, error) {
+func sysSetrlimit(t *task.Task, a *amd64.Args) (uint64, error) {
 	var w [2]uint64
-	if err := loadWords(t, f.RSI, w[:]); err != nil {
+	if err := loadWords(t, a[1], w[:]); err != nil {
 		return 0, err
 	}
-	return 0, prlimit(t, t.Group(), f.RDI, f.RSI, 0)
+	return 0, prlimit(t, t.Group(), a[0], a[1], 0)
 }
 
-func sysPrlimit64(t *task.Task, f *amd64.Frame) (uint64, error) {
+func sysPrlimit64(t *task.Task, a *amd64.Args) (uint64, error) {
 	group := t.Group()
-	if pid := int(int32(f.RDI)); pid != 0 {
+	if pid := int(int32(a[0])); pid != 0 {
 		target := t.Kernel().TaskByID(pid)
 		if target == nil {
 			return 0, unix.ESRCH
 		}
 		group = target.Group()
 	}
-	return 0, prlimit(t, group, f.RSI, f.RDX, f.R10)
+	return 0, prlimit(t, group, a[1], a[2], a[3])
 }
 
 // prlimit sets a limit from one address and writes the old one to another,
@@ -74,13 +74,13 @@ func storeUsage(t *task.Task, address uint64, u task.Usage) error {
 		uint64(u.Voluntary), uint64(u.Involuntary))
 }
 
-func sysGetrusage(t *task.Task, f *amd64.Frame) (uint64, error) {
+func sysGetrusage(t *task.Task, a *amd64.Args) (uint64, error) {
 	var usage task.Usage
-	switch int32(f.RDI) {
+	switch int32(a[0]) {
 	case unix.RUSAGE_SELF:
 		usage = t.Group().Usage()
 	case unix.RUSAGE_CHILDREN:
-		return 0, storeUsage(t, f.RSI, t.Group().ChildrenUsage())
+		return 0, storeUsage(t, a[1], t.Group().ChildrenUsage())
 	case unix.RUSAGE_THREAD:
 		usage = t.Accounting.Read()
 	default:
@@ -88,5 +88,5 @@ func sysGetrusage(t *task.Task, f *amd64.Frame) (uint64, error) {
 	}
 	peak := t.MM.Usage().PeakResident * (mm.PageSize / 1024)
 	usage.MaxResident = max(usage.MaxResident, peak)
-	return 0, storeUsage(t, f.RSI, usage)
+	return 0, storeUsage(t, a[1], usage)
 }

@@ -49,7 +49,7 @@ func (l *Loop) fast(t *task.Task, f *amd64.Frame) int {
 		if f.Work.Load() != 0 {
 			return event
 		}
-		result, err := dispatch[event](t, f)
+		result, err := dispatch[event](t, f.Args())
 		if err != nil {
 			l.fail(f, err)
 			continue
@@ -123,7 +123,7 @@ func (l *Loop) call(t *task.Task, f *amd64.Frame) {
 	if nr >= handlers {
 		return // RAX says ENOSYS
 	}
-	result, err := dispatch[nr](t, f)
+	result, err := dispatch[nr](t, f.Args())
 	if err != nil {
 		l.fail(f, err)
 		return

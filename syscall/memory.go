@@ -14,27 +14,27 @@ import (
 // memoryCalls are the calls about the address space. Package mm does the work;
 // here arguments are decoded and files are found.
 var memoryCalls = []Row{
-	{9, "mmap", args(Pointer, Uint, Hex, Hex, FD, Uint), sysMmap,
-		"MAP_HUGETLB fails with ENOMEM, as on a machine whose pool of huge pages is empty."},
-	{10, "mprotect", args(Pointer, Uint, Hex), sysMprotect, ""},
-	{11, "munmap", args(Pointer, Uint), sysMunmap, ""},
-	{12, "brk", args(Pointer), sysBrk, ""},
-	{25, "mremap", args(Pointer, Uint, Uint, Hex, Pointer), sysMremap, ""},
-	{26, "msync", args(Pointer, Uint, Hex), sysMsync, ""},
-	{27, "mincore", args(Pointer, Uint, Pointer), sysMincore, ""},
-	{28, "madvise", args(Pointer, Uint, Int), sysMadvise,
-		"Huge pages and merging of equal pages do not exist: their advice fails with EINVAL. There is no swap, so MADV_PAGEOUT frees nothing."},
-	{149, "mlock", args(Pointer, Uint), sysMlock, ""},
-	{150, "munlock", args(Pointer, Uint), sysMunlock, ""},
-	{151, "mlockall", args(Hex), sysMlockall, ""},
-	{152, "munlockall", args(), sysMunlockall, ""},
-	{325, "mlock2", args(Pointer, Uint, Hex), sysMlock2, ""},
-	{329, "pkey_mprotect", args(Pointer, Uint, Hex, Int), sysPkeyMprotect,
-		"Protection keys are not used: only key -1 exists, as on a CPU without them."},
-	{330, "pkey_alloc", args(Hex, Hex), sysPkeyAlloc,
-		"Protection keys are not used: fails with ENOSPC, as on a CPU without them."},
-	{331, "pkey_free", args(Int), sysPkeyFree,
-		"Protection keys are not used: fails with EINVAL, as on a CPU without them."},
+	{Number: unix.SYS_MMAP, Name: "mmap", Arguments: args(Pointer, Uint, Hex, Hex, FD, Uint), Handler: sysMmap,
+		Partial: "MAP_HUGETLB fails with ENOMEM, as on a machine whose pool of huge pages is empty."},
+	{Number: unix.SYS_MPROTECT, Name: "mprotect", Arguments: args(Pointer, Uint, Hex), Handler: sysMprotect},
+	{Number: unix.SYS_MUNMAP, Name: "munmap", Arguments: args(Pointer, Uint), Handler: sysMunmap},
+	{Number: unix.SYS_BRK, Name: "brk", Arguments: args(Pointer), Handler: sysBrk},
+	{Number: unix.SYS_MREMAP, Name: "mremap", Arguments: args(Pointer, Uint, Uint, Hex, Pointer), Handler: sysMremap},
+	{Number: unix.SYS_MSYNC, Name: "msync", Arguments: args(Pointer, Uint, Hex), Handler: sysMsync},
+	{Number: unix.SYS_MINCORE, Name: "mincore", Arguments: args(Pointer, Uint, Pointer), Handler: sysMincore},
+	{Number: unix.SYS_MADVISE, Name: "madvise", Arguments: args(Pointer, Uint, Int), Handler: sysMadvise,
+		Partial: "Huge pages and merging of equal pages do not exist: their advice fails with EINVAL. There is no swap, so MADV_PAGEOUT frees nothing."},
+	{Number: unix.SYS_MLOCK, Name: "mlock", Arguments: args(Pointer, Uint), Handler: sysMlock},
+	{Number: unix.SYS_MUNLOCK, Name: "munlock", Arguments: args(Pointer, Uint), Handler: sysMunlock},
+	{Number: unix.SYS_MLOCKALL, Name: "mlockall", Arguments: args(Hex), Handler: sysMlockall},
+	{Number: unix.SYS_MUNLOCKALL, Name: "munlockall", Handler: sysMunlockall},
+	{Number: unix.SYS_MLOCK2, Name: "mlock2", Arguments: args(Pointer, Uint, Hex), Handler: sysMlock2},
+	{Number: unix.SYS_PKEY_MPROTECT, Name: "pkey_mprotect", Arguments: args(Pointer, Uint, Hex, Int), Handler: sysPkeyMprotect,
+		Partial: "Protection keys are not used: only key -1 exists, as on a CPU without them."},
+	{Number: unix.SYS_PKEY_ALLOC, Name: "pkey_alloc", Arguments: args(Hex, Hex), Handler: sysPkeyAlloc,
+		Partial: "Protection keys are not used: fails with ENOSPC, as on a CPU without them."},
+	{Number: unix.SYS_PKEY_FREE, Name: "pkey_free", Arguments: args(Int), Handler: sysPkeyFree,
+		Partial: "Protection keys are not used: fails with EINVAL, as on a CPU without them."},
 }
 
 // memory returns the task's address space, which from now on obeys the limits
@@ -59,10 +59,10 @@ func memoryLimits(t *task.Task) mm.Limits {
 }
 
 // sysMmap is mmap(2).
-func sysMmap(t *task.Task, f *amd64.Frame) (uint64, error) {
+func sysMmap(t *task.Task, a *amd64.Args) (uint64, error) {
 	r := mm.MapRequest{
-		Addr: f.RDI, Length: f.RSI, Prot: mm.Prot(f.RDX) & mm.ProtAll,
-		Flags: int(uint32(f.R10)), Offset: f.R9,
+		Addr: a[0], Length: a[1], Prot: mm.Prot(a[2]) & mm.ProtAll,
+		Flags: int(uint32(a[3])), Offset: a[5],
 	}
 	if r.Offset%mm.PageSize != 0 {
 		return 0, unix.EINVAL
@@ -70,7 +70,7 @@ func sysMmap(t *task.Task, f *amd64.Frame) (uint64, error) {
 	if r.Flags&unix.MAP_ANONYMOUS != 0 {
 		return mmapAnonymous(t, r)
 	}
-	file, err := t.FDs.Get(int(int32(f.R8)))
+	file, err := t.FDs.Get(int(int32(a[4])))
 	if err != nil {
 		return 0, err
 	}
@@ -143,36 +143,36 @@ func allowedProtection(file *fs.File, object mm.Mappable, shared bool) mm.Prot {
 }
 
 // sysMprotect is mprotect(2).
-func sysMprotect(t *task.Task, f *amd64.Frame) (uint64, error) {
-	return 0, memory(t).Mprotect(f.RDI, f.RSI, int(f.RDX))
+func sysMprotect(t *task.Task, a *amd64.Args) (uint64, error) {
+	return 0, memory(t).Mprotect(a[0], a[1], int(a[2]))
 }
 
 // sysMunmap is munmap(2).
-func sysMunmap(t *task.Task, f *amd64.Frame) (uint64, error) {
-	return 0, t.MM.Munmap(f.RDI, f.RSI)
+func sysMunmap(t *task.Task, a *amd64.Args) (uint64, error) {
+	return 0, t.MM.Munmap(a[0], a[1])
 }
 
 // sysBrk is brk(2), which the kernel answers with the end of the heap.
-func sysBrk(t *task.Task, f *amd64.Frame) (uint64, error) {
-	return memory(t).Brk(f.RDI), nil
+func sysBrk(t *task.Task, a *amd64.Args) (uint64, error) {
+	return memory(t).Brk(a[0]), nil
 }
 
 // sysMremap is mremap(2).
-func sysMremap(t *task.Task, f *amd64.Frame) (uint64, error) {
+func sysMremap(t *task.Task, a *amd64.Args) (uint64, error) {
 	return memory(t).Mremap(mm.RemapRequest{
-		Addr: f.RDI, OldLength: f.RSI, NewLength: f.RDX, Flags: int(f.R10), NewAddr: f.R8,
+		Addr: a[0], OldLength: a[1], NewLength: a[2], Flags: int(a[3]), NewAddr: a[4],
 	})
 }
 
 // sysMsync is msync(2).
-func sysMsync(t *task.Task, f *amd64.Frame) (uint64, error) {
-	return 0, t.MM.Msync(f.RDI, f.RSI, int(int32(f.RDX)))
+func sysMsync(t *task.Task, a *amd64.Args) (uint64, error) {
+	return 0, t.MM.Msync(a[0], a[1], int(int32(a[2])))
 }
 
 // sysMincore is mincore(2).
-func sysMincore(t *task.Task, f *amd64.Frame) (uint64, error) {
-	to := f.RDX
-	return 0, t.MM.Mincore(f.RDI, f.RSI, func(vec []byte) error {
+func sysMincore(t *task.Task, a *amd64.Args) (uint64, error) {
+	to := a[2]
+	return 0, t.MM.Mincore(a[0], a[1], func(vec []byte) error {
 		err := t.CopyOut(to, vec)
 		to += uint64(len(vec))
 		return err
@@ -180,6 +180,6 @@ func sysMincore(t *task.Task, f *amd64.Frame) (uint64, error) {
 }
 
 // sysMadvise is madvise(2).
-func sysMadvise(t *task.Task, f *amd64.Frame) (uint64, error) {
-	return 0, t.MM.Madvise(f.RDI, f.RSI, int(int32(f.RDX)))
+func sysMadvise(t *task.Task, a *amd64.Args) (uint64, error) {
+	return 0, t.MM.Madvise(a[0], a[1], int(int32(a[2])))
 }

@@ -148,12 +148,12 @@ func deadlineIn(ns int64) int64 {
 	return now + ns
 }
 
-func sysPoll(t *task.Task, f *amd64.Frame) (uint64, error) {
+func sysPoll(t *task.Task, a *amd64.Args) (uint64, error) {
 	deadline := int64(0)
-	if ms := int32(f.RDX); ms >= 0 {
+	if ms := int32(a[2]); ms >= 0 {
 		deadline = deadlineIn(int64(ms) * clock.Millisecond)
 	}
-	return pollFDs(t, f.RDI, f.RSI, deadline)
+	return pollFDs(t, a[0], a[1], deadline)
 }
 
 // readTimeout reads a relative struct timespec: no pointer is no deadline.
@@ -210,12 +210,12 @@ func withMask(t *task.Task, address, size uint64, operation func() (uint64, erro
 	return n, err
 }
 
-func sysPpoll(t *task.Task, f *amd64.Frame) (uint64, error) {
-	deadline, err := readTimeout(t, f.RDX)
+func sysPpoll(t *task.Task, a *amd64.Args) (uint64, error) {
+	deadline, err := readTimeout(t, a[2])
 	if err != nil {
 		return 0, err
 	}
-	n, err := withMask(t, f.R10, f.R8, func() (uint64, error) { return pollFDs(t, f.RDI, f.RSI, deadline) })
-	writeTimeout(t, f.RDX, deadline, 1)
+	n, err := withMask(t, a[3], a[4], func() (uint64, error) { return pollFDs(t, a[0], a[1], deadline) })
+	writeTimeout(t, a[2], deadline, 1)
 	return n, err
 }

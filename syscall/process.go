@@ -17,15 +17,15 @@ var processCalls = slices.Concat(lifeCalls, familyCalls, identityCalls, capabili
 
 // lifeCalls make, replace and end tasks.
 var lifeCalls = []Row{
-	{Number: unix.SYS_CLONE, Name: "clone", Arguments: args(Hex, Pointer, Pointer, Pointer, Hex), Handler: sysClone,
+	{Number: unix.SYS_CLONE, Name: "clone", Arguments: args(Hex, Pointer, Pointer, Pointer, Hex), FrameHandler: sysClone,
 		Partial: "There are no name spaces, so their flags fail as on a kernel built without them."},
-	{Number: unix.SYS_CLONE3, Name: "clone3", Arguments: args(Pointer, Uint), Handler: sysClone3,
+	{Number: unix.SYS_CLONE3, Name: "clone3", Arguments: args(Pointer, Uint), FrameHandler: sysClone3,
 		Partial: "There are no name spaces and no control groups, so their flags fail as on a kernel built without them."},
-	{Number: unix.SYS_FORK, Name: "fork", Handler: sysFork},
-	{Number: unix.SYS_VFORK, Name: "vfork", Handler: sysVfork},
-	{Number: unix.SYS_EXECVE, Name: "execve", Arguments: args(Path, Pointer, Pointer), Handler: sysExecve,
+	{Number: unix.SYS_FORK, Name: "fork", FrameHandler: sysFork},
+	{Number: unix.SYS_VFORK, Name: "vfork", FrameHandler: sysVfork},
+	{Number: unix.SYS_EXECVE, Name: "execve", Arguments: args(Path, Pointer, Pointer), FrameHandler: sysExecve,
 		Partial: "File capabilities are not read, because no file system keeps them."},
-	{Number: unix.SYS_EXECVEAT, Name: "execveat", Arguments: args(DirFD, Path, Pointer, Pointer, Hex), Handler: sysExecveat,
+	{Number: unix.SYS_EXECVEAT, Name: "execveat", Arguments: args(DirFD, Path, Pointer, Pointer, Hex), FrameHandler: sysExecveat,
 		Partial: "File capabilities are not read, because no file system keeps them."},
 	{Number: unix.SYS_EXIT, Name: "exit", Arguments: args(Int), Handler: sysExit},
 	{Number: unix.SYS_EXIT_GROUP, Name: "exit_group", Arguments: args(Int), Handler: sysExitGroup},
@@ -200,32 +200,32 @@ func sysExecveat(t *task.Task, f *amd64.Frame) (uint64, error) {
 	return exec(t, &r, f.RDX, f.R10)
 }
 
-func sysExit(t *task.Task, f *amd64.Frame) (uint64, error) {
-	t.ExitThread(int(f.RDI))
+func sysExit(t *task.Task, a *amd64.Args) (uint64, error) {
+	t.ExitThread(int(a[0]))
 	return 0, nil
 }
 
-func sysExitGroup(t *task.Task, f *amd64.Frame) (uint64, error) {
-	t.ExitGroup(task.ExitStatus(int(f.RDI)))
+func sysExitGroup(t *task.Task, a *amd64.Args) (uint64, error) {
+	t.ExitGroup(task.ExitStatus(int(a[0])))
 	return 0, nil
 }
 
-func sysSetTIDAddress(t *task.Task, f *amd64.Frame) (uint64, error) {
-	t.SetChildTID(f.RDI)
+func sysSetTIDAddress(t *task.Task, a *amd64.Args) (uint64, error) {
+	t.SetChildTID(a[0])
 	return uint64(t.TID()), nil
 }
 
-func sysSetRobustList(t *task.Task, f *amd64.Frame) (uint64, error) {
-	if f.RSI != task.RobustListHeadSize {
+func sysSetRobustList(t *task.Task, a *amd64.Args) (uint64, error) {
+	if a[1] != task.RobustListHeadSize {
 		return 0, unix.EINVAL
 	}
-	t.SetRobustList(f.RDI)
+	t.SetRobustList(a[0])
 	return 0, nil
 }
 
-func sysGetRobustList(t *task.Task, f *amd64.Frame) (uint64, error) {
+func sysGetRobustList(t *task.Task, a *amd64.Args) (uint64, error) {
 	target := t
-	if pid := int(int32(f.RDI)); pid != 0 {
+	if pid := int(int32(a[0])); pid != 0 {
 		if target = t.Kernel().TaskByID(pid); target == nil {
 			return 0, unix.ESRCH
 		}
@@ -233,10 +233,10 @@ func sysGetRobustList(t *task.Task, f *amd64.Frame) (uint64, error) {
 	if !t.MayInspect(target) {
 		return 0, unix.EPERM
 	}
-	if err := storeWords(t, f.RDX, task.RobustListHeadSize); err != nil {
+	if err := storeWords(t, a[2], task.RobustListHeadSize); err != nil {
 		return 0, err
 	}
-	return 0, storeWords(t, f.RSI, target.RobustList())
+	return 0, storeWords(t, a[1], target.RobustList())
 }
 
 // unshareFlags are those that unshare(2) knows.
@@ -246,8 +246,8 @@ const unshareFlags = unix.CLONE_FS | unix.CLONE_FILES | unix.CLONE_SYSVSEM | uni
 const namespaceFlags = unix.CLONE_NEWNS | unix.CLONE_NEWCGROUP | unix.CLONE_NEWUTS | unix.CLONE_NEWIPC |
 	unix.CLONE_NEWUSER | unix.CLONE_NEWPID | unix.CLONE_NEWNET | unix.CLONE_NEWTIME
 
-func sysUnshare(t *task.Task, f *amd64.Frame) (uint64, error) {
-	flags := f.RDI
+func sysUnshare(t *task.Task, a *amd64.Args) (uint64, error) {
+	flags := a[0]
 	if flags&^unshareFlags != 0 {
 		return 0, unix.EINVAL
 	}

@@ -35,7 +35,7 @@ var schedulingCalls = []Row{
 
 const policyPartial = "The value is kept and given back, but the Go runtime schedules all tasks alike."
 
-func sysSchedYield(t *task.Task, f *amd64.Frame) (uint64, error) {
+func sysSchedYield(t *task.Task, a *amd64.Args) (uint64, error) {
 	if t.Frame.Confined() {
 		t.Kernel().Scheduler().YieldConfined()
 		return 0, nil
@@ -67,12 +67,12 @@ func mayReschedule(t, target *task.Task) bool {
 // cpuMaskSize is the size of the kernel's CPU mask in bytes.
 const cpuMaskSize = 8
 
-func sysSchedSetaffinity(t *task.Task, f *amd64.Frame) (uint64, error) {
+func sysSchedSetaffinity(t *task.Task, a *amd64.Args) (uint64, error) {
 	var raw [cpuMaskSize]byte
-	if err := t.CopyIn(f.RDX, raw[:min(uint64(uint32(f.RSI)), cpuMaskSize)]); err != nil {
+	if err := t.CopyIn(a[2], raw[:min(uint64(uint32(a[1])), cpuMaskSize)]); err != nil {
 		return 0, err
 	}
-	target, err := schedulee(t, int32(f.RDI))
+	target, err := schedulee(t, int32(a[0]))
 	if err != nil {
 		return 0, unix.ESRCH
 	}
@@ -85,16 +85,16 @@ func sysSchedSetaffinity(t *task.Task, f *amd64.Frame) (uint64, error) {
 	return 0, nil
 }
 
-func sysSchedGetaffinity(t *task.Task, f *amd64.Frame) (uint64, error) {
-	size := uint64(uint32(f.RSI))
+func sysSchedGetaffinity(t *task.Task, a *amd64.Args) (uint64, error) {
+	size := uint64(uint32(a[1]))
 	if size*8 < uint64(t.Kernel().CPUs()) || size%cpuMaskSize != 0 {
 		return 0, unix.EINVAL
 	}
-	target, err := schedulee(t, int32(f.RDI))
+	target, err := schedulee(t, int32(a[0]))
 	if err != nil {
 		return 0, unix.ESRCH
 	}
-	return cpuMaskSize, storeWords(t, f.RDX, target.Affinity())
+	return cpuMaskSize, storeWords(t, a[2], target.Affinity())
 }
 
 // The scheduling policies (sched(7)), and the flag beside them.
@@ -167,16 +167,16 @@ func mayBeRealtime(t, target *task.Task, priority int32) bool {
 		uint64(priority) <= target.Group().Limits.Soft(unix.RLIMIT_RTPRIO)
 }
 
-func sysSchedSetscheduler(t *task.Task, f *amd64.Frame) (uint64, error) {
-	return 0, setPolicy(t, int32(f.RDI), int32(f.RSI), false, f.RDX)
+func sysSchedSetscheduler(t *task.Task, a *amd64.Args) (uint64, error) {
+	return 0, setPolicy(t, int32(a[0]), int32(a[1]), false, a[2])
 }
 
-func sysSchedSetparam(t *task.Task, f *amd64.Frame) (uint64, error) {
-	return 0, setPolicy(t, int32(f.RDI), 0, true, f.RSI)
+func sysSchedSetparam(t *task.Task, a *amd64.Args) (uint64, error) {
+	return 0, setPolicy(t, int32(a[0]), 0, true, a[1])
 }
 
-func sysSchedGetscheduler(t *task.Task, f *amd64.Frame) (uint64, error) {
-	target, err := schedulee(t, int32(f.RDI))
+func sysSchedGetscheduler(t *task.Task, a *amd64.Args) (uint64, error) {
+	target, err := schedulee(t, int32(a[0]))
 	if err != nil {
 		return 0, err
 	}
@@ -187,19 +187,19 @@ func sysSchedGetscheduler(t *task.Task, f *amd64.Frame) (uint64, error) {
 	return policy, nil
 }
 
-func sysSchedGetparam(t *task.Task, f *amd64.Frame) (uint64, error) {
-	target, err := schedulee(t, int32(f.RDI))
+func sysSchedGetparam(t *task.Task, a *amd64.Args) (uint64, error) {
+	target, err := schedulee(t, int32(a[0]))
 	if err != nil {
 		return 0, err
 	}
-	if f.RSI == 0 {
+	if a[1] == 0 {
 		return 0, unix.EINVAL
 	}
-	return 0, store32(t, f.RSI, uint32(target.Scheduling.Priority.Load()))
+	return 0, store32(t, a[1], uint32(target.Scheduling.Priority.Load()))
 }
 
-func sysSchedGetPriorityMax(t *task.Task, f *amd64.Frame) (uint64, error) {
-	switch int32(f.RDI) {
+func sysSchedGetPriorityMax(t *task.Task, a *amd64.Args) (uint64, error) {
+	switch int32(a[0]) {
 	case policyFIFO, policyRR:
 		return maxRealtime, nil
 	case policyOther, policyBatch, policyIdle:
@@ -208,13 +208,13 @@ func sysSchedGetPriorityMax(t *task.Task, f *amd64.Frame) (uint64, error) {
 	return 0, unix.EINVAL
 }
 
-func sysSchedGetPriorityMin(t *task.Task, f *amd64.Frame) (uint64, error) {
-	highest, err := sysSchedGetPriorityMax(t, f)
+func sysSchedGetPriorityMin(t *task.Task, a *amd64.Args) (uint64, error) {
+	highest, err := sysSchedGetPriorityMax(t, a)
 	return min(highest, 1), err
 }
 
-func sysSchedRRGetInterval(t *task.Task, f *amd64.Frame) (uint64, error) {
-	target, err := schedulee(t, int32(f.RDI))
+func sysSchedRRGetInterval(t *task.Task, a *amd64.Args) (uint64, error) {
+	target, err := schedulee(t, int32(a[0]))
 	if err != nil {
 		return 0, err
 	}
@@ -225,17 +225,17 @@ func sysSchedRRGetInterval(t *task.Task, f *amd64.Frame) (uint64, error) {
 	case policyFIFO:
 		slice = 0
 	}
-	return 0, storeTimespec(t, f.RSI, slice)
+	return 0, storeTimespec(t, a[1], slice)
 }
 
-func sysGetcpu(t *task.Task, f *amd64.Frame) (uint64, error) {
-	if f.RDI != 0 {
-		if err := store32(t, f.RDI, uint32(f.LastCPU())); err != nil {
+func sysGetcpu(t *task.Task, a *amd64.Args) (uint64, error) {
+	if a[0] != 0 {
+		if err := store32(t, a[0], uint32(t.Frame.LastCPU())); err != nil {
 			return 0, err
 		}
 	}
-	if f.RSI != 0 {
-		return 0, store32(t, f.RSI, 0) // the only NUMA node
+	if a[1] != 0 {
+		return 0, store32(t, a[1], 0) // the only NUMA node
 	}
 	return 0, nil
 }
@@ -289,8 +289,8 @@ func priorityTargets(t *task.Task, which uint64, who int32) ([]*task.Task, error
 	return targets, nil
 }
 
-func sysGetpriority(t *task.Task, f *amd64.Frame) (uint64, error) {
-	targets, err := priorityTargets(t, f.RDI, int32(f.RSI))
+func sysGetpriority(t *task.Task, a *amd64.Args) (uint64, error) {
+	targets, err := priorityTargets(t, a[0], int32(a[1]))
 	if err != nil {
 		return 0, err
 	}
@@ -301,12 +301,12 @@ func sysGetpriority(t *task.Task, f *amd64.Frame) (uint64, error) {
 	return uint64(lowestNice + 1 - nice), nil // so that no result looks like an error
 }
 
-func sysSetpriority(t *task.Task, f *amd64.Frame) (uint64, error) {
-	targets, err := priorityTargets(t, f.RDI, int32(f.RSI))
+func sysSetpriority(t *task.Task, a *amd64.Args) (uint64, error) {
+	targets, err := priorityTargets(t, a[0], int32(a[1]))
 	if err != nil {
 		return 0, err
 	}
-	nice := min(max(int32(f.RDX), highestNice), lowestNice)
+	nice := min(max(int32(a[2]), highestNice), lowestNice)
 	for _, target := range targets {
 		switch {
 		case !mayReschedule(t, target):
@@ -340,11 +340,11 @@ const (
 		barrierPrivate | barrierRegisterPrivate | barrierSyncCore | barrierRegisterSyncCore
 )
 
-func sysMembarrier(t *task.Task, f *amd64.Frame) (uint64, error) {
-	if f.RSI != 0 {
+func sysMembarrier(t *task.Task, a *amd64.Args) (uint64, error) {
+	if a[1] != 0 {
 		return 0, unix.EINVAL
 	}
-	command := uint32(f.RDI)
+	command := uint32(a[0])
 	switch command {
 	case barrierQuery:
 		return barrierSupported, nil
@@ -372,7 +372,7 @@ func stopWorld() {
 	runtime.ReadMemStats(&stats)
 }
 
-func sysRseq(t *task.Task, f *amd64.Frame) (uint64, error) {
-	r := task.RSeq{Address: f.RDI, Length: uint32(f.RSI), Signature: uint32(f.R10)}
-	return 0, t.RegisterRSeq(r, int(int32(f.RDX)))
+func sysRseq(t *task.Task, a *amd64.Args) (uint64, error) {
+	r := task.RSeq{Address: a[0], Length: uint32(a[1]), Signature: uint32(a[3])}
+	return 0, t.RegisterRSeq(r, int(int32(a[2])))
 }

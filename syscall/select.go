@@ -103,18 +103,18 @@ func (s *selection) run(deadline int64) (uint64, error) {
 	return count, nil
 }
 
-func sysSelect(t *task.Task, f *amd64.Frame) (uint64, error) {
-	deadline, err := readTimevalTimeout(t, f.R8)
+func sysSelect(t *task.Task, a *amd64.Args) (uint64, error) {
+	deadline, err := readTimevalTimeout(t, a[4])
 	if err != nil {
 		return 0, err
 	}
-	s, err := newSelection(t, f.RDI, [3]uint64{f.RSI, f.RDX, f.R10})
+	s, err := newSelection(t, a[0], [3]uint64{a[1], a[2], a[3]})
 	if err != nil {
 		return 0, err
 	}
 	defer release(s.files)
 	n, err := s.run(deadline)
-	writeTimeout(t, f.R8, deadline, clock.Microsecond)
+	writeTimeout(t, a[4], deadline, clock.Microsecond)
 	return n, err
 }
 
@@ -138,24 +138,24 @@ func readTimevalTimeout(t *task.Task, address uint64) (int64, error) {
 
 // sysPselect6 is pselect6(2), whose last argument points to the mask and its
 // size.
-func sysPselect6(t *task.Task, f *amd64.Frame) (uint64, error) {
-	deadline, err := readTimeout(t, f.R8)
+func sysPselect6(t *task.Task, a *amd64.Args) (uint64, error) {
+	deadline, err := readTimeout(t, a[4])
 	if err != nil {
 		return 0, err
 	}
 	var mask [16]byte
-	if f.R9 != 0 {
-		if err := t.CopyIn(f.R9, mask[:]); err != nil {
+	if a[5] != 0 {
+		if err := t.CopyIn(a[5], mask[:]); err != nil {
 			return 0, err
 		}
 	}
-	s, err := newSelection(t, f.RDI, [3]uint64{f.RSI, f.RDX, f.R10})
+	s, err := newSelection(t, a[0], [3]uint64{a[1], a[2], a[3]})
 	if err != nil {
 		return 0, err
 	}
 	defer release(s.files)
 	address, size := binary.LittleEndian.Uint64(mask[:]), binary.LittleEndian.Uint64(mask[8:])
 	n, err := withMask(t, address, size, func() (uint64, error) { return s.run(deadline) })
-	writeTimeout(t, f.R8, deadline, 1)
+	writeTimeout(t, a[4], deadline, 1)
 	return n, err
 }

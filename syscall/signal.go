@@ -14,11 +14,11 @@ var signalCalls = []Row{
 	{Number: unix.SYS_RT_SIGACTION, Name: "rt_sigaction", Arguments: args(Signal, Pointer, Pointer, Uint), Handler: sysSigaction},
 	{Number: unix.SYS_RT_SIGPROCMASK, Name: "rt_sigprocmask", Arguments: args(Int, Pointer, Pointer, Uint), Handler: sysSigprocmask},
 	{Number: unix.SYS_RT_SIGPENDING, Name: "rt_sigpending", Arguments: args(Pointer, Uint), Handler: sysSigpending},
-	{Number: unix.SYS_RT_SIGRETURN, Name: "rt_sigreturn", Handler: sysSigreturn},
+	{Number: unix.SYS_RT_SIGRETURN, Name: "rt_sigreturn", FrameHandler: sysSigreturn},
 	{Number: unix.SYS_RT_SIGSUSPEND, Name: "rt_sigsuspend", Arguments: args(Pointer, Uint), Handler: sysSigsuspend},
 	{Number: unix.SYS_PAUSE, Name: "pause", Handler: sysPause},
 	{Number: unix.SYS_RT_SIGTIMEDWAIT, Name: "rt_sigtimedwait", Arguments: args(Pointer, Pointer, Pointer, Uint), Handler: sysSigtimedwait},
-	{Number: unix.SYS_SIGALTSTACK, Name: "sigaltstack", Arguments: args(Pointer, Pointer), Handler: sysSigaltstack},
+	{Number: unix.SYS_SIGALTSTACK, Name: "sigaltstack", Arguments: args(Pointer, Pointer), FrameHandler: sysSigaltstack},
 	{Number: unix.SYS_KILL, Name: "kill", Arguments: args(PID, Signal), Handler: sysKill},
 	{Number: unix.SYS_TKILL, Name: "tkill", Arguments: args(PID, Signal), Handler: sysTkill},
 	{Number: unix.SYS_TGKILL, Name: "tgkill", Arguments: args(PID, PID, Signal), Handler: sysTgkill},
@@ -32,15 +32,15 @@ var signalCalls = []Row{
 
 const signalfdPartial = "A descriptor reads the signals of the process that made it, also when a child has inherited it."
 
-func sysSigaction(t *task.Task, f *amd64.Frame) (uint64, error) {
-	s := signal.Signal(int32(f.RDI))
-	if f.R10 != signal.SetSize || !signal.Valid(s) || f.RSI != 0 && signal.Unblockable.Has(s) {
+func sysSigaction(t *task.Task, a *amd64.Args) (uint64, error) {
+	s := signal.Signal(int32(a[0]))
+	if a[3] != signal.SetSize || !signal.Valid(s) || a[1] != 0 && signal.Unblockable.Has(s) {
 		return 0, unix.EINVAL
 	}
 	old := t.Group().Actions.Get(s)
-	if f.RSI != 0 {
+	if a[1] != 0 {
 		var raw [signal.ActionSize]byte
-		err := t.CopyIn(f.RSI, raw[:])
+		err := t.CopyIn(a[1], raw[:])
 		if err != nil {
 			return 0, err
 		}
@@ -48,12 +48,12 @@ func sysSigaction(t *task.Task, f *amd64.Frame) (uint64, error) {
 			return 0, err
 		}
 	}
-	if f.RDX == 0 {
+	if a[2] == 0 {
 		return 0, nil
 	}
 	var raw [signal.ActionSize]byte
 	old.Encode(raw[:])
-	return 0, t.CopyOut(f.RDX, raw[:])
+	return 0, t.CopyOut(a[2], raw[:])
 }
 
 // loadSet reads a signal set whose size the program names.
@@ -66,17 +66,17 @@ func loadSet(t *task.Task, address, size uint64) (signal.Set, error) {
 	return signal.Set(w[0]), err
 }
 
-func sysSigprocmask(t *task.Task, f *amd64.Frame) (uint64, error) {
-	if f.R10 != signal.SetSize {
+func sysSigprocmask(t *task.Task, a *amd64.Args) (uint64, error) {
+	if a[3] != signal.SetSize {
 		return 0, unix.EINVAL
 	}
 	old := t.Blocked()
-	if f.RSI != 0 {
-		set, err := loadSet(t, f.RSI, f.R10)
+	if a[1] != 0 {
+		set, err := loadSet(t, a[1], a[3])
 		if err != nil {
 			return 0, err
 		}
-		switch f.RDI {
+		switch a[0] {
 		case unix.SIG_BLOCK:
 			set |= old
 		case unix.SIG_UNBLOCK:
@@ -87,20 +87,20 @@ func sysSigprocmask(t *task.Task, f *amd64.Frame) (uint64, error) {
 		}
 		t.SetBlocked(set)
 	}
-	if f.RDX == 0 {
+	if a[2] == 0 {
 		return 0, nil
 	}
-	return 0, storeWords(t, f.RDX, uint64(old))
+	return 0, storeWords(t, a[2], uint64(old))
 }
 
-func sysSigpending(t *task.Task, f *amd64.Frame) (uint64, error) {
-	if f.RSI > signal.SetSize {
+func sysSigpending(t *task.Task, a *amd64.Args) (uint64, error) {
+	if a[1] > signal.SetSize {
 		return 0, unix.EINVAL
 	}
 	all, _ := t.Pending()
 	w := uint64(all & t.Blocked())
 	raw := [8]byte{byte(w), byte(w >> 8), byte(w >> 16), byte(w >> 24), byte(w >> 32), byte(w >> 40), byte(w >> 48), byte(w >> 56)}
-	return 0, t.CopyOut(f.RDI, raw[:f.RSI])
+	return 0, t.CopyOut(a[0], raw[:a[1]])
 }
 
 func sysSigreturn(t *task.Task, f *amd64.Frame) (uint64, error) {
@@ -108,24 +108,24 @@ func sysSigreturn(t *task.Task, f *amd64.Frame) (uint64, error) {
 	return f.RAX, nil
 }
 
-func sysSigsuspend(t *task.Task, f *amd64.Frame) (uint64, error) {
-	set, err := loadSet(t, f.RDI, f.RSI)
+func sysSigsuspend(t *task.Task, a *amd64.Args) (uint64, error) {
+	set, err := loadSet(t, a[0], a[1])
 	if err != nil {
 		return 0, err
 	}
 	return 0, t.Suspend(set)
 }
 
-func sysPause(t *task.Task, f *amd64.Frame) (uint64, error) { return 0, t.Pause() }
+func sysPause(t *task.Task, a *amd64.Args) (uint64, error) { return 0, t.Pause() }
 
-func sysSigtimedwait(t *task.Task, f *amd64.Frame) (uint64, error) {
-	set, err := loadSet(t, f.RDI, f.R10)
+func sysSigtimedwait(t *task.Task, a *amd64.Args) (uint64, error) {
+	set, err := loadSet(t, a[0], a[3])
 	if err != nil {
 		return 0, err
 	}
 	deadline := int64(0)
-	if f.RDX != 0 {
-		timeout, err := loadTimespec(t, f.RDX)
+	if a[2] != 0 {
+		timeout, err := loadTimespec(t, a[2])
 		if err != nil {
 			return 0, err
 		}
@@ -135,10 +135,10 @@ func sysSigtimedwait(t *task.Task, f *amd64.Frame) (uint64, error) {
 	if err != nil {
 		return 0, err
 	}
-	if f.RSI != 0 {
+	if a[1] != 0 {
 		var raw [signal.InfoSize]byte
 		info.Encode(raw[:])
-		if err := t.CopyOut(f.RSI, raw[:]); err != nil {
+		if err := t.CopyOut(a[1], raw[:]); err != nil {
 			return 0, err
 		}
 	}
@@ -164,19 +164,19 @@ func sysSigaltstack(t *task.Task, f *amd64.Frame) (uint64, error) {
 	return 0, t.CopyOut(f.RSI, raw[:])
 }
 
-func sysKill(t *task.Task, f *amd64.Frame) (uint64, error) {
-	return 0, t.Kill(int(int32(f.RDI)), signal.Signal(int32(f.RSI)))
+func sysKill(t *task.Task, a *amd64.Args) (uint64, error) {
+	return 0, t.Kill(int(int32(a[0])), signal.Signal(int32(a[1])))
 }
 
-func sysTkill(t *task.Task, f *amd64.Frame) (uint64, error) {
-	return 0, t.KillThread(0, int(int32(f.RDI)), signal.Signal(int32(f.RSI)))
+func sysTkill(t *task.Task, a *amd64.Args) (uint64, error) {
+	return 0, t.KillThread(0, int(int32(a[0])), signal.Signal(int32(a[1])))
 }
 
-func sysTgkill(t *task.Task, f *amd64.Frame) (uint64, error) {
-	if int32(f.RDI) <= 0 {
+func sysTgkill(t *task.Task, a *amd64.Args) (uint64, error) {
+	if int32(a[0]) <= 0 {
 		return 0, unix.EINVAL
 	}
-	return 0, t.KillThread(int(int32(f.RDI)), int(int32(f.RSI)), signal.Signal(int32(f.RDX)))
+	return 0, t.KillThread(int(int32(a[0])), int(int32(a[1])), signal.Signal(int32(a[2])))
 }
 
 // loadInfo reads a siginfo_t that a program sends; the signal's number comes
@@ -191,59 +191,59 @@ func loadInfo(t *task.Task, address uint64, number int32) (signal.Info, error) {
 	return info, nil
 }
 
-func sysSigqueueinfo(t *task.Task, f *amd64.Frame) (uint64, error) {
-	info, err := loadInfo(t, f.RDX, int32(f.RSI))
+func sysSigqueueinfo(t *task.Task, a *amd64.Args) (uint64, error) {
+	info, err := loadInfo(t, a[2], int32(a[1]))
 	if err != nil {
 		return 0, err
 	}
-	return 0, t.QueueInfo(int(int32(f.RDI)), info)
+	return 0, t.QueueInfo(int(int32(a[0])), info)
 }
 
-func sysTgsigqueueinfo(t *task.Task, f *amd64.Frame) (uint64, error) {
-	info, err := loadInfo(t, f.R10, int32(f.RDX))
+func sysTgsigqueueinfo(t *task.Task, a *amd64.Args) (uint64, error) {
+	info, err := loadInfo(t, a[3], int32(a[2]))
 	if err != nil {
 		return 0, err
 	}
-	return 0, t.QueueThreadInfo(int(int32(f.RDI)), int(int32(f.RSI)), info)
+	return 0, t.QueueThreadInfo(int(int32(a[0])), int(int32(a[1])), info)
 }
 
-func sysPidfdSendSignal(t *task.Task, f *amd64.Frame) (uint64, error) {
-	if f.R10 != 0 {
+func sysPidfdSendSignal(t *task.Task, a *amd64.Args) (uint64, error) {
+	if a[3] != 0 {
 		return 0, unix.EINVAL
 	}
-	group, err := t.GroupOfPIDFD(int(int32(f.RDI)))
+	group, err := t.GroupOfPIDFD(int(int32(a[0])))
 	if err != nil {
 		return 0, err
 	}
 	var info *signal.Info
-	if f.RDX != 0 {
-		given, err := loadInfo(t, f.RDX, int32(f.RSI))
+	if a[2] != 0 {
+		given, err := loadInfo(t, a[2], int32(a[1]))
 		if err != nil {
 			return 0, err
 		}
 		info = &given
 	}
-	return 0, t.SignalGroup(group, signal.Signal(int32(f.RSI)), info)
+	return 0, t.SignalGroup(group, signal.Signal(int32(a[1])), info)
 }
 
-func sysSignalfd(t *task.Task, f *amd64.Frame) (uint64, error) {
-	return signalfd(t, f, 0)
+func sysSignalfd(t *task.Task, a *amd64.Args) (uint64, error) {
+	return signalfd(t, a, 0)
 }
 
-func sysSignalfd4(t *task.Task, f *amd64.Frame) (uint64, error) {
-	return signalfd(t, f, int(uint32(f.R10)))
+func sysSignalfd4(t *task.Task, a *amd64.Args) (uint64, error) {
+	return signalfd(t, a, int(uint32(a[3])))
 }
 
-func signalfd(t *task.Task, f *amd64.Frame, flags int) (uint64, error) {
+func signalfd(t *task.Task, a *amd64.Args, flags int) (uint64, error) {
 	if flags&^(unix.SFD_CLOEXEC|unix.SFD_NONBLOCK) != 0 {
 		return 0, unix.EINVAL
 	}
-	set, err := loadSet(t, f.RSI, f.RDX)
+	set, err := loadSet(t, a[1], a[2])
 	if err != nil {
 		return 0, err
 	}
-	fd, err := t.SignalFD(int(int32(f.RDI)), set, flags)
+	fd, err := t.SignalFD(int(int32(a[0])), set, flags)
 	return uint64(fd), err
 }
 
-func sysRestart(t *task.Task, f *amd64.Frame) (uint64, error) { return t.Restart.Resume(t) }
+func sysRestart(t *task.Task, a *amd64.Args) (uint64, error) { return t.Restart.Resume(t) }

@@ -71,21 +71,21 @@ func socketKind(domain, kind, protocol uint64) (int, int, error) {
 	return k, int(kind & flags), nil
 }
 
-func sysSocket(t *task.Task, f *amd64.Frame) (uint64, error) {
-	kind, flags, err := socketKind(f.RDI, f.RSI, f.RDX)
+func sysSocket(t *task.Task, a *amd64.Args) (uint64, error) {
+	kind, flags, err := socketKind(a[0], a[1], a[2])
 	if err != nil {
 		return 0, err
 	}
 	return install(t, unixsock.New(t.FS.Mounts(), t, kind, flags), flags&unix.SOCK_CLOEXEC != 0)
 }
 
-func sysSocketpair(t *task.Task, f *amd64.Frame) (uint64, error) {
-	kind, flags, err := socketKind(f.RDI, f.RSI, f.RDX)
+func sysSocketpair(t *task.Task, a *amd64.Args) (uint64, error) {
+	kind, flags, err := socketKind(a[0], a[1], a[2])
 	if err != nil {
 		return 0, err
 	}
-	a, b := unixsock.Pair(t.FS.Mounts(), t, kind, flags)
-	return 0, installPair(t, a, b, f.R10, flags&unix.SOCK_CLOEXEC != 0)
+	left, right := unixsock.Pair(t.FS.Mounts(), t, kind, flags)
+	return 0, installPair(t, left, right, a[3], flags&unix.SOCK_CLOEXEC != 0)
 }
 
 // readAddress reads a socket address.
@@ -120,32 +120,32 @@ func writeAddress(t *task.Task, a unixsock.Address, buffer, lengthAt uint64) err
 	return fs.CopyOutInt32(t, lengthAt, int32(len(p)))
 }
 
-func sysBind(t *task.Task, f *amd64.Frame) (uint64, error) {
-	return withSocket(t, f.RDI, func(_ *fs.File, s *unixsock.Socket) (uint64, error) {
-		a, err := readAddress(t, f.RSI, f.RDX)
+func sysBind(t *task.Task, a *amd64.Args) (uint64, error) {
+	return withSocket(t, a[0], func(_ *fs.File, s *unixsock.Socket) (uint64, error) {
+		address, err := readAddress(t, a[1], a[2])
 		if err != nil {
 			return 0, err
 		}
-		return 0, s.Bind(t, a)
+		return 0, s.Bind(t, address)
 	})
 }
 
-func sysListen(t *task.Task, f *amd64.Frame) (uint64, error) {
-	return withSocket(t, f.RDI, func(_ *fs.File, s *unixsock.Socket) (uint64, error) {
-		return 0, s.Listen(t, int(int32(f.RSI)))
+func sysListen(t *task.Task, a *amd64.Args) (uint64, error) {
+	return withSocket(t, a[0], func(_ *fs.File, s *unixsock.Socket) (uint64, error) {
+		return 0, s.Listen(t, int(int32(a[1])))
 	})
 }
 
-func sysConnect(t *task.Task, f *amd64.Frame) (uint64, error) {
-	return withSocket(t, f.RDI, func(file *fs.File, s *unixsock.Socket) (uint64, error) {
-		if disconnects(t, f.RSI, f.RDX) {
+func sysConnect(t *task.Task, a *amd64.Args) (uint64, error) {
+	return withSocket(t, a[0], func(file *fs.File, s *unixsock.Socket) (uint64, error) {
+		if disconnects(t, a[1], a[2]) {
 			return 0, s.Disconnect()
 		}
-		a, err := readAddress(t, f.RSI, f.RDX)
+		address, err := readAddress(t, a[1], a[2])
 		if err != nil {
 			return 0, err
 		}
-		return 0, waitSocket(t, file, wait.Writable, 0, s.Options().SendTimeout, func() error { return s.Connect(t, a) })
+		return 0, waitSocket(t, file, wait.Writable, 0, s.Options().SendTimeout, func() error { return s.Connect(t, address) })
 	})
 }
 
@@ -182,11 +182,11 @@ func waitSocket(t *task.Task, f *fs.File, events wait.Events, flags uint32, time
 	return blocked
 }
 
-func accept(t *task.Task, f *amd64.Frame, flags uint64) (uint64, error) {
+func accept(t *task.Task, a *amd64.Args, flags uint64) (uint64, error) {
 	if flags&^(unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC) != 0 {
 		return 0, unix.EINVAL
 	}
-	return withSocket(t, f.RDI, func(file *fs.File, s *unixsock.Socket) (uint64, error) {
+	return withSocket(t, a[0], func(file *fs.File, s *unixsock.Socket) (uint64, error) {
 		var server *fs.File
 		var from unixsock.Address
 		err := waitSocket(t, file, wait.Readable, 0, s.Options().ReceiveTimeout, func() (err error) {
@@ -196,7 +196,7 @@ func accept(t *task.Task, f *amd64.Frame, flags uint64) (uint64, error) {
 		if err != nil {
 			return 0, err
 		}
-		if err := writeAddress(t, from, f.RSI, f.RDX); err != nil {
+		if err := writeAddress(t, from, a[1], a[2]); err != nil {
 			server.DecRef()
 			return 0, err
 		}
@@ -204,31 +204,31 @@ func accept(t *task.Task, f *amd64.Frame, flags uint64) (uint64, error) {
 	})
 }
 
-func sysAccept(t *task.Task, f *amd64.Frame) (uint64, error) { return accept(t, f, 0) }
+func sysAccept(t *task.Task, a *amd64.Args) (uint64, error) { return accept(t, a, 0) }
 
-func sysAccept4(t *task.Task, f *amd64.Frame) (uint64, error) {
-	return accept(t, f, uint64(uint32(f.R10)))
+func sysAccept4(t *task.Task, a *amd64.Args) (uint64, error) {
+	return accept(t, a, uint64(uint32(a[3])))
 }
 
-func sysGetsockname(t *task.Task, f *amd64.Frame) (uint64, error) {
-	return withSocket(t, f.RDI, func(_ *fs.File, s *unixsock.Socket) (uint64, error) {
-		return 0, writeAddress(t, s.LocalName(), f.RSI, f.RDX)
+func sysGetsockname(t *task.Task, a *amd64.Args) (uint64, error) {
+	return withSocket(t, a[0], func(_ *fs.File, s *unixsock.Socket) (uint64, error) {
+		return 0, writeAddress(t, s.LocalName(), a[1], a[2])
 	})
 }
 
-func sysGetpeername(t *task.Task, f *amd64.Frame) (uint64, error) {
-	return withSocket(t, f.RDI, func(_ *fs.File, s *unixsock.Socket) (uint64, error) {
-		a, err := s.PeerName()
+func sysGetpeername(t *task.Task, a *amd64.Args) (uint64, error) {
+	return withSocket(t, a[0], func(_ *fs.File, s *unixsock.Socket) (uint64, error) {
+		name, err := s.PeerName()
 		if err != nil {
 			return 0, err
 		}
-		return 0, writeAddress(t, a, f.RSI, f.RDX)
+		return 0, writeAddress(t, name, a[1], a[2])
 	})
 }
 
-func sysShutdown(t *task.Task, f *amd64.Frame) (uint64, error) {
-	return withSocket(t, f.RDI, func(_ *fs.File, s *unixsock.Socket) (uint64, error) {
-		return 0, s.Shutdown(int(int32(f.RSI)))
+func sysShutdown(t *task.Task, a *amd64.Args) (uint64, error) {
+	return withSocket(t, a[0], func(_ *fs.File, s *unixsock.Socket) (uint64, error) {
+		return 0, s.Shutdown(int(int32(a[1])))
 	})
 }
 
@@ -261,21 +261,21 @@ func send(t *task.Task, file *fs.File, s *unixsock.Socket, src *userMemory, flag
 	}
 }
 
-func sysSendto(t *task.Task, f *amd64.Frame) (uint64, error) {
-	return withSocket(t, f.RDI, func(file *fs.File, s *unixsock.Socket) (uint64, error) {
-		src, err := newUserMemory(t, f.RSI, f.RDX)
+func sysSendto(t *task.Task, a *amd64.Args) (uint64, error) {
+	return withSocket(t, a[0], func(file *fs.File, s *unixsock.Socket) (uint64, error) {
+		src, err := newUserMemory(t, a[1], a[2])
 		if err != nil {
 			return 0, err
 		}
 		out := unixsock.Outgoing{Caller: t}
-		if f.R8 != 0 && f.R9 != 0 {
-			to, err := readAddress(t, f.R8, f.R9)
+		if a[4] != 0 && a[5] != 0 {
+			to, err := readAddress(t, a[4], a[5])
 			if err != nil {
 				return 0, err
 			}
 			out.To = &to
 		}
-		return send(t, file, s, src, uint32(f.R10), out)
+		return send(t, file, s, src, uint32(a[3]), out)
 	})
 }
 
@@ -313,13 +313,13 @@ func length(s *unixsock.Socket, in *unixsock.Incoming, flags uint32) uint64 {
 	return uint64(in.Count)
 }
 
-func sysRecvfrom(t *task.Task, f *amd64.Frame) (uint64, error) {
-	return withSocket(t, f.RDI, func(file *fs.File, s *unixsock.Socket) (uint64, error) {
-		dst, err := newUserMemory(t, f.RSI, f.RDX)
+func sysRecvfrom(t *task.Task, a *amd64.Args) (uint64, error) {
+	return withSocket(t, a[0], func(file *fs.File, s *unixsock.Socket) (uint64, error) {
+		dst, err := newUserMemory(t, a[1], a[2])
 		if err != nil {
 			return 0, err
 		}
-		flags := uint32(f.R10)
+		flags := uint32(a[3])
 		in, err := receive(t, file, s, dst, flags)
 		for _, passed := range in.Files {
 			passed.DecRef()
@@ -327,7 +327,7 @@ func sysRecvfrom(t *task.Task, f *amd64.Frame) (uint64, error) {
 		if err != nil {
 			return 0, err
 		}
-		return length(s, &in, flags), writeAddress(t, in.From, f.R8, f.R9)
+		return length(s, &in, flags), writeAddress(t, in.From, a[4], a[5])
 	})
 }
 

@@ -151,9 +151,9 @@ func sendMessage(t *task.Task, file *fs.File, s *unixsock.Socket, address uint64
 	return send(t, file, s, src, flags, out)
 }
 
-func sysSendmsg(t *task.Task, f *amd64.Frame) (uint64, error) {
-	return withSocket(t, f.RDI, func(file *fs.File, s *unixsock.Socket) (uint64, error) {
-		return sendMessage(t, file, s, f.RSI, uint32(f.RDX))
+func sysSendmsg(t *task.Task, a *amd64.Args) (uint64, error) {
+	return withSocket(t, a[0], func(file *fs.File, s *unixsock.Socket) (uint64, error) {
+		return sendMessage(t, file, s, a[1], uint32(a[2]))
 	})
 }
 
@@ -250,9 +250,9 @@ func storeMessage(t *task.Task, address uint64, h *msghdr, in *unixsock.Incoming
 	return fs.CopyOutInt32(t, address+offsetFlags, int32(flags))
 }
 
-func sysRecvmsg(t *task.Task, f *amd64.Frame) (uint64, error) {
-	return withSocket(t, f.RDI, func(file *fs.File, s *unixsock.Socket) (uint64, error) {
-		return receiveMessage(t, file, s, f.RSI, uint32(f.RDX))
+func sysRecvmsg(t *task.Task, a *amd64.Args) (uint64, error) {
+	return withSocket(t, a[0], func(file *fs.File, s *unixsock.Socket) (uint64, error) {
+		return receiveMessage(t, file, s, a[1], uint32(a[2]))
 	})
 }
 
@@ -273,24 +273,24 @@ func many(t *task.Task, address, count uint64, operation func(n int, address uin
 	return min(uint64(uint32(count)), most), nil
 }
 
-func sysSendmmsg(t *task.Task, f *amd64.Frame) (uint64, error) {
-	return withSocket(t, f.RDI, func(file *fs.File, s *unixsock.Socket) (uint64, error) {
-		return many(t, f.RSI, f.RDX, func(_ int, at uint64) (uint64, error) {
-			return sendMessage(t, file, s, at, uint32(f.R10))
+func sysSendmmsg(t *task.Task, a *amd64.Args) (uint64, error) {
+	return withSocket(t, a[0], func(file *fs.File, s *unixsock.Socket) (uint64, error) {
+		return many(t, a[1], a[2], func(_ int, at uint64) (uint64, error) {
+			return sendMessage(t, file, s, at, uint32(a[3]))
 		})
 	})
 }
 
 // sysRecvmmsg is recvmmsg(2). As in Linux the timeout is looked at between
 // messages only.
-func sysRecvmmsg(t *task.Task, f *amd64.Frame) (uint64, error) {
-	deadline, err := readTimeout(t, f.R8)
+func sysRecvmmsg(t *task.Task, a *amd64.Args) (uint64, error) {
+	deadline, err := readTimeout(t, a[4])
 	if err != nil {
 		return 0, err
 	}
-	return withSocket(t, f.RDI, func(file *fs.File, s *unixsock.Socket) (uint64, error) {
-		flags := uint32(f.R10)
-		return many(t, f.RSI, f.RDX, func(n int, at uint64) (uint64, error) {
+	return withSocket(t, a[0], func(file *fs.File, s *unixsock.Socket) (uint64, error) {
+		flags := uint32(a[3])
+		return many(t, a[1], a[2], func(n int, at uint64) (uint64, error) {
 			if n > 0 && flags&unix.MSG_WAITFORONE != 0 {
 				flags |= unix.MSG_DONTWAIT
 			}

@@ -27,19 +27,19 @@ func keptOption(name int) bool {
 	return false
 }
 
-func sysSetsockopt(t *task.Task, f *amd64.Frame) (uint64, error) {
-	return withSocket(t, f.RDI, func(_ *fs.File, s *unixsock.Socket) (uint64, error) {
-		if int32(f.RSI) != unix.SOL_SOCKET {
+func sysSetsockopt(t *task.Task, a *amd64.Args) (uint64, error) {
+	return withSocket(t, a[0], func(_ *fs.File, s *unixsock.Socket) (uint64, error) {
+		if int32(a[1]) != unix.SOL_SOCKET {
 			return 0, unix.EOPNOTSUPP
 		}
-		name := int(int32(f.RDX))
+		name := int(int32(a[2]))
 		if name == unix.SO_RCVTIMEO || name == unix.SO_SNDTIMEO {
-			return 0, setTimeout(t, s, name, f.R10, f.R8)
+			return 0, setTimeout(t, s, name, a[3], a[4])
 		}
-		if int32(f.R8) < 4 {
+		if int32(a[4]) < 4 {
 			return 0, unix.EINVAL
 		}
-		value, err := fs.CopyInInt32(t, f.R10)
+		value, err := fs.CopyInInt32(t, a[3])
 		if err != nil {
 			return 0, err
 		}
@@ -95,27 +95,27 @@ func setTimeout(t *task.Task, s *unixsock.Socket, name int, address, size uint64
 	return nil
 }
 
-func sysGetsockopt(t *task.Task, f *amd64.Frame) (uint64, error) {
-	return withSocket(t, f.RDI, func(_ *fs.File, s *unixsock.Socket) (uint64, error) {
-		room, err := fs.CopyInInt32(t, f.R8)
+func sysGetsockopt(t *task.Task, a *amd64.Args) (uint64, error) {
+	return withSocket(t, a[0], func(_ *fs.File, s *unixsock.Socket) (uint64, error) {
+		room, err := fs.CopyInInt32(t, a[4])
 		if err != nil {
 			return 0, err
 		}
 		if room < 0 {
 			return 0, unix.EINVAL
 		}
-		if int32(f.RSI) != unix.SOL_SOCKET {
+		if int32(a[1]) != unix.SOL_SOCKET {
 			return 0, unix.EOPNOTSUPP
 		}
-		value, err := getOption(s, int(int32(f.RDX)))
+		value, err := getOption(s, int(int32(a[2])))
 		if err != nil {
 			return 0, err
 		}
 		value = value[:min(len(value), int(room))]
-		if err := t.CopyOut(f.R10, value); err != nil {
+		if err := t.CopyOut(a[3], value); err != nil {
 			return 0, err
 		}
-		return 0, fs.CopyOutInt32(t, f.R8, int32(len(value)))
+		return 0, fs.CopyOutInt32(t, a[4], int32(len(value)))
 	})
 }
 

@@ -31,45 +31,45 @@ const (
 	utsNameSize = 65 // with the NUL
 )
 
-func sysUname(t *task.Task, f *amd64.Frame) (uint64, error) {
+func sysUname(t *task.Task, a *amd64.Args) (uint64, error) {
 	host, domain := t.Kernel().HostName()
 	var raw [6 * utsNameSize]byte
 	for i, s := range [...]string{SystemName, host, Release, Version, Machine, domain} {
 		copy(raw[i*utsNameSize:(i+1)*utsNameSize-1], s)
 	}
-	return 0, t.CopyOut(f.RDI, raw[:])
+	return 0, t.CopyOut(a[0], raw[:])
 }
 
 // loadName reads a host or domain name that the caller may set.
-func loadName(t *task.Task, f *amd64.Frame) (string, error) {
+func loadName(t *task.Task, a *amd64.Args) (string, error) {
 	if !t.Credentials().Has(cred.SysAdmin) {
 		return "", unix.EPERM
 	}
-	if f.RSI >= utsNameSize {
+	if a[1] >= utsNameSize {
 		return "", unix.EINVAL
 	}
-	raw := make([]byte, f.RSI)
-	err := t.CopyIn(f.RDI, raw)
+	raw := make([]byte, a[1])
+	err := t.CopyIn(a[0], raw)
 	return string(raw), err
 }
 
-func sysSethostname(t *task.Task, f *amd64.Frame) (uint64, error) {
-	name, err := loadName(t, f)
+func sysSethostname(t *task.Task, a *amd64.Args) (uint64, error) {
+	name, err := loadName(t, a)
 	if err == nil {
 		t.Kernel().SetHostName(name)
 	}
 	return 0, err
 }
 
-func sysSetdomainname(t *task.Task, f *amd64.Frame) (uint64, error) {
-	name, err := loadName(t, f)
+func sysSetdomainname(t *task.Task, a *amd64.Args) (uint64, error) {
+	name, err := loadName(t, a)
 	if err == nil {
 		t.Kernel().SetDomainName(name)
 	}
 	return 0, err
 }
 
-func sysSysinfo(t *task.Task, f *amd64.Frame) (uint64, error) {
+func sysSysinfo(t *task.Task, a *amd64.Args) (uint64, error) {
 	k := t.Kernel()
 	stats := k.Memory().Stats()
 	loads := k.LoadAverage()
@@ -82,25 +82,25 @@ func sysSysinfo(t *task.Task, f *amd64.Frame) (uint64, error) {
 		uint64(stats.Total)*mm.PageSize, uint64(stats.Free)*mm.PageSize, uint64(stats.Shared)*mm.PageSize,
 		0, 0, 0, // no buffers, no swap
 		uint64(min(k.Threads(), 0xffff)), 0, 0, 1)
-	return 0, storeWords(t, f.RDI, words...)
+	return 0, storeWords(t, a[0], words...)
 }
 
 // randomChunk is how many random bytes are made at a time; between chunks a
 // signal can end the call.
 const randomChunk = 4096
 
-func sysGetrandom(t *task.Task, f *amd64.Frame) (uint64, error) {
+func sysGetrandom(t *task.Task, a *amd64.Args) (uint64, error) {
 	const known = unix.GRND_NONBLOCK | unix.GRND_RANDOM | unix.GRND_INSECURE
 	both := uint64(unix.GRND_RANDOM | unix.GRND_INSECURE)
-	if f.RDX&^known != 0 || f.RDX&both == both {
+	if a[2]&^known != 0 || a[2]&both == both {
 		return 0, unix.EINVAL
 	}
 	var chunk [randomChunk]byte
-	size := min(f.RSI, 1<<31-1)
+	size := min(a[1], 1<<31-1)
 	for done := uint64(0); done < size; {
 		p := chunk[:min(size-done, randomChunk)]
 		t.Kernel().Random(p)
-		n, err := t.CopyOutSome(f.RDI+done, p)
+		n, err := t.CopyOutSome(a[0]+done, p)
 		done += uint64(n)
 		if err != nil || t.Interrupted() {
 			return partial(done, err)

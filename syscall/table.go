@@ -16,10 +16,14 @@ import (
 	"slowpath/task"
 )
 
-// Handler executes one system call of t: arguments are in f's RDI, RSI, RDX,
-// R10, R8 and R9. It runs on t's goroutine, with interrupts on, and may sleep.
-// The error is a bare unix.Errno, or one of package abi's restart codes.
-type Handler func(t *task.Task, f *amd64.Frame) (uint64, error)
+// Handler executes one system call of t. It runs on t's goroutine, with
+// interrupts on, and may sleep. It does not write to the arguments. The error is
+// a bare unix.Errno, or one of package abi's restart codes.
+type Handler func(t *task.Task, a *amd64.Args) (uint64, error)
+
+// FrameHandler is the handler of a call that needs other registers than its
+// arguments. The frame is t's own.
+type FrameHandler func(t *task.Task, f *amd64.Frame) (uint64, error)
 
 // Kind says what an argument of a system call is, for those who print it.
 type Kind uint8
@@ -43,7 +47,10 @@ type Row struct {
 	Number    int
 	Name      string
 	Arguments []Kind
-	Handler   Handler
+	// Handler executes the call; FrameHandler does, if the call needs the
+	// register frame. One of the two is nil.
+	Handler      Handler
+	FrameHandler FrameHandler
 	// Partial is empty where the call does all that Linux 6.1's does; else it
 	// says what is missing and why, as a sentence.
 	Partial string
@@ -94,12 +101,21 @@ func buildDispatch() (d [handlers]Handler) {
 	}
 	for _, rows := range families() {
 		for _, r := range rows {
-			d[r.Number] = r.Handler
+			d[r.Number] = r.dispatched()
 		}
 	}
 	return d
 }
 
+// dispatched returns what the dispatch table calls for the row.
+func (r *Row) dispatched() Handler {
+	if r.FrameHandler == nil {
+		return r.Handler
+	}
+	execute := r.FrameHandler
+	return func(t *task.Task, _ *amd64.Args) (uint64, error) { return execute(t, t.Frame) }
+}
+
 // notImplemented is a call without a row. It returns its errno as a result,
 // which is quicker than an error.
-func notImplemented(*task.Task, *amd64.Frame) (uint64, error) { return noSuchCall, nil }
+func notImplemented(*task.Task, *amd64.Args) (uint64, error) { return noSuchCall, nil }

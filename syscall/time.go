@@ -125,38 +125,38 @@ func readClock(t *task.Task, id int32) (int64, error) {
 	return 0, unix.EINVAL
 }
 
-func sysClockGettime(t *task.Task, f *amd64.Frame) (uint64, error) {
-	ns, err := readClock(t, int32(f.RDI))
+func sysClockGettime(t *task.Task, a *amd64.Args) (uint64, error) {
+	ns, err := readClock(t, int32(a[0]))
 	if err != nil {
 		return 0, err
 	}
-	return 0, storeTimespec(t, f.RSI, ns)
+	return 0, storeTimespec(t, a[1], ns)
 }
 
-func sysClockGetres(t *task.Task, f *amd64.Frame) (uint64, error) {
-	id := int32(f.RDI)
+func sysClockGetres(t *task.Task, a *amd64.Args) (uint64, error) {
+	id := int32(a[0])
 	if _, err := readClock(t, id); err != nil {
 		return 0, err
 	}
-	if f.RSI == 0 {
+	if a[1] == 0 {
 		return 0, nil
 	}
 	resolution := int64(1)
 	if id == unix.CLOCK_REALTIME_COARSE || id == unix.CLOCK_MONOTONIC_COARSE {
 		resolution = coarseResolution
 	}
-	return 0, storeTimespec(t, f.RSI, resolution)
+	return 0, storeTimespec(t, a[1], resolution)
 }
 
 // coarseResolution is what Linux with a tick of 250 Hz says of the coarse
 // clocks. Here they are exact, which is within it.
 const coarseResolution = second / 250
 
-func sysClockSettime(t *task.Task, f *amd64.Frame) (uint64, error) {
-	if int32(f.RDI) != unix.CLOCK_REALTIME {
+func sysClockSettime(t *task.Task, a *amd64.Args) (uint64, error) {
+	if int32(a[0]) != unix.CLOCK_REALTIME {
 		return 0, unix.EINVAL
 	}
-	ns, err := loadTimespec(t, f.RSI)
+	ns, err := loadTimespec(t, a[1])
 	if err != nil {
 		return 0, err
 	}
@@ -171,24 +171,24 @@ func setWall(t *task.Task, ns int64) error {
 	return nil
 }
 
-func sysGettimeofday(t *task.Task, f *amd64.Frame) (uint64, error) {
-	if f.RDI != 0 {
+func sysGettimeofday(t *task.Task, a *amd64.Args) (uint64, error) {
+	if a[0] != 0 {
 		now := t.Kernel().Wall().Now()
-		if err := storeWords(t, f.RDI, uint64(now/second), uint64(now%second/clock.Microsecond)); err != nil {
+		if err := storeWords(t, a[0], uint64(now/second), uint64(now%second/clock.Microsecond)); err != nil {
 			return 0, err
 		}
 	}
-	if f.RSI != 0 {
-		return 0, storeWords(t, f.RSI, 0) // struct timezone: UTC
+	if a[1] != 0 {
+		return 0, storeWords(t, a[1], 0) // struct timezone: UTC
 	}
 	return 0, nil
 }
 
-func sysSettimeofday(t *task.Task, f *amd64.Frame) (uint64, error) {
-	if f.RDI == 0 {
+func sysSettimeofday(t *task.Task, a *amd64.Args) (uint64, error) {
+	if a[0] == 0 {
 		return 0, nil
 	}
-	ns, err := loadTimeval(t, f.RDI)
+	ns, err := loadTimeval(t, a[0])
 	if err != nil {
 		return 0, err
 	}
@@ -211,20 +211,20 @@ func timeval(seconds, microseconds uint64) (int64, error) {
 	return nanoseconds(int64(seconds), int64(microseconds)*clock.Microsecond), nil
 }
 
-func sysTime(t *task.Task, f *amd64.Frame) (uint64, error) {
+func sysTime(t *task.Task, a *amd64.Args) (uint64, error) {
 	now := uint64(t.Kernel().Wall().Now() / second)
-	if f.RDI != 0 {
-		if err := storeWords(t, f.RDI, now); err != nil {
+	if a[0] != 0 {
+		if err := storeWords(t, a[0], now); err != nil {
 			return 0, err
 		}
 	}
 	return now, nil
 }
 
-func sysTimes(t *task.Task, f *amd64.Frame) (uint64, error) {
-	if f.RDI != 0 {
+func sysTimes(t *task.Task, a *amd64.Args) (uint64, error) {
+	if a[0] != 0 {
 		own, children := t.Group().Usage(), t.Group().ChildrenUsage()
-		err := storeWords(t, f.RDI,
+		err := storeWords(t, a[0],
 			uint64(task.Ticks(own.User)), uint64(task.Ticks(own.System)),
 			uint64(task.Ticks(children.User)), uint64(task.Ticks(children.System)))
 		if err != nil {
@@ -234,12 +234,12 @@ func sysTimes(t *task.Task, f *amd64.Frame) (uint64, error) {
 	return uint64(task.Ticks(clock.Monotonic())), nil
 }
 
-func sysNanosleep(t *task.Task, f *amd64.Frame) (uint64, error) {
-	ns, err := loadTimespec(t, f.RDI)
+func sysNanosleep(t *task.Task, a *amd64.Args) (uint64, error) {
+	ns, err := loadTimespec(t, a[0])
 	if err != nil {
 		return 0, err
 	}
-	return 0, sleepUntil(t, after(clock.Monotonic(), ns), f.RSI)
+	return 0, sleepUntil(t, after(clock.Monotonic(), ns), a[1])
 }
 
 // sleepUntil sleeps until a time of clock.Monotonic. A signal leaves the time
@@ -259,17 +259,17 @@ func sleepUntil(t *task.Task, deadline int64, left uint64) error {
 	return abi.ERESTART_RESTARTBLOCK
 }
 
-func sysClockNanosleep(t *task.Task, f *amd64.Frame) (uint64, error) {
-	id := int32(f.RDI)
+func sysClockNanosleep(t *task.Task, a *amd64.Args) (uint64, error) {
+	id := int32(a[0])
 	if err := checkSleepClock(id); err != nil {
 		return 0, err
 	}
-	ns, err := loadTimespec(t, f.RDX)
+	ns, err := loadTimespec(t, a[2])
 	if err != nil {
 		return 0, err
 	}
-	if f.RSI&unix.TIMER_ABSTIME == 0 {
-		return 0, sleepUntil(t, after(clock.Monotonic(), ns), f.R10)
+	if a[1]&unix.TIMER_ABSTIME == 0 {
+		return 0, sleepUntil(t, after(clock.Monotonic(), ns), a[3])
 	}
 	if id == unix.CLOCK_REALTIME || id == unix.CLOCK_TAI {
 		err = t.SleepUntilWall(ns)

@@ -23,8 +23,8 @@ var timerCalls = []Row{
 	{Number: unix.SYS_TIMER_DELETE, Name: "timer_delete", Arguments: args(Int), Handler: sysTimerDelete},
 }
 
-func sysAlarm(t *task.Task, f *amd64.Frame) (uint64, error) {
-	seconds := int64(uint32(f.RDI))
+func sysAlarm(t *task.Task, a *amd64.Args) (uint64, error) {
+	seconds := int64(uint32(a[0]))
 	old := t.Group().Timers.Set(unix.ITIMER_REAL, task.IntervalValue{Value: seconds * second})
 	left := (old.Value + second/2) / second
 	if left == 0 && old.Value != 0 {
@@ -51,21 +51,21 @@ func storeInterval(t *task.Task, address uint64, v task.IntervalValue) error {
 		uint64(value/second), uint64(value%second/unit))
 }
 
-func sysGetitimer(t *task.Task, f *amd64.Frame) (uint64, error) {
-	if err := checkInterval(f.RDI); err != nil {
+func sysGetitimer(t *task.Task, a *amd64.Args) (uint64, error) {
+	if err := checkInterval(a[0]); err != nil {
 		return 0, err
 	}
-	return 0, storeInterval(t, f.RSI, t.Group().Timers.Get(int(uint32(f.RDI))))
+	return 0, storeInterval(t, a[1], t.Group().Timers.Get(int(uint32(a[0]))))
 }
 
-func sysSetitimer(t *task.Task, f *amd64.Frame) (uint64, error) {
-	if err := checkInterval(f.RDI); err != nil {
+func sysSetitimer(t *task.Task, a *amd64.Args) (uint64, error) {
+	if err := checkInterval(a[0]); err != nil {
 		return 0, err
 	}
 	var next task.IntervalValue
-	if f.RSI != 0 { // a null pointer stops the timer, as on Linux
+	if a[1] != 0 { // a null pointer stops the timer, as on Linux
 		var w [4]uint64
-		err := loadWords(t, f.RSI, w[:])
+		err := loadWords(t, a[1], w[:])
 		if err != nil {
 			return 0, err
 		}
@@ -76,21 +76,21 @@ func sysSetitimer(t *task.Task, f *amd64.Frame) (uint64, error) {
 			return 0, err
 		}
 	}
-	old := t.Group().Timers.Set(int(uint32(f.RDI)), next)
-	if f.RDX == 0 {
+	old := t.Group().Timers.Set(int(uint32(a[0])), next)
+	if a[2] == 0 {
 		return 0, nil
 	}
-	return 0, storeInterval(t, f.RDX, old)
+	return 0, storeInterval(t, a[2], old)
 }
 
 // sigeventSize is the size of struct sigevent in bytes.
 const sigeventSize = 64
 
-func sysTimerCreate(t *task.Task, f *amd64.Frame) (uint64, error) {
-	r := task.TimerRequest{Clock: int32(f.RDI), Notify: task.SIGEV_SIGNAL, Signal: unix.SIGALRM, DefaultValue: true}
-	if f.RSI != 0 {
+func sysTimerCreate(t *task.Task, a *amd64.Args) (uint64, error) {
+	r := task.TimerRequest{Clock: int32(a[0]), Notify: task.SIGEV_SIGNAL, Signal: unix.SIGALRM, DefaultValue: true}
+	if a[1] != 0 {
 		var raw [sigeventSize]byte
-		if err := t.CopyIn(f.RSI, raw[:]); err != nil {
+		if err := t.CopyIn(a[1], raw[:]); err != nil {
 			return 0, err
 		}
 		r.DefaultValue = false
@@ -103,7 +103,7 @@ func sysTimerCreate(t *task.Task, f *amd64.Frame) (uint64, error) {
 	if err != nil {
 		return 0, err
 	}
-	if err := store32(t, f.RDX, uint32(id)); err != nil {
+	if err := store32(t, a[2], uint32(id)); err != nil {
 		t.Group().Timers.DeleteTimer(id)
 		return 0, err
 	}
@@ -115,12 +115,12 @@ func storeTimerValue(t *task.Task, address uint64, v task.IntervalValue) error {
 		uint64(v.Value/second), uint64(v.Value%second))
 }
 
-func sysTimerSettime(t *task.Task, f *amd64.Frame) (uint64, error) {
-	if f.RDX == 0 {
+func sysTimerSettime(t *task.Task, a *amd64.Args) (uint64, error) {
+	if a[2] == 0 {
 		return 0, unix.EINVAL
 	}
 	var w [4]uint64
-	err := loadWords(t, f.RDX, w[:])
+	err := loadWords(t, a[2], w[:])
 	if err != nil {
 		return 0, err
 	}
@@ -131,26 +131,26 @@ func sysTimerSettime(t *task.Task, f *amd64.Frame) (uint64, error) {
 	if next.Value, err = timespec(w[2], w[3]); err != nil {
 		return 0, err
 	}
-	old, err := t.Group().Timers.SetTimer(int32(f.RDI), next, f.RSI&unix.TIMER_ABSTIME != 0)
-	if err != nil || f.R10 == 0 {
+	old, err := t.Group().Timers.SetTimer(int32(a[0]), next, a[1]&unix.TIMER_ABSTIME != 0)
+	if err != nil || a[3] == 0 {
 		return 0, err
 	}
-	return 0, storeTimerValue(t, f.R10, old)
+	return 0, storeTimerValue(t, a[3], old)
 }
 
-func sysTimerGettime(t *task.Task, f *amd64.Frame) (uint64, error) {
-	v, err := t.Group().Timers.GetTimer(int32(f.RDI))
+func sysTimerGettime(t *task.Task, a *amd64.Args) (uint64, error) {
+	v, err := t.Group().Timers.GetTimer(int32(a[0]))
 	if err != nil {
 		return 0, err
 	}
-	return 0, storeTimerValue(t, f.RSI, v)
+	return 0, storeTimerValue(t, a[1], v)
 }
 
-func sysTimerGetoverrun(t *task.Task, f *amd64.Frame) (uint64, error) {
-	n, err := t.Group().Timers.TimerOverrun(int32(f.RDI))
+func sysTimerGetoverrun(t *task.Task, a *amd64.Args) (uint64, error) {
+	n, err := t.Group().Timers.TimerOverrun(int32(a[0]))
 	return uint64(n), err
 }
 
-func sysTimerDelete(t *task.Task, f *amd64.Frame) (uint64, error) {
-	return 0, t.Group().Timers.DeleteTimer(int32(f.RDI))
+func sysTimerDelete(t *task.Task, a *amd64.Args) (uint64, error) {
+	return 0, t.Group().Timers.DeleteTimer(int32(a[0]))
 }

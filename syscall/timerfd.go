@@ -18,8 +18,8 @@ var timerfdCalls = []Row{
 	{Number: 287, Name: "timerfd_gettime", Arguments: args(FD, Pointer), Handler: sysTimerfdGettime},
 }
 
-func sysTimerfdCreate(t *task.Task, f *amd64.Frame) (uint64, error) {
-	clockID, flags := int32(f.RDI), int(int32(f.RSI))
+func sysTimerfdCreate(t *task.Task, a *amd64.Args) (uint64, error) {
+	clockID, flags := int32(a[0]), int(int32(a[1]))
 	if flags&^(unix.TFD_CLOEXEC|unix.TFD_NONBLOCK) != 0 {
 		return 0, unix.EINVAL
 	}
@@ -73,24 +73,24 @@ func writeSetting(t *task.Task, address uint64, s timerfd.Setting) error {
 	return t.CopyOut(address, p)
 }
 
-func sysTimerfdSettime(t *task.Task, f *amd64.Frame) (uint64, error) {
-	flags := int(int32(f.RSI))
+func sysTimerfdSettime(t *task.Task, a *amd64.Args) (uint64, error) {
+	flags := int(int32(a[1]))
 	if flags&^(unix.TFD_TIMER_ABSTIME|unix.TFD_TIMER_CANCEL_ON_SET) != 0 {
 		return 0, unix.EINVAL
 	}
-	setting, err := readSetting(t, f.RDX)
+	setting, err := readSetting(t, a[2])
 	if err != nil {
 		return 0, err
 	}
-	return withTimer(t, f.RDI, func(timer *timerfd.Timer) error {
+	return withTimer(t, a[0], func(timer *timerfd.Timer) error {
 		old := timer.Set(setting, flags)
-		if f.R10 == 0 {
+		if a[3] == 0 {
 			return nil
 		}
-		return writeSetting(t, f.R10, old)
+		return writeSetting(t, a[3], old)
 	})
 }
 
-func sysTimerfdGettime(t *task.Task, f *amd64.Frame) (uint64, error) {
-	return withTimer(t, f.RDI, func(timer *timerfd.Timer) error { return writeSetting(t, f.RSI, timer.Get()) })
+func sysTimerfdGettime(t *task.Task, a *amd64.Args) (uint64, error) {
+	return withTimer(t, a[0], func(timer *timerfd.Timer) error { return writeSetting(t, a[1], timer.Get()) })
 }

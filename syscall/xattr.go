@@ -39,38 +39,38 @@ func attributeName(t *task.Task, address uint64) error {
 
 // lookAt finds a file by its path name, which is all that can go wrong before
 // attributes are asked for.
-func lookAt(t *task.Task, f *amd64.Frame, follow bool) error {
+func lookAt(t *task.Task, a *amd64.Args, follow bool) error {
 	flags := uint64(unix.AT_SYMLINK_NOFOLLOW)
 	if follow {
 		flags = 0
 	}
-	_, err := withPlace(t, here, f.RDI, flags, func(fs.Path) error { return nil })
+	_, err := withPlace(t, here, a[0], flags, func(fs.Path) error { return nil })
 	return err
 }
 
 func attributeOfName(follow bool) Handler {
-	return func(t *task.Task, f *amd64.Frame) (uint64, error) {
-		if err := attributeName(t, f.RSI); err != nil {
+	return func(t *task.Task, a *amd64.Args) (uint64, error) {
+		if err := attributeName(t, a[1]); err != nil {
 			return 0, err
 		}
-		if err := lookAt(t, f, follow); err != nil {
+		if err := lookAt(t, a, follow); err != nil {
 			return 0, err
 		}
 		return 0, unix.EOPNOTSUPP
 	}
 }
 
-func attributeOfFile(t *task.Task, f *amd64.Frame) (uint64, error) {
-	if err := attributeName(t, f.RSI); err != nil {
+func attributeOfFile(t *task.Task, a *amd64.Args) (uint64, error) {
+	if err := attributeName(t, a[1]); err != nil {
 		return 0, err
 	}
-	return withFile(t, f.RDI, func(*fs.File) (uint64, error) { return 0, unix.EOPNOTSUPP })
+	return withFile(t, a[0], func(*fs.File) (uint64, error) { return 0, unix.EOPNOTSUPP })
 }
 
 func listAttributes(follow bool) Handler {
-	return func(t *task.Task, f *amd64.Frame) (uint64, error) { return 0, lookAt(t, f, follow) }
+	return func(t *task.Task, a *amd64.Args) (uint64, error) { return 0, lookAt(t, a, follow) }
 }
 
-func listFileAttributes(t *task.Task, f *amd64.Frame) (uint64, error) {
-	return withFile(t, f.RDI, func(*fs.File) (uint64, error) { return 0, nil })
+func listFileAttributes(t *task.Task, a *amd64.Args) (uint64, error) {
+	return withFile(t, a[0], func(*fs.File) (uint64, error) { return 0, nil })
 }

@@ -11,7 +11,10 @@
 // Architecture Programmer's Manual (APM), by volume and section.
 package amd64
 
-import "sync/atomic"
+import (
+	"sync/atomic"
+	"unsafe"
+)
 
 // Frame holds every register of a suspended program: Linux calls it pt_regs.
 // A user task has one, and so has each thread of the Go runtime; the same
@@ -24,9 +27,12 @@ import "sync/atomic"
 // A Frame must not move while a CPU may hold its state: allocate it on the
 // heap, keep it reachable, and call Release before it dies.
 type Frame struct {
-	RAX, RBX, RCX, RDX, RSI, RDI, RBP uint64
-	R8, R9, R10, R11, R12, R13, R14   uint64
-	R15                               uint64
+	RAX, RBX, RCX, RBP uint64
+
+	// The arguments of a 64-bit system call, in their order: see Args.
+	RDI, RSI, RDX, R10, R8, R9 uint64
+
+	R11, R12, R13, R14, R15 uint64
 
 	// Vector and Error are what the last exception or interrupt pushed.
 	Vector, Error uint64
@@ -74,6 +80,16 @@ type Frame struct {
 	// each.
 	UserTicks, SystemTicks atomic.Uint32
 }
+
+// Args are the six arguments of a system call, in the order in which its manual
+// page lists them.
+type Args [6]uint64
+
+// Args returns the arguments of the 64-bit system call that the frame is in.
+// They are the frame's own registers RDI, RSI, RDX, R10, R8 and R9 (SysV ABI,
+// AMD64 supplement, A.2.1): a write changes them. The caller is f's own
+// goroutine, or f's task is stopped.
+func (f *Frame) Args() *Args { return (*Args)(unsafe.Pointer(&f.RDI)) }
 
 // FrameFlags say how a frame must be left.
 type FrameFlags uint32

@@ -161,3 +161,14 @@ func TestHostileExtendedState(t *testing.T) {
 		}
 	}
 }
+
+func TestArgsAreTheArgumentRegistersInOrder(t *testing.T) {
+	f := &Frame{RDI: 1, RSI: 2, RDX: 3, R10: 4, R8: 5, R9: 6}
+	if got := *f.Args(); got != (Args{1, 2, 3, 4, 5, 6}) {
+		t.Errorf("the arguments are %v", got)
+	}
+	f.Args()[3] = 7
+	if f.R10 != 7 {
+		t.Errorf("R10 is %d after a write to argument 3", f.R10)
+	}
+}
