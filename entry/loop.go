@@ -48,12 +48,12 @@ const noSuchCall = ^uint64(38) + 1
 // enter serves the duties of the entry, top to bottom, and returns which there
 // were. The first that skips the call is the last to look.
 func (t *Table[T]) enter(task T, f *amd64.Frame) (entered Flag, verdict Verdict) {
-	if Pending(&f.Work)&t.entry == 0 {
+	if Pending(&f.ThreadFlags)&t.entry == 0 {
 		return 0, Proceed
 	}
 	for i := range t.rows {
 		r := &t.rows[i]
-		if verdict == Skip || r.When&AtSyscallEntry == 0 || !r.owed(&f.Work) {
+		if verdict == Skip || r.When&AtSyscallEntry == 0 || !r.owed(&f.ThreadFlags) {
 			continue
 		}
 		entered |= r.Duty.Flag
@@ -67,7 +67,7 @@ func (t *Table[T]) enter(task T, f *amd64.Frame) (entered Flag, verdict Verdict)
 // leave serves the duties of the exit, bottom to top, and returns which.
 func (t *Table[T]) leave(task T, f *amd64.Frame, entered Flag, done func(T) bool) (left Flag) {
 	f.Flags |= amd64.CallOver
-	if (Pending(&f.Work)|entered)&t.exit == 0 {
+	if (Pending(&f.ThreadFlags)|entered)&t.exit == 0 {
 		return 0
 	}
 	for i := len(t.rows) - 1; i >= 0; i-- {
@@ -75,7 +75,7 @@ func (t *Table[T]) leave(task T, f *amd64.Frame, entered Flag, done func(T) bool
 		if r.When&AtSyscallExit == 0 {
 			continue
 		}
-		due := r.owed(&f.Work) && !done(task)
+		due := r.owed(&f.ThreadFlags) && !done(task)
 		if r.Paired {
 			due = entered&r.Duty.Flag != 0
 		}
@@ -104,16 +104,16 @@ const maxRounds = 10000
 // If duties come for ever, the last ones are returned as stuck: the caller
 // names them and ends the task.
 func (t *Table[T]) ExitToUser(task T, f *amd64.Frame, done func(T) bool) (served, stuck Flag) {
-	owed := Pending(&f.Work) & t.before
+	owed := Pending(&f.ThreadFlags) & t.before
 	if owed == 0 {
 		return 0, 0
 	}
 	if owed&(owed-1) == 0 { // one duty: no order to keep
-		if Claim(&f.Work, owed) {
+		if Claim(&f.ThreadFlags, owed) {
 			t.serve(t.byBit[bits.TrailingZeros32(uint32(owed))], task, f)
 			served = owed
 		}
-		if Pending(&f.Work)&t.before == 0 {
+		if Pending(&f.ThreadFlags)&t.before == 0 {
 			return served, 0
 		}
 	}
@@ -124,19 +124,19 @@ func (t *Table[T]) ExitToUser(task T, f *amd64.Frame, done func(T) bool) (served
 func (t *Table[T]) rounds(task T, f *amd64.Frame, before Flag, done func(T) bool) (served, stuck Flag) {
 	served = before
 	for range maxRounds {
-		if Pending(&f.Work)&t.before == 0 || served != 0 && done(task) {
+		if Pending(&f.ThreadFlags)&t.before == 0 || served != 0 && done(task) {
 			return served, 0
 		}
 		served |= t.round(task, f)
 	}
-	return served, Pending(&f.Work) & t.before
+	return served, Pending(&f.ThreadFlags) & t.before
 }
 
 // round makes one pass over the duties of the loop, and returns those that it
 // served.
 func (t *Table[T]) round(task T, f *amd64.Frame) (served Flag) {
 	for _, r := range t.loop {
-		if r.owed(&f.Work) && Claim(&f.Work, r.Duty.Flag) {
+		if r.owed(&f.ThreadFlags) && Claim(&f.ThreadFlags, r.Duty.Flag) {
 			t.serve(r, task, f)
 			served |= r.Duty.Flag
 		}
@@ -169,7 +169,7 @@ func (t *Table[T]) serve(r *row[T], task T, f *amd64.Frame) {
 //
 //go:nosplit
 func (t *Table[T]) LastTest(f *amd64.Frame) amd64.Exit {
-	work := Pending(&f.Work)
+	work := Pending(&f.ThreadFlags)
 	if f.Flags&amd64.CallOver == 0 && (work&^t.last != 0 || f.Stepping()) || work&t.before != 0 {
 		return amd64.Stay
 	}
@@ -185,7 +185,7 @@ func (t *Table[T]) LastTest(f *amd64.Frame) amd64.Exit {
 func (t *Table[T]) lastStep(f *amd64.Frame) {
 	for i := range t.rows {
 		r := &t.rows[i]
-		if r.When&LastStep != 0 && f.Work.And(^uint32(r.Duty.Flag))&uint32(r.Duty.Flag) != 0 {
+		if r.When&LastStep != 0 && f.ThreadFlags.And(^uint32(r.Duty.Flag))&uint32(r.Duty.Flag) != 0 {
 			r.Last(f)
 		}
 	}

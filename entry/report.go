@@ -51,7 +51,7 @@ func (n Names) Name(v *Visit) string {
 	switch {
 	case v.Kind == BySyscall:
 		return n.Syscall(int(v.Number))
-	case v.Kind == ByWork:
+	case v.Kind == ByDuty:
 		return "work"
 	case v.Number >= 0 && int(v.Number) < len(exceptionNames):
 		return exceptionNames[v.Number]
@@ -88,7 +88,7 @@ func (n Names) WriteVisits(w io.Writer, visits []Visit) {
 		}
 		begin := n.Nanoseconds(v.Begin)
 		fmt.Fprintf(w, "%6d.%09d cpu %d task %-5d %-9s %-18s owed %-24v %6d ticks  %s%s\n",
-			begin/1e9, begin%1e9, v.CPU, v.Task, v.Kind, n.Name(v), v.Work, v.End-v.Begin, exit, steps.String())
+			begin/1e9, begin%1e9, v.CPU, v.Task, v.Kind, n.Name(v), v.Owed, v.End-v.Begin, exit, steps.String())
 	}
 }
 

@@ -59,7 +59,7 @@ func (t *Table[T]) Observe(step func(t T, flag Flag, begin, end uint64)) { t.obs
 
 // clock returns the TSC if the task's steps are observed, else 0.
 func (t *Table[T]) clock(f *amd64.Frame) uint64 {
-	if Pending(&f.Work)&RecordExits == 0 {
+	if Pending(&f.ThreadFlags)&RecordExits == 0 {
 		return 0
 	}
 	return amd64.TSC()

@@ -16,7 +16,7 @@ type model struct {
 
 func newModel(work Flag) *model {
 	m := new(model)
-	m.f.Work.Store(uint32(work))
+	m.f.ThreadFlags.Store(uint32(work))
 	return m
 }
 
@@ -117,12 +117,12 @@ func TestSkippedCall(t *testing.T) {
 func TestPairs(t *testing.T) {
 	d := full(t, nil)
 	on := newModel(0)
-	d.Syscall(on, &on.f, func(m *model, f *amd64.Frame) { Raise(&f.Work, SyscallAudit|SyscallTrace) }, stays)
+	d.Syscall(on, &on.f, func(m *model, f *amd64.Frame) { Raise(&f.ThreadFlags, SyscallAudit|SyscallTrace) }, stays)
 	if want := "exit SYSCALL_TRACE"; on.log() != want {
 		t.Errorf("switched on: ran %q, want %q", on.log(), want)
 	}
 	off := newModel(SyscallAudit | SyscallTrace)
-	d.Syscall(off, &off.f, func(m *model, f *amd64.Frame) { Lower(&f.Work, SyscallAudit|SyscallTrace) }, stays)
+	d.Syscall(off, &off.f, func(m *model, f *amd64.Frame) { Lower(&f.ThreadFlags, SyscallAudit|SyscallTrace) }, stays)
 	if want := "entry SYSCALL_TRACE, entry SYSCALL_AUDIT, exit SYSCALL_AUDIT"; off.log() != want {
 		t.Errorf("switched off: ran %q, want %q", off.log(), want)
 	}
@@ -140,7 +140,7 @@ func TestACallThatDoesNotReturn(t *testing.T) {
 func TestSeccompSetDuringATracerStop(t *testing.T) {
 	d := full(t, func(h *Handlers[*model]) {
 		if h.Flag == SyscallTrace {
-			h.Entry = func(m *model, f *amd64.Frame) Verdict { Raise(&f.Work, Seccomp); return Proceed }
+			h.Entry = func(m *model, f *amd64.Frame) Verdict { Raise(&f.ThreadFlags, Seccomp); return Proceed }
 		}
 	})
 	m := newModel(SyscallTrace)
@@ -153,15 +153,15 @@ func TestSeccompSetDuringATracerStop(t *testing.T) {
 // TestLoneUprobe is the case of the mail of January 2014: in 3.13 it loops.
 func TestLoneUprobe(t *testing.T) {
 	m := newModel(Uprobe)
-	if served, stuck := full(t, nil).ExitToUser(m, &m.f, stays); served != Uprobe || stuck != 0 || m.log() != "work UPROBE" || m.f.Work.Load() != 0 {
-		t.Errorf("stuck %v, ran %q, left %v", stuck, m.log(), Pending(&m.f.Work))
+	if served, stuck := full(t, nil).ExitToUser(m, &m.f, stays); served != Uprobe || stuck != 0 || m.log() != "work UPROBE" || m.f.ThreadFlags.Load() != 0 {
+		t.Errorf("stuck %v, ran %q, left %v", stuck, m.log(), Pending(&m.f.ThreadFlags))
 	}
 }
 
 func TestWorkRaisedByAHandlerIsServed(t *testing.T) {
 	d := full(t, func(h *Handlers[*model]) {
 		if h.Flag == NotifyResume {
-			h.Work = func(m *model) { m.note("work", NotifyResume); Raise(&m.f.Work, SigPending) }
+			h.Work = func(m *model) { m.note("work", NotifyResume); Raise(&m.f.ThreadFlags, SigPending) }
 		}
 	})
 	m := newModel(NotifyResume)
@@ -173,7 +173,7 @@ func TestWorkRaisedByAHandlerIsServed(t *testing.T) {
 func TestAHandlerWithoutProgressIsNamed(t *testing.T) {
 	d := full(t, func(h *Handlers[*model]) {
 		if h.Flag == Uprobe {
-			h.WorkFrame = func(m *model, f *amd64.Frame) { Raise(&f.Work, Uprobe) }
+			h.WorkFrame = func(m *model, f *amd64.Frame) { Raise(&f.ThreadFlags, Uprobe) }
 		}
 	})
 	m := newModel(Uprobe | NeedResched)
@@ -186,7 +186,7 @@ func TestTheLoopEndsWithTheTask(t *testing.T) {
 	m := newModel(SigPending)
 	d := full(t, func(h *Handlers[*model]) {
 		if h.Flag == SigPending {
-			h.WorkFrame = func(m *model, f *amd64.Frame) { m.leaves = true; Raise(&f.Work, SigPending) }
+			h.WorkFrame = func(m *model, f *amd64.Frame) { m.leaves = true; Raise(&f.ThreadFlags, SigPending) }
 		}
 	})
 	if _, stuck := d.ExitToUser(m, &m.f, leaves); stuck != 0 {
@@ -204,7 +204,7 @@ func TestRescheduleTouchesNoFrame(t *testing.T) {
 	if m.f.Flags != 0 || m.f.RCX != 0 || m.f.R11 != 0 {
 		t.Error("the frame was settled for a duty that does not need it")
 	}
-	Raise(&m.f.Work, SigPending)
+	Raise(&m.f.ThreadFlags, SigPending)
 	d.ExitToUser(m, &m.f, stays)
 	if m.f.Flags&amd64.LeaveByIRET == 0 || m.f.RCX != 1 || m.f.R11 != 2 {
 		t.Error("a duty that needs the frame got one that is not settled")

@@ -18,9 +18,9 @@ const (
 	// ByException and ByInterrupt: the number is the vector.
 	ByException
 	ByInterrupt
-	// ByWork: EnterUser found a duty in its last test, mostly one that came
+	// ByDuty: EnterUser found a duty in its last test, mostly one that came
 	// during a system call that owed none when it began. The number is -1.
-	ByWork
+	ByDuty
 
 	kindCount
 )
@@ -51,7 +51,7 @@ type VisitHeader struct {
 	Begin, End uint64 // ticks of the TSC
 	Task       int32
 	Number     int32 // system call or vector, -1 for neither
-	Work       Flag  // what was owed at the beginning
+	Owed       Flag  // the thread flags at the beginning
 	Served     Flag  // what was served
 	Kind       Kind
 	CPU        uint8 // that held the task's state at the end
@@ -62,8 +62,8 @@ type VisitHeader struct {
 
 // Start begins a visit at a reading of the TSC. The caller, which is the task's
 // own goroutine, then says what kind of visit it is, and its number.
-func (v *Visit) Start(begin uint64, task int, work Flag) {
-	v.Begin, v.Task, v.Work = begin, int32(task), work
+func (v *Visit) Start(begin uint64, task int, owed Flag) {
+	v.Begin, v.Task, v.Owed = begin, int32(task), owed
 	v.Served, v.StepCount, v.Kept = 0, 0, false
 }
 
@@ -117,7 +117,7 @@ func NewRecorder(cpus, visits int) *Recorder {
 // in any case.
 func (r *Recorder) End(v *Visit, f *amd64.Frame) {
 	v.ByIRET = f.Flags&amd64.LeaveByIRET != 0
-	if !v.Kept && !v.ByIRET && v.Work|v.Served == 0 {
+	if !v.Kept && !v.ByIRET && v.Owed|v.Served == 0 {
 		return
 	}
 	v.End = amd64.TSC()

@@ -27,7 +27,7 @@ func TestWhatIsRecorded(t *testing.T) {
 	}{
 		"nothing happened":   {sysret, nil, 0},
 		"left by IRETQ":      {iret, nil, 1},
-		"it had work":        {sysret, func(v *Visit) { v.Work = SigPending }, 1},
+		"it had work":        {sysret, func(v *Visit) { v.Owed = SigPending }, 1},
 		"a duty was served":  {sysret, func(v *Visit) { v.Served |= Uprobe }, 1},
 		"wanted in any case": {sysret, func(v *Visit) { v.Kept = true }, 1},
 	} {
@@ -89,7 +89,7 @@ func TestALongStep(t *testing.T) {
 }
 
 func sampleVisit() Visit {
-	v := Visit{VisitHeader: VisitHeader{Begin: 1000, End: 3000, Task: 7, Number: 14, Work: SigPending, Kind: ByException, CPU: 1, ByIRET: true}}
+	v := Visit{VisitHeader: VisitHeader{Begin: 1000, End: 3000, Task: 7, Number: 14, Owed: SigPending, Kind: ByException, CPU: 1, ByIRET: true}}
 	v.Served |= SigPending
 	v.Step(SigPending, 1500, 2500)
 	v.Step(0, 2600, 2700)

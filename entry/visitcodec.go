@@ -27,7 +27,7 @@ func AppendVisit(b []byte, v *Visit) []byte {
 	le := binary.LittleEndian
 	b = le.AppendUint64(b, v.Begin)
 	b = le.AppendUint64(b, v.End)
-	for _, word := range [...]uint32{uint32(v.Task), uint32(v.Number), uint32(v.Work), uint32(v.Served)} {
+	for _, word := range [...]uint32{uint32(v.Task), uint32(v.Number), uint32(v.Owed), uint32(v.Served)} {
 		b = le.AppendUint32(b, word)
 	}
 	flags := byte(0)
@@ -55,7 +55,7 @@ func DecodeVisit(b []byte) (v Visit, rest []byte, err error) {
 	le := binary.LittleEndian
 	v.Begin, v.End = le.Uint64(b), le.Uint64(b[8:])
 	v.Task, v.Number = int32(le.Uint32(b[16:])), int32(le.Uint32(b[20:]))
-	v.Work, v.Served = Flag(le.Uint32(b[24:])), Flag(le.Uint32(b[28:]))
+	v.Owed, v.Served = Flag(le.Uint32(b[24:])), Flag(le.Uint32(b[28:]))
 	v.Kind, v.CPU, v.StepCount = Kind(b[32]), b[33], b[35]
 	v.ByIRET, v.Kept = b[34]&visitByIRET != 0, b[34]&visitKept != 0
 	b = b[visitHeader:]

@@ -40,13 +40,13 @@ func (l *Loop) fast(t *task.Task, f *amd64.Frame) int {
 	for {
 		event := amd64.EnterUser(f)
 		if uint32(event) >= handlers {
-			if event < 0 || f.Work.Load() != 0 {
+			if event < 0 || f.ThreadFlags.Load() != 0 {
 				return event
 			}
 			f.RAX = noSuchCall
 			continue
 		}
-		if f.Work.Load() != 0 {
+		if f.ThreadFlags.Load() != 0 {
 			return event
 		}
 		result, err := dispatch[event](t, f.Args())
@@ -74,20 +74,20 @@ func (l *Loop) slow(t *task.Task, f *amd64.Frame, event int) {
 		return
 	}
 	v := &t.Visit
-	v.Start(amd64.TSC(), t.TID(), entry.Pending(&f.Work))
+	v.Start(amd64.TSC(), t.TID(), entry.Pending(&f.ThreadFlags))
 	switch vector := amd64.Vector(event); {
 	case event >= 0:
 		v.Kind, v.Number = entry.BySyscall, int32(event)
 		v.Served = l.duties.Syscall(t, f, l.call, (*task.Task).Exiting)
-	case event == amd64.EventWork: // the duties are all that there is
-		v.Kind, v.Number = entry.ByWork, -1
+	case event == amd64.EventDuty: // the duties are all that there is
+		v.Kind, v.Number = entry.ByDuty, -1
 	case vector < amd64.FirstInterrupt:
 		v.Kind, v.Number = entry.ByException, int32(vector)
 		l.exception(t, f, vector)
 	default: // an interrupt: served, but others may want the CPU now
 		v.Kind, v.Number = entry.ByInterrupt, int32(vector)
 		t.ChargeTicks()
-		entry.Raise(&f.Work, entry.NeedResched)
+		entry.Raise(&f.ThreadFlags, entry.NeedResched)
 	}
 	if !t.Exiting() {
 		l.work(t, f)

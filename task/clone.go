@@ -270,7 +270,7 @@ func (t *Task) setID(id *pid) {
 
 // count enters a new task into the statistics.
 func (k *Kernel) count(t *Task) {
-	entry.Raise(&t.Frame.Work, k.Levels())
+	entry.Raise(&t.Frame.ThreadFlags, k.Levels())
 	k.threads++
 	k.forks.Add(1)
 	k.users.get(t.Credentials().UID).processes.Add(1)

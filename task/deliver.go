@@ -99,10 +99,10 @@ func (t *Task) recalculate() {
 	g := t.group
 	deliverable := (t.pending.Set | g.shared.Set) &^ t.blocked
 	if deliverable != 0 || t.stopping || t.killed.Load() || g.stop.notice != noNotice {
-		entry.Raise(&t.Frame.Work, entry.SigPending)
+		entry.Raise(&t.Frame.ThreadFlags, entry.SigPending)
 		return
 	}
-	entry.Lower(&t.Frame.Work, entry.SigPending)
+	entry.Lower(&t.Frame.ThreadFlags, entry.SigPending)
 }
 
 // act carries out a signal's action. It reports true if a handler is to run.

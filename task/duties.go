@@ -68,7 +68,7 @@ func (t *Task) MachineCheck(f *amd64.Frame) {
 		records = append(records, amd64.MachineCheckRecord{Status: amd64.MCUncorrected}) // as bad as it can be
 	}
 	t.machineChecks = append(t.machineChecks, records...)
-	entry.Raise(&f.Work, entry.MCENotify)
+	entry.Raise(&f.ThreadFlags, entry.MCENotify)
 }
 
 // serveMachineChecks logs the records of the checks that interrupted the task,

@@ -15,7 +15,7 @@ import (
 // mode without asking.
 func (t *Task) requestExit(status Status) {
 	t.exiting = true
-	entry.Raise(&t.Frame.Work, entry.SigPending)
+	entry.Raise(&t.Frame.ThreadFlags, entry.SigPending)
 	t.exitStatus = status
 }
 

@@ -13,7 +13,7 @@ func (k *Kernel) RaiseForAll(flags entry.Flag) {
 	k.levels.Or(uint32(flags))
 	for _, id := range k.pids.byNumber {
 		if id.task != nil {
-			entry.Raise(&id.task.Frame.Work, flags)
+			entry.Raise(&id.task.Frame.ThreadFlags, flags)
 		}
 	}
 }
@@ -25,7 +25,7 @@ func (k *Kernel) LowerForAll(flags entry.Flag) {
 	k.levels.And(^uint32(flags))
 	for _, id := range k.pids.byNumber {
 		if id.task != nil {
-			entry.Lower(&id.task.Frame.Work, flags)
+			entry.Lower(&id.task.Frame.ThreadFlags, flags)
 		}
 	}
 }

@@ -71,7 +71,7 @@ func (t *Task) unregisterRSeq(r RSeq) error {
 // task's own goroutine calls it.
 func (t *Task) RaiseRSeq() {
 	if t.rseq.Address != 0 {
-		entry.Raise(&t.Frame.Work, entry.RestartableSequence)
+		entry.Raise(&t.Frame.ThreadFlags, entry.RestartableSequence)
 	}
 }
 

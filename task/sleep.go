@@ -28,7 +28,7 @@ const (
 // Interrupted reports whether a signal waits for the task, so that a system
 // call that would sleep must return (ERESTARTSYS, or what it has done so far).
 func (t *Task) Interrupted() bool {
-	return entry.Pending(&t.Frame.Work)&entry.SigPending != 0
+	return entry.Pending(&t.Frame.ThreadFlags)&entry.SigPending != 0
 }
 
 // Killed reports whether the task is to die before it returns to user mode.
@@ -38,7 +38,7 @@ func (t *Task) Killed() bool { return t.killed.Load() }
 // not sleep. A task in user mode is brought out of it; for SIGPENDING a task
 // in an interruptible sleep is woken.
 func (t *Task) Raise(flag entry.Flag) {
-	entry.Raise(&t.Frame.Work, flag)
+	entry.Raise(&t.Frame.ThreadFlags, flag)
 	if flag&entry.SigPending != 0 && SleepMode(t.mode.Load()) == Interruptible {
 		t.Sleeper.Wake()
 	}

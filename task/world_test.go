@@ -79,7 +79,7 @@ func (w *world) body(t *Task) func(*Task) {
 
 // returnToUser is what the exit loop does about signals.
 func (w *world) returnToUser(t *Task) {
-	for !t.Exiting() && entry.Claim(&t.Frame.Work, entry.SigPending) {
+	for !t.Exiting() && entry.Claim(&t.Frame.ThreadFlags, entry.SigPending) {
 		t.DeliverSignals(t.Frame)
 	}
 }

@@ -39,10 +39,10 @@ type Frame struct {
 
 	RIP, CS, RFLAGS, RSP, SS uint64
 
-	// Work holds the duties owed before the next return to user mode, one
+	// ThreadFlags holds the duties that the task owes, one
 	// bit each (package entry). Anybody may set bits. It lies beside Flags so
 	// that one 64-bit compare, with interrupts off, allows the fast exit.
-	Work atomic.Uint32
+	ThreadFlags atomic.Uint32
 	// Flags tell how the frame must be left. Only the owner touches them.
 	Flags FrameFlags
 
@@ -104,12 +104,12 @@ const (
 	vectorsValid
 	// CallOver is set when the frame owes no exit of a system call: it is in
 	// none, or the duties of its exit were served. While it is not set, a
-	// duty of any kind brings EventWork.
+	// duty of any kind brings EventDuty.
 	CallOver
 
 	// stepping is FlagTF as the SYSCALL landing found it: the program steps
 	// over the call. SYSRET would trap before the next instruction, IRETQ
-	// traps after it, so EnterUser returns EventWork until Settle was called.
+	// traps after it, so EnterUser returns EventDuty until Settle was called.
 	stepping FrameFlags = FlagTF
 )
 

@@ -145,15 +145,15 @@ type Exit int
 
 // The ways on from the last test. EnterUser knows them by their sign.
 const (
-	// Stay: not to user mode. EnterUser returns EventWork.
-	Stay Exit = EventWork
+	// Stay: not to user mode. EnterUser returns EventDuty.
+	Stay Exit = EventDuty
 	// BySYSRET and ByIRETQ: to user mode, by that instruction.
 	BySYSRET Exit = 0
 	ByIRETQ  Exit = Exit(LeaveByIRET)
 )
 
 // SetLastTest says who decides, with interrupts off, whether and how a frame
-// that owes something may go to user mode, and which bits of Frame.Work stand
+// that owes something may go to user mode, and which bits of Frame.ThreadFlags stand
 // for a CPU register that is not the frame's: TakeCPU raises them, the test
 // serves them. test is a top-level function that is nosplit, as is all that it
 // calls. Called once, before the first task runs.

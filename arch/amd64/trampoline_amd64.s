@@ -33,7 +33,7 @@
 #define F_RFLAGS 152
 #define F_RSP 160
 #define F_SS 168
-#define F_WORK 176
+#define F_THREADFLAGS 176
 #define F_FLAGS 180
 #define F_FSBASE 184
 #define F_KSP 192
@@ -256,7 +256,7 @@ TEXT ·EnterUser(SB), NOSPLIT|NOFRAME, $0-16
 	JNE handover // page tables, x87, upper vectors or GS are another's
 	MOVQ SP, F_KSP(AX)
 	MOVQ BP, F_KBP(AX)
-	CMPQ F_WORK(AX), $0 // Work and Flags in one compare
+	CMPQ F_THREADFLAGS(AX), $0 // Work and Flags in one compare
 	JNE slow
 sysret:
 	MOVQ F_FSBASE(AX), CX
@@ -270,7 +270,7 @@ sysret:
 	BYTE $0x48; SYSRET // SYSRETQ
 slow:
 	MOVQ $IRET_ALONE, CX
-	CMPQ F_WORK(AX), CX
+	CMPQ F_THREADFLAGS(AX), CX
 	JEQ iret
 	// A nosplit Go function decides, with interrupts off.
 	MOVQ ·lastTest(SB), DX

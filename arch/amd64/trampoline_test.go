@@ -26,7 +26,7 @@ func TestOffsetsAgree(t *testing.T) {
 		"F_ERROR": unsafe.Offsetof(f.Error), "F_RIP": unsafe.Offsetof(f.RIP),
 		"F_CS": unsafe.Offsetof(f.CS), "F_RFLAGS": unsafe.Offsetof(f.RFLAGS),
 		"F_RSP": unsafe.Offsetof(f.RSP), "F_SS": unsafe.Offsetof(f.SS),
-		"F_WORK": unsafe.Offsetof(f.Work), "F_FLAGS": unsafe.Offsetof(f.Flags),
+		"F_THREADFLAGS": unsafe.Offsetof(f.ThreadFlags), "F_FLAGS": unsafe.Offsetof(f.Flags),
 		"F_FSBASE": unsafe.Offsetof(f.FSBase), "F_KSP": unsafe.Offsetof(f.kernelSP),
 		"F_KBP": unsafe.Offsetof(f.kernelBP), "F_CR2": unsafe.Offsetof(f.CR2),
 		"F_ORIGRAX": unsafe.Offsetof(f.OrigRAX), "F_XMM": unsafe.Offsetof(f.XMM),
@@ -58,7 +58,7 @@ func TestOffsetsAgree(t *testing.T) {
 	if size := unsafe.Sizeof(p); size != perCPUStride {
 		t.Errorf("a perCPU block has %d bytes, want %d", size, perCPUStride)
 	}
-	if f.Flags != 0 || unsafe.Offsetof(f.Flags) != unsafe.Offsetof(f.Work)+4 || unsafe.Offsetof(f.Work)%8 != 0 {
+	if f.Flags != 0 || unsafe.Offsetof(f.Flags) != unsafe.Offsetof(f.ThreadFlags)+4 || unsafe.Offsetof(f.ThreadFlags)%8 != 0 {
 		t.Error("Work and Flags are not the two halves of one word")
 	}
 }

@@ -10,8 +10,8 @@ import (
 // all that the fast path asks. Its arguments are in RDI, RSI, RDX, R10, R8 and
 // R9. A negative number is an event: one of these, or a vector (see Vector).
 const (
-	// EventWork: the user was not entered, because a duty is owed.
-	EventWork = -257
+	// EventDuty: the user was not entered, because a duty is owed.
+	EventDuty = -257
 	// EventHandover: the user was not entered, because its state is not what
 	// this CPU has loaded. TakeCPU changes that.
 	EventHandover = -258
@@ -319,7 +319,7 @@ func ChargeTick(fromUser bool) {
 }
 
 // Kick interrupts the CPU on which f's program may be in user mode, so that a
-// duty just raised in f.Work is seen. If it runs in no user mode nothing is
+// duty just raised in f.ThreadFlags is seen. If it runs in no user mode nothing is
 // lost: the raise and EnterUser's test are ordered by locked instructions.
 // Any goroutine may call it.
 //

@@ -22,7 +22,7 @@ func (f *Frame) TSCDenied() bool { return f.noTSC.Load() }
 //go:nosplit
 func raiseUserControl(c *perCPU, f *Frame) {
 	if f.noTSC.Load() != (c.noTSC != 0) {
-		f.Work.Or(lastMask)
+		f.ThreadFlags.Or(lastMask)
 	}
 }
 

@@ -37,7 +37,7 @@ func printVisit(v *entry.VisitHeader) {
 	goos.Print(v.Kind.String())
 	goos.PrintHex(" ", uint64(uint32(v.Number)))
 	goos.PrintHex(" of task ", uint64(v.Task))
-	goos.PrintHex(", owed ", uint64(v.Work))
+	goos.PrintHex(", owed ", uint64(v.Owed))
 	goos.PrintHex(", served ", uint64(v.Served))
 	if v.ByIRET {
 		goos.Print(", IRETQ\n")

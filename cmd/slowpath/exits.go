@@ -148,7 +148,7 @@ func visitSlices(b *entry.Batch, v *entry.Visit) []traceEvent {
 		exit = "IRETQ"
 	}
 	whole := slice(names.Name(v), v.Kind.String(), v.Begin, v.End)
-	whole.Args = map[string]any{"work": v.Work.String(), "served": v.Served.String(), "exit": exit, "cpu": v.CPU}
+	whole.Args = map[string]any{"work": v.Owed.String(), "served": v.Served.String(), "exit": exit, "cpu": v.CPU}
 	events := []traceEvent{whole}
 	for _, s := range v.Steps[:v.StepCount] {
 		events = append(events, slice(entry.StepName(s), "step", v.Begin+s.Begin, v.Begin+s.End))

@@ -11,7 +11,7 @@ import (
 )
 
 func sampleBatch() entry.Batch {
-	v := entry.Visit{VisitHeader: entry.VisitHeader{Begin: 1000, End: 9000, Task: 7, Work: entry.RecordExits, Kind: entry.BySyscall}}
+	v := entry.Visit{VisitHeader: entry.VisitHeader{Begin: 1000, End: 9000, Task: 7, Owed: entry.RecordExits, Kind: entry.BySyscall}}
 	v.Step(entry.RecordExits, 1100, 1200)
 	v.Step(0, 1300, 8000)
 	w := entry.Visit{VisitHeader: entry.VisitHeader{Begin: 9500, End: 9900, Task: 8, Number: 14, Kind: entry.ByException, ByIRET: true}}

@@ -54,7 +54,7 @@ const (
 // must find at the end.
 func (t *Task) arrive() {
 	f := &t.frame
-	f.Work.Store(uint32(t.plan.Word))
+	f.ThreadFlags.Store(uint32(t.plan.Word))
 	f.CS, f.SS = amd64.UserCS, amd64.UserSS
 	f.RIP, f.RFLAGS = atCall, flagsAtCall
 	t.want = registers{rip: atCall, rcx: atCall, r11: flagsAtCall, rflags: flagsAtCall}
@@ -110,7 +110,7 @@ func (t *Task) event() (slow bool) {
 
 // systemCall is a call: by the table if anything is owed, else at once.
 func (t *Task) systemCall() (slow bool) {
-	if entry.Pending(&t.frame.Work) == 0 {
+	if entry.Pending(&t.frame.ThreadFlags) == 0 {
 		t.call()
 		return false
 	}
@@ -167,7 +167,7 @@ func (t *Task) EnterUser() bool {
 	t.moment() // the last one
 	t.interrupts = false
 	t.note(Tested, 0)
-	if entry.Pending(&t.frame.Work) == 0 {
+	if entry.Pending(&t.frame.ThreadFlags) == 0 {
 		switch t.frame.Flags {
 		case 0:
 			return t.follow(amd64.BySYSRET)

@@ -74,7 +74,7 @@ func (t *Task) note(what What, flag entry.Flag) {
 		return
 	}
 	e := &t.trace.events[t.trace.n]
-	e.What, e.Flag, e.Word = what, flag, entry.Pending(&t.frame.Work)
+	e.What, e.Flag, e.Word = what, flag, entry.Pending(&t.frame.ThreadFlags)
 	e.Interrupts, e.Settled = t.interrupts, t.frame.Flags&amd64.LeaveByIRET != 0
 	t.trace.n++
 }
@@ -86,14 +86,14 @@ func (t *Task) moment() {
 			t.change(r.Flag)
 		}
 	}
-	t.owed[t.moments%maxMoments] = entry.Pending(&t.frame.Work) & claimed &^ t.begun
+	t.owed[t.moments%maxMoments] = entry.Pending(&t.frame.ThreadFlags) & claimed &^ t.begun
 	t.moments++
 }
 
 // change does to the word what others may do at any time.
 func (t *Task) change(f entry.Flag) {
-	if f&levels != 0 && entry.Pending(&t.frame.Work)&f != 0 {
-		entry.Lower(&t.frame.Work, f)
+	if f&levels != 0 && entry.Pending(&t.frame.ThreadFlags)&f != 0 {
+		entry.Lower(&t.frame.ThreadFlags, f)
 		t.note(Lowered, f)
 		return
 	}
@@ -101,7 +101,7 @@ func (t *Task) change(f entry.Flag) {
 }
 
 func (t *Task) raise(f entry.Flag) {
-	entry.Raise(&t.frame.Work, f)
+	entry.Raise(&t.frame.ThreadFlags, f)
 	t.note(Raised, f)
 }
 

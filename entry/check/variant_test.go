@@ -91,17 +91,17 @@ func (v *variant) Syscall(t *Task, f *amd64.Frame, call func(*Task, *amd64.Frame
 }
 
 func (v *variant) enter(t *Task, f *amd64.Frame) (entered entry.Flag, skip bool) {
-	word := entry.Pending(&f.Work)
+	word := entry.Pending(&f.ThreadFlags)
 	for i := range v.rows {
 		d := v.row(i, false)
 		if !v.entryWordCached {
-			word = entry.Pending(&f.Work)
+			word = entry.Pending(&f.ThreadFlags)
 		}
 		if d.When&entry.AtSyscallEntry == 0 || word&d.Flag&^v.dropEntry == 0 {
 			continue
 		}
 		if v.claimLevels {
-			entry.Lower(&f.Work, d.Flag)
+			entry.Lower(&f.ThreadFlags, d.Flag)
 		}
 		entered |= d.Flag
 		if d.handlers.Entry(t, f) == entry.Skip {
@@ -117,7 +117,7 @@ func (v *variant) leave(t *Task, f *amd64.Frame, entered entry.Flag, done func(*
 		if d.When&entry.AtSyscallExit == 0 {
 			continue
 		}
-		due := entry.Pending(&f.Work)&d.Flag != 0 && (v.exitWhenLeaving || !done(t))
+		due := entry.Pending(&f.ThreadFlags)&d.Flag != 0 && (v.exitWhenLeaving || !done(t))
 		if d.Paired && !v.pairAtExit {
 			due = entered&d.Flag != 0
 		}
@@ -144,21 +144,21 @@ func (v *variant) SyscallExit(t *Task, f *amd64.Frame, done func(*Task) bool) en
 
 func (v *variant) ExitToUser(t *Task, f *amd64.Frame, done func(*Task) bool) (served, stuck entry.Flag) {
 	for pass := range maxEvents {
-		if entry.Pending(&f.Work)&v.userMask() == 0 || pass != 0 && done(t) {
+		if entry.Pending(&f.ThreadFlags)&v.userMask() == 0 || pass != 0 && done(t) {
 			return served &^ v.untold, 0
 		}
 		served |= v.round(t, f)
 	}
-	return served, entry.Pending(&f.Work) & v.userMask()
+	return served, entry.Pending(&f.ThreadFlags) & v.userMask()
 }
 
 func (v *variant) round(t *Task, f *amd64.Frame) (served entry.Flag) {
 	if v.clearedBeforeTable {
-		entry.Lower(&f.Work, v.user)
+		entry.Lower(&f.ThreadFlags, v.user)
 	}
 	for i := range v.rows {
 		d := v.row(i, v.loopBottomUp)
-		if d.When&entry.BeforeUser != 0 && v.dropRow&d.Flag == 0 && entry.Pending(&f.Work)&d.Flag != 0 {
+		if d.When&entry.BeforeUser != 0 && v.dropRow&d.Flag == 0 && entry.Pending(&f.ThreadFlags)&d.Flag != 0 {
 			v.serve(t, f, d)
 			served |= d.Flag
 		}
@@ -168,10 +168,10 @@ func (v *variant) round(t *Task, f *amd64.Frame) (served entry.Flag) {
 
 func (v *variant) serve(t *Task, f *amd64.Frame, d *variantRow) {
 	if !v.claimAfterHandler {
-		entry.Claim(&f.Work, d.Flag)
+		entry.Claim(&f.ThreadFlags, d.Flag)
 	}
 	if d.Flag == entry.SigPending {
-		entry.Lower(&f.Work, v.claimWithSignals)
+		entry.Lower(&f.ThreadFlags, v.claimWithSignals)
 	}
 	if (d.Frame || v.settleForAll) && !v.settleForNone {
 		f.Settle()
@@ -188,7 +188,7 @@ func (v *variant) serve(t *Task, f *amd64.Frame, d *variantRow) {
 		}
 	}
 	if v.claimAfterHandler {
-		entry.Claim(&f.Work, d.Flag)
+		entry.Claim(&f.ThreadFlags, d.Flag)
 	}
 	if v.narrowedMask {
 		v.narrowed |= d.Flag
@@ -196,7 +196,7 @@ func (v *variant) serve(t *Task, f *amd64.Frame, d *variantRow) {
 }
 
 func (v *variant) LastTest(f *amd64.Frame) amd64.Exit {
-	word := entry.Pending(&f.Work)
+	word := entry.Pending(&f.ThreadFlags)
 	switch callOver := f.Flags&amd64.CallOver != 0; {
 	case word&v.userMask() != 0, f.Stepping(), !callOver && word&^v.last != 0:
 		return amd64.Stay
@@ -213,9 +213,9 @@ func (v *variant) LastTest(f *amd64.Frame) amd64.Exit {
 func (v *variant) serveLast(f *amd64.Frame) {
 	for i := range v.rows {
 		d := v.row(i, false)
-		if d.When&entry.LastStep != 0 && entry.Pending(&f.Work)&d.Flag != 0 {
+		if d.When&entry.LastStep != 0 && entry.Pending(&f.ThreadFlags)&d.Flag != 0 {
 			if !v.claimNoLast {
-				entry.Claim(&f.Work, d.Flag)
+				entry.Claim(&f.ThreadFlags, d.Flag)
 			}
 			d.handlers.Last(f)
 		}
