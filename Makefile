@@ -56,7 +56,7 @@ $(SELFTESTS): | test-tools
 .PHONY: build
 build: ## build the kernel and the host command into bin/
 	@mkdir -p bin
-	$(GUEST) go build -trimpath -ldflags="$(KERNEL_LDFLAGS)" -o bin/kernel.raw ./cmd/kernel
+	$(GUEST) go build -tags kernel -trimpath -ldflags="$(KERNEL_LDFLAGS)" -o bin/kernel.raw ./cmd/kernel
 	go run ./boot/image/link -o bin/kernel.elf bin/kernel.raw
 	CGO_ENABLED=0 go build -trimpath -o bin/slowpath ./cmd/slowpath
 	$(GUEST) go build -trimpath -ldflags='-s -w' -o bin/hello ./qemu/testdata/hello

@@ -19,16 +19,20 @@ const (
 	Skip
 )
 
-// Handlers serve one duty. T is the task: the kernel's, or the model that the
-// exhaustive check runs. A handler is there exactly if the duty names its
-// stage.
+// Handlers serve one duty. T is the task: the kernel's, or the model of the
+// exhaustive check. The handler of a stage is set exactly if the duty names the
+// stage. Handlers run on the task's goroutine with interrupts on, except Last.
 type Handlers[T any] struct {
-	Flag  Flag
-	Entry func(t T, f *amd64.Frame) Verdict
-	Exit  func(t T, f *amd64.Frame)
-	// Work or WorkFrame serves the duty before user mode, by Duty.Frame.
-	Work      func(t T)
-	WorkFrame func(t T, f *amd64.Frame)
+	Flag Flag
+	// Entry and Exit get the call that the task is in. The register frame is
+	// complete. What Entry changes in the frame's number or arguments is
+	// loaded into the call when it returns.
+	Entry func(t T, c *Call) Verdict
+	Exit  func(t T, c *Call)
+	// BeforeUser serves the duty in the loop before user mode; if Duty.Frame
+	// is set, BeforeUserFrame does, with the complete register frame.
+	BeforeUser      func(t T)
+	BeforeUserFrame func(t T, f *amd64.Frame)
 	// Last runs with interrupts off. It must be nosplit, and must not sleep.
 	Last func(f *amd64.Frame)
 }
@@ -41,43 +45,22 @@ type row[T any] struct {
 
 // Table is all duties, in order, with their handlers, and the masks that
 // follow from them. It is immutable and safe for concurrent use.
-type Table[T any] struct {
+type Table[T Task] struct {
 	masks
-	rows     []row[T]
-	loop     []*row[T]   // those that are served before user mode
-	byBit    [32]*row[T] // the same, by the number of their bit
-	observer func(t T, flag Flag, begin, end uint64)
+	rows  []row[T]
+	loop  []*row[T]   // those that are served before user mode
+	byBit [32]*row[T] // the same, by the number of their bit
 }
 
 // masks are the duties of each stage, and those that are paired.
 type masks struct{ entry, exit, before, last, paired Flag }
-
-// Observe sets who is told of each handler, and with flag 0 of the call itself,
-// with the TSC before and after, while the task owes RECORD_EXITS. It is called
-// once, before the table is used.
-func (t *Table[T]) Observe(step func(t T, flag Flag, begin, end uint64)) { t.observer = step }
-
-// clock returns the TSC if the task's steps are observed, else 0.
-func (t *Table[T]) clock(f *amd64.Frame) uint64 {
-	if Pending(&f.ThreadFlags)&RecordExits == 0 {
-		return 0
-	}
-	return amd64.TSC()
-}
-
-// step tells the observer what was done since begin, which is clock's.
-func (t *Table[T]) step(task T, flag Flag, begin uint64) {
-	if begin != 0 && t.observer != nil {
-		t.observer(task, flag, begin, amd64.TSC())
-	}
-}
 
 // NewTable joins duties and handlers and computes the masks. It fails if a
 // duty has no bit or several, or no stage; if two share a bit; if a handler
 // lacks or serves no stage; if a duty without handlers exists, or handlers
 // without a duty. So no mask can have a bit that nobody serves, and no handler
 // waits for a bit that is in no mask.
-func NewTable[T any](duties []Duty, handlers ...Handlers[T]) (*Table[T], error) {
+func NewTable[T Task](duties []Duty, handlers ...Handlers[T]) (*Table[T], error) {
 	byFlag := map[Flag]Handlers[T]{}
 	for _, h := range handlers {
 		if _, twice := byFlag[h.Flag]; twice {
@@ -156,8 +139,8 @@ func checkHandlers[T any](d Duty, h Handlers[T]) error {
 	}{
 		{"Entry", h.Entry != nil, d.When&AtSyscallEntry != 0},
 		{"Exit", h.Exit != nil, d.When&AtSyscallExit != 0},
-		{"Work", h.Work != nil, d.When&BeforeUser != 0 && !d.Frame},
-		{"WorkFrame", h.WorkFrame != nil, d.When&BeforeUser != 0 && d.Frame},
+		{"BeforeUser", h.BeforeUser != nil, d.When&BeforeUser != 0 && !d.Frame},
+		{"BeforeUserFrame", h.BeforeUserFrame != nil, d.When&BeforeUser != 0 && d.Frame},
 		{"Last", h.Last != nil, d.When&LastStep != 0},
 	}
 	for _, w := range want {

@@ -9,16 +9,21 @@ import (
 
 // model is a task of these tests: it logs which handlers ran.
 type model struct {
-	f      amd64.Frame
-	ran    []string
-	leaves bool
+	Thread
+	f   amd64.Frame
+	ran []string
 }
 
-func newModel(work Flag) *model {
+func newModel(owed Flag) *model {
 	m := new(model)
-	m.f.ThreadFlags.Store(uint32(work))
+	m.Frame = &m.f
+	m.f.ThreadFlags.Store(uint32(owed))
 	return m
 }
+
+func (m *model) TakeCPU()          {}
+func (m *model) AfterInterrupt()   {}
+func (m *model) Stuck(duties Flag) {}
 
 func (m *model) note(what string, flag Flag) { m.ran = append(m.ran, what+" "+flag.String()) }
 
@@ -28,15 +33,15 @@ func (m *model) log() string { return strings.Join(m.ran, ", ") }
 func logging(d Duty) Handlers[*model] {
 	h := Handlers[*model]{Flag: d.Flag}
 	if d.When&AtSyscallEntry != 0 {
-		h.Entry = func(m *model, _ *amd64.Frame) Verdict { m.note("entry", d.Flag); return Proceed }
+		h.Entry = func(m *model, _ *Call) Verdict { m.note("entry", d.Flag); return Proceed }
 	}
 	if d.When&AtSyscallExit != 0 {
-		h.Exit = func(m *model, _ *amd64.Frame) { m.note("exit", d.Flag) }
+		h.Exit = func(m *model, _ *Call) { m.note("exit", d.Flag) }
 	}
 	if d.When&BeforeUser != 0 && d.Frame {
-		h.WorkFrame = func(m *model, _ *amd64.Frame) { m.note("work", d.Flag) }
+		h.BeforeUserFrame = func(m *model, _ *amd64.Frame) { m.note("work", d.Flag) }
 	} else if d.When&BeforeUser != 0 {
-		h.Work = func(m *model) { m.note("work", d.Flag) }
+		h.BeforeUser = func(m *model) { m.note("work", d.Flag) }
 	}
 	if d.When&LastStep != 0 {
 		h.Last = func(*amd64.Frame) {}
@@ -63,13 +68,10 @@ func full(t *testing.T, change func(*Handlers[*model])) *Table[*model] {
 	return table
 }
 
-func stays(*model) bool    { return false }
-func leaves(m *model) bool { return m.leaves }
+func call(m *model, s *Thread) { m.ran = append(m.ran, "call"); s.Frame.RAX = 0 }
 
-func call(m *model, f *amd64.Frame) { m.ran = append(m.ran, "call"); f.RAX = 0 }
-
-// TestMasks are the masks of Slowpath, as they follow from the duties.
-func TestMasks(t *testing.T) {
+// TestMasksFollowFromTheDuties compares the computed masks with written ones.
+func TestMasksFollowFromTheDuties(t *testing.T) {
 	d := full(t, nil)
 	for _, m := range []struct {
 		name      string
@@ -86,9 +88,9 @@ func TestMasks(t *testing.T) {
 	}
 }
 
-func TestOrder(t *testing.T) {
+func TestExitServesDutiesInReverseOrderOfEntry(t *testing.T) {
 	m := newModel(SyscallTrace | Seccomp | SyscallTracepoint | SyscallAudit | NoHZ | SingleStep)
-	full(t, nil).Syscall(m, &m.f, call, stays)
+	full(t, nil).syscall(m, &m.Thread, call)
 	want := "entry NOHZ, entry SYSCALL_TRACE, entry SECCOMP, entry SYSCALL_TRACEPOINT, entry SYSCALL_AUDIT, call, " +
 		"exit SYSCALL_AUDIT, exit SYSCALL_TRACEPOINT, exit SYSCALL_TRACE, exit SINGLESTEP, exit NOHZ"
 	if m.log() != want {
@@ -96,122 +98,124 @@ func TestOrder(t *testing.T) {
 	}
 }
 
-func TestSkippedCall(t *testing.T) {
+func TestSkippedCallDoesNotRun(t *testing.T) {
 	m := newModel(SyscallEmu | SyscallTrace | Seccomp)
 	d := full(t, func(h *Handlers[*model]) {
 		if h.Flag == SyscallEmu {
-			h.Entry = func(m *model, _ *amd64.Frame) Verdict { m.note("entry", SyscallEmu); return Skip }
+			h.Entry = func(m *model, _ *Call) Verdict { m.note("entry", SyscallEmu); return Skip }
 		}
 	})
-	d.Syscall(m, &m.f, call, stays)
+	d.syscall(m, &m.Thread, call)
 	if want := "entry SYSCALL_EMU, exit SYSCALL_TRACE"; m.log() != want {
 		t.Errorf("ran %s, want %s", m.log(), want)
 	}
-	if m.f.RAX != noSuchCall {
+	if m.f.RAX != NoCall {
 		t.Errorf("RAX is %#x before anybody set it", m.f.RAX)
 	}
 }
 
-// TestPairs: audit switched on during a call must not see its exit; switched
-// off, it must. ptrace sees the exits that happen while it traces.
-func TestPairs(t *testing.T) {
+// TestPairedDutySeesBothEndsOfACall switches audit on during a call, whose exit
+// it must not see, and off, where it must. ptrace sees every exit while it traces.
+func TestPairedDutySeesBothEndsOfACall(t *testing.T) {
 	d := full(t, nil)
 	on := newModel(0)
-	d.Syscall(on, &on.f, func(m *model, f *amd64.Frame) { Raise(&f.ThreadFlags, SyscallAudit|SyscallTrace) }, stays)
+	d.syscall(on, &on.Thread, func(m *model, s *Thread) { Raise(&s.Frame.ThreadFlags, SyscallAudit|SyscallTrace) })
 	if want := "exit SYSCALL_TRACE"; on.log() != want {
 		t.Errorf("switched on: ran %q, want %q", on.log(), want)
 	}
 	off := newModel(SyscallAudit | SyscallTrace)
-	d.Syscall(off, &off.f, func(m *model, f *amd64.Frame) { Lower(&f.ThreadFlags, SyscallAudit|SyscallTrace) }, stays)
+	d.syscall(off, &off.Thread, func(m *model, s *Thread) { Lower(&s.Frame.ThreadFlags, SyscallAudit|SyscallTrace) })
 	if want := "entry SYSCALL_TRACE, entry SYSCALL_AUDIT, exit SYSCALL_AUDIT"; off.log() != want {
 		t.Errorf("switched off: ran %q, want %q", off.log(), want)
 	}
 }
 
-func TestACallThatDoesNotReturn(t *testing.T) {
+func TestPairedDutySeesTheExitOfACallThatDoesNotReturn(t *testing.T) {
 	m := newModel(SyscallAudit | SyscallTrace)
-	full(t, nil).Syscall(m, &m.f, func(m *model, _ *amd64.Frame) { m.leaves = true }, leaves)
+	full(t, nil).syscall(m, &m.Thread, func(m *model, s *Thread) { s.SetExiting() })
 	if want := "entry SYSCALL_TRACE, entry SYSCALL_AUDIT, exit SYSCALL_AUDIT"; m.log() != want {
 		t.Errorf("ran %q, want %q", m.log(), want)
 	}
 }
 
-// TestSeccompSetDuringATracerStop: the word is read for each duty anew.
-func TestSeccompSetDuringATracerStop(t *testing.T) {
+// TestSeccompRaisedDuringATracerStopIsServed holds that the flags are read again
+// for each duty.
+func TestSeccompRaisedDuringATracerStopIsServed(t *testing.T) {
 	d := full(t, func(h *Handlers[*model]) {
 		if h.Flag == SyscallTrace {
-			h.Entry = func(m *model, f *amd64.Frame) Verdict { Raise(&f.ThreadFlags, Seccomp); return Proceed }
+			h.Entry = func(m *model, _ *Call) Verdict { Raise(&m.f.ThreadFlags, Seccomp); return Proceed }
 		}
 	})
 	m := newModel(SyscallTrace)
-	d.Syscall(m, &m.f, call, stays)
+	d.syscall(m, &m.Thread, call)
 	if !strings.HasPrefix(m.log(), "entry SECCOMP, call") {
 		t.Errorf("the filter was missed: ran %q", m.log())
 	}
 }
 
-// TestLoneUprobe is the case of the mail of January 2014: in 3.13 it loops.
-func TestLoneUprobe(t *testing.T) {
+// TestUprobeAloneIsServed is the case of the mail of January 2014: Linux 3.13
+// loops for ever.
+func TestUprobeAloneIsServed(t *testing.T) {
 	m := newModel(Uprobe)
-	if served, stuck := full(t, nil).ExitToUser(m, &m.f, stays); served != Uprobe || stuck != 0 || m.log() != "work UPROBE" || m.f.ThreadFlags.Load() != 0 {
+	if served, stuck := full(t, nil).exitToUser(m, &m.Thread); served != Uprobe || stuck != 0 || m.log() != "work UPROBE" || m.f.ThreadFlags.Load() != 0 {
 		t.Errorf("stuck %v, ran %q, left %v", stuck, m.log(), Pending(&m.f.ThreadFlags))
 	}
 }
 
-func TestWorkRaisedByAHandlerIsServed(t *testing.T) {
+func TestDutyRaisedByAHandlerIsServed(t *testing.T) {
 	d := full(t, func(h *Handlers[*model]) {
 		if h.Flag == NotifyResume {
-			h.Work = func(m *model) { m.note("work", NotifyResume); Raise(&m.f.ThreadFlags, SigPending) }
+			h.BeforeUser = func(m *model) { m.note("work", NotifyResume); Raise(&m.f.ThreadFlags, SigPending) }
 		}
 	})
 	m := newModel(NotifyResume)
-	if _, stuck := d.ExitToUser(m, &m.f, stays); stuck != 0 || m.log() != "work NOTIFY_RESUME, work SIGPENDING" {
+	if _, stuck := d.exitToUser(m, &m.Thread); stuck != 0 || m.log() != "work NOTIFY_RESUME, work SIGPENDING" {
 		t.Errorf("stuck %v, ran %q", stuck, m.log())
 	}
 }
 
-func TestAHandlerWithoutProgressIsNamed(t *testing.T) {
+func TestDutyThatItsHandlerRaisesIsReportedAsStuck(t *testing.T) {
 	d := full(t, func(h *Handlers[*model]) {
 		if h.Flag == Uprobe {
-			h.WorkFrame = func(m *model, f *amd64.Frame) { Raise(&f.ThreadFlags, Uprobe) }
+			h.BeforeUserFrame = func(m *model, f *amd64.Frame) { Raise(&f.ThreadFlags, Uprobe) }
 		}
 	})
 	m := newModel(Uprobe | NeedResched)
-	if _, stuck := d.ExitToUser(m, &m.f, stays); stuck != Uprobe {
+	if _, stuck := d.exitToUser(m, &m.Thread); stuck != Uprobe {
 		t.Errorf("the stuck duty is %v", stuck)
 	}
 }
 
-func TestTheLoopEndsWithTheTask(t *testing.T) {
+func TestLoopEndsWhenTheTaskExits(t *testing.T) {
 	m := newModel(SigPending)
 	d := full(t, func(h *Handlers[*model]) {
 		if h.Flag == SigPending {
-			h.WorkFrame = func(m *model, f *amd64.Frame) { m.leaves = true; Raise(&f.ThreadFlags, SigPending) }
+			h.BeforeUserFrame = func(m *model, f *amd64.Frame) { m.SetExiting(); Raise(&f.ThreadFlags, SigPending) }
 		}
 	})
-	if _, stuck := d.ExitToUser(m, &m.f, leaves); stuck != 0 {
+	if _, stuck := d.exitToUser(m, &m.Thread); stuck != 0 {
 		t.Errorf("stuck %v", stuck)
 	}
 }
 
-// TestRescheduleTouchesNoFrame counts what a return with NEED_RESCHED alone
-// touches of the frame: the work word.
+// TestRescheduleTouchesNoFrame holds that a return with NEED_RESCHED alone
+// changes nothing of the frame but the thread flags.
 func TestRescheduleTouchesNoFrame(t *testing.T) {
 	d := full(t, nil)
 	m := newModel(NeedResched)
 	m.f.RIP, m.f.RFLAGS = 1, 2
-	d.ExitToUser(m, &m.f, stays)
+	d.exitToUser(m, &m.Thread)
 	if m.f.Flags != 0 || m.f.RCX != 0 || m.f.R11 != 0 {
 		t.Error("the frame was settled for a duty that does not need it")
 	}
 	Raise(&m.f.ThreadFlags, SigPending)
-	d.ExitToUser(m, &m.f, stays)
+	d.exitToUser(m, &m.Thread)
 	if m.f.Flags&amd64.LeaveByIRET == 0 || m.f.RCX != 1 || m.f.R11 != 2 {
 		t.Error("a duty that needs the frame got one that is not settled")
 	}
 }
 
-func TestTablesThatCannotBe(t *testing.T) {
+func TestNewTableRefusesInconsistentDuties(t *testing.T) {
 	good := Duty{Flag: Uprobe, When: BeforeUser}
 	with := func(change func(*Duty)) Duty { d := good; change(&d); return d }
 	handlers := logging(good)
@@ -231,8 +235,8 @@ func TestTablesThatCannotBe(t *testing.T) {
 		"a pair without exit":      {[]Duty{with(func(d *Duty) { d.When, d.Level, d.Paired = AtSyscallEntry, true, true })}, nil},
 		"sleep at the last step":   {[]Duty{with(func(d *Duty) { d.When, d.MaySleep = LastStep, true })}, nil},
 		"the other slow path":      {[]Duty{with(func(d *Duty) { d.Frame = true })}, []Handlers[*model]{handlers}},
-		"a handler of no stage":    {[]Duty{good}, []Handlers[*model]{{Flag: Uprobe, Work: handlers.Work, Exit: func(*model, *amd64.Frame) {}}}},
-		"a missing second handler": {[]Duty{{Flag: NoHZ, When: AtSyscallEntry | AtSyscallExit, Level: true}}, []Handlers[*model]{{Flag: NoHZ, Exit: func(*model, *amd64.Frame) {}}}},
+		"a handler of no stage":    {[]Duty{good}, []Handlers[*model]{{Flag: Uprobe, BeforeUser: handlers.BeforeUser, Exit: func(*model, *Call) {}}}},
+		"a missing second handler": {[]Duty{{Flag: NoHZ, When: AtSyscallEntry | AtSyscallExit, Level: true}}, []Handlers[*model]{{Flag: NoHZ, Exit: func(*model, *Call) {}}}},
 	} {
 		if _, err := NewTable(c.duties, c.handlers...); err == nil || !strings.HasPrefix(err.Error(), "entry: ") {
 			t.Errorf("%s: error %v", name, err)
@@ -240,7 +244,7 @@ func TestTablesThatCannotBe(t *testing.T) {
 	}
 }
 
-func TestNames(t *testing.T) {
+func TestFlagsAreNamedAsInLinux(t *testing.T) {
 	for f, want := range map[Flag]string{
 		0: "0", RecordExits: "RECORD_EXITS", SigPending: "SIGPENDING", SyscallTrace | NoHZ: "SYSCALL_TRACE|NOHZ",
 		1 << 5: "BIT05", 1 << 30: "BIT30",
@@ -251,9 +255,9 @@ func TestNames(t *testing.T) {
 	}
 }
 
-// TestAnUnpairedExitIsSeen breaks a table: a duty that sees the entry of a call
-// is forgotten at its exit.
-func TestAnUnpairedExitIsSeen(t *testing.T) {
+// TestMissingExitOfAPairedDutyPanics breaks a table: a duty that sees the entry
+// of a call is left out at its exit.
+func TestMissingExitOfAPairedDutyPanics(t *testing.T) {
 	d := full(t, nil)
 	for i := range d.rows {
 		if r := &d.rows[i]; r.Duty.Flag == SyscallAudit {
@@ -261,11 +265,48 @@ func TestAnUnpairedExitIsSeen(t *testing.T) {
 		}
 	}
 	defer func() {
-		if text, _ := recover().(string); !strings.Contains(text, "SYSCALL_AUDIT saw one end") {
+		if text, _ := recover().(string); !strings.Contains(text, "SYSCALL_AUDIT saw the entry") {
 			t.Errorf("panicked with %q", text)
 		}
 	}()
 	m := newModel(SyscallAudit)
-	d.Syscall(m, &m.f, func(*model, *amd64.Frame) {}, stays)
-	t.Error("nobody noticed")
+	d.syscall(m, &m.Thread, func(*model, *Thread) {})
+	t.Error("the missing exit was not noticed")
+}
+
+// TestCallSurvivesExecve holds that the duties of the exit see the number and
+// the arguments with which execve(2) was called, although it has replaced the
+// registers.
+func TestCallSurvivesExecve(t *testing.T) {
+	var at Call
+	d := full(t, func(h *Handlers[*model]) {
+		if h.Flag == SyscallAudit {
+			h.Exit = func(_ *model, c *Call) { at = *c }
+		}
+	})
+	m := newModel(SyscallAudit)
+	m.f.OrigRAX, m.f.RDI, m.f.R9 = 59, 1, 6
+	d.syscall(m, &m.Thread, func(_ *model, s *Thread) { s.Frame.RDI, s.Frame.R9 = 0, 0 })
+	if want := (Call{NR: 59, ABI: X86_64, Args: Args{0: 1, 5: 6}}); at != want {
+		t.Errorf("the exit saw %+v, want %+v", at, want)
+	}
+}
+
+// TestTracerChangesTheCall holds that the call and later duties get the number
+// and the arguments as a duty of the entry has left them in the frame.
+func TestTracerChangesTheCall(t *testing.T) {
+	var filtered, called Call
+	d := full(t, func(h *Handlers[*model]) {
+		switch h.Flag {
+		case SyscallTrace:
+			h.Entry = func(m *model, _ *Call) Verdict { m.f.OrigRAX, m.f.RSI = 39, 7; return Proceed }
+		case Seccomp:
+			h.Entry = func(_ *model, c *Call) Verdict { filtered = *c; return Proceed }
+		}
+	})
+	m := newModel(SyscallTrace | Seccomp)
+	d.syscall(m, &m.Thread, func(_ *model, s *Thread) { called = s.Call })
+	if want := (Call{NR: 39, Args: Args{1: 7}}); filtered != want || called != want {
+		t.Errorf("the filter saw %+v and the call is %+v, want %+v", filtered, called, want)
+	}
 }

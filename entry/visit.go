@@ -61,9 +61,9 @@ type VisitHeader struct {
 }
 
 // Start begins a visit at a reading of the TSC. The caller, which is the task's
-// own goroutine, then says what kind of visit it is, and its number.
-func (v *Visit) Start(begin uint64, task int, owed Flag) {
-	v.Begin, v.Task, v.Owed = begin, int32(task), owed
+// own goroutine, then sets Kind and Number. Task stays as it is.
+func (v *Visit) Start(begin uint64, owed Flag) {
+	v.Begin, v.Owed = begin, owed
 	v.Served, v.StepCount, v.Kept = 0, 0, false
 }
 

@@ -10,8 +10,8 @@ import (
 
 func record(r *Recorder, f *amd64.Frame, task int32, change func(*Visit)) {
 	var v Visit
-	v.Start(amd64.TSC(), int(task), 0)
-	v.Kind, v.Number = BySyscall, 1
+	v.Start(amd64.TSC(), 0)
+	v.Task, v.Kind, v.Number = task, BySyscall, 1
 	if change != nil {
 		change(&v)
 	}
@@ -66,7 +66,7 @@ func TestRecordingAllocatesNothing(t *testing.T) {
 	f := &amd64.Frame{Flags: amd64.LeaveByIRET}
 	var v Visit
 	if n := testing.AllocsPerRun(100, func() {
-		v.Start(amd64.TSC(), 1, NeedResched)
+		v.Start(amd64.TSC(), NeedResched)
 		v.Kind, v.Number = ByInterrupt, 64
 		for range 2 * maxSteps {
 			v.Step(NeedResched, v.Begin, v.Begin+5)

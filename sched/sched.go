@@ -38,7 +38,7 @@ type Threads interface {
 // Handlers serve NEED_RESCHED. They get no register frame, because giving the
 // CPU away needs none.
 func Handlers[T any](s *Scheduler) entry.Handlers[T] {
-	return entry.Handlers[T]{Flag: entry.NeedResched, Work: func(T) {
+	return entry.Handlers[T]{Flag: entry.NeedResched, BeforeUser: func(T) {
 		if s.wanted() {
 			runtime.Gosched()
 		}

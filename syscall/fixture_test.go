@@ -71,6 +71,6 @@ func invoke(t *task.Task, h Handler, arguments ...uint64) (uint64, error) {
 	var a amd64.Args
 	copy(a[:], arguments)
 	result, err := h(t, &a)
-	task.WorkHandlers().Work(t) // as on the way to user mode
+	task.WorkHandlers().BeforeUser(t) // as on the way to user mode
 	return result, err
 }

@@ -13,13 +13,12 @@ import (
 	"strconv"
 
 	"slowpath/arch/amd64"
+	"slowpath/entry"
 	"slowpath/task"
 )
 
-// Handler executes one system call of t. It runs on t's goroutine, with
-// interrupts on, and may sleep. It does not write to the arguments. The error is
-// a bare unix.Errno, or one of package abi's restart codes.
-type Handler func(t *task.Task, a *amd64.Args) (uint64, error)
+// Handler executes one system call of a task.
+type Handler = entry.Handler[*task.Task]
 
 // FrameHandler is the handler of a call that needs other registers than its
 // arguments. The frame is t's own.
@@ -44,7 +43,9 @@ const (
 
 // Row is one system call.
 type Row struct {
+	// Number is the call's number in its ABI.
 	Number    int
+	ABI       entry.ABI
 	Name      string
 	Arguments []Kind
 	// Handler executes the call; FrameHandler does, if the call needs the
@@ -73,35 +74,32 @@ func Table() []Row {
 
 // Name returns the name of a system call by its number.
 func Name(number int) string {
-	if number >= 0 && number < handlers && names[number] != "" {
+	if number >= 0 && number < entry.Calls && names[number] != "" {
 		return names[number]
 	}
 	return "call " + strconv.Itoa(number)
 }
 
-// names is the names of the table by number.
-var names = func() (n [handlers]string) {
+// names is the names of the 64-bit calls by number.
+var names = func() (n [entry.Calls]string) {
 	for _, r := range Table() {
-		n[r.Number] = r.Name
+		if r.ABI == entry.X86_64 {
+			n[r.Number] = r.Name
+		}
 	}
 	return n
 }()
 
-// handlers is how many numbers the fast path looks up: a power of two above
-// the highest that Linux 6.1 has.
-const handlers = 512
-
-// dispatch is the table by number, for the loop. It is complete before main
-// begins and never changes.
-var dispatch = buildDispatch()
-
-func buildDispatch() (d [handlers]Handler) {
+// Dispatch returns the handlers of an ABI by number, for the user loop.
+func Dispatch(abi entry.ABI) (d entry.Dispatch[*task.Task]) {
 	for i := range d {
 		d[i] = notImplemented
 	}
 	for _, rows := range families() {
 		for _, r := range rows {
-			d[r.Number] = r.dispatched()
+			if r.ABI == abi {
+				d[r.Number] = r.dispatched()
+			}
 		}
 	}
 	return d
@@ -117,5 +115,5 @@ func (r *Row) dispatched() Handler {
 }
 
 // notImplemented is a call without a row. It returns its errno as a result,
-// which is quicker than an error.
-func notImplemented(*task.Task, *amd64.Args) (uint64, error) { return noSuchCall, nil }
+// because that takes fewer instructions than an error.
+func notImplemented(*task.Task, *amd64.Args) (uint64, error) { return entry.NoCall, nil }

@@ -266,6 +266,7 @@ func (t *Task) setID(id *pid) {
 	t.id = id
 	id.task = t
 	t.tid.Store(int32(id.number))
+	t.Visit.Task = int32(id.number)
 }
 
 // count enters a new task into the statistics.

@@ -29,7 +29,7 @@ func (t *Task) DeliverSignals(f *amd64.Frame) {
 		t.restartForHandler(f, next.action.Flags)
 		t.handle(f, &next)
 	}
-	if t.exiting {
+	if t.Exiting() {
 		return
 	}
 	t.restartWithoutHandler(f)
@@ -44,7 +44,7 @@ func (t *Task) DeliverSignals(f *amd64.Frame) {
 // exit.
 func (t *Task) nextSignal() (delivery, bool) {
 	g := t.group
-	for !t.exiting {
+	for !t.Exiting() {
 		g.mu.Lock()
 		switch {
 		case g.stop.notice != noNotice:

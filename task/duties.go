@@ -8,24 +8,24 @@ import (
 
 // SignalHandlers serve SIGPENDING.
 func SignalHandlers() entry.Handlers[*Task] {
-	return entry.Handlers[*Task]{Flag: entry.SigPending, WorkFrame: (*Task).DeliverSignals}
+	return entry.Handlers[*Task]{Flag: entry.SigPending, BeforeUserFrame: (*Task).DeliverSignals}
 }
 
 // WorkHandlers serve NOTIFY_RESUME: the queue of AddWork.
 func WorkHandlers() entry.Handlers[*Task] {
-	return entry.Handlers[*Task]{Flag: entry.NotifyResume, Work: (*Task).runWork}
+	return entry.Handlers[*Task]{Flag: entry.NotifyResume, BeforeUser: (*Task).runWork}
 }
 
 // RestartableSequenceHandlers serve rseq(2).
 func RestartableSequenceHandlers() entry.Handlers[*Task] {
 	return entry.Handlers[*Task]{
-		Flag: entry.RestartableSequence, WorkFrame: func(t *Task, f *amd64.Frame) { t.serveRSeq(f, 0) },
+		Flag: entry.RestartableSequence, BeforeUserFrame: func(t *Task, f *amd64.Frame) { t.serveRSeq(f, 0) },
 	}
 }
 
 // MachineCheckHandlers serve MCE_NOTIFY.
 func MachineCheckHandlers() entry.Handlers[*Task] {
-	return entry.Handlers[*Task]{Flag: entry.MCENotify, Work: (*Task).serveMachineChecks}
+	return entry.Handlers[*Task]{Flag: entry.MCENotify, BeforeUser: (*Task).serveMachineChecks}
 }
 
 // AddWork queues a function that runs on the task's own goroutine, without
@@ -58,10 +58,9 @@ func (t *Task) runWork() {
 // (sigaction(2), si_addr_lsb).
 const pageShift = 12
 
-// MachineCheck takes what the CPU has recorded of a machine check that
-// interrupted the task, whose frame f is, and makes the task owe the rest. The
-// user loop calls it.
-func (t *Task) MachineCheck(f *amd64.Frame) {
+// machineCheck takes what the CPU has recorded of a machine check that
+// interrupted the task, whose frame f is, and raises MCE_NOTIFY for the rest.
+func (t *Task) machineCheck(f *amd64.Frame, _ int) {
 	records, dropped := amd64.TakeMachineChecks(f)
 	if dropped > 0 {
 		t.kernel.Logf("%d records of machine checks are lost, because too many came at once; one of them may have interrupted %s.", dropped, t)

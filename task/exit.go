@@ -14,7 +14,7 @@ import (
 // The duty makes the loop look: a system call that succeeds goes back to user
 // mode without asking.
 func (t *Task) requestExit(status Status) {
-	t.exiting = true
+	t.SetExiting()
 	entry.Raise(&t.Frame.ThreadFlags, entry.SigPending)
 	t.exitStatus = status
 }
@@ -79,7 +79,7 @@ func (t *Task) runUserLoop() {
 // exit ends a thread: it gives up what it shares, passes its children on, and
 // becomes a zombie or vanishes.
 func (t *Task) exit() {
-	t.exiting = true
+	t.SetExiting()
 	t.runWork()
 	last, stopped := t.beginExit()
 	if stopped {

@@ -5,6 +5,7 @@ import (
 
 	"slowpath/arch/amd64"
 	"slowpath/cred"
+	"slowpath/entry"
 	"slowpath/fs"
 	"slowpath/signal"
 	"slowpath/wait"
@@ -32,7 +33,7 @@ func (k *Kernel) StartReaper() {
 	t := k.newTask(cred.Root())
 	t.comm = "init"
 	t.group.Actions.Set(unix.SIGCHLD, signal.Action{Handler: signal.SIG_IGN})
-	t.exiting = true
+	t.SetExiting()
 	if err := k.addFirst(t, nil); err != nil {
 		panic("task: there is no process id for the first process: " + err.Error())
 	}
@@ -44,7 +45,7 @@ func (k *Kernel) newTask(c *cred.Credentials) *Task {
 	g := newThreadGroup(k)
 	g.Actions = new(signal.Actions)
 	g.Limits.SetAll(DefaultLimits(k.ThreadsMax()))
-	t := &Task{kernel: k, group: g, Frame: amd64.NewFrame(0)}
+	t := &Task{kernel: k, group: g, Thread: entry.Thread{Frame: amd64.NewFrame(0)}}
 	t.credentials.Store(c)
 	t.timerSlack.Store(defaultTimerSlack)
 	t.dumpable.Store(true)

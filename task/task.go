@@ -20,8 +20,9 @@ import (
 // and only it may read them without further care. Others use the methods that
 // say so.
 type Task struct {
-	// Frame has the registers of user mode, and the work word.
-	Frame *amd64.Frame
+	// Thread has the registers of user mode, the thread flags, and what the
+	// user loop keeps of the task.
+	entry.Thread
 	// Sleeper is where the goroutine sleeps. Anybody may wake it.
 	Sleeper wait.Sleeper
 	// MM is the address space; nil for a task of the kernel, and after exit
@@ -37,8 +38,6 @@ type Task struct {
 	Restart RestartBlock
 	// Scheduling is what the scheduling calls have set.
 	Scheduling Scheduling
-	// Visit is what the task is doing in the kernel now.
-	Visit entry.Visit
 	// Transfer is what package syscall keeps of one transfer for the next.
 	Transfer any
 	// Accounting counts CPU time, faults and switches. Anybody may read it.
@@ -60,7 +59,6 @@ type Task struct {
 	comm      string
 
 	// Only the task's own goroutine touches these.
-	exiting       bool // leave the user loop
 	exitStatus    Status
 	clearChildTID uint64     // set_tid_address(2)
 	vfork         *vforkWait // the parent waits for this task's memory
@@ -151,9 +149,6 @@ func (t *Task) SetComm(name string) {
 	defer t.resources.Unlock()
 	t.comm = name[:min(len(name), MaxComm)]
 }
-
-// Exiting reports whether the user loop must end. Only the loop asks.
-func (t *Task) Exiting() bool { return t.exiting }
 
 // String names the task for the kernel's log.
 func (t *Task) String() string { return t.Comm() + "[" + itoa(t.TID()) + "]" }

@@ -6,6 +6,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"slowpath/arch/amd64"
+	"slowpath/entry"
 	"slowpath/mm"
 	"slowpath/signal"
 )
@@ -44,25 +45,47 @@ var traps = [32]trap{
 	vectorAlignment:  {unix.SIGBUS, signal.BUS_ADRALN, false},
 }
 
-// Exception handles an exception of user mode: a page fault is resolved, and
-// what cannot be becomes a signal. The user loop calls it; it may sleep.
-func (t *Task) Exception(f *amd64.Frame, vector int) {
-	switch vector {
-	case vectorPageFault:
-		t.pageFault(f)
-		return
-	case vectorDebug:
-		if code := debugCode(f.DebugCause()); code != 0 {
-			t.fault(f, signal.FaultInfo(unix.SIGTRAP, code, f.RIP))
-		}
-		return
-	case vectorX87, vectorSIMD:
-		t.fault(f, signal.FaultInfo(unix.SIGFPE, floatingCode(f, vector), f.RIP))
-		return
+// ExceptionHandlers returns the handlers of the owner entry.ByProgram: a page
+// fault is resolved; what cannot be resolved, and every other exception, becomes
+// a signal.
+func ExceptionHandlers() []entry.ExceptionHandler[*Task] {
+	rows := []struct {
+		vectors []int
+		handle  func(t *Task, f *amd64.Frame, vector int)
+	}{
+		{[]int{vectorPageFault}, (*Task).pageFault},
+		{[]int{vectorDebug}, (*Task).debugTrap},
+		{[]int{vectorX87, vectorSIMD}, (*Task).floatingPointError},
+		{[]int{amd64.MachineCheck}, (*Task).machineCheck},
+		{[]int{amd64.NMI}, (*Task).nonMaskableInterrupt},
 	}
-	what := trap{unix.SIGSEGV, signal.SI_KERNEL, false}
-	if vector >= 0 && vector < len(traps) && traps[vector].signal != 0 {
-		what = traps[vector]
+	var handlers []entry.ExceptionHandler[*Task]
+	var others [amd64.FirstInterrupt]bool
+	add := func(vectors []int, handle func(t *Task, f *amd64.Frame, vector int)) {
+		handlers = append(handlers, entry.ExceptionHandler[*Task]{
+			Owner: entry.ByProgram, Vectors: vectors,
+			Handle: func(t *Task, f *amd64.Frame, vector int) bool { handle(t, f, vector); return true },
+		})
+	}
+	for _, r := range rows {
+		add(r.vectors, r.handle)
+		for _, vector := range r.vectors {
+			others[vector] = true
+		}
+	}
+	for vector, handled := range others {
+		if !handled {
+			add([]int{vector}, (*Task).trap)
+		}
+	}
+	return handlers
+}
+
+// trap sends the signal that the exception always becomes.
+func (t *Task) trap(f *amd64.Frame, vector int) {
+	what := traps[vector]
+	if what.signal == 0 {
+		what = trap{unix.SIGSEGV, signal.SI_KERNEL, false}
 	}
 	info := signal.Info{Signo: what.signal, Code: what.code}
 	if what.address {
@@ -70,6 +93,23 @@ func (t *Task) Exception(f *amd64.Frame, vector int) {
 	}
 	t.fault(f, info)
 }
+
+// debugTrap sends the signal of a #DB that is the program's own: it has set TF,
+// or executed INT1.
+func (t *Task) debugTrap(f *amd64.Frame, _ int) {
+	if code := debugCode(f.DebugCause()); code != 0 {
+		t.fault(f, signal.FaultInfo(unix.SIGTRAP, code, f.RIP))
+	}
+}
+
+// floatingPointError sends the signal of an x87 or SSE exception.
+func (t *Task) floatingPointError(f *amd64.Frame, vector int) {
+	t.fault(f, signal.FaultInfo(unix.SIGFPE, floatingCode(f, vector), f.RIP))
+}
+
+// nonMaskableInterrupt does nothing: the NMI was counted on the CPU that took
+// it.
+func (t *Task) nonMaskableInterrupt(*amd64.Frame, int) {}
 
 // fault sends the task the signal of its exception. The address is that of the
 // last page fault that became a signal, whatever CR2 has: others left it there,
@@ -87,7 +127,7 @@ func (t *Task) fault(f *amd64.Frame, info signal.Info) {
 }
 
 // pageFault lets mm resolve the fault, or sends what Linux sends.
-func (t *Task) pageFault(f *amd64.Frame) {
+func (t *Task) pageFault(f *amd64.Frame, _ int) {
 	t.Accounting.MinorFaults.Add(1)
 	address := f.CR2
 	for {

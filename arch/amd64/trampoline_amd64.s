@@ -84,9 +84,9 @@
 // not the caller's until the last moment.
 #define RETURN BYTE $0xc3
 
-// The registers that SYSCALL leaves alone. base points d bytes into the frame.
-#define SAVE13(base, d) \
-	MOVQ AX, (F_RAX-d)(base); \
+// The registers that SYSCALL leaves alone, without RAX. base points d bytes into
+// the frame.
+#define SAVE12(base, d) \
 	MOVQ BX, (F_RBX-d)(base); \
 	MOVQ DX, (F_RDX-d)(base); \
 	MOVQ SI, (F_RSI-d)(base); \
@@ -168,7 +168,7 @@ TEXT name(SB), NOSPLIT|NOFRAME, $0; \
 	PUSHQ P(o+P_SCRATCH); /* frame.RSP */ \
 	PUSHQ R11; /* frame.RFLAGS; SP stays here */ \
 	MOVQ CX, (F_RIP-F_RFLAGS)(SP); \
-	SAVE13(SP, F_RFLAGS); \
+	SAVE12(SP, F_RFLAGS); \
 	MOVQ AX, (F_ORIGRAX-F_RFLAGS)(SP); \
 	RDFSBASEQ CX; \
 	MOVQ CX, (F_FSBASE-F_RFLAGS)(SP); \
@@ -199,7 +199,8 @@ LANDING(·landing7, 0x580)
 
 // kernelSyscall: the runtime called "Linux". SP = its frame, R11 = its RSP.
 TEXT ·kernelSyscall(SB), NOSPLIT|NOFRAME, $0
-	SAVE13(SP, 0)
+	MOVQ AX, F_RAX(SP)
+	SAVE12(SP, 0)
 	MOVQ R11, F_RSP(SP)
 	MOVQ CX, F_RIP(SP)
 	MOVQ ·onSyscall(SB), R12
@@ -307,7 +308,7 @@ kernel:
 	JNE nested
 	MOVQ P(P_CURRENT)(BX*8), AX
 save:
-	SAVE13(AX, 0)
+	SAVE12(AX, 0) // RAX is on the stack
 	MOVQ CX, F_RCX(AX)
 	MOVQ R11, F_R11(AX)
 	POPQ F_RBX(AX)

@@ -134,16 +134,17 @@ func copyRegisters(to, from *Frame) {
 	to.XMM, to.MXCSR = from.XMM, from.MXCSR
 }
 
-// ResetRegisters makes every register what exec(2) gives a new program; work
-// and page tables stay, and the exit of exec is still owed. The caller is f's
-// own goroutine.
+// ResetRegisters makes every register what execve(2) gives a new program. The
+// thread flags and the page tables stay. So does OrigRAX, because the exit of
+// execve(2) is still owed and a tracer reads the call's number there. The caller
+// is f's own goroutine.
 func (f *Frame) ResetRegisters() {
 	Release(f)
 	copyRegisters(f, &Frame{
 		CS: UserCS, SS: UserSS,
 		RFLAGS:  FlagIF | FlagFixed,
 		Flags:   LeaveByIRET,
-		OrigRAX: NotInSyscall,
+		OrigRAX: f.OrigRAX,
 	})
 	f.ResetExtended()
 }

@@ -6,6 +6,7 @@ import (
 	"slowpath/arch/amd64"
 	"slowpath/entry"
 	"slowpath/sched"
+	"slowpath/syscall"
 	"slowpath/task"
 )
 
@@ -24,7 +25,7 @@ func makeDuties(s *sched.Scheduler) error {
 		task.RestartableSequenceHandlers(),
 		task.MachineCheckHandlers(),
 		{Flag: entry.UserReturnNotify, Last: amd64.LoadUserControl},
-		{Flag: entry.RecordExits, Entry: func(t *task.Task, _ *amd64.Frame) entry.Verdict {
+		{Flag: entry.RecordExits, Entry: func(t *task.Task, _ *entry.Call) entry.Verdict {
 			t.Visit.Kept = true
 			return entry.Proceed
 		}},
@@ -37,6 +38,18 @@ func makeDuties(s *sched.Scheduler) error {
 	duties = table
 	amd64.SetLastTest(uint32(table.LastMask()), lastTest)
 	return nil
+}
+
+// newLoop returns the user loop over the table of duties, the table of system
+// calls and the owners of exceptions. makeDuties comes first.
+func newLoop(visits *entry.Recorder) (*entry.Loop[*task.Task], error) {
+	exceptions, err := entry.NewExceptions(task.ExceptionHandlers()...)
+	if err != nil {
+		return nil, err
+	}
+	return entry.NewLoop(entry.LoopConfig[*task.Task]{
+		Calls: syscall.Dispatch(entry.X86_64), Duties: duties, Exceptions: exceptions, Recorder: visits,
+	}), nil
 }
 
 // lastTest is the last thing before user mode.
@@ -60,18 +73,18 @@ func unraised() []entry.Handlers[*task.Task] {
 }
 
 func reportUnraised(d entry.Duty) entry.Handlers[*task.Task] {
-	bug := func(*task.Task, *amd64.Frame) {
+	bug := func() {
 		panic(fmt.Sprintf("the duty %v is set, but nothing in this kernel raises it", d.Flag))
 	}
 	h := entry.Handlers[*task.Task]{Flag: d.Flag}
 	if d.When&entry.AtSyscallEntry != 0 {
-		h.Entry = func(t *task.Task, f *amd64.Frame) entry.Verdict { bug(t, f); return entry.Skip }
+		h.Entry = func(*task.Task, *entry.Call) entry.Verdict { bug(); return entry.Skip }
 	}
 	if d.When&entry.AtSyscallExit != 0 {
-		h.Exit = bug
+		h.Exit = func(*task.Task, *entry.Call) { bug() }
 	}
 	if d.When&entry.BeforeUser != 0 {
-		h.WorkFrame = bug
+		h.BeforeUserFrame = func(*task.Task, *amd64.Frame) { bug() }
 	}
 	return h
 }

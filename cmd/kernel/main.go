@@ -22,7 +22,6 @@ import (
 	"slowpath/klog"
 	"slowpath/mm"
 	"slowpath/sched"
-	"slowpath/syscall"
 	"slowpath/task"
 	"slowpath/vdso"
 )
@@ -87,9 +86,13 @@ func (k *kernel) run() error {
 	if err != nil {
 		return err
 	}
+	loop, err := newLoop(k.visits)
+	if err != nil {
+		return err
+	}
 	hwcap, hwcap2 := amd64.HardwareCapabilities()
 	k.tasks = task.New(task.Config{
-		Run:         syscall.NewLoop(duties, k.visits).Run,
+		Run:         loop.Run,
 		Kick:        func(t *task.Task) { amd64.Kick(t.Frame) },
 		Log:         k.log.Infof,
 		Memory:      k.memory,

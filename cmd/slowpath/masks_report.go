@@ -130,7 +130,7 @@ func ways() []way {
 // newMaskReport computes everything.
 func newMaskReport() *maskReport {
 	was, fixed := linux313.New(), linux313.Fixed()
-	task := check.NewTask(check.Kernel())
+	task := check.NewTask()
 	r := &maskReport{
 		Linux: newLinuxSide(was), Fixed: newLinuxSide(fixed), Slowpath: newSlowpathSide(task),
 		Ways: ways(), Findings: linux313.Findings(), Listing: was.Listing(),
@@ -164,7 +164,7 @@ func newLinuxSweep(m *linux313.Model, p linux313.Path, bits entry.Flag) linuxSwe
 }
 
 func newSlowpathSide(task *check.Task) slowpathSide {
-	table := check.NewTable(task, entry.Duties())
+	table := task.Table()
 	side := slowpathSide{Masks: []namedMask{
 		newMask(entry.AtSyscallEntry.String(), table.EntryMask()),
 		newMask(entry.AtSyscallExit.String(), table.SyscallExitMask()),

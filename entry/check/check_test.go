@@ -18,18 +18,19 @@ func explain(t *testing.T, r *Report) {
 	}
 }
 
-// TestKernel is the exhaustive check.
-func TestKernel(t *testing.T) {
+// TestEveryReturnToUserModeIsRight is the exhaustive check.
+func TestEveryReturnToUserModeIsRight(t *testing.T) {
 	for _, c := range []struct {
 		name  string
 		scope Scope
-		least int // runs, so that the sweep cannot shrink unseen
+		least int // runs, so that a smaller sweep is noticed
 	}{
 		{"one raise", exhaustive(), leastRuns},
 		{"two raises", twice(), leastRunsTwice},
+		{"panics", panics(), leastRunsPanics},
 	} {
 		start := time.Now()
-		r := Kernel().Check(c.scope)
+		r := Check(c.scope)
 		explain(t, r)
 		if r.Combinations != len(c.scope.Words)*len(Kinds()) || r.Runs < c.least {
 			t.Errorf("%s: only %v", c.name, r)
@@ -38,9 +39,10 @@ func TestKernel(t *testing.T) {
 	}
 }
 
-// TestContract: package entry's rows and what this package expects of them
-// were written apart. Who changes one changes the other, on purpose.
-func TestContract(t *testing.T) {
+// TestDutiesFollowTheContract compares package entry's rows with what this
+// package expects of them. The two are written independently: a change needs
+// both.
+func TestDutiesFollowTheContract(t *testing.T) {
 	got := contract
 	got.entry, got.exit, got.loop, got.last = nil, nil, nil, nil
 	got.paired, got.frame = 0, 0
@@ -74,30 +76,35 @@ func TestContract(t *testing.T) {
 	}
 }
 
-// TestRuns looks at some runs as a whole, so that the model itself is seen to
-// do what it says.
-func TestRuns(t *testing.T) {
-	task := NewTask(Kernel())
+// TestTracesOfSingleRuns compares whole traces, so that the model is tested too.
+func TestTracesOfSingleRuns(t *testing.T) {
+	task := NewTask()
 	for _, c := range []struct {
 		plan Plan
 		want string
 	}{
 		{Plan{Kind: Syscall, Choice: NoChoice}, "arrived, call, call returns, SYSRET"},
 		{Plan{Kind: Syscall, Word: entry.NeedResched, Choice: NoChoice},
-			"arrived, call begins, call, call returns, call over, work NEED_RESCHED, SYSRET"},
+			"arrived, call begins, call, call returns, work NEED_RESCHED, SYSRET"},
 		{Plan{Kind: Syscall, Word: entry.SyscallEmu, Choice: 0},
-			"arrived, call begins, entry SYSCALL_EMU, skips the call, call over, SYSRET"},
+			"arrived, call begins, entry SYSCALL_EMU, skips the call, SYSRET"},
 		{Plan{Kind: Sigreturn, Choice: NoChoice}, "arrived, call, call returns, IRET"},
 		{Plan{Kind: Exit, Word: entry.SyscallTrace | entry.SyscallAudit, Choice: NoChoice},
-			"arrived, call begins, entry SYSCALL_TRACE, entry SYSCALL_AUDIT, call, task leaves, call returns, exit SYSCALL_AUDIT, call over"},
+			"arrived, call begins, entry SYSCALL_TRACE, entry SYSCALL_AUDIT, call, task leaves, call returns, exit SYSCALL_AUDIT"},
 		{Plan{Kind: Interrupt, Choice: NoChoice},
 			"arrived, raised RSEQ, raised NEED_RESCHED, work NEED_RESCHED, work RSEQ, IRET"},
 		{Plan{Kind: Exception, Choice: 0}, "arrived, raised SIGPENDING, work SIGPENDING, IRET"},
 		{Plan{Kind: NMI, Word: entry.Uprobe, Choice: NoChoice}, "arrived, work UPROBE, IRET"},
 		{Plan{Kind: Syscall, Choice: NoChoice, Raises: [2]Raise{{entry.SyscallTrace, 0}}},
-			"arrived, call, raised SYSCALL_TRACE, call returns, exit SYSCALL_TRACE, call over, SYSRET"},
+			"arrived, call, raised SYSCALL_TRACE, call returns, exit SYSCALL_TRACE, SYSRET"},
 		{Plan{Kind: Syscall, Choice: NoChoice, Raises: [2]Raise{{entry.UserReturnNotify, 1}}},
 			"arrived, call, call returns, raised USER_RETURN_NOTIFY, last USER_RETURN_NOTIFY, SYSRET"},
+		{Plan{Kind: SteppedSyscall, Choice: NoChoice}, "arrived, call, call returns, IRET"},
+		{Plan{Kind: SyscallMoved, Choice: NoChoice}, "arrived, call, call returns, raised RSEQ, work RSEQ, SYSRET"},
+		{Plan{Kind: Syscall, Word: entry.NoHZ | entry.SyscallAudit, Choice: NoChoice, Panic: 3},
+			"arrived, call begins, entry NOHZ, entry SYSCALL_AUDIT, call, panic, exit SYSCALL_AUDIT, exit NOHZ"},
+		{Plan{Kind: Syscall, Word: entry.NoHZ | entry.SyscallAudit, Choice: NoChoice, Panic: 4},
+			"arrived, call begins, entry NOHZ, entry SYSCALL_AUDIT, call, call returns, exit SYSCALL_AUDIT, panic, exit NOHZ"},
 	} {
 		if p := task.Run(c.plan); p != Right || task.Trace().String() != c.want {
 			t.Errorf("%v: %v\n got %s\nwant %s", c.plan, p, task.Trace(), c.want)
@@ -105,11 +112,11 @@ func TestRuns(t *testing.T) {
 	}
 }
 
-// FuzzRun: any word of duties, any two raises, any outcome.
+// FuzzRun runs any word of duties with any two raises and any outcome.
 func FuzzRun(f *testing.F) {
 	f.Add(uint8(0), uint32(entry.Uprobe), uint8(1), uint8(3), uint8(2), uint8(9), int8(-1))
 	f.Add(uint8(6), uint32(Flags), uint8(14), uint8(0), uint8(0), uint8(30), int8(2))
-	task := NewTask(Kernel())
+	task := NewTask()
 	flags := flagList()
 	f.Fuzz(func(t *testing.T, kind uint8, word uint32, flag1, at1, flag2, at2 uint8, choice int8) {
 		p := Plan{

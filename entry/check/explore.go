@@ -18,6 +18,9 @@ type Scope struct {
 	Words []entry.Flag
 	// Raises is how many flags others change during one run, 0 to 2.
 	Raises int
+	// Panics adds, for each run, the runs in which one of its handlers or its
+	// call panics.
+	Panics bool
 }
 
 // AllWords returns every set of the duties' flags.
@@ -37,6 +40,10 @@ func SmallWords(n int) []entry.Flag {
 	slices.SortStableFunc(words, func(a, b entry.Flag) int { return size(a) - size(b) })
 	return words
 }
+
+// Small returns a scope that is enough to see every mistake of the mutants: each
+// shows itself with two flags.
+func Small() Scope { return Scope{Kinds: Kinds(), Words: SmallWords(1), Raises: 1, Panics: true} }
 
 // size returns how many flags a set has.
 func size(f entry.Flag) int { return bits.OnesCount32(uint32(f)) }
@@ -79,14 +86,14 @@ func (r *Report) String() string {
 }
 
 // Check makes all runs of a scope, on all CPUs.
-func (s System) Check(scope Scope) *Report {
+func Check(scope Scope) *Report {
 	workers := runtime.GOMAXPROCS(0)
 	reports := make([]Report, workers)
 	var group sync.WaitGroup
 	var next atomic.Int64 // word; some take ten times as long as others
 	for w := range workers {
 		group.Go(func() {
-			e := explorer{task: NewTask(s), report: &reports[w], flags: flagList()}
+			e := explorer{task: NewTask(), panics: scope.Panics, report: &reports[w], flags: flagList()}
 			for i := next.Add(1) - 1; i < int64(len(scope.Words)); i = next.Add(1) - 1 {
 				e.word(scope, scope.Words[i])
 			}
@@ -127,6 +134,7 @@ func flagList() []entry.Flag {
 // explorer makes the runs of one worker.
 type explorer struct {
 	task   *Task
+	panics bool
 	report *Report
 	flags  []entry.Flag
 }
@@ -144,7 +152,14 @@ func (e *explorer) word(scope Scope, word entry.Flag) {
 // come with that outcome.
 func (e *explorer) from(p Plan, done, limit int) {
 	e.run(p)
-	moments, choices := e.task.moments, e.task.choices
+	moments, choices, handling := e.task.moments, e.task.choices, e.task.handling
+	if e.panics {
+		for p.Panic = 1; p.Panic <= handling; p.Panic++ {
+			e.run(p)
+		}
+		p.Panic = 0
+		e.task.Run(p) // more looks at the plan's own run
+	}
 	if done < limit {
 		e.more(p, done, limit, 0)
 	}

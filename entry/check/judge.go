@@ -33,6 +33,8 @@ type judge struct {
 	calls, exits            int
 	handlers, tests, raises int
 	skipped, gone, settled  bool
+	slow, stepping          bool // a duty saw the call's entry; TF was set
+	looping                 bool // a pass of the loop goes on
 }
 
 // judge returns the first property that the last run violates.
@@ -45,8 +47,14 @@ func (t *Task) judge() Property {
 	}
 	last := t.trace.events[t.trace.n-1].What
 	switch entersUser := last == BySYSRET || last == ByIRET; {
+	case t.failed:
+		return AssertionsHold
 	case t.stuck || !entersUser && !t.leaving:
 		return Terminates
+	case j.entered != 0:
+		return Pairs
+	case t.panicked:
+		return Right
 	case entersUser && t.found != t.want:
 		return RegistersRestored
 	case t.told != j.ran:
@@ -82,7 +90,10 @@ func (j *judge) see(e *Event, kind Kind) Property {
 // arrived begins a run.
 func (j *judge) arrived(e *Event, kind Kind) Property {
 	j.owed, j.levels = e.Word&claimed, e.Word&levels
-	j.settled = e.Settled
+	j.settled, j.stepping = e.Settled, kind == SteppedSyscall
+	if ways[kind].call {
+		j.place = inCall
+	}
 	if kind == ForkedChild { // its parent's clone returns in it
 		j.place, j.rank, j.due = atExit, -1, e.Word&unpairedExit
 	}
@@ -141,6 +152,9 @@ func (j *judge) handler(e *Event) Property {
 	case Exited:
 		return j.exitedCall(e)
 	}
+	if p := j.endCall(); p != Right {
+		return p
+	}
 	return j.served(e)
 }
 
@@ -189,7 +203,8 @@ func (j *judge) dueBefore(s *stage, rank int8) bool {
 	return false
 }
 
-// served is a handler of the loop.
+// served is a handler of the loop. A pass begins with the first handler, and
+// again when a handler's rank is not above that of the last one.
 func (j *judge) served(e *Event) Property {
 	if e.What == ServedFrame && !e.Settled {
 		return FrameWhole
@@ -198,18 +213,18 @@ func (j *judge) served(e *Event) Property {
 		return FrameUntouched
 	}
 	j.settled = e.Settled
+	rank := loopStage.rank[bit(e.Flag)]
+	if !j.looping || rank <= j.rank {
+		j.looping, j.turn = true, j.owed&loopStage.mask
+	}
 	if p := j.claim(e); p != Right {
 		return p
 	}
-	rank := loopStage.rank[bit(e.Flag)]
 	j.turn &^= e.Flag
 	for rest := j.turn & j.owed; rest != 0; rest &= rest - 1 {
 		if loopStage.rank[bit(rest)] < rank {
 			return InOrder
 		}
-	}
-	if rank <= j.rank {
-		return InOrder
 	}
 	j.rank = rank
 	return Right
@@ -228,7 +243,7 @@ func (j *judge) claim(e *Event) Property {
 func (j *judge) milestone(e *Event) Property {
 	switch e.What {
 	case Began:
-		j.place, j.rank, j.due = atEntry, -1, e.Word&entryStage.mask
+		j.place, j.rank, j.due, j.slow = atEntry, -1, e.Word&entryStage.mask, true
 	case Skipped:
 		j.skipped = true
 		j.leaveCall(e)
@@ -236,20 +251,18 @@ func (j *judge) milestone(e *Event) Property {
 		return j.called()
 	case Returned:
 		j.leaveCall(e)
-	case Ended:
-		return j.ended(e)
-	case Looping:
-		j.rank, j.turn, j.settled = -1, j.owed&loopStage.mask, e.Settled
-	case Passed:
-		j.rank, j.turn = -1, j.owed&loopStage.mask
-		if e.Settled != j.settled {
-			return FrameUntouched
+	case Entering:
+		j.looping, j.settled = false, e.Settled
+		if e.CallOver {
+			return j.endCall()
 		}
 	case Tested:
 		j.tests++
 		if j.tests > boundTests+j.raises {
 			return Terminates
 		}
+	case Panicked:
+		j.gone, j.due, j.place, j.rank = true, 0, atExit, -1
 	case Left:
 		j.gone, j.due = true, 0
 	case BySYSRET, ByIRET:
@@ -281,18 +294,22 @@ func (j *judge) leaveCall(e *Event) {
 	j.settled = e.Settled
 }
 
-// ended is the end of the exit.
-func (j *judge) ended(e *Event) Property {
-	j.exits++
+// endCall is the end of the exit, which the first event after it shows. A call
+// over which the program steps has a complete frame from then on.
+func (j *judge) endCall() Property {
+	if j.place == outside {
+		return Right
+	}
 	switch {
-	case j.exits > 1 || j.place != atExit:
+	case j.place != atExit:
 		return CallOnce
 	case j.entered != 0:
 		return Pairs
 	case j.due != 0:
 		return LevelsServed
-	case e.Settled != j.settled:
-		return FrameUntouched
+	}
+	if j.stepping && !j.slow {
+		j.settled = true
 	}
 	j.place = outside
 	return Right

@@ -1,129 +1,202 @@
+//go:build !race
+
 package check
 
 import (
+	"encoding/json"
 	"fmt"
-	"slices"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
-
-	"slowpath/entry"
 )
 
-// mutant is a mistake, and the property by which the check must see it.
+// edit replaces text that occurs once in a file of package entry or of this
+// package.
+type edit struct{ file, old, new string }
+
+// mutant is a mistake in the kernel's own source, and the property by which the
+// check must see it.
 type mutant struct {
 	name   string
-	system System
 	caught Property
+	edits  []edit
 }
 
-// mutants are mistakes that somebody could make, and some that somebody made.
-func mutants() []mutant {
-	return []mutant{
-		{"UPROBE dropped from the masks", with(faults{dropUser: entry.Uprobe}), NothingPending},
-		{"UPROBE in the mask, but its handler not called (Linux 3.13)", with(faults{dropRow: entry.Uprobe}), Terminates},
-		{"SYSCALL_EMU in the mask of the loop", with(faults{addUser: entry.SyscallEmu}), Terminates},
-		{"a mask narrowed for the rest of the visit (3.13's EDI)", with(faults{narrowedMask: true}), NothingPending},
-		{"SECCOMP dropped from the entry", with(faults{dropEntry: entry.Seccomp}), LevelsServed},
-		{"the word cached across an entry handler's sleep", with(faults{entryWordCached: true}), LevelsServed},
-		{"SECCOMP before the tracer's stop", reordered(faults{}, swapped(entry.SyscallTrace, entry.Seccomp)), InOrder},
-		{"the table's rows in that order", tableOf(swapped(entry.SyscallTrace, entry.Seccomp)), InOrder},
-		{"the loop from bottom to top", with(faults{loopBottomUp: true}), InOrder},
-		{"the exit in the order of the entry", with(faults{exitTopDown: true}), InOrder},
-		{"cleared too late: after the handler", with(faults{claimAfterHandler: true}), OncePerClaim},
-		{"cleared too early: NOTIFY_RESUME along with SIGPENDING", with(faults{claimWithSignals: entry.NotifyResume}), NoRaiseLost},
-		{"cleared too early: all before the first handler", with(faults{clearedBeforeTable: true}), NoRaiseLost},
-		{"a handler run twice for one claim", with(faults{handlerTwice: true}), OncePerClaim},
-		{"a level claimed like a duty", with(faults{claimLevels: true}), LevelsStay},
-		{"the pair decided at the exit", with(faults{pairAtExit: true}), Pairs},
-		{"no exit after a skipped call", with(faults{noExitAfterSkip: true}), Pairs},
-		{"a skipped call runs", with(faults{callAfterSkip: true}), CallOnce},
-		{"a tracer's stop in a task that exits", with(faults{exitWhenLeaving: true}), LeavingTasksLeave},
-		{"the exit of a fast call forgotten", with(faults{noExitOfFastCalls: true}), LevelsServed},
-		{"the frame settled for every duty", with(faults{settleForAll: true}), FrameUntouched},
-		{"the frame settled for no duty", with(faults{settleForNone: true}), FrameWhole},
-		{"the last step not claimed", with(faults{claimNoLast: true}), OncePerClaim},
-		{"the test before interrupts are off", entering(testEarly), NothingPending},
-		{"the last step with interrupts on", entering(lastEarly), InterruptsAsStated},
-		{"no last step", with(faults{noLast: true}), NothingPending},
-		// It was the kernel's own until this check was written.
-		{"IRETQ for a frame that is not settled", with(faults{iretOnly: true}), RegistersRestored},
-		{"a duty served and not told", with(faults{untold: entry.SigPending}), ServedAsTold},
-	}
+// Files that mutants change.
+const (
+	dutyFile  = "../duty.go"
+	exitFile  = "../exit.go"
+	callFile  = "../syscall.go"
+	loopFile  = "../userloop.go"
+	tableFile = "../table.go"
+	userFile  = "user.go"
+)
+
+// mutants are mistakes that somebody could make, and some that were made.
+var mutants = []mutant{
+	{"UPROBE dropped from the mask", NothingPending, []edit{
+		{tableFile, "if d.When&m.stage != 0 {", "if d.When&m.stage != 0 && d.Flag != Uprobe {"}}},
+	{"UPROBE in the mask, but its handler not called (Linux 3.13)", Terminates, []edit{
+		{exitFile, "if owed&(owed-1) != 0 {", "if owed&(owed-1) != 0 || owed == Uprobe {"},
+		{exitFile, "if r.owed(&s.Frame.ThreadFlags) && Claim(", "if r.owed(&s.Frame.ThreadFlags) && r.Duty.Flag != Uprobe && Claim("}}},
+	{"SYSCALL_EMU in the mask of the loop", Terminates, []edit{
+		{exitFile, "if owed&(owed-1) != 0 {", "if owed&(owed-1) != 0 || owed == SyscallEmu {"},
+		{tableFile, "	return table, nil\n", "	table.before |= SyscallEmu\n	return table, nil\n"}}},
+	{"a mask narrowed for the rest of the visit (3.13's EDI)", NothingPending, []edit{
+		{exitFile, "s.Frame.Settle()\n		r.BeforeUserFrame(task, s.Frame)", "s.Frame.Settle()\n		s.Call.Args[5] |= uint64(r.Duty.Flag)\n		s.Frame.Vector |= uint64(r.Duty.Flag)\n		r.BeforeUserFrame(task, s.Frame)"},
+		{exitFile, "owed := Pending(flags) & t.before", "owed := Pending(flags) & t.before &^ Flag(s.Call.Args[5])"},
+		{exitFile, "	if Pending(flags)&t.before == 0 {", "	if Pending(flags)&t.before&^Flag(s.Call.Args[5]) == 0 {"},
+		{exitFile, "|| flags&t.before != 0 {", "|| flags&t.before&^Flag(f.Vector) != 0 {"},
+		{userFile, "	f.CS, f.SS =", "	f.Vector = 0\n	f.CS, f.SS ="}}},
+	{"SECCOMP dropped from the entry", LevelsServed, []edit{
+		{callFile, "r.When&AtSyscallEntry == 0 || ", "r.When&AtSyscallEntry == 0 || r.Duty.Flag == Seccomp || "}}},
+	{"the flags cached across an entry handler's sleep", LevelsServed, []edit{
+		{callFile, "	for i := range t.rows {\n		r := &t.rows[i]\n		if r.When&AtSyscallEntry == 0 || !r.owed(&f.ThreadFlags) {",
+			"	cached := Pending(&f.ThreadFlags)\n	for i := range t.rows {\n		r := &t.rows[i]\n		if r.When&AtSyscallEntry == 0 || cached&r.Duty.Flag == 0 {"}}},
+	{"SECCOMP before the tracer's stop", InOrder, []edit{
+		{dutyFile, "Flag: SyscallTrace, When: AtSyscallEntry | AtSyscallExit,", "Flag: Seccomp, When: AtSyscallEntry,"},
+		{dutyFile, "Flag: Seccomp, When: AtSyscallEntry,", "Flag: SyscallTrace, When: AtSyscallEntry | AtSyscallExit,"}}},
+	{"the loop from bottom to top", InOrder, []edit{
+		{exitFile, "	for _, r := range t.loop {\n", "	for i := range t.loop {\n		r := t.loop[len(t.loop)-1-i]\n"}}},
+	{"the exit in the order of the entry", InOrder, []edit{
+		{callFile, "	for i := len(t.rows) - 1; i >= 0; i-- {\n		r := &t.rows[i]\n", "	for i := range t.rows {\n		r := &t.rows[i]\n"}}},
+	{"cleared too late: after the handler", OncePerClaim, []edit{
+		{exitFile, "	Lower(flags, owed)\n", ""},
+		{exitFile, "	if Pending(flags)&t.before == 0 {", "	Lower(flags, owed)\n	if Pending(flags)&t.before == 0 {"}}},
+	{"cleared too early: NOTIFY_RESUME along with SIGPENDING", NoRaiseLost, []edit{
+		{exitFile, "		if r.owed(&s.Frame.ThreadFlags) && Claim(", "		if r.Duty.Flag == SigPending && r.owed(&s.Frame.ThreadFlags) {\n			Lower(&s.Frame.ThreadFlags, NotifyResume)\n		}\n		if r.owed(&s.Frame.ThreadFlags) && Claim("}}},
+	{"cleared too early: all before the first handler", NoRaiseLost, []edit{
+		{exitFile, "	for _, r := range t.loop {\n", "	Lower(&s.Frame.ThreadFlags, t.before)\n	for _, r := range t.loop {\n"}}},
+	{"a handler run twice for one claim", OncePerClaim, []edit{
+		{exitFile, "		r.BeforeUser(task)\n", "		r.BeforeUser(task)\n		r.BeforeUser(task)\n"}}},
+	{"a level claimed like a duty of the loop", LevelsStay, []edit{
+		{callFile, "		s.entered |= r.Duty.Flag\n", "		s.entered |= r.Duty.Flag\n		Lower(&f.ThreadFlags, r.Duty.Flag)\n"}}},
+	{"the pair decided at the exit", Pairs, []edit{
+		{callFile, "		if r.Paired {\n", "		if false {\n"}}},
+	{"no exit after a skipped call", LevelsServed, []edit{
+		{callFile, "	entered := s.entered\n", "	entered := s.entered\n	if f.RAX == NoCall {\n		f.Flags |= amd64.CallOver\n		return entered\n	}\n"}}},
+	{"a skipped call runs", CallOnce, []edit{
+		{callFile, "if t.enter(task, s) == Proceed {", "if t.enter(task, s) <= Skip {"}}},
+	{"a tracer's stop in a task that exits", LeavingTasksLeave, []edit{
+		{callFile, "due := r.owed(&f.ThreadFlags) && !s.exiting", "due := r.owed(&f.ThreadFlags)"}}},
+	{"the exit of a fast call forgotten", LevelsServed, []edit{
+		{loopFile, "	s.Visit.Served |= l.duties.syscallExit(t, s)\n", "	s.Frame.Flags |= amd64.CallOver\n"}}},
+	{"no exit for the pairs of a call that panics", Pairs, []edit{
+		{callFile, "	defer t.closePairs(task, s)\n", ""}}},
+	{"the frame settled for every duty", FrameUntouched, []edit{
+		{exitFile, "	begin := s.clock()\n", "	begin := s.clock()\n	s.Frame.Settle()\n"}}},
+	{"the frame settled for no duty", FrameWhole, []edit{
+		{exitFile, "		s.Frame.Settle()\n", ""}}},
+	{"the last step not claimed", OncePerClaim, []edit{
+		{exitFile, "f.ThreadFlags.And(^uint32(r.Duty.Flag))&uint32(r.Duty.Flag) != 0", "f.ThreadFlags.Load()&uint32(r.Duty.Flag) != 0"}}},
+	{"the test before interrupts are off", NothingPending, []edit{
+		{userFile, "	return t.follow(t.table.LastTest(&t.frame))", "	t.interrupts = true\n	decision := t.table.LastTest(&t.frame)\n	t.moment()\n	t.interrupts = false\n	return t.follow(decision)"}}},
+	{"the last step with interrupts on", InterruptsAsStated, []edit{
+		{userFile, "	t.interrupts = false\n", ""}}},
+	{"no last step", NothingPending, []edit{
+		{exitFile, "	if flags&t.last != 0 {\n", "	if false {\n"}}},
+	{"IRETQ for a frame that is not settled", RegistersRestored, []edit{
+		{exitFile, "	return f.Exit()\n", "	return amd64.ByIRETQ\n"}}},
+	{"SYSRET from a call over which the program steps", RegistersRestored, []edit{
+		{exitFile, "(flags&^t.last != 0 || f.Stepping())", "flags&^t.last != 0"}}},
+	{"the hand-over of a CPU taken for an interrupt", Terminates, []edit{
+		{loopFile, "	if event == amd64.EventHandover {\n		t.TakeCPU()\n		return\n	}\n", ""}}},
+	{"a duty served and not told", ServedAsTold, []edit{
+		{loopFile, "		v.Served |= served\n", "		v.Served |= served &^ SigPending\n"}}},
+	{"the exit mask without AUDIT", AssertionsHold, []edit{
+		{callFile, "if r.When&AtSyscallExit == 0 {", "if r.When&AtSyscallExit == 0 || r.Duty.Flag == SyscallAudit {"}}},
 }
 
-// swapped returns the kernel's rows with two of them exchanged.
-func swapped(a, b entry.Flag) []entry.Duty {
-	duties := entry.Duties()
-	i := slices.IndexFunc(duties, func(d entry.Duty) bool { return d.Flag == a })
-	j := slices.IndexFunc(duties, func(d entry.Duty) bool { return d.Flag == b })
-	duties[i], duties[j] = duties[j], duties[i]
-	return duties
-}
-
-// tableOf is package entry's own code over other rows.
-func tableOf(duties []entry.Duty) System {
-	return System{Flow: func(t *Task) Flow { return NewTable(t, duties) }}
-}
-
-// entering is the kernel with another end of EnterUser.
-func entering(enter func(t *Task) bool) System {
-	s := Kernel()
-	s.EnterUser = enter
-	return s
-}
-
-// testEarly makes the last test first and turns interrupts off after it.
-func testEarly(t *Task) bool {
-	decision := t.flow.LastTest(&t.frame)
-	t.moment()
-	t.interrupts = false
-	t.note(Tested, 0)
-	return t.follow(decision)
-}
-
-// lastEarly serves the last step while others can still interrupt.
-func lastEarly(t *Task) bool {
-	t.flow.LastTest(&t.frame)
-	return t.EnterUser()
-}
-
-// mutantScope is enough for every mutant: each shows itself with two flags.
-func mutantScope() Scope { return Scope{Kinds(), SmallWords(1), 1} }
-
-// TestTheVariantIsTheKernel: without a fault, the second implementation has
-// none, so that what a mutant violates is its fault's doing.
-func TestTheVariantIsTheKernel(t *testing.T) {
-	explain(t, with(faults{}).Check(mutantScope()))
-}
-
-// TestMutants: each mistake is seen, by the property that it is about.
-func TestMutants(t *testing.T) {
-	var table strings.Builder
+// TestEveryMutantIsCaught builds the check from sources with one mistake each.
+// The property that the mistake breaks must see it.
+func TestEveryMutantIsCaught(t *testing.T) {
 	used := map[Property]bool{}
-	for _, m := range mutants() {
-		r := m.system.Check(mutantScope())
-		if r.Violated[m.caught] == 0 {
-			t.Errorf("%s: not caught by %q, but by %v", m.name, m.caught, names(r))
-			continue
+	var mu sync.Mutex
+	t.Run("mutants", func(t *testing.T) {
+		for _, m := range mutants {
+			t.Run(m.name, func(t *testing.T) {
+				t.Parallel()
+				violated, trace := m.check(t)
+				if violated[m.caught.String()] == 0 {
+					t.Errorf("%q does not catch it, but %v\n%s", m.caught, violated, trace)
+					return
+				}
+				mu.Lock()
+				defer mu.Unlock()
+				used[m.caught] = true
+			})
 		}
-		used[m.caught] = true
-		fmt.Fprintf(&table, "\n%-58s -> %s (%d of %d runs; first: %v)",
-			m.name, m.caught, r.Violated[m.caught], r.Runs, r.First[m.caught].Plan)
-	}
+	})
 	for _, p := range Properties() {
 		if !used[p] {
-			t.Errorf("no mutant is caught by %q: does it hold anything?", p)
+			t.Errorf("no mutant is caught by %q", p)
 		}
 	}
-	t.Logf("%d mutants%s", len(mutants()), table.String())
 }
 
-func names(r *Report) []string {
-	var all []string
-	for _, p := range Properties() {
-		if r.Violated[p] != 0 {
-			all = append(all, fmt.Sprintf("%v (%v: %s)", p, r.First[p].Plan, r.First[p].Trace))
-		}
+// check returns how many runs of the mutant violate each property.
+func (m *mutant) check(t *testing.T) (violated map[string]int, trace string) {
+	t.Helper()
+	overlay := m.overlay(t)
+	command := exec.Command("go", "run", "-overlay", overlay, "./report")
+	var stderr strings.Builder
+	command.Stderr = &stderr
+	out, err := command.Output()
+	if err != nil {
+		t.Fatalf("the mutant does not run: %v\n%s", err, stderr.String())
 	}
-	return all
+	if err := json.Unmarshal(out, &violated); err != nil {
+		t.Fatalf("the report is not JSON: %v\n%s", err, out)
+	}
+	return violated, stderr.String()
+}
+
+// overlay writes the mutant's files and returns the file that go run -overlay
+// wants. A mistake whose text is not found once in the source fails the test.
+// Edits of one file apply to its original text, so that two can exchange lines.
+func (m *mutant) overlay(t *testing.T) string {
+	t.Helper()
+	directory := t.TempDir()
+	replace := map[string]string{}
+	for _, file := range []string{dutyFile, exitFile, callFile, loopFile, tableFile, userFile} {
+		original, err := filepath.Abs(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		source, err := os.ReadFile(original)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, changed := string(source), false
+		var pairs []string
+		for _, e := range m.edits {
+			if e.file != file {
+				continue
+			}
+			if n := strings.Count(text, e.old); n != 1 {
+				t.Fatalf("%q is in %s %d times, want once", e.old, e.file, n)
+			}
+			pairs, changed = append(pairs, e.old, e.new), true
+		}
+		if !changed {
+			continue
+		}
+		mutated := filepath.Join(directory, strings.ReplaceAll(filepath.Base(file), ".go", fmt.Sprint(len(replace), ".go")))
+		if err := os.WriteFile(mutated, []byte(strings.NewReplacer(pairs...).Replace(text)), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		replace[original] = mutated
+	}
+	encoded, err := json.Marshal(map[string]any{"Replace": replace})
+	if err != nil {
+		t.Fatal(err)
+	}
+	name := filepath.Join(directory, "overlay.json")
+	if err := os.WriteFile(name, encoded, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return name
 }

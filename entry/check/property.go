@@ -22,6 +22,7 @@ const (
 	RegistersRestored
 	LeavingTasksLeave
 	ServedAsTold
+	AssertionsHold
 	properties
 )
 
@@ -45,6 +46,7 @@ var statements = [properties]statement{
 	RegistersRestored:  {"registers restored", "RIP, RCX, R11 and RFLAGS in user mode are those that the exit instruction owes"},
 	LeavingTasksLeave:  {"leaving tasks leave", "a task that is about to exit does not see user mode, nor unpaired stops"},
 	ServedAsTold:       {"served as told", "the duties of which the code says that it served them are those whose handlers ran"},
+	AssertionsHold:     {"assertions hold", "the code does not panic by itself"},
 }
 
 // String is the property's name.

@@ -9,21 +9,27 @@ import (
 // happens at which moment of its run. Runs do not allocate. A Task belongs to
 // one goroutine.
 type Task struct {
-	frame     amd64.Frame
-	flow      Flow
-	enterUser func(*Task) bool
+	entry.Thread
+	frame amd64.Frame
+	loop  *entry.Loop[*Task]
+	table *entry.Table[*Task]
 
-	plan    Plan
-	moments int // passed so far
-	choices int // offered so far
+	plan     Plan
+	moments  int // passed so far
+	choices  int // offered so far
+	handling int // handlers and calls begun so far: points at which a panic may come
 
-	told  entry.Flag // duties of which the code said that it served them
+	told  entry.Flag // duties that the code says it served
 	begun entry.Flag // duties of the loop whose handler started in this run
 	owed  pendings
 
-	interrupts bool // are they on?
+	arrived    bool // EnterUser has returned the first event
+	elsewhere  bool // another CPU has the task's state
+	interrupts bool // interrupts are on
 	leaving    bool // the task is about to exit
 	stuck      bool // the bound was passed
+	panicked   bool // the model panicked, as the plan says
+	failed     bool // the code under test panicked by itself
 
 	want  registers // what user mode must find
 	found registers // what it found
@@ -42,14 +48,32 @@ type pendings [maxMoments]entry.Flag
 // registers are those that SYSRET and IRETQ treat differently.
 type registers struct{ rip, rcx, r11, rflags uint64 }
 
-// NewTask returns a task that runs a system.
-func NewTask(s System) *Task {
+// NewTask returns a task that runs package entry's code.
+func NewTask() *Task {
 	t := new(Task)
-	t.flow = s.Flow(t)
-	t.enterUser = s.EnterUser
-	if t.enterUser == nil {
-		t.enterUser = (*Task).EnterUser
+	handlers := make([]entry.Handlers[*Task], 0, len(entry.Duties()))
+	for _, d := range entry.Duties() {
+		handlers = append(handlers, handlersOf(t, d))
 	}
+	var err error
+	if t.table, err = entry.NewTable(entry.Duties(), handlers...); err != nil {
+		panic(err)
+	}
+	vectors := make([]int, amd64.FirstInterrupt)
+	for i := range vectors {
+		vectors[i] = i
+	}
+	exceptions, err := entry.NewExceptions(entry.ExceptionHandler[*Task]{
+		Owner: entry.ByProgram, Vectors: vectors, Handle: (*Task).exception,
+	})
+	if err != nil {
+		panic(err)
+	}
+	t.loop = entry.NewLoop(entry.LoopConfig[*Task]{
+		Calls:  entry.Dispatch[*Task]{0: (*Task).call},
+		Duties: t.table, Exceptions: exceptions, Recorder: entry.NewRecorder(1, 1),
+	})
+	t.loop.SetModel(t.enterUser)
 	return t
 }
 
@@ -57,12 +81,41 @@ func NewTask(s System) *Task {
 // Right. The trace of the run is valid until the next.
 func (t *Task) Run(p Plan) Property {
 	t.plan = p
-	t.moments, t.choices, t.begun, t.told = 0, 0, 0, 0
-	t.interrupts, t.leaving, t.stuck = true, false, false
+	t.Thread = entry.Thread{Frame: &t.frame}
+	t.moments, t.choices, t.handling, t.begun, t.told = 0, 0, 0, 0, 0
+	t.interrupts = true
+	t.arrived, t.elsewhere, t.leaving, t.stuck, t.panicked, t.failed = false, false, false, false, false, false
 	t.trace.n = 0
 	t.run()
 	return t.judge()
 }
+
+// run is the user loop. A panic ends it, and the task with it, as in the kernel.
+func (t *Task) run() {
+	defer func() {
+		if v := recover(); v != nil && v != planned {
+			t.failed = true
+		}
+	}()
+	t.loop.Run(t)
+	t.told |= t.Visit.Served
+}
+
+// planned is the value of a panic that the plan wants.
+var planned any = new(struct{ _ int })
+
+// mayPanic panics if the plan wants it here.
+func (t *Task) mayPanic() {
+	t.handling++
+	if t.handling == t.plan.Panic {
+		t.panicked, t.leaving = true, true
+		t.note(Panicked, 0)
+		panic(planned)
+	}
+}
+
+// Table returns the table of duties that the task runs.
+func (t *Task) Table() *entry.Table[*Task] { return t.table }
 
 // Trace returns what happened in the last run.
 func (t *Task) Trace() *Trace { return &t.trace }
@@ -70,12 +123,13 @@ func (t *Task) Trace() *Trace { return &t.trace }
 // note adds an event to the trace.
 func (t *Task) note(what What, flag entry.Flag) {
 	if t.trace.n == maxEvents {
-		t.stuck = true
+		t.giveUp()
 		return
 	}
 	e := &t.trace.events[t.trace.n]
 	e.What, e.Flag, e.Word = what, flag, entry.Pending(&t.frame.ThreadFlags)
 	e.Interrupts, e.Settled = t.interrupts, t.frame.Flags&amd64.LeaveByIRET != 0
+	e.CallOver = t.frame.Flags&amd64.CallOver != 0
 	t.trace.n++
 }
 
@@ -119,42 +173,29 @@ func (t *Task) choose(alternatives int) int {
 // leave makes the task one that is about to exit.
 func (t *Task) leave() {
 	t.leaving = true
+	t.SetExiting()
 	t.note(Left, 0)
 }
 
-// done tells the code under test that the task leaves. A run that passed its
-// bound leaves too, so that it comes to an end.
-func (t *Task) done() bool { return t.leaving || t.stuck }
-
-// passed is done as the loop asks it: between its look at the word and another
-// pass.
-func (t *Task) passed() bool {
-	t.note(Passed, 0)
-	t.moment()
-	return t.done()
+// giveUp ends a run that passed its bound.
+func (t *Task) giveUp() {
+	t.stuck = true
+	t.SetExiting()
 }
 
-// HandlersOf returns handlers for the duties that serve the task.
-func HandlersOf(t *Task, duties []entry.Duty) []entry.Handlers[*Task] {
-	var all []entry.Handlers[*Task]
-	for _, d := range duties {
-		all = append(all, handlersOf(t, d))
-	}
-	return all
-}
-
+// handlersOf returns handlers of a duty that serve the model task.
 func handlersOf(t *Task, d entry.Duty) entry.Handlers[*Task] {
 	h := entry.Handlers[*Task]{Flag: d.Flag}
 	if d.When&entry.AtSyscallEntry != 0 {
-		h.Entry = func(t *Task, _ *amd64.Frame) entry.Verdict { return t.serveEntry(d.Flag) }
+		h.Entry = func(t *Task, _ *entry.Call) entry.Verdict { return t.serveEntry(d.Flag) }
 	}
 	if d.When&entry.AtSyscallExit != 0 {
-		h.Exit = func(t *Task, _ *amd64.Frame) { t.serve(Exited, d.Flag) }
+		h.Exit = func(t *Task, _ *entry.Call) { t.serve(Exited, d.Flag) }
 	}
 	if d.When&entry.BeforeUser != 0 && d.Frame {
-		h.WorkFrame = func(t *Task, _ *amd64.Frame) { t.serveLoop(ServedFrame, d.Flag) }
+		h.BeforeUserFrame = func(t *Task, _ *amd64.Frame) { t.serveLoop(ServedFrame, d.Flag) }
 	} else if d.When&entry.BeforeUser != 0 {
-		h.Work = func(t *Task) { t.serveLoop(Served, d.Flag) }
+		h.BeforeUser = func(t *Task) { t.serveLoop(Served, d.Flag) }
 	}
 	if d.When&entry.LastStep != 0 {
 		h.Last = func(*amd64.Frame) { t.note(ServedLast, d.Flag) }
@@ -166,6 +207,7 @@ func handlersOf(t *Task, d entry.Duty) entry.Handlers[*Task] {
 func (t *Task) serve(what What, f entry.Flag) {
 	t.note(what, f)
 	t.moment() // while it sleeps
+	t.mayPanic()
 }
 
 // mayDecide are the duties of the entry that may skip the call, or end the

@@ -29,17 +29,13 @@ const (
 	Returned
 	// Exited: a handler of the exit started.
 	Exited
-	// Ended: the call with its exit is over.
-	Ended
-	// Looping: the loop before user mode begins its first pass; Passed: a
-	// pass is over, and another begins unless the task leaves.
-	Looping
-	Passed
 	// Served and ServedFrame: a handler of the loop started, without or with
 	// the register frame.
 	Served
 	ServedFrame
-	// Tested: the trampoline's test begins, interrupts are off.
+	// Entering: EnterUser was called, interrupts are on. Tested: its last test
+	// begins, interrupts are off.
+	Entering
 	Tested
 	// ServedLast: a handler of the last step started.
 	ServedLast
@@ -48,13 +44,15 @@ const (
 	ByIRET
 	// Left: the task is about to exit.
 	Left
+	// Panicked: the handler or the call that started last panics.
+	Panicked
 	// Stuck: the code under test gave up, or the bound was passed.
 	Stuck
 )
 
 var whatNames = [...]string{
 	"arrived", "raised", "lowered", "call begins", "entry", "skips the call", "call", "call returns",
-	"exit", "call over", "loop", "pass", "work", "work", "test", "last", "SYSRET", "IRET", "task leaves", "stuck",
+	"exit", "work", "work", "entering", "test", "last", "SYSRET", "IRET", "task leaves", "panic", "stuck",
 }
 
 // Event is one event, with the state at its time.
@@ -64,6 +62,7 @@ type Event struct {
 	Word       entry.Flag // the work word
 	Interrupts bool       // are they on?
 	Settled    bool       // is the register frame complete?
+	CallOver   bool       // does the frame owe no exit of a call?
 }
 
 // maxEvents is the length of a trace: twice that of the longest run that is
@@ -79,11 +78,11 @@ type Trace struct {
 // Events returns the events in order.
 func (t *Trace) Events() []Event { return t.events[:t.n] }
 
-// String lists the events, without the tests and passes that lead nowhere.
+// String lists the events, without the tests that lead nowhere.
 func (t *Trace) String() string {
 	var parts []string
 	for _, e := range t.Events() {
-		if e.What == Tested || e.What == Passed || e.What == Looping {
+		if e.What == Entering || e.What == Tested {
 			continue
 		}
 		part := whatNames[e.What]
@@ -110,6 +109,7 @@ type Plan struct {
 	Word   entry.Flag // when the task arrives
 	Raises [2]Raise   // by others, in order
 	Choice int        // which outcome differs from the ordinary one, or NoChoice
+	Panic  int        // which of the handlers and calls that start panics, from 1; 0: none
 }
 
 // NoChoice is the Choice of a run in which every handler does the ordinary.
@@ -129,6 +129,9 @@ func (p Plan) String() string {
 		if r.Flag != 0 {
 			text += fmt.Sprintf(", %v at moment %d", r.Flag, r.At)
 		}
+	}
+	if p.Panic != 0 {
+		text += fmt.Sprintf(", panic in handler %d", p.Panic)
 	}
 	if p.Choice != NoChoice {
 		text += fmt.Sprintf(", choice %d", p.Choice)

@@ -14,7 +14,7 @@ func buildFaultKernel(t *testing.T) string {
 	directory := t.TempDir()
 	raw, linked := filepath.Join(directory, "kernel.raw"), filepath.Join(directory, "kernel.elf")
 	for _, command := range [][]string{
-		{"go", "build", "-tags", "faultinject", "-ldflags=-T=-0x7fe00000", "-o", raw, "slowpath/cmd/kernel"},
+		{"go", "build", "-tags", "kernel,faultinject", "-ldflags=-T=-0x7fe00000", "-o", raw, "slowpath/cmd/kernel"},
 		{"go", "run", "slowpath/boot/image/link", "-o", linked, raw},
 		cCommand([]string{"gcc", "-static"}, "panics", "panics", "-pthread"),
 	} {

@@ -86,7 +86,7 @@ func (s *stopped) wayToUser(all functions, ended uint64) (*way, error) {
 		case strings.HasSuffix(name, ".ChargeTicks"):
 			charging = true
 			w.tick++
-		case charging && !strings.HasSuffix(name, "(*Loop).slow"):
+		case charging && !strings.HasSuffix(name, ".AfterInterrupt"):
 			w.tick++
 		default:
 			charging = false

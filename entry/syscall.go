@@ -1,0 +1,123 @@
+package entry
+
+import (
+	"fmt"
+
+	"slowpath/arch/amd64"
+)
+
+// syscall executes the system call that the task's frame is in, for a task that
+// owes duties: first the duties of the entry, then the call unless one of them
+// skipped it, then the duties of the exit. It returns the duties that it served.
+//
+// RAX is -ENOSYS until somebody sets it, as every tracer expects (ptrace(2)).
+// A paired duty sees the exit exactly if it saw the entry, also if the call does
+// not return, or if a handler or the call panics. syscall panics if that does
+// not hold, which ends the task.
+func (t *Table[T]) syscall(task T, s *Thread, call func(T, *Thread)) (served Flag) {
+	f := s.Frame
+	f.Settle()
+	f.RAX = NoCall
+	s.Call.load(f)
+	s.entered = 0
+	defer t.closePairs(task, s)
+	if t.enter(task, s) == Proceed {
+		begin := s.clock()
+		call(task, s)
+		s.step(0, begin)
+	}
+	entered := s.entered
+	left := t.leave(task, s)
+	if s.entered&t.paired != 0 {
+		panic(fmt.Sprintf("entry: %v saw the entry of system call %d and not its exit", s.entered&t.paired, s.Call.NR))
+	}
+	return entered | left
+}
+
+// closePairs serves the exit of the paired duties that saw an entry and no exit
+// yet. There are such duties only while a panic ends the call.
+func (t *Table[T]) closePairs(task T, s *Thread) {
+	open := s.entered & t.paired & t.exit
+	if open == 0 {
+		return
+	}
+	s.Frame.Flags |= amd64.CallOver
+	for i := len(t.rows) - 1; i >= 0; i-- {
+		if r := &t.rows[i]; open&r.Duty.Flag != 0 {
+			t.exitOf(task, s, r)
+		}
+	}
+}
+
+// syscallExit serves the duties of the exit of a call that owed nothing when it
+// began, so that no duty saw its entry. A tracer that attached during the call
+// sees its end. If the exit has been served, syscallExit does nothing. It
+// returns the duties that it served.
+func (t *Table[T]) syscallExit(task T, s *Thread) (served Flag) {
+	if s.Frame.Flags&amd64.CallOver != 0 {
+		return 0
+	}
+	s.entered = 0
+	if Pending(&s.Frame.ThreadFlags)&t.exit != 0 {
+		s.Call.load(s.Frame)
+	}
+	return t.leave(task, s)
+}
+
+// enter serves the duties of the entry, top to bottom. The first that skips the
+// call is the last to run.
+func (t *Table[T]) enter(task T, s *Thread) (verdict Verdict) {
+	f := s.Frame
+	if Pending(&f.ThreadFlags)&t.entry == 0 {
+		return Proceed
+	}
+	for i := range t.rows {
+		r := &t.rows[i]
+		if r.When&AtSyscallEntry == 0 || !r.owed(&f.ThreadFlags) {
+			continue
+		}
+		s.entered |= r.Duty.Flag
+		begin := s.clock()
+		verdict = r.Entry(task, &s.Call)
+		s.Call.load(f)
+		s.step(r.Duty.Flag, begin)
+		if verdict == Skip {
+			break
+		}
+	}
+	return verdict
+}
+
+// leave serves the duties of the exit, bottom to top, and returns them.
+func (t *Table[T]) leave(task T, s *Thread) (left Flag) {
+	f := s.Frame
+	f.Flags |= amd64.CallOver
+	if (Pending(&f.ThreadFlags)|s.entered)&t.exit == 0 {
+		return 0
+	}
+	for i := len(t.rows) - 1; i >= 0; i-- {
+		r := &t.rows[i]
+		if r.When&AtSyscallExit == 0 {
+			continue
+		}
+		due := r.owed(&f.ThreadFlags) && !s.exiting
+		if r.Paired {
+			due = s.entered&r.Duty.Flag != 0
+		}
+		if due {
+			left |= r.Duty.Flag
+			t.exitOf(task, s, r)
+		}
+	}
+	return left
+}
+
+// exitOf runs the exit handler of a row. Its pair is closed first, so that a
+// handler that panics does not run a second time.
+func (t *Table[T]) exitOf(task T, s *Thread, r *row[T]) {
+	s.Frame.Settle()
+	s.entered &^= r.Duty.Flag
+	begin := s.clock()
+	r.Exit(task, &s.Call)
+	s.step(r.Duty.Flag, begin)
+}
