@@ -7,8 +7,8 @@ import (
 
 	"slowpath/abi"
 	"slowpath/arch/amd64"
-	"slowpath/entry"
 	"slowpath/clock"
+	"slowpath/entry"
 	"slowpath/signal"
 )
 
