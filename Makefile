@@ -51,7 +51,7 @@ test-tools: tools
 # Linux's own tests of its entry code are built from Debian's sources.
 SELFTESTS := bin/conformance/selftests-x86/source
 $(SELFTESTS): | test-tools
-	go run ./qemu/conformance -fetch
+	go run ./qemu/conformance --fetch
 
 .PHONY: build
 build: ## build the kernel and the host command into bin/
@@ -88,7 +88,7 @@ soak: test-tools build ## a thousand boots, ten minutes of load, a million wake-
 
 .PHONY: conformance
 conformance: test-tools build ## run SUITES of others, or all, as root; LINUX=1: beside Debian's Linux in QEMU
-	go run ./qemu/conformance $(if $(LINUX),-linux) -o qemu/conformance/results.tsv $(SUITES)
+	go run ./qemu/conformance $(if $(LINUX),--linux) -o qemu/conformance/results.tsv $(SUITES)
 
 .PHONY: gdb
 gdb: tools build ## run INIT under gdb, stopped before the first instruction

@@ -56,7 +56,7 @@ static void everything(void)
 			printf("call %d: signal %d\n", number, WTERMSIG(status));
 		ends++;
 	}
-	printf("%d calls borne\n", ends);
+	printf("%d calls returned\n", ends);
 }
 
 static const struct {
