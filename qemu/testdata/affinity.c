@@ -1,7 +1,8 @@
-/* A thread with a CPU mask runs in user mode on the CPUs of the mask and on no
- * other: alone, beside others, woken by others, moved by others, inherited.
- * Three ways to ask where it runs must agree: the C library's (an rseq area, or
- * the vDSO), the system call, and the processor itself (RDTSCP). */
+/* Checks that a thread with a CPU mask runs in user mode only on the CPUs of the
+ * mask: alone, together with other threads, after a wake-up, after a change of
+ * the mask by another process, and with an inherited mask. Three sources of the
+ * CPU number must agree: the C library (an rseq area or the vDSO), the system
+ * call getcpu, and the processor (RDTSCP). */
 #include "report.h"
 #include <linux/futex.h>
 #include <pthread.h>
@@ -11,7 +12,7 @@ enum { MOST_CPUS = 64 };
 
 static int cpus[MOST_CPUS], count;
 
-/* processor asks the CPU for its number: Linux keeps it in the low 12 bits. */
+/* Returns the CPU's number from TSC_AUX; Linux keeps it in the low 12 bits. */
 static int processor(void)
 {
 	uint32_t low, high, number;
@@ -26,7 +27,7 @@ static int by_call(void)
 	return cpu;
 }
 
-/* strays is how many of the three ways name another CPU than c. */
+/* Returns how many of the three sources say that this is not CPU c. */
 static long strays(int c)
 {
 	return (processor() != c) + (sched_getcpu() != c) + (by_call() != c);
@@ -49,7 +50,7 @@ static int free_again(void)
 	return sched_setaffinity(0, sizeof set, &set);
 }
 
-/* only reports whether the mask of the caller is c alone. */
+/* Returns whether the caller's mask has only CPU c. */
 static int only(int c)
 {
 	cpu_set_t set;
@@ -86,7 +87,7 @@ static void alone(void)
 	printf("alone: %ld wrong, %ld masks, free %d\n", wrong, masks, free_again());
 }
 
-/* some: a mask of two CPUs, where there are as many, keeps off the others. */
+/* Checks a mask of two CPUs. */
 static void some(void)
 {
 	long wrong = 0;
@@ -106,7 +107,7 @@ static void some(void)
 	printf("some: %ld wrong, free %d\n", wrong, free_again());
 }
 
-/* Threads, each on its CPU, meet again and again without sleeping. */
+/* Threads, each confined to one CPU, meet at a barrier without sleeping. */
 static long arrived;
 
 static void *meet(void *argument)
@@ -141,7 +142,7 @@ static void together(void)
 	printf("together: %ld wrong\n", join(threads, count));
 }
 
-/* Two threads hand a turn to each other, by futex or by yielding. */
+/* Two threads take turns, with futexes or with sched_yield. */
 static struct game {
 	int cpu[2];
 	int yields, rounds;
@@ -202,13 +203,13 @@ static void errors(void)
 	SHOW(syscall(SYS_sched_getaffinity, 0, 0, &none));
 	SHOW(syscall(SYS_sched_getaffinity, 0, 9, &none));
 	SHOW(syscall(SYS_sched_getaffinity, 1 << 30, sizeof none, &none));
-	printf("the mask stayed: %d\n", only(cpus[0]));
+	printf("the mask is unchanged: %d\n", only(cpus[0]));
 	SHOW(sched_setaffinity(0, sizeof mixed, &mixed));
-	printf("the present one: %d\n", only(cpus[0]));
+	printf("absent CPUs are removed from the mask: %d\n", only(cpus[0]));
 	free_again();
 }
 
-/* A child that never enters the kernel of its own is moved by its parent. */
+/* A parent changes the mask of a child that makes no system calls. */
 static struct sample {
 	long number;
 	int cpu;
@@ -255,7 +256,7 @@ static long outcome(pid_t child)
 	return WIFEXITED(status) ? WEXITSTATUS(status) : 100;
 }
 
-/* heirs asks a thread, a child and another program. */
+/* Checks that a thread, a child and a program after execve inherit the mask. */
 static long heirs(int c)
 {
 	char number[12];
@@ -286,7 +287,7 @@ static void inheritance(void)
 	printf("inheritance: %ld wrong, free %d\n", wrong, free_again());
 }
 
-/* Many confined threads and some free ones, while the kernel allocates. */
+/* Many confined threads and some free ones make calls that allocate memory. */
 static void *press(void *argument)
 {
 	long number = (long)argument, wrong = 0;

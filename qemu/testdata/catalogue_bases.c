@@ -1,6 +1,6 @@
-/* FS and GS base belong to the program: set by arch_prctl(2) or by WRFSBASE
- * and WRGSBASE, they stay over calls, faults, interrupts and switches, each
- * thread has its own, and the kernel never uses a user's for its own. */
+/* Checks FS base and GS base, set with arch_prctl(2) or with WRFSBASE and WRGSBASE.
+ * They must survive calls, faults, interrupts and context switches, each thread
+ * has its own, and the kernel must never mistake a user's value for its own. */
 #include "catalogue.h"
 #include <asm/prctl.h>
 #include <pthread.h>
@@ -29,8 +29,8 @@ static unsigned long ask(int code)
 	return base;
 }
 
-/* Values that a base can have. A GS base in the kernel's half is what makes
- * a kernel that guesses by its sign run with the user's. */
+/* Values of a base. A kernel that decides by the sign of GS base whether it needs
+ * SWAPGS runs with the user's GS base if that is in the kernel's half. */
 static const unsigned long values[] = {0, 1, 0x1000, 0x7fffffffefff, 0x7fffffffffff, 0xffff800000000000, 0xffffffff81000000, ~0UL};
 
 enum { VALUES = sizeof values / sizeof *values };
@@ -49,7 +49,7 @@ static void prctl_values(void)
 	HOLDS(read_fs_base() == ask(ARCH_GET_FS));
 }
 
-/* Passes through every way into the kernel. */
+/* Enters the kernel in every way. */
 static void pass_through(void)
 {
 	volatile char *page = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -73,7 +73,7 @@ static void instruction_values(void)
 		printf("GS base %lx stays: %d, asked: %d\n", values[i], read_gs_base() == values[i], ask(ARCH_GET_GS) == values[i]);
 	}
 	write_gs_base(0);
-	/* WRGSBASE of what is not canonical faults in hardware and not in QEMU's
+	/* WRGSBASE of a non-canonical value faults on hardware but not in QEMU's
 	 * emulation; the kernel must live with what it finds there. */
 	ATTEMPT("movq $0x800000000000, %%rcx; wrgsbase %%rcx", "rcx");
 	syscall(SYS_getppid);
@@ -81,7 +81,8 @@ static void instruction_values(void)
 	write_gs_base(0);
 }
 
-/* FS base is where the C library keeps errno: assembly only while it is ours. */
+/* The C library finds errno through FS base, so only assembly may run while FS
+ * base is changed. */
 static void fs_values(void)
 {
 	for (int i = 0; i < VALUES; i++) {
@@ -109,13 +110,13 @@ static void loads(void)
 	ATTEMPT("movq %%gs:0, %%rcx", "rcx");
 	printf("through a GS base in the kernel: signal %d code %d address %lx\n", seen.signal, seen.code, seen.address);
 	write_gs_base(0);
-	/* Loading a null selector clears the base on Intel, and not on AMD. */
+	/* Loading a null selector clears the base on Intel but not on AMD. */
 	__asm__ volatile("movl $0, %%eax; movw %%ax, %%gs" : : : "rax");
 	printf("GS base of a null selector: %lx\n", read_gs_base());
 }
 
-/* Sets DS, ES, FS and GS to what the argument says, and tells after switches
- * how often they had changed. The C library's FS base is kept. */
+/* Sets DS, ES, FS and GS to the argument and returns how often a selector had
+ * changed after context switches. The C library's FS base is preserved. */
 static void *select_segments(void *argument)
 {
 	unsigned short mine = (unsigned short)(unsigned long)argument, now;

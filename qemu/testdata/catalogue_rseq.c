@@ -1,6 +1,7 @@
-/* Restartable sequences (rseq(2)): the CPU's number is written, a sequence
- * that a signal or a preemption interrupts goes to its abort handler, and one
- * that lies ends the program. Then PR_SET_TSC. */
+/* Checks restartable sequences (rseq(2)): the kernel writes the CPU number, a
+ * critical section that a signal or a preemption interrupts continues at its abort
+ * handler, and an invalid descriptor ends the program. It also checks
+ * PR_SET_TSC. */
 #include "catalogue.h"
 #include <linux/rseq.h>
 #include <sys/prctl.h>
@@ -73,7 +74,7 @@ static void aborts(void)
 		handled = 0;
 		ualarm(i * 1000 + 500, 0);
 		long committed = spin(&count);
-		while (!handled) /* a preemption may have come first */
+		while (!handled) /* a preemption may abort the section before the signal */
 			sched_yield();
 		printf("aborted: %lu, committed %ld, descriptor cleared %d\n", count, committed, cleared && area.rseq_cs == 0);
 	}
@@ -96,7 +97,7 @@ static void in_child(const char *name, void (*lie)(void))
 
 static void none(int signal) { (void)signal; }
 
-/* A descriptor around all of the program's text, or none of it. */
+/* Sets a descriptor with the given fields. */
 static void describe(unsigned long start, unsigned long length, unsigned long handler)
 {
 	signal(SIGUSR2, none);
@@ -174,7 +175,7 @@ int main(void)
 	aborts();
 	lies();
 	MUST(rseq(&area, 32, RSEQ_FLAG_UNREGISTER, SIGNATURE));
-	printf("after it is taken back: %x\n", area.cpu_id);
+	printf("CPU number after unregistering: %x\n", area.cpu_id);
 	time_stamps();
 	return 8;
 }
