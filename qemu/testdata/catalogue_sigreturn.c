@@ -60,7 +60,7 @@ static struct change bad[] = {
 };
 
 /* The kernel must load an invalid stack pointer, which faults when it is used.
- * Non-canonical ones other than 0x800000000000 are left out, because they raise #SS
+ * Values with a push to a non-canonical address are left out, because that raises #SS
  * on hardware but #GP in QEMU's emulation. */
 static void stacks(void)
 {
