@@ -14,9 +14,9 @@ var reasons = []struct{ suite, prefix, reason string }{
 	{"go-os/exec", "all TestExtraFilesRace", noNetwork},
 }
 
-const noNetwork = "It listens on a TCP port of 127.0.0.1, and socket(AF_INET) is EAFNOSUPPORT: there is no network."
+const noNetwork = "It listens on a TCP port of 127.0.0.1, but there is no network: socket(AF_INET) fails with EAFNOSUPPORT."
 
-const trapRace = "The test is a race of its own: a kill in the background against the shell's next fork. Linux loses it as often."
+const trapRace = "The test has a race between a kill in the background and the shell's next fork. It fails as often on Linux."
 
 // reason returns why the row's test fails only on Slowpath. It returns nothing if
 // the test does not, or if the reason is unknown.
