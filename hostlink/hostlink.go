@@ -29,7 +29,7 @@ const MaxPayload = 64 << 10
 // headerSize is the size of a frame's header in bytes.
 const headerSize = 4
 
-// Kind says what a frame means.
+// Kind is the type of a frame.
 type Kind uint8
 
 // The kinds of frames. Those from the guest come first.

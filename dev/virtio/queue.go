@@ -68,8 +68,8 @@ func (q *queue) describe(i uint16, address uint64, length uint32, flags, next ui
 	binary.LittleEndian.PutUint16(d[14:], next)
 }
 
-// offer gives the device the chain that starts at the descriptor head, of which it may
-// write writable bytes. The device may use the chain at once, but may also ignore it
+// offer gives the device the chain that starts at the descriptor head. The device may
+// write writable bytes of it. It may use the chain at once, but may also ignore it
 // until notify.
 func (q *queue) offer(head uint16, writable uint32) {
 	q.held[head], q.limit[head] = true, writable
