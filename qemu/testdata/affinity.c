@@ -28,7 +28,7 @@ static int by_call(void)
 }
 
 /* Returns how many of the three sources say that this is not CPU c. */
-static long strays(int c)
+static long mismatches(int c)
 {
 	return (processor() != c) + (sched_getcpu() != c) + (by_call() != c);
 }
@@ -41,7 +41,7 @@ static int confine(pid_t id, int c)
 	return sched_setaffinity(id, sizeof set, &set);
 }
 
-static int free_again(void)
+static int unconfine(void)
 {
 	cpu_set_t set;
 	CPU_ZERO(&set);
@@ -51,7 +51,7 @@ static int free_again(void)
 }
 
 /* Returns whether the caller's mask has only CPU c. */
-static int only(int c)
+static int mask_is_only(int c)
 {
 	cpu_set_t set;
 	CPU_ZERO(&set);
@@ -64,15 +64,15 @@ static void nap(void)
 	nanosleep(&t, NULL);
 }
 
-static void alone(void)
+static void one_cpu(void)
 {
 	long wrong = 0, masks = 0;
 	for (int i = 0; i < count; i++) {
 		int c = cpus[i];
 		wrong += confine(0, c) != 0;
-		masks += !only(c);
+		masks += !mask_is_only(c);
 		for (int n = 0; n < 2000; n++) {
-			wrong += strays(c);
+			wrong += mismatches(c);
 			if (n % 100 == 0)
 				nap();
 			else
@@ -82,13 +82,13 @@ static void alone(void)
 	for (int n = 0; n < 400; n++) {
 		int c = cpus[n % count];
 		wrong += confine(0, c) != 0;
-		wrong += strays(c);
+		wrong += mismatches(c);
 	}
-	printf("alone: %ld wrong, %ld masks, free %d\n", wrong, masks, free_again());
+	printf("one CPU: %ld wrong, %ld masks, unconfined %d\n", wrong, masks, unconfine());
 }
 
 /* Checks a mask of two CPUs. */
-static void some(void)
+static void two_cpus(void)
 {
 	long wrong = 0;
 	for (int i = 0; i < count; i++) {
@@ -104,7 +104,7 @@ static void some(void)
 			sched_yield();
 		}
 	}
-	printf("some: %ld wrong, free %d\n", wrong, free_again());
+	printf("two CPUs: %ld wrong, unconfined %d\n", wrong, unconfine());
 }
 
 /* Threads, each confined to one CPU, meet at a barrier without sleeping. */
@@ -118,7 +118,7 @@ static void *meet(void *argument)
 		__atomic_add_fetch(&arrived, 1, __ATOMIC_SEQ_CST);
 		while (__atomic_load_n(&arrived, __ATOMIC_SEQ_CST) < round * count)
 			;
-		wrong += strays(c);
+		wrong += mismatches(c);
 	}
 	return (void *)wrong;
 }
@@ -134,12 +134,12 @@ static long join(pthread_t *threads, int n)
 	return wrong;
 }
 
-static void together(void)
+static void all_cpus(void)
 {
 	pthread_t threads[MOST_CPUS];
 	for (long i = 0; i < count; i++)
 		pthread_create(&threads[i], NULL, meet, (void *)i);
-	printf("together: %ld wrong\n", join(threads, count));
+	printf("all CPUs: %ld wrong\n", join(threads, count));
 }
 
 /* Two threads take turns, with futexes or with sched_yield. */
@@ -167,7 +167,7 @@ static void *play(void *argument)
 	long wrong = confine(0, c) != 0;
 	for (int round = 0; round < game.rounds; round++) {
 		await(me);
-		wrong += strays(c);
+		wrong += mismatches(c);
 		__atomic_store_n(&game.turn, 1 - me, __ATOMIC_SEQ_CST);
 		if (!game.yields)
 			syscall(SYS_futex, &game.turn, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
@@ -203,10 +203,10 @@ static void errors(void)
 	SHOW(syscall(SYS_sched_getaffinity, 0, 0, &none));
 	SHOW(syscall(SYS_sched_getaffinity, 0, 9, &none));
 	SHOW(syscall(SYS_sched_getaffinity, 1 << 30, sizeof none, &none));
-	printf("the mask is unchanged: %d\n", only(cpus[0]));
+	printf("the mask is unchanged: %d\n", mask_is_only(cpus[0]));
 	SHOW(sched_setaffinity(0, sizeof mixed, &mixed));
-	printf("absent CPUs are removed from the mask: %d\n", only(cpus[0]));
-	free_again();
+	printf("absent CPUs are removed from the mask: %d\n", mask_is_only(cpus[0]));
+	unconfine();
 }
 
 /* A parent changes the mask of a child that makes no system calls. */
@@ -223,7 +223,7 @@ static void record(void)
 	}
 }
 
-static void others(void)
+static void moved_by_parent(void)
 {
 	long wrong = 0;
 	pid_t child = fork();
@@ -240,13 +240,13 @@ static void others(void)
 	kill(child, SIGKILL);
 	waitpid(child, NULL, 0);
 	SHOW(confine(child, cpus[0]));
-	printf("others: %ld wrong\n", wrong);
+	printf("moved by the parent: %ld wrong\n", wrong);
 }
 
 static void *inherited(void *argument)
 {
 	int c = (long)argument;
-	return (void *)(!only(c) + strays(c));
+	return (void *)(!mask_is_only(c) + mismatches(c));
 }
 
 static long outcome(pid_t child)
@@ -257,7 +257,7 @@ static long outcome(pid_t child)
 }
 
 /* Checks that a thread, a child and a program after execve inherit the mask. */
-static long heirs(int c)
+static long check_heirs(int c)
 {
 	char number[12];
 	sprintf(number, "%d", c);
@@ -282,13 +282,13 @@ static void inheritance(void)
 	for (int n = 0; n < 20; n++) {
 		int c = cpus[n % count];
 		wrong += confine(0, c) != 0;
-		wrong += heirs(c);
+		wrong += check_heirs(c);
 	}
-	printf("inheritance: %ld wrong, free %d\n", wrong, free_again());
+	printf("inheritance: %ld wrong, unconfined %d\n", wrong, unconfine());
 }
 
 /* Many confined threads and some free ones make calls that allocate memory. */
-static void *press(void *argument)
+static void *allocate(void *argument)
 {
 	long number = (long)argument, wrong = 0;
 	int c = number < 3 * count ? cpus[number % count] : -1;
@@ -307,13 +307,13 @@ static void *press(void *argument)
 		if (n % 20 == 0) {
 			pid_t child = fork();
 			if (child == 0)
-				_exit(c >= 0 && strays(c));
+				_exit(c >= 0 && mismatches(c));
 			wrong += outcome(child);
 		}
 		if (n % 8 == 0)
 			nap();
 		if (c >= 0)
-			wrong += strays(c);
+			wrong += mismatches(c);
 	}
 	return (void *)wrong;
 }
@@ -324,7 +324,7 @@ static void pressure(void)
 	pthread_t threads[3 * MOST_CPUS + FREE];
 	int n = 3 * count + FREE;
 	for (long i = 0; i < n; i++)
-		pthread_create(&threads[i], NULL, press, (void *)i);
+		pthread_create(&threads[i], NULL, allocate, (void *)i);
 	printf("pressure: %ld wrong\n", join(threads, n));
 }
 
@@ -339,15 +339,15 @@ int main(int argc, char **argv)
 		if (CPU_ISSET(c, &set))
 			cpus[count++] = c;
 	sample = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	alone();
-	some();
-	together();
+	one_cpu();
+	two_cpus();
+	all_cpus();
 	pingpong("futex, one CPU", cpus[0], cpus[0], 0, 300);
 	pingpong("futex, two CPUs", cpus[0], cpus[count - 1], 0, 300);
 	pingpong("yield, one CPU", cpus[count - 1], cpus[count - 1], 1, 300);
 	pingpong("yield, two CPUs", cpus[0], cpus[count - 1], 1, 50);
 	errors();
-	others();
+	moved_by_parent();
 	inheritance();
 	pressure();
 	return 11;

@@ -7,7 +7,7 @@
 
 static volatile unsigned long in_handler;
 
-static void look(int signal)
+static void record_flags(int signal)
 {
 	(void)signal;
 	in_handler = read_flags();
@@ -38,7 +38,7 @@ static void over_calls(void)
 static void over_handlers(void)
 {
 	unsigned long choices[] = {0, DF, AC, NT, ID};
-	signal(SIGUSR1, look);
+	signal(SIGUSR1, record_flags);
 	pid_t pid = getpid();
 	for (size_t i = 0; i < sizeof choices / sizeof *choices; i++) {
 		unsigned long after;
@@ -110,7 +110,7 @@ static void one_call(long number, const char *name, long first, long second)
 
 /* After a call, RCX and R11 must have the documented values, whether the kernel
  * returns with SYSRET or with IRET. */
-static void destroyed(void)
+static void clobbered(void)
 {
 	struct timespec nap = {0, 2000000};
 	one_call(SYS_getppid, "getppid", 0, 0);
@@ -122,7 +122,7 @@ static void destroyed(void)
 }
 
 /* RCX and R11 must survive an exception and a signal handler. */
-static void kept(void)
+static void preserved(void)
 {
 	unsigned long rcx = 0x1111, r11 = 0x2222;
 	volatile char *page = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -243,8 +243,8 @@ int main(void)
 	over_faults();
 	io_privilege();
 	smap();
-	destroyed();
-	kept();
+	clobbered();
+	preserved();
 	single_steps();
 	keep_faults();
 	causes_of_traps();

@@ -101,7 +101,7 @@ static void over_time(void)
 
 static struct state in_handler;
 
-static void spoil(int signal)
+static void change_state(int signal)
 {
 	(void)signal;
 	__asm__ volatile("stmxcsr %0; fnstcw %1" : "=m"(in_handler.mxcsr), "=m"(in_handler.control));
@@ -114,7 +114,7 @@ static void spoil(int signal)
 static void over_handlers(void)
 {
 	struct state in, out;
-	signal(SIGUSR1, spoil);
+	signal(SIGUSR1, change_state);
 	long pid = getpid();
 	fill(&in, 51);
 	memset(&out, 0, sizeof out);
@@ -139,7 +139,7 @@ static void over_fork(void)
 	printf("over fork: %s, in the child %s\n", memcmp(&in, &out, sizeof in) ? "changed" : "kept", status ? "changed" : "the same");
 }
 
-static void *compete(void *argument)
+static void *check_switches(void *argument)
 {
 	struct state in, out;
 	long lost = 0;
@@ -159,7 +159,7 @@ static void over_switches(void)
 	pthread_t threads[6];
 	long lost = 0;
 	for (long i = 0; i < 6; i++)
-		pthread_create(&threads[i], NULL, compete, (void *)(i * 37 + 1));
+		pthread_create(&threads[i], NULL, check_switches, (void *)(i * 37 + 1));
 	for (int i = 0; i < 6; i++) {
 		void *result;
 		pthread_join(threads[i], &result);
@@ -169,7 +169,7 @@ static void over_switches(void)
 }
 
 /* A program must start with the initial state after execve. */
-static void afresh(char *self)
+static void after_exec(char *self)
 {
 	int status;
 	struct state in;
@@ -210,7 +210,7 @@ int main(int argc, char **argv)
 	over_handlers();
 	over_fork();
 	over_switches();
-	afresh(argv[0]);
+	after_exec(argv[0]);
 	exceptions();
 	return 8;
 }

@@ -80,12 +80,12 @@ static void aborts(void)
 	}
 }
 
-static void in_child(const char *name, void (*lie)(void))
+static void in_child(const char *name, void (*prepare)(void))
 {
 	int status;
 	pid_t pid = MUST(fork());
 	if (pid == 0) {
-		lie();
+		prepare();
 		for (int i = 0; i < 1000; i++)
 			sched_yield();
 		raise(SIGUSR2);
@@ -114,7 +114,7 @@ static void bad_version(void) { describe(1, 1, 4096); descriptor.version = 1; }
 static void not_mapped(void) { signal(SIGUSR2, none); area.rseq_cs = 8; }
 static void in_the_kernel(void) { signal(SIGUSR2, none); area.rseq_cs = 0xffffffff81000000; }
 
-static void area_goes(void)
+static void area_unmapped(void)
 {
 	void *page = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	MUST(rseq(&area, 32, RSEQ_FLAG_UNREGISTER, SIGNATURE));
@@ -125,7 +125,7 @@ static void area_goes(void)
 
 static void nothing(void) { signal(SIGUSR2, none); }
 
-static void lies(void)
+static void invalid_descriptors(void)
 {
 	in_child("nothing", nothing);
 	in_child("wrong signature", wrong_signature);
@@ -136,7 +136,7 @@ static void lies(void)
 	in_child("version 1", bad_version);
 	in_child("descriptor not mapped", not_mapped);
 	in_child("descriptor in the kernel", in_the_kernel);
-	in_child("area not mapped", area_goes);
+	in_child("area not mapped", area_unmapped);
 }
 
 static void time_stamps(void)
@@ -173,7 +173,7 @@ int main(void)
 	keep_faults();
 	registration();
 	aborts();
-	lies();
+	invalid_descriptors();
 	MUST(rseq(&area, 32, RSEQ_FLAG_UNREGISTER, SIGNATURE));
 	printf("CPU number after unregistering: %x\n", area.cpu_id);
 	time_stamps();

@@ -27,7 +27,7 @@ static void change(int signal, siginfo_t *info, void *context)
 
 /* Raises a signal for the handler change, and reports the signal that its return
  * causes. */
-__attribute__((noinline)) static void bounce(struct change *c)
+__attribute__((noinline)) static void return_with(struct change *c)
 {
 	wanted = c;
 	ATTEMPT("movl $186, %%eax; syscall; movl %%eax, %%edi; movl $10, %%esi; movl $200, %%eax; syscall;"
@@ -68,7 +68,7 @@ static void stacks(void)
 	for (size_t i = 0; i < sizeof values / sizeof *values; i++) {
 		struct change c = {"RSP", REG_RSP, values[i]};
 		printf("%lx ", values[i]);
-		bounce(&c);
+		return_with(&c);
 	}
 }
 
@@ -119,7 +119,7 @@ int main(void)
 	keep_faults();
 	MUST(sigaction(SIGUSR1, &action, NULL));
 	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
-		bounce(&bad[i]);
+		return_with(&bad[i]);
 	stacks();
 	flags();
 	last_page();
