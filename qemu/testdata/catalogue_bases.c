@@ -22,7 +22,7 @@ static unsigned long read_fs_base(void)
 	return base;
 }
 
-static unsigned long ask(int code)
+static unsigned long get_base(int code)
 {
 	unsigned long base = 0x5555;
 	syscall(SYS_arch_prctl, code, &base);
@@ -39,14 +39,14 @@ static void prctl_values(void)
 {
 	for (int i = 0; i < VALUES; i++) {
 		SHOW(syscall(SYS_arch_prctl, ARCH_SET_GS, values[i]));
-		printf("GS base %lx, asked %lx\n", read_gs_base(), ask(ARCH_GET_GS));
+		printf("GS base %lx, by arch_prctl %lx\n", read_gs_base(), get_base(ARCH_GET_GS));
 		write_gs_base(0);
 	}
 	SHOW(syscall(SYS_arch_prctl, ARCH_SET_GS, 0x8000000000000000));
 	SHOW(syscall(SYS_arch_prctl, ARCH_SET_FS, 0xffff800000000000));
 	SHOW(syscall(SYS_arch_prctl, ARCH_GET_GS, 8));
 	SHOW(syscall(SYS_arch_prctl, 0x1000, 8));
-	HOLDS(read_fs_base() == ask(ARCH_GET_FS));
+	HOLDS(read_fs_base() == get_base(ARCH_GET_FS));
 }
 
 /* Enters the kernel in every way. */
@@ -70,7 +70,7 @@ static void instruction_values(void)
 	for (int i = 0; i < VALUES; i++) {
 		write_gs_base(values[i]);
 		pass_through();
-		printf("GS base %lx stays: %d, asked: %d\n", values[i], read_gs_base() == values[i], ask(ARCH_GET_GS) == values[i]);
+		printf("GS base %lx kept: %d, by arch_prctl: %d\n", values[i], read_gs_base() == values[i], get_base(ARCH_GET_GS) == values[i]);
 	}
 	write_gs_base(0);
 	/* WRGSBASE of a non-canonical value faults on hardware but not in QEMU's
@@ -86,16 +86,16 @@ static void instruction_values(void)
 static void fs_values(void)
 {
 	for (int i = 0; i < VALUES; i++) {
-		unsigned long old = read_fs_base(), after, asked = 0, ppid;
+		unsigned long old = read_fs_base(), after, by_call = 0, ppid;
 		__asm__ volatile("wrfsbase %[value]\n"
 				 "movl $110, %%eax; syscall; movq %%rax, %[ppid]\n"
 				 "movl $24, %%eax; syscall\n"
-				 "movl $158, %%eax; movl $0x1003, %%edi; leaq %[asked], %%rsi; syscall\n"
+				 "movl $158, %%eax; movl $0x1003, %%edi; leaq %[by_call], %%rsi; syscall\n"
 				 "rdfsbase %[after]; wrfsbase %[old]"
-				 : [after] "=&r"(after), [asked] "+m"(asked), [ppid] "=&r"(ppid)
+				 : [after] "=&r"(after), [by_call] "+m"(by_call), [ppid] "=&r"(ppid)
 				 : [value] "r"(values[i]), [old] "r"(old)
 				 : "rax", "rcx", "r11", "rdi", "rsi", "memory");
-		printf("FS base %lx stays: %d, asked: %d\n", values[i], after == values[i], asked == values[i]);
+		printf("FS base %lx kept: %d, by arch_prctl: %d\n", values[i], after == values[i], by_call == values[i]);
 	}
 }
 
@@ -176,7 +176,7 @@ static void *thread(void *argument)
 		sched_yield();
 		if (read_gs_base() != mine || read_fs_base() != fs)
 			return (void *)1;
-		if (i % 64 == 0 && ask(ARCH_GET_GS) != mine)
+		if (i % 64 == 0 && get_base(ARCH_GET_GS) != mine)
 			return (void *)2;
 	}
 	return NULL;
