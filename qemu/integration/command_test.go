@@ -2,6 +2,7 @@ package integration
 
 import (
 	"context"
+	"debug/elf"
 	"errors"
 	"fmt"
 	"io"
@@ -42,6 +43,21 @@ func TestKernelSizeIsBounded(t *testing.T) {
 	}
 	if limit := int64(8.5 * 1024 * 1024); info.Size() > limit {
 		t.Errorf("kernel.elf has %d bytes, more than the limit of %d", info.Size(), limit)
+	}
+}
+
+// TestHostCommandIsStatic checks that bin/slowpath needs no dynamic loader, so that it
+// runs on every distribution.
+func TestHostCommandIsStatic(t *testing.T) {
+	file, err := elf.Open(slowpath)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	for _, p := range file.Progs {
+		if p.Type == elf.PT_INTERP || p.Type == elf.PT_DYNAMIC {
+			t.Errorf("bin/slowpath has a segment of type %v", p.Type)
+		}
 	}
 }
 
