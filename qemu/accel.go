@@ -94,5 +94,8 @@ func ProbeKVM(ctx context.Context) error {
 	if errors.As(err, &exit) && exit.ExitCode() == probeStatus {
 		return nil
 	}
+	if ctx.Err() != nil {
+		return fmt.Errorf("a test guest of five instructions did not end within %v", probeLimit)
+	}
 	return fmt.Errorf("a test guest of five instructions failed: %v", err)
 }

@@ -74,7 +74,7 @@ static void instruction_values(void)
 	}
 	write_gs_base(0);
 	/* WRGSBASE of a non-canonical value faults on hardware but not in QEMU's
-	 * emulation; the kernel must live with what it finds there. */
+	 * emulation; the kernel must accept such a value. */
 	ATTEMPT("movq $0x800000000000, %%rcx; wrgsbase %%rcx", "rcx");
 	syscall(SYS_getppid);
 	sched_yield();
