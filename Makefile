@@ -1,14 +1,14 @@
-# Slowpath: everything that one does with it. `make` alone prints this list.
+# Slowpath. `make` without a target prints the list of targets.
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 
-# What make run runs, and how.
+# The program of make run, its arguments, and flags of slowpath run.
 INIT ?= bin/hello
 ARGS ?=
 RUNFLAGS ?=
-# More of the command line of gdb, before and after it has connected.
+# Additional arguments of gdb, before and after it connects.
 GDBFLAGS ?=
 GDBCOMMANDS ?=
 
@@ -18,21 +18,21 @@ GUEST := CGO_ENABLED=0 GOOS=linux GOARCH=amd64
 # The packages whose tests need no QEMU.
 HOST_PACKAGES = $$(go list ./... | grep -v '/qemu/integration$$')
 
-# $(call need,PROGRAM,PACKAGE) installs a Debian package that has a program,
-# where it is missing and this user may install it; else it says how to.
+# $(call need,PROGRAM,PACKAGES) installs Debian packages if a program is missing
+# and the user may install packages. Otherwise it prints how to install them.
 define need
 command -v $(1) >/dev/null || { \
   echo "$(1) is missing; installing $(2)"; \
   if [ "$$(id -u)" = 0 ]; then apt-get install -y $(2) || { apt-get update && apt-get install -y $(2); }; \
   elif sudo -n true 2>/dev/null; then sudo apt-get install -y $(2) || { sudo apt-get update && sudo apt-get install -y $(2); }; \
-  else echo "$(1) is missing; install it by: sudo apt-get install -y $(2)" >&2; exit 1; fi; }
+  else echo "$(1) is missing; install it with: sudo apt-get install -y $(2)" >&2; exit 1; fi; }
 endef
 
 .PHONY: help
 help: ## print this list
 	@echo "Usage: make TARGET"; echo
 	@sed -n 's/^\([a-z-]*\):.*## /  \1\t/p' $(MAKEFILE_LIST) | expand -t 16
-	@echo; echo "  make run INIT=/bin/busybox ARGS='ls -l /' runs another program than the demonstration."
+	@echo; echo "  make run INIT=/bin/busybox ARGS='ls -l /' runs another program instead of the demonstration."
 
 .PHONY: tools
 tools:
@@ -48,10 +48,10 @@ test-tools: tools
 	@$(call need,/usr/bin/python3,python3)
 	@$(call need,xz,xz-utils)
 
-# Linux's own tests of its entry code are built from Debian's sources.
+# The sources of Linux's own tests of its entry code, from Debian.
 SELFTESTS := bin/conformance/selftests-x86/source
 $(SELFTESTS): | test-tools
-	go run ./qemu/conformance -fetch
+	go run ./qemu/conformance --fetch
 
 .PHONY: build
 build: ## build the kernel and the host command into bin/
@@ -62,39 +62,39 @@ build: ## build the kernel and the host command into bin/
 	$(GUEST) go build -trimpath -ldflags='-s -w' -o bin/hello ./qemu/testdata/hello
 
 .PHONY: run
-run: tools build ## run a program: the demonstration, or INIT=PROGRAM ARGS='...'
+run: tools build ## run the demonstration, or another program with INIT=PROGRAM ARGS='...'
 	@bin/slowpath run $(RUNFLAGS) $(INIT) $(ARGS)
 
 .PHONY: check
-check: ## format, vet and test everything that needs no QEMU, in two minutes
+check: ## check the format, vet, and run the tests that need no QEMU, in two minutes
 	@$(call need,gcc,gcc libc6-dev)
 	@files=$$(gofmt -l $$(git ls-files '*.go')); [ -z "$$files" ] || { echo "gofmt these files: $$files" >&2; exit 1; }
 	go vet ./...
 	go run ./qemu/testreport -race $(HOST_PACKAGES) + ./entry/check
 
 .PHONY: test
-test: test-tools $(SELFTESTS) build ## check, and the tests in QEMU
+test: test-tools $(SELFTESTS) build ## run the tests of check and those in QEMU
 	@files=$$(gofmt -l $$(git ls-files '*.go')); [ -z "$$files" ] || { echo "gofmt these files: $$files" >&2; exit 1; }
 	go vet ./...
 	go run ./qemu/testreport -race $(HOST_PACKAGES) + ./entry/check : -count=1 -timeout=20m ./qemu/integration
 
 .PHONY: bench
-bench: test-tools build ## print instruction counts of system calls and of the boot
+bench: test-tools build ## print the instruction counts of system calls and of the boot
 	go test -count=1 -run='^$$' -bench=. -benchtime=1x ./qemu/integration
 
 .PHONY: soak
-soak: test-tools build ## a thousand boots, ten minutes of load, a million wake-ups, an NMI and an #MC at each instruction of the trampolines
+soak: test-tools build ## run long tests for hours: boots, load, wake-ups, an NMI and an #MC at each instruction of the trampolines
 	SLOWPATH_SOAK=long go test -count=1 -v -timeout=4h -run='^Test(Soak|NoWakeUpIsLost|NMI|MachineCheck)' ./qemu/integration
 
 .PHONY: conformance
-conformance: test-tools build ## run SUITES of others, or all, as root; LINUX=1: beside Debian's Linux in QEMU
-	go run ./qemu/conformance $(if $(LINUX),-linux) -o qemu/conformance/results.tsv $(SUITES)
+conformance: test-tools build ## run SUITES of other projects, or all, as root; LINUX=1 compares with Debian's Linux in QEMU
+	go run ./qemu/conformance $(if $(LINUX),--linux) -o qemu/conformance/results.tsv $(SUITES)
 
 .PHONY: gdb
 gdb: tools build ## run INIT under gdb, stopped before the first instruction
 	@$(call need,gdb,gdb)
-	@# A session of its own: Ctrl-C is for gdb. The symbols are in what the linker made,
-	@# with the paths of the sources from here and from Go's own src.
+	@# setsid keeps Ctrl-C, which is for gdb, from the machine. kernel.raw has the symbols,
+	@# with paths relative to this directory and to Go's src directory.
 	@setsid bin/slowpath run --gdb tcp:localhost:1234 $(RUNFLAGS) $(INIT) $(ARGS) & machine=$$!; \
 	  trap 'kill $$machine 2>/dev/null || true; wait' EXIT; \
 	  gdb -q -ex 'set substitute-path slowpath .' -ex "set substitute-path runtime $$(go env GOROOT)/src/runtime" \

@@ -5,16 +5,16 @@ import (
 	"fmt"
 )
 
-// Frame is one message. The payload belongs to the [Reader] that returned it
-// and is valid until that reader's next call. The methods that decode it fail
-// with an error that wraps [ErrFormat] if it is of another kind or malformed.
+// Frame is one message. The payload belongs to the [Reader] that returned it and is
+// valid until that Reader's next call. The decoding methods fail with an error that
+// wraps [ErrFormat] if the frame has another kind or is malformed.
 type Frame struct {
 	Kind    Kind
 	Payload []byte
 }
 
-// payloadSizes gives the exact payload length of the kinds that have a fixed
-// one, plus one; zero means any length up to MaxPayload.
+// payloadSizes has the exact payload length plus one for the kinds with a fixed
+// length. Zero means any length up to MaxPayload.
 var payloadSizes = [kindEnd]int{
 	Hello: 2 + 1, StdinCredit: 4 + 1, Exit: 5 + 1, StdinEOF: 0 + 1, WindowSize: 4 + 1, Signal: 1 + 1,
 }
@@ -22,7 +22,7 @@ var payloadSizes = [kindEnd]int{
 // checkHeader reports whether a frame of this kind may have this length.
 func checkHeader(kind Kind, length int) error {
 	if !kind.known() {
-		return fmt.Errorf("%w: it has a frame of the unknown kind %d", ErrFormat, uint8(kind))
+		return fmt.Errorf("%w: a frame has the unknown kind %d", ErrFormat, uint8(kind))
 	}
 	if length > MaxPayload {
 		return fmt.Errorf("%w: a %v frame announces %d bytes, more than %d", ErrFormat, kind, length, MaxPayload)
@@ -33,12 +33,11 @@ func checkHeader(kind Kind, length int) error {
 	return nil
 }
 
-// check reports whether the frame has the kind that a decoding method is for,
-// and that kind's length: a frame that was put together by hand, not by a
-// Reader, may have another.
+// check checks that the frame has the given kind, and the length of that kind: a frame
+// that does not come from a Reader may have another length.
 func (f Frame) check(kind Kind) error {
 	if f.Kind != kind {
-		return fmt.Errorf("%w: a %v frame came where a %v frame belongs", ErrFormat, f.Kind, kind)
+		return fmt.Errorf("%w: a %v frame came instead of a %v frame", ErrFormat, f.Kind, kind)
 	}
 	return checkHeader(f.Kind, len(f.Payload))
 }
@@ -51,7 +50,7 @@ func (f Frame) Version() (uint16, error) {
 	return binary.LittleEndian.Uint16(f.Payload), nil
 }
 
-// Credit decodes a [StdinCredit] frame and returns the bytes it grants.
+// Credit decodes a [StdinCredit] frame and returns the number of bytes it grants.
 func (f Frame) Credit() (uint32, error) {
 	if err := f.check(StdinCredit); err != nil {
 		return 0, err

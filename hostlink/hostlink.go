@@ -1,16 +1,16 @@
-// Package hostlink is the framed protocol between the kernel and the host
-// command, spoken over one byte stream: a virtio port, or a serial port.
+// Package hostlink is the framed protocol between the kernel and the host command.
+// It runs over one byte stream: a virtio port or a serial port.
 //
-// A frame is a header of four bytes, the kind and the length of the payload
-// as three little-endian bytes, and then the payload. There are no checksums
-// and no resynchronisation: the stream is reliable, and a peer that breaks the
-// format has failed for good.
+// A frame is a header of four bytes and a payload. The header has the kind in one
+// byte and the length of the payload in three little-endian bytes. There are no
+// checksums and no resynchronisation: the stream is reliable, and a violation of
+// the format is a permanent error.
 //
-// What the program writes travels as [Stdout] and [Stderr] frames and needs no
-// flow control of its own: a host that stops reading makes the guest's writer
-// wait. The other direction does need it, because a program that never reads
-// its input must not hold up a window size change: the host sends a byte of
-// [Stdin] only against credit that the guest has granted with [StdinCredit].
+// The program's output travels in [Stdout] and [Stderr] frames. It needs no flow
+// control: if the host stops reading, the guest's writer blocks. The opposite
+// direction has flow control, because a program that does not read its input must
+// not delay a window size change. The host sends bytes of [Stdin] only up to the
+// credit that the guest has granted with [StdinCredit].
 package hostlink
 
 import (
@@ -18,18 +18,18 @@ import (
 	"fmt"
 )
 
-// Version is the protocol's version, sent in the [Hello] frame. The host
-// refuses a kernel that speaks another one.
+// Version is the protocol's version in the [Hello] frame. The host refuses a kernel
+// with another version.
 const Version = 1
 
-// MaxPayload is the greatest payload of one frame in bytes. It bounds what a
-// hostile peer can make a [Reader] hold in memory.
+// MaxPayload is the maximum payload of a frame in bytes. It limits the memory that a
+// hostile peer can make a [Reader] allocate.
 const MaxPayload = 64 << 10
 
-// headerSize is the length of a frame's header in bytes.
+// headerSize is the size of a frame's header in bytes.
 const headerSize = 4
 
-// Kind says what a frame means.
+// Kind is the type of a frame.
 type Kind uint8
 
 // The kinds of frames. Those from the guest come first.
@@ -40,33 +40,33 @@ const (
 	Stdout
 	// Stderr carries bytes that the program wrote to its standard error.
 	Stderr
-	// StdinCredit allows the host to send that many more bytes of Stdin.
+	// StdinCredit grants the host a number of further bytes of Stdin.
 	StdinCredit
-	// Exit says how the program ended; it is the guest's last frame.
+	// Exit carries the program's status; it is the guest's last frame.
 	Exit
 	// Log carries one line of the kernel's log, without a line end.
 	Log
-	// Visits carries records of what the kernel did between user mode and
-	// user mode; their form is package entry's.
+	// Visits carries records of tasks' visits to the kernel, in the encoding
+	// of package entry.
 	Visits
 
 	// Stdin carries bytes for the program's standard input.
 	Stdin
-	// StdinEOF says that the standard input has ended.
+	// StdinEOF reports the end of standard input.
 	StdinEOF
 	// WindowSize carries the rows and columns of the host's terminal.
 	WindowSize
-	// Signal asks the guest to send a signal to the program's process group.
+	// Signal requests a signal to the program's process group.
 	Signal
 
 	kindEnd
 )
 
-// ErrFormat is the error, found with [errors.Is], of a stream that breaks the
-// protocol. The stream cannot be used after it.
+// ErrFormat is wrapped by the errors about a stream that violates the protocol. The
+// stream cannot be used afterwards.
 var ErrFormat = errors.New("the stream between the kernel and the host breaks the protocol")
 
-// kindNames holds the names that String gives.
+// kindNames has the names of the kinds.
 var kindNames = [kindEnd]string{
 	Hello: "Hello", Stdout: "Stdout", Stderr: "Stderr", StdinCredit: "StdinCredit", Exit: "Exit", Log: "Log", Visits: "Visits",
 	Stdin: "Stdin", StdinEOF: "StdinEOF", WindowSize: "WindowSize", Signal: "Signal",
@@ -83,12 +83,12 @@ func (k Kind) String() string {
 // known reports whether the protocol has the kind.
 func (k Kind) known() bool { return k >= Hello && k < kindEnd }
 
-// Outcome says how the program came to its end.
+// Outcome is the way in which the program ended.
 type Outcome uint8
 
 // The ways a program can end.
 const (
-	// Exited means that the program called exit; the value is its exit code.
+	// Exited means that the program exited; the value is its exit code.
 	Exited Outcome = iota + 1
 	// Signaled means that a signal killed it; the value is the signal's number.
 	Signaled
@@ -102,10 +102,10 @@ const (
 // Status is the payload of an [Exit] frame.
 type Status struct {
 	Outcome Outcome
-	Value   uint32 // exit code, signal or errno, by Outcome
+	Value   uint32 // exit code, signal or errno, depending on Outcome
 }
 
-// TerminalSize is the payload of a [WindowSize] frame.
+// TerminalSize is the payload of a [WindowSize] frame, in characters.
 type TerminalSize struct {
 	Rows, Columns uint16
 }

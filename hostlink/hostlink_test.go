@@ -10,7 +10,7 @@ import (
 	"testing/iotest"
 )
 
-// collect reads all frames of a stream, with copies of their payloads.
+// collect returns all frames of a stream with copies of their payloads.
 func collect(t *testing.T, r io.Reader) []Frame {
 	t.Helper()
 	var frames []Frame
@@ -27,7 +27,7 @@ func collect(t *testing.T, r io.Reader) []Frame {
 	}
 }
 
-func TestEveryFrameArrivesAsItWasSent(t *testing.T) {
+func TestFramesSurviveTheStream(t *testing.T) {
 	var stream bytes.Buffer
 	w := NewWriter(&stream)
 	status := Status{Outcome: Signaled, Value: 9}
@@ -77,11 +77,11 @@ func TestLongWritesAreSplit(t *testing.T) {
 		joined = append(joined, frame.Payload...)
 	}
 	if !bytes.Equal(joined, data) {
-		t.Error("the pieces do not make up what was written")
+		t.Error("the joined payloads differ from the data that was written")
 	}
 }
 
-func TestBrokenStreams(t *testing.T) {
+func TestReaderRefusesBrokenStreams(t *testing.T) {
 	for name, c := range map[string]struct {
 		stream string
 		want   error
@@ -90,14 +90,14 @@ func TestBrokenStreams(t *testing.T) {
 		"kind beyond the last":  {"\xff\x00\x00\x00", ErrFormat},
 		"payload too long":      {"\x02\xff\xff\xff", ErrFormat},
 		"wrong fixed length":    {"\x01\x03\x00\x00abc", ErrFormat},
-		"end within a header":   {"\x01\x02", io.ErrUnexpectedEOF},
-		"end within a payload":  {"\x01\x02\x00\x00a", io.ErrUnexpectedEOF},
+		"end inside a header":   {"\x01\x02", io.ErrUnexpectedEOF},
+		"end inside a payload":  {"\x01\x02\x00\x00a", io.ErrUnexpectedEOF},
 		"end before a payload":  {"\x01\x02\x00\x00", io.ErrUnexpectedEOF},
 		"an empty stream's end": {"", io.EOF},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := NewReader(strings.NewReader(c.stream))
-			for range 2 { // errors are final
+			for range 2 { // the error must be returned again
 				if _, err := r.Next(); !errors.Is(err, c.want) {
 					t.Errorf("the error is %v, want %v", err, c.want)
 				}
@@ -106,7 +106,7 @@ func TestBrokenStreams(t *testing.T) {
 	}
 }
 
-func TestDecodingRefusesOtherFrames(t *testing.T) {
+func TestDecodingRefusesOtherKinds(t *testing.T) {
 	wrong := Frame{Kind: Stdout, Payload: []byte{1}}
 	short := Frame{Kind: Exit, Payload: []byte{1}}
 	_, errStatus := wrong.Status()
@@ -155,6 +155,7 @@ func TestSendingAllocatesNothing(t *testing.T) {
 	}
 }
 
+// FuzzReader checks that writing the frames that were read gives the stream again.
 func FuzzReader(f *testing.F) {
 	f.Add([]byte("\x01\x02\x00\x00\x01\x00\x02\x03\x00\x00abc\x05\x05\x00\x00\x01\x07\x00\x00\x00"))
 	f.Fuzz(func(t *testing.T, stream []byte) {
@@ -174,7 +175,7 @@ func FuzzReader(f *testing.F) {
 			w.send(frame.Kind, frame.Payload)
 		}
 		if !bytes.HasPrefix(stream, again.Bytes()) {
-			t.Error("the frames read do not make up the stream")
+			t.Error("the frames that were read differ from the stream")
 		}
 	})
 }

@@ -7,7 +7,7 @@ import (
 	"sync"
 )
 
-// Reader takes frames off a byte stream. One goroutine may use it at a time.
+// Reader reads frames from a byte stream. One goroutine may use it at a time.
 type Reader struct {
 	src    io.Reader
 	header [headerSize]byte
@@ -15,14 +15,14 @@ type Reader struct {
 	err    error
 }
 
-// NewReader returns a Reader of frames on r. Wrap r in a bufio.Reader when a
-// Read of it is expensive.
+// NewReader returns a Reader of the frames in r. Wrap r in a bufio.Reader if its Read
+// is expensive.
 func NewReader(r io.Reader) *Reader { return &Reader{src: r} }
 
-// Next waits for the next frame and returns it. Its payload is valid until the
-// next call. At the end of the stream, between two frames, the error is
-// io.EOF; within a frame it is io.ErrUnexpectedEOF; a broken frame gives
-// [ErrFormat]. Every error is final.
+// Next waits for the next frame and returns it. The payload is valid until the next
+// call. The error is io.EOF if the stream ends between two frames,
+// io.ErrUnexpectedEOF if it ends inside a frame, or wraps [ErrFormat]. After an
+// error, every call returns the same error.
 func (r *Reader) Next() (Frame, error) {
 	if r.err != nil {
 		return Frame{}, r.err
@@ -54,34 +54,33 @@ func (r *Reader) next() (Frame, error) {
 	return Frame{Kind: kind, Payload: payload}, nil
 }
 
-// Writer puts frames on a byte stream, each by one Write. Any number of
-// goroutines may use it; it blocks as long as the stream does. The errors of
-// its methods are those of the stream.
+// Writer writes frames to a byte stream, each with one Write. Several goroutines may
+// use it at once. Its methods block while the stream blocks, and return the stream's
+// errors.
 type Writer struct {
 	mu     sync.Mutex
 	dst    io.Writer
 	buffer []byte
 }
 
-// NewWriter returns a Writer of frames on w.
+// NewWriter returns a Writer of frames to w.
 func NewWriter(w io.Writer) *Writer { return &Writer{dst: w} }
 
-// Stdout sends bytes of the program's standard output, in as many frames as
-// it takes.
+// Stdout sends bytes of the program's standard output in one or more frames.
 func (w *Writer) Stdout(data []byte) error { return w.stream(Stdout, data) }
 
-// Visits sends records of visits to the kernel, at most MaxPayload bytes.
+// Visits sends encoded records of visits, at most MaxPayload bytes, in one frame.
 func (w *Writer) Visits(p []byte) error { return w.send(Visits, p) }
 
 // Stderr sends bytes of the program's standard error.
 func (w *Writer) Stderr(data []byte) error { return w.stream(Stderr, data) }
 
-// Stdin sends bytes for the program's standard input. The caller must hold
-// credit for all of them.
+// Stdin sends bytes of the program's standard input. The caller must have credit for
+// all of them.
 func (w *Writer) Stdin(data []byte) error { return w.stream(Stdin, data) }
 
-// Log sends lines of the kernel's log; one that is longer than MaxPayload
-// arrives in pieces.
+// Log sends a line of the kernel's log. A line longer than MaxPayload is sent in
+// several frames.
 func (w *Writer) Log(line []byte) error { return w.stream(Log, line) }
 
 // Hello sends the guest's first frame.
@@ -99,20 +98,20 @@ func (w *Writer) Exit(s Status) error {
 	return w.send(Exit, binary.LittleEndian.AppendUint32([]byte{byte(s.Outcome)}, s.Value))
 }
 
-// StdinEOF says that the standard input has ended.
+// StdinEOF reports the end of standard input.
 func (w *Writer) StdinEOF() error { return w.send(StdinEOF, nil) }
 
-// WindowSize says how large the host's terminal is.
+// WindowSize sends the size of the host's terminal.
 func (w *Writer) WindowSize(size TerminalSize) error {
 	payload := binary.LittleEndian.AppendUint16(nil, size.Rows)
 	return w.send(WindowSize, binary.LittleEndian.AppendUint16(payload, size.Columns))
 }
 
-// Signal asks for the signal with that number.
+// Signal requests the signal with the given number.
 func (w *Writer) Signal(number uint8) error { return w.send(Signal, []byte{number}) }
 
-// stream sends data in frames of at most MaxPayload bytes. The lock is taken
-// for each frame anew, so that a control frame need not wait for all of them.
+// stream sends data in frames of at most MaxPayload bytes. It takes the lock for each
+// frame separately, so that a control frame does not wait for all of them.
 func (w *Writer) stream(kind Kind, data []byte) error {
 	for len(data) > 0 {
 		n := min(len(data), MaxPayload)

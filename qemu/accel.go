@@ -9,19 +9,19 @@ import (
 	"time"
 )
 
-// Accel is how QEMU executes the guest.
+// Accel is the way in which QEMU executes the guest.
 type Accel string
 
-// The accelerators. Auto is for [ParseAccel] and [Accel.Resolve]; a [Config]
-// holds one of the others.
+// The accelerators. Auto must be resolved by [Accel.Resolve]; a [Config] has one
+// of the others.
 const (
 	Auto Accel = "auto"
 	KVM  Accel = "kvm"
 	TCG  Accel = "tcg"
 )
 
-// ParseAccel checks a name that a user typed. The error is a sentence for them
-// that lists the names.
+// ParseAccel returns the accelerator with a name that a user typed. The error is
+// a sentence for the user that lists the names.
 func ParseAccel(name string) (Accel, error) {
 	switch a := Accel(name); a {
 	case Auto, KVM, TCG:
@@ -30,8 +30,8 @@ func ParseAccel(name string) (Accel, error) {
 	return "", fmt.Errorf("the accelerator %q is unknown; use auto, kvm or tcg", name)
 }
 
-// Resolve turns Auto into KVM where that works and TCG elsewhere. It fails
-// when KVM is asked for by name and does not work.
+// Resolve turns Auto into KVM if KVM works here, else into TCG. It fails if a is
+// KVM and KVM does not work.
 func (a Accel) Resolve(ctx context.Context) (Accel, error) {
 	if a == TCG || a == "" {
 		return TCG, nil
@@ -46,8 +46,8 @@ func (a Accel) Resolve(ctx context.Context) (Accel, error) {
 	return "", fmt.Errorf("KVM does not work here (%w); use --accel tcg, or give this user access to a working /dev/kvm", err)
 }
 
-// Of the probe: the firmware writes probeValue to the debug exit device, and
-// QEMU ends with the status that the device makes of it.
+// Constants of the probe. The firmware writes probeValue to the debug exit
+// device, and QEMU then ends with the exit status probeValue<<1 | 1.
 const (
 	probeValue  = 0x10
 	probeStatus = probeValue<<1 | 1
@@ -56,9 +56,9 @@ const (
 	resetVector = romSize - 16
 )
 
-// probeCode is 16-bit code for the reset vector: it uses SSE in ring 0, as all
-// of the kernel does, and then ends the machine. There are hosts whose KVM
-// emulates what runs in ring 0 and does not know that much.
+// probeCode is 16-bit code for the reset vector. It uses SSE in ring 0, as the
+// kernel does, and then ends the machine. On some hosts KVM emulates code in ring
+// 0 and does not know SSE.
 var probeCode = []byte{
 	0x66, 0xb8, 0x00, 0x02, 0x00, 0x00, // MOVL $OSFXSR, EAX
 	0x0f, 0x22, 0xe0, // MOVL EAX, CR4
@@ -67,8 +67,10 @@ var probeCode = []byte{
 	0xe6, 0xf4, // OUTB AL, $0xf4
 }
 
-// ProbeKVM runs a few instructions under KVM. Looking at /dev/kvm is not
-// enough: in containers and nested machines it is often there and of no use.
+// ProbeKVM runs a few instructions under KVM and returns an error if that fails.
+// It does not trust the existence of /dev/kvm, because in containers and nested
+// virtual machines the device often exists but does not work. It takes at most
+// two seconds.
 func ProbeKVM(ctx context.Context) error {
 	device, err := os.OpenFile("/dev/kvm", os.O_RDWR, 0)
 	if err != nil {
@@ -92,5 +94,8 @@ func ProbeKVM(ctx context.Context) error {
 	if errors.As(err, &exit) && exit.ExitCode() == probeStatus {
 		return nil
 	}
-	return fmt.Errorf("a guest of five instructions did not run to its end: %v", err)
+	if ctx.Err() != nil {
+		return fmt.Errorf("a test guest of five instructions did not end within %v", probeLimit)
+	}
+	return fmt.Errorf("a test guest of five instructions failed: %v", err)
 }

@@ -1,10 +1,10 @@
-// Package qemu runs the kernel in QEMU: it builds QEMU's command line, starts
-// it, carries the program's standard streams over the host link, reads the
-// kernel's log, and sees to it that no QEMU is ever left behind.
+// Package qemu runs the kernel in QEMU. It builds QEMU's command line, starts
+// QEMU, carries the program's standard streams over the host link, reads the
+// kernel's log, and ensures that QEMU ends with the session.
 //
-// Nothing is written to disk. The initramfs is a memory file and every channel
-// is one end of a socket pair, so there is nothing to remove afterwards, not
-// even when the command itself is killed.
+// It writes nothing to disk: the initramfs is a memory file (memfd_create(2))
+// and every channel is a socket pair. So nothing is left to remove, even if the
+// command is killed.
 package qemu
 
 import (
@@ -14,8 +14,8 @@ import (
 	"strings"
 )
 
-// Config describes one run of QEMU. The zero value of every field but Kernel
-// has a sensible meaning.
+// Config describes one run of QEMU. The zero value of every field except Kernel
+// means a default.
 type Config struct {
 	Kernel    string   // path of kernel.elf on the host
 	Initramfs []byte   // newc archive; none if empty
@@ -28,10 +28,10 @@ type Config struct {
 	Icount    string   // QEMU's -icount argument; none if empty
 	Serial    bool     // carry the link over the second serial port, not virtio
 	GDB       string   // address for QEMU's gdb stub, such as tcp::1234
-	Extra     []string // further arguments, put last
+	Extra     []string // further arguments, at the end
 }
 
-// Defaults of [Config]. Of the three machines microvm is the quickest to start.
+// The defaults of [Config]. The default machine is the one that starts fastest.
 const (
 	DefaultMachine   = "microvm"
 	DefaultCPU       = "max"
@@ -45,18 +45,20 @@ const Deterministic = "shift=0,sleep=off"
 // Binary is the name of QEMU's program.
 const Binary = "qemu-system-x86_64"
 
-// machine is what QEMU needs to be told of a machine.
+// machine has the arguments that depend on the machine type.
 type machine struct {
-	option string   // of -M
-	serial []string // the virtio device that has the link's port
-	append string   // what the kernel must be told to find it
+	option string   // the argument of -M
+	serial []string // the virtio-serial device, which has the link's port
+	append string   // the part of the kernel's command line that describes the device
 }
 
-// machines lists the machines that the kernel supports. The microvm has one
-// I/O APIC instead of two, so that its virtio devices are at inputs 16 and
-// above of the one that the kernel knows. The PCI devices do their work within
-// the guest's access, as those of the microvm do: by an event loop it would
-// take longer, and under -icount the moment would be anybody's guess.
+// machines lists the machines that the kernel supports.
+//
+// The microvm has one I/O APIC instead of two, so that its virtio devices are at
+// inputs 16 and above of the only I/O APIC that the kernel uses. The PCI device
+// has ioeventfd=off, so that QEMU handles a queue notification within the
+// guest's access, as the microvm's device does. In QEMU's event loop it would
+// take longer, and under -icount its time would differ from run to run.
 var machines = map[string]machine{
 	"pc":  {option: "pc,usb=off,vmport=off", serial: pciSerial},
 	"q35": {option: "q35,usb=off,vmport=off", serial: pciSerial},
@@ -72,8 +74,8 @@ var pciSerial = []string{"-device", "virtio-serial-pci,max_ports=2,ioeventfd=off
 // channel is one of the byte streams between QEMU and the host command.
 type channel int
 
-// The channels. QEMU finds each at the file descriptor firstChannelFD plus its
-// number, and the initramfs, when there is one, after the last.
+// The channels. QEMU inherits channel n as file descriptor firstChannelFD + n,
+// and the initramfs, if there is one, as the next descriptor.
 const (
 	logChannel     channel = iota // first serial port: the kernel's log
 	linkChannel                   // virtio port or second serial port: the host link
@@ -84,7 +86,8 @@ const (
 	initramfsFD    = firstChannelFD + int(channelCount)
 )
 
-// Check reports what is wrong with the configuration in one sentence.
+// Check returns an error, one sentence for the user, if the configuration is not
+// valid.
 func (c *Config) Check() error {
 	if _, ok := machines[c.machine()]; !ok {
 		return fmt.Errorf("the machine %q is unknown; use pc, q35 or microvm", c.Machine)
@@ -127,9 +130,9 @@ func (c *Config) Args() []string {
 		args = append(args, "-initrd", fmt.Sprintf("/proc/self/fd/%d", initramfsFD))
 	}
 	if c.Icount != "" {
-		// A wall clock that starts at the same date and runs with the
-		// instruction count, and a random generator that gives the same
-		// numbers, or two runs would differ in them.
+		// For two runs to be identical, the wall clock must start at a fixed
+		// date and follow the instruction count, and the random generator
+		// needs a fixed seed.
 		args = append(args, "-icount", c.Icount, "-rtc", "base=2026-01-01T00:00:00,clock=vm", "-seed", "1")
 	}
 	if c.GDB != "" {
@@ -138,7 +141,7 @@ func (c *Config) Args() []string {
 	return append(args, c.Extra...)
 }
 
-// commandLine returns the kernel's command line: first what the machine needs,
+// commandLine returns the kernel's command line. The machine's part comes first,
 // because Append may end with arguments of the program.
 func (c *Config) commandLine() string {
 	if c.Serial {
@@ -147,7 +150,8 @@ func (c *Config) commandLine() string {
 	return strings.TrimSpace(machines[c.machine()].append + " " + c.Append)
 }
 
-// channelArgs connects the kernel's log, the host link and the monitor.
+// channelArgs returns the arguments that connect the kernel's log, the host link
+// and the monitor.
 func (c *Config) channelArgs() []string {
 	socket := func(name string, ch channel) string {
 		return fmt.Sprintf("socket,id=%s,fd=%d", name, firstChannelFD+int(ch))
@@ -161,10 +165,10 @@ func (c *Config) channelArgs() []string {
 	return append(args, "-chardev", socket("monitor", monitorChannel), "-mon", "chardev=monitor,mode=control")
 }
 
-// linkArgs returns the device that carries the link. It is a named port, not
-// the console of the virtio device: QEMU drops what a guest writes to the
-// console while the host is slow. The second serial port is spelled out
-// because microvm creates only one by itself.
+// linkArgs returns the device of the link. It is a named virtio port and not the
+// virtio console, because QEMU drops console output while the host is slow. The
+// second serial port is declared as a device because microvm creates only one
+// serial port by default.
 func (c *Config) linkArgs() []string {
 	if c.Serial {
 		return []string{"-device", "isa-serial,index=1,iobase=0x2f8,irq=3,chardev=link"}
@@ -173,8 +177,8 @@ func (c *Config) linkArgs() []string {
 	return append(slices.Clone(machines[c.machine()].serial), "-device", port)
 }
 
-// Command returns the whole command line as a shell would take it, for people
-// to read. The descriptors in it are the ones that [Start] passes.
+// Command returns the command line, quoted for a POSIX shell, for display. The
+// file descriptors in it are those that [Start] passes.
 func (c *Config) Command() string {
 	words := []string{Binary}
 	for _, arg := range c.Args() {
@@ -183,7 +187,7 @@ func (c *Config) Command() string {
 	return strings.Join(words, " ")
 }
 
-// shellQuote quotes a word for a POSIX shell when it needs it.
+// shellQuote quotes a word for a POSIX shell if it needs quotes.
 func shellQuote(word string) string {
 	const plain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789%+,-./:=@_"
 	if word != "" && strings.Trim(word, plain) == "" {
@@ -192,7 +196,7 @@ func shellQuote(word string) string {
 	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
 }
 
-// orDefault returns value, or fallback where value is zero.
+// orDefault returns value, or fallback if value is zero.
 func orDefault[T comparable](value, fallback T) T {
 	var zero T
 	if value == zero {

@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-func TestArguments(t *testing.T) {
+func TestArgsReflectConfig(t *testing.T) {
 	c := Config{
 		Kernel: "/k.elf", Initramfs: []byte("x"), Append: "quiet 'a b'", Machine: "microvm", CPUs: 4, MemoryMiB: 64,
 		Icount: Deterministic, GDB: "tcp::1234", Extra: []string{"-S"},
@@ -26,27 +26,27 @@ func TestArguments(t *testing.T) {
 		}
 	}
 	if got := (&Config{Kernel: "k"}).Args(); strings.Contains(strings.Join(got, " "), "-initrd") {
-		t.Errorf("there is no initramfs, but %v", got)
+		t.Errorf("without an initramfs the arguments have -initrd: %v", got)
 	}
 }
 
-func TestLinkFitsTheMachine(t *testing.T) {
+func TestLinkDeviceSuitsMachine(t *testing.T) {
 	const serial = " -device isa-serial,index=1,iobase=0x2f8,irq=3,chardev=link "
 	for name, device := range map[string]string{
 		"microvm": " -device virtio-serial-device,", "pc": " -device virtio-serial-pci,", "q35": " -device virtio-serial-pci,",
 	} {
 		line := " " + strings.Join((&Config{Machine: name}).Args(), " ") + " "
 		if !strings.Contains(line, device) || strings.Contains(line, serial) {
-			t.Errorf("%s has no virtio port, or both:%s", name, line)
+			t.Errorf("%s must have a virtio port and no serial port for the link:%s", name, line)
 		}
 		line = " " + strings.Join((&Config{Machine: name, Serial: true}).Args(), " ") + " "
 		if strings.Contains(line, "virtio") || !strings.Contains(line, serial) {
-			t.Errorf("%s has no serial port, or both:%s", name, line)
+			t.Errorf("%s must have a serial port and no virtio port for the link:%s", name, line)
 		}
 	}
 }
 
-func TestCommandIsForAShell(t *testing.T) {
+func TestCommandIsQuotedForShell(t *testing.T) {
 	c := Config{Kernel: "/it's k.elf", Append: "a b"}
 	out, err := exec.Command("sh", "-c", strings.Replace(c.Command(), Binary, `printf '%s\n'`, 1)).Output()
 	if err != nil {
@@ -57,7 +57,7 @@ func TestCommandIsForAShell(t *testing.T) {
 	}
 }
 
-func TestBadConfigurations(t *testing.T) {
+func TestCheckRefusesBadConfigs(t *testing.T) {
 	for name, c := range map[string]Config{
 		"machine": {Machine: "toaster"}, "processors": {CPUs: 65}, "negative": {CPUs: -1}, "cpu": {CPU: "max -S"},
 	} {
@@ -70,9 +70,9 @@ func TestBadConfigurations(t *testing.T) {
 	}
 }
 
-func TestAccelerators(t *testing.T) {
+func TestAcceleratorIsParsedAndResolved(t *testing.T) {
 	if _, err := ParseAccel("hax"); err == nil {
-		t.Error("hax was taken")
+		t.Error("ParseAccel accepts hax")
 	}
 	if a, err := TCG.Resolve(t.Context()); a != TCG || err != nil {
 		t.Errorf("tcg resolves to %v, %v", a, err)
@@ -82,7 +82,7 @@ func TestAccelerators(t *testing.T) {
 	}
 }
 
-func TestTailKeepsTheEnd(t *testing.T) {
+func TestTailKeepsLastBytes(t *testing.T) {
 	tail := newTail(10)
 	for i := range 100 {
 		tail.Write(bytes.Repeat([]byte{byte('a' + i%26)}, i%7))
@@ -98,7 +98,7 @@ func TestTailKeepsTheEnd(t *testing.T) {
 	}
 }
 
-func TestMonitor(t *testing.T) {
+func TestMonitorSkipsEventsAndReportsErrors(t *testing.T) {
 	ours, theirs := net.Pipe()
 	defer ours.Close()
 	go func() {

@@ -14,23 +14,23 @@ import (
 	"slowpath/hostlink"
 )
 
-// scenarioVariable makes this test binary, started under QEMU's name, play a
-// QEMU with a kernel in it.
+// scenarioVariable names a scenario. If it is set and this test binary is started
+// under QEMU's name, the binary acts as a QEMU that runs the kernel.
 const scenarioVariable = "SLOWPATH_FAKE_QEMU"
 
-// guest is the kernel's side of a played QEMU.
+// guest is the kernel's side of the fake QEMU.
 type guest struct {
 	log io.Writer
 	in  *hostlink.Reader
 	out *hostlink.Writer
 }
 
-// exited ends the play with an exit code of the program.
+// exited reports the exit code of the program.
 func (g guest) exited(code uint32) {
 	g.out.Exit(hostlink.Status{Outcome: hostlink.Exited, Value: code})
 }
 
-// scenarios are the plays.
+// scenarios are the behaviours of the fake QEMU.
 var scenarios = map[string]func(g guest){
 	"hello": func(g guest) {
 		g.out.Hello()
@@ -63,7 +63,7 @@ var scenarios = map[string]func(g guest){
 		fmt.Fprintln(g.log, "panic: out of ideas")
 	},
 	"silent death":    func(g guest) { fmt.Fprintln(os.Stderr, "qemu: no such machine") },
-	"other version":   func(g guest) { g.out.Hello(); g.exited(0) }, // the stream is patched by main
+	"other version":   func(g guest) { g.out.Hello(); g.exited(0) }, // actAsQEMU changes the version
 	"garbage":         func(g guest) { io.WriteString(g.log, ""); g.out.WindowSize(hostlink.TerminalSize{}) },
 	"host's frame":    func(g guest) { g.out.Hello(); g.out.StdinEOF(); time.Sleep(time.Hour) },
 	"hang":            func(g guest) { g.out.Hello(); g.out.Stdout([]byte("hanging")); time.Sleep(time.Hour) },
@@ -76,8 +76,8 @@ type stdout struct{ w *hostlink.Writer }
 
 func (s stdout) Write(p []byte) (int, error) { return len(p), s.w.Stdout(p) }
 
-// cat copies standard input to standard output, granting little credit at a
-// time and checking that the host keeps to it.
+// cat copies standard input to standard output. It grants little credit at a time
+// and exits with 99 if the host sends more than it was granted.
 func cat(g guest) {
 	const step = 1000
 	g.out.Hello()
@@ -106,14 +106,14 @@ func cat(g guest) {
 
 func TestMain(m *testing.M) {
 	if name := os.Getenv(scenarioVariable); name != "" && filepath.Base(os.Args[0]) == Binary {
-		play(name)
+		actAsQEMU(name)
 		os.Exit(0)
 	}
 	os.Exit(m.Run())
 }
 
-// play runs a scenario on the descriptors that Start passes.
-func play(name string) {
+// actAsQEMU runs a scenario on the descriptors that Start passes.
+func actAsQEMU(name string) {
 	log := os.NewFile(uintptr(firstChannelFD+int(logChannel)), "log")
 	link := os.NewFile(uintptr(firstChannelFD+int(linkChannel)), "link")
 	var out io.Writer = link
@@ -123,7 +123,7 @@ func play(name string) {
 	scenarios[name](guest{log: log, in: hostlink.NewReader(bufio.NewReader(link)), out: hostlink.NewWriter(out)})
 }
 
-// versionChanger makes a Hello frame one of version 0x7f01.
+// versionChanger changes the version in a Hello frame to 0x7f01.
 type versionChanger struct{ io.Writer }
 
 func (w versionChanger) Write(p []byte) (int, error) {
@@ -133,7 +133,7 @@ func (w versionChanger) Write(p []byte) (int, error) {
 	return w.Writer.Write(p)
 }
 
-// useFake makes Start start this test binary.
+// useFake makes Start start this test binary instead of QEMU.
 func useFake(t *testing.T, scenario string) {
 	t.Helper()
 	if _, ok := scenarios[scenario]; !ok {
@@ -149,10 +149,10 @@ func useFake(t *testing.T, scenario string) {
 	}
 	t.Setenv("PATH", dir+":"+os.Getenv("PATH"))
 	t.Setenv(scenarioVariable, scenario)
-	t.Setenv("GORACE", "atexit_sleep_ms=0") // or each run takes a second more
+	t.Setenv("GORACE", "atexit_sleep_ms=0") // the race detector sleeps a second at exit by default
 }
 
-// limited is a context that ends before go test would give up.
+// limited returns a context that expires long before go test's own timeout.
 func limited(t *testing.T) context.Context {
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	t.Cleanup(cancel)

@@ -6,8 +6,9 @@ import (
 	"io"
 )
 
-// Monitor speaks QMP, QEMU's machine protocol: one JSON object a message (see
-// QEMU's docs/interop/qmp-spec). One goroutine may use it at a time.
+// Monitor is a client of QMP, QEMU's machine protocol, in which each message is
+// a JSON object (QEMU, docs/interop/qmp-spec). One goroutine may use it at a
+// time.
 type Monitor struct {
 	in  *json.Decoder
 	out *json.Encoder
@@ -30,13 +31,13 @@ type command struct {
 	Arguments any    `json:"arguments,omitempty"`
 }
 
-// NewMonitor takes the monitor's stream over and performs the handshake. It
-// fails if the stream ends or what greets is no QEMU.
+// NewMonitor performs the QMP handshake on the stream, which it then owns. It
+// fails if the stream ends or the other side does not send QMP's greeting.
 func NewMonitor(stream io.ReadWriter) (*Monitor, error) {
 	m := &Monitor{in: json.NewDecoder(stream), out: json.NewEncoder(stream)}
 	var greeting message
 	if err := m.in.Decode(&greeting); err != nil {
-		return nil, fmt.Errorf("QEMU's monitor does not answer: %w", err)
+		return nil, fmt.Errorf("QEMU's monitor sent no greeting: %w", err)
 	}
 	if greeting.Greeting == nil {
 		return nil, fmt.Errorf("QEMU's monitor does not speak QMP")
@@ -45,10 +46,10 @@ func NewMonitor(stream io.ReadWriter) (*Monitor, error) {
 	return m, err
 }
 
-// Execute runs a command and returns what it returned. Arguments, if not nil,
-// must marshal to a JSON object. Events that arrive meanwhile are dropped. It
-// fails if the stream ends or QEMU refuses the command, and waits without limit
-// for the answer.
+// Execute runs a QMP command and returns its result. Arguments, if not nil, must
+// marshal to a JSON object. Events that arrive before the answer are dropped.
+// Execute fails if the stream ends or QEMU refuses the command. It waits for the
+// answer without a time limit.
 func (m *Monitor) Execute(name string, arguments any) (json.RawMessage, error) {
 	if err := m.out.Encode(command{Execute: name, Arguments: arguments}); err != nil {
 		return nil, fmt.Errorf("cannot send %s to QEMU's monitor: %w", name, err)

@@ -13,7 +13,8 @@ import (
 	"slowpath/hostlink"
 )
 
-// Streams are the host's ends of the program's standard streams.
+// Streams are the host's ends of the program's standard streams and of what else
+// the kernel sends.
 type Streams struct {
 	Stdin  io.Reader // nil means empty
 	Stdout io.Writer
@@ -21,24 +22,24 @@ type Streams struct {
 	Log    io.Writer // the kernel's log; nil drops it
 	Visits io.Writer // the payload of each Visits frame in one Write; nil drops it
 
-	// Resized delivers sizes of the host's terminal; nil if there is none.
+	// Resized delivers the new size of the host's terminal after each change;
+	// nil if there is no terminal.
 	Resized <-chan hostlink.TerminalSize
 
-	// Started, if not nil, is called once QEMU runs. It may keep the machine's
-	// monitor, which the session leaves alone, until Run returns; it must not
-	// wait.
+	// Started, if not nil, is called when QEMU has started. It must not block.
+	// It may use the VM's monitor until Run returns; the session does not use
+	// it.
 	Started func(*VM)
 }
 
-// Times of a session.
+// Time limits of a session.
 const (
-	// powerOffLimit is how long QEMU may take to end after the program has.
-	powerOffLimit = 2 * time.Second
-	// drainLimit is how long the log is read on after QEMU has ended.
-	drainLimit = time.Second
+	powerOffLimit = 2 * time.Second // from the program's end to QEMU's end
+	drainLimit    = time.Second     // for the rest of the log after QEMU's end
 )
 
-// logKept is how much of the log is kept to explain a failure.
+// logKept is the number of bytes at the end of the log that are kept for the
+// error message of a failure.
 const logKept = 16 << 10
 
 // session is the state of one [Run].
@@ -51,10 +52,10 @@ type session struct {
 	logDone chan struct{}
 }
 
-// Run starts QEMU, carries the streams until the program has ended, and
-// returns how it ended. There is no success without the kernel's own word: any
-// other end of QEMU, and the end of ctx, is an error. QEMU is gone when Run
-// returns; a Read of Stdin may still be waiting.
+// Run starts QEMU, carries the streams until the program ends, and returns the
+// status that the kernel sends. It fails if QEMU ends before that, and with
+// ctx's cause if ctx is done. QEMU has ended when Run returns, but a Read of
+// Stdin may still be in progress.
 func Run(ctx context.Context, config *Config, streams Streams) (hostlink.Status, error) {
 	vm, err := Start(config)
 	if err != nil {
@@ -87,9 +88,9 @@ func Run(ctx context.Context, config *Config, streams Streams) (hostlink.Status,
 	return status, nil
 }
 
-// copyLog drains the kernel's log, which would hold the kernel up if nobody
-// read it. Writing it is of less importance than the program: errors are
-// ignored, and a Log that blocks blocks the guest's log only.
+// copyLog reads the kernel's log, because a full channel would block the kernel.
+// It ignores errors of the writer Log, so that they do not disturb the program. A
+// Log that blocks only blocks the guest's log.
 func (s *session) copyLog() {
 	defer close(s.logDone)
 	var sink io.Writer = s.log
@@ -99,7 +100,7 @@ func (s *session) copyLog() {
 	io.Copy(sink, s.vm.Log())
 }
 
-// ignoreErrors is a writer that goes on when the one below fails.
+// ignoreErrors is a writer that hides the errors of the writer that it wraps.
 type ignoreErrors struct{ io.Writer }
 
 func (w ignoreErrors) Write(p []byte) (int, error) {
@@ -107,7 +108,8 @@ func (w ignoreErrors) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// receive takes the guest's frames until the program has ended.
+// receive handles the guest's frames until the one that reports the program's
+// end, and returns the status in it.
 func (s *session) receive() (hostlink.Status, error) {
 	frames := hostlink.NewReader(bufio.NewReaderSize(s.vm.Link(), hostlink.MaxPayload))
 	first, err := frames.Next()
@@ -119,7 +121,7 @@ func (s *session) receive() (hostlink.Status, error) {
 		return hostlink.Status{}, err
 	}
 	if version != hostlink.Version {
-		return hostlink.Status{}, fmt.Errorf("the kernel speaks version %d of the host link and this command version %d; build both again by make build", version, hostlink.Version)
+		return hostlink.Status{}, fmt.Errorf("the kernel speaks version %d of the host link and this command version %d; build both again with make build", version, hostlink.Version)
 	}
 	go s.sendStdin()
 	go s.sendSizes()
@@ -137,9 +139,8 @@ func (s *session) receive() (hostlink.Status, error) {
 	}
 }
 
-// handle takes one frame. A closed standard output is not an error of the
-// session: what the program writes then goes nowhere, and the program learns
-// nothing of it, as with a terminal that was closed.
+// handle processes one frame. Errors of the writers Stdout and Stderr are
+// ignored: the output is lost, and the program does not notice.
 func (s *session) handle(frame hostlink.Frame) error {
 	switch frame.Kind {
 	case hostlink.Stdout:
@@ -164,9 +165,9 @@ func (s *session) handle(frame hostlink.Frame) error {
 	return nil
 }
 
-// sendStdin carries the standard input. It reads only what the guest has room
-// for, so a program that reads nothing takes next to nothing from a pipe that
-// others read too.
+// sendStdin sends standard input to the guest. It reads at most as many bytes as
+// the guest has granted. So a program that does not read its standard input takes
+// little from a pipe that other processes read too.
 func (s *session) sendStdin() {
 	buffer := make([]byte, hostlink.MaxPayload)
 	for s.streams.Stdin != nil {
@@ -186,7 +187,7 @@ func (s *session) sendStdin() {
 	s.frames.StdinEOF()
 }
 
-// sendSizes carries changes of the terminal's size.
+// sendSizes sends the changes of the terminal's size to the guest.
 func (s *session) sendSizes() {
 	for {
 		select {
@@ -200,7 +201,8 @@ func (s *session) sendSizes() {
 	}
 }
 
-// awaitPowerOff lets the kernel finish its log and switch off.
+// awaitPowerOff waits until the kernel has finished its log and powered off, or
+// kills QEMU after powerOffLimit.
 func (s *session) awaitPowerOff() {
 	select {
 	case <-s.vm.Exited():
@@ -210,7 +212,7 @@ func (s *session) awaitPowerOff() {
 	s.awaitLog()
 }
 
-// awaitLog waits for the rest of the log.
+// awaitLog waits for the rest of the log, at most drainLimit.
 func (s *session) awaitLog() {
 	select {
 	case <-s.logDone:
@@ -218,8 +220,8 @@ func (s *session) awaitLog() {
 	}
 }
 
-// explain adds what QEMU and the kernel said to an error of the link. The log
-// is left out when the user has it elsewhere.
+// explain adds QEMU's messages and the end of the kernel's log to an error of the
+// link. It leaves out the log if the user gets it through Streams.Log.
 func (s *session) explain(err error) error {
 	select {
 	case <-s.vm.Exited():
@@ -245,7 +247,7 @@ func lastLines(text string, n int) string {
 	return strings.Join(lines[max(0, len(lines)-n):], "\n")
 }
 
-// credit counts the bytes of standard input that the guest has room for.
+// credit counts the bytes of standard input that the guest has granted.
 type credit struct {
 	mu     sync.Mutex
 	change sync.Cond
@@ -253,7 +255,7 @@ type credit struct {
 	closed bool
 }
 
-// maxCredit bounds the count against a guest that grants without end.
+// maxCredit limits the count, so that a guest cannot make it overflow.
 const maxCredit = 1 << 40
 
 func newCredit() *credit {
@@ -269,8 +271,8 @@ func (c *credit) grant(n uint32) {
 	c.change.Signal()
 }
 
-// wait waits for room and returns it, at most limit; 0 means that the session
-// has ended.
+// wait blocks until the guest has granted bytes and returns their number, at most
+// limit. It returns 0 after close.
 func (c *credit) wait(limit int) int {
 	c.mu.Lock()
 	defer c.mu.Unlock()

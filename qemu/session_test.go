@@ -15,7 +15,7 @@ import (
 	"slowpath/hostlink"
 )
 
-// result is what a run of a scenario gave.
+// result is the result of running a scenario.
 type result struct {
 	status           hostlink.Status
 	err              error
@@ -31,7 +31,7 @@ func runScenario(t *testing.T, ctx context.Context, name string, stdin io.Reader
 	return r
 }
 
-func TestOutcomeAndStreams(t *testing.T) {
+func TestRunReturnsStatusAndStreams(t *testing.T) {
 	r := runScenario(t, limited(t), "hello", nil)
 	if r.err != nil {
 		t.Fatal(r.err)
@@ -44,25 +44,25 @@ func TestOutcomeAndStreams(t *testing.T) {
 	}
 }
 
-func TestSignaled(t *testing.T) {
+func TestRunReportsSignal(t *testing.T) {
 	r := runScenario(t, limited(t), "killed", nil)
 	if want := (hostlink.Status{Outcome: hostlink.Signaled, Value: 11}); r.err != nil || r.status != want {
 		t.Errorf("got %+v, %v; want %+v", r.status, r.err, want)
 	}
 }
 
-func TestStandardInputKeepsToItsCredit(t *testing.T) {
+func TestStdinRespectsCredit(t *testing.T) {
 	data := bytes.Repeat([]byte("all work and no play\n"), 3000)
 	r := runScenario(t, limited(t), "cat", bytes.NewReader(data))
 	if r.err != nil || r.status.Value != 0 {
 		t.Fatalf("got %+v, %v", r.status, r.err)
 	}
 	if !bytes.Equal(r.out.Bytes(), data) {
-		t.Error("cat gave back other bytes than it got")
+		t.Error("the output of cat differs from its input")
 	}
 }
 
-func TestWindowSizeArrives(t *testing.T) {
+func TestWindowSizeReachesGuest(t *testing.T) {
 	useFake(t, "size")
 	sizes := make(chan hostlink.TerminalSize, 1)
 	sizes <- hostlink.TerminalSize{Rows: 50, Columns: 100}
@@ -73,7 +73,7 @@ func TestWindowSizeArrives(t *testing.T) {
 	}
 }
 
-func TestNothingButTheKernelsWordIsSuccess(t *testing.T) {
+func TestRunFailsWithoutStatusFromKernel(t *testing.T) {
 	for scenario, want := range map[string]string{
 		"panic":         "the kernel ended before the program did",
 		"silent death":  "no such machine",
@@ -90,7 +90,7 @@ func TestNothingButTheKernelsWordIsSuccess(t *testing.T) {
 	}
 }
 
-func TestLogIsQuotedWhereNobodySeesIt(t *testing.T) {
+func TestErrorQuotesLogThatIsNotShown(t *testing.T) {
 	useFake(t, "panic")
 	_, err := Run(limited(t), &Config{}, Streams{Stdout: io.Discard, Stderr: io.Discard})
 	if err == nil || !strings.Contains(err.Error(), "panic: out of ideas") {
@@ -98,14 +98,14 @@ func TestLogIsQuotedWhereNobodySeesIt(t *testing.T) {
 	}
 }
 
-func TestLongLogDoesNotHoldTheProgramUp(t *testing.T) {
+func TestLongLogDoesNotBlockProgram(t *testing.T) {
 	r := runScenario(t, limited(t), "exit code, late", nil)
 	if r.err != nil || r.status.Value != 5 || r.log.Len() != 1<<20+1 {
 		t.Errorf("got %+v, %v, and %d bytes of log", r.status, r.err, r.log.Len())
 	}
 }
 
-func TestGuestThatStaysOnIsEnded(t *testing.T) {
+func TestGuestThatDoesNotPowerOffIsKilled(t *testing.T) {
 	r := runScenario(t, limited(t), "lingering", nil)
 	if r.err != nil || r.status.Value != 3 {
 		t.Errorf("got %+v, %v", r.status, r.err)
@@ -122,7 +122,7 @@ func TestCancellationEndsQEMU(t *testing.T) {
 	}
 }
 
-func TestCloseLeavesNoProcess(t *testing.T) {
+func TestCloseReapsQEMU(t *testing.T) {
 	useFake(t, "hang")
 	vm, err := Start(&Config{})
 	if err != nil {
@@ -132,7 +132,7 @@ func TestCloseLeavesNoProcess(t *testing.T) {
 	vm.Close()
 	vm.Close()
 	if err := syscall.Kill(pid, 0); err != syscall.ESRCH {
-		t.Errorf("process %d is still there: %v", pid, err)
+		t.Errorf("process %d still exists: %v", pid, err)
 	}
 	if _, err := os.Stat(fmt.Sprintf("/proc/%d", pid)); err == nil {
 		t.Errorf("process %d is still in /proc", pid)

@@ -16,19 +16,19 @@ var _ io.Writer = (*tail)(nil)
 
 func newTail(keep int) *tail { return &tail{keep: keep} }
 
-// Write takes all of p and never fails.
+// Write appends p and drops the oldest bytes. It never fails.
 func (t *tail) Write(p []byte) (int, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.data = append(t.data, p...)
-	// Cutting at twice the size makes the copying a constant cost per byte.
+	// Cutting at twice the size bounds the cost of copying per byte written.
 	if len(t.data) > 2*t.keep {
 		t.data = append(t.data[:0], t.data[len(t.data)-t.keep:]...)
 	}
 	return len(p), nil
 }
 
-// String returns the last bytes.
+// String returns the bytes that are kept.
 func (t *tail) String() string {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -15,31 +15,32 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// VM is a running QEMU. Close it on every way out.
+// VM is a running QEMU process. The caller must call Close.
 type VM struct {
 	cmd      *exec.Cmd
 	channels [channelCount]net.Conn
 	stderr   *tail
 
-	exited  chan struct{} // closed when QEMU is gone
+	exited  chan struct{} // closed when QEMU has ended and is reaped
 	waitErr error         // valid after exited is closed
 	kill    sync.Once
 }
 
-// stderrKept is how much of QEMU's own messages is kept for an error message.
+// stderrKept is the number of bytes of QEMU's own messages that are kept for an
+// error message.
 const stderrKept = 4 << 10
 
-// Start starts QEMU with a configuration, and returns when it runs; the guest
-// need not have come up. The process dies with this one, whatever happens to
-// it. Errors are sentences for the user: a configuration that [Config.Check]
-// refuses, a QEMU that is not installed, or one that cannot be started.
+// Start starts QEMU and returns without waiting for the guest's boot. QEMU is
+// killed when this process ends, even if it ends by SIGKILL. Start fails, with a
+// sentence for the user, if [Config.Check] fails or QEMU is not installed or
+// cannot be started.
 func Start(c *Config) (*VM, error) {
 	if err := c.Check(); err != nil {
 		return nil, err
 	}
 	binary, err := exec.LookPath(Binary)
 	if err != nil {
-		return nil, fmt.Errorf("%s is not installed; on Debian, install it by: apt-get install qemu-system-x86", Binary)
+		return nil, fmt.Errorf("%s is not installed; on Debian, install it with: apt-get install qemu-system-x86", Binary)
 	}
 	vm := &VM{cmd: exec.Command(binary, c.Args()...), stderr: newTail(stderrKept), exited: make(chan struct{})}
 	vm.cmd.Stdout = vm.stderr
@@ -55,8 +56,8 @@ func Start(c *Config) (*VM, error) {
 	return vm, nil
 }
 
-// addFiles creates the channels and the initramfs, in the order of the
-// descriptors that [Config.Args] names.
+// addFiles creates the channels and the initramfs, in the order of the file
+// descriptors in [Config.Args].
 func (vm *VM) addFiles(c *Config) error {
 	for i := range vm.channels {
 		ours, theirs, err := socketPair()
@@ -77,8 +78,8 @@ func (vm *VM) addFiles(c *Config) error {
 	return nil
 }
 
-// closeFiles closes QEMU's ends of everything, which QEMU has by now, and when
-// it never started, ours too.
+// closeFiles closes this process's copies of QEMU's files. If QEMU did not start,
+// it closes the channels too.
 func (vm *VM) closeFiles() {
 	for _, file := range vm.cmd.ExtraFiles {
 		file.Close()
@@ -93,13 +94,13 @@ func (vm *VM) closeFiles() {
 	}
 }
 
-// launch starts the process from a thread that lives as long as it does,
-// because the kernel sends the parent-death signal when the thread that
-// forked ends, not the process.
+// launch starts QEMU from a locked OS thread that lives until QEMU ends. The host
+// sends the parent-death signal (prctl(2), PR_SET_PDEATHSIG) when the thread that
+// forked ends, not when its process ends.
 func (vm *VM) launch() error {
 	vm.cmd.SysProcAttr = &syscall.SysProcAttr{
 		Pdeathsig: syscall.SIGKILL,
-		Setpgid:   true, // Ctrl-C at the terminal is for the host command to handle
+		Setpgid:   true, // so that Ctrl-C at the terminal reaches only the host command
 	}
 	started := make(chan error, 1)
 	go func() {
@@ -119,11 +120,11 @@ func (vm *VM) launch() error {
 	return err
 }
 
-// Log returns the stream of the kernel's log. It ends when QEMU does.
+// Log returns the stream of the kernel's log. It ends when QEMU ends.
 func (vm *VM) Log() io.Reader { return vm.channels[logChannel] }
 
 // Link returns the stream of the host link (package hostlink). Reads and writes
-// fail once QEMU has ended or Close was called.
+// fail after QEMU has ended or Close was called.
 func (vm *VM) Link() net.Conn { return vm.channels[linkChannel] }
 
 // Monitor returns the stream of QEMU's monitor; see [NewMonitor].
@@ -132,11 +133,12 @@ func (vm *VM) Monitor() net.Conn { return vm.channels[monitorChannel] }
 // Exited returns a channel that is closed when QEMU has ended.
 func (vm *VM) Exited() <-chan struct{} { return vm.exited }
 
-// PID returns QEMU's process id, which stays its own until Exited is closed.
+// PID returns QEMU's process id. It is valid until Exited is closed; after that
+// the host may give the id to another process.
 func (vm *VM) PID() int { return vm.cmd.Process.Pid }
 
-// Close kills QEMU if it still runs, waits until it is gone, and closes the
-// channels. It may be called more than once and from any goroutine.
+// Close kills QEMU if it still runs, waits for its end, and closes the channels.
+// It may be called more than once and from any goroutine.
 func (vm *VM) Close() {
 	vm.kill.Do(func() { vm.cmd.Process.Kill() })
 	<-vm.exited
@@ -145,24 +147,25 @@ func (vm *VM) Close() {
 	}
 }
 
-// Failure describes the end of a QEMU that ended by itself, with what it
-// said. It may be called once Exited is closed, and is never nil.
+// Failure returns an error that describes the end of a QEMU that was not killed
+// by Close, with QEMU's own messages. It must be called after Exited is closed.
+// It never returns nil.
 func (vm *VM) Failure() error {
-	said := strings.TrimSpace(vm.stderr.String())
+	message := strings.TrimSpace(vm.stderr.String())
 	var exit *exec.ExitError
 	switch {
-	case said != "":
-		return fmt.Errorf("QEMU ended: %s", said)
+	case message != "":
+		return fmt.Errorf("QEMU ended: %s", message)
 	case errors.As(vm.waitErr, &exit):
 		return fmt.Errorf("QEMU ended with %v", exit.ProcessState)
 	case vm.waitErr != nil:
 		return fmt.Errorf("QEMU ended: %w", vm.waitErr)
 	}
-	return errors.New("QEMU ended because the guest switched its machine off")
+	return errors.New("QEMU ended because the guest powered off")
 }
 
-// socketPair returns a connected pair: our end, and the other as a file for a
-// child process.
+// socketPair returns a connected pair of sockets: this process's end, and the
+// child's end as a file.
 func socketPair() (net.Conn, *os.File, error) {
 	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
@@ -179,7 +182,7 @@ func socketPair() (net.Conn, *os.File, error) {
 	return conn, theirs, nil
 }
 
-// memoryFile returns a file that exists only in memory and has the content.
+// memoryFile returns a memory file (memfd_create(2)) with the given content.
 func memoryFile(name string, content []byte) (*os.File, error) {
 	fd, err := unix.MemfdCreate(name, unix.MFD_CLOEXEC)
 	if err != nil {

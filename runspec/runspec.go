@@ -1,8 +1,9 @@
-// Package runspec is the file in the initramfs by which the host command tells
-// the kernel what to run: program, arguments, environment, terminal.
+// Package runspec reads and writes the run file. The host command puts it into the
+// initramfs to tell the kernel what to run: the program, its arguments, its
+// environment and its terminal.
 //
-// It is text, a line for each setting, the first naming format and version and
-// the last saying that nothing is missing:
+// The file is text with one setting in each line. The first line has the name and the
+// version of the format. The last line shows that the file is complete:
 //
 //	slowpath-run 1
 //	arg "/bin/busybox"
@@ -14,8 +15,8 @@
 //	hostname "slowpath"
 //	end
 //
-// Strings are quoted as in Go, so every byte but NUL can stand in them. The
-// kernel reads the file, unlinks it and starts the program.
+// Strings are quoted as in Go, so that they can contain every byte except NUL. The
+// kernel reads the file, removes it and starts the program.
 package runspec
 
 import (
@@ -24,55 +25,56 @@ import (
 	"strings"
 )
 
-// Path is where the file lies in the initramfs. Directory is its directory;
-// the kernel removes both before the program starts.
+// Path is the path of the run file in the initramfs, and Directory its directory. The
+// kernel removes both before the program starts.
 const (
 	Path      = "/.slowpath/run"
 	Directory = "/.slowpath"
 )
 
-// StdinPath is where the host command puts the file for [Spec.Stdin].
+// StdinPath is the path at which the host command puts the file for [Spec.Stdin].
 const StdinPath = "/.slowpath/stdin"
 
-// MaxSize bounds the file in bytes: room for the 2 MiB of arguments and
-// environment that execve takes, in their quoted form.
+// MaxSize is the maximum size of the file in bytes. It has room for the quoted form of
+// the 2 MiB of arguments and environment that execve accepts.
 const MaxSize = 16 << 20
 
-// Stdio says what the program's standard files are.
+// Stdio is the kind of the program's standard files.
 type Stdio uint8
 
 // The kinds of standard files.
 const (
-	// Pipes gives the program three streams that look like pipes to fstat(2).
+	// Pipes means three streams that are pipes to fstat(2).
 	Pipes Stdio = iota
-	// Terminal gives it one tty as all three, its controlling terminal.
+	// Terminal means one tty, which is the controlling terminal.
 	Terminal
 )
 
-// Spec says what to run.
+// Spec describes what to run.
 type Spec struct {
-	// Path is the program's file in the guest. Empty means Args[0].
+	// Path is the program's path in the guest. Empty means Args[0].
 	Path string
-	// Args is argv, the program's own name first; at least one.
+	// Args is argv. It has at least the program's own name.
 	Args []string
-	// Env is the environment, NAME=value each.
+	// Env is the environment as NAME=value strings.
 	Env []string
 	// Workdir is the absolute path of the working directory; empty means "/".
 	Workdir string
-	// Stdio says what the standard files are.
+	// Stdio is the kind of the standard files.
 	Stdio Stdio
-	// Stdin is the path of a file in the initramfs that is the standard input
-	// instead of the host's stream; the kernel unlinks it once it is open. The
-	// host command uses it where runs must be identical, because bytes that
-	// come over the link come at another moment each time.
+	// Stdin is the path of a file in the initramfs that replaces the host's
+	// stream as standard input. The kernel removes the file after opening it.
+	// The host command uses it for --icount, because bytes from the link
+	// arrive at different times in each run.
 	Stdin string
 	// Rows and Columns are the terminal's size; zero if unknown.
 	Rows, Columns uint16
-	// Hostname is the node name for uname(2); empty means the kernel's own.
+	// Hostname is the node name of uname(2); empty means the kernel's default.
 	Hostname string
 }
 
-// Program returns the file to start: Path, or the first argument without one.
+// Program returns the path of the program: Path, or Args[0] if Path is empty. It is
+// empty if there are no arguments either.
 func (s *Spec) Program() string {
 	if s.Path != "" {
 		return s.Path
@@ -83,7 +85,7 @@ func (s *Spec) Program() string {
 	return s.Args[0]
 }
 
-// check reports what makes a spec unusable.
+// check returns an error if the kernel cannot run the spec.
 func (s *Spec) check() error {
 	if len(s.Args) == 0 {
 		return errors.New("the run file names no program; it needs at least one arg line")
@@ -93,13 +95,13 @@ func (s *Spec) check() error {
 	}
 	for _, text := range s.strings() {
 		if strings.IndexByte(text, 0) >= 0 {
-			return fmt.Errorf("the run file has a NUL byte in %q, and no string of a program can hold one", text)
+			return fmt.Errorf("the run file has a NUL byte in %q; remove it, because a program's strings end at NUL", text)
 		}
 	}
 	return nil
 }
 
-// strings lists all strings of the spec.
+// strings returns all strings of the spec.
 func (s *Spec) strings() []string {
 	all := []string{s.Path, s.Workdir, s.Hostname, s.Stdin}
 	all = append(all, s.Args...)

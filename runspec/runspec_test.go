@@ -12,7 +12,7 @@ var full = Spec{
 	Workdir: "/tmp", Stdio: Terminal, Stdin: "/in", Rows: 24, Columns: 80, Hostname: "box",
 }
 
-func TestSpecSurvivesItsText(t *testing.T) {
+func TestParseReversesMarshal(t *testing.T) {
 	for _, want := range []Spec{full, {Args: []string{"/init"}}} {
 		text, err := want.Marshal()
 		if err != nil {
@@ -28,7 +28,7 @@ func TestSpecSurvivesItsText(t *testing.T) {
 	}
 }
 
-func TestProgram(t *testing.T) {
+func TestProgramIsPathOrFirstArgument(t *testing.T) {
 	for _, c := range []struct {
 		spec Spec
 		want string
@@ -39,7 +39,7 @@ func TestProgram(t *testing.T) {
 	}
 }
 
-func TestEveryTruncationIsRefused(t *testing.T) {
+func TestTruncatedTextIsRefused(t *testing.T) {
 	text, err := full.Marshal()
 	if err != nil {
 		t.Fatal(err)
@@ -54,7 +54,7 @@ func TestEveryTruncationIsRefused(t *testing.T) {
 func TestBadTextIsRefused(t *testing.T) {
 	const good = "slowpath-run 1\narg \"/x\"\n"
 	if _, err := Parse([]byte(good + "end\n")); err != nil {
-		t.Fatalf("the base of the cases does not parse: %v", err)
+		t.Fatalf("the common part of the cases does not parse: %v", err)
 	}
 	for name, text := range map[string]string{
 		"another version":   "slowpath-run 2\narg \"/x\"\nend\n",
@@ -71,20 +71,21 @@ func TestBadTextIsRefused(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			if spec, err := Parse([]byte(text)); err == nil {
-				t.Errorf("it was taken as %+v", spec)
+				t.Errorf("it is parsed as %+v", spec)
 			}
 		})
 	}
 }
 
-func TestMarshalRefusesWhatNobodyCanRun(t *testing.T) {
+func TestMarshalRefusesUnusableSpecs(t *testing.T) {
 	for _, spec := range []Spec{{}, {Args: []string{"a\x00b"}}, {Args: []string{"/x"}, Workdir: "tmp"}} {
 		if text, err := spec.Marshal(); err == nil {
-			t.Errorf("%+v became %q", spec, text)
+			t.Errorf("%+v is written as %q", spec, text)
 		}
 	}
 }
 
+// FuzzParse checks that a spec that was parsed can be written and parsed again.
 func FuzzParse(f *testing.F) {
 	text, _ := full.Marshal()
 	f.Add(text)
@@ -103,7 +104,7 @@ func FuzzParse(f *testing.F) {
 			t.Fatalf("%q does not parse: %v", first, err)
 		}
 		if second, _ := again.Marshal(); !bytes.Equal(first, second) {
-			t.Errorf("%q became %q", first, second)
+			t.Errorf("%q is written as %q after parsing", first, second)
 		}
 	})
 }

@@ -14,8 +14,8 @@ const (
 	lastLine  = "end"
 )
 
-// Marshal returns the file's text. It fails for a spec that no kernel could
-// run: one without arguments, with a relative working directory or a NUL byte.
+// Marshal returns the text of the run file. It fails if the spec has no arguments, a
+// relative working directory, or a NUL byte in a string.
 func (s *Spec) Marshal() ([]byte, error) {
 	if err := s.check(); err != nil {
 		return nil, err
@@ -40,7 +40,8 @@ func (s *Spec) Marshal() ([]byte, error) {
 	return append(text, lastLine+"\n"...), nil
 }
 
-// appendString appends a line for a string that may be left out.
+// appendString appends a line with a quoted string, or nothing if the string is
+// empty.
 func appendString(text []byte, key, value string) []byte {
 	if value == "" {
 		return text
@@ -56,11 +57,11 @@ func appendQuoted(text []byte, key, value string) []byte {
 	return append(text, '\n')
 }
 
-// Parse reads the file's text. Its errors name the line, and are for the
-// person who wrote the file by hand: the host command writes none that fails.
+// Parse parses the text of a run file. Its errors have the line number. They help
+// users who write the file by hand; the host command only writes valid files.
 func Parse(text []byte) (*Spec, error) {
 	if len(text) > MaxSize {
-		return nil, fmt.Errorf("the run file has %d bytes, more than the %d that are allowed", len(text), MaxSize)
+		return nil, fmt.Errorf("the run file has %d bytes, more than the limit of %d", len(text), MaxSize)
 	}
 	first, rest, _ := bytes.Cut(text, []byte("\n"))
 	if string(first) != firstLine {
@@ -82,7 +83,7 @@ func Parse(text []byte) (*Spec, error) {
 	}
 }
 
-// setters says what each line's keyword does with the rest of the line.
+// setters has the function for each keyword. It gets the rest of the line.
 var setters = map[string]func(s *Spec, value string) error{
 	"path":     func(s *Spec, value string) error { return unquote(&s.Path, value) },
 	"workdir":  func(s *Spec, value string) error { return unquote(&s.Workdir, value) },
@@ -94,12 +95,12 @@ var setters = map[string]func(s *Spec, value string) error{
 	"window":   (*Spec).setWindow,
 }
 
-// setLine takes one line in.
+// setLine applies one line to the spec.
 func (s *Spec) setLine(line string) error {
 	key, value, _ := strings.Cut(line, " ")
 	set, ok := setters[key]
 	if !ok {
-		return fmt.Errorf("the keyword %q is unknown", key)
+		return fmt.Errorf("the keyword %q is unknown; see package runspec for the format", key)
 	}
 	return set(s, value)
 }

@@ -2,48 +2,48 @@ package vdso
 
 import "encoding/binary"
 
-// assembler emits the few instructions that the functions are made of, each
-// by a method that carries its name and operands (Intel SDM, volume 2). It
-// knows where in the image it is, so that it can address the page of data.
+// assembler emits instructions. Each method is named after an instruction and its
+// operands (Intel SDM, volume 2). The assembler knows its offset in the image, so that
+// it can address the data page.
 type assembler struct {
 	code  []byte
 	start int // offset of code[0] in the image
-	count int // instructions emitted
+	count int // the number of instructions
 }
 
-// jump is a forward jump whose target is not known yet: the offset of its last
-// byte in the code.
+// jump is a forward jump whose target is not known yet: the offset of its displacement
+// in the code.
 type jump int
 
-// emit adds one instruction.
+// emit appends an instruction.
 func (a *assembler) emit(bytes ...byte) {
 	a.code = append(a.code, bytes...)
 	a.count++
 }
 
-// immediate adds one instruction that ends in a 32-bit constant.
+// immediate appends an instruction that ends with a 32-bit constant.
 func (a *assembler) immediate(value uint32, opcode ...byte) {
 	a.emit(binary.LittleEndian.AppendUint32(opcode, value)...)
 }
 
-// data adds one instruction that ends in the address of a word of the page of
-// data, which lies right below the image, relative to the next instruction.
+// data appends an instruction that ends with the RIP-relative address of a word in the
+// data page.
 func (a *assembler) data(offset int, opcode ...byte) {
 	next := a.start + len(a.code) + len(opcode) + 4
 	a.immediate(uint32(int32(offset-dataPage-next)), opcode...)
 }
 
-// dataPage is how far below the image the data are.
+// dataPage is the distance from the data page to the image in bytes.
 const dataPage = 4096
 
-// short adds a conditional jump to a place that land gives later.
+// short appends a conditional jump, whose target land sets.
 func (a *assembler) short(opcode byte) jump {
 	a.emit(opcode, 0)
 	return jump(len(a.code) - 1)
 }
 
-// land makes the present place the target of the jump. All functions are
-// shorter than the 127 bytes that a short jump reaches.
+// land makes the current position the target of the jump. All functions are shorter
+// than 127 bytes, the range of a short jump.
 func (a *assembler) land(j jump) { a.code[j] = byte(len(a.code) - int(j) - 1) }
 
 func (a *assembler) ja() jump  { return a.short(0x77) }
@@ -58,13 +58,13 @@ func (a *assembler) ret()          { a.emit(0xc3) }
 func (a *assembler) shlRDX32()     { a.emit(0x48, 0xc1, 0xe2, 32) }       // SHL RDX, 32
 func (a *assembler) orRAXRDX()     { a.emit(0x48, 0x09, 0xd0) }           // OR RAX, RDX
 func (a *assembler) shrdRAXRDX32() { a.emit(0x48, 0x0f, 0xac, 0xd0, 32) } // SHRD RAX, RDX, 32
-func (a *assembler) divRCX()       { a.emit(0x48, 0xf7, 0xf1) }           // RAX = RDX:RAX / RCX, RDX = rest
-func (a *assembler) divECX()       { a.emit(0xf7, 0xf1) }                 // EAX = EDX:EAX / ECX, EDX = rest
+func (a *assembler) divRCX()       { a.emit(0x48, 0xf7, 0xf1) }           // RAX = RDX:RAX / RCX, RDX = remainder
+func (a *assembler) divECX()       { a.emit(0xf7, 0xf1) }                 // EAX = EDX:EAX / ECX, EDX = remainder
 func (a *assembler) xorEAXEAX()    { a.emit(0x31, 0xc0) }                 // EAX = 0
 func (a *assembler) xorEDXEDX()    { a.emit(0x31, 0xd2) }                 // EDX = 0
 func (a *assembler) btECXEDI()     { a.emit(0x0f, 0xa3, 0xf9) }           // CF = bit EDI of ECX
-func (a *assembler) testRDI()      { a.emit(0x48, 0x85, 0xff) }           // ZF = RDI is 0
-func (a *assembler) testRSI()      { a.emit(0x48, 0x85, 0xf6) }           // ZF = RSI is 0
+func (a *assembler) testRDI()      { a.emit(0x48, 0x85, 0xff) }           // ZF = (RDI == 0)
+func (a *assembler) testRSI()      { a.emit(0x48, 0x85, 0xf6) }           // ZF = (RSI == 0)
 func (a *assembler) movEAXEDX()    { a.emit(0x89, 0xd0) }                 // EAX = EDX
 func (a *assembler) movAtRSIRAX()  { a.emit(0x48, 0x89, 0x06) }           // [RSI] = RAX
 func (a *assembler) movAtRSI8RDX() { a.emit(0x48, 0x89, 0x56, 8) }        // [RSI+8] = RDX

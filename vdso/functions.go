@@ -2,16 +2,16 @@ package vdso
 
 import "golang.org/x/sys/unix"
 
-// function is one function of the object: the name under which libraries know
-// it, and what emits its code. The calling convention is that of C (System V
-// ABI for AMD64, section 3.2): arguments in RDI, RSI, RDX, result in RAX.
+// function is one function of the object: its symbol, and the Go function that emits
+// its code. The calling convention is that of C (System V ABI for AMD64, section 3.2):
+// arguments in RDI, RSI, RDX, result in RAX.
 type function struct {
 	name string
 	emit func(a *assembler)
 }
 
-// functions are what the object exports. Each has a second name without the
-// prefix, as in Linux (arch/x86/entry/vdso/vdso.lds.S).
+// functions are the functions that the object exports. Each has a second symbol without
+// the prefix, as on Linux (arch/x86/entry/vdso/vdso.lds.S).
 var functions = []function{
 	{"__vdso_clock_gettime", emitClockGettime},
 	{"__vdso_clock_getres", emitClockGetres},
@@ -20,10 +20,9 @@ var functions = []function{
 	{"__vdso_getcpu", emitGetcpu},
 }
 
-// Clocks that the code reads itself, as bits by clock number. Those that count
-// CPU time, and those that do not exist, are the kernel's business. The coarse
-// clocks are as fine as the others, and TAI is UTC until somebody sets its
-// offset, which nobody can.
+// The clocks that the code computes itself, as bits by clock number. For CPU time
+// clocks and unknown clocks it makes the system call. The coarse clocks are as fine as
+// the others. TAI is the same as UTC, because its offset cannot be set.
 const (
 	realtimeClocks  = 1<<unix.CLOCK_REALTIME | 1<<unix.CLOCK_REALTIME_COARSE | 1<<unix.CLOCK_TAI
 	monotonicClocks = 1<<unix.CLOCK_MONOTONIC | 1<<unix.CLOCK_MONOTONIC_RAW | 1<<unix.CLOCK_MONOTONIC_COARSE | 1<<unix.CLOCK_BOOTTIME
@@ -55,7 +54,7 @@ func emitClockGettime(a *assembler) {
 
 // emitMonotonic emits RAX = nanoseconds since boot. It changes RDX.
 func emitMonotonic(a *assembler) {
-	a.lfence() // RDTSC may otherwise be executed before what comes before it
+	a.lfence() // prevents that RDTSC executes before earlier instructions
 	a.rdtsc()
 	a.shlRDX32()
 	a.orRAXRDX()
@@ -64,15 +63,15 @@ func emitMonotonic(a *assembler) {
 	a.shrdRAXRDX32()
 }
 
-// emitSplit emits RAX = RAX / 10^9, RDX = the rest. It changes RCX.
+// emitSplit emits RAX = RAX / 10^9, RDX = RAX % 10^9. It changes RCX.
 func emitSplit(a *assembler) {
 	a.xorEDXEDX()
 	a.movECX(1_000_000_000)
 	a.divRCX()
 }
 
-// emitSystemCall emits the system call that the function stands for, with the
-// same arguments: the fourth, in which conventions differ, is never used.
+// emitSystemCall emits the system call with the function's arguments. The fourth
+// argument, whose register differs from C's, is never used.
 func emitSystemCall(a *assembler, number uint32) {
 	a.movEAX(number)
 	a.syscall()
@@ -80,7 +79,7 @@ func emitSystemCall(a *assembler, number uint32) {
 }
 
 // emitClockGetres emits int clock_getres(clockid_t EDI, struct timespec *RSI).
-// The resolution of what can be computed here is a nanosecond.
+// The resolution of the clocks that the code computes is a nanosecond.
 func emitClockGetres(a *assembler) {
 	a.cmpEDI(unix.CLOCK_TAI)
 	high := a.ja()
@@ -88,10 +87,10 @@ func emitClockGetres(a *assembler) {
 	a.btECXEDI()
 	unknown := a.jnc()
 	a.testRSI()
-	nowhere := a.jz()
+	noResult := a.jz()
 	a.movAtRSI(0)
 	a.movAtRSI8(1)
-	a.land(nowhere)
+	a.land(noResult)
 	a.xorEAXEAX()
 	a.ret()
 	a.land(high)
@@ -99,13 +98,13 @@ func emitClockGetres(a *assembler) {
 	emitSystemCall(a, unix.SYS_CLOCK_GETRES)
 }
 
-// emitGettimeofday emits int gettimeofday(struct timeval *RDI, struct timezone
-// *RSI). The time zone, which hardly anybody asks for, the kernel tells.
+// emitGettimeofday emits int gettimeofday(struct timeval *RDI, struct timezone *RSI).
+// It makes the system call if the caller wants the time zone, which is rare.
 func emitGettimeofday(a *assembler) {
 	a.testRSI()
 	zone := a.jnz()
 	a.testRDI()
-	nowhere := a.jz()
+	noResult := a.jz()
 	emitMonotonic(a)
 	a.addRAXData(dataWall)
 	emitSplit(a)
@@ -115,7 +114,7 @@ func emitGettimeofday(a *assembler) {
 	a.movECX(1000)
 	a.divECX()
 	a.movAtRDI8RAX()
-	a.land(nowhere)
+	a.land(noResult)
 	a.xorEAXEAX()
 	a.ret()
 	a.land(zone)
@@ -128,13 +127,13 @@ func emitTime(a *assembler) {
 	a.addRAXData(dataWall)
 	emitSplit(a)
 	a.testRDI()
-	nowhere := a.jz()
+	noResult := a.jz()
 	a.movAtRDIRAX()
-	a.land(nowhere)
+	a.land(noResult)
 	a.ret()
 }
 
-// emitGetcpu emits int getcpu(unsigned *RDI, unsigned *RSI). The kernel's CPUs
-// share one descriptor table, so no segment limit tells them apart, and RDPID
-// is not everywhere: the kernel is asked.
+// emitGetcpu emits int getcpu(unsigned *RDI, unsigned *RSI). It makes the system call:
+// the CPUs share one GDT, so a segment limit cannot have the CPU number as on Linux, and
+// not every processor has RDPID.
 func emitGetcpu(a *assembler) { emitSystemCall(a, unix.SYS_GETCPU) }

@@ -7,34 +7,35 @@ import (
 	"strings"
 )
 
-// The names that bind the object together (vdso(7), "x86-64 functions").
+// The object's name and version (vdso(7), "x86-64 functions").
 const (
 	soName  = "linux-vdso.so.1"
 	version = "LINUX_2.6"
 )
 
-// The version definitions of the object, by index (Linux Standard Base,
-// "Symbol Versioning"): the object itself, and the version of all functions.
+// The indices of the version definitions (Linux Standard Base, "Symbol Versioning"):
+// the object itself, and the version of all functions.
 const (
 	versionBase  = 1
 	versionLinux = 2
 )
 
-// builder puts the image together: sections one behind the other, in one
-// segment that can be read and executed.
+// builder builds the image. Its sections follow each other in one readable and
+// executable segment.
 type builder struct {
 	bytes.Buffer
 	sections []elf.Section64
-	names    stringTable // of sections
-	titles   [sectionCount]uint32
-	strings  stringTable // of symbols
+	names    stringTable          // the names of sections
+	titles   [sectionCount]uint32 // the offset of each section's name
+	strings  stringTable          // the names of symbols
 	symbols  []elf.Sym64
 }
 
-// stringTable is a section of strings, found by their offsets.
+// stringTable is a section of NUL-terminated strings, which are identified by their
+// offsets.
 type stringTable struct{ text strings.Builder }
 
-// add returns the offset of the string, which it appends.
+// add appends a string and returns its offset.
 func (t *stringTable) add(s string) uint32 {
 	if t.text.Len() == 0 {
 		t.text.WriteByte(0)
@@ -45,7 +46,7 @@ func (t *stringTable) add(s string) uint32 {
 	return uint32(offset)
 }
 
-// The sections by index, in the order in which they lie in the image.
+// The indices of the sections, in the order of the image.
 const (
 	sectionNull = iota
 	sectionText
@@ -74,7 +75,7 @@ const (
 	programs    = 2
 )
 
-// Image returns the object, at most a page long. It is the same at every call.
+// Image returns the object, which has at most a page. Every call returns the same bytes.
 func Image() []byte {
 	b := &builder{sections: make([]elf.Section64, 1), symbols: make([]elf.Sym64, 1)}
 	for i, title := range sectionTitles[1:] {
@@ -93,20 +94,20 @@ func Image() []byte {
 	return b.finish()
 }
 
-// encode returns the value in the byte order of the machine.
+// encode returns a structure as little-endian bytes.
 func encode(value any) []byte {
 	var buf bytes.Buffer
-	binary.Write(&buf, binary.LittleEndian, value) // a Buffer never fails, nor do these types
+	binary.Write(&buf, binary.LittleEndian, value) // never fails for a Buffer and these types
 	return buf.Bytes()
 }
 
-// align fills up to a multiple of n.
+// align appends zeros up to a multiple of n.
 func (b *builder) align(n int) {
 	b.Write(make([]byte, (n-b.Len()%n)%n))
 }
 
-// addSection appends the contents of the next section and describes them. Name,
-// type and place are filled in here.
+// addSection appends the contents of the next section and its header. It sets the
+// header's name, type, address and size.
 func (b *builder) addSection(kind elf.SectionType, s elf.Section64, contents []byte) {
 	b.align(16)
 	s.Name, s.Type, s.Addralign = b.titles[len(b.sections)], uint32(kind), 16
@@ -116,7 +117,7 @@ func (b *builder) addSection(kind elf.SectionType, s elf.Section64, contents []b
 	b.sections = append(b.sections, s)
 }
 
-// addText emits all functions and makes their symbols.
+// addText emits all functions and adds their symbols.
 func (b *builder) addText() {
 	b.align(16)
 	a := &assembler{start: b.Len()}
@@ -133,7 +134,7 @@ func (b *builder) addText() {
 		symbol.Info = elf.ST_INFO(elf.STB_WEAK, elf.STT_FUNC)
 		b.symbols = append(b.symbols, symbol)
 		for len(a.code)%16 != 0 {
-			a.code = append(a.code, 0xcc) // INT3: nobody falls from one function into the next
+			a.code = append(a.code, 0xcc) // INT3 as padding
 		}
 	}
 	b.addSection(elf.SHT_PROGBITS, elf.Section64{Flags: uint64(elf.SHF_EXECINSTR)}, a.code)
@@ -145,7 +146,7 @@ func (b *builder) name(s elf.Sym64) string {
 	return text[:strings.IndexByte(text, 0)]
 }
 
-// hash returns the table by which loaders find symbols (System V ABI, chapter
+// hash returns the hash table in which loaders look up symbols (System V ABI, chapter
 // 5, "Hash Table").
 func (b *builder) hash() []uint32 {
 	const buckets = 4
@@ -180,7 +181,7 @@ func (b *builder) versions() []uint16 {
 	return versions
 }
 
-// definition is Elf64_Verdef with its one Elf64_Verdaux.
+// definition is Elf64_Verdef followed by its only Elf64_Verdaux.
 type definition struct {
 	Version, Flags, Index, Count uint16
 	Hash, Auxiliary, Next        uint32
@@ -196,7 +197,7 @@ func definitions(base, linux uint32) []definition {
 	}
 }
 
-// dynamic returns the table that loaders read instead of the sections.
+// dynamic returns the dynamic table, which loaders read instead of section headers.
 func (b *builder) dynamic(base uint32) []elf.Dyn64 {
 	at := func(section int) uint64 { return b.sections[section].Addr }
 	return []elf.Dyn64{
@@ -213,7 +214,8 @@ func (b *builder) dynamic(base uint32) []elf.Dyn64 {
 	}
 }
 
-// finish appends the section headers and writes the headers at the front.
+// finish appends the section headers, writes the file header and the program headers,
+// and returns the image.
 func (b *builder) finish() []byte {
 	b.align(8)
 	header := elf.Header64{
@@ -233,8 +235,8 @@ func (b *builder) finish() []byte {
 	return image
 }
 
-// segments returns the program headers: all of the image, and the dynamic
-// table in it.
+// segments returns the program headers: one for the whole image, and one for the
+// dynamic table.
 func (b *builder) segments(size uint64) []elf.Prog64 {
 	d := b.sections[sectionDynamic]
 	return []elf.Prog64{

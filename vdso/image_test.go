@@ -12,8 +12,8 @@ import (
 	"slowpath/mm/mmtest"
 )
 
-// TestImage reads the object as a linker's tools do, by its sections.
-func TestImage(t *testing.T) {
+// TestImageHasVersionedSymbols reads the object through its sections, as debuggers do.
+func TestImageHasVersionedSymbols(t *testing.T) {
 	image := Image()
 	if len(image) > mm.PageSize {
 		t.Fatalf("the image has %d bytes, more than a page", len(image))
@@ -49,8 +49,8 @@ func TestImage(t *testing.T) {
 	}
 }
 
-// loader reads the object as ld.so, musl and the Go runtime do: by nothing but
-// the program headers and the dynamic table.
+// loader reads the object as ld.so, musl and the Go runtime do: only through the program
+// headers and the dynamic table.
 type loader struct {
 	image []byte
 	tags  map[elf.DynTag]uint64
@@ -82,7 +82,7 @@ func (l *loader) text(offset uint32) string {
 	return string(s[:bytes.IndexByte(s, 0)])
 }
 
-// find looks a symbol up in the hash table, and its version in the definitions.
+// find looks up a symbol in the hash table and its version in the definitions.
 func (l *loader) find(name string) (value uint64, version string) {
 	hash := l.tags[elf.DT_HASH]
 	buckets, count := l.word32(hash), l.word32(hash+4)
@@ -111,7 +111,7 @@ func (l *loader) version(index uint16) string {
 	}
 }
 
-func TestSymbolLookup(t *testing.T) {
+func TestLoaderFindsFunctions(t *testing.T) {
 	l := newLoader(t, Image())
 	for _, f := range functions {
 		long, version := l.find(f.name)
@@ -121,15 +121,16 @@ func TestSymbolLookup(t *testing.T) {
 		}
 	}
 	if at, _ := l.find("__vdso_sgx_enter_enclave"); at != 0 {
-		t.Errorf("a function that is not there was found at %#x", at)
+		t.Errorf("a function that does not exist is found at %#x", at)
 	}
 	if hashName("LINUX_2.6") != 0x3ae75f6 {
 		t.Errorf("the hash of LINUX_2.6 is %#x", hashName("LINUX_2.6"))
 	}
 }
 
-// TestInstructionCount: the point of the object is that a clock is read fast.
-func TestInstructionCount(t *testing.T) {
+// TestFunctionsAreShort checks that reading a clock is fast, and that short jumps
+// suffice.
+func TestFunctionsAreShort(t *testing.T) {
 	for _, f := range functions {
 		a := &assembler{}
 		f.emit(a)
@@ -139,7 +140,7 @@ func TestInstructionCount(t *testing.T) {
 	}
 }
 
-func TestMap(t *testing.T) {
+func TestMapShowsDataAndCode(t *testing.T) {
 	memory, _ := mmtest.New(t, 256)
 	v, err := New(memory, Clock{Start: 1, Scale: 2, Wall: 3})
 	if err != nil {
@@ -161,18 +162,18 @@ func TestMap(t *testing.T) {
 		t.Fatal(err)
 	}
 	if want := "\x01\x00\x00\x00\x00\x00\x00\x00\x02\x00\x00\x00\x00\x00\x00\x00\x01\x02\x03\x04\x05\x06\x07\x08"; string(data[:]) != want {
-		t.Errorf("the data are % x", data)
+		t.Errorf("the data page begins with % x", data)
 	}
 	magic := make([]byte, 4)
 	if _, err := as.CopyIn(magic, at); err != nil || string(magic) != elf.ELFMAG {
-		t.Errorf("at the header: % x, %v", magic, err)
+		t.Errorf("the image begins with % x, %v", magic, err)
 	}
 	if _, err := as.CopyOut(at, magic); err != unix.EFAULT {
-		t.Errorf("a write into the code: %v", err)
+		t.Errorf("a write to the code gives %v, want EFAULT", err)
 	}
 }
 
-func TestNewWithoutMemory(t *testing.T) {
+func TestNewFailsWithoutMemory(t *testing.T) {
 	memory, machine := mmtest.New(t, 256)
 	memory.Drain()
 	for frames := range 2 {

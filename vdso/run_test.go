@@ -14,10 +14,9 @@ import (
 	"slowpath/mm"
 )
 
-// These tests run the code for real: they write an ELF program that has the
-// page of data and the image at their places, and behind them a main function
-// that calls one function of the image, with a buffer for its results, and
-// writes what it gets to standard output. The host's CPU runs it.
+// These tests run the code on the host's CPU. They write an ELF program that has the
+// data page, the image, and a main function. The main function calls one function of
+// the image with a buffer for its results and writes the buffer to standard output.
 
 const (
 	programBase = 0x10000000
@@ -27,14 +26,14 @@ const (
 	bufferSize  = 32 // 24 bytes for results, 8 for RAX
 )
 
-// call is a call of a function of the object: its name and its arguments. The
-// address bufferAt stands for a pointer to results.
+// call is a call of a function of the object. An argument of bufferAt or above is a
+// pointer to the buffer.
 type call struct {
 	name     string
 	rdi, rsi uint32
 }
 
-// emitMain emits the call and what prints its results.
+// emitMain emits the call and the code that prints its results.
 func emitMain(a *assembler, target int, c call) {
 	a.immediate(c.rdi, 0xbf) // EDI = rdi
 	a.immediate(c.rsi, 0xbe) // ESI = rsi
@@ -90,11 +89,10 @@ func run(t *testing.T, clock Clock, c call) (words [3]uint64, rax int64) {
 	return words, int64(binary.LittleEndian.Uint64(out[24:]))
 }
 
-// stopped is a clock that stands still: no ticks count, so the results are
-// known to the nanosecond.
+// stopped is a clock with scale 0, so that the results do not depend on the TSC.
 var stopped = Clock{Start: 12345, Scale: 0, Wall: 1700000000_123456789}
 
-func TestResults(t *testing.T) {
+func TestFunctionsReturnClockOrError(t *testing.T) {
 	const invalid = -int64(unix.EINVAL)
 	for _, c := range []struct {
 		call
@@ -124,9 +122,9 @@ func TestResults(t *testing.T) {
 	}
 }
 
-// TestRunningClock: the time since boot is the scaled difference of two TSCs.
-// From reading to reading it grows, and half the scale gives half the time.
-func TestRunningClock(t *testing.T) {
+// TestMonotonicClockIsScaledTSC checks that the time since boot grows, and that half the
+// scale gives half the time.
+func TestMonotonicClockIsScaledTSC(t *testing.T) {
 	read := func(scale uint64) uint64 {
 		words, rax := run(t, Clock{Scale: scale}, call{"__vdso_clock_gettime", unix.CLOCK_MONOTONIC, bufferAt})
 		if rax != 0 || words[1] >= 1e9 {
@@ -136,13 +134,13 @@ func TestRunningClock(t *testing.T) {
 	}
 	first, half, last := read(1<<32), read(1<<31), read(1<<32)
 	if first == 0 || half < first/2 || half > last/2 || last <= first {
-		t.Errorf("a tick a nanosecond: %d and %d; half of it in between: %d", first, last, half)
+		t.Errorf("with a tick of 1 ns the clock reads %d and %d, with 0.5 ns in between %d", first, last, half)
 	}
 }
 
-// TestSystemCalls: what the code does not know itself, the kernel answers; here
-// the host's.
-func TestSystemCalls(t *testing.T) {
+// TestOtherRequestsMakeSystemCalls checks the requests that the code does not compute
+// itself. In this test, the host's kernel serves the system calls.
+func TestOtherRequestsMakeSystemCalls(t *testing.T) {
 	words, rax := run(t, stopped, call{"__vdso_clock_gettime", unix.CLOCK_PROCESS_CPUTIME_ID, bufferAt})
 	if rax != 0 || words[1] == 0 || words[1] >= 1e9 {
 		t.Errorf("CPU time: %v, %d", words, rax)

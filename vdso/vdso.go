@@ -1,10 +1,10 @@
-// Package vdso makes the virtual dynamic shared object: an ELF image that the
-// kernel maps into every program, with functions that read the clock without
-// entering the kernel (vdso(7)). glibc, musl and the Go runtime find it through
-// AT_SYSINFO_EHDR and call it in place of the system calls.
+// Package vdso builds the virtual dynamic shared object (vdso(7)): an ELF image that
+// the kernel maps into every program, with functions that read the clock without
+// entering the kernel. glibc, musl and the Go runtime find it through AT_SYSINFO_EHDR
+// and call it instead of the system calls.
 //
-// The image is built here, instruction by instruction, when the kernel starts.
-// Right below it lies a page of data, which the code reads relative to RIP.
+// The package assembles the image when the kernel starts. The data page is directly
+// below the image; the code reads it relative to RIP.
 package vdso
 
 import (
@@ -13,30 +13,29 @@ import (
 	"slowpath/mm"
 )
 
-// Clock says how nanoseconds since boot are made of the time-stamp counter:
-// (TSC - Start) * Scale / 2^32. CLOCK_REALTIME is that plus Wall.
+// Clock has the parameters of the clocks. The time since boot in nanoseconds is
+// (TSC - Start) * Scale / 2^32, and CLOCK_REALTIME is the time since boot plus Wall.
 type Clock struct {
-	Start uint64 // TSC at boot
-	Scale uint64 // nanoseconds in a tick, times 2^32
-	Wall  uint64 // time of day at boot, in nanoseconds since 1970
+	Start uint64 // the TSC at boot
+	Scale uint64 // nanoseconds per TSC tick, times 2^32
+	Wall  uint64 // the wall clock at boot, in nanoseconds since 1970
 }
 
-// The page of data, by offset. Start and scale never change, and the wall
-// clock is one aligned word, which is written and read in one piece: so there
-// is no sequence lock to go around.
+// The offsets in the data page. No sequence lock is needed: start and scale never
+// change, and the wall clock is one aligned word, which is accessed atomically.
 const (
 	dataStart = 0
 	dataScale = 8
 	dataWall  = 16
 )
 
-// VDSO is the object and its data, ready to be mapped.
+// VDSO is the object and its data page.
 type VDSO struct {
 	data *mm.Special
 	code *mm.Special
 }
 
-// New makes the object. It fails with ENOMEM.
+// New builds the object. It fails with ENOMEM.
 func New(memory *mm.Memory, c Clock) (*VDSO, error) {
 	data, err := memory.NewSpecial(1)
 	if err != nil {
@@ -52,7 +51,7 @@ func New(memory *mm.Memory, c Clock) (*VDSO, error) {
 	return &VDSO{data, code}, nil
 }
 
-// page returns the beginning of the page of data.
+// page returns the contents of the data page.
 func (c Clock) page() []byte {
 	page := make([]byte, 24)
 	binary.LittleEndian.PutUint64(page[dataStart:], c.Start)
@@ -61,8 +60,8 @@ func (c Clock) page() []byte {
 	return page
 }
 
-// SetWall changes what CLOCK_REALTIME adds to the time since boot, in
-// nanoseconds, when somebody has set the clock. It does not sleep.
+// SetWall sets the difference between CLOCK_REALTIME and the time since boot, in
+// nanoseconds, after the clock was set. It does not sleep.
 func (v *VDSO) SetWall(wall uint64) { v.data.StoreUint64(dataWall, wall) }
 
 // Map maps data and code into an address space and returns the address of the
@@ -77,7 +76,7 @@ func (v *VDSO) Map(as *mm.AddressSpace) (uint64, error) {
 	return at + mm.PageSize, nil
 }
 
-// Free gives the pages back. No address space maps them any more.
+// Free frees the pages. No address space may map them any more.
 func (v *VDSO) Free() {
 	v.data.Free()
 	v.code.Free()

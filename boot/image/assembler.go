@@ -2,10 +2,9 @@ package image
 
 import "slowpath/arch/amd64"
 
-// assembler emits the few instructions that Go's own assembler cannot: those
-// of 16-bit and 32-bit mode. at is the address of the first.
+// assembler emits 16-bit and 32-bit code, which Go's assembler cannot.
 type assembler struct {
-	at   uint64
+	at   uint64 // the address of code[0]
 	code []byte
 }
 
@@ -22,7 +21,7 @@ func (a *assembler) jump(to uint64) {
 	a.long(uint32(to - (a.here() + 4)))
 }
 
-// Bits that the way into 64-bit mode sets (SDM vol. 3A, 2.2.1, 2.5 and 9.8.5).
+// The bits that are set to enter 64-bit mode (SDM vol. 3A, 2.2.1, 2.5 and 9.8.5).
 const (
 	cr0Protection = 1 << 0
 	cr0Monitor    = 1 << 1
@@ -41,8 +40,8 @@ const (
 	eferNX       = 1 << 11
 )
 
-// longMode goes from 32-bit protected mode without paging to 64-bit code. The
-// GDT pointer lies at the given address, which 32-bit code can reach.
+// longMode emits the switch from 32-bit protected mode without paging to 64-bit mode.
+// The argument is the 32-bit address of the operand of LGDT.
 func (a *assembler) longMode(gdtPointer uint32) {
 	a.emit(0xb8) // mov eax, pml4
 	a.long(pml4At)
@@ -67,7 +66,8 @@ func (a *assembler) longMode(gdtPointer uint32) {
 	a.word(bootCode64)
 }
 
-// enterGo loads the data segments and jumps to a Go symbol; EDI is kept.
+// enterGo emits code that loads the data segments and jumps to a function of the Go
+// image. It preserves EDI.
 func (a *assembler) enterGo(entry uint64) {
 	a.emit(0x66, 0xb8) // mov ax, bootData
 	a.word(bootData)
@@ -83,8 +83,8 @@ func (a *assembler) enterGo(entry uint64) {
 	a.emit(0xff, 0xe0) // jmp rax
 }
 
-// firstProcessor is where PVH starts: 32-bit protected mode, paging off, EBX =
-// the physical address of hvm_start_info.
+// firstProcessor returns the entry code of PVH. It starts in 32-bit protected mode
+// without paging, with the physical address of hvm_start_info in EBX.
 func firstProcessor(entry uint64) []byte {
 	a := assembler{at: Base}
 	a.emit(0xfa)       // cli
@@ -95,8 +95,8 @@ func firstProcessor(entry uint64) []byte {
 	return a.code
 }
 
-// otherProcessor is where the startup interrupt sends the others: 16-bit real
-// mode, CS = TrampolineRuns/16.
+// otherProcessor returns the code at which a startup IPI starts the other processors, in
+// 16-bit real mode with CS = TrampolineRuns/16.
 func otherProcessor(entry uint64) []byte {
 	a := assembler{at: TrampolineRuns}
 	a.emit(0xfa)                   // cli
@@ -120,5 +120,6 @@ func otherProcessor(entry uint64) []byte {
 	return a.code
 }
 
-// The page of the per-CPU blocks is the last of the segment; it begins zero.
+// The compiler checks that the page of the per-CPU blocks is the last page of the
+// segment. It starts as zeros.
 var _ [Base + Size - (amd64.StubBase - amd64.ImageBase) - 2*amd64.PageSize]struct{}

@@ -1,14 +1,13 @@
-// Package image is the post-link step: it makes a Linux executable of the
-// stock Go linker into a kernel that QEMU, Firecracker and Cloud Hypervisor
-// boot through the PVH protocol.
+// Package image is the post-link step. It converts a Linux executable from the stock Go
+// linker to a kernel that QEMU, Firecracker and Cloud Hypervisor boot with the PVH
+// protocol.
 //
-// The input is linked at ImageBase+2 MiB. The output has only what a boot
-// loader reads: the input's segments with physical addresses, one segment more
-// at 1 MiB, and the note that names the 32-bit entry point. That segment holds
-// what cannot be made with Go's 64-bit assembler or must lie at a known
-// address: the way from 32-bit mode into the image, the first page tables,
-// the way of the other processors from real mode, the entry stubs of the 256
-// vectors, and the page of the per-CPU blocks.
+// The input is linked at ImageBase+2 MiB. The output has what a boot loader reads: the
+// input's segments with physical addresses, an additional segment at 1 MiB, and the
+// note with the 32-bit entry point. The additional segment has what Go's 64-bit
+// assembler cannot produce or what needs a known address: the 32-bit entry code, the
+// first page tables, the real-mode entry code of the other processors, the entry stubs
+// of the 256 vectors, and the page of the per-CPU blocks.
 package image
 
 import (
@@ -22,11 +21,11 @@ import (
 	"slowpath/arch/amd64"
 )
 
-// Physical layout of the segment that Link adds.
+// The physical layout of the segment that Link adds.
 const (
-	// Base is where the segment begins.
+	// Base is the segment's physical address.
 	Base = 0x100000
-	// Size is how long it is.
+	// Size is the segment's size in bytes.
 	Size = 0xa000
 
 	gdtAt         = Base + 0x400
@@ -34,22 +33,23 @@ const (
 	pml4At        = Base + 0x1000
 	lowPDPTAt     = Base + 0x2000
 	highPDPTAt    = Base + 0x3000
-	directoriesAt = Base + 0x4000 // four, for 4 GiB
+	directoriesAt = Base + 0x4000 // four directories for 4 GiB
 
-	// TrampolineAt is where the code for other processors lies in the image.
-	// It must be copied to TrampolineRuns, below 1 MiB, before they start.
+	// TrampolineAt is the physical address of the other processors' entry code.
+	// It must be copied to TrampolineRuns before they start.
 	TrampolineAt = Base + 0x600
-	// TrampolineSize is how long it is at the most.
+	// TrampolineSize is the maximum size of that code in bytes.
 	TrampolineSize = 0x200
-	// TrampolineRuns is the page in which it runs.
+	// TrampolineRuns is the physical address of the page, below 1 MiB, in which
+	// that code runs.
 	TrampolineRuns = 0x8000
 
-	// trampolineGDT is where, in that page, its GDT pointer lies.
+	// trampolineGDT is the address of the operand of LGDT in that page.
 	trampolineGDT = TrampolineRuns + 0x180
 )
 
-// Segment selectors of the GDT that serves until the kernel loads its own, in
-// which those of 64-bit mode are the same.
+// The segment selectors of the boot GDT. The kernel's own GDT, which replaces it, has
+// the same 64-bit selectors.
 const (
 	bootCode32 = 0x08
 	bootCode64 = amd64.KernelCS
@@ -58,7 +58,7 @@ const (
 
 var le = binary.LittleEndian
 
-// Entry points of the Go image, as the linker names them.
+// The linker's names of the entry points of the Go image.
 const (
 	bootEntry    = "slowpath/boot.entry"
 	otherEntry   = "slowpath/boot.entryOther"
@@ -66,8 +66,9 @@ const (
 	paranoidCode = "slowpath/arch/amd64.paranoidTrap"
 )
 
-// Link returns the bootable form of a linked kernel. It fails with a sentence
-// that says what the input lacks.
+// Link returns the bootable form of a linked kernel. It fails, with a sentence for the
+// user, if the input is not an ELF file, lacks symbols, or is linked at a wrong
+// address.
 func Link(raw []byte) ([]byte, error) {
 	f, err := elf.NewFile(bytes.NewReader(raw))
 	if err != nil {
@@ -98,7 +99,7 @@ func Link(raw []byte) ([]byte, error) {
 	return out.file(f.Entry), nil
 }
 
-// entryPoints looks up what the stubs jump to.
+// entryPoints looks up the symbols to which the added code jumps.
 func entryPoints(f *elf.File) (map[string]uint64, error) {
 	all, err := f.Symbols()
 	if err != nil {
@@ -110,13 +111,13 @@ func entryPoints(f *elf.File) (map[string]uint64, error) {
 	}
 	for _, name := range []string{bootEntry, otherEntry, trapCode, paranoidCode} {
 		if found[name] == 0 {
-			return nil, fmt.Errorf("the linked kernel has no symbol %s", name)
+			return nil, fmt.Errorf("the linked kernel has no symbol %s; link ./cmd/kernel of the same source", name)
 		}
 	}
 	return found, nil
 }
 
-// segment builds what lies at Base.
+// segment returns the contents of the added segment.
 func segment(symbols map[string]uint64) []byte {
 	b := make([]byte, Size)
 	put := func(address int, code []byte) { copy(b[address-Base:], code) }
@@ -130,8 +131,9 @@ func segment(symbols map[string]uint64) []byte {
 	return b
 }
 
-// pageTables maps the first 4 GiB three times, with 2 MiB pages: at 0, for the
-// code that turns paging on; at DirectMap; and 1 GiB of it at ImageBase.
+// pageTables writes page tables that map physical memory with 2 MiB pages: the first
+// 4 GiB at 0, for the code that enables paging, and at DirectMap, and the first GiB at
+// ImageBase.
 func pageTables(b []byte) {
 	set := func(table, i int, e amd64.PTE) { le.PutUint64(b[table-Base+8*i:], uint64(e)) }
 	const table = amd64.Present | amd64.Writable
@@ -148,7 +150,8 @@ func pageTables(b []byte) {
 	}
 }
 
-// bootGDT is flat: 32-bit code, 64-bit code, data (SDM vol. 3A, 3.4.5).
+// bootGDT returns a GDT with flat segments: 32-bit code, 64-bit code and data (SDM vol.
+// 3A, 3.4.5).
 func bootGDT() []byte {
 	var b []byte
 	for _, d := range []uint64{0, 0x00cf9b000000ffff, 0x00af9b000000ffff, 0x00cf93000000ffff} {
@@ -157,13 +160,13 @@ func bootGDT() []byte {
 	return b
 }
 
-// gdtPointer is the operand of LGDT.
+// gdtPointer returns the operand of LGDT.
 func gdtPointer() []byte {
 	return le.AppendUint64(le.AppendUint16(nil, 4*8-1), gdtAt)
 }
 
-// vectorStubs makes the frame of every vector equal and names the vector:
-// where the CPU pushes no error code the stub pushes 0.
+// vectorStubs returns the entry stubs. A stub pushes the error code 0 if the CPU pushes
+// none, and then the vector, so that all vectors have the same frame.
 func vectorStubs(trap, paranoid uint64) []byte {
 	b := make([]byte, 0, 256*16)
 	for v := range 256 {
@@ -194,8 +197,8 @@ func pushesError(vector int) bool {
 	return false
 }
 
-// note is the ELF note that makes a kernel bootable by PVH: XEN_ELFNOTE
-// PHYS32_ENTRY (Xen, docs/misc/pvh.pandoc).
+// note returns the ELF note with the entry point of PVH, XEN_ELFNOTE_PHYS32_ENTRY (Xen,
+// docs/misc/pvh.pandoc).
 func note(entry uint32) []byte {
 	const physicalEntry32 = 18
 	b := le.AppendUint32(nil, 4) // length of the name
@@ -205,14 +208,16 @@ func note(entry uint32) []byte {
 	return le.AppendUint32(b, entry)
 }
 
-// output collects the segments of the file.
+// output is the file under construction.
 type output struct {
 	headers []elf.Prog64
-	data    []byte // begins at dataAt
+	data    []byte // the contents of the file from dataAt
 }
 
-// dataAt is where in the file the first segment lies: after the headers.
+// dataAt is the file offset of the first segment, after the headers.
 const dataAt = amd64.PageSize
+
+// add appends a segment. It sets the header's offset and file size.
 
 func (o *output) add(p elf.Prog64, data []byte) {
 	for len(o.data)%amd64.PageSize != 0 {
@@ -234,7 +239,7 @@ func (o *output) file(entry uint64) []byte {
 		Phentsize: 56, Phnum: uint16(len(o.headers)), Shentsize: 64,
 	}
 	copy(header.Ident[:], "\x7fELF\x02\x01\x01")
-	// Writes to a bytes.Buffer do not fail.
+	// Writes to a bytes.Buffer never fail.
 	_ = binary.Write(&b, le, header)
 	_ = binary.Write(&b, le, o.headers)
 	b.Write(make([]byte, dataAt-b.Len()))

@@ -12,7 +12,7 @@ import (
 	"slowpath/arch/amd64"
 )
 
-// kernel links the real kernel, as make build does.
+// kernel builds the kernel as make build does, and returns the linker's output.
 func kernel(t *testing.T) []byte {
 	t.Helper()
 	out := filepath.Join(t.TempDir(), "kernel.raw")
@@ -28,16 +28,16 @@ func kernel(t *testing.T) []byte {
 	return raw
 }
 
-// maxKernelSize is what the image may take on disk, in bytes.
+// maxKernelSize is the maximum size of the kernel's file in bytes.
 const maxKernelSize = 8_500_000
 
-func TestLinkTheKernel(t *testing.T) {
+func TestLinkedKernelHasSegmentsAndNote(t *testing.T) {
 	linked, err := Link(kernel(t))
 	if err != nil {
 		t.Fatal(err)
 	}
 	if len(linked) > maxKernelSize {
-		t.Errorf("the image has %d bytes, at most %d are allowed", len(linked), maxKernelSize)
+		t.Errorf("the image has %d bytes, more than the limit of %d", len(linked), maxKernelSize)
 	}
 	f, err := elf.NewFile(bytes.NewReader(linked))
 	if err != nil {
@@ -60,12 +60,12 @@ func TestLinkTheKernel(t *testing.T) {
 		}
 	}
 	if notes != 1 {
-		t.Errorf("%d notes", notes)
+		t.Errorf("the image has %d notes, want 1", notes)
 	}
 }
 
-func TestLinkErrors(t *testing.T) {
-	other, err := os.ReadFile(os.Args[0]) // a Go program, but no kernel
+func TestUnsuitableInputIsRefused(t *testing.T) {
+	other, err := os.ReadFile(os.Args[0]) // a Go program, but not the kernel
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -84,20 +84,19 @@ func TestLinkErrors(t *testing.T) {
 	}
 }
 
-// TestStubs decodes the stub of each vector: pushes, then a jump to the right
-// place.
-func TestStubs(t *testing.T) {
+// TestStubsPushVectorAndJump decodes the stub of each vector.
+func TestStubsPushVectorAndJump(t *testing.T) {
 	const trap, paranoid = amd64.ImageBase + 0x300000, amd64.ImageBase + 0x300100
 	stubs := vectorStubs(trap, paranoid)
 	if len(stubs) != 256*16 {
-		t.Fatalf("%d bytes of stubs", len(stubs))
+		t.Fatalf("the stubs have %d bytes, want %d", len(stubs), 256*16)
 	}
 	for v := range 256 {
 		s := stubs[16*v : 16*v+16]
 		at := amd64.StubBase + uint64(16*v)
 		if !pushesError(v) {
 			if !bytes.Equal(s[:2], []byte{0x6a, 0}) {
-				t.Fatalf("vector %d pushes no error code", v)
+				t.Fatalf("the stub of vector %d pushes no error code", v)
 			}
 			s, at = s[2:], at+2
 		}
@@ -115,7 +114,7 @@ func TestStubs(t *testing.T) {
 	}
 }
 
-func TestPiecesFit(t *testing.T) {
+func TestEntryCodeFitsIntoSegment(t *testing.T) {
 	if n := len(firstProcessor(0)); n > gdtAt-Base {
 		t.Errorf("the first processor's code has %d bytes", n)
 	}

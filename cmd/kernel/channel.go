@@ -14,15 +14,15 @@ import (
 	"slowpath/mm/frame"
 )
 
-// linkPort is the name of the virtio port that the link goes over.
+// linkPort is the name of the link's virtio port.
 const linkPort = "slowpath.link"
 
-// openLimit is how long the host may take to connect the port. QEMU has done
-// it before the kernel runs.
+// openLimit is the time limit for the host to connect the port. QEMU connects it
+// before the kernel runs.
 const openLimit = 2 * time.Second
 
-// hostChannel returns the byte stream to the host command: a virtio port where
-// the machine has one, else the second serial port, or nil if there is neither.
+// hostChannel returns the byte stream to the host command: a virtio port if the
+// machine has one, else the second serial port, or nil if there is neither.
 func (k *kernel) hostChannel() io.ReadWriter {
 	transport, irq, err := k.virtioTransport()
 	if transport != nil {
@@ -37,7 +37,9 @@ func (k *kernel) hostChannel() io.ReadWriter {
 	return serialChannel()
 }
 
-// virtioTransport returns the console device that the command line or PCI has.
+// virtioTransport returns the virtio console device that the command line declares,
+// or else the one on PCI, and its interrupt number. It returns nil if there is
+// none.
 func (k *kernel) virtioTransport() (virtio.Transport, uint32, error) {
 	announced := k.options.VirtioMMIO
 	isRegisters := func(d commandline.VirtioDevice) bool { return deviceRegisters(d.Base, uint32(d.Size)) != nil }
@@ -48,7 +50,7 @@ func (k *kernel) virtioTransport() (virtio.Transport, uint32, error) {
 	return virtio.NewPCI(ports{}, deviceRegisters)
 }
 
-// openPort starts the device and connects its port.
+// openPort starts the device and waits until its port is connected.
 func (k *kernel) openPort(t virtio.Transport, irq uint32) (*virtio.Port, error) {
 	port, err := virtio.NewPort(t, k.deviceMemory)
 	if err != nil {
@@ -59,8 +61,7 @@ func (k *kernel) openPort(t virtio.Transport, irq uint32) (*virtio.Port, error) 
 	return port, port.Open(linkPort, openLimit)
 }
 
-// deviceMemory returns pages for a device, those that lie side by side as one
-// segment.
+// deviceMemory allocates pages for a device. Consecutive pages are one segment.
 func (k *kernel) deviceMemory(pages int) ([]virtio.Segment, error) {
 	frames := make([]frame.Number, pages)
 	for i := range frames {
@@ -84,7 +85,7 @@ func (k *kernel) deviceMemory(pages int) ([]virtio.Segment, error) {
 	return segments, nil
 }
 
-// serialChannel returns the second serial port, or nil.
+// serialChannel returns the second serial port as a byte stream, or nil.
 func serialChannel() io.ReadWriter {
 	port := uart.New(ports{}, uart.COM2)
 	if port == nil {
@@ -99,7 +100,7 @@ func serialChannel() io.ReadWriter {
 	}{received, port}
 }
 
-// ports is port I/O as the drivers want it.
+// ports implements the drivers' port I/O interfaces.
 type ports struct{}
 
 func (ports) In8(port uint16) uint8             { return amd64.In8(port) }

@@ -5,20 +5,20 @@ import (
 	"slowpath/goos"
 )
 
-// visitsAtEnd is where printLastVisits finds the visits. It is a variable of
-// the package because package goos calls that with no argument, when the Go
-// runtime or the lowest layer itself has failed.
+// visitsAtEnd is the recorder for printLastVisits. It is a package variable because
+// package goos calls that function without arguments, after the Go runtime or goos
+// itself has failed.
 var visitsAtEnd *entry.Recorder
 
-// keepForEnd has the last visits printed when the machine fails.
+// keepForEnd makes goos print the last visits after a fatal error.
 func keepForEnd(r *entry.Recorder) {
 	visitsAtEnd = r
 	goos.SetEpitaph(printLastVisits)
 }
 
-// printLastVisits prints the last visits of each CPU, the newest first. Nothing
-// of the runtime may be used here: the rules of package goos hold, and its test
-// checks them.
+// printLastVisits prints the last visits of each CPU, the newest first. It must not
+// use the Go runtime: the rules of package goos apply, and the test of goos checks
+// them.
 func printLastVisits() {
 	const shown = 4
 	for cpu := range visitsAtEnd.CPUs() {

@@ -15,8 +15,8 @@ import (
 	"slowpath/runspec"
 )
 
-// makeFiles makes the root file system, fills it from the initramfs, and
-// mounts what programs expect to find.
+// makeFiles creates the root file system, fills it from the initramfs, and mounts
+// /dev.
 func (k *kernel) makeFiles() error {
 	k.mounts = fs.NewMounts(tmpfs.New(k.memory, tmpfs.Config{Mode: 0o755}), pipe.Open)
 	k.root = fs.KernelCaller{Context: fs.NewContext(k.mounts)}
@@ -33,7 +33,7 @@ func (k *kernel) makeFiles() error {
 		boot.FreeInitramfs()
 	}
 	for _, directory := range []string{"/dev", "/proc", "/sys", "/tmp"} {
-		k.at(directory).MakeDirectory(0o755) // it may be in the initramfs
+		k.at(directory).MakeDirectory(0o755) // fails if the initramfs has it
 	}
 	if err := k.at("/dev").MountAt(tmpfs.New(k.memory, tmpfs.Config{Mode: 0o755}), "devtmpfs", 0); err != nil {
 		return fmt.Errorf("/dev cannot be mounted: %w", err)
@@ -41,10 +41,10 @@ func (k *kernel) makeFiles() error {
 	return devfs.Populate(k.root, "/dev")
 }
 
-// at names a file for the kernel itself.
+// at returns a path for file operations of the kernel itself.
 func (k *kernel) at(name string) fs.At { return fs.At{Caller: k.root, Name: name, Follow: true} }
 
-// readFile returns all of a file.
+// readFile returns the content of a file.
 func (k *kernel) readFile(name string) ([]byte, error) {
 	f, err := k.at(name).Open(unix.O_RDONLY, 0)
 	if err != nil {
@@ -65,7 +65,7 @@ func (k *kernel) readFile(name string) ([]byte, error) {
 	return text, nil
 }
 
-// standardFiles returns a table with the program's descriptors 0, 1 and 2.
+// standardFiles returns a descriptor table with the program's standard files.
 func (k *kernel) standardFiles(spec *runspec.Spec) (*fs.FDTable, error) {
 	if k.link != nil {
 		defer k.link.begin()
@@ -87,7 +87,7 @@ func (k *kernel) standardFiles(spec *runspec.Spec) (*fs.FDTable, error) {
 	return table, nil
 }
 
-// standardInput is the host's stream, or the file that the run file names.
+// standardInput returns the host's stream, or the file that the run file names.
 func (k *kernel) standardInput(spec *runspec.Spec) (*fs.File, error) {
 	if spec.Stdin == "" {
 		return k.streams().stdin.Open(k.mounts), nil

@@ -10,15 +10,15 @@ import (
 	"slowpath/task"
 )
 
-// streams are the program's standard files where they are no terminal.
+// streams are the program's standard files if it has no terminal.
 type streams struct {
 	stdin  *hostfile.Input
 	stdout *hostfile.Output
 	stderr *hostfile.Output
 }
 
-// streams returns those of the host, or without a link those of the console,
-// whose input has ended.
+// streams returns the streams of the link. Without a link, output goes to the console
+// and the input is empty.
 func (k *kernel) streams() streams {
 	if k.link != nil {
 		return k.link.streams
@@ -29,23 +29,26 @@ func (k *kernel) streams() streams {
 	return s
 }
 
-// link is the connection to the host command: the program's standard streams
-// and how it ended. A machine that nobody's host command started has none.
+// link is the connection to the host command. It carries the program's standard
+// streams and its exit status. There is no link if the machine was not started by
+// the host command.
 type link struct {
 	streams
 	writer  *hostlink.Writer
-	owed    atomic.Int64            // credit that the host has not been told of
-	console atomic.Pointer[console] // nil if the streams are no terminal
+	owed    atomic.Int64            // credit that was not granted to the host yet
+	console atomic.Pointer[console] // nil if the program has no terminal
 }
 
-// stdinCredit is how many bytes the host may send ahead of what is read.
+// stdinCredit is the number of bytes of standard input that the host may send before
+// the program reads them.
 const stdinCredit = 64 << 10
 
-// creditStep is how much credit is worth a frame: programs read in small
-// pieces, and each frame is an exit from the machine.
+// creditStep is the minimum credit in a frame. Programs read in small pieces, and each
+// frame costs a VM exit.
 const creditStep = stdinCredit / 4
 
-// newLink returns the link over the machine's host channel, or nil.
+// newLink returns the link over the machine's host channel, or nil if there is no
+// channel.
 func newLink(k *kernel) *link {
 	channel := k.hostChannel()
 	if channel == nil {
@@ -60,10 +63,10 @@ func newLink(k *kernel) *link {
 	return l
 }
 
-// begin lets the host send input: there is somebody to take it now.
+// begin grants the first credit: the program's standard files exist now.
 func (l *link) begin() { l.writer.StdinCredit(stdinCredit) }
 
-// owe lets the host send n bytes more, at once or with what will be owed later.
+// owe grants the host n more bytes, immediately or together with later credit.
 func (l *link) owe(n int) {
 	if l.owed.Add(int64(n)) < creditStep {
 		return
@@ -73,7 +76,7 @@ func (l *link) owe(n int) {
 	}
 }
 
-// receive acts on the host's frames for ever.
+// receive handles the host's frames until the link breaks.
 func (l *link) receive(k *kernel, from io.Reader) {
 	reader := hostlink.NewReader(from)
 	for {
@@ -95,7 +98,7 @@ func (l *link) receive(k *kernel, from io.Reader) {
 	}
 }
 
-// report tells the host how the program ended.
+// report sends the program's exit status to the host.
 func (l *link) report(s task.Status) {
 	if s.Signal() != 0 {
 		l.writer.Exit(hostlink.Status{Outcome: hostlink.Signaled, Value: uint32(s.Signal())})

@@ -9,8 +9,8 @@ import (
 	"slowpath/mm/frame"
 )
 
-// machine is the hardware as package mm wants it: frames from goos, TLBs and
-// the copy to users from arch.
+// machine implements mm.Machine with goos, for page frames, and arch, for TLBs and
+// user copies.
 type machine struct{}
 
 func (machine) AllocFrames(dst []frame.Number) int { return goos.AllocFrames(dst) }
@@ -22,7 +22,8 @@ func (machine) CopyUser(root uint64, kernel unsafe.Pointer, user uint64, n int, 
 	return amd64.CopyUser(root, kernel, user, n, toUser)
 }
 
-// newMemory gives users all memory but a reserve for the kernel's own heap.
+// newMemory returns the memory for user programs: all frames except a reserve for
+// the kernel's own heap.
 func newMemory() (*mm.Memory, error) {
 	infos, total := goos.FrameTable()
 	const least = 8 << 20 / frame.Size
@@ -36,7 +37,7 @@ func newMemory() (*mm.Memory, error) {
 	})
 }
 
-// threads are the runtime's threads as package sched wants them.
+// threads implements sched's interface to the runtime's threads.
 type threads struct{}
 
 func (threads) Bind(cpus uint64) { goos.Bind(cpus) }

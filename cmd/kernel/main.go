@@ -1,6 +1,5 @@
-// Command kernel is what runs on the bare machine. It wires the layers
-// together, top to bottom of this page: memory, files, the link to the host,
-// tasks, and then the program that the machine exists for.
+// Command kernel is the kernel. It connects the layers and starts them in this
+// order: memory, files, tasks, the link to the host, and the program.
 package main
 
 import (
@@ -43,12 +42,12 @@ func main() {
 		k.log.Errorf("%v", optionErr)
 	}
 	if err := k.run(); err != nil {
-		k.log.Errorf("The kernel cannot go on: %v\n%s", err, k.lastVisits())
+		k.log.Errorf("The kernel cannot continue: %v\n%s", err, k.lastVisits())
 		k.end(goos.ExitFatal)
 	}
 }
 
-// kernel is the machine's one instance of everything.
+// kernel has the instances of the kernel's parts.
 type kernel struct {
 	options commandline.Options
 	log     *klog.Log
@@ -62,10 +61,11 @@ type kernel struct {
 	link    *link
 }
 
-// visitsKept is how many visits to the kernel are kept for each CPU.
+// visitsKept is the number of visits that the recorder keeps for each CPU.
 const visitsKept = 512
 
-// run starts everything and returns only if that failed.
+// run starts the parts and the program, and powers off at the program's end. It
+// returns only if that fails.
 func (k *kernel) run() error {
 	k.setClock()
 	k.limitHeap()
@@ -112,7 +112,7 @@ func (k *kernel) run() error {
 	return k.runProgram()
 }
 
-// newVDSO makes the object through which programs read the clock.
+// newVDSO creates the vDSO, through which programs read the clock.
 func (k *kernel) newVDSO() (*vdso.VDSO, error) {
 	start, scale, wall := amd64.ClockParameters()
 	v, err := vdso.New(k.memory, vdso.Clock{Start: start, Scale: scale, Wall: wall})
@@ -122,10 +122,11 @@ func (k *kernel) newVDSO() (*vdso.VDSO, error) {
 	return v, err
 }
 
-// random fills p with random bytes; it never fails.
+// random fills p with random bytes. It never fails.
 func (k *kernel) random(p []byte) { k.entropy.Read(p) }
 
-// setClock takes the time of day from the board's clock.
+// setClock sets the wall clock from the real-time clock, or to 1970 if there is
+// none.
 func (k *kernel) setClock() {
 	now, err := rtc.Read(ports{})
 	if err != nil {
@@ -135,17 +136,18 @@ func (k *kernel) setClock() {
 	amd64.SetWallClock(uint64(now.UnixNano()))
 }
 
-// limitHeap keeps the Go heap within a part of the memory: the collector works
-// harder before it takes what the users' programs need.
+// limitHeap sets the goal for the Go heap's size to a fraction of the memory, so that
+// the garbage collector leaves memory to user programs.
 func (k *kernel) limitHeap() {
 	const share, least = 4, 16 << 20
 	debug.SetMemoryLimit(max(int64(boot.Memory())/share, least))
 }
 
-// end stops the machine with an exit code for the host.
+// end powers off with an exit code for the host. After a fatal error it first obeys
+// the panic= option.
 func (k *kernel) end(code uint8) {
 	if code == goos.ExitFatal && k.options.Panic == 0 {
-		select {} // panic=0: stay, for a debugger
+		select {} // panic=0: stay on for a debugger
 	}
 	if code == goos.ExitFatal && k.options.Panic > 0 {
 		time.Sleep(time.Duration(k.options.Panic) * time.Second)
@@ -153,7 +155,7 @@ func (k *kernel) end(code uint8) {
 	goos.PowerOff(code)
 }
 
-// logConsole returns where kernel messages go.
+// logConsole returns the writer for kernel messages.
 func logConsole(o commandline.Options) io.Writer {
 	if o.Console == "ttyS0" {
 		return os.Stderr // goos writes it to COM1

@@ -12,8 +12,8 @@ import (
 	"slowpath/task/procview"
 )
 
-// mountSystemFiles mounts what needs the tasks: /proc and /sys, which show them
-// and the machine, and the terminals.
+// mountSystemFiles mounts the file systems that need the tasks: /proc, /sys and those
+// of the terminals.
 func (k *kernel) mountSystemFiles() error {
 	proc := procfs.New(procview.New(k.tasks, procview.Config{
 		CPUs: k.processors, Release: syscall.Release, Version: syscall.Version, CommandLine: boot.CommandLine(),
@@ -31,8 +31,8 @@ func (k *kernel) mountSystemFiles() error {
 	return k.mountTerminals()
 }
 
-// processors describes the CPUs for /proc/cpuinfo and /proc/stat. Time is
-// accounted by task, not by CPU, so each CPU shows an equal share.
+// processors describes the CPUs for /proc/cpuinfo and /proc/stat. CPU time is
+// accounted by task and not by CPU, so all CPUs show the same time.
 func (k *kernel) processors() []procfs.CPU {
 	model := amd64.Identify()
 	user, system := k.tasks.CPUTime()

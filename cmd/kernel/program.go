@@ -13,8 +13,8 @@ import (
 	"slowpath/task"
 )
 
-// runProgram starts the program that the run file or the command line names,
-// waits for its end, and ends the machine.
+// runProgram starts the program that the run file or the command line names, waits
+// for its end, and powers off.
 func (k *kernel) runProgram() error {
 	spec, err := k.readSpec()
 	if err != nil {
@@ -41,8 +41,8 @@ func (k *kernel) runProgram() error {
 	return nil
 }
 
-// readSpec returns what to run: the run file of the host command, which it
-// removes, or what the command line says.
+// readSpec returns the program to run. It reads and removes the run file of the host
+// command. If there is none, the command line names the program.
 func (k *kernel) readSpec() (*runspec.Spec, error) {
 	text, err := k.readFile(runspec.Path)
 	if errors.Is(err, unix.ENOENT) {
@@ -51,13 +51,17 @@ func (k *kernel) readSpec() (*runspec.Spec, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s cannot be read: %w", runspec.Path, err)
 	}
-	defer k.at(runspec.Directory).RemoveDirectory() // empty, unless it has the standard input
+	defer k.at(runspec.Directory).RemoveDirectory() // fails if it has the file for standard input
 	k.at(runspec.Path).Unlink()
 	return runspec.Parse(text)
 }
 
-// usualInits are where Linux looks for a program, too.
+// usualInits are the paths of the first program if the command line has no init=, as
+// on Linux.
 var usualInits = []string{"/sbin/init", "/etc/init", "/bin/init", "/bin/sh"}
+
+// specFromCommandLine returns the program that init= names, or the first of
+// usualInits that exists.
 
 func (k *kernel) specFromCommandLine() (*runspec.Spec, error) {
 	candidates := usualInits
@@ -75,6 +79,7 @@ func (k *kernel) specFromCommandLine() (*runspec.Spec, error) {
 	return nil, fmt.Errorf("no program found; put one of %v into the initramfs, or name it with init=", candidates)
 }
 
+// start starts the program as the first process.
 func (k *kernel) start(spec *runspec.Spec) (*task.ThreadGroup, error) {
 	if spec.Hostname != "" {
 		k.tasks.SetHostName(spec.Hostname)
@@ -100,7 +105,8 @@ func (k *kernel) start(spec *runspec.Spec) (*task.ThreadGroup, error) {
 	return k.tasks.Spawn(request)
 }
 
-// notStarted tells why the program could not be started.
+// notStarted handles a program that cannot be started. If the error is an errno, it
+// sends it to the host and powers off. Otherwise it returns an error.
 func (k *kernel) notStarted(spec *runspec.Spec, err error) error {
 	errno, ok := err.(unix.Errno)
 	if k.link == nil || !ok {

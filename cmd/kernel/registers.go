@@ -8,20 +8,19 @@ import (
 	"slowpath/mm/frame"
 )
 
-// registers are a device's registers at an address of the direct map. The
-// methods are not inlined, so that the compiler can neither drop nor merge an
-// access.
+// registers are the registers of a device at an address in the direct map. The
+// methods are not inlined, so that the compiler cannot drop or merge accesses.
 type registers uintptr
 
-// The part of physical memory where machines have devices, which the direct
-// map reaches whatever the amount of memory.
+// The part of the physical address space that has devices. The direct map always
+// covers it.
 const (
 	devicesStart = 0xc0000000
 	devicesEnd   = 1 << 32
 )
 
-// deviceRegisters returns the registers at a physical address, or nil where no
-// device can be.
+// deviceRegisters returns the registers at a physical address, or nil if the address
+// is not in the part for devices.
 func deviceRegisters(address uint64, length uint32) virtio.Registers {
 	if address < devicesStart || address >= devicesEnd || uint64(length) > devicesEnd-address {
 		return nil
@@ -29,14 +28,14 @@ func deviceRegisters(address uint64, length uint32) virtio.Registers {
 	return registers(amd64.DirectMap + address)
 }
 
-// directMapped returns memory at consecutive frames.
+// directMapped returns the memory of consecutive frames.
 func directMapped(first frame.Number, pages int) virtio.Segment {
 	at := (*byte)(registers(amd64.DirectMap + first.Address()).at(0))
 	return virtio.Segment{Bytes: unsafe.Slice(at, pages*frame.Size), Address: first.Address()}
 }
 
-// at makes an address of the direct map into a pointer; it is never one of
-// Go's heap.
+// at converts an address in the direct map to a pointer. The address is never in Go's
+// heap.
 func (r registers) at(offset uint32) unsafe.Pointer {
 	a := uintptr(r) + uintptr(offset)
 	return *(*unsafe.Pointer)(unsafe.Pointer(&a))

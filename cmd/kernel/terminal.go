@@ -11,11 +11,11 @@ import (
 	"slowpath/runspec"
 )
 
-// keyboard is how many pieces of typed text may wait for the terminal; the
-// host's credit bounds their bytes.
-const keyboard = 64
+// typedCapacity is the number of Stdin frames that may wait for the terminal. The
+// host's credit limits their bytes.
+const typedCapacity = 64
 
-// console is the terminal that the host command's user sits at.
+// console is the terminal that is connected to the host command's terminal.
 type console struct {
 	*tty.Terminal
 	link  *link
@@ -24,20 +24,21 @@ type console struct {
 
 // newConsole returns /dev/console over the link.
 func (k *kernel) newConsole(spec *runspec.Spec) *console {
-	c := &console{link: k.link, typed: make(chan []byte, keyboard)}
+	c := &console{link: k.link, typed: make(chan []byte, typedCapacity)}
 	c.Terminal = tty.New(tty.NumberConsole(), c, k.tasks)
 	c.SetWindow(tty.Window{Rows: spec.Rows, Columns: spec.Columns})
 	go c.serve()
 	return c
 }
 
-// Room implements tty.Output: the link takes whatever comes.
+// Room implements tty.Output. The link always has room.
 func (c *console) Room() int { return 4096 }
 
 // Send implements tty.Output.
 func (c *console) Send(p []byte) { c.link.writer.Stdout(p) }
 
-// serve types what arrives, and lets the host send as much again.
+// serve passes typed text to the terminal and grants the host the same amount of
+// credit.
 func (c *console) serve() {
 	for p := range c.typed {
 		c.Type(p)
@@ -45,8 +46,8 @@ func (c *console) serve() {
 	}
 }
 
-// receive acts on a frame that concerns the terminal. What the user's terminal
-// sends when it closes is a hang-up.
+// receive handles a frame from the host. The end of the host's standard input hangs
+// the terminal up.
 func (c *console) receive(f hostlink.Frame) {
 	switch f.Kind {
 	case hostlink.Stdin:
@@ -60,7 +61,7 @@ func (c *console) receive(f hostlink.Frame) {
 	}
 }
 
-// mountTerminals makes /dev/tty, /dev/ptmx and /dev/pts.
+// mountTerminals registers /dev/tty and /dev/ptmx and mounts /dev/pts.
 func (k *kernel) mountTerminals() error {
 	pts := tty.NewPTS(k.tasks)
 	tty.Register(k.mounts, pts, nil)
@@ -70,7 +71,7 @@ func (k *kernel) mountTerminals() error {
 	return nil
 }
 
-// terminalFiles returns a table whose descriptors 0, 1 and 2 are the terminal.
+// terminalFiles returns a descriptor table in which 0, 1 and 2 are the terminal.
 func (k *kernel) terminalFiles(spec *runspec.Spec) (*fs.FDTable, error) {
 	c := k.newConsole(spec)
 	k.mounts.RegisterDevice(tty.NumberConsole(), func(_ fs.Inode, r fs.OpenRequest) (fs.FileOperations, error) { return c.Open(r) })

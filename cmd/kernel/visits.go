@@ -17,7 +17,8 @@ import (
 	"slowpath/syscall"
 )
 
-// visitNames tells what the numbers in visits mean.
+// visitNames returns the functions that translate system call numbers and time
+// stamps in visits.
 func visitNames() entry.Names {
 	return entry.Names{
 		Syscall: syscall.Name,
@@ -29,9 +30,9 @@ func visitNames() entry.Names {
 	}
 }
 
-// slowpathFiles are /proc/slowpath and /proc/PID/slowpath: the table of duties,
-// how often each was served, the last visits, the switch that records all, and
-// how many NMIs came.
+// slowpathFiles describes /proc/slowpath and /proc/PID/slowpath: the table of duties,
+// how often each was served, the last visits, the switch that records all visits,
+// the stacks of the kernel's goroutines, and the counts of NMIs.
 func (k *kernel) slowpathFiles() procfs.Extra {
 	printed := func(write func(b *bytes.Buffer)) func() []byte {
 		return func() []byte {
@@ -54,26 +55,27 @@ func (k *kernel) slowpathFiles() procfs.Extra {
 	}
 }
 
-// stacks prints where every goroutine of the kernel is: for a task that does
-// not move.
+// stacks returns the stack traces of all goroutines of the kernel. They help to find
+// out why a task hangs.
 func stacks() []byte {
 	const most = 1 << 20
 	b := make([]byte, most)
 	return b[:runtime.Stack(b, true)]
 }
 
-// writeVisits prints the visits that the recorder has.
+// writeVisits prints the visits in the recorder.
 func (k *kernel) writeVisits(b *bytes.Buffer) {
 	visits, _ := k.visits.Read(new(entry.Cursor), nil)
 	visitNames().WriteVisits(b, visits)
 }
 
-// printNMIs says how many NMIs came, and where they found the CPU.
+// printNMIs prints how many NMIs arrived in user mode and how many in the kernel.
 func printNMIs(b *bytes.Buffer) {
 	user, kernel := amd64.NMIs()
 	fmt.Fprintf(b, "user %d\nkernel %d\n", user, kernel)
 }
 
+// printRecord prints 1 if every visit is recorded, else 0.
 func (k *kernel) printRecord(b *bytes.Buffer) {
 	on := 0
 	if k.tasks.Levels()&entry.RecordExits != 0 {
@@ -82,6 +84,8 @@ func (k *kernel) printRecord(b *bytes.Buffer) {
 	fmt.Fprintln(b, on)
 }
 
+// setRecord starts or stops recording every visit. It fails with EINVAL unless text
+// is 0 or 1.
 func (k *kernel) setRecord(text string) error {
 	switch strings.TrimSpace(text) {
 	case "0":
@@ -94,7 +98,9 @@ func (k *kernel) setRecord(text string) error {
 	return nil
 }
 
-// visitOfTask says what a thread owes now, and where its state is.
+// visitOfTask returns the content of /proc/PID/slowpath: the thread's pending
+// duties, and the CPU that has its state. It returns nil if there is no such
+// thread.
 func (k *kernel) visitOfTask(id int) []byte {
 	t := k.tasks.TaskByID(id)
 	if t == nil {
@@ -113,12 +119,12 @@ type visitStream struct {
 	cursor   entry.Cursor
 }
 
-// visitPeriod is how often visits are fetched: a busy CPU must not fill its
-// ring in between.
+// visitPeriod is the time between two flushes. It is short, so that a busy CPU does
+// not fill its ring in between.
 const visitPeriod = time.Millisecond
 
-// streamVisits begins to record everything and to send it. What is left at the
-// end of the program is sent by flush.
+// streamVisits starts to record every visit and to send the visits to the host. At
+// the program's end the caller must call flush to send the rest.
 func (k *kernel) streamVisits() *visitStream {
 	s := &visitStream{link: k.link, recorder: k.visits}
 	k.tasks.RaiseForAll(entry.RecordExits)
@@ -130,7 +136,7 @@ func (k *kernel) streamVisits() *visitStream {
 	return s
 }
 
-// flush sends what has been recorded since the last call.
+// flush sends the visits recorded since the last call.
 func (s *visitStream) flush() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -145,7 +151,7 @@ func (s *visitStream) flush() {
 	}
 }
 
-// lastVisits is what a kernel that cannot go on prints.
+// lastVisits returns the last visits as text for the log after a fatal error.
 func (k *kernel) lastVisits() string {
 	const shown = 16
 	visits, _ := k.visits.Read(new(entry.Cursor), nil)

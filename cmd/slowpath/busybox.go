@@ -11,12 +11,12 @@ import (
 	"slowpath/qemu/initramfs"
 )
 
-// busyboxLimit is how long busybox may take to list its applets.
+// busyboxLimit is the time limit of busybox --list.
 const busyboxLimit = 5 * time.Second
 
-// addApplets makes a root with nothing but busybox usable: each of its applets
-// becomes a link in /bin, as busybox --install would make it. For any other
-// program it does nothing.
+// addApplets adds a link in /bin for each applet of busybox, as busybox
+// --install does, so that a shell in a root with busybox alone has commands. It
+// does nothing if the program is not busybox.
 func addApplets(tree *initramfs.Tree, program string) error {
 	if path.Base(program) != "busybox" {
 		return nil
@@ -25,7 +25,7 @@ func addApplets(tree *initramfs.Tree, program string) error {
 	defer cancel()
 	list, err := exec.CommandContext(ctx, program, "--list").Output()
 	if err != nil {
-		return fmt.Errorf("cannot list the applets of %s, which become links in the guest's /bin: %w", program, err)
+		return fmt.Errorf("%s --list failed, which lists the applets for links in the guest's /bin: %w", program, err)
 	}
 	for applet := range strings.FieldsSeq(string(list)) {
 		if link := path.Join("/bin", applet); link != program && !tree.Has(link) {

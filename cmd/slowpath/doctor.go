@@ -20,15 +20,15 @@ func version(std standard, _ []string) int {
 	return exitSuccess
 }
 
-// tool is a program that Slowpath uses.
+// tool is a program that running, building or testing Slowpath needs.
 type tool struct {
 	name     string
 	purpose  string
-	packages string // Debian packages that have it
-	required bool   // nothing runs without it
+	packages string // the Debian packages that contain it
+	required bool   // slowpath run needs it
 }
 
-// tools lists them; the Makefile installs the same packages.
+// tools lists the programs. The Makefile installs the same packages.
 var tools = []tool{
 	{qemu.Binary, "runs the kernel", "qemu-system-x86", true},
 	{"go", "builds the kernel and this command (Go 1.26 or newer)", "golang-go, or from https://go.dev/dl/", false},
@@ -37,10 +37,11 @@ var tools = []tool{
 	{"musl-gcc", "builds test programs", "musl-tools", false},
 	{"busybox", "is a test program", "busybox-static", false},
 	{"chromium", "tests the page of slowpath masks --html", "chromium", false},
-	{"gdb", "debugs the kernel by make gdb", "gdb", false},
+	{"gdb", "debugs the kernel with make gdb", "gdb", false},
 }
 
-// doctor is the subcommand doctor.
+// doctor is the subcommand doctor. It prints what is present, what is missing,
+// and how to install it.
 func doctor(std standard, _ []string) int {
 	code := exitSuccess
 	report := func(ok bool, required bool, what, advice string) {
@@ -57,12 +58,12 @@ func doctor(std standard, _ []string) int {
 		}
 	}
 	for _, t := range tools {
-		place, err := exec.LookPath(t.name)
-		advice := "install it by: " + installCommand(t.packages)
+		path, err := exec.LookPath(t.name)
+		advice := "install it with: " + installCommand(t.packages)
 		if !t.required {
 			advice += " (needed only to build or test)"
 		}
-		report(err == nil, t.required, strings.TrimSpace(fmt.Sprintf("%s, which %s  %s", t.name, t.purpose, place)), advice)
+		report(err == nil, t.required, strings.TrimSpace(fmt.Sprintf("%s, which %s  %s", t.name, t.purpose, path)), advice)
 	}
 	kernel, err := findKernel()
 	if err != nil {
@@ -71,7 +72,7 @@ func doctor(std standard, _ []string) int {
 		report(true, true, "the kernel  "+kernel, "")
 	}
 	if err := qemu.ProbeKVM(context.Background()); err != nil {
-		fmt.Fprintf(std.out, "info     KVM does not work here (%v); Slowpath uses QEMU's emulation, so nothing needs doing\n", err)
+		fmt.Fprintf(std.out, "info     KVM does not work here (%v); Slowpath uses QEMU's emulation, so you need not do anything\n", err)
 	} else {
 		fmt.Fprintln(std.out, "info     KVM works here; --accel auto or kvm uses it")
 	}

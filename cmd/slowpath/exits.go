@@ -14,21 +14,21 @@ import (
 	"slowpath/syscall"
 )
 
-// exitsFile collects what the kernel says of its visits, and writes it when
-// the run is over: as a table if the file's name ends in .txt, else in the
-// trace event format that Perfetto and Chrome's trace viewer load.
+// exitsFile collects the visits that the kernel sends and writes them at the
+// end of the run: as a table if the file's name ends in .txt, else in the trace
+// event format that Perfetto and Chrome's trace viewer load.
 type exitsFile struct {
 	file    *os.File
 	batches []entry.Batch
-	bad     error
+	bad     error // the first batch that could not be decoded
 }
 
-// newExitsFile creates the file, so that a path that cannot be written is told
-// before the program runs.
+// newExitsFile creates the file. It is called before the program runs, so that
+// a path that cannot be written is an error at once.
 func newExitsFile(path string) (*exitsFile, error) {
 	file, err := os.Create(path)
 	if err != nil {
-		return nil, fmt.Errorf("cannot write the exits: %w", err)
+		return nil, fmt.Errorf("cannot write the file of --exits: %w", err)
 	}
 	return &exitsFile{file: file}, nil
 }
@@ -59,7 +59,7 @@ func (e *exitsFile) Close() error {
 	return w.Flush()
 }
 
-// lost counts the visits that the kernel could not keep.
+// lost counts the visits that the kernel dropped because its buffer was full.
 func lost(batches []entry.Batch) (n uint64) {
 	for i := range batches {
 		n += batches[i].Lost
@@ -67,9 +67,8 @@ func lost(batches []entry.Batch) (n uint64) {
 	return n
 }
 
-// writeTable writes a line a visit, in the order in which they began: they come
-// in the order in which they ended, CPU by CPU. All batches of a run have the
-// same clock.
+// writeTable writes one line for each visit, sorted by start: the kernel sends
+// them sorted by end, CPU by CPU. All batches of a run have the same clock.
 func writeTable(w io.Writer, batches []entry.Batch) {
 	var visits []entry.Visit
 	for i := range batches {
@@ -81,7 +80,7 @@ func writeTable(w io.Writer, batches []entry.Batch) {
 		names.WriteVisits(w, visits)
 	}
 	if n := lost(batches); n > 0 {
-		fmt.Fprintf(w, "%d visits were lost: they came faster than they could be fetched\n", n)
+		fmt.Fprintf(w, "%d visits were lost: they were recorded faster than they could be sent to the host\n", n)
 	}
 }
 
@@ -98,17 +97,17 @@ type traceEvent struct {
 	Args     map[string]any `json:"args,omitempty"`
 }
 
-// The phases that are used: a complete event, and metadata.
+// The phases of the format that are used: a complete event and metadata.
 const (
 	phaseComplete = "X"
 	phaseMetadata = "M"
 )
 
-// machineProcess is the trace's one process: each task is a thread of it.
+// machineProcess is the trace's only process; each task is a thread of it.
 const machineProcess = 1
 
-// writeTrace writes the visits as nested slices, a row for each task: the
-// visit, and in it the duties served and the call.
+// writeTrace writes the visits as nested slices, with one track for each task.
+// Inside a visit's slice are the call and the duties that were served.
 func writeTrace(w io.Writer, batches []entry.Batch) error {
 	events := []traceEvent{metadata("process_name", 0, "Slowpath")}
 	named := map[int32]bool{}
@@ -133,7 +132,7 @@ func metadata(name string, thread int32, value string) traceEvent {
 	return traceEvent{Name: name, Phase: phaseMetadata, Process: machineProcess, Thread: thread, Args: map[string]any{"name": value}}
 }
 
-// visitSlices returns the visit's slice and those of its steps.
+// visitSlices returns the slice of the visit and the slices of its steps.
 func visitSlices(b *entry.Batch, v *entry.Visit) []traceEvent {
 	names := entry.Names{Syscall: syscall.Name}
 	slice := func(name, category string, begin, end uint64) traceEvent {

@@ -18,7 +18,8 @@ func sampleBatch() entry.Batch {
 	return entry.Batch{Scale: 1 << 32, Visits: []entry.Visit{v, w}, Lost: 2}
 }
 
-// writeExits writes a batch to a file of that name and returns its text.
+// writeExits writes the sample batch to a file with the given name and returns
+// the file's text.
 func writeExits(t *testing.T, name string) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), name)
@@ -40,7 +41,7 @@ func writeExits(t *testing.T, name string) string {
 	return string(text)
 }
 
-func TestExitsAsTrace(t *testing.T) {
+func TestExitsTraceNestsCallInVisit(t *testing.T) {
 	var trace struct {
 		TraceEvents []traceEvent
 		OtherData   struct{ Lost int }
@@ -49,7 +50,7 @@ func TestExitsAsTrace(t *testing.T) {
 		t.Fatal(err)
 	}
 	if trace.OtherData.Lost != 2 {
-		t.Errorf("%d lost", trace.OtherData.Lost)
+		t.Errorf("the trace says that %d visits were lost, want 2", trace.OtherData.Lost)
 	}
 	var names []string
 	for _, e := range trace.TraceEvents {
@@ -61,26 +62,26 @@ func TestExitsAsTrace(t *testing.T) {
 	}
 	visit, call := trace.TraceEvents[2], trace.TraceEvents[4]
 	if call.Time < visit.Time || call.Time+call.Duration > visit.Time+visit.Duration || call.Thread != visit.Thread {
-		t.Errorf("the call %+v is not inside of its visit %+v", call, visit)
+		t.Errorf("the call %+v is not inside its visit %+v", call, visit)
 	}
 }
 
-func TestExitsAsTable(t *testing.T) {
+func TestExitsTableListsVisitsAndLosses(t *testing.T) {
 	text := writeExits(t, "x.txt")
 	if !strings.Contains(text, "task 7") || !strings.Contains(text, "2 visits were lost") {
 		t.Errorf("the table is\n%s", text)
 	}
 }
 
-func TestExitsThatAreBroken(t *testing.T) {
+func TestExitsFileReportsBrokenBatch(t *testing.T) {
 	e, err := newExitsFile(filepath.Join(t.TempDir(), "x"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	if _, err := e.Write([]byte{9}); err == nil {
-		t.Error("a broken batch is taken")
+		t.Error("Write accepts a broken batch")
 	}
 	if e.Close() == nil {
-		t.Error("the loss is not told")
+		t.Error("Close does not report the broken batch")
 	}
 }

@@ -21,29 +21,29 @@ const (
 	exitSignal  = 128 // plus the number of the signal that ended the program
 )
 
-// standard holds the command's standard streams.
+// standard holds the command's standard streams; tests replace them.
 type standard struct {
 	in       *os.File
 	out, err io.Writer
 }
 
-// subcommand is a row of the command's table.
+// subcommand is a row of the table of subcommands.
 type subcommand struct {
 	name    string
 	summary string
 	run     func(std standard, args []string) int
-	help    func(w io.Writer) // nil where the summary says all
+	help    func(w io.Writer) // nil if the summary is all there is to say
 }
 
 // subcommands lists the subcommands in the order in which help shows them.
 func subcommands() []subcommand {
 	return []subcommand{
 		{"run", "run a program on the kernel", run, runHelp},
-		{"doctor", "say what is missing on this machine", doctor, nil},
+		{"doctor", "list what is missing on this machine", doctor, nil},
 		{"syscalls", "list the system calls of the kernel", listSyscalls, nil},
 		{"masks", "compare the masks and flags of Linux 3.13 and of the kernel", showMasks, masksHelp},
 		{"version", "print the version", version, nil},
-		{"help", "print this text, or that of a subcommand", help, nil},
+		{"help", "print this text, or the help of a subcommand", help, nil},
 	}
 }
 
@@ -51,7 +51,8 @@ func main() {
 	os.Exit(dispatch(standard{os.Stdin, os.Stdout, os.Stderr}, os.Args[1:]))
 }
 
-// dispatch runs a command line and returns the exit code.
+// dispatch runs a command line without the command's own name and returns the
+// exit code.
 func dispatch(std standard, args []string) int {
 	if len(args) == 0 {
 		usage(std.err)
@@ -69,7 +70,8 @@ func dispatch(std standard, args []string) int {
 	return fail(std, "there is no subcommand %q; slowpath help lists them", args[0])
 }
 
-// fail prints one sentence and returns the exit code for failures of our own.
+// fail prints an error on one line and returns the exit code for failures that
+// are not the program's.
 func fail(std standard, format string, args ...any) int {
 	fmt.Fprintf(std.err, "slowpath: "+format+"\n", args...)
 	return exitFailure
@@ -95,7 +97,7 @@ func help(std standard, args []string) int {
 			c.help(std.out)
 			return exitSuccess
 		default:
-			fmt.Fprintf(std.out, "Usage: slowpath %s\n\nIt takes no flags; it does this: %s.\n", c.name, c.summary)
+			fmt.Fprintf(std.out, "Usage: slowpath %s\n\nPurpose: %s. It takes no flags.\n", c.name, c.summary)
 			return exitSuccess
 		}
 	}

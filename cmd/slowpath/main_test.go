@@ -13,13 +13,13 @@ import (
 	"slowpath/runspec"
 )
 
-// outcome is what a command line gave.
+// outcome is the exit code and the output of a command line.
 type outcome struct {
 	code        int
 	out, errors string
 }
 
-// command runs a command line in this process. Its standard input is empty.
+// command runs a command line in this process with an empty standard input.
 func command(t *testing.T, args ...string) outcome {
 	t.Helper()
 	in, err := os.Open(os.DevNull)
@@ -32,7 +32,7 @@ func command(t *testing.T, args ...string) outcome {
 	return outcome{code, out.String(), errors.String()}
 }
 
-// useKernel makes findKernel find a file.
+// useKernel makes findKernel return a dummy file.
 func useKernel(t *testing.T) string {
 	t.Helper()
 	kernel := filepath.Join(t.TempDir(), "kernel.elf")
@@ -58,11 +58,11 @@ func compile(t *testing.T, flags ...string) string {
 	return program
 }
 
-func TestBadCommandLines(t *testing.T) {
+func TestBadCommandLinesAreExplained(t *testing.T) {
 	useKernel(t)
 	busybox, err := exec.LookPath("busybox")
 	if err != nil {
-		t.Fatal("busybox is missing; install it by: apt-get install busybox-static")
+		t.Fatal("busybox is missing; install it with: apt-get install busybox-static")
 	}
 	text := filepath.Join(t.TempDir(), "text")
 	if err := os.WriteFile(text, []byte("just text\n"), 0o755); err != nil {
@@ -85,6 +85,15 @@ func TestBadCommandLines(t *testing.T) {
 		{"walk", 125, `no subcommand "walk"`},
 		{"run", 125, "no program is given"},
 		{"run --speed 9 x", 125, "-speed"},
+		{"run --speed 9 x", 125, "there is no flag --speed; slowpath help run"},
+		{"run -x " + busybox, 125, "there is no flag -x"},
+		{"run -smp 2 " + busybox, 125, "write --smp with two dashes"},
+		{"run -smp=2 " + busybox, 125, "write --smp with two dashes"},
+		{"run --smp", 125, "--smp needs a value; write --smp=NUMBER"},
+		{"run --smp two " + busybox, 125, `--smp is "two"; give a number`},
+		{"run --icount=maybe " + busybox, 125, `--icount is "maybe"; give true or false`},
+		{"run --no-icount=maybe " + busybox, 125, `--no-icount is "maybe"; give true or false`},
+		{"run --no-smp " + busybox, 125, "there is no flag --no-smp"},
 		{"run --smp 0 " + busybox, 125, "--smp is 0"},
 		{"run --smp 99 " + busybox, 125, "1 to 8"},
 		{"run --mem 8 " + busybox, 125, "too few"},
@@ -111,19 +120,19 @@ func TestBadCommandLines(t *testing.T) {
 			t.Errorf("slowpath %s\ngives %d, %q; want %d and %q", c.args, got.code, got.errors, c.code, c.want)
 		}
 		if c.args != "" && strings.Count(got.errors, "\n") != 1 {
-			t.Errorf("slowpath %s says more than one line:\n%s", c.args, got.errors)
+			t.Errorf("slowpath %s prints more than one line:\n%s", c.args, got.errors)
 		}
 	}
 }
 
-func TestMissingKernel(t *testing.T) {
+func TestMissingKernelSaysHowToBuildIt(t *testing.T) {
 	t.Setenv(kernelVariable, "/nonexistent/kernel.elf")
 	if got := command(t, "run", "/bin/busybox"); got.code != 125 || !strings.Contains(got.errors, "make build") {
 		t.Errorf("got %+v", got)
 	}
 }
 
-func TestDryRun(t *testing.T) {
+func TestDryRunPrintsQEMUCommand(t *testing.T) {
 	kernel := useKernel(t)
 	got := command(t, strings.Fields("run -it --smp 2 --mem 1G --icount --append loglevel=7 --dry-run /bin/busybox ls -l")...)
 	if got.code != 0 {
@@ -158,14 +167,20 @@ func TestHelpNamesEveryFlag(t *testing.T) {
 		}
 	}
 	if got := command(t, "help", "mask"); got.code != exitFailure || !strings.Contains(got.errors, `"mask"`) {
-		t.Errorf("help for what is not there gives %+v", got)
+		t.Errorf("help for an unknown subcommand gives %+v", got)
+	}
+	for _, args := range []string{"run -h", "run --help", "run -it --help /bin/true", "masks --help"} {
+		name := strings.Fields(args)[0]
+		if got := command(t, strings.Fields(args)...); got.code != 0 || got.out != command(t, "help", name).out || got.errors != "" {
+			t.Errorf("slowpath %s gives %+v, want the same as slowpath help %s", args, got, name)
+		}
 	}
 	if got := command(t, "version"); got.code != 0 || !strings.HasPrefix(got.out, "slowpath "+release) {
 		t.Errorf("version gives %+v", got)
 	}
 }
 
-func TestDoctorNamesWhatIsMissing(t *testing.T) {
+func TestDoctorSaysHowToInstallQEMU(t *testing.T) {
 	useKernel(t)
 	t.Setenv("PATH", t.TempDir())
 	got := command(t, "doctor")
@@ -174,15 +189,60 @@ func TestDoctorNamesWhatIsMissing(t *testing.T) {
 	}
 }
 
-func TestShortFlagsAreSplit(t *testing.T) {
-	got := splitShortFlags(strings.Fields("-it --env -it -smp 2 --icount prog -it -x"))
-	want := strings.Fields("-i -t --env -it -smp 2 --icount prog -it -x")
-	if !slices.Equal(got, want) {
-		t.Errorf("got %q, want %q", got, want)
+// TestShortFlagsCombine checks groups of short flags, and that neither a flag's
+// value nor the program's arguments are taken for flags.
+func TestShortFlagsCombine(t *testing.T) {
+	for _, group := range []string{"-it", "-ti", "-i -t", "-tiv", "-i=true -t", "--interactive --tty"} {
+		line := "--no-interactive " + group + " --env -it --smp 2 --icount prog -it -x"
+		f, err := parseRunFlags(strings.Fields(line))
+		if err != nil {
+			t.Errorf("%s: %v", line, err)
+			continue
+		}
+		if !f.interactive || !f.terminal || f.verbose != strings.HasSuffix(group, "v") || f.cpus != 2 || !f.icount {
+			t.Errorf("%s: the flags are %+v", line, f)
+		}
+		if len(f.env) != 0 || f.program != "prog" || !slices.Equal(f.args, []string{"prog", "-it", "-x"}) {
+			t.Errorf("%s: the environment is %q, the program's arguments are %q", line, f.env, f.args)
+		}
 	}
 }
 
-func TestFlagValues(t *testing.T) {
+func TestBooleanFlagsCanBeNegated(t *testing.T) {
+	for line, want := range map[string]runFlags{
+		"prog":                                     {interactive: true},
+		"--no-interactive prog":                    {},
+		"-i=false prog":                            {},
+		"--interactive=false prog":                 {},
+		"--no-interactive=false prog":              {interactive: true},
+		"-tv --icount --no-tty --no-icount prog":   {interactive: true, verbose: true},
+		"--no-verbose --dry-run --no-dry-run prog": {interactive: true},
+		"-- prog --no-interactive":                 {interactive: true},
+		"prog --no-interactive":                    {interactive: true},
+	} {
+		f, err := parseRunFlags(strings.Fields(line))
+		if err != nil {
+			t.Errorf("%s: %v", line, err)
+			continue
+		}
+		if f.interactive != want.interactive || f.terminal != want.terminal || f.verbose != want.verbose || f.icount || f.dryRun {
+			t.Errorf("%s: the flags are %+v", line, f)
+		}
+	}
+}
+
+func TestValuesFollowSpaceOrEqualsSign(t *testing.T) {
+	f, err := parseRunFlags(strings.Fields("--smp=4 --mem=1G --timeout=90 --env=A=b=c --mount-file=/x:/y --workdir=/tmp prog"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if f.cpus != 4 || f.memory != 1024 || time.Duration(f.timeout) != 90*time.Second || !slices.Equal(f.env, []string{"A=b=c"}) ||
+		!slices.Equal(f.mounts, []fileMount{{"/x", "/y"}}) || f.workdir != "/tmp" {
+		t.Errorf("the flags are %+v", f)
+	}
+}
+
+func TestFlagValuesAreParsed(t *testing.T) {
 	for text, want := range map[string]int{"64": 64, "64M": 64, "64mib": 64, "2G": 2048, "1GiB": 1024, "": 0, "-3": 0, "1T": 0} {
 		var m memorySize
 		if err := m.Set(text); int(m) != want || (err == nil) != (want != 0) {
@@ -197,7 +257,7 @@ func TestFlagValues(t *testing.T) {
 	}
 }
 
-func TestEnvironment(t *testing.T) {
+func TestLastValueOfVariableCounts(t *testing.T) {
 	t.Setenv("FROM_HOST", "host")
 	f := new(runFlags)
 	for _, v := range []string{"HOME=/here", "A=1", "A=2", "FROM_HOST", "NOT_SET_ANYWHERE"} {
@@ -211,7 +271,7 @@ func TestEnvironment(t *testing.T) {
 	}
 }
 
-func TestSpec(t *testing.T) {
+func TestRunFileHasProgramAndTerminal(t *testing.T) {
 	f, err := parseRunFlags(strings.Fields("-t --workdir /tmp sh -c ls"))
 	if err != nil {
 		t.Fatal(err)
@@ -222,7 +282,7 @@ func TestSpec(t *testing.T) {
 	}
 }
 
-func TestSyscallsAreListed(t *testing.T) {
+func TestSyscallsListsNamesAndArguments(t *testing.T) {
 	got := command(t, "syscalls")
 	if got.code != 0 || !strings.Contains(got.out, " 39  getpid()\n") || !strings.Contains(got.out, "execve(path, pointer, pointer)") {
 		t.Errorf("got %d, %.500s", got.code, got.out)

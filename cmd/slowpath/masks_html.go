@@ -7,7 +7,8 @@ import (
 	"strings"
 )
 
-// masksPage is the page's template: styles inline, nothing from elsewhere.
+// masksPage is the page's template. Its styles are inline, so that the page
+// loads nothing.
 //
 //go:embed masks.html
 var masksPage string
@@ -22,7 +23,7 @@ func (r *maskReport) printHTML(w io.Writer) error {
 	return page.Execute(w, r)
 }
 
-// cellClass is the style of an outcome.
+// cellClass returns the CSS class of an outcome.
 func cellClass(outcome string) string {
 	switch {
 	case outcome == livelocks:

@@ -11,8 +11,8 @@ import (
 	"slowpath/entry/linux313"
 )
 
-// maskReport is what slowpath masks shows. All of it is computed: from the
-// model of 3.13, and by running the kernel's own table.
+// maskReport is the content of slowpath masks. All of it is computed, from the
+// model of 3.13 and by running the kernel's own table.
 type maskReport struct {
 	Linux    linuxSide          `json:"linux_3_13"`
 	Fixed    linuxSide          `json:"linux_3_13_with_uprobe_in_do_notify"`
@@ -24,12 +24,12 @@ type maskReport struct {
 	ShowFix  bool               `json:"-"`
 }
 
-// linuxSide is a model of 3.13 as a whole.
+// linuxSide is what one model of 3.13 gives.
 type linuxSide struct {
 	Masks    []namedMask `json:"masks"`
 	DeadBits string      `json:"dead_bits"`
-	// Sweeps are over every word of the 13 named flags, WideSweeps over every
-	// word of the 18 bits that the masks can hold.
+	// Sweeps cover every combination of the 13 named flags, WideSweeps every
+	// combination of the 18 bits that are in any mask.
 	Sweeps     []linuxSweep `json:"sweeps"`
 	WideSweeps []linuxSweep `json:"wide_sweeps"`
 }
@@ -50,7 +50,8 @@ func newMask(name string, mask entry.Flag) namedMask {
 	return namedMask{name, fmt.Sprintf("%#x", uint32(mask)), strings.Split(mask.String(), "|"), mask}
 }
 
-// linuxSweep counts the ends of all words on one path.
+// linuxSweep counts, for one path, how the runs of all combinations of flags
+// end.
 type linuxSweep struct {
 	Path     string `json:"path"`
 	Words    int    `json:"words"`
@@ -61,8 +62,8 @@ type linuxSweep struct {
 	Undone   int    `json:"returned_with_work_undone"`
 }
 
-// slowpathSweep is the same for Slowpath; Wrong counts the runs that violate
-// any property of package check.
+// slowpathSweep is the same for Slowpath. Wrong counts the runs that violate a
+// property of package check.
 type slowpathSweep struct {
 	Way    string `json:"way"`
 	Words  int    `json:"words"`
@@ -71,7 +72,7 @@ type slowpathSweep struct {
 	Wrong  int    `json:"violations"`
 }
 
-// flagRow is one flag on both sides. Linux is nil for a duty of Slowpath's own.
+// flagRow is one flag on both sides. Linux is nil if 3.13 has no such flag.
 type flagRow struct {
 	Name     string        `json:"name"`
 	Bit      int           `json:"bit"`
@@ -96,7 +97,7 @@ type slowpathFlag struct {
 	Does     string `json:"does"`
 }
 
-// aloneOnPath is what happens on one path when nothing but this flag is set.
+// aloneOnPath is what happens on one path when only this flag is set.
 type aloneOnPath struct {
 	Way      string `json:"way"`
 	Linux    string `json:"linux_3_13,omitempty"`
@@ -104,15 +105,13 @@ type aloneOnPath struct {
 	Slowpath string `json:"slowpath,omitempty"`
 }
 
-// way pairs a path of 3.13 with how Slowpath is entered for the same reason.
+// way pairs a path of 3.13 with the kind of kernel entry in Slowpath.
 type way struct {
-	Name string `json:"name"`
-	path linux313.Path
-	kind check.Kind
-	// during: the flag comes while the call runs, not before it.
-	during bool
-	// compat: Slowpath has no 32-bit calls.
-	compat bool
+	Name   string `json:"name"`
+	path   linux313.Path
+	kind   check.Kind
+	during bool // the flag is raised during the call, not before it
+	compat bool // a 32-bit call, which Slowpath does not have
 }
 
 func ways() []way {
@@ -127,7 +126,8 @@ func ways() []way {
 	}
 }
 
-// newMaskReport computes everything.
+// newMaskReport computes the report. It runs every combination of flags on
+// every path, which takes seconds.
 func newMaskReport() *maskReport {
 	was, fixed := linux313.New(), linux313.Fixed()
 	task := check.NewTask()
@@ -195,7 +195,7 @@ func newSlowpathSweep(task *check.Task, k check.Kind) slowpathSweep {
 	return s
 }
 
-// last is the event with which a run ended.
+// last returns the last event of a run, which tells how it ended.
 func last(task *check.Task) check.Event {
 	events := task.Trace().Events()
 	return events[len(events)-1]
@@ -241,8 +241,8 @@ func newLinuxFlag(m *linux313.Model, f entry.Flag) *linuxFlag {
 	return side
 }
 
-// The words for the end of a run. A plus sign means that a handler of the
-// flag ran.
+// The words for the end of a run. A plus sign after an exit instruction means
+// that a handler of the flag ran.
 const (
 	livelocks = "LIVELOCK"
 	undone    = "UNDONE"

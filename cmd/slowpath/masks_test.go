@@ -8,26 +8,26 @@ import (
 	"testing"
 )
 
-// printed returns the report in one of its forms.
-func printed(t *testing.T, fix, asJSON, asHTML bool) string {
+// printed returns the report as printed with the given flags.
+func printed(t *testing.T, flags maskFlags) string {
 	t.Helper()
 	r := *computedMasks()
-	r.ShowFix = fix
+	r.ShowFix = flags.fix
 	var text strings.Builder
-	if err := r.print(&text, asJSON, asHTML); err != nil {
+	if err := r.print(&text, flags); err != nil {
 		t.Fatal(err)
 	}
 	return text.String()
 }
 
-func TestMasksAsText(t *testing.T) {
+func TestMasksTextShowsBothSides(t *testing.T) {
 	got := command(t, "masks")
 	if got.code != 0 || got.errors != "" {
 		t.Fatalf("got %+v", got)
 	}
 	for line := range strings.Lines(got.out) {
 		if len(line) > 101 {
-			t.Errorf("a line of %d columns: %s", len(line)-1, line)
+			t.Errorf("a line has %d columns, more than 100: %s", len(line)-1, line)
 		}
 	}
 	for _, want := range []string{
@@ -43,12 +43,12 @@ func TestMasksAsText(t *testing.T) {
 		}
 	}
 	if strings.Contains(got.out, "THE FIX") {
-		t.Error("the fix is shown unasked")
+		t.Error("the fix is shown without --fix")
 	}
 }
 
-func TestMasksWithTheFix(t *testing.T) {
-	got := printed(t, true, false, false)
+func TestMasksFixRemovesLivelock(t *testing.T) {
+	got := printed(t, maskFlags{fix: true})
 	_, fix, found := strings.Cut(got, "THE FIX")
 	if !found || !regexp.MustCompile(`0x1c06`).MatchString(fix) ||
 		!regexp.MustCompile(`exit of a call +8 +8184 +0 +0 +0 +253952`).MatchString(fix) ||
@@ -57,9 +57,9 @@ func TestMasksWithTheFix(t *testing.T) {
 	}
 }
 
-func TestMasksAsJSON(t *testing.T) {
+func TestMasksJSONHasSweepsAndFlags(t *testing.T) {
 	var r maskReport
-	if err := json.Unmarshal([]byte(printed(t, false, true, false)), &r); err != nil {
+	if err := json.Unmarshal([]byte(printed(t, maskFlags{asJSON: true})), &r); err != nil {
 		t.Fatal(err)
 	}
 	for _, s := range r.Slowpath.Sweeps {
@@ -79,17 +79,17 @@ func TestMasksAsJSON(t *testing.T) {
 	}
 }
 
-// TestMasksPageIsSelfContained: it must open without a network.
+// TestMasksPageIsSelfContained checks that the page needs no network.
 func TestMasksPageIsSelfContained(t *testing.T) {
-	page := printed(t, false, false, true)
+	page := printed(t, maskFlags{asHTML: true})
 	if !strings.HasPrefix(page, "<!DOCTYPE html>") || !strings.HasSuffix(page, "</html>\n") {
 		t.Fatalf("not a page: %.100s", page)
 	}
 	if found := regexp.MustCompile(`(?i)https?:|src=|<link|@import|url\(`).FindString(page); found != "" {
-		t.Errorf("the page asks for something else: %q", found)
+		t.Errorf("the page loads another resource: %q", found)
 	}
-	if strings.Contains(page, "id=\"fix\" checked") || !strings.Contains(printed(t, true, false, true), "id=\"fix\" checked") {
-		t.Error("--fix does not decide how the page opens")
+	if strings.Contains(page, "id=\"fix\" checked") || !strings.Contains(printed(t, maskFlags{fix: true, asHTML: true}), "id=\"fix\" checked") {
+		t.Error("--fix does not set the initial state of the page's switch")
 	}
 }
 

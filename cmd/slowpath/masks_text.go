@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// text is the report in at most 100 columns.
+// text returns the report as text of at most 100 columns.
 func (r *maskReport) text() string {
 	var b strings.Builder
 	r.textMasks(&b)
@@ -34,7 +34,8 @@ func (r *maskReport) textMasks(b *strings.Builder) {
 	}
 }
 
-// maskLetters shows in which of 3.13's masks a flag is, one column each.
+// maskLetters shows which of 3.13's masks contain a flag, one column for each
+// mask.
 func (r *maskReport) maskLetters(row flagRow) string {
 	letters := ""
 	for _, m := range r.Linux.Masks {
@@ -49,9 +50,9 @@ func (r *maskReport) maskLetters(row flagRow) string {
 
 func (r *maskReport) textFlags(b *strings.Builder) {
 	b.WriteString(`
-THE FLAGS: which masks hold them, who clears them
+THE FLAGS: which masks contain them, what clears them
 
-  (E)NTRY E(X)IT (W)ORK (A)LLWORK (D)O_NOTIFY; a level flag is cleared by whoever switches it off
+  (E)NTRY E(X)IT (W)ORK (A)LLWORK (D)O_NOTIFY; a level flag is cleared when its cause ends
 
   bit flag                3.13's masks  cleared in 3.13 by  Slowpath serves it   and it is
 `)
@@ -65,7 +66,8 @@ THE FLAGS: which masks hold them, who clears them
 	}
 }
 
-// Nature says in words what the row's bits say.
+// Nature describes the row's properties in words. The HTML template uses it
+// too.
 func (f slowpathFlag) Nature() string {
 	words := []string{"claimed"}
 	if f.Level {
@@ -82,7 +84,7 @@ func (f slowpathFlag) Nature() string {
 
 func (r *maskReport) textAlone(b *strings.Builder) {
 	b.WriteString(`
-ALONE: what happens when nothing but this flag is set (+: its handler ran)
+ALONE: what happens when only this flag is set (+: its handler ran)
 
 `)
 	heads := fmt.Sprintf("  %-28s", "flag")
@@ -103,7 +105,7 @@ ALONE: what happens when nothing but this flag is set (+: its handler ran)
 	}
 }
 
-// changes reports whether the repair of 3.13 changes what the flag does.
+// changes reports whether the fix of 3.13 changes what the flag does.
 func (row flagRow) changes() bool {
 	return slices.ContainsFunc(row.Alone, func(a aloneOnPath) bool { return a.Linux != a.Fixed })
 }
@@ -121,15 +123,15 @@ func aloneLine(b *strings.Builder, name, side string, all []aloneOnPath, cell fu
 }
 
 func (r *maskReport) textSweeps(b *strings.Builder) {
-	fmt.Fprintf(b, "\nEVERY WORD of 3.13's thirteen flags (%d), and of all 18 bits of its masks (%d)\n\n",
+	fmt.Fprintf(b, "\nEVERY COMBINATION of 3.13's thirteen flags (%d), and of all 18 bits of its masks (%d)\n\n",
 		r.Linux.Sweeps[0].Words, r.Linux.WideSweeps[0].Words)
 	textLinuxSweeps(b, r.Linux)
-	fmt.Fprintf(b, "\nEVERY WORD of Slowpath's duties (%d)\n\n", r.Slowpath.Sweeps[0].Words)
-	fmt.Fprintf(b, "  %-26s %9s %9s %9s\n", "way in", "SYSRET", "IRET", "wrong")
+	fmt.Fprintf(b, "\nEVERY COMBINATION of Slowpath's duties (%d)\n\n", r.Slowpath.Sweeps[0].Words)
+	fmt.Fprintf(b, "  %-26s %9s %9s %9s\n", "entry", "SYSRET", "IRET", "wrong")
 	for _, s := range r.Slowpath.Sweeps {
 		fmt.Fprintf(b, "  %-26s %9d %9d %9d\n", s.Way, s.SYSRET, s.IRET, s.Wrong)
 	}
-	b.WriteString("  (a task that exits enters user mode no more)\n")
+	b.WriteString("  (a task that exits does not return to user mode)\n")
 }
 
 func textLinuxSweeps(b *strings.Builder, side linuxSide) {
@@ -144,7 +146,7 @@ func textLinuxSweeps(b *strings.Builder, side linuxSide) {
 func (r *maskReport) textFix(b *strings.Builder) {
 	fmt.Fprintf(b, "\nTHE FIX: UPROBE added to 3.13's DO_NOTIFY, which is then %s\n\n", r.Fixed.Masks[len(r.Fixed.Masks)-1].Value)
 	textLinuxSweeps(b, r.Fixed)
-	fmt.Fprintf(b, "\n  What still hangs are the dead bits %s of WORK: no handler clears them.\n", r.Fixed.DeadBits)
+	fmt.Fprintf(b, "\n  The dead bits %s of WORK still hang: no handler clears them.\n", r.Fixed.DeadBits)
 }
 
 func (r *maskReport) textFindings(b *strings.Builder) {

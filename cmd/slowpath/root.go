@@ -11,10 +11,11 @@ import (
 	"slowpath/runspec"
 )
 
-// searchPath is PATH in the guest.
+// searchPath is the default PATH of the guest.
 const searchPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
-// buildInitramfs packs the guest's root file system.
+// buildInitramfs packs the guest's root file system and the run file into an
+// archive.
 func (f *runFlags) buildInitramfs(std standard) ([]byte, error) {
 	tree := initramfs.NewTree()
 	program, err := f.addRoot(std, tree)
@@ -33,7 +34,7 @@ func (f *runFlags) buildInitramfs(std standard) ([]byte, error) {
 	if f.icount && f.interactive && !f.terminal {
 		input, err := io.ReadAll(std.in)
 		if err != nil {
-			return nil, fmt.Errorf("cannot read the standard input, which --icount does before the start: %w", err)
+			return nil, fmt.Errorf("cannot read standard input, which --icount reads before the start: %w; use --no-interactive", err)
 		}
 		tree.File(runspec.StdinPath, 0o600, input)
 		spec.Stdin = runspec.StdinPath
@@ -46,7 +47,7 @@ func (f *runFlags) buildInitramfs(std standard) ([]byte, error) {
 	return tree.Archive()
 }
 
-// addRoot packs the program and what is around it. It returns the program's
+// addRoot packs the root file system with the program. It returns the program's
 // path in the guest.
 func (f *runFlags) addRoot(std standard, tree *initramfs.Tree) (string, error) {
 	if f.rootfs == "" {
@@ -58,13 +59,14 @@ func (f *runFlags) addRoot(std standard, tree *initramfs.Tree) (string, error) {
 		return "", err
 	}
 	if len(unreadable) > 0 {
-		fmt.Fprintf(std.err, "slowpath: %d files of %s cannot be read and are left out, %s for one\n", len(unreadable), f.rootfs, unreadable[0])
+		fmt.Fprintf(std.err, "slowpath: %d files of %s cannot be read and are left out, for example %s\n", len(unreadable), f.rootfs, unreadable[0])
 	}
 	tree.AddMountPoints()
 	return f.findInRootfs(tree)
 }
 
-// addHostProgram packs a program of the host and what it needs to start.
+// addHostProgram packs a program of the host with the files that it needs to
+// start.
 func (f *runFlags) addHostProgram(tree *initramfs.Tree) (string, error) {
 	host := initramfs.Host{}
 	directory, err := os.Getwd()
@@ -85,8 +87,8 @@ func (f *runFlags) addHostProgram(tree *initramfs.Tree) (string, error) {
 	return program, addApplets(tree, program)
 }
 
-// findInRootfs looks the program up in the root directory. One that is only on
-// the host is packed too, so that a root of libraries is enough to run it.
+// findInRootfs looks the program up in the root directory. If it is only on the
+// host, it is packed from there: a root of libraries is then enough to run it.
 func (f *runFlags) findInRootfs(tree *initramfs.Tree) (string, error) {
 	root := initramfs.Host{Root: f.rootfs}
 	program, err := root.Find(f.program, f.guestPath(), f.workdir)
@@ -104,7 +106,7 @@ func (f *runFlags) findInRootfs(tree *initramfs.Tree) (string, error) {
 	return "", err
 }
 
-// guestPath returns PATH as the program will have it.
+// guestPath returns PATH in the guest.
 func (f *runFlags) guestPath() string {
 	for _, variable := range f.environment() {
 		if value, ok := strings.CutPrefix(variable, "PATH="); ok {
@@ -114,8 +116,8 @@ func (f *runFlags) guestPath() string {
 	return searchPath
 }
 
-// environment returns the program's environment: what --env gives, and what
-// every program expects. A variable that is given twice has the last value.
+// environment returns the program's environment: PATH, HOME and TERM, then the
+// variables of --env. The last value of a variable counts.
 func (f *runFlags) environment() []string {
 	all := append([]string{"PATH=" + searchPath, "HOME=/root"}, f.terminalVariable()...)
 	all = append(all, f.env...)
@@ -145,7 +147,8 @@ func (f *runFlags) terminalVariable() []string {
 	return []string{"TERM=vt100"}
 }
 
-// spec returns the run file's content.
+// spec returns the content of the run file, from which the kernel starts the
+// program.
 func (f *runFlags) spec(program string) *runspec.Spec {
 	spec := &runspec.Spec{
 		Path: program, Args: f.args, Env: f.environment(), Workdir: f.workdir, Hostname: "slowpath",

@@ -11,6 +11,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/spf13/pflag"
 	"golang.org/x/sys/unix"
 
 	"slowpath/hostlink"
@@ -18,14 +19,14 @@ import (
 	"slowpath/qemu/initramfs"
 )
 
-// kernelVariable names the environment variable that holds the kernel's path;
-// without it the kernel lies beside the command.
+// kernelVariable names the environment variable that holds the kernel's path.
+// If it is not set, the kernel is in the directory of the command.
 const kernelVariable = "SLOWPATH_KERNEL"
 
-// errTimeout and signalError are causes for which a run is given up.
+// errTimeout is the cause of a run's cancellation after --timeout.
 var errTimeout = errors.New("the time is up")
 
-// signalError is a signal that the command got.
+// signalError is the cause of a run's cancellation by a signal to the command.
 type signalError struct{ signal syscall.Signal }
 
 func (e signalError) Error() string { return e.signal.String() }
@@ -33,6 +34,10 @@ func (e signalError) Error() string { return e.signal.String() }
 // run is the subcommand run.
 func run(std standard, args []string) int {
 	flags, err := parseRunFlags(args)
+	if errors.Is(err, pflag.ErrHelp) {
+		runHelp(std.out)
+		return exitSuccess
+	}
 	if err != nil {
 		return fail(std, "%v; slowpath help run explains the flags", err)
 	}
@@ -52,8 +57,8 @@ func run(std standard, args []string) int {
 	return flags.execute(std, config)
 }
 
-// configure turns the flags into QEMU's configuration, root file system and
-// all. It starts nothing.
+// configure turns the flags into QEMU's configuration, including the root file
+// system. It does not start QEMU.
 func (f *runFlags) configure(std standard) (*qemu.Config, error) {
 	archive, err := f.buildInitramfs(std)
 	if err != nil {
@@ -75,7 +80,7 @@ func (f *runFlags) configure(std standard) (*qemu.Config, error) {
 	}
 	config := &qemu.Config{
 		Kernel: kernel, Initramfs: archive, Append: f.commandLine(), Machine: f.machine, CPU: f.cpu,
-		Accel: accel, CPUs: f.cpus, MemoryMiB: memory, GDB: f.gdb,
+		Accel: accel, CPUs: int(f.cpus), MemoryMiB: memory, GDB: f.gdb,
 	}
 	if f.icount {
 		config.Icount = qemu.Deterministic
@@ -83,8 +88,8 @@ func (f *runFlags) configure(std standard) (*qemu.Config, error) {
 	return config, config.Check()
 }
 
-// commandLine returns the kernel's command line. Each character of the log
-// costs time on an emulated serial port, so it is quiet unless it is asked for.
+// commandLine returns the kernel's command line. It has quiet unless the log is
+// shown or kept, because each character takes time on an emulated serial port.
 func (f *runFlags) commandLine() string {
 	line := "console=ttyS0 panic=-1"
 	if !f.verbose && f.log == "" {
@@ -105,41 +110,42 @@ func findKernel() (string, error) {
 	if kernel == "" {
 		self, err := os.Executable()
 		if err != nil {
-			return "", fmt.Errorf("cannot tell where this command lies (%w); set %s to the path of kernel.elf", err, kernelVariable)
+			return "", fmt.Errorf("the path of this command is unknown (%w); set %s to the path of kernel.elf", err, kernelVariable)
 		}
 		if self, err = filepath.EvalSymlinks(self); err != nil {
-			return "", fmt.Errorf("cannot tell where this command lies (%w); set %s to the path of kernel.elf", err, kernelVariable)
+			return "", fmt.Errorf("the path of this command is unknown (%w); set %s to the path of kernel.elf", err, kernelVariable)
 		}
 		kernel = filepath.Join(filepath.Dir(self), "kernel.elf")
 	}
 	info, err := os.Stat(kernel)
 	if err != nil || !info.Mode().IsRegular() {
-		return "", fmt.Errorf("there is no kernel at %s; build it by make build, or set %s to its path", kernel, kernelVariable)
+		return "", fmt.Errorf("there is no kernel at %s; build it with make build, or set %s to its path", kernel, kernelVariable)
 	}
 	return filepath.Abs(kernel)
 }
 
-// What the kernel itself takes, and what it gets at least when the user does
-// not say how much memory there is to be.
+// The guest's memory use: the kernel's own, and a multiple of the archive's
+// size, because the archive and the files unpacked from it exist at once.
 const (
 	kernelMiB  = 32
 	mebibyte   = 1 << 20
-	archiveUse = 2 // the archive and the files unpacked from it
+	archiveUse = 2
 )
 
-// chooseMemory returns the guest's memory in MiB for an archive of that size.
+// chooseMemory returns the guest's memory in MiB for an archive of the given
+// size in bytes. It fails if --mem is too small for the archive.
 func (f *runFlags) chooseMemory(archive int) (int, error) {
 	need := kernelMiB + archiveUse*(archive+mebibyte-1)/mebibyte
 	if f.memory == 0 {
 		return max(qemu.DefaultMemoryMiB, 2*need), nil
 	}
 	if int(f.memory) < need {
-		return 0, fmt.Errorf("%d MiB of memory are too few for the kernel and a root file system of %d MiB; give --mem %d or more", f.memory, (archive+mebibyte-1)/mebibyte, need)
+		return 0, fmt.Errorf("%d MiB of memory is too few for the kernel and a root file system of %d MiB; give --mem %d or more", f.memory, (archive+mebibyte-1)/mebibyte, need)
 	}
 	return int(f.memory), nil
 }
 
-// execute runs QEMU and turns the outcome into an exit code.
+// execute runs QEMU and returns the exit code for its outcome.
 func (f *runFlags) execute(std standard, config *qemu.Config) int {
 	log, closeLog, err := f.openLog(std)
 	if err != nil {
@@ -155,7 +161,7 @@ func (f *runFlags) execute(std standard, config *qemu.Config) int {
 	if f.terminal {
 		restore, err := makeRaw(std.in)
 		if err != nil {
-			return fail(std, "cannot set the terminal up: %v", err)
+			return fail(std, "cannot put the terminal into raw mode: %v; run without -t", err)
 		}
 		defer restore()
 		streams.Resized = watchSize(ctx, std.in)
@@ -170,7 +176,7 @@ func (f *runFlags) execute(std standard, config *qemu.Config) int {
 	status, err := qemu.Run(ctx, config, streams)
 	if exits != nil {
 		if closeErr := exits.Close(); closeErr != nil && err == nil {
-			err = fmt.Errorf("cannot write the exits: %w", closeErr)
+			err = fmt.Errorf("cannot write the file of --exits: %w", closeErr)
 		}
 	}
 	if err != nil {
@@ -179,7 +185,8 @@ func (f *runFlags) execute(std standard, config *qemu.Config) int {
 	return f.exitCode(std, status)
 }
 
-// openLog opens what takes the kernel's log.
+// openLog returns the writer for the kernel's log, nil if it is not wanted, and
+// a function that closes it.
 func (f *runFlags) openLog(std standard) (log io.Writer, closeLog func(), err error) {
 	var writers []io.Writer
 	closeLog = func() {}
@@ -189,7 +196,7 @@ func (f *runFlags) openLog(std standard) (log io.Writer, closeLog func(), err er
 	if f.log != "" {
 		file, err := os.Create(f.log)
 		if err != nil {
-			return nil, nil, fmt.Errorf("cannot keep the kernel's log: %w", err)
+			return nil, nil, fmt.Errorf("cannot write the file of --log: %w", err)
 		}
 		closeLog = func() { file.Close() }
 		writers = append(writers, file)
@@ -200,8 +207,8 @@ func (f *runFlags) openLog(std standard) (log io.Writer, closeLog func(), err er
 	return io.MultiWriter(writers...), closeLog, nil
 }
 
-// context ends when the time is up or the command gets a signal that means
-// that it shall go.
+// context returns a context that is cancelled by --timeout and by the signals
+// that ask a command to end.
 func (f *runFlags) context() (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	signals := make(chan os.Signal, 1)
@@ -223,7 +230,7 @@ func (f *runFlags) context() (context.Context, context.CancelFunc) {
 	return ctx, func() { cancel(context.Canceled) }
 }
 
-// failure explains why there is no outcome.
+// failure reports why QEMU gave no outcome and returns the exit code.
 func (f *runFlags) failure(std standard, err error) int {
 	var got signalError
 	switch {
@@ -236,7 +243,7 @@ func (f *runFlags) failure(std standard, err error) int {
 	return fail(std, "%v", err)
 }
 
-// exitCode turns the kernel's word on the program's end into an exit code.
+// exitCode turns the status that the kernel sent into an exit code.
 func (f *runFlags) exitCode(std standard, status hostlink.Status) int {
 	switch status.Outcome {
 	case hostlink.Exited:

@@ -7,14 +7,14 @@ import (
 	"slowpath/syscall"
 )
 
-// kindNames says what the arguments of a system call are.
+// kindNames are the names of argument kinds in the list.
 var kindNames = map[syscall.Kind]string{
 	syscall.Int: "int", syscall.Uint: "uint", syscall.Hex: "flags", syscall.FD: "fd", syscall.DirFD: "dirfd",
 	syscall.Pointer: "pointer", syscall.Path: "path", syscall.Mode: "mode", syscall.PID: "pid", syscall.Signal: "signal",
 }
 
-// listSyscalls is the subcommand syscalls: a line for each row of the
-// kernel's own table.
+// listSyscalls is the subcommand syscalls. It prints one line for each row of
+// the kernel's system call table.
 func listSyscalls(std standard, _ []string) int {
 	rows := syscall.Table()
 	for _, r := range rows {
@@ -28,6 +28,6 @@ func listSyscalls(std standard, _ []string) int {
 		}
 		fmt.Fprintln(std.out, line)
 	}
-	fmt.Fprintf(std.out, "%d system calls; any other is ENOSYS\n", len(rows))
+	fmt.Fprintf(std.out, "%d system calls; any other fails with ENOSYS\n", len(rows))
 	return exitSuccess
 }

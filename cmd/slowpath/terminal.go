@@ -6,46 +6,41 @@ import (
 	"os/signal"
 	"syscall"
 
-	"golang.org/x/sys/unix"
+	"golang.org/x/term"
 
 	"slowpath/hostlink"
 )
 
-// makeRaw puts a terminal into raw mode, as cfmakeraw(3) does, so that every
-// key reaches the guest's own terminal. The function that it returns puts it
-// back. A file that is no terminal is left as it is: input for a guest's
-// terminal may come from a pipe.
+// makeRaw puts a terminal into raw mode, so that every key reaches the guest's
+// terminal, which has the line discipline. The returned function restores the
+// previous mode. A file that is not a terminal is left alone: input for a
+// guest's terminal may come from a pipe.
 func makeRaw(file *os.File) (restore func(), err error) {
 	fd := int(file.Fd())
-	before, err := unix.IoctlGetTermios(fd, unix.TCGETS)
-	if err != nil {
+	if !term.IsTerminal(fd) {
 		return func() {}, nil
 	}
-	raw := *before
-	raw.Iflag &^= unix.IGNBRK | unix.BRKINT | unix.PARMRK | unix.ISTRIP | unix.INLCR | unix.IGNCR | unix.ICRNL | unix.IXON
-	raw.Oflag &^= unix.OPOST
-	raw.Lflag &^= unix.ECHO | unix.ECHONL | unix.ICANON | unix.ISIG | unix.IEXTEN
-	raw.Cflag = raw.Cflag&^(unix.CSIZE|unix.PARENB) | unix.CS8
-	raw.Cc[unix.VMIN], raw.Cc[unix.VTIME] = 1, 0
-	if err := unix.IoctlSetTermios(fd, unix.TCSETS, &raw); err != nil {
+	before, err := term.MakeRaw(fd)
+	if err != nil {
 		return nil, err
 	}
-	return func() { unix.IoctlSetTermios(fd, unix.TCSETS, before) }, nil
+	return func() { term.Restore(fd, before) }, nil
 }
 
-// defaultSize is the size of a guest's terminal that is none on the host.
+// defaultSize is the size of the guest's terminal when the host has none.
 var defaultSize = hostlink.TerminalSize{Rows: 24, Columns: 80}
 
-// terminalSize returns the size of a terminal.
+// terminalSize returns the size of a terminal, or defaultSize for a file that
+// is not a terminal or has no size.
 func terminalSize(file *os.File) hostlink.TerminalSize {
-	size, err := unix.IoctlGetWinsize(int(file.Fd()), unix.TIOCGWINSZ)
-	if err != nil || size.Row == 0 || size.Col == 0 {
+	columns, rows, err := term.GetSize(int(file.Fd()))
+	if err != nil || rows == 0 || columns == 0 {
 		return defaultSize
 	}
-	return hostlink.TerminalSize{Rows: size.Row, Columns: size.Col}
+	return hostlink.TerminalSize{Rows: uint16(rows), Columns: uint16(columns)}
 }
 
-// watchSize delivers the terminal's size whenever it changes, until ctx ends.
+// watchSize sends the terminal's size after each change, until ctx is done.
 func watchSize(ctx context.Context, file *os.File) <-chan hostlink.TerminalSize {
 	changes := make(chan os.Signal, 1)
 	signal.Notify(changes, syscall.SIGWINCH)

@@ -1,6 +1,6 @@
-// Package rtc reads the date and time from the MC146818 real-time clock that
-// every PC has (Motorola MC146818A data sheet; the century register is the
-// one that ACPI's FADT names on QEMU's machines).
+// Package rtc reads the date and time from a PC's MC146818 real-time clock (Motorola
+// MC146818A data sheet). The century register is the one in the ACPI FADT of QEMU's
+// machines.
 package rtc
 
 import (
@@ -16,11 +16,11 @@ type Ports interface {
 	Out8(port uint16, value uint8)
 }
 
-// The clock is behind an index and a data port.
+// The clock has an index port and a data port. The top bit of the index port disables
+// NMIs; the driver leaves them enabled.
 const (
-	portIndex = 0x70
-	portData  = 0x71
-	// disableNMI is in the index port's top bit; the kernel leaves NMI on.
+	portIndex  = 0x70
+	portData   = 0x71
 	disableNMI = 1 << 7
 )
 
@@ -38,27 +38,27 @@ const (
 )
 
 const (
-	updateInProgress = 1 << 7 // of status A
-	format24Hours    = 1 << 1 // of status B
-	formatBinary     = 1 << 2 // of status B
-	afternoon        = 1 << 7 // of the hours, in the format of 12 hours
+	updateInProgress = 1 << 7 // in status A
+	format24Hours    = 1 << 1 // in status B
+	formatBinary     = 1 << 2 // in status B
+	afternoon        = 1 << 7 // in the hours, in the 12-hour format
 )
 
-// ErrNoClock is returned when nothing that behaves like a clock answers; the
-// microvm machine, for one, can be started without one.
+// ErrNoClock means that there is no clock or that its registers are not valid. QEMU's
+// microvm, for example, can be started without a clock.
 var ErrNoClock = errors.New("no real-time clock answers at port 0x70; start QEMU with its RTC, or expect the date to be 1970")
 
-// reading holds the registers of one look at the clock.
+// reading has the values of the clock's registers.
 type reading struct {
 	seconds, minutes, hours, day, month, year, century uint8
 }
 
-// attempts bounds the tries to get a consistent reading. An update takes at
-// most 2 ms, and one port read at least a microsecond.
+// attempts is the maximum number of attempts to get a consistent reading. An update
+// takes at most 2 ms, and a port read at least 1 µs.
 const attempts = 10000
 
-// Read returns the clock's time, which QEMU keeps in UTC. It polls for up to
-// some milliseconds and does not sleep.
+// Read returns the clock's time. QEMU's clock has UTC. Read may poll for several
+// milliseconds; it does not sleep. Its only error is ErrNoClock.
 func Read(ports Ports) (time.Time, error) {
 	status := register(ports, regStatusB)
 	if status == 0xff {
@@ -76,13 +76,13 @@ func Read(ports Ports) (time.Time, error) {
 	return time.Time{}, ErrNoClock
 }
 
-// register reads one register.
+// register reads a register.
 func register(ports Ports, number uint8) uint8 {
 	ports.Out8(portIndex, number&^disableNMI)
 	return ports.In8(portData)
 }
 
-// read takes one look; it is not ok while the clock is being updated.
+// read reads the registers. ok is false if an update is in progress.
 func read(ports Ports) (r reading, ok bool) {
 	if register(ports, regStatusA)&updateInProgress != 0 {
 		return reading{}, false
@@ -98,7 +98,7 @@ func read(ports Ports) (r reading, ok bool) {
 	}, true
 }
 
-// time decodes a reading in the format that status B gives.
+// time decodes a reading. Status B has the format.
 func (r reading) time(status uint8) (time.Time, error) {
 	pm := status&format24Hours == 0 && r.hours&afternoon != 0
 	if status&format24Hours == 0 {
@@ -120,7 +120,7 @@ func (r reading) time(status uint8) (time.Time, error) {
 	return time.Date(r.fullYear(), time.Month(r.month), int(r.day), hours, int(r.minutes), int(r.seconds), 0, time.UTC), nil
 }
 
-// fromBCD turns two decimal digits a byte into numbers.
+// fromBCD converts the fields from binary-coded decimal.
 func (r reading) fromBCD() reading {
 	for _, field := range []*uint8{&r.seconds, &r.minutes, &r.hours, &r.day, &r.month, &r.year, &r.century} {
 		*field = *field>>4*10 + *field&15
@@ -128,13 +128,14 @@ func (r reading) fromBCD() reading {
 	return r
 }
 
-// valid reports whether the fields are in range. A leap second is not shown.
+// valid reports whether the fields except the hours are in range. The clock does not
+// show leap seconds.
 func (r reading) valid() bool {
 	return r.seconds < 60 && r.minutes < 60 && r.day >= 1 && r.day <= 31 && r.month >= 1 && r.month <= 12 && r.year < 100
 }
 
-// fullYear adds the century. A clock without that register shows 0 or 0xff
-// there, and is taken to live between 1970 and 2069.
+// fullYear returns the year with the century. If the clock has no century register,
+// which then reads as 0 or 0xff, the year is between 1970 and 2069.
 func (r reading) fullYear() int {
 	if r.century >= 19 && r.century <= 22 {
 		return int(r.century)*100 + int(r.year)

@@ -6,13 +6,12 @@ import (
 	"time"
 )
 
-// chip simulates the clock: registers by number, and how many reads of status
-// A show an update.
+// chip simulates the clock.
 type chip struct {
 	index     uint8
 	registers map[uint8]uint8
-	updating  int
-	onUpdate  func(c *chip)
+	updating  int           // the number of further reads of status A that show an update
+	onUpdate  func(c *chip) // called at the end of the update
 }
 
 func (c *chip) Out8(port uint16, v uint8) {
@@ -31,7 +30,7 @@ func (c *chip) In8(port uint16) uint8 {
 	return c.registers[c.index]
 }
 
-// at builds a clock's registers in the order of reading.
+// at returns registers with the given values.
 func at(seconds, minutes, hours, day, month, year, century, status uint8) map[uint8]uint8 {
 	return map[uint8]uint8{
 		regSeconds: seconds, regMinutes: minutes, regHours: hours, regDay: day, regMonth: month, regYear: year,
@@ -39,7 +38,7 @@ func at(seconds, minutes, hours, day, month, year, century, status uint8) map[ui
 	}
 }
 
-func TestFormats(t *testing.T) {
+func TestAllFormatsAreDecoded(t *testing.T) {
 	afternoonTime := time.Date(2026, 11, 22, 18, 5, 59, 0, time.UTC)
 	for name, c := range map[string]struct {
 		registers map[uint8]uint8
@@ -64,7 +63,7 @@ func TestFormats(t *testing.T) {
 	}
 }
 
-func TestReadingWaitsForAnUpdate(t *testing.T) {
+func TestReadWaitsForEndOfUpdate(t *testing.T) {
 	c := &chip{registers: at(59, 59, 23, 31, 12, 25, 20, format24Hours|formatBinary), updating: 7}
 	c.onUpdate = func(c *chip) { c.registers = at(0, 0, 0, 1, 1, 26, 20, format24Hours|formatBinary) }
 	got, err := Read(c)
@@ -73,13 +72,13 @@ func TestReadingWaitsForAnUpdate(t *testing.T) {
 	}
 }
 
-func TestBrokenClocks(t *testing.T) {
+func TestInvalidRegistersAreRefused(t *testing.T) {
 	for name, c := range map[string]*chip{
 		"none":             {registers: map[uint8]uint8{regStatusB: 0xff}},
 		"always updating":  {registers: at(0, 0, 0, 1, 1, 26, 20, formatBinary), updating: 1 << 40},
 		"month 13":         {registers: at(0, 0, 0, 1, 13, 26, 20, format24Hours|formatBinary)},
 		"hour 25":          {registers: at(0, 0, 25, 1, 1, 26, 20, format24Hours|formatBinary)},
-		"never been set":   {registers: at(0, 0, 0, 0, 0, 0, 0, format24Hours|formatBinary)},
+		"never set":        {registers: at(0, 0, 0, 0, 0, 0, 0, format24Hours|formatBinary)},
 		"BCD digits wrong": {registers: at(0x7f, 0, 0, 1, 1, 26, 20, format24Hours)},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -27,7 +27,7 @@ const (
 
 	modemDTR  = 1 << 0
 	modemRTS  = 1 << 1
-	modemOut2 = 1 << 3 // gates the interrupt line on a PC
+	modemOut2 = 1 << 3 // enables the interrupt line on a PC
 
 	statusDataReady     = 1 << 0
 	statusTransmitEmpty = 1 << 5

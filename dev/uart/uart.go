@@ -1,9 +1,8 @@
-// Package uart drives a 16550 serial port: polled output for the console at
-// any time, and buffered, interrupt-driven input and output once the kernel
-// has interrupts.
+// Package uart is a driver for 16550 serial ports. Output is polled until Serve runs;
+// then input and output use interrupts.
 //
-// The hardware is reached through [Ports], so the driver is ordinary Go and is
-// tested on the host against a simulated chip.
+// The driver accesses the hardware through [Ports], so that it can be tested on the
+// host with a simulated chip.
 package uart
 
 import (
@@ -11,7 +10,7 @@ import (
 	"sync"
 )
 
-// Where a PC has its serial ports, and their interrupt lines.
+// The base ports and the interrupt lines of a PC's serial ports.
 const (
 	COM1 uint16 = 0x3f8
 	COM2 uint16 = 0x2f8
@@ -28,9 +27,10 @@ type Ports interface {
 	Out8(port uint16, value uint8)
 }
 
-// StringPorts is implemented by Ports that can write many bytes to one port
-// by one instruction (REP OUTSB); the driver uses it where it is there.
+// StringPorts is an optional interface of [Ports]. The driver uses it if it is
+// implemented.
 type StringPorts interface {
+	// OutBytes writes bytes to one port with one instruction (REP OUTSB).
 	OutBytes(port uint16, data []byte)
 }
 
@@ -39,17 +39,17 @@ type Port struct {
 	ports  Ports
 	burst  func(data []byte)
 	base   uint16
-	write  sync.Mutex // held by the goroutine that transmits
+	write  sync.Mutex // held during a transmission
 	sent   chan struct{}
-	enable sync.Mutex // guards the interrupt enable register
-	mask   uint8      // what that register holds
-	served bool       // Serve runs, so waiting for interrupts makes sense
+	enable sync.Mutex // protects the interrupt enable register, mask and served
+	mask   uint8      // the value of that register
+	served bool       // Serve runs, so that a goroutine can wait for interrupts
 	input  func(data []byte)
 }
 
-// New sets the chip at the base port up, 115200 baud, eight bits, FIFOs on,
-// interrupts off, and returns it, or nil when no chip answers there. It does
-// not sleep and may run before the kernel has interrupts.
+// New initializes the chip at the base port: 115200 baud, eight bits, FIFOs enabled,
+// interrupts disabled. It returns nil if there is no chip. It does not sleep and may
+// be called before the kernel has interrupts.
 func New(ports Ports, base uint16) *Port {
 	p := &Port{ports: ports, base: base, sent: make(chan struct{}, 1)}
 	p.burst = p.outBytes
@@ -69,8 +69,8 @@ func New(ports Ports, base uint16) *Port {
 	return p
 }
 
-// present reports whether a chip answers: the divisor latch must hold what is
-// written to it, and a bus without a device reads as all ones.
+// present reports whether there is a chip. It writes the divisor latch and reads it
+// back; a bus without a device reads as all ones.
 func (p *Port) present() bool {
 	p.out(regLineControl, lineDivisorLatch)
 	p.out(regDivisorLow, 0x5a)
@@ -88,9 +88,9 @@ func (p *Port) outBytes(data []byte) {
 	}
 }
 
-// Write transmits data and returns when the chip has taken all of it. It
-// sleeps while the other side does not read, once Serve runs; before that, it
-// polls. It never fails.
+// Write transmits data and returns when the chip has accepted all of it. While the
+// other side does not read, it sleeps if Serve runs, and polls otherwise. It never
+// fails.
 func (p *Port) Write(data []byte) (int, error) {
 	p.write.Lock()
 	defer p.write.Unlock()
@@ -105,24 +105,23 @@ func (p *Port) Write(data []byte) (int, error) {
 
 var _ io.Writer = (*Port)(nil)
 
-// pollLimit is how often Write looks whether the transmitter is empty before
-// it asks for an interrupt. An emulated chip is empty at once unless its
-// reader lags behind.
+// pollLimit is how often Write polls the transmitter before it enables the interrupt.
+// An emulated chip is empty at once unless its reader is slow.
 const pollLimit = 64
 
-// awaitTransmit waits until the transmit FIFO is empty. It asks for the
-// interrupt first and looks once more afterwards, so none is missed; the
-// token in p.sent may be an old one, hence the loop.
+// awaitTransmit waits until the transmit FIFO is empty. It enables the interrupt before
+// the last poll, so that it cannot miss the interrupt. It loops because the token in
+// p.sent may be from an earlier interrupt.
 func (p *Port) awaitTransmit() {
 	for polls := 0; !p.transmitEmpty(); polls++ {
 		if polls < pollLimit || !p.serving() {
 			continue
 		}
-		p.setInterrupt(interruptSent, true)
+		p.setInterrupts(interruptSent, 0)
 		if !p.transmitEmpty() {
 			<-p.sent
 		}
-		p.setInterrupt(interruptSent, false)
+		p.setInterrupts(0, interruptSent)
 	}
 }
 
@@ -133,33 +132,27 @@ func (p *Port) serving() bool {
 	return p.served
 }
 
-// setInterrupt turns interrupts of the chip on or off.
-func (p *Port) setInterrupt(bits uint8, on bool) {
+// setInterrupts enables and disables interrupts of the chip.
+func (p *Port) setInterrupts(enable, disable uint8) {
 	p.enable.Lock()
 	defer p.enable.Unlock()
-	if on {
-		p.mask |= bits
-	} else {
-		p.mask &^= bits
-	}
+	p.mask = p.mask&^disable | enable
 	p.out(regInterruptEnable, p.mask)
 }
 
-// Serve handles the chip's interrupts for ever: it hands received bytes to
-// input and wakes a writer that waits. waitIRQ returns when the port's
-// interrupt line has been raised since it returned last, and reports false
-// when the port is to be given up; that is when Serve returns. input runs on
-// Serve's goroutine and holds up further reception while it runs; it may keep
-// nothing of its argument.
+// Serve handles the chip's interrupts: it passes received bytes to input and wakes a
+// waiting writer. waitIRQ must return true after each interrupt of the port, and
+// false to make Serve return. input runs on Serve's goroutine, which receives nothing
+// meanwhile, and must not keep its argument.
 func (p *Port) Serve(waitIRQ func() bool, input func(data []byte)) {
 	p.enable.Lock()
 	p.served = true
 	p.enable.Unlock()
 	p.input = input
-	p.setInterrupt(interruptReceived|interruptLineStatus, true)
+	p.setInterrupts(interruptReceived|interruptLineStatus, 0)
 	var buffer [256]byte
 	for {
-		// Bytes that came before interrupts were on are fetched first.
+		// The first iteration reads bytes that arrived before interrupts were enabled.
 		p.receive(buffer[:])
 		p.wakeWriter()
 		if !waitIRQ() {
@@ -168,8 +161,8 @@ func (p *Port) Serve(waitIRQ func() bool, input func(data []byte)) {
 	}
 }
 
-// receive empties the receive FIFO. Reading until no byte is left also takes
-// the interrupt back, as the next one needs.
+// receive reads the receive FIFO until it is empty. This also deasserts the interrupt
+// line, which the next interrupt requires.
 func (p *Port) receive(buffer []byte) {
 	n := 0
 	for p.in(regLineStatus)&statusDataReady != 0 {
@@ -186,7 +179,7 @@ func (p *Port) receive(buffer []byte) {
 	p.in(regInterruptIdent) // acknowledges "transmitter empty"
 }
 
-// wakeWriter lets a writer look at the transmitter again.
+// wakeWriter wakes a writer that waits for the transmitter.
 func (p *Port) wakeWriter() {
 	select {
 	case p.sent <- struct{}{}:

@@ -7,16 +7,16 @@ import (
 	"time"
 )
 
-// chip simulates a 16550 at COM2. Bytes go out only when drain lets them.
+// chip simulates a 16550 at COM2. Unless auto is set, bytes leave only in drain.
 type chip struct {
 	mu        sync.Mutex
 	registers [8]uint8
 	divisor   [2]uint8
-	receive   []byte // FIFO towards the driver
-	transmit  []byte // FIFO towards the line
-	sent      []byte // what has left
-	auto      bool   // the line takes bytes at once
-	overrun   bool   // more was written than the FIFO holds
+	receive   []byte // the receive FIFO
+	transmit  []byte // the transmit FIFO
+	sent      []byte // the bytes that have left
+	auto      bool   // bytes leave at once
+	overrun   bool   // more bytes were written than fit into the FIFO
 	irq       chan struct{}
 	sentIRQ   bool // "transmitter empty" is pending
 }
@@ -77,14 +77,14 @@ func (c *chip) Out8(port uint16, v uint8) {
 			c.drainLocked()
 		}
 		return
-	case register == regFIFOControl: // shares its place with the identification
+	case register == regFIFOControl: // has the same offset as the identification register
 		return
 	}
 	c.registers[register] = v
 	c.raise()
 }
 
-// raise raises the interrupt line when there is cause, and the cause is enabled.
+// raise raises the interrupt line if an enabled cause is pending.
 func (c *chip) raise() {
 	enabled := c.registers[regInterruptEnable]
 	received := enabled&interruptReceived != 0 && len(c.receive) > 0
@@ -104,14 +104,14 @@ func (c *chip) drainLocked() {
 	c.raise()
 }
 
-// drain lets the line take what is in the FIFO.
+// drain sends the bytes in the transmit FIFO.
 func (c *chip) drain() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.drainLocked()
 }
 
-// arrive delivers a byte from the line, and reports false when the FIFO is full.
+// arrive receives a byte. It returns false if the FIFO is full.
 func (c *chip) arrive(b byte) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -139,19 +139,19 @@ func pattern(n int) []byte {
 	return data
 }
 
-func TestNoChipNoPort(t *testing.T) {
+func TestNewReturnsNilWithoutChip(t *testing.T) {
 	if New(floatingBus{}, COM2) != nil {
-		t.Error("a bus that reads as all ones was taken for a chip")
+		t.Error("New finds a chip on a bus that reads as all ones")
 	}
 }
 
-// floatingBus is what ports without a device read as.
+// floatingBus is a bus without a device.
 type floatingBus struct{}
 
 func (floatingBus) In8(uint16) uint8   { return 0xff }
 func (floatingBus) Out8(uint16, uint8) {}
 
-func TestSetup(t *testing.T) {
+func TestNewInitializesChip(t *testing.T) {
 	c := newChip(true)
 	if New(c, COM2) == nil {
 		t.Fatal("the chip was not found")
@@ -164,18 +164,18 @@ func TestSetup(t *testing.T) {
 	}
 }
 
-func TestPolledOutput(t *testing.T) {
+func TestPolledOutputIsComplete(t *testing.T) {
 	c := newChip(true)
 	data := pattern(1000)
 	if n, err := New(c, COM2).Write(data); n != len(data) || err != nil {
 		t.Fatalf("Write returned %d, %v", n, err)
 	}
 	if sent, _ := c.state(); !bytes.Equal(sent, data) {
-		t.Error("other bytes left than were written")
+		t.Error("the bytes that were sent differ from those that were written")
 	}
 }
 
-func TestOutputNeverOverrunsTheFIFO(t *testing.T) {
+func TestOutputNeverOverrunsFIFO(t *testing.T) {
 	c := newChip(false)
 	p := New(c, COM2)
 	go p.Serve(c.waitIRQ, func([]byte) {})
@@ -193,20 +193,20 @@ func TestOutputNeverOverrunsTheFIFO(t *testing.T) {
 	c.drain()
 	sent, overrun := c.state()
 	if overrun {
-		t.Error("more was written than the FIFO holds")
+		t.Error("the transmit FIFO was overrun")
 	}
 	if !bytes.Equal(sent, data) {
-		t.Error("other bytes left than were written")
+		t.Error("the bytes that were sent differ from those that were written")
 	}
 }
 
-func TestInput(t *testing.T) {
+func TestInputIsComplete(t *testing.T) {
 	c := newChip(true)
 	p := New(c, COM2)
 	var got []byte
 	done := make(chan struct{})
 	data := pattern(3000)
-	c.arrive(data[0]) // before anybody listens
+	c.arrive(data[0]) // before Serve runs
 	go p.Serve(c.waitIRQ, func(b []byte) {
 		got = append(got, b...)
 		if len(got) == len(data) {
@@ -224,17 +224,17 @@ func TestInput(t *testing.T) {
 		t.Fatal("the bytes did not arrive")
 	}
 	if !bytes.Equal(got, data) {
-		t.Error("other bytes arrived than were sent")
+		t.Error("the bytes that arrived differ from those that were sent")
 	}
 }
 
-func TestServeEnds(t *testing.T) {
+func TestServeEndsWithWaitIRQ(t *testing.T) {
 	c := newChip(true)
 	close(c.irq)
 	New(c, COM2).Serve(c.waitIRQ, func([]byte) {})
 }
 
-// burstChip also takes strings.
+// burstChip is a chip with StringPorts.
 type burstChip struct {
 	*chip
 	longest int
@@ -247,11 +247,11 @@ func (b *burstChip) OutBytes(port uint16, data []byte) {
 	}
 }
 
-func TestStringOutputIsUsed(t *testing.T) {
+func TestStringPortsAreUsed(t *testing.T) {
 	c := &burstChip{chip: newChip(true)}
 	data := pattern(100)
 	New(c, COM2).Write(data)
 	if sent, _ := c.state(); !bytes.Equal(sent, data) || c.longest != fifoSize {
-		t.Errorf("bursts have up to %d bytes, want %d", c.longest, fifoSize)
+		t.Errorf("the longest string has %d bytes, want %d", c.longest, fifoSize)
 	}
 }

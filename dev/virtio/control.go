@@ -15,27 +15,27 @@ const (
 	eventPortName    = 7
 )
 
-// controlSize is the size of one buffer for a control message; a port's name
-// may fill what the message leaves.
+// controlSize is the size of the buffer for a control message. A port's name may
+// follow the message.
 const controlSize = pageSize / queueSize
 
-// control is the conversation with the device about its ports.
+// control exchanges control messages about ports with the device.
 type control struct {
-	mu       sync.Mutex // guards what follows
+	mu       sync.Mutex // protects the fields below
 	receive  *queue
 	transmit *queue
 	incoming [queueSize]Segment
 	outgoing []Segment
-	said     uint16 // how many messages were sent
-	name     string // of the port that is wanted
-	ready    bool   // the device knows that the driver has the port
-	named    bool   // the port has that name
-	hosted   bool   // the host has connected it
+	sent     uint16 // the number of messages that were sent
+	name     string // the name of the port to open
+	ready    bool   // the device has added the port
+	named    bool   // the port has the name
+	hosted   bool   // the host has connected the port
 	opened   chan struct{}
 	open     bool // opened is closed
 }
 
-// setUp makes the two queues and their buffers.
+// setUp creates the two queues and their buffers.
 func (c *control) setUp(t Transport, allocate Allocate) error {
 	c.opened = make(chan struct{})
 	var err error
@@ -55,9 +55,9 @@ func (c *control) setUp(t Transport, allocate Allocate) error {
 	return nil
 }
 
-// start offers the buffers for what the device will say.
+// start offers buffers for the device's messages.
 func (c *control) start() {
-	c.receive.interrupt(true)
+	c.receive.enableInterrupts()
 	for i, b := range c.incoming {
 		c.receive.describe(uint16(i), b.Address, controlSize, descriptorWrite, 0)
 		c.receive.offer(uint16(i), controlSize)
@@ -65,27 +65,27 @@ func (c *control) start() {
 	c.receive.notify()
 }
 
-// begin asks the device to tell of its ports.
+// begin asks the device for its ports.
 func (c *control) begin(name string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.name = name
-	c.say(message{event: eventDeviceReady, value: 1})
+	c.send(message{event: eventDeviceReady, value: 1})
 }
 
-// say sends a message. There are only three to send, each in a buffer of its
-// own, so the device's word that it has read them is not waited for.
-func (c *control) say(m message) {
-	b := c.outgoing[c.said]
+// send sends a message. It does not wait until the device has read it: the driver
+// sends only three messages, each in its own buffer.
+func (c *control) send(m message) {
+	b := c.outgoing[c.sent]
 	m.put(b.Bytes)
-	c.transmit.describe(c.said, b.Address, messageSize, 0, 0)
-	c.transmit.offer(c.said, 0)
-	c.said++
+	c.transmit.describe(c.sent, b.Address, messageSize, 0, 0)
+	c.transmit.offer(c.sent, 0)
+	c.sent++
 	c.transmit.notify()
 }
 
-// handle acts on what the device has said. Devices that break the rules are
-// not listened to any more; the port then does not open.
+// handle processes the device's messages. After a violation of the protocol it
+// ignores the device; the port then does not open.
 func (c *control) handle() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -94,21 +94,21 @@ func (c *control) handle() {
 		if !ok || err != nil {
 			return
 		}
-		c.hear(parseMessage(c.incoming[head].Bytes[:n]))
+		c.handleMessage(parseMessage(c.incoming[head].Bytes[:n]))
 		c.receive.offer(head, controlSize)
 		c.receive.notify()
 	}
 }
 
-// hear acts on one message.
-func (c *control) hear(m message, tail []byte) {
+// handleMessage processes one message.
+func (c *control) handleMessage(m message, tail []byte) {
 	if m.port != portNumber {
 		return
 	}
 	switch {
 	case m.event == eventPortAdd && !c.ready:
 		c.ready = true
-		c.say(message{portNumber, eventPortReady, 1})
+		c.send(message{portNumber, eventPortReady, 1})
 	case m.event == eventPortName:
 		c.named = portName(tail) == c.name
 	case m.event == eventPortOpen:
@@ -116,12 +116,12 @@ func (c *control) hear(m message, tail []byte) {
 	}
 	if c.ready && c.named && c.hosted && !c.open {
 		c.open = true
-		c.say(message{portNumber, eventPortOpen, 1})
+		c.send(message{portNumber, eventPortOpen, 1})
 		close(c.opened)
 	}
 }
 
-// portName returns the name in a message's tail, which may end with a zero.
+// portName returns the name after a message. It may end with a NUL.
 func portName(tail []byte) string { return strings.TrimRight(string(tail), "\x00") }
 
 // message is a control message (5.3.6.2).
@@ -138,8 +138,8 @@ func (m message) put(to []byte) {
 	binary.LittleEndian.PutUint16(to[6:], m.value)
 }
 
-// parseMessage splits what the device sent; too short a one has event 0, which
-// only drivers send.
+// parseMessage returns the message and the data after it. If the data is too short, the
+// message has event 0, which a device never sends.
 func parseMessage(data []byte) (m message, tail []byte) {
 	if len(data) < messageSize {
 		return message{}, nil

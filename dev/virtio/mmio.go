@@ -26,18 +26,18 @@ const (
 	mmioModern     = 2
 )
 
-// mmio is a device on the MMIO transport.
+// mmio is a device with the MMIO transport.
 type mmio struct{ registers Registers }
 
-// NewMMIO returns the transport to a device behind MMIO registers. It fails
-// with [ErrDevice] where no device answers or where it has only the legacy
-// form: start QEMU with -global virtio-mmio.force-legacy=false.
+// NewMMIO returns the transport for a device with MMIO registers. It fails with
+// [ErrDevice] if there is no device or the device has only the legacy interface; start
+// QEMU with -global virtio-mmio.force-legacy=false.
 func NewMMIO(r Registers) (Transport, error) {
 	if magic := r.Read32(mmioMagic); magic != mmioMagicValue {
-		return nil, broken("its registers begin with %#x", magic)
+		return nil, broken("its magic register has %#x instead of %#x", magic, mmioMagicValue)
 	}
 	if version := r.Read32(mmioVersion); version != mmioModern {
-		return nil, broken("its registers have version %d, not %d", version, mmioModern)
+		return nil, broken("its registers have version %d instead of %d", version, mmioModern)
 	}
 	return mmio{r}, nil
 }
@@ -83,8 +83,7 @@ func (m mmio) Acknowledge() {
 
 func (m mmio) Config32(offset uint32) uint32 { return m.registers.Read32(mmioConfig + offset) }
 
-// write64 writes a register of 64 bits as its two halves, which every device
-// must take.
+// write64 writes a 64-bit register as two 32-bit halves, which every device supports.
 func write64(r Registers, offset uint32, v uint64) {
 	r.Write32(offset, uint32(v))
 	r.Write32(offset+4, uint32(v>>32))

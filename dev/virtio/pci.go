@@ -1,7 +1,7 @@
 package virtio
 
-// Ports is x86 port I/O of 32 bits, by which the configuration space of PCI is
-// reached (PCI Local Bus Specification 3.0, 3.2.2.3.2).
+// Ports is 32-bit x86 port I/O, for access to PCI's configuration space (PCI Local Bus
+// Specification 3.0, 3.2.2.3.2).
 type Ports interface {
 	// In32 reads a port (INL).
 	In32(port uint16) uint32
@@ -34,18 +34,18 @@ const (
 	barCount   = 6
 
 	capabilityVendor  = 0x09
-	mostCapabilities  = 48 // what fits into 256 bytes
+	mostCapabilities  = 48 // as many fit into 256 bytes
 	firstCapability   = 0x40
 	noInterruptRouted = 0xff
 )
 
-// Console devices on PCI (4.1.2).
+// The device ids of console devices on PCI (4.1.2).
 const (
 	pciConsole             = 0x1043<<16 | 0x1af4
 	pciConsoleTransitional = 0x1003<<16 | 0x1af4
 )
 
-// Kinds of a virtio capability and what their structures have (4.1.4).
+// The types of virtio capabilities (4.1.4).
 const (
 	capabilityCommon = 1
 	capabilityNotify = 2
@@ -54,7 +54,7 @@ const (
 	capabilityEnd    = 5
 )
 
-// capabilityNeeds is how long each structure must be.
+// capabilityNeeds is the minimum length of each structure in bytes.
 var capabilityNeeds = [capabilityEnd]uint32{
 	capabilityCommon: 56, capabilityNotify: 4, capabilityISR: 1, capabilityDevice: 12,
 }
@@ -95,7 +95,7 @@ func (f pciFunction) write(offset, v uint32) {
 func findConsole(ports Ports) (f pciFunction, ok bool) {
 	ports.Out32(pciAddressPort, pciEnable)
 	if ports.In32(pciAddressPort) != pciEnable {
-		return pciFunction{}, false // there is no PCI
+		return pciFunction{}, false // the machine has no PCI
 	}
 	for device := range uint32(32) {
 		f := pciFunction{ports, device}
@@ -106,14 +106,15 @@ func findConsole(ports Ports) (f pciFunction, ok bool) {
 	return pciFunction{}, false
 }
 
-// Map returns the registers at a physical address, or nil where the kernel
-// cannot reach them.
+// Map returns the registers at a physical address, or nil if the kernel cannot access
+// them.
 type Map func(address uint64, length uint32) Registers
 
-// NewPCI returns the transport to the first console device on bus 0 and the
-// number of its interrupt as firmware has routed it; a nil Transport and no
-// error mean that there is none. The interrupt's line may be shared, and stays
-// raised until it is acknowledged.
+// NewPCI returns the transport for the first console device on bus 0, and the number
+// of its interrupt as the firmware has routed it. The interrupt line may be shared,
+// and stays asserted until it is acknowledged. If there is no such device, the
+// Transport and the error are nil. NewPCI fails with [ErrDevice] if the device cannot
+// be used.
 func NewPCI(ports Ports, registers Map) (t Transport, irq uint32, err error) {
 	f, ok := findConsole(ports)
 	if !ok {
@@ -125,12 +126,12 @@ func NewPCI(ports Ports, registers Map) (t Transport, irq uint32, err error) {
 		return nil, 0, err
 	}
 	if irq = f.read(pciInterruptLine) & 0xff; irq == noInterruptRouted {
-		return nil, 0, broken("firmware has given it no interrupt")
+		return nil, 0, broken("the firmware has not routed its interrupt")
 	}
 	return p, irq, nil
 }
 
-// pci is a device on PCI with its modern structures.
+// pci is a virtio 1.x device on PCI.
 type pci struct {
 	common, notify, isr, device Registers
 	notifyLength                uint32
@@ -138,7 +139,7 @@ type pci struct {
 	notifyOffsets               [queueTransmit + 1]uint32
 }
 
-// structures finds the four structures by the list of capabilities.
+// structures finds the four structures through the list of capabilities.
 func (f pciFunction) structures(registers Map) (*pci, error) {
 	p := new(pci)
 	place := [capabilityEnd]*Registers{
@@ -160,12 +161,13 @@ func (f pciFunction) structures(registers Map) (*pci, error) {
 		at = head >> 8 & 0xfc
 	}
 	if p.common == nil || p.notify == nil || p.isr == nil || p.device == nil {
-		return nil, broken("it lacks a structure of modern devices, or has it out of reach")
+		return nil, broken("a structure of virtio 1.x is missing or at an address that the kernel cannot access")
 	}
 	return p, nil
 }
 
-// structure returns the registers that a capability tells of, or nil.
+// structure returns the registers that a capability describes, or nil if the
+// capability is not valid.
 func (f pciFunction) structure(at, need uint32, registers Map) Registers {
 	bar, offset, length := f.read(at+4)&0xff, f.read(at+8), f.read(at+12)
 	if bar >= barCount || length < need {
@@ -188,7 +190,7 @@ func (f pciFunction) structure(at, need uint32, registers Map) Registers {
 	return registers(base+uint64(offset), length)
 }
 
-func (p *pci) Kind() uint32 { return kindConsole } // findConsole has seen to it
+func (p *pci) Kind() uint32 { return kindConsole } // findConsole has checked it
 
 func (p *pci) Features() uint64 {
 	p.common.Write32(commonDeviceSelect, 1)
@@ -207,8 +209,8 @@ func (p *pci) Accept(features uint64) {
 func (p *pci) Status() uint8     { return p.common.Read8(commonStatus) }
 func (p *pci) SetStatus(s uint8) { p.common.Write8(commonStatus, s) }
 
-// QueueLimit also finds where the queue is notified: a queue whose place lies
-// outside of the structure does not exist.
+// QueueLimit also stores the offset of the queue's notification register. It returns 0
+// if the register is outside of the notification structure.
 func (p *pci) QueueLimit(queue uint16) uint16 {
 	p.common.Write16(commonQueueSelect, queue)
 	offset := uint64(p.common.Read16(commonQueueNotify)) * uint64(p.multiplier)

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// bus is a PCI bus with one device, in slot 3, and its configuration space.
+// bus simulates a PCI bus with one device, which is in slot 3.
 type bus struct {
 	address uint32
 	space   [256]byte
@@ -37,8 +37,7 @@ func (b *bus) Out32(port uint16, v uint32) {
 	}
 }
 
-// Where the simulated device has its structures in the memory that BAR 4 and
-// BAR 5 tell of.
+// The addresses of the simulated device's structures. BAR 4 and 5 have the base.
 const (
 	barBase      = 0x1_fe00_0000
 	structureGap = 0x1000
@@ -52,7 +51,7 @@ func newBus() *bus {
 	b.word(pciInterruptLine, 0x10b)
 	b.word(pciBAR0+16, uint32(barBase&0xffffffff)|barIs64|8)
 	b.word(pciBAR0+20, barBase>>32)
-	b.word(0x40, 0x11|0x50<<8) // MSI-X, of no interest
+	b.word(0x40, 0x11|0x50<<8) // MSI-X, which the driver skips
 	for i, kind := range []uint32{capabilityCommon, capabilityISR, capabilityDevice, capabilityNotify} {
 		at := 0x50 + 20*i
 		next := uint32(at + 20)
@@ -77,7 +76,7 @@ func (b *bus) registers(address uint64, length uint32) Registers {
 	return &window{b.device, uint32(address-barBase) / structureGap}
 }
 
-// pciDevice translates the PCI registers to those of the MMIO device.
+// pciDevice maps the PCI registers to those of the simulated MMIO device.
 type pciDevice struct {
 	*simulated
 	queueNotify uint16
@@ -89,7 +88,7 @@ type window struct {
 	kind uint32
 }
 
-// commonToMMIO has the registers of the common configuration that MMIO has too.
+// commonToMMIO maps registers of the common configuration to MMIO registers.
 var commonToMMIO = map[uint32]uint32{
 	commonDeviceSelect: mmioDeviceSelect, commonDeviceFeatures: mmioDeviceFeatures,
 	commonDriverSelect: mmioDriverSelect, commonDriverFeatures: mmioDriverFeatures,
@@ -139,7 +138,7 @@ func (w *window) Write16(offset uint32, v uint16) {
 
 func (w *window) Write32(offset, v uint32) { w.d.Write32(commonToMMIO[offset], v) }
 
-func TestPCI(t *testing.T) {
+func TestPCIDeviceTransfersData(t *testing.T) {
 	b := newBus()
 	transport, irq, err := NewPCI(b, b.registers)
 	if err != nil || transport == nil || irq != 11 {
@@ -164,7 +163,7 @@ func TestPCI(t *testing.T) {
 	}
 }
 
-func TestNoDeviceOnPCI(t *testing.T) {
+func TestMissingPCIDeviceIsNoError(t *testing.T) {
 	empty := newBus()
 	empty.word(pciIdentity, 0xffffffff)
 	for name, b := range map[string]*bus{"no PCI": {absent: true}, "other device": empty} {
@@ -174,7 +173,7 @@ func TestNoDeviceOnPCI(t *testing.T) {
 	}
 }
 
-func TestBadConfigurationSpaces(t *testing.T) {
+func TestInvalidConfigurationSpaceIsRefused(t *testing.T) {
 	const common = 0x50
 	for name, spoil := range map[string]func(b *bus){
 		"legacy only":            func(b *bus) { b.word(pciCapabilities, 0) },
@@ -196,7 +195,7 @@ func TestBadConfigurationSpaces(t *testing.T) {
 	}
 }
 
-func TestNotificationsStayInTheirStructure(t *testing.T) {
+func TestNotificationOutsideOfStructureIsRefused(t *testing.T) {
 	b := newBus()
 	b.word(0x50+3*20+16, structureGap) // the multiplier
 	transport, _, err := NewPCI(b, b.registers)
@@ -208,6 +207,8 @@ func TestNotificationsStayInTheirStructure(t *testing.T) {
 	}
 }
 
+// FuzzConfigurationSpace checks that no configuration space makes NewPCI panic or map
+// registers of length 0.
 func FuzzConfigurationSpace(f *testing.F) {
 	b := newBus()
 	f.Add(b.space[:])
@@ -216,7 +217,7 @@ func FuzzConfigurationSpace(f *testing.F) {
 		copy(b.space[:], space)
 		NewPCI(b, func(address uint64, length uint32) Registers {
 			if length == 0 {
-				t.Fatal("registers of no length are mapped")
+				t.Fatal("registers of length 0 are mapped")
 			}
 			return b.registers(address, length)
 		})

@@ -6,20 +6,21 @@ import (
 	"time"
 )
 
-// kindConsole is the number of the console device (5.3).
+// kindConsole is the device type of the console device (5.3).
 const kindConsole = 3
 
-// featureMultiport lets the device have ports beside the console, which have
-// names and lose nothing when the host is slow. (5.3.3)
+// featureMultiport is the feature of a device with named ports besides the console
+// (5.3.3). Unlike the console, such a port loses nothing if the host is slow.
 const featureMultiport = 1 << 1
 
-// configPorts is where the configuration has the number of ports.
+// configPorts is the offset of the number of ports in the device configuration.
 const configPorts = 4
 
-// portNumber is the one port that is used; port 0 is the console's.
+// portNumber is the number of the only port that the driver uses; port 0 is the
+// console.
 const portNumber = 1
 
-// Queues (5.3.2).
+// The numbers of the queues (5.3.2).
 const (
 	queueControlReceive  = 2
 	queueControlTransmit = 3
@@ -27,40 +28,40 @@ const (
 	queueTransmit        = 2*portNumber + 3
 )
 
-// receiveSize is the size of one receive buffer: QEMU hands on no more at once.
+// receiveSize is the size of a receive buffer in bytes. QEMU never writes more into one
+// buffer.
 const receiveSize = pageSize
 
-// transmitPages is how many pages one chain of output takes at most.
+// transmitPages is the maximum number of pages of a chain of output.
 const transmitPages = 17 // 64 KiB and a header
 
-// Port is one port of a console device. Read and Write may be called by any
-// goroutine; they sleep, once [Port.Serve] runs.
+// Port is one port of a console device. Any goroutine may call Read and Write, which
+// sleep. [Port.Serve] must run.
 type Port struct {
 	transport Transport
 	control   control
 
-	reading  sync.Mutex // guards what follows
+	reading  sync.Mutex // protects the fields up to received
 	receive  *queue
 	buffers  [queueSize]Segment
-	current  []byte // what is left of a received buffer
-	head     uint16 // its number
+	current  []byte // the unread part of a received buffer
+	head     uint16 // the number of that buffer
 	received chan struct{}
 
-	writing  sync.Mutex // guards what follows
+	writing  sync.Mutex // protects the fields up to sent
 	transmit *queue
 	output   []Segment
 	sent     chan struct{}
 }
 
-// NewPort sets the console device behind a transport up (virtio 1.1, 5.3), with
-// memory that allocate gives for the queues and buffers. It does not sleep, and
-// needs no interrupts; the port is usable after [Port.Open]. It fails with
-// ErrDevice for a device that is no console, refuses the features or has too
-// small a queue or no second port, and with the errors of allocate; the device
-// is left switched off then.
+// NewPort initializes the console device of a transport (5.3). It gets memory for the
+// queues and buffers from allocate. It does not sleep and needs no interrupts. The
+// port is usable after [Port.Open]. NewPort fails with [ErrDevice] if the device is not
+// a console, refuses a feature, has too small a queue, or has no second port. It also
+// returns the errors of allocate. After an error the device is stopped.
 func NewPort(t Transport, allocate Allocate) (*Port, error) {
 	if kind := t.Kind(); kind != kindConsole {
-		return nil, broken("it is a device of kind %d, no console", kind)
+		return nil, broken("its type is %d instead of %d, a console", kind, kindConsole)
 	}
 	if err := negotiate(t, featureVersion1|featureMultiport); err != nil {
 		return nil, err
@@ -73,10 +74,10 @@ func NewPort(t Transport, allocate Allocate) (*Port, error) {
 	return p, nil
 }
 
-// setUp makes the queues and starts the device.
+// setUp creates the queues and starts the device.
 func (p *Port) setUp(allocate Allocate) error {
 	if ports := p.transport.Config32(configPorts); ports <= portNumber {
-		return broken("it has %d ports", ports)
+		return broken("it has %d ports instead of at least %d", ports, portNumber+1)
 	}
 	if err := p.control.setUp(p.transport, allocate); err != nil {
 		return err
@@ -105,7 +106,7 @@ func (p *Port) setUp(allocate Allocate) error {
 	return nil
 }
 
-// cut divides segments into pieces of the same size.
+// cut divides segments into pieces of the given size.
 func cut(segments []Segment, size int) []Segment {
 	var pieces []Segment
 	for _, s := range segments {
@@ -116,16 +117,15 @@ func cut(segments []Segment, size int) []Segment {
 	return pieces
 }
 
-// Open waits until the host has connected the port, which must have that name.
-// It fails with [ErrDevice] when that has not happened within the time.
-// [Port.Serve] must run.
+// Open waits until the host has connected the port, which must have the given name. It
+// fails with [ErrDevice] after the time limit. [Port.Serve] must run.
 func (p *Port) Open(name string, limit time.Duration) error {
 	p.control.begin(name)
-	p.control.handle() // a device that answers at once needs no interrupt
+	p.control.handle() // the device may have answered already
 	select {
 	case <-p.control.opened:
 	case <-time.After(limit):
-		return broken("its port %d is not %q, or not connected", portNumber, name)
+		return broken("its port %d does not have the name %q or is not connected", portNumber, name)
 	}
 	p.reading.Lock()
 	defer p.reading.Unlock()
@@ -133,10 +133,9 @@ func (p *Port) Open(name string, limit time.Duration) error {
 	return nil
 }
 
-// Serve handles the device's interrupts for ever. waitIRQ returns when the
-// device's interrupt has come since it returned last, and reports false when
-// the device is to be given up; that is when Serve returns. The interrupt may
-// be routed as edge-triggered: it is taken back before the queues are looked at.
+// Serve handles the device's interrupts. waitIRQ must return true after each interrupt
+// of the device, and false to make Serve return. The interrupt may be routed as
+// edge-triggered, because Serve acknowledges it before it reads the queues.
 func (p *Port) Serve(waitIRQ func() bool) {
 	for {
 		p.transport.Acknowledge()
@@ -149,7 +148,7 @@ func (p *Port) Serve(waitIRQ func() bool) {
 	}
 }
 
-// wake leaves a token for the goroutine that sleeps on the channel, or will.
+// wake puts a token into the channel for a goroutine that waits on it now or later.
 func wake(c chan struct{}) {
 	select {
 	case c <- struct{}{}:
@@ -159,8 +158,8 @@ func wake(c chan struct{}) {
 
 var _ io.ReadWriter = (*Port)(nil)
 
-// Read returns bytes that the host has sent, at least one; it waits for them.
-// Its only error is [ErrDevice].
+// Read waits for bytes from the host and returns at least one. Its only error is
+// [ErrDevice].
 func (p *Port) Read(data []byte) (int, error) {
 	p.reading.Lock()
 	defer p.reading.Unlock()
@@ -185,8 +184,9 @@ func (p *Port) Read(data []byte) (int, error) {
 	return n, nil
 }
 
-// giveBack lets the device fill the current buffer anew. The device is told
-// when half of them are empty, or by await.
+// giveBack offers the current buffer to the device again. It notifies the device only
+// if half of the buffers were offered since the last notification; otherwise await
+// does.
 func (p *Port) giveBack() {
 	p.receive.offer(p.head, receiveSize)
 	if p.receive.unnotified() >= queueSize/2 {
@@ -194,8 +194,8 @@ func (p *Port) giveBack() {
 	}
 }
 
-// await waits until the device has used a chain. Interrupts are on only while
-// it sleeps. The token in the channel may be an old one, hence the loop.
+// await waits until the device has used a chain. Interrupts are enabled only while it
+// sleeps. It loops because the token in the channel may be from an earlier interrupt.
 func (p *Port) await(q *queue, token chan struct{}) (head uint16, written uint32, err error) {
 	head, written, ok, err := q.take()
 	if ok || err != nil {
@@ -204,8 +204,8 @@ func (p *Port) await(q *queue, token chan struct{}) (head uint16, written uint32
 	if q.unnotified() > 0 {
 		q.notify()
 	}
-	q.interrupt(true)
-	defer q.interrupt(false)
+	q.enableInterrupts()
+	defer q.disableInterrupts()
 	for {
 		head, written, ok, err = q.take()
 		if ok || err != nil {
@@ -215,8 +215,8 @@ func (p *Port) await(q *queue, token chan struct{}) (head uint16, written uint32
 	}
 }
 
-// Write sends data and returns when the device is done with all of it. It
-// waits while the host does not read. Its only error is [ErrDevice].
+// Write sends data and returns when the device has processed all of it. It sleeps while
+// the host does not read. Its only error is [ErrDevice].
 func (p *Port) Write(data []byte) (int, error) {
 	p.writing.Lock()
 	defer p.writing.Unlock()
@@ -231,8 +231,8 @@ func (p *Port) Write(data []byte) (int, error) {
 	return len(data), nil
 }
 
-// fill copies as much of data as fits into the output's segments, chains them,
-// and returns how much that is.
+// fill copies as much of data as fits into the output segments, builds their chain, and
+// returns the number of bytes.
 func (p *Port) fill(data []byte) int {
 	total := 0
 	for i, s := range p.output {

@@ -12,7 +12,7 @@ import (
 
 const longTime = 20 * time.Second
 
-// open returns the port of a device that is served until the test ends.
+// open returns the open port of a device. Serve runs until the test ends.
 func open(t *testing.T, s *simulated) *Port {
 	t.Helper()
 	transport, err := NewMMIO(s)
@@ -45,7 +45,7 @@ func pattern(n int) []byte {
 	return data
 }
 
-func TestOutput(t *testing.T) {
+func TestOutputIsComplete(t *testing.T) {
 	s := newSimulated()
 	p := open(t, s)
 	if want := uint64(featureVersion1 | featureMultiport); s.accepted != want {
@@ -60,11 +60,11 @@ func TestOutput(t *testing.T) {
 		}
 	}
 	if !bytes.Equal(s.sent(), all) {
-		t.Error("other bytes left than were written")
+		t.Error("the bytes that were sent differ from those that were written")
 	}
 }
 
-func TestIndicesWrap(t *testing.T) {
+func TestQueueIndicesWrapAround(t *testing.T) {
 	s := newSimulated()
 	p := open(t, s)
 	for range 1<<16 + 100 {
@@ -73,11 +73,11 @@ func TestIndicesWrap(t *testing.T) {
 		}
 	}
 	if n := len(s.sent()); n != 1<<16+100 {
-		t.Errorf("%d bytes left", n)
+		t.Errorf("%d bytes were sent, want %d", n, 1<<16+100)
 	}
 }
 
-func TestWriteWaitsForTheHost(t *testing.T) {
+func TestWriteBlocksWhileHostDoesNotRead(t *testing.T) {
 	s := newSimulated()
 	p := open(t, s)
 	s.set(func() { s.deaf = true })
@@ -86,7 +86,7 @@ func TestWriteWaitsForTheHost(t *testing.T) {
 	go func() { _, err := p.Write(data); written <- err }()
 	select {
 	case err := <-written:
-		t.Fatalf("Write did not wait: %v", err)
+		t.Fatalf("Write does not block: %v", err)
 	case <-time.After(20 * time.Millisecond):
 	}
 	s.set(func() { s.deaf = false })
@@ -95,11 +95,11 @@ func TestWriteWaitsForTheHost(t *testing.T) {
 		t.Fatal(err)
 	}
 	if !bytes.Equal(s.sent(), data) {
-		t.Error("other bytes left than were written")
+		t.Error("the bytes that were sent differ from those that were written")
 	}
 }
 
-func TestInput(t *testing.T) {
+func TestInputIsComplete(t *testing.T) {
 	s := newSimulated()
 	p := open(t, s)
 	data := pattern(1_000_000)
@@ -115,14 +115,14 @@ func TestInput(t *testing.T) {
 		t.Fatal(err)
 	}
 	if !bytes.Equal(got, data) {
-		t.Error("other bytes arrived than were sent")
+		t.Error("the bytes that arrived differ from those that were sent")
 	}
 	if n, err := p.Read(nil); n != 0 || err != nil {
-		t.Errorf("a Read of nothing: %d, %v", n, err)
+		t.Errorf("Read with an empty buffer returns %d, %v", n, err)
 	}
 }
 
-func TestBothWaysAtOnceOnALateDevice(t *testing.T) {
+func TestBothDirectionsWorkOnSlowDevice(t *testing.T) {
 	s := newSimulated()
 	s.late = true
 	stop := make(chan struct{})
@@ -149,11 +149,11 @@ func TestBothWaysAtOnceOnALateDevice(t *testing.T) {
 		time.Sleep(time.Millisecond)
 	}
 	if !bytes.Equal(got, data) || !bytes.Equal(s.sent(), data) {
-		t.Error("other bytes arrived than were sent")
+		t.Error("the bytes that arrived differ from those that were sent")
 	}
 }
 
-func TestDevicesThatCannotBeUsed(t *testing.T) {
+func TestUnsuitableDeviceIsRefused(t *testing.T) {
 	for name, spoil := range map[string]func(s *simulated){
 		"no device":       func(s *simulated) { s.magic = 0xffffffff },
 		"legacy":          func(s *simulated) { s.version = 1 },
@@ -178,13 +178,13 @@ func TestDevicesThatCannotBeUsed(t *testing.T) {
 				t.Errorf("the error is %v, want ErrDevice", err)
 			}
 			if s.status&statusDriverOK != 0 {
-				t.Error("the device was started")
+				t.Error("the device is started")
 			}
 		})
 	}
 }
 
-func TestNoMemory(t *testing.T) {
+func TestAllocationErrorIsReturned(t *testing.T) {
 	for most := range 8 {
 		s := newSimulated()
 		none := errors.New("no memory")
@@ -202,7 +202,7 @@ func TestNoMemory(t *testing.T) {
 	}
 }
 
-func TestPortThatDoesNotOpen(t *testing.T) {
+func TestOpenTimesOut(t *testing.T) {
 	for name, spoil := range map[string]func(s *simulated){
 		"other name":    func(s *simulated) { s.name = "agent" },
 		"not connected": func(s *simulated) { s.connected = false },
@@ -223,14 +223,14 @@ func TestPortThatDoesNotOpen(t *testing.T) {
 	}
 }
 
-func TestHostileDevice(t *testing.T) {
+func TestHostileUsedRingIsRefused(t *testing.T) {
 	put := binary.LittleEndian.PutUint32
 	for name, spoil := range map[string]func(q *simulatedQueue, entry []byte){
-		"head beyond the table":  func(_ *simulatedQueue, e []byte) { put(e, queueSize) },
+		"head outside of table":  func(_ *simulatedQueue, e []byte) { put(e, queueSize) },
 		"huge head":              func(_ *simulatedQueue, e []byte) { put(e, 1<<32-1) },
 		"head of another chain":  func(_ *simulatedQueue, e []byte) { put(e, binary.LittleEndian.Uint32(e)^1); put(e[4:], 1<<20) },
 		"more bytes than fit":    func(_ *simulatedQueue, e []byte) { put(e[4:], receiveSize+1) },
-		"more chains than there": func(q *simulatedQueue, _ []byte) { q.used += queueSize + 1 },
+		"more chains than given": func(q *simulatedQueue, _ []byte) { q.used += queueSize + 1 },
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newSimulated()
@@ -247,7 +247,7 @@ func TestHostileDevice(t *testing.T) {
 	}
 }
 
-func TestChainUsedTwice(t *testing.T) {
+func TestChainUsedTwiceIsRefused(t *testing.T) {
 	s := newSimulated()
 	transport, _ := NewMMIO(s)
 	q, err := newQueue(transport, queueReceive, s.allocate)
@@ -256,7 +256,7 @@ func TestChainUsedTwice(t *testing.T) {
 	}
 	q.offer(0, 10)
 	q.offer(1, 10)
-	storeWord(q.page.Bytes, usedOffset, 2<<16) // two entries, chain 0 both
+	storeWord(q.page.Bytes, usedOffset, 2<<16) // two entries, both with chain 0
 	if head, _, ok, err := q.take(); head != 0 || !ok || err != nil {
 		t.Fatalf("got %d, %v, %v", head, ok, err)
 	}
@@ -265,6 +265,8 @@ func TestChainUsedTwice(t *testing.T) {
 	}
 }
 
+// FuzzUsedRing checks that take returns only chains that were offered, each at most
+// once, whatever the device writes.
 func FuzzUsedRing(f *testing.F) {
 	f.Add([]byte{0, 0, 3, 0, 0, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 9, 9})
 	f.Fuzz(func(t *testing.T, ring []byte) {
@@ -285,14 +287,16 @@ func FuzzUsedRing(f *testing.F) {
 				return
 			}
 			if head >= 10 || taken[head] || n > uint32(head) {
-				t.Fatalf("chain %d with %d bytes was taken", head, n)
+				t.Fatalf("take returns chain %d with %d bytes", head, n)
 			}
 			taken[head] = true
 		}
-		t.Fatal("more chains were taken than were offered")
+		t.Fatal("take returns more chains than were offered")
 	})
 }
 
+// FuzzControlMessages checks that control messages of the device neither make the driver
+// panic nor send more than its three messages.
 func FuzzControlMessages(f *testing.F) {
 	f.Add([]byte("\x01\x00\x00\x00\x01\x00\x01\x00"), []byte("\x01\x00\x00\x00\x07\x00\x01\x00link\x00"))
 	f.Fuzz(func(t *testing.T, first, second []byte) {
@@ -305,11 +309,11 @@ func FuzzControlMessages(f *testing.F) {
 		}
 		p.control.begin("link")
 		for range 100 {
-			p.control.hear(parseMessage(first))
-			p.control.hear(parseMessage(second))
+			p.control.handleMessage(parseMessage(first))
+			p.control.handleMessage(parseMessage(second))
 		}
-		if p.control.said > 3 {
-			t.Fatalf("the driver said %d messages", p.control.said)
+		if p.control.sent > 3 {
+			t.Fatalf("the driver sent %d messages, want at most 3", p.control.sent)
 		}
 	})
 }

@@ -6,32 +6,32 @@ import (
 	"sync"
 )
 
-// simulated is a console device with the MMIO transport. It does its work when
-// it is notified, as QEMU does, or, if late is set, only in run.
+// simulated is a console device with the MMIO transport. It processes its queues at
+// each notification, as QEMU does, or only in run if late is set.
 type simulated struct {
 	mu     sync.Mutex
-	memory []byte // of the machine, from memoryBase
-	next   int    // first page that is not allocated
+	memory []byte // the machine's memory, which starts at memoryBase
+	next   int    // the first page that is not allocated
 	irq    chan struct{}
 	late   bool
 	gone   bool // irq is closed
 
 	magic, version, kind uint32
 	features, accepted   uint64
-	refuse               bool // FEATURES_OK does not stick
-	stuck                bool // status does not become 0
+	refuse               bool // FEATURES_OK cannot be set
+	stuck                bool // the status cannot be reset
 	ports                uint32
-	limit                uint32 // entries of a queue
+	limit                uint32 // the maximum number of entries of a queue
 
 	select_, driverSelect, queueSelect, status uint32
 	queues                                     [6]simulatedQueue
 
-	name      string // of port 1
+	name      string // the name of port 1
 	connected bool
 	guestOpen bool
 	deaf      bool // the host does not read
 	out       bytes.Buffer
-	in        []byte // what the host sends and the guest has no buffer for yet
+	in        []byte // bytes from the host for which the guest has no buffer yet
 	raised    bool
 	spoil     func(q *simulatedQueue, page []byte) // called after each use of a chain
 }
@@ -39,10 +39,10 @@ type simulated struct {
 const memoryBase = 0x100000
 
 type simulatedQueue struct {
-	registers [0x30]byte // addresses, as the driver wrote them
+	registers [0x30]byte // the addresses that the driver wrote
 	size      uint32
 	ready     bool
-	seen      uint16 // of the available ring
+	seen      uint16 // the number of available chains that were processed
 	used      uint16
 }
 
@@ -58,7 +58,7 @@ func newSimulated() *simulated {
 	}
 }
 
-// allocate gives pages in two segments where it can, the second first.
+// allocate returns two segments in reverse order, or one for a single page.
 func (s *simulated) allocate(pages int) ([]Segment, error) {
 	segment := func(first, n int) Segment {
 		return Segment{s.memory[first*pageSize : (first+n)*pageSize], uint64(memoryBase + first*pageSize)}
@@ -142,19 +142,19 @@ func (s *simulated) setStatus(v uint32) {
 	}
 }
 
-// run does what a notification asks for.
+// run processes all queues.
 func (s *simulated) run() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.work()
 }
 
-// work serves all queues. s.mu is held.
+// work processes all queues. The caller must hold s.mu.
 func (s *simulated) work() {
 	if s.status&statusDriverOK == 0 {
 		return
 	}
-	s.each(queueControlTransmit, func(chain [][]byte) (int, bool) { s.hear(chain[0]); return 0, true })
+	s.each(queueControlTransmit, func(chain [][]byte) (int, bool) { s.answer(chain[0]); return 0, true })
 	s.each(queueTransmit, func(chain [][]byte) (int, bool) {
 		if s.deaf {
 			return 0, false
@@ -174,7 +174,7 @@ func (s *simulated) work() {
 	})
 }
 
-// each hands chains that the driver offers to use until that declines one.
+// each passes available chains to the function use until it returns false.
 func (s *simulated) each(index int, use func(chain [][]byte) (written int, ok bool)) {
 	q := &s.queues[index]
 	if !q.ready {
@@ -230,7 +230,7 @@ func (s *simulated) chain(q *simulatedQueue, head uint16) [][]byte {
 func (s *simulated) tell(m message, tail string) {
 	s.each(queueControlReceive, func(chain [][]byte) (int, bool) {
 		if m.event == 0 {
-			return 0, false // told already
+			return 0, false // the message is sent
 		}
 		m.put(chain[0])
 		m.event = 0
@@ -238,8 +238,8 @@ func (s *simulated) tell(m message, tail string) {
 	})
 }
 
-// hear answers the driver's control messages as QEMU does.
-func (s *simulated) hear(data []byte) {
+// answer answers a control message of the driver as QEMU does.
+func (s *simulated) answer(data []byte) {
 	m, _ := parseMessage(data)
 	switch m {
 	case message{0, eventDeviceReady, 1}:
@@ -255,7 +255,7 @@ func (s *simulated) hear(data []byte) {
 	}
 }
 
-// send is the host that sends bytes.
+// send makes the host send bytes.
 func (s *simulated) send(data []byte) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

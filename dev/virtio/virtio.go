@@ -1,13 +1,12 @@
-// Package virtio drives virtio devices (OASIS, Virtual I/O Device version
-// 1.2): the split virtqueue, the transports MMIO and PCI in their modern form,
-// and one port of a console device, which carries bytes both ways as fast as
-// memory does.
+// Package virtio is a driver for virtio devices (OASIS, Virtual I/O Device version
+// 1.2; section numbers in the comments refer to it). It has the split virtqueue, the
+// MMIO and PCI transports of virtio 1.x, and one port of a console device, which
+// carries bytes in both directions.
 //
-// Device registers are reached through [Registers] and memory through an
-// [Allocate] function, so the drivers are ordinary Go and are tested on the
-// host against a simulated device. What a device says is not believed: every
-// index, length and offset is checked, and a device that breaks the rules is
-// given up.
+// The driver accesses device registers through [Registers] and gets memory from an
+// [Allocate] function, so that it can be tested on the host with a simulated device.
+// It does not trust the device: it checks every index, length and offset, and stops
+// using a device that violates the protocol.
 package virtio
 
 import (
@@ -15,8 +14,8 @@ import (
 	"fmt"
 )
 
-// Registers are the registers of a device in memory; offsets are in bytes, and
-// each access has the width that it names, as devices insist.
+// Registers are the memory-mapped registers of a device. Offsets are in bytes. An
+// implementation must make each access with exactly the width in its name.
 type Registers interface {
 	Read8(offset uint32) uint8
 	Read16(offset uint32) uint16
@@ -26,41 +25,41 @@ type Registers interface {
 	Write32(offset uint32, v uint32)
 }
 
-// Segment is a stretch of memory that both sides see: Bytes is it here,
-// Address is where the device finds it. It begins at a page border.
+// Segment is page-aligned memory that driver and device share.
 type Segment struct {
-	Bytes   []byte
-	Address uint64
+	Bytes   []byte // the driver's view
+	Address uint64 // the physical address, for the device
 }
 
-// pageSize is what memory comes in multiples of.
+// pageSize is the unit of memory allocation in bytes.
 const pageSize = 4096
 
-// Allocate returns segments that make up that many pages together. They are
-// the device's until the machine ends.
+// Allocate returns segments with the given total number of pages. They are never
+// freed.
 type Allocate func(pages int) ([]Segment, error)
 
-// Transport is how a device is found, configured, notified and heard
-// (chapter 4). All methods but Notify and Acknowledge are for one goroutine
-// that sets the device up; none sleeps.
+// Transport is the access to a device (chapter 4). Notify and Acknowledge may be called
+// by any goroutine, the other methods only by the one that initializes the device. No
+// method sleeps.
 type Transport interface {
-	// Kind returns the device's number (chapter 5).
+	// Kind returns the device type (chapter 5).
 	Kind() uint32
-	// Features returns what the device offers.
+	// Features returns the features that the device offers.
 	Features() uint64
-	// Accept tells the device what the driver will use of that.
+	// Accept sets the features that the driver uses.
 	Accept(features uint64)
-	// Status and SetStatus access the device status; 0 resets.
+	// Status returns the device status.
 	Status() uint8
+	// SetStatus sets the device status; 0 resets the device.
 	SetStatus(s uint8)
-	// QueueLimit returns how many entries a queue may have; 0 means that
-	// there is no such queue.
+	// QueueLimit returns the maximum number of entries of a queue, or 0 if
+	// the queue does not exist.
 	QueueLimit(queue uint16) uint16
-	// Enable lets the device use a queue whose parts lie at these addresses.
+	// Enable enables a queue with its parts at the given physical addresses.
 	Enable(queue, size uint16, descriptors, available, used uint64)
-	// Notify tells the device that a queue has new entries.
+	// Notify notifies the device of new entries in a queue.
 	Notify(queue uint16)
-	// Acknowledge takes the interrupt back.
+	// Acknowledge acknowledges the device's interrupt.
 	Acknowledge()
 	// Config32 reads four bytes of the device's own configuration.
 	Config32(offset uint32) uint32
@@ -75,25 +74,25 @@ const (
 	statusFailed      = 1 << 7
 )
 
-// featureVersion1 is what every modern device offers and every driver of one
-// must accept (6.1).
+// featureVersion1 is the feature of virtio 1.x (6.1). The device must offer it and the
+// driver must accept it.
 const featureVersion1 = 1 << 32
 
-// ErrDevice is the error, found with [errors.Is], of a device that is not what
-// it must be or breaks the rules. It cannot be used after it.
+// ErrDevice is wrapped by errors about a device that is unsuitable or violates the
+// protocol. The device cannot be used afterwards.
 var ErrDevice = errors.New("the virtio device cannot be used")
 
 func broken(format string, arguments ...any) error {
 	return fmt.Errorf("%w: %s", ErrDevice, fmt.Sprintf(format, arguments...))
 }
 
-// negotiate resets the device and agrees on the features, all of which the
-// driver needs (3.1.1, steps 1 to 6).
+// negotiate resets the device and negotiates the features (3.1.1, steps 1 to 6). It
+// fails if the device does not have all of them.
 func negotiate(t Transport, features uint64) error {
 	t.SetStatus(0)
-	const patience = 1 << 16
+	const maxPolls = 1 << 16
 	for polls := 0; t.Status() != 0; polls++ {
-		if polls == patience {
+		if polls == maxPolls {
 			return broken("it does not reset")
 		}
 	}

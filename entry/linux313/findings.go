@@ -6,17 +6,16 @@ import (
 	"slowpath/entry"
 )
 
-// Finding is one statement of Al Viro's mail of January 2014 ("de-asmify the
-// x86-64 system call slowpath") beside what the model finds.
+// Finding compares one statement of Al Viro's mail of January 2014 ("de-asmify the
+// x86-64 system call slowpath") with the result of the model.
 type Finding struct {
 	Topic string
-	// Mail is what the mail says, Model what the 3.13 source does.
-	Mail, Model string
-	// Agree reports whether they say the same, as far as the model can tell.
-	Agree bool
+	Mail  string // the statement of the mail
+	Model string // the behaviour of the 3.13 source
+	Agree bool   // the two agree
 }
 
-// mailDeadBits are the bits that the mail calls dead.
+// mailDeadBits are the dead bits according to the mail.
 const mailDeadBits entry.Flag = 0xe200
 
 // Findings runs the model and compares it with the mail.
@@ -39,7 +38,7 @@ func loneUprobe(m *Model) Finding {
 	r := m.Run(SyscallExit, entry.Uprobe)
 	return Finding{
 		Topic: "lone UPROBE, exit of a call",
-		Mail:  "in _TIF_WORK_MASK, but not in _TIF_DO_NOTIFY_MASK: it loops for ever",
+		Mail:  "in _TIF_WORK_MASK but not in _TIF_DO_NOTIFY_MASK: the kernel loops for ever",
 		Model: fmt.Sprintf("%v: back at %s with %v, after %d handlers", r.Exit, r.Loop, r.Left, len(r.Ran)),
 		Agree: r.Exit == Livelock,
 	}
@@ -49,7 +48,7 @@ func lostUprobe(m *Model) Finding {
 	r := m.Run(Interrupt, entry.Uprobe)
 	return Finding{
 		Topic: "lone UPROBE, interrupt",
-		Mail:  "it loops for ever",
+		Mail:  "the kernel loops for ever",
 		Model: fmt.Sprintf("%v: retint_signal returns to user mode with %v undone", r.Exit, r.Dropped()),
 		Agree: r.Exit == Livelock,
 	}
@@ -67,13 +66,13 @@ func emulation(m *Model) Finding {
 	}
 	return Finding{
 		Topic: "lone SYSCALL_EMU",
-		Mail:  "it reaches do_notify_resume, which has nothing to do for it",
+		Mail:  "it reaches do_notify_resume, which does nothing for it",
 		Model: fmt.Sprintf("%v, off the fast path: %s", r.Exit, what),
 		Agree: notified,
 	}
 }
 
-// bitNumbers lists the bits of a word.
+// bitNumbers lists the numbers of the bits that are set.
 func bitNumbers(f entry.Flag) string {
 	text := ""
 	for i := range 32 {

@@ -9,8 +9,8 @@ import (
 	"slowpath/entry"
 )
 
-// TestMasks compares the arithmetic with the numbers of a 3.13 build.
-func TestMasks(t *testing.T) {
+// TestMasksMatchLinuxBuild compares the masks with the values of a 3.13 build.
+func TestMasksMatchLinuxBuild(t *testing.T) {
 	want := map[string]entry.Flag{
 		"ENTRY": 0x100801d1, "EXIT": 0x10080091, "WORK": 0xfe2e, "ALLWORK": 0x1008feff, "DO_NOTIFY": 0x0c06,
 	}
@@ -24,15 +24,16 @@ func TestMasks(t *testing.T) {
 	}
 }
 
-// exits are the counts of one sweep.
+// exits are the counts of a sweep.
 type exits struct{ sysret, iret, sysexit, livelock, dropped int }
 
 func counts(t Totals) exits {
 	return exits{t.Exits[SYSRET], t.Exits[IRET], t.Exits[SYSEXIT], t.Exits[Livelock], t.Dropped}
 }
 
-// TestGoldenNumbers: every word of the thirteen named flags, on every path.
-func TestGoldenNumbers(t *testing.T) {
+// TestSweepCounts checks the counts for every combination of the thirteen named flags on
+// every path.
+func TestSweepCounts(t *testing.T) {
 	for _, c := range []struct {
 		path       Path
 		was, fixed exits
@@ -53,29 +54,30 @@ func TestGoldenNumbers(t *testing.T) {
 	}
 }
 
-// TestAllBits: the masks hold bits without a meaning, and those hang too.
-func TestAllBits(t *testing.T) {
+// TestBitsWithoutHandlerLivelock checks that the bits of the masks without a handler
+// livelock too.
+func TestBitsWithoutHandlerLivelock(t *testing.T) {
 	for _, p := range []Path{SyscallExit, SyscallByIRET, CompatExit} {
 		if got := New().Sweep(p, AllBits).Exits[Livelock]; got != 254208 {
-			t.Errorf("%s: %d words hang, want 254208", p.Name, got)
+			t.Errorf("%s: %d combinations livelock, want 254208", p.Name, got)
 		}
 	}
 }
 
-// TestEveryLivelockHasAReason: a word hangs on the syscall exit exactly if it
-// has a dead bit, or UPROBE without any flag of DO_NOTIFY.
-func TestEveryLivelockHasAReason(t *testing.T) {
+// TestLivelockNeedsDeadBitOrLoneUprobe checks that a flag word livelocks at the exit of
+// a call exactly if it has a dead bit, or UPROBE without a flag of DO_NOTIFY.
+func TestLivelockNeedsDeadBitOrLoneUprobe(t *testing.T) {
 	m := New()
 	for i := range 1 << 16 {
 		word := entry.Flag(i)
 		dead := word&DeadBits() != 0 || word&entry.Uprobe != 0 && word&NotifyMask == 0
 		if r := m.Run(SyscallExit, word); dead != (r.Exit == Livelock) {
-			t.Fatalf("%v: %v, but dead is %v", word, r.Exit, dead)
+			t.Fatalf("%v ends with %v, but livelock expected is %v", word, r.Exit, dead)
 		}
 	}
 }
 
-func TestRuns(t *testing.T) {
+func TestRunsCallExpectedHandlers(t *testing.T) {
 	for _, c := range []struct {
 		path  Path
 		flags entry.Flag
@@ -100,14 +102,14 @@ func TestRuns(t *testing.T) {
 			names = append(names, h.Name)
 		}
 		if ran := strings.Join(names, ", "); r.Exit != c.exit || r.Left != c.left || ran != c.ran {
-			t.Errorf("%s with %v: %v, left %v, ran %s; want %v, %v, %s",
+			t.Errorf("%s with %v: exit %v, flags left %v, handlers %s; want %v, %v, %s",
 				c.path.Name, c.flags, r.Exit, r.Left, ran, c.exit, c.left, c.ran)
 		}
 	}
 }
 
-// TestFindings: where the mail and the source differ is known, and stays so.
-func TestFindings(t *testing.T) {
+// TestFindingsAgreeWhereExpected checks where the mail and the source agree.
+func TestFindingsAgreeWhereExpected(t *testing.T) {
 	agree := map[string]bool{}
 	for _, f := range Findings() {
 		agree[f.Topic] = f.Agree
@@ -123,16 +125,16 @@ func TestFindings(t *testing.T) {
 	}
 }
 
-func TestLoneUprobe(t *testing.T) {
+func TestLoneUprobeLivelocks(t *testing.T) {
 	r := New().Run(SyscallExit, entry.Uprobe)
 	if r.Exit != Livelock || r.Left != entry.Uprobe || len(r.Ran) != 0 || r.Loop != "int_with_check" {
-		t.Errorf("a lone UPROBE gives %+v", r)
+		t.Errorf("UPROBE alone gives %+v", r)
 	}
 }
 
-// TestTheListing holds the table to its own shape: every label can be reached
-// from a path or is jumped to, and no step can run off the end.
-func TestTheListing(t *testing.T) {
+// TestEveryStepIsReachable checks that every step can be reached from a path, and that
+// no step falls off the end of the table.
+func TestEveryStepIsReachable(t *testing.T) {
 	m := New()
 	reached := make([]bool, len(m.steps))
 	var walk func(i int)
@@ -157,7 +159,8 @@ func TestTheListing(t *testing.T) {
 	}
 }
 
-// FuzzRun: any word, also with bits that no mask has, ends on every path.
+// FuzzRun checks that a run with any flag word ends on every path, even with bits that
+// are in no mask.
 func FuzzRun(f *testing.F) {
 	f.Add(uint32(0), uint8(0))
 	f.Add(uint32(entry.Uprobe), uint8(1))
@@ -167,17 +170,17 @@ func FuzzRun(f *testing.F) {
 		p := Paths()[int(path)%len(Paths())]
 		r := m.Run(p, entry.Flag(word))
 		if r.Left&^entry.Flag(word) != 0 {
-			t.Errorf("%s: %v appeared", p.Name, r.Left&^entry.Flag(word))
+			t.Errorf("%s: the flags %v are left but were not set", p.Name, r.Left&^entry.Flag(word))
 		}
 		if r := fixed.Run(p, entry.Flag(word)&^DeadBits()); r.Exit == Livelock {
-			t.Errorf("%s with %v hangs in the repaired flow", p.Name, entry.Flag(word)&^DeadBits())
+			t.Errorf("%s with %v livelocks in the fixed model", p.Name, entry.Flag(word)&^DeadBits())
 		}
 	})
 }
 
-// TestListing: the printed flow has each path's label, and shows the test that
-// lets UPROBE fall through.
-func TestListing(t *testing.T) {
+// TestListingHasLabelsAndTests checks that the printed listing has the label of each
+// path and the test that ignores UPROBE.
+func TestListingHasLabelsAndTests(t *testing.T) {
 	text := New().Listing()
 	for _, p := range Paths() {
 		if !strings.Contains(text, p.Label+":\n") {

@@ -2,7 +2,7 @@ package linux313
 
 import "slowpath/entry"
 
-// action is what a step does.
+// action is the kind of a step.
 type action uint8
 
 const (
@@ -11,14 +11,14 @@ const (
 	loadMask         // EDI = mask
 	narrowMask       // EDI &^= mask
 	readFlags        // EDX = flags & EDI
-	jump             // to the label
-	jumpIfSnapshot   // if EDX has any of mask
-	jumpUnlessInWord // if the flag word itself has none of mask
-	call             // a handler, with EDX
-	leave            // for user mode
+	jump             // jump to the label
+	jumpIfSnapshot   // jump if EDX has a flag of mask
+	jumpUnlessInWord // jump if the flag word has no flag of mask
+	call             // call a handler with EDX
+	leave            // enter user mode
 )
 
-// step is one line of the listing. A label is on the first step after it.
+// step is one line of the listing. A label belongs to the step after it.
 type step struct {
 	label   string
 	do      action
@@ -28,12 +28,12 @@ type step struct {
 	exit    Exit
 }
 
-// Steps that need no argument.
+// The steps without arguments.
 var (
 	cli = step{do: disableInterrupts}
 	sti = step{do: enableInterrupts}
-	// snapshot reads the flags through the mask in EDI: the only step that
-	// reads them into EDX.
+	// snapshot sets EDX to the flags that are in the mask EDI. It is the only
+	// step that reads the flags into EDX.
 	snapshot = step{do: readFlags}
 )
 
@@ -45,17 +45,17 @@ func unlessWord(m entry.Flag, to string) step { return step{do: jumpUnlessInWord
 func do(h *Handler) step                      { return step{do: call, handler: h} }
 func out(e Exit) step                         { return step{do: leave, exit: e} }
 
-// every is the mask of a test for "any flag left".
+// every is the mask of a test whether any flag is left.
 const every = ^entry.Flag(0)
 
-// at puts a label on the first of some steps.
+// at labels the first of several steps.
 func at(label string, steps ...step) []step {
 	steps[0].label = label
 	return steps
 }
 
-// listing returns the flow of 3.13, with notify as _TIF_DO_NOTIFY_MASK. Each
-// label's steps stand under it; what is not a jump falls through to the next.
+// listing returns the code of 3.13 as steps, with notify as _TIF_DO_NOTIFY_MASK. A step
+// that does not jump falls through to the next.
 func listing(notify entry.Flag) []step {
 	var all []step
 	for _, part := range [][][]step{
@@ -75,13 +75,13 @@ func systemCall() [][]step {
 			unlessWord(EntryMask, "system_call_fastpath"),
 			unlessWord(EntryMask&^entry.SyscallAudit, "auditsys")),
 		at("tracesys", do(traceEnter), do(theCall),
-			jmp("int_ret_from_sys_call")), // always IRET: a tracer may have changed the frame
+			jmp("int_ret_from_sys_call")), // IRET, because a tracer may have changed pt_regs
 		at("auditsys", do(auditEntry)),
 		at("system_call_fastpath", do(theCall)),
 	}
 }
 
-// sysretExit is the way out that may end in SYSRET.
+// sysretExit is the exit path that may end with SYSRET.
 func sysretExit() [][]step {
 	return [][]step{
 		at("ret_from_sys_call", edi(AllWorkMask)),
@@ -92,16 +92,16 @@ func sysretExit() [][]step {
 			ifAny(entry.NeedResched, "sysret_resched"),
 			jmp("sysret_signal")),
 		at("sysret_resched", sti, do(scheduleUser),
-			jmp("sysret_check")), // EDI as it was
+			jmp("sysret_check")), // EDI is unchanged
 		at("sysret_signal", sti,
 			ifAny(entry.SyscallAudit, "sysret_audit"),
-			jmp("int_check_syscall_exit_work")), // EDX is not read again
+			jmp("int_check_syscall_exit_work")), // EDX is not reloaded
 		at("sysret_audit", do(auditExit), edi(AllWorkMask&^entry.SyscallAudit),
 			jmp("sysret_check")),
 	}
 }
 
-// iretExit is the way out of a call that ends in IRET.
+// iretExit is the exit path of a call that ends with IRET.
 func iretExit(notify entry.Flag) [][]step {
 	return [][]step{
 		at("int_ret_from_sys_call", cli, edi(AllWorkMask)),
@@ -112,24 +112,24 @@ func iretExit(notify entry.Flag) [][]step {
 			ifAny(entry.NeedResched, "int_resched"),
 			jmp("int_very_careful")),
 		at("int_resched", sti, do(scheduleUser), cli,
-			jmp("int_with_check")), // EDI as it was
+			jmp("int_with_check")), // EDI is unchanged
 		at("int_very_careful", sti),
 		at("int_check_syscall_exit_work",
 			ifAny(ExitMask, "int_trace"),
 			jmp("int_signal")),
 		at("int_trace", do(traceLeave), ediWithout(ExitMask|entry.SyscallEmu),
-			jmp("int_restore_rest")), // the flags stay: only the mask forgets them
+			jmp("int_restore_rest")), // removes the flags from the mask, not from the word
 		at("int_signal",
 			ifAny(notify, "int_notify"),
 			jmp("int_notified")),
 		at("int_notify", do(notifyResume)),
-		at("int_notified", edi(WorkMask)), // in both cases
+		at("int_notified", edi(WorkMask)), // reached in both cases
 		at("int_restore_rest", cli,
 			jmp("int_with_check")),
 	}
 }
 
-// interruptExit is the way out of interrupts and of ordinary exceptions.
+// interruptExit is the exit path of interrupts and ordinary exceptions.
 func interruptExit(notify entry.Flag) [][]step {
 	return [][]step{
 		at("ret_from_intr", cli, jmp("retint_with_reschedule")),
@@ -145,14 +145,14 @@ func interruptExit(notify entry.Flag) [][]step {
 			jmp("retint_check")),
 		at("retint_signal",
 			ifAny(notify, "retint_notify"),
-			jmp("retint_swapgs")), // returns with the work undone
+			jmp("retint_swapgs")), // returns without doing the work
 		at("retint_notify", sti, do(notifyResume), cli, edi(WorkMask),
 			jmp("retint_check")),
 	}
 }
 
-// paranoidExit is the way out of NMI, #DB, #MC and the like: it has no test
-// of _TIF_DO_NOTIFY_MASK.
+// paranoidExit is the exit path of NMI, #DB, #MC and similar exceptions. It does not
+// test _TIF_DO_NOTIFY_MASK.
 func paranoidExit() [][]step {
 	return [][]step{
 		at("paranoid_exit", cli, edi(WorkMask)),
@@ -168,8 +168,8 @@ func paranoidExit() [][]step {
 	}
 }
 
-// compatExit is the way out of a 32-bit call that came by SYSENTER or by
-// SYSCALL from compatibility mode.
+// compatExit is the exit path of a 32-bit call made with SYSENTER, or with SYSCALL in
+// compatibility mode.
 func compatExit() [][]step {
 	return [][]step{
 		at("sysenter_dispatch", cli,

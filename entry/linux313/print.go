@@ -7,8 +7,8 @@ import (
 	"slowpath/entry"
 )
 
-// Listing returns the flow as text: labels in the first column, and after them
-// what is done, in the words of the assembly.
+// Listing returns the steps as text in the style of the assembly, with labels in the
+// first column.
 func (m *Model) Listing() string {
 	var b strings.Builder
 	for _, s := range m.steps {
@@ -20,7 +20,7 @@ func (m *Model) Listing() string {
 	return b.String()
 }
 
-// describe says what a step does.
+// describe returns the text of a step.
 func (m *Model) describe(s step) string {
 	switch s.do {
 	case disableInterrupts:
@@ -45,7 +45,7 @@ func (m *Model) describe(s step) string {
 	return s.exit.String()
 }
 
-// maskName names a mask, as a sum of named masks and flags where it is one.
+// maskName returns a text for a mask that uses the named masks if possible.
 func (m *Model) maskName(mask entry.Flag) string {
 	if mask == every {
 		return "ANY"

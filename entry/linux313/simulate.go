@@ -6,7 +6,7 @@ import (
 	"slowpath/entry"
 )
 
-// Exit is how a run of the model ends.
+// Exit is the end of a run.
 type Exit uint8
 
 // The ends of a run.
@@ -14,25 +14,25 @@ const (
 	// SYSRET and IRET are the instructions that enter 64-bit user mode.
 	SYSRET Exit = iota
 	IRET
-	// SYSEXIT stands for SYSEXIT and SYSRETL, the fast exits of 32-bit calls.
+	// SYSEXIT means SYSEXIT or SYSRETL, the fast exits of 32-bit calls.
 	SYSEXIT
-	// Livelock: the CPU goes round in the kernel for ever.
+	// Livelock means that the kernel loops for ever.
 	Livelock
 )
 
-// String names the exit.
+// String returns the name of the exit.
 func (e Exit) String() string {
 	return [...]string{"SYSRET", "IRET", "SYSEXIT", "livelock"}[e]
 }
 
-// Path is a way out of the kernel, by the label where it begins.
+// Path is an exit path of the kernel.
 type Path struct {
-	Name  string // for readers
-	Label string
+	Name  string // the name for output
+	Label string // the label at which it begins
 }
 
-// The paths. A new task, execve and rt_sigreturn join them: the first at
-// ret_from_sys_call, the others at int_ret_from_sys_call.
+// The paths. A new task joins them at ret_from_sys_call, and execve and rt_sigreturn at
+// int_ret_from_sys_call.
 var (
 	SystemCall    = Path{"system call from its entry", "system_call"}
 	SyscallExit   = Path{"exit of a call", "ret_from_sys_call"}
@@ -48,22 +48,23 @@ func Paths() []Path {
 	return []Path{SystemCall, SyscallExit, SyscallByIRET, CompatExit, Interrupt, Exception, Paranoid}
 }
 
-// Model is the flow of 3.13, ready to run. It is immutable.
+// Model is the executable code of 3.13. It is immutable, so several goroutines may use
+// it at once.
 type Model struct {
 	steps  []step
-	target []int // of a jump, by index of the step
-	labels map[string]int
-	notify entry.Flag
+	target []int          // the target of a jump, by the index of the step
+	labels map[string]int // the index of the step with a label
+	notify entry.Flag     // _TIF_DO_NOTIFY_MASK
 }
 
-// New returns the flow as it was.
+// New returns the model of the original code.
 func New() *Model { return build(NotifyMask) }
 
-// Fixed returns the flow with UPROBE in _TIF_DO_NOTIFY_MASK.
+// Fixed returns the model with UPROBE added to _TIF_DO_NOTIFY_MASK.
 func Fixed() *Model { return build(NotifyMask | entry.Uprobe) }
 
-// build resolves the labels. It panics if the listing names one that is not
-// there, which is a mistake in this package.
+// build resolves the labels. It panics if a label is missing or defined twice, which is
+// a bug in this package.
 func build(notify entry.Flag) *Model {
 	m := &Model{steps: listing(notify), labels: map[string]int{}, notify: notify}
 	for i, s := range m.steps {
@@ -84,6 +85,7 @@ func build(notify entry.Flag) *Model {
 	return m
 }
 
+// place returns the index of the step with a label.
 func (m *Model) place(label string) int {
 	i, ok := m.labels[label]
 	if !ok {
@@ -95,17 +97,13 @@ func (m *Model) place(label string) int {
 // Result is the end of a run.
 type Result struct {
 	Exit Exit
-	// Left is the flag word at the end. Level flags stay in it.
-	Left entry.Flag
-	// Ran are the handlers in the order of their calls; in a livelock, those
-	// up to the first repetition.
-	Ran []*Handler
-	// Loop is the label that a livelock comes back to.
-	Loop string
+	Left entry.Flag // the flag word at the end
+	Ran  []*Handler // the handlers in the order of their calls, in a livelock up to the first repetition
+	Loop string     // the label at which a livelock repeats
 }
 
-// Dropped are the flags of WorkMask with which the run entered user mode:
-// duties that were owed and not done.
+// Dropped returns the flags of WorkMask that are set although the run has entered user
+// mode: work that was not done.
 func (r Result) Dropped() entry.Flag {
 	if r.Exit == Livelock {
 		return 0
@@ -113,15 +111,15 @@ func (r Result) Dropped() entry.Flag {
 	return r.Left & WorkMask
 }
 
-// state is all that the next steps depend on.
+// state is the state of a run.
 type state struct {
-	at             int // index of the step
+	at             int // index of the next step
 	flags          entry.Flag
 	mask, snapshot entry.Flag // EDI, EDX
 }
 
-// Run follows a path with the given flag word. A state that comes again proves
-// a livelock, since nothing else moves in this model.
+// Run executes a path with the given flag word. A repeated state is a livelock, because
+// the model is deterministic.
 func (m *Model) Run(p Path, flags entry.Flag) Result {
 	var r Result
 	var buffer [8]state
@@ -137,7 +135,7 @@ func (m *Model) Run(p Path, flags entry.Flag) Result {
 		if s.at > from {
 			continue
 		}
-		for _, old := range seen { // a loop has a jump backwards
+		for _, old := range seen { // only backward jumps can close a loop
 			if old == s {
 				r.Exit, r.Left, r.Loop = Livelock, s.flags, m.steps[s.at].label
 				return r
@@ -147,7 +145,7 @@ func (m *Model) Run(p Path, flags entry.Flag) Result {
 	}
 }
 
-// advance does one step.
+// advance executes one step.
 func (m *Model) advance(s *state, r *Result) {
 	step, jumps := &m.steps[s.at], false
 	switch step.do {
@@ -174,14 +172,14 @@ func (m *Model) advance(s *state, r *Result) {
 	s.at++
 }
 
-// Totals counts the ends of many runs.
+// Totals counts the results of many runs.
 type Totals struct {
-	Words   int    // runs
-	Exits   [4]int // by Exit
-	Dropped int    // runs that entered user mode with duties of WorkMask undone
+	Words   int    // the number of runs
+	Exits   [4]int // the number of runs for each Exit
+	Dropped int    // the number of runs that entered user mode with work undone
 }
 
-// Sweep runs a path for every subset of bits.
+// Sweep runs a path with every subset of bits as the flag word.
 func (m *Model) Sweep(p Path, bits entry.Flag) Totals {
 	var t Totals
 	for word := entry.Flag(0); ; word = (word - bits) & bits { // the next subset

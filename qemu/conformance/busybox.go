@@ -8,11 +8,11 @@ import (
 	"strings"
 )
 
-// busybox's source as Debian has it.
+// debianSource is the entry of sources.list for busybox's source package.
 const debianSource = "deb-src [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] http://deb.debian.org/debian bookworm main\n"
 
-// fetchBusybox downloads and unpacks busybox's source package, once, and
-// returns its directory.
+// fetchBusybox downloads and unpacks busybox's source package, if that was not
+// done before, and returns its directory.
 func fetchBusybox() (string, error) {
 	work := filepath.Join(workDirectory, "source")
 	if found, _ := filepath.Glob(work + "/busybox-*/testsuite"); len(found) > 0 {
@@ -33,13 +33,13 @@ $apt update && $apt source --download-only busybox && tar -xf busybox_*.orig.tar
 	}
 	found, _ := filepath.Glob(work + "/busybox-*/testsuite")
 	if len(found) == 0 {
-		return "", fmt.Errorf("busybox's source package has no testsuite")
+		return "", fmt.Errorf("busybox's source package has no testsuite; remove %s and try again", work)
 	}
 	return filepath.Dir(found[0]), nil
 }
 
-// setupBusybox fills a root directory with busybox, a link for each applet,
-// and a part of its source below /busybox.
+// setupBusybox fills a root directory with busybox, a link for each applet, and
+// parts of busybox's source below /busybox. It returns the source's directory.
 func setupBusybox(root string, parts ...string) (source string, err error) {
 	if source, err = fetchBusybox(); err != nil {
 		return "", err
@@ -55,15 +55,16 @@ for part in "$@"; do mkdir -p "$root/busybox/$(dirname $part)"; cp -a "$source/$
 	cmd := exec.Command("sh", append([]string{"-c", script, "sh"}, parts...)...)
 	cmd.Env = append(os.Environ(), "root="+root, "source="+source)
 	if out, err := cmd.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("cannot set the root directory up: %w\n%s", err, out)
+		return "", fmt.Errorf("cannot fill the root directory: %w\n%s", err, out)
 	}
 	return source, nil
 }
 
-// leftOut names applets whose tests need what neither side has in the root.
+// leftOut names the applets whose tests cannot run in the root directory on either
+// side.
 var leftOut = map[string]bool{"bc": true, "dc": true, "wget": true, "ping": true, "all_sourcecode": true, "ash": true}
 
-// setupApplets makes a job of each applet that has tests.
+// setupApplets returns a job for each applet that has tests.
 func setupApplets(root string) ([]job, error) {
 	source, err := setupBusybox(root, "testsuite")
 	if err != nil {
@@ -90,7 +91,7 @@ func setupApplets(root string) ([]job, error) {
 	return jobs, nil
 }
 
-// parseApplets reads lines such as "PASS: name".
+// parseApplets reads result lines such as "PASS: name".
 func parseApplets(output string) map[string]bool {
 	results := make(map[string]bool)
 	for line := range strings.Lines(output) {
@@ -104,7 +105,7 @@ func parseApplets(output string) map[string]bool {
 	return results
 }
 
-// setupAsh makes a job of each directory of the shell's tests.
+// setupAsh returns a job for each directory of the shell's tests.
 func setupAsh(root string) ([]job, error) {
 	source, err := setupBusybox(root, "shell/ash_test")
 	if err != nil {
@@ -134,10 +135,10 @@ func setupAsh(root string) ([]job, error) {
 	return jobs, nil
 }
 
-// ashSeconds is how long a directory of the shell's tests may take. The one that
-// is named slow forks 30,000 times from a shell with 1,200 variables: on Linux it
-// takes 6 seconds of user mode, which QEMU emulates in 110, on a machine of its
-// own.
+// ashSeconds returns the time limit for a directory of the shell's tests.
+// ash-z_slow forks 30,000 times from a shell with 1,200 variables. It takes 6
+// seconds of user time on Linux, and 110 seconds under QEMU's emulation on an idle
+// host.
 func ashSeconds(directory string) int {
 	if directory == "ash-z_slow" {
 		return 900
@@ -145,7 +146,7 @@ func ashSeconds(directory string) int {
 	return 180
 }
 
-// parseAsh reads lines such as "ash-misc/name.tests: ok".
+// parseAsh reads result lines such as "ash-misc/name.tests: ok".
 func parseAsh(output string) map[string]bool {
 	results := make(map[string]bool)
 	for line := range strings.Lines(output) {

@@ -10,19 +10,19 @@ import (
 	"slowpath/qemu/initramfs"
 )
 
-// cloudKernel is Debian's Linux for virtual machines, for the baseline: the
+// cloudKernel is Debian's Linux for virtual machines. As the baseline, it runs the
 // same programs in the same QEMU.
 type cloudKernel struct {
 	image string // path of its vmlinuz
-	work  string // directory for the archive of one run
+	work  string // directory for the image and the archive of one run
 }
 
-// cloudPackage depends on the package of the newest cloud kernel of Debian 12,
-// which is a 6.1.
+// cloudPackage is the package that depends on Debian 12's newest cloud kernel,
+// which is a Linux 6.1.
 const cloudPackage = "linux-image-cloud-amd64"
 
-// fetchCloudKernel downloads the package of the kernel, once, and takes the
-// image out of it. Nothing is installed.
+// fetchCloudKernel downloads the kernel's package, if that was not done before, and
+// extracts the image. It installs nothing.
 func fetchCloudKernel(work string) (*cloudKernel, error) {
 	directory := filepath.Join(work, "cloudkernel")
 	if err := os.MkdirAll(directory, 0o755); err != nil {
@@ -49,7 +49,7 @@ rm "$package"_*.deb`
 	return k, nil
 }
 
-// find returns the path of the image, "" if it is not there yet.
+// find returns the path of the image, or nothing if it was not fetched yet.
 func (k *cloudKernel) find() string {
 	found, _ := filepath.Glob(k.work + "/boot/vmlinuz-*")
 	if len(found) == 0 {
@@ -58,14 +58,14 @@ func (k *cloudKernel) find() string {
 	return found[len(found)-1]
 }
 
-// The lines between which the console has what the job printed.
+// The lines on the console before and after the job's output.
 const (
 	jobBegins = "slowpath: the job begins"
 	jobEnds   = "slowpath: the job ends with "
 )
 
-// initScript is the first program of the virtual machine. It makes the job
-// neither the leader of a session nor of a process group, as on Slowpath.
+// initScript is the init program of the virtual machine. The job is neither a
+// session leader nor a process group leader, as on Slowpath.
 const initScript = `#!/bin/busybox sh
 /bin/busybox mount -t proc proc /proc
 /bin/busybox mount -t sysfs sysfs /sys
@@ -78,9 +78,9 @@ cd %s
 /bin/busybox poweroff -f
 `
 
-// run boots the kernel with a tree as its root and returns what the job
-// printed. The tree needs /bin/busybox, and directories to mount /proc, /sys
-// and /dev on.
+// run boots the kernel with the tree as its root file system and returns the job's
+// output. The tree must have /bin/busybox and the directories /proc, /sys and
+// /dev.
 func (k *cloudKernel) run(tree *initramfs.Tree, j job, cpu string) string {
 	var words []string
 	for _, w := range j.command {
@@ -101,12 +101,12 @@ func (k *cloudKernel) run(tree *initramfs.Tree, j job, cpu string) string {
 		return err.Error()
 	}
 	defer os.Remove(packed)
-	return consoleOfJob(output(j, "qemu-system-x86_64", []string{"-M", "pc", "-accel", "tcg", "-cpu", cpu, "-smp", "2", "-m", "2G",
+	return consoleOfJob(onHost(j, "qemu-system-x86_64", []string{"-M", "pc", "-accel", "tcg", "-cpu", cpu, "-smp", "2", "-m", "2G",
 		"-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-serial", "stdio",
 		"-kernel", k.image, "-initrd", packed, "-append", "console=ttyS0 loglevel=1 panic=-1"}))
 }
 
-// onCloudKernel runs a job of a suite in its root directory.
+// onCloudKernel runs a job in a copy of the root directory and returns its output.
 func (k *cloudKernel) onCloudKernel(root string, j job) string {
 	tree := initramfs.NewTree()
 	if _, err := tree.HostDirectory(root); err != nil {
@@ -115,12 +115,12 @@ func (k *cloudKernel) onCloudKernel(root string, j job) string {
 	return k.run(tree, j, "max")
 }
 
-// consoleOfJob cuts what the job printed out of the console's text.
+// consoleOfJob extracts the job's output from the console's text.
 func consoleOfJob(console string) string {
 	_, text, _ := strings.Cut(console, jobBegins)
 	text, _, _ = strings.Cut(text, jobEnds)
 	return strings.ReplaceAll(text, "\r\n", "\n")
 }
 
-// quote makes a word of the shell's from any text.
+// quote quotes a word for a POSIX shell.
 func quote(word string) string { return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'" }

@@ -8,8 +8,9 @@ import (
 	"strings"
 )
 
-// setupGo builds the tests of a package of Go's standard library. The root has
-// the package's directory at its own path, for the tests look there.
+// setupGo builds the tests of a package of Go's standard library. The root
+// directory has the package's directory at the same path as on the host, because
+// the tests read files there.
 func setupGo(root, name string) ([]job, error) {
 	goroot, err := exec.Command("go", "env", "GOROOT").Output()
 	if err != nil {
@@ -39,7 +40,7 @@ func setupGo(root, name string) ([]job, error) {
 	}}, nil
 }
 
-// parseGo reads lines such as "--- PASS: TestName (0.00s)".
+// parseGo reads result lines such as "--- PASS: TestName (0.00s)".
 func parseGo(output string) map[string]bool {
 	results := make(map[string]bool)
 	for line := range strings.Lines(output) {

@@ -1,46 +1,51 @@
-// Conformance runs test suites of others on Slowpath and on the host's Linux
-// and keeps a table of the results: busybox's own tests of its shell and its
-// applets, from Debian's source package, and the tests of Go's packages os,
-// os/exec and sync. Linux's own tests of its entry code run on Slowpath alone,
-// against a table of what passes on Linux 6.1 in the same QEMU.
+// Conformance runs the test suites of other projects on Slowpath and on the host's
+// Linux and writes a table of the results. The suites are busybox's tests of its
+// shell and its applets, from Debian's source package, and the tests of Go's
+// packages os, os/exec and sync. Linux's own tests of its entry code run on
+// Slowpath only; their results are compared with a committed table of what passes
+// on Linux 6.1 in the same QEMU.
 //
-//	conformance -o results.tsv [-linux] [busybox-ash busybox-applets go-os go-os/exec go-sync selftests-x86]
+//	conformance -o results.tsv [--linux] [busybox-ash busybox-applets go-os go-os/exec go-sync selftests-x86]
 //
-// Both sides run in the same root directory, Linux by chroot(8), so it must be
-// run as root. A test counts when it passes on Linux. With -linux that is
-// Debian's kernel for virtual machines in the same QEMU, for all the suites.
+// Both sides run with the same root directory. On the host's Linux this takes
+// chroot(8), so the command must run as root. Only tests that pass on Linux count.
+// With --linux, the baseline is Debian's kernel for virtual machines in the same
+// QEMU, for all suites.
 package main
 
 import (
-	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 
+	"github.com/spf13/pflag"
+
 	"slowpath/qemu/conformance/selftests"
+	"slowpath/qemu/reference"
 )
 
-// goal is the share of the tests passing on Linux that must pass on Slowpath.
+// goal is the fraction of the tests that pass on Linux that must pass on Slowpath.
 const goal = 0.95
 
-// job is one command of a suite, run on both sides in the suite's root.
+// job is one command of a suite. It runs on both sides in the suite's root
+// directory.
 type job struct {
 	name    string
 	command []string
 	workdir string
-	seconds int // time limit; none is 60
+	seconds int // the time limit; 0 means defaultSeconds
 }
 
-// suite is a set of jobs and how their output is read.
+// suite is a set of jobs with the parser of their output.
 type suite struct {
 	name  string
 	setup func(root string) ([]job, error) // fills the root directory
 	parse func(output string) map[string]bool
 }
 
-// suites lists them all.
+// suites lists the suites, except Linux's self-tests.
 func suites() []suite {
 	all := []suite{
 		{"busybox-ash", setupAsh, parseAsh},
@@ -53,46 +58,76 @@ func suites() []suite {
 }
 
 func main() {
-	output := flag.String("o", "conformance.tsv", "`file` for the table")
-	work := flag.String("work", "bin/conformance", "`directory` for sources and root directories")
-	linux := flag.Bool("linux", false, "run Debian's kernel in QEMU for the baseline")
-	fetch := flag.Bool("fetch", false, "only fetch the sources of Linux's self-tests, which make test needs")
-	flag.Parse()
-	if *fetch {
-		if err := selftests.Fetch(filepath.Join(*work, selftestsName)); err != nil {
-			fmt.Fprintln(os.Stderr, "conformance:", err)
-			os.Exit(1)
-		}
-		return
+	var o options
+	pflag.StringVarP(&o.output, "output", "o", "conformance.tsv", "write the table to `FILE`")
+	pflag.StringVar(&o.work, "work", "bin/conformance", "`DIRECTORY` for sources and root directories")
+	pflag.BoolVar(&o.linuxInQEMU, "linux", false, "use Debian's kernel in QEMU as the baseline")
+	fetch := pflag.Bool("fetch", false, "only fetch the sources of Linux's self-tests, which make test needs")
+	pflag.Parse()
+	o.suites = pflag.Args()
+	err := o.prepare()
+	switch {
+	case err != nil:
+	case *fetch:
+		err = selftests.Fetch(filepath.Join(workDirectory, selftestsName))
+	default:
+		err = run(o)
 	}
-	if err := run(*work, *output, *linux, flag.Args()); err != nil {
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "conformance:", err)
 		os.Exit(1)
 	}
 }
 
-// run runs the suites that are named, or all, and writes the table. With
-// inQEMU the baseline is Debian's kernel.
-func run(work, output string, inQEMU bool, names []string) error {
-	work, err := filepath.Abs(work)
-	if err != nil {
+// options is the command line.
+type options struct {
+	output      string
+	work        string
+	linuxInQEMU bool
+	suites      []string // the suites to run; all if empty
+}
+
+// prepare creates the work directory and sets workDirectory.
+func (o *options) prepare() (err error) {
+	if workDirectory, err = filepath.Abs(o.work); err != nil {
 		return err
 	}
-	workDirectory = work
-	linux, baseline := (*cloudKernel)(nil), onLinux
-	if inQEMU {
-		if linux, err = fetchCloudKernel(work); err != nil {
-			return err
+	return os.MkdirAll(workDirectory, 0o755)
+}
+
+// wants reports whether a suite is to run.
+func (o *options) wants(suite string) bool {
+	return len(o.suites) == 0 || slices.Contains(o.suites, suite)
+}
+
+// baseline returns the side that runs the baseline, and Debian's kernel if that is
+// the baseline.
+func (o *options) baseline() (side, *cloudKernel, error) {
+	if o.linuxInQEMU {
+		linux, err := fetchCloudKernel(workDirectory)
+		if err != nil {
+			return nil, nil, err
 		}
-		baseline = linux.onCloudKernel
+		return linux.onCloudKernel, linux, nil
+	}
+	var err error
+	launcher, err = reference.Build(workDirectory)
+	return onLinux, nil, err
+}
+
+// run runs the suites and writes the table.
+func run(o options) error {
+	baseline, linux, err := o.baseline()
+	if err != nil {
+		return err
 	}
 	var rows []row
 	short := false
 	for _, s := range suites() {
-		if len(names) > 0 && !slices.Contains(names, s.name) {
+		if !o.wants(s.name) {
 			continue
 		}
-		results, err := s.run(baseline, filepath.Join(work, strings.ReplaceAll(s.name, "/", "-")))
+		results, err := s.run(baseline, filepath.Join(workDirectory, strings.ReplaceAll(s.name, "/", "-")))
 		if err != nil {
 			return fmt.Errorf("%s: %w", s.name, err)
 		}
@@ -100,26 +135,26 @@ func run(work, output string, inQEMU bool, names []string) error {
 		short = !report(s.name, results) || short
 	}
 	if len(rows) > 0 {
-		old, _ := os.ReadFile(output) // the first time there is none
-		if err := writeTable(output, append(rows, otherRows(string(old), suitesOf(rows))...)); err != nil {
+		old, _ := os.ReadFile(o.output) // does not exist before the first run
+		if err := writeTable(o.output, append(rows, otherRows(string(old), suitesOf(rows))...)); err != nil {
 			return err
 		}
 	}
-	if len(names) == 0 || slices.Contains(names, selftestsName) {
-		if err := runSelftests(filepath.Join(work, selftestsName), linux, os.Stdout); err != nil {
+	if o.wants(selftestsName) {
+		if err := runSelftests(filepath.Join(workDirectory, selftestsName), linux, os.Stdout); err != nil {
 			return err
 		}
 	}
 	if lost := unexplained(rows); len(lost) > 0 {
-		return fmt.Errorf("these pass on Linux and fail here, and nobody knows why; mend them, or give a reason in qemu/conformance/reasons.go:\n%s", strings.Join(lost, "\n"))
+		return fmt.Errorf("these tests pass on Linux and fail on Slowpath for no known reason; fix the kernel, or add a reason to qemu/conformance/reasons.go:\n%s", strings.Join(lost, "\n"))
 	}
 	if short {
-		return fmt.Errorf("a suite stays below %.0f%% of what passes on Linux; %s has each test", goal*100, output)
+		return fmt.Errorf("in one suite less than %.0f%% of the tests that pass on Linux pass; %s has the result of each test", goal*100, o.output)
 	}
 	return nil
 }
 
-// suitesOf returns the suites that rows are of.
+// suitesOf returns the suites of the rows.
 func suitesOf(rows []row) []string {
 	var names []string
 	for _, r := range rows {
@@ -130,10 +165,11 @@ func suitesOf(rows []row) []string {
 	return names
 }
 
-// side runs a job in a root directory and returns what it printed.
+// side runs a job with a root directory and returns its output.
 type side func(root string, j job) string
 
-// run runs a suite on Slowpath and on the baseline.
+// run runs a suite on the baseline and on Slowpath and returns the results sorted
+// by name.
 func (s suite) run(baseline side, root string) ([]row, error) {
 	if err := os.RemoveAll(root); err != nil {
 		return nil, err

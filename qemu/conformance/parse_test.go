@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-func TestOutputIsRead(t *testing.T) {
+func TestResultsAreParsedFromOutput(t *testing.T) {
 	for _, c := range []struct {
 		name, output string
 		parse        func(string) map[string]bool
@@ -25,7 +25,7 @@ func TestOutputIsRead(t *testing.T) {
 	}
 }
 
-func TestGoal(t *testing.T) {
+func TestGoalIs95PercentOfLinux(t *testing.T) {
 	rows := make([]row, 100)
 	for i := range rows {
 		rows[i] = row{"s", "t", true, i >= 5}
@@ -43,7 +43,7 @@ func TestGoal(t *testing.T) {
 	}
 }
 
-func TestTableBeginsWithWhatDiffers(t *testing.T) {
+func TestTableStartsWithDifferences(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "table")
 	if err := writeTable(path, []row{{"s", "a", true, true}, {"go-os", "all TestSendFile", true, false}}); err != nil {
 		t.Fatal(err)
@@ -55,9 +55,9 @@ func TestTableBeginsWithWhatDiffers(t *testing.T) {
 	}
 }
 
-// TestEveryLossNeedsAReason: a test that passes on Linux and fails here counts
-// as explained by its suite's own reasons only.
-func TestEveryLossNeedsAReason(t *testing.T) {
+// TestFailureNeedsReasonOfItsSuite checks that a test that passes only on Linux is
+// explained by the reasons of its own suite and no other.
+func TestFailureNeedsReasonOfItsSuite(t *testing.T) {
 	rows := []row{
 		{"go-os", "all TestSpliceFile/Limited", true, false},
 		{"go-os/exec", "all TestSpliceFile", true, false},
@@ -71,8 +71,8 @@ func TestEveryLossNeedsAReason(t *testing.T) {
 	}
 }
 
-// TestTableKeepsOtherSuites writes a table, and adds to it what another run of
-// one suite gave.
+// TestTableKeepsOtherSuites checks that a run of one suite keeps the results of the
+// others.
 func TestTableKeepsOtherSuites(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "table.tsv")
 	first := []row{{"a", "x", true, true}, {"b", "y", true, false}, {"b", "z", false, true}}
@@ -88,12 +88,13 @@ func TestTableKeepsOtherSuites(t *testing.T) {
 	}
 }
 
+// FuzzOtherRows checks that otherRows never returns a row of an excluded suite.
 func FuzzOtherRows(f *testing.F) {
 	f.Add("suite\ttest\tlinux\tslowpath\treason\na\tx\tpass\tfail\twhy\n")
 	f.Fuzz(func(t *testing.T, table string) {
 		for _, r := range otherRows(table, []string{"a"}) {
 			if r.suite == "a" {
-				t.Errorf("%q gives a row of the suite that was run", table)
+				t.Errorf("%q gives a row of the excluded suite", table)
 			}
 		}
 	})

@@ -2,8 +2,9 @@ package main
 
 import "strings"
 
-// reasons say why tests that pass on Linux do not pass here: those of a suite
-// whose names begin so.
+// reasons explain why tests that pass on Linux fail on Slowpath. A reason covers
+// the tests of a suite whose names begin with the prefix. They are part of
+// results.tsv.
 var reasons = []struct{ suite, prefix, reason string }{
 	{"busybox-ash", "ash-misc ash-misc/exitcode_trap6.tests", trapRace},
 	{"go-os", "all TestGetPollFDAndNetwork/tcp4", noNetwork},
@@ -13,12 +14,12 @@ var reasons = []struct{ suite, prefix, reason string }{
 	{"go-os/exec", "all TestExtraFilesRace", noNetwork},
 }
 
-const noNetwork = "It listens on a TCP port of 127.0.0.1, and socket(AF_INET) is EAFNOSUPPORT: there is no network."
+const noNetwork = "It listens on a TCP port of 127.0.0.1, but there is no network: socket(AF_INET) fails with EAFNOSUPPORT."
 
-const trapRace = "The test is a race of its own: a kill in the background against the shell's next fork. Linux loses it as often."
+const trapRace = "The test has a race between a kill in the background and the shell's next fork. It fails as often on Linux."
 
-// reason returns why a row falls short, or nothing if it does not or nobody
-// knows.
+// reason returns why the row's test fails only on Slowpath. It returns nothing if
+// the test does not, or if the reason is unknown.
 func (r row) reason() string {
 	if !r.linux || r.slowpath {
 		return ""
@@ -31,7 +32,7 @@ func (r row) reason() string {
 	return ""
 }
 
-// unexplained returns the tests that fall short for no known reason.
+// unexplained returns the tests that fail only on Slowpath, for no known reason.
 func unexplained(rows []row) []string {
 	var tests []string
 	for _, r := range rows {

@@ -5,18 +5,25 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"slices"
 	"time"
+
+	"slowpath/qemu/reference"
 )
 
-// Environment of both sides.
+// environment is the environment of jobs on both sides.
 var environment = []string{"PATH=/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin", "HOME=/root", "TMPDIR=/tmp"}
 
-// workDirectory holds sources and root directories.
+// workDirectory is the directory for sources and root directories.
 var workDirectory string
 
-// defaultSeconds is a job's time limit if it has none of its own.
+// launcher starts jobs on the host's Linux.
+var launcher *reference.Launcher
+
+// defaultSeconds is the time limit of a job that does not set one.
 const defaultSeconds = 60
 
+// limit returns the job's time limit.
 func (j job) limit() time.Duration {
 	if j.seconds > 0 {
 		return time.Duration(j.seconds) * time.Second
@@ -24,9 +31,9 @@ func (j job) limit() time.Duration {
 	return defaultSeconds * time.Second
 }
 
-// onLinux runs a job in a copy of the root and returns what it printed.
+// onLinux runs a job on the host's Linux in a copy of the root directory and
+// returns its output. Each job starts with the same files, as on Slowpath.
 func onLinux(root string, j job) string {
-	// The copy is what Slowpath has too: each run starts from the same files.
 	copied := root + ".linux"
 	os.RemoveAll(copied)
 	defer os.RemoveAll(copied)
@@ -36,25 +43,40 @@ func onLinux(root string, j job) string {
 	const enter = `mount --rbind /dev "$1/dev" && mount -t proc proc "$1/proc" && dir=$2 && root=$1 && shift 2 &&
 exec chroot "$root" /bin/busybox sh -c 'cd "$0" && exec "$@"' "$dir" "$@"`
 	args := append([]string{"-m", "-p", "-f", "--kill-child", "sh", "-c", enter, "sh", copied, j.workdir}, j.command...)
-	return output(j, "unshare", args)
+	ctx, cancel := context.WithTimeout(context.Background(), j.limit()+grace)
+	defer cancel()
+	return output(launcher.Command(ctx, hostEnvironment(), "unshare", args...))
 }
 
-// onSlowpath runs a job on the kernel.
+// onSlowpath runs a job on Slowpath and returns its output.
 func onSlowpath(root string, j job) string {
 	args := []string{"run", "--rootfs", root, "--workdir", j.workdir, "--mem", "1G", "--smp", "2", "--timeout", fmt.Sprint(j.limit())}
 	for _, e := range environment {
 		args = append(args, "--env", e)
 	}
-	return output(j, "bin/slowpath", append(args, j.command...))
+	return onHost(j, "bin/slowpath", append(args, j.command...))
 }
 
-// output runs a command and returns what it printed before its end or the end
-// of the time.
-func output(j job, name string, args []string) string {
-	ctx, cancel := context.WithTimeout(context.Background(), j.limit()+10*time.Second)
+// grace is the time that a job's command gets in addition to the job's limit, to
+// end the job itself.
+const grace = 10 * time.Second
+
+// hostEnvironment returns the jobs' environment with this process's PATH.
+func hostEnvironment() []string { return append(slices.Clone(environment), "PATH="+os.Getenv("PATH")) }
+
+// onHost runs a host command for a job and returns its output until its end or
+// the end of the time limit.
+func onHost(j job, name string, args []string) string {
+	ctx, cancel := context.WithTimeout(context.Background(), j.limit()+grace)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, name, args...)
-	cmd.Env = append(environment, "PATH="+os.Getenv("PATH"))
+	cmd.Env = hostEnvironment()
+	return output(cmd)
+}
+
+// output returns what a command prints on standard output and standard error. A
+// command that fails is not an error here: its output shows which tests passed.
+func output(cmd *exec.Cmd) string {
 	out, _ := cmd.CombinedOutput()
 	return string(out)
 }

@@ -13,7 +13,8 @@ type row struct {
 	linux, slowpath bool
 }
 
-// report prints a suite's figures and reports whether they reach the goal.
+// report prints how many of a suite's tests pass and returns whether they reach the
+// goal.
 func report(name string, rows []row) bool {
 	linux, both := 0, 0
 	for _, r := range rows {
@@ -32,8 +33,8 @@ func report(name string, rows []row) bool {
 	return float64(both) >= goal*float64(linux)
 }
 
-// otherRows returns the rows of a table, as writeTable writes it, that are not
-// of the suites in a list: those that were not run keep what they had.
+// otherRows returns the rows of a table from writeTable, without those of the given
+// suites: suites that were not run keep their old results.
 func otherRows(table string, suites []string) []row {
 	var rows []row
 	for line := range strings.Lines(table) {
@@ -47,8 +48,7 @@ func otherRows(table string, suites []string) []row {
 	return rows
 }
 
-// writeTable writes the rows, those that differ first, because they are what
-// one looks for.
+// writeTable writes the rows to a file. Rows in which the sides differ come first.
 func writeTable(path string, rows []row) error {
 	var b strings.Builder
 	b.WriteString("suite\ttest\tlinux\tslowpath\treason\n")

@@ -1,8 +1,8 @@
-// Package gdbstub is a client of the remote serial protocol of GDB (GDB
-// manual, appendix E), as far as the stub inside QEMU speaks it: it stops the
-// machine at an address, moves it by one instruction, reads and changes
-// registers and memory, and passes commands to QEMU's monitor. With it a test
-// makes an event happen at one certain instruction of the kernel.
+// Package gdbstub is a client of GDB's remote serial protocol (GDB manual,
+// appendix E), for the part that QEMU's stub implements. It stops the machine at
+// an address, executes single instructions, reads and writes registers and
+// memory, and passes commands to QEMU's monitor. Tests use it to make an event
+// happen at a certain instruction of the kernel.
 package gdbstub
 
 import (
@@ -15,35 +15,41 @@ import (
 )
 
 // Client is a connection to a stub. One goroutine may use it at a time. Every
-// method waits without limit for the answer: close the connection to end it.
+// method waits for the answer without a time limit; closing the connection ends
+// the wait.
 type Client struct {
 	in  *bufio.Reader
 	out io.Writer
 }
 
-// New takes the connection over. The machine must be stopped, as one is that
-// was started with -gdb and -S. Steps will let interrupts and timers through,
-// which QEMU by itself holds back. It fails if the other side is no stub of
-// QEMU or the connection ends.
+// New returns a client that owns the connection. The machine must be stopped, for
+// example because it was started with -gdb and -S. New enables interrupts and
+// timers during steps, which QEMU disables by default. It fails if the other side
+// is not QEMU's stub or the connection ends.
 func New(connection io.ReadWriter) (*Client, error) {
 	c := &Client{in: bufio.NewReader(connection), out: connection}
-	// Single registers can be read and written once the description of all
-	// has been asked for.
+	// The stub supports access to single registers only after the client has
+	// read the target description.
 	if _, err := c.command("qXfer:features:read:target.xml:0,ffb"); err != nil {
 		return nil, err
 	}
-	return c, c.InterruptsInSteps(true)
+	return c, c.SetStepMode(StepWithInterrupts)
 }
 
-// InterruptsInSteps says whether a step may take an interrupt, and whether the
-// machine's timers run during it; New lets them (QEMU, docs/system/gdb).
-func (c *Client) InterruptsInSteps(on bool) error {
-	const enable, noInterrupts, noTimers = 1, 2, 4
-	mode := enable | noInterrupts | noTimers
-	if on {
-		mode = enable
-	}
-	return c.must(fmt.Sprintf("Qqemu.sstep=%x", mode))
+// StepMode is a bit mask that decides what may happen during Step (QEMU,
+// docs/system/gdb, "qqemu.sstep").
+type StepMode int
+
+// The step modes. New sets StepWithInterrupts.
+const (
+	StepWithInterrupts    StepMode = 1         // interrupts are delivered and timers run
+	StepWithoutInterrupts StepMode = 1 | 2 | 4 // neither
+)
+
+// SetStepMode sets the mode of the steps that follow. It fails if the stub
+// refuses the mode or the connection ends.
+func (c *Client) SetStepMode(mode StepMode) error {
+	return c.must(fmt.Sprintf("Qqemu.sstep=%x", int(mode)))
 }
 
 // command sends a packet and returns the answer.
@@ -54,7 +60,8 @@ func (c *Client) command(payload string) (string, error) {
 	return c.receive(payload)
 }
 
-// receive returns the next packet, acknowledged.
+// receive returns the payload of the next packet and acknowledges it. The
+// parameter names the command for error messages.
 func (c *Client) receive(payload string) (string, error) {
 	answer, err := readPacket(c.in)
 	if err != nil {
@@ -66,7 +73,7 @@ func (c *Client) receive(payload string) (string, error) {
 	return answer, nil
 }
 
-// must sends a packet that is answered by OK.
+// must sends a packet and requires the answer OK.
 func (c *Client) must(payload string) error {
 	answer, err := c.command(payload)
 	if err == nil && answer != "OK" {
@@ -75,26 +82,26 @@ func (c *Client) must(payload string) error {
 	return err
 }
 
-// refused is the error of a command that the stub cannot do: it answers with
-// nothing if it does not know the command, and with a number if that failed.
+// refused returns the error for a command that failed. The stub's answer is empty
+// if it does not know the command, and E with a number if the command failed.
 func refused(payload, answer string) error {
 	return fmt.Errorf("the gdb stub refused %q: it answered %q", payload, answer)
 }
 
-// Insert makes the machine stop before the instruction at an address, on
-// every CPU.
+// Insert sets a breakpoint for all CPUs: the machine stops before the instruction
+// at the address.
 func (c *Client) Insert(address uint64) error { return c.must(fmt.Sprintf("Z0,%x,1", address)) }
 
-// Remove takes the stop at an address away.
+// Remove removes the breakpoint at an address.
 func (c *Client) Remove(address uint64) error { return c.must(fmt.Sprintf("z0,%x,1", address)) }
 
-// Continue lets all CPUs run until one stops, and returns why. It fails when
-// the machine ends, with an error that wraps io.EOF if it ended the connection.
+// Continue runs all CPUs until the machine stops, and returns the reason. It
+// fails with an error that wraps io.EOF if the machine ends.
 func (c *Client) Continue() (Stop, error) { return c.resume("vCont;c") }
 
-// Step lets one CPU, counted from 0, execute one instruction, while the others
-// stand still. If an interrupt is taken the CPU stops before the first
-// instruction of its handler instead.
+// Step executes one instruction on one CPU, counted from 0, while the others stay
+// stopped. If the CPU takes an interrupt instead, it stops before the first
+// instruction of the handler.
 func (c *Client) Step(cpu int) (Stop, error) { return c.resume(fmt.Sprintf("vCont;s:%x", cpu+1)) }
 
 func (c *Client) resume(payload string) (Stop, error) {
@@ -105,14 +112,14 @@ func (c *Client) resume(payload string) (Stop, error) {
 	return parseStop(answer)
 }
 
-// Start lets all CPUs run and does not wait for a stop. Nothing else may be
-// called until Stopped has returned.
+// Start runs all CPUs and returns at once. Until Stopped has returned, no method
+// except Stopped and Interrupt may be called.
 func (c *Client) Start() error {
 	_, err := c.out.Write(frame("vCont;c"))
 	return err
 }
 
-// Stopped waits for the stop that ends what Start began.
+// Stopped waits until the machine that Start runs stops, and returns the reason.
 func (c *Client) Stopped() (Stop, error) {
 	answer, err := c.receive("vCont;c")
 	if err != nil {
@@ -121,23 +128,23 @@ func (c *Client) Stopped() (Stop, error) {
 	return parseStop(answer)
 }
 
-// Interrupt asks a running machine to stop: the Stopped or Continue that waits
-// then returns. It is the one method that another goroutine may call meanwhile.
+// Interrupt stops a running machine, so that a blocked Stopped or Continue
+// returns. It is the only method that another goroutine may call during those.
 func (c *Client) Interrupt() error {
 	_, err := c.out.Write([]byte{3})
 	return err
 }
 
-// Select makes a CPU, counted from 0, the one whose registers and memory are
-// read and changed, until the machine runs again.
+// Select chooses the CPU, counted from 0, for access to registers and memory until
+// the machine runs again.
 func (c *Client) Select(cpu int) error { return c.must(fmt.Sprintf("Hg%x", cpu+1)) }
 
-// Detach takes all stops away and lets the machine run on. The connection is of
-// no more use.
+// Detach removes all breakpoints and lets the machine run. The client must not be
+// used afterwards.
 func (c *Client) Detach() error { return c.must("D;1") }
 
-// ReadMemory returns n bytes at an address, as the stopped CPU sees them. It
-// fails if they are not mapped.
+// ReadMemory returns n bytes at a virtual address of the selected CPU. It fails if
+// they are not mapped.
 func (c *Client) ReadMemory(address uint64, n int) ([]byte, error) {
 	payload := fmt.Sprintf("m%x,%x", address, n)
 	answer, err := c.command(payload)
@@ -151,43 +158,44 @@ func (c *Client) ReadMemory(address uint64, n int) ([]byte, error) {
 	return b, nil
 }
 
-// WriteMemory changes the bytes at an address. It fails if they are not mapped.
+// WriteMemory writes bytes at a virtual address of the selected CPU. It fails if
+// they are not mapped.
 func (c *Client) WriteMemory(address uint64, b []byte) error {
 	return c.must(fmt.Sprintf("M%x,%x:%x", address, len(b), b))
 }
 
-// Monitor executes a line of QEMU's human monitor and returns what that said.
+// Monitor executes a command of QEMU's human monitor and returns its output.
 func (c *Client) Monitor(line string) (string, error) {
 	payload := "qRcmd," + hex.EncodeToString([]byte(line))
 	answer, err := c.command(payload)
-	var said strings.Builder
+	var output strings.Builder
 	for ; err == nil && strings.HasPrefix(answer, "O") && answer != "OK"; answer, err = c.receive(payload) {
 		text, err := decodeHex(answer[1:])
 		if err != nil {
 			return "", err
 		}
-		said.Write(text)
+		output.Write(text)
 	}
 	if err == nil && answer != "OK" {
 		err = refused(payload, answer)
 	}
-	return said.String(), err
+	return output.String(), err
 }
 
-// Stop says why the machine stopped.
+// Stop is the reason why the machine stopped.
 type Stop struct {
 	Signal int // SIGTRAP after a step and at a breakpoint, SIGINT after Interrupt
-	CPU    int // which CPU, from 0; the one whose registers are read
+	CPU    int // the CPU that stopped, counted from 0; it is now selected
 }
 
-// parseStop reads the answer that says that the machine stopped: T, two digits
-// of the signal, then pairs of a name and a value.
+// parseStop decodes a stop reply: T, two digits of the signal, then pairs of a
+// name and a value.
 func parseStop(answer string) (Stop, error) {
 	if strings.HasPrefix(answer, "W") || strings.HasPrefix(answer, "X") {
 		return Stop{}, fmt.Errorf("the machine ended: %w", io.EOF)
 	}
 	if len(answer) < 3 || answer[0] != 'T' {
-		return Stop{}, fmt.Errorf("%w: %q does not say why the machine stopped", ErrFormat, answer)
+		return Stop{}, fmt.Errorf("%w: %q is not a stop reply", ErrFormat, answer)
 	}
 	signal, err := decodeHex(answer[1:3])
 	if err != nil {
@@ -201,18 +209,18 @@ func parseStop(answer string) (Stop, error) {
 		}
 		thread, err := strconv.ParseUint(value, 16, 16)
 		if err != nil || thread == 0 {
-			return Stop{}, fmt.Errorf("%w: %q names no CPU", ErrFormat, answer)
+			return Stop{}, fmt.Errorf("%w: %q has no valid CPU", ErrFormat, answer)
 		}
 		stop.CPU = int(thread) - 1
 	}
 	return stop, nil
 }
 
-// decodeHex decodes pairs of digits.
+// decodeHex decodes pairs of hexadecimal digits.
 func decodeHex(text string) ([]byte, error) {
 	b, err := hex.DecodeString(text)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %q are no hexadecimal digits", ErrFormat, text)
+		return nil, fmt.Errorf("%w: %q is not hexadecimal", ErrFormat, text)
 	}
 	return b, nil
 }

@@ -10,10 +10,10 @@ import (
 	"testing"
 )
 
-// play plays a stub that expects the commands in their order and gives the
-// answers to them, and returns a client of it. An answer may be several
-// packets, with a bar between them; "gone" ends the connection.
-func play(t *testing.T, script ...[2]string) *Client {
+// fakeStub starts a stub that expects the commands of the script in order and
+// sends the answers, and returns a client connected to it. An answer may be
+// several packets, separated by bars; "gone" ends the connection.
+func fakeStub(t *testing.T, script ...[2]string) *Client {
 	t.Helper()
 	ours, theirs := net.Pipe()
 	script = append([][2]string{{"qXfer:features:read:target.xml:0,ffb", "l<target/>"}, {"Qqemu.sstep=1", "OK"}}, script...)
@@ -47,8 +47,8 @@ func play(t *testing.T, script ...[2]string) *Client {
 	return c
 }
 
-func TestCommands(t *testing.T) {
-	c := play(t,
+func TestClientSendsCommandsAndDecodesAnswers(t *testing.T) {
+	c := fakeStub(t,
 		[2]string{"Z0,ffffffff80108000,1", "OK"},
 		[2]string{"z0,ffffffff80108000,1", "OK"},
 		[2]string{"vCont;c", "T05thread:02;"},
@@ -84,17 +84,16 @@ func TestCommands(t *testing.T) {
 	if err := c.WriteMemory(0x1000, []byte{0xab, 0xcd}); err != nil {
 		t.Error(err)
 	}
-	if said, err := c.Monitor("nmi"); err != nil || said != "a b" {
-		t.Errorf("the monitor said %q, %v", said, err)
+	if output, err := c.Monitor("nmi"); err != nil || output != "a b" {
+		t.Errorf("the monitor printed %q, %v", output, err)
 	}
 	if err := errors.Join(c.Select(1), c.Detach()); err != nil {
 		t.Error(err)
 	}
 }
 
-// TestStartAndStop: a stop comes when it is asked for.
-func TestStartAndStop(t *testing.T) {
-	c := play(t, [2]string{"vCont;c", "T02thread:01;"})
+func TestStoppedReturnsReasonAfterStart(t *testing.T) {
+	c := fakeStub(t, [2]string{"vCont;c", "T02thread:01;"})
 	if err := c.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -103,8 +102,9 @@ func TestStartAndStop(t *testing.T) {
 	}
 }
 
-// TestRefusals: what the stub cannot do is an error, and no value.
-func TestRefusals(t *testing.T) {
+// TestRefusedCommandIsError checks that each method turns an answer that reports
+// a failure into an error.
+func TestRefusedCommandIsError(t *testing.T) {
 	for name, try := range map[string]struct {
 		command, answer string
 		call            func(*Client) error
@@ -116,28 +116,29 @@ func TestRefusals(t *testing.T) {
 		"monitor":    {"qRcmd,78", "E01", func(c *Client) error { _, err := c.Monitor("x"); return err }},
 		"stop":       {"vCont;c", "E01", func(c *Client) error { _, err := c.Continue(); return err }},
 	} {
-		if err := try.call(play(t, [2]string{try.command, try.answer})); err == nil {
-			t.Errorf("%s: the answer %q is no error", name, try.answer)
+		if err := try.call(fakeStub(t, [2]string{try.command, try.answer})); err == nil {
+			t.Errorf("%s: the answer %q gives no error", name, try.answer)
 		}
 	}
-	if err := play(t).WriteRegister(EFlags, make([]byte, 8)); err == nil {
-		t.Error("eight bytes are written to a register of four")
+	if err := fakeStub(t).WriteRegister(EFlags, make([]byte, 8)); err == nil {
+		t.Error("WriteRegister accepts eight bytes for a register of four")
 	}
 }
 
-// TestTheMachineEnds: the caller can tell that from a fault of the protocol.
-func TestTheMachineEnds(t *testing.T) {
+// TestEndOfMachineIsEOF checks that the caller can distinguish the machine's end
+// from a protocol error.
+func TestEndOfMachineIsEOF(t *testing.T) {
 	for _, answer := range []string{"W00", "X09"} {
-		if _, err := play(t, [2]string{"vCont;c", answer}).Continue(); !errors.Is(err, io.EOF) {
+		if _, err := fakeStub(t, [2]string{"vCont;c", answer}).Continue(); !errors.Is(err, io.EOF) {
 			t.Errorf("%s gives %v", answer, err)
 		}
 	}
-	if _, err := play(t, [2]string{"vCont;c", "gone"}).Continue(); !errors.Is(err, io.EOF) {
+	if _, err := fakeStub(t, [2]string{"vCont;c", "gone"}).Continue(); !errors.Is(err, io.EOF) {
 		t.Errorf("the end of the connection gives %v", err)
 	}
 }
 
-func TestRegisterSizes(t *testing.T) {
+func TestRegisterSizesMatchQEMU(t *testing.T) {
 	for register, want := range map[Register]int{
 		RAX: 8, RIP: 8, EFlags: 4, GS: 4, FSBase: 8, 32: 8, ST0: 10, ST0 + 7: 10, 41: 4, 48: 4, XMM0: 16, XMM0 + 15: 16, MXCSR: 4,
 	} {
@@ -147,7 +148,8 @@ func TestRegisterSizes(t *testing.T) {
 	}
 }
 
-// FuzzParseStop: no answer makes it panic, and what it takes for a stop is one.
+// FuzzParseStop checks that no answer makes parseStop panic and that it accepts
+// only stop replies.
 func FuzzParseStop(f *testing.F) {
 	for _, seed := range []string{"T05thread:01;", "T05thread:00;", "T02", "W00", "S05", "T0", "T05thread:p01.02;", ""} {
 		f.Add(seed)

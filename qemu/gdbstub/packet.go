@@ -7,14 +7,13 @@ import (
 	"io"
 )
 
-// ErrFormat is wrapped by the errors about packets that are not what the
-// protocol allows.
+// ErrFormat is wrapped by errors about packets that violate the protocol.
 var ErrFormat = errors.New("the gdb stub broke the protocol")
 
-// maxPacket bounds the payload of a packet: QEMU's own limit is 4096.
+// maxPacket is the maximum length of a payload in bytes. QEMU's own limit is 4096.
 const maxPacket = 64 << 10
 
-// The bytes with a meaning in the framing (GDB manual, E.1 Overview).
+// The special bytes of the framing (GDB manual, E.1 Overview).
 const (
 	packetStart  = '$'
 	packetEnd    = '#'
@@ -23,13 +22,13 @@ const (
 	repeat       = '*'
 	repeatOffset = 29 // a repeat count n is sent as the character n+29
 	acknowledge  = '+'
-	again        = '-'
+	resend       = '-'
 )
 
 const hexDigits = "0123456789abcdef"
 
-// frame returns a payload as a packet: $payload#checksum, with the bytes
-// escaped that the framing itself uses.
+// frame returns a payload as a packet, $payload#checksum, with special bytes
+// escaped.
 func frame(payload string) []byte {
 	out := append(make([]byte, 0, len(payload)+4), packetStart)
 	sum := byte(0)
@@ -49,10 +48,10 @@ func frame(payload string) []byte {
 	return append(out, packetEnd, hexDigits[sum>>4], hexDigits[sum&15])
 }
 
-// readPacket returns the payload of the next packet, with escapes and repeats
-// undone. Acknowledgements before it are skipped: the stream is reliable. It
-// fails with ErrFormat for a packet that is none or whose checksum is wrong,
-// and with the stream's error when that ends.
+// readPacket returns the payload of the next packet with escapes and run-length
+// encoding decoded. It skips acknowledgements, because the stream is reliable. It
+// fails with ErrFormat for a malformed packet or a wrong checksum, and with the
+// stream's error at its end.
 func readPacket(in *bufio.Reader) (string, error) {
 	if err := skipToPacket(in); err != nil {
 		return "", err
@@ -66,14 +65,14 @@ func readPacket(in *bufio.Reader) (string, error) {
 		if b == packetEnd {
 			break
 		}
-		if err := p.take(b); err != nil {
+		if err := p.add(b); err != nil {
 			return "", err
 		}
 	}
 	return p.finish(in)
 }
 
-// skipToPacket reads on to where a payload begins.
+// skipToPacket reads up to the start of a payload.
 func skipToPacket(in *bufio.Reader) error {
 	for {
 		b, err := in.ReadByte()
@@ -82,15 +81,15 @@ func skipToPacket(in *bufio.Reader) error {
 			return err
 		case b == packetStart:
 			return nil
-		case b == again:
-			return fmt.Errorf("%w: it wants a packet again", ErrFormat)
+		case b == resend:
+			return fmt.Errorf("%w: it requests retransmission on a reliable stream", ErrFormat)
 		case b != acknowledge:
-			return fmt.Errorf("%w: %#x comes where a packet begins", ErrFormat, b)
+			return fmt.Errorf("%w: %#x is not the start of a packet", ErrFormat, b)
 		}
 	}
 }
 
-// packetBody is what has been read of a packet between its $ and its #.
+// packetBody is the part of a packet between $ and # that has been read.
 type packetBody struct {
 	payload   []byte
 	sum       byte
@@ -98,8 +97,8 @@ type packetBody struct {
 	repeating bool
 }
 
-// take takes the next byte.
-func (p *packetBody) take(b byte) error {
+// add decodes the next byte.
+func (p *packetBody) add(b byte) error {
 	p.sum += b
 	switch {
 	case p.escaped:
@@ -113,17 +112,17 @@ func (p *packetBody) take(b byte) error {
 	case b == repeat:
 		p.repeating = true
 	case b == packetStart:
-		return fmt.Errorf("%w: a packet begins within a packet", ErrFormat)
+		return fmt.Errorf("%w: a packet starts inside a packet", ErrFormat)
 	default:
 		p.payload = append(p.payload, b)
 	}
 	return p.checkLength()
 }
 
-// repeatLast repeats the last byte as often as the count says.
+// repeatLast repeats the last byte; count is the repeat count plus repeatOffset.
 func (p *packetBody) repeatLast(count byte) error {
 	if len(p.payload) == 0 || count < ' ' || count > '~' {
-		return fmt.Errorf("%w: the repeat count %#x repeats nothing", ErrFormat, count)
+		return fmt.Errorf("%w: the repeat count %#x is not valid or follows no byte", ErrFormat, count)
 	}
 	last := p.payload[len(p.payload)-1]
 	for range count - repeatOffset {
@@ -142,7 +141,7 @@ func (p *packetBody) checkLength() error {
 // finish reads the checksum and compares it.
 func (p *packetBody) finish(in *bufio.Reader) (string, error) {
 	if p.escaped || p.repeating {
-		return "", fmt.Errorf("%w: a packet ends within an escape", ErrFormat)
+		return "", fmt.Errorf("%w: a packet ends inside an escape sequence", ErrFormat)
 	}
 	var digits [2]byte
 	if _, err := io.ReadFull(in, digits[:]); err != nil {
@@ -153,12 +152,13 @@ func (p *packetBody) finish(in *bufio.Reader) (string, error) {
 		return "", err
 	}
 	if sum[0] != p.sum {
-		return "", fmt.Errorf("%w: the checksum of a packet is %#x, its bytes make %#x", ErrFormat, sum[0], p.sum)
+		return "", fmt.Errorf("%w: the checksum of a packet is %#x, but its bytes have %#x", ErrFormat, sum[0], p.sum)
 	}
 	return string(p.payload), nil
 }
 
-// unexpected makes the end of the stream within a packet an error.
+// unexpected turns io.EOF into io.ErrUnexpectedEOF, for the end of the stream
+// inside a packet.
 func unexpected(err error) error {
 	if errors.Is(err, io.EOF) {
 		return io.ErrUnexpectedEOF

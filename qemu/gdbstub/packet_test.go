@@ -11,7 +11,7 @@ import (
 
 func read(text string) (string, error) { return readPacket(bufio.NewReader(strings.NewReader(text))) }
 
-func TestFrame(t *testing.T) {
+func TestFrameEscapesSpecialBytes(t *testing.T) {
 	for payload, want := range map[string]string{
 		"":      "$#00",
 		"g":     "$g#67",
@@ -25,12 +25,12 @@ func TestFrame(t *testing.T) {
 	}
 }
 
-func TestReadPacket(t *testing.T) {
+func TestReadPacketDecodesEscapesAndRepeats(t *testing.T) {
 	for text, want := range map[string]string{
 		"$OK#9a":      "OK",
 		"++$OK#9a":    "OK",
 		"$#00":        "",
-		"$0* #7a":     "0000", // the manual's example: a space repeats three times more
+		"$0* #7a":     "0000", // the manual's example: a space is a count of three
 		"$a}\x03b#43": "a#b",
 	} {
 		if got, err := read(text); err != nil || got != want {
@@ -39,7 +39,7 @@ func TestReadPacket(t *testing.T) {
 	}
 }
 
-func TestBrokenPackets(t *testing.T) {
+func TestReadPacketRefusesMalformedPackets(t *testing.T) {
 	for text, want := range map[string]error{
 		"":            io.EOF,
 		"+":           io.EOF,
@@ -47,11 +47,11 @@ func TestBrokenPackets(t *testing.T) {
 		"$OK#9":       io.ErrUnexpectedEOF,
 		"$OK#9b":      ErrFormat, // checksum
 		"$OK#zz":      ErrFormat,
-		"OK#9a":       ErrFormat, // no beginning
-		"-$OK#9a":     ErrFormat, // it did not understand
+		"OK#9a":       ErrFormat, // no start
+		"-$OK#9a":     ErrFormat, // request for retransmission
 		"$* #4a":      ErrFormat, // nothing to repeat
-		"$0*\x01#5b":  ErrFormat, // no count
-		"$0*#5a":      ErrFormat, // ends within
+		"$0*\x01#5b":  ErrFormat, // invalid count
+		"$0*#5a":      ErrFormat, // ends inside a repeat
 		"$a}#de":      ErrFormat,
 		"$O$K#be":     ErrFormat,
 		tooLong + "#": ErrFormat,
@@ -64,8 +64,8 @@ func TestBrokenPackets(t *testing.T) {
 
 var tooLong = "$" + strings.Repeat("x", maxPacket+1)
 
-// FuzzReadPacket: what is read can be framed and read again, and a repeat
-// count cannot make it long without bound.
+// FuzzReadPacket checks that framing and reading a payload gives it back, and that
+// repeat counts cannot exceed the maximum length.
 func FuzzReadPacket(f *testing.F) {
 	for _, seed := range []string{"$OK#9a", "+$0* #7a", "$a}\x03b#43", "$T05thread:01;#07", "$", "$*~#00"} {
 		f.Add([]byte(seed))

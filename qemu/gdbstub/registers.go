@@ -5,8 +5,8 @@ import (
 	"fmt"
 )
 
-// Register is the number that the stub gives a register of an x86-64 CPU
-// (QEMU, gdb-xml/i386-64bit.xml).
+// Register is the stub's number of an x86-64 register (QEMU,
+// gdb-xml/i386-64bit.xml).
 type Register int
 
 // The registers, in the stub's order.
@@ -39,7 +39,7 @@ const (
 	GSBase
 )
 
-// The registers of the x87 unit and of SSE. XMM(n) is XMM0 + n.
+// The x87 and SSE registers. ST(n) is ST0 + n, XMMn is XMM0 + n.
 const (
 	ST0    Register = 33
 	XMM0   Register = 49
@@ -50,7 +50,7 @@ const (
 	maxLen          = 16
 )
 
-// size returns the bytes of a register.
+// size returns the size of a register in bytes.
 func (r Register) size() int {
 	switch {
 	case r >= EFlags && r <= GS, r >= fctrl && r < XMM0, r == MXCSR:
@@ -63,8 +63,8 @@ func (r Register) size() int {
 	return 8
 }
 
-// ReadRegister returns a register of the CPU that stopped last, as its bytes,
-// the lowest first.
+// ReadRegister returns a register of the selected CPU as little-endian bytes. It
+// fails if the stub refuses the command or the connection ends.
 func (c *Client) ReadRegister(r Register) ([]byte, error) {
 	payload := fmt.Sprintf("p%x", int(r))
 	answer, err := c.command(payload)
@@ -78,8 +78,9 @@ func (c *Client) ReadRegister(r Register) ([]byte, error) {
 	return b, nil
 }
 
-// WriteRegister changes a register of the CPU that stopped last. The bytes are
-// those of ReadRegister.
+// WriteRegister sets a register of the selected CPU to little-endian bytes. It
+// fails if their number is not the register's size, if the stub refuses the
+// command, or if the connection ends.
 func (c *Client) WriteRegister(r Register, b []byte) error {
 	if len(b) != r.size() {
 		return fmt.Errorf("register %d has %d bytes, not %d", r, r.size(), len(b))
@@ -87,7 +88,8 @@ func (c *Client) WriteRegister(r Register, b []byte) error {
 	return c.must(fmt.Sprintf("P%x=%x", int(r), b))
 }
 
-// Read returns the low 64 bits of a register of the CPU that stopped last.
+// Read returns the low 64 bits of a register of the selected CPU. Its errors are
+// those of ReadRegister.
 func (c *Client) Read(r Register) (uint64, error) {
 	b, err := c.ReadRegister(r)
 	if err != nil {

@@ -1,7 +1,7 @@
 package initramfs
 
-// baseDirectories are in every root file system: the kernel mounts on some,
-// and programs expect the others.
+// baseDirectories are the directories of every root file system. The kernel
+// mounts file systems on some, and programs expect the others.
 var baseDirectories = []struct {
 	name string
 	mode uint32
@@ -17,15 +17,15 @@ var baseDirectories = []struct {
 	{"/var/tmp", 0o1777},
 }
 
-// baseFiles are what programs look users and hosts up in.
+// baseFiles are the files in which programs look up users and hosts.
 var baseFiles = []struct{ name, content string }{
 	{"/etc/passwd", "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n"},
 	{"/etc/group", "root:x:0:\ntty:x:5:\nnogroup:x:65534:\n"},
 	{"/etc/hosts", "127.0.0.1\tlocalhost\n"},
 }
 
-// AddBase adds the directories and files that every program may expect, where
-// the tree has none of that name.
+// AddBase adds the directories and files that every program may expect. It
+// leaves existing entries alone.
 func (t *Tree) AddBase() {
 	for _, d := range baseDirectories {
 		if !t.Has(d.name) {
@@ -39,7 +39,8 @@ func (t *Tree) AddBase() {
 	}
 }
 
-// AddMountPoints adds only the directories on which the kernel mounts.
+// AddMountPoints adds only the directories on which the kernel mounts file
+// systems. It leaves existing entries alone.
 func (t *Tree) AddMountPoints() {
 	for _, d := range baseDirectories {
 		if (d.name == "/dev" || d.name == "/proc" || d.name == "/tmp") && !t.Has(d.name) {

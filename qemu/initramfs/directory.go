@@ -15,12 +15,12 @@ import (
 // inode identifies a file of the host.
 type inode struct{ device, number uint64 }
 
-// HostDirectory packs a directory of the host as the root: regular files,
-// directories, symbolic links, hard links and fifos with their permissions
-// and times. Devices and sockets are left out, for the kernel has its own; so
-// is what the user may not read, and the paths of such files are returned. It
-// fails, with a sentence for the user, when directory is none, for files above
-// 4 GiB, and when a file goes away meanwhile.
+// HostDirectory adds the content of a host's directory at the root: regular
+// files, directories, symbolic links, hard links and fifos with their
+// permissions and times. It skips devices and sockets, because the kernel has
+// its own. It also skips files that the user may not read, and returns their
+// paths. It fails, with a sentence for the user, if directory is not a
+// directory, a file is larger than 4 GiB, or a file vanishes during the walk.
 func (t *Tree) HostDirectory(directory string) (unreadable []string, err error) {
 	info, err := os.Stat(directory)
 	if err != nil {
@@ -46,7 +46,8 @@ func (t *Tree) HostDirectory(directory string) (unreadable []string, err error) 
 	return unreadable, err
 }
 
-// hostEntry packs one file.
+// hostEntry adds one file. readable is false if it was skipped because it
+// cannot be read.
 func (t *Tree) hostEntry(name, source string, entry fs.DirEntry, seen map[inode]*file) (readable bool, err error) {
 	info, err := entry.Info()
 	if err != nil {
@@ -76,10 +77,11 @@ func (t *Tree) hostEntry(name, source string, entry fs.DirEntry, seen map[inode]
 	return true, nil
 }
 
-// hostRegular packs a regular file or another name of one.
+// hostRegular adds a regular file, or a further hard link to one that was added
+// before.
 func (t *Tree) hostRegular(name string, f *file, stat *syscall.Stat_t, seen map[inode]*file) (readable bool, err error) {
 	if stat.Size > math.MaxUint32 {
-		return true, fmt.Errorf("cannot pack %s: it has %d bytes, and the initramfs holds files up to 4 GiB", f.source, stat.Size)
+		return true, fmt.Errorf("cannot pack %s: it has %d bytes, and a file in the initramfs is limited to 4 GiB", f.source, stat.Size)
 	}
 	f.header.Size = uint32(stat.Size)
 	id := inode{uint64(stat.Dev), stat.Ino}

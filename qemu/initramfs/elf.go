@@ -2,6 +2,7 @@ package initramfs
 
 import (
 	"bytes"
+	"debug/elf"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -9,79 +10,64 @@ import (
 	"strings"
 )
 
-// The parts of the ELF format that are looked at (System V ABI, chapters 4
-// and 5, and its x86-64 supplement).
+// Sizes of structures in a 64-bit ELF file (System V ABI, chapters 4 and 5).
 const (
-	elfMagic      = "\x7fELF"
-	elfHeaderSize = 64
-	elfEntrySize  = 56
-
-	class32   = 1
-	class64   = 2
-	dataLSB   = 1
-	typeExec  = 2
-	typeDyn   = 3
-	machine64 = 62
-
-	segmentLoad        = 1
-	segmentDynamic     = 2
-	segmentInterpreter = 3
-
-	dynamicNeeded  = 1
-	dynamicStrings = 5
-	dynamicRPath   = 15
-	dynamicRunPath = 29
+	elfHeaderSize   = 64
+	programSize     = 56
+	dynamicSize     = 16
+	maxSegments     = 1024     // Linux allows 64 KiB of program headers
+	maxDynamic      = 64 << 10 // bytes of a dynamic section
+	maxStringLength = 4096     // bytes of a path, including the NUL
 )
 
-// Limits on what a file can make the reader hold.
-const (
-	maxSegments     = 1024
-	maxDynamicSize  = 64 << 10
-	maxStringLength = 4096
-)
-
-// machines names the architectures that people are likely to bring.
-var machines = map[uint16]string{
-	2: "SPARC", 3: "32-bit x86", 8: "MIPS", 20: "PowerPC", 21: "64-bit PowerPC", 22: "S/390", 40: "32-bit ARM",
-	183: "64-bit ARM", 243: "RISC-V", 258: "LoongArch",
+// machines names the architectures that users are likely to try. debug/elf
+// names them as the ELF specification does, EM_AARCH64 for example.
+var machines = map[elf.Machine]string{
+	elf.EM_SPARC: "SPARC", elf.EM_386: "32-bit x86", elf.EM_MIPS: "MIPS", elf.EM_PPC: "PowerPC",
+	elf.EM_PPC64: "64-bit PowerPC", elf.EM_S390: "S/390", elf.EM_ARM: "32-bit ARM", elf.EM_AARCH64: "64-bit ARM",
+	elf.EM_RISCV: "RISC-V", elf.EM_LOONGARCH: "LoongArch",
 }
 
-// binaryFile is what starting a program depends on.
+// binaryFile is what a program needs at its start.
 type binaryFile struct {
 	interpreter string   // PT_INTERP, empty for a static program
 	needed      []string // DT_NEEDED
-	searchPath  []string // DT_RUNPATH, or else DT_RPATH
+	searchPath  []string // DT_RUNPATH, or DT_RPATH if there is none
 }
 
-// segment is a program header.
-type segment struct {
-	kind                      uint32
-	offset, address, fileSize uint64
-}
-
-// errTruncated is the error of a file that ends too early.
+// errTruncated is the error of a file that ends before the data that its
+// headers describe.
 var errTruncated = errors.New("is cut short; copy or build it again")
 
-// readELF checks that a file of the given size is an x86-64 program that can
-// be loaded, and reads what it needs. The errors are ends of a sentence that
-// begins with the file's name.
-func readELF(r io.ReaderAt, size int64) (*binaryFile, error) {
+// errDynamic is the error of a dynamic section that makes no sense.
+var errDynamic = errors.New("is an ELF file with a damaged dynamic section; build it again")
+
+// readELF checks that a file of the given size is a 64-bit x86 program and
+// returns what it needs at its start. Each error completes a sentence that
+// begins with the file's name. debug/elf may panic on a damaged file; such a
+// panic becomes an error.
+func readELF(r io.ReaderAt, size int64) (b *binaryFile, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			b, err = nil, fmt.Errorf("is an ELF file that cannot be parsed (%v); build it again", p)
+		}
+	}()
 	segments, err := readSegments(r, size)
 	if err != nil {
 		return nil, err
 	}
-	b := new(binaryFile)
+	b = new(binaryFile)
 	loads := 0
 	for _, s := range segments {
-		if s.fileSize > 0 && (s.offset > uint64(size) || s.fileSize > uint64(size)-s.offset) && s.kind <= segmentInterpreter {
+		if s.Type <= elf.PT_INTERP && !insideFile(s, size) {
 			return nil, errTruncated
 		}
-		switch s.kind {
-		case segmentLoad:
+		switch s.Type {
+		case elf.PT_LOAD:
 			loads++
-		case segmentInterpreter:
-			b.interpreter, err = readString(r, int64(s.offset))
-		case segmentDynamic:
+		case elf.PT_INTERP:
+			b.interpreter, err = readString(r, s.Off)
+		case elf.PT_DYNAMIC:
 			err = b.readDynamic(r, s, segments)
 		}
 		if err != nil {
@@ -89,120 +75,154 @@ func readELF(r io.ReaderAt, size int64) (*binaryFile, error) {
 		}
 	}
 	if loads == 0 {
-		return nil, errors.New("is an ELF file without anything to load")
+		return nil, errors.New("is an ELF file without anything to load; link it as a program")
 	}
 	return b, nil
 }
 
-// readSegments checks the file header and reads the program headers.
-func readSegments(r io.ReaderAt, size int64) ([]segment, error) {
-	var header [elfHeaderSize]byte
-	if _, err := r.ReadAt(header[:], 0); err != nil {
-		return nil, errTruncated
-	}
-	if err := checkELFHeader(&header); err != nil {
-		return nil, err
-	}
-	offset := binary.LittleEndian.Uint64(header[32:])
-	count := int(binary.LittleEndian.Uint16(header[56:]))
-	if count == 0 || count > maxSegments || binary.LittleEndian.Uint16(header[54:]) != elfEntrySize {
-		return nil, errors.New("is an ELF file with damaged program headers")
-	}
-	if offset > uint64(size) {
-		return nil, errTruncated
-	}
-	table := make([]byte, count*elfEntrySize)
-	if _, err := r.ReadAt(table, int64(offset)); err != nil && !errors.Is(err, io.EOF) || len(table) > int(size) {
-		return nil, errTruncated
-	}
-	if int64(offset)+int64(len(table)) > size {
-		return nil, errTruncated
-	}
-	segments := make([]segment, count)
-	for i := range segments {
-		entry := table[i*elfEntrySize:]
-		segments[i] = segment{
-			kind:     binary.LittleEndian.Uint32(entry),
-			offset:   binary.LittleEndian.Uint64(entry[8:]),
-			address:  binary.LittleEndian.Uint64(entry[16:]),
-			fileSize: binary.LittleEndian.Uint64(entry[32:]),
-		}
-	}
-	return segments, nil
+// insideFile reports whether the file has all of the segment's bytes.
+func insideFile(s *elf.Prog, size int64) bool {
+	return s.Filesz == 0 || s.Off <= uint64(size) && s.Filesz <= uint64(size)-s.Off
 }
 
-// checkELFHeader says whether the program is for this architecture.
-func checkELFHeader(header *[elfHeaderSize]byte) error {
-	kind := binary.LittleEndian.Uint16(header[16:])
-	machine := binary.LittleEndian.Uint16(header[18:])
+// readSegments checks the file header and returns the program headers.
+func readSegments(r io.ReaderAt, size int64) ([]*elf.Prog, error) {
+	var raw [elfHeaderSize]byte
+	if _, err := r.ReadAt(raw[:], 0); err != nil {
+		return nil, errTruncated
+	}
+	header, err := readHeader(raw[:])
+	if err != nil {
+		return nil, err
+	}
+	if header.Phnum == 0 || header.Phnum > maxSegments || header.Phentsize != programSize {
+		return nil, errors.New("is an ELF file with damaged program headers; build it again")
+	}
+	tableSize := uint64(header.Phnum) * programSize
+	if header.Phoff > uint64(size) || tableSize > uint64(size)-header.Phoff {
+		return nil, errTruncated
+	}
+	file, err := elf.NewFile(newLoaderView(r, header))
+	if err != nil {
+		// The header is checked, so an error is about an offset or a length
+		// that no file can have, or about reading.
+		return nil, errTruncated
+	}
+	return file.Progs, nil
+}
+
+// loaderView is an ELF file in which the fields that Linux's loader ignores
+// have neutral values: the versions and the section headers. debug/elf would
+// refuse a file for them that Linux runs, for example one whose section headers
+// were cut off.
+type loaderView struct {
+	io.ReaderAt
+	header []byte
+}
+
+func newLoaderView(r io.ReaderAt, header elf.Header64) *loaderView {
+	header.Ident[elf.EI_VERSION], header.Version = byte(elf.EV_CURRENT), uint32(elf.EV_CURRENT)
+	header.Shoff, header.Shnum, header.Shentsize, header.Shstrndx = 0, 0, 0, 0
+	var b bytes.Buffer
+	binary.Write(&b, binary.LittleEndian, header)
+	return &loaderView{r, b.Bytes()}
+}
+
+// ReadAt reads from the file and replaces what it read of the header.
+func (v *loaderView) ReadAt(p []byte, offset int64) (int, error) {
+	n, err := v.ReaderAt.ReadAt(p, offset)
+	if offset >= 0 && offset < int64(len(v.header)) {
+		copy(p[:n], v.header[offset:])
+	}
+	return n, err
+}
+
+// readHeader decodes the header of a 64-bit x86 program. For other files it
+// returns an error that says what they are. Type and machine have the same
+// offsets in 32-bit and 64-bit files.
+func readHeader(raw []byte) (elf.Header64, error) {
+	var header elf.Header64
+	var order binary.ByteOrder = binary.LittleEndian
+	if elf.Data(raw[elf.EI_DATA]) == elf.ELFDATA2MSB {
+		order = binary.BigEndian
+	}
+	if _, err := binary.Decode(raw, order, &header); err != nil {
+		return header, errTruncated
+	}
+	return header, checkHeader(&header)
+}
+
+// checkHeader reports why Slowpath cannot run a program.
+func checkHeader(header *elf.Header64) error {
+	class, data := elf.Class(header.Ident[elf.EI_CLASS]), elf.Data(header.Ident[elf.EI_DATA])
+	machine, kind := elf.Machine(header.Machine), elf.Type(header.Type)
 	switch {
-	case header[4] == class32 && machine == machine64:
-		return errors.New("is an x32 program; Slowpath runs 64-bit x86 programs")
-	case header[4] == class32 && machine == 3:
+	case class == elf.ELFCLASS32 && machine == elf.EM_X86_64:
+		return errors.New("is an x32 program; Slowpath runs 64-bit x86 programs, so build it without -mx32")
+	case class == elf.ELFCLASS32 && machine == elf.EM_386:
 		return errors.New("is a 32-bit program; Slowpath runs 64-bit x86 programs, so build it without -m32")
-	case header[4] != class64 && header[4] != class32 || header[5] == 0 || header[5] > 2:
-		return errors.New("is an ELF file with a damaged header")
-	case header[5] != dataLSB || header[4] != class64 || machine != machine64:
-		return fmt.Errorf("is a program for %s; Slowpath runs 64-bit x86 programs", machineName(machine, header[5]))
-	case kind != typeExec && kind != typeDyn:
-		return errors.New("is an ELF file but no program: link it first")
+	case class != elf.ELFCLASS64 && class != elf.ELFCLASS32 || data != elf.ELFDATA2LSB && data != elf.ELFDATA2MSB:
+		return errors.New("is an ELF file with a damaged header; build it again")
+	case data != elf.ELFDATA2LSB || class != elf.ELFCLASS64 || machine != elf.EM_X86_64:
+		return fmt.Errorf("is a program for %s; Slowpath runs 64-bit x86 programs", machineName(machine))
+	case kind != elf.ET_EXEC && kind != elf.ET_DYN:
+		return errors.New("is an ELF file but not a program; link it first")
 	}
 	return nil
 }
 
-// machineName names an architecture; its number is in the file's byte order.
-func machineName(machine uint16, order byte) string {
-	if order != dataLSB {
-		machine = machine>>8 | machine<<8
-	}
+// machineName names an architecture for an error message.
+func machineName(machine elf.Machine) string {
 	if name, ok := machines[machine]; ok {
 		return name
 	}
-	return fmt.Sprintf("another architecture (ELF machine %d)", machine)
+	return fmt.Sprintf("another architecture (ELF machine %d)", uint16(machine))
 }
 
-// readDynamic reads the dynamic section's needed libraries and search path.
-func (b *binaryFile) readDynamic(r io.ReaderAt, dynamic segment, segments []segment) error {
-	if dynamic.fileSize > maxDynamicSize {
-		return errors.New("is an ELF file with a damaged dynamic section")
+// readDynamic reads the needed libraries and the search path from the dynamic
+// section.
+func (b *binaryFile) readDynamic(r io.ReaderAt, dynamic *elf.Prog, segments []*elf.Prog) error {
+	if dynamic.Filesz > maxDynamic {
+		return errDynamic
 	}
-	table := make([]byte, dynamic.fileSize&^15)
-	if n, _ := r.ReadAt(table, int64(dynamic.offset)); n != len(table) {
+	entries := make([]elf.Dyn64, dynamic.Filesz/dynamicSize)
+	section := io.NewSectionReader(r, int64(dynamic.Off), int64(len(entries)*dynamicSize))
+	if err := binary.Read(section, binary.LittleEndian, entries); err != nil {
 		return errTruncated
 	}
-	values := make(map[uint64][]uint64)
-	for ; len(table) > 0; table = table[16:] {
-		tag := binary.LittleEndian.Uint64(table)
-		if tag == 0 {
+	values := make(map[elf.DynTag][]uint64)
+	for _, e := range entries {
+		if elf.DynTag(e.Tag) == elf.DT_NULL {
 			break
 		}
-		values[tag] = append(values[tag], binary.LittleEndian.Uint64(table[8:]))
+		values[elf.DynTag(e.Tag)] = append(values[elf.DynTag(e.Tag)], e.Val)
 	}
-	if len(values[dynamicStrings]) == 0 {
+	if len(values[elf.DT_STRTAB]) == 0 {
 		return nil
 	}
-	stringsAt, ok := fileOffset(values[dynamicStrings][0], segments)
+	table, ok := fileOffset(values[elf.DT_STRTAB][0], segments)
 	if !ok {
-		return errors.New("is an ELF file with a damaged dynamic section")
+		return errDynamic
 	}
-	return b.readNames(r, stringsAt, values)
+	return b.readNames(r, table, values)
 }
 
-// readNames reads the strings that the dynamic section points at.
-func (b *binaryFile) readNames(r io.ReaderAt, stringsAt uint64, values map[uint64][]uint64) error {
-	for _, offset := range values[dynamicNeeded] {
-		name, err := readString(r, int64(stringsAt+offset))
+// readNames reads the strings of the dynamic section from the string table at
+// the given file offset.
+func (b *binaryFile) readNames(r io.ReaderAt, table uint64, values map[elf.DynTag][]uint64) error {
+	for _, offset := range values[elf.DT_NEEDED] {
+		name, err := readString(r, table+offset)
 		if err != nil {
 			return err
 		}
 		b.needed = append(b.needed, name)
 	}
-	search := values[dynamicRunPath]
+	search := values[elf.DT_RUNPATH]
 	if len(search) == 0 {
-		search = values[dynamicRPath]
+		search = values[elf.DT_RPATH]
 	}
 	for _, offset := range search {
-		list, err := readString(r, int64(stringsAt+offset))
+		list, err := readString(r, table+offset)
 		if err != nil {
 			return err
 		}
@@ -211,23 +231,24 @@ func (b *binaryFile) readNames(r io.ReaderAt, stringsAt uint64, values map[uint6
 	return nil
 }
 
-// fileOffset turns an address of the loaded program into a place in the file.
-func fileOffset(address uint64, segments []segment) (uint64, bool) {
+// fileOffset converts a virtual address of the program to a file offset. The
+// result is false if no segment has the address.
+func fileOffset(address uint64, segments []*elf.Prog) (uint64, bool) {
 	for _, s := range segments {
-		if s.kind == segmentLoad && address >= s.address && address-s.address < s.fileSize {
-			return address - s.address + s.offset, true
+		if s.Type == elf.PT_LOAD && address >= s.Vaddr && address-s.Vaddr < s.Filesz {
+			return address - s.Vaddr + s.Off, true
 		}
 	}
 	return 0, false
 }
 
-// readString reads a string that ends with NUL.
-func readString(r io.ReaderAt, offset int64) (string, error) {
-	if offset < 0 {
+// readString reads a NUL-terminated string.
+func readString(r io.ReaderAt, offset uint64) (string, error) {
+	if int64(offset) < 0 {
 		return "", errTruncated
 	}
 	buffer := make([]byte, maxStringLength)
-	n, _ := r.ReadAt(buffer, offset)
+	n, _ := r.ReadAt(buffer, int64(offset)) // the NUL may come before the end of the file
 	end := bytes.IndexByte(buffer[:n], 0)
 	if end < 0 {
 		return "", errTruncated

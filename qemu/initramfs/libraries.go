@@ -8,24 +8,24 @@ import (
 	"strings"
 )
 
-// loaderCache is the file in which glibc's loader looks libraries up before
-// it tries the directories it knows.
+// loaderCache is the file in which glibc's loader looks up libraries before it
+// searches its default directories.
 const loaderCache = "/etc/ld.so.cache"
 
-// libraryDirectories are those that glibc's and musl's loaders know by
-// themselves, on Debian and elsewhere (ld.so(8)).
+// libraryDirectories are the default directories of glibc's and musl's loaders,
+// on Debian and on other distributions (ld.so(8)).
 var libraryDirectories = []string{
 	"/lib/x86_64-linux-gnu", "/usr/lib/x86_64-linux-gnu", "/lib64", "/usr/lib64", "/lib", "/usr/lib", "/usr/local/lib",
 }
 
-// requireLibraries adds the loader and the libraries of a dynamic program,
-// and the libraries of those.
+// requireLibraries adds the loader of a dynamic program and the libraries that
+// it needs, directly or through other libraries.
 func (h Host) requireLibraries(req *Requirements, program string, b *binaryFile) error {
 	if b.interpreter == "" {
 		return nil
 	}
 	if err := h.checkExecutable(b.interpreter); err != nil {
-		return notExecutable("%s needs the loader %s: %v; install it, or give its root directory by --rootfs", program, b.interpreter, err)
+		return notExecutable("%s needs the loader %s: %v; install it, or give a root directory that has it with --rootfs", program, b.interpreter, err)
 	}
 	req.Dynamic = true
 	req.Files = append(req.Files, b.interpreter)
@@ -47,7 +47,7 @@ func (h Host) requireLibraries(req *Requirements, program string, b *binaryFile)
 				return err
 			}
 			if library == "" {
-				return notExecutable("%s needs the library %s, which is not there%s; install it, or give its root directory by --rootfs", user.path, name, h.where())
+				return notExecutable("%s needs the library %s, which is not there%s; install it, or give a root directory that has it with --rootfs", user.path, name, h.where())
 			}
 			req.Files = append(req.Files, library)
 			queue = append(queue, object{library, found})
@@ -56,8 +56,8 @@ func (h Host) requireLibraries(req *Requirements, program string, b *binaryFile)
 	return nil
 }
 
-// findLibrary looks a library up. One that is no library for this machine is
-// passed over, as the loader does.
+// findLibrary searches the directories for a library. It skips files that are
+// not 64-bit x86 libraries, as the loader does.
 func (h Host) findLibrary(name, user string, directories []string) (string, *binaryFile, error) {
 	if strings.Contains(name, "/") {
 		directories = []string{path.Dir(name)}
@@ -72,13 +72,14 @@ func (h Host) findLibrary(name, user string, directories []string) (string, *bin
 	return "", nil, nil
 }
 
-// readLibrary reads a library's headers, or returns nil.
+// readLibrary reads a library's headers. It returns nil if the file is not a
+// 64-bit x86 library.
 func (h Host) readLibrary(name string) *binaryFile {
-	place, err := h.locate(name)
+	hostPath, err := h.locate(name)
 	if err != nil {
 		return nil
 	}
-	f, err := os.Open(place)
+	f, err := os.Open(hostPath)
 	if err != nil {
 		return nil
 	}
@@ -94,8 +95,8 @@ func (h Host) readLibrary(name string) *binaryFile {
 	return b
 }
 
-// configuredDirectories returns the directories of /etc/ld.so.conf and of the
-// files that it includes.
+// configuredDirectories returns the directories that /etc/ld.so.conf and the
+// files in /etc/ld.so.conf.d list.
 func (h Host) configuredDirectories() []string {
 	files := []string{filepath.Join("/", h.Root, "/etc/ld.so.conf")}
 	if more, err := filepath.Glob(filepath.Join("/", h.Root, "/etc/ld.so.conf.d/*.conf")); err == nil {
@@ -117,19 +118,19 @@ func (h Host) configuredDirectories() []string {
 	return directories
 }
 
-// AddProgram packs a program of the host with what it needs to start, which
-// Require found, and the cache of the host's loader. What the tree has already
-// stays. Errors are those of HostFile.
+// AddProgram adds the files that Require returned and, for a dynamic program of
+// the host, the cache of the host's loader. It leaves existing entries alone.
+// Its errors are those of HostFile.
 func (t *Tree) AddProgram(h Host, req *Requirements) error {
 	for _, name := range req.Files {
 		if t.Has(name) {
 			continue
 		}
-		place, err := h.locate(name)
+		hostPath, err := h.locate(name)
 		if err != nil {
 			return err
 		}
-		if err := t.HostFile(name, place); err != nil {
+		if err := t.HostFile(name, hostPath); err != nil {
 			return err
 		}
 	}

@@ -2,6 +2,7 @@ package initramfs
 
 import (
 	"bytes"
+	"debug/elf"
 	"errors"
 	"fmt"
 	"io"
@@ -12,19 +13,19 @@ import (
 	"strings"
 )
 
-// Exit codes of a program that cannot be started, as shells use them.
+// Exit codes for a program that cannot be started. Shells use the same codes.
 const (
 	CodeNotExecutable = 126
 	CodeNotFound      = 127
 )
 
-// ProgramError says why a program cannot be started.
+// ProgramError is the reason why a program cannot be started.
 type ProgramError struct {
 	Code    int // CodeNotExecutable or CodeNotFound
 	Message string
 }
 
-// Error returns the message, one sentence for the user.
+// Error returns the message, which is one sentence for the user.
 func (e *ProgramError) Error() string { return e.Message }
 
 func notExecutable(format string, args ...any) error {
@@ -35,17 +36,18 @@ func notFound(format string, args ...any) error {
 	return &ProgramError{CodeNotFound, fmt.Sprintf(format, args...)}
 }
 
-// Host is the host's file system as a program sees it that is looked up in
-// it: below Root, or as it is when Root is empty.
+// Host is a file system on the host in which programs are looked up: the
+// directory Root, or the host's own root if Root is empty.
 type Host struct {
 	Root string
 }
 
-// maxLinks is how many symbolic links are followed, as in path_resolution(7).
+// maxLinks is the maximum number of symbolic links in a path, as in
+// path_resolution(7).
 const maxLinks = 40
 
-// locate returns where on the host the file is that the guest will know by
-// name, following symbolic links below the root.
+// locate converts a path in the guest to a path on the host. It resolves
+// symbolic links relative to the root.
 func (h Host) locate(name string) (string, error) {
 	if h.Root == "" {
 		return name, nil
@@ -63,7 +65,8 @@ func (h Host) locate(name string) (string, error) {
 	return "", fmt.Errorf("%s: too many symbolic links", name)
 }
 
-// follow replaces the first symbolic link in name.
+// follow replaces the first symbolic link in name by its target. changed is
+// false if there is none.
 func (h Host) follow(name string) (target string, changed bool, err error) {
 	parts := strings.Split(strings.TrimPrefix(path.Clean("/"+name), "/"), "/")
 	for i := range parts {
@@ -87,10 +90,10 @@ func (h Host) follow(name string) (target string, changed bool, err error) {
 	return name, false, nil
 }
 
-// Find looks a program up as a shell does: a name without a slash in the
-// directories of searchPath, anything else as a path, from the directory
-// workdir. It returns the absolute path that the program will have in the
-// guest. The error is a *ProgramError: not found, or not executable.
+// Find looks up a program as a shell does: a name without a slash in the
+// directories of searchPath, any other name as a path relative to workdir. It
+// returns the program's absolute path in the guest. The error is a
+// *ProgramError.
 func (h Host) Find(program, searchPath, workdir string) (string, error) {
 	if program == "" {
 		return "", notFound("the program's name is empty")
@@ -120,7 +123,7 @@ func (h Host) Find(program, searchPath, workdir string) (string, error) {
 	return "", notFound("%s is not in any directory of PATH%s; give its path", program, h.where())
 }
 
-// where names the root directory for messages.
+// where returns " in ROOT" for messages, or nothing for the host's own root.
 func (h Host) where() string {
 	if h.Root == "" {
 		return ""
@@ -128,46 +131,45 @@ func (h Host) where() string {
 	return " in " + h.Root
 }
 
-// checkExecutable reports what keeps a file from being executed.
+// checkExecutable returns an error if a file does not exist or is not
+// executable.
 func (h Host) checkExecutable(name string) error {
-	place, err := h.locate(name)
+	hostPath, err := h.locate(name)
 	if err != nil {
 		return notFound("%s does not exist%s", name, h.where())
 	}
-	info, err := os.Stat(place)
+	info, err := os.Stat(hostPath)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return notFound("%s does not exist%s", name, h.where())
 	case err != nil:
-		return notExecutable("%s cannot be looked at: %v", name, err)
+		return notExecutable("%s cannot be examined: %v", name, err)
 	case info.IsDir():
 		return notExecutable("%s is a directory, not a program", name)
 	case !info.Mode().IsRegular():
 		return notExecutable("%s is not a regular file", name)
 	case info.Mode().Perm()&0o111 == 0:
-		return notExecutable("%s is not executable; make it so by: chmod +x %s", name, name)
+		return notExecutable("%s is not executable; make it executable with: chmod +x %s", name, name)
 	}
 	return nil
 }
 
-// maxScriptLine is the length of a #! line that Linux reads (BINPRM_BUF_SIZE).
+// maxScriptLine is the maximum length of a #! line (BINPRM_BUF_SIZE of Linux).
 const maxScriptLine = 256
 
-// maxScripts is how many interpreters may be scripts in turn.
+// maxScripts is the maximum length of a chain of scripts whose interpreters are
+// scripts.
 const maxScripts = 5
 
-// Requirements is what must be in the guest for a program to start.
+// Requirements are the files that a program needs to start.
 type Requirements struct {
-	// Files are the paths, in the guest, of the program, its interpreters and
-	// its libraries.
-	Files []string
-	// Dynamic is set when a dynamic loader is among them.
-	Dynamic bool
+	Files   []string // the guest's paths of the program, its interpreters and its libraries
+	Dynamic bool     // the files include a dynamic loader
 }
 
-// Require checks a program and finds what it needs to start. The path is one
-// that Find returned. Missing interpreters and libraries are errors, as are
-// files that are no program for this machine: a *ProgramError, not executable.
+// Require checks a program, whose path Find returned, and finds the files that
+// it needs to start. It fails with a *ProgramError if an interpreter or a
+// library is missing, or if a file is not a 64-bit x86 program.
 func (h Host) Require(program string) (*Requirements, error) {
 	req := new(Requirements)
 	for range maxScripts {
@@ -177,20 +179,21 @@ func (h Host) Require(program string) (*Requirements, error) {
 			return req, err
 		}
 		if err := h.checkExecutable(interpreter); err != nil {
-			return nil, notExecutable("%s cannot be started because its interpreter %s cannot: %v", program, interpreter, err)
+			return nil, notExecutable("%s cannot be started because of its interpreter %s: %v", program, interpreter, err)
 		}
 		program = interpreter
 	}
-	return nil, notExecutable("%s is a script whose interpreters are scripts more than %d deep", program, maxScripts)
+	return nil, notExecutable("%s is a script in a chain of interpreters that is more than %d deep; name a program as interpreter", program, maxScripts)
 }
 
-// requireFile looks at one program. For a script it returns the interpreter.
+// requireFile examines one program. For a script it returns the interpreter, for
+// an ELF program it adds the loader and the libraries to req.
 func (h Host) requireFile(req *Requirements, program string) (interpreter string, err error) {
-	place, err := h.locate(program)
+	hostPath, err := h.locate(program)
 	if err != nil {
 		return "", notFound("%s does not exist%s", program, h.where())
 	}
-	f, err := os.Open(place)
+	f, err := os.Open(hostPath)
 	if err != nil {
 		return "", notExecutable("%s cannot be read: %v", program, err)
 	}
@@ -208,7 +211,7 @@ func (h Host) requireFile(req *Requirements, program string) (interpreter string
 	if interpreter, ok := scriptInterpreter(start); ok {
 		return interpreter, nil
 	}
-	if !bytes.HasPrefix(start, []byte(elfMagic)) {
+	if !bytes.HasPrefix(start, []byte(elf.ELFMAG)) {
 		return "", notExecutable("%s is neither an ELF program nor a script that begins with #! and an interpreter's path", program)
 	}
 	b, err := readELF(f, info.Size())
@@ -218,7 +221,8 @@ func (h Host) requireFile(req *Requirements, program string) (interpreter string
 	return "", h.requireLibraries(req, program, b)
 }
 
-// scriptInterpreter returns the interpreter that a #! line names.
+// scriptInterpreter returns the interpreter that a #! line names. The result is
+// false if start is not such a line or the path is not absolute.
 func scriptInterpreter(start []byte) (string, bool) {
 	line, ok := bytes.CutPrefix(start, []byte("#!"))
 	if !ok {

@@ -1,6 +1,6 @@
 // Package initramfs builds, on the host, the archive from which the kernel
-// fills its root file system: a directory packed as it is, or the program that
-// is to run with what it needs to start.
+// fills its root file system. The archive has either a directory of the host or
+// a program with the files that it needs to start.
 package initramfs
 
 import (
@@ -15,8 +15,9 @@ import (
 	"slowpath/fs/cpio"
 )
 
-// Tree is the root file system to be: files by their path in the guest. The
-// zero value is not ready; use [NewTree].
+// Tree is a root file system under construction: files by their path in the
+// guest. The zero value is not usable; call [NewTree]. A Tree must not be used
+// by several goroutines at once.
 type Tree struct {
 	files     map[string]*file
 	lastInode uint32
@@ -25,9 +26,9 @@ type Tree struct {
 // file is one member of the archive.
 type file struct {
 	header cpio.Header
-	data   []byte // content or target, unless source is set
-	source string // path on the host to read the content from
-	link   *file  // for a hard link, the file that it is another name of
+	data   []byte // content, or a symbolic link's target, unless source is set
+	source string // the path on the host whose content Archive reads
+	link   *file  // for a further hard link, the first one
 }
 
 // NewTree returns a tree that has only the root directory.
@@ -37,8 +38,8 @@ func NewTree() *Tree {
 	return t
 }
 
-// put adds a file under a clean absolute path, with the directories above it.
-// An entry of that path is replaced.
+// put adds a file under a clean absolute path and creates missing parent
+// directories. It replaces an entry with the same path.
 func (t *Tree) put(name string, f *file) {
 	if parent := path.Dir(name); parent != name && t.files[parent] == nil {
 		t.Directory(parent, 0o755)
@@ -51,18 +52,18 @@ func (t *Tree) put(name string, f *file) {
 	t.files[name] = f
 }
 
-// Has reports whether the tree has a file of that absolute path, of any type.
+// Has reports whether the tree has a file of any type with that absolute path.
 func (t *Tree) Has(name string) bool { return t.files[path.Clean(name)] != nil }
 
-// Directory adds a directory with the permissions of mode (0o7777), and those
-// above it where there are none. A file of that path is replaced.
+// Directory adds a directory with the permission bits of mode (0o7777), and its
+// missing parent directories. It replaces an entry with the same path.
 func (t *Tree) Directory(name string, mode uint32) {
 	t.put(path.Clean("/"+name), &file{header: cpio.Header{Mode: cpio.ModeDir | mode, Links: 2}})
 }
 
-// File adds a regular file with the permissions of mode and the given content,
-// which must not change any more and have less than 4 GiB, and the directories
-// above it. A file of that path is replaced.
+// File adds a regular file with the permission bits of mode, and its missing
+// parent directories. It keeps content, which must be smaller than 4 GiB and
+// must not change afterwards. It replaces an entry with the same path.
 func (t *Tree) File(name string, mode uint32, content []byte) {
 	t.put(path.Clean("/"+name), &file{
 		header: cpio.Header{Mode: cpio.ModeRegular | mode, Links: 1, Size: uint32(len(content))},
@@ -70,8 +71,8 @@ func (t *Tree) File(name string, mode uint32, content []byte) {
 	})
 }
 
-// Symlink adds a symbolic link to target, which need not be there, and the
-// directories above it. A file of that path is replaced.
+// Symlink adds a symbolic link to target, which need not exist, and its missing
+// parent directories. It replaces an entry with the same path.
 func (t *Tree) Symlink(name, target string) {
 	t.put(path.Clean("/"+name), &file{
 		header: cpio.Header{Mode: cpio.ModeSymlink | 0o777, Links: 1, Size: uint32(len(target))},
@@ -79,10 +80,10 @@ func (t *Tree) Symlink(name, target string) {
 	})
 }
 
-// HostFile adds a copy of a regular file of the host, with its permissions
-// and modification time. Symbolic links on the host are followed. It fails when
-// there is no such file, for what is no regular file, and above 4 GiB, with a
-// sentence for the user; the content is read by Archive.
+// HostFile adds a copy of the host's file source, with its permissions and
+// modification time. It follows symbolic links on the host. Archive reads the
+// content. HostFile fails, with a sentence for the user, if source does not
+// exist, is not a regular file, or is larger than 4 GiB.
 func (t *Tree) HostFile(name, source string) error {
 	info, err := os.Stat(source)
 	if err != nil {
@@ -92,7 +93,7 @@ func (t *Tree) HostFile(name, source string) error {
 		return fmt.Errorf("cannot pack %s: it is not a regular file", source)
 	}
 	if info.Size() > math.MaxUint32 {
-		return fmt.Errorf("cannot pack %s: it has %d bytes, and the initramfs holds files up to 4 GiB", source, info.Size())
+		return fmt.Errorf("cannot pack %s: it has %d bytes, and a file in the initramfs is limited to 4 GiB", source, info.Size())
 	}
 	t.put(path.Clean("/"+name), &file{
 		header: cpio.Header{
@@ -106,9 +107,10 @@ func (t *Tree) HostFile(name, source string) error {
 	return nil
 }
 
-// Archive returns the tree as a newc archive. Directories come before what is
-// in them, and the same tree always gives the same bytes. It fails when a file
-// of the host can no longer be read, or has a name too long for the format.
+// Archive returns the tree as a cpio archive in the newc format. A directory
+// comes before its entries, and the same tree always gives the same bytes. It
+// fails if a file of the host cannot be read or a name is too long for the
+// format.
 func (t *Tree) Archive() ([]byte, error) {
 	names := make([]string, 0, len(t.files))
 	for name := range t.files {
@@ -129,8 +131,8 @@ func (t *Tree) Archive() ([]byte, error) {
 	return archive.Bytes(), nil
 }
 
-// countLinks gives hard links of each other the same header but for the name,
-// and the content to the last of them, as the format wants it.
+// countLinks gives all hard links of a file the same header except for the name,
+// and only the last of them the content, as the newc format requires.
 func (t *Tree) countLinks(names []string) {
 	groups := make(map[*file][]*file)
 	for _, name := range names {

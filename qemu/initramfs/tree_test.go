@@ -12,13 +12,14 @@ import (
 	"slowpath/fs/cpio"
 )
 
-// entry is what an archive says of a file.
+// entry is a member of an archive.
 type entry struct {
 	cpio.Header
 	data string
 }
 
-// list reads a tree's archive.
+// list returns the members of a tree's archive by name. It checks that a
+// directory comes before its entries.
 func list(t *testing.T, tree *Tree) map[string]entry {
 	t.Helper()
 	archive, err := tree.Archive()
@@ -49,7 +50,7 @@ func list(t *testing.T, tree *Tree) map[string]entry {
 	}
 }
 
-func TestTree(t *testing.T) {
+func TestArchiveHasFilesLinksAndBase(t *testing.T) {
 	tree := NewTree()
 	tree.File("/a/b/c", 0o600, []byte("deep"))
 	tree.File("/a/b/c", 0o644, []byte("replaced"))
@@ -67,7 +68,7 @@ func TestTree(t *testing.T) {
 	}
 }
 
-func TestSameTreeSameArchive(t *testing.T) {
+func TestSameTreeGivesSameArchive(t *testing.T) {
 	build := func() []byte {
 		tree := NewTree()
 		tree.AddBase()
@@ -83,7 +84,7 @@ func TestSameTreeSameArchive(t *testing.T) {
 	}
 }
 
-func TestHostDirectory(t *testing.T) {
+func TestHostDirectoryIsPackedWithAttributes(t *testing.T) {
 	dir := t.TempDir()
 	write := func(name, content string, mode os.FileMode) {
 		path := filepath.Join(dir, name)
@@ -127,7 +128,7 @@ func TestHostDirectory(t *testing.T) {
 	}
 }
 
-func TestHostDirectoryMustBeOne(t *testing.T) {
+func TestPackingRefusesWrongFileType(t *testing.T) {
 	for _, name := range []string{"/nonexistent", "/etc/passwd"} {
 		if _, err := NewTree().HostDirectory(name); err == nil {
 			t.Errorf("%s was packed", name)
@@ -141,7 +142,8 @@ func TestHostDirectoryMustBeOne(t *testing.T) {
 	}
 }
 
-// rootWith makes a root directory that has the files.
+// rootWith creates a root directory with the files. A content that begins with
+// "-> " makes a symbolic link.
 func rootWith(t *testing.T, files map[string]string) Host {
 	t.Helper()
 	root := t.TempDir()
@@ -159,7 +161,7 @@ func rootWith(t *testing.T, files map[string]string) Host {
 	return Host{Root: root}
 }
 
-func TestFind(t *testing.T) {
+func TestFindSearchesPathAndRoot(t *testing.T) {
 	h := rootWith(t, map[string]string{"usr/bin/tool": "x", "bin": "-> usr/bin", "loop": "-> loop", "tmp/here": "x", "usr/bin/plain": "x"})
 	os.Chmod(filepath.Join(h.Root, "usr/bin/plain"), 0o644)
 	for _, c := range []struct {
@@ -185,7 +187,7 @@ func TestFind(t *testing.T) {
 	}
 }
 
-func TestRequirements(t *testing.T) {
+func TestRequireFindsInterpretersAndLibraries(t *testing.T) {
 	dynamic := string(dynamicProgram().bytes())
 	static := string(newProgram().bytes())
 	h := rootWith(t, map[string]string{

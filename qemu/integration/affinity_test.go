@@ -5,10 +5,11 @@ import (
 	"testing"
 )
 
-// TestAffinity: a thread with a CPU mask runs in user mode on no other CPU. The
-// processors of the machine share those of the host, and a turn that goes from
-// one to another waits for the host to run it, so the time limit is wide.
-func TestAffinity(t *testing.T) {
+// TestThreadsRunOnlyOnAllowedCPUs checks that a thread runs in user mode only on the
+// CPUs of its mask. The time limit is wide because virtual CPUs share the host's
+// CPUs: when a thread moves to another virtual CPU, it waits until the host runs
+// that one.
+func TestThreadsRunOnlyOnAllowedCPUs(t *testing.T) {
 	want := onHost(t, "", program("affinity"))
 	for _, n := range processors {
 		t.Run(fmt.Sprintf("smp%d", n), func(t *testing.T) {

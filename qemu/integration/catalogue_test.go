@@ -6,15 +6,15 @@ import (
 	"testing"
 )
 
-// TestCatalogue runs the programs about the ways in and out of kernels that
-// have gone wrong before.
-func TestCatalogue(t *testing.T) {
+// TestKnownEntryBugsAreAbsent runs the catalogue programs. Each tries a mistake
+// that some kernel has made in its entry and exit code.
+func TestKnownEntryBugsAreAbsent(t *testing.T) {
 	for _, name := range []string{"sigreturn", "flags", "bases", "numbers", "float", "start"} {
 		t.Run(name, func(t *testing.T) { same(t, "", program("catalogue_"+name)) })
 	}
-	// The C library must leave rseq(2) to the program.
+	// The C library must not register an rseq area, because the program does.
 	const tunable = "GLIBC_TUNABLES=glibc.pthread.rseq=0"
-	want := execute(t, "", []string{tunable}, program("catalogue_rseq"))
+	want := execute(t, "", launcher.Command(t.Context(), []string{tunable}, program("catalogue_rseq")))
 	for _, n := range processors {
 		t.Run(fmt.Sprintf("rseq/smp%d", n), func(t *testing.T) {
 			check(t, onSlowpath(t, "", "--smp", fmt.Sprint(n), "--env", tunable, program("catalogue_rseq")), want)
@@ -22,25 +22,26 @@ func TestCatalogue(t *testing.T) {
 	}
 }
 
-// TestNoWakeUpIsLost sends signals at every moment of the way out. It counts
-// tries; what it finds does not depend on how long one takes: half a
-// millisecond on two processors, and on a busy host as long as that lets the
-// one virtual CPU wait that the other waits for.
+// TestNoWakeUpIsLost sends a signal to a thread that is about to return to user
+// mode, many times at varying moments. It fails if a signal is not delivered. The
+// duration of a try does not matter: it is half a millisecond on two processors,
+// and more on a busy host, which may suspend the virtual CPU on which another one
+// waits.
 func TestNoWakeUpIsLost(t *testing.T) {
 	for _, n := range []int{2, 4} {
 		t.Run(fmt.Sprintf("smp%d", n), func(t *testing.T) {
 			sendSignals(t, n, choose(10_000, 1_000_000), 0)
 		})
 	}
-	// The program sees signals that come late, on Linux too.
+	// The program must detect signals that are late on purpose, on Linux too.
 	t.Run("late", func(t *testing.T) { sendSignals(t, 2, 100, 10) })
 	t.Run("Linux", func(t *testing.T) {
-		checkSignals(t, execute(t, "", nil, program("catalogue_wakeup"), "100", "10"), 100, 10)
+		checkSignals(t, onHost(t, "", program("catalogue_wakeup"), "100", "10"), 100, 10)
 	})
 }
 
-// sendSignals runs the program with so many tries, of which some are late on
-// purpose.
+// sendSignals runs the program with the given number of tries. The first late
+// tries are late on purpose.
 func sendSignals(t *testing.T, processors, tries, late int) {
 	t.Helper()
 	limit := 120 + tries/100
@@ -48,8 +49,8 @@ func sendSignals(t *testing.T, processors, tries, late int) {
 	checkSignals(t, got, tries, late)
 }
 
-// checkSignals checks what the program says of its tries. On standard error it
-// has figures, which differ from run to run.
+// checkSignals checks the program's output. Standard error has measurements, which
+// differ from run to run.
 func checkSignals(t *testing.T, got result, tries, late int) {
 	t.Helper()
 	t.Log(strings.TrimSpace(got.errors))

@@ -2,6 +2,7 @@ package integration
 
 import (
 	"context"
+	"debug/elf"
 	"errors"
 	"fmt"
 	"io"
@@ -17,7 +18,7 @@ import (
 	"slowpath/qemu/initramfs"
 )
 
-func TestHello(t *testing.T) {
+func TestDemonstrationRunsOnEachMachine(t *testing.T) {
 	for _, machine := range []string{"pc", "q35", "microvm"} {
 		t.Run(machine, func(t *testing.T) {
 			got := onSlowpath(t, "", "--machine", machine, filepath.Join(filepath.Dir(slowpath), "hello"))
@@ -28,38 +29,53 @@ func TestHello(t *testing.T) {
 	}
 }
 
-func TestExampleOfTheReadme(t *testing.T) {
+func TestPipelineAndExitCodePassThrough(t *testing.T) {
 	got := onSlowpath(t, "", "/bin/busybox", "sh", "-c", "ls -l / | wc -l; exit 7")
 	if got.code != 7 || strings.TrimSpace(got.out) == "" || got.errors != "" {
 		t.Errorf("got %+v", got)
 	}
 }
 
-func TestKernelSize(t *testing.T) {
+func TestKernelSizeIsBounded(t *testing.T) {
 	info, err := os.Stat(filepath.Join(binaries, "kernel.elf"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	if limit := int64(8.5 * 1024 * 1024); info.Size() > limit {
-		t.Errorf("kernel.elf has %d bytes, more than %d", info.Size(), limit)
+		t.Errorf("kernel.elf has %d bytes, more than the limit of %d", info.Size(), limit)
 	}
 }
 
-func TestLittleMemory(t *testing.T) {
+// TestHostCommandIsStatic checks that bin/slowpath needs no dynamic loader, so that it
+// runs on every distribution.
+func TestHostCommandIsStatic(t *testing.T) {
+	file, err := elf.Open(slowpath)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	for _, p := range file.Progs {
+		if p.Type == elf.PT_INTERP || p.Type == elf.PT_DYNAMIC {
+			t.Errorf("bin/slowpath has a segment of type %v", p.Type)
+		}
+	}
+}
+
+func TestKernelRunsIn64MiB(t *testing.T) {
 	got := onSlowpath(t, "", "--mem", "64", "/bin/busybox", "sh", "-c", "seq 1000 | sort -n | tail -n 1")
 	if want := (result{0, "1000\n", ""}); got != want {
 		t.Errorf("got %+v, want %+v", got, want)
 	}
 }
 
-func TestTimeout(t *testing.T) {
+func TestTimeoutEndsProgram(t *testing.T) {
 	got := onSlowpath(t, "", "--timeout", "2", "/bin/busybox", "sleep", "100")
 	if got.code != 124 || !strings.Contains(got.errors, "did not end within 2s") {
 		t.Errorf("got %+v", got)
 	}
 }
 
-func TestFlagsReachTheProgram(t *testing.T) {
+func TestFlagsConfigureGuest(t *testing.T) {
 	secret := filepath.Join(t.TempDir(), "secret")
 	if err := os.WriteFile(secret, []byte("content\n"), 0o600); err != nil {
 		t.Fatal(err)
@@ -71,7 +87,7 @@ func TestFlagsReachTheProgram(t *testing.T) {
 	}
 }
 
-func TestScript(t *testing.T) {
+func TestScriptRunsWithItsInterpreter(t *testing.T) {
 	script := filepath.Join(t.TempDir(), "script")
 	if err := os.WriteFile(script, []byte("#!/bin/busybox sh\necho \"$0 $1 $#\" | sed 's:.*/::'\nexit 4\n"), 0o755); err != nil {
 		t.Fatal(err)
@@ -79,7 +95,7 @@ func TestScript(t *testing.T) {
 	sameOn(t, []int{1}, "", script, "one", "two")
 }
 
-func TestLogGoesElsewhere(t *testing.T) {
+func TestLogIsWrittenToFile(t *testing.T) {
 	log := filepath.Join(t.TempDir(), "log")
 	got := onSlowpath(t, "", "--log", log, "/bin/busybox", "echo", "program")
 	if want := (result{0, "program\n", ""}); got != want {
@@ -90,9 +106,9 @@ func TestLogGoesElsewhere(t *testing.T) {
 	}
 }
 
-// TestBadImagesAreNoSuccess boots root file systems that the host command
-// would never build.
-func TestBadImagesAreNoSuccess(t *testing.T) {
+// TestBrokenInitramfsIsReported boots with root file systems that the host command
+// never builds. The kernel must report an error and not hang.
+func TestBrokenInitramfsIsReported(t *testing.T) {
 	tree := initramfs.NewTree()
 	tree.AddBase()
 	if err := tree.HostFile("/bin/busybox", "/bin/busybox"); err != nil {
@@ -108,8 +124,8 @@ func TestBadImagesAreNoSuccess(t *testing.T) {
 	}{
 		"none":                {nil, 128},
 		"cut short":           {whole[:len(whole)/2], 128},
-		"no archive":          {[]byte("This is no archive but a sentence."), 128},
-		"damaged compression": {[]byte("\x1f\x8b\x08\x00 and then nothing of the kind"), 128},
+		"no archive":          {[]byte("This is not an archive but a sentence."), 128},
+		"damaged compression": {[]byte("\x1f\x8b\x08\x00 is not followed by gzip data"), 128},
 		"larger than memory":  {append(whole, make([]byte, 100<<20)...), 64},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -121,15 +137,16 @@ func TestBadImagesAreNoSuccess(t *testing.T) {
 				t.Fatalf("the status is %+v", status)
 			}
 			if errors.Is(err, context.DeadlineExceeded) {
-				t.Error("the kernel hangs instead of saying what is wrong")
+				t.Error("the kernel hangs instead of reporting an error")
 			}
 			t.Log(err)
 		})
 	}
 }
 
-// TestSignalEndsQEMU sends the command a signal and looks for a QEMU after it.
-func TestSignalEndsQEMU(t *testing.T) {
+// TestSignalToCommandEndsQEMU sends a signal to the command and checks that QEMU ends
+// too.
+func TestSignalToCommandEndsQEMU(t *testing.T) {
 	for _, signal := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGKILL} {
 		t.Run(signal.String(), func(t *testing.T) {
 			cmd := exec.Command(slowpath, "run", "--timeout", "60", "/bin/busybox", "sh", "-c", "echo up; sleep 100")
@@ -143,7 +160,7 @@ func TestSignalEndsQEMU(t *testing.T) {
 			out.Read(make([]byte, 3))
 			children := childrenOf(t, cmd.Process.Pid)
 			if len(children) != 1 {
-				t.Errorf("the command has the children %v, want QEMU alone", children)
+				t.Errorf("the command has the children %v, want only QEMU", children)
 			}
 			cmd.Process.Signal(signal)
 			cmd.Wait()
@@ -157,7 +174,7 @@ func TestSignalEndsQEMU(t *testing.T) {
 	}
 }
 
-// childrenOf returns the ids of a process's children.
+// childrenOf returns the process ids of a process's children.
 func childrenOf(t *testing.T, pid int) (children []string) {
 	t.Helper()
 	tasks, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", pid))
@@ -171,7 +188,8 @@ func childrenOf(t *testing.T, pid int) (children []string) {
 	return children
 }
 
-// awaitEnd waits until a process is gone or a zombie that init has not taken.
+// awaitEnd waits until a process has ended. It may remain a zombie if init does not
+// reap it.
 func awaitEnd(t *testing.T, pid string) {
 	t.Helper()
 	for deadline := time.Now().Add(5 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
@@ -180,11 +198,11 @@ func awaitEnd(t *testing.T, pid string) {
 			return
 		}
 	}
-	t.Errorf("QEMU, process %s, is left behind", pid)
+	t.Errorf("QEMU, process %s, still runs", pid)
 }
 
-// TestDeterminism runs the same command twice under --icount.
-func TestDeterminism(t *testing.T) {
+// TestIcountMakesRunsIdentical runs the same command twice with --icount.
+func TestIcountMakesRunsIdentical(t *testing.T) {
 	run := func() result {
 		return onSlowpath(t, "some input\n", "--icount", "/bin/busybox", "sh", "-c", "cat; cat /proc/uptime; date +%s.%N; echo $$ $RANDOM")
 	}

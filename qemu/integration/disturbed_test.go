@@ -9,10 +9,10 @@ import (
 	"slowpath/qemu/gdbstub"
 )
 
-// disturbances are the registers of the program that the kernel must keep over
-// a call, by the names that the program gives them. The stub counts the x87
-// registers from the bottom of their stack: the only one in use is the last.
-func disturbances() map[string]gdbstub.Register {
+// preservedRegisters returns the registers that the kernel must preserve during a
+// system call, by the program's names for them. R11 has the flags there. The stub
+// numbers x87 registers physically, and the only one in use is the last.
+func preservedRegisters() map[string]gdbstub.Register {
 	registers := map[string]gdbstub.Register{
 		"flags": gdbstub.R11, "gs base": gdbstub.GSBase, "st0": gdbstub.ST0 + 7, "mxcsr": gdbstub.MXCSR,
 	}
@@ -27,20 +27,20 @@ func disturbances() map[string]gdbstub.Register {
 	return registers
 }
 
-// TestADisturbedRegisterIsSeen changes the program's registers, one at a time,
-// at the first instruction after a SYSCALL: the program must name each, or the
-// tests above would prove nothing.
-func TestADisturbedRegisterIsSeen(t *testing.T) {
+// TestProgramDetectsChangedRegister changes the program's registers, one at a time,
+// at the first instruction after a SYSCALL. The program must report each change:
+// other tests rely on its checks.
+func TestProgramDetectsChangedRegister(t *testing.T) {
 	all := trampolines(t)
 	landing := situations[0].find(t, all)
 	const call = "no such call"
-	registers := disturbances()
+	registers := preservedRegisters()
 	got := stopping(t, 1, func(s *stopped) error {
 		for name, register := range registers {
 			if err := s.reachCall(landing.address, noSuchCall); err != nil {
 				return err
 			}
-			if err := s.disturb(register); err != nil {
+			if err := s.flipBit(register); err != nil {
 				return fmt.Errorf("%s: %w", name, err)
 			}
 		}
@@ -48,7 +48,7 @@ func TestADisturbedRegisterIsSeen(t *testing.T) {
 	}, program("paranoid"), "2")
 	for name := range registers {
 		if !strings.Contains(got.out, fmt.Sprintf("%s changed %s", call, name)) {
-			t.Errorf("that %s was changed is not seen", name)
+			t.Errorf("the program does not detect that %s was changed", name)
 		}
 	}
 	if got.code != 1 || !strings.HasSuffix(got.out, "something changed\n") {
@@ -56,10 +56,11 @@ func TestADisturbedRegisterIsSeen(t *testing.T) {
 	}
 }
 
-// noSuchCall is the number of the call that the program makes and no kernel has.
+// noSuchCall is the number of a system call that does not exist. The program makes
+// that call.
 const noSuchCall = 100000
 
-// reachCall lets the machine run until a program makes the call.
+// reachCall runs the machine until a program makes the call with that number.
 func (s *stopped) reachCall(landing, number uint64) error {
 	for {
 		if _, err := s.reach(landing); err != nil {
@@ -76,8 +77,8 @@ func (s *stopped) reachCall(landing, number uint64) error {
 	}
 }
 
-// disturb flips the lowest bit of a register, which is no reserved one of any.
-func (s *stopped) disturb(register gdbstub.Register) error {
+// flipBit flips the lowest bit of a register, which is not reserved in any.
+func (s *stopped) flipBit(register gdbstub.Register) error {
 	b, err := s.ReadRegister(register)
 	if err != nil {
 		return err

@@ -13,8 +13,8 @@ import (
 	"testing"
 )
 
-// exitsEvent is one event of the trace, with every field that the format has
-// (Google, "Trace Event Format"): a pointer is nil if the field is not there.
+// exitsEvent is one event of the trace (Google, "Trace Event Format"). A pointer is
+// nil if the event does not have the field.
 type exitsEvent struct {
 	Name     *string  `json:"name"`
 	Phase    *string  `json:"ph"`
@@ -32,21 +32,21 @@ type exitsEvent struct {
 	} `json:"args"`
 }
 
-// span is a slice of the trace, in nanoseconds, of which the format's
-// microseconds are exact thousandths.
+// span is a slice of the trace. Its times are in nanoseconds; the format has
+// microseconds with three exact decimals.
 type span struct {
 	name, category string
 	begin, end     int64
 }
 
-// exitsTrace is the trace by tasks.
+// exitsTrace is the trace, sorted by task.
 type exitsTrace struct {
 	names         map[int32]string
 	visits, steps map[int32][]span
 }
 
-// sleepSeconds is how long the pipeline's read waits: more than 2^32 ticks of
-// a TSC, which is where a length of 32 bits would turn over.
+// sleepSeconds is how long the pipeline's read blocks. It is more than 2^32 TSC
+// ticks, at which a 32-bit duration would wrap around.
 const sleepSeconds = 2
 
 // recordPipeline runs a pipeline with --exits and returns the file's text.
@@ -65,7 +65,7 @@ func recordPipeline(t *testing.T, file string) []byte {
 	return text
 }
 
-// parseTrace reads a trace and takes no field that it does not know.
+// parseTrace parses a trace. It fails the test for unknown fields.
 func parseTrace(t *testing.T, text []byte) *exitsTrace {
 	t.Helper()
 	var file struct {
@@ -90,7 +90,7 @@ func parseTrace(t *testing.T, text []byte) *exitsTrace {
 	return trace
 }
 
-// add checks the fields of an event and sorts it in.
+// add checks the fields of an event and adds it to the trace.
 func (x *exitsTrace) add(t *testing.T, e exitsEvent) {
 	t.Helper()
 	if e.Name == nil || *e.Name == "" || e.Phase == nil || e.Process == nil || e.Thread == nil {
@@ -103,7 +103,7 @@ func (x *exitsTrace) add(t *testing.T, e exitsEvent) {
 		x.names[*e.Thread] = e.Args.Name
 		return
 	case *e.Phase != "X" || e.Time == nil || e.Duration == nil || *e.Time < 0 || *e.Duration < 0:
-		t.Fatalf("%s is no complete event with its time and its duration: %+v", *e.Name, e)
+		t.Fatalf("%s is not a complete event with time and duration: %+v", *e.Name, e)
 	}
 	begin := int64(math.Round(*e.Time * 1e3))
 	s := span{*e.Name, e.Category, begin, begin + int64(math.Round(*e.Duration*1e3))}
@@ -112,12 +112,12 @@ func (x *exitsTrace) add(t *testing.T, e exitsEvent) {
 		return
 	}
 	if a := e.Args; a.Work == "" || a.Served == "" || a.CPU == nil || a.Exit != "SYSRET" && a.Exit != "IRETQ" {
-		t.Errorf("the visit %s does not say what was owed, what was served and how it was left: %+v", s.name, a)
+		t.Errorf("the visit %s lacks the duties that were owed, those that were served, or the exit instruction: %+v", s.name, a)
 	}
 	x.visits[*e.Thread] = append(x.visits[*e.Thread], s)
 }
 
-// has reports whether a task has a visit of that name and category.
+// has reports whether any task has a visit with the name and category.
 func (x *exitsTrace) has(name, category string) bool {
 	for _, visits := range x.visits {
 		if slices.ContainsFunc(visits, func(s span) bool { return s.name == name && s.category == category }) {
@@ -127,15 +127,15 @@ func (x *exitsTrace) has(name, category string) bool {
 	return false
 }
 
-// checkOrder says where visits of one task overlap, and which steps lie in no
-// visit of their task: both are sorted by their beginning.
+// checkOrder returns a message for each pair of overlapping visits of a task, and
+// for each step that is not inside a visit. It sorts visits and steps by start.
 func checkOrder(visits, steps []span) (wrong []string) {
 	byBegin := func(a, b span) int { return cmp.Compare(a.begin, b.begin) }
 	slices.SortFunc(visits, byBegin)
 	slices.SortFunc(steps, byBegin)
 	for i := 1; i < len(visits); i++ {
 		if visits[i].begin < visits[i-1].end {
-			wrong = append(wrong, visits[i].name+" begins inside of "+visits[i-1].name)
+			wrong = append(wrong, visits[i].name+" begins inside "+visits[i-1].name)
 		}
 	}
 	next := 0
@@ -144,23 +144,23 @@ func checkOrder(visits, steps []span) (wrong []string) {
 			next++
 		}
 		if next == len(visits) || s.begin < visits[next].begin || s.end > visits[next].end {
-			wrong = append(wrong, "the step "+s.name+" is in no visit")
+			wrong = append(wrong, "the step "+s.name+" is not inside a visit")
 		}
 	}
 	return wrong
 }
 
-// TestExitsAsTrace reads what --exits writes for Perfetto.
-func TestExitsAsTrace(t *testing.T) {
+// TestExitsTraceIsComplete checks the file that --exits writes for Perfetto.
+func TestExitsTraceIsComplete(t *testing.T) {
 	t.Parallel()
 	trace := parseTrace(t, recordPipeline(t, "exits.json"))
 	if len(trace.visits) < 4 {
-		t.Errorf("%d tasks are in the trace; the shell, its child, sleep and tr are four", len(trace.visits))
+		t.Errorf("%d tasks are in the trace, want at least four: the shell, its child, sleep and tr", len(trace.visits))
 	}
 	longest := int64(0)
 	for thread, visits := range trace.visits {
 		if trace.names[thread] == "" {
-			t.Errorf("no metadata names the thread %d", thread)
+			t.Errorf("there is no metadata with the name of thread %d", thread)
 		}
 		for _, wrong := range checkOrder(visits, trace.steps[thread]) {
 			t.Errorf("task %d: %s", thread, wrong)
@@ -168,7 +168,7 @@ func TestExitsAsTrace(t *testing.T) {
 	}
 	for thread, steps := range trace.steps {
 		if len(trace.visits[thread]) == 0 {
-			t.Errorf("task %d has steps and no visit", thread)
+			t.Errorf("task %d has steps but no visit", thread)
 		}
 		for _, s := range steps {
 			longest = max(longest, s.end-s.begin)
@@ -180,16 +180,16 @@ func TestExitsAsTrace(t *testing.T) {
 		}
 	}
 	if longest < sleepSeconds*1e9 {
-		t.Errorf("the longest step takes %d ns, but one waited for %d s", longest, sleepSeconds)
+		t.Errorf("the longest step takes %d ns, but the pipeline's read blocks for %d s", longest, sleepSeconds)
 	}
 }
 
-// visitLine is a line of the table: time, CPU, task, kind, name, what was
-// owed, the length, how it was left, the steps.
+// visitLine matches a line of the table: time, CPU, task, kind, name, the duties
+// that were owed, duration, exit instruction, steps.
 var visitLine = regexp.MustCompile(`^ *(\d+\.\d{9}) cpu [01] task \d+ +(syscall|exception|interrupt|work) +(.+?) +owed (\S+) +\d+ ticks  (SYSRET|IRETQ)( \S+:\d+)*$`)
 
-// TestExitsAsTable reads what --exits writes for people, in the order of time.
-func TestExitsAsTable(t *testing.T) {
+// TestExitsTableIsSortedByTime checks the table that --exits writes.
+func TestExitsTableIsSortedByTime(t *testing.T) {
 	t.Parallel()
 	names, last := map[string]bool{}, ""
 	text := strings.TrimSuffix(string(recordPipeline(t, "exits.txt")), "\n")
@@ -197,12 +197,12 @@ func TestExitsAsTable(t *testing.T) {
 		match := visitLine.FindStringSubmatch(line)
 		if match == nil {
 			if !strings.Contains(line, " visits were lost") {
-				t.Errorf("a line is no visit: %q", line)
+				t.Errorf("a line is not a visit: %q", line)
 			}
 			continue
 		}
 		if match[1] < last {
-			t.Errorf("%s stands after %s", match[1], last)
+			t.Errorf("the time %s comes after %s", match[1], last)
 		}
 		last = match[1]
 		names[match[2]+" "+match[3]] = true
@@ -214,8 +214,8 @@ func TestExitsAsTable(t *testing.T) {
 	}
 }
 
-// TestOrderIsChecked breaks what checkOrder holds visits and steps to.
-func TestOrderIsChecked(t *testing.T) {
+// TestCheckOrderFindsViolations violates each property that checkOrder checks.
+func TestCheckOrderFindsViolations(t *testing.T) {
 	visits := []span{{"a", "syscall", 10, 20}, {"b", "syscall", 20, 30}}
 	for name, c := range map[string]struct {
 		visits, steps []span

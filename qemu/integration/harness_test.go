@@ -11,22 +11,27 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"slowpath/qemu/reference"
 )
 
-// Places, from this package's directory.
+// Directories, relative to this package's.
 const (
 	binaries = "../../bin"
 	sources  = "../testdata"
 )
 
-// slowpath is the host command's absolute path, and programs the directory
-// with the test programs. TestMain sets both before any test runs.
-var slowpath, programs string
+// TestMain sets these before any test runs.
+var (
+	slowpath string              // the absolute path of the host command
+	programs string              // the directory with the test programs
+	launcher *reference.Launcher // starts programs on the host's Linux
+)
 
-// guestPath is PATH for both sides.
+// guestPath is PATH on both sides.
 const guestPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
-// timeLimit is how long one command may take; those that need longer say so.
+// timeLimit is the default time limit of a command in the guest.
 const timeLimit = 60 * time.Second
 
 func TestMain(m *testing.M) {
@@ -38,7 +43,8 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// run builds the programs, runs the tests and removes the programs.
+// run builds the test programs, runs the tests and removes the programs. It
+// returns the tests' exit code.
 func run(m *testing.M) (int, error) {
 	var err error
 	if slowpath, err = filepath.Abs(filepath.Join(binaries, "slowpath")); err != nil {
@@ -46,13 +52,16 @@ func run(m *testing.M) (int, error) {
 	}
 	for _, name := range []string{"slowpath", "kernel.elf", "hello"} {
 		if _, err := os.Stat(filepath.Join(binaries, name)); err != nil {
-			return 0, fmt.Errorf("%w; run make build first", err)
+			return 0, fmt.Errorf("%w; run: make build", err)
 		}
 	}
 	if programs, err = os.MkdirTemp("", "slowpath-programs-"); err != nil {
 		return 0, err
 	}
 	defer os.RemoveAll(programs)
+	if launcher, err = reference.Build(programs); err != nil {
+		return 0, err
+	}
 	if err := linkApplets(); err != nil {
 		return 0, err
 	}
@@ -62,15 +71,15 @@ func run(m *testing.M) (int, error) {
 	return m.Run(), nil
 }
 
-// applets returns the directory in which the host's side finds busybox's
-// applets, where the guest has nothing else.
+// applets returns the directory of links to busybox's applets for the host. In
+// the guest the applets are the only commands in /bin.
 func applets() string { return filepath.Join(programs, "applets") }
 
-// linkApplets fills that directory.
+// linkApplets creates the links.
 func linkApplets() error {
 	list, err := exec.Command("/bin/busybox", "--list").Output()
 	if err != nil {
-		return fmt.Errorf("busybox is missing; install it by: apt-get install busybox-static (%w)", err)
+		return fmt.Errorf("busybox is missing; install it with: apt-get install busybox-static (%w)", err)
 	}
 	if err := os.Mkdir(applets(), 0o755); err != nil {
 		return err
@@ -83,8 +92,8 @@ func linkApplets() error {
 	return nil
 }
 
-// compilers are the ways in which the C programs are built. Each program is
-// built with glibc; those in everyWay with all of them.
+// compilers are the ways to build a C program. The programs in everyWay are built
+// in all ways, the others only in the first.
 var compilers = []struct {
 	suffix  string
 	command []string
@@ -95,7 +104,8 @@ var compilers = []struct {
 	{"-dynamic", []string{"gcc"}},
 }
 
-// The C programs. Those without a C library are built in one way of their own.
+// The C programs by the way in which they are built; bare programs have no C
+// library.
 var (
 	everyWay = []string{"threads", "processes", "memory", "signals"}
 	glibc    = []string{"faults", "files", "waiting", "badpointers", "exhaust", "mix", "inject", "paranoid", "spin",
@@ -104,7 +114,7 @@ var (
 	bare = []string{"catalogue_start", "bench"}
 )
 
-// buildPrograms compiles everything, two compilers at a time.
+// buildPrograms compiles the test programs, two at a time.
 func buildPrograms() error {
 	var commands [][]string
 	for _, c := range compilers {
@@ -147,30 +157,28 @@ func cCommand(compiler []string, name, output string, flags ...string) []string 
 // program returns the path of a test program.
 func program(name string) string { return filepath.Join(programs, name) }
 
-// result is what a command gave.
+// result is the exit code and the output of a command.
 type result struct {
 	code        int
 	out, errors string
 }
 
-// execute runs a command and waits for it.
-func execute(t testing.TB, stdin string, env []string, name string, args ...string) result {
+// execute runs a command in the root directory and waits for it.
+func execute(t testing.TB, stdin string, cmd *exec.Cmd) result {
 	t.Helper()
 	var out, errs bytes.Buffer
-	cmd := exec.CommandContext(t.Context(), name, args...)
 	cmd.Dir = "/"
-	cmd.Env = env
 	cmd.Stdin = strings.NewReader(stdin)
 	cmd.Stdout, cmd.Stderr = &out, &errs
 	err := cmd.Run()
 	var exit *exec.ExitError
 	if err != nil && !errors.As(err, &exit) {
-		t.Fatalf("%s: %v", name, err)
+		t.Fatalf("%s: %v", cmd.Path, err)
 	}
 	return result{exitCode(cmd.ProcessState), out.String(), errs.String()}
 }
 
-// exitCode returns the code as a shell reports it.
+// exitCode returns the exit code as a shell reports it: 128+N for signal N.
 func exitCode(state *os.ProcessState) int {
 	if code := state.ExitCode(); code >= 0 {
 		return code
@@ -178,11 +186,13 @@ func exitCode(state *os.ProcessState) int {
 	return 128 + int(signalOf(state))
 }
 
-// onHost runs a command on the host's Linux with the environment that it has
-// in the guest, but for the directory of applets.
+// onHost runs a command on the host's Linux, as the reference. The launcher gives
+// it the state with which a program starts on Slowpath. The environment is the
+// same too, except that PATH begins with the directory of applets.
 func onHost(t testing.TB, stdin string, command ...string) result {
 	t.Helper()
-	return execute(t, stdin, []string{"PATH=" + applets() + ":" + guestPath, "HOME=/root"}, command[0], command[1:]...)
+	env := []string{"PATH=" + applets() + ":" + guestPath, "HOME=/root"}
+	return execute(t, stdin, launcher.Command(t.Context(), env, command[0], command[1:]...))
 }
 
 // onSlowpath runs a command on the kernel. The arguments are flags of
@@ -190,24 +200,24 @@ func onHost(t testing.TB, stdin string, command ...string) result {
 func onSlowpath(t testing.TB, stdin string, args ...string) result {
 	t.Helper()
 	all := append([]string{"run", "--timeout", fmt.Sprint(timeLimit)}, args...)
-	return execute(t, stdin, os.Environ(), slowpath, all...)
+	return execute(t, stdin, exec.CommandContext(t.Context(), slowpath, all...))
 }
 
-// check compares what came with what had to.
+// check compares a result on Slowpath with the result on Linux.
 func check(t *testing.T, got, want result) {
 	t.Helper()
 	if got.code != want.code {
-		t.Errorf("the exit code is %d, on Linux %d", got.code, want.code)
+		t.Errorf("the exit code is %d, but %d on Linux", got.code, want.code)
 	}
 	if got.out != want.out {
 		t.Errorf("the output differs from Linux's:\n%s", difference(got.out, want.out))
 	}
 	if got.errors != want.errors {
-		t.Errorf("standard error is\n%s\non Linux\n%s", shorten(got.errors), shorten(want.errors))
+		t.Errorf("standard error is\n%s\nbut on Linux\n%s", shorten(got.errors), shorten(want.errors))
 	}
 }
 
-// difference shows the first lines in which two texts differ.
+// difference returns the first ten lines in which two texts differ.
 func difference(got, want string) string {
 	g, w := strings.SplitAfter(got, "\n"), strings.SplitAfter(want, "\n")
 	var b strings.Builder
@@ -235,16 +245,17 @@ func shorten(text string) string {
 	return text
 }
 
-// processors are the numbers of CPUs that the cases run on.
+// processors are the numbers of CPUs on which most cases run.
 var processors = []int{1, 2, 4}
 
-// same runs a command on both sides, on every number of processors.
+// same checks that a command behaves as on Linux, with each number of processors.
 func same(t *testing.T, stdin string, command ...string) {
 	t.Helper()
 	sameOn(t, processors, stdin, command...)
 }
 
-// sameOn runs a command on both sides, on some numbers of processors.
+// sameOn checks that a command behaves as on Linux, with the given numbers of
+// processors.
 func sameOn(t *testing.T, cpus []int, stdin string, command ...string) {
 	t.Helper()
 	want := onHost(t, stdin, command...)

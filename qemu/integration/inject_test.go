@@ -17,7 +17,7 @@ import (
 	"slowpath/runspec"
 )
 
-// watched is an output that can be waited for.
+// watched is a writer that keeps the text and lets a goroutine wait for it.
 type watched struct {
 	mu   sync.Mutex
 	text bytes.Buffer
@@ -70,7 +70,7 @@ func machine(t *testing.T, cpus int, name string, args ...string) *qemu.Config {
 	}
 }
 
-// archiveOf returns the initramfs of a tree, with what it shall run.
+// archiveOf returns the initramfs of a tree with the run file for spec.
 func archiveOf(t *testing.T, tree *initramfs.Tree, spec runspec.Spec) []byte {
 	t.Helper()
 	text, err := spec.Marshal()
@@ -85,18 +85,18 @@ func archiveOf(t *testing.T, tree *initramfs.Tree, spec runspec.Spec) []byte {
 	return archive
 }
 
-// injected runs a program and, once it is ready, the function, which
-// has the monitor. When that returns, the program's input ends.
+// injected runs a program. When the program is ready, it calls the function inject
+// with the monitor. When that returns, the program's standard input ends.
 func injected(t *testing.T, config *qemu.Config, inject func(*qemu.Monitor) error) (hostlink.Status, string) {
 	t.Helper()
 	status, output, err := tryInjected(t, config, inject)
 	if err != nil {
-		t.Fatalf("%v; the program said %q", err, output)
+		t.Fatalf("%v; the program printed %q", err, output)
 	}
 	return status, output
 }
 
-// tryInjected is injected for runs that may fail.
+// tryInjected is injected, but returns the error.
 func tryInjected(t *testing.T, config *qemu.Config, inject func(*qemu.Monitor) error) (hostlink.Status, string, error) {
 	ctx, cancel := context.WithTimeout(t.Context(), timeLimit)
 	defer cancel()
@@ -129,10 +129,10 @@ func injectWhenReady(ctx context.Context, vm *qemu.VM, output *watched, inject f
 	return inject(monitor)
 }
 
-// TestNMIsChangeNothing injects NMIs into every CPU while programs check all
-// that they can see. Each arrives wherever the CPU happens to be: in user mode,
-// in the trampolines, in the kernel, or idle.
-func TestNMIsChangeNothing(t *testing.T) {
+// TestNMIsPreserveRegisters injects NMIs into every CPU while programs check their
+// registers. An NMI arrives in user mode, in the trampolines, in the kernel or in
+// an idle CPU.
+func TestNMIsPreserveRegisters(t *testing.T) {
 	for _, n := range processors {
 		t.Run(fmt.Sprintf("smp%d", n), func(t *testing.T) {
 			wanted := choose(10000, 300000)
@@ -152,11 +152,11 @@ func TestNMIsChangeNothing(t *testing.T) {
 			if want := (hostlink.Status{Outcome: hostlink.Exited, Value: 8}); status != want {
 				t.Errorf("got %+v, want %+v", status, want)
 			}
-			// One that comes while another waits is one with it: a busy host makes many of those.
+			// NMIs that arrive while one is pending merge with it, which is frequent on a busy host.
 			if arrived := user + kernel; arrived < wanted/100 || arrived > wanted*n || user == 0 || kernel == 0 {
-				t.Errorf("of %d NMIs for each of %d CPUs, %d came in user mode and %d in the kernel", wanted, n, user, kernel)
+				t.Errorf("of %d NMIs for each of %d CPUs, %d arrived in user mode and %d in the kernel", wanted, n, user, kernel)
 			}
-			t.Logf("%d NMIs in %v, of which %d came in user mode and %d in the kernel", wanted, time.Since(began).Round(time.Millisecond), user, kernel)
+			t.Logf("%d NMIs in %v: %d arrived in user mode and %d in the kernel", wanted, time.Since(began).Round(time.Millisecond), user, kernel)
 		})
 	}
 }

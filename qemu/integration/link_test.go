@@ -13,7 +13,8 @@ import (
 	"slowpath/runspec"
 )
 
-// randomBytes returns bytes in which a lost or moved piece shows.
+// randomBytes returns pseudo-random bytes, in which a lost or moved part is
+// noticed.
 func randomBytes(n int) []byte {
 	data := make([]byte, n)
 	rand.NewChaCha8([32]byte{1}).Read(data)
@@ -34,8 +35,8 @@ func catMachine(t *testing.T, name string, cpus int) *qemu.Config {
 	}
 }
 
-// TestLinkLosesNothing sends data through cat over each kind of link.
-func TestLinkLosesNothing(t *testing.T) {
+// TestLinkTransfersDataUnchanged sends data through cat over each kind of link.
+func TestLinkTransfersDataUnchanged(t *testing.T) {
 	for name, c := range map[string]struct {
 		machine string
 		cpus    int
@@ -61,7 +62,7 @@ func TestLinkLosesNothing(t *testing.T) {
 				t.Fatalf("got %+v, %v, %s", status, err, &complaints)
 			}
 			if !bytes.Equal(out.Bytes(), data) {
-				t.Errorf("%d bytes came back, of %d; they differ", out.Len(), len(data))
+				t.Errorf("cat's output has %d bytes and differs from the input of %d bytes", out.Len(), len(data))
 			}
 		})
 	}

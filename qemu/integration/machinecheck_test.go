@@ -14,13 +14,13 @@ import (
 	"slowpath/qemu/gdbstub"
 )
 
-// uncorrected is the line for QEMU's monitor that injects an uncorrected error
-// with an address.
-func uncorrected(cpu int, address uint64) string { return machineCheckLine(cpu, address, 0) }
+// uncorrected returns the monitor command that injects an uncorrected error at a
+// physical address.
+func uncorrected(cpu int, address uint64) string { return machineCheckCommand(cpu, address, 0) }
 
-// machineCheckLine has more bits in the bank's status (mce CPU BANK STATUS
-// MCGSTATUS ADDR MISC).
-func machineCheckLine(cpu int, address, more uint64) string {
+// machineCheckCommand returns the same with additional bits in the bank's status.
+// The command is mce CPU BANK STATUS MCGSTATUS ADDR MISC.
+func machineCheckCommand(cpu int, address, more uint64) string {
 	const (
 		valid, uncorrected, enabled, hasMisc, hasAddress = 1 << 63, 1 << 61, 1 << 60, 1 << 59, 1 << 58
 		status                                           = uint64(valid|uncorrected|enabled|hasMisc|hasAddress) | 0x134
@@ -31,18 +31,18 @@ func machineCheckLine(cpu int, address, more uint64) string {
 
 // machineCheck injects an error into the first CPU.
 func machineCheck(m *qemu.Monitor) error {
-	time.Sleep(200 * time.Millisecond) // until the output is out and the programs spin
+	time.Sleep(200 * time.Millisecond) // until the output is written and the programs spin
 	_, err := m.Execute("human-monitor-command", map[string]string{"command-line": uncorrected(0, 0x12345000)})
 	return err
 }
 
-// inKernel is how the kernel's log names a machine check in the kernel itself,
-// which is the end of it: of its memory nothing can be spared.
+// inKernel is in the kernel's log after a machine check in the kernel itself, which
+// is fatal.
 const inKernel = "vector 0000000000000012"
 
-// checked injects a machine check. A CPU on which a program spins is in the
-// kernel now and then, for a tick: then it is tried again.
-func checked(t *testing.T, config *qemu.Config) (status hostlink.Status, output string, err error) {
+// injectMachineCheck runs a program and injects a machine check into the first CPU.
+// It tries again if the CPU was in the kernel, for example for a tick.
+func injectMachineCheck(t *testing.T, config *qemu.Config) (status hostlink.Status, output string, err error) {
 	for range 3 {
 		status, output, err = tryInjected(t, config, machineCheck)
 		if err == nil || !strings.Contains(err.Error(), inKernel) {
@@ -52,9 +52,9 @@ func checked(t *testing.T, config *qemu.Config) (status hostlink.Status, output 
 	return status, output, err
 }
 
-// TestMachineCheckEndsItsVictim injects a machine check into a program: it
-// gets SIGBUS, and nobody else notices.
-func TestMachineCheckEndsItsVictim(t *testing.T) {
+// TestMachineCheckSendsSIGBUS injects a machine check into a program: it gets
+// SIGBUS, and other programs are not affected.
+func TestMachineCheckSendsSIGBUS(t *testing.T) {
 	for _, c := range []struct {
 		name           string
 		cpus, programs int
@@ -66,9 +66,9 @@ func TestMachineCheckEndsItsVictim(t *testing.T) {
 		{"of four", 4, 4, "victims", "ready\none ended: signal 7, status 0\n" + strings.Repeat("another lived: signal 15\n", 3) + "ended before: 1\n"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			status, output, err := checked(t, machine(t, c.cpus, "inject", c.mode, fmt.Sprint(c.programs)))
+			status, output, err := injectMachineCheck(t, machine(t, c.cpus, "inject", c.mode, fmt.Sprint(c.programs)))
 			if err != nil {
-				t.Fatalf("%v; the program said %q", err, output)
+				t.Fatalf("%v; the program printed %q", err, output)
 			}
 			if want := (hostlink.Status{Outcome: hostlink.Exited, Value: 8}); status != want || output != c.want {
 				t.Errorf("got %+v, %q; want %q", status, output, c.want)
@@ -77,9 +77,9 @@ func TestMachineCheckEndsItsVictim(t *testing.T) {
 	}
 }
 
-// TestEachVictimHasItsOwnAddress injects a machine check into each of two
-// programs at once: each must learn of its own memory, and not of the other's.
-func TestEachVictimHasItsOwnAddress(t *testing.T) {
+// TestMachineChecksReportOwnAddress injects a machine check into each of two programs
+// at once: the SIGBUS of each must have the address of its own error.
+func TestMachineChecksReportOwnAddress(t *testing.T) {
 	got := stopping(t, 2, func(s *stopped) error {
 		if err := s.untilSpinning(t, 2); err != nil {
 			return err
@@ -99,7 +99,7 @@ func TestEachVictimHasItsOwnAddress(t *testing.T) {
 	}
 }
 
-// untilSpinning lets the machine run until each CPU runs a victim.
+// untilSpinning runs the machine until each CPU is in the program's loop.
 func (s *stopped) untilSpinning(t *testing.T, cpus int) error {
 	spin := symbol(t, program("inject"), "spin")
 	const size = 8
@@ -120,14 +120,14 @@ func (s *stopped) untilSpinning(t *testing.T, cpus int) error {
 		if spinning == cpus {
 			return nil
 		}
-		if err := s.runOn(); err != nil {
+		if err := s.runBriefly(); err != nil {
 			return err
 		}
 	}
 }
 
-// runOn lets the machine run for a moment.
-func (s *stopped) runOn() error {
+// runBriefly runs the machine for a millisecond.
+func (s *stopped) runBriefly() error {
 	if err := s.Start(); err != nil {
 		return err
 	}
@@ -139,15 +139,15 @@ func (s *stopped) runOn() error {
 	return err
 }
 
-// TestCorruptContextEndsTheMachine: after a machine check that says that what
-// the CPU was doing is corrupt, nothing may go on, as in Linux.
-func TestCorruptContextEndsTheMachine(t *testing.T) {
+// TestMachineCheckWithCorruptContextIsFatal checks that a machine check with PCC
+// (processor context corrupt) ends the machine, as on Linux, even in user mode.
+func TestMachineCheckWithCorruptContextIsFatal(t *testing.T) {
 	const contextCorrupt = 1 << 57
 	got := stopping(t, 1, func(s *stopped) error {
 		if err := s.untilSpinning(t, 1); err != nil {
 			return err
 		}
-		if err := s.inject(machineCheckLine(0, 0x1000, contextCorrupt)); err != nil {
+		if err := s.inject(machineCheckCommand(0, 0x1000, contextCorrupt)); err != nil {
 			return err
 		}
 		return s.end()
@@ -157,29 +157,29 @@ func TestCorruptContextEndsTheMachine(t *testing.T) {
 	}
 }
 
-// The kernel's last words, by vector (goos/trap.go).
+// The kernel's messages before a fatal end, by cause (goos/trap.go).
 const (
-	checkedWords = "A machine check came while the kernel ran"
-	doubledWords = "The CPU could not deliver an exception"
-	nestedWords  = "The kernel took an exception inside its lowest layer"
+	machineCheckMessage = "A machine check came while the kernel ran"
+	doubleFaultMessage  = "The CPU could not deliver an exception"
+	nestedTrapMessage   = "The kernel took an exception inside its lowest layer"
 )
 
-// endsInOrder wants the kernel to have said where it took which exception, and
-// the command to have failed for that.
-func endsInOrder(t *testing.T, got result, vector, address uint64, words string) {
+// checkFatalEnd checks that the kernel reported the vector and the address of the
+// exception and the last visits, and that the command failed.
+func checkFatalEnd(t *testing.T, got result, vector, address uint64, message string) {
 	t.Helper()
-	where := fmt.Sprintf(" rip %016x ", address)
+	rip := fmt.Sprintf(" rip %016x ", address)
 	if got.code != 125 || !strings.Contains(got.errors, fmt.Sprintf("vector %016x ", vector)) ||
-		!strings.Contains(got.errors, where) || !strings.Contains(got.errors, words) ||
+		!strings.Contains(got.errors, rip) || !strings.Contains(got.errors, message) ||
 		!strings.Contains(got.errors, "last visits of CPU 0") || !strings.Contains(got.errors, "  by ") {
-		t.Errorf("exit code %d, want 125; the log must have the vector %#x, %q, %q and the last visits, and is\n%s", got.code, vector, where, words, shorten(got.errors))
+		t.Errorf("exit code %d, want 125; the log must have the vector %#x, %q, %q and the last visits, but it is\n%s", got.code, vector, rip, message, shorten(got.errors))
 	}
 }
 
-// TestMachineCheckInTheKernel injects a machine check before an instruction
-// between user mode and Go: as Linux does, the kernel says so and ends. In
-// short it is one instruction for each situation, in long each.
-func TestMachineCheckInTheKernel(t *testing.T) {
+// TestMachineCheckInKernelIsFatal injects a machine check before an instruction of
+// the trampolines. The kernel must report it and end the machine, as Linux does.
+// The short form tries one instruction for each situation, the long form all.
+func TestMachineCheckInKernelIsFatal(t *testing.T) {
 	boots := 0
 	for _, i := range inSituations(t) {
 		boots++
@@ -193,22 +193,22 @@ func TestMachineCheckInTheKernel(t *testing.T) {
 			}
 			return s.end()
 		}, program("paranoid"), "2")
-		endsInOrder(t, got, vectorMachineCheck, i.address, checkedWords)
+		checkFatalEnd(t, got, vectorMachineCheck, i.address, machineCheckMessage)
 	}
 	if boots < len(situations) {
-		t.Errorf("only %d machine checks", boots)
+		t.Errorf("only %d machine checks were injected, want %d", boots, len(situations))
 	}
 	t.Logf("%d machine checks", boots)
 }
 
-// TestMachineCheckWithinNMI injects a machine check before instructions of the
-// handler of an NMI that found the CPU in the kernel: the first, one in the
-// middle and the IRETQ, or in long each.
-func TestMachineCheckWithinNMI(t *testing.T) {
+// TestMachineCheckInNMIHandlerIsFatal injects a machine check before instructions
+// of the NMI handler, for an NMI that interrupted the kernel. The short form tries
+// the first instruction, one in the middle and the IRETQ, the long form all.
+func TestMachineCheckInNMIHandlerIsFatal(t *testing.T) {
 	landing := situations[0].find(t, trampolines(t))
 	positions := []int{0, 4, 9}
 	if long() {
-		positions = []int{0, 1, 2, 3, 4, 5, 6, 7, 8, 9} // its instructions, stub and all
+		positions = []int{0, 1, 2, 3, 4, 5, 6, 7, 8, 9} // all, including the stub's
 	}
 	for _, k := range positions {
 		var at uint64
@@ -221,12 +221,12 @@ func TestMachineCheckWithinNMI(t *testing.T) {
 			}
 			return s.end()
 		}, program("paranoid"), "2")
-		endsInOrder(t, got, vectorMachineCheck, at, checkedWords)
+		checkFatalEnd(t, got, vectorMachineCheck, at, machineCheckMessage)
 	}
 }
 
-// insideNMI brings the first CPU to an address, injects an NMI there, and goes
-// k instructions into its handler. It returns where that is.
+// insideNMI runs the first CPU to an address, injects an NMI there, and executes k
+// instructions of the handler. It returns the address of the next instruction.
 func (s *stopped) insideNMI(address uint64, k int) (uint64, error) {
 	if _, err := s.reach(address); err != nil {
 		return 0, err
@@ -250,28 +250,28 @@ func kernelSymbol(t testing.TB, name string) uint64 {
 	return symbol(t, filepath.Join(binaries, "kernel.raw"), "slowpath/"+name)
 }
 
-// gatePresent is where in a gate of the interrupt table its type is, of which
-// a zero means that it is not there (SDM vol. 3A, 6.14.1).
+// The size of a gate in the IDT, and the offset in it of the byte with the present
+// bit and the type (SDM vol. 3A, 6.14.1).
 const (
 	gateSize = 16
 	gateType = 5
 )
 
-// TestDoubleFaultEndsInOrder takes the gate of the page fault away, so that the
-// CPU finds none for the next, and makes that happen in the kernel or in the
-// program: both times the machine is at its end, and must say so.
-func TestDoubleFaultEndsInOrder(t *testing.T) {
+// TestDoubleFaultIsFatal clears the page fault's gate and causes a page fault in the
+// kernel or in the program. The CPU then raises a double fault; the kernel must
+// report it and end the machine.
+func TestDoubleFaultIsFatal(t *testing.T) {
 	gate := kernelSymbol(t, "arch/amd64.idt") + gateSize*vectorPageFault + gateType
 	all := trampolines(t)
 	copying := situation{place: "copyUser.loaded", n: 5}.find(t, all)
 	unmapped, one := binary.LittleEndian.AppendUint64(nil, 0x10000), binary.LittleEndian.AppendUint64(nil, 1)
-	const noInterrupts = "\x02\x00\x00\x00"                  // or another task could be the first to fault
+	const noInterrupts = "\x02\x00\x00\x00"                  // EFLAGS.IF clear: no other task must fault first
 	touch := symbol(t, program("paranoid"), "touch_end") - 3 // movb $1, (%rdx)
 	for _, c := range []struct {
 		name      string
 		address   uint64
-		registers map[gdbstub.Register][]byte // what the instruction shall find
-		reported  uint64                      // where the kernel can say that it was
+		registers map[gdbstub.Register][]byte // set before the instruction at address
+		reported  uint64                      // the RIP that the kernel reports
 	}{
 		{"of the kernel", copying.address, map[gdbstub.Register][]byte{gdbstub.RSI: unmapped, gdbstub.RCX: one}, copying.address},
 		{
@@ -294,13 +294,14 @@ func TestDoubleFaultEndsInOrder(t *testing.T) {
 				}
 				return s.end()
 			}, program("paranoid"), "2")
-			endsInOrder(t, got, vectorDoubleFault, c.reported, doubledWords)
+			checkFatalEnd(t, got, vectorDoubleFault, c.reported, doubleFaultMessage)
 		})
 	}
 }
 
-// TestFaultInTheLowestLayer sends package goos to where no code is.
-func TestFaultInTheLowestLayer(t *testing.T) {
+// TestFaultInGoosIsFatal causes a page fault inside package goos, by a jump to an
+// unmapped address.
+func TestFaultInGoosIsFatal(t *testing.T) {
 	const nowhere = 0x10
 	entry := kernelSymbol(t, "goos.trapEntry")
 	got := stopping(t, 1, func(s *stopped) error {
@@ -312,26 +313,26 @@ func TestFaultInTheLowestLayer(t *testing.T) {
 		}
 		return s.end()
 	}, program("paranoid"), "2")
-	endsInOrder(t, got, vectorPageFault, nowhere, nestedWords)
+	checkFatalEnd(t, got, vectorPageFault, nowhere, nestedTrapMessage)
 }
 
-// TestRuntimeFailureShowsTheLastVisits has the Go runtime give up in the middle
-// of a system call, as if it had found its own state wrong: after its traceback
-// the kernel says what its CPUs did last, and that can never look like success.
-func TestRuntimeFailureShowsTheLastVisits(t *testing.T) {
-	call, giveUp := kernelSymbol(t, "syscall.sysGetppid"), symbol(t, filepath.Join(binaries, "kernel.raw"), "runtime.fatalthrow")
+// TestRuntimeFailurePrintsLastVisits makes the Go runtime throw in a system call, as
+// if it had found its own state inconsistent. After the runtime's traceback the
+// kernel must print the last visits of its CPUs, and the command must fail.
+func TestRuntimeFailurePrintsLastVisits(t *testing.T) {
+	call, throw := kernelSymbol(t, "syscall.sysGetppid"), symbol(t, filepath.Join(binaries, "kernel.raw"), "runtime.fatalthrow")
 	got := stopping(t, 1, func(s *stopped) error {
 		if _, err := s.reach(call); err != nil {
 			return err
 		}
-		if err := s.WriteRegister(gdbstub.RIP, binary.LittleEndian.AppendUint64(nil, giveUp)); err != nil {
+		if err := s.WriteRegister(gdbstub.RIP, binary.LittleEndian.AppendUint64(nil, throw)); err != nil {
 			return err
 		}
 		return s.end()
 	}, program("paranoid"), "2")
 	for _, part := range []string{"goroutine ", "last visits of CPU 0", "  by "} {
 		if got.code != 125 || !strings.Contains(got.errors, part) {
-			t.Errorf("exit code %d, want 125; the log must have %q, and is\n%s", got.code, part, shorten(got.errors))
+			t.Errorf("exit code %d, want 125; the log must have %q, but it is\n%s", got.code, part, shorten(got.errors))
 		}
 	}
 }

@@ -13,9 +13,9 @@ import (
 // browser is Debian's package chromium.
 const browser = "chromium"
 
-// TestMasksPage opens the page of slowpath masks --html in a browser without
-// a network, and looks at what the browser made of it.
-func TestMasksPage(t *testing.T) {
+// TestMasksPageRendersInBrowser opens the page of slowpath masks --html in a browser
+// without a network and checks the browser's DOM.
+func TestMasksPageRendersInBrowser(t *testing.T) {
 	page := filepath.Join(t.TempDir(), "masks.html")
 	html, err := exec.Command(slowpath, "masks", "--html").Output()
 	if err != nil {
@@ -27,14 +27,14 @@ func TestMasksPage(t *testing.T) {
 	dom := rendered(t, page)
 	alone := element(t, dom, "table", "alone")
 	if rows := strings.Count(alone, "<tr"); rows != 1+2*13+2 {
-		t.Errorf("%d rows in the table of lone flags, want a head, two for each of 13 flags, and two", rows)
+		t.Errorf("the table of single flags has %d rows, want a head, two rows for each of 13 flags, and two more", rows)
 	}
 	row := regexp.MustCompile(`(?s)UPROBE</td>.*?</tr>`).FindString(alone)
 	if n := strings.Count(row, `<span class="was livelock">LIVELOCK</span>`); n != 4 {
-		t.Errorf("a lone UPROBE livelocks on %d paths, want 4: %s", n, row)
+		t.Errorf("UPROBE alone livelocks on %d paths, want 4: %s", n, row)
 	}
 	if n := strings.Count(row, `<span class="fixed served">IRET+</span>`); n != 7 {
-		t.Errorf("with the fix it is served on %d paths, want 7: %s", n, row)
+		t.Errorf("with the fix UPROBE is served on %d paths, want 7: %s", n, row)
 	}
 	if findings := element(t, dom, "section", "findings"); !strings.Contains(findings, "0xe220") {
 		t.Errorf("the dead bits are not in the findings: %s", findings)
@@ -44,7 +44,7 @@ func TestMasksPage(t *testing.T) {
 	}
 }
 
-// rendered returns the page's DOM as the browser has it.
+// rendered returns the DOM of a page as the browser builds it.
 func rendered(t *testing.T, page string) string {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), timeLimit)
@@ -53,12 +53,12 @@ func rendered(t *testing.T, page string) string {
 		"--disable-dev-shm-usage", "--host-resolver-rules=MAP * ~NOTFOUND", "--user-data-dir="+t.TempDir(),
 		"--dump-dom", "file://"+page).Output()
 	if err != nil {
-		t.Fatalf("%s: %v; if it is missing, install it by: apt-get install chromium", browser, err)
+		t.Fatalf("%s: %v; if it is missing, install it with: apt-get install chromium", browser, err)
 	}
 	return string(out)
 }
 
-// element returns the inside of the element with an id.
+// element returns the element with an id.
 func element(t *testing.T, dom, kind, id string) string {
 	t.Helper()
 	found := regexp.MustCompile(`(?s)<` + kind + ` [^>]*id="` + id + `".*?</` + kind + `>`).FindString(dom)

@@ -10,10 +10,10 @@ import (
 	"slowpath/qemu/gdbstub"
 )
 
-// TestNMIWithinNMI injects an NMI before each instruction of the handler of
-// another, wherever that came: it must be held until the handler's IRETQ, and
-// then be taken at once.
-func TestNMIWithinNMI(t *testing.T) {
+// TestNMIDuringNMIHandlerIsDelayed injects an NMI before each instruction of the NMI
+// handler, for a first NMI in each situation. The CPU must take the second NMI
+// after the handler's IRETQ and not before.
+func TestNMIDuringNMIHandlerIsDelayed(t *testing.T) {
 	count := 0
 	got := stopping(t, 1, func(s *stopped) error {
 		for _, i := range inSituations(t) {
@@ -27,13 +27,14 @@ func TestNMIWithinNMI(t *testing.T) {
 	}, program("paranoid"), "2")
 	user, kernel := nothingChanged(t, got)
 	if user != 0 || kernel != 2*count || count < 10*len(situations) {
-		t.Errorf("%d pairs of NMIs, of which the kernel counted %d and %d", count, user, kernel)
+		t.Errorf("after %d pairs of NMIs, the kernel counted %d in user mode and %d in the kernel", count, user, kernel)
 	}
 	t.Logf("%d pairs of NMIs", count)
 }
 
-// nestAll injects pairs of NMIs at an address of the kernel, the second of each
-// one instruction later than before, and returns how many.
+// nestAll injects pairs of NMIs at an address of the kernel. In each pair the second
+// NMI comes one instruction later in the handler, until the handler's end. It
+// returns the number of pairs.
 func (s *stopped) nestAll(address uint64) (pairs int, err error) {
 	for inside := true; inside; pairs++ {
 		cpu, err := s.reach(address)
@@ -47,9 +48,9 @@ func (s *stopped) nestAll(address uint64) (pairs int, err error) {
 	return pairs, nil
 }
 
-// nest injects an NMI at an address of the kernel, and another one before the
-// k-th instruction of the handler, counted from 0, or behind its IRETQ if that
-// comes before. It reports whether the second came within the handler.
+// nest injects an NMI at an address of the kernel, and a second one before the k-th
+// instruction of the handler, counted from 0, or after its IRETQ if the handler is
+// shorter. It reports whether the second came inside the handler.
 func (s *stopped) nest(cpu int, address uint64, k int) (inside bool, err error) {
 	at, err := s.enterNMI(cpu, address)
 	for range k {
@@ -67,41 +68,42 @@ func (s *stopped) nest(cpu int, address uint64, k int) (inside bool, err error) 
 	if err := s.nmi(); err != nil {
 		return false, err
 	}
-	for at != address { // the handler goes on to its IRETQ
+	for at != address { // until the handler's IRETQ is executed
 		before := at
 		if at, err = s.step(cpu, at); err != nil {
 			return false, err
 		}
 		if at == stub(vectorNMI) {
-			return false, fmt.Errorf("the NMI before instruction %d of another's handler is taken within it, at %#x", k, before)
+			return false, fmt.Errorf("the NMI before instruction %d of the handler is taken inside the handler, at %#x", k, before)
 		}
 	}
 	if at, err = s.step(cpu, at); err == nil && at != stub(vectorNMI) {
-		err = fmt.Errorf("the NMI before instruction %d of another's handler is lost: the CPU went on to %#x", k, at)
+		err = fmt.Errorf("the NMI before instruction %d of the handler is lost: the CPU continued at %#x", k, at)
 	}
 	return inside, err
 }
 
-// enterNMI injects an NMI and has the CPU, which is at the address, take it.
+// enterNMI injects an NMI and steps the CPU, which is at the address, into the
+// handler.
 func (s *stopped) enterNMI(cpu int, address uint64) (uint64, error) {
 	if err := s.nmi(); err != nil {
 		return 0, err
 	}
 	to, err := s.step(cpu, address)
 	if err == nil && to != stub(vectorNMI) {
-		err = fmt.Errorf("no NMI is taken at %#x: the CPU went on to %#x", address, to)
+		err = fmt.Errorf("no NMI is taken at %#x: the CPU continued at %#x", address, to)
 	}
 	return to, err
 }
 
-// userPlaces are the instructions of the program at which its registers are
-// all its own; the stack pointer is one that nothing can be pushed to.
+// userPlaces are the instructions of the program at which all its registers have
+// test values; the stack pointer is not a valid address.
 var userPlaces = []string{"call_end", "touch_end", "spin_end", "trap_end", "undefined_end"}
 
-// TestNMIOfAUserHoldsOthers injects an NMI into the program, and another one
-// while the kernel serves the first, by way of Go: it must come with the IRETQ
-// that ends the first, and not before.
-func TestNMIOfAUserHoldsOthers(t *testing.T) {
+// TestNMIFromUserModeBlocksFurtherNMIs injects an NMI in user mode, and a second one
+// while the kernel serves the first in Go. The CPU must take the second after the
+// IRETQ that ends the first, and not before.
+func TestNMIFromUserModeBlocksFurtherNMIs(t *testing.T) {
 	var ends []uint64
 	for _, i := range trampolines(t) {
 		if i.mnemo == x86asm.IRETQ {
@@ -126,12 +128,12 @@ func TestNMIOfAUserHoldsOthers(t *testing.T) {
 	}, program("paranoid"), "2")
 	user, kernel := nothingChanged(t, got)
 	if user != count || kernel != count {
-		t.Errorf("%d pairs of NMIs, of which the kernel counted %d in user mode and %d in the kernel", count, user, kernel)
+		t.Errorf("after %d pairs of NMIs, the kernel counted %d in user mode and %d in the kernel, want as many each", count, user, kernel)
 	}
 }
 
-// nestUser injects an NMI where the CPU is, in user mode, and another one k
-// instructions later. ends are the kernel's IRETQs.
+// nestUser injects an NMI in user mode at the CPU's current instruction, and a
+// second one k instructions later. ends are the addresses of the kernel's IRETQs.
 func (s *stopped) nestUser(cpu, k int, ends []uint64) error {
 	at, err := s.Read(gdbstub.RIP)
 	if err != nil {
@@ -141,7 +143,7 @@ func (s *stopped) nestUser(cpu, k int, ends []uint64) error {
 		return err
 	}
 	const most = 5000
-	over := false // the last instruction was an IRETQ
+	returned := false // the last instruction was an IRETQ
 	for n := range most {
 		if n == k {
 			if err := s.nmi(); err != nil {
@@ -153,10 +155,10 @@ func (s *stopped) nestUser(cpu, k int, ends []uint64) error {
 			return err
 		}
 		if at != stub(vectorNMI) {
-			over = slices.Contains(ends, before)
+			returned = slices.Contains(ends, before)
 			continue
 		}
-		if n < k || !over {
+		if n < k || !returned {
 			return fmt.Errorf("the NMI injected after %d instructions was taken after %d, at %#x", k, n, before)
 		}
 		return nil

@@ -8,7 +8,8 @@ import (
 	"testing"
 )
 
-// buildFaultKernel builds a kernel with calls that panic, and returns its path.
+// buildFaultKernel builds a kernel that has system calls that panic, and returns its
+// path.
 func buildFaultKernel(t *testing.T) string {
 	t.Helper()
 	directory := t.TempDir()
@@ -27,13 +28,14 @@ func buildFaultKernel(t *testing.T) string {
 	return linked
 }
 
-// TestPanicInASystemCall: it kills the process that made the call, the log
-// says why, and the machine goes on.
-func TestPanicInASystemCall(t *testing.T) {
+// TestPanicInSystemCallKillsOnlyItsProcess checks that a Go panic in a system call
+// kills the process that made the call, that the log has the reason, and that other
+// processes continue.
+func TestPanicInSystemCallKillsOnlyItsProcess(t *testing.T) {
 	kernel := buildFaultKernel(t)
 	log := filepath.Join(t.TempDir(), "log")
-	got := execute(t, "", append(os.Environ(), "SLOWPATH_KERNEL="+kernel),
-		slowpath, "run", "--timeout", timeLimit.String(), "--log", log, "--append", "loglevel=7", program("panics"))
+	t.Setenv("SLOWPATH_KERNEL", kernel)
+	got := onSlowpath(t, "", "--log", log, "--append", "loglevel=7", program("panics"))
 	want := strings.Repeat("nil: signal 9\npanic: signal 9\npanic in a thread: signal 9\n", 3) + "alive\n"
 	if got.code != 5 || got.out != want {
 		t.Errorf("exit code %d, output\n%s\nerrors\n%s", got.code, got.out, got.errors)
@@ -44,7 +46,7 @@ func TestPanicInASystemCall(t *testing.T) {
 	}
 	for _, part := range []string{"made the kernel panic", "injected by slowpath_panic", "nil pointer dereference", "syscall.sysPanic"} {
 		if !strings.Contains(string(text), part) {
-			t.Errorf("the log does not say %q:\n%s", part, shorten(string(text)))
+			t.Errorf("the log does not have %q:\n%s", part, shorten(string(text)))
 		}
 	}
 }

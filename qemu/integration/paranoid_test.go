@@ -8,8 +8,9 @@ import (
 	"time"
 )
 
-// The vectors of which the program paranoid has the stubs run: it steps, has
-// breakpoints and wrong instructions, touches fresh pages and is interrupted.
+// busyVectors are the vectors that the program paranoid causes: it executes single
+// steps, breakpoints and undefined instructions, touches unmapped pages and is
+// interrupted by the timer.
 var busyVectors = []uint64{1, 3, 6, vectorPageFault, vectorTimer}
 
 const (
@@ -17,23 +18,23 @@ const (
 	vectorIPI   = 0x49
 )
 
-// notSwept are the places that a sweep does not come to, with the reason.
+// notSwept are the places that a sweep does not reach, with the reason.
 var notSwept = map[string]string{
-	"paranoidTrap":       "it serves the NMIs themselves: see TestNMIWithinNMI",
-	"paranoidTrap.fatal": "the machine ends: see TestMachineCheckInTheKernel",
-	"fatalTrap":          "the machine ends: see TestMachineCheckInTheKernel",
-	"trap.nested":        "the machine ends: see TestFaultInTheLowestLayer",
-	"loadFS":             "the program keeps its segment selectors",
+	"paranoidTrap":       "it serves the NMIs themselves: see TestNMIDuringNMIHandlerIsDelayed",
+	"paranoidTrap.fatal": "the machine ends: see TestMachineCheckInKernelIsFatal",
+	"fatalTrap":          "the machine ends: see TestMachineCheckInKernelIsFatal",
+	"trap.nested":        "the machine ends: see TestFaultInGoosIsFatal",
+	"loadFS":             "the program does not change its segment selectors",
 	"readFSBase":         "the processor has FSGSBASE",
 	"writeFSBase":        "the processor has FSGSBASE",
 }
 
-// reasonNotSwept returns why no sweep on so many CPUs comes to a place, or
-// nothing if one must.
+// reasonNotSwept returns why a sweep with that number of CPUs does not reach a
+// place, or nothing if it must.
 func reasonNotSwept(place string, cpus int) string {
 	var n uint64
 	if _, err := fmt.Sscanf(place, "landing%d", &n); err == nil && n >= uint64(cpus) {
-		return "the landing of a CPU that is not there"
+		return "the landing of a CPU that the machine does not have"
 	}
 	if _, err := fmt.Sscanf(place, "stub %d", &n); err != nil {
 		return notSwept[place]
@@ -41,21 +42,20 @@ func reasonNotSwept(place string, cpus int) string {
 	if slices.Contains(busyVectors, n) || n == vectorIPI && cpus > 1 {
 		return ""
 	}
-	return "the program has no cause for this vector"
+	return "the program does not cause this vector"
 }
 
-// sweep injects an NMI at every instruction of a set, each as soon as a CPU
-// comes there.
+// sweep injects an NMI at every instruction of a set when a CPU reaches it.
 type sweep struct {
 	*stopped
 	cpus     int
-	left     map[uint64]instruction // where none was injected yet in this round
+	left     map[uint64]instruction // the instructions of this round without an NMI so far
 	injected int
-	held     int // came while their CPU was serving one, and had to wait for its end
+	held     int // NMIs that were delayed because the CPU was serving another
 }
 
-// round injects at all of the instructions, in the order in which the machine
-// comes to them.
+// round injects an NMI at each of the instructions, in the order in which the
+// machine reaches them.
 func (w *sweep) round(all []instruction) error {
 	w.left = map[uint64]instruction{}
 	for _, i := range all {
@@ -66,15 +66,15 @@ func (w *sweep) round(all []instruction) error {
 	}
 	for len(w.left) > 0 {
 		if err := w.one(); err != nil {
-			return fmt.Errorf("%w; not reached are %v", err, slices.Sorted(maps.Keys(placesIn(w.left))))
+			return fmt.Errorf("%w; the machine has not reached %v", err, slices.Sorted(maps.Keys(placesIn(w.left))))
 		}
 	}
 	return nil
 }
 
-// one injects at the next instruction that a CPU comes to. On one CPU the NMI
-// must be taken there. On several, each gets all NMIs, and may be serving that
-// of another when it comes there: then the instruction stays in the set.
+// one injects an NMI at the next instruction of the set that a CPU reaches. With one
+// CPU, the NMI must be taken there. With several, every CPU gets every NMI, so the
+// CPU may be serving an earlier one; then the instruction stays in the set.
 func (w *sweep) one() error {
 	cpu, at, err := w.next()
 	if err != nil {
@@ -96,12 +96,12 @@ func (w *sweep) one() error {
 		return nil
 	}
 	if w.held++; w.cpus == 1 {
-		return fmt.Errorf("CPU %d is at %#x, %s, and takes no NMI: it went on to %#x", cpu, at, w.left[at].place, to)
+		return fmt.Errorf("CPU %d takes no NMI at %#x, %s: it continued at %#x", cpu, at, w.left[at].place, to)
 	}
 	return w.Insert(at)
 }
 
-// placesIn counts instructions by their places.
+// placesIn counts instructions by place.
 func placesIn(set map[uint64]instruction) map[string]int {
 	count := map[string]int{}
 	for _, i := range set {
@@ -110,8 +110,8 @@ func placesIn(set map[uint64]instruction) map[string]int {
 	return count
 }
 
-// swept returns the instructions that a sweep on so many CPUs is to come to,
-// and why it does not come to the other places.
+// swept returns the instructions that a sweep with that number of CPUs must reach,
+// and for each other place the reason why it does not.
 func swept(t *testing.T, cpus int) (wanted []instruction, reasons map[string]string) {
 	t.Helper()
 	reasons = map[string]string{}
@@ -125,15 +125,15 @@ func swept(t *testing.T, cpus int) (wanted []instruction, reasons map[string]str
 	}
 	const least = 320
 	if len(wanted) < least {
-		t.Fatalf("only %d instructions are to be reached", len(wanted))
+		t.Fatalf("the sweep has only %d instructions, want at least %d", len(wanted), least)
 	}
 	return wanted, reasons
 }
 
-// TestNMIAtEveryInstruction injects an NMI before every instruction between
-// user mode and Go, each several times, while a program checks all of its
-// registers. On one CPU the kernel must count as many as were injected.
-func TestNMIAtEveryInstruction(t *testing.T) {
+// TestNMIAtEveryInstructionPreservesRegisters injects an NMI before every instruction
+// of the trampolines, several times, while a program checks all its registers. With
+// one CPU, the kernel must count as many NMIs as were injected.
+func TestNMIAtEveryInstructionPreservesRegisters(t *testing.T) {
 	for _, c := range []struct{ cpus, rounds int }{{1, choose(6, 400)}, {2, choose(4, 200)}} {
 		t.Run(fmt.Sprintf("smp%d", c.cpus), func(t *testing.T) {
 			began := time.Now()
@@ -150,20 +150,19 @@ func TestNMIAtEveryInstruction(t *testing.T) {
 			}, program("paranoid"), "2")
 			user, kernel := nothingChanged(t, got)
 			if c.cpus == 1 && (user != 0 || kernel != w.injected) || user+kernel < w.injected {
-				t.Errorf("of %d NMIs the kernel counted %d, and %d in user mode", w.injected, kernel, user)
+				t.Errorf("of %d NMIs, the kernel counted %d in the kernel and %d in user mode", w.injected, kernel, user)
 			}
 			if w.injected < c.rounds*len(wanted) {
-				t.Errorf("%d NMIs at %d instructions: some were missed", w.injected, len(wanted))
+				t.Errorf("%d NMIs were injected at %d instructions in %d rounds: some are missing", w.injected, len(wanted), c.rounds)
 			}
-			t.Logf("%d NMIs at %d instructions in %v, %d of them held; %d in user mode and %d in the kernel",
+			t.Logf("%d NMIs at %d instructions in %v, %d of them delayed; %d in user mode and %d in the kernel",
 				w.injected, len(wanted), time.Since(began).Round(time.Millisecond), w.held, user, kernel)
 			logReasons(t, reasons)
 		})
 	}
 }
 
-// logReasons lists the places that were not reached, those with the same reason
-// together.
+// logReasons logs the places that a sweep does not reach, grouped by reason.
 func logReasons(t *testing.T, reasons map[string]string) {
 	t.Helper()
 	places := map[string][]string{}
@@ -176,8 +175,8 @@ func logReasons(t *testing.T, reasons map[string]string) {
 	}
 }
 
-// nothingChanged wants the program paranoid to have ended without a complaint,
-// and returns how many NMIs the kernel counted.
+// nothingChanged checks that the program paranoid found no changed register. It
+// returns the numbers of NMIs that the kernel counted.
 func nothingChanged(t *testing.T, got result) (user, kernel int) {
 	t.Helper()
 	const format = "ready\nthe other process: 0\nuser %d\nkernel %d\nnothing changed\n"

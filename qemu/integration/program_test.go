@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-func TestC(t *testing.T) {
+func TestCProgramsBehaveAsOnLinux(t *testing.T) {
 	for _, name := range everyWay {
 		for _, c := range compilers {
 			t.Run(name+c.suffix, func(t *testing.T) { same(t, "", program(name+c.suffix)) })
@@ -21,7 +21,7 @@ func TestC(t *testing.T) {
 	t.Run("badpointers", func(t *testing.T) { same(t, "", program("badpointers"), "show") })
 }
 
-func TestGo(t *testing.T) {
+func TestGoProgramsBehaveAsOnLinux(t *testing.T) {
 	t.Run("goprogram", func(t *testing.T) { same(t, "", program("goprogram")) })
 	t.Run("gofmt", func(t *testing.T) {
 		root, err := exec.Command("go", "env", "GOROOT").Output()
@@ -33,14 +33,15 @@ func TestGo(t *testing.T) {
 	})
 }
 
-func TestDynamic(t *testing.T) {
+func TestDynamicProgramsBehaveAsOnLinux(t *testing.T) {
 	for _, command := range []string{"/bin/ls -d /tmp", "/usr/bin/env -i X=1 /usr/bin/env", "/bin/sh -c echo", "/usr/bin/expr 6 * 7"} {
 		t.Run(command, func(t *testing.T) { same(t, "", strings.Fields(command)...) })
 	}
 }
 
-// TestRootDirectory runs python3 with its standard library from a directory.
-func TestRootDirectory(t *testing.T) {
+// TestPythonRunsFromRootDirectory runs python3 with its standard library with
+// --rootfs.
+func TestPythonRunsFromRootDirectory(t *testing.T) {
 	root := pythonRoot(t)
 	script := "import json, hashlib, os, threading, subprocess, sys\n" +
 		"l = []\n" +
@@ -61,14 +62,14 @@ func TestRootDirectory(t *testing.T) {
 	})
 }
 
-// pythonRoot makes a root directory of hard links or copies of Debian's
-// python3, ls and what they load.
+// pythonRoot creates a root directory with copies of Debian's python3 and ls and the
+// files that they load.
 func pythonRoot(t *testing.T) string {
 	t.Helper()
 	root := t.TempDir()
 	version, err := exec.Command("/usr/bin/python3", "-c", "import sys; print('python%d.%d' % sys.version_info[:2])").Output()
 	if err != nil {
-		t.Fatalf("python3 is missing; install it by: apt-get install python3 (%v)", err)
+		t.Fatalf("python3 is missing; install it with: apt-get install python3 (%v)", err)
 	}
 	files := []string{"/usr/bin/python3", "/bin/ls"}
 	libraries, err := exec.Command("sh", "-c", "cat /etc/ld.so.conf.d/*.conf >/dev/null; for f in /usr/bin/python3 /bin/ls /usr/lib/python3*/lib-dynload/_hashlib*.so; do ldd $f; done | grep -o '/[^ ]*' | sort -u").Output()
@@ -89,25 +90,27 @@ func pythonRoot(t *testing.T) string {
 	return root
 }
 
-// faults lists what the program faults can commit.
+// faults are the arguments of the program faults.
 var faults = []string{
 	"null-read", "null-write", "null-jump", "wild-jump", "non-canonical", "kernel-read", "kernel-jump", "last-page", "halt",
 	"interrupts-off", "port", "control-register", "model-register", "undefined", "breakpoint", "divide", "stack", "read-only",
 	"abort", "software-interrupt", "bad-stack", "no-execute", "wild-syscall-stack",
 }
 
-func TestFaults(t *testing.T) {
+func TestFaultsBehaveAsOnLinux(t *testing.T) {
 	for _, fault := range faults {
 		t.Run(fault, func(t *testing.T) { sameOn(t, []int{2}, "", program("faults"), fault) })
 		t.Run(fault+" handled", func(t *testing.T) { sameOn(t, []int{1}, "", program("faults"), fault, "handled") })
 	}
 }
 
-func TestKernelBearsEveryBadPointer(t *testing.T) {
+// TestBadPointersNeverKillProcess passes bad pointers to every system call. Each call
+// must fail, and no signal may kill the process.
+func TestBadPointersNeverKillProcess(t *testing.T) {
 	for _, n := range processors {
 		t.Run(fmt.Sprintf("smp%d", n), func(t *testing.T) {
 			got := onSlowpath(t, "", "--timeout", "300", "--smp", fmt.Sprint(n), program("badpointers"), "all")
-			if got.code != 8 || !strings.Contains(got.out, "calls borne") {
+			if got.code != 8 || !strings.Contains(got.out, "calls returned") {
 				t.Errorf("got %d, %s %s", got.code, got.out, got.errors)
 			}
 			for line := range strings.Lines(got.out) {
@@ -119,7 +122,7 @@ func TestKernelBearsEveryBadPointer(t *testing.T) {
 	}
 }
 
-func TestExhaustion(t *testing.T) {
+func TestExhaustedResourcesAreReported(t *testing.T) {
 	for _, c := range []struct {
 		what, want string
 		code       int
@@ -131,7 +134,7 @@ func TestExhaustion(t *testing.T) {
 	} {
 		t.Run(c.what, func(t *testing.T) {
 			got := onSlowpath(t, "", "--mem", "128", "--smp", "2", program("exhaust"), c.what)
-			if c.what == "processes" { // memory may end before the limit on processes is reached
+			if c.what == "processes" { // memory may be exhausted before the limit on processes is reached
 				got.out = strings.Replace(got.out, "Cannot allocate memory", "Resource temporarily unavailable", 1)
 			}
 			if got.code != c.code || got.out != c.want {
@@ -141,9 +144,10 @@ func TestExhaustion(t *testing.T) {
 	}
 }
 
-// TestProcessorWithoutFSGSBASE: the trampolines are fitted to a processor that
-// reaches FS base and GS base by model-specific registers only.
-func TestProcessorWithoutFSGSBASE(t *testing.T) {
+// TestProgramsRunWithoutFSGSBASE runs programs on a processor without FSGSBASE, for
+// which alternatives patch the trampolines to access FS base and GS base through
+// model-specific registers.
+func TestProgramsRunWithoutFSGSBASE(t *testing.T) {
 	for _, name := range []string{"threads", "signals", "catalogue_float", "goprogram"} {
 		want := onHost(t, "", program(name))
 		for _, n := range []int{1, 2} {

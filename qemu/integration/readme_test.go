@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// example is a command of the README with what it prints.
+// example is a command of the README with its output.
 type example struct{ command, output string }
 
 var (
@@ -16,7 +16,7 @@ var (
 	promptLine   = regexp.MustCompile(`(?m)^\$ `)
 )
 
-// readExamples returns the commands behind a prompt in console blocks.
+// readExamples returns the commands after a prompt in the console blocks of a text.
 func readExamples(text string) []example {
 	var examples []example
 	for _, block := range consoleBlock.FindAllStringSubmatch(text, -1) {
@@ -28,8 +28,9 @@ func readExamples(text string) []example {
 	return examples
 }
 
-// TestReadmeExamples runs what the README shows, in its order, and compares.
-func TestReadmeExamples(t *testing.T) {
+// TestReadmeExamplesPrintWhatItSays runs the README's examples in order and compares
+// the output.
+func TestReadmeExamplesPrintWhatItSays(t *testing.T) {
 	text, err := os.ReadFile("../../README.md")
 	if err != nil {
 		t.Fatal(err)
@@ -46,12 +47,12 @@ func TestReadmeExamples(t *testing.T) {
 			t.Fatal(err)
 		}
 		if string(got) != e.output {
-			t.Errorf("$ %s\nprints\n%s\nthe README says\n%s", e.command, got, e.output)
+			t.Errorf("$ %s\nprints\n%s\nbut the README says\n%s", e.command, got, e.output)
 		}
 	}
 }
 
-func TestReadExamples(t *testing.T) {
+func TestExamplesAreReadFromConsoleBlocks(t *testing.T) {
 	got := readExamples("text\n```console\nmake run\n$ a b\n1\n2\n$ c\n```\n```sh\n$ no\n```\n")
 	if len(got) != 2 || got[0] != (example{"a b", "1\n2\n"}) || got[1] != (example{"c", ""}) {
 		t.Fatalf("got %q", got)

@@ -7,9 +7,9 @@ import (
 	"slowpath/qemu/conformance/selftests"
 )
 
-// TestLinuxSelftests runs the quick ones of Linux's own tests of its entry
-// code; make conformance runs all.
-func TestLinuxSelftests(t *testing.T) {
+// TestQuickLinuxSelftestsPass runs the quick tests of Linux's own tests of its entry
+// code. make conformance runs all of them.
+func TestQuickLinuxSelftestsPass(t *testing.T) {
 	tests, err := selftests.Quick()
 	if err != nil {
 		t.Fatal(err)
@@ -29,7 +29,7 @@ func TestLinuxSelftests(t *testing.T) {
 		t.Run(test.Name, func(t *testing.T) {
 			t.Parallel()
 			if passed, output := test.Run(slowpath, directory); passed < test.Slowpath {
-				t.Errorf("%d checks pass, not %d:\n%s", passed, test.Slowpath, output)
+				t.Errorf("%d checks pass, want %d:\n%s", passed, test.Slowpath, output)
 			}
 		})
 	}

@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// scripts run in busybox's shell, whose commands are busybox's own on both
-// sides. Those that need files make them in a directory of their own.
+// scripts run in busybox's shell; their commands are busybox's applets on both
+// sides. A script that needs files creates them in a directory of its own.
 var scripts = map[string]string{
 	"exit code":       `exit 7`,
 	"arithmetic loop": `i=0; s=0; while [ $i -lt 200 ]; do i=$((i+1)); s=$((s+i*i)); done; echo $s`,
@@ -65,10 +65,11 @@ var scripts = map[string]string{
 	"vi":              `cd /tmp && printf 'one\ntwo\n' >v.$$ && printf ':2d\nifirst \033:wq\n' | vi v.$$ >/dev/null 2>&1; cat v.$$; rm v.$$`,
 }
 
-// oneCPU names scripts that are long or depend on the number of CPUs least.
+// oneCPU names the scripts that run with one CPU only: they take long or do not
+// depend on the number of CPUs.
 var oneCPU = map[string]bool{"sha256sum": true, "file of 64 MiB": true, "sleep": true}
 
-func TestShell(t *testing.T) {
+func TestShellScriptsBehaveAsOnLinux(t *testing.T) {
 	for name, script := range scripts {
 		t.Run(name, func(t *testing.T) {
 			cpus := processors
@@ -80,7 +81,7 @@ func TestShell(t *testing.T) {
 	}
 }
 
-func TestStandardStreams(t *testing.T) {
+func TestStandardStreamsBehaveAsOnLinux(t *testing.T) {
 	everyByte := make([]byte, 256)
 	for i := range everyByte {
 		everyByte[i] = byte(i)

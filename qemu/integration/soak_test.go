@@ -7,11 +7,11 @@ import (
 	"testing"
 )
 
-// long reports whether the long forms of the soak tests are wanted; make soak
-// wants them, make test the short ones.
+// long reports whether the long forms of the soak tests run. make soak runs the
+// long forms, make test the short ones.
 func long() bool { return os.Getenv("SLOWPATH_SOAK") == "long" }
 
-// choose returns a number by the form that is wanted.
+// choose returns the number for the short or the long form.
 func choose(short, longer int) int {
 	if long() {
 		return longer
@@ -19,8 +19,8 @@ func choose(short, longer int) int {
 	return short
 }
 
-// TestSoakBoots boots again and again; no boot may differ from the others.
-func TestSoakBoots(t *testing.T) {
+// TestSoakRepeatedBootsSucceed boots many times with the same program.
+func TestSoakRepeatedBootsSucceed(t *testing.T) {
 	for i := range choose(20, 1000) {
 		cpus := fmt.Sprint(processors[i%len(processors)])
 		got := onSlowpath(t, "", "--smp", cpus, "/bin/busybox", "sh", "-c", "echo alive | cat; exit 3")
@@ -30,8 +30,8 @@ func TestSoakBoots(t *testing.T) {
 	}
 }
 
-// TestSoakMix runs processes, threads and mappings on four CPUs.
-func TestSoakMix(t *testing.T) {
+// TestSoakMixedLoadSucceeds runs processes, threads and mappings on four CPUs.
+func TestSoakMixedLoadSucceeds(t *testing.T) {
 	seconds := choose(10, 600)
 	got := onSlowpath(t, "", "--timeout", fmt.Sprint(2*seconds+60), "--smp", "4", "--mem", "1G", program("mix"), fmt.Sprint(seconds), "6")
 	if got.code != 0 || !strings.HasPrefix(got.out, "0 of 6") {

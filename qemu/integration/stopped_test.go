@@ -15,22 +15,22 @@ import (
 	"slowpath/qemu/gdbstub"
 )
 
-// stopped is a machine that a test stops where it likes.
+// stopped is a machine that a test controls through QEMU's gdb stub.
 type stopped struct {
 	*gdbstub.Client
-	output *watched // the program's
+	output *watched // the program's standard output
 	ctx    context.Context
 }
 
-// errEnded is returned by the work of stopping when it has seen the machine end.
+// errEnded is returned by a work function after which the machine has ended.
 var errEnded = errors.New("the machine has ended")
 
-// stopping runs a command on the kernel, as onSlowpath does, and once the
-// program has said that it is ready, the function, with the machine stopped.
-// When that returns, the machine runs on, and the program's input ends.
+// stopping runs a command on Slowpath, as onSlowpath does. When the program has
+// printed that it is ready, it stops the machine and calls work. When work returns,
+// the machine continues and the program's standard input ends.
 func stopping(t testing.TB, cpus int, work func(*stopped) error, command ...string) result {
 	t.Helper()
-	directory, err := os.MkdirTemp("", "slowpath-gdb-") // a short name: a socket's path has 108 bytes
+	directory, err := os.MkdirTemp("", "slowpath-gdb-") // a short path: the limit for a socket is 108 bytes
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -52,14 +52,14 @@ func stopping(t testing.TB, cpus int, work func(*stopped) error, command ...stri
 	if err := s.drive(socket, work); err != nil && !errors.Is(err, errEnded) {
 		cancel()
 		cmd.Wait()
-		t.Fatalf("%v; the program said %q; %s", err, s.output, shorten(errs.String()))
+		t.Fatalf("%v; the program printed %q; %s", err, s.output, shorten(errs.String()))
 	}
 	stdin.Close()
 	cmd.Wait()
 	return result{exitCode(cmd.ProcessState), s.output.String(), errs.String()}
 }
 
-// stoppedLimit is how long a machine may take that is stopped again and again.
+// stoppedLimit is the time limit of a machine that is stopped many times.
 func stoppedLimit() time.Duration {
 	if long() {
 		return time.Hour
@@ -67,8 +67,8 @@ func stoppedLimit() time.Duration {
 	return 3 * time.Minute
 }
 
-// drive connects to the stub, brings the machine to where the program is ready,
-// and has the work done.
+// drive connects to the stub, runs the machine until the program is ready, stops it
+// and calls work.
 func (s *stopped) drive(socket string, work func(*stopped) error) error {
 	connection, err := dial(s.ctx, socket)
 	if err != nil {
@@ -106,17 +106,17 @@ func dial(ctx context.Context, socket string) (net.Conn, error) {
 		}
 		select {
 		case <-ctx.Done():
-			return nil, fmt.Errorf("QEMU's gdb stub does not answer: %w", err)
+			return nil, fmt.Errorf("cannot connect to QEMU's gdb stub: %w", err)
 		case <-time.After(5 * time.Millisecond):
 		}
 	}
 }
 
-// sigTRAP is the signal that the stub names at a breakpoint and after a step.
+// sigTRAP is the signal in the stub's stop reply at a breakpoint and after a step.
 const sigTRAP = 5
 
-// next lets the machine run until a CPU comes to an instruction at which it is
-// to stop, and returns the CPU and the address.
+// next runs the machine until a CPU reaches a breakpoint, and returns the CPU and
+// the address.
 func (s *stopped) next() (cpu int, address uint64, err error) {
 	stop, err := s.Continue()
 	if err != nil {
@@ -129,12 +129,12 @@ func (s *stopped) next() (cpu int, address uint64, err error) {
 	return stop.CPU, address, err
 }
 
-// step has a CPU execute the instruction at an address, or take the event that
-// waits for it, and returns where that led. QEMU also counts it as a step to
-// look at the local APIC, which leads nowhere: then it is made again.
+// step makes a CPU execute the instruction at an address or take a pending event,
+// and returns the address of the next instruction. QEMU may spend a step on polling
+// the local APIC, which executes nothing; then step tries again.
 func (s *stopped) step(cpu int, address uint64) (uint64, error) {
-	const looks = 3
-	for range looks {
+	const tries = 3
+	for range tries {
 		stop, err := s.Step(cpu)
 		if err != nil {
 			return 0, err
@@ -150,7 +150,7 @@ func (s *stopped) step(cpu int, address uint64) (uint64, error) {
 	return address, nil
 }
 
-// reach lets the machine run until a CPU is at the address.
+// reach runs the machine until a CPU is at the address, and returns the CPU.
 func (s *stopped) reach(address uint64) (cpu int, err error) {
 	if err := s.Insert(address); err != nil {
 		return 0, err
@@ -165,20 +165,21 @@ func (s *stopped) reach(address uint64) (cpu int, err error) {
 	return cpu, s.Remove(address)
 }
 
-// nmi makes an NMI pending on every CPU, each of which takes it before its next
-// instruction, unless it is serving one.
+// nmi makes an NMI pending on every CPU. A CPU takes it before its next instruction,
+// unless it is serving one.
 func (s *stopped) nmi() error { return s.inject("nmi") }
 
-// inject executes a line of QEMU's monitor that says nothing if it worked.
+// inject executes a command of QEMU's human monitor that prints nothing if it
+// succeeds.
 func (s *stopped) inject(line string) error {
-	said, err := s.Monitor(line)
-	if err == nil && said != "" {
-		err = fmt.Errorf("QEMU's monitor answered %q with %q", line, said)
+	output, err := s.Monitor(line)
+	if err == nil && output != "" {
+		err = fmt.Errorf("QEMU's monitor answered %q with %q", line, output)
 	}
 	return err
 }
 
-// end lets the machine run, which is about to end.
+// end runs the machine until it ends, and returns errEnded.
 func (s *stopped) end() error {
 	if _, err := s.Continue(); !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
 		return fmt.Errorf("the machine has not ended: %w", err)

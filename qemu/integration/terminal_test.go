@@ -14,49 +14,49 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// session is a command on a terminal of the host, and what it printed there.
+// session is a command on a pseudoterminal of the host, with its output.
 type session struct {
 	t        *testing.T
 	cmd      *exec.Cmd
-	terminal *os.File // the side of the person
+	terminal *os.File // the master side
 	done     chan struct{}
 
 	mu     sync.Mutex
 	output bytes.Buffer
-	seen   int // how much of output has been waited for
+	seen   int // the part of output that expect has matched
 }
 
-// openTerminal returns both sides of a new terminal (pty(7)).
-func openTerminal(t *testing.T) (person, program *os.File) {
+// openTerminal returns both sides of a new pseudoterminal (pty(7)).
+func openTerminal(t *testing.T) (master, slave *os.File) {
 	t.Helper()
-	person, err := os.OpenFile("/dev/ptmx", os.O_RDWR, 0)
+	master, err := os.OpenFile("/dev/ptmx", os.O_RDWR, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { person.Close() })
-	number, err := unix.IoctlGetInt(int(person.Fd()), unix.TIOCGPTN)
+	t.Cleanup(func() { master.Close() })
+	number, err := unix.IoctlGetInt(int(master.Fd()), unix.TIOCGPTN)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := unix.IoctlSetPointerInt(int(person.Fd()), unix.TIOCSPTLCK, 0); err != nil {
+	if err := unix.IoctlSetPointerInt(int(master.Fd()), unix.TIOCSPTLCK, 0); err != nil {
 		t.Fatal(err)
 	}
-	program, err = os.OpenFile(fmt.Sprint("/dev/pts/", number), os.O_RDWR|unix.O_NOCTTY, 0)
+	slave, err = os.OpenFile(fmt.Sprint("/dev/pts/", number), os.O_RDWR|unix.O_NOCTTY, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { program.Close() })
-	return person, program
+	t.Cleanup(func() { slave.Close() })
+	return master, slave
 }
 
 // onTerminal starts slowpath run -it on a terminal of 30 rows and 90 columns.
 func onTerminal(t *testing.T, command ...string) *session {
 	t.Helper()
-	person, program := openTerminal(t)
-	resize(t, person, 30, 90)
+	master, slave := openTerminal(t)
+	resize(t, master, 30, 90)
 	args := append([]string{"run", "-it", "--timeout", "60", "--env", "PS1=$ "}, command...)
-	s := &session{t: t, cmd: exec.Command(slowpath, args...), terminal: person, done: make(chan struct{})}
-	s.cmd.Stdin, s.cmd.Stdout, s.cmd.Stderr = program, program, program
+	s := &session{t: t, cmd: exec.Command(slowpath, args...), terminal: master, done: make(chan struct{})}
+	s.cmd.Stdin, s.cmd.Stdout, s.cmd.Stderr = slave, slave, slave
 	s.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
 	if err := s.cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -67,7 +67,7 @@ func onTerminal(t *testing.T, command ...string) *session {
 	return s
 }
 
-// read collects what appears on the terminal.
+// read collects the output on the terminal.
 func (s *session) read() {
 	buffer := make([]byte, 4096)
 	for {
@@ -81,7 +81,7 @@ func (s *session) read() {
 	}
 }
 
-// expect waits until text appears after what was expected before.
+// expect waits until text appears after the text of the previous expect.
 func (s *session) expect(text string) {
 	s.t.Helper()
 	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
@@ -95,10 +95,10 @@ func (s *session) expect(text string) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.t.Fatalf("%q does not appear; the terminal shows after what was expected before:\n%q", text, s.output.String()[s.seen:])
+	s.t.Fatalf("%q does not appear; after the text that was expected before, the terminal shows:\n%q", text, s.output.String()[s.seen:])
 }
 
-// enter types something.
+// enter types text.
 func (s *session) enter(text string) {
 	s.t.Helper()
 	if _, err := s.terminal.WriteString(text); err != nil {
@@ -106,10 +106,10 @@ func (s *session) enter(text string) {
 	}
 }
 
-// pause lets the program read what was typed.
+// pause gives the program time to read what was typed.
 func (s *session) pause() { time.Sleep(500 * time.Millisecond) }
 
-// code waits for the end and returns the exit code.
+// code waits for the command's end and returns the exit code.
 func (s *session) code() int {
 	s.t.Helper()
 	select {
@@ -127,7 +127,7 @@ func resize(t *testing.T, terminal *os.File, rows, columns uint16) {
 	}
 }
 
-func TestInteractiveShell(t *testing.T) {
+func TestInteractiveShellHasJobControl(t *testing.T) {
 	s := onTerminal(t, "/bin/busybox", "sh")
 	before, err := unix.IoctlGetTermios(int(s.terminal.Fd()), unix.TCGETS)
 	if err != nil {
@@ -145,7 +145,7 @@ func TestInteractiveShell(t *testing.T) {
 	s.enter("echo $?\n")
 	s.expect("\n130\r\n")
 	s.enter("cat\n")
-	s.pause() // or the shell's line editor takes the next line too
+	s.pause() // so that the shell's line editor does not read the next line
 	s.enter("typed\n")
 	s.expect("typed\r\ntyped\r\n")
 	s.enter("\x04")
@@ -170,15 +170,15 @@ func TestInteractiveShell(t *testing.T) {
 		t.Fatal(err)
 	}
 	if after.Lflag&unix.ICANON == 0 || after.Oflag != before.Oflag|unix.OPOST {
-		t.Errorf("the terminal is not as it was: %+v", after)
+		t.Errorf("the terminal's mode is not restored: %+v", after)
 	}
 }
 
-func TestEditorOnTerminal(t *testing.T) {
+func TestEditorWorksOnTerminal(t *testing.T) {
 	s := onTerminal(t, "/bin/busybox", "sh", "-c", "vi /tmp/f; cat /tmp/f; exit 6")
 	s.expect("/tmp/f")
 	s.enter("ifirst line\rsecond\x1b")
-	s.pause() // or the escape begins a sequence, as a cursor key's does
+	s.pause() // so that the escape is not read as the start of a cursor key
 	s.enter("k0dwA!\x1b")
 	s.pause()
 	s.enter(":wq\r")
@@ -189,16 +189,16 @@ func TestEditorOnTerminal(t *testing.T) {
 }
 
 func TestTerminalIsRestoredAfterTimeout(t *testing.T) {
-	person, program := openTerminal(t)
+	master, slave := openTerminal(t)
 	cmd := exec.Command(slowpath, "run", "-t", "--timeout", "2", "/bin/busybox", "sleep", "100")
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = program, program, program
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = slave, slave, slave
 	cmd.Run()
-	after, err := unix.IoctlGetTermios(int(person.Fd()), unix.TCGETS)
+	after, err := unix.IoctlGetTermios(int(master.Fd()), unix.TCGETS)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if after.Lflag&unix.ICANON == 0 || after.Lflag&unix.ECHO == 0 {
-		t.Errorf("the terminal is left raw: %+v", after)
+		t.Errorf("the terminal is left in raw mode: %+v", after)
 	}
 	if code := exitCode(cmd.ProcessState); code != 124 {
 		t.Errorf("the exit code is %d, want 124", code)

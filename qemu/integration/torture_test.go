@@ -9,20 +9,19 @@ import (
 	"testing"
 )
 
-// notes are what the kernel's log says when a system call has gone wrong in
-// the kernel although the machine goes on.
+// notes are parts of messages that the kernel logs when a system call failed inside
+// the kernel but the machine continues.
 var notes = []string{"made the kernel panic", "come back however often", "fatal error", "unexpected fault"}
 
-// tortureRun runs torture.c and returns what it says of each round. The
-// program must end, with nobody left who cannot be killed, and the kernel must
-// not have panicked.
+// tortureRun runs torture.c and returns its line about each round. The program must
+// end, all its processes must be killable, and the kernel must not panic.
 func tortureRun(t *testing.T, cpus int, arguments ...string) (rounds []string) {
 	t.Helper()
 	log := filepath.Join(t.TempDir(), "log")
 	all := append([]string{"--smp", fmt.Sprint(cpus), "--mem", "256M", "--log", log, program("torture")}, arguments...)
 	got := onSlowpath(t, "", all...)
 	if got.code != 0 || got.out != "alive\n" {
-		t.Errorf("torture %v on %d CPUs ends with %d and says %q\n%s", arguments, cpus, got.code, got.out, shorten(got.errors))
+		t.Errorf("torture %v on %d CPUs exits with %d and prints %q\n%s", arguments, cpus, got.code, got.out, shorten(got.errors))
 	}
 	text, err := os.ReadFile(log)
 	if err != nil {
@@ -30,7 +29,7 @@ func tortureRun(t *testing.T, cpus int, arguments ...string) (rounds []string) {
 	}
 	for _, note := range notes {
 		if strings.Contains(string(text), note) {
-			t.Errorf("torture %v on %d CPUs, in the log:\n%s", arguments, cpus, shorten(string(text)))
+			t.Errorf("torture %v on %d CPUs: the log has %q:\n%s", arguments, cpus, note, shorten(string(text)))
 		}
 	}
 	return strings.Split(strings.TrimSpace(got.errors), "\n")
@@ -45,9 +44,9 @@ func buildTorture(t *testing.T) {
 	}
 }
 
-// TestTorture makes random system calls. The seeds are always the same; the
-// long form has more of them.
-func TestTorture(t *testing.T) {
+// TestKernelSurvivesRandomSystemCalls makes random system calls. The seeds are
+// fixed; the long form has more of them.
+func TestKernelSurvivesRandomSystemCalls(t *testing.T) {
 	buildTorture(t)
 	for seed := range choose(1, 50) {
 		for _, cpus := range processors {
@@ -56,22 +55,23 @@ func TestTorture(t *testing.T) {
 	}
 }
 
-// TestTortureLeaksNothing: when all processes of a round are dead, what they
-// had is free again. Users that are not root, for these leave no mounts.
-func TestTortureLeaksNothing(t *testing.T) {
+// TestRandomSystemCallsLeakNoMemory checks that the memory of a round's processes is
+// free after they have ended. The processes are not root, so that they leave no
+// mounts.
+func TestRandomSystemCallsLeakNoMemory(t *testing.T) {
 	buildTorture(t)
 	rounds := tortureRun(t, 2, "7", fmt.Sprint(choose(20, 60)), "1000", "nobody")
 	if t.Failed() {
 		return
 	}
-	const slack = 8 << 10 // kB; the kernel's own heap breathes
+	const slack = 8 << 10 // kB; the size of the kernel's own heap varies
 	early, late := freeIn(t, rounds[len(rounds)/2]), freeIn(t, rounds[len(rounds)-1])
 	if late < early-slack {
-		t.Errorf("memory leaks: %d kB were free, now %d\n%s", early, late, strings.Join(rounds, "\n"))
+		t.Errorf("memory leaks: %d kB were free in the middle and %d kB at the end\n%s", early, late, strings.Join(rounds, "\n"))
 	}
 }
 
-// freeIn reads a line of the program.
+// freeIn returns the free memory in kB from a line of the program.
 func freeIn(t *testing.T, line string) (free int) {
 	t.Helper()
 	var round, calls int
@@ -79,7 +79,7 @@ func freeIn(t *testing.T, line string) (free int) {
 		t.Fatalf("%q: %v", line, err)
 	}
 	if calls < 100 {
-		t.Errorf("only %d calls until round %d", calls, round)
+		t.Errorf("only %d calls were made up to round %d", calls, round)
 	}
 	return free
 }

@@ -17,24 +17,24 @@ import (
 	"golang.org/x/arch/x86/x86asm"
 )
 
-// instruction is one instruction of the way between user mode and Go.
+// instruction is one instruction of the trampolines or of the vectors' stubs.
 type instruction struct {
 	address uint64
-	place   string // the text and label it is in, such as "trap.fromKernel", or "stub 14"
+	place   string // the function and label, such as "trap.fromKernel", or the stub, such as "stub 14"
 	mnemo   x86asm.Op
 }
 
-// trampolineSource is where the trampolines are written.
+// trampolineSource is the source file of the trampolines.
 const trampolineSource = "../../arch/amd64/trampoline_amd64.s"
 
-// The stubs of the vectors (boot/image): 16 bytes each, at amd64.StubBase.
+// The vectors' stubs (boot/image) have 16 bytes each and start at amd64.StubBase.
 const (
 	stubBase = 0xffffffff80108000
 	stubSize = 16
 	vectors  = 256
 )
 
-// The vectors that this package speaks of (SDM vol. 3A, 6.3.1).
+// The vectors that the tests use (SDM vol. 3A, 6.3.1).
 const (
 	vectorNMI          = 2
 	vectorDoubleFault  = 8
@@ -42,12 +42,11 @@ const (
 	vectorMachineCheck = 18
 )
 
-// stub returns where a vector enters the kernel.
+// stub returns the address of a vector's stub.
 func stub(vector uint64) uint64 { return stubBase + stubSize*vector }
 
-// trampolines returns all instructions of the trampolines and of the stubs, in
-// the order of their addresses, with the places that the assembly's source
-// gives them.
+// trampolines returns all instructions of the trampolines and of the stubs, sorted
+// by address.
 func trampolines(t *testing.T) []instruction {
 	t.Helper()
 	raw, err := elf.Open(filepath.Join(binaries, "kernel.raw"))
@@ -69,10 +68,10 @@ func trampolines(t *testing.T) []instruction {
 	return all
 }
 
-// textNames matches what begins a text in the source.
+// textNames matches the line that begins a function in the source.
 var textNames = regexp.MustCompile(`(?m)^(?:TEXT ·(\w+)\(SB\)|LANDING\(·(\w+),)`)
 
-// textsOf returns the symbols of the texts that the source has.
+// textsOf returns the symbols of the functions in the source by name.
 func textsOf(t *testing.T, raw *elf.File) map[string]elf.Symbol {
 	t.Helper()
 	source, err := os.ReadFile(trampolineSource)
@@ -93,7 +92,7 @@ func textsOf(t *testing.T, raw *elf.File) map[string]elf.Symbol {
 	for _, m := range textNames.FindAllStringSubmatch(string(source), -1) {
 		name := m[1] + m[2]
 		if byName[name].Size == 0 {
-			t.Fatalf("the kernel has no symbol for the text %s", name)
+			t.Fatalf("the kernel has no symbol for the function %s", name)
 		}
 		texts[name] = byName[name]
 	}
@@ -121,7 +120,7 @@ func symbol(t testing.TB, program, name string) uint64 {
 	return 0
 }
 
-// codeAt returns what an executable has at an address.
+// codeAt returns the bytes of an executable at a virtual address.
 func codeAt(f *elf.File, address, size uint64) ([]byte, error) {
 	for _, p := range f.Progs {
 		if p.Type == elf.PT_LOAD && address >= p.Vaddr && address+size <= p.Vaddr+p.Filesz {
@@ -130,7 +129,7 @@ func codeAt(f *elf.File, address, size uint64) ([]byte, error) {
 			return code, err
 		}
 	}
-	return nil, fmt.Errorf("nothing is loaded at %#x", address)
+	return nil, fmt.Errorf("the executable has no segment at %#x", address)
 }
 
 // decode splits code into its instructions.
@@ -148,7 +147,7 @@ func decode(t *testing.T, code []byte, address uint64, place func(uint64) string
 	return out
 }
 
-// stubs returns the instructions of the stubs, of which each ends with a jump.
+// stubs returns the instructions of the stubs. Each stub ends with a jump.
 func stubs(t *testing.T) []instruction {
 	t.Helper()
 	linked, err := elf.Open(filepath.Join(binaries, "kernel.elf"))
@@ -173,9 +172,8 @@ func stubs(t *testing.T) []instruction {
 	return out
 }
 
-// placesOf returns the place of each address that the line table knows of the
-// trampolines' source. An address that it does not have belongs to the one
-// before it.
+// placesOf returns the place of each address of the trampolines, from the DWARF line
+// table.
 func placesOf(t *testing.T, raw *elf.File) map[uint64]string {
 	t.Helper()
 	lines := labelsOfLines(t)
@@ -198,7 +196,8 @@ func placesOf(t *testing.T, raw *elf.File) map[uint64]string {
 	}
 }
 
-// addPlaces adds those of one unit of the line table.
+// addPlaces adds the places of one compilation unit. An entry of the line table is
+// valid up to the address of the next.
 func addPlaces(t *testing.T, data *dwarf.Data, unit *dwarf.Entry, lines []string, places map[uint64]string) {
 	t.Helper()
 	table, err := data.LineReader(unit)
@@ -221,8 +220,8 @@ func addPlaces(t *testing.T, data *dwarf.Data, unit *dwarf.Entry, lines []string
 	}
 }
 
-// labelsOfLines returns, for each line of the source from 1, the text and the
-// label that it is under.
+// labelsOfLines returns the function and label for each line of the source, counted
+// from 1.
 func labelsOfLines(t *testing.T) []string {
 	t.Helper()
 	source, err := os.ReadFile(trampolineSource)
@@ -243,25 +242,26 @@ func labelsOfLines(t *testing.T) []string {
 	return lines
 }
 
-// situation is an instruction at which the machine is in a state of its own.
+// situation is an instruction at which the CPU is in a special state.
 type situation struct {
 	name  string
 	place string
-	n     int // which instruction of the place; from its end if negative
+	n     int // the index of the instruction in the place; negative counts from the end
 }
 
-// situations are what the issue of the paranoid path is about.
+// situations are the states in which an NMI or a machine check is most difficult to
+// handle.
 var situations = []situation{
 	{"the user's stack after SYSCALL", "landing0", 0},
-	{"a frame half pushed", "landing0", 5},
+	{"a partly pushed frame", "landing0", 5},
 	{"the user's FS base", "landing0", 22},
 	{"the user's stack before SYSRET", "EnterUser.sysret", -1},
-	{"the frame as the stack before IRETQ", "leave.general", -1},
+	{"the stack pointer in the frame before IRETQ", "leave.general", -1},
 	{"the first instruction of a page fault", "stub 14", 0},
 	{"the first instruction of a step", "stub 1", 0},
-	{"the stack of an exception half popped", "trap.save", 20},
+	{"a partly popped exception frame", "trap.save", 20},
 	{"the stack of package goos", "callGoos", -2},
-	{"a copy that SMAP lets through", "copyUser.loaded", -3},
+	{"a user copy with SMAP disabled by AC", "copyUser.loaded", -3},
 }
 
 // find returns the instruction of a situation.
@@ -283,8 +283,8 @@ func (s situation) find(t *testing.T, all []instruction) instruction {
 	return there[n]
 }
 
-// inSituations returns one instruction for each situation, or in the long form
-// all that a program on one CPU comes to.
+// inSituations returns one instruction for each situation, or in the long form all
+// instructions that a program on one CPU reaches.
 func inSituations(t *testing.T) []instruction {
 	t.Helper()
 	if long() {
@@ -299,9 +299,9 @@ func inSituations(t *testing.T) []instruction {
 	return chosen
 }
 
-// TestTrampolinesAreFound: the places are those of the source, and the number
-// of instructions is near what its listing has, so that no text is missed.
-func TestTrampolinesAreFound(t *testing.T) {
+// TestTrampolineInstructionsAreFound checks that trampolines finds every function of
+// the source, by the numbers of instructions of some of its places.
+func TestTrampolineInstructionsAreFound(t *testing.T) {
 	count := map[string]int{}
 	for _, i := range trampolines(t) {
 		count[i.place]++
@@ -312,6 +312,6 @@ func TestTrampolinesAreFound(t *testing.T) {
 		}
 	}
 	if count[""] != 0 || len(count) < vectors+30 {
-		t.Errorf("%d instructions are nowhere; the places are %v", count[""], slices.Sorted(maps.Keys(count)))
+		t.Errorf("%d instructions have no place; the places are %v", count[""], slices.Sorted(maps.Keys(count)))
 	}
 }

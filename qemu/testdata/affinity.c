@@ -1,7 +1,8 @@
-/* A thread with a CPU mask runs in user mode on the CPUs of the mask and on no
- * other: alone, beside others, woken by others, moved by others, inherited.
- * Three ways to ask where it runs must agree: the C library's (an rseq area, or
- * the vDSO), the system call, and the processor itself (RDTSCP). */
+/* Checks that a thread with a CPU mask runs in user mode only on the CPUs of the
+ * mask: alone, together with other threads, after a wake-up, after a change of
+ * the mask by another process, and with an inherited mask. Three sources of the
+ * CPU number must agree: the C library (an rseq area or the vDSO), the system
+ * call getcpu, and the processor (RDTSCP). */
 #include "report.h"
 #include <linux/futex.h>
 #include <pthread.h>
@@ -11,7 +12,7 @@ enum { MOST_CPUS = 64 };
 
 static int cpus[MOST_CPUS], count;
 
-/* processor asks the CPU for its number: Linux keeps it in the low 12 bits. */
+/* Returns the CPU's number from TSC_AUX; Linux keeps it in the low 12 bits. */
 static int processor(void)
 {
 	uint32_t low, high, number;
@@ -26,8 +27,8 @@ static int by_call(void)
 	return cpu;
 }
 
-/* strays is how many of the three ways name another CPU than c. */
-static long strays(int c)
+/* Returns how many of the three sources say that this is not CPU c. */
+static long mismatches(int c)
 {
 	return (processor() != c) + (sched_getcpu() != c) + (by_call() != c);
 }
@@ -40,7 +41,7 @@ static int confine(pid_t id, int c)
 	return sched_setaffinity(id, sizeof set, &set);
 }
 
-static int free_again(void)
+static int unconfine(void)
 {
 	cpu_set_t set;
 	CPU_ZERO(&set);
@@ -49,8 +50,8 @@ static int free_again(void)
 	return sched_setaffinity(0, sizeof set, &set);
 }
 
-/* only reports whether the mask of the caller is c alone. */
-static int only(int c)
+/* Returns whether the caller's mask has only CPU c. */
+static int mask_is_only(int c)
 {
 	cpu_set_t set;
 	CPU_ZERO(&set);
@@ -63,15 +64,15 @@ static void nap(void)
 	nanosleep(&t, NULL);
 }
 
-static void alone(void)
+static void one_cpu(void)
 {
 	long wrong = 0, masks = 0;
 	for (int i = 0; i < count; i++) {
 		int c = cpus[i];
 		wrong += confine(0, c) != 0;
-		masks += !only(c);
+		masks += !mask_is_only(c);
 		for (int n = 0; n < 2000; n++) {
-			wrong += strays(c);
+			wrong += mismatches(c);
 			if (n % 100 == 0)
 				nap();
 			else
@@ -81,13 +82,13 @@ static void alone(void)
 	for (int n = 0; n < 400; n++) {
 		int c = cpus[n % count];
 		wrong += confine(0, c) != 0;
-		wrong += strays(c);
+		wrong += mismatches(c);
 	}
-	printf("alone: %ld wrong, %ld masks, free %d\n", wrong, masks, free_again());
+	printf("one CPU: %ld wrong, %ld masks, unconfined %d\n", wrong, masks, unconfine());
 }
 
-/* some: a mask of two CPUs, where there are as many, keeps off the others. */
-static void some(void)
+/* Checks a mask of two CPUs. */
+static void two_cpus(void)
 {
 	long wrong = 0;
 	for (int i = 0; i < count; i++) {
@@ -103,10 +104,10 @@ static void some(void)
 			sched_yield();
 		}
 	}
-	printf("some: %ld wrong, free %d\n", wrong, free_again());
+	printf("two CPUs: %ld wrong, unconfined %d\n", wrong, unconfine());
 }
 
-/* Threads, each on its CPU, meet again and again without sleeping. */
+/* Threads, each confined to one CPU, meet at a barrier without sleeping. */
 static long arrived;
 
 static void *meet(void *argument)
@@ -117,7 +118,7 @@ static void *meet(void *argument)
 		__atomic_add_fetch(&arrived, 1, __ATOMIC_SEQ_CST);
 		while (__atomic_load_n(&arrived, __ATOMIC_SEQ_CST) < round * count)
 			;
-		wrong += strays(c);
+		wrong += mismatches(c);
 	}
 	return (void *)wrong;
 }
@@ -133,15 +134,15 @@ static long join(pthread_t *threads, int n)
 	return wrong;
 }
 
-static void together(void)
+static void all_cpus(void)
 {
 	pthread_t threads[MOST_CPUS];
 	for (long i = 0; i < count; i++)
 		pthread_create(&threads[i], NULL, meet, (void *)i);
-	printf("together: %ld wrong\n", join(threads, count));
+	printf("all CPUs: %ld wrong\n", join(threads, count));
 }
 
-/* Two threads hand a turn to each other, by futex or by yielding. */
+/* Two threads take turns, with futexes or with sched_yield. */
 static struct game {
 	int cpu[2];
 	int yields, rounds;
@@ -166,7 +167,7 @@ static void *play(void *argument)
 	long wrong = confine(0, c) != 0;
 	for (int round = 0; round < game.rounds; round++) {
 		await(me);
-		wrong += strays(c);
+		wrong += mismatches(c);
 		__atomic_store_n(&game.turn, 1 - me, __ATOMIC_SEQ_CST);
 		if (!game.yields)
 			syscall(SYS_futex, &game.turn, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
@@ -202,13 +203,13 @@ static void errors(void)
 	SHOW(syscall(SYS_sched_getaffinity, 0, 0, &none));
 	SHOW(syscall(SYS_sched_getaffinity, 0, 9, &none));
 	SHOW(syscall(SYS_sched_getaffinity, 1 << 30, sizeof none, &none));
-	printf("the mask stayed: %d\n", only(cpus[0]));
+	printf("the mask is unchanged: %d\n", mask_is_only(cpus[0]));
 	SHOW(sched_setaffinity(0, sizeof mixed, &mixed));
-	printf("the present one: %d\n", only(cpus[0]));
-	free_again();
+	printf("absent CPUs are removed from the mask: %d\n", mask_is_only(cpus[0]));
+	unconfine();
 }
 
-/* A child that never enters the kernel of its own is moved by its parent. */
+/* A parent changes the mask of a child that makes no system calls. */
 static struct sample {
 	long number;
 	int cpu;
@@ -222,7 +223,7 @@ static void record(void)
 	}
 }
 
-static void others(void)
+static void moved_by_parent(void)
 {
 	long wrong = 0;
 	pid_t child = fork();
@@ -239,13 +240,13 @@ static void others(void)
 	kill(child, SIGKILL);
 	waitpid(child, NULL, 0);
 	SHOW(confine(child, cpus[0]));
-	printf("others: %ld wrong\n", wrong);
+	printf("moved by the parent: %ld wrong\n", wrong);
 }
 
 static void *inherited(void *argument)
 {
 	int c = (long)argument;
-	return (void *)(!only(c) + strays(c));
+	return (void *)(!mask_is_only(c) + mismatches(c));
 }
 
 static long outcome(pid_t child)
@@ -255,8 +256,8 @@ static long outcome(pid_t child)
 	return WIFEXITED(status) ? WEXITSTATUS(status) : 100;
 }
 
-/* heirs asks a thread, a child and another program. */
-static long heirs(int c)
+/* Checks that a thread, a child and a program after execve inherit the mask. */
+static long check_heirs(int c)
 {
 	char number[12];
 	sprintf(number, "%d", c);
@@ -281,13 +282,13 @@ static void inheritance(void)
 	for (int n = 0; n < 20; n++) {
 		int c = cpus[n % count];
 		wrong += confine(0, c) != 0;
-		wrong += heirs(c);
+		wrong += check_heirs(c);
 	}
-	printf("inheritance: %ld wrong, free %d\n", wrong, free_again());
+	printf("inheritance: %ld wrong, unconfined %d\n", wrong, unconfine());
 }
 
-/* Many confined threads and some free ones, while the kernel allocates. */
-static void *press(void *argument)
+/* Many confined threads and some free ones make calls that allocate memory. */
+static void *allocate(void *argument)
 {
 	long number = (long)argument, wrong = 0;
 	int c = number < 3 * count ? cpus[number % count] : -1;
@@ -306,13 +307,13 @@ static void *press(void *argument)
 		if (n % 20 == 0) {
 			pid_t child = fork();
 			if (child == 0)
-				_exit(c >= 0 && strays(c));
+				_exit(c >= 0 && mismatches(c));
 			wrong += outcome(child);
 		}
 		if (n % 8 == 0)
 			nap();
 		if (c >= 0)
-			wrong += strays(c);
+			wrong += mismatches(c);
 	}
 	return (void *)wrong;
 }
@@ -323,7 +324,7 @@ static void pressure(void)
 	pthread_t threads[3 * MOST_CPUS + FREE];
 	int n = 3 * count + FREE;
 	for (long i = 0; i < n; i++)
-		pthread_create(&threads[i], NULL, press, (void *)i);
+		pthread_create(&threads[i], NULL, allocate, (void *)i);
 	printf("pressure: %ld wrong\n", join(threads, n));
 }
 
@@ -338,15 +339,15 @@ int main(int argc, char **argv)
 		if (CPU_ISSET(c, &set))
 			cpus[count++] = c;
 	sample = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	alone();
-	some();
-	together();
+	one_cpu();
+	two_cpus();
+	all_cpus();
 	pingpong("futex, one CPU", cpus[0], cpus[0], 0, 300);
 	pingpong("futex, two CPUs", cpus[0], cpus[count - 1], 0, 300);
 	pingpong("yield, one CPU", cpus[count - 1], cpus[count - 1], 1, 300);
 	pingpong("yield, two CPUs", cpus[0], cpus[count - 1], 1, 50);
 	errors();
-	others();
+	moved_by_parent();
 	inheritance();
 	pressure();
 	return 11;

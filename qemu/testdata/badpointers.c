@@ -1,6 +1,6 @@
-/* Gives every system call every kind of bad pointer. With the argument "show"
- * it prints what a choice of harmless calls returns; with "all" it tries the
- * whole table, which only a kernel of one's own should be asked to bear. */
+/* Passes every kind of bad pointer to system calls. With the argument "show" it
+ * prints the results of selected harmless calls. With "all" it tries all calls,
+ * which may do damage on a machine that is not disposable. */
 #include "report.h"
 
 static long bad[] = {
@@ -9,8 +9,7 @@ static long bad[] = {
 };
 enum { KINDS = sizeof bad / sizeof *bad };
 
-/* Calls that end or stop this program when they work, or wait for what never
- * comes. */
+/* Calls that end or stop this program if they succeed, or that block for ever. */
 static const int never[] = {
 	SYS_exit, SYS_exit_group, SYS_fork, SYS_vfork, SYS_clone, SYS_clone3, SYS_pause, SYS_rt_sigreturn, SYS_kill, SYS_tkill,
 	SYS_tgkill, SYS_reboot, SYS_rt_sigsuspend, SYS_alarm, SYS_setrlimit, SYS_prlimit64, SYS_munmap, SYS_mprotect, SYS_mremap,
@@ -27,8 +26,8 @@ static int skipped(int number)
 	return 0;
 }
 
-/* Each call runs in a child, so that one that changes the process harms no
- * other, and a time limit ends one that waits. */
+/* Makes each call in a child, because some calls change the process. An alarm
+ * ends calls that block. */
 static void everything(void)
 {
 	int ends = 0;
@@ -37,7 +36,7 @@ static void everything(void)
 			continue;
 		pid_t pid = MUST(fork());
 		if (pid == 0) {
-			/* Or the calls would write on our output. */
+			/* The calls must not write to this program's output. */
 			int null = open("/dev/null", O_RDWR);
 			dup2(null, 0), dup2(null, 1), dup2(null, 2);
 			alarm(5);
@@ -56,13 +55,13 @@ static void everything(void)
 			printf("call %d: signal %d\n", number, WTERMSIG(status));
 		ends++;
 	}
-	printf("%d calls borne\n", ends);
+	printf("%d calls returned\n", ends);
 }
 
 static const struct {
 	const char *name;
 	long number, arguments[6];
-	int pointer; /* which argument is replaced */
+	int pointer; /* the index of the argument that is replaced */
 } calls[] = {
 	{"read", SYS_read, {3, 0, 8}, 1}, {"write", SYS_write, {3, 0, 8}, 1}, {"open", SYS_open, {0}, 0},
 	{"stat", SYS_stat, {0, (long)&bad}, 0}, {"fstat", SYS_fstat, {3}, 1}, {"lstat", SYS_lstat, {0, (long)&bad}, 0},

@@ -1,6 +1,6 @@
-/* Counts instructions of system calls: under -icount shift=0 a tick of the
- * time-stamp counter is one instruction. Without a C library, so that the first
- * instruction here is the first one in user mode. */
+/* Counts the instructions of system calls: with -icount shift=0, one tick of the
+ * time-stamp counter is one instruction. It has no C library, so that its first
+ * instruction is the first one in user mode. */
 typedef unsigned long ulong;
 
 static inline ulong ticks(void)
@@ -47,8 +47,9 @@ static ulong round_of(long number)
 	return (ticks() - start) / CALLS;
 }
 
-/* The median: in some rounds the kernel does other things too, a tick or what
- * the Go runtime's monitor does for a millisecond after each preemption. */
+/* Returns the median, because some rounds include other work of the kernel: a
+ * tick, or the Go runtime's monitor, which runs for a millisecond after each
+ * preemption. */
 static ulong measure(long number)
 {
 	ulong sorted[ROUNDS];

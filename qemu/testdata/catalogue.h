@@ -1,7 +1,7 @@
-/* What the programs of the catalogue share: a signal handler that keeps what
- * it saw and goes on elsewhere, and bits of RFLAGS. Each program of the
- * catalogue is about one idea with which kernels were broken; it prints what
- * it saw, and Linux prints the same. */
+/* Shared code of the catalogue programs: a signal handler that records the signal
+ * and resumes at a chosen address, and the bits of RFLAGS. Each program tries one
+ * kind of mistake that a kernel has made in its entry or exit code. It prints
+ * what it finds; the output must be the same as on Linux. */
 #include "report.h"
 #include <ucontext.h>
 
@@ -11,17 +11,17 @@ enum {
 	ARITHMETIC = CF | PF | AF | ZF | SF | OF,
 };
 
-/* What the last signal brought. */
+/* The last signal. */
 static volatile struct seen {
 	int signal, code;
 	unsigned long address, trap, error, cr2, ip, flags;
 } seen;
 
-/* Where the handler goes on; 0 is where the signal came. */
+/* The address at which the handler resumes; 0 means the interrupted address. */
 static volatile unsigned long resume_at;
 static volatile unsigned long resume_sp;
 
-/* The selectors that the program began with: CS, GS, FS and SS. */
+/* Returns the current selectors in the layout of REG_CSGSFS. */
 static long selectors(void)
 {
 	unsigned short cs, ss, fs, gs;
@@ -68,7 +68,7 @@ static void keep(int signal, siginfo_t *info, void *context)
 		r[REG_RSP] = resume_sp;
 }
 
-/* Catches the signals of faults with keep, on a stack of their own. */
+/* Installs keep as the handler of fault signals, on an alternate stack. */
 __attribute__((unused)) static void keep_faults(void)
 {
 	static char space[65536];
@@ -80,8 +80,8 @@ __attribute__((unused)) static void keep_faults(void)
 		MUST(sigaction(faults[i], &action, NULL));
 }
 
-/* Runs an assembly text whose end has the label 9: a fault in it goes on
- * there. Registers that it changes must be listed. */
+/* Runs assembly code. A fault in it resumes after its end, at the label 9. The
+ * registers that it changes must be listed. */
 #define ATTEMPT(text, ...)                                                     \
 	do {                                                                   \
 		seen.signal = 0;                                               \

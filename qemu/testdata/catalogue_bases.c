@@ -1,6 +1,6 @@
-/* FS and GS base belong to the program: set by arch_prctl(2) or by WRFSBASE
- * and WRGSBASE, they stay over calls, faults, interrupts and switches, each
- * thread has its own, and the kernel never uses a user's for its own. */
+/* Checks FS base and GS base, set with arch_prctl(2) or with WRFSBASE and WRGSBASE.
+ * They must survive calls, faults, interrupts and context switches, each thread
+ * has its own, and the kernel must never mistake a user's value for its own. */
 #include "catalogue.h"
 #include <asm/prctl.h>
 #include <pthread.h>
@@ -22,15 +22,15 @@ static unsigned long read_fs_base(void)
 	return base;
 }
 
-static unsigned long ask(int code)
+static unsigned long get_base(int code)
 {
 	unsigned long base = 0x5555;
 	syscall(SYS_arch_prctl, code, &base);
 	return base;
 }
 
-/* Values that a base can have. A GS base in the kernel's half is what makes
- * a kernel that guesses by its sign run with the user's. */
+/* Values of a base. A kernel that decides by the sign of GS base whether it needs
+ * SWAPGS runs with the user's GS base if that is in the kernel's half. */
 static const unsigned long values[] = {0, 1, 0x1000, 0x7fffffffefff, 0x7fffffffffff, 0xffff800000000000, 0xffffffff81000000, ~0UL};
 
 enum { VALUES = sizeof values / sizeof *values };
@@ -39,17 +39,17 @@ static void prctl_values(void)
 {
 	for (int i = 0; i < VALUES; i++) {
 		SHOW(syscall(SYS_arch_prctl, ARCH_SET_GS, values[i]));
-		printf("GS base %lx, asked %lx\n", read_gs_base(), ask(ARCH_GET_GS));
+		printf("GS base %lx, by arch_prctl %lx\n", read_gs_base(), get_base(ARCH_GET_GS));
 		write_gs_base(0);
 	}
 	SHOW(syscall(SYS_arch_prctl, ARCH_SET_GS, 0x8000000000000000));
 	SHOW(syscall(SYS_arch_prctl, ARCH_SET_FS, 0xffff800000000000));
 	SHOW(syscall(SYS_arch_prctl, ARCH_GET_GS, 8));
 	SHOW(syscall(SYS_arch_prctl, 0x1000, 8));
-	HOLDS(read_fs_base() == ask(ARCH_GET_FS));
+	HOLDS(read_fs_base() == get_base(ARCH_GET_FS));
 }
 
-/* Passes through every way into the kernel. */
+/* Enters the kernel in every way. */
 static void pass_through(void)
 {
 	volatile char *page = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -70,31 +70,32 @@ static void instruction_values(void)
 	for (int i = 0; i < VALUES; i++) {
 		write_gs_base(values[i]);
 		pass_through();
-		printf("GS base %lx stays: %d, asked: %d\n", values[i], read_gs_base() == values[i], ask(ARCH_GET_GS) == values[i]);
+		printf("GS base %lx kept: %d, by arch_prctl: %d\n", values[i], read_gs_base() == values[i], get_base(ARCH_GET_GS) == values[i]);
 	}
 	write_gs_base(0);
-	/* WRGSBASE of what is not canonical faults in hardware and not in QEMU's
-	 * emulation; the kernel must live with what it finds there. */
+	/* WRGSBASE of a non-canonical value faults on hardware but not in QEMU's
+	 * emulation; the kernel must accept such a value. */
 	ATTEMPT("movq $0x800000000000, %%rcx; wrgsbase %%rcx", "rcx");
 	syscall(SYS_getppid);
 	sched_yield();
 	write_gs_base(0);
 }
 
-/* FS base is where the C library keeps errno: assembly only while it is ours. */
+/* The C library finds errno through FS base, so only assembly may run while FS
+ * base is changed. */
 static void fs_values(void)
 {
 	for (int i = 0; i < VALUES; i++) {
-		unsigned long old = read_fs_base(), after, asked = 0, ppid;
+		unsigned long old = read_fs_base(), after, by_call = 0, ppid;
 		__asm__ volatile("wrfsbase %[value]\n"
 				 "movl $110, %%eax; syscall; movq %%rax, %[ppid]\n"
 				 "movl $24, %%eax; syscall\n"
-				 "movl $158, %%eax; movl $0x1003, %%edi; leaq %[asked], %%rsi; syscall\n"
+				 "movl $158, %%eax; movl $0x1003, %%edi; leaq %[by_call], %%rsi; syscall\n"
 				 "rdfsbase %[after]; wrfsbase %[old]"
-				 : [after] "=&r"(after), [asked] "+m"(asked), [ppid] "=&r"(ppid)
+				 : [after] "=&r"(after), [by_call] "+m"(by_call), [ppid] "=&r"(ppid)
 				 : [value] "r"(values[i]), [old] "r"(old)
 				 : "rax", "rcx", "r11", "rdi", "rsi", "memory");
-		printf("FS base %lx stays: %d, asked: %d\n", values[i], after == values[i], asked == values[i]);
+		printf("FS base %lx kept: %d, by arch_prctl: %d\n", values[i], after == values[i], by_call == values[i]);
 	}
 }
 
@@ -109,13 +110,13 @@ static void loads(void)
 	ATTEMPT("movq %%gs:0, %%rcx", "rcx");
 	printf("through a GS base in the kernel: signal %d code %d address %lx\n", seen.signal, seen.code, seen.address);
 	write_gs_base(0);
-	/* Loading a null selector clears the base on Intel, and not on AMD. */
+	/* Loading a null selector clears the base on Intel but not on AMD. */
 	__asm__ volatile("movl $0, %%eax; movw %%ax, %%gs" : : : "rax");
 	printf("GS base of a null selector: %lx\n", read_gs_base());
 }
 
-/* Sets DS, ES, FS and GS to what the argument says, and tells after switches
- * how often they had changed. The C library's FS base is kept. */
+/* Sets DS, ES, FS and GS to the argument and returns how often a selector had
+ * changed after context switches. The C library's FS base is preserved. */
 static void *select_segments(void *argument)
 {
 	unsigned short mine = (unsigned short)(unsigned long)argument, now;
@@ -175,7 +176,7 @@ static void *thread(void *argument)
 		sched_yield();
 		if (read_gs_base() != mine || read_fs_base() != fs)
 			return (void *)1;
-		if (i % 64 == 0 && ask(ARCH_GET_GS) != mine)
+		if (i % 64 == 0 && get_base(ARCH_GET_GS) != mine)
 			return (void *)2;
 	}
 	return NULL;

@@ -1,13 +1,13 @@
-/* RFLAGS, RCX and R11 into and out of system calls, exceptions and handlers;
- * single steps across every instruction that enters the kernel. */
+/* Checks RFLAGS, RCX and R11 before and after system calls, exceptions and signal
+ * handlers, and single steps over every instruction that enters the kernel. */
 #include "catalogue.h"
 
-/* The bits of RFLAGS that are neither reserved nor left by arithmetic. */
+/* The bits of RFLAGS that are neither reserved nor set by arithmetic. */
 #define CONTROL(flags) ((flags) & ~(unsigned long)(ARITHMETIC | IF | 2))
 
 static volatile unsigned long in_handler;
 
-static void look(int signal)
+static void record_flags(int signal)
 {
 	(void)signal;
 	in_handler = read_flags();
@@ -15,9 +15,9 @@ static void look(int signal)
 	clear_flags(AC | NT);
 }
 
-/* A flag that a program has set stays set over a call, and what the call does
- * is the same with it: NT must not make the kernel's IRET fail, DF must not
- * turn its copies round, AC must not open its eyes for user memory. */
+/* A flag that the program has set must survive a call and must not change what the
+ * call does: NT must not make the kernel's IRET fail, DF must not reverse the
+ * direction of its copies, and AC must not disable SMAP. */
 static void over_calls(void)
 {
 	unsigned long choices[] = {0, DF, AC, NT, ID, DF | AC | NT};
@@ -38,7 +38,7 @@ static void over_calls(void)
 static void over_handlers(void)
 {
 	unsigned long choices[] = {0, DF, AC, NT, ID};
-	signal(SIGUSR1, look);
+	signal(SIGUSR1, record_flags);
 	pid_t pid = getpid();
 	for (size_t i = 0; i < sizeof choices / sizeof *choices; i++) {
 		unsigned long after;
@@ -68,7 +68,7 @@ static void over_faults(void)
 		chosen = choices[i];
 		ATTEMPT("movq chosen(%%rip), %%rcx; subq $128, %%rsp; pushfq; orq %%rcx, (%%rsp); popfq; ud2", "rcx");
 		clear_flags(DF | AC | NT | ID);
-		/* Hardware says by RF that UD2 has not been executed; QEMU does not. */
+		/* Hardware sets RF in the frame of a fault; QEMU does not. */
 		printf("%lx over UD2: signal %d, %lx in the frame\n", choices[i], seen.signal, CONTROL(seen.flags) & ~(unsigned long)RF);
 	}
 }
@@ -83,8 +83,8 @@ static void io_privilege(void)
 	printf("IF cleared by POPF: %d\n", !(read_flags() & IF));
 }
 
-/* AC must not let a program read through SMAP's eyes: a bad pointer is EFAULT
- * with AC as without, and a good one works. */
+/* AC must not disable SMAP in the kernel: with AC set, a bad pointer gives EFAULT
+ * and a good one works. */
 static void smap(void)
 {
 	long result, good;
@@ -108,8 +108,9 @@ static void one_call(long number, const char *name, long first, long second)
 	printf("%s: RCX is RIP %d, R11 is RFLAGS %d\n", name, rcx == here, (r11 & ~(unsigned long)ARITHMETIC) == 0x202);
 }
 
-/* What SYSCALL destroys has the documented value whichever way it returns. */
-static void destroyed(void)
+/* After a call, RCX and R11 must have the documented values, whether the kernel
+ * returns with SYSRET or with IRET. */
+static void clobbered(void)
 {
 	struct timespec nap = {0, 2000000};
 	one_call(SYS_getppid, "getppid", 0, 0);
@@ -120,8 +121,8 @@ static void destroyed(void)
 	one_call(SYS_read, "read of a bad pointer", 0, -1);
 }
 
-/* Keeps RCX and R11 over an exception and a handler: IRET must load both. */
-static void kept(void)
+/* RCX and R11 must survive an exception and a signal handler. */
+static void preserved(void)
 {
 	unsigned long rcx = 0x1111, r11 = 0x2222;
 	volatile char *page = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -150,8 +151,8 @@ static void count_step(int signal, siginfo_t *info, void *context)
 	last_step = r[REG_RIP];
 }
 
-/* Single-steps a text that sets and clears TF, and counts the steps: a step
- * over SYSCALL ends behind it, never in the kernel. */
+/* Sets TF, runs the code, clears TF, and counts the steps. A step over SYSCALL must
+ * end after it and never in the kernel. */
 #define STEPS(name, text, ...)                                                 \
 	do {                                                                   \
 		unsigned long begin_, end_;                                    \
@@ -184,8 +185,8 @@ static void single_steps(void)
 	MUST(sigaction(SIGTRAP, &(struct sigaction){.sa_handler = SIG_DFL}, NULL));
 }
 
-/* Causes of SIGTRAP, each named by si_code. INT1, the third, does not exist in
- * QEMU 7.2's emulation. */
+/* The causes of SIGTRAP are distinguished by si_code. INT1, a third cause, is not
+ * emulated by QEMU 7.2. */
 static void causes_of_traps(void)
 {
 	for (int i = 0; i < 2; i++) {
@@ -199,7 +200,7 @@ static void causes_of_traps(void)
 	}
 }
 
-/* INT3 whose handler returns to it, again and again. */
+/* The handler of INT3 returns to the INT3 many times. */
 static volatile int traps;
 
 static void again(int signal, siginfo_t *info, void *context)
@@ -218,8 +219,9 @@ static void trap_loop(void)
 	printf("INT3 was executed %d times\n", traps);
 }
 
-/* MOV SS delays what comes next by one instruction; a breakpoint or a system
- * call there must not be taken for the kernel's (CVE-2018-8897). */
+/* MOV SS delays a debug exception by one instruction. If that instruction enters
+ * the kernel, the exception must not be treated as the kernel's
+ * (CVE-2018-8897). */
 static void move_stack_segment(void)
 {
 	unsigned short ss;
@@ -241,8 +243,8 @@ int main(void)
 	over_faults();
 	io_privilege();
 	smap();
-	destroyed();
-	kept();
+	clobbered();
+	preserved();
 	single_steps();
 	keep_faults();
 	causes_of_traps();

@@ -1,6 +1,7 @@
-/* The state of x87, XMM, YMM and MXCSR belongs to one task: it stays over
- * calls, interrupts and switches, a handler starts afresh and gives it back,
- * fork copies it, and nobody sees another's (CVE-2018-3665). */
+/* Checks the x87, XMM, YMM and MXCSR state of a task. It must survive calls,
+ * interrupts and context switches. A signal handler starts with the initial state
+ * and its end restores the old state. fork copies the state. No task may see
+ * another's (CVE-2018-3665). */
 #include "catalogue.h"
 #include <cpuid.h>
 #include <pthread.h>
@@ -8,7 +9,7 @@
 
 static int have_avx;
 
-/* All of it, filled from one byte. */
+/* The whole state. fill derives it from one byte. */
 struct state {
 	unsigned char vectors[16][32];
 	unsigned char x87[8][10];
@@ -60,7 +61,7 @@ static __attribute__((always_inline)) inline void store(struct state *s)
 	__asm__ volatile("ldmxcsr %0" : : "m"((unsigned){0x1f80}));
 }
 
-/* A system call without a C library that might use vectors. */
+/* A system call without the C library, which might use vector registers. */
 static __attribute__((always_inline)) inline long raw(long number, long a, long b)
 {
 	long result;
@@ -92,7 +93,7 @@ static void over_time(void)
 	memset(&out, 0, sizeof out);
 	load(&in);
 	raw(SYS_nanosleep, (long)&nap, 0);
-	for (volatile long i = 0; i < 5000000; i++) /* and interrupts */
+	for (volatile long i = 0; i < 5000000; i++) /* long enough for interrupts */
 		;
 	store(&out);
 	printf("over a sleep and interrupts: %s\n", memcmp(&in, &out, sizeof in) ? "changed" : "kept");
@@ -100,7 +101,7 @@ static void over_time(void)
 
 static struct state in_handler;
 
-static void spoil(int signal)
+static void change_state(int signal)
 {
 	(void)signal;
 	__asm__ volatile("stmxcsr %0; fnstcw %1" : "=m"(in_handler.mxcsr), "=m"(in_handler.control));
@@ -113,7 +114,7 @@ static void spoil(int signal)
 static void over_handlers(void)
 {
 	struct state in, out;
-	signal(SIGUSR1, spoil);
+	signal(SIGUSR1, change_state);
 	long pid = getpid();
 	fill(&in, 51);
 	memset(&out, 0, sizeof out);
@@ -138,7 +139,7 @@ static void over_fork(void)
 	printf("over fork: %s, in the child %s\n", memcmp(&in, &out, sizeof in) ? "changed" : "kept", status ? "changed" : "the same");
 }
 
-static void *compete(void *argument)
+static void *check_switches(void *argument)
 {
 	struct state in, out;
 	long lost = 0;
@@ -158,17 +159,17 @@ static void over_switches(void)
 	pthread_t threads[6];
 	long lost = 0;
 	for (long i = 0; i < 6; i++)
-		pthread_create(&threads[i], NULL, compete, (void *)(i * 37 + 1));
+		pthread_create(&threads[i], NULL, check_switches, (void *)(i * 37 + 1));
 	for (int i = 0; i < 6; i++) {
 		void *result;
 		pthread_join(threads[i], &result);
 		lost += (long)result;
 	}
-	printf("over switches: %ld times another's\n", lost);
+	printf("over switches: changed %ld times\n", lost);
 }
 
-/* What a new program and a new thread of a forked process find. */
-static void afresh(char *self)
+/* A program must start with the initial state after execve. */
+static void after_exec(char *self)
 {
 	int status;
 	struct state in;
@@ -184,7 +185,7 @@ static void afresh(char *self)
 	printf("after exec: %d\n", WEXITSTATUS(status));
 }
 
-/* An exception of x87 as a signal. QEMU's emulation never raises those of SSE,
+/* An x87 exception becomes a signal. QEMU's emulation raises neither SSE exceptions
  * nor #GP for reserved bits of MXCSR. */
 static void exceptions(void)
 {
@@ -209,7 +210,7 @@ int main(int argc, char **argv)
 	over_handlers();
 	over_fork();
 	over_switches();
-	afresh(argv[0]);
+	after_exec(argv[0]);
 	exceptions();
 	return 8;
 }

@@ -1,6 +1,6 @@
-/* Numbers of system calls that are not plain ones: garbage in the upper half
- * of RAX, the bit of x32, negative and huge numbers; arguments that lie in the
- * upper halves where the call takes 32 bits; and what a call leaves alone. */
+/* Checks unusual system call numbers: garbage in the upper half of RAX, the x32
+ * bit, negative and huge numbers. It also checks garbage in the upper halves of
+ * 32-bit arguments, and that a call preserves registers. */
 #include "catalogue.h"
 
 static long call(unsigned long number, unsigned long a, unsigned long b, unsigned long c)
@@ -18,7 +18,7 @@ static void numbers(void)
 		for (size_t j = 0; j < sizeof garbage / sizeof *garbage; j++) {
 			long result = call(plain[i] | garbage[j], -1UL, 0, 0);
 			if (result == getpid())
-				printf("%lx: the process's number\n", plain[i] | garbage[j]);
+				printf("%lx: the process id\n", plain[i] | garbage[j]);
 			else
 				printf("%lx: %ld\n", plain[i] | garbage[j], result);
 		}
@@ -26,13 +26,13 @@ static void numbers(void)
 		printf("%ld: %ld\n", number, call(number, 0, 0, 0));
 	printf("0x7fffffff: %ld\n", call(0x7fffffff, 0, 0, 0));
 	printf("0xffffffff: %ld\n", call(0xffffffff, 0, 0, 0));
-	/* 335 and 336 are young calls. 512 to 547 are x32's own, which are no calls without its bit. */
+	/* 335 and 336 are recent calls, so the range begins at 337. 512 to 547 are x32's own calls, which need the x32 bit. */
 	for (unsigned long number = 500; number < 560; number++)
 		if (call(number | 1UL << 30, -1UL, -1UL, -1UL) != -ENOSYS)
-			printf("%lu with the bit of x32 is something\n", number);
+			printf("%lu with the x32 bit is a call\n", number);
 	for (unsigned long number = 337; number < 424; number++)
 		if (call(number, -1UL, -1UL, -1UL) != -ENOSYS)
-			printf("%lu is something\n", number);
+			printf("%lu is a call\n", number);
 }
 
 static void arguments(void)
@@ -48,13 +48,13 @@ static void arguments(void)
 	printf("mmap of length 0 above 32 bits: %d\n", call(SYS_mmap, 0, 0xffffffff00000000, PROT_READ) < 0);
 }
 
-/* Every register but RAX, RCX and R11 stays over a call. */
+/* Every register except RAX, RCX and R11 must survive a call. */
 static void registers(unsigned long number, const char *name)
 {
 	static unsigned long in[12], out[12]; /* the stack pointer moves */
 	for (int i = 0; i < 12; i++)
 		in[i] = 0x0101010101010101UL * (unsigned long)(i + 1);
-	in[0] = -1UL; /* a first argument that no call likes */
+	in[0] = -1UL; /* a first argument that makes every call fail */
 	__asm__ volatile(
 		"pushq %%rbp; movq %[number], %%rax; leaq %[in], %%rcx; leaq %[out], %%r11; pushq %%r11\n"
 		"movq 0(%%rcx), %%rdi; movq 8(%%rcx), %%rsi; movq 16(%%rcx), %%rdx; movq 24(%%rcx), %%r10; movq 32(%%rcx), %%r8\n"
@@ -70,8 +70,7 @@ static void registers(unsigned long number, const char *name)
 	printf("registers over %s: %s\n", name, memcmp(in, out, sizeof in) ? "changed" : "kept");
 }
 
-/* Arguments on a stack that is not there do not matter, and a call with a
- * stack pointer of rubbish returns to it. */
+/* A call with an invalid stack pointer must work and preserve it. */
 static void stack_pointers(void)
 {
 	static const unsigned long pointers[] = {0, 8, 0x800000000000, 0xffffffff81000000, ~0UL};
@@ -85,7 +84,7 @@ static void stack_pointers(void)
 	}
 }
 
-/* A signal for a program whose stack pointer is rubbish. */
+/* A signal with a handler for a program whose stack pointer is invalid. */
 static void no_stack_for_a_signal(void)
 {
 	int status;

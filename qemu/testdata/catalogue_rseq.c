@@ -1,6 +1,7 @@
-/* Restartable sequences (rseq(2)): the CPU's number is written, a sequence
- * that a signal or a preemption interrupts goes to its abort handler, and one
- * that lies ends the program. Then PR_SET_TSC. */
+/* Checks restartable sequences (rseq(2)): the kernel writes the CPU number, a
+ * critical section that a signal or a preemption interrupts continues at its abort
+ * handler, and an invalid descriptor ends the program. It also checks
+ * PR_SET_TSC. */
 #include "catalogue.h"
 #include <linux/rseq.h>
 #include <sys/prctl.h>
@@ -73,18 +74,18 @@ static void aborts(void)
 		handled = 0;
 		ualarm(i * 1000 + 500, 0);
 		long committed = spin(&count);
-		while (!handled) /* a preemption may have come first */
+		while (!handled) /* a preemption may abort the section before the signal */
 			sched_yield();
 		printf("aborted: %lu, committed %ld, descriptor cleared %d\n", count, committed, cleared && area.rseq_cs == 0);
 	}
 }
 
-static void in_child(const char *name, void (*lie)(void))
+static void in_child(const char *name, void (*prepare)(void))
 {
 	int status;
 	pid_t pid = MUST(fork());
 	if (pid == 0) {
-		lie();
+		prepare();
 		for (int i = 0; i < 1000; i++)
 			sched_yield();
 		raise(SIGUSR2);
@@ -96,7 +97,7 @@ static void in_child(const char *name, void (*lie)(void))
 
 static void none(int signal) { (void)signal; }
 
-/* A descriptor around all of the program's text, or none of it. */
+/* Sets a descriptor with the given fields. */
 static void describe(unsigned long start, unsigned long length, unsigned long handler)
 {
 	signal(SIGUSR2, none);
@@ -113,7 +114,7 @@ static void bad_version(void) { describe(1, 1, 4096); descriptor.version = 1; }
 static void not_mapped(void) { signal(SIGUSR2, none); area.rseq_cs = 8; }
 static void in_the_kernel(void) { signal(SIGUSR2, none); area.rseq_cs = 0xffffffff81000000; }
 
-static void area_goes(void)
+static void area_unmapped(void)
 {
 	void *page = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	MUST(rseq(&area, 32, RSEQ_FLAG_UNREGISTER, SIGNATURE));
@@ -124,7 +125,7 @@ static void area_goes(void)
 
 static void nothing(void) { signal(SIGUSR2, none); }
 
-static void lies(void)
+static void invalid_descriptors(void)
 {
 	in_child("nothing", nothing);
 	in_child("wrong signature", wrong_signature);
@@ -135,7 +136,7 @@ static void lies(void)
 	in_child("version 1", bad_version);
 	in_child("descriptor not mapped", not_mapped);
 	in_child("descriptor in the kernel", in_the_kernel);
-	in_child("area not mapped", area_goes);
+	in_child("area not mapped", area_unmapped);
 }
 
 static void time_stamps(void)
@@ -172,9 +173,9 @@ int main(void)
 	keep_faults();
 	registration();
 	aborts();
-	lies();
+	invalid_descriptors();
 	MUST(rseq(&area, 32, RSEQ_FLAG_UNREGISTER, SIGNATURE));
-	printf("after it is taken back: %x\n", area.cpu_id);
+	printf("CPU number after unregistering: %x\n", area.cpu_id);
 	time_stamps();
 	return 8;
 }

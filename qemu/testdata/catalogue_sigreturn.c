@@ -1,7 +1,7 @@
-/* Returns to user mode with registers that a return must not load blindly:
- * SYSRET to a RIP that is not canonical (CVE-2012-0217, CVE-2014-4699), IRET
- * with bad selectors (CVE-2014-9322, CVE-2014-9090), flags that are the
- * kernel's. The way to choose them is rt_sigreturn(2). */
+/* Returns to user mode with registers that the kernel must check first: SYSRET to a
+ * non-canonical RIP (CVE-2012-0217, CVE-2014-4699), IRET with bad selectors
+ * (CVE-2014-9322, CVE-2014-9090), and privileged flags. It sets the registers with
+ * rt_sigreturn(2). */
 #include "catalogue.h"
 
 static struct change {
@@ -10,7 +10,7 @@ static struct change {
 	unsigned long value;
 } *wanted;
 
-/* Changes one register of what it returns to. */
+/* A signal handler that changes one register of the interrupted context. */
 static void change(int signal, siginfo_t *info, void *context)
 {
 	(void)signal, (void)info;
@@ -25,8 +25,9 @@ static void change(int signal, siginfo_t *info, void *context)
 		r[wanted->reg] = wanted->value;
 }
 
-/* Goes through the handler above, and comes back here either way. */
-__attribute__((noinline)) static void bounce(struct change *c)
+/* Raises a signal for the handler change, and reports the signal that its return
+ * causes. */
+__attribute__((noinline)) static void return_with(struct change *c)
 {
 	wanted = c;
 	ATTEMPT("movl $186, %%eax; syscall; movl %%eax, %%edi; movl $10, %%esi; movl $200, %%eax; syscall;"
@@ -50,28 +51,28 @@ static struct change bad[] = {
 	{"RIP at the lower half's last byte", REG_RIP, 0x7fffffffffff},
 	{"RIP null", REG_RIP, 0},
 	{"CS null", REG_CSGSFS, 0},
-	{"CS a kernel's", REG_CSGSFS, 0x8},
+	{"CS of the kernel", REG_CSGSFS, 0x8},
 	{"CS in no table", REG_CSGSFS, 0xfff8},
 	{"CS in an LDT", REG_CSGSFS, 0x7},
 	{"SS in no table", -1, 0xfff8},
 	{"SS in an LDT", -1, 0x7},
-	{"SS a kernel's", -1, 0x8},
+	{"SS of the kernel", -1, 0x8},
 };
 
-/* A stack pointer that the program cannot use is loaded and faults when used.
- * One that is not canonical is #SS in hardware and #GP in QEMU's emulation, so
- * none is here. */
+/* The kernel must load an invalid stack pointer, which faults when it is used.
+ * Values with a push to a non-canonical address are left out, because that raises #SS
+ * on hardware but #GP in QEMU's emulation. */
 static void stacks(void)
 {
 	unsigned long values[] = {0, 8, 0x800000000000, 0xfffffffffffffff8};
 	for (size_t i = 0; i < sizeof values / sizeof *values; i++) {
 		struct change c = {"RSP", REG_RSP, values[i]};
 		printf("%lx ", values[i]);
-		bounce(&c);
+		return_with(&c);
 	}
 }
 
-/* Which flags a program may choose for itself. */
+/* The flags that a program may set. */
 static void flags(void)
 {
 	unsigned long choices[] = {0, CF, DF, NT, AC, ID, IOPL, IF, 1 << 17, 1 << 19, 1 << 20, 1 << 3, 1 << 15, 0xffffffff00000000,
@@ -87,8 +88,8 @@ static void flags(void)
 	}
 }
 
-/* SYSCALL as the lower half's last instruction would return to a RIP that is
- * not canonical: nothing may be mapped there. */
+/* A SYSCALL as the last instruction of the lower half would return to a
+ * non-canonical RIP, so nothing may be mapped there. */
 static void last_page(void)
 {
 	void *last = (void *)0x7ffffffff000;
@@ -98,7 +99,7 @@ static void last_page(void)
 		    MREMAP_MAYMOVE | MREMAP_FIXED, last));
 }
 
-/* SYSCALL at the end of the highest page that there is. */
+/* A SYSCALL at the end of the highest page that can be mapped. */
 static void highest_call(void)
 {
 	unsigned char *page = mmap((void *)0x7fffffffe000, 4096, PROT_READ | PROT_WRITE | PROT_EXEC,
@@ -118,7 +119,7 @@ int main(void)
 	keep_faults();
 	MUST(sigaction(SIGUSR1, &action, NULL));
 	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
-		bounce(&bad[i]);
+		return_with(&bad[i]);
 	stacks();
 	flags();
 	last_page();

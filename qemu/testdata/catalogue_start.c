@@ -1,5 +1,6 @@
-/* What a program finds in its registers at its first instruction, without a
- * C library: nothing of whoever ran before (Linux: ELF_PLAT_INIT). */
+/* Prints the registers at the program's first instruction. They must not have values
+ * of another program (Linux: ELF_PLAT_INIT). It has no C library, whose startup code
+ * would run first. */
 #include <stddef.h>
 
 static struct {
@@ -11,7 +12,7 @@ static struct {
 	unsigned short segments[4];
 } found;
 
-/* RSP is the only register that is not zero. */
+/* Stores all registers. Only RSP may be different from zero. */
 __asm__(".globl _start\n_start:\n"
 	"movq %rax, found+0(%rip); movq %rbx, found+8(%rip); movq %rcx, found+16(%rip); movq %rdx, found+24(%rip)\n"
 	"movq %rsi, found+32(%rip); movq %rdi, found+40(%rip); movq %rbp, found+48(%rip); movq %r8, found+56(%rip)\n"

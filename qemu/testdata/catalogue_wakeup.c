@@ -1,43 +1,43 @@
-/* The window between the kernel's last look and user mode: a signal that is
- * sent right then must not wait for the next entry. In each try a receiver
- * makes some calls and then spins without one until its signal's handler has
- * run, and a sender on another CPU sends the signal meanwhile: on the way into
- * a call, on the way out, in the spin.
+/* Checks the window between the kernel's last test of the thread flags and user
+ * mode: a signal that is sent in this window must be delivered without another
+ * kernel entry. In each try a receiver makes some calls and then spins until the
+ * signal's handler has run. Meanwhile a sender on another CPU sends the signal:
+ * during the entry into a call, during its exit, or during the loop.
  *
- * A signal that is lost for ever ends the program no more. One that is lost
- * until the next tick of a timer is found too: the receiver counts the turns
- * of its loop after the sender's call has returned. By then the receiver's CPU
- * has been interrupted, so there are a few at most, however busy the machine
- * is.
+ * If a signal is lost, the program does not end. If it is delayed until the next
+ * timer tick, the receiver notices that too: it counts the iterations of its loop
+ * after the sender's call has returned. By that time the receiver's CPU has been
+ * interrupted, so there are only a few iterations, even on a busy machine.
  *
- * Arguments: how many tries; in how many of them the signal is sent late on
- * purpose. */
+ * Arguments: the number of tries; the number of tries in which the signal is sent
+ * late on purpose. */
 #include "report.h"
 #include <limits.h>
 #include <linux/futex.h>
 #include <pthread.h>
 
-/* Turns of the loop that are too many: one was seen, on Linux too. A tick of a
- * timer is 100,000 away. */
+/* With more iterations than this, the signal is late. Up to one was observed, on
+ * Linux too; a timer tick is 100,000 iterations away. */
 enum { LATE = 100 };
 
-/* The last try that got so far; each is written by one of the two. */
-static int prepared; /* the receiver can be sent a signal */
-static int sending;  /* the sender is about to */
-static int returned; /* its call has returned */
+/* The number of the last try that has reached a point. Each variable has only one
+ * writer. */
+static int prepared; /* the receiver is ready for the signal */
+static int sending;  /* the sender is about to send it */
+static int returned; /* the sender's call has returned */
 static int seen;     /* the handler has run */
 
 static long tries = 1000, late_tries;
 static pid_t target;
 static int spinning;        /* the receiver has made the calls of its try */
-static long in_spin;        /* signals that arrived when it had */
+static long in_spin;        /* signals that arrived after the calls */
 static long late, most_turns;
 
 #define GET(word) __atomic_load_n(&(word), __ATOMIC_SEQ_CST)
 #define SET(word, value) __atomic_store_n(&(word), value, __ATOMIC_SEQ_CST)
 
-/* Waits until *word is at least value: awake for a short while, then asleep,
- * or the one who waits could keep the one it waits for from its processor. */
+/* Waits until *word is at least value. It spins for a short while and then sleeps, so
+ * that it does not keep the CPU from the thread for which it waits. */
 static void await(int *word, int value)
 {
 	for (int turns = 0; turns < 50000; turns++)
@@ -87,9 +87,9 @@ static void send(int try)
 	await(&prepared, try);
 	announce(&sending, try);
 	if (try % 64 == 0)
-		usleep(1000); /* the receiver gets to its spin, however busy the machine is */
+		usleep(1000); /* gives the receiver time to reach its loop on a busy machine */
 	if (try <= late_tries) {
-		SET(returned, try); /* a lie */
+		SET(returned, try); /* on purpose before the call */
 		usleep(20000);
 	}
 	for (volatile int delay = try % 97 * 4; delay > 0; delay--)

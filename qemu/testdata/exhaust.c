@@ -1,5 +1,5 @@
-/* Uses something up: memory, processes, descriptors. The kernel must say so or
- * end this program, and live. */
+/* Exhausts a resource: memory, processes or descriptors. The kernel must return an
+ * error or kill this program, and must survive. */
 #include "report.h"
 
 static void memory(void)
@@ -12,7 +12,7 @@ static void memory(void)
 	}
 }
 
-/* The victim is the child, which has the memory; the parent lives on. */
+/* The kernel must kill the child, which uses the memory, and not the parent. */
 static void child_memory(void)
 {
 	int status;

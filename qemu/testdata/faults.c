@@ -1,4 +1,4 @@
-/* Commits the fault that its argument names, on purpose. */
+/* Causes the fault that the argument names. */
 #include "report.h"
 
 #pragma GCC diagnostic ignored "-Winfinite-recursion"
@@ -40,7 +40,7 @@ static void no_execute(void)
 
 static void wild_syscall_stack(void)
 {
-	/* A system call with a stack pointer that points nowhere must work. */
+	/* A system call with an invalid stack pointer must work. */
 	__asm__ volatile("movq $0xdead000, %%rsp; movl $60, %%eax; movl $33, %%edi; syscall" : : : "memory");
 }
 
@@ -58,7 +58,7 @@ static const struct {
 };
 
 
-/* The stack's place is random, so its address is not shown. */
+/* Set for a fault on the stack, whose address is random and not printed. */
 static int hide_address;
 
 static void on_fault(int signal, siginfo_t *info, void *context)
@@ -71,8 +71,7 @@ static void on_fault(int signal, siginfo_t *info, void *context)
 	_exit(1);
 }
 
-/* With the second argument "handled", the signal is caught on a stack of its
- * own and described. */
+/* With a second argument, a handler on an alternate stack prints the signal. */
 static void handle_faults(void)
 {
 	static char alternate[65536];

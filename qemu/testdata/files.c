@@ -1,4 +1,5 @@
-/* Files, directories and descriptors, right and wrong. */
+/* Checks calls on files, directories and descriptors, with valid and invalid
+ * arguments. */
 #include "report.h"
 #include <dirent.h>
 #include <sys/file.h>

@@ -1,5 +1,6 @@
-/* What the tests that inject events into a running machine run: a program that
- * checks all it can see, and programs that a machine check may hit. */
+/* The program for tests that inject events into a running machine. Depending on its
+ * arguments it checks its registers, or starts processes that get a machine
+ * check. */
 #include "report.h"
 #include <pthread.h>
 
@@ -10,8 +11,9 @@ struct registers {
 	unsigned long flags, round;
 };
 
-/* Fills every register, spins, and stores them: the general registers but RCX,
- * which counts, RSP, and RBX, which points; and RFLAGS. */
+/* Loads the registers from in, spins, and stores them to out: the vector registers,
+ * RFLAGS, and the general registers except RCX (the counter), RSP and RBX (the
+ * pointer). */
 void go_round(struct registers *in, struct registers *out, long spins);
 __asm__(".globl go_round\ngo_round:\n"
 	"pushq %rbx; pushq %rbp; pushq %r12; pushq %r13; pushq %r14; pushq %r15\n"
@@ -43,7 +45,7 @@ enum { CARRY = 1, DIRECTION = 1 << 10 };
 static volatile int stop;
 static pid_t self, parent;
 
-/* One round of everything that is checked; returns what was wrong. */
+/* Makes one round of all checks. Returns what was wrong, or NULL. */
 static const char *check(struct registers *in, struct registers *out)
 {
 	memset(out, 0, sizeof *out);
@@ -85,7 +87,7 @@ static void *check_registers(void *argument)
 	return rounds ? NULL : (void *)1;
 }
 
-/* Prints how many NMIs came, by the kernel's own count. */
+/* Prints the kernel's counts of NMIs. */
 static void count_nmis(void)
 {
 	char text[128];
@@ -94,7 +96,7 @@ static void count_nmis(void)
 	close(fd);
 }
 
-/* Checks on as many threads as the argument says, until a line comes in. */
+/* Checks registers on several threads until standard input has a line or ends. */
 static int checks(int threads)
 {
 	pthread_t ids[8];
@@ -112,7 +114,7 @@ static int checks(int threads)
 	return 8;
 }
 
-/* The tests look for the CPUs that are in it. */
+/* The tests check by its address whether a CPU is in this loop. */
 __attribute__((noinline)) static void spin(void)
 {
 	for (;;)
@@ -129,7 +131,7 @@ static void on_bus_error(int signal, siginfo_t *info, void *context)
 	_exit(3);
 }
 
-/* Starts that many programs that spin. */
+/* Starts processes that spin. */
 static void start_victims(int count, int handled, pid_t *pids)
 {
 	struct sigaction action = {.sa_sigaction = on_bus_error, .sa_flags = SA_SIGINFO};
@@ -139,11 +141,11 @@ static void start_victims(int count, int handled, pid_t *pids)
 				MUST(sigaction(SIGBUS, &action, NULL));
 			spin();
 		}
-	usleep(200000); /* until they spin */
+	usleep(200000); /* gives them time to reach the loop */
 	puts("ready");
 }
 
-/* Says how the first of them ended. Those that are left are ended here. */
+/* Prints how the first process ended, then kills the others. */
 static int victims(int count, int handled)
 {
 	int status, ended = 0;
@@ -159,7 +161,7 @@ static int victims(int count, int handled)
 	return 8;
 }
 
-/* Says how all of them ended. */
+/* Prints how all processes ended. */
 static int all_victims(int count)
 {
 	int status;

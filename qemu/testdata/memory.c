@@ -1,5 +1,5 @@
-/* Address spaces: demand zero, copy-on-write, protection, moving, shared
- * mappings, file mappings, brk. */
+/* Checks address spaces: demand-zero pages, copy-on-write, protection, mremap, shared
+ * mappings, file mappings and brk. */
 #include "report.h"
 #include <setjmp.h>
 
@@ -61,7 +61,7 @@ static void copy_on_write(void)
 		_exit(all(private, 8 * PAGE, 2) && all(private + 8 * PAGE, 8 * PAGE, 1));
 	}
 	MUST(waitpid(pid, &status, 0));
-	printf("the child saw its own: %d\n", WEXITSTATUS(status));
+	printf("the child sees its own pages: %d\n", WEXITSTATUS(status));
 	HOLDS(all(private, 16 * PAGE, 1));
 	HOLDS(shared[5] == 55);
 }

@@ -1,5 +1,5 @@
-/* A mix of fork, exec, mmap and threads for a number of seconds, which must
- * lose nothing. */
+/* Runs fork, exec, mmap and threads for a number of seconds and checks all
+ * results. */
 #include "report.h"
 #include <pthread.h>
 
@@ -67,6 +67,6 @@ int main(int argc, char **argv)
 	int status, failed = 0;
 	while (wait(&status) > 0)
 		failed += status != 0;
-	printf("%d of %d workers lost something\n", failed, workers);
+	printf("%d of %d workers failed\n", failed, workers);
 	return failed != 0;
 }

@@ -1,5 +1,5 @@
-/* Makes system calls whose handlers panic, in children and in a thread, on a
-   kernel that is built for it (-tags faultinject). */
+/* Makes system calls whose handlers panic, in child processes and their threads. It
+ * needs a kernel that was built with -tags faultinject. */
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>

@@ -1,7 +1,7 @@
-/* What runs while events are injected at chosen instructions of the kernel. It
- * goes into the kernel in every way, with a value of its own in each register,
- * and says which of them came back changed. Its GS base and its stack pointer
- * are such that a kernel that trusts either of them falls over. */
+/* The program that runs while a test injects events at chosen instructions of the
+ * kernel. It enters the kernel in every way with a distinct value in each register,
+ * and reports registers that changed. Its GS base and stack pointer are invalid or
+ * point into the kernel, so that a kernel that trusts them crashes. */
 #include "report.h"
 #include <pthread.h>
 #include <sys/prctl.h>
@@ -24,7 +24,8 @@ struct state {
 	unsigned int mxcsr;	      /* at 672 */
 };
 
-/* FS is all that the assembly has to find memory by: it points to these. */
+/* The assembly code addresses these relative to FS, because every other register has
+ * a test value. */
 __thread struct state before, after;
 __thread unsigned long stack_kept;
 
@@ -41,8 +42,8 @@ __thread unsigned long stack_kept;
 #define LOAD_WORD(name, n) "movq %fs:before@tpoff+8*" #n ", %" #name "\n"
 #define STORE_WORD(name, n) "movq %" #name ", %fs:after@tpoff+8*" #n "\n"
 
-/* A function that loads all of before, executes a text, and stores into after
- * all that there is then. The label name_end is behind the text. */
+/* Defines a function that loads the registers from before, executes the given code,
+ * and stores the registers to after. The label name_end is after the code. */
 #define AROUND(name, text)                                                     \
 	void name(void);                                                       \
 	extern const char name##_end[];                                        \
@@ -71,15 +72,15 @@ AROUND(spin, "1: leaq -1(%rcx), %rcx; jrcxz 2f; jmp 1b; 2:");
 AROUND(trap, "int3");
 AROUND(undefined, "ud2");
 
-/* Values that a GS base can have: the block that the kernel keeps of its first
- * CPU is among them. And stack pointers that nothing can be pushed to. */
+/* Values of GS base, including the address of the kernel's per-CPU block, and stack
+ * pointers to which nothing can be pushed. */
 static const unsigned long gs_bases[] = {0, 0xffff800000000000, 0xffffffff80109180, ~0UL, 0x7fffffffffff};
 static const unsigned long stacks[] = {0, 8, 0xffffffff80109180, 0x8000000000000000, 0xffff800000001001};
 
-static volatile int *stop; /* shared with the other process */
+static volatile int *stop; /* shared with the child process */
 static int ends[2];
 static pid_t parent;
-static long stray; /* signals nobody asked for */
+static long stray; /* unexpected signals */
 
 static void on_signal(int signal, siginfo_t *info, void *context)
 {
@@ -87,19 +88,19 @@ static void on_signal(int signal, siginfo_t *info, void *context)
 	(void)info;
 	if (signal == SIGILL)
 		r[REG_RIP] = (greg_t)undefined_end;
-	if (signal == SIGTRAP && (unsigned long)(r[REG_RIP] - (greg_t)call_end) < 64) /* not before the call has been stepped over */
+	if (signal == SIGTRAP && (unsigned long)(r[REG_RIP] - (greg_t)call_end) < 64) /* after the step over the call */
 		r[REG_EFL] &= ~(greg_t)TF;
 	if (signal == SIGSEGV || signal == SIGBUS)
 		stray++, _exit(128 + signal);
 }
 
-/* One way into the kernel. */
+/* A way to enter the kernel. */
 struct way {
 	const char *name;
 	void (*go)(void);
-	long number, first, second, third; /* of a call */
+	long number, first, second, third; /* the number and the arguments of a call */
 	long result;
-	unsigned long flags; /* in addition to the usual */
+	unsigned long flags; /* additional bits of RFLAGS */
 };
 
 static void fill(const struct way *w, long round)
@@ -122,7 +123,7 @@ static void fill(const struct way *w, long round)
 		s->word[RCX] = 2000;
 }
 
-/* Says what is not as it has to be after the event; returns how much that is. */
+/* Prints the registers that are wrong after the event and returns their number. */
 static int compare(const struct way *w)
 {
 	struct state want = before;
@@ -155,7 +156,8 @@ static int go(const struct way *w, long round)
 	return compare(w);
 }
 
-/* Calls with the recorder on, and with RDTSC forbidden: both are duties. */
+/* Makes calls with the recorder on and with RDTSC forbidden: both are duties, so the
+ * kernel leaves its fast path. */
 static int with_duties(const struct way *w, long round)
 {
 	int record = (int)MUST(open("/proc/slowpath/record", O_WRONLY));
@@ -201,8 +203,8 @@ static int all_ways(long round)
 	return wrong;
 }
 
-/* Sleeps in the first fifth of each tenth of a second, when all the others do
- * so too: then the CPUs idle. */
+/* Sleeps during the first 20 ms of each 100 ms. All threads sleep at the same time,
+ * so that the CPUs become idle. */
 static void rest(void)
 {
 	struct timespec now;
@@ -213,7 +215,7 @@ static void rest(void)
 	MUST(clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &now, NULL));
 }
 
-/* Prints how many NMIs came, by the kernel's own count. */
+/* Prints the kernel's counts of NMIs. */
 static void count_nmis(void)
 {
 	char text[128];
@@ -222,8 +224,8 @@ static void count_nmis(void)
 	close(fd);
 }
 
-/* Goes all ways, once at least, until it is told to stop; the argument points to
- * how much was wrong. */
+/* Enters the kernel in all ways, at least once, until stop is set. The argument points
+ * to the number of errors. */
 static void *checks(void *argument)
 {
 	long *wrong = argument, rounds = 0;
@@ -247,7 +249,7 @@ static long of_threads(int count)
 	return all;
 }
 
-/* Reads until the input ends, then stops everybody. */
+/* Reads until the end of standard input and then sets stop. */
 static void *await_end(void *argument)
 {
 	char line[16];
@@ -257,7 +259,7 @@ static void *await_end(void *argument)
 	return argument;
 }
 
-/* Checks in two processes, with as many threads each as the argument says. */
+/* Runs the checks in two processes. The argument is the number of threads of each. */
 int main(int argc, char **argv)
 {
 	int status, threads = argc > 1 ? atoi(argv[1]) : 1;

@@ -1,4 +1,4 @@
-/* fork, vfork, exec, pipes, wait in all its forms, groups and sessions. */
+/* Checks fork, vfork, exec, pipes, all forms of wait, process groups and sessions. */
 #include "report.h"
 
 static int child_exit(int code)
@@ -31,7 +31,7 @@ static void stop_and_continue(void)
 	pid_t pid = MUST(fork());
 	if (pid == 0) {
 		raise(SIGSTOP);
-		/* The end must not overtake the news that it goes on. */
+		/* The child must not exit before its parent has seen that it continued. */
 		close(gate[1]);
 		_exit(read(gate[0], &byte, 1) == 0 ? 3 : 4);
 	}
@@ -53,9 +53,9 @@ static void waitid_forms(void)
 	if (pid == 0)
 		_exit(21);
 	MUST(waitid(P_PID, pid, &info, WEXITED | WNOWAIT));
-	printf("waitid keeps: code %d status %d\n", info.si_code, info.si_status);
+	printf("waitid with WNOWAIT: code %d status %d\n", info.si_code, info.si_status);
 	MUST(waitid(P_ALL, 0, &info, WEXITED));
-	printf("waitid takes: code %d status %d pid %d\n", info.si_code, info.si_status, info.si_pid == pid);
+	printf("waitid: code %d status %d pid %d\n", info.si_code, info.si_status, info.si_pid == pid);
 	SHOW(waitpid(-1, NULL, WNOHANG));
 	SHOW(waitpid(pid, NULL, 0));
 }
@@ -76,7 +76,7 @@ static void pipeline(char *self)
 	while ((n = read(ends[0], text + got, sizeof text - 1 - got)) > 0)
 		got += n;
 	MUST(waitpid(pid, &status, 0));
-	printf("the child said '%s' and exited with %d\n", text, WEXITSTATUS(status));
+	printf("the child printed '%s' and exited with %d\n", text, WEXITSTATUS(status));
 	MUST(pipe(ends));
 	close(ends[0]);
 	signal(SIGPIPE, SIG_IGN);
@@ -119,6 +119,6 @@ int main(int argc, char **argv)
 	groups();
 	for (int i = 0; i < 100; i++)
 		if (child_exit(i) != i << 8)
-			printf("child %d is lost\n", i);
+			printf("the exit code of child %d is wrong\n", i);
 	return 5;
 }

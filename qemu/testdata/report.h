@@ -1,5 +1,5 @@
-/* What the test programs share: each prints what it saw, the same on every
- * correct kernel, and ends with an exit code of its own. */
+/* Shared code of the test programs. Each program prints results that are the same on
+ * every correct kernel, and ends with its own exit code. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
@@ -16,7 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
-/* Ends the program when a call that must work does not. */
+/* Ends the program if a call fails. */
 #define MUST(call)                                                             \
 	({                                                                     \
 		long result_ = (long)(call);                                   \
@@ -28,7 +28,7 @@
 		result_;                                                       \
 	})
 
-/* Prints a call with what it returned, or its errno. */
+/* Prints a call with its result or its error. */
 #define SHOW(call)                                                             \
 	do {                                                                   \
 		errno = 0;                                                     \
@@ -37,6 +37,6 @@
 		       result_ == -1 ? strerror(errno) : "");                  \
 	} while (0)
 
-/* Prints whether something holds. */
+/* Prints whether a condition is true. */
 #define HOLDS(condition)                                                       \
 	printf("%s: %s\n", #condition, (condition) ? "yes" : "NO")

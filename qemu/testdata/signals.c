@@ -1,4 +1,5 @@
-/* Handlers, masks, alternate stacks, interrupted and restarted calls, timers. */
+/* Checks signal handlers, masks, alternate stacks, interrupted and restarted calls, and
+ * timers. */
 #include "report.h"
 #include <sys/time.h>
 

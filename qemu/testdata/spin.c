@@ -1,4 +1,4 @@
-/* Spins in user mode until its input ends. */
+/* Spins in user mode until standard input ends. */
 #include <pthread.h>
 #include <stdio.h>
 #include <unistd.h>

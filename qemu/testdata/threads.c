@@ -1,5 +1,5 @@
-/* 64 threads that meet at barriers, count under a mutex, hand a token round
- * through condition variables, and have thread-local storage. */
+/* Runs 64 threads that meet at barriers, count under a mutex, pass a token with
+ * condition variables, and use thread-local storage. */
 #include "report.h"
 #include <pthread.h>
 

@@ -1,7 +1,8 @@
-/* Random system calls, the same for the same seed: torture SEED ROUNDS CALLS
- * [nobody]. In each round children issue random calls with arguments that are
- * likely to hurt, every other round as root, or never with "nobody". Then all
- * processes are killed and must end. It is for a machine of its own. */
+/* Makes random system calls, the same for the same seed: torture SEED ROUNDS CALLS
+ * [nobody]. In each round, child processes make random calls with arguments that are
+ * likely to cause errors. They are root in every other round, or never with
+ * "nobody". Then all processes are killed and must end. Run it only in a disposable
+ * machine. */
 #include "report.h"
 #include "torture.h"
 
@@ -20,7 +21,7 @@ enum { CHILDREN = 6, PAGE = 4096, SCRATCH = 16 * PAGE, LIMIT_MS = 3000, NOBODY =
 #define PLACE "/tmp/torture"
 #define COUNT(a) (sizeof(a) / sizeof *(a))
 
-static __thread uint64_t state; /* of the random numbers */
+static __thread uint64_t state; /* of the random number generator */
 
 static uint64_t any(void)
 {
@@ -38,7 +39,7 @@ static void seed(uint64_t a, uint64_t b, uint64_t c)
 }
 
 static char *buffer, *readonly, *tail, *nothing;
-static long *done; /* calls, by all processes */
+static long *done; /* the number of calls by all processes */
 static char longname[300], longpath[2 * PATH_MAX];
 static const char *const paths[] = {
 	"f", "d", "d/f", "l", "loop", "fifo", "s", "missing", "missing/f", "f/", "d/", "d/..", ".", "..", "", "/", "//", "/tmp", "t",
@@ -83,7 +84,7 @@ static uint64_t address(void)
 
 static uint64_t path(void) { return below(12) ? (uint64_t)paths[below(COUNT(paths))] : address(); }
 
-/* A process, but none that is not the test's own. */
+/* Returns a process id that does not reach processes outside of the test. */
 static uint64_t process(void)
 {
 	const int64_t some[] = {0, getpid(), getppid(), getpid() + 1, getpid() - 1, -getpid(), gettid(), INT_MAX, 30000, -30000};
@@ -107,7 +108,7 @@ static uint64_t argument(char kind)
 	}
 }
 
-/* Fills a part of the buffer with what structures may hold. */
+/* Fills a part of the buffer with plausible fields of structures. */
 static void fill(void)
 {
 	uint64_t *word = (uint64_t *)buffer + below(SCRATCH / 8 - 64);
@@ -116,7 +117,8 @@ static void fill(void)
 		word[i] = below(3) == mode ? address() : mode == 3 ? below(3) | below(40) << 32 : below(6) ? number() : path();
 }
 
-/* Calls that reach beyond the test: they would end it, or its parents. */
+/* Returns whether a call must not be made because it affects processes outside of the
+ * test. */
 static int forbidden(long call, const uint64_t *a)
 {
 	static const int never[] = {SYS_reboot, SYS_exit_group, SYS_rt_sigreturn, SYS_syslog};
@@ -131,8 +133,8 @@ static int forbidden(long call, const uint64_t *a)
 	return call == SYS_fcntl && ((int)a[1] == F_SETOWN || (int)a[1] == F_SETOWN_EX);
 }
 
-/* Stops calls that wait, by an interval timer and signals that are not
- * blocked, whatever the calls before did with them. */
+/* Makes sure that an interval timer interrupts calls that block: earlier random calls
+ * may have blocked signals or stopped the timer. */
 static void interruptible(void)
 {
 	uint64_t none = 0;
@@ -158,12 +160,12 @@ static void torture(long calls)
 		__atomic_add_fetch(done, 1, __ATOMIC_RELAXED);
 		pid_t before = getpid();
 		syscall(call, a[0], a[1], a[2], a[3], a[4], a[5]);
-		if (getpid() != before) /* a child: it does less, and something else */
+		if (getpid() != before) /* a child of a random fork makes fewer and other calls */
 			seed(state, getpid(), 0), calls /= 4;
 	}
 }
 
-/* Makes one descriptor of each kind, from 3 on. */
+/* Opens one descriptor of each kind, starting at 3. */
 static void descriptors(void)
 {
 	int two[2];
@@ -181,7 +183,7 @@ static void descriptors(void)
 	syscall(SYS_pidfd_open, getpid(), 0), open("f", O_PATH), open("/proc/self/mem", O_RDWR), pipe2(two, O_NONBLOCK);
 }
 
-/* A thread that races with the child's first for memory and descriptors. */
+/* A thread that races with the child's first thread for memory and descriptors. */
 static void *rival(void *calls)
 {
 	seed(getpid(), (uint64_t)calls, 1);
@@ -227,7 +229,8 @@ static long milliseconds(void)
 	return now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-/* Waits until there is no child, or the time is up. */
+/* Waits until there are no children, at most limit milliseconds. Returns whether there
+ * are none. */
 static int reaped(long limit)
 {
 	for (long end = milliseconds() + limit; milliseconds() < end;) {
@@ -260,7 +263,7 @@ static long freeMemory(void)
 int main(int argc, char **argv)
 {
 	if (argc < 4 || getpid() > 2) {
-		fprintf(stderr, "usage: torture SEED ROUNDS CALLS [nobody], as the first process of a machine of its own\n");
+		fprintf(stderr, "usage: torture SEED ROUNDS CALLS [nobody], as the first process of a disposable machine\n");
 		return 2;
 	}
 	uint64_t first = strtoul(argv[1], NULL, 0);
@@ -277,7 +280,7 @@ int main(int argc, char **argv)
 		reaped(LIMIT_MS);
 		kill(-1, SIGKILL);
 		if (!reaped(20000)) {
-			printf("round %ld: processes are left that SIGKILL does not end\n", round);
+			printf("round %ld: SIGKILL does not end some processes\n", round);
 			return 1;
 		}
 		nftw(PLACE, discard, 16, FTW_DEPTH | FTW_PHYS | FTW_MOUNT);

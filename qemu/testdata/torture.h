@@ -1,6 +1,6 @@
-/* What the arguments of the system calls are, by number: f a descriptor, d a
- * directory's, s a path, p an address, l a length, i a number, x flags, m a mode,
- * P a process, n a signal. Calls that are not here get anything. */
+/* The kinds of the arguments of each system call: f a descriptor, d a directory's
+ * descriptor, s a path, p an address, l a length, i a number, x flags, m a mode, P a
+ * process, n a signal. Other calls get random arguments. */
 #include <sys/syscall.h>
 
 #define CALLS 463 /* the numbers that torture.c tries */

@@ -1,4 +1,4 @@
-/* poll, select, epoll, eventfd, timerfd, socket pairs, clocks. */
+/* Checks poll, select, epoll, eventfd, timerfd, socket pairs and clocks. */
 #include "report.h"
 #include <poll.h>
 #include <sys/epoll.h>

@@ -1,11 +1,11 @@
-// Testreport runs go test and says in one line how many tests passed.
+// Testreport runs go test and prints how many tests passed.
 //
 //	testreport -race ./... + ./entry/check : -count=1 ./qemu/integration
 //
-// Each group of arguments is one run of go test. A colon between two groups has
-// the second wait for the first, a plus has both run at once. Every group runs
-// even when one before it fails. The output of tests that fail is shown, and
-// the exit code is 1 if any did.
+// Each group of arguments is one run of go test. A plus separates groups that run
+// in parallel; a colon separates groups that run one after the other. Every group
+// runs even if an earlier one fails. The output of failed tests is printed, and
+// the exit code is 1 if any test failed.
 package main
 
 import (
@@ -20,7 +20,7 @@ import (
 	"time"
 )
 
-// event is a line of go test -json (see go doc test2json).
+// event is a line of the output of go test -json (go doc test2json).
 type event struct {
 	Action     string
 	Package    string
@@ -30,21 +30,21 @@ type event struct {
 	ImportPath string
 }
 
-// report counts tests. Only the innermost are counted, so that a table of
-// cases counts as its cases.
+// report counts tests. A test that has subtests is not counted, only its
+// subtests.
 type report struct {
-	mu             sync.Mutex // held for all below, since runs go on at once
+	mu             sync.Mutex // protects the fields below from parallel runs
 	out            io.Writer
 	passed, failed int
-	output         map[string]*strings.Builder // of tests that run
-	parents        map[string]bool             // tests that have subtests
+	output         map[string]*strings.Builder // the output of running tests
+	parents        map[string]bool             // the tests that have subtests
 }
 
 func main() {
 	started := time.Now()
 	r := &report{out: os.Stdout, output: make(map[string]*strings.Builder), parents: make(map[string]bool)}
 	for _, group := range split(os.Args[1:], ":") {
-		r.runAtOnce(split(group, "+"))
+		r.runParallel(split(group, "+"))
 	}
 	fmt.Fprintf(r.out, "in %v\n", time.Since(started).Round(time.Second))
 	fmt.Fprintf(r.out, "%d passed, %d failed\n", r.passed, r.failed)
@@ -67,8 +67,8 @@ func split(args []string, separator string) [][]string {
 	return append(all, group)
 }
 
-// runAtOnce runs go test for each of some groups, and waits for all of them.
-func (r *report) runAtOnce(all [][]string) {
+// runParallel runs go test for each group in parallel and waits for all.
+func (r *report) runParallel(all [][]string) {
 	var running sync.WaitGroup
 	for _, args := range all {
 		running.Go(func() { r.run(args) })
@@ -76,8 +76,8 @@ func (r *report) runAtOnce(all [][]string) {
 	running.Wait()
 }
 
-// run runs go test once and counts its tests. A run that fails without a test
-// that failed counts as a failure of its own.
+// run runs go test once and counts its tests. If the run fails but no test in it
+// did, the run counts as one failure.
 func (r *report) run(args []string) {
 	cmd := exec.Command("go", append([]string{"test", "-json"}, args...)...)
 	cmd.Stderr = os.Stderr
@@ -98,7 +98,7 @@ func (r *report) run(args []string) {
 	}
 }
 
-// read takes the events of one run, and returns how many tests failed in it.
+// read processes the events of one run and returns how many tests failed.
 func (r *report) read(events io.Reader) (failed int) {
 	lines := bufio.NewReader(events)
 	for {
@@ -110,22 +110,22 @@ func (r *report) read(events io.Reader) (failed int) {
 	}
 }
 
-// line takes one line of a run, and returns 1 if a test failed by it.
+// line processes one line of a run and returns 1 if it reports a failed test.
 func (r *report) line(line []byte) (failed int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	var e event
 	if json.Unmarshal(line, &e) != nil {
-		r.out.Write(line) // what the go command itself says
+		r.out.Write(line) // a message of the go command
 		return 0
 	}
 	before := r.failed
-	r.take(e)
+	r.count(e)
 	return r.failed - before
 }
 
-// take counts one event.
-func (r *report) take(e event) {
+// count updates the report with one event.
+func (r *report) count(e event) {
 	name := e.Package + " " + e.Test
 	switch e.Action {
 	case "run":
@@ -142,7 +142,7 @@ func (r *report) take(e event) {
 	}
 }
 
-// keep remembers the output of a test until it is known how it ended.
+// keep stores the output of a test until the test ends.
 func (r *report) keep(name, output string) {
 	b := r.output[name]
 	if b == nil {
@@ -159,8 +159,8 @@ func (r *report) text(name string) string {
 	return ""
 }
 
-// finish counts a test that has ended. A package that fails is counted only
-// through its tests, unless none of them failed.
+// finish counts a test that has ended. A package is not counted itself: run
+// counts a failed package none of whose tests failed.
 func (r *report) finish(e event, name string, count *int) {
 	delete(r.output, name+e.ImportPath)
 	if e.Test == "" {

@@ -11,7 +11,7 @@ func newReport(out *bytes.Buffer) *report {
 	return &report{out: out, output: make(map[string]*strings.Builder), parents: make(map[string]bool)}
 }
 
-func TestCounting(t *testing.T) {
+func TestOnlyInnermostTestsAreCounted(t *testing.T) {
 	const events = `{"Action":"run","Package":"p","Test":"A"}
 {"Action":"run","Package":"p","Test":"A/one"}
 {"Action":"output","Package":"p","Test":"A/one","Output":"secret of one\n"}
@@ -37,16 +37,16 @@ not JSON
 	}
 }
 
-func TestBrokenPackageIsAFailure(t *testing.T) {
+func TestMissingPackageCountsAsFailure(t *testing.T) {
 	var out bytes.Buffer
 	r := newReport(&out)
-	r.runAtOnce([][]string{{"./no-such-directory"}, {"./nor-this"}})
+	r.runParallel([][]string{{"./no-such-directory"}, {"./nor-this"}})
 	if r.passed != 0 || r.failed < 2 {
 		t.Errorf("packages that do not exist count as %d passed, %d failed", r.passed, r.failed)
 	}
 }
 
-func TestGroups(t *testing.T) {
+func TestArgumentsAreSplitIntoGroups(t *testing.T) {
 	got := split([]string{"a", "b", ":", "c"}, ":")
 	if len(got) != 2 || !slices.Equal(got[0], []string{"a", "b"}) || !slices.Equal(got[1], []string{"c"}) {
 		t.Errorf("got %q", got)

@@ -7,18 +7,19 @@ import (
 	"path/filepath"
 )
 
-// The package, where it puts Linux's sources if it is installed, and the parts
-// of them that the tests need.
+// The package with Linux's sources, and the file that it installs.
 const (
 	sourcePackage = "linux-source-6.1"
 	sourceTarball = "/usr/src/linux-source-6.1.tar.xz"
 )
 
+// sourceParts are the parts of Linux's sources that the tests need.
 var sourceParts = []string{"tools/testing/selftests/x86", "tools/testing/selftests/lib.mk", "tools/testing/selftests/kselftest.h",
 	"tools/include", "tools/scripts", "tools/arch/x86/include", "scripts", "arch/x86/include"}
 
-// unpackSource unpacks those parts in the current directory. If the package is
-// not installed it is downloaded, but not kept: it has 138 MB, the parts 9.
+// unpackSource unpacks sourceParts in the current directory. If the package is not
+// installed, the script downloads it and removes it afterwards: it has 138 MB, of
+// which the parts are 9 MB.
 const unpackSource = `set -e
 tarball=$1 package=$2
 shift 2
@@ -32,8 +33,8 @@ tar -xJf "$tarball" "$@"
 rm -f source.tar.xz
 mv "$package" source`
 
-// Fetch unpacks the tests' sources below the directory work, unless it did so
-// before. It needs Debian 12, and its package archive if the package
+// Fetch unpacks the tests' sources below the directory work, unless they are there.
+// It needs Debian 12, and access to Debian's package archive if the package
 // linux-source-6.1 is not installed.
 func Fetch(work string) error {
 	if _, err := os.Stat(sourceDirectory(work)); err == nil {
@@ -52,20 +53,20 @@ func Fetch(work string) error {
 	cmd := exec.Command("sh", arguments...)
 	cmd.Dir = work
 	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("cannot unpack Linux's sources; install them by: apt-get install %s (%w)\n%s", sourcePackage, err, out)
+		return fmt.Errorf("cannot unpack Linux's sources; install them with: apt-get install %s (%w)\n%s", sourcePackage, err, out)
 	}
 	return nil
 }
 
-// sourceDirectory is where Fetch leaves the tests. It is there only when all is
-// unpacked.
+// sourceDirectory returns the directory into which Fetch unpacks the tests. It
+// exists only after Fetch has unpacked everything.
 func sourceDirectory(work string) string {
 	return filepath.Join(work, "source/tools/testing/selftests/x86")
 }
 
-// Build builds the tests' programs below the directory work, where Fetch was,
-// and returns the directory they are in. A test whose program needs a 32-bit C
-// library does not build without gcc-multilib; which those are the error says.
+// Build builds the programs of the tests from the sources that Fetch unpacked below
+// the directory work. It returns the directory of the programs. It fails if a
+// program does not build; some need the 32-bit C library of gcc-multilib.
 func Build(work string, tests []Test) (programs string, err error) {
 	programs = filepath.Join(work, "programs")
 	if err := os.MkdirAll(programs, 0o755); err != nil {
@@ -76,7 +77,7 @@ func Build(work string, tests []Test) (programs string, err error) {
 		arguments = append(arguments, filepath.Join(programs, test.Name))
 	}
 	if out, err := exec.Command("make", arguments...).CombinedOutput(); err != nil {
-		return "", fmt.Errorf("cannot build all of Linux's self-tests; perhaps by: apt-get install gcc-multilib (%w)\n%s", err, out)
+		return "", fmt.Errorf("cannot build all of Linux's self-tests; if the 32-bit C library is missing, install it with: apt-get install gcc-multilib (%w)\n%s", err, out)
 	}
 	return programs, nil
 }

@@ -5,16 +5,16 @@ import (
 	"fmt"
 )
 
-// Result is what came of a test.
+// Result is the result of a test.
 type Result struct {
 	Test
-	Passed   int // checks on Slowpath
-	Baseline int // checks on Linux just now, or NoBaseline
+	Passed   int // checks that passed on Slowpath
+	Baseline int // checks that passed on Linux in this run, or NoBaseline
 }
 
-// Report returns the results as a table, and how many tests pass less than the
-// committed table expects of them. A baseline that was just measured stands
-// beside the committed one.
+// Report returns the results as a table, and the number of tests that pass fewer
+// checks than expected. The table shows a baseline of this run beside the
+// committed one.
 func Report(results []Result) (text string, lost int) {
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "%-28s %6s %9s %9s %9s\n", "selftests-x86", "Linux", "measured", "expected", "Slowpath")
@@ -27,8 +27,8 @@ func Report(results []Result) (text string, lost int) {
 	return b.String(), lost
 }
 
-// remark says in a word what is to be done about a result; if nothing is, why
-// it falls short.
+// remark says what to do about an unexpected result, or gives the reason of an
+// expected failure.
 func (r Result) remark() string {
 	switch {
 	case r.Passed < r.Slowpath:
@@ -36,7 +36,7 @@ func (r Result) remark() string {
 	case r.Passed > r.Slowpath:
 		return "more than expected: raise it in the table"
 	case r.Baseline != NoBaseline && r.Baseline != r.Linux:
-		return "Linux passes another number than in the table"
+		return "Linux passes another number than in the table: correct it"
 	}
 	return r.Reason
 }

@@ -9,23 +9,24 @@ import (
 	"time"
 )
 
-// Seconds is how long a test may take.
+// Seconds is the time limit of a test.
 const Seconds = 60
 
-// guest is where a test lies in the guest.
+// guest returns the path of the test's program in the guest.
 func (t Test) guest() string { return "/selftests/" + t.Name }
 
-// Command is how a test is started in the guest: the shell keeps it from being
-// the leader of a session or of a process group.
+// Command returns the command that runs the test in the guest. The test runs below
+// a shell, so that it is neither a session leader nor a process group leader.
 func (t Test) Command() []string {
 	return []string{"/bin/busybox", "sh", "-c", t.guest() + "; exit $?"}
 }
 
-// Run runs a test on Slowpath by the host command and returns how many of its
-// checks passed, and what it printed. It has a terminal, or what it says would
-// be lost with it when it crashes; script(1) gives one to the host command.
+// Run runs the test on Slowpath with the host command at the path slowpath. It
+// returns how many of the test's checks passed, and the test's output. The test
+// has a terminal, which script(1) provides: in a pipe, stdio's buffered output
+// would be lost if the test crashed.
 func (t Test) Run(slowpath, programs string) (passed int, output string) {
-	const grace = 10 * time.Second // for the host command to end the guest
+	const grace = 10 * time.Second // the host command's own --timeout comes first
 	ctx, cancel := context.WithTimeout(context.Background(), Seconds*time.Second+grace)
 	defer cancel()
 	line := fmt.Sprintf("%s run -t --smp 2 --timeout %d --cpu %s --mount-file '%s:%s' --", slowpath, Seconds, t.CPU,
@@ -37,10 +38,10 @@ func (t Test) Run(slowpath, programs string) (passed int, output string) {
 	return CountPassed(string(out)), string(out)
 }
 
-// CountPassed counts the checks that a test says have passed.
+// CountPassed returns the number of passed checks in a test's output.
 func CountPassed(output string) (n int) {
 	for line := range strings.Lines(output) {
-		if strings.HasPrefix(strings.TrimSpace(strings.TrimPrefix(line, "^@")), "[OK]") { // script(1) begins with ^@
+		if strings.HasPrefix(strings.TrimSpace(strings.TrimPrefix(line, "^@")), "[OK]") { // script(1) prints ^@ first
 			n++
 		}
 	}

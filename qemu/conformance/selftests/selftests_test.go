@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-func TestExpectationsAreRead(t *testing.T) {
+func TestExpectationsAreParsed(t *testing.T) {
 	all, err := All()
 	if err != nil || len(all) < 15 {
 		t.Fatalf("got %d tests, %v", len(all), err)
@@ -16,7 +16,7 @@ func TestExpectationsAreRead(t *testing.T) {
 	}
 	for _, bad := range []string{"x\t\t\t1\t1", "x\tslow\t\t1\t1\t", "x\t\t\tone\t1\t", "x\t\t\t1\tone\t", "x\t\t\t2\t1\t"} {
 		if got, err := read("columns\n" + bad); err == nil {
-			t.Errorf("%q is taken for %+v", bad, got)
+			t.Errorf("the malformed row %q is read as %+v", bad, got)
 		}
 	}
 }
@@ -27,7 +27,7 @@ func TestPassedChecksAreCounted(t *testing.T) {
 	}
 }
 
-func TestLossesAreFound(t *testing.T) {
+func TestReportCountsLosses(t *testing.T) {
 	results := []Result{
 		{Test{Name: "kept", Linux: 2, Slowpath: 2}, 2, NoBaseline},
 		{Test{Name: "lost", Linux: 5, Slowpath: 4, Reason: "r"}, 3, 5},
@@ -40,6 +40,6 @@ func TestLossesAreFound(t *testing.T) {
 	}
 	results[1].Passed = 4
 	if _, lost := Report(results); lost != 0 {
-		t.Errorf("%d lost where nothing is", lost)
+		t.Errorf("%d tests are reported as lost, want none", lost)
 	}
 }

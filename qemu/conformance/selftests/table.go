@@ -1,7 +1,7 @@
-// Package selftests builds and runs Linux's own tests of its entry code,
-// tools/testing/selftests/x86, the 64-bit ones, and holds the results against
-// a table of what passes on Slowpath and on Linux 6.1. The sources are those of
-// Debian's package linux-source-6.1; nothing of them is kept here.
+// Package selftests builds and runs Linux's own 64-bit tests of its entry code,
+// tools/testing/selftests/x86, and compares the results with a table of what passes
+// on Slowpath and on Linux 6.1. The sources come from Debian's package
+// linux-source-6.1; they are not part of this repository.
 package selftests
 
 import (
@@ -12,39 +12,37 @@ import (
 	"strings"
 )
 
-// expectations is the committed table: a test, the word quick if it is one of
-// those that make test runs, the processor it needs if not the usual one, how
-// many of its checks pass on Linux 6.1 in the same QEMU (an empty field: no
-// baseline there), how many pass on Slowpath, and for each test that falls
-// short the reason.
+// expectations is the committed table. Its columns are the name of the test; the
+// word quick if make test runs it; QEMU's CPU model if not the default; the number
+// of checks that pass on Linux 6.1 in the same QEMU, or nothing if that was not
+// measured; the number that passes on Slowpath; and the reason if that is fewer.
 //
 //go:embed x86.tsv
 var expectations string
 
 // Test is one row of the table.
 type Test struct {
-	Name     string // of the program
-	Quick    bool   // it is done in a second, and needs no 32-bit compiler
-	CPU      string // QEMU's processor
+	Name     string // the name of the program
+	Quick    bool   // make test runs it: it takes a second and needs no 32-bit compiler
+	CPU      string // QEMU's CPU model
 	Linux    int    // checks that pass on Linux, or NoBaseline
-	Slowpath int    // checks that must pass here
+	Slowpath int    // checks that must pass on Slowpath
 	Reason   string // why Slowpath passes fewer
 }
 
-// NoBaseline is Test.Linux of a test that was not measured there.
+// NoBaseline means that the test was not measured on Linux.
 const NoBaseline = -1
 
-// All returns the rows of the table, in its order. The error says what is wrong
-// with the table.
+// All returns the rows of the table in order. It fails if the table is malformed.
 func All() ([]Test, error) { return read(expectations) }
 
-// Quick returns those that make test runs.
+// Quick returns the tests that make test runs. It fails if the table is malformed.
 func Quick() ([]Test, error) {
 	all, err := All()
 	return slices.DeleteFunc(all, func(t Test) bool { return !t.Quick }), err
 }
 
-// read reads a table, whose first line has the columns' names.
+// read parses a table. The first line has the names of the columns.
 func read(table string) ([]Test, error) {
 	var tests []Test
 	for i, line := range strings.Split(strings.Trim(table, "\n"), "\n") {
@@ -60,7 +58,7 @@ func read(table string) ([]Test, error) {
 	return tests, nil
 }
 
-// readRow reads one line of a table.
+// readRow parses one row of a table.
 func readRow(line string) (test Test, err error) {
 	const columns = 6
 	fields := strings.Split(line, "\t")
@@ -83,7 +81,7 @@ func readRow(line string) (test Test, err error) {
 		return test, err
 	}
 	if test.Slowpath < test.Linux && test.Reason == "" {
-		return test, fmt.Errorf("%s passes less than Linux, and no reason stands there", test.Name)
+		return test, fmt.Errorf("%s passes fewer checks than on Linux, but there is no reason in the last field", test.Name)
 	}
 	return test, nil
 }

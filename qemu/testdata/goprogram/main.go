@@ -1,5 +1,6 @@
-// Goprogram exercises what Go's runtime asks of a kernel: goroutines on many
-// threads, garbage collection, timers, signals, and running itself as a child.
+// Goprogram exercises what Go's runtime and standard library need from a kernel:
+// goroutines on many threads, garbage collection, timers, signals, child processes
+// and files.
 package main
 
 import (
@@ -56,7 +57,8 @@ func goroutines() {
 	fmt.Println("goroutines:", sum)
 }
 
-// garbage makes much of it in parallel and checks what must stay.
+// garbage allocates much memory in parallel and checks that the garbage collector
+// keeps reachable memory.
 func garbage() {
 	var wg sync.WaitGroup
 	var wrong atomic.Int64
@@ -80,8 +82,9 @@ func garbage() {
 	fmt.Println("garbage:", wrong.Load(), stats.NumGC > 0)
 }
 
-// timers checks that all fire, and none is early. (Their order says nothing on a
-// host that stands still until two are due: each runs in a goroutine.)
+// timers checks that all timers fire and none is early. It does not check their
+// order: each runs in a goroutine, and a busy host may delay them until several are
+// due.
 func timers() {
 	start := time.Now()
 	inTime := make(chan bool, 3)
@@ -97,7 +100,7 @@ func timers() {
 	fmt.Println("timers:", <-inTime, <-inTime, <-inTime, time.Since(start) >= 300*time.Millisecond)
 }
 
-// child is what the program does as its own child.
+// child is the main function of the child process.
 func child() {
 	in, err := io.ReadAll(os.Stdin)
 	fmt.Printf("%s-%s-%v", os.Getenv("WORD"), bytes.ToUpper(in), err)
@@ -105,7 +108,7 @@ func child() {
 	os.Exit(17)
 }
 
-// children runs the program itself, several at a time.
+// children runs this program as several child processes in parallel.
 func children() {
 	self, err := os.Executable()
 	if err != nil {
@@ -133,7 +136,7 @@ func children() {
 	fmt.Println("child:", err)
 }
 
-// signals sends one to the program itself.
+// signals sends a signal to this program.
 func signals() {
 	got := make(chan os.Signal, 1)
 	signal.Notify(got, syscall.SIGUSR1)
@@ -142,11 +145,11 @@ func signals() {
 	case s := <-got:
 		fmt.Println("signal:", s)
 	case <-time.After(10 * time.Second):
-		fmt.Println("signal: none came")
+		fmt.Println("signal: not received")
 	}
 }
 
-// files makes a tree, walks it and removes it.
+// files creates a tree of files, walks it and removes it.
 func files() {
 	dir, err := os.MkdirTemp("", "goprogram")
 	if err != nil {

@@ -1,5 +1,5 @@
-// Hello is the program that make run shows: an ordinary static Go program
-// that says where it finds itself.
+// Hello is the demonstration that make run runs: an ordinary static Go program that
+// prints the kernel's version and some facts about its process.
 package main
 
 import (
@@ -24,7 +24,7 @@ func main() {
 // goroutines is how many goroutines sum starts.
 const goroutines = 100
 
-// sum adds the numbers below goroutines, each in a goroutine of its own.
+// sum adds the numbers below goroutines, with one goroutine for each number.
 func sum() int {
 	var (
 		wg    sync.WaitGroup
