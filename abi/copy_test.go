@@ -99,6 +99,24 @@ func TestCopiesDoNotAllocate(t *testing.T) {
 
 var target [24]byte
 
+func TestViewSharesTheBytes(t *testing.T) {
+	p := Bytes(new([4]uint64))
+	View[Stack](p[8:]).Size = 0x55
+	if p[24] != 0x55 {
+		t.Errorf("the bytes are % x", p)
+	}
+	for name, q := range map[string][]byte{"short": p[16:], "misaligned": p[4:]} {
+		func() {
+			defer func() {
+				if recover() == nil {
+					t.Errorf("View accepts bytes that are %s", name)
+				}
+			}()
+			View[Stack](q)
+		}()
+	}
+}
+
 func TestCopyOutRefusesAnInt(t *testing.T) {
 	defer func() {
 		if recover() == nil {

@@ -61,6 +61,18 @@ func SliceBytes[T any](s []T) []byte {
 	return unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(s))), len(s)*int(unsafe.Sizeof(element)))
 }
 
+// View returns the structure that the first bytes of p are. It panics if p is
+// shorter than the structure or not aligned for it.
+func View[T any](p []byte) *T {
+	var v T
+	_ = p[:unsafe.Sizeof(v)]
+	at := unsafe.Pointer(unsafe.SliceData(p))
+	if uintptr(at)%unsafe.Alignof(v) != 0 {
+		panic("abi: the bytes are not aligned for the structure")
+	}
+	return (*T)(at)
+}
+
 // bytesOf is Bytes with a pointer that escape analysis does not follow. The
 // bytes go to a method of an interface, which would otherwise move v to the
 // heap.
