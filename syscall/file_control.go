@@ -1,8 +1,6 @@
 package syscall
 
 import (
-	"encoding/binary"
-
 	"golang.org/x/sys/unix"
 
 	"slowpath/abi"
@@ -133,23 +131,20 @@ func addSeals(_ *task.Task, f *fs.File, _ int, seals uint64) (uint64, error) {
 	return 0, tmpfs.AddSeals(f, int(uint32(seals)))
 }
 
-// flockSize is the size of struct flock.
-const flockSize = 32
-
 // readLock reads a struct flock as a lock of f.
 func readLock(t *task.Task, f *fs.File, address uint64, ofd bool) (fs.RecordLock, error) {
-	var p [flockSize]byte
-	if err := t.CopyIn(address, p[:]); err != nil {
+	flock, err := abi.CopyIn[abi.Flock](t, address)
+	if err != nil {
 		return fs.RecordLock{}, err
 	}
 	lock := fs.RecordLock{Owner: t.FDs, Process: t.ProcessID()}
 	if ofd {
-		if binary.LittleEndian.Uint32(p[24:]) != 0 {
+		if flock.PID != 0 {
 			return lock, unix.EINVAL
 		}
 		lock.Owner, lock.Process = f, -1
 	}
-	switch int16(binary.LittleEndian.Uint16(p[:])) {
+	switch flock.Type {
 	case unix.F_RDLCK:
 		lock.Kind = fs.SharedLock
 	case unix.F_WRLCK:
@@ -159,9 +154,7 @@ func readLock(t *task.Task, f *fs.File, address uint64, ofd bool) (fs.RecordLock
 	default:
 		return lock, unix.EINVAL
 	}
-	whence := int16(binary.LittleEndian.Uint16(p[2:]))
-	start, length := int64(binary.LittleEndian.Uint64(p[8:])), int64(binary.LittleEndian.Uint64(p[16:]))
-	return lock, setRange(&lock, f, whence, start, length)
+	return lock, setRange(&lock, f, flock.Whence, flock.Start, flock.Len)
 }
 
 // setRange computes which bytes a struct flock means: a negative length is the
@@ -212,32 +205,22 @@ func testLock(ofd bool) fcntlCommand {
 		}
 		found, blocked := f.Inode().Base().Locks().TestRecord(lock)
 		if !blocked {
-			var kind [2]byte
-			binary.LittleEndian.PutUint16(kind[:], unix.F_UNLCK)
-			return 0, t.CopyOut(address, kind[:])
+			return 0, abi.CopyOut(t, address, int16(unix.F_UNLCK)) // only the type changes
 		}
-		return 0, t.CopyOut(address, packLock(&found))
+		return 0, abi.CopyOut(t, address, flockOf(&found))
 	}
 }
 
-func packLock(l *fs.RecordLock) []byte {
-	p := make(packer, 0, flockSize)
-	kind := uint16(unix.F_RDLCK)
+// flockOf returns the struct flock that describes a lock.
+func flockOf(l *fs.RecordLock) abi.Flock {
+	flock := abi.Flock{Type: unix.F_RDLCK, Whence: unix.SEEK_SET, Start: l.Start, PID: l.Process}
 	if l.Kind == fs.ExclusiveLock {
-		kind = unix.F_WRLCK
+		flock.Type = unix.F_WRLCK
 	}
-	length := int64(0)
 	if l.End != fs.EndOfFile {
-		length = l.End - l.Start + 1
+		flock.Len = l.End - l.Start + 1
 	}
-	p.u16(kind)
-	p.u16(unix.SEEK_SET)
-	p.u32(0)
-	p.i64(l.Start)
-	p.i64(length)
-	p.u32(uint32(l.Process))
-	p.u32(0)
-	return p
+	return flock
 }
 
 func setLock(ofd, willWait bool) fcntlCommand {
@@ -285,11 +268,11 @@ func sysIoctl(t *task.Task, a *amd64.Args) (uint64, error) {
 			return 0, setFlagByIoctl(t, file, request, a[2])
 		case unix.TIOCINQ:
 			if at := file.Attributes(); at.IsRegular() {
-				return 0, fs.CopyOutInt32(t, a[2], int32(at.Size-file.Offset()))
+				return 0, abi.CopyOut(t, a[2], int32(at.Size-file.Offset()))
 			}
 		case abi.FIGETBSZ:
 			if at := file.Attributes(); at.IsRegular() || at.IsDirectory() {
-				return 0, fs.CopyOutInt32(t, a[2], int32(at.BlockSize))
+				return 0, abi.CopyOut(t, a[2], int32(at.BlockSize))
 			}
 		}
 		return file.Ioctl(t, request, a[2])
@@ -297,7 +280,7 @@ func sysIoctl(t *task.Task, a *amd64.Args) (uint64, error) {
 }
 
 func setFlagByIoctl(t *task.Task, f *fs.File, request uint32, address uint64) error {
-	on, err := fs.CopyInInt32(t, address)
+	on, err := abi.CopyIn[int32](t, address)
 	if err != nil {
 		return err
 	}

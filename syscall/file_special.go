@@ -3,6 +3,7 @@ package syscall
 import (
 	"golang.org/x/sys/unix"
 
+	"slowpath/abi"
 	"slowpath/arch/amd64"
 	"slowpath/fs"
 	"slowpath/fs/eventfd"
@@ -39,10 +40,7 @@ func installPair(t *task.Task, a, b *fs.File, address uint64, closeOnExec bool) 
 		b.DecRef()
 		return err
 	}
-	p := make(packer, 0, 8)
-	p.u32(uint32(first))
-	p.u32(uint32(second))
-	if err := t.CopyOut(address, p); err != nil {
+	if err := abi.CopyOut(t, address, [2]int32{int32(first), int32(second)}); err != nil {
 		t.FDs.Close(first)
 		t.FDs.Close(second)
 		return err

@@ -1,10 +1,9 @@
 package syscall
 
 import (
-	"encoding/binary"
-
 	"golang.org/x/sys/unix"
 
+	"slowpath/abi"
 	"slowpath/arch/amd64"
 	"slowpath/clock"
 	"slowpath/fs"
@@ -106,7 +105,7 @@ func writeAddress(t *task.Task, a unixsock.Address, buffer, lengthAt uint64) err
 	if buffer == 0 {
 		return nil
 	}
-	room, err := fs.CopyInInt32(t, lengthAt)
+	room, err := abi.CopyIn[int32](t, lengthAt)
 	if err != nil {
 		return err
 	}
@@ -117,7 +116,7 @@ func writeAddress(t *task.Task, a unixsock.Address, buffer, lengthAt uint64) err
 	if err := t.CopyOut(buffer, p[:min(len(p), int(room))]); err != nil {
 		return err
 	}
-	return fs.CopyOutInt32(t, lengthAt, int32(len(p)))
+	return abi.CopyOut(t, lengthAt, int32(len(p)))
 }
 
 func sysBind(t *task.Task, a *amd64.Args) (uint64, error) {
@@ -151,8 +150,11 @@ func sysConnect(t *task.Task, a *amd64.Args) (uint64, error) {
 
 // disconnects reports whether an address has the family AF_UNSPEC.
 func disconnects(t *task.Task, address, length uint64) bool {
-	var family [2]byte
-	return length >= 2 && t.CopyIn(address, family[:]) == nil && family == [2]byte{}
+	if length < 2 {
+		return false
+	}
+	family, err := abi.CopyIn[uint16](t, address)
+	return err == nil && family == unix.AF_UNSPEC
 }
 
 // waitSocket is await with the socket's ways not to wait: O_NONBLOCK,
@@ -331,13 +333,12 @@ func sysRecvfrom(t *task.Task, a *amd64.Args) (uint64, error) {
 	})
 }
 
-// timevalSize is the size of struct timeval.
-const timevalSize = 16
-
-func decodeTimeval(p []byte) (int64, error) {
-	seconds, microseconds := int64(binary.LittleEndian.Uint64(p)), int64(binary.LittleEndian.Uint64(p[8:]))
-	if microseconds < 0 || microseconds >= 1e6 {
+// socketTimeout returns the nanoseconds of a struct timeval of SO_RCVTIMEO and
+// SO_SNDTIMEO: EDOM if it is not normalised.
+func socketTimeout(v unix.Timeval) (int64, error) {
+	if v.Usec < 0 || v.Usec >= 1e6 {
 		return 0, unix.EDOM
 	}
-	return fileTime(max(0, seconds), microseconds*1000), nil
+	v.Sec = max(0, v.Sec)
+	return clampedTime(ofTimeval(v)), nil
 }

@@ -15,8 +15,6 @@ const (
 
 	// robustListLimit stops a list that is a circle.
 	robustListLimit = 2048
-	// RobustListHeadSize is the size of struct robust_list_head in bytes.
-	RobustListHeadSize = 24
 )
 
 // SetRobustList is set_robust_list(2) after the check of the size.

@@ -117,7 +117,7 @@ func (t *Task) abortSequence(f *amd64.Frame) bool {
 	if inside && (cs.Flags != 0 || area.Flags != 0) {
 		return false // Linux 6.1 has no NO_RESTART flags any more
 	}
-	if abi.CopyOut(t, t.rseq.Address+rseqCSOffset, uint64(0)) != nil {
+	if abi.CopyOut(t, t.rseq.Address+abi.RseqCSOffset, uint64(0)) != nil {
 		return false
 	}
 	if inside {
@@ -125,9 +125,6 @@ func (t *Task) abortSequence(f *amd64.Frame) bool {
 	}
 	return true
 }
-
-// rseqCSOffset is the offset of rseq_cs in struct rseq.
-const rseqCSOffset = 8
 
 // readSequence reads the descriptor of a sequence and checks that its addresses
 // are the user's, that the abort handler is outside the sequence, and that the

@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"slowpath/abi"
 	"slowpath/fs"
 	"slowpath/wait"
 )
@@ -117,7 +118,7 @@ func (in *Input) Ioctl(_ *fs.File, caller fs.Caller, request uint32, argument ui
 	in.mu.Lock()
 	n := len(in.buffer)
 	in.mu.Unlock()
-	return 0, fs.CopyOutInt32(caller, argument, int32(n))
+	return 0, abi.CopyOut(caller, argument, int32(n))
 }
 
 // Output is a stream of bytes to the host.

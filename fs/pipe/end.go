@@ -1,11 +1,11 @@
 package pipe
 
 import (
-	"encoding/binary"
 	"strconv"
 
 	"golang.org/x/sys/unix"
 
+	"slowpath/abi"
 	"slowpath/fs"
 	"slowpath/wait"
 )
@@ -135,9 +135,7 @@ func (e *end) Ioctl(_ *fs.File, caller fs.Caller, request uint32, argument uint6
 	if request != unix.TIOCINQ {
 		return 0, unix.ENOTTY
 	}
-	var count [4]byte
-	binary.LittleEndian.PutUint32(count[:], uint32(e.pipe.Buffered()))
-	return 0, caller.CopyOut(argument, count[:])
+	return 0, abi.CopyOut(caller, argument, int32(e.pipe.Buffered()))
 }
 
 // FillsWrites implements fs.Stream.

@@ -2,12 +2,12 @@
 package timerfd
 
 import (
-	"encoding/binary"
 	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
 
+	"slowpath/abi"
 	"slowpath/clock"
 	"slowpath/fs"
 	"slowpath/wait"
@@ -174,9 +174,7 @@ func (t *Timer) Read(_ *fs.File, dst fs.Sink, _ int64) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	var p [countSize]byte
-	binary.LittleEndian.PutUint64(p[:], count)
-	return fs.PutAll(dst, p[:])
+	return fs.PutAll(dst, abi.Bytes(&count))
 }
 
 func (t *Timer) take() (uint64, error) {

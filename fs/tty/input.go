@@ -18,19 +18,19 @@ type input struct {
 }
 
 // readable reports whether a read would not wait.
-func (i *input) readable(t *Termios) bool {
+func (i *input) readable(t *termios) bool {
 	if t.canonical() {
 		return len(i.ends) > 0
 	}
-	least := int(t.Characters[unix.VMIN])
-	if least == 0 || t.Characters[unix.VTIME] > 0 {
+	least := int(t.Cc[unix.VMIN])
+	if least == 0 || t.Cc[unix.VTIME] > 0 {
 		least = 1
 	}
 	return len(i.ready) >= least
 }
 
 // buffered is what FIONREAD counts.
-func (i *input) buffered(t *Termios) int {
+func (i *input) buffered(t *termios) int {
 	if t.canonical() && len(i.ends) == 0 {
 		return 0
 	}

@@ -62,7 +62,7 @@ type Terminal struct {
 	queue   wait.Queue
 
 	mu         sync.Mutex // guards what follows
-	termios    Termios
+	termios    termios
 	window     Window
 	input      input
 	column     int  // of the cursor

@@ -37,7 +37,7 @@ func (t *Terminal) typed(c byte) {
 		t.store(c)
 		return
 	}
-	if t.termios.Input&unix.ISTRIP != 0 {
+	if t.termios.Iflag&unix.ISTRIP != 0 {
 		c &= 0x7f
 	}
 	if t.flow(c) || t.signal(c) {
@@ -56,7 +56,7 @@ func (t *Terminal) typed(c byte) {
 // flow handles VSTART and VSTOP.
 func (t *Terminal) flow(c byte) bool {
 	s := &t.termios
-	if s.Input&unix.IXON == 0 {
+	if s.Iflag&unix.IXON == 0 {
 		return false
 	}
 	switch {
@@ -67,7 +67,7 @@ func (t *Terminal) flow(c byte) bool {
 		t.restart()
 		return true
 	}
-	if t.stopped && s.Input&unix.IXANY != 0 {
+	if t.stopped && s.Iflag&unix.IXANY != 0 {
 		t.restart()
 	}
 	return false
@@ -110,7 +110,7 @@ func (t *Terminal) signal(c byte) bool {
 
 // convert applies ICRNL and its kin.
 func (t *Terminal) convert(c byte) (converted byte, drop bool) {
-	modes := t.termios.Input
+	modes := t.termios.Iflag
 	switch {
 	case c == '\r' && modes&unix.IGNCR != 0:
 		return c, true
@@ -189,7 +189,7 @@ func (t *Terminal) store(c byte) {
 }
 
 func (t *Terminal) bell() {
-	if t.termios.Input&unix.IMAXBEL != 0 {
+	if t.termios.Iflag&unix.IMAXBEL != 0 {
 		t.output.Send([]byte{'\a'})
 	}
 }
@@ -200,7 +200,7 @@ func (t *Terminal) lastCharacter() int {
 	if len(line) == 0 {
 		return 0
 	}
-	if t.termios.Input&unix.IUTF8 == 0 {
+	if t.termios.Iflag&unix.IUTF8 == 0 {
 		return 1
 	}
 	_, size := utf8.DecodeLastRune(line)
@@ -219,7 +219,7 @@ func (t *Terminal) erase() {
 		return
 	}
 	if !t.termios.local(unix.ECHOE) {
-		t.echo(t.termios.Characters[unix.VERASE])
+		t.echo(t.termios.Cc[unix.VERASE])
 		return
 	}
 	t.rubOut(last)
@@ -251,7 +251,7 @@ func (t *Terminal) kill() {
 	}
 	t.input.edit = t.input.edit[:0]
 	if s.local(unix.ECHO) {
-		t.echo(s.Characters[unix.VKILL])
+		t.echo(s.Cc[unix.VKILL])
 		if s.local(unix.ECHOK) {
 			t.print([]byte{'\n'})
 		}

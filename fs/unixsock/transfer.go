@@ -3,6 +3,7 @@ package unixsock
 import (
 	"golang.org/x/sys/unix"
 
+	"slowpath/abi"
 	"slowpath/fs"
 	"slowpath/wait"
 )
@@ -290,5 +291,5 @@ func (s *Socket) Ioctl(_ *fs.File, c fs.Caller, request uint32, argument uint64)
 		return 0, unix.ENOTTY
 	}
 	s.domain.mu.Unlock()
-	return 0, fs.CopyOutInt32(c, argument, int32(count))
+	return 0, abi.CopyOut(c, argument, int32(count))
 }
