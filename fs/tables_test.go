@@ -82,7 +82,7 @@ func TestRecordLocks(t *testing.T) {
 	f := w.Open("/f", unix.O_RDWR, 0)
 	a, b := fs.NewFDTable(), fs.NewFDTable()
 	lock := func(owner fs.LockOwner, kind fs.LockKind, start, end int64) error {
-		return f.SetRecord(fs.RecordLock{Kind: kind, Start: start, End: end, Owner: owner}, false)
+		return f.SetRecord(fs.RecordLock{Kind: kind, Start: start, End: end, Owner: owner})
 	}
 	must(t, lock(a, fs.ExclusiveLock, 0, 99))
 	if err := lock(b, fs.SharedLock, 50, 60); err != unix.EAGAIN {
@@ -108,7 +108,7 @@ func TestLockDeadlockIsFound(t *testing.T) {
 	f := w.Open("/f", unix.O_RDWR, 0)
 	owners := []*fs.FDTable{fs.NewFDTable(), fs.NewFDTable(), fs.NewFDTable()}
 	set := func(owner int, at int64) error {
-		return f.SetRecord(fs.RecordLock{Kind: fs.ExclusiveLock, Start: at, End: at, Owner: owners[owner]}, true)
+		return f.AwaitRecord(fs.RecordLock{Kind: fs.ExclusiveLock, Start: at, End: at, Owner: owners[owner]})
 	}
 	for i := range owners {
 		must(t, set(i, int64(i)))

@@ -13,12 +13,12 @@ import (
 )
 
 var epollCalls = []Row{
-	{Number: 213, Name: "epoll_create", Arguments: args(Int), Handler: sysEpollCreate},
-	{Number: 232, Name: "epoll_wait", Arguments: args(FD, Pointer, Int, Int), Handler: sysEpollWait},
-	{Number: 233, Name: "epoll_ctl", Arguments: args(FD, Int, FD, Pointer), Handler: sysEpollCtl},
-	{Number: 281, Name: "epoll_pwait", Arguments: args(FD, Pointer, Int, Int, Pointer, Uint), Handler: sysEpollPwait},
-	{Number: 291, Name: "epoll_create1", Arguments: args(Hex), Handler: sysEpollCreate1},
-	{Number: 441, Name: "epoll_pwait2", Arguments: args(FD, Pointer, Int, Pointer, Pointer, Uint), Handler: sysEpollPwait2},
+	{Number: unix.SYS_EPOLL_CREATE, Name: "epoll_create", Arguments: args(Int), Handler: sysEpollCreate},
+	{Number: unix.SYS_EPOLL_WAIT, Name: "epoll_wait", Arguments: args(FD, Pointer, Int, Int), Handler: sysEpollWait},
+	{Number: unix.SYS_EPOLL_CTL, Name: "epoll_ctl", Arguments: args(FD, Int, FD, Pointer), Handler: sysEpollCtl},
+	{Number: unix.SYS_EPOLL_PWAIT, Name: "epoll_pwait", Arguments: args(FD, Pointer, Int, Int, Pointer, Uint), Handler: sysEpollPwait},
+	{Number: unix.SYS_EPOLL_CREATE1, Name: "epoll_create1", Arguments: args(Hex), Handler: sysEpollCreate1},
+	{Number: unix.SYS_EPOLL_PWAIT2, Name: "epoll_pwait2", Arguments: args(FD, Pointer, Int, Pointer, Pointer, Uint), Handler: sysEpollPwait2},
 }
 
 func sysEpollCreate(t *task.Task, a *amd64.Args) (uint64, error) {

@@ -18,18 +18,18 @@ type fcntlCommand func(t *task.Task, f *fs.File, descriptor int, argument uint64
 // fcntlCommands has the commands of fcntl(2). What is not here is EINVAL, such
 // as leases and directory notification, which Linux makes optional too.
 var fcntlCommands = map[int32]fcntlCommand{
-	unix.F_DUPFD:         duplicateFrom(false),
-	unix.F_DUPFD_CLOEXEC: duplicateFrom(true),
+	unix.F_DUPFD:         duplicateFrom(keepOnExec),
+	unix.F_DUPFD_CLOEXEC: duplicateFrom(closeOnExec),
 	unix.F_GETFD:         getDescriptorFlags,
 	unix.F_SETFD:         setDescriptorFlags,
 	unix.F_GETFL:         getStatusFlags,
 	unix.F_SETFL:         setStatusFlags,
-	unix.F_GETLK:         testLock(false),
-	unix.F_SETLK:         setLock(false, false),
-	unix.F_SETLKW:        setLock(false, true),
-	unix.F_OFD_GETLK:     testLock(true),
-	unix.F_OFD_SETLK:     setLock(true, false),
-	unix.F_OFD_SETLKW:    setLock(true, true),
+	unix.F_GETLK:         testLock(processLock),
+	unix.F_SETLK:         setLock(processLock, failIfHeld),
+	unix.F_SETLKW:        setLock(processLock, waitIfHeld),
+	unix.F_OFD_GETLK:     testLock(openFileLock),
+	unix.F_OFD_SETLK:     setLock(openFileLock, failIfHeld),
+	unix.F_OFD_SETLKW:    setLock(openFileLock, waitIfHeld),
 	unix.F_GETOWN:        getOwner,
 	unix.F_SETOWN:        setOwner,
 	unix.F_GETPIPE_SZ:    getPipeSize,
@@ -64,10 +64,18 @@ func sysFcntl(t *task.Task, a *amd64.Args) (uint64, error) {
 	return run(t, file, fd(a[0]), a[2])
 }
 
-func duplicateFrom(closeOnExec bool) fcntlCommand {
+// execAction says what execve(2) does with a descriptor.
+type execAction bool
+
+const (
+	keepOnExec  execAction = false
+	closeOnExec execAction = true
+)
+
+func duplicateFrom(action execAction) fcntlCommand {
 	return func(t *task.Task, f *fs.File, _ int, minimum uint64) (uint64, error) {
 		f.IncRef()
-		n, err := t.FDs.Install(f, fd(minimum), t.Group().Limits.Soft(unix.RLIMIT_NOFILE), closeOnExec)
+		n, err := t.FDs.Install(f, fd(minimum), t.Group().Limits.Soft(unix.RLIMIT_NOFILE), action == closeOnExec)
 		if err != nil {
 			f.DecRef()
 		}
@@ -131,14 +139,30 @@ func addSeals(_ *task.Task, f *fs.File, _ int, seals uint64) (uint64, error) {
 	return 0, tmpfs.AddSeals(f, int(uint32(seals)))
 }
 
+// lockOwner says what a record lock belongs to (fcntl(2)).
+type lockOwner bool
+
+const (
+	processLock  lockOwner = false
+	openFileLock lockOwner = true // F_OFD_SETLK and its variants
+)
+
+// lockConflict says what to do if another owner holds a conflicting lock.
+type lockConflict bool
+
+const (
+	failIfHeld lockConflict = false // F_SETLK: EAGAIN
+	waitIfHeld lockConflict = true  // F_SETLKW
+)
+
 // readLock reads a struct flock as a lock of f.
-func readLock(t *task.Task, f *fs.File, address uint64, ofd bool) (fs.RecordLock, error) {
+func readLock(t *task.Task, f *fs.File, address uint64, owner lockOwner) (fs.RecordLock, error) {
 	flock, err := abi.CopyIn[abi.Flock](t, address)
 	if err != nil {
 		return fs.RecordLock{}, err
 	}
 	lock := fs.RecordLock{Owner: t.FDs, Process: t.ProcessID()}
-	if ofd {
+	if owner == openFileLock {
 		if flock.PID != 0 {
 			return lock, unix.EINVAL
 		}
@@ -194,9 +218,9 @@ func setRange(lock *fs.RecordLock, f *fs.File, whence int16, start, length int64
 	return nil
 }
 
-func testLock(ofd bool) fcntlCommand {
+func testLock(owner lockOwner) fcntlCommand {
 	return func(t *task.Task, f *fs.File, _ int, address uint64) (uint64, error) {
-		lock, err := readLock(t, f, address, ofd)
+		lock, err := readLock(t, f, address, owner)
 		if err != nil {
 			return 0, err
 		}
@@ -223,20 +247,20 @@ func flockOf(l *fs.RecordLock) abi.Flock {
 	return flock
 }
 
-func setLock(ofd, willWait bool) fcntlCommand {
+func setLock(owner lockOwner, conflict lockConflict) fcntlCommand {
 	return func(t *task.Task, f *fs.File, _ int, address uint64) (uint64, error) {
-		lock, err := readLock(t, f, address, ofd)
+		lock, err := readLock(t, f, address, owner)
 		if err != nil {
 			return 0, err
 		}
 		if lock.Kind == fs.SharedLock && !f.Readable() || lock.Kind == fs.ExclusiveLock && !f.Writable() {
 			return 0, unix.EBADF
 		}
-		if !willWait {
-			return 0, f.SetRecord(lock, false)
+		if conflict == failIfHeld {
+			return 0, f.SetRecord(lock)
 		}
 		defer f.StopWaiting(lock.Owner)
-		return 0, await(t, &f.Inode().Base().Locks().Queue, wait.All, func() error { return f.SetRecord(lock, true) })
+		return 0, await(t, &f.Inode().Base().Locks().Queue, wait.All, func() error { return f.AwaitRecord(lock) })
 	}
 }
 

@@ -13,12 +13,12 @@ import (
 )
 
 var specialCalls = []Row{
-	{Number: 22, Name: "pipe", Arguments: args(Pointer), Handler: sysPipe},
-	{Number: 284, Name: "eventfd", Arguments: args(Uint), Handler: sysEventfd},
-	{Number: 290, Name: "eventfd2", Arguments: args(Uint, Hex), Handler: sysEventfd2},
-	{Number: 293, Name: "pipe2", Arguments: args(Pointer, Hex), Handler: sysPipe2,
+	{Number: unix.SYS_PIPE, Name: "pipe", Arguments: args(Pointer), Handler: sysPipe},
+	{Number: unix.SYS_EVENTFD, Name: "eventfd", Arguments: args(Uint), Handler: sysEventfd},
+	{Number: unix.SYS_EVENTFD2, Name: "eventfd2", Arguments: args(Uint, Hex), Handler: sysEventfd2},
+	{Number: unix.SYS_PIPE2, Name: "pipe2", Arguments: args(Pointer, Hex), Handler: sysPipe2,
 		Partial: "O_DIRECT, packet mode, is EINVAL: nothing asks for it."},
-	{Number: 319, Name: "memfd_create", Arguments: args(Path, Hex), Handler: sysMemfdCreate,
+	{Number: unix.SYS_MEMFD_CREATE, Name: "memfd_create", Arguments: args(Path, Hex), Handler: sysMemfdCreate,
 		Partial: "MFD_HUGETLB is EINVAL: there are no huge pages."},
 }
 

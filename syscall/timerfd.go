@@ -12,9 +12,9 @@ import (
 )
 
 var timerfdCalls = []Row{
-	{Number: 283, Name: "timerfd_create", Arguments: args(Int, Hex), Handler: sysTimerfdCreate},
-	{Number: 286, Name: "timerfd_settime", Arguments: args(FD, Hex, Pointer, Pointer), Handler: sysTimerfdSettime},
-	{Number: 287, Name: "timerfd_gettime", Arguments: args(FD, Pointer), Handler: sysTimerfdGettime},
+	{Number: unix.SYS_TIMERFD_CREATE, Name: "timerfd_create", Arguments: args(Int, Hex), Handler: sysTimerfdCreate},
+	{Number: unix.SYS_TIMERFD_SETTIME, Name: "timerfd_settime", Arguments: args(FD, Hex, Pointer, Pointer), Handler: sysTimerfdSettime},
+	{Number: unix.SYS_TIMERFD_GETTIME, Name: "timerfd_gettime", Arguments: args(FD, Pointer), Handler: sysTimerfdGettime},
 }
 
 func sysTimerfdCreate(t *task.Task, a *amd64.Args) (uint64, error) {
