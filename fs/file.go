@@ -47,7 +47,7 @@ type FileOperations interface {
 	Release()
 }
 
-// Opener is implemented by operations whose open(2) waits for somebody else: a
+// Opener is implemented by operations whose open(2) waits for another process: a
 // fifo waits for its other end.
 type Opener interface {
 	// Opened returns EAGAIN as long as open(2) has to wait on Queue.
@@ -222,7 +222,7 @@ func (f *File) MapDevice() uint64 { return f.Attributes().Device }
 // MapInode implements mm.File.
 func (f *File) MapInode() uint64 { return f.Inode().Base().Number() }
 
-// Opened returns EAGAIN as long as open(2) has to wait for somebody.
+// Opened returns EAGAIN while open(2) must wait for another process.
 func (f *File) Opened() error {
 	if o, ok := f.operations.(Opener); ok {
 		return o.Opened()

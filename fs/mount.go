@@ -30,7 +30,7 @@ type Mount struct {
 	point  *Dentry
 }
 
-// Filesystem returns what is mounted.
+// Filesystem returns the mounted file system.
 func (m *Mount) Filesystem() Filesystem { return m.filesystem }
 
 // Flags returns the flags of the mount.

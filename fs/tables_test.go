@@ -76,7 +76,7 @@ func TestLastReferenceReleases(t *testing.T) {
 	}
 }
 
-func TestRecordLocks(t *testing.T) {
+func TestRecordLocksSplitMergeAndConflict(t *testing.T) {
 	w := fstest.New(t, 512)
 	w.Write("/f", "")
 	f := w.Open("/f", unix.O_RDWR, 0)
@@ -102,7 +102,7 @@ func TestRecordLocks(t *testing.T) {
 	must(t, lock(b, fs.ExclusiveLock, 0, fs.EndOfFile))
 }
 
-func TestLockDeadlockIsFound(t *testing.T) {
+func TestRecordLockDeadlockIsEDEADLK(t *testing.T) {
 	w := fstest.New(t, 512)
 	w.Write("/f", "")
 	f := w.Open("/f", unix.O_RDWR, 0)
@@ -128,7 +128,7 @@ func TestLockDeadlockIsFound(t *testing.T) {
 	}
 }
 
-func TestWholeFileLocks(t *testing.T) {
+func TestFlockSharedAndExclusive(t *testing.T) {
 	w := fstest.New(t, 512)
 	w.Write("/f", "")
 	a, b := w.Open("/f", unix.O_RDWR, 0), w.Open("/f", unix.O_RDWR, 0)

@@ -40,7 +40,7 @@ type Set struct {
 	ready   []*item
 }
 
-// key tells interests apart: the same file may be watched by two descriptors.
+// key identifies an interest: two descriptors may watch the same file.
 type key struct {
 	file       *fs.File
 	descriptor int

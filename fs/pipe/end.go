@@ -24,8 +24,8 @@ type end struct {
 // inode is the inode of an unnamed pipe.
 type inode struct{ fs.InodeBase }
 
-// Open implements fs.Inode, for /proc/pid/fd. An unnamed pipe is opened at once,
-// whoever has the other end: its partner may have gone and will not come again.
+// Open implements fs.Inode, for /proc/pid/fd. Opening an unnamed pipe never
+// blocks: its other end may be closed for good.
 func (i *inode) Open(r fs.OpenRequest) (fs.FileOperations, error) { return open(i, r, true) }
 
 // New is pipe2(2): it returns the reading and the writing end. flags may have

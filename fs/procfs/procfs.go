@@ -22,7 +22,7 @@ type System interface {
 	// Task returns the thread with an id, or nil. A process is the thread with
 	// the process's id.
 	Task(id int) Task
-	// Info returns what there is once in the system.
+	// Info returns the data that exists once in the system.
 	Info() SystemInfo
 	// SetHostName and SetPIDMax take what is written to /proc/sys/kernel,
 	// SetOvercommit what is written to /proc/sys/vm/overcommit_memory. They fail

@@ -81,7 +81,7 @@ func (t *Timer) Set(s Setting, flags int) Setting {
 	return old
 }
 
-// later adds two times; the end of time stands for what is beyond it.
+// later adds two times and saturates at the largest.
 func later(a, b int64) int64 {
 	if sum := a + b; sum >= a {
 		return sum
@@ -142,7 +142,7 @@ func (t *Timer) expired() {
 	}
 }
 
-// due returns how many expirations nobody has read. t.mu is held.
+// due returns the number of unread expirations. t.mu is held.
 func (t *Timer) due() uint64 {
 	if t.next == 0 {
 		return 0

@@ -6,7 +6,7 @@ import "golang.org/x/sys/unix"
 // line's end, N_TTY_BUF_SIZE).
 const inputSize = 4096
 
-// input is what was typed and not read yet. In canonical mode finished lines
+// input is the unread input. In canonical mode finished lines
 // are in ready, with the end of each in ends, and the line that is being typed
 // in edit; a line that VEOF ended has no end character. In raw mode everything
 // is in ready.

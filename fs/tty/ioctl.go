@@ -67,8 +67,8 @@ func (o *file) Ioctl(_ *fs.File, caller fs.Caller, request uint32, argument uint
 	return 0, run(o.terminal, caller, argument)
 }
 
-// mayChange is asked before a terminal is changed: a background process is
-// stopped.
+// mayChange checks that the caller may change the terminal. A background
+// process gets SIGTTOU.
 func mayChange(t *Terminal, c fs.Caller) error {
 	if p, ok := c.(Process); ok {
 		return p.CheckBackground(t, unix.SIGTTOU)

@@ -24,7 +24,7 @@ func (t *Terminal) room() int {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.termios.canonical() && len(t.input.ends) == 0 {
-		return inputSize // a line that is too long is cut, as nobody could read it
+		return inputSize // a line that is too long is cut, because no read could return it
 	}
 	return max(0, inputSize-1-len(t.input.ready)-len(t.input.edit))
 }
@@ -108,7 +108,7 @@ func (t *Terminal) signal(c byte) bool {
 	return true
 }
 
-// convert applies ICRNL and its kin.
+// convert applies ICRNL, INLCR and IGNCR.
 func (t *Terminal) convert(c byte) (converted byte, drop bool) {
 	modes := t.termios.Iflag
 	switch {
