@@ -9,7 +9,7 @@ import (
 	"slowpath/fs"
 )
 
-// null is /dev/null: everything goes in, nothing comes out.
+// null is /dev/null: writes are discarded, and reads return end of file.
 type null struct{ fs.FileBase }
 
 // Read implements fs.FileOperations: the end of the file.

@@ -263,8 +263,8 @@ func flowControl(t *Terminal, c fs.Caller, what uint64) error {
 	return nil
 }
 
-// nothingToSend is tcdrain(3) and tcsendbreak(3): output is sent at once, and
-// there is no line that a break could be put on.
+// nothingToSend is tcdrain(3) and tcsendbreak(3). Output is sent immediately,
+// and there is no serial line for a break.
 func nothingToSend(t *Terminal, c fs.Caller, _ uint64) error { return mayChange(t, c) }
 
 // typeCharacter is TIOCSTI: for the controlling terminal of the caller, or with

@@ -267,12 +267,11 @@ func (t *Terminal) reprint(c byte) {
 	}
 }
 
-// Type is Input for a driver that can hold the user back: it waits as long as
-// there is no room, so that nothing of a long paste is lost. What comes behind
-// waits too, be it VINTR: Linux's line discipline looks at no character that
-// finds 4 KiB of finished lines before it, while a single line without an end
-// never keeps one back (drivers/tty/n_tty.c, n_tty_receive_buf_common). It must
-// run on a goroutine that may sleep.
+// Type is Input for a driver with flow control. It sleeps while the buffer is
+// full, so a long paste is not cut. Later characters wait too, even VINTR: Linux
+// does not process a character while 4 KiB of finished lines are unread, but a
+// single unfinished line never blocks input (drivers/tty/n_tty.c,
+// n_tty_receive_buf_common). It must run on a goroutine that may sleep.
 func (t *Terminal) Type(p []byte) {
 	var s wait.Sleeper
 	w := s.Waiter(wait.Writable | wait.Hup)

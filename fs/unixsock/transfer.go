@@ -92,8 +92,8 @@ func (s *Socket) Connected() bool {
 	return s.state == connected
 }
 
-// maySend checks that a message may go to target now. domain.mu is held. Who
-// finds no room is remembered, to be woken.
+// maySend checks that a message may be sent to target now. domain.mu is held. A
+// sender that finds no room is recorded and woken later.
 func (s *Socket) maySend(target *Socket) error {
 	switch {
 	case s.noWrite:
