@@ -1,19 +1,14 @@
-// Package abi holds the constants of the Linux user interface, and of the
-// kernel's inside of it, that golang.org/x/sys/unix does not have.
-//
-// It imports nothing of Slowpath, so that every layer may use it.
 package abi
 
 import "golang.org/x/sys/unix"
 
 // The restart codes of include/linux/errno.h. A system call that a signal
-// interrupts returns one of them; signal delivery turns it into EINTR or into
-// a second execution of the call before the user can see it. A user program
-// never reads them.
+// interrupts returns one of them. Signal delivery turns it into EINTR, or
+// executes the call a second time. No user program ever sees them.
 const (
 	// ERESTARTSYS restarts the call unless a handler without SA_RESTART runs.
 	ERESTARTSYS = unix.Errno(512)
-	// ERESTARTNOINTR restarts the call always.
+	// ERESTARTNOINTR always restarts the call.
 	ERESTARTNOINTR = unix.Errno(513)
 	// ERESTARTNOHAND restarts the call only if no handler runs.
 	ERESTARTNOHAND = unix.Errno(514)
@@ -23,6 +18,6 @@ const (
 	ERESTART_RESTARTBLOCK = unix.Errno(516)
 )
 
-// MaxErrno is the largest number that a system call's result means as an
-// error: results in [-MaxErrno, -1] are errnos (include/linux/err.h).
+// MaxErrno is the largest errno. A result of a system call in [-MaxErrno, -1]
+// is an error (include/linux/err.h).
 const MaxErrno = 4095

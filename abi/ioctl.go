@@ -1,6 +1,6 @@
 package abi
 
-// Requests of ioctl(2) that every file answers (include/uapi/asm-generic/
+// Requests of ioctl(2) that every file supports (include/uapi/asm-generic/
 // ioctls.h, linux/fs.h).
 const (
 	FIONCLEX = 0x5450 // clear the close-on-exec flag

@@ -2,12 +2,12 @@ package fs
 
 import "golang.org/x/sys/unix"
 
-// anonymous is the inode of files that are only what their operations do, such
-// as event files. Linux shows them as mode 0600 without a type.
+// anonymous is the inode of a file that is not in a file system, such as an
+// eventfd. Linux gives such inodes mode 0600 without a file type.
 type anonymous struct{ InodeBase }
 
-// NewAnonymous opens a file without a name for ops. kind is what /proc/pid/fd
-// shows, as anon_inode:[kind]. flags may have O_NONBLOCK; O_RDWR is implied.
+// NewAnonymous returns an open file without a name. Its link in /proc/pid/fd is
+// anon_inode:[kind]. Of flags only O_NONBLOCK counts; the file is O_RDWR.
 func (m *Mounts) NewAnonymous(kind string, flags int, ops FileOperations) *File {
 	i := &anonymous{}
 	i.Init(&m.numbers, NewNode{Mode: 0o600})

@@ -97,7 +97,7 @@ func (at At) Statistics() (Statistics, error) {
 	return p.Statistics(), nil
 }
 
-// Statistics returns what statfs(2) tells of the file system at p.
+// Statistics returns the data of statfs(2) for the file system at p.
 func (p Path) Statistics() Statistics {
 	s := p.mount.filesystem.Statistics()
 	flags := p.mount.Flags()

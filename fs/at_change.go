@@ -57,8 +57,8 @@ func (p Path) ChangeOwner(caller Caller, uid, gid uint32) error {
 	return p.Inode().Change(change)
 }
 
-// withoutSetID is a mode after a change of owner or a write by somebody else:
-// no set-user-ID, and no set-group-ID where that means execution.
+// withoutSetID returns a mode after a change of owner or an unprivileged write:
+// without set-user-ID, and without set-group-ID if the group may execute.
 func withoutSetID(mode uint32) uint32 {
 	mode &= 0o7777 &^ unix.S_ISUID
 	if mode&unix.S_IXGRP != 0 {
@@ -67,8 +67,8 @@ func withoutSetID(mode uint32) uint32 {
 	return mode
 }
 
-// DropSetID takes the set-id bits off the file, because somebody without
-// privilege writes to it.
+// DropSetID clears the set-id bits of the file because of an unprivileged
+// write.
 func (f *File) DropSetID() {
 	a := f.Attributes()
 	if mode := withoutSetID(a.Mode); mode != a.Mode&0o7777 {
@@ -76,8 +76,8 @@ func (f *File) DropSetID() {
 	}
 }
 
-// Times is what utimensat(2) sets: for each time a value in nanoseconds since
-// 1970, or now, or nothing.
+// Times are the arguments of utimensat(2): for each time a value in nanoseconds
+// since 1970, or the current time, or no change.
 type Times struct {
 	Access, Modify         int64
 	AccessNow, ModifyNow   bool

@@ -62,7 +62,7 @@ func (r *rename) check() error {
 	return r.checkPermissions()
 }
 
-// checkSlashes refuses a slash behind the name of what is no directory.
+// checkSlashes refuses a trailing slash on the name of a non-directory.
 func (r *rename) checkSlashes() error {
 	directory := r.from.path.dentry.isDirectory()
 	if r.from.slash && !directory {

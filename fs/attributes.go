@@ -65,7 +65,7 @@ type NewNode struct {
 	Target   string // of symbolic links
 }
 
-// Statistics is what statfs(2) tells of a file system.
+// Statistics is the data of statfs(2).
 type Statistics struct {
 	Magic                  int64  // f_type
 	BlockSize              int64  // bytes

@@ -1,10 +1,9 @@
 package fs
 
 import (
-	"encoding/binary"
-
 	"golang.org/x/sys/unix"
 
+	"slowpath/abi"
 	"slowpath/cred"
 )
 
@@ -17,10 +16,8 @@ type Caller interface {
 	// ProcessID and ThreadID are what getpid(2) and gettid(2) return.
 	ProcessID() int32
 	ThreadID() int32
-	// CopyIn and CopyOut move bytes from and to the caller's memory, for the
-	// arguments of ioctl(2). All of p or unix.EFAULT; they may sleep.
-	CopyIn(address uint64, p []byte) error
-	CopyOut(address uint64, p []byte) error
+	// UserMemory is the caller's memory, for the arguments of ioctl(2).
+	abi.UserMemory
 }
 
 // KernelCaller is the kernel itself as a caller: user 0 with every capability,
@@ -44,17 +41,3 @@ func (k KernelCaller) CopyIn(uint64, []byte) error { return unix.EFAULT }
 
 // CopyOut implements Caller: EFAULT.
 func (k KernelCaller) CopyOut(uint64, []byte) error { return unix.EFAULT }
-
-// CopyOutInt32 stores an int at a user address, as many ioctl(2) requests do.
-func CopyOutInt32(c Caller, address uint64, value int32) error {
-	var p [4]byte
-	binary.LittleEndian.PutUint32(p[:], uint32(value))
-	return c.CopyOut(address, p[:])
-}
-
-// CopyInInt32 loads an int from a user address.
-func CopyInInt32(c Caller, address uint64) (int32, error) {
-	var p [4]byte
-	err := c.CopyIn(address, p[:])
-	return int32(binary.LittleEndian.Uint32(p[:])), err
-}

@@ -47,7 +47,7 @@ func (b *BytesSink) Put(p []byte) (int, error) {
 // Remaining implements Sink.
 func (b *BytesSink) Remaining() int { return len(b.free) }
 
-// Bytes returns what was put so far.
+// Bytes returns the bytes put so far.
 func (b *BytesSink) Bytes() []byte { return b.all[:len(b.all)-len(b.free)] }
 
 // BytesSource is a Source over kernel memory.
@@ -103,7 +103,7 @@ func Moved(n int, err error) (int, error) {
 // MAX_RW_COUNT in the kernel): INT_MAX rounded down to a page.
 const MaxTransfer = 0x7ffff000
 
-// checkOffset is the first look at the offset of pread(2) and its kin.
+// checkOffset is the check of the offset of pread(2) and its variants.
 func checkOffset(offset int64) error {
 	if offset < 0 {
 		return unix.EINVAL

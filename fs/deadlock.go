@@ -6,29 +6,35 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// lockGraph knows which owner of record locks waits for which, to find
-// deadlocks (fcntl(2), EDEADLK).
+// lockGraph records which owner of record locks waits for which other owner, to
+// detect deadlocks (fcntl(2), EDEADLK).
 type lockGraph struct {
 	mu      sync.Mutex
 	waiting map[LockOwner]LockOwner
 }
 
-// SetRecord is fcntl(2) with F_SETLK, or F_SETLKW if willWait: EAGAIN if
-// another owner is in the way, EDEADLK if that owner waits for this one. After
-// an EAGAIN with willWait the caller waits on the inode's Locks().Queue, tries
-// again, and calls StopWaiting when it has done with it, however it ends.
-func (f *File) SetRecord(want RecordLock, willWait bool) error {
-	inTheWay, blocked := f.Inode().Base().locks.setRecord(want)
+// SetRecord is fcntl(2) with F_SETLK: EAGAIN if another owner holds a
+// conflicting lock.
+func (f *File) SetRecord(want RecordLock) error {
+	if _, blocked := f.Inode().Base().locks.setRecord(want); blocked {
+		return unix.EAGAIN
+	}
+	return nil
+}
+
+// AwaitRecord is one attempt of fcntl(2) with F_SETLKW: EAGAIN if another owner
+// holds a conflicting lock, EDEADLK if that owner waits for this one. After
+// EAGAIN the caller waits on the inode's Locks().Queue and tries again. In the
+// end it must call StopWaiting, whatever the result is.
+func (f *File) AwaitRecord(want RecordLock) error {
+	holder, blocked := f.Inode().Base().locks.setRecord(want)
 	if !blocked {
 		return nil
 	}
-	if !willWait {
-		return unix.EAGAIN
-	}
-	return f.mounts.lockGraph.wait(want.Owner, inTheWay)
+	return f.mounts.lockGraph.wait(want.Owner, holder)
 }
 
-// StopWaiting forgets that owner waits for a lock.
+// StopWaiting removes owner from the waiting owners.
 func (f *File) StopWaiting(owner LockOwner) {
 	g := &f.mounts.lockGraph
 	g.mu.Lock()
@@ -36,13 +42,15 @@ func (f *File) StopWaiting(owner LockOwner) {
 	delete(g.waiting, owner)
 }
 
-func (g *lockGraph) wait(owner, inTheWay LockOwner) error {
+// wait records that owner waits for holder and returns EAGAIN, or EDEADLK if
+// holder waits for owner, perhaps through others.
+func (g *lockGraph) wait(owner, holder LockOwner) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	// The chain cannot run in a circle without owner: whoever would have
-	// closed it got EDEADLK. The bound guards against owners that took locks
+	// A cycle without owner cannot exist, because the wait that would have
+	// closed it failed with EDEADLK. The bound is for owners that take locks
 	// while one of their threads waits.
-	next := inTheWay
+	next := holder
 	for steps := 0; steps <= len(g.waiting); steps++ {
 		if next == owner && isProcess(owner) {
 			return unix.EDEADLK
@@ -56,12 +64,12 @@ func (g *lockGraph) wait(owner, inTheWay LockOwner) error {
 	if g.waiting == nil {
 		g.waiting = make(map[LockOwner]LockOwner)
 	}
-	g.waiting[owner] = inTheWay
+	g.waiting[owner] = holder
 	return unix.EAGAIN
 }
 
-// isProcess tells owners that are processes from open file descriptions, for
-// which Linux looks for no deadlocks.
+// isProcess reports whether the owner is a process and not an open file
+// description. Like Linux, deadlock detection skips the latter.
 func isProcess(owner LockOwner) bool {
 	_, is := owner.(*FDTable)
 	return is

@@ -10,10 +10,10 @@ import (
 	"slowpath/wait"
 )
 
-// FileOperations is what an open file does. Each kind of file has its own
-// type, with FileBase or RegularBase inside for what it does not do. Methods
-// are safe for concurrent use and do not wait: unix.EAGAIN means that the
-// caller should wait on Queue.
+// FileOperations are the operations of an open file. Each kind of file has its
+// own type, which embeds FileBase or RegularBase for the operations that it does
+// not implement. Methods are safe for concurrent use and do not block:
+// unix.EAGAIN means that the caller should wait on Queue.
 type FileOperations interface {
 	// Read moves bytes to dst, from offset on if the file is Seekable. 0 bytes
 	// without an error is the end of the file.
@@ -22,20 +22,20 @@ type FileOperations interface {
 	// Seekable file goes to its end first; end is the offset behind what was
 	// written.
 	Write(f *File, src Source, offset int64) (n int, end int64, err error)
-	// Seekable reports whether the file has an offset. Others answer ESPIPE to
-	// lseek(2) and pread(2).
+	// Seekable reports whether the file has an offset. Without one lseek(2) and
+	// pread(2) fail with ESPIPE.
 	Seekable() bool
-	// SeekFrom returns where lseek(2) leads from the offset current.
+	// SeekFrom returns the new offset of lseek(2), relative to current.
 	SeekFrom(current, offset int64, whence int) (int64, error)
 	// ReadDirectory calls emit for the entries at position and behind, until
 	// emit returns false. "." and ".." are not among them.
 	ReadDirectory(position int64, emit func(DirectoryEntry) bool) error
 	// Readiness returns the poll(2) conditions that hold now.
 	Readiness() wait.Events
-	// Queue is woken when Readiness may have changed; nil if the file is ready
-	// always (and then epoll(7) refuses it).
+	// Queue is woken when Readiness may have changed. It is nil if the file is
+	// always ready; epoll(7) then refuses the file.
 	Queue() *wait.Queue
-	// Ioctl is ioctl(2): ENOTTY for a request that the file does not know.
+	// Ioctl is ioctl(2): ENOTTY for an unknown request.
 	Ioctl(f *File, caller Caller, request uint32, argument uint64) (uint64, error)
 	// Allocate is fallocate(2).
 	Allocate(mode uint32, offset, length int64) error
@@ -43,11 +43,11 @@ type FileOperations interface {
 	Mappable() (mm.Mappable, error)
 	// Sync is fsync(2).
 	Sync() error
-	// Release is called once, when the last reference is gone.
+	// Release is called once, after the last reference is dropped.
 	Release()
 }
 
-// Opener is implemented by operations whose open(2) waits for somebody else: a
+// Opener is implemented by operations whose open(2) waits for another process: a
 // fifo waits for its other end.
 type Opener interface {
 	// Opened returns EAGAIN as long as open(2) has to wait on Queue.
@@ -222,7 +222,7 @@ func (f *File) MapDevice() uint64 { return f.Attributes().Device }
 // MapInode implements mm.File.
 func (f *File) MapInode() uint64 { return f.Inode().Base().Number() }
 
-// Opened returns EAGAIN as long as open(2) has to wait for somebody.
+// Opened returns EAGAIN while open(2) must wait for another process.
 func (f *File) Opened() error {
 	if o, ok := f.operations.(Opener); ok {
 		return o.Opened()

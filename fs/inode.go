@@ -11,7 +11,7 @@ type Inode interface {
 	// Base returns the part that all inodes have.
 	Base() *InodeBase
 
-	// Attributes returns what stat(2) tells.
+	// Attributes returns the data for stat(2).
 	Attributes() Attributes
 	// Change sets attributes. Errors: EINVAL or EPERM where the size cannot be
 	// set, EFBIG, ENOSPC.
@@ -62,6 +62,6 @@ type Filesystem interface {
 	// Root is the directory that a mount shows. Its inode was made by Init, so
 	// that the instance gets a device number when it is mounted.
 	Root() Inode
-	// Statistics is what statfs(2) tells.
+	// Statistics returns the data for statfs(2).
 	Statistics() Statistics
 }

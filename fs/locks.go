@@ -9,7 +9,7 @@ import (
 	"slowpath/wait"
 )
 
-// LockOwner is whoever holds advisory locks: an *FDTable for the process-wide
+// LockOwner is the owner of advisory locks: an *FDTable for the process-wide
 // record locks of fcntl(2), a *File for open file description locks.
 type LockOwner any
 

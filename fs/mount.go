@@ -25,12 +25,12 @@ type Mount struct {
 	flags      atomic.Uint64
 
 	// Guarded by Mounts.tree; nil at the root of the name space, and after
-	// the mount was taken away.
+	// the mount was removed.
 	parent *Mount
 	point  *Dentry
 }
 
-// Filesystem returns what is mounted.
+// Filesystem returns the mounted file system.
 func (m *Mount) Filesystem() Filesystem { return m.filesystem }
 
 // Flags returns the flags of the mount.
@@ -47,7 +47,7 @@ type Path struct {
 	dentry *Dentry
 }
 
-// Valid reports whether p is a place at all.
+// Valid reports whether p is not the zero Path.
 func (p Path) Valid() bool { return p.dentry != nil }
 
 // Inode returns the inode at the place.
@@ -131,12 +131,12 @@ func (m *Mounts) Types() []string {
 // NewDevice returns a device number for a file system that is on no device.
 func (m *Mounts) NewDevice() uint64 { return DeviceNumber(0, m.lastMinor.Add(1)) }
 
-// UnnamedNumbers gives numbers to inodes that have no name in the tree.
+// UnnamedNumbers numbers the inodes that have no name in the tree.
 func (m *Mounts) UnnamedNumbers() *Numbers { return &m.numbers }
 
-// Service returns what a kind of files keeps once per name space, such as the
-// abstract names of sockets. key is of a type of that kind's own; what is not
-// there yet is made.
+// Service returns an object that exists once per name space, such as the table
+// of abstract socket names. The first call for a key makes it. The type of key
+// is private to its user.
 func (m *Mounts) Service(key any, make func() any) any {
 	m.servicesMu.Lock()
 	defer m.servicesMu.Unlock()
@@ -172,8 +172,8 @@ func (m *Mounts) newMount(f Filesystem, root *Dentry, source string, flags uint6
 	return n
 }
 
-// over returns the place that is seen at p: the root of what is mounted there,
-// if anything is.
+// over returns the root of the topmost mount at p, or p if nothing is mounted
+// there.
 func (m *Mounts) over(p Path) Path {
 	for p.dentry.mounted.Load() > 0 {
 		top, ok := m.points[mountPoint{p.mount, p.dentry}]
@@ -230,8 +230,8 @@ func (m *Mounts) detach(n *Mount) {
 	m.forgetRoot(n)
 }
 
-// forgetRoot drops the tree of a file system that is mounted nowhere any more,
-// and tells it, if it wants to know.
+// forgetRoot drops the tree of a file system after its last mount is removed,
+// and notifies the file system if it implements that.
 func (m *Mounts) forgetRoot(gone *Mount) {
 	for _, other := range m.list {
 		if other.filesystem == gone.filesystem {

@@ -11,7 +11,7 @@ import (
 	"slowpath/fs/fstest"
 )
 
-func TestWalkErrors(t *testing.T) {
+func TestWalkReturnsTheErrorsOfPathResolution(t *testing.T) {
 	w := fstest.New(t, 512)
 	must(t, w.At("/d").MakeDirectory(0o755))
 	must(t, w.At("/d/e").MakeDirectory(0o755))
@@ -49,7 +49,7 @@ func TestLinkDepthIsBounded(t *testing.T) {
 	}
 }
 
-func TestRenameRules(t *testing.T) {
+func TestRenameReturnsTheErrorsOfRename2(t *testing.T) {
 	w := fstest.New(t, 512)
 	for _, d := range []string{"/a", "/a/b", "/full", "/full/x", "/empty"} {
 		must(t, w.At(d).MakeDirectory(0o755))
@@ -110,7 +110,7 @@ func TestWorkingDirectoryFollowsRename(t *testing.T) {
 	}
 }
 
-func TestPermissions(t *testing.T) {
+func TestModeBitsAndCapabilitiesDecideAccess(t *testing.T) {
 	w := fstest.New(t, 512)
 	must(t, w.At("/tmp").MakeDirectory(0o777))
 	tmp, _ := w.At("/tmp").Lookup()
@@ -143,7 +143,7 @@ func TestPermissions(t *testing.T) {
 	}
 }
 
-func TestOpenFlags(t *testing.T) {
+func TestOpenFlagsReturnTheErrorsOfOpen2(t *testing.T) {
 	w := fstest.New(t, 512)
 	w.Write("/f", "contents")
 	must(t, w.At("/d").MakeDirectory(0o755))
@@ -183,7 +183,7 @@ func TestOpenFlags(t *testing.T) {
 	}
 }
 
-func TestMountsHideAndGoAway(t *testing.T) {
+func TestMountHidesADirectoryUntilUnmount(t *testing.T) {
 	w := fstest.New(t, 512)
 	must(t, w.At("/m").MakeDirectory(0o755))
 	w.Write("/m/below", "1")
@@ -218,7 +218,7 @@ func TestMountsHideAndGoAway(t *testing.T) {
 	}
 }
 
-func TestBindMount(t *testing.T) {
+func TestBindMountShowsTheSourceTree(t *testing.T) {
 	w := fstest.New(t, 512)
 	must(t, w.At("/a").MakeDirectory(0o755))
 	must(t, w.At("/b").MakeDirectory(0o755))
@@ -233,7 +233,7 @@ func TestBindMount(t *testing.T) {
 	}
 }
 
-func TestResolveFlags(t *testing.T) {
+func TestOpenat2ResolveFlagsRestrictTheWalk(t *testing.T) {
 	w := fstest.New(t, 512)
 	must(t, w.At("/jail").MakeDirectory(0o755))
 	must(t, w.At("/jail/escape").MakeLink("/etc"))

@@ -6,7 +6,7 @@ import (
 	"slowpath/cred"
 )
 
-// Permission is a set of what somebody wants to do with an inode, in the bits
+// Permission is a set of accesses to an inode, in the bits
 // of access(2).
 type Permission uint32
 

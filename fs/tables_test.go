@@ -76,13 +76,13 @@ func TestLastReferenceReleases(t *testing.T) {
 	}
 }
 
-func TestRecordLocks(t *testing.T) {
+func TestRecordLocksSplitMergeAndConflict(t *testing.T) {
 	w := fstest.New(t, 512)
 	w.Write("/f", "")
 	f := w.Open("/f", unix.O_RDWR, 0)
 	a, b := fs.NewFDTable(), fs.NewFDTable()
 	lock := func(owner fs.LockOwner, kind fs.LockKind, start, end int64) error {
-		return f.SetRecord(fs.RecordLock{Kind: kind, Start: start, End: end, Owner: owner}, false)
+		return f.SetRecord(fs.RecordLock{Kind: kind, Start: start, End: end, Owner: owner})
 	}
 	must(t, lock(a, fs.ExclusiveLock, 0, 99))
 	if err := lock(b, fs.SharedLock, 50, 60); err != unix.EAGAIN {
@@ -102,13 +102,13 @@ func TestRecordLocks(t *testing.T) {
 	must(t, lock(b, fs.ExclusiveLock, 0, fs.EndOfFile))
 }
 
-func TestLockDeadlockIsFound(t *testing.T) {
+func TestRecordLockDeadlockIsEDEADLK(t *testing.T) {
 	w := fstest.New(t, 512)
 	w.Write("/f", "")
 	f := w.Open("/f", unix.O_RDWR, 0)
 	owners := []*fs.FDTable{fs.NewFDTable(), fs.NewFDTable(), fs.NewFDTable()}
 	set := func(owner int, at int64) error {
-		return f.SetRecord(fs.RecordLock{Kind: fs.ExclusiveLock, Start: at, End: at, Owner: owners[owner]}, true)
+		return f.AwaitRecord(fs.RecordLock{Kind: fs.ExclusiveLock, Start: at, End: at, Owner: owners[owner]})
 	}
 	for i := range owners {
 		must(t, set(i, int64(i)))
@@ -128,7 +128,7 @@ func TestLockDeadlockIsFound(t *testing.T) {
 	}
 }
 
-func TestWholeFileLocks(t *testing.T) {
+func TestFlockSharedAndExclusive(t *testing.T) {
 	w := fstest.New(t, 512)
 	w.Write("/f", "")
 	a, b := w.Open("/f", unix.O_RDWR, 0), w.Open("/f", unix.O_RDWR, 0)

@@ -12,10 +12,10 @@ import (
 const (
 	MaxPathLength = 4096 // bytes, with the terminating zero
 	MaxNameLength = 255  // bytes of one component
-	maxLinks      = 40   // symbolic links on one way
+	maxLinks      = 40   // symbolic links in one resolution
 )
 
-// lastKind tells what the last component of a path name is.
+// lastKind is the kind of the last component of a path name.
 type lastKind int
 
 const (
@@ -26,13 +26,13 @@ const (
 	lastJump            // a magic link led here
 )
 
-// found is where a walk ended.
+// found is the result of a walk.
 type found struct {
 	parent Path   // the directory of the last component
 	name   string // the last component
-	path   Path   // what has that name; not Valid if nothing has
+	path   Path   // what the name leads to; not Valid if it does not exist
 	kind   lastKind
-	slash  bool // slashes stood behind the last component
+	slash  bool // slashes follow the last component
 }
 
 // finalLink says what a walk does with a symbolic link at its end.
@@ -40,14 +40,13 @@ type finalLink int
 
 const (
 	followFinal finalLink = iota
-	// stopUnlessSlash stops at the link, unless slashes behind it say that
-	// the directory is meant.
+	// stopUnlessSlash stops at the link unless slashes follow it.
 	stopUnlessSlash
-	// stopAlways is for operations on the name itself.
+	// stopAlways stops at the link, for operations on the name itself.
 	stopAlways
 )
 
-// walker is one walk along one path name. Mounts.tree is held.
+// walker resolves one path name (path_resolution(7)). Mounts.tree is held.
 type walker struct {
 	mounts  *Mounts
 	caller  Caller
@@ -58,9 +57,13 @@ type walker struct {
 	final   finalLink
 	resolve uint64 // RESOLVE_ flags of openat2(2)
 	links   int
+
+	rest string   // the part of the name that is not walked yet
+	kind lastKind // of the component that led to at
+	end  *found   // set when the walk is over
 }
 
-// walk goes along name from w.at. A missing last component is no error: the
+// walk resolves name from w.at. A missing last component is not an error: the
 // result then has no path.
 func (w *walker) walk(name string) (found, error) {
 	if name == "" {
@@ -69,29 +72,23 @@ func (w *walker) walk(name string) (found, error) {
 	if len(name) >= MaxPathLength {
 		return found{}, unix.ENAMETOOLONG
 	}
-	rest := name
-	if err := w.absolute(rest); err != nil {
+	if err := w.absolute(name); err != nil {
 		return found{}, err
 	}
-	kind := lastRoot
-	for {
-		rest = strings.TrimLeft(rest, "/")
-		if rest == "" {
-			return found{path: w.at, parent: w.at, kind: kind}, nil
+	w.rest, w.kind, w.end = name, lastRoot, nil
+	for w.end == nil {
+		w.rest = strings.TrimLeft(w.rest, "/")
+		if w.rest == "" {
+			return found{path: w.at, parent: w.at, kind: w.kind}, nil
 		}
-		component, after, _ := strings.Cut(rest, "/")
-		hit, next, err := w.step(component, after, len(component) < len(rest))
-		if err != nil {
+		if err := w.step(); err != nil {
 			return found{}, err
 		}
-		if hit != nil {
-			return *hit, nil
-		}
-		kind, rest = next.kind, next.rest
 	}
+	return *w.end, nil
 }
 
-// absolute begins at the root if the name says so.
+// absolute moves to the root if the name begins with a slash.
 func (w *walker) absolute(name string) error {
 	if name[0] != '/' {
 		return nil
@@ -106,47 +103,46 @@ func (w *walker) absolute(name string) error {
 	return nil
 }
 
-// onward is what is left of the walk after a step.
-type onward struct {
-	rest string
-	kind lastKind
-}
-
-// step takes one component. It returns a hit if that was the end of the walk.
-func (w *walker) step(component, after string, slash bool) (*found, onward, error) {
+// step takes the first component of rest.
+func (w *walker) step() error {
+	component, after, slash := strings.Cut(w.rest, "/")
 	after = strings.TrimLeft(after, "/")
 	last := after == ""
 	if err := w.searchable(component); err != nil {
-		return nil, onward{}, err
+		return err
 	}
 	switch component {
 	case ".":
-		return nil, onward{after, lastDot}, nil
+		w.rest, w.kind = after, lastDot
+		return nil
 	case "..":
-		return nil, onward{after, lastDotDot}, w.stepUp()
+		w.rest, w.kind = after, lastDotDot
+		return w.stepUp()
 	}
 	dentry, err := w.at.dentry.child(w.caller, component)
 	if err == unix.ENOENT && last {
-		return &found{parent: w.at, name: component, slash: slash}, onward{}, nil
+		w.end = &found{parent: w.at, name: component, slash: slash}
+		return nil
 	}
 	if err != nil {
-		return nil, onward{}, err
+		return err
 	}
 	child := w.mounts.over(Path{w.at.mount, dentry})
 	if child.mount != w.at.mount && w.resolve&unix.RESOLVE_NO_XDEV != 0 {
-		return nil, onward{}, unix.EXDEV
+		return unix.EXDEV
 	}
 	if child.dentry.inode.Base().Type() == unix.S_IFLNK && w.follows(last, slash) {
 		return w.stepLink(child, after, slash)
 	}
 	if !last {
-		w.at = child
-		return nil, onward{after, lastName}, nil
+		w.at, w.rest, w.kind = child, after, lastName
+		return nil
 	}
 	if slash && w.final != stopAlways && !child.dentry.isDirectory() {
-		return nil, onward{}, unix.ENOTDIR
+		return unix.ENOTDIR
 	}
-	return &found{parent: w.at, name: component, path: child, slash: slash}, onward{}, nil
+	w.end = &found{parent: w.at, name: component, path: child, slash: slash}
+	return nil
 }
 
 // searchable checks that component may be looked up in the current directory.
@@ -186,23 +182,23 @@ func (w *walker) follows(last, slash bool) bool {
 	return false
 }
 
-// stepLink goes on along the target of a symbolic link.
-func (w *walker) stepLink(link Path, after string, slash bool) (*found, onward, error) {
+// stepLink replaces the symbolic link at the start of rest by its target.
+func (w *walker) stepLink(link Path, after string, slash bool) error {
 	if w.links++; w.links > maxLinks || w.resolve&unix.RESOLVE_NO_SYMLINKS != 0 {
-		return nil, onward{}, unix.ELOOP
+		return unix.ELOOP
 	}
 	if magic, ok := link.dentry.inode.(MagicLink); ok {
 		return w.jump(magic, after)
 	}
 	target, err := link.dentry.inode.ReadLink(w.caller)
 	if err != nil {
-		return nil, onward{}, err
+		return err
 	}
 	if target == "" {
-		return nil, onward{}, unix.ENOENT
+		return unix.ENOENT
 	}
 	if err := w.absolute(target); err != nil {
-		return nil, onward{}, err
+		return err
 	}
 	switch {
 	case after != "":
@@ -210,20 +206,22 @@ func (w *walker) stepLink(link Path, after string, slash bool) (*found, onward, 
 	case slash:
 		target += "/"
 	}
-	return nil, onward{target, lastRoot}, nil
+	w.rest, w.kind = target, lastRoot
+	return nil
 }
 
-func (w *walker) jump(magic MagicLink, after string) (*found, onward, error) {
+// jump moves the walk to the target of a magic link.
+func (w *walker) jump(magic MagicLink, after string) error {
 	if w.resolve&(unix.RESOLVE_NO_MAGICLINKS|unix.RESOLVE_BENEATH|unix.RESOLVE_IN_ROOT) != 0 {
-		return nil, onward{}, unix.ELOOP
+		return unix.ELOOP
 	}
 	target, err := magic.Target(w.caller)
 	if err != nil {
-		return nil, onward{}, err
+		return err
 	}
-	w.at = target
+	w.at, w.rest, w.kind = target, after, lastName
 	if after == "" {
-		return &found{path: target, parent: target, kind: lastJump}, onward{}, nil
+		w.end = &found{path: target, parent: target, kind: lastJump}
 	}
-	return nil, onward{after, lastName}, nil
+	return nil
 }

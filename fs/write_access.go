@@ -6,8 +6,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// writeAccess keeps those who write to an inode and those who execute it
-// apart: a program that changed under those who run it would crash them. It
+// writeAccess excludes writing to an inode while it is executed, and executing
+// it while it is open for writing: a running program that changes would crash. It
 // is the number of open files that may write, or, negative, of those that are
 // executed (ETXTBSY in open(2), truncate(2) and execve(2)). The zero value has
 // neither.
@@ -16,13 +16,13 @@ type writeAccess struct{ users atomic.Int64 }
 // enter lets one more write: ETXTBSY while the inode is executed.
 func (w *writeAccess) enter() error { return w.add(1) }
 
-// leave is the end of one who wrote.
+// leave removes a writer.
 func (w *writeAccess) leave() { w.users.Add(-1) }
 
-// deny lets one more execute: ETXTBSY while somebody may write.
+// deny adds an executor: ETXTBSY while the inode has writers.
 func (w *writeAccess) deny() error { return w.add(-1) }
 
-// allow is the end of one who executed.
+// allow removes an executor.
 func (w *writeAccess) allow() { w.users.Add(1) }
 
 // add counts in one direction, from zero on.
@@ -39,8 +39,8 @@ func (w *writeAccess) add(direction int64) error {
 }
 
 // DenyWriting makes f the file of a program that runs: until its last
-// reference goes, nobody opens the inode for writing or truncates its name.
-// Call it once, before f is shared. Error: ETXTBSY if somebody may write.
+// reference is dropped, opening the inode for writing and truncating its name fail.
+// Call it once, before f is shared. Error: ETXTBSY if the inode has writers.
 func (f *File) DenyWriting() error {
 	err := f.Inode().Base().writing.deny()
 	f.denies = err == nil

@@ -18,7 +18,7 @@ func openError(at fs.At, flags int) error {
 	return err
 }
 
-func TestWhatIsExecutedIsNotWritten(t *testing.T) {
+func TestOpenForWritingAnExecutedFileIsETXTBSY(t *testing.T) {
 	w := fstest.New(t, 512)
 	w.Write("/program", "text")
 	program, err := w.At("/program").Open(unix.O_RDONLY, 0)
@@ -41,7 +41,7 @@ func TestWhatIsExecutedIsNotWritten(t *testing.T) {
 	must(t, openError(w.At("/program"), unix.O_RDWR|unix.O_TRUNC))
 }
 
-func TestWhatIsWrittenIsNotExecuted(t *testing.T) {
+func TestExecutingAFileOpenForWritingIsETXTBSY(t *testing.T) {
 	w := fstest.New(t, 512)
 	w.Write("/program", "text")
 	program, err := w.At("/program").Open(unix.O_RDONLY, 0)

@@ -1,10 +1,11 @@
 package signal
 
 import (
-	"encoding/binary"
 	"sync"
 
 	"golang.org/x/sys/unix"
+
+	"slowpath/abi"
 )
 
 // The flags of an action (sigaction(2), include/uapi/asm-generic/signal-defs.h).
@@ -40,27 +41,14 @@ type Action struct {
 	Mask     Set    // blocked while the handler runs, besides the signal itself
 }
 
-// ActionSize is the size of the kernel's struct sigaction in bytes.
-const ActionSize = 32
-
-// Encode writes the action in the format of rt_sigaction(2).
-func (a *Action) Encode(dst []byte) {
-	_ = dst[ActionSize-1]
-	binary.LittleEndian.PutUint64(dst[0:], a.Handler)
-	binary.LittleEndian.PutUint64(dst[8:], a.Flags)
-	binary.LittleEndian.PutUint64(dst[16:], a.Restorer)
-	binary.LittleEndian.PutUint64(dst[24:], uint64(a.Mask))
+// Sigaction returns the action in the layout of rt_sigaction(2).
+func (a *Action) Sigaction() abi.Sigaction {
+	return abi.Sigaction{Handler: a.Handler, Flags: a.Flags, Restorer: a.Restorer, Mask: uint64(a.Mask)}
 }
 
-// DecodeAction reads an action of ActionSize bytes.
-func DecodeAction(src []byte) Action {
-	_ = src[ActionSize-1]
-	return Action{
-		Handler:  binary.LittleEndian.Uint64(src[0:]),
-		Flags:    binary.LittleEndian.Uint64(src[8:]),
-		Restorer: binary.LittleEndian.Uint64(src[16:]),
-		Mask:     Set(binary.LittleEndian.Uint64(src[24:])),
-	}
+// ActionOf returns the action that a program's struct sigaction describes.
+func ActionOf(s *abi.Sigaction) Action {
+	return Action{Handler: s.Handler, Flags: s.Flags, Restorer: s.Restorer, Mask: Set(s.Mask)}
 }
 
 // Caught reports whether the action runs a handler of the user's.

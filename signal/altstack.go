@@ -1,9 +1,9 @@
 package signal
 
 import (
-	"encoding/binary"
-
 	"golang.org/x/sys/unix"
+
+	"slowpath/abi"
 )
 
 // The flags of a stack_t (sigaltstack(2)).
@@ -27,26 +27,15 @@ type AltStack struct {
 	Flags uint32
 }
 
-// StackSize is the size of a stack_t in bytes.
-const StackSize = 24
-
-// Encode writes the stack_t with the given flags.
-func (a *AltStack) Encode(dst []byte, flags uint32) {
-	_ = dst[StackSize-1]
-	binary.LittleEndian.PutUint64(dst[0:], a.Base)
-	binary.LittleEndian.PutUint32(dst[8:], flags)
-	binary.LittleEndian.PutUint32(dst[12:], 0)
-	binary.LittleEndian.PutUint64(dst[16:], a.Size)
+// Stack returns the stack_t that the user reads while the stack pointer is rsp.
+func (a *AltStack) Stack(rsp uint64) abi.Stack {
+	return abi.Stack{SP: a.Base, Flags: a.Flags | a.State(rsp), Size: a.Size}
 }
 
-// DecodeStack reads a stack_t of StackSize bytes.
-func DecodeStack(src []byte) AltStack {
-	_ = src[StackSize-1]
-	return AltStack{
-		Base:  binary.LittleEndian.Uint64(src[0:]),
-		Flags: binary.LittleEndian.Uint32(src[8:]),
-		Size:  binary.LittleEndian.Uint64(src[16:]),
-	}
+// AltStackOf returns the alternate stack that a program's stack_t describes.
+// Flags are those of the program; Set checks them.
+func AltStackOf(s *abi.Stack) AltStack {
+	return AltStack{Base: s.SP, Size: s.Size, Flags: s.Flags}
 }
 
 // Holds reports whether the stack pointer rsp is on the alternate stack. A

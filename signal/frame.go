@@ -1,22 +1,14 @@
 package signal
 
 import (
-	"encoding/binary"
-
 	"golang.org/x/sys/unix"
 
+	"slowpath/abi"
 	"slowpath/arch/amd64"
 )
 
-// UserMemory is the memory of the program, as far as signal frames need it.
-// Each call moves all of p or fails with EFAULT; it may sleep.
-type UserMemory interface {
-	CopyIn(address uint64, p []byte) error
-	CopyOut(address uint64, p []byte) error
-}
-
-// Fault is what the last exception that became a signal left behind; a
-// handler reads it in its ucontext.
+// Fault is the last exception of a thread that became a signal. A handler reads
+// it in its ucontext.
 type Fault struct {
 	Vector, Error, Address uint64
 }
@@ -25,52 +17,34 @@ type Fault struct {
 type Delivery struct {
 	Info     *Info
 	Action   *Action
-	Saved    Set       // the blocked set that sigreturn brings back
+	Saved    Set       // the blocked set that rt_sigreturn(2) restores
 	AltStack *AltStack // of the thread; SS_AUTODISARM disarms it
 	Fault    Fault
 	Scratch  *Scratch // of the thread
 }
 
-// Scratch is where a thread puts its signal frames together, and where it reads
-// them back, so that neither allocates. The zero value is ready for use.
+// Scratch is a thread's buffer for signal frames. Push builds them in it and
+// Pop reads them into it, so neither allocates. The zero value is ready for
+// use.
 type Scratch struct{ bytes []byte }
 
-// A Scratch has a frame and the floating-point state in the distance that they
-// have on the user's stack, the state aligned for the CPU.
+// A Scratch holds a frame and the floating-point state at the same distance
+// from each other as on the user's stack. The state is aligned for XSAVE.
 const (
 	frameToState = (frameSize+frameAlign-1)&^(frameAlign-1) + returnAddress
 	scratchState = 512
 	scratchFrame = scratchState - frameToState
 )
 
-// buffers returns the room for a frame and for the state, and both as they are
-// written to the user's stack.
-func (s *Scratch) buffers() (frame *[frameSize]byte, state, both []byte) {
+// buffers returns the memory for a frame, for the state, and for both as they
+// are written to the user's stack.
+func (s *Scratch) buffers() (frame *abi.RTSigframe, state, both []byte) {
 	if s.bytes == nil {
 		s.bytes = amd64.AlignedBuffer(scratchState + stateSize())
 	}
-	return (*[frameSize]byte)(s.bytes[scratchFrame:]), s.bytes[scratchState:], s.bytes[scratchFrame:]
+	both = s.bytes[scratchFrame:]
+	return abi.View[abi.RTSigframe](both), s.bytes[scratchState:], both
 }
-
-// The frame that a handler finds at its stack pointer: struct rt_sigframe of
-// arch/x86/include/asm/sigframe.h. Offsets are from the frame's start, where
-// the return address of the handler is.
-const (
-	frameUContext = 8
-	frameInfo     = frameUContext + ucontextSize
-	frameSize     = frameInfo + InfoSize
-
-	// struct ucontext
-	ucFlags      = 0
-	ucLink       = 8
-	ucStack      = 16
-	ucContext    = 40 // struct sigcontext_64
-	ucSigmask    = ucContext + sigcontextSize
-	ucontextSize = ucSigmask + SetSize
-
-	sigcontextSize = 256
-	scFPState      = 184
-)
 
 // The flags of uc_flags (arch/x86/include/uapi/asm/ucontext.h).
 const (
@@ -79,28 +53,24 @@ const (
 	ucStrictRestoreSS = 4 // sigreturn takes ss as it is
 )
 
-// The software part of an FXSAVE area, by which user programs recognise the
-// XSAVE format (struct _fpx_sw_bytes).
+// The floating-point state in a frame is an XSAVE area whose FXSAVE part has a
+// struct _fpx_sw_bytes, by which programs recognise the XSAVE format.
 const (
-	legacySize     = 512
-	swReserved     = 464
-	swMagic1       = swReserved
-	swExtendedSize = swReserved + 4
-	swFeatures     = swReserved + 8
-	swStateSize    = swReserved + 16
-	magic1         = 0x46505853
-	magic2         = 0x46505845
-	magic2Size     = 4
-	fpStateAlign   = 64
-	redZone        = 128 // below RSP belongs to leaf functions (System V ABI, 3.2.2)
-	frameAlign     = 16
-	returnAddress  = 8
+	legacySize    = 512 // the FXSAVE part
+	swReserved    = 464 // where its struct _fpx_sw_bytes is
+	magic1        = 0x46505853
+	magic2        = 0x46505845 // behind the XSAVE area
+	magic2Size    = 4
+	fpStateAlign  = 64
+	redZone       = 128 // below RSP belongs to leaf functions (System V ABI, 3.2.2)
+	frameAlign    = 16
+	returnAddress = 8
 )
 
-// MinFrame is AT_MINSIGSTKSZ: how many bytes of stack a signal frame takes at
-// most on this CPU.
+// MinFrame is AT_MINSIGSTKSZ: the most bytes of stack that a signal frame takes
+// on this CPU.
 func MinFrame() int {
-	return frameSize + stateSize() + fpStateAlign + frameAlign
+	return int(frameSize) + stateSize() + fpStateAlign + frameAlign
 }
 
 // stateSize is the size of the floating-point state in a frame, in bytes.
@@ -113,33 +83,34 @@ func stateSize() int {
 }
 
 // Push builds the frame of a handler on the user's stack and sets f so that
-// the handler runs when the task returns to user mode. f has been settled. It
-// fails with EFAULT if the stack cannot be written or the action has no
-// restorer, and then has changed nothing.
-func Push(m UserMemory, f *amd64.Frame, d *Delivery) error {
+// the handler runs when the task returns to user mode. f must be settled. Push
+// may sleep. It fails with EFAULT if the stack cannot be written or the action
+// has no restorer; then it has changed nothing.
+func Push(m abi.UserMemory, f *amd64.Frame, d *Delivery) error {
 	if d.Action.Flags&SA_RESTORER == 0 {
 		return unix.EFAULT // x86-64 has no other way to return
 	}
-	frame, state, err := place(f, d)
+	at, stateAt, err := frameAddresses(f, d)
 	if err != nil {
 		return err
 	}
-	frameBytes, stateBytes, both := d.Scratch.buffers()
-	encodeState(stateBytes, f)
-	encodeFrame(frameBytes, f, d, state)
-	if err := m.CopyOut(frame, both); err != nil {
+	frame, state, both := d.Scratch.buffers()
+	fillState(state, f)
+	fillFrame(frame, f, d, stateAt)
+	if err := m.CopyOut(at, both); err != nil {
 		return err
 	}
 	if d.AltStack.Flags&SS_AUTODISARM != 0 {
 		*d.AltStack = AltStack{}
 	}
-	f.ResetExtended() // a handler starts with rounding and masks of its own
-	enterHandler(f, d, frame)
+	f.ResetExtended() // the handler starts in the initial floating-point state
+	enterHandler(f, d, at)
 	return nil
 }
 
-// place decides where the frame and the floating-point state go.
-func place(f *amd64.Frame, d *Delivery) (frame, state uint64, err error) {
+// frameAddresses returns the user addresses of the frame and of its
+// floating-point state. EFAULT if they would overflow the alternate stack.
+func frameAddresses(f *amd64.Frame, d *Delivery) (frame, state uint64, err error) {
 	top := f.RSP - redZone
 	nested := d.AltStack.Holds(f.RSP)
 	entering := d.Action.Flags&SA_ONSTACK != 0 && d.AltStack.State(f.RSP) == 0
@@ -149,13 +120,13 @@ func place(f *amd64.Frame, d *Delivery) (frame, state uint64, err error) {
 	state = (top - uint64(stateSize())) &^ (fpStateAlign - 1)
 	frame = state - frameToState
 	if (nested || entering) && !d.AltStack.contains(frame) {
-		return 0, 0, unix.EFAULT // it would overflow the alternate stack
+		return 0, 0, unix.EFAULT
 	}
 	return frame, state, nil
 }
 
-// enterHandler is what the handler finds in its registers (System V ABI: RDI,
-// RSI and RDX are its three arguments).
+// enterHandler sets the registers for the handler, whose three arguments are in
+// RDI, RSI and RDX (System V ABI, 3.2.3).
 func enterHandler(f *amd64.Frame, d *Delivery, frame uint64) {
 	f.RDI = uint64(d.Info.Signo)
 	f.RSI = frame + frameInfo
@@ -169,65 +140,54 @@ func enterHandler(f *amd64.Frame, d *Delivery, frame uint64) {
 	f.Flags |= amd64.LeaveByIRET
 }
 
-// encodeState writes the floating-point state in the format of the signal
-// frame.
-func encodeState(state []byte, f *amd64.Frame) {
+// fillState stores the floating-point state in the format of a signal frame.
+func fillState(state []byte, f *amd64.Frame) {
 	size := amd64.ExtendedSize()
 	f.ReadExtended(state[:size])
-	clear(state[swReserved:legacySize])
+	software := abi.View[abi.FPXSWBytes](state[swReserved:])
+	*software = abi.FPXSWBytes{}
 	if amd64.ExtendedMask() == 0 {
 		return
 	}
-	binary.LittleEndian.PutUint32(state[swMagic1:], magic1)
-	binary.LittleEndian.PutUint32(state[swExtendedSize:], uint32(len(state)))
-	binary.LittleEndian.PutUint64(state[swFeatures:], amd64.ExtendedMask())
-	binary.LittleEndian.PutUint32(state[swStateSize:], uint32(size))
-	binary.LittleEndian.PutUint32(state[size:], magic2)
+	software.Magic1 = magic1
+	software.ExtendedSize = uint32(len(state))
+	software.XFeatures = amd64.ExtendedMask()
+	software.XStateSize = uint32(size)
+	*abi.View[uint32](state[size:]) = magic2
 }
 
-// encodeFrame writes the frame below the floating-point state.
-func encodeFrame(frame *[frameSize]byte, f *amd64.Frame, d *Delivery, state uint64) {
-	clear(frame[:])
-	binary.LittleEndian.PutUint64(frame[:], d.Action.Restorer)
-	uc := (*[ucontextSize]byte)(frame[frameUContext:])
+// fillFrame fills in the frame. stateAt is the user address of the
+// floating-point state.
+func fillFrame(frame *abi.RTSigframe, f *amd64.Frame, d *Delivery, stateAt uint64) {
 	flags := uint64(ucSigcontextSS | ucStrictRestoreSS)
 	if amd64.ExtendedMask() != 0 {
 		flags |= ucFPXState
 	}
-	binary.LittleEndian.PutUint64(uc[ucFlags:], flags)
-	d.AltStack.Encode(uc[ucStack:], d.AltStack.Flags|d.AltStack.State(f.RSP))
-	encodeContext((*[sigcontextSize]byte)(uc[ucContext:]), f, d, state)
-	binary.LittleEndian.PutUint64(uc[ucSigmask:], uint64(d.Saved))
-	d.Info.Encode(frame[frameInfo:])
+	*frame = abi.RTSigframe{
+		Pretcode: d.Action.Restorer,
+		UContext: abi.UContext{Flags: flags, Stack: d.AltStack.Stack(f.RSP), Sigmask: uint64(d.Saved)},
+		Info:     d.Info.Siginfo(),
+	}
+	sc := &frame.UContext.MContext
+	for _, r := range contextRegisters(f, sc) {
+		*r.saved = *r.register
+	}
+	sc.CS, sc.SS = uint16(f.CS), uint16(f.SS)
+	sc.Error, sc.TrapNumber, sc.CR2 = d.Fault.Error, d.Fault.Vector, d.Fault.Address
+	sc.OldMask = uint64(d.Saved)
+	sc.FPState = stateAt
 }
 
-// contextRegisters lists the registers in the order of struct sigcontext_64.
-func contextRegisters(f *amd64.Frame) [18]*uint64 {
-	return [...]*uint64{
-		&f.R8, &f.R9, &f.R10, &f.R11, &f.R12, &f.R13, &f.R14, &f.R15,
-		&f.RDI, &f.RSI, &f.RBP, &f.RBX, &f.RDX, &f.RAX, &f.RCX, &f.RSP, &f.RIP, &f.RFLAGS,
-	}
-}
+// savedRegister is a register, and where a signal frame has it.
+type savedRegister struct{ register, saved *uint64 }
 
-// Offsets in struct sigcontext_64 behind the registers.
-const (
-	scCS      = 144
-	scSS      = 150
-	scError   = 152
-	scVector  = 160
-	scOldmask = 168
-	scCR2     = 176
-)
-
-func encodeContext(sc *[sigcontextSize]byte, f *amd64.Frame, d *Delivery, state uint64) {
-	for i, register := range contextRegisters(f) {
-		binary.LittleEndian.PutUint64(sc[8*i:], *register)
+// contextRegisters lists the registers that a signal frame saves as they are.
+func contextRegisters(f *amd64.Frame, sc *abi.Sigcontext) [18]savedRegister {
+	return [...]savedRegister{
+		{&f.R8, &sc.R8}, {&f.R9, &sc.R9}, {&f.R10, &sc.R10}, {&f.R11, &sc.R11},
+		{&f.R12, &sc.R12}, {&f.R13, &sc.R13}, {&f.R14, &sc.R14}, {&f.R15, &sc.R15},
+		{&f.RDI, &sc.RDI}, {&f.RSI, &sc.RSI}, {&f.RBP, &sc.RBP}, {&f.RBX, &sc.RBX},
+		{&f.RDX, &sc.RDX}, {&f.RAX, &sc.RAX}, {&f.RCX, &sc.RCX}, {&f.RSP, &sc.RSP},
+		{&f.RIP, &sc.RIP}, {&f.RFLAGS, &sc.RFLAGS},
 	}
-	binary.LittleEndian.PutUint16(sc[scCS:], uint16(f.CS))
-	binary.LittleEndian.PutUint16(sc[scSS:], uint16(f.SS))
-	binary.LittleEndian.PutUint64(sc[scError:], d.Fault.Error)
-	binary.LittleEndian.PutUint64(sc[scVector:], d.Fault.Vector)
-	binary.LittleEndian.PutUint64(sc[scOldmask:], uint64(d.Saved))
-	binary.LittleEndian.PutUint64(sc[scCR2:], d.Fault.Address)
-	binary.LittleEndian.PutUint64(sc[scFPState:], state)
 }

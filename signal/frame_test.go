@@ -56,7 +56,7 @@ func TestPushAndPop(t *testing.T) {
 	if err := Push(m, f, d); err != nil {
 		t.Fatal(err)
 	}
-	if f.RSP > before.RSP-redZone || f.RSP%16 != 8 || f.RDX != f.RSP+8 || f.RSI != f.RSP+8+ucontextSize {
+	if f.RSP > before.RSP-redZone || f.RSP%16 != 8 || f.RDX != f.RSP+8 || f.RSI != f.RSP+8+304 {
 		t.Errorf("rsp %#x, rsi %#x, rdx %#x", f.RSP, f.RSI, f.RDX)
 	}
 	f.RSP += returnAddress
@@ -127,19 +127,21 @@ func TestPushRefuses(t *testing.T) {
 	}
 }
 
-// TestPopTraps changes one register of a frame to what user mode cannot have.
-func TestPopTraps(t *testing.T) {
-	const rip = 16 * 8
+// TestPopReportsTheTrapOfABadRegister changes one register of a frame to what
+// user mode cannot have.
+func TestPopReportsTheTrapOfABadRegister(t *testing.T) {
+	const rip, cs, ss = 16 * 8, 144, 150
+	const ucContext = 40
 	registers := []struct {
-		offset int // in struct sigcontext_64
+		offset int // in struct sigcontext
 		value  uint16
 		trap   Info
 		fault  Fault
 	}{
-		{scCS, 0x8, KernelInfo(unix.SIGSEGV), Fault{amd64.GeneralProtection, 0x8, 0}},
-		{scCS, 0x0, KernelInfo(unix.SIGSEGV), Fault{amd64.GeneralProtection, 0, 0}},
-		{scSS, 0xfff8, KernelInfo(unix.SIGSEGV), Fault{amd64.GeneralProtection, 0xfff8, 0}},
-		{scSS, 0xf, KernelInfo(unix.SIGSEGV), Fault{amd64.GeneralProtection, 0, 0}},
+		{cs, 0x8, KernelInfo(unix.SIGSEGV), Fault{amd64.GeneralProtection, 0x8, 0}},
+		{cs, 0x0, KernelInfo(unix.SIGSEGV), Fault{amd64.GeneralProtection, 0, 0}},
+		{ss, 0xfff8, KernelInfo(unix.SIGSEGV), Fault{amd64.GeneralProtection, 0xfff8, 0}},
+		{ss, 0xf, KernelInfo(unix.SIGSEGV), Fault{amd64.GeneralProtection, 0, 0}},
 		{rip + 6, 0x8000, KernelInfo(unix.SIGSEGV), Fault{amd64.GeneralProtection, 0, 0}},
 	}
 	for _, c := range registers {

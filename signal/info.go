@@ -1,16 +1,13 @@
 package signal
 
 import (
-	"encoding/binary"
-
 	"golang.org/x/sys/unix"
+
+	"slowpath/abi"
 )
 
-// InfoSize is the size of siginfo_t in bytes (sigaction(2)).
-const InfoSize = 128
-
 // The values of si_code that say who sent a signal
-// (include/uapi/asm-generic/siginfo.h). Those of users are negative or 0.
+// (include/uapi/asm-generic/siginfo.h). A process sends 0 or a negative value.
 const (
 	SI_USER    = 0
 	SI_KERNEL  = 0x80
@@ -22,7 +19,7 @@ const (
 	SI_TKILL   = -6
 )
 
-// The values of si_code that say what happened, by signal.
+// The values of si_code that say why the kernel sent a signal.
 const (
 	ILL_ILLOPN    = 2
 	ILL_PRVOPC    = 5
@@ -51,34 +48,15 @@ const (
 	CLD_CONTINUED = 6
 )
 
-// Info is a siginfo_t: three words that every signal has, and a union whose
-// layout depends on the signal and on Code. The union stays in the format of
-// the user interface, so rt_sigqueueinfo(2) passes it through unchanged.
+// Info is a siginfo_t. Which member of Fields is valid follows from Signo and
+// Code. Fields keeps the layout of the user interface, so that
+// rt_sigqueueinfo(2) passes it through unchanged.
 type Info struct {
-	Signo Signal
-	Errno int32
-	Code  int32
-	Union [InfoSize - unionOffset]byte
+	Signo  Signal
+	Errno  int32
+	Code   int32
+	Fields abi.SiginfoFields
 }
-
-// Offsets of the union and, in it, of its members on x86-64.
-const (
-	unionOffset = 16
-
-	offPID     = 0
-	offUID     = 4
-	offStatus  = 8  // CLD_*
-	offValue   = 8  // SI_QUEUE, SI_TIMER
-	offUserCPU = 16 // CLD_*, clock ticks
-	offSysCPU  = 24
-	offTimer   = 0 // SI_TIMER
-	offOverrun = 4
-	offAddress = 0 // faults
-	offBits    = 8 // BUS_MCEERR_*
-	offSysAddr = 0 // SIGSYS
-	offSysCall = 8
-	offSysArch = 12
-)
 
 // UserInfo describes a signal sent by a process: kill(2) with code SI_USER or
 // tkill(2) with SI_TKILL.
@@ -88,97 +66,78 @@ func UserInfo(s Signal, code int32, pid int, uid uint32) Info {
 	return info
 }
 
-// KernelInfo describes a signal that the kernel sent for no process.
+// KernelInfo describes a signal that the kernel sends on no process's behalf.
 func KernelInfo(s Signal) Info { return Info{Signo: s, Code: SI_KERNEL} }
 
 // FaultInfo describes a fault at a user address.
 func FaultInfo(s Signal, code int32, address uint64) Info {
 	info := Info{Signo: s, Code: code}
-	binary.LittleEndian.PutUint64(info.Union[offAddress:], address)
+	info.Fields.Fault().Addr = address
 	return info
 }
 
-// MemoryErrorInfo describes memory that a machine check took from a program:
+// MemoryErrorInfo describes memory that a machine check reported as lost:
 // 1<<bits bytes around the address (sigaction(2), BUS_MCEERR_AR).
 func MemoryErrorInfo(address uint64, bits uint16) Info {
 	info := FaultInfo(unix.SIGBUS, BUS_MCEERR_AR, address)
-	binary.LittleEndian.PutUint16(info.Union[offBits:], bits)
+	info.Fields.Fault().AddrLSB = int16(bits)
 	return info
 }
 
-// ChildInfo describes what became of a child, for SIGCHLD and for waitid(2).
+// ChildInfo describes a child's change of state, for SIGCHLD and for waitid(2).
 // The times are in clock ticks of 1/100 s.
 func ChildInfo(code int32, pid int, uid uint32, status int32, user, system int64) Info {
 	info := Info{Signo: unix.SIGCHLD, Code: code}
-	info.SetSender(pid, uid)
-	binary.LittleEndian.PutUint32(info.Union[offStatus:], uint32(status))
-	binary.LittleEndian.PutUint64(info.Union[offUserCPU:], uint64(user))
-	binary.LittleEndian.PutUint64(info.Union[offSysCPU:], uint64(system))
+	*info.Fields.Child() = abi.SiginfoChild{PID: int32(pid), UID: uid, Status: status, Utime: user, Stime: system}
 	return info
 }
 
 // TimerInfo describes the expiry of a POSIX timer (timer_create(2)).
 func TimerInfo(s Signal, id int32, value uint64) Info {
 	info := Info{Signo: s, Code: SI_TIMER}
-	binary.LittleEndian.PutUint32(info.Union[offTimer:], uint32(id))
-	binary.LittleEndian.PutUint64(info.Union[offValue:], value)
+	*info.Fields.Timer() = abi.SiginfoTimer{TID: id, Value: value}
 	return info
 }
 
-// SetSender writes si_pid and si_uid.
+// SetSender sets si_pid and si_uid.
 func (i *Info) SetSender(pid int, uid uint32) {
-	binary.LittleEndian.PutUint32(i.Union[offPID:], uint32(pid))
-	binary.LittleEndian.PutUint32(i.Union[offUID:], uid)
+	*i.Fields.Kill() = abi.SiginfoKill{PID: int32(pid), UID: uid}
 }
 
-// SetOverrun writes si_overrun of a timer's signal.
-func (i *Info) SetOverrun(n int32) {
-	binary.LittleEndian.PutUint32(i.Union[offOverrun:], uint32(n))
-}
+// SetOverrun sets si_overrun of a timer's signal.
+func (i *Info) SetOverrun(n int32) { i.Fields.Timer().Overrun = n }
 
-// PID returns si_pid; it means something only where the sender is a process.
-func (i *Info) PID() int { return int(int32(binary.LittleEndian.Uint32(i.Union[offPID:]))) }
+// PID returns si_pid. It is valid only if a process sent the signal.
+func (i *Info) PID() int { return int(i.Fields.Kill().PID) }
 
-// UID returns si_uid.
-func (i *Info) UID() uint32 { return binary.LittleEndian.Uint32(i.Union[offUID:]) }
+// UID returns si_uid. It is valid only if a process sent the signal.
+func (i *Info) UID() uint32 { return i.Fields.Kill().UID }
 
-// Status returns si_status of a child's signal.
-func (i *Info) Status() int32 { return int32(binary.LittleEndian.Uint32(i.Union[offStatus:])) }
+// Status returns si_status of SIGCHLD.
+func (i *Info) Status() int32 { return i.Fields.Child().Status }
 
 // Value returns si_value of SI_QUEUE and SI_TIMER.
-func (i *Info) Value() uint64 { return binary.LittleEndian.Uint64(i.Union[offValue:]) }
+func (i *Info) Value() uint64 { return i.Fields.RT().Value }
 
-// TimerID returns si_timerid.
-func (i *Info) TimerID() int32 { return int32(binary.LittleEndian.Uint32(i.Union[offTimer:])) }
+// TimerID returns si_timerid of SI_TIMER.
+func (i *Info) TimerID() int32 { return i.Fields.Timer().TID }
 
-// Overrun returns si_overrun.
-func (i *Info) Overrun() int32 { return int32(binary.LittleEndian.Uint32(i.Union[offOverrun:])) }
+// Overrun returns si_overrun of SI_TIMER.
+func (i *Info) Overrun() int32 { return i.Fields.Timer().Overrun }
 
 // Address returns si_addr of a fault.
-func (i *Info) Address() uint64 { return binary.LittleEndian.Uint64(i.Union[offAddress:]) }
+func (i *Info) Address() uint64 { return i.Fields.Fault().Addr }
 
-// FromUser reports whether a process claims to have sent the signal, as
-// opposed to the kernel (SI_FROMUSER in Linux).
+// FromUser reports whether Code is one that only a process sends, and not the
+// kernel (SI_FROMUSER in Linux).
 func (i *Info) FromUser() bool { return i.Code <= 0 }
 
-// Encode writes the siginfo_t to dst, which holds at least InfoSize bytes.
-func (i *Info) Encode(dst []byte) {
-	_ = dst[InfoSize-1]
-	binary.LittleEndian.PutUint32(dst[0:], uint32(i.Signo))
-	binary.LittleEndian.PutUint32(dst[4:], uint32(i.Errno))
-	binary.LittleEndian.PutUint32(dst[8:], uint32(i.Code))
-	binary.LittleEndian.PutUint32(dst[12:], 0)
-	copy(dst[unionOffset:InfoSize], i.Union[:])
+// Siginfo returns the information in the layout of the user interface.
+func (i *Info) Siginfo() abi.Siginfo {
+	return abi.Siginfo{Signo: int32(i.Signo), Errno: i.Errno, Code: i.Code, Fields: i.Fields}
 }
 
-// DecodeInfo reads a siginfo_t of InfoSize bytes, from a user that sends it.
-func DecodeInfo(src []byte) Info {
-	_ = src[InfoSize-1]
-	info := Info{
-		Signo: Signal(int32(binary.LittleEndian.Uint32(src[0:]))),
-		Errno: int32(binary.LittleEndian.Uint32(src[4:])),
-		Code:  int32(binary.LittleEndian.Uint32(src[8:])),
-	}
-	copy(info.Union[:], src[unionOffset:InfoSize])
-	return info
+// InfoOf returns what a program's siginfo_t says.
+func InfoOf(s *abi.Siginfo) Info {
+	return Info{Signo: Signal(s.Signo), Errno: s.Errno, Code: s.Code, Fields: s.Fields}
 }

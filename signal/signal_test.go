@@ -1,10 +1,11 @@
 package signal
 
 import (
-	"bytes"
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"slowpath/abi"
 )
 
 func TestSet(t *testing.T) {
@@ -35,57 +36,57 @@ func TestDefaults(t *testing.T) {
 	}
 }
 
-// TestInfoLayout compares with the offsets of siginfo_t on x86-64.
-func TestInfoLayout(t *testing.T) {
-	var raw [InfoSize]byte
+// TestSiginfoHasTheOffsetsOfX86 compares with the offsets of siginfo_t on x86-64.
+func TestSiginfoHasTheOffsetsOfX86(t *testing.T) {
 	info := ChildInfo(CLD_KILLED, 0x01020304, 0x05060708, 9, 0x11, 0x22)
-	info.Encode(raw[:])
+	siginfo := info.Siginfo()
+	raw := abi.Bytes(&siginfo)
 	for offset, want := range map[int]byte{0: 17, 8: CLD_KILLED, 16: 4, 20: 8, 24: 9, 32: 0x11, 40: 0x22} {
 		if raw[offset] != want {
 			t.Errorf("byte %d is %#x, want %#x", offset, raw[offset], want)
 		}
 	}
 	fault := FaultInfo(unix.SIGSEGV, SEGV_MAPERR, 0x1234)
-	fault.Encode(raw[:])
+	siginfo = fault.Siginfo()
 	if raw[16] != 0x34 || raw[17] != 0x12 || fault.Address() != 0x1234 {
 		t.Errorf("si_addr is at % x", raw[16:24])
 	}
 	timer := TimerInfo(unix.SIGALRM, 3, 77)
 	timer.SetOverrun(5)
-	timer.Encode(raw[:])
+	siginfo = timer.Siginfo()
 	if raw[16] != 3 || raw[20] != 5 || raw[24] != 77 {
 		t.Errorf("the timer's fields are % x", raw[16:32])
 	}
 }
 
 func FuzzInfo(f *testing.F) {
-	f.Add(make([]byte, InfoSize))
+	f.Add(make([]byte, 128))
 	f.Fuzz(func(t *testing.T, raw []byte) {
-		if len(raw) < InfoSize {
+		var before abi.Siginfo
+		if len(raw) < len(abi.Bytes(&before)) {
 			return
 		}
-		raw = raw[:InfoSize]
-		info := DecodeInfo(raw)
-		var again [InfoSize]byte
-		info.Encode(again[:])
-		copy(raw[12:16], []byte{0, 0, 0, 0}) // padding
-		if !bytes.Equal(raw, again[:]) {
-			t.Errorf("% x becomes % x", raw, again)
+		copy(abi.Bytes(&before), raw)
+		info := InfoOf(&before)
+		after := info.Siginfo()
+		before.Pad = 0
+		if before != after {
+			t.Errorf("%+v becomes %+v", before, after)
 		}
 	})
 }
 
 func FuzzAction(f *testing.F) {
-	f.Add(make([]byte, ActionSize))
+	f.Add(make([]byte, 32))
 	f.Fuzz(func(t *testing.T, raw []byte) {
-		if len(raw) < ActionSize {
+		var before abi.Sigaction
+		if len(raw) < len(abi.Bytes(&before)) {
 			return
 		}
-		action := DecodeAction(raw)
-		var again [ActionSize]byte
-		action.Encode(again[:])
-		if !bytes.Equal(raw[:ActionSize], again[:]) {
-			t.Errorf("% x becomes % x", raw[:ActionSize], again)
+		copy(abi.Bytes(&before), raw)
+		action := ActionOf(&before)
+		if after := action.Sigaction(); before != after {
+			t.Errorf("%+v becomes %+v", before, after)
 		}
 		var actions Actions
 		if _, err := actions.Set(unix.SIGUSR1, action); err != nil {

@@ -1,10 +1,9 @@
 package syscall
 
 import (
-	"encoding/binary"
-
 	"golang.org/x/sys/unix"
 
+	"slowpath/abi"
 	"slowpath/arch/amd64"
 	"slowpath/cred"
 	"slowpath/task"
@@ -27,18 +26,17 @@ const (
 // whose they are. A version that does not exist is answered with the one that
 // the kernel prefers, and EINVAL.
 func loadCapabilityHeader(t *task.Task, address uint64) (elements int, pid int32, err error) {
-	var raw [8]byte
-	if err := t.CopyIn(address, raw[:]); err != nil {
+	header, err := abi.CopyIn[unix.CapUserHeader](t, address)
+	if err != nil {
 		return 0, 0, err
 	}
-	pid = int32(binary.LittleEndian.Uint32(raw[4:]))
-	switch binary.LittleEndian.Uint32(raw[0:]) {
+	switch header.Version {
 	case capabilityVersion1:
-		return 1, pid, nil
+		return 1, header.Pid, nil
 	case capabilityVersion2, capabilityVersion3:
-		return 2, pid, nil
+		return 2, header.Pid, nil
 	}
-	if err := store32(t, address, capabilityVersion3); err != nil {
+	if err := abi.CopyOut(t, address, uint32(capabilityVersion3)); err != nil {
 		return 0, 0, err
 	}
 	return 0, 0, unix.EINVAL
@@ -65,13 +63,15 @@ func sysCapget(t *task.Task, a *amd64.Args) (uint64, error) {
 		return 0, unix.EFAULT
 	}
 	c := target.Credentials()
-	words := make([]uint32, 0, 6)
+	var data [2]unix.CapUserData
 	for i := range elements {
-		for _, set := range [...]cred.Capabilities{c.Effective, c.Permitted, c.Inheritable} {
-			words = append(words, uint32(set>>(32*i)))
+		data[i] = unix.CapUserData{
+			Effective:   uint32(c.Effective >> (32 * i)),
+			Permitted:   uint32(c.Permitted >> (32 * i)),
+			Inheritable: uint32(c.Inheritable >> (32 * i)),
 		}
 	}
-	return 0, store32(t, a[1], words...)
+	return 0, abi.CopyOutSlice(t, a[1], data[:elements])
 }
 
 func sysCapset(t *task.Task, a *amd64.Args) (uint64, error) {
@@ -82,17 +82,15 @@ func sysCapset(t *task.Task, a *amd64.Args) (uint64, error) {
 	if pid != 0 && int(pid) != t.TID() {
 		return 0, unix.EPERM
 	}
-	raw := make([]byte, 12*elements)
-	if err := t.CopyIn(a[1], raw); err != nil {
+	var data [2]unix.CapUserData
+	if err := abi.CopyInSlice(t, a[1], data[:elements]); err != nil {
 		return 0, err
 	}
-	var sets [3]cred.Capabilities
-	for i := range elements {
-		for j := range sets {
-			sets[j] |= cred.Capabilities(binary.LittleEndian.Uint32(raw[12*i+4*j:])) << (32 * i)
-		}
-	}
-	return 0, t.SetCapabilities(sets[0], sets[1], sets[2])
+	join := func(low, high uint32) cred.Capabilities { return cred.Capabilities(high)<<32 | cred.Capabilities(low) }
+	return 0, t.SetCapabilities(
+		join(data[0].Effective, data[1].Effective),
+		join(data[0].Permitted, data[1].Permitted),
+		join(data[0].Inheritable, data[1].Inheritable))
 }
 
 // mayChooseTID reports whether clone3(2) may be told the child's id.

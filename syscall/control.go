@@ -3,6 +3,7 @@ package syscall
 import (
 	"golang.org/x/sys/unix"
 
+	"slowpath/abi"
 	"slowpath/arch/amd64"
 	"slowpath/cred"
 	"slowpath/signal"
@@ -66,7 +67,7 @@ func prSetPdeathsig(t *task.Task, a *amd64.Args) (uint64, error) {
 }
 
 func prGetPdeathsig(t *task.Task, a *amd64.Args) (uint64, error) {
-	return 0, store32(t, a[1], uint32(t.ParentDeathSignal()))
+	return 0, abi.CopyOut(t, a[1], int32(t.ParentDeathSignal()))
 }
 
 // boolean is how prctl(2) returns a flag.
@@ -169,7 +170,7 @@ func prGetTSC(t *task.Task, a *amd64.Args) (uint64, error) {
 	if t.Frame.TSCDenied() {
 		mode = unix.PR_TSC_SIGSEGV
 	}
-	return 0, store32(t, a[1], mode)
+	return 0, abi.CopyOut(t, a[1], mode)
 }
 
 func prSetTSC(t *task.Task, a *amd64.Args) (uint64, error) {
@@ -221,7 +222,7 @@ func prSetSubreaper(t *task.Task, a *amd64.Args) (uint64, error) {
 }
 
 func prGetSubreaper(t *task.Task, a *amd64.Args) (uint64, error) {
-	return 0, store32(t, a[1], uint32(boolean(t.Group().Subreaper())))
+	return 0, abi.CopyOut(t, a[1], int32(boolean(t.Group().Subreaper())))
 }
 
 func prSetNoNewPrivs(t *task.Task, a *amd64.Args) (uint64, error) {
@@ -240,7 +241,7 @@ func prGetNoNewPrivs(t *task.Task, a *amd64.Args) (uint64, error) {
 }
 
 func prGetTIDAddress(t *task.Task, a *amd64.Args) (uint64, error) {
-	return 0, storeWords(t, a[1], t.ChildTID())
+	return 0, abi.CopyOut(t, a[1], t.ChildTID())
 }
 
 // prGetTHPDisable says that huge pages were not switched off: there are none.
@@ -314,10 +315,10 @@ func sysArchPrctl(t *task.Task, f *amd64.Frame) (uint64, error) {
 		f.GSBase = f.RSI
 		return 0, nil
 	case archGetFS:
-		return 0, storeWords(t, f.RSI, f.FSBase)
+		return 0, abi.CopyOut(t, f.RSI, f.FSBase)
 	case archGetGS:
 		amd64.Release(f)
-		return 0, storeWords(t, f.RSI, f.GSBase)
+		return 0, abi.CopyOut(t, f.RSI, f.GSBase)
 	case archGetCPUID:
 		return 1, nil // CPUID does not fault
 	case archSetCPUID:

@@ -1,8 +1,6 @@
 package syscall
 
 import (
-	"encoding/binary"
-
 	"golang.org/x/sys/unix"
 
 	"slowpath/abi"
@@ -15,12 +13,12 @@ import (
 )
 
 var epollCalls = []Row{
-	{Number: 213, Name: "epoll_create", Arguments: args(Int), Handler: sysEpollCreate},
-	{Number: 232, Name: "epoll_wait", Arguments: args(FD, Pointer, Int, Int), Handler: sysEpollWait},
-	{Number: 233, Name: "epoll_ctl", Arguments: args(FD, Int, FD, Pointer), Handler: sysEpollCtl},
-	{Number: 281, Name: "epoll_pwait", Arguments: args(FD, Pointer, Int, Int, Pointer, Uint), Handler: sysEpollPwait},
-	{Number: 291, Name: "epoll_create1", Arguments: args(Hex), Handler: sysEpollCreate1},
-	{Number: 441, Name: "epoll_pwait2", Arguments: args(FD, Pointer, Int, Pointer, Pointer, Uint), Handler: sysEpollPwait2},
+	{Number: unix.SYS_EPOLL_CREATE, Name: "epoll_create", Arguments: args(Int), Handler: sysEpollCreate},
+	{Number: unix.SYS_EPOLL_WAIT, Name: "epoll_wait", Arguments: args(FD, Pointer, Int, Int), Handler: sysEpollWait},
+	{Number: unix.SYS_EPOLL_CTL, Name: "epoll_ctl", Arguments: args(FD, Int, FD, Pointer), Handler: sysEpollCtl},
+	{Number: unix.SYS_EPOLL_PWAIT, Name: "epoll_pwait", Arguments: args(FD, Pointer, Int, Int, Pointer, Uint), Handler: sysEpollPwait},
+	{Number: unix.SYS_EPOLL_CREATE1, Name: "epoll_create1", Arguments: args(Hex), Handler: sysEpollCreate1},
+	{Number: unix.SYS_EPOLL_PWAIT2, Name: "epoll_pwait2", Arguments: args(FD, Pointer, Int, Pointer, Pointer, Uint), Handler: sysEpollPwait2},
 }
 
 func sysEpollCreate(t *task.Task, a *amd64.Args) (uint64, error) {
@@ -37,17 +35,14 @@ func sysEpollCreate1(t *task.Task, a *amd64.Args) (uint64, error) {
 	return install(t, epoll.New(t.FS.Mounts()), a[0] != 0)
 }
 
-// epollEventSize is the size of struct epoll_event, which is packed on x86-64.
-const epollEventSize = 12
-
 func sysEpollCtl(t *task.Task, a *amd64.Args) (uint64, error) {
 	var event epoll.Event
 	if int32(a[1]) != unix.EPOLL_CTL_DEL {
-		var p [epollEventSize]byte
-		if err := t.CopyIn(a[3], p[:]); err != nil {
+		e, err := abi.CopyIn[abi.EpollEvent](t, a[3])
+		if err != nil {
 			return 0, err
 		}
-		event = epoll.Event{Events: binary.LittleEndian.Uint32(p[:]), Data: binary.LittleEndian.Uint64(p[4:])}
+		event = epoll.Event{Events: e.Events, Data: uint64(e.DataHigh)<<32 | uint64(e.DataLow)}
 	}
 	return withFiles(t, a[0], a[2], func(file, target *fs.File) (uint64, error) {
 		set := epoll.Of(file)
@@ -66,15 +61,16 @@ func sysEpollCtl(t *task.Task, a *amd64.Args) (uint64, error) {
 	})
 }
 
-// maxEpollEvents is the most that one call may ask for (EP_MAX_EVENTS).
-const maxEpollEvents = 1 << 31 / epollEventSize
+// maxEpollEvents is the most events that one call may request (EP_MAX_EVENTS):
+// INT_MAX divided by the size of struct epoll_event.
+const maxEpollEvents = 1 << 31 / abi.EpollEventSize
 
 // epollBatch is the most that one call returns: more is not needed to be fair.
 const epollBatch = 1024
 
 func epollWait(t *task.Task, a *amd64.Args, deadline int64) (uint64, error) {
 	limit := int32(a[2])
-	if limit <= 0 || limit > maxEpollEvents {
+	if limit <= 0 || uint64(limit) > maxEpollEvents {
 		return 0, unix.EINVAL
 	}
 	return withFile(t, a[0], func(file *fs.File) (uint64, error) {
@@ -92,12 +88,11 @@ func epollWait(t *task.Task, a *amd64.Args, deadline int64) (uint64, error) {
 				return 0, unix.EINTR
 			}
 		}
-		p := make(packer, 0, len(events)*epollEventSize)
-		for _, e := range events {
-			p.u32(e.Events)
-			p.u64(e.Data)
+		array := make([]abi.EpollEvent, len(events))
+		for i, e := range events {
+			array[i] = abi.EpollEvent{Events: e.Events, DataLow: uint32(e.Data), DataHigh: uint32(e.Data >> 32)}
 		}
-		return uint64(len(events)), t.CopyOut(a[1], p)
+		return uint64(len(events)), abi.CopyOutSlice(t, a[1], array)
 	})
 }
 

@@ -5,6 +5,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"slowpath/abi"
 	"slowpath/arch/amd64"
 	"slowpath/task"
 )
@@ -48,7 +49,7 @@ func sysWait4(t *task.Task, a *amd64.Args) (uint64, error) {
 		return 0, err
 	}
 	if a[1] != 0 {
-		if err := store32(t, a[1], uint32(result.Status)); err != nil {
+		if err := abi.CopyOut(t, a[1], int32(result.Status)); err != nil {
 			return 0, err
 		}
 	}
@@ -143,14 +144,14 @@ func selectChildren(t *task.Task, r *task.WaitRequest, kind uint64, id int) (non
 // storeWaitInfo writes the part of siginfo_t that waitid(2) fills in; all
 // zeros if no child has changed.
 func storeWaitInfo(t *task.Task, address uint64, r *task.WaitResult) error {
-	number := uint32(0)
+	number := int32(0)
 	if r.PID != 0 {
-		number = uint32(unix.SIGCHLD)
+		number = int32(unix.SIGCHLD)
 	}
-	if err := store32(t, address, number, 0, uint32(r.Code)); err != nil {
+	if err := abi.CopyOut(t, address, [3]int32{number, 0, int32(r.Code)}); err != nil { // si_signo, si_errno, si_code
 		return err
 	}
-	return store32(t, address+16, uint32(r.PID), r.UID, uint32(r.Detail))
+	return abi.CopyOut(t, address+16, [3]uint32{uint32(r.PID), r.UID, uint32(r.Detail)}) // si_pid, si_uid, si_status
 }
 
 func sysGetpid(t *task.Task, a *amd64.Args) (uint64, error)  { return uint64(t.PID()), nil }

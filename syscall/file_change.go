@@ -1,11 +1,11 @@
 package syscall
 
 import (
-	"encoding/binary"
-
 	"golang.org/x/sys/unix"
 
+	"slowpath/abi"
 	"slowpath/arch/amd64"
+	"slowpath/clock"
 	"slowpath/fs"
 	"slowpath/task"
 )
@@ -72,8 +72,8 @@ func readTimes(t *task.Task, address uint64) (fs.Times, error) {
 	if address == 0 {
 		return bothNow, nil
 	}
-	var p [32]byte
-	if err := t.CopyIn(address, p[:]); err != nil {
+	values, err := abi.CopyIn[[2]unix.Timespec](t, address)
+	if err != nil {
 		return fs.Times{}, err
 	}
 	var times fs.Times
@@ -81,27 +81,25 @@ func readTimes(t *task.Task, address uint64) (fs.Times, error) {
 		value     *int64
 		now, keep *bool
 	}{{&times.Access, &times.AccessNow, &times.AccessKeep}, {&times.Modify, &times.ModifyNow, &times.ModifyKeep}} {
-		seconds := int64(binary.LittleEndian.Uint64(p[16*i:]))
-		nanoseconds := int64(binary.LittleEndian.Uint64(p[16*i+8:]))
-		switch {
-		case nanoseconds == unix.UTIME_NOW:
+		switch v := values[i]; {
+		case v.Nsec == unix.UTIME_NOW:
 			*to.now = true
-		case nanoseconds == unix.UTIME_OMIT:
+		case v.Nsec == unix.UTIME_OMIT:
 			*to.keep = true
-		case nanoseconds < 0 || nanoseconds >= 1e9:
+		case v.Nsec < 0 || v.Nsec >= second:
 			return fs.Times{}, unix.EINVAL
 		default:
-			*to.value = fileTime(seconds, nanoseconds)
+			*to.value = clampedTime(v)
 		}
 	}
 	return times, nil
 }
 
-// fileTime is a time in nanoseconds, clamped to what those can hold, as Linux
-// clamps to what a file system can.
-func fileTime(seconds, nanoseconds int64) int64 {
+// clampedTime returns a time in nanoseconds. What does not fit becomes the
+// nearest time that does, as in Linux for the range of a file system.
+func clampedTime(v unix.Timespec) int64 {
 	const limit = 9_223_372_035 // seconds
-	return max(-limit, min(limit, seconds))*1e9 + nanoseconds
+	return max(-limit, min(limit, v.Sec))*second + v.Nsec
 }
 
 // readTimevals reads two struct timeval.
@@ -109,20 +107,21 @@ func readTimevals(t *task.Task, address uint64) (fs.Times, error) {
 	if address == 0 {
 		return bothNow, nil
 	}
-	var p [32]byte
-	if err := t.CopyIn(address, p[:]); err != nil {
+	pair, err := abi.CopyIn[[2]unix.Timeval](t, address)
+	if err != nil {
 		return fs.Times{}, err
 	}
-	var values [2]int64
-	for i := range values {
-		seconds := int64(binary.LittleEndian.Uint64(p[16*i:]))
-		microseconds := int64(binary.LittleEndian.Uint64(p[16*i+8:]))
-		if microseconds < 0 || microseconds >= 1e6 {
+	for _, v := range pair {
+		if v.Usec < 0 || v.Usec >= 1e6 {
 			return fs.Times{}, unix.EINVAL
 		}
-		values[i] = fileTime(seconds, microseconds*1000)
 	}
-	return fs.Times{Access: values[0], Modify: values[1]}, nil
+	return fs.Times{Access: clampedTime(ofTimeval(pair[0])), Modify: clampedTime(ofTimeval(pair[1]))}, nil
+}
+
+// ofTimeval returns a struct timeval as a struct timespec.
+func ofTimeval(v unix.Timeval) unix.Timespec {
+	return unix.Timespec{Sec: v.Sec, Nsec: v.Usec * clock.Microsecond}
 }
 
 // changeTimes is utimensat(2); without a name the descriptor's file is meant.
@@ -165,13 +164,13 @@ func sysUtimes(t *task.Task, a *amd64.Args) (uint64, error) {
 func sysUtime(t *task.Task, a *amd64.Args) (uint64, error) {
 	times := bothNow
 	if a[1] != 0 {
-		var p [16]byte
-		if err := t.CopyIn(a[1], p[:]); err != nil {
+		both, err := abi.CopyIn[unix.Utimbuf](t, a[1])
+		if err != nil {
 			return 0, err
 		}
 		times = fs.Times{
-			Access: fileTime(int64(binary.LittleEndian.Uint64(p[:])), 0),
-			Modify: fileTime(int64(binary.LittleEndian.Uint64(p[8:])), 0),
+			Access: clampedTime(unix.Timespec{Sec: both.Actime}),
+			Modify: clampedTime(unix.Timespec{Sec: both.Modtime}),
 		}
 	}
 	return changeTimes(t, here, a[0], 0, times)

@@ -1,8 +1,6 @@
 package syscall
 
 import (
-	"encoding/binary"
-
 	"golang.org/x/sys/unix"
 
 	"slowpath/abi"
@@ -20,18 +18,18 @@ type fcntlCommand func(t *task.Task, f *fs.File, descriptor int, argument uint64
 // fcntlCommands has the commands of fcntl(2). What is not here is EINVAL, such
 // as leases and directory notification, which Linux makes optional too.
 var fcntlCommands = map[int32]fcntlCommand{
-	unix.F_DUPFD:         duplicateFrom(false),
-	unix.F_DUPFD_CLOEXEC: duplicateFrom(true),
+	unix.F_DUPFD:         duplicateFrom(keepOnExec),
+	unix.F_DUPFD_CLOEXEC: duplicateFrom(closeOnExec),
 	unix.F_GETFD:         getDescriptorFlags,
 	unix.F_SETFD:         setDescriptorFlags,
 	unix.F_GETFL:         getStatusFlags,
 	unix.F_SETFL:         setStatusFlags,
-	unix.F_GETLK:         testLock(false),
-	unix.F_SETLK:         setLock(false, false),
-	unix.F_SETLKW:        setLock(false, true),
-	unix.F_OFD_GETLK:     testLock(true),
-	unix.F_OFD_SETLK:     setLock(true, false),
-	unix.F_OFD_SETLKW:    setLock(true, true),
+	unix.F_GETLK:         testLock(processLock),
+	unix.F_SETLK:         setLock(processLock, failIfHeld),
+	unix.F_SETLKW:        setLock(processLock, waitIfHeld),
+	unix.F_OFD_GETLK:     testLock(openFileLock),
+	unix.F_OFD_SETLK:     setLock(openFileLock, failIfHeld),
+	unix.F_OFD_SETLKW:    setLock(openFileLock, waitIfHeld),
 	unix.F_GETOWN:        getOwner,
 	unix.F_SETOWN:        setOwner,
 	unix.F_GETPIPE_SZ:    getPipeSize,
@@ -66,10 +64,18 @@ func sysFcntl(t *task.Task, a *amd64.Args) (uint64, error) {
 	return run(t, file, fd(a[0]), a[2])
 }
 
-func duplicateFrom(closeOnExec bool) fcntlCommand {
+// execAction says what execve(2) does with a descriptor.
+type execAction bool
+
+const (
+	keepOnExec  execAction = false
+	closeOnExec execAction = true
+)
+
+func duplicateFrom(action execAction) fcntlCommand {
 	return func(t *task.Task, f *fs.File, _ int, minimum uint64) (uint64, error) {
 		f.IncRef()
-		n, err := t.FDs.Install(f, fd(minimum), t.Group().Limits.Soft(unix.RLIMIT_NOFILE), closeOnExec)
+		n, err := t.FDs.Install(f, fd(minimum), t.Group().Limits.Soft(unix.RLIMIT_NOFILE), action == closeOnExec)
 		if err != nil {
 			f.DecRef()
 		}
@@ -133,23 +139,36 @@ func addSeals(_ *task.Task, f *fs.File, _ int, seals uint64) (uint64, error) {
 	return 0, tmpfs.AddSeals(f, int(uint32(seals)))
 }
 
-// flockSize is the size of struct flock.
-const flockSize = 32
+// lockOwner says what a record lock belongs to (fcntl(2)).
+type lockOwner bool
+
+const (
+	processLock  lockOwner = false
+	openFileLock lockOwner = true // F_OFD_SETLK and its variants
+)
+
+// lockConflict says what to do if another owner holds a conflicting lock.
+type lockConflict bool
+
+const (
+	failIfHeld lockConflict = false // F_SETLK: EAGAIN
+	waitIfHeld lockConflict = true  // F_SETLKW
+)
 
 // readLock reads a struct flock as a lock of f.
-func readLock(t *task.Task, f *fs.File, address uint64, ofd bool) (fs.RecordLock, error) {
-	var p [flockSize]byte
-	if err := t.CopyIn(address, p[:]); err != nil {
+func readLock(t *task.Task, f *fs.File, address uint64, owner lockOwner) (fs.RecordLock, error) {
+	flock, err := abi.CopyIn[abi.Flock](t, address)
+	if err != nil {
 		return fs.RecordLock{}, err
 	}
 	lock := fs.RecordLock{Owner: t.FDs, Process: t.ProcessID()}
-	if ofd {
-		if binary.LittleEndian.Uint32(p[24:]) != 0 {
+	if owner == openFileLock {
+		if flock.PID != 0 {
 			return lock, unix.EINVAL
 		}
 		lock.Owner, lock.Process = f, -1
 	}
-	switch int16(binary.LittleEndian.Uint16(p[:])) {
+	switch flock.Type {
 	case unix.F_RDLCK:
 		lock.Kind = fs.SharedLock
 	case unix.F_WRLCK:
@@ -159,9 +178,7 @@ func readLock(t *task.Task, f *fs.File, address uint64, ofd bool) (fs.RecordLock
 	default:
 		return lock, unix.EINVAL
 	}
-	whence := int16(binary.LittleEndian.Uint16(p[2:]))
-	start, length := int64(binary.LittleEndian.Uint64(p[8:])), int64(binary.LittleEndian.Uint64(p[16:]))
-	return lock, setRange(&lock, f, whence, start, length)
+	return lock, setRange(&lock, f, flock.Whence, flock.Start, flock.Len)
 }
 
 // setRange computes which bytes a struct flock means: a negative length is the
@@ -201,9 +218,9 @@ func setRange(lock *fs.RecordLock, f *fs.File, whence int16, start, length int64
 	return nil
 }
 
-func testLock(ofd bool) fcntlCommand {
+func testLock(owner lockOwner) fcntlCommand {
 	return func(t *task.Task, f *fs.File, _ int, address uint64) (uint64, error) {
-		lock, err := readLock(t, f, address, ofd)
+		lock, err := readLock(t, f, address, owner)
 		if err != nil {
 			return 0, err
 		}
@@ -212,48 +229,38 @@ func testLock(ofd bool) fcntlCommand {
 		}
 		found, blocked := f.Inode().Base().Locks().TestRecord(lock)
 		if !blocked {
-			var kind [2]byte
-			binary.LittleEndian.PutUint16(kind[:], unix.F_UNLCK)
-			return 0, t.CopyOut(address, kind[:])
+			return 0, abi.CopyOut(t, address, int16(unix.F_UNLCK)) // only the type changes
 		}
-		return 0, t.CopyOut(address, packLock(&found))
+		return 0, abi.CopyOut(t, address, flockOf(&found))
 	}
 }
 
-func packLock(l *fs.RecordLock) []byte {
-	p := make(packer, 0, flockSize)
-	kind := uint16(unix.F_RDLCK)
+// flockOf returns the struct flock that describes a lock.
+func flockOf(l *fs.RecordLock) abi.Flock {
+	flock := abi.Flock{Type: unix.F_RDLCK, Whence: unix.SEEK_SET, Start: l.Start, PID: l.Process}
 	if l.Kind == fs.ExclusiveLock {
-		kind = unix.F_WRLCK
+		flock.Type = unix.F_WRLCK
 	}
-	length := int64(0)
 	if l.End != fs.EndOfFile {
-		length = l.End - l.Start + 1
+		flock.Len = l.End - l.Start + 1
 	}
-	p.u16(kind)
-	p.u16(unix.SEEK_SET)
-	p.u32(0)
-	p.i64(l.Start)
-	p.i64(length)
-	p.u32(uint32(l.Process))
-	p.u32(0)
-	return p
+	return flock
 }
 
-func setLock(ofd, willWait bool) fcntlCommand {
+func setLock(owner lockOwner, conflict lockConflict) fcntlCommand {
 	return func(t *task.Task, f *fs.File, _ int, address uint64) (uint64, error) {
-		lock, err := readLock(t, f, address, ofd)
+		lock, err := readLock(t, f, address, owner)
 		if err != nil {
 			return 0, err
 		}
 		if lock.Kind == fs.SharedLock && !f.Readable() || lock.Kind == fs.ExclusiveLock && !f.Writable() {
 			return 0, unix.EBADF
 		}
-		if !willWait {
-			return 0, f.SetRecord(lock, false)
+		if conflict == failIfHeld {
+			return 0, f.SetRecord(lock)
 		}
 		defer f.StopWaiting(lock.Owner)
-		return 0, await(t, &f.Inode().Base().Locks().Queue, wait.All, func() error { return f.SetRecord(lock, true) })
+		return 0, await(t, &f.Inode().Base().Locks().Queue, wait.All, func() error { return f.AwaitRecord(lock) })
 	}
 }
 
@@ -285,11 +292,11 @@ func sysIoctl(t *task.Task, a *amd64.Args) (uint64, error) {
 			return 0, setFlagByIoctl(t, file, request, a[2])
 		case unix.TIOCINQ:
 			if at := file.Attributes(); at.IsRegular() {
-				return 0, fs.CopyOutInt32(t, a[2], int32(at.Size-file.Offset()))
+				return 0, abi.CopyOut(t, a[2], int32(at.Size-file.Offset()))
 			}
 		case abi.FIGETBSZ:
 			if at := file.Attributes(); at.IsRegular() || at.IsDirectory() {
-				return 0, fs.CopyOutInt32(t, a[2], int32(at.BlockSize))
+				return 0, abi.CopyOut(t, a[2], int32(at.BlockSize))
 			}
 		}
 		return file.Ioctl(t, request, a[2])
@@ -297,7 +304,7 @@ func sysIoctl(t *task.Task, a *amd64.Args) (uint64, error) {
 }
 
 func setFlagByIoctl(t *task.Task, f *fs.File, request uint32, address uint64) error {
-	on, err := fs.CopyInInt32(t, address)
+	on, err := abi.CopyIn[int32](t, address)
 	if err != nil {
 		return err
 	}

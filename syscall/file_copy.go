@@ -3,6 +3,7 @@ package syscall
 import (
 	"golang.org/x/sys/unix"
 
+	"slowpath/abi"
 	"slowpath/arch/amd64"
 	"slowpath/fs"
 	"slowpath/fs/pipe"
@@ -30,8 +31,8 @@ func newPlace(t *task.Task, f *fs.File, address uint64) (*place, error) {
 	if !f.Operations().Seekable() {
 		return nil, unix.ESPIPE
 	}
-	offset, err := readUint64(t, address)
-	p.offset = int64(offset)
+	offset, err := abi.CopyIn[int64](t, address)
+	p.offset = offset
 	if err == nil && p.offset < 0 {
 		err = unix.EINVAL
 	}
@@ -43,7 +44,7 @@ func (p *place) finish(t *task.Task, count uint64) error {
 	if p.address == 0 {
 		return nil
 	}
-	return writeUint64(t, p.address, uint64(p.offset))
+	return abi.CopyOut(t, p.address, p.offset)
 }
 
 func (p *place) read(dst fs.Sink) (int, error) {

@@ -3,6 +3,7 @@ package syscall
 import (
 	"golang.org/x/sys/unix"
 
+	"slowpath/abi"
 	"slowpath/arch/amd64"
 	"slowpath/fs"
 	"slowpath/task"
@@ -11,39 +12,42 @@ import (
 // maxDirectoryBuffer is the most that one getdents fills, in bytes.
 const maxDirectoryBuffer = 64 << 10
 
-// packEntry appends one record to the buffer of a getdents call.
-type packEntry func(p *packer, e *fs.DirectoryEntry, size int)
+// appendEntry appends one record of a number of bytes to the buffer of a getdents
+// call.
+type appendEntry func(records []byte, e *fs.DirectoryEntry, size int) []byte
 
-// packEntry64 lays out struct linux_dirent64.
-func packEntry64(p *packer, e *fs.DirectoryEntry, size int) {
-	start := len(*p)
-	p.u64(e.Inode)
-	p.i64(e.Next)
-	p.u16(uint16(size))
-	*p = append(*p, byte(e.Type>>12))
-	*p = append(*p, e.Name...)
-	p.zeros(size - (len(*p) - start))
+// appendDirent64 appends a struct linux_dirent64.
+func appendDirent64(records []byte, e *fs.DirectoryEntry, size int) []byte {
+	header := abi.Dirent64{Ino: e.Inode, Off: e.Next, Reclen: uint16(size), Type: uint8(e.Type >> 12)}
+	end := len(records) + size
+	records = append(records, abi.Bytes(&header)[:direntHeader+1]...)
+	records = append(records, e.Name...)
+	return append(records, make([]byte, end-len(records))...)
 }
 
-// packEntryOld lays out struct linux_dirent, which has the type at its end.
-func packEntryOld(p *packer, e *fs.DirectoryEntry, size int) {
-	start := len(*p)
-	p.u64(e.Inode)
-	p.i64(e.Next)
-	p.u16(uint16(size))
-	*p = append(*p, e.Name...)
-	p.zeros(size - 1 - (len(*p) - start))
-	*p = append(*p, byte(e.Type>>12))
+// appendDirent appends a struct linux_dirent, whose last byte is the type.
+func appendDirent(records []byte, e *fs.DirectoryEntry, size int) []byte {
+	header := abi.Dirent{Ino: e.Inode, Off: e.Next, Reclen: uint16(size)}
+	end := len(records) + size
+	records = append(records, abi.Bytes(&header)[:direntHeader]...)
+	records = append(records, e.Name...)
+	records = append(records, make([]byte, end-len(records))...)
+	records[end-1] = uint8(e.Type >> 12)
+	return records
 }
 
-// entryHeader is what both layouts have besides the name: 19 bytes with the
-// type, and the name's end.
-const entryHeader = 20
+// direntHeader is the size of a struct linux_dirent up to the name. In a struct
+// linux_dirent64 the type precedes the name.
+const direntHeader = 18
+
+// entryOverhead is the size of a record without the name and the padding: the
+// header, the type, and the NUL behind the name.
+const entryOverhead = direntHeader + 2
 
 // directoryRead is one getdents call: the records, and where each ends, so that
 // those the user's buffer cannot take are read again by the next call.
 type directoryRead struct {
-	records packer
+	records []byte
 	ends    []recordEnd
 	refused bool // a record did not fit
 }
@@ -54,15 +58,15 @@ type recordEnd struct {
 	position int64
 }
 
-func readDirectory(t *task.Task, a *amd64.Args, pack packEntry) (uint64, error) {
+func readDirectory(t *task.Task, a *amd64.Args, appendTo appendEntry) (uint64, error) {
 	return withFile(t, a[0], func(file *fs.File) (uint64, error) {
 		start, err := file.Seek(0, unix.SEEK_CUR)
 		if err != nil {
 			return 0, unix.ENOTDIR
 		}
 		room := int(min(uint64(uint32(a[2])), maxDirectoryBuffer))
-		r := directoryRead{records: make(packer, 0, room)}
-		if err := file.ReadDirectory(func(e fs.DirectoryEntry) bool { return r.add(&e, pack) }); err != nil {
+		r := directoryRead{records: make([]byte, 0, room)}
+		if err := file.ReadDirectory(func(e fs.DirectoryEntry) bool { return r.add(&e, appendTo) }); err != nil {
 			return 0, err
 		}
 		if len(r.ends) == 0 && r.refused {
@@ -81,13 +85,13 @@ func readDirectory(t *task.Task, a *amd64.Args, pack packEntry) (uint64, error) 
 }
 
 // add appends a record, unless it does not fit.
-func (r *directoryRead) add(e *fs.DirectoryEntry, pack packEntry) bool {
-	size := (entryHeader + len(e.Name) + 7) &^ 7
+func (r *directoryRead) add(e *fs.DirectoryEntry, appendTo appendEntry) bool {
+	size := (entryOverhead + len(e.Name) + 7) &^ 7
 	if len(r.records)+size > cap(r.records) {
 		r.refused = true
 		return false
 	}
-	pack(&r.records, e, size)
+	r.records = appendTo(r.records, e, size)
 	r.ends = append(r.ends, recordEnd{len(r.records), e.Next})
 	return true
 }
@@ -105,9 +109,9 @@ func (r *directoryRead) complete(n int, start int64) recordEnd {
 }
 
 func sysGetdents64(t *task.Task, a *amd64.Args) (uint64, error) {
-	return readDirectory(t, a, packEntry64)
+	return readDirectory(t, a, appendDirent64)
 }
 
 func sysGetdents(t *task.Task, a *amd64.Args) (uint64, error) {
-	return readDirectory(t, a, packEntryOld)
+	return readDirectory(t, a, appendDirent)
 }

@@ -1,17 +1,13 @@
 package syscall
 
 import (
-	"encoding/binary"
-
 	"golang.org/x/sys/unix"
 
+	"slowpath/abi"
 	"slowpath/fs"
 	"slowpath/mm"
 	"slowpath/task"
 )
-
-// vector is one piece of user memory (struct iovec).
-type vector struct{ base, length uint64 }
 
 // maxVectors is IOV_MAX.
 const maxVectors = 1024
@@ -20,11 +16,11 @@ const maxVectors = 1024
 // of a write (fs.Source): one or more pieces, one after the other.
 type userMemory struct {
 	t       *task.Task
-	vectors []vector
+	vectors []abi.Iovec
 	index   int    // of the vector that comes next
 	within  uint64 // bytes of it that are done
 	left    int
-	single  [1]vector
+	single  [1]abi.Iovec
 }
 
 // newUserMemory is the buffer of read(2) or write(2). As in Linux, a transfer
@@ -44,7 +40,7 @@ func newUserMemory(t *task.Task, address, length uint64) (*userMemory, error) {
 		t.Transfer = u
 	}
 	left := int(min(length, fs.MaxTransfer))
-	*u = userMemory{t: t, left: left, single: [1]vector{{address, uint64(left)}}}
+	*u = userMemory{t: t, left: left, single: [1]abi.Iovec{{Base: address, Len: uint64(left)}}}
 	u.vectors = u.single[:]
 	return u, nil
 }
@@ -58,22 +54,21 @@ func newUserVectors(t *task.Task, address, count uint64) (*userMemory, error) {
 	if count > maxVectors {
 		return nil, unix.EINVAL
 	}
-	raw := make([]byte, count*16)
-	if err := t.CopyIn(address, raw); err != nil {
+	vectors := make([]abi.Iovec, count)
+	if err := abi.CopyInSlice(t, address, vectors); err != nil {
 		return nil, err
 	}
-	u := &userMemory{t: t, vectors: make([]vector, 0, count)}
-	for ; len(raw) > 0; raw = raw[16:] {
-		v := vector{binary.LittleEndian.Uint64(raw), binary.LittleEndian.Uint64(raw[8:])}
-		if int64(v.length) < 0 {
+	u := &userMemory{t: t, vectors: vectors}
+	for i := range vectors {
+		v := &vectors[i]
+		if int64(v.Len) < 0 {
 			return nil, unix.EINVAL
 		}
-		if v.base > userEnd || v.length > userEnd-v.base {
+		if v.Base > userEnd || v.Len > userEnd-v.Base {
 			return nil, unix.EFAULT
 		}
-		v.length = min(v.length, uint64(fs.MaxTransfer-u.left))
-		u.left += int(v.length)
-		u.vectors = append(u.vectors, v)
+		v.Len = min(v.Len, uint64(fs.MaxTransfer-u.left))
+		u.left += int(v.Len)
 	}
 	return u, nil
 }
@@ -92,11 +87,11 @@ func (u *userMemory) move(p []byte, copyPiece func(p []byte, address uint64) (in
 			return done, unix.EINTR
 		}
 		v := u.vectors[u.index]
-		if u.within == v.length {
+		if u.within == v.Len {
 			u.index, u.within = u.index+1, 0
 			continue
 		}
-		n, err := copyPiece(p[done:done+int(min(uint64(len(p)-done), v.length-u.within))], v.base+u.within)
+		n, err := copyPiece(p[done:done+int(min(uint64(len(p)-done), v.Len-u.within))], v.Base+u.within)
 		done += n
 		u.left -= n
 		u.within += uint64(n)
@@ -113,7 +108,7 @@ func (u *userMemory) Unget(n int) {
 	for uint64(n) > u.within {
 		n -= int(u.within)
 		u.index--
-		u.within = u.vectors[u.index].length
+		u.within = u.vectors[u.index].Len
 	}
 	u.within -= uint64(n)
 }
@@ -125,43 +120,3 @@ func (u *userMemory) Put(p []byte) (int, error) {
 
 // Get implements fs.Source.
 func (u *userMemory) Get(p []byte) (int, error) { return u.move(p, u.t.CopyInSome) }
-
-// packer builds a structure of the user interface, little-endian.
-type packer []byte
-
-func (p *packer) u16(v uint16) { *p = binary.LittleEndian.AppendUint16(*p, v) }
-func (p *packer) u32(v uint32) { *p = binary.LittleEndian.AppendUint32(*p, v) }
-func (p *packer) u64(v uint64) { *p = binary.LittleEndian.AppendUint64(*p, v) }
-func (p *packer) i64(v int64)  { p.u64(uint64(v)) }
-
-// zeros appends n zero bytes.
-func (p *packer) zeros(n int) { *p = append(*p, make([]byte, n)...) }
-
-// timespec appends a time in nanoseconds as struct timespec.
-func (p *packer) timespec(ns int64) {
-	seconds, rest := splitTime(ns)
-	p.i64(seconds)
-	p.i64(rest)
-}
-
-// splitTime splits a time in nanoseconds, which may lie before 1970.
-func splitTime(ns int64) (seconds, nanoseconds int64) {
-	seconds, nanoseconds = ns/1e9, ns%1e9
-	if nanoseconds < 0 {
-		seconds, nanoseconds = seconds-1, nanoseconds+1e9
-	}
-	return seconds, nanoseconds
-}
-
-// readUint64 loads a word of user memory.
-func readUint64(t *task.Task, address uint64) (uint64, error) {
-	var p [8]byte
-	err := t.CopyIn(address, p[:])
-	return binary.LittleEndian.Uint64(p[:]), err
-}
-
-func writeUint64(t *task.Task, address, value uint64) error {
-	var p [8]byte
-	binary.LittleEndian.PutUint64(p[:], value)
-	return t.CopyOut(address, p[:])
-}

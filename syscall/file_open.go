@@ -1,7 +1,6 @@
 package syscall
 
 import (
-	"encoding/binary"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -122,31 +121,16 @@ func sysCreat(t *task.Task, a *amd64.Args) (uint64, error) {
 	return openName(t, here, a[0], unix.O_CREAT|unix.O_WRONLY|unix.O_TRUNC, a[1])
 }
 
-// openHowSize is the size of struct open_how, so far.
-const openHowSize = 24
+// openHowFirst is the size of the first version of struct open_how.
+const openHowFirst = 24
 
-// sysOpenat2 is openat2(2). A larger structure is accepted if what is behind
-// the known fields is zero.
+// sysOpenat2 is openat2(2).
 func sysOpenat2(t *task.Task, a *amd64.Args) (uint64, error) {
-	size := a[3]
-	if size < openHowSize {
-		return 0, unix.EINVAL
-	}
-	if size > 4096 {
-		return 0, unix.E2BIG
-	}
-	how := make([]byte, size)
-	if err := t.CopyIn(a[2], how); err != nil {
+	how, err := loadExtensible[unix.OpenHow](t, a[2], a[3], openHowFirst)
+	if err != nil {
 		return 0, err
 	}
-	for _, b := range how[openHowSize:] {
-		if b != 0 {
-			return 0, unix.E2BIG
-		}
-	}
-	flags, mode := binary.LittleEndian.Uint64(how), binary.LittleEndian.Uint64(how[8:])
-	resolve := binary.LittleEndian.Uint64(how[16:])
-	if err := checkHow(flags, mode, resolve); err != nil {
+	if err := checkHow(how.Flags, how.Mode, how.Resolve); err != nil {
 		return 0, err
 	}
 	at, err := nameAt(t, a[0], a[1])
@@ -154,8 +138,8 @@ func sysOpenat2(t *task.Task, a *amd64.Args) (uint64, error) {
 		return 0, err
 	}
 	defer done(at)
-	at.Resolve = resolve
-	return openAt(t, at, int(flags), uint32(mode))
+	at.Resolve = how.Resolve
+	return openAt(t, at, int(how.Flags), uint32(how.Mode))
 }
 
 // checkHow refuses what open(2) would ignore.

@@ -3,6 +3,7 @@ package syscall
 import (
 	"golang.org/x/sys/unix"
 
+	"slowpath/abi"
 	"slowpath/arch/amd64"
 	"slowpath/fs"
 	"slowpath/fs/eventfd"
@@ -12,12 +13,12 @@ import (
 )
 
 var specialCalls = []Row{
-	{Number: 22, Name: "pipe", Arguments: args(Pointer), Handler: sysPipe},
-	{Number: 284, Name: "eventfd", Arguments: args(Uint), Handler: sysEventfd},
-	{Number: 290, Name: "eventfd2", Arguments: args(Uint, Hex), Handler: sysEventfd2},
-	{Number: 293, Name: "pipe2", Arguments: args(Pointer, Hex), Handler: sysPipe2,
+	{Number: unix.SYS_PIPE, Name: "pipe", Arguments: args(Pointer), Handler: sysPipe},
+	{Number: unix.SYS_EVENTFD, Name: "eventfd", Arguments: args(Uint), Handler: sysEventfd},
+	{Number: unix.SYS_EVENTFD2, Name: "eventfd2", Arguments: args(Uint, Hex), Handler: sysEventfd2},
+	{Number: unix.SYS_PIPE2, Name: "pipe2", Arguments: args(Pointer, Hex), Handler: sysPipe2,
 		Partial: "O_DIRECT, packet mode, is EINVAL: nothing asks for it."},
-	{Number: 319, Name: "memfd_create", Arguments: args(Path, Hex), Handler: sysMemfdCreate,
+	{Number: unix.SYS_MEMFD_CREATE, Name: "memfd_create", Arguments: args(Path, Hex), Handler: sysMemfdCreate,
 		Partial: "MFD_HUGETLB is EINVAL: there are no huge pages."},
 }
 
@@ -39,10 +40,7 @@ func installPair(t *task.Task, a, b *fs.File, address uint64, closeOnExec bool) 
 		b.DecRef()
 		return err
 	}
-	p := make(packer, 0, 8)
-	p.u32(uint32(first))
-	p.u32(uint32(second))
-	if err := t.CopyOut(address, p); err != nil {
+	if err := abi.CopyOut(t, address, [2]int32{int32(first), int32(second)}); err != nil {
 		t.FDs.Close(first)
 		t.FDs.Close(second)
 		return err

@@ -3,31 +3,20 @@ package syscall
 import (
 	"golang.org/x/sys/unix"
 
+	"slowpath/abi"
 	"slowpath/arch/amd64"
 	"slowpath/cred"
 	"slowpath/fs"
 	"slowpath/task"
 )
 
-// packStat lays out struct stat of x86-64.
-func packStat(a *fs.Attributes) []byte {
-	p := make(packer, 0, 144)
-	p.u64(a.Device)
-	p.u64(a.Inode)
-	p.u64(uint64(a.Links))
-	p.u32(a.Mode)
-	p.u32(a.UID)
-	p.u32(a.GID)
-	p.u32(0)
-	p.u64(a.Rdev)
-	p.i64(a.Size)
-	p.i64(int64(a.BlockSize))
-	p.i64(a.Blocks)
-	p.timespec(a.Access)
-	p.timespec(a.Modify)
-	p.timespec(a.Change)
-	p.zeros(24)
-	return p
+// statOf returns the struct stat of attributes.
+func statOf(a *fs.Attributes) abi.Stat {
+	return abi.Stat{
+		Dev: a.Device, Ino: a.Inode, Nlink: uint64(a.Links), Mode: a.Mode, UID: a.UID, GID: a.GID, Rdev: a.Rdev,
+		Size: a.Size, Blksize: int64(a.BlockSize), Blocks: a.Blocks,
+		Atim: unix.NsecToTimespec(a.Access), Mtim: unix.NsecToTimespec(a.Modify), Ctim: unix.NsecToTimespec(a.Change),
+	}
 }
 
 func statName(t *task.Task, directory, address, buffer, flags uint64) (uint64, error) {
@@ -41,7 +30,7 @@ func statName(t *task.Task, directory, address, buffer, flags uint64) (uint64, e
 		if err != nil {
 			return err
 		}
-		return t.CopyOut(buffer, packStat(&a))
+		return abi.CopyOut(t, buffer, statOf(&a))
 	})
 }
 
@@ -56,11 +45,11 @@ func sysLstat(t *task.Task, a *amd64.Args) (uint64, error) {
 func sysNewfstatat(t *task.Task, a *amd64.Args) (uint64, error) {
 	flags := a[3] & 0xffffffff
 	if flags == unix.AT_EMPTY_PATH && fd(a[0]) >= 0 { // C libraries have no other fstat
-		var name [1]byte
-		if err := t.CopyIn(a[1], name[:]); err != nil {
+		first, err := abi.CopyIn[byte](t, a[1])
+		if err != nil {
 			return 0, err
 		}
-		if name[0] == 0 {
+		if first == 0 {
 			return statDescriptor(t, a[0], a[2])
 		}
 	}
@@ -78,48 +67,33 @@ func statDescriptor(t *task.Task, register, buffer uint64) (uint64, error) {
 	}
 	defer file.DecRef()
 	a := file.Attributes()
-	return 0, t.CopyOut(buffer, packStat(&a))
+	return 0, abi.CopyOut(t, buffer, statOf(&a))
 }
 
 // statxSupported are the fields that statx(2) fills.
 const statxSupported = unix.STATX_BASIC_STATS | unix.STATX_BTIME | unix.STATX_MNT_ID
 
-func (p *packer) statxTime(ns int64) {
-	seconds, rest := splitTime(ns)
-	p.i64(seconds)
-	p.u32(uint32(rest))
-	p.u32(0)
+func statxTime(ns int64) abi.StatxTimestamp {
+	v := unix.NsecToTimespec(ns)
+	return abi.StatxTimestamp{Sec: v.Sec, Nsec: uint32(v.Nsec)}
 }
 
-// packStatx lays out struct statx.
-func packStatx(a *fs.Attributes, mountID int, mountRoot bool) []byte {
-	p := make(packer, 0, 256)
-	var attributes uint64
-	if mountRoot {
-		attributes = unix.STATX_ATTR_MOUNT_ROOT
+// statxOf returns the struct statx of what a path leads to.
+func statxOf(p fs.Path) abi.Statx {
+	a := p.Inode().Attributes()
+	s := abi.Statx{
+		Mask: statxSupported, Blksize: a.BlockSize, Nlink: a.Links, UID: a.UID, GID: a.GID, Mode: uint16(a.Mode),
+		Ino: a.Inode, Size: uint64(a.Size), Blocks: uint64(a.Blocks),
+		Atime: statxTime(a.Access), Btime: statxTime(a.Birth), Ctime: statxTime(a.Change), Mtime: statxTime(a.Modify),
+		RdevMajor: unix.Major(a.Rdev), RdevMinor: unix.Minor(a.Rdev),
+		DevMajor: unix.Major(a.Device), DevMinor: unix.Minor(a.Device),
+		MountID:        uint64(p.Mount().ID()),
+		AttributesMask: unix.STATX_ATTR_MOUNT_ROOT,
 	}
-	p.u32(statxSupported)
-	p.u32(a.BlockSize)
-	p.u64(attributes)
-	p.u32(a.Links)
-	p.u32(a.UID)
-	p.u32(a.GID)
-	p.u16(uint16(a.Mode))
-	p.u16(0)
-	p.u64(a.Inode)
-	p.i64(a.Size)
-	p.i64(a.Blocks)
-	p.u64(unix.STATX_ATTR_MOUNT_ROOT)
-	for _, t := range [4]int64{a.Access, a.Birth, a.Change, a.Modify} {
-		p.statxTime(t)
+	if p.IsMountRoot() {
+		s.Attributes = unix.STATX_ATTR_MOUNT_ROOT
 	}
-	p.u32(unix.Major(a.Rdev))
-	p.u32(unix.Minor(a.Rdev))
-	p.u32(unix.Major(a.Device))
-	p.u32(unix.Minor(a.Device))
-	p.u64(uint64(mountID))
-	p.zeros(256 - len(p))
-	return p
+	return s
 }
 
 func sysStatx(t *task.Task, a *amd64.Args) (uint64, error) {
@@ -135,36 +109,27 @@ func sysStatx(t *task.Task, a *amd64.Args) (uint64, error) {
 		if err != nil {
 			return err
 		}
-		attributes := p.Inode().Attributes()
-		return t.CopyOut(a[4], packStatx(&attributes, p.Mount().ID(), p.IsMountRoot()))
+		return abi.CopyOut(t, a[4], statxOf(p))
 	})
 }
 
-// packStatfs lays out struct statfs.
-func packStatfs(s *fs.Statistics) []byte {
-	p := make(packer, 0, 120)
-	p.i64(s.Magic)
-	p.i64(s.BlockSize)
-	p.u64(s.Blocks)
-	p.u64(s.Free)
-	p.u64(s.Free)
-	p.u64(s.Files)
-	p.u64(s.FilesFree)
-	p.u64(s.Identifier)
-	p.i64(s.MaxName)
-	p.i64(s.BlockSize)
-	flags := uint64(0x20) // ST_VALID
+// statfsOf returns the struct statfs of a file system.
+func statfsOf(s *fs.Statistics) unix.Statfs_t {
+	const valid = 0x20 // ST_VALID
+	v := unix.Statfs_t{
+		Type: s.Magic, Bsize: s.BlockSize, Blocks: s.Blocks, Bfree: s.Free, Bavail: s.Free,
+		Files: s.Files, Ffree: s.FilesFree, Namelen: s.MaxName, Frsize: s.BlockSize, Flags: valid,
+		Fsid: unix.Fsid{Val: [2]int32{int32(s.Identifier), int32(s.Identifier >> 32)}},
+	}
 	for _, f := range []struct {
 		set bool
-		bit uint64
+		bit int64
 	}{{s.ReadOnly, unix.ST_RDONLY}, {s.NoSUID, unix.ST_NOSUID}, {s.NoEX, unix.ST_NOEXEC}} {
 		if f.set {
-			flags |= f.bit
+			v.Flags |= f.bit
 		}
 	}
-	p.u64(flags)
-	p.zeros(32)
-	return p
+	return v
 }
 
 func sysStatfs(t *task.Task, a *amd64.Args) (uint64, error) {
@@ -173,7 +138,7 @@ func sysStatfs(t *task.Task, a *amd64.Args) (uint64, error) {
 		if err != nil {
 			return err
 		}
-		return t.CopyOut(a[1], packStatfs(&s))
+		return abi.CopyOut(t, a[1], statfsOf(&s))
 	})
 }
 
@@ -184,7 +149,7 @@ func sysFstatfs(t *task.Task, a *amd64.Args) (uint64, error) {
 	}
 	defer file.DecRef()
 	s := file.Path().Statistics()
-	return 0, t.CopyOut(a[1], packStatfs(&s))
+	return 0, abi.CopyOut(t, a[1], statfsOf(&s))
 }
 
 // realCaller is a task that is judged by its real ids, as access(2) wants.

@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"slowpath/abi"
 	"slowpath/fs/fstest"
 	"slowpath/task"
 )
@@ -118,11 +119,7 @@ func TestFileCalls(t *testing.T) {
 
 // words packs 64-bit words.
 func words(values ...uint64) []byte {
-	var p packer
-	for _, v := range values {
-		p.u64(v)
-	}
-	return p
+	return abi.SliceBytes(values)
 }
 
 func TestDirectoryCalls(t *testing.T) {

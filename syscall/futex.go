@@ -5,6 +5,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"slowpath/abi"
 	"slowpath/arch/amd64"
 	"slowpath/clock"
 	"slowpath/task"
@@ -102,17 +103,16 @@ func sysFutexWaitv(t *task.Task, a *amd64.Args) (uint64, error) {
 	if err != nil {
 		return 0, err
 	}
-	words := make([]uint64, 3*count)
-	if err := loadWords(t, a[0], words); err != nil {
+	waiters := make([]abi.FutexWaitv, count)
+	if err := abi.CopyInSlice(t, a[0], waiters); err != nil {
 		return 0, err
 	}
 	entries := make([]task.FutexWaitEntry, count)
-	for i := range entries {
-		value, address, flags := words[3*i], words[3*i+1], words[3*i+2]
-		if flags&^futexPrivate != futexSize32 || value > math.MaxUint32 {
-			return 0, unix.EINVAL // flags and the reserved word behind them
+	for i, w := range waiters {
+		if w.Flags&^futexPrivate != futexSize32 || w.Reserved != 0 || w.Val > math.MaxUint32 {
+			return 0, unix.EINVAL
 		}
-		entries[i] = task.FutexWaitEntry{Value: uint32(value), Address: address, Private: flags&futexPrivate != 0}
+		entries[i] = task.FutexWaitEntry{Value: uint32(w.Val), Address: w.Uaddr, Private: w.Flags&futexPrivate != 0}
 	}
 	n, err := t.FutexWaitMany(entries, deadline)
 	return uint64(n), err

@@ -3,6 +3,7 @@ package syscall
 import (
 	"golang.org/x/sys/unix"
 
+	"slowpath/abi"
 	"slowpath/arch/amd64"
 	"slowpath/cred"
 	"slowpath/task"
@@ -50,7 +51,7 @@ func storeThree(t *task.Task, a *amd64.Args, real, effective, saved uint32) (uin
 		address uint64
 		value   uint32
 	}{{a[0], real}, {a[1], effective}, {a[2], saved}} {
-		if err := store32(t, id.address, id.value); err != nil {
+		if err := abi.CopyOut(t, id.address, id.value); err != nil {
 			return 0, err
 		}
 	}
@@ -104,7 +105,7 @@ func sysGetgroups(t *task.Task, a *amd64.Args) (uint64, error) {
 	case int(size) < len(groups):
 		return 0, unix.EINVAL
 	}
-	return uint64(len(groups)), store32(t, a[1], groups...)
+	return uint64(len(groups)), abi.CopyOutSlice(t, a[1], groups)
 }
 
 func sysSetgroups(t *task.Task, a *amd64.Args) (uint64, error) {

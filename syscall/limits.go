@@ -3,8 +3,8 @@ package syscall
 import (
 	"golang.org/x/sys/unix"
 
+	"slowpath/abi"
 	"slowpath/arch/amd64"
-	"slowpath/clock"
 	"slowpath/mm"
 	"slowpath/task"
 )
@@ -22,9 +22,8 @@ func sysGetrlimit(t *task.Task, a *amd64.Args) (uint64, error) {
 }
 
 func sysSetrlimit(t *task.Task, a *amd64.Args) (uint64, error) {
-	var w [2]uint64
-	if err := loadWords(t, a[1], w[:]); err != nil {
-		return 0, err
+	if _, err := abi.CopyIn[unix.Rlimit](t, a[1]); err != nil {
+		return 0, err // a null pointer is one, too
 	}
 	return 0, prlimit(t, t.Group(), a[0], a[1], 0)
 }
@@ -46,11 +45,11 @@ func sysPrlimit64(t *task.Task, a *amd64.Args) (uint64, error) {
 func prlimit(t *task.Task, g *task.ThreadGroup, resource, newAddress, oldAddress uint64) error {
 	var next *task.Limit
 	if newAddress != 0 {
-		var w [2]uint64
-		if err := loadWords(t, newAddress, w[:]); err != nil {
+		limit, err := abi.CopyIn[unix.Rlimit](t, newAddress)
+		if err != nil {
 			return err
 		}
-		next = &task.Limit{Soft: w[0], Hard: w[1]}
+		next = &task.Limit{Soft: limit.Cur, Hard: limit.Max}
 	}
 	if uint32(resource) >= task.LimitCount {
 		return unix.EINVAL
@@ -59,19 +58,18 @@ func prlimit(t *task.Task, g *task.ThreadGroup, resource, newAddress, oldAddress
 	if err != nil || oldAddress == 0 {
 		return err
 	}
-	return storeWords(t, oldAddress, old.Soft, old.Hard)
+	return abi.CopyOut(t, oldAddress, unix.Rlimit{Cur: old.Soft, Max: old.Hard})
 }
 
 // storeUsage writes a struct rusage (getrusage(2)).
 func storeUsage(t *task.Task, address uint64, u task.Usage) error {
-	const unit = clock.Microsecond
-	return storeWords(t, address,
-		uint64(u.User/second), uint64(u.User%second/unit),
-		uint64(u.System/second), uint64(u.System%second/unit),
-		uint64(u.MaxResident), 0, 0, 0,
-		uint64(u.MinorFaults), uint64(u.MajorFaults), 0,
-		uint64(u.BlocksIn), uint64(u.BlocksOut), 0, 0, 0,
-		uint64(u.Voluntary), uint64(u.Involuntary))
+	return abi.CopyOut(t, address, unix.Rusage{
+		Utime: unix.NsecToTimeval(u.User), Stime: unix.NsecToTimeval(u.System),
+		Maxrss: int64(u.MaxResident),
+		Minflt: int64(u.MinorFaults), Majflt: int64(u.MajorFaults),
+		Inblock: int64(u.BlocksIn), Oublock: int64(u.BlocksOut),
+		Nvcsw: int64(u.Voluntary), Nivcsw: int64(u.Involuntary),
+	})
 }
 
 func sysGetrusage(t *task.Task, a *amd64.Args) (uint64, error) {

@@ -1,8 +1,6 @@
 package syscall
 
 import (
-	"encoding/binary"
-
 	"golang.org/x/sys/unix"
 
 	"slowpath/abi"
@@ -88,37 +86,32 @@ func release(files []watched) {
 	}
 }
 
-// pollfdSize is the size of struct pollfd.
-const pollfdSize = 8
-
-// readPollfds decodes the array of poll(2).
-func readPollfds(t *task.Task, address, count uint64) ([]watched, []byte, error) {
+// readPollfds reads the array of poll(2) and finds its files.
+func readPollfds(t *task.Task, address, count uint64) ([]watched, []unix.PollFd, error) {
 	if count > t.Group().Limits.Soft(unix.RLIMIT_NOFILE) {
 		return nil, nil, unix.EINVAL
 	}
-	raw := make([]byte, count*pollfdSize)
-	if err := t.CopyIn(address, raw); err != nil {
+	array := make([]unix.PollFd, count)
+	if err := abi.CopyInSlice(t, address, array); err != nil {
 		return nil, nil, err
 	}
 	files := make([]watched, count)
-	for i := range files {
-		p := raw[i*pollfdSize:]
-		descriptor := int(int32(binary.LittleEndian.Uint32(p)))
-		files[i].want = wait.Events(binary.LittleEndian.Uint16(p[4:]))
-		if descriptor < 0 {
+	for i, p := range array {
+		files[i].want = wait.Events(uint16(p.Events))
+		if p.Fd < 0 {
 			continue
 		}
-		file, err := t.FDs.GetPath(descriptor)
+		file, err := t.FDs.GetPath(int(p.Fd))
 		if err != nil || file.PathOnly() {
 			files[i].ready = wait.Nval
 		}
 		files[i].file = file
 	}
-	return files, raw, nil
+	return files, array, nil
 }
 
 func pollFDs(t *task.Task, address, count uint64, deadline int64) (uint64, error) {
-	files, raw, err := readPollfds(t, address, count)
+	files, array, err := readPollfds(t, address, count)
 	if err != nil {
 		return 0, err
 	}
@@ -128,9 +121,9 @@ func pollFDs(t *task.Task, address, count uint64, deadline int64) (uint64, error
 		return 0, err
 	}
 	for i := range files {
-		binary.LittleEndian.PutUint16(raw[i*pollfdSize+6:], uint16(files[i].ready))
+		array[i].Revents = int16(files[i].ready)
 	}
-	return ready, t.CopyOut(address, raw)
+	return ready, abi.CopyOutSlice(t, address, array)
 }
 
 // noWait is the deadline of a poll that only looks.
@@ -161,31 +154,31 @@ func readTimeout(t *task.Task, address uint64) (int64, error) {
 	if address == 0 {
 		return 0, nil
 	}
-	var p [16]byte
-	if err := t.CopyIn(address, p[:]); err != nil {
+	v, err := abi.CopyIn[unix.Timespec](t, address)
+	if err != nil {
 		return 0, err
 	}
-	seconds, nanoseconds := int64(binary.LittleEndian.Uint64(p[:])), int64(binary.LittleEndian.Uint64(p[8:]))
-	if seconds < 0 || nanoseconds < 0 || nanoseconds >= clock.Second {
+	if v.Sec < 0 || v.Nsec < 0 || v.Nsec >= second {
 		return 0, unix.EINVAL
 	}
-	return deadlineIn(fileTime(seconds, nanoseconds)), nil
+	return deadlineIn(clampedTime(v)), nil
 }
 
-// writeTimeout stores the time that is left, which Linux does for ppoll(2) and
-// select(2). A structure that cannot be written is let be, as in Linux.
-func writeTimeout(t *task.Task, address uint64, deadline int64, unit int64) {
-	if address == 0 {
-		return
+// timeLeft returns the nanoseconds until a deadline, 0 if there is none.
+func timeLeft(deadline int64) int64 {
+	if deadline <= 0 {
+		return 0
 	}
-	left := int64(0)
-	if deadline > 0 {
-		left = max(0, deadline-clock.Monotonic())
+	return max(0, deadline-clock.Monotonic())
+}
+
+// storeLeft stores the time that is left, in the type of the call's timeout, as
+// Linux does for ppoll(2) and select(2). Like Linux it ignores an address that
+// cannot be written.
+func storeLeft[T unix.Timespec | unix.Timeval](t *task.Task, address uint64, left T) {
+	if address != 0 {
+		abi.CopyOut(t, address, left)
 	}
-	p := make(packer, 0, 16)
-	p.i64(left / clock.Second)
-	p.i64(left % clock.Second / unit)
-	t.CopyOut(address, p)
 }
 
 // signalSetSize is the size of the kernel's sigset_t.
@@ -200,11 +193,11 @@ func withMask(t *task.Task, address, size uint64, operation func() (uint64, erro
 	if size != signalSetSize {
 		return 0, unix.EINVAL
 	}
-	bits, err := readUint64(t, address)
+	set, err := abi.CopyIn[signal.Set](t, address)
 	if err != nil {
 		return 0, err
 	}
-	t.BlockTemporarily(signal.Set(bits))
+	t.BlockTemporarily(set)
 	n, err := operation()
 	t.RestoreBlocked(err == abi.ERESTARTNOHAND || err == unix.EINTR)
 	return n, err
@@ -216,6 +209,6 @@ func sysPpoll(t *task.Task, a *amd64.Args) (uint64, error) {
 		return 0, err
 	}
 	n, err := withMask(t, a[3], a[4], func() (uint64, error) { return pollFDs(t, a[0], a[1], deadline) })
-	writeTimeout(t, a[2], deadline, 1)
+	storeLeft(t, a[2], unix.NsecToTimespec(timeLeft(deadline)))
 	return n, err
 }

@@ -5,6 +5,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"slowpath/abi"
 	"slowpath/arch/amd64"
 	"slowpath/fs"
 	"slowpath/signal"
@@ -68,37 +69,33 @@ func sysVfork(t *task.Task, f *amd64.Frame) (uint64, error) {
 	return clone(t, task.CloneArgs{Flags: unix.CLONE_VFORK | unix.CLONE_VM, ExitSignal: unix.SIGCHLD})
 }
 
-// The sizes of struct clone_args, the flags that clone3(2) knows, and those of
-// clone(2) that it does not take.
 const (
-	cloneArgsFirst  = 64
-	cloneArgsLatest = 88
-	clone3Flags     = 0xffffffff | unix.CLONE_CLEAR_SIGHAND
-	clone3Refused   = unix.CLONE_DETACHED | cloneSignal
+	cloneArgsFirst = 64 // the size of the first version of struct clone_args
+	clone3Flags    = 0xffffffff | unix.CLONE_CLEAR_SIGHAND
+	clone3Refused  = unix.CLONE_DETACHED | cloneSignal // flags of clone(2) only
 )
 
 func sysClone3(t *task.Task, f *amd64.Frame) (uint64, error) {
-	w, err := loadExtensible(t, f.RDI, f.RSI, cloneArgsFirst, cloneArgsLatest)
+	c, err := loadExtensible[abi.CloneArgs](t, f.RDI, f.RSI, cloneArgsFirst)
 	if err != nil {
 		return 0, err
 	}
 	a := task.CloneArgs{
-		Flags: w[0], PIDFD: w[1], ChildTID: w[2], ParentTID: w[3],
-		ExitSignal: signal.Signal(w[4]), Stack: w[5], TLS: w[7],
+		Flags: c.Flags, PIDFD: c.PIDFD, ChildTID: c.ChildTID, ParentTID: c.ParentTID,
+		ExitSignal: signal.Signal(c.ExitSignal), Stack: c.Stack, TLS: c.TLS,
 	}
-	stackSize, setTID, setTIDs := w[6], w[8], w[9]
 	switch {
-	case w[4]&^cloneSignal != 0, w[4] != 0 && !signal.Valid(a.ExitSignal),
+	case c.ExitSignal&^cloneSignal != 0, c.ExitSignal != 0 && !signal.Valid(a.ExitSignal),
 		a.Flags&^clone3Flags != 0, a.Flags&clone3Refused != 0,
 		a.Flags&(unix.CLONE_THREAD|unix.CLONE_PARENT) != 0 && a.ExitSignal != 0,
-		(a.Stack == 0) != (stackSize == 0),
-		a.Stack >= amd64.UserLimit || stackSize > amd64.UserLimit-a.Stack:
+		(a.Stack == 0) != (c.StackSize == 0),
+		a.Stack >= amd64.UserLimit || c.StackSize > amd64.UserLimit-a.Stack:
 		return 0, unix.EINVAL
 	}
 	if a.Stack != 0 {
-		a.Stack += stackSize
+		a.Stack += c.StackSize
 	}
-	if a.SetTID, err = wantedTID(t, setTID, setTIDs); err != nil {
+	if a.SetTID, err = wantedTID(t, c.SetTID, c.SetTIDSize); err != nil {
 		return 0, err
 	}
 	return clone(t, a)
@@ -125,36 +122,30 @@ func wantedTID(t *task.Task, address, count uint64) (int, error) {
 	return int(tid), nil
 }
 
-// loadExtensible reads a structure of 64-bit words whose size the program
-// names: EINVAL if it is smaller than the first version, E2BIG if what is
-// beyond the latest version is not zero (copy_struct_from_user in Linux).
-func loadExtensible(t *task.Task, address, size, first, latest uint64) ([]uint64, error) {
+// loadExtensible reads a structure whose size the program passes, as
+// copy_struct_from_user in Linux does: EINVAL if it is smaller than the first
+// version, E2BIG if it has bytes behind T that are not zero. Fields that the
+// program's version lacks are zero.
+func loadExtensible[T any](t *task.Task, address, size, first uint64) (T, error) {
 	const page = 4096
+	var v T
 	switch {
 	case size > page:
-		return nil, unix.E2BIG
+		return v, unix.E2BIG
 	case size < first:
-		return nil, unix.EINVAL
+		return v, unix.EINVAL
 	}
-	raw := make([]uint64, (max(size, latest)+7)/8)
-	if err := loadWords(t, address, raw[:size/8]); err != nil {
-		return nil, err
+	raw := make([]byte, size)
+	if err := t.CopyIn(address, raw); err != nil {
+		return v, err
 	}
-	if rest := size % 8; rest != 0 {
-		var tail [8]byte
-		if err := t.CopyIn(address+size-rest, tail[:rest]); err != nil {
-			return nil, err
-		}
-		for i, b := range tail {
-			raw[size/8] |= uint64(b) << (8 * i)
+	known := copy(abi.Bytes(&v), raw)
+	for _, b := range raw[known:] {
+		if b != 0 {
+			return v, unix.E2BIG
 		}
 	}
-	for _, w := range raw[latest/8:] {
-		if w != 0 {
-			return nil, unix.E2BIG
-		}
-	}
-	return raw[:latest/8], nil
+	return v, nil
 }
 
 func sysExecve(t *task.Task, f *amd64.Frame) (uint64, error) {
@@ -216,7 +207,7 @@ func sysSetTIDAddress(t *task.Task, a *amd64.Args) (uint64, error) {
 }
 
 func sysSetRobustList(t *task.Task, a *amd64.Args) (uint64, error) {
-	if a[1] != task.RobustListHeadSize {
+	if a[1] != abi.RobustListHeadSize {
 		return 0, unix.EINVAL
 	}
 	t.SetRobustList(a[0])
@@ -233,10 +224,10 @@ func sysGetRobustList(t *task.Task, a *amd64.Args) (uint64, error) {
 	if !t.MayInspect(target) {
 		return 0, unix.EPERM
 	}
-	if err := storeWords(t, a[2], task.RobustListHeadSize); err != nil {
+	if err := abi.CopyOut(t, a[2], abi.RobustListHeadSize); err != nil {
 		return 0, err
 	}
-	return 0, storeWords(t, a[1], target.RobustList())
+	return 0, abi.CopyOut(t, a[1], target.RobustList())
 }
 
 // unshareFlags are those that unshare(2) knows.

@@ -1,11 +1,11 @@
 package syscall
 
 import (
-	"encoding/binary"
 	"runtime"
 
 	"golang.org/x/sys/unix"
 
+	"slowpath/abi"
 	"slowpath/arch/amd64"
 	"slowpath/cred"
 	"slowpath/task"
@@ -68,8 +68,8 @@ func mayReschedule(t, target *task.Task) bool {
 const cpuMaskSize = 8
 
 func sysSchedSetaffinity(t *task.Task, a *amd64.Args) (uint64, error) {
-	var raw [cpuMaskSize]byte
-	if err := t.CopyIn(a[2], raw[:min(uint64(uint32(a[1])), cpuMaskSize)]); err != nil {
+	var mask uint64
+	if err := t.CopyIn(a[2], abi.Bytes(&mask)[:min(uint64(uint32(a[1])), cpuMaskSize)]); err != nil {
 		return 0, err
 	}
 	target, err := schedulee(t, int32(a[0]))
@@ -79,7 +79,7 @@ func sysSchedSetaffinity(t *task.Task, a *amd64.Args) (uint64, error) {
 	if !mayReschedule(t, target) {
 		return 0, unix.EPERM
 	}
-	if !target.SetAffinity(binary.LittleEndian.Uint64(raw[:])) {
+	if !target.SetAffinity(mask) {
 		return 0, unix.EINVAL
 	}
 	return 0, nil
@@ -94,7 +94,7 @@ func sysSchedGetaffinity(t *task.Task, a *amd64.Args) (uint64, error) {
 	if err != nil {
 		return 0, unix.ESRCH
 	}
-	return cpuMaskSize, storeWords(t, a[2], target.Affinity())
+	return cpuMaskSize, abi.CopyOut(t, a[2], target.Affinity())
 }
 
 // The scheduling policies (sched(7)), and the flag beside them.
@@ -195,7 +195,7 @@ func sysSchedGetparam(t *task.Task, a *amd64.Args) (uint64, error) {
 	if a[1] == 0 {
 		return 0, unix.EINVAL
 	}
-	return 0, store32(t, a[1], uint32(target.Scheduling.Priority.Load()))
+	return 0, abi.CopyOut(t, a[1], target.Scheduling.Priority.Load())
 }
 
 func sysSchedGetPriorityMax(t *task.Task, a *amd64.Args) (uint64, error) {
@@ -230,12 +230,12 @@ func sysSchedRRGetInterval(t *task.Task, a *amd64.Args) (uint64, error) {
 
 func sysGetcpu(t *task.Task, a *amd64.Args) (uint64, error) {
 	if a[0] != 0 {
-		if err := store32(t, a[0], uint32(t.Frame.LastCPU())); err != nil {
+		if err := abi.CopyOut(t, a[0], uint32(t.Frame.LastCPU())); err != nil {
 			return 0, err
 		}
 	}
 	if a[1] != 0 {
-		return 0, store32(t, a[1], 0) // the only NUMA node
+		return 0, abi.CopyOut(t, a[1], uint32(0)) // the only NUMA node
 	}
 	return 0, nil
 }

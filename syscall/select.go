@@ -1,12 +1,10 @@
 package syscall
 
 import (
-	"encoding/binary"
-
 	"golang.org/x/sys/unix"
 
+	"slowpath/abi"
 	"slowpath/arch/amd64"
-	"slowpath/clock"
 	"slowpath/task"
 	"slowpath/wait"
 )
@@ -114,7 +112,7 @@ func sysSelect(t *task.Task, a *amd64.Args) (uint64, error) {
 	}
 	defer release(s.files)
 	n, err := s.run(deadline)
-	writeTimeout(t, a[4], deadline, clock.Microsecond)
+	storeLeft(t, a[4], unix.NsecToTimeval(timeLeft(deadline)))
 	return n, err
 }
 
@@ -124,16 +122,15 @@ func readTimevalTimeout(t *task.Task, address uint64) (int64, error) {
 	if address == 0 {
 		return 0, nil
 	}
-	var p [16]byte
-	if err := t.CopyIn(address, p[:]); err != nil {
+	v, err := abi.CopyIn[unix.Timeval](t, address)
+	if err != nil {
 		return 0, err
 	}
-	seconds, microseconds := int64(binary.LittleEndian.Uint64(p[:])), int64(binary.LittleEndian.Uint64(p[8:]))
-	if seconds < 0 || microseconds < 0 {
+	if v.Sec < 0 || v.Usec < 0 {
 		return 0, unix.EINVAL
 	}
-	seconds += microseconds / 1e6
-	return deadlineIn(fileTime(seconds, microseconds%1e6*1000)), nil
+	v.Sec, v.Usec = v.Sec+v.Usec/1e6, v.Usec%1e6
+	return deadlineIn(clampedTime(ofTimeval(v))), nil
 }
 
 // sysPselect6 is pselect6(2), whose last argument points to the mask and its
@@ -143,9 +140,9 @@ func sysPselect6(t *task.Task, a *amd64.Args) (uint64, error) {
 	if err != nil {
 		return 0, err
 	}
-	var mask [16]byte
+	var mask abi.PselectMask
 	if a[5] != 0 {
-		if err := t.CopyIn(a[5], mask[:]); err != nil {
+		if mask, err = abi.CopyIn[abi.PselectMask](t, a[5]); err != nil {
 			return 0, err
 		}
 	}
@@ -154,8 +151,7 @@ func sysPselect6(t *task.Task, a *amd64.Args) (uint64, error) {
 		return 0, err
 	}
 	defer release(s.files)
-	address, size := binary.LittleEndian.Uint64(mask[:]), binary.LittleEndian.Uint64(mask[8:])
-	n, err := withMask(t, address, size, func() (uint64, error) { return s.run(deadline) })
-	writeTimeout(t, a[4], deadline, 1)
+	n, err := withMask(t, mask.Set, mask.Size, func() (uint64, error) { return s.run(deadline) })
+	storeLeft(t, a[4], unix.NsecToTimespec(timeLeft(deadline)))
 	return n, err
 }

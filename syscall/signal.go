@@ -3,6 +3,7 @@ package syscall
 import (
 	"golang.org/x/sys/unix"
 
+	"slowpath/abi"
 	"slowpath/arch/amd64"
 	"slowpath/clock"
 	"slowpath/signal"
@@ -39,21 +40,18 @@ func sysSigaction(t *task.Task, a *amd64.Args) (uint64, error) {
 	}
 	old := t.Group().Actions.Get(s)
 	if a[1] != 0 {
-		var raw [signal.ActionSize]byte
-		err := t.CopyIn(a[1], raw[:])
+		next, err := abi.CopyIn[abi.Sigaction](t, a[1])
 		if err != nil {
 			return 0, err
 		}
-		if old, err = t.SetAction(s, signal.DecodeAction(raw[:])); err != nil {
+		if old, err = t.SetAction(s, signal.ActionOf(&next)); err != nil {
 			return 0, err
 		}
 	}
 	if a[2] == 0 {
 		return 0, nil
 	}
-	var raw [signal.ActionSize]byte
-	old.Encode(raw[:])
-	return 0, t.CopyOut(a[2], raw[:])
+	return 0, abi.CopyOut(t, a[2], old.Sigaction())
 }
 
 // loadSet reads a signal set whose size the program names.
@@ -61,9 +59,7 @@ func loadSet(t *task.Task, address, size uint64) (signal.Set, error) {
 	if size != signal.SetSize {
 		return 0, unix.EINVAL
 	}
-	var w [1]uint64
-	err := loadWords(t, address, w[:])
-	return signal.Set(w[0]), err
+	return abi.CopyIn[signal.Set](t, address)
 }
 
 func sysSigprocmask(t *task.Task, a *amd64.Args) (uint64, error) {
@@ -90,7 +86,7 @@ func sysSigprocmask(t *task.Task, a *amd64.Args) (uint64, error) {
 	if a[2] == 0 {
 		return 0, nil
 	}
-	return 0, storeWords(t, a[2], uint64(old))
+	return 0, abi.CopyOut(t, a[2], old)
 }
 
 func sysSigpending(t *task.Task, a *amd64.Args) (uint64, error) {
@@ -98,9 +94,8 @@ func sysSigpending(t *task.Task, a *amd64.Args) (uint64, error) {
 		return 0, unix.EINVAL
 	}
 	all, _ := t.Pending()
-	w := uint64(all & t.Blocked())
-	raw := [8]byte{byte(w), byte(w >> 8), byte(w >> 16), byte(w >> 24), byte(w >> 32), byte(w >> 40), byte(w >> 48), byte(w >> 56)}
-	return 0, t.CopyOut(a[0], raw[:a[1]])
+	pending := all & t.Blocked()
+	return 0, t.CopyOut(a[0], abi.Bytes(&pending)[:a[1]])
 }
 
 func sysSigreturn(t *task.Task, f *amd64.Frame) (uint64, error) {
@@ -136,9 +131,7 @@ func sysSigtimedwait(t *task.Task, a *amd64.Args) (uint64, error) {
 		return 0, err
 	}
 	if a[1] != 0 {
-		var raw [signal.InfoSize]byte
-		info.Encode(raw[:])
-		if err := t.CopyOut(a[1], raw[:]); err != nil {
+		if err := abi.CopyOut(t, a[1], info.Siginfo()); err != nil {
 			return 0, err
 		}
 	}
@@ -148,20 +141,18 @@ func sysSigtimedwait(t *task.Task, a *amd64.Args) (uint64, error) {
 func sysSigaltstack(t *task.Task, f *amd64.Frame) (uint64, error) {
 	old := t.AltStack
 	if f.RDI != 0 {
-		var raw [signal.StackSize]byte
-		if err := t.CopyIn(f.RDI, raw[:]); err != nil {
+		next, err := abi.CopyIn[abi.Stack](t, f.RDI)
+		if err != nil {
 			return 0, err
 		}
-		if err := t.AltStack.Set(signal.DecodeStack(raw[:]), f.RSP, signal.MinStackSize); err != nil {
+		if err := t.AltStack.Set(signal.AltStackOf(&next), f.RSP, signal.MinStackSize); err != nil {
 			return 0, err
 		}
 	}
 	if f.RSI == 0 {
 		return 0, nil
 	}
-	var raw [signal.StackSize]byte
-	old.Encode(raw[:], old.Flags|old.State(f.RSP))
-	return 0, t.CopyOut(f.RSI, raw[:])
+	return 0, abi.CopyOut(t, f.RSI, old.Stack(f.RSP))
 }
 
 func sysKill(t *task.Task, a *amd64.Args) (uint64, error) {
@@ -182,13 +173,10 @@ func sysTgkill(t *task.Task, a *amd64.Args) (uint64, error) {
 // loadInfo reads a siginfo_t that a program sends; the signal's number comes
 // from the other argument.
 func loadInfo(t *task.Task, address uint64, number int32) (signal.Info, error) {
-	var raw [signal.InfoSize]byte
-	if err := t.CopyIn(address, raw[:]); err != nil {
-		return signal.Info{}, err
-	}
-	info := signal.DecodeInfo(raw[:])
+	siginfo, err := abi.CopyIn[abi.Siginfo](t, address)
+	info := signal.InfoOf(&siginfo)
 	info.Signo = signal.Signal(number)
-	return info, nil
+	return info, err
 }
 
 func sysSigqueueinfo(t *task.Task, a *amd64.Args) (uint64, error) {

@@ -1,10 +1,9 @@
 package syscall
 
 import (
-	"encoding/binary"
-
 	"golang.org/x/sys/unix"
 
+	"slowpath/abi"
 	"slowpath/arch/amd64"
 	"slowpath/clock"
 	"slowpath/fs"
@@ -14,25 +13,25 @@ import (
 )
 
 var socketCalls = []Row{
-	{Number: 41, Name: "socket", Arguments: args(Int, Int, Int), Handler: sysSocket,
+	{Number: unix.SYS_SOCKET, Name: "socket", Arguments: args(Int, Int, Int), Handler: sysSocket,
 		Partial: "AF_UNIX only: there is no network; other families are EAFNOSUPPORT."},
-	{Number: 42, Name: "connect", Arguments: args(FD, Pointer, Int), Handler: sysConnect},
-	{Number: 43, Name: "accept", Arguments: args(FD, Pointer, Pointer), Handler: sysAccept},
-	{Number: 44, Name: "sendto", Arguments: args(FD, Pointer, Uint, Hex, Pointer, Int), Handler: sysSendto},
-	{Number: 45, Name: "recvfrom", Arguments: args(FD, Pointer, Uint, Hex, Pointer, Pointer), Handler: sysRecvfrom},
-	{Number: 46, Name: "sendmsg", Arguments: args(FD, Pointer, Hex), Handler: sysSendmsg},
-	{Number: 47, Name: "recvmsg", Arguments: args(FD, Pointer, Hex), Handler: sysRecvmsg},
-	{Number: 48, Name: "shutdown", Arguments: args(FD, Int), Handler: sysShutdown},
-	{Number: 49, Name: "bind", Arguments: args(FD, Pointer, Int), Handler: sysBind},
-	{Number: 50, Name: "listen", Arguments: args(FD, Int), Handler: sysListen},
-	{Number: 51, Name: "getsockname", Arguments: args(FD, Pointer, Pointer), Handler: sysGetsockname},
-	{Number: 52, Name: "getpeername", Arguments: args(FD, Pointer, Pointer), Handler: sysGetpeername},
-	{Number: 53, Name: "socketpair", Arguments: args(Int, Int, Int, Pointer), Handler: sysSocketpair},
-	{Number: 54, Name: "setsockopt", Arguments: args(FD, Int, Int, Pointer, Int), Handler: sysSetsockopt},
-	{Number: 55, Name: "getsockopt", Arguments: args(FD, Int, Int, Pointer, Pointer), Handler: sysGetsockopt},
-	{Number: 288, Name: "accept4", Arguments: args(FD, Pointer, Pointer, Hex), Handler: sysAccept4},
-	{Number: 299, Name: "recvmmsg", Arguments: args(FD, Pointer, Uint, Hex, Pointer), Handler: sysRecvmmsg},
-	{Number: 307, Name: "sendmmsg", Arguments: args(FD, Pointer, Uint, Hex), Handler: sysSendmmsg},
+	{Number: unix.SYS_CONNECT, Name: "connect", Arguments: args(FD, Pointer, Int), Handler: sysConnect},
+	{Number: unix.SYS_ACCEPT, Name: "accept", Arguments: args(FD, Pointer, Pointer), Handler: sysAccept},
+	{Number: unix.SYS_SENDTO, Name: "sendto", Arguments: args(FD, Pointer, Uint, Hex, Pointer, Int), Handler: sysSendto},
+	{Number: unix.SYS_RECVFROM, Name: "recvfrom", Arguments: args(FD, Pointer, Uint, Hex, Pointer, Pointer), Handler: sysRecvfrom},
+	{Number: unix.SYS_SENDMSG, Name: "sendmsg", Arguments: args(FD, Pointer, Hex), Handler: sysSendmsg},
+	{Number: unix.SYS_RECVMSG, Name: "recvmsg", Arguments: args(FD, Pointer, Hex), Handler: sysRecvmsg},
+	{Number: unix.SYS_SHUTDOWN, Name: "shutdown", Arguments: args(FD, Int), Handler: sysShutdown},
+	{Number: unix.SYS_BIND, Name: "bind", Arguments: args(FD, Pointer, Int), Handler: sysBind},
+	{Number: unix.SYS_LISTEN, Name: "listen", Arguments: args(FD, Int), Handler: sysListen},
+	{Number: unix.SYS_GETSOCKNAME, Name: "getsockname", Arguments: args(FD, Pointer, Pointer), Handler: sysGetsockname},
+	{Number: unix.SYS_GETPEERNAME, Name: "getpeername", Arguments: args(FD, Pointer, Pointer), Handler: sysGetpeername},
+	{Number: unix.SYS_SOCKETPAIR, Name: "socketpair", Arguments: args(Int, Int, Int, Pointer), Handler: sysSocketpair},
+	{Number: unix.SYS_SETSOCKOPT, Name: "setsockopt", Arguments: args(FD, Int, Int, Pointer, Int), Handler: sysSetsockopt},
+	{Number: unix.SYS_GETSOCKOPT, Name: "getsockopt", Arguments: args(FD, Int, Int, Pointer, Pointer), Handler: sysGetsockopt},
+	{Number: unix.SYS_ACCEPT4, Name: "accept4", Arguments: args(FD, Pointer, Pointer, Hex), Handler: sysAccept4},
+	{Number: unix.SYS_RECVMMSG, Name: "recvmmsg", Arguments: args(FD, Pointer, Uint, Hex, Pointer), Handler: sysRecvmmsg},
+	{Number: unix.SYS_SENDMMSG, Name: "sendmmsg", Arguments: args(FD, Pointer, Uint, Hex), Handler: sysSendmmsg},
 }
 
 // withSocket runs operation on the socket of a descriptor: ENOTSOCK for another
@@ -106,7 +105,7 @@ func writeAddress(t *task.Task, a unixsock.Address, buffer, lengthAt uint64) err
 	if buffer == 0 {
 		return nil
 	}
-	room, err := fs.CopyInInt32(t, lengthAt)
+	room, err := abi.CopyIn[int32](t, lengthAt)
 	if err != nil {
 		return err
 	}
@@ -117,7 +116,7 @@ func writeAddress(t *task.Task, a unixsock.Address, buffer, lengthAt uint64) err
 	if err := t.CopyOut(buffer, p[:min(len(p), int(room))]); err != nil {
 		return err
 	}
-	return fs.CopyOutInt32(t, lengthAt, int32(len(p)))
+	return abi.CopyOut(t, lengthAt, int32(len(p)))
 }
 
 func sysBind(t *task.Task, a *amd64.Args) (uint64, error) {
@@ -151,8 +150,11 @@ func sysConnect(t *task.Task, a *amd64.Args) (uint64, error) {
 
 // disconnects reports whether an address has the family AF_UNSPEC.
 func disconnects(t *task.Task, address, length uint64) bool {
-	var family [2]byte
-	return length >= 2 && t.CopyIn(address, family[:]) == nil && family == [2]byte{}
+	if length < 2 {
+		return false
+	}
+	family, err := abi.CopyIn[uint16](t, address)
+	return err == nil && family == unix.AF_UNSPEC
 }
 
 // waitSocket is await with the socket's ways not to wait: O_NONBLOCK,
@@ -331,13 +333,12 @@ func sysRecvfrom(t *task.Task, a *amd64.Args) (uint64, error) {
 	})
 }
 
-// timevalSize is the size of struct timeval.
-const timevalSize = 16
-
-func decodeTimeval(p []byte) (int64, error) {
-	seconds, microseconds := int64(binary.LittleEndian.Uint64(p)), int64(binary.LittleEndian.Uint64(p[8:]))
-	if microseconds < 0 || microseconds >= 1e6 {
+// socketTimeout returns the nanoseconds of a struct timeval of SO_RCVTIMEO and
+// SO_SNDTIMEO: EDOM if it is not normalised.
+func socketTimeout(v unix.Timeval) (int64, error) {
+	if v.Usec < 0 || v.Usec >= 1e6 {
 		return 0, unix.EDOM
 	}
-	return fileTime(max(0, seconds), microseconds*1000), nil
+	v.Sec = max(0, v.Sec)
+	return clampedTime(ofTimeval(v)), nil
 }

@@ -1,10 +1,9 @@
 package syscall
 
 import (
-	"encoding/binary"
-
 	"golang.org/x/sys/unix"
 
+	"slowpath/abi"
 	"slowpath/arch/amd64"
 	"slowpath/clock"
 	"slowpath/cred"
@@ -13,75 +12,44 @@ import (
 	"slowpath/task"
 )
 
-// msghdr is struct msghdr.
-type msghdr struct {
-	name          uint64
-	nameLength    uint32
-	vectors       uint64
-	vectorCount   uint64
-	control       uint64
-	controlLength uint64
-}
-
-// Offsets in struct msghdr of what recvmsg(2) stores, and the sizes.
-const (
-	msghdrSize       = 56
-	mmsghdrSize      = 64 // with the length of the message
-	offsetNameLength = 8
-	offsetControl    = 40
-	offsetFlags      = 48
-)
-
-func readMsghdr(t *task.Task, address uint64) (msghdr, error) {
-	var p [msghdrSize]byte
-	if err := t.CopyIn(address, p[:]); err != nil {
-		return msghdr{}, err
-	}
-	word := binary.LittleEndian.Uint64
-	return msghdr{
-		name: word(p[:]), nameLength: binary.LittleEndian.Uint32(p[8:]), vectors: word(p[16:]), vectorCount: word(p[24:]),
-		control: word(p[32:]), controlLength: word(p[40:]),
-	}, nil
-}
-
 // Limits of control messages.
 const (
 	maxControl = 20480 // bytes (net.core.optmem_max)
 	maxPassed  = 253   // descriptors (SCM_MAX_FD)
-	cmsgHeader = 16    // struct cmsghdr
-	ucredSize  = 12
+	cmsgHeader = unix.SizeofCmsghdr
+	ucredSize  = unix.SizeofUcred
 )
 
 func align(n int) int { return (n + 7) &^ 7 }
 
 // readControl decodes the control messages of sendmsg(2).
-func readControl(t *task.Task, h *msghdr, out *unixsock.Outgoing) error {
-	if h.controlLength > maxControl {
+func readControl(t *task.Task, h *abi.Msghdr, out *unixsock.Outgoing) error {
+	if h.ControlLen > maxControl {
 		return unix.ENOBUFS
 	}
-	p := make([]byte, h.controlLength)
-	if err := t.CopyIn(h.control, p); err != nil {
+	p := make([]byte, h.ControlLen)
+	if err := t.CopyIn(h.Control, p); err != nil {
 		return err
 	}
 	for len(p) >= cmsgHeader {
-		size := binary.LittleEndian.Uint64(p)
-		if size < cmsgHeader || size > uint64(len(p)) {
+		var header unix.Cmsghdr
+		copy(abi.Bytes(&header), p)
+		if header.Len < cmsgHeader || header.Len > uint64(len(p)) {
 			return unix.EINVAL
 		}
-		level, kind := binary.LittleEndian.Uint32(p[8:]), binary.LittleEndian.Uint32(p[12:])
-		if err := addControl(t, out, level, kind, p[cmsgHeader:size]); err != nil {
+		if err := addControl(t, out, &header, p[cmsgHeader:header.Len]); err != nil {
 			return err
 		}
-		p = p[min(len(p), align(int(size))):]
+		p = p[min(len(p), align(int(header.Len))):]
 	}
 	return nil
 }
 
-func addControl(t *task.Task, out *unixsock.Outgoing, level, kind uint32, data []byte) error {
-	if level != unix.SOL_SOCKET {
+func addControl(t *task.Task, out *unixsock.Outgoing, header *unix.Cmsghdr, data []byte) error {
+	if header.Level != unix.SOL_SOCKET {
 		return nil // for other protocols
 	}
-	switch kind {
+	switch header.Type {
 	case unix.SCM_RIGHTS:
 		return addDescriptors(t, out, data)
 	case unix.SCM_CREDENTIALS:
@@ -94,8 +62,10 @@ func addDescriptors(t *task.Task, out *unixsock.Outgoing, data []byte) error {
 	if len(out.Files)+len(data)/4 > maxPassed {
 		return unix.EINVAL
 	}
-	for ; len(data) >= 4; data = data[4:] {
-		f, err := t.FDs.GetPath(int(int32(binary.LittleEndian.Uint32(data))))
+	numbers := make([]int32, len(data)/4)
+	copy(abi.SliceBytes(numbers), data)
+	for _, number := range numbers {
+		f, err := t.FDs.GetPath(int(number))
 		if err != nil {
 			return err
 		}
@@ -110,8 +80,9 @@ func addCredentials(t *task.Task, out *unixsock.Outgoing, data []byte) error {
 	if len(data) != ucredSize {
 		return unix.EINVAL
 	}
-	word := func(i int) uint32 { return binary.LittleEndian.Uint32(data[4*i:]) }
-	claim := unixsock.Credentials{Process: int32(word(0)), UID: word(1), GID: word(2)}
+	var ucred unix.Ucred
+	copy(abi.Bytes(&ucred), data)
+	claim := unixsock.Credentials{Process: ucred.Pid, UID: ucred.Uid, GID: ucred.Gid}
 	c := t.Credentials()
 	switch {
 	case claim.Process != t.ProcessID() && !c.Has(cred.SysAdmin),
@@ -124,23 +95,23 @@ func addCredentials(t *task.Task, out *unixsock.Outgoing, data []byte) error {
 }
 
 func sendMessage(t *task.Task, file *fs.File, s *unixsock.Socket, address uint64, flags uint32) (uint64, error) {
-	h, err := readMsghdr(t, address)
+	h, err := abi.CopyIn[abi.Msghdr](t, address)
 	if err != nil {
 		return 0, err
 	}
-	src, err := newUserVectors(t, h.vectors, h.vectorCount)
+	src, err := newUserVectors(t, h.Iov, h.IovLen)
 	if err != nil {
 		return 0, err
 	}
 	out := unixsock.Outgoing{Caller: t}
-	if h.name != 0 && h.nameLength != 0 {
-		to, err := readAddress(t, h.name, uint64(h.nameLength))
+	if h.Name != 0 && h.NameLen != 0 {
+		to, err := readAddress(t, h.Name, uint64(h.NameLen))
 		if err != nil {
 			return 0, err
 		}
 		out.To = &to
 	}
-	if h.control != 0 && h.controlLength != 0 {
+	if h.Control != 0 && h.ControlLen != 0 {
 		if err := readControl(t, &h, &out); err != nil {
 			for _, f := range out.Files {
 				f.DecRef()
@@ -157,65 +128,72 @@ func sysSendmsg(t *task.Task, a *amd64.Args) (uint64, error) {
 	})
 }
 
-// packControl lays out what came with a message, as far as there is room, and
-// returns the flags for msg_flags.
-func packControl(t *task.Task, s *unixsock.Socket, in *unixsock.Incoming, room int, flags uint32) (packer, uint32) {
-	var p packer
+// controlMessages returns what came with a message, as far as there is room, and
+// the flags for msg_flags.
+func controlMessages(t *task.Task, s *unixsock.Socket, in *unixsock.Incoming, room int, flags uint32) ([]byte, uint32) {
+	var p []byte
 	result := flags & unix.MSG_CMSG_CLOEXEC // Linux gives it back
 	if s.Options().PassCredentials {
 		if room < cmsgHeader+ucredSize {
 			result |= unix.MSG_CTRUNC
 		} else {
-			p.u64(cmsgHeader + ucredSize)
-			p.u32(unix.SOL_SOCKET)
-			p.u32(unix.SCM_CREDENTIALS)
-			p.u32(uint32(in.Credentials.Process))
-			p.u32(in.Credentials.UID)
-			p.u32(in.Credentials.GID)
-			p.zeros(align(len(p)) - len(p))
+			ucred := ucredOf(in.Credentials)
+			p = appendControl(p, unix.SCM_CREDENTIALS, abi.Bytes(&ucred))
+			p = append(p, make([]byte, align(len(p))-len(p))...)
 		}
 	}
-	if len(in.Files) > 0 && packDescriptors(t, &p, in, room, flags) {
+	if len(in.Files) == 0 {
+		return p, result
+	}
+	p, truncated := appendDescriptors(t, p, in, room, flags)
+	if truncated {
 		result |= unix.MSG_CTRUNC
 	}
 	return p, result
 }
 
-// packDescriptors gives descriptors to the files that there is room for; the
-// others are closed, and that is reported.
-func packDescriptors(t *task.Task, p *packer, in *unixsock.Incoming, room int, flags uint32) (truncated bool) {
-	fit := max(0, min((room-len(*p)-cmsgHeader)/4, len(in.Files)))
-	var numbers []uint64
+// appendControl appends a control message of level SOL_SOCKET, without the
+// padding behind it.
+func appendControl(p []byte, kind int32, data []byte) []byte {
+	header := unix.Cmsghdr{Len: uint64(cmsgHeader + len(data)), Level: unix.SOL_SOCKET, Type: kind}
+	return append(append(p, abi.Bytes(&header)...), data...)
+}
+
+// ucredOf returns the struct ucred of credentials.
+func ucredOf(c unixsock.Credentials) unix.Ucred {
+	return unix.Ucred{Pid: c.Process, Uid: c.UID, Gid: c.GID}
+}
+
+// appendDescriptors installs the files that the control buffer has room for, and
+// appends their descriptors. The other files are closed; then truncated is set.
+func appendDescriptors(t *task.Task, p []byte, in *unixsock.Incoming, room int, flags uint32) (_ []byte, truncated bool) {
+	fit := max(0, min((room-len(p)-cmsgHeader)/4, len(in.Files)))
+	var numbers []int32
 	for _, f := range in.Files[:fit] {
 		n, err := install(t, f, flags&unix.MSG_CMSG_CLOEXEC != 0)
 		if err != nil {
 			truncated = true
 			continue
 		}
-		numbers = append(numbers, n)
+		numbers = append(numbers, int32(n))
 	}
 	for _, f := range in.Files[fit:] {
 		f.DecRef()
 		truncated = true
 	}
 	if len(numbers) > 0 {
-		p.u64(uint64(cmsgHeader + 4*len(numbers)))
-		p.u32(unix.SOL_SOCKET)
-		p.u32(unix.SCM_RIGHTS)
-		for _, n := range numbers {
-			p.u32(uint32(n))
-		}
-		p.zeros(min(align(len(*p))-len(*p), max(0, room-len(*p))))
+		p = appendControl(p, unix.SCM_RIGHTS, abi.SliceBytes(numbers))
+		p = append(p, make([]byte, min(align(len(p))-len(p), max(0, room-len(p))))...)
 	}
-	return truncated
+	return p, truncated
 }
 
 func receiveMessage(t *task.Task, file *fs.File, s *unixsock.Socket, address uint64, flags uint32) (uint64, error) {
-	h, err := readMsghdr(t, address)
+	h, err := abi.CopyIn[abi.Msghdr](t, address)
 	if err != nil {
 		return 0, err
 	}
-	dst, err := newUserVectors(t, h.vectors, h.vectorCount)
+	dst, err := newUserVectors(t, h.Iov, h.IovLen)
 	if err != nil {
 		return 0, err
 	}
@@ -224,10 +202,10 @@ func receiveMessage(t *task.Task, file *fs.File, s *unixsock.Socket, address uin
 		return 0, err
 	}
 	room := 0
-	if h.control != 0 {
-		room = int(min(h.controlLength, maxControl))
+	if h.Control != 0 {
+		room = int(min(h.ControlLen, maxControl))
 	}
-	control, result := packControl(t, s, &in, room, flags)
+	control, result := controlMessages(t, s, &in, room, flags)
 	if in.Count < in.Full && s.Kind() != unix.SOCK_STREAM {
 		result |= unix.MSG_TRUNC
 	}
@@ -235,19 +213,19 @@ func receiveMessage(t *task.Task, file *fs.File, s *unixsock.Socket, address uin
 }
 
 // storeMessage stores what recvmsg(2) returns in the structure.
-func storeMessage(t *task.Task, address uint64, h *msghdr, in *unixsock.Incoming, control packer, flags uint32) error {
-	if h.name != 0 {
-		if err := writeAddress(t, in.From, h.name, address+offsetNameLength); err != nil {
+func storeMessage(t *task.Task, address uint64, h *abi.Msghdr, in *unixsock.Incoming, control []byte, flags uint32) error {
+	if h.Name != 0 {
+		if err := writeAddress(t, in.From, h.Name, address+abi.MsghdrNameLen); err != nil {
 			return err
 		}
 	}
-	if err := t.CopyOut(h.control, control); len(control) > 0 && err != nil {
+	if err := t.CopyOut(h.Control, control); len(control) > 0 && err != nil {
 		return err
 	}
-	if err := writeUint64(t, address+offsetControl, uint64(len(control))); err != nil {
+	if err := abi.CopyOut(t, address+abi.MsghdrControlLen, uint64(len(control))); err != nil {
 		return err
 	}
-	return fs.CopyOutInt32(t, address+offsetFlags, int32(flags))
+	return abi.CopyOut(t, address+abi.MsghdrFlags, flags)
 }
 
 func sysRecvmsg(t *task.Task, a *amd64.Args) (uint64, error) {
@@ -261,10 +239,10 @@ func sysRecvmsg(t *task.Task, a *amd64.Args) (uint64, error) {
 func many(t *task.Task, address, count uint64, operation func(n int, address uint64) (uint64, error)) (uint64, error) {
 	const most = 1024 // UIO_MAXIOV
 	for n := range int(min(uint64(uint32(count)), most)) {
-		at := address + uint64(n)*mmsghdrSize
+		at := address + uint64(n)*abi.MmsghdrSize
 		size, err := operation(n, at)
 		if err == nil {
-			err = fs.CopyOutInt32(t, at+msghdrSize, int32(size))
+			err = abi.CopyOut(t, at+abi.MmsghdrLen, uint32(size))
 		}
 		if err != nil {
 			return moved(uint64(n), err)

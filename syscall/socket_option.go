@@ -1,10 +1,9 @@
 package syscall
 
 import (
-	"encoding/binary"
-
 	"golang.org/x/sys/unix"
 
+	"slowpath/abi"
 	"slowpath/arch/amd64"
 	"slowpath/fs"
 	"slowpath/fs/unixsock"
@@ -39,7 +38,7 @@ func sysSetsockopt(t *task.Task, a *amd64.Args) (uint64, error) {
 		if int32(a[4]) < 4 {
 			return 0, unix.EINVAL
 		}
-		value, err := fs.CopyInInt32(t, a[3])
+		value, err := abi.CopyIn[int32](t, a[3])
 		if err != nil {
 			return 0, err
 		}
@@ -74,14 +73,14 @@ func setOption(s *unixsock.Socket, name int, value int32) error {
 }
 
 func setTimeout(t *task.Task, s *unixsock.Socket, name int, address, size uint64) error {
-	if int32(size) < timevalSize {
+	if int32(size) < int32(abi.TimevalSize) {
 		return unix.EINVAL
 	}
-	var p [timevalSize]byte
-	if err := t.CopyIn(address, p[:]); err != nil {
+	v, err := abi.CopyIn[unix.Timeval](t, address)
+	if err != nil {
 		return err
 	}
-	timeout, err := decodeTimeval(p[:])
+	timeout, err := socketTimeout(v)
 	if err != nil {
 		return err
 	}
@@ -97,7 +96,7 @@ func setTimeout(t *task.Task, s *unixsock.Socket, name int, address, size uint64
 
 func sysGetsockopt(t *task.Task, a *amd64.Args) (uint64, error) {
 	return withSocket(t, a[0], func(_ *fs.File, s *unixsock.Socket) (uint64, error) {
-		room, err := fs.CopyInInt32(t, a[4])
+		room, err := abi.CopyIn[int32](t, a[4])
 		if err != nil {
 			return 0, err
 		}
@@ -115,30 +114,28 @@ func sysGetsockopt(t *task.Task, a *amd64.Args) (uint64, error) {
 		if err := t.CopyOut(a[3], value); err != nil {
 			return 0, err
 		}
-		return 0, fs.CopyOutInt32(t, a[4], int32(len(value)))
+		return 0, abi.CopyOut(t, a[4], int32(len(value)))
 	})
 }
 
 // getOption returns the value of an option as getsockopt(2) stores it.
 func getOption(s *unixsock.Socket, name int) ([]byte, error) {
 	o := s.Options()
-	var p packer
 	switch name {
 	case unix.SO_PEERCRED:
-		who := s.PeerCredentials()
-		p.u32(uint32(who.Process))
-		p.u32(who.UID)
-		p.u32(who.GID)
-		return p, nil
+		peer := ucredOf(s.PeerCredentials())
+		return abi.Bytes(&peer), nil
 	case unix.SO_RCVTIMEO:
-		return packTimeval(o.ReceiveTimeout), nil
+		timeout := unix.NsecToTimeval(o.ReceiveTimeout)
+		return abi.Bytes(&timeout), nil
 	case unix.SO_SNDTIMEO:
-		return packTimeval(o.SendTimeout), nil
+		timeout := unix.NsecToTimeval(o.SendTimeout)
+		return abi.Bytes(&timeout), nil
 	case unix.SO_LINGER:
-		return make([]byte, 8), nil
+		return abi.Bytes(new(unix.Linger)), nil
 	}
 	value, err := intOption(s, &o, name)
-	return binary.LittleEndian.AppendUint32(nil, uint32(value)), err
+	return abi.Bytes(&value), err
 }
 
 func intOption(s *unixsock.Socket, o *unixsock.Options, name int) (int32, error) {
@@ -174,11 +171,4 @@ func truth(b bool) int32 {
 		return 1
 	}
 	return 0
-}
-
-func packTimeval(ns int64) []byte {
-	var p packer
-	p.i64(ns / 1e9)
-	p.i64(ns % 1e9 / 1000)
-	return p
 }

@@ -3,6 +3,7 @@ package syscall
 import (
 	"golang.org/x/sys/unix"
 
+	"slowpath/abi"
 	"slowpath/arch/amd64"
 	"slowpath/clock"
 	"slowpath/cred"
@@ -33,11 +34,17 @@ const (
 
 func sysUname(t *task.Task, a *amd64.Args) (uint64, error) {
 	host, domain := t.Kernel().HostName()
-	var raw [6 * utsNameSize]byte
-	for i, s := range [...]string{SystemName, host, Release, Version, Machine, domain} {
-		copy(raw[i*utsNameSize:(i+1)*utsNameSize-1], s)
+	var name unix.Utsname
+	for _, field := range [...]struct {
+		to   *[utsNameSize]byte
+		text string
+	}{
+		{&name.Sysname, SystemName}, {&name.Nodename, host}, {&name.Release, Release},
+		{&name.Version, Version}, {&name.Machine, Machine}, {&name.Domainname, domain},
+	} {
+		copy(field.to[:utsNameSize-1], field.text)
 	}
-	return 0, t.CopyOut(a[0], raw[:])
+	return 0, abi.CopyOut(t, a[0], name)
 }
 
 // loadName reads a host or domain name that the caller may set.
@@ -72,17 +79,19 @@ func sysSetdomainname(t *task.Task, a *amd64.Args) (uint64, error) {
 func sysSysinfo(t *task.Task, a *amd64.Args) (uint64, error) {
 	k := t.Kernel()
 	stats := k.Memory().Stats()
-	loads := k.LoadAverage()
-	const loadShift = 16 // SI_LOAD_SHIFT
-	words := []uint64{uint64(clock.Monotonic() / second)}
-	for _, load := range loads {
-		words = append(words, uint64(load*(1<<loadShift)))
+	info := abi.Sysinfo{
+		Uptime:    clock.Monotonic() / second,
+		TotalRAM:  uint64(stats.Total) * mm.PageSize,
+		FreeRAM:   uint64(stats.Free) * mm.PageSize,
+		SharedRAM: uint64(stats.Shared) * mm.PageSize,
+		Procs:     uint16(min(k.Threads(), 0xffff)),
+		MemUnit:   1,
 	}
-	words = append(words,
-		uint64(stats.Total)*mm.PageSize, uint64(stats.Free)*mm.PageSize, uint64(stats.Shared)*mm.PageSize,
-		0, 0, 0, // no buffers, no swap
-		uint64(min(k.Threads(), 0xffff)), 0, 0, 1)
-	return 0, storeWords(t, a[0], words...)
+	const loadShift = 16 // SI_LOAD_SHIFT
+	for i, load := range k.LoadAverage() {
+		info.Loads[i] = uint64(load * (1 << loadShift))
+	}
+	return 0, abi.CopyOut(t, a[0], info)
 }
 
 // randomChunk is how many random bytes are made at a time; between chunks a

@@ -44,23 +44,25 @@ func nanoseconds(seconds, rest int64) int64 {
 // loadTimespec reads a struct timespec in nanoseconds: EINVAL if it is
 // negative or not normalised, EFAULT.
 func loadTimespec(t *task.Task, address uint64) (int64, error) {
-	var w [2]uint64
-	if err := loadWords(t, address, w[:]); err != nil {
+	v, err := abi.CopyIn[unix.Timespec](t, address)
+	if err != nil {
 		return 0, err
 	}
-	return timespec(w[0], w[1])
+	return timespec(v)
 }
 
-func timespec(seconds, rest uint64) (int64, error) {
-	if int64(seconds) < 0 || rest >= uint64(second) {
+// timespec returns a struct timespec in nanoseconds: EINVAL if it is negative or
+// not normalised.
+func timespec(v unix.Timespec) (int64, error) {
+	if v.Sec < 0 || v.Nsec < 0 || v.Nsec >= second {
 		return 0, unix.EINVAL
 	}
-	return nanoseconds(int64(seconds), int64(rest)), nil
+	return nanoseconds(v.Sec, v.Nsec), nil
 }
 
 // storeTimespec writes nanoseconds as a struct timespec.
 func storeTimespec(t *task.Task, address uint64, ns int64) error {
-	return storeWords(t, address, uint64(ns/second), uint64(ns%second))
+	return abi.CopyOut(t, address, unix.NsecToTimespec(ns))
 }
 
 // after returns the deadline a time from now. No time at all is a deadline
@@ -174,12 +176,12 @@ func setWall(t *task.Task, ns int64) error {
 func sysGettimeofday(t *task.Task, a *amd64.Args) (uint64, error) {
 	if a[0] != 0 {
 		now := t.Kernel().Wall().Now()
-		if err := storeWords(t, a[0], uint64(now/second), uint64(now%second/clock.Microsecond)); err != nil {
+		if err := abi.CopyOut(t, a[0], unix.NsecToTimeval(now)); err != nil {
 			return 0, err
 		}
 	}
 	if a[1] != 0 {
-		return 0, storeWords(t, a[1], 0) // struct timezone: UTC
+		return 0, abi.CopyOut(t, a[1], abi.Timezone{}) // UTC
 	}
 	return 0, nil
 }
@@ -197,24 +199,26 @@ func sysSettimeofday(t *task.Task, a *amd64.Args) (uint64, error) {
 
 // loadTimeval reads a struct timeval in nanoseconds: EINVAL, EFAULT.
 func loadTimeval(t *task.Task, address uint64) (int64, error) {
-	var w [2]uint64
-	if err := loadWords(t, address, w[:]); err != nil {
+	v, err := abi.CopyIn[unix.Timeval](t, address)
+	if err != nil {
 		return 0, err
 	}
-	return timeval(w[0], w[1])
+	return timeval(v)
 }
 
-func timeval(seconds, microseconds uint64) (int64, error) {
-	if int64(seconds) < 0 || microseconds >= uint64(second/clock.Microsecond) {
+// timeval returns a struct timeval in nanoseconds: EINVAL if it is negative or
+// not normalised.
+func timeval(v unix.Timeval) (int64, error) {
+	if v.Sec < 0 || v.Usec < 0 || v.Usec >= second/clock.Microsecond {
 		return 0, unix.EINVAL
 	}
-	return nanoseconds(int64(seconds), int64(microseconds)*clock.Microsecond), nil
+	return nanoseconds(v.Sec, v.Usec*clock.Microsecond), nil
 }
 
 func sysTime(t *task.Task, a *amd64.Args) (uint64, error) {
 	now := uint64(t.Kernel().Wall().Now() / second)
 	if a[0] != 0 {
-		if err := storeWords(t, a[0], now); err != nil {
+		if err := abi.CopyOut(t, a[0], now); err != nil {
 			return 0, err
 		}
 	}
@@ -224,9 +228,10 @@ func sysTime(t *task.Task, a *amd64.Args) (uint64, error) {
 func sysTimes(t *task.Task, a *amd64.Args) (uint64, error) {
 	if a[0] != 0 {
 		own, children := t.Group().Usage(), t.Group().ChildrenUsage()
-		err := storeWords(t, a[0],
-			uint64(task.Ticks(own.User)), uint64(task.Ticks(own.System)),
-			uint64(task.Ticks(children.User)), uint64(task.Ticks(children.System)))
+		err := abi.CopyOut(t, a[0], unix.Tms{
+			Utime: task.Ticks(own.User), Stime: task.Ticks(own.System),
+			Cutime: task.Ticks(children.User), Cstime: task.Ticks(children.System),
+		})
 		if err != nil {
 			return 0, err
 		}

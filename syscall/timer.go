@@ -1,10 +1,9 @@
 package syscall
 
 import (
-	"encoding/binary"
-
 	"golang.org/x/sys/unix"
 
+	"slowpath/abi"
 	"slowpath/arch/amd64"
 	"slowpath/clock"
 	"slowpath/signal"
@@ -42,13 +41,11 @@ func checkInterval(which uint64) error {
 }
 
 func storeInterval(t *task.Task, address uint64, v task.IntervalValue) error {
-	const unit = clock.Microsecond
 	value := v.Value
 	if value > 0 {
-		value = max(value, unit) // 0 would say that the timer is off
+		value = max(value, clock.Microsecond) // 0 would mean that the timer is off
 	}
-	return storeWords(t, address, uint64(v.Interval/second), uint64(v.Interval%second/unit),
-		uint64(value/second), uint64(value%second/unit))
+	return abi.CopyOut(t, address, unix.Itimerval{Interval: unix.NsecToTimeval(v.Interval), Value: unix.NsecToTimeval(value)})
 }
 
 func sysGetitimer(t *task.Task, a *amd64.Args) (uint64, error) {
@@ -64,15 +61,14 @@ func sysSetitimer(t *task.Task, a *amd64.Args) (uint64, error) {
 	}
 	var next task.IntervalValue
 	if a[1] != 0 { // a null pointer stops the timer, as on Linux
-		var w [4]uint64
-		err := loadWords(t, a[1], w[:])
+		value, err := abi.CopyIn[unix.Itimerval](t, a[1])
 		if err != nil {
 			return 0, err
 		}
-		if next.Interval, err = timeval(w[0], w[1]); err != nil {
+		if next.Interval, err = timeval(value.Interval); err != nil {
 			return 0, err
 		}
-		if next.Value, err = timeval(w[2], w[3]); err != nil {
+		if next.Value, err = timeval(value.Value); err != nil {
 			return 0, err
 		}
 	}
@@ -83,27 +79,22 @@ func sysSetitimer(t *task.Task, a *amd64.Args) (uint64, error) {
 	return 0, storeInterval(t, a[2], old)
 }
 
-// sigeventSize is the size of struct sigevent in bytes.
-const sigeventSize = 64
-
 func sysTimerCreate(t *task.Task, a *amd64.Args) (uint64, error) {
 	r := task.TimerRequest{Clock: int32(a[0]), Notify: task.SIGEV_SIGNAL, Signal: unix.SIGALRM, DefaultValue: true}
 	if a[1] != 0 {
-		var raw [sigeventSize]byte
-		if err := t.CopyIn(a[1], raw[:]); err != nil {
+		event, err := abi.CopyIn[abi.Sigevent](t, a[1])
+		if err != nil {
 			return 0, err
 		}
 		r.DefaultValue = false
-		r.Value = binary.LittleEndian.Uint64(raw[0:])
-		r.Signal = signal.Signal(int32(binary.LittleEndian.Uint32(raw[8:])))
-		r.Notify = int32(binary.LittleEndian.Uint32(raw[12:]))
-		r.Thread = int(int32(binary.LittleEndian.Uint32(raw[16:])))
+		r.Value, r.Signal = event.Value, signal.Signal(event.Signo)
+		r.Notify, r.Thread = event.Notify, int(event.TID)
 	}
 	id, err := t.CreateTimer(r)
 	if err != nil {
 		return 0, err
 	}
-	if err := store32(t, a[2], uint32(id)); err != nil {
+	if err := abi.CopyOut(t, a[2], id); err != nil {
 		t.Group().Timers.DeleteTimer(id)
 		return 0, err
 	}
@@ -111,24 +102,22 @@ func sysTimerCreate(t *task.Task, a *amd64.Args) (uint64, error) {
 }
 
 func storeTimerValue(t *task.Task, address uint64, v task.IntervalValue) error {
-	return storeWords(t, address, uint64(v.Interval/second), uint64(v.Interval%second),
-		uint64(v.Value/second), uint64(v.Value%second))
+	return abi.CopyOut(t, address, unix.ItimerSpec{Interval: unix.NsecToTimespec(v.Interval), Value: unix.NsecToTimespec(v.Value)})
 }
 
 func sysTimerSettime(t *task.Task, a *amd64.Args) (uint64, error) {
 	if a[2] == 0 {
 		return 0, unix.EINVAL
 	}
-	var w [4]uint64
-	err := loadWords(t, a[2], w[:])
+	value, err := abi.CopyIn[unix.ItimerSpec](t, a[2])
 	if err != nil {
 		return 0, err
 	}
 	var next task.IntervalValue
-	if next.Interval, err = timespec(w[0], w[1]); err != nil {
+	if next.Interval, err = timespec(value.Interval); err != nil {
 		return 0, err
 	}
-	if next.Value, err = timespec(w[2], w[3]); err != nil {
+	if next.Value, err = timespec(value.Value); err != nil {
 		return 0, err
 	}
 	old, err := t.Group().Timers.SetTimer(int32(a[0]), next, a[1]&unix.TIMER_ABSTIME != 0)

@@ -1,10 +1,9 @@
 package syscall
 
 import (
-	"encoding/binary"
-
 	"golang.org/x/sys/unix"
 
+	"slowpath/abi"
 	"slowpath/arch/amd64"
 	"slowpath/cred"
 	"slowpath/fs"
@@ -13,9 +12,9 @@ import (
 )
 
 var timerfdCalls = []Row{
-	{Number: 283, Name: "timerfd_create", Arguments: args(Int, Hex), Handler: sysTimerfdCreate},
-	{Number: 286, Name: "timerfd_settime", Arguments: args(FD, Hex, Pointer, Pointer), Handler: sysTimerfdSettime},
-	{Number: 287, Name: "timerfd_gettime", Arguments: args(FD, Pointer), Handler: sysTimerfdGettime},
+	{Number: unix.SYS_TIMERFD_CREATE, Name: "timerfd_create", Arguments: args(Int, Hex), Handler: sysTimerfdCreate},
+	{Number: unix.SYS_TIMERFD_SETTIME, Name: "timerfd_settime", Arguments: args(FD, Hex, Pointer, Pointer), Handler: sysTimerfdSettime},
+	{Number: unix.SYS_TIMERFD_GETTIME, Name: "timerfd_gettime", Arguments: args(FD, Pointer), Handler: sysTimerfdGettime},
 }
 
 func sysTimerfdCreate(t *task.Task, a *amd64.Args) (uint64, error) {
@@ -46,31 +45,25 @@ func withTimer(t *task.Task, register uint64, operation func(timer *timerfd.Time
 	})
 }
 
-// itimerspecSize is the size of struct itimerspec: interval, then value.
-const itimerspecSize = 32
-
+// readSetting reads a struct itimerspec: EINVAL if it is negative or not
+// normalised, EFAULT.
 func readSetting(t *task.Task, address uint64) (timerfd.Setting, error) {
-	var p [itimerspecSize]byte
-	if err := t.CopyIn(address, p[:]); err != nil {
+	spec, err := abi.CopyIn[unix.ItimerSpec](t, address)
+	if err != nil {
 		return timerfd.Setting{}, err
 	}
-	var times [2]int64
-	for i := range times {
-		seconds := int64(binary.LittleEndian.Uint64(p[16*i:]))
-		nanoseconds := int64(binary.LittleEndian.Uint64(p[16*i+8:]))
-		if seconds < 0 || nanoseconds < 0 || nanoseconds >= 1e9 {
+	for _, v := range [...]unix.Timespec{spec.Interval, spec.Value} {
+		if v.Sec < 0 || v.Nsec < 0 || v.Nsec >= second {
 			return timerfd.Setting{}, unix.EINVAL
 		}
-		times[i] = fileTime(seconds, nanoseconds)
 	}
-	return timerfd.Setting{Interval: times[0], Value: times[1]}, nil
+	return timerfd.Setting{Interval: clampedTime(spec.Interval), Value: clampedTime(spec.Value)}, nil
 }
 
 func writeSetting(t *task.Task, address uint64, s timerfd.Setting) error {
-	p := make(packer, 0, itimerspecSize)
-	p.timespec(s.Interval)
-	p.timespec(s.Value)
-	return t.CopyOut(address, p)
+	return abi.CopyOut(t, address, unix.ItimerSpec{
+		Interval: unix.NsecToTimespec(s.Interval), Value: unix.NsecToTimespec(s.Value),
+	})
 }
 
 func sysTimerfdSettime(t *task.Task, a *amd64.Args) (uint64, error) {

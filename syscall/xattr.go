@@ -11,18 +11,18 @@ import (
 const noAttributes = "Memory file systems here keep no extended attributes: EOPNOTSUPP, and lists are empty."
 
 var xattrCalls = []Row{
-	{Number: 188, Name: "setxattr", Arguments: args(Path, Path, Pointer, Uint, Hex), Handler: attributeOfName(true), Partial: noAttributes},
-	{Number: 189, Name: "lsetxattr", Arguments: args(Path, Path, Pointer, Uint, Hex), Handler: attributeOfName(false), Partial: noAttributes},
-	{Number: 190, Name: "fsetxattr", Arguments: args(FD, Path, Pointer, Uint, Hex), Handler: attributeOfFile, Partial: noAttributes},
-	{Number: 191, Name: "getxattr", Arguments: args(Path, Path, Pointer, Uint), Handler: attributeOfName(true), Partial: noAttributes},
-	{Number: 192, Name: "lgetxattr", Arguments: args(Path, Path, Pointer, Uint), Handler: attributeOfName(false), Partial: noAttributes},
-	{Number: 193, Name: "fgetxattr", Arguments: args(FD, Path, Pointer, Uint), Handler: attributeOfFile, Partial: noAttributes},
-	{Number: 194, Name: "listxattr", Arguments: args(Path, Pointer, Uint), Handler: listAttributes(true), Partial: noAttributes},
-	{Number: 195, Name: "llistxattr", Arguments: args(Path, Pointer, Uint), Handler: listAttributes(false), Partial: noAttributes},
-	{Number: 196, Name: "flistxattr", Arguments: args(FD, Pointer, Uint), Handler: listFileAttributes, Partial: noAttributes},
-	{Number: 197, Name: "removexattr", Arguments: args(Path, Path), Handler: attributeOfName(true), Partial: noAttributes},
-	{Number: 198, Name: "lremovexattr", Arguments: args(Path, Path), Handler: attributeOfName(false), Partial: noAttributes},
-	{Number: 199, Name: "fremovexattr", Arguments: args(FD, Path), Handler: attributeOfFile, Partial: noAttributes},
+	{Number: unix.SYS_SETXATTR, Name: "setxattr", Arguments: args(Path, Path, Pointer, Uint, Hex), Handler: attributeOfName(true), Partial: noAttributes},
+	{Number: unix.SYS_LSETXATTR, Name: "lsetxattr", Arguments: args(Path, Path, Pointer, Uint, Hex), Handler: attributeOfName(false), Partial: noAttributes},
+	{Number: unix.SYS_FSETXATTR, Name: "fsetxattr", Arguments: args(FD, Path, Pointer, Uint, Hex), Handler: attributeOfFile, Partial: noAttributes},
+	{Number: unix.SYS_GETXATTR, Name: "getxattr", Arguments: args(Path, Path, Pointer, Uint), Handler: attributeOfName(true), Partial: noAttributes},
+	{Number: unix.SYS_LGETXATTR, Name: "lgetxattr", Arguments: args(Path, Path, Pointer, Uint), Handler: attributeOfName(false), Partial: noAttributes},
+	{Number: unix.SYS_FGETXATTR, Name: "fgetxattr", Arguments: args(FD, Path, Pointer, Uint), Handler: attributeOfFile, Partial: noAttributes},
+	{Number: unix.SYS_LISTXATTR, Name: "listxattr", Arguments: args(Path, Pointer, Uint), Handler: listAttributes(true), Partial: noAttributes},
+	{Number: unix.SYS_LLISTXATTR, Name: "llistxattr", Arguments: args(Path, Pointer, Uint), Handler: listAttributes(false), Partial: noAttributes},
+	{Number: unix.SYS_FLISTXATTR, Name: "flistxattr", Arguments: args(FD, Pointer, Uint), Handler: listFileAttributes, Partial: noAttributes},
+	{Number: unix.SYS_REMOVEXATTR, Name: "removexattr", Arguments: args(Path, Path), Handler: attributeOfName(true), Partial: noAttributes},
+	{Number: unix.SYS_LREMOVEXATTR, Name: "lremovexattr", Arguments: args(Path, Path), Handler: attributeOfName(false), Partial: noAttributes},
+	{Number: unix.SYS_FREMOVEXATTR, Name: "fremovexattr", Arguments: args(FD, Path), Handler: attributeOfFile, Partial: noAttributes},
 }
 
 // maxAttributeName is XATTR_NAME_MAX with the terminating zero.

@@ -1,10 +1,9 @@
 package task
 
 import (
-	"encoding/binary"
-
 	"golang.org/x/sys/unix"
 
+	"slowpath/abi"
 	"slowpath/fs"
 	"slowpath/mm"
 	"slowpath/signal"
@@ -111,10 +110,10 @@ func (t *Task) stackBlock(l *loaded, p *program) ([]byte, error) {
 	l.program = info
 
 	block := make([]byte, l.stackTo-l.stack)
-	vectors := binary.LittleEndian.AppendUint64(block[:0], uint64(len(argv)))
+	vectors := append(make([]uint64, 0, words), uint64(len(argv)))
 	vectors = appendPointers(vectors, argv, base)
 	vectors = appendPointers(vectors, envp, base)
-	copy(block[len(vectors):], info.Auxv)
+	copy(block[copy(block, abi.SliceBytes(vectors)):], info.Auxv)
 	copy(block[platformAt-l.stack:], platform)
 	t.kernel.Random(block[random-l.stack:][:randomBytes])
 	copy(block[base-l.stack:], strings)
@@ -133,11 +132,11 @@ func appendStrings(block []byte, list []string) ([]byte, []uint64) {
 }
 
 // appendPointers appends the addresses of strings, and a null pointer.
-func appendPointers(block []byte, offsets []uint64, base uint64) []byte {
+func appendPointers(vectors, offsets []uint64, base uint64) []uint64 {
 	for _, offset := range offsets {
-		block = binary.LittleEndian.AppendUint64(block, base+offset)
+		vectors = append(vectors, base+offset)
 	}
-	return binary.LittleEndian.AppendUint64(block, 0)
+	return append(vectors, 0)
 }
 
 // auxiliaryVector returns what the kernel tells the program, in Linux's order.
@@ -147,36 +146,33 @@ func (t *Task) auxiliaryVector(l *loaded, p *program, random, platformAt, execNa
 	if p.secure {
 		secure = 1
 	}
-	entries := [][2]uint64{
-		{atSYSINFOEHDR, l.vdso},
-		{atMINSIGSTKSZ, uint64(signal.MinFrame())},
-		{atHWCAP, t.kernel.config.HWCap},
-		{atPAGESZ, mm.PageSize},
-		{atCLKTCK, TicksPerSecond},
-		{atPHDR, p.image.Headers + l.bias},
-		{atPHENT, elf.HeaderSize},
-		{atPHNUM, uint64(p.image.HeaderCount)},
-		{atBASE, l.base},
-		{atFLAGS, 0},
-		{atENTRY, p.image.Entry + l.bias},
-		{atUID, uint64(c.UID)},
-		{atEUID, uint64(c.EUID)},
-		{atGID, uint64(c.GID)},
-		{atEGID, uint64(c.EGID)},
-		{atSECURE, secure},
-		{atRANDOM, random},
-		{atHWCAP2, t.kernel.config.HWCap2},
-		{atEXECFN, execName},
-		{atPLATFORM, platformAt},
-		{atNull, 0},
+	entries := []abi.AuxEntry{
+		aux(atSYSINFOEHDR, l.vdso),
+		aux(atMINSIGSTKSZ, uint64(signal.MinFrame())),
+		aux(atHWCAP, t.kernel.config.HWCap),
+		aux(atPAGESZ, mm.PageSize),
+		aux(atCLKTCK, TicksPerSecond),
+		aux(atPHDR, p.image.Headers+l.bias),
+		aux(atPHENT, elf.HeaderSize),
+		aux(atPHNUM, uint64(p.image.HeaderCount)),
+		aux(atBASE, l.base),
+		aux(atFLAGS, 0),
+		aux(atENTRY, p.image.Entry+l.bias),
+		aux(atUID, uint64(c.UID)),
+		aux(atEUID, uint64(c.EUID)),
+		aux(atGID, uint64(c.GID)),
+		aux(atEGID, uint64(c.EGID)),
+		aux(atSECURE, secure),
+		aux(atRANDOM, random),
+		aux(atHWCAP2, t.kernel.config.HWCap2),
+		aux(atEXECFN, execName),
+		aux(atPLATFORM, platformAt),
+		aux(atNull, 0),
 	}
 	if l.vdso == 0 {
 		entries = entries[1:]
 	}
-	vector := make([]byte, 0, len(entries)*2*wordSize)
-	for _, e := range entries {
-		vector = binary.LittleEndian.AppendUint64(vector, e[0])
-		vector = binary.LittleEndian.AppendUint64(vector, e[1])
-	}
-	return vector
+	return abi.SliceBytes(entries)
 }
+
+func aux(tag, value uint64) abi.AuxEntry { return abi.AuxEntry{Type: tag, Value: value} }

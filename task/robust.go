@@ -1,9 +1,9 @@
 package task
 
 import (
-	"encoding/binary"
-
 	"golang.org/x/sys/unix"
+
+	"slowpath/abi"
 )
 
 // Parts of a futex word that the robust-list protocol fixes
@@ -15,8 +15,6 @@ const (
 
 	// robustListLimit stops a list that is a circle.
 	robustListLimit = 2048
-	// RobustListHeadSize is the size of struct robust_list_head in bytes.
-	RobustListHeadSize = 24
 )
 
 // SetRobustList is set_robust_list(2) after the check of the size.
@@ -33,25 +31,23 @@ func (t *Task) leaveRobustList() {
 	if head == 0 {
 		return
 	}
-	var words [RobustListHeadSize]byte
-	if t.CopyIn(head, words[:]) != nil {
+	list, err := abi.CopyIn[abi.RobustListHead](t, head)
+	if err != nil {
 		return
 	}
-	next := binary.LittleEndian.Uint64(words[0:])
-	offset := binary.LittleEndian.Uint64(words[8:])
-	pending := binary.LittleEndian.Uint64(words[16:])
+	next, offset, pending := list.List, list.FutexOffset, list.ListOpPending
 	for count := 0; next&^1 != head && count < robustListLimit; count++ {
-		// The next entry is read first: its owner may reuse this one.
+		// Read the link before the lock is released: another thread may then
+		// reuse this entry.
 		entry := next
-		var link [8]byte
-		err := t.CopyIn(entry&^1, link[:])
+		link, err := abi.CopyIn[uint64](t, entry&^1)
 		if entry != pending && t.markOwnerDied(entry, offset, false) != nil {
 			return
 		}
 		if err != nil {
 			return
 		}
-		next = binary.LittleEndian.Uint64(link[:])
+		next = link
 	}
 	if pending != 0 {
 		t.markOwnerDied(pending, offset, true)

@@ -1,10 +1,9 @@
 package task
 
 import (
-	"encoding/binary"
-
 	"golang.org/x/sys/unix"
 
+	"slowpath/abi"
 	"slowpath/arch/amd64"
 	"slowpath/entry"
 	"slowpath/signal"
@@ -57,9 +56,7 @@ func (t *Task) unregisterRSeq(r RSeq) error {
 	case t.rseq.Signature != r.Signature:
 		return unix.EPERM
 	}
-	var p [8]byte
-	binary.LittleEndian.PutUint32(p[rseqCPU:], rseqUninitialized)
-	if err := t.CopyOut(t.rseq.Address, p[:]); err != nil {
+	if err := t.storeRSeqCPU(0, rseqUninitialized); err != nil {
 		return err
 	}
 	t.rseq = RSeq{}
@@ -75,23 +72,8 @@ func (t *Task) RaiseRSeq() {
 	}
 }
 
-// Offsets in struct rseq and struct rseq_cs (linux/rseq.h).
-const (
-	rseqCPUStart = 0
-	rseqCPU      = 4
-	rseqCS       = 8
-	rseqFlags    = 16
-
-	rseqCSSize = 32
-
-	rseqUninitialized = ^uint32(0) // RSEQ_CPU_ID_UNINITIALIZED
-)
-
-// criticalSection is struct rseq_cs.
-type criticalSection struct {
-	version, flags              uint32
-	start, afterCommit, abortTo uint64
-}
+// rseqUninitialized is RSEQ_CPU_ID_UNINITIALIZED (linux/rseq.h).
+const rseqUninitialized = ^uint32(0)
 
 // serveRSeq aborts the sequence that the task was in, if it was in one, and
 // writes the number of the CPU on which it goes on. An area that cannot be
@@ -106,64 +88,59 @@ func (t *Task) serveRSeq(f *amd64.Frame, delivered signal.Signal) {
 	}
 }
 
-// writeCPU stores cpu_id_start and cpu_id.
+// writeCPU stores the current CPU. It reports false if it cannot.
 func (t *Task) writeCPU(f *amd64.Frame) bool {
 	cpu := uint32(f.LastCPU())
-	var p [8]byte
-	binary.LittleEndian.PutUint32(p[rseqCPUStart:], cpu)
-	binary.LittleEndian.PutUint32(p[rseqCPU:], cpu)
-	return t.CopyOut(t.rseq.Address, p[:]) == nil
+	return t.storeRSeqCPU(cpu, cpu) == nil
 }
 
-// abortSequence moves the task to the abort handler if RIP is inside of its
-// critical section. It reports false for an area that is not as it must be.
+// storeRSeqCPU stores cpu_id_start and cpu_id, the first fields of struct rseq.
+func (t *Task) storeRSeqCPU(start, cpu uint32) error {
+	return abi.CopyOut(t, t.rseq.Address, [2]uint32{start, cpu})
+}
+
+// abortSequence moves the task to the abort handler if RIP is inside its
+// restartable sequence. It reports false if the area is invalid.
 func (t *Task) abortSequence(f *amd64.Frame) bool {
-	var area [rseqSize]byte
-	if t.CopyIn(t.rseq.Address, area[:]) != nil {
+	area, err := abi.CopyIn[abi.Rseq](t, t.rseq.Address)
+	if err != nil {
 		return false
 	}
-	at := binary.LittleEndian.Uint64(area[rseqCS:])
-	if at == 0 {
+	if area.RseqCS == 0 {
 		return true
 	}
-	cs, ok := t.readCriticalSection(at)
+	cs, ok := t.readSequence(area.RseqCS)
 	if !ok {
 		return false
 	}
-	inside := f.RIP-cs.start < cs.afterCommit
-	if inside && (cs.flags != 0 || binary.LittleEndian.Uint32(area[rseqFlags:]) != 0) {
-		return false // NO_RESTART flags are gone since Linux 6.1
+	inside := f.RIP-cs.StartIP < cs.PostCommitOffset
+	if inside && (cs.Flags != 0 || area.Flags != 0) {
+		return false // Linux 6.1 has no NO_RESTART flags any more
 	}
-	if t.ZeroOut(t.rseq.Address+rseqCS, 8) != nil {
+	if abi.CopyOut(t, t.rseq.Address+abi.RseqCSOffset, uint64(0)) != nil {
 		return false
 	}
 	if inside {
-		f.RIP = cs.abortTo
+		f.RIP = cs.AbortIP
 	}
 	return true
 }
 
-// readCriticalSection reads and checks a descriptor: its addresses are the
-// user's, the handler is outside, and the signature stands before it.
-func (t *Task) readCriticalSection(at uint64) (cs criticalSection, ok bool) {
-	var p [rseqCSSize]byte
-	if t.CopyIn(at, p[:]) != nil {
+// readSequence reads the descriptor of a sequence and checks that its addresses
+// are the user's, that the abort handler is outside the sequence, and that the
+// signature is in front of the handler.
+func (t *Task) readSequence(address uint64) (cs abi.RseqCS, ok bool) {
+	cs, err := abi.CopyIn[abi.RseqCS](t, address)
+	if err != nil {
 		return cs, false
 	}
-	cs.version, cs.flags = binary.LittleEndian.Uint32(p[0:]), binary.LittleEndian.Uint32(p[4:])
-	cs.start = binary.LittleEndian.Uint64(p[8:])
-	cs.afterCommit = binary.LittleEndian.Uint64(p[16:])
-	cs.abortTo = binary.LittleEndian.Uint64(p[24:])
-	end := cs.start + cs.afterCommit
-	if cs.version != 0 || cs.start >= amd64.UserLimit || end >= amd64.UserLimit || end < cs.start ||
-		cs.abortTo >= amd64.UserLimit || cs.abortTo-cs.start < cs.afterCommit {
+	end := cs.StartIP + cs.PostCommitOffset
+	if cs.Version != 0 || cs.StartIP >= amd64.UserLimit || end >= amd64.UserLimit || end < cs.StartIP ||
+		cs.AbortIP >= amd64.UserLimit || cs.AbortIP-cs.StartIP < cs.PostCommitOffset {
 		return cs, false
 	}
-	var signature [4]byte
-	if t.CopyIn(cs.abortTo-4, signature[:]) != nil {
-		return cs, false
-	}
-	return cs, binary.LittleEndian.Uint32(signature[:]) == t.rseq.Signature
+	signature, err := abi.CopyIn[uint32](t, cs.AbortIP-4)
+	return cs, err == nil && signature == t.rseq.Signature
 }
 
 // RegisterBarrier notes that the process has announced a command of

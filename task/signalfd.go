@@ -1,11 +1,11 @@
 package task
 
 import (
-	"encoding/binary"
 	"sync/atomic"
 
 	"golang.org/x/sys/unix"
 
+	"slowpath/abi"
 	"slowpath/fs"
 	"slowpath/signal"
 	"slowpath/wait"
@@ -34,8 +34,8 @@ func (s *signalFD) Read(_ *fs.File, dst fs.Sink, _ int64) (int, error) {
 		if !ok {
 			break
 		}
-		raw := encodeSignalFD(&info)
-		n, err := dst.Put(raw[:])
+		siginfo := signalfdSiginfo(&info)
+		n, err := dst.Put(abi.Bytes(&siginfo))
 		done += n
 		if err != nil {
 			return fs.Moved(done, err)
@@ -70,33 +70,27 @@ func (s *signalFD) Readiness() wait.Events {
 // Queue implements fs.FileOperations.
 func (s *signalFD) Queue() *wait.Queue { return s.task.group.SignalsPosted() }
 
-// encodeSignalFD writes a struct signalfd_siginfo (signalfd(2)).
-func encodeSignalFD(info *signal.Info) (raw [SignalFDInfoSize]byte) {
-	put := func(offset int, value uint32) { binary.LittleEndian.PutUint32(raw[offset:], value) }
-	put(0, uint32(info.Signo))
-	put(4, uint32(info.Errno))
-	put(8, uint32(info.Code))
+// signalfdSiginfo returns the struct signalfd_siginfo of a signal
+// (signalfd(2)).
+func signalfdSiginfo(info *signal.Info) abi.SignalfdSiginfo {
+	s := abi.SignalfdSiginfo{Signo: uint32(info.Signo), Errno: info.Errno, Code: info.Code}
 	switch {
 	case info.Code == signal.SI_TIMER:
-		put(24, uint32(info.TimerID()))
-		put(32, uint32(info.Overrun()))
-		put(44, uint32(info.Value()))
-		binary.LittleEndian.PutUint64(raw[48:], info.Value())
-		return raw
+		s.TID, s.Overrun = uint32(info.TimerID()), uint32(info.Overrun())
+		s.Ptr, s.Int = info.Value(), int32(info.Value())
+		return s
 	case info.Code > 0 && signal.Synchronous.Has(info.Signo):
-		binary.LittleEndian.PutUint64(raw[72:], info.Address())
-		return raw
+		s.Addr = info.Address()
+		return s
 	}
-	put(12, uint32(info.PID()))
-	put(16, info.UID())
+	s.PID, s.UID = uint32(info.PID()), info.UID()
 	if info.Signo == unix.SIGCHLD {
-		put(40, uint32(info.Status()))
+		s.Status = info.Status()
 	}
 	if info.Code == signal.SI_QUEUE {
-		put(44, uint32(info.Value()))
-		binary.LittleEndian.PutUint64(raw[48:], info.Value())
+		s.Ptr, s.Int = info.Value(), int32(info.Value())
 	}
-	return raw
+	return s
 }
 
 // SignalFD is signalfd4(2): with fd -1 it makes a descriptor, else it changes
@@ -108,7 +102,7 @@ func (t *Task) SignalFD(fd int, set signal.Set, flags int) (int, error) {
 	}
 	s := &signalFD{task: t}
 	s.set.Store(uint64(set))
-	file := openAnonymous(t.FS.Mounts(), "[signalfd]", unix.O_RDWR|flags&unix.O_NONBLOCK, s)
+	file := t.FS.Mounts().NewAnonymous("signalfd", flags, s)
 	fd, err := t.FDs.Install(file, 0, t.group.Limits.Soft(unix.RLIMIT_NOFILE), flags&unix.O_CLOEXEC != 0)
 	if err != nil {
 		file.DecRef()

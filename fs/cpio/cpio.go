@@ -40,7 +40,7 @@ type Header struct {
 	Size      uint32 // bytes of data
 	DevMajor  uint32 // device that held the file
 	DevMinor  uint32
-	RdevMajor uint32 // device that a character or block special file stands for
+	RdevMajor uint32 // device of a character or block special file
 	RdevMinor uint32
 }
 

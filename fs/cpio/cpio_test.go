@@ -78,7 +78,7 @@ func compress(t *testing.T, data []byte) []byte {
 	return out.Bytes()
 }
 
-func TestArchiveSurvives(t *testing.T) {
+func TestReaderReturnsWhatWriterWrote(t *testing.T) {
 	archive := pack(t, sample)
 	for name, stream := range map[string][]byte{"plain": archive, "gzip": compress(t, archive)} {
 		got, err := unpack(bytes.NewReader(stream))
@@ -91,7 +91,7 @@ func TestArchiveSurvives(t *testing.T) {
 	}
 }
 
-func TestArchivesOneAfterAnother(t *testing.T) {
+func TestReaderReadsConcatenatedArchives(t *testing.T) {
 	archive := pack(t, sample)
 	stream := append(bytes.Clone(archive), make([]byte, 512)...)
 	stream = append(stream, archive...)
@@ -101,7 +101,7 @@ func TestArchivesOneAfterAnother(t *testing.T) {
 	}
 }
 
-func TestSkippingData(t *testing.T) {
+func TestNextSkipsUnreadData(t *testing.T) {
 	r, err := NewReader(bytes.NewReader(pack(t, sample)))
 	if err != nil {
 		t.Fatal(err)
@@ -123,7 +123,7 @@ func TestEmptyStreamHasNoMembers(t *testing.T) {
 	}
 }
 
-func TestEveryTruncationIsNoticed(t *testing.T) {
+func TestEveryTruncationIsAnError(t *testing.T) {
 	archive := pack(t, sample)
 	end := bytes.LastIndex(archive, []byte(trailer)) + len(trailer) + 1
 	for n := 1; n < end; n++ {
@@ -139,7 +139,7 @@ func TestEveryTruncationIsNoticed(t *testing.T) {
 	}
 }
 
-func TestDamageIsNoticed(t *testing.T) {
+func TestDamagedHeadersAreErrors(t *testing.T) {
 	archive := pack(t, sample)
 	for name, change := range map[string]func(b []byte){
 		"magic":            func(b []byte) { b[5] = '7' },
@@ -158,7 +158,7 @@ func TestDamageIsNoticed(t *testing.T) {
 	}
 }
 
-func TestWriterRefusesWrongSizes(t *testing.T) {
+func TestWriterRefusesDataThatDoesNotMatchTheHeader(t *testing.T) {
 	w := NewWriter(io.Discard)
 	w.WriteHeader(&Header{Name: "a", Size: 3})
 	if _, err := w.Write([]byte("four")); err == nil {
@@ -172,7 +172,7 @@ func TestWriterRefusesWrongSizes(t *testing.T) {
 	}
 }
 
-func TestRestRefusesTooMuch(t *testing.T) {
+func TestRestRefusesMoreThanItsLimit(t *testing.T) {
 	r, _ := NewReader(bytes.NewReader(pack(t, []member{{Header{Name: "f", Size: 5}, "hello"}})))
 	r.Next()
 	if _, err := r.Rest(4); !errors.Is(err, ErrFormat) {

@@ -40,11 +40,11 @@ func NewReader(r io.Reader) (*Reader, error) {
 	return &Reader{src: bufio.NewReaderSize(plain, bufferSize)}, nil
 }
 
-// Next goes on to the next member, skipping what is left of the last one's
-// data. At the archive's end the error is io.EOF; others are ErrFormat,
-// ErrTruncated and those of the stream, and each is the last: it comes again at
-// every later call. Archives one after another, with NUL bytes between them,
-// read as one, as Linux takes them.
+// Next advances to the next member and skips unread data of the current one. The
+// error at the end of the archive is io.EOF; others are ErrFormat, ErrTruncated
+// and those of the stream. After an error every later call returns it again.
+// Concatenated archives, with NUL bytes between them, are read as one, as in
+// Linux.
 func (r *Reader) Next() (*Header, error) {
 	if r.err != nil {
 		return nil, r.err

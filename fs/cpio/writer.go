@@ -11,12 +11,11 @@ import (
 // data, and Close at the end.
 type Writer struct {
 	dst     *bufio.Writer
-	written int64 // bytes of the archive so far
+	written int64 // bytes of the archive written
 	data    int64 // bytes of the member's data still to come
 }
 
-// NewWriter returns a Writer of an archive on w. What is written is buffered
-// until Close.
+// NewWriter returns a Writer of an archive on w. Close flushes its buffer.
 func NewWriter(w io.Writer) *Writer {
 	return &Writer{dst: bufio.NewWriterSize(w, bufferSize)}
 }

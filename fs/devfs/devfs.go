@@ -11,7 +11,7 @@ import (
 
 // Config has what the devices stand on.
 type Config struct {
-	// Random fills p with random bytes that nobody can guess.
+	// Random fills p with unpredictable random bytes.
 	Random func(p []byte)
 	// Log takes a line that a program has written to /dev/kmsg.
 	Log func(line string)

@@ -28,7 +28,7 @@ func newWorld(t *testing.T) (*fstest.World, *[]string) {
 	return w, &log
 }
 
-func TestMemoryDevices(t *testing.T) {
+func TestMemoryDevicesReadAndWriteLikeLinux(t *testing.T) {
 	w, log := newWorld(t)
 	read := func(name string) string {
 		sink := fs.NewBytesSink(bytes.Repeat([]byte{0xee}, 9000))
@@ -66,7 +66,7 @@ func TestMemoryDevices(t *testing.T) {
 	}
 }
 
-func TestNodesHaveTheirModes(t *testing.T) {
+func TestDeviceNodesHaveLinuxModes(t *testing.T) {
 	w, _ := newWorld(t)
 	for name, want := range map[string]uint32{
 		"null": unix.S_IFCHR | 0o666, "kmsg": unix.S_IFCHR | 0o644, "console": unix.S_IFCHR | 0o600,

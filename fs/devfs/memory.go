@@ -5,10 +5,11 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"slowpath/abi"
 	"slowpath/fs"
 )
 
-// null is /dev/null: everything goes in, nothing comes out.
+// null is /dev/null: writes are discarded, and reads return end of file.
 type null struct{ fs.FileBase }
 
 // Read implements fs.FileOperations: the end of the file.
@@ -90,7 +91,7 @@ func (r random) Ioctl(_ *fs.File, caller fs.Caller, request uint32, argument uin
 	if request != requestEntropyCount {
 		return 0, unix.EINVAL
 	}
-	return 0, fs.CopyOutInt32(caller, argument, poolBits)
+	return 0, abi.CopyOut(caller, argument, int32(poolBits))
 }
 
 // kmsg is /dev/kmsg: a line written to it appears in the kernel's log.

@@ -1,9 +1,9 @@
-// Package epoll has interest lists (epoll(7)).
+// Package epoll implements interest lists (epoll(7)).
 //
-// A Set puts a waiter on the queue of every file in it. A wake-up moves the
-// entry to the list of those that may be ready; whoever collects events asks
-// each of those what holds really. So collecting costs time for what is ready,
-// not for what is watched.
+// A Set has a waiter on the wait queue of every file in it. A wake-up moves the
+// interest to the ready list. Collecting events checks the readiness of the
+// interests on that list only, so its cost grows with the ready files and not
+// with the watched ones.
 package epoll
 
 import (
@@ -15,7 +15,7 @@ import (
 	"slowpath/wait"
 )
 
-// Event is what epoll_ctl(2) gives and epoll_wait(2) returns.
+// Event is the event of epoll_ctl(2) and epoll_wait(2).
 type Event struct {
 	Events uint32 // EPOLLIN and so on, with EPOLLET, EPOLLONESHOT, EPOLLEXCLUSIVE
 	Data   uint64
@@ -40,7 +40,7 @@ type Set struct {
 	ready   []*item
 }
 
-// key tells interests apart: the same file may be watched by two descriptors.
+// key identifies an interest: two descriptors may watch the same file.
 type key struct {
 	file       *fs.File
 	descriptor int

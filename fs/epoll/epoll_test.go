@@ -46,7 +46,7 @@ func (r *rig) expect(t *testing.T, what string, want ...uint32) {
 	}
 }
 
-func TestLevelTriggered(t *testing.T) {
+func TestLevelTriggeredReportsWhileReady(t *testing.T) {
 	r := newRig(t)
 	if err := r.set.Add(r.r, 3, epoll.Event{Events: unix.EPOLLIN, Data: 42}); err != nil {
 		t.Fatal(err)
@@ -63,7 +63,7 @@ func TestLevelTriggered(t *testing.T) {
 	r.expect(t, "closed files leave the set")
 }
 
-func TestEdgeTriggered(t *testing.T) {
+func TestEdgeTriggeredReportsOncePerEvent(t *testing.T) {
 	r := newRig(t)
 	r.send("a")
 	r.set.Add(r.r, 3, epoll.Event{Events: unix.EPOLLIN | unix.EPOLLET})
@@ -75,7 +75,7 @@ func TestEdgeTriggered(t *testing.T) {
 	r.expect(t, "rearmed by EPOLL_CTL_MOD", unix.EPOLLIN)
 }
 
-func TestOneShot(t *testing.T) {
+func TestOneShotDisablesAfterOneEvent(t *testing.T) {
 	r := newRig(t)
 	r.set.Add(r.r, 3, epoll.Event{Events: unix.EPOLLIN | unix.EPOLLONESHOT})
 	r.send("a")
@@ -86,7 +86,7 @@ func TestOneShot(t *testing.T) {
 	r.expect(t, "rearmed", unix.EPOLLIN)
 }
 
-func TestControlErrors(t *testing.T) {
+func TestEpollCtlReturnsLinuxErrors(t *testing.T) {
 	r := newRig(t)
 	r.Write("/f", "")
 	regular := r.Open("/f", unix.O_RDONLY, 0)
@@ -110,7 +110,7 @@ func TestControlErrors(t *testing.T) {
 	}
 }
 
-func TestNestedSetsAndCircles(t *testing.T) {
+func TestNestedSetsWorkAndCyclesAreELOOP(t *testing.T) {
 	r := newRig(t)
 	in := epoll.Event{Events: unix.EPOLLIN}
 	outer := epoll.New(r.Mounts)
@@ -145,8 +145,8 @@ func TestNestedSetsAndCircles(t *testing.T) {
 	}
 }
 
-// TestFairness: with more ready files than a call takes, all get their turn.
-func TestFairness(t *testing.T) {
+// TestCollectRotatesReadyFiles: with more ready files than a call takes, all get their turn.
+func TestCollectRotatesReadyFiles(t *testing.T) {
 	r := newRig(t)
 	for i := range 10 {
 		f := eventfd.New(r.Mounts, 1, 0)
@@ -166,9 +166,9 @@ func TestFairness(t *testing.T) {
 	}
 }
 
-// TestConcurrentWakeups closes and wakes files while others collect, for the
+// TestNoWakeupIsLostUnderConcurrency closes and wakes files while others collect, for the
 // race detector and for lock order.
-func TestConcurrentWakeups(t *testing.T) {
+func TestNoWakeupIsLostUnderConcurrency(t *testing.T) {
 	r := newRig(t)
 	var group sync.WaitGroup
 	for range 4 {

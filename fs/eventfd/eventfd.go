@@ -2,12 +2,12 @@
 package eventfd
 
 import (
-	"encoding/binary"
 	"math"
 	"sync"
 
 	"golang.org/x/sys/unix"
 
+	"slowpath/abi"
 	"slowpath/fs"
 	"slowpath/wait"
 )
@@ -51,9 +51,7 @@ func (c *counter) Read(_ *fs.File, dst fs.Sink, _ int64) (int, error) {
 	c.value -= value
 	c.mu.Unlock()
 	c.queue.Wake(wait.Writable)
-	var p [size]byte
-	binary.LittleEndian.PutUint64(p[:], value)
-	return fs.PutAll(dst, p[:])
+	return fs.PutAll(dst, abi.Bytes(&value))
 }
 
 // Write implements fs.FileOperations. EINVAL for less than 8 bytes and for the
@@ -62,11 +60,10 @@ func (c *counter) Write(_ *fs.File, src fs.Source, _ int64) (int, int64, error) 
 	if src.Remaining() < size {
 		return 0, 0, unix.EINVAL
 	}
-	var p [size]byte
-	if _, err := src.Get(p[:]); err != nil {
+	var add uint64
+	if _, err := src.Get(abi.Bytes(&add)); err != nil {
 		return 0, 0, err
 	}
-	add := binary.LittleEndian.Uint64(p[:])
 	if add == math.MaxUint64 {
 		return 0, 0, unix.EINVAL
 	}

@@ -27,7 +27,7 @@ func read(f *fs.File) (uint64, error) {
 	return binary.LittleEndian.Uint64(sink.Bytes()), nil
 }
 
-func TestCounter(t *testing.T) {
+func TestReadReturnsAndClearsTheCounter(t *testing.T) {
 	f := eventfd.New(fstest.New(t, 64).Mounts, 3, 0)
 	defer f.DecRef()
 	write(f, 4)
@@ -53,7 +53,7 @@ func TestCounter(t *testing.T) {
 	}
 }
 
-func TestSemaphore(t *testing.T) {
+func TestSemaphoreReadsOneAtATime(t *testing.T) {
 	f := eventfd.New(fstest.New(t, 64).Mounts, 2, unix.EFD_SEMAPHORE)
 	defer f.DecRef()
 	for range 2 {

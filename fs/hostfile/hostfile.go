@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"slowpath/abi"
 	"slowpath/fs"
 	"slowpath/wait"
 )
@@ -57,8 +58,8 @@ func (in *Input) Feed(p []byte) {
 	in.queue.Wake(wait.Readable)
 }
 
-// End says that no more will come: readers see the end of the file once they
-// have read what is there.
+// End marks the end of the input. Readers see end of file after the buffered
+// bytes.
 func (in *Input) End() {
 	in.mu.Lock()
 	in.ended = true
@@ -117,7 +118,7 @@ func (in *Input) Ioctl(_ *fs.File, caller fs.Caller, request uint32, argument ui
 	in.mu.Lock()
 	n := len(in.buffer)
 	in.mu.Unlock()
-	return 0, fs.CopyOutInt32(caller, argument, int32(n))
+	return 0, abi.CopyOut(caller, argument, int32(n))
 }
 
 // Output is a stream of bytes to the host.
@@ -127,15 +128,15 @@ type Output struct {
 	queue wait.Queue // never woken: an output is ready always
 }
 
-// NewOutput returns an output that hands what programs write to send, in
-// pieces of at most 32 KiB. send may be called by several goroutines at once;
-// it copies p, or is done with it when it returns. Its error becomes EPIPE.
+// NewOutput returns an output that passes written bytes to send, at most 32 KiB
+// per call. send may be called concurrently and must not keep p. Its error
+// becomes EPIPE.
 func NewOutput(send func(p []byte) error) *Output { return &Output{send: send} }
 
 // Open returns a new open file that writes to out.
 func (out *Output) Open(m *fs.Mounts) *fs.File { return open(m, unix.O_WRONLY, out) }
 
-// piece is the most that goes to the host at once.
+// piece is the most bytes per call of send.
 const piece = 32 << 10
 
 // Write implements fs.FileOperations.

@@ -12,7 +12,7 @@ import (
 	"slowpath/wait"
 )
 
-func TestInputGivesCreditAsItIsRead(t *testing.T) {
+func TestInputReturnsCreditForBytesRead(t *testing.T) {
 	w := fstest.New(t, 64)
 	credit := 0
 	in := hostfile.NewInput(func(n int) { credit += n })

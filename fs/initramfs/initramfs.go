@@ -16,10 +16,10 @@ import (
 	"slowpath/fs/cpio"
 )
 
-// Unpack makes every member of the archive, plain or compressed with gzip,
-// below the caller's root. A member replaces what has its name, unless both
-// are directories. The error is a sentence for the user: what is wrong with
-// the archive, or which member does not fit into the memory.
+// Unpack creates every member of the archive, plain or compressed with gzip,
+// below the caller's root. A member replaces a file of the same name, unless
+// both are directories. The error is a sentence for the user that names the
+// fault of the archive, or the member that does not fit into memory.
 func Unpack(caller fs.Caller, archive io.Reader) error {
 	r, err := cpio.NewReader(archive)
 	if err != nil {
@@ -40,7 +40,7 @@ func Unpack(caller fs.Caller, archive io.Reader) error {
 	}
 }
 
-// identity tells which members are links to the same file.
+// identity is equal for members that are hard links to the same file.
 type identity struct{ major, minor, inode uint32 }
 
 type unpacker struct {

@@ -49,7 +49,7 @@ func sample(t testing.TB) []byte {
 	)
 }
 
-func TestUnpack(t *testing.T) {
+func TestUnpackCreatesEveryMember(t *testing.T) {
 	w := fstest.New(t, 512)
 	if err := initramfs.Unpack(fs.KernelCaller{Context: w.Caller.Context}, bytes.NewReader(sample(t))); err != nil {
 		t.Fatal(err)
@@ -74,7 +74,7 @@ func TestUnpack(t *testing.T) {
 	}
 }
 
-func TestTruncatedArchiveIsToldApart(t *testing.T) {
+func TestTruncatedArchiveHasItsOwnError(t *testing.T) {
 	whole := sample(t)
 	for _, cut := range []int{len(whole) / 3, len(whole) / 2, 200} {
 		w := fstest.New(t, 512)
@@ -85,7 +85,7 @@ func TestTruncatedArchiveIsToldApart(t *testing.T) {
 	}
 }
 
-func TestTooLargeForMemory(t *testing.T) {
+func TestArchiveLargerThanMemoryIsAnError(t *testing.T) {
 	w := fstest.New(t, 48)
 	err := initramfs.Unpack(fs.KernelCaller{Context: w.Caller.Context}, bytes.NewReader(archive(t,
 		member{Header: cpio.Header{Name: "big", Mode: cpio.ModeRegular | 0o644, Links: 1}, data: strings.Repeat("x", 1<<20)})))

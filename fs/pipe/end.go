@@ -1,11 +1,11 @@
 package pipe
 
 import (
-	"encoding/binary"
 	"strconv"
 
 	"golang.org/x/sys/unix"
 
+	"slowpath/abi"
 	"slowpath/fs"
 	"slowpath/wait"
 )
@@ -24,8 +24,8 @@ type end struct {
 // inode is the inode of an unnamed pipe.
 type inode struct{ fs.InodeBase }
 
-// Open implements fs.Inode, for /proc/pid/fd. An unnamed pipe is opened at once,
-// whoever has the other end: its partner may have gone and will not come again.
+// Open implements fs.Inode, for /proc/pid/fd. Opening an unnamed pipe never
+// blocks: its other end may be closed for good.
 func (i *inode) Open(r fs.OpenRequest) (fs.FileOperations, error) { return open(i, r, true) }
 
 // New is pipe2(2): it returns the reading and the writing end. flags may have
@@ -135,9 +135,7 @@ func (e *end) Ioctl(_ *fs.File, caller fs.Caller, request uint32, argument uint6
 	if request != unix.TIOCINQ {
 		return 0, unix.ENOTTY
 	}
-	var count [4]byte
-	binary.LittleEndian.PutUint32(count[:], uint32(e.pipe.Buffered()))
-	return 0, caller.CopyOut(argument, count[:])
+	return 0, abi.CopyOut(caller, argument, int32(e.pipe.Buffered()))
 }
 
 // FillsWrites implements fs.Stream.

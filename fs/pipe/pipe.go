@@ -19,8 +19,8 @@ const (
 	Atomic = 4096
 )
 
-// Pipe is the buffer between the two ends, and who has it open. The buffer is
-// a ring that grows with what is in it, up to the capacity.
+// Pipe is the buffer between the two ends, and the count of open ends. The
+// buffer is a ring that grows with its content, up to the capacity.
 type Pipe struct {
 	queue wait.Queue
 
@@ -198,11 +198,11 @@ func (p *Pipe) Buffered() int {
 	return p.length
 }
 
-// Tee copies what is in p to dst without taking it out (tee(2)).
+// Tee copies the content of p to dst without consuming it (tee(2)).
 func (p *Pipe) Tee(dst fs.Sink) (int, error) { return p.read(dst, true) }
 
 // Room returns how many bytes a write would take now: EAGAIN if the pipe is
-// full, EPIPE if nobody reads it.
+// full, EPIPE if it has no reader.
 func (p *Pipe) Room() (int, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -17,7 +17,7 @@ func newPair(t *testing.T) (r, w *fs.File) {
 	return pipe.New(world.Mounts, 0, 0, 0)
 }
 
-func TestCapacityAndAtomicity(t *testing.T) {
+func TestSmallPipeWritesAreAtomicAtCapacity(t *testing.T) {
 	r, w := newPair(t)
 	defer r.DecRef()
 	if n, err := w.Write(fs.NewBytesSource(make([]byte, 100_000))); n != 65536 || err != nil {
@@ -43,7 +43,7 @@ func TestCapacityAndAtomicity(t *testing.T) {
 	}
 }
 
-func TestOrderThroughTheRing(t *testing.T) {
+func TestPipeKeepsByteOrderWhenTheRingWraps(t *testing.T) {
 	r, w := newPair(t)
 	defer r.DecRef()
 	defer w.DecRef()
@@ -81,7 +81,7 @@ func TestOrderThroughTheRing(t *testing.T) {
 	}
 }
 
-func TestEndsAndTheirEvents(t *testing.T) {
+func TestClosingAPipeEndWakesTheOtherEnd(t *testing.T) {
 	r, w := newPair(t)
 	if _, err := r.Read(fs.NewBytesSink(make([]byte, 1))); err != unix.EAGAIN {
 		t.Errorf("read of an empty pipe: %v", err)
@@ -132,9 +132,9 @@ func TestFifoOpenWaitsForPartner(t *testing.T) {
 	}
 }
 
-// TestReopeningUnnamedPipe opens the ends of an unnamed pipe as /proc/pid/fd
+// TestReopeningAnUnnamedPipeDoesNotBlock opens the ends of an unnamed pipe as /proc/pid/fd
 // does, after the partner has gone: that must neither wait nor fail.
-func TestReopeningUnnamedPipe(t *testing.T) {
+func TestReopeningAnUnnamedPipeDoesNotBlock(t *testing.T) {
 	r, w := newPair(t)
 	w.Write(fs.NewBytesSource([]byte("left behind")))
 	w.DecRef()
@@ -152,7 +152,7 @@ func TestReopeningUnnamedPipe(t *testing.T) {
 	}
 }
 
-func TestSetCapacity(t *testing.T) {
+func TestSetCapacityRoundsAndRefuses(t *testing.T) {
 	r, w := newPair(t)
 	defer r.DecRef()
 	defer w.DecRef()

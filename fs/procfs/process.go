@@ -7,7 +7,6 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"slowpath/cred"
 	"slowpath/fs"
 )
 
@@ -118,25 +117,20 @@ func (p *process) show(write func(b *bytes.Buffer, i *TaskInfo)) func(fs.Caller)
 	}
 }
 
-// mayInspect is the check of ptrace(2), PTRACE_MODE_READ: the same user with
-// no more capabilities, or CAP_SYS_PTRACE. EACCES.
-func (p *process) mayInspect(c fs.Caller) error {
-	mine, theirs := c.Credentials(), p.task.Credentials()
-	if theirs == nil || mine.Has(cred.SysPTrace) {
-		return nil
-	}
-	sameUser := mine.FSUID == theirs.EUID && mine.FSUID == theirs.SUID && mine.FSUID == theirs.UID
-	sameGroup := mine.FSGID == theirs.EGID && mine.FSGID == theirs.SGID && mine.FSGID == theirs.GID
-	if sameUser && sameGroup && theirs.Permitted&^mine.Permitted == 0 {
+// checkAccess returns EACCES if the caller may not inspect the process.
+func (p *process) checkAccess(c fs.Caller) error {
+	target := p.task.Credentials()
+	if target == nil || c.Credentials().MayInspect(target) {
 		return nil
 	}
 	return unix.EACCES
 }
 
-// guarded makes the contents of a file that not everybody may read.
+// guarded returns the contents of a file for callers that may inspect the
+// process.
 func (p *process) guarded(read func(i *TaskInfo) ([]byte, error)) func(fs.Caller) ([]byte, error) {
 	return func(c fs.Caller) ([]byte, error) {
-		if err := p.mayInspect(c); err != nil {
+		if err := p.checkAccess(c); err != nil {
 			return nil, err
 		}
 		info := p.task.Info()
@@ -144,11 +138,10 @@ func (p *process) guarded(read func(i *TaskInfo) ([]byte, error)) func(fs.Caller
 	}
 }
 
-// storer is a write that only the process itself, or who may inspect it, may
-// do.
+// storer is a write for callers that may inspect the process.
 func (p *process) storer(store func(text string) error) func(fs.Caller, string) error {
 	return func(c fs.Caller, text string) error {
-		if err := p.mayInspect(c); err != nil {
+		if err := p.checkAccess(c); err != nil {
 			return err
 		}
 		return store(text)
@@ -164,7 +157,7 @@ func (p *process) storeOOM(text string) error {
 	return nil
 }
 
-// The objects that links of a process lead to: ENOENT once they are gone.
+// The targets of the links of a process: ENOENT after it has exited.
 
 func (p *process) workingDirectory() (fs.Path, error) {
 	if c := p.task.FSContext(); c != nil {
@@ -187,10 +180,10 @@ func (p *process) executable() (fs.Path, error) {
 	return fs.Path{}, unix.ENOENT
 }
 
-// checked is a link that not everybody may follow.
+// checked is a link that only callers that may inspect the process can follow.
 func (p *process) checked(target func() (fs.Path, error)) func(fs.Caller) (fs.Path, error) {
 	return func(c fs.Caller) (fs.Path, error) {
-		if err := p.mayInspect(c); err != nil {
+		if err := p.checkAccess(c); err != nil {
 			return fs.Path{}, err
 		}
 		return target()

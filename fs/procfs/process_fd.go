@@ -30,7 +30,7 @@ func (p *process) descriptorDirectory(name string, makeEntry func(fd int) entry)
 
 // openDescriptor reads the name of a descriptor that is open.
 func (p *process) openDescriptor(c fs.Caller, name string) (int, error) {
-	if err := p.mayInspect(c); err != nil {
+	if err := p.checkAccess(c); err != nil {
 		return 0, err
 	}
 	fd, err := strconv.ParseUint(name, 10, 31)

@@ -35,7 +35,7 @@ func (p *process) smaps(c fs.Caller) ([]byte, error) {
 }
 
 func (p *process) regions(c fs.Caller, pages bool, write func(b *bytes.Buffer, r *mm.Region)) ([]byte, error) {
-	if err := p.mayInspect(c); err != nil {
+	if err := p.checkAccess(c); err != nil {
 		return nil, err
 	}
 	space := p.task.Memory()

@@ -23,7 +23,7 @@ func (p *process) usage() mm.Usage {
 // stat is /proc/pid/stat: 52 fields on one line.
 func (p *process) stat(c fs.Caller) ([]byte, error) {
 	i, u := p.task.Info(), p.usage()
-	if p.mayInspect(c) != nil {
+	if p.checkAccess(c) != nil {
 		i.StartCode, i.EndCode, i.StartStack = 0, 0, 0
 		i.ArgStart, i.ArgEnd, i.EnvStart, i.EnvEnd = 0, 0, 0, 0
 	}

@@ -22,7 +22,7 @@ type System interface {
 	// Task returns the thread with an id, or nil. A process is the thread with
 	// the process's id.
 	Task(id int) Task
-	// Info returns what there is once in the system.
+	// Info returns the data that exists once in the system.
 	Info() SystemInfo
 	// SetHostName and SetPIDMax take what is written to /proc/sys/kernel,
 	// SetOvercommit what is written to /proc/sys/vm/overcommit_memory. They fail
@@ -64,12 +64,12 @@ type CPU struct {
 	User, System, Idle       int64 // nanoseconds
 }
 
-// Task is a thread as /proc shows it. It may end at any time: methods then
-// return what there is left.
+// Task is a thread as /proc shows it. It may exit at any time; methods then
+// return the data that remains.
 type Task interface {
 	Info() TaskInfo
-	// Credentials are those of Info, for who needs no more: many programs look
-	// at /proc/self/exe when they start.
+	// Credentials returns the Credentials of Info, at less cost: many programs
+	// read /proc/self/exe when they start.
 	Credentials() *cred.Credentials
 	// Executable is the program's file; it is not valid if there is none.
 	Executable() fs.Path
@@ -82,8 +82,8 @@ type Task interface {
 	FSContext() *fs.Context
 	// Threads returns the ids of the process's threads.
 	Threads() []int
-	// SetComm and SetOOMScoreAdjust take what is written to comm and
-	// oom_score_adj.
+	// SetComm and SetOOMScoreAdjust set what a write to comm and to
+	// oom_score_adj changes.
 	SetComm(name string)
 	SetOOMScoreAdjust(value int)
 }

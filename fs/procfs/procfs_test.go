@@ -174,7 +174,7 @@ func TestProcessesAreListedOnceInOrder(t *testing.T) {
 	}
 }
 
-func TestFormats(t *testing.T) {
+func TestProcFilesHaveLinuxFormats(t *testing.T) {
 	w, _ := newWorld(t)
 	for name, want := range map[string]string{
 		"/proc/self/stat":                `^1000 \(a\) b\) S 0 0 0 0 0 0( -?\d+){43}\n$`,
@@ -233,7 +233,7 @@ func TestDescriptorLinksReachFilesWithoutNames(t *testing.T) {
 	}
 }
 
-func TestOthersMayNotLook(t *testing.T) {
+func TestPrivateFilesAreEACCESForOtherUsers(t *testing.T) {
 	w, s := newWorld(t)
 	s.tasks[1].info.Credentials = cred.Root()
 	user := w.User(1000, 1000)
@@ -250,7 +250,7 @@ func TestOthersMayNotLook(t *testing.T) {
 	}
 }
 
-func TestWritableFiles(t *testing.T) {
+func TestWritesToProcFilesReachTheSystem(t *testing.T) {
 	w, s := newWorld(t)
 	store := func(name, text string) error {
 		f, err := w.At(name).Open(unix.O_WRONLY|unix.O_TRUNC, 0)
@@ -285,7 +285,7 @@ func TestWritableFiles(t *testing.T) {
 	}
 }
 
-func TestSysfs(t *testing.T) {
+func TestSysfsListsOnlineCPUs(t *testing.T) {
 	w := fstest.New(t, 64)
 	w.At("/sys").MakeDirectory(0o755)
 	for cpus, want := range map[int]string{1: "0\n", 4: "0-3\n"} {

@@ -2,12 +2,12 @@
 package timerfd
 
 import (
-	"encoding/binary"
 	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
 
+	"slowpath/abi"
 	"slowpath/clock"
 	"slowpath/fs"
 	"slowpath/wait"
@@ -81,7 +81,7 @@ func (t *Timer) Set(s Setting, flags int) Setting {
 	return old
 }
 
-// later adds two times; the end of time stands for what is beyond it.
+// later adds two times and saturates at the largest.
 func later(a, b int64) int64 {
 	if sum := a + b; sum >= a {
 		return sum
@@ -142,7 +142,7 @@ func (t *Timer) expired() {
 	}
 }
 
-// due returns how many expirations nobody has read. t.mu is held.
+// due returns the number of unread expirations. t.mu is held.
 func (t *Timer) due() uint64 {
 	if t.next == 0 {
 		return 0
@@ -174,9 +174,7 @@ func (t *Timer) Read(_ *fs.File, dst fs.Sink, _ int64) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	var p [countSize]byte
-	binary.LittleEndian.PutUint64(p[:], count)
-	return fs.PutAll(dst, p[:])
+	return fs.PutAll(dst, abi.Bytes(&count))
 }
 
 func (t *Timer) take() (uint64, error) {

@@ -36,7 +36,7 @@ func await(t *testing.T, f *fs.File) {
 	}
 }
 
-func TestOneShotAndPeriodic(t *testing.T) {
+func TestOneShotAndPeriodicExpirationsAreCounted(t *testing.T) {
 	m := fstest.New(t, 64).Mounts
 	f, err := timerfd.New(m, unix.CLOCK_MONOTONIC, nil, 0)
 	if err != nil {
@@ -71,7 +71,7 @@ func TestOneShotAndPeriodic(t *testing.T) {
 	}
 }
 
-func TestAbsoluteTimeInThePastIsDueAtOnce(t *testing.T) {
+func TestAbsoluteTimeInThePastExpiresImmediately(t *testing.T) {
 	m := fstest.New(t, 64).Mounts
 	f, _ := timerfd.New(m, unix.CLOCK_MONOTONIC, nil, 0)
 	defer f.DecRef()
@@ -82,7 +82,7 @@ func TestAbsoluteTimeInThePastIsDueAtOnce(t *testing.T) {
 	}
 }
 
-func TestCancelOnSet(t *testing.T) {
+func TestCancelOnSetIsECANCELEDAfterAClockChange(t *testing.T) {
 	m := fstest.New(t, 64).Mounts
 	var wall clock.Wall
 	f, _ := timerfd.New(m, unix.CLOCK_REALTIME, &wall, 0)

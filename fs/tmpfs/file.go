@@ -35,7 +35,7 @@ func (o *file) Read(f *fs.File, dst fs.Sink, offset int64) (int, error) {
 	return total, nil
 }
 
-// readPage moves what is in one page from offset on; 0 bytes at the end.
+// readPage copies from one page at offset; 0 bytes at the end of the file.
 func (r *regular) readPage(dst fs.Sink, offset int64) (int, error) {
 	memory := r.filesystem.memory
 	r.mu.RLock()

@@ -186,7 +186,7 @@ func (f *Filesystem) newInode(n fs.NewNode) (fs.Inode, error) {
 	return nil, unix.EINVAL
 }
 
-// unlinked takes one name from an inode and frees what nobody can reach.
+// unlinked removes one name of an inode and frees the inode if it is unreachable.
 func (f *Filesystem) unlinked(inode fs.Inode) {
 	links := inode.Base().AddLinks(-1)
 	if d, ok := inode.(*directory); ok {

@@ -22,9 +22,9 @@ func must(t testing.TB, err error) {
 	}
 }
 
-// TestAgainstModel does random writes, reads, truncations and holes on a file
+// TestRandomReadsAndWritesMatchAModel does random writes, reads, truncations and holes on a file
 // and on a plain byte slice.
-func TestAgainstModel(t *testing.T) {
+func TestRandomReadsAndWritesMatchAModel(t *testing.T) {
 	w := fstest.New(t, 2048)
 	f := w.Open("/f", unix.O_RDWR|unix.O_CREAT, 0o600)
 	random := rand.New(rand.NewPCG(1, 2))
@@ -64,7 +64,7 @@ func TestAgainstModel(t *testing.T) {
 	}
 }
 
-func TestSparseFile(t *testing.T) {
+func TestHolesReadAsZerosAndUseNoBlocks(t *testing.T) {
 	w := fstest.New(t, 256)
 	f := w.Open("/f", unix.O_RDWR|unix.O_CREAT, 0o600)
 	const far = int64(1) << 40
@@ -96,7 +96,7 @@ func TestSparseFile(t *testing.T) {
 	}
 }
 
-func TestFullFileSystem(t *testing.T) {
+func TestFullFileSystemIsENOSPC(t *testing.T) {
 	w := fstest.New(t, 512)
 	must(t, w.At("/m").MakeDirectory(0o755))
 	config, err := tmpfs.ParseOptions(w.Memory, "size=40k,nr_inodes=4,mode=700")
@@ -118,7 +118,7 @@ func TestFullFileSystem(t *testing.T) {
 	must(t, w.At("/m").Unmount(unix.MNT_DETACH))
 }
 
-func TestNoMemoryIsAnError(t *testing.T) {
+func TestOutOfFramesIsAnError(t *testing.T) {
 	w := fstest.New(t, 64)
 	f := w.Open("/f", unix.O_RDWR|unix.O_CREAT, 0o600)
 	var err error
@@ -130,9 +130,9 @@ func TestNoMemoryIsAnError(t *testing.T) {
 	}
 }
 
-// TestDirectoryPositions removes and adds entries while a reader is under way:
+// TestReadDirectoryListsEachEntryOnceDuringChanges removes and adds entries while a reader is under way:
 // every entry that was there all the time is seen exactly once.
-func TestDirectoryPositions(t *testing.T) {
+func TestReadDirectoryListsEachEntryOnceDuringChanges(t *testing.T) {
 	w := fstest.New(t, 512)
 	must(t, w.At("/d").MakeDirectory(0o755))
 	for i := range 500 {
@@ -166,7 +166,7 @@ func TestDirectoryPositions(t *testing.T) {
 	}
 }
 
-func TestSeals(t *testing.T) {
+func TestSealsForbidTheirOperations(t *testing.T) {
 	w := fstest.New(t, 256)
 	f, err := w.Root.OpenMemfd(w.Mounts, "m", 0, 0, true)
 	must(t, err)
@@ -199,9 +199,9 @@ func TestSeals(t *testing.T) {
 	}
 }
 
-// TestAppendsDoNotMeet lets several writers append at once: no record may be
+// TestConcurrentAppendsDoNotOverlap lets several writers append at once: no record may be
 // lost or torn.
-func TestAppendsDoNotMeet(t *testing.T) {
+func TestConcurrentAppendsDoNotOverlap(t *testing.T) {
 	w := fstest.New(t, 1024)
 	w.Write("/log", "")
 	var group sync.WaitGroup
@@ -245,7 +245,7 @@ func (f *faulty) Get(p []byte) (int, error) {
 
 func (f *faulty) Remaining() int { return 10_000 }
 
-func TestFaultInTheMiddleOfAWrite(t *testing.T) {
+func TestFaultInAWriteKeepsTheBytesBeforeIt(t *testing.T) {
 	w := fstest.New(t, 256)
 	f := w.Open("/f", unix.O_RDWR|unix.O_CREAT, 0o600)
 	if n, err := f.Write(&faulty{left: 5000}); n != 5000 || err != nil {
@@ -272,9 +272,9 @@ func FuzzParseOptions(f *testing.F) {
 	})
 }
 
-// TestPagesAreSharedMemory: what files have is in the machine's account, until
+// TestMappedPagesShareTheFilesFrames: what files have is in the machine's account, until
 // the last of them is gone.
-func TestPagesAreSharedMemory(t *testing.T) {
+func TestMappedPagesShareTheFilesFrames(t *testing.T) {
 	w := fstest.New(t, 64)
 	before := w.Memory.Stats().Shared
 	w.Write("/file", string(make([]byte, 3*mm.PageSize)))

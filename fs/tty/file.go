@@ -92,9 +92,9 @@ func (t *Terminal) read(limit int) ([]byte, error) {
 		}
 		return t.input.takeLine(limit), nil
 	}
-	least := min(int(t.termios.Characters[unix.VMIN]), limit)
+	least := min(int(t.termios.Cc[unix.VMIN]), limit)
 	have := len(t.input.ready)
-	timed := t.termios.Characters[unix.VTIME] > 0
+	timed := t.termios.Cc[unix.VTIME] > 0
 	switch {
 	case have > 0 && have >= least, timed && t.timedOut && (have > 0 || least == 0), !timed && least == 0:
 		t.timedOut = false
@@ -110,7 +110,7 @@ func (t *Terminal) read(limit int) ([]byte, error) {
 // t.mu is held.
 func (t *Terminal) startReadTimer() {
 	s := &t.termios
-	if !s.canonical() && s.Characters[unix.VTIME] > 0 && s.Characters[unix.VMIN] > 0 && len(t.input.ready) > 0 {
+	if !s.canonical() && s.Cc[unix.VTIME] > 0 && s.Cc[unix.VMIN] > 0 && len(t.input.ready) > 0 {
 		if t.readTimer != nil {
 			t.readTimer.Stop()
 			t.readTimer = nil
@@ -126,7 +126,7 @@ func (t *Terminal) armReadTimer() {
 	}
 	t.timedOut = false
 	var timer *time.Timer
-	timer = time.AfterFunc(time.Duration(t.termios.Characters[unix.VTIME])*100*time.Millisecond, func() {
+	timer = time.AfterFunc(time.Duration(t.termios.Cc[unix.VTIME])*100*time.Millisecond, func() {
 		t.mu.Lock()
 		if t.readTimer == timer {
 			t.readTimer, t.timedOut = nil, true

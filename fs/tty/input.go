@@ -6,7 +6,7 @@ import "golang.org/x/sys/unix"
 // line's end, N_TTY_BUF_SIZE).
 const inputSize = 4096
 
-// input is what was typed and not read yet. In canonical mode finished lines
+// input is the unread input. In canonical mode finished lines
 // are in ready, with the end of each in ends, and the line that is being typed
 // in edit; a line that VEOF ended has no end character. In raw mode everything
 // is in ready.
@@ -18,19 +18,19 @@ type input struct {
 }
 
 // readable reports whether a read would not wait.
-func (i *input) readable(t *Termios) bool {
+func (i *input) readable(t *termios) bool {
 	if t.canonical() {
 		return len(i.ends) > 0
 	}
-	least := int(t.Characters[unix.VMIN])
-	if least == 0 || t.Characters[unix.VTIME] > 0 {
+	least := int(t.Cc[unix.VMIN])
+	if least == 0 || t.Cc[unix.VTIME] > 0 {
 		least = 1
 	}
 	return len(i.ready) >= least
 }
 
 // buffered is what FIONREAD counts.
-func (i *input) buffered(t *Termios) int {
+func (i *input) buffered(t *termios) int {
 	if t.canonical() && len(i.ends) == 0 {
 		return 0
 	}

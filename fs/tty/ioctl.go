@@ -1,10 +1,9 @@
 package tty
 
 import (
-	"encoding/binary"
-
 	"golang.org/x/sys/unix"
 
+	"slowpath/abi"
 	"slowpath/fs"
 	"slowpath/wait"
 )
@@ -26,14 +25,14 @@ const (
 type ioctl func(t *Terminal, c fs.Caller, argument uint64) error
 
 var ioctls = map[uint32]ioctl{
-	unix.TCGETS:             getTermios(termiosSize),
-	requestGetTermios2:      getTermios(termios2Size),
-	unix.TCSETS:             setTermios(termiosSize, false),
-	unix.TCSETSW:            setTermios(termiosSize, false),
-	unix.TCSETSF:            setTermios(termiosSize, true),
-	requestSetTermios2:      setTermios(termios2Size, false),
-	requestSetTermios2Wait:  setTermios(termios2Size, false),
-	requestSetTermios2Flush: setTermios(termios2Size, true),
+	unix.TCGETS:             getTermios,
+	requestGetTermios2:      getTermios2,
+	unix.TCSETS:             setTermios(keepInput),
+	unix.TCSETSW:            setTermios(keepInput),
+	unix.TCSETSF:            setTermios(flushInput),
+	requestSetTermios2:      setTermios2(keepInput),
+	requestSetTermios2Wait:  setTermios2(keepInput),
+	requestSetTermios2Flush: setTermios2(flushInput),
 	unix.TIOCGWINSZ:         getWindow,
 	unix.TIOCSWINSZ:         setWindow,
 	unix.TIOCGPGRP:          getForeground,
@@ -68,8 +67,8 @@ func (o *file) Ioctl(_ *fs.File, caller fs.Caller, request uint32, argument uint
 	return 0, run(o.terminal, caller, argument)
 }
 
-// mayChange is asked before a terminal is changed: a background process is
-// stopped.
+// mayChange checks that the caller may change the terminal. A background
+// process gets SIGTTOU.
 func mayChange(t *Terminal, c fs.Caller) error {
 	if p, ok := c.(Process); ok {
 		return p.CheckBackground(t, unix.SIGTTOU)
@@ -77,43 +76,69 @@ func mayChange(t *Terminal, c fs.Caller) error {
 	return nil
 }
 
-func getTermios(size int) ioctl {
-	return func(t *Terminal, c fs.Caller, address uint64) error {
-		t.mu.Lock()
-		p := t.termios.encode(size)
-		t.mu.Unlock()
-		return c.CopyOut(address, p)
-	}
+func getTermios(t *Terminal, c fs.Caller, address uint64) error {
+	t.mu.Lock()
+	short := t.termios.short()
+	t.mu.Unlock()
+	return abi.CopyOut(c, address, short)
 }
 
-// setTermios is TCSETS and its kin. Output is sent at once, so waiting for it
-// is done already.
-func setTermios(size int, flushInput bool) ioctl {
+func getTermios2(t *Terminal, c fs.Caller, address uint64) error {
+	t.mu.Lock()
+	long := t.termios.Termios
+	t.mu.Unlock()
+	return abi.CopyOut(c, address, long)
+}
+
+// inputPolicy says what TCSETS and its variants do with unread input.
+type inputPolicy bool
+
+const (
+	keepInput  inputPolicy = false
+	flushInput inputPolicy = true // TCSETSF
+)
+
+// setTermios is TCSETS and its variants. Output is sent immediately, so TCSETSW
+// has nothing to wait for.
+func setTermios(policy inputPolicy) ioctl {
+	return changeTermios(policy, func(t *termios, short *abi.Termios) { t.setShort(short) })
+}
+
+// setTermios2 is TCSETS2 and its variants.
+func setTermios2(policy inputPolicy) ioctl {
+	return changeTermios(policy, func(t *termios, long *unix.Termios) { t.Termios = *long })
+}
+
+// changeTermios is an ioctl that reads a T and sets the modes to it.
+func changeTermios[T any](policy inputPolicy, set func(t *termios, v *T)) ioctl {
 	return func(t *Terminal, c fs.Caller, address uint64) error {
 		if err := mayChange(t, c); err != nil {
 			return err
 		}
-		p := make([]byte, size)
-		if err := c.CopyIn(address, p); err != nil {
+		v, err := abi.CopyIn[T](c, address)
+		if err != nil {
 			return err
 		}
 		t.mu.Lock()
 		defer t.unlock()
-		if flushInput {
+		if policy == flushInput {
 			t.input.flush()
 		}
-		t.setTermios(p)
+		next := t.termios
+		set(&next, &v)
+		t.setTermios(next)
 		return nil
 	}
 }
 
-func (t *Terminal) setTermios(p []byte) {
+// setTermios changes the modes. t.mu is held.
+func (t *Terminal) setTermios(next termios) {
 	wasCanonical := t.termios.canonical()
-	t.termios.decode(p)
-	if now := t.termios.canonical(); now != wasCanonical {
+	t.termios = next
+	if now := next.canonical(); now != wasCanonical {
 		t.input.change(now)
 	}
-	if t.stopped && t.termios.Input&unix.IXON == 0 {
+	if t.stopped && next.Iflag&unix.IXON == 0 {
 		t.restart()
 	}
 	t.wake |= wait.Readable // what is readable may have changed
@@ -121,20 +146,15 @@ func (t *Terminal) setTermios(p []byte) {
 
 func getWindow(t *Terminal, c fs.Caller, address uint64) error {
 	w := t.Window()
-	p := make([]byte, 0, 8)
-	for _, v := range [4]uint16{w.Rows, w.Columns, w.XPixels, w.YPixels} {
-		p = binary.LittleEndian.AppendUint16(p, v)
-	}
-	return c.CopyOut(address, p)
+	return abi.CopyOut(c, address, unix.Winsize{Row: w.Rows, Col: w.Columns, Xpixel: w.XPixels, Ypixel: w.YPixels})
 }
 
 func setWindow(t *Terminal, c fs.Caller, address uint64) error {
-	var p [8]byte
-	if err := c.CopyIn(address, p[:]); err != nil {
+	w, err := abi.CopyIn[unix.Winsize](c, address)
+	if err != nil {
 		return err
 	}
-	word := func(i int) uint16 { return binary.LittleEndian.Uint16(p[2*i:]) }
-	t.SetWindow(Window{word(0), word(1), word(2), word(3)})
+	t.SetWindow(Window{Rows: w.Row, Columns: w.Col, XPixels: w.Xpixel, YPixels: w.Ypixel})
 	return nil
 }
 
@@ -153,13 +173,13 @@ func getForeground(t *Terminal, c fs.Caller, address uint64) error {
 		if err != nil {
 			return err
 		}
-		return fs.CopyOutInt32(c, address, int32(group))
+		return abi.CopyOut(c, address, int32(group))
 	})
 }
 
 func setForeground(t *Terminal, c fs.Caller, address uint64) error {
 	return asProcess(c, func(p Process) error {
-		group, err := fs.CopyInInt32(c, address)
+		group, err := abi.CopyIn[int32](c, address)
 		if err != nil {
 			return err
 		}
@@ -173,7 +193,7 @@ func getSession(t *Terminal, c fs.Caller, address uint64) error {
 		if err != nil {
 			return err
 		}
-		return fs.CopyOutInt32(c, address, int32(session))
+		return abi.CopyOut(c, address, int32(session))
 	})
 }
 
@@ -189,16 +209,16 @@ func getBuffered(t *Terminal, c fs.Caller, address uint64) error {
 	t.mu.Lock()
 	n := t.input.buffered(&t.termios)
 	t.mu.Unlock()
-	return fs.CopyOutInt32(c, address, int32(n))
+	return abi.CopyOut(c, address, int32(n))
 }
 
 func constant(value int32) ioctl {
-	return func(_ *Terminal, c fs.Caller, address uint64) error { return fs.CopyOutInt32(c, address, value) }
+	return func(_ *Terminal, c fs.Caller, address uint64) error { return abi.CopyOut(c, address, value) }
 }
 
 // setDiscipline is TIOCSETD: N_TTY is the one line discipline that there is.
 func setDiscipline(_ *Terminal, c fs.Caller, address uint64) error {
-	discipline, err := fs.CopyInInt32(c, address)
+	discipline, err := abi.CopyIn[int32](c, address)
 	if err == nil && discipline != 0 {
 		return unix.EINVAL
 	}
@@ -234,17 +254,17 @@ func flowControl(t *Terminal, c fs.Caller, what uint64) error {
 	case resumeOut:
 		t.restart()
 	case transmitStop:
-		t.output.Send(t.termios.Characters[unix.VSTOP : unix.VSTOP+1])
+		t.output.Send(t.termios.Cc[unix.VSTOP : unix.VSTOP+1])
 	case transmitGo:
-		t.output.Send(t.termios.Characters[unix.VSTART : unix.VSTART+1])
+		t.output.Send(t.termios.Cc[unix.VSTART : unix.VSTART+1])
 	default:
 		return unix.EINVAL
 	}
 	return nil
 }
 
-// nothingToSend is tcdrain(3) and tcsendbreak(3): output is sent at once, and
-// there is no line that a break could be put on.
+// nothingToSend is tcdrain(3) and tcsendbreak(3). Output is sent immediately,
+// and there is no serial line for a break.
 func nothingToSend(t *Terminal, c fs.Caller, _ uint64) error { return mayChange(t, c) }
 
 // typeCharacter is TIOCSTI: for the controlling terminal of the caller, or with
@@ -254,11 +274,11 @@ func typeCharacter(t *Terminal, c fs.Caller, address uint64) error {
 	if c.Credentials().EUID != 0 && (!ok || p.ControllingTerminal() != fs.Terminal(t)) {
 		return unix.EPERM
 	}
-	var typed [1]byte
-	if err := c.CopyIn(address, typed[:]); err != nil {
+	typed, err := abi.CopyIn[byte](c, address)
+	if err != nil {
 		return err
 	}
-	t.Input(typed[:])
+	t.Input([]byte{typed})
 	return nil
 }
 
@@ -278,11 +298,11 @@ func getExclusive(t *Terminal, c fs.Caller, address uint64) error {
 		value = 1
 	}
 	t.mu.Unlock()
-	return fs.CopyOutInt32(c, address, value)
+	return abi.CopyOut(c, address, value)
 }
 
 func getDevice(t *Terminal, c fs.Caller, address uint64) error {
-	return fs.CopyOutInt32(c, address, int32(t.number))
+	return abi.CopyOut(c, address, int32(t.number))
 }
 
 func hangUp(t *Terminal, c fs.Caller, _ uint64) error {

@@ -7,7 +7,7 @@ const tabWidth = 8
 
 // print sends bytes with the conversions of OPOST. t.mu is held.
 func (t *Terminal) print(p []byte) {
-	if t.termios.Output&unix.OPOST == 0 {
+	if t.termios.Oflag&unix.OPOST == 0 {
 		t.output.Send(p)
 		return
 	}
@@ -20,7 +20,7 @@ func (t *Terminal) print(p []byte) {
 
 // convertOutput appends what c becomes, and follows the cursor.
 func (t *Terminal) convertOutput(p []byte, c byte) []byte {
-	modes := t.termios.Output
+	modes := t.termios.Oflag
 	switch c {
 	case '\n':
 		if modes&unix.ONLRET != 0 {
@@ -47,7 +47,7 @@ func (t *Terminal) convertOutput(p []byte, c byte) []byte {
 	case '\b':
 		t.column = max(0, t.column-1)
 	default:
-		if c >= ' ' && c != 0x7f && (t.termios.Input&unix.IUTF8 == 0 || c&0xc0 != 0x80) {
+		if c >= ' ' && c != 0x7f && (t.termios.Iflag&unix.IUTF8 == 0 || c&0xc0 != 0x80) {
 			t.column++
 		}
 		if modes&unix.OLCUC != 0 && c >= 'a' && c <= 'z' {
@@ -103,7 +103,7 @@ func (t *Terminal) tabBefore() int {
 			column += tabWidth - column%tabWidth
 		case t.shownAsControl(c):
 			column += 2
-		case c >= ' ' && c != 0x7f && (t.termios.Input&unix.IUTF8 == 0 || c&0xc0 != 0x80):
+		case c >= ' ' && c != 0x7f && (t.termios.Iflag&unix.IUTF8 == 0 || c&0xc0 != 0x80):
 			column++
 		}
 	}

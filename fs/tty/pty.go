@@ -5,6 +5,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"slowpath/abi"
 	"slowpath/fs"
 	"slowpath/wait"
 )
@@ -133,16 +134,16 @@ func (m *master) Queue() *wait.Queue { return &m.queue }
 func (m *master) Ioctl(f *fs.File, c fs.Caller, request uint32, argument uint64) (uint64, error) {
 	switch request {
 	case unix.TIOCGPTN:
-		return 0, fs.CopyOutInt32(c, argument, int32(m.index))
+		return 0, abi.CopyOut(c, argument, int32(m.index))
 	case unix.TIOCSPTLCK:
 		return 0, m.setLock(c, argument)
 	case unix.TIOCGPTLCK:
-		return 0, fs.CopyOutInt32(c, argument, m.lockState())
+		return 0, abi.CopyOut(c, argument, m.lockState())
 	case unix.TIOCINQ:
 		m.mu.Lock()
 		n := len(m.buffer)
 		m.mu.Unlock()
-		return 0, fs.CopyOutInt32(c, argument, int32(n))
+		return 0, abi.CopyOut(c, argument, int32(n))
 	case unix.TIOCSCTTY, unix.TIOCNOTTY:
 		return 0, unix.ENOTTY
 	}
@@ -150,7 +151,7 @@ func (m *master) Ioctl(f *fs.File, c fs.Caller, request uint32, argument uint64)
 }
 
 func (m *master) setLock(c fs.Caller, address uint64) error {
-	locked, err := fs.CopyInInt32(c, address)
+	locked, err := abi.CopyIn[int32](c, address)
 	if err != nil {
 		return err
 	}

@@ -62,7 +62,7 @@ type Terminal struct {
 	queue   wait.Queue
 
 	mu         sync.Mutex // guards what follows
-	termios    Termios
+	termios    termios
 	window     Window
 	input      input
 	column     int  // of the cursor
@@ -73,7 +73,7 @@ type Terminal struct {
 	readTimer  *time.Timer
 	timedOut   bool // VTIME has passed
 
-	// signals and wake are what is to be done once mu is unlocked.
+	// signals and wake are sent after mu is unlocked.
 	signals []unix.Signal
 	wake    wait.Events
 }

@@ -91,7 +91,7 @@ func (r *rig) set(clearLocal, setLocal uint32, characters map[int]byte) {
 
 const again = "resource temporarily unavailable"
 
-func TestCanonicalLines(t *testing.T) {
+func TestCanonicalReadReturnsOneLine(t *testing.T) {
 	r := newRig(t)
 	r.terminal.Input([]byte("hel"))
 	if got := r.read(10); got != again {
@@ -106,7 +106,7 @@ func TestCanonicalLines(t *testing.T) {
 	}
 }
 
-func TestEndOfFile(t *testing.T) {
+func TestVEOFEndsARead(t *testing.T) {
 	r := newRig(t)
 	r.terminal.Input([]byte("ab\x04\x04"))
 	if got := r.read(10); got != "ab" {
@@ -120,7 +120,7 @@ func TestEndOfFile(t *testing.T) {
 	}
 }
 
-func TestEditing(t *testing.T) {
+func TestEraseKillAndWordEraseEditTheLine(t *testing.T) {
 	for _, c := range []struct{ typed, line, shown string }{
 		{"abc\x7f\x7fx\n", "ax\n", "abc\b \b\b \bx\r\n"},
 		{"one two\x17three\n", "one three\n", "one two\b \b\b \b\b \bthree\r\n"},
@@ -141,7 +141,7 @@ func TestEditing(t *testing.T) {
 	}
 }
 
-func TestSignalKeys(t *testing.T) {
+func TestSignalCharactersSignalTheForegroundGroup(t *testing.T) {
 	r := newRig(t)
 	r.terminal.Input([]byte("lost\x03\x1a\x1c"))
 	if want := []unix.Signal{unix.SIGINT, unix.SIGTSTP, unix.SIGQUIT}; len(r.jobs.signals) != 3 || r.jobs.signals[0] != want[0] || r.jobs.signals[1] != want[1] || r.jobs.signals[2] != want[2] {
@@ -161,7 +161,7 @@ func TestSignalKeys(t *testing.T) {
 	}
 }
 
-func TestRawModeMinAndTime(t *testing.T) {
+func TestRawReadHonoursVMINAndVTIME(t *testing.T) {
 	r := newRig(t)
 	raw := uint32(unix.ICANON | unix.ECHO)
 	r.set(raw, 0, map[int]byte{unix.VMIN: 3, unix.VTIME: 0})
@@ -222,7 +222,7 @@ func TestModeSwitchKeepsInput(t *testing.T) {
 	}
 }
 
-func TestOutputAndFlowControl(t *testing.T) {
+func TestOutputProcessingAndXONXOFF(t *testing.T) {
 	r := newRig(t)
 	r.file.Write(fs.NewBytesSource([]byte("a\nb")))
 	if got := string(r.screen.shown); got != "a\r\nb" {
@@ -241,7 +241,7 @@ func TestOutputAndFlowControl(t *testing.T) {
 	}
 }
 
-func TestWindowAndHangUp(t *testing.T) {
+func TestWindowChangeAndHangupSendSignals(t *testing.T) {
 	r := newRig(t)
 	if err := r.ioctl(unix.TIOCSWINSZ, []byte{24, 0, 80, 0, 0, 0, 0, 0}); err != nil {
 		t.Fatal(err)
@@ -261,7 +261,7 @@ func TestWindowAndHangUp(t *testing.T) {
 	}
 }
 
-func TestPseudoTerminal(t *testing.T) {
+func TestMasterAndSlaveExchangeData(t *testing.T) {
 	r := newRig(t)
 	w := r.world
 	w.At("/ptmx").MakeNode(unix.S_IFCHR|0o666, fs.DeviceNumber(5, 2))

@@ -24,7 +24,7 @@ func (t *Terminal) room() int {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.termios.canonical() && len(t.input.ends) == 0 {
-		return inputSize // a line that is too long is cut, as nobody could read it
+		return inputSize // a line that is too long is cut, because no read could return it
 	}
 	return max(0, inputSize-1-len(t.input.ready)-len(t.input.edit))
 }
@@ -37,7 +37,7 @@ func (t *Terminal) typed(c byte) {
 		t.store(c)
 		return
 	}
-	if t.termios.Input&unix.ISTRIP != 0 {
+	if t.termios.Iflag&unix.ISTRIP != 0 {
 		c &= 0x7f
 	}
 	if t.flow(c) || t.signal(c) {
@@ -56,7 +56,7 @@ func (t *Terminal) typed(c byte) {
 // flow handles VSTART and VSTOP.
 func (t *Terminal) flow(c byte) bool {
 	s := &t.termios
-	if s.Input&unix.IXON == 0 {
+	if s.Iflag&unix.IXON == 0 {
 		return false
 	}
 	switch {
@@ -67,7 +67,7 @@ func (t *Terminal) flow(c byte) bool {
 		t.restart()
 		return true
 	}
-	if t.stopped && s.Input&unix.IXANY != 0 {
+	if t.stopped && s.Iflag&unix.IXANY != 0 {
 		t.restart()
 	}
 	return false
@@ -108,9 +108,9 @@ func (t *Terminal) signal(c byte) bool {
 	return true
 }
 
-// convert applies ICRNL and its kin.
+// convert applies ICRNL, INLCR and IGNCR.
 func (t *Terminal) convert(c byte) (converted byte, drop bool) {
-	modes := t.termios.Input
+	modes := t.termios.Iflag
 	switch {
 	case c == '\r' && modes&unix.IGNCR != 0:
 		return c, true
@@ -189,7 +189,7 @@ func (t *Terminal) store(c byte) {
 }
 
 func (t *Terminal) bell() {
-	if t.termios.Input&unix.IMAXBEL != 0 {
+	if t.termios.Iflag&unix.IMAXBEL != 0 {
 		t.output.Send([]byte{'\a'})
 	}
 }
@@ -200,7 +200,7 @@ func (t *Terminal) lastCharacter() int {
 	if len(line) == 0 {
 		return 0
 	}
-	if t.termios.Input&unix.IUTF8 == 0 {
+	if t.termios.Iflag&unix.IUTF8 == 0 {
 		return 1
 	}
 	_, size := utf8.DecodeLastRune(line)
@@ -219,7 +219,7 @@ func (t *Terminal) erase() {
 		return
 	}
 	if !t.termios.local(unix.ECHOE) {
-		t.echo(t.termios.Characters[unix.VERASE])
+		t.echo(t.termios.Cc[unix.VERASE])
 		return
 	}
 	t.rubOut(last)
@@ -251,7 +251,7 @@ func (t *Terminal) kill() {
 	}
 	t.input.edit = t.input.edit[:0]
 	if s.local(unix.ECHO) {
-		t.echo(s.Characters[unix.VKILL])
+		t.echo(s.Cc[unix.VKILL])
 		if s.local(unix.ECHOK) {
 			t.print([]byte{'\n'})
 		}
@@ -267,12 +267,11 @@ func (t *Terminal) reprint(c byte) {
 	}
 }
 
-// Type is Input for a driver that can hold the user back: it waits as long as
-// there is no room, so that nothing of a long paste is lost. What comes behind
-// waits too, be it VINTR: Linux's line discipline looks at no character that
-// finds 4 KiB of finished lines before it, while a single line without an end
-// never keeps one back (drivers/tty/n_tty.c, n_tty_receive_buf_common). It must
-// run on a goroutine that may sleep.
+// Type is Input for a driver with flow control. It sleeps while the buffer is
+// full, so a long paste is not cut. Later characters wait too, even VINTR: Linux
+// does not process a character while 4 KiB of finished lines are unread, but a
+// single unfinished line never blocks input (drivers/tty/n_tty.c,
+// n_tty_receive_buf_common). It must run on a goroutine that may sleep.
 func (t *Terminal) Type(p []byte) {
 	var s wait.Sleeper
 	w := s.Waiter(wait.Writable | wait.Hup)

@@ -123,7 +123,7 @@ func (s *Socket) autobind() error {
 	return unix.ENOSPC
 }
 
-// find returns the socket with a name. Errors: ECONNREFUSED if nobody has it,
+// find returns the socket with a name. Errors: ECONNREFUSED if no socket has it,
 // and those of a path walk.
 func (s *Socket) find(caller fs.Caller, a Address) (*Socket, error) {
 	if a.None() {

@@ -127,7 +127,7 @@ func (s *Socket) Accept(flags int) (*fs.File, Address, error) {
 	return server.open(flags), from, nil
 }
 
-// PeerCredentials is SO_PEERCRED: who was at the other end when the connection
+// PeerCredentials is SO_PEERCRED: the credentials of the peer when the connection
 // was made. Without one the process is 0 and the ids are -1.
 func (s *Socket) PeerCredentials() Credentials {
 	s.domain.mu.Lock()

@@ -18,7 +18,7 @@ import (
 	"slowpath/wait"
 )
 
-// Credentials are who is at the other end: struct ucred.
+// Credentials identify the peer: struct ucred.
 type Credentials struct {
 	Process  int32
 	UID, GID uint32
@@ -79,7 +79,7 @@ type Socket struct {
 	bytes     int // in incoming
 	backlog   int
 	pending   []*Socket // connected to a listener, not accepted
-	blocked   []*Socket // who waits for room here
+	blocked   []*Socket // senders that wait for room here
 	noRead    bool      // shut down for reading, by either end
 	noWrite   bool
 	failure   error // SO_ERROR
@@ -220,7 +220,7 @@ func (s *Socket) block(other *Socket) {
 	}
 }
 
-// takeBlocked returns those who wait for room at s, to be woken.
+// takeBlocked returns the senders that wait for room at s, to be woken.
 func (s *Socket) takeBlocked() []*Socket {
 	blocked := s.blocked
 	s.blocked = nil
@@ -257,8 +257,8 @@ func (s *Socket) Shutdown(how int) error {
 	return nil
 }
 
-// Release implements fs.FileOperations. Who is connected sees the end, or a
-// reset if data was never read; who waits to be accepted is refused.
+// Release implements fs.FileOperations. The peer sees end of file, or a reset
+// if data was never read. Pending connections are refused.
 func (s *Socket) Release() {
 	s.domain.mu.Lock()
 	s.state = closed
@@ -284,7 +284,7 @@ func (s *Socket) Release() {
 	}
 }
 
-// drop gives up the descriptors of a message that nobody receives.
+// drop closes the files of a message that is not received.
 func (m *message) drop() {
 	for _, f := range m.files {
 		f.DecRef()

@@ -3,6 +3,7 @@ package unixsock
 import (
 	"golang.org/x/sys/unix"
 
+	"slowpath/abi"
 	"slowpath/fs"
 	"slowpath/wait"
 )
@@ -24,7 +25,7 @@ type Outgoing struct {
 const piece = 64 << 10
 
 // Send moves bytes from src to the peer or to a destination, without waiting: a
-// stream takes what there is room for. Errors: EAGAIN, EPIPE, ENOTCONN,
+// stream sends as much as there is room for. Errors: EAGAIN, EPIPE, ENOTCONN,
 // EISCONN, EMSGSIZE, ECONNREFUSED, EPERM, and those of find.
 func (s *Socket) Send(src fs.Source, out Outgoing) (int, error) {
 	target, room, err := s.target(out)
@@ -91,8 +92,8 @@ func (s *Socket) Connected() bool {
 	return s.state == connected
 }
 
-// maySend checks that a message may go to target now. domain.mu is held. Who
-// finds no room is remembered, to be woken.
+// maySend checks that a message may be sent to target now. domain.mu is held. A
+// sender that finds no room is recorded and woken later.
 func (s *Socket) maySend(target *Socket) error {
 	switch {
 	case s.noWrite:
@@ -226,7 +227,7 @@ func (s *Socket) streamData(limit int) []byte {
 	return data
 }
 
-// consume takes what was read off the line.
+// consume removes the bytes read from the queue.
 func (s *Socket) consume(first *message, n int) {
 	if s.packets() {
 		s.bytes -= len(first.data)
@@ -255,7 +256,7 @@ func (s *Socket) Read(_ *fs.File, dst fs.Sink, _ int64) (int, error) {
 	return in.Count, err
 }
 
-// Write implements fs.FileOperations. The sender is who opened the socket.
+// Write implements fs.FileOperations. The sender is the opener of the socket.
 func (s *Socket) Write(_ *fs.File, src fs.Source, _ int64) (int, int64, error) {
 	if src.Remaining() == 0 && !s.packets() {
 		return 0, 0, nil
@@ -290,5 +291,5 @@ func (s *Socket) Ioctl(_ *fs.File, c fs.Caller, request uint32, argument uint64)
 		return 0, unix.ENOTTY
 	}
 	s.domain.mu.Unlock()
-	return 0, fs.CopyOutInt32(c, argument, int32(count))
+	return 0, abi.CopyOut(c, argument, int32(count))
 }

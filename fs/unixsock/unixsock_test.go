@@ -28,7 +28,7 @@ func receive(t *testing.T, f *fs.File, size int) string {
 
 const again = "resource temporarily unavailable"
 
-func TestStreamPair(t *testing.T) {
+func TestStreamPairTransfersBytesAndEOF(t *testing.T) {
 	w := fstest.New(t, 64)
 	a, b := unixsock.Pair(w.Mounts, w.Caller, unix.SOCK_STREAM, 0)
 	send(a, "one ")
@@ -66,7 +66,7 @@ func TestStreamPair(t *testing.T) {
 	b.DecRef()
 }
 
-func TestPacketsKeepTheirBounds(t *testing.T) {
+func TestSeqpacketKeepsMessageBoundaries(t *testing.T) {
 	w := fstest.New(t, 64)
 	for _, kind := range []int{unix.SOCK_DGRAM, unix.SOCK_SEQPACKET} {
 		a, b := unixsock.Pair(w.Mounts, w.Caller, kind, 0)
@@ -83,7 +83,7 @@ func TestPacketsKeepTheirBounds(t *testing.T) {
 	}
 }
 
-func TestNamesAndConnections(t *testing.T) {
+func TestBindListenConnectAccept(t *testing.T) {
 	w := fstest.New(t, 64)
 	for _, name := range []unixsock.Address{{Name: "/sock"}, {Name: "abs\x00tract", Abstract: true}} {
 		listener := unixsock.New(w.Mounts, w.Caller, unix.SOCK_STREAM, 0)
@@ -146,7 +146,7 @@ func TestNamesAndConnections(t *testing.T) {
 	}
 }
 
-func TestDescriptorsTravel(t *testing.T) {
+func TestSCMRightsPassesAndReleasesFiles(t *testing.T) {
 	w := fstest.New(t, 64)
 	a, b := unixsock.Pair(w.Mounts, w.Caller, unix.SOCK_STREAM, 0)
 	defer b.DecRef()
@@ -182,7 +182,7 @@ func TestDescriptorsTravel(t *testing.T) {
 	}
 }
 
-func TestDatagramsToNames(t *testing.T) {
+func TestDatagramsReachTheBoundSocket(t *testing.T) {
 	w := fstest.New(t, 64)
 	server := unixsock.New(w.Mounts, w.Caller, unix.SOCK_DGRAM, 0)
 	defer server.DecRef()

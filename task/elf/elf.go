@@ -7,11 +7,12 @@
 package elf
 
 import (
-	"encoding/binary"
 	"errors"
 	"io"
 
 	"golang.org/x/sys/unix"
+
+	"slowpath/abi"
 )
 
 // File is what the reader needs of a file: ReadAt as in io.ReaderAt, except
@@ -62,7 +63,6 @@ const limit = 1<<47 - PageSize
 
 // Numbers of the ELF specification and its x86-64 supplement.
 const (
-	identSize   = 16
 	fileHeader  = 64
 	class64     = 2
 	littleData  = 1
@@ -86,8 +86,8 @@ const Magic = "\x7fELF"
 // ELF program, with EIO for a file that ends within its program headers, and
 // with the file's own error, whatever that is. It may sleep.
 func Read(file File) (*Image, error) {
-	var header [fileHeader]byte
-	switch err := readFull(file, header[:], 0); {
+	var header abi.Elf64Ehdr
+	switch err := readFull(file, abi.Bytes(&header), 0); {
 	case err == errEnd:
 		return nil, unix.ENOEXEC
 	case err != nil:
@@ -97,93 +97,85 @@ func Read(file File) (*Image, error) {
 		return nil, err
 	}
 	image := &Image{
-		Entry:       binary.LittleEndian.Uint64(header[24:]),
-		Relocatable: binary.LittleEndian.Uint16(header[16:]) == typeDyn,
-		HeaderCount: int(binary.LittleEndian.Uint16(header[56:])),
+		Entry:       header.Entry,
+		Relocatable: header.Type == typeDyn,
+		HeaderCount: int(header.Phnum),
 		Align:       PageSize,
 	}
-	at := binary.LittleEndian.Uint64(header[32:])
-	table, err := readTable(file, at, image.HeaderCount)
+	table, err := readTable(file, header.Phoff, image.HeaderCount)
 	if err != nil {
 		return nil, err
 	}
-	for ; len(table) > 0; table = table[HeaderSize:] {
-		if err := image.add(file, table[:HeaderSize]); err != nil {
+	for i := range table {
+		if err := image.add(file, &table[i]); err != nil {
 			return nil, err
 		}
 	}
-	image.Headers = image.addressOf(at)
+	image.Headers = image.addressOf(header.Phoff)
 	return image, nil
 }
 
-// checkHeader looks at everything in the file header that decides whether the
-// program is for this machine.
-func checkHeader(header *[fileHeader]byte) error {
-	kind := binary.LittleEndian.Uint16(header[16:])
-	machine := binary.LittleEndian.Uint16(header[18:])
-	entrySize := binary.LittleEndian.Uint16(header[54:])
+// checkHeader refuses a program that is not for this machine.
+func checkHeader(header *abi.Elf64Ehdr) error {
 	switch {
-	case string(header[:len(Magic)]) != Magic,
-		header[4] != class64,
-		header[5] != littleData,
-		kind != typeExec && kind != typeDyn,
-		machine != machineX86,
-		entrySize != HeaderSize:
+	case string(header.Ident[:len(Magic)]) != Magic,
+		header.Ident[4] != class64,
+		header.Ident[5] != littleData,
+		header.Type != typeExec && header.Type != typeDyn,
+		header.Machine != machineX86,
+		header.Phentsize != HeaderSize:
 		return unix.ENOEXEC
 	}
 	return nil
 }
 
 // readTable reads the program headers.
-func readTable(file File, at uint64, count int) ([]byte, error) {
-	size := count * HeaderSize
-	if size == 0 || size > maxHeaders {
+func readTable(file File, at uint64, count int) ([]abi.Elf64Phdr, error) {
+	if count == 0 || count*HeaderSize > maxHeaders {
 		return nil, unix.ENOEXEC
 	}
 	if at > 1<<62 {
 		return nil, unix.EINVAL
 	}
-	table := make([]byte, size)
-	return table, readRest(file, table, int64(at))
+	table := make([]abi.Elf64Phdr, count)
+	return table, readRest(file, abi.SliceBytes(table), int64(at))
 }
 
 // add takes one program header into the image.
-func (image *Image) add(file File, header []byte) error {
-	switch binary.LittleEndian.Uint32(header) {
+func (image *Image) add(file File, header *abi.Elf64Phdr) error {
+	switch header.Type {
 	case loadSegment:
 		image.addSegment(header)
 	case interpreter:
 		return image.readInterpreter(file, header)
 	case gnuStack:
-		image.ExecutableStack = header[4]&flagExecute != 0
+		image.ExecutableStack = header.Flags&flagExecute != 0
 	}
 	return nil
 }
 
-func (image *Image) addSegment(header []byte) {
+func (image *Image) addSegment(header *abi.Elf64Phdr) {
 	image.Segments = append(image.Segments, Segment{
-		Offset:     binary.LittleEndian.Uint64(header[8:]),
-		Address:    binary.LittleEndian.Uint64(header[16:]),
-		FileSize:   binary.LittleEndian.Uint64(header[32:]),
-		MemorySize: binary.LittleEndian.Uint64(header[40:]),
-		Read:       header[4]&flagRead != 0,
-		Write:      header[4]&flagWrite != 0,
-		Execute:    header[4]&flagExecute != 0,
+		Offset:     header.Offset,
+		Address:    header.Vaddr,
+		FileSize:   header.Filesz,
+		MemorySize: header.Memsz,
+		Read:       header.Flags&flagRead != 0,
+		Write:      header.Flags&flagWrite != 0,
+		Execute:    header.Flags&flagExecute != 0,
 	})
-	align := binary.LittleEndian.Uint64(header[48:])
-	if align&(align-1) == 0 && align > image.Align && align < limit {
-		image.Align = align
+	if header.Align&(header.Align-1) == 0 && header.Align > image.Align && header.Align < limit {
+		image.Align = header.Align
 	}
 }
 
 // readInterpreter reads the path of PT_INTERP: with its NUL it has 2 to 4096
 // bytes. Of several such headers the first counts.
-func (image *Image) readInterpreter(file File, header []byte) error {
+func (image *Image) readInterpreter(file File, header *abi.Elf64Phdr) error {
 	if image.Interpreter != "" {
 		return nil
 	}
-	offset := binary.LittleEndian.Uint64(header[8:])
-	size := binary.LittleEndian.Uint64(header[32:])
+	offset, size := header.Offset, header.Filesz
 	if size < 2 || size > maxPath || offset > 1<<62 {
 		return unix.ENOEXEC
 	}

@@ -1,0 +1,38 @@
+package syscall
+
+import (
+	"golang.org/x/sys/unix"
+
+	"slowpath/abi"
+	"slowpath/task"
+)
+
+// loadStrings reads a vector of pointers to strings that ends with a null
+// pointer, for execve(2). budget is what the strings may take in all, in
+// bytes, and is lowered: E2BIG beyond it. A null vector is an empty one.
+func loadStrings(t *task.Task, address uint64, budget *int) ([]string, error) {
+	if address == 0 {
+		return nil, nil
+	}
+	var list []string
+	for ; ; address += 8 {
+		pointer, err := abi.CopyIn[uint64](t, address)
+		if err != nil {
+			return nil, err
+		}
+		if pointer == 0 {
+			return list, nil
+		}
+		s, err := t.CopyInString(pointer, task.MaxArgument)
+		if err == unix.ENAMETOOLONG {
+			return nil, unix.E2BIG
+		}
+		if err != nil {
+			return nil, err
+		}
+		if *budget -= len(s) + 1 + 8; *budget < 0 {
+			return nil, unix.E2BIG
+		}
+		list = append(list, s)
+	}
+}
