@@ -7,6 +7,22 @@ import (
 	"slowpath/signal"
 )
 
+// attributesSubsystem is what prctl(2) and personality(2) set.
+var attributesSubsystem = Subsystem{
+	Name: "attributes",
+	Fork: func(parent, child *Task, _ *CloneArgs) error {
+		child.noNewPrivs.Store(parent.noNewPrivs.Load())
+		child.dumpable.Store(parent.dumpable.Load())
+		child.personality.Store(parent.personality.Load())
+		child.timerSlack.Store(parent.timerSlack.Load())
+		return nil
+	},
+	Exec: func(t *Task, x *Execution) {
+		t.dumpable.Store(!x.Secure)
+		t.parentDeath.Store(0)
+	},
+}
+
 // The small attributes that prctl(2) and its kin set. Setters are called by
 // the task itself.
 
@@ -38,9 +54,6 @@ func (t *Task) SetTimerSlack(nanoseconds uint64) {
 	}
 	t.timerSlack.Store(nanoseconds)
 }
-
-// ChildTID is PR_GET_TID_ADDRESS.
-func (t *Task) ChildTID() uint64 { return t.clearChildTID }
 
 // Personality is personality(2): it sets the persona unless it is 0xffffffff,
 // and returns the old one.

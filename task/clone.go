@@ -6,7 +6,6 @@ import (
 	"slowpath/abi"
 	"slowpath/arch/amd64"
 	"slowpath/cred"
-	"slowpath/entry"
 	"slowpath/signal"
 )
 
@@ -23,6 +22,9 @@ type CloneArgs struct {
 	TLS        uint64 // CLONE_SETTLS
 	SetTID     int    // the id that the child is to have, 0: any
 }
+
+// thread reports whether the child is a thread of the parent's process.
+func (a *CloneArgs) thread() bool { return a.Flags&unix.CLONE_THREAD != 0 }
 
 // namespaceFlags ask for name spaces of which there is only one each.
 const namespaceFlags = unix.CLONE_NEWNS | unix.CLONE_NEWCGROUP | unix.CLONE_NEWUTS | unix.CLONE_NEWIPC |
@@ -86,23 +88,21 @@ func (t *Task) Clone(a CloneArgs) (int, error) {
 	if err := t.checkProcessLimit(); err != nil {
 		return 0, err
 	}
-	child, err := t.newChild(&a)
-	if err != nil {
+	parts := &t.kernel.subsystems
+	child := t.kernel.newTask()
+	if err := parts.fork(t, child, &a); err != nil {
 		return 0, err
 	}
 	if err := t.publish(child, &a); err != nil {
-		child.discard()
+		parts.discard(child)
 		return 0, err
 	}
 	tid := child.TID()
 	if err := t.storeIDs(child, &a, tid); err != nil {
 		return 0, err
 	}
-	vfork := child.vfork
 	t.kernel.Start(child)
-	if vfork != nil {
-		vfork.wait(t)
-	}
+	parts.started(t, child, &a)
 	return tid, nil
 }
 
@@ -119,110 +119,6 @@ func (t *Task) checkProcessLimit() error {
 		return nil
 	}
 	return unix.EAGAIN
-}
-
-// newChild makes the task with all that it shares or copies. Nobody knows of
-// it yet.
-func (t *Task) newChild(a *CloneArgs) (*Task, error) {
-	child := &Task{kernel: t.kernel, comm: t.Comm()}
-	child.credentials.Store(t.Credentials())
-	child.blocked = t.Blocked()
-	child.inherit(t)
-	if err := child.takeMemory(t, a.Flags); err != nil {
-		return nil, err
-	}
-	child.takeFiles(t, a.Flags)
-	child.takeRegisters(t, a)
-	child.takeGroup(t, a.Flags)
-	if a.Flags&unix.CLONE_CHILD_CLEARTID != 0 {
-		child.clearChildTID = a.ChildTID
-	}
-	if a.Flags&unix.CLONE_VFORK != 0 {
-		child.vfork = new(vforkWait)
-	}
-	return child, nil
-}
-
-// inherit copies the small attributes that every child has from its parent.
-func (child *Task) inherit(t *Task) {
-	child.noNewPrivs.Store(t.noNewPrivs.Load())
-	child.dumpable.Store(t.dumpable.Load())
-	child.program.Store(t.program.Load())
-	child.personality.Store(t.personality.Load())
-	child.timerSlack.Store(t.timerSlack.Load())
-	child.Scheduling.inherit(&t.Scheduling)
-}
-
-// takeMemory shares or copies the address space. A child that shares it, but
-// is no vfork child, has no alternate stack: two threads must not run on one.
-func (child *Task) takeMemory(t *Task, flags uint64) error {
-	if flags&unix.CLONE_VM != 0 {
-		t.MM.IncRef()
-		child.MM = t.MM
-		if flags&unix.CLONE_VFORK != 0 {
-			child.AltStack = t.AltStack
-		}
-		return nil
-	}
-	memory, err := t.MM.Fork()
-	if err != nil {
-		return err
-	}
-	child.MM = memory
-	child.AltStack = t.AltStack
-	child.rseq = t.rseq
-	return nil
-}
-
-func (child *Task) takeFiles(t *Task, flags uint64) {
-	if flags&unix.CLONE_FILES != 0 {
-		child.FDs = t.FDs.Share()
-	} else {
-		child.FDs = t.FDs.Copy()
-	}
-	if flags&unix.CLONE_FS != 0 {
-		child.FS = t.FS.Share()
-	} else {
-		child.FS = t.FS.Copy()
-	}
-}
-
-// takeRegisters copies the frame: the child returns 0 from the same call.
-func (child *Task) takeRegisters(t *Task, a *CloneArgs) {
-	child.Frame = amd64.NewFrame(child.MM.Root())
-	child.Frame.Copy(t.Frame)
-	child.Frame.DenyTSC(t.Frame.TSCDenied())
-	child.Frame.SetAffinity(t.Frame.Affinity())
-	child.Frame.RAX = 0
-	if a.Stack != 0 {
-		child.Frame.RSP = a.Stack
-	}
-	if a.Flags&unix.CLONE_SETTLS != 0 {
-		child.Frame.FSBase = a.TLS
-	}
-}
-
-// takeGroup makes the process of a child that is no thread.
-func (child *Task) takeGroup(t *Task, flags uint64) {
-	if flags&unix.CLONE_THREAD != 0 {
-		child.group = t.group
-		return
-	}
-	g := newThreadGroup(t.kernel)
-	g.Actions = t.group.Actions
-	if flags&unix.CLONE_SIGHAND == 0 {
-		g.Actions = t.group.Actions.Clone(flags&unix.CLONE_CLEAR_SIGHAND != 0)
-	}
-	g.Limits.SetAll(t.group.Limits.All())
-	g.OOMAdjust.Store(t.group.OOMAdjust.Load())
-	child.group = g
-}
-
-// discard gives back what a child holds that was never published.
-func (child *Task) discard() {
-	child.FDs.Release()
-	child.FS.Release()
-	child.MM.DecRef()
 }
 
 // publish makes the child known: from here on it can be found, signalled and
@@ -244,12 +140,13 @@ func (t *Task) publish(child *Task, a *CloneArgs) error {
 	}
 	child.setID(id)
 	child.parentTask = t
-	if a.Flags&unix.CLONE_THREAD != 0 {
+	if a.thread() {
 		g.threads = append(g.threads, child)
 		g.live++
 	} else {
 		k.addProcess(t, child, a)
 	}
+	k.subsystems.publish(t, child, a)
 	k.count(child)
 	return nil
 }
@@ -268,9 +165,10 @@ func (t *Task) setID(id *pid) {
 	t.tid.Store(int32(id.number))
 }
 
-// count enters a new task into the statistics.
+// count enters a new task into the statistics, and gives it its level duties.
+// The kernel's lock is held.
 func (k *Kernel) count(t *Task) {
-	entry.Raise(&t.Frame.ThreadFlags, k.Levels())
+	t.UpdateLevels()
 	k.threads++
 	k.forks.Add(1)
 	k.users.get(t.Credentials().UID).processes.Add(1)
@@ -316,7 +214,6 @@ func (t *Task) storeIDs(child *Task, a *CloneArgs, tid int) error {
 // abandon ends a child that was published but may not start: its goroutine
 // runs only to end it.
 func (child *Task) abandon() {
-	child.vfork = nil
 	child.group.kernel.mu.Lock()
 	child.exitSignal = 0
 	child.group.kernel.mu.Unlock()

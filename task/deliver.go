@@ -3,7 +3,6 @@ package task
 import (
 	"golang.org/x/sys/unix"
 
-	"slowpath/abi"
 	"slowpath/arch/amd64"
 	"slowpath/entry"
 	"slowpath/signal"
@@ -154,79 +153,6 @@ func (t *Task) handle(f *amd64.Frame, d *delivery) {
 		blocked.Add(d.info.Signo)
 	}
 	t.SetBlocked(blocked)
-}
-
-// syscallSize is the length of the SYSCALL instruction, in bytes.
-const syscallSize = 2
-
-// interruptedError returns the restart code that an interrupted system call
-// has left in the frame, or 0.
-func interruptedError(f *amd64.Frame) unix.Errno {
-	if f.OrigRAX == amd64.NotInSyscall || -f.RAX > abi.MaxErrno {
-		return 0
-	}
-	return unix.Errno(-f.RAX)
-}
-
-// executeAgain sets the frame back to the SYSCALL instruction, with the number
-// of the call to make.
-func executeAgain(f *amd64.Frame, number uint64) {
-	f.RAX = number
-	f.RIP -= syscallSize
-}
-
-// failInterrupted makes the interrupted call fail with EINTR.
-func failInterrupted(f *amd64.Frame) {
-	eintr := int64(unix.EINTR)
-	f.RAX = uint64(-eintr)
-}
-
-// restartForHandler decides about an interrupted system call when a handler
-// is to run (signal(7), "Interruption of system calls").
-func (t *Task) restartForHandler(f *amd64.Frame, flags uint64) {
-	switch interruptedError(f) {
-	case abi.ERESTARTNOHAND, abi.ERESTART_RESTARTBLOCK:
-		failInterrupted(f)
-	case abi.ERESTARTSYS:
-		if flags&signal.SA_RESTART == 0 {
-			failInterrupted(f)
-			return
-		}
-		executeAgain(f, f.OrigRAX)
-	case abi.ERESTARTNOINTR:
-		executeAgain(f, f.OrigRAX)
-	}
-}
-
-// restartWithoutHandler executes an interrupted call again: no handler has
-// run.
-func (t *Task) restartWithoutHandler(f *amd64.Frame) {
-	switch interruptedError(f) {
-	case abi.ERESTARTNOHAND, abi.ERESTARTSYS, abi.ERESTARTNOINTR:
-		executeAgain(f, f.OrigRAX)
-	case abi.ERESTART_RESTARTBLOCK:
-		executeAgain(f, unix.SYS_RESTART_SYSCALL)
-	}
-}
-
-// RestartBlock is what restart_syscall(2) does: the rest of an interrupted
-// sleep. It belongs to the task's own goroutine.
-type RestartBlock struct {
-	resume func(t *Task) (uint64, error)
-}
-
-// Set keeps the rest of a call that returns ERESTART_RESTARTBLOCK.
-func (r *RestartBlock) Set(resume func(t *Task) (uint64, error)) { r.resume = resume }
-
-// Clear forgets it: a handler has run.
-func (r *RestartBlock) Clear() { r.resume = nil }
-
-// Resume is restart_syscall(2): EINTR if there is nothing to go on with.
-func (r *RestartBlock) Resume(t *Task) (uint64, error) {
-	if r.resume == nil {
-		return 0, unix.EINTR
-	}
-	return r.resume(t)
 }
 
 // pushFrame builds the handler's frame on the user's stack.

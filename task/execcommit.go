@@ -9,6 +9,17 @@ import (
 	"slowpath/signal"
 )
 
+// Execution is what execve(2) is about to make of a task.
+type Execution struct {
+	// Program is what /proc will show.
+	Program *Program
+	// Secure is AT_SECURE: the program has more privileges than its caller.
+	Secure bool
+
+	program *program
+	image   *loaded
+}
+
 // become makes the task the program. Once the other threads are gone there is
 // no way back: an error then is a fatal signal too.
 func (t *Task) become(p *program) error {
@@ -22,56 +33,9 @@ func (t *Task) become(p *program) error {
 		l.memory.DecRef()
 		return err
 	}
-	t.unshareForExec()
-	t.Frame.ResetRegisters()
-	t.Frame.RIP, t.Frame.RSP = l.entry, l.stack
-	t.releaseMemory(l.memory)
-	t.setProgram(l.program)
-	t.setCredentials(p.credentials)
-	t.dumpable.Store(!p.secure)
-	t.SetComm(p.comm)
-	t.FDs.CloseOnExec()
-	t.group.executed.Store(true)
+	t.kernel.subsystems.exec(t, &Execution{Program: l.program, Secure: p.secure, program: p, image: l})
+	t.UpdateLevels()
 	return nil
-}
-
-// unshareForExec gives the task what execve(2) does not let it share, and
-// resets what it does not inherit (execve(2), "Effect on process attributes").
-func (t *Task) unshareForExec() {
-	g := t.group
-	if t.FDs.Users() > 1 {
-		t.UnshareFiles()
-	}
-	actions := g.Actions.Clone(true)
-	g.mu.Lock()
-	g.Actions = actions
-	g.mu.Unlock()
-	g.Timers.exec()
-	t.AltStack = signal.AltStack{}
-	t.Restart.Clear()
-	t.rseq = RSeq{}
-	t.parentDeath.Store(0)
-}
-
-// UnshareFiles gives the task a descriptor table of its own (unshare(2),
-// CLONE_FILES).
-func (t *Task) UnshareFiles() {
-	old := t.FDs
-	copied := old.Copy()
-	t.resources.Lock()
-	t.FDs = copied
-	t.resources.Unlock()
-	old.Release()
-}
-
-// UnshareFS gives the task directories of its own (unshare(2), CLONE_FS).
-func (t *Task) UnshareFS() {
-	old := t.FS
-	copied := old.Copy()
-	t.resources.Lock()
-	t.FS = copied
-	t.resources.Unlock()
-	old.Release()
 }
 
 // endOtherThreads leaves the task alone in its process, as its leader: the
@@ -144,12 +108,33 @@ func (k *Kernel) makeLeader(t *Task) {
 	k.users.get(old.Credentials().UID).processes.Add(-1)
 }
 
-// setProgram publishes what /proc shows of the new program.
-func (t *Task) setProgram(p *Program) { t.program.Store(p) }
+// programSubsystem is what /proc shows of the program, and the thread's name.
+var programSubsystem = Subsystem{
+	Name: "program",
+	Fork: func(parent, child *Task, _ *CloneArgs) error {
+		child.comm = parent.Comm()
+		child.program.Store(parent.program.Load())
+		return nil
+	},
+	Exec: func(t *Task, x *Execution) {
+		t.program.Store(x.Program)
+		t.SetComm(x.program.comm)
+	},
+}
 
 // Program returns what the task runs, nil for a task of the kernel. Anybody
 // may call it.
 func (t *Task) Program() *Program { return t.program.Load() }
+
+// credentialsSubsystem is the identity (credentials(7)).
+var credentialsSubsystem = Subsystem{
+	Name: "credentials",
+	Fork: func(parent, child *Task, _ *CloneArgs) error {
+		child.credentials.Store(parent.Credentials())
+		return nil
+	},
+	Exec: func(t *Task, x *Execution) { t.setCredentials(x.program.credentials) },
+}
 
 // Bits of a file's mode and of PR_SET_SECUREBITS that matter to execve(2).
 const (

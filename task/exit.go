@@ -3,7 +3,6 @@ package task
 import (
 	"golang.org/x/sys/unix"
 
-	"slowpath/arch/amd64"
 	"slowpath/entry"
 	"slowpath/signal"
 )
@@ -76,65 +75,39 @@ func (t *Task) runUserLoop() {
 	t.kernel.config.Run(t)
 }
 
-// exit ends a thread: it gives up what it shares, passes its children on, and
-// becomes a zombie or vanishes.
+// exit ends a thread: its parts are released, its children are passed on, and
+// it becomes a zombie or vanishes. It is Linux's do_exit.
 func (t *Task) exit() {
 	t.exiting = true
-	t.runWork()
-	last, stopped := t.beginExit()
-	if stopped {
-		t.group.notifyStopped(noticeStopped)
-	}
-	if last {
-		t.group.Timers.stop()
-	}
-	t.releaseMemory(nil)
-	t.releaseFiles()
-	amd64.Release(t.Frame)
-	t.kernel.finishExit(t, last)
+	t.last = t.group.threadExits()
+	t.kernel.subsystems.exit(t)
+	t.kernel.finishExit(t)
 }
 
-// beginExit withdraws the thread from signals: those of the process go to
-// other threads. It reports whether it is the last one, and whether the
-// process has stopped because only this thread had not.
-func (t *Task) beginExit() (last, stopped bool) {
-	g := t.group
+// threadExits counts a thread less, and reports whether it was the last one.
+func (g *ThreadGroup) threadExits() (last bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	t.ended = true
 	g.live--
 	last = g.live == 0
 	if last && !g.groupExit {
 		// The leader's status is the process's, even if it went first.
 		g.groupExit, g.exitStatus = true, g.threads[0].exitStatus
 	}
-	if !g.groupExit {
-		g.retarget(t, ^t.blocked)
-	}
-	return last, t.takePartInStop()
+	return last
 }
 
-// releaseFiles gives up descriptors and directories.
-func (t *Task) releaseFiles() {
-	t.resources.Lock()
-	fds, context := t.FDs, t.FS
-	t.FDs, t.FS = nil, nil
-	t.resources.Unlock()
-	if fds != nil {
-		fds.Release()
-	}
-	if context != nil {
-		context.Release()
-	}
-}
+// LastThread reports whether the process ends with this thread. It is valid in
+// the Exit functions of subsystems.
+func (t *Task) LastThread() bool { return t.last }
 
 // finishExit is the part of an exit that changes the family. It is Linux's
 // exit_notify and release_task.
-func (k *Kernel) finishExit(t *Task, last bool) {
+func (k *Kernel) finishExit(t *Task) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	g := t.group
-	if last {
+	if t.last {
 		k.leaderEnded(g)
 		k.passChildrenOn(g)
 		k.hangUpOrphans(g, g.parent)

@@ -58,6 +58,20 @@ type ThreadGroup struct {
 	posted     wait.Queue // woken when a signal becomes pending: signalfd(2)
 }
 
+// processSubsystem is the thread group: a thread joins its parent's, a process
+// gets a new one.
+var processSubsystem = Subsystem{
+	Name: "process",
+	Fork: func(parent, child *Task, a *CloneArgs) error {
+		child.group = parent.group
+		if !a.thread() {
+			child.group = newThreadGroup(parent.kernel)
+		}
+		return nil
+	},
+	Exec: func(t *Task, _ *Execution) { t.group.executed.Store(true) },
+}
+
 // stopState is the state of a process under job control.
 type stopState struct {
 	signal    signal.Signal // what stopped it, or 0

@@ -74,12 +74,13 @@ type Config struct {
 type Kernel struct {
 	config     Config
 	threadsMax int
+	subsystems subsystems
 
 	mu      sync.RWMutex
 	pids    pidTable
 	init    *ThreadGroup  // process 1, which inherits orphans
 	threads int           // tasks that are not released yet
-	levels  atomic.Uint32 // duties of every task; changes under mu
+	levels  atomic.Uint32 // level duties of every task: see RaiseForAll
 	forks   atomic.Uint64
 
 	users   userTable
@@ -113,6 +114,7 @@ func New(c Config) *Kernel {
 		c.Scheduler = &sched.Scheduler{CPUs: c.CPUs}
 	}
 	k := &Kernel{config: c, threadsMax: threadsFor(c.Memory), pids: newPIDTable()}
+	k.subsystems.add(builtinSubsystems()...)
 	k.futexes.seed = rand.Uint64()
 	k.names.set(DefaultHostName, DefaultDomainName)
 	k.load.due.Store(clock.Monotonic() + loadPeriod)

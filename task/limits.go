@@ -9,6 +9,17 @@ import (
 	"slowpath/mm"
 )
 
+// limitsSubsystem is the resource limits, which belong to the process.
+var limitsSubsystem = Subsystem{
+	Name: "resource limits",
+	Fork: func(parent, child *Task, a *CloneArgs) error {
+		if !a.thread() {
+			child.group.Limits.SetAll(parent.group.Limits.All())
+		}
+		return nil
+	},
+}
+
 // LimitCount is the number of resource limits (RLIM_NLIMITS).
 const LimitCount = 16
 

@@ -123,14 +123,41 @@ func (t *Task) AddressSpace() *mm.AddressSpace {
 	return t.MM
 }
 
-// releaseMemory gives up the address space when the task exits or, in
-// execve(2), takes another: a word that others wait on is cleared, locks are
-// marked as their owner's death, a vfork(2) parent goes on.
-func (t *Task) releaseMemory(next *mm.AddressSpace) {
+// memorySubsystem is the address space.
+var memorySubsystem = Subsystem{
+	Name: "memory",
+	Fork: (*Task).forkMemory,
+	Undo: func(child *Task) {
+		if child.MM != nil {
+			child.MM.DecRef()
+		}
+	},
+	Exec: func(t *Task, x *Execution) { t.replaceMemory(x.image.memory) },
+	Exit: (*Task).releaseMemory,
+}
+
+// forkMemory shares the address space, or copies it.
+func (t *Task) forkMemory(child *Task, a *CloneArgs) error {
+	memory := t.MM
+	if a.Flags&unix.CLONE_VM != 0 {
+		memory.IncRef()
+	} else {
+		var err error
+		if memory, err = t.MM.Fork(); err != nil {
+			return err
+		}
+	}
+	child.MM = memory
+	child.Frame.SetRoot(memory.Root())
+	return nil
+}
+
+// replaceMemory gives up the address space. next takes its place in execve(2);
+// it is nil in exit.
+func (t *Task) replaceMemory(next *mm.AddressSpace) {
 	old := t.MM
 	if old != nil {
-		t.leaveRobustList()
-		t.clearTID()
+		t.kernel.subsystems.leaveMemory(t)
 		t.group.noteResident(old)
 	}
 	t.resources.Lock()
@@ -139,26 +166,12 @@ func (t *Task) releaseMemory(next *mm.AddressSpace) {
 	if next != nil {
 		t.Frame.SetRoot(next.Root())
 	}
-	t.vforkDone()
 	if old != nil {
 		old.DecRef()
 	}
 }
 
-// clearTID is the end of a thread for those who join it: set_tid_address(2).
-// When the memory goes with the task nobody is left to see it.
-func (t *Task) clearTID() {
-	address := t.clearChildTID
-	t.clearChildTID = 0
-	if address == 0 || t.MM.Refs() < 2 {
-		return
-	}
-	t.StoreUint32(address, 0)
-	t.FutexWake(address, 1, false, FutexMatchAny)
-}
-
-// SetChildTID is set_tid_address(2).
-func (t *Task) SetChildTID(address uint64) { t.clearChildTID = address }
+func (t *Task) releaseMemory() { t.replaceMemory(nil) }
 
 // noteResident keeps the peak of the resident set for getrusage(2).
 func (g *ThreadGroup) noteResident(as *mm.AddressSpace) {

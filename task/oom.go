@@ -33,6 +33,17 @@ func (k *Kernel) OOMKill(caller *ThreadGroup) bool {
 	return true
 }
 
+// oomSubsystem is oom_score_adj, which belongs to the process.
+var oomSubsystem = Subsystem{
+	Name: "oom_score_adj",
+	Fork: func(parent, child *Task, a *CloneArgs) error {
+		if !a.thread() {
+			child.group.OOMAdjust.Store(parent.group.OOMAdjust.Load())
+		}
+		return nil
+	},
+}
+
 // spared is the oom_score_adj of a process that is never killed.
 const spared = -1000
 

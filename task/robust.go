@@ -19,6 +19,9 @@ const (
 	RobustListHeadSize = 24
 )
 
+// robustListSubsystem is the list of the robust futexes that a thread holds.
+var robustListSubsystem = Subsystem{Name: "robust list", LeaveMemory: (*Task).leaveRobustList}
+
 // SetRobustList is set_robust_list(2) after the check of the size.
 func (t *Task) SetRobustList(head uint64) { t.robustList.Store(head) }
 

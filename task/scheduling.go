@@ -2,6 +2,17 @@ package task
 
 import "sync/atomic"
 
+// schedulingSubsystem is priorities and CPU affinity (sched(7)), which
+// execve(2) keeps.
+var schedulingSubsystem = Subsystem{
+	Name: "scheduling",
+	Fork: func(parent, child *Task, _ *CloneArgs) error {
+		child.Scheduling.inherit(&parent.Scheduling)
+		child.Frame.SetAffinity(parent.Frame.Affinity())
+		return nil
+	},
+}
+
 // Scheduling is what sched_setscheduler(2), setpriority(2) and
 // ioprio_set(2) have set. Goroutines are scheduled by the Go runtime,
 // which knows no priorities: the values are kept and given back, and package

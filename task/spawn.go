@@ -29,7 +29,7 @@ type SpawnRequest struct {
 // usual. It must be called before Spawn, or not at all: then the first program
 // is process 1.
 func (k *Kernel) StartReaper() {
-	t := k.newTask(cred.Root())
+	t := k.newFirstTask(cred.Root())
 	t.comm = "init"
 	t.group.Actions.Set(unix.SIGCHLD, signal.Action{Handler: signal.SIG_IGN})
 	t.exiting = true
@@ -38,13 +38,14 @@ func (k *Kernel) StartReaper() {
 	}
 }
 
-// newTask returns a process of one thread that nobody knows of, without memory
-// or files.
-func (k *Kernel) newTask(c *cred.Credentials) *Task {
+// newFirstTask returns a process of one thread that has no parent: what Fork
+// rows make for others (Linux: init_task). It has no memory and no files.
+func (k *Kernel) newFirstTask(c *cred.Credentials) *Task {
 	g := newThreadGroup(k)
 	g.Actions = new(signal.Actions)
 	g.Limits.SetAll(DefaultLimits(k.ThreadsMax()))
-	t := &Task{kernel: k, group: g, Frame: amd64.NewFrame(0)}
+	t := k.newTask()
+	t.group, t.Frame = g, amd64.NewFrame(0)
 	t.credentials.Store(c)
 	t.timerSlack.Store(defaultTimerSlack)
 	t.dumpable.Store(true)
@@ -63,17 +64,15 @@ func (k *Kernel) Spawn(r SpawnRequest) (*ThreadGroup, error) {
 	if r.Credentials == nil {
 		r.Credentials = cred.Root()
 	}
-	t := k.newTask(r.Credentials)
+	t := k.newFirstTask(r.Credentials)
 	t.FDs, t.FS = r.FDs, r.FS
 	at := fs.At{Caller: t, Name: r.Path, Follow: true}
 	if err := t.Exec(ExecRequest{At: at, Argv: r.Argv, Envp: r.Envp}); err != nil {
-		t.releaseMemory(nil)
-		t.releaseFiles()
+		k.subsystems.discard(t)
 		return nil, err
 	}
 	if err := k.addFirst(t, r.Terminal); err != nil {
-		t.releaseMemory(nil)
-		t.releaseFiles()
+		k.subsystems.discard(t)
 		return nil, err
 	}
 	k.Start(t)

@@ -55,6 +55,9 @@ type Task struct {
 	workMu sync.Mutex
 	work   []func(*Task) // to run before user mode: see AddWork
 
+	levelsMu sync.Mutex // see UpdateLevels
+	slots    []any      // see Slot
+
 	// resources guards MM, FDs, FS and comm for readers on other goroutines.
 	resources sync.Mutex
 	comm      string
@@ -62,8 +65,9 @@ type Task struct {
 	// Only the task's own goroutine touches these.
 	exiting       bool // leave the user loop
 	exitStatus    Status
+	last          bool       // the process ends with this thread: see LastThread
 	clearChildTID uint64     // set_tid_address(2)
-	vfork         *vforkWait // the parent waits for this task's memory
+	vfork         *vforkWait // the parent waits for this task's memory; constant
 	rseq          RSeq
 	suspendMask   signal.Set // the mask to go back to: rt_sigsuspend(2)
 	suspended     bool

@@ -24,6 +24,18 @@ type Timers struct {
 	ended bool
 }
 
+// timersSubsystem is the timers of the process. execve(2) deletes the POSIX
+// timers and keeps the interval timers.
+var timersSubsystem = Subsystem{
+	Name: "timers",
+	Exec: func(t *Task, _ *Execution) { t.group.Timers.exec() },
+	Exit: func(t *Task) {
+		if t.last {
+			t.group.Timers.stop()
+		}
+	},
+}
+
 // IntervalValue is a struct itimerval or itimerspec in nanoseconds: the time
 // until the next expiry, 0 if there is none, and the interval after it.
 type IntervalValue struct{ Value, Interval int64 }
