@@ -36,7 +36,8 @@ type Subsystem struct {
 	// mm_release).
 	LeaveMemory func(t *Task)
 	// Exec resets or replaces the part for a new program. The other threads
-	// have ended, and execve can no longer fail.
+	// have ended, and execve can no longer fail. Kernel.Spawn calls it before
+	// the task has an id (TID is 0, and PID must not be called).
 	Exec func(t *Task, x *Execution)
 	// Exit releases the part. It runs on the task's own goroutine, or on its
 	// parent's if the child could not be started.
