@@ -67,6 +67,19 @@ func (c *Credentials) InGroup(gid uint32) bool {
 	return found
 }
 
+// MayInspect reports whether a task with the credentials c may read the state
+// of one with the credentials target, as far as credentials decide: the same
+// user and group in every respect and no more capabilities, or CAP_SYS_PTRACE
+// (ptrace(2), PTRACE_MODE_READ_FSCREDS).
+func (c *Credentials) MayInspect(target *Credentials) bool {
+	if c.Has(SysPTrace) {
+		return true
+	}
+	sameUser := c.FSUID == target.EUID && c.FSUID == target.SUID && c.FSUID == target.UID
+	sameGroup := c.FSGID == target.EGID && c.FSGID == target.SGID && c.FSGID == target.GID
+	return sameUser && sameGroup && target.Permitted&^c.Permitted == 0
+}
+
 // WithRealIDs returns a copy whose file-system ids are the real ids, and whose
 // capabilities are those a program of that user would have: the view that
 // access(2) takes.

@@ -87,7 +87,7 @@ func (t *Task) ChangeLimit(g *ThreadGroup, resource int, next *Limit) (Limit, er
 	if next == nil {
 		return g.Limits.Get(resource), nil
 	}
-	old, err := g.Limits.Change(resource, *next, t.Credentials().Has(cred.SysResource))
+	old, err := g.Limits.Change(resource, *next, Privilege(t.Credentials().Has(cred.SysResource)))
 	if err != nil {
 		return old, err
 	}

@@ -24,7 +24,7 @@ func (t *Task) clearTID() {
 		return
 	}
 	t.StoreUint32(address, 0)
-	t.FutexWake(address, 1, false, FutexMatchAny)
+	t.wakeOneShared(address)
 }
 
 // SetChildTID is set_tid_address(2). Only the task itself calls it.

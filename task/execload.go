@@ -13,7 +13,7 @@ import (
 // loaded is a program in its new address space, ready to run.
 type loaded struct {
 	memory  *mm.AddressSpace
-	entry   uint64 // the first instruction: the loader's, if there is one
+	start   uint64 // the first instruction: the loader's, if there is one
 	stack   uint64 // the stack pointer
 	bias    uint64 // what was added to the program's addresses
 	base    uint64 // AT_BASE: where the loader is
@@ -70,7 +70,7 @@ func (t *Task) fill(l *loaded, p *program) error {
 	}
 	layout.BrkStart = t.brkStart(p, end)
 	l.memory.SetLayout(layout)
-	l.entry = p.image.Entry + l.bias
+	l.start = p.image.Entry + l.bias
 	if p.loader != nil {
 		if err := l.mapLoader(p); err != nil {
 			return err
@@ -127,7 +127,7 @@ func (l *loaded) mapLoader(p *program) error {
 		}
 		bias = at - start
 	}
-	l.base, l.entry = bias, p.loader.Entry+bias
+	l.base, l.start = bias, p.loader.Entry+bias
 	return l.mapSegments(p.interpreter, p.loader, bias)
 }
 

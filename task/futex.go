@@ -233,6 +233,13 @@ func (t *Task) FutexWake(address uint64, limit int, private bool, bits uint32) (
 	return b.wake(key, max(limit, 1), bits), nil
 }
 
+// wakeOneShared is FUTEX_WAKE of one waiter, without FUTEX_PRIVATE_FLAG. An
+// error is ignored: the kernel wakes on its own, for no system call.
+func (t *Task) wakeOneShared(address uint64) {
+	const private = false
+	t.FutexWake(address, 1, private, FutexMatchAny)
+}
+
 // FutexRequeue is FUTEX_REQUEUE: it wakes up to wake waiters of the first word
 // and moves up to move more to the queue of the second. With compare it is
 // FUTEX_CMP_REQUEUE: EAGAIN if the first word does not hold *compare. It

@@ -1,29 +1,44 @@
-// Package task is the kernel's processes: threads and thread groups, process
-// groups and sessions, clone, execve, exit and wait, the policy of signals,
-// futexes and timers.
+// Package task implements processes: threads and thread groups, process groups
+// and sessions, clone, execve, exit and wait, signal delivery, futexes and
+// timers.
 //
 // # The objects
 //
 //   - A Task is a thread: a goroutine, a register frame, and pointers to what
-//     clone(2) lets threads share (memory, descriptors, directories, signal
-//     actions).
+//     threads can share (memory, descriptors, directories, signal actions).
 //   - A ThreadGroup is a process: its threads, its children, its signals.
-//   - A ProcessGroup and a Session are what job control moves about.
-//   - The Kernel owns all of them. There is no global state.
+//   - ProcessGroup and Session are the objects of job control.
+//   - A Kernel owns all of them. There is no global state.
+//   - A Subsystem is one part of a task, as a row of functions for fork, exec,
+//     exit and levels (subsystem.go has the table and its order).
+//
+// # How to add a subsystem of a task
+//
+//  1. Make a folder, for example ptrace, with a type for its state of a task.
+//     Other goroutines may read it, so use atomic fields or a lock.
+//  2. Give it a function Register(k *task.Kernel): it calls
+//     slot = task.NewSlot[state](k); slot.Of(t) is then the state of a task.
+//  3. Register also calls k.Register(task.Subsystem{Name: "ptrace", Fork: ...,
+//     Exec: ..., Exit: ..., Levels: ...}) with those functions that it needs.
+//  4. After a change of what Levels returns, call t.UpdateLevels(), or
+//     k.UpdateLevels() if it changed for all tasks.
+//  5. Call ptrace.Register right after task.New in cmd/kernel/main.go, and add
+//     the folder to the table in ARCHITECTURE.md. subsystem_test.go is an example.
 //
 // # Locks, from the outermost in
 //
 //  1. Kernel.mu guards the family: the table of ids, parents and children,
 //     groups and sessions, who is a zombie.
-//  2. Timers.mu guards the timers of one process: an expiry sends its signal
-//     with it held.
+//  2. Timers.mu guards the timers of one process. An expiry sends its signal
+//     with the lock held.
 //  3. ThreadGroup.mu guards the signals of one process: pending queues,
-//     blocked sets, stops, and the list of threads (which changes only with
-//     both locks held, so either is enough to read it).
-//  4. The locks inside signal.Actions, wait.Queue and wait.Sleeper.
+//     blocked sets, stops, and the list of threads. The list changes only with
+//     Kernel.mu and ThreadGroup.mu held, so either is enough to read it.
+//  4. Task.levelsMu guards the level duties of one task.
+//  5. The locks inside signal.Actions, wait.Queue and wait.Sleeper.
 //
-// No goroutine holds two ThreadGroup locks. Nobody sleeps with one of these
-// locks, nor copies user memory.
+// No goroutine holds the locks of two thread groups. No goroutine sleeps or
+// copies user memory with one of these locks held.
 package task
 
 import (

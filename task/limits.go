@@ -104,10 +104,18 @@ func (l *Limits) SetAll(table [LimitCount]Limit) {
 	l.table = table
 }
 
+// Privilege says whether a hard limit may be raised: CAP_SYS_RESOURCE.
+type Privilege bool
+
+// The values of Privilege.
+const (
+	Unprivileged Privilege = false
+	Privileged   Privilege = true
+)
+
 // Change sets a limit and returns the old one: EINVAL if the soft limit is
-// above the hard one, EPERM if the hard one would rise without privilege
-// (CAP_SYS_RESOURCE).
-func (l *Limits) Change(resource int, next Limit, privileged bool) (Limit, error) {
+// above the hard one, EPERM if the hard one would rise without privilege.
+func (l *Limits) Change(resource int, next Limit, p Privilege) (Limit, error) {
 	if next.Soft > next.Hard {
 		return Limit{}, unix.EINVAL
 	}
@@ -117,7 +125,7 @@ func (l *Limits) Change(resource int, next Limit, privileged bool) (Limit, error
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	old := l.table[resource]
-	if next.Hard > old.Hard && !privileged {
+	if next.Hard > old.Hard && p != Privileged {
 		return Limit{}, unix.EPERM
 	}
 	l.table[resource] = next

@@ -199,7 +199,7 @@ func (t *Task) QueueThreadInfo(group, tid int, info signal.Info) error {
 func (k *Kernel) signalProcessGroup(p *ProcessGroup, info signal.Info) {
 	for _, g := range p.members {
 		if !g.exited {
-			g.signal(nil, info, true)
+			g.send(nil, info, forced)
 		}
 	}
 }
@@ -225,18 +225,14 @@ func (t *Task) SignalGroup(g *ThreadGroup, s signal.Signal, info *signal.Info) e
 	return t.sendGroup(g, info)
 }
 
-// MayInspect reports whether t may look into target as ptrace(2) does to read
-// (PTRACE_MODE_READ): the same user in every respect, and a program that has
-// nothing to hide; or CAP_SYS_PTRACE.
+// MayInspect reports whether t may read the state of target (ptrace(2),
+// PTRACE_MODE_READ_FSCREDS): the threads of its own process always, others if
+// the credentials allow it and the target is dumpable. CAP_SYS_PTRACE overrides
+// both.
 func (t *Task) MayInspect(target *Task) bool {
 	if t.group == target.group {
 		return true
 	}
-	own, other := t.Credentials(), target.Credentials()
-	if own.Has(cred.SysPTrace) {
-		return true
-	}
-	same := own.FSUID == other.EUID && own.FSUID == other.SUID && own.FSUID == other.UID &&
-		own.FSGID == other.EGID && own.FSGID == other.SGID && own.FSGID == other.GID
-	return same && target.Dumpable() && other.Permitted&^own.Permitted == 0
+	own := t.Credentials()
+	return own.MayInspect(target.Credentials()) && (target.Dumpable() || own.Has(cred.SysPTrace))
 }

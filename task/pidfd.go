@@ -25,20 +25,9 @@ func (p *pidFD) Readiness() wait.Events {
 // Queue implements fs.FileOperations.
 func (p *pidFD) Queue() *wait.Queue { return &p.group.done }
 
-// anonymousInode is the inode of files that are only descriptors.
-type anonymousInode struct{ fs.InodeBase }
-
-// openAnonymous returns an open file that has no name. label is what
-// /proc/pid/fd shows behind "anon_inode:".
-func openAnonymous(mounts *fs.Mounts, label string, flags int, operations fs.FileOperations) *fs.File {
-	inode := new(anonymousInode)
-	inode.Init(mounts.UnnamedNumbers(), fs.NewNode{Mode: 0o600})
-	return mounts.OpenInode(inode, "anon_inode:"+label, flags, operations)
-}
-
-// newPIDFD returns an open file for the process.
+// newPIDFD returns an open file for the process. flags may have O_NONBLOCK.
 func newPIDFD(mounts *fs.Mounts, g *ThreadGroup, flags int) *fs.File {
-	return openAnonymous(mounts, "[pidfd]", unix.O_RDWR|flags, &pidFD{group: g})
+	return mounts.NewAnonymous("pidfd", flags, &pidFD{group: g})
 }
 
 // storePIDFD is CLONE_PIDFD: it makes a descriptor for the child in the

@@ -212,10 +212,20 @@ func (t *Timers) TimerOverrun(id int32) (int32, error) {
 	return p.lastOverrun, nil
 }
 
-// SetTimer is timer_settime(2): it starts or stops the timer and returns what
-// it was. With absolute, next.Value is a time of the timer's clock. Errors: those
-// of timer_settime(2).
-func (t *Timers) SetTimer(id int32, next IntervalValue, absolute bool) (IntervalValue, error) {
+// TimerBase says what the value of a timer counts from.
+type TimerBase bool
+
+// The values of TimerBase.
+const (
+	// FromNow: the value is a time span.
+	FromNow TimerBase = false
+	// Absolute: the value is a time of the timer's clock (TIMER_ABSTIME).
+	Absolute TimerBase = true
+)
+
+// SetTimer is timer_settime(2): it starts or stops the timer and returns the
+// old setting. Errors: those of timer_settime(2).
+func (t *Timers) SetTimer(id int32, next IntervalValue, base TimerBase) (IntervalValue, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	p, err := t.find(id)
@@ -225,12 +235,12 @@ func (t *Timers) SetTimer(id int32, next IntervalValue, absolute bool) (Interval
 	old := t.value(p)
 	p.disarm()
 	p.interval, p.overrun, p.lastOverrun = next.Interval, 0, 0
-	p.onWall = absolute && p.clock.wall
+	p.onWall = base == Absolute && p.clock.wall
 	if next.Value == 0 {
 		return old, nil
 	}
 	p.deadline = next.Value
-	if !absolute {
+	if base == FromNow {
 		p.deadline = deadlineAfter(p.now(t.group), next.Value)
 	}
 	t.arm(p)
@@ -311,10 +321,10 @@ func (g *ThreadGroup) signalTimer(p *posixTimer) bool {
 	if reference == nil {
 		reference = g.threads[0]
 	}
-	if p.target != nil && p.target.ended || g.ignores(reference, p.signal, false) {
+	if p.target != nil && p.target.ended || g.ignores(reference, p.signal, notForced) {
 		return false
 	}
-	g.signalLocked(p.target, signal.TimerInfo(p.signal, p.id, p.value), false)
+	g.sendLocked(p.target, signal.TimerInfo(p.signal, p.id, p.value), notForced)
 	return true
 }
 

@@ -12,7 +12,7 @@ var registersSubsystem = Subsystem{
 	Fork: (*Task).forkRegisters,
 	Exec: func(t *Task, x *Execution) {
 		t.Frame.ResetRegisters()
-		t.Frame.RIP, t.Frame.RSP = x.image.entry, x.image.stack
+		t.Frame.RIP, t.Frame.RSP = x.image.start, x.image.stack
 	},
 	Exit: func(t *Task) { amd64.Release(t.Frame) },
 }

@@ -77,7 +77,7 @@ func (t *Task) markOwnerDied(entry, offset uint64, pending bool) error {
 		owner := was & futexTIDMask
 		if pending && !inherits && owner == 0 {
 			// It died between unlocking and waking.
-			t.FutexWake(address, 1, false, FutexMatchAny)
+			t.wakeOneShared(address)
 			return nil
 		}
 		if owner != uint32(t.TID()) {
@@ -91,7 +91,7 @@ func (t *Task) markOwnerDied(entry, offset uint64, pending bool) error {
 		was = now
 	}
 	if was&futexWaiters != 0 && !inherits {
-		t.FutexWake(address, 1, false, FutexMatchAny)
+		t.wakeOneShared(address)
 	}
 	return nil
 }

@@ -7,40 +7,49 @@ import (
 	"slowpath/signal"
 )
 
-// Signal sends a signal to the process, from the kernel or from a task whose
-// permission was checked. It does not sleep.
+// Signal sends a signal to the process. The caller has checked the permission.
+// It does not sleep.
 //
-// Errors: EAGAIN if a real-time signal finds its queue full. That a signal is
-// ignored, or that the process is dying, is no error.
-func (g *ThreadGroup) Signal(info signal.Info) error { return g.signal(nil, info, false) }
+// Errors: EAGAIN if the queue has no room for a real-time signal. A signal that
+// is ignored, and a process that is exiting, are no errors.
+func (g *ThreadGroup) Signal(info signal.Info) error { return g.send(nil, info, notForced) }
 
-// Signal sends a signal to this thread (tgkill(2)), as ThreadGroup.Signal.
-func (t *Task) Signal(info signal.Info) error { return t.group.signal(t, info, false) }
+// Signal sends a signal to this thread (tgkill(2)). Otherwise it is like
+// ThreadGroup.Signal.
+func (t *Task) Signal(info signal.Info) error { return t.group.send(t, info, notForced) }
 
-// Kill ends the process with SIGKILL, init included: for the kernel's own
-// reasons, not for kill(2).
-func (g *ThreadGroup) Kill() { g.signal(nil, signal.KernelInfo(unix.SIGKILL), true) }
+// Kill ends the process with SIGKILL, even if it is init. It is for the
+// kernel's own reasons, such as a lack of memory; kill(2) is Task.Kill.
+func (g *ThreadGroup) Kill() { g.send(nil, signal.KernelInfo(unix.SIGKILL), forced) }
 
-// signal queues a signal for the thread, or for any thread if it is nil. With
-// force it reaches init too.
-func (g *ThreadGroup) signal(to *Task, info signal.Info, force bool) error {
+// force says whether SIGKILL and SIGSTOP reach init, which signal(7) protects
+// from signals that it has no handler for (Linux: send_signal_locked's force).
+type force bool
+
+const (
+	notForced force = false
+	forced    force = true
+)
+
+// send queues a signal for the thread, or for any thread if it is nil.
+func (g *ThreadGroup) send(to *Task, info signal.Info, f force) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return g.signalLocked(to, info, force)
+	return g.sendLocked(to, info, f)
 }
 
-// signalLocked is Linux's __send_signal_locked.
-func (g *ThreadGroup) signalLocked(to *Task, info signal.Info, force bool) error {
+// sendLocked is send with the group's lock held (Linux: __send_signal_locked).
+func (g *ThreadGroup) sendLocked(to *Task, info signal.Info, f force) error {
 	s := info.Signo
 	if g.groupExit {
-		return nil // it dies already, of something else
+		return nil // the process already exits, with another status
 	}
 	g.jobControlEffects(s)
 	reference := to
 	if reference == nil {
 		reference = g.threads[0]
 	}
-	if g.ignores(reference, s, force) {
+	if g.ignores(reference, s, f) {
 		return nil
 	}
 	queue := &g.shared
@@ -82,12 +91,12 @@ func (g *ThreadGroup) discard(set signal.Set) {
 // ignores reports whether s need not be queued for t, because it would do
 // nothing. A blocked signal is kept: its action may change until it is
 // unblocked.
-func (g *ThreadGroup) ignores(t *Task, s signal.Signal, force bool) bool {
+func (g *ThreadGroup) ignores(t *Task, s signal.Signal, f force) bool {
 	if t.blocked.Has(s) || t.waited.Has(s) {
 		return false
 	}
 	action := g.Actions.Get(s)
-	if g.unkillable && action.Handler == signal.SIG_DFL && !(force && signal.Unblockable.Has(s)) {
+	if g.unkillable && action.Handler == signal.SIG_DFL && !(f == forced && signal.Unblockable.Has(s)) {
 		return true
 	}
 	return action.Discards(s)
@@ -182,7 +191,7 @@ func (t *Task) ForceSignal(info signal.Info) {
 	if g.Actions.Get(s).Handler == signal.SIG_DFL {
 		g.unkillable = false
 	}
-	g.signalLocked(t, info, false)
+	g.sendLocked(t, info, notForced)
 	// The signal may have been pending before, while it was blocked: then
 	// nobody has been told yet.
 	t.Raise(entry.SigPending)

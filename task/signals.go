@@ -19,9 +19,13 @@ var signalsSubsystem = Subsystem{
 
 // forkActions shares the actions of the parent process, or copies them.
 func (g *ThreadGroup) forkActions(parent *ThreadGroup, flags uint64) {
-	g.Actions = parent.Actions
-	if flags&unix.CLONE_SIGHAND == 0 {
-		g.Actions = parent.Actions.Clone(flags&unix.CLONE_CLEAR_SIGHAND != 0)
+	switch {
+	case flags&unix.CLONE_SIGHAND != 0:
+		g.Actions = parent.Actions
+	case flags&unix.CLONE_CLEAR_SIGHAND != 0:
+		g.Actions = parent.Actions.CloneWithoutHandlers()
+	default:
+		g.Actions = parent.Actions.Clone()
 	}
 }
 
@@ -29,7 +33,7 @@ func (g *ThreadGroup) forkActions(parent *ThreadGroup, flags uint64) {
 // back at SIG_DFL (execve(2)).
 func (t *Task) resetActions(*Execution) {
 	g := t.group
-	actions := g.Actions.Clone(true)
+	actions := g.Actions.CloneWithoutHandlers()
 	g.mu.Lock()
 	g.Actions = actions
 	g.mu.Unlock()

@@ -76,9 +76,13 @@ func (t *Task) AcquireTerminal(terminal Terminal, steal bool) error {
 	return nil
 }
 
-// OpenTerminal is what open(2) of a terminal without O_NOCTTY does: a session
-// leader without a terminal gets it, if it is nobody's.
-func (t *Task) OpenTerminal(terminal Terminal) { t.AcquireTerminal(terminal, false) }
+// OpenTerminal is what open(2) of a terminal without O_NOCTTY does: the
+// terminal becomes the controlling terminal of a session leader that has none,
+// unless it is another session's.
+func (t *Task) OpenTerminal(terminal Terminal) {
+	const steal = false
+	t.AcquireTerminal(terminal, steal)
+}
 
 // ReleaseTerminal is TIOCNOTTY: ENOTTY if the terminal is not the task's. A
 // session leader gives it up for the whole session.
@@ -130,8 +134,8 @@ func (k *Kernel) HangUpTerminal(terminal Terminal) {
 		return
 	}
 	if s.leader != nil {
-		s.leader.signal(nil, signal.KernelInfo(unix.SIGHUP), true)
-		s.leader.signal(nil, signal.KernelInfo(unix.SIGCONT), true)
+		s.leader.send(nil, signal.KernelInfo(unix.SIGHUP), forced)
+		s.leader.send(nil, signal.KernelInfo(unix.SIGCONT), forced)
 	}
 	k.dissociate(s)
 }

@@ -211,7 +211,7 @@ func (g *ThreadGroup) checkCPULimit() {
 		g.Signal(signal.KernelInfo(unix.SIGKILL))
 	case seconds >= limit.Soft:
 		g.Signal(signal.KernelInfo(unix.SIGXCPU))
-		g.Limits.Change(unix.RLIMIT_CPU, Limit{min(seconds+1, limit.Hard), limit.Hard}, false)
+		g.Limits.Change(unix.RLIMIT_CPU, Limit{min(seconds+1, limit.Hard), limit.Hard}, Unprivileged)
 	}
 }
 
