@@ -67,7 +67,7 @@ func (t *Task) nextSignal() (delivery, bool) {
 			if !ok {
 				return delivery{}, false
 			}
-			g.Timers.collected(&info)
+			g.Timers.signalTaken(&info)
 			if next, handled := t.act(info); handled {
 				return next, true
 			}

@@ -52,7 +52,7 @@ func (t *Task) Exec(r ExecRequest) error {
 		return err
 	}
 	defer p.release()
-	return t.become(p)
+	return t.commitExec(p)
 }
 
 // release drops the files of the program; mappings have their own references.

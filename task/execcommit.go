@@ -20,9 +20,9 @@ type Execution struct {
 	image   *loaded
 }
 
-// become makes the task the program. Once the other threads are gone there is
+// commitExec makes the task the program. Once the other threads are gone there is
 // no way back: an error then is a fatal signal too.
-func (t *Task) become(p *program) error {
+func (t *Task) commitExec(p *program) error {
 	l, err := t.load(p)
 	if err != nil {
 		// Linux has given up the old memory by now, and so kills.

@@ -7,23 +7,20 @@ import (
 	"slowpath/signal"
 )
 
-// requestExit makes the task leave its user loop; the goroutine then ends the
-// task with the given status.
-//
-// The duty makes the loop look: a system call that succeeds goes back to user
-// mode without asking.
+// requestExit makes the user loop end; the goroutine then ends the task with the
+// given status. SIGPENDING makes the loop leave its fast path, which checks only
+// the thread flags word after a system call.
 func (t *Task) requestExit(status Status) {
 	t.exiting = true
 	entry.Raise(&t.Frame.ThreadFlags, entry.SigPending)
 	t.exitStatus = status
 }
 
-// ExitThread is exit(2): it ends the calling thread, once its system call has
-// returned.
+// ExitThread is exit(2): the calling thread exits when its system call returns.
 func (t *Task) ExitThread(code int) { t.requestExit(ExitStatus(code)) }
 
-// ExitGroup is exit_group(2): it ends the whole process with status, unless
-// the process is ending already.
+// ExitGroup is exit_group(2): every thread of the process exits. The status is
+// kept, unless the process is already exiting with another.
 func (t *Task) ExitGroup(status Status) {
 	g := t.group
 	g.mu.Lock()
@@ -39,9 +36,9 @@ func (t *Task) ExitGroup(status Status) {
 	t.requestExit(status)
 }
 
-// KillFromPanic ends the process because a system call of its own made the
-// kernel panic: the kernel lives, the process does not. It logs what happened.
-// The user loop calls it with what it recovered; then the loop ends.
+// KillFromPanic logs a panic in a system call of the task and ends the process
+// with SIGKILL. The kernel goes on. The user loop calls it with the recovered
+// value, and then ends.
 func (t *Task) KillFromPanic(v any, stack []byte) {
 	t.kernel.Logf("A system call of %s made the kernel panic, so the process is killed: %v\n%s", t, v, stack)
 	t.ExitGroup(SignalStatus(unix.SIGKILL))
@@ -59,13 +56,13 @@ func (k *Kernel) Start(t *Task) {
 	}()
 }
 
-// run is the life of a task.
+// run is what the task's goroutine does.
 func (t *Task) run() {
 	t.runUserLoop()
 	t.exit()
 }
 
-// runUserLoop returns when the task is to exit.
+// runUserLoop returns when the task must exit.
 func (t *Task) runUserLoop() {
 	defer func() {
 		if v := recover(); v != nil {
@@ -75,8 +72,8 @@ func (t *Task) runUserLoop() {
 	t.kernel.config.Run(t)
 }
 
-// exit ends a thread: its parts are released, its children are passed on, and
-// it becomes a zombie or vanishes. It is Linux's do_exit.
+// exit ends a thread (Linux: do_exit): it releases the thread's parts, reparents
+// its children, and makes it a zombie or releases it.
 func (t *Task) exit() {
 	t.exiting = true
 	t.last = t.group.threadExits()
@@ -84,14 +81,16 @@ func (t *Task) exit() {
 	t.kernel.finishExit(t)
 }
 
-// threadExits counts a thread less, and reports whether it was the last one.
+// threadExits decrements the number of live threads, and reports whether it was
+// the last one.
 func (g *ThreadGroup) threadExits() (last bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.live--
 	last = g.live == 0
 	if last && !g.groupExit {
-		// The leader's status is the process's, even if it went first.
+		// The status of the process is its leader's, even if the leader exited
+		// first.
 		g.groupExit, g.exitStatus = true, g.threads[0].exitStatus
 	}
 	return last
@@ -101,18 +100,18 @@ func (g *ThreadGroup) threadExits() (last bool) {
 // the Exit functions of subsystems.
 func (t *Task) LastThread() bool { return t.last }
 
-// finishExit is the part of an exit that changes the family. It is Linux's
-// exit_notify and release_task.
+// finishExit is the part of an exit that changes the family (Linux: exit_notify
+// and release_task).
 func (k *Kernel) finishExit(t *Task) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	g := t.group
 	if t.last {
-		k.leaderEnded(g)
-		k.passChildrenOn(g)
-		k.hangUpOrphans(g, g.parent)
+		k.sessionLeaderExited(g)
+		k.reparentChildren(g)
+		k.hangUpOrphanedGroup(g, g.parent)
 	} else {
-		k.deathOfParentThread(t)
+		k.parentThreadExited(t)
 	}
 	t.exitState.Store(uint32(zombie))
 	g.countEnded(t)
@@ -126,7 +125,7 @@ func (k *Kernel) finishExit(t *Task) {
 	}
 }
 
-// countEnded keeps what the thread has used.
+// countEnded adds the thread's usage to that of the process.
 func (g *ThreadGroup) countEnded(t *Task) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -134,13 +133,15 @@ func (g *ThreadGroup) countEnded(t *Task) {
 	t.counted = true
 }
 
+// execWaits reports whether a thread waits in execve(2) for the exit of the
+// others.
 func (g *ThreadGroup) execWaits() bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return g.execTask != nil
 }
 
-// releaseThread forgets a thread: nobody waits for it. The kernel's lock is
+// releaseThread removes a thread that nobody can wait for. The kernel's lock is
 // held.
 func (k *Kernel) releaseThread(t *Task) {
 	g := t.group
@@ -160,9 +161,9 @@ func (k *Kernel) releaseThread(t *Task) {
 	k.users.get(t.Credentials().UID).processes.Add(-1)
 }
 
-// processEnded makes a process whose last thread has ended a zombie, and tells
-// its parent; or reaps it at once if the parent does not want to know. The
-// kernel's lock is held.
+// processEnded makes a process whose last thread has exited a zombie and
+// notifies its parent. If the parent ignores its children, the process is reaped
+// at once. The kernel's lock is held.
 func (k *Kernel) processEnded(g *ThreadGroup) {
 	g.exited = true
 	g.done.Wake(waitReadable | waitHangUp)
@@ -176,8 +177,9 @@ func (k *Kernel) processEnded(g *ThreadGroup) {
 	}
 }
 
-// notifyParent sends the exit signal and wakes wait4(2). It reports whether
-// nobody will wait for the process (SIGCHLD ignored, SA_NOCLDWAIT).
+// notifyParent sends the exit signal and wakes wait4(2). It reports whether the
+// process must be reaped because its parent ignores SIGCHLD or has set
+// SA_NOCLDWAIT.
 func (k *Kernel) notifyParent(g *ThreadGroup, exitSignal signal.Signal) (reap bool) {
 	parent := g.parent
 	code, status := g.exitStatus.childCode()
@@ -197,7 +199,7 @@ func (k *Kernel) notifyParent(g *ThreadGroup, exitSignal signal.Signal) (reap bo
 	return reap
 }
 
-// reap forgets a zombie. Its usage goes to its parent. The kernel's lock is
+// reap removes a zombie and adds its usage to its parent's. The kernel's lock is
 // held.
 func (k *Kernel) reap(g *ThreadGroup) {
 	if parent := g.parent; parent != nil {

@@ -191,7 +191,7 @@ func (t *Task) enqueue(w *futexWaiter, address uint64, value uint32, private boo
 		if err != unix.ENOMEM {
 			return err
 		}
-		if err = t.makeRoom(err); err != errAgain {
+		if err = t.retryAfterOOM(err); err != errAgain {
 			return err
 		}
 	}

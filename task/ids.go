@@ -28,10 +28,10 @@ func (i ids) set(id uint32, privileged bool) (ids, error) {
 // setReal is setreuid(2). The saved id follows the effective one, unless only
 // that changes, and only to what the real one is.
 func (i ids) setReal(real, effective uint32, privileged bool) (ids, error) {
-	if !privileged && (!among(real, i.real, i.effective) || !among(effective, i.real, i.effective, i.saved)) {
+	if !privileged && (!isOneOf(real, i.real, i.effective) || !isOneOf(effective, i.real, i.effective, i.saved)) {
 		return i, unix.EPERM
 	}
-	next := ids{or(real, i.real), or(effective, i.effective), i.saved}
+	next := ids{orKept(real, i.real), orKept(effective, i.effective), i.saved}
 	if real != Keep || effective != Keep && effective != i.real {
 		next.saved = next.effective
 	}
@@ -41,15 +41,15 @@ func (i ids) setReal(real, effective uint32, privileged bool) (ids, error) {
 // setAll is setresuid(2).
 func (i ids) setAll(next ids, privileged bool) (ids, error) {
 	for _, id := range [...]uint32{next.real, next.effective, next.saved} {
-		if !privileged && !among(id, i.real, i.effective, i.saved) {
+		if !privileged && !isOneOf(id, i.real, i.effective, i.saved) {
 			return i, unix.EPERM
 		}
 	}
-	return ids{or(next.real, i.real), or(next.effective, i.effective), or(next.saved, i.saved)}, nil
+	return ids{orKept(next.real, i.real), orKept(next.effective, i.effective), orKept(next.saved, i.saved)}, nil
 }
 
-// among reports whether an id is Keep or one of others.
-func among(id uint32, others ...uint32) bool {
+// isOneOf reports whether an id is Keep or one of others.
+func isOneOf(id uint32, others ...uint32) bool {
 	for _, other := range others {
 		if id == other {
 			return true
@@ -58,8 +58,8 @@ func among(id uint32, others ...uint32) bool {
 	return id == Keep
 }
 
-// or returns id, or what it keeps.
-func or(id, kept uint32) uint32 {
+// orKept returns id, or kept if id is Keep.
+func orKept(id, kept uint32) uint32 {
 	if id == Keep {
 		return kept
 	}

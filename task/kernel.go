@@ -53,34 +53,36 @@ import (
 	"slowpath/wait"
 )
 
-// Config is what a Kernel stands on. All fields but Run may be left out: tests
+// Config configures a Kernel. Every field but Run may be left out, as tests
 // do.
 type Config struct {
-	// Run executes a task's user mode until it exits: the user loop. Every
-	// task's goroutine calls it once.
+	// Run is the user loop: it runs a task in user mode until the task exits.
+	// The goroutine of each task calls it once.
 	Run func(t *Task)
-	// Kick makes the CPU that runs t in user mode look at its work word. It
-	// does not sleep, and does nothing if t is not in user mode.
+	// Kick makes the CPU that runs t in user mode enter the kernel, so that it
+	// reads the thread flags word. It does not sleep, and does nothing if t is
+	// not in user mode.
 	Kick func(t *Task)
 	// Log writes one line of the kernel's log.
 	Log func(format string, arguments ...any)
-	// InitEnded is told, on a goroutine of its own, how process 1 ended.
+	// InitEnded is called with the status of process 1 after its exit, on a
+	// goroutine of its own.
 	InitEnded func(Status)
-	// Memory is where new programs get their memory.
+	// Memory is the physical memory, from which programs get theirs.
 	Memory *mm.Memory
 	// MapVDSO maps the vDSO and returns the address of its ELF header.
 	MapVDSO func(*mm.AddressSpace) (uint64, error)
 	// HWCap and HWCap2 are AT_HWCAP and AT_HWCAP2 (getauxval(3)).
 	HWCap, HWCap2 uint64
-	// CPUs is how many CPUs there are, 1 if it is 0.
+	// CPUs is the number of CPUs. 0 stands for 1.
 	CPUs int
-	// Scheduler knows how many tasks are awake.
+	// Scheduler counts the runnable tasks.
 	Scheduler *sched.Scheduler
-	// NoRandomize gives every program the same layout in memory.
+	// NoRandomize switches address space layout randomization off.
 	NoRandomize bool
 	// Wall is the time of day.
 	Wall *clock.Wall
-	// Random fills p with random bytes that nobody can guess (AT_RANDOM,
+	// Random fills p with bytes that cannot be predicted (AT_RANDOM,
 	// getrandom(2), addresses).
 	Random func(p []byte)
 }
@@ -93,8 +95,8 @@ type Kernel struct {
 
 	mu      sync.RWMutex
 	pids    pidTable
-	init    *ThreadGroup  // process 1, which inherits orphans
-	threads int           // tasks that are not released yet
+	init    *ThreadGroup  // process 1, which adopts orphans
+	threads int           // tasks that are not released yet, zombies included
 	levels  atomic.Uint32 // level duties of every task: see RaiseForAll
 	forks   atomic.Uint64
 
@@ -102,7 +104,7 @@ type Kernel struct {
 	names   hostNames
 	futexes futexTable
 	load    loadAverage
-	wallSet wait.Queue // woken when somebody has set the time of day
+	wallSet wait.Queue // woken when the time of day was set
 	oom     sync.Mutex // one OOMKill at a time
 }
 
@@ -136,13 +138,13 @@ func New(c Config) *Kernel {
 	return k
 }
 
-// Scheduler returns what knows how many tasks want a CPU.
+// Scheduler returns the scheduler of Config.
 func (k *Kernel) Scheduler() *sched.Scheduler { return k.config.Scheduler }
 
 // Logf writes one line of the kernel's log.
 func (k *Kernel) Logf(format string, arguments ...any) { k.config.Log(format, arguments...) }
 
-// Random fills p with random bytes that nobody can guess.
+// Random fills p with bytes that cannot be predicted.
 func (k *Kernel) Random(p []byte) { k.config.Random(p) }
 
 // Wall returns the time of day that clock_settime(2) sets.
@@ -164,10 +166,11 @@ func (k *Kernel) Threads() int {
 	return k.threads
 }
 
-// Forks returns how many tasks were made since boot (proc(5), stat:processes).
+// Forks returns the number of tasks made since boot (proc(5), processes in
+// /proc/stat).
 func (k *Kernel) Forks() uint64 { return k.forks.Load() }
 
-// The names of a machine that nobody has named.
+// The names before sethostname(2) and setdomainname(2).
 const (
 	DefaultHostName   = "slowpath"
 	DefaultDomainName = "(none)"
@@ -185,7 +188,7 @@ func (n *hostNames) set(host, domain string) {
 	n.host, n.domain = host, domain
 }
 
-// HostName returns the names that uname(2) gives: nodename and domainname.
+// HostName returns nodename and domainname of uname(2).
 func (k *Kernel) HostName() (host, domain string) {
 	k.names.mu.Lock()
 	defer k.names.mu.Unlock()

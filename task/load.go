@@ -59,7 +59,7 @@ func (k *Kernel) Running() (running, blocked int) {
 	for _, g := range k.Groups() {
 		for _, t := range g.Threads() {
 			switch state := t.StateLetter(); {
-			case state == 'R' && !t.kernelOnly():
+			case state == 'R' && !t.isReaper():
 				running++
 			case state == 'D':
 				blocked++
@@ -69,6 +69,6 @@ func (k *Kernel) Running() (running, blocked int) {
 	return running, blocked
 }
 
-// kernelOnly reports whether the task is the kernel's own reaper, which never
+// isReaper reports whether the task is the kernel's own reaper, which never
 // runs.
-func (t *Task) kernelOnly() bool { return t.Program() == nil }
+func (t *Task) isReaper() bool { return t.Program() == nil }

@@ -151,7 +151,7 @@ func (t *Task) TakeSignal(set signal.Set) (signal.Info, bool) {
 	}
 	t.group.mu.Unlock()
 	if ok {
-		t.group.Timers.collected(&info)
+		t.group.Timers.signalTaken(&info)
 	}
 	return info, ok
 }

@@ -27,7 +27,7 @@ func (t *Task) CopyInSome(p []byte, address uint64) (int, error) {
 	for done := 0; ; {
 		n, err := t.MM.CopyIn(p[done:], address+uint64(done))
 		done += n
-		if err = t.makeRoom(err); err != errAgain {
+		if err = t.retryAfterOOM(err); err != errAgain {
 			return done, err
 		}
 	}
@@ -38,7 +38,7 @@ func (t *Task) CopyOutSome(address uint64, p []byte) (int, error) {
 	for done := 0; ; {
 		n, err := t.MM.CopyOut(address+uint64(done), p[done:])
 		done += n
-		if err = t.makeRoom(err); err != errAgain {
+		if err = t.retryAfterOOM(err); err != errAgain {
 			return done, err
 		}
 	}
@@ -49,7 +49,7 @@ func (t *Task) ZeroOut(address uint64, n int) error {
 	for done := 0; ; {
 		copied, err := t.MM.ZeroOut(address+uint64(done), n-done)
 		done += copied
-		if err = t.makeRoom(err); err != errAgain {
+		if err = t.retryAfterOOM(err); err != errAgain {
 			return err
 		}
 	}
@@ -60,7 +60,7 @@ func (t *Task) ZeroOut(address uint64, n int) error {
 func (t *Task) CopyInString(address uint64, max int) (string, error) {
 	for {
 		s, err := t.MM.CopyInString(address, max)
-		if err = t.makeRoom(err); err != errAgain {
+		if err = t.retryAfterOOM(err); err != errAgain {
 			return s, err
 		}
 	}
@@ -76,7 +76,7 @@ func (t *Task) CopyInPath(address uint64) (string, error) {
 func (t *Task) LoadUint32(address uint64) (value uint32, err error) {
 	for {
 		value, err = t.MM.LoadUint32(address)
-		if err = t.makeRoom(err); err != errAgain {
+		if err = t.retryAfterOOM(err); err != errAgain {
 			return value, err
 		}
 	}
@@ -90,7 +90,7 @@ func (t *Task) StoreUint32(address uint64, value uint32) error {
 		return t.CopyOut(address, p[:])
 	}
 	for {
-		err := t.makeRoom(t.MM.StoreUint32(address, value))
+		err := t.retryAfterOOM(t.MM.StoreUint32(address, value))
 		if err != errAgain {
 			return err
 		}
@@ -100,9 +100,9 @@ func (t *Task) StoreUint32(address uint64, value uint32) error {
 // errAgain means that room was made and the access is to be tried again.
 const errAgain = unix.EAGAIN
 
-// makeRoom turns the lack of a frame into somebody's death and another try.
+// retryAfterOOM turns the lack of a frame into somebody's death and another try.
 // For the task that is to die itself there is no other try.
-func (t *Task) makeRoom(err error) error {
+func (t *Task) retryAfterOOM(err error) error {
 	if err != unix.ENOMEM {
 		return err
 	}

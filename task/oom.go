@@ -8,9 +8,9 @@ import (
 	"slowpath/wait"
 )
 
-// oomPatience is how long OOMKill leaves a victim to die before it looks for
+// oomTimeout is how long OOMKill leaves a victim to die before it looks for
 // another, in nanoseconds.
-const oomPatience = 2e9
+const oomTimeout = 2e9
 
 // OOMKill kills the process that uses most memory, with its children's wishes
 // (/proc/pid/oom_score_adj) taken into account, and waits a little for it to
@@ -27,7 +27,7 @@ func (k *Kernel) OOMKill(caller *ThreadGroup) bool {
 		victim.PID(), victim.Leader().Comm(), pages*(mm.PageSize/1024))
 	victim.Kill()
 	if victim != caller {
-		victim.waitEnd(oomPatience)
+		victim.waitForExit(oomTimeout)
 		k.Memory().Drain() // what the kernel's heap lacks of its reserve comes first
 	}
 	return true
@@ -44,8 +44,8 @@ var oomSubsystem = Subsystem{
 	},
 }
 
-// spared is the oom_score_adj of a process that is never killed.
-const spared = -1000
+// neverKilled is the oom_score_adj of a process that is never killed.
+const neverKilled = -1000
 
 // badness returns how much a process deserves to be killed, in pages, and how
 // many pages its end would free (mm/oom_kill.c, oom_badness).
@@ -57,7 +57,7 @@ func (g *ThreadGroup) badness() (badness, used int64) {
 	defer as.DecRef()
 	usage, adjust := as.Usage(), int64(g.OOMAdjust.Load())
 	used = usage.Resident() + usage.PageTables
-	if adjust == spared {
+	if adjust == neverKilled {
 		return math.MinInt64, used
 	}
 	return used + adjust*int64(as.Memory().Stats().Total)/1000, used
@@ -88,8 +88,8 @@ func (k *Kernel) oomVictim() (victim *ThreadGroup, pages int64) {
 	return victim, pages
 }
 
-// waitEnd waits until the process has ended, but not longer than patience.
-func (g *ThreadGroup) waitEnd(patience int64) {
+// waitForExit waits until the process has ended, but not longer than patience.
+func (g *ThreadGroup) waitForExit(patience int64) {
 	var sleeper wait.Sleeper
 	w := sleeper.Waiter(waitReadable)
 	g.done.Add(w)

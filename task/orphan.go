@@ -15,35 +15,35 @@ const waitHangUp = wait.Hup
 
 func traceback() []byte { return debug.Stack() }
 
-// passChildrenOn gives the children of a process that ends to the nearest
+// reparentChildren gives the children of a process that ends to the nearest
 // ancestor that adopts (PR_SET_CHILD_SUBREAPER), or to init. The kernel's lock
 // is held.
-func (k *Kernel) passChildrenOn(g *ThreadGroup) {
+func (k *Kernel) reparentChildren(g *ThreadGroup) {
 	children := g.children
 	g.children = nil
-	heir := k.heirOf(g)
+	reaper := k.reaperFor(g)
 	for _, child := range children {
 		k.signalParentDeath(child)
-		child.setParent(heir)
-		if heir == nil {
+		child.setParent(reaper)
+		if reaper == nil {
 			if child.exited {
 				k.reap(child)
 			}
 			continue
 		}
-		child.leader().parentTask = heir.leader()
+		child.leader().parentTask = reaper.leader()
 		child.leader().exitSignal = unix.SIGCHLD
-		heir.children = append(heir.children, child)
+		reaper.children = append(reaper.children, child)
 		if child.exited && k.notifyParent(child, unix.SIGCHLD) {
 			k.reap(child)
 			continue
 		}
-		k.hangUpOrphans(child, g)
+		k.hangUpOrphanedGroup(child, g)
 	}
 }
 
-// heirOf finds who adopts the children of g: nil if init itself ends.
-func (k *Kernel) heirOf(g *ThreadGroup) *ThreadGroup {
+// reaperFor finds who adopts the children of g: nil if init itself ends.
+func (k *Kernel) reaperFor(g *ThreadGroup) *ThreadGroup {
 	if g == k.init {
 		return nil
 	}
@@ -55,9 +55,9 @@ func (k *Kernel) heirOf(g *ThreadGroup) *ThreadGroup {
 	return k.init
 }
 
-// deathOfParentThread is passChildrenOn for a thread that is not the last of
+// parentThreadExited is passChildrenOn for a thread that is not the last of
 // its process: the children stay with the process. The kernel's lock is held.
-func (k *Kernel) deathOfParentThread(t *Task) {
+func (k *Kernel) parentThreadExited(t *Task) {
 	for _, child := range t.group.children {
 		if child.leader().parentTask == t {
 			k.signalParentDeath(child)
@@ -95,10 +95,10 @@ func (g *ThreadGroup) parentID() int {
 	return g.parent.id.number
 }
 
-// hangUpOrphans sends SIGHUP and SIGCONT to the process group of g if it has
-// become orphaned because g, a child of parent, changed, and has a stopped
+// hangUpOrphanedGroup sends SIGHUP and SIGCONT to the process group of g if it has
+// commitExec orphaned because g, a child of parent, changed, and has a stopped
 // member (POSIX 3.2.2.2). The kernel's lock is held.
-func (k *Kernel) hangUpOrphans(g, parent *ThreadGroup) {
+func (k *Kernel) hangUpOrphanedGroup(g, parent *ThreadGroup) {
 	var ignore *ThreadGroup
 	if g.parent == parent {
 		ignore = g // it exits itself

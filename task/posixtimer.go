@@ -328,9 +328,9 @@ func (g *ThreadGroup) signalTimer(p *posixTimer) bool {
 	return true
 }
 
-// collected is told that a signal was taken. If it is a timer's, it fills in
+// signalTaken is told that a signal was taken. If it is a timer's, it fills in
 // the overrun and starts a periodic timer again. The group's lock is not held.
-func (t *Timers) collected(info *signal.Info) {
+func (t *Timers) signalTaken(info *signal.Info) {
 	if info.Code != signal.SI_TIMER {
 		return
 	}

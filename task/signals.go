@@ -49,7 +49,7 @@ func (t *Task) withdrawFromSignals() {
 	if !g.groupExit {
 		g.retarget(t, ^t.blocked)
 	}
-	stopped := t.takePartInStop()
+	stopped := t.joinStop()
 	g.mu.Unlock()
 	if stopped {
 		g.notifyStopped(noticeStopped)

@@ -10,24 +10,23 @@ import (
 	"slowpath/wait"
 )
 
-// SpawnRequest describes a process that the kernel starts itself.
+// SpawnRequest describes a process for Kernel.Spawn.
 type SpawnRequest struct {
 	// Path is the program, with its arguments and environment.
 	Path       string
 	Argv, Envp []string
-	// FDs and FS become the process's own.
+	// FDs and FS are taken over by the process.
 	FDs *fs.FDTable
 	FS  *fs.Context
-	// Credentials are root's if nil.
+	// Credentials: nil stands for root's.
 	Credentials *cred.Credentials
-	// Terminal becomes the controlling terminal, if it is not nil.
+	// Terminal is the controlling terminal, or nil.
 	Terminal Terminal
 }
 
-// StartReaper makes process 1 a process of the kernel's own, which adopts
-// orphans and waits for them. Programs then are no init: signals kill them as
-// usual. It must be called before Spawn, or not at all: then the first program
-// is process 1.
+// StartReaper makes process 1 a process of the kernel, which adopts orphans and
+// reaps them. Programs then do not have init's protection from signals. It must
+// be called before Spawn. If it is not called, the first program is process 1.
 func (k *Kernel) StartReaper() {
 	t := k.newFirstTask(cred.Root())
 	t.comm = "init"
@@ -38,8 +37,9 @@ func (k *Kernel) StartReaper() {
 	}
 }
 
-// newFirstTask returns a process of one thread that has no parent: what Fork
-// rows make for others (Linux: init_task). It has no memory and no files.
+// newFirstTask returns a process of one thread that has no parent (Linux:
+// init_task). It sets what Fork rows set for other tasks. The process has no
+// memory and no files.
 func (k *Kernel) newFirstTask(c *cred.Credentials) *Task {
 	g := newThreadGroup(k)
 	g.Actions = new(signal.Actions)
@@ -58,7 +58,7 @@ func (k *Kernel) newFirstTask(c *cred.Credentials) *Task {
 const defaultTimerSlack = 50000
 
 // Spawn starts a program as a process in a session of its own, a child of
-// process 1, and returns it. The caller's interest in FDs and FS ends. Errors:
+// process 1, and returns it. It takes over FDs and FS, also on an error. Errors:
 // those of execve(2). It may sleep.
 func (k *Kernel) Spawn(r SpawnRequest) (*ThreadGroup, error) {
 	if r.Credentials == nil {
@@ -79,7 +79,7 @@ func (k *Kernel) Spawn(r SpawnRequest) (*ThreadGroup, error) {
 	return t.group, nil
 }
 
-// addFirst publishes a process that has no parent but init.
+// addFirst publishes a process without a parent, as a child of init.
 func (k *Kernel) addFirst(t *Task, terminal Terminal) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -107,8 +107,8 @@ func (k *Kernel) addFirst(t *Task, terminal Terminal) error {
 	return nil
 }
 
-// AwaitEnd waits until the process has ended and returns how. It is for the
-// kernel's own goroutines, not for tasks.
+// AwaitEnd sleeps until the process has exited, and returns its status. It is for
+// the kernel's own goroutines: a task uses Task.Wait.
 func (g *ThreadGroup) AwaitEnd() Status {
 	var sleeper wait.Sleeper
 	w := sleeper.Waiter(waitReadable)

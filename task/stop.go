@@ -53,7 +53,7 @@ func (g *ThreadGroup) beginStop(s signal.Signal) {
 // the group's lock held and leaves without it.
 func (t *Task) stopHere() {
 	g := t.group
-	last := t.takePartInStop()
+	last := t.joinStop()
 	t.stopped = true
 	g.mu.Unlock()
 	if last {
@@ -66,9 +66,9 @@ func (t *Task) stopHere() {
 	})
 }
 
-// takePartInStop counts the thread as stopped, and reports whether it was the
+// joinStop counts the thread as stopped, and reports whether it was the
 // last of the process. The group's lock is held.
-func (t *Task) takePartInStop() (last bool) {
+func (t *Task) joinStop() (last bool) {
 	if !t.stopping {
 		return false
 	}

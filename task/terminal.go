@@ -95,14 +95,14 @@ func (t *Task) ReleaseTerminal(terminal Terminal) error {
 		return unix.ENOTTY
 	}
 	if s.leader == t.group {
-		k.dissociate(s)
+		k.disassociateTerminal(s)
 	}
 	return nil
 }
 
-// dissociate takes the terminal from the session: the foreground group is hung
+// disassociateTerminal takes the terminal from the session: the foreground group is hung
 // up and continued. The kernel's lock is held.
-func (k *Kernel) dissociate(s *Session) {
+func (k *Kernel) disassociateTerminal(s *Session) {
 	if s.terminal == nil {
 		return
 	}
@@ -113,14 +113,14 @@ func (k *Kernel) dissociate(s *Session) {
 	s.terminal, s.foreground = nil, nil
 }
 
-// leaderEnded is the exit of a session leader: the session loses its terminal
+// sessionLeaderExited is the exit of a session leader: the session loses its terminal
 // and has no leader any more. The kernel's lock is held.
-func (k *Kernel) leaderEnded(g *ThreadGroup) {
+func (k *Kernel) sessionLeaderExited(g *ThreadGroup) {
 	s := g.pgrp.session
 	if s.leader != g {
 		return
 	}
-	k.dissociate(s)
+	k.disassociateTerminal(s)
 	s.leader = nil
 }
 
@@ -137,7 +137,7 @@ func (k *Kernel) HangUpTerminal(terminal Terminal) {
 		s.leader.send(nil, signal.KernelInfo(unix.SIGHUP), forced)
 		s.leader.send(nil, signal.KernelInfo(unix.SIGCONT), forced)
 	}
-	k.dissociate(s)
+	k.disassociateTerminal(s)
 }
 
 // TerminalForeground is TIOCGPGRP: the foreground process group's id. ENOTTY

@@ -43,7 +43,7 @@ func (t *Task) Wait(r WaitRequest) (WaitResult, error) {
 	var result WaitResult
 	var err error
 	done := func() bool {
-		result, err = t.lookAtChildren(&r)
+		result, err = t.checkChildren(&r)
 		return err != nil || result.PID != 0
 	}
 	if r.Options&unix.WNOHANG != 0 {
@@ -56,9 +56,9 @@ func (t *Task) Wait(r WaitRequest) (WaitResult, error) {
 	return result, err
 }
 
-// lookAtChildren returns the first child that has changed as requested, a zero
+// checkChildren returns the first child that has changed as requested, a zero
 // result if none has yet, or ECHILD if none can.
-func (t *Task) lookAtChildren(r *WaitRequest) (WaitResult, error) {
+func (t *Task) checkChildren(r *WaitRequest) (WaitResult, error) {
 	k := t.kernel
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -68,7 +68,7 @@ func (t *Task) lookAtChildren(r *WaitRequest) (WaitResult, error) {
 			continue
 		}
 		possible = true
-		if result, changed := k.lookAtChild(r, child); changed {
+		if result, changed := k.checkChild(r, child); changed {
 			return result, nil
 		}
 	}
@@ -98,15 +98,15 @@ func (r *WaitRequest) selects(t *Task, child *ThreadGroup) bool {
 	return r.Options&unix.WALL != 0 || clone == (r.Options&unix.WCLONE != 0)
 }
 
-// lookAtChild takes the change that the request asks for, if the child has
+// checkChild takes the change that the request asks for, if the child has
 // made one.
-func (k *Kernel) lookAtChild(r *WaitRequest, child *ThreadGroup) (WaitResult, bool) {
+func (k *Kernel) checkChild(r *WaitRequest, child *ThreadGroup) (WaitResult, bool) {
 	switch {
 	case child.exited:
 		if r.Options&unix.WEXITED == 0 {
 			return WaitResult{}, false
 		}
-		return k.takeZombie(r, child), true
+		return k.collectZombie(r, child), true
 	case r.Options&unix.WSTOPPED != 0:
 		if s := child.takeStop(r.Options&unix.WNOWAIT == 0); s != 0 {
 			return child.result(stopStatus(s), signal.CLD_STOPPED, int32(s)), true
@@ -118,7 +118,7 @@ func (k *Kernel) lookAtChild(r *WaitRequest, child *ThreadGroup) (WaitResult, bo
 	return WaitResult{}, false
 }
 
-func (k *Kernel) takeZombie(r *WaitRequest, child *ThreadGroup) WaitResult {
+func (k *Kernel) collectZombie(r *WaitRequest, child *ThreadGroup) WaitResult {
 	code, detail := child.exitStatus.childCode()
 	result := child.result(child.exitStatus, code, detail)
 	if r.Options&unix.WNOWAIT == 0 {
