@@ -9,9 +9,9 @@ import (
 	"slowpath/signal"
 )
 
-// Execution is what execve(2) is about to make of a task.
+// Execution is the new program in the Exec functions of subsystems.
 type Execution struct {
-	// Program is what /proc will show.
+	// Program describes the new program for /proc.
 	Program *Program
 	// Secure is AT_SECURE: the program has more privileges than its caller.
 	Secure bool
@@ -20,12 +20,12 @@ type Execution struct {
 	image   *loaded
 }
 
-// commitExec makes the task the program. Once the other threads are gone there is
-// no way back: an error then is a fatal signal too.
+// commitExec replaces the task's program. After the other threads have been
+// killed, an error comes with a fatal signal.
 func (t *Task) commitExec(p *program) error {
 	l, err := t.load(p)
 	if err != nil {
-		// Linux has given up the old memory by now, and so kills.
+		// Linux has released the old memory at this point, and kills the task.
 		t.ForceFatal(unix.SIGSEGV)
 		return err
 	}
@@ -38,9 +38,9 @@ func (t *Task) commitExec(p *program) error {
 	return nil
 }
 
-// endOtherThreads leaves the task alone in its process, as its leader: the
-// others die, and the process keeps its id. EAGAIN if the process is dying, or
-// another thread does the same.
+// endOtherThreads kills the other threads of the process, waits for their exit,
+// and makes the task the leader (Linux: de_thread). EAGAIN if the process is
+// exiting, or if another thread is in execve(2).
 func (t *Task) endOtherThreads() error {
 	g := t.group
 	g.mu.Lock()
@@ -68,8 +68,8 @@ func (t *Task) endOtherThreads() error {
 	return nil
 }
 
-// isAlone reports whether all other threads have ended. A leader that has
-// ended stays as a zombie, because its id is the process's.
+// isAlone reports whether all other threads have exited. The leader then is a
+// zombie: it is not released, because the process has its id.
 func (t *Task) isAlone() bool {
 	g := t.group
 	g.mu.Lock()
@@ -82,7 +82,7 @@ func (t *Task) isAlone() bool {
 	return true
 }
 
-// makeLeader gives t, the only thread left, the place and the id of the leader.
+// makeLeader makes t, the only live thread, the leader, with the leader's id.
 func (k *Kernel) makeLeader(t *Task) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -122,8 +122,8 @@ var programSubsystem = Subsystem{
 	},
 }
 
-// Program returns what the task runs, nil for a task of the kernel. Anybody
-// may call it.
+// Program returns the program that the task runs, nil for the kernel's own task.
+// Any goroutine may call it.
 func (t *Task) Program() *Program { return t.program.Load() }
 
 // credentialsSubsystem is the identity (credentials(7)).
@@ -142,8 +142,9 @@ const (
 	secureKeepCaps = 1 << 4 // SECBIT_KEEP_CAPS
 )
 
-// execCredentials returns what the task becomes by executing the file, and
-// whether that is more than it is (execve(2), capabilities(7)).
+// execCredentials returns the credentials after the execution of file, and
+// whether they have more privileges than those before (execve(2),
+// capabilities(7)).
 func (t *Task) execCredentials(file *fs.File) (*cred.Credentials, bool) {
 	old := t.Credentials()
 	next := old.Clone()
@@ -169,8 +170,8 @@ func (t *Task) execCredentials(file *fs.File) (*cred.Credentials, bool) {
 	return next, changed || gained || next.EUID != next.UID || next.EGID != next.GID
 }
 
-// execCapabilities computes the capability sets of a program whose file has
-// none: root gets all, others keep the ambient set.
+// execCapabilities sets the capabilities of a program whose file has none: root
+// gets all, other users keep the ambient set.
 func execCapabilities(c *cred.Credentials) {
 	if c.SecureBits&secureNoRoot == 0 && (c.EUID == 0 || c.UID == 0) {
 		c.Permitted = c.Bounding | c.Inheritable
@@ -184,8 +185,8 @@ func execCapabilities(c *cred.Credentials) {
 	c.Permitted, c.Effective = c.Ambient, c.Ambient
 }
 
-// setCredentials publishes new credentials, and moves the task to the counts
-// of its new real user.
+// setCredentials publishes new credentials. If the real user changes, the task is
+// counted for the new one.
 func (t *Task) setCredentials(c *cred.Credentials) {
 	old := t.credentials.Swap(c)
 	if old.UID != c.UID {
@@ -195,7 +196,7 @@ func (t *Task) setCredentials(c *cred.Credentials) {
 	}
 }
 
-// memoryLimits are the resource limits that mm enforces.
+// memoryLimits returns the resource limits that package mm enforces.
 func (g *ThreadGroup) memoryLimits(c *cred.Credentials) mm.Limits {
 	locked := g.Limits.Soft(unix.RLIMIT_MEMLOCK)
 	if c.Has(cred.IPCLock) {

@@ -17,8 +17,8 @@ var restartSubsystem = Subsystem{
 // syscallSize is the length of the SYSCALL instruction, in bytes.
 const syscallSize = 2
 
-// interruptedError returns the restart code that an interrupted system call
-// has left in the frame, or 0.
+// interruptedError returns the restart code that an interrupted system call has
+// left in RAX, or 0.
 func interruptedError(f *amd64.Frame) unix.Errno {
 	if f.OrigRAX == amd64.NotInSyscall || -f.RAX > abi.MaxErrno {
 		return 0
@@ -26,21 +26,21 @@ func interruptedError(f *amd64.Frame) unix.Errno {
 	return unix.Errno(-f.RAX)
 }
 
-// executeAgain sets the frame back to the SYSCALL instruction, with the number
-// of the call to make.
+// executeAgain moves RIP back to the SYSCALL instruction, with the given call
+// number.
 func executeAgain(f *amd64.Frame, number uint64) {
 	f.RAX = number
 	f.RIP -= syscallSize
 }
 
-// failInterrupted makes the interrupted call fail with EINTR.
+// failInterrupted makes the interrupted call return EINTR.
 func failInterrupted(f *amd64.Frame) {
 	eintr := int64(unix.EINTR)
 	f.RAX = uint64(-eintr)
 }
 
-// restartForHandler decides about an interrupted system call when a handler
-// is to run (signal(7), "Interruption of system calls").
+// restartForHandler restarts an interrupted system call, or makes it fail, before
+// a handler runs (signal(7), "Interruption of system calls").
 func (t *Task) restartForHandler(f *amd64.Frame, flags uint64) {
 	switch interruptedError(f) {
 	case abi.ERESTARTNOHAND, abi.ERESTART_RESTARTBLOCK:
@@ -56,8 +56,8 @@ func (t *Task) restartForHandler(f *amd64.Frame, flags uint64) {
 	}
 }
 
-// restartWithoutHandler executes an interrupted call again: no handler has
-// run.
+// restartWithoutHandler restarts an interrupted call after signals that had no
+// handler.
 func (t *Task) restartWithoutHandler(f *amd64.Frame) {
 	switch interruptedError(f) {
 	case abi.ERESTARTNOHAND, abi.ERESTARTSYS, abi.ERESTARTNOINTR:
@@ -67,19 +67,19 @@ func (t *Task) restartWithoutHandler(f *amd64.Frame) {
 	}
 }
 
-// RestartBlock is what restart_syscall(2) does: the rest of an interrupted
-// sleep. It belongs to the task's own goroutine.
+// RestartBlock is the rest of an interrupted sleep, for restart_syscall(2). Only
+// the task's own goroutine uses it.
 type RestartBlock struct {
 	resume func(t *Task) (uint64, error)
 }
 
-// Set keeps the rest of a call that returns ERESTART_RESTARTBLOCK.
+// Set stores the rest of a call that returns ERESTART_RESTARTBLOCK.
 func (r *RestartBlock) Set(resume func(t *Task) (uint64, error)) { r.resume = resume }
 
-// Clear forgets it: a handler has run.
+// Clear removes it.
 func (r *RestartBlock) Clear() { r.resume = nil }
 
-// Resume is restart_syscall(2): EINTR if there is nothing to go on with.
+// Resume is restart_syscall(2): EINTR if nothing was stored.
 func (r *RestartBlock) Resume(t *Task) (uint64, error) {
 	if r.resume == nil {
 		return 0, unix.EINTR
