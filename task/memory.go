@@ -6,9 +6,9 @@ import (
 	"slowpath/mm"
 )
 
-// The copies between kernel and the task's memory. They may sleep and must not
-// be called with a lock held that a page fault takes. A user address is never
-// dereferenced otherwise.
+// The functions below copy between the kernel and the task's memory. They may
+// sleep, and must not be called with a lock held that a page fault takes. No other
+// code accesses user addresses. Only the task's own goroutine calls them.
 
 // CopyIn reads len(p) bytes at the user address: all of them, or EFAULT.
 func (t *Task) CopyIn(address uint64, p []byte) error {
@@ -22,7 +22,8 @@ func (t *Task) CopyOut(address uint64, p []byte) error {
 	return err
 }
 
-// CopyInSome is CopyIn that also says how many bytes came before the EFAULT.
+// CopyInSome is CopyIn that also returns how many bytes were copied before the
+// EFAULT.
 func (t *Task) CopyInSome(p []byte, address uint64) (int, error) {
 	for done := 0; ; {
 		n, err := t.MM.CopyIn(p[done:], address+uint64(done))
@@ -33,7 +34,8 @@ func (t *Task) CopyInSome(p []byte, address uint64) (int, error) {
 	}
 }
 
-// CopyOutSome is CopyOut that also says how many bytes came before the EFAULT.
+// CopyOutSome is CopyOut that also returns how many bytes were copied before the
+// EFAULT.
 func (t *Task) CopyOutSome(address uint64, p []byte) (int, error) {
 	for done := 0; ; {
 		n, err := t.MM.CopyOut(address+uint64(done), p[done:])
@@ -55,8 +57,8 @@ func (t *Task) ZeroOut(address uint64, n int) error {
 	}
 }
 
-// CopyInString reads a string that ends with NUL, at most max bytes with it:
-// ENAMETOOLONG if there is none, or EFAULT.
+// CopyInString reads a NUL-terminated string of at most max bytes, including the
+// NUL. Errors: ENAMETOOLONG if there is no NUL, EFAULT.
 func (t *Task) CopyInString(address uint64, max int) (string, error) {
 	for {
 		s, err := t.MM.CopyInString(address, max)
@@ -66,13 +68,13 @@ func (t *Task) CopyInString(address uint64, max int) (string, error) {
 	}
 }
 
-// CopyInPath reads a path name: ENAMETOOLONG from 4096 bytes on (path(7)).
+// CopyInPath reads a path name. Errors: ENAMETOOLONG from 4096 bytes on (path(7)),
+// EFAULT.
 func (t *Task) CopyInPath(address uint64) (string, error) {
 	return t.CopyInString(address, unix.PathMax)
 }
 
-// LoadUint32 reads an aligned word of user memory in one piece. It fails with
-// EFAULT, and may sleep.
+// LoadUint32 reads an aligned word of user memory atomically. Error: EFAULT.
 func (t *Task) LoadUint32(address uint64) (value uint32, err error) {
 	for {
 		value, err = t.MM.LoadUint32(address)
@@ -82,8 +84,8 @@ func (t *Task) LoadUint32(address uint64) (value uint32, err error) {
 	}
 }
 
-// StoreUint32 writes a word of user memory, in one piece if it is aligned. It
-// fails with EFAULT, and may sleep.
+// StoreUint32 writes a word of user memory, atomically if it is aligned. Error:
+// EFAULT.
 func (t *Task) StoreUint32(address uint64, value uint32) error {
 	if address&3 != 0 {
 		p := [4]byte{byte(value), byte(value >> 8), byte(value >> 16), byte(value >> 24)}
@@ -97,11 +99,12 @@ func (t *Task) StoreUint32(address uint64, value uint32) error {
 	}
 }
 
-// errAgain means that room was made and the access is to be tried again.
+// errAgain means that memory was freed, and that the access must be retried.
 const errAgain = unix.EAGAIN
 
-// retryAfterOOM turns the lack of a frame into somebody's death and another try.
-// For the task that is to die itself there is no other try.
+// retryAfterOOM handles ENOMEM of an access to user memory: it lets the OOM killer
+// free memory and returns errAgain. It returns EFAULT if the task itself must exit,
+// or if there is no process to kill. Other errors are returned as they are.
 func (t *Task) retryAfterOOM(err error) error {
 	if err != unix.ENOMEM {
 		return err
@@ -112,8 +115,8 @@ func (t *Task) retryAfterOOM(err error) error {
 	return errAgain
 }
 
-// AddressSpace returns the address space with a reference, which the caller
-// drops by DecRef, or nil if the task has none. Anybody may call it.
+// AddressSpace returns the address space with a reference, which the caller drops
+// by DecRef, or nil if the task has none. Any goroutine may call it.
 func (t *Task) AddressSpace() *mm.AddressSpace {
 	t.resources.Lock()
 	defer t.resources.Unlock()
@@ -152,8 +155,8 @@ func (t *Task) forkMemory(child *Task, a *CloneArgs) error {
 	return nil
 }
 
-// replaceMemory gives up the address space. next takes its place in execve(2);
-// it is nil in exit.
+// replaceMemory releases the address space and sets next instead: the new
+// program's in execve(2), nil in exit.
 func (t *Task) replaceMemory(next *mm.AddressSpace) {
 	old := t.MM
 	if old != nil {
@@ -173,7 +176,7 @@ func (t *Task) replaceMemory(next *mm.AddressSpace) {
 
 func (t *Task) releaseMemory() { t.replaceMemory(nil) }
 
-// noteResident keeps the peak of the resident set for getrusage(2).
+// noteResident records the peak resident set size for getrusage(2).
 func (g *ThreadGroup) noteResident(as *mm.AddressSpace) {
 	peak := as.Usage().PeakResident * (mm.PageSize / 1024)
 	g.mu.Lock()

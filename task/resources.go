@@ -76,23 +76,24 @@ func (t *Task) UnshareFiles() { t.replaceFiles(t.FDs.Copy()) }
 func (t *Task) UnshareFS() { t.replaceFS(t.FS.Copy()) }
 
 // Resources returns the descriptor table and the directories of the task, nil
-// after its exit. Anybody may call it; both may be given up at any time, and
-// then answer like empty ones.
+// after its exit. Any goroutine may call it. The task may release both at any
+// time; a released table is empty.
 func (t *Task) Resources() (*fs.FDTable, *fs.Context) {
 	t.resources.Lock()
 	defer t.resources.Unlock()
 	return t.FDs, t.FS
 }
 
-// ExitSignal returns what the parent is sent at the task's exit, 0 for none.
+// ExitSignal returns the signal that the parent gets at the exit of the task, or
+// 0. Any goroutine may call it.
 func (t *Task) ExitSignal() int {
 	t.kernel.mu.RLock()
 	defer t.kernel.mu.RUnlock()
 	return int(t.exitSignal)
 }
 
-// CPUTime returns the time that all processes have used, in nanoseconds: those
-// that run, and those that somebody has waited for.
+// CPUTime returns the CPU time of all processes in nanoseconds, including reaped
+// ones.
 func (k *Kernel) CPUTime() (user, system int64) {
 	for _, g := range k.Groups() {
 		used := g.Usage()
