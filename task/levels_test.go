@@ -32,7 +32,7 @@ func (r *reason) subsystem() Subsystem {
 	}
 }
 
-func owesTrace(t *Task) bool { return entry.Pending(&t.Frame.Work)&entry.SyscallTrace != 0 }
+func owesTrace(t *Task) bool { return entry.Pending(&t.Frame.ThreadFlags)&entry.SyscallTrace != 0 }
 
 // updateWithoutLock is a mutant of UpdateLevels.
 func updateWithoutLock(t *Task) {
@@ -40,8 +40,8 @@ func updateWithoutLock(t *Task) {
 	for _, levels := range t.kernel.subsystems.levels {
 		want |= levels(t)
 	}
-	entry.Raise(&t.Frame.Work, want)
-	entry.Lower(&t.Frame.Work, levelDuties&^want)
+	entry.Raise(&t.Frame.ThreadFlags, want)
+	entry.Lower(&t.Frame.ThreadFlags, levelDuties&^want)
 }
 
 // TestLevelOfOneReasonSurvivesAnotherBeingSwitchedOff forces the interleaving
@@ -88,7 +88,7 @@ func TestLevelsAreTheUnionOfTheirReasons(t *testing.T) {
 	var first, second reason
 	w := newWorld(t, first.subsystem(), second.subsystem())
 	w.process(func(task *Task) {
-		entry.Raise(&task.Frame.Work, entry.NotifyResume) // no level: it must stay
+		entry.Raise(&task.Frame.ThreadFlags, entry.NotifyResume) // no level: it must stay
 		for state := range 8 {
 			first.on.Store(state&1 != 0)
 			second.on.Store(state&2 != 0)
@@ -101,7 +101,7 @@ func TestLevelsAreTheUnionOfTheirReasons(t *testing.T) {
 			if got, want := owesTrace(task), state != 0; got != want {
 				w.T.Errorf("reasons %03b: the task owes SYSCALL_TRACE: %t, want %t", state, got, want)
 			}
-			if entry.Pending(&task.Frame.Work)&entry.NotifyResume == 0 {
+			if entry.Pending(&task.Frame.ThreadFlags)&entry.NotifyResume == 0 {
 				w.T.Fatal("a duty that is no level was cleared")
 			}
 		}

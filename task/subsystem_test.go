@@ -226,7 +226,7 @@ func (m *machine) run(t *task.Task) {
 
 // serve is the return to user mode.
 func (m *machine) serve(t *task.Task) {
-	if entry.Claim(&t.Frame.Work, entry.SigPending) {
+	if entry.Claim(&t.Frame.ThreadFlags, entry.SigPending) {
 		t.DeliverSignals(t.Frame)
 	}
 }
@@ -410,7 +410,7 @@ func TestSubsystemSeesEveryThreadOfExitGroup(t *testing.T) {
 
 func TestChildOwesItsLevelsFromTheStart(t *testing.T) {
 	m := newMachine(t)
-	owes := func(t *task.Task) bool { return entry.Pending(&t.Frame.Work)&entry.SyscallTrace != 0 }
+	owes := func(t *task.Task) bool { return entry.Pending(&t.Frame.ThreadFlags)&entry.SyscallTrace != 0 }
 	m.process(func(t *task.Task) {
 		state := m.journal.slot.Of(t)
 		for _, flags := range []uint64{0, task.ThreadFlags} {
