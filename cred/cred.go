@@ -2,9 +2,8 @@
 // supplementary groups and its capability sets, as in credentials(7) and
 // capabilities(7).
 //
-// A Credentials value is never changed once it has been published: whoever
-// wants other credentials takes a Clone, changes that, and swaps the pointer.
-// So a system call sees one consistent set from its start to its end.
+// A published Credentials value never changes. A change makes a Clone, changes it,
+// and swaps the pointer. A system call therefore can read one consistent set.
 package cred
 
 import "slices"
@@ -81,8 +80,7 @@ func (c *Credentials) MayInspect(target *Credentials) bool {
 }
 
 // WithRealIDs returns a copy whose file-system ids are the real ids, and whose
-// capabilities are those a program of that user would have: the view that
-// access(2) takes.
+// capabilities are those of a program of that user (access(2)).
 func (c *Credentials) WithRealIDs() *Credentials {
 	n := c.Clone()
 	n.FSUID, n.FSGID = c.UID, c.GID

@@ -35,9 +35,9 @@ func (t *Task) Interrupted() bool {
 // goroutine may call it.
 func (t *Task) Killed() bool { return t.killed.Load() }
 
-// Raise makes the task owe a duty. Anybody may call it, at any time; it does
-// not sleep. A task in user mode is brought out of it; for SIGPENDING a task
-// in an interruptible sleep is woken.
+// Raise sets a duty in the thread flags word and kicks the task's CPU if it is in
+// user mode. SIGPENDING also ends an interruptible sleep. Any goroutine may call
+// it; it does not sleep.
 func (t *Task) Raise(flag entry.Flag) {
 	entry.Raise(&t.Frame.ThreadFlags, flag)
 	if flag&entry.SigPending != 0 && SleepMode(t.mode.Load()) == Interruptible {
