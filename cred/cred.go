@@ -2,9 +2,8 @@
 // supplementary groups and its capability sets, as in credentials(7) and
 // capabilities(7).
 //
-// A Credentials value is never changed once it has been published: whoever
-// wants other credentials takes a Clone, changes that, and swaps the pointer.
-// So a system call sees one consistent set from its start to its end.
+// A published Credentials value never changes. A change makes a Clone, changes it,
+// and swaps the pointer. A system call therefore can read one consistent set.
 package cred
 
 import "slices"
@@ -67,9 +66,21 @@ func (c *Credentials) InGroup(gid uint32) bool {
 	return found
 }
 
+// MayInspect reports whether a task with the credentials c may read the state
+// of one with the credentials target, as far as credentials decide: the same
+// user and group in every respect and no more capabilities, or CAP_SYS_PTRACE
+// (ptrace(2), PTRACE_MODE_READ_FSCREDS).
+func (c *Credentials) MayInspect(target *Credentials) bool {
+	if c.Has(SysPTrace) {
+		return true
+	}
+	sameUser := c.FSUID == target.EUID && c.FSUID == target.SUID && c.FSUID == target.UID
+	sameGroup := c.FSGID == target.EGID && c.FSGID == target.SGID && c.FSGID == target.GID
+	return sameUser && sameGroup && target.Permitted&^c.Permitted == 0
+}
+
 // WithRealIDs returns a copy whose file-system ids are the real ids, and whose
-// capabilities are those a program of that user would have: the view that
-// access(2) takes.
+// capabilities are those of a program of that user (access(2)).
 func (c *Credentials) WithRealIDs() *Credentials {
 	n := c.Clone()
 	n.FSUID, n.FSGID = c.UID, c.GID

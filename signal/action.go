@@ -110,34 +110,25 @@ func (a *Actions) ForceDefault(s Signal) {
 	a.table[s].Handler = SIG_DFL
 }
 
-// Clone returns a copy for a task that does not share its parent's table.
-// With reset, handlers become defaults (CLONE_CLEAR_SIGHAND).
-func (a *Actions) Clone(reset bool) *Actions {
+// Clone returns a copy of the table (fork(2)).
+func (a *Actions) Clone() *Actions {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	clone := &Actions{table: a.table}
-	if reset {
-		clone.resetHandlers()
-	}
-	return clone
+	return &Actions{table: a.table}
 }
 
-// Exec makes defaults of all handlers, as execve(2) does; what is ignored
-// stays so.
-func (a *Actions) Exec() {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.resetHandlers()
-}
-
-func (a *Actions) resetHandlers() {
-	for s := range a.table {
+// CloneWithoutHandlers returns a copy in which every handler is SIG_DFL, and
+// what was SIG_IGN still is (execve(2), CLONE_CLEAR_SIGHAND).
+func (a *Actions) CloneWithoutHandlers() *Actions {
+	clone := a.Clone()
+	for s := range clone.table {
 		handler := uint64(SIG_DFL)
-		if a.table[s].Handler == SIG_IGN {
+		if clone.table[s].Handler == SIG_IGN {
 			handler = SIG_IGN
 		}
-		a.table[s] = Action{Handler: handler}
+		clone.table[s] = Action{Handler: handler}
 	}
+	return clone
 }
 
 // Sets returns the ignored and the caught signals, as /proc/pid/status shows

@@ -2,9 +2,8 @@
 // signals, siginfo_t, pending queues, the table of actions, the alternate
 // stack, and the frame that a handler finds on the user's stack.
 //
-// Who gets a signal, and what a default action does to a process, is decided
-// in package task. The split keeps the formats (checked byte for byte against
-// Linux) apart from the policy.
+// Package task decides which thread gets a signal, and carries out the default
+// actions.
 package signal
 
 import (
@@ -93,7 +92,7 @@ func itoa(n int) string {
 	return itoa(n/10) + string(rune('0'+n%10))
 }
 
-// Sets that the rules of signal(7) speak of.
+// The sets of signal(7).
 var (
 	// Unblockable signals cannot be blocked, caught or ignored.
 	Unblockable = SetOf(unix.SIGKILL, unix.SIGSTOP)
@@ -106,8 +105,7 @@ var (
 	Stops = SetOf(unix.SIGSTOP, unix.SIGTSTP, unix.SIGTTIN, unix.SIGTTOU)
 )
 
-// Default is what a signal does to a process that has neither a handler for
-// it nor ignores it.
+// Default is the default action of a signal.
 type Default uint8
 
 // The defaults of signal(7).

@@ -7,8 +7,8 @@ import (
 	"slowpath/clock"
 )
 
-// Accounting counts what a thread has used. All counters only grow. The
-// scheduler charges time; the others are charged where they happen.
+// Accounting counts the resources that a thread has used. Counters only grow.
+// ChargeTicks adds the time; the others are counted where they occur.
 type Accounting struct {
 	User, System        atomic.Int64 // nanoseconds of CPU time
 	MinorFaults         atomic.Int64
@@ -18,14 +18,14 @@ type Accounting struct {
 	BlocksIn, BlocksOut atomic.Int64 // of 512 bytes
 }
 
-// Usage is a reading of Accounting, or a sum of such.
+// Usage is a copy of the counters of Accounting, or a sum of such copies.
 type Usage struct {
 	User, System           int64 // nanoseconds
 	MinorFaults            int64
 	MajorFaults            int64
 	Voluntary, Involuntary int64
 	BlocksIn, BlocksOut    int64
-	MaxResident            int64 // KiB: the largest of all, not the sum
+	MaxResident            int64 // KiB; in a sum, the greatest value
 }
 
 // Read returns the counters.
@@ -51,14 +51,15 @@ func (u *Usage) Add(b Usage) {
 	u.MaxResident = max(u.MaxResident, b.MaxResident)
 }
 
-// Usage returns what the process has used: threads that run and threads that
-// have ended, without children.
+// Usage returns the usage of all threads of the process, also of those that have
+// exited, without children.
 func (g *ThreadGroup) Usage() Usage {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return g.usage()
 }
 
+// usage is Usage with the group's lock held.
 func (g *ThreadGroup) usage() Usage {
 	sum := g.endedTimes
 	for _, t := range g.threads {
@@ -69,8 +70,8 @@ func (g *ThreadGroup) usage() Usage {
 	return sum
 }
 
-// ChildrenUsage returns what the children that were waited for have used, and
-// theirs.
+// ChildrenUsage returns the usage of the reaped children and of the children that
+// those have reaped.
 func (g *ThreadGroup) ChildrenUsage() Usage {
 	g.kernel.mu.RLock()
 	defer g.kernel.mu.RUnlock()
@@ -83,10 +84,9 @@ const TicksPerSecond = 100
 // Ticks converts nanoseconds to clock ticks.
 func Ticks(nanoseconds int64) int64 { return nanoseconds / (1e9 / TicksPerSecond) }
 
-// ChargeTicks charges what the timer has counted since the last call, and lets
-// expire what counts CPU time; what is sampled from time to time is sampled
-// here. The user loop calls it when an interrupt brought the task out of user
-// mode; it does not sleep.
+// ChargeTicks adds the ticks since the last call to the accounting, checks the
+// timers and limits that count CPU time, and samples the load average. The user
+// loop calls it after an interrupt of user mode; it does not sleep.
 func (t *Task) ChargeTicks() {
 	user, system := t.Frame.UserTicks.Swap(0), t.Frame.SystemTicks.Swap(0)
 	if user == 0 && system == 0 {

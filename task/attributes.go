@@ -7,8 +7,24 @@ import (
 	"slowpath/signal"
 )
 
-// The small attributes that prctl(2) and its kin set. Setters are called by
-// the task itself.
+// attributesSubsystem is what prctl(2) and personality(2) set.
+var attributesSubsystem = Subsystem{
+	Name: "attributes",
+	Fork: func(parent, child *Task, _ *CloneArgs) error {
+		child.noNewPrivs.Store(parent.noNewPrivs.Load())
+		child.dumpable.Store(parent.dumpable.Load())
+		child.personality.Store(parent.personality.Load())
+		child.timerSlack.Store(parent.timerSlack.Load())
+		return nil
+	},
+	Exec: func(t *Task, x *Execution) {
+		t.dumpable.Store(!x.Secure)
+		t.parentDeath.Store(0)
+	},
+}
+
+// The methods below are attributes of prctl(2) and personality(2). Any goroutine
+// may read them; only the task's own goroutine sets them.
 
 // ParentDeathSignal is PR_GET_PDEATHSIG, 0 for none.
 func (t *Task) ParentDeathSignal() signal.Signal { return signal.Signal(t.parentDeath.Load()) }
@@ -16,7 +32,7 @@ func (t *Task) ParentDeathSignal() signal.Signal { return signal.Signal(t.parent
 // SetParentDeathSignal is PR_SET_PDEATHSIG.
 func (t *Task) SetParentDeathSignal(s signal.Signal) { t.parentDeath.Store(int32(s)) }
 
-// Dumpable is PR_GET_DUMPABLE. Anybody may call it.
+// Dumpable is PR_GET_DUMPABLE.
 func (t *Task) Dumpable() bool { return t.dumpable.Load() }
 
 // SetDumpable is PR_SET_DUMPABLE.
@@ -25,7 +41,7 @@ func (t *Task) SetDumpable(on bool) { t.dumpable.Store(on) }
 // NoNewPrivileges is PR_GET_NO_NEW_PRIVS.
 func (t *Task) NoNewPrivileges() bool { return t.noNewPrivs.Load() }
 
-// SetNoNewPrivileges is PR_SET_NO_NEW_PRIVS: there is no way back.
+// SetNoNewPrivileges is PR_SET_NO_NEW_PRIVS. It cannot be undone.
 func (t *Task) SetNoNewPrivileges() { t.noNewPrivs.Store(true) }
 
 // TimerSlack is PR_GET_TIMERSLACK in nanoseconds.
@@ -38,9 +54,6 @@ func (t *Task) SetTimerSlack(nanoseconds uint64) {
 	}
 	t.timerSlack.Store(nanoseconds)
 }
-
-// ChildTID is PR_GET_TID_ADDRESS.
-func (t *Task) ChildTID() uint64 { return t.clearChildTID }
 
 // Personality is personality(2): it sets the persona unless it is 0xffffffff,
 // and returns the old one.
@@ -65,8 +78,9 @@ func (g *ThreadGroup) SetSubreaper(on bool) {
 	g.subreaper = on
 }
 
-// ChangeLimit is prlimit64(2) for the process g. A nil next only asks. Errors:
-// EPERM if g is not the caller's to change, and those of Limits.Change.
+// ChangeLimit is prlimit64(2) for the process g. It returns the old limit; a nil
+// next changes nothing. Errors: EPERM without the permission for g, and those of
+// Limits.Change.
 func (t *Task) ChangeLimit(g *ThreadGroup, resource int, next *Limit) (Limit, error) {
 	if g != t.group && !t.mayChangeLimits(g) {
 		return Limit{}, unix.EPERM
@@ -74,7 +88,7 @@ func (t *Task) ChangeLimit(g *ThreadGroup, resource int, next *Limit) (Limit, er
 	if next == nil {
 		return g.Limits.Get(resource), nil
 	}
-	old, err := g.Limits.Change(resource, *next, t.Credentials().Has(cred.SysResource))
+	old, err := g.Limits.Change(resource, *next, Privilege(t.Credentials().Has(cred.SysResource)))
 	if err != nil {
 		return old, err
 	}
@@ -85,7 +99,8 @@ func (t *Task) ChangeLimit(g *ThreadGroup, resource int, next *Limit) (Limit, er
 	return old, nil
 }
 
-// mayChangeLimits reports whether all ids agree, or the caller is privileged.
+// mayChangeLimits reports whether all ids of the caller and of g are equal, or the
+// caller has CAP_SYS_RESOURCE.
 func (t *Task) mayChangeLimits(g *ThreadGroup) bool {
 	own, other := t.Credentials(), g.Leader().Credentials()
 	same := own.UID == other.EUID && own.UID == other.SUID && own.UID == other.UID &&

@@ -6,50 +6,47 @@ import (
 	"slowpath/abi"
 	"slowpath/arch/amd64"
 	"slowpath/cred"
-	"slowpath/entry"
 	"slowpath/signal"
 )
 
-// CloneArgs are the arguments of clone3(2); clone(2), fork(2) and vfork(2) are
-// special cases. Addresses are the user's, 0 where the flag that uses them is
-// not set.
+// CloneArgs are the arguments of clone3(2). clone(2), fork(2) and vfork(2) are
+// special cases. The addresses are user addresses, and 0 if the flag that uses
+// them is not set.
 type CloneArgs struct {
 	Flags      uint64
 	PIDFD      uint64 // CLONE_PIDFD: where the descriptor is stored
 	ChildTID   uint64 // CLONE_CHILD_SETTID, CLONE_CHILD_CLEARTID
 	ParentTID  uint64 // CLONE_PARENT_SETTID
 	ExitSignal signal.Signal
-	Stack      uint64 // the child's stack pointer, 0: the parent's
+	Stack      uint64 // the child's stack pointer; 0 keeps the parent's
 	TLS        uint64 // CLONE_SETTLS
-	SetTID     int    // the id that the child is to have, 0: any
+	SetTID     int    // the id of the child; 0 lets the kernel choose
 }
 
-// namespaceFlags ask for name spaces of which there is only one each.
+// thread reports whether the child is a thread of the parent's process.
+func (a *CloneArgs) thread() bool { return a.Flags&unix.CLONE_THREAD != 0 }
+
+// namespaceFlags ask for new namespaces, which this kernel does not have.
 const namespaceFlags = unix.CLONE_NEWNS | unix.CLONE_NEWCGROUP | unix.CLONE_NEWUTS | unix.CLONE_NEWIPC |
 	unix.CLONE_NEWUSER | unix.CLONE_NEWPID | unix.CLONE_NEWNET | unix.CLONE_NEWTIME
 
-// forbiddenPairs are flags that exclude each other, or need each other: the
-// first without the second, as far as without says.
-var forbiddenPairs = []struct {
-	flags, and uint64
-	without    bool
-}{
-	{unix.CLONE_NEWNS, unix.CLONE_FS, false},
-	{unix.CLONE_NEWUSER, unix.CLONE_FS, false},
-	{unix.CLONE_THREAD, unix.CLONE_SIGHAND, true},
-	{unix.CLONE_SIGHAND, unix.CLONE_VM, true},
-	{unix.CLONE_THREAD, unix.CLONE_NEWUSER, false},
-	{unix.CLONE_THREAD, unix.CLONE_NEWPID, false},
-	{unix.CLONE_PIDFD, unix.CLONE_THREAD, false},
-	{unix.CLONE_PIDFD, unix.CLONE_DETACHED, false},
-	{unix.CLONE_SIGHAND, unix.CLONE_CLEAR_SIGHAND, false},
+// flagRule is EINVAL for a call with flag if one of needs is missing or one of
+// excludes is set.
+type flagRule struct{ flag, needs, excludes uint64 }
+
+// flagRules are the rules of clone(2), "ERRORS".
+var flagRules = []flagRule{
+	{flag: unix.CLONE_NEWNS, excludes: unix.CLONE_FS},
+	{flag: unix.CLONE_NEWUSER, excludes: unix.CLONE_FS},
+	{flag: unix.CLONE_THREAD, needs: unix.CLONE_SIGHAND, excludes: unix.CLONE_NEWUSER | unix.CLONE_NEWPID},
+	{flag: unix.CLONE_SIGHAND, needs: unix.CLONE_VM, excludes: unix.CLONE_CLEAR_SIGHAND},
+	{flag: unix.CLONE_PIDFD, excludes: unix.CLONE_THREAD | unix.CLONE_DETACHED},
 }
 
-// check applies the rules of clone(2) that need nothing but the flags.
+// check applies the rules of clone(2) that depend only on the arguments.
 func (a *CloneArgs) check(t *Task) error {
-	for _, pair := range forbiddenPairs {
-		has := a.Flags&pair.and != 0
-		if a.Flags&pair.flags != 0 && has != pair.without {
+	for _, rule := range flagRules {
+		if a.Flags&rule.flag != 0 && (a.Flags&rule.needs != rule.needs || a.Flags&rule.excludes != 0) {
 			return unix.EINVAL
 		}
 	}
@@ -65,8 +62,8 @@ func (a *CloneArgs) check(t *Task) error {
 	return nil
 }
 
-// RefuseNamespace is the answer of a kernel that is built without name spaces:
-// EPERM to those who may not make one, EINVAL to the others.
+// RefuseNamespace returns the error of a kernel that is built without
+// namespaces: EPERM for a caller without CAP_SYS_ADMIN, else EINVAL.
 func (t *Task) RefuseNamespace() error {
 	if !t.Credentials().Has(cred.SysAdmin) {
 		return unix.EPERM
@@ -74,11 +71,13 @@ func (t *Task) RefuseNamespace() error {
 	return unix.EINVAL
 }
 
-// Clone makes a task as clone3(2) says, starts it, and returns its id. With
-// CLONE_VFORK it returns when the child has called execve(2) or has ended.
+// Clone is clone3(2): it makes and starts a task and returns its id. With
+// CLONE_VFORK it returns after the child has called execve(2) or has exited.
+// Only the task's own goroutine calls it; it may sleep.
 //
-// Errors: those of clone(2), and ERESTARTNOINTR if a signal came first, so
-// that no signal to a process misses a new thread or a new member of a group.
+// Errors: those of clone(2), and ERESTARTNOINTR if a signal is pending. The
+// signal is handled first, so that a signal to a process or a process group
+// also reaches a thread or process that is being made.
 func (t *Task) Clone(a CloneArgs) (int, error) {
 	if err := a.check(t); err != nil {
 		return 0, err
@@ -86,28 +85,26 @@ func (t *Task) Clone(a CloneArgs) (int, error) {
 	if err := t.checkProcessLimit(); err != nil {
 		return 0, err
 	}
-	child, err := t.newChild(&a)
-	if err != nil {
+	parts := &t.kernel.subsystems
+	child := t.kernel.newTask()
+	if err := parts.fork(t, child, &a); err != nil {
 		return 0, err
 	}
 	if err := t.publish(child, &a); err != nil {
-		child.discard()
+		parts.discard(child)
 		return 0, err
 	}
 	tid := child.TID()
 	if err := t.storeIDs(child, &a, tid); err != nil {
 		return 0, err
 	}
-	vfork := child.vfork
 	t.kernel.Start(child)
-	if vfork != nil {
-		vfork.wait(t)
-	}
+	parts.started(t, child, &a)
 	return tid, nil
 }
 
-// checkProcessLimit is EAGAIN if the machine has as many tasks as its memory
-// allows, and for an ordinary user with more than RLIMIT_NPROC.
+// checkProcessLimit returns EAGAIN if there are ThreadsMax tasks, or if the user
+// has RLIMIT_NPROC tasks and no privilege.
 func (t *Task) checkProcessLimit() error {
 	if t.kernel.Threads() >= t.kernel.ThreadsMax() {
 		return unix.EAGAIN
@@ -121,112 +118,8 @@ func (t *Task) checkProcessLimit() error {
 	return unix.EAGAIN
 }
 
-// newChild makes the task with all that it shares or copies. Nobody knows of
-// it yet.
-func (t *Task) newChild(a *CloneArgs) (*Task, error) {
-	child := &Task{kernel: t.kernel, comm: t.Comm()}
-	child.credentials.Store(t.Credentials())
-	child.blocked = t.Blocked()
-	child.inherit(t)
-	if err := child.takeMemory(t, a.Flags); err != nil {
-		return nil, err
-	}
-	child.takeFiles(t, a.Flags)
-	child.takeRegisters(t, a)
-	child.takeGroup(t, a.Flags)
-	if a.Flags&unix.CLONE_CHILD_CLEARTID != 0 {
-		child.clearChildTID = a.ChildTID
-	}
-	if a.Flags&unix.CLONE_VFORK != 0 {
-		child.vfork = new(vforkWait)
-	}
-	return child, nil
-}
-
-// inherit copies the small attributes that every child has from its parent.
-func (child *Task) inherit(t *Task) {
-	child.noNewPrivs.Store(t.noNewPrivs.Load())
-	child.dumpable.Store(t.dumpable.Load())
-	child.program.Store(t.program.Load())
-	child.personality.Store(t.personality.Load())
-	child.timerSlack.Store(t.timerSlack.Load())
-	child.Scheduling.inherit(&t.Scheduling)
-}
-
-// takeMemory shares or copies the address space. A child that shares it, but
-// is no vfork child, has no alternate stack: two threads must not run on one.
-func (child *Task) takeMemory(t *Task, flags uint64) error {
-	if flags&unix.CLONE_VM != 0 {
-		t.MM.IncRef()
-		child.MM = t.MM
-		if flags&unix.CLONE_VFORK != 0 {
-			child.AltStack = t.AltStack
-		}
-		return nil
-	}
-	memory, err := t.MM.Fork()
-	if err != nil {
-		return err
-	}
-	child.MM = memory
-	child.AltStack = t.AltStack
-	child.rseq = t.rseq
-	return nil
-}
-
-func (child *Task) takeFiles(t *Task, flags uint64) {
-	if flags&unix.CLONE_FILES != 0 {
-		child.FDs = t.FDs.Share()
-	} else {
-		child.FDs = t.FDs.Copy()
-	}
-	if flags&unix.CLONE_FS != 0 {
-		child.FS = t.FS.Share()
-	} else {
-		child.FS = t.FS.Copy()
-	}
-}
-
-// takeRegisters copies the frame: the child returns 0 from the same call.
-func (child *Task) takeRegisters(t *Task, a *CloneArgs) {
-	child.Frame = amd64.NewFrame(child.MM.Root())
-	child.Frame.Copy(t.Frame)
-	child.Frame.DenyTSC(t.Frame.TSCDenied())
-	child.Frame.SetAffinity(t.Frame.Affinity())
-	child.Frame.RAX = 0
-	if a.Stack != 0 {
-		child.Frame.RSP = a.Stack
-	}
-	if a.Flags&unix.CLONE_SETTLS != 0 {
-		child.Frame.FSBase = a.TLS
-	}
-}
-
-// takeGroup makes the process of a child that is no thread.
-func (child *Task) takeGroup(t *Task, flags uint64) {
-	if flags&unix.CLONE_THREAD != 0 {
-		child.group = t.group
-		return
-	}
-	g := newThreadGroup(t.kernel)
-	g.Actions = t.group.Actions
-	if flags&unix.CLONE_SIGHAND == 0 {
-		g.Actions = t.group.Actions.Clone(flags&unix.CLONE_CLEAR_SIGHAND != 0)
-	}
-	g.Limits.SetAll(t.group.Limits.All())
-	g.OOMAdjust.Store(t.group.OOMAdjust.Load())
-	child.group = g
-}
-
-// discard gives back what a child holds that was never published.
-func (child *Task) discard() {
-	child.FDs.Release()
-	child.FS.Release()
-	child.MM.DecRef()
-}
-
-// publish makes the child known: from here on it can be found, signalled and
-// waited for.
+// publish gives the child its id: from now on other tasks can find it, send it
+// signals and wait for it.
 func (t *Task) publish(child *Task, a *CloneArgs) error {
 	k := t.kernel
 	k.mu.Lock()
@@ -244,12 +137,13 @@ func (t *Task) publish(child *Task, a *CloneArgs) error {
 	}
 	child.setID(id)
 	child.parentTask = t
-	if a.Flags&unix.CLONE_THREAD != 0 {
+	if a.thread() {
 		g.threads = append(g.threads, child)
 		g.live++
 	} else {
 		k.addProcess(t, child, a)
 	}
+	k.subsystems.publish(t, child, a)
 	k.count(child)
 	return nil
 }
@@ -269,16 +163,17 @@ func (t *Task) setID(id *pid) {
 	t.Visit.Task = int32(id.number)
 }
 
-// count enters a new task into the statistics.
+// count adds a new task to the statistics, and gives it its level duties. The
+// kernel's lock is held.
 func (k *Kernel) count(t *Task) {
-	entry.Raise(&t.Frame.ThreadFlags, k.Levels())
+	t.UpdateLevels()
 	k.threads++
 	k.forks.Add(1)
 	k.users.get(t.Credentials().UID).processes.Add(1)
 }
 
-// addProcess makes child the leader of its own process, a child of t's or,
-// with CLONE_PARENT, a sibling.
+// addProcess makes child the leader of a process of its own. The process is a
+// child of t's process, or with CLONE_PARENT a sibling of it.
 func (k *Kernel) addProcess(t, child *Task, a *CloneArgs) {
 	g := child.group
 	g.id = child.id
@@ -296,17 +191,17 @@ func (k *Kernel) addProcess(t, child *Task, a *CloneArgs) {
 	k.join(g, t.group.pgrp)
 }
 
-// storeIDs writes the child's id, and a descriptor of it, where the parent
-// wants them.
+// storeIDs stores the child's id and its pidfd at the addresses that the flags
+// ask for. If the pidfd cannot be stored, the child exits before it has run.
 func (t *Task) storeIDs(child *Task, a *CloneArgs, tid int) error {
 	if a.Flags&unix.CLONE_PIDFD != 0 {
 		if err := t.storePIDFD(child, a.PIDFD); err != nil {
-			child.abandon()
+			child.exitUnstarted()
 			return err
 		}
 	}
 	if a.Flags&unix.CLONE_PARENT_SETTID != 0 {
-		t.StoreUint32(a.ParentTID, uint32(tid)) // a bad address is ignored, as by Linux
+		t.StoreUint32(a.ParentTID, uint32(tid)) // Linux ignores a bad address too
 	}
 	if a.Flags&unix.CLONE_CHILD_SETTID != 0 {
 		child.StoreUint32(a.ChildTID, uint32(tid))
@@ -314,10 +209,9 @@ func (t *Task) storeIDs(child *Task, a *CloneArgs, tid int) error {
 	return nil
 }
 
-// abandon ends a child that was published but may not start: its goroutine
-// runs only to end it.
-func (child *Task) abandon() {
-	child.vfork = nil
+// exitUnstarted ends a child that was published but not started, on the
+// parent's goroutine. The parent gets no signal.
+func (child *Task) exitUnstarted() {
 	child.group.kernel.mu.Lock()
 	child.exitSignal = 0
 	child.group.kernel.mu.Unlock()

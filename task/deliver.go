@@ -3,22 +3,21 @@ package task
 import (
 	"golang.org/x/sys/unix"
 
-	"slowpath/abi"
 	"slowpath/arch/amd64"
 	"slowpath/entry"
 	"slowpath/signal"
 )
 
-// delivery is a signal on its way to a handler.
+// delivery is a signal that has a handler.
 type delivery struct {
 	info   signal.Info
 	action signal.Action
 }
 
-// DeliverSignals is the handler of the SIGPENDING duty: it runs before the
-// task returns to user mode, on its own goroutine. It stops the task, ends it,
-// or puts the frames of handlers on its stack; and it decides whether an
-// interrupted system call is executed again. It may sleep.
+// DeliverSignals is the handler of SIGPENDING. It stops the task, ends it, or
+// pushes the frames of signal handlers onto its stack, and it decides whether an
+// interrupted system call is restarted. Only the task's own goroutine calls it,
+// before the return to user mode; it may sleep.
 func (t *Task) DeliverSignals(f *amd64.Frame) {
 	f.Settle()
 	for {
@@ -39,9 +38,8 @@ func (t *Task) DeliverSignals(f *amd64.Frame) {
 	}
 }
 
-// nextSignal does everything that needs no handler, and returns the next
-// signal that has one. It reports false if there is none, or if the task is to
-// exit.
+// nextSignal handles every signal that needs no handler, and returns the next one
+// that does. It reports false if there is none, or if the task must exit.
 func (t *Task) nextSignal() (delivery, bool) {
 	g := t.group
 	for !t.Exiting() {
@@ -55,7 +53,7 @@ func (t *Task) nextSignal() (delivery, bool) {
 		case g.groupExit || t.killed.Load():
 			status := g.exitStatus
 			if !g.groupExit {
-				status = 0 // another thread's execve(2) ends this one alone
+				status = 0 // killed by another thread's execve(2); the process goes on
 			}
 			g.mu.Unlock()
 			t.requestExit(status)
@@ -68,7 +66,7 @@ func (t *Task) nextSignal() (delivery, bool) {
 			if !ok {
 				return delivery{}, false
 			}
-			g.Timers.collected(&info)
+			g.Timers.signalTaken(&info)
 			if next, handled := t.act(info); handled {
 				return next, true
 			}
@@ -77,8 +75,8 @@ func (t *Task) nextSignal() (delivery, bool) {
 	return delivery{}, false
 }
 
-// dequeue takes the next signal outside blocked: the thread's own before the
-// process's. The group's lock is held.
+// dequeue takes the next signal that is not in blocked. The thread's own signals
+// come before those of the process. The group's lock is held.
 func (t *Task) dequeue(blocked signal.Set) (signal.Info, bool) {
 	for _, queue := range [...]*signal.Pending{&t.pending, &t.group.shared} {
 		if s := queue.Next(blocked); s != 0 {
@@ -92,9 +90,10 @@ func (t *Task) dequeue(blocked signal.Set) (signal.Info, bool) {
 	return signal.Info{}, false
 }
 
-// recalculate makes the SIGPENDING duty agree with the queues. Only the task
-// itself calls it, where no interrupted call is on its way out: that one must
-// find the duty set. The group's lock is held.
+// recalculate sets SIGPENDING if the task has a signal to handle, and clears it
+// otherwise (Linux: recalc_sigpending). Only the task's own goroutine calls it,
+// and not after a call has returned a restart code: SIGPENDING must stay set
+// then, because DeliverSignals does the restart. The group's lock is held.
 func (t *Task) recalculate() {
 	g := t.group
 	deliverable := (t.pending.Set | g.shared.Set) &^ t.blocked
@@ -105,7 +104,7 @@ func (t *Task) recalculate() {
 	entry.Lower(&t.Frame.ThreadFlags, entry.SigPending)
 }
 
-// act carries out a signal's action. It reports true if a handler is to run.
+// act carries out a signal's action. It reports whether a handler must run.
 func (t *Task) act(info signal.Info) (delivery, bool) {
 	g, s := t.group, info.Signo
 	action := g.Actions.Claim(s)
@@ -127,18 +126,19 @@ func (t *Task) act(info signal.Info) (delivery, bool) {
 	return delivery{}, false
 }
 
-// protects reports whether s must not do its default to init.
+// protects reports whether the process is init and s may not do its default
+// action.
 func (g *ThreadGroup) protects(s signal.Signal) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return g.unkillable && !signal.Unblockable.Has(s)
 }
 
-// handle puts the handler's frame on the user's stack. A stack that cannot be
-// written is a fault of the program.
+// handle pushes the handler's frame onto the user's stack. If the stack cannot be
+// written, the task gets SIGSEGV.
 func (t *Task) handle(f *amd64.Frame, d *delivery) {
 	if t.rseq.Address != 0 {
-		t.serveRSeq(f, d.info.Signo) // before the frame hides where the task was
+		t.serveRSeq(f, d.info.Signo) // it reads the interrupted RIP, which the frame replaces
 	}
 	saved := t.Blocked()
 	if t.suspended {
@@ -156,99 +156,26 @@ func (t *Task) handle(f *amd64.Frame, d *delivery) {
 	t.SetBlocked(blocked)
 }
 
-// syscallSize is the length of the SYSCALL instruction, in bytes.
-const syscallSize = 2
-
-// interruptedError returns the restart code that an interrupted system call
-// has left in the frame, or 0.
-func interruptedError(f *amd64.Frame) unix.Errno {
-	if f.OrigRAX == amd64.NotInSyscall || -f.RAX > abi.MaxErrno {
-		return 0
-	}
-	return unix.Errno(-f.RAX)
-}
-
-// executeAgain sets the frame back to the SYSCALL instruction, with the number
-// of the call to make.
-func executeAgain(f *amd64.Frame, number uint64) {
-	f.RAX = number
-	f.RIP -= syscallSize
-}
-
-// failInterrupted makes the interrupted call fail with EINTR.
-func failInterrupted(f *amd64.Frame) {
-	eintr := int64(unix.EINTR)
-	f.RAX = uint64(-eintr)
-}
-
-// restartForHandler decides about an interrupted system call when a handler
-// is to run (signal(7), "Interruption of system calls").
-func (t *Task) restartForHandler(f *amd64.Frame, flags uint64) {
-	switch interruptedError(f) {
-	case abi.ERESTARTNOHAND, abi.ERESTART_RESTARTBLOCK:
-		failInterrupted(f)
-	case abi.ERESTARTSYS:
-		if flags&signal.SA_RESTART == 0 {
-			failInterrupted(f)
-			return
-		}
-		executeAgain(f, f.OrigRAX)
-	case abi.ERESTARTNOINTR:
-		executeAgain(f, f.OrigRAX)
-	}
-}
-
-// restartWithoutHandler executes an interrupted call again: no handler has
-// run.
-func (t *Task) restartWithoutHandler(f *amd64.Frame) {
-	switch interruptedError(f) {
-	case abi.ERESTARTNOHAND, abi.ERESTARTSYS, abi.ERESTARTNOINTR:
-		executeAgain(f, f.OrigRAX)
-	case abi.ERESTART_RESTARTBLOCK:
-		executeAgain(f, unix.SYS_RESTART_SYSCALL)
-	}
-}
-
-// RestartBlock is what restart_syscall(2) does: the rest of an interrupted
-// sleep. It belongs to the task's own goroutine.
-type RestartBlock struct {
-	resume func(t *Task) (uint64, error)
-}
-
-// Set keeps the rest of a call that returns ERESTART_RESTARTBLOCK.
-func (r *RestartBlock) Set(resume func(t *Task) (uint64, error)) { r.resume = resume }
-
-// Clear forgets it: a handler has run.
-func (r *RestartBlock) Clear() { r.resume = nil }
-
-// Resume is restart_syscall(2): EINTR if there is nothing to go on with.
-func (r *RestartBlock) Resume(t *Task) (uint64, error) {
-	if r.resume == nil {
-		return 0, unix.EINTR
-	}
-	return r.resume(t)
-}
-
-// pushFrame builds the handler's frame on the user's stack.
+// pushFrame builds the handler's frame on the user's stack: EFAULT.
 func (t *Task) pushFrame(f *amd64.Frame, d *delivery, saved signal.Set) error {
 	return signal.Push(t, f, &signal.Delivery{
 		Info: &d.info, Action: &d.action, Saved: saved, AltStack: &t.AltStack, Fault: t.lastFault, Scratch: &t.scratch,
 	})
 }
 
-// SignalReturn is rt_sigreturn(2): it goes on where the signal interrupted the
-// program. A bad frame is SIGSEGV.
+// SignalReturn is rt_sigreturn(2): it restores the registers and the mask from the
+// signal frame. A bad frame is SIGSEGV.
 func (t *Task) SignalReturn(f *amd64.Frame) {
 	t.Restart.Clear()
 	restored, err := signal.Pop(t, f, &t.scratch)
 	if restored.Read {
-		t.SetBlocked(restored.Blocked) // first, as in Linux: also of a bad frame
+		t.SetBlocked(restored.Blocked) // even if the rest of the frame is bad, as in Linux
 	}
 	if err != nil {
 		t.ForceSignal(signal.KernelInfo(unix.SIGSEGV))
 		return
 	}
-	// As in Linux, an alternate stack that cannot be set is left as it is.
+	// Linux too ignores an alternate stack that cannot be set.
 	t.AltStack.Set(restored.AltStack, f.RSP, signal.MinStackSize)
 	if restored.Trap.Signo != 0 {
 		t.fault(f, restored.Trap)

@@ -10,20 +10,20 @@ import (
 	"slowpath/task/elf"
 )
 
-// ExecRequest is what execve(2) and execveat(2) ask for.
+// ExecRequest holds the arguments of execve(2) and execveat(2).
 type ExecRequest struct {
 	// At names the program; its Caller is the task.
 	At fs.At
-	// Descriptor is the number of At.Start, where that is set.
+	// Descriptor is the descriptor of At.Start, if At.Start is set.
 	Descriptor int
 	// Argv and Envp are the argument and environment strings.
 	Argv, Envp []string
 }
 
-// program is an executable that was found and looked at, before anything of
-// the calling task has changed.
+// program is an executable whose headers were read. Nothing of the calling task
+// has changed yet.
 type program struct {
-	file        *fs.File // what is mapped; for a script, the interpreter's file
+	file        *fs.File // the file to map; for a script, its interpreter
 	image       *elf.Image
 	interpreter *fs.File // PT_INTERP, or nil
 	loader      *elf.Image
@@ -31,16 +31,17 @@ type program struct {
 	comm        string
 	argv, envp  []string
 
-	credentials *cred.Credentials // what the task will have
-	secure      bool              // AT_SECURE: it has gained something
+	credentials *cred.Credentials // the credentials after execve(2)
+	secure      bool              // AT_SECURE: they have more privileges
 }
 
-// maxScriptDepth is how many scripts may be each other's interpreters.
+// maxScriptDepth is the greatest number of scripts that are interpreters of one
+// another.
 const maxScriptDepth = 5
 
-// Exec is execve(2) and execveat(2). When it returns nil the task's registers
-// and memory are the new program's. An error means that nothing has changed,
-// unless the task has been sent a fatal signal: then it is too late for either.
+// Exec is execve(2) and execveat(2). When it returns nil, registers and memory
+// are those of the new program. After an error nothing has changed, or the task
+// has got a fatal signal. Only the task's own goroutine calls it; it may sleep.
 //
 // Errors: those of execve(2).
 func (t *Task) Exec(r ExecRequest) error {
@@ -52,7 +53,7 @@ func (t *Task) Exec(r ExecRequest) error {
 		return err
 	}
 	defer p.release()
-	return t.become(p)
+	return t.commitExec(p)
 }
 
 // release drops the files of the program; mappings have their own references.
@@ -73,15 +74,16 @@ const (
 	maxArguments = 6 << 20
 )
 
-// ArgumentLimit is how many bytes the strings and their pointers may take: a
-// quarter of the stack limit, within bounds.
+// ArgumentLimit returns the greatest total size of the strings and their
+// pointers, in bytes: a quarter of the stack limit, but between 128 KiB and
+// 6 MiB.
 func (t *Task) ArgumentLimit() int {
 	limit := min(t.group.Limits.Soft(unix.RLIMIT_STACK)/4, maxArguments)
 	return int(max(limit, minArguments))
 }
 
-// checkArguments refuses too many or too long arguments: E2BIG. A program
-// without any gets one that is empty, as in Linux since 5.18.
+// checkArguments returns E2BIG for arguments that are too long. An empty argv
+// becomes one empty string, as in Linux since 5.18.
 func (t *Task) checkArguments(r *ExecRequest) error {
 	if len(r.Argv) == 0 {
 		r.Argv = []string{""}
@@ -102,8 +104,7 @@ func (t *Task) checkArguments(r *ExecRequest) error {
 	return nil
 }
 
-// findProgram opens the program and follows "#!" lines until it meets an ELF
-// file.
+// findProgram opens the program and follows "#!" lines up to an ELF file.
 func (t *Task) findProgram(r *ExecRequest) (*program, error) {
 	p := &program{name: r.At.Name, argv: r.Argv, envp: r.Envp}
 	if r.At.Start != nil && !strings.HasPrefix(r.At.Name, "/") {
@@ -139,8 +140,8 @@ func (t *Task) findProgram(r *ExecRequest) (*program, error) {
 	}
 }
 
-// descriptorName is what a program sees as its name if it was started by a
-// descriptor (execveat(2), "Notes").
+// descriptorName returns the name of a program that was started by a descriptor
+// (execveat(2), "NOTES").
 func descriptorName(r *ExecRequest) string {
 	name := "/dev/fd/" + itoa(r.Descriptor)
 	if r.At.Name != "" {
@@ -151,9 +152,9 @@ func descriptorName(r *ExecRequest) string {
 
 func baseName(path string) string { return path[strings.LastIndexByte(path, '/')+1:] }
 
-// openExecutable opens a file for execution. The caller needs execute
-// permission, not read permission. Errors: EACCES for what is no regular file
-// or may not be executed, and those of open(2).
+// openExecutable opens a file for execution. The caller needs execute permission
+// but no read permission. Errors: EACCES for a file that is not regular or not
+// executable, and those of open(2).
 func (t *Task) openExecutable(at fs.At) (*fs.File, error) {
 	flags := unix.O_PATH
 	if !at.Follow {
@@ -178,8 +179,8 @@ func (t *Task) openExecutable(at fs.At) (*fs.File, error) {
 	return fs.At{Caller: kernel, Start: found, Empty: true, Follow: true}.Open(unix.O_RDONLY, 0)
 }
 
-// readProgram reads the ELF headers of the program and of its dynamic loader.
-// From here on the program does not change: ETXTBSY if somebody may write.
+// readProgram reads the ELF headers of the program and of its dynamic loader. It
+// first denies writing to the program: ETXTBSY if the file is open for writing.
 func (t *Task) readProgram(p *program) (err error) {
 	if err = p.file.DenyWriting(); err != nil {
 		return err
@@ -201,7 +202,7 @@ func (t *Task) readProgram(p *program) (err error) {
 	return err
 }
 
-// fileReader lets package elf read an open file.
+// fileReader implements elf.File for an open file.
 type fileReader struct{ file *fs.File }
 
 // ReadAt implements elf.File.
@@ -212,12 +213,13 @@ func (r fileReader) ReadAt(p []byte, offset int64) (int, error) {
 // script is the first line of a file that begins with "#!".
 type script struct{ interpreter, argument string }
 
-// scriptHead is how much of a file is looked at for the line (BINPRM_BUF_SIZE).
+// scriptHead is the number of bytes in which the line must be
+// (BINPRM_BUF_SIZE).
 const scriptHead = 256
 
-// scriptLine returns the "#!" line of the file, nil if it has none. Errors:
-// ENOEXEC for a line without an interpreter or one whose interpreter does not
-// end within scriptHead bytes.
+// scriptLine returns the "#!" line of the file, or nil. Errors: ENOEXEC for a line
+// without an interpreter, and for an interpreter that does not end within
+// scriptHead bytes.
 func scriptLine(file *fs.File) (*script, error) {
 	var head [scriptHead]byte
 	sink := fs.NewBytesSink(head[:])
@@ -227,8 +229,8 @@ func scriptLine(file *fs.File) (*script, error) {
 	return parseScript(string(sink.Bytes()))
 }
 
-// parseScript reads the line as Linux's load_script does: blanks around the
-// interpreter and around the one argument do not count.
+// parseScript parses the line like Linux's load_script: it ignores blanks around
+// the interpreter and around the argument.
 func parseScript(head string) (*script, error) {
 	line, isScript := strings.CutPrefix(head, "#!")
 	if !isScript {
@@ -248,9 +250,8 @@ func parseScript(head string) (*script, error) {
 	return &script{interpreter: line[:end], argument: strings.Trim(line[end:], " \t")}, nil
 }
 
-// arguments returns what the interpreter is called with: its own name, the
-// argument of the line if there is one, the script's name, and the script's
-// arguments without its name.
+// arguments returns the argv of the interpreter: its name, the argument of the
+// line if there is one, the name of the script, and argv[1:] of the script.
 func (s *script) arguments(name string, argv []string) []string {
 	list := []string{s.interpreter}
 	if s.argument != "" {

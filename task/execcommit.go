@@ -9,12 +9,23 @@ import (
 	"slowpath/signal"
 )
 
-// become makes the task the program. Once the other threads are gone there is
-// no way back: an error then is a fatal signal too.
-func (t *Task) become(p *program) error {
+// Execution is the new program in the Exec functions of subsystems.
+type Execution struct {
+	// Program describes the new program for /proc.
+	Program *Program
+	// Secure is AT_SECURE: the program has more privileges than its caller.
+	Secure bool
+
+	program *program
+	image   *loaded
+}
+
+// commitExec replaces the task's program. After the other threads have been
+// killed, an error comes with a fatal signal.
+func (t *Task) commitExec(p *program) error {
 	l, err := t.load(p)
 	if err != nil {
-		// Linux has given up the old memory by now, and so kills.
+		// Linux has released the old memory at this point, and kills the task.
 		t.ForceFatal(unix.SIGSEGV)
 		return err
 	}
@@ -22,61 +33,14 @@ func (t *Task) become(p *program) error {
 		l.memory.DecRef()
 		return err
 	}
-	t.unshareForExec()
-	t.Frame.ResetRegisters()
-	t.Frame.RIP, t.Frame.RSP = l.entry, l.stack
-	t.releaseMemory(l.memory)
-	t.setProgram(l.program)
-	t.setCredentials(p.credentials)
-	t.dumpable.Store(!p.secure)
-	t.SetComm(p.comm)
-	t.FDs.CloseOnExec()
-	t.group.executed.Store(true)
+	t.kernel.subsystems.exec(t, &Execution{Program: l.program, Secure: p.secure, program: p, image: l})
+	t.UpdateLevels()
 	return nil
 }
 
-// unshareForExec gives the task what execve(2) does not let it share, and
-// resets what it does not inherit (execve(2), "Effect on process attributes").
-func (t *Task) unshareForExec() {
-	g := t.group
-	if t.FDs.Users() > 1 {
-		t.UnshareFiles()
-	}
-	actions := g.Actions.Clone(true)
-	g.mu.Lock()
-	g.Actions = actions
-	g.mu.Unlock()
-	g.Timers.exec()
-	t.AltStack = signal.AltStack{}
-	t.Restart.Clear()
-	t.rseq = RSeq{}
-	t.parentDeath.Store(0)
-}
-
-// UnshareFiles gives the task a descriptor table of its own (unshare(2),
-// CLONE_FILES).
-func (t *Task) UnshareFiles() {
-	old := t.FDs
-	copied := old.Copy()
-	t.resources.Lock()
-	t.FDs = copied
-	t.resources.Unlock()
-	old.Release()
-}
-
-// UnshareFS gives the task directories of its own (unshare(2), CLONE_FS).
-func (t *Task) UnshareFS() {
-	old := t.FS
-	copied := old.Copy()
-	t.resources.Lock()
-	t.FS = copied
-	t.resources.Unlock()
-	old.Release()
-}
-
-// endOtherThreads leaves the task alone in its process, as its leader: the
-// others die, and the process keeps its id. EAGAIN if the process is dying, or
-// another thread does the same.
+// endOtherThreads kills the other threads of the process, waits for their exit,
+// and makes the task the leader (Linux: de_thread). EAGAIN if the process is
+// exiting, or if another thread is in execve(2).
 func (t *Task) endOtherThreads() error {
 	g := t.group
 	g.mu.Lock()
@@ -104,8 +68,8 @@ func (t *Task) endOtherThreads() error {
 	return nil
 }
 
-// isAlone reports whether all other threads have ended. A leader that has
-// ended stays as a zombie, because its id is the process's.
+// isAlone reports whether all other threads have exited. The leader then is a
+// zombie: it is not released, because the process has its id.
 func (t *Task) isAlone() bool {
 	g := t.group
 	g.mu.Lock()
@@ -118,7 +82,7 @@ func (t *Task) isAlone() bool {
 	return true
 }
 
-// makeLeader gives t, the only thread left, the place and the id of the leader.
+// makeLeader makes t, the only live thread, the leader, with the leader's id.
 func (k *Kernel) makeLeader(t *Task) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -144,12 +108,33 @@ func (k *Kernel) makeLeader(t *Task) {
 	k.users.get(old.Credentials().UID).processes.Add(-1)
 }
 
-// setProgram publishes what /proc shows of the new program.
-func (t *Task) setProgram(p *Program) { t.program.Store(p) }
+// programSubsystem is what /proc shows of the program, and the thread's name.
+var programSubsystem = Subsystem{
+	Name: "program",
+	Fork: func(parent, child *Task, _ *CloneArgs) error {
+		child.comm = parent.Comm()
+		child.program.Store(parent.program.Load())
+		return nil
+	},
+	Exec: func(t *Task, x *Execution) {
+		t.program.Store(x.Program)
+		t.SetComm(x.program.comm)
+	},
+}
 
-// Program returns what the task runs, nil for a task of the kernel. Anybody
-// may call it.
+// Program returns the program that the task runs, nil for the kernel's own task.
+// Any goroutine may call it.
 func (t *Task) Program() *Program { return t.program.Load() }
+
+// credentialsSubsystem is the identity (credentials(7)).
+var credentialsSubsystem = Subsystem{
+	Name: "credentials",
+	Fork: func(parent, child *Task, _ *CloneArgs) error {
+		child.credentials.Store(parent.Credentials())
+		return nil
+	},
+	Exec: func(t *Task, x *Execution) { t.setCredentials(x.program.credentials) },
+}
 
 // Bits of a file's mode and of PR_SET_SECUREBITS that matter to execve(2).
 const (
@@ -157,8 +142,9 @@ const (
 	secureKeepCaps = 1 << 4 // SECBIT_KEEP_CAPS
 )
 
-// execCredentials returns what the task becomes by executing the file, and
-// whether that is more than it is (execve(2), capabilities(7)).
+// execCredentials returns the credentials after the execution of file, and
+// whether they have more privileges than those before (execve(2),
+// capabilities(7)).
 func (t *Task) execCredentials(file *fs.File) (*cred.Credentials, bool) {
 	old := t.Credentials()
 	next := old.Clone()
@@ -184,8 +170,8 @@ func (t *Task) execCredentials(file *fs.File) (*cred.Credentials, bool) {
 	return next, changed || gained || next.EUID != next.UID || next.EGID != next.GID
 }
 
-// execCapabilities computes the capability sets of a program whose file has
-// none: root gets all, others keep the ambient set.
+// execCapabilities sets the capabilities of a program whose file has none: root
+// gets all, other users keep the ambient set.
 func execCapabilities(c *cred.Credentials) {
 	if c.SecureBits&secureNoRoot == 0 && (c.EUID == 0 || c.UID == 0) {
 		c.Permitted = c.Bounding | c.Inheritable
@@ -199,8 +185,8 @@ func execCapabilities(c *cred.Credentials) {
 	c.Permitted, c.Effective = c.Ambient, c.Ambient
 }
 
-// setCredentials publishes new credentials, and moves the task to the counts
-// of its new real user.
+// setCredentials publishes new credentials. If the real user changes, the task is
+// counted for the new one.
 func (t *Task) setCredentials(c *cred.Credentials) {
 	old := t.credentials.Swap(c)
 	if old.UID != c.UID {
@@ -210,7 +196,7 @@ func (t *Task) setCredentials(c *cred.Credentials) {
 	}
 }
 
-// memoryLimits are the resource limits that mm enforces.
+// memoryLimits returns the resource limits that package mm enforces.
 func (g *ThreadGroup) memoryLimits(c *cred.Credentials) mm.Limits {
 	locked := g.Limits.Soft(unix.RLIMIT_MEMLOCK)
 	if c.Has(cred.IPCLock) {

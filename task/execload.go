@@ -10,21 +10,22 @@ import (
 	"slowpath/task/elf"
 )
 
-// loaded is a program in its new address space, ready to run.
+// loaded is a program that was mapped into a new address space.
 type loaded struct {
 	memory  *mm.AddressSpace
-	entry   uint64 // the first instruction: the loader's, if there is one
+	start   uint64 // the first instruction: the loader's, if there is one
 	stack   uint64 // the stack pointer
-	bias    uint64 // what was added to the program's addresses
-	base    uint64 // AT_BASE: where the loader is
+	bias    uint64 // the load address minus the program's own address
+	base    uint64 // AT_BASE: the load address of the loader
 	vdso    uint64 // AT_SYSINFO_EHDR, or 0
 	stackTo uint64 // the end of the stack area
 	program *Program
 }
 
-// Where Linux puts a position-independent program that has a loader
-// (ELF_ET_DYN_BASE), and how far each part may be moved at random, in bytes.
+// The address of a position-independent program that has a loader, and the
+// greatest random offset of each part in bytes.
 const (
+	// pieBase is ELF_ET_DYN_BASE.
 	pieBase     = mm.UserEnd / 3 * 2 &^ (mm.PageSize - 1)
 	mapRandom   = 1 << 40 // 28 bits of pages
 	stackRandom = 1 << 34 // 22 bits of pages
@@ -34,8 +35,8 @@ const (
 // addrNoRandomize is ADDR_NO_RANDOMIZE (personality(2)).
 const addrNoRandomize = 0x0040000
 
-// randomOffset returns a random multiple of a page below limit, 0 if the task
-// wants a fixed layout.
+// randomOffset returns a random multiple of the page size below limit. It is 0
+// if randomization is off.
 func (t *Task) randomOffset(limit uint64) uint64 {
 	if t.personality.Load()&addrNoRandomize != 0 || !t.kernel.Randomizes() {
 		return 0
@@ -45,8 +46,7 @@ func (t *Task) randomOffset(limit uint64) uint64 {
 	return binary.LittleEndian.Uint64(p[:]) % limit &^ (mm.PageSize - 1)
 }
 
-// load makes the address space of the program. The task keeps its own
-// meanwhile.
+// load maps the program into a new address space. The task keeps its own.
 func (t *Task) load(p *program) (*loaded, error) {
 	memory, err := t.kernel.config.Memory.NewAddressSpace()
 	if err != nil {
@@ -60,6 +60,7 @@ func (t *Task) load(p *program) (*loaded, error) {
 	return l, nil
 }
 
+// fill maps program, loader, vDSO and stack.
 func (t *Task) fill(l *loaded, p *program) error {
 	l.memory.SetLimits(t.group.memoryLimits(p.credentials))
 	layout := mm.Layout{MapBase: mm.MapBase(t.group.Limits.Soft(unix.RLIMIT_STACK), t.randomOffset(mapRandom))}
@@ -70,7 +71,7 @@ func (t *Task) fill(l *loaded, p *program) error {
 	}
 	layout.BrkStart = t.brkStart(p, end)
 	l.memory.SetLayout(layout)
-	l.entry = p.image.Entry + l.bias
+	l.start = p.image.Entry + l.bias
 	if p.loader != nil {
 		if err := l.mapLoader(p); err != nil {
 			return err
@@ -84,8 +85,8 @@ func (t *Task) fill(l *loaded, p *program) error {
 	return t.buildStack(l, p)
 }
 
-// brkStart is where the heap begins: behind the program, or, for a static-PIE
-// program, which lies among the mappings, where a program would be.
+// brkStart returns the start of the heap: the end of the program. A static-PIE
+// program lies in the mmap area, so its heap starts at pieBase.
 func (t *Task) brkStart(p *program, end uint64) uint64 {
 	if p.image.Relocatable && p.loader == nil {
 		end = pieBase
@@ -113,7 +114,7 @@ func (t *Task) mapProgram(l *loaded, p *program) (end uint64, err error) {
 	return end + l.bias, l.mapSegments(p.file, p.image, l.bias)
 }
 
-// mapLoader maps the dynamic loader, which then is what runs first.
+// mapLoader maps the dynamic loader, which runs first.
 func (l *loaded) mapLoader(p *program) error {
 	start, end, err := p.loader.Span()
 	if err != nil {
@@ -127,12 +128,12 @@ func (l *loaded) mapLoader(p *program) error {
 		}
 		bias = at - start
 	}
-	l.base, l.entry = bias, p.loader.Entry+bias
+	l.base, l.start = bias, p.loader.Entry+bias
 	return l.mapSegments(p.interpreter, p.loader, bias)
 }
 
-// reserve finds room for size bytes at a multiple of align, where mmap(2)
-// would put them.
+// reserve returns a free range of size bytes in the mmap area, at a multiple of
+// align. It does not keep the range mapped.
 func (l *loaded) reserve(size, align uint64) (uint64, error) {
 	length := size + align - mm.PageSize
 	at, err := l.memory.Mmap(mm.MapRequest{
@@ -151,7 +152,7 @@ func (l *loaded) reserve(size, align uint64) (uint64, error) {
 func (l *loaded) mapSegments(file *fs.File, image *elf.Image, bias uint64) error {
 	object, err := file.Mappable(false)
 	if err != nil {
-		return unix.ENOEXEC // a file that cannot be mapped is no program
+		return unix.ENOEXEC // the file system cannot map files
 	}
 	for i := range image.Segments {
 		if err := l.mapSegment(file, object, &image.Segments[i], bias); err != nil {
@@ -163,7 +164,8 @@ func (l *loaded) mapSegments(file *fs.File, image *elf.Image, bias uint64) error
 
 const fixedPrivate = unix.MAP_PRIVATE | unix.MAP_FIXED
 
-// mapSegment maps the part that is in the file, and zeros for the rest.
+// mapSegment maps the part of a segment that is in the file, and zeros for the
+// rest of its memory.
 func (l *loaded) mapSegment(file *fs.File, object mm.Mappable, s *elf.Segment, bias uint64) error {
 	const mask = mm.PageSize - 1
 	start := (s.Address + bias) &^ mask
@@ -192,9 +194,9 @@ func (l *loaded) mapSegment(file *fs.File, object mm.Mappable, s *elf.Segment, b
 	return err
 }
 
-// clearTail zeroes what follows the file's part in its last page, where the
-// segment says that zeros are there. A segment that is not writable keeps the
-// file's bytes, as on Linux.
+// clearTail zeroes the last page behind the file's part, if the segment's memory
+// goes on there. A segment that is not writable keeps the file's bytes, as on
+// Linux.
 func (l *loaded) clearTail(s *elf.Segment, from, to uint64) error {
 	if s.MemorySize == s.FileSize || !s.Write || from == to {
 		return nil

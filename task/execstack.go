@@ -48,8 +48,8 @@ type Program struct {
 	Name string
 	// Path is where the executable is, for /proc/pid/exe.
 	Path string
-	// Place is the same as a place in the name space.
-	Place fs.Path
+	// File is where the executable is in the tree of mounts.
+	File fs.Path
 	// The user addresses of the argument and environment strings.
 	ArgStart, ArgEnd, EnvStart, EnvEnd uint64
 	// StartStack is the initial stack pointer.
@@ -97,7 +97,7 @@ func (t *Task) stackBlock(l *loaded, p *program) ([]byte, error) {
 	// Below the strings, from the top down: random bytes and the platform.
 	random := (base - randomBytes) &^ (stackAlign - 1)
 	platformAt := random - stackAlign
-	info := &Program{Name: p.name, Path: p.file.MapName(), Place: p.file.Path(), ArgStart: base, EnvEnd: base + uint64(envEnd)}
+	info := &Program{Name: p.name, Path: p.file.MapName(), File: p.file.Path(), ArgStart: base, EnvEnd: base + uint64(envEnd)}
 	info.ArgEnd = info.EnvEnd
 	if len(envp) > 0 {
 		info.ArgEnd = base + envp[0]

@@ -3,28 +3,24 @@ package task
 import (
 	"golang.org/x/sys/unix"
 
-	"slowpath/arch/amd64"
 	"slowpath/entry"
 	"slowpath/signal"
 )
 
-// requestExit makes the task leave its user loop; the goroutine then ends the
-// task with the given status.
-//
-// The duty makes the loop look: a system call that succeeds goes back to user
-// mode without asking.
+// requestExit makes the user loop end; the goroutine then ends the task with the
+// given status. SIGPENDING makes the loop leave its fast path, which checks only
+// the thread flags word after a system call.
 func (t *Task) requestExit(status Status) {
 	t.SetExiting()
 	entry.Raise(&t.Frame.ThreadFlags, entry.SigPending)
 	t.exitStatus = status
 }
 
-// ExitThread is exit(2): it ends the calling thread, once its system call has
-// returned.
+// ExitThread is exit(2): the calling thread exits when its system call returns.
 func (t *Task) ExitThread(code int) { t.requestExit(ExitStatus(code)) }
 
-// ExitGroup is exit_group(2): it ends the whole process with status, unless
-// the process is ending already.
+// ExitGroup is exit_group(2): every thread of the process exits. The status is
+// kept, unless the process is already exiting with another.
 func (t *Task) ExitGroup(status Status) {
 	g := t.group
 	g.mu.Lock()
@@ -40,9 +36,9 @@ func (t *Task) ExitGroup(status Status) {
 	t.requestExit(status)
 }
 
-// KillFromPanic ends the process because a system call of its own made the
-// kernel panic: the kernel lives, the process does not. It logs what happened.
-// The user loop calls it with what it recovered; then the loop ends.
+// KillFromPanic logs a panic in a system call of the task and ends the process
+// with SIGKILL. The kernel goes on. The user loop calls it with the recovered
+// value, and then ends.
 func (t *Task) KillFromPanic(v any, stack []byte) {
 	t.kernel.Logf("A system call of %s made the kernel panic, so the process is killed: %v\n%s", t, v, stack)
 	t.ExitGroup(SignalStatus(unix.SIGKILL))
@@ -60,13 +56,13 @@ func (k *Kernel) Start(t *Task) {
 	}()
 }
 
-// run is the life of a task.
+// run is what the task's goroutine does.
 func (t *Task) run() {
 	t.runUserLoop()
 	t.exit()
 }
 
-// runUserLoop returns when the task is to exit.
+// runUserLoop returns when the task must exit.
 func (t *Task) runUserLoop() {
 	defer func() {
 		if v := recover(); v != nil {
@@ -76,70 +72,46 @@ func (t *Task) runUserLoop() {
 	t.kernel.config.Run(t)
 }
 
-// exit ends a thread: it gives up what it shares, passes its children on, and
-// becomes a zombie or vanishes.
+// exit ends a thread (Linux: do_exit): it releases the thread's parts, reparents
+// its children, and makes it a zombie or releases it.
 func (t *Task) exit() {
 	t.SetExiting()
-	t.runWork()
-	last, stopped := t.beginExit()
-	if stopped {
-		t.group.notifyStopped(noticeStopped)
-	}
-	if last {
-		t.group.Timers.stop()
-	}
-	t.releaseMemory(nil)
-	t.releaseFiles()
-	amd64.Release(t.Frame)
-	t.kernel.finishExit(t, last)
+	t.last = t.group.threadExits()
+	t.kernel.subsystems.exit(t)
+	t.kernel.finishExit(t)
 }
 
-// beginExit withdraws the thread from signals: those of the process go to
-// other threads. It reports whether it is the last one, and whether the
-// process has stopped because only this thread had not.
-func (t *Task) beginExit() (last, stopped bool) {
-	g := t.group
+// threadExits decrements the number of live threads, and reports whether it was
+// the last one.
+func (g *ThreadGroup) threadExits() (last bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	t.ended = true
 	g.live--
 	last = g.live == 0
 	if last && !g.groupExit {
-		// The leader's status is the process's, even if it went first.
+		// The status of the process is its leader's, even if the leader exited
+		// first.
 		g.groupExit, g.exitStatus = true, g.threads[0].exitStatus
 	}
-	if !g.groupExit {
-		g.retarget(t, ^t.blocked)
-	}
-	return last, t.takePartInStop()
+	return last
 }
 
-// releaseFiles gives up descriptors and directories.
-func (t *Task) releaseFiles() {
-	t.resources.Lock()
-	fds, context := t.FDs, t.FS
-	t.FDs, t.FS = nil, nil
-	t.resources.Unlock()
-	if fds != nil {
-		fds.Release()
-	}
-	if context != nil {
-		context.Release()
-	}
-}
+// LastThread reports whether the process ends with this thread. It is valid in
+// the Exit functions of subsystems.
+func (t *Task) LastThread() bool { return t.last }
 
-// finishExit is the part of an exit that changes the family. It is Linux's
-// exit_notify and release_task.
-func (k *Kernel) finishExit(t *Task, last bool) {
+// finishExit is the part of an exit that changes the family (Linux: exit_notify
+// and release_task).
+func (k *Kernel) finishExit(t *Task) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	g := t.group
-	if last {
-		k.leaderEnded(g)
-		k.passChildrenOn(g)
-		k.hangUpOrphans(g, g.parent)
+	if t.last {
+		k.sessionLeaderExited(g)
+		k.reparentChildren(g)
+		k.hangUpOrphanedGroup(g, g.parent)
 	} else {
-		k.deathOfParentThread(t)
+		k.parentThreadExited(t)
 	}
 	t.exitState.Store(uint32(zombie))
 	g.countEnded(t)
@@ -153,7 +125,7 @@ func (k *Kernel) finishExit(t *Task, last bool) {
 	}
 }
 
-// countEnded keeps what the thread has used.
+// countEnded adds the thread's usage to that of the process.
 func (g *ThreadGroup) countEnded(t *Task) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -161,13 +133,15 @@ func (g *ThreadGroup) countEnded(t *Task) {
 	t.counted = true
 }
 
+// execWaits reports whether a thread waits in execve(2) for the exit of the
+// others.
 func (g *ThreadGroup) execWaits() bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return g.execTask != nil
 }
 
-// releaseThread forgets a thread: nobody waits for it. The kernel's lock is
+// releaseThread removes a thread that nobody can wait for. The kernel's lock is
 // held.
 func (k *Kernel) releaseThread(t *Task) {
 	g := t.group
@@ -187,9 +161,9 @@ func (k *Kernel) releaseThread(t *Task) {
 	k.users.get(t.Credentials().UID).processes.Add(-1)
 }
 
-// processEnded makes a process whose last thread has ended a zombie, and tells
-// its parent; or reaps it at once if the parent does not want to know. The
-// kernel's lock is held.
+// processEnded makes a process whose last thread has exited a zombie and
+// notifies its parent. If the parent ignores its children, the process is reaped
+// at once. The kernel's lock is held.
 func (k *Kernel) processEnded(g *ThreadGroup) {
 	g.exited = true
 	g.done.Wake(waitReadable | waitHangUp)
@@ -203,8 +177,9 @@ func (k *Kernel) processEnded(g *ThreadGroup) {
 	}
 }
 
-// notifyParent sends the exit signal and wakes wait4(2). It reports whether
-// nobody will wait for the process (SIGCHLD ignored, SA_NOCLDWAIT).
+// notifyParent sends the exit signal and wakes wait4(2). It reports whether the
+// process must be reaped because its parent ignores SIGCHLD or has set
+// SA_NOCLDWAIT.
 func (k *Kernel) notifyParent(g *ThreadGroup, exitSignal signal.Signal) (reap bool) {
 	parent := g.parent
 	code, status := g.exitStatus.childCode()
@@ -224,7 +199,7 @@ func (k *Kernel) notifyParent(g *ThreadGroup, exitSignal signal.Signal) (reap bo
 	return reap
 }
 
-// reap forgets a zombie. Its usage goes to its parent. The kernel's lock is
+// reap removes a zombie and adds its usage to its parent's. The kernel's lock is
 // held.
 func (k *Kernel) reap(g *ThreadGroup) {
 	if parent := g.parent; parent != nil {

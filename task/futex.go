@@ -10,27 +10,27 @@ import (
 	"slowpath/mm"
 )
 
-// FutexMatchAny is the bit set of FUTEX_WAIT and FUTEX_WAKE: it meets every
-// other (futex(2), FUTEX_BITSET_MATCH_ANY).
+// FutexMatchAny is FUTEX_BITSET_MATCH_ANY, the bit set of FUTEX_WAIT and
+// FUTEX_WAKE (futex(2)).
 const FutexMatchAny = ^uint32(0)
 
-// futexTable finds the waiters of a futex word. A word belongs to one bucket;
-// the bucket's lock makes the test of the word and the entry into the queue
-// one step, as seen by a task that changes the word and then wakes.
+// futexTable is the hash table of futex waiters. A word belongs to one bucket. The
+// bucket's lock makes the test of the word and the enqueueing atomic with respect
+// to a task that changes the word and then wakes.
 type futexTable struct {
-	seed    uint64 // so that a program cannot choose words of one bucket
+	seed    uint64 // keeps a program from choosing words of one bucket
 	buckets [256]futexBucket
 }
 
-// futexBucket has the waiters of the words that hash to it: by real-time
-// priority, and among equals the longest waiting first, as on Linux.
+// futexBucket is the list of waiters whose words hash to it, in the order of
+// real-time priority, then of waiting time, as on Linux.
 type futexBucket struct {
 	mu          sync.Mutex
 	first, last *futexWaiter
 }
 
-// futexWaiter is one task that waits on one word. It is on a bucket's list
-// until somebody wakes it.
+// futexWaiter is one task that waits on one word. It is on a bucket's list until it
+// is woken or cancelled.
 type futexWaiter struct {
 	task       *Task
 	key        mm.FutexKey
@@ -40,8 +40,8 @@ type futexWaiter struct {
 	next, prev *futexWaiter
 }
 
-// bucket returns the bucket of a word: of its address or offset, so that equal
-// addresses of several processes share one.
+// bucket returns the bucket of a word. The hash uses only the address or file
+// offset, so equal addresses of several processes share a bucket.
 func (f *futexTable) bucket(key mm.FutexKey) *futexBucket {
 	const goldenRatio = 0x9e3779b97f4a7c15
 	hash := (key.Offset>>2 ^ f.seed) * goldenRatio
@@ -69,7 +69,7 @@ func (b *futexBucket) add(w *futexWaiter) {
 	w.bucket.Store(b)
 }
 
-// remove takes w off the list and counts as a wake-up.
+// remove takes w off the list and marks it as woken.
 func (b *futexBucket) remove(w *futexWaiter) {
 	b.unlink(w)
 	w.bucket.Store(nil)
@@ -89,8 +89,8 @@ func (b *futexBucket) unlink(w *futexWaiter) {
 	w.next, w.prev = nil, nil
 }
 
-// cancel takes the waiter off its list. It reports false if it was woken
-// before. A requeue may move the waiter meanwhile, so it looks again.
+// cancel takes the waiter off its list. It reports false if the waiter was woken
+// before. A requeue may move the waiter to another bucket, so cancel retries.
 func (w *futexWaiter) cancel() bool {
 	for {
 		b := w.bucket.Load()
@@ -107,9 +107,9 @@ func (w *futexWaiter) cancel() bool {
 	}
 }
 
-// wake wakes up to limit waiters of key whose bits meet the given ones. The Go
-// runtime runs next what was made runnable last, so they are woken from the
-// last to the first.
+// wake wakes up to limit waiters of key that share a bit with bits. The Go runtime
+// runs the goroutine next that was made runnable last, so the waiters are woken in
+// reverse order.
 func (b *futexBucket) wake(key mm.FutexKey, limit int, bits uint32) (woken int) {
 	var chosen *futexWaiter // a stack, linked by next
 	for w := b.first; w != nil && woken < limit; {
@@ -125,14 +125,14 @@ func (b *futexBucket) wake(key mm.FutexKey, limit int, bits uint32) (woken int) 
 	for chosen != nil {
 		w := chosen
 		chosen = w.next
-		w.bucket.Store(nil) // from here on it may be gone
+		w.bucket.Store(nil) // the waiter may return from now on
 		w.task.Sleeper.Wake()
 	}
 	return woken
 }
 
-// lockBoth locks two buckets in the order of their addresses in the table, so
-// that two requeues never wait for each other.
+// lockBoth locks two buckets in the order of their index, so that two requeues
+// cannot deadlock.
 func (f *futexTable) lockBoth(a, b *futexBucket) (unlock func()) {
 	if a == b {
 		a.mu.Lock()
@@ -158,8 +158,8 @@ func (f *futexTable) index(b *futexBucket) int {
 	return -1
 }
 
-// FutexWait is FUTEX_WAIT_BITSET: it sleeps while nobody wakes the word, if
-// the word holds value. The deadline is one of clock.Monotonic, 0 for none.
+// FutexWait is FUTEX_WAIT_BITSET: if the word holds value, it sleeps until the word
+// is woken. The deadline is a time of clock.Monotonic in nanoseconds, 0 for none.
 //
 // Errors: EAGAIN if the word holds another value, EINVAL, EFAULT, ETIMEDOUT,
 // ERESTARTSYS, and with a deadline ERESTART_RESTARTBLOCK.
@@ -173,7 +173,7 @@ func (t *Task) FutexWait(address uint64, value uint32, private bool, bits uint32
 	}
 	err := t.SleepUntil(Interruptible, deadline, func() bool { return w.bucket.Load() == nil })
 	if err == nil || !w.cancel() {
-		return nil // woken, perhaps at the last moment
+		return nil // woken, possibly after the deadline or a signal
 	}
 	if err == abi.ERESTARTSYS && deadline != 0 {
 		t.Restart.Set(func(t *Task) (uint64, error) {
@@ -184,14 +184,14 @@ func (t *Task) FutexWait(address uint64, value uint32, private bool, bits uint32
 	return err
 }
 
-// enqueue puts w on the queue of the word if the word holds value.
+// enqueue adds w to the list of the word if the word holds value.
 func (t *Task) enqueue(w *futexWaiter, address uint64, value uint32, private bool) error {
 	for {
 		err := t.tryEnqueue(w, address, value, private)
 		if err != unix.ENOMEM {
 			return err
 		}
-		if err = t.makeRoom(err); err != errAgain {
+		if err = t.retryAfterOOM(err); err != errAgain {
 			return err
 		}
 	}
@@ -231,6 +231,13 @@ func (t *Task) FutexWake(address uint64, limit int, private bool, bits uint32) (
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.wake(key, max(limit, 1), bits), nil
+}
+
+// wakeOneShared is FUTEX_WAKE of one waiter, without FUTEX_PRIVATE_FLAG. An
+// error is ignored: the kernel wakes on its own, for no system call.
+func (t *Task) wakeOneShared(address uint64) {
+	const private = false
+	t.FutexWake(address, 1, private, FutexMatchAny)
 }
 
 // FutexRequeue is FUTEX_REQUEUE: it wakes up to wake waiters of the first word

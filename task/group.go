@@ -13,7 +13,8 @@ import (
 // actions and an exit status.
 type ThreadGroup struct {
 	kernel *Kernel
-	// Actions is what signals do; CLONE_SIGHAND shares it between processes.
+	// Actions are the signal actions. CLONE_SIGHAND shares them between
+	// processes.
 	Actions *signal.Actions
 	// Limits are the resource limits.
 	Limits Limits
@@ -24,51 +25,66 @@ type ThreadGroup struct {
 	id          *pid
 	pgrp        *ProcessGroup
 	parent      *ThreadGroup
-	parentPID   atomic.Int64   // of parent, 0 without: getppid(2) takes no lock
-	children    []*ThreadGroup // in the order of their birth
-	exited      bool           // the last thread has ended: a zombie
+	parentPID   atomic.Int64   // of parent, or 0; getppid(2) reads it without the lock
+	children    []*ThreadGroup // oldest first
+	exited      bool           // a zombie: the last thread has exited
 	subreaper   bool           // PR_SET_CHILD_SUBREAPER
 	reapedTimes Usage          // of children that were waited for
 
-	// childWait announces what wait4(2) waits for: a child changed state.
+	// childWait is woken when a child changes its state: wait4(2).
 	childWait wait.Queue
-	// done is woken when the process is a zombie, for pidfds and for others.
+	// done is woken when the process becomes a zombie, and when a thread exits
+	// while another waits in execve(2).
 	done wait.Queue
 
 	executed  atomic.Bool // execve(2) has succeeded since fork
 	startTime int64       // clock.Monotonic
 	// OOMAdjust is /proc/pid/oom_score_adj, -1000 to 1000.
 	OOMAdjust atomic.Int32
-	barriers  atomic.Uint32 // commands of membarrier(2) that were announced
+	barriers  atomic.Uint32 // registered commands of membarrier(2)
 
 	mu     sync.Mutex
 	shared signal.Pending
-	// threads has the leader first. It changes with the kernel's lock held
-	// too.
+	// threads has the leader first. It changes only with both this lock and
+	// the kernel's held.
 	threads []*Task
-	live    int // threads that have not begun to exit
+	live    int // threads that have not called exit
 
-	groupExit  bool   // every thread is to die with exitStatus
-	exitStatus Status // of exit_group, or of the fatal signal
-	execTask   *Task  // the thread that waits in execve(2) for the others' end
+	groupExit  bool   // every thread must exit, with exitStatus
+	exitStatus Status // of exit_group(2), or of the fatal signal
+	execTask   *Task  // the thread that waits in execve(2) for the others, or nil
 
 	stop       stopState
-	unkillable bool       // init: signals with their default action do nothing
+	unkillable bool       // init: signals with the default action do nothing
 	endedTimes Usage      // of threads that have exited
 	posted     wait.Queue // woken when a signal becomes pending: signalfd(2)
 }
 
-// stopState is the state of a process under job control.
-type stopState struct {
-	signal    signal.Signal // what stopped it, or 0
-	count     int           // threads that are still to stop
-	stopped   bool          // all have stopped
-	continued bool          // since the parent last looked
-	unwaited  bool          // stopped and the parent has not been told by wait
-	notice    stopNotice    // what the parent is to be told by SIGCHLD
+// processSubsystem is the thread group: a thread joins its parent's, a process
+// gets a new one.
+var processSubsystem = Subsystem{
+	Name: "process",
+	Fork: func(parent, child *Task, a *CloneArgs) error {
+		child.group = parent.group
+		if !a.thread() {
+			child.group = newThreadGroup(parent.kernel)
+		}
+		return nil
+	},
+	Exec: func(t *Task, _ *Execution) { t.group.executed.Store(true) },
 }
 
-// stopNotice says what a resumed process owes its parent.
+// stopState is the job control state of a process.
+type stopState struct {
+	signal    signal.Signal // the signal that stopped it, or 0
+	count     int           // threads that have not stopped yet
+	stopped   bool          // all threads have stopped
+	continued bool          // continued, and wait4(2) has not reported it
+	unwaited  bool          // stopped, and wait4(2) has not reported it
+	notice    stopNotice    // the SIGCHLD that a thread must send to the parent
+}
+
+// stopNotice is a change for which the parent has not got its SIGCHLD yet.
 type stopNotice uint8
 
 const (
@@ -83,22 +99,22 @@ func (g *ThreadGroup) PID() int { return g.id.number }
 // Kernel returns the kernel that the process belongs to.
 func (g *ThreadGroup) Kernel() *Kernel { return g.kernel }
 
-// Leader returns the thread whose id is the process id. It is there until the
-// process is reaped, as a zombie if it has ended.
+// Leader returns the thread whose id is the process id. It stays until the
+// process is reaped, as a zombie after its exit.
 func (g *ThreadGroup) Leader() *Task {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return g.threads[0]
 }
 
-// Threads returns the threads, the leader first, as a copy.
+// Threads returns a copy of the list of threads. The leader is the first.
 func (g *ThreadGroup) Threads() []*Task {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return append([]*Task(nil), g.threads...)
 }
 
-// ThreadCount returns the number of threads, a zombie leader included.
+// ThreadCount returns the number of threads, including a zombie leader.
 func (g *ThreadGroup) ThreadCount() int {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -112,7 +128,7 @@ func (g *ThreadGroup) Stopped() bool {
 	return g.stop.stopped
 }
 
-// setParent makes p, which may be nil, the parent. The kernel's lock is held.
+// setParent sets the parent, which may be nil. The kernel's lock is held.
 func (g *ThreadGroup) setParent(p *ThreadGroup) {
 	g.parent = p
 	number := 0
@@ -122,18 +138,20 @@ func (g *ThreadGroup) setParent(p *ThreadGroup) {
 	g.parentPID.Store(int64(number))
 }
 
-// Parent returns the parent process, nil for init and for a process that is
-// reaped.
+// Parent returns the parent process. It is nil for init and for a reaped
+// process.
 func (g *ThreadGroup) Parent() *ThreadGroup {
 	g.kernel.mu.RLock()
 	defer g.kernel.mu.RUnlock()
 	return g.parent
 }
 
-// StartTime returns when the process was made, on clock.Monotonic.
+// StartTime returns the time when the process was made, in nanoseconds of
+// clock.Monotonic.
 func (g *ThreadGroup) StartTime() int64 { return g.startTime }
 
-// Exited reports whether the last thread has ended, and with which status.
+// Exited reports whether the last thread has exited, and returns the status of
+// the process.
 func (g *ThreadGroup) Exited() (Status, bool) {
 	g.kernel.mu.RLock()
 	defer g.kernel.mu.RUnlock()

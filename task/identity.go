@@ -28,7 +28,8 @@ func (t *Task) SetAllUIDs(real, effective, saved uint32) error {
 	})
 }
 
-// changeUIDs publishes new user ids, with the capabilities that follow.
+// changeUIDs publishes the user ids that rule returns, and the capabilities that
+// follow from them.
 func (t *Task) changeUIDs(rule func(old ids, privileged bool) (ids, error)) error {
 	old := t.Credentials()
 	user, err := rule(ids{old.UID, old.EUID, old.SUID}, old.Has(cred.SetUID))
@@ -43,7 +44,7 @@ func (t *Task) changeUIDs(rule func(old ids, privileged bool) (ids, error)) erro
 	return nil
 }
 
-// fixCapabilities is what a change of user ids does to capabilities
+// fixCapabilities changes capabilities after a change of user ids
 // (capabilities(7), "Effect of user ID changes on capabilities").
 func fixCapabilities(old, next *cred.Credentials) {
 	if old.SecureBits&secureNoSetUIDFixup != 0 {
@@ -65,8 +66,9 @@ func fixCapabilities(old, next *cred.Credentials) {
 	}
 }
 
-// publishIDs makes next the credentials. A program whose effective ids have
-// changed may hold what others must not see.
+// publishIDs makes next the credentials. If an effective id changes, the program is
+// no longer dumpable, because its memory may hold secrets of the old user, and
+// PR_SET_PDEATHSIG is cleared (prctl(2)).
 func (t *Task) publishIDs(old, next *cred.Credentials) {
 	if old.EUID != next.EUID || old.EGID != next.EGID || old.FSUID != next.FSUID || old.FSGID != next.FSGID {
 		t.dumpable.Store(false)
@@ -75,7 +77,7 @@ func (t *Task) publishIDs(old, next *cred.Credentials) {
 	t.setCredentials(next)
 }
 
-// SetFSUID is setfsuid(2): it returns the old id, whether it changes or not.
+// SetFSUID is setfsuid(2): it returns the old id, also if the id does not change.
 func (t *Task) SetFSUID(uid uint32) uint32 {
 	old := t.Credentials()
 	allowed := uid == old.UID || uid == old.EUID || uid == old.SUID || uid == old.FSUID || old.Has(cred.SetUID)
@@ -112,7 +114,8 @@ func (t *Task) SetAllGIDs(real, effective, saved uint32) error {
 	})
 }
 
-// changeGIDs publishes new group ids, on which no capability depends.
+// changeGIDs publishes the group ids that rule returns. No capability depends on
+// them.
 func (t *Task) changeGIDs(rule func(old ids, privileged bool) (ids, error)) error {
 	old := t.Credentials()
 	group, err := rule(ids{old.GID, old.EGID, old.SGID}, old.Has(cred.SetGID))
@@ -126,7 +129,7 @@ func (t *Task) changeGIDs(rule func(old ids, privileged bool) (ids, error)) erro
 	return nil
 }
 
-// SetFSGID is setfsgid(2): it returns the old id.
+// SetFSGID is setfsgid(2): it returns the old id, also if the id does not change.
 func (t *Task) SetFSGID(gid uint32) uint32 {
 	old := t.Credentials()
 	allowed := gid == old.GID || gid == old.EGID || gid == old.SGID || gid == old.FSGID || old.Has(cred.SetGID)
@@ -151,7 +154,7 @@ func (t *Task) SetGroups(groups []uint32) error {
 	return nil
 }
 
-// SetCapabilities is capset(2) of the caller's own sets: EPERM.
+// SetCapabilities is capset(2) for the caller itself: EPERM.
 func (t *Task) SetCapabilities(effective, permitted, inheritable cred.Capabilities) error {
 	old := t.Credentials()
 	bound := old.Inheritable | old.Permitted
@@ -174,8 +177,8 @@ func (t *Task) SetCapabilities(effective, permitted, inheritable cred.Capabiliti
 	return nil
 }
 
-// ChangeCredentials publishes what change makes of a copy of the credentials,
-// unless it fails.
+// ChangeCredentials calls change with a copy of the credentials and publishes the
+// copy, unless change fails. Only the task's own goroutine calls it.
 func (t *Task) ChangeCredentials(change func(next *cred.Credentials) error) error {
 	next := t.Credentials().Clone()
 	if err := change(next); err != nil {

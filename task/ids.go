@@ -2,16 +2,15 @@ package task
 
 import "golang.org/x/sys/unix"
 
-// Keep stands for an id that setreuid(2) and its kin leave as it is.
+// Keep is the argument -1 of setreuid(2) and similar calls: the id does not change.
 const Keep = ^uint32(0)
 
-// ids are the three user ids or the three group ids of a task. The rules by
-// which they change are the same for both (credentials(7)); privileged is
-// CAP_SETUID or CAP_SETGID.
+// ids holds the three user ids or the three group ids of a task. The same rules
+// apply to both (credentials(7)). privileged is CAP_SETUID or CAP_SETGID.
 type ids struct{ real, effective, saved uint32 }
 
-// set is setuid(2): all three for the privileged, else the effective one, to
-// the real or the saved one.
+// set is setuid(2). A privileged caller sets all three ids. Others set the
+// effective id to the real or the saved one.
 func (i ids) set(id uint32, privileged bool) (ids, error) {
 	switch {
 	case id == Keep:
@@ -25,13 +24,13 @@ func (i ids) set(id uint32, privileged bool) (ids, error) {
 	return i, nil
 }
 
-// setReal is setreuid(2). The saved id follows the effective one, unless only
-// that changes, and only to what the real one is.
+// setReal is setreuid(2). The saved id becomes the effective one, except if only
+// the effective id is set, to the real id.
 func (i ids) setReal(real, effective uint32, privileged bool) (ids, error) {
-	if !privileged && (!among(real, i.real, i.effective) || !among(effective, i.real, i.effective, i.saved)) {
+	if !privileged && (!isOneOf(real, i.real, i.effective) || !isOneOf(effective, i.real, i.effective, i.saved)) {
 		return i, unix.EPERM
 	}
-	next := ids{or(real, i.real), or(effective, i.effective), i.saved}
+	next := ids{orKept(real, i.real), orKept(effective, i.effective), i.saved}
 	if real != Keep || effective != Keep && effective != i.real {
 		next.saved = next.effective
 	}
@@ -41,15 +40,15 @@ func (i ids) setReal(real, effective uint32, privileged bool) (ids, error) {
 // setAll is setresuid(2).
 func (i ids) setAll(next ids, privileged bool) (ids, error) {
 	for _, id := range [...]uint32{next.real, next.effective, next.saved} {
-		if !privileged && !among(id, i.real, i.effective, i.saved) {
+		if !privileged && !isOneOf(id, i.real, i.effective, i.saved) {
 			return i, unix.EPERM
 		}
 	}
-	return ids{or(next.real, i.real), or(next.effective, i.effective), or(next.saved, i.saved)}, nil
+	return ids{orKept(next.real, i.real), orKept(next.effective, i.effective), orKept(next.saved, i.saved)}, nil
 }
 
-// among reports whether an id is Keep or one of others.
-func among(id uint32, others ...uint32) bool {
+// isOneOf reports whether id is Keep or one of others.
+func isOneOf(id uint32, others ...uint32) bool {
 	for _, other := range others {
 		if id == other {
 			return true
@@ -58,8 +57,8 @@ func among(id uint32, others ...uint32) bool {
 	return id == Keep
 }
 
-// or returns id, or what it keeps.
-func or(id, kept uint32) uint32 {
+// orKept returns id, or kept if id is Keep.
+func orKept(id, kept uint32) uint32 {
 	if id == Keep {
 		return kept
 	}

@@ -1,29 +1,44 @@
-// Package task is the kernel's processes: threads and thread groups, process
-// groups and sessions, clone, execve, exit and wait, the policy of signals,
-// futexes and timers.
+// Package task implements processes: threads and thread groups, process groups
+// and sessions, clone, execve, exit and wait, signal delivery, futexes and
+// timers.
 //
 // # The objects
 //
 //   - A Task is a thread: a goroutine, a register frame, and pointers to what
-//     clone(2) lets threads share (memory, descriptors, directories, signal
-//     actions).
+//     threads can share (memory, descriptors, directories, signal actions).
 //   - A ThreadGroup is a process: its threads, its children, its signals.
-//   - A ProcessGroup and a Session are what job control moves about.
-//   - The Kernel owns all of them. There is no global state.
+//   - ProcessGroup and Session are the objects of job control.
+//   - A Kernel owns all of them. There is no global state.
+//   - A Subsystem is one part of a task, as a row of functions for fork, exec,
+//     exit and levels (subsystem.go has the table and its order).
+//
+// # How to add a subsystem of a task
+//
+//  1. Make a folder, for example ptrace, with a type for its state of a task.
+//     Other goroutines may read it, so use atomic fields or a lock.
+//  2. Give it a function Register(k *task.Kernel): it calls
+//     slot = task.NewSlot[state](k); slot.Of(t) is then the state of a task.
+//  3. Register also calls k.Register(task.Subsystem{Name: "ptrace", Fork: ...,
+//     Exec: ..., Exit: ..., Levels: ...}) with those functions that it needs.
+//  4. After a change of what Levels returns, call t.UpdateLevels(), or
+//     k.UpdateLevels() if it changed for all tasks.
+//  5. Call ptrace.Register right after task.New in cmd/kernel/main.go, and add
+//     the folder to the table in ARCHITECTURE.md. subsystem_test.go is an example.
 //
 // # Locks, from the outermost in
 //
 //  1. Kernel.mu guards the family: the table of ids, parents and children,
 //     groups and sessions, who is a zombie.
-//  2. Timers.mu guards the timers of one process: an expiry sends its signal
-//     with it held.
+//  2. Timers.mu guards the timers of one process. An expiry sends its signal
+//     with the lock held.
 //  3. ThreadGroup.mu guards the signals of one process: pending queues,
-//     blocked sets, stops, and the list of threads (which changes only with
-//     both locks held, so either is enough to read it).
-//  4. The locks inside signal.Actions, wait.Queue and wait.Sleeper.
+//     blocked sets, stops, and the list of threads. The list changes only with
+//     Kernel.mu and ThreadGroup.mu held, so either is enough to read it.
+//  4. Task.levelsMu guards the level duties of one task.
+//  5. The locks inside signal.Actions, wait.Queue and wait.Sleeper.
 //
-// No goroutine holds two ThreadGroup locks. Nobody sleeps with one of these
-// locks, nor copies user memory.
+// No goroutine holds the locks of two thread groups. No goroutine sleeps or
+// copies user memory with one of these locks held.
 package task
 
 import (
@@ -38,34 +53,36 @@ import (
 	"slowpath/wait"
 )
 
-// Config is what a Kernel stands on. All fields but Run may be left out: tests
+// Config configures a Kernel. Every field but Run may be left out, as tests
 // do.
 type Config struct {
-	// Run executes a task's user mode until it exits: the user loop. Every
-	// task's goroutine calls it once.
+	// Run is the user loop: it runs a task in user mode until the task exits.
+	// The goroutine of each task calls it once.
 	Run func(t *Task)
-	// Kick makes the CPU that runs t in user mode look at its work word. It
-	// does not sleep, and does nothing if t is not in user mode.
+	// Kick makes the CPU that runs t in user mode enter the kernel, so that it
+	// reads the thread flags word. It does not sleep, and does nothing if t is
+	// not in user mode.
 	Kick func(t *Task)
 	// Log writes one line of the kernel's log.
 	Log func(format string, arguments ...any)
-	// InitEnded is told, on a goroutine of its own, how process 1 ended.
+	// InitEnded is called with the status of process 1 after its exit, on a
+	// goroutine of its own.
 	InitEnded func(Status)
-	// Memory is where new programs get their memory.
+	// Memory is the physical memory, from which programs get theirs.
 	Memory *mm.Memory
 	// MapVDSO maps the vDSO and returns the address of its ELF header.
 	MapVDSO func(*mm.AddressSpace) (uint64, error)
 	// HWCap and HWCap2 are AT_HWCAP and AT_HWCAP2 (getauxval(3)).
 	HWCap, HWCap2 uint64
-	// CPUs is how many CPUs there are, 1 if it is 0.
+	// CPUs is the number of CPUs. 0 stands for 1.
 	CPUs int
-	// Scheduler knows how many tasks are awake.
+	// Scheduler counts the runnable tasks.
 	Scheduler *sched.Scheduler
-	// NoRandomize gives every program the same layout in memory.
+	// NoRandomize switches address space layout randomization off.
 	NoRandomize bool
 	// Wall is the time of day.
 	Wall *clock.Wall
-	// Random fills p with random bytes that nobody can guess (AT_RANDOM,
+	// Random fills p with bytes that cannot be predicted (AT_RANDOM,
 	// getrandom(2), addresses).
 	Random func(p []byte)
 }
@@ -74,19 +91,20 @@ type Config struct {
 type Kernel struct {
 	config     Config
 	threadsMax int
+	subsystems subsystems
 
 	mu      sync.RWMutex
 	pids    pidTable
-	init    *ThreadGroup  // process 1, which inherits orphans
-	threads int           // tasks that are not released yet
-	levels  atomic.Uint32 // duties of every task; changes under mu
+	init    *ThreadGroup  // process 1, which adopts orphans
+	threads int           // tasks that are not released yet, zombies included
+	levels  atomic.Uint32 // level duties of every task: see RaiseForAll
 	forks   atomic.Uint64
 
 	users   userTable
 	names   hostNames
 	futexes futexTable
 	load    loadAverage
-	wallSet wait.Queue // woken when somebody has set the time of day
+	wallSet wait.Queue // woken when the time of day was set
 	oom     sync.Mutex // one OOMKill at a time
 }
 
@@ -113,19 +131,20 @@ func New(c Config) *Kernel {
 		c.Scheduler = &sched.Scheduler{CPUs: c.CPUs}
 	}
 	k := &Kernel{config: c, threadsMax: threadsFor(c.Memory), pids: newPIDTable()}
+	k.subsystems.add(builtinSubsystems()...)
 	k.futexes.seed = rand.Uint64()
 	k.names.set(DefaultHostName, DefaultDomainName)
 	k.load.due.Store(clock.Monotonic() + loadPeriod)
 	return k
 }
 
-// Scheduler returns what knows how many tasks want a CPU.
+// Scheduler returns the scheduler of Config.
 func (k *Kernel) Scheduler() *sched.Scheduler { return k.config.Scheduler }
 
 // Logf writes one line of the kernel's log.
 func (k *Kernel) Logf(format string, arguments ...any) { k.config.Log(format, arguments...) }
 
-// Random fills p with random bytes that nobody can guess.
+// Random fills p with bytes that cannot be predicted.
 func (k *Kernel) Random(p []byte) { k.config.Random(p) }
 
 // Wall returns the time of day that clock_settime(2) sets.
@@ -147,10 +166,11 @@ func (k *Kernel) Threads() int {
 	return k.threads
 }
 
-// Forks returns how many tasks were made since boot (proc(5), stat:processes).
+// Forks returns the number of tasks made since boot (proc(5), processes in
+// /proc/stat).
 func (k *Kernel) Forks() uint64 { return k.forks.Load() }
 
-// The names of a machine that nobody has named.
+// The names before sethostname(2) and setdomainname(2).
 const (
 	DefaultHostName   = "slowpath"
 	DefaultDomainName = "(none)"
@@ -168,7 +188,7 @@ func (n *hostNames) set(host, domain string) {
 	n.host, n.domain = host, domain
 }
 
-// HostName returns the names that uname(2) gives: nodename and domainname.
+// HostName returns nodename and domainname of uname(2).
 func (k *Kernel) HostName() (host, domain string) {
 	k.names.mu.Lock()
 	defer k.names.mu.Unlock()

@@ -2,30 +2,66 @@ package task
 
 import "slowpath/entry"
 
-// Levels returns the level duties that every task owes.
-func (k *Kernel) Levels() entry.Flag { return entry.Flag(k.levels.Load()) }
+// levelDuties is every duty that is a level: UpdateLevels alone changes these
+// bits of a task's thread flags.
+var levelDuties = func() (levels entry.Flag) {
+	for _, d := range entry.Duties() {
+		if d.Level {
+			levels |= d.Flag
+		}
+	}
+	return levels
+}()
 
-// RaiseForAll makes every task, of now and of later, owe level duties. It
-// does not sleep; a task in user mode notices at its next visit.
-func (k *Kernel) RaiseForAll(flags entry.Flag) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	k.levels.Or(uint32(flags))
+// UpdateLevels makes the task owe exactly the level duties that there is a
+// reason for: those of RaiseForAll, and those of each subsystem's Levels. A
+// subsystem first changes its reason and then calls UpdateLevels, whether it
+// switches the duty on or off. Any goroutine may call it; it does not sleep. A
+// task in user mode notices at its next system call.
+//
+// No update is lost when several reasons change at once: levelsMu makes the
+// read of all reasons and the write of the bits one step. The call that takes
+// the lock last reads its own change and that of every call before it.
+func (t *Task) UpdateLevels() {
+	t.levelsMu.Lock()
+	defer t.levelsMu.Unlock()
+	s := &t.kernel.subsystems
+	want := t.kernel.Levels()
+	for _, levels := range s.levels {
+		want |= levels(t)
+	}
+	want &= levelDuties
+	entry.Raise(&t.Frame.ThreadFlags, want)
+	entry.Lower(&t.Frame.ThreadFlags, levelDuties&^want)
+}
+
+// UpdateLevels is Task.UpdateLevels for all tasks, for a subsystem with a
+// reason that is the same for all. No task is missed: a new one computes its
+// levels when it is published, with the kernel's lock held, so either this loop
+// finds it, or it has seen the reason.
+func (k *Kernel) UpdateLevels() {
+	k.mu.RLock()
+	defer k.mu.RUnlock()
 	for _, id := range k.pids.byNumber {
 		if id.task != nil {
-			entry.Raise(&id.task.Frame.ThreadFlags, flags)
+			id.task.UpdateLevels()
 		}
 	}
 }
 
-// LowerForAll ends what RaiseForAll began.
+// Levels returns the level duties that RaiseForAll has raised.
+func (k *Kernel) Levels() entry.Flag { return entry.Flag(k.levels.Load()) }
+
+// RaiseForAll makes every task owe level duties, and every later one. Any
+// goroutine may call it; it does not sleep.
+func (k *Kernel) RaiseForAll(flags entry.Flag) {
+	k.levels.Or(uint32(flags))
+	k.UpdateLevels()
+}
+
+// LowerForAll takes back RaiseForAll. A task for which a subsystem has a reason
+// of its own keeps the duty.
 func (k *Kernel) LowerForAll(flags entry.Flag) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
 	k.levels.And(^uint32(flags))
-	for _, id := range k.pids.byNumber {
-		if id.task != nil {
-			entry.Lower(&id.task.Frame.ThreadFlags, flags)
-		}
-	}
+	k.UpdateLevels()
 }

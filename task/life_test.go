@@ -232,7 +232,7 @@ func TestCloneRefuses(t *testing.T) {
 		if _, err := t.Clone(CloneArgs{Flags: unix.CLONE_NEWPID}); err != unix.EPERM {
 			w.T.Errorf("a name space without privilege: %v, want EPERM", err)
 		}
-		t.Group().Limits.Change(unix.RLIMIT_NPROC, Limit{1, 1}, true)
+		t.Group().Limits.Change(unix.RLIMIT_NPROC, Limit{1, 1}, Privileged)
 		if _, err := t.Clone(CloneArgs{}); err != unix.EAGAIN {
 			w.T.Errorf("beyond RLIMIT_NPROC: %v, want EAGAIN", err)
 		}

@@ -9,6 +9,17 @@ import (
 	"slowpath/mm"
 )
 
+// limitsSubsystem is the resource limits, which belong to the process.
+var limitsSubsystem = Subsystem{
+	Name: "resource limits",
+	Fork: func(parent, child *Task, a *CloneArgs) error {
+		if !a.thread() {
+			child.group.Limits.SetAll(parent.group.Limits.All())
+		}
+		return nil
+	},
+}
+
 // LimitCount is the number of resource limits (RLIM_NLIMITS).
 const LimitCount = 16
 
@@ -25,23 +36,24 @@ type Limits struct {
 	table [LimitCount]Limit
 }
 
-// What a task takes of memory at the least decides how many there may be
-// (Linux, kernel/fork.c: set_max_threads).
+// The constants of ThreadsMax (Linux, kernel/fork.c: set_max_threads). A thread
+// needs 4 frames of kernel stack, and stacks may take an eighth of the memory.
 const (
 	framesPerThread = 32
 	fewestThreads   = 20
 	mostThreads     = 1 << 20
 )
 
-// ThreadsMax returns how many tasks the machine may have: as many as take an
-// eighth of its memory for Linux's kernel stacks (/proc/sys/kernel/threads-max).
+// ThreadsMax returns the greatest number of tasks (/proc/sys/kernel/threads-max):
+// the number of frames / framesPerThread, between fewestThreads and mostThreads.
 func (k *Kernel) ThreadsMax() int { return k.threadsMax }
 
-// Randomizes reports whether programs are loaded at addresses that cannot be
-// guessed (/proc/sys/kernel/randomize_va_space).
+// Randomizes reports whether programs are loaded at random addresses
+// (/proc/sys/kernel/randomize_va_space).
 func (k *Kernel) Randomizes() bool { return !k.config.NoRandomize }
 
-// threadsFor computes ThreadsMax once, because every clone(2) asks for it.
+// threadsFor computes ThreadsMax. It is called once; every clone(2) uses the
+// result.
 func threadsFor(memory *mm.Memory) int {
 	if memory == nil {
 		return mostThreads
@@ -49,8 +61,8 @@ func threadsFor(memory *mm.Memory) int {
 	return min(max(memory.Stats().Total/framesPerThread, fewestThreads), mostThreads)
 }
 
-// DefaultLimits are those of init, on a machine that may have so many tasks:
-// Linux's (include/asm-generic/resource.h, kernel/fork.c).
+// DefaultLimits returns the limits of init for a given ThreadsMax, as on Linux
+// (include/asm-generic/resource.h, kernel/fork.c).
 func DefaultLimits(threadsMax int) [LimitCount]Limit {
 	half := uint64(threadsMax / 2)
 	var table [LimitCount]Limit
@@ -69,7 +81,7 @@ func DefaultLimits(threadsMax int) [LimitCount]Limit {
 	return table
 }
 
-// Get returns a limit by its RLIMIT_ number, which is below LimitCount.
+// Get returns the limit with an RLIMIT_ number below LimitCount.
 func (l *Limits) Get(resource int) Limit {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -93,10 +105,18 @@ func (l *Limits) SetAll(table [LimitCount]Limit) {
 	l.table = table
 }
 
+// Privilege says whether a hard limit may be raised: CAP_SYS_RESOURCE.
+type Privilege bool
+
+// The values of Privilege.
+const (
+	Unprivileged Privilege = false
+	Privileged   Privilege = true
+)
+
 // Change sets a limit and returns the old one: EINVAL if the soft limit is
-// above the hard one, EPERM if the hard one would rise without privilege
-// (CAP_SYS_RESOURCE).
-func (l *Limits) Change(resource int, next Limit, privileged bool) (Limit, error) {
+// above the hard one, EPERM if the hard one would rise without privilege.
+func (l *Limits) Change(resource int, next Limit, p Privilege) (Limit, error) {
 	if next.Soft > next.Hard {
 		return Limit{}, unix.EINVAL
 	}
@@ -106,7 +126,7 @@ func (l *Limits) Change(resource int, next Limit, privileged bool) (Limit, error
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	old := l.table[resource]
-	if next.Hard > old.Hard && !privileged {
+	if next.Hard > old.Hard && p != Privileged {
 		return Limit{}, unix.EPERM
 	}
 	l.table[resource] = next

@@ -8,14 +8,15 @@ import (
 	"slowpath/clock"
 )
 
-// loadPeriod is how often the load is sampled, in nanoseconds (LOAD_FREQ).
+// loadPeriod is the time between two samples of the load, in nanoseconds
+// (LOAD_FREQ).
 const loadPeriod = 5 * clock.Second
 
 // loadAverage is the exponentially weighted number of tasks that run, wait for
 // a CPU, or sleep without interruption, over 1, 5 and 15 minutes (proc(5),
 // /proc/loadavg).
 type loadAverage struct {
-	due atomic.Int64 // when the next sample is to be taken
+	due atomic.Int64 // the time of the next sample, on clock.Monotonic
 
 	mu     sync.Mutex
 	values [3]float64
@@ -24,10 +25,10 @@ type loadAverage struct {
 // loadMinutes are the periods of the three averages.
 var loadMinutes = [3]float64{1, 5, 15}
 
-// sampleLoad counts the tasks for the load averages, once in each loadPeriod.
-// The tick of every CPU that runs a program calls it. When none came in a
-// period, none ran: that counts as a sample of 0, and an idle machine is left
-// to sleep (Linux: calc_load_nohz_start).
+// sampleLoad updates the load averages, once in each loadPeriod. The timer tick of
+// every CPU that runs a program calls it. If there was no call in a period, no
+// program ran, so the period counts as a sample of 0: an idle machine needs no tick
+// (Linux: calc_load_nohz_start).
 func (k *Kernel) sampleLoad(now int64) {
 	l := &k.load
 	due := l.due.Load()
@@ -53,13 +54,13 @@ func (k *Kernel) LoadAverage() [3]float64 {
 	return l.values
 }
 
-// Running returns how many tasks run or are ready to, and how many sleep
-// without interruption.
+// Running returns the number of runnable tasks, and the number in uninterruptible
+// sleep.
 func (k *Kernel) Running() (running, blocked int) {
 	for _, g := range k.Groups() {
 		for _, t := range g.Threads() {
 			switch state := t.StateLetter(); {
-			case state == 'R' && !t.kernelOnly():
+			case state == 'R' && !t.isReaper():
 				running++
 			case state == 'D':
 				blocked++
@@ -69,6 +70,6 @@ func (k *Kernel) Running() (running, blocked int) {
 	return running, blocked
 }
 
-// kernelOnly reports whether the task is the kernel's own reaper, which never
-// runs.
-func (t *Task) kernelOnly() bool { return t.Program() == nil }
+// isReaper reports whether the task is the kernel's own process 1, which has no
+// program and never runs.
+func (t *Task) isReaper() bool { return t.Program() == nil }

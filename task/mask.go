@@ -9,19 +9,19 @@ import (
 	"slowpath/wait"
 )
 
-// waitReadable is what a queue is woken with when there is something to take.
+// waitReadable is the event of the queues in this package.
 const waitReadable = wait.Readable
 
-// Blocked returns the set of blocked signals.
+// Blocked returns the set of blocked signals. Any goroutine may call it.
 func (t *Task) Blocked() signal.Set {
 	t.group.mu.Lock()
 	defer t.group.mu.Unlock()
 	return t.blocked
 }
 
-// SetBlocked makes set the blocked signals. Only the task itself calls it.
-// Signals of the process that the task now blocks are offered to its other
-// threads.
+// SetBlocked sets the blocked signals; SIGKILL and SIGSTOP are left out. Pending
+// signals of the process that the task newly blocks are retargeted to other
+// threads. Only the task's own goroutine calls it.
 func (t *Task) SetBlocked(set signal.Set) {
 	g := t.group
 	set &^= signal.Unblockable
@@ -34,8 +34,9 @@ func (t *Task) SetBlocked(set signal.Set) {
 	t.recalculate()
 }
 
-// retarget wakes other threads for the pending signals of the process in
-// which, because t will not take them. The group's lock is held.
+// retarget wakes other threads for those pending signals of the process that are
+// in which, because t will not take them (Linux: retarget_shared_pending). The
+// group's lock is held.
 func (g *ThreadGroup) retarget(t *Task, which signal.Set) {
 	which &= g.shared.Set
 	for _, other := range g.threads {
@@ -52,17 +53,17 @@ func (g *ThreadGroup) retarget(t *Task, which signal.Set) {
 	}
 }
 
-// Pending returns the signals that are pending for the thread and for its
-// process, and of those the ones that wait for the thread alone.
+// Pending returns the signals that are pending for the thread or its process, and
+// those that are pending for the thread alone. Any goroutine may call it.
 func (t *Task) Pending() (all, own signal.Set) {
 	t.group.mu.Lock()
 	defer t.group.mu.Unlock()
 	return t.pending.Set | t.group.shared.Set, t.pending.Set
 }
 
-// Suspend is rt_sigsuspend(2): it blocks set instead of the current mask and
-// sleeps until a signal ends the sleep. The mask comes back when the task
-// returns to user mode. The error is always ERESTARTNOHAND.
+// Suspend is rt_sigsuspend(2): it replaces the mask by set and sleeps until a
+// signal. The mask is restored on the return to user mode. The error is always
+// ERESTARTNOHAND.
 func (t *Task) Suspend(set signal.Set) error {
 	t.BlockTemporarily(set)
 	t.SleepUntil(Interruptible, 0, func() bool { return false })
@@ -70,7 +71,7 @@ func (t *Task) Suspend(set signal.Set) error {
 }
 
 // BlockTemporarily sets the mask for the rest of this system call: ppoll(2),
-// pselect(2), epoll_pwait(2). The caller ends with RestoreBlocked.
+// pselect(2), epoll_pwait(2). The caller must call RestoreBlocked.
 func (t *Task) BlockTemporarily(set signal.Set) {
 	if !t.suspended {
 		t.suspendMask = t.Blocked()
@@ -79,9 +80,9 @@ func (t *Task) BlockTemporarily(set signal.Set) {
 	t.SetBlocked(set)
 }
 
-// RestoreBlocked undoes BlockTemporarily, unless the call was interrupted:
-// then the mask must last until the signal that it let through is delivered,
-// and DeliverSignals restores it.
+// RestoreBlocked undoes BlockTemporarily. If the call was interrupted, the
+// temporary mask stays until the signal is delivered, and DeliverSignals restores
+// the old one.
 func (t *Task) RestoreBlocked(interrupted bool) {
 	if !t.suspended || interrupted {
 		return
@@ -90,9 +91,10 @@ func (t *Task) RestoreBlocked(interrupted bool) {
 	t.SetBlocked(t.suspendMask)
 }
 
-// WaitSignal is rt_sigtimedwait(2): it takes a pending signal of set, or waits
-// for one until the deadline. Errors: EAGAIN at the deadline, EINTR at another
-// signal.
+// WaitSignal is rt_sigtimedwait(2): it takes a pending signal of set, or sleeps
+// until there is one. The deadline is a time of clock.Monotonic in nanoseconds; 0
+// stands for none, and a negative one does not sleep. Errors: EAGAIN at the
+// deadline, EINTR at another signal.
 func (t *Task) WaitSignal(set signal.Set, deadline int64) (signal.Info, error) {
 	set &^= signal.Unblockable
 	info, taken := t.TakeSignal(set)
@@ -126,8 +128,8 @@ func errorUnless(ok bool, err error) error {
 	return err
 }
 
-// waitFor unblocks set while the task waits for it, so that senders wake the
-// task; the signals count as blocked for everything else.
+// waitFor unblocks set, so that a sender wakes the task, and keeps the real mask
+// in t.waited. An empty set restores the mask.
 func (t *Task) waitFor(set signal.Set) {
 	g := t.group
 	g.mu.Lock()
@@ -141,8 +143,8 @@ func (t *Task) waitFor(set signal.Set) {
 	t.recalculate()
 }
 
-// TakeSignal removes a pending signal of set, the thread's own first.
-// signalfd(2) reads by it.
+// TakeSignal removes and returns a pending signal of set. The thread's own
+// signals come first. Only the task's own goroutine calls it.
 func (t *Task) TakeSignal(set signal.Set) (signal.Info, bool) {
 	t.group.mu.Lock()
 	info, ok := t.dequeue(^set)
@@ -151,17 +153,17 @@ func (t *Task) TakeSignal(set signal.Set) (signal.Info, bool) {
 	}
 	t.group.mu.Unlock()
 	if ok {
-		t.group.Timers.collected(&info)
+		t.group.Timers.signalTaken(&info)
 	}
 	return info, ok
 }
 
-// SignalsPosted is the queue that is woken whenever a signal becomes pending
-// for the process or one of its threads.
+// SignalsPosted returns the queue that is woken when a signal becomes pending for
+// the process or for one of its threads.
 func (g *ThreadGroup) SignalsPosted() *wait.Queue { return &g.posted }
 
-// SetAction is rt_sigaction(2). A signal that now does nothing is removed from
-// the queues.
+// SetAction is rt_sigaction(2): it returns the old action. A pending signal that
+// the new action ignores is discarded. Error: EINVAL for SIGKILL and SIGSTOP.
 func (t *Task) SetAction(s signal.Signal, action signal.Action) (signal.Action, error) {
 	g := t.group
 	old, err := g.Actions.Set(s, action)

@@ -6,9 +6,9 @@ import (
 	"slowpath/mm"
 )
 
-// The copies between kernel and the task's memory. They may sleep and must not
-// be called with a lock held that a page fault takes. A user address is never
-// dereferenced otherwise.
+// The functions below copy between the kernel and the task's memory. They may
+// sleep, and must not be called with a lock held that a page fault takes. No other
+// code accesses user addresses. Only the task's own goroutine calls them.
 
 // CopyIn reads len(p) bytes at the user address: all of them, or EFAULT.
 func (t *Task) CopyIn(address uint64, p []byte) error {
@@ -22,23 +22,25 @@ func (t *Task) CopyOut(address uint64, p []byte) error {
 	return err
 }
 
-// CopyInSome is CopyIn that also says how many bytes came before the EFAULT.
+// CopyInSome is CopyIn that also returns how many bytes were copied before the
+// EFAULT.
 func (t *Task) CopyInSome(p []byte, address uint64) (int, error) {
 	for done := 0; ; {
 		n, err := t.MM.CopyIn(p[done:], address+uint64(done))
 		done += n
-		if err = t.makeRoom(err); err != errAgain {
+		if err = t.retryAfterOOM(err); err != errAgain {
 			return done, err
 		}
 	}
 }
 
-// CopyOutSome is CopyOut that also says how many bytes came before the EFAULT.
+// CopyOutSome is CopyOut that also returns how many bytes were copied before the
+// EFAULT.
 func (t *Task) CopyOutSome(address uint64, p []byte) (int, error) {
 	for done := 0; ; {
 		n, err := t.MM.CopyOut(address+uint64(done), p[done:])
 		done += n
-		if err = t.makeRoom(err); err != errAgain {
+		if err = t.retryAfterOOM(err); err != errAgain {
 			return done, err
 		}
 	}
@@ -49,60 +51,61 @@ func (t *Task) ZeroOut(address uint64, n int) error {
 	for done := 0; ; {
 		copied, err := t.MM.ZeroOut(address+uint64(done), n-done)
 		done += copied
-		if err = t.makeRoom(err); err != errAgain {
+		if err = t.retryAfterOOM(err); err != errAgain {
 			return err
 		}
 	}
 }
 
-// CopyInString reads a string that ends with NUL, at most max bytes with it:
-// ENAMETOOLONG if there is none, or EFAULT.
+// CopyInString reads a NUL-terminated string of at most max bytes, including the
+// NUL. Errors: ENAMETOOLONG if there is no NUL, EFAULT.
 func (t *Task) CopyInString(address uint64, max int) (string, error) {
 	for {
 		s, err := t.MM.CopyInString(address, max)
-		if err = t.makeRoom(err); err != errAgain {
+		if err = t.retryAfterOOM(err); err != errAgain {
 			return s, err
 		}
 	}
 }
 
-// CopyInPath reads a path name: ENAMETOOLONG from 4096 bytes on (path(7)).
+// CopyInPath reads a path name. Errors: ENAMETOOLONG from 4096 bytes on (path(7)),
+// EFAULT.
 func (t *Task) CopyInPath(address uint64) (string, error) {
 	return t.CopyInString(address, unix.PathMax)
 }
 
-// LoadUint32 reads an aligned word of user memory in one piece. It fails with
-// EFAULT, and may sleep.
+// LoadUint32 reads an aligned word of user memory atomically. Error: EFAULT.
 func (t *Task) LoadUint32(address uint64) (value uint32, err error) {
 	for {
 		value, err = t.MM.LoadUint32(address)
-		if err = t.makeRoom(err); err != errAgain {
+		if err = t.retryAfterOOM(err); err != errAgain {
 			return value, err
 		}
 	}
 }
 
-// StoreUint32 writes a word of user memory, in one piece if it is aligned. It
-// fails with EFAULT, and may sleep.
+// StoreUint32 writes a word of user memory, atomically if it is aligned. Error:
+// EFAULT.
 func (t *Task) StoreUint32(address uint64, value uint32) error {
 	if address&3 != 0 {
 		p := [4]byte{byte(value), byte(value >> 8), byte(value >> 16), byte(value >> 24)}
 		return t.CopyOut(address, p[:])
 	}
 	for {
-		err := t.makeRoom(t.MM.StoreUint32(address, value))
+		err := t.retryAfterOOM(t.MM.StoreUint32(address, value))
 		if err != errAgain {
 			return err
 		}
 	}
 }
 
-// errAgain means that room was made and the access is to be tried again.
+// errAgain means that memory was freed, and that the access must be retried.
 const errAgain = unix.EAGAIN
 
-// makeRoom turns the lack of a frame into somebody's death and another try.
-// For the task that is to die itself there is no other try.
-func (t *Task) makeRoom(err error) error {
+// retryAfterOOM handles ENOMEM of an access to user memory: it lets the OOM killer
+// free memory and returns errAgain. It returns EFAULT if the task itself must exit,
+// or if there is no process to kill. Other errors are returned as they are.
+func (t *Task) retryAfterOOM(err error) error {
 	if err != unix.ENOMEM {
 		return err
 	}
@@ -112,8 +115,8 @@ func (t *Task) makeRoom(err error) error {
 	return errAgain
 }
 
-// AddressSpace returns the address space with a reference, which the caller
-// drops by DecRef, or nil if the task has none. Anybody may call it.
+// AddressSpace returns the address space with a reference, which the caller drops
+// by DecRef, or nil if the task has none. Any goroutine may call it.
 func (t *Task) AddressSpace() *mm.AddressSpace {
 	t.resources.Lock()
 	defer t.resources.Unlock()
@@ -123,14 +126,41 @@ func (t *Task) AddressSpace() *mm.AddressSpace {
 	return t.MM
 }
 
-// releaseMemory gives up the address space when the task exits or, in
-// execve(2), takes another: a word that others wait on is cleared, locks are
-// marked as their owner's death, a vfork(2) parent goes on.
-func (t *Task) releaseMemory(next *mm.AddressSpace) {
+// memorySubsystem is the address space.
+var memorySubsystem = Subsystem{
+	Name: "memory",
+	Fork: (*Task).forkMemory,
+	Undo: func(child *Task) {
+		if child.MM != nil {
+			child.MM.DecRef()
+		}
+	},
+	Exec: func(t *Task, x *Execution) { t.replaceMemory(x.image.memory) },
+	Exit: (*Task).releaseMemory,
+}
+
+// forkMemory shares the address space, or copies it.
+func (t *Task) forkMemory(child *Task, a *CloneArgs) error {
+	memory := t.MM
+	if a.Flags&unix.CLONE_VM != 0 {
+		memory.IncRef()
+	} else {
+		var err error
+		if memory, err = t.MM.Fork(); err != nil {
+			return err
+		}
+	}
+	child.MM = memory
+	child.Frame.SetRoot(memory.Root())
+	return nil
+}
+
+// replaceMemory releases the address space and sets next instead: the new
+// program's in execve(2), nil in exit.
+func (t *Task) replaceMemory(next *mm.AddressSpace) {
 	old := t.MM
 	if old != nil {
-		t.leaveRobustList()
-		t.clearTID()
+		t.kernel.subsystems.leaveMemory(t)
 		t.group.noteResident(old)
 	}
 	t.resources.Lock()
@@ -139,28 +169,14 @@ func (t *Task) releaseMemory(next *mm.AddressSpace) {
 	if next != nil {
 		t.Frame.SetRoot(next.Root())
 	}
-	t.vforkDone()
 	if old != nil {
 		old.DecRef()
 	}
 }
 
-// clearTID is the end of a thread for those who join it: set_tid_address(2).
-// When the memory goes with the task nobody is left to see it.
-func (t *Task) clearTID() {
-	address := t.clearChildTID
-	t.clearChildTID = 0
-	if address == 0 || t.MM.Refs() < 2 {
-		return
-	}
-	t.StoreUint32(address, 0)
-	t.FutexWake(address, 1, false, FutexMatchAny)
-}
+func (t *Task) releaseMemory() { t.replaceMemory(nil) }
 
-// SetChildTID is set_tid_address(2).
-func (t *Task) SetChildTID(address uint64) { t.clearChildTID = address }
-
-// noteResident keeps the peak of the resident set for getrusage(2).
+// noteResident records the peak resident set size for getrusage(2).
 func (g *ThreadGroup) noteResident(as *mm.AddressSpace) {
 	peak := as.Usage().PeakResident * (mm.PageSize / 1024)
 	g.mu.Lock()

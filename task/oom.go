@@ -8,14 +8,12 @@ import (
 	"slowpath/wait"
 )
 
-// oomPatience is how long OOMKill leaves a victim to die before it looks for
-// another, in nanoseconds.
-const oomPatience = 2e9
+// oomTimeout is how long OOMKill waits for the exit of a victim, in nanoseconds.
+const oomTimeout = 2e9
 
-// OOMKill kills the process that uses most memory, with its children's wishes
-// (/proc/pid/oom_score_adj) taken into account, and waits a little for it to
-// die, unless it is the caller's own process, which dies when the caller goes
-// on. It reports false if there is nothing to kill. It may sleep.
+// OOMKill kills the process with the greatest badness, and waits up to oomTimeout
+// for its exit. It does not wait for the caller's own process, which exits when the
+// caller returns. It reports false if there is no process to kill. It may sleep.
 func (k *Kernel) OOMKill(caller *ThreadGroup) bool {
 	k.oom.Lock()
 	defer k.oom.Unlock()
@@ -27,17 +25,28 @@ func (k *Kernel) OOMKill(caller *ThreadGroup) bool {
 		victim.PID(), victim.Leader().Comm(), pages*(mm.PageSize/1024))
 	victim.Kill()
 	if victim != caller {
-		victim.waitEnd(oomPatience)
-		k.Memory().Drain() // what the kernel's heap lacks of its reserve comes first
+		victim.waitForExit(oomTimeout)
+		k.Memory().Drain() // the kernel's heap gets its reserve first
 	}
 	return true
 }
 
-// spared is the oom_score_adj of a process that is never killed.
-const spared = -1000
+// oomSubsystem is oom_score_adj, which belongs to the process.
+var oomSubsystem = Subsystem{
+	Name: "oom_score_adj",
+	Fork: func(parent, child *Task, a *CloneArgs) error {
+		if !a.thread() {
+			child.group.OOMAdjust.Store(parent.group.OOMAdjust.Load())
+		}
+		return nil
+	},
+}
 
-// badness returns how much a process deserves to be killed, in pages, and how
-// many pages its end would free (mm/oom_kill.c, oom_badness).
+// neverKilled is the oom_score_adj that exempts a process (OOM_SCORE_ADJ_MIN).
+const neverKilled = -1000
+
+// badness returns the memory of a process in pages, adjusted by oom_score_adj, and
+// the number of pages that its exit would free (mm/oom_kill.c, oom_badness).
 func (g *ThreadGroup) badness() (badness, used int64) {
 	as := g.addressSpace()
 	if as == nil {
@@ -46,14 +55,14 @@ func (g *ThreadGroup) badness() (badness, used int64) {
 	defer as.DecRef()
 	usage, adjust := as.Usage(), int64(g.OOMAdjust.Load())
 	used = usage.Resident() + usage.PageTables
-	if adjust == spared {
+	if adjust == neverKilled {
 		return math.MinInt64, used
 	}
 	return used + adjust*int64(as.Memory().Stats().Total)/1000, used
 }
 
-// OOMScore returns the badness as /proc/pid/oom_score has it: 0 for a process
-// that will not be chosen, 667 for one that uses nothing, and so on up to 2000.
+// OOMScore returns the badness on the scale of /proc/pid/oom_score: 0 for an exempt
+// process, 667 for one without memory, and at most 2000.
 func (g *ThreadGroup) OOMScore() int {
 	badness, _ := g.badness()
 	if badness == math.MinInt64 {
@@ -63,7 +72,8 @@ func (g *ThreadGroup) OOMScore() int {
 	return int(max(0, (1000+badness*1000/total)*2/3))
 }
 
-// oomVictim returns the process with the highest badness. init comes last.
+// oomVictim returns the process with the greatest badness. init is chosen only if
+// there is no other.
 func (k *Kernel) oomVictim() (victim *ThreadGroup, pages int64) {
 	best := int64(0)
 	for _, g := range k.Groups() {
@@ -72,26 +82,27 @@ func (k *Kernel) oomVictim() (victim *ThreadGroup, pages int64) {
 		}
 	}
 	if victim == nil && k.init != nil {
-		return k.init, 0 // nobody else is left
+		return k.init, 0
 	}
 	return victim, pages
 }
 
-// waitEnd waits until the process has ended, but not longer than patience.
-func (g *ThreadGroup) waitEnd(patience int64) {
+// waitForExit sleeps until the process has exited, or until the timeout in
+// nanoseconds.
+func (g *ThreadGroup) waitForExit(timeout int64) {
 	var sleeper wait.Sleeper
 	w := sleeper.Waiter(waitReadable)
 	g.done.Add(w)
 	defer g.done.Remove(w)
-	for deadline := clock.Monotonic() + patience; ; {
+	for deadline := clock.Monotonic() + timeout; ; {
 		if _, ended := g.Exited(); ended || sleeper.Sleep(deadline) {
 			return
 		}
 	}
 }
 
-// addressSpace returns the memory of the first thread that still has it, with
-// a reference, or nil.
+// addressSpace returns the memory of the process with a reference, or nil if all
+// threads have released it.
 func (g *ThreadGroup) addressSpace() *mm.AddressSpace {
 	for _, t := range g.Threads() {
 		if as := t.AddressSpace(); as != nil {
@@ -101,7 +112,8 @@ func (g *ThreadGroup) addressSpace() *mm.AddressSpace {
 	return nil
 }
 
-// Groups returns every process, zombies included, in no order.
+// Groups returns every process, including zombies, in no order. Any goroutine may
+// call it.
 func (k *Kernel) Groups() []*ThreadGroup {
 	k.mu.RLock()
 	defer k.mu.RUnlock()

@@ -9,41 +9,42 @@ import (
 	"slowpath/wait"
 )
 
-// waitHangUp is what the queue of a process is woken with besides when it
-// ends.
+// waitHangUp is the second event of ThreadGroup.done when the process exits.
 const waitHangUp = wait.Hup
 
+// traceback returns the stack of the calling goroutine as text.
 func traceback() []byte { return debug.Stack() }
 
-// passChildrenOn gives the children of a process that ends to the nearest
-// ancestor that adopts (PR_SET_CHILD_SUBREAPER), or to init. The kernel's lock
-// is held.
-func (k *Kernel) passChildrenOn(g *ThreadGroup) {
+// reparentChildren gives the children of an exiting process to its nearest
+// ancestor that is a subreaper (PR_SET_CHILD_SUBREAPER), or to init. The kernel's
+// lock is held (Linux: forget_original_parent).
+func (k *Kernel) reparentChildren(g *ThreadGroup) {
 	children := g.children
 	g.children = nil
-	heir := k.heirOf(g)
+	reaper := k.reaperFor(g)
 	for _, child := range children {
 		k.signalParentDeath(child)
-		child.setParent(heir)
-		if heir == nil {
+		child.setParent(reaper)
+		if reaper == nil {
 			if child.exited {
 				k.reap(child)
 			}
 			continue
 		}
-		child.leader().parentTask = heir.leader()
+		child.leader().parentTask = reaper.leader()
 		child.leader().exitSignal = unix.SIGCHLD
-		heir.children = append(heir.children, child)
+		reaper.children = append(reaper.children, child)
 		if child.exited && k.notifyParent(child, unix.SIGCHLD) {
 			k.reap(child)
 			continue
 		}
-		k.hangUpOrphans(child, g)
+		k.hangUpOrphanedGroup(child, g)
 	}
 }
 
-// heirOf finds who adopts the children of g: nil if init itself ends.
-func (k *Kernel) heirOf(g *ThreadGroup) *ThreadGroup {
+// reaperFor returns the process that adopts the children of g. It is nil if g is
+// init.
+func (k *Kernel) reaperFor(g *ThreadGroup) *ThreadGroup {
 	if g == k.init {
 		return nil
 	}
@@ -55,9 +56,10 @@ func (k *Kernel) heirOf(g *ThreadGroup) *ThreadGroup {
 	return k.init
 }
 
-// deathOfParentThread is passChildrenOn for a thread that is not the last of
-// its process: the children stay with the process. The kernel's lock is held.
-func (k *Kernel) deathOfParentThread(t *Task) {
+// parentThreadExited is reparentChildren for a thread that is not the last one:
+// its children get another thread of the same process as parent. The kernel's
+// lock is held.
+func (k *Kernel) parentThreadExited(t *Task) {
 	for _, child := range t.group.children {
 		if child.leader().parentTask == t {
 			k.signalParentDeath(child)
@@ -66,7 +68,7 @@ func (k *Kernel) deathOfParentThread(t *Task) {
 	}
 }
 
-// survivor returns a thread of g that lives, besides t.
+// survivor returns a live thread of g that is not t, or else the leader.
 func (g *ThreadGroup) survivor(t *Task) *Task {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -88,6 +90,7 @@ func (k *Kernel) signalParentDeath(child *ThreadGroup) {
 	}
 }
 
+// parentID returns the process id of the parent, or 0.
 func (g *ThreadGroup) parentID() int {
 	if g.parent == nil {
 		return 0
@@ -95,13 +98,14 @@ func (g *ThreadGroup) parentID() int {
 	return g.parent.id.number
 }
 
-// hangUpOrphans sends SIGHUP and SIGCONT to the process group of g if it has
-// become orphaned because g, a child of parent, changed, and has a stopped
-// member (POSIX 3.2.2.2). The kernel's lock is held.
-func (k *Kernel) hangUpOrphans(g, parent *ThreadGroup) {
+// hangUpOrphanedGroup sends SIGHUP and SIGCONT to the process group of g, a child
+// of parent, if the exit of g or of parent has orphaned the group and the group
+// has a stopped member (POSIX, _Exit(), "Consequences of Process Termination").
+// The kernel's lock is held.
+func (k *Kernel) hangUpOrphanedGroup(g, parent *ThreadGroup) {
 	var ignore *ThreadGroup
 	if g.parent == parent {
-		ignore = g // it exits itself
+		ignore = g // g itself exits
 	}
 	p := g.pgrp
 	if p == nil || parent == nil || parent.pgrp == p || parent.pgrp != nil && parent.pgrp.session != p.session {
@@ -113,7 +117,8 @@ func (k *Kernel) hangUpOrphans(g, parent *ThreadGroup) {
 	}
 }
 
-// initEnded is told when process 1 has ended, or a process without a parent.
+// initEnded reaps process 1, or another process without a parent, and calls
+// Config.InitEnded.
 func (k *Kernel) initEnded(g *ThreadGroup) {
 	if g == k.init && k.config.InitEnded != nil {
 		go k.config.InitEnded(g.exitStatus)

@@ -7,8 +7,8 @@ import (
 	"slowpath/signal"
 )
 
-// maySignal reports whether t may send s to a task with the credentials of
-// target (kill(2)). SIGCONT may go to every process of the session.
+// maySignal reports whether t may send s to target (kill(2)). SIGCONT may be sent
+// to every process of the session.
 func (t *Task) maySignal(target *Task, s signal.Signal) bool {
 	if t.group == target.group {
 		return true
@@ -23,8 +23,8 @@ func (t *Task) maySignal(target *Task, s signal.Signal) bool {
 	return s == unix.SIGCONT && t.group.pgrp.session == target.group.pgrp.session
 }
 
-// checkSignal is the part of kill(2) that every sender has: a number of a
-// signal, or 0 to ask only.
+// checkSignal returns EINVAL unless s is a signal number or 0. Signal 0 only
+// checks the permission.
 func checkSignal(s signal.Signal) error {
 	if s != 0 && !signal.Valid(s) {
 		return unix.EINVAL
@@ -32,13 +32,13 @@ func checkSignal(s signal.Signal) error {
 	return nil
 }
 
-// userInfo describes a signal that t sends by kill(2) or tgkill(2).
+// userInfo returns the siginfo of a signal that t sends by kill(2) or tgkill(2).
 func (t *Task) userInfo(s signal.Signal, code int32) signal.Info {
 	return signal.UserInfo(s, code, t.PID(), t.Credentials().UID)
 }
 
-// sendGroup checks the permission and sends info to a process. The kernel's
-// lock is held for reading.
+// sendGroup checks the permission and sends info to a process: EPERM, EAGAIN. The
+// kernel's lock is held for reading.
 func (t *Task) sendGroup(g *ThreadGroup, info *signal.Info) error {
 	if !t.maySignal(g.leader(), info.Signo) {
 		return unix.EPERM
@@ -49,12 +49,12 @@ func (t *Task) sendGroup(g *ThreadGroup, info *signal.Info) error {
 	return g.Signal(*info)
 }
 
-// leader returns the leader with the kernel's lock held.
+// leader is Leader for a caller that holds the kernel's lock.
 func (g *ThreadGroup) leader() *Task { return g.threads[0] }
 
-// Kill is kill(2): it sends s to the process with id number, to the caller's
-// process group (0), to every process that it may send to (-1), or to the
-// process group -number. Errors: those of kill(2).
+// Kill is kill(2). A positive number is a process id, 0 stands for the caller's
+// process group, -1 for every process that the caller may signal, and another
+// negative number for the process group -number. Errors: those of kill(2).
 func (t *Task) Kill(number int, s signal.Signal) error {
 	if err := checkSignal(s); err != nil && number != -1<<31 {
 		return err
@@ -75,7 +75,7 @@ func (t *Task) Kill(number int, s signal.Signal) error {
 	case number == -1:
 		return t.sendAll(&info)
 	case number == -1<<31:
-		return unix.ESRCH // its negative is no id
+		return unix.ESRCH // -number overflows
 	}
 	p := k.processGroupByID(-number)
 	if p == nil {
@@ -84,8 +84,8 @@ func (t *Task) Kill(number int, s signal.Signal) error {
 	return t.sendProcessGroup(p, &info)
 }
 
-// groupOfTask returns the process that has a thread with the given id: kill(2)
-// takes every thread's id for its process.
+// groupOfTask returns the process that has a thread with the given id, or nil:
+// kill(2) accepts the id of any thread. The kernel's lock is held.
 func (k *Kernel) groupOfTask(tid int) *ThreadGroup {
 	id := k.pids.byNumber[tid]
 	if id == nil || id.task == nil {
@@ -94,7 +94,8 @@ func (k *Kernel) groupOfTask(tid int) *ThreadGroup {
 	return id.task.group
 }
 
-// sendProcessGroup succeeds if one member got the signal.
+// sendProcessGroup sends info to every member of p. It succeeds if one member got
+// the signal. The kernel's lock is held for reading.
 func (t *Task) sendProcessGroup(p *ProcessGroup, info *signal.Info) error {
 	result, sent := error(unix.ESRCH), false
 	for _, g := range p.members {
@@ -108,7 +109,8 @@ func (t *Task) sendProcessGroup(p *ProcessGroup, info *signal.Info) error {
 	return result
 }
 
-// sendAll sends to everybody but init and the caller.
+// sendAll sends info to every process but init and the caller's. The kernel's lock
+// is held for reading.
 func (t *Task) sendAll(info *signal.Info) error {
 	result := error(unix.ESRCH)
 	for _, id := range t.kernel.pids.byNumber {
@@ -134,7 +136,8 @@ func (t *Task) KillThread(group, tid int, s signal.Signal) error {
 	return t.sendThread(group, tid, t.userInfo(s, signal.SI_TKILL))
 }
 
-// sendThread sends info to one thread: ESRCH if it is not in the given group.
+// sendThread sends info to one thread: ESRCH if the thread is not in the given
+// group, where 0 stands for any group.
 func (t *Task) sendThread(group, tid int, info signal.Info) error {
 	if err := checkSignal(info.Signo); err != nil {
 		return err
@@ -156,8 +159,8 @@ func (t *Task) sendThread(group, tid int, info signal.Info) error {
 	return target.Signal(info)
 }
 
-// checkForged refuses an info that only the kernel may send, unless it goes to
-// the sender itself (rt_sigqueueinfo(2)).
+// checkForged returns EPERM for a si_code that only the kernel may use, unless the
+// target is the caller's own process (rt_sigqueueinfo(2)).
 func (t *Task) checkForged(info *signal.Info, target int) error {
 	if (info.Code >= 0 || info.Code == signal.SI_TKILL) && target != t.PID() {
 		return unix.EPERM
@@ -194,18 +197,18 @@ func (t *Task) QueueThreadInfo(group, tid int, info signal.Info) error {
 	return t.sendThread(group, tid, info)
 }
 
-// signalProcessGroup sends a signal of the kernel to every member of p, init
-// included. The kernel's lock is held.
+// signalProcessGroup sends a signal of the kernel to every member of p, including
+// init. The kernel's lock is held.
 func (k *Kernel) signalProcessGroup(p *ProcessGroup, info signal.Info) {
 	for _, g := range p.members {
 		if !g.exited {
-			g.signal(nil, info, true)
+			g.send(nil, info, forced)
 		}
 	}
 }
 
-// SignalGroup is pidfd_send_signal(2). A nil info stands for that of kill(2).
-// Errors: EINVAL, EPERM, ESRCH for a process that is reaped.
+// SignalGroup is pidfd_send_signal(2). A nil info stands for the siginfo of
+// kill(2). Errors: EINVAL, EPERM, ESRCH for a reaped process.
 func (t *Task) SignalGroup(g *ThreadGroup, s signal.Signal, info *signal.Info) error {
 	if err := checkSignal(s); err != nil {
 		return err
@@ -226,7 +229,9 @@ func (t *Task) SignalGroup(g *ThreadGroup, s signal.Signal, info *signal.Info) e
 }
 
 // MayInspect reports whether t may read the state of target (ptrace(2),
-// PTRACE_MODE_READ). Without CAP_SYS_PTRACE target must also be dumpable.
+// PTRACE_MODE_READ_FSCREDS): the threads of its own process always, others if
+// the credentials allow it and the target is dumpable. CAP_SYS_PTRACE overrides
+// both.
 func (t *Task) MayInspect(target *Task) bool {
 	if t.group == target.group {
 		return true

@@ -8,14 +8,14 @@ const (
 	DefaultPIDMax = 32768
 	// PIDMaxLimit is the largest value that pid_max takes.
 	PIDMaxLimit = 4194304
-	// reservedPIDs are not given out again once the numbers have wrapped.
+	// reservedPIDs are not allocated again after the numbers have wrapped.
 	reservedPIDs = 300
 )
 
-// pid is a number in the table of ids, and everything that has it: a thread, a
-// process, a process group and a session may share one. The number is free
-// again when the last of them is gone, so a process group outlives its leader
-// under its old number.
+// pid is a number in the table of ids, with the objects that have it as their id:
+// a thread, a process, a process group and a session may share one. The number is
+// free again after all of them were released: a process group keeps it after its
+// leader's exit.
 type pid struct {
 	number  int
 	task    *Task
@@ -24,7 +24,7 @@ type pid struct {
 	session *Session
 }
 
-// pidTable gives out ids. The kernel's lock guards it.
+// pidTable allocates ids. The kernel's lock guards it.
 type pidTable struct {
 	byNumber map[int]*pid
 	last     int
@@ -35,8 +35,8 @@ func newPIDTable() pidTable {
 	return pidTable{byNumber: make(map[int]*pid), max: DefaultPIDMax}
 }
 
-// allocate returns a free id, numbers ascending and wrapping: EAGAIN if none
-// is left.
+// allocate returns the next free id in ascending order, with wraparound: EAGAIN if
+// there is none.
 func (p *pidTable) allocate() (*pid, error) {
 	for tried := 0; tried < p.max; tried++ {
 		p.last++
@@ -50,8 +50,8 @@ func (p *pidTable) allocate() (*pid, error) {
 	return nil, unix.EAGAIN
 }
 
-// allocateNumber returns the id that clone3(2) asks for with set_tid: EEXIST
-// if it is taken, EINVAL if it is out of range.
+// allocateNumber returns the id of set_tid in clone3(2): EEXIST if it is in use,
+// EINVAL if it is out of range.
 func (p *pidTable) allocateNumber(number int) (*pid, error) {
 	if number < 1 || number >= p.max {
 		return nil, unix.EINVAL
@@ -68,28 +68,28 @@ func (p *pidTable) claim(number int) *pid {
 	return id
 }
 
-// release frees the number if nothing has it any more.
+// release frees the number if no object has it.
 func (p *pidTable) release(id *pid) {
 	if id.task == nil && id.group == nil && id.pgrp == nil && id.session == nil {
 		delete(p.byNumber, id.number)
 	}
 }
 
-// PIDMax returns the bound below which process ids stay.
+// PIDMax returns the limit below which all process ids are (pid_max).
 func (k *Kernel) PIDMax() int {
 	k.mu.RLock()
 	defer k.mu.RUnlock()
 	return k.pids.max
 }
 
-// LastPID returns the id that was given out last (proc(5), /proc/loadavg).
+// LastPID returns the id that was allocated last (proc(5), /proc/loadavg).
 func (k *Kernel) LastPID() int {
 	k.mu.RLock()
 	defer k.mu.RUnlock()
 	return k.pids.last
 }
 
-// SetPIDMax changes the bound: EINVAL outside 301 to PIDMaxLimit.
+// SetPIDMax sets the limit: EINVAL outside 301 to PIDMaxLimit.
 func (k *Kernel) SetPIDMax(max int) error {
 	if max <= reservedPIDs || max > PIDMaxLimit {
 		return unix.EINVAL

@@ -7,14 +7,14 @@ import (
 	"slowpath/wait"
 )
 
-// pidFD is the operations of a process file descriptor (pidfd_open(2)): a
-// process that cannot be mistaken for another that has got its id.
+// pidFD implements a process file descriptor (pidfd_open(2)). It always refers to
+// the same process, even if the process id is used again.
 type pidFD struct {
 	fs.FileBase
 	group *ThreadGroup
 }
 
-// Readiness implements fs.FileOperations: readable when the process has ended.
+// Readiness implements fs.FileOperations: readable after the process has exited.
 func (p *pidFD) Readiness() wait.Events {
 	if _, ended := p.group.Exited(); ended {
 		return wait.Readable
@@ -25,13 +25,13 @@ func (p *pidFD) Readiness() wait.Events {
 // Queue implements fs.FileOperations.
 func (p *pidFD) Queue() *wait.Queue { return &p.group.done }
 
-// newPIDFD returns an open file for the process.
+// newPIDFD returns an open file for the process. flags may have O_NONBLOCK.
 func newPIDFD(mounts *fs.Mounts, g *ThreadGroup, flags int) *fs.File {
 	return mounts.NewAnonymous("pidfd", flags, &pidFD{group: g})
 }
 
-// storePIDFD is CLONE_PIDFD: it makes a descriptor for the child in the
-// parent, and stores its number. Errors: EMFILE, EFAULT.
+// storePIDFD is CLONE_PIDFD: it opens a descriptor of the child in the parent and
+// stores its number. Errors: EMFILE, EFAULT.
 func (t *Task) storePIDFD(child *Task, address uint64) error {
 	file := newPIDFD(t.FS.Mounts(), child.group, 0)
 	fd, err := t.FDs.Install(file, 0, t.group.Limits.Soft(unix.RLIMIT_NOFILE), true)
@@ -46,8 +46,8 @@ func (t *Task) storePIDFD(child *Task, address uint64) error {
 	return nil
 }
 
-// OpenPID is pidfd_open(2). Errors: ESRCH; EINVAL for a thread that leads no
-// process; EMFILE.
+// OpenPID is pidfd_open(2). Errors: ESRCH, EMFILE, and EINVAL for the id of a
+// thread that is not a leader.
 func (t *Task) OpenPID(number, flags int) (int, error) {
 	target := t.kernel.TaskByID(number)
 	switch {
@@ -64,8 +64,8 @@ func (t *Task) OpenPID(number, flags int) (int, error) {
 	return fd, err
 }
 
-// GroupOfPIDFD returns the process that a descriptor stands for: EBADF if it is
-// no process file descriptor.
+// GroupOfPIDFD returns the process that a descriptor refers to: EBADF if it is not
+// a process file descriptor.
 func (t *Task) GroupOfPIDFD(fd int) (*ThreadGroup, error) {
 	file, err := t.FDs.Get(fd)
 	if err != nil {

@@ -17,14 +17,14 @@ const (
 	SIGEV_THREAD_ID = 4
 )
 
-// TimerRequest is what timer_create(2) is asked for.
+// TimerRequest holds the arguments of timer_create(2).
 type TimerRequest struct {
 	Clock  int32
 	Notify int32 // SIGEV_
 	Signal signal.Signal
 	Thread int    // with SIGEV_THREAD_ID
 	Value  uint64 // sigev_value; DefaultValue stands for the timer's id
-	// DefaultValue is set when the program gave no sigevent.
+	// DefaultValue is set if the program passed no sigevent.
 	DefaultValue bool
 }
 
@@ -38,11 +38,12 @@ type posixTimer struct {
 	target   *Task // the thread to signal, or nil for the process
 	deadline int64 // on the timer's clock, 0 if it is off
 	interval int64
-	// onWall is set while the deadline is a time of the wall clock, and follows
-	// it when it is set. A relative timer does not (timer_settime(2)).
+	// onWall is set if the deadline is a time of the wall clock, so that it
+	// changes when the clock is set. A relative timer is not affected
+	// (timer_settime(2)).
 	onWall bool
-	// queued is set while the signal of an expiry waits to be taken. Until
-	// then no other is sent; what is missed is counted as overrun.
+	// queued is set while the signal of an expiry is pending. Expiries in that
+	// time send no signal and are counted as overrun.
 	queued      bool
 	overrun     int64
 	lastOverrun int32
@@ -122,7 +123,8 @@ func (t *Task) CreateTimer(r TimerRequest) (int32, error) {
 	return p.id, nil
 }
 
-// timerTarget checks whom the timer is to signal.
+// timerTarget returns the thread that the timer signals, nil for the process:
+// EINVAL.
 func (t *Task) timerTarget(r *TimerRequest) (*Task, error) {
 	switch r.Notify {
 	case SIGEV_NONE:
@@ -188,8 +190,8 @@ func (t *Timers) GetTimer(id int32) (IntervalValue, error) {
 	return t.value(p), nil
 }
 
-// value returns what is left. A periodic timer whose signal waits counts on as
-// if it had been started again.
+// value returns the current setting. A periodic timer whose signal is pending is
+// shown as if it had been restarted.
 func (t *Timers) value(p *posixTimer) IntervalValue {
 	now, deadline := p.now(t.group), p.deadline
 	if deadline != 0 && deadline <= now && p.interval > 0 {
@@ -212,10 +214,20 @@ func (t *Timers) TimerOverrun(id int32) (int32, error) {
 	return p.lastOverrun, nil
 }
 
-// SetTimer is timer_settime(2): it starts or stops the timer and returns what
-// it was. With absolute, next.Value is a time of the timer's clock. Errors: those
-// of timer_settime(2).
-func (t *Timers) SetTimer(id int32, next IntervalValue, absolute bool) (IntervalValue, error) {
+// TimerBase says what the value of a timer counts from.
+type TimerBase bool
+
+// The values of TimerBase.
+const (
+	// FromNow: the value is a time span.
+	FromNow TimerBase = false
+	// Absolute: the value is a time of the timer's clock (TIMER_ABSTIME).
+	Absolute TimerBase = true
+)
+
+// SetTimer is timer_settime(2): it starts or stops the timer and returns the
+// old setting. Errors: those of timer_settime(2).
+func (t *Timers) SetTimer(id int32, next IntervalValue, base TimerBase) (IntervalValue, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	p, err := t.find(id)
@@ -225,19 +237,20 @@ func (t *Timers) SetTimer(id int32, next IntervalValue, absolute bool) (Interval
 	old := t.value(p)
 	p.disarm()
 	p.interval, p.overrun, p.lastOverrun = next.Interval, 0, 0
-	p.onWall = absolute && p.clock.wall
+	p.onWall = base == Absolute && p.clock.wall
 	if next.Value == 0 {
 		return old, nil
 	}
 	p.deadline = next.Value
-	if !absolute {
+	if base == FromNow {
 		p.deadline = deadlineAfter(p.now(t.group), next.Value)
 	}
 	t.arm(p)
 	return old, nil
 }
 
-// disarm stops the timer; an expiry that is under way does nothing.
+// disarm stops the timer. The new generation makes an expiry that has already begun
+// do nothing.
 func (p *posixTimer) disarm() {
 	p.generation++
 	p.deadline, p.queued = 0, false
@@ -247,8 +260,7 @@ func (p *posixTimer) disarm() {
 	}
 }
 
-// arm starts the clock of a timer with a deadline. CPU clocks are looked at by
-// CheckCPU.
+// arm starts the Go timer. CheckCPU handles timers that count CPU time.
 func (t *Timers) arm(p *posixTimer) {
 	if p.deadline == 0 || p.clock.cpu || p.notify == SIGEV_NONE || t.ended {
 		return
@@ -263,8 +275,8 @@ func (t *Timers) arm(p *posixTimer) {
 	})
 }
 
-// expirePosixIfDue is the end of one setting of the timer's clock. A wall clock
-// may still be short of it: then the timer goes on. The lock is held.
+// expirePosixIfDue expires the timer if its deadline has passed. If the wall clock
+// was set back, it starts the Go timer again. The lock is held.
 func (t *Timers) expirePosixIfDue(p *posixTimer) {
 	if p.deadline == 0 || p.queued {
 		return
@@ -295,7 +307,7 @@ func (t *Timers) expirePosix(p *posixTimer) {
 		}
 		return
 	}
-	// Ignored: nobody will take the signal, so the timer goes on by itself.
+	// The signal is ignored, so signalTaken will not restart the timer.
 	p.deadline = advance(p.deadline, p.interval, p.now(t.group)+minimumInterval)
 	t.arm(p)
 }
@@ -311,16 +323,17 @@ func (g *ThreadGroup) signalTimer(p *posixTimer) bool {
 	if reference == nil {
 		reference = g.threads[0]
 	}
-	if p.target != nil && p.target.ended || g.ignores(reference, p.signal, false) {
+	if p.target != nil && p.target.ended || g.ignores(reference, p.signal, notForced) {
 		return false
 	}
-	g.signalLocked(p.target, signal.TimerInfo(p.signal, p.id, p.value), false)
+	g.sendLocked(p.target, signal.TimerInfo(p.signal, p.id, p.value), notForced)
 	return true
 }
 
-// collected is told that a signal was taken. If it is a timer's, it fills in
-// the overrun and starts a periodic timer again. The group's lock is not held.
-func (t *Timers) collected(info *signal.Info) {
+// signalTaken must be called after a signal was dequeued. If the signal is a
+// timer's, it sets the overrun and restarts a periodic timer. The group's lock is not
+// held.
+func (t *Timers) signalTaken(info *signal.Info) {
 	if info.Code != signal.SI_TIMER {
 		return
 	}

@@ -1,25 +1,99 @@
 package task
 
-import "slowpath/fs"
+import (
+	"golang.org/x/sys/unix"
+
+	"slowpath/fs"
+)
+
+// directoriesSubsystem is root, working directory and umask.
+var directoriesSubsystem = Subsystem{
+	Name: "directories",
+	Fork: func(parent, child *Task, a *CloneArgs) error {
+		if a.Flags&unix.CLONE_FS != 0 {
+			child.FS = parent.FS.Share()
+		} else {
+			child.FS = parent.FS.Copy()
+		}
+		return nil
+	},
+	Undo: (*Task).releaseFS,
+	Exit: (*Task).releaseFS,
+}
+
+// filesSubsystem is the descriptor table.
+var filesSubsystem = Subsystem{
+	Name: "files",
+	Fork: func(parent, child *Task, a *CloneArgs) error {
+		if a.Flags&unix.CLONE_FILES != 0 {
+			child.FDs = parent.FDs.Share()
+		} else {
+			child.FDs = parent.FDs.Copy()
+		}
+		return nil
+	},
+	Undo: (*Task).releaseFiles,
+	Exec: func(t *Task, _ *Execution) {
+		if t.FDs.Users() > 1 {
+			t.UnshareFiles()
+		}
+		t.FDs.CloseOnExec()
+	},
+	Exit: (*Task).releaseFiles,
+}
+
+// replaceFiles makes next the descriptor table, and gives up the old one.
+func (t *Task) replaceFiles(next *fs.FDTable) {
+	t.resources.Lock()
+	old := t.FDs
+	t.FDs = next
+	t.resources.Unlock()
+	if old != nil {
+		old.Release()
+	}
+}
+
+// replaceFS makes next the directories, and gives up the old ones.
+func (t *Task) replaceFS(next *fs.Context) {
+	t.resources.Lock()
+	old := t.FS
+	t.FS = next
+	t.resources.Unlock()
+	if old != nil {
+		old.Release()
+	}
+}
+
+func (t *Task) releaseFiles() { t.replaceFiles(nil) }
+
+func (t *Task) releaseFS() { t.replaceFS(nil) }
+
+// UnshareFiles gives the task a descriptor table of its own (unshare(2),
+// CLONE_FILES).
+func (t *Task) UnshareFiles() { t.replaceFiles(t.FDs.Copy()) }
+
+// UnshareFS gives the task directories of its own (unshare(2), CLONE_FS).
+func (t *Task) UnshareFS() { t.replaceFS(t.FS.Copy()) }
 
 // Resources returns the descriptor table and the directories of the task, nil
-// after its exit. Anybody may call it; both may be given up at any time, and
-// then answer like empty ones.
+// after its exit. Any goroutine may call it. The task may release both at any
+// time; a released table is empty.
 func (t *Task) Resources() (*fs.FDTable, *fs.Context) {
 	t.resources.Lock()
 	defer t.resources.Unlock()
 	return t.FDs, t.FS
 }
 
-// ExitSignal returns what the parent is sent at the task's exit, 0 for none.
+// ExitSignal returns the signal that the parent gets at the exit of the task, or
+// 0. Any goroutine may call it.
 func (t *Task) ExitSignal() int {
 	t.kernel.mu.RLock()
 	defer t.kernel.mu.RUnlock()
 	return int(t.exitSignal)
 }
 
-// CPUTime returns the time that all processes have used, in nanoseconds: those
-// that run, and those that somebody has waited for.
+// CPUTime returns the CPU time of all processes in nanoseconds, including reaped
+// ones.
 func (k *Kernel) CPUTime() (user, system int64) {
 	for _, g := range k.Groups() {
 		used := g.Usage()

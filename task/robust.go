@@ -17,6 +17,9 @@ const (
 	robustListLimit = 2048
 )
 
+// robustListSubsystem is the list of the robust futexes that a thread holds.
+var robustListSubsystem = Subsystem{Name: "robust list", LeaveMemory: (*Task).leaveRobustList}
+
 // SetRobustList is set_robust_list(2) after the check of the size.
 func (t *Task) SetRobustList(head uint64) { t.robustList.Store(head) }
 
@@ -70,7 +73,7 @@ func (t *Task) markOwnerDied(entry, offset uint64, pending bool) error {
 		owner := was & futexTIDMask
 		if pending && !inherits && owner == 0 {
 			// It died between unlocking and waking.
-			t.FutexWake(address, 1, false, FutexMatchAny)
+			t.wakeOneShared(address)
 			return nil
 		}
 		if owner != uint32(t.TID()) {
@@ -84,7 +87,7 @@ func (t *Task) markOwnerDied(entry, offset uint64, pending bool) error {
 		was = now
 	}
 	if was&futexWaiters != 0 && !inherits {
-		t.FutexWake(address, 1, false, FutexMatchAny)
+		t.wakeOneShared(address)
 	}
 	return nil
 }

@@ -16,6 +16,19 @@ type RSeq struct {
 	Signature uint32
 }
 
+// rseqSubsystem is the registration of restartable sequences. A child with a
+// copy of the memory keeps it.
+var rseqSubsystem = Subsystem{
+	Name: "restartable sequences",
+	Fork: func(parent, child *Task, a *CloneArgs) error {
+		if a.Flags&unix.CLONE_VM == 0 {
+			child.rseq = parent.rseq
+		}
+		return nil
+	},
+	Exec: func(t *Task, _ *Execution) { t.rseq = RSeq{} },
+}
+
 // The size and alignment of the first struct rseq, in bytes.
 const rseqSize = 32
 

@@ -2,10 +2,21 @@ package task
 
 import "sync/atomic"
 
-// Scheduling is what sched_setscheduler(2), setpriority(2) and
-// ioprio_set(2) have set. Goroutines are scheduled by the Go runtime,
-// which knows no priorities: the values are kept and given back, and package
-// sched reads those that it can follow. Anybody may read and write them.
+// schedulingSubsystem is priorities and CPU affinity (sched(7)), which
+// execve(2) keeps.
+var schedulingSubsystem = Subsystem{
+	Name: "scheduling",
+	Fork: func(parent, child *Task, _ *CloneArgs) error {
+		child.Scheduling.inherit(&parent.Scheduling)
+		child.Frame.SetAffinity(parent.Frame.Affinity())
+		return nil
+	},
+}
+
+// Scheduling holds the values of sched_setscheduler(2), setpriority(2) and
+// ioprio_set(2). The Go runtime schedules goroutines without priorities, so the
+// values are only stored; futexes wake waiters in the order of Priority. Any
+// goroutine may read and write them.
 type Scheduling struct {
 	Policy   atomic.Int32 // SCHED_
 	Priority atomic.Int32 // real-time priority, 0 to 99
@@ -27,10 +38,10 @@ func (s *Scheduling) inherit(parent *Scheduling) {
 	s.Nice.Store(parent.Nice.Load())
 }
 
-// SetAffinity lets the thread run only on CPUs of a set, a bit each
-// (sched_setaffinity(2)). When it returns, no other CPU runs it in user mode.
-// It reports false, and changes nothing, if there is no CPU of the set. Anybody
-// may call it; it does not sleep.
+// SetAffinity restricts the thread to a set of CPUs, one bit each
+// (sched_setaffinity(2)). When it returns, no other CPU runs the thread in user
+// mode. It reports false, and changes nothing, if no CPU of the set exists. Any
+// goroutine may call it; it does not sleep.
 func (t *Task) SetAffinity(set uint64) bool {
 	all := t.kernel.allCPUs()
 	switch set &= all; set {
@@ -43,8 +54,8 @@ func (t *Task) SetAffinity(set uint64) bool {
 	return true
 }
 
-// Affinity returns the CPUs that the thread may run on, a bit each. Anybody
-// may call it.
+// Affinity returns the CPUs that the thread may run on, one bit each. Any
+// goroutine may call it.
 func (t *Task) Affinity() uint64 {
 	if set := t.Frame.Affinity(); set != 0 {
 		return set
@@ -52,5 +63,5 @@ func (t *Task) Affinity() uint64 {
 	return t.kernel.allCPUs()
 }
 
-// allCPUs is the set of the CPUs that there are.
+// allCPUs returns the set of all CPUs.
 func (k *Kernel) allCPUs() uint64 { return 1<<k.config.CPUs - 1 }

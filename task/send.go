@@ -7,40 +7,49 @@ import (
 	"slowpath/signal"
 )
 
-// Signal sends a signal to the process, from the kernel or from a task whose
-// permission was checked. It does not sleep.
+// Signal sends a signal to the process. The caller has checked the permission.
+// It does not sleep.
 //
-// Errors: EAGAIN if a real-time signal finds its queue full. That a signal is
-// ignored, or that the process is dying, is no error.
-func (g *ThreadGroup) Signal(info signal.Info) error { return g.signal(nil, info, false) }
+// Errors: EAGAIN if the queue has no room for a real-time signal. A signal that
+// is ignored, and a process that is exiting, are no errors.
+func (g *ThreadGroup) Signal(info signal.Info) error { return g.send(nil, info, notForced) }
 
-// Signal sends a signal to this thread (tgkill(2)), as ThreadGroup.Signal.
-func (t *Task) Signal(info signal.Info) error { return t.group.signal(t, info, false) }
+// Signal sends a signal to this thread (tgkill(2)). Otherwise it is like
+// ThreadGroup.Signal.
+func (t *Task) Signal(info signal.Info) error { return t.group.send(t, info, notForced) }
 
-// Kill ends the process with SIGKILL, init included: for the kernel's own
-// reasons, not for kill(2).
-func (g *ThreadGroup) Kill() { g.signal(nil, signal.KernelInfo(unix.SIGKILL), true) }
+// Kill ends the process with SIGKILL, even if it is init. It is for the
+// kernel's own reasons, such as a lack of memory; kill(2) is Task.Kill.
+func (g *ThreadGroup) Kill() { g.send(nil, signal.KernelInfo(unix.SIGKILL), forced) }
 
-// signal queues a signal for the thread, or for any thread if it is nil. With
-// force it reaches init too.
-func (g *ThreadGroup) signal(to *Task, info signal.Info, force bool) error {
+// force says whether SIGKILL and SIGSTOP reach init, which signal(7) protects
+// from signals that it has no handler for (Linux: send_signal_locked's force).
+type force bool
+
+const (
+	notForced force = false
+	forced    force = true
+)
+
+// send queues a signal for the thread, or for any thread if it is nil.
+func (g *ThreadGroup) send(to *Task, info signal.Info, f force) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return g.signalLocked(to, info, force)
+	return g.sendLocked(to, info, f)
 }
 
-// signalLocked is Linux's __send_signal_locked.
-func (g *ThreadGroup) signalLocked(to *Task, info signal.Info, force bool) error {
+// sendLocked is send with the group's lock held (Linux: __send_signal_locked).
+func (g *ThreadGroup) sendLocked(to *Task, info signal.Info, f force) error {
 	s := info.Signo
 	if g.groupExit {
-		return nil // it dies already, of something else
+		return nil // the process already exits, with another status
 	}
 	g.jobControlEffects(s)
 	reference := to
 	if reference == nil {
 		reference = g.threads[0]
 	}
-	if g.ignores(reference, s, force) {
+	if g.ignores(reference, s, f) {
 		return nil
 	}
 	queue := &g.shared
@@ -58,9 +67,9 @@ func (g *ThreadGroup) signalLocked(to *Task, info signal.Info, force bool) error
 	return nil
 }
 
-// jobControlEffects does what a signal does before anybody receives it, even
-// if it is blocked or ignored: stops and SIGCONT cancel each other, and
-// SIGCONT resumes.
+// jobControlEffects does what a signal does when it is sent, even if it is
+// blocked or ignored: stop signals and SIGCONT cancel each other, and SIGCONT
+// resumes the process (Linux: prepare_signal).
 func (g *ThreadGroup) jobControlEffects(s signal.Signal) {
 	switch {
 	case signal.Stops.Has(s):
@@ -71,7 +80,7 @@ func (g *ThreadGroup) jobControlEffects(s signal.Signal) {
 	}
 }
 
-// discard empties all queues of the process of the signals in set.
+// discard removes the signals in set from all queues of the process.
 func (g *ThreadGroup) discard(set signal.Set) {
 	g.shared.Discard(set)
 	for _, t := range g.threads {
@@ -79,27 +88,26 @@ func (g *ThreadGroup) discard(set signal.Set) {
 	}
 }
 
-// ignores reports whether s need not be queued for t, because it would do
-// nothing. A blocked signal is kept: its action may change until it is
-// unblocked.
-func (g *ThreadGroup) ignores(t *Task, s signal.Signal, force bool) bool {
+// ignores reports whether s would do nothing to t, so that it is not queued. A
+// blocked signal is queued: its action may change before it is unblocked.
+func (g *ThreadGroup) ignores(t *Task, s signal.Signal, f force) bool {
 	if t.blocked.Has(s) || t.waited.Has(s) {
 		return false
 	}
 	action := g.Actions.Get(s)
-	if g.unkillable && action.Handler == signal.SIG_DFL && !(force && signal.Unblockable.Has(s)) {
+	if g.unkillable && action.Handler == signal.SIG_DFL && !(f == forced && signal.Unblockable.Has(s)) {
 		return true
 	}
 	return action.Discards(s)
 }
 
-// complete finds a thread for a signal that was queued and wakes it. A signal
-// that is sure to end the process does so at once.
+// complete chooses a thread for a queued signal and wakes it. A signal that is
+// certain to end the process starts the exit at once (Linux: complete_signal).
 func (g *ThreadGroup) complete(to *Task, s signal.Signal) {
 	g.posted.Wake(waitReadable)
 	t := g.choose(to, s)
 	if t == nil {
-		return // all block it: it is found when one unblocks it
+		return // every thread blocks it: SetBlocked will find it
 	}
 	if g.fatal(t, s) {
 		g.startExit(SignalStatus(s))
@@ -108,8 +116,9 @@ func (g *ThreadGroup) complete(to *Task, s signal.Signal) {
 	t.Raise(entry.SigPending)
 }
 
-// choose returns a thread that would take s: the one it was sent to, else the
-// leader, else the first that is not busy with another signal.
+// choose returns a thread that can take s: the one that it was sent to, else the
+// first in the list that has no other signal pending, else the first. It returns
+// nil if no thread can take it.
 func (g *ThreadGroup) choose(to *Task, s signal.Signal) *Task {
 	if to != nil {
 		if to.wants(s) {
@@ -132,7 +141,7 @@ func (g *ThreadGroup) choose(to *Task, s signal.Signal) *Task {
 	return fallback
 }
 
-// wants reports whether the thread would take s soon.
+// wants reports whether the thread can take s now (Linux: wants_signal).
 func (t *Task) wants(s signal.Signal) bool {
 	if t.blocked.Has(s) || t.ended {
 		return false
@@ -140,8 +149,8 @@ func (t *Task) wants(s signal.Signal) bool {
 	return s == unix.SIGKILL || !t.stopped
 }
 
-// fatal reports whether s is sure to end the process now. Signals that dump
-// core in Linux are left to the thread that takes them.
+// fatal reports whether s is certain to end the process. Signals that dump core
+// in Linux are handled by the thread that takes them.
 func (g *ThreadGroup) fatal(t *Task, s signal.Signal) bool {
 	if signal.DefaultOf(s) != signal.Terminate || t.waited.Has(s) {
 		return false
@@ -149,7 +158,7 @@ func (g *ThreadGroup) fatal(t *Task, s signal.Signal) bool {
 	return s == unix.SIGKILL || g.Actions.Get(s).Handler == signal.SIG_DFL
 }
 
-// startExit makes every thread die and the process end with status. The
+// startExit makes every thread exit and sets the status of the process. The
 // group's lock is held.
 func (g *ThreadGroup) startExit(status Status) {
 	g.groupExit, g.exitStatus = true, status
@@ -159,7 +168,7 @@ func (g *ThreadGroup) startExit(status Status) {
 	}
 }
 
-// kill makes one thread die. The group's lock is held.
+// kill makes one thread exit. The group's lock is held.
 func (t *Task) kill() {
 	t.stopping, t.stopped = false, false
 	t.pending.Set.Add(unix.SIGKILL)
@@ -168,8 +177,9 @@ func (t *Task) kill() {
 	t.Sleeper.Wake()
 }
 
-// ForceSignal sends the thread a signal that it cannot block or ignore: the
-// consequence of an instruction of its own. If it tries to, the process ends.
+// ForceSignal sends the thread the signal of an exception of its own. If it
+// blocks or ignores the signal, the default action is done, which ends the
+// process (Linux: force_sig_info).
 func (t *Task) ForceSignal(info signal.Info) {
 	g := t.group
 	g.mu.Lock()
@@ -182,16 +192,16 @@ func (t *Task) ForceSignal(info signal.Info) {
 	if g.Actions.Get(s).Handler == signal.SIG_DFL {
 		g.unkillable = false
 	}
-	g.signalLocked(t, info, false)
-	// The signal may have been pending before, while it was blocked: then
-	// nobody has been told yet.
+	g.sendLocked(t, info, notForced)
+	// The signal may have been pending already, while it was blocked. Then
+	// complete did not run.
 	t.Raise(entry.SigPending)
 }
 
-// forceSegmentationFault sends the thread SIGSEGV because memory that it owes
-// the kernel is not there. If that came up in the delivery of SIGSEGV itself
-// (delivered, or 0 outside a delivery), the process ends: its handler would only
-// bring the same again (Linux, force_sigsegv).
+// forceSegmentationFault sends the thread SIGSEGV because the kernel cannot
+// access user memory that it must access. delivered is the signal that is being
+// delivered, or 0. If it is SIGSEGV itself, the process ends, because its handler
+// would fail in the same way (Linux: force_sigsegv).
 func (t *Task) forceSegmentationFault(delivered signal.Signal) {
 	if delivered == unix.SIGSEGV {
 		t.ForceFatal(unix.SIGSEGV)
@@ -200,8 +210,9 @@ func (t *Task) forceSegmentationFault(delivered signal.Signal) {
 	t.ForceSignal(signal.KernelInfo(unix.SIGSEGV))
 }
 
-// ForceFatal ends the process with s, whatever its handler: for a task whose
-// state cannot be continued, such as a signal frame that cannot be written.
+// ForceFatal ends the process with s even if s has a handler. It is for a task
+// that cannot return to user mode, for example because no signal frame can be
+// written.
 func (t *Task) ForceFatal(s signal.Signal) {
 	t.group.Actions.ForceDefault(s)
 	t.ForceSignal(signal.KernelInfo(s))

@@ -6,7 +6,7 @@ import "golang.org/x/sys/unix"
 // (setsid(2), credentials(7)). The kernel's lock guards it.
 type Session struct {
 	id         *pid
-	leader     *ThreadGroup // nil once the leader has exited
+	leader     *ThreadGroup // nil after the leader's exit
 	terminal   Terminal     // the controlling terminal, or nil
 	foreground *ProcessGroup
 	groups     int // process groups in the session
@@ -15,7 +15,7 @@ type Session struct {
 // ID returns the session's id: that of its first process.
 func (s *Session) ID() int { return s.id.number }
 
-// ProcessGroup is a job: processes that get the terminal's signals together
+// ProcessGroup is a job: the processes that a terminal sends a signal to at once
 // (setpgid(2)). The kernel's lock guards it.
 type ProcessGroup struct {
 	id      *pid
@@ -26,14 +26,14 @@ type ProcessGroup struct {
 // ID returns the process group's id.
 func (p *ProcessGroup) ID() int { return p.id.number }
 
-// newSession makes g the leader of a new session and of its first group.
+// newSession makes g the leader of a new session and of its first process group.
 func (k *Kernel) newSession(g *ThreadGroup) {
 	s := &Session{id: g.id, leader: g}
 	g.id.session = s
 	k.joinNewGroup(g, s)
 }
 
-// joinNewGroup makes g the first member of a new group of session s.
+// joinNewGroup makes g the leader of a new process group in session s.
 func (k *Kernel) joinNewGroup(g *ThreadGroup, s *Session) {
 	p := &ProcessGroup{id: g.id, session: s}
 	g.id.pgrp = p
@@ -41,7 +41,7 @@ func (k *Kernel) joinNewGroup(g *ThreadGroup, s *Session) {
 	k.join(g, p)
 }
 
-// join moves g into p.
+// join moves g into process group p.
 func (k *Kernel) join(g *ThreadGroup, p *ProcessGroup) {
 	if g.pgrp != nil {
 		k.leave(g)
@@ -50,8 +50,8 @@ func (k *Kernel) join(g *ThreadGroup, p *ProcessGroup) {
 	p.members = append(p.members, g)
 }
 
-// leave takes g out of its process group. An empty group is gone, and with
-// its last group a session.
+// leave removes g from its process group. An empty process group is released, and
+// with its last process group a session.
 func (k *Kernel) leave(g *ThreadGroup) {
 	p := g.pgrp
 	g.pgrp = nil
@@ -90,8 +90,8 @@ func (t *Task) SetSession() (int, error) {
 	return g.id.number, nil
 }
 
-// SetProcessGroup is setpgid(2): it moves the process with id number (0: the
-// caller) into the process group with id to (0: the one with its own id).
+// SetProcessGroup is setpgid(2): it moves the process with id number, where 0 is
+// the caller, into the process group with id to, where 0 is that process's own id.
 // Errors: those of setpgid(2).
 func (t *Task) SetProcessGroup(number, to int) error {
 	k := t.kernel
@@ -122,8 +122,8 @@ func (t *Task) SetProcessGroup(number, to int) error {
 	return nil
 }
 
-// processGroupTarget finds the process that setpgid(2) may move: the caller,
-// or a child of the same session that has not called execve(2) yet.
+// processGroupTarget returns the process that setpgid(2) moves: the caller, or a
+// child of the same session that has not called execve(2) yet.
 func (t *Task) processGroupTarget(number int) (*ThreadGroup, error) {
 	g := t.group
 	if number != 0 && number != g.id.number {
@@ -155,6 +155,8 @@ func (t *Task) SessionOf(number int) (int, error) {
 	return t.familyOf(number, func(g *ThreadGroup) int { return g.pgrp.session.id.number })
 }
 
+// familyOf returns pick of the process that has a thread with the given id, where
+// 0 is the caller: ESRCH.
 func (t *Task) familyOf(number int, pick func(*ThreadGroup) int) (int, error) {
 	k, g := t.kernel, t.group
 	k.mu.RLock()
@@ -169,7 +171,8 @@ func (t *Task) familyOf(number int, pick func(*ThreadGroup) int) (int, error) {
 	return pick(g), nil
 }
 
-// ProcessGroupID returns the id of the process group, 0 once it is reaped.
+// ProcessGroupID returns the id of the process group, 0 after the process was
+// reaped.
 func (g *ThreadGroup) ProcessGroupID() int {
 	g.kernel.mu.RLock()
 	defer g.kernel.mu.RUnlock()
@@ -179,7 +182,7 @@ func (g *ThreadGroup) ProcessGroupID() int {
 	return g.pgrp.id.number
 }
 
-// SessionID returns the id of the session, 0 once the process is reaped.
+// SessionID returns the id of the session, 0 after the process was reaped.
 func (g *ThreadGroup) SessionID() int {
 	g.kernel.mu.RLock()
 	defer g.kernel.mu.RUnlock()
@@ -189,9 +192,9 @@ func (g *ThreadGroup) SessionID() int {
 	return g.pgrp.session.id.number
 }
 
-// orphaned reports whether no member of p has a parent in another group of the
-// same session: nobody is left to continue the job. ignore is not counted,
-// because it is about to exit.
+// orphaned reports whether no member of p has a parent in another process group
+// of the same session, so that no shell can continue the job. ignore is a member
+// that is about to exit, or nil.
 func (p *ProcessGroup) orphaned(ignore *ThreadGroup) bool {
 	for _, g := range p.members {
 		if g == ignore || g.exited || g.parent == nil || g.parent == g.kernel.init {

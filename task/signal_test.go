@@ -277,7 +277,7 @@ func TestRealtimeSignalsQueue(t *testing.T) {
 		if _, err := t.WaitSignal(set, -1); err != unix.EAGAIN {
 			w.T.Errorf("an empty queue: %v, want EAGAIN", err)
 		}
-		t.Group().Limits.Change(unix.RLIMIT_SIGPENDING, Limit{1, 1}, true)
+		t.Group().Limits.Change(unix.RLIMIT_SIGPENDING, Limit{1, 1}, Privileged)
 		t.QueueInfo(t.PID(), signal.UserInfo(low, signal.SI_QUEUE, 0, 0))
 		if err := t.QueueInfo(t.PID(), signal.UserInfo(low, signal.SI_QUEUE, 0, 0)); err != unix.EAGAIN {
 			w.T.Errorf("beyond RLIMIT_SIGPENDING: %v, want EAGAIN", err)

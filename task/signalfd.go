@@ -54,7 +54,7 @@ func (s *signalFD) take() (signal.Info, bool) {
 	info, ok := s.task.dequeue(^signal.Set(s.set.Load()))
 	g.mu.Unlock()
 	if ok {
-		g.Timers.collected(&info)
+		g.Timers.signalTaken(&info)
 	}
 	return info, ok
 }

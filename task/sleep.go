@@ -9,34 +9,35 @@ import (
 	"slowpath/wait"
 )
 
-// SleepMode says what ends a sleep besides what is waited for.
+// SleepMode is the kind of a sleep: which signals interrupt it.
 type SleepMode uint32
 
 // The sleep modes. Awake is the state of a task that does not sleep.
 const (
 	Awake SleepMode = iota
-	// Interruptible sleeps end at any signal that would be delivered.
+	// Interruptible: any deliverable signal ends the sleep.
 	Interruptible
-	// Killable sleeps end only when the task is to die.
+	// Killable: only a fatal signal ends the sleep.
 	Killable
-	// Uninterruptible sleeps end at nothing else. They must be short.
+	// Uninterruptible: no signal ends the sleep. It must be short.
 	Uninterruptible
-	// Stopped is job control's: ended by SIGCONT or by death.
+	// Stopped: stopped by job control, until SIGCONT or a fatal signal.
 	Stopped
 )
 
-// Interrupted reports whether a signal waits for the task, so that a system
-// call that would sleep must return (ERESTARTSYS, or what it has done so far).
+// Interrupted reports whether SIGPENDING is set. A system call that would sleep
+// must then return ERESTARTSYS, or its partial result. Any goroutine may call it.
 func (t *Task) Interrupted() bool {
 	return entry.Pending(&t.Frame.ThreadFlags)&entry.SigPending != 0
 }
 
-// Killed reports whether the task is to die before it returns to user mode.
+// Killed reports whether the task must exit before it returns to user mode. Any
+// goroutine may call it.
 func (t *Task) Killed() bool { return t.killed.Load() }
 
-// Raise makes the task owe a duty. Anybody may call it, at any time; it does
-// not sleep. A task in user mode is brought out of it; for SIGPENDING a task
-// in an interruptible sleep is woken.
+// Raise sets a duty in the thread flags word and kicks the task's CPU if it is in
+// user mode. SIGPENDING also ends an interruptible sleep. Any goroutine may call
+// it; it does not sleep.
 func (t *Task) Raise(flag entry.Flag) {
 	entry.Raise(&t.Frame.ThreadFlags, flag)
 	if flag&entry.SigPending != 0 && SleepMode(t.mode.Load()) == Interruptible {
@@ -45,22 +46,23 @@ func (t *Task) Raise(flag entry.Flag) {
 	t.kernel.kick(t)
 }
 
-// Waiter returns an entry for a wait queue that wakes the task; the caller
-// puts it on the queue before it looks, and takes it off after.
+// Waiter returns a waiter that wakes the task for the events of mask. The caller
+// adds it to a queue before it checks its condition, and removes it afterwards.
 func (t *Task) Waiter(mask wait.Events) *wait.Waiter { return t.Sleeper.Waiter(mask) }
 
-// Block sleeps until ready reports true: it is asked before the first sleep
-// and after each wake-up of q with an event of mask. A nil q waits for
-// Sleeper.Wake alone. The deadline is a time of clock.Monotonic in
-// nanoseconds, 0 for none.
+// Block sleeps until ready returns true. It calls ready before the first sleep and
+// after each wake-up of q with an event of mask. With a nil q only Sleeper.Wake
+// wakes the task. The deadline is a time of clock.Monotonic in nanoseconds; 0
+// stands for none, and a negative one does not sleep. Only the task's own goroutine
+// calls it.
 //
-// Errors: ETIMEDOUT at the deadline, ERESTARTSYS at a signal. What is ready is
-// reported before either.
+// Errors: ETIMEDOUT at the deadline, ERESTARTSYS at a signal. If ready returns
+// true, there is no error.
 func (t *Task) Block(q *wait.Queue, mask wait.Events, deadline int64, ready func() bool) error {
 	return t.block(Interruptible, q, mask, deadline, ready)
 }
 
-// BlockKillable is Block, but only death interrupts it, with ERESTARTSYS.
+// BlockKillable is Block, but only a fatal signal interrupts it.
 func (t *Task) BlockKillable(q *wait.Queue, mask wait.Events, deadline int64, ready func() bool) error {
 	return t.block(Killable, q, mask, deadline, ready)
 }
@@ -74,13 +76,13 @@ func (t *Task) block(mode SleepMode, q *wait.Queue, mask wait.Events, deadline i
 	return t.SleepUntil(mode, deadline, ready)
 }
 
-// SleepUntil is Block for a caller that has its own waiters on any number of
+// SleepUntil is Block for a caller that has added its own waiters to any number of
 // queues (poll(2)).
 func (t *Task) SleepUntil(mode SleepMode, deadline int64, ready func() bool) error {
 	defer t.mode.Store(uint32(Awake))
 	for {
-		// The mode is set before the look at the signals, and a sender sets
-		// the signal before it looks at the mode: one of them sees the other.
+		// The mode is stored before SIGPENDING is read, and a sender sets
+		// SIGPENDING before it reads the mode: one of them sees the other.
 		t.mode.Store(uint32(mode))
 		if ready() {
 			return nil
@@ -89,7 +91,7 @@ func (t *Task) SleepUntil(mode SleepMode, deadline int64, ready func() bool) err
 			return abi.ERESTARTSYS
 		}
 		if deadline != 0 && clock.Monotonic() >= deadline {
-			if deadline > 0 { // a negative one only looks
+			if deadline > 0 {
 				t.group.Timers.expireDue()
 			}
 			return unix.ETIMEDOUT
@@ -98,7 +100,7 @@ func (t *Task) SleepUntil(mode SleepMode, deadline int64, ready func() bool) err
 	}
 }
 
-// sleepEnds reports whether a sleep of the given mode must end now.
+// sleepEnds reports whether a signal ends a sleep of the given mode.
 func (t *Task) sleepEnds(mode SleepMode) bool {
 	switch mode {
 	case Interruptible:
@@ -109,8 +111,8 @@ func (t *Task) sleepEnds(mode SleepMode) bool {
 	return false
 }
 
-// StateLetter returns the state of proc(5): R running, S sleeping, D sleeping
-// without interruption, T stopped, Z zombie, X dead.
+// StateLetter returns the state of proc(5): R runnable, S interruptible sleep, D
+// uninterruptible sleep, T stopped, Z zombie, X dead. Any goroutine may call it.
 func (t *Task) StateLetter() byte {
 	switch exitState(t.exitState.Load()) {
 	case zombie:

@@ -5,32 +5,30 @@ import (
 
 	"slowpath/arch/amd64"
 	"slowpath/cred"
-	"slowpath/entry"
 	"slowpath/fs"
 	"slowpath/signal"
 	"slowpath/wait"
 )
 
-// SpawnRequest describes a process that the kernel starts itself.
+// SpawnRequest describes a process for Kernel.Spawn.
 type SpawnRequest struct {
 	// Path is the program, with its arguments and environment.
 	Path       string
 	Argv, Envp []string
-	// FDs and FS become the process's own.
+	// FDs and FS are taken over by the process.
 	FDs *fs.FDTable
 	FS  *fs.Context
-	// Credentials are root's if nil.
+	// Credentials: nil stands for root's.
 	Credentials *cred.Credentials
-	// Terminal becomes the controlling terminal, if it is not nil.
+	// Terminal is the controlling terminal, or nil.
 	Terminal Terminal
 }
 
-// StartReaper makes process 1 a process of the kernel's own, which adopts
-// orphans and waits for them. Programs then are no init: signals kill them as
-// usual. It must be called before Spawn, or not at all: then the first program
-// is process 1.
+// StartReaper makes process 1 a process of the kernel, which adopts orphans and
+// reaps them. Programs then do not have init's protection from signals. It must
+// be called before Spawn. If it is not called, the first program is process 1.
 func (k *Kernel) StartReaper() {
-	t := k.newTask(cred.Root())
+	t := k.newFirstTask(cred.Root())
 	t.comm = "init"
 	t.group.Actions.Set(unix.SIGCHLD, signal.Action{Handler: signal.SIG_IGN})
 	t.SetExiting()
@@ -39,13 +37,15 @@ func (k *Kernel) StartReaper() {
 	}
 }
 
-// newTask returns a process of one thread that nobody knows of, without memory
-// or files.
-func (k *Kernel) newTask(c *cred.Credentials) *Task {
+// newFirstTask returns a process of one thread that has no parent (Linux:
+// init_task). It sets what Fork rows set for other tasks. The process has no
+// memory and no files.
+func (k *Kernel) newFirstTask(c *cred.Credentials) *Task {
 	g := newThreadGroup(k)
 	g.Actions = new(signal.Actions)
 	g.Limits.SetAll(DefaultLimits(k.ThreadsMax()))
-	t := &Task{kernel: k, group: g, Thread: entry.Thread{Frame: amd64.NewFrame(0)}}
+	t := k.newTask()
+	t.group, t.Frame = g, amd64.NewFrame(0)
 	t.credentials.Store(c)
 	t.timerSlack.Store(defaultTimerSlack)
 	t.dumpable.Store(true)
@@ -58,30 +58,28 @@ func (k *Kernel) newTask(c *cred.Credentials) *Task {
 const defaultTimerSlack = 50000
 
 // Spawn starts a program as a process in a session of its own, a child of
-// process 1, and returns it. The caller's interest in FDs and FS ends. Errors:
+// process 1, and returns it. It takes over FDs and FS, also on an error. Errors:
 // those of execve(2). It may sleep.
 func (k *Kernel) Spawn(r SpawnRequest) (*ThreadGroup, error) {
 	if r.Credentials == nil {
 		r.Credentials = cred.Root()
 	}
-	t := k.newTask(r.Credentials)
+	t := k.newFirstTask(r.Credentials)
 	t.FDs, t.FS = r.FDs, r.FS
 	at := fs.At{Caller: t, Name: r.Path, Follow: true}
 	if err := t.Exec(ExecRequest{At: at, Argv: r.Argv, Envp: r.Envp}); err != nil {
-		t.releaseMemory(nil)
-		t.releaseFiles()
+		k.subsystems.discard(t)
 		return nil, err
 	}
 	if err := k.addFirst(t, r.Terminal); err != nil {
-		t.releaseMemory(nil)
-		t.releaseFiles()
+		k.subsystems.discard(t)
 		return nil, err
 	}
 	k.Start(t)
 	return t.group, nil
 }
 
-// addFirst publishes a process that has no parent but init.
+// addFirst publishes a process without a parent, as a child of init.
 func (k *Kernel) addFirst(t *Task, terminal Terminal) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -109,8 +107,8 @@ func (k *Kernel) addFirst(t *Task, terminal Terminal) error {
 	return nil
 }
 
-// AwaitEnd waits until the process has ended and returns how. It is for the
-// kernel's own goroutines, not for tasks.
+// AwaitEnd sleeps until the process has exited, and returns its status. It is for
+// the kernel's own goroutines: a task uses Task.Wait.
 func (g *ThreadGroup) AwaitEnd() Status {
 	var sleeper wait.Sleeper
 	w := sleeper.Waiter(waitReadable)

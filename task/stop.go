@@ -7,16 +7,16 @@ import (
 	"slowpath/signal"
 )
 
-// stopBySignal carries out the default action of a stop signal: the whole
-// process stops. Only SIGSTOP stops a process of an orphaned group, because
-// nobody would continue it.
+// stopBySignal is the default action of a stop signal: every thread of the
+// process stops. Only SIGSTOP stops a process of an orphaned process group,
+// because no shell could continue it (POSIX, "orphaned process group").
 func (t *Task) stopBySignal(s signal.Signal) {
 	if s != unix.SIGSTOP && t.inOrphanedGroup() {
 		return
 	}
 	g := t.group
 	g.mu.Lock()
-	// A SIGCONT or a death that came since the signal was taken wins.
+	// A SIGCONT or an exit since the signal was dequeued cancels the stop.
 	if !t.stopTaken || g.groupExit {
 		g.mu.Unlock()
 		return
@@ -25,18 +25,18 @@ func (t *Task) stopBySignal(s signal.Signal) {
 	t.stopHere()
 }
 
-// inOrphanedGroup reports whether the process group of t has nobody who would
-// continue it.
+// inOrphanedGroup reports whether the process group of t is orphaned.
 func (t *Task) inOrphanedGroup() bool {
 	t.kernel.mu.RLock()
 	defer t.kernel.mu.RUnlock()
 	return t.group.pgrp.orphaned(nil)
 }
 
-// beginStop asks every thread to stop. The group's lock is held.
+// beginStop makes every thread stop before it returns to user mode. The group's
+// lock is held.
 func (g *ThreadGroup) beginStop(s signal.Signal) {
 	if g.stop.count > 0 {
-		return // a stop is on its way
+		return // a stop has already begun
 	}
 	g.stop.signal = s
 	for _, t := range g.threads {
@@ -49,11 +49,11 @@ func (g *ThreadGroup) beginStop(s signal.Signal) {
 	}
 }
 
-// stopHere stops the calling thread until SIGCONT or death. It is entered with
-// the group's lock held and leaves without it.
+// stopHere stops the calling thread until SIGCONT or its exit. The caller holds
+// the group's lock; stopHere releases it.
 func (t *Task) stopHere() {
 	g := t.group
-	last := t.takePartInStop()
+	last := t.joinStop()
 	t.stopped = true
 	g.mu.Unlock()
 	if last {
@@ -66,9 +66,9 @@ func (t *Task) stopHere() {
 	})
 }
 
-// takePartInStop counts the thread as stopped, and reports whether it was the
-// last of the process. The group's lock is held.
-func (t *Task) takePartInStop() (last bool) {
+// joinStop counts the thread as stopped, and reports whether it was the last
+// one. The group's lock is held (Linux: task_participate_group_stop).
+func (t *Task) joinStop() (last bool) {
 	if !t.stopping {
 		return false
 	}
@@ -81,8 +81,8 @@ func (t *Task) takePartInStop() (last bool) {
 	return true
 }
 
-// resume undoes a stop: SIGCONT was sent. The parent is told by the first
-// thread that runs again. The group's lock is held.
+// resume ends a stop because SIGCONT was sent. The leader notifies the parent when
+// it runs again. The group's lock is held.
 func (g *ThreadGroup) resume() {
 	notice := noNotice
 	switch {
@@ -105,8 +105,8 @@ func (g *ThreadGroup) resume() {
 	}
 }
 
-// notifyStopped tells the parent by SIGCHLD, unless it does not want to know
-// (SA_NOCLDSTOP), and wakes its wait4(2).
+// notifyStopped sends SIGCHLD to the parent, unless it has set SA_NOCLDSTOP, and
+// wakes its wait4(2).
 func (g *ThreadGroup) notifyStopped(notice stopNotice) {
 	k := g.kernel
 	k.mu.RLock()
@@ -126,13 +126,14 @@ func (g *ThreadGroup) notifyStopped(notice stopNotice) {
 	parent.childWait.Wake(waitReadable)
 }
 
+// stopSignal returns the signal that stopped the process, or 0.
 func (g *ThreadGroup) stopSignal() signal.Signal {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return g.stop.signal
 }
 
-// childInfo describes a change of the process for its parent.
+// childInfo returns the siginfo of a SIGCHLD about the process.
 func (g *ThreadGroup) childInfo(code, status int32) signal.Info {
 	usage := g.Usage()
 	uid := g.leader().Credentials().UID

@@ -16,31 +16,33 @@ import (
 // Task is a thread. Its goroutine runs the user loop; system call handlers run
 // on that goroutine and get the task as an argument.
 //
-// The exported fields belong to the task's own goroutine: only it writes them,
-// and only it may read them without further care. Others use the methods that
-// say so.
+// The exported fields belong to the task's own goroutine, unless their comment
+// says otherwise: no other goroutine reads or writes them. Other goroutines use
+// the methods that any goroutine may call.
 type Task struct {
-	// Thread has the registers of user mode, the thread flags, and what the
-	// user loop keeps of the task.
+	// Thread holds the registers of user mode, the thread flags word, and what
+	// the user loop keeps of the task. Any goroutine may read the frame's
+	// pointer and use the flags.
 	entry.Thread
-	// Sleeper is where the goroutine sleeps. Anybody may wake it.
+	// Sleeper is where the goroutine sleeps. Any goroutine may wake it.
 	Sleeper wait.Sleeper
-	// MM is the address space; nil for a task of the kernel, and after exit
-	// has given it up.
+	// MM is the address space. It is nil for the kernel's own task, and after
+	// exit has released it.
 	MM *mm.AddressSpace
 	// FDs is the descriptor table; nil after exit.
 	FDs *fs.FDTable
-	// FS has root, working directory and umask; nil after exit.
+	// FS holds root, working directory and umask; nil after exit.
 	FS *fs.Context
 	// AltStack is the alternate signal stack.
 	AltStack signal.AltStack
-	// Restart is what restart_syscall(2) goes on with.
+	// Restart is the restart block of restart_syscall(2).
 	Restart RestartBlock
-	// Scheduling is what the scheduling calls have set.
+	// Scheduling holds the scheduling attributes. Any goroutine may use it.
 	Scheduling Scheduling
-	// Transfer is what package syscall keeps of one transfer for the next.
+	// Transfer is a buffer that package syscall reuses between transfers.
 	Transfer any
-	// Accounting counts CPU time, faults and switches. Anybody may read it.
+	// Accounting counts CPU time, faults and switches. Any goroutine may read
+	// it.
 	Accounting Accounting
 
 	kernel      *Kernel
@@ -48,28 +50,32 @@ type Task struct {
 	id          *pid
 	credentials atomic.Pointer[cred.Credentials]
 	mode        atomic.Uint32 // SleepMode
-	killed      atomic.Bool   // SIGKILL is on its way: see Killed
+	killed      atomic.Bool   // must exit: see Killed
 	exitState   atomic.Uint32 // exitState
 
 	workMu sync.Mutex
-	work   []func(*Task) // to run before user mode: see AddWork
+	work   []func(*Task) // task work: see AddWork
+
+	levelsMu sync.Mutex // see UpdateLevels
+	slots    []any      // see Slot
 
 	// resources guards MM, FDs, FS and comm for readers on other goroutines.
 	resources sync.Mutex
 	comm      string
 
-	// Only the task's own goroutine touches these.
+	// Only the task's own goroutine uses these.
 	exitStatus    Status
+	last          bool       // the process ends with this thread: see LastThread
 	clearChildTID uint64     // set_tid_address(2)
-	vfork         *vforkWait // the parent waits for this task's memory
+	vfork         *vforkWait // the parent waits for this task's memory; constant
 	rseq          RSeq
-	suspendMask   signal.Set // the mask to go back to: rt_sigsuspend(2)
+	suspendMask   signal.Set // the mask to restore after rt_sigsuspend(2)
 	suspended     bool
 	lastFault     signal.Fault
 	machineChecks []amd64.MachineCheckRecord // to serve before user mode
 	scratch       signal.Scratch
 
-	// Written by the task, read by anybody.
+	// Written by the task, read by any goroutine.
 	tid         atomic.Int32
 	robustList  atomic.Uint64 // get_robust_list(2)
 	parentDeath atomic.Int32  // PR_SET_PDEATHSIG
@@ -82,19 +88,19 @@ type Task struct {
 	// The group's lock guards these.
 	pending   signal.Pending
 	blocked   signal.Set
-	waited    signal.Set // what rt_sigtimedwait(2) waits for, though blocked
-	ended     bool       // exit has begun: signals go to other threads
-	stopping  bool       // must take part in a group stop
-	stopped   bool       // takes part in one
-	stopTaken bool       // has dequeued a stop signal, and no SIGCONT came since
-	counted   bool       // Accounting is part of the group's endedTimes
+	waited    signal.Set // the real mask during rt_sigtimedwait(2)
+	ended     bool       // exiting: signals go to other threads
+	stopping  bool       // must join the group stop
+	stopped   bool       // has joined it
+	stopTaken bool       // a stop signal was dequeued, and no SIGCONT came since
+	counted   bool       // Accounting is included in the group's endedTimes
 
 	// The kernel's lock guards these.
-	exitSignal signal.Signal // what the parent is sent; 0 for none
-	parentTask *Task         // the thread that made the process
+	exitSignal signal.Signal // sent to the parent at exit; 0 for none
+	parentTask *Task         // the thread of the parent that made the process
 }
 
-// exitState is how far a task has gone in exiting.
+// exitState is the progress of an exit.
 type exitState uint32
 
 const (
@@ -119,8 +125,8 @@ func (t *Task) PID() int { return t.group.id.number }
 // ParentPID is getppid(2).
 func (t *Task) ParentPID() int { return int(t.group.parentPID.Load()) }
 
-// Credentials implements fs.Caller. The value is constant; changes publish
-// another. Anybody may call it.
+// Credentials implements fs.Caller. The value is constant: a change publishes a
+// new one. Any goroutine may call it.
 func (t *Task) Credentials() *cred.Credentials { return t.credentials.Load() }
 
 // FSContext implements fs.Caller.
@@ -132,23 +138,25 @@ func (t *Task) ProcessID() int32 { return int32(t.PID()) }
 // ThreadID implements fs.Caller.
 func (t *Task) ThreadID() int32 { return int32(t.TID()) }
 
-// Comm returns the name of the thread, at most 15 bytes (PR_GET_NAME). Anybody
-// may call it.
+// Comm returns the name of the thread, at most 15 bytes (PR_GET_NAME). Any
+// goroutine may call it.
 func (t *Task) Comm() string {
 	t.resources.Lock()
 	defer t.resources.Unlock()
 	return t.comm
 }
 
-// MaxComm is how many bytes of a name are kept (TASK_COMM_LEN without the NUL).
+// MaxComm is the greatest length of a thread's name in bytes (TASK_COMM_LEN
+// without the NUL).
 const MaxComm = 15
 
-// SetComm names the thread.
+// SetComm sets the name of the thread, cut to MaxComm bytes. Any goroutine may
+// call it.
 func (t *Task) SetComm(name string) {
 	t.resources.Lock()
 	defer t.resources.Unlock()
 	t.comm = name[:min(len(name), MaxComm)]
 }
 
-// String names the task for the kernel's log.
+// String returns name and id of the task for the kernel's log.
 func (t *Task) String() string { return t.Comm() + "[" + itoa(t.TID()) + "]" }

@@ -9,22 +9,22 @@ import (
 	"slowpath/signal"
 )
 
-// Terminal is a terminal as the session sees whose controlling terminal it is.
+// Terminal is the controlling terminal of a session.
 type Terminal = fs.Terminal
 
-// The methods below are the job control of tty_ioctl(4) and termios(3). A
-// terminal calls them with itself and the task that wants something of it; it
-// holds none of its own locks meanwhile.
+// The methods below are the job control of tty_ioctl(4) and termios(3). A terminal
+// calls them with itself as argument. It must not hold a lock of its own.
 
-// ControllingTerminal returns the terminal of the task's session, or nil.
+// ControllingTerminal returns the controlling terminal of the task's session, or
+// nil.
 func (t *Task) ControllingTerminal() Terminal {
 	t.kernel.mu.RLock()
 	defer t.kernel.mu.RUnlock()
 	return t.group.pgrp.session.terminal
 }
 
-// ControllingTerminal returns the terminal of the process's session and the
-// foreground process group's id (-1 for none), for /proc/pid/stat.
+// ControllingTerminal returns the controlling terminal of the process's session
+// and the id of the foreground process group, or nil and -1 (/proc/pid/stat).
 func (g *ThreadGroup) ControllingTerminal() (terminal Terminal, foreground int) {
 	g.kernel.mu.RLock()
 	defer g.kernel.mu.RUnlock()
@@ -34,6 +34,7 @@ func (g *ThreadGroup) ControllingTerminal() (terminal Terminal, foreground int) 
 	return g.pgrp.session.terminal, g.pgrp.session.foregroundID()
 }
 
+// foregroundID returns the id of the foreground process group, or -1.
 func (s *Session) foregroundID() int {
 	if s.foreground == nil {
 		return -1
@@ -41,7 +42,7 @@ func (s *Session) foregroundID() int {
 	return s.foreground.id.number
 }
 
-// sessionOf returns the session whose controlling terminal it is, or nil.
+// sessionOf returns the session that terminal controls, or nil.
 func (k *Kernel) sessionOf(terminal Terminal) *Session {
 	for _, id := range k.pids.byNumber {
 		if id.session != nil && id.session.terminal == terminal {
@@ -51,10 +52,10 @@ func (k *Kernel) sessionOf(terminal Terminal) *Session {
 	return nil
 }
 
-// AcquireTerminal is TIOCSCTTY: it makes the terminal the controlling terminal
-// of the task's session. With steal (an argument of 1) a privileged caller
-// takes it from another session. EPERM if the task is not a session leader, has
-// one already, or the terminal is another session's.
+// AcquireTerminal is TIOCSCTTY: it makes terminal the controlling terminal of the
+// task's session. With steal, a caller with CAP_SYS_ADMIN takes it from another
+// session. EPERM if the task is not a session leader, if its session has another
+// terminal, or if the terminal is another session's.
 func (t *Task) AcquireTerminal(terminal Terminal, steal bool) error {
 	k := t.kernel
 	k.mu.Lock()
@@ -76,12 +77,16 @@ func (t *Task) AcquireTerminal(terminal Terminal, steal bool) error {
 	return nil
 }
 
-// OpenTerminal is what open(2) of a terminal without O_NOCTTY does: a session
-// leader without a terminal gets it, if it is nobody's.
-func (t *Task) OpenTerminal(terminal Terminal) { t.AcquireTerminal(terminal, false) }
+// OpenTerminal is what open(2) of a terminal without O_NOCTTY does: the
+// terminal becomes the controlling terminal of a session leader that has none,
+// unless it is another session's.
+func (t *Task) OpenTerminal(terminal Terminal) {
+	const steal = false
+	t.AcquireTerminal(terminal, steal)
+}
 
-// ReleaseTerminal is TIOCNOTTY: ENOTTY if the terminal is not the task's. A
-// session leader gives it up for the whole session.
+// ReleaseTerminal is TIOCNOTTY: a session leader releases the terminal for the
+// whole session. ENOTTY if the terminal is not the task's.
 func (t *Task) ReleaseTerminal(terminal Terminal) error {
 	k := t.kernel
 	k.mu.Lock()
@@ -91,14 +96,14 @@ func (t *Task) ReleaseTerminal(terminal Terminal) error {
 		return unix.ENOTTY
 	}
 	if s.leader == t.group {
-		k.dissociate(s)
+		k.disassociateTerminal(s)
 	}
 	return nil
 }
 
-// dissociate takes the terminal from the session: the foreground group is hung
-// up and continued. The kernel's lock is held.
-func (k *Kernel) dissociate(s *Session) {
+// disassociateTerminal removes the terminal from the session, and sends SIGHUP and
+// SIGCONT to the foreground process group. The kernel's lock is held.
+func (k *Kernel) disassociateTerminal(s *Session) {
 	if s.terminal == nil {
 		return
 	}
@@ -109,19 +114,20 @@ func (k *Kernel) dissociate(s *Session) {
 	s.terminal, s.foreground = nil, nil
 }
 
-// leaderEnded is the exit of a session leader: the session loses its terminal
-// and has no leader any more. The kernel's lock is held.
-func (k *Kernel) leaderEnded(g *ThreadGroup) {
+// sessionLeaderExited removes terminal and leader from the session, if g is its
+// leader. The kernel's lock is held.
+func (k *Kernel) sessionLeaderExited(g *ThreadGroup) {
 	s := g.pgrp.session
 	if s.leader != g {
 		return
 	}
-	k.dissociate(s)
+	k.disassociateTerminal(s)
 	s.leader = nil
 }
 
-// HangUpTerminal is a terminal's hang-up: the session leader gets SIGHUP and
-// SIGCONT, the foreground group too, and the terminal is nobody's any more.
+// HangUpTerminal is the hang-up of a terminal: it sends SIGHUP and SIGCONT to the
+// session leader and to the foreground process group, and removes the terminal
+// from the session.
 func (k *Kernel) HangUpTerminal(terminal Terminal) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -130,14 +136,14 @@ func (k *Kernel) HangUpTerminal(terminal Terminal) {
 		return
 	}
 	if s.leader != nil {
-		s.leader.signal(nil, signal.KernelInfo(unix.SIGHUP), true)
-		s.leader.signal(nil, signal.KernelInfo(unix.SIGCONT), true)
+		s.leader.send(nil, signal.KernelInfo(unix.SIGHUP), forced)
+		s.leader.send(nil, signal.KernelInfo(unix.SIGCONT), forced)
 	}
-	k.dissociate(s)
+	k.disassociateTerminal(s)
 }
 
-// TerminalForeground is TIOCGPGRP: the foreground process group's id. ENOTTY
-// if the terminal is not the task's controlling terminal.
+// TerminalForeground is TIOCGPGRP: it returns the id of the foreground process
+// group. ENOTTY if the terminal is not the task's controlling terminal.
 func (t *Task) TerminalForeground(terminal Terminal) (int, error) {
 	t.kernel.mu.RLock()
 	defer t.kernel.mu.RUnlock()
@@ -148,9 +154,9 @@ func (t *Task) TerminalForeground(terminal Terminal) (int, error) {
 	return max(s.foregroundID(), 0), nil
 }
 
-// SetTerminalForeground is TIOCSPGRP. Errors: ENOTTY, EINVAL for a negative
-// id, ESRCH, EPERM for a group of another session; and for a background caller
-// those of CheckBackground.
+// SetTerminalForeground is TIOCSPGRP. Errors: ENOTTY, EINVAL for a negative id,
+// ESRCH, EPERM for a process group of another session, and those of
+// CheckBackground for a background caller.
 func (t *Task) SetTerminalForeground(terminal Terminal, number int) error {
 	if err := t.CheckBackground(terminal, unix.SIGTTOU); err != nil {
 		return err
@@ -176,8 +182,8 @@ func (t *Task) SetTerminalForeground(terminal Terminal, number int) error {
 	return nil
 }
 
-// TerminalSession is TIOCGSID: the id of the session that the terminal
-// controls, ENOTTY if it is not the task's.
+// TerminalSession is TIOCGSID: it returns the id of the session that the terminal
+// controls. ENOTTY if that is not the task's session.
 func (t *Task) TerminalSession(terminal Terminal) (int, error) {
 	t.kernel.mu.RLock()
 	defer t.kernel.mu.RUnlock()
@@ -188,8 +194,8 @@ func (t *Task) TerminalSession(terminal Terminal) (int, error) {
 	return s.id.number, nil
 }
 
-// SignalTerminal sends a signal to the foreground process group: a key was
-// pressed, or the window has changed its size.
+// SignalTerminal sends a signal to the foreground process group, for a key such as
+// Ctrl-C or for a new window size.
 func (k *Kernel) SignalTerminal(terminal Terminal, s signal.Signal) {
 	k.mu.RLock()
 	defer k.mu.RUnlock()
@@ -199,12 +205,15 @@ func (k *Kernel) SignalTerminal(terminal Terminal, s signal.Signal) {
 	}
 }
 
-// CheckBackground is asked before a task reads (s is SIGTTIN) from its
-// controlling terminal, or changes it or writes to it with TOSTOP (SIGTTOU).
-// The foreground may; so may everybody on a terminal that is not his. A
-// background process gets the signal, and ERESTARTSYS: unless it ignores or
-// blocks SIGTTOU, which lets it write, or SIGTTIN, or is orphaned, which is
-// EIO (termios(3)).
+// CheckBackground must be called before a task reads from a terminal (s is
+// SIGTTIN), and before it writes with TOSTOP or changes the terminal (s is
+// SIGTTOU). It returns nil if the terminal is not the task's controlling terminal,
+// or if the task is in the foreground. For a task in the background (termios(3)):
+//
+//   - SIGTTIN ignored or blocked: EIO.
+//   - SIGTTOU ignored or blocked: nil.
+//   - in an orphaned process group: EIO.
+//   - otherwise its process group gets s, and the result is ERESTARTSYS.
 func (t *Task) CheckBackground(terminal Terminal, s signal.Signal) error {
 	k := t.kernel
 	k.mu.RLock()
@@ -227,6 +236,7 @@ func (t *Task) CheckBackground(terminal Terminal, s signal.Signal) error {
 	return abi.ERESTARTSYS
 }
 
+// ignoresOrBlocks reports whether s would not be delivered to the task.
 func (t *Task) ignoresOrBlocks(s signal.Signal) bool {
 	return t.Blocked().Has(s) || t.group.Actions.Get(s).Handler == signal.SIG_IGN
 }

@@ -45,7 +45,7 @@ func TestCPUTimers(t *testing.T) {
 		g := t.Group()
 		g.Timers.Set(unix.ITIMER_VIRTUAL, IntervalValue{Value: 10 * millisecond})
 		g.Timers.Set(unix.ITIMER_PROF, IntervalValue{Value: 30 * millisecond})
-		g.Limits.Change(unix.RLIMIT_CPU, Limit{1, Infinity}, true)
+		g.Limits.Change(unix.RLIMIT_CPU, Limit{1, Infinity}, Privileged)
 		for _, c := range []struct {
 			user, system int64
 			want         signal.Set
@@ -76,7 +76,7 @@ func TestPOSIXTimer(t *testing.T) {
 			w.T.Errorf("timer_create: %v", err)
 			return
 		}
-		timers.SetTimer(id, IntervalValue{millisecond, millisecond}, false)
+		timers.SetTimer(id, IntervalValue{millisecond, millisecond}, FromNow)
 		info, err := t.WaitSignal(set, 0)
 		if err != nil || info.Code != signal.SI_TIMER || info.Value() != 77 || info.TimerID() != id {
 			w.T.Errorf("the signal has code %d, value %d, timer %d, %v", info.Code, info.Value(), info.TimerID(), err)
@@ -109,7 +109,7 @@ func TestTimersFollowTheWallClock(t *testing.T) {
 			return
 		}
 		due := w.k.Wall().Now() + 3600*clock.Second
-		t.Group().Timers.SetTimer(id, IntervalValue{Value: due}, true)
+		t.Group().Timers.SetTimer(id, IntervalValue{Value: due}, Absolute)
 		slept := make(chan error, 1)
 		w.thread(t, func(t *Task) { slept <- t.SleepUntilWall(due) })
 		w.k.SetWall(due + clock.Second)
@@ -119,7 +119,7 @@ func TestTimersFollowTheWallClock(t *testing.T) {
 		if err := <-slept; err != nil {
 			w.T.Errorf("the sleep ended with %v", err)
 		}
-		t.Group().Timers.SetTimer(id, IntervalValue{Value: 3600 * clock.Second}, false)
+		t.Group().Timers.SetTimer(id, IntervalValue{Value: 3600 * clock.Second}, FromNow)
 		w.k.SetWall(due + 7200*clock.Second)
 		if _, err := t.WaitSignal(set, clock.Monotonic()+20*millisecond); err != unix.EAGAIN {
 			w.T.Errorf("a relative timer follows the wall clock: %v", err)
@@ -136,11 +136,11 @@ func TestPOSIXTimerAbsoluteAndNone(t *testing.T) {
 			w.T.Error(err)
 			return
 		}
-		timers.SetTimer(id, IntervalValue{Value: w.k.Wall().Now() + clock.Second}, true)
+		timers.SetTimer(id, IntervalValue{Value: w.k.Wall().Now() + clock.Second}, Absolute)
 		if v, _ := timers.GetTimer(id); v.Value <= 0 || v.Value > clock.Second {
 			w.T.Errorf("what is left is %d ns", v.Value)
 		}
-		timers.SetTimer(id, IntervalValue{Value: 1}, true)
+		timers.SetTimer(id, IntervalValue{Value: 1}, Absolute)
 		if v, _ := timers.GetTimer(id); v.Value != 0 {
 			w.T.Errorf("a timer of 1970 has %d ns left", v.Value)
 		}

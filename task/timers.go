@@ -10,9 +10,9 @@ import (
 	"slowpath/signal"
 )
 
-// Timers are the timers of a process: three interval timers (setitimer(2)) and
-// any number of POSIX timers (timer_create(2)). They are safe for concurrent
-// use. Expiry sends a signal to the process and never sleeps.
+// Timers holds the timers of a process: three interval timers (setitimer(2)) and
+// any number of POSIX timers (timer_create(2)). It is safe for concurrent use. An
+// expiry sends a signal and does not sleep.
 type Timers struct {
 	group *ThreadGroup
 
@@ -24,8 +24,20 @@ type Timers struct {
 	ended bool
 }
 
-// IntervalValue is a struct itimerval or itimerspec in nanoseconds: the time
-// until the next expiry, 0 if there is none, and the interval after it.
+// timersSubsystem is the timers of the process. execve(2) deletes the POSIX
+// timers and keeps the interval timers.
+var timersSubsystem = Subsystem{
+	Name: "timers",
+	Exec: func(t *Task, _ *Execution) { t.group.Timers.exec() },
+	Exit: func(t *Task) {
+		if t.last {
+			t.group.Timers.stop()
+		}
+	},
+}
+
+// IntervalValue is a struct itimerval or itimerspec in nanoseconds: the time until
+// the next expiry, 0 for none, and the interval of the expiries after it.
 type IntervalValue struct{ Value, Interval int64 }
 
 // realTimer is ITIMER_REAL, which alarm(2) sets too.
@@ -35,11 +47,10 @@ type realTimer struct {
 	generation         uint64 // an expiry of an older setting does nothing
 }
 
-// cpuTimer counts CPU time of the process: its deadline is a reading of that.
+// cpuTimer counts CPU time of the process. Its deadline is a value of consumed.
 type cpuTimer struct{ deadline, interval int64 }
 
-// Get returns what getitimer(2) does. which is ITIMER_REAL, ITIMER_VIRTUAL or
-// ITIMER_PROF.
+// Get is getitimer(2). which is ITIMER_REAL, ITIMER_VIRTUAL or ITIMER_PROF.
 func (t *Timers) Get(which int) IntervalValue {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -54,8 +65,8 @@ func (t *Timers) get(which int) IntervalValue {
 	return IntervalValue{remaining(c.deadline, t.consumed(which)), c.interval}
 }
 
-// remaining is the time until deadline: 0 if there is none, else at least 1,
-// because 0 would say that the timer is off.
+// remaining returns the time until deadline: 0 if the timer is off, else at least
+// 1.
 func remaining(deadline, now int64) int64 {
 	if deadline == 0 {
 		return 0
@@ -73,7 +84,7 @@ func (t *Timers) consumed(which int) int64 {
 	return usage.User + usage.System
 }
 
-// Set is setitimer(2): it starts or stops a timer and returns what it was.
+// Set is setitimer(2): it starts or stops a timer and returns the old setting.
 func (t *Timers) Set(which int, next IntervalValue) IntervalValue {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -113,7 +124,7 @@ func (t *Timers) armReal() {
 	t.real.timer = time.AfterFunc(time.Duration(t.real.deadline-clock.Monotonic()), func() { t.expireReal(generation) })
 }
 
-// expireReal is the end of one setting of ITIMER_REAL's clock.
+// expireReal is called when the Go timer of ITIMER_REAL fires.
 func (t *Timers) expireReal(generation uint64) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -135,9 +146,9 @@ func (t *Timers) expireRealIfDue(now int64) {
 	t.group.Signal(signal.KernelInfo(unix.SIGALRM))
 }
 
-// expireDue lets every timer expire whose time has come. Each has a clock of
-// its own that does so, but a sleep that ends at the same moment may be
-// quicker: the program must not see a later time before an earlier signal.
+// expireDue expires every timer whose deadline has passed. Each timer has a Go timer
+// that does so, but a sleep with the same deadline may end before that fires: a
+// program must get the signal of an expiry before it sees a later time.
 func (t *Timers) expireDue() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -160,9 +171,8 @@ func advance(deadline, interval, now int64) int64 {
 	return deadline + ((now-deadline)/interval+1)*interval
 }
 
-// CheckCPU lets the timers and the limit that count CPU time expire. Package
-// sched calls it when it has charged time to a thread of the process; it does
-// not sleep.
+// CheckCPU expires the timers and the limit that count CPU time. ChargeTicks calls
+// it; it does not sleep.
 func (g *ThreadGroup) CheckCPU() {
 	t := &g.Timers
 	t.mu.Lock()
@@ -199,11 +209,11 @@ func (g *ThreadGroup) checkCPULimit() {
 		g.Signal(signal.KernelInfo(unix.SIGKILL))
 	case seconds >= limit.Soft:
 		g.Signal(signal.KernelInfo(unix.SIGXCPU))
-		g.Limits.Change(unix.RLIMIT_CPU, Limit{min(seconds+1, limit.Hard), limit.Hard}, false)
+		g.Limits.Change(unix.RLIMIT_CPU, Limit{min(seconds+1, limit.Hard), limit.Hard}, Unprivileged)
 	}
 }
 
-// stop ends all timers: the process ends.
+// stop stops all timers, because the process exits.
 func (t *Timers) stop() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -218,7 +228,7 @@ func (t *Timers) stop() {
 	t.posix = nil
 }
 
-// exec is what execve(2) does: interval timers go on, POSIX timers are gone.
+// exec deletes the POSIX timers (execve(2)). Interval timers go on.
 func (t *Timers) exec() {
 	t.mu.Lock()
 	defer t.mu.Unlock()

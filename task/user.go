@@ -7,21 +7,21 @@ import (
 	"slowpath/signal"
 )
 
-// User counts what the tasks of one real user id hold against their limits:
-// processes (RLIMIT_NPROC) and queued signals (RLIMIT_SIGPENDING).
+// User counts the tasks (RLIMIT_NPROC) and the queued signals
+// (RLIMIT_SIGPENDING) of one real user id.
 type User struct {
 	Signals   signal.Account
 	processes atomic.Int64
 }
 
-// User returns the counts of the user that the task's real user id names.
+// User returns the counts of the task's real user id.
 func (t *Task) User() *User { return t.kernel.users.get(t.Credentials().UID) }
 
 // Processes returns the number of tasks of this user, threads included.
 func (u *User) Processes() int64 { return u.processes.Load() }
 
-// userTable finds the User of a user id. Users are few and stay: an entry is
-// never removed, so nobody holds a stale one.
+// userTable maps user ids to Users. An element is never removed, so a pointer to it
+// stays valid.
 type userTable struct {
 	mu    sync.Mutex
 	byUID map[uint32]*User

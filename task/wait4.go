@@ -7,7 +7,7 @@ import (
 	"slowpath/signal"
 )
 
-// WaitKind says which children a WaitRequest is about.
+// WaitKind selects children in a WaitRequest.
 type WaitKind uint8
 
 // The kinds of waitid(2). WaitPIDFD is resolved to WaitPID by the caller.
@@ -17,33 +17,32 @@ const (
 	WaitProcessGroup
 )
 
-// WaitRequest is what wait4(2) and waitid(2) wait for. Options are the flags of
-// waitid(2): WEXITED, WSTOPPED, WCONTINUED, WNOHANG, WNOWAIT, __WALL,
-// __WCLONE, __WNOTHREAD.
+// WaitRequest holds the arguments of waitid(2). Options are its flags: WEXITED,
+// WSTOPPED, WCONTINUED, WNOHANG, WNOWAIT, __WALL, __WCLONE, __WNOTHREAD.
 type WaitRequest struct {
 	Kind    WaitKind
 	ID      int
 	Options int
 }
 
-// WaitResult is a child that has changed.
+// WaitResult describes a child that has changed its state.
 type WaitResult struct {
 	PID    int
 	UID    uint32
 	Status Status // for wait4(2)
 	Code   int32  // CLD_, for waitid(2)
 	Detail int32  // si_status
-	Usage  Usage  // of the child and what it waited for, for rusage
+	Usage  Usage  // of the child and the children that it has reaped
 }
 
-// Wait waits until a child changes as requested. With WNOHANG it returns a
-// zero result instead of sleeping. Errors: ECHILD without a child to wait for,
-// ERESTARTSYS.
+// Wait sleeps until a child changes its state as requested. With WNOHANG it
+// returns a zero result instead of sleeping. Errors: ECHILD if there is no child
+// to wait for, ERESTARTSYS.
 func (t *Task) Wait(r WaitRequest) (WaitResult, error) {
 	var result WaitResult
 	var err error
 	done := func() bool {
-		result, err = t.lookAtChildren(&r)
+		result, err = t.checkChildren(&r)
 		return err != nil || result.PID != 0
 	}
 	if r.Options&unix.WNOHANG != 0 {
@@ -56,9 +55,9 @@ func (t *Task) Wait(r WaitRequest) (WaitResult, error) {
 	return result, err
 }
 
-// lookAtChildren returns the first child that has changed as requested, a zero
-// result if none has yet, or ECHILD if none can.
-func (t *Task) lookAtChildren(r *WaitRequest) (WaitResult, error) {
+// checkChildren returns the first child that has changed as requested, or a zero
+// result. ECHILD if no child is selected.
+func (t *Task) checkChildren(r *WaitRequest) (WaitResult, error) {
 	k := t.kernel
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -68,7 +67,7 @@ func (t *Task) lookAtChildren(r *WaitRequest) (WaitResult, error) {
 			continue
 		}
 		possible = true
-		if result, changed := k.lookAtChild(r, child); changed {
+		if result, changed := k.checkChild(r, child); changed {
 			return result, nil
 		}
 	}
@@ -78,7 +77,10 @@ func (t *Task) lookAtChildren(r *WaitRequest) (WaitResult, error) {
 	return WaitResult{}, nil
 }
 
-// selects reports whether the request is about this child.
+// consumes reports whether a change is reported only once.
+func (r *WaitRequest) consumes() bool { return r.Options&unix.WNOWAIT == 0 }
+
+// selects reports whether the request includes this child.
 func (r *WaitRequest) selects(t *Task, child *ThreadGroup) bool {
 	switch r.Kind {
 	case WaitPID:
@@ -98,60 +100,62 @@ func (r *WaitRequest) selects(t *Task, child *ThreadGroup) bool {
 	return r.Options&unix.WALL != 0 || clone == (r.Options&unix.WCLONE != 0)
 }
 
-// lookAtChild takes the change that the request asks for, if the child has
-// made one.
-func (k *Kernel) lookAtChild(r *WaitRequest, child *ThreadGroup) (WaitResult, bool) {
+// checkChild returns the change that the request waits for, if the child has
+// changed. Without WNOWAIT it consumes the change.
+func (k *Kernel) checkChild(r *WaitRequest, child *ThreadGroup) (WaitResult, bool) {
 	switch {
 	case child.exited:
 		if r.Options&unix.WEXITED == 0 {
 			return WaitResult{}, false
 		}
-		return k.takeZombie(r, child), true
+		return k.collectZombie(r, child), true
 	case r.Options&unix.WSTOPPED != 0:
-		if s := child.takeStop(r.Options&unix.WNOWAIT == 0); s != 0 {
+		if s := child.takeStop(r.consumes()); s != 0 {
 			return child.result(stopStatus(s), signal.CLD_STOPPED, int32(s)), true
 		}
 	}
-	if r.Options&unix.WCONTINUED != 0 && child.takeContinue(r.Options&unix.WNOWAIT == 0) {
+	if r.Options&unix.WCONTINUED != 0 && child.takeContinue(r.consumes()) {
 		return child.result(continueStatus, signal.CLD_CONTINUED, int32(unix.SIGCONT)), true
 	}
 	return WaitResult{}, false
 }
 
-func (k *Kernel) takeZombie(r *WaitRequest, child *ThreadGroup) WaitResult {
+// collectZombie returns the status of a zombie and reaps it, unless the request
+// has WNOWAIT.
+func (k *Kernel) collectZombie(r *WaitRequest, child *ThreadGroup) WaitResult {
 	code, detail := child.exitStatus.childCode()
 	result := child.result(child.exitStatus, code, detail)
-	if r.Options&unix.WNOWAIT == 0 {
+	if r.consumes() {
 		k.reap(child)
 	}
 	return result
 }
 
-// takeStop returns the signal that has stopped the process if the parent has
-// not been told yet.
-func (g *ThreadGroup) takeStop(take bool) signal.Signal {
+// takeStop returns the signal that has stopped the process, or 0 if the stop was
+// reported already. consume marks it as reported.
+func (g *ThreadGroup) takeStop(consume bool) signal.Signal {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if !g.stop.stopped || !g.stop.unwaited {
 		return 0
 	}
-	g.stop.unwaited = !take
+	g.stop.unwaited = !consume
 	return g.stop.signal
 }
 
-// takeContinue reports whether the process was continued and the parent has
-// not been told yet.
-func (g *ThreadGroup) takeContinue(take bool) bool {
+// takeContinue reports whether the process was continued, and this was not
+// reported yet. consume marks it as reported.
+func (g *ThreadGroup) takeContinue(consume bool) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if !g.stop.continued {
 		return false
 	}
-	g.stop.continued = !take
+	g.stop.continued = !consume
 	return true
 }
 
-// result describes the process as it is now.
+// result returns a WaitResult with the current usage of the process.
 func (g *ThreadGroup) result(status Status, code, detail int32) WaitResult {
 	usage := g.Usage()
 	usage.Add(g.reapedTimes)

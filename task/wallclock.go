@@ -7,8 +7,9 @@ import (
 	"slowpath/wait"
 )
 
-// SetWall makes now the time of day, in nanoseconds since 1970. What waits for
-// a time of that clock looks again. The caller checks the privilege.
+// SetWall sets the time of day, in nanoseconds since 1970, and wakes the tasks and
+// restarts the timers that wait for a time of that clock. The caller checks the
+// privilege.
 func (k *Kernel) SetWall(now int64) {
 	k.config.Wall.Set(now)
 	for _, g := range k.Groups() {
@@ -17,7 +18,7 @@ func (k *Kernel) SetWall(now int64) {
 	k.wallSet.Wake(wait.Readable)
 }
 
-// followWall starts the timers that wait for a time of the wall clock anew.
+// followWall restarts the timers that wait for a time of the wall clock.
 func (t *Timers) followWall() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -31,8 +32,8 @@ func (t *Timers) followWall() {
 	}
 }
 
-// SleepUntilWall sleeps until the time of day is at least ns, whatever it is
-// set to meanwhile (clock_nanosleep(2)). Errors: ERESTARTSYS.
+// SleepUntilWall sleeps until the time of day is at least ns, also if the clock is
+// set during the sleep (clock_nanosleep(2)). Error: ERESTARTSYS.
 func (t *Task) SleepUntilWall(ns int64) error {
 	wall := t.kernel.config.Wall
 	for {

@@ -40,7 +40,8 @@ const (
 	scratch     = programBase + 0x800
 )
 
-func newWorld(t *testing.T) *world {
+// newWorld returns a kernel with the given subsystems besides its own.
+func newWorld(t *testing.T, parts ...Subsystem) *world {
 	t.Helper()
 	w := &world{World: fstest.New(t, 4096), names: make(map[string]func(*Task))}
 	w.k = New(Config{
@@ -51,6 +52,9 @@ func newWorld(t *testing.T) *world {
 			w.log = append(w.log, format)
 		},
 	})
+	for _, s := range parts {
+		w.k.Register(s)
+	}
 	w.k.StartReaper()
 	t.Cleanup(func() {
 		w.eventually("the end of every task", func() bool { return w.k.Threads() == 1 })

@@ -130,7 +130,7 @@ func (v view) Credentials() *cred.Credentials { return v.task.Credentials() }
 // Executable implements procfs.Task.
 func (v view) Executable() fs.Path {
 	if p := v.task.Program(); p != nil {
-		return p.Place
+		return p.File
 	}
 	return fs.Path{}
 }

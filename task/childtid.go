@@ -1,0 +1,34 @@
+package task
+
+import "golang.org/x/sys/unix"
+
+// clearChildTIDSubsystem is set_tid_address(2) and CLONE_CHILD_CLEARTID: the
+// word by which pthread_join(3) waits for a thread's end.
+var clearChildTIDSubsystem = Subsystem{
+	Name: "clear_child_tid",
+	Fork: func(_, child *Task, a *CloneArgs) error {
+		if a.Flags&unix.CLONE_CHILD_CLEARTID != 0 {
+			child.clearChildTID = a.ChildTID
+		}
+		return nil
+	},
+	LeaveMemory: (*Task).clearTID,
+}
+
+// clearTID stores 0 into the word and wakes its futex, unless this task is the
+// last user of the memory.
+func (t *Task) clearTID() {
+	address := t.clearChildTID
+	t.clearChildTID = 0
+	if address == 0 || t.MM.Refs() < 2 {
+		return
+	}
+	t.StoreUint32(address, 0)
+	t.wakeOneShared(address)
+}
+
+// SetChildTID is set_tid_address(2). Only the task itself calls it.
+func (t *Task) SetChildTID(address uint64) { t.clearChildTID = address }
+
+// ChildTID is PR_GET_TID_ADDRESS. Only the task itself calls it.
+func (t *Task) ChildTID() uint64 { return t.clearChildTID }

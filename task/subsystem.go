@@ -1,0 +1,193 @@
+package task
+
+import (
+	"fmt"
+	"sync/atomic"
+
+	"slowpath/entry"
+)
+
+// Subsystem is one part of a task, such as its memory, its timers or its
+// tracer: a row of functions that clone(2), execve(2) and exit call. Each
+// function may be nil. They run on the goroutine of the task that makes the
+// call, may sleep, and hold no locks, except where the field says otherwise.
+type Subsystem struct {
+	// Name appears in error messages.
+	Name string
+	// Fork makes the child's part from the parent's. No other goroutine knows
+	// the child yet. An error is the result of clone(2): Undo is then called
+	// for the rows whose Fork succeeded before, in reverse order, and the row
+	// that failed must leave nothing behind.
+	Fork func(parent, child *Task, a *CloneArgs) error
+	// Undo releases what Fork took, because the child is never published. It
+	// is also called when Kernel.Spawn fails, for a task that had no Fork.
+	Undo func(child *Task)
+	// Publish runs when the child gets its id, with the kernel's lock and the
+	// lock of the parent's thread group held: it copies state that other
+	// threads of the process may change at any time, such as seccomp filters
+	// (SECCOMP_FILTER_FLAG_TSYNC). It must not fail, sleep, or take a lock
+	// under which a method of Kernel, ThreadGroup or Task is called.
+	Publish func(parent, child *Task, a *CloneArgs)
+	// Started runs on the parent's goroutine after the child was started. The
+	// child may have ended since.
+	Started func(parent, child *Task, a *CloneArgs)
+	// LeaveMemory runs before the task gives up its address space, in execve
+	// and in exit, while the memory can still be accessed (Linux:
+	// mm_release).
+	LeaveMemory func(t *Task)
+	// Exec resets or replaces the part for a new program. The other threads
+	// have ended, and execve can no longer fail. Kernel.Spawn calls it before
+	// the task has an id (TID is 0, and PID must not be called).
+	Exec func(t *Task, x *Execution)
+	// Exit releases the part. It runs on the task's own goroutine, or on its
+	// parent's if the child could not be started.
+	Exit func(t *Task)
+	// Levels returns the level duties that this part wants the task to owe.
+	// Task.UpdateLevels calls it on any goroutine, with a lock held: it must
+	// not sleep, and reads its state with an atomic load or under a lock that
+	// is never held while UpdateLevels is called.
+	Levels func(t *Task) entry.Flag
+}
+
+// builtinSubsystems returns the rows of package task.
+//
+// Fork, Publish, Started and Exec run from top to bottom. Undo, LeaveMemory and
+// Exit run from bottom to top. A part therefore finds those above it made in
+// Fork, and not yet released in Exit. The order is that of Linux 6.1 where it
+// matters: copy_process (kernel/fork.c), begin_new_exec (fs/exec.c), mm_release
+// and do_exit (kernel/exit.c), which ends task work first here, then signals,
+// robust futexes, clear_child_tid, vfork, memory, files, directories.
+//
+//   - registers is above memory: CPU time that the teardown of the memory takes
+//     is charged to the frame.
+//   - files is above memory: execve closes descriptors before a vfork parent
+//     goes on.
+//   - attributes and credentials are below memory: a program that becomes
+//     dumpable must not expose the old program's memory.
+//   - The rows that Kernel.Register adds are at the bottom: in Fork and Exec
+//     everything of the task is there already, in Exit everything still is.
+func builtinSubsystems() []Subsystem {
+	return []Subsystem{
+		processSubsystem,
+		registersSubsystem,
+		tscSubsystem,
+		schedulingSubsystem,
+		directoriesSubsystem,
+		filesSubsystem,
+		memorySubsystem,
+		programSubsystem,
+		credentialsSubsystem,
+		attributesSubsystem,
+		limitsSubsystem,
+		oomSubsystem,
+		altStackSubsystem,
+		restartSubsystem,
+		rseqSubsystem,
+		vforkSubsystem,
+		clearChildTIDSubsystem,
+		robustListSubsystem,
+		machineCheckSubsystem,
+		timersSubsystem,
+		signalsSubsystem,
+		taskWorkSubsystem,
+	}
+}
+
+// subsystems is the table of a kernel. It does not change once a task exists.
+type subsystems struct {
+	rows   []Subsystem
+	levels []func(t *Task) entry.Flag // of the rows that have one
+	slots  []func() any               // each makes one slot's value
+	sealed atomic.Bool                // a task exists
+}
+
+// add appends rows to the table.
+func (s *subsystems) add(rows ...Subsystem) {
+	for i := range rows {
+		if rows[i].Levels != nil {
+			s.levels = append(s.levels, rows[i].Levels)
+		}
+	}
+	s.rows = append(s.rows, rows...)
+}
+
+// Register adds a subsystem at the bottom of the table. It must be called
+// before the first task is made, and panics otherwise.
+func (k *Kernel) Register(s Subsystem) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.subsystems.mustNotBeSealed(s.Name)
+	k.subsystems.add(s)
+}
+
+func (s *subsystems) mustNotBeSealed(name string) {
+	if s.sealed.Load() {
+		panic(fmt.Sprintf("task: %s was registered after the first task was made; register it right after task.New", name))
+	}
+}
+
+// fork makes the child's parts. If one fails, those before it are undone.
+func (s *subsystems) fork(parent, child *Task, a *CloneArgs) error {
+	for i := range s.rows {
+		if s.rows[i].Fork == nil {
+			continue
+		}
+		if err := s.rows[i].Fork(parent, child, a); err != nil {
+			s.undo(child, i)
+			return err
+		}
+	}
+	return nil
+}
+
+// undo releases the first n parts of a task that was never published.
+func (s *subsystems) undo(child *Task, n int) {
+	for i := n - 1; i >= 0; i-- {
+		if s.rows[i].Undo != nil {
+			s.rows[i].Undo(child)
+		}
+	}
+}
+
+// discard releases all parts of a task that was never published.
+func (s *subsystems) discard(t *Task) { s.undo(t, len(s.rows)) }
+
+func (s *subsystems) publish(parent, child *Task, a *CloneArgs) {
+	for i := range s.rows {
+		if s.rows[i].Publish != nil {
+			s.rows[i].Publish(parent, child, a)
+		}
+	}
+}
+
+func (s *subsystems) started(parent, child *Task, a *CloneArgs) {
+	for i := range s.rows {
+		if s.rows[i].Started != nil {
+			s.rows[i].Started(parent, child, a)
+		}
+	}
+}
+
+func (s *subsystems) leaveMemory(t *Task) {
+	for i := len(s.rows) - 1; i >= 0; i-- {
+		if s.rows[i].LeaveMemory != nil {
+			s.rows[i].LeaveMemory(t)
+		}
+	}
+}
+
+func (s *subsystems) exec(t *Task, x *Execution) {
+	for i := range s.rows {
+		if s.rows[i].Exec != nil {
+			s.rows[i].Exec(t, x)
+		}
+	}
+}
+
+func (s *subsystems) exit(t *Task) {
+	for i := len(s.rows) - 1; i >= 0; i-- {
+		if s.rows[i].Exit != nil {
+			s.rows[i].Exit(t)
+		}
+	}
+}
