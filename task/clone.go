@@ -191,7 +191,6 @@ func (child *Task) takeFiles(t *Task, flags uint64) {
 func (child *Task) takeRegisters(t *Task, a *CloneArgs) {
 	child.Frame = amd64.NewFrame(child.MM.Root())
 	child.Frame.Copy(t.Frame)
-	child.Frame.DenyTSC(t.Frame.TSCDenied())
 	child.Frame.SetAffinity(t.Frame.Affinity())
 	child.Frame.RAX = 0
 	if a.Stack != 0 {
