@@ -68,7 +68,7 @@ const noSuchCall = ^uint64(unix.ENOSYS) + 1
 func (l *Loop) slow(t *task.Task, f *amd64.Frame, event int) {
 	if event == amd64.EventHandover {
 		for !amd64.TakeCPU(f) {
-			t.Kernel().Scheduler().Threads.Bind(f.Affinity())
+			t.Kernel().Scheduler().Threads.Pin(f.Affinity())
 		}
 		t.RaiseRSeq() // another CPU, or another program ran on this one
 		return
@@ -84,10 +84,12 @@ func (l *Loop) slow(t *task.Task, f *amd64.Frame, event int) {
 	case vector < amd64.FirstInterrupt:
 		v.Kind, v.Number = entry.ByException, int32(vector)
 		l.exception(t, f, vector)
-	default: // an interrupt: served, but others may want the CPU now
+	default: // an interrupt, which package goos has handled
 		v.Kind, v.Number = entry.ByInterrupt, int32(vector)
 		t.ChargeTicks()
-		entry.Raise(&f.ThreadFlags, entry.NeedResched)
+		if f.TakeResched() {
+			entry.Raise(&f.ThreadFlags, entry.NeedResched)
+		}
 	}
 	if !t.Exiting() {
 		l.work(t, f)

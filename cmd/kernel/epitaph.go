@@ -13,7 +13,7 @@ var visitsAtEnd *entry.Recorder
 // keepForEnd has the last visits printed when the machine fails.
 func keepForEnd(r *entry.Recorder) {
 	visitsAtEnd = r
-	goos.SetEpitaph(printLastVisits)
+	goos.SetPanicNotifier(printLastVisits)
 }
 
 // printLastVisits prints the last visits of each CPU, the newest first. Nothing

@@ -39,5 +39,5 @@ func newMemory() (*mm.Memory, error) {
 // threads are the runtime's threads as package sched wants them.
 type threads struct{}
 
-func (threads) Bind(cpus uint64) { goos.Bind(cpus) }
-func (threads) Yield()           { goos.Yield() }
+func (threads) Pin(cpus uint64) { goos.Pin(cpus) }
+func (threads) Yield()          { goos.Yield() }
