@@ -2,8 +2,8 @@ package image
 
 import "slowpath/arch/amd64"
 
-// assembler emits the few instructions that Go's own assembler cannot: those
-// of 16-bit and 32-bit mode. at is the address of the first.
+// assembler emits 16-bit and 32-bit instructions, which Go's assembler cannot. at
+// is the address of the first.
 type assembler struct {
 	at   uint64
 	code []byte
@@ -22,7 +22,8 @@ func (a *assembler) jump(to uint64) {
 	a.long(uint32(to - (a.here() + 4)))
 }
 
-// Bits that the way into 64-bit mode sets (SDM vol. 3A, 2.2.1, 2.5 and 9.8.5).
+// Register bits for the switch to 64-bit mode (SDM vol. 3A, 2.2.1, 2.5 and
+// 9.8.5).
 const (
 	cr0Protection = 1 << 0
 	cr0Monitor    = 1 << 1
@@ -41,8 +42,8 @@ const (
 	eferNX       = 1 << 11
 )
 
-// longMode goes from 32-bit protected mode without paging to 64-bit code. The
-// GDT pointer lies at the given address, which 32-bit code can reach.
+// longMode switches from 32-bit protected mode without paging to 64-bit code.
+// gdtPointer is the address of the operand of LGDT.
 func (a *assembler) longMode(gdtPointer uint32) {
 	a.emit(0xb8) // mov eax, pml4
 	a.long(pml4At)
@@ -67,7 +68,7 @@ func (a *assembler) longMode(gdtPointer uint32) {
 	a.word(bootCode64)
 }
 
-// enterGo loads the data segments and jumps to a Go symbol; EDI is kept.
+// enterGo loads the data segments and jumps to a Go symbol. It preserves EDI.
 func (a *assembler) enterGo(entry uint64) {
 	a.emit(0x66, 0xb8) // mov ax, bootData
 	a.word(bootData)
@@ -83,9 +84,9 @@ func (a *assembler) enterGo(entry uint64) {
 	a.emit(0xff, 0xe0) // jmp rax
 }
 
-// firstProcessor is where PVH starts: 32-bit protected mode, paging off, EBX =
-// the physical address of hvm_start_info.
-func firstProcessor(entry uint64) []byte {
+// firstCPU returns the code of the PVH entry point: 32-bit protected mode, paging
+// off, EBX = physical address of hvm_start_info.
+func firstCPU(entry uint64) []byte {
 	a := assembler{at: Base}
 	a.emit(0xfa)       // cli
 	a.emit(0xfc)       // cld
@@ -95,9 +96,9 @@ func firstProcessor(entry uint64) []byte {
 	return a.code
 }
 
-// otherProcessor is where the startup interrupt sends the others: 16-bit real
-// mode, CS = TrampolineRuns/16.
-func otherProcessor(entry uint64) []byte {
+// otherCPU returns the code where the startup IPI starts the other CPUs: 16-bit
+// real mode, CS = TrampolineRuns/16.
+func otherCPU(entry uint64) []byte {
 	a := assembler{at: TrampolineRuns}
 	a.emit(0xfa)                   // cli
 	a.emit(0xfc)                   // cld
@@ -120,5 +121,5 @@ func otherProcessor(entry uint64) []byte {
 	return a.code
 }
 
-// The page of the per-CPU blocks is the last of the segment; it begins zero.
+// The page of the per-CPU blocks is the last of the segment, initially zero.
 var _ [Base + Size - (amd64.StubBase - amd64.ImageBase) - 2*amd64.PageSize]struct{}

@@ -1,14 +1,14 @@
-// Package image is the post-link step: it makes a Linux executable of the
-// stock Go linker into a kernel that QEMU, Firecracker and Cloud Hypervisor
-// boot through the PVH protocol.
+// Package image is the post-link step: it turns a Linux executable of the stock Go
+// linker into a kernel that QEMU, Firecracker and Cloud Hypervisor boot through
+// the PVH protocol.
 //
-// The input is linked at ImageBase+2 MiB. The output has only what a boot
-// loader reads: the input's segments with physical addresses, one segment more
-// at 1 MiB, and the note that names the 32-bit entry point. That segment holds
-// what cannot be made with Go's 64-bit assembler or must lie at a known
-// address: the way from 32-bit mode into the image, the first page tables,
-// the way of the other processors from real mode, the entry stubs of the 256
-// vectors, and the page of the per-CPU blocks.
+// The input is linked at ImageBase+2 MiB. The output has only what a boot loader
+// reads: the input's segments with physical addresses, one more segment at 1 MiB,
+// and the note with the 32-bit entry point. The additional segment holds what
+// Go's 64-bit assembler cannot make or what must be at a fixed address: the entry
+// code of the first CPU in 32-bit mode and of the others in real mode, the first
+// page tables, the entry stubs of the 256 vectors, and the page of the per-CPU
+// blocks.
 package image
 
 import (
@@ -24,9 +24,9 @@ import (
 
 // Physical layout of the segment that Link adds.
 const (
-	// Base is where the segment begins.
+	// Base is the physical address of the segment.
 	Base = 0x100000
-	// Size is how long it is.
+	// Size is its size in bytes.
 	Size = 0xa000
 
 	gdtAt         = Base + 0x400
@@ -36,20 +36,20 @@ const (
 	highPDPTAt    = Base + 0x3000
 	directoriesAt = Base + 0x4000 // four, for 4 GiB
 
-	// TrampolineAt is where the code for other processors lies in the image.
-	// It must be copied to TrampolineRuns, below 1 MiB, before they start.
+	// TrampolineAt is the address of the other CPUs' entry code in the image. It
+	// must be copied to TrampolineRuns, below 1 MiB, before they start.
 	TrampolineAt = Base + 0x600
-	// TrampolineSize is how long it is at the most.
+	// TrampolineSize is its maximum size in bytes.
 	TrampolineSize = 0x200
-	// TrampolineRuns is the page in which it runs.
+	// TrampolineRuns is the address of the page where it runs.
 	TrampolineRuns = 0x8000
 
-	// trampolineGDT is where, in that page, its GDT pointer lies.
+	// trampolineGDT is the address of the GDT pointer in that page.
 	trampolineGDT = TrampolineRuns + 0x180
 )
 
-// Segment selectors of the GDT that serves until the kernel loads its own, in
-// which those of 64-bit mode are the same.
+// Segment selectors of the GDT that is used until the kernel loads its own. Those
+// of 64-bit mode are the same in both.
 const (
 	bootCode32 = 0x08
 	bootCode64 = amd64.KernelCS
@@ -58,7 +58,7 @@ const (
 
 var le = binary.LittleEndian
 
-// Entry points of the Go image, as the linker names them.
+// The linker's symbols of the Go image's entry points.
 const (
 	bootEntry    = "slowpath/boot.entry"
 	otherEntry   = "slowpath/boot.entryOther"
@@ -66,8 +66,8 @@ const (
 	paranoidCode = "slowpath/arch/amd64.paranoidTrap"
 )
 
-// Link returns the bootable form of a linked kernel. It fails with a sentence
-// that says what the input lacks.
+// Link returns the bootable form of a linked kernel. Its errors are complete
+// sentences about what the input lacks.
 func Link(raw []byte) ([]byte, error) {
 	f, err := elf.NewFile(bytes.NewReader(raw))
 	if err != nil {
@@ -83,7 +83,7 @@ func Link(raw []byte) ([]byte, error) {
 			continue
 		}
 		if p.Vaddr < amd64.ImageBase+Base+Size || p.Off+p.Filesz > uint64(len(raw)) {
-			return nil, fmt.Errorf("the kernel has a segment at %#x; link it with -ldflags=-T=-0x7fe00000", p.Vaddr)
+			return nil, fmt.Errorf("the linked kernel has a segment at %#x; link it with -ldflags=-T=-0x7fe00000", p.Vaddr)
 		}
 		out.add(elf.Prog64{
 			Type: uint32(elf.PT_LOAD), Flags: uint32(p.Flags),
@@ -98,7 +98,8 @@ func Link(raw []byte) ([]byte, error) {
 	return out.file(f.Entry), nil
 }
 
-// entryPoints looks up what the stubs jump to.
+// entryPoints returns the addresses of the symbols that the segment's code jumps
+// to.
 func entryPoints(f *elf.File) (map[string]uint64, error) {
 	all, err := f.Symbols()
 	if err != nil {
@@ -110,28 +111,29 @@ func entryPoints(f *elf.File) (map[string]uint64, error) {
 	}
 	for _, name := range []string{bootEntry, otherEntry, trapCode, paranoidCode} {
 		if found[name] == 0 {
-			return nil, fmt.Errorf("the linked kernel has no symbol %s", name)
+			return nil, fmt.Errorf("the linked kernel has no symbol %s; build it from slowpath/cmd/kernel", name)
 		}
 	}
 	return found, nil
 }
 
-// segment builds what lies at Base.
+// segment returns the contents of the segment at Base.
 func segment(symbols map[string]uint64) []byte {
 	b := make([]byte, Size)
 	put := func(address int, code []byte) { copy(b[address-Base:], code) }
-	put(Base, firstProcessor(symbols[bootEntry]))
+	put(Base, firstCPU(symbols[bootEntry]))
 	put(gdtAt, bootGDT())
 	put(gdtPointerAt, gdtPointer())
-	put(TrampolineAt, otherProcessor(symbols[otherEntry]))
+	put(TrampolineAt, otherCPU(symbols[otherEntry]))
 	put(TrampolineAt+trampolineGDT-TrampolineRuns, gdtPointer())
 	pageTables(b)
 	put(amd64.StubBase-amd64.ImageBase, vectorStubs(symbols[trapCode], symbols[paranoidCode]))
 	return b
 }
 
-// pageTables maps the first 4 GiB three times, with 2 MiB pages: at 0, for the
-// code that turns paging on; at DirectMap; and 1 GiB of it at ImageBase.
+// pageTables fills in the first page tables. With 2 MiB pages they map the first
+// 4 GiB at 0, for the code that enables paging, and at DirectMap, and the first
+// GiB at ImageBase.
 func pageTables(b []byte) {
 	set := func(table, i int, e amd64.PTE) { le.PutUint64(b[table-Base+8*i:], uint64(e)) }
 	const table = amd64.Present | amd64.Writable
@@ -148,7 +150,8 @@ func pageTables(b []byte) {
 	}
 }
 
-// bootGDT is flat: 32-bit code, 64-bit code, data (SDM vol. 3A, 3.4.5).
+// bootGDT returns a flat GDT: 32-bit code, 64-bit code, data (SDM vol. 3A,
+// 3.4.5).
 func bootGDT() []byte {
 	var b []byte
 	for _, d := range []uint64{0, 0x00cf9b000000ffff, 0x00af9b000000ffff, 0x00cf93000000ffff} {
@@ -157,13 +160,13 @@ func bootGDT() []byte {
 	return b
 }
 
-// gdtPointer is the operand of LGDT.
+// gdtPointer returns the operand of LGDT.
 func gdtPointer() []byte {
 	return le.AppendUint64(le.AppendUint16(nil, 4*8-1), gdtAt)
 }
 
-// vectorStubs makes the frame of every vector equal and names the vector:
-// where the CPU pushes no error code the stub pushes 0.
+// vectorStubs returns the entry stubs of all vectors. Each pushes 0 if the CPU
+// pushes no error code, then the vector, and jumps to trap or paranoid.
 func vectorStubs(trap, paranoid uint64) []byte {
 	b := make([]byte, 0, 256*16)
 	for v := range 256 {
@@ -194,8 +197,8 @@ func pushesError(vector int) bool {
 	return false
 }
 
-// note is the ELF note that makes a kernel bootable by PVH: XEN_ELFNOTE
-// PHYS32_ENTRY (Xen, docs/misc/pvh.pandoc).
+// note returns the ELF note that makes a kernel bootable by PVH:
+// XEN_ELFNOTE_PHYS32_ENTRY (Xen, docs/misc/pvh.pandoc).
 func note(entry uint32) []byte {
 	const physicalEntry32 = 18
 	b := le.AppendUint32(nil, 4) // length of the name
@@ -208,10 +211,10 @@ func note(entry uint32) []byte {
 // output collects the segments of the file.
 type output struct {
 	headers []elf.Prog64
-	data    []byte // begins at dataAt
+	data    []byte // from offset dataAt of the file
 }
 
-// dataAt is where in the file the first segment lies: after the headers.
+// dataAt is the offset of the first segment in the file, after the headers.
 const dataAt = amd64.PageSize
 
 func (o *output) add(p elf.Prog64, data []byte) {

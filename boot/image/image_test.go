@@ -28,10 +28,10 @@ func kernel(t *testing.T) []byte {
 	return raw
 }
 
-// maxKernelSize is what the image may take on disk, in bytes.
+// maxKernelSize is the maximum size of the image on disk, in bytes.
 const maxKernelSize = 8_500_000
 
-func TestLinkTheKernel(t *testing.T) {
+func TestLinkedKernelIsBootableByPVH(t *testing.T) {
 	linked, err := Link(kernel(t))
 	if err != nil {
 		t.Fatal(err)
@@ -64,7 +64,7 @@ func TestLinkTheKernel(t *testing.T) {
 	}
 }
 
-func TestLinkErrors(t *testing.T) {
+func TestLinkNamesWhatTheInputLacks(t *testing.T) {
 	other, err := os.ReadFile(os.Args[0]) // a Go program, but no kernel
 	if err != nil {
 		t.Fatal(err)
@@ -76,7 +76,7 @@ func TestLinkErrors(t *testing.T) {
 		"text":            {[]byte("#!/bin/sh\n"), "not an ELF file"},
 		"empty":           {nil, "not an ELF file"},
 		"another program": {other, "no symbol"},
-		"cut short":       {other[:4096], ""},
+		"truncated":       {other[:4096], ""},
 	} {
 		if _, err := Link(c.raw); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: error %v, want %q", name, err, c.want)
@@ -84,9 +84,8 @@ func TestLinkErrors(t *testing.T) {
 	}
 }
 
-// TestStubs decodes the stub of each vector: pushes, then a jump to the right
-// place.
-func TestStubs(t *testing.T) {
+// TestStubsPushTheirVectorAndJump decodes the stub of each vector.
+func TestStubsPushTheirVectorAndJump(t *testing.T) {
 	const trap, paranoid = amd64.ImageBase + 0x300000, amd64.ImageBase + 0x300100
 	stubs := vectorStubs(trap, paranoid)
 	if len(stubs) != 256*16 {
@@ -115,11 +114,11 @@ func TestStubs(t *testing.T) {
 	}
 }
 
-func TestPiecesFit(t *testing.T) {
-	if n := len(firstProcessor(0)); n > gdtAt-Base {
-		t.Errorf("the first processor's code has %d bytes", n)
+func TestEntryCodeFitsIntoItsSpace(t *testing.T) {
+	if n := len(firstCPU(0)); n > gdtAt-Base {
+		t.Errorf("the first CPU's code has %d bytes", n)
 	}
-	if n := len(otherProcessor(0)); n > trampolineGDT-TrampolineRuns {
-		t.Errorf("the other processors' code has %d bytes", n)
+	if n := len(otherCPU(0)); n > trampolineGDT-TrampolineRuns {
+		t.Errorf("the other CPUs' code has %d bytes", n)
 	}
 }

@@ -159,9 +159,9 @@ func TestCorruptContextEndsTheMachine(t *testing.T) {
 
 // The kernel's last words, by vector (goos/trap.go).
 const (
-	checkedWords = "A machine check came while the kernel ran"
+	checkedWords = "A machine check interrupted the kernel"
 	doubledWords = "The CPU could not deliver an exception"
-	nestedWords  = "The kernel took an exception inside its lowest layer"
+	nestedWords  = "The kernel took an exception inside package goos"
 )
 
 // endsInOrder wants the kernel to have said where it took which exception, and

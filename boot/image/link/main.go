@@ -1,4 +1,4 @@
-// Command link makes the Go linker's output bootable: link -o OUT IN.
+// Command link makes a kernel from the Go linker bootable: link -o OUT IN.
 package main
 
 import (
@@ -21,7 +21,7 @@ func main() {
 func link(in, out string) error {
 	raw, err := os.ReadFile(in)
 	if err != nil {
-		return fmt.Errorf("the linked kernel cannot be read; name it as the last argument: %w", err)
+		return fmt.Errorf("the linked kernel cannot be read; pass its path as the last argument: %w", err)
 	}
 	elf, err := image.Link(raw)
 	if err != nil {
