@@ -32,12 +32,3 @@ func (t *Task) forkRegisters(child *Task, a *CloneArgs) error {
 	child.Frame = f
 	return nil
 }
-
-// tscSubsystem is PR_SET_TSC (prctl(2)), which execve(2) keeps.
-var tscSubsystem = Subsystem{
-	Name: "time-stamp counter",
-	Fork: func(parent, child *Task, _ *CloneArgs) error {
-		child.Frame.DenyTSC(parent.Frame.TSCDenied())
-		return nil
-	},
-}

@@ -9,20 +9,24 @@ import (
 
 // The methods that entry.Task wants. The user loop calls them.
 
-// TakeCPU implements entry.Task. A task that only some CPUs may run binds the
-// runtime thread under it to them. Another program may have run on the CPU, or
+// TakeCPU implements entry.Task. A task that only some CPUs may run pins its
+// runtime thread to them. Another program may have run on the CPU, or
 // the task came from another CPU: either ends a restartable sequence.
 func (t *Task) TakeCPU() {
 	for !amd64.TakeCPU(t.Frame) {
-		t.kernel.Scheduler().Threads.Bind(t.Frame.Affinity())
+		t.kernel.Scheduler().Threads.Pin(t.Frame.Affinity())
 	}
 	t.RaiseRSeq()
 }
 
-// AfterInterrupt implements entry.Task.
+// AfterInterrupt implements entry.Task. NEED_RESCHED is raised only if the
+// interrupt was the tick: a kick or another CPU's request wants the task's
+// attention, not its CPU.
 func (t *Task) AfterInterrupt() {
 	t.ChargeTicks()
-	entry.Raise(&t.Frame.ThreadFlags, entry.NeedResched)
+	if t.Frame.TakeResched() {
+		entry.Raise(&t.Frame.ThreadFlags, entry.NeedResched)
+	}
 }
 
 // Stuck implements entry.Task: the duties are reported by name, and the process

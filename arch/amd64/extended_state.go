@@ -5,11 +5,11 @@ import (
 	"unsafe"
 )
 
-// The extended state of a program is in one of two places: in its frame's XSAVE
-// area, or, while a CPU has it live, in that CPU's registers, and then the area
-// is out of date. What reads it has the CPU write it to the area and keep it;
-// what replaces it loads the registers at once, because a CPU that parks the
-// state later would overwrite an area that was changed.
+// The extended state of a program is in its frame's XSAVE area or, while the
+// frame is a CPU's fpregsOwner, in that CPU's registers. Then the area is out of
+// date. A reader has the CPU save the registers to the area first. A writer
+// loads the registers at once: if it changed the area, the CPU's next save would
+// overwrite the change.
 
 //go:nosplit
 func saveExtended(f *Frame) {
@@ -29,15 +29,15 @@ func restoreExtended(area uint64) {
 	xrstor(area, extended.mask&^StateSSE)
 }
 
-// AlignedBuffer returns zeros that begin at an address where XSAVE areas may.
+// AlignedBuffer returns size zero bytes with the alignment of an XSAVE area.
 func AlignedBuffer(size int) []byte { return aligned(make([]byte, size+extendedAlign))[:size] }
 
-// alignedArea returns the first address in b where an XSAVE area may begin.
+// alignedArea returns the first address in b with the alignment of an XSAVE area.
 func alignedArea(b []byte) uint64 {
 	return (uint64(uintptr(unsafe.Pointer(&b[0]))) + extendedAlign - 1) &^ (extendedAlign - 1)
 }
 
-// aligned returns b from that address on.
+// aligned returns b from that address.
 func aligned(b []byte) []byte {
 	return b[alignedArea(b)-uint64(uintptr(unsafe.Pointer(&b[0]))):]
 }
@@ -45,22 +45,21 @@ func aligned(b []byte) []byte {
 // extendedBytes is the frame's XSAVE area.
 func (f *Frame) extendedBytes() []byte { return aligned(f.area)[:extendedStateSize()] }
 
-// initialState is an XSAVE area from which XRSTOR loads the initial state (SDM
-// vol. 1, 13.6). It needs no more than the legacy region and the header, which
-// says that there are no components.
+// initialState is an XSAVE area from which XRSTOR loads the initial state (SDM vol.
+// 1, 13.6). It consists of the legacy region and a header without components.
 var initialState [extendedMinimum + extendedAlign]byte
 
 func setInitialState() { writeInitial(aligned(initialState[:])) }
 
-// writeInitial makes b an XSAVE area of the initial state.
+// writeInitial writes an XSAVE area of the initial state to b.
 func writeInitial(b []byte) {
 	clear(b)
 	le.PutUint16(b, defaultFCW)
 	le.PutUint32(b[legacyMXCSR:], DefaultMXCSR)
 }
 
-// ResetExtended gives f the initial x87, vector and MXCSR state. The caller is
-// f's goroutine, or f's task is stopped.
+// ResetExtended sets f's x87, vector and MXCSR state to the initial one. The caller
+// is f's own goroutine, or f's task is stopped.
 func (f *Frame) ResetExtended() {
 	f.XMM = [16][16]byte{}
 	f.MXCSR = DefaultMXCSR
@@ -70,71 +69,71 @@ func (f *Frame) ResetExtended() {
 	writeInitial(f.extendedBytes())
 }
 
-// loadExtended replaces what is live of f by an XSAVE area of the kernel's. It
-// reports false if nothing is live, nor can be before the caller lets f's task
-// go on: then the state is in the frame's own area.
+// loadExtended loads an XSAVE area of the kernel's into the registers that hold
+// f's state. It returns false if no CPU's registers hold it, which stays so until
+// f's task runs again: the state is in the frame's own area.
 func (f *Frame) loadExtended(area uint64) bool {
 	for {
-		switch tryOnCPU(f, area) {
-		case liveHere:
+		switch tryRegisters(f, area) {
+		case inRegisters:
 			return true
-		case liveNowhere:
+		case inMemory:
 			return false
 		}
 		Pause()
 	}
 }
 
-// syncExtended makes the frame's XSAVE area what the program's state is. What
-// is live on this CPU stays so.
+// syncExtended brings the frame's XSAVE area up to date. If this CPU's
+// registers hold the state, they continue to.
 func (f *Frame) syncExtended() {
-	for tryOnCPU(f, 0) == liveElsewhere {
+	for tryRegisters(f, 0) == onOtherCPU {
 		Pause()
 	}
 }
 
-// liveness says where a frame's state is live.
-type liveness int
+// stateLocation says where a frame's state is.
+type stateLocation int
 
 const (
-	liveNowhere liveness = iota
-	liveHere
-	liveElsewhere // the CPU was asked to park it
+	inMemory stateLocation = iota
+	inRegisters
+	onOtherCPU // which was requested to save it
 )
 
-// tryOnCPU, where f's state is live on this CPU, loads it from an area, or
-// saves it to the frame's own for the area 0.
+// tryRegisters loads f's extended state from an area, or saves it to the
+// frame's own area for the area 0, if this CPU's registers hold it.
 //
 //go:nosplit
-func tryOnCPU(f *Frame, area uint64) liveness {
+func tryRegisters(f *Frame, area uint64) stateLocation {
 	if atomic.LoadUint64(&f.cpu) == 0 {
-		return liveNowhere
+		return inMemory
 	}
-	where := liveNowhere
+	where := inMemory
 	interruptsOff()
-	if c := thisCPU(); c.live == frameAddress(f) {
-		where = liveHere
+	if c := thisCPU(); c.fpregsOwner == frameAddress(f) {
+		where = inRegisters
 		if area != 0 {
 			restoreExtended(area)
 		} else {
 			saveExtended(f)
 		}
 	} else if other := atomic.LoadUint64(&f.cpu); other != 0 {
-		where = liveElsewhere
-		requestPark((*perCPU)(pointer(other)))
+		where = onOtherCPU
+		requestSave((*perCPU)(pointer(other)))
 	}
 	interruptsOn()
 	return where
 }
 
-// vectors is the place of XMM0 to XMM15 in an XSAVE area.
+// vectors returns XMM0 to XMM15 in an XSAVE area.
 func vectors(b []byte) *[16][16]byte {
 	return (*[16][16]byte)(unsafe.Pointer((*[256]byte)(b[legacyXMM:])))
 }
 
-// ReadExtended writes f's x87 and vector state in XSAVE's standard format to
-// b, which has ExtendedSize bytes, for a signal frame or ptrace(2). The
-// caller is f's goroutine, or f's task is stopped.
+// ReadExtended writes f's x87 and vector state in XSAVE's standard format to b,
+// which has ExtendedSize bytes, for a signal frame or ptrace(2). The caller is f's
+// own goroutine, or f's task is stopped.
 func (f *Frame) ReadExtended(b []byte) {
 	f.syncExtended()
 	copy(b, f.extendedBytes())
@@ -151,7 +150,7 @@ func (f *Frame) ReadExtended(b []byte) {
 	le.PutUint64(b[extendedHeader:], state|StateX87|StateSSE)
 }
 
-// initialX87 writes the x87 state that XSAVE left out because it was initial.
+// initialX87 writes the initial x87 state, which XSAVE leaves out.
 func initialX87(b []byte) {
 	clear(b[:legacyMXCSR])
 	clear(b[32:legacyXMM])

@@ -1,5 +1,5 @@
-// One instruction each, for Go. Those that take no argument from memory are
-// declared in registers.go.
+// Wrappers of single instructions for Go, declared in registers.go and, for the
+// segment registers, in selectors.go.
 #include "textflag.h"
 
 // func Out8(port uint16, v uint8)
@@ -97,6 +97,22 @@ TEXT ·readDR6(SB), NOSPLIT, $0-8
 TEXT ·writeDR6(SB), NOSPLIT, $0-8
 	MOVQ v+0(FP), AX
 	MOVQ AX, DR6
+	RET
+
+// func writeDebugRegisters(dr0, dr1, dr2, dr3, dr7 uint64)
+//
+// The assembler does not know DR1 to DR3.
+TEXT ·writeDebugRegisters(SB), NOSPLIT, $0-40
+	MOVQ dr0+0(FP), AX
+	MOVQ AX, DR0
+	MOVQ dr1+8(FP), AX
+	BYTE $0x0f; BYTE $0x23; BYTE $0xc8 // MOVQ AX, DR1
+	MOVQ dr2+16(FP), AX
+	BYTE $0x0f; BYTE $0x23; BYTE $0xd0 // MOVQ AX, DR2
+	MOVQ dr3+24(FP), AX
+	BYTE $0x0f; BYTE $0x23; BYTE $0xd8 // MOVQ AX, DR3
+	MOVQ dr7+32(FP), AX
+	MOVQ AX, DR7
 	RET
 
 // func readCR4() uint64
@@ -235,7 +251,7 @@ TEXT ·xrstor(SB), NOSPLIT, $0-16
 	MOVQ AX, DX
 	SHRQ $32, DX
 	XRSTOR64 (CX)
-	LDMXCSR ·kernelMXCSR(SB) // it was loaded too
+	LDMXCSR ·kernelMXCSR(SB) // the instruction loaded MXCSR too
 	RET
 
 // func fxsave(area uint64)
@@ -248,5 +264,5 @@ TEXT ·fxsave(SB), NOSPLIT, $0-8
 TEXT ·fxrstor(SB), NOSPLIT, $0-8
 	MOVQ area+0(FP), CX
 	FXRSTOR64 (CX)
-	LDMXCSR ·kernelMXCSR(SB) // it was loaded too
+	LDMXCSR ·kernelMXCSR(SB) // the instruction loaded MXCSR too
 	RET
