@@ -12,18 +12,7 @@
 //   - A Subsystem is one part of a task, as a row of functions for fork, exec,
 //     exit and levels (subsystem.go has the table and its order).
 //
-// # How to add a subsystem of a task
-//
-//  1. Make a folder, for example ptrace, with a type for its state of a task.
-//     Other goroutines may read it, so use atomic fields or a lock.
-//  2. Give it a function Register(k *task.Kernel): it calls
-//     slot = task.NewSlot[state](k); slot.Of(t) is then the state of a task.
-//  3. Register also calls k.Register(task.Subsystem{Name: "ptrace", Fork: ...,
-//     Exec: ..., Exit: ..., Levels: ...}) with those functions that it needs.
-//  4. After a change of what Levels returns, call t.UpdateLevels(), or
-//     k.UpdateLevels() if it changed for all tasks.
-//  5. Call ptrace.Register right after task.New in cmd/kernel/main.go, and add
-//     the folder to the table in ARCHITECTURE.md. subsystem_test.go is an example.
+// ARCHITECTURE.md says how to add a subsystem; subsystem_test.go is an example.
 //
 // # Locks, from the outermost in
 //
