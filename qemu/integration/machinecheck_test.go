@@ -9,8 +9,6 @@ import (
 	"testing"
 	"time"
 
-	"slowpath/hostlink"
-	"slowpath/qemu"
 	"slowpath/qemu/gdbstub"
 )
 
@@ -29,31 +27,9 @@ func machineCheckCommand(cpu int, address, more uint64) string {
 	return fmt.Sprintf("mce %d 9 %#x %#x %#x %#x", cpu, status|more, inProgress, address, 0x8c)
 }
 
-// machineCheck injects an error into the first CPU.
-func machineCheck(m *qemu.Monitor) error {
-	time.Sleep(200 * time.Millisecond) // until the output is written and the programs spin
-	_, err := m.Execute("human-monitor-command", map[string]string{"command-line": uncorrected(0, 0x12345000)})
-	return err
-}
-
-// inKernel is in the kernel's log after a machine check in the kernel itself, which
-// is fatal.
-const inKernel = "vector 0000000000000012"
-
-// injectMachineCheck runs a program and injects a machine check into the first CPU.
-// It tries again if the CPU was in the kernel, for example for a tick.
-func injectMachineCheck(t *testing.T, config *qemu.Config) (status hostlink.Status, output string, err error) {
-	for range 3 {
-		status, output, err = tryInjected(t, config, machineCheck)
-		if err == nil || !strings.Contains(err.Error(), inKernel) {
-			break
-		}
-	}
-	return status, output, err
-}
-
 // TestMachineCheckSendsSIGBUS injects a machine check into a program: it gets
-// SIGBUS, and other programs are not affected.
+// SIGBUS, and other programs are not affected. The machine is stopped while every
+// CPU is in a program, because a machine check in the kernel is fatal.
 func TestMachineCheckSendsSIGBUS(t *testing.T) {
 	for _, c := range []struct {
 		name           string
@@ -66,12 +42,14 @@ func TestMachineCheckSendsSIGBUS(t *testing.T) {
 		{"of four", 4, 4, "victims", "ready\none ended: signal 7, status 0\n" + strings.Repeat("another lived: signal 15\n", 3) + "ended before: 1\n"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			status, output, err := injectMachineCheck(t, machine(t, c.cpus, "inject", c.mode, fmt.Sprint(c.programs)))
-			if err != nil {
-				t.Fatalf("%v; the program printed %q", err, output)
-			}
-			if want := (hostlink.Status{Outcome: hostlink.Exited, Value: 8}); status != want || output != c.want {
-				t.Errorf("got %+v, %q; want %q", status, output, c.want)
+			got := stopping(t, c.cpus, func(s *stopped) error {
+				if err := s.untilSpinning(t, c.cpus); err != nil {
+					return err
+				}
+				return s.inject(uncorrected(0, 0x12345000))
+			}, program("inject"), c.mode, fmt.Sprint(c.programs))
+			if got.code != 8 || got.out != c.want {
+				t.Errorf("exit code %d, output %q, want %q; errors\n%s", got.code, got.out, c.want, got.errors)
 			}
 		})
 	}
