@@ -37,7 +37,6 @@ func (t *Task) forkRegisters(child *Task, a *CloneArgs) error {
 var tscSubsystem = Subsystem{
 	Name: "time-stamp counter",
 	Fork: func(parent, child *Task, _ *CloneArgs) error {
-		child.Frame.DenyTSC(parent.Frame.TSCDenied())
 		return nil
 	},
 }

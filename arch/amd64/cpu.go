@@ -50,6 +50,7 @@ func InitCPU(i uint64, idle *Frame) {
 	writeMSR(msrSFMASK, FlagTF|FlagIF|FlagDF|FlagIOPL|FlagNT|FlagAC)
 	writeMSR(msrTSCAux, i)
 	writeMSR(msrGSBase, 0)
+	controlsLoaded[i].selectors = readSelectors()
 	protectSupervisor()
 	enableMachineChecks()
 	initAPIC(c)

@@ -60,17 +60,18 @@ type Frame struct {
 	XMM      [16][16]byte
 	MXCSR    uint32
 	_        uint32
-	GSBase   uint64   // while no CPU holds the state; see Release
-	cpu      uint64   // address of the perCPU block that holds the state, or 0
-	segments segments // likewise
-	root     uint64   // physical address of the page tables: CR3
-	extended uint64   // address of the XSAVE area, 64-byte aligned
+	GSBase   uint64 // while no CPU holds the state; see Release
+	cpu      uint64 // address of the perCPU block that holds the state, or 0
+	root     uint64 // physical address of the page tables: CR3
+	extended uint64 // address of the XSAVE area, 64-byte aligned
 
 	area []byte // what extended points into
 
 	debugCause uint64 // of the last #DB: see DebugCause
 
-	noTSC atomic.Bool // RDTSC must fault: see DenyTSC
+	// controls is what the program wants of the CPU: see LoadControls. Only
+	// its owner changes it, after Release.
+	controls controls
 
 	affinity atomic.Uint64 // see Affinity
 	lastCPU  atomic.Uint32 // see LastCPU

@@ -36,7 +36,7 @@ type perCPU struct {
 	// flushWanted and flushDone are generations of TLB flushes: another CPU
 	// counts the first up, this one sets the second.
 	flushWanted, flushDone uint64
-	noTSC                  uint64 // CR4.TSD is set: RDTSC faults in user mode
+	_                      uint64
 }
 
 const (

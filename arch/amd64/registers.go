@@ -87,6 +87,9 @@ func readDR6() uint64
 func writeDR6(v uint64)
 
 //go:noescape
+func writeDebugRegisters(dr0, dr1, dr2, dr3, dr7 uint64)
+
+//go:noescape
 func readCR4() uint64
 
 //go:noescape
@@ -137,6 +140,7 @@ func fxrstor(area uint64)
 // Model-specific registers (SDM vol. 4).
 const (
 	msrAPICBase = 0x1b
+	msrDebugctl = 0x1d9
 	msrEFER     = 0xc0000080
 	msrSTAR     = 0xc0000081
 	msrLSTAR    = 0xc0000082
@@ -145,6 +149,10 @@ const (
 	msrGSBase   = 0xc0000101
 	msrTSCAux   = 0xc0000103
 )
+
+// debugctlBTF is IA32_DEBUGCTL.BTF, single-step on branches (SDM vol. 3B,
+// 18.4.1).
+const debugctlBTF = 1 << 1
 
 // Bits of CR4 (SDM vol. 3A, 2.5).
 const (

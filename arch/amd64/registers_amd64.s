@@ -99,6 +99,22 @@ TEXT ·writeDR6(SB), NOSPLIT, $0-8
 	MOVQ AX, DR6
 	RET
 
+// func writeDebugRegisters(dr0, dr1, dr2, dr3, dr7 uint64)
+//
+// The assembler does not know DR1 to DR3.
+TEXT ·writeDebugRegisters(SB), NOSPLIT, $0-40
+	MOVQ dr0+0(FP), AX
+	MOVQ AX, DR0
+	MOVQ dr1+8(FP), AX
+	BYTE $0x0f; BYTE $0x23; BYTE $0xc8 // MOVQ AX, DR1
+	MOVQ dr2+16(FP), AX
+	BYTE $0x0f; BYTE $0x23; BYTE $0xd0 // MOVQ AX, DR2
+	MOVQ dr3+24(FP), AX
+	BYTE $0x0f; BYTE $0x23; BYTE $0xd8 // MOVQ AX, DR3
+	MOVQ dr7+32(FP), AX
+	MOVQ AX, DR7
+	RET
+
 // func readCR4() uint64
 TEXT ·readCR4(SB), NOSPLIT, $0-8
 	MOVQ CR4, AX

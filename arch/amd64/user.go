@@ -63,6 +63,7 @@ func (f *Frame) Copy(from *Frame) {
 	from.Settle()
 	root, extended, area := f.root, f.extended, f.area
 	copyRegisters(f, from)
+	f.controls = from.controls.forked()
 	f.root, f.extended, f.area = root, extended, area
 	copy(f.extendedBytes(), from.extendedBytes())
 }
@@ -130,7 +131,7 @@ func copyRegisters(to, from *Frame) {
 	to.RIP, to.CS, to.RFLAGS, to.SS = from.RIP, from.CS, from.RFLAGS, from.SS
 	to.Vector, to.Error, to.CR2 = from.Vector, from.Error, from.CR2
 	to.OrigRAX, to.Flags = from.OrigRAX, from.Flags
-	to.FSBase, to.GSBase, to.segments = from.FSBase, from.GSBase, from.segments
+	to.FSBase, to.GSBase = from.FSBase, from.GSBase
 	to.XMM, to.MXCSR = from.XMM, from.MXCSR
 }
 
@@ -146,6 +147,7 @@ func (f *Frame) ResetRegisters() {
 		Flags:   LeaveByIRET,
 		OrigRAX: f.OrigRAX,
 	})
+	f.controls = f.controls.executed()
 	f.ResetExtended()
 }
 
@@ -230,7 +232,7 @@ func takeThis(c *perCPU, f *Frame) taking {
 		c.root = f.root
 		loadCR3(f.root)
 	}
-	raiseUserControl(c, f)
+	raiseControls(c, f)
 	c.owner = frameAddress(f)
 	c.userSS = uint64(uintptr(unsafe.Pointer(&f.SS)))
 	return taken
@@ -246,7 +248,8 @@ func park(c *perCPU) {
 	}
 	f := frameAt(c.live)
 	saveExtended(f)
-	f.GSBase, f.segments = readGSBase(), readSegments()
+	f.GSBase = readGSBase()
+	keepSelectors(f, &controlsLoaded[c.id], readSelectors())
 	c.owner, c.live = 0, 0
 	atomic.StoreUint64(&f.cpu, 0)
 }
@@ -257,9 +260,6 @@ func park(c *perCPU) {
 //go:nosplit
 func unpark(c *perCPU, f *Frame) {
 	restoreExtended(f.extended)
-	if f.segments != readSegments() {
-		f.segments.load()
-	}
 	writeGSBase(f.GSBase)
 	c.live = frameAddress(f)
 	f.lastCPU.Store(uint32(c.id))

@@ -24,7 +24,7 @@ func makeDuties(s *sched.Scheduler) error {
 		task.WorkHandlers(),
 		task.RestartableSequenceHandlers(),
 		task.MachineCheckHandlers(),
-		{Flag: entry.UserReturnNotify, Last: amd64.LoadUserControl},
+		{Flag: entry.UserReturnNotify, Last: amd64.LoadControls},
 		{Flag: entry.RecordExits, Entry: func(t *task.Task, _ *entry.Call) entry.Verdict {
 			t.Visit.Kept = true
 			return entry.Proceed
