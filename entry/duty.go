@@ -108,7 +108,7 @@ func Duties() []Duty {
 		},
 		{
 			Flag: NeedResched, When: BeforeUser, MaySleep: true,
-			RaisedBy: "the tick, or another CPU, that interrupted user mode",
+			RaisedBy: "the tick, when it ends the time slice of a program in user mode",
 			Does:     "gives the CPU to others",
 		},
 		{

@@ -121,7 +121,7 @@ func (r *Recorder) End(v *Visit, f *amd64.Frame) {
 		return
 	}
 	v.End = amd64.TSC()
-	cpu := max(f.LiveCPU(), 0)
+	cpu := max(f.StateCPU(), 0)
 	v.CPU = uint8(cpu)
 	ring := &r.rings[cpu]
 	ring.mu.Lock()

@@ -8,8 +8,8 @@ import (
 	"slowpath/mm/frame"
 )
 
-// The kernel's Go code, above the runtime, reaches this layer as the runtime
-// does, by SYSCALL, with numbers that Linux does not use.
+// The kernel's Go code above the runtime reaches this layer by SYSCALL, like the
+// runtime, with numbers that Linux does not use.
 const firstCall = 0x1000
 
 const (
@@ -18,7 +18,7 @@ const (
 	callFreeCount
 	callWaitIRQ
 	callAddFrame
-	callBind
+	callPin
 )
 
 var ownCalls = [...]call{
@@ -27,11 +27,11 @@ var ownCalls = [...]call{
 	callFreeCount - firstCall:   freeCount,
 	callWaitIRQ - firstCall:     waitForIRQ,
 	callAddFrame - firstCall:    addFrame,
-	callBind - firstCall:        bind,
+	callPin - firstCall:         pin,
 }
 
-// AllocFrames fills dst with free frames of unspecified contents and returns
-// how many it got. It does not sleep.
+// AllocFrames fills dst with free frames, whose contents are unspecified, and
+// returns how many it allocated. It does not sleep.
 func AllocFrames(dst []frame.Number) int {
 	if len(dst) == 0 {
 		return 0
@@ -51,7 +51,7 @@ func allocFrames(_ *thread, f *amd64.Frame) uint64 {
 	return arg1(f)
 }
 
-// FreeFrames gives frames back that AllocFrames gave. It does not sleep.
+// FreeFrames frees frames that AllocFrames returned. It does not sleep.
 func FreeFrames(src []frame.Number) {
 	if len(src) > 0 {
 		syscall.RawSyscall(callFreeFrames, uintptr(unsafe.Pointer(&src[0])), uintptr(len(src)), 0)
@@ -66,8 +66,8 @@ func freeFrames(_ *thread, f *amd64.Frame) uint64 {
 	return 0
 }
 
-// AddFrame gives one more frame to the allocator, once the runtime runs: one
-// that boot had set aside.
+// AddFrame gives the allocator a frame that boot had reserved. It is called once
+// the runtime runs, and does not sleep.
 func AddFrame(n frame.Number) {
 	syscall.RawSyscall(callAddFrame, uintptr(n), 0, 0)
 }
@@ -78,7 +78,7 @@ func addFrame(_ *thread, f *amd64.Frame) uint64 {
 	return 0
 }
 
-// FreeCount returns how many frames are free. It does not sleep.
+// FreeCount returns the number of free frames. It does not sleep.
 func FreeCount() int {
 	n, _, _ := syscall.RawSyscall(callFreeCount, 0, 0, 0)
 	return int(n)
@@ -86,24 +86,24 @@ func FreeCount() int {
 
 func freeCount(*thread, *amd64.Frame) uint64 { return uint64(frames.FreeFrames()) }
 
-// irqs is how many interrupts of devices there are: the inputs of one I/O APIC.
+// irqs is the number of device interrupts: the inputs of one I/O APIC.
 const irqs = 24
 
-// raised holds the interrupts that came while nobody waited.
+// raised holds the interrupts that came while no thread waited for them.
 var raised [irqs]bool
 
-// WaitIRQ sleeps until a device's interrupt comes, or returns at once if it came
-// since the last wait. One goroutine may wait for each. It takes an operating
-// system thread for as long, not a processor.
+// WaitIRQ sleeps until a device's interrupt comes. It returns at once if one came
+// since the last wait. One goroutine may wait for each interrupt. It occupies a
+// thread of the runtime meanwhile, but no P.
 func WaitIRQ(irq int) {
 	for !waitOnce(irq) {
 	}
 }
 
-// waitOnce makes the call for WaitIRQ, and reports false if it was interrupted.
-// It gives the runtime's processor away first: syscall.Syscall keeps it until
-// sysmon has looked twice, which on an idle machine is 20 ms in which the only
-// processor runs nobody's program.
+// waitOnce makes the call for WaitIRQ, and returns false if a signal interrupted
+// it. It releases its P before the call. syscall.Syscall would keep the P until
+// sysmon retakes it, which takes 20 ms on an idle machine, and with one P no
+// program runs until then.
 //
 //go:nosplit
 func waitOnce(irq int) bool {
@@ -141,12 +141,12 @@ func deviceInterrupt(irq uint64) {
 	raised[irq] = true
 }
 
-// Bind makes the caller's thread run only on CPUs of a set, a bit each, 0 for
-// all; when it returns, it runs on one of them. That holds until the thread
-// blocks, or a tick finds it in the kernel: it is made for the moment before
-// user mode. The caller has nothing locked that others spin for.
-func Bind(cpus uint64) { syscall.RawSyscall(callBind, uintptr(cpus), 0, 0) }
+// Pin pins the caller's thread to a set of CPUs, one bit each, 0 for all. When
+// it returns the thread runs on one of them. It stays pinned until it blocks or a
+// tick finds it in the kernel, so Pin is for the moment before user mode. The
+// caller must hold no lock that others spin for.
+func Pin(cpus uint64) { syscall.RawSyscall(callPin, uintptr(cpus), 0, 0) }
 
-// Yield lets the other threads run that want this CPU, bound ones among them,
-// of which the Go scheduler knows nothing.
+// Yield lets other threads run that need this CPU, pinned ones among them, which
+// the Go scheduler does not know. It may sleep.
 func Yield() { syscall.RawSyscall(syscall.SYS_SCHED_YIELD, 0, 0, 0) }

@@ -6,26 +6,28 @@ import (
 	"slowpath/arch/amd64"
 )
 
-// timerTicks is how many ticks of the local APIC's timer make 2^20 ns.
+// timerTicks is the number of ticks of the local APIC's timer in 2^20 ns.
 var timerTicks uint64
 
-// Nanotime returns nanoseconds since boot. Any context.
+// Nanotime returns the nanoseconds since boot. Any context.
 func Nanotime() uint64 { return amd64.Nanotime() }
 
-// Delay waits so many microseconds, spinning. Boot only.
+// Delay spins for the given number of microseconds. Boot only.
 func Delay(us uint64) {
 	for end := Nanotime() + us*1000; Nanotime() < end; {
 		amd64.Pause()
 	}
 }
 
-// tickDue is when each CPU's tick is due, in nanoseconds since boot: the timer
-// interrupts for other things too, which charge nobody.
+// tickDue is when each CPU's next tick is due, in nanoseconds since boot. The
+// timer also interrupts for sleepers' deadlines, which are no ticks.
 var tickDue [amd64.MaxCPUs]uint64
 
-// armTimer sets this CPU's timer to the next thing that time must bring: a
-// sleeper's deadline, or the tick, if it does not idle. An idle CPU with no
-// deadline to keep gets no interrupt at all.
+// tickIsDue reports whether a timer interrupt of this CPU is a tick.
+func tickIsDue(now uint64) bool { return now >= tickDue[amd64.CPU()] }
+
+// armTimer sets this CPU's timer to the earlier of the next sleeper's deadline
+// and, unless the CPU is idle, the next tick. An idle CPU has no tick.
 func armTimer() {
 	next := nextDeadline()
 	idle := isIdle(me())
@@ -36,7 +38,7 @@ func armTimer() {
 	now := Nanotime()
 	if !idle {
 		due := &tickDue[amd64.CPU()]
-		if *due <= now { // it was charged, or the CPU idled
+		if *due <= now { // the tick was handled, or the CPU was idle
 			*due = now + amd64.TickNanoseconds
 		}
 		next = min(next, *due)
@@ -49,9 +51,9 @@ func armTimer() {
 	amd64.SetTimer(uint32(max(wait*timerTicks>>20, 1)))
 }
 
-// calibrate finds out how fast the TSC and the APIC timer run: the TSC from
-// the CPU or the hypervisor where one says so, else against the PIT; the timer
-// against the TSC.
+// calibrate determines the frequencies of the TSC and the APIC timer. The CPU or
+// the hypervisor may report that of the TSC; otherwise it is measured against the
+// PIT. The timer is measured against the TSC.
 func calibrate() {
 	hz := amd64.TSCFrequency()
 	if hz == 0 {
@@ -59,29 +61,32 @@ func calibrate() {
 		hz = measure(readPIT, pitHz)
 	}
 	amd64.SetClock(hz)
-	const most, perSecond = 0xffffffff, 1 << 32
+	const most = 0xffffffff
 	amd64.SetTimer(most)
-	// Had the timer so many counts in a second, measure's result would be hz:
-	// what it is instead tells how many there are.
-	counts := scale(hz, perSecond, measure(readTimer, perSecond))
+	// With f timer counts per second, n counts take n*hz/f TSC ticks. measure
+	// returns ticks*assumed/n for an assumed f, which is hz*assumed/f. So f =
+	// hz*assumed/measured.
+	const assumed = 1 << 32 // counts per second
+	counts := scale(hz, assumed, measure(readTimer, assumed))
 	amd64.SetTimer(0)
-	timerTicks = scale(counts<<timerShift, 1<<20, 1_000_000_000)
+	const second = 1_000_000_000 // ns
+	timerTicks = scale(counts<<timerShift, 1<<20, second)
 }
 
-// scale returns v*by/over without losing the upper half of the product.
+// scale returns v*by/over, with a 128-bit product.
 func scale(v, by, over uint64) uint64 {
 	hi, lo := bits.Mul64(v, by)
 	q, _ := bits.Div64(hi, lo, over)
 	return q
 }
 
-// counter is something that counts down, by at most 16 bits' worth between two
-// looks, and how often a second is known.
+// counter reads a 16-bit counter that counts down with a constant frequency. It
+// must not wrap around between two reads.
 type counter func() uint16
 
-// measure returns the TSC's ticks in a second from a counter with so many. The
-// machine may be an emulated one that its host stops at any moment, so it
-// takes the median of some rounds.
+// measure returns the TSC ticks per second, from a counter with perSecond counts
+// per second. It returns the median of three rounds, because the host may stop an
+// emulated machine at any moment.
 func measure(c counter, perSecond uint64) uint64 {
 	a, b, d := measureOnce(c, perSecond), measureOnce(c, perSecond), measureOnce(c, perSecond)
 	return max(min(a, b), min(max(a, b), d))
@@ -89,20 +94,20 @@ func measure(c counter, perSecond uint64) uint64 {
 
 func measureOnce(c counter, perSecond uint64) uint64 {
 	const span = 2400 // counts: 2 ms of either counter
-	from, start := look(c)
+	from, start := readWithTSC(c)
 	to, end := from, start
 	for from-to < span {
-		to, end = look(c)
+		to, end = readWithTSC(c)
 	}
 	return scale(end-start, perSecond, uint64(from-to))
 }
 
-// look reads the counter, and the TSC at the same moment: it looks a few times
-// and takes the reading during which least time passed.
-func look(c counter) (count uint16, tsc uint64) {
-	const looks = 4
+// readWithTSC reads the counter and the TSC at nearly the same moment. It reads a
+// few times and returns the reading that took the least time.
+func readWithTSC(c counter) (count uint16, tsc uint64) {
+	const reads = 4
 	least := ^uint64(0)
-	for range looks {
+	for range reads {
 		before := amd64.TSC()
 		n := c()
 		after := amd64.TSC()
@@ -114,7 +119,7 @@ func look(c counter) (count uint16, tsc uint64) {
 	return count, tsc
 }
 
-// timerShift makes the APIC timer's count fit a counter.
+// timerShift scales the APIC timer's 32-bit count down to a counter's 16 bits.
 const timerShift = 10
 
 func readTimer() uint16 { return uint16(amd64.TimerLeft() >> timerShift) }
@@ -128,7 +133,7 @@ const (
 	pitLatch   = 0x00
 )
 
-// startPIT lets channel 0, which every machine has, count round and round.
+// startPIT makes channel 0 count down from 65536, again and again.
 func startPIT() {
 	amd64.Out8(pitCommand, pitMode2)
 	amd64.Out8(pitChannel, 0) // 65536

@@ -20,9 +20,9 @@ func TestScale(t *testing.T) {
 	}
 }
 
-// TestMeasureWithstandsAStall: the host stops the machine at bad moments, in one
-// of the rounds between the reading of the counter and that of the TSC.
-func TestMeasureWithstandsAStall(t *testing.T) {
+// TestMeasureIgnoresAStalledRound: in one of the rounds the host stops the
+// machine between the reading of the counter and that of the TSC.
+func TestMeasureIgnoresAStalledRound(t *testing.T) {
 	const perTick = 4096 // TSC ticks for a count
 	stalls := 0
 	honest := func() uint16 { return uint16(-(nowTSC() / perTick)) }

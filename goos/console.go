@@ -2,7 +2,8 @@ package goos
 
 import "slowpath/arch/amd64"
 
-// The first serial port (16550), and QEMU's device that ends the machine.
+// The first serial port (16550), and QEMU's isa-debug-exit device, which ends
+// the machine.
 const (
 	com1       = 0x3f8
 	comData    = com1
@@ -16,28 +17,29 @@ const (
 	debugExit = 0xf4
 )
 
-// EarlyConsole sets COM1 up for polled output. Boot only.
+// EarlyConsole initialises COM1 for polled output. Boot only.
 func EarlyConsole() {
 	amd64.Out8(comEnable, 0)
 	amd64.Out8(comControl, eightBits)
 }
 
 func putByte(b byte) {
-	const patience = 1 << 20 // then the byte is lost rather than the machine
-	for i := 0; amd64.In8(comStatus)&transmitterEmpty == 0 && i < patience; i++ {
+	const polls = 1 << 20 // then the byte is dropped
+	for i := 0; amd64.In8(comStatus)&transmitterEmpty == 0 && i < polls; i++ {
 		amd64.Pause()
 	}
 	amd64.Out8(comData, b)
 }
 
-// Print writes to the first serial port, in any context.
+// Print writes a string to the first serial port. Any context.
 func Print(s string) {
 	for i := range len(s) {
 		putByte(s[i])
 	}
 }
 
-// PrintHex writes a name and a number to the first serial port, in any context.
+// PrintHex writes a name and a hexadecimal number to the first serial port. Any
+// context.
 func PrintHex(name string, v uint64) {
 	Print(name)
 	for shift := 60; shift >= 0; shift -= 4 {
@@ -54,8 +56,8 @@ func printRegisters(vector, code, rip, rsp, cr2 uint64) {
 	Print("\n")
 }
 
-// consoleWrite is write(2) on the runtime's standard output and error: the
-// tracebacks of the runtime, and the kernel's log.
+// consoleWrite serves write(2) to standard output and error: the runtime's
+// tracebacks and the kernel's log.
 func consoleWrite(a, n uint64) uint64 {
 	for i := range n {
 		putByte(*at[byte](a + i))
@@ -63,30 +65,30 @@ func consoleWrite(a, n uint64) uint64 {
 	return n
 }
 
-// Exit codes that Fatal and PowerOff hand to QEMU's exit device, which makes
-// 2*code+1 of them. A machine that ends in another way has failed too.
+// Codes for PowerOff. QEMU's exit status is 2*code+1. Any other status means
+// that the machine failed.
 const (
-	// ExitDone: the kernel ended in order; the program's own result went over
-	// the host link.
+	// ExitDone: the kernel ended in order. The program's result went over the
+	// host link.
 	ExitDone = 0x10
-	// ExitFatal: the lowest layer could not go on.
+	// ExitFatal: Fatal was called.
 	ExitFatal = 0x7f
 )
 
-// epitaph prints what the kernel above wants known of a machine that fails;
-// failing is set once it began, so that what it does wrong itself comes to an
-// end.
+// panicNotifier prints more about a failure (Linux: panic_notifier_list).
+// failing is set before it runs, so that a failure in it does not run it again.
 var (
-	epitaph func()
-	failing bool
+	panicNotifier func()
+	failing       bool
 )
 
-// SetEpitaph has a function print, by Print and PrintHex, what it knows when the
-// machine is about to fail. It runs in any context and in this package's
-// environment, so it keeps to the rules of this package. It is called once.
-func SetEpitaph(f func()) { epitaph = f }
+// SetPanicNotifier sets a function that runs before the machine fails, and
+// prints by Print and PrintHex. It runs in any context, in the environment of
+// this package, and must keep to its rules. SetPanicNotifier is called once.
+func SetPanicNotifier(f func()) { panicNotifier = f }
 
-// Fatal prints a sentence and ends the machine. Any context.
+// Fatal prints the reason, one complete sentence, and ends the machine. Any
+// context.
 func Fatal(why string) {
 	Print("slowpath: fatal: ")
 	Print(why)
@@ -94,17 +96,17 @@ func Fatal(why string) {
 	failWith(ExitFatal)
 }
 
-// failWith ends the machine with its last words.
+// failWith runs the panic notifier and ends the machine.
 func failWith(code uint8) {
-	if epitaph != nil && !failing {
+	if panicNotifier != nil && !failing {
 		failing = true
-		epitaph()
+		panicNotifier()
 	}
 	PowerOff(code)
 }
 
-// PowerOff ends the machine; QEMU exits with 2*code+1. Where there is no such
-// device the CPU stops. Any context.
+// PowerOff ends the machine: QEMU exits with status 2*code+1. Without the exit
+// device the CPU spins for ever. Any context.
 func PowerOff(code uint8) {
 	amd64.Out8(debugExit, code)
 	for {

@@ -2,13 +2,12 @@ package goos
 
 import "testing"
 
-// processors sets up n CPUs, of which those named are idle, until the test's
-// end.
-func processors(t *testing.T, n int, idle ...int) {
+// setCPUs sets up n CPUs, of which those listed are idle, until the test's end.
+func setCPUs(t *testing.T, n int, idle ...int) {
 	oldCPUs, oldCurrent, oldQueued := cpus, current, queued
 	t.Cleanup(func() {
 		cpus, current, queued = oldCPUs, oldCurrent, oldQueued
-		clear(asked[:])
+		clear(kickPending[:])
 	})
 	cpus = n
 	for i := range n {
@@ -19,65 +18,65 @@ func processors(t *testing.T, n int, idle ...int) {
 	}
 }
 
-// TestEachThreadIsGivenAnIdleCPU wakes more threads than there are idle CPUs.
-func TestEachThreadIsGivenAnIdleCPU(t *testing.T) {
-	processors(t, 4, 1, 3)
-	free := new(thread)
+// TestEachWakeUpKicksAnotherIdleCPU wakes more threads than there are idle CPUs.
+func TestEachWakeUpKicksAnotherIdleCPU(t *testing.T) {
+	setCPUs(t, 4, 1, 3)
+	woken := new(thread)
 	for _, want := range []int{1, 3, -1} {
-		got := findIdle(0, free)
+		got := findIdle(0, woken)
 		if got != want {
-			t.Fatalf("CPU %d is asked, want %d", got, want)
+			t.Fatalf("found CPU %d, want %d", got, want)
 		}
 		if got >= 0 {
-			asked[got] = true
+			kickPending[got] = true
 		}
 	}
-	asked[1] = false // it has looked, and found nothing
-	if got := findIdle(0, free); got != 1 {
-		t.Errorf("CPU %d is asked, want the one that idles on", got)
+	kickPending[1] = false // it looked at the run queue and found nothing
+	if got := findIdle(0, woken); got != 1 {
+		t.Errorf("found CPU %d, want 1, which is idle again", got)
 	}
 }
 
-// TestABoundThreadIsGivenACPUOfItsOwn: an idle CPU that may not run it is of no
-// use to it.
-func TestABoundThreadIsGivenACPUOfItsOwn(t *testing.T) {
-	processors(t, 4, 1, 3)
-	bound := new(thread)
-	bound.frame.Confine(1<<2 | 1<<3)
-	if got := findIdle(0, bound); got != 3 {
-		t.Errorf("CPU %d is asked, want 3", got)
+// TestPinnedThreadKicksOnlyItsOwnCPUs: an idle CPU outside the thread's affinity
+// is not kicked, not even the caller's own.
+func TestPinnedThreadKicksOnlyItsOwnCPUs(t *testing.T) {
+	setCPUs(t, 4, 1, 3)
+	pinned := new(thread)
+	pinned.frame.Pin(1<<2 | 1<<3)
+	if got := findIdle(0, pinned); got != 3 {
+		t.Errorf("found CPU %d, want 3", got)
 	}
-	if got := findIdle(1, bound); got != 3 {
-		t.Errorf("CPU %d is asked while CPU 1 serves an interrupt, want 3", got)
+	if got := findIdle(1, pinned); got != 3 {
+		t.Errorf("found CPU %d from an interrupt of CPU 1, want 3", got)
 	}
 }
 
-// TestInterruptedIdleCPULooksItself: waking another would be dear.
-func TestInterruptedIdleCPULooksItself(t *testing.T) {
-	processors(t, 4, 1, 2, 3)
+// TestInterruptedIdleCPUIsPreferred: an IPI to another idle CPU would be slow.
+func TestInterruptedIdleCPUIsPreferred(t *testing.T) {
+	setCPUs(t, 4, 1, 2, 3)
 	if got := findIdle(2, new(thread)); got != 2 {
-		t.Errorf("CPU %d is asked, not the one that serves the interrupt", got)
+		t.Errorf("found CPU %d, want 2, which handles the interrupt", got)
 	}
 }
 
-// TestTickLeavesThreadsToIdleCPUs: the current thread gives way if, and only
-// if, one waits for which no CPU comes.
-func TestTickLeavesThreadsToIdleCPUs(t *testing.T) {
-	processors(t, 4, 2, 3)
+// TestKicksSufficeForAsManyThreads: a kick counts for one thread of the run
+// queue.
+func TestKicksSufficeForAsManyThreads(t *testing.T) {
+	setCPUs(t, 4, 2, 3)
 	for _, c := range []struct {
 		queued int
-		asked  []int
+		kicked []int
 		want   bool
 	}{
 		{0, nil, true}, {1, nil, false}, {1, []int{2}, true}, {2, []int{2}, false}, {2, []int{2, 3}, true}, {3, []int{2, 3}, false},
 	} {
-		clear(asked[:])
-		for _, i := range c.asked {
-			asked[i] = true
+		clear(kickPending[:])
+		for _, i := range c.kicked {
+			kickPending[i] = true
 		}
 		queued = c.queued
-		if got := covered(); got != c.want {
-			t.Errorf("%d wait, the CPUs %v come: covered is %v", c.queued, c.asked, got)
+		if got := kicksSuffice(); got != c.want {
+			t.Errorf("%d threads on the run queue, CPUs %v kicked: kicksSuffice is %v", c.queued, c.kicked, got)
 		}
 	}
 }

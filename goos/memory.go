@@ -5,36 +5,36 @@ import (
 	"slowpath/mm/frame"
 )
 
-// frames is all of the machine's memory. The lock guards it.
+// frames is the allocator of the machine's memory, guarded by lock.
 var frames frame.Allocator
 
-// window is where the runtime's memory is: addresses are handed out upwards
-// and get their frames one by one, at the first touch.
+// window is the address range of the runtime's memory. mmap hands out addresses
+// upwards from next; each page gets its frame at the first touch.
 var window = struct{ next uint64 }{amd64.HeapWindow}
 
 // Frames returns the frame allocator. Boot only.
 func Frames() *frame.Allocator { return &frames }
 
-// FrameTable returns where the allocator's own table lies, and how many frames
-// of memory the machine has: what package mm shares with it.
+// FrameTable returns the address of the allocator's table, which package mm
+// shares, and the number of frames of the machine. Any context after boot.
 func FrameTable() (infos uintptr, total int) { return frames.Infos(), frames.TotalFrames() }
 
-// InitFrames makes the allocator, whose table for n frames lies, zeroed, at
-// the given address. Boot only.
+// InitFrames makes the allocator. Its table for n frames, zeroed, is at the given
+// address. Boot only.
 func InitFrames(table uint64, n frame.Number) { frames.Init(uintptr(table), n) }
 
-// AddFrames gives frames to the allocator. Boot only.
+// AddFrames gives the allocator the frames [start, end). Boot only.
 func AddFrames(start, end frame.Number) { frames.AddRange(start, end) }
 
-// mmap serves anonymous mappings only, in the window (mmap(2)).
+// mmap serves anonymous mappings in the window only (mmap(2)).
 func mmap(_ *thread, f *amd64.Frame) uint64 {
 	const fixed, huge = 0x10, 2 << 20
 	a, n := arg0(f), pageUp(arg1(f))
 	if arg3(f)&fixed != 0 {
-		return a // reserved before, and filled on touch
+		return a // reserved before; the first touch fills it
 	}
 	if a != 0 {
-		return fail(errNOMEM) // a wish for the lower half, which is the users'
+		return fail(errNOMEM) // a hint into the lower half, which is for users
 	}
 	a = window.next
 	if n >= huge {
@@ -54,8 +54,8 @@ func munmap(_ *thread, f *amd64.Frame) uint64 {
 	return 0
 }
 
-// madvise gives memory back. The runtime counts on it to read as zero
-// afterwards, and it does: the next touch gets a zeroed frame.
+// madvise frees memory (madvise(2)). The runtime expects that it reads as zero
+// afterwards: the next touch gets a zeroed frame.
 func madvise(_ *thread, f *amd64.Frame) uint64 {
 	const dontNeed, free = 4, 8
 	if advice := arg2(f); advice == dontNeed || advice == free {
@@ -66,29 +66,29 @@ func madvise(_ *thread, f *amd64.Frame) uint64 {
 
 func brk(*thread, *amd64.Frame) uint64 { return 0 }
 
-// inWindow reports whether an address may have memory on touch.
+// inWindow reports whether an address was handed out by mmap.
 func inWindow(a uint64) bool { return a-amd64.HeapWindow < window.next-amd64.HeapWindow }
 
-// touch sees to it that the window's pages of [a, a+n) have memory, since
-// this package cannot take a page fault.
+// touch maps those pages of [a, a+n) that are in the window and have no memory,
+// since this package cannot take a page fault.
 func touch(a, n uint64) {
 	if !inWindow(a) {
 		return
 	}
 	for p := a &^ (amd64.PageSize - 1); p < a+n; p += amd64.PageSize {
-		if e := entry(p, true); *e&amd64.Present == 0 {
+		if e := makeEntry(p); *e&amd64.Present == 0 {
 			fill(e)
 		}
 	}
 }
 
-// fill puts a zeroed frame behind an entry.
+// fill maps a zeroed frame by an entry.
 func fill(e *amd64.PTE) {
 	*e = amd64.PTE(zeroedFrame()) | amd64.Present | amd64.Writable | amd64.NoExecute
 }
 
-// zeroedFrame returns the physical address of a frame for the kernel. There
-// is always one: mm leaves a reserve.
+// zeroedFrame returns the physical address of a zeroed frame for the kernel.
+// Package mm leaves a reserve for it.
 func zeroedFrame() uint64 {
 	n, ok := frames.Alloc(0)
 	if !ok {
@@ -99,62 +99,80 @@ func zeroedFrame() uint64 {
 	return n.Address()
 }
 
-// entry returns the page-table entry of a window address, making the tables
-// above it if asked; else nil where they lack.
-func entry(va uint64, create bool) *amd64.PTE {
+// findEntry returns the page-table entry of a window address, or nil if a table
+// above it is missing.
+func findEntry(va uint64) *amd64.PTE {
 	table := amd64.KernelRoot()
 	for level := amd64.LevelPML4; ; level-- {
-		e := (*amd64.PTE)(pointer(amd64.DirectMap + table + 8*uint64(amd64.Index(va, level))))
+		e := entryAt(table, va, level)
 		if level == amd64.LevelPT {
 			return e
 		}
 		if *e&amd64.Present == 0 {
-			if !create {
-				return nil
-			}
-			*e = amd64.PTE(zeroedFrame()) | amd64.Present | amd64.Writable
+			return nil
 		}
 		table = e.Address()
 	}
 }
 
-// batch is how many frames are taken back with one flush of all CPUs.
+// makeEntry returns the page-table entry of a window address, and allocates the
+// tables above it that are missing.
+func makeEntry(va uint64) *amd64.PTE {
+	table := amd64.KernelRoot()
+	for level := amd64.LevelPML4; level > amd64.LevelPT; level-- {
+		e := entryAt(table, va, level)
+		if *e&amd64.Present == 0 {
+			*e = amd64.PTE(zeroedFrame()) | amd64.Present | amd64.Writable
+		}
+		table = e.Address()
+	}
+	return entryAt(table, va, amd64.LevelPT)
+}
+
+// entryAt returns the entry for va in the table of a level at a physical
+// address.
+func entryAt(table, va uint64, level int) *amd64.PTE {
+	return (*amd64.PTE)(pointer(amd64.DirectMap + table + 8*uint64(amd64.Index(va, level))))
+}
+
+// batch is the number of frames that are freed after one flush of all CPUs.
 const batch = 64
 
-// discard takes the memory of [a, a+n) back. Frames go to the allocator only
-// when no CPU can reach them any more.
+// discard frees the memory of [a, a+n). A frame goes to the allocator only when
+// no CPU can have a translation to it.
 func discard(a, n uint64) {
 	if !inWindow(a) {
 		return
 	}
-	var taken [batch]frame.Number
+	var unmapped [batch]frame.Number
 	count := 0
 	for p, end := a, a+n; p < end; {
-		e := entry(p, false)
+		e := findEntry(p)
 		if e == nil {
 			p = (p + amd64.LargePageSize) &^ (amd64.LargePageSize - 1)
 			continue
 		}
 		if *e&amd64.Present != 0 {
-			taken[count] = frame.Number(e.Address() >> frame.Shift)
+			unmapped[count] = frame.Number(e.Address() >> frame.Shift)
 			count++
 			*e = 0
 		}
 		p += amd64.PageSize
 		if count == batch {
-			giveBack(taken[:count])
+			freeUnmapped(unmapped[:count])
 			count = 0
 		}
 	}
-	giveBack(taken[:count])
+	freeUnmapped(unmapped[:count])
 }
 
-func giveBack(taken []frame.Number) {
-	if len(taken) == 0 {
+// freeUnmapped flushes all TLBs and frees frames whose entries were cleared.
+func freeUnmapped(unmapped []frame.Number) {
+	if len(unmapped) == 0 {
 		return
 	}
 	amd64.FlushAll()
-	for _, n := range taken {
+	for _, n := range unmapped {
 		frames.Free(n, 0)
 	}
 }

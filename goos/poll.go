@@ -2,8 +2,8 @@ package goos
 
 import "slowpath/arch/amd64"
 
-// The runtime's timers start its network poller, which wants an epoll
-// instance and an eventfd to be woken by. That pair is all there is to poll.
+// The runtime's timers start its network poller, which creates an epoll instance
+// and an eventfd that wakes it. There is one of each and nothing else to poll.
 const (
 	standardOutput = 1
 	standardError  = 2
@@ -11,13 +11,13 @@ const (
 	eventFD        = 101
 )
 
-// poller is the state of the pair.
+// poller is the state of the two.
 var poller struct {
 	count uint64 // the eventfd's counter
-	data  uint64 // what epoll_ctl registered with it
+	data  uint64 // the eventfd's epoll_data, from epoll_ctl
 }
 
-// epollEvent is struct epoll_event: packed, so the data is not aligned.
+// epollEvent is struct epoll_event, which is packed: the data is not aligned.
 type epollEvent struct {
 	events   uint32
 	low, top uint32
@@ -55,7 +55,7 @@ func epollPwait(_ *thread, f *amd64.Frame) uint64 {
 	return switched
 }
 
-// report writes the one event there can be, and returns how many that is.
+// report writes the only possible event and returns the number of events, 1.
 func report(events uint64) uint64 {
 	*at[epollEvent](events) = epollEvent{epollIn, uint32(poller.data), uint32(poller.data >> 32)}
 	return 1

@@ -10,31 +10,30 @@ import (
 	"testing"
 )
 
-// The rules of this layer, checked on what the compiler makes of it: no
-// function that can run below the runtime may call into the runtime, but for
-// the few helpers that need neither g nor heap. An allocation, a write
-// barrier, a map, a channel, a defer, an interface conversion: each is a call.
+// The rules of this layer, checked in the compiler's output: no function that can
+// run below the runtime may call into the runtime, except for a few helpers that
+// need neither g nor heap. Every allocation, write barrier, map, channel, defer
+// and interface conversion is such a call.
 
-// layer are the packages whose code runs below the runtime.
+// layer lists the packages whose code runs below the runtime.
 var layer = []string{"slowpath/goos", "slowpath/boot", "slowpath/arch/amd64", "slowpath/mm/frame", "slowpath/entry", "slowpath/cmd/kernel"}
 
-// lent are functions of other packages that run in the environment of this one:
-// the last test before user mode, and the last words of the machine.
-var lent = []string{"main.lastTest", "main.printLastVisits"}
+// hooks lists functions of other packages that run in the environment of this
+// one: the last test before user mode, and the panic notifier.
+var hooks = []string{"main.lastTest", "main.printLastVisits"}
 
-// aboveRuntime are functions of the layer that only ordinary goroutines call.
+// aboveRuntime lists functions of the layer that only ordinary goroutines call.
 var aboveRuntime = []string{
 	"slowpath/goos.AllocFrames", "slowpath/goos.FreeFrames", "slowpath/goos.AddFrame",
-	"slowpath/goos.FreeCount", "slowpath/goos.WaitIRQ", "slowpath/goos.waitOnce", "slowpath/goos.SetEpitaph", "slowpath/goos.Bind", "slowpath/goos.Yield",
+	"slowpath/goos.FreeCount", "slowpath/goos.WaitIRQ", "slowpath/goos.waitOnce", "slowpath/goos.SetPanicNotifier", "slowpath/goos.Pin", "slowpath/goos.Yield",
 	"slowpath/boot.CommandLine", "slowpath/boot.FreeInitramfs",
 }
 
-// harmless are the runtime's functions that need neither g nor heap. The
-// panics of bounds checks are dead code unless there is a bug, and then they
-// end the machine.
+// harmless matches the runtime's functions that need neither g nor heap. The
+// panics of bounds checks run only if there is a bug, and then end the machine.
 var harmless = regexp.MustCompile(`^runtime\.(memmove|memclrNoHeapPointers|memequal|memequal_varlen|panicIndex\w*|panicSlice\w*|panicBounds|panicunsafeslice\w+|panicshift|panicdivide|panicoverflow|morestack_noctxt|morestack|duffzero|duffcopy)$`)
 
-// callGraph maps each function to those it calls.
+// callGraph maps each function to its callees.
 type callGraph map[string][]string
 
 var (
@@ -62,8 +61,8 @@ func parseAssembly(listing []byte) callGraph {
 	return graph
 }
 
-// violations returns, for the functions that roots reach, the calls into the
-// runtime that the rules forbid, as "caller calls callee".
+// violations returns the forbidden calls into the runtime in all functions that
+// roots reach, as "caller calls callee".
 func (g callGraph) violations(roots []string) []string {
 	var found []string
 	seen := map[string]bool{}
@@ -99,7 +98,7 @@ func TestNoCallsIntoTheRuntime(t *testing.T) {
 			roots = append(roots, f)
 		}
 	}
-	for _, f := range lent {
+	for _, f := range hooks {
 		if graph[f] == nil {
 			t.Errorf("the compiler's listing has no %s", f)
 		}
@@ -113,7 +112,7 @@ func TestNoCallsIntoTheRuntime(t *testing.T) {
 	}
 }
 
-func TestAViolationIsFound(t *testing.T) {
+func TestForbiddenCallIsFoundInCallGraph(t *testing.T) {
 	graph := parseAssembly([]byte("slowpath/goos.good STEXT size=1\n" +
 		"\t0x0 (x.go:1)\tCALL\truntime.memmove(SB)\n" +
 		"\t0x0 (x.go:1)\tCALL\tslowpath/goos.bad(SB)\n" +

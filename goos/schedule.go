@@ -2,40 +2,39 @@ package goos
 
 import "slowpath/arch/amd64"
 
-// The run queue: one for all CPUs, since it is empty or nearly so. A thread is
-// bound while its frame has an affinity: it shares its CPU with the others by
-// the tick, like any, but no other CPU takes it. The runtime binds none; the
-// user loop binds the one it runs on, for a program that sched_setaffinity(2)
-// confines, and what the thread runs after that program must not suffer: a
-// thread that blocks, or that the tick finds outside user mode, is free again.
+// The run queue. One queue serves all CPUs, since it is empty or nearly so.
+//
+// A thread is pinned while its frame has an affinity: the tick lets others run
+// on its CPU, but no other CPU takes the thread. The runtime pins no threads.
+// The user loop pins its thread for a program that sched_setaffinity(2)
+// confines. Other goroutines must not suffer from that, so a thread is unpinned
+// when it blocks or when the tick finds it outside user mode.
 var (
 	queueHead, queueTail = none, none
-	queued               int // how many threads are on the run queue
+	queued               int // length of the run queue
 
-	// current is the index of the thread that each CPU runs. (An index,
-	// because storing a pointer would need the garbage collector's write
-	// barrier.)
+	// current is the index of the thread that each CPU runs.
 	current [amd64.MaxCPUs]int32
-	// asked holds the idle CPUs that somebody has asked to look at the run
-	// queue and that have not looked yet. Each will take one thread.
-	asked [amd64.MaxCPUs]bool
-	// displace is set for a CPU whose thread is to give way to a bound one,
-	// which can go nowhere else.
-	displace [amd64.MaxCPUs]bool
+	// kickPending is set for an idle CPU that was kicked to look at the run
+	// queue and has not looked yet. It will take one thread.
+	kickPending [amd64.MaxCPUs]bool
+	// pinnedWaiting is set for a CPU whose thread must give way to a pinned
+	// one, which can run nowhere else.
+	pinnedWaiting [amd64.MaxCPUs]bool
 )
 
 func me() *thread { return &threads[current[amd64.CPU()]] }
 
-// run makes t what CPU c runs.
+// run makes t the thread that CPU c runs.
 func run(c int, t *thread) {
 	t.state = running
 	t.cpu = c
 	current[c] = index(t)
-	displace[c] = false
+	pinnedWaiting[c] = false
 	amd64.SetCurrent(&t.frame)
 }
 
-// enqueue puts a runnable thread at the end of the run queue.
+// enqueue appends a runnable thread to the run queue.
 func enqueue(t *thread) {
 	i := index(t)
 	t.state = runnable
@@ -49,52 +48,53 @@ func enqueue(t *thread) {
 	queued++
 }
 
-// dequeue takes the first thread that CPU c may run off the run queue, or
-// returns nil.
+// dequeue removes the first thread that CPU c may run from the run queue and
+// returns it, or nil if there is none.
 func dequeue(c int) *thread {
-	before := none
+	previous := none
 	for i := queueHead; i != none; i = threads[i].next {
 		t := &threads[i]
 		if t.frame.MayRunOn(c) {
-			unlink(t, before)
+			unlink(t, previous)
 			return t
 		}
-		before = i
+		previous = i
 	}
 	return nil
 }
 
-// unlink takes t off the run queue, whose link before leads to it; none is the
-// head.
-func unlink(t *thread, before int32) {
+// unlink removes t from the run queue. previous is the index of the thread
+// before it, or none at the head.
+func unlink(t *thread, previous int32) {
 	queued--
-	if before == none {
+	if previous == none {
 		queueHead = t.next
 	} else {
-		threads[before].next = t.next
+		threads[previous].next = t.next
 	}
 	if t.next == none {
-		queueTail = before
+		queueTail = previous
 	}
 }
 
-// schedule makes the first thread that it may run the current one of this CPU,
-// or its idle thread.
+// schedule switches this CPU to the first thread that it may run, or to its
+// idle thread.
 func schedule() {
 	c := amd64.CPU()
-	asked[c] = false
+	kickPending[c] = false
 	t := dequeue(c)
 	if t == nil {
 		t = &threads[firstIdle+c]
 		if cpus > 1 {
-			amd64.Rest() // waking an idle CPU costs others milliseconds
+			amd64.ReleaseCPU() // to interrupt an idle CPU costs the others milliseconds
 		}
 	}
 	run(c, t)
 	armTimer()
 }
 
-// yield lets the others run first. What it gives up may suit another CPU.
+// yield moves the current thread to the end of the run queue and switches to
+// the next one. If another CPU may run the thread sooner, that CPU is kicked.
 func yield() {
 	t := me()
 	if isIdle(t) {
@@ -104,111 +104,114 @@ func yield() {
 	enqueue(t)
 	schedule()
 	if t.state == runnable {
-		offer(t)
+		kick(t)
 	}
 }
 
-// share gives those a turn that wait for a CPU, unless idle CPUs are about to
-// run them: then the current thread stays here, where the state of its program
-// is. (The runtime's monitor wakes up a hundred times a second.)
-func share() {
-	if isIdle(me()) || !covered() {
+// resched yields if a thread on the run queue needs this CPU. If kicked idle
+// CPUs will run all of them, the current thread stays, because this CPU has its
+// program's state. (The runtime's monitor thread wakes up a hundred times a
+// second.)
+func resched() {
+	if isIdle(me()) || !kicksSuffice() {
 		yield()
 		return
 	}
 	armTimer()
 }
 
-// covered reports whether there is an idle CPU on its way for each thread that
-// waits for one.
-func covered() bool {
-	coming := 0
+// kicksSuffice reports whether a kick is pending for each thread on the run
+// queue.
+func kicksSuffice() bool {
+	pending := 0
 	for c := range cpus {
-		if asked[c] {
-			coming++
+		if kickPending[c] {
+			pending++
 		}
 	}
-	return queued <= coming
+	return queued <= pending
 }
 
-// offer makes a CPU look at a thread that is on the run queue: one that idles,
-// another for each thread that is put there, because each takes one (were the
-// same asked twice, the second thread would wait for a tick); or for a bound
-// thread one whose own thread may go elsewhere. If there is none, whoever has
-// time next looks.
-func offer(t *thread) {
+// kick makes a CPU look at t, which is on the run queue. It chooses an idle CPU
+// without a pending kick, since each takes only one thread: a second thread
+// behind the same kick would wait for a tick. For a pinned thread it can be a
+// CPU whose own thread is not pinned. If there is no such CPU, t waits for the
+// next schedule or tick.
+func kick(t *thread) {
 	here := amd64.CPU()
 	if c := findIdle(here, t); c >= 0 {
-		asked[c] = true
+		kickPending[c] = true
 		if c != here {
 			amd64.SendIPI(c)
 		}
 		return
 	}
-	if !t.frame.Confined() {
+	if !t.frame.Pinned() {
 		return
 	}
 	for c := range cpus {
-		if c != here && t.frame.MayRunOn(c) && !threads[current[c]].frame.Confined() {
-			displace[c] = true
+		if c != here && t.frame.MayRunOn(c) && !threads[current[c]].frame.Pinned() {
+			pinnedWaiting[c] = true
 			amd64.SendIPI(c)
 			return
 		}
 	}
 }
 
-// findIdle returns an idle CPU that may run t and that nobody has asked yet, or
-// -1. The one that runs the caller is first: it was interrupted, and looks
-// before it idles on.
+// findIdle returns an idle CPU without a pending kick that may run t, or -1. It
+// prefers the CPU of the caller, which was interrupted and looks at the run
+// queue anyway before it idles again.
 func findIdle(here int, t *thread) int {
-	if idles(here) && t.frame.MayRunOn(here) {
+	if mayKick(here) && t.frame.MayRunOn(here) {
 		return here
 	}
 	for c := range cpus {
-		if idles(c) && t.frame.MayRunOn(c) {
+		if mayKick(c) && t.frame.MayRunOn(c) {
 			return c
 		}
 	}
 	return -1
 }
 
-func idles(c int) bool { return current[c] >= firstIdle && !asked[c] }
+// mayKick reports whether CPU c is idle and no kick is pending.
+func mayKick(c int) bool { return current[c] >= firstIdle && !kickPending[c] }
 
-// bind serves Bind: from here on the thread runs on CPUs of a set, 0 for all.
-func bind(t *thread, f *amd64.Frame) uint64 {
-	f.Confine(arg0(f))
+// pin serves Pin: the thread moves to a CPU of a set, 0 for all.
+func pin(t *thread, f *amd64.Frame) uint64 {
+	f.Pin(arg0(f))
 	if f.MayRunOn(amd64.CPU()) {
 		return 0
 	}
 	f.RAX = 0
 	enqueue(t)
 	schedule()
-	offer(t)
+	kick(t)
 	return switched
 }
 
-// tick serves the timer's interrupt of this CPU. A thread that it finds
-// outside user mode may be running anything, so it is free of what a program
-// had bound it to.
+// tick handles the timer's interrupt of this CPU. The timer fires for sleepers'
+// deadlines too; only a tick that is due is charged.
 func tick(t *thread) {
 	now := Nanotime()
-	if !isIdle(t) {
-		inKernel := t.frame.HasVectors()
-		if now >= tickDue[amd64.CPU()] {
-			amd64.ChargeTick(!inKernel)
+	switch {
+	case isIdle(t):
+	case t.interruptedInKernel():
+		if tickIsDue(now) {
+			amd64.TickInKernel()
 		}
-		if inKernel {
-			t.frame.Confine(0)
-		}
+		t.frame.Pin(0) // the goroutine may be any
+	case tickIsDue(now):
+		amd64.TickInUser()
 	}
 	expire(now)
-	share()
+	resched()
 }
 
-// attend serves another CPU's interrupt, which may be about the run queue.
-func attend(t *thread) {
+// handleIPI handles another CPU's interrupt: its requests to package amd64, and
+// a kick.
+func handleIPI(t *thread) {
 	amd64.ServeIPI()
-	if isIdle(t) || displace[amd64.CPU()] {
+	if isIdle(t) || pinnedWaiting[amd64.CPU()] {
 		yield()
 	}
 }

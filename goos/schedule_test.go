@@ -6,15 +6,15 @@ import (
 	"testing"
 )
 
-// reset empties the tables that the tests of this package fill.
+// reset empties the tables that the tests fill.
 func reset() {
 	threads = [len(threads)]thread{}
 	queueHead, queueTail, queued = none, none, 0
 	sleepHead, sleepTail = none, none
 }
 
-// runQueue returns the run queue, and fails if its tail is not its last or its
-// length not what is counted.
+// runQueue returns the run queue. The test fails if the tail or the length of the
+// queue is wrong.
 func runQueue(t *testing.T) []int32 {
 	t.Helper()
 	var list []int32
@@ -28,16 +28,16 @@ func runQueue(t *testing.T) []int32 {
 	return list
 }
 
-// TestDequeueKeepsToAffinity compares the queue with a slice: each CPU takes
-// the first thread that may run on it, and the others keep their order.
-func TestDequeueKeepsToAffinity(t *testing.T) {
+// TestDequeueTakesFirstThreadOfItsCPU compares the queue with a slice: each CPU
+// takes the first thread that it may run, and the others keep their order.
+func TestDequeueTakesFirstThreadOfItsCPU(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
 	for range 200 {
 		reset()
 		var want []int32
 		for range 300 {
 			if i := int32(random.IntN(maxThreads)); random.IntN(2) == 0 && !slices.Contains(want, i) {
-				threads[i].frame.Confine(uint64(random.IntN(16)))
+				threads[i].frame.Pin(uint64(random.IntN(16)))
 				enqueue(&threads[i])
 				want = append(want, i)
 			} else {
@@ -50,8 +50,8 @@ func TestDequeueKeepsToAffinity(t *testing.T) {
 	}
 }
 
-// dequeueBoth dequeues for a CPU from the queue and from its model, and
-// returns the model.
+// dequeueBoth dequeues for a CPU from the queue and from its model. It returns
+// the new model.
 func dequeueBoth(t *testing.T, cpu int, model []int32) []int32 {
 	t.Helper()
 	at := slices.IndexFunc(model, func(i int32) bool {
@@ -71,14 +71,14 @@ func dequeueBoth(t *testing.T, cpu int, model []int32) []int32 {
 	return slices.Delete(model, at, at+1)
 }
 
-// asleep returns the list of sleepers, and fails if its links disagree.
-func asleep(t *testing.T) []int32 {
+// sleepers returns the list of sleepers. The test fails if its links disagree.
+func sleepers(t *testing.T) []int32 {
 	t.Helper()
 	var list []int32
 	last := none
 	for i := sleepHead; i != none; i = threads[i].next {
 		if threads[i].previous != last {
-			t.Fatalf("before %d is %d, not %d", i, last, threads[i].previous)
+			t.Fatalf("the predecessor of thread %d is %d, want %d", i, last, threads[i].previous)
 		}
 		list, last = append(list, i), i
 	}
@@ -88,9 +88,9 @@ func asleep(t *testing.T) []int32 {
 	return list
 }
 
-// TestSleepersLieByDeadline compares the list with a slice that is sorted, in
-// which equal deadlines keep their order.
-func TestSleepersLieByDeadline(t *testing.T) {
+// TestSleepersAreOrderedByDeadline compares the list with a sorted slice. Equal
+// deadlines keep their order.
+func TestSleepersAreOrderedByDeadline(t *testing.T) {
 	random := rand.New(rand.NewPCG(3, 4))
 	deadlines := []uint64{10, 20, 30, never}
 	for range 200 {
@@ -99,15 +99,15 @@ func TestSleepersLieByDeadline(t *testing.T) {
 		for range 300 {
 			i := int32(random.IntN(maxThreads))
 			if at := slices.Index(want, i); at >= 0 {
-				leaveSleep(&threads[i])
+				removeSleeper(&threads[i])
 				want = slices.Delete(want, at, at+1)
 			} else {
 				threads[i].deadline = deadlines[random.IntN(len(deadlines))]
-				fallAsleep(&threads[i])
+				addSleeper(&threads[i])
 				want = append(want, i)
 				slices.SortStableFunc(want, byDeadline)
 			}
-			if got := asleep(t); !slices.Equal(got, want) {
+			if got := sleepers(t); !slices.Equal(got, want) {
 				t.Fatalf("the list is %v, want %v", got, want)
 			}
 			checkNextDeadline(t, want)
@@ -136,15 +136,15 @@ func checkNextDeadline(t *testing.T, list []int32) {
 	}
 }
 
-// TestSleeperIsFoundByWhatItWaitsFor: kind and object must both fit.
-func TestSleeperIsFoundByWhatItWaitsFor(t *testing.T) {
+// TestSleeperIsFoundByKindAndObject: both must match.
+func TestSleeperIsFoundByKindAndObject(t *testing.T) {
 	reset()
 	for i, w := range []struct {
 		kind   waitKind
 		object uint64
 	}{{waitFutex, 1}, {waitIRQ, 2}, {waitFutex, 2}, {waitFutex, 2}} {
 		threads[i].wait, threads[i].object, threads[i].deadline = w.kind, w.object, never
-		fallAsleep(&threads[i])
+		addSleeper(&threads[i])
 	}
 	if got := sleeper(waitFutex, 2); got != &threads[2] {
 		t.Errorf("found %v, want thread 2", got)

@@ -6,8 +6,8 @@ import (
 	"slowpath/arch/amd64"
 )
 
-// The runtime uses two signals for itself: SIGURG, by tgkill, to preempt a
-// goroutine, and those that a fault raises, which become Go panics.
+// The runtime uses two kinds of signal: SIGURG, sent by tgkill to preempt a
+// goroutine, and those of faults, which become Go panics.
 const (
 	sigILL  = 4
 	sigTRAP = 5
@@ -81,11 +81,11 @@ func tgkill(_ *thread, f *amd64.Frame) uint64 {
 			return 0
 		}
 	}
-	const errSRCH = 3
 	return fail(errSRCH)
 }
 
-// post makes a signal pending and sees to it that the thread looks.
+// post makes a signal pending and wakes or kicks the thread, which then
+// delivers it.
 func post(t *thread, sig uint64) {
 	t.pending |= 1 << (sig - 1)
 	switch {
@@ -97,8 +97,8 @@ func post(t *thread, sig uint64) {
 }
 
 // deliver gives the current thread a pending signal. A thread with interrupts
-// off is inside a section of package amd64 that must not be left: it gets its
-// signal next time.
+// off is inside a critical section of package amd64: it gets the signal at its
+// next entry.
 func deliver() {
 	t := me()
 	if isIdle(t) || !t.frame.InterruptsOn() {
@@ -114,15 +114,15 @@ func deliver() {
 	pushSignal(t, sig, sentByTgkill, 0)
 }
 
-// signalFrame is rt_sigframe of Linux as far as the runtime reads it, then
-// what sigreturn needs besides.
+// signalFrame is the part of Linux's rt_sigframe that the runtime reads,
+// followed by what sigreturn needs.
 type signalFrame struct {
 	restorer uint64
 	info     [16]uint64
 	context  userContext
 	vectors  [16][16]byte
 	mxcsr    uint32
-	valid    uint32 // the vectors are part of what is restored
+	valid    uint32 // 1 if rtSigreturn restores vectors and mxcsr
 }
 
 // userContext is struct ucontext of Linux.
@@ -145,7 +145,7 @@ const (
 func pushSignal(t *thread, sig, code, address uint64) {
 	a := &actions[sig]
 	if a.handler <= 1 {
-		return // the runtime handles all it can get
+		return // the runtime handles every signal that it can get
 	}
 	f := &t.frame
 	top := f.RSP - redZone
@@ -165,7 +165,7 @@ func pushSignal(t *thread, sig, code, address uint64) {
 		f.RIP, f.RFLAGS, 0x33, f.Error, f.Vector, 0, f.CR2,
 	}
 	s.context.mask = t.mask
-	if f.HasVectors() {
+	if f.VectorsSaved() {
 		s.valid = 1
 		s.vectors, s.mxcsr = f.XMM, f.MXCSR
 	}
@@ -173,7 +173,7 @@ func pushSignal(t *thread, sig, code, address uint64) {
 	f.RIP, f.RSP = a.handler, sp
 	f.RDI, f.RSI, f.RDX, f.RAX = sig, sp+infoOffset, sp+contextOffset, 0
 	f.RFLAGS &^= amd64.FlagDF
-	f.SetVectors(false)
+	f.DropVectors()
 }
 
 // Offsets in a signalFrame.
@@ -183,15 +183,15 @@ const (
 )
 
 func rtSigreturn(t *thread, f *amd64.Frame) uint64 {
-	s := at[signalFrame](f.RSP - 8) // the handler's RET took the restorer
+	s := at[signalFrame](f.RSP - 8) // the handler's RET popped the restorer
 	r := &s.context.registers
 	f.R8, f.R9, f.R10, f.R11, f.R12, f.R13, f.R14, f.R15 = r[0], r[1], r[2], r[3], r[4], r[5], r[6], r[7]
 	f.RDI, f.RSI, f.RBP, f.RBX, f.RDX, f.RAX, f.RCX, f.RSP = r[8], r[9], r[10], r[11], r[12], r[13], r[14], r[15]
 	f.RIP, f.RFLAGS = r[16], r[17]|amd64.FlagIF|amd64.FlagFixed
 	t.mask = s.context.mask
-	f.SetVectors(s.valid != 0)
+	f.DropVectors()
 	if s.valid != 0 {
-		f.XMM, f.MXCSR = s.vectors, s.mxcsr
+		f.SetVectors(&s.vectors, s.mxcsr)
 	}
 	return switched
 }

@@ -1,76 +1,75 @@
 package goos
 
-// The threads that are blocked, as a list in the order of their deadlines;
-// those without one are at its end. A tick looks at the first alone, and who
-// wakes others at few: the runtime keeps a handful of threads, of which most
-// wait.
+// The blocked threads, as a list ordered by deadline, with those without a
+// deadline at its end. A tick reads only the first. A wake-up reads few, because
+// the runtime keeps a handful of threads.
 var sleepHead, sleepTail = none, none
 
-// never is the deadline of a thread that waits for an event alone.
+// never is the deadline of a thread that waits without a timeout.
 const never = ^uint64(0)
 
 // block puts the current thread to sleep and runs another. When the thread
-// goes on, its call returns what wake was given. The deadline is in
-// nanoseconds since boot, or never.
+// continues, its call returns the result that wake was given. The deadline is
+// in nanoseconds since boot, or never.
 func block(kind waitKind, object, deadline uint64) {
 	t := me()
 	t.state = blocked
 	t.wait, t.object, t.deadline = kind, object, deadline
-	t.frame.Confine(0)
-	fallAsleep(t)
+	t.frame.Pin(0)
+	addSleeper(t)
 	schedule()
 }
 
-// wake makes a blocked thread runnable; its system call returns result.
+// wake makes a blocked thread runnable. Its system call returns result.
 func wake(t *thread, result uint64) {
-	leaveSleep(t)
+	removeSleeper(t)
 	t.wait = waitNothing
 	t.frame.RAX = result
 	enqueue(t)
-	offer(t)
+	kick(t)
 }
 
-// fallAsleep puts t into the list: at the end, or in front of the first whose
-// deadline is later.
-func fallAsleep(t *thread) {
-	before, after := sleepTail, none
+// addSleeper inserts t before the first thread with a later deadline.
+func addSleeper(t *thread) {
+	previous, next := sleepTail, none
 	if t.deadline != never {
-		before, after = none, sleepHead
-		for after != none && threads[after].deadline <= t.deadline {
-			before, after = after, threads[after].next
+		previous, next = none, sleepHead
+		for next != none && threads[next].deadline <= t.deadline {
+			previous, next = next, threads[next].next
 		}
 	}
-	t.previous, t.next = before, after
-	join(before, index(t))
-	joinBack(after, index(t))
+	t.previous, t.next = previous, next
+	setNext(previous, index(t))
+	setPrevious(next, index(t))
 }
 
-// leaveSleep takes t off the list.
-func leaveSleep(t *thread) {
-	join(t.previous, t.next)
-	joinBack(t.next, t.previous)
+// removeSleeper removes t from the list.
+func removeSleeper(t *thread) {
+	setNext(t.previous, t.next)
+	setPrevious(t.next, t.previous)
 }
 
-// join makes to follow from in the list; none before the first is the head.
-func join(from, to int32) {
-	if from == none {
-		sleepHead = to
+// setNext sets the successor of thread i, or the head of the list for none.
+func setNext(i, next int32) {
+	if i == none {
+		sleepHead = next
 	} else {
-		threads[from].next = to
+		threads[i].next = next
 	}
 }
 
-// joinBack makes to come before from; none behind the last is the tail.
-func joinBack(from, to int32) {
-	if from == none {
-		sleepTail = to
+// setPrevious sets the predecessor of thread i, or the tail of the list for
+// none.
+func setPrevious(i, previous int32) {
+	if i == none {
+		sleepTail = previous
 	} else {
-		threads[from].previous = to
+		threads[i].previous = previous
 	}
 }
 
-// sleeper returns the first thread of the list that waits for an event of a
-// kind on an object, or nil.
+// sleeper returns the first thread of the list that waits for an event of the
+// given kind on an object, or nil.
 func sleeper(kind waitKind, object uint64) *thread {
 	for i := sleepHead; i != none; i = threads[i].next {
 		if t := &threads[i]; t.wait == kind && t.object == object {
@@ -86,7 +85,7 @@ func expire(now uint64) {
 		t := &threads[sleepHead]
 		result := uint64(0)
 		if t.wait == waitFutex {
-			result = fail(errTIMEOUT)
+			result = fail(errTIMEDOUT)
 		}
 		wake(t, result)
 	}

@@ -6,17 +6,18 @@ import (
 	"slowpath/arch/amd64"
 )
 
-// firstStack is the first thread's: the runtime takes 64 KiB of it for g0.
+// firstStack is the stack of the first thread. The runtime uses 64 KiB of it for
+// g0.
 var firstStack [96 << 10]byte
 
-// The strings that execve would put on the stack.
+// The strings that execve(2) would put on the stack.
 const (
 	argv0 = "kernel\x00"
 	env0  = "GOTRACEBACK=system\x00"
 	env1  = "TZ=UTC\x00"
 )
 
-// random is what AT_RANDOM points to.
+// random are the bytes that AT_RANDOM points to.
 var random [2]uint64
 
 // Auxiliary vector keys (getauxval(3)).
@@ -28,10 +29,10 @@ const (
 
 func addressOf[T any](p *T) uint64 { return uint64(uintptr(unsafe.Pointer(p))) }
 
-// stringAddress is where a string constant lies in the image.
+// stringAddress returns the address of a string constant in the image.
 func stringAddress(s string) uint64 { return uint64(uintptr(unsafe.Pointer(unsafe.StringData(s)))) }
 
-// buildStack lays out what a program finds on its stack (System V ABI, AMD64
+// buildStack lays out the initial stack of a program (System V ABI, AMD64
 // supplement, 3.4.1) and returns the stack pointer.
 func buildStack() uint64 {
 	random[0] = nextRandom()
@@ -51,8 +52,9 @@ func buildStack() uint64 {
 	return sp
 }
 
-// randomState is a xorshift generator (Marsaglia 2003), stirred with the CPU's
-// own at each use. The runtime seeds hash functions and its generator from it.
+// randomState is the state of a xorshift generator (Marsaglia 2003), mixed with
+// the CPU's own random numbers at each use. The runtime seeds its hash functions
+// and its generator from it.
 var randomState uint64
 
 func nextRandom() uint64 {

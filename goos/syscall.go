@@ -2,16 +2,16 @@ package goos
 
 import "slowpath/arch/amd64"
 
-// call is one system call of the runtime. Its result is what the runtime
-// finds in RAX, unless it blocked or switched frames: then it returns switched.
+// call is the handler of a system call of the runtime. It returns the value for
+// RAX, or switched.
 type call func(t *thread, f *amd64.Frame) uint64
 
-// switched is returned by a call that set RAX itself or let another thread
-// run. No system call returns it: errors end at -4095.
+// switched is returned by a handler that set RAX itself or switched to another
+// thread. It is no result of a system call: errors end at -4095.
 const switched = uint64(1) << 63
 
-// calls is the table of what the runtime asks of Linux, by Linux's numbers;
-// all else is ENOSYS. (arch/x86/entry/syscalls/syscall_64.tbl)
+// calls is the table of the system calls that the runtime makes, by Linux's
+// numbers (arch/x86/entry/syscalls/syscall_64.tbl). All others fail with ENOSYS.
 var calls = [335]call{
 	0: read, 1: write, 3: succeed, 9: mmap, 10: succeed, 11: munmap, 12: brk,
 	13: rtSigaction, 14: rtSigprocmask, 15: rtSigreturn, 24: schedYield,
@@ -23,7 +23,7 @@ var calls = [335]call{
 	318: getrandom,
 }
 
-// syscallEntry serves the SYSCALL of the current thread.
+// syscallEntry handles the SYSCALL of the current thread.
 func syscallEntry() {
 	acquire()
 	t := me()
@@ -49,13 +49,12 @@ func arg2(f *amd64.Frame) uint64 { return f.RDX }
 func arg3(f *amd64.Frame) uint64 { return f.R10 }
 func arg4(f *amd64.Frame) uint64 { return f.R8 }
 
-// succeed serves calls whose effect is there already: closing one of our two
-// descriptors at exit, and mprotect, of which the runtime only needs that it
-// does not fail.
+// succeed serves calls that have nothing to do: close, of one of our two
+// descriptors at exit, and mprotect, which for the runtime must only not fail.
 func succeed(*thread, *amd64.Frame) uint64 { return 0 }
 
-// notFound serves openat, newfstatat and faccessat: the runtime looks for
-// files that tell of huge pages and time zones.
+// notFound serves openat, newfstatat and faccessat. The runtime looks for the
+// size of huge pages and for time zones.
 func notFound(*thread, *amd64.Frame) uint64 { return fail(errNOENT) }
 
 func prctl(*thread, *amd64.Frame) uint64 { return fail(errINVAL) }
@@ -66,8 +65,8 @@ func gettid(t *thread, _ *amd64.Frame) uint64 { return t.tid }
 
 func setTIDAddress(t *thread, _ *amd64.Frame) uint64 { return t.tid }
 
-// fcntl tells the runtime that the standard descriptors are open (F_GETFD),
-// for reading and writing (F_GETFL).
+// fcntl reports the standard descriptors as open (F_GETFD) for reading and
+// writing (F_GETFL).
 func fcntl(_ *thread, f *amd64.Frame) uint64 {
 	const getDescriptorFlags, getFlags, readWrite = 1, 3, 2
 	if arg0(f) > standardError {
@@ -102,7 +101,7 @@ func schedGetaffinity(_ *thread, f *amd64.Frame) uint64 {
 
 func schedYield(t *thread, f *amd64.Frame) uint64 {
 	if queueHead == none {
-		return 0 // nobody waits, and the timer stays as it is
+		return 0 // the timer stays as it is
 	}
 	f.RAX = 0
 	yield()
@@ -120,7 +119,7 @@ func clone(t *thread, f *amd64.Frame) uint64 {
 		return fail(errAGAIN)
 	}
 	enqueue(child)
-	offer(child)
+	kick(child)
 	return child.tid
 }
 
@@ -130,8 +129,8 @@ func exit(t *thread, _ *amd64.Frame) uint64 {
 	return switched
 }
 
-// exitGroup ends the machine. The runtime ends so only when it has failed, after
-// its traceback; the kernel's own end is PowerOff.
+// exitGroup ends the machine. The runtime calls it only after a fatal error and
+// its traceback. The kernel ends in order by PowerOff.
 func exitGroup(_ *thread, f *amd64.Frame) uint64 {
 	failWith(uint8(arg0(f)))
 	return switched
@@ -149,7 +148,7 @@ type timespec struct{ seconds, nanoseconds uint64 }
 
 func (ts *timespec) total() uint64 { return ts.seconds*1_000_000_000 + ts.nanoseconds }
 
-// clockGettime is the slow way; the runtime reads its clock through the vDSO.
+// clockGettime serves reads that do not go through the vDSO.
 func clockGettime(_ *thread, f *amd64.Frame) uint64 {
 	now := Nanotime()
 	if arg0(f) == 0 {
@@ -166,8 +165,8 @@ func nanosleep(_ *thread, f *amd64.Frame) uint64 {
 	return switched
 }
 
-// futex serves FUTEX_WAIT with a relative timeout and FUTEX_WAKE, private or
-// not: there is one address space (futex(2)).
+// futex serves FUTEX_WAIT with a relative timeout, and FUTEX_WAKE (futex(2)).
+// Private or not makes no difference, as there is one address space.
 func futex(_ *thread, f *amd64.Frame) uint64 {
 	const operation, wait, wakeUp = 0x7f, 0, 1
 	switch arg1(f) & operation {

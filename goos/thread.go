@@ -6,17 +6,17 @@ import (
 	"slowpath/arch/amd64"
 )
 
-// thread is a thread of the runtime: what Linux calls a task.
+// thread is a thread of the runtime.
 type thread struct {
 	frame amd64.Frame
 	state threadState
 	cpu   int // that runs it, or ran it last
 	tid   uint64
-	next  int32 // on the run queue or the list of sleepers: index of the one behind, or none
+	next  int32 // index of its successor on the run queue or among the sleepers, or none
 
-	// What a blocked thread waits for, and who is before it among the sleepers.
+	// What a blocked thread waits for, and its predecessor among the sleepers.
 	wait     waitKind
-	object   uint64 // futex address, IRQ, or where epoll events go
+	object   uint64 // futex address, IRQ, or address of the epoll events
 	deadline uint64 // nanoseconds since boot, or never
 	previous int32
 
@@ -44,16 +44,16 @@ const (
 	waitIRQ
 )
 
-// maxThreads bounds the runtime's threads. Tasks are goroutines and hold no
-// thread while they sleep, so it needs one per CPU and a few for itself and
-// for device interrupts.
+// maxThreads limits the runtime's threads. Tasks are goroutines and occupy no
+// thread while they sleep, so the runtime needs one per CPU, and a few for
+// itself and for device interrupts.
 const maxThreads = 64
 
 const none int32 = -1
 
-// The threads and the CPUs. The lock guards all of it. Each CPU's idle thread
-// is at firstIdle and behind. What a CPU runs is kept as an index: storing a
-// pointer would need the garbage collector's write barrier.
+// The threads and the CPUs, guarded by lock. The idle thread of CPU i is at
+// firstIdle+i. Threads are linked by index, because storing a pointer would need
+// the garbage collector's write barrier.
 var (
 	threads    [maxThreads + amd64.MaxCPUs]thread
 	idleStacks [amd64.MaxCPUs][1024]byte
@@ -64,15 +64,19 @@ var (
 // firstIdle is the index of the first CPU's idle thread.
 const firstIdle = maxThreads
 
-// index returns the place of t in threads.
+// index returns the index of t in threads.
 func index(t *thread) int32 {
 	return int32((addressOf(t) - addressOf(&threads)) / uint64(unsafe.Sizeof(*t)))
 }
 
 func isIdle(t *thread) bool { return index(t) >= firstIdle }
 
-// spawn makes a thread that continues where from's system call returns, with
-// 0, on another stack.
+// interruptedInKernel reports whether the interrupt that is being handled found
+// t in the kernel and not in user mode. Only then are vectors in t's frame.
+func (t *thread) interruptedInKernel() bool { return t.frame.VectorsSaved() }
+
+// spawn makes a thread that returns 0 from the same system call as from, on
+// another stack. It returns nil if there is no free thread.
 func spawn(from *thread, stack, tls uint64) *thread {
 	for i := range maxThreads {
 		t := &threads[i]
@@ -85,7 +89,7 @@ func spawn(from *thread, stack, tls uint64) *thread {
 			t.frame.FSBase = tls
 		}
 		t.mask, t.pending, t.altStack, t.altSize = from.mask, 0, 0, 0
-		t.frame.Confine(0)
+		t.frame.Pin(0)
 		lastTID++
 		t.tid = lastTID
 		return t
@@ -93,8 +97,8 @@ func spawn(from *thread, stack, tls uint64) *thread {
 	return nil
 }
 
-// StartRuntime makes the runtime's first thread, as Linux's execve would, the
-// current one of this CPU.
+// StartRuntime makes the runtime's first thread, as Linux's execve(2) would, and
+// makes it the current one of this CPU. Boot only.
 func StartRuntime() {
 	t := &threads[0]
 	t.frame.InitKernelThread(amd64.RuntimeStart(), buildStack())

@@ -2,8 +2,9 @@ package goos
 
 import "slowpath/arch/amd64"
 
-// trapEntry serves an exception in ring 0, or an interrupt. What was
-// interrupted is the current thread, or the program that it ran in user mode.
+// trapEntry handles an exception in ring 0, or an interrupt. interrupted is the
+// current thread's frame, or that of the program that the thread ran in user
+// mode.
 func trapEntry(interrupted *amd64.Frame) {
 	t := me()
 	f := &t.frame
@@ -11,7 +12,7 @@ func trapEntry(interrupted *amd64.Frame) {
 		f.EndEnterUser(interrupted)
 	}
 	if f.Vector == amd64.PageFault && amd64.Fixup(f) {
-		return // a user's bad pointer; the copy reports it
+		return // a bad pointer of a user; copyUser reports it
 	}
 	recordCause(f.Vector)
 	acquire()
@@ -19,7 +20,7 @@ func trapEntry(interrupted *amd64.Frame) {
 	case v == amd64.PageFault && inWindow(f.CR2) && f.Error&amd64.FaultPresent == 0:
 		touch(f.CR2, 1)
 	case v == amd64.MachineCheck: // recorded
-	case v == amd64.DoubleFault: // no user can cause it
+	case v == amd64.DoubleFault: // users cannot cause it
 		printRegisters(v, f.Error, f.RIP, f.RSP, f.CR2)
 		Fatal(lastWords(v))
 	case v == amd64.Debug: // recorded
@@ -34,32 +35,32 @@ func trapEntry(interrupted *amd64.Frame) {
 	release()
 }
 
-// recordCause keeps why a user's program took an exception whose cause only this
-// CPU knows; the user loop does the rest. (Of the kernel's own none comes here.)
-// While a CPU waits for the lock another may take the program from it, so it is
-// done before.
+// recordCause saves the cause of an exception that only this CPU knows, for the
+// user loop. Such exceptions come here from user mode only. It runs before
+// acquire: while the CPU spins on the lock, another CPU may take the program's
+// state.
 func recordCause(vector uint64) {
 	switch vector {
 	case amd64.Debug:
 		amd64.RecordDebug()
 	case amd64.MachineCheck:
 		if !amd64.RecordMachineCheck() {
-			Fatal("A machine check corrupted the processor's state, so nothing can go on.")
+			Fatal("A machine check corrupted the processor's state. Check the hardware's event log, then restart the machine.")
 		}
 	}
 }
 
-// interrupt serves a timer's, another CPU's or a device's interrupt.
+// interrupt handles an interrupt of the timer, another CPU or a device.
 func interrupt(t *thread, v uint64) {
 	if v == amd64.VectorSpurious {
-		return // needs no end of interrupt (SDM vol. 3A, 12.9)
+		return // it has no end of interrupt (SDM vol. 3A, 12.9)
 	}
 	amd64.EndOfInterrupt()
 	switch {
 	case v == amd64.VectorTimer:
 		tick(t)
 	case v == amd64.VectorIPI:
-		attend(t)
+		handleIPI(t)
 	case v-amd64.VectorDevice < irqs:
 		deviceInterrupt(v - amd64.VectorDevice)
 		if isIdle(t) {
@@ -68,7 +69,7 @@ func interrupt(t *thread, v uint64) {
 	}
 }
 
-// fault is the signal that an exception raises, with its siginfo code
+// fault is the signal that an exception raises, with its si_code
 // (sigaction(2)).
 type fault struct{ signal, code uint64 }
 
@@ -83,9 +84,9 @@ var faults = [amd64.FirstInterrupt]fault{
 	amd64.PageFault:         {sigSEGV, 1},
 }
 
-// raise turns an exception of the kernel's Go code into the signal of which
-// the runtime makes a panic: that is how a bug in a system call ends only the
-// task that made it.
+// raise turns an exception of the kernel's Go code into a signal, which the
+// runtime turns into a panic. So a bug in a system call ends only the task that
+// made the call.
 func raise(t *thread, vector uint64) {
 	s := faults[vector]
 	if s.signal == 0 || isIdle(t) || !t.frame.InterruptsOn() ||
@@ -95,26 +96,26 @@ func raise(t *thread, vector uint64) {
 	pushSignal(t, s.signal, s.code, t.frame.CR2)
 }
 
-// failAt ends the machine because of an exception that nobody can handle.
+// failAt ends the machine because of an exception that cannot be handled.
 func failAt(f *amd64.Frame) {
 	printRegisters(f.Vector, f.Error, f.RIP, f.RSP, f.CR2)
-	Fatal("The kernel took an exception where it must not.")
+	Fatal("The kernel took an exception in code that must not fault. Please report the registers above.")
 }
 
-// fatalEntry ends the machine: package goos itself faulted, or #DF, or #MC.
+// fatalEntry ends the machine after an exception in package goos, #DF or #MC.
 func fatalEntry() {
 	p := amd64.FatalState()
 	printRegisters(p[0], p[1], p[2], p[5], amd64.FaultAddress())
 	Fatal(lastWords(p[0]))
 }
 
-// lastWords says why the kernel cannot go on after an exception in ring 0.
+// lastWords returns why the kernel cannot continue after an exception in ring 0.
 func lastWords(vector uint64) string {
 	switch vector {
 	case amd64.MachineCheck:
-		return "A machine check came while the kernel ran: the hardware is at fault, and what the kernel was doing is lost."
+		return "A machine check interrupted the kernel, whose state is lost. Check the hardware's event log, then restart the machine."
 	case amd64.DoubleFault:
-		return "The CPU could not deliver an exception: the kernel's descriptor tables or stacks are damaged."
+		return "The CPU could not deliver an exception: the kernel's descriptor tables or stacks are damaged. Please report the registers above."
 	}
-	return "The kernel took an exception inside its lowest layer."
+	return "The kernel took an exception inside package goos. Please report the registers above."
 }

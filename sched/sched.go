@@ -1,10 +1,10 @@
-// Package sched is the duty NEED_RESCHED: giving the CPU to others.
+// Package sched serves the duty NEED_RESCHED: it lets others run.
 //
-// A task is a goroutine, so the run queues, one for each CPU, with stealing
-// between them, are the Go scheduler's. What is left to the kernel is to come
-// out of user mode in time: the timer's tick, or a wake-up from another CPU,
-// interrupts EnterUser; the user loop then raises the duty, and here it is
-// served. In the kernel itself the runtime preempts by its own means.
+// A task is a goroutine, so the run queues are the Go scheduler's: one per P,
+// with work stealing. The kernel adds what that scheduler cannot do for user
+// mode. The tick ends a program's time slice: it interrupts EnterUser, the user
+// loop raises the duty, and this package serves it. In the kernel itself the
+// runtime preempts goroutines.
 package sched
 
 import (
@@ -14,54 +14,52 @@ import (
 	"slowpath/wait"
 )
 
-// Scheduler knows how many tasks want a CPU. It is safe for concurrent use.
+// Scheduler knows how many tasks are runnable. It is safe for concurrent use.
 type Scheduler struct {
-	// Load counts the tasks that are awake; their Sleepers count in it.
+	// Load counts the runnable tasks.
 	Load wait.Load
-	// CPUs is how many processors there are.
+	// CPUs is the number of CPUs.
 	CPUs int
-	// Threads are what goroutines run on.
+	// Threads schedules the runtime's threads.
 	Threads Threads
 }
 
-// Threads are the Go runtime's threads, as package goos schedules them. Both
-// methods are about the caller's own and may be called on any goroutine that
-// holds no lock.
+// Threads schedules the Go runtime's threads, as package goos does. Both methods
+// are about the caller's thread. Any goroutine that holds no lock may call them.
 type Threads interface {
-	// Bind makes the thread run only on CPUs of a set, a bit each, 0 for all,
-	// until it sleeps. When it returns it runs on one of them.
-	Bind(cpus uint64)
-	// Yield lets other threads run that want this CPU.
+	// Pin pins the thread to a set of CPUs, one bit each, 0 for all, until it
+	// sleeps. When Pin returns, the thread runs on one of them.
+	Pin(cpus uint64)
+	// Yield lets other threads run that need this CPU.
 	Yield()
 }
 
-// Handlers serve NEED_RESCHED. They get no register frame, because giving the
-// CPU away needs none.
+// Handlers returns the handler of NEED_RESCHED. It gets no register frame,
+// because it needs none.
 func Handlers[T any](s *Scheduler) entry.Handlers[T] {
 	return entry.Handlers[T]{Flag: entry.NeedResched, BeforeUser: func(T) {
-		if s.wanted() {
+		if s.overloaded() {
 			runtime.Gosched()
 		}
 	}}
 }
 
-// Yield lets other tasks run that want this CPU, and returns when it is the
-// caller's turn again (sched_yield(2)). While every task that is awake has a
-// CPU there is nobody to yield to, and asking the Go scheduler would cost 800
-// instructions. It may sleep.
+// Yield lets other tasks run, and returns when it is the caller's turn again
+// (sched_yield(2)). While every runnable task has a CPU it does nothing, because
+// a call of the Go scheduler would cost 800 instructions. It may sleep.
 func (s *Scheduler) Yield() {
-	if s.wanted() {
+	if s.overloaded() {
 		runtime.Gosched()
 	}
 }
 
-// wanted reports whether more tasks are awake than there are CPUs.
-func (s *Scheduler) wanted() bool { return s.Load.Awake() > s.CPUs }
+// overloaded reports whether more tasks are runnable than there are CPUs.
+func (s *Scheduler) overloaded() bool { return s.Load.Runnable() > s.CPUs }
 
-// YieldConfined is Yield for a task that only some CPUs may run
-// (sched_setaffinity(2)): others that want the same CPU may have a processor
-// of the Go scheduler, and wait in their threads. It may sleep.
-func (s *Scheduler) YieldConfined() {
+// YieldPinned is Yield for a task with an affinity (sched_setaffinity(2)). Other
+// tasks for the same CPU may hold a P and wait in their threads, which the Go
+// scheduler does not know. It may sleep.
+func (s *Scheduler) YieldPinned() {
 	s.Yield()
 	s.Threads.Yield()
 }

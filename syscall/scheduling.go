@@ -1,7 +1,6 @@
 package syscall
 
 import (
-	"runtime"
 
 	"golang.org/x/sys/unix"
 
@@ -36,8 +35,8 @@ var schedulingCalls = []Row{
 const policyPartial = "The value is kept and given back, but the Go runtime schedules all tasks alike."
 
 func sysSchedYield(t *task.Task, a *amd64.Args) (uint64, error) {
-	if t.Frame.Confined() {
-		t.Kernel().Scheduler().YieldConfined()
+	if t.Frame.Pinned() {
+		t.Kernel().Scheduler().YieldPinned()
 		return 0, nil
 	}
 	t.Kernel().Scheduler().Yield()
@@ -355,21 +354,13 @@ func sysMembarrier(t *task.Task, a *amd64.Args) (uint64, error) {
 		if !t.BarrierRegistered(command << 1) {
 			return 0, unix.EPERM
 		}
+		amd64.Barrier(t.MM.Root())
+		return 0, nil
 	case barrierGlobal, barrierGlobalExpedited:
-	default:
-		return 0, unix.EINVAL
+		amd64.BarrierAll()
+		return 0, nil
 	}
-	stopWorld()
-	return 0, nil
-}
-
-// stopWorld brings every CPU out of user mode once: reading the runtime's
-// memory statistics stops the world, and a CPU in user mode stops by an
-// interrupt, which serialises it. That is the barrier that every command
-// promises, and more.
-func stopWorld() {
-	var stats runtime.MemStats
-	runtime.ReadMemStats(&stats)
+	return 0, unix.EINVAL
 }
 
 func sysRseq(t *task.Task, a *amd64.Args) (uint64, error) {

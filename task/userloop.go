@@ -14,7 +14,7 @@ import (
 // the task came from another CPU: either ends a restartable sequence.
 func (t *Task) TakeCPU() {
 	for !amd64.TakeCPU(t.Frame) {
-		t.kernel.Scheduler().Threads.Bind(t.Frame.Affinity())
+		t.kernel.Scheduler().Threads.Pin(t.Frame.Affinity())
 	}
 	t.RaiseRSeq()
 }
@@ -22,7 +22,9 @@ func (t *Task) TakeCPU() {
 // AfterInterrupt implements entry.Task.
 func (t *Task) AfterInterrupt() {
 	t.ChargeTicks()
-	entry.Raise(&t.Frame.ThreadFlags, entry.NeedResched)
+	if t.Frame.TakeResched() {
+		entry.Raise(&t.Frame.ThreadFlags, entry.NeedResched)
+	}
 }
 
 // Stuck implements entry.Task: the duties are reported by name, and the process

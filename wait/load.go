@@ -2,19 +2,21 @@ package wait
 
 import "sync/atomic"
 
-// Load counts goroutines that are awake: those that run or wait for a CPU, of
-// all whose Sleepers count in it. With no more of them than CPUs, nobody gains
-// if one yields. It is safe for concurrent use; the zero value is empty.
-type Load struct{ awake atomic.Int32 }
+// Load counts runnable goroutines: those that run or wait for a CPU. A goroutine
+// counts from Enter to Leave, except while it sleeps on a Sleeper that counts in
+// the Load. It is safe for concurrent use; the zero value is empty. No method
+// sleeps.
+type Load struct{ runnable atomic.Int32 }
 
-// Enter counts a goroutine that begins, Leave one that ends.
-func (l *Load) Enter() { l.awake.Add(1) }
+// Enter counts a goroutine that starts.
+func (l *Load) Enter() { l.runnable.Add(1) }
 
-// Leave counts a goroutine that ends.
-func (l *Load) Leave() { l.awake.Add(-1) }
+// Leave stops counting a goroutine, which ends.
+func (l *Load) Leave() { l.runnable.Add(-1) }
 
-// Awake returns the count. It is old when it is read.
-func (l *Load) Awake() int { return int(l.awake.Load()) }
+// Runnable returns the count. It may have changed when the caller reads it.
+func (l *Load) Runnable() int { return int(l.runnable.Load()) }
 
-// CountIn makes the sleeps of s count in l. It is called before the first.
+// CountIn makes l leave out the goroutine that sleeps on s, while it sleeps. It
+// is called before the first sleep.
 func (s *Sleeper) CountIn(l *Load) { s.place.load = l }

@@ -118,17 +118,17 @@ func TestLoadCountsWhoIsAwake(t *testing.T) {
 	load.Enter()
 	done := make(chan bool)
 	go func() { s.Sleep(0); done <- true }()
-	for load.Awake() != 0 {
+	for load.Runnable() != 0 {
 		time.Sleep(time.Millisecond)
 	}
 	s.Wake()
 	<-done
-	if n := load.Awake(); n != 1 {
+	if n := load.Runnable(); n != 1 {
 		t.Fatalf("%d are awake, want 1", n)
 	}
 	s.Wake()
 	s.Sleep(0) // refused: the token is there
-	if n := load.Awake(); n != 1 {
+	if n := load.Runnable(); n != 1 {
 		t.Fatalf("after a refused sleep %d are awake, want 1", n)
 	}
 }

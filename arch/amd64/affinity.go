@@ -1,21 +1,21 @@
 package amd64
 
-// A frame's affinity is the set of CPUs that may run it, a bit each; 0 is all.
-// For a runtime thread package goos keeps to it, in the kernel too. For a task
-// it is about user mode, and the two meet in TakeCPU: a CPU takes a task's
-// state only under a runtime thread that is bound as the task is. So goos
-// alone chooses CPUs, and a task that is not confined pays one compare, where
-// it changes its CPU.
+// A frame's affinity is the set of CPUs that may run it, one bit each; 0 is
+// all. A frame with an affinity is pinned. Package goos schedules a pinned
+// runtime thread on those CPUs only, in the kernel too. A task's affinity is
+// about user mode. TakeCPU connects the two: it takes a CPU for a task only under
+// a runtime thread with the same affinity. So goos alone chooses CPUs, and a
+// task that is not pinned pays one compare, where it changes its CPU.
 
 // Affinity returns the set. Any context.
 //
 //go:nosplit
 func (f *Frame) Affinity() uint64 { return f.affinity.Load() }
 
-// Confined reports whether there are CPUs that may not run f. Any context.
+// Pinned reports whether there are CPUs that may not run f. Any context.
 //
 //go:nosplit
-func (f *Frame) Confined() bool { return f.affinity.Load() != 0 }
+func (f *Frame) Pinned() bool { return f.affinity.Load() != 0 }
 
 // MayRunOn reports whether a CPU may run f. Any context.
 //
@@ -25,36 +25,36 @@ func (f *Frame) MayRunOn(cpu int) bool {
 	return set == 0 || set>>uint(cpu)&1 != 0
 }
 
-// Confine sets the affinity of a runtime thread. It is for package goos, which
-// then moves the thread.
+// Pin sets the affinity of a runtime thread. Package goos calls it, and then
+// moves the thread.
 //
 //go:nosplit
-func (f *Frame) Confine(set uint64) { f.affinity.Store(set) }
+func (f *Frame) Pin(set uint64) { f.affinity.Store(set) }
 
-// SetAffinity sets a task's affinity, in which at least one bit must be of a
-// CPU that there is. When it returns, f's program runs in user mode on no CPU
-// outside the set, and will on none. Any goroutine may call it, with
+// SetAffinity sets a task's affinity. At least one bit must be of a CPU that
+// exists, or the set 0. When it returns, f's program is not in user mode on a
+// CPU outside the set, and will not be. Any goroutine may call it, with
 // interrupts on.
 func (f *Frame) SetAffinity(set uint64) {
 	f.affinity.Store(set)
-	for !f.leavesForbidden() {
+	for !f.mayStay() {
 		Pause()
 	}
 }
 
-// leavesForbidden reports whether f is live on no CPU that may not run it, and
-// asks for it to be parked if it is. Whoever takes a CPU for f stores f.cpu
-// before it looks at the set, and here the set was stored before: one of them
-// sees the other.
-func (f *Frame) leavesForbidden() bool {
-	cpu := f.LiveCPU()
+// mayStay reports whether f may run on the CPU that holds its state. If not, it
+// has the state saved. TakeCPU stores f.cpu before it reads the set, SetAffinity
+// stores the set before it reads f.cpu, so at least one sees the other's store.
+func (f *Frame) mayStay() bool {
+	cpu := f.StateCPU()
 	return cpu < 0 || f.MayRunOn(cpu) || tryRelease(f)
 }
 
-// misplaced reports whether c runs a runtime thread that is not bound as f is.
+// affinityDiffers reports whether CPU c runs a runtime thread whose affinity is
+// not f's.
 //
 //go:nosplit
-func misplaced(c *perCPU, f *Frame) bool {
+func affinityDiffers(c *perCPU, f *Frame) bool {
 	return frameAt(c.current).affinity.Load() != f.affinity.Load()
 }
 

@@ -20,7 +20,7 @@ const dr6Quiet = 0xffff0ff0
 //go:nosplit
 func RecordDebug() {
 	c := thisCPU()
-	f := frameAt(c.owner)
+	f := frameAt(c.userFrame)
 	f.debugCause = readDR6() ^ dr6Quiet
 	writeDR6(dr6Quiet)
 	blockStepEnded(f, &controlsLoaded[c.id])

@@ -5,11 +5,11 @@ import (
 	"unsafe"
 )
 
-// The extended state of a program is in one of two places: in its frame's XSAVE
-// area, or, while a CPU has it live, in that CPU's registers, and then the area
-// is out of date. What reads it has the CPU write it to the area and keep it;
-// what replaces it loads the registers at once, because a CPU that parks the
-// state later would overwrite an area that was changed.
+// The extended state of a program is in its frame's XSAVE area or, while the
+// frame is a CPU's fpregsOwner, in that CPU's registers. Then the area is out of
+// date. A reader has the CPU save the registers to the area first. A writer
+// loads the registers at once: if it changed the area, the CPU's next save would
+// overwrite the change.
 
 //go:nosplit
 func saveExtended(f *Frame) {
@@ -70,58 +70,58 @@ func (f *Frame) ResetExtended() {
 	writeInitial(f.extendedBytes())
 }
 
-// loadExtended replaces what is live of f by an XSAVE area of the kernel's. It
-// reports false if nothing is live, nor can be before the caller lets f's task
-// go on: then the state is in the frame's own area.
+// loadExtended loads an XSAVE area of the kernel's into the registers that hold
+// f's state. It returns false if no CPU's registers hold it, which stays so until
+// f's task runs again: the state is in the frame's own area.
 func (f *Frame) loadExtended(area uint64) bool {
 	for {
-		switch tryOnCPU(f, area) {
-		case liveHere:
+		switch tryRegisters(f, area) {
+		case inRegisters:
 			return true
-		case liveNowhere:
+		case inMemory:
 			return false
 		}
 		Pause()
 	}
 }
 
-// syncExtended makes the frame's XSAVE area what the program's state is. What
-// is live on this CPU stays so.
+// syncExtended brings the frame's XSAVE area up to date. If this CPU's
+// registers hold the state, they continue to.
 func (f *Frame) syncExtended() {
-	for tryOnCPU(f, 0) == liveElsewhere {
+	for tryRegisters(f, 0) == onOtherCPU {
 		Pause()
 	}
 }
 
-// liveness says where a frame's state is live.
-type liveness int
+// stateLocation says where a frame's state is.
+type stateLocation int
 
 const (
-	liveNowhere liveness = iota
-	liveHere
-	liveElsewhere // the CPU was asked to park it
+	inMemory stateLocation = iota
+	inRegisters
+	onOtherCPU // which was requested to save it
 )
 
-// tryOnCPU, where f's state is live on this CPU, loads it from an area, or
-// saves it to the frame's own for the area 0.
+// tryRegisters loads f's extended state from an area, or saves it to the
+// frame's own area for the area 0, if this CPU's registers hold it.
 //
 //go:nosplit
-func tryOnCPU(f *Frame, area uint64) liveness {
+func tryRegisters(f *Frame, area uint64) stateLocation {
 	if atomic.LoadUint64(&f.cpu) == 0 {
-		return liveNowhere
+		return inMemory
 	}
-	where := liveNowhere
+	where := inMemory
 	interruptsOff()
-	if c := thisCPU(); c.live == frameAddress(f) {
-		where = liveHere
+	if c := thisCPU(); c.fpregsOwner == frameAddress(f) {
+		where = inRegisters
 		if area != 0 {
 			restoreExtended(area)
 		} else {
 			saveExtended(f)
 		}
 	} else if other := atomic.LoadUint64(&f.cpu); other != 0 {
-		where = liveElsewhere
-		requestPark((*perCPU)(pointer(other)))
+		where = onOtherCPU
+		requestSave((*perCPU)(pointer(other)))
 	}
 	interruptsOn()
 	return where

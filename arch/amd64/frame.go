@@ -73,6 +73,8 @@ type Frame struct {
 	// its owner changes it, after Release.
 	controls controls
 
+	resched bool // see TakeResched
+
 	affinity atomic.Uint64 // see Affinity
 	lastCPU  atomic.Uint32 // see LastCPU
 

@@ -97,7 +97,7 @@ func RecordMachineCheck() (goOn bool) {
 		if s&mcContextCorrupt != 0 {
 			goOn = false
 		}
-		machineChecks.put(c.owner, &MachineCheckRecord{
+		machineChecks.put(c.userFrame, &MachineCheckRecord{
 			CPU: c.id, Bank: uint64(bank), GlobalStatus: status,
 			Status: s, Address: readMSR(base + 2), Misc: readMSR(base + 3),
 		})

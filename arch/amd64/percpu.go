@@ -16,25 +16,25 @@ const MaxCPUs = 8
 // Addresses are integers here: the garbage collector does not see what a CPU
 // holds, and whoever puts a Frame in keeps it reachable by other means.
 type perCPU struct {
-	// owner is the frame whose complete state is loaded: page tables,
-	// extended state, GS base. Zero forces EnterUser to look again.
-	owner uint64
-	// userSS is the address of the live frame's SS field, where the SYSCALL
-	// landing begins to push.
-	userSS   uint64
-	scratch  uint64
-	kernelFS uint64 // FS base of the current runtime thread
-	current  uint64 // frame of the current runtime thread
-	stack    uint64 // top of package goos's stack
-	inGoos   uint64 // non-zero while package goos runs
-	live     uint64 // frame whose extended state and GS base are in the registers
-	root     uint64 // what CR3 holds
-	id       uint64
-	apicID   uint64
-	fetch    uint64 // set by another CPU that wants the live frame parked
-	extended uint64 // 1 once CR4.OSXSAVE is set here
+	// userFrame is the frame whose state and page tables are both loaded:
+	// EnterUser enters no other. Zero makes EnterUser return EventHandover.
+	userFrame uint64
+	// userSS is the address of userFrame's SS field, where the SYSCALL landing
+	// begins to push.
+	userSS      uint64
+	scratch     uint64
+	kernelFS    uint64 // FS base of the current runtime thread
+	current     uint64 // frame of the current runtime thread
+	stack       uint64 // top of package goos's stack
+	inGoos      uint64 // non-zero while package goos runs
+	fpregsOwner uint64 // frame whose state is in the registers (takecpu.go), or 0
+	root        uint64 // what CR3 holds
+	id          uint64
+	apicID      uint64
+	saveWanted  uint64 // another CPU wants fpregsOwner's state saved
+	extended    uint64 // 1 once CR4.OSXSAVE is set here
 	// flushWanted and flushDone are generations of TLB flushes: another CPU
-	// counts the first up, this one sets the second.
+	// counts up the first, this one sets the second.
 	flushWanted, flushDone uint64
 	_                      uint64
 }

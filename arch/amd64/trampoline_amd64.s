@@ -55,7 +55,7 @@
 // Offsets in perCPU, and the address of the block of selector 0.
 #define P_BASE -0x7fef7000
 #define P(off) (P_BASE+off)
-#define P_OWNER 0
+#define P_USERFRAME 0
 #define P_USERSS 8
 #define P_SCRATCH 16
 #define P_KERNELFS 24
@@ -253,7 +253,7 @@ TEXT ·EnterUser(SB), NOSPLIT|NOFRAME, $0-16
 	MOVQ f+0(FP), AX
 	CLI // from here on no wake-up can come unseen
 	STRQ CX
-	CMPQ AX, P(P_OWNER)(CX*8)
+	CMPQ AX, P(P_USERFRAME)(CX*8)
 	JNE handover // page tables, x87, upper vectors or GS are another's
 	MOVQ SP, F_KSP(AX)
 	MOVQ BP, F_KBP(AX)
@@ -301,7 +301,7 @@ TEXT ·trap(SB), NOSPLIT|NOFRAME, $0
 	STRQ BX
 	TESTB $3, 40(SP) // CS: from user mode?
 	JEQ kernel
-	MOVQ P(P_OWNER)(BX*8), AX
+	MOVQ P(P_USERFRAME)(BX*8), AX
 	JMP save
 kernel:
 	CMPQ P(P_IN_GOOS)(BX*8), $0
@@ -400,7 +400,7 @@ TEXT ·copyUser(SB), NOSPLIT|NOFRAME, $0-40
 	STRQ DX
 	CMPQ AX, P(P_ROOT)(DX*8)
 	JEQ loaded
-	MOVQ $0, P(P_OWNER)(DX*8) // EnterUser must look again
+	MOVQ $0, P(P_USERFRAME)(DX*8) // EnterUser must look again
 	MOVQ AX, P(P_ROOT)(DX*8)
 	MOVQ AX, CR3
 loaded:

@@ -1,10 +1,5 @@
 package amd64
 
-import (
-	"sync/atomic"
-	"unsafe"
-)
-
 // What EnterUser returns. A number that is not negative is a system call's:
 // the low 32 bits of RAX, so that one compare against the table's length is
 // all that the fast path asks. Its arguments are in RDI, RSI, RDX, R10, R8 and
@@ -85,18 +80,21 @@ func (f *Frame) CopyRegisters(from *Frame) {
 	f.Flags = 0
 }
 
-// HasVectors reports whether a runtime thread was interrupted, so that its
-// XMM registers and MXCSR must be kept too.
-func (f *Frame) HasVectors() bool { return f.Flags&vectorsValid != 0 }
+// VectorsSaved reports whether the frame of a runtime thread holds the thread's
+// XMM registers and MXCSR. It does after an interrupt or exception of the
+// kernel's own code; a system call clobbers them. Interrupts are off.
+func (f *Frame) VectorsSaved() bool { return f.Flags&vectorsValid != 0 }
 
-// SetVectors says whether the thread's XMM registers and MXCSR are to be
-// loaded when it goes on.
-func (f *Frame) SetVectors(valid bool) {
-	f.Flags &^= vectorsValid
-	if valid {
-		f.Flags |= vectorsValid
-	}
+// SetVectors sets the XMM registers and MXCSR that a runtime thread continues
+// with. Interrupts are off.
+func (f *Frame) SetVectors(xmm *[16][16]byte, mxcsr uint32) {
+	f.XMM, f.MXCSR = *xmm, mxcsr
+	f.Flags |= vectorsValid
 }
+
+// DropVectors makes a runtime thread continue with unspecified XMM registers, as
+// after a system call. Interrupts are off.
+func (f *Frame) DropVectors() { f.Flags &^= vectorsValid }
 
 // EndCall completes the frame of a runtime thread that executed SYSCALL: the
 // kernel's flags are always the same, and a call clobbers the vectors, so there
@@ -160,179 +158,3 @@ func (f *Frame) SetRoot(root uint64) {
 
 // Root returns the physical address of f's page tables.
 func (f *Frame) Root() uint64 { return f.root }
-
-// LiveCPU returns the number of the CPU that holds f's state, or -1: where f
-// enters user mode next, unless EnterUser says Handover first. Any context.
-func (f *Frame) LiveCPU() int {
-	c := atomic.LoadUint64(&f.cpu)
-	if c == 0 {
-		return -1
-	}
-	return int((*perCPU)(pointer(c)).id)
-}
-
-// TakeCPU loads f's page tables, extended state and GS base on the CPU that
-// runs the caller, after parking there whose they are, and after fetching f's
-// from the CPU that has them live. The caller is f's own goroutine, with
-// interrupts on. By the time it returns the caller may run elsewhere: then
-// EnterUser says so again.
-//
-// It reports false, and nothing is loaded, if the runtime thread of the caller
-// is not bound to the CPUs of f's affinity: package goos binds it.
-func TakeCPU(f *Frame) bool {
-	for {
-		switch tryTakeCPU(f) {
-		case taken:
-			return true
-		case refused:
-			return false
-		}
-		Pause()
-	}
-}
-
-// taking is how an attempt to take a CPU ended.
-type taking uint8
-
-const (
-	taken taking = iota
-	refused
-	again // another CPU was asked to park the state
-)
-
-//go:nosplit
-func tryTakeCPU(f *Frame) taking {
-	interruptsOff()
-	result := takeThis(thisCPU(), f)
-	interruptsOn()
-	return result
-}
-
-// takeThis is tryTakeCPU with interrupts off, on CPU c.
-//
-//go:nosplit
-func takeThis(c *perCPU, f *Frame) taking {
-	if misplaced(c, f) {
-		return refused
-	}
-	if c.live != frameAddress(f) {
-		if other := atomic.LoadUint64(&f.cpu); other != 0 {
-			requestPark((*perCPU)(pointer(other)))
-			return again
-		}
-		enableExtendedState(c)
-		park(c)
-		unpark(c, f)
-		if misplaced(c, f) { // SetAffinity came in between
-			park(c)
-			return refused
-		}
-	}
-	if c.root != f.root {
-		c.root = f.root
-		loadCR3(f.root)
-	}
-	raiseControls(c, f)
-	c.owner = frameAddress(f)
-	c.userSS = uint64(uintptr(unsafe.Pointer(&f.SS)))
-	return taken
-}
-
-// park saves what is live on this CPU into its frame. Only the CPU itself
-// does so, with interrupts off, so no lock is needed.
-//
-//go:nosplit
-func park(c *perCPU) {
-	if c.live == 0 {
-		return
-	}
-	f := frameAt(c.live)
-	saveExtended(f)
-	f.GSBase = readGSBase()
-	keepSelectors(f, &controlsLoaded[c.id], readSelectors())
-	c.owner, c.live = 0, 0
-	atomic.StoreUint64(&f.cpu, 0)
-}
-
-// unpark loads f, which is live nowhere. The exchange orders it before the
-// load of Work in EnterUser (see Kick), and of f's affinity (see SetAffinity).
-//
-//go:nosplit
-func unpark(c *perCPU, f *Frame) {
-	restoreExtended(f.extended)
-	writeGSBase(f.GSBase)
-	c.live = frameAddress(f)
-	f.lastCPU.Store(uint32(c.id))
-	atomic.SwapUint64(&f.cpu, uint64(uintptr(unsafe.Pointer(c))))
-}
-
-// requestPark asks another CPU to park what it has live.
-//
-//go:nosplit
-func requestPark(c *perCPU) {
-	atomic.StoreUint64(&c.fetch, 1)
-	sendIPI(c)
-}
-
-// Release parks f's state in memory, wherever it is live. After it, and until
-// the task enters user mode again, the frame is complete in memory: it may be
-// read, changed or freed. The caller is f's own goroutine, or f's task is not
-// running.
-func Release(f *Frame) {
-	for !tryRelease(f) {
-		Pause()
-	}
-}
-
-//go:nosplit
-func tryRelease(f *Frame) bool {
-	if atomic.LoadUint64(&f.cpu) == 0 {
-		return true
-	}
-	interruptsOff()
-	c := thisCPU()
-	if c.live == frameAddress(f) {
-		park(c)
-	} else if other := atomic.LoadUint64(&f.cpu); other != 0 {
-		requestPark((*perCPU)(pointer(other)))
-	}
-	interruptsOn()
-	return atomic.LoadUint64(&f.cpu) == 0
-}
-
-// TickNanoseconds is how often the timer charges a CPU's time to a program.
-const TickNanoseconds = 4_000_000
-
-// ChargeTick charges a timer interrupt to the program whose state this CPU has
-// live. Package goos calls it, with interrupts off.
-//
-//go:nosplit
-func ChargeTick(fromUser bool) {
-	c := thisCPU()
-	if c.live == 0 {
-		return
-	}
-	if f := frameAt(c.live); fromUser {
-		f.UserTicks.Add(1)
-	} else {
-		f.SystemTicks.Add(1)
-	}
-}
-
-// Kick interrupts the CPU on which f's program may be in user mode, so that a
-// duty just raised in f.ThreadFlags is seen. If it runs in no user mode nothing is
-// lost: the raise and EnterUser's test are ordered by locked instructions.
-// Any goroutine may call it.
-//
-//go:nosplit
-func Kick(f *Frame) {
-	if atomic.LoadUint64(&f.cpu) == 0 {
-		return
-	}
-	interruptsOff()
-	other := atomic.LoadUint64(&f.cpu)
-	if c := (*perCPU)(pointer(other)); other != 0 && c != thisCPU() {
-		sendIPI(c)
-	}
-	interruptsOn()
-}

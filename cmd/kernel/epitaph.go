@@ -13,7 +13,7 @@ var visitsAtEnd *entry.Recorder
 // keepForEnd makes goos print the last visits after a fatal error.
 func keepForEnd(r *entry.Recorder) {
 	visitsAtEnd = r
-	goos.SetEpitaph(printLastVisits)
+	goos.SetPanicNotifier(printLastVisits)
 }
 
 // printLastVisits prints the last visits of each CPU, the newest first. It must not

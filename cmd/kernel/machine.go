@@ -40,5 +40,5 @@ func newMemory() (*mm.Memory, error) {
 // threads implements sched's interface to the runtime's threads.
 type threads struct{}
 
-func (threads) Bind(cpus uint64) { goos.Bind(cpus) }
-func (threads) Yield()           { goos.Yield() }
+func (threads) Pin(cpus uint64) { goos.Pin(cpus) }
+func (threads) Yield()          { goos.Yield() }

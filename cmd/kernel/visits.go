@@ -107,7 +107,7 @@ func (k *kernel) visitOfTask(id int) []byte {
 		return nil
 	}
 	var b bytes.Buffer
-	fmt.Fprintf(&b, "work:\t%v\nstate on cpu:\t%d\n", entry.Pending(&t.Frame.ThreadFlags), t.Frame.LiveCPU())
+	fmt.Fprintf(&b, "work:\t%v\nstate on cpu:\t%d\n", entry.Pending(&t.Frame.ThreadFlags), t.Frame.StateCPU())
 	return b.Bytes()
 }
 

@@ -1,0 +1,46 @@
+package amd64
+
+import "unsafe"
+
+// CopyUser copies n bytes between kernel memory and the user address user of
+// the page tables at root, within one page. It returns the number of bytes
+// copied, which is less than n if the page is not present or does not allow the
+// access. user+n must be at most UserLimit; page 0 is never mapped for users.
+// Goroutines call it. Interrupts are off during the copy, so that the CPU keeps
+// its page tables.
+func CopyUser(root uint64, kernel unsafe.Pointer, user uint64, n int, toUser bool) int {
+	if user < PageSize {
+		return 0
+	}
+	// Both stay pointers up to the call: the kernel's may point into this
+	// goroutine's stack, which can move until then.
+	to, from := kernel, pointer(user)
+	if toUser {
+		to, from = from, to
+	}
+	return n - int(copyUser(root, to, from, uint64(n)))
+}
+
+//go:noescape
+func copyUser(root uint64, to, from unsafe.Pointer, n uint64) (left uint64)
+
+// userAccess is one row of the exception table: a fault on a user address in
+// the size bytes of code from start continues at fixup.
+type userAccess struct{ start, fixup, size uint64 }
+
+// Fixup looks up the faulting instruction among those that may access user
+// memory (Linux: fixup_exception). If it finds it, it moves RIP to the code that
+// reports the failure, and returns true. Package goos calls it first for a page
+// fault in the kernel.
+func Fixup(f *Frame) bool {
+	accesses := [...]userAccess{
+		{start: codeAddresses[copyUserCode], fixup: codeAddresses[copyUserEndCode], size: 128},
+	}
+	for _, a := range accesses {
+		if f.RIP-a.start < a.size && f.CR2 < 1<<47 {
+			f.RIP = a.fixup
+			return true
+		}
+	}
+	return false
+}
