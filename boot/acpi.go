@@ -2,28 +2,28 @@ package boot
 
 import "slowpath/arch/amd64"
 
-// acpiTables is what the kernel wants of ACPI: processors and the I/O APIC,
-// both from the MADT (ACPI 6.5, 5.2.12).
+// acpiTables is what the kernel needs from ACPI: the CPUs and the I/O APIC, both
+// from the MADT (ACPI 6.5, 5.2.12).
 type acpiTables struct {
 	root uint64 // physical address of the RSDP
 
-	cpus     [amd64.MaxCPUs]uint32 // local APIC numbers
+	cpus     [amd64.MaxCPUs]uint32 // local APIC IDs
 	cpuCount int
 	ioapic   uint64
 	ioapicOK bool
-	// pins maps an ISA interrupt to its input of the I/O APIC.
+	// pins maps ISA interrupts to inputs of the I/O APIC.
 	pins [16]uint32
 }
 
-// defaultIOAPIC is where the I/O APIC is unless ACPI says otherwise.
+// defaultIOAPIC is the physical address of the I/O APIC if there is no MADT.
 const defaultIOAPIC = 0xfec00000
 
-// physicalReader returns n bytes of physical memory, or nil if they cannot be
-// there. The parser reads through it, so that tests give it a table of bytes.
+// physicalReader returns n bytes of physical memory at a, or nil if there is no
+// such memory. Tests pass one that reads from a slice.
 type physicalReader func(a uint64, n uint32) []byte
 
-// find fills the tables from the RSDP at a physical address. Without a usable
-// MADT there is one processor, and the usual I/O APIC.
+// find fills the tables from the RSDP at a physical address. Without a valid
+// MADT there is one CPU, and the I/O APIC at its default address.
 func (t *acpiTables) find(root uint64) { t.parse(root, readPhysical) }
 
 func readPhysical(a uint64, n uint32) []byte {
@@ -76,7 +76,7 @@ func findMADT(root uint64, read physicalReader) []byte {
 	return nil
 }
 
-// readTable returns a whole system description table, or nil.
+// readTable returns a whole system description table, or nil if it is invalid.
 func readTable(a uint64, read physicalReader) []byte {
 	header := read(a, headerSize)
 	if header == nil {
@@ -89,7 +89,7 @@ func readTable(a uint64, read physicalReader) []byte {
 	return read(a, size)
 }
 
-// Kinds of MADT entries.
+// Types of MADT entries (ACPI 6.5, 5.2.12).
 const (
 	madtLocalAPIC = 0
 	madtIOAPIC    = 1

@@ -23,9 +23,10 @@ func (f firmware) table(at int, signature string, body []byte) {
 	copy(f[at+headerSize:], body)
 }
 
-// qemuLike has an RSDP at 16, an XSDT, and a MADT with two usable processors
-// of three, two I/O APICs and the usual override of interrupt 0.
-func qemuLike() firmware {
+// qemuTables returns tables like QEMU's: an RSDP at 16, an XSDT, and a MADT with
+// three CPUs, of which one is disabled, two I/O APICs and an override of
+// interrupt 0.
+func qemuTables() firmware {
 	f := make(firmware, 1024)
 	copy(f[16:], "RSD PTR ")
 	f[16+15] = 2
@@ -44,21 +45,21 @@ func qemuLike() firmware {
 	return f
 }
 
-func TestMADT(t *testing.T) {
+func TestEnabledCPUsAndFirstIOAPICAreFound(t *testing.T) {
 	var got acpiTables
-	got.parse(16, qemuLike().read)
+	got.parse(16, qemuTables().read)
 	if got.cpuCount != 2 || got.cpus[0] != 0 || got.cpus[1] != 7 {
-		t.Errorf("processors %v, %d", got.cpus, got.cpuCount)
+		t.Errorf("CPUs %v, %d", got.cpus, got.cpuCount)
 	}
 	if got.ioapic != 0xfec01000 || got.pins[0] != 2 || got.pins[4] != 4 {
 		t.Errorf("I/O APIC %#x, pins %v", got.ioapic, got.pins)
 	}
 }
 
-func TestWithoutACPI(t *testing.T) {
+func TestDefaultsWithoutValidACPI(t *testing.T) {
 	for name, root := range map[string]uint64{"no pointer": 0, "beyond memory": 1 << 40, "no signature": 40} {
 		var got acpiTables
-		got.parse(root, qemuLike().read)
+		got.parse(root, qemuTables().read)
 		if got.cpuCount != 1 || got.ioapic != defaultIOAPIC {
 			t.Errorf("%s: %+v", name, got)
 		}
@@ -66,12 +67,12 @@ func TestWithoutACPI(t *testing.T) {
 }
 
 func FuzzACPI(f *testing.F) {
-	f.Add([]byte(qemuLike()), uint64(16))
+	f.Add([]byte(qemuTables()), uint64(16))
 	f.Fuzz(func(t *testing.T, memory []byte, root uint64) {
 		var got acpiTables
 		got.parse(root, firmware(memory).read)
 		if got.cpuCount < 1 || got.cpuCount > len(got.cpus) {
-			t.Fatalf("%d processors", got.cpuCount)
+			t.Fatalf("%d CPUs", got.cpuCount)
 		}
 	})
 }

@@ -1,10 +1,10 @@
-// Package boot takes the machine over from the boot loader: it reads what PVH
-// hands over, finds processors and interrupt controllers in ACPI's tables,
-// builds the kernel's page tables, gives memory to the frame allocator, and
-// starts package goos, on which the Go runtime then starts as if on Linux.
+// Package boot takes over the machine from the boot loader. It reads PVH's start
+// information, finds CPUs and interrupt controllers in ACPI's tables, builds the
+// kernel's page tables, gives memory to the frame allocator, and starts package
+// goos. The Go runtime then starts on goos as on Linux.
 //
-// Until then nothing of the runtime works: the code keeps to the rules of
-// package goos (no allocation, no maps, no panics).
+// Until then the runtime does not work, so the code keeps to the rules of package
+// goos: no allocation, no maps, no panics.
 package boot
 
 import (
@@ -21,10 +21,10 @@ var (
 	otherStack [16384]byte
 )
 
-// borders are addresses in the image, filled by the assembler.
+// borders are the addresses where the image's parts begin, from the linker.
 var borders [6]uint64
 
-// Indices of borders.
+// Indices into borders.
 const (
 	textStart = iota
 	textEnd
@@ -35,7 +35,7 @@ const (
 // Range is a range of physical addresses.
 type Range struct{ Start, End uint64 }
 
-// handover is what the boot loader said, kept for the kernel.
+// handover is what the kernel keeps of the boot loader's information.
 type handover struct {
 	commandLine Range
 	module      Range // the initramfs
@@ -45,15 +45,15 @@ type handover struct {
 
 var machine handover
 
-// CommandLine returns the kernel's command line.
+// CommandLine returns the kernel's command line. Goroutines call it.
 func CommandLine() string { return string(physical(machine.commandLine)) }
 
-// Initramfs returns the first PVH module, or nothing. It lies in memory that
-// the caller owns until FreeInitramfs.
+// Initramfs returns the first PVH module, or nil. The memory is valid until
+// FreeInitramfs. Goroutines call it.
 func Initramfs() []byte { return physical(machine.module) }
 
-// FreeInitramfs gives the module's memory to the frame allocator. Nobody may
-// use what Initramfs returned any more.
+// FreeInitramfs gives the module's memory to the frame allocator. What Initramfs
+// returned must not be used any more. Goroutines call it, once.
 func FreeInitramfs() {
 	first := (machine.module.Start + frame.Size - 1) / frame.Size
 	for n := first; n < machine.module.End/frame.Size; n++ {
@@ -62,20 +62,21 @@ func FreeInitramfs() {
 	machine.module = Range{}
 }
 
-// ImageSize returns how many bytes of memory the kernel's image takes.
+// ImageSize returns the size of the kernel's image in memory, in bytes. Any
+// context.
 func ImageSize() uint64 { return borders[imageEnd] - borders[textStart] }
 
-// Memory returns how many bytes of memory the machine has.
+// Memory returns the size of the machine's memory, in bytes. Any context.
 func Memory() uint64 { return machine.memory }
 
-// start is the first Go function, called by entry with the physical address
-// of PVH's start information. When it returns, the runtime's first thread is
-// current.
+// start is the first Go function. entry calls it with the physical address of
+// PVH's start information. When it returns, the runtime's first thread is the
+// current one.
 func start(info uint64) {
 	amd64.KeepClock()
 	goos.EarlyConsole()
-	if !amd64.AdaptFSBase() {
-		goos.Fatal("This CPU has no FSGSBASE, and this kernel cannot be fitted to it; start the machine with another, as by --cpu max.")
+	if !amd64.ApplyAlternatives() {
+		goos.Fatal("This CPU has no FSGSBASE, and the kernel's code could not be patched for it. Start the machine with another CPU, for example by --cpu max.")
 	}
 	readStartInfo(info)
 	amd64.DisablePIC()
@@ -89,7 +90,8 @@ func start(info uint64) {
 }
 
 // startInfo is hvm_start_info of the PVH protocol, version 1 (Xen,
-// public/arch-x86/hvm/start_info.h).
+// public/arch-x86/hvm/start_info.h). moduleEntry is its hvm_modlist_entry,
+// memoryEntry its hvm_memmap_table_entry.
 type startInfo struct {
 	magic, version, flags, modules uint32
 	moduleList, commandLine, rsdp  uint64
@@ -113,9 +115,9 @@ const (
 // at returns the object at a physical address.
 func at[T any](physical uint64) *T { return (*T)(address(amd64.DirectMap + physical)) }
 
-// address makes a kernel address into a pointer; it is never one of Go's heap.
-// It is not inlined, because Go 1.26 fails to compile a copy between two
-// constant addresses.
+// address converts a kernel address, never one of Go's heap, into a pointer. It
+// is not inlined, because Go 1.26 fails to compile a copy between two constant
+// addresses.
 //
 //go:noinline
 func address(a uint64) unsafe.Pointer { return *(*unsafe.Pointer)(unsafe.Pointer(&a)) }
@@ -131,7 +133,7 @@ func physical(r Range) []byte {
 func readStartInfo(info uint64) {
 	s := at[startInfo](info)
 	if s.magic != startInfoMagic || s.version < 1 || s.memoryMapEntries == 0 {
-		goos.Fatal("The boot loader gave no memory map; boot Slowpath through PVH version 1.")
+		goos.Fatal("The boot loader passed no memory map. Boot Slowpath through PVH version 1 or newer.")
 	}
 	machine.commandLine = stringAt(s.commandLine)
 	machine.acpi.root = s.rsdp
@@ -141,7 +143,7 @@ func readStartInfo(info uint64) {
 	}
 }
 
-// stringAt returns where a string that ends with a zero byte lies.
+// stringAt returns the range of a zero-terminated string.
 func stringAt(a uint64) Range {
 	const longest = 4096
 	end := a

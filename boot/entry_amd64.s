@@ -1,29 +1,29 @@
-// Where the processors arrive from boot/image's 32-bit code: 64-bit mode,
-// interrupts off, the first page tables, no stack.
+// The entry points from boot/image's code. The CPU is in 64-bit mode, with
+// interrupts off, the first page tables loaded, and no stack.
 #include "textflag.h"
 
-// entry: the first processor. DI = physical address of hvm_start_info.
+// entry is where the first CPU starts. DI = physical address of hvm_start_info.
 TEXT ·entry(SB), NOSPLIT|NOFRAME, $0
-	LEAQ ·stack+65536(SB), SP
+	LEAQ ·stack+65536(SB), SP // boot.stack, from its end
 	LEAQ slowpath∕arch∕amd64·goosG(SB), AX
-	MOVQ AX, slowpath∕arch∕amd64·goosTLS(SB) // what -8(FS) will be
+	MOVQ AX, slowpath∕arch∕amd64·goosTLS(SB) // Go finds g at -8(FS)
 	LEAQ slowpath∕arch∕amd64·goosTLS+8(SB), CX
-	CALL slowpath∕arch∕amd64·writeFSBase(SB) // FSGSBASE is off yet
-	SUBQ $16, SP
+	CALL slowpath∕arch∕amd64·writeFSBase(SB) // CR4.FSGSBASE is not set yet
+	SUBQ $16, SP // the argument of start, and alignment
 	MOVQ DI, 0(SP)
-	CALL ·start(SB)
-	JMP slowpath∕arch∕amd64·Resume(SB) // the runtime's first thread
+	CALL ·start(SB) // boot.start
+	JMP slowpath∕arch∕amd64·Resume(SB) // continues the runtime's first thread
 
-// entryOther: every other processor, one at a time.
+// entryOther is where every other CPU starts, one at a time.
 TEXT ·entryOther(SB), NOSPLIT|NOFRAME, $0
-	LEAQ ·otherStack+16384(SB), SP
+	LEAQ ·otherStack+16384(SB), SP // boot.otherStack, from its end
 	LEAQ slowpath∕arch∕amd64·goosTLS+8(SB), CX
 	CALL slowpath∕arch∕amd64·writeFSBase(SB)
 	SUBQ $16, SP
-	CALL ·startOther(SB)
-	JMP slowpath∕arch∕amd64·Resume(SB) // its idle thread
+	CALL ·startOther(SB) // boot.startOther
+	JMP slowpath∕arch∕amd64·Resume(SB) // continues the CPU's idle thread
 
-// The borders of the image's parts, and what nothing else names.
+// boot.borders. The last two keep the linker from dropping the entry points.
 DATA ·borders+0(SB)/8, $runtime·text(SB)
 DATA ·borders+8(SB)/8, $runtime·etext(SB)
 DATA ·borders+16(SB)/8, $runtime·noptrdata(SB)

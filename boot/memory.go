@@ -6,8 +6,8 @@ import (
 	"slowpath/mm/frame"
 )
 
-// memoryMap is the boot loader's list, as a fixed array: it lies in memory
-// that is about to be given away.
+// memoryMap is a copy of the usable ranges of the boot loader's memory map, whose
+// own memory is about to be freed.
 type memoryMap struct {
 	ranges [64]Range
 	count  int
@@ -38,11 +38,13 @@ func (m *memoryMap) end() uint64 {
 
 func (h *handover) memoryEnd() uint64 { return usable.end() }
 
-// directMapped is how much physical memory the first page tables reach.
+// directMapped is the size of the physical memory that the first page tables
+// map.
 const directMapped = 4 << 30
 
-// giveMemory makes the frame allocator and adds all memory that is free: not
-// the first MiB, which belongs to firmware, not the image, not the module.
+// giveMemory makes the frame allocator and adds all free memory to it. The first
+// MiB, which firmware uses, the image, the module, the command line and the start
+// information are not free.
 func giveMemory(info uint64) {
 	usable.read(info)
 	taken := [...]Range{
@@ -60,8 +62,8 @@ func giveMemory(info uint64) {
 	}
 }
 
-// placeTable finds room for the allocator's own table, in memory that the
-// first page tables reach, and clears it.
+// placeTable finds room for the allocator's own table, in memory that the first
+// page tables map, and clears it.
 func placeTable(taken []Range, size uint64) Range {
 	for i := range usable.count {
 		r := usable.ranges[i]
@@ -75,11 +77,11 @@ func placeTable(taken []Range, size uint64) Range {
 			a = hit.End
 		}
 	}
-	goos.Fatal("There is not enough memory for the kernel; give the machine 32 MiB or more.")
+	goos.Fatal("There is not enough memory for the kernel. Give the machine at least 32 MiB, by --mem.")
 	return Range{}
 }
 
-// overlap returns the taken range that meets r, or an empty one.
+// overlap returns the first taken range that overlaps r, or an empty one.
 func overlap(r Range, taken []Range) Range {
 	for _, t := range taken {
 		if t.Start < t.End && r.Start < t.End && t.Start < r.End {
@@ -89,7 +91,7 @@ func overlap(r Range, taken []Range) Range {
 	return Range{}
 }
 
-// addFree gives the frames of r that nothing else takes to the allocator.
+// addFree adds the frames of r that no other range covers to the allocator.
 func addFree(r Range, taken []Range, table Range) {
 	start := pageUp(r.Start)
 	for start+frame.Size <= r.End {
@@ -100,7 +102,7 @@ func addFree(r Range, taken []Range, table Range) {
 				continue
 			}
 			if t.Start <= start {
-				hit = t // begins inside: go on behind it
+				hit = t // start is inside of it
 				break
 			}
 			end = t.Start &^ (frame.Size - 1)
@@ -110,8 +112,7 @@ func addFree(r Range, taken []Range, table Range) {
 			continue
 		}
 		goos.AddFrames(frame.Number(start/frame.Size), frame.Number(end/frame.Size))
-		start = end + 1
-		start = pageUp(start)
+		start = pageUp(end + 1)
 	}
 }
 

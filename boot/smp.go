@@ -8,20 +8,20 @@ import (
 	"slowpath/goos"
 )
 
-// arrived counts the other processors that have reached startOther.
+// arrived is the number of CPUs, besides the first, that finished startOther.
 var arrived atomic.Uint32
 
-// startOthers starts the processors that ACPI lists, one after the other: they
-// share one stack until each has its own.
+// startOthers starts the CPUs that ACPI lists, one after the other, because they
+// share one stack during their start.
 func startOthers() {
 	code := physical(Range{image.TrampolineAt, image.TrampolineAt + image.TrampolineSize})
 	copy(physical(Range{image.TrampolineRuns, image.TrampolineRuns + image.TrampolineSize}), code)
 	for i := 1; i < machine.acpi.cpuCount; i++ {
 		amd64.StartCPU(machine.acpi.cpus[i], image.TrampolineRuns, goos.Delay)
 		for waited := 0; arrived.Load() != uint32(i); waited++ {
-			const patience = 10000 // times 100 microseconds
-			if waited == patience {
-				goos.Print("boot: a processor did not start\n")
+			const limit = 10000 // times 100 microseconds
+			if waited == limit {
+				goos.Print("boot: A CPU did not start within a second, so the kernel uses only those that did.\n")
 				return
 			}
 			goos.Delay(100)
@@ -29,20 +29,19 @@ func startOthers() {
 	}
 }
 
-// startOther is the first Go function of every other processor. When it
-// returns, the processor's idle thread is current.
+// startOther is the first Go function of every CPU but the first. When it
+// returns, the CPU's idle thread is the current one.
 func startOther() {
 	amd64.LeaveBootRoot()
 	goos.StartCPU(int(arrived.Load()) + 1)
 	arrived.Add(1)
 }
 
-// RouteInterrupt lets the interrupt of a device arrive at the first processor,
-// edge-triggered; wait for it with goos.WaitIRQ. Interrupts 0 to 15 are the ISA
-// bus's, those up to 23 the further inputs of the first I/O APIC; it reports
-// false for others. A level-triggered line may be routed so too, if its driver
-// quiets the device each time before it looks for work. The kernel's main
-// package calls it once a device.
+// RouteInterrupt routes a device's interrupt to the first CPU, edge-triggered.
+// goos.WaitIRQ waits for it. Interrupts 0 to 15 are those of the ISA bus, 16 to
+// 23 the other inputs of the first I/O APIC; it returns false for others. A
+// level-triggered line may be routed too, if its driver acknowledges the device's
+// interrupt before it looks for work. Goroutines call it, once for each device.
 func RouteInterrupt(irq uint32) bool {
 	const inputs = 24
 	if irq >= inputs {
@@ -56,5 +55,5 @@ func RouteInterrupt(irq uint32) bool {
 	return true
 }
 
-// CPUs returns how many processors run.
+// CPUs returns the number of CPUs that run. Any context.
 func CPUs() int { return int(arrived.Load()) + 1 }

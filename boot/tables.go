@@ -7,11 +7,10 @@ import (
 	"slowpath/mm/frame"
 )
 
-// buildKernelTables replaces the first page tables by those that every
-// process shares in its upper half, and loads them: all memory at DirectMap,
-// writable and not executable; the image at ImageBase, each page either
-// writable or executable; an empty top level for the heap window. The lower
-// half belongs to users.
+// buildKernelTables builds and loads the kernel's page tables, which every process
+// shares in its upper half. They map all memory at DirectMap, writable and not
+// executable, and the image at ImageBase, each page writable or executable but
+// not both. The heap window has an empty table. The lower half is for users.
 func buildKernelTables(frames *frame.Allocator, memoryEnd uint64) {
 	t := tables{frames: frames}
 	t.root = t.newTable()
@@ -27,19 +26,19 @@ type tables struct {
 	root   uint64
 }
 
-// newTable returns the physical address of an empty table. It lies where the
-// first page tables reach.
+// newTable returns the physical address of an empty table, in memory that the
+// first page tables map.
 func (t *tables) newTable() uint64 {
 	n, ok := t.frames.Alloc(0)
 	if !ok || n.Address() >= directMapped {
-		goos.Fatal("There is no memory for the kernel's page tables; give the machine more.")
+		goos.Fatal("There is not enough memory for the kernel's page tables. Give the machine more, by --mem.")
 	}
 	clear(physical(Range{n.Address(), n.Address() + amd64.PageSize}))
 	return n.Address()
 }
 
-// table returns the physical address of the table of a level that translates
-// va, making those above it.
+// table returns the physical address of the table of a level for va. It makes the
+// tables on the way that are missing.
 func (t *tables) table(va uint64, level int) uint64 {
 	a := t.root
 	for l := amd64.LevelPML4; l > level; l-- {
@@ -56,8 +55,8 @@ func (t *tables) set(va uint64, level int, e amd64.PTE) {
 	*at[amd64.PTE](t.table(va, level) + 8*uint64(amd64.Index(va, level))) = e
 }
 
-// deviceStart is where, below 4 GiB, memory ends and devices begin on every
-// machine that QEMU has: not cached.
+// deviceStart is where devices begin below 4 GiB on all machines of QEMU. From
+// there to 4 GiB memory is mapped uncached.
 const deviceStart = 0xe0000000
 
 func (t *tables) mapDirect(end uint64) {
@@ -75,8 +74,8 @@ func (t *tables) mapDirect(end uint64) {
 	}
 }
 
-// mapGuarded maps the 2 MiB at a page by page: what is constant in the image
-// must not be writable at its second address either.
+// mapGuarded maps the 2 MiB at a page by page. The image's constants must be
+// read-only in the direct map too.
 func (t *tables) mapGuarded(a uint64, constants Range) {
 	for p := a; p < a+amd64.LargePageSize; p += amd64.PageSize {
 		e := amd64.PTE(p) | amd64.Present | amd64.NoExecute
@@ -87,8 +86,8 @@ func (t *tables) mapGuarded(a uint64, constants Range) {
 	}
 }
 
-// mapImage maps what boot/image added (the stubs executable, the per-CPU page
-// writable) and the Go image: text, read-only data, data.
+// mapImage maps the segment that boot/image added, with the stubs executable and
+// the per-CPU page writable, and the Go image: text, read-only data, data.
 func (t *tables) mapImage() {
 	const (
 		code     = amd64.Present

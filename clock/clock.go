@@ -1,9 +1,9 @@
-// Package clock reads the two clocks of which all the others are made: time
-// since boot and time of day.
+// Package clock reads the two clocks that all others derive from: time since
+// boot and time of day.
 //
-// On metal the Go runtime reads them through the vDSO image that goos hands it
-// (the TSC, scaled); on the host through the host's. So the same code is
-// tested in both places.
+// In the kernel the Go runtime reads them from the TSC, through the vDSO image
+// of package goos; on the host through the host's vDSO. So the host tests the
+// same code.
 package clock
 
 import (
@@ -12,39 +12,41 @@ import (
 	_ "unsafe" // go:linkname
 )
 
-// Nanoseconds in a second, and in the units that system calls use.
+// The units of system calls, in nanoseconds.
 const (
 	Microsecond = int64(1e3)
 	Millisecond = int64(1e6)
 	Second      = int64(1e9)
 )
 
-// nanotime is CLOCK_MONOTONIC as the runtime reads it. time.Now would read the
-// wall clock too, at twice the price.
+// nanotime reads CLOCK_MONOTONIC. time.Now would read CLOCK_REALTIME too, at
+// twice the cost.
 //
 //go:linkname nanotime runtime.nanotime
 func nanotime() int64
 
-// Monotonic returns CLOCK_MONOTONIC in nanoseconds: time since boot, never set
-// back (clock_gettime(2)). It does not sleep and does not allocate.
+// Monotonic returns CLOCK_MONOTONIC, the nanoseconds since boot
+// (clock_gettime(2)). It never goes back. Monotonic does not sleep and does not
+// allocate.
 func Monotonic() int64 { return nanotime() }
 
-// Wall is a settable clock of the time of day. The zero value follows the
-// clock that the machine was started with. It is safe for concurrent use.
+// Wall is CLOCK_REALTIME, which users can set. The zero value shows the machine's
+// own time of day. It is safe for concurrent use.
 type Wall struct {
-	// Changed, if it is not nil, is told by Set how far the clock now is from
-	// the machine's, in nanoseconds. It is written before the first Set.
+	// Changed, if not nil, is called by Set with the clock's difference from
+	// the machine's own, in nanoseconds. It is set before the first Set.
 	Changed func(offset int64)
 
-	offset atomic.Int64 // nanoseconds added to the machine's own time of day
+	offset atomic.Int64 // in nanoseconds, from the machine's own time of day
 	sets   atomic.Uint64
 }
 
-// Now returns CLOCK_REALTIME in nanoseconds since 1970 (clock_gettime(2)).
+// Now returns CLOCK_REALTIME in nanoseconds since 1970 (clock_gettime(2)). It
+// does not sleep.
 func (w *Wall) Now() int64 { return time.Now().UnixNano() + w.offset.Load() }
 
-// Set makes now the time of day, in nanoseconds since 1970
-// (clock_settime(2)). The caller checks the privilege.
+// Set sets the time of day, in nanoseconds since 1970 (clock_settime(2)). The
+// caller checks the privilege. It calls Changed.
 func (w *Wall) Set(now int64) {
 	offset := now - time.Now().UnixNano()
 	w.offset.Store(offset)
@@ -54,11 +56,11 @@ func (w *Wall) Set(now int64) {
 	}
 }
 
-// Sets counts the calls of Set: a timer on the wall clock that sees another
-// count than at its start has been cancelled (timerfd_create(2),
-// TFD_TIMER_CANCEL_ON_SET).
+// Sets returns how often Set was called. A timer on this clock is cancelled if
+// the count has changed since it was armed (timerfd_create(2),
+// TFD_TIMER_CANCEL_ON_SET). It does not sleep.
 func (w *Wall) Sets() uint64 { return w.sets.Load() }
 
-// Realtime returns the machine's own time of day in nanoseconds since 1970,
-// without what a user has set.
+// Realtime returns the machine's own time of day, in nanoseconds since 1970,
+// whatever users have set. It does not sleep.
 func Realtime() int64 { return time.Now().UnixNano() }

@@ -1,9 +1,9 @@
-// Package entropy is the kernel's source of random bytes: ChaCha8 with a key
-// from the hardware, taken anew again and again, so that what was handed out
-// before cannot be told from a later state (random(4)).
+// Package entropy is the kernel's random number generator (random(4)): ChaCha8
+// with a key from the hardware. The key is renewed after every 64 KiB, so that a
+// later state does not reveal earlier output.
 //
-// The standard library's crypto/rand is not used: it brings 32 MiB of memory
-// of its own.
+// The standard library's crypto/rand is not used, because it takes 32 MiB of
+// memory.
 package entropy
 
 import (
@@ -12,25 +12,25 @@ import (
 	"sync"
 )
 
-// Source hands out random bytes. It is safe for concurrent use.
+// Source generates random bytes. It is safe for concurrent use.
 type Source struct {
 	mu       sync.Mutex
 	hardware func() uint64
 	stream   *rand.ChaCha8
-	left     int // bytes until the next key
+	left     int // bytes until rekey
 }
 
-// rekeyAfter is how many bytes one key makes.
+// rekeyAfter is the number of bytes that one key generates.
 const rekeyAfter = 64 << 10
 
-// New returns a source whose keys come from hardware: a function that returns
-// 64 bits that nobody can guess.
+// New returns a source that takes its keys from hardware, which returns 64
+// unpredictable bits. hardware is called with the source's lock held.
 func New(hardware func() uint64) *Source {
 	return &Source{hardware: hardware}
 }
 
-// Read fills p. It never fails, does not sleep, and returns len(p), nil, so
-// that a Source is an io.Reader.
+// Read fills p and returns len(p), nil (io.Reader). It does not sleep, except for
+// the lock.
 func (s *Source) Read(p []byte) (int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -46,8 +46,8 @@ func (s *Source) Read(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// rekey mixes the hardware's bits with the old stream, so that neither alone
-// decides the new key.
+// rekey derives the new key from both the hardware's bits and the old stream, so
+// that a weakness of one does not expose the key.
 func (s *Source) rekey() {
 	var key [32]byte
 	if s.stream != nil {

@@ -1,5 +1,5 @@
-// Package klog is the kernel's log: a ring of the last messages, for
-// /dev/kmsg and syslog(2), and the console on which those that matter appear.
+// Package klog is the kernel's log: a ring buffer of the last messages, for
+// /dev/kmsg and syslog(2), and a console for the important ones.
 package klog
 
 import (
@@ -11,7 +11,7 @@ import (
 	"slowpath/clock"
 )
 
-// Level says how much a message matters; less is more (syslog(2)).
+// Level is the level of a message; a lower one is more important (syslog(2)).
 type Level int
 
 // The levels that the kernel uses.
@@ -22,7 +22,7 @@ const (
 	Debug   Level = 7
 )
 
-// ringSize is how many bytes of messages are kept: CONFIG_LOG_BUF_SHIFT 16.
+// ringSize is the size of the ring buffer in bytes: CONFIG_LOG_BUF_SHIFT 16.
 const ringSize = 64 << 10
 
 // Log is a kernel log. It is safe for concurrent use.
@@ -33,14 +33,14 @@ type Log struct {
 	ring    []byte
 }
 
-// New returns a log whose messages of the given level and below appear on the
-// console.
+// New returns a log that prints messages with a level below shown on the console
+// (Linux: console_loglevel).
 func New(console io.Writer, shown Level) *Log {
 	return &Log{console: console, shown: shown}
 }
 
-// Printf adds one message, with the time since boot before it. It may sleep if
-// the console does.
+// Printf logs a message, preceded by the time since boot. It may sleep if the
+// console does.
 func (l *Log) Printf(level Level, format string, arguments ...any) {
 	now := clock.Monotonic()
 	text := strings.TrimRight(fmt.Sprintf(format, arguments...), "\n")
@@ -48,14 +48,12 @@ func (l *Log) Printf(level Level, format string, arguments ...any) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.keep(line)
-	// Below its own level a message appears, as in Linux: loglevel=4 shows
-	// errors, not warnings.
-	if level < l.shown {
-		io.WriteString(l.console, line) // a console that fails cannot be told of it
+	if level < l.shown { // loglevel=4 shows errors, not warnings
+		io.WriteString(l.console, line) // there is nowhere to report an error
 	}
 }
 
-// keep adds a line to the ring, dropping whole lines from its beginning.
+// keep appends a line to the ring, and drops whole lines from its start.
 func (l *Log) keep(line string) {
 	l.ring = append(l.ring, line...)
 	if len(l.ring) <= ringSize {
@@ -68,13 +66,13 @@ func (l *Log) keep(line string) {
 	l.ring = append(l.ring[:0], l.ring[cut:]...)
 }
 
-// Errorf adds a message of level Error.
+// Errorf logs a message of level Error. It may sleep if the console does.
 func (l *Log) Errorf(format string, arguments ...any) { l.Printf(Error, format, arguments...) }
 
-// Infof adds a message of level Info.
+// Infof logs a message of level Info. It may sleep if the console does.
 func (l *Log) Infof(format string, arguments ...any) { l.Printf(Info, format, arguments...) }
 
-// Text returns the messages that are kept, oldest first.
+// Text returns a copy of the kept messages, oldest first.
 func (l *Log) Text() []byte {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-func TestLevels(t *testing.T) {
+func TestConsoleShowsImportantMessagesOnly(t *testing.T) {
 	var console bytes.Buffer
 	l := New(&console, Info)
 	l.Errorf("bad %d\n", 1)

@@ -19,4 +19,4 @@ func (l *Load) Runnable() int { return int(l.runnable.Load()) }
 
 // CountIn makes l leave out the goroutine that sleeps on s, while it sleeps. It
 // is called before the first sleep.
-func (s *Sleeper) CountIn(l *Load) { s.place.load = l }
+func (s *Sleeper) CountIn(l *Load) { s.spot.load = l }

@@ -4,20 +4,21 @@ package wait
 
 import "sync"
 
-// place is where a goroutine parks, for the race detector: its atomics do not
-// work on the scheduler's stack, where the other build commits a park.
-type place struct {
+// spot is what a goroutine parks on, in builds with the race detector. Its
+// atomics do not work on the scheduler's stack, where the other implementation
+// commits a park.
+type spot struct {
 	once  sync.Once
 	token chan struct{}
 	load  *Load
 }
 
-func (p *place) channel() chan struct{} {
+func (p *spot) channel() chan struct{} {
 	p.once.Do(func() { p.token = make(chan struct{}, 1) })
 	return p.token
 }
 
-func (p *place) park() {
+func (p *spot) park() {
 	if p.load != nil {
 		p.load.Leave()
 		defer p.load.Enter()
@@ -25,7 +26,7 @@ func (p *place) park() {
 	<-p.channel()
 }
 
-func (p *place) unpark() {
+func (p *spot) unpark() {
 	select {
 	case p.channel() <- struct{}{}:
 	default:

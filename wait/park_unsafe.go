@@ -7,16 +7,16 @@ import (
 	"unsafe"
 )
 
-// place is where a goroutine parks: the runtime's own gopark and goready. Two
-// switches cost two thirds of what a channel's cost, and nothing is allocated.
-type place struct {
+// spot is what a goroutine parks on, by the runtime's own gopark and goready. Two
+// switches cost two thirds of those through a channel, and nothing is allocated.
+type spot struct {
 	state atomic.Uint32
 	g     unsafe.Pointer // the parked goroutine; written before state is parked
-	load  *Load          // counts who is awake; nil if nobody counts
+	load  *Load          // leaves out the parked goroutine; may be nil
 }
 
-// The states of a place. From awake, unpark leads to token and a park to
-// parked; unpark takes parked back to awake and makes the goroutine runnable.
+// The states of a spot. In awake, unpark leads to token, and park to parked. In
+// parked, unpark leads to awake and makes the goroutine runnable.
 const (
 	awake uint32 = iota
 	token
@@ -32,17 +32,17 @@ func gopark(commit func(g, lock unsafe.Pointer) bool, lock unsafe.Pointer, reaso
 //go:linkname goready runtime.goready
 func goready(g unsafe.Pointer, skip int)
 
-// noReason is the zero of the runtime's wait reasons and of its trace reasons:
-// the only value of either that no release of Go has moved.
+// noReason is the zero of the runtime's wait reasons and of its trace reasons.
+// Other values change between releases of Go.
 const noReason = 0
 
-// commit runs on the scheduler's stack when the goroutine is out of the way.
-// It refuses the park if a wake-up came first.
+// commit runs on the scheduler's stack after the switch away from g. It returns
+// false, which cancels the park, if a wake-up came first.
 func commit(g, lock unsafe.Pointer) bool {
-	p := (*place)(lock)
+	p := (*spot)(lock)
 	p.g = g
 	if p.load != nil {
-		p.load.Leave() // first: who wakes p counts it again
+		p.load.Leave() // before the CAS, after which unpark calls Enter
 	}
 	if p.state.CompareAndSwap(awake, parked) {
 		return true
@@ -53,18 +53,19 @@ func commit(g, lock unsafe.Pointer) bool {
 	return false
 }
 
-// park gives the CPU away until unpark, and takes the token.
-func (p *place) park() {
+// park blocks until unpark, or returns immediately if there is a token. It takes
+// the token.
+func (p *spot) park() {
 	if p.state.CompareAndSwap(token, awake) {
 		return
 	}
 	gopark(commit, unsafe.Pointer(p), noReason, noReason, 1)
-	// Woken, or refused by commit: in the second case the token is there.
+	// If commit cancelled the park, the token is there.
 	p.state.CompareAndSwap(token, awake)
 }
 
-// unpark ends a park, or leaves the one token that ends the next at once.
-func (p *place) unpark() {
+// unpark ends a park, or leaves the token.
+func (p *spot) unpark() {
 	for {
 		switch p.state.Load() {
 		case token:

@@ -7,26 +7,26 @@ import (
 	"slowpath/clock"
 )
 
-// Sleeper is the parking place of one goroutine. The zero value is ready for
-// use. One goroutine sleeps on it; anybody may wake it.
+// Sleeper is what one goroutine sleeps on. The zero value is ready for use. Any
+// goroutine may wake it.
 type Sleeper struct {
-	place place
+	spot spot
 
 	timerMu sync.Mutex
 	timer   *time.Timer
 }
 
-// Wake ends a sleep, or leaves a token that ends the next one at once. Any
-// number of wake-ups before a sleep make one token. It does not sleep.
-func (s *Sleeper) Wake() { s.place.unpark() }
+// Wake ends the sleep, or leaves a token that ends the next one immediately. Any
+// number of calls before a sleep leave one token. It does not sleep.
+func (s *Sleeper) Wake() { s.spot.unpark() }
 
-// Sleep parks the calling goroutine until Wake or until the deadline, a time
-// of clock.Monotonic in nanoseconds; 0 is no deadline. It reports whether the
-// deadline ended it. It may return early without cause, so callers look at
-// what they wait for in a loop.
+// Sleep parks the calling goroutine until Wake or until the deadline, a time of
+// clock.Monotonic in nanoseconds; 0 is no deadline. It reports whether the
+// deadline has passed. Wake-ups may be spurious, so callers check their condition
+// in a loop.
 func (s *Sleeper) Sleep(deadline int64) (timedOut bool) {
 	if deadline == 0 {
-		s.place.park()
+		s.spot.park()
 		return false
 	}
 	left := deadline - clock.Monotonic()
@@ -34,7 +34,7 @@ func (s *Sleeper) Sleep(deadline int64) (timedOut bool) {
 		return true
 	}
 	s.arm(time.Duration(left))
-	s.place.park()
+	s.spot.park()
 	s.disarm()
 	return clock.Monotonic() >= deadline
 }
@@ -55,11 +55,11 @@ func (s *Sleeper) disarm() {
 	s.timer.Stop()
 }
 
-// expire runs in the timer's goroutine. One that comes late, after the sleep
-// it was for, wakes the next sleep without cause, which Sleep allows.
+// expire runs in the timer's goroutine. If it runs after its sleep has ended, the
+// next sleep has a spurious wake-up, which Sleep allows.
 func (s *Sleeper) expire() { s.Wake() }
 
-// Waiter returns an entry for a queue that wakes s on the events of mask.
+// Waiter returns a queue entry that wakes s on the events of mask.
 func (s *Sleeper) Waiter(mask Events) *Waiter {
 	return &Waiter{Mask: mask, Notify: func(*Waiter, Events) { s.Wake() }}
 }

@@ -1,13 +1,13 @@
-// Package wait has the two halves of sleeping: the wait queue, on which
-// somebody announces that something happened, and the Sleeper, the place
-// where one goroutine parks until it does.
+// Package wait has wait queues, which announce events, and Sleepers, on which
+// goroutines sleep.
 //
-// They are apart because one sleep may watch many queues (poll(2)), and one
-// queue may wake more than goroutines (epoll(7) chains a queue to another).
+// The two are separate, because one sleep may wait on many queues (poll(2)), and
+// a queue may have waiters that are no goroutines (epoll(7) links a queue to
+// another).
 //
-// The protocol that loses no wake-up: put a Waiter on the queue, look at the
-// state, and only then sleep. A wake-up that comes between the look and the
-// sleep leaves a token, and the sleep returns at once.
+// To lose no wake-up, add a Waiter to the queue, check the condition, and sleep
+// only then. A wake-up between the check and the sleep leaves a token, and the
+// sleep returns immediately.
 package wait
 
 import "sync"
@@ -29,23 +29,23 @@ const (
 	WrBand Events = 0x200
 	RdHup  Events = 0x2000
 
-	// Readable and Writable are what a wake-up carries whose file became
-	// ready for that direction.
+	// Readable and Writable are the events of a file that becomes ready for
+	// reading or writing.
 	Readable = In | RdNorm
 	Writable = Out | WrNorm
-	// Always are the conditions that poll(2) reports without being asked.
+	// Always are the events that poll(2) reports even if they were not requested.
 	Always = Err | Hup
-	// All wakes every waiter, whatever it waits for.
+	// All wakes every waiter.
 	All = ^Events(0)
 )
 
-// Waiter is one entry on one queue. Its owner fills Mask and Notify before
-// Add and leaves them alone until Remove returns.
+// Waiter is an entry of one queue. Its owner sets Mask and Notify before Add and
+// does not change them until Remove returns.
 type Waiter struct {
-	// Mask holds the events that this waiter wants to hear of.
+	// Mask holds the events that the waiter waits for.
 	Mask Events
-	// Notify is called by Queue.Wake with the events that happened, under
-	// the queue's lock: it must not sleep, nor call into the same queue.
+	// Notify is called by Queue.Wake with the events that happened. The
+	// queue's lock is held: it must not sleep, nor call into the same queue.
 	Notify func(w *Waiter, happened Events)
 
 	queue      *Queue
@@ -60,13 +60,13 @@ type Queue struct {
 	last  *Waiter
 }
 
-// Add puts w at the end of the queue. It panics if w is on a queue already:
-// two queues would then share one list.
+// Add appends w to the queue. It panics if w is already on a queue: two queues
+// would share one list.
 func (q *Queue) Add(w *Waiter) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if w.queue != nil {
-		panic("wait: the waiter is on a queue already")
+		panic("wait: the waiter is already on a queue")
 	}
 	w.queue, w.prev, w.next = q, q.last, nil
 	if q.last != nil {
@@ -77,8 +77,8 @@ func (q *Queue) Add(w *Waiter) {
 	q.last = w
 }
 
-// Remove takes w off the queue, if it is there. When Remove returns, w.Notify
-// neither runs nor will run for this queue.
+// Remove removes w from the queue, if it is there. When Remove returns, w.Notify
+// does not run for this queue and will not.
 func (q *Queue) Remove(w *Waiter) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -98,8 +98,8 @@ func (q *Queue) Remove(w *Waiter) {
 	w.queue, w.next, w.prev = nil, nil, nil
 }
 
-// Wake tells every waiter whose mask meets happened. Err and Hup reach all,
-// as in poll(2).
+// Wake notifies every waiter whose mask has one of the events in happened. Err
+// and Hup reach all waiters, as in poll(2).
 func (q *Queue) Wake(happened Events) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -110,7 +110,8 @@ func (q *Queue) Wake(happened Events) {
 	}
 }
 
-// Empty reports whether nobody waits. The answer may be old when it is read.
+// Empty reports whether the queue has no waiters. That may have changed when it
+// returns.
 func (q *Queue) Empty() bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()

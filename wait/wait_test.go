@@ -8,7 +8,7 @@ import (
 	"slowpath/clock"
 )
 
-func TestWakeBeforeSleepIsKept(t *testing.T) {
+func TestWakeBeforeSleepLeavesOneToken(t *testing.T) {
 	var s Sleeper
 	s.Wake()
 	s.Wake()
@@ -30,7 +30,8 @@ func TestDeadlineEndsSleep(t *testing.T) {
 	}
 }
 
-// TestNoWakeUpIsLost plays ping-pong: a lost wake-up stops it for ever.
+// TestNoWakeUpIsLost lets two goroutines wake each other in turn. A lost wake-up
+// would block both.
 func TestNoWakeUpIsLost(t *testing.T) {
 	const rounds = 20000
 	var a, b Sleeper
@@ -72,7 +73,7 @@ func TestQueueWakesByMask(t *testing.T) {
 	q.Add(in)
 	q.Add(out)
 	q.Wake(Out)
-	q.Wake(Hup) // reaches all
+	q.Wake(Hup) // every waiter gets it
 	q.Remove(in)
 	q.Remove(in)
 	q.Wake(All)
@@ -111,7 +112,7 @@ func BenchmarkPingPong(b *testing.B) {
 	}
 }
 
-func TestLoadCountsWhoIsAwake(t *testing.T) {
+func TestLoadLeavesOutSleepingGoroutines(t *testing.T) {
 	var load Load
 	var s Sleeper
 	s.CountIn(&load)
@@ -124,11 +125,11 @@ func TestLoadCountsWhoIsAwake(t *testing.T) {
 	s.Wake()
 	<-done
 	if n := load.Runnable(); n != 1 {
-		t.Fatalf("%d are awake, want 1", n)
+		t.Fatalf("%d goroutines are runnable, want 1", n)
 	}
 	s.Wake()
-	s.Sleep(0) // refused: the token is there
+	s.Sleep(0) // returns immediately: there is a token
 	if n := load.Runnable(); n != 1 {
-		t.Fatalf("after a refused sleep %d are awake, want 1", n)
+		t.Fatalf("after a sleep that found a token, %d goroutines are runnable, want 1", n)
 	}
 }

@@ -1,6 +1,6 @@
-// Package commandline reads the kernel's command line: words separated by
-// blanks, double quotes around words with blanks in them, and after "--" the
-// arguments of the program (Linux, Documentation/admin-guide/kernel-parameters).
+// Package commandline parses the kernel's command line: words separated by blanks,
+// double quotes around words with blanks, and the program's arguments after "--"
+// (Linux, Documentation/admin-guide/kernel-parameters).
 package commandline
 
 import (
@@ -9,29 +9,31 @@ import (
 	"strings"
 )
 
-// Options is what the command line says.
+// Options are the parsed command line.
 type Options struct {
-	// Init is the program to run if the initramfs has no run file; empty
-	// means the usual places.
+	// Init is the path of the program to run if the initramfs has no run file.
+	// If it is empty, the kernel looks in the usual places.
 	Init string
-	// Args are its arguments, without its name.
+	// Args are the program's arguments, without its name.
 	Args []string
-	// LogLevel is up to which level messages go to the console, 0 to 7.
+	// LogLevel, 0 to 7: messages with a lower level go to the console.
 	LogLevel int
-	// Console names where they go: "ttyS0", or "" for nowhere.
+	// Console is the console's name: "ttyS0", or "" or "null" for none.
 	Console string
-	// Panic is what happens after a panic: negative ends the machine at once,
-	// 0 stops it for a debugger, positive ends it after so many seconds.
+	// Panic is what follows a panic. A negative number ends the machine
+	// immediately, 0 stops it for a debugger, a positive number ends it after as
+	// many seconds.
 	Panic int
-	// NoRandomize turns address-space randomisation off (slowpath.norandom).
+	// NoRandomize disables address space layout randomisation
+	// (slowpath.norandom).
 	NoRandomize bool
 	// Exits sends the host a record of every return to user mode
 	// (slowpath.exits).
 	Exits bool
-	// VirtioMMIO are the virtio devices that virtio_mmio.device= announces.
+	// VirtioMMIO are the devices from virtio_mmio.device=.
 	VirtioMMIO []VirtioDevice
-	// Unknown are the words that mean nothing here. Linux gives them to init;
-	// the kernel names them in its log.
+	// Unknown are the other words. Linux passes them to init; the kernel logs
+	// them.
 	Unknown []string
 }
 
@@ -42,7 +44,7 @@ const (
 	levelMost    = 7
 )
 
-// option is one word that the kernel knows.
+// option is one option of the kernel.
 type option struct {
 	name string
 	set  func(o *Options, value string) error
@@ -59,8 +61,8 @@ var options = []option{
 	{"slowpath.norandom", func(o *Options, v string) error { o.NoRandomize = true; return empty(v) }},
 }
 
-// Parse reads a command line. An option with a value that it cannot have is an
-// error, a sentence for the user; the others still count.
+// Parse parses a command line. The error, a sentence for the user, is about the
+// first option with an invalid value. The other options are set all the same.
 func Parse(line string) (Options, error) {
 	o := Options{LogLevel: levelDefault, Console: "ttyS0", Panic: -1}
 	var first error
@@ -84,7 +86,7 @@ func (o *Options) apply(word string) error {
 			continue
 		}
 		if err := known.set(o, value); err != nil {
-			return fmt.Errorf("the kernel's option %s cannot be %q: %w", name, value, err)
+			return fmt.Errorf("the kernel's option %s cannot be %q; %w", name, value, err)
 		}
 		return nil
 	}
@@ -92,8 +94,8 @@ func (o *Options) apply(word string) error {
 	return nil
 }
 
-// split cuts the line into words. A double quote begins or ends a stretch in
-// which blanks are part of the word.
+// split splits the line into words. Between double quotes, blanks are part of the
+// word.
 func split(line string) []string {
 	var words []string
 	var word strings.Builder
@@ -128,7 +130,7 @@ func absolute(v string) error {
 
 func known(console string) error {
 	if console != "ttyS0" && console != "" && console != "null" {
-		return fmt.Errorf("the console is ttyS0, or null for none")
+		return fmt.Errorf("give ttyS0, or null for no console")
 	}
 	return nil
 }
@@ -144,7 +146,7 @@ func number(to *int, v string, least, most int) error {
 
 func empty(v string) error {
 	if v != "" {
-		return fmt.Errorf("it takes no value")
+		return fmt.Errorf("leave the value out")
 	}
 	return nil
 }

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-func TestParse(t *testing.T) {
+func TestParseFillsOptions(t *testing.T) {
 	defaults := Options{LogLevel: 7, Console: "ttyS0", Panic: -1}
 	with := func(change func(*Options)) Options { o := defaults; change(&o); return o }
 	for line, want := range map[string]Options{
@@ -34,7 +34,7 @@ func TestParse(t *testing.T) {
 	}
 }
 
-func TestParseErrors(t *testing.T) {
+func TestInvalidValueIsReportedAndOthersAreSet(t *testing.T) {
 	for _, line := range []string{
 		"init=sh", "loglevel=8", "loglevel=", "panic=soon", "console=tty0", "quiet=1", "slowpath.norandom=1",
 		"virtio_mmio.device=", "virtio_mmio.device=512@:1", "virtio_mmio.device=K@1:1", "virtio_mmio.device=512@1:x", "virtio_mmio.device=512:1",
@@ -44,7 +44,7 @@ func TestParseErrors(t *testing.T) {
 			t.Errorf("%q: error %v", line, err)
 		}
 		if o.Init != "/ok" {
-			t.Errorf("%q: what follows is lost", line)
+			t.Errorf("%q: the option after the invalid one is not set", line)
 		}
 	}
 }

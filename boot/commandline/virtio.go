@@ -6,18 +6,17 @@ import (
 	"strings"
 )
 
-// VirtioDevice is a virtio device whose registers are in memory, as the
-// machine's monitor announces it: SIZE@BASE:IRQ, and perhaps :ID behind it
-// (Linux, drivers/virtio/virtio_mmio.c).
+// VirtioDevice is a virtio device with memory-mapped registers, from
+// virtio_mmio.device=SIZE@BASE:IRQ[:ID] (Linux, drivers/virtio/virtio_mmio.c).
 type VirtioDevice struct {
-	Base, Size uint64 // physical address and bytes
+	Base, Size uint64 // physical address, and size in bytes
 	IRQ        uint32
 }
 
-// units are the suffixes that a size may have.
+// units are the suffixes of a size.
 var units = map[string]uint64{"K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
 
-// virtioDevice reads one device and adds it to the list.
+// virtioDevice parses one device and appends it to the list.
 func virtioDevice(list *[]VirtioDevice, v string) error {
 	size, rest, ok1 := strings.Cut(v, "@")
 	base, rest, ok2 := strings.Cut(rest, ":")

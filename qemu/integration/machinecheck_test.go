@@ -159,9 +159,9 @@ func TestMachineCheckWithCorruptContextIsFatal(t *testing.T) {
 
 // The kernel's messages before a fatal end, by cause (goos/trap.go).
 const (
-	machineCheckMessage = "A machine check came while the kernel ran"
+	machineCheckMessage = "A machine check interrupted the kernel"
 	doubleFaultMessage  = "The CPU could not deliver an exception"
-	nestedTrapMessage   = "The kernel took an exception inside its lowest layer"
+	nestedTrapMessage   = "The kernel took an exception inside package goos"
 )
 
 // checkFatalEnd checks that the kernel reported the vector and the address of the
