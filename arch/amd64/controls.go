@@ -40,12 +40,17 @@ var controlTable = [...]control{
 var controlsLoaded [MaxCPUs]controls
 
 // raiseControls raises the last step's duty if CPU c does not have what f
-// wants.
+// wants. It does not compare the values with ==: for that the compiler generates
+// a function that is not nosplit, in which the goroutine could be preempted, and
+// continue on another CPU with interrupts off.
 //
 //go:nosplit
 func raiseControls(c *perCPU, f *Frame) {
-	if f.controls != controlsLoaded[c.id] {
-		f.ThreadFlags.Or(lastMask)
+	for i := range controlTable {
+		if controlTable[i].differs(&f.controls, &controlsLoaded[c.id]) {
+			f.ThreadFlags.Or(lastMask)
+			return
+		}
 	}
 }
 
