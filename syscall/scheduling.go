@@ -1,7 +1,6 @@
 package syscall
 
 import (
-
 	"golang.org/x/sys/unix"
 
 	"slowpath/abi"

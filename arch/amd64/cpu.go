@@ -13,27 +13,27 @@ var kernelRoot uint64
 // online is the number of CPUs that have passed InitCPU.
 var online uint64
 
-// LoadKernelRoot makes the tables at a physical address the kernel's own and
-// loads them. The first CPU calls it once, at boot.
+// LoadKernelRoot loads the page tables at a physical address, as the kernel's own.
+// The first CPU calls it once, at boot.
 func LoadKernelRoot(root uint64) {
 	kernelRoot = root
 	loadCR3(root)
 }
 
-// LeaveBootRoot loads the kernel's own page tables on another CPU.
+// LeaveBootRoot loads the kernel's own page tables on another CPU. Boot only.
 func LeaveBootRoot() { loadCR3(kernelRoot) }
 
-// KernelRoot returns the physical address of the kernel's own page tables,
-// whose upper half every process shares.
+// KernelRoot returns the physical address of the kernel's own page tables, whose
+// upper half every process shares. Any context.
 func KernelRoot() uint64 { return kernelRoot }
 
-// InitTables fills what all CPUs share. The first CPU calls it once, before
-// InitCPU.
+// InitTables fills the descriptor tables that all CPUs share. The first CPU calls
+// it once, before InitCPU.
 func InitTables() { buildTables() }
 
-// InitCPU makes the CPU that runs it CPU number i: descriptor tables, SYSCALL,
-// local APIC, supervisor protections. idle is the frame of its idle thread,
-// made current. Interrupts are off and stay off.
+// InitCPU initialises the CPU that runs it as CPU i: descriptor tables, SYSCALL,
+// local APIC, supervisor protections. idle is the frame of its idle thread, which
+// becomes the current thread. Interrupts are off and stay off.
 func InitCPU(i uint64, idle *Frame) {
 	c := cpuBlock(i)
 	c.id = i
@@ -43,7 +43,7 @@ func InitCPU(i uint64, idle *Frame) {
 	loadTables(i)
 	writeMSR(msrSTAR, (UserSS-8)<<48|KernelCS<<32) // the user's selectors follow from one base
 	writeMSR(msrLSTAR, landings[i])
-	// Every flag that could disturb the kernel is cleared by SYSCALL.
+	// SYSCALL clears every flag that would affect the kernel.
 	writeMSR(msrSFMASK, FlagTF|FlagIF|FlagDF|FlagIOPL|FlagNT|FlagAC)
 	writeMSR(msrTSCAux, i)
 	writeMSR(msrGSBase, 0)
@@ -54,13 +54,13 @@ func InitCPU(i uint64, idle *Frame) {
 	atomic.AddUint64(&online, 1)
 }
 
-// spillRoom is what a Go function may use above its return address: the place
-// of its one argument (cmd/compile, abi-internal.md).
+// spillRoom is the room above a Go function's return address where it may spill its
+// one argument (cmd/compile, abi-internal.md).
 const spillRoom = 16
 
-// protectSupervisor turns on FSGSBASE, and what the CPU has against mistakes in
-// ring 0: no execution of user pages, no access to them outside copyUser, no
-// descriptor table addresses for users (SDM vol. 3A, 2.5).
+// protectSupervisor enables FSGSBASE, SMEP, SMAP and UMIP where the CPU has them:
+// ring 0 cannot execute user pages, nor access them outside copyUser, and users
+// cannot read the addresses of descriptor tables (SDM vol. 3A, 2.5).
 func protectSupervisor() {
 	cr4 := readCR4()
 	b, c := leaf7()

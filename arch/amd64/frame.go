@@ -1,11 +1,10 @@
-// Package amd64 is everything of Slowpath that names a register: the register
-// frame, the trampolines between user mode and Go, descriptor tables,
-// page-table format, local APIC, extended processor state, user copy.
+// Package amd64 is the part of Slowpath that accesses CPU registers: the register
+// frame, the trampolines between user mode and Go, descriptor tables, page-table
+// format, local APIC, extended state, user copy.
 //
-// All assembly of the kernel is here or in boot. It is a trampoline and
-// nothing else: it saves registers into a Frame and returns to the Go function
-// that called EnterUser, or loads them from one. What happens in between is
-// Go. The package imports nothing of Slowpath.
+// All assembly of the kernel is here or in boot. It only saves registers into a
+// Frame and returns to the Go function that called EnterUser, or loads registers
+// from a Frame. The rest is Go. The package imports nothing of Slowpath.
 //
 // The manuals cited are Intel's Software Developer's Manual (SDM) and AMD's
 // Architecture Programmer's Manual (APM), by volume and section.
@@ -16,16 +15,16 @@ import (
 	"unsafe"
 )
 
-// Frame holds every register of a suspended program: Linux calls it pt_regs.
-// A user task has one, and so has each thread of the Go runtime; the same
-// assembly saves and loads both.
+// Frame holds every register of a suspended program (Linux: pt_regs). Each task
+// has one, and each thread of the Go runtime. The same assembly saves and loads
+// both.
 //
-// The fields from RIP to SS lie in the order in which IRETQ pops them (SDM
-// vol. 3A, 6.14.2), so that it can leave straight from the frame. The layout
-// is known to trampoline_amd64.s; a test compares the two.
+// The fields from RIP to SS have the order in which IRETQ pops them from the frame
+// (SDM vol. 3A, 6.14.2). trampoline_amd64.s knows the layout; a test compares the
+// two.
 //
-// A Frame must not move while a CPU may hold its state: allocate it on the
-// heap, keep it reachable, and call Release before it dies.
+// A Frame must not move while a CPU may hold its state. Allocate it on the heap,
+// keep it reachable, and call Release before it becomes garbage.
 type Frame struct {
 	RAX, RBX, RCX, RBP uint64
 
@@ -39,11 +38,12 @@ type Frame struct {
 
 	RIP, CS, RFLAGS, RSP, SS uint64
 
-	// ThreadFlags holds the duties that the task owes, one
-	// bit each (package entry). Anybody may set bits. It lies beside Flags so
-	// that one 64-bit compare, with interrupts off, allows the fast exit.
+	// ThreadFlags holds the duties that the task owes, one bit each (package
+	// entry). Any goroutine may set bits. It is next to Flags, so that one
+	// 64-bit compare, with interrupts off, allows the fast exit.
 	ThreadFlags atomic.Uint32
-	// Flags tell how the frame must be left. Only the owner touches them.
+	// Flags say how the frame must be left. Only the task's own goroutine
+	// accesses them.
 	Flags FrameFlags
 
 	FSBase uint64
@@ -65,7 +65,7 @@ type Frame struct {
 	root     uint64 // physical address of the page tables: CR3
 	extended uint64 // address of the XSAVE area, 64-byte aligned
 
-	area []byte // what extended points into
+	area []byte // the memory of extended
 
 	debugCause uint64 // of the last #DB: see DebugCause
 
@@ -78,9 +78,8 @@ type Frame struct {
 	affinity atomic.Uint64 // see Affinity
 	lastCPU  atomic.Uint32 // see LastCPU
 
-	// UserTicks and SystemTicks count the timer interrupts that found the
-	// program in user mode, or the kernel at work for it; TickNanoseconds
-	// each.
+	// UserTicks and SystemTicks count the ticks that found the program in user
+	// mode, or the kernel at work for it. Each is TickNanoseconds long.
 	UserTicks, SystemTicks atomic.Uint32
 }
 
@@ -98,21 +97,21 @@ func (f *Frame) Args() *Args { return (*Args)(unsafe.Pointer(&f.RDI)) }
 type FrameFlags uint32
 
 const (
-	// LeaveByIRET is set when SYSRET would not restore the frame: it takes
-	// RIP from RCX and RFLAGS from R11 (SDM vol. 2B, SYSRET), so it fits only
-	// the return from a system call that changed neither.
+	// LeaveByIRET is set when SYSRET would not restore the frame. SYSRET loads
+	// RIP from RCX and RFLAGS from R11 (SDM vol. 2B, SYSRET), so it works only
+	// after a system call that changed neither.
 	LeaveByIRET FrameFlags = 1 << iota
-	// vectorsValid is set in a runtime thread's frame when XMM and MXCSR are
-	// part of what must be restored.
+	// vectorsValid is set in a runtime thread's frame whose XMM and MXCSR must
+	// be restored.
 	vectorsValid
-	// CallOver is set when the frame owes no exit of a system call: it is in
-	// none, or the duties of its exit were served. While it is not set, a
-	// duty of any kind brings EventDuty.
+	// CallOver is set when no exit of a system call is owed: the frame is in no
+	// call, or the duties of the exit were served. While it is clear, any duty
+	// makes EnterUser return EventDuty.
 	CallOver
 
-	// stepping is FlagTF as the SYSCALL landing found it: the program steps
-	// over the call. SYSRET would trap before the next instruction, IRETQ
-	// traps after it, so EnterUser returns EventDuty until Settle was called.
+	// stepping is FlagTF from the SYSCALL landing: the program single-steps over
+	// the call. SYSRET would trap before the next instruction, IRETQ traps after
+	// it, so EnterUser returns EventDuty until Settle is called.
 	stepping FrameFlags = FlagTF
 )
 
@@ -155,9 +154,9 @@ const (
 // sigreturn(2) and ptrace(2) (Linux: FIX_EFLAGS, FLAG_MASK).
 const UserFlags = FlagCF | FlagPF | FlagAF | FlagZF | FlagSF | FlagTF | FlagDF | FlagOF | FlagRF | FlagNT | FlagAC
 
-// UserLimit is the end of what a user may map: one page short of the lower
-// half, so that no SYSCALL instruction can end at the first non-canonical
-// address (CVE-2014-4699 and its kind).
+// UserLimit is the end of the user's address space: one page below the end of the
+// lower half, so that no SYSCALL instruction can end at the first non-canonical
+// address (as in CVE-2014-4699).
 const UserLimit = 1<<47 - PageSize
 
 // DefaultMXCSR masks all SSE exceptions and rounds to nearest (SDM vol. 1,
@@ -167,28 +166,29 @@ const DefaultMXCSR = 0x1f80
 // mxcsrMask are the bits of MXCSR that exist; others fault in LDMXCSR.
 const mxcsrMask = 0xffff
 
-// Settle makes the frame complete after a system call. SYSCALL overwrote RCX
-// and R11 with RIP and RFLAGS, and the fast path does not spend the time to
-// say so in the frame. Whoever reads, copies or changes registers calls it
-// first; it is done at most once an entry. After it the frame is left by
-// IRETQ unless ChooseExit finds that SYSRET serves.
+// Settle completes the frame after a system call. SYSCALL overwrites RCX and R11
+// with RIP and RFLAGS, which the fast path does not store in the frame to save
+// time. Code that reads, copies or changes registers calls Settle first; a second
+// call does nothing. After it the frame is left by IRETQ, unless ChooseExit finds
+// that SYSRET does the same. The caller is f's own goroutine, or f's task is
+// stopped.
 func (f *Frame) Settle() {
 	if f.Flags&LeaveByIRET != 0 {
 		return
 	}
-	f.CS = UserCS // the landing may have pushed over it (fsbase.go)
+	f.CS = UserCS // the landing may have pushed over it (alternatives.go)
 	f.RCX, f.R11 = f.RIP, f.RFLAGS
 	f.Flags = f.Flags&^stepping | LeaveByIRET
 }
 
-// Stepping reports whether the frame is of a system call over which the
-// program single-steps, and is not settled yet.
+// Stepping reports whether the program single-steps over the system call that the
+// frame is in, and Settle was not called yet.
 func (f *Frame) Stepping() bool { return f.Flags&stepping != 0 }
 
-// Sanitize forces into the frame what user mode may have and what the exit
-// instructions need, after its registers came from a user (sigreturn(2),
-// ptrace(2)). It reports false if RIP, FSBase or GSBase could not be loaded:
-// the caller then owes the task a fatal signal.
+// Sanitize makes a frame safe for the exit instructions after a user chose its
+// registers (sigreturn(2), ptrace(2)). It returns false if RIP, FSBase or GSBase
+// could not be loaded: the caller must then send the task a fatal signal. The
+// caller is f's own goroutine, or f's task is stopped.
 func (f *Frame) Sanitize() bool {
 	f.RFLAGS = f.RFLAGS&(UserFlags|FlagID) | FlagIF | FlagFixed
 	f.CS, f.SS = UserCS, UserSS
@@ -197,20 +197,20 @@ func (f *Frame) Sanitize() bool {
 	return f.RIP < UserLimit && Canonical(f.FSBase) && Canonical(f.GSBase)
 }
 
-// Canonical reports whether the top 17 bits of a are equal (SDM vol. 1,
-// 3.3.7.1): others fault when loaded.
+// Canonical reports whether the top 17 bits of an address are equal (SDM vol. 1,
+// 3.3.7.1). Other addresses fault. Any context.
 func Canonical(a uint64) bool { return uint64(int64(a)<<16>>16) == a }
 
-// Exit returns the instruction by which the frame must be left as it is: IRETQ
-// if LeaveByIRET is set, else SYSRET, as RCX and R11 are not in the frame.
+// Exit returns the instruction that must leave the frame: IRETQ if LeaveByIRET is
+// set, otherwise SYSRET, since the frame has no RCX and R11. Any context.
 //
 //go:nosplit
 func (f *Frame) Exit() Exit { return Exit(f.Flags & LeaveByIRET) }
 
-// SysretServes reports whether SYSRET leaves the frame as IRETQ would: RCX
-// and R11 hold RIP and RFLAGS, the selectors are the 64-bit user's, RIP is
-// canonical, and neither RF nor TF must be set with the return itself (SDM
-// vol. 2B, SYSRET; Linux: do_syscall_64).
+// SysretServes reports whether SYSRET leaves the frame as IRETQ would: RCX and R11
+// hold RIP and RFLAGS, the selectors are the 64-bit user's, RIP is canonical, and
+// neither RF nor TF is set (SDM vol. 2B, SYSRET; Linux: do_syscall_64). The frame
+// is settled.
 func (f *Frame) SysretServes() bool {
 	return f.RCX == f.RIP && f.R11 == f.RFLAGS &&
 		f.CS == UserCS && f.SS == UserSS &&
@@ -218,13 +218,13 @@ func (f *Frame) SysretServes() bool {
 		f.RFLAGS&^sysretFlags == 0 && f.RFLAGS&(FlagFixed|FlagTF) == FlagFixed
 }
 
-// sysretFlags are the bits that SYSRET takes from R11 (SDM vol. 2B, SYSRET):
-// neither RF nor VM is among them.
+// sysretFlags are the bits that SYSRET loads from R11, without RF and VM (SDM
+// vol. 2B, SYSRET).
 const sysretFlags = 0x3c7fd7
 
-// ChooseExit picks the exit instruction for a complete frame: IRETQ unless
-// SYSRET is proven to do the same. A frame that is not settled is left by
-// SYSRET in any case: IRETQ would load an RCX and R11 that it does not have.
+// ChooseExit chooses the exit instruction of a settled frame: SYSRET if it does the
+// same as IRETQ. It does not change a frame that is not settled, which SYSRET
+// leaves: it has no RCX and R11 for IRETQ. The caller is f's own goroutine.
 func (f *Frame) ChooseExit() {
 	if f.Flags&LeaveByIRET != 0 && f.SysretServes() {
 		f.Flags &^= LeaveByIRET

@@ -8,13 +8,13 @@ import (
 // MaxCPUs is how many CPUs the kernel can use: one SYSCALL landing each.
 const MaxCPUs = 8
 
-// perCPU is what the trampolines know of one CPU. The blocks lie at a constant
-// address in the image (boot/image reserves the page), so that a landing
-// reads its own with an absolute address; elsewhere in ring 0, with interrupts
-// off, the selector in the task register is the index.
+// perCPU is the per-CPU data of the trampolines. The blocks are at a constant
+// address in a page of the image that boot/image reserves. A landing reads its own
+// block by an absolute address. Other code in ring 0, with interrupts off, uses the
+// selector in the task register as the index.
 //
-// Addresses are integers here: the garbage collector does not see what a CPU
-// holds, and whoever puts a Frame in keeps it reachable by other means.
+// Addresses are integers, which the garbage collector does not see. Code that puts
+// a Frame here keeps it reachable by other means.
 type perCPU struct {
 	// userFrame is the frame whose state and page tables are both loaded:
 	// EnterUser enters no other. Zero makes EnterUser return EventHandover.
@@ -44,8 +44,8 @@ const (
 	perCPUStride = 128
 )
 
-// pointer makes an address that the hardware knows into a pointer. It must not
-// be one of Go's heap, which only a pointer keeps alive.
+// pointer converts an address that the hardware uses into a pointer. It must not be
+// an address of Go's heap, which only a pointer keeps alive.
 //
 //go:nosplit
 func pointer(address uint64) unsafe.Pointer {
@@ -59,15 +59,14 @@ func cpuBlock(i uint64) *perCPU {
 	return (*perCPU)(pointer(perCPUBase + tssBase*8 + i*perCPUStride))
 }
 
-// thisCPU returns the block of the CPU it runs on: meaningful only while
-// interrupts are off.
+// thisCPU returns the block of the CPU that runs the caller. Interrupts are off.
 //
 //go:nosplit
 func thisCPU() *perCPU {
 	return (*perCPU)(pointer(perCPUBase + taskRegister()*8))
 }
 
-// frameAddress is a frame's name in a perCPU block.
+// frameAddress returns the address of a frame, for a perCPU block.
 //
 //go:nosplit
 func frameAddress(f *Frame) uint64 { return uint64(uintptr(unsafe.Pointer(f))) }
@@ -77,8 +76,8 @@ func frameAddress(f *Frame) uint64 { return uint64(uintptr(unsafe.Pointer(f))) }
 //go:nosplit
 func frameAt(a uint64) *Frame { return (*Frame)(pointer(a)) }
 
-// CPU returns the number of the CPU that runs the caller, 0 for the first.
-// Interrupts must be off, or the answer may be old.
+// CPU returns the number of the CPU that runs the caller, 0 for the first. If
+// interrupts are on, the caller may already run on another.
 //
 //go:nosplit
 func CPU() int { return int(thisCPU().id) }
@@ -89,44 +88,44 @@ func CPU() int { return int(thisCPU().id) }
 //go:nosplit
 func Current() *Frame { return frameAt(thisCPU().current) }
 
-// SetCurrent makes f the frame that Resume continues and that kernel entries
-// of this CPU save into. Interrupts must be off. f must never move or die.
+// SetCurrent makes f the frame of this CPU's current runtime thread: Resume
+// continues it, and entries from the kernel save into it. Interrupts must be off. f
+// must never move or become garbage.
 //
 //go:nosplit
 func SetCurrent(f *Frame) { thisCPU().current = frameAddress(f) }
 
-// Hooks are the three functions of package goos that the trampolines call, on
-// the CPU's own stack, with interrupts off and a g that belongs to no thread.
+// Hooks are the functions of package goos that the trampolines call, on the CPU's
+// own stack, with interrupts off and a g that belongs to no thread.
 type Hooks struct {
-	// Syscall: the current thread executed SYSCALL. It begins with EndCall.
+	// Syscall handles a SYSCALL of the current thread. It calls EndCall first.
 	Syscall func()
-	// Trap: an exception in the kernel, or an interrupt. f is the current
-	// thread's frame if that was interrupted, else that of the program that the
-	// current thread ran in user mode: then it begins with EndEnterUser.
+	// Trap handles an exception in the kernel, or an interrupt. f is the current
+	// thread's frame, or that of the program that the thread ran in user mode:
+	// then Trap calls EndEnterUser first.
 	Trap func(f *Frame)
-	// Fatal: an exception inside package goos, #DF or #MC. It does not return.
+	// Fatal ends the machine after an exception in package goos, #DF or #MC.
 	Fatal func()
 }
 
-// What the trampolines read. The first three are set once, before the first
-// runtime thread runs.
+// Variables that the trampolines read. The first three are set once, before the
+// first runtime thread runs.
 var (
 	onSyscall, onTrap, onFatal uint64 // addresses of func values
 
-	// lastTest is EnterUser's when a duty is owed or a call is not over, and
-	// lastMask selects the duties that it serves itself.
+	// lastTest is what EnterUser calls if a duty is owed or CallOver is clear.
+	// lastMask are the duties that it serves itself.
 	lastTest func(*Frame) Exit
 	lastMask uint32
 
-	// goosG is the g of package goos: all zero, so its stack bound is 0 and
-	// no function asks for more stack. goosTLS is where FS points.
+	// goosG is the g of package goos. Its stack bound is 0, so no function
+	// grows the stack. FS base points to goosTLS+8.
 	goosG   [1024]byte
 	goosTLS [2]uint64
 
 	kernelMXCSR uint32 = DefaultMXCSR
 
-	// kernelNMIs counts the NMIs that came while a CPU was in the kernel, and
-	// userNMIs those that interrupted a program.
+	// kernelNMIs and userNMIs count the NMIs in the kernel and in user mode.
 	kernelNMIs, userNMIs uint64
 )
 
@@ -140,39 +139,39 @@ func SetHooks(h Hooks) {
 // top-level function.
 func funcAddress[F func() | func(*Frame)](f *F) uint64 { return *(*uint64)(unsafe.Pointer(f)) }
 
-// Exit is what the last test before user mode decides.
+// Exit is the decision of the last test before user mode.
 type Exit int
 
-// The ways on from the last test. EnterUser knows them by their sign.
+// The decisions. EnterUser distinguishes them by their sign.
 const (
-	// Stay: not to user mode. EnterUser returns EventDuty.
+	// Stay makes EnterUser return EventDuty.
 	Stay Exit = EventDuty
-	// BySYSRET and ByIRETQ: to user mode, by that instruction.
+	// BySYSRET and ByIRETQ enter user mode by that instruction.
 	BySYSRET Exit = 0
 	ByIRETQ  Exit = Exit(LeaveByIRET)
 )
 
-// SetLastTest says who decides, with interrupts off, whether and how a frame
-// that owes something may go to user mode, and which bits of Frame.ThreadFlags stand
-// for a CPU register that is not the frame's: TakeCPU raises them, the test
-// serves them. test is a top-level function that is nosplit, as is all that it
-// calls. Called once, before the first task runs.
+// SetLastTest sets the function that decides, with interrupts off, whether and how
+// a frame that owes duties enters user mode. last are the bits of
+// Frame.ThreadFlags that TakeCPU raises when the CPU's controls are not those that
+// the frame wants (LoadControls); test serves them. test is a top-level function.
+// It and all its callees are nosplit. SetLastTest is called once, before the first
+// task runs.
 func SetLastTest(last uint32, test func(*Frame) Exit) { lastTest, lastMask = test, last }
 
-// CountUserNMI counts an NMI that interrupted a program; those that find a CPU
-// in the kernel are counted by the trampoline. Package goos calls it, with
-// interrupts off.
+// CountUserNMI counts an NMI in user mode. The trampoline counts those in the
+// kernel. Package goos calls it, with interrupts off.
 //
 //go:nosplit
 func CountUserNMI() { atomic.AddUint64(&userNMIs, 1) }
 
-// NMIs returns how many NMIs interrupted a program since the boot, and how many
-// found a CPU in the kernel. Any context.
+// NMIs returns the number of NMIs in user mode and in the kernel since boot. Any
+// context.
 func NMIs() (user, kernel uint64) {
 	return atomic.LoadUint64(&userNMIs), atomic.LoadUint64(&kernelNMIs)
 }
 
-// landings and codeAddresses are filled by the assembler.
+// landings and codeAddresses are initialised in trampoline_amd64.s.
 var (
 	landings      [MaxCPUs]uint64
 	codeAddresses [10]uint64
@@ -192,13 +191,14 @@ const (
 	writeFSBaseCode
 )
 
-// RuntimeStart returns the address of the Go runtime's entry point, which
-// expects a stack as Linux's execve prepares it.
+// RuntimeStart returns the address of the Go runtime's entry point. It expects the
+// stack that execve(2) prepares. Any context.
 func RuntimeStart() uint64 { return codeAddresses[runtimeStartCode] }
 
-// Idle returns the address of the code of a CPU's idle thread.
+// Idle returns the address of the code of the idle threads. Any context.
 func Idle() uint64 { return codeAddresses[idleCode] }
 
-// FatalState returns what the CPU pushed for an exception that has no frame:
-// vector, error code, RIP, CS, RFLAGS, RSP, SS. It is for Hooks.Fatal.
+// FatalState returns what the stub and the CPU pushed for an exception without a
+// frame: vector, error code, RIP, CS, RFLAGS, RSP, SS. Hooks.Fatal calls it, with
+// interrupts off.
 func FatalState() *[7]uint64 { return (*[7]uint64)(pointer(thisCPU().scratch)) }

@@ -1,5 +1,5 @@
-// One instruction each, for Go. Those that take no argument from memory are
-// declared in registers.go.
+// Wrappers of single instructions for Go, declared in registers.go and, for the
+// segment registers, in selectors.go.
 #include "textflag.h"
 
 // func Out8(port uint16, v uint8)
@@ -251,7 +251,7 @@ TEXT ·xrstor(SB), NOSPLIT, $0-16
 	MOVQ AX, DX
 	SHRQ $32, DX
 	XRSTOR64 (CX)
-	LDMXCSR ·kernelMXCSR(SB) // it was loaded too
+	LDMXCSR ·kernelMXCSR(SB) // the instruction loaded MXCSR too
 	RET
 
 // func fxsave(area uint64)
@@ -264,5 +264,5 @@ TEXT ·fxsave(SB), NOSPLIT, $0-8
 TEXT ·fxrstor(SB), NOSPLIT, $0-8
 	MOVQ area+0(FP), CX
 	FXRSTOR64 (CX)
-	LDMXCSR ·kernelMXCSR(SB) // it was loaded too
+	LDMXCSR ·kernelMXCSR(SB) // the instruction loaded MXCSR too
 	RET

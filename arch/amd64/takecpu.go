@@ -105,7 +105,7 @@ func saveState(c *perCPU) {
 }
 
 // loadState loads f's state, which is in memory, but for the selectors, which
-// are a control. The exchange orders it before the load of Work in EnterUser
+// are a control. The exchange orders it before the load of ThreadFlags in EnterUser
 // (see Kick), and of f's affinity (see SetAffinity).
 //
 //go:nosplit

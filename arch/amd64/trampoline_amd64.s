@@ -1,13 +1,13 @@
-// The ways into the kernel and out of it. Every register of the interrupted
-// program is saved in a Frame (frame.go), every one is loaded from it.
+// Entry to the kernel and exit from it. Entry saves every register of the
+// interrupted program in a Frame (frame.go); exit loads every register from one.
 //
-// Per-CPU data lies at a constant address (percpu.go). Where the CPU is not
-// known from the landing itself, its task register tells: STRQ gives
-// 0x40+16*cpu, and a block is 128 bytes, so the block is at base + selector*8.
+// Per-CPU data (perCPU, percpu.go) is at a constant address. A landing knows its
+// CPU. Elsewhere STRQ reads the task register, 0x40+16*cpu. A block has 128 bytes,
+// so its address is P_BASE + selector*8.
 //
-// RDFSBASE and WRFSBASE have CX as their operand everywhere, and where they are
-// R10 and DX are free and a word may be pushed: on a CPU that lacks them each
-// becomes a CALL of readFSBase or writeFSBase (fsbase.go).
+// RDFSBASE and WRFSBASE always have CX as their operand. Where they stand, R10 and
+// DX are free and there is room to push a word: on a CPU without FSGSBASE each is
+// patched to a CALL of readFSBase or writeFSBase (alternatives.go).
 #include "textflag.h"
 
 // Offsets in Frame.
@@ -49,7 +49,7 @@
 #define CALL_OVER 4
 #define STEPPING 0x100
 
-// Work and Flags of a frame that owes nothing and is left by IRETQ.
+// ThreadFlags and Flags of a frame without duties that is left by IRETQ.
 #define IRET_ALONE ((LEAVE_BY_IRET|CALL_OVER)<<32)
 
 // Offsets in perCPU, and the address of the block of selector 0.
@@ -73,15 +73,15 @@
 
 #define FIRST_IRQ 32 // the first vector that is not an exception
 
-// Exceptions that goos serves on the spot, as interrupts: #DB, NMI, #DF, and
-// #MC, whose cause must be read on the CPU that has it.
+// Exceptions that go to goos first, like interrupts: #DB, NMI, #DF and #MC. The
+// cause of #DB and #MC must be read on the CPU that took them.
 #define SERVED_HERE (1<<1|1<<2|1<<8|1<<18)
 
-// An event (user.go): a system call's number, or negative.
+// EventHandover (user.go).
 #define EVENT_HANDOVER -258
 
-// RET that the assembler's check of balanced pushes does not see: here SP is
-// not the caller's until the last moment.
+// RET without the assembler's check that pushes and pops balance: SP is switched
+// before it.
 #define RETURN BYTE $0xc3
 
 // The registers that SYSCALL leaves alone, without RAX. base points d bytes into
@@ -100,7 +100,7 @@
 	MOVQ R14, (F_R14-d)(base); \
 	MOVQ R15, (F_R15-d)(base)
 
-// The same without RAX, which is the base.
+// LOAD12 loads the same registers except RAX, which is the base.
 #define LOAD12 \
 	MOVQ F_RBX(AX), BX; \
 	MOVQ F_RDX(AX), DX; \
@@ -115,8 +115,9 @@
 	MOVQ F_R14(AX), R14; \
 	MOVQ F_R15(AX), R15
 
-// XMM and MXCSR are saved eagerly: Go uses them everywhere. MOVUPS costs a
-// sixth of FXSAVE under emulation. The kernel's own MXCSR goes in.
+// SAVE_VECTORS saves XMM and MXCSR and loads kernelMXCSR (percpu.go). They are
+// saved eagerly, because Go uses them everywhere. MOVUPS takes a sixth of the time
+// of FXSAVE under emulation.
 #define SAVE_VECTORS(base, d) \
 	MOVUPS X0, (F_XMM-d+0)(base); \
 	MOVUPS X1, (F_XMM-d+16)(base); \
@@ -156,12 +157,12 @@
 	MOVUPS (F_XMM+240)(AX), X15; \
 	LDMXCSR F_MXCSR(AX)
 
-// LANDING is where SYSCALL arrives on one CPU (LSTAR differs from CPU to CPU;
-// o is the CPU's block), interrupts off, RSP still the caller's. The Go
-// runtime's own system calls come here too: their return address is negative.
+// LANDING is the SYSCALL entry of one CPU. Each CPU has its own in LSTAR; o is the
+// offset of its block. Interrupts are off, RSP is the caller's. The Go runtime's
+// system calls come here too; their return address is negative.
 #define LANDING(name, o) \
 TEXT name(SB), NOSPLIT|NOFRAME, $0; \
-	TESTQ CX, CX; /* whose call is it? */ \
+	TESTQ CX, CX; /* the return address */ \
 	JMI kernel; \
 	MOVQ SP, P(o+P_SCRATCH); \
 	MOVQ P(o+P_USERSS), SP; /* &frame.SS */ \
@@ -172,19 +173,19 @@ TEXT name(SB), NOSPLIT|NOFRAME, $0; \
 	MOVQ AX, (F_ORIGRAX-F_RFLAGS)(SP); \
 	RDFSBASEQ CX; \
 	MOVQ CX, (F_FSBASE-F_RFLAGS)(SP); \
-	MOVQ P(o+P_KERNELFS), CX; /* the runtime's g hangs on FS */ \
+	MOVQ P(o+P_KERNELFS), CX; /* the runtime finds g through FS base */ \
 	WRFSBASEQ CX; \
 	SAVE_VECTORS(SP, F_RFLAGS); \
 	ANDL $STEPPING, R11; \
-	MOVL R11, (F_FLAGS-F_RFLAGS)(SP); /* SYSRET will do, unless TF is set */ \
+	MOVL R11, (F_FLAGS-F_RFLAGS)(SP); /* no LeaveByIRET: SYSRET can leave the frame, unless TF is set */ \
 	MOVQ (F_KBP-F_RFLAGS)(SP), BP; \
 	MOVQ (F_KSP-F_RFLAGS)(SP), SP; /* back on EnterUser's stack */ \
-	MOVL AX, AX; /* the number has 32 bits, and is no event below zero */ \
+	MOVL AX, AX; /* the number has 32 bits, so it is not negative like an event */ \
 	MOVQ AX, 16(SP); /* EnterUser's result */ \
 	STI; \
 	RETURN; \
 kernel: \
-	MOVQ SP, R11; /* the kernel's flags are known, so R11 is free */ \
+	MOVQ SP, R11; /* EndCall restores RFLAGS, so R11 is free */ \
 	MOVQ P(o+P_CURRENT), SP; /* the runtime thread's frame */ \
 	JMP ·kernelSyscall(SB)
 
@@ -197,7 +198,8 @@ LANDING(·landing5, 0x480)
 LANDING(·landing6, 0x500)
 LANDING(·landing7, 0x580)
 
-// kernelSyscall: the runtime called "Linux". SP = its frame, R11 = its RSP.
+// kernelSyscall handles a system call of the runtime (Hooks.Syscall). SP = the
+// thread's frame, R11 = its RSP.
 TEXT ·kernelSyscall(SB), NOSPLIT|NOFRAME, $0
 	MOVQ AX, F_RAX(SP)
 	SAVE12(SP, 0)
@@ -206,23 +208,23 @@ TEXT ·kernelSyscall(SB), NOSPLIT|NOFRAME, $0
 	MOVQ ·onSyscall(SB), R12
 	JMP ·callGoos(SB)
 
-// callGoos runs the func value in R12, of a top-level function, in the
-// environment of package goos: interrupts off, the CPU's own stack, a g that
-// never asks for more stack. Its argument is in AX. Then it continues whichever
-// thread is current.
+// callGoos calls the func value in R12, of a top-level function, with the argument
+// in AX, in the environment of package goos: interrupts off, the CPU's own stack,
+// and goosG, for which no function needs more stack. Then it continues the CPU's
+// current thread, which may be another.
 TEXT ·callGoos(SB), NOSPLIT|NOFRAME, $0
 	STRQ BX
 	MOVQ $1, P(P_IN_GOOS)(BX*8)
 	MOVQ P(P_STACK)(BX*8), SP
 	LEAQ ·goosTLS+8(SB), CX
 	WRFSBASEQ CX
-	LEAQ ·goosG(SB), R14 // the compiler's calling convention keeps g here
-	XORPS X15, X15 // and zero here
+	LEAQ ·goosG(SB), R14 // ABIInternal: R14 is g
+	XORPS X15, X15 // and X15 is zero
 	CLD
 	CALL 0(R12)
 	JMP ·Resume(SB)
 
-// Resume continues the runtime thread that is this CPU's current one.
+// Resume continues the CPU's current runtime thread (perCPU.current).
 TEXT ·Resume(SB), NOSPLIT|NOFRAME, $0
 	STRQ BX
 	MOVQ P(P_CURRENT)(BX*8), AX
@@ -231,9 +233,9 @@ TEXT ·Resume(SB), NOSPLIT|NOFRAME, $0
 	MOVQ $0, P(P_IN_GOOS)(BX*8)
 	JMP ·leave(SB)
 
-// leave loads all of the frame in AX, and what it was interrupted at goes on. A
-// call of the runtime's clobbers the vectors, so its thread has none to load,
-// and X15 is zero since callGoos.
+// leave loads all registers from the frame in AX and returns to where it was
+// interrupted. A system call of the runtime clobbers the vectors, so there are
+// none to load after it. X15 must be zero, and is since callGoos.
 TEXT ·leave(SB), NOSPLIT|NOFRAME, $0
 	MOVQ F_FSBASE(AX), CX
 	WRFSBASEQ CX
@@ -244,20 +246,20 @@ general:
 	LOAD12
 	MOVQ F_RCX(AX), CX
 	MOVQ F_R11(AX), R11
-	LEAQ F_RIP(AX), SP // IRETQ pops the frame's own tail
+	LEAQ F_RIP(AX), SP // IRETQ pops RIP to SS of the frame
 	MOVQ F_RAX(AX), AX
 	IRETQ
 
 // func EnterUser(f *Frame) int
 TEXT ·EnterUser(SB), NOSPLIT|NOFRAME, $0-16
 	MOVQ f+0(FP), AX
-	CLI // from here on no wake-up can come unseen
+	CLI // a duty raised from here on arrives as an interrupt in user mode
 	STRQ CX
 	CMPQ AX, P(P_USERFRAME)(CX*8)
-	JNE handover // page tables, x87, upper vectors or GS are another's
+	JNE handover // page tables or fpregs are another program's
 	MOVQ SP, F_KSP(AX)
 	MOVQ BP, F_KBP(AX)
-	CMPQ F_THREADFLAGS(AX), $0 // Work and Flags in one compare
+	CMPQ F_THREADFLAGS(AX), $0 // ThreadFlags and Flags in one compare
 	JNE slow
 sysret:
 	MOVQ F_FSBASE(AX), CX
@@ -273,9 +275,9 @@ slow:
 	MOVQ $IRET_ALONE, CX
 	CMPQ F_THREADFLAGS(AX), CX
 	JEQ iret
-	// A nosplit Go function decides, with interrupts off.
+	// lastTest (percpu.go) decides, with interrupts off.
 	MOVQ ·lastTest(SB), DX
-	PUSHQ AX // where a Go function may spill its argument
+	PUSHQ AX // ABIInternal: room for the callee to spill its argument
 	CALL 0(DX)
 	POPQ CX
 	MOVQ AX, CX
@@ -292,9 +294,9 @@ stay:
 	STI
 	RET
 
-// trap is where the stubs of all vectors go (boot/image, vectorStubs),
-// interrupts off, on a stack of the interrupt-stack table: vector, error, RIP,
-// CS, RFLAGS, RSP, SS.
+// trap is the common entry of all vectors, from their stubs (boot/image,
+// vectorStubs). Interrupts are off. On the stack, one of the interrupt-stack
+// table, are vector, error, RIP, CS, RFLAGS, RSP, SS.
 TEXT ·trap(SB), NOSPLIT|NOFRAME, $0
 	PUSHQ AX
 	PUSHQ BX
@@ -324,7 +326,7 @@ save:
 	RDFSBASEQ CX
 	MOVQ CX, F_FSBASE(AX)
 	SAVE_VECTORS(AX, 0)
-	CLD // and AC is off: SMAP guards again (SDM vol. 3A, 6.12.1.3 does neither)
+	CLD // the CPU clears neither DF nor AC (SDM vol. 3A, 6.12.1.3); AC off enables SMAP
 	PUSHQ $FLAGS_FIXED
 	POPFQ
 	TESTB $3, F_CS(AX)
@@ -347,25 +349,26 @@ save:
 	RETURN
 fromKernel:
 	MOVL $VECTORS_VALID, F_FLAGS(AX)
-serve: // AX tells whose frame it is
+serve: // AX = the interrupted frame, for Hooks.Trap
 	MOVQ ·onTrap(SB), R12
 	JMP ·callGoos(SB)
-nested: // package goos itself faulted: nothing to go back to
+nested: // an exception in package goos is fatal
 	ADDQ $16, SP
 	JMP ·fatalTrap(SB)
 
-// justReturn is EnterUser's end for a thread that was interrupted in user mode.
+// justReturn ends EnterUser after an interrupt of user mode (EndEnterUser).
 TEXT ·justReturn(SB), NOSPLIT|NOFRAME, $0
 	RET
 
-// paranoidTrap: #DB, NMI, #DF and #MC (stacks of their own). From user mode
-// they are like any other; in the kernel an NMI, and a #DB, must touch nothing
-// but the count.
+// paranoidTrap is the entry of #DB, NMI, #DF and #MC, which have stacks of their
+// own. From user mode it continues at trap. In the kernel it counts #DB and NMI in
+// kernelNMIs and touches nothing else, since they may come at any instruction;
+// the other two are fatal.
 TEXT ·paranoidTrap(SB), NOSPLIT|NOFRAME, $0
 	TESTB $3, 24(SP) // CS
 	JNE user
 	CMPQ 0(SP), $2
-	JHI fatal // not Debug, not NMI
+	JHI fatal // #DF or #MC
 	LOCK
 	INCQ ·kernelNMIs(SB)
 	ADDQ $16, SP // vector, error
@@ -375,14 +378,15 @@ user:
 fatal:
 	JMP ·fatalTrap(SB)
 
-// fatalTrap: #DF or #MC in the kernel, any exception in goos. SP is what the handler may look at.
+// fatalTrap ends the machine (Hooks.Fatal) after #DF or #MC in the kernel, or any
+// exception in goos. SP points to what FatalState returns.
 TEXT ·fatalTrap(SB), NOSPLIT|NOFRAME, $0
 	STRQ BX
 	MOVQ SP, P(P_SCRATCH)(BX*8)
 	MOVQ ·onFatal(SB), R12
 	JMP ·callGoos(SB)
 
-// idle is the code of the thread that runs when no other wants to.
+// idle is the code of the idle threads.
 TEXT ·idle(SB), NOSPLIT|NOFRAME, $0
 wait:
 	STI
@@ -396,25 +400,26 @@ TEXT ·copyUser(SB), NOSPLIT|NOFRAME, $0-40
 	MOVQ from+16(FP), SI
 	MOVQ n+24(FP), CX
 	LEAQ (DI)(CX*1), R10 // where the copy ends
-	CLI // so that the CPU and its page tables stay
+	CLI // the goroutine stays on this CPU, and the CPU keeps its page tables
 	STRQ DX
 	CMPQ AX, P(P_ROOT)(DX*8)
 	JEQ loaded
-	MOVQ $0, P(P_USERFRAME)(DX*8) // EnterUser must look again
+	MOVQ $0, P(P_USERFRAME)(DX*8) // EnterUser must return EventHandover
 	MOVQ AX, P(P_ROOT)(DX*8)
 	MOVQ AX, CR3
 loaded:
-	PUSHQ $0x40002 // RFLAGS.AC: SMAP lets through; without SMAP it does nothing
+	PUSHQ $0x40002 // RFLAGS.AC allows access to user pages; without SMAP it has no effect
 	POPFQ
 	MOVQ CX, DX
 	ANDQ $7, DX
 	SHRQ $3, CX
-	REP; MOVSQ // a fault here or below goes on at copyUserEnd
+	REP; MOVSQ // a fault from here on continues at copyUserEnd (Fixup)
 	MOVQ DX, CX
 	REP; MOVSB
 	JMP ·copyUserEnd(SB)
 
-// copyUserEnd: R10 - DI = what is left. Interrupts were on, AC off.
+// copyUserEnd returns R10 - DI, the bytes that are left. It restores RFLAGS:
+// interrupts on, AC off.
 TEXT ·copyUserEnd(SB), NOSPLIT|NOFRAME, $0-40
 	SUBQ DI, R10
 	MOVQ R10, 40(SP)
@@ -424,7 +429,7 @@ TEXT ·copyUserEnd(SB), NOSPLIT|NOFRAME, $0-40
 
 // func loadFS(selector uint16)
 //
-// FS base changes with FS, and the runtime's g hangs on it.
+// It keeps FS base, which a load of FS changes: the runtime finds g through it.
 TEXT ·loadFS(SB), NOSPLIT, $0-2
 	MOVW selector+0(FP), AX
 	RDFSBASEQ CX
@@ -432,10 +437,10 @@ TEXT ·loadFS(SB), NOSPLIT, $0-2
 	WRFSBASEQ CX
 	RET
 
-// runtimeClock is clock_gettime for the Go runtime, found through the vDSO
-// image that goos makes. C calling convention: DI = clock, SI = *timespec. It is
-// assembly because it runs on another stack than the runtime's g believes: a Go
-// function would be preempted there.
+// runtimeClock is clock_gettime for the Go runtime, through the vDSO image of goos
+// (RuntimeClock). C calling convention: DI = clock, SI = *timespec. It is assembly
+// because the runtime calls it on another stack than g's, where a Go function
+// must not be preempted.
 TEXT ·runtimeClock(SB), NOSPLIT|NOFRAME, $0
 	RDTSC
 	SHLQ $32, DX
@@ -457,8 +462,8 @@ monotonic:
 	XORL AX, AX
 	RET
 
-// readFSBase stands in for RDFSBASEQ CX, and writeFSBase for WRFSBASEQ CX, on
-// a CPU without those. They keep all registers but DX and R10.
+// readFSBase replaces RDFSBASEQ CX, and writeFSBase replaces WRFSBASEQ CX, on a CPU
+// without FSGSBASE (alternatives.go). They clobber DX and R10.
 TEXT ·readFSBase(SB), NOSPLIT|NOFRAME, $0
 	MOVQ AX, R10
 	MOVL $MSR_FSBASE, CX
@@ -478,7 +483,7 @@ TEXT ·writeFSBase(SB), NOSPLIT|NOFRAME, $0
 	MOVQ R10, AX
 	RET
 
-// The addresses that Go needs (percpu.go).
+// landings and codeAddresses (percpu.go).
 DATA ·landings+0(SB)/8, $·landing0(SB)
 DATA ·landings+8(SB)/8, $·landing1(SB)
 DATA ·landings+16(SB)/8, $·landing2(SB)

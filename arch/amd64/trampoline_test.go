@@ -10,8 +10,9 @@ import (
 	"unsafe"
 )
 
-// TestOffsetsAgree compares the constants of the assembly with the structures.
-func TestOffsetsAgree(t *testing.T) {
+// TestAssemblyOffsetsMatchStructures compares the constants of the assembly with
+// the structures.
+func TestAssemblyOffsetsMatchStructures(t *testing.T) {
 	var f Frame
 	var p perCPU
 	want := map[string]uintptr{
@@ -44,7 +45,7 @@ func TestOffsetsAgree(t *testing.T) {
 	for _, m := range regexp.MustCompile(`(?m)^#define ([FP]_\w+) (\d+)$`).FindAllStringSubmatch(string(source), -1) {
 		offset, ok := want[m[1]]
 		if !ok {
-			t.Errorf("the assembly's %s is not checked here", m[1])
+			t.Errorf("the assembly's %s is not in this test's list", m[1])
 			continue
 		}
 		if got, _ := strconv.Atoi(m[2]); uintptr(got) != offset {
@@ -59,18 +60,18 @@ func TestOffsetsAgree(t *testing.T) {
 		t.Errorf("a perCPU block has %d bytes, want %d", size, perCPUStride)
 	}
 	if f.Flags != 0 || unsafe.Offsetof(f.Flags) != unsafe.Offsetof(f.ThreadFlags)+4 || unsafe.Offsetof(f.ThreadFlags)%8 != 0 {
-		t.Error("Work and Flags are not the two halves of one word")
+		t.Error("ThreadFlags and Flags are not the two halves of one word")
 	}
 }
 
-// assemblyBudget is how many instruction lines the kernel's assembly may have:
-// Linux 6.1 has 691 in its entry files, gVisor's ring0 481.
+// assemblyBudget is the maximum number of instruction lines of the kernel's
+// assembly. Linux 6.1 has 691 in its entry files, gVisor's ring0 481.
 const assemblyBudget = 300
 
-// TestAssemblyBudget counts the instructions of the trampolines and the boot
-// entry, macro bodies once. The wrappers of single instructions in registers_amd64.s
-// are apart.
-func TestAssemblyBudget(t *testing.T) {
+// TestAssemblyStaysWithinBudget counts the instructions of the trampolines and the
+// boot entry, macro bodies once. The wrappers of single instructions in
+// registers_amd64.s do not count.
+func TestAssemblyStaysWithinBudget(t *testing.T) {
 	files, err := filepath.Glob("../../*/*.s")
 	if err != nil {
 		t.Fatal(err)
@@ -95,8 +96,8 @@ func TestAssemblyBudget(t *testing.T) {
 	t.Logf("%4d in all", total)
 }
 
-// countInstructions counts what the assembler makes instructions of: not
-// directives, labels, comments, or definitions of constants.
+// countInstructions counts the instructions of assembly source, without
+// directives, labels, comments and definitions of constants.
 func countInstructions(source string) int {
 	n := 0
 	for line := range strings.Lines(source) {
@@ -119,7 +120,7 @@ var (
 	macroUse  = regexp.MustCompile(`^(LANDING|SAVE13|SAVE_VECTORS|LOAD12|LOAD_VECTORS|RETURN)\b`)
 )
 
-func TestCountInstructions(t *testing.T) {
+func TestCountInstructionsIgnoresDirectivesAndComments(t *testing.T) {
 	source := "#define A 1\n#define M(x) \\\n\tMOVQ x, AX; \\\n\tADDQ $1, AX\nTEXT ·f(SB), NOSPLIT, $0\nl:\n\tREP; MOVSQ // two\n\tRET\n"
 	if n := countInstructions(source); n != 5 {
 		t.Fatalf("counted %d, want 5", n)

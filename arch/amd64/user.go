@@ -1,40 +1,39 @@
 package amd64
 
-// What EnterUser returns. A number that is not negative is a system call's:
-// the low 32 bits of RAX, so that one compare against the table's length is
-// all that the fast path asks. Its arguments are in RDI, RSI, RDX, R10, R8 and
-// R9. A negative number is an event: one of these, or a vector (see Vector).
+// Results of EnterUser. A number that is not negative is that of a system call, the
+// low 32 bits of RAX: the fast path needs only one compare, with the table's
+// length. The call's arguments are in Args. A negative number is one of these
+// events, or a vector (see Vector).
 const (
-	// EventDuty: the user was not entered, because a duty is owed.
+	// EventDuty: user mode was not entered, because a duty is owed.
 	EventDuty = -257
-	// EventHandover: the user was not entered, because its state is not what
-	// this CPU has loaded. TakeCPU changes that.
+	// EventHandover: user mode was not entered, because the CPU does not have
+	// the program's state and page tables. TakeCPU loads them.
 	EventHandover = -258
 
-	// FirstInterrupt is the first vector that is an interrupt: served before
-	// EnterUser returned, there is nothing left to do for it.
+	// FirstInterrupt is the first vector of an interrupt. Package goos has
+	// handled the interrupt before EnterUser returns.
 	FirstInterrupt = 32
 )
 
-// Vector returns the vector of an event: of an exception, below
-// FirstInterrupt, or of an interrupt.
+// Vector returns the vector of an event: that of an exception, below
+// FirstInterrupt, or of an interrupt. Any context.
 func Vector(event int) int { return ^event }
 
-// EnterUser runs the program whose registers f holds, in user mode, until it
-// comes back, and returns why. Its last step
-// before user mode, with interrupts off, is the test that no duty is owed (two
-// compares, or else the function of SetLastTest), so a wake-up between
-// that test and user mode arrives as an interrupt.
+// EnterUser runs f's program in user mode until it enters the kernel, and returns
+// why it did. The last step before user mode, with interrupts off, tests that no
+// duty is owed: two compares, or the function of SetLastTest. A duty that is
+// raised after the test arrives as an interrupt.
 //
-// The caller is the goroutine of f's task. It runs with interrupts on, before
-// and after; f must have passed Sanitize since a user chose its registers.
+// The caller is f's own goroutine, with interrupts on, as they are afterwards. If
+// a user chose f's registers, f must have passed Sanitize since.
 //
 //go:noescape
 func EnterUser(f *Frame) int
 
-// NewFrame returns a frame for a program that has not run: zero in every
-// register that Linux clears at exec, interrupts on, and the initial extended
-// state. root is the physical address of its page tables.
+// NewFrame returns the frame of a new program: registers as Linux clears them at
+// exec, interrupts on, initial extended state. root is the physical address of its
+// page tables. Goroutines call it.
 func NewFrame(root uint64) *Frame {
 	f := &Frame{
 		CS: UserCS, SS: UserSS,
@@ -49,9 +48,9 @@ func NewFrame(root uint64) *Frame {
 	return f
 }
 
-// Copy makes f what from is: all registers, extended state included, in the
-// address space root. It is for fork(2) and clone(2). Both tasks must be in
-// the kernel; from's state is parked, so the caller is from's own goroutine.
+// Copy copies all registers and the extended state of from to f, for fork(2) and
+// clone(2). f keeps its page tables. The caller is from's own goroutine, and f's
+// task does not run.
 func (f *Frame) Copy(from *Frame) {
 	Release(from)
 	Release(f)
@@ -63,8 +62,8 @@ func (f *Frame) Copy(from *Frame) {
 	copy(f.extendedBytes(), from.extendedBytes())
 }
 
-// InitKernelThread makes f the frame of a thread of ring 0 that begins at rip
-// with the given stack. It is for package goos.
+// InitKernelThread makes f the frame of a ring-0 thread that starts at rip with the
+// given stack. Package goos calls it, with interrupts off.
 func (f *Frame) InitKernelThread(rip, rsp uint64) {
 	f.RIP, f.RSP = rip, rsp
 	f.CS, f.SS = KernelCS, KernelSS
@@ -72,9 +71,9 @@ func (f *Frame) InitKernelThread(rip, rsp uint64) {
 	f.MXCSR = DefaultMXCSR
 }
 
-// CopyRegisters copies the general registers, for a runtime thread that
-// continues where another is: not the vectors, which a system call clobbers.
-// It stores no pointer.
+// CopyRegisters copies the registers of a runtime thread that made a system call
+// to a new thread. The vectors are left out, since a system call clobbers them. It
+// stores no pointer. Package goos calls it, with interrupts off.
 func (f *Frame) CopyRegisters(from *Frame) {
 	copyRegisters(f, from)
 	f.Flags = 0
@@ -96,18 +95,18 @@ func (f *Frame) SetVectors(xmm *[16][16]byte, mxcsr uint32) {
 // after a system call. Interrupts are off.
 func (f *Frame) DropVectors() { f.Flags &^= vectorsValid }
 
-// EndCall completes the frame of a runtime thread that executed SYSCALL: the
-// kernel's flags are always the same, and a call clobbers the vectors, so there
-// are none to load. Package goos calls it first.
+// EndCall completes the frame of a runtime thread that executed SYSCALL. RFLAGS is
+// always the same there, and there are no vectors to load, since a call clobbers
+// them. Package goos calls it first in Hooks.Syscall.
 func (f *Frame) EndCall() {
 	f.RFLAGS = FlagIF | FlagFixed
 	f.Flags = 0
 }
 
-// EndEnterUser makes f, a runtime thread's frame, what it is when an interrupt
-// of user mode has ended the thread's call of EnterUser for user: the interrupt
-// is then served as if it had come at the last instruction of that call.
-// Package goos calls it first.
+// EndEnterUser completes f, the frame of a runtime thread whose call of EnterUser
+// for user was ended by an interrupt of user mode. The interrupt is then handled as
+// if it had come at the last instruction of that call. Package goos calls it first
+// in Hooks.Trap.
 func (f *Frame) EndEnterUser(user *Frame) {
 	f.RSP, f.RBP = user.kernelSP, user.kernelBP
 	f.RIP = codeAddresses[justReturnCode]
@@ -116,11 +115,12 @@ func (f *Frame) EndEnterUser(user *Frame) {
 	f.Flags = 0
 }
 
-// InterruptsOn reports whether the thread was interruptible: if not, it is
-// inside a short section of this package and must go on as it is.
+// InterruptsOn reports whether interrupts were on where the thread entered goos. If
+// not, the thread is in a critical section of this package and must continue
+// unchanged. Interrupts are off.
 func (f *Frame) InterruptsOn() bool { return f.RFLAGS&FlagIF != 0 }
 
-// copyRegisters copies all but the words that others may write meanwhile.
+// copyRegisters copies all fields except those that other goroutines may write.
 func copyRegisters(to, from *Frame) {
 	to.RAX, to.RBX, to.RCX, to.RDX = from.RAX, from.RBX, from.RCX, from.RDX
 	to.RSI, to.RDI, to.RBP, to.RSP = from.RSI, from.RDI, from.RBP, from.RSP
@@ -133,10 +133,9 @@ func copyRegisters(to, from *Frame) {
 	to.XMM, to.MXCSR = from.XMM, from.MXCSR
 }
 
-// ResetRegisters makes every register what execve(2) gives a new program. The
-// thread flags and the page tables stay. So does OrigRAX, because the exit of
-// execve(2) is still owed and a tracer reads the call's number there. The caller
-// is f's own goroutine.
+// ResetRegisters sets every register as execve(2) does for a new program. Thread
+// flags and page tables stay. So does OrigRAX: the exit of execve is still owed, and
+// a tracer reads the call's number there. The caller is f's own goroutine.
 func (f *Frame) ResetRegisters() {
 	Release(f)
 	copyRegisters(f, &Frame{
@@ -149,12 +148,12 @@ func (f *Frame) ResetRegisters() {
 	f.ResetExtended()
 }
 
-// SetRoot moves f to other page tables, by the physical address of their
-// root. The caller is f's own goroutine.
+// SetRoot sets f's page tables, by the physical address of their root. The caller
+// is f's own goroutine.
 func (f *Frame) SetRoot(root uint64) {
 	Release(f)
 	f.root = root
 }
 
-// Root returns the physical address of f's page tables.
+// Root returns the physical address of f's page tables. Any context.
 func (f *Frame) Root() uint64 { return f.root }
