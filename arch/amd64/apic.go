@@ -37,8 +37,8 @@ func apicWrite(r uint64, v uint32) { atomic.StoreUint32(apicRegister(r), v) }
 //go:nosplit
 func apicRead(r uint64) uint32 { return atomic.LoadUint32(apicRegister(r)) }
 
-// sendICR sends an inter-processor interrupt. Interrupts must be off: two
-// registers make one command.
+// sendICR sends an inter-processor interrupt. Interrupts must be off, because the
+// command is written to two registers.
 //
 //go:nosplit
 func sendICR(apic, command uint32) {
@@ -52,14 +52,15 @@ func sendICR(apic, command uint32) {
 //go:nosplit
 func sendIPI(c *perCPU) { sendICR(uint32(c.apicID), icrAssert|VectorIPI) }
 
-// SendIPI interrupts CPU i, to make it look for work. Interrupts must be off.
+// SendIPI interrupts CPU i, which then looks at the run queue and at its requests.
+// Interrupts must be off.
 //
 //go:nosplit
 func SendIPI(i int) { sendIPI(cpuBlock(uint64(i))) }
 
-// StartCPU sends the INIT and startup sequence (SDM vol. 3A, 9.4.4.1) to the
-// processor with a local APIC number: it begins in real mode at the given
-// physical page below 1 MiB. wait delays for so many microseconds.
+// StartCPU sends the INIT and startup IPIs (SDM vol. 3A, 9.4.4.1) to the CPU with a
+// local APIC ID. The CPU starts in real mode at the given physical page below
+// 1 MiB. wait delays for the given number of microseconds. Boot only.
 func StartCPU(apic uint32, page uint64, wait func(us uint64)) {
 	sendICR(apic, icrAssert|icrInit)
 	wait(10000)
@@ -69,25 +70,26 @@ func StartCPU(apic uint32, page uint64, wait func(us uint64)) {
 	}
 }
 
-// EndOfInterrupt tells the local APIC that an interrupt is served.
+// EndOfInterrupt acknowledges an interrupt to the local APIC. Interrupts must be
+// off.
 //
 //go:nosplit
 func EndOfInterrupt() { apicWrite(apicEOI, 0) }
 
-// SetTimer makes this CPU's timer interrupt once, after so many of its ticks;
-// 0 stops it. Interrupts must be off.
+// SetTimer makes this CPU's timer interrupt once, after the given number of its
+// ticks; 0 stops it. Interrupts must be off.
 //
 //go:nosplit
 func SetTimer(ticks uint32) { apicWrite(apicInitCount, ticks) }
 
-// TimerLeft returns the timer's ticks until it interrupts. Interrupts must be
-// off.
+// TimerLeft returns the timer's remaining ticks. Interrupts must be off.
 //
 //go:nosplit
 func TimerLeft() uint32 { return apicRead(apicNowCount) }
 
-// initAPIC enables this CPU's local APIC and its one-shot timer. A PC's NMI
-// arrives at every local APIC's input LINT1 (ACPI, 5.2.12.7), masked at reset.
+// initAPIC enables this CPU's local APIC, its one-shot timer and its NMI input. A
+// PC's NMI is connected to LINT1 of every local APIC (ACPI, 5.2.12.7), which is
+// masked at reset.
 func initAPIC(c *perCPU) {
 	apicWrite(apicSpurious, spuriousOn|VectorSpurious)
 	apicWrite(apicDivide, divideByOne)
@@ -96,9 +98,9 @@ func initAPIC(c *perCPU) {
 	c.apicID = uint64(apicRead(apicID) >> 24)
 }
 
-// RouteInterrupt makes a device's interrupt, edge-triggered, arrive at the
-// first CPU as vector VectorDevice+irq. ioapic is the I/O APIC's physical
-// address, pin its input (ACPI's MADT says which). Boot only.
+// RouteInterrupt routes a device's interrupt, edge-triggered, to the first CPU as
+// vector VectorDevice+irq. ioapic is the I/O APIC's physical address, pin its
+// input, from ACPI's MADT. The caller serialises calls.
 func RouteInterrupt(ioapic uint64, pin, irq uint32) {
 	sel := (*uint32)(pointer(DirectMap + ioapic + ioapicSelect))
 	window := (*uint32)(pointer(DirectMap + ioapic + ioapicWindow))
@@ -110,8 +112,9 @@ func RouteInterrupt(ioapic uint64, pin, irq uint32) {
 	write(ioapicTable+2*pin, VectorDevice+irq)
 }
 
-// DisablePIC masks the two 8259 interrupt controllers, after moving their
-// vectors off the exceptions' (a spurious interrupt still arrives).
+// DisablePIC masks the two 8259 interrupt controllers. Before, it moves their
+// vectors away from those of exceptions, because a spurious interrupt may still
+// arrive. Boot only.
 func DisablePIC() {
 	const master, slave = 0x20, 0xa0
 	for _, pic := range [...]struct {

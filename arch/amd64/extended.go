@@ -1,11 +1,11 @@
 package amd64
 
-// extendedFeatures is what XCR0 enables: x87, SSE and the vector extensions
-// that the CPU has. XMM and MXCSR are saved by the trampolines, all else when
-// another task needs the registers.
+// extendedFeatures is what XCR0 enables: x87, SSE and the CPU's vector extensions.
+// The trampolines save XMM and MXCSR; the rest is saved when another task needs the
+// registers (takecpu.go).
 //
-// A feature that Go's runtime would use must stay off until the runtime has
-// started and chosen its code paths: see EnableExtendedState.
+// A feature that the Go runtime could use must be off until the runtime has chosen
+// its code paths: see EnableExtendedState.
 type extendedFeatures struct {
 	mask uint64 // XCR0; 0: the CPU has no XSAVE, or it is not enabled yet
 	size uint64 // bytes of an XSAVE area for mask
@@ -48,8 +48,8 @@ const (
 
 var extended extendedFeatures
 
-// leaf7 returns EBX and ECX of CPUID leaf 7, zero on a CPU that has no such
-// leaf: it would answer for the last that it has (SDM vol. 2A, CPUID).
+// leaf7 returns EBX and ECX of CPUID leaf 7, or zero on a CPU without it, which
+// would return the values of its last leaf (SDM vol. 2A, CPUID).
 func leaf7() (ebx, ecx uint32) {
 	if highest, _, _, _ := cpuid(0, 0); highest < cpuidLeaf7 {
 		return 0, 0
@@ -58,10 +58,10 @@ func leaf7() (ebx, ecx uint32) {
 	return ebx, ecx
 }
 
-// EnableExtendedState finds out which register state beyond SSE user programs
-// may have. It is called once, when the Go runtime runs: had it been before,
-// Go would use AVX itself and lose the users' upper halves. Each CPU sets its
-// own CR4.OSXSAVE when it first loads a user's state.
+// EnableExtendedState determines the extended state of user programs. It is called
+// once, when the Go runtime runs. If OSXSAVE were set before, the runtime would use
+// AVX and overwrite the users' upper halves. Each CPU sets CR4.OSXSAVE when it first
+// loads a program's state.
 func EnableExtendedState() {
 	setInitialState()
 	if _, _, c, _ := cpuid(cpuidFeatures, 0); c&featureXSAVE == 0 {
@@ -83,11 +83,12 @@ func EnableExtendedState() {
 	extended.mask = mask
 }
 
-// ExtendedMask returns XCR0 as user programs see it, 0 without XSAVE.
+// ExtendedMask returns XCR0 as user programs see it, or 0 without XSAVE. Any
+// context.
 func ExtendedMask() uint64 { return extended.mask }
 
-// ExtendedSize returns how many bytes a user's XSAVE area has: the size of
-// the buffer for ReadExtended, and what a signal frame needs.
+// ExtendedSize returns the size in bytes of a user's XSAVE area: of the buffer for
+// ReadExtended, and of the area in a signal frame. Any context.
 func ExtendedSize() int { return int(extendedStateSize()) }
 
 func extendedStateSize() uint64 { return max(extended.size, legacySize) }

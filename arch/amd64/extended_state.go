@@ -29,15 +29,15 @@ func restoreExtended(area uint64) {
 	xrstor(area, extended.mask&^StateSSE)
 }
 
-// AlignedBuffer returns zeros that begin at an address where XSAVE areas may.
+// AlignedBuffer returns size zero bytes with the alignment of an XSAVE area.
 func AlignedBuffer(size int) []byte { return aligned(make([]byte, size+extendedAlign))[:size] }
 
-// alignedArea returns the first address in b where an XSAVE area may begin.
+// alignedArea returns the first address in b with the alignment of an XSAVE area.
 func alignedArea(b []byte) uint64 {
 	return (uint64(uintptr(unsafe.Pointer(&b[0]))) + extendedAlign - 1) &^ (extendedAlign - 1)
 }
 
-// aligned returns b from that address on.
+// aligned returns b from that address.
 func aligned(b []byte) []byte {
 	return b[alignedArea(b)-uint64(uintptr(unsafe.Pointer(&b[0]))):]
 }
@@ -45,22 +45,21 @@ func aligned(b []byte) []byte {
 // extendedBytes is the frame's XSAVE area.
 func (f *Frame) extendedBytes() []byte { return aligned(f.area)[:extendedStateSize()] }
 
-// initialState is an XSAVE area from which XRSTOR loads the initial state (SDM
-// vol. 1, 13.6). It needs no more than the legacy region and the header, which
-// says that there are no components.
+// initialState is an XSAVE area from which XRSTOR loads the initial state (SDM vol.
+// 1, 13.6). It consists of the legacy region and a header without components.
 var initialState [extendedMinimum + extendedAlign]byte
 
 func setInitialState() { writeInitial(aligned(initialState[:])) }
 
-// writeInitial makes b an XSAVE area of the initial state.
+// writeInitial writes an XSAVE area of the initial state to b.
 func writeInitial(b []byte) {
 	clear(b)
 	le.PutUint16(b, defaultFCW)
 	le.PutUint32(b[legacyMXCSR:], DefaultMXCSR)
 }
 
-// ResetExtended gives f the initial x87, vector and MXCSR state. The caller is
-// f's goroutine, or f's task is stopped.
+// ResetExtended sets f's x87, vector and MXCSR state to the initial one. The caller
+// is f's own goroutine, or f's task is stopped.
 func (f *Frame) ResetExtended() {
 	f.XMM = [16][16]byte{}
 	f.MXCSR = DefaultMXCSR
@@ -127,14 +126,14 @@ func tryRegisters(f *Frame, area uint64) stateLocation {
 	return where
 }
 
-// vectors is the place of XMM0 to XMM15 in an XSAVE area.
+// vectors returns XMM0 to XMM15 in an XSAVE area.
 func vectors(b []byte) *[16][16]byte {
 	return (*[16][16]byte)(unsafe.Pointer((*[256]byte)(b[legacyXMM:])))
 }
 
-// ReadExtended writes f's x87 and vector state in XSAVE's standard format to
-// b, which has ExtendedSize bytes, for a signal frame or ptrace(2). The
-// caller is f's goroutine, or f's task is stopped.
+// ReadExtended writes f's x87 and vector state in XSAVE's standard format to b,
+// which has ExtendedSize bytes, for a signal frame or ptrace(2). The caller is f's
+// own goroutine, or f's task is stopped.
 func (f *Frame) ReadExtended(b []byte) {
 	f.syncExtended()
 	copy(b, f.extendedBytes())
@@ -151,7 +150,7 @@ func (f *Frame) ReadExtended(b []byte) {
 	le.PutUint64(b[extendedHeader:], state|StateX87|StateSSE)
 }
 
-// initialX87 writes the x87 state that XSAVE left out because it was initial.
+// initialX87 writes the initial x87 state, which XSAVE leaves out.
 func initialX87(b []byte) {
 	clear(b[:legacyMXCSR])
 	clear(b[32:legacyXMM])

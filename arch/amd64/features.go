@@ -2,10 +2,10 @@ package amd64
 
 import "strings"
 
-// featureWord is one register that CPUID answers with, as 32 features: their
-// names of /proc/cpuinfo (Linux, arch/x86/include/asm/cpufeatures.h), separated
-// by blanks. A minus stands for a bit without a name, and for a feature that a
-// program cannot use here because the kernel does not turn it on.
+// featureWord is one register of a CPUID leaf, with the names that /proc/cpuinfo has
+// for its 32 bits (Linux, arch/x86/include/asm/cpufeatures.h), separated by blanks.
+// A minus stands for a bit without a name, or for a feature that the kernel does
+// not enable.
 type featureWord struct {
 	leaf, sub uint32
 	register  int // 0 to 3: EAX, EBX, ECX, EDX
@@ -24,12 +24,12 @@ var featureWords = [...]featureWord{
 	{7, 0, 3, "- - avx512_4vnniw avx512_4fmaps fsrm - - - avx512_vp2intersect - md_clear - - - serialize - tsxldtrk - - - - - - avx512_fp16 - - - - flush_l1d arch_capabilities - -"},
 }
 
-// FeatureNames returns what the CPU can do as the names of /proc/cpuinfo,
-// separated by blanks. EnableExtendedState comes before it.
+// FeatureNames returns the CPU's features by their names in /proc/cpuinfo, separated
+// by blanks. It is called after EnableExtendedState. Any context.
 func FeatureNames() string { return featureNames(cpuid, extended.mask) }
 
-// featureNames is FeatureNames for what an instruction CPUID answers, and for
-// the register state that the kernel saves.
+// featureNames is FeatureNames with the CPUID instruction and the saved components
+// of XCR0 as parameters.
 func featureNames(cpuid func(leaf, sub uint32) (eax, ebx, ecx, edx uint32), saved uint64) string {
 	basic, _, _, _ := cpuid(0, 0)
 	highest, _, _, _ := cpuid(0x80000000, 0)
@@ -40,7 +40,7 @@ func featureNames(cpuid func(leaf, sub uint32) (eax, ebx, ecx, edx uint32), save
 			last = highest
 		}
 		if w.leaf > last {
-			continue // the CPU answers with something else
+			continue // the CPU would return another leaf
 		}
 		a, b, c, d := cpuid(w.leaf, w.sub)
 		word := [...]uint32{a, b, c, d}[w.register]
@@ -53,8 +53,7 @@ func featureNames(cpuid func(leaf, sub uint32) (eax, ebx, ecx, edx uint32), save
 	return strings.Join(present, " ")
 }
 
-// stateSaved reports whether the kernel saves the registers that a feature's
-// instructions work on.
+// stateSaved reports whether the kernel saves the registers that a feature uses.
 func stateSaved(name string, saved uint64) bool {
 	switch {
 	case strings.HasPrefix(name, "avx512"):

@@ -23,9 +23,9 @@ func TestFeatureWordsHave32Names(t *testing.T) {
 	}
 }
 
-// TestFeaturesOfThisCPU: Linux on the host reads the same CPU, though it may
-// leave out what it does not turn on.
-func TestFeaturesOfThisCPU(t *testing.T) {
+// TestFeaturesIncludeThoseThatLinuxFinds compares with the host's /proc/cpuinfo,
+// which may leave out features that Linux does not enable.
+func TestFeaturesIncludeThoseThatLinuxFinds(t *testing.T) {
 	text, err := os.ReadFile("/proc/cpuinfo")
 	if err != nil {
 		t.Fatal(err)
@@ -38,7 +38,7 @@ func TestFeaturesOfThisCPU(t *testing.T) {
 	for _, name := range strings.Fields(string(line[1])) {
 		known := slices.ContainsFunc(featureWords[:], func(w featureWord) bool { return slices.Contains(strings.Fields(w.names), name) })
 		if known && !slices.Contains(ours, name) {
-			t.Errorf("Linux finds %s, and we do not", name)
+			t.Errorf("Linux finds %s, featureNames does not", name)
 		}
 	}
 	if !slices.Contains(ours, "sse2") || !slices.Contains(ours, "lm") {
@@ -46,7 +46,7 @@ func TestFeaturesOfThisCPU(t *testing.T) {
 	}
 }
 
-func TestFeaturesThatAreNotSaved(t *testing.T) {
+func TestFeaturesWithoutSavedStateAreLeftOut(t *testing.T) {
 	everything := func(leaf, _ uint32) (a, b, c, d uint32) { return ^uint32(0), ^uint32(0), ^uint32(0), ^uint32(0) }
 	for _, c := range []struct {
 		saved       uint64

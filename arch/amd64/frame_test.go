@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// sysretLeaves is what SYSRET makes of a frame, by the manual (SDM vol. 2B,
-// SYSRET), and iretLeaves what IRETQ makes of it.
+// left is the state of a program after the exit instruction. sysretLeaves computes
+// it for SYSRET, by the manual (SDM vol. 2B, SYSRET), iretLeaves for IRETQ.
 type left struct{ rip, rflags, cs, ss, rcx, r11 uint64 }
 
 func sysretLeaves(f *Frame) (left, bool) {
@@ -17,9 +17,9 @@ func sysretLeaves(f *Frame) (left, bool) {
 
 func iretLeaves(f *Frame) left { return left{f.RIP, f.RFLAGS, f.CS, f.SS, f.RCX, f.R11} }
 
-// TestSysretOnlyWhereEqual: for random frames, mostly near the border of what
-// is allowed, SYSRET is chosen only if it leaves what IRETQ would.
-func TestSysretOnlyWhereEqual(t *testing.T) {
+// TestSysretIsChosenOnlyIfItEqualsIret checks random frames, most of them close to
+// the limits of what SYSRET can restore.
+func TestSysretIsChosenOnlyIfItEqualsIret(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	chosen := 0
 	for range 200000 {
@@ -59,7 +59,7 @@ func randomFrame(r *rand.Rand) *Frame {
 	return f
 }
 
-func TestSanitize(t *testing.T) {
+func TestSanitizeForcesUserState(t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 4))
 	for range 100000 {
 		f := randomFrame(r)
@@ -76,7 +76,7 @@ func TestSanitize(t *testing.T) {
 	}
 }
 
-func TestSettle(t *testing.T) {
+func TestSettleCompletesFrameOnce(t *testing.T) {
 	f := &Frame{RIP: 1, RFLAGS: 2, RCX: 3, R11: 4}
 	f.Settle()
 	if f.RCX != 1 || f.R11 != 2 || f.Flags&LeaveByIRET == 0 {
@@ -85,11 +85,11 @@ func TestSettle(t *testing.T) {
 	f.RIP, f.RCX = 5, 6
 	f.Settle()
 	if f.RCX != 6 {
-		t.Fatal("a frame that is complete was settled again")
+		t.Fatal("a settled frame was settled again")
 	}
 }
 
-func TestCanonical(t *testing.T) {
+func TestCanonicalAddresses(t *testing.T) {
 	for a, want := range map[uint64]bool{
 		0: true, 1<<47 - 1: true, 1 << 47: false, 0xffff7fffffffffff: false,
 		0xffff800000000000: true, ^uint64(0): true,
@@ -100,7 +100,7 @@ func TestCanonical(t *testing.T) {
 	}
 }
 
-func TestExtendedStateSurvivesASignalFrame(t *testing.T) {
+func TestExtendedStateSurvivesSignalFrame(t *testing.T) {
 	saved := extended
 	defer func() { extended = saved }()
 	extended = extendedFeatures{mask: StateX87 | StateSSE | StateAVX, size: 832}
@@ -121,7 +121,7 @@ func TestExtendedStateSurvivesASignalFrame(t *testing.T) {
 	input := AlignedBuffer(len(b))
 	copy(input, b)
 	if !g.WriteExtended(input, false) {
-		t.Fatal("what ReadExtended wrote is refused")
+		t.Fatal("WriteExtended rejects what ReadExtended wrote")
 	}
 	again := make([]byte, ExtendedSize())
 	g.ReadExtended(again)
@@ -130,11 +130,11 @@ func TestExtendedStateSurvivesASignalFrame(t *testing.T) {
 	}
 	copy(input, b)
 	if !g.WriteExtended(input, true) || le.Uint64(g.extendedBytes()[extendedHeader:]) != StateX87 {
-		t.Error("an FXSAVE area brings more than x87 and XMM")
+		t.Error("an FXSAVE area sets more than x87 and XMM")
 	}
 }
 
-func TestHostileExtendedState(t *testing.T) {
+func TestWriteExtendedRejectsInvalidAreas(t *testing.T) {
 	saved := extended
 	defer func() { extended = saved }()
 	extended = extendedFeatures{mask: StateX87 | StateSSE | StateAVX, size: 832}
@@ -157,7 +157,7 @@ func TestHostileExtendedState(t *testing.T) {
 			t.Errorf("%s: accepted", name)
 		}
 		if f.XMM[5][5] != 5 {
-			t.Errorf("%s: changed what it refused", name)
+			t.Errorf("%s: the state changed although the area was rejected", name)
 		}
 	}
 }

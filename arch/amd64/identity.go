@@ -5,8 +5,7 @@ import (
 	"strings"
 )
 
-// Identity is what CPUID tells about the model of the CPU (SDM vol. 2A, CPUID),
-// for /proc/cpuinfo.
+// Identity identifies the CPU's model (SDM vol. 2A, CPUID), for /proc/cpuinfo.
 type Identity struct {
 	Vendor, Model            string
 	Family, Number, Stepping int
@@ -18,7 +17,7 @@ const (
 	cpuidBrand     = 0x80000002 // and the two that follow
 )
 
-// Identify reads the identity of the CPU that runs the caller.
+// Identify returns the identity of the CPU that runs the caller. Any context.
 func Identify() Identity {
 	_, b, c, d := cpuid(0, 0)
 	signature, _, _, _ := cpuid(cpuidSignature, 0)
@@ -35,7 +34,7 @@ func Identify() Identity {
 	return i
 }
 
-// words puts registers behind each other as text.
+// words concatenates registers as text.
 func words(registers ...uint32) []byte {
 	var text []byte
 	for _, r := range registers {
@@ -44,8 +43,8 @@ func words(registers ...uint32) []byte {
 	return text
 }
 
-// decodeSignature reads leaf 1's EAX: the extended family counts only with
-// family 15, the extended model with 6 and 15.
+// decodeSignature decodes EAX of leaf 1. The extended family is used only with
+// family 15, the extended model only with families 6 and 15.
 func decodeSignature(eax uint32) Identity {
 	family, model := int(eax>>8&0xf), int(eax>>4&0xf)
 	if family == 6 || family == 15 {

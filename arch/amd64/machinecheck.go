@@ -28,19 +28,19 @@ type MachineCheckRecord struct {
 	Misc            uint64
 }
 
-// machineChecks holds the records until those whose programs the checks
-// interrupted take them, which they do on their way out of EnterUser.
+// machineChecks holds the records until the tasks that the checks interrupted take
+// them, after EnterUser has returned.
 var machineChecks machineCheckLog
 
-// machineCheckLog is a set of records. CPUs put records in with interrupts off,
-// each victim takes its own; no lock, because #MC has none to wait for.
+// machineCheckLog is a set of records. CPUs put records into it with interrupts
+// off, and each victim takes its own. It has no lock, because #MC must not wait.
 type machineCheckLog struct {
 	slots [64]machineCheckSlot
 	full  atomic.Uint32 // records that found no slot since the last take
 }
 
-// machineCheckSlot has one record. victim is the address of the frame of the
-// program that was interrupted, slotFree, or slotFilling.
+// machineCheckSlot holds one record. victim is the address of the interrupted
+// program's frame, slotFree or slotFilling.
 type machineCheckSlot struct {
 	victim atomic.Uint64
 	record MachineCheckRecord
@@ -51,7 +51,7 @@ const (
 	slotFilling = 1
 )
 
-// put keeps a record for a victim.
+// put stores a record for a victim.
 //
 //go:nosplit
 func (l *machineCheckLog) put(victim uint64, r *MachineCheckRecord) {
@@ -65,8 +65,8 @@ func (l *machineCheckLog) put(victim uint64, r *MachineCheckRecord) {
 	l.full.Add(1)
 }
 
-// take returns a victim's records, and how many were dropped, anybody's, since
-// the last call.
+// take removes and returns a victim's records, and returns how many records, of any
+// victim, were dropped since the last call.
 func (l *machineCheckLog) take(victim uint64) (records []MachineCheckRecord, dropped int) {
 	for i := range l.slots {
 		if s := &l.slots[i]; s.victim.Load() == victim {
@@ -77,15 +77,15 @@ func (l *machineCheckLog) take(victim uint64) (records []MachineCheckRecord, dro
 	return records, int(l.full.Swap(0))
 }
 
-// RecordMachineCheck reads the banks of this CPU, keeps what is valid for the
-// program that the check interrupted, and clears them so that the next check
-// finds them free. It reports whether the CPU can go on: not if what it was
-// doing is corrupt. Package goos calls it for #MC from user mode, with
-// interrupts off, before anything could take the CPU from that program.
+// RecordMachineCheck stores the valid banks of this CPU for the program that the
+// check interrupted, and clears the banks for the next check. It returns false if
+// the processor context is corrupt, so that the CPU cannot continue. Package goos
+// calls it for #MC from user mode, with interrupts off, before another CPU can
+// take the program's state.
 //
 //go:nosplit
-func RecordMachineCheck() (goOn bool) {
-	goOn = true
+func RecordMachineCheck() (canContinue bool) {
+	canContinue = true
 	c := thisCPU()
 	status := readMSR(msrMCGStatus)
 	for bank := range uint32(readMSR(msrMCGCap) & mcgCountMask) {
@@ -95,7 +95,7 @@ func RecordMachineCheck() (goOn bool) {
 			continue
 		}
 		if s&mcContextCorrupt != 0 {
-			goOn = false
+			canContinue = false
 		}
 		machineChecks.put(c.userFrame, &MachineCheckRecord{
 			CPU: c.id, Bank: uint64(bank), GlobalStatus: status,
@@ -104,18 +104,18 @@ func RecordMachineCheck() (goOn bool) {
 		writeMSR(base+1, 0)
 	}
 	writeMSR(msrMCGStatus, 0) // or the next one shuts the machine down
-	return goOn
+	return canContinue
 }
 
-// TakeMachineChecks returns the records of the checks that interrupted f's
-// program, and how many of anybody's were dropped because too many came at
-// once. The caller is f's own goroutine, on the way out of EnterUser: the next
-// program at that address must find none.
+// TakeMachineChecks removes and returns the records of the checks that interrupted
+// f's program, and returns how many records of any program were dropped because
+// there was no room. The caller is f's own goroutine, when EnterUser returns
+// MachineCheck: a later frame at the same address must find none.
 func TakeMachineChecks(f *Frame) (records []MachineCheckRecord, dropped int) {
 	return machineChecks.take(frameAddress(f))
 }
 
-// enableMachineChecks turns #MC on, on this CPU, for all banks.
+// enableMachineChecks enables #MC on this CPU, for all banks.
 func enableMachineChecks() {
 	const featureMCE, featureMCA = 1 << 7, 1 << 14 // of leaf 1, EDX
 	_, _, _, d := cpuid(cpuidFeatures, 0)

@@ -5,9 +5,9 @@ import (
 	"testing"
 )
 
-// TestEachVictimTakesItsOwn: CPUs put records in and victims take them, all at
-// once; each record reaches its victim, and nobody else.
-func TestEachVictimTakesItsOwn(t *testing.T) {
+// TestMachineCheckRecordReachesItsVictimAlone: CPUs put records and victims take
+// them concurrently.
+func TestMachineCheckRecordReachesItsVictimAlone(t *testing.T) {
 	const victims, checks = 8, 5000
 	var l machineCheckLog
 	var wg sync.WaitGroup
@@ -27,8 +27,9 @@ func TestEachVictimTakesItsOwn(t *testing.T) {
 	wg.Wait()
 }
 
-// TestTooManyMachineChecks: those that find no room are counted, once.
-func TestTooManyMachineChecks(t *testing.T) {
+// TestDroppedMachineChecksAreCounted: records without a free slot are reported as
+// dropped, once.
+func TestDroppedMachineChecksAreCounted(t *testing.T) {
 	const one, other, more = 0x1000, 0x2000, 3
 	var l machineCheckLog
 	for i := range len(l.slots) + more {

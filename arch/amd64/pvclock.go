@@ -6,9 +6,9 @@ import (
 	"unsafe"
 )
 
-// KVM tells the TSC's frequency through its paravirtual clock: the kernel names
-// a place in memory, and the hypervisor writes there how nanoseconds are made
-// of TSC ticks (Linux, Documentation/virt/kvm/x86/cpuid.rst and msr.rst).
+// KVM reports the TSC's frequency through its paravirtual clock. The kernel passes
+// an address, where the hypervisor writes the factors that convert TSC ticks to
+// nanoseconds (Linux, Documentation/virt/kvm/x86/cpuid.rst and msr.rst).
 const (
 	cpuidKVMFeatures  = 0x40000001
 	kvmClockSource2   = 1 << 3     // of its EAX: the MSR below is there
@@ -32,17 +32,16 @@ type pvclockTime struct {
 	_          [2]uint8
 }
 
-// pvclockAlignment is how a pvclockTime lies: within one page, on a line of
-// the cache.
+// pvclockAlignment aligns a pvclockTime to a cache line, so that it is within one
+// page.
 const pvclockAlignment = 64
 
-// pvclockSpace has room for an aligned pvclockTime, wherever the linker puts
-// it. Only the boot uses it.
+// pvclockSpace has room for an aligned pvclockTime. Boot only.
 var pvclockSpace [2 * pvclockAlignment]byte
 
-// pvclockFrequency asks KVM for the ticks of the TSC in a second: 0 if this is
-// not KVM, or one without that clock. Boot only: it switches the clock off
-// again, since the TSC alone is read from then on.
+// pvclockFrequency returns the TSC's frequency in ticks per second from KVM's
+// clock, or 0 if there is no such clock. It disables the clock afterwards, since
+// only the TSC is read. Boot only.
 func pvclockFrequency() uint64 {
 	if !hasPVClock() {
 		return 0
@@ -68,8 +67,8 @@ func hasPVClock() bool {
 	return features&kvmClockSource2 != 0
 }
 
-// scale reads the factors once the hypervisor does not change them: 0 if it
-// never gets to an end, or never wrote any.
+// scale returns the factors, read while the hypervisor does not change them, or 0
+// if it keeps changing them or has not written any.
 func (p *pvclockTime) scale() (multiplier uint32, shift int8) {
 	const tries = 1000
 	for range tries {
@@ -83,9 +82,9 @@ func (p *pvclockTime) scale() (multiplier uint32, shift int8) {
 	return 0, 0
 }
 
-// pvclockHertz turns the factors into ticks in a second. A tick is multiplier *
-// 2^shift / 2^32 ns; a negative shift divides. It returns 0 for what cannot be
-// a TSC: no multiplier, or fewer than a million ticks or more than 2^40.
+// pvclockHertz converts the factors into ticks per second. A tick has multiplier *
+// 2^shift / 2^32 ns. It returns 0 for what cannot be a TSC: a zero multiplier, less
+// than a million ticks per second, or more than 2^40.
 func pvclockHertz(multiplier uint32, shift int8) uint64 {
 	const second, least, most = 1_000_000_000, 1_000_000, 1 << 40
 	if multiplier == 0 || shift < -32 || shift > 32 {

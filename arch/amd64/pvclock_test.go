@@ -6,8 +6,9 @@ import (
 	"unsafe"
 )
 
-// TestPVClockLayout: the hypervisor writes by these offsets.
-func TestPVClockLayout(t *testing.T) {
+// TestPVClockTimeHasTheHypervisorsLayout checks the offsets of
+// pvclock_vcpu_time_info.
+func TestPVClockTimeHasTheHypervisorsLayout(t *testing.T) {
 	var p pvclockTime
 	if unsafe.Sizeof(p) != 32 || unsafe.Offsetof(p.timestamp) != 8 || unsafe.Offsetof(p.systemTime) != 16 ||
 		unsafe.Offsetof(p.multiplier) != 24 || unsafe.Offsetof(p.shift) != 28 || unsafe.Offsetof(p.flags) != 29 {
@@ -15,7 +16,7 @@ func TestPVClockLayout(t *testing.T) {
 	}
 }
 
-// kvmScale is how KVM chooses the factors for a frequency (arch/x86/kvm/x86.c,
+// kvmScale chooses the factors for a frequency as KVM does (arch/x86/kvm/x86.c,
 // kvm_get_time_scale, from nanoseconds).
 func kvmScale(hz uint64) (multiplier uint32, shift int8) {
 	const second = 1_000_000_000
@@ -35,12 +36,12 @@ func kvmScale(hz uint64) (multiplier uint32, shift int8) {
 	return uint32(scaled << 32 / base), shift
 }
 
-func TestPVClockHertz(t *testing.T) {
+func TestPVClockHertzInvertsKVMsFactors(t *testing.T) {
 	for _, hz := range []uint64{2_500_000, 100_000_000, 999_999_999, 1_000_000_000, 1_000_000_001, 2_099_998_000, 2_500_000_000, 3_600_000_000, 5_100_000_000, 70_000_000_000} {
 		multiplier, shift := kvmScale(hz)
 		got := pvclockHertz(multiplier, shift)
 		if difference := int64(got - hz); difference > int64(hz/1e9)+2 || -difference > int64(hz/1e9)+2 {
-			t.Errorf("%d Hz is %#x and %d for KVM, and %d for us", hz, multiplier, shift, got)
+			t.Errorf("KVM's factors for %d Hz are %#x and %d, which give %d Hz", hz, multiplier, shift, got)
 		}
 	}
 	for _, c := range []struct {
@@ -53,7 +54,7 @@ func TestPVClockHertz(t *testing.T) {
 	}
 }
 
-// FuzzPVClockHertz: whatever the hypervisor writes, it is the quotient or none.
+// FuzzPVClockHertz: for any factors the result is the exact quotient or 0.
 func FuzzPVClockHertz(f *testing.F) {
 	f.Add(uint32(0), int8(0))
 	f.Add(uint32(0xccccccd0), int8(-1))
@@ -77,9 +78,9 @@ func FuzzPVClockHertz(f *testing.F) {
 	})
 }
 
-// TestPVClockScale: factors that are being changed, or that never come, are not
-// taken.
-func TestPVClockScale(t *testing.T) {
+// TestPVClockScaleIgnoresUnstableFactors: factors are not used while the version is
+// odd or 0.
+func TestPVClockScaleIgnoresUnstableFactors(t *testing.T) {
 	for _, c := range []struct {
 		version, want uint32
 	}{{0, 0}, {1, 0}, {3, 0}, {2, 7}, {40, 7}} {

@@ -2,20 +2,20 @@ package amd64
 
 import "unsafe"
 
-// The descriptor tables are package variables because the hardware holds their
-// addresses for good (SDM vol. 3A, 3.4.5 and 6.11). Each is written at boot
-// and read-only afterwards, but for the busy bits that LTR sets.
+// The descriptor tables are package variables, because the CPUs keep their
+// addresses (SDM vol. 3A, 3.4.5 and 6.11). They are written at boot only, except for
+// the busy bits that LTR sets.
 var (
 	gdt [tssBase/8 + 2*MaxCPUs]uint64
 	idt [256][2]uint64
 	tss [MaxCPUs]taskState
 )
 
-// taskState is a 64-bit task-state segment: nothing but stacks (SDM vol. 3A,
-// 7.7). Its 64-bit fields are not aligned, so it is kept in 32-bit halves.
+// taskState is a 64-bit task-state segment, which holds stack pointers (SDM vol. 3A,
+// 7.7). Its 64-bit fields are not aligned, so it is declared in 32-bit halves.
 type taskState [26]uint32
 
-// Positions in a taskState, in 32-bit words.
+// Indices into a taskState.
 const (
 	tssRSP0 = 1
 	tssIST1 = 9
@@ -26,9 +26,10 @@ func (t *taskState) setStack(word int, top uint64) {
 	t[word], t[word+1] = uint32(top), uint32(top>>32)
 }
 
-// istStacks are the stacks of the interrupt-stack table of one CPU. Traps
-// leave theirs within a few instructions: they move what was pushed into a
-// Frame. So one serves all vectors that cannot come during those.
+// istStacks are the stacks of the interrupt-stack table of one CPU. A trap leaves
+// its stack within a few instructions, after it has moved what was pushed into a
+// Frame. So one stack is enough for all vectors that cannot occur during those
+// instructions.
 type istStacks [5][4096]byte
 
 // Slots of the interrupt-stack table, counted from 1.
@@ -67,8 +68,8 @@ const (
 	SIMDError          = 19
 )
 
-// Vectors of interrupts. Interrupt n of a device, one of the 24 that the first
-// I/O APIC has, arrives at VectorDevice+n; the first 16 are the ISA bus's.
+// Vectors of interrupts. Input n of the first I/O APIC, which has 24, has vector
+// VectorDevice+n. The first 16 are those of the ISA bus.
 const (
 	VectorDevice   = 0x30
 	VectorTimer    = 0x48
@@ -76,8 +77,9 @@ const (
 	VectorSpurious = 0xff
 )
 
-// StubBase is where boot/image puts the entry stubs of the 256 vectors, 16
-// bytes each: push an error code if the CPU does not, push the vector, jump.
+// StubBase is the address of the entry stubs of the 256 vectors, 16 bytes each,
+// from boot/image. A stub pushes an error code if the CPU does not, pushes the
+// vector, and jumps to a trampoline.
 const StubBase = 0xffffffff80108000
 
 // gate returns the IDT entry of a vector: an interrupt gate, so interrupts are
@@ -90,7 +92,7 @@ func gate(vector, ist, dpl uint64) [2]uint64 {
 	}
 }
 
-// buildTables fills GDT and IDT; the first CPU does it for all.
+// buildTables fills the GDT and the IDT, which all CPUs share.
 func buildTables() {
 	gdt[KernelCS/8] = 0x00af9b000000ffff
 	gdt[KernelSS/8] = 0x00cf93000000ffff
@@ -100,7 +102,7 @@ func buildTables() {
 	for v := range idt {
 		idt[v] = gate(uint64(v), istTrap, 0)
 	}
-	idt[Breakpoint] = gate(Breakpoint, istTrap, 3) // INT3 is for users
+	idt[Breakpoint] = gate(Breakpoint, istTrap, 3) // users may execute INT3
 	idt[Overflow] = gate(Overflow, istTrap, 3)
 	idt[Debug] = gate(Debug, istDebug, 0)
 	idt[NMI] = gate(NMI, istNMI, 0)
@@ -113,8 +115,8 @@ func stackTop(s []byte) uint64 {
 	return (uint64(uintptr(unsafe.Pointer(&s[0]))) + uint64(len(s))) &^ 15
 }
 
-// tableDescriptor is the operand of LGDT and LIDT: a limit and an address that
-// follows it unaligned.
+// tableDescriptor is the operand of LGDT and LIDT: a 16-bit limit, followed by an
+// address that is not aligned.
 type tableDescriptor [5]uint16
 
 func describe(table unsafe.Pointer, size uintptr) tableDescriptor {
@@ -122,14 +124,14 @@ func describe(table unsafe.Pointer, size uintptr) tableDescriptor {
 	return tableDescriptor{uint16(size - 1), uint16(a), uint16(a >> 16), uint16(a >> 32), uint16(a >> 48)}
 }
 
-// loadTables makes CPU i use the tables and its own task state.
+// loadTables loads the tables and CPU i's task state on CPU i.
 func loadTables(i uint64) {
 	t := &tss[i]
 	for n := range trapStacks[i] {
 		t.setStack(tssIST1+2*n, stackTop(trapStacks[i][n][:]))
 	}
 	t.setStack(tssRSP0, stackTop(trapStacks[i][0][:]))
-	t[tssIOPB] = 104 << 16 // beyond the limit: no port is the user's
+	t[tssIOPB] = 104 << 16 // beyond the limit: users may access no port
 
 	a := uint64(uintptr(unsafe.Pointer(t)))
 	const limit, available = 103, 0x89
