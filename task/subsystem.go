@@ -70,7 +70,6 @@ func builtinSubsystems() []Subsystem {
 	return []Subsystem{
 		processSubsystem,
 		registersSubsystem,
-		tscSubsystem,
 		schedulingSubsystem,
 		directoriesSubsystem,
 		filesSubsystem,
