@@ -6,7 +6,8 @@ import (
 	"slowpath/arch/amd64"
 )
 
-// registersSubsystem is the task's frame: pt_regs and the extended state.
+// registersSubsystem is the task's frame: pt_regs, the extended state and what the
+// task wants of a CPU's controls, such as PR_SET_TSC (prctl(2)).
 var registersSubsystem = Subsystem{
 	Name: "registers",
 	Fork: (*Task).forkRegisters,

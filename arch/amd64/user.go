@@ -133,10 +133,9 @@ func copyRegisters(to, from *Frame) {
 	to.XMM, to.MXCSR = from.XMM, from.MXCSR
 }
 
-// ResetRegisters makes every register what execve(2) gives a new program. The
-// thread flags and the page tables stay. So does OrigRAX, because the exit of
-// execve(2) is still owed and a tracer reads the call's number there. The caller
-// is f's own goroutine.
+// ResetRegisters sets every register as execve(2) does for a new program. Thread
+// flags and page tables stay. So does OrigRAX: the exit of execve is still owed, and
+// a tracer reads the call's number there. The caller is f's own goroutine.
 func (f *Frame) ResetRegisters() {
 	Release(f)
 	copyRegisters(f, &Frame{
