@@ -13,7 +13,7 @@ import (
 type file struct {
 	fs.FileBase
 	terminal *Terminal
-	released func() // called on the last close of a pty slave, or nil
+	released func() // called by Release for a pty slave, otherwise nil
 }
 
 // Open opens the terminal. It becomes the controlling terminal of a session
