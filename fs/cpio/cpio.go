@@ -1,15 +1,14 @@
-// Package cpio reads and writes archives in the "newc" format, which is what
-// an initramfs is. It runs on the host, which packs them, and in the kernel,
-// which unpacks one at boot. A Reader and a Writer are for one goroutine each;
-// they sleep only if the stream below does.
+// Package cpio reads and writes archives in the "newc" format, the format of an
+// initramfs. It runs on the host, which packs archives, and in the kernel, which
+// unpacks one at boot. A Reader or Writer must be used by one goroutine only. It
+// sleeps only if the underlying stream sleeps.
 //
-// The format is described in the Linux kernel's
-// Documentation/driver-api/early-userspace/buffer-format.rst. A member is a
-// header of 110 ASCII characters, its name, and its data, name and data each
-// padded to a multiple of four bytes. Members that are hard links to each
-// other have the same inode number and a link count above one; the data is
-// with the last of them, the others have none. A symbolic link's data is its
-// target.
+// The format is described in
+// Documentation/driver-api/early-userspace/buffer-format.rst of Linux. A member
+// is a header of 110 ASCII characters, a name, and data. Name and data are
+// padded to a multiple of four bytes. Members that are hard links to each other
+// have the same inode number and a link count above one. The last of them has
+// the data, the others have none. The data of a symbolic link is its target.
 package cpio
 
 import (
@@ -31,38 +30,38 @@ const (
 
 // Header describes one member of an archive.
 type Header struct {
-	Name      string // path without a leading slash, as the archive has it
+	Name      string // path, usually without a leading slash
 	Inode     uint32 // with DevMajor and DevMinor, identifies hard links
 	Mode      uint32 // file type and permissions, as in stat(2)
 	UID, GID  uint32
 	Links     uint32 // number of hard links
-	ModTime   uint32 // seconds since 1970
+	ModTime   uint32 // seconds since 1970-01-01 00:00:00 UTC
 	Size      uint32 // bytes of data
-	DevMajor  uint32 // device that held the file
+	DevMajor  uint32 // device that the file was on
 	DevMinor  uint32
 	RdevMajor uint32 // device of a character or block special file
 	RdevMinor uint32
 }
 
-// ErrFormat is the error, found with [errors.Is], of an archive that is not
-// in the newc format.
+// ErrFormat means that an archive is not in the newc format. Test for it with
+// [errors.Is].
 var ErrFormat = errors.New("the initramfs is not a cpio archive in the newc format")
 
-// ErrTruncated is the error, found with [errors.Is], of an archive that ends
-// before its trailer does.
+// ErrTruncated means that an archive ends before the end of its trailer. Test
+// for it with [errors.Is].
 var ErrTruncated = errors.New("the initramfs is cut short; build or copy it again")
 
 const (
 	magic       = "070701" // newc without checksums
-	magicCRC    = "070702" // the same with a checksum that Linux ignores too
+	magicCRC    = "070702" // newc with checksums, which the Reader ignores, as Linux does
 	trailer     = "TRAILER!!!"
 	headerSize  = 110
 	fieldCount  = 13
-	maxNameSize = 4096 // PATH_MAX, the terminating NUL included
+	maxNameSize = 4096 // PATH_MAX, including the terminating NUL
 )
 
-// fields lists where the header's numbers go, in the archive's order. The name
-// size and the checksum have no place in Header.
+// fields returns pointers to the numbers of a header, in the order of the
+// archive. Header has no fields for the name size and the checksum.
 func (h *Header) fields(nameSize, checksum *uint32) [fieldCount]*uint32 {
 	return [fieldCount]*uint32{
 		&h.Inode, &h.Mode, &h.UID, &h.GID, &h.Links, &h.ModTime, &h.Size,
@@ -70,8 +69,8 @@ func (h *Header) fields(nameSize, checksum *uint32) [fieldCount]*uint32 {
 	}
 }
 
-// parse fills h from a header of 110 characters and returns the size of the
-// name that follows, its NUL included.
+// parse fills h from a header of 110 characters. It returns the size of the name
+// that follows, including its NUL.
 func (h *Header) parse(text *[headerSize]byte) (nameSize uint32, err error) {
 	if m := string(text[:6]); m != magic && m != magicCRC {
 		return 0, fmt.Errorf("%w: a member starts with %q", ErrFormat, m)
@@ -90,7 +89,7 @@ func (h *Header) parse(text *[headerSize]byte) (nameSize uint32, err error) {
 	return nameSize, nil
 }
 
-// parseHex reads eight hexadecimal digits.
+// parseHex parses hexadecimal digits.
 func parseHex(digits []byte) (value uint32, ok bool) {
 	for _, c := range digits {
 		var digit byte
@@ -109,5 +108,5 @@ func parseHex(digits []byte) (value uint32, ok bool) {
 	return value, true
 }
 
-// padding returns how many bytes come after n to reach a multiple of four.
+// padding returns the number of bytes from n to the next multiple of four.
 func padding(n int64) int64 { return -n & 3 }

@@ -113,7 +113,7 @@ func TestNextSkipsUnreadData(t *testing.T) {
 		}
 	}
 	if _, err := r.Next(); err != io.EOF {
-		t.Errorf("the end is %v, want io.EOF", err)
+		t.Errorf("Next after the last member returned %v, want io.EOF", err)
 	}
 }
 
@@ -123,7 +123,7 @@ func TestEmptyStreamHasNoMembers(t *testing.T) {
 	}
 }
 
-func TestEveryTruncationIsAnError(t *testing.T) {
+func TestReaderReportsEveryTruncation(t *testing.T) {
 	archive := pack(t, sample)
 	end := bytes.LastIndex(archive, []byte(trailer)) + len(trailer) + 1
 	for n := 1; n < end; n++ {
@@ -139,7 +139,7 @@ func TestEveryTruncationIsAnError(t *testing.T) {
 	}
 }
 
-func TestDamagedHeadersAreErrors(t *testing.T) {
+func TestReaderReportsDamagedHeaders(t *testing.T) {
 	archive := pack(t, sample)
 	for name, change := range map[string]func(b []byte){
 		"magic":            func(b []byte) { b[5] = '7' },
@@ -158,21 +158,21 @@ func TestDamagedHeadersAreErrors(t *testing.T) {
 	}
 }
 
-func TestWriterRefusesDataThatDoesNotMatchTheHeader(t *testing.T) {
+func TestWriterRejectsDataThatDoesNotMatchTheHeader(t *testing.T) {
 	w := NewWriter(io.Discard)
 	w.WriteHeader(&Header{Name: "a", Size: 3})
 	if _, err := w.Write([]byte("four")); err == nil {
-		t.Error("more data than announced was taken")
+		t.Error("Write accepted more data than the header says")
 	}
 	if err := w.WriteHeader(&Header{Name: "b"}); err == nil {
-		t.Error("a member without its data was left")
+		t.Error("WriteHeader succeeded before the data of the previous member was written")
 	}
 	if err := NewWriter(io.Discard).WriteHeader(&Header{Name: strings.Repeat("n", maxNameSize)}); err == nil {
-		t.Error("a name that no reader takes was written")
+		t.Error("WriteHeader accepted a name that is too long for a reader")
 	}
 }
 
-func TestRestRefusesMoreThanItsLimit(t *testing.T) {
+func TestRestRejectsMoreDataThanItsLimit(t *testing.T) {
 	r, _ := NewReader(bytes.NewReader(pack(t, []member{{Header{Name: "f", Size: 5}, "hello"}})))
 	r.Next()
 	if _, err := r.Rest(4); !errors.Is(err, ErrFormat) {
@@ -180,9 +180,9 @@ func TestRestRefusesMoreThanItsLimit(t *testing.T) {
 	}
 }
 
-// TestBusyboxReadsOurArchives has another implementation read what Writer
-// writes and write what Reader reads.
-func TestBusyboxReadsOurArchives(t *testing.T) {
+// TestArchivesAreCompatibleWithBusybox unpacks an archive of Writer with
+// busybox, and reads an archive of busybox with Reader.
+func TestArchivesAreCompatibleWithBusybox(t *testing.T) {
 	busybox, err := exec.LookPath("busybox")
 	if err != nil {
 		t.Fatal("busybox is missing; install it by: apt-get install busybox-static")
@@ -195,7 +195,7 @@ func TestBusyboxReadsOurArchives(t *testing.T) {
 		t.Fatalf("busybox cpio: %v, %s", err, out)
 	}
 	if data, err := os.ReadFile(filepath.Join(dir, "link")); string(data) != "hello" {
-		t.Errorf("through the link we read %q, %v", data, err)
+		t.Errorf("the file that the unpacked link points to has %q, %v; want \"hello\"", data, err)
 	}
 	cmd = exec.Command(busybox, "cpio", "-o", "-H", "newc")
 	cmd.Dir = dir
@@ -206,7 +206,7 @@ func TestBusyboxReadsOurArchives(t *testing.T) {
 	}
 	got, err := unpack(bytes.NewReader(archive))
 	if err != nil || len(got) != 3 || got[1].data != "hello" || got[2].data != "dir/file" {
-		t.Errorf("of busybox's archive we read %+v, %v", got, err)
+		t.Errorf("busybox's archive was read as %+v, %v", got, err)
 	}
 }
 
@@ -220,7 +220,7 @@ func FuzzReader(f *testing.F) {
 		}
 		again, err := unpack(bytes.NewReader(pack(t, members)))
 		if err != nil || !reflect.DeepEqual(again, members) {
-			t.Errorf("%+v became %+v, %v", members, again, err)
+			t.Errorf("members %+v were packed and read back as %+v, %v", members, again, err)
 		}
 	})
 }

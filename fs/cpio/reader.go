@@ -8,22 +8,22 @@ import (
 	"io"
 )
 
-// Reader reads an archive from front to back. Call Next for each member, then
-// Read for its data.
+// Reader reads an archive sequentially. Call Next for each member, then Read for
+// its data.
 type Reader struct {
 	src     *bufio.Reader
 	data    int64 // bytes of the member's data not yet read
-	pad     int64 // padding after them
-	started bool  // a member has been seen
-	err     error // the final error
+	pad     int64 // bytes of padding after the data
+	started bool  // a member was read
+	err     error // the error that ended reading
 }
 
-// bufferSize lets one refill serve many small members.
+// bufferSize is large enough for many small members, in bytes.
 const bufferSize = 64 << 10
 
 // NewReader returns a Reader of the plain or gzip-compressed archive on r. An
-// empty stream is an archive without members. Errors: those of r, ErrTruncated
-// and ErrFormat for a damaged compression.
+// empty stream is an archive without members. It fails with the errors of r, and
+// with ErrTruncated or ErrFormat if the gzip header is damaged.
 func NewReader(r io.Reader) (*Reader, error) {
 	src := bufio.NewReaderSize(r, bufferSize)
 	start, err := src.Peek(2)
@@ -40,11 +40,11 @@ func NewReader(r io.Reader) (*Reader, error) {
 	return &Reader{src: bufio.NewReaderSize(plain, bufferSize)}, nil
 }
 
-// Next advances to the next member and skips unread data of the current one. The
-// error at the end of the archive is io.EOF; others are ErrFormat, ErrTruncated
-// and those of the stream. After an error every later call returns it again.
-// Concatenated archives, with NUL bytes between them, are read as one, as in
-// Linux.
+// Next skips unread data of the current member and returns the header of the
+// next one. It returns io.EOF at the end of the archive. Other errors are
+// ErrFormat, ErrTruncated and those of the stream. After an error, later calls
+// return the same error. Concatenated archives, with NUL bytes between them, are
+// read as one archive, as in Linux.
 func (r *Reader) Next() (*Header, error) {
 	if r.err != nil {
 		return nil, r.err
@@ -97,14 +97,14 @@ func (r *Reader) header() (*Header, error) {
 		return nil, describe(err)
 	}
 	if name[nameSize-1] != 0 {
-		return nil, fmt.Errorf("%w: a name has no end", ErrFormat)
+		return nil, fmt.Errorf("%w: a name has no terminating NUL", ErrFormat)
 	}
 	h.Name = string(name[:nameSize-1])
 	return h, nil
 }
 
-// skipZeros passes over the padding between archives. It returns io.EOF when
-// nothing else follows.
+// skipZeros skips the padding between archives. It returns io.EOF if no archive
+// follows.
 func (r *Reader) skipZeros() error {
 	for {
 		c, err := r.src.ReadByte()
@@ -120,7 +120,7 @@ func (r *Reader) skipZeros() error {
 	}
 }
 
-// skip passes over n bytes.
+// skip skips n bytes.
 func (r *Reader) skip(n int64) error {
 	for n > 0 {
 		step := int(min(n, 1<<30))
@@ -132,9 +132,9 @@ func (r *Reader) skip(n int64) error {
 	return nil
 }
 
-// Read implements io.Reader over the member's data, with io.EOF at its end.
-// Errors: ErrTruncated, ErrFormat where the compression is damaged, and those
-// of the stream.
+// Read implements io.Reader for the member's data, with io.EOF at its end. Other
+// errors are ErrTruncated, ErrFormat if the compression is damaged, and those of
+// the stream.
 func (r *Reader) Read(p []byte) (int, error) {
 	if r.data == 0 {
 		return 0, io.EOF
@@ -151,19 +151,19 @@ func (r *Reader) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// Rest reads all that is left of the member's data, which must be at most
-// limit bytes: a symbolic link's target, a small file. Errors: ErrFormat where
-// there is more, and those of Read.
+// Rest reads the unread data of the member, such as a symbolic link's target. It
+// fails with ErrFormat if there are more than limit bytes, and with the errors
+// of Read.
 func (r *Reader) Rest(limit int64) ([]byte, error) {
 	if r.data > limit {
-		return nil, fmt.Errorf("%w: a member has %d bytes where at most %d fit", ErrFormat, r.data, limit)
+		return nil, fmt.Errorf("%w: a member has %d bytes, but at most %d are allowed", ErrFormat, r.data, limit)
 	}
 	data := make([]byte, r.data)
 	_, err := io.ReadFull(r, data)
 	return data, err
 }
 
-// describe turns an error of the stream below into one that a user can act on.
+// describe replaces an error of the underlying stream by a sentence for the user.
 func describe(err error) error {
 	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 		return ErrTruncated

@@ -11,8 +11,8 @@ import (
 // data, and Close at the end.
 type Writer struct {
 	dst     *bufio.Writer
-	written int64 // bytes of the archive written
-	data    int64 // bytes of the member's data still to come
+	written int64 // bytes of the archive that were written
+	data    int64 // bytes of the member's data that were not written yet
 }
 
 // NewWriter returns a Writer of an archive on w. Close flushes its buffer.
@@ -20,12 +20,12 @@ func NewWriter(w io.Writer) *Writer {
 	return &Writer{dst: bufio.NewWriterSize(w, bufferSize)}
 }
 
-// errShort is returned when a member got less data than its header said.
-var errShort = errors.New("the member before has less data than its header says")
+// errShort means that less data than the header says was written for a member.
+var errShort = errors.New("the previous member has less data than its header says")
 
-// WriteHeader begins a member. Exactly h.Size bytes must be written before the
-// next call, or that fails. It fails too for a name of 4096 bytes or more, and
-// with the errors of the stream.
+// WriteHeader begins a member. The caller must write exactly h.Size bytes before
+// the next call. It fails if data of the previous member is missing, if the name
+// has 4096 bytes or more, and with the errors of the stream.
 func (w *Writer) WriteHeader(h *Header) error {
 	if w.data != 0 {
 		return errShort
@@ -52,8 +52,8 @@ func (w *Writer) WriteHeader(h *Header) error {
 	return w.pad()
 }
 
-// Write adds to the data of the member that the last WriteHeader began. It
-// fails, and writes nothing, for more than the header said; other errors are
+// Write appends to the data of the member that the last WriteHeader began. If p
+// exceeds the size in the header, it fails and writes nothing. Other errors are
 // those of the stream.
 func (w *Writer) Write(p []byte) (int, error) {
 	if int64(len(p)) > w.data {
@@ -66,9 +66,9 @@ func (w *Writer) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// Close writes the trailer and all that is buffered. It does not close the
-// stream below. It fails when the last member lacks data, and with the errors
-// of the stream.
+// Close writes the trailer and flushes the buffer. It does not close the
+// underlying stream. It fails if data of the last member is missing, and with
+// the errors of the stream.
 func (w *Writer) Close() error {
 	if err := w.WriteHeader(&Header{Name: trailer, Links: 1}); err != nil {
 		return err
@@ -83,7 +83,7 @@ func (w *Writer) raw(p []byte) error {
 	return err
 }
 
-// pad fills up to a multiple of four.
+// pad writes zeros up to the next multiple of four bytes.
 func (w *Writer) pad() error {
 	var zeros [4]byte
 	return w.raw(zeros[:padding(w.written)])

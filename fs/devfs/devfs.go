@@ -1,6 +1,6 @@
-// Package devfs fills /dev: the devices of memory (mem(4), random(4)), the
-// kernel's log (kmsg), and the links and directories that programs expect.
-// Terminals register themselves: see fs/tty.
+// Package devfs populates /dev: the memory devices (null(4), random(4)), the
+// kernel log (kmsg), and the links and directories that programs expect.
+// Package fs/tty registers the drivers of the terminals.
 package devfs
 
 import (
@@ -9,17 +9,18 @@ import (
 	"slowpath/fs"
 )
 
-// Config has what the devices stand on.
+// Config has the functions that implement the devices.
 type Config struct {
 	// Random fills p with unpredictable random bytes.
 	Random func(p []byte)
-	// Log takes a line that a program has written to /dev/kmsg.
+	// Log adds a line that a program wrote to /dev/kmsg to the kernel log. It
+	// may be nil.
 	Log func(line string)
-	// ReadLog returns the kernel's log so far, for reading /dev/kmsg.
+	// ReadLog returns the kernel log, for reads of /dev/kmsg. It may be nil.
 	ReadLog func() []byte
 }
 
-// The device numbers of Documentation/admin-guide/devices.txt.
+// Device numbers of Documentation/admin-guide/devices.txt in Linux.
 var (
 	numberNull    = fs.DeviceNumber(1, 3)
 	numberZero    = fs.DeviceNumber(1, 5)
@@ -32,7 +33,7 @@ var (
 	numberPtmx    = fs.DeviceNumber(5, 2)
 )
 
-// Register makes the drivers of the memory devices known.
+// Register adds the drivers of the memory devices to m.
 func Register(m *fs.Mounts, c Config) {
 	for number, operations := range map[uint64]fs.FileOperations{
 		numberNull: null{}, numberZero: zero{}, numberFull: full{},
@@ -45,8 +46,7 @@ func Register(m *fs.Mounts, c Config) {
 	})
 }
 
-// Populate makes the nodes, links and directories in the directory at, which
-// is /dev.
+// Populate makes the nodes, links and directories in directory, which is /dev.
 func Populate(caller fs.Caller, directory string) error {
 	at := func(name string) fs.At { return fs.At{Caller: caller, Name: directory + "/" + name} }
 	for _, n := range []struct {
@@ -62,7 +62,7 @@ func Populate(caller fs.Caller, directory string) error {
 		if err != nil {
 			return err
 		}
-		if err := p.ChangeMode(caller, n.mode); err != nil { // in spite of the umask
+		if err := p.ChangeMode(caller, n.mode); err != nil { // MakeNode applied the umask
 			return err
 		}
 	}
@@ -73,7 +73,7 @@ func Populate(caller fs.Caller, directory string) error {
 	if err != nil {
 		return err
 	}
-	if err := shm.ChangeMode(caller, unix.S_ISVTX|0o777); err != nil { // anybody's, as /tmp
+	if err := shm.ChangeMode(caller, unix.S_ISVTX|0o777); err != nil { // writable for all users, like /tmp
 		return err
 	}
 	for _, l := range [][2]string{

@@ -62,7 +62,7 @@ func TestMemoryDevicesReadAndWriteLikeLinux(t *testing.T) {
 		t.Errorf("kmsg reads %q", got)
 	}
 	if _, err := w.At("/dev/ptmx").Open(unix.O_RDWR, 0); err != unix.ENXIO {
-		t.Errorf("a device without a driver: %v", err)
+		t.Errorf("open of a device without a driver: %v, want ENXIO", err)
 	}
 }
 

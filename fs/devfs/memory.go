@@ -12,7 +12,7 @@ import (
 // null is /dev/null: writes are discarded, and reads return end of file.
 type null struct{ fs.FileBase }
 
-// Read implements fs.FileOperations: the end of the file.
+// Read implements fs.FileOperations. It returns end of file.
 func (null) Read(*fs.File, fs.Sink, int64) (int, error) { return 0, nil }
 
 // Write implements fs.FileOperations.
@@ -24,10 +24,10 @@ func (null) Write(_ *fs.File, src fs.Source, offset int64) (int, int64, error) {
 // Seekable implements fs.FileOperations.
 func (null) Seekable() bool { return true }
 
-// SeekFrom implements fs.FileOperations: any place is the beginning.
+// SeekFrom implements fs.FileOperations. It always returns offset 0.
 func (null) SeekFrom(int64, int64, int) (int64, error) { return 0, nil }
 
-// zeros is what /dev/zero is read from.
+// zeros is the source of reads from /dev/zero.
 var zeros [4096]byte
 
 // zero is /dev/zero.
@@ -46,10 +46,11 @@ func (zero) Read(_ *fs.File, dst fs.Sink, _ int64) (int, error) {
 	return total, nil
 }
 
-// full is /dev/full: a disk without space (full(4)).
+// full is /dev/full: reads return zeros, and writes fail as on a full disk
+// (full(4)).
 type full struct{ zero }
 
-// Write implements fs.FileOperations: ENOSPC.
+// Write implements fs.FileOperations. It fails with ENOSPC.
 func (full) Write(_ *fs.File, src fs.Source, offset int64) (int, int64, error) {
 	if src.Remaining() == 0 {
 		return 0, offset, nil
@@ -57,8 +58,8 @@ func (full) Write(_ *fs.File, src fs.Source, offset int64) (int, int64, error) {
 	return 0, offset, unix.ENOSPC
 }
 
-// random is /dev/random and /dev/urandom, which are the same once there is
-// entropy, and there is from the start (random(4)).
+// random is /dev/random and /dev/urandom. They behave the same after the random
+// number generator was seeded (random(4)), which happens at boot.
 type random struct {
 	null
 	fill func([]byte)
@@ -80,7 +81,7 @@ func (r random) Read(_ *fs.File, dst fs.Sink, _ int64) (int, error) {
 	return total, nil
 }
 
-// Requests of random(4), from linux/random.h.
+// Requests of random(4), from linux/random.h, and the pool size in bits.
 const (
 	requestEntropyCount = 0x80045200 // RNDGETENTCNT
 	poolBits            = 256
@@ -94,14 +95,14 @@ func (r random) Ioctl(_ *fs.File, caller fs.Caller, request uint32, argument uin
 	return 0, abi.CopyOut(caller, argument, int32(poolBits))
 }
 
-// kmsg is /dev/kmsg: a line written to it appears in the kernel's log.
+// kmsg is /dev/kmsg. A line written to it is added to the kernel log.
 type kmsg struct {
 	fs.BytesFile
 	log  func(string)
 	read func() []byte
 }
 
-// maxLogLine is how long a line for the log may be, in bytes.
+// maxLogLine is the maximum length of a line for the log, in bytes.
 const maxLogLine = 1024
 
 // Read implements fs.FileOperations.

@@ -1,5 +1,6 @@
-// Package fstest is a small world for tests of files on the host: a name space
-// on a tmpfs, and callers in it. Only tests import it.
+// Package fstest has the fixtures of tests of file systems, which run on the
+// host: a mount name space with a tmpfs as its root, and callers. Only tests
+// import it.
 package fstest
 
 import (
@@ -15,7 +16,8 @@ import (
 	"slowpath/mm/mmtest"
 )
 
-// Caller is a task for tests. Its user memory is Memory: address n is index n.
+// Caller is a task for tests. Its user memory is Memory. Address n is
+// Memory[n].
 type Caller struct {
 	Cred    *cred.Credentials
 	Context *fs.Context
@@ -53,18 +55,18 @@ func (c *Caller) CopyOut(address uint64, p []byte) error {
 	return nil
 }
 
-// World is a name space with what it stands on.
+// World is a mount name space with its root file system and its memory.
 type World struct {
 	T       testing.TB
 	Machine *mmtest.Machine
 	Memory  *mm.Memory
 	Mounts  *fs.Mounts
 	Root    *tmpfs.Filesystem
-	// Caller is user 0 at the root, with 64 KiB of memory.
+	// Caller is root, in the root directory, with 64 KiB of memory.
 	Caller *Caller
 }
 
-// New returns a world whose memory has the given number of frames.
+// New returns a world with the given number of frames of memory.
 func New(t testing.TB, frames int) *World {
 	t.Helper()
 	memory, machine := mmtest.New(t, frames)
@@ -81,10 +83,10 @@ func (w *World) User(uid, gid uint32) *Caller {
 	return &Caller{Cred: cred.User(uid, gid), Context: w.Caller.Context.Copy(), PID: int32(uid), Memory: make([]byte, 65536)}
 }
 
-// At is a path name of the world's caller.
+// At returns a path name that w.Caller resolves. It follows symbolic links.
 func (w *World) At(name string) fs.At { return fs.At{Caller: w.Caller, Name: name, Follow: true} }
 
-// Open opens a file or fails the test. The test's end closes it.
+// Open opens a file or fails the test. The file is closed when the test ends.
 func (w *World) Open(name string, flags int, mode uint32) *fs.File {
 	w.T.Helper()
 	f, err := w.At(name).Open(flags, mode)
@@ -95,7 +97,7 @@ func (w *World) Open(name string, flags int, mode uint32) *fs.File {
 	return f
 }
 
-// Write makes a file with these contents.
+// Write makes or truncates a file, and writes the contents to it.
 func (w *World) Write(name, contents string) {
 	w.T.Helper()
 	f, err := w.At(name).Open(unix.O_WRONLY|unix.O_CREAT|unix.O_TRUNC, 0o666)

@@ -1,6 +1,7 @@
-// Package hostfile has the standard streams of a program whose other ends are
-// on the host: what the host command reads from its stdin arrives in an Input,
-// and an Output hands bytes on to its stdout or stderr. Programs see pipes.
+// Package hostfile implements the standard streams that connect a program to the
+// host command. An Input receives the bytes that the host command reads from its
+// stdin. An Output passes bytes to its stdout or stderr. To programs they are
+// pipes.
 package hostfile
 
 import (
@@ -14,8 +15,8 @@ import (
 	"slowpath/wait"
 )
 
-// inode is the inode of a stream. Opening it again, by /proc/self/fd or
-// /dev/stdin, gives another file on the same stream.
+// inode is the inode of a stream. A program can open it again through
+// /proc/self/fd or /dev/stdin. The new file uses the same stream.
 type inode struct {
 	fs.InodeBase
 	operations fs.FileOperations
@@ -30,21 +31,22 @@ func open(m *fs.Mounts, flags int, operations fs.FileOperations) *fs.File {
 	return m.OpenInode(i, "pipe:["+strconv.FormatUint(i.Number(), 10)+"]", flags, operations)
 }
 
-// Input is a stream of bytes from the host. What the host may send ahead is
-// bounded by credit that it is given as programs read.
+// Input is a stream of bytes from the host. Flow control is by credit: the host
+// may send as many bytes as it has credit for, and gets credit for each byte
+// that programs read.
 type Input struct {
 	fs.FileBase
 	credit func(n int)
 	queue  wait.Queue
 
-	mu     sync.Mutex // guards what follows
+	mu     sync.Mutex // guards the fields below
 	buffer []byte
 	ended  bool
 }
 
-// NewInput returns an input without data. credit is called, without locks,
-// with the number of bytes that a program has read and that the host may send
-// in their place; the first credit is the caller's to give.
+// NewInput returns an input without data. After each read it calls credit with
+// the number of bytes read, without locks held. The caller gives the host its
+// initial credit.
 func NewInput(credit func(n int)) *Input { return &Input{credit: credit} }
 
 // Open returns a new open file that reads from in.
@@ -125,18 +127,18 @@ func (in *Input) Ioctl(_ *fs.File, caller fs.Caller, request uint32, argument ui
 type Output struct {
 	fs.FileBase
 	send  func(p []byte) error
-	queue wait.Queue // never woken: an output is ready always
+	queue wait.Queue // never woken, because an output is always writable
 }
 
 // NewOutput returns an output that passes written bytes to send, at most 32 KiB
-// per call. send may be called concurrently and must not keep p. Its error
-// becomes EPIPE.
+// per call. send may be called concurrently and must not keep p. If send fails,
+// the write fails with EPIPE.
 func NewOutput(send func(p []byte) error) *Output { return &Output{send: send} }
 
 // Open returns a new open file that writes to out.
 func (out *Output) Open(m *fs.Mounts) *fs.File { return open(m, unix.O_WRONLY, out) }
 
-// piece is the most bytes per call of send.
+// piece is the maximum number of bytes per call of send.
 const piece = 32 << 10
 
 // Write implements fs.FileOperations.
@@ -166,5 +168,6 @@ func (out *Output) FillsWrites() {}
 // Readiness implements fs.FileOperations.
 func (out *Output) Readiness() wait.Events { return wait.Writable }
 
-// Queue implements fs.FileOperations: like a pipe's, it can be watched.
+// Queue implements fs.FileOperations. An output has a queue so that epoll(7)
+// accepts it, like a pipe.
 func (out *Output) Queue() *wait.Queue { return &out.queue }

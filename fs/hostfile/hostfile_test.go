@@ -52,10 +52,10 @@ func TestOutputKeepsOrderAndReportsClosedHost(t *testing.T) {
 		t.Errorf("write: %d, %v", n, err)
 	}
 	if string(sent) != string(big) {
-		t.Error("the host got other bytes")
+		t.Error("the host received other bytes than were written")
 	}
 	broken = errors.New("closed")
 	if _, err := f.Write(fs.NewBytesSource([]byte("x"))); err != unix.EPIPE {
-		t.Errorf("write to a closed host: %v, want EPIPE", err)
+		t.Errorf("write after the host closed the stream: %v, want EPIPE", err)
 	}
 }

@@ -1,5 +1,4 @@
-// Package initramfs unpacks the archive that the kernel was started with into
-// the root file system.
+// Package initramfs unpacks the boot archive into the root file system.
 package initramfs
 
 import (
@@ -18,8 +17,8 @@ import (
 
 // Unpack creates every member of the archive, plain or compressed with gzip,
 // below the caller's root. A member replaces a file of the same name, unless
-// both are directories. The error is a sentence for the user that names the
-// fault of the archive, or the member that does not fit into memory.
+// both are directories. The error is a sentence for the user. It describes the
+// fault of the archive, or names the member that does not fit into memory.
 func Unpack(caller fs.Caller, archive io.Reader) error {
 	r, err := cpio.NewReader(archive)
 	if err != nil {
@@ -49,11 +48,11 @@ type unpacker struct {
 	linked map[identity]string
 }
 
-// fault makes a sentence of a member that could not be made.
-func fault(name string, err error) error {
+// memberError describes for the user why a member could not be unpacked.
+func memberError(name string, err error) error {
 	switch {
 	case errors.Is(err, unix.ENOSPC), errors.Is(err, unix.ENOMEM):
-		return fmt.Errorf("the initramfs does not fit into the memory (at %q); give the machine more with --mem", name)
+		return fmt.Errorf("the initramfs does not fit into memory (at %q); give the machine more memory with --mem", name)
 	}
 	return fmt.Errorf("the member %q of the initramfs cannot be unpacked: %w", name, err)
 }
@@ -74,17 +73,17 @@ func (u *unpacker) member(h *cpio.Header) error {
 	if err != nil {
 		var errno unix.Errno
 		if !errors.As(err, &errno) {
-			return err // the archive's own error is a sentence already
+			return err // an error of package cpio, which is a sentence already
 		}
-		return fault(name, err)
+		return memberError(name, err)
 	}
 	return u.finish(name, h)
 }
 
-// make creates the inode of a member, and its data.
+// make creates the inode of a member and writes its data.
 func (u *unpacker) make(name string, h *cpio.Header) error {
 	kind := h.Mode & cpio.ModeType
-	if err := u.makeRoom(name, kind); err != nil {
+	if err := u.removeOld(name, kind); err != nil {
 		return err
 	}
 	switch kind {
@@ -107,8 +106,9 @@ func (u *unpacker) make(name string, h *cpio.Header) error {
 	return err
 }
 
-// makeRoom removes what has the member's name, if that is of another kind.
-func (u *unpacker) makeRoom(name string, kind uint32) error {
+// removeOld removes the file that has the member's name, unless both are regular
+// files or both are directories.
+func (u *unpacker) removeOld(name string, kind uint32) error {
 	old, err := u.at(name).Attributes()
 	if err != nil || old.Type() == kind && (kind == cpio.ModeDir || kind == cpio.ModeRegular) {
 		return nil
@@ -130,7 +130,8 @@ func (u *unpacker) makeParents(name string) error {
 	return nil
 }
 
-// regular makes a file or, for a name of one that was seen already, a link.
+// regular makes a regular file. If a hard link to it was unpacked before, it
+// makes another hard link.
 func (u *unpacker) regular(name string, h *cpio.Header) error {
 	if h.Links > 1 {
 		id := identity{h.DevMajor, h.DevMinor, h.Inode}
@@ -171,8 +172,8 @@ func (u *unpacker) create(name string, h *cpio.Header, flags int) error {
 	return nil
 }
 
-// readerSource is the data of a member as a source: it goes from the archive
-// straight into the pages of the file.
+// readerSource is a source that reads the data of a member. It copies from the
+// archive directly into the pages of the file.
 type readerSource struct {
 	reader *cpio.Reader
 	left   int
@@ -193,11 +194,11 @@ func (s *readerSource) Get(p []byte) (int, error) {
 // Remaining implements fs.Source.
 func (s *readerSource) Remaining() int { return s.left }
 
-// finish sets the attributes that making the member could not.
+// finish sets the owner, the times, and the mode without the umask.
 func (u *unpacker) finish(name string, h *cpio.Header) error {
 	p, err := u.at(name).Lookup()
 	if err != nil {
-		return fault(name, err)
+		return memberError(name, err)
 	}
 	change := fs.Changes{
 		Mask: fs.ChangeMode | fs.ChangeUID | fs.ChangeGID | fs.ChangeModify | fs.ChangeAccess,
@@ -205,7 +206,7 @@ func (u *unpacker) finish(name string, h *cpio.Header) error {
 		Modify: int64(h.ModTime) * clock.Second, Access: int64(h.ModTime) * clock.Second,
 	}
 	if err := p.Inode().Change(change); err != nil {
-		return fault(name, err)
+		return memberError(name, err)
 	}
 	return nil
 }

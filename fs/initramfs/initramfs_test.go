@@ -60,7 +60,7 @@ func TestUnpackCreatesEveryMember(t *testing.T) {
 		}
 	}
 	if got := w.Read("/deep/down/f"); got != "text" {
-		t.Errorf("a file without its directories has %q", got)
+		t.Errorf("a file without members for its directories reads %q, want \"text\"", got)
 	}
 	a, _ := w.At("/bin/sh").Attributes()
 	if a.Mode != unix.S_IFREG|0o4755 || a.UID != 3 || a.Links != 2 {
@@ -74,7 +74,7 @@ func TestUnpackCreatesEveryMember(t *testing.T) {
 	}
 }
 
-func TestTruncatedArchiveHasItsOwnError(t *testing.T) {
+func TestUnpackReportsTruncatedArchive(t *testing.T) {
 	whole := sample(t)
 	for _, cut := range []int{len(whole) / 3, len(whole) / 2, 200} {
 		w := fstest.New(t, 512)
@@ -85,7 +85,7 @@ func TestTruncatedArchiveHasItsOwnError(t *testing.T) {
 	}
 }
 
-func TestArchiveLargerThanMemoryIsAnError(t *testing.T) {
+func TestUnpackReportsArchiveLargerThanMemory(t *testing.T) {
 	w := fstest.New(t, 48)
 	err := initramfs.Unpack(fs.KernelCaller{Context: w.Caller.Context}, bytes.NewReader(archive(t,
 		member{Header: cpio.Header{Name: "big", Mode: cpio.ModeRegular | 0o644, Links: 1}, data: strings.Repeat("x", 1<<20)})))

@@ -6,26 +6,32 @@ import (
 	"slowpath/fs"
 )
 
-// Extra is what a kernel shows in /proc beyond proc(5): a directory of its
-// own, and a file in the directory of each thread.
+// Extra describes the files that this kernel adds to those of proc(5): one
+// directory in /proc, and one file in the directory of each thread.
 type Extra struct {
-	// Name is that of the directory and of the threads' file.
+	// Name is the name of the directory and of each thread's file. An empty
+	// name adds nothing.
 	Name string
-	// Files are what the directory has.
+	// Files are the files in the directory.
 	Files []ExtraFile
-	// OfTask makes the text of the file of the thread with an id.
+	// OfTask returns the contents of the file of the thread with this id. If it
+	// is nil, threads have no such file.
 	OfTask func(id int) []byte
 }
 
-// ExtraFile is one file. Its text is made when it is read.
+// ExtraFile is one file of the extra directory.
 type ExtraFile struct {
+	// Name is the file's name in the directory.
 	Name string
+	// Read returns the contents. It is called on each read.
 	Read func() []byte
-	// Write takes what root writes to it; nil makes it read-only.
+	// Write handles a write, which only root may do. If it is nil, the file is
+	// read-only.
 	Write func(text string) error
 }
 
-// extraDirectory is the entry of /proc, or nothing without a name.
+// extraDirectory returns the directory's entry in /proc, or nil if there is no
+// extra directory.
 func (f *Filesystem) extraDirectory() []entry {
 	if f.extra.Name == "" {
 		return nil
@@ -45,7 +51,8 @@ func (f *Filesystem) extraDirectory() []entry {
 	}}}
 }
 
-// extraOfTask is the entry in a thread's directory.
+// extraOfTask returns the file's entry in a thread's directory, or nil if there
+// is no such file.
 func (p *process) extraOfTask() []entry {
 	x := p.f.extra
 	if x.Name == "" || x.OfTask == nil {

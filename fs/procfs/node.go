@@ -9,7 +9,7 @@ import (
 	"slowpath/fs"
 )
 
-// text is a file whose contents are made by a function.
+// text is a file with contents that a function generates.
 type text struct {
 	fs.InodeBase
 	contents func(c fs.Caller) ([]byte, error)
@@ -30,8 +30,8 @@ func (i *text) Open(r fs.OpenRequest) (fs.FileOperations, error) {
 	return f, nil
 }
 
-// Change implements fs.Inode. Truncation is part of opening for writing, and
-// changes nothing.
+// Change implements fs.Inode. Truncation succeeds and changes nothing, because
+// programs open these files with O_TRUNC.
 func (i *text) Change(c fs.Changes) error {
 	if c.Mask == fs.ChangeSize {
 		return nil
@@ -39,7 +39,7 @@ func (i *text) Change(c fs.Changes) error {
 	return unix.EPERM
 }
 
-// maxStore is the most that one write to a text may have, in bytes.
+// maxStore is the maximum length of one write to a text, in bytes.
 const maxStore = 4096
 
 // Write implements fs.FileOperations.
@@ -60,7 +60,7 @@ func (f *textFile) Write(_ *fs.File, src fs.Source, offset int64) (int, int64, e
 	return len(p), offset + int64(len(p)), nil
 }
 
-// link is a symbolic link whose target is made by a function.
+// link is a symbolic link with a target that a function generates.
 type link struct {
 	fs.InodeBase
 	read func(c fs.Caller) (string, error)
@@ -72,7 +72,8 @@ func (i *link) ReadLink(c fs.Caller) (string, error) { return i.read(c) }
 // Open implements fs.Inode: ELOOP.
 func (i *link) Open(fs.OpenRequest) (fs.FileOperations, error) { return nil, unix.ELOOP }
 
-// magicLink is a link to an object: it is followed without its text.
+// magicLink is a link to an object. Path resolution goes to the object directly
+// and does not use the link's text.
 type magicLink struct {
 	link
 	target func(c fs.Caller) (fs.Path, error)
@@ -81,7 +82,7 @@ type magicLink struct {
 // Target implements fs.MagicLink.
 func (i *magicLink) Target(c fs.Caller) (fs.Path, error) { return i.target(c) }
 
-// directory is a directory whose entries are found and listed by functions.
+// directory is a directory with functions that find and list its entries.
 type directory struct {
 	fs.InodeBase
 	lookup func(c fs.Caller, name string) (fs.Inode, error)
@@ -99,8 +100,9 @@ func (i *directory) Open(fs.OpenRequest) (fs.FileOperations, error) {
 	return fs.DirectoryFile{List: i.emit}, nil
 }
 
-// emit lists from a position on. Entries are numbered by their place in the
-// list, except for processes, whose position is their id: see root.
+// emit lists the entries from position on. The position of an entry is its
+// index in the list, unless list set Next: the entries of processes, threads
+// and descriptors have a position that follows from their number.
 func (i *directory) emit(position int64, emit func(fs.DirectoryEntry) bool) error {
 	entries := i.list()
 	for n := range entries {
@@ -146,17 +148,18 @@ func (f *Filesystem) fixed(n fs.NewNode, entries []entry) *directory {
 	return d
 }
 
-// makeEntry makes the inode of an entry, owned as its directory is.
+// makeEntry makes the inode of an entry, with the owner of its directory.
 func (f *Filesystem) makeEntry(e *entry, parent fs.NewNode) fs.Inode {
 	return e.make(fs.NewNode{Mode: e.mode, UID: parent.UID, GID: parent.GID})
 }
 
-// textEntry is a read-only file.
+// textEntry returns the entry of a read-only file.
 func (f *Filesystem) textEntry(name string, contents func(c fs.Caller) ([]byte, error)) entry {
 	return f.writableEntry(name, 0o444, contents, nil)
 }
 
-// writableEntry is a file that can be written to.
+// writableEntry returns the entry of a file. If store is nil, writes fail with
+// EIO.
 func (f *Filesystem) writableEntry(name string, mode uint32, contents func(c fs.Caller) ([]byte, error), store func(c fs.Caller, text string) error) entry {
 	return entry{name: name, mode: unix.S_IFREG | mode, make: func(n fs.NewNode) fs.Inode {
 		i := &text{contents: contents, store: store}
@@ -165,7 +168,7 @@ func (f *Filesystem) writableEntry(name string, mode uint32, contents func(c fs.
 	}}
 }
 
-// linkEntry is a symbolic link.
+// linkEntry returns the entry of a symbolic link.
 func (f *Filesystem) linkEntry(name string, read func(c fs.Caller) (string, error)) entry {
 	return entry{name: name, mode: unix.S_IFLNK | 0o777, make: func(n fs.NewNode) fs.Inode {
 		i := &link{read: read}
@@ -174,7 +177,7 @@ func (f *Filesystem) linkEntry(name string, read func(c fs.Caller) (string, erro
 	}}
 }
 
-// magicEntry is a link to an object.
+// magicEntry returns the entry of a link to an object.
 func (f *Filesystem) magicEntry(name string, mode uint32, read func(c fs.Caller) (string, error), target func(c fs.Caller) (fs.Path, error)) entry {
 	return entry{name: name, mode: unix.S_IFLNK | mode, make: func(n fs.NewNode) fs.Inode {
 		i := &magicLink{link: link{read: read}, target: target}
@@ -183,7 +186,7 @@ func (f *Filesystem) magicEntry(name string, mode uint32, read func(c fs.Caller)
 	}}
 }
 
-// directoryEntry is a directory with fixed entries.
+// directoryEntry returns the entry of a directory with fixed entries.
 func (f *Filesystem) directoryEntry(name string, entries ...entry) entry {
 	return entry{name: name, mode: unix.S_IFDIR | 0o555, make: func(n fs.NewNode) fs.Inode { return f.fixed(n, entries) }}
 }

@@ -17,7 +17,8 @@ type process struct {
 	task Task
 }
 
-// processInode returns /proc/id: ENOENT if there is no such thread.
+// processInode returns /proc/id. It fails with ENOENT if there is no such
+// thread.
 func (f *Filesystem) processInode(id int) (fs.Inode, error) {
 	t := f.system.Task(id)
 	if t == nil {
@@ -38,7 +39,8 @@ func (p *process) directory(entries []entry) *directory {
 	return d
 }
 
-// entries are the files that threads have as well as processes.
+// entries returns the files that the directories of processes and of threads
+// have in common.
 func (p *process) entries() []entry {
 	f := p.f
 	return append(p.extraOfTask(), []entry{
@@ -71,12 +73,13 @@ func (p *process) entries() []entry {
 	}...)
 }
 
-// textEntryMode is a read-only file with a mode of its own.
+// textEntryMode returns the entry of a read-only file with the given
+// permissions.
 func (f *Filesystem) textEntryMode(name string, mode uint32, contents func(c fs.Caller) ([]byte, error)) entry {
 	return f.writableEntry(name, mode, contents, nil)
 }
 
-// taskEntry is the directory of the threads.
+// taskEntry returns the entry of /proc/pid/task, the directory of the threads.
 func (p *process) taskEntry() entry {
 	return entry{name: "task", mode: unix.S_IFDIR | 0o555, make: func(n fs.NewNode) fs.Inode {
 		d := &directory{lookup: p.lookupThread, list: p.listThreads}
@@ -109,7 +112,7 @@ func (p *process) listThreads() []fs.DirectoryEntry {
 	return list
 }
 
-// show makes the contents of a file about the process.
+// show returns a function that formats information about the process.
 func (p *process) show(write func(b *bytes.Buffer, i *TaskInfo)) func(fs.Caller) ([]byte, error) {
 	return func(fs.Caller) ([]byte, error) {
 		info := p.task.Info()
@@ -126,8 +129,8 @@ func (p *process) checkAccess(c fs.Caller) error {
 	return unix.EACCES
 }
 
-// guarded returns the contents of a file for callers that may inspect the
-// process.
+// guarded returns a function that reads a file about the process. It fails with
+// EACCES if the caller may not inspect the process.
 func (p *process) guarded(read func(i *TaskInfo) ([]byte, error)) func(fs.Caller) ([]byte, error) {
 	return func(c fs.Caller) ([]byte, error) {
 		if err := p.checkAccess(c); err != nil {
@@ -138,7 +141,8 @@ func (p *process) guarded(read func(i *TaskInfo) ([]byte, error)) func(fs.Caller
 	}
 }
 
-// storer is a write for callers that may inspect the process.
+// storer returns a function that handles a write. It fails with EACCES if the
+// caller may not inspect the process.
 func (p *process) storer(store func(text string) error) func(fs.Caller, string) error {
 	return func(c fs.Caller, text string) error {
 		if err := p.checkAccess(c); err != nil {
@@ -157,7 +161,8 @@ func (p *process) storeOOM(text string) error {
 	return nil
 }
 
-// The targets of the links of a process: ENOENT after it has exited.
+// workingDirectory, rootDirectory and executable are the targets of a process's
+// links. They fail with ENOENT after the process has exited.
 
 func (p *process) workingDirectory() (fs.Path, error) {
 	if c := p.task.FSContext(); c != nil {
@@ -180,7 +185,8 @@ func (p *process) executable() (fs.Path, error) {
 	return fs.Path{}, unix.ENOENT
 }
 
-// checked is a link that only callers that may inspect the process can follow.
+// checked returns a function that resolves a link. It fails with EACCES if the
+// caller may not inspect the process.
 func (p *process) checked(target func() (fs.Path, error)) func(fs.Caller) (fs.Path, error) {
 	return func(c fs.Caller) (fs.Path, error) {
 		if err := p.checkAccess(c); err != nil {
@@ -190,7 +196,8 @@ func (p *process) checked(target func() (fs.Path, error)) func(fs.Caller) (fs.Pa
 	}
 }
 
-// pathName is the text of such a link, as the caller sees names.
+// pathName returns a function that reads the text of such a link, relative to
+// the caller's root directory.
 func (p *process) pathName(target func() (fs.Path, error)) func(fs.Caller) (string, error) {
 	return func(c fs.Caller) (string, error) {
 		path, err := p.checked(target)(c)
@@ -201,7 +208,7 @@ func (p *process) pathName(target func() (fs.Path, error)) func(fs.Caller) (stri
 	}
 }
 
-// maxArguments bounds what cmdline and environ show, in bytes.
+// maxArguments is the maximum size of cmdline and environ, in bytes.
 const maxArguments = 2 << 20
 
 // readMemory reads the process's memory from start to end.

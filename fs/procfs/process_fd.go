@@ -9,7 +9,8 @@ import (
 	"slowpath/fs"
 )
 
-// descriptorDirectory is /proc/pid/fd or fdinfo, whose entries make returns.
+// descriptorDirectory returns the entry of /proc/pid/fd or /proc/pid/fdinfo.
+// makeEntry returns the entry of one descriptor in it.
 func (p *process) descriptorDirectory(name string, makeEntry func(fd int) entry) entry {
 	return entry{name: name, mode: unix.S_IFDIR | 0o500, make: func(n fs.NewNode) fs.Inode {
 		d := &directory{}
@@ -28,7 +29,9 @@ func (p *process) descriptorDirectory(name string, makeEntry func(fd int) entry)
 	}}
 }
 
-// openDescriptor reads the name of a descriptor that is open.
+// openDescriptor parses the name of an entry and returns the descriptor. It
+// fails with ENOENT if the descriptor is not open, and with EACCES if the caller
+// may not inspect the process.
 func (p *process) openDescriptor(c fs.Caller, name string) (int, error) {
 	if err := p.checkAccess(c); err != nil {
 		return 0, err
@@ -59,7 +62,8 @@ func (p *process) listDescriptors(kind uint32) []fs.DirectoryEntry {
 	return list
 }
 
-// file returns the file of a descriptor with a reference: ENOENT.
+// file returns the file of a descriptor. The caller drops the reference. It
+// fails with ENOENT if the descriptor is not open.
 func (p *process) file(fd int) (*fs.File, error) {
 	files := p.task.Files()
 	if files == nil {
@@ -72,7 +76,7 @@ func (p *process) file(fd int) (*fs.File, error) {
 	return f, nil
 }
 
-// descriptorLink is /proc/pid/fd/N, a link to the open file.
+// descriptorLink returns the entry of /proc/pid/fd/N, a link to the open file.
 func (p *process) descriptorLink(fd int) entry {
 	target := func(fs.Caller) (fs.Path, error) {
 		f, err := p.file(fd)
@@ -93,7 +97,8 @@ func (p *process) descriptorLink(fd int) entry {
 	return p.f.magicEntry("", p.linkMode(fd), name, target)
 }
 
-// linkMode shows the access mode of the file as permissions of the link.
+// linkMode returns the permissions of the link, which show the access mode of
+// the open file (proc(5), /proc/pid/fd).
 func (p *process) linkMode(fd int) uint32 {
 	mode := uint32(0)
 	f, err := p.file(fd)
@@ -110,7 +115,7 @@ func (p *process) linkMode(fd int) uint32 {
 	return mode
 }
 
-// descriptorInfo is /proc/pid/fdinfo/N.
+// descriptorInfo returns the entry of /proc/pid/fdinfo/N.
 func (p *process) descriptorInfo(fd int) entry {
 	return p.f.textEntryMode("", 0o400, func(fs.Caller) ([]byte, error) {
 		f, err := p.file(fd)

@@ -10,12 +10,12 @@ import (
 	"slowpath/mm"
 )
 
-// maps is /proc/pid/maps.
+// maps returns the contents of /proc/pid/maps.
 func (p *process) maps(c fs.Caller) ([]byte, error) {
 	return p.regions(c, false, func(b *bytes.Buffer, r *mm.Region) { writeRegion(b, r) })
 }
 
-// smaps is /proc/pid/smaps.
+// smaps returns the contents of /proc/pid/smaps.
 func (p *process) smaps(c fs.Caller) ([]byte, error) {
 	return p.regions(c, true, func(b *bytes.Buffer, r *mm.Region) {
 		writeRegion(b, r)
@@ -51,7 +51,7 @@ func (p *process) regions(c fs.Caller, pages bool, write func(b *bytes.Buffer, r
 	})
 }
 
-// nameColumn is where the name of a mapping begins.
+// nameColumn is the column of a mapping's name in maps and smaps.
 const nameColumn = 73
 
 func writeRegion(b *bytes.Buffer, r *mm.Region) {
@@ -87,7 +87,7 @@ func (p *process) visibleMounts(c fs.Caller) []fs.MountInfo {
 	return c.FSContext().Mounts().List(context.Root())
 }
 
-// mounts is /proc/pid/mounts, in the format of fstab(5).
+// mounts returns the contents of /proc/pid/mounts, in the format of fstab(5).
 func (p *process) mounts(c fs.Caller) ([]byte, error) {
 	return fmtText(func(b *bytes.Buffer) {
 		for _, m := range p.visibleMounts(c) {
@@ -96,7 +96,7 @@ func (p *process) mounts(c fs.Caller) ([]byte, error) {
 	})
 }
 
-// mountInfo is /proc/pid/mountinfo.
+// mountInfo returns the contents of /proc/pid/mountinfo.
 func (p *process) mountInfo(c fs.Caller) ([]byte, error) {
 	return fmtText(func(b *bytes.Buffer) {
 		for _, m := range p.visibleMounts(c) {
@@ -106,7 +106,8 @@ func (p *process) mountInfo(c fs.Caller) ([]byte, error) {
 	})
 }
 
-// escape writes blanks and backslashes as octal, so that fields stay apart.
+// escape replaces white space and backslashes by octal escapes (getmntent(3)),
+// because spaces separate the fields.
 func escape(s string) string {
 	var b bytes.Buffer
 	for _, c := range []byte(s) {

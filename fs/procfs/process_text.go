@@ -10,7 +10,8 @@ import (
 	"slowpath/mm"
 )
 
-// usage returns the memory of the process; zero for one without.
+// usage returns the memory usage of the process. It is zero for a process
+// without an address space.
 func (p *process) usage() mm.Usage {
 	space := p.task.Memory()
 	if space == nil {
@@ -20,7 +21,8 @@ func (p *process) usage() mm.Usage {
 	return space.Usage()
 }
 
-// stat is /proc/pid/stat: 52 fields on one line.
+// stat returns the contents of /proc/pid/stat: 52 fields on one line. The
+// addresses are 0 if the caller may not inspect the process (proc(5)).
 func (p *process) stat(c fs.Caller) ([]byte, error) {
 	i, u := p.task.Info(), p.usage()
 	if p.checkAccess(c) != nil {
@@ -41,18 +43,18 @@ func (p *process) stat(c fs.Caller) ([]byte, error) {
 	})
 }
 
-// statm is /proc/pid/statm: sizes in pages.
+// statm returns the contents of /proc/pid/statm: sizes in pages.
 func (p *process) statm(fs.Caller) ([]byte, error) {
 	u := p.usage()
 	return fmt.Appendf(nil, "%d %d %d %d 0 %d 0\n", u.Mapped, u.Resident(), u.File+u.Shared, u.Exec, u.Data+u.Stack), nil
 }
 
-// stateNames are the states of proc(5).
+// stateNames has the names of the states (proc(5), /proc/pid/status).
 var stateNames = map[byte]string{
 	'R': "running", 'S': "sleeping", 'D': "disk sleep", 'T': "stopped", 't': "tracing stop", 'Z': "zombie", 'X': "dead",
 }
 
-// status is /proc/pid/status.
+// status returns the contents of /proc/pid/status.
 func (p *process) status(fs.Caller) ([]byte, error) {
 	i := p.task.Info()
 	space := p.task.Memory()
@@ -120,7 +122,8 @@ func writeCapabilities(b *bytes.Buffer, i *TaskInfo) {
 	fmt.Fprintf(b, "NoNewPrivs:\t%d\nSeccomp:\t0\n", noNewPrivileges)
 }
 
-// cpuList writes a set of CPUs as ranges: "0-2,5".
+// cpuList formats a set of CPUs as ranges, such as "0-2,5" (cpuset(7), List
+// format).
 func cpuList(set uint64) string {
 	var b bytes.Buffer
 	for first := 0; first < 64; first++ {
@@ -143,7 +146,8 @@ func cpuList(set uint64) string {
 	return b.String()
 }
 
-// limitNames are the lines of /proc/pid/limits, by RLIMIT_ number.
+// limitNames has the names and units of the lines of /proc/pid/limits, by
+// RLIMIT_ number.
 var limitNames = [16][2]string{
 	{"Max cpu time", "seconds"}, {"Max file size", "bytes"}, {"Max data size", "bytes"}, {"Max stack size", "bytes"},
 	{"Max core file size", "bytes"}, {"Max resident set", "bytes"}, {"Max processes", "processes"}, {"Max open files", "files"},

@@ -1,10 +1,10 @@
-// Package procfs is /proc (proc(5)): a directory for each process, and files
-// about the whole system. Nothing is stored; every text is made when it is
-// read. What it shows comes through the interfaces System and Task, so that it
-// needs to know neither tasks nor the machine.
+// Package procfs implements /proc (proc(5)): a directory for each process, and
+// files about the whole system. The contents of a file are generated when it is
+// read. The interfaces System and Task provide the data; the package imports
+// neither the task nor the CPU code.
 //
-// The package also has the few files of /sys that C libraries and language
-// runtimes read.
+// The package also implements the few files of /sys that C libraries and
+// language runtimes read.
 package procfs
 
 import (
@@ -15,20 +15,22 @@ import (
 	"slowpath/mm"
 )
 
-// System is the machine as /proc shows it.
+// System provides the data about the whole machine.
 type System interface {
 	// Processes returns the ids of all processes, in ascending order.
 	Processes() []int
-	// Task returns the thread with an id, or nil. A process is the thread with
-	// the process's id.
+	// Task returns the thread with this id, or nil. The id of a process is the
+	// id of its main thread.
 	Task(id int) Task
-	// Info returns the data that exists once in the system.
+	// Info returns a snapshot of the data about the system.
 	Info() SystemInfo
-	// SetHostName and SetPIDMax take what is written to /proc/sys/kernel,
-	// SetOvercommit what is written to /proc/sys/vm/overcommit_memory. They fail
-	// with EINVAL.
+	// SetHostName handles a write to /proc/sys/kernel/hostname.
 	SetHostName(name string)
+	// SetPIDMax handles a write to /proc/sys/kernel/pid_max. It fails with
+	// EINVAL if max is out of range.
 	SetPIDMax(max int) error
+	// SetOvercommit handles a write to /proc/sys/vm/overcommit_memory. It fails
+	// with EINVAL if there is no such policy.
 	SetOvercommit(policy int) error
 	// Random fills p with random bytes.
 	Random(p []byte)
@@ -39,16 +41,16 @@ type SystemInfo struct {
 	Memory               mm.Stats
 	CPUs                 []CPU
 	HostName, DomainName string
-	Version              string // of the kernel, as uname(2) has it
+	Version              string // the version of uname(2)
 	Release              string
 	Uptime               int64
-	BootTime             int64 // since 1970
+	BootTime             int64 // since 1970-01-01 00:00:00 UTC
 	Forks                uint64
 	Threads, Running     int
-	Blocked              int // tasks that sleep without interruption
+	Blocked              int // tasks in uninterruptible sleep
 	LastPID, PIDMax      int
 	ThreadsMax           int
-	Randomize            int // of /proc/sys/kernel/randomize_va_space
+	Randomize            int // /proc/sys/kernel/randomize_va_space
 	Overcommit           int
 	CommitLimit          int64 // pages
 	Load                 [3]float64
@@ -64,27 +66,29 @@ type CPU struct {
 	User, System, Idle       int64 // nanoseconds
 }
 
-// Task is a thread as /proc shows it. It may exit at any time; methods then
-// return the data that remains.
+// Task provides the data about a thread. The thread may exit at any time. Its
+// methods then return the data that remains.
 type Task interface {
+	// Info returns a snapshot of the thread.
 	Info() TaskInfo
-	// Credentials returns the Credentials of Info, at less cost: many programs
-	// read /proc/self/exe when they start.
+	// Credentials returns the Credentials of Info. It costs less than Info,
+	// because many programs read /proc/self/exe when they start.
 	Credentials() *cred.Credentials
-	// Executable is the program's file; it is not valid if there is none.
+	// Executable returns the program's file. The path is not valid if there is
+	// none.
 	Executable() fs.Path
-	// Memory returns the address space with a reference that the caller drops,
-	// or nil.
+	// Memory returns the address space, or nil. The caller drops the reference.
 	Memory() *mm.AddressSpace
-	// Files returns the descriptor table, or nil.
+	// Files returns the descriptor table, or nil after exit.
 	Files() *fs.FDTable
-	// FSContext has the root and the working directory; nil after exit.
+	// FSContext returns the root and the working directory, or nil after exit.
 	FSContext() *fs.Context
 	// Threads returns the ids of the process's threads.
 	Threads() []int
-	// SetComm and SetOOMScoreAdjust set what a write to comm and to
-	// oom_score_adj changes.
+	// SetComm handles a write to comm.
 	SetComm(name string)
+	// SetOOMScoreAdjust handles a write to oom_score_adj. value is in
+	// [-1000, 1000].
 	SetOOMScoreAdjust(value int)
 }
 
@@ -130,7 +134,7 @@ type Filesystem struct {
 	boot     [16]byte // boot_id
 }
 
-// New returns /proc over a system, with what the kernel shows besides.
+// New returns a procfs that shows system, and the files that extra adds.
 func New(system System, extra Extra) *Filesystem {
 	f := &Filesystem{system: system, extra: extra}
 	f.root = f.newRoot()

@@ -106,7 +106,7 @@ func list(t *testing.T, w *fstest.World, name string) []string {
 	for {
 		count := 0
 		if err := d.ReadDirectory(func(e fs.DirectoryEntry) bool {
-			if count == 3 { // in small pieces, so that positions matter
+			if count == 3 { // few entries per call, to test the positions
 				return false
 			}
 			count++
@@ -121,8 +121,8 @@ func list(t *testing.T, w *fstest.World, name string) []string {
 	}
 }
 
-// TestEverythingListedCanBeRead walks the whole of /proc.
-func TestEverythingListedCanBeRead(t *testing.T) {
+// TestEveryListedFileCanBeRead walks the whole of /proc.
+func TestEveryListedFileCanBeRead(t *testing.T) {
 	w, _ := newWorld(t)
 	var walk func(name string)
 	count := 0
@@ -136,7 +136,7 @@ func TestEverythingListedCanBeRead(t *testing.T) {
 			at.Follow = false
 			a, err := at.Attributes()
 			if err != nil {
-				t.Errorf("%s is listed but: %v", path, err)
+				t.Errorf("%s is listed but stat fails: %v", path, err)
 				continue
 			}
 			count++
@@ -204,7 +204,7 @@ func TestProcFilesHaveLinuxFormats(t *testing.T) {
 	}
 }
 
-func TestDescriptorLinksReachFilesWithoutNames(t *testing.T) {
+func TestDescriptorLinksOpenPipesAndUnlinkedFiles(t *testing.T) {
 	w, _ := newWorld(t)
 	link := w.At("/proc/self/fd/0")
 	if text, err := link.ReadLink(); err != nil || !strings.HasPrefix(text, "pipe:[") {
@@ -224,7 +224,7 @@ func TestDescriptorLinksReachFilesWithoutNames(t *testing.T) {
 		t.Errorf("fd/7 is %q", text)
 	}
 	if got := w.Read("/proc/self/fd/7"); got != "contents" {
-		t.Errorf("an unlinked file has %q through /proc", got)
+		t.Errorf("/proc/self/fd/7 of an unlinked file reads %q, want \"contents\"", got)
 	}
 	for _, name := range []string{"/proc/self/fd/3", "/proc/self/fd/00", "/proc/self/fd/x", "/proc/2", "/proc/01", "/proc/1/task/1000"} {
 		if _, err := w.At(name).Lookup(); err != unix.ENOENT {
@@ -233,7 +233,7 @@ func TestDescriptorLinksReachFilesWithoutNames(t *testing.T) {
 	}
 }
 
-func TestPrivateFilesAreEACCESForOtherUsers(t *testing.T) {
+func TestPrivateFilesOfOtherUsersFailWithEACCES(t *testing.T) {
 	w, s := newWorld(t)
 	s.tasks[1].info.Credentials = cred.Root()
 	user := w.User(1000, 1000)

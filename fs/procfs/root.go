@@ -10,18 +10,19 @@ import (
 	"slowpath/fs"
 )
 
-// fmtText makes a text of what write prints.
+// fmtText returns the bytes that write prints.
 func fmtText(write func(b *bytes.Buffer)) ([]byte, error) {
 	var b bytes.Buffer
 	write(&b)
 	return b.Bytes(), nil
 }
 
-// processPosition is where the processes begin in the listing of /proc: behind
-// all the files, each at its id.
+// processPosition is the directory position of process 0 in /proc. Process n is
+// at processPosition+n, after all files.
 const processPosition = 1 << 16
 
-// newRoot makes /proc itself: the files about the system, and the processes.
+// newRoot makes the directory /proc: the files about the system, and the
+// processes.
 func (f *Filesystem) newRoot() fs.Inode {
 	entries := append(f.systemEntries(), f.extraDirectory()...)
 	d := f.fixed(fs.NewNode{Mode: unix.S_IFDIR | 0o555}, entries)
@@ -48,7 +49,7 @@ func (f *Filesystem) newRoot() fs.Inode {
 	return d
 }
 
-// processID reads the name of a process's directory.
+// processID parses the name of a process's directory.
 func processID(name string) (int, bool) {
 	if name == "" || name[0] == '0' || len(name) > 9 {
 		return 0, false
@@ -83,7 +84,7 @@ func (f *Filesystem) systemEntries() []entry {
 	}
 }
 
-// selfError is what self leads to for the kernel, which is no process.
+// selfError returns ENOENT if the caller is the kernel, which has no process.
 func selfError(c fs.Caller) error {
 	if c.ProcessID() == 0 {
 		return unix.ENOENT
@@ -91,7 +92,7 @@ func selfError(c fs.Caller) error {
 	return nil
 }
 
-// show makes the contents of a file about the system.
+// show returns a function that formats information about the system.
 func (f *Filesystem) show(write func(b *bytes.Buffer, i *SystemInfo)) func(fs.Caller) ([]byte, error) {
 	return func(fs.Caller) ([]byte, error) {
 		info := f.system.Info()

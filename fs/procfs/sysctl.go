@@ -16,15 +16,16 @@ import (
 	"slowpath/mm"
 )
 
-// sysctlEntries is /proc/sys: what sysctl(8) and libraries look at.
+// sysctlEntries returns the entries of /proc/sys: those that sysctl(8) and
+// libraries read.
 func (f *Filesystem) sysctlEntries() []entry {
 	return []entry{
 		f.directoryEntry("fs",
-			// Nothing but memory bounds the open files of all processes together.
+			// The number of open files in the system is bounded by memory only.
 			f.constantEntry("file-max", math.MaxInt64),
 			f.constantEntry("nr_open", fs.MaxDescriptors),
 			f.constantEntry("pipe-max-size", pipe.MaxCapacity),
-			// Links are followed and made as before Linux 3.6.
+			// The restrictions on links that Linux 3.6 added are not implemented.
 			f.constantEntry("protected_hardlinks", 0), f.constantEntry("protected_symlinks", 0),
 		),
 		f.directoryEntry("kernel", f.kernelEntries()...),
@@ -38,7 +39,7 @@ func (f *Filesystem) sysctlEntries() []entry {
 	}
 }
 
-// kernelEntries is /proc/sys/kernel.
+// kernelEntries returns the entries of /proc/sys/kernel.
 func (f *Filesystem) kernelEntries() []entry {
 	return []entry{
 		f.writableEntry("hostname", 0o644,
@@ -54,22 +55,23 @@ func (f *Filesystem) kernelEntries() []entry {
 		f.constantEntry("ngroups_max", cred.MaxGroups), f.constantEntry("cap_last_cap", int64(cred.LastCapability)),
 		f.directoryEntry("random",
 			f.textEntry("boot_id", f.bootID), f.textEntry("uuid", f.newUUID),
-			// The source is never empty once it is seeded (random(4)), in bits.
+			// In bits. The pool is always full after it was seeded (random(4)).
 			f.constantEntry("entropy_avail", 256), f.constantEntry("poolsize", 256)),
 	}
 }
 
-// constantEntry is a file with a number that the kernel was built with.
+// constantEntry returns the entry of a file that shows a constant.
 func (f *Filesystem) constantEntry(name string, value int64) entry {
 	return f.textEntry(name, func(fs.Caller) ([]byte, error) { return fmt.Appendln(nil, value), nil })
 }
 
-// number makes the contents of a file with one number of the system.
+// number returns a function that formats one number of the system.
 func (f *Filesystem) number(value func(i *SystemInfo) int) func(fs.Caller) ([]byte, error) {
 	return f.show(func(b *bytes.Buffer, i *SystemInfo) { fmt.Fprintln(b, value(i)) })
 }
 
-// storer is a write of a number: EINVAL if it is none, and set's errors.
+// storer returns a function that handles the write of a number. It fails with
+// EINVAL if the text is not a number, and with the errors of set.
 func storer(set func(n int) error) func(fs.Caller, string) error {
 	return func(_ fs.Caller, text string) error {
 		n, err := strconv.Atoi(strings.TrimSpace(text))

@@ -8,11 +8,11 @@ import (
 	"slowpath/fs"
 )
 
-// Sysfs is /sys with what sysconf(3) and language runtimes read there: which
-// CPUs there are, and that there are no huge pages.
+// Sysfs implements /sys, with the files that sysconf(3) and language runtimes
+// read: the list of CPUs, and the transparent huge pages, which are off.
 type Sysfs struct{ Filesystem }
 
-// NewSysfs returns /sys for a machine with this many CPUs.
+// NewSysfs returns a /sys for a machine with this many CPUs.
 func NewSysfs(cpus int) *Sysfs {
 	s := &Sysfs{}
 	constant := func(name, value string) entry {

@@ -8,10 +8,11 @@ import (
 	"slowpath/mm"
 )
 
-// ticks converts nanoseconds to the clock ticks that /proc counts in.
+// ticks converts nanoseconds to clock ticks of USER_HZ, which is 100 Hz
+// (time(7)).
 func ticks(ns int64) int64 { return ns / 1e7 }
 
-// kib converts pages to the unit of /proc/meminfo.
+// kib converts pages to KiB, the unit of /proc/meminfo.
 func kib(pages int64) int64 { return pages * (mm.PageSize / 1024) }
 
 func writeMemory(b *bytes.Buffer, i *SystemInfo) {
@@ -82,7 +83,7 @@ func writeDevices(b *bytes.Buffer, _ *SystemInfo) {
 	b.WriteString("Character devices:\n  1 mem\n  4 ttyS\n  5 /dev/tty\n  5 /dev/console\n  5 /dev/ptmx\n136 pts\n\nBlock devices:\n")
 }
 
-// formatUUID makes a random UUID of 16 random bytes.
+// formatUUID formats 16 random bytes as a random UUID (RFC 4122, version 4).
 func formatUUID(p [16]byte) []byte {
 	p[6], p[8] = p[6]&0x0f|0x40, p[8]&0x3f|0x80
 	return fmt.Appendf(nil, "%x-%x-%x-%x-%x\n", p[:4], p[4:6], p[6:8], p[8:10], p[10:])
@@ -94,7 +95,7 @@ func (f *Filesystem) newUUID(fs.Caller) ([]byte, error) {
 	return formatUUID(p), nil
 }
 
-// bootID is made once, and stays until the machine stops.
+// bootID returns the contents of boot_id, which is generated once per boot.
 func (f *Filesystem) bootID(fs.Caller) ([]byte, error) {
 	f.bootOnce.Do(func() { f.system.Random(f.boot[:]) })
 	return formatUUID(f.boot), nil

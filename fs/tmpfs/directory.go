@@ -10,26 +10,27 @@ import (
 	"slowpath/fs"
 )
 
-// directory keeps its entries twice: by name, and in the order in which they
-// were added, which is the order that readdir(3) shows. A removed entry stays
-// in the order, marked as gone, until half of them are; so a reader's position
-// stays good whatever happens to other entries.
+// directory keeps its entries in two indexes: by name, and in the order in which
+// they were added. readdir(3) returns them in that order. The position of an
+// entry never changes, so a reader's position stays valid when other entries are
+// added or removed. A removed entry stays in order, marked as removed, until
+// more than half of the entries are removed.
 type directory struct {
 	fs.InodeBase
 	filesystem *Filesystem
 
-	mu     sync.RWMutex // guards what follows
-	byName map[string]*entry
-	order  []*entry // by rising position
-	gone   int      // entries in order that were removed
-	next   int64    // position of the next entry
+	mu      sync.RWMutex // guards the fields below
+	byName  map[string]*entry
+	order   []*entry // by ascending position
+	removed int      // number of removed entries in order
+	next    int64    // position of the next entry
 }
 
 type entry struct {
 	name     string
 	inode    fs.Inode
 	position int64
-	gone     bool
+	removed  bool
 }
 
 func newDirectory(f *Filesystem, n fs.NewNode) *directory {
@@ -38,7 +39,8 @@ func newDirectory(f *Filesystem, n fs.NewNode) *directory {
 	return d
 }
 
-// entrySize is what Linux's tmpfs counts for an entry in a directory's size.
+// entrySize is the size in bytes that an entry adds to its directory's size, as
+// in Linux (BOGO_DIRENT_SIZE in mm/shmem.c).
 const entrySize = 20
 
 // Attributes implements fs.Inode.
@@ -61,7 +63,7 @@ func (d *directory) Lookup(_ fs.Caller, name string) (fs.Inode, error) {
 	return e.inode, nil
 }
 
-// add gives inode a name that is free. d.mu is held.
+// add adds an entry. There must be none with this name. d.mu is held.
 func (d *directory) add(name string, inode fs.Inode) {
 	e := &entry{name: strings.Clone(name), inode: inode, position: d.next}
 	d.next++
@@ -69,24 +71,25 @@ func (d *directory) add(name string, inode fs.Inode) {
 	d.order = append(d.order, e)
 }
 
-// take removes a name. d.mu is held.
+// take removes an entry. d.mu is held.
 func (d *directory) take(name string) {
 	e := d.byName[name]
 	delete(d.byName, name)
-	e.gone, e.inode = true, nil
-	if d.gone++; d.gone > 16 && d.gone > len(d.order)/2 {
+	e.removed, e.inode = true, nil
+	if d.removed++; d.removed > 16 && d.removed > len(d.order)/2 {
 		d.compact()
 	}
 }
 
+// compact drops the removed entries from order. d.mu is held.
 func (d *directory) compact() {
 	kept := make([]*entry, 0, len(d.byName))
 	for _, e := range d.order {
-		if !e.gone {
+		if !e.removed {
 			kept = append(kept, e)
 		}
 	}
-	d.order, d.gone = kept, 0
+	d.order, d.removed = kept, 0
 }
 
 // Create implements fs.Inode.
@@ -111,14 +114,15 @@ func (d *directory) CreateTemporary(n fs.NewNode) (fs.Inode, error) {
 	if err != nil {
 		return nil, err
 	}
-	// Link counts it again when it gets a name.
+	// Link counts the inode again when it gets a name.
 	inode.Base().AddLinks(-1)
 	d.filesystem.nodes.Add(-1)
 	return inode, nil
 }
 
-// Link implements fs.Inode. A file that has lost its last name gets no new one
-// (ENOENT), unless it was made without a name.
+// Link implements fs.Inode. It fails with ENOENT if the file's pages were freed
+// after its last name was removed. A file that CreateTemporary made can be
+// linked.
 func (d *directory) Link(name string, target fs.Inode) error {
 	if r, ok := target.(*regular); ok && r.isDead() {
 		return unix.ENOENT
@@ -183,7 +187,8 @@ func (d *directory) Rename(oldName string, newDirectory fs.Inode, newName string
 	return nil
 }
 
-// moveParentLink moves what ".." of a directory counts for.
+// moveParentLink updates the link counts of d and to when a directory moves from
+// d to to: its ".." entry is a link to its parent.
 func (d *directory) moveParentLink(to *directory, moved fs.Inode) {
 	if _, ok := moved.(*directory); ok && d != to {
 		d.AddLinks(-1)
@@ -199,8 +204,8 @@ func (d *directory) Exchange(oldName string, newDirectory fs.Inode, newName stri
 	}
 	first := d.entry(oldName)
 	second := to.entry(newName)
-	// The name space is locked against other changes; readers of the two
-	// directories see each swap under its own lock.
+	// The caller holds the name space lock, so no other change runs now. Readers
+	// may see one of the two entries changed before the other.
 	a, b := first.inode, second.inode
 	d.mu.Lock()
 	first.inode = b
@@ -232,7 +237,7 @@ func (d *directory) list(position int64, emit func(fs.DirectoryEntry) bool) erro
 	defer d.mu.RUnlock()
 	first := sort.Search(len(d.order), func(i int) bool { return d.order[i].position >= position })
 	for _, e := range d.order[first:] {
-		if e.gone {
+		if e.removed {
 			continue
 		}
 		node := e.inode.Base()
@@ -243,15 +248,15 @@ func (d *directory) list(position int64, emit func(fs.DirectoryEntry) bool) erro
 	return nil
 }
 
-// discard takes all names below d away, when the file system is mounted
-// nowhere any more.
+// discard removes all names below d. It is called after the last unmount of the
+// file system.
 func (d *directory) discard() {
 	d.mu.Lock()
 	entries := d.order
-	d.order, d.byName, d.gone = nil, make(map[string]*entry), 0
+	d.order, d.byName, d.removed = nil, make(map[string]*entry), 0
 	d.mu.Unlock()
 	for _, e := range entries {
-		if e.gone {
+		if e.removed {
 			continue
 		}
 		if below, ok := e.inode.(*directory); ok {

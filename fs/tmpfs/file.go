@@ -8,7 +8,7 @@ import (
 	"slowpath/mm/frame"
 )
 
-// file is the operations of an open regular file.
+// file implements the operations of an open regular file.
 type file struct {
 	fs.FileBase
 	regular *regular
@@ -17,8 +17,8 @@ type file struct {
 // Seekable implements fs.FileOperations.
 func (o *file) Seekable() bool { return true }
 
-// Read implements fs.FileOperations. Each page is held, not locked, while its
-// bytes go to the caller.
+// Read implements fs.FileOperations. It holds a reference to each page, but no
+// lock, while it copies to user memory.
 func (o *file) Read(f *fs.File, dst fs.Sink, offset int64) (int, error) {
 	r := o.regular
 	if f == nil || f.Flags()&unix.O_NOATIME == 0 {
@@ -35,7 +35,8 @@ func (o *file) Read(f *fs.File, dst fs.Sink, offset int64) (int, error) {
 	return total, nil
 }
 
-// readPage copies from one page at offset; 0 bytes at the end of the file.
+// readPage copies the rest of the page at offset. It returns 0 at the end of the
+// file.
 func (r *regular) readPage(dst fs.Sink, offset int64) (int, error) {
 	memory := r.filesystem.memory
 	r.mu.RLock()
@@ -91,7 +92,8 @@ func (r *regular) currentSize() int64 {
 	return r.size
 }
 
-// mayWrite has the checks of a write that will move count bytes to offset.
+// mayWrite checks whether count bytes can be written at offset. It fails with
+// EFBIG if the file would get too large, and with EPERM if a seal forbids it.
 func (r *regular) mayWrite(offset int64, count int) error {
 	if count > 0 && offset >= maxSize-int64(count) {
 		return unix.EFBIG
@@ -107,7 +109,8 @@ func (r *regular) mayWrite(offset int64, count int) error {
 	return nil
 }
 
-// writePage moves what goes into the page at offset. r.writing is held.
+// writePage writes to the page at offset, up to the page's end. r.writing is
+// held.
 func (r *regular) writePage(src fs.Source, offset int64) (int, error) {
 	index, within := uint64(offset)/mm.PageSize, offset%mm.PageSize
 	count := min(mm.PageSize-within, int64(src.Remaining()))
@@ -122,11 +125,12 @@ func (r *regular) writePage(src fs.Source, offset int64) (int, error) {
 	}
 	defer r.filesystem.memory.Put(n)
 	got, err := src.Get(r.filesystem.memory.Bytes(n)[within : within+count])
-	return got, r.wrote(offset, got, int(count), err)
+	return got, r.finishWrite(offset, got, int(count), err)
 }
 
-// writeHole fills a frame before it puts it into the file: nobody may see what
-// the frame had in it before.
+// writeHole writes to a page that has no frame yet. It fills the frame before it
+// adds the frame to the file, because a reader must not see the frame's former
+// contents.
 func (r *regular) writeHole(src fs.Source, index uint64, within, count int64) (int, error) {
 	memory := r.filesystem.memory
 	n, err := r.allocate(false)
@@ -141,18 +145,19 @@ func (r *regular) writeHole(src fs.Source, index uint64, within, count int64) (i
 	if there := r.pages.get(index); got > 0 && there == frame.None {
 		r.pages.put(index, n)
 	} else {
-		if got > 0 { // a page fault has filled the hole meanwhile
+		if got > 0 { // a page fault filled the hole in the meantime
 			copy(memory.Bytes(there)[within:], page[within:within+int64(got)])
 		}
 		defer r.free([]frame.Number{n})
 	}
 	r.mu.Unlock()
-	return got, r.wrote(int64(index)*mm.PageSize+within, got, int(count), err)
+	return got, r.finishWrite(int64(index)*mm.PageSize+within, got, int(count), err)
 }
 
-// wrote extends the file over what has arrived, and completes the error of a
-// source that gave less than it promised.
-func (r *regular) wrote(offset int64, got, want int, err error) error {
+// finishWrite extends the file to the end of the got bytes that were written at
+// offset. It returns err, or EFAULT if the source returned fewer than the wanted
+// bytes without an error.
+func (r *regular) finishWrite(offset int64, got, want int, err error) error {
 	if got > 0 {
 		r.mu.Lock()
 		r.size = max(r.size, offset+int64(got))
@@ -195,7 +200,8 @@ func (o *file) Allocate(mode uint32, offset, length int64) error {
 	return unix.EOPNOTSUPP
 }
 
-// fill makes sure that there are pages for a range.
+// fill allocates the missing pages of a range. With grow it also extends the
+// file to the end of the range.
 func (r *regular) fill(offset, length int64, grow bool) error {
 	end := offset + length
 	if end > maxSize {
@@ -219,7 +225,7 @@ func (r *regular) fill(offset, length int64, grow bool) error {
 		}
 		n, err := r.allocate(true)
 		if err != nil {
-			r.takeBack(added)
+			r.undoFill(added)
 			return unix.ENOSPC
 		}
 		r.pages.put(index, n)
@@ -231,9 +237,9 @@ func (r *regular) fill(offset, length int64, grow bool) error {
 	return nil
 }
 
-// takeBack undoes a fill that ran out of space. r.mu is held, so that no fault
-// can have seen the pages.
-func (r *regular) takeBack(added []uint64) {
+// undoFill removes the pages that a fill added before it ran out of space. r.mu
+// has been held since the fill began, so no page fault has mapped them.
+func (r *regular) undoFill(added []uint64) {
 	for _, index := range added {
 		r.free(r.pages.take(index, index+1))
 	}
@@ -242,7 +248,7 @@ func (r *regular) takeBack(added []uint64) {
 // Mappable implements fs.FileOperations.
 func (o *file) Mappable() (mm.Mappable, error) { return o.regular, nil }
 
-// Sync implements fs.FileOperations: memory is all there is.
+// Sync implements fs.FileOperations. There is no storage to write to.
 func (o *file) Sync() error { return nil }
 
 // Release implements fs.FileOperations.

@@ -10,14 +10,15 @@ import (
 // allSeals are the seals of fcntl(2) in Linux 6.1.
 const allSeals = unix.F_SEAL_SEAL | unix.F_SEAL_SHRINK | unix.F_SEAL_GROW | unix.F_SEAL_WRITE | unix.F_SEAL_FUTURE_WRITE
 
-// MaxMemfdName is how long the name of a memfd may be, in bytes
+// MaxMemfdName is the maximum length of a memfd's name, in bytes
 // (memfd_create(2)).
 const MaxMemfdName = 249
 
-// memfdKey finds the instance that memfds are in.
+// memfdKey is the fs.Mounts.Service key of the instance that has the memfds.
 type memfdKey struct{}
 
-// Register makes tmpfs known to mount(2), and to Memfds.
+// Register adds the file system type "tmpfs" for mount(2), and the instance that
+// Memfds returns.
 func Register(m *fs.Mounts, memory *mm.Memory) {
 	m.Register("tmpfs", func(options string) (fs.Filesystem, error) {
 		c, err := ParseOptions(memory, options)
@@ -33,14 +34,15 @@ func Register(m *fs.Mounts, memory *mm.Memory) {
 	})
 }
 
-// Memfds returns the instance in which memfd_create(2) makes its files, after
-// Register.
+// Memfds returns the instance in which memfd_create(2) makes its files. It
+// panics if Register was not called for m.
 func Memfds(m *fs.Mounts) *Filesystem {
 	return m.Service(memfdKey{}, func() any { panic("tmpfs: not registered") }).(*Filesystem)
 }
 
-// OpenMemfd is memfd_create(2): a new file without a name in the tree, open for
-// reading and writing. Without sealing the first seal is set already.
+// OpenMemfd implements memfd_create(2). It makes a file without a name in the
+// tree and opens it for reading and writing. If sealing is false, F_SEAL_SEAL is
+// set.
 func (f *Filesystem) OpenMemfd(m *fs.Mounts, name string, uid, gid uint32, sealing bool) (*fs.File, error) {
 	inode, err := f.newInode(fs.NewNode{Mode: unix.S_IFREG | 0o777, UID: uid, GID: gid})
 	if err != nil {
@@ -59,7 +61,8 @@ func (f *Filesystem) OpenMemfd(m *fs.Mounts, name string, uid, gid uint32, seali
 	return m.OpenInode(r, "/memfd:"+name+" (deleted)", unix.O_RDWR|unix.O_LARGEFILE, operations), nil
 }
 
-// Seals is F_GET_SEALS on an open file: EINVAL if it is not of a tmpfs.
+// Seals implements F_GET_SEALS (fcntl(2)). It fails with EINVAL if the file is
+// not in a tmpfs.
 func Seals(f *fs.File) (int, error) {
 	o, ok := f.Operations().(*file)
 	if !ok {
@@ -70,8 +73,10 @@ func Seals(f *fs.File) (int, error) {
 	return o.regular.seals, nil
 }
 
-// AddSeals is F_ADD_SEALS. Errors: EINVAL, EPERM if the file is not writable
-// or sealed against seals, EBUSY if a shared mapping could still write.
+// AddSeals implements F_ADD_SEALS (fcntl(2)). It fails with EINVAL if the file
+// is not in a tmpfs or a seal is unknown, EPERM if the file is not open for
+// writing or has F_SEAL_SEAL, and EBUSY if F_SEAL_WRITE is requested while the
+// file has a writable shared mapping.
 func AddSeals(f *fs.File, seals int) error {
 	o, ok := f.Operations().(*file)
 	if !ok || seals&^allSeals != 0 {
@@ -95,8 +100,8 @@ func AddSeals(f *fs.File, seals int) error {
 	return nil
 }
 
-// MayMapWritable reports whether the seals allow a new shared mapping that can
-// write: EPERM if not. Files of other file systems have no seals.
+// MayMapWritable fails with EPERM if the seals of object forbid a new writable
+// shared mapping. Files of other file systems have no seals.
 func MayMapWritable(object mm.Mappable) error {
 	r, ok := object.(*regular)
 	if !ok {

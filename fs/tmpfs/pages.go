@@ -6,24 +6,24 @@ import (
 	"slowpath/mm/frame"
 )
 
-// chunkPages is how many pages one chunk of a pageTable describes.
+// chunkPages is the number of pages in one chunk of a pageTable.
 const chunkPages = 64
 
-// chunk has the frames of consecutive pages; frame.None, the
-// zero of frame.Number, is a hole.
+// chunk has the frames of consecutive pages. A hole is frame.None, the zero
+// value of frame.Number.
 type chunk struct {
 	frames  [chunkPages]frame.Number
 	present int
 }
 
-// pageTable has the pages of a file by index. Holes cost nothing, wherever
-// they are. Its owner locks it.
+// pageTable maps the page indexes of a file to frames. A chunk without pages
+// uses no memory. The caller locks it.
 type pageTable struct {
 	chunks map[uint64]*chunk
 	count  int64
 }
 
-// noPage is the index that no page has.
+// noPage is an index above that of every page.
 const noPage = math.MaxUint64
 
 func (p *pageTable) get(index uint64) frame.Number {
@@ -47,7 +47,7 @@ func (p *pageTable) getAll(first uint64, dst []frame.Number) {
 	}
 }
 
-// put stores a page where there is none.
+// put stores the frame of a page that is a hole.
 func (p *pageTable) put(index uint64, n frame.Number) {
 	c := p.chunks[index/chunkPages]
 	if c == nil {

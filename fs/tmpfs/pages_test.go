@@ -7,8 +7,7 @@ import (
 	"slowpath/mm/frame"
 )
 
-// TestGetAll: many pages at a time are the same pages as one by one.
-func TestGetAll(t *testing.T) {
+func TestGetAllReturnsTheSameFramesAsGet(t *testing.T) {
 	random := rand.New(rand.NewPCG(3, 4))
 	var p pageTable
 	for range 200 {
@@ -19,7 +18,7 @@ func TestGetAll(t *testing.T) {
 	for range 1000 {
 		first, got := random.Uint64N(7*chunkPages), make([]frame.Number, random.IntN(3*chunkPages))
 		for i := range got {
-			got[i] = 99999 // what was there before
+			got[i] = 99999 // getAll must overwrite this
 		}
 		p.getAll(first, got)
 		for i, n := range got {

@@ -16,10 +16,10 @@ const maxSize = math.MaxInt64 &^ (mm.PageSize - 1)
 
 // regular is a regular file. It implements mm.Mappable.
 //
-// Two locks, because user memory that is being read or written may be a
-// mapping of this same file: writing is held over whole writes, as Linux's
-// i_rwsem, and a page fault never takes it; mu is held only to look at or to
-// change the fields, never while user memory is touched.
+// It has two locks, because the user memory of a read or write may be a mapping
+// of the same file. A write holds the lock "writing" from start to end, like
+// i_rwsem in Linux. A page fault never takes it. The lock mu guards the fields,
+// and is never held during an access to user memory.
 type regular struct {
 	fs.InodeBase
 	filesystem *Filesystem
@@ -27,11 +27,11 @@ type regular struct {
 
 	writing sync.Mutex // writes, truncation, allocation, seals
 
-	mu    sync.RWMutex // guards what follows; taken by page faults
+	mu    sync.RWMutex // guards the fields below; taken by page faults
 	pages pageTable
 	size  int64
 	opens int  // open files
-	dead  bool // the last name and the last open file are gone
+	dead  bool // pages freed: it has no name and no open file
 	seals int
 }
 
@@ -103,14 +103,14 @@ func (r *regular) zeroTail(size int64) {
 	}
 }
 
-// free gives frames back that are in no page table any more.
+// free releases frames that were removed from the page table.
 func (r *regular) free(frames []frame.Number) {
 	r.filesystem.memory.PutAll(frames)
 	r.filesystem.count(-int64(len(frames)))
 }
 
-// allocate returns a frame for a page of the file: ENOSPC if the file system is
-// full, ENOMEM if the machine is.
+// allocate returns a frame for a page of the file. It fails with ENOSPC if the
+// file system is full, and with ENOMEM if the machine has no free memory.
 func (r *regular) allocate(zeroed bool) (frame.Number, error) {
 	f := r.filesystem
 	if f.count(1) > f.maxPages {
@@ -128,8 +128,9 @@ func (r *regular) allocate(zeroed bool) (frame.Number, error) {
 	return n, err
 }
 
-// Page implements mm.Mappable. A hole is filled for reading too: otherwise a
-// later write would have to hunt for mappings of the page of zeros.
+// Page implements mm.Mappable. It also fills a hole on a read fault. If it
+// mapped the zero page instead, a later write would have to find and replace
+// each mapping of it.
 func (r *regular) Page(index uint64, _ bool) (frame.Number, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -174,7 +175,8 @@ func (r *regular) PunchHole(offset, length uint64) error {
 	return r.punch(int64(offset), int64(length))
 }
 
-// punch frees the whole pages in a range and clears the parts of others.
+// punch frees the pages that are completely in a range, and clears the bytes of
+// the range in the pages at its ends.
 func (r *regular) punch(offset, length int64) error {
 	r.writing.Lock()
 	defer r.writing.Unlock()
@@ -199,8 +201,8 @@ func (r *regular) punch(offset, length int64) error {
 	return nil
 }
 
-// clearParts clears the bytes of [offset, end) that are in the two pages at its
-// ends. r.mu is held.
+// clearParts clears the bytes of [offset, end) in the first and the last page of
+// the range. r.mu is held.
 func (r *regular) clearParts(offset, end int64) {
 	for _, index := range [2]uint64{uint64(offset) / mm.PageSize, uint64(end) / mm.PageSize} {
 		n := r.pages.get(index)
@@ -215,7 +217,7 @@ func (r *regular) clearParts(offset, end int64) {
 	}
 }
 
-// freeIfUnused frees the pages of a file that has neither name nor user.
+// freeIfUnused frees the pages if the file has no name and is not open.
 func (r *regular) freeIfUnused() {
 	r.mu.Lock()
 	if r.opens > 0 || r.Links() > 0 || r.dead {
@@ -234,8 +236,8 @@ func (r *regular) isDead() bool {
 	return r.dead
 }
 
-// Open implements fs.Inode. A file that was freed between the walk and here is
-// as good as never found.
+// Open implements fs.Inode. It fails with ENOENT if the last name was removed
+// and the pages were freed after the path was resolved.
 func (r *regular) Open(fs.OpenRequest) (fs.FileOperations, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -1,9 +1,9 @@
-// Package tmpfs is a file system in memory (tmpfs(5)). The pages of its files
-// are frames of mm.Memory, so they can be mapped: what a mapping writes is
-// what read(2) reads.
+// Package tmpfs implements a file system in memory (tmpfs(5)). The pages of its
+// files are frames of mm.Memory. A mapping of a file and read(2) use the same
+// frames.
 //
-// It is the root file system, what mount(2) calls "tmpfs", and where
-// memfd_create(2) makes its files.
+// The root file system is a tmpfs, mount(2) makes instances of the type "tmpfs",
+// and memfd_create(2) makes its files in one.
 package tmpfs
 
 import (
@@ -24,19 +24,21 @@ type Filesystem struct {
 	root     *directory
 	maxPages int64
 	maxNodes int64
-	pages    atomic.Int64 // in files
-	nodes    atomic.Int64 // inodes made and not gone
+	pages    atomic.Int64 // pages of all files
+	nodes    atomic.Int64 // existing inodes
 }
 
-// Config says what an instance is like.
+// Config has the mount options of an instance.
 type Config struct {
-	// Mode has the permissions of the root directory; 0 means 01777.
+	// Mode is the permissions of the root directory. 0 means 01777.
 	Mode uint32
-	// UID and GID own the root directory.
+	// UID and GID are the owner and group of the root directory.
 	UID, GID uint32
-	// MaxPages bounds the pages in files; 0 means half of the memory.
+	// MaxPages is the maximum number of pages in files. 0 means half of the
+	// memory.
 	MaxPages int64
-	// MaxNodes bounds the inodes; 0 means half of the memory's pages.
+	// MaxNodes is the maximum number of inodes. 0 means half of the number of
+	// pages of memory.
 	MaxNodes int64
 }
 
@@ -58,8 +60,8 @@ func New(memory *mm.Memory, c Config) *Filesystem {
 	return f
 }
 
-// ParseOptions reads the options of mount(2) that tmpfs(5) describes: size,
-// nr_blocks, nr_inodes, mode, uid, gid. EINVAL for others.
+// ParseOptions parses the mount options that tmpfs(5) describes: size,
+// nr_blocks, nr_inodes, mode, uid and gid. It fails with EINVAL for others.
 func ParseOptions(memory *mm.Memory, options string) (Config, error) {
 	var c Config
 	for option := range strings.SplitSeq(options, ",") {
@@ -106,7 +108,8 @@ func (c *Config) set(memory *mm.Memory, key, value string) error {
 	return nil
 }
 
-// parseSize reads a number with a suffix k, m or g; % is of whole.
+// parseSize parses a number with an optional suffix k, m or g. With the suffix %
+// the number is a percentage of whole.
 func parseSize(s string, whole int64) (int64, error) {
 	shift := 0
 	digits := s
@@ -151,18 +154,18 @@ func (f *Filesystem) Statistics() fs.Statistics {
 	}
 }
 
-// count adds to the number of pages that the files have, and returns it.
+// count adds to the number of pages in files, and returns the new number.
 func (f *Filesystem) count(pages int64) int64 {
 	f.memory.CountShared(pages)
 	return f.pages.Add(pages)
 }
 
-// Unmounted frees the pages of all files once nothing shows the file system
-// any more. Files that are open keep theirs until they are closed.
+// Unmounted frees the pages of all files. It is called after the last unmount.
+// Open files keep their pages until they are closed.
 func (f *Filesystem) Unmounted() { f.root.discard() }
 
-// newInode makes an inode of the type that n asks for: ENOSPC if there are too
-// many, EINVAL for an unknown type.
+// newInode makes an inode of the type in n.Mode. It fails with ENOSPC if there
+// are too many inodes, and with EINVAL for an unknown type.
 func (f *Filesystem) newInode(n fs.NewNode) (fs.Inode, error) {
 	if f.nodes.Add(1) > f.maxNodes {
 		f.nodes.Add(-1)
@@ -221,8 +224,8 @@ func (l *link) Attributes() fs.Attributes {
 // Open implements fs.Inode: ELOOP.
 func (l *link) Open(r fs.OpenRequest) (fs.FileOperations, error) { return r.OpenSpecial(l) }
 
-// special is a fifo, a socket or a device node: a name for something that
-// lives elsewhere.
+// special is a FIFO, a socket or a device node. Its operations are implemented
+// outside this package (OpenRequest.OpenSpecial).
 type special struct{ fs.InodeBase }
 
 // Open implements fs.Inode.

@@ -22,8 +22,8 @@ func must(t testing.TB, err error) {
 	}
 }
 
-// TestRandomReadsAndWritesMatchAModel does random writes, reads, truncations and holes on a file
-// and on a plain byte slice.
+// TestRandomReadsAndWritesMatchAModel applies random writes, reads, truncations
+// and holes to a file and to a byte slice, and compares the two.
 func TestRandomReadsAndWritesMatchAModel(t *testing.T) {
 	w := fstest.New(t, 2048)
 	f := w.Open("/f", unix.O_RDWR|unix.O_CREAT, 0o600)
@@ -89,14 +89,14 @@ func TestHolesReadAsZerosAndUseNoBlocks(t *testing.T) {
 		}
 	}
 	if err := f.Truncate(1 << 62); err != nil {
-		t.Errorf("ftruncate far away: %v", err)
+		t.Errorf("ftruncate to 1<<62: %v", err)
 	}
 	if _, err := f.WriteAt(fs.NewBytesSource([]byte("x")), 1<<63-1); err != unix.EFBIG {
-		t.Errorf("write at the end of the world: %v, want EFBIG", err)
+		t.Errorf("write at the maximum offset: %v, want EFBIG", err)
 	}
 }
 
-func TestFullFileSystemIsENOSPC(t *testing.T) {
+func TestWriteToFullFileSystemFailsWithENOSPC(t *testing.T) {
 	w := fstest.New(t, 512)
 	must(t, w.At("/m").MakeDirectory(0o755))
 	config, err := tmpfs.ParseOptions(w.Memory, "size=40k,nr_inodes=4,mode=700")
@@ -107,18 +107,18 @@ func TestFullFileSystemIsENOSPC(t *testing.T) {
 		t.Errorf("write into a small file system: %d, %v, want 40960", n, err)
 	}
 	if _, err := f.Write(fs.NewBytesSource([]byte("x"))); err != unix.ENOSPC {
-		t.Errorf("write into a full one: %v", err)
+		t.Errorf("write into a full file system: %v, want ENOSPC", err)
 	}
 	for i := range 3 {
 		err = w.At(fmt.Sprint("/m/", i)).MakeDirectory(0o755)
 	}
 	if err != unix.ENOSPC {
-		t.Errorf("the fifth inode of four: %v", err)
+		t.Errorf("mkdir beyond nr_inodes=4: %v, want ENOSPC", err)
 	}
 	must(t, w.At("/m").Unmount(unix.MNT_DETACH))
 }
 
-func TestOutOfFramesIsAnError(t *testing.T) {
+func TestWriteFailsWhenMemoryRunsOut(t *testing.T) {
 	w := fstest.New(t, 64)
 	f := w.Open("/f", unix.O_RDWR|unix.O_CREAT, 0o600)
 	var err error
@@ -126,12 +126,13 @@ func TestOutOfFramesIsAnError(t *testing.T) {
 		_, err = f.Write(fs.NewBytesSource(make([]byte, 8192)))
 	}
 	if err != unix.ENOSPC && err != unix.ENOMEM {
-		t.Errorf("write without memory: %v", err)
+		t.Errorf("write without free memory: %v, want ENOSPC or ENOMEM", err)
 	}
 }
 
-// TestReadDirectoryListsEachEntryOnceDuringChanges removes and adds entries while a reader is under way:
-// every entry that was there all the time is seen exactly once.
+// TestReadDirectoryListsEachEntryOnceDuringChanges removes and adds entries
+// between the calls of a reader. The reader must see each of the other entries
+// exactly once.
 func TestReadDirectoryListsEachEntryOnceDuringChanges(t *testing.T) {
 	w := fstest.New(t, 512)
 	must(t, w.At("/d").MakeDirectory(0o755))
@@ -153,7 +154,7 @@ func TestReadDirectoryListsEachEntryOnceDuringChanges(t *testing.T) {
 		if count == 0 {
 			break
 		}
-		w.At(fmt.Sprintf("/d/%03d", round*2)).Unlink() // mostly behind the reader
+		w.At(fmt.Sprintf("/d/%03d", round*2)).Unlink() // usually an entry that the reader has passed
 		w.Write(fmt.Sprintf("/d/new%d", round%3), "")
 	}
 	for i := 1; i < 500; i += 2 {
@@ -199,8 +200,8 @@ func TestSealsForbidTheirOperations(t *testing.T) {
 	}
 }
 
-// TestConcurrentAppendsDoNotOverlap lets several writers append at once: no record may be
-// lost or torn.
+// TestConcurrentAppendsDoNotOverlap appends records from several goroutines. No
+// record may be lost or overwritten.
 func TestConcurrentAppendsDoNotOverlap(t *testing.T) {
 	w := fstest.New(t, 1024)
 	w.Write("/log", "")
@@ -220,12 +221,12 @@ func TestConcurrentAppendsDoNotOverlap(t *testing.T) {
 	}
 	for i := 0; i < len(text); i += 10 {
 		if text[i:i+10] != string(bytes.Repeat([]byte{text[i]}, 10)) {
-			t.Fatalf("record %d is torn: %q", i/10, text[i:i+10])
+			t.Fatalf("record %d has bytes of several writers: %q", i/10, text[i:i+10])
 		}
 	}
 }
 
-// faulty is a source whose user memory ends after some bytes.
+// faulty is a source that fails with EFAULT after left bytes.
 type faulty struct {
 	fs.BytesSource
 	left int
@@ -245,7 +246,7 @@ func (f *faulty) Get(p []byte) (int, error) {
 
 func (f *faulty) Remaining() int { return 10_000 }
 
-func TestFaultInAWriteKeepsTheBytesBeforeIt(t *testing.T) {
+func TestFaultInWriteKeepsTheBytesBeforeIt(t *testing.T) {
 	w := fstest.New(t, 256)
 	f := w.Open("/f", unix.O_RDWR|unix.O_CREAT, 0o600)
 	if n, err := f.Write(&faulty{left: 5000}); n != 5000 || err != nil {
@@ -267,14 +268,12 @@ func FuzzParseOptions(f *testing.F) {
 		w := fstest.New(t, 64)
 		c, err := tmpfs.ParseOptions(w.Memory, options)
 		if err == nil && (c.MaxPages < 0 || c.MaxNodes < 0 || c.Mode > 0o7777) {
-			t.Errorf("%q gave %+v", options, c)
+			t.Errorf("ParseOptions(%q) returned an invalid config: %+v", options, c)
 		}
 	})
 }
 
-// TestMappedPagesShareTheFilesFrames: what files have is in the machine's account, until
-// the last of them is gone.
-func TestMappedPagesShareTheFilesFrames(t *testing.T) {
+func TestFilePagesCountAsSharedMemoryUntilUnlink(t *testing.T) {
 	w := fstest.New(t, 64)
 	before := w.Memory.Stats().Shared
 	w.Write("/file", string(make([]byte, 3*mm.PageSize)))
@@ -285,6 +284,6 @@ func TestMappedPagesShareTheFilesFrames(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got := w.Memory.Stats().Shared - before; got != 0 {
-		t.Errorf("%d pages are left of a file that is gone", got)
+		t.Errorf("%d pages are still counted after unlink, want 0", got)
 	}
 }

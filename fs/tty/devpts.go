@@ -10,14 +10,14 @@ import (
 	"slowpath/fs"
 )
 
-// ttyGroup owns the slaves of pseudo terminals (the group "tty" of Debian).
+// ttyGroup is the group of the slaves of pseudo terminals ("tty" in Debian).
 const ttyGroup = 5
 
-// maxTerminals is how many pseudo terminals there may be
+// maxTerminals is the maximum number of pseudo terminals
 // (/proc/sys/kernel/pty/max).
 const maxTerminals = 4096
 
-// PTS is the file system devpts, with an entry for each pseudo terminal.
+// PTS implements the file system devpts, with an entry for each pseudo terminal.
 type PTS struct {
 	numbers fs.Numbers
 	root    *ptsRoot
@@ -49,8 +49,9 @@ func (p *PTS) Statistics() fs.Statistics {
 	return fs.Statistics{Magic: 0x1cd1, BlockSize: 4096, MaxName: fs.MaxNameLength}
 }
 
-// OpenMaster opens /dev/ptmx: it makes a pseudo terminal with the lowest free
-// number, whose slave belongs to the caller. ENOSPC if there are too many.
+// OpenMaster opens /dev/ptmx (ptmx(4)). It makes a pseudo terminal with the
+// lowest free number. The caller owns the slave. It fails with ENOSPC if there
+// are too many.
 func (p *PTS) OpenMaster(_ fs.Inode, r fs.OpenRequest) (fs.FileOperations, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -102,7 +103,7 @@ type ptmxNode struct{ fs.InodeBase }
 // Open implements fs.Inode.
 func (n *ptmxNode) Open(r fs.OpenRequest) (fs.FileOperations, error) { return r.OpenSpecial(n) }
 
-// ptsRoot is the directory.
+// ptsRoot is the root directory of a devpts.
 type ptsRoot struct {
 	fs.InodeBase
 	pts  *PTS

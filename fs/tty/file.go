@@ -9,16 +9,16 @@ import (
 	"slowpath/wait"
 )
 
-// file is the operations of an open terminal.
+// file implements the operations of an open terminal.
 type file struct {
 	fs.FileBase
 	terminal *Terminal
-	released func() // of a pseudo terminal's slave
+	released func() // called by Release for a pty slave, otherwise nil
 }
 
-// Open opens the terminal for a caller: a session leader without a controlling
-// terminal gets it, unless O_NOCTTY is set. Errors: EBUSY after TIOCEXCL, EIO
-// after a hang-up.
+// Open opens the terminal. It becomes the controlling terminal of a session
+// leader that has none, unless O_NOCTTY is set (tty(4), credentials(7)). It
+// fails with EBUSY after TIOCEXCL, and with EIO after a hang-up.
 func (t *Terminal) Open(r fs.OpenRequest) (fs.FileOperations, error) {
 	t.mu.Lock()
 	exclusive, hungUp := t.exclusive, t.hungUp
@@ -35,7 +35,7 @@ func (t *Terminal) Open(r fs.OpenRequest) (fs.FileOperations, error) {
 	return &file{terminal: t}, nil
 }
 
-// Of returns the terminal that an open file is, or nil.
+// Of returns the terminal of an open file, or nil if the file is not a terminal.
 func Of(f *fs.File) *Terminal {
 	if o, ok := f.Operations().(*file); ok {
 		return o.terminal
@@ -66,7 +66,8 @@ func (o *file) BeforeWrite(caller fs.Caller) error {
 // FillsWrites implements fs.Stream.
 func (o *file) FillsWrites() {}
 
-// Read implements fs.FileOperations: a line, or what VMIN and VTIME ask for.
+// Read implements fs.FileOperations. In canonical mode it reads a line. In raw
+// mode VMIN and VTIME define when it returns (termios(3)).
 func (o *file) Read(_ *fs.File, dst fs.Sink, _ int64) (int, error) {
 	if dst.Remaining() == 0 {
 		return 0, nil
@@ -78,11 +79,12 @@ func (o *file) Read(_ *fs.File, dst fs.Sink, _ int64) (int, error) {
 	return fs.PutAll(dst, p)
 }
 
-// read takes up to limit bytes of input.
+// read removes up to limit bytes from the input. It fails with EAGAIN if there
+// is not enough input yet.
 func (t *Terminal) read(limit int) ([]byte, error) {
 	t.mu.Lock()
 	defer t.unlock()
-	t.wake |= wait.Writable // a master may have waited for room
+	t.wake |= wait.Writable // a master may wait for room
 	if t.hungUp {
 		return nil, nil
 	}
@@ -106,8 +108,8 @@ func (t *Terminal) read(limit int) ([]byte, error) {
 	return nil, unix.EAGAIN
 }
 
-// startReadTimer begins the time between two characters (VTIME with VMIN).
-// t.mu is held.
+// startReadTimer restarts the timer between two characters, if both VMIN and
+// VTIME are set (termios(3)). t.mu is held.
 func (t *Terminal) startReadTimer() {
 	s := &t.termios
 	if !s.canonical() && s.Cc[unix.VTIME] > 0 && s.Cc[unix.VMIN] > 0 && len(t.input.ready) > 0 {
@@ -119,7 +121,8 @@ func (t *Terminal) startReadTimer() {
 	}
 }
 
-// armReadTimer starts VTIME, in tenths of a second, unless it runs already.
+// armReadTimer starts the VTIME timer, unless it already runs. VTIME is in
+// tenths of a second. t.mu is held.
 func (t *Terminal) armReadTimer() {
 	if t.readTimer != nil {
 		return
@@ -137,7 +140,7 @@ func (t *Terminal) armReadTimer() {
 	t.readTimer = timer
 }
 
-// writePiece is how much of a write is converted at a time.
+// writePiece is the number of bytes of a write that are converted at a time.
 const writePiece = 1024
 
 // Write implements fs.FileOperations.
@@ -159,8 +162,9 @@ func (o *file) Write(_ *fs.File, src fs.Source, _ int64) (int, int64, error) {
 	return total, 0, nil
 }
 
-// write sends as much of p as there is room for: EAGAIN if that is nothing,
-// or if the user has stopped the output, EIO after a hang-up.
+// write sends as many bytes of p as the output has room for. It fails with EAGAIN
+// if it did not send all of them or if the user stopped the output, and with EIO
+// after a hang-up.
 func (t *Terminal) write(p []byte) (int, error) {
 	t.mu.Lock()
 	defer t.unlock()

@@ -2,22 +2,22 @@ package tty
 
 import "golang.org/x/sys/unix"
 
-// inputSize is how much input a terminal holds, in bytes (MAX_CANON with the
-// line's end, N_TTY_BUF_SIZE).
+// inputSize is the size of a terminal's input buffer, in bytes (N_TTY_BUF_SIZE
+// in Linux).
 const inputSize = 4096
 
-// input is the unread input. In canonical mode finished lines
-// are in ready, with the end of each in ends, and the line that is being typed
-// in edit; a line that VEOF ended has no end character. In raw mode everything
-// is in ready.
+// input is the unread input. In canonical mode ready has the finished lines,
+// ends has the end of each line in ready, and edit has the line that is being
+// typed. A line that VEOF ended has no end character. In raw mode all input is
+// in ready.
 type input struct {
 	ready   []byte
 	ends    []int
 	edit    []byte
-	literal bool // VLNEXT was typed: the next character is no control character
+	literal bool // after VLNEXT: the next character has no special meaning
 }
 
-// readable reports whether a read would not wait.
+// readable reports whether a read would return without waiting.
 func (i *input) readable(t *termios) bool {
 	if t.canonical() {
 		return len(i.ends) > 0
@@ -29,7 +29,7 @@ func (i *input) readable(t *termios) bool {
 	return len(i.ready) >= least
 }
 
-// buffered is what FIONREAD counts.
+// buffered returns the number of bytes that FIONREAD reports.
 func (i *input) buffered(t *termios) int {
 	if t.canonical() && len(i.ends) == 0 {
 		return 0
@@ -37,7 +37,7 @@ func (i *input) buffered(t *termios) int {
 	return len(i.ready)
 }
 
-// full reports whether a character more would be lost.
+// full reports whether there is no room for another character.
 func (i *input) full() bool { return len(i.ready)+len(i.edit) >= inputSize-1 }
 
 // finish ends the line that is being typed.
@@ -47,8 +47,9 @@ func (i *input) finish() {
 	i.ends = append(i.ends, len(i.ready))
 }
 
-// change adapts to a switch between canonical and raw mode: what was typed
-// already becomes readable in raw mode, and one line in canonical mode.
+// change converts the buffers when the mode switches between canonical and raw.
+// All unread input becomes readable in raw mode, and becomes one line in
+// canonical mode.
 func (i *input) change(canonical bool) {
 	if canonical {
 		if len(i.ready) > 0 {
@@ -60,8 +61,8 @@ func (i *input) change(canonical bool) {
 	i.edit, i.ends = nil, nil
 }
 
-// takeLine returns up to limit bytes of the first line: nothing for a line that
-// VEOF ended at once.
+// takeLine removes and returns up to limit bytes of the first line. The result
+// is empty for a line that has only VEOF.
 func (i *input) takeLine(limit int) []byte {
 	n := min(limit, i.ends[0])
 	line := i.take(n)
@@ -74,12 +75,12 @@ func (i *input) takeLine(limit int) []byte {
 	return line
 }
 
-// take removes n bytes from the front.
+// take removes and returns the first n bytes.
 func (i *input) take(n int) []byte {
 	taken := append([]byte(nil), i.ready[:n]...)
 	i.ready = append(i.ready[:0], i.ready[n:]...)
 	return taken
 }
 
-// flush forgets everything.
+// flush discards all input.
 func (i *input) flush() { *i = input{} }

@@ -21,7 +21,7 @@ const (
 	flushIn, flushOut, flushIO = 0, 1, 2    // TCIFLUSH, TCOFLUSH, TCIOFLUSH
 )
 
-// ioctl is one request on a terminal t.
+// ioctl handles one request on a terminal.
 type ioctl func(t *Terminal, c fs.Caller, argument uint64) error
 
 var ioctls = map[uint32]ioctl{
@@ -39,7 +39,7 @@ var ioctls = map[uint32]ioctl{
 	unix.TIOCSPGRP:          setForeground,
 	unix.TIOCGSID:           getSession,
 	unix.TIOCSCTTY:          acquire,
-	unix.TIOCNOTTY:          giveUp,
+	unix.TIOCNOTTY:          release,
 	unix.TIOCINQ:            getBuffered,
 	unix.TIOCOUTQ:           constant(0),
 	unix.TIOCGETD:           constant(0), // N_TTY
@@ -50,7 +50,7 @@ var ioctls = map[uint32]ioctl{
 	unix.TCSBRKP:            nothingToSend,
 	unix.TIOCSBRK:           nothingToSend,
 	unix.TIOCCBRK:           nothingToSend,
-	unix.TIOCSTI:            typeCharacter,
+	unix.TIOCSTI:            insertInput,
 	unix.TIOCEXCL:           setExclusive(true),
 	unix.TIOCNXCL:           setExclusive(false),
 	requestGetExclusive:     getExclusive,
@@ -67,8 +67,8 @@ func (o *file) Ioctl(_ *fs.File, caller fs.Caller, request uint32, argument uint
 	return 0, run(o.terminal, caller, argument)
 }
 
-// mayChange checks that the caller may change the terminal. A background
-// process gets SIGTTOU.
+// mayChange checks whether the caller may change the terminal. A process in the
+// background gets SIGTTOU.
 func mayChange(t *Terminal, c fs.Caller) error {
 	if p, ok := c.(Process); ok {
 		return p.CheckBackground(t, unix.SIGTTOU)
@@ -90,7 +90,7 @@ func getTermios2(t *Terminal, c fs.Caller, address uint64) error {
 	return abi.CopyOut(c, address, long)
 }
 
-// inputPolicy says what TCSETS and its variants do with unread input.
+// inputPolicy is the effect of TCSETS and its variants on unread input.
 type inputPolicy bool
 
 const (
@@ -98,18 +98,19 @@ const (
 	flushInput inputPolicy = true // TCSETSF
 )
 
-// setTermios is TCSETS and its variants. Output is sent immediately, so TCSETSW
-// has nothing to wait for.
+// setTermios implements TCSETS and its variants. Output is sent immediately, so
+// TCSETSW does not have to wait.
 func setTermios(policy inputPolicy) ioctl {
 	return changeTermios(policy, func(t *termios, short *abi.Termios) { t.setShort(short) })
 }
 
-// setTermios2 is TCSETS2 and its variants.
+// setTermios2 implements TCSETS2 and its variants.
 func setTermios2(policy inputPolicy) ioctl {
 	return changeTermios(policy, func(t *termios, long *unix.Termios) { t.Termios = *long })
 }
 
-// changeTermios is an ioctl that reads a T and sets the modes to it.
+// changeTermios returns an ioctl that reads a T from user memory and passes it
+// to set.
 func changeTermios[T any](policy inputPolicy, set func(t *termios, v *T)) ioctl {
 	return func(t *Terminal, c fs.Caller, address uint64) error {
 		if err := mayChange(t, c); err != nil {
@@ -141,7 +142,7 @@ func (t *Terminal) setTermios(next termios) {
 	if t.stopped && next.Iflag&unix.IXON == 0 {
 		t.restart()
 	}
-	t.wake |= wait.Readable // what is readable may have changed
+	t.wake |= wait.Readable // the mode may make the input readable
 }
 
 func getWindow(t *Terminal, c fs.Caller, address uint64) error {
@@ -158,7 +159,8 @@ func setWindow(t *Terminal, c fs.Caller, address uint64) error {
 	return nil
 }
 
-// asProcess runs operation for a caller that takes part in job control.
+// asProcess runs operation for a caller that is a process. It fails with ENOTTY
+// for others.
 func asProcess(c fs.Caller, operation func(p Process) error) error {
 	p, ok := c.(Process)
 	if !ok {
@@ -201,7 +203,7 @@ func acquire(t *Terminal, c fs.Caller, steal uint64) error {
 	return asProcess(c, func(p Process) error { return p.AcquireTerminal(t, steal == 1) })
 }
 
-func giveUp(t *Terminal, c fs.Caller, _ uint64) error {
+func release(t *Terminal, c fs.Caller, _ uint64) error {
 	return asProcess(c, func(p Process) error { return p.ReleaseTerminal(t) })
 }
 
@@ -216,7 +218,7 @@ func constant(value int32) ioctl {
 	return func(_ *Terminal, c fs.Caller, address uint64) error { return abi.CopyOut(c, address, value) }
 }
 
-// setDiscipline is TIOCSETD: N_TTY is the one line discipline that there is.
+// setDiscipline implements TIOCSETD. N_TTY is the only line discipline.
 func setDiscipline(_ *Terminal, c fs.Caller, address uint64) error {
 	discipline, err := abi.CopyIn[int32](c, address)
 	if err == nil && discipline != 0 {
@@ -233,7 +235,7 @@ func flush(t *Terminal, c fs.Caller, which uint64) error {
 	case flushIn, flushIO:
 		t.mu.Lock()
 		t.input.flush()
-		t.wake |= wait.Writable // for a master that waits for room
+		t.wake |= wait.Writable // a master may wait for room
 		t.unlock()
 	case flushOut:
 	default:
@@ -263,13 +265,13 @@ func flowControl(t *Terminal, c fs.Caller, what uint64) error {
 	return nil
 }
 
-// nothingToSend is tcdrain(3) and tcsendbreak(3). Output is sent immediately,
-// and there is no serial line for a break.
+// nothingToSend implements tcdrain(3) and tcsendbreak(3). Output is sent
+// immediately, and there is no serial line for a break.
 func nothingToSend(t *Terminal, c fs.Caller, _ uint64) error { return mayChange(t, c) }
 
-// typeCharacter is TIOCSTI: for the controlling terminal of the caller, or with
-// CAP_SYS_ADMIN.
-func typeCharacter(t *Terminal, c fs.Caller, address uint64) error {
+// insertInput implements TIOCSTI. It fails with EPERM unless the terminal is the
+// caller's controlling terminal or the caller is root.
+func insertInput(t *Terminal, c fs.Caller, address uint64) error {
 	p, ok := c.(Process)
 	if c.Credentials().EUID != 0 && (!ok || p.ControllingTerminal() != fs.Terminal(t)) {
 		return unix.EPERM

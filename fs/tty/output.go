@@ -2,10 +2,10 @@ package tty
 
 import "golang.org/x/sys/unix"
 
-// tabWidth is how far tab stops are apart, in columns.
+// tabWidth is the distance between tab stops, in columns.
 const tabWidth = 8
 
-// print sends bytes with the conversions of OPOST. t.mu is held.
+// print sends bytes. It converts them if OPOST is set. t.mu is held.
 func (t *Terminal) print(p []byte) {
 	if t.termios.Oflag&unix.OPOST == 0 {
 		t.output.Send(p)
@@ -18,7 +18,7 @@ func (t *Terminal) print(p []byte) {
 	t.output.Send(converted)
 }
 
-// convertOutput appends what c becomes, and follows the cursor.
+// convertOutput appends the converted c to p, and updates the cursor's column.
 func (t *Terminal) convertOutput(p []byte, c byte) []byte {
 	modes := t.termios.Oflag
 	switch c {
@@ -57,10 +57,12 @@ func (t *Terminal) convertOutput(p []byte, c byte) []byte {
 	return append(p, c)
 }
 
-// expansion is the most bytes that one can become on output: a tab.
+// expansion is the maximum number of output bytes for one byte: the spaces of a
+// tab.
 const expansion = tabWidth
 
-// echo shows a character that was typed: control characters as ^X with ECHOCTL.
+// echo prints a character that was typed. With ECHOCTL, control characters are
+// printed as ^X.
 func (t *Terminal) echo(c byte) {
 	if t.shownAsControl(c) {
 		t.print([]byte{'^', c ^ 0x40})
@@ -73,12 +75,13 @@ func (t *Terminal) shownAsControl(c byte) bool {
 	return t.termios.local(unix.ECHOCTL) && (c < ' ' && c != '\t' && c != '\n' || c == 0x7f)
 }
 
-// rubOut takes one character, which was the last of the line, off the screen.
+// rubOut erases a character from the screen. It was the last of the line, and is
+// already removed from the input.
 func (t *Terminal) rubOut(character []byte) {
 	width := 1
 	switch c := character[0]; {
 	case c == '\t':
-		width = t.tabBefore()
+		width = t.erasedTabWidth()
 		for range width {
 			t.print([]byte{'\b'})
 		}
@@ -93,9 +96,9 @@ func (t *Terminal) rubOut(character []byte) {
 	}
 }
 
-// tabBefore returns how wide the tab was that has just been taken off the line,
-// which depends on what is in front of it.
-func (t *Terminal) tabBefore() int {
+// erasedTabWidth returns the width of a tab that was just removed from the end
+// of the line. It depends on the characters before the tab.
+func (t *Terminal) erasedTabWidth() int {
 	column := 0
 	for _, c := range t.input.edit {
 		switch {

@@ -13,24 +13,24 @@ import (
 // ptyMajor is the major device number of the slaves of pseudo terminals.
 const ptyMajor = 136
 
-// masterSize is how much output of the slave a master holds, in bytes.
+// masterSize is the size of a master's buffer for the slave's output, in bytes.
 const masterSize = 16 << 10
 
-// master is the operations of an open /dev/ptmx: the other side of a terminal.
-// It implements Output for its slave.
+// master implements the operations of an open /dev/ptmx, and Output for its
+// slave.
 type master struct {
 	fs.FileBase
 	pts    *PTS
 	index  int
 	slave  *Terminal
 	queue  wait.Queue
-	waiter wait.Waiter // on the slave's queue: room for input
+	waiter wait.Waiter // on the slave's queue, for room for input
 
-	mu     sync.Mutex // guards what follows; taken with the slave's lock held
+	mu     sync.Mutex // guards the fields below; taken with the slave's lock held
 	buffer []byte
 	locked bool // TIOCSPTLCK: the slave cannot be opened yet
-	slaves int  // open files of the slave
-	opened bool // the slave has been open
+	slaves int  // number of open files of the slave
+	opened bool // the slave was opened at least once
 	closed bool
 }
 
@@ -53,7 +53,7 @@ func (m *master) Room() int {
 	return masterSize - len(m.buffer)
 }
 
-// Send implements Output. After the master has closed, bytes are lost.
+// Send implements Output. It discards the bytes after the master was closed.
 func (m *master) Send(p []byte) {
 	m.mu.Lock()
 	if !m.closed {
@@ -63,8 +63,8 @@ func (m *master) Send(p []byte) {
 	m.queue.Wake(wait.Readable)
 }
 
-// Read implements fs.FileOperations: what the slave has written. EIO once no
-// slave is open any more.
+// Read implements fs.FileOperations. It reads the slave's output. It fails with
+// EIO after the last slave was closed.
 func (m *master) Read(_ *fs.File, dst fs.Sink, _ int64) (int, error) {
 	if dst.Remaining() == 0 {
 		return 0, nil
@@ -86,7 +86,7 @@ func (m *master) Read(_ *fs.File, dst fs.Sink, _ int64) (int, error) {
 	return fs.PutAll(dst, p)
 }
 
-// Write implements fs.FileOperations: it types at the slave.
+// Write implements fs.FileOperations. The bytes become input of the slave.
 func (m *master) Write(_ *fs.File, src fs.Source, _ int64) (int, int64, error) {
 	total := 0
 	for src.Remaining() > 0 {
@@ -129,8 +129,8 @@ func (m *master) Readiness() wait.Events {
 // Queue implements fs.FileOperations.
 func (m *master) Queue() *wait.Queue { return &m.queue }
 
-// Ioctl implements fs.FileOperations: what is the master's own, and otherwise
-// the slave's, since both ends share the settings.
+// Ioctl implements fs.FileOperations. It passes requests that are not specific
+// to a master to the slave, because both ends share the settings.
 func (m *master) Ioctl(f *fs.File, c fs.Caller, request uint32, argument uint64) (uint64, error) {
 	switch request {
 	case unix.TIOCGPTN:
@@ -170,8 +170,8 @@ func (m *master) lockState() int32 {
 	return 0
 }
 
-// openSlave opens the slave: EIO while it is locked, or when the master is
-// gone.
+// openSlave opens the slave. It fails with EIO while the slave is locked
+// (unlockpt(3)), and after the master was closed.
 func (m *master) openSlave(r fs.OpenRequest) (fs.FileOperations, error) {
 	m.mu.Lock()
 	if m.locked || m.closed {
@@ -200,7 +200,7 @@ func (m *master) slaveClosed() {
 	}
 }
 
-// Release implements fs.FileOperations: the slave is hung up.
+// Release implements fs.FileOperations. It hangs up the slave.
 func (m *master) Release() {
 	m.mu.Lock()
 	m.closed = true

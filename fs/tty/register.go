@@ -6,7 +6,7 @@ import (
 	"slowpath/fs"
 )
 
-// The device numbers of Documentation/admin-guide/devices.txt.
+// Device numbers of Documentation/admin-guide/devices.txt in Linux.
 var (
 	numberControlling = fs.DeviceNumber(5, 0)
 	numberPtmx        = fs.DeviceNumber(5, 2)
@@ -15,8 +15,8 @@ var (
 // NumberConsole is the device number of /dev/console.
 func NumberConsole() uint64 { return fs.DeviceNumber(5, 1) }
 
-// Register makes the terminals known: /dev/tty, /dev/ptmx with devpts, and
-// /dev/console if there is one.
+// Register adds the file system type devpts and the devices /dev/tty and
+// /dev/ptmx, and /dev/console unless console is nil.
 func Register(m *fs.Mounts, pts *PTS, console *Terminal) {
 	m.Register("devpts", func(string) (fs.Filesystem, error) { return pts, nil })
 	m.RegisterDevice(numberPtmx, pts.OpenMaster)
@@ -26,7 +26,8 @@ func Register(m *fs.Mounts, pts *PTS, console *Terminal) {
 	}
 }
 
-// openControlling opens the caller's controlling terminal: ENXIO without one.
+// openControlling opens the caller's controlling terminal. It fails with ENXIO
+// if there is none (tty(4)).
 func openControlling(_ fs.Inode, r fs.OpenRequest) (fs.FileOperations, error) {
 	p, ok := r.Caller.(Process)
 	if !ok {

@@ -1,10 +1,10 @@
-// Package tty has terminals: the line discipline of termios(3), job control,
-// the terminal that the host's user sits at, and pseudo terminals (pty(7)).
+// Package tty implements terminals: the line discipline of termios(3), job
+// control, the console, and pseudo terminals (pty(7)).
 //
 // A Terminal has two sides. Programs read, write and control it through open
-// files. The other side, the hardware, feeds it by Input and takes what comes
-// out through an Output: the link to the host, or the master of a pseudo
-// terminal.
+// files. The driver on the other side passes the user's input to Input and
+// implements Output. The driver is the link to the host for the console, or the
+// master of a pseudo terminal.
 package tty
 
 import (
@@ -17,27 +17,28 @@ import (
 	"slowpath/wait"
 )
 
-// Output takes what a terminal sends to its user. It is called with the
-// terminal's lock held, and must not call back.
+// Output receives the output of a terminal. Its methods are called with the
+// terminal's lock held, and must not call methods of the terminal.
 type Output interface {
-	// Room is how many bytes Send takes now.
+	// Room returns the number of bytes that Send accepts now.
 	Room() int
-	// Send takes bytes, at most Room of them unless they are an echo, which
-	// may be dropped.
+	// Send sends bytes. Output of programs is at most Room bytes. Echoes may
+	// exceed Room, and may be dropped.
 	Send(p []byte)
 }
 
-// JobControl is the part of job control that is not done for a calling task:
-// keys and hang-ups. Package task implements it.
+// JobControl is the part of job control that has no calling task: the effects of
+// signal characters and hang-ups. Package task implements it.
 type JobControl interface {
 	// SignalTerminal sends a signal to the foreground process group.
 	SignalTerminal(t fs.Terminal, s unix.Signal)
-	// HangUpTerminal ends the session's hold on the terminal, with SIGHUP.
+	// HangUpTerminal detaches the session from the terminal and sends SIGHUP to
+	// the session leader.
 	HangUpTerminal(t fs.Terminal)
 }
 
-// Process is a task that calls, as job control sees it. Package task
-// implements it; the methods are described there.
+// Process is the part of job control that acts on the calling task. Package task
+// implements it and documents its methods.
 type Process interface {
 	fs.Caller
 	ControllingTerminal() fs.Terminal
@@ -50,24 +51,24 @@ type Process interface {
 	CheckBackground(t fs.Terminal, s unix.Signal) error
 }
 
-// Window is the size of the terminal's window: struct winsize.
+// Window is the size of the terminal's window (struct winsize, ioctl_tty(2)).
 type Window struct{ Rows, Columns, XPixels, YPixels uint16 }
 
-// Terminal is a terminal: settings, the line discipline's buffers, and who is
-// at its other side. It is safe for concurrent use.
+// Terminal is a terminal: its settings, the line discipline's buffers, and its
+// output. It is safe for concurrent use.
 type Terminal struct {
 	number  uint64 // device number
 	output  Output
 	control JobControl
 	queue   wait.Queue
 
-	mu         sync.Mutex // guards what follows
+	mu         sync.Mutex // guards the fields below
 	termios    termios
 	window     Window
 	input      input
-	column     int  // of the cursor
-	lineColumn int  // of the cursor when the line that is typed began
-	stopped    bool // by VSTOP, or by TCOOFF
+	column     int  // the cursor's column
+	lineColumn int  // the cursor's column at the start of the typed line
+	stopped    bool // output was stopped by VSTOP or TCOOFF
 	hungUp     bool
 	exclusive  bool // TIOCEXCL
 	readTimer  *time.Timer
@@ -78,15 +79,16 @@ type Terminal struct {
 	wake    wait.Events
 }
 
-// New returns a terminal with the usual settings. number is its device number.
+// New returns a terminal with the default settings. number is its device number.
 func New(number uint64, output Output, control JobControl) *Terminal {
-	return &Terminal{number: number, output: output, control: control, termios: usual()}
+	return &Terminal{number: number, output: output, control: control, termios: defaultTermios()}
 }
 
 // DeviceNumber implements fs.Terminal.
 func (t *Terminal) DeviceNumber() uint64 { return t.number }
 
-// unlock ends a critical section and does what had to wait for its end.
+// unlock unlocks mu. Then it sends the signals and wake-ups of the critical
+// section, because their receivers may lock mu.
 func (t *Terminal) unlock() {
 	signals, wake := t.signals, t.wake
 	t.signals, t.wake = nil, 0
@@ -106,7 +108,8 @@ func (t *Terminal) Window() Window {
 	return t.window
 }
 
-// SetWindow sets the window size, and sends SIGWINCH if it has changed.
+// SetWindow sets the window size. It sends SIGWINCH to the foreground process
+// group if the size has changed.
 func (t *Terminal) SetWindow(w Window) {
 	t.mu.Lock()
 	if t.window != w {
@@ -116,8 +119,8 @@ func (t *Terminal) SetWindow(w Window) {
 	t.unlock()
 }
 
-// HangUp is the loss of the other side: the session gets SIGHUP, readers see
-// the end of the file, and writers EIO.
+// HangUp hangs up the terminal: the session leader gets SIGHUP, reads return the
+// end of the file, and writes fail with EIO.
 func (t *Terminal) HangUp() {
 	t.mu.Lock()
 	t.hungUp = true

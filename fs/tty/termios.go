@@ -6,12 +6,13 @@ import (
 	"slowpath/abi"
 )
 
-// termios is the kernel's struct termios2: the modes of termios(3), the line
+// termios is struct termios2 of Linux: the modes of termios(3), the line
 // discipline, the control characters and the speeds.
 type termios struct{ unix.Termios }
 
-// usual returns the settings of a new terminal (tty_std_termios in Linux).
-func usual() termios {
+// defaultTermios returns the settings of a new terminal (tty_std_termios in
+// Linux).
+func defaultTermios() termios {
 	t := termios{unix.Termios{
 		Iflag:  unix.ICRNL | unix.IXON,
 		Oflag:  unix.OPOST | unix.ONLCR,
@@ -30,13 +31,13 @@ func usual() termios {
 	return t
 }
 
-// is reports whether c is the control character with an index. A character
-// that is 0 is switched off.
+// is reports whether c is the control character with this index. The value 0
+// disables a control character (_POSIX_VDISABLE).
 func (t *termios) is(index int, c byte) bool { return c != 0 && t.Cc[index] == c }
 
 func (t *termios) local(flag uint32) bool { return t.Lflag&flag != 0 }
 
-// canonical reports whether input comes by lines.
+// canonical reports whether input is read by lines (ICANON).
 func (t *termios) canonical() bool { return t.local(unix.ICANON) }
 
 // short returns the settings as struct termios, which has no speeds.
@@ -44,7 +45,7 @@ func (t *termios) short() abi.Termios {
 	return abi.Termios{Iflag: t.Iflag, Oflag: t.Oflag, Cflag: t.Cflag, Lflag: t.Lflag, Line: t.Line, Cc: t.Cc}
 }
 
-// setShort sets what a struct termios has. The speeds follow from Cflag.
+// setShort sets the fields of struct termios, and the speeds that Cflag encodes.
 func (t *termios) setShort(s *abi.Termios) {
 	t.Iflag, t.Oflag, t.Cflag, t.Lflag, t.Line, t.Cc = s.Iflag, s.Oflag, s.Cflag, s.Lflag, s.Line, s.Cc
 	if speed, ok := speeds[t.Cflag&unix.CBAUD]; ok {
@@ -52,7 +53,7 @@ func (t *termios) setShort(s *abi.Termios) {
 	}
 }
 
-// speeds are the bits per second of the standard settings.
+// speeds maps the CBAUD values to bits per second.
 var speeds = map[uint32]uint32{
 	unix.B0: 0, unix.B50: 50, unix.B300: 300, unix.B1200: 1200, unix.B2400: 2400, unix.B4800: 4800, unix.B9600: 9600,
 	unix.B19200: 19200, unix.B38400: 38400, unix.B57600: 57600, unix.B115200: 115200, unix.B230400: 230400,

@@ -16,7 +16,7 @@ import (
 	"slowpath/wait"
 )
 
-// jobs records what job control is asked for.
+// jobs records the calls to JobControl.
 type jobs struct {
 	mu      sync.Mutex
 	signals []unix.Signal
@@ -30,7 +30,7 @@ func (j *jobs) SignalTerminal(_ fs.Terminal, s unix.Signal) {
 }
 func (j *jobs) HangUpTerminal(fs.Terminal) { j.hungUp++ }
 
-// screen keeps what a terminal sends.
+// screen records the output of a terminal.
 type screen struct{ shown []byte }
 
 func (s *screen) Room() int     { return 4096 }
@@ -56,7 +56,7 @@ func newRig(t *testing.T) *rig {
 	return r
 }
 
-// read returns what a read gives, or the name of its error.
+// read returns the bytes of a read, or the text of its error.
 func (r *rig) read(size int) string {
 	sink := fs.NewBytesSink(make([]byte, size))
 	if _, err := r.file.Read(sink); err != nil {
@@ -71,8 +71,8 @@ func (r *rig) ioctl(request uint32, p []byte) error {
 	return err
 }
 
-// set changes the settings: iflag, oflag, lflag bits to clear and set, and
-// control characters.
+// set changes the settings: it clears and sets bits of c_lflag, and sets control
+// characters.
 func (r *rig) set(clearLocal, setLocal uint32, characters map[int]byte) {
 	r.t.Helper()
 	if err := r.ioctl(unix.TCGETS, nil); err != nil {
@@ -95,7 +95,7 @@ func TestCanonicalReadReturnsOneLine(t *testing.T) {
 	r := newRig(t)
 	r.terminal.Input([]byte("hel"))
 	if got := r.read(10); got != again {
-		t.Errorf("an unfinished line: %q", got)
+		t.Errorf("read of an unfinished line: %q", got)
 	}
 	r.terminal.Input([]byte("lo\rworld\n"))
 	if got := r.read(3) + "|" + r.read(10) + "|" + r.read(100); got != "hel|lo\n|world\n" {
@@ -106,17 +106,17 @@ func TestCanonicalReadReturnsOneLine(t *testing.T) {
 	}
 }
 
-func TestVEOFEndsARead(t *testing.T) {
+func TestVEOFEndsRead(t *testing.T) {
 	r := newRig(t)
 	r.terminal.Input([]byte("ab\x04\x04"))
 	if got := r.read(10); got != "ab" {
-		t.Errorf("Ctrl-D behind text: %q", got)
+		t.Errorf("read after text and Ctrl-D: %q", got)
 	}
 	if got := r.read(10); got != "" {
-		t.Errorf("Ctrl-D alone: %q", got)
+		t.Errorf("read after Ctrl-D alone: %q", got)
 	}
 	if got := r.read(10); got != again {
-		t.Errorf("after it: %q", got)
+		t.Errorf("read without more input: %q", got)
 	}
 }
 
@@ -149,7 +149,7 @@ func TestSignalCharactersSignalTheForegroundGroup(t *testing.T) {
 	}
 	r.terminal.Input([]byte("\n"))
 	if got := r.read(10); got != "\n" {
-		t.Errorf("the line before Ctrl-C is still there: %q", got)
+		t.Errorf("read %q, want \"\\n\": Ctrl-C must discard the line before it", got)
 	}
 	if got := string(r.screen.shown); got != "lost^C^Z^\\\r\n" {
 		t.Errorf("echo %q", got)
@@ -161,38 +161,38 @@ func TestSignalCharactersSignalTheForegroundGroup(t *testing.T) {
 	}
 }
 
-func TestRawReadHonoursVMINAndVTIME(t *testing.T) {
+func TestRawReadWaitsForVMINAndVTIME(t *testing.T) {
 	r := newRig(t)
 	raw := uint32(unix.ICANON | unix.ECHO)
 	r.set(raw, 0, map[int]byte{unix.VMIN: 3, unix.VTIME: 0})
 	r.terminal.Input([]byte("ab"))
 	if got := r.read(10); got != again {
-		t.Errorf("two of three: %q", got)
+		t.Errorf("VMIN 3 with 2 characters: %q", got)
 	}
 	r.terminal.Input([]byte("c"))
 	if got := r.read(10); got != "abc" {
-		t.Errorf("three of three: %q", got)
+		t.Errorf("VMIN 3 with 3 characters: %q", got)
 	}
 	r.set(raw, 0, map[int]byte{unix.VMIN: 0, unix.VTIME: 0})
 	if got := r.read(10); got != "" {
-		t.Errorf("MIN 0 TIME 0: %q", got)
+		t.Errorf("VMIN 0 VTIME 0: %q", got)
 	}
 	r.set(raw, 0, map[int]byte{unix.VMIN: 0, unix.VTIME: 1})
 	if got := r.read(10); got != again {
-		t.Errorf("MIN 0 TIME 1: %q", got)
+		t.Errorf("VMIN 0 VTIME 1: %q", got)
 	}
 	r.awaitTimer()
 	if got := r.read(10); got != "" {
-		t.Errorf("when the time has passed: %q", got)
+		t.Errorf("VMIN 0 VTIME 1 after the timeout: %q", got)
 	}
 	r.set(raw, 0, map[int]byte{unix.VMIN: 5, unix.VTIME: 1})
 	r.terminal.Input([]byte("xy"))
 	if got := r.read(10); got != again {
-		t.Errorf("between characters: %q", got)
+		t.Errorf("VMIN 5 VTIME 1 with 2 characters: %q", got)
 	}
 	r.awaitTimer()
 	if got := r.read(10); got != "xy" {
-		t.Errorf("the time between characters has passed: %q", got)
+		t.Errorf("VMIN 5 VTIME 1 after the timeout: %q", got)
 	}
 }
 
@@ -233,7 +233,7 @@ func TestOutputProcessingAndXONXOFF(t *testing.T) {
 		t.Errorf("write after Ctrl-S: %v", err)
 	}
 	if r.file.Readiness()&wait.Out != 0 {
-		t.Error("a stopped terminal says that it is writable")
+		t.Error("poll reports a stopped terminal as writable")
 	}
 	r.terminal.Input([]byte{'Q' & 0x1f})
 	if _, err := r.file.Write(fs.NewBytesSource([]byte("x"))); err != nil {
@@ -266,9 +266,9 @@ func TestMasterAndSlaveExchangeData(t *testing.T) {
 	w := r.world
 	w.At("/ptmx").MakeNode(unix.S_IFCHR|0o666, fs.DeviceNumber(5, 2))
 	w.At("/pts").MakeDirectory(0o755)
-	w.At("/pts").MountAt(tty.NewPTS(&r.jobs), "devpts", 0) // another instance shows nothing of the first
+	w.At("/pts").MountAt(tty.NewPTS(&r.jobs), "devpts", 0) // another instance
 	if _, err := w.At("/pts/0").Lookup(); err != unix.ENOENT {
-		t.Errorf("before any master: %v", err)
+		t.Errorf("/pts/0 before a master was opened: %v, want ENOENT", err)
 	}
 	pts := tty.NewPTS(&r.jobs)
 	tty.Register(w.Mounts, pts, nil)
@@ -278,7 +278,7 @@ func TestMasterAndSlaveExchangeData(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err := w.At("/pts/0").Open(unix.O_RDWR, 0); err != unix.EIO {
-		t.Errorf("a locked slave: %v", err)
+		t.Errorf("open of a locked slave: %v, want EIO", err)
 	}
 	clear(w.Caller.Memory[:8])
 	if _, err := master.Ioctl(w.Caller, unix.TIOCSPTLCK, 0); err != nil {
@@ -306,20 +306,21 @@ func TestMasterAndSlaveExchangeData(t *testing.T) {
 		}
 	}
 	if total < 8000 || total > 16<<10 || slave.Readiness()&wait.Out != 0 {
-		t.Errorf("%d bytes fit into a master that nobody reads", total)
+		t.Errorf("the slave wrote %d bytes to an unread master, want 8000 to 16384 and then not writable", total)
 	}
 	master.DecRef()
 	if r.jobs.hungUp != 1 {
-		t.Error("closing the master hangs nobody up")
+		t.Error("closing the master did not hang up the terminal")
 	}
 	if _, err := w.At("/pts/0").Lookup(); err != unix.ENOENT {
-		t.Errorf("after the master: %v", err)
+		t.Errorf("/pts/0 after the master was closed: %v, want ENOENT", err)
 	}
 }
 
-// FuzzDiscipline types anything at a terminal with any settings, and reads:
-// nothing may panic, and what is read is no more than what was typed.
-func FuzzDiscipline(f *testing.F) {
+// FuzzLineDiscipline passes arbitrary input to a terminal with arbitrary
+// settings, and reads. It must not panic, and must not read more bytes than were
+// typed.
+func FuzzLineDiscipline(f *testing.F) {
 	f.Add([]byte("abc\x7f\x17\x15\x16\x04\n"), uint32(0x8a3b), uint32(0x500))
 	f.Add([]byte("\xff\xfe\t\t\x7f\x7f\r"), uint32(0), uint32(0x4000))
 	f.Fuzz(func(t *testing.T, typed []byte, local, in uint32) {

@@ -8,30 +8,30 @@ import (
 	"slowpath/wait"
 )
 
-// Input takes what the user has typed. It does not wait: what does not fit is
-// lost, with a bell if IMAXBEL is set.
+// Input processes characters that the user has typed. It does not wait for room.
+// Characters that do not fit are lost, and ring the bell if IMAXBEL is set.
 func (t *Terminal) Input(p []byte) {
 	t.mu.Lock()
 	for _, c := range p {
-		t.typed(c)
+		t.process(c)
 	}
 	t.startReadTimer()
 	t.unlock()
 }
 
-// room is how many characters Input will not lose, for a master that can wait.
+// room returns the number of characters that Input accepts without loss.
 func (t *Terminal) room() int {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.termios.canonical() && len(t.input.ends) == 0 {
-		return inputSize // a line that is too long is cut, because no read could return it
+		return inputSize // an unfinished line cannot be read, so waiting would not make room
 	}
 	return max(0, inputSize-1-len(t.input.ready)-len(t.input.edit))
 }
 
-// typed takes one character, in the order of the man page: flow control,
-// signals, conversion, line editing. t.mu is held.
-func (t *Terminal) typed(c byte) {
+// process processes one character: flow control, signals, conversion, and then
+// line editing. t.mu is held.
+func (t *Terminal) process(c byte) {
 	if t.input.literal {
 		t.input.literal = false
 		t.store(c)
@@ -47,13 +47,13 @@ func (t *Terminal) typed(c byte) {
 	switch {
 	case drop:
 	case t.termios.canonical():
-		t.typedInLine(c)
+		t.processInLine(c)
 	default:
 		t.store(c)
 	}
 }
 
-// flow handles VSTART and VSTOP.
+// flow handles VSTART and VSTOP. It reports whether c was one of them.
 func (t *Terminal) flow(c byte) bool {
 	s := &t.termios
 	if s.Iflag&unix.IXON == 0 {
@@ -78,7 +78,7 @@ func (t *Terminal) restart() {
 	t.wake |= wait.Writable
 }
 
-// signal handles VINTR, VQUIT and VSUSP.
+// signal handles VINTR, VQUIT and VSUSP. It reports whether c was one of them.
 func (t *Terminal) signal(c byte) bool {
 	s := &t.termios
 	if !s.local(unix.ISIG) {
@@ -108,7 +108,7 @@ func (t *Terminal) signal(c byte) bool {
 	return true
 }
 
-// convert applies ICRNL, INLCR and IGNCR.
+// convert applies ICRNL, INLCR, IGNCR and IUCLC. If drop is true, c is ignored.
 func (t *Terminal) convert(c byte) (converted byte, drop bool) {
 	modes := t.termios.Iflag
 	switch {
@@ -124,8 +124,8 @@ func (t *Terminal) convert(c byte) (converted byte, drop bool) {
 	return c, false
 }
 
-// typedInLine is a character in canonical mode.
-func (t *Terminal) typedInLine(c byte) {
+// processInLine processes one character in canonical mode.
+func (t *Terminal) processInLine(c byte) {
 	s := &t.termios
 	extended := s.local(unix.IEXTEN)
 	switch {
@@ -167,7 +167,7 @@ func (t *Terminal) endLine(c byte, echo bool) {
 	t.wake |= wait.Readable
 }
 
-// store keeps an ordinary character.
+// store adds a character without special meaning to the input.
 func (t *Terminal) store(c byte) {
 	if t.input.full() {
 		t.bell()
@@ -194,7 +194,7 @@ func (t *Terminal) bell() {
 	}
 }
 
-// lastCharacter returns how many bytes the last character of the line has.
+// lastCharacter returns the length of the line's last character, in bytes.
 func (t *Terminal) lastCharacter() int {
 	line := t.input.edit
 	if len(line) == 0 {
@@ -207,7 +207,7 @@ func (t *Terminal) lastCharacter() int {
 	return size
 }
 
-// erase is VERASE: it takes the last character of the line back.
+// erase implements VERASE: it erases the last character of the line.
 func (t *Terminal) erase() {
 	n := t.lastCharacter()
 	if n == 0 {
@@ -225,7 +225,8 @@ func (t *Terminal) erase() {
 	t.rubOut(last)
 }
 
-// eraseWord is VWERASE: blanks, then letters, digits and underscores.
+// eraseWord implements VWERASE: it erases the characters after the last word,
+// and then the word. A word consists of letters, digits and underscores.
 func (t *Terminal) eraseWord() {
 	last := func() byte { return t.input.edit[len(t.input.edit)-1] }
 	for len(t.input.edit) > 0 && !inWord(last()) {
@@ -240,7 +241,7 @@ func inWord(c byte) bool {
 	return c == '_' || c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= utf8.RuneSelf
 }
 
-// kill is VKILL: it takes the whole line back.
+// kill implements VKILL: it erases the whole line.
 func (t *Terminal) kill() {
 	s := &t.termios
 	if s.local(unix.ECHO) && s.local(unix.ECHOK) && s.local(unix.ECHOKE) && s.local(unix.ECHOE) {
@@ -258,7 +259,7 @@ func (t *Terminal) kill() {
 	}
 }
 
-// reprint is VREPRINT: it shows the line again.
+// reprint implements VREPRINT: it prints the line again.
 func (t *Terminal) reprint(c byte) {
 	t.echo(c)
 	t.print([]byte{'\n'})
