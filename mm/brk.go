@@ -11,7 +11,7 @@ func (as *AddressSpace) Brk(address uint64) uint64 {
 		as.brk = address
 	}
 	brk, populate := as.brk, as.lockFuture == areaLocked
-	as.unlock()
+	as.flushAndUnlock()
 	if ok && populate && address > old {
 		as.Populate(pageUp(old), pageUp(address)-pageUp(old))
 	}

@@ -13,7 +13,7 @@ func (as *AddressSpace) Fault(address uint64, access Access) FaultResult {
 	as.mu.Lock()
 	as.counters.faults.Add(1)
 	result := as.fault(address, access)
-	as.unlock()
+	as.flushAndUnlock()
 	return result
 }
 
@@ -216,7 +216,7 @@ func (as *AddressSpace) Populate(start, length uint64) error {
 	for address := start; address < end; {
 		as.mu.Lock()
 		next, err := as.populate(address, min(end, address+populateBatch))
-		as.unlock()
+		as.flushAndUnlock()
 		if err != nil {
 			return err
 		}

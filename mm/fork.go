@@ -12,8 +12,8 @@ func (as *AddressSpace) Fork() (*AddressSpace, error) {
 	child.mu.Lock()
 	child.limits, child.layout, child.brk = as.limits, as.layout, as.brk
 	err = as.copyAreas(child)
-	child.unlock()
-	as.unlock()
+	child.flushAndUnlock()
+	as.flushAndUnlock()
 	if err != nil {
 		child.DecRef()
 		return nil, err

@@ -74,7 +74,7 @@ func (as *AddressSpace) Madvise(start, length uint64, behavior int) error {
 		return as.prefault(start, end, behavior == unix.MADV_POPULATE_WRITE)
 	}
 	as.mu.Lock()
-	defer as.unlock()
+	defer as.flushAndUnlock()
 	err := as.advise(start, end, a)
 	if a.set|a.clear != 0 {
 		as.merge(start, end)
@@ -175,7 +175,7 @@ func (as *AddressSpace) prefault(start, end uint64, write bool) error {
 		if !hole {
 			result = as.fault(start, access)
 		}
-		as.unlock()
+		as.flushAndUnlock()
 		switch {
 		case hole, result == FaultNoMemory:
 			return unix.ENOMEM

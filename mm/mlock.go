@@ -18,7 +18,7 @@ func (as *AddressSpace) Mlock(addr, length uint64, onFault bool) error {
 	if err == nil {
 		err = as.setLocked(start, start+length, flags)
 	}
-	as.unlock()
+	as.flushAndUnlock()
 	if err != nil || onFault {
 		return err
 	}
@@ -56,7 +56,7 @@ func (as *AddressSpace) Munlock(addr, length uint64) error {
 	start := pageDown(addr)
 	length = pageUp(length + (addr - start))
 	as.mu.Lock()
-	defer as.unlock()
+	defer as.flushAndUnlock()
 	return as.setLocked(start, start+length, 0)
 }
 
@@ -107,7 +107,7 @@ func (as *AddressSpace) Mlockall(flags int) error {
 		lock |= areaLockFault
 	}
 	as.mu.Lock()
-	defer as.unlock()
+	defer as.flushAndUnlock()
 	mapped := uint64(as.counters.mapped.Load()) * PageSize
 	switch {
 	case as.limits.Locked == 0:
@@ -130,7 +130,7 @@ func (as *AddressSpace) Munlockall() {
 	as.mu.Lock()
 	as.lockFuture = 0
 	as.lockAll(0)
-	as.unlock()
+	as.flushAndUnlock()
 }
 
 // lockAll gives all areas these lock flags, and populates those that are

@@ -41,7 +41,7 @@ func (as *AddressSpace) Mmap(r MapRequest) (uint64, error) {
 	as.mu.Lock()
 	addr, err := as.mmap(r, v)
 	populate := v.populated() || r.Flags&(unix.MAP_POPULATE|unix.MAP_NONBLOCK) == unix.MAP_POPULATE
-	as.unlock()
+	as.flushAndUnlock()
 	if err == nil && populate {
 		as.Populate(addr, length)
 	}
@@ -250,7 +250,7 @@ func (as *AddressSpace) Munmap(addr, length uint64) error {
 	}
 	as.mu.Lock()
 	err := as.unmap(addr, addr+length)
-	as.unlock()
+	as.flushAndUnlock()
 	return err
 }
 

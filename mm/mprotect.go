@@ -22,7 +22,7 @@ func (as *AddressSpace) Mprotect(start, length uint64, prot int) error {
 		return unix.ENOMEM
 	}
 	as.mu.Lock()
-	defer as.unlock()
+	defer as.flushAndUnlock()
 	if prot&unix.PROT_GROWSDOWN != 0 {
 		var err error
 		if start, err = as.growsDownStart(start, end); err != nil {

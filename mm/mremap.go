@@ -22,7 +22,7 @@ func (as *AddressSpace) Mremap(r RemapRequest) (uint64, error) {
 	}
 	as.mu.Lock()
 	addr, populate, err := as.mremap(r)
-	as.unlock()
+	as.flushAndUnlock()
 	if err == nil && populate && r.NewLength > r.OldLength {
 		as.Populate(addr+r.OldLength, r.NewLength-r.OldLength)
 	}

@@ -38,7 +38,7 @@ func (as *AddressSpace) remote(buf []byte, addr uint64, access Access, force boo
 
 func (as *AddressSpace) remoteStep(buf []byte, at uint64, access Access, force bool) (int, error) {
 	as.mu.Lock()
-	defer as.unlock()
+	defer as.flushAndUnlock()
 	page, err := as.pageFor(at, access, force)
 	if err != nil {
 		return 0, err

@@ -126,12 +126,14 @@ func (as *AddressSpace) destroy() {
 	as.gather.table(as.tables.root)
 	as.tables.counted(-1)
 	as.gather.start, as.gather.end = 0, 0 // nobody can have a translation
-	as.unlock()
+	as.flushAndUnlock()
 }
 
-// unlock finishes what was done under the lock: old translations are shot
-// down, their frames freed, the lock released, and files let go.
-func (as *AddressSpace) unlock() {
+// flushAndUnlock ends a change of the address space that began with mu.Lock. It
+// flushes the translations that the change has removed from every TLB, frees
+// their frames, releases the lock, and drops the references to files that are no
+// longer mapped. The files come last, because closing one may take other locks.
+func (as *AddressSpace) flushAndUnlock() {
 	as.flush()
 	closing := as.closing
 	as.closing = nil
@@ -329,7 +331,7 @@ func (as *AddressSpace) zapObject(object Mappable, first, end uint64, private bo
 			as.zapPages(v, v.start+(from-low)*PageSize, v.start+(to-low)*PageSize, private)
 		}
 	}
-	as.unlock()
+	as.flushAndUnlock()
 }
 
 // zapPages is zap, but keeps private copies unless private is set.

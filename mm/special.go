@@ -90,7 +90,7 @@ func (as *AddressSpace) MapSpecial(hint uint64, parts ...SpecialPart) (uint64, e
 		length += uint64(part.Special.Pages()) * PageSize
 	}
 	as.mu.Lock()
-	defer as.unlock()
+	defer as.flushAndUnlock()
 	at, err := as.freeRange(hint, length)
 	if err != nil {
 		return 0, err

@@ -91,7 +91,7 @@ func (as *AddressSpace) withWord(addr uint64, access Access, f func(word *uint32
 		return unix.EINVAL
 	}
 	as.mu.Lock()
-	defer as.unlock()
+	defer as.flushAndUnlock()
 	page, err := as.pageFor(addr, access, false)
 	if err != nil {
 		return err
