@@ -1,23 +1,24 @@
 package entry
 
-// Stage is a point on the way through the kernel at which duties are served. A
-// duty has a handler for each stage that it names.
+// Stage is a set of points between the entry into the kernel and the return to
+// user mode at which duties are served. A duty has one handler for each stage.
 type Stage uint8
 
 // The stages, in the order in which a system call passes them.
 const (
-	// AtSyscallEntry: before the call, which the handler may change or skip.
+	// AtSyscallEntry: before the call. The handler may change or skip the call.
 	AtSyscallEntry Stage = 1 << iota
 	// AtSyscallExit: after the call.
 	AtSyscallExit
-	// BeforeUser: in the loop before every return to user mode.
+	// BeforeUser: in the loop that runs before each return to user mode. In this
+	// package "the loop" means this one.
 	BeforeUser
-	// LastStep: after that loop, with interrupts off, on the CPU that then
-	// enters user mode; nothing can come between.
+	// LastStep: after the loop, with interrupts off, on the CPU that then enters
+	// user mode. No interrupt or migration can occur in between.
 	LastStep
 )
 
-// String names the stages of the set.
+// String returns the names of the stages in the set, separated by commas.
 func (s Stage) String() string {
 	names := [...]string{"entry", "exit", "before user", "last step"}
 	text := ""
@@ -33,68 +34,70 @@ func (s Stage) String() string {
 	return text
 }
 
-// Duty is one row of the table without its handlers: what is true of the
-// duty whoever serves it. The kernel, the exhaustive check and the pages that
-// print the table share these rows.
+// Duty is one row of the table without its handlers. The kernel, the exhaustive
+// check and the pages that print the table share these rows.
 type Duty struct {
-	// Flag is the duty's one bit.
+	// Flag is the duty's bit in the thread flags word.
 	Flag Flag
-	// When says at which stages it is served.
+	// When is the set of stages at which the duty is served.
 	When Stage
-	// Level duties stay set while their cause lasts (tracing is on). Others
-	// are claimed: one run of the handler for each time they are raised.
+	// Level means that the bit stays set while its cause exists, for example
+	// while tracing is on. The bit of another duty is claimed: its handler runs
+	// once each time the duty is raised.
 	Level bool
-	// Frame says that the handler before user mode needs the complete
-	// register frame; others cannot touch it. (At entry and exit of a call
-	// every handler has it.) That is Peter Zijlstra's wish of January 2014
-	// for two slow-path calls.
+	// Frame means that the handler of the stage BeforeUser needs the complete
+	// pt_regs (see Frame.Settle). The other handlers of that stage get no frame
+	// and cannot change it. At entry and exit of a call the frame is always
+	// complete. Peter Zijlstra proposed these two kinds of slow-path work in
+	// January 2014.
 	Frame bool
-	// Paired duties see the exit of exactly those calls of which they saw the
-	// entry, whoever switches them on or off in between. ptrace is none: a
+	// Paired means that the duty sees the exit of a call exactly if it saw the
+	// entry, even if its bit changes during the call. ptrace is not paired: a
 	// tracer that attaches during a call sees its exit (ptrace(2)).
 	Paired bool
-	// MaySleep says that a handler may give the CPU away: what was read of
-	// the work word before it is not true after it.
+	// MaySleep means that a handler may sleep or yield the CPU. The thread flags
+	// word must be read again after the handler.
 	MaySleep bool
-	// RaisedBy and Does are for readers: who sets the bit, what its handler
-	// is for.
+	// RaisedBy and Does are text for readers: the events that set the bit, and
+	// the purpose of the handler.
 	RaisedBy, Does string
 }
 
-// Duties returns the table's rows in their order: top to bottom at the entry
-// of a call and before user mode, bottom to top at its exit, so that entry and
-// exit nest. The order is Linux 6.1's (kernel/entry/common.c).
+// Duties returns the rows of the table in order. They are served top to bottom
+// at the entry of a call and before user mode, and bottom to top at the exit of
+// a call, so the exits nest within the entries. The order is that of Linux 6.1
+// (kernel/entry/common.c).
 func Duties() []Duty {
 	return []Duty{
 		{
 			Flag: NoHZ, When: AtSyscallEntry | AtSyscallExit, Level: true, Paired: true,
-			RaisedBy: "a CPU without tick (nohz_full=)",
-			Does:     "splits user from kernel time at each call, where no tick samples it",
+			RaisedBy: "a CPU without a tick (nohz_full=)",
+			Does:     "accounts user and kernel time at each call, because no tick samples it",
 		},
 		{
 			Flag: RecordExits, When: AtSyscallEntry, Level: true,
 			RaisedBy: "/proc/slowpath/record, or slowpath run --exits",
-			Does:     "has the recorder keep the visit, whatever else happens in it",
+			Does:     "makes the recorder keep every visit",
 		},
 		{
 			Flag: SyscallEmu, When: AtSyscallEntry, Level: true, MaySleep: true,
 			RaisedBy: "PTRACE_SYSEMU",
-			Does:     "stops for the tracer at the entry and skips the call",
+			Does:     "stops for the tracer at the entry, and skips the call",
 		},
 		{
 			Flag: SingleStep, When: AtSyscallExit, Level: true, MaySleep: true,
 			RaisedBy: "PTRACE_SINGLESTEP, or TF during a call",
-			Does:     "reports the step over the SYSCALL instruction, which traps no more",
+			Does:     "reports the single step over the SYSCALL instruction, which did not trap",
 		},
 		{
 			Flag: SyscallTrace, When: AtSyscallEntry | AtSyscallExit, Level: true, MaySleep: true,
 			RaisedBy: "PTRACE_SYSCALL",
-			Does:     "stops for the tracer at entry and exit; it may change or skip the call",
+			Does:     "stops for the tracer at entry and exit; the tracer may change or skip the call",
 		},
 		{
 			Flag: Seccomp, When: AtSyscallEntry, Level: true, MaySleep: true,
 			RaisedBy: "seccomp(2), prctl(PR_SET_SECCOMP)",
-			Does:     "runs the filters on the number as the tracer left it",
+			Does:     "runs the filters, after the tracer may have changed the call",
 		},
 		{
 			Flag: SyscallTracepoint, When: AtSyscallEntry | AtSyscallExit, Level: true, Paired: true,
@@ -104,17 +107,17 @@ func Duties() []Duty {
 		{
 			Flag: SyscallAudit, When: AtSyscallEntry | AtSyscallExit, Level: true, Paired: true,
 			RaisedBy: "audit rules through netlink, or the kernel's command line",
-			Does:     "notes the call, and writes a record if a rule matches",
+			Does:     "stores the call at the entry, and writes a record at the exit if a rule matches",
 		},
 		{
 			Flag: NeedResched, When: BeforeUser, MaySleep: true,
-			RaisedBy: "the tick, when it ends the time slice of a program in user mode",
-			Does:     "gives the CPU to others",
+			RaisedBy: "the tick, at the end of the time slice of a program in user mode",
+			Does:     "reschedules",
 		},
 		{
 			Flag: MCENotify, When: BeforeUser, MaySleep: true,
 			RaisedBy: "a machine check (#MC) on the task's CPU",
-			Does:     "logs it, and sends SIGBUS to the task whose memory it was",
+			Does:     "logs the machine check, and sends SIGBUS to the task that owns the memory",
 		},
 		{
 			Flag: Uprobe, When: BeforeUser, Frame: true, MaySleep: true,
@@ -128,18 +131,18 @@ func Duties() []Duty {
 		},
 		{
 			Flag: NotifyResume, When: BeforeUser, MaySleep: true,
-			RaisedBy: "work that others, or the task itself, have queued for it",
-			Does:     "runs the queue in the task's own context",
+			RaisedBy: "task work that was queued for the task",
+			Does:     "runs the task work in the task's own context",
 		},
 		{
 			Flag: RestartableSequence, When: BeforeUser, Frame: true, MaySleep: true,
 			RaisedBy: "preemption, migration or a signal, after rseq(2)",
-			Does:     "writes the CPU's number to the user, and aborts a sequence that was left",
+			Does:     "writes the CPU number to user memory, and aborts an interrupted sequence",
 		},
 		{
 			Flag: UserReturnNotify, When: LastStep,
-			RaisedBy: "a CPU register that is still another task's",
-			Does:     "loads the task's own value, with interrupts off",
+			RaisedBy: "a CPU register that has the value of another task",
+			Does:     "loads the task's value, with interrupts off",
 		},
 	}
 }

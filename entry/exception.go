@@ -6,20 +6,19 @@ import (
 	"slowpath/arch/amd64"
 )
 
-// Owner says who may own an exception of user mode. An owner is asked in this
-// order, and the first that handles the exception ends the chain.
+// Owner is a possible owner of an exception of user mode. The handlers are
+// called in the order of these constants, until one handles the exception.
 type Owner uint8
 
 // The owners.
 const (
-	// ByUprobe: the breakpoint or the single step belongs to a probe. The
-	// program and its tracer do not see it.
+	// ByUprobe: a breakpoint or a single step of a uprobe. The program and its
+	// tracer do not see it.
 	ByUprobe Owner = iota
-	// ByTracer: the exception belongs to the tracer: a single step that it
-	// forced, a breakpoint register that it set.
+	// ByTracer: a single step or a hardware breakpoint that the tracer requested.
 	ByTracer
-	// ByProgram: the exception is the program's own. The kernel resolves it, or
-	// sends a signal. This owner never declines.
+	// ByProgram: an exception that the program caused. The kernel resolves it or
+	// sends a signal. The handler must return true.
 	ByProgram
 
 	owners
@@ -31,23 +30,23 @@ func (o Owner) String() string { return [...]string{"uprobe", "tracer", "program
 // ExceptionHandler handles exceptions of user mode for one owner.
 type ExceptionHandler[T any] struct {
 	Owner Owner
-	// Vectors are the exceptions that the owner is interested in.
+	// Vectors are the exceptions for which Handle is called.
 	Vectors []int
-	// Handle handles the exception and returns true, or returns false if it is
-	// not the owner's. It runs on the task's goroutine with interrupts on, and
-	// may sleep.
+	// Handle handles the exception and returns true, or returns false if it does
+	// not belong to the owner. It runs on the task's goroutine with interrupts
+	// on, and may sleep.
 	Handle func(t T, f *amd64.Frame, vector int) bool
 }
 
-// Exceptions is the chain of owners for each vector below
+// Exceptions has a chain of handlers for each vector below
 // amd64.FirstInterrupt. It is immutable and safe for concurrent use.
 type Exceptions[T any] struct {
 	chains [amd64.FirstInterrupt][owners]func(t T, f *amd64.Frame, vector int) bool
 }
 
 // NewExceptions builds the chains. It fails if a vector is out of range, if two
-// handlers of one owner claim the same vector, or if a vector has no handler
-// ByProgram.
+// handlers of one owner have the same vector, or if a vector has no handler of
+// the owner ByProgram.
 func NewExceptions[T any](handlers ...ExceptionHandler[T]) (*Exceptions[T], error) {
 	e := new(Exceptions[T])
 	for _, h := range handlers {
@@ -69,12 +68,13 @@ func NewExceptions[T any](handlers ...ExceptionHandler[T]) (*Exceptions[T], erro
 	return e, nil
 }
 
-// Handle offers the exception to its owners in their order.
+// Handle calls the handlers of the vector in the order of their owners, until
+// one handles the exception. It panics if none does.
 func (e *Exceptions[T]) Handle(t T, f *amd64.Frame, vector int) {
 	for _, handle := range &e.chains[vector] {
 		if handle != nil && handle(t, f, vector) {
 			return
 		}
 	}
-	panic(fmt.Sprintf("entry: no owner has handled exception %d", vector))
+	panic(fmt.Sprintf("entry: no owner handled exception %d", vector))
 }

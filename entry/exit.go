@@ -6,16 +6,17 @@ import (
 	"slowpath/arch/amd64"
 )
 
-// maxRounds bounds how often the loop before user mode repeats because duties
-// are raised while others are served. It is far above what a program can cause.
-// A task that reaches it has a handler that raises its own duty.
+// maxRounds is the maximum number of passes of the loop before user mode. More
+// than one pass is needed if duties are raised while others are served. A program
+// cannot cause that many. The limit is only reached if a handler raises its own
+// duty, which is a bug.
 const maxRounds = 10000
 
-// exitToUser serves the duties of the loop before user mode until none is set,
-// or until the task is exiting. It returns the duties that it served. LastTest
-// tests the flags once more, with interrupts off.
+// exitToUser is the loop before user mode. It serves duties until none is set or
+// the task is exiting, and returns the served duties. LastTest tests the flags
+// again with interrupts off.
 //
-// If duties are raised again and again, the last ones are returned as stuck. The
+// If duties are still set after maxRounds passes, it returns them as stuck. The
 // caller reports them and ends the task.
 func (t *Table[T]) exitToUser(task T, s *Thread) (served, stuck Flag) {
 	flags := &s.Frame.ThreadFlags
@@ -26,7 +27,7 @@ func (t *Table[T]) exitToUser(task T, s *Thread) (served, stuck Flag) {
 	if owed&(owed-1) != 0 {
 		return t.rounds(task, s, 0)
 	}
-	// A single duty needs no order. Nobody but the task clears its flag.
+	// A single duty needs no order and no claim: only the task clears its flag.
 	Lower(flags, owed)
 	t.serve(t.byBit[bits.TrailingZeros32(uint32(owed))], task, s)
 	if Pending(flags)&t.before == 0 {
@@ -36,7 +37,7 @@ func (t *Table[T]) exitToUser(task T, s *Thread) (served, stuck Flag) {
 }
 
 // rounds makes passes over the duties of the loop until a pass finds none.
-// before is what has been served already.
+// before is the set of duties that were served before the first pass.
 func (t *Table[T]) rounds(task T, s *Thread, before Flag) (served, stuck Flag) {
 	served = before
 	for range maxRounds {
@@ -52,8 +53,7 @@ func (t *Table[T]) rounds(task T, s *Thread, before Flag) (served, stuck Flag) {
 	return served, Pending(&s.Frame.ThreadFlags) & t.before
 }
 
-// round makes one pass over the duties of the loop and returns those that it
-// served.
+// round makes one pass over the duties of the loop and returns the served ones.
 func (t *Table[T]) round(task T, s *Thread) (served Flag) {
 	for _, r := range t.loop {
 		if r.owed(&s.Frame.ThreadFlags) && Claim(&s.Frame.ThreadFlags, r.Duty.Flag) {
@@ -64,8 +64,8 @@ func (t *Table[T]) round(task T, s *Thread) (served Flag) {
 	return served
 }
 
-// serve runs the row's handler before user mode: with the complete register
-// frame if the row asks for it, else without any.
+// serve runs the row's handler of the stage BeforeUser. It completes the frame
+// first if the handler needs it.
 func (t *Table[T]) serve(r *row[T], task T, s *Thread) {
 	begin := s.clock()
 	if r.Frame {
@@ -79,15 +79,16 @@ func (t *Table[T]) serve(r *row[T], task T, s *Thread) {
 	}
 }
 
-// LastTest is the last test before user mode: EnterUser calls it with
-// interrupts off, unless no flag is set and no call is open. It serves the
-// duties of the last step. Nothing can happen between them and user mode, so
-// they are served once.
+// LastTest decides whether the task can enter user mode, and by which exit
+// instruction. EnterUser calls it with interrupts off. (EnterUser skips the call
+// for two common cases in which no flag is set.) LastTest serves the duties of
+// the last step once. They cannot be raised again before user mode, because
+// interrupts are off.
 //
-// While the exit of a call is owed (CallOver is not set), any flag keeps the
-// task in the kernel, because it may be a duty of the exit that was raised
-// during the call. Afterwards only the duties of the loop do. The other flags
-// are levels, which wait for the next call.
+// While CallOver is not set, the exit of a call may still be pending. Any flag
+// then keeps the task in the kernel, because it may be a duty of the exit that
+// was raised during the call. After the exit, only the duties of the loop do so.
+// The remaining flags are levels, which the next call serves.
 //
 //go:nosplit
 func (t *Table[T]) LastTest(f *amd64.Frame) amd64.Exit {

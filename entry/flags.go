@@ -1,10 +1,14 @@
-// Package entry is the way between user mode and the kernel, in Go: the
-// duties that a task may owe before it returns to user mode, the one table
-// that says when each is consumed and by whom, and the loops that run them.
+// Package entry implements the entry into the kernel and the return to user
+// mode: the duties of a task, the table that defines when and by which handler
+// each duty is served, and the loops that serve them.
 //
-// In Linux 3.13 this was assembly with hand-written masks, and the masks and
-// the handlers did not fit each other. Here a mask is the OR of table rows and
-// nothing else can write one.
+// A duty is what Linux calls work: one bit of the thread flags word (a TIF flag
+// that is in one of the work masks), which must be served before the task
+// executes a system call or returns to user mode. To raise a duty is to set its
+// bit. To claim it is to clear the bit and then run the handler.
+//
+// In Linux 3.13 this was assembly with hand-written masks, and the masks did not
+// match the handlers. Here each mask is computed as the OR of table rows.
 package entry
 
 import (
@@ -13,12 +17,12 @@ import (
 	"sync/atomic"
 )
 
-// Flag is a set of duties. Each bit is one duty and one row of the table; the
-// numbers are those of 3.13's arch/x86/include/asm/thread_info.h, so that the
-// two can be compared.
+// Flag is a set of duties. Each bit is one duty and one row of the table. The bit
+// numbers are those of Linux 3.13 (arch/x86/include/asm/thread_info.h), so the
+// masks can be compared.
 type Flag uint32
 
-// The duties of Linux 3.13 on x86-64 that Slowpath keeps.
+// The duties that Slowpath has in common with Linux 3.13 on x86-64.
 const (
 	SyscallTrace      Flag = 1 << 0
 	NotifyResume      Flag = 1 << 1
@@ -35,13 +39,13 @@ const (
 	SyscallTracepoint Flag = 1 << 28
 )
 
-// Duties of Slowpath's own, on bits that 3.13 does not use.
+// Duties that only Slowpath has, on bits that Linux 3.13 does not use.
 const (
-	// RestartableSequence is rseq(2)'s; the Linux of today serves it with
+	// RestartableSequence is the work of rseq(2). Linux 6.1 does it in
 	// NOTIFY_RESUME.
 	RestartableSequence Flag = 1 << 13
-	// RecordExits makes the recorder keep every visit, also of calls that owe
-	// nothing else.
+	// RecordExits makes the recorder keep every visit, including those without
+	// other duties.
 	RecordExits Flag = 1 << 14
 )
 
@@ -52,8 +56,8 @@ var flagNames = [32]string{
 	28: "SYSCALL_TRACEPOINT",
 }
 
-// String names the duties of the set, lowest bit first, as Linux spells them
-// without TIF_.
+// String returns the names of the duties in the set, lowest bit first. They are
+// the names of Linux without the prefix TIF_.
 func (f Flag) String() string {
 	if f == 0 {
 		return "0"
@@ -70,17 +74,17 @@ func (f Flag) String() string {
 	return strings.Join(names, "|")
 }
 
-// Raise sets duties in a work word. Anybody may, at any time; whoever raises a
-// duty for a running task then kicks its CPU.
+// Raise sets duties in a thread flags word. It may be called in any context and
+// for any task. The caller must then kick the CPU that runs the task.
 func Raise(work *atomic.Uint32, f Flag) { work.Or(uint32(f)) }
 
-// Claim takes one duty out of the word and reports whether it was there. A
+// Claim clears one duty of a thread flags word and reports whether it was set. A
 // handler runs only after a successful claim, so each raise is served once.
 func Claim(work *atomic.Uint32, f Flag) bool { return work.And(^uint32(f))&uint32(f) != 0 }
 
-// Lower takes duties out of the word without serving them: for level flags,
-// whose state is off now.
+// Lower clears duties of a thread flags word without serving them. It is for
+// levels whose cause has ended.
 func Lower(work *atomic.Uint32, f Flag) { work.And(^uint32(f)) }
 
-// Pending returns the duties of the word.
+// Pending returns the duties that are set in a thread flags word.
 func Pending(work *atomic.Uint32) Flag { return Flag(work.Load()) }

@@ -6,7 +6,8 @@ import (
 	"strings"
 )
 
-// Write writes the table as text: a row a duty, and the masks that it has.
+// Write writes the table as text: one line per duty, and the masks. It ignores
+// errors of w.
 func (t *Table[T]) Write(w io.Writer) {
 	fmt.Fprintf(w, "%-19s %4s  %-6s %-6s %-5s  %-18s  %s\n", "duty", "bit", "kind", "paired", "frame", "served", "raised by")
 	for _, d := range t.Duties() {
@@ -28,7 +29,7 @@ func yes(b bool) string {
 	return "-"
 }
 
-// bit returns the number of the lowest bit.
+// bit returns the number of the lowest bit that is set, or -1.
 func (f Flag) bit() int {
 	for i := range 32 {
 		if f>>i&1 != 0 {
@@ -38,15 +39,16 @@ func (f Flag) bit() int {
 	return -1
 }
 
-// Names tells what the numbers of visits mean, for printing.
+// Names converts the numbers in visits to text.
 type Names struct {
 	// Syscall returns the name of a system call.
 	Syscall func(number int) string
-	// Nanoseconds converts a reading of the TSC to time since boot.
+	// Nanoseconds converts a TSC value to nanoseconds since boot.
 	Nanoseconds func(tsc uint64) uint64
 }
 
-// Name returns what a visit was for: the call, the exception, the interrupt.
+// Name returns the name of the system call, exception or interrupt that a visit
+// began with.
 func (n Names) Name(v *Visit) string {
 	switch {
 	case v.Kind == BySyscall:
@@ -59,13 +61,13 @@ func (n Names) Name(v *Visit) string {
 	return fmt.Sprintf("vector %#x", v.Number)
 }
 
-// exceptionNames are those of the manual (SDM vol. 3A, table 6-1).
+// exceptionNames are the mnemonics of exceptions (SDM vol. 3A, table 6-1).
 var exceptionNames = [...]string{
 	"#DE", "#DB", "NMI", "#BP", "#OF", "#BR", "#UD", "#NM", "#DF", "coprocessor overrun",
 	"#TS", "#NP", "#SS", "#GP", "#PF", "vector 0xf", "#MF", "#AC", "#MC", "#XM",
 }
 
-// StepName returns what a step was.
+// StepName returns the name of a step's duty, or "call".
 func StepName(s Step) string {
 	if s.Flag == 0 {
 		return "call"
@@ -73,8 +75,9 @@ func StepName(s Step) string {
 	return s.Flag.String()
 }
 
-// WriteVisits writes visits as text, a line each: when, where, who, what came,
-// what was owed, what was served and how long it took, how it was left.
+// WriteVisits writes visits as text, one line each: the time, the CPU, the task,
+// the kind and name, the thread flags at the beginning, the duration, the exit
+// instruction, and the steps with their durations. It ignores errors of w.
 func (n Names) WriteVisits(w io.Writer, visits []Visit) {
 	for i := range visits {
 		v := &visits[i]
@@ -92,8 +95,8 @@ func (n Names) WriteVisits(w io.Writer, visits []Visit) {
 	}
 }
 
-// WriteCounts writes how often each duty was served, and the visits of each
-// kind, since boot.
+// WriteCounts writes the number of visits of each kind, and of services of each
+// duty, since boot. It ignores errors of w.
 func (r *Recorder) WriteCounts(w io.Writer) {
 	var served [32]uint64
 	var kinds [kindCount]uint64

@@ -6,14 +6,14 @@ import (
 	"slowpath/arch/amd64"
 )
 
-// syscall executes the system call that the task's frame is in, for a task that
-// owes duties: first the duties of the entry, then the call unless one of them
-// skipped it, then the duties of the exit. It returns the duties that it served.
+// syscall executes a system call on the slow path: first the duties of the
+// entry, then the call unless one of them skipped it, then the duties of the
+// exit. It returns the served duties.
 //
-// RAX is -ENOSYS until somebody sets it, as every tracer expects (ptrace(2)).
-// A paired duty sees the exit exactly if it saw the entry, also if the call does
-// not return, or if a handler or the call panics. syscall panics if that does
-// not hold, which ends the task.
+// RAX is -ENOSYS until a duty or the call sets it, as tracers expect (ptrace(2)).
+// A paired duty sees the exit exactly if it saw the entry, even if the call does
+// not return, or if a handler or the call panics. syscall panics if a paired duty
+// did not see the exit. The panic ends the task.
 func (t *Table[T]) syscall(task T, s *Thread, call func(T, *Thread)) (served Flag) {
 	f := s.Frame
 	f.Settle()
@@ -34,8 +34,8 @@ func (t *Table[T]) syscall(task T, s *Thread, call func(T, *Thread)) (served Fla
 	return entered | left
 }
 
-// closePairs serves the exit of the paired duties that saw an entry and no exit
-// yet. There are such duties only while a panic ends the call.
+// closePairs serves the exit of the paired duties that saw the entry but not the
+// exit. There are such duties only if the call or a handler panicked.
 func (t *Table[T]) closePairs(task T, s *Thread) {
 	open := s.entered & t.paired & t.exit
 	if open == 0 {
@@ -49,10 +49,10 @@ func (t *Table[T]) closePairs(task T, s *Thread) {
 	}
 }
 
-// syscallExit serves the duties of the exit of a call that owed nothing when it
-// began, so that no duty saw its entry. A tracer that attached during the call
-// sees its end. If the exit has been served, syscallExit does nothing. It
-// returns the duties that it served.
+// syscallExit serves the duties of the exit of a call that began on the fast
+// path. No duty saw its entry. A tracer that attached during the call sees its
+// exit. If the exit was already served, it does nothing. It returns the served
+// duties.
 func (t *Table[T]) syscallExit(task T, s *Thread) (served Flag) {
 	if s.Frame.Flags&amd64.CallOver != 0 {
 		return 0
@@ -64,8 +64,8 @@ func (t *Table[T]) syscallExit(task T, s *Thread) (served Flag) {
 	return t.leave(task, s)
 }
 
-// enter serves the duties of the entry, top to bottom. The first that skips the
-// call is the last to run.
+// enter serves the duties of the entry, top to bottom. It stops after the first
+// duty that skips the call.
 func (t *Table[T]) enter(task T, s *Thread) (verdict Verdict) {
 	f := s.Frame
 	if Pending(&f.ThreadFlags)&t.entry == 0 {
@@ -88,7 +88,8 @@ func (t *Table[T]) enter(task T, s *Thread) (verdict Verdict) {
 	return verdict
 }
 
-// leave serves the duties of the exit, bottom to top, and returns them.
+// leave serves the duties of the exit, bottom to top, and returns the served
+// ones.
 func (t *Table[T]) leave(task T, s *Thread) (left Flag) {
 	f := s.Frame
 	f.Flags |= amd64.CallOver
@@ -112,8 +113,8 @@ func (t *Table[T]) leave(task T, s *Thread) (left Flag) {
 	return left
 }
 
-// exitOf runs the exit handler of a row. Its pair is closed first, so that a
-// handler that panics does not run a second time.
+// exitOf runs the exit handler of a row. It closes the pair first, because
+// closePairs must not run the handler again if it panics.
 func (t *Table[T]) exitOf(task T, s *Thread, r *row[T]) {
 	s.Frame.Settle()
 	s.entered &^= r.Duty.Flag

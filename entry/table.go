@@ -8,29 +8,31 @@ import (
 	"slowpath/arch/amd64"
 )
 
-// Verdict is what an entry duty decides about the call.
+// Verdict is the decision of an entry handler about the system call.
 type Verdict uint8
 
 const (
-	// Proceed lets the next duty look, and then the call run.
+	// Proceed continues with the next duty, and then the call.
 	Proceed Verdict = iota
-	// Skip keeps the call from running, and later duties from looking. RAX
-	// holds the result.
+	// Skip skips the later duties of the entry and the call. The result is in
+	// RAX.
 	Skip
 )
 
-// Handlers serve one duty. T is the task: the kernel's, or the model of the
-// exhaustive check. The handler of a stage is set exactly if the duty names the
-// stage. Handlers run on the task's goroutine with interrupts on, except Last.
+// Handlers has the handlers of one duty. T is the task type of the kernel, or
+// the model of the exhaustive check. There must be a handler for exactly the
+// stages in Duty.When. Handlers run on the task's goroutine with interrupts on,
+// except Last.
 type Handlers[T any] struct {
 	Flag Flag
-	// Entry and Exit get the call that the task is in. The register frame is
-	// complete. What Entry changes in the frame's number or arguments is
-	// loaded into the call when it returns.
+	// Entry serves the duty at the entry of the call. The frame is complete. If
+	// Entry changes the number or the arguments in the frame, they are loaded
+	// into the call after it returns.
 	Entry func(t T, c *Call) Verdict
-	Exit  func(t T, c *Call)
-	// BeforeUser serves the duty in the loop before user mode; if Duty.Frame
-	// is set, BeforeUserFrame does, with the complete register frame.
+	// Exit serves the duty at the exit of the call. The frame is complete.
+	Exit func(t T, c *Call)
+	// BeforeUser serves the duty in the loop before user mode. If Duty.Frame is
+	// set, BeforeUserFrame does so instead, with the complete frame.
 	BeforeUser      func(t T)
 	BeforeUserFrame func(t T, f *amd64.Frame)
 	// Last runs with interrupts off. It must be nosplit, and must not sleep.
@@ -43,23 +45,23 @@ type row[T any] struct {
 	Handlers[T]
 }
 
-// Table is all duties, in order, with their handlers, and the masks that
-// follow from them. It is immutable and safe for concurrent use.
+// Table has all duties in order, with their handlers, and the masks that are
+// computed from them. It is immutable and safe for concurrent use.
 type Table[T Task] struct {
 	masks
 	rows  []row[T]
-	loop  []*row[T]   // those that are served before user mode
-	byBit [32]*row[T] // the same, by the number of their bit
+	loop  []*row[T]   // the rows that are served before user mode
+	byBit [32]*row[T] // the rows of loop, by bit number
 }
 
-// masks are the duties of each stage, and those that are paired.
+// masks has the duties of each stage, and the paired duties.
 type masks struct{ entry, exit, before, last, paired Flag }
 
-// NewTable joins duties and handlers and computes the masks. It fails if a
-// duty has no bit or several, or no stage; if two share a bit; if a handler
-// lacks or serves no stage; if a duty without handlers exists, or handlers
-// without a duty. So no mask can have a bit that nobody serves, and no handler
-// waits for a bit that is in no mask.
+// NewTable joins duties and handlers and computes the masks. It fails if a duty
+// does not have exactly one bit, if two duties have the same bit, if the
+// properties of a duty contradict each other, if a handler is missing, or if
+// there is a handler without a duty or a stage. So each bit of a mask has a
+// handler, and the bit of each handler is in a mask.
 func NewTable[T Task](duties []Duty, handlers ...Handlers[T]) (*Table[T], error) {
 	byFlag := map[Flag]Handlers[T]{}
 	for _, h := range handlers {
@@ -77,7 +79,7 @@ func NewTable[T Task](duties []Duty, handlers ...Handlers[T]) (*Table[T], error)
 		}
 	}
 	for flag := range byFlag {
-		return nil, fmt.Errorf("entry: handlers for %v, which is no duty", flag)
+		return nil, fmt.Errorf("entry: there are handlers for %v, but no such duty; add it to Duties", flag)
 	}
 	for i := range table.rows {
 		if r := &table.rows[i]; r.When&BeforeUser != 0 {
@@ -88,7 +90,7 @@ func NewTable[T Task](duties []Duty, handlers ...Handlers[T]) (*Table[T], error)
 	return table, nil
 }
 
-// add checks a row and ORs its bit into the masks.
+// add checks a duty, appends its row, and adds its bit to the masks.
 func (t *Table[T]) add(d Duty, h Handlers[T]) error {
 	if err := checkDuty(d, t.all()); err != nil {
 		return err
@@ -119,15 +121,15 @@ func checkDuty(d Duty, seen Flag) error {
 	case d.Flag&seen != 0:
 		return errors.New("two duties have the same bit")
 	case d.When == 0:
-		return errors.New("nothing serves it")
+		return errors.New("a duty must have at least one stage")
 	case d.Level && d.When&loops != 0:
-		return errors.New("a level would keep the loop before user mode from ending")
+		return errors.New("a level must not be served before user mode, because the loop would not end")
 	case !d.Level && d.When&^loops != 0:
-		return errors.New("what is served at entry or exit must be a level: calls do not claim")
+		return errors.New("a duty of the entry or exit must be a level, because these stages do not claim")
 	case d.Paired && d.When&(AtSyscallEntry|AtSyscallExit) != AtSyscallEntry|AtSyscallExit:
-		return errors.New("a pair needs entry and exit")
+		return errors.New("a paired duty must have the stages entry and exit")
 	case d.MaySleep && d.When&LastStep != 0:
-		return errors.New("nothing may sleep with interrupts off")
+		return errors.New("a duty of the last step must not sleep, because interrupts are off")
 	}
 	return nil
 }
@@ -145,7 +147,7 @@ func checkHandlers[T any](d Duty, h Handlers[T]) error {
 	}
 	for _, w := range want {
 		if w.there != w.due {
-			return fmt.Errorf("handler %s: there is %v, should be %v", w.name, w.there, w.due)
+			return fmt.Errorf("the handler %s exists: %v, want %v", w.name, w.there, w.due)
 		}
 	}
 	return nil
@@ -153,16 +155,16 @@ func checkHandlers[T any](d Duty, h Handlers[T]) error {
 
 func (t *Table[T]) all() Flag { return t.entry | t.exit | t.before | t.last }
 
-// EntryMask are the duties of a system call's entry.
+// EntryMask returns the duties of a system call's entry.
 func (t *Table[T]) EntryMask() Flag { return t.entry }
 
-// SyscallExitMask are the duties of a system call's exit.
+// SyscallExitMask returns the duties of a system call's exit.
 func (t *Table[T]) SyscallExitMask() Flag { return t.exit }
 
-// UserMask are the duties that keep a task from user mode.
+// UserMask returns the duties of the loop before user mode.
 func (t *Table[T]) UserMask() Flag { return t.before }
 
-// LastMask are the duties of the last step.
+// LastMask returns the duties of the last step.
 func (t *Table[T]) LastMask() Flag { return t.last }
 
 // Duties returns the rows without their handlers, in order.
@@ -174,6 +176,6 @@ func (t *Table[T]) Duties() []Duty {
 	return duties
 }
 
-// owed reports whether the row's duty is set. The word is read anew for each
-// row: nothing that was read before a handler slept is used after it.
+// owed reports whether the row's duty is set. It reads the thread flags word each
+// time, because a handler may sleep, and the word may change in the meantime.
 func (r *row[T]) owed(work *atomic.Uint32) bool { return Pending(work)&r.Duty.Flag != 0 }

@@ -7,7 +7,7 @@ import (
 	"slowpath/arch/amd64"
 )
 
-// model is a task of these tests: it logs which handlers ran.
+// model is a task that logs the handlers that ran.
 type model struct {
 	Thread
 	f   amd64.Frame
@@ -29,7 +29,7 @@ func (m *model) note(what string, flag Flag) { m.ran = append(m.ran, what+" "+fl
 
 func (m *model) log() string { return strings.Join(m.ran, ", ") }
 
-// logging returns handlers for a duty that do nothing but log.
+// logging returns handlers of a duty that only log.
 func logging(d Duty) Handlers[*model] {
 	h := Handlers[*model]{Flag: d.Flag}
 	if d.When&AtSyscallEntry != 0 {
@@ -49,8 +49,8 @@ func logging(d Duty) Handlers[*model] {
 	return h
 }
 
-// full returns the kernel's own duties with logging handlers, changed by
-// change.
+// full returns a table of all duties with logging handlers. change may change
+// the handlers of each duty, and may be nil.
 func full(t *testing.T, change func(*Handlers[*model])) *Table[*model] {
 	t.Helper()
 	var handlers []Handlers[*model]
@@ -70,8 +70,9 @@ func full(t *testing.T, change func(*Handlers[*model])) *Table[*model] {
 
 func call(m *model, s *Thread) { m.ran = append(m.ran, "call"); s.Frame.RAX = 0 }
 
-// TestMasksFollowFromTheDuties compares the computed masks with written ones.
-func TestMasksFollowFromTheDuties(t *testing.T) {
+// TestMasksHaveTheDutiesOfTheirStage compares the computed masks with literal
+// ones.
+func TestMasksHaveTheDutiesOfTheirStage(t *testing.T) {
 	d := full(t, nil)
 	for _, m := range []struct {
 		name      string
@@ -110,13 +111,14 @@ func TestSkippedCallDoesNotRun(t *testing.T) {
 		t.Errorf("ran %s, want %s", m.log(), want)
 	}
 	if m.f.RAX != NoCall {
-		t.Errorf("RAX is %#x before anybody set it", m.f.RAX)
+		t.Errorf("RAX of a skipped call is %#x, want -ENOSYS", m.f.RAX)
 	}
 }
 
-// TestPairedDutySeesBothEndsOfACall switches audit on during a call, whose exit
-// it must not see, and off, where it must. ptrace sees every exit while it traces.
-func TestPairedDutySeesBothEndsOfACall(t *testing.T) {
+// TestPairedDutySeesExitExactlyIfItSawEntry switches audit on during a call, and
+// off during another. Audit must see the exit of the second call only. ptrace,
+// which is not paired, must see the exit of the first call only.
+func TestPairedDutySeesExitExactlyIfItSawEntry(t *testing.T) {
 	d := full(t, nil)
 	on := newModel(0)
 	d.syscall(on, &on.Thread, func(m *model, s *Thread) { Raise(&s.Frame.ThreadFlags, SyscallAudit|SyscallTrace) })
@@ -130,7 +132,7 @@ func TestPairedDutySeesBothEndsOfACall(t *testing.T) {
 	}
 }
 
-func TestPairedDutySeesTheExitOfACallThatDoesNotReturn(t *testing.T) {
+func TestPairedDutySeesExitOfCallThatDoesNotReturn(t *testing.T) {
 	m := newModel(SyscallAudit | SyscallTrace)
 	full(t, nil).syscall(m, &m.Thread, func(m *model, s *Thread) { s.SetExiting() })
 	if want := "entry SYSCALL_TRACE, entry SYSCALL_AUDIT, exit SYSCALL_AUDIT"; m.log() != want {
@@ -138,9 +140,9 @@ func TestPairedDutySeesTheExitOfACallThatDoesNotReturn(t *testing.T) {
 	}
 }
 
-// TestSeccompRaisedDuringATracerStopIsServed holds that the flags are read again
+// TestSeccompRaisedDuringTracerStopIsServed checks that the flags are read again
 // for each duty.
-func TestSeccompRaisedDuringATracerStopIsServed(t *testing.T) {
+func TestSeccompRaisedDuringTracerStopIsServed(t *testing.T) {
 	d := full(t, func(h *Handlers[*model]) {
 		if h.Flag == SyscallTrace {
 			h.Entry = func(m *model, _ *Call) Verdict { Raise(&m.f.ThreadFlags, Seccomp); return Proceed }
@@ -149,12 +151,12 @@ func TestSeccompRaisedDuringATracerStopIsServed(t *testing.T) {
 	m := newModel(SyscallTrace)
 	d.syscall(m, &m.Thread, call)
 	if !strings.HasPrefix(m.log(), "entry SECCOMP, call") {
-		t.Errorf("the filter was missed: ran %q", m.log())
+		t.Errorf("the filter did not run: ran %q", m.log())
 	}
 }
 
-// TestUprobeAloneIsServed is the case of the mail of January 2014: Linux 3.13
-// loops for ever.
+// TestUprobeAloneIsServed tests the case in which Linux 3.13 loops forever, which
+// Al Viro reported in January 2014.
 func TestUprobeAloneIsServed(t *testing.T) {
 	m := newModel(Uprobe)
 	if served, stuck := full(t, nil).exitToUser(m, &m.Thread); served != Uprobe || stuck != 0 || m.log() != "work UPROBE" || m.f.ThreadFlags.Load() != 0 {
@@ -162,7 +164,7 @@ func TestUprobeAloneIsServed(t *testing.T) {
 	}
 }
 
-func TestDutyRaisedByAHandlerIsServed(t *testing.T) {
+func TestDutyRaisedByHandlerIsServed(t *testing.T) {
 	d := full(t, func(h *Handlers[*model]) {
 		if h.Flag == NotifyResume {
 			h.BeforeUser = func(m *model) { m.note("work", NotifyResume); Raise(&m.f.ThreadFlags, SigPending) }
@@ -174,7 +176,7 @@ func TestDutyRaisedByAHandlerIsServed(t *testing.T) {
 	}
 }
 
-func TestDutyThatItsHandlerRaisesIsReportedAsStuck(t *testing.T) {
+func TestHandlerThatRaisesItsOwnDutyIsReportedAsStuck(t *testing.T) {
 	d := full(t, func(h *Handlers[*model]) {
 		if h.Flag == Uprobe {
 			h.BeforeUserFrame = func(m *model, f *amd64.Frame) { Raise(&f.ThreadFlags, Uprobe) }
@@ -182,7 +184,7 @@ func TestDutyThatItsHandlerRaisesIsReportedAsStuck(t *testing.T) {
 	})
 	m := newModel(Uprobe | NeedResched)
 	if _, stuck := d.exitToUser(m, &m.Thread); stuck != Uprobe {
-		t.Errorf("the stuck duty is %v", stuck)
+		t.Errorf("stuck is %v, want UPROBE", stuck)
 	}
 }
 
@@ -198,9 +200,9 @@ func TestLoopEndsWhenTheTaskExits(t *testing.T) {
 	}
 }
 
-// TestRescheduleTouchesNoFrame holds that a return with NEED_RESCHED alone
-// changes nothing of the frame but the thread flags.
-func TestRescheduleTouchesNoFrame(t *testing.T) {
+// TestRescheduleDoesNotSettleTheFrame checks that a return with only NEED_RESCHED
+// changes no field of the frame except the thread flags.
+func TestRescheduleDoesNotSettleTheFrame(t *testing.T) {
 	d := full(t, nil)
 	m := newModel(NeedResched)
 	m.f.RIP, m.f.RFLAGS = 1, 2
@@ -211,11 +213,11 @@ func TestRescheduleTouchesNoFrame(t *testing.T) {
 	Raise(&m.f.ThreadFlags, SigPending)
 	d.exitToUser(m, &m.Thread)
 	if m.f.Flags&amd64.LeaveByIRET == 0 || m.f.RCX != 1 || m.f.R11 != 2 {
-		t.Error("a duty that needs the frame got one that is not settled")
+		t.Error("the frame was not settled for a duty that needs it")
 	}
 }
 
-func TestNewTableRefusesInconsistentDuties(t *testing.T) {
+func TestNewTableRejectsInconsistentDuties(t *testing.T) {
 	good := Duty{Flag: Uprobe, When: BeforeUser}
 	with := func(change func(*Duty)) Duty { d := good; change(&d); return d }
 	handlers := logging(good)
@@ -223,20 +225,20 @@ func TestNewTableRefusesInconsistentDuties(t *testing.T) {
 		duties   []Duty
 		handlers []Handlers[*model]
 	}{
-		"no handler":               {[]Duty{good}, nil},
-		"handlers without a duty":  {nil, []Handlers[*model]{handlers}},
-		"handlers twice":           {[]Duty{good}, []Handlers[*model]{handlers, handlers}},
-		"no bit":                   {[]Duty{with(func(d *Duty) { d.Flag = 0 })}, nil},
-		"two bits":                 {[]Duty{with(func(d *Duty) { d.Flag = Uprobe | NoHZ })}, nil},
-		"one bit twice":            {[]Duty{good, good}, []Handlers[*model]{handlers}},
-		"nothing serves it":        {[]Duty{with(func(d *Duty) { d.When = 0 })}, []Handlers[*model]{{Flag: Uprobe}}},
-		"a level in the loop":      {[]Duty{with(func(d *Duty) { d.Level = true })}, []Handlers[*model]{handlers}},
-		"a claim at entry":         {[]Duty{with(func(d *Duty) { d.When = AtSyscallEntry })}, nil},
-		"a pair without exit":      {[]Duty{with(func(d *Duty) { d.When, d.Level, d.Paired = AtSyscallEntry, true, true })}, nil},
-		"sleep at the last step":   {[]Duty{with(func(d *Duty) { d.When, d.MaySleep = LastStep, true })}, nil},
-		"the other slow path":      {[]Duty{with(func(d *Duty) { d.Frame = true })}, []Handlers[*model]{handlers}},
-		"a handler of no stage":    {[]Duty{good}, []Handlers[*model]{{Flag: Uprobe, BeforeUser: handlers.BeforeUser, Exit: func(*model, *Call) {}}}},
-		"a missing second handler": {[]Duty{{Flag: NoHZ, When: AtSyscallEntry | AtSyscallExit, Level: true}}, []Handlers[*model]{{Flag: NoHZ, Exit: func(*model, *Call) {}}}},
+		"no handler":              {[]Duty{good}, nil},
+		"handlers without a duty": {nil, []Handlers[*model]{handlers}},
+		"handlers twice":          {[]Duty{good}, []Handlers[*model]{handlers, handlers}},
+		"no bit":                  {[]Duty{with(func(d *Duty) { d.Flag = 0 })}, nil},
+		"two bits":                {[]Duty{with(func(d *Duty) { d.Flag = Uprobe | NoHZ })}, nil},
+		"a bit used twice":        {[]Duty{good, good}, []Handlers[*model]{handlers}},
+		"no stage":                {[]Duty{with(func(d *Duty) { d.When = 0 })}, []Handlers[*model]{{Flag: Uprobe}}},
+		"a level in the loop":     {[]Duty{with(func(d *Duty) { d.Level = true })}, []Handlers[*model]{handlers}},
+		"a claim at entry":        {[]Duty{with(func(d *Duty) { d.When = AtSyscallEntry })}, nil},
+		"a pair without exit":     {[]Duty{with(func(d *Duty) { d.When, d.Level, d.Paired = AtSyscallEntry, true, true })}, nil},
+		"sleep at the last step":  {[]Duty{with(func(d *Duty) { d.When, d.MaySleep = LastStep, true })}, nil},
+		"handler without frame":   {[]Duty{with(func(d *Duty) { d.Frame = true })}, []Handlers[*model]{handlers}},
+		"handler without stage":   {[]Duty{good}, []Handlers[*model]{{Flag: Uprobe, BeforeUser: handlers.BeforeUser, Exit: func(*model, *Call) {}}}},
+		"missing second handler":  {[]Duty{{Flag: NoHZ, When: AtSyscallEntry | AtSyscallExit, Level: true}}, []Handlers[*model]{{Flag: NoHZ, Exit: func(*model, *Call) {}}}},
 	} {
 		if _, err := NewTable(c.duties, c.handlers...); err == nil || !strings.HasPrefix(err.Error(), "entry: ") {
 			t.Errorf("%s: error %v", name, err)
@@ -244,7 +246,7 @@ func TestNewTableRefusesInconsistentDuties(t *testing.T) {
 	}
 }
 
-func TestFlagsAreNamedAsInLinux(t *testing.T) {
+func TestFlagsHaveTheNamesOfLinux(t *testing.T) {
 	for f, want := range map[Flag]string{
 		0: "0", RecordExits: "RECORD_EXITS", SigPending: "SIGPENDING", SyscallTrace | NoHZ: "SYSCALL_TRACE|NOHZ",
 		1 << 5: "BIT05", 1 << 30: "BIT30",
@@ -255,9 +257,9 @@ func TestFlagsAreNamedAsInLinux(t *testing.T) {
 	}
 }
 
-// TestMissingExitOfAPairedDutyPanics breaks a table: a duty that sees the entry
-// of a call is left out at its exit.
-func TestMissingExitOfAPairedDutyPanics(t *testing.T) {
+// TestMissingExitOfPairedDutyPanics removes a paired duty from the exit of a
+// call.
+func TestMissingExitOfPairedDutyPanics(t *testing.T) {
 	d := full(t, nil)
 	for i := range d.rows {
 		if r := &d.rows[i]; r.Duty.Flag == SyscallAudit {
@@ -271,13 +273,12 @@ func TestMissingExitOfAPairedDutyPanics(t *testing.T) {
 	}()
 	m := newModel(SyscallAudit)
 	d.syscall(m, &m.Thread, func(*model, *Thread) {})
-	t.Error("the missing exit was not noticed")
+	t.Error("syscall did not panic")
 }
 
-// TestCallSurvivesExecve holds that the duties of the exit see the number and
-// the arguments with which execve(2) was called, although it has replaced the
-// registers.
-func TestCallSurvivesExecve(t *testing.T) {
+// TestExitSeesTheCallAfterExecve checks that the duties of the exit see the
+// number and the arguments of execve(2), although it replaced the registers.
+func TestExitSeesTheCallAfterExecve(t *testing.T) {
 	var at Call
 	d := full(t, func(h *Handlers[*model]) {
 		if h.Flag == SyscallAudit {
@@ -292,8 +293,8 @@ func TestCallSurvivesExecve(t *testing.T) {
 	}
 }
 
-// TestTracerChangesTheCall holds that the call and later duties get the number
-// and the arguments as a duty of the entry has left them in the frame.
+// TestTracerChangesTheCall checks that the call and later duties get the number
+// and the arguments that a duty of the entry wrote to the frame.
 func TestTracerChangesTheCall(t *testing.T) {
 	var filtered, called Call
 	d := full(t, func(h *Handlers[*model]) {

@@ -2,49 +2,49 @@ package entry
 
 import "slowpath/arch/amd64"
 
-// Thread is the part of a task that this package works on; a task embeds it.
-// Its fields belong to the task's own goroutine, except Frame.ThreadFlags, which
-// anybody may change.
+// Thread is the part of a task that this package uses. A task embeds it. Only the
+// task's own goroutine may access it, except Frame.ThreadFlags, which is atomic.
 type Thread struct {
-	// Frame holds the registers of user mode, and the thread flags.
+	// Frame has the registers of user mode and the thread flags word.
 	Frame *amd64.Frame
-	// Call is the system call that the task is in, if a duty sees it.
+	// Call is the task's current or last system call on the slow path.
 	Call Call
-	// Visit is what the task does in the kernel now.
+	// Visit is the task's current visit to the kernel.
 	Visit Visit
 
 	exiting bool // see SetExiting
-	entered Flag // duties that saw the entry of Call and not its exit yet
+	entered Flag // duties that saw the entry of Call but not its exit yet
 }
 
-// SetExiting makes the task leave: it does not enter user mode again, and the
-// user loop ends. The task's own goroutine calls it.
+// SetExiting ends the user loop. The task does not enter user mode again. Only
+// the task's own goroutine may call it.
 func (s *Thread) SetExiting() { s.exiting = true }
 
-// Exiting reports whether the task leaves. The task's own goroutine calls it.
+// Exiting reports whether SetExiting was called. Only the task's own goroutine
+// may call it.
 func (s *Thread) Exiting() bool { return s.exiting }
 
 func (s *Thread) thread() *Thread { return s }
 
-// Task is what the user loop needs of a task: the Thread that it embeds, and
-// these methods. The loop calls them on the task's own goroutine, with
-// interrupts on; they may sleep.
+// Task is the interface of a task to the user loop. A type implements it by
+// embedding Thread and having these methods. The loop calls them on the task's
+// own goroutine, with interrupts on. They may sleep.
 type Task interface {
-	// TakeCPU loads the task's state on the CPU that runs the caller, or on
-	// another one that it may run on. The caller tests again whether it is
-	// loaded.
+	// TakeCPU loads the task's state on the current CPU, or on another one in
+	// its affinity mask. The task may be preempted before it returns, so the
+	// caller tests again whether the state is loaded.
 	TakeCPU()
-	// AfterInterrupt is called when an interrupt ended user mode. The interrupt
-	// itself has been served.
+	// AfterInterrupt is called after an interrupt of user mode. The handler of
+	// the interrupt has already run.
 	AfterInterrupt()
-	// Stuck is called when duties come back however often they are served.
-	// The task must leave.
+	// Stuck is called if duties are still set after the maximum number of
+	// passes. It must make the task exit.
 	Stuck(duties Flag)
 
 	thread() *Thread
 }
 
-// clock returns the TSC if the steps of the task's visit are recorded, else 0.
+// clock returns the TSC if RecordExits is set, else 0.
 func (s *Thread) clock() uint64 {
 	if Pending(&s.Frame.ThreadFlags)&RecordExits == 0 {
 		return 0
@@ -53,7 +53,8 @@ func (s *Thread) clock() uint64 {
 }
 
 // step adds a step to the task's visit: a duty, or the call itself if flag is 0.
-// begin is the result of clock when the step began; 0 records nothing.
+// begin is the result of clock at the beginning of the step. If it is 0, step
+// does nothing.
 func (s *Thread) step(flag Flag, begin uint64) {
 	if begin != 0 {
 		s.Visit.Step(flag, begin, amd64.TSC())

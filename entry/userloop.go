@@ -6,11 +6,11 @@ import (
 	"slowpath/arch/amd64"
 )
 
-// Loop is the user loop: it alternates between user mode and the kernel until
-// the task exits. One Loop serves all tasks; it is immutable after NewLoop.
+// Loop is the user loop. It alternates between user mode and the kernel until
+// the task exits. All tasks share one Loop, which is immutable after NewLoop.
 //
-// The kernel and the exhaustive check run this code. They differ in entrance
-// alone.
+// The kernel and the exhaustive check both run this code. Only the
+// implementation of entrance differs.
 type Loop[T Task] struct {
 	entrance
 	calls      Dispatch[T]
@@ -19,15 +19,15 @@ type Loop[T Task] struct {
 	recorder   *Recorder
 }
 
-// LoopConfig is what a Loop consists of.
+// LoopConfig has the parts of a Loop. All are required.
 type LoopConfig[T Task] struct {
-	// Calls are the system calls of the ABI X86_64.
+	// Calls has the system calls of the ABI X86_64.
 	Calls Dispatch[T]
 	// Duties is the table of duties.
 	Duties *Table[T]
-	// Exceptions has the owners of each exception.
+	// Exceptions has the handlers of each exception.
 	Exceptions *Exceptions[T]
-	// Recorder keeps the visits to the kernel.
+	// Recorder records the visits to the kernel.
 	Recorder *Recorder
 }
 
@@ -36,7 +36,8 @@ func NewLoop[T Task](c LoopConfig[T]) *Loop[T] {
 	return &Loop[T]{calls: c.Calls, duties: c.Duties, exceptions: c.Exceptions, recorder: c.Recorder}
 }
 
-// Run is the user loop of t, on its goroutine, until it exits.
+// Run runs the user loop of t until t exits. It must run on t's goroutine, with
+// interrupts on.
 func (l *Loop[T]) Run(t T) {
 	s := t.thread()
 	for !s.exiting {
@@ -44,12 +45,12 @@ func (l *Loop[T]) Run(t T) {
 	}
 }
 
-// fast alternates between user mode and system calls of a task that owes no
-// duty. It returns the first event that is anything else. It does not allocate
-// and uses no map: a call costs one table index.
+// fast is the fast path: it alternates between user mode and system calls while
+// no duty is set. It returns the first other event. It does not allocate, and
+// finds the handler of a call by one table index.
 //
-// A duty of any stage sends a call to the slow path: testing for any flag is
-// cheaper than testing for those of a call's entry.
+// Any thread flag sends a call to the slow path, because testing for any flag is
+// cheaper than testing for the flags of a call's entry.
 func (l *Loop[T]) fast(f *amd64.Frame, t T) int {
 	user := l.entrance
 	for {
@@ -74,20 +75,19 @@ func (l *Loop[T]) fast(f *amd64.Frame, t T) int {
 	}
 }
 
-// failure returns what RAX is for an error. A restart code stays in RAX until
-// signal delivery, which a pending signal causes, replaces it.
+// failure returns the value of RAX for an error. A restart code stays in RAX
+// until signal delivery replaces it. A signal is always pending then.
 func failure(err error) uint64 {
 	if errno, ok := err.(unix.Errno); ok {
 		return -uint64(errno)
 	}
-	errno := unix.EIO // the error of a lower layer that was not translated
+	errno := unix.EIO // a handler returned an error that is not an errno
 	return -uint64(errno)
 }
 
-// slow handles every event that fast returns: it does what the event asks for,
-// and then serves the duties before user mode. All of that is one visit to the
-// kernel, which the recorder may keep. Loading the task's state on a CPU is no
-// visit: the program does not notice it.
+// slow handles an event that fast returned, and then serves the duties before
+// user mode. This is one visit to the kernel, which the recorder may keep.
+// EventHandover, which only loads the task's state on a CPU, is not recorded.
 func (l *Loop[T]) slow(t T, s *Thread, event int) {
 	if event == amd64.EventHandover {
 		t.TakeCPU()
@@ -122,17 +122,16 @@ func (l *Loop[T]) slow(t T, s *Thread, event int) {
 	l.recorder.End(v, f)
 }
 
-// endCall serves the duties of the exit of a call that owed nothing when it
-// began.
+// endCall serves the duties of the exit of a call that began on the fast path.
 func (l *Loop[T]) endCall(t T, s *Thread) {
 	if s.Frame.Stepping() {
-		s.Frame.Settle() // the step ends with IRETQ, which needs a complete frame
+		s.Frame.Settle() // a single step returns by IRETQ, which needs a complete frame
 	}
 	s.Visit.Served |= l.duties.syscallExit(t, s)
 }
 
-// call executes the system call that the task is in. A number without a call leaves
-// RAX as it is: -ENOSYS, or what a tracer has written.
+// call executes the task's system call. If the number is out of range, RAX keeps
+// its value: -ENOSYS, or the value that a tracer wrote.
 func (l *Loop[T]) call(t T, s *Thread) {
 	c := &s.Call
 	if uint32(c.NR) >= Calls {

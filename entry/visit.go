@@ -7,19 +7,19 @@ import (
 	"slowpath/arch/amd64"
 )
 
-// Kind says how a visit to the kernel began.
+// Kind is the event that began a visit to the kernel.
 type Kind uint8
 
 // The kinds of visits.
 const (
-	// BySyscall: a system call that owed duties when it began, RECORD_EXITS
-	// among them. The number is the call's.
+	// BySyscall: a system call on the slow path. Visit.Number is its number.
 	BySyscall Kind = iota
-	// ByException and ByInterrupt: the number is the vector.
+	// ByException: an exception of user mode. Visit.Number is the vector.
 	ByException
+	// ByInterrupt: an interrupt of user mode. Visit.Number is the vector.
 	ByInterrupt
-	// ByDuty: EnterUser found a duty in its last test, mostly one that came
-	// during a system call that owed none when it began. The number is -1.
+	// ByDuty: EnterUser found a duty in its last test. Usually it was raised
+	// during a system call on the fast path. Visit.Number is -1.
 	ByDuty
 
 	kindCount
@@ -28,47 +28,48 @@ const (
 // String returns the kind's name.
 func (k Kind) String() string { return [...]string{"syscall", "exception", "interrupt", "work"}[k] }
 
-// Step is one part of a visit: a duty that was served, or the call itself,
-// whose flag is 0. Times are ticks of the TSC since the visit began, in 64
-// bits: a call may sleep for longer than 32 have ticks.
+// Step is one part of a visit: a duty that was served, or the system call.
 type Step struct {
-	Flag       Flag
+	// Flag is the duty, or 0 for the system call.
+	Flag Flag
+	// Begin and End are TSC ticks since the beginning of the visit. They have 64
+	// bits, because a call may sleep for more than 2^32 ticks.
 	Begin, End uint64
 }
 
-// maxSteps is how many steps of a visit are kept.
+// maxSteps is the maximum number of recorded steps of a visit.
 const maxSteps = 8
 
-// Visit is one stay of a task in the kernel, from the end of EnterUser until
-// the task is about to call it again.
+// Visit is the time that a task spends in the kernel between two calls of
+// EnterUser.
 type Visit struct {
 	VisitHeader
-	Steps [maxSteps]Step // the first StepCount of them
+	Steps [maxSteps]Step // the first StepCount entries are valid
 }
 
-// VisitHeader is what every visit has.
+// VisitHeader is a visit without its steps.
 type VisitHeader struct {
-	Begin, End uint64 // ticks of the TSC
-	Task       int32
-	Number     int32 // system call or vector, -1 for neither
-	Owed       Flag  // the thread flags at the beginning
-	Served     Flag  // what was served
+	Begin, End uint64 // TSC values
+	Task       int32  // thread id
+	Number     int32  // system call or vector, or -1
+	Owed       Flag   // the thread flags at the beginning
+	Served     Flag   // the duties that were served
 	Kind       Kind
-	CPU        uint8 // that held the task's state at the end
-	ByIRET     bool  // it is left by IRETQ, else by SYSRET
-	Kept       bool  // recorded whatever it did
+	CPU        uint8 // the CPU that had the task's state at the end
+	ByIRET     bool  // user mode is entered by IRETQ, else by SYSRET
+	Kept       bool  // the visit is recorded in any case
 	StepCount  uint8
 }
 
-// Start begins a visit at a reading of the TSC. The caller, which is the task's
-// own goroutine, then sets Kind and Number. Task stays as it is.
+// Start begins a visit at the TSC value begin, with the thread flags owed. The
+// caller then sets Kind and Number. Task does not change.
 func (v *Visit) Start(begin uint64, owed Flag) {
 	v.Begin, v.Owed = begin, owed
 	v.Served, v.StepCount, v.Kept = 0, 0, false
 }
 
-// Step adds a part that was done between two readings of the TSC, unless the
-// visit has maxSteps of them.
+// Step adds a step between two TSC values. If the visit already has maxSteps
+// steps, it does nothing.
 func (v *Visit) Step(flag Flag, begin, end uint64) {
 	if int(v.StepCount) < len(v.Steps) {
 		v.Steps[v.StepCount] = Step{flag, begin - v.Begin, end - v.Begin}
@@ -76,24 +77,22 @@ func (v *Visit) Step(flag Flag, begin, end uint64) {
 	}
 }
 
-// Recorder keeps the last visits of each CPU. It allocates nothing after
-// NewRecorder and is safe for concurrent use.
+// Recorder keeps the last visits of each CPU in ring buffers. Only NewRecorder
+// allocates. A Recorder is safe for concurrent use.
 type Recorder struct{ rings []visitRing }
 
-// visitRing is the visits that ended on one CPU.
+// visitRing is the ring buffer of one CPU: the visits that ended on it.
 type visitRing struct {
 	mu      sync.Mutex
-	visits  []Visit
-	mask    uint64 // one less than their number, a power of two
-	written uint64 // visits ever written
+	visits  []Visit // the length is a power of two
+	mask    uint64  // len(visits) - 1
+	written uint64  // number of visits written since boot
 
-	// How many visits there were of each kind, and how often each bit's duty
-	// was served in them.
-	kinds  [kindCount]uint64
-	served [32]uint64
+	kinds  [kindCount]uint64 // number of visits, by kind
+	served [32]uint64        // number of services of a duty, by bit
 }
 
-// count counts a visit. The ring is locked.
+// count updates the counters for a visit. r.mu is held.
 func (r *visitRing) count(v *Visit) {
 	r.kinds[v.Kind]++
 	for rest := uint32(v.Served); rest != 0; rest &= rest - 1 {
@@ -101,8 +100,8 @@ func (r *visitRing) count(v *Visit) {
 	}
 }
 
-// NewRecorder returns a recorder for so many CPUs with so many visits each, or
-// as many more as make a power of two.
+// NewRecorder returns a recorder that keeps the given number of visits per CPU,
+// rounded up to a power of two.
 func NewRecorder(cpus, visits int) *Recorder {
 	size := 1 << bits.Len(uint(max(visits, 1)-1))
 	r := &Recorder{rings: make([]visitRing, cpus)}
@@ -113,8 +112,8 @@ func NewRecorder(cpus, visits int) *Recorder {
 	return r
 }
 
-// End ends a visit and keeps it if it had work, is left by IRETQ, or is wanted
-// in any case.
+// End ends a visit. It records the visit if duties were set or served, if user
+// mode is entered by IRETQ, or if v.Kept is set.
 func (r *Recorder) End(v *Visit, f *amd64.Frame) {
 	v.ByIRET = f.Flags&amd64.LeaveByIRET != 0
 	if !v.Kept && !v.ByIRET && v.Owed|v.Served == 0 {
@@ -127,7 +126,7 @@ func (r *Recorder) End(v *Visit, f *amd64.Frame) {
 	ring.mu.Lock()
 	slot := &ring.visits[ring.written&ring.mask]
 	slot.VisitHeader = v.VisitHeader
-	if v.StepCount != 0 { // else no room for them is copied
+	if v.StepCount != 0 { // saves the copy of empty steps
 		slot.Steps = v.Steps
 	}
 	ring.written++
@@ -135,9 +134,10 @@ func (r *Recorder) End(v *Visit, f *amd64.Frame) {
 	ring.mu.Unlock()
 }
 
-// Peek returns the visit that ended last on a CPU, or back visits before that;
-// nil if there is none. It takes no lock and allocates nothing, so it is for a
-// machine that is at its end, where whoever has the lock may never run again.
+// Peek returns the last visit that ended on a CPU, or the one that was back
+// visits earlier, or nil if there is none. It takes no lock and does not
+// allocate. It is for the panic path, where the holder of the lock may never run
+// again.
 func (r *Recorder) Peek(cpu, back int) *VisitHeader {
 	ring := &r.rings[cpu]
 	if uint64(back) >= min(ring.written, uint64(len(ring.visits))) {
@@ -146,15 +146,16 @@ func (r *Recorder) Peek(cpu, back int) *VisitHeader {
 	return &ring.visits[(ring.written-1-uint64(back))&ring.mask].VisitHeader
 }
 
-// CPUs returns for how many CPUs there are visits.
+// CPUs returns the number of CPUs.
 func (r *Recorder) CPUs() int { return len(r.rings) }
 
-// Cursor says how far a reader has come, for each CPU. The zero value is the
-// beginning.
+// Cursor is the position of a reader in the ring of each CPU. The zero value is
+// the beginning.
 type Cursor struct{ read [amd64.MaxCPUs]uint64 }
 
-// Read appends to out the visits that ended since the cursor, and moves it.
-// lost counts those that were overwritten before they were read.
+// Read appends to out the visits that ended after the cursor, and advances the
+// cursor. lost is the number of visits that were overwritten before they were
+// read.
 func (r *Recorder) Read(c *Cursor, out []Visit) (visits []Visit, lost uint64) {
 	for i := range r.rings {
 		ring := &r.rings[i]

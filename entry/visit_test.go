@@ -18,18 +18,18 @@ func record(r *Recorder, f *amd64.Frame, task int32, change func(*Visit)) {
 	r.End(&v, f)
 }
 
-func TestWhatIsRecorded(t *testing.T) {
+func TestRecorderKeepsOnlyVisitsOfInterest(t *testing.T) {
 	sysret, iret := new(amd64.Frame), &amd64.Frame{Flags: amd64.LeaveByIRET}
 	for name, c := range map[string]struct {
 		f      *amd64.Frame
 		change func(*Visit)
 		want   int
 	}{
-		"nothing happened":   {sysret, nil, 0},
+		"no duty, by SYSRET": {sysret, nil, 0},
 		"left by IRETQ":      {iret, nil, 1},
-		"it had work":        {sysret, func(v *Visit) { v.Owed = SigPending }, 1},
+		"a duty was set":     {sysret, func(v *Visit) { v.Owed = SigPending }, 1},
 		"a duty was served":  {sysret, func(v *Visit) { v.Served |= Uprobe }, 1},
-		"wanted in any case": {sysret, func(v *Visit) { v.Kept = true }, 1},
+		"Kept is set":        {sysret, func(v *Visit) { v.Kept = true }, 1},
 	} {
 		r := NewRecorder(1, 4)
 		record(r, c.f, 1, c.change)
@@ -39,7 +39,7 @@ func TestWhatIsRecorded(t *testing.T) {
 	}
 }
 
-func TestTheRingKeepsTheLast(t *testing.T) {
+func TestRecorderOverwritesTheOldestVisits(t *testing.T) {
 	r := NewRecorder(2, 4)
 	var c Cursor
 	f := &amd64.Frame{Flags: amd64.LeaveByIRET}
@@ -54,14 +54,14 @@ func TestTheRingKeepsTheLast(t *testing.T) {
 	}
 	got, lost := r.Read(&c, nil)
 	if len(got) != 4 || lost != 6 || got[0].Task != 106 || got[3].Task != 109 {
-		t.Fatalf("%d visits from task %d on, %d lost", len(got), got[0].Task, lost)
+		t.Fatalf("%d visits, the first of task %d, %d lost; want 4, 106, 6", len(got), got[0].Task, lost)
 	}
 	if got, lost := r.Read(&c, nil); len(got) != 0 || lost != 0 {
-		t.Fatalf("read again: %d visits, %d lost", len(got), lost)
+		t.Fatalf("second read: %d visits, %d lost; want none", len(got), lost)
 	}
 }
 
-func TestRecordingAllocatesNothing(t *testing.T) {
+func TestRecordingDoesNotAllocate(t *testing.T) {
 	r := NewRecorder(1, 8)
 	f := &amd64.Frame{Flags: amd64.LeaveByIRET}
 	var v Visit
@@ -73,12 +73,13 @@ func TestRecordingAllocatesNothing(t *testing.T) {
 		}
 		r.End(&v, f)
 	}); n != 0 {
-		t.Fatalf("%v allocations a visit", n)
+		t.Fatalf("%v allocations per visit", n)
 	}
 }
 
-// TestALongStep keeps a call that slept for ten seconds as long as it was.
-func TestALongStep(t *testing.T) {
+// TestStepLongerThan32BitsKeepsItsDuration encodes the step of a call that slept
+// for ten seconds.
+func TestStepLongerThan32BitsKeepsItsDuration(t *testing.T) {
 	const begin, ticks = 1 << 40, 3e10
 	v := Visit{VisitHeader: VisitHeader{Begin: begin, End: begin + ticks}}
 	v.Step(0, begin, begin+ticks)
@@ -96,7 +97,7 @@ func sampleVisit() Visit {
 	return v
 }
 
-func TestVisitsTravel(t *testing.T) {
+func TestDecodeVisitReversesAppendVisit(t *testing.T) {
 	want := sampleVisit()
 	b := AppendVisit(AppendVisit(nil, &want), &want)
 	for range 2 {
@@ -111,7 +112,7 @@ func TestVisitsTravel(t *testing.T) {
 	}
 }
 
-func TestBatchesTravel(t *testing.T) {
+func TestDecodeBatchReversesAppend(t *testing.T) {
 	want := Batch{Start: 10, Scale: 1 << 31, Lost: 3, Visits: []Visit{sampleVisit(), sampleVisit()}}
 	b := want.Append(nil)
 	got, err := DecodeBatch(b)
@@ -119,18 +120,18 @@ func TestBatchesTravel(t *testing.T) {
 		t.Fatalf("got %+v, %v", got, err)
 	}
 	if ns := got.Nanoseconds(110); ns != 50 {
-		t.Fatalf("100 ticks of half a nanosecond are %d ns", ns)
+		t.Fatalf("100 ticks of half a nanosecond are %d ns, want 50", ns)
 	}
 	for n := range len(b) {
 		if n != BatchOverhead && n != BatchOverhead+(len(b)-BatchOverhead)/2 {
 			if _, err := DecodeBatch(b[:n]); err == nil {
-				t.Fatalf("%d of %d bytes are a batch", n, len(b))
+				t.Fatalf("the first %d of %d bytes are decoded as a batch", n, len(b))
 			}
 		}
 	}
 	b[0]++
 	if _, err := DecodeBatch(b); err == nil {
-		t.Fatal("another version is accepted")
+		t.Fatal("a batch of another version is accepted")
 	}
 }
 
@@ -150,12 +151,12 @@ func FuzzDecodeVisit(f *testing.F) {
 		}
 		again, _, err := DecodeVisit(AppendVisit(nil, &v))
 		if err != nil || again != v || len(rest) > len(b) {
-			t.Fatalf("%+v became %+v, %v", v, again, err)
+			t.Fatalf("%+v was encoded and decoded as %+v, %v", v, again, err)
 		}
 	})
 }
 
-func TestReports(t *testing.T) {
+func TestReportsShowVisitsTableAndCounts(t *testing.T) {
 	var b bytes.Buffer
 	names := Names{
 		Syscall:     func(int) string { return "read" },
@@ -164,7 +165,7 @@ func TestReports(t *testing.T) {
 	names.WriteVisits(&b, []Visit{sampleVisit()})
 	for _, part := range []string{"2.000001000", "cpu 1", "task 7", "exception", "#PF", "owed SIGPENDING", "2000 ticks", "IRETQ SIGPENDING:1000 call:100"} {
 		if !strings.Contains(b.String(), part) {
-			t.Errorf("no %q in %q", part, b.String())
+			t.Errorf("%q is missing in %q", part, b.String())
 		}
 	}
 	b.Reset()

@@ -6,8 +6,8 @@ import (
 	"math/bits"
 )
 
-// Visits travel to the host in this form: little-endian, a header of fixed
-// size and as many steps as there are.
+// Sizes of an encoded visit in bytes. It has a header and StepCount steps. All
+// numbers are little-endian. The kernel sends visits to the host in this form.
 const (
 	visitHeader = 8 + 8 + 4*4 + 4
 	stepSize    = 4 + 2*8
@@ -19,10 +19,10 @@ const (
 	visitKept
 )
 
-// ErrVisit is the error of bytes that are no visit.
-var ErrVisit = errors.New("the bytes are no record of a visit to the kernel")
+// ErrVisit means that bytes are not a valid encoding.
+var ErrVisit = errors.New("the bytes are not a record of a visit to the kernel; build kernel and host command from the same source")
 
-// AppendVisit appends v in its form for travelling.
+// AppendVisit appends the encoding of v to b.
 func AppendVisit(b []byte, v *Visit) []byte {
 	le := binary.LittleEndian
 	b = le.AppendUint64(b, v.Begin)
@@ -46,8 +46,8 @@ func AppendVisit(b []byte, v *Visit) []byte {
 	return b
 }
 
-// DecodeVisit reads a visit and returns what follows it: ErrVisit if the bytes
-// are none.
+// DecodeVisit decodes a visit. It returns the visit and the bytes after it. It
+// fails with ErrVisit if b does not begin with a valid encoding.
 func DecodeVisit(b []byte) (v Visit, rest []byte, err error) {
 	if len(b) < visitHeader {
 		return v, nil, ErrVisit
@@ -69,11 +69,11 @@ func DecodeVisit(b []byte) (v Visit, rest []byte, err error) {
 	return v, b, nil
 }
 
-// Batch is a number of visits on their way, with what makes time of their
-// ticks: nanoseconds since boot are (ticks - Start) * Scale >> 32.
+// Batch is the unit in which the kernel sends visits to the host. The time since
+// boot of a TSC value is (TSC - Start) * Scale / 2^32 nanoseconds.
 type Batch struct {
 	Start, Scale uint64
-	Lost         uint64 // visits that nobody fetched in time, since the last batch
+	Lost         uint64 // visits since the last batch that were overwritten
 	Visits       []Visit
 }
 
@@ -81,13 +81,13 @@ const (
 	batchVersion = 2
 	batchHeader  = 1 + 3*8
 
-	// MaxEncodedVisit is the most bytes that AppendVisit appends.
+	// MaxEncodedVisit is the maximum number of bytes that AppendVisit appends.
 	MaxEncodedVisit = visitHeader + maxSteps*stepSize
-	// BatchOverhead is what a batch has besides its visits, in bytes.
+	// BatchOverhead is the size of an encoded batch without visits, in bytes.
 	BatchOverhead = batchHeader
 )
 
-// Append appends the batch in its form for travelling.
+// Append appends the encoding of the batch to b.
 func (t *Batch) Append(b []byte) []byte {
 	b = append(b, batchVersion)
 	for _, word := range [...]uint64{t.Start, t.Scale, t.Lost} {
@@ -99,7 +99,8 @@ func (t *Batch) Append(b []byte) []byte {
 	return b
 }
 
-// DecodeBatch reads a whole batch: ErrVisit if it is none of this version.
+// DecodeBatch decodes a batch. It fails with ErrVisit if b is not a valid
+// encoding of this version.
 func DecodeBatch(b []byte) (t Batch, err error) {
 	if len(b) < batchHeader || b[0] != batchVersion {
 		return t, ErrVisit
@@ -116,7 +117,7 @@ func DecodeBatch(b []byte) (t Batch, err error) {
 	return t, nil
 }
 
-// Nanoseconds returns time since boot of a reading of the TSC.
+// Nanoseconds converts a TSC value to nanoseconds since boot.
 func (t *Batch) Nanoseconds(tsc uint64) uint64 {
 	hi, lo := bits.Mul64(tsc-t.Start, t.Scale)
 	return hi<<32 | lo>>32
