@@ -31,8 +31,7 @@ func (s *Thread) thread() *Thread { return s }
 // own goroutine, with interrupts on. They may sleep.
 type Task interface {
 	// TakeCPU loads the task's state on the current CPU, or on another one in
-	// its affinity mask. The task may be preempted before it returns, so the
-	// caller tests again whether the state is loaded.
+	// its affinity mask. The caller then tests again whether the state is loaded.
 	TakeCPU()
 	// AfterInterrupt is called after an interrupt of user mode. The handler of
 	// the interrupt has already run.

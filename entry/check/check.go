@@ -1,42 +1,42 @@
-// Package check is the proof that the way back to user mode is right. It runs
-// package entry's own code with a model of a task in place of the kernel's: for
-// every set of duties, every way into the kernel, a duty raised by somebody else
-// at every moment at which interrupts are on, every outcome that a handler may
-// have, and a panic in every handler. It holds each run against named
-// properties.
+// Package check checks the return to user mode exhaustively. It runs the code of
+// package entry with a model of a task: for every set of duties, every kind of
+// kernel entry, a duty that another CPU raises at every moment with interrupts
+// on, every outcome of a handler, and a panic in every handler. It checks each
+// run against named properties.
 //
-// # What is real and what is a model
+// # Real code and models
 //
-// The user loop, the table and its functions are package entry's, compiled from
-// the same source as the kernel's. The register frame is the kernel's. A model
-// are: the task (Task), the handlers and the system call, which record that they
-// ran, and EnterUser, which is assembly in the kernel: it tests two words and
-// calls LastTest (Task.enterUser states the same conditions).
+// The user loop, the table and its functions are those of package entry, compiled
+// from the same source as in the kernel. The frame is the kernel's. The task
+// (Task), the handlers and the system call are models, which record that they
+// ran. EnterUser is assembly in the kernel and therefore a model here: it tests
+// two words and calls LastTest (Task.enterUser has the same conditions).
 //
-// # The moments at which somebody else may raise a duty
+// # Moments
 //
-// Between two of its own reads of a duty's bit the code cannot tell when the
-// bit changed. So one moment between any two reads suffices: inside each
-// handler, inside the call, and between the loop and EnterUser's test. Passes of
-// the loop need no moment between them, because the only reads there are those
-// of the rows. After EnterUser's test interrupts are off. What is raised then
-// arrives as an interrupt of user mode, which is a way into the kernel of its
-// own.
+// A moment is a point of a run at which another CPU may change the thread flags
+// word. If the bit of a duty changes between two reads of it, the code cannot
+// observe when it changed. So one moment between two reads is enough: in each
+// handler, in the call, and between the loop and EnterUser's test. No moment is
+// needed between two passes of the loop, because a pass only reads the bits of
+// its rows. Interrupts are off after EnterUser's test. A raise after it causes an
+// interrupt of user mode, which is a kind of kernel entry of its own.
 //
-// # What it does not say
+// # Limits
 //
-// Two tasks do not share a flags word, so one model task is enough for the word.
-// The state behind a duty, for instance the signal queue, is checked by that
-// duty's own tests. At most two duties are raised from outside in one run.
-// Memory order is the Go memory model's: the word is only accessed by atomic
-// operations.
+// There is one model task, because tasks do not share a thread flags word. The
+// state behind a duty, such as the signal queue, is not modelled. The tests of
+// the duty check it. At most two duties are raised by others in one run. The
+// memory order is that of the Go memory model, because the word is only accessed
+// by atomic operations.
 package check
 
 import "slowpath/entry"
 
-// contract is what is expected of the duties, written independently of package
-// entry's rows: the order in which duties are served at the entry, at the exit,
-// in the loop and in the last step, and which are paired or get the frame.
+// contract is the specification of the duties, written independently of the rows
+// in package entry: the order in which they are served at the entry, at the exit,
+// in the loop and in the last step, and the sets of duties that are paired and
+// that need the frame.
 var contract = struct {
 	entry, exit, loop, last []entry.Flag
 	paired, frame           entry.Flag
@@ -55,10 +55,10 @@ var contract = struct {
 	frame:  entry.Uprobe | entry.SigPending | entry.RestartableSequence,
 }
 
-// stage is one list of the contract as a mask and as ranks.
+// stage is one list of the contract, as a mask and as positions.
 type stage struct {
 	mask entry.Flag
-	rank [32]int8 // by bit number
+	rank [32]int8 // position in the list, by bit number
 }
 
 var (
@@ -69,7 +69,7 @@ var (
 
 	levels  = entryStage.mask | exitStage.mask
 	claimed = loopStage.mask | lastStage.mask
-	// Flags are the flags of all duties.
+	// Flags is the set of all duties.
 	Flags = levels | claimed
 )
 

@@ -8,7 +8,7 @@ import (
 	"slowpath/entry"
 )
 
-// explain reports what a check found.
+// explain reports the violations that a check found as errors.
 func explain(t *testing.T, r *Report) {
 	t.Helper()
 	for _, p := range Properties() {
@@ -18,30 +18,29 @@ func explain(t *testing.T, r *Report) {
 	}
 }
 
-// TestEveryReturnToUserModeIsRight is the exhaustive check.
-func TestEveryReturnToUserModeIsRight(t *testing.T) {
+// TestNoRunViolatesAProperty is the exhaustive check.
+func TestNoRunViolatesAProperty(t *testing.T) {
 	for _, c := range []struct {
 		name  string
 		scope Scope
-		least int // runs, so that a smaller sweep is noticed
+		least int // minimum number of runs, to detect a scope that became smaller
 	}{
 		{"one raise", exhaustive(), leastRuns},
-		{"two raises", twice(), leastRunsTwice},
+		{"two raises", twoRaises(), leastRunsTwice},
 		{"panics", panics(), leastRunsPanics},
 	} {
 		start := time.Now()
 		r := Check(c.scope)
 		explain(t, r)
 		if r.Combinations != len(c.scope.Words)*len(Kinds()) || r.Runs < c.least {
-			t.Errorf("%s: only %v", c.name, r)
+			t.Errorf("%s: the check was not complete: %v; want at least %d runs", c.name, r, c.least)
 		}
 		t.Logf("%s: %v, in %v\nlongest: %s", c.name, r, time.Since(start).Round(time.Millisecond), r.LongestRun)
 	}
 }
 
-// TestDutiesFollowTheContract compares package entry's rows with what this
-// package expects of them. The two are written independently: a change needs
-// both.
+// TestDutiesFollowTheContract compares the rows of package entry with the
+// contract. The two are written independently, so a change must be made twice.
 func TestDutiesFollowTheContract(t *testing.T) {
 	got := contract
 	got.entry, got.exit, got.loop, got.last = nil, nil, nil, nil
@@ -68,16 +67,17 @@ func TestDutiesFollowTheContract(t *testing.T) {
 			got.frame |= down.Flag
 		}
 		if down.Level != (levels&down.Flag != 0) {
-			t.Errorf("%v: a level is %v", down.Flag, down.Level)
+			t.Errorf("%v: Level is %v, the contract says %v", down.Flag, down.Level, !down.Level)
 		}
 	}
 	if !reflect.DeepEqual(got, contract) {
-		t.Errorf("the rows say %+v,\nthe contract %+v", got, contract)
+		t.Errorf("the rows are %+v,\nthe contract is %+v", got, contract)
 	}
 }
 
-// TestTracesOfSingleRuns compares whole traces, so that the model is tested too.
-func TestTracesOfSingleRuns(t *testing.T) {
+// TestRunsHaveExpectedTraces compares complete traces of single runs. It also
+// tests the model.
+func TestRunsHaveExpectedTraces(t *testing.T) {
 	task := NewTask()
 	for _, c := range []struct {
 		plan Plan
@@ -112,7 +112,7 @@ func TestTracesOfSingleRuns(t *testing.T) {
 	}
 }
 
-// FuzzRun runs any word of duties with any two raises and any outcome.
+// FuzzRun makes runs with any set of duties, any two raises and any outcome.
 func FuzzRun(f *testing.F) {
 	f.Add(uint8(0), uint32(entry.Uprobe), uint8(1), uint8(3), uint8(2), uint8(9), int8(-1))
 	f.Add(uint8(6), uint32(Flags), uint8(14), uint8(0), uint8(0), uint8(30), int8(2))

@@ -11,19 +11,21 @@ import (
 	"slowpath/entry"
 )
 
-// Scope is which runs a check makes.
+// Scope is the set of runs that a check makes.
 type Scope struct {
+	// Kinds are the kinds of kernel entry.
 	Kinds []Kind
-	// Words are the work words with which tasks arrive.
+	// Words are the values of the thread flags word at the kernel entry.
 	Words []entry.Flag
-	// Raises is how many flags others change during one run, 0 to 2.
+	// Raises is the maximum number of flags that others change during one run,
+	// 0 to 2.
 	Raises int
 	// Panics adds, for each run, the runs in which one of its handlers or its
 	// call panics.
 	Panics bool
 }
 
-// AllWords returns every set of the duties' flags.
+// AllWords returns every set of duties.
 func AllWords() []entry.Flag {
 	var words []entry.Flag
 	for word := entry.Flag(0); ; word = (word - Flags) & Flags {
@@ -34,42 +36,43 @@ func AllWords() []entry.Flag {
 	}
 }
 
-// SmallWords returns the sets of at most n flags, the smallest first.
+// SmallWords returns the sets of at most n duties, the smallest first.
 func SmallWords(n int) []entry.Flag {
 	words := slices.DeleteFunc(AllWords(), func(w entry.Flag) bool { return size(w) > n })
 	slices.SortStableFunc(words, func(a, b entry.Flag) int { return size(a) - size(b) })
 	return words
 }
 
-// Small returns a scope that is enough to see every mistake of the mutants: each
-// shows itself with two flags.
+// Small returns a scope that is sufficient to catch every mutant. Two duties are
+// enough for each of them.
 func Small() Scope { return Scope{Kinds: Kinds(), Words: SmallWords(1), Raises: 1, Panics: true} }
 
-// size returns how many flags a set has.
+// size returns the number of duties in a set.
 func size(f entry.Flag) int { return bits.OnesCount32(uint32(f)) }
 
-// Violation is a run that is not right.
+// Violation is a run that violates a property.
 type Violation struct {
 	Property Property
 	Plan     Plan
 	Trace    string
 }
 
-// Report is what a check found.
+// Report is the result of a check.
 type Report struct {
-	Combinations int // of word and kind
-	Runs         int
-	// Longest is the most handlers that one run had, and LongestRun that run.
+	Combinations int // number of pairs of a thread flags word and a kind
+	Runs         int // number of runs
+	// Longest is the maximum number of handlers in one run, and LongestRun
+	// describes that run.
 	Longest    int
 	LongestRun string
-	MostTests  int // of EnterUser in one run
-	// Violated counts the runs that violate a property, First has the first
-	// of each.
+	MostTests  int // maximum number of EnterUser's tests in one run
+	// Violated has the number of runs that violate each property, and First has
+	// the first of them.
 	Violated [properties]int
 	First    [properties]*Violation
 }
 
-// Right reports whether no run violates anything.
+// Right reports whether no run violates a property.
 func (r *Report) Right() bool {
 	for _, n := range r.Violated {
 		if n != 0 {
@@ -79,18 +82,18 @@ func (r *Report) Right() bool {
 	return true
 }
 
-// String is the report's counts in one line.
+// String returns the numbers of the report in one line.
 func (r *Report) String() string {
-	return fmt.Sprintf("%d combinations of word and way in, %d runs, at most %d handlers and %d tests in one",
+	return fmt.Sprintf("%d combinations of thread flags and kind, %d runs, at most %d handlers and %d tests per run",
 		r.Combinations, r.Runs, r.Longest, r.MostTests)
 }
 
-// Check makes all runs of a scope, on all CPUs.
+// Check makes all runs of a scope. It uses all CPUs.
 func Check(scope Scope) *Report {
 	workers := runtime.GOMAXPROCS(0)
 	reports := make([]Report, workers)
 	var group sync.WaitGroup
-	var next atomic.Int64 // word; some take ten times as long as others
+	var next atomic.Int64 // index of the next word; the time per word differs by a factor of ten
 	for w := range workers {
 		group.Go(func() {
 			e := explorer{task: NewTask(), panics: scope.Panics, report: &reports[w], flags: flagList()}
@@ -122,7 +125,7 @@ func (r *Report) add(o *Report) {
 	}
 }
 
-// flagList returns the duties' flags one by one.
+// flagList returns all duties as a list.
 func flagList() []entry.Flag {
 	var all []entry.Flag
 	for rest := Flags; rest != 0; rest &= rest - 1 {
@@ -131,7 +134,7 @@ func flagList() []entry.Flag {
 	return all
 }
 
-// explorer makes the runs of one worker.
+// explorer makes the runs of one worker goroutine.
 type explorer struct {
 	task   *Task
 	panics bool
@@ -142,15 +145,15 @@ type explorer struct {
 func (e *explorer) word(scope Scope, word entry.Flag) {
 	for _, k := range scope.Kinds {
 		e.report.Combinations++
-		e.from(Plan{Kind: k, Word: word, Choice: NoChoice}, 0, scope.Raises)
+		e.explore(Plan{Kind: k, Word: word, Choice: NoChoice}, 0, scope.Raises)
 	}
 }
 
-// from makes the run of a plan that has done raises, once with each of its
-// outcomes, and then all plans that have more raises, up to the limit. Where an
-// outcome gives a run more moments than the ordinary one has, raises at those
-// come with that outcome.
-func (e *explorer) from(p Plan, done, limit int) {
+// explore makes the run of a plan, and the runs that differ from it by one panic,
+// one other outcome, or additional raises. The plan has done raises already, and
+// may get up to limit. An outcome may give a run more moments than the ordinary
+// outcome does. Raises at those moments are combined with that outcome.
+func (e *explorer) explore(p Plan, done, limit int) {
 	e.run(p)
 	moments, choices, handling := e.task.moments, e.task.choices, e.task.handling
 	if e.panics {
@@ -158,10 +161,10 @@ func (e *explorer) from(p Plan, done, limit int) {
 			e.run(p)
 		}
 		p.Panic = 0
-		e.task.Run(p) // more looks at the plan's own run
+		e.task.Run(p) // addRaise uses the state of the run without a panic
 	}
 	if done < limit {
-		e.more(p, done, limit, 0)
+		e.addRaise(p, done, limit, 0)
 	}
 	if p.Choice != NoChoice {
 		return
@@ -169,15 +172,15 @@ func (e *explorer) from(p Plan, done, limit int) {
 	for p.Choice = 0; p.Choice < choices; p.Choice++ {
 		e.run(p)
 		if done < limit && e.task.moments > moments {
-			e.more(p, done, limit, moments)
+			e.addRaise(p, done, limit, moments)
 		}
 	}
 }
 
-// more adds one raise to the plan that was just run: each flag at each moment
-// from first on, but none before the plan's last raise, and no flag that is
-// owed then.
-func (e *explorer) more(p Plan, done, limit, first int) {
+// addRaise adds one raise to the plan that was just run: each duty, at each
+// moment from first on. It adds none before the last raise of the plan, and no
+// duty that is pending at that moment.
+func (e *explorer) addRaise(p Plan, done, limit, first int) {
 	moments, owed := min(e.task.moments, maxMoments), e.task.owed
 	if done > 0 {
 		first = max(first, p.Raises[done-1].At)
@@ -186,7 +189,7 @@ func (e *explorer) more(p Plan, done, limit, first int) {
 		for _, f := range e.flags {
 			if owed[at]&f == 0 {
 				p.Raises[done] = Raise{f, at}
-				e.from(p, done+1, limit)
+				e.explore(p, done+1, limit)
 			}
 		}
 	}

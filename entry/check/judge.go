@@ -2,39 +2,39 @@ package check
 
 import "slowpath/entry"
 
-// The bound of a run, besides what is raised in it: every handler once for
-// each stage of its duty, and EnterUser's test twice. Each raise allows one
-// handler and one test more.
+// boundHandlers and boundTests are the maximum numbers of handlers and of
+// EnterUser's tests in a run without raises: every handler once for each stage
+// of its duty, and two tests. Each raise adds one to both.
 var boundHandlers = len(contract.entry) + len(contract.exit) + len(contract.loop) + len(contract.last)
 
 const boundTests = 2
 
-// place is where in a run the trace is.
+// place is the position of a run in relation to a system call.
 type place uint8
 
 const (
-	outside place = iota // of a system call
+	outside place = iota
 	atEntry
 	inCall
 	atExit
 )
 
-// judge follows the trace of a run.
+// judge checks the trace of a run, event by event.
 type judge struct {
 	place   place
-	rank    int8       // of the handler that ran last at this stage
-	owed    entry.Flag // raised, and their handler has not started since
-	turn    entry.Flag // what was owed when this pass of the loop began
-	levels  entry.Flag // what the level flags must be
-	due     entry.Flag // levels that this stage must serve
-	entered entry.Flag // paired duties that saw an entry and no exit
+	rank    int8       // position of the last handler of this stage
+	owed    entry.Flag // duties that were raised and whose handler has not started since
+	turn    entry.Flag // duties that were owed at the beginning of this pass of the loop
+	levels  entry.Flag // the levels that must be set
+	due     entry.Flag // levels that this stage must still serve
+	entered entry.Flag // paired duties that saw an entry but not the exit
 
-	ran                     entry.Flag // duties whose handlers ran, but for the last step's
-	calls, exits            int
-	handlers, tests, raises int
-	skipped, gone, settled  bool
-	slow, stepping          bool // a duty saw the call's entry; TF was set
-	looping                 bool // a pass of the loop goes on
+	ran                       entry.Flag // duties whose handlers ran, without the last step
+	calls, exits              int
+	handlers, tests, raises   int
+	skipped, exiting, settled bool
+	slow, stepping            bool // the call is on the slow path; TF was set
+	looping                   bool // a pass of the loop has begun
 }
 
 // judge returns the first property that the last run violates.
@@ -57,24 +57,24 @@ func (t *Task) judge() Property {
 		return Right
 	case entersUser && t.found != t.want:
 		return RegistersRestored
-	case t.told != j.ran:
-		return ServedAsTold
+	case t.reported != j.ran:
+		return ServedAsReported
 	}
 	return Right
 }
 
-// follow takes in the events up to the first violation.
+// follow processes the events up to the first violation.
 func (j *judge) follow(events []Event, kind Kind) Property {
 	for i := range events {
-		if p := j.see(&events[i], kind); p != Right {
+		if p := j.process(&events[i], kind); p != Right {
 			return p
 		}
 	}
 	return Right
 }
 
-// see takes in one event.
-func (j *judge) see(e *Event, kind Kind) Property {
+// process processes one event.
+func (j *judge) process(e *Event, kind Kind) Property {
 	if e.What == Arrived {
 		return j.arrived(e, kind)
 	}
@@ -87,24 +87,24 @@ func (j *judge) see(e *Event, kind Kind) Property {
 	return j.milestone(e)
 }
 
-// arrived begins a run.
+// arrived processes the first event of a run.
 func (j *judge) arrived(e *Event, kind Kind) Property {
 	j.owed, j.levels = e.Word&claimed, e.Word&levels
 	j.settled, j.stepping = e.Settled, kind == SteppedSyscall
-	if ways[kind].call {
+	if kindTable[kind].call {
 		j.place = inCall
 	}
-	if kind == ForkedChild { // its parent's clone returns in it
+	if kind == ForkedChild { // the child begins at the exit of its parent's clone
 		j.place, j.rank, j.due = atExit, -1, e.Word&unpairedExit
 	}
 	return Right
 }
 
-// unpairedExit are the levels that are served at the exit of a call whether
-// they were at its entry or not.
+// unpairedExit has the levels that are served at the exit of a call even if they
+// did not see its entry.
 var unpairedExit = exitStage.mask &^ contract.paired
 
-// word follows who changes the work word.
+// word checks the changes of the thread flags word.
 func (j *judge) word(e *Event) Property {
 	switch e.What {
 	case Raised:
@@ -122,11 +122,11 @@ func (j *judge) word(e *Event) Property {
 	return Right
 }
 
-// expect adds a level that was set while its stage goes on to what the stage
-// must serve, if its turn is still to come.
+// expect adds a level that was set during its stage to the due levels, if the
+// stage has not passed its position yet.
 func (j *judge) expect(f entry.Flag) {
 	switch {
-	case j.gone:
+	case j.exiting:
 	case j.place == atEntry && f&entryStage.mask != 0 && entryStage.rank[bit(f)] > j.rank:
 		j.due |= f
 	case j.place == atExit && f&unpairedExit != 0 && exitStage.rank[bit(f)] > j.rank:
@@ -134,7 +134,7 @@ func (j *judge) expect(f entry.Flag) {
 	}
 }
 
-// handler is the start of any handler.
+// handler processes the start of a handler.
 func (j *judge) handler(e *Event) Property {
 	if j.handlers++; j.handlers > boundHandlers+j.raises {
 		return Terminates
@@ -158,6 +158,7 @@ func (j *judge) handler(e *Event) Property {
 	return j.served(e)
 }
 
+// enteredCall processes the start of a handler of the entry.
 func (j *judge) enteredCall(e *Event) Property {
 	rank := entryStage.rank[bit(e.Flag)]
 	switch {
@@ -166,7 +167,7 @@ func (j *judge) enteredCall(e *Event) Property {
 	case j.skipped:
 		return CallOnce
 	case !e.Settled:
-		return FrameWhole
+		return FrameComplete
 	}
 	j.rank = rank
 	j.due &^= e.Flag
@@ -174,18 +175,19 @@ func (j *judge) enteredCall(e *Event) Property {
 	return Right
 }
 
+// exitedCall processes the start of a handler of the exit.
 func (j *judge) exitedCall(e *Event) Property {
 	rank := exitStage.rank[bit(e.Flag)]
 	paired := e.Flag&contract.paired != 0
 	switch {
 	case paired && j.entered&e.Flag == 0:
 		return Pairs
-	case j.gone && !paired:
-		return LeavingTasksLeave
+	case j.exiting && !paired:
+		return ExitIsFinal
 	case j.place != atExit || rank <= j.rank || j.dueBefore(exitStage, rank):
 		return InOrder
 	case !e.Settled:
-		return FrameWhole
+		return FrameComplete
 	}
 	j.rank, j.settled = rank, true
 	j.due &^= e.Flag
@@ -193,7 +195,7 @@ func (j *judge) exitedCall(e *Event) Property {
 	return Right
 }
 
-// dueBefore reports whether a duty of a lower rank still waits for its turn.
+// dueBefore reports whether a due level has a lower rank.
 func (j *judge) dueBefore(s *stage, rank int8) bool {
 	for rest := j.due & s.mask; rest != 0; rest &= rest - 1 {
 		if s.rank[bit(rest)] < rank {
@@ -203,11 +205,12 @@ func (j *judge) dueBefore(s *stage, rank int8) bool {
 	return false
 }
 
-// served is a handler of the loop. A pass begins with the first handler, and
-// again when a handler's rank is not above that of the last one.
+// served processes the start of a handler of the loop. A pass begins with the
+// first handler. A new pass begins with a handler that has no higher rank than
+// the last one.
 func (j *judge) served(e *Event) Property {
 	if e.What == ServedFrame && !e.Settled {
-		return FrameWhole
+		return FrameComplete
 	}
 	if e.What == Served && e.Settled != j.settled {
 		return FrameUntouched
@@ -230,7 +233,7 @@ func (j *judge) served(e *Event) Property {
 	return Right
 }
 
-// claim is the start of a handler that needs a raise and takes its bit.
+// claim checks that a handler's duty was raised and that its bit is cleared.
 func (j *judge) claim(e *Event) Property {
 	if j.owed&e.Flag == 0 || e.Word&e.Flag != 0 {
 		return OncePerClaim
@@ -239,7 +242,8 @@ func (j *judge) claim(e *Event) Property {
 	return Right
 }
 
-// milestone is any event that is neither a handler nor a change of the word.
+// milestone processes an event that is neither a handler nor a change of the
+// thread flags word.
 func (j *judge) milestone(e *Event) Property {
 	switch e.What {
 	case Began:
@@ -262,9 +266,9 @@ func (j *judge) milestone(e *Event) Property {
 			return Terminates
 		}
 	case Panicked:
-		j.gone, j.due, j.place, j.rank = true, 0, atExit, -1
+		j.exiting, j.due, j.place, j.rank = true, 0, atExit, -1
 	case Left:
-		j.gone, j.due = true, 0
+		j.exiting, j.due = true, 0
 	case BySYSRET, ByIRET:
 		return j.user(e)
 	case Stuck:
@@ -273,7 +277,8 @@ func (j *judge) milestone(e *Event) Property {
 	return Right
 }
 
-// called is the call itself: every duty of the entry has had its turn.
+// called processes the start of the call. All due duties of the entry must have
+// been served.
 func (j *judge) called() Property {
 	if j.calls++; j.skipped || j.calls > 1 {
 		return CallOnce
@@ -285,17 +290,17 @@ func (j *judge) called() Property {
 	return Right
 }
 
-// leaveCall begins the exit.
+// leaveCall begins the exit of the call.
 func (j *judge) leaveCall(e *Event) {
 	j.place, j.rank, j.due = atExit, -1, e.Word&unpairedExit
-	if j.gone {
+	if j.exiting {
 		j.due = 0
 	}
 	j.settled = e.Settled
 }
 
-// endCall is the end of the exit, which the first event after it shows. A call
-// over which the program steps has a complete frame from then on.
+// endCall ends the exit of the call. It is called at the first event after the
+// exit. After a stepped call on the fast path the frame is complete.
 func (j *judge) endCall() Property {
 	if j.place == outside {
 		return Right
@@ -315,11 +320,11 @@ func (j *judge) endCall() Property {
 	return Right
 }
 
-// user is the entry into user mode.
+// user checks the state at the entry into user mode.
 func (j *judge) user(e *Event) Property {
 	switch {
-	case j.gone:
-		return LeavingTasksLeave
+	case j.exiting:
+		return ExitIsFinal
 	case e.Word&claimed != 0:
 		return NothingPending
 	case j.owed != 0:

@@ -2,27 +2,27 @@ package check
 
 import "slowpath/arch/amd64"
 
-// Kind is a way into the kernel, and what the kernel then does.
+// Kind is a kind of kernel entry, and the action of the kernel after it.
 type Kind uint8
 
-// The ways.
+// The kinds.
 const (
 	Syscall        Kind = iota // an ordinary call
-	SteppedSyscall             // the program single-steps over the call: TF is set
-	Exec                       // execve: the call replaces every register
-	Sigreturn                  // rt_sigreturn: the call loads registers that the user chose
-	Exit                       // exit: the call does not return
-	ForkedChild                // a new task's first way to user mode
+	SteppedSyscall             // a call over which the program single-steps: TF is set
+	Exec                       // execve, which replaces every register
+	Sigreturn                  // rt_sigreturn, which loads registers from user memory
+	Exit                       // exit, which does not return
+	ForkedChild                // no kernel entry: a new task enters user mode for the first time
 	Exception                  // a fault, which may raise a signal
-	Interrupt                  // the timer, or another CPU
-	MachineCheck               // #MC on a stack of its own
-	NMI                        // NMI on a stack of its own
-	Moved                      // an exception, after which another CPU has the task's state
-	SyscallMoved               // a call, after which another CPU has the task's state
+	Interrupt                  // the timer, or an IPI
+	MachineCheck               // #MC, on an IST stack
+	NMI                        // NMI, on an IST stack
+	Moved                      // an exception, after which the task moves to another CPU
+	SyscallMoved               // a call, after which the task moves to another CPU
 	kinds
 )
 
-// Kinds returns all ways.
+// Kinds returns all kinds.
 func Kinds() []Kind {
 	var all []Kind
 	for k := range kinds {
@@ -31,7 +31,7 @@ func Kinds() []Kind {
 	return all
 }
 
-// String names the way.
+// String returns the name of the kind.
 func (k Kind) String() string {
 	return [...]string{
 		"system call", "stepped system call", "execve", "sigreturn", "exit", "new child", "exception", "interrupt",
@@ -39,12 +39,11 @@ func (k Kind) String() string {
 	}[k]
 }
 
-// ways says what EnterUser returns for a kind: a system call's number or an
-// event, and whether the task then enters user mode on another CPU.
-var ways = [kinds]struct {
-	event int
-	call  bool // the SYSCALL instruction
-	moved bool
+// kindTable has the properties of each kind.
+var kindTable = [kinds]struct {
+	event int  // the result of EnterUser: a system call number or an event
+	call  bool // the kernel was entered by SYSCALL
+	moved bool // the task then moves to another CPU
 }{
 	Syscall:        {call: true},
 	SteppedSyscall: {call: true},
@@ -61,8 +60,8 @@ var ways = [kinds]struct {
 
 const vectorPageFault = 14
 
-// Registers of the model's program. RCX and R11 in memory are what an earlier
-// entry left there: SYSCALL does not save them.
+// Registers of the model's program. SYSCALL does not save RCX and R11, so the
+// frame then has the stale values of an earlier kernel entry.
 const (
 	atCall, flagsAtCall   = 0x401000, amd64.FlagIF | amd64.FlagFixed | amd64.FlagCF
 	userRCX, userR11      = 0x1111, 0x2222

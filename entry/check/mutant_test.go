@@ -13,15 +13,14 @@ import (
 	"testing"
 )
 
-// edit replaces text that occurs once in a file of package entry or of this
-// package.
+// edit replaces text that occurs exactly once in a file of package entry or of
+// this package.
 type edit struct{ file, old, new string }
 
-// mutant is a mistake in the kernel's own source, and the property by which the
-// check must see it.
+// mutant is a deliberate mistake in the kernel's source.
 type mutant struct {
 	name   string
-	caught Property
+	caught Property // the property that the mistake must violate
 	edits  []edit
 }
 
@@ -35,7 +34,8 @@ const (
 	userFile  = "user.go"
 )
 
-// mutants are mistakes that somebody could make, and some that were made.
+// mutants are plausible mistakes. Some of them were in Linux 3.13 or in earlier
+// versions of this code.
 var mutants = []mutant{
 	{"UPROBE dropped from the mask", NothingPending, []edit{
 		{tableFile, "if d.When&m.stage != 0 {", "if d.When&m.stage != 0 && d.Flag != Uprobe {"}}},
@@ -63,12 +63,12 @@ var mutants = []mutant{
 		{exitFile, "	for _, r := range t.loop {\n", "	for i := range t.loop {\n		r := t.loop[len(t.loop)-1-i]\n"}}},
 	{"the exit in the order of the entry", InOrder, []edit{
 		{callFile, "	for i := len(t.rows) - 1; i >= 0; i-- {\n		r := &t.rows[i]\n", "	for i := range t.rows {\n		r := &t.rows[i]\n"}}},
-	{"cleared too late: after the handler", OncePerClaim, []edit{
+	{"cleared after the handler", OncePerClaim, []edit{
 		{exitFile, "	Lower(flags, owed)\n", ""},
 		{exitFile, "	if Pending(flags)&t.before == 0 {", "	Lower(flags, owed)\n	if Pending(flags)&t.before == 0 {"}}},
-	{"cleared too early: NOTIFY_RESUME along with SIGPENDING", NoRaiseLost, []edit{
+	{"NOTIFY_RESUME cleared together with SIGPENDING", NoRaiseLost, []edit{
 		{exitFile, "		if r.owed(&s.Frame.ThreadFlags) && Claim(", "		if r.Duty.Flag == SigPending && r.owed(&s.Frame.ThreadFlags) {\n			Lower(&s.Frame.ThreadFlags, NotifyResume)\n		}\n		if r.owed(&s.Frame.ThreadFlags) && Claim("}}},
-	{"cleared too early: all before the first handler", NoRaiseLost, []edit{
+	{"all duties cleared before the first handler", NoRaiseLost, []edit{
 		{exitFile, "	for _, r := range t.loop {\n", "	Lower(&s.Frame.ThreadFlags, t.before)\n	for _, r := range t.loop {\n"}}},
 	{"a handler run twice for one claim", OncePerClaim, []edit{
 		{exitFile, "		r.BeforeUser(task)\n", "		r.BeforeUser(task)\n		r.BeforeUser(task)\n"}}},
@@ -80,15 +80,15 @@ var mutants = []mutant{
 		{callFile, "	entered := s.entered\n", "	entered := s.entered\n	if f.RAX == NoCall {\n		f.Flags |= amd64.CallOver\n		return entered\n	}\n"}}},
 	{"a skipped call runs", CallOnce, []edit{
 		{callFile, "if t.enter(task, s) == Proceed {", "if t.enter(task, s) <= Skip {"}}},
-	{"a tracer's stop in a task that exits", LeavingTasksLeave, []edit{
+	{"a tracer's stop in a task that exits", ExitIsFinal, []edit{
 		{callFile, "due := r.owed(&f.ThreadFlags) && !s.exiting", "due := r.owed(&f.ThreadFlags)"}}},
-	{"the exit of a fast call forgotten", LevelsServed, []edit{
+	{"no exit after a call on the fast path", LevelsServed, []edit{
 		{loopFile, "	s.Visit.Served |= l.duties.syscallExit(t, s)\n", "	s.Frame.Flags |= amd64.CallOver\n"}}},
 	{"no exit for the pairs of a call that panics", Pairs, []edit{
 		{callFile, "	defer t.closePairs(task, s)\n", ""}}},
 	{"the frame settled for every duty", FrameUntouched, []edit{
 		{exitFile, "	begin := s.clock()\n", "	begin := s.clock()\n	s.Frame.Settle()\n"}}},
-	{"the frame settled for no duty", FrameWhole, []edit{
+	{"the frame settled for no duty", FrameComplete, []edit{
 		{exitFile, "		s.Frame.Settle()\n", ""}}},
 	{"the last step not claimed", OncePerClaim, []edit{
 		{exitFile, "f.ThreadFlags.And(^uint32(r.Duty.Flag))&uint32(r.Duty.Flag) != 0", "f.ThreadFlags.Load()&uint32(r.Duty.Flag) != 0"}}},
@@ -102,16 +102,16 @@ var mutants = []mutant{
 		{exitFile, "	return f.Exit()\n", "	return amd64.ByIRETQ\n"}}},
 	{"SYSRET from a call over which the program steps", RegistersRestored, []edit{
 		{exitFile, "(flags&^t.last != 0 || f.Stepping())", "flags&^t.last != 0"}}},
-	{"the hand-over of a CPU taken for an interrupt", Terminates, []edit{
+	{"EventHandover handled as an interrupt", Terminates, []edit{
 		{loopFile, "	if event == amd64.EventHandover {\n		t.TakeCPU()\n		return\n	}\n", ""}}},
-	{"a duty served and not told", ServedAsTold, []edit{
+	{"a served duty missing in the visit", ServedAsReported, []edit{
 		{loopFile, "		v.Served |= served\n", "		v.Served |= served &^ SigPending\n"}}},
 	{"the exit mask without AUDIT", AssertionsHold, []edit{
 		{callFile, "if r.When&AtSyscallExit == 0 {", "if r.When&AtSyscallExit == 0 || r.Duty.Flag == SyscallAudit {"}}},
 }
 
-// TestEveryMutantIsCaught builds the check from sources with one mistake each.
-// The property that the mistake breaks must see it.
+// TestEveryMutantIsCaught builds and runs the check from sources with one mistake
+// each. A run must violate the mutant's property.
 func TestEveryMutantIsCaught(t *testing.T) {
 	used := map[Property]bool{}
 	var mu sync.Mutex
@@ -121,7 +121,7 @@ func TestEveryMutantIsCaught(t *testing.T) {
 				t.Parallel()
 				violated, trace := m.check(t)
 				if violated[m.caught.String()] == 0 {
-					t.Errorf("%q does not catch it, but %v\n%s", m.caught, violated, trace)
+					t.Errorf("no run violates %q; the violated properties are %v\n%s", m.caught, violated, trace)
 					return
 				}
 				mu.Lock()
@@ -132,12 +132,13 @@ func TestEveryMutantIsCaught(t *testing.T) {
 	})
 	for _, p := range Properties() {
 		if !used[p] {
-			t.Errorf("no mutant is caught by %q", p)
+			t.Errorf("no mutant violates %q; add one", p)
 		}
 	}
 }
 
-// check returns how many runs of the mutant violate each property.
+// check returns the number of runs of the mutant that violate each property, and
+// the traces of the first.
 func (m *mutant) check(t *testing.T) (violated map[string]int, trace string) {
 	t.Helper()
 	overlay := m.overlay(t)
@@ -154,9 +155,10 @@ func (m *mutant) check(t *testing.T) (violated map[string]int, trace string) {
 	return violated, stderr.String()
 }
 
-// overlay writes the mutant's files and returns the file that go run -overlay
-// wants. A mistake whose text is not found once in the source fails the test.
-// Edits of one file apply to its original text, so that two can exchange lines.
+// overlay writes the mutant's source files and returns the name of the file for
+// go run -overlay. It fails the test if the old text of an edit does not occur
+// exactly once. All edits of a file apply to its original text, so two edits can
+// exchange lines.
 func (m *mutant) overlay(t *testing.T) string {
 	t.Helper()
 	directory := t.TempDir()

@@ -2,14 +2,15 @@
 
 package check
 
-// Under the race detector a run takes fifteen times as long. What it could find
-// is in the check itself, which has one task a goroutine; so a part will do:
-// make check runs the whole without it.
+// With the race detector a run takes fifteen times as long. The scopes are
+// smaller, because the race detector can only find races of the check itself,
+// which has one task per goroutine. "make check" also runs the complete check
+// without it.
 
-// How many runs the scopes must have at least.
+// The minimum numbers of runs of the scopes.
 const leastRuns, leastRunsTwice, leastRunsPanics = 100_000, 10_000, 1_000
 
-// exhaustive is no duty, each alone, all but one, and all.
+// exhaustive has no duty, each duty alone, all duties but one, and all duties.
 func exhaustive() Scope {
 	words := SmallWords(1)
 	for _, word := range words {
@@ -18,8 +19,8 @@ func exhaustive() Scope {
 	return Scope{Kinds: Kinds(), Words: words, Raises: 1}
 }
 
-// twice is two raises, for a task that owes nothing when it arrives.
-func twice() Scope { return Scope{Kinds: Kinds(), Words: SmallWords(0), Raises: 2} }
+// twoRaises has two raises, without a duty at the kernel entry.
+func twoRaises() Scope { return Scope{Kinds: Kinds(), Words: SmallWords(0), Raises: 2} }
 
-// panics is a panic in every handler and call, for words of at most two duties.
+// panics has a panic in every handler and call, for sets of at most two duties.
 func panics() Scope { return Scope{Kinds: Kinds(), Words: SmallWords(2), Panics: true} }

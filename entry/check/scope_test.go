@@ -2,14 +2,15 @@
 
 package check
 
-// How many runs the scopes must have at least.
+// The minimum numbers of runs of the scopes.
 const leastRuns, leastRunsTwice, leastRunsPanics = 170_000_000, 9_000_000, 3_900_000
 
-// exhaustive is every set of duties, every way in, one raise at every moment.
+// exhaustive has every set of duties, every kind, and one raise at every moment.
 func exhaustive() Scope { return Scope{Kinds: Kinds(), Words: AllWords(), Raises: 1} }
 
-// twice is two raises, at every two moments, for words of at most two duties.
-func twice() Scope { return Scope{Kinds: Kinds(), Words: SmallWords(2), Raises: 2} }
+// twoRaises has two raises, at every pair of moments, for sets of at most two
+// duties.
+func twoRaises() Scope { return Scope{Kinds: Kinds(), Words: SmallWords(2), Raises: 2} }
 
-// panics is a panic in every handler and call, for every word.
+// panics has a panic in every handler and call, for every set of duties.
 func panics() Scope { return Scope{Kinds: Kinds(), Words: AllWords(), Panics: true} }

@@ -5,9 +5,8 @@ import (
 	"slowpath/entry"
 )
 
-// Task is the model of a task: a register frame, and a script that says what
-// happens at which moment of its run. Runs do not allocate. A Task belongs to
-// one goroutine.
+// Task is the model of a task: a frame, and the plan of its current run. Runs do
+// not allocate. Only one goroutine may use a Task.
 type Task struct {
 	entry.Thread
 	frame amd64.Frame
@@ -15,40 +14,40 @@ type Task struct {
 	table *entry.Table[*Task]
 
 	plan     Plan
-	moments  int // passed so far
-	choices  int // offered so far
-	handling int // handlers and calls begun so far: points at which a panic may come
+	moments  int // number of moments so far
+	choices  int // number of alternative outcomes so far
+	handling int // number of handlers and calls that started so far
 
-	told  entry.Flag // duties that the code says it served
-	begun entry.Flag // duties of the loop whose handler started in this run
-	owed  pendings
+	reported entry.Flag // duties that the visits report as served
+	begun    entry.Flag // duties of the loop with a handler that started in this run
+	owed     pendings
 
 	arrived    bool // EnterUser has returned the first event
 	elsewhere  bool // another CPU has the task's state
 	interrupts bool // interrupts are on
-	leaving    bool // the task is about to exit
-	stuck      bool // the bound was passed
-	panicked   bool // the model panicked, as the plan says
-	failed     bool // the code under test panicked by itself
+	leaving    bool // the task is exiting
+	stuck      bool // the run exceeded its bound
+	panicked   bool // the model panicked because of the plan
+	failed     bool // the code under test panicked
 
-	want  registers // what user mode must find
-	found registers // what it found
+	want  registers // the registers that user mode must have
+	found registers // the registers that it has
 	trace Trace
 
-	handlers, tests int // of the last run, as judged
+	handlers, tests int // of the last run, as counted by judge
 }
 
-// maxMoments is more than any run has that is right.
+// maxMoments is larger than the number of moments of any correct run.
 const maxMoments = 64
 
-// pendings says for each moment of a run which duties are raised and have
-// not been served yet: raising one of them again changes nothing.
+// pendings has, for each moment of a run, the duties that were raised and not
+// served yet. Raising one of them again would have no effect.
 type pendings [maxMoments]entry.Flag
 
-// registers are those that SYSRET and IRETQ treat differently.
+// registers are the registers that SYSRET and IRETQ restore differently.
 type registers struct{ rip, rcx, r11, rflags uint64 }
 
-// NewTask returns a task that runs package entry's code.
+// NewTask returns a task that runs the code of package entry.
 func NewTask() *Task {
 	t := new(Task)
 	handlers := make([]entry.Handlers[*Task], 0, len(entry.Duties()))
@@ -77,12 +76,12 @@ func NewTask() *Task {
 	return t
 }
 
-// Run executes a plan and returns the first property that it violates, or
-// Right. The trace of the run is valid until the next.
+// Run executes a plan and returns the first property that it violates, or Right.
+// The trace is valid until the next call.
 func (t *Task) Run(p Plan) Property {
 	t.plan = p
 	t.Thread = entry.Thread{Frame: &t.frame}
-	t.moments, t.choices, t.handling, t.begun, t.told = 0, 0, 0, 0, 0
+	t.moments, t.choices, t.handling, t.begun, t.reported = 0, 0, 0, 0, 0
 	t.interrupts = true
 	t.arrived, t.elsewhere, t.leaving, t.stuck, t.panicked, t.failed = false, false, false, false, false, false
 	t.trace.n = 0
@@ -90,7 +89,7 @@ func (t *Task) Run(p Plan) Property {
 	return t.judge()
 }
 
-// run is the user loop. A panic ends it, and the task with it, as in the kernel.
+// run runs the user loop. A panic ends the task, as in the kernel.
 func (t *Task) run() {
 	defer func() {
 		if v := recover(); v != nil && v != planned {
@@ -98,13 +97,13 @@ func (t *Task) run() {
 		}
 	}()
 	t.loop.Run(t)
-	t.told |= t.Visit.Served
+	t.reported |= t.Visit.Served
 }
 
-// planned is the value of a panic that the plan wants.
+// planned is the value of a panic of the plan.
 var planned any = new(struct{ _ int })
 
-// mayPanic panics if the plan wants it here.
+// mayPanic panics if the plan has a panic at this handler or call.
 func (t *Task) mayPanic() {
 	t.handling++
 	if t.handling == t.plan.Panic {
@@ -114,10 +113,10 @@ func (t *Task) mayPanic() {
 	}
 }
 
-// Table returns the table of duties that the task runs.
+// Table returns the table of duties of the task.
 func (t *Task) Table() *entry.Table[*Task] { return t.table }
 
-// Trace returns what happened in the last run.
+// Trace returns the trace of the last run. It is valid until the next run.
 func (t *Task) Trace() *Trace { return &t.trace }
 
 // note adds an event to the trace.
@@ -133,7 +132,7 @@ func (t *Task) note(what What, flag entry.Flag) {
 	t.trace.n++
 }
 
-// moment is a moment with interrupts on: whatever the plan says happens.
+// moment is called at each moment. It makes the raises that the plan has there.
 func (t *Task) moment() {
 	for _, r := range &t.plan.Raises {
 		if r.At == t.moments && r.Flag != 0 {
@@ -144,7 +143,8 @@ func (t *Task) moment() {
 	t.moments++
 }
 
-// change does to the word what others may do at any time.
+// change changes a flag as another CPU would: it raises a duty, or switches a
+// level.
 func (t *Task) change(f entry.Flag) {
 	if f&levels != 0 && entry.Pending(&t.frame.ThreadFlags)&f != 0 {
 		entry.Lower(&t.frame.ThreadFlags, f)
@@ -159,8 +159,8 @@ func (t *Task) raise(f entry.Flag) {
 	t.note(Raised, f)
 }
 
-// choose returns 0 for the ordinary outcome, or up to alternatives for
-// another one, as the plan says.
+// choose returns the outcome that the plan selects: 0 for the ordinary one, or
+// 1 to alternatives.
 func (t *Task) choose(alternatives int) int {
 	first := t.choices
 	t.choices += alternatives
@@ -170,20 +170,20 @@ func (t *Task) choose(alternatives int) int {
 	return 0
 }
 
-// leave makes the task one that is about to exit.
+// leave makes the task exit.
 func (t *Task) leave() {
 	t.leaving = true
 	t.SetExiting()
 	t.note(Left, 0)
 }
 
-// giveUp ends a run that passed its bound.
+// giveUp ends a run that exceeded its bound.
 func (t *Task) giveUp() {
 	t.stuck = true
 	t.SetExiting()
 }
 
-// handlersOf returns handlers of a duty that serve the model task.
+// handlersOf returns the model's handlers of a duty.
 func handlersOf(t *Task, d entry.Duty) entry.Handlers[*Task] {
 	h := entry.Handlers[*Task]{Flag: d.Flag}
 	if d.When&entry.AtSyscallEntry != 0 {
@@ -203,15 +203,15 @@ func handlersOf(t *Task, d entry.Duty) entry.Handlers[*Task] {
 	return h
 }
 
-// serve is a handler that may sleep.
+// serve is the common part of the handlers that may sleep.
 func (t *Task) serve(what What, f entry.Flag) {
 	t.note(what, f)
-	t.moment() // while it sleeps
+	t.moment() // the handler may sleep here
 	t.mayPanic()
 }
 
-// mayDecide are the duties of the entry that may skip the call, or end the
-// task: a tracer may do both, and so may a filter.
+// mayDecide has the duties of the entry that may skip the call or end the task.
+// A tracer and a seccomp filter can do both.
 const mayDecide = entry.SyscallEmu | entry.SyscallTrace | entry.Seccomp
 
 func (t *Task) serveEntry(f entry.Flag) entry.Verdict {
@@ -231,7 +231,7 @@ func (t *Task) serveEntry(f entry.Flag) entry.Verdict {
 	return entry.Proceed
 }
 
-// mayEnd are the duties of the loop that may end the task.
+// mayEnd has the duties of the loop that may end the task.
 const mayEnd = entry.SigPending | entry.Uprobe
 
 func (t *Task) serveLoop(what What, f entry.Flag) {

@@ -8,45 +8,48 @@ import (
 	"slowpath/entry"
 )
 
-// What is what happened in one event of a run.
+// What is the type of an event in a run.
 type What uint8
 
-// The events.
+// The types of events.
 const (
-	// Arrived: the task came from user mode.
+	// Arrived: the task entered the kernel.
 	Arrived What = iota
-	// Raised and Lowered: the bit was set or cleared by whoever may.
+	// Raised: the bit of a duty was set.
 	Raised
+	// Lowered: the bit of a level was cleared.
 	Lowered
-	// Began: a system call that owes duties, at its entry.
+	// Began: a system call on the slow path began.
 	Began
 	// Entered: a handler of the entry started.
 	Entered
 	// Skipped: a handler of the entry decided that the call does not run.
 	Skipped
-	// Called: the call started; Returned: it ended.
+	// Called: the call started.
 	Called
+	// Returned: the call ended.
 	Returned
 	// Exited: a handler of the exit started.
 	Exited
-	// Served and ServedFrame: a handler of the loop started, without or with
-	// the register frame.
+	// Served: a handler of the loop without the frame started.
 	Served
+	// ServedFrame: a handler of the loop with the frame started.
 	ServedFrame
-	// Entering: EnterUser was called, interrupts are on. Tested: its last test
-	// begins, interrupts are off.
+	// Entering: EnterUser was called. Interrupts are on.
 	Entering
+	// Tested: EnterUser's last test started. Interrupts are off.
 	Tested
 	// ServedLast: a handler of the last step started.
 	ServedLast
-	// BySYSRET and ByIRET: user mode was entered.
+	// BySYSRET: user mode was entered by SYSRET.
 	BySYSRET
+	// ByIRET: user mode was entered by IRETQ.
 	ByIRET
-	// Left: the task is about to exit.
+	// Left: SetExiting was called.
 	Left
-	// Panicked: the handler or the call that started last panics.
+	// Panicked: the last handler or call that started panicked.
 	Panicked
-	// Stuck: the code under test gave up, or the bound was passed.
+	// Stuck: the code under test reported stuck duties.
 	Stuck
 )
 
@@ -55,21 +58,21 @@ var whatNames = [...]string{
 	"exit", "work", "work", "entering", "test", "last", "SYSRET", "IRET", "task leaves", "panic", "stuck",
 }
 
-// Event is one event, with the state at its time.
+// Event is one event, with the state of the task at that time.
 type Event struct {
 	What       What
-	Flag       entry.Flag // which duty, if any
-	Word       entry.Flag // the work word
-	Interrupts bool       // are they on?
-	Settled    bool       // is the register frame complete?
-	CallOver   bool       // does the frame owe no exit of a call?
+	Flag       entry.Flag // the duty, or 0
+	Word       entry.Flag // the thread flags word
+	Interrupts bool       // interrupts are on
+	Settled    bool       // the frame is complete
+	CallOver   bool       // no exit of a call is pending
 }
 
-// maxEvents is the length of a trace: twice that of the longest run that is
-// right. A run that needs more is stuck.
+// maxEvents is the maximum length of a trace: twice the length of the longest
+// correct run. A run with more events is stuck.
 const maxEvents = 96
 
-// Trace is what happened in a run, in order.
+// Trace is the list of the events of a run.
 type Trace struct {
 	events [maxEvents]Event
 	n      int
@@ -78,7 +81,7 @@ type Trace struct {
 // Events returns the events in order.
 func (t *Trace) Events() []Event { return t.events[:t.n] }
 
-// String lists the events, without the tests that lead nowhere.
+// String lists the events, without Entering and Tested.
 func (t *Trace) String() string {
 	var parts []string
 	for _, e := range t.Events() {
@@ -103,23 +106,25 @@ func (w What) IsHandler() bool {
 // bit returns the number of a flag's bit.
 func bit(f entry.Flag) int { return bits.TrailingZeros32(uint32(f)) }
 
-// Plan is one run: the word and the way in, and what happens on the way.
+// Plan describes one run: its start, and the events that the code under test does
+// not control.
 type Plan struct {
 	Kind   Kind
-	Word   entry.Flag // when the task arrives
+	Word   entry.Flag // the thread flags word at the kernel entry
 	Raises [2]Raise   // by others, in order
-	Choice int        // which outcome differs from the ordinary one, or NoChoice
-	Panic  int        // which of the handlers and calls that start panics, from 1; 0: none
+	Choice int        // index of the outcome that is not the ordinary one, or NoChoice
+	Panic  int        // number of the handler or call that panics, from 1; 0 means none
 }
 
-// NoChoice is the Choice of a run in which every handler does the ordinary.
+// NoChoice is the Choice of a run in which every handler has its ordinary
+// outcome.
 const NoChoice = -1
 
-// Raise is a flag that somebody else changes: a level is switched, any other
-// is set.
+// Raise is a change of a flag by another CPU. A level is switched on or off. The
+// bit of another duty is set.
 type Raise struct {
-	Flag entry.Flag // 0: nothing happens
-	At   int        // which of the run's moments with interrupts on
+	Flag entry.Flag // 0 means no change
+	At   int        // index of the moment
 }
 
 // String describes the run.

@@ -5,16 +5,16 @@ import (
 	"slowpath/entry"
 )
 
-// enterUser is the model of amd64.EnterUser. Its first call of a run returns the
-// event with which the task arrives. Later ones are the end of the trampoline,
-// from CLI to SYSRET or IRETQ; the run ends when user mode is entered.
+// enterUser is the model of amd64.EnterUser. The first call of a run returns the
+// event of the plan's kind. Later calls model the end of the trampoline, from CLI
+// to SYSRET or IRETQ. The run ends when user mode is entered.
 func (t *Task) enterUser(*amd64.Frame) int {
-	t.told |= t.Visit.Served
+	t.reported |= t.Visit.Served
 	t.Visit.Served = 0
 	if !t.arrived {
 		t.arrived = true
 		if t.arrive(); t.plan.Kind != ForkedChild {
-			return ways[t.plan.Kind].event
+			return kindTable[t.plan.Kind].event
 		}
 	}
 	t.note(Entering, 0)
@@ -24,39 +24,39 @@ func (t *Task) enterUser(*amd64.Frame) int {
 	return t.test()
 }
 
-// arrive makes the frame what the trampoline makes it, and notes what user mode
-// must find at the end.
+// arrive initialises the frame as the trampoline does at a kernel entry, and
+// stores the registers that user mode must have at the end.
 func (t *Task) arrive() {
 	f := &t.frame
 	f.ThreadFlags.Store(uint32(t.plan.Word))
 	f.CS, f.SS = amd64.UserCS, amd64.UserSS
 	f.RIP, f.RFLAGS = atCall, flagsAtCall
-	t.elsewhere = ways[t.plan.Kind].moved
+	t.elsewhere = kindTable[t.plan.Kind].moved
 	switch {
-	case ways[t.plan.Kind].call:
+	case kindTable[t.plan.Kind].call:
 		f.RCX, f.R11, f.Flags, f.OrigRAX = staleRCX, staleR11, 0, 0
-	case t.plan.Kind == ForkedChild: // a settled copy of its parent's frame, in the middle of clone
+	case t.plan.Kind == ForkedChild: // a complete copy of the parent's frame, during clone
 		f.RCX, f.R11, f.Flags, f.OrigRAX = atCall, flagsAtCall, amd64.LeaveByIRET, 0
 	default:
 		f.RCX, f.R11, f.Flags, f.OrigRAX = userRCX, userR11, amd64.LeaveByIRET|amd64.CallOver, amd64.NotInSyscall
 	}
 	if t.plan.Kind == SteppedSyscall {
 		f.RFLAGS |= amd64.FlagTF
-		f.Flags = amd64.FlagTF // as the landing stores it
+		f.Flags = amd64.FlagTF // as LANDING in the trampoline stores it
 	}
 	t.want = registers{rip: f.RIP, rcx: f.RIP, r11: f.RFLAGS, rflags: f.RFLAGS}
 	if f.Flags&amd64.CallOver != 0 {
 		t.want.rcx, t.want.r11 = userRCX, userR11
 	}
 	t.note(Arrived, 0)
-	if ways[t.plan.Kind].call && t.plan.Word != 0 {
+	if kindTable[t.plan.Kind].call && t.plan.Word != 0 {
 		t.note(Began, 0)
 	}
 }
 
-// test is EnterUser's last test and what follows from it.
+// test is the model of EnterUser's last test.
 func (t *Task) test() int {
-	t.moment() // the last one
+	t.moment() // the last moment of this attempt
 	t.interrupts = false
 	t.note(Tested, 0)
 	if entry.Pending(&t.frame.ThreadFlags) == 0 {
@@ -70,7 +70,7 @@ func (t *Task) test() int {
 	return t.follow(t.table.LastTest(&t.frame))
 }
 
-// follow does what the last test decided.
+// follow executes the decision of the last test.
 func (t *Task) follow(decision amd64.Exit) int {
 	switch decision {
 	case amd64.Stay:
@@ -81,13 +81,13 @@ func (t *Task) follow(decision amd64.Exit) int {
 	default:
 		t.leaveKernel(ByIRET)
 	}
-	t.SetExiting() // the loop ends with the run
+	t.SetExiting() // end the loop
 	return amd64.EventHandover
 }
 
-// leaveKernel is the exit instruction: SYSRET loads RIP from RCX and RFLAGS from
-// R11, IRETQ loads all from the frame. SYSRET with TF set would trap before the
-// program's next instruction, which the program does not expect.
+// leaveKernel is the model of the exit instruction. SYSRET loads RIP from RCX and
+// RFLAGS from R11. IRETQ loads all registers from the frame. SYSRET with TF set
+// would trap before the program's next instruction, which is wrong.
 func (t *Task) leaveKernel(by What) {
 	f := &t.frame
 	t.found = registers{f.RIP, f.RCX, f.R11, f.RFLAGS}
@@ -100,11 +100,11 @@ func (t *Task) leaveKernel(by What) {
 	t.note(by, 0)
 }
 
-// TakeCPU implements entry.Task: the task has its state on this CPU again, and a
-// restartable sequence was left.
+// TakeCPU implements entry.Task. It loads the task's state on this CPU. The
+// migration interrupts a restartable sequence.
 func (t *Task) TakeCPU() {
 	if !t.elsewhere {
-		return // the end of the run
+		return // follow ended the run
 	}
 	t.elsewhere = false
 	t.raise(entry.RestartableSequence)
@@ -123,7 +123,7 @@ func (t *Task) Stuck(duties entry.Flag) {
 	t.giveUp()
 }
 
-// exception is the owner of every exception.
+// exception handles every exception.
 func (t *Task) exception(_ *amd64.Frame, vector int) bool {
 	switch vector {
 	case vectorPageFault:
@@ -137,7 +137,7 @@ func (t *Task) exception(_ *amd64.Frame, vector int) bool {
 	return true
 }
 
-// call is the system call itself. It may sleep.
+// call is the handler of the system call. It may sleep.
 func (t *Task) call(*entry.Args) (uint64, error) {
 	t.note(Called, 0)
 	t.moment()

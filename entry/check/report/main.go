@@ -1,5 +1,5 @@
-// Report checks the way back to user mode in a small scope and prints, as JSON,
-// how many runs violate each property. The mutant test builds it from sources
+// Report checks the return to user mode in a small scope. It prints the number of
+// runs that violate each property as JSON. The mutant test builds it from sources
 // with one mistake each.
 package main
 
