@@ -82,8 +82,8 @@ func Raise(work *atomic.Uint32, f Flag) { work.Or(uint32(f)) }
 // handler runs only after a successful claim, so each raise is served once.
 func Claim(work *atomic.Uint32, f Flag) bool { return work.And(^uint32(f))&uint32(f) != 0 }
 
-// Lower clears duties of a thread flags word without serving them. It is for
-// levels whose cause has ended.
+// Lower clears duties of a thread flags word without serving them. It is for a
+// level after the end of its cause.
 func Lower(work *atomic.Uint32, f Flag) { work.And(^uint32(f)) }
 
 // Pending returns the duties that are set in a thread flags word.

@@ -25,7 +25,7 @@ func checkHeader(kind Kind, length int) error {
 		return fmt.Errorf("%w: a frame has the unknown kind %d", ErrFormat, uint8(kind))
 	}
 	if length > MaxPayload {
-		return fmt.Errorf("%w: a %v frame announces %d bytes, more than %d", ErrFormat, kind, length, MaxPayload)
+		return fmt.Errorf("%w: a %v frame has a length of %d bytes, more than %d", ErrFormat, kind, length, MaxPayload)
 	}
 	if want := payloadSizes[kind]; want != 0 && length != want-1 {
 		return fmt.Errorf("%w: a %v frame has %d bytes instead of %d", ErrFormat, kind, length, want-1)
@@ -33,11 +33,11 @@ func checkHeader(kind Kind, length int) error {
 	return nil
 }
 
-// check checks that the frame has the given kind, and the length of that kind: a frame
-// that does not come from a Reader may have another length.
+// check checks that the frame has the given kind and a valid length. The length may be
+// wrong if the frame does not come from a Reader.
 func (f Frame) check(kind Kind) error {
 	if f.Kind != kind {
-		return fmt.Errorf("%w: a %v frame came instead of a %v frame", ErrFormat, f.Kind, kind)
+		return fmt.Errorf("%w: received a %v frame instead of a %v frame", ErrFormat, f.Kind, kind)
 	}
 	return checkHeader(f.Kind, len(f.Payload))
 }

@@ -34,15 +34,16 @@ type Kind uint8
 
 // The kinds of frames. Those from the guest come first.
 const (
-	// Hello is the guest's first frame; its payload is the version.
+	// Hello is the guest's first frame. The payload is the version.
 	Hello Kind = iota + 1
 	// Stdout carries bytes that the program wrote to its standard output.
 	Stdout
 	// Stderr carries bytes that the program wrote to its standard error.
 	Stderr
-	// StdinCredit grants the host a number of further bytes of Stdin.
+	// StdinCredit allows the host to send more bytes of Stdin. The payload is
+	// their number.
 	StdinCredit
-	// Exit carries the program's status; it is the guest's last frame.
+	// Exit is the guest's last frame. The payload is the program's status.
 	Exit
 	// Log carries one line of the kernel's log, without a line end.
 	Log
@@ -88,11 +89,11 @@ type Outcome uint8
 
 // The ways a program can end.
 const (
-	// Exited means that the program exited; the value is its exit code.
+	// Exited means that the program exited. The value is its exit code.
 	Exited Outcome = iota + 1
-	// Signaled means that a signal killed it; the value is the signal's number.
+	// Signaled means that a signal killed it. The value is the signal number.
 	Signaled
-	// NotStarted means that the kernel could not start it; the value is the
+	// NotStarted means that the kernel could not start it. The value is the
 	// errno that execve would have returned.
 	NotStarted
 

@@ -27,7 +27,7 @@ func collect(t *testing.T, r io.Reader) []Frame {
 	}
 }
 
-func TestFramesSurviveTheStream(t *testing.T) {
+func TestReaderReturnsTheFramesThatWriterWrote(t *testing.T) {
 	var stream bytes.Buffer
 	w := NewWriter(&stream)
 	status := Status{Outcome: Signaled, Value: 9}
@@ -81,7 +81,7 @@ func TestLongWritesAreSplit(t *testing.T) {
 	}
 }
 
-func TestReaderRefusesBrokenStreams(t *testing.T) {
+func TestReaderRejectsBrokenStreams(t *testing.T) {
 	for name, c := range map[string]struct {
 		stream string
 		want   error
@@ -106,7 +106,7 @@ func TestReaderRefusesBrokenStreams(t *testing.T) {
 	}
 }
 
-func TestDecodingRefusesOtherKinds(t *testing.T) {
+func TestDecodingRejectsOtherKinds(t *testing.T) {
 	wrong := Frame{Kind: Stdout, Payload: []byte{1}}
 	short := Frame{Kind: Exit, Payload: []byte{1}}
 	_, errStatus := wrong.Status()
@@ -123,7 +123,7 @@ func TestDecodingRefusesOtherKinds(t *testing.T) {
 	}
 }
 
-func TestWritersDoNotMixFrames(t *testing.T) {
+func TestConcurrentWritesDoNotMixFrames(t *testing.T) {
 	pr, pw := io.Pipe()
 	w := NewWriter(pw)
 	var wg sync.WaitGroup
@@ -142,12 +142,12 @@ func TestWritersDoNotMixFrames(t *testing.T) {
 	for _, frame := range frames {
 		i := int(frame.Payload[0])
 		if !bytes.Equal(frame.Payload, bytes.Repeat([]byte{byte(i)}, 100+i)) {
-			t.Fatal("two frames are mixed")
+			t.Fatal("a frame has bytes of another frame")
 		}
 	}
 }
 
-func TestSendingAllocatesNothing(t *testing.T) {
+func TestStdoutDoesNotAllocate(t *testing.T) {
 	w := NewWriter(io.Discard)
 	data := make([]byte, 4096)
 	if n := testing.AllocsPerRun(100, func() { w.Stdout(data) }); n > 0 {
@@ -155,7 +155,8 @@ func TestSendingAllocatesNothing(t *testing.T) {
 	}
 }
 
-// FuzzReader checks that writing the frames that were read gives the stream again.
+// FuzzReader checks that frames that were read from a stream are written as the same
+// bytes.
 func FuzzReader(f *testing.F) {
 	f.Add([]byte("\x01\x02\x00\x00\x01\x00\x02\x03\x00\x00abc\x05\x05\x00\x00\x01\x07\x00\x00\x00"))
 	f.Fuzz(func(t *testing.T, stream []byte) {

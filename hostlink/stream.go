@@ -110,8 +110,8 @@ func (w *Writer) WindowSize(size TerminalSize) error {
 // Signal requests the signal with the given number.
 func (w *Writer) Signal(number uint8) error { return w.send(Signal, []byte{number}) }
 
-// stream sends data in frames of at most MaxPayload bytes. It takes the lock for each
-// frame separately, so that a control frame does not wait for all of them.
+// stream sends data in frames of at most MaxPayload bytes. It locks mu for each frame
+// separately. A control frame can then be sent between two of them.
 func (w *Writer) stream(kind Kind, data []byte) error {
 	for len(data) > 0 {
 		n := min(len(data), MaxPayload)

@@ -15,8 +15,8 @@
 //	hostname "slowpath"
 //	end
 //
-// Strings are quoted as in Go, so that they can contain every byte except NUL. The
-// kernel reads the file, removes it and starts the program.
+// Strings are quoted as in Go. They can contain every byte except NUL. The kernel reads
+// the file, removes it and starts the program.
 package runspec
 
 import (
@@ -58,7 +58,7 @@ type Spec struct {
 	Args []string
 	// Env is the environment as NAME=value strings.
 	Env []string
-	// Workdir is the absolute path of the working directory; empty means "/".
+	// Workdir is the absolute path of the working directory. Empty means "/".
 	Workdir string
 	// Stdio is the kind of the standard files.
 	Stdio Stdio
@@ -67,9 +67,9 @@ type Spec struct {
 	// The host command uses it for --icount, because bytes from the link
 	// arrive at different times in each run.
 	Stdin string
-	// Rows and Columns are the terminal's size; zero if unknown.
+	// Rows and Columns are the terminal's size. They are 0 if it is unknown.
 	Rows, Columns uint16
-	// Hostname is the node name of uname(2); empty means the kernel's default.
+	// Hostname is the node name of uname(2). Empty means the kernel's default.
 	Hostname string
 }
 
@@ -88,10 +88,10 @@ func (s *Spec) Program() string {
 // check returns an error if the kernel cannot run the spec.
 func (s *Spec) check() error {
 	if len(s.Args) == 0 {
-		return errors.New("the run file names no program; it needs at least one arg line")
+		return errors.New("the run file has no program; add at least one arg line")
 	}
 	if s.Workdir != "" && !strings.HasPrefix(s.Workdir, "/") {
-		return fmt.Errorf("the run file's workdir %q is not an absolute path", s.Workdir)
+		return fmt.Errorf("the run file's workdir %q is not an absolute path; begin it with /", s.Workdir)
 	}
 	for _, text := range s.strings() {
 		if strings.IndexByte(text, 0) >= 0 {

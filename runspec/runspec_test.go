@@ -39,19 +39,19 @@ func TestProgramIsPathOrFirstArgument(t *testing.T) {
 	}
 }
 
-func TestTruncatedTextIsRefused(t *testing.T) {
+func TestParseRejectsTruncatedText(t *testing.T) {
 	text, err := full.Marshal()
 	if err != nil {
 		t.Fatal(err)
 	}
 	for n := range len(text) {
 		if spec, err := Parse(text[:n]); err == nil {
-			t.Fatalf("the first %d of %d bytes give %+v", n, len(text), spec)
+			t.Fatalf("the first %d of %d bytes are parsed as %+v", n, len(text), spec)
 		}
 	}
 }
 
-func TestBadTextIsRefused(t *testing.T) {
+func TestParseRejectsBadText(t *testing.T) {
 	const good = "slowpath-run 1\narg \"/x\"\n"
 	if _, err := Parse([]byte(good + "end\n")); err != nil {
 		t.Fatalf("the common part of the cases does not parse: %v", err)
@@ -77,7 +77,7 @@ func TestBadTextIsRefused(t *testing.T) {
 	}
 }
 
-func TestMarshalRefusesUnusableSpecs(t *testing.T) {
+func TestMarshalRejectsUnusableSpecs(t *testing.T) {
 	for _, spec := range []Spec{{}, {Args: []string{"a\x00b"}}, {Args: []string{"/x"}, Workdir: "tmp"}} {
 		if text, err := spec.Marshal(); err == nil {
 			t.Errorf("%+v is written as %q", spec, text)

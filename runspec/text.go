@@ -57,8 +57,8 @@ func appendQuoted(text []byte, key, value string) []byte {
 	return append(text, '\n')
 }
 
-// Parse parses the text of a run file. Its errors have the line number. They help
-// users who write the file by hand; the host command only writes valid files.
+// Parse parses the text of a run file. Its errors have the line number, for users who
+// write the file by hand.
 func Parse(text []byte) (*Spec, error) {
 	if len(text) > MaxSize {
 		return nil, fmt.Errorf("the run file has %d bytes, more than the limit of %d", len(text), MaxSize)
@@ -108,7 +108,7 @@ func (s *Spec) setLine(line string) error {
 func unquote(target *string, value string) error {
 	text, err := strconv.Unquote(value)
 	if err != nil {
-		return fmt.Errorf("%.40q is not a quoted string", value)
+		return fmt.Errorf("%.40q is not a quoted string; quote it as in Go", value)
 	}
 	*target = text
 	return nil
@@ -127,7 +127,7 @@ func (s *Spec) setStdio(value string) error {
 	kinds := map[string]Stdio{"pipes": Pipes, "terminal": Terminal}
 	kind, ok := kinds[value]
 	if !ok {
-		return fmt.Errorf("stdio is %q, neither pipes nor terminal", value)
+		return fmt.Errorf("stdio is %q; it must be pipes or terminal", value)
 	}
 	s.Stdio = kind
 	return nil
@@ -138,7 +138,7 @@ func (s *Spec) setWindow(value string) error {
 	r, errRows := strconv.ParseUint(rows, 10, 16)
 	c, errColumns := strconv.ParseUint(columns, 10, 16)
 	if err := errors.Join(errRows, errColumns); err != nil {
-		return fmt.Errorf("window is %q instead of rows and columns", value)
+		return fmt.Errorf("window is %q; it must be two numbers, rows and columns", value)
 	}
 	s.Rows, s.Columns = uint16(r), uint16(c)
 	return nil

@@ -3,16 +3,16 @@ package vdso
 import "encoding/binary"
 
 // assembler emits instructions. Each method is named after an instruction and its
-// operands (Intel SDM, volume 2). The assembler knows its offset in the image, so that
-// it can address the data page.
+// operands (Intel SDM, volume 2). It needs its offset in the image to address the data
+// page.
 type assembler struct {
 	code  []byte
 	start int // offset of code[0] in the image
 	count int // the number of instructions
 }
 
-// jump is a forward jump whose target is not known yet: the offset of its displacement
-// in the code.
+// jump is a forward jump without a target yet. Its value is the offset of the jump's
+// displacement in the code.
 type jump int
 
 // emit appends an instruction.
@@ -36,7 +36,7 @@ func (a *assembler) data(offset int, opcode ...byte) {
 // dataPage is the distance from the data page to the image in bytes.
 const dataPage = 4096
 
-// short appends a conditional jump, whose target land sets.
+// short appends a conditional jump. land sets its target.
 func (a *assembler) short(opcode byte) jump {
 	a.emit(opcode, 0)
 	return jump(len(a.code) - 1)

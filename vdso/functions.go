@@ -54,7 +54,7 @@ func emitClockGettime(a *assembler) {
 
 // emitMonotonic emits RAX = nanoseconds since boot. It changes RDX.
 func emitMonotonic(a *assembler) {
-	a.lfence() // prevents that RDTSC executes before earlier instructions
+	a.lfence() // orders RDTSC after earlier instructions (SDM vol. 2B, RDTSC)
 	a.rdtsc()
 	a.shlRDX32()
 	a.orRAXRDX()
@@ -70,8 +70,8 @@ func emitSplit(a *assembler) {
 	a.divRCX()
 }
 
-// emitSystemCall emits the system call with the function's arguments. The fourth
-// argument, whose register differs from C's, is never used.
+// emitSystemCall emits a system call with the function's first three arguments, which
+// are in the same registers in both calling conventions.
 func emitSystemCall(a *assembler, number uint32) {
 	a.movEAX(number)
 	a.syscall()
@@ -134,6 +134,6 @@ func emitTime(a *assembler) {
 }
 
 // emitGetcpu emits int getcpu(unsigned *RDI, unsigned *RSI). It makes the system call:
-// the CPUs share one GDT, so a segment limit cannot have the CPU number as on Linux, and
-// not every processor has RDPID.
+// the CPUs share one GDT, so a segment limit cannot contain the CPU number as on Linux,
+// and not every processor has RDPID.
 func emitGetcpu(a *assembler) { emitSystemCall(a, unix.SYS_GETCPU) }

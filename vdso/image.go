@@ -31,8 +31,8 @@ type builder struct {
 	symbols  []elf.Sym64
 }
 
-// stringTable is a section of NUL-terminated strings, which are identified by their
-// offsets.
+// stringTable is a section of NUL-terminated strings. A string is identified by its
+// offset.
 type stringTable struct{ text strings.Builder }
 
 // add appends a string and returns its offset.
@@ -75,7 +75,8 @@ const (
 	programs    = 2
 )
 
-// Image returns the object, which has at most a page. Every call returns the same bytes.
+// Image returns the object. It is at most one page long. Every call returns the same
+// bytes.
 func Image() []byte {
 	b := &builder{sections: make([]elf.Section64, 1), symbols: make([]elf.Sym64, 1)}
 	for i, title := range sectionTitles[1:] {

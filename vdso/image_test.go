@@ -140,7 +140,7 @@ func TestFunctionsAreShort(t *testing.T) {
 	}
 }
 
-func TestMapShowsDataAndCode(t *testing.T) {
+func TestMapMapsDataAndCode(t *testing.T) {
 	memory, _ := mmtest.New(t, 256)
 	v, err := New(memory, Clock{Start: 1, Scale: 2, Wall: 3})
 	if err != nil {
@@ -169,7 +169,7 @@ func TestMapShowsDataAndCode(t *testing.T) {
 		t.Errorf("the image begins with % x, %v", magic, err)
 	}
 	if _, err := as.CopyOut(at, magic); err != unix.EFAULT {
-		t.Errorf("a write to the code gives %v, want EFAULT", err)
+		t.Errorf("a write to the code returns %v, want EFAULT", err)
 	}
 }
 

@@ -89,7 +89,7 @@ func run(t *testing.T, clock Clock, c call) (words [3]uint64, rax int64) {
 	return words, int64(binary.LittleEndian.Uint64(out[24:]))
 }
 
-// stopped is a clock with scale 0, so that the results do not depend on the TSC.
+// stopped is a clock with scale 0. Its results do not depend on the TSC.
 var stopped = Clock{Start: 12345, Scale: 0, Wall: 1700000000_123456789}
 
 func TestFunctionsReturnClockOrError(t *testing.T) {

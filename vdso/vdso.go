@@ -1,10 +1,10 @@
 // Package vdso builds the virtual dynamic shared object (vdso(7)): an ELF image that
 // the kernel maps into every program, with functions that read the clock without
-// entering the kernel. glibc, musl and the Go runtime find it through AT_SYSINFO_EHDR
-// and call it instead of the system calls.
+// entering the kernel. glibc, musl and the Go runtime find the object through
+// AT_SYSINFO_EHDR and call its functions instead of the system calls.
 //
 // The package assembles the image when the kernel starts. The data page is directly
-// below the image; the code reads it relative to RIP.
+// below the image. The code reads it relative to RIP.
 package vdso
 
 import (
@@ -18,7 +18,7 @@ import (
 type Clock struct {
 	Start uint64 // the TSC at boot
 	Scale uint64 // nanoseconds per TSC tick, times 2^32
-	Wall  uint64 // the wall clock at boot, in nanoseconds since 1970
+	Wall  uint64 // CLOCK_REALTIME at boot, in nanoseconds since 1970-01-01 00:00:00 UTC
 }
 
 // The offsets in the data page. No sequence lock is needed: start and scale never
@@ -76,7 +76,7 @@ func (v *VDSO) Map(as *mm.AddressSpace) (uint64, error) {
 	return at + mm.PageSize, nil
 }
 
-// Free frees the pages. No address space may map them any more.
+// Free frees the pages. No address space may still map them.
 func (v *VDSO) Free() {
 	v.data.Free()
 	v.code.Free()

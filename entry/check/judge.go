@@ -23,13 +23,13 @@ const (
 type judge struct {
 	place   place
 	rank    int8       // position of the last handler of this stage
-	owed    entry.Flag // duties that were raised and whose handler has not started since
+	owed    entry.Flag // raised duties; the start of the handler clears them
 	turn    entry.Flag // duties that were owed at the beginning of this pass of the loop
 	levels  entry.Flag // the levels that must be set
 	due     entry.Flag // levels that this stage must still serve
 	entered entry.Flag // paired duties that saw an entry but not the exit
 
-	ran                       entry.Flag // duties whose handlers ran, without the last step
+	ran                       entry.Flag // duties with a handler that ran, without the last step
 	calls, exits              int
 	handlers, tests, raises   int
 	skipped, exiting, settled bool

@@ -34,8 +34,7 @@ const (
 	userFile  = "user.go"
 )
 
-// mutants are plausible mistakes. Some of them were in Linux 3.13 or in earlier
-// versions of this code.
+// mutants are plausible mistakes. Those with 3.13 in their name were in Linux 3.13.
 var mutants = []mutant{
 	{"UPROBE dropped from the mask", NothingPending, []edit{
 		{tableFile, "if d.When&m.stage != 0 {", "if d.When&m.stage != 0 && d.Flag != Uprobe {"}}},

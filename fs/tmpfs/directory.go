@@ -187,8 +187,8 @@ func (d *directory) Rename(oldName string, newDirectory fs.Inode, newName string
 	return nil
 }
 
-// moveParentLink updates the link counts of d and to when a directory moves from
-// d to to: its ".." entry is a link to its parent.
+// moveParentLink updates the link counts of d and to after moved went from d to
+// to. If moved is a directory, its ".." entry is a link to its parent.
 func (d *directory) moveParentLink(to *directory, moved fs.Inode) {
 	if _, ok := moved.(*directory); ok && d != to {
 		d.AddLinks(-1)

@@ -94,8 +94,8 @@ func (r *regular) truncate(size int64) error {
 	return nil
 }
 
-// zeroTail clears the rest of the page that the file now ends in, so that it
-// reads as zeros if the file grows again.
+// zeroTail clears the bytes after the end of the file in its last page. They must
+// be zeros if the file grows again. r.mu is held.
 func (r *regular) zeroTail(size int64) {
 	within := size % mm.PageSize
 	if n := r.pages.get(uint64(size) / mm.PageSize); within != 0 && n != frame.None {

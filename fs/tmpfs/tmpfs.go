@@ -42,7 +42,7 @@ type Config struct {
 	MaxNodes int64
 }
 
-// New returns an empty file system whose pages come from memory.
+// New returns an empty file system. Its pages are allocated from memory.
 func New(memory *mm.Memory, c Config) *Filesystem {
 	half := int64(memory.Stats().Total / 2)
 	f := &Filesystem{memory: memory, maxPages: c.MaxPages, maxNodes: c.MaxNodes}

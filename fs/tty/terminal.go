@@ -32,8 +32,8 @@ type Output interface {
 type JobControl interface {
 	// SignalTerminal sends a signal to the foreground process group.
 	SignalTerminal(t fs.Terminal, s unix.Signal)
-	// HangUpTerminal detaches the session from the terminal and sends SIGHUP to
-	// the session leader.
+	// HangUpTerminal detaches the session from the terminal and sends SIGHUP and
+	// SIGCONT to the session leader.
 	HangUpTerminal(t fs.Terminal)
 }
 
