@@ -9,33 +9,38 @@ import (
 )
 
 // FDTable is the file descriptors of a task. Threads share one (clone(2),
-// CLONE_FILES), so it counts its users. It is safe for concurrent use. What
-// closes a descriptor may sleep, since the file's last reference releases it;
-// the rest does not.
+// CLONE_FILES), so it counts its users. It is safe for concurrent use. A method
+// that closes descriptors may sleep, because dropping the last reference to a
+// file releases it. The other methods do not sleep.
 type FDTable struct {
 	users atomic.Int32
 
-	mu          sync.Mutex // guards what follows
-	files       []*File    // by descriptor, nil where free
+	mu          sync.Mutex // guards the fields below
+	files       []*File    // by descriptor; nil if it is free
 	closeOnExec bitmap
 	used        bitmap
 }
 
-// bitmap has one bit a descriptor.
+// ExecAction is what execve(2) does with a descriptor.
+type ExecAction bool
+
+// The exec actions. CloseOnExec is the flag FD_CLOEXEC.
+const (
+	KeepOnExec  ExecAction = false
+	CloseOnExec ExecAction = true
+)
+
+// bitmap has one bit per descriptor.
 type bitmap []uint64
 
 func (b bitmap) has(i int) bool { return i>>6 < len(b) && b[i>>6]&(1<<(i&63)) != 0 }
 
-func (b bitmap) put(i int, on bool) {
-	if on {
-		b[i>>6] |= 1 << (i & 63)
-	} else {
-		b[i>>6] &^= 1 << (i & 63)
-	}
-}
+func (b bitmap) add(i int) { b[i>>6] |= 1 << (i & 63) }
 
-// nextZero returns the first clear bit at i or above, which may lie behind the
-// end.
+func (b bitmap) remove(i int) { b[i>>6] &^= 1 << (i & 63) }
+
+// nextZero returns the first clear bit at i or above. The result may be beyond
+// the end of the bitmap.
 func (b bitmap) nextZero(i int) int {
 	for word := i >> 6; word < len(b); word++ {
 		free := ^b[word]
@@ -49,7 +54,7 @@ func (b bitmap) nextZero(i int) int {
 	return max(i, len(b)<<6)
 }
 
-// nextOne returns the first set bit at i or above, or the bitmap's end.
+// nextOne returns the first set bit at i or above, or the end of the bitmap.
 func (b bitmap) nextOne(i int) int {
 	for word := i >> 6; word < len(b); word++ {
 		set := b[word]
@@ -63,8 +68,8 @@ func (b bitmap) nextOne(i int) int {
 	return len(b) << 6
 }
 
-// MaxDescriptors bounds descriptors whatever RLIMIT_NOFILE says
-// (/proc/sys/fs/nr_open).
+// MaxDescriptors is the upper bound of descriptors, even if RLIMIT_NOFILE is
+// larger (/proc/sys/fs/nr_open).
 const MaxDescriptors = 1 << 20
 
 // NewFDTable returns an empty table with one user.
@@ -83,7 +88,7 @@ func (t *FDTable) Share() *FDTable {
 // Users returns how many tasks share the table.
 func (t *FDTable) Users() int { return int(t.users.Load()) }
 
-// Copy returns a table of its own with the same files (fork(2)).
+// Copy returns a new table with the same files and one user (fork(2)).
 func (t *FDTable) Copy() *FDTable {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -101,16 +106,16 @@ func (t *FDTable) Copy() *FDTable {
 	return n
 }
 
-// Release takes one user away; the last closes every descriptor. It is called
-// without locks.
+// Release removes one user. The last one closes all descriptors. The caller
+// holds no locks.
 func (t *FDTable) Release() {
 	if t.users.Add(-1) == 0 {
 		t.CloseRange(0, MaxDescriptors)
 	}
 }
 
-// Get returns the file of a descriptor with a reference that the caller gives
-// back by DecRef. Error: EBADF, also for a file opened with O_PATH.
+// Get returns the file of a descriptor with a reference, which the caller drops
+// by DecRef. Error: EBADF, also for a file opened with O_PATH.
 func (t *FDTable) Get(fd int) (*File, error) {
 	f, err := t.GetPath(fd)
 	if err == nil && f.PathOnly() {
@@ -120,7 +125,7 @@ func (t *FDTable) Get(fd int) (*File, error) {
 	return f, err
 }
 
-// GetPath is Get for calls that take a file opened with O_PATH too.
+// GetPath is Get for calls that also accept a file opened with O_PATH.
 func (t *FDTable) GetPath(fd int) (*File, error) {
 	var f *File
 	t.mu.Lock()
@@ -137,11 +142,11 @@ func (t *FDTable) GetPath(fd int) (*File, error) {
 	return f, nil
 }
 
-// Install gives f the lowest free descriptor that is at least minimum and
-// below limit, which is RLIMIT_NOFILE. The table takes over the caller's
-// reference; on EMFILE the caller keeps it. EINVAL if minimum is at or above
-// limit, as for F_DUPFD.
-func (t *FDTable) Install(f *File, minimum int, limit uint64, closeOnExec bool) (int, error) {
+// Install gives f the lowest free descriptor that is at least minimum and below
+// limit, which is RLIMIT_NOFILE. The table takes over the caller's reference;
+// on an error the caller keeps it. Errors: EMFILE, and EINVAL if minimum is not
+// below limit (F_DUPFD).
+func (t *FDTable) Install(f *File, minimum int, limit uint64, onExec ExecAction) (int, error) {
 	if minimum < 0 || uint64(minimum) >= limit && minimum > 0 {
 		return 0, unix.EINVAL
 	}
@@ -151,17 +156,18 @@ func (t *FDTable) Install(f *File, minimum int, limit uint64, closeOnExec bool) 
 	if uint64(fd) >= min(limit, MaxDescriptors) {
 		return 0, unix.EMFILE
 	}
-	t.set(fd, f, closeOnExec)
+	t.set(fd, f, onExec)
 	return fd, nil
 }
 
-// InstallPair installs two files or neither (pipe2(2), socketpair(2)).
-func (t *FDTable) InstallPair(a, b *File, limit uint64, closeOnExec bool) (int, int, error) {
-	first, err := t.Install(a, 0, limit, closeOnExec)
+// InstallPair installs both files or none (pipe2(2), socketpair(2)). On an
+// error the caller keeps its references. Error: EMFILE.
+func (t *FDTable) InstallPair(a, b *File, limit uint64, onExec ExecAction) (int, int, error) {
+	first, err := t.Install(a, 0, limit, onExec)
 	if err != nil {
 		return 0, 0, err
 	}
-	second, err := t.Install(b, 0, limit, closeOnExec)
+	second, err := t.Install(b, 0, limit, onExec)
 	if err != nil {
 		a.IncRef() // the caller keeps its reference on an error
 		t.Close(first)
@@ -170,10 +176,10 @@ func (t *FDTable) InstallPair(a, b *File, limit uint64, closeOnExec bool) (int, 
 	return first, second, nil
 }
 
-// Replace makes fd refer to f (dup3(2)); what it referred to before is closed.
-// The table takes over the caller's reference, unless there is an error: EBADF
-// for a descriptor at or above limit.
-func (t *FDTable) Replace(fd int, f *File, limit uint64, closeOnExec bool) error {
+// Replace makes fd refer to f and closes the file that it referred to before
+// (dup3(2)). The table takes over the caller's reference; on an error the
+// caller keeps it. Error: EBADF if fd is negative or not below limit.
+func (t *FDTable) Replace(fd int, f *File, limit uint64, onExec ExecAction) error {
 	if fd < 0 || uint64(fd) >= min(limit, MaxDescriptors) {
 		return unix.EBADF
 	}
@@ -182,20 +188,35 @@ func (t *FDTable) Replace(fd int, f *File, limit uint64, closeOnExec bool) error
 	if fd < len(t.files) {
 		old = t.files[fd]
 	}
-	t.set(fd, f, closeOnExec)
+	t.set(fd, f, onExec)
 	t.mu.Unlock()
 	t.closed(old)
 	return nil
 }
 
 // set stores f at fd. t.mu is held.
-func (t *FDTable) set(fd int, f *File, closeOnExec bool) {
+func (t *FDTable) set(fd int, f *File, onExec ExecAction) {
 	if fd >= len(t.files) {
 		t.grow(fd + 1)
 	}
 	t.files[fd] = f
-	t.used.put(fd, f != nil)
-	t.closeOnExec.put(fd, closeOnExec)
+	t.used.add(fd)
+	t.setAction(fd, onExec)
+}
+
+// clear frees fd, which is in use. t.mu is held.
+func (t *FDTable) clear(fd int) {
+	t.files[fd] = nil
+	t.used.remove(fd)
+	t.closeOnExec.remove(fd)
+}
+
+func (t *FDTable) setAction(fd int, onExec ExecAction) {
+	if onExec == CloseOnExec {
+		t.closeOnExec.add(fd)
+	} else {
+		t.closeOnExec.remove(fd)
+	}
 }
 
 func (t *FDTable) grow(atLeast int) {
@@ -208,7 +229,7 @@ func (t *FDTable) grow(atLeast int) {
 	t.closeOnExec = append(t.closeOnExec, make(bitmap, size/64-len(t.closeOnExec))...)
 }
 
-// Close is close(2): EBADF.
+// Close is close(2). Error: EBADF.
 func (t *FDTable) Close(fd int) error {
 	f, err := t.Detach(fd)
 	if err == nil {
@@ -217,8 +238,8 @@ func (t *FDTable) Close(fd int) error {
 	return err
 }
 
-// Detach is Close for a caller that takes over the table's reference, to drop
-// it when it holds no locks.
+// Detach removes a descriptor and returns its file with the table's reference.
+// The caller drops the reference when it holds no locks. Error: EBADF.
 func (t *FDTable) Detach(fd int) (*File, error) {
 	t.mu.Lock()
 	if fd < 0 || fd >= len(t.files) || t.files[fd] == nil {
@@ -226,17 +247,17 @@ func (t *FDTable) Detach(fd int) (*File, error) {
 		return nil, unix.EBADF
 	}
 	f := t.files[fd]
-	t.set(fd, nil, false)
+	t.clear(fd)
 	t.mu.Unlock()
 	t.unlock(f)
 	return f, nil
 }
 
-// unlock releases the POSIX locks on a file, since a process that closes any
-// descriptor of it loses them (fcntl(2)).
+// unlock releases the process's record locks on a file: closing any descriptor
+// of the file releases them (fcntl(2)).
 func (t *FDTable) unlock(f *File) { f.Inode().Base().locks.ReleaseRecords(t) }
 
-// closed drops a file that the table referred to, if it did to any.
+// closed drops the table's reference to a file. f may be nil.
 func (t *FDTable) closed(f *File) {
 	if f == nil {
 		return
@@ -245,46 +266,49 @@ func (t *FDTable) closed(f *File) {
 	f.DecRef()
 }
 
-// CloseRange closes the descriptors from first to last, both included
-// (close_range(2)). Those that are not open are passed over.
+// CloseRange closes the open descriptors from first to last, both included
+// (close_range(2)).
 func (t *FDTable) CloseRange(first, last int) {
 	for _, f := range t.takeRange(first, last, &t.used) {
 		t.closed(f)
 	}
 }
 
-// CloseOnExec closes the descriptors that exec does not keep (O_CLOEXEC).
+// CloseOnExec closes the descriptors that execve(2) closes (O_CLOEXEC).
 func (t *FDTable) CloseOnExec() {
 	for _, f := range t.takeRange(0, MaxDescriptors, &t.closeOnExec) {
 		t.closed(f)
 	}
 }
 
-// takeRange empties the descriptors of a range that one of the bitmaps has.
+// takeRange frees the descriptors of a range that are set in one of the
+// bitmaps, and returns their files.
 func (t *FDTable) takeRange(first, last int, which *bitmap) []*File {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	var taken []*File
 	for fd := which.nextOne(max(first, 0)); fd < len(t.files) && fd <= last; fd = which.nextOne(fd + 1) {
 		taken = append(taken, t.files[fd])
-		t.set(fd, nil, false)
+		t.clear(fd)
 	}
 	return taken
 }
 
-// GetCloseOnExec returns the FD_CLOEXEC flag of a descriptor: EBADF.
-func (t *FDTable) GetCloseOnExec(fd int) (bool, error) {
+// GetExecAction returns the exec action of a descriptor (F_GETFD). Error:
+// EBADF.
+func (t *FDTable) GetExecAction(fd int) (ExecAction, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if fd < 0 || fd >= len(t.files) || t.files[fd] == nil {
-		return false, unix.EBADF
+		return KeepOnExec, unix.EBADF
 	}
-	return t.closeOnExec.has(fd), nil
+	return ExecAction(t.closeOnExec.has(fd)), nil
 }
 
-// SetCloseOnExec sets the flag of the descriptors from first to last that are
-// open; it returns EBADF if first is not open and the range is only that.
-func (t *FDTable) SetCloseOnExec(first, last int, on bool) error {
+// SetExecAction sets the exec action of the open descriptors from first to
+// last, both included. Error: EBADF if the range is a single descriptor that is
+// not open.
+func (t *FDTable) SetExecAction(first, last int, onExec ExecAction) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if first == last && (first < 0 || first >= len(t.files) || t.files[first] == nil) {
@@ -292,7 +316,7 @@ func (t *FDTable) SetCloseOnExec(first, last int, on bool) error {
 	}
 	for fd := max(first, 0); fd < len(t.files) && fd <= last; fd++ {
 		if t.files[fd] != nil {
-			t.closeOnExec.put(fd, on)
+			t.setAction(fd, onExec)
 		}
 	}
 	return nil
@@ -312,8 +336,8 @@ func (t *FDTable) Descriptors() []int {
 	return fds
 }
 
-// Size returns how many descriptors the table has room for (FDSize in
-// /proc/pid/status).
+// Size returns the number of descriptors for which the table has room (FDSize
+// in /proc/pid/status).
 func (t *FDTable) Size() int {
 	t.mu.Lock()
 	defer t.mu.Unlock()

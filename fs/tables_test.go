@@ -39,11 +39,11 @@ func TestDescriptorsAreTheLowestFree(t *testing.T) {
 		t.Errorf("second close: %v", err)
 	}
 	f, _ := w.At("/f").Open(unix.O_RDONLY, 0)
-	if fd, _ := table.Install(f, 6, 1024, false); fd != 77 {
+	if fd, _ := table.Install(f, 6, 1024, fs.KeepOnExec); fd != 77 {
 		t.Errorf("Install from 6 = %d, want 77", fd)
 	}
 	g, _ := w.At("/f").Open(unix.O_RDONLY, 0)
-	if _, err := table.Install(g, 0, 5, false); err != unix.EMFILE {
+	if _, err := table.Install(g, 0, 5, fs.KeepOnExec); err != unix.EMFILE {
 		t.Errorf("Install beyond the limit: %v", err)
 	}
 	g.DecRef()
@@ -59,7 +59,7 @@ func TestLastReferenceReleases(t *testing.T) {
 	w.Write("/f", "abc")
 	table := fs.NewFDTable()
 	f, _ := w.At("/f").Open(unix.O_RDONLY, 0)
-	table.Install(f, 0, 10, false)
+	table.Install(f, 0, 10, fs.KeepOnExec)
 	copied := table.Copy()
 	held, err := table.Get(0)
 	must(t, err)

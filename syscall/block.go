@@ -8,13 +8,12 @@ import (
 	"slowpath/wait"
 )
 
-// transfer tries an operation on a file until it does not return EAGAIN, and
-// sleeps in between, unless the file is in non-blocking mode: that is how the
-// files below, which never wait, become read(2) and write(2). events are those
-// that can end the wait.
+// transfer calls try. If try returns EAGAIN, transfer sleeps on the file's wait
+// queue until one of events happens, and calls it again. In non-blocking mode
+// it returns EAGAIN instead. The file operations themselves never sleep: this
+// loop makes blocking calls such as read(2) of them.
 //
-// Errors: those of the operation; EAGAIN in non-blocking mode; ERESTARTSYS at
-// a signal.
+// Errors: those of try; EAGAIN in non-blocking mode; ERESTARTSYS at a signal.
 func transfer(t *task.Task, f *fs.File, events wait.Events, try func() (int, error)) (uint64, error) {
 	n, err := try()
 	if err != unix.EAGAIN || f.NonBlocking() {
@@ -23,9 +22,9 @@ func transfer(t *task.Task, f *fs.File, events wait.Events, try func() (int, err
 	return retry(t, f, events, 0, try)
 }
 
-// retry is transfer's slow half: sleep on the file's queue and try again. The
-// deadline is a time of clock.Monotonic, 0 for none; it ends in EAGAIN
-// (socket(7), SO_RCVTIMEO).
+// retry is the slow path of transfer: it sleeps on the file's wait queue before
+// each call of try. deadline is a time of clock.Monotonic, 0 for none. A wait
+// that reaches the deadline returns EAGAIN (socket(7), SO_RCVTIMEO).
 func retry(t *task.Task, f *fs.File, events wait.Events, deadline int64, try func() (int, error)) (uint64, error) {
 	var n int
 	var err error

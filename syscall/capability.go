@@ -14,17 +14,17 @@ var capabilityCalls = []Row{
 	{Number: unix.SYS_CAPSET, Name: "capset", Arguments: args(Pointer, Pointer), Handler: sysCapset},
 }
 
-// The versions of struct __user_cap_header_struct: the first has one element
-// of three words, the others have two.
+// Versions of struct __user_cap_header_struct. Version 1 has one element of
+// struct __user_cap_data_struct, the others have two.
 const (
 	capabilityVersion1 = 0x19980330
 	capabilityVersion2 = 0x20071026
 	capabilityVersion3 = 0x20080522
 )
 
-// loadCapabilityHeader reads the header: how many elements the data has, and
-// whose they are. A version that does not exist is answered with the one that
-// the kernel prefers, and EINVAL.
+// loadCapabilityHeader reads the header. It returns the number of data elements
+// in that version, and the process id. For an unknown version it stores the
+// kernel's preferred version in the header and returns EINVAL.
 func loadCapabilityHeader(t *task.Task, address uint64) (elements int, pid int32, err error) {
 	header, err := abi.CopyIn[unix.CapUserHeader](t, address)
 	if err != nil {
@@ -45,7 +45,7 @@ func loadCapabilityHeader(t *task.Task, address uint64) (elements int, pid int32
 func sysCapget(t *task.Task, a *amd64.Args) (uint64, error) {
 	elements, pid, err := loadCapabilityHeader(t, a[0])
 	if err == unix.EINVAL && a[1] == 0 {
-		return 0, nil // the caller has asked for the version
+		return 0, nil // without data the call only queries the version
 	}
 	if err != nil {
 		return 0, err
@@ -93,7 +93,7 @@ func sysCapset(t *task.Task, a *amd64.Args) (uint64, error) {
 		join(data[0].Inheritable, data[1].Inheritable))
 }
 
-// mayChooseTID reports whether clone3(2) may be told the child's id.
+// mayChooseTID reports whether t may choose the child's thread id in clone3(2).
 func mayChooseTID(t *task.Task) bool {
 	c := t.Credentials()
 	return c.Has(cred.SysAdmin) || c.Has(cred.CheckpointRestore)

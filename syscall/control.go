@@ -10,18 +10,18 @@ import (
 	"slowpath/task"
 )
 
-// attributeCalls set what has no call of its own.
+// attributeCalls get and set attributes of a task by an option number.
 var attributeCalls = []Row{
 	{Number: unix.SYS_PRCTL, Name: "prctl", Arguments: args(Int, Hex, Hex, Hex, Hex), Handler: sysPrctl,
-		Partial: "Options of other architectures, of PR_SET_MM and of hardware that is not there fail with EINVAL."},
+		Partial: "PR_SET_MM and the options for other architectures or missing hardware fail with EINVAL."},
 	{Number: unix.SYS_ARCH_PRCTL, Name: "arch_prctl", Arguments: args(Hex, Pointer), FrameHandler: sysArchPrctl,
 		Partial: "CPUID cannot be made to fault, and there are no dynamic XSAVE features."},
 	{Number: unix.SYS_PERSONALITY, Name: "personality", Arguments: args(Hex), Handler: sysPersonality,
 		Partial: "Of the flags only ADDR_NO_RANDOMIZE has an effect."},
 }
 
-// prctlOptions has a function for each option of prctl(2) that is supported.
-// It is a slice and not a map, because the numbers are small.
+// prctlOptions has the handler of each supported option of prctl(2), by the
+// option's number.
 var prctlOptions = [...]Handler{
 	unix.PR_SET_PDEATHSIG:       prSetPdeathsig,
 	unix.PR_GET_PDEATHSIG:       prGetPdeathsig,
@@ -70,7 +70,7 @@ func prGetPdeathsig(t *task.Task, a *amd64.Args) (uint64, error) {
 	return 0, abi.CopyOut(t, a[1], int32(t.ParentDeathSignal()))
 }
 
-// boolean is how prctl(2) returns a flag.
+// boolean returns 1 for true and 0 for false, as prctl(2) returns flags.
 func boolean(on bool) uint64 {
 	if on {
 		return 1
@@ -88,7 +88,7 @@ func prSetDumpable(t *task.Task, a *amd64.Args) (uint64, error) {
 	return 0, nil
 }
 
-// Bits of the secure bits (capabilities(7)): each has a lock bit above it.
+// Securebits flags (capabilities(7)). The next higher bit of a flag locks it.
 const (
 	secureKeepCaps       = 1 << 4
 	secureKeepCapsLocked = 1 << 5
@@ -136,7 +136,7 @@ func prGetName(t *task.Task, a *amd64.Args) (uint64, error) {
 	return 0, t.CopyOut(a[1], raw[:])
 }
 
-// prGetSeccomp says that no filter is installed: seccomp(2) does not exist yet.
+// prGetSeccomp returns 0, which means no filter: seccomp(2) is not implemented.
 func prGetSeccomp(t *task.Task, a *amd64.Args) (uint64, error) { return 0, nil }
 
 func capabilityOf(number uint64) (cred.Capability, error) {
@@ -244,7 +244,7 @@ func prGetTIDAddress(t *task.Task, a *amd64.Args) (uint64, error) {
 	return 0, abi.CopyOut(t, a[1], t.ChildTID())
 }
 
-// prGetTHPDisable says that huge pages were not switched off: there are none.
+// prGetTHPDisable returns 0: there are no huge pages to disable.
 func prGetTHPDisable(t *task.Task, a *amd64.Args) (uint64, error) {
 	if a[1]|a[2]|a[3]|a[4] != 0 {
 		return 0, unix.EINVAL
@@ -311,7 +311,7 @@ func sysArchPrctl(t *task.Task, f *amd64.Frame) (uint64, error) {
 		if f.RSI >= amd64.UserLimit {
 			return 0, unix.EPERM
 		}
-		amd64.Release(f) // else the CPU has it
+		amd64.Release(f) // the CPU may still hold the old GS base
 		f.GSBase = f.RSI
 		return 0, nil
 	case archGetFS:

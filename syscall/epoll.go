@@ -25,14 +25,14 @@ func sysEpollCreate(t *task.Task, a *amd64.Args) (uint64, error) {
 	if int32(a[0]) <= 0 {
 		return 0, unix.EINVAL
 	}
-	return install(t, epoll.New(t.FS.Mounts()), false)
+	return install(t, epoll.New(t.FS.Mounts()), fs.KeepOnExec)
 }
 
 func sysEpollCreate1(t *task.Task, a *amd64.Args) (uint64, error) {
 	if uint32(a[0])&^unix.EPOLL_CLOEXEC != 0 {
 		return 0, unix.EINVAL
 	}
-	return install(t, epoll.New(t.FS.Mounts()), a[0] != 0)
+	return install(t, epoll.New(t.FS.Mounts()), uint32(a[0])&unix.EPOLL_CLOEXEC != 0)
 }
 
 func sysEpollCtl(t *task.Task, a *amd64.Args) (uint64, error) {
@@ -65,7 +65,8 @@ func sysEpollCtl(t *task.Task, a *amd64.Args) (uint64, error) {
 // INT_MAX divided by the size of struct epoll_event.
 const maxEpollEvents = 1 << 31 / abi.EpollEventSize
 
-// epollBatch is the most that one call returns: more is not needed to be fair.
+// epollBatch is the most events that one call returns. The other files stay
+// ready for the next call.
 const epollBatch = 1024
 
 func epollWait(t *task.Task, a *amd64.Args, deadline int64) (uint64, error) {
@@ -96,8 +97,8 @@ func epollWait(t *task.Task, a *amd64.Args, deadline int64) (uint64, error) {
 	})
 }
 
-// epollDeadline is the deadline after a number of milliseconds, of which
-// negative ones mean none.
+// epollDeadline returns the deadline that is the given number of milliseconds
+// from now. A negative number means no deadline.
 func epollDeadline(milliseconds uint64) int64 {
 	if int32(milliseconds) < 0 {
 		return 0

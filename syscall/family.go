@@ -10,7 +10,8 @@ import (
 	"slowpath/task"
 )
 
-// familyCalls are about parents and children, process groups and sessions.
+// familyCalls are the calls on parents and children, process groups and
+// sessions.
 var familyCalls = []Row{
 	{Number: unix.SYS_WAIT4, Name: "wait4", Arguments: args(PID, Pointer, Hex, Pointer), Handler: sysWait4},
 	{Number: unix.SYS_WAITID, Name: "waitid", Arguments: args(Int, PID, Pointer, Hex, Pointer), Handler: sysWaitid},
@@ -25,7 +26,7 @@ var familyCalls = []Row{
 	{Number: unix.SYS_PIDFD_OPEN, Name: "pidfd_open", Arguments: args(PID, Hex), Handler: sysPidfdOpen},
 }
 
-// waitFlags are those that say which children, common to both calls.
+// waitFlags are the options that wait4(2) and waitid(2) have in common.
 const waitFlags = unix.WNOHANG | unix.WNOTHREAD | unix.WCLONE | unix.WALL
 
 func sysWait4(t *task.Task, a *amd64.Args) (uint64, error) {
@@ -61,7 +62,7 @@ func sysWait4(t *task.Task, a *amd64.Args) (uint64, error) {
 	return uint64(result.PID), nil
 }
 
-// The kinds of ids of waitid(2).
+// Values of the idtype argument of waitid(2).
 const (
 	waitidAll   = 0
 	waitidPID   = 1
@@ -101,8 +102,8 @@ func sysWaitid(t *task.Task, a *amd64.Args) (uint64, error) {
 	return 0, storeWaitInfo(t, a[2], &result)
 }
 
-// selectChildren reads waitid's first two arguments. It reports whether a
-// process file descriptor says not to wait.
+// selectChildren decodes the first two arguments of waitid(2) into r.
+// nonBlocking is set for a pidfd in non-blocking mode. Errors: EINVAL, EBADF.
 func selectChildren(t *task.Task, r *task.WaitRequest, kind uint64, id int) (nonBlocking bool, err error) {
 	switch kind {
 	case waitidAll:
@@ -141,8 +142,8 @@ func selectChildren(t *task.Task, r *task.WaitRequest, kind uint64, id int) (non
 	return false, unix.EINVAL
 }
 
-// storeWaitInfo writes the part of siginfo_t that waitid(2) fills in; all
-// zeros if no child has changed.
+// storeWaitInfo writes the part of siginfo_t that waitid(2) fills in. If no
+// child has changed state, it writes zeros.
 func storeWaitInfo(t *task.Task, address uint64, r *task.WaitResult) error {
 	number := int32(0)
 	if r.PID != 0 {

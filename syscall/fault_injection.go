@@ -7,8 +7,8 @@ import (
 	"slowpath/task"
 )
 
-// The calls of a kernel that is built to show what a bug in a system call
-// does: nothing to anybody but the task that made it.
+// System calls with a bug, for kernels built with the tag faultinject. Tests
+// use them to check that such a bug ends only the task that made the call.
 const (
 	numberNil   = 510
 	numberPanic = 511
@@ -21,8 +21,8 @@ var faultCalls = []Row{
 
 // sysNil dereferences nil.
 func sysNil(*task.Task, *amd64.Args) (uint64, error) {
-	var nobody *task.Task
-	return uint64(nobody.TID()), nil
+	var missing *task.Task
+	return uint64(missing.TID()), nil
 }
 
 // sysPanic panics.

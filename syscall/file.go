@@ -1,17 +1,14 @@
 package syscall
 
-import "golang.org/x/sys/unix"
+import (
+	"slices"
 
-// fileCalls are the calls on files, by the file that has the handlers.
-var fileCalls = concat(openCalls, ioCalls, statCalls, nameCalls, changeCalls, controlCalls, copyCalls, pollCalls, specialCalls, epollCalls, timerfdCalls, socketCalls, xattrCalls)
+	"golang.org/x/sys/unix"
+)
 
-func concat(families ...[]Row) []Row {
-	var all []Row
-	for _, rows := range families {
-		all = append(all, rows...)
-	}
-	return all
-}
+// fileCalls are the calls on files. Each list belongs to the source files that
+// have its handlers.
+var fileCalls = slices.Concat(openCalls, ioCalls, statCalls, nameCalls, changeCalls, controlCalls, copyCalls, pollCalls, specialCalls, epollCalls, timerfdCalls, socketCalls, xattrCalls)
 
 var openCalls = []Row{
 	{Number: unix.SYS_OPEN, Name: "open", Arguments: args(Path, Hex, Mode), Handler: sysOpen},
@@ -46,9 +43,9 @@ var ioCalls = []Row{
 	{Number: unix.SYS_PWRITEV, Name: "pwritev", Arguments: args(FD, Pointer, Uint, Int), Handler: sysPwritev},
 	{Number: unix.SYS_SYNCFS, Name: "syncfs", Arguments: args(FD), Handler: sysSyncfs},
 	{Number: unix.SYS_PREADV2, Name: "preadv2", Arguments: args(FD, Pointer, Uint, Int, Int, Hex), Handler: sysPreadv2,
-		Partial: "RWF_NOWAIT is EOPNOTSUPP: nothing in memory ever makes a read wait for a disk."},
+		Partial: "RWF_NOWAIT fails with EOPNOTSUPP: file data is always in memory, so a read never waits for a disk."},
 	{Number: unix.SYS_PWRITEV2, Name: "pwritev2", Arguments: args(FD, Pointer, Uint, Int, Int, Hex), Handler: sysPwritev2,
-		Partial: "RWF_APPEND and RWF_NOWAIT are EOPNOTSUPP, as on file systems without them."},
+		Partial: "RWF_APPEND and RWF_NOWAIT fail with EOPNOTSUPP, as on file systems that do not support them."},
 }
 
 var statCalls = []Row{
@@ -80,7 +77,7 @@ var nameCalls = []Row{
 	{Number: unix.SYS_MKNOD, Name: "mknod", Arguments: args(Path, Mode, Hex), Handler: sysMknod},
 	{Number: unix.SYS_CHROOT, Name: "chroot", Arguments: args(Path), Handler: sysChroot},
 	{Number: unix.SYS_MOUNT, Name: "mount", Arguments: args(Path, Path, Path, Hex, Pointer), Handler: sysMount,
-		Partial: "MS_MOVE and shared propagation are EINVAL: there is one mount name space."},
+		Partial: "MS_MOVE and shared propagation fail with EINVAL: there is only one mount namespace."},
 	{Number: unix.SYS_UMOUNT2, Name: "umount2", Arguments: args(Path, Hex), Handler: sysUmount2},
 	{Number: unix.SYS_GETDENTS64, Name: "getdents64", Arguments: args(FD, Pointer, Uint), Handler: sysGetdents64},
 	{Number: unix.SYS_MKDIRAT, Name: "mkdirat", Arguments: args(DirFD, Path, Mode), Handler: sysMkdirat},
@@ -91,7 +88,7 @@ var nameCalls = []Row{
 	{Number: unix.SYS_SYMLINKAT, Name: "symlinkat", Arguments: args(Path, DirFD, Path), Handler: sysSymlinkat},
 	{Number: unix.SYS_READLINKAT, Name: "readlinkat", Arguments: args(DirFD, Path, Pointer, Uint), Handler: sysReadlinkat},
 	{Number: unix.SYS_RENAMEAT2, Name: "renameat2", Arguments: args(DirFD, Path, DirFD, Path, Hex), Handler: sysRenameat2,
-		Partial: "RENAME_WHITEOUT is EINVAL: there is no overlay file system that would use it."},
+		Partial: "RENAME_WHITEOUT fails with EINVAL: there is no overlay file system that would use it."},
 }
 
 var changeCalls = []Row{
@@ -111,7 +108,7 @@ var changeCalls = []Row{
 var controlCalls = []Row{
 	{Number: unix.SYS_IOCTL, Name: "ioctl", Arguments: args(FD, Hex, Hex), Handler: sysIoctl},
 	{Number: unix.SYS_FCNTL, Name: "fcntl", Arguments: args(FD, Int, Hex), Handler: sysFcntl,
-		Partial: "Leases, directory notification and F_SETSIG are EINVAL, and O_ASYNC sends no SIGIO: no program of the goal uses them."},
+		Partial: "Leases, directory notification and F_SETSIG fail with EINVAL, and O_ASYNC sends no SIGIO: the programs that this kernel targets do not use them."},
 	{Number: unix.SYS_FLOCK, Name: "flock", Arguments: args(FD, Hex), Handler: sysFlock},
 }
 

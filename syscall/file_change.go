@@ -10,8 +10,9 @@ import (
 	"slowpath/task"
 )
 
-// withPlace runs operation on what a path name leads to.
-func withPlace(t *task.Task, directory, address uint64, flags uint64, operation func(p fs.Path) error) (uint64, error) {
+// withPath resolves a path name and runs operation on the result. The flags
+// AT_SYMLINK_NOFOLLOW and AT_EMPTY_PATH are obeyed.
+func withPath(t *task.Task, directory, address uint64, flags uint64, operation func(p fs.Path) error) (uint64, error) {
 	return withName(t, directory, address, func(at fs.At) error {
 		at.Follow = flags&unix.AT_SYMLINK_NOFOLLOW == 0
 		at.Empty = flags&unix.AT_EMPTY_PATH != 0
@@ -24,11 +25,11 @@ func withPlace(t *task.Task, directory, address uint64, flags uint64, operation 
 }
 
 func sysChmod(t *task.Task, a *amd64.Args) (uint64, error) {
-	return withPlace(t, here, a[0], 0, func(p fs.Path) error { return p.ChangeMode(t, uint32(a[1])) })
+	return withPath(t, atCWD, a[0], 0, func(p fs.Path) error { return p.ChangeMode(t, uint32(a[1])) })
 }
 
 func sysFchmodat(t *task.Task, a *amd64.Args) (uint64, error) {
-	return withPlace(t, a[0], a[1], 0, func(p fs.Path) error { return p.ChangeMode(t, uint32(a[2])) })
+	return withPath(t, a[0], a[1], 0, func(p fs.Path) error { return p.ChangeMode(t, uint32(a[2])) })
 }
 
 func sysFchmod(t *task.Task, a *amd64.Args) (uint64, error) {
@@ -38,13 +39,13 @@ func sysFchmod(t *task.Task, a *amd64.Args) (uint64, error) {
 }
 
 func sysChown(t *task.Task, a *amd64.Args) (uint64, error) {
-	return withPlace(t, here, a[0], 0, func(p fs.Path) error {
+	return withPath(t, atCWD, a[0], 0, func(p fs.Path) error {
 		return p.ChangeOwner(t, uint32(a[1]), uint32(a[2]))
 	})
 }
 
 func sysLchown(t *task.Task, a *amd64.Args) (uint64, error) {
-	return withPlace(t, here, a[0], unix.AT_SYMLINK_NOFOLLOW, func(p fs.Path) error {
+	return withPath(t, atCWD, a[0], unix.AT_SYMLINK_NOFOLLOW, func(p fs.Path) error {
 		return p.ChangeOwner(t, uint32(a[1]), uint32(a[2]))
 	})
 }
@@ -59,15 +60,17 @@ func sysFchownat(t *task.Task, a *amd64.Args) (uint64, error) {
 	if a[4]&^(unix.AT_SYMLINK_NOFOLLOW|unix.AT_EMPTY_PATH) != 0 {
 		return 0, unix.EINVAL
 	}
-	return withPlace(t, a[0], a[1], a[4], func(p fs.Path) error {
+	return withPath(t, a[0], a[1], a[4], func(p fs.Path) error {
 		return p.ChangeOwner(t, uint32(a[2]), uint32(a[3]))
 	})
 }
 
-// bothNow are the times that a null pointer means.
+// bothNow sets both times to the current time. It is the meaning of a null
+// pointer (utimensat(2)).
 var bothNow = fs.Times{AccessNow: true, ModifyNow: true}
 
-// readTimes reads two struct timespec with the special values of utimensat(2).
+// readTimes reads two struct timespec, with UTIME_NOW and UTIME_OMIT
+// (utimensat(2)).
 func readTimes(t *task.Task, address uint64) (fs.Times, error) {
 	if address == 0 {
 		return bothNow, nil
@@ -95,8 +98,9 @@ func readTimes(t *task.Task, address uint64) (fs.Times, error) {
 	return times, nil
 }
 
-// clampedTime returns a time in nanoseconds. What does not fit becomes the
-// nearest time that does, as in Linux for the range of a file system.
+// clampedTime returns a time in nanoseconds, clamped to the range of int64.
+// Linux clamps to the range of the file system in the same way
+// (timestamp_truncate).
 func clampedTime(v unix.Timespec) int64 {
 	const limit = 9_223_372_035 // seconds
 	return max(-limit, min(limit, v.Sec))*second + v.Nsec
@@ -116,15 +120,16 @@ func readTimevals(t *task.Task, address uint64) (fs.Times, error) {
 			return fs.Times{}, unix.EINVAL
 		}
 	}
-	return fs.Times{Access: clampedTime(ofTimeval(pair[0])), Modify: clampedTime(ofTimeval(pair[1]))}, nil
+	return fs.Times{Access: clampedTime(timespecOf(pair[0])), Modify: clampedTime(timespecOf(pair[1]))}, nil
 }
 
-// ofTimeval returns a struct timeval as a struct timespec.
-func ofTimeval(v unix.Timeval) unix.Timespec {
+// timespecOf converts a struct timeval to a struct timespec.
+func timespecOf(v unix.Timeval) unix.Timespec {
 	return unix.Timespec{Sec: v.Sec, Nsec: v.Usec * clock.Microsecond}
 }
 
-// changeTimes is utimensat(2); without a name the descriptor's file is meant.
+// changeTimes is utimensat(2). A null path name means the file that the
+// descriptor refers to.
 func changeTimes(t *task.Task, directory, address, flags uint64, times fs.Times) (uint64, error) {
 	if flags&^(unix.AT_SYMLINK_NOFOLLOW|unix.AT_EMPTY_PATH) != 0 {
 		return 0, unix.EINVAL
@@ -134,7 +139,7 @@ func changeTimes(t *task.Task, directory, address, flags uint64, times fs.Times)
 			return 0, file.Path().ChangeTimes(t, times)
 		})
 	}
-	return withPlace(t, directory, address, flags, func(p fs.Path) error { return p.ChangeTimes(t, times) })
+	return withPath(t, directory, address, flags, func(p fs.Path) error { return p.ChangeTimes(t, times) })
 }
 
 func sysUtimensat(t *task.Task, a *amd64.Args) (uint64, error) {
@@ -158,7 +163,7 @@ func sysUtimes(t *task.Task, a *amd64.Args) (uint64, error) {
 	if err != nil {
 		return 0, err
 	}
-	return changeTimes(t, here, a[0], 0, times)
+	return changeTimes(t, atCWD, a[0], 0, times)
 }
 
 func sysUtime(t *task.Task, a *amd64.Args) (uint64, error) {
@@ -173,5 +178,5 @@ func sysUtime(t *task.Task, a *amd64.Args) (uint64, error) {
 			Modify: clampedTime(unix.Timespec{Sec: both.Modtime}),
 		}
 	}
-	return changeTimes(t, here, a[0], 0, times)
+	return changeTimes(t, atCWD, a[0], 0, times)
 }

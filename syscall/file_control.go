@@ -12,14 +12,15 @@ import (
 	"slowpath/wait"
 )
 
-// fcntlCommand is one command of fcntl(2) on an open file.
+// fcntlCommand executes one command of fcntl(2) on an open file.
 type fcntlCommand func(t *task.Task, f *fs.File, descriptor int, argument uint64) (uint64, error)
 
-// fcntlCommands has the commands of fcntl(2). What is not here is EINVAL, such
-// as leases and directory notification, which Linux makes optional too.
+// fcntlCommands has the supported commands of fcntl(2). The others fail with
+// EINVAL, among them leases and directory notification, which are optional in
+// Linux too.
 var fcntlCommands = map[int32]fcntlCommand{
-	unix.F_DUPFD:         duplicateFrom(keepOnExec),
-	unix.F_DUPFD_CLOEXEC: duplicateFrom(closeOnExec),
+	unix.F_DUPFD:         duplicateFrom(fs.KeepOnExec),
+	unix.F_DUPFD_CLOEXEC: duplicateFrom(fs.CloseOnExec),
 	unix.F_GETFD:         getDescriptorFlags,
 	unix.F_SETFD:         setDescriptorFlags,
 	unix.F_GETFL:         getStatusFlags,
@@ -38,7 +39,8 @@ var fcntlCommands = map[int32]fcntlCommand{
 	unix.F_ADD_SEALS:     addSeals,
 }
 
-// pathCommands are those that a file opened with O_PATH answers too.
+// pathCommand reports whether a command is allowed on a file opened with
+// O_PATH.
 func pathCommand(command int32) bool {
 	switch command {
 	case unix.F_DUPFD, unix.F_DUPFD_CLOEXEC, unix.F_GETFD, unix.F_SETFD, unix.F_GETFL:
@@ -64,18 +66,10 @@ func sysFcntl(t *task.Task, a *amd64.Args) (uint64, error) {
 	return run(t, file, fd(a[0]), a[2])
 }
 
-// execAction says what execve(2) does with a descriptor.
-type execAction bool
-
-const (
-	keepOnExec  execAction = false
-	closeOnExec execAction = true
-)
-
-func duplicateFrom(action execAction) fcntlCommand {
+func duplicateFrom(onExec fs.ExecAction) fcntlCommand {
 	return func(t *task.Task, f *fs.File, _ int, minimum uint64) (uint64, error) {
 		f.IncRef()
-		n, err := t.FDs.Install(f, fd(minimum), t.Group().Limits.Soft(unix.RLIMIT_NOFILE), action == closeOnExec)
+		n, err := t.FDs.Install(f, fd(minimum), t.Group().Limits.Soft(unix.RLIMIT_NOFILE), onExec)
 		if err != nil {
 			f.DecRef()
 		}
@@ -84,15 +78,15 @@ func duplicateFrom(action execAction) fcntlCommand {
 }
 
 func getDescriptorFlags(t *task.Task, _ *fs.File, descriptor int, _ uint64) (uint64, error) {
-	on, err := t.FDs.GetCloseOnExec(descriptor)
-	if on {
+	onExec, err := t.FDs.GetExecAction(descriptor)
+	if onExec == fs.CloseOnExec {
 		return unix.FD_CLOEXEC, err
 	}
 	return 0, err
 }
 
 func setDescriptorFlags(t *task.Task, _ *fs.File, descriptor int, flags uint64) (uint64, error) {
-	return 0, t.FDs.SetCloseOnExec(descriptor, descriptor, flags&unix.FD_CLOEXEC != 0)
+	return 0, t.FDs.SetExecAction(descriptor, descriptor, flags&unix.FD_CLOEXEC != 0)
 }
 
 func getStatusFlags(_ *task.Task, f *fs.File, _ int, _ uint64) (uint64, error) {
@@ -139,7 +133,7 @@ func addSeals(_ *task.Task, f *fs.File, _ int, seals uint64) (uint64, error) {
 	return 0, tmpfs.AddSeals(f, int(uint32(seals)))
 }
 
-// lockOwner says what a record lock belongs to (fcntl(2)).
+// lockOwner is the kind of owner of a record lock (fcntl(2)).
 type lockOwner bool
 
 const (
@@ -147,7 +141,7 @@ const (
 	openFileLock lockOwner = true // F_OFD_SETLK and its variants
 )
 
-// lockConflict says what to do if another owner holds a conflicting lock.
+// lockConflict is what setLock does if another owner holds a conflicting lock.
 type lockConflict bool
 
 const (
@@ -155,7 +149,7 @@ const (
 	waitIfHeld lockConflict = true  // F_SETLKW
 )
 
-// readLock reads a struct flock as a lock of f.
+// readLock reads a struct flock and returns it as a lock of f.
 func readLock(t *task.Task, f *fs.File, address uint64, owner lockOwner) (fs.RecordLock, error) {
 	flock, err := abi.CopyIn[abi.Flock](t, address)
 	if err != nil {
@@ -181,8 +175,9 @@ func readLock(t *task.Task, f *fs.File, address uint64, owner lockOwner) (fs.Rec
 	return lock, setRange(&lock, f, flock.Whence, flock.Start, flock.Len)
 }
 
-// setRange computes which bytes a struct flock means: a negative length is the
-// bytes in front of the start, and 0 all behind.
+// setRange computes the byte range of a struct flock. A negative length means
+// the bytes before start; 0 means all bytes from start on. Errors: EINVAL,
+// EOVERFLOW.
 func setRange(lock *fs.RecordLock, f *fs.File, whence int16, start, length int64) error {
 	var base int64
 	switch whence {
@@ -281,13 +276,14 @@ func sysFlock(t *task.Task, a *amd64.Args) (uint64, error) {
 	})
 }
 
-// sysIoctl is ioctl(2): first the requests that every file answers.
+// sysIoctl is ioctl(2). It executes the requests that all files have in common,
+// and passes the others to the file.
 func sysIoctl(t *task.Task, a *amd64.Args) (uint64, error) {
 	return withFile(t, a[0], func(file *fs.File) (uint64, error) {
 		request := uint32(a[1])
 		switch request {
 		case abi.FIOCLEX, abi.FIONCLEX:
-			return 0, t.FDs.SetCloseOnExec(fd(a[0]), fd(a[0]), request == abi.FIOCLEX)
+			return 0, t.FDs.SetExecAction(fd(a[0]), fd(a[0]), request == abi.FIOCLEX)
 		case abi.FIONBIO, abi.FIOASYNC:
 			return 0, setFlagByIoctl(t, file, request, a[2])
 		case unix.TIOCINQ:

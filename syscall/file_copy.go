@@ -11,20 +11,22 @@ import (
 	"slowpath/wait"
 )
 
-// transferPiece is how much of a file copy is in kernel memory at a time.
-const transferPiece = 64 << 10
+// copyBufferSize is the size in bytes of the kernel buffer that a copy between
+// files goes through.
+const copyBufferSize = 64 << 10
 
-// place is one side of a file-to-file copy: a file, and the offset to use
-// instead of its own, kept at a user address.
-type place struct {
+// copySide is one side of a copy between files: a file, and an optional offset
+// in user memory that is used instead of the file's own.
+type copySide struct {
 	file    *fs.File
-	address uint64 // of the offset; 0 means the file's own
+	address uint64 // of the offset; 0 to use the file's own offset
 	offset  int64
 }
 
-// newPlace reads the offset. ESPIPE for an offset on what has none.
-func newPlace(t *task.Task, f *fs.File, address uint64) (*place, error) {
-	p := &place{file: f, address: address, offset: currentOffset}
+// newCopySide reads the offset at address. Errors: EFAULT, EINVAL for a
+// negative offset, ESPIPE if the file is not seekable.
+func newCopySide(t *task.Task, f *fs.File, address uint64) (*copySide, error) {
+	p := &copySide{file: f, address: address, offset: currentOffset}
 	if address == 0 {
 		return p, nil
 	}
@@ -39,15 +41,15 @@ func newPlace(t *task.Task, f *fs.File, address uint64) (*place, error) {
 	return p, err
 }
 
-// finish stores the offset after count bytes.
-func (p *place) finish(t *task.Task, count uint64) error {
+// finish stores the new offset in user memory.
+func (p *copySide) finish(t *task.Task) error {
 	if p.address == 0 {
 		return nil
 	}
 	return abi.CopyOut(t, p.address, p.offset)
 }
 
-func (p *place) read(dst fs.Sink) (int, error) {
+func (p *copySide) read(dst fs.Sink) (int, error) {
 	if p.offset == currentOffset {
 		return p.file.Read(dst)
 	}
@@ -56,7 +58,7 @@ func (p *place) read(dst fs.Sink) (int, error) {
 	return n, err
 }
 
-func (p *place) write(src fs.Source) (int, error) {
+func (p *copySide) write(src fs.Source) (int, error) {
 	if p.offset == currentOffset {
 		return p.file.Write(src)
 	}
@@ -65,8 +67,9 @@ func (p *place) write(src fs.Source) (int, error) {
 	return n, err
 }
 
-// unread moves a seekable source back over n bytes that went nowhere.
-func (p *place) unread(n int) {
+// unread moves the offset of a seekable source back by n bytes that were read
+// but not written.
+func (p *copySide) unread(n int) {
 	if p.offset != currentOffset {
 		p.offset -= int64(n)
 	} else if n > 0 {
@@ -74,16 +77,16 @@ func (p *place) unread(n int) {
 	}
 }
 
-// copyFile moves up to count bytes from a seekable file, through kernel
-// memory.
-func copyFile(t *task.Task, from, to *place, count uint64) (uint64, error) {
-	buffer := make([]byte, min(count, transferPiece))
+// copyFile copies up to count bytes from a seekable file through a kernel
+// buffer, and returns the number of bytes copied.
+func copyFile(t *task.Task, from, to *copySide, count uint64) (uint64, error) {
+	buffer := make([]byte, min(count, copyBufferSize))
 	total := uint64(0)
 	for total < count {
-		if t.Killed() { // a source without an end must not outlive SIGKILL
+		if t.Killed() { // an endless source such as /dev/zero must not delay SIGKILL
 			return moved(total, unix.EINTR)
 		}
-		sink := fs.NewBytesSink(buffer[:min(count-total, transferPiece)])
+		sink := fs.NewBytesSink(buffer[:min(count-total, copyBufferSize)])
 		n, err := from.read(sink)
 		if n == 0 || err != nil {
 			return moved(total, err)
@@ -99,7 +102,8 @@ func copyFile(t *task.Task, from, to *place, count uint64) (uint64, error) {
 	return total, nil
 }
 
-// moved lets an error count only if nothing was moved.
+// moved returns the result of a call that moved total bytes before err: the
+// error is reported only if total is 0.
 func moved(total uint64, err error) (uint64, error) {
 	if total > 0 {
 		return total, nil
@@ -123,26 +127,26 @@ func sysSendfile(t *task.Task, a *amd64.Args) (uint64, error) {
 		case !in.Operations().Seekable() || out.Appends():
 			return 0, unix.EINVAL
 		}
-		from, err := newPlace(t, in, a[2])
+		from, err := newCopySide(t, in, a[2])
 		if err != nil {
 			return 0, err
 		}
-		n, err := copyFile(t, from, &place{file: out, offset: currentOffset}, min(a[3], fs.MaxTransfer))
+		n, err := copyFile(t, from, &copySide{file: out, offset: currentOffset}, min(a[3], fs.MaxTransfer))
 		if err != nil {
 			return 0, err
 		}
-		return n, from.finish(t, n)
+		return n, from.finish(t)
 	})
 }
 
 // sysCopyFileRange is copy_file_range(2).
 func sysCopyFileRange(t *task.Task, a *amd64.Args) (uint64, error) {
 	return withFiles(t, a[0], a[2], func(in, out *fs.File) (uint64, error) {
-		from, err := newPlace(t, in, a[1])
+		from, err := newCopySide(t, in, a[1])
 		if err != nil {
 			return 0, err
 		}
-		to, err := newPlace(t, out, a[3])
+		to, err := newCopySide(t, out, a[3])
 		if err != nil {
 			return 0, err
 		}
@@ -154,14 +158,14 @@ func sysCopyFileRange(t *task.Task, a *amd64.Args) (uint64, error) {
 		if err != nil {
 			return 0, err
 		}
-		if err := from.finish(t, n); err != nil {
+		if err := from.finish(t); err != nil {
 			return 0, err
 		}
-		return n, to.finish(t, n)
+		return n, to.finish(t)
 	})
 }
 
-func checkCopyRange(from, to *place, count uint64, flags uint32) error {
+func checkCopyRange(from, to *copySide, count uint64, flags uint32) error {
 	in, out := from.file.Attributes(), to.file.Attributes()
 	switch {
 	case flags != 0:
@@ -183,21 +187,22 @@ func checkCopyRange(from, to *place, count uint64, flags uint32) error {
 	return nil
 }
 
-// start is the offset that a copy begins at.
-func (p *place) start() int64 {
+// start returns the offset at which the copy begins.
+func (p *copySide) start() int64 {
 	if p.offset == currentOffset {
 		return p.file.Offset()
 	}
 	return p.offset
 }
 
-// Flags of splice(2); those that only give advice are accepted.
+// Flags of splice(2). SPLICE_F_MOVE, SPLICE_F_MORE and SPLICE_F_GIFT are hints,
+// which are accepted and ignored.
 const (
 	spliceNonBlock = 2
 	spliceFlags    = 0xf
 )
 
-// sysSplice is splice(2): one side at least is a pipe.
+// sysSplice is splice(2). At least one side must be a pipe.
 func sysSplice(t *task.Task, a *amd64.Args) (uint64, error) {
 	if a[5]&^spliceFlags != 0 {
 		return 0, unix.EINVAL
@@ -213,42 +218,42 @@ func sysSplice(t *task.Task, a *amd64.Args) (uint64, error) {
 		if inPipe != nil && a[1] != 0 || outPipe != nil && a[3] != 0 {
 			return 0, unix.ESPIPE
 		}
-		from, err := newPlace(t, in, a[1])
+		from, err := newCopySide(t, in, a[1])
 		if err != nil {
 			return 0, err
 		}
-		to, err := newPlace(t, out, a[3])
+		to, err := newCopySide(t, out, a[3])
 		if err != nil {
 			return 0, err
 		}
 		if outPipe == nil && out.Appends() {
 			return 0, unix.EINVAL
 		}
-		n, err := splice(t, from, to, min(a[4], transferPiece), a[5]&spliceNonBlock != 0)
+		n, err := splice(t, from, to, min(a[4], copyBufferSize), a[5]&spliceNonBlock != 0)
 		if err != nil {
 			return 0, err
 		}
-		if err := from.finish(t, n); err != nil {
+		if err := from.finish(t); err != nil {
 			return 0, err
 		}
-		return n, to.finish(t, n)
+		return n, to.finish(t)
 	})
 }
 
-// splice moves what there is, at most count bytes: it waits for the first byte
-// and for room, not for all.
-func splice(t *task.Task, from, to *place, count uint64, nonBlocking bool) (uint64, error) {
+// splice moves at most count bytes. It waits until the destination has room and
+// the source has data, but not until count bytes have been moved.
+func splice(t *task.Task, from, to *copySide, count uint64, nonBlocking bool) (uint64, error) {
 	if count == 0 {
 		return 0, nil
 	}
 	if p := pipe.Of(to.file); p != nil {
-		// Not more than fits, so that nothing has to go back.
+		// Read no more than fits, because data cannot be put back.
 		room := func() error {
 			free, err := p.Room()
 			count = min(count, uint64(free))
 			return err
 		}
-		if err := maybeAwait(t, to.file, wait.Writable|ends, nonBlocking, room); err != nil {
+		if err := awaitIfBlocking(t, to.file, wait.Writable|ends, nonBlocking, room); err != nil {
 			if err == unix.EPIPE {
 				brokenPipe(t)
 			}
@@ -260,7 +265,7 @@ func splice(t *task.Task, from, to *place, count uint64, nonBlocking bool) (uint
 		_, err := from.read(sink)
 		return err
 	}
-	if err := maybeAwait(t, from.file, wait.Readable|ends, nonBlocking, read); err != nil {
+	if err := awaitIfBlocking(t, from.file, wait.Readable|ends, nonBlocking, read); err != nil {
 		return 0, err
 	}
 	src := fs.NewBytesSource(sink.Bytes())
@@ -270,7 +275,9 @@ func splice(t *task.Task, from, to *place, count uint64, nonBlocking bool) (uint
 	return writeFile(t, to.file, src, func() (int, error) { return to.write(src) })
 }
 
-func maybeAwait(t *task.Task, f *fs.File, events wait.Events, nonBlocking bool, operation func() error) error {
+// awaitIfBlocking is await on f's queue, but calls operation only once if
+// nonBlocking is set or f is in non-blocking mode.
+func awaitIfBlocking(t *task.Task, f *fs.File, events wait.Events, nonBlocking bool, operation func() error) error {
 	if nonBlocking || f.NonBlocking() {
 		return operation()
 	}
@@ -288,8 +295,8 @@ func sysTee(t *task.Task, a *amd64.Args) (uint64, error) {
 			return 0, unix.EBADF
 		}
 		nonBlocking := a[3]&spliceNonBlock != 0
-		sink := fs.NewBytesSink(make([]byte, min(a[2], transferPiece)))
-		err := maybeAwait(t, in, wait.Readable|ends, nonBlocking, func() error {
+		sink := fs.NewBytesSink(make([]byte, min(a[2], copyBufferSize)))
+		err := awaitIfBlocking(t, in, wait.Readable|ends, nonBlocking, func() error {
 			_, err := from.Tee(sink)
 			return err
 		})
@@ -298,7 +305,7 @@ func sysTee(t *task.Task, a *amd64.Args) (uint64, error) {
 		}
 		src := fs.NewBytesSource(sink.Bytes())
 		var n int
-		err = maybeAwait(t, out, wait.Writable|ends, nonBlocking, func() (err error) {
+		err = awaitIfBlocking(t, out, wait.Writable|ends, nonBlocking, func() (err error) {
 			n, err = out.Write(src)
 			return err
 		})
@@ -306,7 +313,8 @@ func sysTee(t *task.Task, a *amd64.Args) (uint64, error) {
 	})
 }
 
-// sysVmsplice is vmsplice(2): a copy, which its flags allow.
+// sysVmsplice is vmsplice(2). It copies the user's pages, because SPLICE_F_GIFT
+// is only a hint.
 func sysVmsplice(t *task.Task, a *amd64.Args) (uint64, error) {
 	if a[3]&^spliceFlags != 0 {
 		return 0, unix.EINVAL

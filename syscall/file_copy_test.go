@@ -6,9 +6,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// TestDeathEndsLongTransfers: copies that a program may make as long as it
-// likes end when it is killed.
-func TestDeathEndsLongTransfers(t *testing.T) {
+// TestSIGKILLInterruptsTransfers checks that a pending SIGKILL ends transfers,
+// which a program may make arbitrarily long.
+func TestSIGKILLInterruptsTransfers(t *testing.T) {
 	asUser(t, func(u *user) {
 		memory := func(name string, flags uint64) uint64 {
 			return u.call(sysMemfdCreate, u.put(0, append([]byte(name), 0)), flags)
@@ -16,7 +16,7 @@ func TestDeathEndsLongTransfers(t *testing.T) {
 		in, out := memory("in", 0), memory("out", 0)
 		u.call(sysFtruncate, in, 1<<20)
 		if n := u.call(sysSendfile, out, in, 0, 256<<10); n != 256<<10 {
-			u.Errorf("sendfile moves %d bytes", n)
+			u.Errorf("sendfile moved %d bytes, want %d", n, 256<<10)
 		}
 		u.task.Signal(signalOf(unix.SIGKILL))
 		u.fails(unix.EINTR, sysSendfile, out, in, 0, 256<<10)

@@ -9,11 +9,10 @@ import (
 	"slowpath/task"
 )
 
-// maxDirectoryBuffer is the most that one getdents fills, in bytes.
+// maxDirectoryBuffer is the most bytes that one getdents call returns.
 const maxDirectoryBuffer = 64 << 10
 
-// appendEntry appends one record of a number of bytes to the buffer of a getdents
-// call.
+// appendEntry appends a directory entry to records, as a record of size bytes.
 type appendEntry func(records []byte, e *fs.DirectoryEntry, size int) []byte
 
 // appendDirent64 appends a struct linux_dirent64.
@@ -41,18 +40,20 @@ func appendDirent(records []byte, e *fs.DirectoryEntry, size int) []byte {
 const direntHeader = 18
 
 // entryOverhead is the size of a record without the name and the padding: the
-// header, the type, and the NUL behind the name.
+// header, the type, and the NUL after the name.
 const entryOverhead = direntHeader + 2
 
-// directoryRead is one getdents call: the records, and where each ends, so that
-// those the user's buffer cannot take are read again by the next call.
+// directoryRead is the state of one getdents call. It keeps the end of each
+// record, because a fault may cut the copy to user memory short. The next call
+// then starts with the first record that was not copied.
 type directoryRead struct {
 	records []byte
 	ends    []recordEnd
-	refused bool // a record did not fit
+	full    bool // a record did not fit
 }
 
-// recordEnd is where a record ends in the buffer, and the position behind it.
+// recordEnd is the end of a record: the size of all records up to it in bytes,
+// and the directory position after it.
 type recordEnd struct {
 	size     int
 	position int64
@@ -69,7 +70,7 @@ func readDirectory(t *task.Task, a *amd64.Args, appendTo appendEntry) (uint64, e
 		if err := file.ReadDirectory(func(e fs.DirectoryEntry) bool { return r.add(&e, appendTo) }); err != nil {
 			return 0, err
 		}
-		if len(r.ends) == 0 && r.refused {
+		if len(r.ends) == 0 && r.full {
 			return 0, unix.EINVAL
 		}
 		n, err := t.CopyOutSome(a[1], r.records)
@@ -80,15 +81,15 @@ func readDirectory(t *task.Task, a *amd64.Args, appendTo appendEntry) (uint64, e
 		if _, seekErr := file.Seek(last.position, unix.SEEK_SET); seekErr != nil {
 			return 0, seekErr
 		}
-		return partial(uint64(last.size), err)
+		return moved(uint64(last.size), err)
 	})
 }
 
-// add appends a record, unless it does not fit.
+// add appends a record. It returns false if the record does not fit.
 func (r *directoryRead) add(e *fs.DirectoryEntry, appendTo appendEntry) bool {
 	size := (entryOverhead + len(e.Name) + 7) &^ 7
 	if len(r.records)+size > cap(r.records) {
-		r.refused = true
+		r.full = true
 		return false
 	}
 	r.records = appendTo(r.records, e, size)
@@ -96,8 +97,8 @@ func (r *directoryRead) add(e *fs.DirectoryEntry, appendTo appendEntry) bool {
 	return true
 }
 
-// complete returns the end of the last record of which all is in the first n
-// bytes, or the position at which the call began.
+// complete returns the end of the last record that is entirely within the first
+// n bytes. If there is none, the call ends at position start with size 0.
 func (r *directoryRead) complete(n int, start int64) recordEnd {
 	last := recordEnd{0, start}
 	for _, end := range r.ends {

@@ -74,10 +74,10 @@ func sysPwritev(t *task.Task, a *amd64.Args) (uint64, error) {
 	return writeVectors(t, a, int64(a[3]))
 }
 
-// currentOffset stands for the file's own offset, as in preadv2(2).
+// currentOffset means the file's own offset, as in preadv2(2).
 const currentOffset = -1
 
-// Flags of preadv2(2) that change nothing where there is no disk.
+// harmlessFlags are the flags of preadv2(2) that have no effect without a disk.
 const harmlessFlags = unix.RWF_HIPRI | unix.RWF_DSYNC | unix.RWF_SYNC
 
 func sysPreadv2(t *task.Task, a *amd64.Args) (uint64, error) {
@@ -153,7 +153,7 @@ func sysTruncate(t *task.Task, a *amd64.Args) (uint64, error) {
 	if int64(a[1]) < 0 {
 		return 0, unix.EINVAL
 	}
-	return withName(t, here, a[0], func(at fs.At) error {
+	return withName(t, atCWD, a[0], func(at fs.At) error {
 		p, err := at.Lookup()
 		if err != nil {
 			return err
@@ -175,15 +175,15 @@ func sysFsync(t *task.Task, a *amd64.Args) (uint64, error) {
 	return withFile(t, a[0], func(file *fs.File) (uint64, error) { return 0, file.Sync() })
 }
 
-// sysSync is sync(2): what is written is in memory, which is where it stays.
+// sysSync is sync(2). It does nothing: all file systems are in memory.
 func sysSync(*task.Task, *amd64.Args) (uint64, error) { return 0, nil }
 
-// sysSyncfs is syncfs(2).
+// sysSyncfs is syncfs(2). It only checks the descriptor.
 func sysSyncfs(t *task.Task, a *amd64.Args) (uint64, error) {
 	return withFile(t, a[0], func(*fs.File) (uint64, error) { return 0, nil })
 }
 
-// sysSyncFileRange is sync_file_range(2).
+// sysSyncFileRange is sync_file_range(2). It only checks its arguments.
 func sysSyncFileRange(t *task.Task, a *amd64.Args) (uint64, error) {
 	const known = unix.SYNC_FILE_RANGE_WAIT_BEFORE | unix.SYNC_FILE_RANGE_WRITE | unix.SYNC_FILE_RANGE_WAIT_AFTER
 	if int64(a[1]) < 0 || int64(a[2]) < 0 || a[3]&^known != 0 {
@@ -197,7 +197,8 @@ func sysSyncFileRange(t *task.Task, a *amd64.Args) (uint64, error) {
 	})
 }
 
-// sysReadahead is readahead(2): all pages are in memory already.
+// sysReadahead is readahead(2). It only checks its arguments: all pages are in
+// memory already.
 func sysReadahead(t *task.Task, a *amd64.Args) (uint64, error) {
 	return withFile(t, a[0], func(file *fs.File) (uint64, error) {
 		if !file.Readable() {
@@ -210,7 +211,8 @@ func sysReadahead(t *task.Task, a *amd64.Args) (uint64, error) {
 	})
 }
 
-// sysFadvise64 is posix_fadvise(2): advice, which memory does not need.
+// sysFadvise64 is posix_fadvise(2). It only checks its arguments: advice has no
+// effect on files in memory.
 func sysFadvise64(t *task.Task, a *amd64.Args) (uint64, error) {
 	return withFile(t, a[0], func(file *fs.File) (uint64, error) {
 		if file.Inode().Base().Type() == unix.S_IFIFO {

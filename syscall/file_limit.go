@@ -8,8 +8,8 @@ import (
 	"slowpath/task"
 )
 
-// checkFileSize holds a new size of a file against RLIMIT_FSIZE: EFBIG, with
-// SIGXFSZ (setrlimit(2)).
+// checkFileSize checks a new file size in bytes against RLIMIT_FSIZE. Above the
+// limit it sends SIGXFSZ and returns EFBIG (setrlimit(2)).
 func checkFileSize(t *task.Task, size int64) error {
 	if size < 0 || uint64(size) <= t.Group().Limits.Soft(unix.RLIMIT_FSIZE) {
 		return nil
@@ -18,9 +18,9 @@ func checkFileSize(t *task.Task, size int64) error {
 	return unix.EFBIG
 }
 
-// beforeWrite is what a write to a regular file owes before it begins: it is
-// cut at RLIMIT_FSIZE, and set-id bits go when somebody without privilege
-// writes (capabilities(7), CAP_FSETID). offset may be currentOffset.
+// beforeWrite prepares a write to a regular file. It cuts the write at
+// RLIMIT_FSIZE, and clears the set-user-ID and set-group-ID bits if the task
+// lacks CAP_FSETID (capabilities(7)). offset may be currentOffset.
 func beforeWrite(t *task.Task, f *fs.File, u *userMemory, offset int64) error {
 	if f.Inode().Base().Type() != unix.S_IFREG || u.left == 0 || !f.Writable() {
 		return nil
@@ -39,7 +39,7 @@ func beforeWrite(t *task.Task, f *fs.File, u *userMemory, offset int64) error {
 		offset = f.Offset()
 	}
 	if offset < 0 {
-		return nil // refused below
+		return nil // the write itself returns EINVAL
 	}
 	if uint64(offset) >= limit {
 		return checkFileSize(t, offset+1)

@@ -12,21 +12,21 @@ import (
 // maxVectors is IOV_MAX.
 const maxVectors = 1024
 
-// userMemory is user memory as a destination of a read (fs.Sink) or an origin
-// of a write (fs.Source): one or more pieces, one after the other.
+// userMemory is a list of buffers in user memory: the destination of a read
+// (fs.Sink) or the source of a write (fs.Source).
 type userMemory struct {
 	t       *task.Task
 	vectors []abi.Iovec
-	index   int    // of the vector that comes next
-	within  uint64 // bytes of it that are done
-	left    int
-	single  [1]abi.Iovec
+	index   int          // of the current vector
+	within  uint64       // bytes of the current vector already transferred
+	left    int          // bytes not yet transferred
+	single  [1]abi.Iovec // vectors of a call with only one buffer
 }
 
-// newUserMemory is the buffer of read(2) or write(2). As in Linux, a transfer
-// is cut at MaxTransfer. EFAULT for a range that is not user memory at all. A
-// system call has one such buffer, and the next takes its place: allocating it
-// would be a fifth of a small read's instructions.
+// newUserMemory returns the buffer of read(2) or write(2), cut at MaxTransfer
+// bytes as in Linux. Errors: EINVAL for a negative length, EFAULT for a range
+// outside user memory. The calls of a task reuse one userMemory, because
+// allocating it would take a fifth of the instructions of a small read.
 func newUserMemory(t *task.Task, address, length uint64) (*userMemory, error) {
 	if int64(length) < 0 {
 		return nil, unix.EINVAL
@@ -45,11 +45,11 @@ func newUserMemory(t *task.Task, address, length uint64) (*userMemory, error) {
 	return u, nil
 }
 
-// userEnd is where user memory ends (TASK_SIZE_MAX).
+// userEnd is the end of user memory (TASK_SIZE_MAX).
 const userEnd = mm.UserEnd
 
-// newUserVectors is the buffers of readv(2) or writev(2): EINVAL for too many
-// or for a sum that overflows, EFAULT.
+// newUserVectors returns the buffers of readv(2) or writev(2). Errors: EINVAL
+// for too many vectors or a negative length, EFAULT.
 func newUserVectors(t *task.Task, address, count uint64) (*userMemory, error) {
 	if count > maxVectors {
 		return nil, unix.EINVAL
@@ -76,9 +76,9 @@ func newUserVectors(t *task.Task, address, count uint64) (*userMemory, error) {
 // Remaining implements fs.Sink and fs.Source.
 func (u *userMemory) Remaining() int { return u.left }
 
-// move does the next len(p) bytes by copying them piece by piece. EINTR when
-// the task is to die: vectors may name the same memory a thousand times, so a
-// transfer may take long.
+// move transfers the next len(p) bytes piece by piece with copyPiece. It
+// returns EINTR if the task has been killed: a transfer takes long if all
+// vectors name the same large buffer.
 func (u *userMemory) move(p []byte, copyPiece func(p []byte, address uint64) (int, error)) (int, error) {
 	p = p[:min(len(p), u.left)]
 	done := 0
@@ -102,7 +102,7 @@ func (u *userMemory) move(p []byte, copyPiece func(p []byte, address uint64) (in
 	return done, nil
 }
 
-// Unget gives the last n bytes back: see fs.Unget.
+// Unget returns the last n bytes to the source; see fs.Unget.
 func (u *userMemory) Unget(n int) {
 	u.left += n
 	for uint64(n) > u.within {

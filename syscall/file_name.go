@@ -10,14 +10,14 @@ import (
 )
 
 func sysMkdir(t *task.Task, a *amd64.Args) (uint64, error) {
-	return withName(t, here, a[0], func(at fs.At) error { return at.MakeDirectory(uint32(a[1])) })
+	return withName(t, atCWD, a[0], func(at fs.At) error { return at.MakeDirectory(uint32(a[1])) })
 }
 
 func sysMkdirat(t *task.Task, a *amd64.Args) (uint64, error) {
 	return withName(t, a[0], a[1], func(at fs.At) error { return at.MakeDirectory(uint32(a[2])) })
 }
 
-// makeNode is mknodat(2): a mode without a type means a regular file.
+// makeNode is mknodat(2). A mode without a file type means a regular file.
 func makeNode(t *task.Task, directory, address, mode, device uint64) (uint64, error) {
 	kind := uint32(mode) & unix.S_IFMT
 	switch kind {
@@ -36,7 +36,7 @@ func makeNode(t *task.Task, directory, address, mode, device uint64) (uint64, er
 }
 
 func sysMknod(t *task.Task, a *amd64.Args) (uint64, error) {
-	return makeNode(t, here, a[0], a[1], a[2])
+	return makeNode(t, atCWD, a[0], a[1], a[2])
 }
 
 func sysMknodat(t *task.Task, a *amd64.Args) (uint64, error) {
@@ -44,11 +44,11 @@ func sysMknodat(t *task.Task, a *amd64.Args) (uint64, error) {
 }
 
 func sysRmdir(t *task.Task, a *amd64.Args) (uint64, error) {
-	return withName(t, here, a[0], fs.At.RemoveDirectory)
+	return withName(t, atCWD, a[0], fs.At.RemoveDirectory)
 }
 
 func sysUnlink(t *task.Task, a *amd64.Args) (uint64, error) {
-	return withName(t, here, a[0], fs.At.Unlink)
+	return withName(t, atCWD, a[0], fs.At.Unlink)
 }
 
 func sysUnlinkat(t *task.Task, a *amd64.Args) (uint64, error) {
@@ -76,7 +76,7 @@ func rename(t *task.Task, directory1, address1, directory2, address2, flags uint
 }
 
 func sysRename(t *task.Task, a *amd64.Args) (uint64, error) {
-	return rename(t, here, a[0], here, a[1], 0)
+	return rename(t, atCWD, a[0], atCWD, a[1], 0)
 }
 
 func sysRenameat(t *task.Task, a *amd64.Args) (uint64, error) {
@@ -102,7 +102,7 @@ func link(t *task.Task, directory1, address1, directory2, address2, flags uint64
 }
 
 func sysLink(t *task.Task, a *amd64.Args) (uint64, error) {
-	return link(t, here, a[0], here, a[1], 0)
+	return link(t, atCWD, a[0], atCWD, a[1], 0)
 }
 
 func sysLinkat(t *task.Task, a *amd64.Args) (uint64, error) {
@@ -118,7 +118,7 @@ func symlink(t *task.Task, target, directory, address uint64) (uint64, error) {
 }
 
 func sysSymlink(t *task.Task, a *amd64.Args) (uint64, error) {
-	return symlink(t, a[0], here, a[1])
+	return symlink(t, a[0], atCWD, a[1])
 }
 
 func sysSymlinkat(t *task.Task, a *amd64.Args) (uint64, error) {
@@ -143,7 +143,7 @@ func readLink(t *task.Task, directory, address, buffer, size uint64) (uint64, er
 }
 
 func sysReadlink(t *task.Task, a *amd64.Args) (uint64, error) {
-	return readLink(t, here, a[0], a[1], a[2])
+	return readLink(t, atCWD, a[0], a[1], a[2])
 }
 
 func sysReadlinkat(t *task.Task, a *amd64.Args) (uint64, error) {
@@ -163,7 +163,7 @@ func sysGetcwd(t *task.Task, a *amd64.Args) (uint64, error) {
 }
 
 func sysChdir(t *task.Task, a *amd64.Args) (uint64, error) {
-	return withName(t, here, a[0], func(at fs.At) error {
+	return withName(t, atCWD, a[0], func(at fs.At) error {
 		p, err := at.SearchDirectory()
 		if err == nil {
 			t.FS.SetDirectory(p)
@@ -180,7 +180,7 @@ func sysFchdir(t *task.Task, a *amd64.Args) (uint64, error) {
 	if at.Start == nil {
 		return 0, unix.EBADF
 	}
-	defer done(at)
+	defer releaseStart(at)
 	at.Empty = true
 	p, err := at.SearchDirectory()
 	if err == nil {
@@ -190,7 +190,7 @@ func sysFchdir(t *task.Task, a *amd64.Args) (uint64, error) {
 }
 
 func sysChroot(t *task.Task, a *amd64.Args) (uint64, error) {
-	return withName(t, here, a[0], func(at fs.At) error {
+	return withName(t, atCWD, a[0], func(at fs.At) error {
 		p, err := at.SearchDirectory()
 		if err != nil {
 			return err
@@ -224,12 +224,12 @@ func sysMount(t *task.Task, a *amd64.Args) (uint64, error) {
 		}
 		texts[i] = text
 	}
-	return withName(t, here, a[1], func(at fs.At) error { return at.Mount(texts[0], texts[1], flags, texts[2]) })
+	return withName(t, atCWD, a[1], func(at fs.At) error { return at.Mount(texts[0], texts[1], flags, texts[2]) })
 }
 
 func sysUmount2(t *task.Task, a *amd64.Args) (uint64, error) {
 	flags := int(int32(a[1]))
-	return withName(t, here, a[0], func(at fs.At) error {
+	return withName(t, atCWD, a[0], func(at fs.At) error {
 		at.Follow = flags&unix.UMOUNT_NOFOLLOW == 0
 		return at.Unmount(flags)
 	})

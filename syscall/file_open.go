@@ -17,8 +17,8 @@ func signalOf(s signal.Signal) signal.Info { return signal.KernelInfo(s) }
 // fd is a descriptor argument: the low 32 bits, signed.
 func fd(register uint64) int { return int(int32(register)) }
 
-// nameAt reads a path name and the directory descriptor that it begins at. The
-// caller ends with done.
+// nameAt reads a path name and looks up the directory that it starts at. The
+// caller releases the directory by releaseStart.
 func nameAt(t *task.Task, directory, address uint64) (fs.At, error) {
 	name, err := t.CopyInPath(address)
 	if err != nil {
@@ -37,15 +37,15 @@ func startAt(t *task.Task, directory uint64, name string) (fs.At, error) {
 	return at, err
 }
 
-// done gives back what nameAt holds.
-func done(at fs.At) {
+// releaseStart drops the reference that nameAt has taken.
+func releaseStart(at fs.At) {
 	if at.Start != nil {
 		at.Start.DecRef()
 	}
 }
 
-// here is the directory argument of the calls that have none.
-const here = ^uint64(99) // AT_FDCWD
+// atCWD is AT_FDCWD, the directory argument for calls that have none.
+const atCWD = ^uint64(99)
 
 // withName runs operation on a decoded path name.
 func withName(t *task.Task, directory, address uint64, operation func(at fs.At) error) (uint64, error) {
@@ -53,12 +53,12 @@ func withName(t *task.Task, directory, address uint64, operation func(at fs.At) 
 	if err != nil {
 		return 0, err
 	}
-	defer done(at)
+	defer releaseStart(at)
 	return 0, operation(at)
 }
 
-// withFile runs operation on the file of a descriptor; files opened with
-// O_PATH are EBADF.
+// withFile runs operation on the file of a descriptor. Error: EBADF, also for a
+// file opened with O_PATH.
 func withFile(t *task.Task, register uint64, operation func(f *fs.File) (uint64, error)) (uint64, error) {
 	f, err := t.FDs.Get(fd(register))
 	if err != nil {
@@ -68,10 +68,10 @@ func withFile(t *task.Task, register uint64, operation func(f *fs.File) (uint64,
 	return operation(f)
 }
 
-// install gives f the lowest descriptor, and drops the caller's reference if
-// there is none.
-func install(t *task.Task, f *fs.File, closeOnExec bool) (uint64, error) {
-	n, err := t.FDs.Install(f, 0, t.Group().Limits.Soft(unix.RLIMIT_NOFILE), closeOnExec)
+// install gives f the lowest free descriptor. On an error it drops the caller's
+// reference.
+func install(t *task.Task, f *fs.File, onExec fs.ExecAction) (uint64, error) {
+	n, err := t.FDs.Install(f, 0, t.Group().Limits.Soft(unix.RLIMIT_NOFILE), onExec)
 	if err != nil {
 		f.DecRef()
 	}
@@ -83,7 +83,8 @@ const openFlags = unix.O_ACCMODE | unix.O_APPEND | unix.O_ASYNC | unix.O_CLOEXEC
 	unix.O_DIRECTORY | unix.O_DSYNC | unix.O_EXCL | largeFile | unix.O_NOATIME | unix.O_NOCTTY | unix.O_NOFOLLOW |
 	unix.O_NONBLOCK | unix.O_PATH | unix.O_SYNC | unix.O_TMPFILE | unix.O_TRUNC
 
-// largeFile is O_LARGEFILE, which every open of a 64-bit program has.
+// largeFile is O_LARGEFILE, which is set for every file that a 64-bit program
+// opens.
 const largeFile = 0o100000
 
 func openAt(t *task.Task, at fs.At, flags int, mode uint32) (uint64, error) {
@@ -94,7 +95,7 @@ func openAt(t *task.Task, at fs.At, flags int, mode uint32) (uint64, error) {
 	if err != nil {
 		return 0, err
 	}
-	if err := opened(t, f); err != nil {
+	if err := awaitOpened(t, f); err != nil {
 		return 0, err
 	}
 	return install(t, f, flags&unix.O_CLOEXEC != 0)
@@ -105,12 +106,12 @@ func openName(t *task.Task, directory, address, flags, mode uint64) (uint64, err
 	if err != nil {
 		return 0, err
 	}
-	defer done(at)
+	defer releaseStart(at)
 	return openAt(t, at, int(int32(flags)), uint32(mode))
 }
 
 func sysOpen(t *task.Task, a *amd64.Args) (uint64, error) {
-	return openName(t, here, a[0], a[1], a[2])
+	return openName(t, atCWD, a[0], a[1], a[2])
 }
 
 func sysOpenat(t *task.Task, a *amd64.Args) (uint64, error) {
@@ -118,15 +119,15 @@ func sysOpenat(t *task.Task, a *amd64.Args) (uint64, error) {
 }
 
 func sysCreat(t *task.Task, a *amd64.Args) (uint64, error) {
-	return openName(t, here, a[0], unix.O_CREAT|unix.O_WRONLY|unix.O_TRUNC, a[1])
+	return openName(t, atCWD, a[0], unix.O_CREAT|unix.O_WRONLY|unix.O_TRUNC, a[1])
 }
 
-// openHowFirst is the size of the first version of struct open_how.
-const openHowFirst = 24
+// openHowSizeVer0 is the size of the first version of struct open_how.
+const openHowSizeVer0 = 24
 
 // sysOpenat2 is openat2(2).
 func sysOpenat2(t *task.Task, a *amd64.Args) (uint64, error) {
-	how, err := loadExtensible[unix.OpenHow](t, a[2], a[3], openHowFirst)
+	how, err := loadExtensible[unix.OpenHow](t, a[2], a[3], openHowSizeVer0)
 	if err != nil {
 		return 0, err
 	}
@@ -137,12 +138,13 @@ func sysOpenat2(t *task.Task, a *amd64.Args) (uint64, error) {
 	if err != nil {
 		return 0, err
 	}
-	defer done(at)
+	defer releaseStart(at)
 	at.Resolve = how.Resolve
 	return openAt(t, at, int(how.Flags), uint32(how.Mode))
 }
 
-// checkHow refuses what open(2) would ignore.
+// checkHow returns EINVAL for invalid arguments that open(2) would ignore
+// (openat2(2)), and EAGAIN for RESOLVE_CACHED.
 func checkHow(flags, mode, resolve uint64) error {
 	const scopes = unix.RESOLVE_BENEATH | unix.RESOLVE_IN_ROOT
 	const known = scopes | unix.RESOLVE_NO_MAGICLINKS | unix.RESOLVE_NO_SYMLINKS | unix.RESOLVE_NO_XDEV | abi.RESOLVE_CACHED
@@ -154,14 +156,14 @@ func checkHow(flags, mode, resolve uint64) error {
 	case flags&unix.O_PATH != 0 && flags&^(unix.O_PATH|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC) != 0:
 		return unix.EINVAL
 	case resolve&abi.RESOLVE_CACHED != 0:
-		return unix.EAGAIN // "not in the cache", which is always allowed
+		return unix.EAGAIN // RESOLVE_CACHED may fail in this way at any time
 	}
 	return nil
 }
 
-// sysClose is close(2). The last reference to an open file is dropped as task
-// work, right before the task returns to user mode: there no lock is held, and
-// whatever the release does cannot meet one (Linux: fput).
+// sysClose is close(2). The last reference to an open file is dropped by task
+// work, before the task returns to user mode (Linux: fput). No lock is held
+// there, so the release may take any lock.
 func sysClose(t *task.Task, a *amd64.Args) (uint64, error) {
 	file, err := t.FDs.Detach(fd(a[0]))
 	if err != nil || file.DropUnlessLast() {
@@ -183,9 +185,9 @@ func sysCloseRange(t *task.Task, a *amd64.Args) (uint64, error) {
 	from, to := int(min(first, fs.MaxDescriptors)), int(min(last, fs.MaxDescriptors))
 	if flags&unix.CLOSE_RANGE_CLOEXEC != 0 {
 		if from < to {
-			return 0, t.FDs.SetCloseOnExec(from, to, true)
+			return 0, t.FDs.SetExecAction(from, to, fs.CloseOnExec)
 		}
-		t.FDs.SetCloseOnExec(from, to, true) // a lone descriptor may be closed
+		t.FDs.SetExecAction(from, to, fs.CloseOnExec) // EBADF of a single descriptor is ignored
 		return 0, nil
 	}
 	t.FDs.CloseRange(from, to)
@@ -197,7 +199,7 @@ func sysDup(t *task.Task, a *amd64.Args) (uint64, error) {
 	if err != nil {
 		return 0, err
 	}
-	return install(t, file, false)
+	return install(t, file, fs.KeepOnExec)
 }
 
 func sysDup2(t *task.Task, a *amd64.Args) (uint64, error) {
@@ -209,23 +211,23 @@ func sysDup2(t *task.Task, a *amd64.Args) (uint64, error) {
 		file.DecRef()
 		return a[1], nil
 	}
-	return duplicate(t, a[0], a[1], false)
+	return duplicate(t, a[0], a[1], fs.KeepOnExec)
 }
 
 func sysDup3(t *task.Task, a *amd64.Args) (uint64, error) {
 	if a[2]&^unix.O_CLOEXEC != 0 || uint32(a[0]) == uint32(a[1]) {
 		return 0, unix.EINVAL
 	}
-	return duplicate(t, a[0], a[1], a[2] != 0)
+	return duplicate(t, a[0], a[1], a[2]&unix.O_CLOEXEC != 0)
 }
 
-func duplicate(t *task.Task, from, to uint64, closeOnExec bool) (uint64, error) {
+func duplicate(t *task.Task, from, to uint64, onExec fs.ExecAction) (uint64, error) {
 	file, err := t.FDs.GetPath(fd(from))
 	if err != nil {
 		return 0, err
 	}
 	limit := t.Group().Limits.Soft(unix.RLIMIT_NOFILE)
-	if err := t.FDs.Replace(fd(to), file, limit, closeOnExec); err != nil {
+	if err := t.FDs.Replace(fd(to), file, limit, onExec); err != nil {
 		file.DecRef()
 		return 0, err
 	}

@@ -17,12 +17,12 @@ var specialCalls = []Row{
 	{Number: unix.SYS_EVENTFD, Name: "eventfd", Arguments: args(Uint), Handler: sysEventfd},
 	{Number: unix.SYS_EVENTFD2, Name: "eventfd2", Arguments: args(Uint, Hex), Handler: sysEventfd2},
 	{Number: unix.SYS_PIPE2, Name: "pipe2", Arguments: args(Pointer, Hex), Handler: sysPipe2,
-		Partial: "O_DIRECT, packet mode, is EINVAL: nothing asks for it."},
+		Partial: "O_DIRECT (packet mode) fails with EINVAL: the programs that this kernel targets do not use it."},
 	{Number: unix.SYS_MEMFD_CREATE, Name: "memfd_create", Arguments: args(Path, Hex), Handler: sysMemfdCreate,
-		Partial: "MFD_HUGETLB is EINVAL: there are no huge pages."},
+		Partial: "MFD_HUGETLB fails with EINVAL: there are no huge pages."},
 }
 
-// makePipe is pipe2(2): the descriptors stay only if they could be stored.
+// makePipe is pipe2(2). If the descriptors cannot be stored, they are closed.
 func makePipe(t *task.Task, address uint64, flags int) (uint64, error) {
 	if flags&^(unix.O_CLOEXEC|unix.O_NONBLOCK) != 0 {
 		return 0, unix.EINVAL
@@ -33,8 +33,9 @@ func makePipe(t *task.Task, address uint64, flags int) (uint64, error) {
 }
 
 // installPair gives descriptors to two new files and stores them as two ints.
-func installPair(t *task.Task, a, b *fs.File, address uint64, closeOnExec bool) error {
-	first, second, err := t.FDs.InstallPair(a, b, t.Group().Limits.Soft(unix.RLIMIT_NOFILE), closeOnExec)
+// On an error both files are closed.
+func installPair(t *task.Task, a, b *fs.File, address uint64, onExec fs.ExecAction) error {
+	first, second, err := t.FDs.InstallPair(a, b, t.Group().Limits.Soft(unix.RLIMIT_NOFILE), onExec)
 	if err != nil {
 		a.DecRef()
 		b.DecRef()
@@ -55,7 +56,7 @@ func sysPipe2(t *task.Task, a *amd64.Args) (uint64, error) {
 }
 
 func sysEventfd(t *task.Task, a *amd64.Args) (uint64, error) {
-	return install(t, eventfd.New(t.FS.Mounts(), uint32(a[0]), 0), false)
+	return install(t, eventfd.New(t.FS.Mounts(), uint32(a[0]), 0), fs.KeepOnExec)
 }
 
 func sysEventfd2(t *task.Task, a *amd64.Args) (uint64, error) {

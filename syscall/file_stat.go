@@ -10,7 +10,7 @@ import (
 	"slowpath/task"
 )
 
-// statOf returns the struct stat of attributes.
+// statOf converts attributes to a struct stat.
 func statOf(a *fs.Attributes) abi.Stat {
 	return abi.Stat{
 		Dev: a.Device, Ino: a.Inode, Nlink: uint64(a.Links), Mode: a.Mode, UID: a.UID, GID: a.GID, Rdev: a.Rdev,
@@ -35,16 +35,16 @@ func statName(t *task.Task, directory, address, buffer, flags uint64) (uint64, e
 }
 
 func sysStat(t *task.Task, a *amd64.Args) (uint64, error) {
-	return statName(t, here, a[0], a[1], 0)
+	return statName(t, atCWD, a[0], a[1], 0)
 }
 
 func sysLstat(t *task.Task, a *amd64.Args) (uint64, error) {
-	return statName(t, here, a[0], a[1], unix.AT_SYMLINK_NOFOLLOW)
+	return statName(t, atCWD, a[0], a[1], unix.AT_SYMLINK_NOFOLLOW)
 }
 
 func sysNewfstatat(t *task.Task, a *amd64.Args) (uint64, error) {
 	flags := a[3] & 0xffffffff
-	if flags == unix.AT_EMPTY_PATH && fd(a[0]) >= 0 { // C libraries have no other fstat
+	if flags == unix.AT_EMPTY_PATH && fd(a[0]) >= 0 { // fstat(3) of C libraries makes this call
 		first, err := abi.CopyIn[byte](t, a[1])
 		if err != nil {
 			return 0, err
@@ -70,7 +70,7 @@ func statDescriptor(t *task.Task, register, buffer uint64) (uint64, error) {
 	return 0, abi.CopyOut(t, buffer, statOf(&a))
 }
 
-// statxSupported are the fields that statx(2) fills.
+// statxSupported is the mask of the fields that statx(2) fills in.
 const statxSupported = unix.STATX_BASIC_STATS | unix.STATX_BTIME | unix.STATX_MNT_ID
 
 func statxTime(ns int64) abi.StatxTimestamp {
@@ -78,7 +78,7 @@ func statxTime(ns int64) abi.StatxTimestamp {
 	return abi.StatxTimestamp{Sec: v.Sec, Nsec: uint32(v.Nsec)}
 }
 
-// statxOf returns the struct statx of what a path leads to.
+// statxOf returns the struct statx of the inode at p.
 func statxOf(p fs.Path) abi.Statx {
 	a := p.Inode().Attributes()
 	s := abi.Statx{
@@ -133,7 +133,7 @@ func statfsOf(s *fs.Statistics) unix.Statfs_t {
 }
 
 func sysStatfs(t *task.Task, a *amd64.Args) (uint64, error) {
-	return withName(t, here, a[0], func(at fs.At) error {
+	return withName(t, atCWD, a[0], func(at fs.At) error {
 		s, err := at.Statistics()
 		if err != nil {
 			return err
@@ -152,7 +152,8 @@ func sysFstatfs(t *task.Task, a *amd64.Args) (uint64, error) {
 	return 0, abi.CopyOut(t, a[1], statfsOf(&s))
 }
 
-// realCaller is a task that is judged by its real ids, as access(2) wants.
+// realCaller is a task whose permissions are checked with its real ids, as
+// access(2) requires.
 type realCaller struct{ *task.Task }
 
 // Credentials implements fs.Caller.
@@ -173,7 +174,7 @@ func accessName(t *task.Task, directory, address, mode, flags uint64) (uint64, e
 }
 
 func sysAccess(t *task.Task, a *amd64.Args) (uint64, error) {
-	return accessName(t, here, a[0], a[1], 0)
+	return accessName(t, atCWD, a[0], a[1], 0)
 }
 
 func sysFaccessat(t *task.Task, a *amd64.Args) (uint64, error) {

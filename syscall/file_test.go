@@ -21,7 +21,7 @@ type user struct {
 	base uint64 // of 1 MiB of memory
 }
 
-// asUser runs body as asTask does, with scratch memory.
+// asUser runs body as asTask does, with 1 MiB of scratch memory.
 func asUser(t *testing.T, body func(u *user)) {
 	t.Helper()
 	w := fstest.New(t, 2048)
@@ -46,7 +46,7 @@ func (u *user) call(h Handler, arguments ...uint64) uint64 {
 func (u *user) fails(want error, h Handler, arguments ...uint64) {
 	u.Helper()
 	if n, err := invoke(u.task, h, arguments...); err != want {
-		u.Errorf("the call returned %d, %v, want %v", n, err, want)
+		u.Errorf("the call returned %d and error %v, want error %v", n, err, want)
 	}
 }
 
@@ -76,7 +76,7 @@ func (u *user) int(offset uint64) uint64 {
 
 func (u *user) open(name string, flags uint64) uint64 {
 	u.Helper()
-	return u.call(sysOpenat, here, u.path(name), flags, 0o644)
+	return u.call(sysOpenat, atCWD, u.path(name), flags, 0o644)
 }
 
 func (u *user) write(fd uint64, text string) uint64 {
@@ -84,13 +84,13 @@ func (u *user) write(fd uint64, text string) uint64 {
 	return u.call(sysWrite, fd, u.put(0x2000, []byte(text)), uint64(len(text)))
 }
 
-// read returns what one read of up to n bytes gives.
+// read returns the result of one read of up to n bytes.
 func (u *user) read(fd, n uint64) string {
 	u.Helper()
 	return string(u.get(0x10000, int(u.call(sysRead, fd, u.base+0x10000, n))))
 }
 
-func TestFileCalls(t *testing.T) {
+func TestFileReadStatAndSeek(t *testing.T) {
 	asUser(t, func(u *user) {
 		fd := u.open("/f", unix.O_CREAT|unix.O_RDWR)
 		u.write(fd, "hello world")
@@ -109,7 +109,7 @@ func TestFileCalls(t *testing.T) {
 		}
 		u.fails(unix.EFAULT, sysPread64, fd, 0x10, 10, 0)
 		u.fails(unix.EFAULT, sysRead, fd, 1<<47, 10)
-		u.fails(unix.EFAULT, sysOpenat, here, 0x10, 0, 0)
+		u.fails(unix.EFAULT, sysOpenat, atCWD, 0x10, 0, 0)
 		u.fails(unix.EBADF, sysRead, 99, u.base, 1)
 		u.fails(unix.EINVAL, sysReadv, fd, vectors, 2000)
 		u.fails(unix.EINVAL, sysLseek, fd, ^uint64(0), unix.SEEK_SET)
@@ -117,12 +117,12 @@ func TestFileCalls(t *testing.T) {
 	})
 }
 
-// words packs 64-bit words.
+// words returns 64-bit words in memory order.
 func words(values ...uint64) []byte {
 	return abi.SliceBytes(values)
 }
 
-func TestDirectoryCalls(t *testing.T) {
+func TestDirectoryListingAndWorkingDirectory(t *testing.T) {
 	asUser(t, func(u *user) {
 		u.call(sysMkdir, u.path("/d"), 0o755)
 		for _, name := range []string{"/d/a", "/d/long name of an entry"} {
@@ -152,7 +152,7 @@ func TestDirectoryCalls(t *testing.T) {
 	})
 }
 
-func TestBlockingPipeAndPoll(t *testing.T) {
+func TestPollAndReadWaitForPipeData(t *testing.T) {
 	asUser(t, func(u *user) {
 		u.call(sysPipe2, u.base, unix.O_CLOEXEC)
 		r, w := u.int(0), u.int(4)
@@ -160,7 +160,7 @@ func TestBlockingPipeAndPoll(t *testing.T) {
 		if err != nil {
 			u.Fatal(err)
 		}
-		go func() { // stands for another task
+		go func() { // plays another task
 			time.Sleep(20 * time.Millisecond)
 			writer.Write(&bytesSource{[]byte("late")})
 			writer.DecRef()
@@ -190,7 +190,7 @@ func TestBlockingPipeAndPoll(t *testing.T) {
 	})
 }
 
-// bytesSource is a source of kernel memory, without going back.
+// bytesSource is an fs.Source over kernel memory without Unget.
 type bytesSource struct{ left []byte }
 
 func (b *bytesSource) Get(p []byte) (int, error) {
@@ -200,7 +200,7 @@ func (b *bytesSource) Get(p []byte) (int, error) {
 }
 func (b *bytesSource) Remaining() int { return len(b.left) }
 
-func TestEpollCalls(t *testing.T) {
+func TestEpollReportsReadyEventfd(t *testing.T) {
 	asUser(t, func(u *user) {
 		ep := u.call(sysEpollCreate1, 0)
 		event := u.call(sysEventfd2, 0, unix.EFD_NONBLOCK)
@@ -221,7 +221,7 @@ func TestEpollCalls(t *testing.T) {
 	})
 }
 
-func TestDescriptorCalls(t *testing.T) {
+func TestDescriptorDuplicationFlagsAndLocks(t *testing.T) {
 	asUser(t, func(u *user) {
 		fd := u.open("/f", unix.O_CREAT|unix.O_RDWR|unix.O_CLOEXEC)
 		if n := u.call(sysDup, fd); n != fd+1 {
@@ -250,7 +250,7 @@ func TestDescriptorCalls(t *testing.T) {
 	})
 }
 
-func TestCopyCalls(t *testing.T) {
+func TestSendfileCopyRangeAndSplice(t *testing.T) {
 	asUser(t, func(u *user) {
 		in, out := u.open("/in", unix.O_CREAT|unix.O_RDWR), u.open("/out", unix.O_CREAT|unix.O_RDWR)
 		u.write(in, "0123456789")
@@ -270,13 +270,13 @@ func TestCopyCalls(t *testing.T) {
 			u.Errorf("splice: %d", n)
 		}
 		if got := u.read(r, 100); got != "456789012" {
-			u.Errorf("through the pipe came %q", got)
+			u.Errorf("the pipe contained %q", got)
 		}
 		u.fails(unix.EINVAL, sysSplice, in, 0, out, 0, 1, 0)
 	})
 }
 
-func TestSocketCalls(t *testing.T) {
+func TestSocketpairPassesDescriptors(t *testing.T) {
 	asUser(t, func(u *user) {
 		u.fails(unix.EAFNOSUPPORT, sysSocket, unix.AF_INET, unix.SOCK_STREAM, 0)
 		u.call(sysSocketpair, unix.AF_UNIX, unix.SOCK_STREAM, 0, u.base)
@@ -298,18 +298,18 @@ func TestSocketCalls(t *testing.T) {
 		}
 		u.call(sysLseek, got, 0, unix.SEEK_SET)
 		if text := u.read(got, 100); text != "by message" {
-			u.Errorf("the passed file has %q", text)
+			u.Errorf("the passed file contains %q", text)
 		}
 		u.call(sysGetsockopt, a, unix.SOL_SOCKET, unix.SO_PEERCRED, u.base+0x400, u.put(0x420, words(12)))
 		if pid := u.int(0x400); pid != uint64(u.task.ProcessID()) {
-			u.Errorf("SO_PEERCRED says process %d", pid)
+			u.Errorf("SO_PEERCRED returned process %d", pid)
 		}
 		u.fails(unix.EAGAIN, sysRecvfrom, b, u.base, 10, unix.MSG_DONTWAIT, 0, 0)
 		u.fails(unix.ENOTSOCK, sysShutdown, passed, unix.SHUT_WR)
 	})
 }
 
-func TestFileSizeLimit(t *testing.T) {
+func TestFileSizeLimitCutsWrites(t *testing.T) {
 	asUser(t, func(u *user) {
 		limits := u.task.Group().Limits.All()
 		limits[unix.RLIMIT_FSIZE].Soft = 10

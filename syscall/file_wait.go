@@ -8,9 +8,10 @@ import (
 	"slowpath/wait"
 )
 
-// await calls operation until it returns something else than EAGAIN, sleeping
-// on q in between: what transfer is for a file, for waits on something else
-// than its data. ERESTARTSYS at a signal.
+// await calls operation until it returns something other than EAGAIN, and
+// sleeps on q between the calls. It is for waits on something other than a
+// file's data, for which there is transfer. Errors: those of operation;
+// ERESTARTSYS at a signal.
 func await(t *task.Task, q *wait.Queue, events wait.Events, operation func() error) error {
 	err := operation()
 	if err != unix.EAGAIN {
@@ -26,10 +27,11 @@ func await(t *task.Task, q *wait.Queue, events wait.Events, operation func() err
 	return err
 }
 
-// Besides the direction that is waited for, these end a wait for data.
+// ends are the events that end a wait for data, whatever its direction.
 const ends = wait.Err | wait.Hup | wait.RdHup
 
-// readFile reads into dst with operation, waiting if the file blocks.
+// readFile reads by operation. It waits for data unless f is in non-blocking
+// mode.
 func readFile(t *task.Task, f *fs.File, operation func() (int, error)) (uint64, error) {
 	controlled, isTerminal := f.Operations().(fs.JobControlled)
 	return transfer(t, f, wait.Readable|ends, func() (int, error) {
@@ -42,8 +44,9 @@ func readFile(t *task.Task, f *fs.File, operation func() (int, error)) (uint64, 
 	})
 }
 
-// writeFile writes src with operation, waiting if the file blocks. Streams are
-// waited for until all is written. A broken pipe sends SIGPIPE.
+// writeFile writes src by operation. It waits for room unless f is in
+// non-blocking mode. A write to a stream continues until all of src is written.
+// EPIPE also sends SIGPIPE.
 func writeFile(t *task.Task, f *fs.File, src fs.Source, operation func() (int, error)) (uint64, error) {
 	if controlled, isTerminal := f.Operations().(fs.JobControlled); isTerminal {
 		if err := controlled.BeforeWrite(t); err != nil {
@@ -67,12 +70,13 @@ func writeFile(t *task.Task, f *fs.File, src fs.Source, operation func() (int, e
 	}
 }
 
-// brokenPipe sends SIGPIPE to the task that writes where nobody reads.
+// brokenPipe sends SIGPIPE to t, which has written to a pipe or socket that has
+// no reader.
 func brokenPipe(t *task.Task) { t.Signal(signalOf(unix.SIGPIPE)) }
 
-// opened waits until open(2) of a fifo has found its partner. It drops the
-// caller's reference if that does not happen.
-func opened(t *task.Task, f *fs.File) error {
+// awaitOpened waits until the other end of a FIFO is open (fifo(7)). Other
+// files are open immediately. On an error it drops the caller's reference.
+func awaitOpened(t *task.Task, f *fs.File) error {
 	err := await(t, f.Queue(), wait.All, f.Opened)
 	if err != nil {
 		f.DecRef()

@@ -16,7 +16,8 @@ import (
 	"slowpath/task"
 )
 
-// smallestProgram returns an ELF file with one page of nothing.
+// smallestProgram returns an ELF executable with one page that contains one RET
+// instruction.
 func smallestProgram() string {
 	const base, headers = 0x400000, 64 + 56
 	h := elf.Header64{
@@ -35,8 +36,8 @@ func smallestProgram() string {
 	return b.String()
 }
 
-// asTask runs body as the user mode of a process with an empty descriptor
-// table, and waits for its end.
+// asTask starts a process with an empty descriptor table, runs body in place of
+// its user mode, and waits until the process has ended.
 func asTask(t *testing.T, w *fstest.World, body func(t *task.Task)) {
 	t.Helper()
 	done := make(chan struct{})
@@ -60,7 +61,7 @@ func asTask(t *testing.T, w *fstest.World, body func(t *task.Task)) {
 		Path: "/program", Argv: []string{"/program"}, FDs: fs.NewFDTable(), FS: w.Caller.Context.Copy(),
 	})
 	if err != nil {
-		t.Fatalf("the program cannot be started: %v", err)
+		t.Fatalf("Spawn: %v", err)
 	}
 	<-done
 	group.AwaitEnd()
@@ -71,6 +72,6 @@ func invoke(t *task.Task, h Handler, arguments ...uint64) (uint64, error) {
 	var a amd64.Args
 	copy(a[:], arguments)
 	result, err := h(t, &a)
-	task.WorkHandlers().BeforeUser(t) // as on the way to user mode
+	task.WorkHandlers().BeforeUser(t) // task work, as before every return to user mode
 	return result, err
 }

@@ -17,7 +17,7 @@ var futexCalls = []Row{
 	{Number: unix.SYS_FUTEX_WAITV, Name: "futex_waitv", Arguments: args(Pointer, Uint, Hex, Pointer, Int), Handler: sysFutexWaitv},
 }
 
-// The operations of futex(2), and the flags beside them.
+// The operations and flags of futex(2).
 const (
 	futexWait       = 0
 	futexWake       = 1
@@ -40,17 +40,20 @@ func sysFutex(t *task.Task, a *amd64.Args) (uint64, error) {
 	}
 	switch operation {
 	case futexWait:
-		return futexSleep(t, a, private, task.FutexMatchAny, false)
+		return futexSleep(t, a, private, task.FutexMatchAny, relativeTimeout)
 	case futexWaitBitset:
-		return futexSleep(t, a, private, uint32(a[5]), true)
+		return futexSleep(t, a, private, uint32(a[5]), absoluteTimeout)
 	case futexWake:
 		n, err := t.FutexWake(a[0], int(int32(value)), private, task.FutexMatchAny)
 		return uint64(n), err
 	case futexWakeBitset:
 		n, err := t.FutexWake(a[0], int(int32(value)), private, uint32(a[5]))
 		return uint64(n), err
-	case futexRequeue, futexCmpRequeue:
-		return futexMove(t, a, private, operation == futexCmpRequeue)
+	case futexRequeue:
+		return futexMove(t, a, private, nil)
+	case futexCmpRequeue:
+		expected := uint32(a[5])
+		return futexMove(t, a, private, &expected)
 	case futexWakeOp:
 		n, err := t.FutexWakeOp(a[0], a[4], int(int32(value)), int(int32(a[3])), private, uint32(a[5]))
 		return uint64(n), err
@@ -58,9 +61,17 @@ func sysFutex(t *task.Task, a *amd64.Args) (uint64, error) {
 	return 0, unix.ENOSYS
 }
 
-// futexSleep is FUTEX_WAIT, whose timeout is relative, and FUTEX_WAIT_BITSET,
-// whose is a time of a clock.
-func futexSleep(t *task.Task, a *amd64.Args, private bool, bits uint32, absolute bool) (uint64, error) {
+// timeoutKind is how a futex operation interprets its timeout.
+type timeoutKind uint8
+
+const (
+	relativeTimeout timeoutKind = iota // from now on
+	absoluteTimeout                    // a time of the operation's clock
+)
+
+// futexSleep is FUTEX_WAIT, which has a relative timeout, and
+// FUTEX_WAIT_BITSET, which has an absolute one.
+func futexSleep(t *task.Task, a *amd64.Args, private bool, bits uint32, kind timeoutKind) (uint64, error) {
 	deadline := int64(0)
 	if a[3] != 0 {
 		ns, err := loadTimespec(t, a[3])
@@ -68,7 +79,7 @@ func futexSleep(t *task.Task, a *amd64.Args, private bool, bits uint32, absolute
 			return 0, err
 		}
 		switch {
-		case !absolute:
+		case kind == relativeTimeout:
 			deadline = after(clock.Monotonic(), ns)
 		case a[1]&futexRealtime != 0:
 			deadline = monotonicDeadline(t, unix.CLOCK_REALTIME, ns)
@@ -79,19 +90,14 @@ func futexSleep(t *task.Task, a *amd64.Args, private bool, bits uint32, absolute
 	return 0, t.FutexWait(a[0], uint32(a[2]), private, bits, deadline)
 }
 
-// futexMove is FUTEX_REQUEUE and FUTEX_CMP_REQUEUE. Both count those that they
-// have moved with those that they have woken.
-func futexMove(t *task.Task, a *amd64.Args, private, compare bool) (uint64, error) {
-	var expected *uint32
-	if compare {
-		value := uint32(a[5])
-		expected = &value
-	}
+// futexMove is FUTEX_REQUEUE, without an expected value, and FUTEX_CMP_REQUEUE.
+// Both return the number of woken waiters plus the number of requeued ones.
+func futexMove(t *task.Task, a *amd64.Args, private bool, expected *uint32) (uint64, error) {
 	n, _, err := t.FutexRequeue(a[0], a[4], int(int32(a[2])), int(int32(a[3])), private, expected)
 	return uint64(n), err
 }
 
-// The flags of an element of futex_waitv(2).
+// futexSize32 is FUTEX2_SIZE_U32, the only futex size of futex_waitv(2).
 const futexSize32 = 2
 
 func sysFutexWaitv(t *task.Task, a *amd64.Args) (uint64, error) {

@@ -45,7 +45,7 @@ func sysGetegid(t *task.Task, a *amd64.Args) (uint64, error) {
 	return uint64(t.Credentials().EGID), nil
 }
 
-// storeThree writes three ids to the places of the first three arguments.
+// storeThree stores three ids at the addresses in the first three arguments.
 func storeThree(t *task.Task, a *amd64.Args, real, effective, saved uint32) (uint64, error) {
 	for _, id := range [...]struct {
 		address uint64

@@ -9,7 +9,7 @@ import (
 	"slowpath/task"
 )
 
-// limitCalls are about what a process may use, and has used.
+// limitCalls read and set resource limits, and read resource usage.
 var limitCalls = []Row{
 	{Number: unix.SYS_GETRLIMIT, Name: "getrlimit", Arguments: args(Int, Pointer), Handler: sysGetrlimit},
 	{Number: unix.SYS_SETRLIMIT, Name: "setrlimit", Arguments: args(Int, Pointer), Handler: sysSetrlimit},
@@ -23,7 +23,7 @@ func sysGetrlimit(t *task.Task, a *amd64.Args) (uint64, error) {
 
 func sysSetrlimit(t *task.Task, a *amd64.Args) (uint64, error) {
 	if _, err := abi.CopyIn[unix.Rlimit](t, a[1]); err != nil {
-		return 0, err // a null pointer is one, too
+		return 0, err // also for a null pointer, which prlimit64(2) allows
 	}
 	return 0, prlimit(t, t.Group(), a[0], a[1], 0)
 }
@@ -40,8 +40,9 @@ func sysPrlimit64(t *task.Task, a *amd64.Args) (uint64, error) {
 	return 0, prlimit(t, group, a[1], a[2], a[3])
 }
 
-// prlimit sets a limit from one address and writes the old one to another,
-// either of which may be 0.
+// prlimit sets a limit from newAddress and stores the old limit at oldAddress.
+// An address of 0 skips its step. Errors: EFAULT, EINVAL, and those of
+// ChangeLimit.
 func prlimit(t *task.Task, g *task.ThreadGroup, resource, newAddress, oldAddress uint64) error {
 	var next *task.Limit
 	if newAddress != 0 {

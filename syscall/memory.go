@@ -11,8 +11,8 @@ import (
 	"slowpath/task"
 )
 
-// memoryCalls are the calls about the address space. Package mm does the work;
-// here arguments are decoded and files are found.
+// memoryCalls are the calls on the address space. The handlers decode arguments
+// and look up files; package mm does the work.
 var memoryCalls = []Row{
 	{Number: unix.SYS_MMAP, Name: "mmap", Arguments: args(Pointer, Uint, Hex, Hex, FD, Uint), Handler: sysMmap,
 		Partial: "MAP_HUGETLB fails with ENOMEM, as on a machine whose pool of huge pages is empty."},
@@ -37,8 +37,8 @@ var memoryCalls = []Row{
 		Partial: "Protection keys are not used: fails with EINVAL, as on a CPU without them."},
 }
 
-// memory returns the task's address space, which from now on obeys the limits
-// that the task has at this moment.
+// memory returns the task's address space, after it has applied the task's
+// current resource limits to it.
 func memory(t *task.Task) *mm.AddressSpace {
 	t.MM.SetLimits(memoryLimits(t))
 	return t.MM
@@ -81,8 +81,8 @@ func sysMmap(t *task.Task, a *amd64.Args) (uint64, error) {
 	return memory(t).Mmap(r)
 }
 
-// mmapAnonymous maps memory without a file. Descriptor and offset are ignored,
-// as mmap(2) says.
+// mmapAnonymous maps memory without a file. The descriptor and the offset are
+// ignored (mmap(2)).
 func mmapAnonymous(t *task.Task, r mm.MapRequest) (uint64, error) {
 	if kind := r.Flags & unix.MAP_TYPE; kind != unix.MAP_SHARED && kind != unix.MAP_PRIVATE {
 		return 0, unix.EINVAL
@@ -101,8 +101,9 @@ const knownMapFlags = unix.MAP_SHARED | unix.MAP_PRIVATE | unix.MAP_FIXED | unix
 	unix.MAP_NORESERVE | unix.MAP_POPULATE | unix.MAP_NONBLOCK | unix.MAP_STACK |
 	unix.MAP_HUGETLB | unix.MAP_32BIT | unix.MAP_HUGE_MASK<<unix.MAP_HUGE_SHIFT
 
-// fileMapping completes a request with the file: EACCES, EINVAL, ENODEV,
-// EOPNOTSUPP, or EPERM for a seal and for code from a mount without exec.
+// fileMapping adds the file, the object and the maximum protection to a
+// request. Errors: EACCES, EINVAL, ENODEV, EOPNOTSUPP; EPERM for a seal and for
+// executable memory from a noexec mount.
 func fileMapping(r *mm.MapRequest, file *fs.File) error {
 	if r.Length == 0 || r.Flags&unix.MAP_HUGETLB != 0 {
 		return unix.EINVAL
@@ -129,8 +130,9 @@ func fileMapping(r *mm.MapRequest, file *fs.File) error {
 	return nil
 }
 
-// allowedProtection is what the mapping of a file may ever be given: seals and
-// the way the file is open limit shared writing, the mount limits execution.
+// allowedProtection returns the maximum protection of a mapping, which also
+// limits a later mprotect(2). Seals and the file's open mode limit shared
+// writing; the mount limits execution.
 func allowedProtection(file *fs.File, object mm.Mappable, shared bool) mm.Prot {
 	allowed := mm.ProtAll
 	if shared && (!file.Writable() || tmpfs.MayMapWritable(object) != nil) {
@@ -152,7 +154,8 @@ func sysMunmap(t *task.Task, a *amd64.Args) (uint64, error) {
 	return 0, t.MM.Munmap(a[0], a[1])
 }
 
-// sysBrk is brk(2), which the kernel answers with the end of the heap.
+// sysBrk is brk(2). It returns the end of the heap, whether that has changed or
+// not.
 func sysBrk(t *task.Task, a *amd64.Args) (uint64, error) {
 	return memory(t).Brk(a[0]), nil
 }

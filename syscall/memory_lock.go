@@ -9,7 +9,7 @@ import (
 
 // sysMlock is mlock(2).
 func sysMlock(t *task.Task, a *amd64.Args) (uint64, error) {
-	return 0, memory(t).Mlock(a[0], a[1], false)
+	return lockRange(t, a, 0)
 }
 
 // mlockOnFault is MLOCK_ONFAULT of mlock2(2).
@@ -21,7 +21,11 @@ func sysMlock2(t *task.Task, a *amd64.Args) (uint64, error) {
 	if flags&^mlockOnFault != 0 {
 		return 0, unix.EINVAL
 	}
-	return 0, memory(t).Mlock(a[0], a[1], flags != 0)
+	return lockRange(t, a, flags)
+}
+
+func lockRange(t *task.Task, a *amd64.Args, flags int32) (uint64, error) {
+	return 0, memory(t).Mlock(a[0], a[1], flags&mlockOnFault != 0)
 }
 
 // sysMunlock is munlock(2).
@@ -57,5 +61,5 @@ func sysPkeyAlloc(t *task.Task, a *amd64.Args) (uint64, error) {
 	return 0, unix.ENOSPC
 }
 
-// sysPkeyFree is pkey_free(2). No key was ever given out.
+// sysPkeyFree is pkey_free(2). No key is ever allocated.
 func sysPkeyFree(*task.Task, *amd64.Args) (uint64, error) { return 0, unix.EINVAL }

@@ -5,20 +5,21 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"slowpath/fs"
 	"slowpath/fs/fstest"
 	"slowpath/fs/tmpfs"
 	"slowpath/mm"
 	"slowpath/task"
 )
 
-// openFile gives the task a descriptor for a file of the world.
+// openFile opens a file of w and gives the task a descriptor for it.
 func openFile(t *testing.T, tk *task.Task, w *fstest.World, name string, flags int) uint64 {
 	t.Helper()
 	f, err := w.At(name).Open(flags, 0o644)
 	if err != nil {
 		t.Fatalf("open %s: %v", name, err)
 	}
-	fd, err := tk.FDs.Install(f, 0, 1024, false)
+	fd, err := tk.FDs.Install(f, 0, 1024, fs.KeepOnExec)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -33,8 +34,9 @@ const (
 	protWrite  = unix.PROT_WRITE
 )
 
-// TestMmapOfFiles goes through what mmap(2) says of descriptors.
-func TestMmapOfFiles(t *testing.T) {
+// TestMmapChecksFileAndFlags checks the errors of mmap(2) for descriptors,
+// flags and offsets.
+func TestMmapChecksFileAndFlags(t *testing.T) {
 	w := fstest.New(t, 2048)
 	w.Write("/file", "some text")
 	asTask(t, w, func(tk *task.Task) {
@@ -61,8 +63,8 @@ func TestMmapOfFiles(t *testing.T) {
 			{"huge pages", testPage, protRead, mapPrivate | unix.MAP_HUGETLB, both, 0, unix.EINVAL},
 			{"offset not aligned", testPage, protRead, mapPrivate, both, 5, unix.EINVAL},
 			{"offset too large", testPage, protRead, mapPrivate, both, 1<<64 - testPage, unix.EOVERFLOW},
-			{"flag that is validated", testPage, protRead, unix.MAP_SHARED_VALIDATE | unix.MAP_SYNC, both, 0, unix.EOPNOTSUPP},
-			{"flags that are known", testPage, protRead, unix.MAP_SHARED_VALIDATE | unix.MAP_POPULATE, both, 0, nil},
+			{"unsupported flag with MAP_SHARED_VALIDATE", testPage, protRead, unix.MAP_SHARED_VALIDATE | unix.MAP_SYNC, both, 0, unix.EOPNOTSUPP},
+			{"known flags with MAP_SHARED_VALIDATE", testPage, protRead, unix.MAP_SHARED_VALIDATE | unix.MAP_POPULATE, both, 0, nil},
 		} {
 			if _, err := invoke(tk, sysMmap, 0, c.length, c.prot, c.flags, c.fd, c.offset); err != c.want {
 				t.Errorf("%s: %v, want %v", c.name, err, c.want)
@@ -71,8 +73,9 @@ func TestMmapOfFiles(t *testing.T) {
 	})
 }
 
-// TestMmapReadsFile: the contents arrive, and what is opened for reading stays
-// so through mprotect.
+// TestMmapReadsFile checks that a mapping has the file's contents, that
+// mprotect(2) cannot make a shared mapping of a read-only file writable, and
+// that munmap(2) removes the mapping.
 func TestMmapReadsFile(t *testing.T) {
 	w := fstest.New(t, 2048)
 	w.Write("/file", "some text")
@@ -84,7 +87,7 @@ func TestMmapReadsFile(t *testing.T) {
 		}
 		text := make([]byte, 9)
 		if err := tk.CopyIn(at, text); err != nil || string(text) != "some text" {
-			t.Errorf("the mapping has %q, %v", text, err)
+			t.Errorf("the mapping contains %q, error %v", text, err)
 		}
 		if _, err := invoke(tk, sysMprotect, at, testPage, protRead|protWrite); err != unix.EACCES {
 			t.Errorf("mprotect of a read-only file: %v", err)
@@ -98,11 +101,13 @@ func TestMmapReadsFile(t *testing.T) {
 	})
 }
 
-// TestMmapSealed: a sealed memfd can be mapped shared, but never written so.
-func TestMmapSealed(t *testing.T) {
+// TestSealedMemfdCannotBeMappedWritable checks that a write-sealed memfd can be
+// mapped shared only for reading, and that mprotect(2) cannot change that.
+func TestSealedMemfdCannotBeMappedWritable(t *testing.T) {
 	w := fstest.New(t, 2048)
 	asTask(t, w, func(tk *task.Task) {
-		file, err := w.Root.OpenMemfd(w.Mounts, "sealed", 0, 0, true)
+		const allowSealing = true
+		file, err := w.Root.OpenMemfd(w.Mounts, "sealed", 0, 0, allowSealing)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -112,7 +117,7 @@ func TestMmapSealed(t *testing.T) {
 		if err := tmpfs.AddSeals(file, unix.F_SEAL_WRITE); err != nil {
 			t.Fatal(err)
 		}
-		fd, err := tk.FDs.Install(file, 0, 1024, false)
+		fd, err := tk.FDs.Install(file, 0, 1024, fs.KeepOnExec)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -129,7 +134,7 @@ func TestMmapSealed(t *testing.T) {
 	})
 }
 
-func TestMemoryCalls(t *testing.T) {
+func TestMemoryCallsReturnTheirErrors(t *testing.T) {
 	w := fstest.New(t, 2048)
 	asTask(t, w, func(tk *task.Task) {
 		anonymous := uint64(mapPrivate | unix.MAP_ANONYMOUS)
@@ -145,7 +150,7 @@ func TestMemoryCalls(t *testing.T) {
 			want      error
 		}{
 			{"anonymous huge pages", sysMmap, []uint64{0, testPage, protRead, anonymous | unix.MAP_HUGETLB, 0, 0}, unix.ENOMEM},
-			{"anonymous, validated", sysMmap, []uint64{0, testPage, protRead, unix.MAP_SHARED_VALIDATE | unix.MAP_ANONYMOUS, 0, 0}, unix.EINVAL},
+			{"anonymous with MAP_SHARED_VALIDATE", sysMmap, []uint64{0, testPage, protRead, unix.MAP_SHARED_VALIDATE | unix.MAP_ANONYMOUS, 0, 0}, unix.EINVAL},
 			{"mprotect, high bits", sysMprotect, []uint64{at, testPage, 1 << 40}, unix.EINVAL},
 			{"mincore", sysMincore, []uint64{at, 4 * testPage, vector}, nil},
 			{"mincore, bad vector", sysMincore, []uint64{at, testPage, 8}, unix.EFAULT},
@@ -176,13 +181,14 @@ func TestMemoryCalls(t *testing.T) {
 	})
 }
 
-// TestLimitsAreObeyed: a new limit counts from the next call on.
-func TestLimitsAreObeyed(t *testing.T) {
+// TestAddressSpaceLimitAppliesToNextCall checks that a new RLIMIT_AS limits the
+// next call.
+func TestAddressSpaceLimitAppliesToNextCall(t *testing.T) {
 	w := fstest.New(t, 2048)
 	asTask(t, w, func(tk *task.Task) {
 		anonymous := uint64(mapPrivate | unix.MAP_ANONYMOUS)
 		limits := &tk.Group().Limits
-		if _, err := limits.Change(unix.RLIMIT_AS, task.Limit{Soft: testPage, Hard: task.Infinity}, true); err != nil {
+		if _, err := limits.Change(unix.RLIMIT_AS, task.Limit{Soft: testPage, Hard: task.Infinity}, task.Privileged); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := invoke(tk, sysMmap, 0, 4*testPage, protRead, anonymous, 0, 0); err != unix.ENOMEM {

@@ -20,7 +20,7 @@ type watched struct {
 	waiter *wait.Waiter
 }
 
-// look sets ready, and reports whether there is anything to report.
+// look updates ready and reports whether an event is set.
 func (w *watched) look() bool {
 	if w.file == nil {
 		return w.ready != 0
@@ -29,9 +29,9 @@ func (w *watched) look() bool {
 	return w.ready != 0
 }
 
-// poll waits until at least one of the files is ready, and returns how many
-// are: 0 at the deadline (as in task.Block; negative means not to wait at all),
-// ERESTARTNOHAND at a signal.
+// poll waits until at least one of the files is ready, and returns the number
+// of ready files. At the deadline it returns 0. deadline is that of task.Block;
+// noWait returns immediately. Error: ERESTARTNOHAND at a signal.
 func poll(t *task.Task, files []watched, deadline int64) (uint64, error) {
 	look := func() bool {
 		any := false
@@ -77,7 +77,7 @@ func (w *watched) remove() {
 	}
 }
 
-// release gives the files back.
+// release drops the references to the files.
 func release(files []watched) {
 	for i := range files {
 		if files[i].file != nil {
@@ -86,7 +86,7 @@ func release(files []watched) {
 	}
 }
 
-// readPollfds reads the array of poll(2) and finds its files.
+// readPollfds reads the array of poll(2) and looks up its files.
 func readPollfds(t *task.Task, address, count uint64) ([]watched, []unix.PollFd, error) {
 	if count > t.Group().Limits.Soft(unix.RLIMIT_NOFILE) {
 		return nil, nil, unix.EINVAL
@@ -126,10 +126,11 @@ func pollFDs(t *task.Task, address, count uint64, deadline int64) (uint64, error
 	return ready, abi.CopyOutSlice(t, address, array)
 }
 
-// noWait is the deadline of a poll that only looks.
+// noWait is the deadline of a poll that does not sleep.
 const noWait = -1
 
-// deadlineIn is the deadline after a time in nanoseconds: 0 does not wait.
+// deadlineIn returns the deadline that is ns nanoseconds from now: noWait if ns
+// is 0, and 0, no deadline, if the sum overflows.
 func deadlineIn(ns int64) int64 {
 	if ns == 0 {
 		return noWait
@@ -149,7 +150,8 @@ func sysPoll(t *task.Task, a *amd64.Args) (uint64, error) {
 	return pollFDs(t, a[0], a[1], deadline)
 }
 
-// readTimeout reads a relative struct timespec: no pointer is no deadline.
+// readTimeout reads a relative struct timespec and returns it as a deadline. A
+// null pointer means no deadline. Errors: EFAULT, EINVAL.
 func readTimeout(t *task.Task, address uint64) (int64, error) {
 	if address == 0 {
 		return 0, nil
@@ -164,7 +166,7 @@ func readTimeout(t *task.Task, address uint64) (int64, error) {
 	return deadlineIn(clampedTime(v)), nil
 }
 
-// timeLeft returns the nanoseconds until a deadline, 0 if there is none.
+// timeLeft returns the nanoseconds until a deadline, or 0 without a deadline.
 func timeLeft(deadline int64) int64 {
 	if deadline <= 0 {
 		return 0
@@ -172,9 +174,8 @@ func timeLeft(deadline int64) int64 {
 	return max(0, deadline-clock.Monotonic())
 }
 
-// storeLeft stores the time that is left, in the type of the call's timeout, as
-// Linux does for ppoll(2) and select(2). Like Linux it ignores an address that
-// cannot be written.
+// storeLeft stores the remaining time in the timeout argument of ppoll(2) or
+// select(2), as Linux does. Like Linux it ignores a fault.
 func storeLeft[T unix.Timespec | unix.Timeval](t *task.Task, address uint64, left T) {
 	if address != 0 {
 		abi.CopyOut(t, address, left)

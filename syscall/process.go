@@ -16,12 +16,12 @@ import (
 var processCalls = slices.Concat(lifeCalls, familyCalls, identityCalls, capabilityCalls,
 	schedulingCalls, futexCalls, limitCalls, systemCalls, attributeCalls)
 
-// lifeCalls make, replace and end tasks.
+// lifeCalls create tasks, execute programs and end tasks.
 var lifeCalls = []Row{
 	{Number: unix.SYS_CLONE, Name: "clone", Arguments: args(Hex, Pointer, Pointer, Pointer, Hex), FrameHandler: sysClone,
-		Partial: "There are no name spaces, so their flags fail as on a kernel built without them."},
+		Partial: "There are no namespaces, so their flags fail as on a kernel built without them."},
 	{Number: unix.SYS_CLONE3, Name: "clone3", Arguments: args(Pointer, Uint), FrameHandler: sysClone3,
-		Partial: "There are no name spaces and no control groups, so their flags fail as on a kernel built without them."},
+		Partial: "There are no namespaces and no control groups, so their flags fail as on a kernel built without them."},
 	{Number: unix.SYS_FORK, Name: "fork", FrameHandler: sysFork},
 	{Number: unix.SYS_VFORK, Name: "vfork", FrameHandler: sysVfork},
 	{Number: unix.SYS_EXECVE, Name: "execve", Arguments: args(Path, Pointer, Pointer), FrameHandler: sysExecve,
@@ -34,7 +34,7 @@ var lifeCalls = []Row{
 	{Number: unix.SYS_SET_ROBUST_LIST, Name: "set_robust_list", Arguments: args(Pointer, Uint), Handler: sysSetRobustList},
 	{Number: unix.SYS_GET_ROBUST_LIST, Name: "get_robust_list", Arguments: args(PID, Pointer, Pointer), Handler: sysGetRobustList},
 	{Number: unix.SYS_UNSHARE, Name: "unshare", Arguments: args(Hex), Handler: sysUnshare,
-		Partial: "There are no name spaces, so their flags fail as on a kernel built without them."},
+		Partial: "There are no namespaces, so their flags fail as on a kernel built without them."},
 }
 
 // cloneSignal is the part of clone(2)'s flags that is the exit signal.
@@ -51,7 +51,7 @@ func sysClone(t *task.Task, f *amd64.Frame) (uint64, error) {
 		TLS:        f.R8,
 	}
 	if a.Flags&unix.CLONE_PIDFD != 0 && a.Flags&unix.CLONE_PARENT_SETTID != 0 {
-		return 0, unix.EINVAL // both would be stored in one place
+		return 0, unix.EINVAL // both would be stored at the same address
 	}
 	return clone(t, a)
 }
@@ -70,13 +70,13 @@ func sysVfork(t *task.Task, f *amd64.Frame) (uint64, error) {
 }
 
 const (
-	cloneArgsFirst = 64 // the size of the first version of struct clone_args
-	clone3Flags    = 0xffffffff | unix.CLONE_CLEAR_SIGHAND
-	clone3Refused  = unix.CLONE_DETACHED | cloneSignal // flags of clone(2) only
+	cloneArgsSizeVer0 = 64 // the size of the first version of struct clone_args
+	clone3Flags       = 0xffffffff | unix.CLONE_CLEAR_SIGHAND
+	clone3Refused     = unix.CLONE_DETACHED | cloneSignal // flags of clone(2) only
 )
 
 func sysClone3(t *task.Task, f *amd64.Frame) (uint64, error) {
-	c, err := loadExtensible[abi.CloneArgs](t, f.RDI, f.RSI, cloneArgsFirst)
+	c, err := loadExtensible[abi.CloneArgs](t, f.RDI, f.RSI, cloneArgsSizeVer0)
 	if err != nil {
 		return 0, err
 	}
@@ -101,8 +101,8 @@ func sysClone3(t *task.Task, f *amd64.Frame) (uint64, error) {
 	return clone(t, a)
 }
 
-// wantedTID reads the set_tid array of clone3(2): with one process id name
-// space it has at most one element.
+// wantedTID reads the set_tid array of clone3(2). There is only one PID
+// namespace, so the array has at most one element.
 func wantedTID(t *task.Task, address, count uint64) (int, error) {
 	switch {
 	case count == 0 && address == 0:
@@ -122,10 +122,10 @@ func wantedTID(t *task.Task, address, count uint64) (int, error) {
 	return int(tid), nil
 }
 
-// loadExtensible reads a structure whose size the program passes, as
-// copy_struct_from_user in Linux does: EINVAL if it is smaller than the first
-// version, E2BIG if it has bytes behind T that are not zero. Fields that the
-// program's version lacks are zero.
+// loadExtensible reads a structure whose size the program passes, like
+// copy_struct_from_user in Linux. Fields that the program's version lacks are
+// zero. Errors: EFAULT, EINVAL if the size is below the first version's, E2BIG
+// if a byte beyond T is not zero.
 func loadExtensible[T any](t *task.Task, address, size, first uint64) (T, error) {
 	const page = 4096
 	var v T
@@ -230,7 +230,7 @@ func sysGetRobustList(t *task.Task, a *amd64.Args) (uint64, error) {
 	return 0, abi.CopyOut(t, a[1], target.RobustList())
 }
 
-// unshareFlags are those that unshare(2) knows.
+// unshareFlags are the flags that unshare(2) accepts.
 const unshareFlags = unix.CLONE_FS | unix.CLONE_FILES | unix.CLONE_SYSVSEM | unix.CLONE_THREAD |
 	unix.CLONE_SIGHAND | unix.CLONE_VM | namespaceFlags
 

@@ -10,8 +10,8 @@ import (
 )
 
 // schedulingCalls read and set scheduling attributes. The Go runtime schedules
-// all tasks alike: policies, priorities and nice values are kept and given
-// back, without effect, and the rows say so.
+// all tasks alike, so policies, priorities and nice values are stored and
+// returned, but have no effect.
 var schedulingCalls = []Row{
 	{Number: unix.SYS_SCHED_YIELD, Name: "sched_yield", Handler: sysSchedYield},
 	{Number: unix.SYS_SCHED_SETAFFINITY, Name: "sched_setaffinity", Arguments: args(PID, Uint, Pointer), Handler: sysSchedSetaffinity},
@@ -31,7 +31,7 @@ var schedulingCalls = []Row{
 	{Number: unix.SYS_RSEQ, Name: "rseq", Arguments: args(Pointer, Uint, Hex, Hex), Handler: sysRseq},
 }
 
-const policyPartial = "The value is kept and given back, but the Go runtime schedules all tasks alike."
+const policyPartial = "The value is stored and returned, but the Go runtime schedules all tasks alike."
 
 func sysSchedYield(t *task.Task, a *amd64.Args) (uint64, error) {
 	if t.Frame.Pinned() {
@@ -42,8 +42,9 @@ func sysSchedYield(t *task.Task, a *amd64.Args) (uint64, error) {
 	return 0, nil
 }
 
-// schedulee returns the thread that a scheduling call is about: ESRCH, EINVAL.
-func schedulee(t *task.Task, pid int32) (*task.Task, error) {
+// schedulingTarget returns the thread that the pid argument of a scheduling
+// call names. Errors: EINVAL, ESRCH.
+func schedulingTarget(t *task.Task, pid int32) (*task.Task, error) {
 	switch {
 	case pid < 0:
 		return nil, unix.EINVAL
@@ -56,8 +57,9 @@ func schedulee(t *task.Task, pid int32) (*task.Task, error) {
 	return nil, unix.ESRCH
 }
 
-// mayReschedule reports whether t may change target's scheduling.
-func mayReschedule(t, target *task.Task) bool {
+// mayChangeScheduling reports whether t may change target's scheduling
+// attributes.
+func mayChangeScheduling(t, target *task.Task) bool {
 	own, other := t.Credentials(), target.Credentials()
 	return own.EUID == other.EUID || own.EUID == other.UID || own.Has(cred.SysNice)
 }
@@ -70,11 +72,11 @@ func sysSchedSetaffinity(t *task.Task, a *amd64.Args) (uint64, error) {
 	if err := t.CopyIn(a[2], abi.Bytes(&mask)[:min(uint64(uint32(a[1])), cpuMaskSize)]); err != nil {
 		return 0, err
 	}
-	target, err := schedulee(t, int32(a[0]))
+	target, err := schedulingTarget(t, int32(a[0]))
 	if err != nil {
 		return 0, unix.ESRCH
 	}
-	if !mayReschedule(t, target) {
+	if !mayChangeScheduling(t, target) {
 		return 0, unix.EPERM
 	}
 	if !target.SetAffinity(mask) {
@@ -88,14 +90,14 @@ func sysSchedGetaffinity(t *task.Task, a *amd64.Args) (uint64, error) {
 	if size*8 < uint64(t.Kernel().CPUs()) || size%cpuMaskSize != 0 {
 		return 0, unix.EINVAL
 	}
-	target, err := schedulee(t, int32(a[0]))
+	target, err := schedulingTarget(t, int32(a[0]))
 	if err != nil {
 		return 0, unix.ESRCH
 	}
 	return cpuMaskSize, abi.CopyOut(t, a[2], target.Affinity())
 }
 
-// The scheduling policies (sched(7)), and the flag beside them.
+// Scheduling policies, their flag and limits (sched(7)).
 const (
 	policyOther     = 0
 	policyFIFO      = 1
@@ -105,11 +107,11 @@ const (
 	resetOnFork     = 0x40000000
 	maxRealtime     = 99
 	roundRobinSlice = 100 * 1000 * 1000 // nanoseconds
-	otherSlice      = 4 * 1000 * 1000
+	otherSlice      = 4 * 1000 * 1000   // nanoseconds
 )
 
-// checkPolicy refuses a policy that does not exist, or a priority that does not
-// fit it.
+// checkPolicy returns EINVAL for an unknown policy, or for a priority outside
+// the policy's range.
 func checkPolicy(policy, priority int32) error {
 	switch policy {
 	case policyFIFO, policyRR:
@@ -126,31 +128,34 @@ func checkPolicy(policy, priority int32) error {
 	return unix.EINVAL
 }
 
-// setPolicy is the common part of sched_setscheduler(2) and
-// sched_setparam(2), which keeps the policy.
-func setPolicy(t *task.Task, pid, policy int32, keep bool, address uint64) error {
-	if pid < 0 || address == 0 || !keep && policy < 0 {
+// currentPolicy, as the policy for setPolicy, leaves the policy and its flag as
+// they are (SETPARAM_POLICY in Linux).
+const currentPolicy = -1
+
+// setPolicy is the common part of sched_setscheduler(2) and sched_setparam(2).
+func setPolicy(t *task.Task, pid, policy int32, address uint64) error {
+	if pid < 0 || address == 0 {
 		return unix.EINVAL
 	}
 	word, err := t.LoadUint32(address)
 	if err != nil {
 		return err
 	}
-	target, err := schedulee(t, pid)
+	target, err := schedulingTarget(t, pid)
 	if err != nil {
 		return err
 	}
 	s := &target.Scheduling
 	reset := policy&resetOnFork != 0
-	policy &^= resetOnFork
-	if keep {
+	if policy == currentPolicy {
 		policy, reset = s.Policy.Load(), s.Reset.Load()
 	}
+	policy &^= resetOnFork
 	priority := int32(word)
 	if err := checkPolicy(policy, priority); err != nil {
 		return err
 	}
-	if !mayReschedule(t, target) || !mayBeRealtime(t, target, priority) {
+	if !mayChangeScheduling(t, target) || !mayBeRealtime(t, target, priority) {
 		return unix.EPERM
 	}
 	s.Policy.Store(policy)
@@ -159,22 +164,26 @@ func setPolicy(t *task.Task, pid, policy int32, keep bool, address uint64) error
 	return nil
 }
 
-// mayBeRealtime applies RLIMIT_RTPRIO.
+// mayBeRealtime reports whether t may give target the priority (RLIMIT_RTPRIO).
 func mayBeRealtime(t, target *task.Task, priority int32) bool {
 	return priority <= target.Scheduling.Priority.Load() || t.Credentials().Has(cred.SysNice) ||
 		uint64(priority) <= target.Group().Limits.Soft(unix.RLIMIT_RTPRIO)
 }
 
 func sysSchedSetscheduler(t *task.Task, a *amd64.Args) (uint64, error) {
-	return 0, setPolicy(t, int32(a[0]), int32(a[1]), false, a[2])
+	policy := int32(a[1])
+	if policy < 0 {
+		return 0, unix.EINVAL
+	}
+	return 0, setPolicy(t, int32(a[0]), policy, a[2])
 }
 
 func sysSchedSetparam(t *task.Task, a *amd64.Args) (uint64, error) {
-	return 0, setPolicy(t, int32(a[0]), 0, true, a[1])
+	return 0, setPolicy(t, int32(a[0]), currentPolicy, a[1])
 }
 
 func sysSchedGetscheduler(t *task.Task, a *amd64.Args) (uint64, error) {
-	target, err := schedulee(t, int32(a[0]))
+	target, err := schedulingTarget(t, int32(a[0]))
 	if err != nil {
 		return 0, err
 	}
@@ -186,7 +195,7 @@ func sysSchedGetscheduler(t *task.Task, a *amd64.Args) (uint64, error) {
 }
 
 func sysSchedGetparam(t *task.Task, a *amd64.Args) (uint64, error) {
-	target, err := schedulee(t, int32(a[0]))
+	target, err := schedulingTarget(t, int32(a[0]))
 	if err != nil {
 		return 0, err
 	}
@@ -212,7 +221,7 @@ func sysSchedGetPriorityMin(t *task.Task, a *amd64.Args) (uint64, error) {
 }
 
 func sysSchedRRGetInterval(t *task.Task, a *amd64.Args) (uint64, error) {
-	target, err := schedulee(t, int32(a[0]))
+	target, err := schedulingTarget(t, int32(a[0]))
 	if err != nil {
 		return 0, err
 	}
@@ -238,7 +247,7 @@ func sysGetcpu(t *task.Task, a *amd64.Args) (uint64, error) {
 	return 0, nil
 }
 
-// Whose priority getpriority(2) and setpriority(2) are about.
+// Values of the which argument of getpriority(2), and the range of nice values.
 const (
 	priorityProcess = 0
 	priorityGroup   = 1
@@ -248,12 +257,13 @@ const (
 	highestNice = -20
 )
 
-// priorityTargets returns the threads that which and who name: EINVAL, ESRCH.
+// priorityTargets returns the threads that which and who select. Errors:
+// EINVAL, ESRCH.
 func priorityTargets(t *task.Task, which uint64, who int32) ([]*task.Task, error) {
 	var targets []*task.Task
 	switch which {
 	case priorityProcess:
-		target, err := schedulee(t, max(who, -1))
+		target, err := schedulingTarget(t, max(who, -1))
 		if err != nil {
 			return nil, unix.ESRCH
 		}
@@ -296,7 +306,7 @@ func sysGetpriority(t *task.Task, a *amd64.Args) (uint64, error) {
 	for _, target := range targets {
 		nice = min(nice, target.Scheduling.Nice.Load())
 	}
-	return uint64(lowestNice + 1 - nice), nil // so that no result looks like an error
+	return uint64(lowestNice + 1 - nice), nil // 1 to 40, because a negative result would be an error
 }
 
 func sysSetpriority(t *task.Task, a *amd64.Args) (uint64, error) {
@@ -307,9 +317,9 @@ func sysSetpriority(t *task.Task, a *amd64.Args) (uint64, error) {
 	nice := min(max(int32(a[2]), highestNice), lowestNice)
 	for _, target := range targets {
 		switch {
-		case !mayReschedule(t, target):
+		case !mayChangeScheduling(t, target):
 			err = unix.EPERM
-		case !mayBeNicer(t, target, nice):
+		case !mayRenice(t, target, nice):
 			err = unix.EACCES
 		default:
 			target.Scheduling.Nice.Store(nice)
@@ -318,8 +328,8 @@ func sysSetpriority(t *task.Task, a *amd64.Args) (uint64, error) {
 	return 0, err
 }
 
-// mayBeNicer applies RLIMIT_NICE.
-func mayBeNicer(t, target *task.Task, nice int32) bool {
+// mayRenice reports whether t may give target the nice value (RLIMIT_NICE).
+func mayRenice(t, target *task.Task, nice int32) bool {
 	return nice >= target.Scheduling.Nice.Load() || t.Credentials().Has(cred.SysNice) ||
 		uint64(lowestNice+1-nice) <= target.Group().Limits.Soft(unix.RLIMIT_NICE)
 }

@@ -9,21 +9,22 @@ import (
 	"slowpath/wait"
 )
 
-// What each of the three sets of select(2) asks for, and which conditions put a
-// descriptor into it (select(2), "Correspondence between select() and poll()").
+// selectSets has, for each of the three sets of select(2), the events to wait
+// for and the events that put a descriptor into the resulting set (select(2),
+// "Correspondence between select() and poll()").
 var selectSets = [3]struct{ want, means wait.Events }{
 	{wait.Readable | wait.RdBand, wait.Readable | wait.RdBand | wait.Hup | wait.Err},
 	{wait.Writable | wait.WrBand, wait.Writable | wait.WrBand | wait.Err},
 	{wait.Pri, wait.Pri},
 }
 
-// bitSet is a fd_set of the size that a call needs.
+// bitSet is an fd_set, as large as the call needs.
 type bitSet []byte
 
 func (b bitSet) has(i int) bool { return i/8 < len(b) && b[i/8]&(1<<(i%8)) != 0 }
 func (b bitSet) add(i int)      { b[i/8] |= 1 << (i % 8) }
 
-// selection is one select(2).
+// selection is the state of one select(2) call.
 type selection struct {
 	t         *task.Task
 	count     int
@@ -33,7 +34,8 @@ type selection struct {
 	numbers   []int // descriptors of files
 }
 
-// maxSelect bounds the descriptors of a select, whatever the caller says.
+// maxSelect bounds the number of descriptors of a call. No descriptor is that
+// large (fs.MaxDescriptors).
 const maxSelect = 1 << 20
 
 func newSelection(t *task.Task, count uint64, addresses [3]uint64) (*selection, error) {
@@ -54,7 +56,7 @@ func newSelection(t *task.Task, count uint64, addresses [3]uint64) (*selection, 
 	return s, s.collect()
 }
 
-// collect finds the files of all sets. EBADF if one is not open.
+// collect looks up the files of all sets. Error: EBADF if one is not open.
 func (s *selection) collect() error {
 	for number := range s.count {
 		var want wait.Events
@@ -77,7 +79,8 @@ func (s *selection) collect() error {
 	return nil
 }
 
-// run waits, and stores the sets of what is ready.
+// run waits, stores the sets of ready descriptors and returns the number of
+// bits in them.
 func (s *selection) run(deadline int64) (uint64, error) {
 	if _, err := poll(s.t, s.files, deadline); err != nil {
 		return 0, err
@@ -116,8 +119,8 @@ func sysSelect(t *task.Task, a *amd64.Args) (uint64, error) {
 	return n, err
 }
 
-// readTimevalTimeout is readTimeout for a struct timeval, whose microseconds
-// may be more than a second.
+// readTimevalTimeout is readTimeout for a struct timeval, which may have more
+// than 999999 microseconds.
 func readTimevalTimeout(t *task.Task, address uint64) (int64, error) {
 	if address == 0 {
 		return 0, nil
@@ -130,10 +133,10 @@ func readTimevalTimeout(t *task.Task, address uint64) (int64, error) {
 		return 0, unix.EINVAL
 	}
 	v.Sec, v.Usec = v.Sec+v.Usec/1e6, v.Usec%1e6
-	return deadlineIn(clampedTime(ofTimeval(v))), nil
+	return deadlineIn(clampedTime(timespecOf(v))), nil
 }
 
-// sysPselect6 is pselect6(2), whose last argument points to the mask and its
+// sysPselect6 is pselect6(2). Its last argument points to the mask and its
 // size.
 func sysPselect6(t *task.Task, a *amd64.Args) (uint64, error) {
 	deadline, err := readTimeout(t, a[4])

@@ -10,7 +10,7 @@ import (
 	"slowpath/task"
 )
 
-// signalCalls send signals and say what they do.
+// signalCalls send, handle and receive signals.
 var signalCalls = []Row{
 	{Number: unix.SYS_RT_SIGACTION, Name: "rt_sigaction", Arguments: args(Signal, Pointer, Pointer, Uint), Handler: sysSigaction},
 	{Number: unix.SYS_RT_SIGPROCMASK, Name: "rt_sigprocmask", Arguments: args(Int, Pointer, Pointer, Uint), Handler: sysSigprocmask},
@@ -31,7 +31,7 @@ var signalCalls = []Row{
 	{Number: unix.SYS_RESTART_SYSCALL, Name: "restart_syscall", Handler: sysRestart},
 }
 
-const signalfdPartial = "A descriptor reads the signals of the process that made it, also when a child has inherited it."
+const signalfdPartial = "A descriptor reads the signals of the process that created it, even in a child that has inherited it."
 
 func sysSigaction(t *task.Task, a *amd64.Args) (uint64, error) {
 	s := signal.Signal(int32(a[0]))
@@ -54,7 +54,8 @@ func sysSigaction(t *task.Task, a *amd64.Args) (uint64, error) {
 	return 0, abi.CopyOut(t, a[2], old.Sigaction())
 }
 
-// loadSet reads a signal set whose size the program names.
+// loadSet reads a signal set. Errors: EFAULT, EINVAL for a size other than
+// SetSize.
 func loadSet(t *task.Task, address, size uint64) (signal.Set, error) {
 	if size != signal.SetSize {
 		return 0, unix.EINVAL
@@ -170,8 +171,8 @@ func sysTgkill(t *task.Task, a *amd64.Args) (uint64, error) {
 	return 0, t.KillThread(int(int32(a[0])), int(int32(a[1])), signal.Signal(int32(a[2])))
 }
 
-// loadInfo reads a siginfo_t that a program sends; the signal's number comes
-// from the other argument.
+// loadInfo reads a siginfo_t that a program sends. The signal is number, not
+// the one in the structure.
 func loadInfo(t *task.Task, address uint64, number int32) (signal.Info, error) {
 	siginfo, err := abi.CopyIn[abi.Siginfo](t, address)
 	info := signal.InfoOf(&siginfo)

@@ -14,7 +14,7 @@ import (
 
 var socketCalls = []Row{
 	{Number: unix.SYS_SOCKET, Name: "socket", Arguments: args(Int, Int, Int), Handler: sysSocket,
-		Partial: "AF_UNIX only: there is no network; other families are EAFNOSUPPORT."},
+		Partial: "Only AF_UNIX is supported. There is no network: the other families fail with EAFNOSUPPORT."},
 	{Number: unix.SYS_CONNECT, Name: "connect", Arguments: args(FD, Pointer, Int), Handler: sysConnect},
 	{Number: unix.SYS_ACCEPT, Name: "accept", Arguments: args(FD, Pointer, Pointer), Handler: sysAccept},
 	{Number: unix.SYS_SENDTO, Name: "sendto", Arguments: args(FD, Pointer, Uint, Hex, Pointer, Int), Handler: sysSendto},
@@ -34,8 +34,8 @@ var socketCalls = []Row{
 	{Number: unix.SYS_SENDMMSG, Name: "sendmmsg", Arguments: args(FD, Pointer, Uint, Hex), Handler: sysSendmmsg},
 }
 
-// withSocket runs operation on the socket of a descriptor: ENOTSOCK for another
-// kind of file.
+// withSocket runs operation on the socket of a descriptor. Errors: EBADF,
+// ENOTSOCK.
 func withSocket(t *task.Task, register uint64, operation func(f *fs.File, s *unixsock.Socket) (uint64, error)) (uint64, error) {
 	return withFile(t, register, func(f *fs.File) (uint64, error) {
 		s := unixsock.Of(f)
@@ -46,8 +46,8 @@ func withSocket(t *task.Task, register uint64, operation func(f *fs.File, s *uni
 	})
 }
 
-// socketKind checks the arguments of socket(2) and splits the type from its
-// flags.
+// socketKind checks the arguments of socket(2). It returns the socket type and
+// its flags.
 func socketKind(domain, kind, protocol uint64) (int, int, error) {
 	const flags = unix.SOCK_NONBLOCK | unix.SOCK_CLOEXEC
 	if uint32(kind)&^(flags|0xf) != 0 {
@@ -99,8 +99,8 @@ func readAddress(t *task.Task, address, length uint64) (unixsock.Address, error)
 	return unixsock.ParseAddress(p)
 }
 
-// writeAddress stores an address and its full length, as accept(2) does: what
-// does not fit is cut off. No buffer wants none.
+// writeAddress stores an address, cut to the caller's buffer, and its full
+// length (accept(2)). Without a buffer it does nothing.
 func writeAddress(t *task.Task, a unixsock.Address, buffer, lengthAt uint64) error {
 	if buffer == 0 {
 		return nil
@@ -148,7 +148,7 @@ func sysConnect(t *task.Task, a *amd64.Args) (uint64, error) {
 	})
 }
 
-// disconnects reports whether an address has the family AF_UNSPEC.
+// disconnects reports whether the family of an address is AF_UNSPEC.
 func disconnects(t *task.Task, address, length uint64) bool {
 	if length < 2 {
 		return false
@@ -157,8 +157,9 @@ func disconnects(t *task.Task, address, length uint64) bool {
 	return err == nil && family == unix.AF_UNSPEC
 }
 
-// waitSocket is await with the socket's ways not to wait: O_NONBLOCK,
-// MSG_DONTWAIT, and a timeout in nanoseconds, 0 for none.
+// waitSocket is await for a socket. It does not sleep with O_NONBLOCK or
+// MSG_DONTWAIT, and it returns EAGAIN after timeout nanoseconds. A timeout of 0
+// means none.
 func waitSocket(t *task.Task, f *fs.File, events wait.Events, flags uint32, timeout int64, operation func() error) error {
 	err := operation()
 	if err != unix.EAGAIN || f.NonBlocking() || flags&unix.MSG_DONTWAIT != 0 {
@@ -179,7 +180,7 @@ func waitSocket(t *task.Task, f *fs.File, events wait.Events, flags uint32, time
 		return unix.EAGAIN
 	}
 	if timeout > 0 {
-		return unix.EINTR // signal(7): never restarted with a timeout
+		return unix.EINTR // not restarted with a timeout (signal(7))
 	}
 	return blocked
 }
@@ -234,7 +235,8 @@ func sysShutdown(t *task.Task, a *amd64.Args) (uint64, error) {
 	})
 }
 
-// send is sendmsg(2) with everything decoded.
+// send is sendmsg(2) with decoded arguments. It takes over the references in
+// out.Files.
 func send(t *task.Task, file *fs.File, s *unixsock.Socket, src *userMemory, flags uint32, out unixsock.Outgoing) (uint64, error) {
 	if flags&unix.MSG_OOB != 0 {
 		return 0, unix.EOPNOTSUPP
@@ -247,7 +249,7 @@ func send(t *task.Task, file *fs.File, s *unixsock.Socket, src *userMemory, flag
 			return err
 		})
 		if err == nil {
-			out.Files = nil // they have gone with the first bytes
+			out.Files = nil // they were sent with the first bytes
 			if s.Kind() == unix.SOCK_STREAM && src.Remaining() > 0 {
 				continue
 			}
@@ -281,8 +283,8 @@ func sysSendto(t *task.Task, a *amd64.Args) (uint64, error) {
 	})
 }
 
-// receive is recvmsg(2) with everything decoded: it waits for the first
-// message and, with MSG_WAITALL on a stream, until the buffer is full.
+// receive is recvmsg(2) with decoded arguments. It waits for the first message.
+// With MSG_WAITALL on a stream it waits until the buffer is full.
 func receive(t *task.Task, file *fs.File, s *unixsock.Socket, dst *userMemory, flags uint32) (unixsock.Incoming, error) {
 	if flags&unix.MSG_OOB != 0 {
 		return unixsock.Incoming{}, unix.EOPNOTSUPP
@@ -307,7 +309,8 @@ func receive(t *task.Task, file *fs.File, s *unixsock.Socket, dst *userMemory, f
 	}
 }
 
-// length is what recv(2) returns: with MSG_TRUNC the whole packet's.
+// length returns the result of recv(2): the bytes received, or with MSG_TRUNC
+// the full length of the packet.
 func length(s *unixsock.Socket, in *unixsock.Incoming, flags uint32) uint64 {
 	if flags&unix.MSG_TRUNC != 0 && s.Kind() != unix.SOCK_STREAM {
 		return uint64(in.Full)
@@ -333,12 +336,12 @@ func sysRecvfrom(t *task.Task, a *amd64.Args) (uint64, error) {
 	})
 }
 
-// socketTimeout returns the nanoseconds of a struct timeval of SO_RCVTIMEO and
-// SO_SNDTIMEO: EDOM if it is not normalised.
+// socketTimeout returns the timeout of SO_RCVTIMEO or SO_SNDTIMEO in
+// nanoseconds: EDOM if it is not normalised.
 func socketTimeout(v unix.Timeval) (int64, error) {
 	if v.Usec < 0 || v.Usec >= 1e6 {
 		return 0, unix.EDOM
 	}
 	v.Sec = max(0, v.Sec)
-	return clampedTime(ofTimeval(v)), nil
+	return clampedTime(timespecOf(v)), nil
 }

@@ -47,7 +47,7 @@ func readControl(t *task.Task, h *abi.Msghdr, out *unixsock.Outgoing) error {
 
 func addControl(t *task.Task, out *unixsock.Outgoing, header *unix.Cmsghdr, data []byte) error {
 	if header.Level != unix.SOL_SOCKET {
-		return nil // for other protocols
+		return nil // Linux ignores other levels
 	}
 	switch header.Type {
 	case unix.SCM_RIGHTS:
@@ -74,8 +74,9 @@ func addDescriptors(t *task.Task, out *unixsock.Outgoing, data []byte) error {
 	return nil
 }
 
-// addCredentials checks what a task says of itself: its own ids, unless it has
-// the capability to take others (unix(7)).
+// addCredentials decodes the credentials that a task sends. They must be its
+// own ids, unless it has the capability to use others (unix(7)). Errors:
+// EINVAL, EPERM.
 func addCredentials(t *task.Task, out *unixsock.Outgoing, data []byte) error {
 	if len(data) != ucredSize {
 		return unix.EINVAL
@@ -128,11 +129,11 @@ func sysSendmsg(t *task.Task, a *amd64.Args) (uint64, error) {
 	})
 }
 
-// controlMessages returns what came with a message, as far as there is room, and
-// the flags for msg_flags.
+// controlMessages returns the control messages of a received message that fit
+// in room bytes, and the flags for msg_flags.
 func controlMessages(t *task.Task, s *unixsock.Socket, in *unixsock.Incoming, room int, flags uint32) ([]byte, uint32) {
 	var p []byte
-	result := flags & unix.MSG_CMSG_CLOEXEC // Linux gives it back
+	result := flags & unix.MSG_CMSG_CLOEXEC // Linux returns it
 	if s.Options().PassCredentials {
 		if room < cmsgHeader+ucredSize {
 			result |= unix.MSG_CTRUNC
@@ -152,20 +153,20 @@ func controlMessages(t *task.Task, s *unixsock.Socket, in *unixsock.Incoming, ro
 	return p, result
 }
 
-// appendControl appends a control message of level SOL_SOCKET, without the
-// padding behind it.
+// appendControl appends a control message of level SOL_SOCKET, without its
+// padding.
 func appendControl(p []byte, kind int32, data []byte) []byte {
 	header := unix.Cmsghdr{Len: uint64(cmsgHeader + len(data)), Level: unix.SOL_SOCKET, Type: kind}
 	return append(append(p, abi.Bytes(&header)...), data...)
 }
 
-// ucredOf returns the struct ucred of credentials.
+// ucredOf converts credentials to a struct ucred.
 func ucredOf(c unixsock.Credentials) unix.Ucred {
 	return unix.Ucred{Pid: c.Process, Uid: c.UID, Gid: c.GID}
 }
 
-// appendDescriptors installs the files that the control buffer has room for, and
-// appends their descriptors. The other files are closed; then truncated is set.
+// appendDescriptors installs the files for which the control buffer has room,
+// and appends their descriptors. It closes the other files and sets truncated.
 func appendDescriptors(t *task.Task, p []byte, in *unixsock.Incoming, room int, flags uint32) (_ []byte, truncated bool) {
 	fit := max(0, min((room-len(p)-cmsgHeader)/4, len(in.Files)))
 	var numbers []int32
@@ -212,7 +213,7 @@ func receiveMessage(t *task.Task, file *fs.File, s *unixsock.Socket, address uin
 	return length(s, &in, flags), storeMessage(t, address, &h, &in, control, result)
 }
 
-// storeMessage stores what recvmsg(2) returns in the structure.
+// storeMessage stores the results of recvmsg(2) in the caller's struct msghdr.
 func storeMessage(t *task.Task, address uint64, h *abi.Msghdr, in *unixsock.Incoming, control []byte, flags uint32) error {
 	if h.Name != 0 {
 		if err := writeAddress(t, in.From, h.Name, address+abi.MsghdrNameLen); err != nil {
@@ -234,11 +235,11 @@ func sysRecvmsg(t *task.Task, a *amd64.Args) (uint64, error) {
 	})
 }
 
-// many runs operation on up to count messages and stores the length of each.
-// An error counts only if it meets the first.
+// many runs operation on up to count messages, stores the length of each and
+// returns their number. An error is returned only if the first message failed.
 func many(t *task.Task, address, count uint64, operation func(n int, address uint64) (uint64, error)) (uint64, error) {
-	const most = 1024 // UIO_MAXIOV
-	for n := range int(min(uint64(uint32(count)), most)) {
+	const limit = 1024 // UIO_MAXIOV
+	for n := range int(min(uint64(uint32(count)), limit)) {
 		at := address + uint64(n)*abi.MmsghdrSize
 		size, err := operation(n, at)
 		if err == nil {
@@ -248,7 +249,7 @@ func many(t *task.Task, address, count uint64, operation func(n int, address uin
 			return moved(uint64(n), err)
 		}
 	}
-	return min(uint64(uint32(count)), most), nil
+	return min(uint64(uint32(count)), limit), nil
 }
 
 func sysSendmmsg(t *task.Task, a *amd64.Args) (uint64, error) {
@@ -259,8 +260,8 @@ func sysSendmmsg(t *task.Task, a *amd64.Args) (uint64, error) {
 	})
 }
 
-// sysRecvmmsg is recvmmsg(2). As in Linux the timeout is looked at between
-// messages only.
+// sysRecvmmsg is recvmmsg(2). As in Linux, the timeout is checked only between
+// messages.
 func sysRecvmmsg(t *task.Task, a *amd64.Args) (uint64, error) {
 	deadline, err := readTimeout(t, a[4])
 	if err != nil {

@@ -10,14 +10,15 @@ import (
 	"slowpath/task"
 )
 
-// Sizes of a socket's buffers in bytes (socket(7)): the user's number is
-// doubled, and bounded by wmem_max.
+// Bounds of a socket's buffer size in bytes (socket(7)). The requested size is
+// cut at wmem_max, and then doubled.
 const (
-	leastBuffer = 4608
-	mostBuffer  = 212992
+	minBuffer = 4608
+	maxBuffer = 212992
 )
 
-// keptOptions are those that a local socket keeps and that change nothing.
+// keptOption reports whether an option is stored and returned, but has no
+// effect on a Unix socket.
 func keptOption(name int) bool {
 	switch name {
 	case unix.SO_REUSEADDR, unix.SO_KEEPALIVE, unix.SO_BROADCAST, unix.SO_OOBINLINE, unix.SO_PRIORITY, unix.SO_REUSEPORT:
@@ -47,7 +48,7 @@ func sysSetsockopt(t *task.Task, a *amd64.Args) (uint64, error) {
 }
 
 func setOption(s *unixsock.Socket, name int, value int32) error {
-	bufferSize := max(leastBuffer, 2*min(max(0, int(value)), mostBuffer))
+	bufferSize := max(minBuffer, 2*min(max(0, int(value)), maxBuffer))
 	var change func(o *unixsock.Options)
 	switch {
 	case name == unix.SO_PASSCRED:
@@ -57,7 +58,7 @@ func setOption(s *unixsock.Socket, name int, value int32) error {
 	case name == unix.SO_RCVBUF || name == unix.SO_RCVBUFFORCE:
 		change = func(o *unixsock.Options) { o.ReceiveBuffer = bufferSize }
 	case name == unix.SO_LINGER:
-		return nil // there is nothing to linger for: data is delivered at once
+		return nil // no effect, because data is delivered immediately
 	case keptOption(name):
 		change = func(o *unixsock.Options) {
 			if o.Flags == nil {
@@ -152,9 +153,9 @@ func intOption(s *unixsock.Socket, o *unixsock.Options, name int) (int32, error)
 		}
 		return 0, nil
 	case unix.SO_ACCEPTCONN:
-		return truth(s.Listening()), nil
+		return int32(boolean(s.Listening())), nil
 	case unix.SO_PASSCRED:
-		return truth(o.PassCredentials), nil
+		return int32(boolean(o.PassCredentials)), nil
 	case unix.SO_SNDBUF:
 		return int32(o.SendBuffer), nil
 	case unix.SO_RCVBUF:
@@ -164,11 +165,4 @@ func intOption(s *unixsock.Socket, o *unixsock.Options, name int) (int32, error)
 		return o.Flags[name], nil
 	}
 	return 0, unix.ENOPROTOOPT
-}
-
-func truth(b bool) int32 {
-	if b {
-		return 1
-	}
-	return 0
 }

@@ -7,9 +7,9 @@ import (
 	"slowpath/task"
 )
 
-// loadStrings reads a vector of pointers to strings that ends with a null
-// pointer, for execve(2). budget is what the strings may take in all, in
-// bytes, and is lowered: E2BIG beyond it. A null vector is an empty one.
+// loadStrings reads a null-terminated array of string pointers, for execve(2).
+// A null address means an empty array. It subtracts the bytes of the strings
+// and the pointers from budget, and returns E2BIG if budget becomes negative.
 func loadStrings(t *task.Task, address uint64, budget *int) ([]string, error) {
 	if address == 0 {
 		return nil, nil

@@ -11,7 +11,7 @@ import (
 	"slowpath/task"
 )
 
-// systemCalls are about the machine as a whole.
+// systemCalls are the calls on the machine as a whole.
 var systemCalls = []Row{
 	{Number: unix.SYS_UNAME, Name: "uname", Arguments: args(Pointer), Handler: sysUname},
 	{Number: unix.SYS_SETHOSTNAME, Name: "sethostname", Arguments: args(Pointer, Uint), Handler: sysSethostname},
@@ -20,9 +20,8 @@ var systemCalls = []Row{
 	{Number: unix.SYS_GETRANDOM, Name: "getrandom", Arguments: args(Pointer, Uint, Hex), Handler: sysGetrandom},
 }
 
-// What uname(2) says besides the names that can be set. Programs compare the
-// release with versions of Linux: it is that of the one whose behaviour is the
-// reference.
+// The constant fields of uname(2). Programs compare the release with versions
+// of Linux, so it is the version that this kernel implements.
 const (
 	SystemName = "Linux"
 	Release    = "6.1.0-slowpath"
@@ -47,7 +46,8 @@ func sysUname(t *task.Task, a *amd64.Args) (uint64, error) {
 	return 0, abi.CopyOut(t, a[0], name)
 }
 
-// loadName reads a host or domain name that the caller may set.
+// loadName reads a new host or domain name. Errors: EPERM without
+// CAP_SYS_ADMIN, EINVAL, EFAULT.
 func loadName(t *task.Task, a *amd64.Args) (string, error) {
 	if !t.Credentials().Has(cred.SysAdmin) {
 		return "", unix.EPERM
@@ -94,8 +94,8 @@ func sysSysinfo(t *task.Task, a *amd64.Args) (uint64, error) {
 	return 0, abi.CopyOut(t, a[0], info)
 }
 
-// randomChunk is how many random bytes are made at a time; between chunks a
-// signal can end the call.
+// randomChunk is the number of random bytes that are generated at a time.
+// Between two chunks a signal can end the call.
 const randomChunk = 4096
 
 func sysGetrandom(t *task.Task, a *amd64.Args) (uint64, error) {
@@ -112,17 +112,9 @@ func sysGetrandom(t *task.Task, a *amd64.Args) (uint64, error) {
 		n, err := t.CopyOutSome(a[0]+done, p)
 		done += uint64(n)
 		if err != nil || t.Interrupted() {
-			return partial(done, err)
+			return moved(done, err)
 		}
 		t.Kernel().Scheduler().Yield()
 	}
 	return size, nil
-}
-
-// partial is the result of a call that moved some bytes before it ended.
-func partial(done uint64, err error) (uint64, error) {
-	if done > 0 {
-		return done, nil
-	}
-	return 0, err
 }

@@ -1,10 +1,9 @@
-// Package syscall is the system call interface: the table with one row a call,
-// the thin functions that decode arguments and call the layers below, and the
-// loop in which a task alternates between user mode and them.
+// Package syscall is the system call interface: a table with one row per call,
+// and the handlers, which decode the arguments and call the layers below.
 //
-// The functions of one family stand in one file with their rows. A call that
-// has no row is ENOSYS; a row that does less than Linux 6.1 says what is
-// missing and why.
+// The rows of a family are in one file, with most of their handlers. A call
+// without a row returns ENOSYS. A row that does less than Linux 6.1 says what
+// is missing and why.
 package syscall
 
 import (
@@ -20,25 +19,26 @@ import (
 // Handler executes one system call of a task.
 type Handler = entry.Handler[*task.Task]
 
-// FrameHandler is the handler of a call that needs other registers than its
-// arguments. The frame is t's own.
+// FrameHandler is the handler of a call that needs registers other than the
+// arguments. f is t's frame.
 type FrameHandler func(t *task.Task, f *amd64.Frame) (uint64, error)
 
-// Kind says what an argument of a system call is, for those who print it.
+// Kind is the type of an argument of a system call. It decides how a trace
+// prints the argument.
 type Kind uint8
 
 // The kinds of arguments.
 const (
-	Int     Kind = iota // a number, signed
+	Int     Kind = iota // a signed number
 	Uint                // a number or a size
 	Hex                 // flags, masks, addresses that are not followed
 	FD                  // a file descriptor
-	DirFD               // a directory's, or AT_FDCWD
-	Pointer             // the address of something
-	Path                // the address of a string that ends with a zero byte
+	DirFD               // the descriptor of a directory, or AT_FDCWD
+	Pointer             // a user address
+	Path                // the user address of a NUL-terminated string
 	Mode                // permission bits, octal
-	PID                 // a process or thread
-	Signal              // a signal's number
+	PID                 // a process or thread id
+	Signal              // a signal number
 )
 
 // Row is one system call.
@@ -48,31 +48,32 @@ type Row struct {
 	ABI       entry.ABI
 	Name      string
 	Arguments []Kind
-	// Handler executes the call; FrameHandler does, if the call needs the
-	// register frame. One of the two is nil.
+	// Handler executes the call. If the call needs the register frame,
+	// FrameHandler executes it. One of the two is nil.
 	Handler      Handler
 	FrameHandler FrameHandler
-	// Partial is empty where the call does all that Linux 6.1's does; else it
-	// says what is missing and why, as a sentence.
+	// Partial is empty if the call does everything that it does in Linux 6.1.
+	// Otherwise it says in a sentence what is missing and why.
 	Partial string
 }
 
-// args writes the kinds of a row's arguments.
+// args returns its arguments as the Arguments of a row.
 func args(kinds ...Kind) []Kind { return kinds }
 
-// families are the parts of the table, each in the file of its handlers.
+// families returns the parts of the table.
 func families() [][]Row {
 	return [][]Row{fileCalls, memoryCalls, processCalls, signalCalls, timeCalls, faultCalls}
 }
 
-// Table returns every row, by number.
+// Table returns all rows, sorted by number.
 func Table() []Row {
 	all := slices.Concat(families()...)
 	slices.SortFunc(all, func(a, b Row) int { return cmp.Compare(a.Number, b.Number) })
 	return all
 }
 
-// Name returns the name of a system call by its number.
+// Name returns the name of a 64-bit system call by its number, or "call N" if
+// there is no row for it.
 func Name(number int) string {
 	if number >= 0 && number < entry.Calls && names[number] != "" {
 		return names[number]
@@ -80,7 +81,7 @@ func Name(number int) string {
 	return "call " + strconv.Itoa(number)
 }
 
-// names is the names of the 64-bit calls by number.
+// names has the names of the 64-bit calls by number.
 var names = func() (n [entry.Calls]string) {
 	for _, r := range Table() {
 		if r.ABI == entry.X86_64 {
@@ -105,7 +106,7 @@ func Dispatch(abi entry.ABI) (d entry.Dispatch[*task.Task]) {
 	return d
 }
 
-// dispatched returns what the dispatch table calls for the row.
+// dispatched returns the row's entry in the dispatch table.
 func (r *Row) dispatched() Handler {
 	if r.FrameHandler == nil {
 		return r.Handler
@@ -114,6 +115,6 @@ func (r *Row) dispatched() Handler {
 	return func(t *task.Task, _ *amd64.Args) (uint64, error) { return execute(t, t.Frame) }
 }
 
-// notImplemented is a call without a row. It returns its errno as a result,
-// because that takes fewer instructions than an error.
+// notImplemented is the handler of a call without a row. It returns ENOSYS as a
+// result, because that takes fewer instructions than an error.
 func notImplemented(*task.Task, *amd64.Args) (uint64, error) { return entry.NoCall, nil }

@@ -21,7 +21,7 @@ var clockCalls = []Row{
 	{Number: unix.SYS_CLOCK_GETRES, Name: "clock_getres", Arguments: args(Int, Pointer), Handler: sysClockGetres},
 	{Number: unix.SYS_CLOCK_SETTIME, Name: "clock_settime", Arguments: args(Int, Pointer), Handler: sysClockSettime},
 	{Number: unix.SYS_CLOCK_NANOSLEEP, Name: "clock_nanosleep", Arguments: args(Int, Hex, Pointer, Pointer), Handler: sysClockNanosleep,
-		Partial: "The clocks of CPU time cannot be slept on; nothing but a debugger does so."},
+		Partial: "Sleeping on a clock of CPU time is not supported: the programs that this kernel targets do not do so."},
 	{Number: unix.SYS_NANOSLEEP, Name: "nanosleep", Arguments: args(Pointer, Pointer), Handler: sysNanosleep},
 	{Number: unix.SYS_GETTIMEOFDAY, Name: "gettimeofday", Arguments: args(Pointer, Pointer), Handler: sysGettimeofday},
 	{Number: unix.SYS_SETTIMEOFDAY, Name: "settimeofday", Arguments: args(Pointer, Pointer), Handler: sysSettimeofday},
@@ -32,8 +32,8 @@ var clockCalls = []Row{
 // second is a second in nanoseconds.
 const second = clock.Second
 
-// nanoseconds joins the parts of a time; what does not fit ends at the largest
-// time there is.
+// nanoseconds returns a time in nanoseconds, or math.MaxInt64 if it does not
+// fit.
 func nanoseconds(seconds, rest int64) int64 {
 	if seconds > math.MaxInt64/second-1 {
 		return math.MaxInt64
@@ -41,8 +41,8 @@ func nanoseconds(seconds, rest int64) int64 {
 	return seconds*second + rest
 }
 
-// loadTimespec reads a struct timespec in nanoseconds: EINVAL if it is
-// negative or not normalised, EFAULT.
+// loadTimespec reads a struct timespec and returns it in nanoseconds. Errors:
+// EFAULT, EINVAL if it is negative or not normalised.
 func loadTimespec(t *task.Task, address uint64) (int64, error) {
 	v, err := abi.CopyIn[unix.Timespec](t, address)
 	if err != nil {
@@ -65,8 +65,8 @@ func storeTimespec(t *task.Task, address uint64, ns int64) error {
 	return abi.CopyOut(t, address, unix.NsecToTimespec(ns))
 }
 
-// after returns the deadline a time from now. No time at all is a deadline
-// that has passed, since 0 would be none.
+// after returns the deadline that is ns nanoseconds after now. The result is at
+// least 1, because 0 would mean no deadline.
 func after(now, ns int64) int64 {
 	if ns > math.MaxInt64-now {
 		return math.MaxInt64
@@ -74,15 +74,16 @@ func after(now, ns int64) int64 {
 	return max(now+ns, 1)
 }
 
-// cpuClock reads the clock with a number that stands for the CPU time of a
-// process or thread (clock_getcpuclockid(3)): EINVAL if there is no such.
+// cpuClock reads the CPU-time clock of a process or thread, whose id is encoded
+// in the clock's number (clock_getcpuclockid(3)). Error: EINVAL if it does not
+// exist.
 func cpuClock(t *task.Task, id int32) (int64, error) {
 	const (
 		perThread = 4
 		kind      = 3
 		profile   = 0 // user and system
 		virtual   = 1 // user
-		schedule  = 2 // as the scheduler counts: the same as profile
+		schedule  = 2 // scheduler time, here the same as profile
 	)
 	target := t
 	if pid := int(^(id >> 3)); pid != 0 {
@@ -150,8 +151,8 @@ func sysClockGetres(t *task.Task, a *amd64.Args) (uint64, error) {
 	return 0, storeTimespec(t, a[1], resolution)
 }
 
-// coarseResolution is what Linux with a tick of 250 Hz says of the coarse
-// clocks. Here they are exact, which is within it.
+// coarseResolution is the resolution of the coarse clocks in Linux with a tick
+// of 250 Hz. Here they are as precise as the others.
 const coarseResolution = second / 250
 
 func sysClockSettime(t *task.Task, a *amd64.Args) (uint64, error) {
@@ -197,7 +198,8 @@ func sysSettimeofday(t *task.Task, a *amd64.Args) (uint64, error) {
 	return 0, setWall(t, ns)
 }
 
-// loadTimeval reads a struct timeval in nanoseconds: EINVAL, EFAULT.
+// loadTimeval reads a struct timeval and returns it in nanoseconds. Errors:
+// EFAULT, EINVAL.
 func loadTimeval(t *task.Task, address uint64) (int64, error) {
 	v, err := abi.CopyIn[unix.Timeval](t, address)
 	if err != nil {
@@ -247,9 +249,9 @@ func sysNanosleep(t *task.Task, a *amd64.Args) (uint64, error) {
 	return 0, sleepUntil(t, after(clock.Monotonic(), ns), a[1])
 }
 
-// sleepUntil sleeps until a time of clock.Monotonic. A signal leaves the time
-// that is left at the address, if that is not 0, and restart_syscall(2) sleeps
-// on to the same deadline.
+// sleepUntil sleeps until a time of clock.Monotonic. At a signal it stores the
+// remaining time at left, unless left is 0, and sets the restart block:
+// restart_syscall(2) then sleeps until the same deadline.
 func sleepUntil(t *task.Task, deadline int64, left uint64) error {
 	err := t.Block(nil, 0, deadline, func() bool { return false })
 	if err == unix.ETIMEDOUT {
@@ -287,7 +289,8 @@ func sysClockNanosleep(t *task.Task, a *amd64.Args) (uint64, error) {
 	return 0, abi.ERESTARTNOHAND
 }
 
-// checkSleepClock refuses the clocks that cannot be slept on.
+// checkSleepClock returns an error for the clocks that cannot be slept on:
+// EOPNOTSUPP, or EINVAL for an unknown clock.
 func checkSleepClock(id int32) error {
 	switch id {
 	case unix.CLOCK_REALTIME, unix.CLOCK_MONOTONIC, unix.CLOCK_BOOTTIME, unix.CLOCK_TAI:
@@ -299,7 +302,8 @@ func checkSleepClock(id int32) error {
 	return unix.EINVAL
 }
 
-// monotonicDeadline turns a time of the clock id into one of clock.Monotonic.
+// monotonicDeadline converts a time of the clock id to a deadline of
+// clock.Monotonic.
 func monotonicDeadline(t *task.Task, id int32, ns int64) int64 {
 	if id != unix.CLOCK_REALTIME && id != unix.CLOCK_TAI {
 		return max(ns, 1)

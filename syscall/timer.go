@@ -15,7 +15,7 @@ var timerCalls = []Row{
 	{Number: unix.SYS_GETITIMER, Name: "getitimer", Arguments: args(Int, Pointer), Handler: sysGetitimer},
 	{Number: unix.SYS_SETITIMER, Name: "setitimer", Arguments: args(Int, Pointer, Pointer), Handler: sysSetitimer},
 	{Number: unix.SYS_TIMER_CREATE, Name: "timer_create", Arguments: args(Int, Pointer, Pointer), Handler: sysTimerCreate,
-		Partial: "Of CPU clocks only the caller's own can be used."},
+		Partial: "Only the CPU-time clocks of the caller itself are supported."},
 	{Number: unix.SYS_TIMER_SETTIME, Name: "timer_settime", Arguments: args(Int, Hex, Pointer, Pointer), Handler: sysTimerSettime},
 	{Number: unix.SYS_TIMER_GETTIME, Name: "timer_gettime", Arguments: args(Int, Pointer), Handler: sysTimerGettime},
 	{Number: unix.SYS_TIMER_GETOVERRUN, Name: "timer_getoverrun", Arguments: args(Int), Handler: sysTimerGetoverrun},
@@ -27,12 +27,12 @@ func sysAlarm(t *task.Task, a *amd64.Args) (uint64, error) {
 	old := t.Group().Timers.Set(unix.ITIMER_REAL, task.IntervalValue{Value: seconds * second})
 	left := (old.Value + second/2) / second
 	if left == 0 && old.Value != 0 {
-		left = 1 // 0 would say that no alarm was set
+		left = 1 // 0 would mean that no alarm was set
 	}
 	return uint64(left), nil
 }
 
-// checkInterval refuses a number that is no interval timer.
+// checkInterval returns EINVAL for a number that is not an interval timer.
 func checkInterval(which uint64) error {
 	if uint32(which) > unix.ITIMER_PROF {
 		return unix.EINVAL

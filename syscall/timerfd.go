@@ -33,8 +33,8 @@ func sysTimerfdCreate(t *task.Task, a *amd64.Args) (uint64, error) {
 	return install(t, file, flags&unix.TFD_CLOEXEC != 0)
 }
 
-// withTimer runs operation on the timer of a descriptor: EINVAL for another
-// kind of file.
+// withTimer runs operation on the timer of a descriptor. Errors: EBADF, EINVAL
+// for another kind of file.
 func withTimer(t *task.Task, register uint64, operation func(timer *timerfd.Timer) error) (uint64, error) {
 	return withFile(t, register, func(file *fs.File) (uint64, error) {
 		timer := timerfd.Of(file)
@@ -45,8 +45,8 @@ func withTimer(t *task.Task, register uint64, operation func(timer *timerfd.Time
 	})
 }
 
-// readSetting reads a struct itimerspec: EINVAL if it is negative or not
-// normalised, EFAULT.
+// readSetting reads a struct itimerspec. Errors: EFAULT, EINVAL if it is
+// negative or not normalised.
 func readSetting(t *task.Task, address uint64) (timerfd.Setting, error) {
 	spec, err := abi.CopyIn[unix.ItimerSpec](t, address)
 	if err != nil {

@@ -25,7 +25,7 @@ func TestPIDFD(t *testing.T) {
 		if file.Readiness() != 0 {
 			w.T.Error("it is readable while the process lives")
 		}
-		if on, _ := t.FDs.GetCloseOnExec(int(number)); !on {
+		if onExec, _ := t.FDs.GetExecAction(int(number)); onExec == fs.KeepOnExec {
 			w.T.Error("it is not close-on-exec")
 		}
 		g, err := t.GroupOfPIDFD(int(number))

@@ -121,9 +121,9 @@ func TestExecResets(t *testing.T) {
 		t.SetBlocked(signal.SetOf(unix.SIGTERM))
 		t.AltStack = signal.AltStack{Base: 4096, Size: 8192}
 		t.Frame.RBX, t.Frame.FSBase, t.Frame.RFLAGS = 1, 0x5000, 0x247
-		for i, closeOnExec := range []bool{true, false} {
+		for i, onExec := range []fs.ExecAction{fs.CloseOnExec, fs.KeepOnExec} {
 			file, _ := fs.At{Caller: t, Name: "/program", Follow: true}.Open(unix.O_RDONLY, 0)
-			if fd, err := t.FDs.Install(file, 0, 100, closeOnExec); fd != i || err != nil {
+			if fd, err := t.FDs.Install(file, 0, 100, onExec); fd != i || err != nil {
 				w.T.Errorf("descriptor %d, %v", fd, err)
 			}
 		}

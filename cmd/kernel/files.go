@@ -80,7 +80,7 @@ func (k *kernel) standardFiles(spec *runspec.Spec) (*fs.FDTable, error) {
 	files := [...]*fs.File{in, k.streams().stdout.Open(k.mounts), k.streams().stderr.Open(k.mounts)}
 	table := fs.NewFDTable()
 	for _, f := range files {
-		if _, err := table.Install(f, 0, fs.MaxDescriptors, false); err != nil {
+		if _, err := table.Install(f, 0, fs.MaxDescriptors, fs.KeepOnExec); err != nil {
 			return nil, err
 		}
 	}

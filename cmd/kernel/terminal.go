@@ -83,7 +83,7 @@ func (k *kernel) terminalFiles(spec *runspec.Spec) (*fs.FDTable, error) {
 	table := fs.NewFDTable()
 	for range 3 {
 		f.IncRef()
-		if _, err := table.Install(f, 0, fs.MaxDescriptors, false); err != nil {
+		if _, err := table.Install(f, 0, fs.MaxDescriptors, fs.KeepOnExec); err != nil {
 			return nil, err
 		}
 	}

@@ -124,7 +124,7 @@ func (p *process) descriptorInfo(fd int) entry {
 		}
 		defer f.DecRef()
 		flags := uint32(f.Flags())
-		if on, _ := p.task.Files().GetCloseOnExec(fd); on {
+		if onExec, _ := p.task.Files().GetExecAction(fd); onExec == fs.CloseOnExec {
 			flags |= unix.O_CLOEXEC
 		}
 		return fmt.Appendf(nil, "pos:\t%d\nflags:\t0%o\nmnt_id:\t%d\nino:\t%d\n", f.Offset(), flags, f.Path().Mount().ID(), f.Inode().Base().Number()), nil

@@ -77,11 +77,11 @@ func newWorld(t *testing.T) (*fstest.World, *fakeSystem) {
 	files := fs.NewFDTable()
 	t.Cleanup(files.Release)
 	r, wr := pipe.New(w.Mounts, 0, 0, 0)
-	files.Install(r, 0, 10, false)
-	files.Install(wr, 0, 10, true)
+	files.Install(r, 0, 10, fs.KeepOnExec)
+	files.Install(wr, 0, 10, fs.CloseOnExec)
 	w.Write("/some file", "contents")
 	f, _ := w.At("/some file").Open(unix.O_RDWR, 0)
-	files.Install(f, 7, 10, false)
+	files.Install(f, 7, 10, fs.KeepOnExec)
 	for _, id := range []int{1, 1000, 1001} {
 		pid := min(id, 1000)
 		s.tasks[id] = &fakeTask{files: files, ctx: w.Caller.Context, info: procfs.TaskInfo{
