@@ -6,8 +6,9 @@ import "golang.org/x/sys/unix"
 // eventfd. Linux gives such inodes mode 0600 without a file type.
 type anonymous struct{ InodeBase }
 
-// NewAnonymous returns an open file without a name. Its link in /proc/pid/fd is
-// anon_inode:[kind]. Of flags only O_NONBLOCK counts; the file is O_RDWR.
+// NewAnonymous returns an open file without a name, opened with O_RDWR. Its
+// link in /proc/pid/fd is anon_inode:[kind]. Of flags only O_NONBLOCK has an
+// effect.
 func (m *Mounts) NewAnonymous(kind string, flags int, ops FileOperations) *File {
 	i := &anonymous{}
 	i.Init(&m.numbers, NewNode{Mode: 0o600})

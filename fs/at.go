@@ -4,18 +4,18 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// At is a path name as a system call gets it. Its methods are the operations
-// on names; each does one system call's work and returns its errors, with
-// those of path_resolution(7) besides.
+// At is a path name argument of a system call. Its methods are the operations
+// on names. Each implements one system call, and returns the errors of that
+// call and of path_resolution(7).
 type At struct {
-	// Caller is the task that asks.
+	// Caller is the task that makes the call.
 	Caller Caller
-	// Start is the directory that a relative name begins at; nil means the
+	// Start is the directory at which a relative name starts; nil means the
 	// working directory (AT_FDCWD).
 	Start *File
 	// Name is the path name.
 	Name string
-	// Follow says to follow a symbolic link at the end of the name.
+	// Follow follows a symbolic link at the end of the name.
 	Follow bool
 	// Empty allows an empty name, which means Start itself (AT_EMPTY_PATH).
 	Empty bool
@@ -25,7 +25,7 @@ type At struct {
 
 func (at At) mounts() *Mounts { return at.Caller.FSContext().Mounts() }
 
-// walker prepares a walk. The name space need not be locked yet.
+// walker returns a walker for the name. The namespace need not be locked yet.
 func (at At) walker(m *Mounts, final finalLink) (*walker, error) {
 	context := at.Caller.FSContext()
 	w := &walker{
@@ -43,7 +43,7 @@ func (at At) walker(m *Mounts, final finalLink) (*walker, error) {
 	return w, nil
 }
 
-// find walks the name. The name space is locked.
+// find walks the name. The namespace is locked.
 func (at At) find(m *Mounts, final finalLink) (found, error) {
 	w, err := at.walker(m, final)
 	if err != nil {
@@ -55,7 +55,8 @@ func (at At) find(m *Mounts, final finalLink) (found, error) {
 	return w.walk(at.Name)
 }
 
-// locate walks to something that exists. The name space is locked.
+// locate walks to an existing file: ENOENT if there is none. The namespace is
+// locked.
 func (at At) locate(m *Mounts) (Path, error) {
 	final := stopUnlessSlash
 	if at.Follow {
@@ -71,7 +72,7 @@ func (at At) locate(m *Mounts) (Path, error) {
 	return f.path, nil
 }
 
-// Lookup returns the place that the name leads to.
+// Lookup resolves the name. Errors: those of path_resolution(7).
 func (at At) Lookup() (Path, error) {
 	m := at.mounts()
 	m.tree.RLock()
@@ -114,8 +115,8 @@ func (at At) ReadLink() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	// An empty name is a descriptor that was opened with O_PATH; readlinkat(2)
-	// says ENOENT if that is no link.
+	// An empty name means the file of a descriptor. readlinkat(2) returns
+	// ENOENT if that is not a link.
 	target, err := p.Inode().ReadLink(at.Caller)
 	if err == unix.EINVAL && at.Name == "" {
 		return "", unix.ENOENT
@@ -123,8 +124,8 @@ func (at At) ReadLink() (string, error) {
 	return target, err
 }
 
-// Access is access(2) with the file-system ids of the caller; for the real ids
-// give it a Caller that has them.
+// Access is access(2) with the file-system ids of the caller. For the real ids,
+// use a Caller whose credentials have them as file-system ids.
 func (at At) Access(want Permission) error {
 	p, err := at.Lookup()
 	if err != nil {
@@ -133,8 +134,8 @@ func (at At) Access(want Permission) error {
 	return p.Permit(at.Caller, want)
 }
 
-// Permit checks that the caller may do what want says to the inode at p:
-// EACCES, or EROFS for writing to a read-only file system.
+// Permit checks whether caller has the permissions want on the inode at p.
+// Errors: EACCES, EROFS for writing on a read-only mount.
 func (p Path) Permit(caller Caller, want Permission) error {
 	a := p.Inode().Attributes()
 	if want&MayWrite != 0 && p.mount.readOnly() && writesMount(&a) {
@@ -146,8 +147,8 @@ func (p Path) Permit(caller Caller, want Permission) error {
 	return permit(&a, caller.Credentials(), want)
 }
 
-// writesMount reports whether writing to the inode changes the file system,
-// which writing to a device or a pipe does not.
+// writesMount reports whether writing to the inode changes its file system.
+// Writing to a device or a pipe does not.
 func writesMount(a *Attributes) bool {
 	switch a.Type() {
 	case unix.S_IFREG, unix.S_IFDIR, unix.S_IFLNK:
@@ -156,8 +157,8 @@ func writesMount(a *Attributes) bool {
 	return false
 }
 
-// SearchDirectory returns the directory of the name if the caller may make it
-// the working or the root directory: chdir(2), chroot(2).
+// SearchDirectory resolves the name to a directory that the caller may search,
+// for chdir(2) and chroot(2). Errors: ENOTDIR, EACCES.
 func (at At) SearchDirectory() (Path, error) {
 	at.Follow = true
 	p, err := at.Lookup()

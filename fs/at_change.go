@@ -7,7 +7,8 @@ import (
 	"slowpath/cred"
 )
 
-// ChangeMode is chmod(2) on the inode at p: EPERM unless the caller owns it.
+// ChangeMode is chmod(2) on the inode at p. Errors: EPERM if the caller is not
+// the owner, EROFS, EOPNOTSUPP for a symbolic link.
 func (p Path) ChangeMode(caller Caller, mode uint32) error {
 	if p.mount.readOnly() {
 		return unix.EROFS
@@ -27,7 +28,7 @@ func (p Path) ChangeMode(caller Caller, mode uint32) error {
 	return p.Inode().Change(Changes{Mask: ChangeMode, Mode: mode})
 }
 
-// KeepID is the user or group id that chown(2) leaves as it is.
+// KeepID is a user or group id that ChangeOwner leaves unchanged (chown(2)).
 const KeepID = ^uint32(0)
 
 // ChangeOwner is chown(2) on the inode at p. Errors: EPERM, EROFS.
@@ -57,8 +58,9 @@ func (p Path) ChangeOwner(caller Caller, uid, gid uint32) error {
 	return p.Inode().Change(change)
 }
 
-// withoutSetID returns a mode after a change of owner or an unprivileged write:
-// without set-user-ID, and without set-group-ID if the group may execute.
+// withoutSetID returns the permission bits of mode after a change of owner or
+// an unprivileged write: without set-user-ID, and without set-group-ID if the
+// group may execute the file.
 func withoutSetID(mode uint32) uint32 {
 	mode &= 0o7777 &^ unix.S_ISUID
 	if mode&unix.S_IXGRP != 0 {
@@ -67,7 +69,7 @@ func withoutSetID(mode uint32) uint32 {
 	return mode
 }
 
-// DropSetID clears the set-id bits of the file because of an unprivileged
+// DropSetID clears the set-user-ID and set-group-ID bits after an unprivileged
 // write.
 func (f *File) DropSetID() {
 	a := f.Attributes()
@@ -76,17 +78,17 @@ func (f *File) DropSetID() {
 	}
 }
 
-// Times are the arguments of utimensat(2): for each time a value in nanoseconds
-// since 1970, or the current time, or no change.
+// Times are the arguments of utimensat(2). Each time is set to a value in
+// nanoseconds since 1970 or to the current time, or is not changed.
 type Times struct {
 	Access, Modify         int64
 	AccessNow, ModifyNow   bool
 	AccessKeep, ModifyKeep bool
 }
 
-// ChangeTimes is utimensat(2) on the inode at p. Errors: EACCES if both times
-// become now and the caller may not write, EPERM for other times if it is not
-// the owner, EROFS.
+// ChangeTimes is utimensat(2) on the inode at p. Errors: EROFS. If the caller
+// is not the owner: EPERM, or, if both times become the current time, EACCES
+// without write permission.
 func (p Path) ChangeTimes(caller Caller, t Times) error {
 	if t.AccessKeep && t.ModifyKeep {
 		return nil
@@ -125,8 +127,8 @@ func (t Times) changes() Changes {
 	return c
 }
 
-// Truncate is truncate(2) on the inode at p: EISDIR, EINVAL, EACCES, EROFS,
-// ETXTBSY.
+// Truncate is truncate(2) on the inode at p. Errors: EISDIR, EINVAL, EACCES,
+// EROFS, ETXTBSY.
 func (p Path) Truncate(caller Caller, size int64) error {
 	a := p.Inode().Attributes()
 	switch {

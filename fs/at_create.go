@@ -6,9 +6,9 @@ import (
 	"slowpath/cred"
 )
 
-// place finds where a new name goes and checks that it may be added there. The
-// name space is locked for writing.
-func (at At) place(m *Mounts) (found, error) {
+// findNew walks to a name that does not exist yet, and checks that the caller
+// may create it. Error: EEXIST. The namespace is locked for writing.
+func (at At) findNew(m *Mounts) (found, error) {
 	f, err := at.find(m, stopAlways)
 	if err != nil {
 		return found{}, err
@@ -19,8 +19,9 @@ func (at At) place(m *Mounts) (found, error) {
 	return f, mayAdd(f.parent, at.Caller.Credentials())
 }
 
-// owned completes a description of a new inode in the directory at parent:
-// umask, owner, and what a set-group-ID directory hands down.
+// owned applies the umask and sets the owner of a new inode in the directory at
+// parent. In a set-group-ID directory it sets the group and the bit as inode(7)
+// describes.
 func (at At) owned(parent Path, n NewNode) NewNode {
 	c := at.Caller.Credentials()
 	n.UID, n.GID = c.FSUID, c.FSGID
@@ -41,7 +42,7 @@ func (at At) owned(parent Path, n NewNode) NewNode {
 	return n
 }
 
-// create makes an inode under a name that is not taken.
+// create creates an inode under a name that does not exist.
 func (at At) create(f found, n NewNode) (Path, error) {
 	inode, err := f.parent.Inode().Create(f.name, at.owned(f.parent, n))
 	if err != nil {
@@ -50,13 +51,13 @@ func (at At) create(f found, n NewNode) (Path, error) {
 	return Path{f.parent.mount, f.parent.dentry.added(f.name, inode)}, nil
 }
 
-// MakeNode is mknod(2) and mkdir(2): mode has the type, rdev counts for
-// devices. Errors besides those of a walk: EEXIST, EPERM, ENOSPC.
+// MakeNode is mknod(2) and mkdir(2). mode includes the file type; rdev is used
+// only for devices. Errors besides those of a walk: EEXIST, EPERM, ENOSPC.
 func (at At) MakeNode(mode uint32, rdev uint64) (Path, error) {
 	m := at.mounts()
 	m.tree.Lock()
 	defer m.tree.Unlock()
-	f, err := at.place(m)
+	f, err := at.findNew(m)
 	if err != nil {
 		return Path{}, err
 	}
@@ -90,7 +91,7 @@ func (at At) MakeLink(target string) error {
 	m := at.mounts()
 	m.tree.Lock()
 	defer m.tree.Unlock()
-	f, err := at.place(m)
+	f, err := at.findNew(m)
 	if err != nil {
 		return err
 	}
@@ -101,7 +102,7 @@ func (at At) MakeLink(target string) error {
 	return err
 }
 
-// LinkTo is link(2): at becomes one name more of what old names.
+// LinkTo is link(2): it creates the name at for the inode of old.
 func (at At) LinkTo(old At) error {
 	m := at.mounts()
 	m.tree.Lock()
@@ -110,7 +111,7 @@ func (at At) LinkTo(old At) error {
 	if err != nil {
 		return err
 	}
-	f, err := at.place(m)
+	f, err := at.findNew(m)
 	if err != nil {
 		return err
 	}
@@ -131,7 +132,7 @@ func (at At) LinkTo(old At) error {
 	return nil
 }
 
-// makeTemporary is open(2) with O_TMPFILE: at names the directory.
+// makeTemporary is open(2) with O_TMPFILE. at names the directory.
 func (at At) makeTemporary(mode uint32) (Path, error) {
 	m := at.mounts()
 	m.tree.Lock()

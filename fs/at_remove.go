@@ -8,8 +8,8 @@ import (
 
 func decimal(n uint64) string { return strconv.FormatUint(n, 10) }
 
-// victim finds the name that is to be taken away. The name space is locked
-// for writing.
+// victim walks to the name to be removed. Error: ENOENT. The namespace is
+// locked for writing.
 func (at At) victim(m *Mounts) (found, error) {
 	f, err := at.find(m, stopAlways)
 	if err != nil {
@@ -78,8 +78,8 @@ func (at At) remove(f found) error {
 	return nil
 }
 
-// busy reports whether something is mounted on the name: the walk ended on
-// that mount's root, or there is a mount that another mount hides.
+// busy reports whether the name is a mount point: the walk ended at the root of
+// a mount, or the name has a mount that another one hides.
 func busy(f found) bool {
 	return f.path.mount != f.parent.mount || f.path.dentry.mounted.Load() > 0
 }

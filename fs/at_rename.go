@@ -2,8 +2,8 @@ package fs
 
 import "golang.org/x/sys/unix"
 
-// RenameTo is renameat2(2): what at names gets the name to. flags holds
-// RENAME_NOREPLACE or RENAME_EXCHANGE. Errors as in the man page.
+// RenameTo is renameat2(2): it gives the file at the name to. flags is 0,
+// RENAME_NOREPLACE or RENAME_EXCHANGE. Errors: those of renameat2(2).
 func (at At) RenameTo(to At, flags uint) error {
 	const known = unix.RENAME_NOREPLACE | unix.RENAME_EXCHANGE
 	if flags&^known != 0 || flags == known {
@@ -30,7 +30,7 @@ func (at At) RenameTo(to At, flags uint) error {
 	return r.move()
 }
 
-// rename is one renameat2(2) whose two walks are done.
+// rename is the state of a renameat2(2) after both walks.
 type rename struct {
 	from, to found
 	flags    uint
@@ -62,7 +62,8 @@ func (r *rename) check() error {
 	return r.checkPermissions()
 }
 
-// checkSlashes refuses a trailing slash on the name of a non-directory.
+// checkSlashes returns ENOTDIR if slashes follow the name of a non-directory,
+// and ENOENT if the other file of an exchange does not exist.
 func (r *rename) checkSlashes() error {
 	directory := r.from.path.dentry.isDirectory()
 	if r.from.slash && !directory {
@@ -77,7 +78,7 @@ func (r *rename) checkSlashes() error {
 	return nil
 }
 
-// checkLoops refuses to put a directory below itself.
+// checkLoops returns an error if a directory would become its own descendant.
 func (r *rename) checkLoops() error {
 	if r.to.parent.dentry.isWithin(r.from.path.dentry) {
 		return unix.EINVAL
@@ -121,8 +122,9 @@ func (r *rename) checkPermissions() error {
 	return nil
 }
 
-// checkMoveOfParent asks for write permission on a directory whose ".." will
-// change.
+// checkMoveOfParent checks that a directory that gets another parent may be
+// moved: it is no mount point, and the caller may write to it, because its ".."
+// changes.
 func (r *rename) checkMoveOfParent(moved, target found) error {
 	if moved.parent.dentry == target.parent.dentry || !moved.path.dentry.isDirectory() {
 		return nil

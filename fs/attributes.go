@@ -2,8 +2,8 @@ package fs
 
 import "golang.org/x/sys/unix"
 
-// Attributes is what stat(2) and statx(2) tell of an inode. Times are
-// nanoseconds since 1970.
+// Attributes are the data of stat(2) and statx(2). Times are nanoseconds since
+// 1970.
 type Attributes struct {
 	Device    uint64 // of the file system instance
 	Inode     uint64
@@ -29,7 +29,7 @@ func (a *Attributes) IsDirectory() bool { return a.Type() == unix.S_IFDIR }
 // IsRegular reports whether the inode is a regular file.
 func (a *Attributes) IsRegular() bool { return a.Type() == unix.S_IFREG }
 
-// ChangeMask says which fields of Changes count.
+// ChangeMask selects fields of Changes.
 type ChangeMask uint8
 
 // The fields of Changes.
@@ -43,8 +43,8 @@ const (
 )
 
 // Changes is a request to set attributes, like the kernel's struct iattr. Mode
-// has the 07777 bits only. Whoever passes it to Inode.Change has checked that
-// the caller may.
+// has only the bits 07777. The caller of Inode.Change has checked the
+// permissions.
 type Changes struct {
 	Mask           ChangeMask
 	Mode           uint32
@@ -53,11 +53,11 @@ type Changes struct {
 	Access, Modify int64 // nanoseconds since 1970
 }
 
-// Has reports whether all fields of m are to be set.
+// Has reports whether all fields in m are to be set.
 func (c *Changes) Has(m ChangeMask) bool { return c.Mask&m == m }
 
-// NewNode describes an inode to be made by mknod(2), mkdir(2), symlink(2) or
-// open(2): the umask is applied and the owner decided.
+// NewNode describes a new inode for mknod(2), mkdir(2), symlink(2) or open(2).
+// In Inode.Create it has the final mode and owner: the umask has been applied.
 type NewNode struct {
 	Mode     uint32 // type and permissions
 	Rdev     uint64 // of device nodes
@@ -76,24 +76,24 @@ type Statistics struct {
 	ReadOnly, NoSUID, NoEX bool
 }
 
-// DirectoryEntry is one entry of a directory as getdents64(2) gives it.
+// DirectoryEntry is one entry of a directory, as getdents64(2) returns it.
 type DirectoryEntry struct {
 	Name  string
 	Inode uint64
 	Type  uint32 // the S_IFMT bits
-	// Next is the directory position after this entry: reading from it goes
-	// on behind the entry, whatever was added or removed meanwhile.
+	// Next is the directory position after this entry. Reading from it
+	// continues after the entry, even if entries were added or removed since.
 	Next int64
 }
 
-// Positions of the two entries that every directory has. What an inode lists
-// itself begins at FirstPosition.
+// Positions of "." and "..", which every directory has. The entries that an
+// inode lists itself start at FirstPosition.
 const (
 	dotPosition    = 0
 	dotDotPosition = 1
 	FirstPosition  = 2
 )
 
-// DeviceNumber packs a device number as the kernel's user interface has it
+// DeviceNumber returns a device number in the encoding of the user interface
 // (makedev(3)).
 func DeviceNumber(major, minor uint32) uint64 { return unix.Mkdev(major, minor) }

@@ -2,8 +2,8 @@ package fs
 
 import "sync"
 
-// cachedContents keeps what a BytesFile shows between two reads, so that a
-// text that is read in pieces fits together.
+// cachedContents keeps the text of a BytesFile between reads, because a program
+// that reads in pieces must get pieces of the same text.
 type cachedContents struct {
 	mu     sync.Mutex
 	text   []byte
@@ -37,8 +37,8 @@ func (b *BytesFile) Read(_ *File, dst Sink, offset int64) (int, error) {
 // Seekable implements FileOperations.
 func (b *BytesFile) Seekable() bool { return true }
 
-// SeekFrom implements FileOperations. The size of such a file is 0 for stat(2) and
-// lseek(2), as in procfs.
+// SeekFrom implements FileOperations. As in procfs, stat(2) and lseek(2) see a
+// file of size 0.
 func (b *BytesFile) SeekFrom(current, offset int64, whence int) (int64, error) {
 	return SeekTo(current, 0, offset, whence)
 }

@@ -9,12 +9,13 @@ import (
 
 // Caller is the task on whose behalf an operation runs.
 type Caller interface {
-	// Credentials decide what the caller may do.
+	// Credentials returns the caller's credentials for permission checks.
 	Credentials() *cred.Credentials
-	// FSContext has the root, the working directory and the umask.
+	// FSContext returns the caller's root, working directory and umask.
 	FSContext() *Context
-	// ProcessID and ThreadID are what getpid(2) and gettid(2) return.
+	// ProcessID returns the result of getpid(2).
 	ProcessID() int32
+	// ThreadID returns the result of gettid(2).
 	ThreadID() int32
 	// UserMemory is the caller's memory, for the arguments of ioctl(2).
 	abi.UserMemory
@@ -30,13 +31,13 @@ func (k KernelCaller) Credentials() *cred.Credentials { return cred.Root() }
 // FSContext implements Caller.
 func (k KernelCaller) FSContext() *Context { return k.Context }
 
-// ProcessID implements Caller: 0, which is no process.
+// ProcessID implements Caller. It returns 0, which is not the id of a process.
 func (k KernelCaller) ProcessID() int32 { return 0 }
 
 // ThreadID implements Caller: 0.
 func (k KernelCaller) ThreadID() int32 { return 0 }
 
-// CopyIn implements Caller: EFAULT, there is no user memory.
+// CopyIn implements Caller. It returns EFAULT, because there is no user memory.
 func (k KernelCaller) CopyIn(uint64, []byte) error { return unix.EFAULT }
 
 // CopyOut implements Caller: EFAULT.

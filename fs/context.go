@@ -5,9 +5,9 @@ import (
 	"sync/atomic"
 )
 
-// Context is what path names of a task are relative to: its root directory,
-// its working directory, and the umask for what it creates. Threads share one
-// (clone(2), CLONE_FS), so it counts its users. It is safe for concurrent use.
+// Context is the root directory, the working directory and the umask of a task.
+// Threads share one (clone(2), CLONE_FS), so it counts its users. It is safe
+// for concurrent use.
 type Context struct {
 	users  atomic.Int32
 	umask  atomic.Uint32
@@ -34,7 +34,7 @@ func (c *Context) Share() *Context {
 	return c
 }
 
-// Copy returns a context of its own with the same contents (fork(2)).
+// Copy returns a new context with the same contents and one user (fork(2)).
 func (c *Context) Copy() *Context {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -49,7 +49,8 @@ func (c *Context) Copy() *Context {
 // Users returns how many tasks share the context.
 func (c *Context) Users() int { return int(c.users.Load()) }
 
-// Release takes one user away; the last gives up its hold on the mounts.
+// Release removes one user. The last one releases the mounts of the two
+// directories.
 func (c *Context) Release() {
 	if c.users.Add(-1) > 0 {
 		return
@@ -60,7 +61,7 @@ func (c *Context) Release() {
 	c.directory.release()
 }
 
-// Mounts returns the name space that the context is in.
+// Mounts returns the mount namespace of the context.
 func (c *Context) Mounts() *Mounts { return c.mounts }
 
 // Umask returns the file mode creation mask, umask(2).
@@ -84,7 +85,7 @@ func (c *Context) Directory() Path {
 }
 
 // SetDirectory makes p the working directory. The caller has checked that p is
-// a directory that may be searched.
+// a directory that the task may search.
 func (c *Context) SetDirectory(p Path) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -102,9 +103,9 @@ func (c *Context) SetRoot(p Path) {
 	c.root = p
 }
 
-// WorkingDirectory returns the path name of the working directory as getcwd(2)
-// gives it: with "(unreachable)" in front if it is outside the root. A
-// directory that was removed is ENOENT.
+// WorkingDirectory returns the path name of the working directory (getcwd(2)).
+// The name starts with "(unreachable)" if the directory is outside the root.
+// Error: ENOENT if the directory was removed.
 func (c *Context) WorkingDirectory() (string, error) {
 	c.mu.Lock()
 	root, directory := c.root, c.directory

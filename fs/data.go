@@ -2,29 +2,29 @@ package fs
 
 import "golang.org/x/sys/unix"
 
-// Sink is where a read puts its bytes: user memory, or a buffer of the kernel.
+// Sink is the destination of a read: user memory or a kernel buffer.
 type Sink interface {
-	// Put appends p and returns how much of it was taken. Less than len(p)
+	// Put appends p and returns how many bytes it stored. Less than len(p)
 	// means that the sink is full (nil) or that user memory could not be
-	// written (unix.EFAULT). It may fault pages in, so it may sleep.
+	// written (unix.EFAULT). It may sleep, because it may fault pages in.
 	Put(p []byte) (int, error)
-	// Remaining is the number of bytes that the sink still takes.
+	// Remaining returns the number of bytes for which there is room.
 	Remaining() int
 }
 
-// Source is where a write gets its bytes from.
+// Source is the source of a write: user memory or a kernel buffer.
 type Source interface {
-	// Get fills p from the front of the source and returns how much it filled.
-	// Less than len(p) means that the source is empty (nil) or that user
-	// memory could not be read (unix.EFAULT). It may sleep, as Sink.Put.
+	// Get fills p from the front of the source and returns how many bytes it
+	// stored. Less than len(p) means that the source is empty (nil) or that
+	// user memory could not be read (unix.EFAULT). It may sleep, like Sink.Put.
 	Get(p []byte) (int, error)
-	// Remaining is the number of bytes still in the source.
+	// Remaining returns the number of bytes left in the source.
 	Remaining() int
 }
 
-// Unget gives the last n bytes back to src, for an operation that had to look
-// at them to find that it would have to wait: the next try gets them again. A
-// source without an Unget method is one whose user does not try again.
+// Unget returns the last n bytes to src. An operation that has read bytes and
+// then returns EAGAIN calls it, and the next attempt reads them again. A source
+// without an Unget method is for operations that are not repeated.
 func Unget(src Source, n int) {
 	if s, ok := src.(interface{ Unget(n int) }); ok {
 		s.Unget(n)
@@ -69,18 +69,18 @@ func (b *BytesSource) Get(p []byte) (int, error) {
 // Remaining implements Source.
 func (b *BytesSource) Remaining() int { return len(b.all) - b.got }
 
-// Unget gives the last n bytes back.
+// Unget returns the last n bytes to the source.
 func (b *BytesSource) Unget(n int) { b.got -= n }
 
-// PutAll puts p and returns what a read of one piece returns: the bytes that
-// arrived, or the error if none did.
+// PutAll puts p into dst and returns the result of a read: the number of bytes
+// stored, or the error if none was.
 func PutAll(dst Sink, p []byte) (int, error) {
 	n, err := dst.Put(p)
 	return Moved(n, err)
 }
 
-// GetAll takes up to limit bytes out of src into fresh memory. A fault on the
-// way shortens the result; a fault at once is unix.EFAULT.
+// GetAll reads up to limit bytes of src into a new slice. A fault shortens the
+// result, or is returned as unix.EFAULT if no byte was read.
 func GetAll(src Source, limit int) ([]byte, error) {
 	p := make([]byte, min(limit, src.Remaining()))
 	n, err := src.Get(p)
@@ -90,8 +90,8 @@ func GetAll(src Source, limit int) ([]byte, error) {
 	return p[:n], nil
 }
 
-// Moved is the result of a transfer that moved n bytes and then met err: an
-// error counts only if nothing was moved, as in read(2) and write(2).
+// Moved returns the result of a transfer that moved n bytes before err: the
+// error is reported only if n is 0, as in read(2) and write(2).
 func Moved(n int, err error) (int, error) {
 	if n > 0 {
 		return n, nil
@@ -99,11 +99,12 @@ func Moved(n int, err error) (int, error) {
 	return 0, err
 }
 
-// MaxTransfer is the most that one read or write moves, in bytes (read(2),
-// MAX_RW_COUNT in the kernel): INT_MAX rounded down to a page.
+// MaxTransfer is the most bytes that one read or write moves: INT_MAX rounded
+// down to a page (read(2); MAX_RW_COUNT in Linux).
 const MaxTransfer = 0x7ffff000
 
-// checkOffset is the check of the offset of pread(2) and its variants.
+// checkOffset returns EINVAL for a negative offset of pread(2) or one of its
+// variants.
 func checkOffset(offset int64) error {
 	if offset < 0 {
 		return unix.EINVAL

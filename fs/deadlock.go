@@ -42,8 +42,8 @@ func (f *File) StopWaiting(owner LockOwner) {
 	delete(g.waiting, owner)
 }
 
-// wait records that owner waits for holder and returns EAGAIN, or EDEADLK if
-// holder waits for owner, perhaps through others.
+// wait records that owner waits for holder and returns EAGAIN. It returns
+// EDEADLK if holder waits for owner, directly or through other owners.
 func (g *lockGraph) wait(owner, holder LockOwner) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()

@@ -8,10 +8,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Dentry is a name of an inode in a directory, or the root of a tree. Once a
-// name was looked up its dentry stays until the name goes away, so that two
-// lookups give the same one, and what is mounted on it is found. Directories
-// whose entries are volatile keep none.
+// Dentry is a name of an inode in a directory, or the root of a tree. The
+// dentry of a name is kept from its first lookup until the name is removed:
+// mounts are attached to dentries, so all lookups must return the same one.
+// Directories with volatile entries keep no dentries.
 type Dentry struct {
 	inode   Inode
 	mounted atomic.Int32 // mounts on this dentry
@@ -25,7 +25,7 @@ type Dentry struct {
 	children map[string]*Dentry
 }
 
-// Inode returns the inode that the name is for.
+// Inode returns the inode of the name.
 func (d *Dentry) Inode() Inode { return d.inode }
 
 // child looks name up in d. Mounts.tree is held for reading at least.
@@ -49,7 +49,7 @@ func (d *Dentry) child(caller Caller, name string) (*Dentry, error) {
 	return d.remember(name, inode), nil
 }
 
-// added returns the dentry of a name that the file system has just got.
+// added returns the dentry of a name that was just created in the file system.
 func (d *Dentry) added(name string, inode Inode) *Dentry {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -60,13 +60,13 @@ func (d *Dentry) remember(name string, inode Inode) *Dentry {
 	if d.children == nil {
 		d.children = make(map[string]*Dentry)
 	}
-	// Names come as parts of whole paths; a clone does not keep those alive.
+	// The name is part of a longer path, which a clone does not keep alive.
 	c := &Dentry{inode: inode, parent: d, name: strings.Clone(name)}
 	d.children[c.name] = c
 	return c
 }
 
-// forget takes c out of its directory: its name is gone.
+// forget removes c, whose name was removed, from the children of d.
 func (d *Dentry) forget(c *Dentry) {
 	d.mu.Lock()
 	delete(d.children, c.name)
@@ -74,8 +74,8 @@ func (d *Dentry) forget(c *Dentry) {
 	c.deleted = true
 }
 
-// moveTo gives c another name, in place of whatever had it. Mounts.tree is
-// held for writing.
+// moveTo gives d another name and replaces the dentry that had the name.
+// Mounts.tree is held for writing.
 func (d *Dentry) moveTo(parent *Dentry, name string) {
 	old := d.parent
 	old.mu.Lock()

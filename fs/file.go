@@ -15,20 +15,20 @@ import (
 // not implement. Methods are safe for concurrent use and do not block:
 // unix.EAGAIN means that the caller should wait on Queue.
 type FileOperations interface {
-	// Read moves bytes to dst, from offset on if the file is Seekable. 0 bytes
-	// without an error is the end of the file.
+	// Read moves bytes to dst, starting at offset if the file is seekable. It
+	// returns 0 without an error at the end of the file.
 	Read(f *File, dst Sink, offset int64) (int, error)
-	// Write moves bytes from src. Where the file was opened with O_APPEND, a
-	// Seekable file goes to its end first; end is the offset behind what was
-	// written.
+	// Write moves bytes from src. A seekable file that was opened with O_APPEND
+	// is written at its end, whatever the offset. end is the offset after the
+	// last byte written.
 	Write(f *File, src Source, offset int64) (n int, end int64, err error)
 	// Seekable reports whether the file has an offset. Without one lseek(2) and
 	// pread(2) fail with ESPIPE.
 	Seekable() bool
 	// SeekFrom returns the new offset of lseek(2), relative to current.
 	SeekFrom(current, offset int64, whence int) (int64, error)
-	// ReadDirectory calls emit for the entries at position and behind, until
-	// emit returns false. "." and ".." are not among them.
+	// ReadDirectory calls emit for the entries from position on, until emit
+	// returns false. It does not emit "." and "..".
 	ReadDirectory(position int64, emit func(DirectoryEntry) bool) error
 	// Readiness returns the poll(2) conditions that hold now.
 	Readiness() wait.Events
@@ -39,7 +39,8 @@ type FileOperations interface {
 	Ioctl(f *File, caller Caller, request uint32, argument uint64) (uint64, error)
 	// Allocate is fallocate(2).
 	Allocate(mode uint32, offset, length int64) error
-	// Mappable returns what mmap(2) maps: ENODEV if the file cannot be.
+	// Mappable returns the object that mmap(2) maps: ENODEV if the file cannot
+	// be mapped.
 	Mappable() (mm.Mappable, error)
 	// Sync is fsync(2).
 	Sync() error
@@ -47,19 +48,19 @@ type FileOperations interface {
 	Release()
 }
 
-// Opener is implemented by operations whose open(2) waits for another process: a
-// fifo waits for its other end.
+// Opener is implemented by operations whose open(2) waits for another process:
+// a FIFO waits for its other end.
 type Opener interface {
-	// Opened returns EAGAIN as long as open(2) has to wait on Queue.
+	// Opened returns EAGAIN while open(2) must wait on Queue.
 	Opened() error
 }
 
-// Stream is implemented by operations whose write(2), on a file that may block,
-// goes on until all bytes are written: pipes, terminals, stream sockets.
+// Stream is implemented by operations whose blocking write(2) continues until
+// all bytes are written: pipes, terminals, stream sockets.
 type Stream interface{ FillsWrites() }
 
-// JobControlled is implemented by terminals. The system call layer asks before
-// it reads or writes, since only it has the caller at hand.
+// JobControlled is implemented by terminals. The system call layer calls it
+// before a read or write, because Read and Write do not have the caller.
 type JobControlled interface {
 	// BeforeRead returns nil, EIO, or ERESTARTSYS after it has sent SIGTTIN.
 	BeforeRead(caller Caller) error
@@ -67,15 +68,15 @@ type JobControlled interface {
 	BeforeWrite(caller Caller) error
 }
 
-// statusFlags are the flags of open(2) that F_GETFL shows, and changeable those
-// that F_SETFL sets (fcntl(2)).
+// changeableFlags are the status flags that F_SETFL changes. notKeptFlags are
+// the flags of open(2) that F_GETFL does not return (fcntl(2)).
 const (
 	changeableFlags = unix.O_APPEND | unix.O_NONBLOCK | unix.O_ASYNC | unix.O_DIRECT | unix.O_NOATIME
 	notKeptFlags    = unix.O_CREAT | unix.O_EXCL | unix.O_NOCTTY | unix.O_TRUNC | unix.O_CLOEXEC
 )
 
 // File is an open file description. Descriptors, memory mappings and messages
-// under way each hold a reference. It is safe for concurrent use.
+// in transit each hold a reference. It is safe for concurrent use.
 type File struct {
 	mounts     *Mounts
 	path       Path
@@ -83,18 +84,18 @@ type File struct {
 	references atomic.Int64
 	flags      atomic.Uint32
 	owner      atomic.Int64 // F_SETOWN
-	writes     bool         // of the inode's writeAccess
-	denies     bool
+	writes     bool         // counted as a writer in the inode's writeAccess
+	denies     bool         // counted as an executor there
 
-	offsetMu sync.Mutex // held from reading the offset until it is set again
+	offsetMu sync.Mutex // held while the offset is read, used and updated
 	offset   int64
 
 	releaseMu sync.Mutex
 	onRelease []*ReleaseHook
 }
 
-// ReleaseHook is something to do when a file's last reference goes, such as
-// taking it out of an epoll set.
+// ReleaseHook is a function that runs when the last reference to a file is
+// dropped, for example to remove the file from an epoll set.
 type ReleaseHook struct{ Released func(*File) }
 
 func newFile(m *Mounts, p Path, flags int, ops FileOperations) *File {
@@ -140,14 +141,14 @@ func (f *File) DropUnlessLast() bool {
 	}
 }
 
-// OnRelease arranges for h to run when the file closes.
+// OnRelease makes h run when the last reference is dropped.
 func (f *File) OnRelease(h *ReleaseHook) {
 	f.releaseMu.Lock()
 	defer f.releaseMu.Unlock()
 	f.onRelease = append(f.onRelease, h)
 }
 
-// CancelRelease takes h back.
+// CancelRelease undoes OnRelease.
 func (f *File) CancelRelease(h *ReleaseHook) {
 	f.releaseMu.Lock()
 	defer f.releaseMu.Unlock()
@@ -159,11 +160,11 @@ func (f *File) CancelRelease(h *ReleaseHook) {
 	}
 }
 
-// Operations returns the kind-specific part, for calls that only one kind
-// answers.
+// Operations returns the operations of the file's kind, for calls that only one
+// kind supports.
 func (f *File) Operations() FileOperations { return f.operations }
 
-// Path returns where the file was opened.
+// Path returns the path at which the file was opened.
 func (f *File) Path() Path { return f.path }
 
 // Inode returns the inode.
@@ -175,10 +176,10 @@ func (f *File) Attributes() Attributes { return f.Inode().Attributes() }
 // Name returns the name of the file as seen from root, for /proc/pid/fd.
 func (f *File) Name(root Path) string { return f.mounts.PathName(root, f.path) }
 
-// Flags returns the access mode and the status flags, as F_GETFL.
+// Flags returns the access mode and the status flags (F_GETFL).
 func (f *File) Flags() int { return int(f.flags.Load()) }
 
-// SetFlags sets the status flags that F_SETFL can.
+// SetFlags sets the status flags that F_SETFL can change.
 func (f *File) SetFlags(flags int) {
 	for {
 		old := f.flags.Load()
@@ -188,7 +189,7 @@ func (f *File) SetFlags(flags int) {
 	}
 }
 
-// Owner returns what F_SETOWN has set.
+// Owner returns the value that F_SETOWN has set.
 func (f *File) Owner() int64 { return f.owner.Load() }
 
 // SetOwner is F_SETOWN.

@@ -6,13 +6,13 @@ import (
 	"slowpath/mm"
 )
 
-// The operations of an open file. None waits for data, room or another file:
-// where read(2) would, the error is EAGAIN. They do take locks, and copy user
-// memory, which may fault pages in; so they run with interrupts on, in a task or
-// in the kernel's own goroutines.
+// The operations of an open file return EAGAIN instead of waiting for data, room
+// or another file. They take locks, and may fault in user pages. They run with
+// interrupts on, in a task or in a goroutine of the kernel.
 
-// Read is read(2) without the waiting: it moves bytes to dst from the file's
-// offset on. Errors: EBADF, EAGAIN, EISDIR, EINVAL, EFAULT, and the file's own.
+// Read is read(2), but returns EAGAIN instead of waiting. It reads at the
+// file's offset. Errors: EBADF, EAGAIN, EISDIR, EINVAL, EFAULT, and those of
+// the kind of file.
 func (f *File) Read(dst Sink) (int, error) {
 	if !f.Readable() {
 		return 0, unix.EBADF
@@ -27,8 +27,8 @@ func (f *File) Read(dst Sink) (int, error) {
 	return n, err
 }
 
-// ReadAt is pread(2). Errors: ESPIPE without an offset, EINVAL for a negative
-// one, and those of Read.
+// ReadAt is pread(2). Errors: ESPIPE if the file is not seekable, EINVAL for a
+// negative offset, and those of Read.
 func (f *File) ReadAt(dst Sink, offset int64) (int, error) {
 	if err := checkOffset(offset); err != nil {
 		return 0, err
@@ -42,8 +42,9 @@ func (f *File) ReadAt(dst Sink, offset int64) (int, error) {
 	return f.operations.Read(f, dst, offset)
 }
 
-// Write is write(2) without the waiting. Errors: EBADF, EAGAIN, EPIPE (the
-// caller sends SIGPIPE), EFBIG, ENOSPC, EFAULT, and the file's own.
+// Write is write(2), but returns EAGAIN instead of waiting. Errors: EBADF,
+// EAGAIN, EPIPE (the caller sends SIGPIPE), EFBIG, ENOSPC, EFAULT, and those of
+// the kind of file.
 func (f *File) Write(src Source) (int, error) {
 	if !f.Writable() {
 		return 0, unix.EBADF
@@ -61,9 +62,9 @@ func (f *File) Write(src Source) (int, error) {
 	return n, err
 }
 
-// WriteAt is pwrite(2). As in Linux, a file opened with O_APPEND is appended
-// to in spite of the offset. Errors: ESPIPE without an offset, EINVAL for a
-// negative one, and those of Write.
+// WriteAt is pwrite(2). As in Linux, a file opened with O_APPEND is written at
+// its end, whatever the offset. Errors: ESPIPE if the file is not seekable,
+// EINVAL for a negative offset, and those of Write.
 func (f *File) WriteAt(src Source, offset int64) (int, error) {
 	if err := checkOffset(offset); err != nil {
 		return 0, err
@@ -104,9 +105,9 @@ func (f *File) Offset() int64 {
 	return f.offset
 }
 
-// ReadDirectory is getdents64(2): it calls emit for the entries from the
-// file's position on, until emit returns false, and leaves the position at the
-// first entry that was refused. Errors: ENOTDIR, EBADF, ENOENT for a directory
+// ReadDirectory is getdents64(2). It calls emit for the entries from the file's
+// position on until emit returns false, and sets the position to the first
+// entry that was not accepted. Errors: ENOTDIR, EBADF, ENOENT for a directory
 // that was removed.
 func (f *File) ReadDirectory(emit func(DirectoryEntry) bool) error {
 	if !f.Readable() {
@@ -151,10 +152,9 @@ func (m *Mounts) parentNumber(p Path) uint64 {
 	return m.up(p, Path{m.root, m.root.root}).Inode().Base().Number()
 }
 
-// Ioctl is ioctl(2) for the requests that are the file's own. argument may be
-// an address in the caller's memory. Errors: EBADF for a file opened with
-// O_PATH, ENOTTY for a request that the file does not know, EFAULT, and the
-// file's own.
+// Ioctl is ioctl(2) for the requests of the kind of file. argument may be an
+// address in the caller's memory. Errors: EBADF for a file opened with O_PATH,
+// ENOTTY for an unknown request, EFAULT, and those of the kind of file.
 func (f *File) Ioctl(caller Caller, request uint32, argument uint64) (uint64, error) {
 	if f.PathOnly() {
 		return 0, unix.EBADF
@@ -162,8 +162,8 @@ func (f *File) Ioctl(caller Caller, request uint32, argument uint64) (uint64, er
 	return f.operations.Ioctl(f, caller, request, argument)
 }
 
-// Truncate is ftruncate(2). Errors: EINVAL for a negative size and for what is
-// no regular file open for writing, EFBIG, EBADF, EPERM for a seal.
+// Truncate is ftruncate(2). Errors: EINVAL if the size is negative or f is not
+// a regular file open for writing, EFBIG, EBADF, EPERM for a seal.
 func (f *File) Truncate(size int64) error {
 	if f.PathOnly() {
 		return unix.EBADF
@@ -189,8 +189,9 @@ func (f *File) Allocate(mode uint32, offset, length int64) error {
 	return f.operations.Allocate(mode, offset, length)
 }
 
-// Mappable returns what mmap(2) maps: EACCES if the file is not open for
-// reading, or not for writing where a shared mapping asks for that; ENODEV.
+// Mappable returns the object that mmap(2) maps. sharedWrite is set for a
+// shared mapping that is writable. Errors: EACCES if f is not open for reading,
+// or not for writing with sharedWrite; EBADF; ENODEV.
 func (f *File) Mappable(sharedWrite bool) (mm.Mappable, error) {
 	if f.PathOnly() {
 		return nil, unix.EBADF
@@ -202,7 +203,7 @@ func (f *File) Mappable(sharedWrite bool) (mm.Mappable, error) {
 }
 
 // Sync is fsync(2) and fdatasync(2). Errors: EBADF for a file opened with
-// O_PATH, EINVAL for what cannot be written back.
+// O_PATH, EINVAL for a file that cannot be written back.
 func (f *File) Sync() error {
 	if f.PathOnly() {
 		return unix.EBADF

@@ -9,17 +9,18 @@ import (
 	"slowpath/clock"
 )
 
-// InodeBase is the part that all inodes have: number, mode, owner, times, locks.
-// An inode type embeds it and calls Init once before anybody else sees it.
-// The methods answer like an inode that can do nothing but exist.
+// InodeBase is the part that all inodes have in common: number, mode, owner,
+// times, locks. An inode type embeds it and calls Init once, before the inode
+// is shared. The methods implement an inode that supports no operation but
+// stat(2).
 type InodeBase struct {
-	numbers  *Numbers // of the file system; nil for none
+	numbers  *Numbers // of the file system
 	inode    uint64
 	volatile bool
 	locks    FileLocks
 	writing  writeAccess
 
-	mu         sync.Mutex // guards what follows
+	mu         sync.Mutex // guards the fields below
 	mode       uint32
 	links      uint32
 	uid, gid   uint32
@@ -31,9 +32,9 @@ type InodeBase struct {
 	attachment any
 }
 
-// Numbers gives inode numbers to one file system instance, and holds its
-// device number, which it gets when it is first mounted if it has none. The
-// zero value starts at inode 1.
+// Numbers allocates the inode numbers of one instance of a file system, and
+// holds its device number. The first mount sets the device number if it is not
+// set. The zero value starts at inode 1.
 type Numbers struct {
 	device atomic.Uint64
 	last   atomic.Uint64
@@ -42,19 +43,20 @@ type Numbers struct {
 // Device returns the device number of the file system instance.
 func (n *Numbers) Device() uint64 { return n.device.Load() }
 
-// SetDevice sets the device number, unless there is one already.
+// SetDevice sets the device number if it is not set yet.
 func (n *Numbers) SetDevice(device uint64) { n.device.CompareAndSwap(0, device) }
 
-// Next returns an inode number that was not used yet.
+// Next returns a new inode number.
 func (n *Numbers) Next() uint64 { return n.last.Add(1) }
 
-// Init gives the node its number, mode and owner; all times become now. A
-// directory starts with two links, others with one.
+// Init sets the number, mode and owner of the inode, and all times to now. A
+// directory starts with two links, other files with one.
 func (n *InodeBase) Init(numbers *Numbers, from NewNode) {
 	n.InitWithNumber(numbers, numbers.Next(), from)
 }
 
-// InitWithNumber is Init for file systems whose inode numbers mean something.
+// InitWithNumber is Init for file systems that choose the inode numbers
+// themselves.
 func (n *InodeBase) InitWithNumber(numbers *Numbers, inode uint64, from NewNode) {
 	now := clock.Realtime()
 	n.numbers, n.inode = numbers, inode
@@ -66,9 +68,9 @@ func (n *InodeBase) InitWithNumber(numbers *Numbers, inode uint64, from NewNode)
 	}
 }
 
-// SetVolatile marks a directory whose entries come and go by themselves, as
-// in procfs: the name space then remembers none of them. Call it before the
-// inode is shared.
+// SetVolatile marks a directory whose entries appear and disappear by
+// themselves, as in procfs. Its dentries are not kept. Call it before the inode
+// is shared.
 func (n *InodeBase) SetVolatile() { n.volatile = true }
 
 // Base implements Inode.
@@ -98,8 +100,8 @@ func (n *InodeBase) Attributes() Attributes {
 	}
 }
 
-// Change implements Inode for everything but the size, which it refuses with
-// EINVAL.
+// Change implements Inode for all attributes but the size. Error: EINVAL for
+// the size.
 func (n *InodeBase) Change(c Changes) error {
 	if c.Has(ChangeSize) {
 		return unix.EINVAL
@@ -108,7 +110,8 @@ func (n *InodeBase) Change(c Changes) error {
 	return nil
 }
 
-// ChangeAttributes sets everything in c but the size, and the change time.
+// ChangeAttributes sets the attributes in c except the size, and sets the
+// change time to now.
 func (n *InodeBase) ChangeAttributes(c Changes) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -154,8 +157,8 @@ func (n *InodeBase) Modified() {
 	n.modify, n.change = now, now
 }
 
-// Accessed sets the access time to now, by the rule of the relatime mount
-// option: only if it is older than the last change or than a day.
+// Accessed sets the access time to now by the rule of the relatime mount
+// option: only if it is not later than the last change, or a day old.
 func (n *InodeBase) Accessed() {
 	now := clock.Realtime()
 	n.mu.Lock()
@@ -165,9 +168,9 @@ func (n *InodeBase) Accessed() {
 	}
 }
 
-// Attachment returns what is attached to the inode: the pipe of a fifo, the
-// socket bound to a name. If nothing is and make is not nil, it attaches what
-// make returns.
+// Attachment returns the object that is attached to the inode: the pipe of a
+// FIFO, or the socket that is bound to a name. If there is none and make is not
+// nil, it attaches the result of make.
 func (n *InodeBase) Attachment(make func() any) any {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -180,19 +183,20 @@ func (n *InodeBase) Attachment(make func() any) any {
 // Lookup implements Inode: ENOTDIR.
 func (n *InodeBase) Lookup(Caller, string) (Inode, error) { return nil, unix.ENOTDIR }
 
-// Create implements Inode: EPERM, as in a file system that the kernel fills.
+// Create implements Inode: ENOTDIR, or EPERM for a directory, as in a file
+// system that only the kernel fills.
 func (n *InodeBase) Create(string, NewNode) (Inode, error) { return nil, n.refuseName() }
 
-// Link implements Inode: EPERM.
+// Link implements Inode: ENOTDIR, or EPERM for a directory.
 func (n *InodeBase) Link(string, Inode) error { return n.refuseName() }
 
-// Remove implements Inode: EPERM.
+// Remove implements Inode: ENOTDIR, or EPERM for a directory.
 func (n *InodeBase) Remove(string, Inode) error { return n.refuseName() }
 
-// Rename implements Inode: EPERM.
+// Rename implements Inode: ENOTDIR, or EPERM for a directory.
 func (n *InodeBase) Rename(string, Inode, string) error { return n.refuseName() }
 
-// Exchange implements Inode: EPERM.
+// Exchange implements Inode: ENOTDIR, or EPERM for a directory.
 func (n *InodeBase) Exchange(string, Inode, string) error { return n.refuseName() }
 
 func (n *InodeBase) refuseName() error {

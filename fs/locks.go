@@ -13,7 +13,7 @@ import (
 // record locks of fcntl(2), a *File for open file description locks.
 type LockOwner any
 
-// LockKind is what a lock keeps others from.
+// LockKind is the kind of an advisory lock.
 type LockKind uint8
 
 // The kinds of lock.
@@ -31,7 +31,8 @@ type RecordLock struct {
 	Process    int32 // for F_GETLK; -1 for open file description locks
 }
 
-// EndOfFile is the End of a lock that reaches as far as the file may grow.
+// EndOfFile is the End of a lock that extends to the end of the file, however
+// much the file grows.
 const EndOfFile = math.MaxInt64
 
 func (a *RecordLock) overlaps(b *RecordLock) bool { return a.Start <= b.End && b.Start <= a.End }
@@ -41,18 +42,19 @@ func (a *RecordLock) conflicts(b *RecordLock) bool {
 }
 
 // FileLocks are the advisory locks of one inode: the record locks of fcntl(2)
-// and the whole-file locks of flock(2), which do not see each other. The zero
-// value has no locks. No method waits.
+// and the whole-file locks of flock(2), which are independent of each other.
+// The zero value has no locks. No method waits.
 type FileLocks struct {
-	// Queue is woken whenever a lock goes away.
+	// Queue is woken when a lock is released.
 	Queue wait.Queue
 
 	mu      sync.Mutex
-	records []RecordLock       // by owner in no order; those of one owner do not overlap
+	records []RecordLock       // in no order; the locks of one owner do not overlap
 	whole   map[*File]LockKind // flock(2)
 }
 
-// TestRecord returns the first lock that keeps want from being set (F_GETLK).
+// TestRecord returns the first lock that conflicts with want, and whether there
+// is one (F_GETLK).
 func (l *FileLocks) TestRecord(want RecordLock) (RecordLock, bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -68,9 +70,9 @@ func (l *FileLocks) blocker(want *RecordLock) (RecordLock, bool) {
 	return RecordLock{}, false
 }
 
-// setRecord sets or, for Unlocked, removes a lock. It returns the owner that is
-// in the way, if there is one.
-func (l *FileLocks) setRecord(want RecordLock) (inTheWay LockOwner, blocked bool) {
+// setRecord sets a lock or, for Unlocked, removes it. If a lock of another
+// owner conflicts, blocked is set and holder is that owner.
+func (l *FileLocks) setRecord(want RecordLock) (holder LockOwner, blocked bool) {
 	l.mu.Lock()
 	if want.Kind != Unlocked {
 		if b, is := l.blocker(&want); is {
@@ -89,7 +91,8 @@ func (l *FileLocks) setRecord(want RecordLock) (inTheWay LockOwner, blocked bool
 	return nil, false
 }
 
-// carve takes the range of hole out of the locks of its owner.
+// carve removes the range of hole from the locks of its owner. freed reports
+// whether a lock changed.
 func (l *FileLocks) carve(hole *RecordLock) (freed bool) {
 	kept := l.records[:0:0]
 	for _, r := range l.records {
@@ -113,7 +116,8 @@ func (l *FileLocks) carve(hole *RecordLock) (freed bool) {
 	return freed
 }
 
-// join adds a lock and merges it with its neighbours of the same kind.
+// join adds a lock and merges it with adjacent locks of the same owner and
+// kind.
 func (l *FileLocks) join(n RecordLock) {
 	kept := l.records[:0]
 	for _, r := range l.records {
@@ -138,8 +142,9 @@ func (l *FileLocks) ReleaseRecords(owner LockOwner) {
 	}
 }
 
-// SetWhole is flock(2) without the waiting: EAGAIN if another open file
-// description is in the way. A change of kind first gives the old lock up.
+// SetWhole is flock(2) without waiting. Error: EAGAIN if another open file
+// description holds a conflicting lock. A change of kind releases the old lock
+// first, as in Linux.
 func (l *FileLocks) SetWhole(f *File, kind LockKind) error {
 	l.mu.Lock()
 	old, held := l.whole[f]
@@ -172,7 +177,7 @@ func (l *FileLocks) addWhole(f *File, kind LockKind) error {
 	return nil
 }
 
-// ReleaseFile removes what an open file description holds.
+// ReleaseFile removes all locks of an open file description.
 func (l *FileLocks) ReleaseFile(f *File) {
 	l.mu.Lock()
 	idle := len(l.records) == 0 && len(l.whole) == 0

@@ -15,7 +15,7 @@ type MountFlags uint64
 const keptMountFlags = unix.MS_RDONLY | unix.MS_NOSUID | unix.MS_NODEV | unix.MS_NOEXEC |
 	unix.MS_NOATIME | unix.MS_NODIRATIME | unix.MS_RELATIME
 
-// Mount shows a dentry tree, or a part of one, at a place of the name space.
+// Mount attaches a dentry tree, or a part of one, to a path in the namespace.
 type Mount struct {
 	id         int
 	filesystem Filesystem
@@ -24,7 +24,7 @@ type Mount struct {
 	uses       atomic.Int64 // open files, contexts and mounts on it
 	flags      atomic.Uint64
 
-	// Guarded by Mounts.tree; nil at the root of the name space, and after
+	// Guarded by Mounts.tree; nil at the root of the namespace, and after
 	// the mount was removed.
 	parent *Mount
 	point  *Dentry
@@ -38,10 +38,10 @@ func (m *Mount) Flags() MountFlags { return MountFlags(m.flags.Load()) }
 
 func (m *Mount) readOnly() bool { return m.Flags()&unix.MS_RDONLY != 0 }
 
-// NoExec reports whether programs on the mount may not be executed.
+// NoExec reports whether the mount forbids executing programs (MS_NOEXEC).
 func (m *Mount) NoExec() bool { return m.Flags()&unix.MS_NOEXEC != 0 }
 
-// Path is a place in the name space. The zero Path is none.
+// Path is a location in the namespace. The zero Path is not valid.
 type Path struct {
 	mount  *Mount
 	dentry *Dentry
@@ -50,10 +50,10 @@ type Path struct {
 // Valid reports whether p is not the zero Path.
 func (p Path) Valid() bool { return p.dentry != nil }
 
-// Inode returns the inode at the place.
+// Inode returns the inode at p.
 func (p Path) Inode() Inode { return p.dentry.inode }
 
-// Mount returns the mount that the place is on.
+// Mount returns the mount that p is on.
 func (p Path) Mount() *Mount { return p.mount }
 
 func (p Path) hold()    { p.mount.uses.Add(1) }
@@ -64,22 +64,22 @@ type mountPoint struct {
 	dentry *Dentry
 }
 
-// MakeFilesystem makes an instance for mount(2), with the options of its data
-// argument.
+// MakeFilesystem creates an instance of a file system for mount(2). options is
+// the data argument of mount(2).
 type MakeFilesystem func(options string) (Filesystem, error)
 
-// Mounts is a name space: the tree of all mounts, and what path names need
-// besides. It is safe for concurrent use.
+// Mounts is a mount namespace: the tree of all mounts, and the state that its
+// files share. It is safe for concurrent use.
 type Mounts struct {
-	// tree guards the shape of the name space: held for reading while a path
-	// is walked, for writing while a name or a mount changes.
+	// tree guards the structure of the namespace. It is held for reading during
+	// a walk, and for writing while a name or a mount changes.
 	tree   sync.RWMutex
 	root   *Mount
 	points map[mountPoint]*Mount
 	list   []*Mount // in the order of mounting
 	roots  map[Filesystem]*Dentry
 	types  map[string]MakeFilesystem
-	order  []string // names of types as they were registered
+	order  []string // names of types, in the order of registration
 	nextID int
 
 	devices   devices
@@ -93,8 +93,8 @@ type Mounts struct {
 	services   map[any]any
 }
 
-// NewMounts returns a name space whose root is the given file system. Fifos
-// are opened by fifo.
+// NewMounts returns a namespace with the given root file system. FIFO opens
+// FIFOs.
 func NewMounts(root Filesystem, fifo OpenFunc) *Mounts {
 	m := &Mounts{
 		points: make(map[mountPoint]*Mount),
@@ -128,15 +128,16 @@ func (m *Mounts) Types() []string {
 	return append([]string(nil), m.order...)
 }
 
-// NewDevice returns a device number for a file system that is on no device.
+// NewDevice returns a new device number for a file system that is not on a
+// device.
 func (m *Mounts) NewDevice() uint64 { return DeviceNumber(0, m.lastMinor.Add(1)) }
 
-// UnnamedNumbers numbers the inodes that have no name in the tree.
+// UnnamedNumbers returns the numbers of the inodes that have no name.
 func (m *Mounts) UnnamedNumbers() *Numbers { return &m.numbers }
 
-// Service returns an object that exists once per name space, such as the table
-// of abstract socket names. The first call for a key makes it. The type of key
-// is private to its user.
+// Service returns an object that exists once per namespace, such as the table
+// of abstract socket names. The first call for a key creates the object by
+// make. The type of key is private to the package that uses it.
 func (m *Mounts) Service(key any, make func() any) any {
 	m.servicesMu.Lock()
 	defer m.servicesMu.Unlock()
@@ -148,7 +149,7 @@ func (m *Mounts) Service(key any, make func() any) any {
 	return service
 }
 
-// Root returns the root of the name space.
+// Root returns the root of the namespace.
 func (m *Mounts) Root() Path {
 	m.tree.RLock()
 	defer m.tree.RUnlock()
@@ -172,8 +173,8 @@ func (m *Mounts) newMount(f Filesystem, root *Dentry, source string, flags uint6
 	return n
 }
 
-// over returns the root of the topmost mount at p, or p if nothing is mounted
-// there.
+// over returns the root of the topmost mount at p, or p if it is not a mount
+// point.
 func (m *Mounts) over(p Path) Path {
 	for p.dentry.mounted.Load() > 0 {
 		top, ok := m.points[mountPoint{p.mount, p.dentry}]
@@ -185,7 +186,7 @@ func (m *Mounts) over(p Path) Path {
 	return p
 }
 
-// up returns the parent directory of p, but not past root.
+// up returns the parent directory of p, or p itself if p is root.
 func (m *Mounts) up(p, root Path) Path {
 	for p != root {
 		if p.dentry == p.mount.root {
@@ -203,7 +204,7 @@ func (m *Mounts) up(p, root Path) Path {
 	return p
 }
 
-// attach puts n at p.
+// attach mounts n at p. m.tree is held for writing.
 func (m *Mounts) attach(n *Mount, p Path) {
 	n.parent, n.point = p.mount, p.dentry
 	p.hold()
@@ -212,7 +213,8 @@ func (m *Mounts) attach(n *Mount, p Path) {
 	m.list = append(m.list, n)
 }
 
-// detach takes n, and all that is mounted on it, out of the name space.
+// detach removes n, and all mounts on it, from the namespace. m.tree is held
+// for writing.
 func (m *Mounts) detach(n *Mount) {
 	for _, below := range m.mountsOn(n) {
 		m.detach(below)
@@ -263,7 +265,7 @@ type MountInfo struct {
 	Type, Source string
 }
 
-// Options returns the mount options as /proc/mounts has them.
+// Options returns the mount options in the format of /proc/mounts.
 func (i *MountInfo) Options() string {
 	options := []string{"rw"}
 	if i.Flags&unix.MS_RDONLY != 0 {
@@ -306,7 +308,7 @@ func (m *Mounts) List(root Path) []MountInfo {
 	return infos
 }
 
-// ID is the number of the mount in /proc/pid/mountinfo and statx(2).
+// ID returns the number of the mount in /proc/pid/mountinfo and statx(2).
 func (m *Mount) ID() int { return m.id }
 
 // IsMountRoot reports whether p is the root of a mount.

@@ -6,8 +6,8 @@ import (
 	"slowpath/cred"
 )
 
-// MountAt mounts instance f at the place at, as the kernel itself does during
-// boot. Errors: those of a path walk, ENOTDIR.
+// MountAt mounts instance f at the path at without checking privileges. Errors:
+// those of a walk, ENOTDIR.
 func (at At) MountAt(f Filesystem, source string, flags uint64) error {
 	m := at.mounts()
 	m.tree.Lock()
@@ -23,8 +23,9 @@ func (at At) MountAt(f Filesystem, source string, flags uint64) error {
 	return nil
 }
 
-// changePropagation are the flags of mount(2) that ask for another propagation
-// type. There is one name space, so every mount is private already.
+// changePropagation are the flags of mount(2) that set a propagation type other
+// than private. They are not supported: there is one namespace, so every mount
+// is private.
 const changePropagation = unix.MS_SHARED | unix.MS_SLAVE | unix.MS_UNBINDABLE
 
 // Mount is mount(2): at is the target. source is a path for MS_BIND and
@@ -80,8 +81,8 @@ func (at At) remount(flags uint64) error {
 	return nil
 }
 
-// bind shows the tree at source a second time. What is mounted below source
-// comes along only with MS_REC.
+// bind attaches the tree at source to a second path. MS_REC includes the mounts
+// below source.
 func (at At) bind(source string, flags uint64) error {
 	m := at.mounts()
 	m.tree.Lock()
@@ -126,8 +127,9 @@ func (m *Mounts) bindBelow(originals []*Mount, under *Mount) {
 	}
 }
 
-// Unmount is umount2(2): at is any place on the mount. Errors: EPERM, EINVAL
-// if nothing is mounted there, EBUSY if it is in use and MNT_DETACH is not set.
+// Unmount is umount2(2). at is the root of the mount. Errors: EPERM, EINVAL if
+// it is not the root of a mount, EBUSY if the mount is in use and MNT_DETACH is
+// not set.
 func (at At) Unmount(flags int) error {
 	if !at.Caller.Credentials().Has(cred.SysAdmin) {
 		return unix.EPERM

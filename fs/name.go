@@ -6,9 +6,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// PathName returns the name of p as seen from root, as in /proc/pid/fd: a file
-// without a name in the tree has its label ("pipe:[7]"), and a name that was
-// removed has " (deleted)" behind it.
+// PathName returns the name of p as seen from root, in the format of
+// /proc/pid/fd. A file without a name has its label, such as "pipe:[7]". A
+// removed name is followed by " (deleted)".
 func (m *Mounts) PathName(root, p Path) string {
 	if !p.Valid() {
 		return ""
@@ -39,8 +39,8 @@ func (m *Mounts) directoryName(root, p Path) (string, error) {
 	return name, nil
 }
 
-// name returns the name of p from root, and whether the way up from p meets
-// root at all. The tree is held for reading.
+// name returns the name of p as seen from root, and whether p is below root.
+// m.tree is held for reading.
 func (m *Mounts) name(root, p Path) (string, bool) {
 	var parts []string
 	for p != root {
@@ -81,7 +81,7 @@ func joinReversed(parts []string) string {
 	return b.String()
 }
 
-// unnamedFilesystem is where files live that have no name in any tree.
+// unnamedFilesystem is the file system of files that have no name.
 type unnamedFilesystem struct{}
 
 func (unnamedFilesystem) Type() string { return "anon_inodefs" }
@@ -92,8 +92,8 @@ func (unnamedFilesystem) Statistics() Statistics {
 	return Statistics{Magic: 0x09041934, BlockSize: 4096, MaxName: MaxNameLength}
 }
 
-// Unnamed returns a place for an inode that has no name in the tree: a pipe, a
-// socket, an event file. label is what /proc/pid/fd shows.
+// Unnamed returns a path for an inode that has no name: a pipe, a socket, an
+// event file. label is its name in /proc/pid/fd.
 func (m *Mounts) Unnamed(label string, inode Inode) Path {
 	return Path{m.unnamed, &Dentry{inode: inode, name: label}}
 }

@@ -190,11 +190,11 @@ func TestMountHidesADirectoryUntilUnmount(t *testing.T) {
 	other := newTmpfs(w)
 	must(t, w.At("/m").MountAt(other, "tmpfs", unix.MS_NOSUID))
 	if _, err := w.At("/m/below").Lookup(); err != unix.ENOENT {
-		t.Errorf("the mount does not hide what is below: %v", err)
+		t.Errorf("lookup of a file that the mount hides: %v", err)
 	}
 	w.Write("/m/above", "2")
 	if err := w.At("/m/above").LinkTo(w.At("/x")); err != unix.ENOENT {
-		t.Errorf("link from nothing: %v", err)
+		t.Errorf("link of a missing file: %v", err)
 	}
 	if err := w.At("/x").LinkTo(w.At("/m/above")); err != unix.EXDEV {
 		t.Errorf("link across mounts: %v", err)
@@ -259,8 +259,8 @@ func TestOpenat2ResolveFlagsRestrictTheWalk(t *testing.T) {
 	}
 }
 
-// FuzzWalk throws path names at a tree with every kind of inode: nothing may
-// panic, and an existing result must have a name.
+// FuzzWalk resolves arbitrary path names in a tree with directories, files and
+// links. No operation may panic, and every path that is found must have a name.
 func FuzzWalk(f *testing.F) {
 	for _, s := range []string{"/a/../b", "l/..//./x", strings.Repeat("l/", 50), "\x00", "/a/f/."} {
 		f.Add(s)
@@ -273,7 +273,7 @@ func FuzzWalk(f *testing.F) {
 		must(t, w.At("/a/back").MakeLink("../l"))
 		p, err := w.At(name).Lookup()
 		if err == nil && w.Mounts.PathName(w.Mounts.Root(), p) == "" {
-			t.Errorf("Lookup(%q) leads to a place without a name", name)
+			t.Errorf("Lookup(%q) returned a path without a name", name)
 		}
 		if file, err := w.At(name).Open(unix.O_CREAT|unix.O_RDWR, 0o600); err == nil {
 			file.DecRef()

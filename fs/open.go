@@ -6,28 +6,29 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// OpenRequest is what an inode is opened for.
+// OpenRequest has the arguments of opening an inode.
 type OpenRequest struct {
 	Caller Caller
 	// Flags are those of open(2).
 	Flags int
-	// Mounts is the name space, for inodes whose opening is done elsewhere.
+	// Mounts is the namespace. It has the functions that open devices and
+	// FIFOs.
 	Mounts *Mounts
 }
 
-// Reads and Writes report what the access mode allows.
+// Reads reports whether the access mode allows reading.
 func (r OpenRequest) Reads() bool { return r.Flags&unix.O_ACCMODE != unix.O_WRONLY }
 
 // Writes reports whether the access mode allows writing.
 func (r OpenRequest) Writes() bool { return r.Flags&unix.O_ACCMODE != unix.O_RDONLY }
 
-// OpenFunc opens an inode whose file system does not know how: a device, a
-// fifo.
+// OpenFunc opens an inode that its file system does not open itself: a device
+// or a FIFO.
 type OpenFunc func(inode Inode, r OpenRequest) (FileOperations, error)
 
-// OpenSpecial opens an inode that is no regular file and no directory, by its
-// type. Errors: ENXIO for a device without a driver and for sockets, ELOOP for
-// symbolic links.
+// OpenSpecial opens an inode that is neither a regular file nor a directory.
+// Errors: ENXIO for a socket or a device without a driver, ELOOP for a symbolic
+// link.
 func (r OpenRequest) OpenSpecial(inode Inode) (FileOperations, error) {
 	a := inode.Attributes()
 	switch a.Type() {
@@ -75,8 +76,8 @@ func (d *devices) open(a *Attributes, inode Inode, r OpenRequest) (FileOperation
 // temporary is the part of O_TMPFILE that is not O_DIRECTORY.
 const temporary = unix.O_TMPFILE &^ unix.O_DIRECTORY
 
-// Open is openat2(2): flags and mode as there. The name may still have to wait
-// for a partner: see File.Opened. Errors as in open(2).
+// Open is openat2(2), but does not wait for the other end of a FIFO: the caller
+// waits until File.Opened succeeds. Errors: those of open(2).
 func (at At) Open(flags int, mode uint32) (*File, error) {
 	if err := checkOpenFlags(flags); err != nil {
 		return nil, err
@@ -90,20 +91,28 @@ func (at At) Open(flags int, mode uint32) (*File, error) {
 		if err != nil {
 			return nil, err
 		}
-		return at.finishOpen(p, flags, true)
+		return at.finishOpen(p, flags, newlyCreated)
 	case flags&unix.O_CREAT != 0:
-		p, created, err := at.findOrCreate(flags, mode&0o7777)
+		p, origin, err := at.findOrCreate(flags, mode&0o7777)
 		if err != nil {
 			return nil, err
 		}
-		return at.finishOpen(p, flags, created)
+		return at.finishOpen(p, flags, origin)
 	}
 	p, err := at.Lookup()
 	if err != nil {
 		return nil, err
 	}
-	return at.finishOpen(p, flags, false)
+	return at.finishOpen(p, flags, existedBefore)
 }
+
+// fileOrigin says whether this open(2) has created the file.
+type fileOrigin bool
+
+const (
+	existedBefore fileOrigin = false
+	newlyCreated  fileOrigin = true
+)
 
 func checkOpenFlags(flags int) error {
 	if flags&temporary != 0 {
@@ -129,9 +138,9 @@ func (at At) openPath(flags int) (*File, error) {
 	return newFile(at.mounts(), p, flags, pathOnly{}), nil
 }
 
-// findOrCreate is the walk of O_CREAT. Most often the file exists, so the
-// first try does not lock out other walks.
-func (at At) findOrCreate(flags int, mode uint32) (p Path, created bool, err error) {
+// findOrCreate is the walk of O_CREAT. The file usually exists, so the first
+// walk locks the namespace only for reading.
+func (at At) findOrCreate(flags int, mode uint32) (p Path, origin fileOrigin, err error) {
 	m := at.mounts()
 	exclusive := flags&unix.O_EXCL != 0
 	final := followFinal
@@ -149,9 +158,9 @@ func (at At) findOrCreate(flags int, mode uint32) (p Path, created bool, err err
 	return existing(f, err, exclusive)
 }
 
-// createLocked walks again, with the name space locked: the file may have been
-// made meanwhile.
-func (at At) createLocked(m *Mounts, final finalLink, exclusive bool, mode uint32) (Path, bool, error) {
+// createLocked walks again with the namespace locked for writing, because the
+// file may have been created since. Then it creates the file.
+func (at At) createLocked(m *Mounts, final finalLink, exclusive bool, mode uint32) (Path, fileOrigin, error) {
 	m.tree.Lock()
 	defer m.tree.Unlock()
 	f, err := at.find(m, final)
@@ -159,32 +168,32 @@ func (at At) createLocked(m *Mounts, final finalLink, exclusive bool, mode uint3
 		return existing(f, err, exclusive)
 	}
 	if f.slash {
-		return Path{}, false, unix.EISDIR
+		return Path{}, existedBefore, unix.EISDIR
 	}
 	if err := mayAdd(f.parent, at.Caller.Credentials()); err != nil {
-		return Path{}, false, err
+		return Path{}, existedBefore, err
 	}
 	p, err := at.create(f, NewNode{Mode: unix.S_IFREG | mode})
-	return p, true, err
+	return p, newlyCreated, err
 }
 
-func existing(f found, err error, exclusive bool) (Path, bool, error) {
+func existing(f found, err error, exclusive bool) (Path, fileOrigin, error) {
 	switch {
 	case err != nil:
-		return Path{}, false, err
+		return Path{}, existedBefore, err
 	case exclusive:
-		return Path{}, false, unix.EEXIST
+		return Path{}, existedBefore, unix.EEXIST
 	case f.path.dentry.isDirectory(), f.slash:
-		return Path{}, false, unix.EISDIR
+		return Path{}, existedBefore, unix.EISDIR
 	}
-	return f.path, false, nil
+	return f.path, existedBefore, nil
 }
 
-// finishOpen checks permissions and opens the inode at p. What the caller has
-// just created it may open whatever its mode.
-func (at At) finishOpen(p Path, flags int, created bool) (*File, error) {
+// finishOpen opens the inode at p. It checks permissions only if the file
+// existed before: its creator may open it whatever its mode.
+func (at At) finishOpen(p Path, flags int, origin fileOrigin) (*File, error) {
 	r := OpenRequest{Caller: at.Caller, Flags: flags, Mounts: at.mounts()}
-	if !created {
+	if origin == existedBefore {
 		if err := p.mayOpen(r); err != nil {
 			return nil, err
 		}
@@ -192,12 +201,12 @@ func (at At) finishOpen(p Path, flags int, created bool) (*File, error) {
 	base := p.Inode().Base()
 	writes := r.Writes() && base.Type() == unix.S_IFREG
 	if !writes {
-		return p.openInode(r, created)
+		return p.openInode(r, origin)
 	}
 	if err := base.writing.enter(); err != nil {
 		return nil, err
 	}
-	file, err := p.openInode(r, created)
+	file, err := p.openInode(r, origin)
 	if err != nil {
 		base.writing.leave()
 		return nil, err
@@ -206,13 +215,13 @@ func (at At) finishOpen(p Path, flags int, created bool) (*File, error) {
 	return file, nil
 }
 
-// openInode opens the inode at p, and truncates it if O_TRUNC says so.
-func (p Path) openInode(r OpenRequest, created bool) (*File, error) {
+// openInode opens the inode at p, and truncates an old file for O_TRUNC.
+func (p Path) openInode(r OpenRequest, origin fileOrigin) (*File, error) {
 	ops, err := p.Inode().Open(r)
 	if err != nil {
 		return nil, err
 	}
-	if r.Flags&unix.O_TRUNC != 0 && !created && p.Inode().Base().Type() == unix.S_IFREG {
+	if r.Flags&unix.O_TRUNC != 0 && origin == existedBefore && p.Inode().Base().Type() == unix.S_IFREG {
 		if err := p.resize(0); err != nil {
 			ops.Release()
 			return nil, err
@@ -221,7 +230,7 @@ func (p Path) openInode(r OpenRequest, created bool) (*File, error) {
 	return newFile(r.Mounts, p, r.Flags, ops), nil
 }
 
-// mayOpen has the checks of open(2) on an inode that exists.
+// mayOpen makes the checks of open(2) on an existing inode.
 func (p Path) mayOpen(r OpenRequest) error {
 	a := p.Inode().Attributes()
 	if err := checkOpenType(&a, r); err != nil {
@@ -259,7 +268,7 @@ func checkOpenType(a *Attributes, r OpenRequest) error {
 }
 
 // OpenInode opens an inode that has no name, such as a new pipe, with the
-// operations ops. label is what /proc/pid/fd shows.
+// operations ops. label is its name in /proc/pid/fd.
 func (m *Mounts) OpenInode(inode Inode, label string, flags int, ops FileOperations) *File {
 	return newFile(m, m.Unnamed(label, inode), flags, ops)
 }

@@ -6,8 +6,7 @@ import (
 	"slowpath/cred"
 )
 
-// Permission is a set of accesses to an inode, in the bits
-// of access(2).
+// Permission is a set of accesses to an inode, with the bits of access(2).
 type Permission uint32
 
 // The bits of access(2).
@@ -17,7 +16,8 @@ const (
 	MayRead    Permission = unix.R_OK
 )
 
-// permit is the check of path_resolution(7): nil, or EACCES.
+// permit checks the permissions want by mode bits and capabilities
+// (path_resolution(7)). Error: EACCES.
 func permit(a *Attributes, c *cred.Credentials, want Permission) error {
 	granted := a.Mode
 	switch {
@@ -35,7 +35,7 @@ func permit(a *Attributes, c *cred.Credentials, want Permission) error {
 	return unix.EACCES
 }
 
-// overrides reports whether a capability stands in for missing mode bits
+// overrides reports whether a capability grants what the mode bits do not
 // (capabilities(7), CAP_DAC_OVERRIDE and CAP_DAC_READ_SEARCH).
 func overrides(a *Attributes, c *cred.Credentials, want Permission) bool {
 	readOnly := want&MayWrite == 0
@@ -48,12 +48,13 @@ func overrides(a *Attributes, c *cred.Credentials, want Permission) bool {
 	return c.Has(cred.DACOverride) || want == MayRead && c.Has(cred.DACReadSearch)
 }
 
-// owns reports whether the caller is as good as the owner of the inode.
+// owns reports whether the caller owns the inode or has CAP_FOWNER.
 func owns(a *Attributes, c *cred.Credentials) bool {
 	return a.UID == c.FSUID || c.Has(cred.FOwner)
 }
 
-// mayAdd checks that a name may be added to the directory at p.
+// mayAdd checks that a name may be added to the directory at p. Errors: EROFS,
+// ENOENT if the directory was removed, EACCES.
 func mayAdd(p Path, c *cred.Credentials) error {
 	if p.mount.readOnly() {
 		return unix.EROFS
@@ -65,8 +66,9 @@ func mayAdd(p Path, c *cred.Credentials) error {
 	return permit(&a, c, MayWrite|MayExecute)
 }
 
-// mayRemove checks that the name of victim may be taken from the directory at
-// p: by its mode, and in a sticky directory only by an owner.
+// mayRemove checks that the name of victim may be removed from the directory at
+// p. In a sticky directory only the owner of the file or of the directory may
+// do so. Errors: EROFS, EACCES, EPERM.
 func mayRemove(p Path, victim Inode, c *cred.Credentials) error {
 	if p.mount.readOnly() {
 		return unix.EROFS

@@ -21,7 +21,7 @@ func newTmpfs(w *fstest.World) *tmpfs.Filesystem {
 	return tmpfs.New(w.Memory, tmpfs.Config{})
 }
 
-func TestDescriptorsAreTheLowestFree(t *testing.T) {
+func TestInstallReturnsTheLowestFreeDescriptor(t *testing.T) {
 	w := fstest.New(t, 512)
 	w.Write("/f", "")
 	table := fs.NewFDTable()
@@ -54,7 +54,7 @@ func TestDescriptorsAreTheLowestFree(t *testing.T) {
 	table.Release()
 }
 
-func TestLastReferenceReleases(t *testing.T) {
+func TestLastReferenceFreesAnUnlinkedFile(t *testing.T) {
 	w := fstest.New(t, 512)
 	w.Write("/f", "abc")
 	table := fs.NewFDTable()
@@ -92,11 +92,11 @@ func TestRecordLocksSplitMergeAndConflict(t *testing.T) {
 	must(t, lock(b, fs.SharedLock, 50, 60))
 	must(t, lock(a, fs.SharedLock, 40, 69))
 	if err := lock(b, fs.ExclusiveLock, 50, 60); err != unix.EAGAIN {
-		t.Errorf("upgrade over another's shared lock: %v", err)
+		t.Errorf("upgrade with another's shared lock held: %v", err)
 	}
 	got, blocked := f.Inode().Base().Locks().TestRecord(fs.RecordLock{Kind: fs.ExclusiveLock, Start: 65, End: fs.EndOfFile, Owner: b})
 	if !blocked || got.Owner != fs.LockOwner(a) {
-		t.Errorf("F_GETLK found %+v, %v", got, blocked)
+		t.Errorf("TestRecord returned %+v, %v", got, blocked)
 	}
 	f.Inode().Base().Locks().ReleaseRecords(a)
 	must(t, lock(b, fs.ExclusiveLock, 0, fs.EndOfFile))
@@ -120,11 +120,11 @@ func TestRecordLockDeadlockIsEDEADLK(t *testing.T) {
 		t.Fatalf("1 waits for 2: %v", err)
 	}
 	if err := set(2, 0); err != unix.EDEADLK {
-		t.Errorf("2 waits for 0, which closes the circle: %v, want EDEADLK", err)
+		t.Errorf("2 waits for 0, which closes the cycle: %v, want EDEADLK", err)
 	}
 	f.StopWaiting(owners[0])
 	if err := set(2, 0); err != unix.EAGAIN {
-		t.Errorf("after 0 gave up: %v, want EAGAIN", err)
+		t.Errorf("after owner 0 stopped waiting: %v, want EAGAIN", err)
 	}
 }
 
@@ -136,7 +136,7 @@ func TestFlockSharedAndExclusive(t *testing.T) {
 	must(t, locks.SetWhole(a, fs.SharedLock))
 	must(t, locks.SetWhole(b, fs.SharedLock))
 	if err := locks.SetWhole(a, fs.ExclusiveLock); err != unix.EAGAIN {
-		t.Errorf("upgrade beside another shared lock: %v", err)
+		t.Errorf("upgrade with another shared lock held: %v", err)
 	}
 	must(t, locks.SetWhole(b, fs.Unlocked))
 	must(t, locks.SetWhole(a, fs.ExclusiveLock))

@@ -1,8 +1,8 @@
 package fs
 
-// Terminal is a terminal as the session sees whose controlling terminal it is.
-// It must be comparable: a pointer.
+// Terminal is the controlling terminal of a session. It must be comparable: use
+// a pointer.
 type Terminal interface {
-	// DeviceNumber is the terminal's device number, for proc(5).
+	// DeviceNumber returns the terminal's device number, for proc(5).
 	DeviceNumber() uint64
 }

@@ -20,22 +20,22 @@ type lastKind int
 
 const (
 	lastName   lastKind = iota
-	lastRoot            // the name was only slashes
+	lastRoot            // the name has only slashes
 	lastDot             // "."
 	lastDotDot          // ".."
-	lastJump            // a magic link led here
+	lastJump            // a magic link was followed
 )
 
 // found is the result of a walk.
 type found struct {
 	parent Path   // the directory of the last component
 	name   string // the last component
-	path   Path   // what the name leads to; not Valid if it does not exist
+	path   Path   // of the last component; not Valid if it does not exist
 	kind   lastKind
 	slash  bool // slashes follow the last component
 }
 
-// finalLink says what a walk does with a symbolic link at its end.
+// finalLink is what a walk does with a symbolic link at the end of the name.
 type finalLink int
 
 const (
@@ -58,13 +58,13 @@ type walker struct {
 	resolve uint64 // RESOLVE_ flags of openat2(2)
 	links   int
 
-	rest string   // the part of the name that is not walked yet
-	kind lastKind // of the component that led to at
+	rest string   // the part of the name that is not yet walked
+	kind lastKind // of the component walked last
 	end  *found   // set when the walk is over
 }
 
-// walk resolves name from w.at. A missing last component is not an error: the
-// result then has no path.
+// walk resolves name, starting at w.at. If only the last component is missing,
+// it returns no error, and the path of the result is not Valid.
 func (w *walker) walk(name string) (found, error) {
 	if name == "" {
 		return found{}, unix.ENOENT
@@ -88,7 +88,7 @@ func (w *walker) walk(name string) (found, error) {
 	return *w.end, nil
 }
 
-// absolute moves to the root if the name begins with a slash.
+// absolute moves to the root if name starts with a slash.
 func (w *walker) absolute(name string) error {
 	if name[0] != '/' {
 		return nil
@@ -103,7 +103,7 @@ func (w *walker) absolute(name string) error {
 	return nil
 }
 
-// step takes the first component of rest.
+// step walks the first component of rest.
 func (w *walker) step() error {
 	component, after, slash := strings.Cut(w.rest, "/")
 	after = strings.TrimLeft(after, "/")

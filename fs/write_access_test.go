@@ -9,7 +9,7 @@ import (
 	"slowpath/fs/fstest"
 )
 
-// openError opens and returns the error; what it opened it closes.
+// openError opens a file, closes it again, and returns the error of the open.
 func openError(at fs.At, flags int) error {
 	f, err := at.Open(flags, 0)
 	if err == nil {
@@ -34,7 +34,7 @@ func TestOpenForWritingAnExecutedFileIsETXTBSY(t *testing.T) {
 	}
 	must(t, openError(w.At("/program"), unix.O_RDONLY))
 	if got := fstest.ReadAll(t, program); got != "text" {
-		t.Errorf("the program is %q now", got)
+		t.Errorf("the program contains %q", got)
 	}
 	program.DecRef()
 	must(t, openError(w.At("/program"), unix.O_RDWR))
@@ -55,7 +55,7 @@ func TestExecutingAFileOpenForWritingIsETXTBSY(t *testing.T) {
 	}
 	for _, f := range writers {
 		if err := program.DenyWriting(); err != unix.ETXTBSY {
-			t.Errorf("execution beside a writer: %v, want ETXTBSY", err)
+			t.Errorf("DenyWriting with a writer: %v, want ETXTBSY", err)
 		}
 		f.DecRef()
 	}

@@ -43,8 +43,7 @@ func attributeName(t *task.Task, address uint64) error {
 	return err
 }
 
-// checkName returns the error of resolving a path name. The handlers check the
-// name first, as Linux does.
+// checkName returns the error of resolving the path name in the first argument.
 func checkName(t *task.Task, a *amd64.Args, flags uint64) error {
 	_, err := withPath(t, atCWD, a[0], flags, func(fs.Path) error { return nil })
 	return err
