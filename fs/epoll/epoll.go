@@ -15,27 +15,27 @@ import (
 	"slowpath/wait"
 )
 
-// Event is the event of epoll_ctl(2) and epoll_wait(2).
+// Event is a struct epoll_event.
 type Event struct {
 	Events uint32 // EPOLLIN and so on, with EPOLLET, EPOLLONESHOT, EPOLLEXCLUSIVE
 	Data   uint64
 }
 
-// behaviour are the bits of Event.Events that are no conditions.
+// behaviour has the bits of Event.Events that are not poll(2) conditions.
 const behaviour = unix.EPOLLET | unix.EPOLLONESHOT | unix.EPOLLEXCLUSIVE | unix.EPOLLWAKEUP
 
-// Set is the operations of an epoll file.
+// Set implements fs.FileOperations for an epoll file.
 type Set struct {
 	fs.FileBase
 	queue   wait.Queue
 	nesting *nesting
 
-	mu    sync.Mutex // guards entries; taken before readyMu
+	mu    sync.Mutex // guards items; taken before readyMu
 	items map[key]*item
 
 	// readyMu guards the list and the items' queued flags. A wake-up takes it
-	// with the lock of the file's queue held, so nothing else is called under
-	// it.
+	// while it holds the lock of a file's queue. So no other function is called
+	// while readyMu is held.
 	readyMu sync.Mutex
 	ready   []*item
 }
@@ -46,8 +46,8 @@ type key struct {
 	descriptor int
 }
 
-// item is one entry of the interest list. Its events, data and armed belong to
-// Set.mu.
+// item is one entry of the interest list. Set.mu guards events, data, armed and
+// gone; Set.readyMu guards queued.
 type item struct {
 	set    *Set
 	key    key
@@ -68,14 +68,14 @@ func New(m *fs.Mounts) *fs.File {
 	return m.NewAnonymous("eventpoll", 0, s)
 }
 
-// Of returns the set that an open file is, or nil.
+// Of returns the set of an open file, or nil if the file is not an epoll file.
 func Of(f *fs.File) *Set {
 	s, _ := f.Operations().(*Set)
 	return s
 }
 
-// Add is EPOLL_CTL_ADD. Errors: EEXIST, EPERM for a file that cannot be waited
-// for, ELOOP for sets that would watch each other or lie too deep, EINVAL.
+// Add is EPOLL_CTL_ADD. Errors: EEXIST, EPERM for a file without a wait queue,
+// ELOOP for a cycle or too many levels of sets, EINVAL.
 func (s *Set) Add(f *fs.File, descriptor int, e Event) error {
 	if f.Queue() == nil {
 		return unix.EPERM
@@ -91,7 +91,7 @@ func (s *Set) Add(f *fs.File, descriptor int, e Event) error {
 		}
 	}
 	i := &item{set: s, key: key{f, descriptor}, events: e.Events, data: e.Data, armed: true}
-	i.waiter = wait.Waiter{Mask: conditions(e.Events), Notify: func(*wait.Waiter, wait.Events) { i.happened() }}
+	i.waiter = wait.Waiter{Mask: conditions(e.Events), Notify: func(*wait.Waiter, wait.Events) { i.markReady() }}
 	i.hook.Released = func(*fs.File) { s.drop(i) }
 	s.mu.Lock()
 	if _, there := s.items[i.key]; there {
@@ -122,7 +122,8 @@ func (s *Set) Modify(f *fs.File, descriptor int, e Event) error {
 		s.mu.Unlock()
 		return unix.EINVAL
 	}
-	// The mask of a waiter belongs to the queue that it is on.
+	// The lock of the queue guards the mask of a waiter on it. The mask may
+	// change only while the waiter is on no queue.
 	f.Queue().Remove(&i.waiter)
 	i.events, i.data, i.armed = e.Events, e.Data, true
 	i.waiter.Mask = conditions(e.Events)
@@ -132,7 +133,7 @@ func (s *Set) Modify(f *fs.File, descriptor int, e Event) error {
 	return nil
 }
 
-// Delete is EPOLL_CTL_DEL: ENOENT.
+// Delete is EPOLL_CTL_DEL. Error: ENOENT.
 func (s *Set) Delete(f *fs.File, descriptor int) error {
 	s.mu.Lock()
 	i, there := s.items[key{f, descriptor}]
@@ -145,7 +146,7 @@ func (s *Set) Delete(f *fs.File, descriptor int) error {
 	return nil
 }
 
-// drop takes an entry out of the set.
+// drop removes an item from the set.
 func (s *Set) drop(i *item) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -157,9 +158,9 @@ func (s *Set) drop(i *item) {
 	i.key.file.Queue().Remove(&i.waiter)
 }
 
-// happened moves the entry to the ready list. It runs with the lock of the
-// file's queue held.
-func (i *item) happened() {
+// markReady adds the item to the ready list and wakes the set's queue. It may
+// be called with the lock of the file's queue held.
+func (i *item) markReady() {
 	s := i.set
 	s.readyMu.Lock()
 	if !i.queued {
@@ -170,14 +171,15 @@ func (i *item) happened() {
 	s.queue.Wake(wait.Readable)
 }
 
-// recheck looks whether the file is ready already.
+// recheck marks the item ready if its file is ready.
 func (i *item) recheck() {
 	if i.key.file.Readiness()&i.waiter.Mask != 0 {
-		i.happened()
+		i.markReady()
 	}
 }
 
-// takeReady returns the entries that may be ready and empties the list.
+// takeReady empties the ready list and returns its items. Their files were
+// ready at some time.
 func (s *Set) takeReady() []*item {
 	s.readyMu.Lock()
 	defer s.readyMu.Unlock()
@@ -189,11 +191,23 @@ func (s *Set) takeReady() []*item {
 	return taken
 }
 
-// putBack puts entries in front of those that became ready meanwhile, or
-// behind.
-func (s *Set) putBack(items []*item, front bool) {
+// requeueFront puts items back at the front of the ready list.
+func (s *Set) requeueFront(items []*item) {
 	s.readyMu.Lock()
 	defer s.readyMu.Unlock()
+	s.ready = append(markQueued(items), s.ready...)
+}
+
+// requeueBack puts items back at the end of the ready list.
+func (s *Set) requeueBack(items []*item) {
+	s.readyMu.Lock()
+	defer s.readyMu.Unlock()
+	s.ready = append(s.ready, markQueued(items)...)
+}
+
+// markQueued sets the queued flag of the items that are not on the ready list,
+// and returns those items. readyMu is held.
+func markQueued(items []*item) []*item {
 	var kept []*item
 	for _, i := range items {
 		if !i.queued {
@@ -201,22 +215,19 @@ func (s *Set) putBack(items []*item, front bool) {
 			kept = append(kept, i)
 		}
 	}
-	if front {
-		s.ready = append(kept, s.ready...)
-	} else {
-		s.ready = append(s.ready, kept...)
-	}
+	return kept
 }
 
-// Collect returns up to limit events that hold now, without waiting. Entries
-// that stay ready go to the end of the line, so that all get their turn.
+// Collect returns up to limit events of files that are ready now, without
+// waiting. Level-triggered items go to the end of the ready list, so every
+// ready file is reported in turn.
 func (s *Set) Collect(limit int) []Event {
 	taken := s.takeReady()
 	var events []Event
 	var again []*item
 	for n, i := range taken {
 		if len(events) == limit {
-			s.putBack(taken[n:], true)
+			s.requeueFront(taken[n:])
 			break
 		}
 		event, level, ok := s.examine(i)
@@ -229,13 +240,13 @@ func (s *Set) Collect(limit int) []Event {
 		}
 	}
 	if len(again) > 0 {
-		s.putBack(again, false)
+		s.requeueBack(again)
 	}
 	return events
 }
 
-// examine asks an entry's file what holds. level reports that the entry is to
-// be looked at again next time.
+// examine returns the event of an item if its file is ready. level reports that
+// the item is level-triggered and must be examined again.
 func (s *Set) examine(i *item) (event Event, level, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -267,7 +278,7 @@ func (s *Set) Readiness() wait.Events {
 			kept = append(kept, i)
 		}
 	}
-	s.putBack(kept, true)
+	s.requeueFront(kept)
 	if ready {
 		return wait.Readable
 	}

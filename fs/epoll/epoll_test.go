@@ -54,7 +54,7 @@ func TestLevelTriggeredReportsWhileReady(t *testing.T) {
 	r.expect(t, "empty pipe")
 	r.send("ab")
 	r.expect(t, "data", unix.EPOLLIN)
-	r.expect(t, "data, asked again", unix.EPOLLIN)
+	r.expect(t, "data, collected again", unix.EPOLLIN)
 	r.take(2)
 	r.expect(t, "drained")
 	r.w.DecRef()
@@ -92,10 +92,10 @@ func TestEpollCtlReturnsLinuxErrors(t *testing.T) {
 	regular := r.Open("/f", unix.O_RDONLY, 0)
 	in := epoll.Event{Events: unix.EPOLLIN}
 	for what, c := range map[string]struct{ got, want error }{
-		"regular file":     {r.set.Add(regular, 1, in), unix.EPERM},
-		"itself":           {r.set.Add(r.file, 2, in), unix.EINVAL},
-		"modify a missing": {r.set.Modify(r.r, 3, in), unix.ENOENT},
-		"delete a missing": {r.set.Delete(r.r, 3), unix.ENOENT},
+		"regular file":          {r.set.Add(regular, 1, in), unix.EPERM},
+		"itself":                {r.set.Add(r.file, 2, in), unix.EINVAL},
+		"modify a missing item": {r.set.Modify(r.r, 3, in), unix.ENOENT},
+		"delete a missing item": {r.set.Delete(r.r, 3), unix.ENOENT},
 	} {
 		if c.got != c.want {
 			t.Errorf("%s: %v, want %v", what, c.got, c.want)
@@ -103,10 +103,10 @@ func TestEpollCtlReturnsLinuxErrors(t *testing.T) {
 	}
 	r.set.Add(r.r, 3, in)
 	if err := r.set.Add(r.r, 3, in); err != unix.EEXIST {
-		t.Errorf("twice: %v", err)
+		t.Errorf("second add: %v", err)
 	}
 	if err := r.set.Add(r.r, 4, in); err != nil {
-		t.Errorf("the same file by another descriptor: %v", err)
+		t.Errorf("add of the same file with another descriptor: %v", err)
 	}
 }
 
@@ -120,7 +120,7 @@ func TestNestedSetsWorkAndCyclesAreELOOP(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := r.set.Add(outer, 6, in); err != unix.ELOOP {
-		t.Errorf("a circle of two: %v, want ELOOP", err)
+		t.Errorf("a cycle of two sets: %v, want ELOOP", err)
 	}
 	r.send("x")
 	if got := epoll.Of(outer).Collect(5); len(got) != 1 {
@@ -141,11 +141,12 @@ func TestNestedSetsWorkAndCyclesAreELOOP(t *testing.T) {
 		top = next
 	}
 	if err != unix.ELOOP {
-		t.Errorf("a chain without end: %v, want ELOOP", err)
+		t.Errorf("a chain of sets that is too long: %v, want ELOOP", err)
 	}
 }
 
-// TestCollectRotatesReadyFiles: with more ready files than a call takes, all get their turn.
+// TestCollectRotatesReadyFiles checks that all files are reported equally often
+// if more files are ready than one call returns.
 func TestCollectRotatesReadyFiles(t *testing.T) {
 	r := newRig(t)
 	for i := range 10 {
@@ -161,14 +162,15 @@ func TestCollectRotatesReadyFiles(t *testing.T) {
 	}
 	for i := range uint64(10) {
 		if seen[i] != 3 {
-			t.Errorf("file %d was reported %d times of 3", i, seen[i])
+			t.Errorf("file %d was reported %d times, want 3", i, seen[i])
 		}
 	}
 }
 
-// TestNoWakeupIsLostUnderConcurrency closes and wakes files while others collect, for the
-// race detector and for lock order.
-func TestNoWakeupIsLostUnderConcurrency(t *testing.T) {
+// TestConcurrentWakeCollectAndClose wakes and closes files while other
+// goroutines collect events. It is for the race detector and finds lock order
+// errors.
+func TestConcurrentWakeCollectAndClose(t *testing.T) {
 	r := newRig(t)
 	var group sync.WaitGroup
 	for range 4 {

@@ -6,28 +6,27 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// nesting serialises those additions that put one set into another: only with
-// all of them at rest can a circle be ruled out. There is one per name space.
+// nesting serialises the additions of a set to another set: a check for cycles
+// is valid only while no other such addition runs. There is one per namespace.
 type nesting struct{ mu sync.Mutex }
 
 type nestingKey struct{}
 
-// maxNesting is how many sets may watch each other in a row (epoll_ctl(2),
-// ELOOP).
+// maxNesting is the maximum number of levels of sets (epoll_ctl(2), ELOOP).
 const maxNesting = 5
 
-// mayWatch returns ELOOP if watching below would close a circle or make a chain
-// that is too long. s.nesting is locked.
+// mayWatch returns ELOOP if watching below would create a cycle or too many
+// levels. s.nesting is locked.
 func (s *Set) mayWatch(below *Set) error {
-	depth, circle := below.depth(s, 0)
-	if circle || depth+1 > maxNesting {
+	depth, cycle := below.depth(s, 0)
+	if cycle || depth+1 > maxNesting {
 		return unix.ELOOP
 	}
 	return nil
 }
 
-// depth returns how many sets lie below s in a row, itself included, and
-// whether sought is one of them.
+// depth returns the number of levels of sets that start at s, and whether
+// sought is one of those sets.
 func (s *Set) depth(sought *Set, level int) (depth int, found bool) {
 	if s == sought {
 		return 0, true
@@ -36,8 +35,8 @@ func (s *Set) depth(sought *Set, level int) (depth int, found bool) {
 		return level, false
 	}
 	for _, below := range s.nested() {
-		d, circle := below.depth(sought, level+1)
-		if circle {
+		d, cycle := below.depth(sought, level+1)
+		if cycle {
 			return 0, true
 		}
 		depth = max(depth, d)

@@ -1,4 +1,4 @@
-// Package eventfd has event counters (eventfd(2)).
+// Package eventfd implements event counters (eventfd(2)).
 package eventfd
 
 import (
@@ -12,7 +12,7 @@ import (
 	"slowpath/wait"
 )
 
-// counter is the operations of an event file.
+// counter implements fs.FileOperations for an event file.
 type counter struct {
 	fs.FileBase
 	queue     wait.Queue
@@ -22,10 +22,11 @@ type counter struct {
 	value uint64
 }
 
-// maximum is the largest value: a write that would pass it waits.
+// maximum is the largest value. A write that would exceed it returns EAGAIN.
 const maximum = math.MaxUint64 - 1
 
-// size is how many bytes a read or write takes at least, and moves.
+// size is the number of bytes that a read or write moves. A smaller buffer is
+// EINVAL.
 const size = 8
 
 // New opens an event file. flags may have EFD_SEMAPHORE and EFD_NONBLOCK.
@@ -34,7 +35,8 @@ func New(m *fs.Mounts, initial uint32, flags int) *fs.File {
 	return m.NewAnonymous("eventfd", flags, c)
 }
 
-// Read implements fs.FileOperations. EINVAL for less than 8 bytes.
+// Read implements fs.FileOperations. Errors: EAGAIN if the counter is 0, EINVAL
+// for less than 8 bytes.
 func (c *counter) Read(_ *fs.File, dst fs.Sink, _ int64) (int, error) {
 	if dst.Remaining() < size {
 		return 0, unix.EINVAL
@@ -54,8 +56,8 @@ func (c *counter) Read(_ *fs.File, dst fs.Sink, _ int64) (int, error) {
 	return fs.PutAll(dst, abi.Bytes(&value))
 }
 
-// Write implements fs.FileOperations. EINVAL for less than 8 bytes and for the
-// value 2^64-1.
+// Write implements fs.FileOperations. Errors: EAGAIN without room, EINVAL for
+// less than 8 bytes and for the value 2^64-1.
 func (c *counter) Write(_ *fs.File, src fs.Source, _ int64) (int, int64, error) {
 	if src.Remaining() < size {
 		return 0, 0, unix.EINVAL
@@ -77,7 +79,7 @@ func (c *counter) Write(_ *fs.File, src fs.Source, _ int64) (int, int64, error) 
 	return size, 0, nil
 }
 
-// add reports whether there was room for n.
+// add adds n to the counter, and reports whether there was room for it.
 func (c *counter) add(n uint64) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()

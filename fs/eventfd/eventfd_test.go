@@ -42,7 +42,7 @@ func TestReadReturnsAndClearsTheCounter(t *testing.T) {
 	}
 	write(f, math.MaxUint64-1)
 	if f.Readiness()&wait.Out != 0 {
-		t.Error("a full counter says that it is writable")
+		t.Error("a full counter is reported as writable")
 	}
 	src := fs.NewBytesSource(binary.LittleEndian.AppendUint64(nil, 1))
 	if _, err := f.Write(src); err != unix.EAGAIN || src.Remaining() != 8 {

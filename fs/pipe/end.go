@@ -10,25 +10,25 @@ import (
 	"slowpath/wait"
 )
 
-// end is the operations of one open end of a pipe; a fifo that was opened with
-// O_RDWR has both.
+// end implements fs.FileOperations for one open end of a pipe. A FIFO that was
+// opened with O_RDWR is both ends.
 type end struct {
 	fs.FileBase
 	pipe           *Pipe
 	reads, writes  bool
 	waitForReaders uint64 // readerOpens when open(2) began; see Opened
 	waitForWriters uint64
-	waits          bool
+	waits          bool // open(2) must wait for the other end
 }
 
 // inode is the inode of an unnamed pipe.
 type inode struct{ fs.InodeBase }
 
 // Open implements fs.Inode, for /proc/pid/fd. Opening an unnamed pipe never
-// blocks: its other end may be closed for good.
-func (i *inode) Open(r fs.OpenRequest) (fs.FileOperations, error) { return open(i, r, true) }
+// waits, because its other end may be closed forever.
+func (i *inode) Open(r fs.OpenRequest) (fs.FileOperations, error) { return open(i, r, unnamedPipe) }
 
-// New is pipe2(2): it returns the reading and the writing end. flags may have
+// New is pipe2(2). It returns the reading and the writing end. flags may have
 // O_NONBLOCK.
 func New(m *fs.Mounts, uid, gid uint32, flags int) (reader, writer *fs.File) {
 	i := &inode{}
@@ -43,21 +43,30 @@ func New(m *fs.Mounts, uid, gid uint32, flags int) (reader, writer *fs.File) {
 	return reader, writer
 }
 
-// Open opens a fifo. It never waits; the file says by Opened that open(2) has
-// to. ENXIO for a writer with O_NONBLOCK and no reader (fifo(7)).
-func Open(i fs.Inode, r fs.OpenRequest) (fs.FileOperations, error) { return open(i, r, false) }
+// Open opens a FIFO. It does not wait: if open(2) must wait, Opened of the file
+// returns EAGAIN. Error: ENXIO for a writer with O_NONBLOCK if there is no
+// reader (fifo(7)).
+func Open(i fs.Inode, r fs.OpenRequest) (fs.FileOperations, error) { return open(i, r, namedPipe) }
 
-func open(i fs.Inode, r fs.OpenRequest, unnamed bool) (fs.FileOperations, error) {
+// pipeKind says whether an inode is a FIFO.
+type pipeKind bool
+
+const (
+	unnamedPipe pipeKind = false
+	namedPipe   pipeKind = true // a FIFO: open(2) waits for the other end
+)
+
+func open(i fs.Inode, r fs.OpenRequest, kind pipeKind) (fs.FileOperations, error) {
 	p := i.Base().Attachment(func() any { return newPipe() }).(*Pipe)
 	e := &end{pipe: p, reads: r.Reads(), writes: r.Writes()}
 	nonBlocking := r.Flags&unix.O_NONBLOCK != 0
 	p.mu.Lock()
-	if e.writes && !e.reads && nonBlocking && p.readers == 0 && !unnamed {
+	if e.writes && !e.reads && nonBlocking && p.readers == 0 && kind == namedPipe {
 		p.mu.Unlock()
 		return nil, unix.ENXIO
 	}
 	e.waitForReaders, e.waitForWriters = p.readerOpens, p.writerOpens
-	e.waits = !unnamed && !nonBlocking && e.reads != e.writes && (e.reads && p.writers == 0 || e.writes && p.readers == 0)
+	e.waits = kind == namedPipe && !nonBlocking && e.reads != e.writes && (e.reads && p.writers == 0 || e.writes && p.readers == 0)
 	if e.reads {
 		p.readers++
 		p.readerOpens++
@@ -71,7 +80,8 @@ func open(i fs.Inode, r fs.OpenRequest, unnamed bool) (fs.FileOperations, error)
 	return e, nil
 }
 
-// Opened implements fs.Opener. A partner that came and went again counts.
+// Opened implements fs.Opener. The other end counts even if it has been closed
+// again.
 func (e *end) Opened() error {
 	if !e.waits {
 		return nil
@@ -84,7 +94,7 @@ func (e *end) Opened() error {
 	return nil
 }
 
-// Of returns the pipe that an open file is an end of, or nil.
+// Of returns the pipe of an open file, or nil if the file is not a pipe.
 func Of(f *fs.File) *Pipe {
 	if e, ok := f.Operations().(*end); ok {
 		return e.pipe
@@ -93,7 +103,9 @@ func Of(f *fs.File) *Pipe {
 }
 
 // Read implements fs.FileOperations.
-func (e *end) Read(_ *fs.File, dst fs.Sink, _ int64) (int, error) { return e.pipe.read(dst, false) }
+func (e *end) Read(_ *fs.File, dst fs.Sink, _ int64) (int, error) {
+	return e.pipe.read(dst, consumeData)
+}
 
 // Write implements fs.FileOperations.
 func (e *end) Write(_ *fs.File, src fs.Source, _ int64) (int, int64, error) {
@@ -111,7 +123,7 @@ func (e *end) Readiness() wait.Events {
 		if p.length > 0 {
 			ready |= wait.Readable
 		}
-		// A fifo that no writer has opened yet is not hung up.
+		// A FIFO that no writer has opened yet is not hung up.
 		if p.writers == 0 && p.writerOpens > 0 {
 			ready |= wait.Hup
 		}

@@ -1,4 +1,4 @@
-// Package pipe has pipes and fifos (pipe(7), fifo(7)).
+// Package pipe implements pipes and FIFOs (pipe(7), fifo(7)).
 package pipe
 
 import (
@@ -15,29 +15,31 @@ const (
 	DefaultCapacity = 65536
 	MinCapacity     = 4096    // F_SETPIPE_SZ rounds up to it
 	MaxCapacity     = 1 << 20 // /proc/sys/fs/pipe-max-size
-	// Atomic is PIPE_BUF: writes up to it are not mixed with others.
+	// Atomic is PIPE_BUF: a write of up to Atomic bytes is not interleaved with
+	// other writes.
 	Atomic = 4096
 )
 
-// Pipe is the buffer between the two ends, and the count of open ends. The
-// buffer is a ring that grows with its content, up to the capacity.
+// Pipe is the buffer of a pipe and the number of its open ends. The buffer is a
+// ring that grows with its contents, up to the capacity.
 type Pipe struct {
 	queue wait.Queue
 
-	mu       sync.Mutex // guards what follows
+	mu       sync.Mutex // guards the fields below
 	ring     []byte     // its size is a power of two, or 0
 	start    int        // index of the oldest byte
 	length   int
 	capacity int
 	readers  int
 	writers  int
-	// How often the ends were opened: a fifo's open waits for a change.
+	// Number of times that the ends were opened. Opening a FIFO waits for a
+	// change.
 	readerOpens, writerOpens uint64
 }
 
 func newPipe() *Pipe { return &Pipe{capacity: DefaultCapacity} }
 
-// free is the room in the pipe. p.mu is held.
+// free returns the number of free bytes. p.mu is held.
 func (p *Pipe) free() int { return p.capacity - p.length }
 
 // reserve makes the ring large enough for n more bytes.
@@ -72,7 +74,7 @@ func (p *Pipe) occupied() (first, second []byte) {
 	return p.ring[p.start:], p.ring[:end-len(p.ring)]
 }
 
-// vacant returns room for n bytes behind the last, in up to two pieces.
+// vacant returns room for n bytes after the last one, in up to two pieces.
 func (p *Pipe) vacant(n int) (first, second []byte) {
 	p.reserve(n)
 	begin := (p.start + p.length) & (len(p.ring) - 1)
@@ -82,9 +84,17 @@ func (p *Pipe) vacant(n int) (first, second []byte) {
 	return p.ring[begin:], p.ring[:begin+n-len(p.ring)]
 }
 
-// read moves bytes to dst. The pipe stays locked while user memory is written:
-// a page fault never comes here.
-func (p *Pipe) read(dst fs.Sink, peek bool) (int, error) {
+// readMode says whether a read removes the bytes from the pipe.
+type readMode uint8
+
+const (
+	consumeData readMode = iota
+	keepData             // tee(2)
+)
+
+// read copies bytes to dst. p.mu is held while user memory is written. That
+// cannot deadlock, because a page fault never takes it.
+func (p *Pipe) read(dst fs.Sink, mode readMode) (int, error) {
 	if dst.Remaining() == 0 {
 		return 0, nil
 	}
@@ -104,12 +114,12 @@ func (p *Pipe) read(dst fs.Sink, peek bool) (int, error) {
 		m, err = dst.Put(second)
 		n += m
 	}
-	if !peek {
+	if mode == consumeData {
 		p.consume(n)
 	}
 	left := p.length
 	p.mu.Unlock()
-	if n > 0 && !peek {
+	if n > 0 && mode == consumeData {
 		p.queue.Wake(wait.Writable)
 	}
 	if n > 0 && left > 0 {
@@ -127,8 +137,8 @@ func (p *Pipe) consume(n int) {
 	p.start = (p.start + n) & (len(p.ring) - 1)
 }
 
-// write moves what fits from src. Up to Atomic bytes go in one piece or not at
-// all.
+// write moves the bytes of src for which there is room. Up to Atomic bytes are
+// written completely or not at all. Errors: EPIPE, EAGAIN, EFAULT.
 func (p *Pipe) write(src fs.Source) (int, error) {
 	want := src.Remaining()
 	if want == 0 {
@@ -159,8 +169,8 @@ func (p *Pipe) write(src fs.Source) (int, error) {
 	return fs.Moved(n, err)
 }
 
-// SetCapacity is F_SETPIPE_SZ. Errors: EINVAL, EPERM above MaxCapacity, EBUSY
-// if more than that is in the pipe. It returns the new capacity.
+// SetCapacity is F_SETPIPE_SZ. It returns the new capacity in bytes. Errors:
+// EINVAL, EPERM above MaxCapacity, EBUSY if the pipe contains more bytes.
 func (p *Pipe) SetCapacity(size uint64) (int, error) {
 	if size > 1<<31 {
 		return 0, unix.EINVAL
@@ -191,18 +201,18 @@ func (p *Pipe) Capacity() int {
 	return p.capacity
 }
 
-// Buffered is the number of bytes in the pipe (FIONREAD).
+// Buffered returns the number of bytes in the pipe (FIONREAD).
 func (p *Pipe) Buffered() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.length
 }
 
-// Tee copies the content of p to dst without consuming it (tee(2)).
-func (p *Pipe) Tee(dst fs.Sink) (int, error) { return p.read(dst, true) }
+// Tee copies the contents of p to dst without consuming them (tee(2)).
+func (p *Pipe) Tee(dst fs.Sink) (int, error) { return p.read(dst, keepData) }
 
-// Room returns how many bytes a write would take now: EAGAIN if the pipe is
-// full, EPIPE if it has no reader.
+// Room returns the number of bytes that a write would take now. Errors: EAGAIN
+// if the pipe is full, EPIPE if it has no reader.
 func (p *Pipe) Room() (int, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

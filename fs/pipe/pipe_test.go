@@ -17,7 +17,7 @@ func newPair(t *testing.T) (r, w *fs.File) {
 	return pipe.New(world.Mounts, 0, 0, 0)
 }
 
-func TestSmallPipeWritesAreAtomicAtCapacity(t *testing.T) {
+func TestWriteFillsPipeAndKeepsSmallWritesWhole(t *testing.T) {
 	r, w := newPair(t)
 	defer r.DecRef()
 	if n, err := w.Write(fs.NewBytesSource(make([]byte, 100_000))); n != 65536 || err != nil {
@@ -27,19 +27,19 @@ func TestSmallPipeWritesAreAtomicAtCapacity(t *testing.T) {
 		t.Errorf("write into a full pipe: %v", err)
 	}
 	if w.Readiness()&wait.Out != 0 {
-		t.Error("a full pipe says that it is writable")
+		t.Error("a full pipe is reported as writable")
 	}
 	sink := fs.NewBytesSink(make([]byte, 4000))
 	r.Read(sink)
 	if _, err := w.Write(fs.NewBytesSource(make([]byte, 4096))); err != unix.EAGAIN {
-		t.Errorf("PIPE_BUF bytes into less room: %v, must not be split", err)
+		t.Errorf("write of PIPE_BUF bytes without room for all: %v, want EAGAIN", err)
 	}
 	if n, err := w.Write(fs.NewBytesSource(make([]byte, 5000))); n != 4000 || err != nil {
-		t.Errorf("more than PIPE_BUF: %d, %v", n, err)
+		t.Errorf("write of more than PIPE_BUF bytes: %d, %v", n, err)
 	}
 	w.DecRef()
 	if got := fstest.ReadAll(t, r); len(got) != 65536 {
-		t.Errorf("%d bytes came out", len(got))
+		t.Errorf("read %d bytes, want 65536", len(got))
 	}
 }
 
@@ -59,7 +59,7 @@ func TestPipeKeepsByteOrderWhenTheRingWraps(t *testing.T) {
 		}
 		sink := fs.NewBytesSink(make([]byte, 1+round*53%1600))
 		r.Read(sink)
-		if round > 100 { // let it fill first, then drain
+		if round > 100 { // the pipe fills first, then it is drained
 			for pipe.Of(r).Buffered() > 3000 {
 				more := fs.NewBytesSink(make([]byte, 700))
 				for _, b := range sink.Bytes() {
@@ -106,7 +106,7 @@ func TestClosingAPipeEndWakesTheOtherEnd(t *testing.T) {
 	}
 }
 
-func TestFifoOpenWaitsForPartner(t *testing.T) {
+func TestFIFOOpenWaitsForTheOtherEnd(t *testing.T) {
 	world := fstest.New(t, 64)
 	if _, err := world.At("/fifo").MakeNode(unix.S_IFIFO|0o600, 0); err != nil {
 		t.Fatal(err)
@@ -123,17 +123,18 @@ func TestFifoOpenWaitsForPartner(t *testing.T) {
 		t.Errorf("writer: %v", err)
 	}
 	w.Write(fs.NewBytesSource([]byte("message")))
-	w.DecRef() // the reader must see that the writer was there
+	w.DecRef() // the reader's open(2) must still return
 	if err := r.Opened(); err != nil {
-		t.Errorf("reader after the writer came and went: %v", err)
+		t.Errorf("reader after the writer was opened and closed: %v", err)
 	}
 	if got := fstest.ReadAll(t, r); got != "message" {
 		t.Errorf("read %q", got)
 	}
 }
 
-// TestReopeningAnUnnamedPipeDoesNotBlock opens the ends of an unnamed pipe as /proc/pid/fd
-// does, after the partner has gone: that must neither wait nor fail.
+// TestReopeningAnUnnamedPipeDoesNotBlock opens an end of an unnamed pipe, as
+// /proc/pid/fd does, after the other end was closed. The open must neither wait
+// nor fail.
 func TestReopeningAnUnnamedPipeDoesNotBlock(t *testing.T) {
 	r, w := newPair(t)
 	w.Write(fs.NewBytesSource([]byte("left behind")))
@@ -152,7 +153,7 @@ func TestReopeningAnUnnamedPipeDoesNotBlock(t *testing.T) {
 	}
 }
 
-func TestSetCapacityRoundsAndRefuses(t *testing.T) {
+func TestSetCapacityRoundsUpAndChecksBounds(t *testing.T) {
 	r, w := newPair(t)
 	defer r.DecRef()
 	defer w.DecRef()

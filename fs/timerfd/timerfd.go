@@ -1,4 +1,4 @@
-// Package timerfd has timers that are read like files (timerfd_create(2)).
+// Package timerfd implements timers that are read as files (timerfd_create(2)).
 package timerfd
 
 import (
@@ -13,26 +13,27 @@ import (
 	"slowpath/wait"
 )
 
-// Setting is when a timer expires, as struct itimerspec: nanoseconds until the
-// first expiration, 0 for never, and between the following ones, 0 for none.
+// Setting is a struct itimerspec in nanoseconds. Value is the time until the
+// first expiration, 0 for a disarmed timer. Interval is the time between the
+// following ones, 0 for a timer that expires once.
 type Setting struct{ Value, Interval int64 }
 
-// Timer is the operations of a timer file.
+// Timer implements fs.FileOperations for a timer file.
 type Timer struct {
 	fs.FileBase
 	queue wait.Queue
 	wall  *clock.Wall // nil for the monotonic clocks
 
-	mu       sync.Mutex // guards what follows
-	next     int64      // on the timer's clock; 0 is disarmed
+	mu       sync.Mutex // guards the fields below
+	next     int64      // next expiration on the timer's clock; 0 if disarmed
 	interval int64
 	cancel   bool   // TFD_TIMER_CANCEL_ON_SET
-	sets     uint64 // of the wall clock when the timer was set
+	sets     uint64 // wall.Sets when the timer was set
 	alarm    *time.Timer
 }
 
-// New opens a timer file. clockID is checked; wall is the system's clock of the
-// time of day. EINVAL for a clock that cannot have timers.
+// New opens a timer file. wall is the clock for CLOCK_REALTIME. flags may have
+// O_NONBLOCK. Error: EINVAL for a clock that cannot have timers.
 func New(m *fs.Mounts, clockID int32, wall *clock.Wall, flags int) (*fs.File, error) {
 	t := &Timer{}
 	switch clockID {
@@ -45,7 +46,7 @@ func New(m *fs.Mounts, clockID int32, wall *clock.Wall, flags int) (*fs.File, er
 	return m.NewAnonymous("timerfd", flags, t), nil
 }
 
-// Of returns the timer that an open file is, or nil.
+// Of returns the timer of an open file, or nil if the file is not a timer.
 func Of(f *fs.File) *Timer {
 	t, _ := f.Operations().(*Timer)
 	return t
@@ -58,7 +59,7 @@ func (t *Timer) now() int64 {
 	return clock.Monotonic()
 }
 
-// Set is timerfd_settime(2): it returns the old setting. flags has
+// Set is timerfd_settime(2). It returns the old setting. flags may have
 // TFD_TIMER_ABSTIME and TFD_TIMER_CANCEL_ON_SET.
 func (t *Timer) Set(s Setting, flags int) Setting {
 	t.mu.Lock()
@@ -75,14 +76,15 @@ func (t *Timer) Set(s Setting, flags int) Setting {
 	case flags&unix.TFD_TIMER_ABSTIME != 0:
 		t.next = s.Value
 	default:
-		t.next = later(t.now(), s.Value)
+		t.next = saturatingAdd(t.now(), s.Value)
 	}
 	t.schedule()
 	return old
 }
 
-// later adds two times and saturates at the largest.
-func later(a, b int64) int64 {
+// saturatingAdd returns a + b for non-negative b, or the largest int64 if the
+// sum overflows.
+func saturatingAdd(a, b int64) int64 {
 	if sum := a + b; sum >= a {
 		return sum
 	}
@@ -96,7 +98,7 @@ func (t *Timer) Get() Setting {
 	return t.left()
 }
 
-// left returns the time to the next expiration. t.mu is held.
+// left returns the interval and the time to the next expiration. t.mu is held.
 func (t *Timer) left() Setting {
 	if t.next == 0 {
 		return Setting{Interval: t.interval}
@@ -108,7 +110,7 @@ func (t *Timer) left() Setting {
 	return Setting{Value: max(left, 0), Interval: t.interval}
 }
 
-// schedule arranges for the next wake-up. t.mu is held.
+// schedule starts the runtime's timer for the next expiration. t.mu is held.
 func (t *Timer) schedule() {
 	if t.alarm != nil {
 		t.alarm.Stop()
@@ -157,15 +159,16 @@ func (t *Timer) due() uint64 {
 	return 1 + uint64(over/t.interval)
 }
 
-// cancelled reports whether the wall clock was set under a timer that wants to
-// know. t.mu is held.
+// cancelled reports whether the wall clock was set after a timer with
+// TFD_TIMER_CANCEL_ON_SET. t.mu is held.
 func (t *Timer) cancelled() bool { return t.cancel && t.wall.Sets() != t.sets }
 
-// countSize is how many bytes a read takes at least, and moves.
+// countSize is the number of bytes that a read returns. A smaller buffer is
+// EINVAL.
 const countSize = 8
 
-// Read implements fs.FileOperations: the number of expirations since the last
-// read. Errors: EINVAL for less than 8 bytes, ECANCELED.
+// Read implements fs.FileOperations. It returns the number of expirations since
+// the last read. Errors: EAGAIN, EINVAL for less than 8 bytes, ECANCELED.
 func (t *Timer) Read(_ *fs.File, dst fs.Sink, _ int64) (int, error) {
 	if dst.Remaining() < countSize {
 		return 0, unix.EINVAL

@@ -53,7 +53,7 @@ func TestOneShotAndPeriodicExpirationsAreCounted(t *testing.T) {
 		t.Errorf("one shot: %d, %v", n, err)
 	}
 	if got := timer.Get(); got.Value != 0 {
-		t.Errorf("after the shot %+v is left", got)
+		t.Errorf("Get after the expiration: %+v", got)
 	}
 	start := clock.Monotonic()
 	timer.Set(timerfd.Setting{Value: clock.Millisecond, Interval: clock.Millisecond}, 0)
@@ -78,11 +78,11 @@ func TestAbsoluteTimeInThePastExpiresImmediately(t *testing.T) {
 	now := clock.Monotonic()
 	timerfd.Of(f).Set(timerfd.Setting{Value: now - 10*clock.Second, Interval: clock.Second}, unix.TFD_TIMER_ABSTIME)
 	if n, err := read(f); err != nil || n < 11 || n > 12 {
-		t.Errorf("expirations of ten seconds: %d, %v", n, err)
+		t.Errorf("expirations in ten seconds: %d, %v", n, err)
 	}
 }
 
-func TestCancelOnSetIsECANCELEDAfterAClockChange(t *testing.T) {
+func TestReadReturnsECANCELEDAfterTheClockIsSet(t *testing.T) {
 	m := fstest.New(t, 64).Mounts
 	var wall clock.Wall
 	f, _ := timerfd.New(m, unix.CLOCK_REALTIME, &wall, 0)
@@ -96,6 +96,6 @@ func TestCancelOnSetIsECANCELEDAfterAClockChange(t *testing.T) {
 		t.Errorf("second read: %v", err)
 	}
 	if _, err := timerfd.New(m, unix.CLOCK_PROCESS_CPUTIME_ID, &wall, 0); err != unix.EINVAL {
-		t.Errorf("a clock without timers: %v", err)
+		t.Errorf("New with a clock that cannot have timers: %v", err)
 	}
 }

@@ -9,20 +9,20 @@ import (
 	"slowpath/fs"
 )
 
-// Address is a name of a socket: a path, an abstract name, or none.
+// Address is the address of a socket: a path, an abstract name, or no name.
 type Address struct {
 	Name     string
 	Abstract bool
 }
 
-// None reports whether there is no name.
+// None reports whether the address has no name.
 func (a Address) None() bool { return a.Name == "" && !a.Abstract }
 
-// maxName is how many bytes sun_path has.
+// maxName is the size of sun_path in bytes.
 const maxName = 108
 
-// ParseAddress reads a struct sockaddr_un of the length that the user gave:
-// EINVAL if it is none. Only the family is an address without a name.
+// ParseAddress parses a struct sockaddr_un. An address that has only the family
+// has no name. Error: EINVAL.
 func ParseAddress(p []byte) (Address, error) {
 	if len(p) < 2 || len(p) > maxName+2 || uint16(p[0])|uint16(p[1])<<8 != unix.AF_UNIX {
 		return Address{}, unix.EINVAL
@@ -38,7 +38,7 @@ func ParseAddress(p []byte) (Address, error) {
 	return Address{Name: name}, nil
 }
 
-// Bytes returns the address as struct sockaddr_un, as long as its name.
+// Bytes returns the address as a struct sockaddr_un that ends after the name.
 func (a Address) Bytes() []byte {
 	p := []byte{unix.AF_UNIX, 0}
 	switch {
@@ -57,7 +57,7 @@ func (s *Socket) LocalName() Address {
 	return s.name
 }
 
-// PeerName is getpeername(2): ENOTCONN.
+// PeerName is getpeername(2). Error: ENOTCONN.
 func (s *Socket) PeerName() (Address, error) {
 	s.domain.mu.Lock()
 	defer s.domain.mu.Unlock()
@@ -67,8 +67,8 @@ func (s *Socket) PeerName() (Address, error) {
 	return s.peer.name, nil
 }
 
-// Bind is bind(2). Errors: EINVAL if there is a name already, EADDRINUSE, and
-// those of making a file.
+// Bind is bind(2). Errors: EINVAL if the socket already has a name, EADDRINUSE,
+// and those of creating a file.
 func (s *Socket) Bind(caller fs.Caller, a Address) error {
 	s.domain.mu.Lock()
 	named := !s.name.None()
@@ -123,8 +123,8 @@ func (s *Socket) autobind() error {
 	return unix.ENOSPC
 }
 
-// find returns the socket with a name. Errors: ECONNREFUSED if no socket has it,
-// and those of a path walk.
+// find returns the socket that is bound to an address. Errors: EINVAL without a
+// name, ECONNREFUSED if no socket is bound to it, and those of a walk.
 func (s *Socket) find(caller fs.Caller, a Address) (*Socket, error) {
 	if a.None() {
 		return nil, unix.EINVAL

@@ -7,12 +7,12 @@ import (
 	"slowpath/wait"
 )
 
-// MaxBacklog is how many connections may wait for accept(2) at the most
+// MaxBacklog is the maximum number of connections that wait for accept(2)
 // (SOMAXCONN, /proc/sys/net/core/somaxconn).
 const MaxBacklog = 4096
 
-// Listen is listen(2). Errors: EOPNOTSUPP for datagrams, EINVAL without a name
-// or when connected.
+// Listen is listen(2). Errors: EOPNOTSUPP for a datagram socket, EINVAL without
+// a name or if the socket is connected.
 func (s *Socket) Listen(caller fs.Caller, backlog int) error {
 	if !s.connections() {
 		return unix.EOPNOTSUPP
@@ -30,9 +30,9 @@ func (s *Socket) Listen(caller fs.Caller, backlog int) error {
 	return nil
 }
 
-// Connect is connect(2) without the waiting: EAGAIN if the listener's queue is
-// full, and Queue is woken when it may have room. Other errors: EISCONN,
-// ECONNREFUSED, EPROTOTYPE, EINVAL, and those of find.
+// Connect is connect(2), but returns EAGAIN instead of waiting if the
+// listener's queue is full. Queue is woken when there may be room. Other
+// errors: EISCONN, ECONNREFUSED, EPROTOTYPE, EINVAL, and those of find.
 func (s *Socket) Connect(caller fs.Caller, a Address) error {
 	other, err := s.find(caller, a)
 	if err != nil {
@@ -72,8 +72,8 @@ func (s *Socket) Connect(caller fs.Caller, a Address) error {
 	return nil
 }
 
-// Disconnect forgets the default destination of a datagram socket (connect(2)
-// with AF_UNSPEC).
+// Disconnect removes the default destination of a datagram socket (connect(2)
+// with AF_UNSPEC). Error: EINVAL for other sockets.
 func (s *Socket) Disconnect() error {
 	if s.connections() {
 		return unix.EINVAL
@@ -97,14 +97,15 @@ func (s *Socket) setDestination(other *Socket) error {
 	return nil
 }
 
-// accepts reports whether a datagram socket takes messages from other: one that
-// is connected takes only its peer's.
+// accepts reports whether s takes messages from other. A connected datagram
+// socket takes only those of its peer.
 func (s *Socket) accepts(other *Socket) bool {
 	return s.connections() || s.peer == nil || s.peer == other
 }
 
-// Accept is accept(2) without the waiting. flags may have O_NONBLOCK. Errors:
-// EAGAIN, EINVAL if the socket does not listen, EOPNOTSUPP for datagrams.
+// Accept is accept(2), but returns EAGAIN instead of waiting. flags may have
+// O_NONBLOCK. Other errors: EINVAL if the socket is not listening, EOPNOTSUPP
+// for a datagram socket.
 func (s *Socket) Accept(flags int) (*fs.File, Address, error) {
 	if !s.connections() {
 		return nil, Address{}, unix.EOPNOTSUPP
@@ -127,8 +128,9 @@ func (s *Socket) Accept(flags int) (*fs.File, Address, error) {
 	return server.open(flags), from, nil
 }
 
-// PeerCredentials is SO_PEERCRED: the credentials of the peer when the connection
-// was made. Without one the process is 0 and the ids are -1.
+// PeerCredentials is SO_PEERCRED: the credentials of the peer when the
+// connection was made. Without a connection the process is 0 and the ids are
+// -1.
 func (s *Socket) PeerCredentials() Credentials {
 	s.domain.mu.Lock()
 	defer s.domain.mu.Unlock()
@@ -141,7 +143,7 @@ func (s *Socket) PeerCredentials() Credentials {
 	return s.peerOwner
 }
 
-// Listening is SO_ACCEPTCONN.
+// Listening reports whether the socket is listening (SO_ACCEPTCONN).
 func (s *Socket) Listening() bool {
 	s.domain.mu.Lock()
 	defer s.domain.mu.Unlock()
@@ -157,14 +159,14 @@ func (s *Socket) TakeFailure() error {
 	return err
 }
 
-// Options returns the settings.
+// Options returns the options.
 func (s *Socket) Options() Options {
 	s.domain.mu.Lock()
 	defer s.domain.mu.Unlock()
 	return s.options
 }
 
-// SetOptions changes the settings by change, which must not sleep.
+// SetOptions calls change with the options. change must not sleep.
 func (s *Socket) SetOptions(change func(o *Options)) {
 	s.domain.mu.Lock()
 	defer s.domain.mu.Unlock()

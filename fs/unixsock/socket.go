@@ -1,10 +1,10 @@
-// Package unixsock has the sockets of the local machine (unix(7)): streams,
-// datagrams and sequenced packets, with names in the file system or abstract
-// ones, and with descriptors and credentials as messages.
+// Package unixsock implements Unix domain sockets (unix(7)): streams, datagrams
+// and sequenced packets, path names and abstract names, passing of descriptors
+// and credentials.
 //
-// One lock per name space guards the state of all sockets. It is never held
-// while user memory is touched: data is copied into kernel memory first, and
-// out of it after.
+// One lock per namespace guards the state of all sockets. It is not held while
+// user memory is accessed: Send copies the data into kernel memory before it
+// takes the lock, and Receive copies it out after it has released the lock.
 package unixsock
 
 import (
@@ -18,19 +18,19 @@ import (
 	"slowpath/wait"
 )
 
-// Credentials identify the peer: struct ucred.
+// Credentials identify the sender or the peer (struct ucred).
 type Credentials struct {
 	Process  int32
 	UID, GID uint32
 }
 
-// CredentialsOf returns what a caller's messages carry.
+// CredentialsOf returns the credentials of the messages that a caller sends.
 func CredentialsOf(c fs.Caller) Credentials {
-	who := c.Credentials()
-	return Credentials{Process: c.ProcessID(), UID: who.EUID, GID: who.EGID}
+	own := c.Credentials()
+	return Credentials{Process: c.ProcessID(), UID: own.EUID, GID: own.EGID}
 }
 
-// domain is what the sockets of a name space share.
+// domain is the state that all sockets of a namespace share.
 type domain struct {
 	mu       sync.Mutex
 	abstract map[string]*Socket
@@ -43,7 +43,7 @@ func domainOf(m *fs.Mounts) *domain {
 	return m.Service(domainKey{}, func() any { return &domain{abstract: make(map[string]*Socket)} }).(*domain)
 }
 
-// state is how far a socket has come.
+// state is the connection state of a socket.
 type state uint8
 
 const (
@@ -57,11 +57,11 @@ const (
 // (/proc/sys/net/core/wmem_default).
 const DefaultBuffer = 212992
 
-// maxDatagrams is how many datagrams wait at a socket
+// maxDatagrams is the maximum number of datagrams in the queue of a socket
 // (/proc/sys/net/unix/max_dgram_qlen).
 const maxDatagrams = 10
 
-// Socket is the operations of an open socket.
+// Socket implements fs.FileOperations for a socket.
 type Socket struct {
 	fs.FileBase
 	domain *domain
@@ -69,33 +69,33 @@ type Socket struct {
 	kind   int // SOCK_STREAM, SOCK_DGRAM, SOCK_SEQPACKET
 	queue  wait.Queue
 
-	// domain.mu guards what follows.
+	// domain.mu guards the fields below.
 	state     state
 	name      Address
-	peer      *Socket // nil if there was none; closed if it has gone
+	peer      *Socket // nil without a connection; may be closed
 	owner     Credentials
 	peerOwner Credentials
 	incoming  []*message
 	bytes     int // in incoming
 	backlog   int
-	pending   []*Socket // connected to a listener, not accepted
-	blocked   []*Socket // senders that wait for room here
-	noRead    bool      // shut down for reading, by either end
+	pending   []*Socket // connections to this listener, not accepted yet
+	blocked   []*Socket // senders to wake when there is room
+	noRead    bool      // shut down for reading by either end
 	noWrite   bool
 	failure   error // SO_ERROR
 	options   Options
 }
 
-// Options are the settings of setsockopt(2) that a socket keeps. Timeouts are
-// nanoseconds, 0 for none; buffers are bytes.
+// Options are the stored options of setsockopt(2). Timeouts are nanoseconds, 0
+// for none; buffers are bytes.
 type Options struct {
 	PassCredentials             bool
 	SendBuffer, ReceiveBuffer   int
 	SendTimeout, ReceiveTimeout int64
-	Flags                       map[int]int32 // SO_REUSEADDR and others that mean nothing here
+	Flags                       map[int]int32 // SO_REUSEADDR and others without an effect
 }
 
-// message is what one write has brought: a datagram, or a piece of a stream.
+// message is a datagram, or a piece of a stream.
 type message struct {
 	data  []byte
 	files []*fs.File
@@ -112,7 +112,7 @@ func New(m *fs.Mounts, caller fs.Caller, kind, flags int) *fs.File {
 	return newSocket(m, kind, CredentialsOf(caller)).open(flags)
 }
 
-// Pair opens two sockets that are connected with each other (socketpair(2)).
+// Pair opens two sockets that are connected to each other (socketpair(2)).
 func Pair(m *fs.Mounts, caller fs.Caller, kind, flags int) (a, b *fs.File) {
 	x, y := newSocket(m, kind, CredentialsOf(caller)), newSocket(m, kind, CredentialsOf(caller))
 	x.join(y)
@@ -126,7 +126,7 @@ func newSocket(m *fs.Mounts, kind int, owner Credentials) *Socket {
 	}
 }
 
-// open makes an open file of a socket.
+// open returns an open file for the socket.
 func (s *Socket) open(flags int) *fs.File {
 	i := &inode{}
 	i.Init(s.mounts.UnnamedNumbers(), fs.NewNode{Mode: unix.S_IFSOCK | 0o777, UID: s.owner.UID, GID: s.owner.GID})
@@ -134,14 +134,15 @@ func (s *Socket) open(flags int) *fs.File {
 	return s.mounts.OpenInode(i, label, unix.O_RDWR|flags&unix.O_NONBLOCK, s)
 }
 
-// join connects two sockets with each other.
+// join connects two sockets to each other. domain.mu is held unless both are
+// new.
 func (s *Socket) join(other *Socket) {
 	s.peer, other.peer = other, s
 	s.peerOwner, other.peerOwner = other.owner, s.owner
 	s.state, other.state = connected, connected
 }
 
-// Of returns the socket that an open file is, or nil.
+// Of returns the socket of an open file, or nil if the file is not a socket.
 func Of(f *fs.File) *Socket {
 	s, _ := f.Operations().(*Socket)
 	return s
@@ -150,17 +151,17 @@ func Of(f *fs.File) *Socket {
 // Kind returns SOCK_STREAM, SOCK_DGRAM or SOCK_SEQPACKET.
 func (s *Socket) Kind() int { return s.kind }
 
-// packets reports whether messages keep their bounds.
+// packets reports whether the socket preserves message boundaries.
 func (s *Socket) packets() bool { return s.kind != unix.SOCK_STREAM }
 
-// connections reports whether the kind has connections.
+// connections reports whether the socket is connection-oriented.
 func (s *Socket) connections() bool { return s.kind != unix.SOCK_DGRAM }
 
 // Queue implements fs.FileOperations.
 func (s *Socket) Queue() *wait.Queue { return &s.queue }
 
-// FillsWrites implements fs.Stream. Packets go at once or not at all, so that
-// this concerns streams only.
+// FillsWrites implements fs.Stream. It affects only streams, because a packet
+// is sent completely or not at all.
 func (s *Socket) FillsWrites() {}
 
 // Readiness implements fs.FileOperations.
@@ -192,12 +193,12 @@ func (s *Socket) Readiness() wait.Events {
 	return ready
 }
 
-// ended reports whether nothing more will come. domain.mu is held.
+// ended reports whether no more messages can arrive. domain.mu is held.
 func (s *Socket) ended() bool { return s.noRead || s.connections() && s.peerGone() }
 
 func (s *Socket) peerGone() bool { return s.peer != nil && s.peer.state == closed }
 
-// mayWrite reports whether a write would not wait.
+// mayWrite reports whether a write returns without waiting.
 func (s *Socket) mayWrite() bool {
 	if s.peer == nil || s.peerGone() || s.noWrite {
 		return true
@@ -205,7 +206,7 @@ func (s *Socket) mayWrite() bool {
 	return s.peer.hasRoom()
 }
 
-// hasRoom reports whether the socket takes another message.
+// hasRoom reports whether the socket has room for another message.
 func (s *Socket) hasRoom() bool {
 	if s.kind == unix.SOCK_DGRAM && len(s.incoming) >= maxDatagrams {
 		return false
@@ -213,14 +214,16 @@ func (s *Socket) hasRoom() bool {
 	return s.bytes < s.options.ReceiveBuffer
 }
 
-// block remembers that other waits for room at s. domain.mu is held.
+// block adds other to the senders that are woken when s has room. domain.mu is
+// held.
 func (s *Socket) block(other *Socket) {
 	if !slices.Contains(s.blocked, other) {
 		s.blocked = append(s.blocked, other)
 	}
 }
 
-// takeBlocked returns the senders that wait for room at s, to be woken.
+// takeBlocked removes the senders that wait for room in s, and returns them to
+// be woken.
 func (s *Socket) takeBlocked() []*Socket {
 	blocked := s.blocked
 	s.blocked = nil
@@ -233,7 +236,8 @@ func wakeAll(sockets []*Socket, events wait.Events) {
 	}
 }
 
-// Shutdown is shutdown(2): how is SHUT_RD, SHUT_WR or SHUT_RDWR. ENOTCONN.
+// Shutdown is shutdown(2). how is SHUT_RD, SHUT_WR or SHUT_RDWR. Errors:
+// EINVAL, ENOTCONN.
 func (s *Socket) Shutdown(how int) error {
 	if how < unix.SHUT_RD || how > unix.SHUT_RDWR {
 		return unix.EINVAL
@@ -257,8 +261,9 @@ func (s *Socket) Shutdown(how int) error {
 	return nil
 }
 
-// Release implements fs.FileOperations. The peer sees end of file, or a reset
-// if data was never read. Pending connections are refused.
+// Release implements fs.FileOperations. The peer gets end of file, or
+// ECONNRESET if received data was never read. Connections that were not
+// accepted are closed.
 func (s *Socket) Release() {
 	s.domain.mu.Lock()
 	s.state = closed
@@ -284,7 +289,7 @@ func (s *Socket) Release() {
 	}
 }
 
-// drop closes the files of a message that is not received.
+// drop closes the files of a message that was not received.
 func (m *message) drop() {
 	for _, f := range m.files {
 		f.DecRef()

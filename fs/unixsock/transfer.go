@@ -8,7 +8,7 @@ import (
 	"slowpath/wait"
 )
 
-// Outgoing is what sendmsg(2) gives along with the bytes.
+// Outgoing has the arguments of sendmsg(2) other than the data.
 type Outgoing struct {
 	Caller fs.Caller
 	// To is the destination of a datagram, or nil for the default one.
@@ -16,23 +16,24 @@ type Outgoing struct {
 	// Files are descriptors to pass (SCM_RIGHTS). Each has a reference, which
 	// Send takes over if it succeeds.
 	Files []*fs.File
-	// Credentials are those of SCM_CREDENTIALS, checked; nil means the
+	// Credentials are those of SCM_CREDENTIALS, already checked; nil means the
 	// caller's.
 	Credentials *Credentials
 }
 
-// piece is the most of a stream that is copied at a time, in bytes.
-const piece = 64 << 10
+// streamChunk is the most bytes of a stream that are copied at a time.
+const streamChunk = 64 << 10
 
-// Send moves bytes from src to the peer or to a destination, without waiting: a
-// stream sends as much as there is room for. Errors: EAGAIN, EPIPE, ENOTCONN,
-// EISCONN, EMSGSIZE, ECONNREFUSED, EPERM, and those of find.
+// Send sends bytes of src to the peer or the destination, and returns EAGAIN
+// instead of waiting. A stream sends as many bytes as there is room for. Other
+// errors: EPIPE, ENOTCONN, EISCONN, EMSGSIZE, ECONNREFUSED, EPERM, and those of
+// find.
 func (s *Socket) Send(src fs.Source, out Outgoing) (int, error) {
 	target, room, err := s.target(out)
 	if err != nil {
 		return 0, err
 	}
-	limit := min(room, piece)
+	limit := min(room, streamChunk)
 	if s.packets() {
 		limit = src.Remaining()
 		if limit > s.Options().SendBuffer-32 {
@@ -55,7 +56,7 @@ func (s *Socket) Send(src fs.Source, out Outgoing) (int, error) {
 	return len(data), nil
 }
 
-// target finds where a message goes, and how much room there is.
+// target returns the socket to which a message is sent, and its room in bytes.
 func (s *Socket) target(out Outgoing) (*Socket, int, error) {
 	var named *Socket
 	if out.To != nil {
@@ -85,15 +86,15 @@ func (s *Socket) target(out Outgoing) (*Socket, int, error) {
 	return target, target.options.ReceiveBuffer - target.bytes, nil
 }
 
-// Connected reports whether the socket has a peer.
+// Connected reports whether the socket is connected.
 func (s *Socket) Connected() bool {
 	s.domain.mu.Lock()
 	defer s.domain.mu.Unlock()
 	return s.state == connected
 }
 
-// maySend checks that a message may be sent to target now. domain.mu is held. A
-// sender that finds no room is recorded and woken later.
+// maySend checks that a message may be sent to target now. domain.mu is held.
+// If target has no room, it registers s to be woken and returns EAGAIN.
 func (s *Socket) maySend(target *Socket) error {
 	switch {
 	case s.noWrite:
@@ -115,7 +116,7 @@ func (s *Socket) maySend(target *Socket) error {
 	return nil
 }
 
-// deliver puts a message at the end of the target's line.
+// deliver appends a message to the target's queue.
 func (s *Socket) deliver(target *Socket, m *message) error {
 	s.domain.mu.Lock()
 	defer s.domain.mu.Unlock()
@@ -132,28 +133,38 @@ func (s *Socket) deliver(target *Socket, m *message) error {
 	return nil
 }
 
-// continues reports whether m can be joined to the end of a piece of a stream:
-// it brings nothing but bytes, from the same sender.
+// continues reports whether m can be appended to last, a piece of a stream.
+// Both must be without files and from the same sender.
 func (last *message) continues(m *message) bool {
-	return len(last.files) == 0 && len(m.files) == 0 && last.owner == m.owner && len(last.data) < piece
+	return len(last.files) == 0 && len(m.files) == 0 && last.owner == m.owner && len(last.data) < streamChunk
 }
 
-// Incoming is what recvmsg(2) returns besides the bytes.
+// Incoming has the results of recvmsg(2) other than the data.
 type Incoming struct {
-	Count int // bytes put into the sink
-	Full  int // bytes that the packet had (MSG_TRUNC)
+	Count int // bytes stored in the sink
+	Full  int // bytes in the packet (MSG_TRUNC)
 	From  Address
-	// Files are descriptors that were passed, each with a reference that the
-	// caller takes over.
+	// Files are the files passed, each with a reference that the caller takes
+	// over.
 	Files       []*fs.File
 	Credentials Credentials
 }
 
-// Receive moves bytes to dst, without waiting. With peek they stay, and the
-// descriptors are copies. Count 0 without an error is the end. Errors: EAGAIN,
-// ENOTCONN, ECONNRESET, EINVAL.
-func (s *Socket) Receive(dst fs.Sink, peek bool) (Incoming, error) {
-	in, data, blocked, err := s.takeMessage(dst.Remaining(), peek)
+// ReceiveMode says whether Receive removes what it returns from the queue.
+type ReceiveMode bool
+
+// The receive modes. Peek is MSG_PEEK.
+const (
+	Consume ReceiveMode = false
+	Peek    ReceiveMode = true
+)
+
+// Receive stores bytes of the next message in dst, and returns EAGAIN instead
+// of waiting. With Peek the message stays in the queue, and Files are
+// additional references. Count 0 without an error is the end of file. Other
+// errors: ENOTCONN, ECONNRESET, EINVAL.
+func (s *Socket) Receive(dst fs.Sink, mode ReceiveMode) (Incoming, error) {
+	in, data, blocked, err := s.takeMessage(dst.Remaining(), mode)
 	wakeAll(blocked, wait.Writable)
 	if err != nil || len(data) == 0 {
 		return in, err
@@ -165,13 +176,13 @@ func (s *Socket) Receive(dst fs.Sink, peek bool) (Incoming, error) {
 	return in, err
 }
 
-// takeMessage takes one packet, or as much of a stream as fits and came from
-// one sender up to the first descriptors.
-func (s *Socket) takeMessage(limit int, peek bool) (in Incoming, data []byte, blocked []*Socket, err error) {
+// takeMessage takes one packet. Of a stream it takes the bytes of one sender,
+// up to limit and up to the next descriptors. blocked are the sockets to wake.
+func (s *Socket) takeMessage(limit int, mode ReceiveMode) (in Incoming, data []byte, blocked []*Socket, err error) {
 	s.domain.mu.Lock()
 	defer s.domain.mu.Unlock()
 	if len(s.incoming) == 0 {
-		return in, nil, nil, s.nothing()
+		return in, nil, nil, s.emptyError()
 	}
 	first := s.incoming[0]
 	in = Incoming{From: first.from, Credentials: first.owner, Files: first.files}
@@ -182,7 +193,7 @@ func (s *Socket) takeMessage(limit int, peek bool) (in Incoming, data []byte, bl
 		data = s.streamData(limit)
 		in.Full = len(data)
 	}
-	if peek {
+	if mode == Peek {
 		for _, f := range in.Files {
 			f.IncRef()
 		}
@@ -191,13 +202,14 @@ func (s *Socket) takeMessage(limit int, peek bool) (in Incoming, data []byte, bl
 	s.consume(first, len(data))
 	blocked = s.takeBlocked()
 	if s.peer != nil {
-		blocked = append(blocked, s.peer) // it may be polled for room
+		blocked = append(blocked, s.peer) // poll(2) of the peer may wait for room
 	}
 	return in, data, blocked, nil
 }
 
-// nothing is the result of a read when there is no message.
-func (s *Socket) nothing() error {
+// emptyError returns the error of a read when the queue is empty; nil means end
+// of file.
+func (s *Socket) emptyError() error {
 	switch {
 	case s.failure != nil:
 		err := s.failure
@@ -214,7 +226,7 @@ func (s *Socket) nothing() error {
 	return unix.EAGAIN
 }
 
-// streamData gathers bytes from the front of a stream.
+// streamData copies bytes from the front of a stream.
 func (s *Socket) streamData(limit int) []byte {
 	first := s.incoming[0]
 	data := append([]byte(nil), first.data[:min(limit, len(first.data))]...)
@@ -227,7 +239,7 @@ func (s *Socket) streamData(limit int) []byte {
 	return data
 }
 
-// consume removes the bytes read from the queue.
+// consume removes n bytes, or the first packet, from the queue.
 func (s *Socket) consume(first *message, n int) {
 	if s.packets() {
 		s.bytes -= len(first.data)
@@ -245,28 +257,30 @@ func (s *Socket) consume(first *message, n int) {
 	}
 }
 
-// Read implements fs.FileOperations. Descriptors that came along are lost, as
-// for read(2) in Linux.
+// Read implements fs.FileOperations. Descriptors in the message are closed, as
+// by read(2) in Linux.
 func (s *Socket) Read(_ *fs.File, dst fs.Sink, _ int64) (int, error) {
 	if dst.Remaining() == 0 {
 		return 0, nil
 	}
-	in, err := s.Receive(dst, false)
+	in, err := s.Receive(dst, Consume)
 	(&message{files: in.Files}).drop()
 	return in.Count, err
 }
 
-// Write implements fs.FileOperations. The sender is the opener of the socket.
+// Write implements fs.FileOperations. The sender is the task that opened the
+// socket.
 func (s *Socket) Write(_ *fs.File, src fs.Source, _ int64) (int, int64, error) {
 	if src.Remaining() == 0 && !s.packets() {
 		return 0, 0, nil
 	}
-	n, err := s.sendAs(src)
+	n, err := s.sendAsOwner(src)
 	return n, 0, err
 }
 
-// sendAs sends for a caller that only has the open file.
-func (s *Socket) sendAs(src fs.Source) (int, error) {
+// sendAsOwner sends with the credentials of the task that opened the socket,
+// because Write does not have the caller.
+func (s *Socket) sendAsOwner(src fs.Source) (int, error) {
 	s.domain.mu.Lock()
 	owner := s.owner
 	s.domain.mu.Unlock()

@@ -45,7 +45,7 @@ func TestStreamPairTransfersBytesAndEOF(t *testing.T) {
 		}
 	}
 	if total < unixsock.DefaultBuffer || a.Readiness()&wait.Out != 0 {
-		t.Errorf("%d bytes fit", total)
+		t.Errorf("%d bytes fit into the buffer", total)
 	}
 	if err := unixsock.Of(a).Shutdown(unix.SHUT_WR); err != nil {
 		t.Fatal(err)
@@ -66,7 +66,7 @@ func TestStreamPairTransfersBytesAndEOF(t *testing.T) {
 	b.DecRef()
 }
 
-func TestSeqpacketKeepsMessageBoundaries(t *testing.T) {
+func TestPacketSocketsKeepMessageBoundaries(t *testing.T) {
 	w := fstest.New(t, 64)
 	for _, kind := range []int{unix.SOCK_DGRAM, unix.SOCK_SEQPACKET} {
 		a, b := unixsock.Pair(w.Mounts, w.Caller, kind, 0)
@@ -103,7 +103,7 @@ func TestBindListenConnectAccept(t *testing.T) {
 			t.Fatal(err)
 		}
 		if _, _, err := l.Accept(0); err != unix.EAGAIN {
-			t.Errorf("accept of nobody: %v", err)
+			t.Errorf("accept without a connection: %v", err)
 		}
 		if err := c.Connect(w.Caller, name); err != nil {
 			t.Fatal(err)
@@ -157,18 +157,18 @@ func TestSCMRightsPassesAndReleasesFiles(t *testing.T) {
 	}
 	send(a, "after")
 	if got := receive(t, b, 100); got != "before" {
-		t.Errorf("bytes in front of descriptors: %q", got)
+		t.Errorf("read before the descriptors: %q", got)
 	}
 	sink := fs.NewBytesSink(make([]byte, 100))
-	in, err := unixsock.Of(b).Receive(sink, false)
+	in, err := unixsock.Of(b).Receive(sink, unixsock.Consume)
 	if err != nil || string(sink.Bytes()) != "with" || len(in.Files) != 1 || in.Files[0] != passed {
 		t.Fatalf("%q, %+v, %v", sink.Bytes(), in, err)
 	}
 	in.Files[0].DecRef()
 	if got := receive(t, b, 100); got != "after" {
-		t.Errorf("bytes behind: %q", got)
+		t.Errorf("read after the descriptors: %q", got)
 	}
-	// What is never received is closed with the socket.
+	// A descriptor that is not received is closed with the socket.
 	lost := eventfd.New(w.Mounts, 0, 0)
 	released := false
 	lost.OnRelease(&fs.ReleaseHook{Released: func(*fs.File) { released = true }})
@@ -203,14 +203,14 @@ func TestDatagramsReachTheBoundSocket(t *testing.T) {
 	waiter := s.Waiter(wait.Out)
 	client.Queue().Add(waiter)
 	defer client.Queue().Remove(waiter)
-	in, err := unixsock.Of(server).Receive(fs.NewBytesSink(make([]byte, 2)), true)
+	in, err := unixsock.Of(server).Receive(fs.NewBytesSink(make([]byte, 2)), unixsock.Peek)
 	if err != nil || in.Full != 4 || in.Count != 2 || !in.From.Abstract {
 		t.Errorf("peek: %+v, %v", in, err)
 	}
 	receive(t, server, 10)
-	s.Sleep(0) // the reader has made room, so the blocked sender was woken
+	s.Sleep(0) // returns only if the read has woken the blocked sender
 	if err := send(client, "x"); err != unix.ENOTCONN {
-		t.Errorf("no destination: %v", err)
+		t.Errorf("send without a destination: %v", err)
 	}
 }
 
