@@ -11,7 +11,7 @@ import (
 // transfer calls try. If try returns EAGAIN, transfer sleeps on the file's wait
 // queue until one of events happens, and calls it again. In non-blocking mode
 // it returns EAGAIN instead. The file operations themselves never sleep: this
-// loop makes blocking calls such as read(2) of them.
+// loop turns them into blocking calls such as read(2).
 //
 // Errors: those of try; EAGAIN in non-blocking mode; ERESTARTSYS at a signal.
 func transfer(t *task.Task, f *fs.File, events wait.Events, try func() (int, error)) (uint64, error) {

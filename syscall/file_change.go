@@ -10,8 +10,8 @@ import (
 	"slowpath/task"
 )
 
-// withPath resolves a path name and runs operation on the result. The flags
-// AT_SYMLINK_NOFOLLOW and AT_EMPTY_PATH are obeyed.
+// withPath resolves a path name and runs operation on the result. flags may
+// have AT_SYMLINK_NOFOLLOW and AT_EMPTY_PATH.
 func withPath(t *task.Task, directory, address uint64, flags uint64, operation func(p fs.Path) error) (uint64, error) {
 	return withName(t, directory, address, func(at fs.At) error {
 		at.Follow = flags&unix.AT_SYMLINK_NOFOLLOW == 0
@@ -65,8 +65,8 @@ func sysFchownat(t *task.Task, a *amd64.Args) (uint64, error) {
 	})
 }
 
-// bothNow sets both times to the current time. It is the meaning of a null
-// pointer (utimensat(2)).
+// bothNow sets both times to the current time. A null pointer means the same
+// (utimensat(2)).
 var bothNow = fs.Times{AccessNow: true, ModifyNow: true}
 
 // readTimes reads two struct timespec, with UTIME_NOW and UTIME_OMIT

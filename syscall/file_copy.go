@@ -11,8 +11,8 @@ import (
 	"slowpath/wait"
 )
 
-// copyBufferSize is the size in bytes of the kernel buffer that a copy between
-// files goes through.
+// copyBufferSize is the size in bytes of the kernel buffer for a copy between
+// files.
 const copyBufferSize = 64 << 10
 
 // copySide is one side of a copy between files: a file, and an optional offset
@@ -240,8 +240,8 @@ func sysSplice(t *task.Task, a *amd64.Args) (uint64, error) {
 	})
 }
 
-// splice moves at most count bytes. It waits until the destination has room and
-// the source has data, but not until count bytes have been moved.
+// splice waits until the destination has room and the source has data. Then it
+// moves the available bytes, at most count.
 func splice(t *task.Task, from, to *copySide, count uint64, nonBlocking bool) (uint64, error) {
 	if count == 0 {
 		return 0, nil

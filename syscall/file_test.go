@@ -160,7 +160,7 @@ func TestPollAndReadWaitForPipeData(t *testing.T) {
 		if err != nil {
 			u.Fatal(err)
 		}
-		go func() { // plays another task
+		go func() { // acts as another task
 			time.Sleep(20 * time.Millisecond)
 			writer.Write(&bytesSource{[]byte("late")})
 			writer.DecRef()
@@ -225,10 +225,10 @@ func TestDescriptorDuplicationFlagsAndLocks(t *testing.T) {
 	asUser(t, func(u *user) {
 		fd := u.open("/f", unix.O_CREAT|unix.O_RDWR|unix.O_CLOEXEC)
 		if n := u.call(sysDup, fd); n != fd+1 {
-			u.Errorf("dup gave %d", n)
+			u.Errorf("dup returned %d", n)
 		}
 		if n := u.call(sysFcntl, fd, unix.F_DUPFD, 40); n != 40 {
-			u.Errorf("F_DUPFD gave %d", n)
+			u.Errorf("F_DUPFD returned %d", n)
 		}
 		if u.call(sysFcntl, fd, unix.F_GETFD) != unix.FD_CLOEXEC || u.call(sysFcntl, 40, unix.F_GETFD) != 0 {
 			u.Error("close-on-exec is wrong")

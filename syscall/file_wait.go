@@ -9,9 +9,8 @@ import (
 )
 
 // await calls operation until it returns something other than EAGAIN, and
-// sleeps on q between the calls. It is for waits on something other than a
-// file's data, for which there is transfer. Errors: those of operation;
-// ERESTARTSYS at a signal.
+// sleeps on q between the calls. For a file's data use transfer. Errors: those
+// of operation; ERESTARTSYS at a signal.
 func await(t *task.Task, q *wait.Queue, events wait.Events, operation func() error) error {
 	err := operation()
 	if err != unix.EAGAIN {

@@ -154,8 +154,8 @@ func sysMunmap(t *task.Task, a *amd64.Args) (uint64, error) {
 	return 0, t.MM.Munmap(a[0], a[1])
 }
 
-// sysBrk is brk(2). It returns the end of the heap, whether that has changed or
-// not.
+// sysBrk is brk(2). It returns the end of the heap, which is unchanged if the
+// request failed.
 func sysBrk(t *task.Task, a *amd64.Args) (uint64, error) {
 	return memory(t).Brk(a[0]), nil
 }

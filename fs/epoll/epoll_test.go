@@ -124,11 +124,11 @@ func TestNestedSetsWorkAndCyclesAreELOOP(t *testing.T) {
 	}
 	r.send("x")
 	if got := epoll.Of(outer).Collect(5); len(got) != 1 {
-		t.Errorf("the outer set has %d events", len(got))
+		t.Errorf("the outer set returned %d events, want 1", len(got))
 	}
 	r.take(1)
 	if outer.Readiness()&wait.In != 0 {
-		t.Error("the outer set stays readable")
+		t.Error("the outer set is still readable")
 	}
 	top := outer
 	var err error

@@ -116,7 +116,7 @@ func TestFIFOOpenWaitsForTheOtherEnd(t *testing.T) {
 	}
 	r := world.Open("/fifo", unix.O_RDONLY, 0)
 	if err := r.Opened(); err != unix.EAGAIN {
-		t.Errorf("reader alone: %v", err)
+		t.Errorf("reader without a writer: %v", err)
 	}
 	w, err := world.At("/fifo").Open(unix.O_WRONLY, 0)
 	if err != nil || w.Opened() != nil {

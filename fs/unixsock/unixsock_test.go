@@ -175,10 +175,10 @@ func TestSCMRightsPassesAndReleasesFiles(t *testing.T) {
 	unixsock.Of(b).Send(fs.NewBytesSource([]byte("x")), unixsock.Outgoing{Caller: w.Caller, Files: []*fs.File{lost}})
 	a.DecRef()
 	if !released {
-		t.Error("a descriptor in an unread message stays open")
+		t.Error("a descriptor in an unread message is still open")
 	}
 	if got := receive(t, b, 10); got != unix.ECONNRESET.Error() {
-		t.Errorf("read after the other end lost data: %q", got)
+		t.Errorf("read after the other end discarded data: %q", got)
 	}
 }
 
