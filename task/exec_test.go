@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"slowpath/cred"
 	"slowpath/fs"
 	"slowpath/mm"
 	"slowpath/signal"
@@ -306,6 +307,40 @@ func TestSetUserIDPrograms(t *testing.T) {
 			}
 		}
 	})
+}
+
+func TestExecClearsParentDeathSignalOfPrivilegedProgramsOnly(t *testing.T) {
+	const cleared, kept = 0, int(unix.SIGUSR1)
+	user := func(t *Task) { t.SetAllGIDs(10, 10, 10); t.SetAllUIDs(10, 10, 10) }
+	for name, c := range map[string]struct {
+		mode    uint32
+		prepare func(*Task)
+		want    int
+	}{
+		"root, ordinary program":     {0o755, func(*Task) {}, kept},
+		"user, ordinary program":     {0o755, user, kept},
+		"set-user-ID":                {0o4755, user, cleared},
+		"set-group-ID":               {0o2755, user, cleared},
+		"set-user-ID, no_new_privs":  {0o4755, func(t *Task) { user(t); t.SetNoNewPrivileges() }, kept},
+		"effective id is not real":   {0o755, func(t *Task) { t.SetAllUIDs(10, 20, 20) }, cleared},
+		"root regains capabilities":  {0o755, func(t *Task) { t.SetCapabilities(1<<cred.Kill, 1<<cred.Kill, 0) }, cleared},
+		"root, set-user-ID to root":  {0o4755, func(*Task) {}, kept},
+		"root, set-group-ID to root": {0o2755, func(*Task) {}, kept},
+	} {
+		w := newWorld(t)
+		w.install("/next", func(t *Task) { exit(t, int(t.ParentDeathSignal())) })
+		w.chmod("/next", c.mode)
+		w.process(func(t *Task) {
+			pid := w.fork(t, func(t *Task) {
+				c.prepare(t)
+				t.SetParentDeathSignal(unix.SIGUSR1)
+				w.mustExec(t, "/next", nil, nil)
+			})
+			if result := w.wait(t, pid, 0); result.Status != ExitStatus(c.want) {
+				w.T.Errorf("%s: after execve the child %v, want PR_GET_PDEATHSIG %d as exit code", name, result.Status, c.want)
+			}
+		})
+	}
 }
 
 func FuzzScript(f *testing.F) {
