@@ -50,7 +50,7 @@ func (k *Kernel) Start(t *Task) {
 	t.Sleeper.CountIn(load)
 	load.Enter()
 	go func() {
-		growStack(false)
+		growStack()
 		t.run()
 		load.Leave()
 	}()

@@ -14,6 +14,24 @@ import (
 // FUTEX_WAKE (futex(2)).
 const FutexMatchAny = ^uint32(0)
 
+// FutexScope says which tasks use a futex word.
+type FutexScope uint8
+
+// The values of FutexScope.
+const (
+	// SharedFutex: tasks with different memory may share the word.
+	SharedFutex FutexScope = iota
+	// PrivateFutex: all tasks that use the word share their memory
+	// (FUTEX_PRIVATE_FLAG).
+	PrivateFutex
+)
+
+// futexKey returns the key of the word in the task's memory. Errors: EINVAL if
+// the address is not a multiple of 4, EFAULT. It may sleep.
+func (t *Task) futexKey(address uint64, scope FutexScope) (mm.FutexKey, error) {
+	return t.MM.FutexKey(address, scope == PrivateFutex)
+}
+
 // futexTable is the hash table of futex waiters. A word belongs to one bucket. The
 // bucket's lock makes the test of the word and the enqueueing atomic with respect
 // to a task that changes the word and then wakes.
@@ -163,12 +181,12 @@ func (f *futexTable) index(b *futexBucket) int {
 //
 // Errors: EAGAIN if the word holds another value, EINVAL, EFAULT, ETIMEDOUT,
 // ERESTARTSYS, and with a deadline ERESTART_RESTARTBLOCK.
-func (t *Task) FutexWait(address uint64, value uint32, private bool, bits uint32, deadline int64) error {
+func (t *Task) FutexWait(address uint64, value uint32, scope FutexScope, bits uint32, deadline int64) error {
 	if bits == 0 {
 		return unix.EINVAL
 	}
 	w := &futexWaiter{task: t, bits: bits}
-	if err := t.enqueue(w, address, value, private); err != nil {
+	if err := t.enqueue(w, address, value, scope); err != nil {
 		return err
 	}
 	err := t.SleepUntil(Interruptible, deadline, func() bool { return w.bucket.Load() == nil })
@@ -177,7 +195,7 @@ func (t *Task) FutexWait(address uint64, value uint32, private bool, bits uint32
 	}
 	if err == abi.ERESTARTSYS && deadline != 0 {
 		t.Restart.Set(func(t *Task) (uint64, error) {
-			return 0, t.FutexWait(address, value, private, bits, deadline)
+			return 0, t.FutexWait(address, value, scope, bits, deadline)
 		})
 		return abi.ERESTART_RESTARTBLOCK
 	}
@@ -185,9 +203,9 @@ func (t *Task) FutexWait(address uint64, value uint32, private bool, bits uint32
 }
 
 // enqueue adds w to the list of the word if the word holds value.
-func (t *Task) enqueue(w *futexWaiter, address uint64, value uint32, private bool) error {
+func (t *Task) enqueue(w *futexWaiter, address uint64, value uint32, scope FutexScope) error {
 	for {
-		err := t.tryEnqueue(w, address, value, private)
+		err := t.tryEnqueue(w, address, value, scope)
 		if err != unix.ENOMEM {
 			return err
 		}
@@ -197,8 +215,8 @@ func (t *Task) enqueue(w *futexWaiter, address uint64, value uint32, private boo
 	}
 }
 
-func (t *Task) tryEnqueue(w *futexWaiter, address uint64, value uint32, private bool) error {
-	key, err := t.MM.FutexKey(address, private)
+func (t *Task) tryEnqueue(w *futexWaiter, address uint64, value uint32, scope FutexScope) error {
+	key, err := t.futexKey(address, scope)
 	if err != nil {
 		return err
 	}
@@ -219,11 +237,11 @@ func (t *Task) tryEnqueue(w *futexWaiter, address uint64, value uint32, private 
 
 // FutexWake is FUTEX_WAKE_BITSET: it wakes up to limit waiters, at least one,
 // and returns how many. Errors: EINVAL, EFAULT.
-func (t *Task) FutexWake(address uint64, limit int, private bool, bits uint32) (int, error) {
+func (t *Task) FutexWake(address uint64, limit int, scope FutexScope, bits uint32) (int, error) {
 	if bits == 0 {
 		return 0, unix.EINVAL
 	}
-	key, err := t.MM.FutexKey(address, private)
+	key, err := t.futexKey(address, scope)
 	if err != nil {
 		return 0, err
 	}
@@ -236,23 +254,22 @@ func (t *Task) FutexWake(address uint64, limit int, private bool, bits uint32) (
 // wakeOneShared is FUTEX_WAKE of one waiter, without FUTEX_PRIVATE_FLAG. An
 // error is ignored: the kernel wakes on its own, for no system call.
 func (t *Task) wakeOneShared(address uint64) {
-	const private = false
-	t.FutexWake(address, 1, private, FutexMatchAny)
+	t.FutexWake(address, 1, SharedFutex, FutexMatchAny)
 }
 
 // FutexRequeue is FUTEX_REQUEUE: it wakes up to wake waiters of the first word
 // and moves up to move more to the queue of the second. With compare it is
 // FUTEX_CMP_REQUEUE: EAGAIN if the first word does not hold *compare. It
 // returns how many were woken or moved, and how many of them woken.
-func (t *Task) FutexRequeue(from, to uint64, wake, move int, private bool, compare *uint32) (affected, woken int, err error) {
+func (t *Task) FutexRequeue(from, to uint64, wake, move int, scope FutexScope, compare *uint32) (affected, woken int, err error) {
 	if wake < 0 || move < 0 {
 		return 0, 0, unix.EINVAL
 	}
-	source, err := t.MM.FutexKey(from, private)
+	source, err := t.futexKey(from, scope)
 	if err != nil {
 		return 0, 0, err
 	}
-	target, err := t.MM.FutexKey(to, private)
+	target, err := t.futexKey(to, scope)
 	if err != nil {
 		return 0, 0, err
 	}
@@ -296,12 +313,12 @@ func (b *futexBucket) move(to *futexBucket, source, target mm.FutexKey, limit in
 // up to wake waiters of the first, and, if the old value of the second passes
 // the comparison in operation, up to wake2 of the second. Errors: ENOSYS for
 // an operation that does not exist, EINVAL, EFAULT.
-func (t *Task) FutexWakeOp(first, second uint64, wake, wake2 int, private bool, operation uint32) (int, error) {
-	key, err := t.MM.FutexKey(first, private)
+func (t *Task) FutexWakeOp(first, second uint64, wake, wake2 int, scope FutexScope, operation uint32) (int, error) {
+	key, err := t.futexKey(first, scope)
 	if err != nil {
 		return 0, err
 	}
-	key2, err := t.MM.FutexKey(second, private)
+	key2, err := t.futexKey(second, scope)
 	if err != nil {
 		return 0, err
 	}

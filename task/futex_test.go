@@ -18,7 +18,7 @@ func (w *world) waiters(t *Task, address uint64, n int, bits uint32) *atomic.Int
 	for range n {
 		w.thread(t, func(t *Task) {
 			ready <- t
-			if err := t.FutexWait(address, 0, true, bits, 0); err != nil {
+			if err := t.FutexWait(address, 0, PrivateFutex, bits, 0); err != nil {
 				w.T.Errorf("waiting: %v", err)
 			}
 			returned.Add(1)
@@ -34,7 +34,7 @@ func (w *world) waiters(t *Task, address uint64, n int, bits uint32) *atomic.Int
 func TestFutexWakeCountsAndBits(t *testing.T) {
 	w := newWorld(t)
 	w.process(func(t *Task) {
-		if err := t.FutexWait(scratch, 1, true, FutexMatchAny, 0); err != unix.EAGAIN {
+		if err := t.FutexWait(scratch, 1, PrivateFutex, FutexMatchAny, 0); err != unix.EAGAIN {
 			w.T.Errorf("another value: %v, want EAGAIN", err)
 		}
 		odd := w.waiters(t, scratch, 3, 1)
@@ -45,7 +45,7 @@ func TestFutexWakeCountsAndBits(t *testing.T) {
 			want      int
 			odd, even int32
 		}{{1, 1, 1, 1, 0}, {10, 2, 2, 1, 2}, {10, 4, 0, 1, 2}, {10, FutexMatchAny, 2, 3, 2}, {10, FutexMatchAny, 0, 3, 2}} {
-			n, err := t.FutexWake(scratch, c.limit, true, c.bits)
+			n, err := t.FutexWake(scratch, c.limit, PrivateFutex, c.bits)
 			if n != c.want || err != nil {
 				w.T.Errorf("waking %+v: %d, %v", c, n, err)
 			}
@@ -61,14 +61,14 @@ func TestFutexWakesByPriority(t *testing.T) {
 		for _, priority := range []int32{1, 0, 5, 1} {
 			tid := w.thread(t, func(t *Task) {
 				t.Scheduling.Priority.Store(priority)
-				t.FutexWait(scratch, 0, true, FutexMatchAny, 0)
+				t.FutexWait(scratch, 0, PrivateFutex, FutexMatchAny, 0)
 				woken <- priority
 			})
 			waiter := w.k.TaskByID(tid)
 			w.eventually("the waiter's sleep", func() bool { return waiter.StateLetter() == 'S' })
 		}
 		for _, want := range []int32{5, 1, 1, 0} {
-			if n, err := t.FutexWake(scratch, 1, true, FutexMatchAny); n != 1 || err != nil {
+			if n, err := t.FutexWake(scratch, 1, PrivateFutex, FutexMatchAny); n != 1 || err != nil {
 				w.T.Errorf("waking one: %d, %v", n, err)
 			}
 			if got := <-woken; got != want {
@@ -81,19 +81,19 @@ func TestFutexWakesByPriority(t *testing.T) {
 func TestFutexErrors(t *testing.T) {
 	w := newWorld(t)
 	w.process(func(t *Task) {
-		for _, private := range []bool{true, false} {
-			if err := t.FutexWait(scratch+1, 0, private, FutexMatchAny, 0); err != unix.EINVAL {
+		for _, scope := range []FutexScope{PrivateFutex, SharedFutex} {
+			if err := t.FutexWait(scratch+1, 0, scope, FutexMatchAny, 0); err != unix.EINVAL {
 				w.T.Errorf("a word that is not aligned: %v", err)
 			}
-			if err := t.FutexWait(0x1000, 0, private, FutexMatchAny, 0); err != unix.EFAULT {
+			if err := t.FutexWait(0x1000, 0, scope, FutexMatchAny, 0); err != unix.EFAULT {
 				w.T.Errorf("a word that is not mapped: %v", err)
 			}
 		}
-		if err := t.FutexWait(scratch, 0, true, 0, 0); err != unix.EINVAL {
+		if err := t.FutexWait(scratch, 0, PrivateFutex, 0, 0); err != unix.EINVAL {
 			w.T.Errorf("no bits: %v", err)
 		}
 		start := clock.Monotonic()
-		if err := t.FutexWait(scratch, 0, true, 1, start+10*clock.Millisecond); err != unix.ETIMEDOUT {
+		if err := t.FutexWait(scratch, 0, PrivateFutex, 1, start+10*clock.Millisecond); err != unix.ETIMEDOUT {
 			w.T.Errorf("at the deadline: %v", err)
 		}
 		if clock.Monotonic()-start < 10*clock.Millisecond {
@@ -109,7 +109,7 @@ func TestFutexInterrupted(t *testing.T) {
 			got := make(chan error, 1)
 			tid := w.thread(t, func(t *Task) {
 				w.handle(t, unix.SIGUSR1, 0)
-				got <- t.FutexWait(scratch, 0, true, 1, deadline)
+				got <- t.FutexWait(scratch, 0, PrivateFutex, 1, deadline)
 				if want == abi.ERESTART_RESTARTBLOCK {
 					t.StoreUint32(scratch, 1)
 					if _, err := t.Restart.Resume(t); err != unix.EAGAIN {
@@ -124,7 +124,7 @@ func TestFutexInterrupted(t *testing.T) {
 			if err := <-got; err != want {
 				w.T.Errorf("interrupted with deadline %d: %v, want %v", deadline, err, want)
 			}
-			if n, _ := t.FutexWake(scratch, 1, true, FutexMatchAny); n != 0 {
+			if n, _ := t.FutexWake(scratch, 1, PrivateFutex, FutexMatchAny); n != 0 {
 				w.T.Error("an interrupted waiter stays on the queue")
 			}
 		}
@@ -137,11 +137,11 @@ func TestFutexRequeue(t *testing.T) {
 		const other = scratch + 64
 		returned := w.waiters(t, scratch, 4, FutexMatchAny)
 		wrong := uint32(9)
-		if _, _, err := t.FutexRequeue(scratch, other, 1, 10, true, &wrong); err != unix.EAGAIN {
+		if _, _, err := t.FutexRequeue(scratch, other, 1, 10, PrivateFutex, &wrong); err != unix.EAGAIN {
 			w.T.Errorf("another value: %v, want EAGAIN", err)
 		}
 		right := uint32(0)
-		affected, woken, err := t.FutexRequeue(scratch, other, 1, 2, true, &right)
+		affected, woken, err := t.FutexRequeue(scratch, other, 1, 2, PrivateFutex, &right)
 		if affected != 3 || woken != 1 || err != nil {
 			w.T.Errorf("requeue: %d and %d, %v", affected, woken, err)
 		}
@@ -149,7 +149,7 @@ func TestFutexRequeue(t *testing.T) {
 			address uint64
 			want    int
 		}{{scratch, 1}, {other, 2}} {
-			if n, _ := t.FutexWake(c.address, 10, true, FutexMatchAny); n != c.want {
+			if n, _ := t.FutexWake(c.address, 10, PrivateFutex, FutexMatchAny); n != c.want {
 				w.T.Errorf("waking at %#x: %d, want %d", c.address, n, c.want)
 			}
 		}
@@ -180,7 +180,7 @@ func TestFutexWakeOp(t *testing.T) {
 			a := w.waiters(t, scratch, 1, FutexMatchAny)
 			b := w.waiters(t, second, 1, FutexMatchAny)
 			t.StoreUint32(second, c.was)
-			n, err := t.FutexWakeOp(scratch, second, 1, 1, true, c.encoded)
+			n, err := t.FutexWakeOp(scratch, second, 1, 1, PrivateFutex, c.encoded)
 			want := 1
 			if c.wakes2 {
 				want = 2
@@ -188,7 +188,7 @@ func TestFutexWakeOp(t *testing.T) {
 			if word, _ := t.LoadUint32(second); n != want || err != nil || word != c.want {
 				w.T.Errorf("%s: woke %d, word %d, %v; want %d and %d", name, n, word, err, want, c.want)
 			}
-			t.FutexWake(second, 1, true, FutexMatchAny)
+			t.FutexWake(second, 1, PrivateFutex, FutexMatchAny)
 			w.eventually("the return of both", func() bool { return a.Load()+b.Load() == 2 })
 		})
 	}
@@ -197,7 +197,7 @@ func TestFutexWakeOp(t *testing.T) {
 func TestFutexWaitMany(t *testing.T) {
 	w := newWorld(t)
 	w.process(func(t *Task) {
-		entries := []FutexWaitEntry{{Address: scratch, Private: true}, {Address: scratch + 64, Private: true}}
+		entries := []FutexWaitEntry{{Address: scratch, Scope: PrivateFutex}, {Address: scratch + 64, Scope: PrivateFutex}}
 		got := make(chan int, 1)
 		tid := w.thread(t, func(t *Task) {
 			n, err := t.FutexWaitMany(entries, 0)
@@ -208,11 +208,11 @@ func TestFutexWaitMany(t *testing.T) {
 		})
 		waiter := w.k.TaskByID(tid)
 		w.eventually("the waiter's sleep", func() bool { return waiter.StateLetter() == 'S' })
-		t.FutexWake(scratch+64, 1, true, FutexMatchAny)
+		t.FutexWake(scratch+64, 1, PrivateFutex, FutexMatchAny)
 		if n := <-got; n != 1 {
 			w.T.Errorf("woken is %d, want 1", n)
 		}
-		if n, _ := t.FutexWake(scratch, 1, true, FutexMatchAny); n != 0 {
+		if n, _ := t.FutexWake(scratch, 1, PrivateFutex, FutexMatchAny); n != 0 {
 			w.T.Error("the waiter stays on the other queue")
 		}
 		t.StoreUint32(scratch+64, 1)
@@ -243,12 +243,12 @@ func TestFutexMutex(t *testing.T) {
 				for range rounds {
 					for c := swap(t, 0, 1); c != 0; c = swap(t, 0, 2) {
 						if c == 2 || swap(t, 1, 2) != 0 {
-							t.FutexWait(scratch, 2, true, FutexMatchAny, 0)
+							t.FutexWait(scratch, 2, PrivateFutex, FutexMatchAny, 0)
 						}
 					}
 					count++
 					if was, _ := t.MM.UpdateUint32(scratch, func(uint32) uint32 { return 0 }); was == 2 {
-						t.FutexWake(scratch, 1, true, FutexMatchAny)
+						t.FutexWake(scratch, 1, PrivateFutex, FutexMatchAny)
 					}
 				}
 				ended.Add(1)
@@ -281,7 +281,7 @@ func TestRobustList(t *testing.T) {
 				}
 				return
 			}
-			t.FutexWait(lock, word, false, FutexMatchAny, clock.Monotonic()+10*clock.Millisecond)
+			t.FutexWait(lock, word, SharedFutex, FutexMatchAny, clock.Monotonic()+10*clock.Millisecond)
 		}
 	})
 }

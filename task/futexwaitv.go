@@ -4,7 +4,7 @@ package task
 type FutexWaitEntry struct {
 	Value   uint32
 	Address uint64
-	Private bool
+	Scope   FutexScope
 }
 
 // MaxFutexWaitEntries is FUTEX_WAITV_MAX.
@@ -20,7 +20,7 @@ func (t *Task) FutexWaitMany(entries []FutexWaitEntry, deadline int64) (int, err
 	for i := range entries {
 		e, w := &entries[i], &waiters[i]
 		w.task, w.bits = t, FutexMatchAny
-		if err := t.enqueue(w, e.Address, e.Value, e.Private); err != nil {
+		if err := t.enqueue(w, e.Address, e.Value, e.Scope); err != nil {
 			if woken := cancelAll(waiters[:i]); woken >= 0 {
 				return woken, nil
 			}

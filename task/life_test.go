@@ -202,7 +202,7 @@ func TestThreadIDIsClearedAndWoken(t *testing.T) {
 			if word == 0 {
 				break
 			}
-			if err := t.FutexWait(scratch, word, false, FutexMatchAny, 0); err != nil && err != unix.EAGAIN {
+			if err := t.FutexWait(scratch, word, SharedFutex, FutexMatchAny, 0); err != nil && err != unix.EAGAIN {
 				w.T.Errorf("joining: %v", err)
 				break
 			}

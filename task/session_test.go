@@ -96,7 +96,7 @@ func TestTerminalJobControl(t *testing.T) {
 	w := newWorld(t)
 	terminal := &console{1}
 	w.process(func(t *Task) {
-		if err := t.AcquireTerminal(terminal, false); err != nil {
+		if err := t.AcquireTerminal(terminal); err != nil {
 			w.T.Errorf("TIOCSCTTY: %v", err)
 			return
 		}
@@ -142,7 +142,7 @@ func TestSessionLeadersDeathHangsUp(t *testing.T) {
 		var job atomic.Int64
 		leader := w.fork(t, func(leader *Task) {
 			leader.SetSession()
-			leader.AcquireTerminal(terminal, false)
+			leader.AcquireTerminal(terminal)
 			leader.SetAction(unix.SIGTTOU, signal.Action{Handler: signal.SIG_IGN})
 			job.Store(int64(w.fork(leader, func(t *Task) {
 				t.SetProcessGroup(0, 0)
@@ -159,7 +159,7 @@ func TestSessionLeadersDeathHangsUp(t *testing.T) {
 		if result := w.wait(t, int(job.Load()), 0); result.Status != SignalStatus(unix.SIGHUP) {
 			w.T.Errorf("the foreground job %v, want SIGHUP", result.Status)
 		}
-		if err := t.AcquireTerminal(terminal, false); err != nil {
+		if err := t.AcquireTerminal(terminal); err != nil {
 			w.T.Errorf("the terminal is not free again: %v", err)
 		}
 	})
