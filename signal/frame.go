@@ -85,8 +85,8 @@ func stateSize() int {
 }
 
 // Push builds the signal frame on the user's stack and sets the registers in f, so
-// the handler runs at the next return to user mode. f must hold the task's complete
-// state: no CPU may still have its floating-point registers. Push may sleep.
+// the handler runs at the next return to user mode. The caller has called f.Settle.
+// Push may sleep.
 //
 // EFAULT if the stack cannot be written or the action has no restorer. f and d are
 // unchanged then.
