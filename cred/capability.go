@@ -58,15 +58,15 @@ const (
 // AllCapabilities holds every capability that exists.
 const AllCapabilities = Capabilities(1)<<(LastCapability+1) - 1
 
-// FileCapabilities are those that the kernel drops from the effective set when
-// the file-system user id leaves 0 (setfsuid(2), CAP_FS_SET in the kernel).
+// FileCapabilities are the capabilities that setfsuid(2) removes from the effective
+// set when the file-system user id changes from 0 (Linux: CAP_FS_SET).
 const FileCapabilities = Capabilities(1)<<Chown | 1<<DACOverride | 1<<DACReadSearch | 1<<FOwner |
 	1<<FSetID | 1<<LinuxImmutable | 1<<MkNod | 1<<MACOverride
 
 // Valid reports whether k is the number of a capability.
 func (k Capability) Valid() bool { return k <= LastCapability }
 
-// Has reports whether k is in the set. A number that is no capability never is.
+// Has reports whether k is in the set. It is false for an invalid number.
 func (s Capabilities) Has(k Capability) bool { return k.Valid() && s&(1<<k) != 0 }
 
 // With returns the set with k in it.

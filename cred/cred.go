@@ -1,18 +1,17 @@
-// Package cred has the credentials of a task: its user and group ids, its
-// supplementary groups and its capability sets, as in credentials(7) and
-// capabilities(7).
+// Package cred implements the credentials of a task: user and group ids,
+// supplementary groups and capability sets (credentials(7), capabilities(7)).
 //
-// A published Credentials value never changes. A change makes a Clone, changes it,
-// and swaps the pointer. A system call therefore can read one consistent set.
+// A published Credentials value never changes. A task changes its credentials by
+// changing a Clone and swapping the pointer, so readers see a consistent value.
 package cred
 
 import "slices"
 
 // Credentials are the identity of a task. Treat a published value as constant.
 type Credentials struct {
-	// The real, effective, saved and file-system ids of credentials(7). File
-	// permissions are decided by the last pair, which follows the effective
-	// ids unless setfsuid(2) or setfsgid(2) says otherwise.
+	// The real, effective, saved and file-system ids (credentials(7)). The
+	// file-system ids determine access to files. They equal the effective ids
+	// unless setfsuid(2) or setfsgid(2) has changed them.
 	UID, EUID, SUID, FSUID uint32
 	GID, EGID, SGID, FSGID uint32
 
@@ -30,7 +29,8 @@ type Credentials struct {
 	SecureBits uint32
 }
 
-// MaxGroups is NGROUPS_MAX, the most supplementary groups setgroups(2) takes.
+// MaxGroups is NGROUPS_MAX, the maximum number of supplementary groups
+// (setgroups(2)).
 const MaxGroups = 65536
 
 // Root returns new credentials of user 0 with every capability.
@@ -57,7 +57,7 @@ func (c *Credentials) Clone() *Credentials {
 // Has reports whether capability k is effective.
 func (c *Credentials) Has(k Capability) bool { return c.Effective.Has(k) }
 
-// InGroup reports whether gid is the file-system group or a supplementary one.
+// InGroup reports whether gid is the file-system group id or a supplementary group.
 func (c *Credentials) InGroup(gid uint32) bool {
 	if c.FSGID == gid {
 		return true
@@ -66,10 +66,10 @@ func (c *Credentials) InGroup(gid uint32) bool {
 	return found
 }
 
-// MayInspect reports whether a task with the credentials c may read the state
-// of one with the credentials target, as far as credentials decide: the same
-// user and group in every respect and no more capabilities, or CAP_SYS_PTRACE
-// (ptrace(2), PTRACE_MODE_READ_FSCREDS).
+// MayInspect reports whether a task with the credentials c may read the state of a
+// task with the credentials target (ptrace(2), PTRACE_MODE_READ_FSCREDS). It requires
+// CAP_SYS_PTRACE; or the file-system ids of c must equal all ids of target, and
+// target must not have a permitted capability that c lacks.
 func (c *Credentials) MayInspect(target *Credentials) bool {
 	if c.Has(SysPTrace) {
 		return true
@@ -79,8 +79,8 @@ func (c *Credentials) MayInspect(target *Credentials) bool {
 	return sameUser && sameGroup && target.Permitted&^c.Permitted == 0
 }
 
-// WithRealIDs returns a copy whose file-system ids are the real ids, and whose
-// capabilities are those of a program of that user (access(2)).
+// WithRealIDs returns a copy for access(2): the file-system ids are the real ids. The
+// effective capabilities are the permitted ones if the real user is 0, else none.
 func (c *Credentials) WithRealIDs() *Credentials {
 	n := c.Clone()
 	n.FSUID, n.FSGID = c.UID, c.GID

@@ -2,7 +2,7 @@ package cred
 
 import "testing"
 
-func TestInGroupLooksAtBothKinds(t *testing.T) {
+func TestInGroupIncludesSupplementaryGroups(t *testing.T) {
 	c := User(1000, 100)
 	c.Groups = []uint32{5, 20, 44}
 	for gid, want := range map[uint32]bool{100: true, 20: true, 5: true, 44: true, 0: false, 21: false} {
@@ -12,28 +12,28 @@ func TestInGroupLooksAtBothKinds(t *testing.T) {
 	}
 }
 
-func TestCloneSharesNothing(t *testing.T) {
+func TestCloneIsIndependent(t *testing.T) {
 	a := Root()
 	a.Groups = []uint32{1, 2}
 	b := a.Clone()
 	b.Groups[0] = 9
 	b.Effective = 0
 	if a.Groups[0] != 1 || !a.Has(SysAdmin) {
-		t.Fatal("changing a clone changed the original")
+		t.Fatal("a change of the clone changed the original")
 	}
 }
 
-func TestAccessUsesRealIDs(t *testing.T) {
+func TestWithRealIDsDropsCapabilities(t *testing.T) {
 	c := Root()
 	c.UID, c.GID = 1000, 1000 // a set-user-ID-root program of user 1000
 	r := c.WithRealIDs()
 	if r.FSUID != 1000 || r.Has(DACOverride) {
-		t.Fatalf("uid %d with DAC_OVERRIDE %v: access(2) must decide as user 1000", r.FSUID, r.Has(DACOverride))
+		t.Fatalf("FSUID is %d and CAP_DAC_OVERRIDE is %v, want 1000 and false", r.FSUID, r.Has(DACOverride))
 	}
 }
 
-func TestCapabilityNumbers(t *testing.T) {
-	// Numbers from linux/capability.h; a slip in the list would shift them.
+func TestCapabilityNumbersAreThoseOfLinux(t *testing.T) {
+	// The numbers are from linux/capability.h.
 	for k, want := range map[Capability]uint8{Chown: 0, Kill: 5, NetAdmin: 12, SysAdmin: 21, SysResource: 24, MkNod: 27, SysLog: 34, CheckpointRestore: 40} {
 		if uint8(k) != want {
 			t.Errorf("capability %d, want %d", k, want)
@@ -43,6 +43,6 @@ func TestCapabilityNumbers(t *testing.T) {
 		t.Errorf("AllCapabilities = %#x", uint64(AllCapabilities))
 	}
 	if AllCapabilities.Has(63) || AllCapabilities.Without(Kill).Has(Kill) || !Capabilities(0).With(Kill).Has(Kill) {
-		t.Error("set operations are wrong")
+		t.Error("Has, With or Without returned a wrong result")
 	}
 }

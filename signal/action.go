@@ -22,23 +22,23 @@ const (
 	SA_RESETHAND      = 0x80000000
 )
 
-// supportedFlags are what Linux keeps of a new action's flags on x86; a
-// program finds out what is supported by reading its action back.
+// supportedFlags are the flags of an action that Linux keeps on x86. It clears the
+// others, so a program can read its action back to detect what is supported.
 const supportedFlags = SA_NOCLDSTOP | SA_NOCLDWAIT | SA_SIGINFO | SA_ONSTACK |
 	SA_RESTART | SA_NODEFER | SA_RESETHAND | SA_EXPOSE_TAGBITS | SA_RESTORER
 
-// The two handlers that are no addresses.
+// The values of Handler that are not addresses.
 const (
 	SIG_DFL = 0
 	SIG_IGN = 1
 )
 
-// Action is what a process does on a signal: the kernel's struct sigaction.
+// Action says what a process does when it gets a signal (Linux: struct sigaction).
 type Action struct {
 	Handler  uint64 // user address, SIG_DFL or SIG_IGN
 	Flags    uint64 // SA_*
 	Restorer uint64 // user address of the code that calls rt_sigreturn(2)
-	Mask     Set    // blocked while the handler runs, besides the signal itself
+	Mask     Set    // blocked while the handler runs, in addition to the signal
 }
 
 // Sigaction returns the action in the layout of rt_sigaction(2).
@@ -51,32 +51,33 @@ func ActionOf(s *abi.Sigaction) Action {
 	return Action{Handler: s.Handler, Flags: s.Flags, Restorer: s.Restorer, Mask: Set(s.Mask)}
 }
 
-// Caught reports whether the action runs a handler of the user's.
+// Caught reports whether the action runs a handler of the program.
 func (a *Action) Caught() bool { return a.Handler != SIG_DFL && a.Handler != SIG_IGN }
 
-// Discards reports whether s does nothing under this action, so that it need
+// Discards reports whether s has no effect under this action. Such a signal does
 // not become pending.
 func (a *Action) Discards(s Signal) bool {
 	return a.Handler == SIG_IGN || a.Handler == SIG_DFL && DefaultIgnored(s)
 }
 
-// Actions is the table of actions that the threads of a process share, and
-// with it the tasks that clone(2) made with CLONE_SIGHAND. The zero value has
-// the default for every signal. It is safe for concurrent use.
+// Actions is the table of the actions of all signals. The threads of a process
+// share it, and so do processes that were created with CLONE_SIGHAND (clone(2)). In
+// the zero value every signal has its default action. It is safe for concurrent
+// use.
 type Actions struct {
 	mu    sync.Mutex
 	table [Last + 1]Action
 }
 
-// Get returns the action of a valid signal.
+// Get returns the action of s, which must be a valid signal.
 func (a *Actions) Get(s Signal) Action {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return a.table[s]
 }
 
-// Set changes the action of a valid signal and returns the old one. SIGKILL
-// and SIGSTOP cannot be changed (EINVAL).
+// Set changes the action of s, which must be a valid signal, and returns the old
+// action. EINVAL for SIGKILL and SIGSTOP, whose actions cannot change.
 func (a *Actions) Set(s Signal, action Action) (Action, error) {
 	if Unblockable.Has(s) {
 		return Action{}, unix.EINVAL
@@ -90,8 +91,8 @@ func (a *Actions) Set(s Signal, action Action) (Action, error) {
 	return old, nil
 }
 
-// Claim returns the action for a delivery of s, and resets it first where
-// SA_RESETHAND asks for it.
+// Claim returns the action for the delivery of s. If the action has SA_RESETHAND,
+// Claim resets the handler in the table to SIG_DFL.
 func (a *Actions) Claim(s Signal) Action {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -102,23 +103,23 @@ func (a *Actions) Claim(s Signal) Action {
 	return action
 }
 
-// ForceDefault makes the default the action of s: a fault that is ignored or
-// blocked must still end the process.
+// ForceDefault sets the action of s to the default. The signal of a fault then kills
+// the process even if the program ignores or blocks it.
 func (a *Actions) ForceDefault(s Signal) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.table[s].Handler = SIG_DFL
 }
 
-// Clone returns a copy of the table (fork(2)).
+// Clone returns a copy of the table, for fork(2).
 func (a *Actions) Clone() *Actions {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return &Actions{table: a.table}
 }
 
-// CloneWithoutHandlers returns a copy in which every handler is SIG_DFL, and
-// what was SIG_IGN still is (execve(2), CLONE_CLEAR_SIGHAND).
+// CloneWithoutHandlers returns a copy in which SIG_DFL replaces every handler.
+// Ignored signals stay ignored. It is for execve(2) and CLONE_CLEAR_SIGHAND.
 func (a *Actions) CloneWithoutHandlers() *Actions {
 	clone := a.Clone()
 	for s := range clone.table {
@@ -131,8 +132,8 @@ func (a *Actions) CloneWithoutHandlers() *Actions {
 	return clone
 }
 
-// Sets returns the ignored and the caught signals, as /proc/pid/status shows
-// them.
+// Sets returns the set of ignored signals and the set of caught signals, for
+// /proc/pid/status.
 func (a *Actions) Sets() (ignored, caught Set) {
 	a.mu.Lock()
 	defer a.mu.Unlock()

@@ -13,43 +13,45 @@ const (
 	SS_AUTODISARM = 1 << 31
 )
 
-// MinStackSize is MINSIGSTKSZ, the smallest alternate stack that
-// sigaltstack(2) accepts, in bytes. A program that wants to know how much a
-// frame really takes reads AT_MINSIGSTKSZ (getauxval(3)).
+// MinStackSize is MINSIGSTKSZ, the size in bytes of the smallest alternate stack
+// that sigaltstack(2) accepts. A signal frame may be larger: AT_MINSIGSTKSZ is its
+// size (getauxval(3)).
 const MinStackSize = 2048
 
-// AltStack is an alternate signal stack: a stack_t. Of its flags only
-// SS_AUTODISARM is kept; the others follow from Size and from the stack
-// pointer. The zero value is no alternate stack.
+// AltStack is an alternate signal stack (sigaltstack(2)). The zero value stands for
+// no alternate stack.
 type AltStack struct {
-	Base  uint64
-	Size  uint64
+	Base uint64 // lowest user address
+	Size uint64 // bytes
+	// Flags is SS_AUTODISARM or 0. The other flags of stack_t follow from Size
+	// and the stack pointer.
 	Flags uint32
 }
 
-// Stack returns the stack_t that the user reads while the stack pointer is rsp.
+// Stack returns the stack_t for user space. rsp is the user's stack pointer.
 func (a *AltStack) Stack(rsp uint64) abi.Stack {
 	return abi.Stack{SP: a.Base, Flags: a.Flags | a.State(rsp), Size: a.Size}
 }
 
-// AltStackOf returns the alternate stack that a program's stack_t describes.
-// Flags are those of the program; Set checks them.
+// AltStackOf returns the alternate stack that a program's stack_t describes. Flags
+// are not checked; Set checks them.
 func AltStackOf(s *abi.Stack) AltStack {
 	return AltStack{Base: s.SP, Size: s.Size, Flags: s.Flags}
 }
 
-// Holds reports whether the stack pointer rsp is on the alternate stack. A
-// stack that is disarmed while a handler runs on it is never reported, so the
-// handler may switch away and the stack be used again.
+// Holds reports whether the stack pointer rsp is on the alternate stack. The result
+// is false for a stack with SS_AUTODISARM, so that a handler may switch to another
+// stack and change the alternate stack.
 func (a *AltStack) Holds(rsp uint64) bool {
 	return a.Flags&SS_AUTODISARM == 0 && a.contains(rsp)
 }
 
-// contains is Linux's __on_sig_stack: the lowest address is not on the stack,
-// its end is.
+// contains reports whether rsp is in the stack's memory. Base does not count as in
+// it, but the end does, because a stack is empty there (Linux: __on_sig_stack).
 func (a *AltStack) contains(rsp uint64) bool { return rsp > a.Base && rsp-a.Base <= a.Size }
 
-// State returns the flags that the user reads: where rsp stands.
+// State returns SS_DISABLE, SS_ONSTACK or 0, as in the ss_flags that sigaltstack(2)
+// returns to a program with the stack pointer rsp.
 func (a *AltStack) State(rsp uint64) uint32 {
 	switch {
 	case a.Size == 0:
@@ -60,9 +62,9 @@ func (a *AltStack) State(rsp uint64) uint32 {
 	return 0
 }
 
-// Set changes the alternate stack of a task whose stack pointer is rsp, by the
-// rules of sigaltstack(2): EPERM while on it, EINVAL for unknown flags, ENOMEM
-// for one smaller than minimum bytes.
+// Set changes the alternate stack of a thread with the stack pointer rsp, as
+// sigaltstack(2) does. Errors: EPERM if the thread runs on the alternate stack,
+// EINVAL for unknown flags, ENOMEM if the new stack has less than minimum bytes.
 func (a *AltStack) Set(next AltStack, rsp, minimum uint64) error {
 	if a.Holds(rsp) {
 		return unix.EPERM

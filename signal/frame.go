@@ -7,37 +7,38 @@ import (
 	"slowpath/arch/amd64"
 )
 
-// Fault is the last exception of a thread that became a signal. A handler reads
-// it in its ucontext.
+// Fault describes an exception that caused a signal, for the ucontext of the
+// handler: the vector, the error code, and CR2 of a page fault.
 type Fault struct {
 	Vector, Error, Address uint64
 }
 
-// Delivery is everything about a signal that its frame depends on.
+// Delivery describes the delivery of a signal to a handler, for Push.
 type Delivery struct {
 	Info     *Info
 	Action   *Action
 	Saved    Set       // the blocked set that rt_sigreturn(2) restores
-	AltStack *AltStack // of the thread; SS_AUTODISARM disarms it
-	Fault    Fault
-	Scratch  *Scratch // of the thread
+	AltStack *AltStack // of the thread; Push clears it if it has SS_AUTODISARM
+	Fault    Fault     // the thread's last
+	Scratch  *Scratch  // of the thread
 }
 
-// Scratch is a thread's buffer for signal frames. Push builds them in it and
-// Pop reads them into it, so neither allocates. The zero value is ready for
-// use.
+// Scratch is a thread's buffer for signal frames, which Push and Pop use to avoid
+// allocations. The zero value is ready for use. Only one goroutine may use it at a
+// time.
 type Scratch struct{ bytes []byte }
 
-// A Scratch holds a frame and the floating-point state at the same distance
-// from each other as on the user's stack. The state is aligned for XSAVE.
+// The offsets in a Scratch. The frame and the floating-point state have the same
+// distance as on the user's stack, so one copy writes both. The state is aligned
+// for XSAVE.
 const (
 	frameToState = (frameSize+frameAlign-1)&^(frameAlign-1) + returnAddress
 	scratchState = 512
 	scratchFrame = scratchState - frameToState
 )
 
-// buffers returns the memory for a frame, for the state, and for both as they
-// are written to the user's stack.
+// buffers returns the buffer of the frame, the buffer of the floating-point state,
+// and the bytes of both. It allocates them on its first call.
 func (s *Scratch) buffers() (frame *abi.RTSigframe, state, both []byte) {
 	if s.bytes == nil {
 		s.bytes = amd64.AlignedBuffer(scratchState + stateSize())
@@ -50,25 +51,26 @@ func (s *Scratch) buffers() (frame *abi.RTSigframe, state, both []byte) {
 const (
 	ucFPXState        = 1 // the floating-point state has the XSAVE extension
 	ucSigcontextSS    = 2 // sigcontext has a valid ss
-	ucStrictRestoreSS = 4 // sigreturn takes ss as it is
+	ucStrictRestoreSS = 4 // sigreturn restores ss unchanged
 )
 
-// The floating-point state in a frame is an XSAVE area whose FXSAVE part has a
-// struct _fpx_sw_bytes, by which programs recognise the XSAVE format.
+// The layout of a signal frame, in bytes. The floating-point state is an XSAVE area.
+// Its FXSAVE part contains a struct _fpx_sw_bytes, by which programs recognise the
+// XSAVE format (arch/x86/include/uapi/asm/sigcontext.h).
 const (
-	legacySize    = 512 // the FXSAVE part
-	swReserved    = 464 // where its struct _fpx_sw_bytes is
-	magic1        = 0x46505853
-	magic2        = 0x46505845 // behind the XSAVE area
+	legacySize    = 512        // size of the FXSAVE part
+	swReserved    = 464        // offset of struct _fpx_sw_bytes in it
+	magic1        = 0x46505853 // FP_XSTATE_MAGIC1, in struct _fpx_sw_bytes
+	magic2        = 0x46505845 // FP_XSTATE_MAGIC2, behind the XSAVE area
 	magic2Size    = 4
 	fpStateAlign  = 64
-	redZone       = 128 // below RSP belongs to leaf functions (System V ABI, 3.2.2)
+	redZone       = 128 // leaf functions use this much below RSP (System V ABI, 3.2.2)
 	frameAlign    = 16
-	returnAddress = 8
+	returnAddress = 8 // size of a return address
 )
 
-// MinFrame is AT_MINSIGSTKSZ: the most bytes of stack that a signal frame takes
-// on this CPU.
+// MinFrame returns AT_MINSIGSTKSZ: the maximum size of a signal frame on this CPU,
+// in bytes, with the padding for its alignment (getauxval(3)).
 func MinFrame() int {
 	return int(frameSize) + stateSize() + fpStateAlign + frameAlign
 }
@@ -82,13 +84,15 @@ func stateSize() int {
 	return size
 }
 
-// Push builds the frame of a handler on the user's stack and sets f so that
-// the handler runs when the task returns to user mode. f must be settled. Push
-// may sleep. It fails with EFAULT if the stack cannot be written or the action
-// has no restorer; then it has changed nothing.
+// Push builds the signal frame on the user's stack and sets the registers in f, so
+// the handler runs at the next return to user mode. The caller has called f.Settle.
+// Push may sleep.
+//
+// EFAULT if the stack cannot be written or the action has no restorer. f and d are
+// unchanged then.
 func Push(m abi.UserMemory, f *amd64.Frame, d *Delivery) error {
 	if d.Action.Flags&SA_RESTORER == 0 {
-		return unix.EFAULT // x86-64 has no other way to return
+		return unix.EFAULT // on x86-64 a handler can only return to its restorer
 	}
 	at, stateAt, err := frameAddresses(f, d)
 	if err != nil {
@@ -108,8 +112,8 @@ func Push(m abi.UserMemory, f *amd64.Frame, d *Delivery) error {
 	return nil
 }
 
-// frameAddresses returns the user addresses of the frame and of its
-// floating-point state. EFAULT if they would overflow the alternate stack.
+// frameAddresses returns the user addresses of the frame and of its floating-point
+// state. EFAULT if the frame does not fit on the alternate stack.
 func frameAddresses(f *amd64.Frame, d *Delivery) (frame, state uint64, err error) {
 	top := f.RSP - redZone
 	nested := d.AltStack.Holds(f.RSP)
@@ -125,7 +129,7 @@ func frameAddresses(f *amd64.Frame, d *Delivery) (frame, state uint64, err error
 	return frame, state, nil
 }
 
-// enterHandler sets the registers for the handler, whose three arguments are in
+// enterHandler sets the registers to call the handler with its three arguments in
 // RDI, RSI and RDX (System V ABI, 3.2.3).
 func enterHandler(f *amd64.Frame, d *Delivery, frame uint64) {
 	f.RDI = uint64(d.Info.Signo)
@@ -140,7 +144,8 @@ func enterHandler(f *amd64.Frame, d *Delivery, frame uint64) {
 	f.Flags |= amd64.LeaveByIRET
 }
 
-// fillState stores the floating-point state in the format of a signal frame.
+// fillState writes the floating-point state of f to state, in the format of a signal
+// frame.
 func fillState(state []byte, f *amd64.Frame) {
 	size := amd64.ExtendedSize()
 	f.ReadExtended(state[:size])
@@ -156,7 +161,7 @@ func fillState(state []byte, f *amd64.Frame) {
 	*abi.View[uint32](state[size:]) = magic2
 }
 
-// fillFrame fills in the frame. stateAt is the user address of the
+// fillFrame fills in the frame from f and d. stateAt is the user address of the
 // floating-point state.
 func fillFrame(frame *abi.RTSigframe, f *amd64.Frame, d *Delivery, stateAt uint64) {
 	flags := uint64(ucSigcontextSS | ucStrictRestoreSS)
@@ -178,10 +183,11 @@ func fillFrame(frame *abi.RTSigframe, f *amd64.Frame, d *Delivery, stateAt uint6
 	sc.FPState = stateAt
 }
 
-// savedRegister is a register, and where a signal frame has it.
+// savedRegister points to a register in the task's frame and to its copy in the
+// signal frame.
 type savedRegister struct{ register, saved *uint64 }
 
-// contextRegisters lists the registers that a signal frame saves as they are.
+// contextRegisters lists the registers that a signal frame saves unchanged.
 func contextRegisters(f *amd64.Frame, sc *abi.Sigcontext) [18]savedRegister {
 	return [...]savedRegister{
 		{&f.R8, &sc.R8}, {&f.R9, &sc.R9}, {&f.R10, &sc.R10}, {&f.R11, &sc.R11},

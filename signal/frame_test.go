@@ -9,11 +9,12 @@ import (
 	"slowpath/arch/amd64"
 )
 
-// memory is user memory from 0x10000 on.
+// memory implements abi.UserMemory: user memory that starts at memoryBase.
 type memory struct{ bytes []byte }
 
 const memoryBase = 0x10000
 
+// window returns the n bytes at a user address, or EFAULT.
 func (m *memory) window(address uint64, n int) ([]byte, error) {
 	at := address - memoryBase
 	if at > uint64(len(m.bytes)) || uint64(n) > uint64(len(m.bytes))-at {
@@ -38,6 +39,8 @@ func (m *memory) CopyOut(address uint64, p []byte) error {
 
 func newMemory() *memory { return &memory{make([]byte, 0x20000)} }
 
+// newDelivery returns a register frame, and the delivery of SIGUSR1 with the given
+// flags of its action.
 func newDelivery(flags uint64) (*amd64.Frame, *Delivery) {
 	f := amd64.NewFrame(0)
 	f.RSP, f.RIP = memoryBase+0x8000, 0x401000
@@ -47,7 +50,7 @@ func newDelivery(flags uint64) (*amd64.Frame, *Delivery) {
 	return f, &Delivery{Info: &info, Action: &action, Saved: SetOf(unix.SIGHUP), AltStack: new(AltStack), Scratch: new(Scratch)}
 }
 
-func TestPushAndPop(t *testing.T) {
+func TestPopRestoresWhatPushSaved(t *testing.T) {
 	m := newMemory()
 	f, d := newDelivery(SA_RESTORER)
 	d.AltStack = &AltStack{Base: memoryBase + 0x10000, Size: 0x4000}
@@ -57,63 +60,63 @@ func TestPushAndPop(t *testing.T) {
 		t.Fatal(err)
 	}
 	if f.RSP > before.RSP-redZone || f.RSP%16 != 8 || f.RDX != f.RSP+8 || f.RSI != f.RSP+8+304 {
-		t.Errorf("rsp %#x, rsi %#x, rdx %#x", f.RSP, f.RSI, f.RDX)
+		t.Errorf("the handler starts with rsp %#x, rsi %#x, rdx %#x", f.RSP, f.RSI, f.RDX)
 	}
 	f.RSP += returnAddress
 	f.XMM[3] = [16]byte{}
 	restored, err := Pop(m, f, new(Scratch))
 	if err != nil || restored.Blocked != SetOf(unix.SIGHUP) || restored.AltStack.Base != d.AltStack.Base {
-		t.Errorf("restored %+v, %v", restored, err)
+		t.Errorf("Pop returned %+v, %v", restored, err)
 	}
 	if f.RSP != before.RSP || f.RIP != before.RIP || f.XMM != before.XMM || f.MXCSR != before.MXCSR {
-		t.Errorf("rsp %#x, rip %#x, xmm3 %v", f.RSP, f.RIP, f.XMM[3])
+		t.Errorf("Pop loaded rsp %#x, rip %#x, xmm3 %v, want the registers before Push", f.RSP, f.RIP, f.XMM[3])
 	}
 }
 
-func TestPushOnTheAlternateStack(t *testing.T) {
+func TestPushStaysOnTheAlternateStack(t *testing.T) {
 	m := newMemory()
 	f, d := newDelivery(SA_RESTORER | SA_ONSTACK)
 	d.AltStack = &AltStack{Base: memoryBase + 0x10000, Size: 0x4000}
 	if err := Push(m, f, d); err != nil || !d.AltStack.Holds(f.RSP) {
-		t.Errorf("rsp is %#x, %v", f.RSP, err)
+		t.Errorf("the first frame is at %#x, not on the alternate stack (%v)", f.RSP, err)
 	}
 	first := f.RSP
 	if err := Push(m, f, d); err != nil || f.RSP >= first || !d.AltStack.Holds(f.RSP) {
-		t.Errorf("the second handler is at %#x, %v", f.RSP, err)
+		t.Errorf("the second frame is at %#x, want below %#x on the alternate stack (%v)", f.RSP, first, err)
 	}
 	for range 100 {
 		if err := Push(m, f, d); err != nil {
-			return // it ends before the stack overflows
+			return // Push failed before the stack overflowed
 		}
 		if !d.AltStack.Holds(f.RSP) {
-			t.Fatalf("a frame lies at %#x, below the alternate stack", f.RSP)
+			t.Fatalf("a frame is at %#x, below the alternate stack", f.RSP)
 		}
 	}
-	t.Error("the alternate stack never ends")
+	t.Error("Push did not fail after 100 frames on the alternate stack")
 }
 
-func TestPushDisarms(t *testing.T) {
+func TestPushDisarmsAndPopRestoresAutodisarmStack(t *testing.T) {
 	m := newMemory()
 	f, d := newDelivery(SA_RESTORER | SA_ONSTACK)
 	armed := AltStack{Base: memoryBase + 0x10000, Size: 0x4000, Flags: SS_AUTODISARM}
 	stack := armed
 	d.AltStack = &stack
 	if err := Push(m, f, d); err != nil || stack != (AltStack{}) {
-		t.Errorf("the stack is %+v, %v", stack, err)
+		t.Errorf("after Push the alternate stack is %+v, %v, want none", stack, err)
 	}
 	f.RSP += returnAddress
 	if restored, err := Pop(m, f, new(Scratch)); err != nil || stack.Set(restored.AltStack, f.RSP, MinStackSize) != nil || stack != armed {
-		t.Errorf("restored is %+v, %v", stack, err)
+		t.Errorf("after Pop the alternate stack is %+v, %v, want %+v", stack, err, armed)
 	}
 }
 
-func TestPushRefuses(t *testing.T) {
+func TestFailedPushLeavesRegistersUnchanged(t *testing.T) {
 	m := newMemory()
 	for name, change := range map[string]func(*amd64.Frame, *Delivery){
-		"no restorer":      func(_ *amd64.Frame, d *Delivery) { d.Action.Flags = 0 },
-		"stack not mapped": func(f *amd64.Frame, _ *Delivery) { f.RSP = 0x1000 },
-		"stack wraps":      func(f *amd64.Frame, _ *Delivery) { f.RSP = 8 },
-		"small alternate": func(_ *amd64.Frame, d *Delivery) {
+		"no restorer":          func(_ *amd64.Frame, d *Delivery) { d.Action.Flags = 0 },
+		"stack not mapped":     func(f *amd64.Frame, _ *Delivery) { f.RSP = 0x1000 },
+		"address wraps around": func(f *amd64.Frame, _ *Delivery) { f.RSP = 8 },
+		"alternate stack too small": func(_ *amd64.Frame, d *Delivery) {
 			d.Action.Flags |= SA_ONSTACK
 			d.AltStack = &AltStack{Base: memoryBase + 0x10000, Size: 64}
 		},
@@ -122,14 +125,14 @@ func TestPushRefuses(t *testing.T) {
 		change(f, d)
 		rsp, rip := f.RSP, f.RIP
 		if err := Push(m, f, d); err != unix.EFAULT || f.RSP != rsp || f.RIP != rip {
-			t.Errorf("%s: %v, rsp %#x, rip %#x", name, err, f.RSP, f.RIP)
+			t.Errorf("%s: Push returned %v, want EFAULT; rsp %#x, rip %#x", name, err, f.RSP, f.RIP)
 		}
 	}
 }
 
-// TestPopReportsTheTrapOfABadRegister changes one register of a frame to what
-// user mode cannot have.
-func TestPopReportsTheTrapOfABadRegister(t *testing.T) {
+// TestPopReturnsTheTrapOfAnInvalidRegister writes a value to the signal frame with
+// which IRET would fault.
+func TestPopReturnsTheTrapOfAnInvalidRegister(t *testing.T) {
 	const rip, cs, ss = 16 * 8, 144, 150
 	const ucContext = 40
 	registers := []struct {
@@ -154,16 +157,16 @@ func TestPopReportsTheTrapOfABadRegister(t *testing.T) {
 		f.RSP += returnAddress
 		restored, err := Pop(m, f, new(Scratch))
 		if got := (Fault{f.Vector, f.Error, f.CR2}); err != nil || restored.Trap != c.trap || got != c.fault || restored.Blocked != d.Saved {
-			t.Errorf("%d = %#x: %+v, %+v, %v", c.offset, c.value, restored.Trap, got, err)
+			t.Errorf("%#x at offset %d: trap %+v, fault %+v, %v", c.value, c.offset, restored.Trap, got, err)
 		}
 		if f.CS != amd64.UserCS || f.SS != amd64.UserSS {
-			t.Errorf("%d = %#x: cs %#x, ss %#x", c.offset, c.value, f.CS, f.SS)
+			t.Errorf("%#x at offset %d: cs %#x and ss %#x are not the user segments", c.value, c.offset, f.CS, f.SS)
 		}
 	}
 }
 
-// TestPopToTheKernel returns to an address that exists, but not for users.
-func TestPopToTheKernel(t *testing.T) {
+// TestPopToKernelAddressIsAPageFault returns to a canonical address of the kernel.
+func TestPopToKernelAddressIsAPageFault(t *testing.T) {
 	m := newMemory()
 	f, d := newDelivery(SA_RESTORER)
 	f.RIP = 0xffffffff81000000
@@ -174,12 +177,12 @@ func TestPopToTheKernel(t *testing.T) {
 	restored, err := Pop(m, f, new(Scratch))
 	want := FaultInfo(unix.SIGSEGV, SEGV_MAPERR, 0xffffffff81000000)
 	if err != nil || restored.Trap != want || f.Vector != amd64.PageFault || f.CR2 != f.RIP {
-		t.Errorf("got %+v, vector %d, %v", restored.Trap, f.Vector, err)
+		t.Errorf("trap %+v with vector %d, %v, want %+v with vector 14", restored.Trap, f.Vector, err, want)
 	}
 }
 
-// FuzzPop lets a user write anything into the frame: what is accepted can run
-// in user mode, and only there.
+// FuzzPop writes arbitrary bytes into the signal frame. The registers that Pop
+// accepts must be valid for user mode and without privileges.
 func FuzzPop(f *testing.F) {
 	f.Add(make([]byte, 2048), uint16(0))
 	f.Fuzz(func(t *testing.T, contents []byte, at uint16) {
@@ -202,7 +205,7 @@ func FuzzPop(f *testing.F) {
 			frame.MXCSR&^0xffff != 0,
 			frame.OrigRAX != amd64.NotInSyscall,
 			restored.Blocked&Unblockable != 0:
-			t.Errorf("accepted: cs %#x, rip %#x, flags %#x, mxcsr %#x", frame.CS, frame.RIP, frame.RFLAGS, frame.MXCSR)
+			t.Errorf("Pop accepted cs %#x, rip %#x, flags %#x, mxcsr %#x", frame.CS, frame.RIP, frame.RFLAGS, frame.MXCSR)
 		}
 	})
 }

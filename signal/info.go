@@ -6,8 +6,9 @@ import (
 	"slowpath/abi"
 )
 
-// The values of si_code that say who sent a signal
-// (include/uapi/asm-generic/siginfo.h). A process sends 0 or a negative value.
+// The values of si_code that name the sender of a signal
+// (include/uapi/asm-generic/siginfo.h). Those that a process may send are 0 or
+// negative.
 const (
 	SI_USER    = 0
 	SI_KERNEL  = 0x80
@@ -19,7 +20,8 @@ const (
 	SI_TKILL   = -6
 )
 
-// The values of si_code that say why the kernel sent a signal.
+// The values of si_code that name the reason for which the kernel sent a signal
+// (sigaction(2)).
 const (
 	ILL_ILLOPN    = 2
 	ILL_PRVOPC    = 5
@@ -48,9 +50,9 @@ const (
 	CLD_CONTINUED = 6
 )
 
-// Info is a siginfo_t. Which member of Fields is valid follows from Signo and
-// Code. Fields keeps the layout of the user interface, so that
-// rt_sigqueueinfo(2) passes it through unchanged.
+// Info is a siginfo_t. Signo and Code determine which member of Fields is valid.
+// Fields has the layout of the user interface, because rt_sigqueueinfo(2) passes it
+// on unchanged.
 type Info struct {
 	Signo  Signal
 	Errno  int32
@@ -58,41 +60,43 @@ type Info struct {
 	Fields abi.SiginfoFields
 }
 
-// UserInfo describes a signal sent by a process: kill(2) with code SI_USER or
-// tkill(2) with SI_TKILL.
+// UserInfo describes a signal that a process has sent. code is SI_USER for kill(2)
+// and SI_TKILL for tkill(2).
 func UserInfo(s Signal, code int32, pid int, uid uint32) Info {
 	info := Info{Signo: s, Code: code}
 	info.SetSender(pid, uid)
 	return info
 }
 
-// KernelInfo describes a signal that the kernel sends on no process's behalf.
+// KernelInfo describes a signal that the kernel itself sends.
 func KernelInfo(s Signal) Info { return Info{Signo: s, Code: SI_KERNEL} }
 
-// FaultInfo describes a fault at a user address.
+// FaultInfo describes a fault. address is si_addr: the user address of the access or
+// of the instruction.
 func FaultInfo(s Signal, code int32, address uint64) Info {
 	info := Info{Signo: s, Code: code}
 	info.Fields.Fault().Addr = address
 	return info
 }
 
-// MemoryErrorInfo describes memory that a machine check reported as lost:
-// 1<<bits bytes around the address (sigaction(2), BUS_MCEERR_AR).
-func MemoryErrorInfo(address uint64, bits uint16) Info {
+// MemoryErrorInfo describes the loss of memory that a machine check has reported:
+// the block of 1<<shift bytes that contains address (sigaction(2), BUS_MCEERR_AR).
+func MemoryErrorInfo(address uint64, shift uint16) Info {
 	info := FaultInfo(unix.SIGBUS, BUS_MCEERR_AR, address)
-	info.Fields.Fault().AddrLSB = int16(bits)
+	info.Fields.Fault().AddrLSB = int16(shift)
 	return info
 }
 
-// ChildInfo describes a child's change of state, for SIGCHLD and for waitid(2).
-// The times are in clock ticks of 1/100 s.
+// ChildInfo describes a child's change of state, for SIGCHLD and waitid(2). The
+// times user and system are in clock ticks of 1/100 s.
 func ChildInfo(code int32, pid int, uid uint32, status int32, user, system int64) Info {
 	info := Info{Signo: unix.SIGCHLD, Code: code}
 	*info.Fields.Child() = abi.SiginfoChild{PID: int32(pid), UID: uid, Status: status, Utime: user, Stime: system}
 	return info
 }
 
-// TimerInfo describes the expiry of a POSIX timer (timer_create(2)).
+// TimerInfo describes the expiry of the POSIX timer id (timer_create(2)). value is
+// its sigev_value.
 func TimerInfo(s Signal, id int32, value uint64) Info {
 	info := Info{Signo: s, Code: SI_TIMER}
 	*info.Fields.Timer() = abi.SiginfoTimer{TID: id, Value: value}
@@ -104,7 +108,7 @@ func (i *Info) SetSender(pid int, uid uint32) {
 	*i.Fields.Kill() = abi.SiginfoKill{PID: int32(pid), UID: uid}
 }
 
-// SetOverrun sets si_overrun of a timer's signal.
+// SetOverrun sets si_overrun of the signal of a POSIX timer.
 func (i *Info) SetOverrun(n int32) { i.Fields.Timer().Overrun = n }
 
 // PID returns si_pid. It is valid only if a process sent the signal.
@@ -128,8 +132,8 @@ func (i *Info) Overrun() int32 { return i.Fields.Timer().Overrun }
 // Address returns si_addr of a fault.
 func (i *Info) Address() uint64 { return i.Fields.Fault().Addr }
 
-// FromUser reports whether Code is one that only a process sends, and not the
-// kernel (SI_FROMUSER in Linux).
+// FromUser reports whether Code is a value that a process may send (Linux:
+// SI_FROMUSER).
 func (i *Info) FromUser() bool { return i.Code <= 0 }
 
 // Siginfo returns the information in the layout of the user interface.
@@ -137,7 +141,7 @@ func (i *Info) Siginfo() abi.Siginfo {
 	return abi.Siginfo{Signo: int32(i.Signo), Errno: i.Errno, Code: i.Code, Fields: i.Fields}
 }
 
-// InfoOf returns what a program's siginfo_t says.
+// InfoOf returns the Info that a program's siginfo_t describes.
 func InfoOf(s *abi.Siginfo) Info {
 	return Info{Signo: Signal(s.Signo), Errno: s.Errno, Code: s.Code, Fields: s.Fields}
 }

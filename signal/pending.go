@@ -4,16 +4,16 @@ import (
 	"sync/atomic"
 )
 
-// Account counts the queued signals of one real user against
-// RLIMIT_SIGPENDING (getrlimit(2)). The zero value is ready for use and safe
-// for concurrent use.
+// Account counts the queued signals of one real user, for RLIMIT_SIGPENDING
+// (getrlimit(2)). Each POSIX timer counts as one. The zero value is ready for use.
+// It is safe for concurrent use.
 type Account struct{ queued atomic.Int64 }
 
-// Queued returns how many signals wait in queues for this user.
+// Queued returns the number of signals and timers that are counted.
 func (a *Account) Queued() int64 { return a.queued.Load() }
 
-// Charge takes one place of at most limit and reports whether there was one.
-// Besides pending queues, POSIX timers use it for the place they keep.
+// Charge adds one to the count. If the count would exceed limit, it does not, and
+// reports false.
 func (a *Account) Charge(limit uint64) bool {
 	if n := a.queued.Add(1); uint64(n) > limit {
 		a.queued.Add(-1)
@@ -22,52 +22,55 @@ func (a *Account) Charge(limit uint64) bool {
 	return true
 }
 
-// Release gives one place back.
+// Release subtracts one from the count. It undoes one Charge.
 func (a *Account) Release() { a.queued.Add(-1) }
 
-// Pending is a queue of signals that wait for delivery, of a thread or of a
-// whole process. The zero value is empty. Its owner's lock guards it.
+// Pending is the queue of the pending signals of a thread or of a process. The zero
+// value is empty. The lock of its owner guards it.
 type Pending struct {
-	// Set has the signals of the queue. A signal may be in Set without an
-	// Info: its sender found no room for one.
+	// Set is the set of pending signals. A signal may be in Set without an Info
+	// in the queue: see Bare.
 	Set         Set
 	first, last *queued
-	spare       *queued // taken off the queue, for the next signal
+	spare       *queued // an unused element, to avoid an allocation
 }
 
-// queued is one Info in a queue.
+// queued is an element of a queue.
 type queued struct {
 	info    Info
 	account *Account
 	next    *queued
 }
 
-// Outcome says what became of a signal that was put on a queue.
+// Outcome is the result of Pending.Put.
 type Outcome uint8
 
-// The outcomes of Pending.Put.
+// The values of Outcome.
 const (
-	// Queued: the signal waits with its Info.
+	// Queued: the signal is pending and its Info is in the queue.
 	Queued Outcome = iota
-	// Coalesced: a standard signal that was pending already.
+	// Coalesced: the signal is a standard signal and was pending already. The
+	// new Info is dropped.
 	Coalesced
-	// Bare: no room for the Info, but the signal itself is pending.
+	// Bare: the signal is pending, but its Info is dropped, because the limit
+	// is reached.
 	Bare
-	// Full: a real-time signal with an Info that cannot be kept. The caller
-	// fails with EAGAIN (sigqueue(3)).
+	// Full: the signal is not pending, because the limit is reached. The caller
+	// must fail with EAGAIN (sigqueue(3)).
 	Full
 )
 
-// Put queues a signal. Standard signals coalesce; real-time signals queue
-// (signal(7)). A signal that comes from kill(2) or from the kernel is never
-// lost for want of room: it goes without its Info. It does not sleep.
+// Put makes the signal pending (signal(7)). A standard signal that is pending already
+// is not queued again; real-time signals are. At most limit signals of account are
+// queued with their Info. Beyond the limit, Put drops the Info; it refuses only
+// real-time signals that neither kill(2) nor the kernel has sent. It does not sleep.
 func (p *Pending) Put(info Info, account *Account, limit uint64) Outcome {
 	s := info.Signo
 	realtime := s >= FirstRealtime
 	if !realtime && p.Set.Has(s) {
 		return Coalesced
 	}
-	if !account.Charge(exempt(&info, limit)) {
+	if !account.Charge(limitFor(&info, limit)) {
 		if realtime && info.Code != SI_USER && info.Code != SI_KERNEL {
 			return Full
 		}
@@ -79,15 +82,16 @@ func (p *Pending) Put(info Info, account *Account, limit uint64) Outcome {
 	return Queued
 }
 
-// exempt lifts the limit for what must arrive with its Info: standard signals
-// of the kernel and of kill(2).
-func exempt(info *Info, limit uint64) uint64 {
+// limitFor returns the limit that applies to a signal. Standard signals that kill(2)
+// or the kernel sends have no limit, because their Info must not be lost.
+func limitFor(info *Info, limit uint64) uint64 {
 	if info.Signo < FirstRealtime && info.Code >= 0 {
 		return ^uint64(0) >> 1
 	}
 	return limit
 }
 
+// append adds an element to the end of the queue.
 func (p *Pending) append(info *Info, account *Account) {
 	q := p.spare
 	if p.spare = nil; q == nil {
@@ -102,18 +106,19 @@ func (p *Pending) append(info *Info, account *Account) {
 	p.last = q
 }
 
-// Next returns the signal that is to be delivered first of those outside
-// blocked, or 0: synchronous ones before others, then the lowest number.
+// Next returns the pending signal outside of blocked that must be delivered first, or
+// 0. Synchronous signals precede others; among them the lowest number is first.
 func (p *Pending) Next(blocked Set) Signal {
 	ready := p.Set &^ blocked
-	if urgent := ready & Synchronous; urgent != 0 {
-		return urgent.First()
+	if synchronous := ready & Synchronous; synchronous != 0 {
+		return synchronous.First()
 	}
 	return ready.First()
 }
 
-// Take removes the oldest instance of s and returns its Info. A signal that is
-// pending without one gets an Info of SI_USER from process 0, as in Linux.
+// Take removes the oldest instance of s and returns its Info. It reports false if s
+// is not pending. If s has no Info in the queue, the result is one of SI_USER from
+// process 0, as on Linux.
 func (p *Pending) Take(s Signal) (Info, bool) {
 	if !p.Set.Has(s) {
 		return Info{}, false
@@ -141,7 +146,8 @@ func (p *Pending) Take(s Signal) (Info, bool) {
 	return info, true
 }
 
-// unlink removes q, whose predecessor is previous, and gives its place back.
+// unlink takes q, whose predecessor is previous or nil, off the queue and releases
+// its charge.
 func (p *Pending) unlink(previous, q *queued) {
 	if previous != nil {
 		previous.next = q.next

@@ -6,7 +6,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-func TestPendingLimits(t *testing.T) {
+func TestPutObeysTheLimit(t *testing.T) {
 	var p Pending
 	var account Account
 	put := func(s Signal, code int32) Outcome { return p.Put(UserInfo(s, code, 1, 1), &account, 2) }
@@ -20,22 +20,22 @@ func TestPendingLimits(t *testing.T) {
 		{unix.SIGUSR2, SI_QUEUE, Bare}, {unix.SIGTERM, SI_USER, Queued},
 	} {
 		if got := put(c.s, c.code); got != c.want {
-			t.Errorf("step %d: %v, want %v", i, got, c.want)
+			t.Errorf("step %d: Put returned %v, want %v", i, got, c.want)
 		}
 	}
 	if account.Queued() != 3 {
-		t.Errorf("%d are counted, want 3", account.Queued())
+		t.Errorf("%d signals are counted, want 3", account.Queued())
 	}
 	if info, ok := p.Take(unix.SIGUSR2); !ok || info.PID() != 0 || info.Code != SI_USER {
-		t.Errorf("a signal without its Info reads %+v", info)
+		t.Errorf("Take of a signal without Info returned %+v, want SI_USER from process 0", info)
 	}
 	p.Discard(^Set(0))
 	if p.Set != 0 || account.Queued() != 0 {
-		t.Errorf("after Discard %v are pending and %d counted", p.Set, account.Queued())
+		t.Errorf("after Discard %v are pending and %d are counted, want none", p.Set, account.Queued())
 	}
 }
 
-func TestSynchronousSignalsGoFirst(t *testing.T) {
+func TestNextReturnsSynchronousSignalsFirst(t *testing.T) {
 	var p Pending
 	var account Account
 	for _, s := range []Signal{unix.SIGHUP, unix.SIGSEGV, unix.SIGBUS} {
@@ -43,13 +43,13 @@ func TestSynchronousSignalsGoFirst(t *testing.T) {
 	}
 	for _, want := range []Signal{unix.SIGBUS, unix.SIGSEGV, unix.SIGHUP, 0} {
 		if got := p.Next(0); got != want {
-			t.Errorf("next is %v, want %v", got, want)
+			t.Errorf("Next returned %v, want %v", got, want)
 		}
 		p.Take(want)
 	}
 }
 
-// FuzzPending compares the queue with a model: a list, searched from its front.
+// FuzzPending compares the queue with a model: a slice in order of arrival.
 func FuzzPending(f *testing.F) {
 	f.Add([]byte{1, 40, 40, 130, 200, 255})
 	f.Fuzz(func(t *testing.T, steps []byte) {
@@ -68,17 +68,17 @@ func FuzzPending(f *testing.F) {
 				if p.Put(info, &account, 1<<20) == Queued {
 					model = append(model, info)
 				} else if s >= FirstRealtime || !pending {
-					t.Fatalf("step %d: signal %d is not queued", i, s)
+					t.Fatalf("step %d: Put did not queue signal %d", i, s)
 				}
 			case 2:
 				info, ok := p.Take(s)
 				if ok != pending {
-					t.Fatalf("step %d: taking %d: %v, want %v", i, s, ok, pending)
+					t.Fatalf("step %d: Take of %d reported %v, want %v", i, s, ok, pending)
 				}
 				for j := range model {
 					if ok && model[j].Signo == s {
 						if model[j] != info {
-							t.Fatalf("step %d: took that of %d, want that of %d", i, info.PID(), model[j].PID())
+							t.Fatalf("step %d: Take returned the signal of process %d, want that of %d", i, info.PID(), model[j].PID())
 						}
 						model = append(model[:j], model[j+1:]...)
 						break
@@ -99,7 +99,7 @@ func FuzzPending(f *testing.F) {
 				set.Add(info.Signo)
 			}
 			if p.Set != set || account.Queued() != int64(len(model)) {
-				t.Fatalf("step %d: pending %v and %d counted, want %v and %d", i, p.Set, account.Queued(), set, len(model))
+				t.Fatalf("step %d: %v are pending and %d are counted, want %v and %d", i, p.Set, account.Queued(), set, len(model))
 			}
 		}
 	})

@@ -1,8 +1,8 @@
-// Package signal holds everything about signals that needs no task: sets of
-// signals, siginfo_t, pending queues, the table of actions, the alternate
-// stack, and the frame that a handler finds on the user's stack.
+// Package signal implements the parts of signals that do not depend on tasks: sets
+// of signals, siginfo_t, pending queues, the table of actions, the alternate stack,
+// and the signal frame on the user's stack.
 //
-// Package task decides which thread gets a signal, and carries out the default
+// Package task selects the thread that gets a signal and executes the default
 // actions.
 package signal
 
@@ -18,8 +18,8 @@ type Signal = unix.Signal
 
 // The range of signal numbers (include/uapi/asm-generic/signal.h).
 const (
-	// FirstRealtime is SIGRTMIN as the kernel counts; glibc keeps 32 and 33
-	// for itself.
+	// FirstRealtime is the kernel's SIGRTMIN. The SIGRTMIN of glibc is 34,
+	// because it uses 32 and 33 internally.
 	FirstRealtime Signal = 32
 	// Last is SIGRTMAX, the largest signal number.
 	Last Signal = 64
@@ -28,8 +28,8 @@ const (
 // Valid reports whether s is the number of a signal.
 func Valid(s Signal) bool { return s >= 1 && s <= Last }
 
-// Set is a set of signals in the format of the user interface: signal n is
-// bit n-1 (sigset_t of 8 bytes).
+// Set is a set of signals in the format of the user interface, a sigset_t of 8
+// bytes: bit n-1 stands for signal n.
 type Set uint64
 
 // SetSize is the size of a sigset_t in the user interface, in bytes. System
@@ -54,7 +54,7 @@ func (set *Set) Add(s Signal) { *set |= 1 << (uint(s) - 1) }
 // Remove takes s out of the set.
 func (set *Set) Remove(s Signal) { *set &^= 1 << (uint(s) - 1) }
 
-// First returns the lowest signal of the set, or 0 of an empty one.
+// First returns the lowest signal of the set, or 0 if the set is empty.
 func (set Set) First() Signal {
 	if set == 0 {
 		return 0
@@ -82,6 +82,7 @@ func Name(s Signal) string {
 	return "signal " + itoa(int(s))
 }
 
+// itoa returns n in decimal.
 func itoa(n int) string {
 	if n < 0 {
 		return "-" + itoa(-n)
@@ -96,31 +97,31 @@ func itoa(n int) string {
 var (
 	// Unblockable signals cannot be blocked, caught or ignored.
 	Unblockable = SetOf(unix.SIGKILL, unix.SIGSTOP)
-	// Synchronous signals come from the thread's own instruction and are
-	// delivered before others, so that their handler runs last and sees the
-	// instruction at fault.
+	// Synchronous signals are caused by an instruction of the thread. They are
+	// delivered before other signals, so the ucontext of their handler has the
+	// address of that instruction.
 	Synchronous = SetOf(unix.SIGSEGV, unix.SIGBUS, unix.SIGILL, unix.SIGTRAP, unix.SIGFPE, unix.SIGSYS)
-	// Stops are the signals whose default is to stop the process. SIGCONT
-	// discards them, and they discard SIGCONT.
+	// Stops are the signals whose default action stops the process. SIGCONT
+	// discards pending Stops, and each of them discards a pending SIGCONT.
 	Stops = SetOf(unix.SIGSTOP, unix.SIGTSTP, unix.SIGTTIN, unix.SIGTTOU)
 )
 
 // Default is the default action of a signal.
 type Default uint8
 
-// The defaults of signal(7).
+// The values of Default (signal(7)).
 const (
 	Terminate Default = iota
-	// Core terminates as well: Slowpath writes no core files, as Linux with
-	// RLIMIT_CORE 0, and the wait status says so.
+	// Core terminates the process. Slowpath writes no core files, like Linux
+	// with RLIMIT_CORE 0, and the wait status does not have WCOREDUMP.
 	Core
 	Ignore
 	Stop
-	// Continue resumes a stopped process and is ignored otherwise.
+	// Continue resumes a stopped process and has no effect otherwise.
 	Continue
 )
 
-// defaults has the signals that do not terminate silently; all others do.
+// defaults lists the signals with another default than Terminate.
 var defaults = [Last + 1]Default{
 	unix.SIGQUIT: Core, unix.SIGILL: Core, unix.SIGTRAP: Core, unix.SIGABRT: Core,
 	unix.SIGBUS: Core, unix.SIGFPE: Core, unix.SIGSEGV: Core, unix.SIGSYS: Core,
@@ -133,6 +134,6 @@ var defaults = [Last + 1]Default{
 // DefaultOf returns the default action of a valid signal.
 func DefaultOf(s Signal) Default { return defaults[s] }
 
-// DefaultIgnored reports whether the default of s changes nothing in a process
-// that runs: the signals of Ignore and of Continue.
+// DefaultIgnored reports whether the default action of s has no effect on a running
+// process: it is Ignore or Continue.
 func DefaultIgnored(s Signal) bool { return defaults[s] == Ignore || defaults[s] == Continue }

@@ -8,7 +8,7 @@ import (
 	"slowpath/abi"
 )
 
-func TestSet(t *testing.T) {
+func TestSetOperations(t *testing.T) {
 	set := SetOf(unix.SIGHUP, unix.SIGTERM, Last)
 	if set != 1|1<<14|1<<63 || !set.Has(Last) || set.Has(unix.SIGINT) || set.First() != unix.SIGHUP {
 		t.Errorf("the set is %#x", uint64(set))
@@ -18,12 +18,12 @@ func TestSet(t *testing.T) {
 		t.Errorf("the first signal is %v", set.First())
 	}
 	if got := set.String(); got != "{SIGTERM SIGRTMIN+32}" {
-		t.Errorf("it reads %s", got)
+		t.Errorf("String returned %s", got)
 	}
 }
 
-// TestDefaults is the table of signal(7).
-func TestDefaults(t *testing.T) {
+// TestDefaultActionCounts compares with the table of signal(7).
+func TestDefaultActionCounts(t *testing.T) {
 	count := make(map[Default]int)
 	for s := Signal(1); s <= Last; s++ {
 		count[DefaultOf(s)]++
@@ -31,13 +31,13 @@ func TestDefaults(t *testing.T) {
 	want := map[Default]int{Core: 10, Ignore: 3, Stop: 4, Continue: 1, Terminate: 64 - 18}
 	for what, n := range want {
 		if count[what] != n {
-			t.Errorf("%d signals have the default %d, want %d", count[what], what, n)
+			t.Errorf("%d signals have the default action %d, want %d", count[what], what, n)
 		}
 	}
 }
 
-// TestSiginfoHasTheOffsetsOfX86 compares with the offsets of siginfo_t on x86-64.
-func TestSiginfoHasTheOffsetsOfX86(t *testing.T) {
+// TestSiginfoLayout compares with the offsets of siginfo_t on x86-64.
+func TestSiginfoLayout(t *testing.T) {
 	info := ChildInfo(CLD_KILLED, 0x01020304, 0x05060708, 9, 0x11, 0x22)
 	siginfo := info.Siginfo()
 	raw := abi.Bytes(&siginfo)
@@ -49,13 +49,13 @@ func TestSiginfoHasTheOffsetsOfX86(t *testing.T) {
 	fault := FaultInfo(unix.SIGSEGV, SEGV_MAPERR, 0x1234)
 	siginfo = fault.Siginfo()
 	if raw[16] != 0x34 || raw[17] != 0x12 || fault.Address() != 0x1234 {
-		t.Errorf("si_addr is at % x", raw[16:24])
+		t.Errorf("the bytes of si_addr are % x, want 34 12", raw[16:24])
 	}
 	timer := TimerInfo(unix.SIGALRM, 3, 77)
 	timer.SetOverrun(5)
 	siginfo = timer.Siginfo()
 	if raw[16] != 3 || raw[20] != 5 || raw[24] != 77 {
-		t.Errorf("the timer's fields are % x", raw[16:32])
+		t.Errorf("the bytes of the timer fields are % x", raw[16:32])
 	}
 }
 
@@ -90,16 +90,16 @@ func FuzzAction(f *testing.F) {
 		}
 		var actions Actions
 		if _, err := actions.Set(unix.SIGUSR1, action); err != nil {
-			t.Errorf("setting it: %v", err)
+			t.Errorf("Set: %v", err)
 		}
 		kept := actions.Get(unix.SIGUSR1)
 		if kept.Mask&Unblockable != 0 || kept.Flags&^supportedFlags != 0 {
-			t.Errorf("kept is %+v", kept)
+			t.Errorf("Set kept an unblockable signal or an unsupported flag: %+v", kept)
 		}
 	})
 }
 
-func TestActions(t *testing.T) {
+func TestActionChangesFollowSigaction(t *testing.T) {
 	var actions Actions
 	if _, err := actions.Set(unix.SIGKILL, Action{Handler: SIG_IGN}); err != unix.EINVAL {
 		t.Errorf("ignoring SIGKILL: %v, want EINVAL", err)
@@ -115,38 +115,38 @@ func TestActions(t *testing.T) {
 	}
 	clone := actions.CloneWithoutHandlers()
 	if clone.Get(unix.SIGUSR1).Handler != SIG_DFL || clone.Get(unix.SIGUSR2).Handler != SIG_IGN {
-		t.Error("a reset copy keeps a handler or loses what is ignored")
+		t.Error("CloneWithoutHandlers kept a handler or lost an ignored signal")
 	}
 	if first := actions.Claim(unix.SIGUSR1); first.Handler != 0x1000 {
-		t.Errorf("the first delivery has %+v", first)
+		t.Errorf("the first Claim returned %+v, want the handler", first)
 	}
 	if second := actions.Claim(unix.SIGUSR1); second.Handler != SIG_DFL {
-		t.Errorf("SA_RESETHAND left %+v", second)
+		t.Errorf("the second Claim returned %+v, want SIG_DFL after SA_RESETHAND", second)
 	}
 }
 
-func TestAltStack(t *testing.T) {
+func TestAltStackFollowsSigaltstack(t *testing.T) {
 	stack := AltStack{Base: 0x1000, Size: 0x2000}
 	for rsp, on := range map[uint64]bool{0xfff: false, 0x1000: false, 0x1001: true, 0x3000: true, 0x3001: false} {
 		if stack.Holds(rsp) != on {
-			t.Errorf("%#x is on the stack: %v", rsp, !on)
+			t.Errorf("Holds(%#x) returned %v", rsp, !on)
 		}
 	}
 	next := AltStack{Base: 0x8000, Size: 0x2000}
 	if err := stack.Set(next, 0x2000, MinStackSize); err != unix.EPERM {
-		t.Errorf("a change while on it: %v, want EPERM", err)
+		t.Errorf("Set while the thread runs on the stack: %v, want EPERM", err)
 	}
 	if err := stack.Set(AltStack{Size: 100}, 0, MinStackSize); err != unix.ENOMEM {
-		t.Errorf("too small: %v, want ENOMEM", err)
+		t.Errorf("Set of a stack that is too small: %v, want ENOMEM", err)
 	}
 	if err := stack.Set(AltStack{Size: 0x2000, Flags: 8}, 0, MinStackSize); err != unix.EINVAL {
-		t.Errorf("an unknown flag: %v, want EINVAL", err)
+		t.Errorf("Set with an unknown flag: %v, want EINVAL", err)
 	}
 	if err := stack.Set(AltStack{Flags: SS_DISABLE}, 0, MinStackSize); err != nil || stack.State(0x2000) != SS_DISABLE {
-		t.Errorf("disabled: %+v, %v", stack, err)
+		t.Errorf("after SS_DISABLE the stack is %+v, %v", stack, err)
 	}
 	disarming := AltStack{Base: 0x1000, Size: 0x2000, Flags: SS_AUTODISARM}
 	if disarming.Holds(0x2000) {
-		t.Error("a stack that disarms itself counts as in use")
+		t.Error("Holds is true for a stack with SS_AUTODISARM")
 	}
 }

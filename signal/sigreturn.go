@@ -7,30 +7,34 @@ import (
 	"slowpath/arch/amd64"
 )
 
-// Restored is the content of a signal frame besides the registers.
+// Restored holds the contents of a signal frame that are not registers.
 type Restored struct {
-	// Read is set if the frame could be read. Only then is Blocked valid; it
-	// is valid even if the rest of the frame is bad.
-	Read    bool
+	// Read is set if the frame could be read. Blocked is valid only if Read is
+	// set, also if Pop returns an error.
+	Read bool
+	// Blocked is the set of signals to block.
 	Blocked Set
-	// AltStack is the frame's stack_t, with unchecked flags, for AltStack.Set.
+	// AltStack is the frame's stack_t with unchecked flags, for AltStack.Set.
 	AltStack AltStack
-	// Trap is the signal of the exception that the return itself would raise,
-	// if its number is not 0: the frame names a segment or an address that
-	// user mode cannot have. Vector, Error and CR2 of the register frame
-	// describe that exception. The other registers are loaded.
+	// Trap is the signal of an exception, if Trap.Signo is not 0: the frame has
+	// a segment or an address that would make IRET fault. Vector, Error and CR2
+	// of the register frame describe the exception. The other registers are
+	// those of the signal frame.
 	Trap Info
 }
 
-// frameFlags are the bits of RFLAGS that a signal frame sets. The others stay
-// as they are (Linux: FIX_EFLAGS).
+// frameFlags are the bits of RFLAGS that Pop loads from a signal frame (Linux:
+// FIX_EFLAGS). It does not change the others.
 const frameFlags = amd64.UserFlags &^ amd64.FlagNT
 
-// Pop is rt_sigreturn(2). It loads the frame that Push has built, and that the
-// program may have changed, into f. The stack pointer is just above the return
-// address. Pop checks or forces every field, so the result is safe to run
-// unless it has a Trap. It may sleep. An error means that the frame is bad: the
-// program gets SIGSEGV, and its registers are undefined.
+// Pop is rt_sigreturn(2): it loads the registers in f from the signal frame on the
+// user's stack. The stack pointer must be just above the return address. The program
+// may have changed the frame, so Pop checks every field or forces it to a safe value.
+// Pop may sleep.
+//
+// EFAULT if the frame is invalid. The registers in f are undefined then, and the
+// caller must send SIGSEGV. If the result has a Trap, the caller must send that
+// signal before the task returns to user mode.
 func Pop(m abi.UserMemory, f *amd64.Frame, s *Scratch) (Restored, error) {
 	frame, state, _ := s.buffers()
 	uc := &frame.UContext
@@ -48,7 +52,7 @@ func Pop(m abi.UserMemory, f *amd64.Frame, s *Scratch) (Restored, error) {
 		*r.register = *r.saved
 	}
 	f.RFLAGS = f.RFLAGS&frameFlags | kept
-	f.OrigRAX = amd64.NotInSyscall // no call is restarted
+	f.OrigRAX = amd64.NotInSyscall // no system call must be restarted
 	sane := f.Sanitize()
 	if err := popState(m, f, sc.FPState, state); err != nil {
 		return restored, err
@@ -61,10 +65,10 @@ func Pop(m abi.UserMemory, f *amd64.Frame, s *Scratch) (Restored, error) {
 	return restored, nil
 }
 
-// badSelector reports whether a code or stack segment is not the 64-bit user
-// segment, the only one that exists, and returns the error code of the IRET
-// that would load it (SDM vol. 2A, IRET). For a stack segment of an LDT the
-// error code is 0, because Linux loads it through espfix, which loses the code.
+// badSelector reports whether CS or SS of the signal frame is not the 64-bit user
+// segment. Other user segments do not exist. code is the error code of the #GP that
+// an IRET to the segment would raise (SDM vol. 2A, IRET). For a stack segment of an
+// LDT it is 0, because Linux loads it through espfix, which loses the error code.
 func badSelector(sc *abi.Sigcontext) (code uint64, bad bool) {
 	const privilege, local = 3, 4
 	cs, ss := sc.CS|privilege, sc.SS|privilege
@@ -77,15 +81,15 @@ func badSelector(sc *abi.Sigcontext) (code uint64, bad bool) {
 	return uint64(ss &^ privilege), ss != amd64.UserSS
 }
 
-// protectionTrap is #GP with an error code.
+// protectionTrap records a #GP with an error code in f and returns its signal.
 func protectionTrap(f *amd64.Frame, code uint64) Info {
 	f.Vector, f.Error = amd64.GeneralProtection, code
 	return KernelInfo(unix.SIGSEGV)
 }
 
-// addressTrap is the exception at an instruction pointer that is not the user's:
-// a page fault, or #GP if the address is not canonical. A bad segment base in
-// the frame is #GP, too.
+// addressTrap records in f the exception of a return to an RIP that is not a user
+// address, and returns its signal. The exception is a page fault, or #GP if the
+// address is not canonical. It is also #GP if RIP is valid and a segment base is not.
 func addressTrap(f *amd64.Frame) Info {
 	if f.RIP < amd64.UserLimit || !amd64.Canonical(f.RIP) {
 		return protectionTrap(f, 0)
@@ -95,8 +99,8 @@ func addressTrap(f *amd64.Frame) Info {
 	return FaultInfo(unix.SIGSEGV, SEGV_MAPERR, f.RIP)
 }
 
-// popState loads the floating-point state at a user address, through the buffer
-// state. Address 0 stands for the initial state.
+// popState loads the floating-point state in f from a user address. Address 0 stands
+// for the initial state. state is a buffer.
 func popState(m abi.UserMemory, f *amd64.Frame, address uint64, state []byte) error {
 	if address == 0 {
 		f.ResetExtended()
@@ -105,7 +109,7 @@ func popState(m abi.UserMemory, f *amd64.Frame, address uint64, state []byte) er
 	if address%fpStateAlign != 0 && amd64.ExtendedMask() != 0 {
 		return unix.EFAULT
 	}
-	if m.CopyIn(address, state) != nil { // the FXSAVE part is enough
+	if m.CopyIn(address, state) != nil { // perhaps only the FXSAVE part is mapped
 		clear(state)
 		if err := m.CopyIn(address, state[:legacySize]); err != nil {
 			return err
@@ -117,8 +121,8 @@ func popState(m abi.UserMemory, f *amd64.Frame, address uint64, state []byte) er
 	return nil
 }
 
-// isExtended reports whether the state is a valid XSAVE area. Otherwise only
-// its FXSAVE part is loaded, as on Linux.
+// isExtended reports whether state is a valid XSAVE area. If it is not, Pop loads
+// only its FXSAVE part, as on Linux.
 func isExtended(state []byte) bool {
 	size := amd64.ExtendedSize()
 	software := abi.View[abi.FPXSWBytes](state[swReserved:])

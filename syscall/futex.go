@@ -33,32 +33,40 @@ const (
 
 func sysFutex(t *task.Task, a *amd64.Args) (uint64, error) {
 	operation := uint32(a[1]) &^ (futexPrivate | futexRealtime)
-	private := a[1]&futexPrivate != 0
+	scope := futexScope(a[1])
 	value := uint32(a[2])
 	if a[1]&futexRealtime != 0 && operation != futexWaitBitset {
 		return 0, unix.ENOSYS
 	}
 	switch operation {
 	case futexWait:
-		return futexSleep(t, a, private, task.FutexMatchAny, relativeTimeout)
+		return futexSleep(t, a, scope, task.FutexMatchAny, relativeTimeout)
 	case futexWaitBitset:
-		return futexSleep(t, a, private, uint32(a[5]), absoluteTimeout)
+		return futexSleep(t, a, scope, uint32(a[5]), absoluteTimeout)
 	case futexWake:
-		n, err := t.FutexWake(a[0], int(int32(value)), private, task.FutexMatchAny)
+		n, err := t.FutexWake(a[0], int(int32(value)), scope, task.FutexMatchAny)
 		return uint64(n), err
 	case futexWakeBitset:
-		n, err := t.FutexWake(a[0], int(int32(value)), private, uint32(a[5]))
+		n, err := t.FutexWake(a[0], int(int32(value)), scope, uint32(a[5]))
 		return uint64(n), err
 	case futexRequeue:
-		return futexMove(t, a, private, nil)
+		return futexMove(t, a, scope, nil)
 	case futexCmpRequeue:
 		expected := uint32(a[5])
-		return futexMove(t, a, private, &expected)
+		return futexMove(t, a, scope, &expected)
 	case futexWakeOp:
-		n, err := t.FutexWakeOp(a[0], a[4], int(int32(value)), int(int32(a[3])), private, uint32(a[5]))
+		n, err := t.FutexWakeOp(a[0], a[4], int(int32(value)), int(int32(a[3])), scope, uint32(a[5]))
 		return uint64(n), err
 	}
 	return 0, unix.ENOSYS
+}
+
+// futexScope reads FUTEX_PRIVATE_FLAG, or FUTEX2_PRIVATE with the same value.
+func futexScope(flags uint64) task.FutexScope {
+	if flags&futexPrivate != 0 {
+		return task.PrivateFutex
+	}
+	return task.SharedFutex
 }
 
 // timeoutKind is how a futex operation interprets its timeout.
@@ -71,7 +79,7 @@ const (
 
 // futexSleep is FUTEX_WAIT, which has a relative timeout, and
 // FUTEX_WAIT_BITSET, which has an absolute one.
-func futexSleep(t *task.Task, a *amd64.Args, private bool, bits uint32, kind timeoutKind) (uint64, error) {
+func futexSleep(t *task.Task, a *amd64.Args, scope task.FutexScope, bits uint32, kind timeoutKind) (uint64, error) {
 	deadline := int64(0)
 	if a[3] != 0 {
 		ns, err := loadTimespec(t, a[3])
@@ -87,13 +95,13 @@ func futexSleep(t *task.Task, a *amd64.Args, private bool, bits uint32, kind tim
 			deadline = monotonicDeadline(t, unix.CLOCK_MONOTONIC, ns)
 		}
 	}
-	return 0, t.FutexWait(a[0], uint32(a[2]), private, bits, deadline)
+	return 0, t.FutexWait(a[0], uint32(a[2]), scope, bits, deadline)
 }
 
 // futexMove is FUTEX_REQUEUE, without an expected value, and FUTEX_CMP_REQUEUE.
 // Both return the number of woken waiters plus the number of requeued ones.
-func futexMove(t *task.Task, a *amd64.Args, private bool, expected *uint32) (uint64, error) {
-	n, _, err := t.FutexRequeue(a[0], a[4], int(int32(a[2])), int(int32(a[3])), private, expected)
+func futexMove(t *task.Task, a *amd64.Args, scope task.FutexScope, expected *uint32) (uint64, error) {
+	n, _, err := t.FutexRequeue(a[0], a[4], int(int32(a[2])), int(int32(a[3])), scope, expected)
 	return uint64(n), err
 }
 
@@ -118,7 +126,7 @@ func sysFutexWaitv(t *task.Task, a *amd64.Args) (uint64, error) {
 		if w.Flags&^futexPrivate != futexSize32 || w.Reserved != 0 || w.Val > math.MaxUint32 {
 			return 0, unix.EINVAL
 		}
-		entries[i] = task.FutexWaitEntry{Value: uint32(w.Val), Address: w.Uaddr, Private: w.Flags&futexPrivate != 0}
+		entries[i] = task.FutexWaitEntry{Value: uint32(w.Val), Address: w.Uaddr, Scope: futexScope(uint64(w.Flags))}
 	}
 	n, err := t.FutexWaitMany(entries, deadline)
 	return uint64(n), err

@@ -17,10 +17,7 @@ var attributesSubsystem = Subsystem{
 		child.timerSlack.Store(parent.timerSlack.Load())
 		return nil
 	},
-	Exec: func(t *Task, x *Execution) {
-		t.dumpable.Store(!x.Secure)
-		t.parentDeath.Store(0)
-	},
+	Exec: func(t *Task, x *Execution) { t.dumpable.Store(!x.Secure) },
 }
 
 // The methods below are attributes of prctl(2) and personality(2). Any goroutine

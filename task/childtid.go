@@ -3,7 +3,7 @@ package task
 import "golang.org/x/sys/unix"
 
 // clearChildTIDSubsystem is set_tid_address(2) and CLONE_CHILD_CLEARTID: the
-// word by which pthread_join(3) waits for a thread's end.
+// word on which pthread_join(3) waits for the exit of a thread.
 var clearChildTIDSubsystem = Subsystem{
 	Name: "clear_child_tid",
 	Fork: func(_, child *Task, a *CloneArgs) error {

@@ -11,7 +11,7 @@ import (
 	"slowpath/wait"
 )
 
-func TestPIDFD(t *testing.T) {
+func TestPIDFDSignalsAndReportsExit(t *testing.T) {
 	w := newWorld(t)
 	w.process(func(t *Task) {
 		a := CloneArgs{Flags: unix.CLONE_PIDFD, PIDFD: scratch, ExitSignal: unix.SIGCHLD}
@@ -19,18 +19,18 @@ func TestPIDFD(t *testing.T) {
 		number, _ := t.LoadUint32(scratch)
 		file, err := t.FDs.Get(int(number))
 		if err != nil {
-			w.T.Errorf("the descriptor %d: %v", number, err)
+			w.T.Errorf("CLONE_PIDFD stored descriptor %d: %v", number, err)
 			return
 		}
 		if file.Readiness() != 0 {
-			w.T.Error("it is readable while the process lives")
+			w.T.Error("the pidfd is readable while the process runs")
 		}
 		if onExec, _ := t.FDs.GetExecAction(int(number)); onExec == fs.KeepOnExec {
-			w.T.Error("it is not close-on-exec")
+			w.T.Error("the pidfd is not close-on-exec")
 		}
 		g, err := t.GroupOfPIDFD(int(number))
 		if err != nil || g.PID() != pid {
-			w.T.Errorf("it stands for %v, %v", g, err)
+			w.T.Errorf("GroupOfPIDFD returned %v, %v", g, err)
 		}
 		if err := t.SignalGroup(g, unix.SIGTERM, nil); err != nil {
 			w.T.Errorf("pidfd_send_signal: %v", err)
@@ -40,16 +40,16 @@ func TestPIDFD(t *testing.T) {
 			w.T.Errorf("the child %v", result.Status)
 		}
 		if err := t.SignalGroup(g, 0, nil); err != unix.ESRCH {
-			w.T.Errorf("after the end: %v, want ESRCH", err)
+			w.T.Errorf("pidfd_send_signal to an exited process: %v, want ESRCH", err)
 		}
 		file.DecRef()
 		if _, err := t.OpenPID(9999, 0); err != unix.ESRCH {
-			w.T.Errorf("pidfd_open of nobody: %v", err)
+			w.T.Errorf("pidfd_open of a missing process: %v, want ESRCH", err)
 		}
 	})
 }
 
-func TestSignalFD(t *testing.T) {
+func TestSignalFDReadsSignalsOfItsSet(t *testing.T) {
 	w := newWorld(t)
 	w.process(func(t *Task) {
 		set := signal.SetOf(unix.SIGUSR1, unix.SIGCHLD)
@@ -67,30 +67,30 @@ func TestSignalFD(t *testing.T) {
 			return n, sink.Bytes(), err
 		}
 		if _, _, err := read(1024); err != unix.EAGAIN {
-			w.T.Errorf("without a signal: %v, want EAGAIN", err)
+			w.T.Errorf("read without a signal: %v, want EAGAIN", err)
 		}
 		if _, _, err := read(100); err != unix.EINVAL {
-			w.T.Errorf("too small: %v, want EINVAL", err)
+			w.T.Errorf("read of 100 bytes: %v, want EINVAL", err)
 		}
 		t.Kill(t.PID(), unix.SIGUSR2)
 		t.Kill(t.PID(), unix.SIGUSR1)
 		if file.Readiness()&wait.In == 0 {
-			w.T.Error("it is not readable")
+			w.T.Error("the signalfd is not readable")
 		}
 		n, bytes, err := read(1024)
 		if n != SignalFDInfoSize || err != nil || bytes[0] != byte(unix.SIGUSR1) || bytes[12] != byte(t.PID()) {
 			w.T.Errorf("read %d bytes % x, %v", n, bytes[:min(n, 20)], err)
 		}
 		if _, err := t.SignalFD(fd, signal.SetOf(unix.SIGUSR2), 0); err != nil {
-			w.T.Errorf("changing the set: %v", err)
+			w.T.Errorf("signalfd with a new set: %v", err)
 		}
 		if n, _, err := read(1024); n != SignalFDInfoSize || err != nil {
-			w.T.Errorf("after the change: %d, %v", n, err)
+			w.T.Errorf("read after the change: %d bytes, %v", n, err)
 		}
 	})
 }
 
-func TestOutOfMemoryKillsTheLargest(t *testing.T) {
+func TestOOMKillsTheLargestProcess(t *testing.T) {
 	w := newWorld(t)
 	status := w.process(func(t *Task) {
 		small := w.fork(t, w.sleepForever)
@@ -112,7 +112,7 @@ func TestOutOfMemoryKillsTheLargest(t *testing.T) {
 			w.T.Errorf("the large process %v, want SIGKILL", result.Status)
 		}
 		if _, ended := w.k.GroupByID(small).Exited(); ended {
-			w.T.Error("the small process is gone too")
+			w.T.Error("the small process was killed too")
 		}
 		t.Kill(small, unix.SIGKILL)
 		w.wait(t, small, 0)

@@ -5,30 +5,31 @@ import (
 	"slowpath/entry"
 )
 
-// SignalHandlers serve SIGPENDING.
+// SignalHandlers returns the handlers of SIGPENDING: they deliver signals.
 func SignalHandlers() entry.Handlers[*Task] {
 	return entry.Handlers[*Task]{Flag: entry.SigPending, BeforeUserFrame: (*Task).DeliverSignals}
 }
 
-// WorkHandlers serve NOTIFY_RESUME: the queue of AddWork.
+// WorkHandlers returns the handlers of NOTIFY_RESUME: they run the queue of
+// AddWork.
 func WorkHandlers() entry.Handlers[*Task] {
 	return entry.Handlers[*Task]{Flag: entry.NotifyResume, BeforeUser: (*Task).runWork}
 }
 
-// RestartableSequenceHandlers serve rseq(2).
+// RestartableSequenceHandlers returns the handlers of the duty of rseq(2).
 func RestartableSequenceHandlers() entry.Handlers[*Task] {
 	return entry.Handlers[*Task]{
 		Flag: entry.RestartableSequence, BeforeUserFrame: func(t *Task, f *amd64.Frame) { t.serveRSeq(f, 0) },
 	}
 }
 
-// taskWorkSubsystem runs the queue of AddWork a last time. Work that is queued
-// later is dropped.
+// taskWorkSubsystem runs the queue of AddWork once more when the task exits.
+// Functions that are queued after that never run.
 var taskWorkSubsystem = Subsystem{Name: "task work", Exit: (*Task).runWork}
 
-// AddWork queues a function that runs on the task's own goroutine, without
-// locks, before it next returns to user mode or ends: task work in Linux.
-// Anybody may call it; it does not sleep.
+// AddWork queues f. The task's own goroutine calls f, without locks, before it
+// next returns to user mode or exits (Linux: task_work_add). Any goroutine may
+// call AddWork; it does not sleep.
 func (t *Task) AddWork(f func(*Task)) {
 	t.workMu.Lock()
 	t.work = append(t.work, f)
@@ -36,7 +37,7 @@ func (t *Task) AddWork(f func(*Task)) {
 	t.Raise(entry.NotifyResume)
 }
 
-// runWork runs the queue, also what its functions add.
+// runWork runs the queue, including the functions that are added meanwhile.
 func (t *Task) runWork() {
 	for {
 		t.workMu.Lock()

@@ -20,8 +20,8 @@ type ExecRequest struct {
 	Argv, Envp []string
 }
 
-// program is an executable whose headers were read. Nothing of the calling task
-// has changed yet.
+// program is an executable whose headers were read. The calling task is still
+// unchanged.
 type program struct {
 	file        *fs.File // the file to map; for a script, its interpreter
 	image       *elf.Image
@@ -35,8 +35,7 @@ type program struct {
 	secure      bool              // AT_SECURE: they have more privileges
 }
 
-// maxScriptDepth is the greatest number of scripts that are interpreters of one
-// another.
+// maxScriptDepth is the maximum nesting of scripts whose interpreter is a script.
 const maxScriptDepth = 5
 
 // Exec is execve(2) and execveat(2). When it returns nil, registers and memory
@@ -213,7 +212,7 @@ func (r fileReader) ReadAt(p []byte, offset int64) (int, error) {
 // script is the first line of a file that begins with "#!".
 type script struct{ interpreter, argument string }
 
-// scriptHead is the number of bytes in which the line must be
+// scriptHead is the maximum length of the line in bytes
 // (BINPRM_BUF_SIZE).
 const scriptHead = 256
 

@@ -10,12 +10,13 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"slowpath/cred"
 	"slowpath/fs"
 	"slowpath/mm"
 	"slowpath/signal"
 )
 
-// exec calls execve and, if it succeeds, runs the new program to its end.
+// exec calls execve and, if that succeeds, executes the new program.
 func (w *world) exec(t *Task, name string, argv, envp []string) error {
 	err := t.Exec(ExecRequest{At: fs.At{Caller: t, Name: name, Follow: true}, Argv: argv, Envp: envp})
 	if err == nil {
@@ -24,14 +25,15 @@ func (w *world) exec(t *Task, name string, argv, envp []string) error {
 	return err
 }
 
-// mustExec is exec of what must succeed.
+// mustExec is exec, and reports an error to the test.
 func (w *world) mustExec(t *Task, name string, argv, envp []string) {
 	if err := w.exec(t, name, argv, envp); err != nil {
 		w.T.Errorf("exec of %s: %v", name, err)
 	}
 }
 
-// stackWords reads the initial stack: arguments, environment, auxiliary vector.
+// stackWords returns the arguments, the environment and the auxiliary vector of the
+// initial stack.
 func stackWords(t *Task) (argv, envp []string, auxv map[uint64]uint64) {
 	at := t.Frame.RSP
 	next := func() uint64 {
@@ -56,12 +58,12 @@ func stackWords(t *Task) (argv, envp []string, auxv map[uint64]uint64) {
 	return argv, envp, auxv
 }
 
-func TestExecStack(t *testing.T) {
+func TestExecBuildsTheInitialStack(t *testing.T) {
 	w := newWorld(t)
 	w.install("/next", func(t *Task) {
 		argv, envp, auxv := stackWords(t)
 		if !slices.Equal(argv, []string{"next", "", "a b"}) || !slices.Equal(envp, []string{"A=1", "B="}) {
-			w.T.Errorf("the program got %q and %q", argv, envp)
+			w.T.Errorf("the program has the arguments %q and the environment %q", argv, envp)
 		}
 		if t.Frame.RSP%16 != 0 || t.Frame.RIP != auxv[atENTRY] || auxv[atPHDR] != programBase+64 || auxv[atPAGESZ] != 4096 {
 			w.T.Errorf("rsp %#x, rip %#x, auxv %#x", t.Frame.RSP, t.Frame.RIP, auxv)
@@ -83,7 +85,7 @@ func TestExecStack(t *testing.T) {
 			w.T.Errorf("the argument strings are %q", args)
 		}
 		if t.Comm() != "next" {
-			w.T.Errorf("the name is %q", t.Comm())
+			w.T.Errorf("the thread's name is %q, want next", t.Comm())
 		}
 		exit(t, 5)
 	})
@@ -95,20 +97,20 @@ func TestExecStack(t *testing.T) {
 	}
 }
 
-func TestExecResets(t *testing.T) {
+func TestExecResetsSignalsFilesAndRegisters(t *testing.T) {
 	w := newWorld(t)
 	w.install("/next", func(t *Task) {
 		if got := t.Group().Actions.Get(unix.SIGUSR1); got.Handler != signal.SIG_DFL {
-			w.T.Error("a handler survives exec")
+			w.T.Error("the handler is still set after execve")
 		}
 		if got := t.Group().Actions.Get(unix.SIGUSR2); got.Handler != signal.SIG_IGN {
-			w.T.Error("an ignored signal is not ignored after exec")
+			w.T.Error("an ignored signal is not ignored after execve")
 		}
 		if t.Blocked() != signal.SetOf(unix.SIGTERM) || t.AltStack != (signal.AltStack{}) {
 			w.T.Errorf("blocked %v, alternate stack %+v", t.Blocked(), t.AltStack)
 		}
 		if got := t.FDs.Descriptors(); !slices.Equal(got, []int{1}) {
-			w.T.Errorf("open are %v, want 1 alone", got)
+			w.T.Errorf("%v are open, want only 1", got)
 		}
 		if t.Frame.RBX != 0 || t.Frame.FSBase != 0 || t.Frame.RFLAGS != 0x202 {
 			w.T.Errorf("registers: rbx %d, fs %#x, flags %#x", t.Frame.RBX, t.Frame.FSBase, t.Frame.RFLAGS)
@@ -131,7 +133,7 @@ func TestExecResets(t *testing.T) {
 	})
 }
 
-func TestScripts(t *testing.T) {
+func TestScriptInterpreterArguments(t *testing.T) {
 	w := newWorld(t)
 	var got atomic.Pointer[[]string]
 	w.install("/interpreter", func(t *Task) {
@@ -156,7 +158,7 @@ func TestScripts(t *testing.T) {
 	}
 }
 
-func TestExecErrors(t *testing.T) {
+func TestFailedExecChangesNothing(t *testing.T) {
 	w := newWorld(t)
 	w.executable("/text", "just text")
 	w.executable("/empty", "")
@@ -185,7 +187,7 @@ func TestExecErrors(t *testing.T) {
 			w.T.Errorf("300000 arguments: %v, want E2BIG", err)
 		}
 		if t.Interrupted() {
-			w.T.Error("a failed exec has sent a signal")
+			w.T.Error("a failed execve sent a signal")
 		}
 	})
 }
@@ -203,7 +205,7 @@ func TestExecOfAnUnmappableProgramKills(t *testing.T) {
 	})
 }
 
-func TestExecWithLoader(t *testing.T) {
+func TestExecStartsTheDynamicLoader(t *testing.T) {
 	w := newWorld(t)
 	w.executable("/loader", elfFile(stdelf.ET_DYN, ""))
 	w.executable("/dynamic", elfFile(stdelf.ET_DYN, "/loader"))
@@ -214,22 +216,22 @@ func TestExecWithLoader(t *testing.T) {
 		}
 		var magic [4]byte
 		if t.CopyIn(auxv[atBASE], magic[:]); string(magic[:]) != "\x7fELF" {
-			w.T.Errorf("at AT_BASE are %q", magic)
+			w.T.Errorf("the memory at AT_BASE starts with %q, want the ELF magic", magic)
 		}
 		heap := t.MM.Brk(0)
 		if heap < pieBase || t.MM.Brk(heap+mm.PageSize) != heap+mm.PageSize {
-			w.T.Errorf("the heap at %#x does not grow", heap)
+			w.T.Errorf("brk cannot extend the heap at %#x", heap)
 		}
 		exit(t, 0)
 	}
 	w.process(func(t *Task) { w.mustExec(t, "/dynamic", nil, nil) })
 }
 
-func TestExecFromThreadBecomesLeader(t *testing.T) {
+func TestExecMakesTheThreadTheLeader(t *testing.T) {
 	w := newWorld(t)
 	w.install("/next", func(t *Task) {
 		if t.TID() != t.PID() || t.Group().ThreadCount() != 1 {
-			w.T.Errorf("thread %d of process %d, one of %d", t.TID(), t.PID(), t.Group().ThreadCount())
+			w.T.Errorf("the caller is thread %d of process %d with %d threads, want the only one", t.TID(), t.PID(), t.Group().ThreadCount())
 		}
 		exit(t, 6)
 	})
@@ -247,7 +249,7 @@ func TestExecFromThreadBecomesLeader(t *testing.T) {
 	})
 }
 
-func TestTwoThreadsExecAtOnce(t *testing.T) {
+func TestOneOfConcurrentExecsSucceeds(t *testing.T) {
 	w := newWorld(t)
 	w.install("/next", func(t *Task) { exit(t, 6) })
 	w.process(func(t *Task) {
@@ -281,7 +283,7 @@ func TestVforkReturnsAtExec(t *testing.T) {
 	})
 }
 
-func TestSetUserIDPrograms(t *testing.T) {
+func TestSetUserIDObeysNoNewPrivileges(t *testing.T) {
 	w := newWorld(t)
 	w.install("/next", func(t *Task) {
 		_, _, auxv := stackWords(t)
@@ -308,6 +310,40 @@ func TestSetUserIDPrograms(t *testing.T) {
 	})
 }
 
+func TestExecClearsParentDeathSignalOfPrivilegedProgramsOnly(t *testing.T) {
+	const cleared, kept = 0, int(unix.SIGUSR1)
+	user := func(t *Task) { t.SetAllGIDs(10, 10, 10); t.SetAllUIDs(10, 10, 10) }
+	for name, c := range map[string]struct {
+		mode    uint32
+		prepare func(*Task)
+		want    int
+	}{
+		"root, ordinary program":     {0o755, func(*Task) {}, kept},
+		"user, ordinary program":     {0o755, user, kept},
+		"set-user-ID":                {0o4755, user, cleared},
+		"set-group-ID":               {0o2755, user, cleared},
+		"set-user-ID, no_new_privs":  {0o4755, func(t *Task) { user(t); t.SetNoNewPrivileges() }, kept},
+		"effective id is not real":   {0o755, func(t *Task) { t.SetAllUIDs(10, 20, 20) }, cleared},
+		"root regains capabilities":  {0o755, func(t *Task) { t.SetCapabilities(1<<cred.Kill, 1<<cred.Kill, 0) }, cleared},
+		"root, set-user-ID to root":  {0o4755, func(*Task) {}, kept},
+		"root, set-group-ID to root": {0o2755, func(*Task) {}, kept},
+	} {
+		w := newWorld(t)
+		w.install("/next", func(t *Task) { exit(t, int(t.ParentDeathSignal())) })
+		w.chmod("/next", c.mode)
+		w.process(func(t *Task) {
+			pid := w.fork(t, func(t *Task) {
+				c.prepare(t)
+				t.SetParentDeathSignal(unix.SIGUSR1)
+				w.mustExec(t, "/next", nil, nil)
+			})
+			if result := w.wait(t, pid, 0); result.Status != ExitStatus(c.want) {
+				w.T.Errorf("%s: after execve the child %v, want PR_GET_PDEATHSIG %d as exit code", name, result.Status, c.want)
+			}
+		})
+	}
+}
+
 func FuzzScript(f *testing.F) {
 	f.Add("#!/bin/sh\n")
 	f.Add("#! /bin/sh -e\nrest")
@@ -317,7 +353,7 @@ func FuzzScript(f *testing.F) {
 			return
 		}
 		if line.interpreter == "" || strings.ContainsAny(line.interpreter, " \t\n\x00") || strings.ContainsAny(line.argument, "\n\x00") {
-			t.Errorf("%q is read as %q with %q", head, line.interpreter, line.argument)
+			t.Errorf("%q was parsed as interpreter %q with argument %q", head, line.interpreter, line.argument)
 		}
 	})
 }

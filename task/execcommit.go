@@ -133,7 +133,15 @@ var credentialsSubsystem = Subsystem{
 		child.credentials.Store(parent.Credentials())
 		return nil
 	},
-	Exec: func(t *Task, x *Execution) { t.setCredentials(x.program.credentials) },
+	Exec: func(t *Task, x *Execution) {
+		next := x.program.credentials
+		if x.Secure || next.Permitted&^t.Credentials().Permitted != 0 {
+			// The parent must not signal a program that has more privileges
+			// (prctl(2), PR_SET_PDEATHSIG; Linux: begin_new_exec, commit_creds).
+			t.parentDeath.Store(0)
+		}
+		t.setCredentials(next)
+	},
 }
 
 // Bits of a file's mode and of PR_SET_SECUREBITS that matter to execve(2).

@@ -37,30 +37,30 @@ const (
 	platform       = "x86_64"
 	stackAlign     = 16
 	wordSize       = 8
-	stackSlack     = 128 << 10 // mapped below the arguments from the start
-	stackTopMargin = 8         // the highest word of the stack is 0
+	stackSlack     = 128 << 10 // bytes that execve maps below the stack pointer
+	stackTopMargin = 8         // bytes of zeros at the end of the stack
 )
 
-// Program is what /proc/pid tells of the running program. It does not change;
-// tasks that were cloned share it.
+// Program describes the running program for /proc/pid. It is constant, so clones
+// of a task share it.
 type Program struct {
-	// Name is the path that execve(2) was called with.
+	// Name is the path in the call of execve(2) (AT_EXECFN).
 	Name string
-	// Path is where the executable is, for /proc/pid/exe.
+	// Path is the path of the executable from the root of the mounts.
 	Path string
-	// File is where the executable is in the tree of mounts.
+	// File is the location of the executable in the mounts, for /proc/pid/exe.
 	File fs.Path
-	// The user addresses of the argument and environment strings.
+	// The user addresses of the argument and environment strings, end exclusive.
 	ArgStart, ArgEnd, EnvStart, EnvEnd uint64
 	// StartStack is the initial stack pointer.
 	StartStack uint64
-	// StartCode and EndCode bound the program's segments.
+	// StartCode and EndCode are the start and end of the program's segments.
 	StartCode, EndCode uint64
-	// Auxv is the auxiliary vector as the program got it.
+	// Auxv is the auxiliary vector, as on the program's stack.
 	Auxv []byte
 }
 
-// buildStack maps the stack, fills it, and sets the stack pointer.
+// buildStack maps and fills the program's stack. It sets the stack pointer in l.
 func (t *Task) buildStack(l *loaded, p *program) error {
 	l.stackTo = mm.UserEnd - t.randomOffset(stackRandom)
 	block, err := t.stackBlock(l, p)
@@ -83,9 +83,9 @@ func (t *Task) buildStack(l *loaded, p *program) error {
 	return err
 }
 
-// stackBlock returns everything from the stack pointer up, and sets it: the
-// vectors, then strings up to the end of the stack (System V ABI, x86-64
-// supplement, 3.4.1).
+// stackBlock returns the contents of the stack above the stack pointer: the
+// vectors, then the strings (System V ABI, x86-64 supplement, 3.4.1). It sets the
+// stack pointer and the program's description in l.
 func (t *Task) stackBlock(l *loaded, p *program) ([]byte, error) {
 	strings, argv := appendStrings(nil, p.argv)
 	strings, envp := appendStrings(strings, p.envp)
@@ -94,7 +94,7 @@ func (t *Task) stackBlock(l *loaded, p *program) ([]byte, error) {
 	strings = append(strings, make([]byte, stackTopMargin)...)
 	base := l.stackTo - uint64(len(strings))
 
-	// Below the strings, from the top down: random bytes and the platform.
+	// Below the strings are the random bytes, and below them the platform string.
 	random := (base - randomBytes) &^ (stackAlign - 1)
 	platformAt := random - stackAlign
 	info := &Program{Name: p.name, Path: p.file.MapName(), File: p.file.Path(), ArgStart: base, EnvEnd: base + uint64(envEnd)}
@@ -120,8 +120,8 @@ func (t *Task) stackBlock(l *loaded, p *program) ([]byte, error) {
 	return block, nil
 }
 
-// appendStrings appends the strings, each with its NUL, and returns where each
-// begins.
+// appendStrings appends the strings to block, each with a NUL. It returns the
+// block and the offset of each string in it.
 func appendStrings(block []byte, list []string) ([]byte, []uint64) {
 	offsets := make([]uint64, len(list))
 	for i, s := range list {
@@ -131,7 +131,7 @@ func appendStrings(block []byte, list []string) ([]byte, []uint64) {
 	return block, offsets
 }
 
-// appendPointers appends the addresses of strings, and a null pointer.
+// appendPointers appends base plus each offset, and a null pointer.
 func appendPointers(vectors, offsets []uint64, base uint64) []uint64 {
 	for _, offset := range offsets {
 		vectors = append(vectors, base+offset)
@@ -139,7 +139,9 @@ func appendPointers(vectors, offsets []uint64, base uint64) []uint64 {
 	return append(vectors, 0)
 }
 
-// auxiliaryVector returns what the kernel tells the program, in Linux's order.
+// auxiliaryVector returns the auxiliary vector, in the order that Linux uses. The
+// last three arguments are the user addresses of AT_RANDOM, AT_PLATFORM and
+// AT_EXECFN.
 func (t *Task) auxiliaryVector(l *loaded, p *program, random, platformAt, execName uint64) []byte {
 	c := p.credentials
 	secure := uint64(0)

@@ -36,8 +36,8 @@ func (t *Task) ExitGroup(status Status) {
 	t.requestExit(status)
 }
 
-// KillFromPanic logs a panic in a system call of the task and ends the process
-// with SIGKILL. The kernel goes on. The user loop calls it with the recovered
+// KillFromPanic logs a panic in a system call of the task and kills the process
+// with SIGKILL. The kernel continues. The user loop calls it with the recovered
 // value, and then ends.
 func (t *Task) KillFromPanic(v any, stack []byte) {
 	t.kernel.Logf("A system call of %s made the kernel panic, so the process is killed: %v\n%s", t, v, stack)
@@ -50,13 +50,13 @@ func (k *Kernel) Start(t *Task) {
 	t.Sleeper.CountIn(load)
 	load.Enter()
 	go func() {
-		growStack(false)
+		growStack()
 		t.run()
 		load.Leave()
 	}()
 }
 
-// run is what the task's goroutine does.
+// run is the function of the task's goroutine.
 func (t *Task) run() {
 	t.runUserLoop()
 	t.exit()

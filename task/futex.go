@@ -10,20 +10,38 @@ import (
 	"slowpath/mm"
 )
 
-// FutexMatchAny is FUTEX_BITSET_MATCH_ANY, the bit set of FUTEX_WAIT and
-// FUTEX_WAKE (futex(2)).
+// FutexMatchAny is FUTEX_BITSET_MATCH_ANY, the bit set that FUTEX_WAIT and
+// FUTEX_WAKE use (futex(2)).
 const FutexMatchAny = ^uint32(0)
 
-// futexTable is the hash table of futex waiters. A word belongs to one bucket. The
-// bucket's lock makes the test of the word and the enqueueing atomic with respect
-// to a task that changes the word and then wakes.
+// FutexScope says which tasks use a futex word.
+type FutexScope uint8
+
+// The values of FutexScope.
+const (
+	// SharedFutex: tasks with different memory may share the word.
+	SharedFutex FutexScope = iota
+	// PrivateFutex: all tasks that use the word share their memory
+	// (FUTEX_PRIVATE_FLAG).
+	PrivateFutex
+)
+
+// futexKey returns the key of the word in the task's memory. Errors: EINVAL if
+// the address is not a multiple of 4, EFAULT. It may sleep.
+func (t *Task) futexKey(address uint64, scope FutexScope) (mm.FutexKey, error) {
+	return t.MM.FutexKey(address, scope == PrivateFutex)
+}
+
+// futexTable is the hash table of futex waiters. A word hashes to one bucket. The
+// bucket's lock prevents lost wakeups: a waker that has changed the word waits for
+// the lock until the waiter has tested the word and is on the list.
 type futexTable struct {
-	seed    uint64 // keeps a program from choosing words of one bucket
+	seed    uint64 // random, so a program cannot choose words of the same bucket
 	buckets [256]futexBucket
 }
 
-// futexBucket is the list of waiters whose words hash to it, in the order of
-// real-time priority, then of waiting time, as on Linux.
+// futexBucket is the list of the waiters whose words hash to it. As on Linux, it
+// is sorted by descending real-time priority and then by arrival.
 type futexBucket struct {
 	mu          sync.Mutex
 	first, last *futexWaiter
@@ -36,18 +54,20 @@ type futexWaiter struct {
 	key        mm.FutexKey
 	bits       uint32
 	priority   int32
-	bucket     atomic.Pointer[futexBucket] // nil once woken; changes under the bucket's lock
+	bucket     atomic.Pointer[futexBucket] // nil if the waiter is on no list; the bucket's lock guards changes
 	next, prev *futexWaiter
 }
 
 // bucket returns the bucket of a word. The hash uses only the address or file
-// offset, so equal addresses of several processes share a bucket.
+// offset, so words at the same address of different processes share a bucket.
 func (f *futexTable) bucket(key mm.FutexKey) *futexBucket {
 	const goldenRatio = 0x9e3779b97f4a7c15
 	hash := (key.Offset>>2 ^ f.seed) * goldenRatio
 	return &f.buckets[hash>>56%uint64(len(f.buckets))]
 }
 
+// add puts w on the list behind the waiters of the same or a higher priority. The
+// bucket is locked.
 func (b *futexBucket) add(w *futexWaiter) {
 	w.priority = w.task.Scheduling.Priority.Load()
 	before := b.last
@@ -69,12 +89,13 @@ func (b *futexBucket) add(w *futexWaiter) {
 	w.bucket.Store(b)
 }
 
-// remove takes w off the list and marks it as woken.
+// remove takes w off the list and marks it as woken. The bucket is locked.
 func (b *futexBucket) remove(w *futexWaiter) {
 	b.unlink(w)
 	w.bucket.Store(nil)
 }
 
+// unlink takes w off the list. The bucket is locked.
 func (b *futexBucket) unlink(w *futexWaiter) {
 	if w.prev != nil {
 		w.prev.next = w.next
@@ -89,8 +110,8 @@ func (b *futexBucket) unlink(w *futexWaiter) {
 	w.next, w.prev = nil, nil
 }
 
-// cancel takes the waiter off its list. It reports false if the waiter was woken
-// before. A requeue may move the waiter to another bucket, so cancel retries.
+// cancel takes the waiter off its list. It reports false if the waiter had been
+// woken already. It retries if a requeue has moved the waiter to another bucket.
 func (w *futexWaiter) cancel() bool {
 	for {
 		b := w.bucket.Load()
@@ -107,9 +128,9 @@ func (w *futexWaiter) cancel() bool {
 	}
 }
 
-// wake wakes up to limit waiters of key that share a bit with bits. The Go runtime
-// runs the goroutine next that was made runnable last, so the waiters are woken in
-// reverse order.
+// wake wakes up to limit waiters of key whose bits intersect bits. It makes them
+// runnable in reverse order, because the Go runtime runs the goroutine first that
+// became runnable last. The bucket is locked.
 func (b *futexBucket) wake(key mm.FutexKey, limit int, bits uint32) (woken int) {
 	var chosen *futexWaiter // a stack, linked by next
 	for w := b.first; w != nil && woken < limit; {
@@ -125,14 +146,14 @@ func (b *futexBucket) wake(key mm.FutexKey, limit int, bits uint32) (woken int) 
 	for chosen != nil {
 		w := chosen
 		chosen = w.next
-		w.bucket.Store(nil) // the waiter may return from now on
+		w.bucket.Store(nil) // from here on the waiter may return
 		w.task.Sleeper.Wake()
 	}
 	return woken
 }
 
-// lockBoth locks two buckets in the order of their index, so that two requeues
-// cannot deadlock.
+// lockBoth locks two buckets and returns the function that unlocks them. It locks
+// them in the order of their index, so two requeues cannot deadlock.
 func (f *futexTable) lockBoth(a, b *futexBucket) (unlock func()) {
 	if a == b {
 		a.mu.Lock()
@@ -149,6 +170,7 @@ func (f *futexTable) lockBoth(a, b *futexBucket) (unlock func()) {
 	}
 }
 
+// index returns the index of the bucket.
 func (f *futexTable) index(b *futexBucket) int {
 	for i := range f.buckets {
 		if &f.buckets[i] == b {
@@ -158,17 +180,18 @@ func (f *futexTable) index(b *futexBucket) int {
 	return -1
 }
 
-// FutexWait is FUTEX_WAIT_BITSET: if the word holds value, it sleeps until the word
-// is woken. The deadline is a time of clock.Monotonic in nanoseconds, 0 for none.
+// FutexWait is FUTEX_WAIT_BITSET: if the word holds value, it sleeps until a waker
+// wakes it. The deadline is a time of clock.Monotonic in nanoseconds, 0 for none.
+// Only the task's own goroutine calls it.
 //
 // Errors: EAGAIN if the word holds another value, EINVAL, EFAULT, ETIMEDOUT,
 // ERESTARTSYS, and with a deadline ERESTART_RESTARTBLOCK.
-func (t *Task) FutexWait(address uint64, value uint32, private bool, bits uint32, deadline int64) error {
+func (t *Task) FutexWait(address uint64, value uint32, scope FutexScope, bits uint32, deadline int64) error {
 	if bits == 0 {
 		return unix.EINVAL
 	}
 	w := &futexWaiter{task: t, bits: bits}
-	if err := t.enqueue(w, address, value, private); err != nil {
+	if err := t.enqueue(w, address, value, scope); err != nil {
 		return err
 	}
 	err := t.SleepUntil(Interruptible, deadline, func() bool { return w.bucket.Load() == nil })
@@ -177,17 +200,18 @@ func (t *Task) FutexWait(address uint64, value uint32, private bool, bits uint32
 	}
 	if err == abi.ERESTARTSYS && deadline != 0 {
 		t.Restart.Set(func(t *Task) (uint64, error) {
-			return 0, t.FutexWait(address, value, private, bits, deadline)
+			return 0, t.FutexWait(address, value, scope, bits, deadline)
 		})
 		return abi.ERESTART_RESTARTBLOCK
 	}
 	return err
 }
 
-// enqueue adds w to the list of the word if the word holds value.
-func (t *Task) enqueue(w *futexWaiter, address uint64, value uint32, private bool) error {
+// enqueue adds w to the list of the word if the word holds value, else it returns
+// EAGAIN. If memory is short, it retries after the OOM killer has run.
+func (t *Task) enqueue(w *futexWaiter, address uint64, value uint32, scope FutexScope) error {
 	for {
-		err := t.tryEnqueue(w, address, value, private)
+		err := t.tryEnqueue(w, address, value, scope)
 		if err != unix.ENOMEM {
 			return err
 		}
@@ -197,8 +221,9 @@ func (t *Task) enqueue(w *futexWaiter, address uint64, value uint32, private boo
 	}
 }
 
-func (t *Task) tryEnqueue(w *futexWaiter, address uint64, value uint32, private bool) error {
-	key, err := t.MM.FutexKey(address, private)
+// tryEnqueue is enqueue without the retry: ENOMEM if memory is short.
+func (t *Task) tryEnqueue(w *futexWaiter, address uint64, value uint32, scope FutexScope) error {
+	key, err := t.futexKey(address, scope)
 	if err != nil {
 		return err
 	}
@@ -217,13 +242,13 @@ func (t *Task) tryEnqueue(w *futexWaiter, address uint64, value uint32, private 
 	return nil
 }
 
-// FutexWake is FUTEX_WAKE_BITSET: it wakes up to limit waiters, at least one,
-// and returns how many. Errors: EINVAL, EFAULT.
-func (t *Task) FutexWake(address uint64, limit int, private bool, bits uint32) (int, error) {
+// FutexWake is FUTEX_WAKE_BITSET: it wakes up to limit waiters and returns their
+// number. A limit below 1 counts as 1. Errors: EINVAL, EFAULT.
+func (t *Task) FutexWake(address uint64, limit int, scope FutexScope, bits uint32) (int, error) {
 	if bits == 0 {
 		return 0, unix.EINVAL
 	}
-	key, err := t.MM.FutexKey(address, private)
+	key, err := t.futexKey(address, scope)
 	if err != nil {
 		return 0, err
 	}
@@ -233,26 +258,26 @@ func (t *Task) FutexWake(address uint64, limit int, private bool, bits uint32) (
 	return b.wake(key, max(limit, 1), bits), nil
 }
 
-// wakeOneShared is FUTEX_WAKE of one waiter, without FUTEX_PRIVATE_FLAG. An
-// error is ignored: the kernel wakes on its own, for no system call.
+// wakeOneShared wakes one waiter of a word, as FUTEX_WAKE without
+// FUTEX_PRIVATE_FLAG. It ignores errors, because no system call could return them.
 func (t *Task) wakeOneShared(address uint64) {
-	const private = false
-	t.FutexWake(address, 1, private, FutexMatchAny)
+	t.FutexWake(address, 1, SharedFutex, FutexMatchAny)
 }
 
-// FutexRequeue is FUTEX_REQUEUE: it wakes up to wake waiters of the first word
-// and moves up to move more to the queue of the second. With compare it is
-// FUTEX_CMP_REQUEUE: EAGAIN if the first word does not hold *compare. It
-// returns how many were woken or moved, and how many of them woken.
-func (t *Task) FutexRequeue(from, to uint64, wake, move int, private bool, compare *uint32) (affected, woken int, err error) {
+// FutexRequeue is FUTEX_REQUEUE: it wakes up to wake waiters of the word from and
+// moves up to move other waiters to the word to. If compare is not nil, it is
+// FUTEX_CMP_REQUEUE: EAGAIN if the word from does not hold *compare. affected is
+// the number of waiters that were woken or moved, woken the number that were
+// woken. Other errors: EINVAL, EFAULT.
+func (t *Task) FutexRequeue(from, to uint64, wake, move int, scope FutexScope, compare *uint32) (affected, woken int, err error) {
 	if wake < 0 || move < 0 {
 		return 0, 0, unix.EINVAL
 	}
-	source, err := t.MM.FutexKey(from, private)
+	source, err := t.futexKey(from, scope)
 	if err != nil {
 		return 0, 0, err
 	}
-	target, err := t.MM.FutexKey(to, private)
+	target, err := t.futexKey(to, scope)
 	if err != nil {
 		return 0, 0, err
 	}
@@ -274,7 +299,8 @@ func (t *Task) FutexRequeue(from, to uint64, wake, move int, private bool, compa
 	return woken + a.move(b, source, target, move), woken, nil
 }
 
-// move moves up to limit waiters to another word. Both buckets are locked.
+// move moves up to limit waiters of source to target, whose bucket is to, and
+// returns their number. Both buckets are locked.
 func (b *futexBucket) move(to *futexBucket, source, target mm.FutexKey, limit int) (moved int) {
 	if source == target {
 		return 0
@@ -292,16 +318,17 @@ func (b *futexBucket) move(to *futexBucket, source, target mm.FutexKey, limit in
 	return moved
 }
 
-// FutexWakeOp is FUTEX_WAKE_OP: it changes the second word by operation, wakes
-// up to wake waiters of the first, and, if the old value of the second passes
-// the comparison in operation, up to wake2 of the second. Errors: ENOSYS for
-// an operation that does not exist, EINVAL, EFAULT.
-func (t *Task) FutexWakeOp(first, second uint64, wake, wake2 int, private bool, operation uint32) (int, error) {
-	key, err := t.MM.FutexKey(first, private)
+// FutexWakeOp is FUTEX_WAKE_OP. It applies operation to the second word and wakes
+// up to wake waiters of the first word. If the old value of the second word
+// satisfies the comparison in operation, it also wakes up to wake2 waiters of the
+// second word. It returns the number of woken waiters. Errors: ENOSYS for an
+// operation that does not exist, EINVAL, EFAULT.
+func (t *Task) FutexWakeOp(first, second uint64, wake, wake2 int, scope FutexScope, operation uint32) (int, error) {
+	key, err := t.futexKey(first, scope)
 	if err != nil {
 		return 0, err
 	}
-	key2, err := t.MM.FutexKey(second, private)
+	key2, err := t.futexKey(second, scope)
 	if err != nil {
 		return 0, err
 	}

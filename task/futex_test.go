@@ -10,15 +10,15 @@ import (
 	"slowpath/clock"
 )
 
-// waiters starts n threads that wait on a word and returns how many have
-// returned so far.
+// waiters starts n threads that wait on a word. It returns the counter of the
+// threads whose wait has returned.
 func (w *world) waiters(t *Task, address uint64, n int, bits uint32) *atomic.Int32 {
 	returned := new(atomic.Int32)
 	ready := make(chan *Task, n)
 	for range n {
 		w.thread(t, func(t *Task) {
 			ready <- t
-			if err := t.FutexWait(address, 0, true, bits, 0); err != nil {
+			if err := t.FutexWait(address, 0, PrivateFutex, bits, 0); err != nil {
 				w.T.Errorf("waiting: %v", err)
 			}
 			returned.Add(1)
@@ -31,11 +31,11 @@ func (w *world) waiters(t *Task, address uint64, n int, bits uint32) *atomic.Int
 	return returned
 }
 
-func TestFutexWakeCountsAndBits(t *testing.T) {
+func TestFutexWakeObeysLimitAndBits(t *testing.T) {
 	w := newWorld(t)
 	w.process(func(t *Task) {
-		if err := t.FutexWait(scratch, 1, true, FutexMatchAny, 0); err != unix.EAGAIN {
-			w.T.Errorf("another value: %v, want EAGAIN", err)
+		if err := t.FutexWait(scratch, 1, PrivateFutex, FutexMatchAny, 0); err != unix.EAGAIN {
+			w.T.Errorf("waiting for another value: %v, want EAGAIN", err)
 		}
 		odd := w.waiters(t, scratch, 3, 1)
 		even := w.waiters(t, scratch, 2, 2)
@@ -45,30 +45,30 @@ func TestFutexWakeCountsAndBits(t *testing.T) {
 			want      int
 			odd, even int32
 		}{{1, 1, 1, 1, 0}, {10, 2, 2, 1, 2}, {10, 4, 0, 1, 2}, {10, FutexMatchAny, 2, 3, 2}, {10, FutexMatchAny, 0, 3, 2}} {
-			n, err := t.FutexWake(scratch, c.limit, true, c.bits)
+			n, err := t.FutexWake(scratch, c.limit, PrivateFutex, c.bits)
 			if n != c.want || err != nil {
 				w.T.Errorf("waking %+v: %d, %v", c, n, err)
 			}
-			w.eventually("the return of the woken", func() bool { return odd.Load() == c.odd && even.Load() == c.even })
+			w.eventually("the return of the woken waiters", func() bool { return odd.Load() == c.odd && even.Load() == c.even })
 		}
 	})
 }
 
-func TestFutexWakesByPriority(t *testing.T) {
+func TestFutexWakesTheHighestPriorityFirst(t *testing.T) {
 	w := newWorld(t)
 	w.process(func(t *Task) {
 		woken := make(chan int32, 4)
 		for _, priority := range []int32{1, 0, 5, 1} {
 			tid := w.thread(t, func(t *Task) {
 				t.Scheduling.Priority.Store(priority)
-				t.FutexWait(scratch, 0, true, FutexMatchAny, 0)
+				t.FutexWait(scratch, 0, PrivateFutex, FutexMatchAny, 0)
 				woken <- priority
 			})
 			waiter := w.k.TaskByID(tid)
 			w.eventually("the waiter's sleep", func() bool { return waiter.StateLetter() == 'S' })
 		}
 		for _, want := range []int32{5, 1, 1, 0} {
-			if n, err := t.FutexWake(scratch, 1, true, FutexMatchAny); n != 1 || err != nil {
+			if n, err := t.FutexWake(scratch, 1, PrivateFutex, FutexMatchAny); n != 1 || err != nil {
 				w.T.Errorf("waking one: %d, %v", n, err)
 			}
 			if got := <-woken; got != want {
@@ -78,42 +78,42 @@ func TestFutexWakesByPriority(t *testing.T) {
 	})
 }
 
-func TestFutexErrors(t *testing.T) {
+func TestFutexWaitErrors(t *testing.T) {
 	w := newWorld(t)
 	w.process(func(t *Task) {
-		for _, private := range []bool{true, false} {
-			if err := t.FutexWait(scratch+1, 0, private, FutexMatchAny, 0); err != unix.EINVAL {
-				w.T.Errorf("a word that is not aligned: %v", err)
+		for _, scope := range []FutexScope{PrivateFutex, SharedFutex} {
+			if err := t.FutexWait(scratch+1, 0, scope, FutexMatchAny, 0); err != unix.EINVAL {
+				w.T.Errorf("waiting on an unaligned word: %v, want EINVAL", err)
 			}
-			if err := t.FutexWait(0x1000, 0, private, FutexMatchAny, 0); err != unix.EFAULT {
-				w.T.Errorf("a word that is not mapped: %v", err)
+			if err := t.FutexWait(0x1000, 0, scope, FutexMatchAny, 0); err != unix.EFAULT {
+				w.T.Errorf("waiting on an unmapped word: %v, want EFAULT", err)
 			}
 		}
-		if err := t.FutexWait(scratch, 0, true, 0, 0); err != unix.EINVAL {
-			w.T.Errorf("no bits: %v", err)
+		if err := t.FutexWait(scratch, 0, PrivateFutex, 0, 0); err != unix.EINVAL {
+			w.T.Errorf("waiting without bits: %v, want EINVAL", err)
 		}
 		start := clock.Monotonic()
-		if err := t.FutexWait(scratch, 0, true, 1, start+10*clock.Millisecond); err != unix.ETIMEDOUT {
-			w.T.Errorf("at the deadline: %v", err)
+		if err := t.FutexWait(scratch, 0, PrivateFutex, 1, start+10*clock.Millisecond); err != unix.ETIMEDOUT {
+			w.T.Errorf("waiting until the deadline: %v, want ETIMEDOUT", err)
 		}
 		if clock.Monotonic()-start < 10*clock.Millisecond {
-			w.T.Error("the deadline came early")
+			w.T.Error("the wait timed out before its deadline")
 		}
 	})
 }
 
-func TestFutexInterrupted(t *testing.T) {
+func TestInterruptedFutexWaitCanRestart(t *testing.T) {
 	w := newWorld(t)
 	w.process(func(t *Task) {
 		for deadline, want := range map[int64]error{0: abi.ERESTARTSYS, clock.Monotonic() + 1e12: abi.ERESTART_RESTARTBLOCK} {
 			got := make(chan error, 1)
 			tid := w.thread(t, func(t *Task) {
 				w.handle(t, unix.SIGUSR1, 0)
-				got <- t.FutexWait(scratch, 0, true, 1, deadline)
+				got <- t.FutexWait(scratch, 0, PrivateFutex, 1, deadline)
 				if want == abi.ERESTART_RESTARTBLOCK {
 					t.StoreUint32(scratch, 1)
 					if _, err := t.Restart.Resume(t); err != unix.EAGAIN {
-						w.T.Errorf("restarted with another value: %v", err)
+						w.T.Errorf("restart with another value in the word: %v, want EAGAIN", err)
 					}
 					t.StoreUint32(scratch, 0)
 				}
@@ -122,42 +122,42 @@ func TestFutexInterrupted(t *testing.T) {
 			w.eventually("the waiter's sleep", func() bool { return waiter.StateLetter() == 'S' })
 			t.KillThread(0, tid, unix.SIGUSR1)
 			if err := <-got; err != want {
-				w.T.Errorf("interrupted with deadline %d: %v, want %v", deadline, err, want)
+				w.T.Errorf("wait with deadline %d, interrupted: %v, want %v", deadline, err, want)
 			}
-			if n, _ := t.FutexWake(scratch, 1, true, FutexMatchAny); n != 0 {
-				w.T.Error("an interrupted waiter stays on the queue")
+			if n, _ := t.FutexWake(scratch, 1, PrivateFutex, FutexMatchAny); n != 0 {
+				w.T.Error("an interrupted waiter is still on the list")
 			}
 		}
 	})
 }
 
-func TestFutexRequeue(t *testing.T) {
+func TestFutexRequeueWakesAndMoves(t *testing.T) {
 	w := newWorld(t)
 	w.process(func(t *Task) {
 		const other = scratch + 64
 		returned := w.waiters(t, scratch, 4, FutexMatchAny)
 		wrong := uint32(9)
-		if _, _, err := t.FutexRequeue(scratch, other, 1, 10, true, &wrong); err != unix.EAGAIN {
-			w.T.Errorf("another value: %v, want EAGAIN", err)
+		if _, _, err := t.FutexRequeue(scratch, other, 1, 10, PrivateFutex, &wrong); err != unix.EAGAIN {
+			w.T.Errorf("requeue with another value: %v, want EAGAIN", err)
 		}
 		right := uint32(0)
-		affected, woken, err := t.FutexRequeue(scratch, other, 1, 2, true, &right)
+		affected, woken, err := t.FutexRequeue(scratch, other, 1, 2, PrivateFutex, &right)
 		if affected != 3 || woken != 1 || err != nil {
-			w.T.Errorf("requeue: %d and %d, %v", affected, woken, err)
+			w.T.Errorf("requeue: affected %d, woken %d, %v, want 3 and 1", affected, woken, err)
 		}
 		for _, c := range []struct {
 			address uint64
 			want    int
 		}{{scratch, 1}, {other, 2}} {
-			if n, _ := t.FutexWake(c.address, 10, true, FutexMatchAny); n != c.want {
+			if n, _ := t.FutexWake(c.address, 10, PrivateFutex, FutexMatchAny); n != c.want {
 				w.T.Errorf("waking at %#x: %d, want %d", c.address, n, c.want)
 			}
 		}
-		w.eventually("the return of all", func() bool { return returned.Load() == 4 })
+		w.eventually("the return of all waiters", func() bool { return returned.Load() == 4 })
 	})
 }
 
-func TestFutexWakeOp(t *testing.T) {
+func TestFutexWakeOpOperationsAndComparisons(t *testing.T) {
 	const arg, cmpArg = 5, 3
 	encode := func(op, cmp uint32) uint32 { return op<<28 | cmp<<24 | arg<<12 | cmpArg }
 	for name, c := range map[string]struct {
@@ -180,7 +180,7 @@ func TestFutexWakeOp(t *testing.T) {
 			a := w.waiters(t, scratch, 1, FutexMatchAny)
 			b := w.waiters(t, second, 1, FutexMatchAny)
 			t.StoreUint32(second, c.was)
-			n, err := t.FutexWakeOp(scratch, second, 1, 1, true, c.encoded)
+			n, err := t.FutexWakeOp(scratch, second, 1, 1, PrivateFutex, c.encoded)
 			want := 1
 			if c.wakes2 {
 				want = 2
@@ -188,16 +188,16 @@ func TestFutexWakeOp(t *testing.T) {
 			if word, _ := t.LoadUint32(second); n != want || err != nil || word != c.want {
 				w.T.Errorf("%s: woke %d, word %d, %v; want %d and %d", name, n, word, err, want, c.want)
 			}
-			t.FutexWake(second, 1, true, FutexMatchAny)
-			w.eventually("the return of both", func() bool { return a.Load()+b.Load() == 2 })
+			t.FutexWake(second, 1, PrivateFutex, FutexMatchAny)
+			w.eventually("the return of both waiters", func() bool { return a.Load()+b.Load() == 2 })
 		})
 	}
 }
 
-func TestFutexWaitMany(t *testing.T) {
+func TestFutexWaitManyReturnsTheWokenIndex(t *testing.T) {
 	w := newWorld(t)
 	w.process(func(t *Task) {
-		entries := []FutexWaitEntry{{Address: scratch, Private: true}, {Address: scratch + 64, Private: true}}
+		entries := []FutexWaitEntry{{Address: scratch, Scope: PrivateFutex}, {Address: scratch + 64, Scope: PrivateFutex}}
 		got := make(chan int, 1)
 		tid := w.thread(t, func(t *Task) {
 			n, err := t.FutexWaitMany(entries, 0)
@@ -208,12 +208,12 @@ func TestFutexWaitMany(t *testing.T) {
 		})
 		waiter := w.k.TaskByID(tid)
 		w.eventually("the waiter's sleep", func() bool { return waiter.StateLetter() == 'S' })
-		t.FutexWake(scratch+64, 1, true, FutexMatchAny)
+		t.FutexWake(scratch+64, 1, PrivateFutex, FutexMatchAny)
 		if n := <-got; n != 1 {
-			w.T.Errorf("woken is %d, want 1", n)
+			w.T.Errorf("the woken index is %d, want 1", n)
 		}
-		if n, _ := t.FutexWake(scratch, 1, true, FutexMatchAny); n != 0 {
-			w.T.Error("the waiter stays on the other queue")
+		if n, _ := t.FutexWake(scratch, 1, PrivateFutex, FutexMatchAny); n != 0 {
+			w.T.Error("the waiter is still on the list of the other word")
 		}
 		t.StoreUint32(scratch+64, 1)
 		if _, err := t.FutexWaitMany(entries, 0); err != unix.EAGAIN {
@@ -222,10 +222,10 @@ func TestFutexWaitMany(t *testing.T) {
 	})
 }
 
-// TestFutexMutex lets threads fight for a lock that is made of a futex, as in
-// Drepper's "Futexes Are Tricky". A lost wake-up hangs it, a lock that two hold
-// loses counts.
-func TestFutexMutex(t *testing.T) {
+// TestFutexMutexIsExclusive implements a mutex with a futex, as in Drepper's
+// "Futexes Are Tricky". A lost wakeup makes the test time out. Two threads that hold
+// the mutex at the same time lose counts.
+func TestFutexMutexIsExclusive(t *testing.T) {
 	w := newWorld(t)
 	w.process(func(t *Task) {
 		const threads, rounds = 6, 300
@@ -243,12 +243,12 @@ func TestFutexMutex(t *testing.T) {
 				for range rounds {
 					for c := swap(t, 0, 1); c != 0; c = swap(t, 0, 2) {
 						if c == 2 || swap(t, 1, 2) != 0 {
-							t.FutexWait(scratch, 2, true, FutexMatchAny, 0)
+							t.FutexWait(scratch, 2, PrivateFutex, FutexMatchAny, 0)
 						}
 					}
 					count++
 					if was, _ := t.MM.UpdateUint32(scratch, func(uint32) uint32 { return 0 }); was == 2 {
-						t.FutexWake(scratch, 1, true, FutexMatchAny)
+						t.FutexWake(scratch, 1, PrivateFutex, FutexMatchAny)
 					}
 				}
 				ended.Add(1)
@@ -256,12 +256,12 @@ func TestFutexMutex(t *testing.T) {
 		}
 		w.eventually("the end of all threads", func() bool { return ended.Load() == threads })
 		if count != threads*rounds {
-			w.T.Errorf("the lock let %d of %d rounds count", count, threads*rounds)
+			w.T.Errorf("the count is %d, want %d", count, threads*rounds)
 		}
 	})
 }
 
-func TestRobustList(t *testing.T) {
+func TestRobustListMarksTheOwnerDead(t *testing.T) {
 	w := newWorld(t)
 	w.process(func(t *Task) {
 		const head, node, offset, lock = scratch, scratch + 64, 16, scratch + 80
@@ -281,11 +281,12 @@ func TestRobustList(t *testing.T) {
 				}
 				return
 			}
-			t.FutexWait(lock, word, false, FutexMatchAny, clock.Monotonic()+10*clock.Millisecond)
+			t.FutexWait(lock, word, SharedFutex, FutexMatchAny, clock.Monotonic()+10*clock.Millisecond)
 		}
 	})
 }
 
+// little64 returns v as 8 bytes, little-endian.
 func little64(v uint64) []byte {
 	p := make([]byte, 8)
 	for i := range p {
@@ -294,14 +295,14 @@ func little64(v uint64) []byte {
 	return p
 }
 
-func TestRobustListThatIsHostile(t *testing.T) {
+func TestExitSurvivesAnInvalidRobustList(t *testing.T) {
 	w := newWorld(t)
 	w.process(func(t *Task) {
 		for name, words := range map[string][]uint64{
-			"a circle":          {scratch + 64, 0, 0},
-			"into the kernel":   {1 << 63, 0, 0},
-			"offset overflows":  {scratch + 64, 1 << 63, 0},
-			"pending not there": {scratch, 0, 0x1001},
+			"circular list":      {scratch + 64, 0, 0},
+			"kernel address":     {1 << 63, 0, 0},
+			"offset overflows":   {scratch + 64, 1 << 63, 0},
+			"pending not mapped": {scratch, 0, 0x1001},
 		} {
 			pid := w.fork(t, func(t *Task) {
 				for i, word := range words {

@@ -8,10 +8,11 @@ type futexOp struct {
 	argument, compareTo   int32
 }
 
-// decodeFutexOp reads the four fields of the encoded operation: four bits
-// each for the operation and the comparison, twelve for each argument.
+// decodeFutexOp decodes the argument val3 of FUTEX_WAKE_OP: bits 28 to 31 are the
+// operation, 24 to 27 the comparison, 12 to 23 and 0 to 11 their signed
+// arguments. ENOSYS for an operation or comparison that does not exist.
 func decodeFutexOp(encoded uint32) (futexOp, error) {
-	const shiftArgument = 8
+	const shiftArgument = 8 // FUTEX_OP_ARG_SHIFT: the argument is a bit number
 	op := futexOp{
 		operation:  encoded >> 28 & 7,
 		comparison: encoded >> 24 & 0xf,
@@ -27,7 +28,7 @@ func decodeFutexOp(encoded uint32) (futexOp, error) {
 	return op, nil
 }
 
-// apply returns the new value of the word.
+// apply returns the new value of a word with the value was.
 func (op futexOp) apply(was uint32) uint32 {
 	argument := uint32(op.argument)
 	switch op.operation {
@@ -43,19 +44,19 @@ func (op futexOp) apply(was uint32) uint32 {
 	return was ^ argument // FUTEX_OP_XOR
 }
 
-// passes compares the old value.
+// passes reports whether the old value was satisfies the comparison.
 func (op futexOp) passes(was int32) bool {
 	switch op.comparison {
-	case 0:
+	case 0: // FUTEX_OP_CMP_EQ
 		return was == op.compareTo
-	case 1:
+	case 1: // FUTEX_OP_CMP_NE
 		return was != op.compareTo
-	case 2:
+	case 2: // FUTEX_OP_CMP_LT
 		return was < op.compareTo
-	case 3:
+	case 3: // FUTEX_OP_CMP_LE
 		return was <= op.compareTo
-	case 4:
+	case 4: // FUTEX_OP_CMP_GT
 		return was > op.compareTo
 	}
-	return was >= op.compareTo
+	return was >= op.compareTo // FUTEX_OP_CMP_GE
 }

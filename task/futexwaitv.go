@@ -1,17 +1,19 @@
 package task
 
-// FutexWaitEntry is one element of the array of futex_waitv(2).
+// FutexWaitEntry is one element of the array of futex_waitv(2): the word at
+// Address must hold Value.
 type FutexWaitEntry struct {
 	Value   uint32
 	Address uint64
-	Private bool
+	Scope   FutexScope
 }
 
-// MaxFutexWaitEntries is FUTEX_WAITV_MAX.
+// MaxFutexWaitEntries is FUTEX_WAITV_MAX, the maximum length of the array.
 const MaxFutexWaitEntries = 128
 
-// FutexWaitMany is futex_waitv(2): it sleeps until one of the words is woken
-// and returns its index. The deadline is one of clock.Monotonic, 0 for none.
+// FutexWaitMany is futex_waitv(2): it sleeps until a waker wakes one of the words
+// and returns the word's index. The deadline is a time of clock.Monotonic in
+// nanoseconds, 0 for none. Only the task's own goroutine calls it.
 //
 // Errors: EAGAIN if a word does not hold its value, EFAULT, EINVAL, ETIMEDOUT,
 // ERESTARTSYS.
@@ -20,7 +22,7 @@ func (t *Task) FutexWaitMany(entries []FutexWaitEntry, deadline int64) (int, err
 	for i := range entries {
 		e, w := &entries[i], &waiters[i]
 		w.task, w.bits = t, FutexMatchAny
-		if err := t.enqueue(w, e.Address, e.Value, e.Private); err != nil {
+		if err := t.enqueue(w, e.Address, e.Value, e.Scope); err != nil {
 			if woken := cancelAll(waiters[:i]); woken >= 0 {
 				return woken, nil
 			}
@@ -41,8 +43,8 @@ func (t *Task) FutexWaitMany(entries []FutexWaitEntry, deadline int64) (int, err
 	return 0, err
 }
 
-// cancelAll takes all waiters off their lists. It returns the index of one that
-// was woken, or -1.
+// cancelAll takes all waiters off their lists. It returns the index of the last
+// waiter that was woken before, or -1.
 func cancelAll(waiters []futexWaiter) int {
 	woken := -1
 	for i := range waiters {

@@ -8,10 +8,10 @@ import (
 	"slowpath/cred"
 )
 
-// fourIDs are real, effective, saved and file-system user id.
+// fourIDs holds the real, effective, saved and file-system user id.
 type fourIDs [4]uint32
 
-func TestUserIDs(t *testing.T) {
+func TestUserIDChangesFollowCredentials7(t *testing.T) {
 	w := newWorld(t)
 	w.process(func(t *Task) {
 		root, user := fourIDs{0, 0, 0, 0}, fourIDs{10, 20, 30, 20}
@@ -49,32 +49,32 @@ func TestUserIDs(t *testing.T) {
 	})
 }
 
-func TestCapabilitiesFollowUserIDs(t *testing.T) {
+func TestUserIDChangesAdjustCapabilities(t *testing.T) {
 	w := newWorld(t)
 	w.process(func(t *Task) {
 		t.SetAllUIDs(Keep, 10, Keep)
 		if c := t.Credentials(); c.Effective != 0 || c.Permitted != cred.AllCapabilities {
-			w.T.Errorf("an effective id that leaves 0 keeps effective %#x, permitted %#x", c.Effective, c.Permitted)
+			w.T.Errorf("after the effective id changed from 0: effective %#x, permitted %#x", c.Effective, c.Permitted)
 		}
 		t.SetAllUIDs(Keep, 0, Keep)
 		if c := t.Credentials(); c.Effective != cred.AllCapabilities {
-			w.T.Errorf("back at 0 effective is %#x", c.Effective)
+			w.T.Errorf("after the effective id changed to 0: effective %#x", c.Effective)
 		}
 		if err := t.SetCapabilities(1<<cred.Kill, 1<<cred.Kill, 0); err != nil {
 			w.T.Errorf("capset: %v", err)
 		}
 		if err := t.SetCapabilities(1<<cred.Chown, 1<<cred.Chown, 0); err != unix.EPERM {
-			w.T.Errorf("capset to more: %v, want EPERM", err)
+			w.T.Errorf("capset of a capability that is not permitted: %v, want EPERM", err)
 		}
 		t.setCredentials(cred.Root())
 		t.SetUID(10)
 		if c := t.Credentials(); c.Permitted != 0 {
-			w.T.Errorf("all fourIDs away from 0 keep %#x", c.Permitted)
+			w.T.Errorf("after all ids changed from 0: permitted %#x, want 0", c.Permitted)
 		}
 	})
 }
 
-func TestLimits(t *testing.T) {
+func TestChangeLimitErrors(t *testing.T) {
 	w := newWorld(t)
 	w.process(func(t *Task) {
 		g := t.Group()
@@ -88,7 +88,7 @@ func TestLimits(t *testing.T) {
 			"soft above hard":          {unix.RLIMIT_CORE, Limit{5, 4}, false, unix.EINVAL},
 			"raise without privilege":  {unix.RLIMIT_NPROC, Limit{1, 5000}, true, unix.EPERM},
 			"raise with privilege":     {unix.RLIMIT_NPROC, Limit{1, 5000}, false, nil},
-			"descriptors beyond bound": {unix.RLIMIT_NOFILE, Limit{1, 1 << 21}, false, unix.EPERM},
+			"NOFILE above the maximum": {unix.RLIMIT_NOFILE, Limit{1, 1 << 21}, false, unix.EPERM},
 		} {
 			g.Limits.SetAll(DefaultLimits(8192))
 			if c.drop {
@@ -100,7 +100,7 @@ func TestLimits(t *testing.T) {
 			t.setCredentials(cred.Root())
 		}
 		if _, err := t.ChangeLimit(w.k.GroupByID(1), unix.RLIMIT_CORE, nil); err != nil {
-			w.T.Errorf("root asks for init's limits: %v", err)
+			w.T.Errorf("root reads the limits of init: %v", err)
 		}
 	})
 }

@@ -17,7 +17,7 @@
 // # Locks, from the outermost in
 //
 //  1. Kernel.mu guards the family: the table of ids, parents and children,
-//     groups and sessions, who is a zombie.
+//     groups and sessions, and which processes are zombies.
 //  2. Timers.mu guards the timers of one process. An expiry sends its signal
 //     with the lock held.
 //  3. ThreadGroup.mu guards the signals of one process: pending queues,
@@ -57,7 +57,7 @@ type Config struct {
 	// InitEnded is called with the status of process 1 after its exit, on a
 	// goroutine of its own.
 	InitEnded func(Status)
-	// Memory is the physical memory, from which programs get theirs.
+	// Memory allocates the physical memory of programs.
 	Memory *mm.Memory
 	// MapVDSO maps the vDSO and returns the address of its ELF header.
 	MapVDSO func(*mm.AddressSpace) (uint64, error)

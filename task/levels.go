@@ -13,8 +13,8 @@ var levelDuties = func() (levels entry.Flag) {
 	return levels
 }()
 
-// UpdateLevels makes the task owe exactly the level duties that there is a
-// reason for: those of RaiseForAll, and those of each subsystem's Levels. A
+// UpdateLevels sets the level duties in the thread flags word to the union of their
+// reasons: those of RaiseForAll, and those of each subsystem's Levels. A
 // subsystem first changes its reason and then calls UpdateLevels, whether it
 // switches the duty on or off. Any goroutine may call it; it does not sleep. A
 // task in user mode notices at its next system call.

@@ -12,7 +12,8 @@ import (
 // reason is a subsystem that wants SYSCALL_TRACE while it is on.
 type reason struct {
 	on atomic.Bool
-	// afterRead runs between the read of the reason and its use.
+	// afterRead is called after the reason was read and before the result is
+	// used.
 	afterRead func()
 }
 
@@ -32,9 +33,11 @@ func (r *reason) subsystem() Subsystem {
 	}
 }
 
+// owesTrace reports whether SYSCALL_TRACE is raised for the task.
 func owesTrace(t *Task) bool { return entry.Pending(&t.Frame.ThreadFlags)&entry.SyscallTrace != 0 }
 
-// updateWithoutLock is a mutant of UpdateLevels.
+// updateWithoutLock is UpdateLevels without its lock. The test must detect the lost
+// update.
 func updateWithoutLock(t *Task) {
 	want := t.kernel.Levels()
 	for _, levels := range t.kernel.subsystems.levels {
@@ -44,10 +47,10 @@ func updateWithoutLock(t *Task) {
 	entry.Lower(&t.Frame.ThreadFlags, levelDuties&^want)
 }
 
-// TestLevelOfOneReasonSurvivesAnotherBeingSwitchedOff forces the interleaving
-// in which an update is lost if it can be: one goroutine has read all reasons
-// as off, and the other then switches one on and updates.
-func TestLevelOfOneReasonSurvivesAnotherBeingSwitchedOff(t *testing.T) {
+// TestConcurrentUpdateLevelsLoseNoReason forces the interleaving that loses an
+// update without the lock: one goroutine has read all reasons as off, and another
+// then switches one on and updates the levels.
+func TestConcurrentUpdateLevelsLoseNoReason(t *testing.T) {
 	for name, c := range map[string]struct {
 		update   func(*Task)
 		survives bool
@@ -69,12 +72,12 @@ func TestLevelOfOneReasonSurvivesAnotherBeingSwitchedOff(t *testing.T) {
 							c.update(task)
 						}()
 						select {
-						case <-otherDone: // it did not wait for the lock
+						case <-otherDone: // update takes no lock
 						case <-time.After(20 * time.Millisecond):
 						}
 					}
 				}
-				c.update(task) // the first reason has been switched off
+				c.update(task) // the first reason is off
 				<-otherDone
 				if got := owesTrace(task); got != c.survives {
 					w.T.Errorf("the task owes SYSCALL_TRACE: %t, want %t", got, c.survives)
@@ -88,7 +91,7 @@ func TestLevelsAreTheUnionOfTheirReasons(t *testing.T) {
 	var first, second reason
 	w := newWorld(t, first.subsystem(), second.subsystem())
 	w.process(func(task *Task) {
-		entry.Raise(&task.Frame.ThreadFlags, entry.NotifyResume) // no level: it must stay
+		entry.Raise(&task.Frame.ThreadFlags, entry.NotifyResume) // not a level: it must stay raised
 		for state := range 8 {
 			first.on.Store(state&1 != 0)
 			second.on.Store(state&2 != 0)
@@ -102,15 +105,15 @@ func TestLevelsAreTheUnionOfTheirReasons(t *testing.T) {
 				w.T.Errorf("reasons %03b: the task owes SYSCALL_TRACE: %t, want %t", state, got, want)
 			}
 			if entry.Pending(&task.Frame.ThreadFlags)&entry.NotifyResume == 0 {
-				w.T.Fatal("a duty that is no level was cleared")
+				w.T.Fatal("UpdateLevels cleared a duty that is not a level")
 			}
 		}
 		w.k.LowerForAll(entry.SyscallTrace)
 	})
 }
 
-// TestConcurrentSwitchesLoseNoLevel switches three reasons for the same duty at
-// once: two subsystems' and the kernel-wide one.
+// TestConcurrentSwitchesLoseNoLevel switches three reasons for the same duty
+// concurrently: those of two subsystems and the kernel-wide one.
 func TestConcurrentSwitchesLoseNoLevel(t *testing.T) {
 	var first, second reason
 	w := newWorld(t, first.subsystem(), second.subsystem())
@@ -149,7 +152,7 @@ func TestConcurrentSwitchesLoseNoLevel(t *testing.T) {
 	})
 }
 
-func TestKernelWideLevelMissesNoNewTask(t *testing.T) {
+func TestKernelWideLevelIncludesNewTasks(t *testing.T) {
 	w := newWorld(t)
 	w.process(func(task *Task) {
 		var stop atomic.Bool
@@ -161,7 +164,7 @@ func TestKernelWideLevelMissesNoNewTask(t *testing.T) {
 				for _, g := range w.k.Groups() {
 					for _, t := range g.Threads() {
 						if !owesTrace(t) {
-							w.T.Errorf("%s does not owe a duty of all tasks", t)
+							w.T.Errorf("%s does not owe the kernel-wide duty", t)
 						}
 					}
 				}

@@ -9,13 +9,13 @@ import (
 	"slowpath/signal"
 )
 
-func TestForkExitWait(t *testing.T) {
+func TestWaitReturnsTheExitCodeOfAChild(t *testing.T) {
 	w := newWorld(t)
 	status := w.process(func(t *Task) {
 		pid := w.fork(t, func(t *Task) { exit(t, 42) })
 		result := w.wait(t, pid, 0)
 		if result.PID != pid || result.Status != ExitStatus(42) || result.Code != signal.CLD_EXITED || result.Detail != 42 {
-			w.T.Errorf("wait says %+v of child %d", result, pid)
+			w.T.Errorf("wait returned %+v for child %d", result, pid)
 		}
 		if _, err := t.Wait(WaitRequest{Options: unix.WEXITED}); err != unix.ECHILD {
 			w.T.Errorf("waiting without children: %v, want ECHILD", err)
@@ -27,7 +27,7 @@ func TestForkExitWait(t *testing.T) {
 	}
 }
 
-func TestWaitOptions(t *testing.T) {
+func TestWaitObeysItsOptions(t *testing.T) {
 	w := newWorld(t)
 	w.process(func(t *Task) {
 		var release atomic.Bool
@@ -40,7 +40,7 @@ func TestWaitOptions(t *testing.T) {
 			w.T.Errorf("WNOHANG with a running child: %+v, %v", result, err)
 		}
 		if _, err := t.Wait(WaitRequest{Kind: WaitPID, ID: pid + 1, Options: all.Options}); err != unix.ECHILD {
-			w.T.Errorf("waiting for a stranger: %v, want ECHILD", err)
+			w.T.Errorf("waiting for a process that is no child: %v, want ECHILD", err)
 		}
 		if _, err := t.Wait(WaitRequest{Options: all.Options | unix.WCLONE}); err != unix.ECHILD {
 			w.T.Errorf("__WCLONE with an ordinary child: %v, want ECHILD", err)
@@ -54,12 +54,12 @@ func TestWaitOptions(t *testing.T) {
 		}
 		w.wait(t, pid, 0)
 		if w.k.TaskByID(pid) != nil {
-			w.T.Error("a reaped child is still found")
+			w.T.Error("the id of a reaped child still exists")
 		}
 	})
 }
 
-func TestChildSignal(t *testing.T) {
+func TestSIGCHLDDescribesTheChild(t *testing.T) {
 	w := newWorld(t)
 	w.process(func(t *Task) {
 		t.SetBlocked(signal.SetOf(unix.SIGCHLD))
@@ -67,13 +67,13 @@ func TestChildSignal(t *testing.T) {
 		pid := w.fork(t, func(t *Task) { exit(t, 9) })
 		info, err := t.WaitSignal(signal.SetOf(unix.SIGCHLD), 0)
 		if err != nil || info.Code != signal.CLD_EXITED || info.PID() != pid || info.Status() != 9 {
-			w.T.Errorf("SIGCHLD says code %d, pid %d, status %d, %v", info.Code, info.PID(), info.Status(), err)
+			w.T.Errorf("SIGCHLD has code %d, pid %d, status %d, %v", info.Code, info.PID(), info.Status(), err)
 		}
 		w.wait(t, pid, 0)
 	})
 }
 
-func TestIgnoredChildrenAreReaped(t *testing.T) {
+func TestChildrenAreReapedIfSIGCHLDIsIgnored(t *testing.T) {
 	for name, action := range map[string]signal.Action{
 		"SIG_IGN":      {Handler: signal.SIG_IGN},
 		"SA_NOCLDWAIT": {Handler: signal.SIG_DFL, Flags: signal.SA_NOCLDWAIT},
@@ -87,13 +87,13 @@ func TestIgnoredChildrenAreReaped(t *testing.T) {
 				w.T.Errorf("%s: waiting gives %v, want ECHILD", name, err)
 			}
 			if w.k.TaskByID(pid) != nil {
-				w.T.Errorf("%s: the zombie stays", name)
+				w.T.Errorf("%s: the child is still a zombie", name)
 			}
 		})
 	}
 }
 
-func TestLeaderExitsFirst(t *testing.T) {
+func TestProcessLivesUntilItsLastThreadExits(t *testing.T) {
 	w := newWorld(t)
 	status := w.process(func(t *Task) {
 		pid := w.fork(t, func(leader *Task) {
@@ -101,7 +101,7 @@ func TestLeaderExitsFirst(t *testing.T) {
 			w.thread(leader, func(t *Task) {
 				w.eventually("the leader's end", func() bool { return leader.StateLetter() == 'Z' })
 				if _, ended := g.Exited(); ended {
-					w.T.Error("the process counts as ended while a thread runs")
+					w.T.Error("the process has exited while a thread runs")
 				}
 				t.ExitThread(5)
 			})
@@ -116,7 +116,7 @@ func TestLeaderExitsFirst(t *testing.T) {
 	}
 }
 
-func TestExitGroupEndsSleepingThreads(t *testing.T) {
+func TestExitGroupKillsSleepingThreads(t *testing.T) {
 	w := newWorld(t)
 	status := w.process(func(t *Task) {
 		for range 8 {
@@ -129,7 +129,7 @@ func TestExitGroupEndsSleepingThreads(t *testing.T) {
 	}
 }
 
-func TestOrphansGoToReaperOrSubreaper(t *testing.T) {
+func TestOrphanIsReparentedToReaperOrSubreaper(t *testing.T) {
 	w := newWorld(t)
 	w.process(func(t *Task) {
 		var grandchild atomic.Int64
@@ -152,7 +152,7 @@ func TestOrphansGoToReaperOrSubreaper(t *testing.T) {
 	})
 }
 
-func TestParentDeathSignal(t *testing.T) {
+func TestParentDeathSignalIsSentWhenTheParentExits(t *testing.T) {
 	w := newWorld(t)
 	w.process(func(t *Task) {
 		t.Group().SetSubreaper(true)
@@ -173,7 +173,7 @@ func TestParentDeathSignal(t *testing.T) {
 	})
 }
 
-func TestVforkWaitsForTheChild(t *testing.T) {
+func TestVforkReturnsAfterTheChildExits(t *testing.T) {
 	w := newWorld(t)
 	w.process(func(t *Task) {
 		var ended atomic.Bool
@@ -182,13 +182,13 @@ func TestVforkWaitsForTheChild(t *testing.T) {
 			exit(t, 0)
 		})
 		if !ended.Load() {
-			w.T.Error("vfork returned before the child let go of the memory")
+			w.T.Error("vfork returned while the child used the memory")
 		}
 		w.wait(t, pid, 0)
 	})
 }
 
-func TestThreadIDIsClearedAndWoken(t *testing.T) {
+func TestClearChildTIDWakesTheJoiner(t *testing.T) {
 	w := newWorld(t)
 	w.process(func(t *Task) {
 		t.StoreUint32(scratch, 1)
@@ -202,7 +202,7 @@ func TestThreadIDIsClearedAndWoken(t *testing.T) {
 			if word == 0 {
 				break
 			}
-			if err := t.FutexWait(scratch, word, false, FutexMatchAny, 0); err != nil && err != unix.EAGAIN {
+			if err := t.FutexWait(scratch, word, SharedFutex, FutexMatchAny, 0); err != nil && err != unix.EAGAIN {
 				w.T.Errorf("joining: %v", err)
 				break
 			}
@@ -210,19 +210,19 @@ func TestThreadIDIsClearedAndWoken(t *testing.T) {
 	})
 }
 
-func TestCloneRefuses(t *testing.T) {
+func TestCloneRejectsInvalidFlags(t *testing.T) {
 	w := newWorld(t)
 	w.process(func(t *Task) {
 		for name, c := range map[string]struct {
 			flags uint64
 			want  error
 		}{
-			"thread without handlers": {unix.CLONE_THREAD | unix.CLONE_VM, unix.EINVAL},
-			"handlers without memory": {unix.CLONE_SIGHAND, unix.EINVAL},
-			"pidfd of a thread":       {threadFlags | unix.CLONE_PIDFD, unix.EINVAL},
-			"clear and share":         {unix.CLONE_VM | unix.CLONE_SIGHAND | unix.CLONE_CLEAR_SIGHAND, unix.EINVAL},
-			"name space and fs":       {unix.CLONE_NEWNS | unix.CLONE_FS, unix.EINVAL},
-			"a name space":            {unix.CLONE_NEWPID, unix.EINVAL},
+			"thread without handlers":  {unix.CLONE_THREAD | unix.CLONE_VM, unix.EINVAL},
+			"handlers without memory":  {unix.CLONE_SIGHAND, unix.EINVAL},
+			"pidfd of a thread":        {threadFlags | unix.CLONE_PIDFD, unix.EINVAL},
+			"clear and share handlers": {unix.CLONE_VM | unix.CLONE_SIGHAND | unix.CLONE_CLEAR_SIGHAND, unix.EINVAL},
+			"namespace and shared fs":  {unix.CLONE_NEWNS | unix.CLONE_FS, unix.EINVAL},
+			"namespace":                {unix.CLONE_NEWPID, unix.EINVAL},
 		} {
 			if _, err := t.Clone(CloneArgs{Flags: c.flags}); err != c.want {
 				w.T.Errorf("%s: %v, want %v", name, err, c.want)
@@ -230,16 +230,16 @@ func TestCloneRefuses(t *testing.T) {
 		}
 		t.SetAllUIDs(1000, 1000, 1000)
 		if _, err := t.Clone(CloneArgs{Flags: unix.CLONE_NEWPID}); err != unix.EPERM {
-			w.T.Errorf("a name space without privilege: %v, want EPERM", err)
+			w.T.Errorf("a namespace without privilege: %v, want EPERM", err)
 		}
 		t.Group().Limits.Change(unix.RLIMIT_NPROC, Limit{1, 1}, Privileged)
 		if _, err := t.Clone(CloneArgs{}); err != unix.EAGAIN {
-			w.T.Errorf("beyond RLIMIT_NPROC: %v, want EAGAIN", err)
+			w.T.Errorf("clone beyond RLIMIT_NPROC: %v, want EAGAIN", err)
 		}
 	})
 }
 
-func TestIDsWrapAndStayApart(t *testing.T) {
+func TestProcessIDsWrapAround(t *testing.T) {
 	w := newWorld(t)
 	if err := w.k.SetPIDMax(reservedPIDs + 3); err != nil {
 		t.Fatal(err)
@@ -254,9 +254,9 @@ func TestIDsWrapAndStayApart(t *testing.T) {
 			seen[pid] = true
 			w.wait(t, pid, 0)
 		}
-		// 3 to 302, and after that only 300 to 302 again.
+		// The ids are 3 to 302 first, and then only 300 to 302.
 		if len(seen) != reservedPIDs {
-			w.T.Errorf("%d different ids were given, want %d", len(seen), reservedPIDs)
+			w.T.Errorf("%d different ids were allocated, want %d", len(seen), reservedPIDs)
 		}
 	})
 	if err := w.k.SetPIDMax(reservedPIDs); err != unix.EINVAL {
@@ -264,10 +264,10 @@ func TestIDsWrapAndStayApart(t *testing.T) {
 	}
 }
 
-func TestPanicKillsOnlyItsProcess(t *testing.T) {
+func TestPanicKillsOnlyTheProcess(t *testing.T) {
 	w := newWorld(t)
 	status := w.process(func(t *Task) {
-		pid := w.fork(t, func(t *Task) { panic("a system call went wrong") })
+		pid := w.fork(t, func(t *Task) { panic("a bug in a system call") })
 		if result := w.wait(t, pid, 0); result.Status != SignalStatus(unix.SIGKILL) {
 			w.T.Errorf("the child %v, want SIGKILL", result.Status)
 		}
@@ -278,11 +278,11 @@ func TestPanicKillsOnlyItsProcess(t *testing.T) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if len(w.log) == 0 {
-		t.Error("nothing was logged")
+		t.Error("the panic was not logged")
 	}
 }
 
-func TestManyProcessesAndThreads(t *testing.T) {
+func TestManyProcessesAndThreadsExit(t *testing.T) {
 	w := newWorld(t)
 	status := w.process(func(t *Task) {
 		for range 30 {

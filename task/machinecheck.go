@@ -6,48 +6,48 @@ import (
 	"slowpath/signal"
 )
 
-// MachineCheckHandlers serve MCE_NOTIFY.
+// MachineCheckHandlers returns the handlers of MCE_NOTIFY.
 func MachineCheckHandlers() entry.Handlers[*Task] {
 	return entry.Handlers[*Task]{Flag: entry.MCENotify, BeforeUser: (*Task).serveMachineChecks}
 }
 
-// machineCheckSubsystem logs the records of machine checks that a task has not
-// served when it exits.
+// machineCheckSubsystem logs the machine-check records that are left when a task
+// exits.
 var machineCheckSubsystem = Subsystem{
 	Name: "machine checks",
 	Exit: func(t *Task) { t.takeMachineChecks() },
 }
 
-// pageShift is log2 of the page that a machine check takes from a program
-// (sigaction(2), si_addr_lsb).
-const pageShift = 12
+// lostPageShift is si_addr_lsb of the SIGBUS for a lost page: log2 of the page
+// size (sigaction(2)).
+const lostPageShift = 12
 
-// machineCheck takes what the CPU has recorded of a machine check that
-// interrupted the task, and raises MCE_NOTIFY for the rest.
+// machineCheck handles #MC. It takes the CPU's machine-check records and raises
+// MCE_NOTIFY, whose handler logs them and sends the signal.
 func (t *Task) machineCheck(f *amd64.Frame, _ int) {
 	records, dropped := amd64.TakeMachineChecks(f)
 	if dropped > 0 {
-		t.kernel.Logf("%d records of machine checks are lost, because too many came at once; one of them may have interrupted %s.", dropped, t)
-		records = append(records, amd64.MachineCheckRecord{Status: amd64.MCUncorrected}) // as bad as it can be
+		t.kernel.Logf("%d machine-check records are lost, because too many arrived at once. One of these machine checks may have interrupted %s.", dropped, t)
+		records = append(records, amd64.MachineCheckRecord{Status: amd64.MCUncorrected}) // assume the worst: memory is lost
 	}
 	t.machineChecks = append(t.machineChecks, records...)
 	entry.Raise(&f.ThreadFlags, entry.MCENotify)
 }
 
-// takeMachineChecks logs the records of the checks that interrupted the task,
-// and returns and removes them.
+// takeMachineChecks logs, removes and returns the records of the machine checks
+// that interrupted the task.
 func (t *Task) takeMachineChecks() []amd64.MachineCheckRecord {
 	records := t.machineChecks
 	t.machineChecks = nil
 	for _, r := range records {
-		t.kernel.Logf("Machine check on CPU %d, bank %d: status %#x, address %#x, misc %#x, global status %#x; it interrupted %s.",
+		t.kernel.Logf("Machine check on CPU %d, bank %d: status %#x, address %#x, misc %#x, global status %#x. It interrupted %s.",
 			r.CPU, r.Bank, r.Status, r.Address, r.Misc, r.GlobalStatus, t)
 	}
 	return records
 }
 
-// serveMachineChecks serves MCE_NOTIFY: it sends the task SIGBUS if memory of
-// its own is lost.
+// serveMachineChecks is the handler of MCE_NOTIFY. It sends the task SIGBUS if an
+// error was not corrected.
 func (t *Task) serveMachineChecks() {
 	lost, address := false, uint64(0)
 	for _, r := range t.takeMachineChecks() {
@@ -60,6 +60,6 @@ func (t *Task) serveMachineChecks() {
 		}
 	}
 	if lost {
-		t.ForceSignal(signal.MemoryErrorInfo(address, pageShift))
+		t.ForceSignal(signal.MemoryErrorInfo(address, lostPageShift))
 	}
 }

@@ -23,8 +23,9 @@ type TimerRequest struct {
 	Notify int32 // SIGEV_
 	Signal signal.Signal
 	Thread int    // with SIGEV_THREAD_ID
-	Value  uint64 // sigev_value; DefaultValue stands for the timer's id
-	// DefaultValue is set if the program passed no sigevent.
+	Value  uint64 // sigev_value
+	// DefaultValue is set if the program passed no sigevent. The timer's id then
+	// replaces Value.
 	DefaultValue bool
 }
 
@@ -36,31 +37,32 @@ type posixTimer struct {
 	signal   signal.Signal
 	value    uint64
 	target   *Task // the thread to signal, or nil for the process
-	deadline int64 // on the timer's clock, 0 if it is off
-	interval int64
-	// onWall is set if the deadline is a time of the wall clock, so that it
-	// changes when the clock is set. A relative timer is not affected
+	deadline int64 // nanoseconds of the timer's clock, 0 if the timer is stopped
+	interval int64 // nanoseconds, 0 for a timer that expires once
+	// onWall is set if the deadline is a time of the wall clock. Setting the
+	// clock changes when such a timer expires. A relative timer is not affected
 	// (timer_settime(2)).
 	onWall bool
-	// queued is set while the signal of an expiry is pending. Expiries in that
-	// time send no signal and are counted as overrun.
+	// queued is set while the signal of an expiry is pending. Expiries meanwhile
+	// send no signal and count as overrun.
 	queued      bool
-	overrun     int64
-	lastOverrun int32
-	timer       *time.Timer
-	generation  uint64
+	overrun     int64       // expiries since the pending signal was sent
+	lastOverrun int32       // the overrun of the signal that was delivered last
+	timer       *time.Timer // the Go timer, nil if it is not running
+	generation  uint64      // an expiry of an older generation does nothing
 	account     *signal.Account
 }
 
-// timerClock is a clock that a timer can count on.
+// timerClock is a clock that timers can use. The zero value is the monotonic
+// clock.
 type timerClock struct {
 	wall   bool
-	cpu    bool
-	thread *Task // of CPU clocks: one thread only
+	cpu    bool  // CPU time, of the process if thread is nil
+	thread *Task // the thread whose CPU time counts
 }
 
-// timerClockOf returns the clock with the given number (clock_gettime(2)):
-// EINVAL if it does not exist, EOPNOTSUPP if it has no timers.
+// timerClockOf returns the clock with the given number (clock_gettime(2)). Errors:
+// EINVAL if it does not exist, EOPNOTSUPP if it supports no timers.
 func (t *Task) timerClockOf(number int32) (timerClock, error) {
 	switch number {
 	case unix.CLOCK_REALTIME, unix.CLOCK_TAI:
@@ -78,7 +80,7 @@ func (t *Task) timerClockOf(number int32) (timerClock, error) {
 	return timerClock{}, unix.EINVAL
 }
 
-// now reads the timer's clock.
+// now returns the time of the timer's clock in nanoseconds.
 func (p *posixTimer) now(g *ThreadGroup) int64 {
 	switch {
 	case p.clock.thread != nil:
@@ -93,8 +95,9 @@ func (p *posixTimer) now(g *ThreadGroup) int64 {
 	return clock.Monotonic()
 }
 
-// CreateTimer is timer_create(2). Errors: EINVAL for a bad clock, signal or
-// thread, EOPNOTSUPP, EAGAIN beyond RLIMIT_SIGPENDING.
+// CreateTimer is timer_create(2). It returns the timer's id. Errors: EINVAL for a
+// bad clock, signal or thread, EOPNOTSUPP for a clock without timers, EAGAIN if
+// RLIMIT_SIGPENDING is exceeded.
 func (t *Task) CreateTimer(r TimerRequest) (int32, error) {
 	c, err := t.timerClockOf(r.Clock)
 	if err != nil {
@@ -123,8 +126,8 @@ func (t *Task) CreateTimer(r TimerRequest) (int32, error) {
 	return p.id, nil
 }
 
-// timerTarget returns the thread that the timer signals, nil for the process:
-// EINVAL.
+// timerTarget returns the thread that the timer signals, or nil for the process.
+// EINVAL for a bad notification, signal or thread.
 func (t *Task) timerTarget(r *TimerRequest) (*Task, error) {
 	switch r.Notify {
 	case SIGEV_NONE:
@@ -146,7 +149,7 @@ func (t *Task) timerTarget(r *TimerRequest) (*Task, error) {
 	return target, nil
 }
 
-// freeID returns the next id that no timer has.
+// freeID returns the next id that no timer has. The lock is held.
 func (t *Timers) freeID() int32 {
 	for {
 		id := t.next
@@ -157,7 +160,7 @@ func (t *Timers) freeID() int32 {
 	}
 }
 
-// find returns a timer: EINVAL if there is none with that id.
+// find returns the timer with that id, or EINVAL. The lock is held.
 func (t *Timers) find(id int32) (*posixTimer, error) {
 	if p := t.posix[id]; p != nil {
 		return p, nil
@@ -165,7 +168,7 @@ func (t *Timers) find(id int32) (*posixTimer, error) {
 	return nil, unix.EINVAL
 }
 
-// DeleteTimer is timer_delete(2). Errors: those of timer_delete(2).
+// DeleteTimer is timer_delete(2). EINVAL if there is no such timer.
 func (t *Timers) DeleteTimer(id int32) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -179,7 +182,8 @@ func (t *Timers) DeleteTimer(id int32) error {
 	return nil
 }
 
-// GetTimer is timer_gettime(2). Errors: those of timer_gettime(2).
+// GetTimer is timer_gettime(2): it returns the remaining time and the interval, in
+// nanoseconds. EINVAL if there is no such timer.
 func (t *Timers) GetTimer(id int32) (IntervalValue, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -190,8 +194,8 @@ func (t *Timers) GetTimer(id int32) (IntervalValue, error) {
 	return t.value(p), nil
 }
 
-// value returns the current setting. A periodic timer whose signal is pending is
-// shown as if it had been restarted.
+// value returns the remaining time and the interval. For a periodic timer whose
+// signal is pending it counts to the next expiry. The lock is held.
 func (t *Timers) value(p *posixTimer) IntervalValue {
 	now, deadline := p.now(t.group), p.deadline
 	if deadline != 0 && deadline <= now && p.interval > 0 {
@@ -203,7 +207,8 @@ func (t *Timers) value(p *posixTimer) IntervalValue {
 	return IntervalValue{remaining(deadline, now), p.interval}
 }
 
-// TimerOverrun is timer_getoverrun(2). Errors: those of timer_getoverrun(2).
+// TimerOverrun is timer_getoverrun(2): the overrun of the signal that was delivered
+// last. EINVAL if there is no such timer.
 func (t *Timers) TimerOverrun(id int32) (int32, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -214,19 +219,20 @@ func (t *Timers) TimerOverrun(id int32) (int32, error) {
 	return p.lastOverrun, nil
 }
 
-// TimerBase says what the value of a timer counts from.
+// TimerBase says from which point the value of a timer counts.
 type TimerBase bool
 
 // The values of TimerBase.
 const (
-	// FromNow: the value is a time span.
+	// FromNow: the value counts from the current time.
 	FromNow TimerBase = false
 	// Absolute: the value is a time of the timer's clock (TIMER_ABSTIME).
 	Absolute TimerBase = true
 )
 
-// SetTimer is timer_settime(2): it starts or stops the timer and returns the
-// old setting. Errors: those of timer_settime(2).
+// SetTimer is timer_settime(2): it starts the timer, or stops it if next.Value is
+// 0, and returns the old setting. EINVAL if there is no such timer. The caller has
+// checked next.
 func (t *Timers) SetTimer(id int32, next IntervalValue, base TimerBase) (IntervalValue, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -249,8 +255,8 @@ func (t *Timers) SetTimer(id int32, next IntervalValue, base TimerBase) (Interva
 	return old, nil
 }
 
-// disarm stops the timer. The new generation makes an expiry that has already begun
-// do nothing.
+// disarm stops the timer. An expiry that waits for the lock does nothing, because
+// the generation has changed. The lock is held.
 func (p *posixTimer) disarm() {
 	p.generation++
 	p.deadline, p.queued = 0, false
@@ -260,7 +266,8 @@ func (p *posixTimer) disarm() {
 	}
 }
 
-// arm starts the Go timer. CheckCPU handles timers that count CPU time.
+// arm starts the Go timer of a timer with a deadline. Timers of CPU time have none,
+// because CheckCPU expires them. The lock is held.
 func (t *Timers) arm(p *posixTimer) {
 	if p.deadline == 0 || p.clock.cpu || p.notify == SIGEV_NONE || t.ended {
 		return
@@ -275,8 +282,9 @@ func (t *Timers) arm(p *posixTimer) {
 	})
 }
 
-// expirePosixIfDue expires the timer if its deadline has passed. If the wall clock
-// was set back, it starts the Go timer again. The lock is held.
+// expirePosixIfDue expires the timer if its deadline has passed. Otherwise it
+// restarts the Go timer, which fires too early if the wall clock was set back. The
+// lock is held.
 func (t *Timers) expirePosixIfDue(p *posixTimer) {
 	if p.deadline == 0 || p.queued {
 		return
@@ -290,8 +298,8 @@ func (t *Timers) expirePosixIfDue(p *posixTimer) {
 	t.expirePosix(p)
 }
 
-// minimumInterval bounds how often a timer whose signal is ignored goes
-// through its expiry, in nanoseconds.
+// minimumInterval is the minimum time between two expiries of a timer whose signal
+// is ignored, in nanoseconds.
 const minimumInterval = int64(time.Millisecond)
 
 // expirePosix sends the signal of an expiry. The lock is held.
@@ -307,12 +315,14 @@ func (t *Timers) expirePosix(p *posixTimer) {
 		}
 		return
 	}
-	// The signal is ignored, so signalTaken will not restart the timer.
+	// The signal is ignored and never dequeued, so signalTaken cannot restart the
+	// timer.
 	p.deadline = advance(p.deadline, p.interval, p.now(t.group)+minimumInterval)
 	t.arm(p)
 }
 
-// signalTimer queues the timer's signal. It reports false if it is ignored.
+// signalTimer queues the timer's signal. It reports false if the timer sends none
+// or the signal is ignored.
 func (g *ThreadGroup) signalTimer(p *posixTimer) bool {
 	if p.notify == SIGEV_NONE {
 		return false
@@ -330,9 +340,9 @@ func (g *ThreadGroup) signalTimer(p *posixTimer) bool {
 	return true
 }
 
-// signalTaken must be called after a signal was dequeued. If the signal is a
-// timer's, it sets the overrun and restarts a periodic timer. The group's lock is not
-// held.
+// signalTaken must be called after a signal was dequeued. For the signal of a timer
+// it sets si_overrun and restarts a periodic timer. The caller does not hold the
+// group's lock.
 func (t *Timers) signalTaken(info *signal.Info) {
 	if info.Code != signal.SI_TIMER {
 		return
@@ -341,7 +351,7 @@ func (t *Timers) signalTaken(info *signal.Info) {
 	defer t.mu.Unlock()
 	p := t.posix[info.TimerID()]
 	if p == nil || !p.queued {
-		return // deleted or set anew since, or sent by a user
+		return // the timer was deleted or set again, or a user sent the signal
 	}
 	p.queued = false
 	if p.deadline != 0 {

@@ -9,15 +9,16 @@ import (
 	"slowpath/signal"
 )
 
-// RSeq is the registration of rseq(2) (linux/rseq.h). The zero value is none.
+// RSeq is a registration of rseq(2) (linux/rseq.h). The zero value stands for no
+// registration.
 type RSeq struct {
-	Address   uint64
-	Length    uint32
-	Signature uint32
+	Address   uint64 // user address of struct rseq
+	Length    uint32 // its size in bytes
+	Signature uint32 // the word in front of every abort handler
 }
 
-// rseqSubsystem is the registration of restartable sequences. A child with a
-// copy of the memory keeps it.
+// rseqSubsystem is the registration of restartable sequences. A child with its own
+// copy of the memory inherits the registration.
 var rseqSubsystem = Subsystem{
 	Name: "restartable sequences",
 	Fork: func(parent, child *Task, a *CloneArgs) error {
@@ -29,11 +30,15 @@ var rseqSubsystem = Subsystem{
 	Exec: func(t *Task, _ *Execution) { t.rseq = RSeq{} },
 }
 
-// The size and alignment of the first struct rseq, in bytes.
+// rseqSize is the size and the alignment of struct rseq in its original version, in
+// bytes.
 const rseqSize = 32
 
-// RegisterRSeq is rseq(2): ENOSYS never, EINVAL for a bad area, EBUSY and EPERM
-// as the kernel's documentation says.
+// RegisterRSeq is rseq(2): it registers the area r, or unregisters it with flag 1
+// (RSEQ_FLAG_UNREGISTER). Only the task's own goroutine calls it; it may sleep.
+//
+// Errors: EINVAL for unknown flags or a bad area, EBUSY if r is registered already,
+// EPERM for another signature than the registered one, EFAULT.
 func (t *Task) RegisterRSeq(r RSeq, flags int) error {
 	const unregister = 1
 	switch {
@@ -51,7 +56,8 @@ func (t *Task) RegisterRSeq(r RSeq, flags int) error {
 	return nil
 }
 
-// registeredRSeq answers a second registration: EBUSY if it is the same.
+// registeredRSeq returns the error of a registration while one exists: EBUSY if it
+// is the same.
 func (t *Task) registeredRSeq(r RSeq) error {
 	switch {
 	case t.rseq.Address != r.Address || t.rseq.Length != r.Length:
@@ -62,6 +68,7 @@ func (t *Task) registeredRSeq(r RSeq) error {
 	return unix.EBUSY
 }
 
+// unregisterRSeq removes the registration r and resets the CPU number in its area.
 func (t *Task) unregisterRSeq(r RSeq) error {
 	switch {
 	case t.rseq.Address == 0, t.rseq.Address != r.Address, t.rseq.Length != r.Length:
@@ -76,9 +83,9 @@ func (t *Task) unregisterRSeq(r RSeq) error {
 	return nil
 }
 
-// RaiseRSeq makes the task look at its restartable sequence before it returns
-// to user mode: it was preempted, moved to another CPU, or gets a signal. The
-// task's own goroutine calls it.
+// RaiseRSeq raises the duty of rseq(2), if the task has a registration: serveRSeq
+// runs before the return to user mode. It is called after a preemption or a
+// migration to another CPU. Only the task's own goroutine calls it.
 func (t *Task) RaiseRSeq() {
 	if t.rseq.Address != 0 {
 		entry.Raise(&t.Frame.ThreadFlags, entry.RestartableSequence)
@@ -88,10 +95,10 @@ func (t *Task) RaiseRSeq() {
 // rseqUninitialized is RSEQ_CPU_ID_UNINITIALIZED (linux/rseq.h).
 const rseqUninitialized = ^uint32(0)
 
-// serveRSeq aborts the sequence that the task was in, if it was in one, and
-// writes the number of the CPU on which it goes on. An area that cannot be
-// read or written, or that lies, is SIGSEGV (Linux, kernel/rseq.c). delivered is
-// the signal that is being delivered, or 0.
+// serveRSeq aborts the restartable sequence that the task is executing, if any, and
+// writes the number of the current CPU into the area. If the area is invalid or
+// cannot be accessed, it sends SIGSEGV (Linux: kernel/rseq.c). delivered is the
+// signal whose frame is being built, or 0.
 func (t *Task) serveRSeq(f *amd64.Frame, delivered signal.Signal) {
 	if t.rseq.Address == 0 {
 		return
@@ -101,7 +108,8 @@ func (t *Task) serveRSeq(f *amd64.Frame, delivered signal.Signal) {
 	}
 }
 
-// writeCPU stores the current CPU. It reports false if it cannot.
+// writeCPU stores the number of the current CPU in the area. It reports false if
+// the area cannot be written.
 func (t *Task) writeCPU(f *amd64.Frame) bool {
 	cpu := uint32(f.LastCPU())
 	return t.storeRSeqCPU(cpu, cpu) == nil
@@ -112,8 +120,8 @@ func (t *Task) storeRSeqCPU(start, cpu uint32) error {
 	return abi.CopyOut(t, t.rseq.Address, [2]uint32{start, cpu})
 }
 
-// abortSequence moves the task to the abort handler if RIP is inside its
-// restartable sequence. It reports false if the area is invalid.
+// abortSequence sets RIP to the abort handler if it is inside the restartable
+// sequence. It reports false if the area is invalid.
 func (t *Task) abortSequence(f *amd64.Frame) bool {
 	area, err := abi.CopyIn[abi.Rseq](t, t.rseq.Address)
 	if err != nil {
@@ -128,7 +136,7 @@ func (t *Task) abortSequence(f *amd64.Frame) bool {
 	}
 	inside := f.RIP-cs.StartIP < cs.PostCommitOffset
 	if inside && (cs.Flags != 0 || area.Flags != 0) {
-		return false // Linux 6.1 has no NO_RESTART flags any more
+		return false // Linux 6.1 rejects all flags; the NO_RESTART flags were removed
 	}
 	if abi.CopyOut(t, t.rseq.Address+abi.RseqCSOffset, uint64(0)) != nil {
 		return false
@@ -139,9 +147,9 @@ func (t *Task) abortSequence(f *amd64.Frame) bool {
 	return true
 }
 
-// readSequence reads the descriptor of a sequence and checks that its addresses
-// are the user's, that the abort handler is outside the sequence, and that the
-// signature is in front of the handler.
+// readSequence reads the descriptor of a sequence (struct rseq_cs). It reports false
+// unless the addresses are user addresses, the abort handler is outside the
+// sequence, and the signature is in front of the handler.
 func (t *Task) readSequence(address uint64) (cs abi.RseqCS, ok bool) {
 	cs, err := abi.CopyIn[abi.RseqCS](t, address)
 	if err != nil {
@@ -156,9 +164,11 @@ func (t *Task) readSequence(address uint64) (cs abi.RseqCS, ok bool) {
 	return cs, err == nil && signature == t.rseq.Signature
 }
 
-// RegisterBarrier notes that the process has announced a command of
-// membarrier(2).
+// RegisterBarrier records that the process has registered for the membarrier(2)
+// commands in command, a bit mask of MEMBARRIER_CMD_REGISTER_ values. Any goroutine
+// may call it.
 func (t *Task) RegisterBarrier(command uint32) { t.group.barriers.Or(command) }
 
-// BarrierRegistered reports whether it has.
+// BarrierRegistered reports whether the process has registered for one of the
+// commands in command. Any goroutine may call it.
 func (t *Task) BarrierRegistered(command uint32) bool { return t.group.barriers.Load()&command != 0 }

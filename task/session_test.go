@@ -10,12 +10,12 @@ import (
 	"slowpath/signal"
 )
 
-// console is a terminal that does nothing.
+// console is a terminal without input and output.
 type console struct{ number uint64 }
 
 func (c *console) DeviceNumber() uint64 { return c.number }
 
-func TestSessionsAndGroups(t *testing.T) {
+func TestSetsidAndSetpgidErrors(t *testing.T) {
 	w := newWorld(t)
 	w.process(func(t *Task) {
 		if _, err := t.SetSession(); err != unix.EPERM {
@@ -37,38 +37,38 @@ func TestSessionsAndGroups(t *testing.T) {
 			number, to int
 			want       error
 		}{
-			{"a group of its own", first, 0, nil},
-			{"into that group", second, first, nil},
-			{"into a group that is not there", second, 9999, unix.EPERM},
-			{"a session leader", t.PID(), 0, unix.EPERM},
-			{"no child", 1, 0, unix.ESRCH},
-			{"nobody", 9999, 0, unix.ESRCH},
-			{"negative", first, -1, unix.EINVAL},
-			{"another session's child", stranger, first, unix.EPERM},
+			{"new group", first, 0, nil},
+			{"existing group", second, first, nil},
+			{"missing group", second, 9999, unix.EPERM},
+			{"session leader", t.PID(), 0, unix.EPERM},
+			{"not a child", 1, 0, unix.ESRCH},
+			{"missing process", 9999, 0, unix.ESRCH},
+			{"negative group", first, -1, unix.EINVAL},
+			{"child in another session", stranger, first, unix.EPERM},
 		} {
 			if err := t.SetProcessGroup(c.number, c.to); err != c.want {
 				w.T.Errorf("setpgid, %s: %v, want %v", c.name, err, c.want)
 			}
 		}
 		if id, _ := t.ProcessGroupOf(second); id != first {
-			w.T.Errorf("the group is %d, want %d", id, first)
+			w.T.Errorf("the process group is %d, want %d", id, first)
 		}
 		t.Kill(-first, unix.SIGKILL)
 		for range 2 {
 			result, err := t.Wait(WaitRequest{Kind: WaitProcessGroup, ID: first, Options: unix.WEXITED})
 			if err != nil || result.Status != SignalStatus(unix.SIGKILL) {
-				w.T.Errorf("a member of the group: %+v, %v", result, err)
+				w.T.Errorf("waiting for a killed member of the group: %+v, %v", result, err)
 			}
 		}
 		if err := t.Kill(-first, 0); err != unix.ESRCH {
-			w.T.Errorf("a group without members: %v, want ESRCH", err)
+			w.T.Errorf("kill of a group without members: %v, want ESRCH", err)
 		}
 		t.Kill(stranger, unix.SIGKILL)
 		w.wait(t, stranger, 0)
 	})
 }
 
-func TestOrphanedStoppedGroupIsHungUp(t *testing.T) {
+func TestOrphanedStoppedGroupGetsSIGHUP(t *testing.T) {
 	w := newWorld(t)
 	w.process(func(t *Task) {
 		t.Group().SetSubreaper(true)
@@ -92,11 +92,11 @@ func TestOrphanedStoppedGroupIsHungUp(t *testing.T) {
 	})
 }
 
-func TestTerminalJobControl(t *testing.T) {
+func TestBackgroundProcessIsStoppedOnTerminalAccess(t *testing.T) {
 	w := newWorld(t)
 	terminal := &console{1}
 	w.process(func(t *Task) {
-		if err := t.AcquireTerminal(terminal, false); err != nil {
+		if err := t.AcquireTerminal(terminal); err != nil {
 			w.T.Errorf("TIOCSCTTY: %v", err)
 			return
 		}
@@ -104,7 +104,7 @@ func TestTerminalJobControl(t *testing.T) {
 			w.T.Errorf("TIOCGPGRP: %d, %v", id, err)
 		}
 		if _, err := t.TerminalForeground(&console{2}); err != unix.ENOTTY {
-			w.T.Errorf("TIOCGPGRP of another terminal: %v", err)
+			w.T.Errorf("TIOCGPGRP of another terminal: %v, want ENOTTY", err)
 		}
 		reads := make(chan error, 4)
 		background := w.fork(t, func(t *Task) {
@@ -125,7 +125,7 @@ func TestTerminalJobControl(t *testing.T) {
 			}
 		}
 		if err := t.CheckBackground(terminal, unix.SIGTTOU); err != abi.ERESTARTSYS && err != unix.EIO {
-			w.T.Errorf("the former foreground writes: %v", err)
+			w.T.Errorf("a write from the former foreground group: %v, want ERESTARTSYS or EIO", err)
 		}
 		w.k.SignalTerminal(terminal, unix.SIGINT)
 		if result := w.wait(t, background, 0); result.Status != SignalStatus(unix.SIGINT) {
@@ -134,7 +134,7 @@ func TestTerminalJobControl(t *testing.T) {
 	})
 }
 
-func TestSessionLeadersDeathHangsUp(t *testing.T) {
+func TestExitOfSessionLeaderSendsSIGHUPToForeground(t *testing.T) {
 	w := newWorld(t)
 	terminal := &console{1}
 	w.process(func(t *Task) {
@@ -142,7 +142,7 @@ func TestSessionLeadersDeathHangsUp(t *testing.T) {
 		var job atomic.Int64
 		leader := w.fork(t, func(leader *Task) {
 			leader.SetSession()
-			leader.AcquireTerminal(terminal, false)
+			leader.AcquireTerminal(terminal)
 			leader.SetAction(unix.SIGTTOU, signal.Action{Handler: signal.SIG_IGN})
 			job.Store(int64(w.fork(leader, func(t *Task) {
 				t.SetProcessGroup(0, 0)
@@ -159,8 +159,8 @@ func TestSessionLeadersDeathHangsUp(t *testing.T) {
 		if result := w.wait(t, int(job.Load()), 0); result.Status != SignalStatus(unix.SIGHUP) {
 			w.T.Errorf("the foreground job %v, want SIGHUP", result.Status)
 		}
-		if err := t.AcquireTerminal(terminal, false); err != nil {
-			w.T.Errorf("the terminal is not free again: %v", err)
+		if err := t.AcquireTerminal(terminal); err != nil {
+			w.T.Errorf("TIOCSCTTY after the session leader has exited: %v", err)
 		}
 	})
 }

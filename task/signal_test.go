@@ -12,7 +12,7 @@ import (
 	"slowpath/signal"
 )
 
-func TestDefaultActionsEndASleepingProcess(t *testing.T) {
+func TestFatalSignalsKillASleepingProcess(t *testing.T) {
 	w := newWorld(t)
 	w.process(func(t *Task) {
 		for s := signal.Signal(1); s <= signal.Last; s++ {
@@ -31,7 +31,7 @@ func TestDefaultActionsEndASleepingProcess(t *testing.T) {
 	})
 }
 
-func TestIgnoredAndBlockedSignals(t *testing.T) {
+func TestIgnoredSignalsAreNotPending(t *testing.T) {
 	w := newWorld(t)
 	w.process(func(t *Task) {
 		t.SetAction(unix.SIGTERM, signal.Action{Handler: signal.SIG_IGN})
@@ -42,20 +42,20 @@ func TestIgnoredAndBlockedSignals(t *testing.T) {
 		}
 		t.SetBlocked(signal.SetOf(unix.SIGUSR1, unix.SIGKILL, unix.SIGSTOP))
 		if t.Blocked() != signal.SetOf(unix.SIGUSR1) {
-			w.T.Errorf("blocked are %v", t.Blocked())
+			w.T.Errorf("%v are blocked, want SIGUSR1", t.Blocked())
 		}
 		t.Kill(t.PID(), unix.SIGUSR1)
 		if all, own := t.Pending(); all != signal.SetOf(unix.SIGUSR1) || own != 0 || t.Interrupted() {
-			w.T.Errorf("pending are %v and %v", all, own)
+			w.T.Errorf("%v are pending, %v of them for the thread, want SIGUSR1 for the process", all, own)
 		}
 		t.SetAction(unix.SIGUSR1, signal.Action{Handler: signal.SIG_IGN})
 		if all, _ := t.Pending(); all != 0 {
-			w.T.Errorf("a pending signal that is ignored now stays: %v", all)
+			w.T.Errorf("still pending after the signal was ignored: %v", all)
 		}
 	})
 }
 
-func TestHandlerFrameAndReturn(t *testing.T) {
+func TestSigreturnRestoresTheRegisters(t *testing.T) {
 	w := newWorld(t)
 	w.process(func(t *Task) {
 		w.handle(t, unix.SIGUSR1, 0)
@@ -68,20 +68,21 @@ func TestHandlerFrameAndReturn(t *testing.T) {
 			w.T.Errorf("the handler starts with rip %#x, rdi %d, rsp %#x", f.RIP, f.RDI, f.RSP)
 		}
 		if !t.Blocked().Has(unix.SIGUSR1) {
-			w.T.Error("the handler's own signal is not blocked")
+			w.T.Error("the signal is not blocked in its handler")
 		}
 		f.RBX = 99
 		f.RSP += 8 // the handler returns to the restorer
 		t.SignalReturn(f)
 		if f.RAX != 1 || f.RBX != 2 || f.R15 != 3 || f.RSP != rsp || f.RIP != rip || t.Blocked() != 0 {
-			w.T.Errorf("after sigreturn: %#x %d %d %d, blocked %v", f.RIP, f.RAX, f.RBX, f.R15, t.Blocked())
+			w.T.Errorf("after sigreturn: rip %#x, rax %d, rbx %d, r15 %d, blocked %v", f.RIP, f.RAX, f.RBX, f.R15, t.Blocked())
 		}
 	})
 }
 
-// TestRestart is the table of signal(7): which interrupted calls are executed
-// again, with which number, and which fail with EINTR.
-func TestRestart(t *testing.T) {
+// TestInterruptedCallIsRestartedOrFails checks the rules of signal(7): which
+// interrupted system calls are restarted, with which number, and which fail with
+// EINTR.
+func TestInterruptedCallIsRestartedOrFails(t *testing.T) {
 	const number, again = 7, 0x2000
 	type outcome struct{ rax, rip uint64 }
 	eintr := outcome{^uint64(unix.EINTR) + 1, again + 2}
@@ -100,38 +101,42 @@ func TestRestart(t *testing.T) {
 	} {
 		w := newWorld(t)
 		w.process(func(t *Task) {
-			try := func(flags uint64, send bool) outcome {
+			type delivery struct {
+				send  bool   // SIGUSR1 is pending
+				flags uint64 // of its action
+			}
+			try := func(d delivery) outcome {
 				f := t.Frame
 				rsp := f.RSP
 				f.OrigRAX, f.RAX, f.RIP = number, -uint64(c.err), again+2
-				w.handle(t, unix.SIGUSR1, flags)
-				if send {
+				w.handle(t, unix.SIGUSR1, d.flags)
+				if d.send {
 					t.Kill(t.PID(), unix.SIGUSR1)
 				}
 				t.DeliverSignals(f)
-				if send {
+				if d.send {
 					f.RSP += 8
 					t.SignalReturn(f)
 				}
 				if f.RSP != rsp {
-					w.T.Errorf("%s: the stack pointer moved", name)
+					w.T.Errorf("%s: the stack pointer has changed", name)
 				}
 				return outcome{f.RAX, f.RIP}
 			}
-			if got := try(0, false); got != c.none {
+			if got := try(delivery{}); got != c.none {
 				w.T.Errorf("%s without a handler: %#x, want %#x", name, got, c.none)
 			}
-			if got := try(0, true); got != c.handler {
+			if got := try(delivery{send: true}); got != c.handler {
 				w.T.Errorf("%s with a handler: %#x, want %#x", name, got, c.handler)
 			}
-			if got := try(signal.SA_RESTART, true); got != c.handlerRestart {
+			if got := try(delivery{send: true, flags: signal.SA_RESTART}); got != c.handlerRestart {
 				w.T.Errorf("%s with SA_RESTART: %#x, want %#x", name, got, c.handlerRestart)
 			}
 		})
 	}
 }
 
-func TestUnwritableStackIsFatal(t *testing.T) {
+func TestHandlerWithoutStackKills(t *testing.T) {
 	w := newWorld(t)
 	w.process(func(t *Task) {
 		for _, s := range []signal.Signal{unix.SIGUSR1, unix.SIGSEGV} {
@@ -142,13 +147,13 @@ func TestUnwritableStackIsFatal(t *testing.T) {
 				w.returnToUser(t)
 			})
 			if result := w.wait(t, pid, 0); result.Status != SignalStatus(unix.SIGSEGV) {
-				w.T.Errorf("a handler of %v without a stack: the child %v", s, result.Status)
+				w.T.Errorf("a handler of %v on an unmapped stack: the child %v, want SIGSEGV", s, result.Status)
 			}
 		}
 	})
 }
 
-func TestFaultThatIsBlockedKills(t *testing.T) {
+func TestBlockedFaultKills(t *testing.T) {
 	w := newWorld(t)
 	w.process(func(t *Task) {
 		pid := w.fork(t, func(t *Task) {
@@ -164,7 +169,7 @@ func TestFaultThatIsBlockedKills(t *testing.T) {
 	})
 }
 
-func TestExceptionsBecomeSignals(t *testing.T) {
+func TestExceptionsSendSignals(t *testing.T) {
 	w := newWorld(t)
 	w.process(func(t *Task) {
 		for vector, want := range map[int]signal.Signal{
@@ -183,7 +188,7 @@ func TestExceptionsBecomeSignals(t *testing.T) {
 	})
 }
 
-func TestDebugCauses(t *testing.T) {
+func TestDebugExceptionCodes(t *testing.T) {
 	for cause, want := range map[uint64]int32{
 		0:                                            signal.TRAP_BRKPT, // INT1
 		amd64.DebugStep:                              signal.TRAP_TRACE,
@@ -193,12 +198,12 @@ func TestDebugCauses(t *testing.T) {
 		1 << 13 /* an access to a debug register */ : 0,
 	} {
 		if got := debugCode(cause); got != want {
-			t.Errorf("DR6 %#x becomes code %d, want %d", cause, got, want)
+			t.Errorf("DR6 %#x: si_code %d, want %d", cause, got, want)
 		}
 	}
 }
 
-func TestStopAndContinue(t *testing.T) {
+func TestStopAndContinueAreReportedOnce(t *testing.T) {
 	w := newWorld(t)
 	w.process(func(t *Task) {
 		pid := w.fork(t, func(t *Task) {
@@ -209,48 +214,48 @@ func TestStopAndContinue(t *testing.T) {
 			t.Kill(pid, unix.SIGSTOP)
 			result := w.wait(t, pid, unix.WUNTRACED)
 			if result.Status != stopStatus(unix.SIGSTOP) || result.Code != signal.CLD_STOPPED {
-				w.T.Errorf("stopped: %+v", result)
+				w.T.Errorf("wait for a stopped child returned %+v", result)
 			}
 			if again, err := t.Wait(WaitRequest{Options: unix.WSTOPPED | unix.WNOHANG}); err != nil || again.PID != 0 {
-				w.T.Errorf("one stop is reported twice: %+v, %v", again, err)
+				w.T.Errorf("wait reported the same stop twice: %+v, %v", again, err)
 			}
 			t.Kill(pid, unix.SIGCONT)
 			result = w.wait(t, pid, unix.WCONTINUED)
 			if result.Status != continueStatus || result.Code != signal.CLD_CONTINUED {
-				w.T.Errorf("continued: %+v", result)
+				w.T.Errorf("wait for a continued child returned %+v", result)
 			}
 		}
 		t.Kill(pid, unix.SIGSTOP)
 		w.wait(t, pid, unix.WUNTRACED)
-		t.Kill(pid, unix.SIGTERM) // stays pending: it is stopped
+		t.Kill(pid, unix.SIGTERM) // stays pending while the process is stopped
 		if g := w.k.GroupByID(pid); !g.Stopped() {
-			w.T.Error("SIGTERM has resumed a stopped process")
+			w.T.Error("SIGTERM resumed a stopped process")
 		}
 		t.Kill(pid, unix.SIGKILL)
 		if result := w.wait(t, pid, 0); result.Status.Signal() != unix.SIGTERM && result.Status.Signal() != unix.SIGKILL {
-			w.T.Errorf("the stopped child %v", result.Status)
+			w.T.Errorf("the stopped child %v, want SIGTERM or SIGKILL", result.Status)
 		}
 	})
 }
 
-func TestContinueCancelsStop(t *testing.T) {
+func TestStopAndContinueDiscardEachOther(t *testing.T) {
 	w := newWorld(t)
 	w.process(func(t *Task) {
 		t.SetBlocked(signal.SetOf(unix.SIGTSTP, unix.SIGCONT))
 		t.Kill(t.PID(), unix.SIGTSTP)
 		t.Kill(t.PID(), unix.SIGCONT)
 		if all, _ := t.Pending(); all.Has(unix.SIGTSTP) {
-			w.T.Errorf("SIGCONT leaves %v", all)
+			w.T.Errorf("after SIGCONT %v are pending", all)
 		}
 		t.Kill(t.PID(), unix.SIGTSTP)
 		if all, _ := t.Pending(); all.Has(unix.SIGCONT) {
-			w.T.Errorf("SIGTSTP leaves %v", all)
+			w.T.Errorf("after SIGTSTP %v are pending", all)
 		}
 		t.Kill(t.PID(), unix.SIGCONT)
 	})
 }
 
-func TestRealtimeSignalsQueue(t *testing.T) {
+func TestRealtimeSignalsAreQueuedInOrder(t *testing.T) {
 	w := newWorld(t)
 	w.process(func(t *Task) {
 		const low, high = signal.FirstRealtime + 2, signal.FirstRealtime + 3
@@ -260,7 +265,7 @@ func TestRealtimeSignalsQueue(t *testing.T) {
 			for _, s := range []signal.Signal{high, low, unix.SIGUSR1} {
 				info := signal.UserInfo(s, signal.SI_QUEUE, i, 0)
 				if err := t.QueueInfo(t.PID(), info); err != nil {
-					w.T.Errorf("queueing: %v", err)
+					w.T.Errorf("QueueInfo: %v", err)
 				}
 			}
 		}
@@ -271,16 +276,16 @@ func TestRealtimeSignalsQueue(t *testing.T) {
 		for _, c := range want {
 			info, err := t.WaitSignal(set, -1)
 			if err != nil || info.Signo != c.s || info.PID() != c.pid {
-				w.T.Errorf("took %v of %d (%v), want %v of %d", info.Signo, info.PID(), err, c.s, c.pid)
+				w.T.Errorf("WaitSignal returned %v from process %d (%v), want %v from %d", info.Signo, info.PID(), err, c.s, c.pid)
 			}
 		}
 		if _, err := t.WaitSignal(set, -1); err != unix.EAGAIN {
-			w.T.Errorf("an empty queue: %v, want EAGAIN", err)
+			w.T.Errorf("WaitSignal with an empty queue: %v, want EAGAIN", err)
 		}
 		t.Group().Limits.Change(unix.RLIMIT_SIGPENDING, Limit{1, 1}, Privileged)
 		t.QueueInfo(t.PID(), signal.UserInfo(low, signal.SI_QUEUE, 0, 0))
 		if err := t.QueueInfo(t.PID(), signal.UserInfo(low, signal.SI_QUEUE, 0, 0)); err != unix.EAGAIN {
-			w.T.Errorf("beyond RLIMIT_SIGPENDING: %v, want EAGAIN", err)
+			w.T.Errorf("QueueInfo beyond RLIMIT_SIGPENDING: %v, want EAGAIN", err)
 		}
 	})
 }
@@ -292,18 +297,18 @@ func TestWaitSignalTimesOut(t *testing.T) {
 		t.SetBlocked(set)
 		start := clock.Monotonic()
 		if _, err := t.WaitSignal(set, start+20*clock.Millisecond); err != unix.EAGAIN {
-			w.T.Errorf("at the deadline: %v, want EAGAIN", err)
+			w.T.Errorf("WaitSignal until the deadline: %v, want EAGAIN", err)
 		}
 		if clock.Monotonic()-start < 20*clock.Millisecond {
-			w.T.Error("it came early")
+			w.T.Error("WaitSignal returned before the deadline")
 		}
 		if t.Blocked() != set {
-			w.T.Errorf("blocked are %v afterwards", t.Blocked())
+			w.T.Errorf("%v are blocked after WaitSignal", t.Blocked())
 		}
 	})
 }
 
-func TestSignalGoesToAThreadThatTakesIt(t *testing.T) {
+func TestProcessSignalGoesToAThreadThatDoesNotBlockIt(t *testing.T) {
 	w := newWorld(t)
 	w.process(func(t *Task) {
 		w.handle(t, unix.SIGUSR1, 0)
@@ -324,7 +329,7 @@ func TestSignalGoesToAThreadThatTakesIt(t *testing.T) {
 	})
 }
 
-func TestSuspendRestoresTheMaskAfterTheHandler(t *testing.T) {
+func TestSigsuspendRestoresTheMaskAfterTheHandler(t *testing.T) {
 	w := newWorld(t)
 	w.process(func(t *Task) {
 		w.handle(t, unix.SIGUSR1, 0)
@@ -337,17 +342,17 @@ func TestSuspendRestoresTheMaskAfterTheHandler(t *testing.T) {
 		f.RAX = -uint64(err.(unix.Errno))
 		w.returnToUser(t)
 		if f.RIP != 0x1234 || t.Blocked() != signal.SetOf(unix.SIGUSR1) {
-			w.T.Errorf("in the handler rip is %#x and blocked are %v", f.RIP, t.Blocked())
+			w.T.Errorf("in the handler rip is %#x and %v are blocked", f.RIP, t.Blocked())
 		}
 		f.RSP += 8
 		t.SignalReturn(f)
 		if eintr := ^uint64(unix.EINTR) + 1; f.RAX != eintr || t.Blocked() != outer {
-			w.T.Errorf("afterwards rax is %#x and blocked are %v", f.RAX, t.Blocked())
+			w.T.Errorf("after sigreturn rax is %#x and %v are blocked", f.RAX, t.Blocked())
 		}
 	})
 }
 
-func TestKillPermissions(t *testing.T) {
+func TestKillChecksPermissions(t *testing.T) {
 	w := newWorld(t)
 	w.process(func(t *Task) {
 		root := w.fork(t, w.sleepForever)
@@ -355,7 +360,7 @@ func TestKillPermissions(t *testing.T) {
 			t.SetAllUIDs(1000, 1000, 1000)
 			for pid, want := range map[int]error{root: unix.EPERM, 1: unix.EPERM, 9999: unix.ESRCH} {
 				if err := t.Kill(pid, 0); err != want {
-					w.T.Errorf("a user's kill of %d: %v, want %v", pid, err, want)
+					w.T.Errorf("an unprivileged kill of %d: %v, want %v", pid, err, want)
 				}
 			}
 			if err := t.Kill(root, unix.SIGCONT); err != nil {
@@ -377,24 +382,24 @@ func TestKillPermissions(t *testing.T) {
 			w.T.Errorf("kill of init: %v", err)
 		}
 		if _, ended := w.k.GroupByID(1).Exited(); ended {
-			w.T.Error("SIGKILL has ended init")
+			w.T.Error("SIGKILL killed init")
 		}
 		t.Kill(root, unix.SIGKILL)
 		w.wait(t, root, 0)
 	})
 }
 
-func TestSigreturnRefusesWhatCannotRun(t *testing.T) {
+func TestSigreturnOfInvalidFrameKills(t *testing.T) {
 	w := newWorld(t)
 	for name, damage := range map[string]func(t *Task){
 		"rip not canonical": func(t *Task) { t.CopyOut(t.Frame.RSP+contextOffset(128), []byte{0, 0, 0, 0, 0, 0, 0, 0x80}) },
-		"rip at the end": func(t *Task) {
+		"rip at the end of user space": func(t *Task) {
 			t.CopyOut(t.Frame.RSP+contextOffset(128), []byte{0, 0xf0, 0xff, 0xff, 0xff, 0x7f, 0, 0})
 		},
-		"cs of the kernel":    func(t *Task) { t.CopyOut(t.Frame.RSP+contextOffset(144), []byte{8, 0}) },
-		"fp state nowhere":    func(t *Task) { t.CopyOut(t.Frame.RSP+contextOffset(184), []byte{0, 0, 0, 0, 0, 0, 0, 1}) },
+		"kernel cs":           func(t *Task) { t.CopyOut(t.Frame.RSP+contextOffset(144), []byte{8, 0}) },
+		"fp state not mapped": func(t *Task) { t.CopyOut(t.Frame.RSP+contextOffset(184), []byte{0, 0, 0, 0, 0, 0, 0, 1}) },
 		"mxcsr reserved bits": func(t *Task) { t.StoreUint32(loadWord(t, t.Frame.RSP+contextOffset(184))+24, 0xffff0000) },
-		"frame nowhere":       func(t *Task) { t.Frame.RSP = 0x1000 },
+		"frame not mapped":    func(t *Task) { t.Frame.RSP = 0x1000 },
 	} {
 		w.process(func(t *Task) {
 			pid := w.fork(t, func(t *Task) {
@@ -413,17 +418,18 @@ func TestSigreturnRefusesWhatCannotRun(t *testing.T) {
 	}
 }
 
-// contextOffset is where a byte of struct sigcontext is from the stack pointer
-// behind the return address.
+// contextOffset converts an offset in struct sigcontext to an offset from the stack
+// pointer after the handler has returned.
 func contextOffset(offset uint64) uint64 { return 40 + offset }
 
+// loadWord returns the low six bytes of the word at a user address.
 func loadWord(t *Task, address uint64) uint64 {
 	var p [8]byte
 	t.CopyIn(address, p[:])
 	return uint64(p[0]) | uint64(p[1])<<8 | uint64(p[2])<<16 | uint64(p[3])<<24 | uint64(p[4])<<32 | uint64(p[5])<<40
 }
 
-func TestSigreturnForcesFlags(t *testing.T) {
+func TestSigreturnDropsPrivilegedFlags(t *testing.T) {
 	w := newWorld(t)
 	w.process(func(t *Task) {
 		w.handle(t, unix.SIGUSR1, 0)
@@ -438,9 +444,9 @@ func TestSigreturnForcesFlags(t *testing.T) {
 	})
 }
 
-// TestLyingRestartableSequenceEnds: a handler of SIGSEGV cannot be delivered
-// while the area of rseq(2) lies, so it is not tried for ever.
-func TestLyingRestartableSequenceEnds(t *testing.T) {
+// TestInvalidRSeqAreaKills checks that delivery ends: with an invalid area of rseq(2)
+// the SIGSEGV for the area cannot be delivered to a handler either.
+func TestInvalidRSeqAreaKills(t *testing.T) {
 	w := newWorld(t)
 	w.process(func(t *Task) {
 		for _, s := range []signal.Signal{unix.SIGUSR1, unix.SIGSEGV} {
@@ -449,7 +455,7 @@ func TestLyingRestartableSequenceEnds(t *testing.T) {
 				w.handle(t, unix.SIGSEGV, 0)
 				t.rseq = RSeq{Address: 0x3000, Length: rseqSize} // not mapped
 				t.Kill(t.PID(), s)
-				for range 4 { // handlers that return
+				for range 4 { // each handler returns
 					if w.returnToUser(t); t.Exiting() {
 						return
 					}
@@ -458,13 +464,13 @@ func TestLyingRestartableSequenceEnds(t *testing.T) {
 				}
 			})
 			if result := w.wait(t, pid, 0); result.Status != SignalStatus(unix.SIGSEGV) {
-				w.T.Errorf("%s: the child %v", signal.Name(s), result.Status)
+				w.T.Errorf("%s: the child %v, want SIGSEGV", signal.Name(s), result.Status)
 			}
 		}
 	})
 }
 
-// takeException lets the owners of the exception handle it.
+// takeException calls the handlers of the exception's owners.
 func takeException(t *Task, vector int) {
 	exceptions, err := entry.NewExceptions(ExceptionHandlers()...)
 	if err != nil {

@@ -11,19 +11,19 @@ import (
 	"slowpath/wait"
 )
 
-// signalFD is the operations of signalfd(2): it reads the signals of set that
-// wait for the process or for the thread that made the descriptor.
+// signalFD implements the file of signalfd(2). A read takes the signals of set that
+// are pending for the process or for the thread that created the file.
 type signalFD struct {
 	fs.FileBase
 	task *Task
 	set  atomic.Uint64
 }
 
-// SignalFDInfoSize is the size of struct signalfd_siginfo in bytes.
+// SignalFDInfoSize is the size of struct signalfd_siginfo in bytes (signalfd(2)).
 const SignalFDInfoSize = 128
 
-// Read implements fs.FileOperations: as many signals as fit. EINVAL if not one
-// does.
+// Read implements fs.FileOperations. It reads as many signals as fit into dst.
+// EINVAL if dst is too small for one signal, EAGAIN if none is pending.
 func (s *signalFD) Read(_ *fs.File, dst fs.Sink, _ int64) (int, error) {
 	if dst.Remaining() < SignalFDInfoSize {
 		return 0, unix.EINVAL
@@ -47,7 +47,7 @@ func (s *signalFD) Read(_ *fs.File, dst fs.Sink, _ int64) (int, error) {
 	return done, nil
 }
 
-// take removes a signal of the set from the queues.
+// take removes the next signal of the set from the pending queues.
 func (s *signalFD) take() (signal.Info, bool) {
 	g := s.task.group
 	g.mu.Lock()
@@ -93,8 +93,9 @@ func signalfdSiginfo(info *signal.Info) abi.SignalfdSiginfo {
 	return s
 }
 
-// SignalFD is signalfd4(2): with fd -1 it makes a descriptor, else it changes
-// the set of one. Errors: EBADF, EINVAL for another kind of file, EMFILE.
+// SignalFD is signalfd4(2). If fd is -1, it creates a file for the signals of set
+// and returns its descriptor. Otherwise it changes the set of the file fd. Only the
+// task's own goroutine calls it. Errors: EBADF, EINVAL if fd is no signalfd, EMFILE.
 func (t *Task) SignalFD(fd int, set signal.Set, flags int) (int, error) {
 	set &^= signal.Unblockable
 	if fd != -1 {
@@ -110,6 +111,7 @@ func (t *Task) SignalFD(fd int, set signal.Set, flags int) (int, error) {
 	return fd, err
 }
 
+// changeSignalFD changes the set of an existing file, and wakes its readers.
 func (t *Task) changeSignalFD(fd int, set signal.Set) (int, error) {
 	file, err := t.FDs.Get(fd)
 	if err != nil {

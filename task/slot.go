@@ -1,11 +1,11 @@
 package task
 
-// Slot is the place of a value of type T in every task: how a package outside
-// of package task keeps its own state of a task. The zero Slot is not usable.
+// Slot stores a value of type T in every task. Packages outside of package task use
+// it for their own state of a task. The zero Slot is not usable.
 type Slot[T any] struct{ index int }
 
-// NewSlot gives every task of k a T. It must be called before the first task
-// is made, and panics otherwise.
+// NewSlot adds a T to every task of k. It panics if it is called after the first
+// task was created.
 func NewSlot[T any](k *Kernel) Slot[T] {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -16,13 +16,12 @@ func NewSlot[T any](k *Kernel) Slot[T] {
 }
 
 // Of returns the task's T, never nil. It starts as the zero value, before any
-// Fork row runs, and lives as long as the Task: after exit it can still be
-// read by whoever has the task. The pointer never changes, so any goroutine may
-// call Of without a lock; the T itself needs its own synchronisation, for
-// example atomic fields. It neither allocates nor looks up a map.
+// Fork row runs, and stays valid after the task has exited. The pointer is
+// constant, so any goroutine may call Of without a lock. The T itself needs its own
+// synchronisation, for example atomic fields. Of does not allocate.
 func (s Slot[T]) Of(t *Task) *T { return t.slots[s.index].(*T) }
 
-// newTask returns a task with empty slots that no other goroutine knows.
+// newTask returns an unpublished task with empty slots.
 func (k *Kernel) newTask() *Task {
 	if !k.subsystems.sealed.Load() {
 		k.subsystems.sealed.Store(true)

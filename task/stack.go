@@ -1,20 +1,30 @@
 package task
 
-// The Go runtime begins a goroutine on a stack of 2 KiB and copies it to one
-// of twice the size when it is full. A copy rewrites the pointers of each
-// frame, at a thousand instructions a frame, and a task's way into its first
-// system call is a dozen frames deep. So the stack grows while there is one.
+// A goroutine starts with a stack of 2 KiB. When the stack is full, the Go
+// runtime copies it to a stack of twice the size and rewrites the pointers in
+// every frame, which costs about 1000 instructions per frame. A task is a dozen
+// frames deep in its first system call. Growing the stack early, while it has
+// one frame, avoids that cost.
 
-// stackRoom makes the second stack, of 8 KiB: execve(2) needs more than 4 KiB.
+// stackRoom is the number of bytes that growStack makes free. It forces a stack
+// of 8 KiB, because execve(2) needs more than 4 KiB.
 const stackRoom = 5 << 10
 
-// growStack makes the caller's stack have stackRoom bytes free. The frame does
-// it, at the function's beginning, whether it is used or not; so the caller
-// does not use it, and nothing is cleared.
+// growStack grows the goroutine's stack until stackRoom bytes are free. The
+// prologue of growStackFrame does it, because that function has a large frame.
+func growStack() { growStackFrame(skipFrame) }
+
+// frameUse says whether growStackFrame executes the code that uses its frame.
+type frameUse bool
+
+const skipFrame frameUse = false
+
+// growStackFrame has a frame of stackRoom bytes. With skipFrame it returns
+// before the frame would be cleared.
 //
 //go:noinline
-func growStack(use bool) byte {
-	if !use {
+func growStackFrame(use frameUse) byte {
+	if use == skipFrame {
 		return 0
 	}
 	var room [stackRoom]byte

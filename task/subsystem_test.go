@@ -19,12 +19,12 @@ import (
 	"slowpath/task"
 )
 
-// A journal is an example of a subsystem outside of package task: it registers
-// two rows, "upper" and "lower", and records what they see of each task.
+// A journal is a subsystem outside of package task. It registers two rows, "upper"
+// and "lower", and records which of their functions are called for each task.
 type journal struct {
 	t    *testing.T
 	slot task.Slot[journalState]
-	// refuse is the result of the lower row's Fork.
+	// refuse is the error that Fork of the lower row returns, or nil.
 	refuse atomic.Pointer[unix.Errno]
 
 	mu     sync.Mutex
@@ -61,6 +61,7 @@ func newJournal(t *testing.T, k *task.Kernel) *journal {
 	return j
 }
 
+// nameChild names the child after its parent, and copies the parent's state.
 func (j *journal) nameChild(parent, child *task.Task) {
 	of, in := j.slot.Of(parent), j.slot.Of(child)
 	of.children++
@@ -68,8 +69,8 @@ func (j *journal) nameChild(parent, child *task.Task) {
 	in.traced.Store(of.traced.Load())
 }
 
-// row returns a row that records every call, and checks what package task says
-// of the state in which it comes.
+// row returns a row that records every call. It checks that the task is in the state
+// that package task documents for the call.
 func (j *journal) row(row string) task.Subsystem {
 	return task.Subsystem{
 		Name: row,
@@ -111,12 +112,14 @@ func (j *journal) row(row string) task.Subsystem {
 	}
 }
 
+// accessMemory checks that the task's memory can be read.
 func (j *journal) accessMemory(t *task.Task, where string) {
 	if _, err := t.LoadUint32(task.Scratch); err != nil {
 		j.t.Errorf("%s: the memory cannot be read: %v", where, err)
 	}
 }
 
+// record appends an event of the task.
 func (j *journal) record(t *task.Task, event ...string) {
 	name := j.slot.Of(t).name
 	j.mu.Lock()
@@ -124,7 +127,7 @@ func (j *journal) record(t *task.Task, event ...string) {
 	j.events[name] = append(j.events[name], strings.TrimSpace(strings.Join(event, " ")))
 }
 
-// take returns and removes what was recorded of a task.
+// take returns and removes the events of a task.
 func (j *journal) take(name string) []string {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -133,14 +136,15 @@ func (j *journal) take(name string) []string {
 	return events
 }
 
-// expect compares what was recorded of a task.
+// expect takes the events of a task and compares them with want.
 func (j *journal) expect(name string, want ...string) {
 	j.t.Helper()
 	if got := j.take(name); !slices.Equal(got, want) {
-		j.t.Errorf("task %q: the rows saw\n\t%s\nwant\n\t%s", name, strings.Join(got, "\n\t"), strings.Join(want, "\n\t"))
+		j.t.Errorf("task %q has the events\n\t%s\nwant\n\t%s", name, strings.Join(got, "\n\t"), strings.Join(want, "\n\t"))
 	}
 }
 
+// flagNames names the clone flags that the rows record.
 func flagNames(flags uint64) string {
 	var names []string
 	if flags&unix.CLONE_THREAD != 0 {
@@ -152,7 +156,7 @@ func flagNames(flags uint64) string {
 	return strings.Join(names, " ")
 }
 
-// The events that every child has in common.
+// Sequences of events.
 var (
 	born        = []string{"upper fork", "lower fork", "upper publish", "lower publish"}
 	bornThread  = []string{"upper fork thread", "lower fork thread", "upper publish", "lower publish"}
@@ -160,16 +164,18 @@ var (
 	endsProcess = []string{"lower exit process", "upper exit process"}
 )
 
+// left returns the events when a task leaves the memory of a program.
 func left(program string) []string {
 	return []string{"lower leave " + program, "upper leave " + program}
 }
 
+// execed returns the events of execve.
 func execed(program string) []string {
 	return []string{"upper exec " + program, "lower exec " + program}
 }
 
-// machine is a kernel with a journal, whose user mode is Go. Process 1 is the
-// kernel's reaper.
+// machine is a kernel with a journal and a simulated user mode, whose programs are Go
+// functions. Process 1 is the kernel's reaper.
 type machine struct {
 	*fstest.World
 	k       *task.Kernel
@@ -194,10 +200,10 @@ func newMachine(t *testing.T) *machine {
 	return m
 }
 
-// bodyBase is the address of the first body, below every mapping.
+// bodyBase is the address of the first body. No memory is mapped there.
 const bodyBase = 0x10
 
-// add registers user code and returns its address.
+// add adds a body and returns its address.
 func (m *machine) add(body func(*task.Task)) uint64 {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -205,8 +211,8 @@ func (m *machine) add(body func(*task.Task)) uint64 {
 	return bodyBase + uint64(len(m.bodies)) - 1
 }
 
-// body returns the code at the task's instruction pointer: body 0 for the start
-// of a program.
+// body returns the body at the task's instruction pointer. An address in a program
+// selects body 0.
 func (m *machine) body(t *task.Task) func(*task.Task) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -216,6 +222,7 @@ func (m *machine) body(t *task.Task) func(*task.Task) {
 	return m.bodies[0]
 }
 
+// run is the user loop: it calls the body, delivers signals, and exits the thread.
 func (m *machine) run(t *task.Task) {
 	m.body(t)(t)
 	m.serve(t)
@@ -224,14 +231,14 @@ func (m *machine) run(t *task.Task) {
 	}
 }
 
-// serve is the return to user mode.
+// serve delivers signals like the loop before user mode.
 func (m *machine) serve(t *task.Task) {
 	if entry.Claim(&t.Frame.ThreadFlags, entry.SigPending) {
 		t.DeliverSignals(t.Frame)
 	}
 }
 
-// process runs body as a process and waits for the end of every task.
+// process executes body as a process and waits until every task has exited.
 func (m *machine) process(body func(*task.Task)) {
 	m.T.Helper()
 	m.add(body)
@@ -239,20 +246,20 @@ func (m *machine) process(body func(*task.Task)) {
 		Path: "/first", Argv: []string{"/first"}, FDs: fs.NewFDTable(), FS: m.Caller.Context.Copy(),
 	})
 	if err != nil {
-		m.T.Fatalf("the program cannot be started: %v", err)
+		m.T.Fatalf("Spawn: %v", err)
 	}
 	g.AwaitEnd()
 	for start := time.Now(); m.k.Threads() > 1; time.Sleep(time.Millisecond) {
 		if time.Since(start) > patience {
-			m.T.Fatalf("%d tasks do not end", m.k.Threads()-1)
+			m.T.Fatalf("%d tasks did not exit", m.k.Threads()-1)
 		}
 	}
 }
 
-// patience is how long a test waits for tasks to end.
+// patience is the time after which a test stops waiting for tasks.
 const patience = 8 * time.Second
 
-// clone makes a task that runs body.
+// clone creates a task that executes body.
 func (m *machine) clone(t *task.Task, flags uint64, body func(*task.Task)) (int, error) {
 	rip := t.Frame.RIP
 	defer func() { t.Frame.RIP = rip }()
@@ -264,7 +271,7 @@ func (m *machine) clone(t *task.Task, flags uint64, body func(*task.Task)) (int,
 	return t.Clone(a)
 }
 
-// mustClone is clone, where it succeeds.
+// mustClone is clone, and reports an error to the test.
 func (m *machine) mustClone(t *task.Task, flags uint64, body func(*task.Task)) int {
 	m.T.Helper()
 	tid, err := m.clone(t, flags, body)
@@ -274,7 +281,7 @@ func (m *machine) mustClone(t *task.Task, flags uint64, body func(*task.Task)) i
 	return tid
 }
 
-// exec makes t the program /second.
+// exec executes the program /second in t.
 func (m *machine) exec(t *task.Task) {
 	m.T.Helper()
 	err := t.Exec(task.ExecRequest{At: fs.At{Caller: t, Name: "/second", Follow: true}, Argv: []string{"/second"}})
@@ -283,7 +290,7 @@ func (m *machine) exec(t *task.Task) {
 	}
 }
 
-// join waits for the end of a child process.
+// join waits until a child process has exited.
 func (m *machine) join(t *task.Task, pid int) {
 	m.T.Helper()
 	if _, err := t.Wait(task.WaitRequest{Kind: task.WaitPID, ID: pid, Options: unix.WEXITED}); err != nil {
@@ -291,7 +298,7 @@ func (m *machine) join(t *task.Task, pid int) {
 	}
 }
 
-// sleep sleeps until a signal ends the task.
+// sleep sleeps and delivers signals until the task exits.
 func (m *machine) sleep(t *task.Task) {
 	for !t.Exiting() {
 		t.Pause()
@@ -299,7 +306,7 @@ func (m *machine) sleep(t *task.Task) {
 	}
 }
 
-func TestSubsystemSeesForkExecAndExitInOrder(t *testing.T) {
+func TestForkExecAndExitCallRowsInOrder(t *testing.T) {
 	m := newMachine(t)
 	m.process(func(t *task.Task) {
 		m.journal.take("")
@@ -310,7 +317,7 @@ func TestSubsystemSeesForkExecAndExitInOrder(t *testing.T) {
 	m.journal.expect("/1", slices.Concat(born, left("/first"), execed("/second"), endsProcess, left("/second"))...)
 }
 
-func TestSubsystemSeesWhichThreadIsTheLast(t *testing.T) {
+func TestExitRowsSeeLastThread(t *testing.T) {
 	m := newMachine(t)
 	m.process(func(t *task.Task) {
 		m.journal.take("")
@@ -325,7 +332,7 @@ func TestSubsystemSeesWhichThreadIsTheLast(t *testing.T) {
 	m.journal.expect("/1", slices.Concat(bornThread, endsProcess, left("/first"))...)
 }
 
-func TestSubsystemSeesVforkChildLeaveTheMemoryFirst(t *testing.T) {
+func TestVforkReturnsAfterLeaveMemoryOfTheChild(t *testing.T) {
 	m := newMachine(t)
 	m.process(func(t *task.Task) {
 		for _, body := range []func(*task.Task){m.exec, func(*task.Task) {}} {
@@ -335,17 +342,17 @@ func TestSubsystemSeesVforkChildLeaveTheMemoryFirst(t *testing.T) {
 			seen := m.journal.take(name)
 			want := left("/first")
 			if !slices.Contains(seen, want[0]) || !slices.Contains(seen, want[1]) {
-				m.T.Errorf("vfork returned when the rows of %s had seen %v only", name, seen)
+				m.T.Errorf("vfork returned after only these events of %s: %v", name, seen)
 			}
 			if seen[0] != "upper fork vfork" || seen[1] != "lower fork vfork" {
-				m.T.Errorf("the rows saw no vfork: %v", seen)
+				m.T.Errorf("the first events are not vfork: %v", seen)
 			}
 			m.join(t, pid)
 		}
 	})
 }
 
-func TestFailedForkIsUndoneInReverse(t *testing.T) {
+func TestFailedForkUndoesRowsInReverseOrder(t *testing.T) {
 	m := newMachine(t)
 	refusal := unix.ENOMEM
 	m.process(func(t *task.Task) {
@@ -353,7 +360,7 @@ func TestFailedForkIsUndoneInReverse(t *testing.T) {
 		m.journal.refuse.Store(&refusal)
 		for i, flags := range []uint64{0, task.ThreadFlags, unix.CLONE_VFORK | unix.CLONE_VM} {
 			if _, err := m.clone(t, flags, nil); err != refusal {
-				m.T.Errorf("clone with a refusing row: %v, want %v", err, refusal)
+				m.T.Errorf("clone with a row whose Fork fails: %v, want %v", err, refusal)
 			}
 			what := strings.TrimSpace("fork " + flagNames(flags))
 			m.journal.expect(fmt.Sprintf("/%d", i+1), "upper "+what, "lower "+what, "upper undo")
@@ -366,7 +373,7 @@ func TestFailedForkIsUndoneInReverse(t *testing.T) {
 			m.T.Errorf("the memory has %d references after the forks failed, want 1", refs)
 		}
 
-		t.Group().Signal(signal.KernelInfo(unix.SIGUSR1)) // default action: death, but only on the return
+		t.Group().Signal(signal.KernelInfo(unix.SIGUSR1)) // fatal, but not delivered before the return to user mode
 		if _, err := m.clone(t, 0, nil); err != abi.ERESTARTNOINTR {
 			m.T.Errorf("clone with a signal pending: %v, want ERESTARTNOINTR", err)
 		}
@@ -375,7 +382,7 @@ func TestFailedForkIsUndoneInReverse(t *testing.T) {
 	})
 }
 
-func TestSubsystemSeesExecFromAThread(t *testing.T) {
+func TestExecFromThreadCallsRowsOfBothThreads(t *testing.T) {
 	m := newMachine(t)
 	m.process(func(t *task.Task) {
 		m.journal.take("")
@@ -386,7 +393,7 @@ func TestSubsystemSeesExecFromAThread(t *testing.T) {
 	m.journal.expect("/1", slices.Concat(bornThread, left("/first"), execed("/second"), endsProcess, left("/second"))...)
 }
 
-func TestSubsystemSeesEveryThreadOfExitGroup(t *testing.T) {
+func TestExitGroupCallsExitRowsOfEveryThread(t *testing.T) {
 	m := newMachine(t)
 	const threads = 8
 	m.process(func(t *task.Task) {
@@ -404,11 +411,11 @@ func TestSubsystemSeesEveryThreadOfExitGroup(t *testing.T) {
 		}
 	}
 	if ends["thread"] != 2*threads || ends["process"] != 2 {
-		t.Errorf("the two rows saw the ends %v, want %d of a thread and 2 of a process", ends, 2*threads)
+		t.Errorf("the two rows have the exit events %v, want %d of a thread and 2 of a process", ends, 2*threads)
 	}
 }
 
-func TestChildOwesItsLevelsFromTheStart(t *testing.T) {
+func TestChildStartsWithItsLevels(t *testing.T) {
 	m := newMachine(t)
 	owes := func(t *task.Task) bool { return entry.Pending(&t.Frame.ThreadFlags)&entry.SyscallTrace != 0 }
 	m.process(func(t *task.Task) {
@@ -427,7 +434,7 @@ func TestChildOwesItsLevelsFromTheStart(t *testing.T) {
 		state.traced.Store(true)
 		m.exec(t)
 		if !owes(t) {
-			m.T.Error("execve did not compute the levels again")
+			m.T.Error("execve did not update the levels")
 		}
 	})
 }
@@ -442,7 +449,7 @@ func TestRegisterAfterTheFirstTaskPanics(t *testing.T) {
 		func() {
 			defer func() {
 				if recover() == nil {
-					t.Errorf("%s did not panic after the first task was made", name)
+					t.Errorf("%s did not panic after the first task was created", name)
 				}
 			}()
 			register()

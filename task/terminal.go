@@ -52,11 +52,29 @@ func (k *Kernel) sessionOf(terminal Terminal) *Session {
 	return nil
 }
 
-// AcquireTerminal is TIOCSCTTY: it makes terminal the controlling terminal of the
-// task's session. With steal, a caller with CAP_SYS_ADMIN takes it from another
-// session. EPERM if the task is not a session leader, if its session has another
-// terminal, or if the terminal is another session's.
-func (t *Task) AcquireTerminal(terminal Terminal, steal bool) error {
+// AcquireTerminal is TIOCSCTTY with the argument 0: it makes terminal the
+// controlling terminal of the task's session. EPERM if the task is not a session
+// leader, if its session has another terminal, or if another session has this
+// terminal.
+func (t *Task) AcquireTerminal(terminal Terminal) error {
+	return t.acquireTerminal(terminal, func() error { return unix.EPERM })
+}
+
+// StealTerminal is TIOCSCTTY with the argument 1: like AcquireTerminal, but if
+// another session has the terminal, a task with CAP_SYS_ADMIN takes it from that
+// session.
+func (t *Task) StealTerminal(terminal Terminal) error {
+	return t.acquireTerminal(terminal, func() error {
+		if !t.Credentials().Has(cred.SysAdmin) {
+			return unix.EPERM
+		}
+		return nil
+	})
+}
+
+// acquireTerminal makes terminal the controlling terminal of the task's session.
+// If another session has it, permitSteal decides whether that session loses it.
+func (t *Task) acquireTerminal(terminal Terminal, permitSteal func() error) error {
 	k := t.kernel
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -68,8 +86,8 @@ func (t *Task) AcquireTerminal(terminal Terminal, steal bool) error {
 		return unix.EPERM
 	}
 	if other := k.sessionOf(terminal); other != nil {
-		if !steal || !t.Credentials().Has(cred.SysAdmin) {
-			return unix.EPERM
+		if err := permitSteal(); err != nil {
+			return err
 		}
 		other.terminal, other.foreground = nil, nil
 	}
@@ -81,8 +99,7 @@ func (t *Task) AcquireTerminal(terminal Terminal, steal bool) error {
 // terminal becomes the controlling terminal of a session leader that has none,
 // unless it is another session's.
 func (t *Task) OpenTerminal(terminal Terminal) {
-	const steal = false
-	t.AcquireTerminal(terminal, steal)
+	t.AcquireTerminal(terminal)
 }
 
 // ReleaseTerminal is TIOCNOTTY: a session leader releases the terminal for the

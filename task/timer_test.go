@@ -11,7 +11,7 @@ import (
 
 const millisecond = clock.Millisecond
 
-func TestRealIntervalTimer(t *testing.T) {
+func TestRealIntervalTimerRepeats(t *testing.T) {
 	w := newWorld(t)
 	w.process(func(t *Task) {
 		set := signal.SetOf(unix.SIGALRM)
@@ -25,19 +25,19 @@ func TestRealIntervalTimer(t *testing.T) {
 			}
 		}
 		if past := clock.Monotonic() - start; past < 15*millisecond {
-			w.T.Errorf("three expiries after %d ns", past)
+			w.T.Errorf("three expiries took %d ns, want at least 15 ms", past)
 		}
 		old := timers.Set(unix.ITIMER_REAL, IntervalValue{})
 		if old.Interval != 5*millisecond || old.Value <= 0 {
-			w.T.Errorf("the timer was %+v", old)
+			w.T.Errorf("stopping the timer returned the old setting %+v", old)
 		}
 		if got := timers.Get(unix.ITIMER_REAL); got != (IntervalValue{}) {
-			w.T.Errorf("a stopped timer is %+v", got)
+			w.T.Errorf("the setting of a stopped timer is %+v, want 0", got)
 		}
 	})
 }
 
-func TestCPUTimers(t *testing.T) {
+func TestCPUTimersCountConsumedTime(t *testing.T) {
 	w := newWorld(t)
 	w.process(func(t *Task) {
 		set := signal.SetOf(unix.SIGVTALRM, unix.SIGPROF, unix.SIGXCPU)
@@ -59,13 +59,13 @@ func TestCPUTimers(t *testing.T) {
 			t.Accounting.System.Add(c.system)
 			g.CheckCPU()
 			if all, _ := t.Pending(); all != c.want {
-				w.T.Errorf("pending are %v, want %v", all, c.want)
+				w.T.Errorf("%v are pending, want %v", all, c.want)
 			}
 		}
 	})
 }
 
-func TestPOSIXTimer(t *testing.T) {
+func TestPOSIXTimerCountsOverrun(t *testing.T) {
 	w := newWorld(t)
 	w.process(func(t *Task) {
 		set := signal.SetOf(unix.SIGUSR1)
@@ -84,21 +84,21 @@ func TestPOSIXTimer(t *testing.T) {
 		t.SleepUntil(Uninterruptible, clock.Monotonic()+30*millisecond, func() bool { return false })
 		info, _ = t.WaitSignal(set, 0)
 		if overrun, _ := timers.TimerOverrun(id); overrun < 10 || overrun != info.Overrun() {
-			w.T.Errorf("after 30 periods the overrun is %d, in the signal %d", overrun, info.Overrun())
+			w.T.Errorf("after 30 periods timer_getoverrun is %d and si_overrun is %d", overrun, info.Overrun())
 		}
 		if v, err := timers.GetTimer(id); err != nil || v.Interval != millisecond || v.Value <= 0 || v.Value > millisecond {
-			w.T.Errorf("the timer is %+v, %v", v, err)
+			w.T.Errorf("the timer's setting is %+v, %v", v, err)
 		}
 		if err := timers.DeleteTimer(id); err != nil {
 			w.T.Errorf("timer_delete: %v", err)
 		}
 		if _, err := timers.GetTimer(id); err != unix.EINVAL {
-			w.T.Errorf("a deleted timer: %v, want EINVAL", err)
+			w.T.Errorf("timer_gettime of a deleted timer: %v, want EINVAL", err)
 		}
 	})
 }
 
-func TestTimersFollowTheWallClock(t *testing.T) {
+func TestOnlyAbsoluteTimersFollowTheWallClock(t *testing.T) {
 	w := newWorld(t)
 	w.process(func(t *Task) {
 		set := signal.SetOf(unix.SIGUSR1)
@@ -114,20 +114,20 @@ func TestTimersFollowTheWallClock(t *testing.T) {
 		w.thread(t, func(t *Task) { slept <- t.SleepUntilWall(due) })
 		w.k.SetWall(due + clock.Second)
 		if _, err := t.WaitSignal(set, clock.Monotonic()+10*clock.Second); err != nil {
-			w.T.Errorf("the timer's hour has come, its signal has not: %v", err)
+			w.T.Errorf("the clock was set past the deadline, but there is no signal: %v", err)
 		}
 		if err := <-slept; err != nil {
-			w.T.Errorf("the sleep ended with %v", err)
+			w.T.Errorf("SleepUntilWall: %v", err)
 		}
 		t.Group().Timers.SetTimer(id, IntervalValue{Value: 3600 * clock.Second}, FromNow)
 		w.k.SetWall(due + 7200*clock.Second)
 		if _, err := t.WaitSignal(set, clock.Monotonic()+20*millisecond); err != unix.EAGAIN {
-			w.T.Errorf("a relative timer follows the wall clock: %v", err)
+			w.T.Errorf("a relative timer expired when the clock was set: %v, want EAGAIN", err)
 		}
 	})
 }
 
-func TestPOSIXTimerAbsoluteAndNone(t *testing.T) {
+func TestPOSIXTimerWithoutSignal(t *testing.T) {
 	w := newWorld(t)
 	w.process(func(t *Task) {
 		timers := &t.Group().Timers
@@ -138,17 +138,17 @@ func TestPOSIXTimerAbsoluteAndNone(t *testing.T) {
 		}
 		timers.SetTimer(id, IntervalValue{Value: w.k.Wall().Now() + clock.Second}, Absolute)
 		if v, _ := timers.GetTimer(id); v.Value <= 0 || v.Value > clock.Second {
-			w.T.Errorf("what is left is %d ns", v.Value)
+			w.T.Errorf("%d ns remain, want at most 1 s", v.Value)
 		}
 		timers.SetTimer(id, IntervalValue{Value: 1}, Absolute)
 		if v, _ := timers.GetTimer(id); v.Value != 0 {
-			w.T.Errorf("a timer of 1970 has %d ns left", v.Value)
+			w.T.Errorf("%d ns remain for a deadline in the past, want 0", v.Value)
 		}
 		for name, r := range map[string]TimerRequest{
-			"no such clock":  {Clock: 99, Signal: unix.SIGUSR1},
-			"no such signal": {Clock: unix.CLOCK_MONOTONIC, Signal: 65},
-			"no such notice": {Clock: unix.CLOCK_MONOTONIC, Signal: 1, Notify: 9},
-			"no such thread": {Clock: unix.CLOCK_MONOTONIC, Signal: 1, Notify: SIGEV_THREAD_ID, Thread: 1},
+			"bad clock":                 {Clock: 99, Signal: unix.SIGUSR1},
+			"bad signal":                {Clock: unix.CLOCK_MONOTONIC, Signal: 65},
+			"bad sigev_notify":          {Clock: unix.CLOCK_MONOTONIC, Signal: 1, Notify: 9},
+			"thread of another process": {Clock: unix.CLOCK_MONOTONIC, Signal: 1, Notify: SIGEV_THREAD_ID, Thread: 1},
 		} {
 			if _, err := t.CreateTimer(r); err != unix.EINVAL {
 				w.T.Errorf("%s: %v, want EINVAL", name, err)

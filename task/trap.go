@@ -11,7 +11,7 @@ import (
 	"slowpath/signal"
 )
 
-// Exceptions of user mode (SDM vol. 3A, 6.15).
+// Vectors of exceptions (SDM vol. 3A, 6.15).
 const (
 	vectorDivide     = 0
 	vectorDebug      = 1
@@ -22,15 +22,16 @@ const (
 	vectorSIMD       = 19
 )
 
-// trap is what an exception becomes (arch/x86/kernel/traps.c).
+// trap describes the signal that an exception causes
+// (Linux: arch/x86/kernel/traps.c).
 type trap struct {
 	signal  signal.Signal
-	code    int32
-	address bool // si_addr is the instruction
+	code    int32 // si_code
+	address bool  // si_addr is the address of the instruction
 }
 
-// traps has the exceptions that always become the same signal. Those that are
-// not in it are protection faults to the user.
+// traps lists, by vector, the exceptions that always cause the same signal. Every
+// other exception causes the SIGSEGV of a general-protection fault.
 var traps = [32]trap{
 	vectorDivide:     {unix.SIGFPE, signal.FPE_INTDIV, true},
 	vectorBreakpoint: {unix.SIGTRAP, signal.SI_KERNEL, false},
@@ -45,9 +46,9 @@ var traps = [32]trap{
 	vectorAlignment:  {unix.SIGBUS, signal.BUS_ADRALN, false},
 }
 
-// ExceptionHandlers returns the handlers of the owner entry.ByProgram: a page
-// fault is resolved; what cannot be resolved, and every other exception, becomes
-// a signal.
+// ExceptionHandlers returns the handlers of the owner entry.ByProgram. They
+// resolve page faults. A page fault that cannot be resolved and every other
+// exception cause a signal.
 func ExceptionHandlers() []entry.ExceptionHandler[*Task] {
 	rows := []struct {
 		vectors []int
@@ -60,7 +61,7 @@ func ExceptionHandlers() []entry.ExceptionHandler[*Task] {
 		{[]int{amd64.NMI}, (*Task).nonMaskableInterrupt},
 	}
 	var handlers []entry.ExceptionHandler[*Task]
-	var others [amd64.FirstInterrupt]bool
+	var handled [amd64.FirstInterrupt]bool
 	add := func(vectors []int, handle func(t *Task, f *amd64.Frame, vector int)) {
 		handlers = append(handlers, entry.ExceptionHandler[*Task]{
 			Owner: entry.ByProgram, Vectors: vectors,
@@ -70,18 +71,18 @@ func ExceptionHandlers() []entry.ExceptionHandler[*Task] {
 	for _, r := range rows {
 		add(r.vectors, r.handle)
 		for _, vector := range r.vectors {
-			others[vector] = true
+			handled[vector] = true
 		}
 	}
-	for vector, handled := range others {
-		if !handled {
+	for vector, hasRow := range handled {
+		if !hasRow {
 			add([]int{vector}, (*Task).trap)
 		}
 	}
 	return handlers
 }
 
-// trap sends the signal that the exception always becomes.
+// trap sends the signal that traps has for the exception.
 func (t *Task) trap(f *amd64.Frame, vector int) {
 	what := traps[vector]
 	if what.signal == 0 {
@@ -94,39 +95,39 @@ func (t *Task) trap(f *amd64.Frame, vector int) {
 	t.fault(f, info)
 }
 
-// debugTrap sends the signal of a #DB that is the program's own: it has set TF,
-// or executed INT1.
+// debugTrap sends SIGTRAP for a #DB. No tracer or uprobe has claimed it, so the
+// program itself has set TF or executed INT1.
 func (t *Task) debugTrap(f *amd64.Frame, _ int) {
 	if code := debugCode(f.DebugCause()); code != 0 {
 		t.fault(f, signal.FaultInfo(unix.SIGTRAP, code, f.RIP))
 	}
 }
 
-// floatingPointError sends the signal of an x87 or SSE exception.
+// floatingPointError sends SIGFPE for an x87 or SSE exception.
 func (t *Task) floatingPointError(f *amd64.Frame, vector int) {
 	t.fault(f, signal.FaultInfo(unix.SIGFPE, floatingCode(f, vector), f.RIP))
 }
 
-// nonMaskableInterrupt does nothing: the NMI was counted on the CPU that took
-// it.
+// nonMaskableInterrupt does nothing. The CPU has counted the NMI already.
 func (t *Task) nonMaskableInterrupt(*amd64.Frame, int) {}
 
-// fault sends the task the signal of its exception. The address is that of the
-// last page fault that became a signal, whatever CR2 has: others left it there,
-// the kernel for one.
+// fault sends the task the signal of its exception, and records the exception for
+// the signal frame. Only a page fault reads CR2. For other exceptions CR2 may hold
+// the address of a page fault of the kernel or of another task, so they repeat the
+// address of the task's last page fault that caused a signal (Linux: thread.cr2).
 func (t *Task) fault(f *amd64.Frame, info signal.Info) {
 	what := signal.Fault{Vector: f.Vector, Error: f.Error, Address: t.lastFault.Address}
 	if f.Vector == vectorPageFault {
 		what.Address = f.CR2
 		if f.CR2 >= amd64.UserLimit {
-			what.Error |= amd64.FaultPresent // what the kernel has mapped is not told
+			what.Error |= amd64.FaultPresent // hide which kernel pages are mapped
 		}
 	}
 	t.lastFault = what
 	t.ForceSignal(info)
 }
 
-// pageFault lets mm resolve the fault, or sends what Linux sends.
+// pageFault resolves the page fault, or sends the signal that Linux sends.
 func (t *Task) pageFault(f *amd64.Frame, _ int) {
 	t.Accounting.MinorFaults.Add(1)
 	address := f.CR2
@@ -145,13 +146,14 @@ func (t *Task) pageFault(f *amd64.Frame, _ int) {
 			return
 		case mm.FaultNoMemory:
 			if t.Killed() || !t.kernel.OOMKill(t.group) {
-				return // it dies, or tries again when others have died
+				return // the task exits, or repeats the access after another process was killed
 			}
 		}
 	}
 }
 
-// accessOf reads the page fault's error code (SDM vol. 3A, 4.7).
+// accessOf returns the kind of access from a page fault's error code
+// (SDM vol. 3A, 4.7).
 func accessOf(code uint64) mm.Access {
 	switch {
 	case code&amd64.FaultFetch != 0:
@@ -162,9 +164,9 @@ func accessOf(code uint64) mm.Access {
 	return mm.AccessRead
 }
 
-// debugCode returns the si_code for the cause of a #DB (Linux: exc_debug_user,
-// get_si_code). No cause at all is INT1's. 0 is no signal: what is reported is
-// nothing that a program asked for.
+// debugCode returns the si_code for the cause of a #DB, the bits of DR6 (Linux:
+// exc_debug_user, get_si_code). INT1 sets no bit. The result is 0, for no signal,
+// if only bits are set that a program cannot request.
 func debugCode(cause uint64) int32 {
 	switch {
 	case cause&amd64.DebugStep != 0:
@@ -177,8 +179,8 @@ func debugCode(cause uint64) int32 {
 	return 0
 }
 
-// floatingCode returns the si_code of a floating-point exception: the first of
-// the unmasked ones that are flagged (fpu__exception_code in Linux).
+// floatingCode returns the si_code of a floating-point exception: the first
+// unmasked one whose flag is set (Linux: fpu__exception_code).
 func floatingCode(f *amd64.Frame, vector int) int32 {
 	const x87Flags = 0x3f
 	raised := uint32(0)

@@ -7,11 +7,11 @@ import (
 	"slowpath/entry"
 )
 
-// The methods that entry.Task wants. The user loop calls them.
+// The methods below implement entry.Task. The user loop calls them.
 
 // TakeCPU implements entry.Task. A task that only some CPUs may run pins its
-// runtime thread to them. Another program may have run on the CPU, or
-// the task came from another CPU: either ends a restartable sequence.
+// runtime thread to them. The task was preempted or has moved to another CPU, so a
+// restartable sequence must be aborted.
 func (t *Task) TakeCPU() {
 	for !amd64.TakeCPU(t.Frame) {
 		t.kernel.Scheduler().Threads.Pin(t.Frame.Affinity())
@@ -20,8 +20,7 @@ func (t *Task) TakeCPU() {
 }
 
 // AfterInterrupt implements entry.Task. NEED_RESCHED is raised only if the
-// interrupt was the tick: a kick or another CPU's request wants the task's
-// attention, not its CPU.
+// interrupt was the tick. A kick and an IPI do not require a reschedule.
 func (t *Task) AfterInterrupt() {
 	t.ChargeTicks()
 	if t.Frame.TakeResched() {

@@ -18,29 +18,30 @@ import (
 	"slowpath/signal"
 )
 
-// world is a kernel whose user mode is Go: a program is a function, and the
-// instruction pointer of a task's frame says which.
+// world is a kernel with a simulated user mode: a program is a Go function. The
+// instruction pointer of a task's frame selects the function.
 type world struct {
 	*fstest.World
 	k *Kernel
 
 	mu    sync.Mutex
-	names map[string]func(*Task)
-	code  []func(*Task)
+	names map[string]func(*Task) // programs by path
+	code  []func(*Task)          // functions by address: code[n] is at codeBase+n
 	log   []string
 }
 
-// codeBase is the address of the first function, below every real mapping.
+// codeBase is the address of the first function. No memory is mapped there.
 const codeBase = 0x10
 
-// programBase is where the ELF program of the tests is mapped: one page that
-// can be written, whose upper half is free for the tests' data.
+// programBase is the address of the ELF program of the tests, one writable page.
+// scratch is its upper half, which the tests use for data.
 const (
 	programBase = 0x400000
 	scratch     = programBase + 0x800
 )
 
-// newWorld returns a kernel with the given subsystems besides its own.
+// newWorld returns a kernel with its own subsystems and the given ones. At the end
+// of the test it checks that all tasks have exited.
 func newWorld(t *testing.T, parts ...Subsystem) *world {
 	t.Helper()
 	w := &world{World: fstest.New(t, 4096), names: make(map[string]func(*Task))}
@@ -62,8 +63,8 @@ func newWorld(t *testing.T, parts ...Subsystem) *world {
 	return w
 }
 
-// run is the user loop of the tests: the body runs once, then the duties until
-// the task exits.
+// run is the user loop of the tests: it calls the body, delivers signals, and exits
+// the process.
 func (w *world) run(t *Task) {
 	w.body(t)(t)
 	w.returnToUser(t)
@@ -72,6 +73,7 @@ func (w *world) run(t *Task) {
 	}
 }
 
+// body returns the function that the task executes.
 func (w *world) body(t *Task) func(*Task) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -81,7 +83,7 @@ func (w *world) body(t *Task) func(*Task) {
 	return w.names[t.Program().Path]
 }
 
-// returnToUser is what the exit loop does about signals.
+// returnToUser delivers signals like the loop before user mode.
 func (w *world) returnToUser(t *Task) {
 	for !t.Exiting() && entry.Claim(&t.Frame.ThreadFlags, entry.SigPending) {
 		t.DeliverSignals(t.Frame)
@@ -96,7 +98,7 @@ func (w *world) address(body func(*Task)) uint64 {
 	return codeBase + uint64(len(w.code)) - 1
 }
 
-// elfFile returns a program of one page that can be read, written and run.
+// elfFile returns an ELF file with one segment: a page with all permissions.
 func elfFile(kind stdelf.Type, interpreter string) string {
 	const headers = 64 + 2*56
 	h := stdelf.Header64{
@@ -125,7 +127,7 @@ func elfFile(kind stdelf.Type, interpreter string) string {
 	return b.String()
 }
 
-// executable makes a file that may be executed.
+// executable creates a file with execute permission.
 func (w *world) executable(name, contents string) {
 	w.T.Helper()
 	w.Write(name, contents)
@@ -145,7 +147,7 @@ func (w *world) chmod(name string, mode uint32) {
 	}
 }
 
-// install makes an executable whose user mode is body.
+// install creates a program that executes body.
 func (w *world) install(name string, body func(*Task)) {
 	w.executable(name, elfFile(stdelf.ET_EXEC, ""))
 	w.mu.Lock()
@@ -153,7 +155,7 @@ func (w *world) install(name string, body func(*Task)) {
 	w.names[name] = body
 }
 
-// spawn runs body as a process of its own and returns it.
+// spawn starts a process that executes body.
 func (w *world) spawn(body func(*Task)) *ThreadGroup {
 	w.T.Helper()
 	w.install("/program", body)
@@ -161,21 +163,22 @@ func (w *world) spawn(body func(*Task)) *ThreadGroup {
 		Path: "/program", Argv: []string{"/program"}, FDs: fs.NewFDTable(), FS: w.Caller.Context.Copy(),
 	})
 	if err != nil {
-		w.T.Fatalf("the program cannot be started: %v", err)
+		w.T.Fatalf("Spawn: %v", err)
 	}
 	return g
 }
 
-// process runs body as a process and waits for its end. The test fails if that
-// takes too long: something sleeps for ever.
+// process executes body as a process and returns its exit status. The test fails if
+// the process does not exit.
 func (w *world) process(body func(*Task)) Status {
 	w.T.Helper()
 	return w.await(w.spawn(body))
 }
 
-// patience is how long a test waits for what must happen.
+// patience is the time after which a wait of a test fails.
 const patience = 8 * time.Second
 
+// await returns the exit status of the process.
 func (w *world) await(g *ThreadGroup) Status {
 	w.T.Helper()
 	ended := make(chan Status, 1)
@@ -184,20 +187,20 @@ func (w *world) await(g *ThreadGroup) Status {
 	case status := <-ended:
 		return status
 	case <-time.After(patience):
-		w.T.Fatalf("process %d does not end", g.PID())
+		w.T.Fatalf("process %d did not exit within %v", g.PID(), patience)
 	}
 	return 0
 }
 
-// fork makes a child process that runs body, and returns its id.
+// fork creates a child process that executes body, and returns its id.
 func (w *world) fork(t *Task, body func(*Task)) int {
 	return w.clone(t, CloneArgs{ExitSignal: unix.SIGCHLD}, body)
 }
 
-// threadFlags are those of pthread_create(3) that need no address.
+// threadFlags are the flags of pthread_create(3) without those that need an address.
 const threadFlags = unix.CLONE_VM | unix.CLONE_FS | unix.CLONE_FILES | unix.CLONE_SIGHAND | unix.CLONE_THREAD
 
-// thread makes a thread that runs body.
+// thread creates a thread that executes body and exits.
 func (w *world) thread(t *Task, body func(*Task)) int {
 	return w.clone(t, CloneArgs{Flags: threadFlags}, func(t *Task) {
 		body(t)
@@ -207,12 +210,13 @@ func (w *world) thread(t *Task, body func(*Task)) int {
 	})
 }
 
+// clone creates a task that executes body, and returns its id.
 func (w *world) clone(t *Task, a CloneArgs, body func(*Task)) int {
 	rip := t.Frame.RIP
 	t.Frame.RIP = w.address(body)
 	defer func() { t.Frame.RIP = rip }()
 	tid, err := t.Clone(a)
-	for err == abi.ERESTARTNOINTR && !t.Exiting() { // a signal came first
+	for err == abi.ERESTARTNOINTR && !t.Exiting() { // a signal was pending
 		w.returnToUser(t)
 		tid, err = t.Clone(a)
 	}
@@ -222,7 +226,7 @@ func (w *world) clone(t *Task, a CloneArgs, body func(*Task)) int {
 	return tid
 }
 
-// exit ends the process of t with a code.
+// exit exits the process of t with a code.
 func exit(t *Task, code int) { t.ExitGroup(ExitStatus(code)) }
 
 // wait is waitpid(2) of one child.
@@ -234,7 +238,7 @@ func (w *world) wait(t *Task, pid, options int) WaitResult {
 	return result
 }
 
-// sleepForever sleeps until a signal ends it, and lets that be delivered.
+// sleepForever sleeps and delivers signals until the task exits.
 func (w *world) sleepForever(t *Task) {
 	for !t.Exiting() {
 		t.Pause()
@@ -242,17 +246,17 @@ func (w *world) sleepForever(t *Task) {
 	}
 }
 
-// handle installs a handler at an address that nothing runs.
+// handle installs a signal handler at an address without code.
 func (w *world) handle(t *Task, s signal.Signal, flags uint64) {
 	t.SetAction(s, signal.Action{Handler: 0x1234, Restorer: 0x5678, Flags: flags | signal.SA_RESTORER})
 }
 
-// eventually waits until condition holds.
+// eventually waits until condition returns true. what names the condition.
 func (w *world) eventually(what string, condition func() bool) {
 	w.T.Helper()
 	for start := time.Now(); !condition(); time.Sleep(time.Millisecond) {
 		if time.Since(start) > patience {
-			w.T.Errorf("%s does not happen", what)
+			w.T.Errorf("%s did not happen within %v", what, patience)
 			return
 		}
 	}

@@ -200,7 +200,12 @@ func getSession(t *Terminal, c fs.Caller, address uint64) error {
 }
 
 func acquire(t *Terminal, c fs.Caller, steal uint64) error {
-	return asProcess(c, func(p Process) error { return p.AcquireTerminal(t, steal == 1) })
+	return asProcess(c, func(p Process) error {
+		if steal == 1 {
+			return p.StealTerminal(t)
+		}
+		return p.AcquireTerminal(t)
+	})
 }
 
 func release(t *Terminal, c fs.Caller, _ uint64) error {

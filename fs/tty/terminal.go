@@ -43,7 +43,8 @@ type Process interface {
 	fs.Caller
 	ControllingTerminal() fs.Terminal
 	OpenTerminal(t fs.Terminal)
-	AcquireTerminal(t fs.Terminal, steal bool) error
+	AcquireTerminal(t fs.Terminal) error
+	StealTerminal(t fs.Terminal) error
 	ReleaseTerminal(t fs.Terminal) error
 	TerminalForeground(t fs.Terminal) (int, error)
 	SetTerminalForeground(t fs.Terminal, group int) error

@@ -1,9 +1,9 @@
 // Package elf reads the headers of an ELF program for execve(2). The file is
-// the user's and may be anything: every field is checked before it is used,
-// and no input makes the reader panic or allocate more than 64 KiB.
+// untrusted user data: the package checks every field before it uses it, and no
+// input makes it panic or allocate more than 64 KiB.
 //
-// It takes only what Linux's loader takes (fs/binfmt_elf.c of 6.1): x86-64
-// executables and position-independent ones.
+// Like Linux 6.1 (fs/binfmt_elf.c), it accepts x86-64 executables (ET_EXEC) and
+// position-independent executables (ET_DYN).
 package elf
 
 import (
@@ -15,34 +15,34 @@ import (
 	"slowpath/abi"
 )
 
-// File is what the reader needs of a file: ReadAt as in io.ReaderAt, except
-// that a short read at the end of the file may come with a nil error.
+// File is a file to read. ReadAt is like io.ReaderAt, but a short read at the end
+// of the file may return a nil error.
 type File interface {
 	ReadAt(p []byte, offset int64) (int, error)
 }
 
-// Image is a program as its headers describe it. Addresses are those of the
-// file; a relocatable image is moved as a whole.
+// Image is a program as its headers describe it. Addresses are as in the file. The
+// loader of a relocatable image adds the same offset to each of them.
 type Image struct {
 	// Entry is the address of the first instruction.
 	Entry uint64
-	// Relocatable is set for ET_DYN: static-PIE programs, dynamic ones and
-	// their interpreters.
+	// Relocatable is set for ET_DYN: position-independent programs, and dynamic
+	// loaders.
 	Relocatable bool
 	// Segments are the PT_LOAD headers in the file's order.
 	Segments []Segment
-	// Interpreter is the path of PT_INTERP, or empty.
+	// Interpreter is the path of PT_INTERP, the dynamic loader, or empty.
 	Interpreter string
-	// Headers is the address at which the program headers are loaded
-	// (AT_PHDR), 0 if no segment has them.
+	// Headers is the address of the loaded program headers (AT_PHDR), or 0 if no
+	// segment contains them.
 	Headers uint64
-	// HeaderCount is AT_PHNUM; a header has HeaderSize bytes.
+	// HeaderCount is the number of program headers (AT_PHNUM).
 	HeaderCount int
-	// ExecutableStack is what PT_GNU_STACK asks for; without that header it
-	// is false, as on Linux for x86-64.
+	// ExecutableStack is the execute flag of PT_GNU_STACK. Without that header
+	// it is false, as on Linux for x86-64.
 	ExecutableStack bool
-	// Align is the largest alignment of a segment, a power of two of at least
-	// a page.
+	// Align is the largest alignment of all segments in bytes: a power of two,
+	// at least PageSize.
 	Align uint64
 }
 
@@ -55,36 +55,40 @@ type Segment struct {
 // HeaderSize is AT_PHENT, the size of a program header in bytes.
 const HeaderSize = 56
 
-// PageSize is the granularity of mappings.
+// PageSize is the page size in bytes.
 const PageSize = 4096
 
-// limit is the end of the user's half of the address space (TASK_SIZE_MAX).
+// limit is the end of the user address space (Linux: TASK_SIZE_MAX).
 const limit = 1<<47 - PageSize
 
-// Numbers of the ELF specification and its x86-64 supplement.
+// Constants of the ELF specification and its x86-64 supplement, and the limits of
+// Linux.
 const (
-	fileHeader  = 64
-	class64     = 2
-	littleData  = 1
-	typeExec    = 2
-	typeDyn     = 3
-	machineX86  = 62
-	maxHeaders  = 65536
-	loadSegment = 1
-	interpreter = 3
-	gnuStack    = 0x6474e551
-	flagExecute = 1
-	flagWrite   = 2
-	flagRead    = 4
-	maxPath     = 4096
+	fileHeaderSize = 64
+	class64        = 2          // ELFCLASS64
+	littleEndian   = 1          // ELFDATA2LSB
+	typeExec       = 2          // ET_EXEC
+	typeDyn        = 3          // ET_DYN
+	machineX86     = 62         // EM_X86_64
+	maxTableSize   = 65536      // of the program headers, in bytes
+	loadSegment    = 1          // PT_LOAD
+	interpreter    = 3          // PT_INTERP
+	gnuStack       = 0x6474e551 // PT_GNU_STACK
+	flagExecute    = 1          // PF_X
+	flagWrite      = 2          // PF_W
+	flagRead       = 4          // PF_R
+	maxPath        = 4096       // PATH_MAX, with the NUL
+	maxOffset      = 1 << 62    // of anything in the file
 )
 
-// Magic is what an ELF file starts with.
+// Magic is the first four bytes of an ELF file.
 const Magic = "\x7fELF"
 
-// Read reads the headers of file. It fails with ENOEXEC for what is no x86-64
-// ELF program, with EIO for a file that ends within its program headers, and
-// with the file's own error, whatever that is. It may sleep.
+// Read reads the headers of file. It may sleep.
+//
+// Errors: ENOEXEC if the file is not an x86-64 ELF program, EIO if it ends before
+// the end of its program headers, EINVAL if the offset of its program headers is
+// out of range, and every error of file.ReadAt.
 func Read(file File) (*Image, error) {
 	var header abi.Elf64Ehdr
 	switch err := readFull(file, abi.Bytes(&header), 0); {
@@ -115,12 +119,12 @@ func Read(file File) (*Image, error) {
 	return image, nil
 }
 
-// checkHeader refuses a program that is not for this machine.
+// checkHeader returns ENOEXEC unless the file is a program for x86-64.
 func checkHeader(header *abi.Elf64Ehdr) error {
 	switch {
 	case string(header.Ident[:len(Magic)]) != Magic,
 		header.Ident[4] != class64,
-		header.Ident[5] != littleData,
+		header.Ident[5] != littleEndian,
 		header.Type != typeExec && header.Type != typeDyn,
 		header.Machine != machineX86,
 		header.Phentsize != HeaderSize:
@@ -129,19 +133,19 @@ func checkHeader(header *abi.Elf64Ehdr) error {
 	return nil
 }
 
-// readTable reads the program headers.
+// readTable reads count program headers at a file offset.
 func readTable(file File, at uint64, count int) ([]abi.Elf64Phdr, error) {
-	if count == 0 || count*HeaderSize > maxHeaders {
+	if count == 0 || count*HeaderSize > maxTableSize {
 		return nil, unix.ENOEXEC
 	}
-	if at > 1<<62 {
+	if at > maxOffset {
 		return nil, unix.EINVAL
 	}
 	table := make([]abi.Elf64Phdr, count)
 	return table, readRest(file, abi.SliceBytes(table), int64(at))
 }
 
-// add takes one program header into the image.
+// add adds the contents of one program header to the image.
 func (image *Image) add(file File, header *abi.Elf64Phdr) error {
 	switch header.Type {
 	case loadSegment:
@@ -154,6 +158,7 @@ func (image *Image) add(file File, header *abi.Elf64Phdr) error {
 	return nil
 }
 
+// addSegment adds a PT_LOAD header.
 func (image *Image) addSegment(header *abi.Elf64Phdr) {
 	image.Segments = append(image.Segments, Segment{
 		Offset:     header.Offset,
@@ -169,14 +174,14 @@ func (image *Image) addSegment(header *abi.Elf64Phdr) {
 	}
 }
 
-// readInterpreter reads the path of PT_INTERP: with its NUL it has 2 to 4096
-// bytes. Of several such headers the first counts.
+// readInterpreter reads the path of PT_INTERP, which has 2 to maxPath bytes with
+// its NUL. It ignores all such headers but the first.
 func (image *Image) readInterpreter(file File, header *abi.Elf64Phdr) error {
 	if image.Interpreter != "" {
 		return nil
 	}
 	offset, size := header.Offset, header.Filesz
-	if size < 2 || size > maxPath || offset > 1<<62 {
+	if size < 2 || size > maxPath || offset > maxOffset {
 		return unix.ENOEXEC
 	}
 	path := make([]byte, size)
@@ -196,7 +201,8 @@ func (image *Image) readInterpreter(file File, header *abi.Elf64Phdr) error {
 	return nil
 }
 
-// addressOf returns where a byte of the file is loaded, 0 if nowhere.
+// addressOf returns the address at which the byte at a file offset is loaded, or 0
+// if no segment contains it.
 func (image *Image) addressOf(offset uint64) uint64 {
 	for _, s := range image.Segments {
 		if s.Offset <= offset && offset-s.Offset < s.FileSize {
@@ -206,9 +212,8 @@ func (image *Image) addressOf(offset uint64) uint64 {
 	return 0
 }
 
-// Span returns the page-aligned range of addresses that the segments take. It
-// fails with EINVAL if there is none, or if one is not within the user's half
-// of the address space or has more bytes in the file than in memory.
+// Span returns the smallest page-aligned range of addresses that contains all
+// segments. EINVAL if the image has no segment, or one that cannot be mapped.
 func (image *Image) Span() (start, end uint64, err error) {
 	if len(image.Segments) == 0 {
 		return 0, 0, unix.EINVAL
@@ -224,21 +229,24 @@ func (image *Image) Span() (start, end uint64, err error) {
 	return start, end, nil
 }
 
-// check refuses a segment that cannot be mapped.
+// check returns EINVAL if the segment cannot be mapped: it is outside of the user
+// address space, has more bytes in the file than in memory, or its offset and
+// address differ within a page.
 func (s *Segment) check() error {
 	if s.Address >= limit || s.MemorySize > limit-s.Address || s.FileSize > s.MemorySize {
 		return unix.EINVAL
 	}
-	if s.Offset > 1<<62 || (s.Offset-s.Address)%PageSize != 0 {
+	if s.Offset > maxOffset || (s.Offset-s.Address)%PageSize != 0 {
 		return unix.EINVAL
 	}
 	return nil
 }
 
-// errEnd is the end of the file where there should be more of it.
+// errEnd reports that the file ends before the end of a read.
 var errEnd = errors.New("the file is too short")
 
-// readRest is readFull for what a header says is there: the end is EIO.
+// readRest is readFull for data that a header refers to: EIO at the end of the
+// file.
 func readRest(file File, p []byte, offset int64) error {
 	err := readFull(file, p, offset)
 	if err == errEnd {
@@ -247,7 +255,7 @@ func readRest(file File, p []byte, offset int64) error {
 	return err
 }
 
-// readFull reads len(p) bytes or fails, with errEnd at the end of the file.
+// readFull reads exactly len(p) bytes. It returns errEnd if the file ends before.
 func readFull(file File, p []byte, offset int64) error {
 	for len(p) > 0 {
 		n, err := file.ReadAt(p, offset)

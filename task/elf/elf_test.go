@@ -10,22 +10,23 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// program builds an ELF file with the given program headers.
+// program returns an ELF file of type kind with the given program headers.
 func program(kind uint16, headers ...stdelf.Prog64) []byte {
 	var out bytes.Buffer
 	file := stdelf.Header64{Type: kind, Machine: machineX86, Version: 1, Entry: 0x401000,
-		Phoff: fileHeader, Ehsize: fileHeader, Phentsize: HeaderSize, Phnum: uint16(len(headers))}
+		Phoff: fileHeaderSize, Ehsize: fileHeaderSize, Phentsize: HeaderSize, Phnum: uint16(len(headers))}
 	copy(file.Ident[:], Magic+"\x02\x01\x01")
 	binary.Write(&out, binary.LittleEndian, &file)
 	binary.Write(&out, binary.LittleEndian, headers)
 	return out.Bytes()
 }
 
+// load returns a PT_LOAD header for the bytes from the start of the file.
 func load(flags uint32, address, filesz, memsz uint64) stdelf.Prog64 {
 	return stdelf.Prog64{Type: loadSegment, Flags: flags, Vaddr: address, Filesz: filesz, Memsz: memsz, Align: PageSize}
 }
 
-func TestReadStatic(t *testing.T) {
+func TestReadStaticProgram(t *testing.T) {
 	data := program(typeExec, load(5, 0x400000, 176, 176), load(6, 0x500000, 0, 0x3000),
 		stdelf.Prog64{Type: gnuStack, Flags: 7})
 	image, err := Read(bytes.NewReader(data))
@@ -33,15 +34,15 @@ func TestReadStatic(t *testing.T) {
 		t.Fatal(err)
 	}
 	if image.Relocatable || image.Entry != 0x401000 || image.Headers != 0x400040 || !image.ExecutableStack {
-		t.Errorf("the image is read as %+v", image)
+		t.Errorf("Read returned %+v, want a static program with an executable stack", image)
 	}
 	start, end, err := image.Span()
 	if start != 0x400000 || end != 0x503000 || err != nil {
-		t.Errorf("Span is %#x to %#x, %v", start, end, err)
+		t.Errorf("Span returned %#x to %#x, %v, want 0x400000 to 0x503000", start, end, err)
 	}
 }
 
-func TestReadOwnExecutable(t *testing.T) {
+func TestReadAgreesWithDebugELF(t *testing.T) {
 	self, err := os.Open("/proc/self/exe")
 	if err != nil {
 		t.Fatal(err)
@@ -60,7 +61,7 @@ func TestReadOwnExecutable(t *testing.T) {
 	}
 }
 
-func TestReadRefuses(t *testing.T) {
+func TestReadRejectsInvalidFiles(t *testing.T) {
 	good := func() []byte { return program(typeExec, load(5, 0x400000, 120, 120)) }
 	patch := func(at int, with ...byte) []byte {
 		data := good()
@@ -68,28 +69,28 @@ func TestReadRefuses(t *testing.T) {
 		return data
 	}
 	interp := func(size uint64) []byte {
-		return append(program(typeDyn, stdelf.Prog64{Type: interpreter, Off: fileHeader + HeaderSize, Filesz: size}), "/lib/ld\x00"...)
+		return append(program(typeDyn, stdelf.Prog64{Type: interpreter, Off: fileHeaderSize + HeaderSize, Filesz: size}), "/lib/ld\x00"...)
 	}
 	for name, c := range map[string]struct {
 		data []byte
 		want unix.Errno
 	}{
-		"empty":                 {nil, unix.ENOEXEC},
-		"text":                  {[]byte("echo hello, this is a script without its first line, and long enough"), unix.ENOEXEC},
-		"cut in file header":    {good()[:40], unix.ENOEXEC},
-		"32-bit class":          {patch(4, 1), unix.ENOEXEC},
-		"big endian":            {patch(5, 2), unix.ENOEXEC},
-		"relocatable object":    {patch(16, 1), unix.ENOEXEC},
-		"another machine":       {patch(18, 183), unix.ENOEXEC},
-		"odd header size":       {patch(54, 32), unix.ENOEXEC},
-		"no headers":            {patch(56, 0, 0), unix.ENOEXEC},
-		"too many headers":      {patch(56, 0xff, 0xff), unix.ENOEXEC},
-		"cut in headers":        {good()[:100], unix.EIO},
-		"header table nowhere":  {patch(32, 0, 0, 0, 0, 0, 0, 0, 0xff), unix.EINVAL},
-		"interpreter empty":     {interp(1), unix.ENOEXEC},
-		"interpreter too long":  {interp(5000), unix.ENOEXEC},
-		"interpreter unended":   {interp(7), unix.ENOEXEC},
-		"interpreter cut short": {interp(100), unix.EIO},
+		"empty":                   {nil, unix.ENOEXEC},
+		"text":                    {[]byte("echo hello, this is a script without its first line, and long enough"), unix.ENOEXEC},
+		"cut in file header":      {good()[:40], unix.ENOEXEC},
+		"32-bit class":            {patch(4, 1), unix.ENOEXEC},
+		"big endian":              {patch(5, 2), unix.ENOEXEC},
+		"relocatable object":      {patch(16, 1), unix.ENOEXEC},
+		"another machine":         {patch(18, 183), unix.ENOEXEC},
+		"odd header size":         {patch(54, 32), unix.ENOEXEC},
+		"no headers":              {patch(56, 0, 0), unix.ENOEXEC},
+		"too many headers":        {patch(56, 0xff, 0xff), unix.ENOEXEC},
+		"cut in headers":          {good()[:100], unix.EIO},
+		"header offset too large": {patch(32, 0, 0, 0, 0, 0, 0, 0, 0xff), unix.EINVAL},
+		"interpreter empty":       {interp(1), unix.ENOEXEC},
+		"interpreter too long":    {interp(5000), unix.ENOEXEC},
+		"interpreter without NUL": {interp(7), unix.ENOEXEC},
+		"interpreter cut short":   {interp(100), unix.EIO},
 	} {
 		if _, err := Read(bytes.NewReader(c.data)); err != c.want {
 			t.Errorf("%s: error %v, want %v", name, err, c.want)
@@ -97,17 +98,17 @@ func TestReadRefuses(t *testing.T) {
 	}
 	image, err := Read(bytes.NewReader(interp(8)))
 	if err != nil || image.Interpreter != "/lib/ld" {
-		t.Errorf("a right interpreter is read as %q, %v", image.Interpreter, err)
+		t.Errorf("the interpreter is %q, %v, want /lib/ld", image.Interpreter, err)
 	}
 }
 
-func TestSpanRefuses(t *testing.T) {
+func TestSpanRejectsUnmappableSegments(t *testing.T) {
 	for name, s := range map[string]Segment{
 		"file larger than memory": {Address: 0x1000, FileSize: 2, MemorySize: 1},
 		"in the kernel's half":    {Address: 1 << 63, MemorySize: 1},
-		"over the end":            {Address: 0x1000, MemorySize: 1 << 47},
-		"wraps":                   {Address: 0x1000, MemorySize: ^uint64(0)},
-		"offset out of step":      {Address: 0x1010, Offset: 0x20, MemorySize: 1},
+		"ends past user space":    {Address: 0x1000, MemorySize: 1 << 47},
+		"address wraps around":    {Address: 0x1000, MemorySize: ^uint64(0)},
+		"offset not congruent":    {Address: 0x1010, Offset: 0x20, MemorySize: 1},
 	} {
 		image := Image{Segments: []Segment{s}}
 		if _, _, err := image.Span(); err != unix.EINVAL {
@@ -115,7 +116,7 @@ func TestSpanRefuses(t *testing.T) {
 		}
 	}
 	if _, _, err := (&Image{}).Span(); err != unix.EINVAL {
-		t.Errorf("an image without segments spans something")
+		t.Errorf("an image without segments: error %v, want EINVAL", err)
 	}
 }
 
@@ -129,37 +130,37 @@ func FuzzRead(f *testing.F) {
 		}
 		start, end, err := image.Span()
 		if err == nil && (start >= end && end != start || end > 1<<47) {
-			t.Errorf("the span %#x to %#x is no range of user addresses", start, end)
+			t.Errorf("Span returned %#x to %#x, which is not a range of user addresses", start, end)
 		}
 	})
 }
 
-// failing is a file that is read up to an offset, where it fails.
-type failing struct {
+// failingFile is a file whose reads beyond an offset fail.
+type failingFile struct {
 	data []byte
 	at   int64
 	err  error
 }
 
-func (f failing) ReadAt(p []byte, offset int64) (int, error) {
+func (f failingFile) ReadAt(p []byte, offset int64) (int, error) {
 	if offset+int64(len(p)) > f.at {
 		return 0, f.err
 	}
 	return copy(p, f.data[offset:]), nil
 }
 
-// TestErrorsOfTheFileStay: that a file cannot be read now does not make it no
-// program; execve(2) would have a script tried instead.
-func TestErrorsOfTheFileStay(t *testing.T) {
+// TestReadReturnsTheErrorsOfTheFile checks that a failed read is not reported as
+// ENOEXEC: a shell would then run the file as a script.
+func TestReadReturnsTheErrorsOfTheFile(t *testing.T) {
 	data := program(typeExec, load(5, 0x400000, 176, 176))
 	for _, err := range []error{unix.EIO, unix.EINTR, unix.ENOMEM} {
-		for _, at := range []int64{0, fileHeader} {
-			if _, got := Read(failing{data, at, err}); got != err {
-				t.Errorf("%v at %d is %v", err, at, got)
+		for _, at := range []int64{0, fileHeaderSize} {
+			if _, got := Read(failingFile{data, at, err}); got != err {
+				t.Errorf("reads at offset %d fail with %v: Read returned %v", at, err, got)
 			}
 		}
 	}
-	for size, want := range map[int]error{0: unix.ENOEXEC, fileHeader - 1: unix.ENOEXEC, fileHeader: unix.EIO} {
+	for size, want := range map[int]error{0: unix.ENOEXEC, fileHeaderSize - 1: unix.ENOEXEC, fileHeaderSize: unix.EIO} {
 		if _, got := Read(bytes.NewReader(data[:size])); got != want {
 			t.Errorf("a file of %d bytes: %v, want %v", size, got, want)
 		}

@@ -1,5 +1,5 @@
-// Package procview shows the tasks to /proc: it implements the interfaces of
-// package fs/procfs over package task, so that neither knows the other.
+// Package procview connects package task to /proc: it implements the interfaces of
+// package fs/procfs with tasks. Neither of the two packages imports the other.
 package procview
 
 import (
@@ -15,13 +15,13 @@ import (
 	"slowpath/task"
 )
 
-// Config has what /proc tells besides the tasks.
+// Config holds the contents of /proc that do not come from package task.
 type Config struct {
-	// CPUs describes the processors; their times may change.
+	// CPUs returns the processors with their current times.
 	CPUs func() []procfs.CPU
-	// Release and Version are those of uname(2).
+	// Release and Version are the fields of uname(2).
 	Release, Version string
-	// CommandLine is that of the kernel.
+	// CommandLine is the kernel's command line (/proc/cmdline).
 	CommandLine string
 }
 
@@ -31,7 +31,7 @@ type system struct {
 	config Config
 }
 
-// New returns what /proc shows of the kernel.
+// New returns the system that /proc shows. Any goroutine may call its methods.
 func New(k *task.Kernel, c Config) procfs.System { return &system{kernel: k, config: c} }
 
 // Processes implements procfs.System.
@@ -69,8 +69,8 @@ func (s *system) Info() procfs.SystemInfo {
 	}
 }
 
-// randomize is the value of /proc/sys/kernel/randomize_va_space: 2 is all of
-// the layout, heap included.
+// randomize returns the value of /proc/sys/kernel/randomize_va_space: 2 if the
+// addresses are randomised, including the heap's, else 0 (proc(5)).
 func randomize(k *task.Kernel) int {
 	if k.Randomizes() {
 		return 2
@@ -157,6 +157,7 @@ func (v view) Info() procfs.TaskInfo {
 	return i
 }
 
+// addTerminal fills in the controlling terminal and its foreground process group.
 func addTerminal(i *procfs.TaskInfo, g *task.ThreadGroup) {
 	terminal, foreground := g.ControllingTerminal()
 	i.Foreground = foreground
@@ -165,7 +166,8 @@ func addTerminal(i *procfs.TaskInfo, g *task.ThreadGroup) {
 	}
 }
 
-// addTimes fills in what the thread has used, or for a leader its process.
+// addTimes fills in the times and counters of the thread. A leader shows those of
+// its process.
 func addTimes(i *procfs.TaskInfo, t *task.Task) {
 	used := t.Accounting.Read()
 	if i.PID == i.TID {
@@ -178,6 +180,7 @@ func addTimes(i *procfs.TaskInfo, t *task.Task) {
 	i.Voluntary, i.Involuntary = used.Voluntary, used.Involuntary
 }
 
+// addSignals fills in the signal sets and the number of queued signals.
 func addSignals(i *procfs.TaskInfo, t *task.Task) {
 	all, own := t.Pending()
 	ignored, caught := t.Group().Actions.Sets()
@@ -187,6 +190,7 @@ func addSignals(i *procfs.TaskInfo, t *task.Task) {
 	i.QueuedLimit = t.Group().Limits.Soft(unix.RLIMIT_SIGPENDING)
 }
 
+// addProgram fills in the addresses of the program. The kernel's own task has none.
 func addProgram(i *procfs.TaskInfo, t *task.Task) {
 	p := t.Program()
 	if p == nil {
