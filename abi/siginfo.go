@@ -1,15 +1,15 @@
 package abi
 
-// Siginfo is siginfo_t (sigaction(2), asm-generic/siginfo.h). Which member of
-// the union a signal has follows from Signo and Code.
+// Siginfo is siginfo_t (sigaction(2), asm-generic/siginfo.h). Signo and Code
+// determine which member of the union is valid.
 type Siginfo struct {
 	Signo, Errno, Code int32
 	Pad                int32
 	Fields             SiginfoFields
 }
 
-// SiginfoFields is union __sifields. Its methods return its members: pointers
-// to the same memory.
+// SiginfoFields is union __sifields. Each method returns a pointer to one member.
+// All members share the same memory.
 type SiginfoFields [14]uint64
 
 // SiginfoKill is the member for kill(2) and tkill(2).
@@ -32,8 +32,8 @@ type SiginfoRT struct {
 	Value uint64
 }
 
-// SiginfoChild is the member for SIGCHLD. The times are in clock ticks of
-// 1/100 s.
+// SiginfoChild is the member for SIGCHLD. Utime and Stime are in clock ticks
+// of 1/100 s.
 type SiginfoChild struct {
 	PID          int32
 	UID          uint32

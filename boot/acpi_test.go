@@ -7,7 +7,7 @@ import (
 
 var le = binary.LittleEndian
 
-// firmware is a piece of physical memory with ACPI tables in it.
+// firmware is simulated physical memory, from address 0, that holds ACPI tables.
 type firmware []byte
 
 func (f firmware) read(a uint64, n uint32) []byte {
@@ -23,9 +23,9 @@ func (f firmware) table(at int, signature string, body []byte) {
 	copy(f[at+headerSize:], body)
 }
 
-// qemuTables returns tables like QEMU's: an RSDP at 16, an XSDT, and a MADT with
-// three CPUs, of which one is disabled, two I/O APICs and an override of
-// interrupt 0.
+// qemuTables returns tables like QEMU's: an RSDP at address 16, an XSDT, and a MADT.
+// The MADT has two enabled CPUs, one disabled CPU, two I/O APICs, and an override
+// that maps ISA interrupt 0 to pin 2.
 func qemuTables() firmware {
 	f := make(firmware, 1024)
 	copy(f[16:], "RSD PTR ")
@@ -49,19 +49,19 @@ func TestEnabledCPUsAndFirstIOAPICAreFound(t *testing.T) {
 	var got acpiTables
 	got.parse(16, qemuTables().read)
 	if got.cpuCount != 2 || got.cpus[0] != 0 || got.cpus[1] != 7 {
-		t.Errorf("CPUs %v, %d", got.cpus, got.cpuCount)
+		t.Errorf("got %d CPUs with the APIC IDs %v, want 2 with the IDs 0 and 7", got.cpuCount, got.cpus)
 	}
 	if got.ioapic != 0xfec01000 || got.pins[0] != 2 || got.pins[4] != 4 {
-		t.Errorf("I/O APIC %#x, pins %v", got.ioapic, got.pins)
+		t.Errorf("the I/O APIC is at %#x with the pins %v, want 0xfec01000 with interrupt 0 at pin 2 and 4 at pin 4", got.ioapic, got.pins)
 	}
 }
 
 func TestDefaultsWithoutValidACPI(t *testing.T) {
-	for name, root := range map[string]uint64{"no pointer": 0, "beyond memory": 1 << 40, "no signature": 40} {
+	for name, root := range map[string]uint64{"no RSDP address": 0, "RSDP beyond memory": 1 << 40, "no RSDP signature": 40} {
 		var got acpiTables
 		got.parse(root, qemuTables().read)
 		if got.cpuCount != 1 || got.ioapic != defaultIOAPIC {
-			t.Errorf("%s: %+v", name, got)
+			t.Errorf("%s: got %+v, want one CPU and the default I/O APIC", name, got)
 		}
 	}
 }
@@ -72,7 +72,7 @@ func FuzzACPI(f *testing.F) {
 		var got acpiTables
 		got.parse(root, firmware(memory).read)
 		if got.cpuCount < 1 || got.cpuCount > len(got.cpus) {
-			t.Fatalf("%d CPUs", got.cpuCount)
+			t.Fatalf("got %d CPUs, want 1 to %d", got.cpuCount, len(got.cpus))
 		}
 	})
 }

@@ -11,7 +11,8 @@ var (
 	clockHertz uint64 // TSC ticks per second
 )
 
-// KeepClock makes the present the time of boot. Boot only.
+// KeepClock stores the current TSC as the time of boot, from which Nanotime counts.
+// Boot only.
 func KeepClock() { clockStart = TSC() }
 
 // SetClock sets the TSC's frequency in ticks per second. Boot only.
@@ -21,8 +22,8 @@ func SetClock(hz uint64) {
 	clockHertz = hz
 }
 
-// ClockFrequency returns the TSC's frequency in ticks per second, as SetClock has
-// set it. Any context.
+// ClockFrequency returns the TSC's frequency that SetClock has set, in ticks per
+// second. Any context.
 func ClockFrequency() uint64 { return clockHertz }
 
 // SetWallClock sets the time of day, in nanoseconds since 1970. Boot only.
@@ -36,7 +37,7 @@ func Nanotime() uint64 {
 	return hi<<32 | lo>>32
 }
 
-// ClockParameters returns the parameters of the clock for the users' vDSO: the TSC
+// ClockParameters returns the clock's parameters for the vDSO of programs: the TSC
 // at boot, nanoseconds per tick times 2^32, and the time of day at boot in
 // nanoseconds since 1970. Any context.
 func ClockParameters() (start, scale, wall uint64) { return clockStart, clockScale, clockWall }
@@ -44,8 +45,8 @@ func ClockParameters() (start, scale, wall uint64) { return clockStart, clockSca
 // RuntimeClock returns the address of the runtime's clock_gettime. Any context.
 func RuntimeClock() uint64 { return codeAddresses[runtimeClockCode] }
 
-// Leaves of CPUID with the TSC's frequency (SDM vol. 3B, 18.18.3). That of
-// hypervisors is a convention of theirs, in kHz.
+// CPUID leaves that report the TSC's frequency: cpuidTSC on CPUs (SDM vol. 3B,
+// 18.18.3), and cpuidHypervisorHz, in kHz, by convention in hypervisors.
 const (
 	cpuidTSC          = 0x15
 	cpuidHypervisor   = 0x40000000

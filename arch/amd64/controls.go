@@ -1,16 +1,16 @@
 package amd64
 
-// controls are the settings of a CPU that matter to user mode alone and that
-// most programs leave at their defaults. They are switched lazily: a frame
-// holds what its program wants, controlsLoaded what each CPU has. Where the two
-// differ, TakeCPU raises USER_RETURN_NOTIFY, and the duty's handler,
-// LoadControls, loads the difference as the last step before user mode.
+// controls holds the CPU settings that affect only user mode and that most
+// programs leave at their defaults. They are switched lazily. Frame.controls holds
+// the settings of a program, controlsLoaded those that each CPU has loaded. If the
+// two differ, TakeCPU raises USER_RETURN_NOTIFY. The handler of that duty,
+// LoadControls, loads the settings that differ, as the last step before user mode.
 //
-// To add a control, add a field here and a row to controlTable, and say in
-// forked and executed who keeps it. Its setter calls Release first, so that the
-// next TakeCPU compares.
+// To add a control, add a field here and a row to controlTable. If a child
+// inherits it, copy it in forked; if execve preserves it, copy it in executed. Its
+// setter must call Release first: then the next TakeCPU compares the settings.
 //
-// The zero value is what a CPU has after reset, and what a new program wants.
+// The zero value is the state of a CPU after reset and of a new program.
 type controls struct {
 	denyTSC   bool // CR4.TSD: RDTSC and RDTSCP fault
 	blockStep bool // IA32_DEBUGCTL.BTF: TF traps at branches only
@@ -18,13 +18,13 @@ type controls struct {
 	selectors selectors
 }
 
-// control is one row of controlTable. Its functions are nosplit: they run with
-// interrupts off, between the last test and user mode.
+// control is one row of controlTable. Its functions are nosplit, because they run
+// with interrupts off.
 type control struct {
 	name string
-	// differs compares the control's field in two values.
+	// differs reports whether the control's field differs between want and have.
 	differs func(want, have *controls) bool
-	// load writes what f wants into the CPU.
+	// load writes the control's field of f to the CPU.
 	load func(f *Frame)
 }
 
@@ -35,14 +35,14 @@ var controlTable = [...]control{
 	{"selectors", selectorsDiffer, loadSelectors},
 }
 
-// controlsLoaded is what each CPU has. Only the CPU itself uses its entry, with
-// interrupts off.
+// controlsLoaded holds the settings that each CPU has loaded. A CPU accesses only
+// its own entry, with interrupts off.
 var controlsLoaded [MaxCPUs]controls
 
-// raiseControls raises the last step's duty if CPU c does not have what f
-// wants. It does not compare the values with ==: for that the compiler generates
-// a function that is not nosplit, in which the goroutine could be preempted, and
-// continue on another CPU with interrupts off.
+// raiseControls raises the duty of LoadControls if the settings of CPU c are not
+// those of f. It must not compare the two values with ==: the compiler implements
+// that with a generated function that is not nosplit. The goroutine could be
+// preempted there and continue on another CPU with interrupts off.
 //
 //go:nosplit
 func raiseControls(c *perCPU, f *Frame) {
@@ -54,15 +54,15 @@ func raiseControls(c *perCPU, f *Frame) {
 	}
 }
 
-// LoadControls makes this CPU have the controls that f wants. It is the handler
-// of USER_RETURN_NOTIFY: interrupts are off, and stay off until user mode.
+// LoadControls loads f's controls into this CPU. It is the handler of
+// USER_RETURN_NOTIFY. Interrupts are off and stay off until user mode.
 //
 //go:nosplit
 func LoadControls(f *Frame) {
 	loadDifference(&controlTable, f, &controlsLoaded[thisCPU().id])
 }
 
-// loadDifference loads the controls in which f and have differ.
+// loadDifference loads the controls in which f and have differ, and updates have.
 //
 //go:nosplit
 func loadDifference(table *[len(controlTable)]control, f *Frame, have *controls) {
@@ -74,29 +74,30 @@ func loadDifference(table *[len(controlTable)]control, f *Frame, have *controls)
 	*have = f.controls
 }
 
-// forked returns what the child of fork(2) or clone(2) keeps. It has no
-// hardware breakpoints (Linux: copy_thread) and is not stepped
+// forked returns the controls of a child of fork(2) or clone(2). As on Linux, it
+// inherits neither hardware breakpoints (copy_thread) nor block step
 // (user_disable_single_step).
 func (c controls) forked() controls {
 	return controls{denyTSC: c.denyTSC, selectors: c.selectors}
 }
 
-// executed returns what a program keeps over execve(2). Breakpoints go (Linux:
-// flush_thread), selectors are zero (start_thread); TIF_NOTSC and
-// TIF_BLOCKSTEP stay.
+// executed returns the controls after execve(2). As on Linux, it removes hardware
+// breakpoints (flush_thread) and clears the selectors (start_thread), but
+// preserves TIF_NOTSC and TIF_BLOCKSTEP.
 func (c controls) executed() controls {
 	return controls{denyTSC: c.denyTSC, blockStep: c.blockStep}
 }
 
-// DenyTSC sets whether RDTSC and RDTSCP fault in f's user mode (prctl(2),
-// PR_SET_TSC), from the next return to user mode on. The caller is f's own
-// goroutine, with interrupts on.
+// DenyTSC sets whether RDTSC and RDTSCP fault in f's program (prctl(2),
+// PR_SET_TSC). It takes effect at the next return to user mode. The caller is f's
+// own goroutine, with interrupts on.
 func (f *Frame) DenyTSC(deny bool) {
 	Release(f)
 	f.controls.denyTSC = deny
 }
 
-// TSCDenied returns what DenyTSC has set. The caller is f's own goroutine.
+// TSCDenied reports whether RDTSC and RDTSCP fault in f's program. The caller is
+// f's own goroutine.
 func (f *Frame) TSCDenied() bool { return f.controls.denyTSC }
 
 //go:nosplit
@@ -113,15 +114,15 @@ func loadTSCDenial(f *Frame) {
 
 // SetBlockStep sets whether a single step ends at the next taken branch
 // instead of the next instruction (ptrace(2), PTRACE_SINGLEBLOCK; SDM vol. 3B,
-// 18.4.4). It holds for one step: the CPU clears BTF with each #DB. The caller
-// is f's own goroutine, or f's task is stopped; interrupts are on.
+// 18.4.4). It lasts for one step, because each #DB clears BTF. The caller is
+// f's own goroutine, or f's task is stopped; interrupts are on.
 func (f *Frame) SetBlockStep(on bool) {
 	Release(f)
 	f.controls.blockStep = on
 }
 
-// BlockStep returns what SetBlockStep has set, if no #DB came since. The caller
-// is f's own goroutine, or f's task is stopped.
+// BlockStep reports whether block step is set. A #DB of f's program clears it. The
+// caller is f's own goroutine, or f's task is stopped.
 func (f *Frame) BlockStep() bool { return f.controls.blockStep }
 
 //go:nosplit
@@ -136,7 +137,7 @@ func loadBlockStep(f *Frame) {
 	writeMSR(msrDebugctl, v)
 }
 
-// blockStepEnded notes that a #DB of f's program cleared BTF.
+// blockStepEnded records that a #DB of f's program cleared BTF.
 //
 //go:nosplit
 func blockStepEnded(f *Frame, have *controls) {
@@ -158,5 +159,5 @@ func selectorsDiffer(want, have *controls) bool { return want.selectors != have.
 //go:nosplit
 func loadSelectors(f *Frame) {
 	f.controls.selectors.load()
-	writeGSBase(f.GSBase) // GS base changed with GS
+	writeGSBase(f.GSBase) // the load of GS changed GS base
 }

@@ -1,6 +1,7 @@
 package amd64
 
-// What DebugCause returns: bits of DR6 (SDM vol. 3B, 18.2.3).
+// Bits of the result of DebugCause. Their positions are those of DR6 (SDM vol. 3B,
+// 18.2.3).
 const (
 	// DebugBreakpoints are the four breakpoints of DR0 to DR3.
 	DebugBreakpoints = 0xf
@@ -8,14 +9,13 @@ const (
 	DebugStep = 1 << 14
 )
 
-// dr6Quiet is DR6 when it reports nothing. Bits 11 and 16 report by a 0, and
-// the reserved bits read as 1.
+// dr6Quiet is the value of DR6 that reports no condition. Bits 11 and 16 are active
+// low, and the reserved bits read as 1.
 const dr6Quiet = 0xffff0ff0
 
-// RecordDebug keeps why the program that this CPU runs took #DB, and clears
-// DR6. The processor never clears it, and a later exception would be taken for
-// the old step. Package goos calls it for a #DB of user mode, with interrupts
-// off.
+// RecordDebug saves the cause of a #DB from user mode in the program's frame and
+// clears DR6. The CPU never clears DR6, so a later #DB would report the old cause
+// again. Package goos calls it, with interrupts off.
 //
 //go:nosplit
 func RecordDebug() {
@@ -26,10 +26,10 @@ func RecordDebug() {
 	blockStepEnded(f, &controlsLoaded[c.id])
 }
 
-// DebugCause returns the bits of DR6 for the last #DB of f's program; a 1
-// reports. User mode can cause DebugStep and DebugBreakpoints. The instruction
-// INT1 reports nothing: 0. The caller is f's own goroutine, and f's event is
-// Debug.
+// DebugCause returns the causes of the last #DB of f's program, as bits of DR6 that
+// are all active high. A #DB from user mode has DebugStep and DebugBreakpoints as
+// its possible causes, or 0 for the instruction INT1. The caller is f's own
+// goroutine, and f's event is Debug.
 func (f *Frame) DebugCause() uint64 { return f.debugCause }
 
 // DebugRegisters are the hardware breakpoints of a program (SDM vol. 3B, 18.2).
@@ -41,18 +41,18 @@ type DebugRegisters struct {
 	Control uint64
 }
 
-// DR7 (SDM vol. 3B, 18.2.4): two enable bits for each breakpoint, then LE, GE,
-// RTM and GD, then a condition and a length of two bits each for each
-// breakpoint.
+// DR7 (SDM vol. 3B, 18.2.4). Bits 0 to 7 are two enable bits for each breakpoint.
+// Bits 8 to 15 are LE, GE, the fixed bit, RTM and GD. Bits 16 to 31 are two bits of
+// condition and two bits of length for each breakpoint.
 const (
 	dr7Fixed     = 1 << 10
 	dr7Enables   = 3 // local and global, for breakpoint 0
 	dr7Exact     = 3 << 8
 	dr7Condition = 16 // the first bit of breakpoint 0's condition and length
 
-	// dr7Allowed are the bits that a program may set (Linux: all but
-	// DR_CONTROL_RESERVED). GD would make the kernel's own use of the
-	// registers fault.
+	// dr7Allowed holds the bits that a program may set (Linux: all but
+	// DR_CONTROL_RESERVED). GD is not one of them: with it, the kernel's own
+	// accesses to debug registers would raise #DB.
 	dr7Allowed = 0xffff0000 | dr7Exact | 0xff
 
 	breakOnExecute = 0
@@ -60,12 +60,11 @@ const (
 )
 
 // SetDebugRegisters sets f's hardware breakpoints (ptrace(2), PTRACE_POKEUSER,
-// u_debugreg), from the next return to user mode on. Reserved bits of DR7 are
-// dropped. It reports false and changes nothing if an enabled breakpoint is
-// none that Linux allows (arch/x86/kernel/hw_breakpoint.c,
-// hw_breakpoint_arch_parse). A breakpoint that fires in the kernel's copies from
-// and to the user is ignored. The caller is f's own goroutine, or f's task is
-// stopped; interrupts are on.
+// u_debugreg). They take effect at the next return to user mode. Reserved bits of
+// DR7 are dropped. It returns false and changes nothing if Linux would reject an
+// enabled breakpoint (arch/x86/kernel/hw_breakpoint.c, hw_breakpoint_arch_parse).
+// The kernel ignores a breakpoint that its own copy from or to user memory hits.
+// The caller is f's own goroutine, or f's task is stopped; interrupts are on.
 func (f *Frame) SetDebugRegisters(d DebugRegisters) bool {
 	d.Control &= dr7Allowed
 	if !d.valid() {
@@ -80,8 +79,8 @@ func (f *Frame) SetDebugRegisters(d DebugRegisters) bool {
 // goroutine, or f's task is stopped.
 func (f *Frame) DebugRegisters() DebugRegisters { return f.controls.debug }
 
-// valid reports whether each enabled breakpoint is valid. The CPU ignores the
-// others.
+// valid reports whether all enabled breakpoints are valid. The CPU ignores disabled
+// ones.
 func (d *DebugRegisters) valid() bool {
 	for i, address := range d.Address {
 		if d.Control>>(2*i)&dr7Enables == 0 {
@@ -94,8 +93,9 @@ func (d *DebugRegisters) valid() bool {
 	return true
 }
 
-// validBreakpoint reports whether a breakpoint is on user memory, aligned to
-// its length, not on ports, and one byte long if it is on execution.
+// validBreakpoint reports whether a breakpoint is on user memory, aligned to its
+// length, not on I/O ports, and one byte long if its condition is execution. kind
+// holds the breakpoint's four bits of DR7: condition, then length.
 func validBreakpoint(address, kind uint64) bool {
 	condition, length := kind&3, [...]uint64{1, 2, 8, 4}[kind>>2]
 	if condition == breakOnPort || condition == breakOnExecute && length != 1 {

@@ -2,17 +2,17 @@ package amd64
 
 import "strings"
 
-// featureWord is one register of a CPUID leaf, with the names that /proc/cpuinfo has
-// for its 32 bits (Linux, arch/x86/include/asm/cpufeatures.h), separated by blanks.
-// A minus stands for a bit without a name, or for a feature that the kernel does
-// not enable.
+// featureWord describes one output register of a CPUID leaf. names lists the names of
+// its 32 bits in /proc/cpuinfo (Linux, arch/x86/include/asm/cpufeatures.h), from
+// bit 0 on, separated by spaces. "-" marks a bit without a name or a feature that
+// the kernel does not enable.
 type featureWord struct {
 	leaf, sub uint32
 	register  int // 0 to 3: EAX, EBX, ECX, EDX
 	names     string
 }
 
-// featureWords are the features in the order of /proc/cpuinfo.
+// featureWords lists the words in the order in which /proc/cpuinfo prints them.
 var featureWords = [...]featureWord{
 	{1, 0, 3, "fpu vme de pse tsc msr pae mce cx8 apic - sep mtrr pge mca cmov pat pse36 pn clflush - dts acpi mmx fxsr sse sse2 ss ht tm ia64 pbe"},
 	{0x80000001, 0, 3, "- - - - - - - - - - - syscall - - - - - - - mp nx - mmxext - - fxsr_opt pdpe1gb rdtscp - lm 3dnowext 3dnow"},
@@ -24,12 +24,12 @@ var featureWords = [...]featureWord{
 	{7, 0, 3, "- - avx512_4vnniw avx512_4fmaps fsrm - - - avx512_vp2intersect - md_clear - - - serialize - tsxldtrk - - - - - - avx512_fp16 - - - - flush_l1d arch_capabilities - -"},
 }
 
-// FeatureNames returns the CPU's features by their names in /proc/cpuinfo, separated
-// by blanks. It is called after EnableExtendedState. Any context.
+// FeatureNames returns the names of the CPU's features in /proc/cpuinfo, separated by
+// spaces. Call EnableExtendedState first. Any context.
 func FeatureNames() string { return featureNames(cpuid, extended.mask) }
 
-// featureNames is FeatureNames with the CPUID instruction and the saved components
-// of XCR0 as parameters.
+// featureNames implements FeatureNames. cpuid executes the CPUID instruction; saved
+// holds the components of XCR0 that the kernel saves.
 func featureNames(cpuid func(leaf, sub uint32) (eax, ebx, ecx, edx uint32), saved uint64) string {
 	basic, _, _, _ := cpuid(0, 0)
 	highest, _, _, _ := cpuid(0x80000000, 0)
@@ -40,7 +40,7 @@ func featureNames(cpuid func(leaf, sub uint32) (eax, ebx, ecx, edx uint32), save
 			last = highest
 		}
 		if w.leaf > last {
-			continue // the CPU would return another leaf
+			continue // CPUID would return the data of another leaf
 		}
 		a, b, c, d := cpuid(w.leaf, w.sub)
 		word := [...]uint32{a, b, c, d}[w.register]

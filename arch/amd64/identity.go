@@ -5,16 +5,17 @@ import (
 	"strings"
 )
 
-// Identity identifies the CPU's model (SDM vol. 2A, CPUID), for /proc/cpuinfo.
+// Identity identifies the CPU in /proc/cpuinfo (SDM vol. 2A, CPUID). Model is the
+// brand string, Number the model number.
 type Identity struct {
 	Vendor, Model            string
 	Family, Number, Stepping int
 }
 
-// The leaves of the identification.
+// CPUID leaves.
 const (
 	cpuidSignature = 1
-	cpuidBrand     = 0x80000002 // and the two that follow
+	cpuidBrand     = 0x80000002 // the first of three leaves
 )
 
 // Identify returns the identity of the CPU that runs the caller. Any context.
@@ -34,7 +35,7 @@ func Identify() Identity {
 	return i
 }
 
-// words concatenates registers as text.
+// words returns the bytes of registers in little-endian order.
 func words(registers ...uint32) []byte {
 	var text []byte
 	for _, r := range registers {
@@ -43,8 +44,8 @@ func words(registers ...uint32) []byte {
 	return text
 }
 
-// decodeSignature decodes EAX of leaf 1. The extended family is used only with
-// family 15, the extended model only with families 6 and 15.
+// decodeSignature decodes EAX of leaf 1. The extended family is valid only if
+// the family is 15, the extended model only if the family is 6 or 15.
 func decodeSignature(eax uint32) Identity {
 	family, model := int(eax>>8&0xf), int(eax>>4&0xf)
 	if family == 6 || family == 15 {

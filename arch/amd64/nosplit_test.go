@@ -14,10 +14,9 @@ var (
 	listedCall     = regexp.MustCompile(`\tCALL\t(\S+)\(SB\)`)
 )
 
-// listing is what the compiler's listing says of the functions that it
-// generated.
+// listing holds the functions of a compiler's assembly listing.
 type listing struct {
-	nosplit map[string]bool     // for each function
+	nosplit map[string]bool     // whether each function is nosplit
 	calls   map[string][]string // the callees of each function
 }
 
@@ -39,7 +38,8 @@ func parseListing(text []byte) listing {
 }
 
 // preemptible returns the calls from nosplit functions to functions with a stack
-// check, as "caller calls callee". The panics of bounds checks do not count.
+// check, as "caller calls callee". Callees of other packages are ignored,
+// such as the panics of bounds checks.
 func (l listing) preemptible() (found []string) {
 	for function, callees := range l.calls {
 		for _, callee := range callees {
@@ -51,11 +51,12 @@ func (l listing) preemptible() (found []string) {
 	return found
 }
 
-// TestNosplitFunctionsCallNoPreemptibleOnes: a function of this package is
-// nosplit where interrupts may be off. A stack check there could preempt the
-// goroutine, which then continues on another CPU. The compiler generates calls
-// that the source does not show, for example to compare structures.
-func TestNosplitFunctionsCallNoPreemptibleOnes(t *testing.T) {
+// TestNosplitFunctionsCallOnlyNosplitFunctions checks this package, in which every
+// function that may run with interrupts off is nosplit. A stack check in a callee
+// could preempt the goroutine, which would then continue on another CPU. The test
+// reads the compiler's listing, because the compiler generates calls that the
+// source does not show, for example to compare structures.
+func TestNosplitFunctionsCallOnlyNosplitFunctions(t *testing.T) {
 	text, err := exec.Command("go", "build", "-gcflags=-S", "-o", "/dev/null", ".").CombinedOutput()
 	if err != nil {
 		t.Fatalf("go build: %v\n%s", err, text)

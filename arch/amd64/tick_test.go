@@ -2,13 +2,14 @@ package amd64
 
 import "testing"
 
-// TestTakeReschedReportsEachTickOnce: the reason is gone once it was taken.
+// TestTakeReschedReportsEachTickOnce checks that TakeResched clears the request that
+// it reports.
 func TestTakeReschedReportsEachTickOnce(t *testing.T) {
 	f := &Frame{resched: true}
 	if !f.TakeResched() {
-		t.Error("the tick's reason is lost")
+		t.Error("TakeResched did not report the tick")
 	}
 	if f.TakeResched() {
-		t.Error("one tick is reported twice")
+		t.Error("TakeResched reported the same tick twice")
 	}
 }

@@ -1,13 +1,14 @@
 // Entry to the kernel and exit from it. Entry saves every register of the
 // interrupted program in a Frame (frame.go); exit loads every register from one.
 //
-// Per-CPU data (perCPU, percpu.go) is at a constant address. A landing knows its
-// CPU. Elsewhere STRQ reads the task register, 0x40+16*cpu. A block has 128 bytes,
-// so its address is P_BASE + selector*8.
+// Per-CPU data (perCPU, percpu.go) is at a constant address, in blocks of 128 bytes.
+// Each CPU has its own SYSCALL landing, which contains the address of its block.
+// Other code reads the CPU's selector, 0x40+16*cpu, from the task register with
+// STRQ. The block is then at P_BASE + selector*8.
 //
-// RDFSBASE and WRFSBASE always have CX as their operand. Where they stand, R10 and
-// DX are free and there is room to push a word: on a CPU without FSGSBASE each is
-// patched to a CALL of readFSBase or writeFSBase (alternatives.go).
+// RDFSBASE and WRFSBASE must have CX as their operand. On a CPU without FSGSBASE each
+// is patched to a CALL of readFSBase or writeFSBase (alternatives.go). Use them
+// only where R10 and DX are free and the stack has room for the return address.
 #include "textflag.h"
 
 // Offsets in Frame.
@@ -49,7 +50,8 @@
 #define CALL_OVER 4
 #define STEPPING 0x100
 
-// ThreadFlags and Flags of a frame without duties that is left by IRETQ.
+// ThreadFlags and Flags, as one 64-bit value, of a frame that owes no duties and
+// must be left by IRETQ.
 #define IRET_ALONE ((LEAVE_BY_IRET|CALL_OVER)<<32)
 
 // Offsets in perCPU, and the address of the block of selector 0.
@@ -64,7 +66,7 @@
 #define P_IN_GOOS 48
 #define P_ROOT 64
 
-// RFLAGS: with nothing but its fixed bit, and with interrupts on.
+// Values of RFLAGS: the fixed bit alone, and the fixed bit with IF.
 #define FLAGS_FIXED 2
 #define KERNEL_FLAGS 0x202
 
@@ -73,19 +75,20 @@
 
 #define FIRST_IRQ 32 // the first vector that is not an exception
 
-// Exceptions that go to goos first, like interrupts: #DB, NMI, #DF and #MC. The
-// cause of #DB and #MC must be read on the CPU that took them.
+// Exceptions that package goos handles before EnterUser returns, as it does
+// interrupts: #DB, NMI, #DF and #MC. The cause of #DB and #MC must be read on the
+// CPU that took the exception.
 #define SERVED_HERE (1<<1|1<<2|1<<8|1<<18)
 
 // EventHandover (user.go).
 #define EVENT_HANDOVER -258
 
-// RET without the assembler's check that pushes and pops balance: SP is switched
-// before it.
+// RET as a byte, because the assembler checks before a RET that pushes and pops
+// balance. They do not here: the code switches SP.
 #define RETURN BYTE $0xc3
 
-// The registers that SYSCALL leaves alone, without RAX. base points d bytes into
-// the frame.
+// SAVE12 saves the general registers that SYSCALL preserves, except RAX and RSP. base
+// points d bytes into the frame.
 #define SAVE12(base, d) \
 	MOVQ BX, (F_RBX-d)(base); \
 	MOVQ DX, (F_RDX-d)(base); \
@@ -100,7 +103,7 @@
 	MOVQ R14, (F_R14-d)(base); \
 	MOVQ R15, (F_R15-d)(base)
 
-// LOAD12 loads the same registers except RAX, which is the base.
+// LOAD12 loads the same registers from the frame in AX.
 #define LOAD12 \
 	MOVQ F_RBX(AX), BX; \
 	MOVQ F_RDX(AX), DX; \
@@ -115,9 +118,9 @@
 	MOVQ F_R14(AX), R14; \
 	MOVQ F_R15(AX), R15
 
-// SAVE_VECTORS saves XMM and MXCSR and loads kernelMXCSR (percpu.go). They are
-// saved eagerly, because Go uses them everywhere. MOVUPS takes a sixth of the time
-// of FXSAVE under emulation.
+// SAVE_VECTORS saves the XMM registers and MXCSR, and loads kernelMXCSR (percpu.go).
+// The registers are saved eagerly, because compiled Go code uses them everywhere.
+// Under emulation these MOVUPS take a sixth of the time of FXSAVE.
 #define SAVE_VECTORS(base, d) \
 	MOVUPS X0, (F_XMM-d+0)(base); \
 	MOVUPS X1, (F_XMM-d+16)(base); \
@@ -157,9 +160,10 @@
 	MOVUPS (F_XMM+240)(AX), X15; \
 	LDMXCSR F_MXCSR(AX)
 
-// LANDING is the SYSCALL entry of one CPU. Each CPU has its own in LSTAR; o is the
-// offset of its block. Interrupts are off, RSP is the caller's. The Go runtime's
-// system calls come here too; their return address is negative.
+// LANDING is the SYSCALL entry of one CPU, to which the CPU's LSTAR points. o is the
+// offset of the CPU's block. Interrupts are off, and RSP is the caller's. System
+// calls of the Go runtime enter here too. Their return address is in the kernel's
+// half of the address space, so its sign bit is set.
 #define LANDING(name, o) \
 TEXT name(SB), NOSPLIT|NOFRAME, $0; \
 	TESTQ CX, CX; /* the return address */ \
@@ -167,7 +171,7 @@ TEXT name(SB), NOSPLIT|NOFRAME, $0; \
 	MOVQ SP, P(o+P_SCRATCH); \
 	MOVQ P(o+P_USERSS), SP; /* &frame.SS */ \
 	PUSHQ P(o+P_SCRATCH); /* frame.RSP */ \
-	PUSHQ R11; /* frame.RFLAGS; SP stays here */ \
+	PUSHQ R11; /* frame.RFLAGS, to which SP points from here on */ \
 	MOVQ CX, (F_RIP-F_RFLAGS)(SP); \
 	SAVE12(SP, F_RFLAGS); \
 	MOVQ AX, (F_ORIGRAX-F_RFLAGS)(SP); \
@@ -177,10 +181,10 @@ TEXT name(SB), NOSPLIT|NOFRAME, $0; \
 	WRFSBASEQ CX; \
 	SAVE_VECTORS(SP, F_RFLAGS); \
 	ANDL $STEPPING, R11; \
-	MOVL R11, (F_FLAGS-F_RFLAGS)(SP); /* no LeaveByIRET: SYSRET can leave the frame, unless TF is set */ \
+	MOVL R11, (F_FLAGS-F_RFLAGS)(SP); /* LeaveByIRET is clear: SYSRET restores the frame, unless TF is set */ \
 	MOVQ (F_KBP-F_RFLAGS)(SP), BP; \
 	MOVQ (F_KSP-F_RFLAGS)(SP), SP; /* back on EnterUser's stack */ \
-	MOVL AX, AX; /* the number has 32 bits, so it is not negative like an event */ \
+	MOVL AX, AX; /* zero-extend the number: negative results are events */ \
 	MOVQ AX, 16(SP); /* EnterUser's result */ \
 	STI; \
 	RETURN; \
@@ -208,17 +212,18 @@ TEXT ·kernelSyscall(SB), NOSPLIT|NOFRAME, $0
 	MOVQ ·onSyscall(SB), R12
 	JMP ·callGoos(SB)
 
-// callGoos calls the func value in R12, of a top-level function, with the argument
-// in AX, in the environment of package goos: interrupts off, the CPU's own stack,
-// and goosG, for which no function needs more stack. Then it continues the CPU's
-// current thread, which may be another.
+// callGoos calls the top-level function whose func value is in R12, with the argument
+// in AX. The function runs in the environment of package goos: interrupts off, the
+// CPU's own stack, and goosG as g, whose stack bound of 0 passes every stack check.
+// Then callGoos resumes the CPU's current thread, which the function may have
+// changed.
 TEXT ·callGoos(SB), NOSPLIT|NOFRAME, $0
 	STRQ BX
 	MOVQ $1, P(P_IN_GOOS)(BX*8)
 	MOVQ P(P_STACK)(BX*8), SP
 	LEAQ ·goosTLS+8(SB), CX
 	WRFSBASEQ CX
-	LEAQ ·goosG(SB), R14 // ABIInternal: R14 is g
+	LEAQ ·goosG(SB), R14 // ABIInternal: R14 is g,
 	XORPS X15, X15 // and X15 is zero
 	CLD
 	CALL 0(R12)
@@ -233,9 +238,9 @@ TEXT ·Resume(SB), NOSPLIT|NOFRAME, $0
 	MOVQ $0, P(P_IN_GOOS)(BX*8)
 	JMP ·leave(SB)
 
-// leave loads all registers from the frame in AX and returns to where it was
-// interrupted. A system call of the runtime clobbers the vectors, so there are
-// none to load after it. X15 must be zero, and is since callGoos.
+// leave loads all registers from the frame in AX and resumes the interrupted code. It
+// does not load the XMM registers after a system call of the runtime, which may
+// clobber them. ABIInternal requires X15 to be zero even then; callGoos cleared it.
 TEXT ·leave(SB), NOSPLIT|NOFRAME, $0
 	MOVQ F_FSBASE(AX), CX
 	WRFSBASEQ CX
@@ -256,7 +261,7 @@ TEXT ·EnterUser(SB), NOSPLIT|NOFRAME, $0-16
 	CLI // a duty raised from here on arrives as an interrupt in user mode
 	STRQ CX
 	CMPQ AX, P(P_USERFRAME)(CX*8)
-	JNE handover // page tables or fpregs are another program's
+	JNE handover // the CPU has not loaded f's page tables and fpregs
 	MOVQ SP, F_KSP(AX)
 	MOVQ BP, F_KBP(AX)
 	CMPQ F_THREADFLAGS(AX), $0 // ThreadFlags and Flags in one compare
@@ -294,9 +299,9 @@ stay:
 	STI
 	RET
 
-// trap is the common entry of all vectors, from their stubs (boot/image,
-// vectorStubs). Interrupts are off. On the stack, one of the interrupt-stack
-// table, are vector, error, RIP, CS, RFLAGS, RSP, SS.
+// trap is the common entry of the stubs of all vectors (boot/image, vectorStubs).
+// Interrupts are off. SP is a stack of the interrupt-stack table, on which are, from
+// the top: vector, error code, RIP, CS, RFLAGS, RSP, SS.
 TEXT ·trap(SB), NOSPLIT|NOFRAME, $0
 	PUSHQ AX
 	PUSHQ BX
@@ -326,7 +331,7 @@ save:
 	RDFSBASEQ CX
 	MOVQ CX, F_FSBASE(AX)
 	SAVE_VECTORS(AX, 0)
-	CLD // the CPU clears neither DF nor AC (SDM vol. 3A, 6.12.1.3); AC off enables SMAP
+	CLD // the CPU clears neither DF nor AC (SDM vol. 3A, 6.12.1.3), and SMAP needs AC clear
 	PUSHQ $FLAGS_FIXED
 	POPFQ
 	TESTB $3, F_CS(AX)
@@ -339,7 +344,7 @@ save:
 	MOVQ F_KBP(AX), BP
 	MOVQ F_KSP(AX), SP // back on EnterUser's stack
 	MOVQ DX, 16(SP)
-	NOTQ 16(SP) // its result
+	NOTQ 16(SP) // EnterUser's result: the complement of the vector
 	CMPQ DX, $FIRST_IRQ
 	JGE serve
 	MOVL $SERVED_HERE, CX
@@ -356,14 +361,14 @@ nested: // an exception in package goos is fatal
 	ADDQ $16, SP
 	JMP ·fatalTrap(SB)
 
-// justReturn ends EnterUser after an interrupt of user mode (EndEnterUser).
+// justReturn returns from EnterUser after an interrupt of user mode (EndEnterUser).
 TEXT ·justReturn(SB), NOSPLIT|NOFRAME, $0
 	RET
 
-// paranoidTrap is the entry of #DB, NMI, #DF and #MC, which have stacks of their
-// own. From user mode it continues at trap. In the kernel it counts #DB and NMI in
-// kernelNMIs and touches nothing else, since they may come at any instruction;
-// the other two are fatal.
+// paranoidTrap is the entry of #DB, NMI, #DF and #MC. Each has its own stack. If the
+// exception interrupted user mode, paranoidTrap continues at trap. In the kernel,
+// #DF and #MC are fatal. #DB and NMI can interrupt any instruction of the kernel,
+// so paranoidTrap only counts them in kernelNMIs and changes no other state.
 TEXT ·paranoidTrap(SB), NOSPLIT|NOFRAME, $0
 	TESTB $3, 24(SP) // CS
 	JNE user
@@ -378,15 +383,15 @@ user:
 fatal:
 	JMP ·fatalTrap(SB)
 
-// fatalTrap ends the machine (Hooks.Fatal) after #DF or #MC in the kernel, or any
-// exception in goos. SP points to what FatalState returns.
+// fatalTrap calls Hooks.Fatal, which ends the machine, after #DF or #MC in the kernel
+// or any exception in package goos. FatalState returns the SP of its entry.
 TEXT ·fatalTrap(SB), NOSPLIT|NOFRAME, $0
 	STRQ BX
 	MOVQ SP, P(P_SCRATCH)(BX*8)
 	MOVQ ·onFatal(SB), R12
 	JMP ·callGoos(SB)
 
-// idle is the code of the idle threads.
+// idle is the code of the idle threads: it halts the CPU until an interrupt.
 TEXT ·idle(SB), NOSPLIT|NOFRAME, $0
 wait:
 	STI
@@ -399,8 +404,8 @@ TEXT ·copyUser(SB), NOSPLIT|NOFRAME, $0-40
 	MOVQ to+8(FP), DI
 	MOVQ from+16(FP), SI
 	MOVQ n+24(FP), CX
-	LEAQ (DI)(CX*1), R10 // where the copy ends
-	CLI // the goroutine stays on this CPU, and the CPU keeps its page tables
+	LEAQ (DI)(CX*1), R10 // the end of the destination
+	CLI // the goroutine must stay on this CPU, and the CPU must keep the page tables
 	STRQ DX
 	CMPQ AX, P(P_ROOT)(DX*8)
 	JEQ loaded
@@ -418,8 +423,8 @@ loaded:
 	REP; MOVSB
 	JMP ·copyUserEnd(SB)
 
-// copyUserEnd returns R10 - DI, the bytes that are left. It restores RFLAGS:
-// interrupts on, AC off.
+// copyUserEnd returns from copyUser. The result, R10 - DI, is the number of bytes not
+// copied. It restores RFLAGS: interrupts on, AC off.
 TEXT ·copyUserEnd(SB), NOSPLIT|NOFRAME, $0-40
 	SUBQ DI, R10
 	MOVQ R10, 40(SP)
@@ -429,7 +434,8 @@ TEXT ·copyUserEnd(SB), NOSPLIT|NOFRAME, $0-40
 
 // func loadFS(selector uint16)
 //
-// It keeps FS base, which a load of FS changes: the runtime finds g through it.
+// A load of FS changes FS base, through which the runtime finds g. So loadFS restores
+// FS base.
 TEXT ·loadFS(SB), NOSPLIT, $0-2
 	MOVW selector+0(FP), AX
 	RDFSBASEQ CX
@@ -437,10 +443,10 @@ TEXT ·loadFS(SB), NOSPLIT, $0-2
 	WRFSBASEQ CX
 	RET
 
-// runtimeClock is clock_gettime for the Go runtime, through the vDSO image of goos
-// (RuntimeClock). C calling convention: DI = clock, SI = *timespec. It is assembly
-// because the runtime calls it on another stack than g's, where a Go function
-// must not be preempted.
+// runtimeClock is clock_gettime(2) for the Go runtime, which finds it in the vDSO
+// image of package goos (RuntimeClock). It has the C calling convention: DI = clock
+// ID, SI = *timespec. It is assembly because the runtime calls it on a stack that
+// is not g's, where preemption is not allowed and a Go function could be preempted.
 TEXT ·runtimeClock(SB), NOSPLIT|NOFRAME, $0
 	RDTSC
 	SHLQ $32, DX
@@ -469,7 +475,7 @@ TEXT ·readFSBase(SB), NOSPLIT|NOFRAME, $0
 	MOVL $MSR_FSBASE, CX
 	RDMSR
 	SHLQ $32, DX
-	LEAQ (DX)(AX*1), CX // RDMSR cleared the upper halves
+	LEAQ (DX)(AX*1), CX // RDMSR cleared the upper halves of RAX and RDX
 	MOVQ R10, AX
 	RET
 
@@ -483,7 +489,7 @@ TEXT ·writeFSBase(SB), NOSPLIT|NOFRAME, $0
 	MOVQ R10, AX
 	RET
 
-// landings and codeAddresses (percpu.go).
+// The initial values of landings and codeAddresses (percpu.go).
 DATA ·landings+0(SB)/8, $·landing0(SB)
 DATA ·landings+8(SB)/8, $·landing1(SB)
 DATA ·landings+16(SB)/8, $·landing2(SB)

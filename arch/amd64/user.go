@@ -1,14 +1,14 @@
 package amd64
 
-// Results of EnterUser. A number that is not negative is that of a system call, the
-// low 32 bits of RAX: the fast path needs only one compare, with the table's
-// length. The call's arguments are in Args. A negative number is one of these
-// events, or a vector (see Vector).
+// Results of EnterUser. A non-negative result is the number of a system call, the low
+// 32 bits of RAX; Frame.Args returns the call's arguments. The fast path therefore
+// needs only one compare, with the length of the table of system calls. A negative
+// result is one of these events, or an encoded vector (see Vector).
 const (
-	// EventDuty: user mode was not entered, because a duty is owed.
+	// EventDuty: user mode was not entered, because the task owes a duty.
 	EventDuty = -257
-	// EventHandover: user mode was not entered, because the CPU does not have
-	// the program's state and page tables. TakeCPU loads them.
+	// EventHandover: user mode was not entered, because this CPU has not
+	// loaded the program's state and page tables. TakeCPU loads them.
 	EventHandover = -258
 
 	// FirstInterrupt is the first vector of an interrupt. Package goos has
@@ -16,24 +16,26 @@ const (
 	FirstInterrupt = 32
 )
 
-// Vector returns the vector of an event: that of an exception, below
-// FirstInterrupt, or of an interrupt. Any context.
+// Vector returns the vector that a negative result of EnterUser encodes, other than
+// EventDuty and EventHandover. A vector below FirstInterrupt is an exception's, any
+// other is an interrupt's. Any context.
 func Vector(event int) int { return ^event }
 
-// EnterUser runs f's program in user mode until it enters the kernel, and returns
-// why it did. The last step before user mode, with interrupts off, tests that no
-// duty is owed: two compares, or the function of SetLastTest. A duty that is
-// raised after the test arrives as an interrupt.
+// EnterUser runs f's program in user mode until it enters the kernel, and returns the
+// cause of the entry. It first turns interrupts off and tests that no duty is owed,
+// by two compares or the function of SetLastTest. A duty that is raised after the
+// test interrupts user mode.
 //
-// The caller is f's own goroutine, with interrupts on, as they are afterwards. If
-// a user chose f's registers, f must have passed Sanitize since.
+// The caller is f's own goroutine. Interrupts are on before and after the call. If
+// a program or a tracer has set f's registers (sigreturn(2), ptrace(2)), Sanitize
+// must have checked them since.
 //
 //go:noescape
 func EnterUser(f *Frame) int
 
-// NewFrame returns the frame of a new program: registers as Linux clears them at
-// exec, interrupts on, initial extended state. root is the physical address of its
-// page tables. Goroutines call it.
+// NewFrame returns the frame of a new program: cleared registers as after execve(2) on
+// Linux, interrupts on, initial extended state. root is the physical address of its
+// page tables. It allocates, so only a goroutine may call it.
 func NewFrame(root uint64) *Frame {
 	f := &Frame{
 		CS: UserCS, SS: UserSS,
@@ -72,16 +74,17 @@ func (f *Frame) InitKernelThread(rip, rsp uint64) {
 }
 
 // CopyRegisters copies the registers of a runtime thread that made a system call
-// to a new thread. The vectors are left out, since a system call clobbers them. It
-// stores no pointer. Package goos calls it, with interrupts off.
+// to a new thread. The new thread starts with unspecified XMM registers, because a
+// system call may clobber them. CopyRegisters stores no pointer. Package goos calls
+// it, with interrupts off.
 func (f *Frame) CopyRegisters(from *Frame) {
 	copyRegisters(f, from)
 	f.Flags = 0
 }
 
 // VectorsSaved reports whether the frame of a runtime thread holds the thread's
-// XMM registers and MXCSR. It does after an interrupt or exception of the
-// kernel's own code; a system call clobbers them. Interrupts are off.
+// XMM registers and MXCSR. An interrupt or exception in the kernel saves
+// them; a system call does not, because it may clobber them. Interrupts are off.
 func (f *Frame) VectorsSaved() bool { return f.Flags&vectorsValid != 0 }
 
 // SetVectors sets the XMM registers and MXCSR that a runtime thread continues
@@ -95,18 +98,19 @@ func (f *Frame) SetVectors(xmm *[16][16]byte, mxcsr uint32) {
 // after a system call. Interrupts are off.
 func (f *Frame) DropVectors() { f.Flags &^= vectorsValid }
 
-// EndCall completes the frame of a runtime thread that executed SYSCALL. RFLAGS is
-// always the same there, and there are no vectors to load, since a call clobbers
-// them. Package goos calls it first in Hooks.Syscall.
+// EndCall sets the fields of a runtime thread's frame that the SYSCALL landing does
+// not save: RFLAGS, which is always the same in a runtime thread, and Flags, which
+// say that there are no XMM registers to restore. Package goos calls it first in
+// Hooks.Syscall.
 func (f *Frame) EndCall() {
 	f.RFLAGS = FlagIF | FlagFixed
 	f.Flags = 0
 }
 
-// EndEnterUser completes f, the frame of a runtime thread whose call of EnterUser
-// for user was ended by an interrupt of user mode. The interrupt is then handled as
-// if it had come at the last instruction of that call. Package goos calls it first
-// in Hooks.Trap.
+// EndEnterUser completes f, the frame of a runtime thread, after an interrupt of user
+// mode that ends the thread's call of EnterUser(user). It makes f look as if the
+// interrupt had arrived at the RET of that call. Package goos calls it first in
+// Hooks.Trap.
 func (f *Frame) EndEnterUser(user *Frame) {
 	f.RSP, f.RBP = user.kernelSP, user.kernelBP
 	f.RIP = codeAddresses[justReturnCode]
@@ -115,12 +119,13 @@ func (f *Frame) EndEnterUser(user *Frame) {
 	f.Flags = 0
 }
 
-// InterruptsOn reports whether interrupts were on where the thread entered goos. If
-// not, the thread is in a critical section of this package and must continue
-// unchanged. Interrupts are off.
+// InterruptsOn reports whether interrupts were on when the thread entered package
+// goos. If they were off, the thread is in a critical section of this package and
+// must be resumed without a change of its frame. Interrupts are off.
 func (f *Frame) InterruptsOn() bool { return f.RFLAGS&FlagIF != 0 }
 
-// copyRegisters copies all fields except those that other goroutines may write.
+// copyRegisters copies the registers and the fields that describe the last entry to
+// the kernel. It copies no field that another goroutine may write.
 func copyRegisters(to, from *Frame) {
 	to.RAX, to.RBX, to.RCX, to.RDX = from.RAX, from.RBX, from.RCX, from.RDX
 	to.RSI, to.RDI, to.RBP, to.RSP = from.RSI, from.RDI, from.RBP, from.RSP
@@ -133,9 +138,10 @@ func copyRegisters(to, from *Frame) {
 	to.XMM, to.MXCSR = from.XMM, from.MXCSR
 }
 
-// ResetRegisters sets every register as execve(2) does for a new program. Thread
-// flags and page tables stay. So does OrigRAX: the exit of execve is still owed, and
-// a tracer reads the call's number there. The caller is f's own goroutine.
+// ResetRegisters sets every register as execve(2) does for a new program. It
+// does not change ThreadFlags, the page tables and OrigRAX. OrigRAX is still needed:
+// the duties of execve's exit are yet to be served, and a tracer reads the call's
+// number there. The caller is f's own goroutine.
 func (f *Frame) ResetRegisters() {
 	Release(f)
 	copyRegisters(f, &Frame{

@@ -15,7 +15,7 @@ import (
 	"slowpath/qemu/reference"
 )
 
-// Directories, relative to this package's.
+// Directories, relative to the directory of this package.
 const (
 	binaries = "../../bin"
 	sources  = "../testdata"
@@ -28,7 +28,8 @@ var (
 	launcher *reference.Launcher // starts programs on the host's Linux
 )
 
-// guestPath is PATH on both sides.
+// guestPath is PATH in the guest. On the host, onHost puts the directory of applets
+// before it.
 const guestPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 // timeLimit is the default time limit of a command in the guest.
@@ -71,11 +72,12 @@ func run(m *testing.M) (int, error) {
 	return m.Run(), nil
 }
 
-// applets returns the directory of links to busybox's applets for the host. In
-// the guest the applets are the only commands in /bin.
+// applets returns the directory of the host that has a link to busybox for each of
+// its applets. The host's PATH begins with it, because the guest's /bin contains
+// only the applets.
 func applets() string { return filepath.Join(programs, "applets") }
 
-// linkApplets creates the links.
+// linkApplets creates the directory of applets and its links.
 func linkApplets() error {
 	list, err := exec.Command("/bin/busybox", "--list").Output()
 	if err != nil {
@@ -92,8 +94,8 @@ func linkApplets() error {
 	return nil
 }
 
-// compilers are the ways to build a C program. The programs in everyWay are built
-// in all ways, the others only in the first.
+// compilers lists the compiler commands. The programs in everyWay are built with each
+// of them, the other C programs only with the first.
 var compilers = []struct {
 	suffix  string
 	command []string
@@ -104,8 +106,8 @@ var compilers = []struct {
 	{"-dynamic", []string{"gcc"}},
 }
 
-// The C programs by the way in which they are built; bare programs have no C
-// library.
+// The C programs: everyWay is built with every compiler, glibc statically with glibc,
+// and bare without a C library.
 var (
 	everyWay = []string{"threads", "processes", "memory", "signals"}
 	glibc    = []string{"faults", "files", "waiting", "badpointers", "exhaust", "mix", "inject", "paranoid", "spin",
@@ -186,9 +188,9 @@ func exitCode(state *os.ProcessState) int {
 	return 128 + int(signalOf(state))
 }
 
-// onHost runs a command on the host's Linux, as the reference. The launcher gives
-// it the state with which a program starts on Slowpath. The environment is the
-// same too, except that PATH begins with the directory of applets.
+// onHost runs a command on the host's Linux. Its result is the reference. The
+// launcher starts the command in the same process state and environment as
+// on Slowpath, except that PATH begins with the directory of applets.
 func onHost(t testing.TB, stdin string, command ...string) result {
 	t.Helper()
 	env := []string{"PATH=" + applets() + ":" + guestPath, "HOME=/root"}
@@ -203,7 +205,7 @@ func onSlowpath(t testing.TB, stdin string, args ...string) result {
 	return execute(t, stdin, exec.CommandContext(t.Context(), slowpath, all...))
 }
 
-// check compares a result on Slowpath with the result on Linux.
+// check reports each difference between the results on Slowpath and on Linux.
 func check(t *testing.T, got, want result) {
 	t.Helper()
 	if got.code != want.code {
@@ -237,7 +239,7 @@ func difference(got, want string) string {
 	return b.String()
 }
 
-// shorten keeps the beginning of a long text.
+// shorten truncates a text to 4000 bytes.
 func shorten(text string) string {
 	if len(text) > 4000 {
 		return text[:4000] + "..."
@@ -245,17 +247,17 @@ func shorten(text string) string {
 	return text
 }
 
-// processors are the numbers of CPUs on which most cases run.
+// processors lists the numbers of CPUs with which most tests run.
 var processors = []int{1, 2, 4}
 
-// same checks that a command behaves as on Linux, with each number of processors.
+// same runs a command on Linux and on Slowpath, there once for each number of CPUs in
+// processors, and checks that the results are equal.
 func same(t *testing.T, stdin string, command ...string) {
 	t.Helper()
 	sameOn(t, processors, stdin, command...)
 }
 
-// sameOn checks that a command behaves as on Linux, with the given numbers of
-// processors.
+// sameOn does what same does, with the given numbers of CPUs.
 func sameOn(t *testing.T, cpus []int, stdin string, command ...string) {
 	t.Helper()
 	want := onHost(t, stdin, command...)

@@ -10,11 +10,11 @@ import (
 	"testing"
 )
 
-// browser is Debian's package chromium.
+// browser is the command of Debian's package chromium.
 const browser = "chromium"
 
-// TestMasksPageRendersInBrowser opens the page of slowpath masks --html in a browser
-// without a network and checks the browser's DOM.
+// TestMasksPageRendersInBrowser opens the output of slowpath masks --html in a browser
+// without network access and checks the resulting DOM.
 func TestMasksPageRendersInBrowser(t *testing.T) {
 	page := filepath.Join(t.TempDir(), "masks.html")
 	html, err := exec.Command(slowpath, "masks", "--html").Output()
@@ -27,7 +27,7 @@ func TestMasksPageRendersInBrowser(t *testing.T) {
 	dom := rendered(t, page)
 	alone := element(t, dom, "table", "alone")
 	if rows := strings.Count(alone, "<tr"); rows != 1+2*13+2 {
-		t.Errorf("the table of single flags has %d rows, want a head, two rows for each of 13 flags, and two more", rows)
+		t.Errorf("the table of single flags has %d rows, want 29: a header, two rows for each of 13 flags, and two more", rows)
 	}
 	row := regexp.MustCompile(`(?s)UPROBE</td>.*?</tr>`).FindString(alone)
 	if n := strings.Count(row, `<span class="was livelock">LIVELOCK</span>`); n != 4 {
@@ -37,14 +37,14 @@ func TestMasksPageRendersInBrowser(t *testing.T) {
 		t.Errorf("with the fix UPROBE is served on %d paths, want 7: %s", n, row)
 	}
 	if findings := element(t, dom, "section", "findings"); !strings.Contains(findings, "0xe220") {
-		t.Errorf("the dead bits are not in the findings: %s", findings)
+		t.Errorf("the findings do not contain the dead bits 0xe220: %s", findings)
 	}
 	if listing := element(t, dom, "pre", "listing"); !strings.Contains(listing, "int_with_check:\n\tedx = flags &amp; edi") {
-		t.Errorf("the listing is %.300s", listing)
+		t.Errorf("the listing does not contain int_with_check and its mask: %.300s", listing)
 	}
 }
 
-// rendered returns the DOM of a page as the browser builds it.
+// rendered returns the DOM that the browser builds from a page.
 func rendered(t *testing.T, page string) string {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), timeLimit)
@@ -58,12 +58,12 @@ func rendered(t *testing.T, page string) string {
 	return string(out)
 }
 
-// element returns the element with an id.
+// element returns the HTML of the element with the given tag name and id.
 func element(t *testing.T, dom, kind, id string) string {
 	t.Helper()
 	found := regexp.MustCompile(`(?s)<` + kind + ` [^>]*id="` + id + `".*?</` + kind + `>`).FindString(dom)
 	if found == "" {
-		t.Fatalf("there is no %s with the id %s in the page", kind, id)
+		t.Fatalf("the page has no %s element with the id %s", kind, id)
 	}
 	return found
 }

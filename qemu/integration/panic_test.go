@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// buildFaultKernel builds a kernel that has system calls that panic, and returns its
-// path.
+// buildFaultKernel builds a kernel with additional system calls that panic, and the
+// test program "panics", which makes them. It returns the kernel's path.
 func buildFaultKernel(t *testing.T) string {
 	t.Helper()
 	directory := t.TempDir()
@@ -29,8 +29,8 @@ func buildFaultKernel(t *testing.T) string {
 }
 
 // TestPanicInSystemCallKillsOnlyItsProcess checks that a Go panic in a system call
-// kills the process that made the call, that the log has the reason, and that other
-// processes continue.
+// kills the process that made the call, that the log contains the panic's message and
+// stack, and that other processes continue.
 func TestPanicInSystemCallKillsOnlyItsProcess(t *testing.T) {
 	kernel := buildFaultKernel(t)
 	log := filepath.Join(t.TempDir(), "log")
@@ -38,7 +38,7 @@ func TestPanicInSystemCallKillsOnlyItsProcess(t *testing.T) {
 	got := onSlowpath(t, "", "--log", log, "--append", "loglevel=7", program("panics"))
 	want := strings.Repeat("nil: signal 9\npanic: signal 9\npanic in a thread: signal 9\n", 3) + "alive\n"
 	if got.code != 5 || got.out != want {
-		t.Errorf("exit code %d, output\n%s\nerrors\n%s", got.code, got.out, got.errors)
+		t.Errorf("exit code %d, want 5; output\n%s\nstandard error\n%s", got.code, got.out, got.errors)
 	}
 	text, err := os.ReadFile(log)
 	if err != nil {
@@ -46,7 +46,7 @@ func TestPanicInSystemCallKillsOnlyItsProcess(t *testing.T) {
 	}
 	for _, part := range []string{"made the kernel panic", "injected by slowpath_panic", "nil pointer dereference", "syscall.sysPanic"} {
 		if !strings.Contains(string(text), part) {
-			t.Errorf("the log does not have %q:\n%s", part, shorten(string(text)))
+			t.Errorf("the log does not contain %q:\n%s", part, shorten(string(text)))
 		}
 	}
 }

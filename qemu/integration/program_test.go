@@ -39,8 +39,8 @@ func TestDynamicProgramsBehaveAsOnLinux(t *testing.T) {
 	}
 }
 
-// TestPythonRunsFromRootDirectory runs python3 with its standard library with
-// --rootfs.
+// TestPythonRunsFromRootDirectory runs python3 and its standard library from a
+// directory that --rootfs makes the root.
 func TestPythonRunsFromRootDirectory(t *testing.T) {
 	root := pythonRoot(t)
 	script := "import json, hashlib, os, threading, subprocess, sys\n" +
@@ -90,7 +90,8 @@ func pythonRoot(t *testing.T) string {
 	return root
 }
 
-// faults are the arguments of the program faults.
+// faults lists the arguments of the test program "faults". Each names the fault that
+// it causes.
 var faults = []string{
 	"null-read", "null-write", "null-jump", "wild-jump", "non-canonical", "kernel-read", "kernel-jump", "last-page", "halt",
 	"interrupts-off", "port", "control-register", "model-register", "undefined", "breakpoint", "divide", "stack", "read-only",
@@ -111,7 +112,7 @@ func TestBadPointersNeverKillProcess(t *testing.T) {
 		t.Run(fmt.Sprintf("smp%d", n), func(t *testing.T) {
 			got := onSlowpath(t, "", "--timeout", "300", "--smp", fmt.Sprint(n), program("badpointers"), "all")
 			if got.code != 8 || !strings.Contains(got.out, "calls returned") {
-				t.Errorf("got %d, %s %s", got.code, got.out, got.errors)
+				t.Errorf("exit code %d, want 8; output %s, standard error %s", got.code, got.out, got.errors)
 			}
 			for line := range strings.Lines(got.out) {
 				if strings.Contains(line, "signal") {
@@ -138,15 +139,15 @@ func TestExhaustedResourcesAreReported(t *testing.T) {
 				got.out = strings.Replace(got.out, "Cannot allocate memory", "Resource temporarily unavailable", 1)
 			}
 			if got.code != c.code || got.out != c.want {
-				t.Errorf("got %d, %q, %q; want %d, %q", got.code, got.out, shorten(got.errors), c.code, c.want)
+				t.Errorf("exit code %d, output %q, standard error %q; want exit code %d, output %q", got.code, got.out, shorten(got.errors), c.code, c.want)
 			}
 		})
 	}
 }
 
-// TestProgramsRunWithoutFSGSBASE runs programs on a processor without FSGSBASE, for
-// which alternatives patch the trampolines to access FS base and GS base through
-// model-specific registers.
+// TestProgramsRunWithoutFSGSBASE runs programs on a processor without FSGSBASE. There
+// the kernel accesses FS base and GS base through model-specific registers, and
+// patches the trampolines accordingly (amd64.ApplyAlternatives).
 func TestProgramsRunWithoutFSGSBASE(t *testing.T) {
 	for _, name := range []string{"threads", "signals", "catalogue_float", "goprogram"} {
 		want := onHost(t, "", program(name))
