@@ -175,7 +175,7 @@ func (p *pageTables) lookup(address uint64) entry {
 }
 
 // visit calls f for each entry in [start, end) that holds a frame. f may
-// change the entry. Parts of the address space without tables cost nothing.
+// change the entry. Ranges without tables are skipped.
 func (p *pageTables) visit(start, end uint64, f func(address uint64, t *table, i int)) {
 	p.visitLevel(p.memory.table(p.root), rootLevel, start, end, f)
 }
