@@ -1,8 +1,9 @@
 package mm
 
-// Brk moves the end of the heap to the address and returns where it is then:
-// unchanged if the address is below the heap's start, or memory, limits or
-// other mappings are in the way (brk(2), "C library/kernel differences").
+// Brk moves the end of the heap to the address and returns the resulting end.
+// The end is unchanged if the address is below the heap's start, overlaps
+// another mapping, or exceeds a limit or the available memory (brk(2), "C
+// library/kernel differences").
 func (as *AddressSpace) Brk(address uint64) uint64 {
 	as.mu.Lock()
 	old := as.brk
@@ -18,7 +19,8 @@ func (as *AddressSpace) Brk(address uint64) uint64 {
 	return brk
 }
 
-// moveBrk maps or unmaps the difference. The address space is locked.
+// moveBrk maps or unmaps the pages between the old and the new end, and says
+// whether it succeeded. The address space is locked.
 func (as *AddressSpace) moveBrk(address uint64) bool {
 	if address < as.layout.BrkStart || as.layout.BrkStart == 0 || address > UserEnd-PageSize {
 		return false

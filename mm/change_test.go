@@ -16,23 +16,23 @@ func TestMprotect(t *testing.T) {
 	f.ok(f.as.Mprotect(base, page, unix.PROT_NONE))
 	f.fault(base, mm.AccessRead, mm.FaultDenied)
 	if f.machine.Translate(f.as.Root(), base, false) != nil {
-		t.Error("a page with PROT_NONE can be read")
+		t.Error("the page tables translate a PROT_NONE page, want no translation")
 	}
 	f.ok(f.as.Mprotect(base, page, unix.PROT_READ))
 	f.want(f.as, base, "kept")
 	if _, err := f.as.CopyOut(base, []byte("x")); err != unix.EFAULT {
-		t.Errorf("a write to a read-only page: %v", err)
+		t.Errorf("write to a read-only page: %v, want EFAULT", err)
 	}
 	f.ok(f.as.Mprotect(base, page, unix.PROT_READ|unix.PROT_WRITE))
 	if f.machine.Translate(f.as.Root(), base, true) == nil {
-		t.Error("an own page is not writable at once")
+		t.Error("mprotect left a page with a single reference read-only")
 	}
 	f.put(f.as, base, "new")
 }
 
-// TestMprotectShootdowns: rights that are taken away must be gone from all CPUs,
-// those that are given need not be there at once.
-func TestMprotectShootdowns(t *testing.T) {
+// Revoked rights must be flushed from the TLBs of all CPUs. Added rights need no
+// flush, because the stale entry faults and Fault resolves it.
+func TestMprotectShootsDownOnlyRevokedRights(t *testing.T) {
 	f := newFixture(t)
 	at := f.mmapAnonymous(0, 1, rw)
 	f.put(f.as, at, "x")
@@ -74,20 +74,19 @@ func TestMprotectErrors(t *testing.T) {
 		{"PROT_SEM", base, page, unix.PROT_READ | unix.PROT_WRITE | 8, 0},
 		{"wraps", base, 1<<64 - page, 0, unix.ENOMEM},
 		{"hole", base, 3 * page, unix.PROT_READ, unix.ENOMEM},
-		{"nothing", 0x90000000, page, 0, unix.ENOMEM},
-		{"beyond what the file allows", base + 4*page, page, unix.PROT_READ | unix.PROT_WRITE, unix.EACCES},
+		{"unmapped range", 0x90000000, page, 0, unix.ENOMEM},
+		{"protection not permitted by the file", base + 4*page, page, unix.PROT_READ | unix.PROT_WRITE, unix.EACCES},
 		{"grows down", stack + 2*page, page, unix.PROT_READ | unix.PROT_GROWSDOWN, 0},
 		{"does not grow down", base, page, unix.PROT_READ | unix.PROT_GROWSDOWN, unix.EINVAL},
 	} {
 		wantError(t, c.name, f.as.Mprotect(c.addr, c.length, c.prot), c.want)
 	}
-	f.fault(base+page, mm.AccessWrite, mm.FaultDenied) // changed before the hole was met
-	f.fault(stack, mm.AccessWrite, mm.FaultDenied)     // reached by PROT_GROWSDOWN
+	f.fault(base+page, mm.AccessWrite, mm.FaultDenied) // the area below the hole has changed
+	f.fault(stack, mm.AccessWrite, mm.FaultDenied)     // PROT_GROWSDOWN extended the change to here
 	f.fault(stack+3*page, mm.AccessWrite, mm.FaultResolved)
 }
 
-// TestMprotectKeepsCopyOnWrite: a page that a fork shares does not become
-// writable through mprotect.
+// mprotect must not make a page writable that fork shares.
 func TestMprotectKeepsCopyOnWrite(t *testing.T) {
 	f := newFixture(t)
 	at := f.mmapAnonymous(0, 1, rw)
@@ -114,12 +113,12 @@ func TestMremap(t *testing.T) {
 
 	at, err := f.mremap(base, 4*page, 6*page, 0, 0) // grows in place
 	if at != base || err != nil {
-		t.Fatalf("growing in place: %#x, %v", at, err)
+		t.Fatalf("growing in place returned %#x, %v", at, err)
 	}
 	f.put(f.as, base+5*page, "six")
-	f.mmapAnonymous(base+6*page, 1, mm.ProtRead) // in the way
+	f.mmapAnonymous(base+6*page, 1, mm.ProtRead) // blocks growth in place
 	_, err = f.mremap(base, 6*page, 8*page, 0, 0)
-	wantError(t, "growing without room", err, unix.ENOMEM)
+	wantError(t, "growing in place into another mapping", err, unix.ENOMEM)
 
 	moved, err := f.mremap(base, 6*page, 8*page, unix.MREMAP_MAYMOVE, 0)
 	f.ok(err)
@@ -130,13 +129,13 @@ func TestMremap(t *testing.T) {
 
 	at, err = f.mremap(moved, 8*page, 2*page, 0, 0) // shrinks
 	if at != moved || err != nil {
-		t.Fatalf("shrinking: %#x, %v", at, err)
+		t.Fatalf("shrinking returned %#x, %v", at, err)
 	}
 	f.fault(moved+2*page, mm.AccessRead, mm.FaultNoMapping)
 
 	to, err := f.mremap(moved, 2*page, 2*page, unix.MREMAP_MAYMOVE|unix.MREMAP_FIXED, 0x70000000)
 	if to != 0x70000000 || err != nil {
-		t.Fatalf("moving to a fixed address: %#x, %v", to, err)
+		t.Fatalf("moving to a fixed address returned %#x, %v", to, err)
 	}
 	f.want(f.as, to+page, "two")
 
@@ -145,12 +144,11 @@ func TestMremap(t *testing.T) {
 	f.want(f.as, kept+page, "two")
 	f.want(f.as, to+page, "\x00\x00\x00")
 	if u := f.as.Usage(); u.Mapped != 5 || u.Anonymous != 1 {
-		t.Errorf("usage %+v", u)
+		t.Errorf("usage %+v, want 5 mapped pages and 1 anonymous page", u)
 	}
 }
 
-// TestMremapPart moves the middle of a mapping of a file.
-func TestMremapPart(t *testing.T) {
+func TestMremapMovesMiddleOfFileMapping(t *testing.T) {
 	f := newFixture(t)
 	file := f.newFile(6)
 	at := f.mmap(mm.MapRequest{Length: 6 * page, Prot: rw, Flags: shared, Object: file, File: file})
@@ -167,14 +165,14 @@ func TestMremapPart(t *testing.T) {
 	f.put(f.as, second, "seen")
 	f.want(f.as, at, "seen")
 	if file.refs != 4 {
-		t.Errorf("four areas hold %d references", file.refs)
+		t.Errorf("four areas hold %d file references, want 4", file.refs)
 	}
 }
 
 func TestMremapErrors(t *testing.T) {
 	f := newFixture(t)
 	const base = 0x10000000
-	const move, fix, keep = unix.MREMAP_MAYMOVE, unix.MREMAP_FIXED, unix.MREMAP_DONTUNMAP
+	const mayMove, fixedAddr, dontUnmap = unix.MREMAP_MAYMOVE, unix.MREMAP_FIXED, unix.MREMAP_DONTUNMAP
 	f.mmapAnonymous(base, 4, rw)
 	for _, c := range []struct {
 		name          string
@@ -184,20 +182,20 @@ func TestMremapErrors(t *testing.T) {
 		want          unix.Errno
 	}{
 		{"unknown flag", base, page, page, 8, 0, unix.EINVAL},
-		{"fixed without maymove", base, page, page, fix, 0, unix.EINVAL},
-		{"dontunmap without maymove", base, page, page, keep, 0, unix.EINVAL},
-		{"dontunmap and resize", base, page, 2 * page, move | keep, 0, unix.EINVAL},
+		{"fixed without maymove", base, page, page, fixedAddr, 0, unix.EINVAL},
+		{"dontunmap without maymove", base, page, page, dontUnmap, 0, unix.EINVAL},
+		{"dontunmap and resize", base, page, 2 * page, mayMove | dontUnmap, 0, unix.EINVAL},
 		{"not aligned", base + 1, page, page, 0, 0, unix.EINVAL},
 		{"new length 0", base, page, 0, 0, 0, unix.EINVAL},
-		{"nothing there", 0x90000000, page, page, 0, 0, unix.EFAULT},
-		{"old length 0 of private memory", base, 0, page, move, 0, unix.EINVAL},
-		{"old length beyond the area", base, 5 * page, 6 * page, move, 0, unix.EFAULT},
-		{"new address not aligned", base, page, page, move | fix, 1, unix.EINVAL},
-		{"new address overlaps", base, 2 * page, 2 * page, move | fix, base + page, unix.EINVAL},
-		{"new address in the kernel", base, page, page, move | fix, 1 << 47, unix.EINVAL},
-		{"new address 0", base, page, page, move | fix, 0, unix.EPERM},
-		{"huge", base, 4 * page, 1 << 47, move, 0, unix.ENOMEM},
-		{"huge old length", base, 1<<64 - page, page, 0, 0, unix.EINVAL},
+		{"unmapped range", 0x90000000, page, page, 0, 0, unix.EFAULT},
+		{"old length 0 of private memory", base, 0, page, mayMove, 0, unix.EINVAL},
+		{"old length beyond the area", base, 5 * page, 6 * page, mayMove, 0, unix.EFAULT},
+		{"new address not aligned", base, page, page, mayMove | fixedAddr, 1, unix.EINVAL},
+		{"new address overlaps", base, 2 * page, 2 * page, mayMove | fixedAddr, base + page, unix.EINVAL},
+		{"new address in the kernel", base, page, page, mayMove | fixedAddr, 1 << 47, unix.EINVAL},
+		{"new address 0", base, page, page, mayMove | fixedAddr, 0, unix.EPERM},
+		{"new length beyond the address space", base, 4 * page, 1 << 47, mayMove, 0, unix.ENOMEM},
+		{"old length wraps", base, 1<<64 - page, page, 0, 0, unix.EINVAL},
 	} {
 		_, err := f.mremap(c.addr, c.old, c.nw, c.flags, c.to)
 		wantError(t, c.name, err, c.want)
@@ -229,19 +227,19 @@ func TestMadvise(t *testing.T) {
 		want         unix.Errno
 	}{
 		{"unknown", base, page, 999, unix.EINVAL},
-		{"huge pages are not there", base, page, unix.MADV_HUGEPAGE, unix.EINVAL},
-		{"merging is not there", base, page, unix.MADV_MERGEABLE, unix.EINVAL},
+		{"huge pages unsupported", base, page, unix.MADV_HUGEPAGE, unix.EINVAL},
+		{"KSM unsupported", base, page, unix.MADV_MERGEABLE, unix.EINVAL},
 		{"not aligned", base + 1, page, unix.MADV_NORMAL, unix.EINVAL},
 		{"wraps", base, 1<<64 - 1, unix.MADV_NORMAL, unix.EINVAL},
 		{"length 0", base, 0, unix.MADV_DONTNEED, 0},
-		{"hole behind", base, 5 * page, unix.MADV_WILLNEED, unix.ENOMEM},
-		{"hole before", base - page, 2 * page, unix.MADV_NORMAL, unix.ENOMEM},
-		{"nothing", 0x90000000, page, unix.MADV_DONTNEED, unix.ENOMEM},
-		{"free of a file", mapped, page, unix.MADV_FREE, unix.EINVAL},
-		{"wipe of a file", mapped, page, unix.MADV_WIPEONFORK, unix.EINVAL},
-		{"remove of private memory", base, page, unix.MADV_REMOVE, unix.EINVAL},
-		{"remove of a private file", mapped, page, unix.MADV_REMOVE, unix.EACCES},
-		{"populate over a hole", base, 5 * page, unix.MADV_POPULATE_READ, unix.ENOMEM},
+		{"hole at the end", base, 5 * page, unix.MADV_WILLNEED, unix.ENOMEM},
+		{"hole at the start", base - page, 2 * page, unix.MADV_NORMAL, unix.ENOMEM},
+		{"unmapped range", 0x90000000, page, unix.MADV_DONTNEED, unix.ENOMEM},
+		{"MADV_FREE of a file", mapped, page, unix.MADV_FREE, unix.EINVAL},
+		{"MADV_WIPEONFORK of a file", mapped, page, unix.MADV_WIPEONFORK, unix.EINVAL},
+		{"MADV_REMOVE of private memory", base, page, unix.MADV_REMOVE, unix.EINVAL},
+		{"MADV_REMOVE of a private file mapping", mapped, page, unix.MADV_REMOVE, unix.EACCES},
+		{"MADV_POPULATE_READ over a hole", base, 5 * page, unix.MADV_POPULATE_READ, unix.ENOMEM},
 		{"sequential", base, 4 * page, unix.MADV_SEQUENTIAL, 0},
 		{"normal", base, 4 * page, unix.MADV_NORMAL, 0},
 	} {
@@ -308,12 +306,12 @@ func TestMincore(t *testing.T) {
 	collect := func(vec []byte) error { got = append(got, vec...); return nil }
 	f.ok(f.as.Mincore(base, 602*page+1, collect))
 	if len(got) != 603 {
-		t.Fatalf("%d pages, want 603", len(got))
+		t.Fatalf("Mincore reported %d pages, want 603", len(got))
 	}
 	for i, resident := range got {
 		want := i == 1 || i == 599 || i == 600 || i == 601
 		if (resident == 1) != want {
-			t.Errorf("page %d: %d", i, resident)
+			t.Errorf("page %d: residency byte %d", i, resident)
 		}
 	}
 	wantError(t, "not aligned", f.as.Mincore(base+1, page, collect), unix.EINVAL)

@@ -4,19 +4,19 @@ import "golang.org/x/sys/unix"
 
 // The overcommit policies of /proc/sys/vm/overcommit_memory (proc(5)).
 const (
-	// OvercommitHeuristic refuses only what cannot fit into the machine.
+	// OvercommitHeuristic refuses only requests larger than physical memory.
 	OvercommitHeuristic = 0
 	// OvercommitAlways refuses nothing.
 	OvercommitAlways = 1
-	// OvercommitNever promises no more than CommitLimit.
+	// OvercommitNever refuses requests that would exceed CommitLimit.
 	OvercommitNever = 2
 )
 
-// OvercommitRatio is how much of the memory OvercommitNever promises, in
-// percent: there is no swap to add (proc(5), /proc/sys/vm/overcommit_ratio).
+// OvercommitRatio is CommitLimit in percent of physical memory. There is no swap
+// to add (proc(5), /proc/sys/vm/overcommit_ratio).
 const OvercommitRatio = 50
 
-// SetOvercommit chooses the policy. It fails with EINVAL.
+// SetOvercommit sets the policy. It fails with EINVAL for an unknown one.
 func (m *Memory) SetOvercommit(policy int) error {
 	if policy < OvercommitHeuristic || policy > OvercommitNever {
 		return unix.EINVAL
@@ -28,11 +28,11 @@ func (m *Memory) SetOvercommit(policy int) error {
 // Overcommit returns the policy.
 func (m *Memory) Overcommit() int { return int(m.overcommit.Load()) }
 
-// CommitLimit returns how many pages OvercommitNever promises.
+// CommitLimit returns how many pages may be committed under OvercommitNever.
 func (m *Memory) CommitLimit() int64 { return int64(m.total) * OvercommitRatio / 100 }
 
-// mayCommit returns ENOMEM if the policy does not allow that many more pages
-// to be promised (mm/util.c, __vm_enough_memory).
+// mayCommit returns ENOMEM if the policy does not allow committing that many
+// additional pages (mm/util.c, __vm_enough_memory).
 func (m *Memory) mayCommit(pages int64) error {
 	switch m.Overcommit() {
 	case OvercommitHeuristic:

@@ -7,11 +7,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// The copies between kernel and user memory. They are for the tasks of the
-// address space; its page tables get loaded. They may sleep in page faults, so
-// no lock is held around them that a fault takes. Errors are EFAULT, or ENOMEM
-// when a page could not be provided for lack of memory: the caller decides
-// whether to make room and try again.
+// The methods below copy between kernel and user memory. Only tasks of the
+// address space call them, because they load its page tables. They may sleep in
+// page faults, so the caller must hold no lock that a fault takes. They fail
+// with EFAULT, or with ENOMEM if no frame is free. After ENOMEM the caller may
+// free memory and retry.
 
 // CopyIn copies from the user address into dst and returns how many bytes were
 // copied before a fault.
@@ -25,7 +25,7 @@ func (as *AddressSpace) CopyOut(addr uint64, src []byte) (int, error) {
 	return as.copyUser(unsafe.Pointer(unsafe.SliceData(src)), addr, len(src), true)
 }
 
-// zeros is what ZeroOut copies from. Nobody writes to it.
+// zeros is the source of ZeroOut. It is never written.
 var zeros [PageSize]byte
 
 // ZeroOut writes n zeros to the user address and returns how many were written
@@ -67,8 +67,8 @@ func (as *AddressSpace) copyUser(kernel unsafe.Pointer, user uint64, n int, toUs
 	return n, nil
 }
 
-// copyBelowEnd copies what lies below UserEnd and then fails, as a copy that
-// faults there.
+// copyBelowEnd copies the bytes below UserEnd and then fails with EFAULT, like a
+// copy that faults at UserEnd.
 func (as *AddressSpace) copyBelowEnd(kernel unsafe.Pointer, user uint64, n int, toUser bool) (int, error) {
 	if user >= UserEnd {
 		return 0, unix.EFAULT
@@ -80,7 +80,7 @@ func (as *AddressSpace) copyBelowEnd(kernel unsafe.Pointer, user uint64, n int, 
 	return done, err
 }
 
-// faultForCopy resolves a fault that the kernel met while it copied.
+// faultForCopy resolves a page fault of a kernel copy.
 func (as *AddressSpace) faultForCopy(address uint64, write bool) error {
 	access := AccessRead
 	if write {
@@ -95,22 +95,22 @@ func (as *AddressSpace) faultForCopy(address uint64, write bool) error {
 	return unix.EFAULT
 }
 
-// hide keeps the compiler from moving the caller's buffer to the heap because
-// its address goes to an interface method. It stays an unsafe.Pointer, so it
-// follows the stack if that moves; Machine.CopyUser promises not to keep it.
-// nosplit here and in pointer: the stack must not move while the address is a
-// mere number.
+// hide hides the pointer from escape analysis. Otherwise the compiler would move
+// the caller's buffer to the heap, because its address is passed to an interface
+// method. The result is an unsafe.Pointer, so the runtime adjusts it when the
+// stack moves. Machine.CopyUser must not retain it. hide and pointer are
+// nosplit: the stack must not move while the address is a uintptr.
 //
 //go:nosplit
 func hide(p unsafe.Pointer) unsafe.Pointer { return pointer(uintptr(p)) }
 
-// stringChunk is how many bytes CopyInString looks at once; most strings are
-// paths and fit.
+// stringChunk is how many bytes CopyInString reads first. Most strings are paths
+// and fit.
 const stringChunk = 128
 
-// CopyInString returns the string at the user address, without the NUL that
-// ends it. It fails with ENAMETOOLONG if there is none in the first max bytes,
-// and with the errors of CopyIn.
+// CopyInString returns the NUL-terminated string at the user address, without
+// the NUL. It fails with ENAMETOOLONG if the first max bytes contain no NUL, and
+// with the errors of CopyIn.
 func (as *AddressSpace) CopyInString(addr uint64, max int) (string, error) {
 	var first [stringChunk]byte
 	var whole []byte

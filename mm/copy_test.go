@@ -10,27 +10,27 @@ import (
 	"slowpath/mm"
 )
 
-func TestCopyPartial(t *testing.T) {
+func TestCopyStopsAtUnmappedPage(t *testing.T) {
 	f := newFixture(t)
 	at := f.mmapAnonymous(0x10000000, 2, rw)
 	data := bytes.Repeat([]byte("0123456789abcdef"), 3*page/16)
 	n, err := f.as.CopyOut(at+100, data)
 	if n != 2*page-100 || err != unix.EFAULT {
-		t.Errorf("CopyOut across the end = %d, %v", n, err)
+		t.Errorf("CopyOut across the end of the mapping = %d, %v", n, err)
 	}
 	got := make([]byte, 3*page)
 	n, err = f.as.CopyIn(got, at+100)
 	if n != 2*page-100 || err != unix.EFAULT || !bytes.Equal(got[:n], data[:n]) {
-		t.Errorf("CopyIn across the end = %d, %v", n, err)
+		t.Errorf("CopyIn across the end of the mapping = %d, %v", n, err)
 	}
 	n, err = f.as.ZeroOut(at+200, 2*page)
 	if n != 2*page-200 || err != unix.EFAULT {
-		t.Errorf("ZeroOut across the end = %d, %v", n, err)
+		t.Errorf("ZeroOut across the end of the mapping = %d, %v", n, err)
 	}
 	f.want(f.as, at+196, "0123\x00\x00")
 }
 
-func TestCopyBadAddresses(t *testing.T) {
+func TestCopyRejectsBadAddresses(t *testing.T) {
 	f := newFixture(t)
 	last := f.mmapAnonymous(mm.UserEnd-page, 1, rw)
 	buf := make([]byte, 2*page)
@@ -95,7 +95,7 @@ func TestCopyInString(t *testing.T) {
 	}
 }
 
-// TestCopyDoesNotAllocate: small copies happen in most system calls.
+// Most system calls make small copies, so these must not allocate.
 func TestCopyDoesNotAllocate(t *testing.T) {
 	f := newFixture(t)
 	at := f.mmapAnonymous(0, 1, rw)
@@ -107,11 +107,11 @@ func TestCopyDoesNotAllocate(t *testing.T) {
 		f.as.LoadUint32(at)
 	})
 	if n != 0 {
-		t.Errorf("copies allocate %v times", n)
+		t.Errorf("copies allocate %v times, want 0", n)
 	}
 }
 
-func TestWords(t *testing.T) {
+func TestAtomicWordOperations(t *testing.T) {
 	f := newFixture(t)
 	at := f.mmapAnonymous(0, 1, rw)
 	f.ok(f.as.StoreUint32(at+4, 7))
@@ -119,10 +119,10 @@ func TestWords(t *testing.T) {
 		t.Errorf("LoadUint32 = %d, %v", v, err)
 	}
 	if was, err := f.as.CompareAndSwapUint32(at+4, 8, 9); was != 7 || err != nil {
-		t.Errorf("CompareAndSwap that must not = %d, %v", was, err)
+		t.Errorf("CompareAndSwapUint32 with a wrong old value = %d, %v", was, err)
 	}
 	if was, err := f.as.CompareAndSwapUint32(at+4, 7, 9); was != 7 || err != nil {
-		t.Errorf("CompareAndSwap = %d, %v", was, err)
+		t.Errorf("CompareAndSwapUint32 = %d, %v", was, err)
 	}
 	if was, err := f.as.UpdateUint32(at+4, func(v uint32) uint32 { return v * 2 }); was != 9 || err != nil {
 		t.Errorf("UpdateUint32 = %d, %v", was, err)
@@ -148,13 +148,13 @@ func TestFutexKey(t *testing.T) {
 		return k
 	}
 	if key(a+page+8, false) != key(b+8, false) {
-		t.Error("the same word of a file has two keys")
+		t.Error("two mappings of the same file word have different keys")
 	}
 	if key(a+8, false) == key(b+8, false) || key(a+8, true) == key(a+8, false) {
 		t.Error("different words have the same key")
 	}
 	if key(private, true) != key(private, false) {
-		t.Error("a word of private memory has two keys")
+		t.Error("the same word of private memory has two different keys")
 	}
 	_, err := f.as.FutexKey(private+1, true)
 	wantError(t, "unaligned", err, unix.EINVAL)
@@ -164,7 +164,7 @@ func TestFutexKey(t *testing.T) {
 	wantError(t, "kernel address", err, unix.EFAULT)
 }
 
-func TestRemote(t *testing.T) {
+func TestRemoteReadWriteAndForce(t *testing.T) {
 	f := newFixture(t)
 	const base = 0x10000000
 	f.mmapAnonymous(base, 2, rw)
@@ -179,26 +179,26 @@ func TestRemote(t *testing.T) {
 	}
 	n, err := f.as.WriteRemote(text-2, []byte("abcd"), false)
 	if n != 2 || err != unix.EFAULT {
-		t.Errorf("WriteRemote into text = %d, %v", n, err)
+		t.Errorf("WriteRemote to read-only text = %d, %v", n, err)
 	}
 	if n, err := f.as.WriteRemote(text, []byte("\xcc"), true); n != 1 || err != nil {
-		t.Errorf("forced WriteRemote into text = %d, %v", n, err)
+		t.Errorf("forced WriteRemote to read-only text = %d, %v", n, err)
 	}
 	f.want(f.as, text, "\xcc\x00")
 	if f.machine.Translate(f.as.Root(), text, true) != nil {
-		t.Error("the forced write left the page writable to the user")
+		t.Error("the page is writable from user mode after a forced write")
 	}
 	file := f.newFile(1)
 	common := f.mmap(mm.MapRequest{Length: page, Prot: mm.ProtRead, Flags: shared, Object: file, File: file})
 	if _, err := f.as.WriteRemote(common, []byte("x"), true); err != unix.EFAULT {
-		t.Errorf("forced write into a shared file: %v", err)
+		t.Errorf("forced write to a shared file mapping: %v", err)
 	}
 	if _, err := f.as.ReadRemote(got, 1<<64-10, true); err != unix.EFAULT {
-		t.Errorf("ReadRemote of the kernel: %v", err)
+		t.Errorf("ReadRemote from a kernel address: %v", err)
 	}
 }
 
-func TestSpecial(t *testing.T) {
+func TestSpecialMapping(t *testing.T) {
 	f := newFixture(t)
 	data, err := f.memory.NewSpecial(1)
 	f.ok(err)
@@ -217,12 +217,12 @@ func TestSpecial(t *testing.T) {
 	copy(data.Bytes(0), "tick!")
 	f.want(as, at, "tick!")
 	if n, err := as.CopyOut(at, []byte("x")); n != 0 || err != unix.EFAULT {
-		t.Errorf("a write into the vvar = %d, %v", n, err)
+		t.Errorf("write to the vvar = %d, %v", n, err)
 	}
 	wantError(t, "mprotect of the vdso", as.Mprotect(at+page, page, unix.PROT_READ|unix.PROT_WRITE), unix.EACCES)
 	wantError(t, "drop of the vvar", as.Madvise(at, page, unix.MADV_DONTNEED), unix.EINVAL)
 	if _, err := as.Mremap(mm.RemapRequest{Addr: at, OldLength: page, NewLength: 2 * page, Flags: unix.MREMAP_MAYMOVE}); err != unix.EFAULT {
-		t.Errorf("growing the vvar: %v", err)
+		t.Errorf("mremap that grows the vvar: %v", err)
 	}
 	child, err := as.Fork()
 	f.ok(err)

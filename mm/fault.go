@@ -7,8 +7,9 @@ import (
 	"slowpath/mm/frame"
 )
 
-// Fault makes the page at the address accessible, as far as the areas allow,
-// and says how that ended. The address need not be valid. It may sleep.
+// Fault resolves a page fault: it makes the page at the address accessible if
+// the area there permits the access. The address need not be valid. It may
+// sleep.
 func (as *AddressSpace) Fault(address uint64, access Access) FaultResult {
 	as.mu.Lock()
 	as.counters.faults.Add(1)
@@ -38,7 +39,7 @@ func (as *AddressSpace) fault(address uint64, access Access) FaultResult {
 	return faultResult(f.resolve())
 }
 
-// faultResult turns the error of an attempt to provide a page into a result.
+// faultResult converts the error of fault.resolve to a FaultResult.
 func faultResult(err error) FaultResult {
 	switch err {
 	case nil:
@@ -49,14 +50,14 @@ func faultResult(err error) FaultResult {
 	return FaultBus
 }
 
-// fault is one page fault that the area allows.
+// fault is one page fault for an access that the area permits.
 type fault struct {
 	as      *AddressSpace
 	v       *vma
 	address uint64 // of the page
 	write   bool
-	table   *table // the last-level table, and where in it
-	slot    int
+	table   *table // the last-level table
+	slot    int    // index of the entry in table
 }
 
 // resolve provides the page. Its errors are ENOMEM and those of
@@ -71,15 +72,16 @@ func (f *fault) resolve() error {
 	case f.write && e&entryWritable == 0:
 		return f.makeWritable(e)
 	}
-	return nil // another task was faster
+	return nil // another task has resolved the fault
 }
 
-// set writes the entry for a frame whose reference the caller gives away.
+// set writes the entry for a frame and takes over the caller's reference.
 func (f *fault) set(n frame.Number, writable, anonymous bool) {
 	f.table.set(f.slot, makeEntry(n, f.v.prot, writable, anonymous))
 }
 
-// fillAnonymous provides a page of zeros: the shared one until it is written.
+// fillAnonymous maps the shared zero page for a read, and a new zeroed frame
+// for a write.
 func (f *fault) fillAnonymous() error {
 	if !f.write {
 		f.set(f.as.memory.zero, false, false)
@@ -94,9 +96,9 @@ func (f *fault) fillAnonymous() error {
 	return nil
 }
 
-// fillFromObject provides a page of the object, or a private copy of it. A
-// shared area that is writable asks for its page writable at once, even for a
-// read, to save the second fault.
+// fillFromObject maps a page of the object, or a private copy of it. In a shared
+// writable area the page is mapped writable even for a read, which saves a
+// second fault at the first write.
 func (f *fault) fillFromObject() error {
 	v := f.v
 	shared := v.has(areaShared)
@@ -113,8 +115,8 @@ func (f *fault) fillFromObject() error {
 	return nil
 }
 
-// fillCopy provides a private copy of the object's page n, whose reference it
-// drops.
+// fillCopy maps a private copy of the object's page n and drops the reference
+// to n.
 func (f *fault) fillCopy(n frame.Number) error {
 	private, err := f.as.memory.copyOf(n)
 	f.as.memory.Put(n)
@@ -135,13 +137,13 @@ func (m *Memory) copyOf(n frame.Number) (frame.Number, error) {
 	return private, err
 }
 
-// aroundPages is how many pages of a file a fault maps at most, as
+// aroundPages is the maximum number of file pages that one fault maps, like
 // fault_around_bytes in Linux.
 const aroundPages = 16
 
-// fillAround maps the pages around that the object has at hand, since a fault
-// costs more than many entries. The window is aligned, and ends at the ends of
-// the area and of the table.
+// fillAround maps the surrounding pages that the object has in its cache,
+// because one fault costs more than many entries. The window is aligned, so it
+// stays within one table, and is clipped to the area.
 func (f *fault) fillAround() {
 	v := f.v
 	const window = aroundPages * PageSize
@@ -167,9 +169,10 @@ func (f *fault) fillAround() {
 	}
 }
 
-// makeWritable resolves a write to a page that is mapped read-only: a shared
-// page, a page of zeros, a page of a file, or one that a fork has shared. A
-// private page that nobody else has is written as it is, others are copied.
+// makeWritable resolves a write to a page that is mapped read-only: a page of a
+// shared area, the zero page, a file page, or a page shared by fork. An
+// anonymous page with a single reference becomes writable in place. Other
+// private pages are copied.
 func (f *fault) makeWritable(e entry) error {
 	m := f.as.memory
 	if f.v.has(areaShared) {
@@ -196,21 +199,22 @@ func (f *fault) makeWritable(e entry) error {
 	return nil
 }
 
-// makeSharedWritable tells the object that its page will be written.
+// makeSharedWritable gets write access to the page from the object, then makes
+// the entry writable.
 func (f *fault) makeSharedWritable(e entry) error {
 	n, err := f.v.object.Page(f.v.pageIndex(f.address), true)
 	if err != nil {
 		return err
 	}
-	f.as.memory.Put(n) // the entry has a reference of its own
+	f.as.memory.Put(n) // the entry already holds a reference
 	f.table.set(f.slot, e.protect(f.v.prot, true))
 	return nil
 }
 
-// Populate makes the pages of the range present as far as the areas allow,
-// writable ones for writing (MAP_POPULATE, mlock). It stops at the first page
-// that cannot be had and returns its error: ENOMEM where nothing is mapped or
-// memory is short, EFAULT for all else.
+// Populate makes the pages of the range present; pages of private writable
+// areas become writable (MAP_POPULATE, mlock). It stops at the first failure
+// and returns ENOMEM if nothing is mapped there or no memory is free, EFAULT
+// otherwise. It may sleep.
 func (as *AddressSpace) Populate(start, length uint64) error {
 	end := start + length
 	for address := start; address < end; {
@@ -225,8 +229,8 @@ func (as *AddressSpace) Populate(start, length uint64) error {
 	return nil
 }
 
-// populateBatch is how many bytes Populate does without letting others at the
-// address space.
+// populateBatch is how many bytes Populate handles before it releases the
+// address space's lock.
 const populateBatch = 64 * PageSize
 
 // populate makes [start, end) present and returns end. The address space is
@@ -252,9 +256,9 @@ func (as *AddressSpace) populate(start, end uint64) (uint64, error) {
 	return end, nil
 }
 
-// growStack extends the area, which is the first above the address, down to
-// the address, if it grows down and nothing forbids it (mm/mmap.c,
-// expand_downwards and acct_stack_growth).
+// growStack extends v, the first area above the address, down to the address.
+// It returns false if v does not grow down, or if the guard gap or a limit
+// forbids it (mm/mmap.c, expand_downwards and acct_stack_growth).
 func (as *AddressSpace) growStack(v *vma, address uint64) bool {
 	address = pageDown(address)
 	if !v.has(areaGrowsDown) || address < MinAddress {

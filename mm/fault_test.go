@@ -41,8 +41,7 @@ func TestFaultResults(t *testing.T) {
 	}
 }
 
-// TestZeroPage shows that reading costs no frame, and writing one.
-func TestZeroPage(t *testing.T) {
+func TestAnonymousReadUsesZeroPage(t *testing.T) {
 	f := newFixture(t)
 	at := f.mmapAnonymous(0, 16, rw)
 	f.fault(at, mm.AccessRead, mm.FaultResolved)
@@ -51,14 +50,14 @@ func TestZeroPage(t *testing.T) {
 		f.want(f.as, at+i*page, "\x00\x00\x00")
 	}
 	if now := f.memory.Stats().Free; now != free {
-		t.Errorf("reading took %d frames", free-now)
+		t.Errorf("reading allocated %d frames, want 0", free-now)
 	}
 	if u := f.as.Usage(); u.Resident() != 0 {
-		t.Errorf("resident after reads: %d", u.Resident())
+		t.Errorf("%d pages are resident after reads, want 0", u.Resident())
 	}
 	f.put(f.as, at+3*page, "x")
 	if now := f.memory.Stats().Free; now != free-1 {
-		t.Errorf("a write took %d frames", free-now)
+		t.Errorf("a write allocated %d frames, want 1", free-now)
 	}
 	f.want(f.as, at+3*page, "x\x00")
 	f.want(f.as, at+4*page, "\x00")
@@ -67,32 +66,32 @@ func TestZeroPage(t *testing.T) {
 	}
 }
 
-func TestPrivateFile(t *testing.T) {
+func TestPrivateFileMappingCopiesOnWrite(t *testing.T) {
 	f := newFixture(t)
 	file := f.newFile(20)
 	at := f.mmap(mm.MapRequest{Addr: 0x10000000, Length: 22 * page, Prot: rw, Flags: unix.MAP_PRIVATE | fixed, Object: file, File: file})
 	f.want(f.as, at+2*page, pageText(2))
 	if u := f.as.Usage(); u.File != 16 {
-		t.Errorf("a read fault mapped %d pages, want the 16 around", u.File)
+		t.Errorf("a read fault mapped %d pages, want the aligned window of 16", u.File)
 	}
 	f.put(f.as, at+2*page, "mine")
 	f.want(f.as, at+2*page, "mine C")
 	if u := f.as.Usage(); u.File != 15 || u.Anonymous != 1 {
 		t.Errorf("usage after the copy: %+v", u)
 	}
-	f.put(f.as, at+18*page, "fresh") // a write that is the first access
+	f.put(f.as, at+18*page, "fresh") // the first access is a write
 	f.want(f.as, at+18*page, "fresh")
 	if got := string(f.memory.Bytes(file.pages[2])[:6]) + string(f.memory.Bytes(file.pages[18])[:6]); got != "page Cpage S" {
-		t.Errorf("the file has changed: %q", got)
+		t.Errorf("a write to a private mapping changed the file: %q", got)
 	}
 	f.fault(at+20*page, mm.AccessRead, mm.FaultBus)
 	f.fault(at+21*page, mm.AccessWrite, mm.FaultBus)
 	if _, err := f.as.CopyIn(make([]byte, 1), at+20*page); err != unix.EFAULT {
-		t.Errorf("copy beyond the end: %v", err)
+		t.Errorf("CopyOut beyond the end of the file: %v", err)
 	}
 }
 
-func TestSharedFile(t *testing.T) {
+func TestSharedFileMappingWritesToFile(t *testing.T) {
 	f := newFixture(t)
 	file := f.newFile(3)
 	request := mm.MapRequest{Length: 2 * page, Prot: rw, Flags: shared, Object: file, File: file, Offset: page}
@@ -107,16 +106,16 @@ func TestSharedFile(t *testing.T) {
 	}
 	f.ok(f.as.Munmap(a+page, page))
 	if file.refs != 2 || file.mappings.WritableShared() != 2 {
-		t.Errorf("after a partial unmap: %d references, %d writable", file.refs, file.mappings.WritableShared())
+		t.Errorf("after a partial munmap: %d file references, %d writable shared areas", file.refs, file.mappings.WritableShared())
 	}
 	f.ok(f.as.Munmap(a, page))
 	if file.refs != 1 || !file.mappings.Mapped() {
-		t.Errorf("after the unmap: %d references", file.refs)
+		t.Errorf("after munmap: %d file references", file.refs)
 	}
 }
 
-// TestHole: whoever maps a hole sees what is written to it later.
-func TestHole(t *testing.T) {
+// A mapping that has read a hole must see a later write by another mapping.
+func TestWriteToHoleIsVisibleInAllMappings(t *testing.T) {
 	f := newFixture(t)
 	file := f.newFile(1)
 	file.size = 3
@@ -128,11 +127,11 @@ func TestHole(t *testing.T) {
 	f.put(f.as, at+page, "filled")
 	f.want(f.as, private+page, "filled")
 	if n, ok := file.pages[1]; !ok || string(f.memory.Bytes(n)[:6]) != "filled" {
-		t.Fatal("a write to a hole did not reach the file")
+		t.Fatal("a write to a hole is missing in the file")
 	}
 }
 
-func TestTruncate(t *testing.T) {
+func TestTruncateUnmapsPages(t *testing.T) {
 	f := newFixture(t)
 	file := f.newFile(4)
 	private := f.mmap(mm.MapRequest{Length: 4 * page, Prot: rw, Flags: unix.MAP_PRIVATE, Object: file, File: file})
@@ -147,8 +146,7 @@ func TestTruncate(t *testing.T) {
 	f.want(f.as, private+3*page, "\x00\x00\x00\x00\x00\x00")
 }
 
-// TestPunchHole: private copies survive a hole, other pages do not.
-func TestPunchHole(t *testing.T) {
+func TestPunchHoleKeepsPrivateCopies(t *testing.T) {
 	f := newFixture(t)
 	file := f.newFile(4)
 	private := f.mmap(mm.MapRequest{Length: 4 * page, Prot: rw, Flags: unix.MAP_PRIVATE, Object: file, File: file})
@@ -175,17 +173,17 @@ func TestSharedAnonymous(t *testing.T) {
 		t.Errorf("usage %+v, want two shared pages", u)
 	}
 	if name := f.as.Regions(false)[0].Name; name != "/dev/zero (deleted)" {
-		t.Errorf("the area is called %q", name)
+		t.Errorf("the area's name is %q", name)
 	}
 	f.ok(f.as.Munmap(at, 4*page))
 	f.want(child, at, "parent")
 	child.DecRef()
 	if got := f.memory.Stats().Shared; got != 0 {
-		t.Errorf("%d shared pages are left", got)
+		t.Errorf("%d shared pages are left after munmap", got)
 	}
 }
 
-func TestOutOfMemory(t *testing.T) {
+func TestOutOfMemoryErrors(t *testing.T) {
 	f := newFixture(t)
 	at := f.mmapAnonymous(0, 16, rw)
 	f.put(f.as, at, "x")
@@ -204,9 +202,9 @@ func TestOutOfMemory(t *testing.T) {
 	f.fault(at+page, mm.AccessWrite, mm.FaultResolved)
 }
 
-// TestForkFails lets a fork run out of memory at every possible point: nothing
-// leaks (mmtest.New looks), and the parent keeps its contents.
-func TestForkFails(t *testing.T) {
+// Fork runs out of memory at each possible allocation. mmtest.New checks for
+// leaked frames.
+func TestForkOutOfMemoryLeaksNothingAndKeepsParent(t *testing.T) {
 	f := newFixture(t)
 	for i := range uint64(8) {
 		at := f.mmapAnonymous(0x10000000+i<<30, 2, rw)
@@ -220,7 +218,7 @@ func TestForkFails(t *testing.T) {
 		if err == nil {
 			child.DecRef()
 			if limit < 10 {
-				t.Errorf("a fork of 8 tables did with %d frames", limit)
+				t.Errorf("a fork that needs 8 tables succeeded with %d frames", limit)
 			}
 			break
 		}
@@ -245,8 +243,8 @@ func TestStackGrowth(t *testing.T) {
 	}
 }
 
-// TestStackGuardGap: a stack stops a megabyte above the next mapping, and a
-// mapping is not placed closer than that below it.
+// A stack stops growing StackGuardGap (1 MiB) above the next lower mapping, and
+// no mapping is placed within the gap below a stack.
 func TestStackGuardGap(t *testing.T) {
 	f := newFixture(t)
 	const base = 0x10000000

@@ -19,7 +19,7 @@ const (
 	fixed  = unix.MAP_FIXED
 )
 
-// fixture is an address space on a test machine.
+// fixture is a test with an address space on an mmtest machine.
 type fixture struct {
 	t       testing.TB
 	memory  *mm.Memory
@@ -27,8 +27,8 @@ type fixture struct {
 	as      *mm.AddressSpace
 }
 
-// newFixture returns an empty address space in a machine of 16 MiB. At the end
-// of the test it is taken down, and mmtest sees to it that nothing leaks.
+// newFixture returns an empty address space on a machine of 16 MiB. A cleanup
+// drops it at the end of the test, and mmtest then checks for leaked frames.
 func newFixture(t testing.TB) *fixture {
 	memory, machine := mmtest.New(t, 4096)
 	as, err := memory.NewAddressSpace()
@@ -72,7 +72,7 @@ func (f *fixture) ok(err error) {
 	}
 }
 
-// put writes a string to user memory.
+// put writes a string to user memory and fails the test on an error.
 func (f *fixture) put(as *mm.AddressSpace, addr uint64, s string) {
 	f.t.Helper()
 	if n, err := as.CopyOut(addr, []byte(s)); n != len(s) || err != nil {
@@ -80,7 +80,7 @@ func (f *fixture) put(as *mm.AddressSpace, addr uint64, s string) {
 	}
 }
 
-// want compares user memory with a string.
+// want fails the test unless user memory at addr holds the string.
 func (f *fixture) want(as *mm.AddressSpace, addr uint64, s string) {
 	f.t.Helper()
 	got := make([]byte, len(s))
@@ -89,7 +89,7 @@ func (f *fixture) want(as *mm.AddressSpace, addr uint64, s string) {
 	}
 }
 
-// fault expects a result of a fault.
+// fault calls Fault and fails the test on another result than want.
 func (f *fixture) fault(addr uint64, access mm.Access, want mm.FaultResult) {
 	f.t.Helper()
 	if got := f.as.Fault(addr, access); got != want {
@@ -97,7 +97,8 @@ func (f *fixture) fault(addr uint64, access mm.Access, want mm.FaultResult) {
 	}
 }
 
-// regions expects the areas, given as start, end pairs in pages from base.
+// regions fails the test unless the areas are the given ones: pairs of start and
+// end, in pages from base.
 func (f *fixture) regions(base uint64, want ...uint64) {
 	f.t.Helper()
 	var got []uint64
@@ -114,7 +115,7 @@ func (f *fixture) regions(base uint64, want ...uint64) {
 	}
 }
 
-// wantError expects an errno.
+// wantError fails the test unless err is the errno; 0 means no error.
 func wantError(t testing.TB, what string, err error, want unix.Errno) {
 	t.Helper()
 	if want == 0 && err == nil || err == want {
@@ -123,7 +124,7 @@ func wantError(t testing.TB, what string, err error, want unix.Errno) {
 	t.Errorf("%s: %v, want %v", what, err, want)
 }
 
-// testFile is a file of pages: Mappable and File at once.
+// testFile is a file in memory. It implements Mappable and File.
 type testFile struct {
 	memory   *mm.Memory
 	mappings mm.Mappings
@@ -134,7 +135,7 @@ type testFile struct {
 	refs  int
 }
 
-// newFile returns a file whose pages begin with "page N".
+// newFile returns a file in which page i begins with pageText(i).
 func (f *fixture) newFile(pages uint64) *testFile {
 	file := &testFile{memory: f.memory, pages: map[uint64]frame.Number{}, size: pages}
 	for i := range pages {
@@ -146,10 +147,10 @@ func (f *fixture) newFile(pages uint64) *testFile {
 	f.t.Cleanup(func() {
 		file.truncate(0)
 		if file.refs != 0 || file.mappings.Mapped() {
-			f.t.Errorf("at the end the file has %d references, mapped %v", file.refs, file.mappings.Mapped())
+			f.t.Errorf("at the end of the test the file has %d references, mapped %v", file.refs, file.mappings.Mapped())
 		}
 	})
-	// The address space's own cleanup has to come first.
+	// The address space's cleanup must run before the file's.
 	as := f.as
 	as.IncRef()
 	f.t.Cleanup(func() { as.Munmap(0, mm.UserEnd); as.DecRef() })
@@ -189,7 +190,7 @@ func (p *testFile) CachedPages(first uint64, dst []frame.Number) {
 
 func (p *testFile) Mappings() *mm.Mappings { return &p.mappings }
 
-// truncate does what the documentation of Mappings.Zap asks for.
+// truncate changes the size in the order that Mappings.Zap requires.
 func (p *testFile) truncate(pages uint64) {
 	p.mu.Lock()
 	p.size = pages
@@ -203,8 +204,8 @@ func (p *testFile) PunchHole(offset, length uint64) error {
 	return nil
 }
 
-// drop takes the pages out of the cache, then out of all mappings, and then
-// gives them back.
+// drop removes the pages from the cache, unmaps them from all mappings, and then
+// drops their references.
 func (p *testFile) drop(first, end uint64, private bool) {
 	p.mu.Lock()
 	var dropped []frame.Number

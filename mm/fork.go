@@ -1,8 +1,7 @@
 package mm
 
-// Fork returns a copy of the address space with one reference, as fork(2)
-// makes it: private pages are shared until one side writes. It fails with
-// ENOMEM.
+// Fork returns a copy of the address space with one reference, for fork(2).
+// Private pages are shared copy-on-write. It fails with ENOMEM.
 func (as *AddressSpace) Fork() (*AddressSpace, error) {
 	child, err := as.memory.NewAddressSpace()
 	if err != nil {
@@ -21,8 +20,8 @@ func (as *AddressSpace) Fork() (*AddressSpace, error) {
 	return child, nil
 }
 
-// copyAreas copies what the child inherits: not what MADV_DONTFORK excludes,
-// and no locks (mlock(2), "Notes").
+// copyAreas copies the areas that the child inherits: all but those with
+// MADV_DONTFORK. The copies are not locked (mlock(2), "Notes").
 func (as *AddressSpace) copyAreas(child *AddressSpace) error {
 	for v := as.areas.first; v != nil; v = v.next {
 		if v.has(areaDontFork) {
@@ -48,8 +47,8 @@ func (as *AddressSpace) copyAreas(child *AddressSpace) error {
 	return nil
 }
 
-// copyEntries copies the pages that are present. Private pages lose their
-// write permission on both sides.
+// copyEntries copies the page table entries of the area. Private pages become
+// read-only in parent and child, so that the next write copies them.
 func (as *AddressSpace) copyEntries(child *AddressSpace, v, inherited *vma) error {
 	m := as.memory
 	private := !v.has(areaShared)

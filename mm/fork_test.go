@@ -16,9 +16,9 @@ func TestForkCopiesOnWrite(t *testing.T) {
 	free := f.memory.Stats().Free
 	child, err := f.as.Fork()
 	f.ok(err)
-	tables := int(4) // root to leaf
+	tables := int(4) // one per level
 	if used := free - f.memory.Stats().Free; used != tables {
-		t.Errorf("a fork took %d frames, want the %d tables", used, tables)
+		t.Errorf("a fork allocated %d frames, want only the %d page tables", used, tables)
 	}
 	f.put(f.as, at, "new")
 	f.want(child, at, "old")
@@ -26,21 +26,21 @@ func TestForkCopiesOnWrite(t *testing.T) {
 	f.want(f.as, at+page, "\x00\x00\x00")
 	f.want(f.as, at, "new")
 	if f.machine.Translate(child.Root(), at, true) != nil {
-		t.Error("the child's page is writable before it was written")
+		t.Error("the child's page is writable before its first write")
 	}
 	shots := f.machine.Shootdowns()
-	f.put(child, at, "mine") // the only one left: reused, not copied
+	f.put(child, at, "mine") // the only reference: written in place, not copied
 	if f.machine.Shootdowns() != shots {
-		t.Error("a page that nobody else has was replaced")
+		t.Error("a page with a single reference was copied")
 	}
 	child.DecRef()
 	f.want(f.as, at, "new")
 	if c := f.memory.Stats().Committed; c != 4 {
-		t.Errorf("committed %d pages after the child's end, want 4", c)
+		t.Errorf("%d pages are committed after the child was dropped, want 4", c)
 	}
 }
 
-func TestForkInherits(t *testing.T) {
+func TestForkInheritance(t *testing.T) {
 	f := newFixture(t)
 	file := f.newFile(2)
 	const base = 0x10000000
@@ -63,7 +63,7 @@ func TestForkInherits(t *testing.T) {
 	f.want(child, private, "copy")
 	f.want(child, private+page, pageText(1))
 	if _, err := child.CopyIn(make([]byte, 1), base+page); err != unix.EFAULT {
-		t.Errorf("the child sees what MADV_DONTFORK excludes: %v", err)
+		t.Errorf("the child has the MADV_DONTFORK area: %v", err)
 	}
 	if got := child.Brk(0); got != 0x20002000 {
 		t.Errorf("the child's brk is %#x", got)
@@ -72,12 +72,12 @@ func TestForkInherits(t *testing.T) {
 		t.Errorf("the child has locked pages: %+v", u)
 	}
 	if file.refs != 2 {
-		t.Errorf("two mappings hold %d references", file.refs)
+		t.Errorf("two mappings hold %d file references, want 2", file.refs)
 	}
 }
 
-// TestGrandchildren: a page that three have is copied twice, not thrice.
-func TestGrandchildren(t *testing.T) {
+// Three address spaces share a page. Two writes copy it; the last write reuses it.
+func TestLastSharerWritesInPlace(t *testing.T) {
 	f := newFixture(t)
 	at := f.mmapAnonymous(0, 1, rw)
 	f.put(f.as, at, "one")
@@ -91,7 +91,7 @@ func TestGrandchildren(t *testing.T) {
 	shots := f.machine.Shootdowns()
 	f.put(f.as, at, "four")
 	if f.machine.Shootdowns() != shots {
-		t.Error("the last page was copied")
+		t.Error("the write by the last sharer copied the page")
 	}
 	f.want(child, at, "two")
 	child.DecRef()
@@ -99,18 +99,18 @@ func TestGrandchildren(t *testing.T) {
 	grandchild.DecRef()
 }
 
-func TestReferences(t *testing.T) {
+func TestTryIncRefFailsAfterLastDecRef(t *testing.T) {
 	f := newFixture(t)
 	as, err := f.memory.NewAddressSpace()
 	f.ok(err)
 	as.IncRef()
 	as.DecRef()
 	if as.Refs() != 1 || !as.TryIncRef() {
-		t.Fatal("the address space is gone")
+		t.Fatal("TryIncRef failed while a reference was held")
 	}
 	as.DecRef()
 	as.DecRef()
 	if as.TryIncRef() {
-		t.Fatal("a destroyed address space was taken")
+		t.Fatal("TryIncRef succeeded after the last DecRef")
 	}
 }

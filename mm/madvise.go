@@ -4,9 +4,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// advice is how one MADV_* value is followed: either by changing the flags of
-// areas or by doing something to their pages. With neither it is accepted and
-// has no effect, because there is no read-ahead and no swap to advise.
+// advice implements one MADV_* value: it changes flags of areas or acts on their
+// pages. The zero advice is accepted and has no effect: there is no read-ahead
+// and no swap.
 type advice struct {
 	set, clear areaFlags
 	// refuses returns the errno with which the advice fails on an area, or 0.
@@ -15,9 +15,9 @@ type advice struct {
 	apply func(as *AddressSpace, v *vma, start, end uint64)
 }
 
-// advices are the values of MADV_* that are followed. MADV_HUGEPAGE and
-// MADV_MERGEABLE are missing: they fail as on a Linux without transparent
-// huge pages and without KSM. Those with locks of their own are in Madvise.
+// advices are the supported MADV_* values, except those that Madvise handles
+// without the lock held (MADV_REMOVE and MADV_POPULATE_*). MADV_HUGEPAGE and
+// MADV_MERGEABLE fail as on a Linux without transparent huge pages and KSM.
 var advices = map[int]advice{
 	unix.MADV_NORMAL:     {clear: areaSequential | areaRandom},
 	unix.MADV_RANDOM:     {set: areaRandom, clear: areaSequential},
@@ -56,9 +56,8 @@ func refuseFree(v *vma) unix.Errno {
 	return refuseFixed(v)
 }
 
-// Madvise follows advice about a range (madvise(2)). It fails with EINVAL,
-// ENOMEM, EACCES or EFAULT; holes in the range are passed over, and make the
-// result ENOMEM.
+// Madvise applies advice to a range (madvise(2)). It fails with EINVAL, ENOMEM,
+// EACCES or EFAULT. Holes in the range are skipped, and the result is ENOMEM.
 func (as *AddressSpace) Madvise(start, length uint64, behavior int) error {
 	a, known := advices[behavior]
 	special := behavior == unix.MADV_REMOVE || behavior == unix.MADV_POPULATE_READ || behavior == unix.MADV_POPULATE_WRITE
@@ -82,7 +81,7 @@ func (as *AddressSpace) Madvise(start, length uint64, behavior int) error {
 	return err
 }
 
-// advise follows the advice area by area.
+// advise applies the advice area by area.
 func (as *AddressSpace) advise(start, end uint64, a advice) error {
 	var result error
 	for start < end {
@@ -123,8 +122,9 @@ func (as *AddressSpace) adviseArea(v *vma, start, end uint64, a advice) error {
 	return err
 }
 
-// removePages is MADV_REMOVE: holes are punched into the objects of shared
-// writable areas. They are called without the lock, since they will zap.
+// removePages implements MADV_REMOVE: it punches holes into the objects of
+// shared writable areas. It calls PunchHole without the lock held, because
+// PunchHole calls Mappings.Zap, which takes it.
 func (as *AddressSpace) removePages(start, end uint64) error {
 	for start < end {
 		puncher, file, offset, next, err := as.holeAt(start, end)
@@ -141,8 +141,9 @@ func (as *AddressSpace) removePages(start, end uint64) error {
 	return nil
 }
 
-// holeAt returns what has to be punched at start: the object, its file with a
-// reference that keeps it, the offset, and the end of the area.
+// holeAt returns the hole to punch at start: the object, its file with a
+// reference that the caller drops, the offset in the object, and the end of the
+// area.
 func (as *AddressSpace) holeAt(start, end uint64) (HolePuncher, File, uint64, uint64, error) {
 	as.mu.Lock()
 	defer as.mu.Unlock()
@@ -161,7 +162,7 @@ func (as *AddressSpace) holeAt(start, end uint64) (HolePuncher, File, uint64, ui
 	return puncher, v.file, v.offset + start - v.start, min(v.end, end), nil
 }
 
-// prefault is MADV_POPULATE_READ and MADV_POPULATE_WRITE.
+// prefault implements MADV_POPULATE_READ and MADV_POPULATE_WRITE.
 func (as *AddressSpace) prefault(start, end uint64, write bool) error {
 	access := AccessRead
 	if write {

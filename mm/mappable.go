@@ -6,39 +6,39 @@ import (
 	"slowpath/mm/frame"
 )
 
-// Mappable is an object with pages that can be mapped into address spaces: an
-// inode with a page cache. Its dynamic type must be comparable (a pointer),
-// because it is part of the key of a shared futex. All methods are called
-// with address spaces locked and may sleep, but must not copy user memory.
+// Mappable is an object whose pages can be mapped into address spaces, such as
+// an inode with a page cache. Its dynamic type must be comparable (a pointer),
+// because it is part of the key of a shared futex. All methods are called with
+// an address space locked. They may sleep but must not copy user memory.
 type Mappable interface {
 	// Page returns the frame of the object's page with this index (offset
-	// divided by PageSize), with a reference that the caller drops by
-	// Memory.Put. A hole is filled, even for reading: as long as the page is
-	// in the cache, all mappings must have the same frame. With write, the
-	// frame may be written through the mapping from then on. It fails with
-	// ENOMEM when there is no memory; any other error becomes SIGBUS, above
-	// all when the index is at or beyond the end of the file.
+	// divided by PageSize), with a reference that the caller drops with
+	// Memory.Put. It allocates a page for a hole even for a read, because all
+	// mappings must have the same frame while the page is cached. If write is
+	// set, the frame may be written through the mapping from then on. It fails
+	// with ENOMEM when no memory is free. Any other error becomes SIGBUS, in
+	// particular for an index at or beyond the end of the file.
 	Page(index uint64, write bool) (frame.Number, error)
 	// CachedPages sets dst[i] to the frame of page first+i, with a reference,
-	// where the object has that page at hand, and to frame.None elsewhere and
-	// beyond its end. It never returns Memory.Zero. A frame returned here may
-	// be written through a writable shared mapping.
+	// if that page is cached, and to frame.None otherwise and beyond the end.
+	// It never returns Memory.Zero. A returned frame may be written through a
+	// writable shared mapping.
 	CachedPages(first uint64, dst []frame.Number)
-	// Mappings returns the object's own registry of who maps it, always the
-	// same one.
+	// Mappings returns the object's registry of the address spaces that map it.
+	// It always returns the same one.
 	Mappings() *Mappings
 }
 
-// File is the open file of a mapping: each area holds a reference, like
-// vm_file in Linux. It says what /proc/pid/maps shows.
+// File is the open file of a mapping. Each area holds a reference, like vm_file
+// in Linux. It provides the columns of /proc/pid/maps that describe a file.
 type File interface {
-	// IncRef adds a reference; the caller has one. It does not sleep and is
-	// called with the address space locked.
+	// IncRef adds a reference. The caller must hold one. It is called with the
+	// address space locked and must not sleep.
 	IncRef()
 	// DecRef drops a reference. It is called without locks and may sleep.
 	DecRef()
 	// MapName returns the path as proc(5) describes it for /proc/pid/maps,
-	// with " (deleted)" behind it where that is so.
+	// followed by " (deleted)" if the file was deleted.
 	MapName() string
 	// MapDevice returns the device number of the file system
 	// (unix.Mkdev(major, minor)).
@@ -47,16 +47,17 @@ type File interface {
 	MapInode() uint64
 }
 
-// HolePuncher is what a Mappable implements if madvise(MADV_REMOVE) can free
-// its pages, as fallocate(2) with FALLOC_FL_PUNCH_HOLE does.
+// HolePuncher is implemented by a Mappable whose pages madvise(MADV_REMOVE) can
+// free, like fallocate(2) with FALLOC_FL_PUNCH_HOLE.
 type HolePuncher interface {
 	// PunchHole frees the bytes [offset, offset+length), which then read as
 	// zeros. It is called without locks and may sleep.
 	PunchHole(offset, length uint64) error
 }
 
-// Mappings knows which address spaces map an object. A Mappable embeds it; the
-// zero value is ready for use. It is safe for concurrent use.
+// Mappings is the registry of the address spaces that map an object. Each
+// Mappable contains one. The zero value is ready for use. It is safe for
+// concurrent use.
 type Mappings struct {
 	mu       sync.Mutex
 	spaces   map[*AddressSpace]int // number of areas
@@ -88,8 +89,8 @@ func (p *Mappings) remove(as *AddressSpace, v *vma) {
 	}
 }
 
-// WritableShared returns how many areas map the object shared and are
-// writable or can be made so (fcntl(2), F_SEAL_WRITE is refused then).
+// WritableShared returns how many shared areas of the object are writable or can
+// be made writable. fcntl(2) refuses F_SEAL_WRITE if there are any.
 func (p *Mappings) WritableShared() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -103,17 +104,17 @@ func (p *Mappings) Mapped() bool {
 	return len(p.spaces) > 0
 }
 
-// Zap takes the object's pages with indices in [first, end) out of all address
-// spaces; the next access faults and asks Mappable.Page again. With private,
-// private copies are dropped too, as truncate(2) demands; without it, they
+// Zap unmaps the object's pages with indices in [first, end) from all address
+// spaces. The next access faults and calls Mappable.Page again. If private is
+// set, private copies are dropped too, as truncate(2) requires. Otherwise they
 // stay, as for a hole punched by fallocate(2).
 //
-// The object first makes sure that Page no longer returns the pages (it lowers
-// the size, or takes them out of its cache), then calls Zap without a lock, and
-// then drops its references of them. Zap may sleep.
+// The object must first ensure that Page no longer returns the pages (by a
+// smaller size, or by removing them from its cache), then call Zap without
+// holding a lock, and then drop its references to them. Zap may sleep.
 func (p *Mappings) Zap(object Mappable, first, end uint64, private bool) {
-	// A fork may copy entries of an address space that is still to be visited
-	// into one that was not there yet: look again until nobody is new.
+	// A concurrent fork may copy entries of an address space not yet visited
+	// into a new one. Repeat until all registered address spaces are visited.
 	var visited map[*AddressSpace]bool
 	for spaces := p.unvisited(visited); len(spaces) > 0; spaces = p.unvisited(visited) {
 		if visited == nil {
@@ -126,7 +127,8 @@ func (p *Mappings) Zap(object Mappable, first, end uint64, private bool) {
 	}
 }
 
-// unvisited returns the address spaces that map the object, less some.
+// unvisited returns the address spaces that map the object and are not in
+// visited.
 func (p *Mappings) unvisited(visited map[*AddressSpace]bool) []*AddressSpace {
 	p.mu.Lock()
 	defer p.mu.Unlock()

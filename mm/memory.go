@@ -10,60 +10,60 @@ import (
 	"slowpath/mm/frame"
 )
 
-// Machine is what mm needs of the hardware and of the layer below the Go
-// runtime. goos implements it on metal, mmtest for tests on the host. All
+// Machine is the interface of mm to the hardware and to the layer below the Go
+// runtime. goos implements it on bare metal, mmtest for tests on the host. All
 // methods are safe for concurrent use.
 type Machine interface {
 	// AllocFrames fills dst with free frames of unspecified contents and
-	// returns how many it got.
+	// returns how many it allocated.
 	AllocFrames(dst []frame.Number) int
-	// FreeFrames gives frames back.
+	// FreeFrames frees the frames.
 	FreeFrames(src []frame.Number)
 	// FreeCount returns the number of free frames.
 	FreeCount() int
-	// Shootdown returns when no CPU can use an old translation of the user
-	// addresses [start, end) under the page tables at physical address root.
-	// It may sleep.
+	// Shootdown flushes the user addresses [start, end) of the page tables at
+	// physical address root from the TLBs of all CPUs, and returns when that is
+	// done. It may sleep.
 	Shootdown(root, start, end uint64)
-	// DropRoot returns when no CPU has the page tables at root loaded. It may
-	// sleep.
+	// DropRoot unloads the page tables at root from all CPUs, and returns when
+	// that is done. It may sleep.
 	DropRoot(root uint64)
 	// CopyUser copies n bytes between kernel memory and the user address,
 	// with the page tables at root loaded, and returns how many bytes it
-	// copied: all of them, or those before the first that faulted. The user
-	// range does not cross a page boundary. kernel may point into the stack of
-	// the calling goroutine: it must stay an unsafe.Pointer, so that it follows
-	// the stack, and must not be kept.
+	// copied: n, or the number before the first fault. The user range must not
+	// cross a page boundary. kernel may point into the stack of the calling
+	// goroutine. The implementation must keep it as an unsafe.Pointer, because
+	// the runtime adjusts only pointers when it moves the stack, and must not
+	// retain it after the call.
 	CopyUser(root uint64, kernel unsafe.Pointer, user uint64, n int, toUser bool) int
 }
 
-// Config says what a Memory stands on.
+// Config is the configuration of a Memory.
 type Config struct {
-	// Machine gives out frames and knows the CPUs.
+	// Machine allocates frames and flushes TLBs.
 	Machine Machine
 	// DirectMap is the address at which physical address 0 is mapped.
 	DirectMap uintptr
 	// Infos is the address of the frame metadata (frame.Allocator.Infos).
 	Infos uintptr
-	// TotalFrames is how much memory the machine has, for statistics and for
-	// the overcommit heuristic.
+	// TotalFrames is the number of frames of the machine, for statistics and
+	// for the overcommit heuristic.
 	TotalFrames int
-	// Reserve is how many frames are left to the kernel's own heap: when
-	// fewer are free, Allocate fails.
+	// Reserve is the number of frames reserved for the kernel's own heap.
+	// Allocate fails rather than use them.
 	Reserve int
 	// KernelRoot is the physical address of a PML4 table whose upper half is
-	// copied into every address space. It must not change any more. 0 leaves
-	// the upper half empty.
+	// copied into every address space. That half must not change after New.
+	// 0 leaves the upper half empty.
 	KernelRoot uint64
 }
 
-// magazineSize is how many free frames Memory keeps at hand; half of them move
-// to or from the Machine at a time.
+// magazineSize is how many free frames Memory caches. Half of them move to or
+// from the Machine at a time.
 const magazineSize = 128
 
-// Memory is the physical memory as user pages, page tables and page caches
-// see it: frames with reference counts. All methods are safe for concurrent
-// use; none sleeps.
+// Memory allocates reference-counted frames for user pages, page tables and
+// page caches. All methods are safe for concurrent use. None sleeps.
 type Memory struct {
 	machine    Machine
 	directMap  uintptr
@@ -78,16 +78,16 @@ type Memory struct {
 	loaded   int // frames in the magazine
 
 	overcommit atomic.Int32
-	committed  atomic.Int64 // pages promised to private writable mappings
+	committed  atomic.Int64 // pages charged to private writable mappings (Committed_AS)
 	tables     atomic.Int64 // frames in use as page tables
 	anonymous  atomic.Int64 // mapped anonymous pages of all address spaces
 	shared     atomic.Int64 // frames of shared anonymous memory and of files
 
-	sharedInodes atomic.Uint64 // inode numbers given to shared anonymous memory
+	sharedInodes atomic.Uint64 // last inode number assigned to shared anonymous memory
 }
 
 // New returns the memory that the configuration describes. It fails with
-// ENOMEM when there is not even a frame for the zero page.
+// ENOMEM if no frame is free for the zero page.
 func New(c Config) (*Memory, error) {
 	m := &Memory{
 		machine: c.Machine, directMap: c.DirectMap, infos: c.Infos,
@@ -104,12 +104,12 @@ func New(c Config) (*Memory, error) {
 	return m, err
 }
 
-// Allocate returns a frame with one reference and unspecified contents: the
-// caller overwrites all of it before a user can see it. It fails with ENOMEM
-// when no more than the kernel's reserve is left.
+// Allocate returns a frame with one reference and unspecified contents. The
+// caller must overwrite all of it before it becomes visible to a user. It fails
+// with ENOMEM when only the kernel's reserve is left.
 func (m *Memory) Allocate() (frame.Number, error) {
 	m.mu.Lock()
-	if m.loaded == 0 && !m.load() {
+	if m.loaded == 0 && !m.refill() {
 		m.mu.Unlock()
 		return frame.None, unix.ENOMEM
 	}
@@ -120,7 +120,7 @@ func (m *Memory) Allocate() (frame.Number, error) {
 	return n, nil
 }
 
-// AllocateZeroed is Allocate for a frame full of zeros.
+// AllocateZeroed is like Allocate, but the frame is filled with zeros.
 func (m *Memory) AllocateZeroed() (frame.Number, error) {
 	n, err := m.Allocate()
 	if err == nil {
@@ -129,8 +129,8 @@ func (m *Memory) AllocateZeroed() (frame.Number, error) {
 	return n, err
 }
 
-// load fills half of the empty magazine. m.mu is held.
-func (m *Memory) load() bool {
+// refill fills half of the empty magazine. m.mu is held.
+func (m *Memory) refill() bool {
 	spare := m.machine.FreeCount() - m.reserve
 	if spare <= 0 {
 		return false
@@ -139,46 +139,47 @@ func (m *Memory) load() bool {
 	return m.loaded > 0
 }
 
-// Get adds a reference to a frame that the caller knows to have one.
+// Get adds a reference to a frame. The caller must know that it has one.
 func (m *Memory) Get(n frame.Number) {
 	if n != m.zero {
 		frame.InfoAt(m.infos, n).Refs.Add(1)
 	}
 }
 
-// Put drops a reference. With the last one the frame is free.
+// Put drops a reference. Dropping the last one frees the frame.
 func (m *Memory) Put(n frame.Number) {
 	if n != m.zero && m.drop(n) {
 		m.mu.Lock()
-		m.keep(n)
+		m.pushFree(n)
 		m.mu.Unlock()
 	}
 }
 
-// PutAll drops a reference of each frame, for less than as many calls of Put
-// cost.
+// PutAll drops one reference of each frame. It is cheaper than one Put each
+// because it takes the lock once.
 func (m *Memory) PutAll(frames []frame.Number) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, n := range frames {
 		if n != m.zero && m.drop(n) {
-			m.keep(n)
+			m.pushFree(n)
 		}
 	}
 }
 
-// drop drops a reference and says whether it was the last. A count below zero
-// is a frame that was freed twice: the machine's state cannot be trusted then.
+// drop drops a reference and says whether it was the last. It panics on a count
+// below zero: the frame was freed twice and may be in use elsewhere.
 func (m *Memory) drop(n frame.Number) (last bool) {
 	refs := frame.InfoAt(m.infos, n).Refs.Add(-1)
 	if refs < 0 {
-		panic("mm: reference of a free frame dropped")
+		panic("mm: a reference to a free frame was dropped (double free)")
 	}
 	return refs == 0
 }
 
-// keep puts a free frame into the magazine. m.mu is held.
-func (m *Memory) keep(n frame.Number) {
+// pushFree puts a free frame into the magazine, and first returns half of a full
+// magazine to the Machine. m.mu is held.
+func (m *Memory) pushFree(n frame.Number) {
 	if m.loaded == magazineSize {
 		m.loaded = magazineSize / 2
 		m.machine.FreeFrames(m.magazine[m.loaded:])
@@ -187,8 +188,8 @@ func (m *Memory) keep(n frame.Number) {
 	m.loaded++
 }
 
-// Drain gives the frames at hand back to the Machine, so that the kernel's
-// heap can have them.
+// Drain returns the cached frames to the Machine, which makes them available to
+// the kernel's heap.
 func (m *Memory) Drain() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -199,25 +200,25 @@ func (m *Memory) Drain() {
 // Refs returns how many references the frame has.
 func (m *Memory) Refs(n frame.Number) int { return int(frame.InfoAt(m.infos, n).Refs.Load()) }
 
-// Zero returns the frame of zeros that all address spaces share. Nobody may
-// write into it, and its references are not counted.
+// Zero returns the zero page that all address spaces share. It must not be
+// written, and its references are not counted.
 func (m *Memory) Zero() frame.Number { return m.zero }
 
-// Bytes returns the PageSize bytes of the frame, by the direct map. The caller
-// holds a reference for as long as it uses them.
+// Bytes returns the PageSize bytes of the frame through the direct map. The
+// caller must hold a reference for as long as it uses them.
 func (m *Memory) Bytes(n frame.Number) []byte {
 	return (*[PageSize]byte)(pointer(m.directMap + uintptr(n)<<frame.Shift))[:]
 }
 
-// Stats is what /proc/meminfo and sysinfo(2) tell about memory, in pages.
+// Stats are the memory statistics of /proc/meminfo and sysinfo(2), in pages.
 type Stats struct {
 	Total      int   // all memory of the machine
-	Free       int   // free, the frames at hand included
-	Available  int   // free and not reserved to the kernel
+	Free       int   // free, including frames cached by Memory
+	Available  int   // free and not reserved for the kernel
 	Anonymous  int64 // mapped anonymous pages
 	Shared     int64 // pages of shared anonymous memory and of files in memory (Shmem)
 	PageTables int64 // page tables
-	Committed  int64 // promised to private writable mappings (Committed_AS)
+	Committed  int64 // charged to private writable mappings (Committed_AS)
 }
 
 // Stats returns a snapshot.
@@ -232,12 +233,12 @@ func (m *Memory) Stats() Stats {
 	}
 }
 
-// CountShared adds pages to Stats.Shared: a file system in memory says so what
-// its files have. Any context.
+// CountShared adds pages (which may be negative) to Stats.Shared. An in-memory
+// file system calls it for the pages of its files. Any context.
 func (m *Memory) CountShared(pages int64) { m.shared.Add(pages) }
 
-// pointer turns an address of the direct map, which is no Go object, into a
-// pointer. The detour by memory tells vet and checkptr that this is meant.
+// pointer converts an address of the direct map, which is not a Go object, to a
+// pointer. The load through memory keeps vet and checkptr from reporting it.
 //
 //go:nosplit
 func pointer(address uintptr) unsafe.Pointer {

@@ -10,8 +10,7 @@ import (
 	"slowpath/mm/mmtest"
 )
 
-// TestReserve: users run out of memory before the kernel does.
-func TestReserve(t *testing.T) {
+func TestAllocateKeepsKernelReserve(t *testing.T) {
 	memory, machine := mmtest.New(t, 300)
 	var held []frame.Number
 	for {
@@ -25,7 +24,7 @@ func TestReserve(t *testing.T) {
 		held = append(held, n)
 	}
 	if left := machine.FreeCount(); left != 8 {
-		t.Errorf("%d frames are left to the kernel, want the reserve of 8", left)
+		t.Errorf("%d frames are left for the kernel, want the reserve of 8", left)
 	}
 	if s := memory.Stats(); s.Available != 0 || s.Free != 8 || s.Total != 299 {
 		t.Errorf("stats %+v", s)
@@ -56,9 +55,7 @@ func TestAllocateZeroed(t *testing.T) {
 	memory.Put(n)
 }
 
-// TestDoubleFree: a reference that is not there is a bug of the kernel, and
-// must not pass in silence.
-func TestDoubleFree(t *testing.T) {
+func TestDoubleFreePanics(t *testing.T) {
 	memory, _ := mmtest.New(t, 300)
 	n, err := memory.Allocate()
 	if err != nil {
@@ -67,29 +64,28 @@ func TestDoubleFree(t *testing.T) {
 	memory.Put(n)
 	defer func() {
 		if recover() == nil {
-			t.Error("a double free passed")
+			t.Error("a double free did not panic")
 		}
 	}()
 	memory.Put(n)
 }
 
-// TestZeroPageIsNotCounted: any number of references come and go.
-func TestZeroPageIsNotCounted(t *testing.T) {
+func TestZeroPageIsNotReferenceCounted(t *testing.T) {
 	memory, _ := mmtest.New(t, 300)
 	for range 10 {
 		memory.Put(memory.Zero())
 	}
 	for _, b := range memory.Bytes(memory.Zero()) {
 		if b != 0 {
-			t.Fatal("the zero page is not zero")
+			t.Fatal("the zero page has a non-zero byte")
 		}
 	}
 }
 
-func TestNewWithoutMemory(t *testing.T) {
+func TestNewWithoutMemoryFails(t *testing.T) {
 	_, machine := mmtest.New(t, 300)
 	machine.Limit(0)
 	if _, err := mm.New(mm.Config{Machine: machine}); err != unix.ENOMEM {
-		t.Errorf("New without memory: %v", err)
+		t.Errorf("New without memory returned %v, want ENOMEM", err)
 	}
 }

@@ -2,10 +2,9 @@ package mm
 
 import "golang.org/x/sys/unix"
 
-// Mlock locks the pages of a range: they are made present, unless onFault is
-// set (mlock(2), mlock2(2)). Nothing is ever paged out here, so the rest of
-// locking is its limit and its account. It fails with EPERM, ENOMEM, EINVAL
-// or EAGAIN.
+// Mlock locks the pages of a range and makes them present, unless onFault is set
+// (mlock(2), mlock2(2)). There is no swap, so locking otherwise affects only
+// RLIMIT_MEMLOCK and VmLck. It fails with EPERM, ENOMEM, EINVAL or EAGAIN.
 func (as *AddressSpace) Mlock(addr, length uint64, onFault bool) error {
 	start := pageDown(addr)
 	length = pageUp(length + (addr - start))
@@ -31,7 +30,7 @@ func (as *AddressSpace) Mlock(addr, length uint64, onFault bool) error {
 	return unix.EAGAIN
 }
 
-// mayLock checks RLIMIT_MEMLOCK. Pages that are locked already count once.
+// mayLock checks RLIMIT_MEMLOCK. Pages that are already locked count once.
 func (as *AddressSpace) mayLock(start, length uint64) error {
 	if as.limits.Locked == 0 {
 		return unix.EPERM
@@ -60,8 +59,8 @@ func (as *AddressSpace) Munlock(addr, length uint64) error {
 	return as.setLocked(start, start+length, 0)
 }
 
-// setLocked gives all areas of the range these lock flags. It fails with
-// ENOMEM at the first hole.
+// setLocked sets the lock flags of all areas of the range. It fails with ENOMEM
+// at the first hole.
 func (as *AddressSpace) setLocked(start, end uint64, flags areaFlags) error {
 	if end < start {
 		return unix.EINVAL
@@ -96,7 +95,7 @@ func (as *AddressSpace) lockArea(v *vma, start, end uint64, flags areaFlags) err
 	return nil
 }
 
-// Mlockall locks all that is mapped now, or will be, as the MCL_* flags say
+// Mlockall locks all current or future mappings, as selected by the MCL_* flags
 // (mlockall(2)). It fails with EINVAL, EPERM or ENOMEM.
 func (as *AddressSpace) Mlockall(flags int) error {
 	if flags == 0 || flags == unix.MCL_ONFAULT || flags&^(unix.MCL_CURRENT|unix.MCL_FUTURE|unix.MCL_ONFAULT) != 0 {
@@ -125,7 +124,7 @@ func (as *AddressSpace) Mlockall(flags int) error {
 	return nil
 }
 
-// Munlockall unlocks all (munlockall(2)).
+// Munlockall unlocks all current and future mappings (munlockall(2)).
 func (as *AddressSpace) Munlockall() {
 	as.mu.Lock()
 	as.lockFuture = 0
@@ -133,8 +132,8 @@ func (as *AddressSpace) Munlockall() {
 	as.flushAndUnlock()
 }
 
-// lockAll gives all areas these lock flags, and populates those that are
-// locked now. What cannot be populated is not an error.
+// lockAll sets the lock flags of all areas and populates the locked ones. It
+// ignores failures to populate.
 func (as *AddressSpace) lockAll(flags areaFlags) {
 	for v := as.areas.first; v != nil; v = v.next {
 		if v.has(areaFixedSize) {

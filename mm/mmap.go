@@ -6,32 +6,34 @@ import (
 	"slowpath/mm/frame"
 )
 
-// MapRequest is what Mmap is asked for.
+// MapRequest holds the arguments of Mmap.
 type MapRequest struct {
-	// Addr is where, or a hint where, as the flags say; Length is in bytes.
+	// Addr is the address with MAP_FIXED or MAP_FIXED_NOREPLACE, else a hint.
+	// Length is in bytes.
 	Addr, Length uint64
 	// Prot is the protection of the mapping.
 	Prot Prot
-	// MaxProt is what mprotect may give later; 0 stands for ProtAll.
+	// MaxProt is the most that mprotect may set later. 0 means ProtAll.
 	MaxProt Prot
-	// Flags are MAP_* of mmap(2). MAP_ANONYMOUS is not looked at: Object says
-	// what is mapped.
+	// Flags are MAP_* of mmap(2). MAP_ANONYMOUS is ignored: a nil Object means
+	// anonymous memory.
 	Flags int
-	// Object is what is mapped; nil for anonymous memory.
+	// Object is the mapped object, or nil for anonymous memory.
 	Object Mappable
-	// File is the open file that the mapping keeps; nil for none. Mmap takes
-	// references of its own.
+	// File is the mapped open file, or nil. Mmap takes its own references.
 	File File
-	// Offset is where in Object the mapping begins, a multiple of PageSize.
+	// Offset is the start of the mapping in Object, in bytes, a multiple of
+	// PageSize.
 	Offset uint64
-	// Name is what /proc/pid/maps calls the mapping when no file is there, such
-	// as "[stack]".
+	// Name is the name in /proc/pid/maps of a mapping without a file, such as
+	// "[stack]".
 	Name string
 }
 
 // Mmap maps a range and returns its address (mmap(2)). It fails with EINVAL,
-// ENOMEM, EEXIST, EPERM, EAGAIN or EOVERFLOW as the man page says. What
-// depends on a file descriptor (EBADF, EACCES, ENODEV) the caller has checked.
+// ENOMEM, EEXIST, EPERM, EAGAIN or EOVERFLOW as the man page says. The caller
+// must check the errors that depend on the file descriptor (EBADF, EACCES,
+// ENODEV).
 func (as *AddressSpace) Mmap(r MapRequest) (uint64, error) {
 	v, err := r.area()
 	if err != nil {
@@ -48,7 +50,7 @@ func (as *AddressSpace) Mmap(r MapRequest) (uint64, error) {
 	return addr, err
 }
 
-// area checks the request and returns it as an area at address 0.
+// area validates the request and converts it to an area at address 0.
 func (r *MapRequest) area() (*vma, error) {
 	length := pageUp(r.Length)
 	if r.Length == 0 || r.Offset&pageMask != 0 {
@@ -116,15 +118,15 @@ func (as *AddressSpace) mmap(r MapRequest, v *vma) (uint64, error) {
 	if v.has(areaShared) && v.object == nil {
 		object := newSharedAnonymous(as.memory, uint64(v.pages()))
 		v.object, v.file, v.offset = object, object, 0
-		as.closing = append(as.closing, object) // the reference of its maker
+		as.closing = append(as.closing, object) // drops the reference that newSharedAnonymous returned
 	}
 	as.link(v)
 	as.merge(addr, end)
 	return addr, nil
 }
 
-// place returns the address for a mapping (mmap(2), the paragraphs on addr
-// and on MAP_FIXED and MAP_FIXED_NOREPLACE).
+// place chooses the address of a mapping (mmap(2), the paragraphs on addr,
+// MAP_FIXED and MAP_FIXED_NOREPLACE).
 func (as *AddressSpace) place(r MapRequest, length uint64) (uint64, error) {
 	switch {
 	case r.Flags&(unix.MAP_FIXED|unix.MAP_FIXED_NOREPLACE) != 0:
@@ -148,14 +150,14 @@ func (as *AddressSpace) place(r MapRequest, length uint64) (uint64, error) {
 	return r.Addr, nil
 }
 
-// overlaps says whether any area lies in the range.
+// overlaps says whether any area overlaps the range.
 func (as *AddressSpace) overlaps(start, end uint64) bool {
 	v := as.areas.find(start)
 	return v != nil && v.start < end
 }
 
-// freeRange returns a free range of the length: at the hint if there is one
-// and it is free, else where the layout says.
+// freeRange returns the start of a free range of the length: the hint if it is
+// not 0 and free, else an address that the layout determines.
 func (as *AddressSpace) freeRange(hint, length uint64) (uint64, error) {
 	if at := max(pageUp(hint), MinAddress); hint != 0 && as.isFree(at, length) {
 		return at, nil
@@ -165,7 +167,7 @@ func (as *AddressSpace) freeRange(hint, length uint64) (uint64, error) {
 			return at, nil
 		}
 	}
-	// What Linux falls back to, TASK_UNMAPPED_BASE.
+	// Fall back to the same address as Linux, TASK_UNMAPPED_BASE.
 	base := pageDown(UserEnd / 3)
 	if as.layout.BottomUp && as.layout.MapBase != 0 {
 		base = as.layout.MapBase
@@ -176,8 +178,8 @@ func (as *AddressSpace) freeRange(hint, length uint64) (uint64, error) {
 	return 0, unix.ENOMEM
 }
 
-// isFree says whether a range is within the user's half and free, guard gaps
-// included.
+// isFree says whether a range lies in the user half and overlaps neither an
+// area nor a guard gap.
 func (as *AddressSpace) isFree(at, length uint64) bool {
 	if at > UserEnd-length {
 		return false
@@ -186,7 +188,7 @@ func (as *AddressSpace) isFree(at, length uint64) bool {
 	return next == nil || at+length <= next.guardedStart()
 }
 
-// freeLowRange is freeRange for MAP_32BIT: in the second gigabyte.
+// freeLowRange is freeRange for MAP_32BIT. It searches the second gigabyte.
 func (as *AddressSpace) freeLowRange(hint, length uint64) (uint64, error) {
 	const start, end = 1 << 30, 2 << 30
 	if length > end-start {
@@ -201,8 +203,8 @@ func (as *AddressSpace) freeLowRange(hint, length uint64) (uint64, error) {
 	return 0, unix.ENOMEM
 }
 
-// checkRoom checks all limits for a new area in a range from which what is
-// there will be unmapped, and marks the area as charged if it is.
+// checkRoom checks all limits for a new area that replaces the mappings in the
+// range, and sets areaCharged if the area counts in Committed_AS.
 func (as *AddressSpace) checkRoom(v *vma, start, end uint64) error {
 	if as.areas.count >= MaxMapCount {
 		return unix.ENOMEM
@@ -227,7 +229,8 @@ func (as *AddressSpace) checkRoom(v *vma, start, end uint64) error {
 	return nil
 }
 
-// lockedWith returns how many bytes would be locked with that many more pages.
+// lockedWith returns how many bytes would be locked after locking the given
+// number of additional pages.
 func (as *AddressSpace) lockedWith(pages int64) uint64 {
 	return uint64(as.counters.locked.Load()+pages) * PageSize
 }
@@ -241,8 +244,8 @@ func (as *AddressSpace) mappedIn(start, end uint64) uint64 {
 	return sum
 }
 
-// Munmap unmaps a range (munmap(2)). It fails with EINVAL, or with ENOMEM when
-// an area would have to be split and there are too many.
+// Munmap unmaps a range (munmap(2)). It fails with EINVAL, or with ENOMEM if a
+// split would exceed MaxMapCount.
 func (as *AddressSpace) Munmap(addr, length uint64) error {
 	length = pageUp(length)
 	if addr&pageMask != 0 || length == 0 || length > UserEnd || addr > UserEnd-length {
@@ -254,8 +257,8 @@ func (as *AddressSpace) Munmap(addr, length uint64) error {
 	return err
 }
 
-// unmap removes all areas from the range, and the page tables that nobody
-// needs any more. The address space is locked.
+// unmap removes all areas from the range and the page tables that become
+// unused. The address space is locked.
 func (as *AddressSpace) unmap(start, end uint64) error {
 	v, err := as.isolate(start, end, 1)
 	if v == nil {
@@ -271,8 +274,8 @@ func (as *AddressSpace) unmap(start, end uint64) error {
 	return nil
 }
 
-// drop removes an area, and the page tables that nobody needs any more, and
-// returns the next area. Below the area there is none down to floor.
+// drop removes an area and the page tables that become unused, and returns the
+// next area. No other area may lie between floor and the area.
 func (as *AddressSpace) drop(v *vma, floor uint64) (next *vma) {
 	next = v.next
 	ceiling := uint64(1 << 47)
@@ -285,14 +288,14 @@ func (as *AddressSpace) drop(v *vma, floor uint64) (next *vma) {
 	return next
 }
 
-// detachTables frees the tables that served [start, end) and else only what
-// lies between floor and ceiling, where other areas are. What is there besides
-// gave up its tables when it was unmapped.
+// detachTables frees the tables that map parts of [start, end) and no address
+// outside [floor, ceiling). The caller guarantees that no area remains in
+// [floor, ceiling).
 func (as *AddressSpace) detachTables(start, end, floor, ceiling uint64) {
 	as.tables.detach(start, end, floor, ceiling, func(n frame.Number) {
 		as.gather.table(n)
-		// One page is enough: INVLPG drops all cached upper levels, whatever its
-		// address (Intel SDM, volume 3, section 4.10.4.1).
+		// One page is enough: INVLPG invalidates all paging-structure caches,
+		// regardless of its address (Intel SDM, volume 3, section 4.10.4.1).
 		as.gather.cover(start, start+PageSize)
 	})
 }

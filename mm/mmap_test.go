@@ -20,8 +20,8 @@ func TestMmapErrors(t *testing.T) {
 	}{
 		{"length 0", mm.MapRequest{Flags: anon}, unix.EINVAL},
 		{"length that wraps", mm.MapRequest{Length: 1<<64 - 1, Flags: anon}, unix.ENOMEM},
-		{"length of all", mm.MapRequest{Length: 1 << 47, Flags: anon}, unix.ENOMEM},
-		{"no place", mm.MapRequest{Length: mm.UserEnd - page, Flags: anon}, unix.ENOMEM},
+		{"length of the lower half", mm.MapRequest{Length: 1 << 47, Flags: anon}, unix.ENOMEM},
+		{"no free range", mm.MapRequest{Length: mm.UserEnd - page, Flags: anon}, unix.ENOMEM},
 		{"offset not aligned", mm.MapRequest{Length: page, Flags: unix.MAP_PRIVATE, Object: file, File: file, Offset: 1}, unix.EINVAL},
 		{"offset that wraps", mm.MapRequest{Length: 2 * page, Flags: unix.MAP_PRIVATE, Object: file, File: file, Offset: 1<<64 - page}, unix.EOVERFLOW},
 		{"fixed, not aligned", mm.MapRequest{Addr: 0x100001, Length: page, Flags: anon | fixed}, unix.EINVAL},
@@ -30,9 +30,9 @@ func TestMmapErrors(t *testing.T) {
 		{"fixed beyond the end", mm.MapRequest{Addr: mm.UserEnd, Length: page, Flags: anon | fixed}, unix.ENOMEM},
 		{"fixed across the end", mm.MapRequest{Addr: mm.UserEnd - page, Length: 2 * page, Flags: anon | fixed}, unix.ENOMEM},
 		{"fixed at the end", mm.MapRequest{Addr: mm.UserEnd - page, Length: page, Flags: anon | fixed}, 0},
-		{"noreplace over another", mm.MapRequest{Addr: 0x103000, Length: 2 * page, Flags: anon | unix.MAP_FIXED_NOREPLACE}, unix.EEXIST},
-		{"noreplace behind another", mm.MapRequest{Addr: 0x104000, Length: page, Flags: anon | unix.MAP_FIXED_NOREPLACE}, 0},
-		{"shared that grows", mm.MapRequest{Length: page, Flags: shared | unix.MAP_ANONYMOUS | unix.MAP_GROWSDOWN}, unix.EINVAL},
+		{"noreplace overlapping a mapping", mm.MapRequest{Addr: 0x103000, Length: 2 * page, Flags: anon | unix.MAP_FIXED_NOREPLACE}, unix.EEXIST},
+		{"noreplace directly above a mapping", mm.MapRequest{Addr: 0x104000, Length: page, Flags: anon | unix.MAP_FIXED_NOREPLACE}, 0},
+		{"shared and growing down", mm.MapRequest{Length: page, Flags: shared | unix.MAP_ANONYMOUS | unix.MAP_GROWSDOWN}, unix.EINVAL},
 		{"more than all memory", mm.MapRequest{Length: 1 << 30, Prot: rw, Flags: anon}, unix.ENOMEM},
 		{"more than all memory, shared", mm.MapRequest{Length: 1 << 30, Prot: rw, Flags: shared | unix.MAP_ANONYMOUS}, unix.ENOMEM},
 		{"more than all memory, not reserved", mm.MapRequest{Length: 1 << 30, Prot: rw, Flags: anon | unix.MAP_NORESERVE}, 0},
@@ -43,13 +43,13 @@ func TestMmapErrors(t *testing.T) {
 	}
 }
 
-func TestPlacement(t *testing.T) {
+func TestMmapPlacement(t *testing.T) {
 	f := newFixture(t)
 	base := mm.MapBase(8<<20, 0)
 	f.as.SetLayout(mm.Layout{MapBase: base})
 	first := f.mmapAnonymous(0, 3, rw)
 	if first != base-3*page {
-		t.Errorf("the first mapping is at %#x, want right below %#x", first, base)
+		t.Errorf("the first mapping is at %#x, want directly below %#x", first, base)
 	}
 	second := f.mmapAnonymous(0, 2, mm.ProtRead)
 	if second != first-2*page {
@@ -57,32 +57,32 @@ func TestPlacement(t *testing.T) {
 	}
 	f.ok(f.as.Munmap(first, page))
 	if third := f.mmapAnonymous(0, 2, mm.ProtRead); third != second-2*page {
-		t.Errorf("a mapping that does not fit the hole is at %#x", third)
+		t.Errorf("a mapping larger than the hole is at %#x", third)
 	}
 	if fourth := f.mmapAnonymous(0, 1, mm.ProtExec); fourth != first {
-		t.Errorf("a mapping that fits the hole is at %#x, want %#x", fourth, first)
+		t.Errorf("a mapping of the hole's size is at %#x, want %#x", fourth, first)
 	}
 	hint := f.mmap(mm.MapRequest{Addr: 0x5000123, Length: page, Prot: rw, Flags: anon})
 	if hint != 0x5001000 {
-		t.Errorf("a free hint led to %#x", hint)
+		t.Errorf("a free hint resulted in %#x", hint)
 	}
 	taken := f.mmap(mm.MapRequest{Addr: 0x5001000, Length: page, Prot: mm.ProtExec, Flags: anon})
 	if taken>>40 == 0 {
-		t.Errorf("a hint that is taken led to %#x", taken)
+		t.Errorf("a hint in use resulted in %#x", taken)
 	}
 	low := f.mmap(mm.MapRequest{Addr: 1, Length: page, Prot: rw, Flags: anon})
 	if low != mm.MinAddress {
-		t.Errorf("a hint below the minimum led to %#x", low)
+		t.Errorf("a hint below MinAddress resulted in %#x", low)
 	}
 }
 
-func TestBottomUp(t *testing.T) {
+func TestBottomUpPlacement(t *testing.T) {
 	f := newFixture(t)
 	f.as.SetLayout(mm.Layout{MapBase: 0x40000000, BottomUp: true})
 	a := f.mmapAnonymous(0, 1, rw)
 	b := f.mmapAnonymous(0, 1, mm.ProtRead)
 	if a != 0x40000000 || b != a+page {
-		t.Errorf("bottom up: %#x, %#x", a, b)
+		t.Errorf("bottom-up mappings are at %#x and %#x", a, b)
 	}
 }
 
@@ -93,19 +93,18 @@ func TestMap32Bit(t *testing.T) {
 		t.Errorf("MAP_32BIT placed mappings at %#x and %#x", a, b)
 	}
 	_, err := f.as.Mmap(request)
-	wantError(t, "a third half gigabyte", err, unix.ENOMEM)
+	wantError(t, "a third mapping of 512 MiB with MAP_32BIT", err, unix.ENOMEM)
 	if at := f.mmap(mm.MapRequest{Addr: 0x200000, Length: page, Flags: anon | unix.MAP_32BIT}); at != 0x200000 {
-		t.Errorf("a low hint led to %#x", at)
+		t.Errorf("a low hint resulted in %#x", at)
 	}
 }
 
-// TestFallback: when nothing is free below the base, mmap looks above it.
-func TestFallback(t *testing.T) {
+func TestMmapSearchesAboveBaseWhenFullBelow(t *testing.T) {
 	f := newFixture(t)
 	f.as.SetLayout(mm.Layout{MapBase: mm.MinAddress + 4*page})
 	f.mmapAnonymous(0, 4, mm.ProtNone)
 	if at := f.mmapAnonymous(0, 1, mm.ProtNone); at < mm.UserEnd/3-page {
-		t.Errorf("the fallback is at %#x", at)
+		t.Errorf("the mapping is at %#x", at)
 	}
 }
 
@@ -136,17 +135,16 @@ func TestMergeAndSplit(t *testing.T) {
 	f.regions(base, 0, 1, 2, 3, 3, 4, 4, 6)
 	f.ok(f.as.Mprotect(base+3*page, page, unix.PROT_READ|unix.PROT_WRITE))
 	f.regions(base, 0, 1, 2, 6)
-	f.mmapAnonymous(base+3*page, 1, mm.ProtRead) // over a part
+	f.mmapAnonymous(base+3*page, 1, mm.ProtRead) // replaces a part
 	f.regions(base, 0, 1, 2, 3, 3, 4, 4, 6)
 	f.ok(f.as.Munmap(base, 100*page))
 	f.regions(base)
 	if u := f.as.Usage(); u.Mapped != 0 || u.Data != 0 {
-		t.Errorf("usage of nothing: %+v", u)
+		t.Errorf("usage after unmapping everything: %+v", u)
 	}
 }
 
-// TestMergeFiles: parts of a file merge only if they continue each other.
-func TestMergeFiles(t *testing.T) {
+func TestFileAreasMergeOnlyIfOffsetsAreContiguous(t *testing.T) {
 	f := newFixture(t)
 	file := f.newFile(8)
 	const base = 0x10000000
@@ -155,7 +153,7 @@ func TestMergeFiles(t *testing.T) {
 	}
 	f.regions(base, 0, 4)
 	if file.refs != 1 {
-		t.Errorf("one area holds %d references", file.refs)
+		t.Errorf("one area holds %d file references, want 1", file.refs)
 	}
 	f.mmap(mm.MapRequest{Addr: base + 4*page, Length: page, Prot: mm.ProtRead, Flags: shared | fixed, Object: file, File: file, Offset: 5 * page})
 	f.regions(base, 0, 4, 4, 5)
@@ -166,9 +164,7 @@ func TestMergeFiles(t *testing.T) {
 	}
 }
 
-// TestTablesAreFreed shows that munmap leaves no page tables behind, and that
-// it spares those that a neighbour needs.
-func TestTablesAreFreed(t *testing.T) {
+func TestMunmapFreesOnlyUnusedPageTables(t *testing.T) {
 	f := newFixture(t)
 	before := f.memory.Stats()
 	for _, at := range []uint64{0x10000000, 0x10200000, 0x50000000, 1 << 40, 1 << 46} {
@@ -181,18 +177,17 @@ func TestTablesAreFreed(t *testing.T) {
 	f.ok(f.as.Munmap(0, mm.UserEnd-page))
 	after := f.memory.Stats()
 	if u := f.as.Usage(); u.PageTables != 1 {
-		t.Errorf("%d page tables are counted, want the root", u.PageTables)
+		t.Errorf("%d page tables are counted, want only the root", u.PageTables)
 	}
 	if after.Free != before.Free || after.PageTables != before.PageTables || after.Anonymous != 0 {
-		t.Errorf("before %+v, after %+v", before, after)
+		t.Errorf("stats before %+v, after %+v; want them equal", before, after)
 	}
 	f.put(f.as, f.mmapAnonymous(0x10000000, 1, rw), "again")
 }
 
-// TestTablesAreThoseOfTheAreas maps and unmaps pages near and far from each
-// other: after each step there is a table for each part of the address space
-// that has a page, at each level, and no other.
-func TestTablesAreThoseOfTheAreas(t *testing.T) {
+// Maps and unmaps pages at small and large distances. After each step there must
+// be exactly one table per level for each span that contains a page.
+func TestPageTablesMatchMappedPages(t *testing.T) {
 	f := newFixture(t)
 	random := rand.New(rand.NewPCG(5, 6))
 	used := map[uint64]bool{}
@@ -246,7 +241,7 @@ func TestMunmapErrors(t *testing.T) {
 	}
 }
 
-func TestSpaceLimits(t *testing.T) {
+func TestResourceLimits(t *testing.T) {
 	f := newFixture(t)
 	f.as.SetLimits(mm.Limits{Space: 20 * page, Data: 10 * page, Stack: mm.Unlimited, Locked: 4 * page})
 	base := f.mmapAnonymous(0x10000000, 8, rw)
@@ -255,7 +250,7 @@ func TestSpaceLimits(t *testing.T) {
 	f.mmapAnonymous(0x20000000, 12, mm.ProtRead)
 	_, err = f.as.Mmap(mm.MapRequest{Length: page, Prot: mm.ProtRead, Flags: anon})
 	wantError(t, "more than RLIMIT_AS", err, unix.ENOMEM)
-	f.mmapAnonymous(base, 8, rw) // replaces as much as it adds
+	f.mmapAnonymous(base, 8, rw) // replaces as many pages as it adds
 	wantError(t, "mprotect beyond RLIMIT_DATA", f.as.Mprotect(0x20000000, 12*page, unix.PROT_WRITE), unix.ENOMEM)
 	f.ok(f.as.Munmap(base, 8*page))
 	_, err = f.as.Mmap(mm.MapRequest{Length: 5 * page, Prot: rw, Flags: anon | unix.MAP_LOCKED})
@@ -263,14 +258,14 @@ func TestSpaceLimits(t *testing.T) {
 	_, err = f.as.Mmap(mm.MapRequest{Length: 4 * page, Prot: rw, Flags: anon | unix.MAP_LOCKED})
 	f.ok(err)
 	if u := f.as.Usage(); u.Locked != 4 || u.Anonymous != 4 {
-		t.Errorf("usage %+v, want 4 locked pages that are present", u)
+		t.Errorf("usage %+v, want 4 locked and resident pages", u)
 	}
 }
 
 func TestOvercommit(t *testing.T) {
 	f := newFixture(t)
 	if err := f.memory.SetOvercommit(3); err != unix.EINVAL {
-		t.Errorf("policy 3: %v", err)
+		t.Errorf("SetOvercommit(3): %v, want EINVAL", err)
 	}
 	f.ok(f.memory.SetOvercommit(mm.OvercommitNever))
 	limit := uint64(f.memory.CommitLimit())
@@ -282,7 +277,7 @@ func TestOvercommit(t *testing.T) {
 	}
 	f.ok(f.as.Munmap(at, (limit-1)*page))
 	if c := f.memory.Stats().Committed; c != 0 {
-		t.Errorf("committed %d of nothing", c)
+		t.Errorf("%d pages are committed without mappings, want 0", c)
 	}
 	f.ok(f.memory.SetOvercommit(mm.OvercommitAlways))
 	f.mmapAnonymous(0, 1<<30, rw)
@@ -295,11 +290,11 @@ func TestPopulate(t *testing.T) {
 		t.Errorf("populated %d pages, want 100", u.Anonymous)
 	}
 	if n := f.machine.Translate(f.as.Root(), at+99*page, true); n == nil {
-		t.Error("the last page is not there")
+		t.Error("the last page is not present")
 	}
 }
 
-func TestMapCount(t *testing.T) {
+func TestMaxMapCount(t *testing.T) {
 	f := newFixture(t)
 	const base = 0x100000000
 	for i := range uint64(mm.MaxMapCount) {
@@ -309,7 +304,7 @@ func TestMapCount(t *testing.T) {
 	wantError(t, "one area too many", err, unix.ENOMEM)
 	f.ok(f.as.Munmap(base, page))
 	f.mmapAnonymous(base-10*page, 3, rw)
-	wantError(t, "a split too many", f.as.Munmap(base-9*page, page), unix.ENOMEM)
+	wantError(t, "one split too many", f.as.Munmap(base-9*page, page), unix.ENOMEM)
 	f.ok(f.as.Munmap(base-10*page, page))
 }
 
@@ -328,7 +323,7 @@ func TestBrk(t *testing.T) {
 		{mm.UserEnd, start + 5*page + 7},
 		{1<<64 - 1, start + 5*page + 7},
 		{start + 2*page, start + 2*page},
-		{start + 1<<40, start + 2*page}, // more than memory
+		{start + 1<<40, start + 2*page}, // more than physical memory
 	} {
 		if got := f.as.Brk(c.to); got != c.want {
 			t.Errorf("Brk(%#x) = %#x, want %#x", c.to, got, c.want)
@@ -341,7 +336,7 @@ func TestBrk(t *testing.T) {
 	}
 	f.mmapAnonymous(start+8*page, 1, rw)
 	if got := f.as.Brk(start + 8*page); got != start+2*page {
-		t.Errorf("brk grew to another mapping: %#x", got)
+		t.Errorf("brk grew up to another mapping: %#x", got)
 	}
 	if got := f.as.Brk(start + 7*page); got != start+7*page {
 		t.Errorf("brk did not grow to one page below another mapping: %#x", got)

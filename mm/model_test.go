@@ -9,28 +9,28 @@ import (
 	"slowpath/mm"
 )
 
-// The model of an address space: a window of pages, each with what a reader of
-// the man pages would know about it. Random operations are applied to the
-// model and to the real thing, and every byte is compared.
+// The model of an address space is a window of pages, each with the state that
+// the man pages specify. The tests apply random operations to the model and to a
+// real address space, and compare the pages.
 
 const (
-	modelBase  = 0x10000000 - 8*page // astride a page table boundary
+	modelBase  = 0x10000000 - 8*page // the window crosses a page table boundary
 	modelPages = 32
 	filePages  = 8
 )
 
-// modelPage is what a page of the window is.
+// modelPage is the expected state of one page of the window.
 type modelPage struct {
 	mapped bool
 	prot   mm.Prot
-	file   bool // of the file, else anonymous
+	file   bool // page of the file, else anonymous
 	shared bool
-	index  uint64 // page of the file
-	own    bool   // has contents of its own
+	index  uint64 // index in the file
+	own    bool   // has anonymous contents (written, or a private copy)
 	value  byte   // those contents
 }
 
-// model is an address space and what it should be.
+// model is an address space and its expected state.
 type model struct {
 	f     *fixture
 	as    *mm.AddressSpace
@@ -38,7 +38,7 @@ type model struct {
 	file  *modelFile
 }
 
-// modelFile is the file that all models share, and what it should hold.
+// modelFile is the file that all models share, and its expected contents.
 type modelFile struct {
 	real   *testFile
 	size   uint64
@@ -54,8 +54,8 @@ func newModel(f *fixture) *model {
 	return m
 }
 
-// step applies the operation that four bytes say, and returns a child if that
-// was a fork.
+// step applies the operation that four bytes encode. It returns the child of a
+// fork, else nil.
 func (m *model) step(op, a, b, c byte) *model {
 	first := uint64(a) % modelPages
 	count := min(uint64(b)%8+1, modelPages-first)
@@ -120,8 +120,8 @@ func (m *model) mprotect(first, count uint64, prot mm.Prot) {
 	m.f.ok(err)
 }
 
-// mremap moves pages within the window, if they are one area and do not
-// overlap.
+// mremap moves pages within the window if they form one area and source and
+// target do not overlap.
 func (m *model) mremap(first, count, to uint64) {
 	if to+count > modelPages || to < first+count && first < to+count {
 		return
@@ -141,11 +141,11 @@ func (m *model) mremap(first, count, to uint64) {
 	}
 }
 
-// reread copes with an mremap that may have failed half way, after it had
-// unmapped its target: it takes over what is mapped there.
+// reread handles an mremap that may have failed after it unmapped its target: it
+// updates the model from the real mapping there.
 func (m *model) reread(to, count uint64, err error) {
-	if err == nil { // the areas were one, for reasons the model does not know
-		m.f.t.Fatalf("mremap moved pages that are not alike")
+	if err == nil { // mremap treated the pages as one area
+		m.f.t.Fatalf("mremap moved pages with different properties")
 	}
 	for i := range count {
 		if m.as.Fault(address(to+i), mm.AccessRead) == mm.FaultNoMapping {
@@ -154,7 +154,8 @@ func (m *model) reread(to, count uint64, err error) {
 	}
 }
 
-// oneArea says whether the pages must be one area: all alike.
+// oneArea says whether all pages have the same properties, so that they must be
+// one area.
 func (m *model) oneArea(first, count uint64) bool {
 	p := m.pages[first]
 	for i := range count {
@@ -200,7 +201,7 @@ func (m *model) truncate(size uint64) {
 	clear(m.file.values[size:])
 }
 
-// forget drops the private copies of pages that truncate took away.
+// forget drops the model's private copies of truncated pages.
 func (m *model) forget() {
 	for i := range m.pages {
 		if p := &m.pages[i]; p.file && p.index >= m.file.size {
@@ -217,7 +218,7 @@ func (m *model) fork() *model {
 	return &child
 }
 
-// check compares every page.
+// check compares every page with the model.
 func (m *model) check() {
 	m.f.t.Helper()
 	for i := range m.pages {
@@ -244,7 +245,7 @@ func (m *model) check() {
 	}
 }
 
-// runModel reads operations from ops, on up to three address spaces.
+// runModel applies the operations encoded in ops to up to three address spaces.
 func runModel(t *testing.T, ops []byte) {
 	f := newFixture(t)
 	spaces := []*model{newModel(f)}
@@ -270,7 +271,7 @@ func runModel(t *testing.T, ops []byte) {
 	}
 }
 
-func TestModel(t *testing.T) {
+func TestRandomOperationsMatchModel(t *testing.T) {
 	for seed := int64(1); seed <= 20; seed++ {
 		ops := make([]byte, 5*300)
 		rand.New(rand.NewSource(seed)).Read(ops)

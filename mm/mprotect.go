@@ -6,9 +6,9 @@ import (
 	"slowpath/mm/frame"
 )
 
-// Mprotect changes the protection of a range (mprotect(2)). prot are PROT_*
-// bits, PROT_GROWSDOWN included. It fails with EINVAL, EACCES or ENOMEM; what
-// lies before the failure has changed then.
+// Mprotect changes the protection of a range (mprotect(2)). prot holds PROT_*
+// bits and may include PROT_GROWSDOWN. It fails with EINVAL, EACCES or ENOMEM.
+// On failure, the areas below the failing address have already changed.
 func (as *AddressSpace) Mprotect(start, length uint64, prot int) error {
 	const known = unix.PROT_READ | unix.PROT_WRITE | unix.PROT_EXEC | protSemaphore | unix.PROT_GROWSDOWN
 	if prot&^known != 0 || start&pageMask != 0 {
@@ -37,8 +37,8 @@ func (as *AddressSpace) Mprotect(start, length uint64, prot int) error {
 // protSemaphore is PROT_SEM, which x86 accepts and ignores.
 const protSemaphore = 8
 
-// growsDownStart returns where the area that grows down and contains start
-// begins: PROT_GROWSDOWN extends the change to there.
+// growsDownStart returns the start of the area that contains start and grows
+// down. PROT_GROWSDOWN extends the change down to it.
 func (as *AddressSpace) growsDownStart(start, end uint64) (uint64, error) {
 	v := as.areas.find(start)
 	if v == nil || v.start >= end {
@@ -50,7 +50,7 @@ func (as *AddressSpace) growsDownStart(start, end uint64) (uint64, error) {
 	return min(start, v.start), nil
 }
 
-// protect changes area by area, until one cannot or is missing.
+// protect changes area by area and stops at a hole or at an error.
 func (as *AddressSpace) protect(start, end uint64, prot Prot) error {
 	for start < end {
 		v := as.areas.find(start)
@@ -88,8 +88,8 @@ func (as *AddressSpace) protectArea(v *vma, start, end uint64, prot Prot) error 
 	return nil
 }
 
-// chargeFor checks the limits on that many pages of the area becoming
-// writable, and returns the flags they have then.
+// chargeFor checks the limits for giving that many pages of the area the
+// protection, and returns the area's new flags.
 func (as *AddressSpace) chargeFor(v *vma, pages int64, prot Prot) (areaFlags, error) {
 	changed := vma{prot: prot, flags: v.flags}
 	if changed.data() && !v.data() {
@@ -107,16 +107,16 @@ func (as *AddressSpace) chargeFor(v *vma, pages int64, prot Prot) (areaFlags, er
 	return changed.flags, nil
 }
 
-// loses says whether a translation of e that a CPU still has would allow more
-// than the new entry. One that allows less need not be shot down: it faults,
-// and the fault finds that all is well.
-func (e entry) loses(changed entry) bool {
+// revokes says whether a cached translation of e would allow more than the new
+// entry, so that a TLB shootdown is needed. A translation that allows less
+// needs none: the access faults and Fault resolves it.
+func (e entry) revokes(changed entry) bool {
 	const rights = entryPresent | entryWritable
 	return e&^changed&rights != 0 || e&entryPresent != 0 && changed&^e&entryNoExec != 0
 }
 
-// protectEntries brings the entries of the area in line with its protection.
-// A page becomes writable at once only if no fault has to look at it first.
+// protectEntries updates the entries of the area to its protection. It makes a
+// page writable only if a write needs no copy and no call of Mappable.Page.
 func (as *AddressSpace) protectEntries(v *vma) {
 	as.tables.visit(v.start, v.end, func(address uint64, t *table, i int) {
 		e := t.get(i)
@@ -126,7 +126,7 @@ func (as *AddressSpace) protectEntries(v *vma) {
 			return
 		}
 		t.set(i, changed)
-		if e.loses(changed) {
+		if e.revokes(changed) {
 			as.gather.page(address, frame.None)
 		}
 	})

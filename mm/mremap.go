@@ -7,7 +7,7 @@ import (
 	"slowpath/mm/frame"
 )
 
-// RemapRequest is what Mremap is asked for, as in mremap(2).
+// RemapRequest holds the arguments of Mremap, as in mremap(2).
 type RemapRequest struct {
 	Addr, OldLength, NewLength uint64
 	Flags                      int    // MREMAP_*
@@ -29,7 +29,7 @@ func (as *AddressSpace) Mremap(r RemapRequest) (uint64, error) {
 	return addr, err
 }
 
-// check looks at the request alone, and rounds its lengths.
+// check rounds the lengths and makes the checks that need no area.
 func (r *RemapRequest) check() error {
 	const known = unix.MREMAP_MAYMOVE | unix.MREMAP_FIXED | unix.MREMAP_DONTUNMAP
 	moves := r.Flags&unix.MREMAP_MAYMOVE != 0
@@ -46,8 +46,8 @@ func (r *RemapRequest) check() error {
 	return nil
 }
 
-// mremap decides which of the ways is taken. It also says whether new pages
-// are to be populated. The address space is locked.
+// mremap shrinks, extends or moves the mapping. It also returns whether the
+// caller must populate the new pages. The address space is locked.
 func (as *AddressSpace) mremap(r RemapRequest) (addr uint64, populate bool, err error) {
 	v := as.areas.find(r.Addr)
 	if v == nil || v.start > r.Addr {
@@ -75,7 +75,7 @@ func (as *AddressSpace) mremap(r RemapRequest) (addr uint64, populate bool, err 
 	return at, v.populated(), as.move(v, r, at)
 }
 
-// shrink unmaps what lies behind the new length.
+// shrink unmaps the part of the mapping beyond the new length.
 func (as *AddressSpace) shrink(r RemapRequest) error {
 	if r.OldLength > UserEnd || r.Addr > UserEnd-r.OldLength {
 		return unix.EINVAL
@@ -111,7 +111,7 @@ func (as *AddressSpace) checkRemap(v *vma, r RemapRequest) error {
 	return as.checkGrowth(v, r.NewLength-r.OldLength)
 }
 
-// checkGrowth checks the limits on that many more bytes of the area.
+// checkGrowth checks the limits for growing the area by the given bytes.
 func (as *AddressSpace) checkGrowth(v *vma, bytes uint64) error {
 	pages := int64(bytes / PageSize)
 	if v.has(areaLocked) && as.lockedWith(pages) > as.limits.Locked {
@@ -126,7 +126,8 @@ func (as *AddressSpace) checkGrowth(v *vma, bytes uint64) error {
 	return nil
 }
 
-// canExtend says whether the mapping ends with its area and has room above.
+// canExtend says whether the mapping ends at the end of its area and the
+// addresses above it are free.
 func (as *AddressSpace) canExtend(v *vma, r RemapRequest) bool {
 	if r.OldLength != v.end-r.Addr || r.NewLength > UserEnd || r.Addr > UserEnd-r.NewLength {
 		return false
@@ -142,8 +143,7 @@ func (as *AddressSpace) extend(v *vma, r RemapRequest) error {
 	return nil
 }
 
-// remapTo moves a mapping to the address that the caller chose, or keeps its
-// old range mapped (mm/mremap.c, mremap_to).
+// remapTo handles MREMAP_FIXED and MREMAP_DONTUNMAP (mm/mremap.c, mremap_to).
 func (as *AddressSpace) remapTo(v *vma, r RemapRequest) (addr uint64, populate bool, err error) {
 	if err := r.checkTarget(); err != nil {
 		return 0, false, err
@@ -191,8 +191,8 @@ func (r *RemapRequest) checkTarget() error {
 	return nil
 }
 
-// move gives the mapping a new place, which is free. An old length of 0 maps
-// the same pages of a shared object a second time.
+// move moves the mapping to a free range at the address. With an old length of
+// 0 it maps the same pages of a shared object a second time.
 func (as *AddressSpace) move(v *vma, r RemapRequest, at uint64) error {
 	if as.areas.count >= MaxMapCount-3 {
 		return unix.ENOMEM
@@ -207,13 +207,13 @@ func (as *AddressSpace) move(v *vma, r RemapRequest, at uint64) error {
 	}
 	as.link(moved)
 	as.moveEntries(r, at)
-	err := as.leave(r)
+	err := as.vacateSource(r)
 	as.merge(at, at+r.NewLength)
 	return err
 }
 
-// prepareMove makes the tables that the moved entries need, so that the move
-// itself cannot fail.
+// prepareMove allocates the tables at the new address in advance, because
+// moveEntries must not fail.
 func (as *AddressSpace) prepareMove(r RemapRequest, at uint64) error {
 	var failed error
 	as.tables.visit(r.Addr, r.Addr+r.OldLength, func(address uint64, _ *table, _ int) {
@@ -224,7 +224,7 @@ func (as *AddressSpace) prepareMove(r RemapRequest, at uint64) error {
 	return failed
 }
 
-// moveEntries moves the pages to the new place.
+// moveEntries moves the page table entries to the new address.
 func (as *AddressSpace) moveEntries(r RemapRequest, at uint64) {
 	as.tables.visit(r.Addr, r.Addr+r.OldLength, func(address uint64, t *table, i int) {
 		target := at + (address - r.Addr)
@@ -234,9 +234,9 @@ func (as *AddressSpace) moveEntries(r RemapRequest, at uint64) {
 	})
 }
 
-// leave gives up the old place, or with MREMAP_DONTUNMAP leaves it empty and
-// unlocked.
-func (as *AddressSpace) leave(r RemapRequest) error {
+// vacateSource unmaps the old range. With MREMAP_DONTUNMAP it keeps the old
+// range mapped without pages, and unlocks it.
+func (as *AddressSpace) vacateSource(r RemapRequest) error {
 	start, end := r.Addr, r.Addr+r.OldLength
 	if start == end {
 		return nil
@@ -252,7 +252,7 @@ func (as *AddressSpace) leave(r RemapRequest) error {
 	return nil
 }
 
-// setFlags changes the flags of a whole area and its accounts.
+// setFlags changes the flags of a whole area and adjusts the counters.
 func (as *AddressSpace) setFlags(v *vma, flags areaFlags) {
 	as.account(v, -v.pages())
 	v.flags = flags

@@ -6,9 +6,8 @@ import (
 	"slowpath/mm/frame"
 )
 
-// Msync checks its arguments as msync(2) demands. There is nothing to write
-// back: the page cache is all that the files here have. It fails with EINVAL,
-// EBUSY or ENOMEM.
+// Msync checks its arguments (msync(2)). It writes nothing back, because all
+// files exist only in the page cache. It fails with EINVAL, EBUSY or ENOMEM.
 func (as *AddressSpace) Msync(start, length uint64, flags int) error {
 	const both = unix.MS_SYNC | unix.MS_ASYNC
 	if flags&^(both|unix.MS_INVALIDATE) != 0 || flags&both == both || start&pageMask != 0 {
@@ -27,7 +26,7 @@ func (as *AddressSpace) Msync(start, length uint64, flags int) error {
 			return unix.ENOMEM
 		}
 		if v.start > start {
-			err = unix.ENOMEM // the rest is looked at all the same
+			err = unix.ENOMEM // the remaining areas are still checked, for EBUSY
 		}
 		if flags&unix.MS_INVALIDATE != 0 && v.has(areaLocked) {
 			return unix.EBUSY
@@ -37,12 +36,12 @@ func (as *AddressSpace) Msync(start, length uint64, flags int) error {
 	return err
 }
 
-// mincoreBatch is how many pages Mincore looks at between two calls of put.
+// mincoreBatch is how many pages Mincore passes to put in one call.
 const mincoreBatch = 512
 
-// Mincore tells which pages of the range are resident: put receives one byte a
-// page, in order and in batches, without locks (mincore(2)). It fails with
-// EINVAL, ENOMEM, or the error of put.
+// Mincore reports which pages of the range are resident (mincore(2)). It passes
+// one byte per page to put, in order and in batches, without holding locks. It
+// fails with EINVAL, ENOMEM, or the error of put.
 func (as *AddressSpace) Mincore(start, length uint64, put func(vec []byte) error) error {
 	if start&pageMask != 0 {
 		return unix.EINVAL

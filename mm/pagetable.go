@@ -7,10 +7,9 @@ import (
 	"slowpath/mm/frame"
 )
 
-// entry is an entry of a page table (Intel SDM, volume 3, section 4.5.5). In
-// the last level, an entry that is not 0 holds a frame, with a reference. If
-// it lacks the present bit, the page keeps its contents, but the protection
-// of its area is PROT_NONE.
+// entry is a page table entry (Intel SDM, volume 3, section 4.5.5). A non-zero
+// entry of the last level holds a reference to a frame. If its present bit is
+// clear, the area's protection is PROT_NONE and the page keeps its contents.
 type entry amd64.PTE
 
 const (
@@ -22,10 +21,11 @@ const (
 	entryNoExec   = entry(amd64.NoExecute)
 	entryAddress  = entry(amd64.AddressMask)
 
-	// entryAnonymous is one of the bits left to software: the frame belongs
-	// to address spaces alone, and not to a page cache.
+	// entryAnonymous is a software-available bit: the frame is anonymous memory
+	// and not part of a page cache.
 	entryAnonymous entry = 1 << 9
-	// entryHeld is the other: the entry holds a frame, present or not.
+	// entryHeld is a software-available bit: the entry holds a frame, present
+	// or not.
 	entryHeld entry = 1 << 10
 
 	// entryTable are the bits of an entry that points to a table.
@@ -39,8 +39,8 @@ const (
 	tableLength = 1 << indexBits
 )
 
-// table is a page table. Its entries are atomic because the CPUs read them at
-// any time, and set bits in them.
+// table is a page table. Its entries are atomic because the CPUs read them and
+// set accessed and dirty bits at any time.
 type table [tableLength]atomic.Uint64
 
 func (t *table) get(i int) entry    { return entry(t[i].Load()) }
@@ -66,9 +66,9 @@ func makeEntry(n frame.Number, prot Prot, writable, anonymous bool) entry {
 	return e.protect(prot, writable)
 }
 
-// protect returns the entry with the bits of the protection. Writable says
-// whether a protection with ProtWrite may take effect at once, without a
-// fault.
+// protect returns the entry with the bits of the protection. If writable is
+// false, the entry stays read-only even with ProtWrite, and the first write
+// faults.
 func (e entry) protect(prot Prot, writable bool) entry {
 	e &^= entryPresent | entryWritable | entryNoExec
 	if prot != ProtNone {
@@ -83,8 +83,8 @@ func (e entry) protect(prot Prot, writable bool) entry {
 	return e
 }
 
-// pageTables are the tables of one address space. The address space's lock
-// protects the tables; the entries are also read by the CPUs.
+// pageTables are the page tables of one address space. The address space's lock
+// protects them. The CPUs also read the entries.
 type pageTables struct {
 	memory *Memory
 	root   frame.Number
@@ -93,8 +93,8 @@ type pageTables struct {
 	lastAt uint64        // the first address that last maps
 }
 
-// init makes tables that map the kernel's half only, and counts them and those
-// to come in count. It fails with ENOMEM.
+// init allocates a root table that maps only the kernel half. count counts the
+// tables from then on. It fails with ENOMEM.
 func (p *pageTables) init(m *Memory, count *atomic.Int64) error {
 	p.memory, p.count = m, count
 	root, err := p.newTable()
@@ -113,13 +113,13 @@ func (p *pageTables) init(m *Memory, count *atomic.Int64) error {
 func (p *pageTables) newTable() (frame.Number, error) {
 	n, err := p.memory.AllocateZeroed()
 	if err == nil {
-		p.counted(1)
+		p.addCount(1)
 	}
 	return n, err
 }
 
-// counted adds n to the number of tables.
-func (p *pageTables) counted(n int64) {
+// addCount adds n to the number of tables.
+func (p *pageTables) addCount(n int64) {
 	p.count.Add(n)
 	p.memory.tables.Add(n)
 }
@@ -142,8 +142,8 @@ func (p *pageTables) leaf(address uint64) *table {
 	return t
 }
 
-// makeLeaf returns the last-level table that maps the address, and makes it
-// and those above it when they are missing. It fails with ENOMEM.
+// makeLeaf returns the last-level table that maps the address. It allocates the
+// missing tables on the path. It fails with ENOMEM.
 func (p *pageTables) makeLeaf(address uint64) (*table, error) {
 	if t := p.leaf(address); t != nil {
 		return t, nil
@@ -165,7 +165,7 @@ func (p *pageTables) makeLeaf(address uint64) (*table, error) {
 	return t, nil
 }
 
-// lookup returns the entry of the address, 0 when there is none.
+// lookup returns the last-level entry of the address, or 0.
 func (p *pageTables) lookup(address uint64) entry {
 	t := p.leaf(address)
 	if t == nil {
@@ -175,7 +175,7 @@ func (p *pageTables) lookup(address uint64) entry {
 }
 
 // visit calls f for each entry in [start, end) that holds a frame. f may
-// change the entry. Parts of the address space without tables cost nothing.
+// change the entry. Ranges without tables are skipped.
 func (p *pageTables) visit(start, end uint64, f func(address uint64, t *table, i int)) {
 	p.visitLevel(p.memory.table(p.root), rootLevel, start, end, f)
 }
@@ -194,8 +194,8 @@ func (p *pageTables) visitLevel(t *table, level int, start, end uint64, f func(u
 	}
 }
 
-// visitLeaf visits a last-level table. The range is not empty and within what
-// the table maps.
+// visitLeaf visits a last-level table. The range must not be empty and must lie
+// within the table.
 func visitLeaf(t *table, start, end uint64, f func(uint64, *table, int)) {
 	first := amd64.Index(start, amd64.LevelPT)
 	entries := t[first : amd64.Index(end-1, amd64.LevelPT)+1]
@@ -206,16 +206,16 @@ func visitLeaf(t *table, start, end uint64, f func(uint64, *table, int)) {
 	}
 }
 
-// detach takes the tables that serve [start, end) and otherwise nothing but
-// addresses from floor to ceiling, where no area is, out of the tree, and
-// passes each to free. The range holds no frames any more.
+// detach removes the tables that map parts of [start, end) and no address
+// outside [floor, ceiling), and passes each to free. No area may remain in
+// [floor, ceiling), and the range must hold no frames.
 func (p *pageTables) detach(start, end, floor, ceiling uint64, free func(frame.Number)) {
 	p.last = nil
 	gap := gap{floor: floor, ceiling: ceiling, free: free}
 	p.detachLevel(p.memory.table(p.root), rootLevel, start, end, &gap)
 }
 
-// gap is a range without areas. Tables that map nothing else are free.
+// gap is a range without areas. Tables that map only the gap can be freed.
 type gap struct {
 	floor, ceiling uint64
 	free           func(frame.Number)
@@ -232,7 +232,7 @@ func (p *pageTables) detachLevel(t *table, level int, start, end uint64, g *gap)
 			}
 			if first >= g.floor && next <= g.ceiling {
 				t.set(i, 0)
-				p.counted(-1)
+				p.addCount(-1)
 				g.free(e.frame())
 			}
 		}

@@ -11,9 +11,9 @@ import (
 	"slowpath/mm"
 )
 
-// TestParallelFaults: threads touch the same pages at once; each page is
-// provided once, and no write is lost.
-func TestParallelFaults(t *testing.T) {
+// Goroutines write to the same pages concurrently. Each page must be allocated
+// once, and no write may be lost.
+func TestConcurrentFaultsLoseNoWrites(t *testing.T) {
 	f := newFixture(t)
 	const pages, threads = 64, 8
 	at := f.mmapAnonymous(0, pages, rw)
@@ -34,11 +34,11 @@ func TestParallelFaults(t *testing.T) {
 	}
 }
 
-// TestForkDuringWrites: one thread counts up two words on different pages while
-// another forks. Each child sees the first at least as high as the second:
-// no write is missing in the middle. Then the parent goes on counting, and its
-// children's words stay.
-func TestForkDuringWrites(t *testing.T) {
+// One goroutine increments a word on one page and then a word on another page,
+// while a second one forks. In each child the first word must not be lower than
+// the second, or a write is missing. Later writes of the parent must not change
+// the child's words.
+func TestForkDuringWritesIsConsistent(t *testing.T) {
 	f := newFixture(t)
 	at := f.mmapAnonymous(0, 2, rw)
 	var stop atomic.Bool
@@ -56,7 +56,7 @@ func TestForkDuringWrites(t *testing.T) {
 		second, _ := child.LoadUint32(at + page)
 		again, _ := child.LoadUint32(at)
 		if first < second || first > second+1 || again != first {
-			t.Errorf("the child sees %d (then %d) and %d", first, again, second)
+			t.Errorf("the child reads %d (later %d) and %d", first, again, second)
 		}
 		child.DecRef()
 	}
@@ -64,9 +64,9 @@ func TestForkDuringWrites(t *testing.T) {
 	group.Wait()
 }
 
-// TestTruncateDuringFork: a page that is cut off is gone from all children,
-// whenever they were made.
-func TestTruncateDuringFork(t *testing.T) {
+// A truncated page must be unmapped from all children, including those forked
+// during the truncation.
+func TestTruncateDuringForkUnmapsInAllChildren(t *testing.T) {
 	f := newFixture(t)
 	file := f.newFile(4)
 	at := f.mmap(mm.MapRequest{Length: 4 * page, Prot: rw, Flags: shared, Object: file, File: file})
@@ -86,16 +86,16 @@ func TestTruncateDuringFork(t *testing.T) {
 		group.Wait()
 		for i, child := range children {
 			if n, err := child.CopyIn(make([]byte, 1), at+3*page); n != 0 || err != unix.EFAULT {
-				t.Errorf("child %d still has the page: %d, %v", i, n, err)
+				t.Errorf("child %d still maps the truncated page: CopyIn = %d, %v", i, n, err)
 			}
 			child.DecRef()
 		}
 	}
 }
 
-// TestEverythingAtOnce runs all calls against each other. It is for the race
-// detector, the leak check of mmtest and the panic on a double free.
-func TestEverythingAtOnce(t *testing.T) {
+// Runs all calls concurrently. It fails through the race detector, the leak check
+// of mmtest, or the panic on a double free.
+func TestConcurrentCallsNeitherRaceNorLeak(t *testing.T) {
 	f := newFixture(t)
 	file := f.newFile(8)
 	const base = 0x10000000

@@ -12,15 +12,15 @@ type Region struct {
 	Name       string // path, "[heap]", "[stack]", "[vdso]", ..., or empty
 	Flags      string // the VmFlags of smaps, "rd wr mr mw me ac "
 
-	// The pages, filled in only if they were asked for; in pages.
+	// Page counts, filled in only by Regions(true).
 	Resident  int64
 	Anonymous int64
-	Shareable int64 // resident pages that somebody else has, too
+	Shareable int64 // resident pages with more than one reference
 	Locked    int64
 }
 
-// Regions returns a snapshot of all areas in order of address. With pages it
-// also counts their pages, which takes time in proportion to them.
+// Regions returns a snapshot of all areas in order of address. If pages is set
+// it also counts resident pages, in time proportional to their number.
 func (as *AddressSpace) Regions(pages bool) []Region {
 	as.mu.Lock()
 	defer as.mu.Unlock()
@@ -106,14 +106,14 @@ type Usage struct {
 	Exec         int64 // VmExe
 	Locked       int64 // VmLck
 	PageTables   int64 // VmPTE
-	Faults       int64 // page faults, a number of events (getrusage(2), ru_minflt)
+	Faults       int64 // number of page faults, not pages (getrusage(2), ru_minflt)
 }
 
 // Resident returns VmRSS.
 func (u Usage) Resident() int64 { return u.Anonymous + u.File + u.Shared }
 
-// Usage returns a snapshot. It takes no lock, and is cheap enough to compare
-// all processes when memory is out.
+// Usage returns a snapshot. It takes no lock and does not sleep, so the
+// out-of-memory handling can call it for every process.
 func (as *AddressSpace) Usage() Usage {
 	c := &as.counters
 	return Usage{

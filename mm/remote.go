@@ -6,24 +6,23 @@ import (
 	"slowpath/arch/amd64"
 )
 
-// ReadRemote copies from the address into dst without loading the page tables:
-// for an address space that is not the caller's own (exec, ptrace,
-// process_vm_readv). With force, the protection does not matter, as for
-// ptrace(2). It returns how many bytes it copied, and EFAULT or ENOMEM if that
-// is not all. It may sleep.
+// ReadRemote copies from the address into dst without loading the page tables.
+// It serves callers that read another task's address space (exec, ptrace,
+// process_vm_readv). If force is set, it ignores the protection, like
+// ptrace(2). It returns how many bytes it copied, and EFAULT or ENOMEM if it
+// did not fill dst. It may sleep.
 func (as *AddressSpace) ReadRemote(dst []byte, addr uint64, force bool) (int, error) {
 	return as.remote(dst, addr, AccessRead, force)
 }
 
-// WriteRemote copies src to the address, likewise. With force, a page of a
-// private mapping that is not writable is replaced by a private copy.
+// WriteRemote is like ReadRemote, but copies src to the address. If force is
+// set, a write to a read-only page of a private mapping makes a private copy.
 func (as *AddressSpace) WriteRemote(addr uint64, src []byte, force bool) (int, error) {
 	return as.remote(src, addr, AccessWrite, force)
 }
 
-// remote copies page by page through the direct map. The address space is
-// locked during each, which keeps the page where it is; the caller's buffer is
-// kernel memory and cannot fault.
+// remote copies page by page through the direct map. It holds the lock during
+// each page, which keeps the page mapped. buf is kernel memory and cannot fault.
 func (as *AddressSpace) remote(buf []byte, addr uint64, access Access, force bool) (int, error) {
 	for done := 0; done < len(buf); {
 		at := addr + uint64(done)
@@ -49,8 +48,8 @@ func (as *AddressSpace) remoteStep(buf []byte, at uint64, access Access, force b
 	return copy(buf, page[at&pageMask:]), nil
 }
 
-// pageFor returns the page at the address, faulted in for the access. The
-// address space is locked, and the page is valid only as long. It fails with
+// pageFor faults in the page at the address and returns its bytes. The address
+// space is locked, and the bytes are valid until it is unlocked. It fails with
 // EFAULT or ENOMEM.
 func (as *AddressSpace) pageFor(address uint64, access Access, force bool) ([]byte, error) {
 	if address >= UserEnd {
@@ -78,8 +77,8 @@ func (as *AddressSpace) pageFor(address uint64, access Access, force bool) ([]by
 	return nil, unix.EFAULT
 }
 
-// allowsForced says whether an access may pass over the protection: reading
-// always, writing where it makes a private copy.
+// allowsForced says whether a forced access may ignore the protection: a read
+// always, a write only if it makes a private copy. Special mappings allow none.
 func (v *vma) allowsForced(access Access) bool {
 	if v.has(areaFixedSize) {
 		return false

@@ -10,9 +10,8 @@ import (
 )
 
 // sharedAnonymous is the object behind memory mapped with MAP_SHARED and
-// MAP_ANONYMOUS: pages that related processes share. It is its own File, as
-// the deleted file on tmpfs that Linux makes for it, and lives as long as
-// areas refer to it.
+// MAP_ANONYMOUS. It is its own File, like the deleted tmpfs file that Linux
+// creates for such a mapping, and exists as long as areas refer to it.
 type sharedAnonymous struct {
 	memory   *Memory
 	mappings Mappings
@@ -32,14 +31,14 @@ func newSharedAnonymous(m *Memory, pages uint64) *sharedAnonymous {
 	return s
 }
 
-// isSharedAnonymous says whether the area's pages are shared anonymous memory
-// for the accounts (RssShmem).
+// isSharedAnonymous says whether the area's pages count as shared anonymous
+// memory (RssShmem).
 func (v *vma) isSharedAnonymous() bool {
 	_, ok := v.object.(*sharedAnonymous)
 	return ok
 }
 
-// Page implements Mappable. Shared memory has no holes once it is touched.
+// Page implements Mappable. It allocates a zeroed page for a hole.
 func (s *sharedAnonymous) Page(index uint64, write bool) (frame.Number, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -103,7 +102,7 @@ func (s *sharedAnonymous) Mappings() *Mappings { return &s.mappings }
 // IncRef implements File.
 func (s *sharedAnonymous) IncRef() { s.refs.Add(1) }
 
-// DecRef implements File. The last reference frees the pages.
+// DecRef implements File. Dropping the last reference frees the pages.
 func (s *sharedAnonymous) DecRef() {
 	if s.refs.Add(-1) == 0 {
 		s.memory.PutAll(s.take(0, s.size))

@@ -10,11 +10,10 @@ import (
 	"slowpath/mm/frame"
 )
 
-// Unlimited is the limit that never refuses (RLIM_INFINITY).
+// Unlimited means no limit (RLIM_INFINITY).
 const Unlimited = math.MaxUint64
 
-// Limits are the resource limits that matter to memory, in bytes
-// (getrlimit(2)).
+// Limits are the resource limits on memory, in bytes (getrlimit(2)).
 type Limits struct {
 	Space  uint64 // RLIMIT_AS
 	Data   uint64 // RLIMIT_DATA
@@ -22,10 +21,10 @@ type Limits struct {
 	Locked uint64 // RLIMIT_MEMLOCK; Unlimited for holders of CAP_IPC_LOCK
 }
 
-// AddressSpace is the user half of a set of page tables and the areas that say
-// what belongs there: mm_struct in Linux. It is shared by the tasks that were
-// cloned with CLONE_VM, and counts its references. All methods are safe for
-// concurrent use and may sleep, unless they say otherwise.
+// AddressSpace is the user half of a set of page tables together with its
+// areas: mm_struct in Linux. It is reference-counted and shared by the tasks
+// that were cloned with CLONE_VM. All methods are safe for concurrent use and
+// may sleep, unless they say otherwise.
 type AddressSpace struct {
 	memory *Memory
 	refs   atomic.Int32
@@ -43,12 +42,12 @@ type AddressSpace struct {
 	counters counters
 }
 
-// counters are what proc(5) shows. They are written with the address space
-// locked, and read without.
+// counters are the memory statistics that proc(5) shows. They are written with
+// the address space locked and read without the lock.
 type counters struct {
 	anonymous, file, shared atomic.Int64 // resident pages
 	mapped                  atomic.Int64 // pages of all areas
-	data, stack, exec       atomic.Int64 // pages of areas of the kind
+	data, stack, exec       atomic.Int64 // pages of areas by kind
 	locked                  atomic.Int64
 	peakMapped              atomic.Int64
 	peakResident            atomic.Int64
@@ -56,14 +55,15 @@ type counters struct {
 	faults                  atomic.Int64
 }
 
-// Layout says where exec places things. Zero fields have defaults.
+// Layout is the address space layout that exec chooses. Zero fields have
+// defaults.
 type Layout struct {
-	// MapBase is where mmap searches from: downwards, or upwards with
-	// BottomUp. See MapBase.
+	// MapBase is where mmap starts its search: downwards, or upwards if
+	// BottomUp is set. See the function MapBase.
 	MapBase  uint64
 	BottomUp bool
-	// BrkStart is where the heap begins, on a page boundary; the heap is empty
-	// then.
+	// BrkStart is where the heap begins, on a page boundary. The heap is empty
+	// at first.
 	BrkStart uint64
 }
 
@@ -82,18 +82,18 @@ func (m *Memory) NewAddressSpace() (*AddressSpace, error) {
 	return as, nil
 }
 
-// Memory returns where the address space takes its frames from.
+// Memory returns the Memory that the address space allocates its frames from.
 func (as *AddressSpace) Memory() *Memory { return as.memory }
 
 // Root returns the physical address of the page tables, for CR3. It is valid
 // while the caller holds a reference.
 func (as *AddressSpace) Root() uint64 { return as.tables.root.Address() }
 
-// IncRef adds a reference; the caller holds one. It does not sleep.
+// IncRef adds a reference. The caller must hold one. It does not sleep.
 func (as *AddressSpace) IncRef() { as.refs.Add(1) }
 
-// TryIncRef adds a reference unless the last is gone, for those who look at
-// other tasks. It does not sleep.
+// TryIncRef adds a reference unless the count is 0, in which case it returns
+// false. Code that inspects other tasks uses it. It does not sleep.
 func (as *AddressSpace) TryIncRef() bool {
 	for {
 		refs := as.refs.Load()
@@ -109,8 +109,8 @@ func (as *AddressSpace) TryIncRef() bool {
 // Refs returns the number of references.
 func (as *AddressSpace) Refs() int { return int(as.refs.Load()) }
 
-// DecRef drops a reference. With the last one everything that the address
-// space holds is given back; the page tables are loaded on no CPU then.
+// DecRef drops a reference. Dropping the last one frees everything that the
+// address space holds, after the page tables are unloaded from all CPUs.
 func (as *AddressSpace) DecRef() {
 	if as.refs.Add(-1) == 0 {
 		as.destroy()
@@ -124,15 +124,15 @@ func (as *AddressSpace) destroy() {
 		v = as.drop(v, 0)
 	}
 	as.gather.table(as.tables.root)
-	as.tables.counted(-1)
-	as.gather.start, as.gather.end = 0, 0 // nobody can have a translation
+	as.tables.addCount(-1)
+	as.gather.start, as.gather.end = 0, 0 // DropRoot left no CPU with a translation
 	as.flushAndUnlock()
 }
 
 // flushAndUnlock ends a change of the address space that began with mu.Lock. It
-// flushes the translations that the change has removed from every TLB, frees
-// their frames, releases the lock, and drops the references to files that are no
-// longer mapped. The files come last, because closing one may take other locks.
+// flushes the changed translations from every TLB, frees their frames, releases
+// the lock, and drops the references to files that are no longer mapped. The
+// files come last because closing one may take other locks.
 func (as *AddressSpace) flushAndUnlock() {
 	as.flush()
 	closing := as.closing
@@ -143,14 +143,14 @@ func (as *AddressSpace) flushAndUnlock() {
 	}
 }
 
-// SetLimits sets the resource limits that the next calls obey.
+// SetLimits sets the resource limits for subsequent calls.
 func (as *AddressSpace) SetLimits(l Limits) {
 	as.mu.Lock()
 	as.limits = l
 	as.mu.Unlock()
 }
 
-// SetLayout says where mmap and brk place things. exec calls it before the
+// SetLayout sets where mmap and brk place mappings. exec calls it before the
 // program runs.
 func (as *AddressSpace) SetLayout(l Layout) {
 	as.mu.Lock()
@@ -159,9 +159,9 @@ func (as *AddressSpace) SetLayout(l Layout) {
 	as.mu.Unlock()
 }
 
-// MapBase returns the Layout.MapBase for a stack limit in bytes: below the
-// room that the stack may need, less a random number of bytes that the caller
-// chooses (arch/x86/mm/mmap.c, mmap_base).
+// MapBase returns the Layout.MapBase for a stack limit in bytes: UserEnd less
+// the space that the stack may need, less a random number of bytes that the
+// caller chooses (arch/x86/mm/mmap.c, mmap_base).
 func MapBase(stackLimit, random uint64) uint64 {
 	const (
 		stackRandom = 16 << 30 // exec moves the stack down by up to this
@@ -176,11 +176,11 @@ func MapBase(stackLimit, random uint64) uint64 {
 	return pageDown(UserEnd - gap - min(random, UserEnd-gap-(1<<40)))
 }
 
-// account adds pages (or takes them away, if negative) of a kind of area to
-// the accounts. The area's own flags and protection decide which.
+// account adds pages (which may be negative) to the counters that the area's
+// flags and protection select.
 func (as *AddressSpace) account(v *vma, pages int64) {
 	c := &as.counters
-	raise(&c.peakMapped, c.mapped.Add(pages))
+	raisePeak(&c.peakMapped, c.mapped.Add(pages))
 	if v.data() {
 		c.data.Add(pages)
 	}
@@ -198,14 +198,14 @@ func (as *AddressSpace) account(v *vma, pages int64) {
 	}
 }
 
-// raise stores value in peak if it is higher.
-func raise(peak *atomic.Int64, value int64) {
+// raisePeak stores value in peak if it is higher.
+func raisePeak(peak *atomic.Int64, value int64) {
 	if value > peak.Load() {
 		peak.Store(value)
 	}
 }
 
-// resident adds n pages to the resident set of the kind.
+// resident adds n pages to the resident set counter of their kind.
 func (as *AddressSpace) resident(v *vma, anonymous bool, n int64) {
 	c := &as.counters
 	switch {
@@ -218,12 +218,12 @@ func (as *AddressSpace) resident(v *vma, anonymous bool, n int64) {
 		c.file.Add(n)
 	}
 	if n > 0 {
-		raise(&c.peakResident, c.anonymous.Load()+c.file.Load()+c.shared.Load())
+		raisePeak(&c.peakResident, c.anonymous.Load()+c.file.Load()+c.shared.Load())
 	}
 }
 
-// checkSpace returns ENOMEM if that many more bytes pass RLIMIT_AS, or
-// RLIMIT_DATA if they count as data.
+// checkSpace returns ENOMEM if mapping the given number of additional bytes
+// would exceed RLIMIT_AS, or RLIMIT_DATA if they count as data.
 func (as *AddressSpace) checkSpace(bytes uint64, data bool) error {
 	mapped := uint64(as.counters.mapped.Load()) * PageSize
 	if bytes > as.limits.Space || mapped > as.limits.Space-bytes {
@@ -239,18 +239,18 @@ func (as *AddressSpace) checkSpace(bytes uint64, data bool) error {
 	return nil
 }
 
-// gather collects what a change of the tables sets free, until no CPU can
-// reach it any more.
+// gather collects the frames that a page table change releases. They are freed
+// after the TLB shootdown, when no CPU can reach them (mmu_gather in Linux).
 type gather struct {
 	frames     []frame.Number
-	start, end uint64 // addresses whose old translations must go
+	start, end uint64 // address range to flush from the TLBs
 }
 
-// gatherLimit is how many frames are collected before they are freed.
+// gatherLimit is the number of collected frames at which zap flushes.
 const gatherLimit = 2048
 
-// page records that the entry of the address has changed, and that its frame
-// n, unless it is frame.None, loses a reference.
+// page records that the entry of the address has changed. flush drops one
+// reference to frame n, unless n is frame.None.
 func (g *gather) page(address uint64, n frame.Number) {
 	g.cover(address, address+PageSize)
 	if n != frame.None {
@@ -267,11 +267,11 @@ func (g *gather) cover(start, end uint64) {
 	g.start, g.end = min(g.start, start), max(g.end, end)
 }
 
-// table records that a page table is out of use.
+// table records a page table that flush must free.
 func (g *gather) table(n frame.Number) { g.frames = append(g.frames, n) }
 
-// flush makes all CPUs forget the translations that were changed, and then
-// drops the references of their frames. The address space is locked.
+// flush removes the changed translations from all TLBs, and then drops the
+// references to the collected frames. The address space is locked.
 func (as *AddressSpace) flush() {
 	g := &as.gather
 	if g.end != 0 {
@@ -289,7 +289,7 @@ func (as *AddressSpace) flush() {
 	}
 }
 
-// zap drops the pages of [start, end), which lies in the area.
+// zap unmaps the pages of [start, end), which lies in the area.
 func (as *AddressSpace) zap(v *vma, start, end uint64) {
 	var anonymous, other int64
 	as.tables.visit(start, end, func(address uint64, t *table, i int) {
@@ -334,7 +334,7 @@ func (as *AddressSpace) zapObject(object Mappable, first, end uint64, private bo
 	as.flushAndUnlock()
 }
 
-// zapPages is zap, but keeps private copies unless private is set.
+// zapPages is like zap, but keeps private copies unless private is set.
 func (as *AddressSpace) zapPages(v *vma, start, end uint64, private bool) {
 	if private {
 		as.zap(v, start, end)

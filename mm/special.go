@@ -9,16 +9,16 @@ import (
 	"slowpath/mm/frame"
 )
 
-// Special is a fixed set of pages of the kernel that can be mapped into every
-// address space: the code of the vDSO and its data (vdso(7)). The pages live as
-// long as the kernel.
+// Special is a fixed set of kernel pages that can be mapped into every address
+// space: the code or the data of the vDSO (vdso(7)). The pages exist until Free.
 type Special struct {
 	memory   *Memory
 	frames   []frame.Number
 	mappings Mappings
 }
 
-// NewSpecial returns that many pages of zeros. It fails with ENOMEM.
+// NewSpecial returns a Special with the given number of zeroed pages. It fails
+// with ENOMEM.
 func (m *Memory) NewSpecial(pages int) (*Special, error) {
 	s := &Special{memory: m}
 	for range pages {
@@ -36,8 +36,8 @@ func (m *Memory) NewSpecial(pages int) (*Special, error) {
 // time.
 func (s *Special) Bytes(page int) []byte { return s.memory.Bytes(s.frames[page]) }
 
-// StoreUint64 writes a word of the first page, at an offset that is a multiple
-// of 8, so that a program that reads it sees the old or the new value.
+// StoreUint64 atomically writes a word of the first page. The offset must be a
+// multiple of 8. A program that reads the word sees the old or the new value.
 func (s *Special) StoreUint64(offset int, value uint64) {
 	atomic.StoreUint64((*uint64)(unsafe.Pointer(&s.Bytes(0)[offset])), value)
 }
@@ -45,7 +45,7 @@ func (s *Special) StoreUint64(offset int, value uint64) {
 // Pages returns the number of pages.
 func (s *Special) Pages() int { return len(s.frames) }
 
-// Free gives the pages back. No address space maps them any more.
+// Free frees the pages. No address space may map them.
 func (s *Special) Free() {
 	s.memory.PutAll(s.frames)
 	s.frames = nil
@@ -81,9 +81,9 @@ type SpecialPart struct {
 	Name    string // "[vvar]", "[vdso]"
 }
 
-// MapSpecial maps the parts one directly above the other, near the hint if it
-// is not 0, and returns the address of the first. They can be unmapped, but
-// neither written nor resized. It fails with ENOMEM.
+// MapSpecial maps the parts at consecutive addresses, at the hint if it is not 0
+// and free, and returns the address of the first part. The program can unmap
+// the parts but neither write nor resize them. It fails with ENOMEM.
 func (as *AddressSpace) MapSpecial(hint uint64, parts ...SpecialPart) (uint64, error) {
 	var length uint64
 	for _, part := range parts {

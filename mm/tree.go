@@ -1,10 +1,10 @@
 package mm
 
-// areas is the ordered set of an address space's areas: a treap (Seidel and
-// Aragon, "Randomized search trees", 1996) by address, in which each node
-// knows the largest gap of free addresses in its subtree, and a linked list
-// in the same order. Finding, inserting, removing and the search for free
-// addresses take logarithmic time. The address space's lock protects it.
+// areas is the ordered set of an address space's areas. It is a treap (Seidel
+// and Aragon, "Randomized search trees", 1996) keyed by address, plus a linked
+// list in the same order. Each node stores the largest gap of free addresses in
+// its subtree. Find, insert, remove and the search for free addresses take
+// logarithmic time. The address space's lock protects it.
 type areas struct {
 	root        *vma
 	first, last *vma
@@ -21,7 +21,7 @@ type node struct {
 }
 
 // priority returns the next number of a xorshift generator (Marsaglia, 2003).
-// Nothing secret hangs on it: it only balances the tree.
+// It only balances the tree and need not be unpredictable.
 func (s *areas) priority() uint32 {
 	if s.seed == 0 {
 		s.seed = 2463534242
@@ -32,8 +32,8 @@ func (s *areas) priority() uint32 {
 	return s.seed
 }
 
-// find returns the first area that ends above the address: the one that
-// contains it, or the next one, or nil.
+// find returns the first area that ends above the address: the area that
+// contains the address, else the next higher area, else nil.
 func (s *areas) find(address uint64) *vma {
 	var found *vma
 	for v := s.root; v != nil; {
@@ -69,7 +69,7 @@ func (s *areas) insert(v *vma) {
 	s.changed(next)
 }
 
-// remove takes an area out.
+// remove removes an area.
 func (s *areas) remove(v *vma) {
 	s.root = removeNode(s.root, v)
 	next := v.next
@@ -88,14 +88,14 @@ func (s *areas) remove(v *vma) {
 	s.changed(next)
 }
 
-// resize moves the bounds of an area, without passing another.
+// resize changes the bounds of an area. They must not cross another area.
 func (s *areas) resize(v *vma, start, end uint64) {
 	v.start, v.end = start, end
 	s.changed(v)
 	s.changed(v.next)
 }
 
-// changed brings the gaps up to date after the gap below v has changed.
+// changed updates maxGap on the path to v after the gap below v has changed.
 func (s *areas) changed(v *vma) {
 	if v != nil {
 		updatePath(s.root, v)
@@ -182,7 +182,7 @@ func removeNode(root, v *vma) *vma {
 	return root
 }
 
-// joinTrees makes one tree of two, all areas of one below those of the other.
+// joinTrees joins two trees. All areas of below must lie below those of above.
 func joinTrees(below, above *vma) *vma {
 	if below == nil {
 		return above
@@ -200,8 +200,8 @@ func joinTrees(below, above *vma) *vma {
 	return above
 }
 
-// highestGap returns the highest free range of the length that ends at or
-// below limit, as an address, or 0.
+// highestGap returns the start of the highest free range of the length that ends
+// at or below limit, or 0.
 func (s *areas) highestGap(length, limit uint64) uint64 {
 	start := uint64(MinAddress)
 	if s.last != nil {
@@ -236,8 +236,8 @@ func fitHigh(start, end, length uint64) uint64 {
 	return 0
 }
 
-// lowestGap returns the lowest free range of the length at or above base that
-// ends at or below UserEnd, as an address, or 0.
+// lowestGap returns the start of the lowest free range of the length that starts
+// at or above base and ends at or below UserEnd, or 0.
 func (s *areas) lowestGap(length, base uint64) uint64 {
 	if at := lowestIn(s.root, length, base); at != 0 {
 		return at

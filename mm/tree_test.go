@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// checkTree walks the set and reports any broken invariant; it returns the
+// checkTree fails the test if an invariant of the set is broken. It returns the
 // depth of the tree.
 func checkTree(t *testing.T, s *areas) int {
 	t.Helper()
@@ -13,7 +13,7 @@ func checkTree(t *testing.T, s *areas) int {
 	var prev *vma
 	for v := s.first; v != nil; v = v.next {
 		if v.prev != prev || prev != nil && prev.end > v.start {
-			t.Fatalf("the list is broken at [%#x, %#x)", v.start, v.end)
+			t.Fatalf("the linked list is broken at [%#x, %#x)", v.start, v.end)
 		}
 		prev = v
 		n++
@@ -50,7 +50,7 @@ func checkNode(t *testing.T, v *vma, low, high uint64) (depth, count int) {
 	return max(dl, dr) + 1, nl + nr + 1
 }
 
-// slowGaps finds the highest and lowest gap without the tree.
+// slowGaps finds the highest and lowest gap by a linear search.
 func slowGaps(s *areas, length, limit, base uint64) (highest, lowest uint64) {
 	consider := func(start, end uint64) {
 		if high := min(end, limit); high >= start && high-start >= length {
@@ -69,7 +69,7 @@ func slowGaps(s *areas, length, limit, base uint64) (highest, lowest uint64) {
 	return highest, lowest
 }
 
-func TestTree(t *testing.T) {
+func TestTreeMatchesLinearSearch(t *testing.T) {
 	const window = 1 << 12 // pages
 	r := rand.New(rand.NewSource(7))
 	var s areas
@@ -104,14 +104,13 @@ func TestTree(t *testing.T) {
 	}
 }
 
-// TestTreeDepth: ten thousand areas, added in order, make a shallow tree.
-func TestTreeDepth(t *testing.T) {
+func TestTreeStaysShallowForOrderedInserts(t *testing.T) {
 	var s areas
 	for i := range uint64(10000) {
 		s.insert(&vma{start: MinAddress + 2*i*PageSize, end: MinAddress + (2*i+1)*PageSize})
 	}
 	if depth := checkTree(t, &s); depth > 60 {
-		t.Errorf("the tree of 10000 areas is %d deep", depth)
+		t.Errorf("the tree of 10000 areas has depth %d", depth)
 	}
 }
 

@@ -9,17 +9,16 @@ type vma struct {
 
 	start, end uint64
 	prot       Prot
-	maxProt    Prot // what mprotect may give
+	maxProt    Prot // the most that mprotect may set
 	flags      areaFlags
 
 	object Mappable // nil for private anonymous memory
-	file   File     // nil where no file is behind the object
+	file   File     // nil if the mapping has no open file
 	offset uint64   // of start in object, in bytes
-	name   string   // "[stack]", "[vdso]", ...; empty for others
+	name   string   // "[stack]", "[vdso]", ... or empty
 }
 
-// areaFlags are the properties of an area that an address space handles
-// differently.
+// areaFlags are the properties of an area beyond its protection (VM_* in Linux).
 type areaFlags uint16
 
 const (
@@ -33,7 +32,7 @@ const (
 	areaDontDump                         // MADV_DONTDUMP
 	areaSequential                       // MADV_SEQUENTIAL
 	areaRandom                           // MADV_RANDOM
-	areaFixedSize                        // special mapping: no mremap that grows, no madvise that drops
+	areaFixedSize                        // special mapping: mremap cannot grow it, madvise cannot drop its pages
 	areaCharged                          // counted in Committed_AS
 )
 
@@ -45,13 +44,14 @@ func (v *vma) has(f areaFlags) bool { return v.flags&f != 0 }
 // anonymous says whether the area is private memory without an object.
 func (v *vma) anonymous() bool { return v.object == nil }
 
-// mayWriteShared says whether the area can change its object.
+// mayWriteShared says whether the area is shared and writable, or can become
+// writable through mprotect.
 func (v *vma) mayWriteShared() bool {
 	return v.has(areaShared) && v.maxProt&ProtWrite != 0
 }
 
-// chargeable says whether the area's pages are a promise of memory: only
-// private writable memory is (Linux, Documentation/mm/overcommit-accounting).
+// chargeable says whether the area counts in Committed_AS: only private
+// writable memory does (Linux, Documentation/mm/overcommit-accounting).
 func (v *vma) chargeable() bool {
 	return v.prot&ProtWrite != 0 && v.flags&(areaShared|areaNoReserve) == 0
 }
@@ -61,14 +61,14 @@ func (v *vma) data() bool {
 	return v.prot&ProtWrite != 0 && v.flags&(areaShared|areaGrowsDown) == 0
 }
 
-// populated says whether the area's pages are to be there before they are
-// touched, because it is locked.
+// populated says whether the area's pages must be present before the first
+// access because the area is locked.
 func (v *vma) populated() bool {
 	return v.flags&(areaLocked|areaLockFault) == areaLocked && v.prot != ProtNone
 }
 
-// guardedStart is where the area begins for others: an area that grows down
-// keeps a gap free below it.
+// guardedStart returns the lowest address that no other area may use: the start
+// of the area, less the guard gap of an area that grows down.
 func (v *vma) guardedStart() uint64 {
 	if !v.has(areaGrowsDown) {
 		return v.start
@@ -81,7 +81,7 @@ func (v *vma) pageIndex(address uint64) uint64 {
 	return (v.offset + (address - v.start)) / PageSize
 }
 
-// allows returns whether the protection lets the access happen.
+// allows says whether the protection permits the access.
 func (v *vma) allows(access Access) bool {
 	switch access {
 	case AccessWrite:
@@ -92,15 +92,16 @@ func (v *vma) allows(access Access) bool {
 	return v.prot != ProtNone
 }
 
-// continues says whether v can be one area with the area directly below it.
-func (v *vma) continues(below *vma) bool {
+// mergeable says whether v can be merged with below.
+func (v *vma) mergeable(below *vma) bool {
 	return below.end == v.start && below.prot == v.prot && below.maxProt == v.maxProt &&
 		below.flags == v.flags && !v.has(areaFixedSize) &&
 		below.object == v.object && below.file == v.file && below.name == v.name &&
 		(v.object == nil || below.offset+below.length() == v.offset)
 }
 
-// retain takes the references that an area holds, register its object.
+// retain takes the area's reference to its file and registers the area with its
+// object.
 func (as *AddressSpace) retain(v *vma) {
 	if v.file != nil {
 		v.file.IncRef()
@@ -110,8 +111,8 @@ func (as *AddressSpace) retain(v *vma) {
 	}
 }
 
-// release undoes retain. The file's reference is dropped later, when no lock
-// is held.
+// release undoes retain. flushAndUnlock drops the file reference after the
+// lock is released.
 func (as *AddressSpace) release(v *vma) {
 	if v.object != nil {
 		v.object.Mappings().remove(as, v)
@@ -121,7 +122,7 @@ func (as *AddressSpace) release(v *vma) {
 	}
 }
 
-// link adds an area to the address space and its accounts. The caller has
+// link adds an area to the address space and its counters. The caller must have
 // checked all limits.
 func (as *AddressSpace) link(v *vma) {
 	as.retain(v)
@@ -129,7 +130,7 @@ func (as *AddressSpace) link(v *vma) {
 	as.account(v, v.pages())
 }
 
-// unlink undoes link. The area's pages are gone already.
+// unlink undoes link. The caller must have unmapped the area's pages.
 func (as *AddressSpace) unlink(v *vma) {
 	as.account(v, -v.pages())
 	as.areas.remove(v)
@@ -150,8 +151,8 @@ func (as *AddressSpace) split(v *vma, address uint64) *vma {
 }
 
 // isolate splits areas so that one begins at start and one ends at end, and
-// returns the first area in the range, or nil. It fails with ENOMEM when there
-// would be too many areas after the caller has removed that many of them.
+// returns the first area in the range, or nil. It fails with ENOMEM if more than
+// MaxMapCount areas would remain after the caller removes the given number.
 func (as *AddressSpace) isolate(start, end uint64, removes int) (*vma, error) {
 	v := as.areas.find(start)
 	if v == nil || v.start >= end {
@@ -176,8 +177,8 @@ func (as *AddressSpace) isolate(start, end uint64, removes int) (*vma, error) {
 	return v, nil
 }
 
-// merge joins each area in [start, end], and the first one above, with the
-// one below where they continue each other.
+// merge merges adjacent areas in [start, end], including the neighbours that
+// touch the range at either end.
 func (as *AddressSpace) merge(start, end uint64) {
 	v := as.areas.find(start)
 	if v != nil && v.prev != nil && v.prev.end == v.start {
@@ -185,7 +186,7 @@ func (as *AddressSpace) merge(start, end uint64) {
 	}
 	for v != nil && v.next != nil && v.next.start <= end {
 		next := v.next
-		if !next.continues(v) {
+		if !next.mergeable(v) {
 			v = next
 			continue
 		}

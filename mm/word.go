@@ -7,17 +7,17 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// FutexKey names a 32-bit word of user memory, such that two tasks that mean
-// the same word have equal keys (futex(2)). It is comparable.
+// FutexKey identifies a 32-bit word of user memory. The keys of two tasks are
+// equal if they refer to the same word (futex(2)). It is comparable.
 type FutexKey struct {
-	Space  *AddressSpace // of private words; nil for shared ones
-	Object Mappable      // of shared words; nil for private ones
-	Offset uint64        // the address, or the offset in the object
+	Space  *AddressSpace // set for private words, else nil
+	Object Mappable      // set for shared words, else nil
+	Offset uint64        // address of a private word, offset in Object of a shared one
 }
 
 // FutexKey returns the key of the word. private is FUTEX_PRIVATE_FLAG: the
-// word's page is not looked at then. It fails with EINVAL for an address that
-// is not a multiple of 4, and with EFAULT. It may sleep for the lock.
+// lookup of the area is skipped. It fails with EINVAL if the address is not a
+// multiple of 4, and with EFAULT if it is not mapped. It may sleep on the lock.
 func (as *AddressSpace) FutexKey(addr uint64, private bool) (FutexKey, error) {
 	if addr&3 != 0 {
 		return FutexKey{}, unix.EINVAL
@@ -54,9 +54,9 @@ func (as *AddressSpace) StoreUint32(addr uint64, value uint32) error {
 	return as.withWord(addr, AccessWrite, func(word *uint32) { atomic.StoreUint32(word, value) })
 }
 
-// CompareAndSwapUint32 writes new if the word is old, in one atomic step, and
-// returns what it was. It may sleep in a page fault. Errors: EINVAL, EFAULT,
-// ENOMEM; a word that was not old is none.
+// CompareAndSwapUint32 atomically writes new if the word equals old, and returns
+// the word's previous value. A previous value other than old is not an error.
+// It may sleep in a page fault. Errors: EINVAL, EFAULT, ENOMEM.
 func (as *AddressSpace) CompareAndSwapUint32(addr uint64, old, new uint32) (was uint32, err error) {
 	err = as.withWord(addr, AccessWrite, func(word *uint32) {
 		for was = old; !atomic.CompareAndSwapUint32(word, old, new); {
@@ -68,10 +68,10 @@ func (as *AddressSpace) CompareAndSwapUint32(addr uint64, old, new uint32) (was 
 	return was, err
 }
 
-// UpdateUint32 replaces the word by what f makes of it, in one atomic step,
-// and returns what it was (FUTEX_WAKE_OP). f may be called more than once, with
-// the address space locked: it must neither sleep nor touch user memory. It may
-// sleep in a page fault before. Errors: EINVAL, EFAULT, ENOMEM.
+// UpdateUint32 atomically replaces the word by f(word) and returns the previous
+// value (FUTEX_WAKE_OP). f may be called more than once, with the address space
+// locked, and must neither sleep nor access user memory. UpdateUint32 may sleep
+// in a page fault. Errors: EINVAL, EFAULT, ENOMEM.
 func (as *AddressSpace) UpdateUint32(addr uint64, f func(was uint32) uint32) (was uint32, err error) {
 	err = as.withWord(addr, AccessWrite, func(word *uint32) {
 		for {
@@ -84,8 +84,8 @@ func (as *AddressSpace) UpdateUint32(addr uint64, f func(was uint32) uint32) (wa
 	return was, err
 }
 
-// withWord calls f with the word, by the direct map. The address space stays
-// locked meanwhile, so the page stays.
+// withWord calls f with a pointer to the word in the direct map. The address
+// space stays locked during f, which keeps the page mapped.
 func (as *AddressSpace) withWord(addr uint64, access Access, f func(word *uint32)) error {
 	if addr&3 != 0 {
 		return unix.EINVAL

@@ -1,16 +1,16 @@
-// Package frame is the allocator of physical memory: a binary buddy system
-// over 4 KiB page frames, in blocks of 4 KiB to 4 MiB.
+// Package frame is the physical memory allocator: a binary buddy system over
+// 4 KiB page frames, in blocks of 4 KiB to 4 MiB.
 //
-// It stands below the Go runtime: goos takes from it the memory of the Go
-// heap, with interrupts off and no valid g, and everything else (user pages,
-// page tables, page cache) comes from it through goos. So its code keeps to
-// the rules of that layer: it allocates nothing, stores no pointers, and uses
-// no map, channel, defer, panic or interface. It holds no lock; its caller
-// serialises all calls, Info.Refs excepted.
+// It runs below the Go runtime. goos allocates the Go heap from it, with
+// interrupts off and no valid g. All other memory (user pages, page tables, page
+// cache) is allocated from it through goos. Its code therefore allocates
+// nothing, stores no pointers, and uses no map, channel, defer, panic or
+// interface. It takes no lock: the caller must serialise all calls, except for
+// accesses to Info.Refs.
 //
-// All state is one 16-byte Info per frame. A free block is threaded into the
-// list of its order by frame numbers; nothing is ever written into the free
-// memory itself, so a stray write of a former owner cannot damage the lists.
+// All state is one 16-byte Info per frame. The free lists link frame numbers in
+// the Infos. Free memory itself is never written, so a stray write by a former
+// owner cannot damage the lists.
 //
 // See Knuth, The Art of Computer Programming, volume 1, section 2.5
 // ("buddy system"), and Linux, Documentation/mm/page_allocation.rst.
@@ -32,18 +32,18 @@ const (
 	InfoSize = unsafe.Sizeof(Info{})
 )
 
-// Number names a frame: its physical address divided by Size.
-// Frame 0 is never handed out, so 0 means "no frame".
+// Number identifies a frame: it is the physical address divided by Size.
+// Frame 0 is never allocated, so 0 means "no frame".
 type Number uint32
 
-// None is the Number that names no frame.
+// None is the Number that means "no frame".
 const None Number = 0
 
 // Address returns the physical address of the frame's first byte.
 func (n Number) Address() uint64 { return uint64(n) << Shift }
 
-// state says what a frame is to the allocator. The zero state is reserved, so
-// zeroed metadata describes a machine without any memory.
+// state is the allocation state of a frame. The zero state is reserved, so
+// zeroed metadata describes a machine without memory.
 type state uint8
 
 const (
@@ -55,8 +55,9 @@ const (
 
 // Info is the metadata of one frame.
 type Info struct {
-	// Refs belongs to the owner of an allocated frame; the allocator never
-	// touches it. mm counts in it who uses the frame (page tables, page cache).
+	// Refs belongs to the owner of an allocated frame. The allocator never
+	// accesses it. mm counts the references from page tables and page caches
+	// in it.
 	Refs atomic.Int32
 
 	next, prev Number // neighbours on the free list, when state is free
@@ -65,8 +66,8 @@ type Info struct {
 	_          [2]byte
 }
 
-// Allocator hands out blocks of frames. Its zero value has no memory; Init
-// and AddRange give it some. It may be copied only before Init.
+// Allocator allocates blocks of frames. Its zero value has no memory. Init sets
+// its metadata and AddRange adds memory. It may be copied only before Init.
 type Allocator struct {
 	infos     uintptr              // address of the Info of frame 0
 	frames    Number               // number of Infos
@@ -75,9 +76,9 @@ type Allocator struct {
 	total     int                  // frames ever added
 }
 
-// Init makes an allocator without memory for the frames [0, frames). infos is
-// the address of frames*InfoSize zeroed bytes, 8-byte aligned, which belong
-// to the allocator from now on.
+// Init initialises the allocator for frames [0, frames), without memory. infos
+// is the address of frames*InfoSize zeroed bytes, 8-byte aligned. The allocator
+// owns these bytes from then on.
 func (a *Allocator) Init(infos uintptr, frames Number) {
 	a.infos = infos
 	a.frames = frames
@@ -103,7 +104,7 @@ func (a *Allocator) Infos() uintptr { return a.infos }
 func (a *Allocator) Frames() Number { return a.frames }
 
 // InfoAt returns the metadata of frame n in the table at address infos. It
-// checks nothing; mm uses it for frames that it owns.
+// checks no bounds. mm uses it for frames that it owns.
 func InfoAt(infos uintptr, n Number) *Info {
 	return (*Info)(pointer(infos + uintptr(n)*InfoSize))
 }
@@ -111,11 +112,11 @@ func InfoAt(infos uintptr, n Number) *Info {
 // FreeFrames returns how many frames are free.
 func (a *Allocator) FreeFrames() int { return a.freeCount }
 
-// TotalFrames returns how many frames the allocator was given by AddRange.
+// TotalFrames returns how many frames AddRange has added.
 func (a *Allocator) TotalFrames() int { return a.total }
 
-// LargestOrder returns the order of the largest block that Alloc could hand
-// out now, or -1 when no memory is free.
+// LargestOrder returns the order of the largest free block, or -1 when no memory
+// is free.
 func (a *Allocator) LargestOrder() int {
 	for order := MaxOrder; order >= 0; order-- {
 		if a.lists[order] != None {
@@ -125,9 +126,9 @@ func (a *Allocator) LargestOrder() int {
 	return -1
 }
 
-// AddRange gives the frames [start, end) to the allocator. It reports false,
-// and changes nothing, when a frame of the range is 0, has no metadata, or
-// was added before.
+// AddRange adds the frames [start, end) as free memory. It returns false and
+// changes nothing if the range is empty, or if a frame of the range is 0, has no
+// metadata, or was added before.
 func (a *Allocator) AddRange(start, end Number) bool {
 	if start == None || start >= end || end > a.frames {
 		return false
@@ -148,9 +149,9 @@ func (a *Allocator) AddRange(start, end Number) bool {
 	return true
 }
 
-// Alloc takes a block of 1<<order frames, aligned to its size. The contents
-// are unspecified. It reports false when there is no such block or the order
-// is not in [0, MaxOrder].
+// Alloc allocates a block of 1<<order frames, aligned to its size. The contents
+// are unspecified. It returns false if no block is large enough or the order is
+// not in [0, MaxOrder].
 func (a *Allocator) Alloc(order int) (Number, bool) {
 	if order < 0 || order > MaxOrder {
 		return None, false
@@ -175,9 +176,9 @@ func (a *Allocator) Alloc(order int) (Number, bool) {
 	return n, true
 }
 
-// Free gives back a block that Alloc handed out with the same order. It
-// reports false, and changes nothing, when there is no such allocated block:
-// a double free, a wrong order, an address inside of a block, or no memory.
+// Free frees a block that Alloc returned for the same order. It returns false
+// and changes nothing if n is not such a block: a double free, a wrong order, a
+// frame inside a block, or a frame that was never added.
 func (a *Allocator) Free(n Number, order int) bool {
 	if !a.isAllocated(n, order) {
 		return false
@@ -187,8 +188,8 @@ func (a *Allocator) Free(n Number, order int) bool {
 }
 
 // Split turns an allocated block of 1<<order frames into as many allocated
-// blocks of one frame, so that they can be freed one by one. It reports false
-// under the conditions of Free.
+// blocks of one frame, which can be freed one by one. It returns false under the
+// same conditions as Free.
 func (a *Allocator) Split(n Number, order int) bool {
 	if !a.isAllocated(n, order) {
 		return false
@@ -211,8 +212,7 @@ func (a *Allocator) isAllocated(n Number, order int) bool {
 	return info.state == allocated && int(info.order) == order
 }
 
-// release makes the block free and joins it with its buddies as far as they
-// are free too.
+// release marks the block as free and merges it with its free buddies.
 func (a *Allocator) release(n Number, order int) {
 	size := 1 << uint(order)
 	if a.info(n).state == inner { // added for the first time
@@ -251,8 +251,8 @@ func (a *Allocator) link(n Number, order int) {
 	a.lists[order] = n
 }
 
-// unlink takes a free block off the list of its order. Its state is the
-// caller's to set.
+// unlink removes a free block from the list of its order. The caller sets the
+// block's new state.
 func (a *Allocator) unlink(n Number, order int) {
 	info := a.info(n)
 	if info.prev != None {
@@ -265,11 +265,11 @@ func (a *Allocator) unlink(n Number, order int) {
 	}
 }
 
-// info returns the metadata of a frame that is known to have some.
+// info returns the metadata of frame n, which must be below a.frames.
 func (a *Allocator) info(n Number) *Info { return InfoAt(a.infos, n) }
 
 // largestAligned returns the order of the largest block that begins at start,
-// is aligned to its size and does not reach beyond end.
+// is aligned to its size and ends at or below end.
 func largestAligned(start, end Number) int {
 	order := MaxOrder
 	for start&(1<<uint(order)-1) != 0 || end-start < 1<<uint(order) {
@@ -278,8 +278,8 @@ func largestAligned(start, end Number) int {
 	return order
 }
 
-// pointer turns an address of metadata, which is no Go object, into a
-// pointer. The detour by memory tells vet and checkptr that this is meant.
+// pointer converts an address of metadata, which is not a Go object, to a
+// pointer. The load through memory keeps vet and checkptr from reporting it.
 func pointer(address uintptr) unsafe.Pointer {
 	return *(*unsafe.Pointer)(unsafe.Pointer(&address))
 }

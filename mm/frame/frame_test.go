@@ -7,7 +7,7 @@ import (
 )
 
 // newAllocator returns an allocator with metadata for the given frames and no
-// memory. The metadata is kept alive by the test.
+// memory. A cleanup keeps the metadata reachable until the end of the test.
 func newAllocator(t testing.TB, frames Number) *Allocator {
 	infos := make([]Info, frames)
 	t.Cleanup(func() { infos[0].order = 0 }) // keeps the slice reachable
@@ -16,7 +16,7 @@ func newAllocator(t testing.TB, frames Number) *Allocator {
 	return a
 }
 
-// check walks all metadata and reports any broken invariant.
+// check fails the test if an invariant of the metadata is broken.
 func check(t testing.TB, a *Allocator) {
 	t.Helper()
 	onLists := 0
@@ -29,7 +29,7 @@ func check(t testing.TB, a *Allocator) {
 			}
 			if buddy := n ^ 1<<order; order < MaxOrder && buddy < a.frames {
 				if b := a.info(buddy); b.state == free && int(b.order) == order {
-					t.Fatalf("free buddies %d and %d of order %d were not joined", n, buddy, order)
+					t.Fatalf("free buddies %d and %d of order %d were not merged", n, buddy, order)
 				}
 			}
 			onLists += 1 << order
@@ -42,9 +42,8 @@ func check(t testing.TB, a *Allocator) {
 	}
 }
 
-// countStates walks the frames block by block, returns how many frames are in
-// free blocks and in all blocks, and fails on a frame whose state does not
-// fit its block.
+// countStates returns how many frames are in free blocks and in all blocks. It
+// fails the test if the state of a frame does not match its block.
 func countStates(t testing.TB, a *Allocator) (inFree, inBlocks int) {
 	t.Helper()
 	for n := Number(0); n < a.frames; {
@@ -54,7 +53,7 @@ func countStates(t testing.TB, a *Allocator) (inFree, inBlocks int) {
 			continue
 		}
 		if head.state == inner {
-			t.Fatalf("frame %d is inner, outside of any block", n)
+			t.Fatalf("frame %d has state inner but belongs to no block", n)
 		}
 		size := Number(1) << head.order
 		if n%size != 0 {
@@ -80,7 +79,7 @@ func TestInfoSize(t *testing.T) {
 	}
 }
 
-func TestEmpty(t *testing.T) {
+func TestEmptyAllocatorHasNoMemory(t *testing.T) {
 	a := newAllocator(t, 16)
 	if n, ok := a.Alloc(0); ok {
 		t.Fatalf("Alloc without memory returned %d", n)
@@ -94,14 +93,14 @@ func TestAddRange(t *testing.T) {
 	a := newAllocator(t, 5000)
 	for _, bad := range [][2]Number{{0, 10}, {10, 10}, {10, 9}, {4000, 5001}} {
 		if a.AddRange(bad[0], bad[1]) {
-			t.Errorf("AddRange(%d, %d) accepted", bad[0], bad[1])
+			t.Errorf("AddRange(%d, %d) succeeded, want false", bad[0], bad[1])
 		}
 	}
 	if !a.AddRange(1, 3000) || !a.AddRange(3001, 5000) {
-		t.Fatal("AddRange refused good memory")
+		t.Fatal("AddRange failed for a valid range")
 	}
 	if a.AddRange(2999, 3001) {
-		t.Fatal("AddRange accepted memory that it has")
+		t.Fatal("AddRange succeeded for a range that was already added")
 	}
 	if a.TotalFrames() != 4998 || a.FreeFrames() != 4998 || a.LargestOrder() != MaxOrder {
 		t.Fatalf("total %d free %d largest %d", a.TotalFrames(), a.FreeFrames(), a.LargestOrder())
@@ -109,8 +108,7 @@ func TestAddRange(t *testing.T) {
 	check(t, a)
 }
 
-// TestAdjacentRanges shows that ranges added one after the other join.
-func TestAdjacentRanges(t *testing.T) {
+func TestAdjacentRangesMerge(t *testing.T) {
 	a := newAllocator(t, 2048)
 	a.AddRange(1024, 1500)
 	a.AddRange(1500, 2048)
@@ -120,7 +118,7 @@ func TestAdjacentRanges(t *testing.T) {
 	check(t, a)
 }
 
-func TestFreeRefuses(t *testing.T) {
+func TestFreeAndSplitRejectInvalidBlocks(t *testing.T) {
 	a := newAllocator(t, 4096)
 	a.AddRange(1024, 4096)
 	n, _ := a.Alloc(3)
@@ -130,14 +128,14 @@ func TestFreeRefuses(t *testing.T) {
 	}{{n, 2}, {n, 4}, {n + 1, 0}, {n, -1}, {n, MaxOrder + 1}, {5, 0}, {4096, 0}, {1 << 31, 0}, {n ^ 8, 3}}
 	for _, b := range bad {
 		if a.Free(b.n, b.order) || a.Split(b.n, b.order) {
-			t.Errorf("Free or Split(%d, %d) accepted", b.n, b.order)
+			t.Errorf("Free or Split(%d, %d) succeeded, want false", b.n, b.order)
 		}
 	}
 	if !a.Free(n, 3) {
-		t.Fatal("Free refused the block")
+		t.Fatal("Free failed for an allocated block")
 	}
 	if a.Free(n, 3) {
-		t.Fatal("double free accepted")
+		t.Fatal("a double free succeeded")
 	}
 	check(t, a)
 }
@@ -147,10 +145,10 @@ func TestSplit(t *testing.T) {
 	a.AddRange(1024, 2048)
 	n, _ := a.Alloc(4)
 	if !a.Split(n, 4) {
-		t.Fatal("Split refused the block")
+		t.Fatal("Split failed for an allocated block")
 	}
 	if a.Free(n, 4) {
-		t.Fatal("the block can still be freed whole")
+		t.Fatal("Free of the whole block succeeded after Split")
 	}
 	for i := Number(0); i < 16; i++ {
 		if !a.Free(n+i, 0) {
@@ -158,19 +156,19 @@ func TestSplit(t *testing.T) {
 		}
 	}
 	if a.LargestOrder() != MaxOrder {
-		t.Fatal("the frames did not join")
+		t.Fatal("the freed frames were not merged")
 	}
 	check(t, a)
 }
 
-// block is what the model knows of an allocation.
+// block is an allocation in the model.
 type block struct {
 	n     Number
 	order int
 }
 
-// model drives an allocator and checks what it hands out against a plain
-// table of owners.
+// model calls an allocator and checks the allocated blocks against a table of
+// owners.
 type model struct {
 	t     testing.TB
 	a     *Allocator
@@ -211,10 +209,10 @@ func (m *model) free(i int) {
 		m.owned[i] = false
 	}
 	if !m.a.Free(b.n, b.order) {
-		m.t.Fatalf("Free(%d, %d) refused", b.n, b.order)
+		m.t.Fatalf("Free(%d, %d) failed for an allocated block", b.n, b.order)
 	}
 	if m.a.Free(b.n, b.order) {
-		m.t.Fatalf("Free(%d, %d) accepted twice", b.n, b.order)
+		m.t.Fatalf("a second Free(%d, %d) succeeded", b.n, b.order)
 	}
 }
 
@@ -229,7 +227,7 @@ func (m *model) finish() {
 	}
 }
 
-func TestRandom(t *testing.T) {
+func TestRandomOperationsMatchModel(t *testing.T) {
 	for seed := int64(1); seed <= 4; seed++ {
 		m := newModel(t)
 		r := rand.New(rand.NewSource(seed))
@@ -248,8 +246,8 @@ func TestRandom(t *testing.T) {
 }
 
 // FuzzAllocator reads each byte as an operation: the low bits choose an order
-// or a held block, the high bit allocates or frees, and 0xff tries to free
-// what is not held.
+// or an allocated block, the high bit selects Alloc or Free, and 0xff tries to
+// free blocks that are not allocated.
 func FuzzAllocator(f *testing.F) {
 	f.Add([]byte{0, 1, 2, 3, 0x80, 0x81, 10, 10, 10, 0xff, 0x80})
 	f.Fuzz(func(t *testing.T, ops []byte) {
@@ -259,7 +257,7 @@ func FuzzAllocator(f *testing.F) {
 			case op == 0xff:
 				n := Number(i * 37 % 7000)
 				if (n >= 6000 || !m.owned[n]) && m.a.Free(n, i%12) {
-					t.Fatalf("Free(%d, %d) accepted, nothing is allocated there", n, i%12)
+					t.Fatalf("Free(%d, %d) succeeded for a block that is not allocated", n, i%12)
 				}
 			case op < 0x80:
 				m.alloc(int(op) % (MaxOrder + 1))

@@ -1,6 +1,6 @@
-// Package mmtest is a machine for tests of memory management on the host: its
-// physical memory is an arena, and user memory is reached by walking the page
-// tables as the hardware would. Only tests import it.
+// Package mmtest is a fake machine for tests of memory management on the host.
+// Its physical memory is an arena, and it translates user addresses by walking
+// the page tables like the hardware. Only tests import it.
 package mmtest
 
 import (
@@ -15,8 +15,8 @@ import (
 	"slowpath/mm/frame"
 )
 
-// Machine implements mm.Machine. Methods with other names let tests look
-// inside and inject failures.
+// Machine implements mm.Machine. Its other methods let tests inspect its state
+// and inject failures.
 type Machine struct {
 	arena []byte
 	infos []frame.Info
@@ -24,17 +24,17 @@ type Machine struct {
 	mu     sync.Mutex
 	frames frame.Allocator
 
-	// copying is held for reading by CopyUser, which stands for user code
-	// that runs with interrupts on, and for writing by Shootdown.
+	// copying is read-locked by CopyUser, which stands in for user code that
+	// runs with interrupts on, and write-locked by Shootdown.
 	copying    sync.RWMutex
 	shootdowns atomic.Int64
-	limit      atomic.Int64 // frames that may still be allocated; negative is no limit
-	dropped    sync.Map     // roots that DropRoot has seen
+	limit      atomic.Int64 // frames that may still be allocated; negative means no limit
+	dropped    sync.Map     // roots passed to DropRoot
 }
 
-// New returns a memory of the given number of frames, most of which are free,
-// and its machine. The test fails if frames are still in use at its end that
-// were not when New returned: whatever the test makes, it takes down.
+// New returns a memory with the given number of frames, and its machine. The
+// test must free every frame that it allocates: New registers a cleanup that
+// fails the test if frames have leaked.
 func New(t testing.TB, frames int) (*mm.Memory, *Machine) {
 	t.Helper()
 	arena, err := unix.Mmap(-1, 0, frames*frame.Size, unix.PROT_READ|unix.PROT_WRITE,
@@ -46,7 +46,7 @@ func New(t testing.TB, frames int) (*mm.Memory, *Machine) {
 	m.limit.Store(-1)
 	m.frames.Init(uintptr(unsafe.Pointer(&m.infos[0])), frame.Number(frames))
 	if !m.frames.AddRange(1, frame.Number(frames)) {
-		t.Fatalf("no memory in %d frames", frames)
+		t.Fatalf("AddRange failed for %d frames", frames)
 	}
 	memory, err := mm.New(mm.Config{
 		Machine:     m,
@@ -84,18 +84,18 @@ func (m *Machine) AllocFrames(dst []frame.Number) int {
 			m.limit.Add(-1)
 		}
 		dst[i] = n
-		fill(m.bytes(n)) // "contents unspecified" must not be believed to be zeros
+		fill(m.bytes(n)) // detects code that expects unspecified contents to be zero
 	}
 	return len(dst)
 }
 
-// FreeFrames implements mm.Machine. A double free is a panic.
+// FreeFrames implements mm.Machine. It panics on a double free.
 func (m *Machine) FreeFrames(src []frame.Number) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, n := range src {
 		if !m.frames.Free(n, 0) {
-			panic("mmtest: a frame was freed that was not allocated")
+			panic("mmtest: FreeFrames was called for a frame that is not allocated")
 		}
 	}
 }
@@ -107,10 +107,11 @@ func (m *Machine) FreeCount() int {
 	return m.frames.FreeFrames()
 }
 
-// Limit lets only n more frames be allocated; a negative n lifts the limit.
+// Limit makes allocation fail after n more frames. A negative n removes the
+// limit.
 func (m *Machine) Limit(n int) { m.limit.Store(int64(n)) }
 
-// Shootdown implements mm.Machine: it waits for all copies under way.
+// Shootdown implements mm.Machine. It waits for all running copies.
 func (m *Machine) Shootdown(root, start, end uint64) {
 	m.copying.Lock()
 	m.shootdowns.Add(1)
@@ -175,7 +176,7 @@ func (m *Machine) bytes(n frame.Number) []byte {
 	return m.arena[int(n)*frame.Size:][:frame.Size]
 }
 
-// fill writes a pattern that is no valid pointer, table or text.
+// fill writes a pattern that is not a valid pointer, page table entry or text.
 func fill(b []byte) {
 	for i := range b {
 		b[i] = 0xa5
