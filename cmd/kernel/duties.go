@@ -57,9 +57,9 @@ func newLoop(visits *entry.Recorder) (*entry.Loop[*task.Task], error) {
 //go:nosplit
 func lastTest(f *amd64.Frame) amd64.Exit { return duties.LastTest(f) }
 
-// unraised serves the duties whose cause this kernel does not have yet: they
-// have their place in the order, nothing raises them, and if one is seen all
-// the same it is a bug, which the log names.
+// unraised returns handlers for the duties that nothing in this kernel raises
+// yet. They keep their place in the order. If one is raised all the same, that is
+// a bug: the handler panics with the duty's name, which ends the task.
 func unraised() []entry.Handlers[*task.Task] {
 	var handlers []entry.Handlers[*task.Task]
 	for _, d := range entry.Duties() {
