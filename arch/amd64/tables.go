@@ -96,8 +96,7 @@ func gate(vector, ist, dpl uint64) [2]uint64 {
 func buildTables() {
 	gdt[KernelCS/8] = 0x00af9b000000ffff
 	gdt[KernelSS/8] = 0x00cf93000000ffff
-	// 0x23, where Linux has the 32-bit user code segment, stays empty: a far jump
-	// to it is #GP. SYSCALL from 32-bit code has no landing here.
+	gdt[User32CS/8] = 0x00cffb000000ffff
 	gdt[UserSS/8] = 0x00cff3000000ffff
 	gdt[UserCS/8] = 0x00affb000000ffff
 	for v := range idt {
