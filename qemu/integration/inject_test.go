@@ -89,15 +89,6 @@ func archiveOf(t *testing.T, tree *initramfs.Tree, spec runspec.Spec) []byte {
 // with the monitor. When that returns, the program's standard input ends.
 func injected(t *testing.T, config *qemu.Config, inject func(*qemu.Monitor) error) (hostlink.Status, string) {
 	t.Helper()
-	status, output, err := tryInjected(t, config, inject)
-	if err != nil {
-		t.Fatalf("%v; the program printed %q", err, output)
-	}
-	return status, output
-}
-
-// tryInjected is injected, but returns the error.
-func tryInjected(t *testing.T, config *qemu.Config, inject func(*qemu.Monitor) error) (hostlink.Status, string, error) {
 	ctx, cancel := context.WithTimeout(t.Context(), timeLimit)
 	defer cancel()
 	output := newWatched()
@@ -115,7 +106,10 @@ func tryInjected(t *testing.T, config *qemu.Config, inject func(*qemu.Monitor) e
 	if err == nil {
 		err = <-done
 	}
-	return status, output.String(), err
+	if err != nil {
+		t.Fatalf("%v; the program printed %q", err, output.String())
+	}
+	return status, output.String()
 }
 
 func injectWhenReady(ctx context.Context, vm *qemu.VM, output *watched, inject func(*qemu.Monitor) error) error {
