@@ -1,6 +1,9 @@
 package fs
 
-import "sync"
+import (
+	"sync"
+	"sync/atomic"
+)
 
 // cachedContents keeps the text of a BytesFile between reads, because a program
 // that reads in pieces must get pieces of the same text.
@@ -8,7 +11,11 @@ type cachedContents struct {
 	mu     sync.Mutex
 	text   []byte
 	loaded bool
+	size   atomic.Int64 // of text; HeldMemory reads it without the lock
 }
+
+// textRoom is what must be free, in bytes, before a text is generated.
+const textRoom = 64 << 10
 
 func (b *BytesFile) contents(offset int64) ([]byte, error) {
 	b.cache.mu.Lock()
@@ -16,13 +23,30 @@ func (b *BytesFile) contents(offset int64) ([]byte, error) {
 	if b.cache.loaded && offset != 0 {
 		return b.cache.text, nil
 	}
+	b.keep(nil)
+	if err := b.Memory.Admit(textRoom); err != nil {
+		return nil, err
+	}
 	text, err := b.Contents()
 	if err != nil {
 		return nil, err
 	}
-	b.cache.text, b.cache.loaded = text, true
+	if err := b.Memory.Admit(0); err != nil {
+		return nil, err // the text itself took the room
+	}
+	b.keep(text)
+	b.cache.loaded = true
 	return text, nil
 }
+
+// keep replaces the text that is kept. b.cache.mu is held.
+func (b *BytesFile) keep(text []byte) {
+	b.cache.text, b.cache.loaded = text, false
+	b.cache.size.Store(int64(len(text)))
+}
+
+// HeldMemory implements MemoryHolder.
+func (b *BytesFile) HeldMemory() int64 { return b.cache.size.Load() }
 
 // Read implements FileOperations.
 func (b *BytesFile) Read(_ *File, dst Sink, offset int64) (int, error) {

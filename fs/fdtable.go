@@ -6,6 +6,8 @@ import (
 	"sync/atomic"
 
 	"golang.org/x/sys/unix"
+
+	"slowpath/mm"
 )
 
 // FDTable is the file descriptors of a task. Threads share one (clone(2),
@@ -13,7 +15,9 @@ import (
 // that closes descriptors may sleep, because dropping the last reference to a
 // file releases it. The other methods do not sleep.
 type FDTable struct {
-	users atomic.Int32
+	users   atomic.Int32
+	records atomic.Int64 // record locks that the table owns
+	memory  *mm.Memory   // admits the table's growth
 
 	mu          sync.Mutex // guards the fields below
 	files       []*File    // by descriptor; nil if it is free
@@ -88,14 +92,28 @@ func (t *FDTable) Share() *FDTable {
 // Users returns how many tasks share the table.
 func (t *FDTable) Users() int { return int(t.users.Load()) }
 
-// Copy returns a new table with the same files and one user (fork(2)).
-func (t *FDTable) Copy() *FDTable {
+// SetMemory sets the memory that admits the table's growth. Without it all growth is
+// admitted. It is called before the table is shared.
+func (t *FDTable) SetMemory(memory *mm.Memory) { t.memory = memory }
+
+// Copy returns a new table with the same files and one user (fork(2)). It is as
+// large as the files need, not as large as t has ever been. Error: ENOMEM.
+func (t *FDTable) Copy() (*FDTable, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	words := len(t.used)
+	for words > 1 && t.used[words-1] == 0 {
+		words--
+	}
+	slots := min(words<<6, len(t.files))
+	if err := t.memory.Admit(int64(slots) * descriptorBytes); err != nil {
+		return nil, err
+	}
 	n := &FDTable{
-		files:       append([]*File(nil), t.files...),
-		closeOnExec: append(bitmap(nil), t.closeOnExec...),
-		used:        append(bitmap(nil), t.used...),
+		memory:      t.memory,
+		files:       append([]*File(nil), t.files[:slots]...),
+		closeOnExec: append(bitmap(nil), t.closeOnExec[:words]...),
+		used:        append(bitmap(nil), t.used[:words]...),
 	}
 	n.users.Store(1)
 	for _, f := range n.files {
@@ -103,7 +121,28 @@ func (t *FDTable) Copy() *FDTable {
 			f.IncRef()
 		}
 	}
-	return n
+	return n, nil
+}
+
+// descriptorBytes is about what a slot of the table needs of the kernel's heap, and
+// fileBytes what an open file does without the memory of its kind.
+const (
+	descriptorBytes = 10
+	fileBytes       = 512
+)
+
+// HeldMemory returns about how many bytes of the kernel's heap the table and its
+// open files need. The caller may hold locks of files.
+func (t *FDTable) HeldMemory() int64 {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	held := int64(len(t.files))*descriptorBytes + t.records.Load()*recordBytes
+	for _, f := range t.files {
+		if f != nil {
+			held += f.HeldMemory()
+		}
+	}
+	return held
 }
 
 // Release removes one user. The last one closes all descriptors. The caller
@@ -156,6 +195,9 @@ func (t *FDTable) Install(f *File, minimum int, limit uint64, onExec ExecAction)
 	if uint64(fd) >= min(limit, MaxDescriptors) {
 		return 0, unix.EMFILE
 	}
+	if err := t.grow(fd + 1); err != nil {
+		return 0, err
+	}
 	t.set(fd, f, onExec)
 	return fd, nil
 }
@@ -178,27 +220,25 @@ func (t *FDTable) InstallPair(a, b *File, limit uint64, onExec ExecAction) (int,
 
 // Replace makes fd refer to f and closes the file that it referred to before
 // (dup3(2)). The table takes over the caller's reference; on an error the
-// caller keeps it. Error: EBADF if fd is negative or not below limit.
+// caller keeps it. Errors: EBADF if fd is negative or not below limit, ENOMEM.
 func (t *FDTable) Replace(fd int, f *File, limit uint64, onExec ExecAction) error {
 	if fd < 0 || uint64(fd) >= min(limit, MaxDescriptors) {
 		return unix.EBADF
 	}
 	t.mu.Lock()
-	var old *File
-	if fd < len(t.files) {
-		old = t.files[fd]
+	if err := t.grow(fd + 1); err != nil {
+		t.mu.Unlock()
+		return err
 	}
+	old := t.files[fd]
 	t.set(fd, f, onExec)
 	t.mu.Unlock()
 	t.closed(old)
 	return nil
 }
 
-// set stores f at fd. t.mu is held.
+// set stores f at fd, for which the table is large enough. t.mu is held.
 func (t *FDTable) set(fd int, f *File, onExec ExecAction) {
-	if fd >= len(t.files) {
-		t.grow(fd + 1)
-	}
 	t.files[fd] = f
 	t.used.add(fd)
 	t.setAction(fd, onExec)
@@ -219,14 +259,23 @@ func (t *FDTable) setAction(fd int, onExec ExecAction) {
 	}
 }
 
-func (t *FDTable) grow(atLeast int) {
+// grow makes the table large enough for a number of descriptors. t.mu is held.
+// Error: ENOMEM.
+func (t *FDTable) grow(atLeast int) error {
+	if atLeast <= len(t.files) {
+		return nil
+	}
 	size := max(64, len(t.files))
 	for size < atLeast {
 		size *= 2
 	}
+	if err := t.memory.Admit(int64(size) * descriptorBytes); err != nil {
+		return err
+	}
 	t.files = append(t.files, make([]*File, size-len(t.files))...)
 	t.used = append(t.used, make(bitmap, size/64-len(t.used))...)
 	t.closeOnExec = append(t.closeOnExec, make(bitmap, size/64-len(t.closeOnExec))...)
+	return nil
 }
 
 // Close is close(2). Error: EBADF.

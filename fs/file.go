@@ -68,6 +68,14 @@ type JobControlled interface {
 	BeforeWrite(caller Caller) error
 }
 
+// MemoryHolder is implemented by operations that hold memory of the kernel which a
+// program can make grow: pipes, sockets, texts of procfs.
+type MemoryHolder interface {
+	// HeldMemory returns about how many bytes the file holds. It takes no lock that
+	// is held during an access to user memory: that may run the OOM killer.
+	HeldMemory() int64
+}
+
 // changeableFlags are the status flags that F_SETFL changes. notKeptFlags are
 // the flags of open(2) that F_GETFL does not return (fcntl(2)).
 const (
@@ -84,6 +92,7 @@ type File struct {
 	references atomic.Int64
 	flags      atomic.Uint32
 	owner      atomic.Int64 // F_SETOWN
+	records    atomic.Int64 // open file description locks
 	writes     bool         // counted as a writer in the inode's writeAccess
 	denies     bool         // counted as an executor there
 
@@ -125,6 +134,17 @@ func (f *File) DecRef() {
 	f.operations.Release()
 	f.releaseAccess()
 	f.path.release()
+}
+
+// HeldMemory returns about how many bytes of the kernel's memory one reference to the
+// file holds: the memory of the file is divided among its references. Any goroutine
+// may call it, with locks of files held.
+func (f *File) HeldMemory() int64 {
+	held := fileBytes + f.records.Load()*recordBytes
+	if h, ok := f.operations.(MemoryHolder); ok {
+		held += h.HeldMemory()
+	}
+	return held / max(f.references.Load(), 1)
 }
 
 // DropUnlessLast drops a reference if others are left, and reports whether it

@@ -115,6 +115,8 @@ type BytesFile struct {
 	// Contents returns the whole text. Every read at offset 0 calls it again, so
 	// a program that rewinds sees current data.
 	Contents func() ([]byte, error)
+	// Memory admits the text that the file keeps. nil admits all.
+	Memory *mm.Memory
 
 	cache cachedContents
 }

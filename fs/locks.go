@@ -35,6 +35,17 @@ type RecordLock struct {
 // much the file grows.
 const EndOfFile = math.MaxInt64
 
+// recordBytes is about what a record lock needs of the kernel's heap.
+const recordBytes = 96
+
+// recordCounter is implemented by owners that count their record locks, for
+// HeldMemory.
+type recordCounter interface{ countRecords(n int) }
+
+func (t *FDTable) countRecords(n int) { t.records.Add(int64(n)) }
+
+func (f *File) countRecords(n int) { f.records.Add(int64(n)) }
+
 func (a *RecordLock) overlaps(b *RecordLock) bool { return a.Start <= b.End && b.Start <= a.End }
 
 func (a *RecordLock) conflicts(b *RecordLock) bool {
@@ -80,9 +91,13 @@ func (l *FileLocks) setRecord(want RecordLock) (holder LockOwner, blocked bool) 
 			return b.Owner, true
 		}
 	}
+	before := len(l.records)
 	freed := l.carve(&want)
 	if want.Kind != Unlocked {
 		l.join(want)
+	}
+	if owner, ok := want.Owner.(recordCounter); ok {
+		owner.countRecords(len(l.records) - before)
 	}
 	l.mu.Unlock()
 	if freed {

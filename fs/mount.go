@@ -6,6 +6,8 @@ import (
 	"sync/atomic"
 
 	"golang.org/x/sys/unix"
+
+	"slowpath/mm"
 )
 
 // MountFlags are the MS_ flags of mount(2) that a mount keeps: MS_RDONLY,
@@ -82,6 +84,7 @@ type Mounts struct {
 	order  []string // names of types, in the order of registration
 	nextID int
 
+	memory    *mm.Memory
 	devices   devices
 	fifo      OpenFunc
 	unnamed   *Mount
@@ -110,6 +113,13 @@ func NewMounts(root Filesystem, fifo OpenFunc) *Mounts {
 	m.unnamed = &Mount{filesystem: unnamedFilesystem{}}
 	return m
 }
+
+// SetMemory sets the memory that admits the growth of files in the kernel's heap. It
+// is called once, before the first task. Without it all growth is admitted.
+func (m *Mounts) SetMemory(memory *mm.Memory) { m.memory = memory }
+
+// Memory returns what SetMemory has set, or nil.
+func (m *Mounts) Memory() *mm.Memory { return m.memory }
 
 // Register makes a file system type known to mount(2) and /proc/filesystems.
 func (m *Mounts) Register(name string, makeInstance MakeFilesystem) {

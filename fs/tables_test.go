@@ -60,7 +60,10 @@ func TestLastReferenceFreesAnUnlinkedFile(t *testing.T) {
 	table := fs.NewFDTable()
 	f, _ := w.At("/f").Open(unix.O_RDONLY, 0)
 	table.Install(f, 0, 10, fs.KeepOnExec)
-	copied := table.Copy()
+	copied, err := table.Copy()
+	if err != nil {
+		t.Fatal(err)
+	}
 	held, err := table.Get(0)
 	must(t, err)
 	must(t, w.At("/f").Unlink())

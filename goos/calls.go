@@ -15,7 +15,6 @@ const firstCall = 0x1000
 const (
 	callAllocFrames = firstCall + iota
 	callFreeFrames
-	callFreeCount
 	callWaitIRQ
 	callAddFrame
 	callPin
@@ -24,7 +23,6 @@ const (
 var ownCalls = [...]call{
 	callAllocFrames - firstCall: allocFrames,
 	callFreeFrames - firstCall:  freeFrames,
-	callFreeCount - firstCall:   freeCount,
 	callWaitIRQ - firstCall:     waitForIRQ,
 	callAddFrame - firstCall:    addFrame,
 	callPin - firstCall:         pin,
@@ -78,13 +76,9 @@ func addFrame(_ *thread, f *amd64.Frame) uint64 {
 	return 0
 }
 
-// FreeCount returns the number of free frames. It does not sleep.
-func FreeCount() int {
-	n, _, _ := syscall.RawSyscall(callFreeCount, 0, 0, 0)
-	return int(n)
-}
-
-func freeCount(*thread, *amd64.Frame) uint64 { return uint64(frames.FreeFrames()) }
+// FreeCount returns the number of free frames. Another CPU may change it at the
+// same time. It does not sleep. Any context.
+func FreeCount() int { return frames.FreeFrames() }
 
 // irqs is the number of device interrupts: the inputs of one I/O APIC.
 const irqs = 24

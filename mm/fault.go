@@ -23,6 +23,9 @@ func (as *AddressSpace) fault(address uint64, access Access) FaultResult {
 	if address >= UserEnd {
 		return FaultNoMapping
 	}
+	if as.reaped {
+		return FaultBus
+	}
 	v := as.areas.find(address)
 	if v == nil || v.start > address && !as.growStack(v, address) {
 		return FaultNoMapping

@@ -8,6 +8,11 @@ func (as *AddressSpace) Fork() (*AddressSpace, error) {
 		return nil, err
 	}
 	as.mu.Lock()
+	if err := as.memory.Admit(int64(as.areas.count) * areaBytes); err != nil {
+		as.mu.Unlock()
+		child.DecRef()
+		return nil, err
+	}
 	child.mu.Lock()
 	child.limits, child.layout, child.brk = as.limits, as.layout, as.brk
 	err = as.copyAreas(child)

@@ -50,7 +50,7 @@ type Config struct {
 	// for the overcommit heuristic.
 	TotalFrames int
 	// Reserve is the number of frames reserved for the kernel's own heap.
-	// Allocate fails rather than use them.
+	// Allocate fails rather than use them. The watermarks of Admit follow from it.
 	Reserve int
 	// KernelRoot is the physical address of a PML4 table whose upper half is
 	// copied into every address space. That half must not change after New.
@@ -72,6 +72,7 @@ type Memory struct {
 	reserve    int
 	kernelHalf [256]uint64 // PML4 entries 256..511
 	zero       frame.Number
+	heap       heapGuard
 
 	mu       sync.Mutex
 	magazine [magazineSize]frame.Number
@@ -93,6 +94,7 @@ func New(c Config) (*Memory, error) {
 		machine: c.Machine, directMap: c.DirectMap, infos: c.Infos,
 		total: c.TotalFrames, reserve: c.Reserve,
 	}
+	m.heap.init(c.Reserve)
 	if c.KernelRoot != 0 {
 		root := m.table(frame.Number(c.KernelRoot >> frame.Shift))
 		for i := range m.kernelHalf {
@@ -131,7 +133,11 @@ func (m *Memory) AllocateZeroed() (frame.Number, error) {
 
 // refill fills half of the empty magazine. m.mu is held.
 func (m *Memory) refill() bool {
-	spare := m.machine.FreeCount() - m.reserve
+	free := m.machine.FreeCount()
+	if int64(free) < m.heap.below.Load() {
+		m.wakeReclaimer()
+	}
+	spare := free - m.reserve
 	if spare <= 0 {
 		return false
 	}

@@ -112,6 +112,13 @@ type Usage struct {
 // Resident returns VmRSS.
 func (u Usage) Resident() int64 { return u.Anonymous + u.File + u.Shared }
 
+// areaBytes is about what an area needs of the kernel's heap.
+const areaBytes = 256
+
+// HeldMemory returns about how many bytes of the kernel's heap the areas need. Any
+// context.
+func (as *AddressSpace) HeldMemory() int64 { return as.counters.areas.Load() * areaBytes }
+
 // Usage returns a snapshot. It takes no lock and does not sleep, so the
 // out-of-memory handling can call it for every process.
 func (as *AddressSpace) Usage() Usage {

@@ -52,7 +52,7 @@ func (as *AddressSpace) remoteStep(buf []byte, at uint64, access Access, force b
 // space is locked, and the bytes are valid until it is unlocked. It fails with
 // EFAULT or ENOMEM.
 func (as *AddressSpace) pageFor(address uint64, access Access, force bool) ([]byte, error) {
-	if address >= UserEnd {
+	if address >= UserEnd || as.reaped {
 		return nil, unix.EFAULT
 	}
 	v := as.areas.find(address)

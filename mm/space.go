@@ -38,6 +38,7 @@ type AddressSpace struct {
 	layout     Layout
 	brk        uint64 // end of the heap, not rounded
 	lockFuture areaFlags
+	reaped     bool // see Reap
 
 	counters counters
 }
@@ -53,6 +54,7 @@ type counters struct {
 	peakResident            atomic.Int64
 	tables                  atomic.Int64
 	faults                  atomic.Int64
+	areas                   atomic.Int64 // number of areas at the last change
 }
 
 // Layout is the address space layout that exec chooses. Zero fields have
@@ -135,6 +137,7 @@ func (as *AddressSpace) destroy() {
 // files come last because closing one may take other locks.
 func (as *AddressSpace) flushAndUnlock() {
 	as.flush()
+	as.counters.areas.Store(int64(as.areas.count))
 	closing := as.closing
 	as.closing = nil
 	as.mu.Unlock()

@@ -35,6 +35,18 @@ type Pending struct {
 	spare       *queued // an unused element, to avoid an allocation
 }
 
+// queuedBytes is the size of an element with its share of the heap.
+const queuedBytes = 192
+
+// Bytes returns about how many bytes of the kernel's heap the queue needs.
+func (p *Pending) Bytes() int64 {
+	n := int64(0)
+	for q := p.first; q != nil; q = q.next {
+		n += queuedBytes
+	}
+	return n
+}
+
 // queued is an element of a queue.
 type queued struct {
 	info    Info

@@ -115,12 +115,12 @@ func getPipeSize(_ *task.Task, f *fs.File, _ int, _ uint64) (uint64, error) {
 	return uint64(p.Capacity()), nil
 }
 
-func setPipeSize(_ *task.Task, f *fs.File, _ int, size uint64) (uint64, error) {
+func setPipeSize(t *task.Task, f *fs.File, _ int, size uint64) (uint64, error) {
 	p := pipe.Of(f)
 	if p == nil {
 		return 0, unix.EBADF
 	}
-	n, err := p.SetCapacity(uint64(uint32(size)))
+	n, err := p.SetCapacity(uint64(uint32(size)), t.Credentials())
 	return uint64(n), err
 }
 

@@ -180,7 +180,9 @@ func sysCloseRange(t *task.Task, a *amd64.Args) (uint64, error) {
 		return 0, unix.EINVAL
 	}
 	if flags&unix.CLOSE_RANGE_UNSHARE != 0 {
-		t.UnshareFiles()
+		if err := t.UnshareFiles(); err != nil {
+			return 0, err
+		}
 	}
 	from, to := int(min(first, fs.MaxDescriptors)), int(min(last, fs.MaxDescriptors))
 	if flags&unix.CLOSE_RANGE_CLOEXEC != 0 {

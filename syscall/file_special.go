@@ -27,8 +27,10 @@ func makePipe(t *task.Task, address uint64, flags int) (uint64, error) {
 	if flags&^(unix.O_CLOEXEC|unix.O_NONBLOCK) != 0 {
 		return 0, unix.EINVAL
 	}
-	c := t.Credentials()
-	r, w := pipe.New(t.FS.Mounts(), c.FSUID, c.FSGID, flags)
+	r, w, err := pipe.New(t.FS.Mounts(), t, flags)
+	if err != nil {
+		return 0, err
+	}
 	return 0, installPair(t, r, w, address, flags&unix.O_CLOEXEC != 0)
 }
 

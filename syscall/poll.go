@@ -86,10 +86,16 @@ func release(files []watched) {
 	}
 }
 
+// pollBytes is about what one descriptor of a poll needs of the kernel's heap.
+const pollBytes = 160
+
 // readPollfds reads the array of poll(2) and looks up its files.
 func readPollfds(t *task.Task, address, count uint64) ([]watched, []unix.PollFd, error) {
 	if count > t.Group().Limits.Soft(unix.RLIMIT_NOFILE) {
 		return nil, nil, unix.EINVAL
+	}
+	if err := t.Kernel().Memory().Admit(int64(count) * pollBytes); err != nil {
+		return nil, nil, err
 	}
 	array := make([]unix.PollFd, count)
 	if err := abi.CopyInSlice(t, address, array); err != nil {

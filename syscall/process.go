@@ -252,7 +252,9 @@ func sysUnshare(t *task.Task, a *amd64.Args) (uint64, error) {
 		return 0, t.RefuseNamespace()
 	}
 	if flags&unix.CLONE_FILES != 0 && t.FDs.Users() > 1 {
-		t.UnshareFiles()
+		if err := t.UnshareFiles(); err != nil {
+			return 0, err
+		}
 	}
 	if flags&unix.CLONE_FS != 0 && t.FS.Users() > 1 {
 		t.UnshareFS()

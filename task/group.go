@@ -41,6 +41,7 @@ type ThreadGroup struct {
 	startTime int64       // clock.Monotonic
 	// OOMAdjust is /proc/pid/oom_score_adj, -1000 to 1000.
 	OOMAdjust atomic.Int32
+	oomKilled atomic.Bool   // the OOM killer has chosen it
 	barriers  atomic.Uint32 // registered commands of membarrier(2)
 
 	mu     sync.Mutex

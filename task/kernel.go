@@ -71,6 +71,12 @@ type Config struct {
 	NoRandomize bool
 	// Wall is the time of day.
 	Wall *clock.Wall
+	// CollectHeap runs the garbage collector and frees the memory that the heap does
+	// not use. nil stands for doing nothing.
+	CollectHeap func()
+	// OutOfMemory ends the machine with a message: memory is needed, and no process
+	// may be killed for it. nil stands for a panic.
+	OutOfMemory func(message string)
 	// Random fills p with bytes that cannot be predicted (AT_RANDOM,
 	// getrandom(2), addresses).
 	Random func(p []byte)
@@ -94,7 +100,7 @@ type Kernel struct {
 	futexes futexTable
 	load    loadAverage
 	wallSet wait.Queue // woken when the time of day was set
-	oom     sync.Mutex // one OOMKill at a time
+	oom     oomState
 }
 
 // New returns a kernel without processes.
@@ -107,6 +113,12 @@ func New(c Config) *Kernel {
 	}
 	if c.Wall == nil {
 		c.Wall = new(clock.Wall)
+	}
+	if c.OutOfMemory == nil {
+		c.OutOfMemory = func(message string) { panic(message) }
+	}
+	if c.CollectHeap == nil {
+		c.CollectHeap = func() {}
 	}
 	if c.Random == nil {
 		c.Random = func(p []byte) {

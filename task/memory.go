@@ -109,7 +109,7 @@ func (t *Task) retryAfterOOM(err error) error {
 	if err != unix.ENOMEM {
 		return err
 	}
-	if t.Killed() || !t.kernel.OOMKill(t.group) || t.Killed() {
+	if t.Killed() || !t.kernel.OOMKill() || t.Killed() {
 		return unix.EFAULT
 	}
 	return errAgain

@@ -28,14 +28,17 @@ var filesSubsystem = Subsystem{
 		if a.Flags&unix.CLONE_FILES != 0 {
 			child.FDs = parent.FDs.Share()
 		} else {
-			child.FDs = parent.FDs.Copy()
+			var err error
+			child.FDs, err = parent.FDs.Copy()
+			return err
 		}
 		return nil
 	},
 	Undo: (*Task).releaseFiles,
 	Exec: func(t *Task, _ *Execution) {
-		if t.FDs.Users() > 1 {
-			t.UnshareFiles()
+		if t.FDs.Users() > 1 && t.UnshareFiles() != nil {
+			t.ForceFatal(unix.SIGSEGV) // as on Linux, execve cannot fail any more
+			return
 		}
 		t.FDs.CloseOnExec()
 	},
@@ -69,8 +72,14 @@ func (t *Task) releaseFiles() { t.replaceFiles(nil) }
 func (t *Task) releaseFS() { t.replaceFS(nil) }
 
 // UnshareFiles gives the task a descriptor table of its own (unshare(2),
-// CLONE_FILES).
-func (t *Task) UnshareFiles() { t.replaceFiles(t.FDs.Copy()) }
+// CLONE_FILES). Error: ENOMEM.
+func (t *Task) UnshareFiles() error {
+	own, err := t.FDs.Copy()
+	if err == nil {
+		t.replaceFiles(own)
+	}
+	return err
+}
 
 // UnshareFS gives the task directories of its own (unshare(2), CLONE_FS).
 func (t *Task) UnshareFS() { t.replaceFS(t.FS.Copy()) }

@@ -65,6 +65,7 @@ func (k *Kernel) Spawn(r SpawnRequest) (*ThreadGroup, error) {
 		r.Credentials = cred.Root()
 	}
 	t := k.newFirstTask(r.Credentials)
+	r.FDs.SetMemory(k.Memory())
 	t.FDs, t.FS = r.FDs, r.FS
 	at := fs.At{Caller: t, Name: r.Path, Follow: true}
 	if err := t.Exec(ExecRequest{At: at, Argv: r.Argv, Envp: r.Envp}); err != nil {

@@ -145,7 +145,7 @@ func (t *Task) pageFault(f *amd64.Frame, _ int) {
 			t.fault(f, signal.FaultInfo(unix.SIGBUS, signal.BUS_ADRERR, address))
 			return
 		case mm.FaultNoMemory:
-			if t.Killed() || !t.kernel.OOMKill(t.group) {
+			if t.Killed() || !t.kernel.OOMKillAndWait(t.group) {
 				return // the task exits, or repeats the access after another process was killed
 			}
 		}

@@ -7,6 +7,7 @@ import (
 	"os"
 	"runtime"
 	"runtime/debug"
+	"runtime/metrics"
 	"time"
 
 	"slowpath/arch/amd64"
@@ -68,7 +69,6 @@ const visitsKept = 512
 // returns only if that fails.
 func (k *kernel) run() error {
 	k.setClock()
-	k.limitHeap()
 	amd64.EnableExtendedState()
 
 	var err error
@@ -96,6 +96,8 @@ func (k *kernel) run() error {
 		Kick:        func(t *task.Task) { amd64.Kick(t.Frame) },
 		Log:         k.log.Infof,
 		Memory:      k.memory,
+		CollectHeap: debug.FreeOSMemory,
+		OutOfMemory: k.endWithoutMemory,
 		MapVDSO:     shared.Map,
 		HWCap:       hwcap,
 		HWCap2:      hwcap2,
@@ -105,6 +107,8 @@ func (k *kernel) run() error {
 		Wall:        k.wall,
 		Random:      k.random,
 	})
+	afterCollections(k.memory.CheckWatch)
+	go k.tasks.ReclaimMemory(limitHeap)
 	if err := k.mountSystemFiles(); err != nil {
 		return err
 	}
@@ -136,11 +140,27 @@ func (k *kernel) setClock() {
 	amd64.SetWallClock(uint64(now.UnixNano()))
 }
 
-// limitHeap sets the goal for the Go heap's size to a fraction of the memory, so that
-// the garbage collector leaves memory to user programs.
-func (k *kernel) limitHeap() {
-	const share, least = 4, 16 << 20
-	debug.SetMemoryLimit(max(int64(boot.Memory())/share, least))
+// limitHeap lets the Go heap grow by at most room bytes from its present size. As
+// less memory is free, the collector runs more often (Kernel.ReclaimMemory).
+func limitHeap(room int64) {
+	used := []metrics.Sample{{Name: "/memory/classes/total:bytes"}, {Name: "/memory/classes/heap/released:bytes"}}
+	metrics.Read(used)
+	debug.SetMemoryLimit(int64(used[0].Value.Uint64()-used[1].Value.Uint64()) + room)
+}
+
+// afterCollections calls f after every collection of the heap.
+func afterCollections(f func()) {
+	type collected struct{ _ [16]byte }
+	runtime.AddCleanup(new(collected), func(struct{}) {
+		f()
+		afterCollections(f)
+	}, struct{}{})
+}
+
+// endWithoutMemory ends the machine when no process may be killed for memory.
+func (k *kernel) endWithoutMemory(message string) {
+	k.log.Infof("%s", message)
+	k.end(goos.ExitFatal)
 }
 
 // end powers off with an exit code for the host. After a fatal error it first obeys

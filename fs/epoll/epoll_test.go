@@ -25,7 +25,7 @@ func newRig(t *testing.T) *rig {
 	w := fstest.New(t, 64)
 	rig := &rig{World: w, file: epoll.New(w.Mounts)}
 	rig.set = epoll.Of(rig.file)
-	rig.r, rig.w = pipe.New(w.Mounts, 0, 0, 0)
+	rig.r, rig.w, _ = pipe.New(w.Mounts, w.Caller, 0)
 	t.Cleanup(rig.file.DecRef)
 	return rig
 }

@@ -29,19 +29,32 @@ type inode struct{ fs.InodeBase }
 func (i *inode) Open(r fs.OpenRequest) (fs.FileOperations, error) { return open(i, r, unnamedPipe) }
 
 // New is pipe2(2). It returns the reading and the writing end. flags may have
-// O_NONBLOCK.
-func New(m *fs.Mounts, uid, gid uint32, flags int) (reader, writer *fs.File) {
+// O_NONBLOCK. Errors: ENFILE, ENOMEM.
+func New(m *fs.Mounts, caller fs.Caller, flags int) (reader, writer *fs.File, err error) {
+	if err := m.Memory().Admit(pipeBytes); err != nil {
+		return nil, nil, err
+	}
+	c := caller.Credentials()
 	i := &inode{}
-	i.Init(m.UnnamedNumbers(), fs.NewNode{Mode: unix.S_IFIFO | 0o600, UID: uid, GID: gid})
-	buffer := i.Attachment(func() any { return newPipe() }).(*Pipe)
+	i.Init(m.UnnamedNumbers(), fs.NewNode{Mode: unix.S_IFIFO | 0o600, UID: c.FSUID, GID: c.FSGID})
+	buffer := i.Attachment(func() any { return newPipe(m) }).(*Pipe)
+	if err := buffer.begin(m, c); err != nil {
+		return nil, nil, err
+	}
 	buffer.readers, buffer.writers = 1, 1
 	buffer.readerOpens, buffer.writerOpens = 1, 1
 	label := "pipe:[" + strconv.FormatUint(i.Number(), 10) + "]"
 	flags &= unix.O_NONBLOCK
 	reader = m.OpenInode(i, label, unix.O_RDONLY|flags, &end{pipe: buffer, reads: true})
 	writer = m.OpenInode(i, label, unix.O_WRONLY|flags, &end{pipe: buffer, writes: true})
-	return reader, writer
+	return reader, writer, nil
 }
+
+// pipeBytes is about what a pipe with its two files needs of the kernel's heap.
+const pipeBytes = 2048
+
+// HeldMemory implements fs.MemoryHolder. Both ends hold the ring.
+func (e *end) HeldMemory() int64 { return pipeBytes/2 + e.pipe.size.Load()/2 }
 
 // Open opens a FIFO. It does not wait: if open(2) must wait, Opened of the file
 // returns EAGAIN. Error: ENXIO for a writer with O_NONBLOCK if there is no
@@ -57,13 +70,17 @@ const (
 )
 
 func open(i fs.Inode, r fs.OpenRequest, kind pipeKind) (fs.FileOperations, error) {
-	p := i.Base().Attachment(func() any { return newPipe() }).(*Pipe)
+	p := i.Base().Attachment(func() any { return newPipe(r.Mounts) }).(*Pipe)
 	e := &end{pipe: p, reads: r.Reads(), writes: r.Writes()}
 	nonBlocking := r.Flags&unix.O_NONBLOCK != 0
 	p.mu.Lock()
 	if e.writes && !e.reads && nonBlocking && p.readers == 0 && kind == namedPipe {
 		p.mu.Unlock()
 		return nil, unix.ENXIO
+	}
+	if err := p.begin(r.Mounts, r.Caller.Credentials()); err != nil {
+		p.mu.Unlock()
+		return nil, err
 	}
 	e.waitForReaders, e.waitForWriters = p.readerOpens, p.writerOpens
 	e.waits = kind == namedPipe && !nonBlocking && e.reads != e.writes && (e.reads && p.writers == 0 || e.writes && p.readers == 0)
@@ -167,7 +184,7 @@ func (e *end) Release() {
 		p.writers--
 	}
 	if p.readers == 0 && p.writers == 0 {
-		p.ring, p.start, p.length = nil, 0, 0
+		p.end()
 	}
 	p.mu.Unlock()
 	p.queue.Wake(wait.All)

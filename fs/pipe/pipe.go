@@ -3,10 +3,13 @@ package pipe
 
 import (
 	"sync"
+	"sync/atomic"
 
 	"golang.org/x/sys/unix"
 
+	"slowpath/cred"
 	"slowpath/fs"
+	"slowpath/mm"
 	"slowpath/wait"
 )
 
@@ -14,7 +17,7 @@ import (
 const (
 	DefaultCapacity = 65536
 	MinCapacity     = 4096    // F_SETPIPE_SZ rounds up to it
-	MaxCapacity     = 1 << 20 // /proc/sys/fs/pipe-max-size
+	MaxCapacity     = 1 << 20 // the initial pipe-max-size, see Limits
 	// Atomic is PIPE_BUF: a write of up to Atomic bytes is not interleaved with
 	// other writes.
 	Atomic = 4096
@@ -23,9 +26,12 @@ const (
 // Pipe is the buffer of a pipe and the number of its open ends. The buffer is a
 // ring that grows with its contents, up to the capacity.
 type Pipe struct {
-	queue wait.Queue
+	queue  wait.Queue
+	memory *mm.Memory   // admits the ring's growth
+	size   atomic.Int64 // of the ring; HeldMemory reads it without the lock
 
 	mu       sync.Mutex // guards the fields below
+	charge   *charge    // of the capacity, while an end is open
 	ring     []byte     // its size is a power of two, or 0
 	start    int        // index of the oldest byte
 	length   int
@@ -37,29 +43,58 @@ type Pipe struct {
 	readerOpens, writerOpens uint64
 }
 
-func newPipe() *Pipe { return &Pipe{capacity: DefaultCapacity} }
+func newPipe(m *fs.Mounts) *Pipe { return &Pipe{memory: m.Memory()} }
+
+// begin charges a pipe that has no open end to the caller's user. p.mu is held.
+// Error: ENFILE.
+func (p *Pipe) begin(m *fs.Mounts, c *cred.Credentials) error {
+	if p.readers+p.writers > 0 {
+		return nil
+	}
+	var err error
+	p.charge, p.capacity, err = newCharge(m, c)
+	return err
+}
+
+// end frees the contents of a pipe that has no open end. p.mu is held.
+func (p *Pipe) end() {
+	p.charge.set(0)
+	p.charge = nil
+	p.setRing(nil)
+	p.start, p.length = 0, 0
+}
+
+func (p *Pipe) setRing(ring []byte) {
+	p.ring = ring
+	p.size.Store(int64(len(ring)))
+}
 
 // free returns the number of free bytes. p.mu is held.
 func (p *Pipe) free() int { return p.capacity - p.length }
 
-// reserve makes the ring large enough for n more bytes.
-func (p *Pipe) reserve(n int) {
+// reserve makes the ring large enough for n more bytes. Error: ENOMEM.
+func (p *Pipe) reserve(n int) error {
 	need := p.length + n
 	if need <= len(p.ring) {
-		return
+		return nil
 	}
 	size := max(len(p.ring), 512)
 	for size < need {
 		size *= 2
 	}
+	if err := p.memory.Admit(int64(size)); err != nil {
+		return err
+	}
 	p.resize(size)
+	return nil
 }
 
 func (p *Pipe) resize(size int) {
 	bigger := make([]byte, size)
 	a, b := p.occupied()
 	copy(bigger[copy(bigger, a):], b)
-	p.ring, p.start = bigger, 0
+	p.setRing(bigger)
+	p.start = 0
 }
 
 // occupied returns the bytes in the ring, in up to two pieces.
@@ -74,9 +109,9 @@ func (p *Pipe) occupied() (first, second []byte) {
 	return p.ring[p.start:], p.ring[:end-len(p.ring)]
 }
 
-// vacant returns room for n bytes after the last one, in up to two pieces.
+// vacant returns the room for n bytes after the last one, in up to two pieces. The
+// ring has that room: see reserve.
 func (p *Pipe) vacant(n int) (first, second []byte) {
-	p.reserve(n)
 	begin := (p.start + p.length) & (len(p.ring) - 1)
 	if begin+n <= len(p.ring) {
 		return p.ring[begin : begin+n], nil
@@ -154,7 +189,12 @@ func (p *Pipe) write(src fs.Source) (int, error) {
 		p.mu.Unlock()
 		return 0, unix.EAGAIN
 	}
-	first, second := p.vacant(min(want, room))
+	count := min(want, room)
+	if err := p.reserve(count); err != nil {
+		p.mu.Unlock()
+		return 0, err
+	}
+	first, second := p.vacant(count)
 	n, err := src.Get(first)
 	if n == len(first) && len(second) > 0 && err == nil {
 		var m int
@@ -170,13 +210,11 @@ func (p *Pipe) write(src fs.Source) (int, error) {
 }
 
 // SetCapacity is F_SETPIPE_SZ. It returns the new capacity in bytes. Errors:
-// EINVAL, EPERM above MaxCapacity, EBUSY if the pipe contains more bytes.
-func (p *Pipe) SetCapacity(size uint64) (int, error) {
+// EINVAL; EPERM without CAP_SYS_RESOURCE above pipe-max-size, and above the limits
+// of the user; EBUSY if the pipe contains more bytes.
+func (p *Pipe) SetCapacity(size uint64, c *cred.Credentials) (int, error) {
 	if size > 1<<31 {
 		return 0, unix.EINVAL
-	}
-	if size > MaxCapacity {
-		return 0, unix.EPERM
 	}
 	capacity := MinCapacity
 	for uint64(capacity) < size {
@@ -184,9 +222,17 @@ func (p *Pipe) SetCapacity(size uint64) (int, error) {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.length > capacity {
+	switch {
+	case capacity > p.capacity && p.charge.forbids(int64(capacity), c):
+		return 0, unix.EPERM
+	case capacity < p.length:
 		return 0, unix.EBUSY
+	case capacity > p.capacity:
+		if err := p.charge.grow(int64(capacity), c); err != nil {
+			return 0, err
+		}
 	}
+	p.charge.set(int64(capacity))
 	p.capacity = capacity
 	if len(p.ring) > capacity {
 		p.resize(capacity)

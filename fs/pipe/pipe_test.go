@@ -6,6 +6,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"slowpath/cred"
 	"slowpath/fs"
 	"slowpath/fs/fstest"
 	"slowpath/fs/pipe"
@@ -13,8 +14,17 @@ import (
 )
 
 func newPair(t *testing.T) (r, w *fs.File) {
-	world := fstest.New(t, 64)
-	return pipe.New(world.Mounts, 0, 0, 0)
+	_, r, w = newWorldWithPair(t)
+	return r, w
+}
+
+func newWorldWithPair(t *testing.T) (world *fstest.World, r, w *fs.File) {
+	world = fstest.New(t, 64)
+	r, w, err := pipe.New(world.Mounts, world.Caller, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return world, r, w
 }
 
 func TestWriteFillsPipeAndKeepsSmallWritesWhole(t *testing.T) {
@@ -136,19 +146,19 @@ func TestFIFOOpenWaitsForTheOtherEnd(t *testing.T) {
 // /proc/pid/fd does, after the other end was closed. The open must neither wait
 // nor fail.
 func TestReopeningAnUnnamedPipeDoesNotBlock(t *testing.T) {
-	r, w := newPair(t)
+	world, r, w := newWorldWithPair(t)
 	w.Write(fs.NewBytesSource([]byte("left behind")))
 	w.DecRef()
-	operations, err := r.Inode().Open(fs.OpenRequest{Flags: unix.O_RDONLY})
+	operations, err := r.Inode().Open(fs.OpenRequest{Caller: world.Caller, Mounts: world.Mounts, Flags: unix.O_RDONLY})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if err := operations.(fs.Opener).Opened(); err != nil {
 		t.Errorf("a reader without a writer: %v", err)
 	}
-	r, w = newPair(t)
+	world, r, w = newWorldWithPair(t)
 	r.DecRef()
-	if _, err := w.Inode().Open(fs.OpenRequest{Flags: unix.O_WRONLY | unix.O_NONBLOCK}); err != nil {
+	if _, err := w.Inode().Open(fs.OpenRequest{Caller: world.Caller, Mounts: world.Mounts, Flags: unix.O_WRONLY | unix.O_NONBLOCK}); err != nil {
 		t.Errorf("a non-blocking writer without a reader: %v", err)
 	}
 }
@@ -164,8 +174,57 @@ func TestSetCapacityRoundsUpAndChecksBounds(t *testing.T) {
 		want int
 		err  error
 	}{{4096, 0, unix.EBUSY}, {9000, 16384, nil}, {0, 0, unix.EBUSY}, {2 << 20, 0, unix.EPERM}, {1 << 40, 0, unix.EINVAL}} {
-		if got, err := p.SetCapacity(c.size); got != c.want || err != c.err && !(err == nil && c.err == nil) {
+		if got, err := p.SetCapacity(c.size, cred.User(1000, 1000)); got != c.want || err != c.err && !(err == nil && c.err == nil) {
 			t.Errorf("SetCapacity(%d) = %d, %v", c.size, got, err)
 		}
+	}
+}
+
+func TestUnprivilegedUserAboveSoftLimitGetsSmallPipes(t *testing.T) {
+	world := fstest.New(t, 64)
+	user := world.User(1000, 1000)
+	pipe.LimitsOf(world.Mounts).UserPagesSoft.Store(20)
+	var files []*fs.File
+	open := func(caller fs.Caller) *pipe.Pipe {
+		r, w, err := pipe.New(world.Mounts, caller, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		files = append(files, r, w)
+		return pipe.Of(r)
+	}
+	first, second := open(user), open(user)
+	if first.Capacity() != pipe.DefaultCapacity || second.Capacity() != 8192 {
+		t.Errorf("capacities %d and %d, want the default and two pages", first.Capacity(), second.Capacity())
+	}
+	if _, err := second.SetCapacity(65536, user.Credentials()); err != unix.EPERM {
+		t.Errorf("F_SETPIPE_SZ above the soft limit: %v, want EPERM", err)
+	}
+	if root := open(world.Caller); root.Capacity() != pipe.DefaultCapacity {
+		t.Errorf("root got %d bytes, want the default", root.Capacity())
+	}
+	for _, f := range files {
+		f.DecRef()
+	}
+	if held := world.Mounts.Accounts().Held(1000, fs.PipePages); held != 0 {
+		t.Errorf("the user is charged for %d pages after all pipes were closed", held)
+	}
+	if again := open(user); again.Capacity() != pipe.DefaultCapacity {
+		t.Errorf("after closing all pipes a new one has %d bytes", again.Capacity())
+	}
+}
+
+func TestUserAboveHardLimitGetsNoPipe(t *testing.T) {
+	world := fstest.New(t, 64)
+	pipe.LimitsOf(world.Mounts).UserPagesHard.Store(20)
+	user := world.User(1000, 1000)
+	r, w, err := pipe.New(world.Mounts, user, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.DecRef()
+	defer w.DecRef()
+	if _, _, err := pipe.New(world.Mounts, user, 0); err != unix.ENFILE {
+		t.Errorf("a pipe above the hard limit: %v, want ENFILE", err)
 	}
 }

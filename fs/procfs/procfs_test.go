@@ -76,7 +76,7 @@ func newWorld(t *testing.T) (*fstest.World, *fakeSystem) {
 	s := &fakeSystem{world: w, host: "box", tasks: make(map[int]*fakeTask)}
 	files := fs.NewFDTable()
 	t.Cleanup(files.Release)
-	r, wr := pipe.New(w.Mounts, 0, 0, 0)
+	r, wr, _ := pipe.New(w.Mounts, w.Caller, 0)
 	files.Install(r, 0, 10, fs.KeepOnExec)
 	files.Install(wr, 0, 10, fs.CloseOnExec)
 	w.Write("/some file", "contents")

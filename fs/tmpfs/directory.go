@@ -127,9 +127,10 @@ func (d *directory) Link(name string, target fs.Inode) error {
 	if r, ok := target.(*regular); ok && r.isDead() {
 		return unix.ENOENT
 	}
-	if target.Base().AddLinks(1) == 1 {
-		d.filesystem.nodes.Add(1)
+	if err := d.filesystem.chargeNode(0); err != nil {
+		return err
 	}
+	target.Base().AddLinks(1)
 	d.mu.Lock()
 	d.add(name, target)
 	d.mu.Unlock()

@@ -248,6 +248,15 @@ func (r *regular) undoFill(added []uint64) {
 // Mappable implements fs.FileOperations.
 func (o *file) Mappable() (mm.Mappable, error) { return o.regular, nil }
 
+// HeldMemory implements fs.MemoryHolder. The pages of a file without a name are freed
+// with the last reference.
+func (o *file) HeldMemory() int64 {
+	if o.regular.Links() > 0 {
+		return 0
+	}
+	return o.regular.pages.count.Load() * mm.PageSize
+}
+
 // Sync implements fs.FileOperations. There is no storage to write to.
 func (o *file) Sync() error { return nil }
 

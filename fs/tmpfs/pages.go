@@ -2,6 +2,7 @@ package tmpfs
 
 import (
 	"math"
+	"sync/atomic"
 
 	"slowpath/mm/frame"
 )
@@ -20,7 +21,7 @@ type chunk struct {
 // uses no memory. The caller locks it.
 type pageTable struct {
 	chunks map[uint64]*chunk
-	count  int64
+	count  atomic.Int64 // present pages; read without the lock by HeldMemory
 }
 
 // noPage is an index above that of every page.
@@ -59,12 +60,12 @@ func (p *pageTable) put(index uint64, n frame.Number) {
 	}
 	c.frames[index%chunkPages] = n
 	c.present++
-	p.count++
+	p.count.Add(1)
 }
 
 // take removes the pages in [first, end) and returns their frames.
 func (p *pageTable) take(first, end uint64) []frame.Number {
-	if first >= end || p.count == 0 {
+	if first >= end || p.count.Load() == 0 {
 		return nil
 	}
 	var taken []frame.Number
@@ -93,7 +94,7 @@ func (p *pageTable) takeFrom(taken []frame.Number, key, first, end uint64) []fra
 		taken = append(taken, n)
 		c.frames[i] = frame.None
 		c.present--
-		p.count--
+		p.count.Add(-1)
 	}
 	if c.present == 0 {
 		delete(p.chunks, key)

@@ -47,7 +47,7 @@ func (r *regular) Attributes() fs.Attributes {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
 	a.Size = r.size
-	a.Blocks = r.pages.count * (mm.PageSize / 512)
+	a.Blocks = r.pages.count.Load() * (mm.PageSize / 512)
 	return a
 }
 

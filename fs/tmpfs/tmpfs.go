@@ -167,9 +167,8 @@ func (f *Filesystem) Unmounted() { f.root.discard() }
 // newInode makes an inode of the type in n.Mode. It fails with ENOSPC if there
 // are too many inodes, and with EINVAL for an unknown type.
 func (f *Filesystem) newInode(n fs.NewNode) (fs.Inode, error) {
-	if f.nodes.Add(1) > f.maxNodes {
-		f.nodes.Add(-1)
-		return nil, unix.ENOSPC
+	if err := f.chargeNode(int64(len(n.Target))); err != nil {
+		return nil, err
 	}
 	switch n.Mode & unix.S_IFMT {
 	case unix.S_IFREG:
@@ -189,6 +188,20 @@ func (f *Filesystem) newInode(n fs.NewNode) (fs.Inode, error) {
 	return nil, unix.EINVAL
 }
 
+// nodeBytes is about what an inode and a name need of the kernel's heap, with the
+// name's place in its directory and in the name space.
+const nodeBytes = 2048
+
+// chargeNode counts an inode, or a further name of one, as Linux does. target is the
+// length of a symbolic link's target. Error: ENOSPC.
+func (f *Filesystem) chargeNode(target int64) error {
+	if f.nodes.Add(1) > f.maxNodes || f.memory.Admit(nodeBytes+target) != nil {
+		f.nodes.Add(-1)
+		return unix.ENOSPC
+	}
+	return nil
+}
+
 // unlinked removes one name of an inode and frees the inode if it is unreachable.
 func (f *Filesystem) unlinked(inode fs.Inode) {
 	links := inode.Base().AddLinks(-1)
@@ -196,10 +209,10 @@ func (f *Filesystem) unlinked(inode fs.Inode) {
 		d.AddLinks(-1) // its own "."
 		links = 0
 	}
+	f.nodes.Add(-1)
 	if links > 0 {
 		return
 	}
-	f.nodes.Add(-1)
 	if r, ok := inode.(*regular); ok {
 		r.freeIfUnused()
 	}

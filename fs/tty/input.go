@@ -37,8 +37,14 @@ func (i *input) buffered(t *termios) int {
 	return len(i.ready)
 }
 
+// room returns the number of characters for which there is room. The end of a line
+// takes room too, because VEOF ends a line without a character.
+func (i *input) room() int {
+	return max(0, inputSize-1-max(len(i.ready)+len(i.edit), len(i.ends)))
+}
+
 // full reports whether there is no room for another character.
-func (i *input) full() bool { return len(i.ready)+len(i.edit) >= inputSize-1 }
+func (i *input) full() bool { return i.room() == 0 }
 
 // finish ends the line that is being typed.
 func (i *input) finish() {

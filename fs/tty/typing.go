@@ -26,7 +26,7 @@ func (t *Terminal) room() int {
 	if t.termios.canonical() && len(t.input.ends) == 0 {
 		return inputSize // an unfinished line cannot be read, so waiting would not make room
 	}
-	return max(0, inputSize-1-len(t.input.ready)-len(t.input.edit))
+	return t.input.room()
 }
 
 // process processes one character: flow control, signals, conversion, and then
@@ -143,6 +143,9 @@ func (t *Terminal) processInLine(c byte) {
 	case extended && s.is(unix.VREPRINT, c) && s.local(unix.ECHO):
 		t.reprint(c)
 	case s.is(unix.VEOF, c):
+		if len(t.input.ends) >= inputSize-1 {
+			return
+		}
 		t.input.finish()
 		t.wake |= wait.Readable
 	case c == '\n':

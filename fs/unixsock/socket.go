@@ -211,7 +211,47 @@ func (s *Socket) hasRoom() bool {
 	if s.kind == unix.SOCK_DGRAM && len(s.incoming) >= maxDatagrams {
 		return false
 	}
-	return s.bytes < s.options.ReceiveBuffer
+	return s.charged() < s.options.ReceiveBuffer
+}
+
+// messageBytes is the least that a message takes of the buffer (Linux: the truesize
+// of an empty sk_buff). It bounds the number of messages.
+const messageBytes = 768
+
+// charged returns what the incoming messages take of the buffer. domain.mu is held.
+func (s *Socket) charged() int {
+	n := 0
+	for _, m := range s.incoming {
+		n += max(len(m.data), messageBytes)
+	}
+	return n
+}
+
+// socketBytes is about what a socket needs of the kernel's heap.
+const socketBytes = 1024
+
+// HeldMemory implements fs.MemoryHolder. It counts the connections that were not
+// accepted, and the files in transit that are not sockets.
+func (s *Socket) HeldMemory() int64 {
+	s.domain.mu.Lock()
+	defer s.domain.mu.Unlock()
+	held := s.queuedBytes()
+	for _, waiting := range s.pending {
+		held += waiting.queuedBytes()
+	}
+	return held
+}
+
+func (s *Socket) queuedBytes() int64 {
+	held := int64(socketBytes + s.charged())
+	for _, m := range s.incoming {
+		for _, f := range m.files {
+			if Of(f) == nil {
+				held += f.HeldMemory()
+			}
+		}
+	}
+	return held
 }
 
 // block adds other to the senders that are woken when s has room. domain.mu is

@@ -83,7 +83,7 @@ func (s *Socket) target(out Outgoing) (*Socket, int, error) {
 	if err := s.maySend(target); err != nil {
 		return nil, 0, err
 	}
-	return target, target.options.ReceiveBuffer - target.bytes, nil
+	return target, max(target.options.ReceiveBuffer-target.charged(), 1), nil
 }
 
 // Connected reports whether the socket is connected.

@@ -1,0 +1,103 @@
+package pipe
+
+import (
+	"sync/atomic"
+
+	"golang.org/x/sys/unix"
+
+	"slowpath/cred"
+	"slowpath/fs"
+)
+
+// Limits are the limits of pipe(7), /proc/sys/fs/pipe-*. They are safe for
+// concurrent use.
+type Limits struct {
+	MaxSize       atomic.Int64 // pipe-max-size, in bytes
+	UserPagesSoft atomic.Int64 // pipe-user-pages-soft; 0 for none
+	UserPagesHard atomic.Int64 // pipe-user-pages-hard; 0 for none
+}
+
+type limitsKey struct{}
+
+// LimitsOf returns the limits of the namespace.
+func LimitsOf(m *fs.Mounts) *Limits {
+	return m.Service(limitsKey{}, func() any {
+		l := &Limits{}
+		l.MaxSize.Store(MaxCapacity)
+		l.UserPagesSoft.Store(16384)
+		return l
+	}).(*Limits)
+}
+
+// pageSize is the unit of the user's limits.
+const pageSize = 4096
+
+// leastCapacity is the capacity of a new pipe whose user is above the soft limit
+// (PIPE_MIN_DEF_BUFFERS in Linux).
+const leastCapacity = 2 * pageSize
+
+// charge is the account of a pipe's capacity. The pipe's lock guards pages. It is
+// nil while no end is open.
+type charge struct {
+	accounts *fs.Accounts
+	limits   *Limits
+	uid      uint32
+	pages    int64
+}
+
+// unprivileged reports whether the user's limits apply to the caller.
+func unprivileged(c *cred.Credentials) bool {
+	return !c.Has(cred.SysResource) && !c.Has(cred.SysAdmin)
+}
+
+// above reports whether a number of pages exceeds a limit, of which 0 is none.
+func above(pages, limit int64) bool { return limit != 0 && pages > limit }
+
+// newCharge charges a new pipe to the caller's user and returns its capacity
+// (Linux: alloc_pipe_info). Error: ENFILE above the hard limit.
+func newCharge(m *fs.Mounts, c *cred.Credentials) (*charge, int, error) {
+	ch := &charge{accounts: m.Accounts(), limits: LimitsOf(m), uid: c.UID}
+	capacity := int64(DefaultCapacity)
+	if largest := ch.limits.MaxSize.Load(); capacity > largest && !c.Has(cred.SysResource) {
+		capacity = largest
+	}
+	held := ch.set(capacity)
+	if above(held, ch.limits.UserPagesSoft.Load()) && unprivileged(c) {
+		capacity = leastCapacity
+		held = ch.set(capacity)
+	}
+	if above(held, ch.limits.UserPagesHard.Load()) && unprivileged(c) {
+		ch.set(0)
+		return nil, 0, unix.ENFILE
+	}
+	return ch, int(capacity), nil
+}
+
+// set changes the charge to a capacity and returns what the user holds then.
+func (ch *charge) set(capacity int64) int64 {
+	if ch == nil {
+		return 0
+	}
+	pages := capacity / pageSize
+	held := ch.accounts.Charge(ch.uid, fs.PipePages, pages-ch.pages)
+	ch.pages = pages
+	return held
+}
+
+// forbids reports whether the caller may not make the pipe so large
+// (pipe-max-size).
+func (ch *charge) forbids(capacity int64, c *cred.Credentials) bool {
+	return capacity > ch.limits.MaxSize.Load() && !c.Has(cred.SysResource)
+}
+
+// grow changes the charge to a larger capacity. Error: EPERM if the user would be
+// above a limit (Linux: pipe_set_size).
+func (ch *charge) grow(capacity int64, c *cred.Credentials) error {
+	old := ch.pages * pageSize
+	held := ch.set(capacity)
+	if unprivileged(c) && (above(held, ch.limits.UserPagesSoft.Load()) || above(held, ch.limits.UserPagesHard.Load())) {
+		ch.set(old)
+		return unix.EPERM
+	}
+	return nil
+}

@@ -1,0 +1,104 @@
+package mm
+
+import (
+	"sync/atomic"
+
+	"golang.org/x/sys/unix"
+)
+
+// The kernel's own objects live in the Go heap, which takes its frames from the
+// same allocator as user pages. User pages stop at Config.Reserve free frames.
+// Below it are two watermarks of free frames: at the low one, processes are
+// killed until the heap has room again; at the minimum, Admit refuses. The frames
+// below the minimum are for allocations that no program can multiply. A heap that
+// finds no frame at all ends the machine, and the watermarks exist to prevent it.
+
+// heapGuard is the state of the watermarks.
+type heapGuard struct {
+	low, minimum int // free frames
+
+	// The reclaimer is woken when the number of free frames leaves this range.
+	below, above atomic.Int64
+	wake         chan struct{}
+}
+
+func (g *heapGuard) init(reserve int) {
+	g.low, g.minimum = reserve*3/4, reserve/2
+	g.wake = make(chan struct{}, 1)
+	g.below.Store(1 << 62) // the first look sets the range
+}
+
+// Admit decides whether the kernel may allocate about n bytes of its heap for an
+// object of a program. The caller allocates right after it, and the collector
+// counts what is really used: Admit reserves nothing. A nil Memory admits all.
+// Error: ENOMEM at the minimum watermark. It does not sleep. Any goroutine may
+// call it, with locks held.
+func (m *Memory) Admit(n int64) error {
+	if m == nil {
+		return nil
+	}
+	free := int64(m.machine.FreeCount())
+	if free < m.heap.below.Load() {
+		m.wakeReclaimer()
+	}
+	if free-(n+pageMask)/PageSize < int64(m.heap.minimum) {
+		m.wakeReclaimer()
+		return unix.ENOMEM
+	}
+	return nil
+}
+
+// Shortage is how short the kernel's heap is of frames.
+type Shortage uint8
+
+// The values of Shortage.
+const (
+	Enough   Shortage = iota
+	Low               // below the low watermark: processes are killed
+	Critical          // below the minimum: Admit refuses
+)
+
+// Shortage compares the free frames with the watermarks. Any context.
+func (m *Memory) Shortage() Shortage {
+	free := m.machine.FreeCount()
+	switch {
+	case free < m.heap.minimum:
+		return Critical
+	case free < m.heap.low:
+		return Low
+	}
+	return Enough
+}
+
+// HeapRoom returns how many bytes of frames are free above the low watermark. It
+// is 0 below it. Any context.
+func (m *Memory) HeapRoom() int64 {
+	return int64(max(m.machine.FreeCount()-m.heap.low, 0)) * PageSize
+}
+
+// Changed returns the channel that is sent to when the number of free frames has
+// changed by a third since Watch. Only the reclaimer receives from it.
+func (m *Memory) Changed() <-chan struct{} { return m.heap.wake }
+
+// Watch makes Changed report changes from the present number of free frames.
+func (m *Memory) Watch() {
+	free := int64(m.machine.FreeCount())
+	m.heap.below.Store(max(free*2/3, int64(m.heap.low)))
+	m.heap.above.Store(max(free*3/2, int64(2*m.heap.low)))
+}
+
+// CheckWatch wakes the reclaimer if the number of free frames has left the range
+// of Watch. It is called after each collection, because the heap grows without a
+// call to Memory. It does not sleep.
+func (m *Memory) CheckWatch() {
+	if free := int64(m.machine.FreeCount()); free < m.heap.below.Load() || free > m.heap.above.Load() {
+		m.wakeReclaimer()
+	}
+}
+
+func (m *Memory) wakeReclaimer() {
+	select {
+	case m.heap.wake <- struct{}{}:
+	default:
+	}
+}
