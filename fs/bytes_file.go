@@ -15,7 +15,7 @@ type cachedContents struct {
 }
 
 // textRoom is what must be free, in bytes, before a text is generated.
-const textRoom = 64 << 10
+const textRoom = 256 << 10
 
 func (b *BytesFile) contents(offset int64) ([]byte, error) {
 	b.cache.mu.Lock()
@@ -24,9 +24,10 @@ func (b *BytesFile) contents(offset int64) ([]byte, error) {
 		return b.cache.text, nil
 	}
 	b.keep(nil)
-	if err := b.Memory.Admit(textRoom); err != nil {
+	if err := b.Memory.Reserve(textRoom); err != nil {
 		return nil, err
 	}
+	defer b.Memory.Unreserve(textRoom)
 	text, err := b.Contents()
 	if err != nil {
 		return nil, err

@@ -106,9 +106,11 @@ func (t *FDTable) Copy() (*FDTable, error) {
 		words--
 	}
 	slots := min(words<<6, len(t.files))
-	if err := t.memory.Admit(int64(slots) * descriptorBytes); err != nil {
+	size := int64(slots) * descriptorBytes
+	if err := t.memory.Reserve(size); err != nil {
 		return nil, err
 	}
+	defer t.memory.Unreserve(size)
 	n := &FDTable{
 		memory:      t.memory,
 		files:       append([]*File(nil), t.files[:slots]...),
@@ -136,7 +138,7 @@ const (
 func (t *FDTable) HeldMemory() int64 {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	held := int64(len(t.files))*descriptorBytes + t.records.Load()*recordBytes
+	held := int64(len(t.files))*descriptorBytes + t.records.Load()*RecordBytes
 	for _, f := range t.files {
 		if f != nil {
 			held += f.HeldMemory()
@@ -194,6 +196,9 @@ func (t *FDTable) Install(f *File, minimum int, limit uint64, onExec ExecAction)
 	fd := t.used.nextZero(minimum)
 	if uint64(fd) >= min(limit, MaxDescriptors) {
 		return 0, unix.EMFILE
+	}
+	if err := t.memory.Admit(fileBytes); err != nil {
+		return 0, err
 	}
 	if err := t.grow(fd + 1); err != nil {
 		return 0, err
@@ -269,13 +274,22 @@ func (t *FDTable) grow(atLeast int) error {
 	for size < atLeast {
 		size *= 2
 	}
-	if err := t.memory.Admit(int64(size) * descriptorBytes); err != nil {
+	bytes := int64(size) * descriptorBytes
+	if err := t.memory.Reserve(bytes); err != nil {
 		return err
 	}
-	t.files = append(t.files, make([]*File, size-len(t.files))...)
-	t.used = append(t.used, make(bitmap, size/64-len(t.used))...)
-	t.closeOnExec = append(t.closeOnExec, make(bitmap, size/64-len(t.closeOnExec))...)
+	defer t.memory.Unreserve(bytes)
+	t.files = extended(t.files, size)
+	t.used = extended(t.used, size/64)
+	t.closeOnExec = extended(t.closeOnExec, size/64)
 	return nil
+}
+
+// extended returns a copy of s with n elements. Unlike append it allocates no more.
+func extended[S ~[]E, E any](s S, n int) S {
+	longer := make(S, n)
+	copy(longer, s)
+	return longer
 }
 
 // Close is close(2). Error: EBADF.

@@ -140,7 +140,7 @@ func (f *File) DecRef() {
 // file holds: the memory of the file is divided among its references. Any goroutine
 // may call it, with locks of files held.
 func (f *File) HeldMemory() int64 {
-	held := fileBytes + f.records.Load()*recordBytes
+	held := fileBytes + f.records.Load()*RecordBytes
 	if h, ok := f.operations.(MemoryHolder); ok {
 		held += h.HeldMemory()
 	}

@@ -35,8 +35,8 @@ type RecordLock struct {
 // much the file grows.
 const EndOfFile = math.MaxInt64
 
-// recordBytes is about what a record lock needs of the kernel's heap.
-const recordBytes = 96
+// RecordBytes is about what a record lock needs of the kernel's heap.
+const RecordBytes = 96
 
 // recordCounter is implemented by owners that count their record locks, for
 // HeldMemory.

@@ -8,11 +8,13 @@ func (as *AddressSpace) Fork() (*AddressSpace, error) {
 		return nil, err
 	}
 	as.mu.Lock()
-	if err := as.memory.Admit(int64(as.areas.count) * areaBytes); err != nil {
+	size := int64(as.areas.count) * areaBytes
+	if err := as.memory.Reserve(size); err != nil {
 		as.mu.Unlock()
 		child.DecRef()
 		return nil, err
 	}
+	defer as.memory.Unreserve(size)
 	child.mu.Lock()
 	child.limits, child.layout, child.brk = as.limits, as.layout, as.brk
 	err = as.copyAreas(child)

@@ -1,9 +1,12 @@
 package mm
 
 import (
+	"sync"
 	"sync/atomic"
 
 	"golang.org/x/sys/unix"
+
+	"slowpath/clock"
 )
 
 // The kernel's own objects live in the Go heap, which takes its frames from the
@@ -17,12 +20,23 @@ import (
 type heapGuard struct {
 	low, minimum int // free frames
 
+	collect   func() // Config.CollectHeap
+	mu        sync.Mutex
+	collected int64 // when collect last returned, clock.Monotonic
+
+	reserved atomic.Int64 // bytes of Reserve
+
 	// The reclaimer is woken when the number of free frames leaves this range.
 	below, above atomic.Int64
 	wake         chan struct{}
 }
 
-func (g *heapGuard) init(reserve int) {
+// collectPeriod is the least time between two collections for want of memory, in
+// nanoseconds. A collection that has just run would find little.
+const collectPeriod = 100e6
+
+func (g *heapGuard) init(reserve int, collect func()) {
+	g.collect = collect
 	g.low, g.minimum = reserve*3/4, reserve/2
 	g.wake = make(chan struct{}, 1)
 	g.below.Store(1 << 62) // the first look sets the range
@@ -31,8 +45,8 @@ func (g *heapGuard) init(reserve int) {
 // Admit decides whether the kernel may allocate about n bytes of its heap for an
 // object of a program. The caller allocates right after it, and the collector
 // counts what is really used: Admit reserves nothing. A nil Memory admits all.
-// Error: ENOMEM at the minimum watermark. It does not sleep. Any goroutine may
-// call it, with locks held.
+// Error: ENOMEM at the minimum watermark, after a collection. It may sleep. Any
+// goroutine may call it, with locks held.
 func (m *Memory) Admit(n int64) error {
 	if m == nil {
 		return nil
@@ -41,11 +55,63 @@ func (m *Memory) Admit(n int64) error {
 	if free < m.heap.below.Load() {
 		m.wakeReclaimer()
 	}
-	if free-(n+pageMask)/PageSize < int64(m.heap.minimum) {
-		m.wakeReclaimer()
-		return unix.ENOMEM
+	if m.heapAllows(n) {
+		return nil
 	}
+	if n/PageSize < int64(m.total) {
+		m.Collect()
+	}
+	if m.heapAllows(n) {
+		return nil
+	}
+	if m.Shortage() != Enough {
+		m.wakeReclaimer()
+	}
+	return unix.ENOMEM
+}
+
+// heapAllows reports whether n bytes and what is reserved fit above the minimum.
+func (m *Memory) heapAllows(n int64) bool {
+	return int64(m.machine.FreeCount())-(n+m.heap.reserved.Load()+pageMask)/PageSize >= int64(m.heap.minimum)
+}
+
+// Reserve is Admit for an allocation of many pages: what is reserved is counted as
+// used until Unreserve, which the caller calls when it has allocated. Without it many
+// tasks could be admitted and then all wait for the collector in their allocations.
+func (m *Memory) Reserve(n int64) error {
+	if m == nil {
+		return nil
+	}
+	if err := m.Admit(n); err != nil {
+		return err
+	}
+	m.heap.reserved.Add(n)
 	return nil
+}
+
+// Unreserve ends one Reserve of n bytes.
+func (m *Memory) Unreserve(n int64) {
+	if m != nil {
+		m.heap.reserved.Add(-n)
+	}
+}
+
+// Collect runs the garbage collector and frees what the heap does not use, unless
+// that was done in the last collectPeriod. It may sleep. The caller may hold locks.
+func (m *Memory) Collect() { m.collectAfter(collectPeriod) }
+
+// CollectNow is Collect after something large was freed: it always collects.
+func (m *Memory) CollectNow() { m.collectAfter(0) }
+
+func (m *Memory) collectAfter(period int64) {
+	h := &m.heap
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.collect != nil && clock.Monotonic()-h.collected >= period {
+		h.collect()
+		h.collected = clock.Monotonic()
+	}
+	m.Drain()
 }
 
 // Shortage is how short the kernel's heap is of frames.

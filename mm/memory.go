@@ -52,6 +52,9 @@ type Config struct {
 	// Reserve is the number of frames reserved for the kernel's own heap.
 	// Allocate fails rather than use them. The watermarks of Admit follow from it.
 	Reserve int
+	// CollectHeap runs the garbage collector and frees the memory that the heap does
+	// not use. nil stands for doing nothing.
+	CollectHeap func()
 	// KernelRoot is the physical address of a PML4 table whose upper half is
 	// copied into every address space. That half must not change after New.
 	// 0 leaves the upper half empty.
@@ -94,7 +97,7 @@ func New(c Config) (*Memory, error) {
 		machine: c.Machine, directMap: c.DirectMap, infos: c.Infos,
 		total: c.TotalFrames, reserve: c.Reserve,
 	}
-	m.heap.init(c.Reserve)
+	m.heap.init(c.Reserve, c.CollectHeap)
 	if c.KernelRoot != 0 {
 		root := m.table(frame.Number(c.KernelRoot >> frame.Shift))
 		for i := range m.kernelHalf {

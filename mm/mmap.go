@@ -206,7 +206,7 @@ func (as *AddressSpace) freeLowRange(hint, length uint64) (uint64, error) {
 // checkRoom checks all limits for a new area that replaces the mappings in the
 // range, and sets areaCharged if the area counts in Committed_AS.
 func (as *AddressSpace) checkRoom(v *vma, start, end uint64) error {
-	if as.areas.count >= MaxMapCount {
+	if as.areas.count >= MaxMapCount || as.memory.Admit(areaBytes) != nil {
 		return unix.ENOMEM
 	}
 	old := as.mappedIn(start, end)

@@ -168,6 +168,9 @@ func (as *AddressSpace) isolate(start, end uint64, removes int) (*vma, error) {
 	if splits > 0 && as.areas.count+splits-removes > MaxMapCount {
 		return nil, unix.ENOMEM
 	}
+	if splits > removes && as.memory.Admit(int64(splits)*areaBytes) != nil {
+		return nil, unix.ENOMEM
+	}
 	if v.start < start {
 		v = as.split(v, start)
 	}

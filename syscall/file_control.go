@@ -251,6 +251,9 @@ func setLock(owner lockOwner, conflict lockConflict) fcntlCommand {
 		if lock.Kind == fs.SharedLock && !f.Readable() || lock.Kind == fs.ExclusiveLock && !f.Writable() {
 			return 0, unix.EBADF
 		}
+		if lock.Kind != fs.Unlocked && t.Kernel().Memory().Admit(fs.RecordBytes) != nil {
+			return 0, unix.ENOLCK
+		}
 		if conflict == failIfHeld {
 			return 0, f.SetRecord(lock)
 		}

@@ -94,9 +94,11 @@ func readPollfds(t *task.Task, address, count uint64) ([]watched, []unix.PollFd,
 	if count > t.Group().Limits.Soft(unix.RLIMIT_NOFILE) {
 		return nil, nil, unix.EINVAL
 	}
-	if err := t.Kernel().Memory().Admit(int64(count) * pollBytes); err != nil {
+	size := int64(count) * pollBytes
+	if err := t.Kernel().Memory().Reserve(size); err != nil {
 		return nil, nil, err
 	}
+	defer t.Kernel().Memory().Unreserve(size)
 	array := make([]unix.PollFd, count)
 	if err := abi.CopyInSlice(t, address, array); err != nil {
 		return nil, nil, err

@@ -104,8 +104,12 @@ func (t *Task) Clone(a CloneArgs) (int, error) {
 }
 
 // checkProcessLimit returns EAGAIN if there are ThreadsMax tasks, or if the user
-// has RLIMIT_NPROC tasks and no privilege.
+// has RLIMIT_NPROC tasks and no privilege, and ENOMEM if the kernel's heap has no
+// room for a task.
 func (t *Task) checkProcessLimit() error {
+	if err := t.kernel.Memory().Admit(taskBytes); err != nil {
+		return err
+	}
 	if t.kernel.Threads() >= t.kernel.ThreadsMax() {
 		return unix.EAGAIN
 	}

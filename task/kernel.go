@@ -71,9 +71,6 @@ type Config struct {
 	NoRandomize bool
 	// Wall is the time of day.
 	Wall *clock.Wall
-	// CollectHeap runs the garbage collector and frees the memory that the heap does
-	// not use. nil stands for doing nothing.
-	CollectHeap func()
 	// OutOfMemory ends the machine with a message: memory is needed, and no process
 	// may be killed for it. nil stands for a panic.
 	OutOfMemory func(message string)
@@ -116,9 +113,6 @@ func New(c Config) *Kernel {
 	}
 	if c.OutOfMemory == nil {
 		c.OutOfMemory = func(message string) { panic(message) }
-	}
-	if c.CollectHeap == nil {
-		c.CollectHeap = func() {}
 	}
 	if c.Random == nil {
 		c.Random = func(p []byte) {

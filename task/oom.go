@@ -17,48 +17,34 @@ import (
 
 // oomState is the state of the OOM killer.
 type oomState struct {
-	mu        sync.Mutex // one victim at a time
-	collected int64      // when the heap was last collected, clock.Monotonic
-	stalled   int        // calls since one that has found memory or a victim
+	mu       sync.Mutex // one victim at a time
+	patience int        // how often to wait for the last victim before the next one
+	killed   bool       // a process was killed since the last collection
 }
 
 // oomTimeout is how long a task without locks waits for the exit of a victim, in
 // nanoseconds. The exit frees what Reap cannot.
 const oomTimeout = 2e9
 
-// collectPeriod is the least time between two collections for want of memory, in
-// nanoseconds. A collection that has just run would find nothing.
-const collectPeriod = 200e6
+// A task that holds locks waits in steps of stallStep for the exit of a victim, which
+// may want these locks: after oomPatience steps another process is killed.
+const (
+	stallStep   = time.Millisecond
+	oomPatience = 100
+)
 
 // OOMKill finds memory for a task: it collects the heap, or kills a process and
-// frees its private pages. It reports false if no process is left to kill. It may
-// sleep, but does not wait for another task: the caller may hold locks that no
-// page fault takes. If it returns true, the caller tries again.
+// frees its private pages. It reports false if no process is left to kill; else the
+// caller tries again. It may sleep, but never long for another task: the caller may
+// hold locks that no page fault takes.
 func (k *Kernel) OOMKill() bool {
 	k.oom.mu.Lock()
 	defer k.oom.mu.Unlock()
 	victim, found := k.freeMemory()
-	if found && victim == nil {
-		return k.awaitDying()
+	if victim != nil {
+		time.Sleep(stallStep)
 	}
 	return found
-}
-
-// A caller that holds locks waits in steps of stallStep, at most mostStalls times,
-// for the exit of processes that were killed before. They may want its locks, and
-// then its access fails.
-const (
-	stallStep  = time.Millisecond
-	mostStalls = 200
-)
-
-// awaitDying waits a step and reports whether to try again. k.oom.mu is held.
-func (k *Kernel) awaitDying() bool {
-	if k.oom.stalled++; k.oom.stalled > mostStalls {
-		return false
-	}
-	time.Sleep(stallStep)
-	return true
 }
 
 // OOMKillAndWait is OOMKill for a task that holds no locks: it also waits for the
@@ -74,22 +60,31 @@ func (k *Kernel) OOMKillAndWait(caller *ThreadGroup) bool {
 	return found
 }
 
-// freeMemory collects the heap or kills a process. k.oom.mu is held.
-func (k *Kernel) freeMemory() (victim *ThreadGroup, found bool) {
+// freeMemory collects the heap or kills a process, and returns the victim that is
+// dying then. k.oom.mu is held.
+func (k *Kernel) freeMemory() (dying *ThreadGroup, found bool) {
 	if k.collectHeap() {
-		k.oom.stalled = 0
 		return nil, true
 	}
 	victim, pages, dying := k.oomVictim()
+	if dying != nil && k.oom.patience > 0 {
+		k.oom.patience--
+		return dying, true
+	}
+	if k.oom.killed && dying == nil {
+		k.oom.killed = false
+		k.Memory().CollectNow()
+		return nil, true // the exit has freed what the victim held of the heap
+	}
 	if victim == nil {
-		if !dying {
+		if dying == nil {
 			k.config.OutOfMemory("Out of memory, and no process is left that may be killed, so the machine ends. Give it more memory with --mem.")
 		}
-		return nil, dying
+		return dying, false
 	}
 	k.Logf("Out of memory: killed process %d (%s), which used %d KiB. Give the machine more memory with --mem.",
 		victim.PID(), victim.Leader().Comm(), pages*(mm.PageSize/1024))
-	k.oom.stalled = 0
+	k.oom.patience, k.oom.killed = oomPatience, true
 	k.oomKill(victim)
 	return victim, true
 }
@@ -97,11 +92,7 @@ func (k *Kernel) freeMemory() (victim *ThreadGroup, found bool) {
 // collectHeap runs the collector and reports whether user pages can be allocated
 // again. k.oom.mu is held.
 func (k *Kernel) collectHeap() bool {
-	if now := clock.Monotonic(); now-k.oom.collected >= collectPeriod {
-		k.config.CollectHeap()
-		k.oom.collected = clock.Monotonic()
-	}
-	k.Memory().Drain()
+	k.Memory().Collect()
 	return k.Memory().Stats().Available > oomRoom
 }
 
@@ -196,20 +187,21 @@ func (k *Kernel) ReclaimMemory(setLimit func(room int64)) {
 		}
 		setLimit(memory.HeapRoom() / 2)
 		memory.Watch()
+		time.Sleep(reclaimStep)
 		<-memory.Changed()
 	}
 }
+
+// reclaimStep is the least time between two looks of ReclaimMemory: setLimit stops the
+// world.
+const reclaimStep = 10 * time.Millisecond
 
 // reclaimPause is how long ReclaimMemory waits if no process is left to kill.
 const reclaimPause = 100 * time.Millisecond
 
 // reclaimOnce returns unused memory of the heap or kills one process for it.
 func (k *Kernel) reclaimOnce() bool {
-	k.oom.mu.Lock()
-	k.config.CollectHeap()
-	k.oom.collected = clock.Monotonic()
-	k.oom.mu.Unlock()
-	k.Memory().Drain()
+	k.Memory().CollectNow()
 	return k.Memory().Shortage() == mm.Enough || k.OOMKillAndWait(nil)
 }
 
@@ -284,14 +276,15 @@ func (g *ThreadGroup) OOMScore() int {
 }
 
 // oomVictim returns the process with the greatest badness that may be killed: not
-// init, no exempt process, and none that was killed before. dying reports whether one
-// of those has not exited yet.
-func (k *Kernel) oomVictim() (victim *ThreadGroup, pages int64, dying bool) {
+// init, no exempt process, and none that was killed before. dying is one of those that
+// has not exited yet.
+func (k *Kernel) oomVictim() (victim *ThreadGroup, pages int64, dying *ThreadGroup) {
 	best := int64(math.MinInt64)
 	for _, g := range k.Groups() {
 		if g.oomKilled.Load() {
-			_, ended := g.Exited()
-			dying = dying || !ended
+			if _, ended := g.Exited(); !ended {
+				dying = g
+			}
 			continue
 		}
 		if badness, used := g.badness(); g != k.init && badness > best {

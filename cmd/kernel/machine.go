@@ -1,6 +1,7 @@
 package main
 
 import (
+	"runtime/debug"
 	"unsafe"
 
 	"slowpath/arch/amd64"
@@ -34,6 +35,7 @@ func newMemory() (*mm.Memory, error) {
 		TotalFrames: total,
 		Reserve:     max(total/16, least),
 		KernelRoot:  amd64.KernelRoot(),
+		CollectHeap: debug.FreeOSMemory,
 	})
 }
 

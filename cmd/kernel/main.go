@@ -96,7 +96,6 @@ func (k *kernel) run() error {
 		Kick:        func(t *task.Task) { amd64.Kick(t.Frame) },
 		Log:         k.log.Infof,
 		Memory:      k.memory,
-		CollectHeap: debug.FreeOSMemory,
 		OutOfMemory: k.endWithoutMemory,
 		MapVDSO:     shared.Map,
 		HWCap:       hwcap,

@@ -82,9 +82,10 @@ func (p *Pipe) reserve(n int) error {
 	for size < need {
 		size *= 2
 	}
-	if err := p.memory.Admit(int64(size)); err != nil {
+	if err := p.memory.Reserve(int64(size)); err != nil {
 		return err
 	}
+	defer p.memory.Unreserve(int64(size))
 	p.resize(size)
 	return nil
 }

@@ -26,7 +26,7 @@ const streamChunk = 64 << 10
 
 // Send sends bytes of src to the peer or the destination, and returns EAGAIN
 // instead of waiting. A stream sends as many bytes as there is room for. Other
-// errors: EPIPE, ENOTCONN, EISCONN, EMSGSIZE, ECONNREFUSED, EPERM, and those of
+// errors: EPIPE, ENOTCONN, EISCONN, EMSGSIZE, ENOBUFS, ECONNREFUSED, EPERM, and those of
 // find.
 func (s *Socket) Send(src fs.Source, out Outgoing) (int, error) {
 	target, room, err := s.target(out)
@@ -40,6 +40,11 @@ func (s *Socket) Send(src fs.Source, out Outgoing) (int, error) {
 			return 0, unix.EMSGSIZE
 		}
 	}
+	size := int64(min(limit, src.Remaining())) + messageBytes
+	if s.mounts.Memory().Reserve(size) != nil {
+		return 0, unix.ENOBUFS
+	}
+	defer s.mounts.Memory().Unreserve(size)
 	data, err := fs.GetAll(src, limit)
 	if err != nil {
 		return 0, err
