@@ -39,8 +39,8 @@ type FileOperations interface {
 	Ioctl(f *File, caller Caller, request uint32, argument uint64) (uint64, error)
 	// Allocate is fallocate(2).
 	Allocate(mode uint32, offset, length int64) error
-	// Mappable returns the object that mmap(2) maps: ENODEV if the file cannot
-	// be mapped.
+	// Mappable returns the object that mmap(2) maps, or nil for anonymous memory:
+	// ENODEV if the file cannot be mapped.
 	Mappable() (mm.Mappable, error)
 	// Sync is fsync(2).
 	Sync() error
