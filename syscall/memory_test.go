@@ -6,10 +6,10 @@ import (
 	"golang.org/x/sys/unix"
 
 	"slowpath/fs"
+	"slowpath/fs/devfs"
 	"slowpath/fs/fstest"
 	"slowpath/fs/tmpfs"
 	"slowpath/mm"
-	"slowpath/fs/devfs"
 	"slowpath/task"
 )
 
