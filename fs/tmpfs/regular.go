@@ -24,6 +24,7 @@ type regular struct {
 	fs.InodeBase
 	filesystem *Filesystem
 	mappings   mm.Mappings
+	linking    fs.Linking // set before the inode is shared
 
 	writing sync.Mutex // writes, truncation, allocation, seals
 
