@@ -2,6 +2,8 @@ package fs
 
 import (
 	"golang.org/x/sys/unix"
+
+	"slowpath/cred"
 )
 
 // At is a path name argument of a system call. Its methods are the operations
@@ -78,6 +80,18 @@ func (at At) Lookup() (Path, error) {
 	m.tree.RLock()
 	defer m.tree.RUnlock()
 	return at.locate(m)
+}
+
+// lookupHeld is Lookup, but the path is in use until the caller releases it.
+func (at At) lookupHeld() (Path, error) {
+	m := at.mounts()
+	m.tree.RLock()
+	defer m.tree.RUnlock()
+	p, err := at.locate(m)
+	if err == nil {
+		p.hold()
+	}
+	return p, err
 }
 
 // Attributes is stat(2), or lstat(2) if Follow is not set.
@@ -157,15 +171,40 @@ func writesMount(a *Attributes) bool {
 	return false
 }
 
-// SearchDirectory resolves the name to a directory that the caller may search,
-// for chdir(2) and chroot(2). Errors: ENOTDIR, EACCES.
-func (at At) SearchDirectory() (Path, error) {
+// ChangeDirectory is chdir(2): it makes the directory the caller's working
+// directory. Errors: those of a walk, ENOTDIR, EACCES.
+func (at At) ChangeDirectory() error {
+	return at.enter(func(p Path) error {
+		at.Caller.FSContext().SetDirectory(p)
+		return nil
+	})
+}
+
+// ChangeRoot is chroot(2): it makes the directory the caller's root directory.
+// Errors: those of ChangeDirectory, EPERM without CAP_SYS_CHROOT.
+func (at At) ChangeRoot() error {
+	return at.enter(func(p Path) error {
+		if !at.Caller.Credentials().Has(cred.SysChroot) {
+			return unix.EPERM
+		}
+		at.Caller.FSContext().SetRoot(p)
+		return nil
+	})
+}
+
+// enter resolves the name to a directory that the caller may search, and calls
+// use with it. The directory is in use meanwhile.
+func (at At) enter(use func(p Path) error) error {
 	at.Follow = true
-	p, err := at.Lookup()
+	p, err := at.lookupHeld()
 	if err != nil {
-		return Path{}, err
+		return err
 	}
-	return p, p.searchDirectory(at.Caller)
+	defer p.release()
+	if err := p.searchDirectory(at.Caller); err != nil {
+		return err
+	}
+	return use(p)
 }
 
 func (p Path) searchDirectory(caller Caller) error {

@@ -132,8 +132,9 @@ func (at At) LinkTo(old At) error {
 	return nil
 }
 
-// makeTemporary is open(2) with O_TMPFILE. at names the directory.
-func (at At) makeTemporary(mode uint32) (Path, error) {
+// makeTemporary is open(2) with O_TMPFILE. at names the directory. The path is in
+// use until the caller releases it.
+func (at At) makeTemporary(mode uint32, l Linking) (Path, error) {
 	m := at.mounts()
 	m.tree.Lock()
 	defer m.tree.Unlock()
@@ -151,10 +152,11 @@ func (at At) makeTemporary(mode uint32) (Path, error) {
 	if err := mayAdd(p, at.Caller.Credentials()); err != nil {
 		return Path{}, err
 	}
-	inode, err := maker.CreateTemporary(at.owned(p, NewNode{Mode: unix.S_IFREG | mode}))
+	inode, err := maker.CreateTemporary(at.owned(p, NewNode{Mode: unix.S_IFREG | mode}), l)
 	if err != nil {
 		return Path{}, err
 	}
 	label := "#" + decimal(inode.Base().Number())
+	p.hold()
 	return Path{p.mount, &Dentry{inode: inode, parent: p.dentry, name: label, deleted: true}}, nil
 }

@@ -55,10 +55,8 @@ func (c *Context) Release() {
 	if c.users.Add(-1) > 0 {
 		return
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.root.release()
-	c.directory.release()
+	c.Root().release()
+	c.Directory().release()
 }
 
 // Mounts returns the mount namespace of the context.
@@ -85,22 +83,20 @@ func (c *Context) Directory() Path {
 }
 
 // SetDirectory makes p the working directory. The caller has checked that p is
-// a directory that the task may search.
-func (c *Context) SetDirectory(p Path) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	p.hold()
-	c.directory.release()
-	c.directory = p
-}
+// a directory that the task may search, and p is in use.
+func (c *Context) SetDirectory(p Path) { c.replace(&c.directory, p) }
 
-// SetRoot makes p the root directory (chroot(2)).
-func (c *Context) SetRoot(p Path) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+// SetRoot makes p the root directory (chroot(2)). p is in use.
+func (c *Context) SetRoot(p Path) { c.replace(&c.root, p) }
+
+// replace stores p in one of the two fields and releases the old path.
+func (c *Context) replace(field *Path, p Path) {
 	p.hold()
-	c.root.release()
-	c.root = p
+	c.mu.Lock()
+	old := *field
+	*field = p
+	c.mu.Unlock()
+	old.release()
 }
 
 // WorkingDirectory returns the path name of the working directory (getcwd(2)).

@@ -79,15 +79,39 @@ func PutAll(dst Sink, p []byte) (int, error) {
 	return Moved(n, err)
 }
 
-// GetAll reads up to limit bytes of src into a new slice. A fault shortens the
-// result, or is returned as unix.EFAULT if no byte was read.
+// GetAll reads limit bytes of src, or all if there are fewer, into a new slice. If
+// user memory faults, the error is unix.EFAULT and the result empty, as in Linux
+// for messages and for the pieces of a terminal's output.
 func GetAll(src Source, limit int) ([]byte, error) {
 	p := make([]byte, min(limit, src.Remaining()))
 	n, err := src.Get(p)
-	if n == 0 && err != nil {
-		return nil, err
+	if n == len(p) {
+		return p, nil
 	}
-	return p[:n], nil
+	if err == nil {
+		err = unix.EFAULT
+	}
+	return nil, err
+}
+
+// GetUnits is GetAll in units of the given number of bytes. The result ends before
+// the unit in which user memory faults, as in Linux for the pages of a pipe. The
+// error is reported only if that is the first unit.
+func GetUnits(src Source, limit, unit int) ([]byte, error) {
+	p := make([]byte, min(limit, src.Remaining()))
+	for done := 0; done < len(p); {
+		next := min(len(p)-done, unit)
+		n, err := src.Get(p[done : done+next])
+		if n < next {
+			if err == nil {
+				err = unix.EFAULT
+			}
+			_, err = Moved(done, err)
+			return p[:done], err
+		}
+		done += next
+	}
+	return p, nil
 }
 
 // Moved returns the result of a transfer that moved n bytes before err: the

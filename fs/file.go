@@ -39,8 +39,8 @@ type FileOperations interface {
 	Ioctl(f *File, caller Caller, request uint32, argument uint64) (uint64, error)
 	// Allocate is fallocate(2).
 	Allocate(mode uint32, offset, length int64) error
-	// Mappable returns the object that mmap(2) maps: ENODEV if the file cannot
-	// be mapped.
+	// Mappable returns the object that mmap(2) maps, or nil for anonymous memory:
+	// ENODEV if the file cannot be mapped.
 	Mappable() (mm.Mappable, error)
 	// Sync is fsync(2).
 	Sync() error
@@ -105,7 +105,11 @@ type File struct {
 
 // ReleaseHook is a function that runs when the last reference to a file is
 // dropped, for example to remove the file from an epoll set.
-type ReleaseHook struct{ Released func(*File) }
+type ReleaseHook struct {
+	Released func(*File)
+	// Owner is returned by HookOwners. It may be nil.
+	Owner any
+}
 
 func newFile(m *Mounts, p Path, flags int, ops FileOperations) *File {
 	f := &File{mounts: m, path: p, operations: ops}
@@ -178,6 +182,17 @@ func (f *File) CancelRelease(h *ReleaseHook) {
 			return
 		}
 	}
+}
+
+// HookOwners returns the owners of the hooks that OnRelease has added.
+func (f *File) HookOwners() []any {
+	f.releaseMu.Lock()
+	defer f.releaseMu.Unlock()
+	owners := make([]any, 0, len(f.onRelease))
+	for _, h := range f.onRelease {
+		owners = append(owners, h.Owner)
+	}
+	return owners
 }
 
 // Operations returns the operations of the file's kind, for calls that only one

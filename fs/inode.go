@@ -54,8 +54,17 @@ type MagicLink interface {
 // TemporaryMaker is implemented by directories that can create a file without a
 // name (open(2), O_TMPFILE).
 type TemporaryMaker interface {
-	CreateTemporary(n NewNode) (Inode, error)
+	CreateTemporary(n NewNode, l Linking) (Inode, error)
 }
+
+// Linking says whether linkat(2) may name a file that was created without a name.
+type Linking bool
+
+// NeverLinked is O_TMPFILE with O_EXCL.
+const (
+	NeverLinked Linking = false
+	MayBeLinked Linking = true
+)
 
 // Filesystem is an instance of a file system. It must be comparable with ==:
 // use a pointer.

@@ -1,6 +1,7 @@
 package fs
 
 import (
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -20,16 +21,24 @@ const keptMountFlags = unix.MS_RDONLY | unix.MS_NOSUID | unix.MS_NODEV | unix.MS
 // Mount attaches a dentry tree, or a part of one, to a path in the namespace.
 type Mount struct {
 	id         int
+	instance   *instance
 	filesystem Filesystem
 	source     string
 	root       *Dentry
-	uses       atomic.Int64 // open files, contexts and mounts on it
 	flags      atomic.Uint64
 
-	// Guarded by Mounts.tree; nil at the root of the namespace, and after
-	// the mount was removed.
-	parent *Mount
-	point  *Dentry
+	// uses counts what keeps the mount in use: the namespace while the mount is
+	// attached, open files, contexts, and the mounts on it.
+	uses     atomic.Int64
+	expiring atomic.Bool // MNT_EXPIRE was requested and the mount not used since
+
+	// Guarded by Mounts.tree. parent and point are nil at the root of the
+	// namespace, and after the mount was detached.
+	attached   bool
+	unbindable bool // MS_UNBINDABLE
+	parent     *Mount
+	point      *Dentry
+	children   []*Mount // the mounts on it, in the order of mounting
 }
 
 // Filesystem returns the mounted file system.
@@ -58,8 +67,24 @@ func (p Path) Inode() Inode { return p.dentry.inode }
 // Mount returns the mount that p is on.
 func (p Path) Mount() *Mount { return p.mount }
 
-func (p Path) hold()    { p.mount.uses.Add(1) }
-func (p Path) release() { p.mount.uses.Add(-1) }
+// hold keeps the mount in use until release, so its file system exists. The
+// caller holds the path already, or the namespace is locked for reading.
+func (p Path) hold() { p.mount.hold() }
+
+// release undoes hold. If the mount was detached and this was its last use, the
+// file system may be discarded, so the namespace must not be locked.
+func (p Path) release() { p.mount.release() }
+
+func (m *Mount) hold() {
+	m.uses.Add(1)
+	m.expiring.Store(false)
+}
+
+func (m *Mount) release() {
+	if m.uses.Add(-1) == 0 && m.instance != nil {
+		m.instance.release()
+	}
+}
 
 type mountPoint struct {
 	mount  *Mount
@@ -79,7 +104,6 @@ type Mounts struct {
 	root   *Mount
 	points map[mountPoint]*Mount
 	list   []*Mount // in the order of mounting
-	roots  map[Filesystem]*Dentry
 	types  map[string]MakeFilesystem
 	order  []string // names of types, in the order of registration
 	nextID int
@@ -91,6 +115,7 @@ type Mounts struct {
 	numbers   Numbers // of inodes without a name
 	lockGraph lockGraph
 	lastMinor atomic.Uint32 // of device numbers for file systems
+	instances instances
 
 	servicesMu sync.Mutex
 	services   map[any]any
@@ -101,16 +126,17 @@ type Mounts struct {
 func NewMounts(root Filesystem, fifo OpenFunc) *Mounts {
 	m := &Mounts{
 		points: make(map[mountPoint]*Mount),
-		roots:  make(map[Filesystem]*Dentry),
 		types:  make(map[string]MakeFilesystem),
 		fifo:   fifo,
 
 		services: make(map[any]any),
 	}
 	m.numbers.SetDevice(m.NewDevice())
-	m.root = m.newMount(root, m.rootOf(root), root.Type(), 0)
+	m.root = m.newMount(m.instances.use(root, m), root.Type(), 0)
+	m.root.attached = true
 	m.list = append(m.list, m.root)
 	m.unnamed = &Mount{filesystem: unnamedFilesystem{}}
+	m.unnamed.hold()
 	return m
 }
 
@@ -166,19 +192,12 @@ func (m *Mounts) Root() Path {
 	return m.over(Path{m.root, m.root.root})
 }
 
-func (m *Mounts) rootOf(f Filesystem) *Dentry {
-	d, ok := m.roots[f]
-	if !ok {
-		d = &Dentry{inode: f.Root()}
-		d.inode.Base().numbers.SetDevice(m.NewDevice())
-		m.roots[f] = d
-	}
-	return d
-}
-
-func (m *Mounts) newMount(f Filesystem, root *Dentry, source string, flags uint64) *Mount {
+// newMount returns a mount of the whole file system. It is not attached, but in
+// use once, and takes over the caller's use of i.
+func (m *Mounts) newMount(i *instance, source string, flags uint64) *Mount {
 	m.nextID++
-	n := &Mount{id: m.nextID, filesystem: f, source: source, root: root}
+	n := &Mount{id: m.nextID, instance: i, filesystem: i.filesystem, source: source, root: i.root}
+	n.uses.Store(1)
 	n.flags.Store(flags & keptMountFlags)
 	return n
 }
@@ -214,56 +233,79 @@ func (m *Mounts) up(p, root Path) Path {
 	return p
 }
 
+// MaxMounts is the maximum number of mounts in the namespace
+// (/proc/sys/fs/mount-max).
+const MaxMounts = 100_000
+
+// mayMountOn checks that n mounts may be attached at p. Errors: ENOENT if the
+// name of p was removed, EINVAL if p is not in the namespace, ENOSPC for too many
+// mounts. m.tree is held.
+func (m *Mounts) mayMountOn(p Path, n int) error {
+	switch {
+	case p.dentry.deleted:
+		return unix.ENOENT
+	case !p.mount.attached:
+		return unix.EINVAL
+	case len(m.list)+n > MaxMounts:
+		return unix.ENOSPC
+	}
+	return nil
+}
+
 // attach mounts n at p. m.tree is held for writing.
 func (m *Mounts) attach(n *Mount, p Path) {
+	n.attached = true
+	m.list = append(m.list, n)
+	m.connect(n, p)
+}
+
+// connect makes p the mount point of n. m.tree is held for writing.
+func (m *Mounts) connect(n *Mount, p Path) {
 	n.parent, n.point = p.mount, p.dentry
 	p.hold()
 	p.dentry.mounted.Add(1)
+	p.mount.children = append(p.mount.children, n)
 	m.points[mountPoint{p.mount, p.dentry}] = n
-	m.list = append(m.list, n)
 }
 
-// detach removes n, and all mounts on it, from the namespace. m.tree is held
-// for writing.
-func (m *Mounts) detach(n *Mount) {
-	for _, below := range m.mountsOn(n) {
-		m.detach(below)
-	}
-	delete(m.points, mountPoint{n.parent, n.point})
+// disconnect undoes connect. It returns the mount that n was on, which the caller
+// releases when the namespace is not locked.
+func (m *Mounts) disconnect(n *Mount) (parent *Mount) {
+	parent = n.parent
+	delete(m.points, mountPoint{parent, n.point})
 	n.point.mounted.Add(-1)
-	n.parent.uses.Add(-1)
+	parent.children = slices.DeleteFunc(parent.children, func(other *Mount) bool { return other == n })
 	n.parent, n.point = nil, nil
-	for i, other := range m.list {
-		if other == n {
-			m.list = append(m.list[:i:i], m.list[i+1:]...)
-			break
-		}
-	}
-	m.forgetRoot(n)
+	return parent
 }
 
-// forgetRoot drops the tree of a file system after its last mount is removed,
-// and notifies the file system if it implements that.
-func (m *Mounts) forgetRoot(gone *Mount) {
-	for _, other := range m.list {
-		if other.filesystem == gone.filesystem {
-			return
+// detach removes n, and all mounts on it, from the namespace. It returns the
+// mounts that the caller releases when the namespace is not locked. m.tree is held
+// for writing.
+func (m *Mounts) detach(n *Mount) (unused []*Mount) {
+	detached := map[*Mount]bool{n: true}
+	queue := []*Mount{n}
+	for len(queue) > 0 {
+		next := queue[len(queue)-1]
+		queue = queue[:len(queue)-1]
+		next.attached = false
+		for _, above := range next.children {
+			detached[above] = true
+			queue = append(queue, above)
 		}
+		unused = append(unused, next)
 	}
-	delete(m.roots, gone.filesystem)
-	if u, ok := gone.filesystem.(interface{ Unmounted() }); ok {
-		u.Unmounted()
-	}
-}
-
-func (m *Mounts) mountsOn(parent *Mount) []*Mount {
-	var on []*Mount
-	for _, other := range m.list {
-		if other.parent == parent {
-			on = append(on, other)
+	for _, each := range unused[:len(detached)] {
+		if each != n {
+			delete(m.points, mountPoint{each.parent, each.point})
+			each.point.mounted.Add(-1)
+			unused = append(unused, each.parent)
+			each.parent, each.point = nil, nil
 		}
+		each.children = nil
 	}
-	return on
+	m.list = slices.DeleteFunc(m.list, func(other *Mount) bool { return detached[other] })
+	return append(unused, m.disconnect(n))
 }
 
 // MountInfo is one line of /proc/pid/mountinfo.

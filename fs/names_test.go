@@ -94,9 +94,8 @@ func TestWorkingDirectoryFollowsRename(t *testing.T) {
 	w := fstest.New(t, 512)
 	must(t, w.At("/a").MakeDirectory(0o755))
 	must(t, w.At("/a/b").MakeDirectory(0o755))
-	p, err := w.At("/a/b").SearchDirectory()
+	err := w.At("/a/b").ChangeDirectory()
 	must(t, err)
-	w.Caller.Context.SetDirectory(p)
 	must(t, w.At("/a").RenameTo(w.At("/z"), 0))
 	if name, err := w.Caller.Context.WorkingDirectory(); name != "/z/b" || err != nil {
 		t.Errorf("getcwd: %q, %v", name, err)

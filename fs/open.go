@@ -83,27 +83,32 @@ func (at At) Open(flags int, mode uint32) (*File, error) {
 		return nil, err
 	}
 	at.Follow = flags&unix.O_NOFOLLOW == 0
-	switch {
-	case flags&unix.O_PATH != 0:
-		return at.openPath(flags & (unix.O_PATH | unix.O_DIRECTORY | unix.O_NOFOLLOW))
-	case flags&temporary != 0:
-		p, err := at.makeTemporary(mode & 0o7777)
-		if err != nil {
-			return nil, err
-		}
-		return at.finishOpen(p, flags, newlyCreated)
-	case flags&unix.O_CREAT != 0:
-		p, origin, err := at.findOrCreate(flags, mode&0o7777)
-		if err != nil {
-			return nil, err
-		}
-		return at.finishOpen(p, flags, origin)
-	}
-	p, err := at.Lookup()
+	p, origin, err := at.resolveOpen(flags, mode&0o7777)
 	if err != nil {
 		return nil, err
 	}
-	return at.finishOpen(p, flags, existedBefore)
+	defer p.release()
+	if flags&unix.O_PATH != 0 {
+		return at.openPath(p, flags&(unix.O_PATH|unix.O_DIRECTORY|unix.O_NOFOLLOW))
+	}
+	return at.finishOpen(p, flags, origin)
+}
+
+// resolveOpen finds or creates the file to open. The path is in use until the
+// caller releases it.
+func (at At) resolveOpen(flags int, mode uint32) (p Path, origin fileOrigin, err error) {
+	switch {
+	case flags&unix.O_PATH != 0:
+		p, err = at.lookupHeld()
+	case flags&temporary != 0:
+		origin = newlyCreated
+		p, err = at.makeTemporary(mode, flags&unix.O_EXCL == 0)
+	case flags&unix.O_CREAT != 0:
+		p, origin, err = at.findOrCreate(flags, mode)
+	default:
+		p, err = at.lookupHeld()
+	}
+	return p, origin, err
 }
 
 // fileOrigin says whether this open(2) has created the file.
@@ -127,11 +132,7 @@ func checkOpenFlags(flags int) error {
 	return nil
 }
 
-func (at At) openPath(flags int) (*File, error) {
-	p, err := at.Lookup()
-	if err != nil {
-		return nil, err
-	}
+func (at At) openPath(p Path, flags int) (*File, error) {
 	if flags&unix.O_DIRECTORY != 0 && !p.dentry.isDirectory() {
 		return nil, unix.ENOTDIR
 	}
@@ -139,7 +140,8 @@ func (at At) openPath(flags int) (*File, error) {
 }
 
 // findOrCreate is the walk of O_CREAT. The file usually exists, so the first
-// walk locks the namespace only for reading.
+// walk locks the namespace only for reading. The path is in use until the caller
+// releases it.
 func (at At) findOrCreate(flags int, mode uint32) (p Path, origin fileOrigin, err error) {
 	m := at.mounts()
 	exclusive := flags&unix.O_EXCL != 0
@@ -149,11 +151,21 @@ func (at At) findOrCreate(flags int, mode uint32) (p Path, origin fileOrigin, er
 	} else if !at.Follow {
 		final = stopUnlessSlash
 	}
-	m.tree.RLock()
-	f, err := at.find(m, final)
-	m.tree.RUnlock()
-	if err == nil && !f.path.Valid() {
+	p, origin, err = at.findExisting(m, final, exclusive)
+	if err == nil && !p.Valid() {
 		return at.createLocked(m, final, exclusive, mode)
+	}
+	return p, origin, err
+}
+
+// findExisting is the walk of O_CREAT to a file that exists. If there is none,
+// the path is not Valid.
+func (at At) findExisting(m *Mounts, final finalLink, exclusive bool) (Path, fileOrigin, error) {
+	m.tree.RLock()
+	defer m.tree.RUnlock()
+	f, err := at.find(m, final)
+	if err == nil && !f.path.Valid() {
+		return Path{}, existedBefore, nil
 	}
 	return existing(f, err, exclusive)
 }
@@ -174,9 +186,14 @@ func (at At) createLocked(m *Mounts, final finalLink, exclusive bool, mode uint3
 		return Path{}, existedBefore, err
 	}
 	p, err := at.create(f, NewNode{Mode: unix.S_IFREG | mode})
+	if err == nil {
+		p.hold()
+	}
 	return p, newlyCreated, err
 }
 
+// existing returns the result of a walk of O_CREAT that has found a file. It makes
+// the path used. The namespace is locked.
 func existing(f found, err error, exclusive bool) (Path, fileOrigin, error) {
 	switch {
 	case err != nil:
@@ -186,6 +203,7 @@ func existing(f found, err error, exclusive bool) (Path, fileOrigin, error) {
 	case f.path.dentry.isDirectory(), f.slash:
 		return Path{}, existedBefore, unix.EISDIR
 	}
+	f.path.hold()
 	return f.path, existedBefore, nil
 }
 

@@ -89,6 +89,23 @@ func (p *Mappings) remove(as *AddressSpace, v *vma) {
 	}
 }
 
+// ReserveWritable counts one more writable shared area, before Mmap registers it
+// and until ReleaseWritable. The object calls it with the lock under which it
+// checks that no seal forbids the area, so a seal either sees the area or forbids
+// it. It does not sleep.
+func (p *Mappings) ReserveWritable() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.writable++
+}
+
+// ReleaseWritable undoes ReserveWritable.
+func (p *Mappings) ReleaseWritable() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.writable--
+}
+
 // WritableShared returns how many shared areas of the object are writable or can
 // be made writable. fcntl(2) refuses F_SEAL_WRITE if there are any.
 func (p *Mappings) WritableShared() int {

@@ -45,8 +45,11 @@ func sysEpollCtl(t *task.Task, a *amd64.Args) (uint64, error) {
 		event = epoll.Event{Events: e.Events, Data: uint64(e.DataHigh)<<32 | uint64(e.DataLow)}
 	}
 	return withFiles(t, a[0], a[2], func(file, target *fs.File) (uint64, error) {
+		if target.Queue() == nil {
+			return 0, unix.EPERM
+		}
 		set := epoll.Of(file)
-		if set == nil {
+		if set == nil || file == target {
 			return 0, unix.EINVAL
 		}
 		switch int32(a[1]) {

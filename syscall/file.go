@@ -77,7 +77,7 @@ var nameCalls = []Row{
 	{Number: unix.SYS_MKNOD, Name: "mknod", Arguments: args(Path, Mode, Hex), Handler: sysMknod},
 	{Number: unix.SYS_CHROOT, Name: "chroot", Arguments: args(Path), Handler: sysChroot},
 	{Number: unix.SYS_MOUNT, Name: "mount", Arguments: args(Path, Path, Path, Hex, Pointer), Handler: sysMount,
-		Partial: "MS_MOVE and shared propagation fail with EINVAL: there is only one mount namespace."},
+		Partial: "MS_SHARED fails with EINVAL: there is only one mount namespace, in which mounts are private or unbindable."},
 	{Number: unix.SYS_UMOUNT2, Name: "umount2", Arguments: args(Path, Hex), Handler: sysUmount2},
 	{Number: unix.SYS_GETDENTS64, Name: "getdents64", Arguments: args(FD, Pointer, Uint), Handler: sysGetdents64},
 	{Number: unix.SYS_MKDIRAT, Name: "mkdirat", Arguments: args(DirFD, Path, Mode), Handler: sysMkdirat},

@@ -163,13 +163,7 @@ func sysGetcwd(t *task.Task, a *amd64.Args) (uint64, error) {
 }
 
 func sysChdir(t *task.Task, a *amd64.Args) (uint64, error) {
-	return withName(t, atCWD, a[0], func(at fs.At) error {
-		p, err := at.SearchDirectory()
-		if err == nil {
-			t.FS.SetDirectory(p)
-		}
-		return err
-	})
+	return withName(t, atCWD, a[0], fs.At.ChangeDirectory)
 }
 
 func sysFchdir(t *task.Task, a *amd64.Args) (uint64, error) {
@@ -182,25 +176,11 @@ func sysFchdir(t *task.Task, a *amd64.Args) (uint64, error) {
 	}
 	defer releaseStart(at)
 	at.Empty = true
-	p, err := at.SearchDirectory()
-	if err == nil {
-		t.FS.SetDirectory(p)
-	}
-	return 0, err
+	return 0, at.ChangeDirectory()
 }
 
 func sysChroot(t *task.Task, a *amd64.Args) (uint64, error) {
-	return withName(t, atCWD, a[0], func(at fs.At) error {
-		p, err := at.SearchDirectory()
-		if err != nil {
-			return err
-		}
-		if !t.Credentials().Has(cred.SysChroot) {
-			return unix.EPERM
-		}
-		t.FS.SetRoot(p)
-		return nil
-	})
+	return withName(t, atCWD, a[0], fs.At.ChangeRoot)
 }
 
 func sysUmask(t *task.Task, a *amd64.Args) (uint64, error) {

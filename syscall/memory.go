@@ -75,9 +75,11 @@ func sysMmap(t *task.Task, a *amd64.Args) (uint64, error) {
 		return 0, err
 	}
 	defer file.DecRef()
-	if err := fileMapping(&r, file); err != nil {
+	release, err := fileMapping(&r, file)
+	if err != nil {
 		return 0, err
 	}
+	defer release()
 	return memory(t).Mmap(r)
 }
 
@@ -102,46 +104,57 @@ const knownMapFlags = unix.MAP_SHARED | unix.MAP_PRIVATE | unix.MAP_FIXED | unix
 	unix.MAP_HUGETLB | unix.MAP_32BIT | unix.MAP_HUGE_MASK<<unix.MAP_HUGE_SHIFT
 
 // fileMapping adds the file, the object and the maximum protection to a
-// request. Errors: EACCES, EINVAL, ENODEV, EOPNOTSUPP; EPERM for a seal and for
-// executable memory from a noexec mount.
-func fileMapping(r *mm.MapRequest, file *fs.File) error {
+// request. The caller calls release after Mmap. Errors: EACCES, EINVAL, ENODEV,
+// EOPNOTSUPP; EPERM for a seal and for executable memory from a noexec mount.
+func fileMapping(r *mm.MapRequest, file *fs.File) (release func(), err error) {
 	if r.Length == 0 || r.Flags&unix.MAP_HUGETLB != 0 {
-		return unix.EINVAL
+		return nil, unix.EINVAL
 	}
 	shared := r.Flags&unix.MAP_TYPE != unix.MAP_PRIVATE
 	switch r.Flags & unix.MAP_TYPE {
 	case unix.MAP_SHARED, unix.MAP_PRIVATE:
 	case unix.MAP_SHARED_VALIDATE:
 		if r.Flags&^knownMapFlags != 0 {
-			return unix.EOPNOTSUPP
+			return nil, unix.EOPNOTSUPP
 		}
 	default:
-		return unix.EINVAL
+		return nil, unix.EINVAL
 	}
-	var err error
 	r.File = file
 	if r.Object, err = file.Mappable(shared && r.Prot&mm.ProtWrite != 0); err != nil {
-		return err
+		return nil, err
 	}
-	r.MaxProt = allowedProtection(file, r.Object, shared)
-	if r.Prot&^r.MaxProt != 0 {
-		return unix.EPERM
-	}
-	return nil
-}
-
-// allowedProtection returns the maximum protection of a mapping, which also
-// limits a later mprotect(2). Seals and the file's open mode limit shared
-// writing; the mount limits execution.
-func allowedProtection(file *fs.File, object mm.Mappable, shared bool) mm.Prot {
-	allowed := mm.ProtAll
-	if shared && (!file.Writable() || tmpfs.MayMapWritable(object) != nil) {
-		allowed &^= mm.ProtWrite
+	release = func() {}
+	r.MaxProt = mm.ProtAll
+	if shared {
+		release = limitSharedWriting(r, file)
 	}
 	if mount := file.Path().Mount(); mount != nil && mount.NoExec() {
-		allowed &^= mm.ProtExec
+		r.MaxProt &^= mm.ProtExec
 	}
-	return allowed
+	if r.Prot&^r.MaxProt != 0 {
+		release()
+		return nil, unix.EPERM
+	}
+	return release, nil
+}
+
+// limitSharedWriting removes ProtWrite from the maximum protection of a shared
+// mapping, which also limits a later mprotect(2), if the file's open mode or a
+// seal forbids writing. Otherwise no such seal can be added until release, and
+// after that until the mapping that mm has registered is gone.
+func limitSharedWriting(r *mm.MapRequest, file *fs.File) (release func()) {
+	switch {
+	case !file.Writable():
+	case r.Object == nil:
+		return func() {}
+	default:
+		if release, err := tmpfs.ReserveWritable(r.Object); err == nil {
+			return release
+		}
+	}
+	r.MaxProt &^= mm.ProtWrite
+	return func() {}
 }
 
 // sysMprotect is mprotect(2).

@@ -6,6 +6,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"slowpath/fs"
+	"slowpath/fs/devfs"
 	"slowpath/fs/fstest"
 	"slowpath/fs/tmpfs"
 	"slowpath/mm"
@@ -194,5 +195,23 @@ func TestAddressSpaceLimitAppliesToNextCall(t *testing.T) {
 		if _, err := invoke(tk, sysMmap, 0, 4*testPage, protRead, anonymous, 0, 0); err != unix.ENOMEM {
 			t.Errorf("mmap beyond RLIMIT_AS: %v", err)
 		}
+	})
+}
+
+// TestMmapOfDevZeroIsAnonymousMemory maps /dev/zero privately and shared.
+func TestMmapOfDevZeroIsAnonymousMemory(t *testing.T) {
+	asUser(t, func(u *user) {
+		devfs.Register(u.task.FS.Mounts(), devfs.Config{})
+		u.call(sysMknod, u.path("/zero"), unix.S_IFCHR|0o666, unix.Mkdev(1, 5))
+		fd := u.open("/zero", unix.O_RDWR)
+		for _, flags := range []uint64{unix.MAP_PRIVATE, unix.MAP_SHARED} {
+			at := u.call(sysMmap, 0, 2*testPage, protRead|protWrite, flags, fd, 0)
+			if err := u.task.CopyOut(at+testPage, []byte{7}); err != nil {
+				u.Errorf("a write to a mapping with flags %#x: %v", flags, err)
+			}
+		}
+		readOnly := u.open("/zero", unix.O_RDONLY)
+		u.call(sysMmap, 0, testPage, protRead|protWrite, unix.MAP_PRIVATE, readOnly, 0)
+		u.fails(unix.EACCES, sysMmap, 0, testPage, protRead|protWrite, unix.MAP_SHARED, readOnly, 0)
 	})
 }

@@ -17,14 +17,12 @@ const (
 	maxBuffer = 212992
 )
 
-// keptOption reports whether an option is stored and returned, but has no
-// effect on a Unix socket.
-func keptOption(name int) bool {
-	switch name {
-	case unix.SO_REUSEADDR, unix.SO_KEEPALIVE, unix.SO_BROADCAST, unix.SO_OOBINLINE, unix.SO_PRIORITY, unix.SO_REUSEPORT:
-		return true
-	}
-	return false
+// keptOptions are the options that are stored and returned, but have no effect on
+// a Unix socket.
+var keptOptions = map[int]unixsock.KeptOption{
+	unix.SO_REUSEADDR: unixsock.ReuseAddress, unix.SO_KEEPALIVE: unixsock.KeepAlive,
+	unix.SO_BROADCAST: unixsock.Broadcast, unix.SO_OOBINLINE: unixsock.OutOfBandInline,
+	unix.SO_PRIORITY: unixsock.Priority, unix.SO_REUSEPORT: unixsock.ReusePort,
 }
 
 func sysSetsockopt(t *task.Task, a *amd64.Args) (uint64, error) {
@@ -59,15 +57,12 @@ func setOption(s *unixsock.Socket, name int, value int32) error {
 		change = func(o *unixsock.Options) { o.ReceiveBuffer = bufferSize }
 	case name == unix.SO_LINGER:
 		return nil // no effect, because data is delivered immediately
-	case keptOption(name):
-		change = func(o *unixsock.Options) {
-			if o.Flags == nil {
-				o.Flags = make(map[int]int32)
-			}
-			o.Flags[name] = value
-		}
 	default:
-		return unix.ENOPROTOOPT
+		kept, is := keptOptions[name]
+		if !is {
+			return unix.ENOPROTOOPT
+		}
+		change = func(o *unixsock.Options) { o.Kept[kept] = value }
 	}
 	s.SetOptions(change)
 	return nil
@@ -161,8 +156,8 @@ func intOption(s *unixsock.Socket, o *unixsock.Options, name int) (int32, error)
 	case unix.SO_RCVBUF:
 		return int32(o.ReceiveBuffer), nil
 	}
-	if keptOption(name) {
-		return o.Flags[name], nil
+	if kept, is := keptOptions[name]; is {
+		return o.Kept[kept], nil
 	}
 	return 0, unix.ENOPROTOOPT
 }

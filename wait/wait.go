@@ -47,6 +47,10 @@ type Waiter struct {
 	// Notify is called by Queue.Wake with the events that happened. The
 	// queue's lock is held: it must not sleep, nor call into the same queue.
 	Notify func(w *Waiter, happened Events)
+	// NotifyOne, if it is not nil, replaces Notify and makes the waiter
+	// exclusive: Wake stops at the first exclusive waiter whose NotifyOne
+	// returns true, which means that somebody was woken.
+	NotifyOne func(w *Waiter, happened Events) bool
 
 	queue      *Queue
 	next, prev *Waiter
@@ -98,14 +102,38 @@ func (q *Queue) Remove(w *Waiter) {
 	w.queue, w.next, w.prev = nil, nil, nil
 }
 
-// Wake notifies every waiter whose mask has one of the events in happened. Err
-// and Hup reach all waiters, as in poll(2).
+// Wake notifies every waiter whose mask has one of the events in happened, but
+// only one exclusive waiter, after the others. Err and Hup reach all waiters, as
+// in poll(2).
 func (q *Queue) Wake(happened Events) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	exclusive := false
 	for w := q.first; w != nil; w = w.next {
-		if hit := happened & (w.Mask | Always); hit != 0 {
+		hit := happened & (w.Mask | Always)
+		switch {
+		case hit == 0:
+		case w.NotifyOne != nil:
+			exclusive = true
+		default:
 			w.Notify(w, hit)
+		}
+	}
+	if exclusive {
+		q.wakeExclusive(happened)
+	}
+}
+
+// wakeExclusive notifies exclusive waiters in the order of Add until one of them
+// has woken somebody, or all of them for Err and Hup. q.mu is held.
+func (q *Queue) wakeExclusive(happened Events) {
+	for w := q.first; w != nil; w = w.next {
+		hit := happened & (w.Mask | Always)
+		if hit == 0 || w.NotifyOne == nil {
+			continue
+		}
+		if w.NotifyOne(w, hit) && happened&Always == 0 {
+			return
 		}
 	}
 }

@@ -24,7 +24,7 @@ func (k *kernel) streams() streams {
 		return k.link.streams
 	}
 	print := func(p []byte) error { _, err := os.Stdout.Write(p); return err }
-	s := streams{hostfile.NewInput(func(int) {}), hostfile.NewOutput(print), hostfile.NewOutput(print)}
+	s := streams{hostfile.NewInput(func(int) {}), hostfile.NewOutput(k.spool, print), hostfile.NewOutput(k.spool, print)}
 	s.stdin.End()
 	return s
 }
@@ -34,9 +34,11 @@ func (k *kernel) streams() streams {
 // the host command.
 type link struct {
 	streams
-	writer  *hostlink.Writer
-	owed    atomic.Int64            // credit that was not granted to the host yet
-	console atomic.Pointer[console] // nil if the program has no terminal
+	spool    *hostfile.Spool // sends what tasks cause, so that no task waits for the host
+	writer   *hostlink.Writer
+	owed     atomic.Int64            // credit that was not granted to the host yet
+	granting atomic.Bool             // the spool will grant the credit that is owed
+	console  atomic.Pointer[console] // nil if the program has no terminal
 }
 
 // stdinCredit is the number of bytes of standard input that the host may send before
@@ -54,10 +56,10 @@ func newLink(k *kernel) *link {
 	if channel == nil {
 		return nil
 	}
-	l := &link{writer: hostlink.NewWriter(channel)}
+	l := &link{spool: k.spool, writer: hostlink.NewWriter(channel)}
 	l.stdin = hostfile.NewInput(l.owe)
-	l.stdout = hostfile.NewOutput(l.writer.Stdout)
-	l.stderr = hostfile.NewOutput(l.writer.Stderr)
+	l.stdout = hostfile.NewOutput(l.spool, l.writer.Stdout)
+	l.stderr = hostfile.NewOutput(l.spool, l.writer.Stderr)
 	go l.receive(k, channel)
 	l.writer.Hello()
 	return l
@@ -66,11 +68,17 @@ func newLink(k *kernel) *link {
 // begin grants the first credit: the program's standard files exist now.
 func (l *link) begin() { l.writer.StdinCredit(stdinCredit) }
 
-// owe grants the host n more bytes, immediately or together with later credit.
+// owe grants the host n more bytes, immediately or together with later credit. It
+// does not wait for the host.
 func (l *link) owe(n int) {
-	if l.owed.Add(int64(n)) < creditStep {
-		return
+	if l.owed.Add(int64(n)) >= creditStep && l.granting.CompareAndSwap(false, true) {
+		l.spool.Do(l.grant)
 	}
+}
+
+// grant grants the credit that is owed. It waits while the host does not read.
+func (l *link) grant() {
+	l.granting.Store(false)
 	if all := l.owed.Swap(0); all > 0 {
 		l.writer.StdinCredit(uint32(all))
 	}
@@ -98,8 +106,9 @@ func (l *link) receive(k *kernel, from io.Reader) {
 	}
 }
 
-// report sends the program's exit status to the host.
+// report sends the rest of the program's output and its exit status to the host.
 func (l *link) report(s task.Status) {
+	l.spool.Flush()
 	if s.Signal() != 0 {
 		l.writer.Exit(hostlink.Status{Outcome: hostlink.Signaled, Value: uint32(s.Signal())})
 		return

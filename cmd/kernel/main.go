@@ -18,6 +18,7 @@ import (
 	"slowpath/entropy"
 	"slowpath/entry"
 	"slowpath/fs"
+	"slowpath/fs/hostfile"
 	"slowpath/goos"
 	"slowpath/klog"
 	"slowpath/mm"
@@ -59,6 +60,7 @@ type kernel struct {
 	mounts  *fs.Mounts
 	root    fs.KernelCaller
 	tasks   *task.Kernel
+	spool   *hostfile.Spool // the programs' output to the host
 	link    *link
 }
 
@@ -111,6 +113,7 @@ func (k *kernel) run() error {
 	if err := k.mountSystemFiles(); err != nil {
 		return err
 	}
+	k.spool = hostfile.NewSpool()
 	k.link = newLink(k)
 	return k.runProgram()
 }

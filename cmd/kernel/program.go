@@ -31,6 +31,7 @@ func (k *kernel) runProgram() error {
 	}
 	status := program.AwaitEnd()
 	if k.link == nil {
+		k.spool.Flush()
 		k.end(uint8(status.Code()))
 	}
 	if exits != nil {

@@ -6,6 +6,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"slowpath/fs"
+	"slowpath/fs/hostfile"
 	"slowpath/fs/tty"
 	"slowpath/hostlink"
 	"slowpath/runspec"
@@ -18,31 +19,41 @@ const typedCapacity = 64
 // console is the terminal that is connected to the host command's terminal.
 type console struct {
 	*tty.Terminal
-	link  *link
-	typed chan []byte
+	link   *link
+	outlet *hostfile.Outlet
+	typed  chan []byte
 }
 
 // newConsole returns /dev/console over the link.
 func (k *kernel) newConsole(spec *runspec.Spec) *console {
 	c := &console{link: k.link, typed: make(chan []byte, typedCapacity)}
 	c.Terminal = tty.New(tty.NumberConsole(), c, k.tasks)
+	c.outlet = k.spool.NewOutlet(k.link.writer.Stdout, c.OutputHasRoom)
 	c.SetWindow(tty.Window{Rows: spec.Rows, Columns: spec.Columns})
 	go c.serve()
 	return c
 }
 
-// Room implements tty.Output. The link always has room.
-func (c *console) Room() int { return 4096 }
+// Room implements tty.Output. Without a host the output is discarded, so there is
+// always room.
+func (c *console) Room() int {
+	room, err := c.outlet.Room()
+	if err != nil {
+		return hostfile.Capacity
+	}
+	return room
+}
 
-// Send implements tty.Output.
-func (c *console) Send(p []byte) { c.link.writer.Stdout(p) }
+// Send implements tty.Output. It does not wait for the host: the terminal's lock is
+// held, and VINTR must work while the host does not read.
+func (c *console) Send(p []byte) { c.outlet.Put(p) }
 
 // serve passes typed text to the terminal and grants the host the same amount of
 // credit.
 func (c *console) serve() {
 	for p := range c.typed {
 		c.Type(p)
-		c.link.writer.StdinCredit(uint32(len(p)))
+		c.link.owe(len(p))
 	}
 }
 

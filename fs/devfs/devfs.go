@@ -42,7 +42,7 @@ func Register(m *fs.Mounts, c Config) {
 		m.RegisterDevice(number, func(fs.Inode, fs.OpenRequest) (fs.FileOperations, error) { return operations, nil })
 	}
 	m.RegisterDevice(numberKmsg, func(fs.Inode, fs.OpenRequest) (fs.FileOperations, error) {
-		return &kmsg{log: c.Log, read: c.ReadLog}, nil
+		return newKmsg(c), nil
 	})
 }
 

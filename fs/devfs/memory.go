@@ -7,6 +7,7 @@ import (
 
 	"slowpath/abi"
 	"slowpath/fs"
+	"slowpath/mm"
 )
 
 // null is /dev/null: writes are discarded, and reads return end of file.
@@ -46,9 +47,16 @@ func (zero) Read(_ *fs.File, dst fs.Sink, _ int64) (int, error) {
 	return total, nil
 }
 
+// Mappable implements fs.FileOperations: a mapping of /dev/zero is anonymous
+// memory.
+func (zero) Mappable() (mm.Mappable, error) { return nil, nil }
+
 // full is /dev/full: reads return zeros, and writes fail as on a full disk
 // (full(4)).
 type full struct{ zero }
+
+// Mappable implements fs.FileOperations: ENODEV.
+func (full) Mappable() (mm.Mappable, error) { return nil, unix.ENODEV }
 
 // Write implements fs.FileOperations. It fails with ENOSPC.
 func (full) Write(_ *fs.File, src fs.Source, offset int64) (int, int64, error) {
@@ -98,8 +106,15 @@ func (r random) Ioctl(_ *fs.File, caller fs.Caller, request uint32, argument uin
 // kmsg is /dev/kmsg. A line written to it is added to the kernel log.
 type kmsg struct {
 	fs.BytesFile
-	log  func(string)
-	read func() []byte
+	log func(string)
+}
+
+func newKmsg(c Config) *kmsg {
+	k := &kmsg{log: c.Log}
+	if c.ReadLog != nil {
+		k.Contents = func() ([]byte, error) { return c.ReadLog(), nil }
+	}
+	return k
 }
 
 // maxLogLine is the maximum length of a line for the log, in bytes.
@@ -107,10 +122,9 @@ const maxLogLine = 1024
 
 // Read implements fs.FileOperations.
 func (k *kmsg) Read(f *fs.File, dst fs.Sink, offset int64) (int, error) {
-	if k.read == nil {
+	if k.Contents == nil {
 		return 0, nil
 	}
-	k.Contents = func() ([]byte, error) { return k.read(), nil }
 	return k.BytesFile.Read(f, dst, offset)
 }
 

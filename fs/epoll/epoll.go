@@ -24,13 +24,22 @@ type Event struct {
 // behaviour has the bits of Event.Events that are not poll(2) conditions.
 const behaviour = unix.EPOLLET | unix.EPOLLONESHOT | unix.EPOLLEXCLUSIVE | unix.EPOLLWAKEUP
 
+// exclusiveAllowed has the bits that may accompany EPOLLEXCLUSIVE (epoll_ctl(2)).
+const exclusiveAllowed = unix.EPOLLIN | unix.EPOLLOUT | unix.EPOLLERR | unix.EPOLLHUP |
+	unix.EPOLLWAKEUP | unix.EPOLLET | unix.EPOLLEXCLUSIVE
+
 // Set implements fs.FileOperations for an epoll file.
 type Set struct {
 	fs.FileBase
 	queue   wait.Queue
 	nesting *nesting
+	file    *fs.File // the set's own file, without a reference
 
-	mu    sync.Mutex // guards items; taken before readyMu
+	// mu guards items. It is held while an item is added, changed, removed or
+	// examined, so an item is on the list and on its file's queue or on neither.
+	// The lock of a set is taken before the locks of the sets that it watches,
+	// and before readyMu.
+	mu    sync.Mutex
 	items map[key]*item
 
 	// readyMu guards the list and the items' queued flags. A wake-up takes it
@@ -65,7 +74,8 @@ type item struct {
 func New(m *fs.Mounts) *fs.File {
 	s := &Set{items: make(map[key]*item)}
 	s.nesting = m.Service(nestingKey{}, func() any { return &nesting{} }).(*nesting)
-	return m.NewAnonymous("eventpoll", 0, s)
+	s.file = m.NewAnonymous("eventpoll", 0, s)
+	return s.file
 }
 
 // Of returns the set of an open file, or nil if the file is not an epoll file.
@@ -75,32 +85,55 @@ func Of(f *fs.File) *Set {
 }
 
 // Add is EPOLL_CTL_ADD. Errors: EEXIST, EPERM for a file without a wait queue,
-// ELOOP for a cycle or too many levels of sets, EINVAL.
+// ELOOP for a cycle or too many levels of sets, EINVAL for the set itself, for
+// flags that EPOLLEXCLUSIVE forbids, and for too many wake-up paths.
 func (s *Set) Add(f *fs.File, descriptor int, e Event) error {
 	if f.Queue() == nil {
 		return unix.EPERM
 	}
-	if Of(f) == s || e.Events&unix.EPOLLEXCLUSIVE != 0 && (Of(f) != nil || e.Events&unix.EPOLLONESHOT != 0) {
+	if Of(f) == s || e.Events&unix.EPOLLEXCLUSIVE != 0 && (Of(f) != nil || e.Events&^uint32(exclusiveAllowed) != 0) {
 		return unix.EINVAL
 	}
-	if below := Of(f); below != nil {
-		s.nesting.mu.Lock()
-		defer s.nesting.mu.Unlock()
-		if err := s.mayWatch(below); err != nil {
-			return err
-		}
+	i := newItem(s, key{f, descriptor}, e)
+	if Of(f) == nil && len(watchers(s.file)) == 0 {
+		return s.insert(i, nil)
 	}
-	i := &item{set: s, key: key{f, descriptor}, events: e.Events, data: e.Data, armed: true}
-	i.waiter = wait.Waiter{Mask: conditions(e.Events), Notify: func(*wait.Waiter, wait.Events) { i.markReady() }}
-	i.hook.Released = func(*fs.File) { s.drop(i) }
+	s.nesting.mu.Lock()
+	defer s.nesting.mu.Unlock()
+	reached, err := s.reachedBy(f)
+	if err != nil {
+		return err
+	}
+	return s.insert(i, reached)
+}
+
+func newItem(s *Set, k key, e Event) *item {
+	i := &item{set: s, key: k, events: e.Events, data: e.Data, armed: true}
+	i.waiter.Mask = conditions(e.Events)
+	if e.Events&unix.EPOLLEXCLUSIVE != 0 {
+		i.waiter.NotifyOne = func(*wait.Waiter, wait.Events) bool { return i.markReadyExclusively() }
+	} else {
+		i.waiter.Notify = func(*wait.Waiter, wait.Events) { i.markReady() }
+	}
+	i.hook = fs.ReleaseHook{Released: func(*fs.File) { s.drop(i) }, Owner: i}
+	return i
+}
+
+// insert adds an item. reached are the files whose wake-up paths the item adds
+// to. Errors: EEXIST, EINVAL for too many paths.
+func (s *Set) insert(i *item, reached []*fs.File) error {
+	f := i.key.file
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	if _, there := s.items[i.key]; there {
-		s.mu.Unlock()
 		return unix.EEXIST
 	}
-	s.items[i.key] = i
-	s.mu.Unlock()
 	f.OnRelease(&i.hook)
+	if tooManyPaths(reached) {
+		f.CancelRelease(&i.hook)
+		return unix.EINVAL
+	}
+	s.items[i.key] = i
 	f.Queue().Add(&i.waiter)
 	i.recheck()
 	return nil
@@ -113,13 +146,12 @@ func conditions(events uint32) wait.Events {
 // Modify is EPOLL_CTL_MOD. Errors: ENOENT, EINVAL for EPOLLEXCLUSIVE.
 func (s *Set) Modify(f *fs.File, descriptor int, e Event) error {
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	i, there := s.items[key{f, descriptor}]
 	if !there {
-		s.mu.Unlock()
 		return unix.ENOENT
 	}
 	if (e.Events|i.events)&unix.EPOLLEXCLUSIVE != 0 {
-		s.mu.Unlock()
 		return unix.EINVAL
 	}
 	// The lock of the queue guards the mask of a waiter on it. The mask may
@@ -128,7 +160,6 @@ func (s *Set) Modify(f *fs.File, descriptor int, e Event) error {
 	i.events, i.data, i.armed = e.Events, e.Data, true
 	i.waiter.Mask = conditions(e.Events)
 	f.Queue().Add(&i.waiter)
-	s.mu.Unlock()
 	i.recheck()
 	return nil
 }
@@ -138,48 +169,70 @@ func (s *Set) Delete(f *fs.File, descriptor int) error {
 	s.mu.Lock()
 	i, there := s.items[key{f, descriptor}]
 	s.mu.Unlock()
-	if !there {
+	if !there || !s.drop(i) {
 		return unix.ENOENT
 	}
 	f.CancelRelease(&i.hook)
-	s.drop(i)
 	return nil
 }
 
-// drop removes an item from the set.
-func (s *Set) drop(i *item) {
+// drop removes an item from the set, and reports whether it was there.
+func (s *Set) drop(i *item) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if i.gone {
-		return
+		return false
 	}
 	i.gone = true
 	delete(s.items, i.key)
 	i.key.file.Queue().Remove(&i.waiter)
+	return true
 }
 
 // markReady adds the item to the ready list and wakes the set's queue. It may
 // be called with the lock of the file's queue held.
 func (i *item) markReady() {
+	i.queue()
+	i.set.queue.Wake(wait.Readable)
+}
+
+// markReadyExclusively is markReady for an item with EPOLLEXCLUSIVE. It reports
+// whether the set had a waiter: if not, the next set is notified too.
+func (i *item) markReadyExclusively() bool {
+	waiting := !i.set.queue.Empty()
+	i.markReady()
+	return waiting
+}
+
+// queue adds the item to the ready list.
+func (i *item) queue() {
 	s := i.set
 	s.readyMu.Lock()
+	defer s.readyMu.Unlock()
 	if !i.queued {
 		i.queued = true
 		s.ready = append(s.ready, i)
 	}
-	s.readyMu.Unlock()
-	s.queue.Wake(wait.Readable)
 }
 
-// recheck marks the item ready if its file is ready.
+// recheck marks the item ready if its file is ready. Set.mu is held.
 func (i *item) recheck() {
-	if i.key.file.Readiness()&i.waiter.Mask != 0 {
+	if i.holds() != 0 {
 		i.markReady()
 	}
 }
 
+// holds returns the events of the item that hold now. Set.mu is held.
+func (i *item) holds() wait.Events {
+	if i.gone || !i.armed {
+		return 0
+	}
+	return i.key.file.Readiness() & i.waiter.Mask
+}
+
 // takeReady empties the ready list and returns its items. Their files were
-// ready at some time.
+// ready at some time. Set.mu is held until the items that stay ready are back on
+// the list: another call must not find the list empty in between.
 func (s *Set) takeReady() []*item {
 	s.readyMu.Lock()
 	defer s.readyMu.Unlock()
@@ -222,6 +275,8 @@ func markQueued(items []*item) []*item {
 // waiting. Level-triggered items go to the end of the ready list, so every
 // ready file is reported in turn.
 func (s *Set) Collect(limit int) []Event {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	taken := s.takeReady()
 	var events []Event
 	var again []*item
@@ -230,12 +285,15 @@ func (s *Set) Collect(limit int) []Event {
 			s.requeueFront(taken[n:])
 			break
 		}
-		event, level, ok := s.examine(i)
-		if !ok {
+		holds := i.holds()
+		if holds == 0 {
 			continue
 		}
-		events = append(events, event)
-		if level {
+		events = append(events, Event{Events: uint32(holds), Data: i.data})
+		if i.events&unix.EPOLLONESHOT != 0 {
+			i.armed = false
+		}
+		if i.events&(unix.EPOLLONESHOT|unix.EPOLLET) == 0 {
 			again = append(again, i)
 		}
 	}
@@ -245,42 +303,18 @@ func (s *Set) Collect(limit int) []Event {
 	return events
 }
 
-// examine returns the event of an item if its file is ready. level reports that
-// the item is level-triggered and must be examined again.
-func (s *Set) examine(i *item) (event Event, level, ok bool) {
+// Readiness implements fs.FileOperations: readable if there are events. It stops
+// at the first ready file, and drops the items before it from the ready list, so
+// a tree of sets is not examined again and again.
+func (s *Set) Readiness() wait.Events {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if i.gone || !i.armed {
-		return Event{}, false, false
-	}
-	holds := i.key.file.Readiness() & i.waiter.Mask
-	if holds == 0 {
-		return Event{}, false, false
-	}
-	if i.events&unix.EPOLLONESHOT != 0 {
-		i.armed = false
-	}
-	level = i.events&(unix.EPOLLONESHOT|unix.EPOLLET) == 0
-	return Event{Events: uint32(holds), Data: i.data}, level, true
-}
-
-// Readiness implements fs.FileOperations: readable if there are events.
-func (s *Set) Readiness() wait.Events {
 	taken := s.takeReady()
-	ready := false
-	var kept []*item
-	for _, i := range taken {
-		s.mu.Lock()
-		holds := !i.gone && i.armed && i.key.file.Readiness()&i.waiter.Mask != 0
-		s.mu.Unlock()
-		if holds {
-			ready = true
-			kept = append(kept, i)
+	for n, i := range taken {
+		if i.holds() != 0 {
+			s.requeueFront(taken[n:])
+			return wait.Readable
 		}
-	}
-	s.requeueFront(kept)
-	if ready {
-		return wait.Readable
 	}
 	return 0
 }
@@ -290,15 +324,20 @@ func (s *Set) Queue() *wait.Queue { return &s.queue }
 
 // Release implements fs.FileOperations.
 func (s *Set) Release() {
+	for _, i := range s.removeAll() {
+		i.key.file.CancelRelease(&i.hook)
+	}
+}
+
+// removeAll removes all items and returns them.
+func (s *Set) removeAll() map[key]*item {
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	items := s.items
 	s.items = make(map[key]*item)
 	for _, i := range items {
 		i.gone = true
 		i.key.file.Queue().Remove(&i.waiter)
 	}
-	s.mu.Unlock()
-	for _, i := range items {
-		i.key.file.CancelRelease(&i.hook)
-	}
+	return items
 }

@@ -145,6 +145,156 @@ func TestNestedSetsWorkAndCyclesAreELOOP(t *testing.T) {
 	}
 }
 
+// TestNestingIsBoundedFromEitherEnd builds chains of sets from the bottom, from the
+// top and by joining two chains: at most four sets are above the lowest one.
+func TestNestingIsBoundedFromEitherEnd(t *testing.T) {
+	r := newRig(t)
+	in := epoll.Event{Events: unix.EPOLLIN}
+	newSet := func() *fs.File {
+		f := epoll.New(r.Mounts)
+		t.Cleanup(f.DecRef)
+		return f
+	}
+	watch := func(above, below *fs.File) error { return epoll.Of(above).Add(below, 1, in) }
+	chain := func(length int, link func(next, end *fs.File) error) (sets []*fs.File) {
+		sets = append(sets, newSet())
+		for len(sets) < length {
+			next := newSet()
+			if err := link(next, sets[len(sets)-1]); err != nil {
+				break
+			}
+			sets = append(sets, next)
+		}
+		return sets
+	}
+	down := func(next, end *fs.File) error { return watch(end, next) }
+	if n := len(chain(900, watch)); n != 5 {
+		t.Errorf("a chain built from the bottom has %d sets, want 5", n)
+	}
+	if n := len(chain(900, down)); n != 5 {
+		t.Errorf("a chain built from the top has %d sets, want 5", n)
+	}
+	upper, lower := chain(3, watch), chain(3, watch)
+	if err := watch(upper[0], lower[2]); err != unix.ELOOP {
+		t.Errorf("joining two chains of three sets: %v, want ELOOP", err)
+	}
+	if err := watch(upper[1], lower[2]); err != nil {
+		t.Errorf("joining chains of two and three sets: %v", err)
+	}
+}
+
+// TestWakeUpPathsAreLimited checks that a file may be in any number of sets, but
+// that the number of paths through further sets is limited.
+func TestWakeUpPathsAreLimited(t *testing.T) {
+	r := newRig(t)
+	in := epoll.Event{Events: unix.EPOLLIN}
+	file := eventfd.New(r.Mounts, 0, 0)
+	defer file.DecRef()
+	above := func(f *fs.File, limit int) (added int, err error) {
+		for added < limit && err == nil {
+			next := epoll.New(r.Mounts)
+			t.Cleanup(next.DecRef)
+			if err = epoll.Of(next).Add(f, 1, in); err == nil {
+				added++
+			}
+		}
+		return added, err
+	}
+	if n, err := above(file, 1200); n != 1200 {
+		t.Errorf("a file in %d sets: %v", n, err)
+	}
+	r.set.Add(r.r, 3, in)
+	if n, err := above(r.file, 1200); n != 500 || err != unix.EINVAL {
+		t.Errorf("a set with a file is in %d sets, then %v; want 500, EINVAL", n, err)
+	}
+	r.set.Delete(r.r, 3)
+	if n, err := above(r.file, 10); n != 10 {
+		t.Errorf("a set without files: %d more sets, then %v", n, err)
+	}
+	if err := r.set.Add(r.r, 3, in); err != unix.EINVAL {
+		t.Errorf("a file for a set that is in too many sets: %v, want EINVAL", err)
+	}
+	r.send("x")
+	r.expect(t, "after the refused addition")
+}
+
+// TestExclusiveItemsWakeOneWaiter checks that an event of a file in several sets
+// wakes the waiters of one set if the items have EPOLLEXCLUSIVE, and that the end
+// of the file wakes them all.
+func TestExclusiveItemsWakeOneWaiter(t *testing.T) {
+	r := newRig(t)
+	woken := 0
+	for range 3 {
+		f := epoll.New(r.Mounts)
+		defer f.DecRef()
+		if err := epoll.Of(f).Add(r.r, 1, epoll.Event{Events: unix.EPOLLIN | unix.EPOLLEXCLUSIVE}); err != nil {
+			t.Fatal(err)
+		}
+		w := &wait.Waiter{Mask: wait.In, Notify: func(*wait.Waiter, wait.Events) { woken++ }}
+		f.Queue().Add(w)
+		defer f.Queue().Remove(w)
+	}
+	r.send("x")
+	if woken != 1 {
+		t.Errorf("a write woke the waiters of %d sets, want 1", woken)
+	}
+	woken = 0
+	r.w.DecRef()
+	if woken != 3 {
+		t.Errorf("the end of the file woke the waiters of %d sets, want 3", woken)
+	}
+	for _, events := range []uint32{unix.EPOLLPRI, unix.EPOLLRDHUP, unix.EPOLLONESHOT} {
+		if err := r.set.Add(r.r, 1, epoll.Event{Events: events | unix.EPOLLIN | unix.EPOLLEXCLUSIVE}); err != unix.EINVAL {
+			t.Errorf("EPOLLEXCLUSIVE with %#x: %v, want EINVAL", events, err)
+		}
+	}
+}
+
+// TestConcurrentAddModifyAndDelete changes one item from three goroutines while
+// others collect events. A set that published an item before its waiter was on
+// the file's queue would put the waiter there twice, which panics.
+func TestConcurrentAddModifyAndDelete(t *testing.T) {
+	r := newRig(t)
+	r.send("x")
+	in := epoll.Event{Events: unix.EPOLLIN}
+	var group sync.WaitGroup
+	for _, change := range []func(){
+		func() { r.set.Add(r.r, 3, in) },
+		func() { r.set.Modify(r.r, 3, in) },
+		func() { r.set.Delete(r.r, 3) },
+		func() { r.set.Collect(4) },
+		func() { r.file.Readiness() },
+	} {
+		group.Go(func() {
+			for range 3000 {
+				change()
+			}
+		})
+	}
+	group.Wait()
+}
+
+// TestConcurrentCollectsMissNoReadyFile polls a set from one goroutine while
+// another collects from it: the file stays ready, so each call finds it.
+func TestConcurrentCollectsMissNoReadyFile(t *testing.T) {
+	r := newRig(t)
+	r.send("x")
+	r.set.Add(r.r, 3, epoll.Event{Events: unix.EPOLLIN})
+	var group sync.WaitGroup
+	group.Go(func() {
+		for range 20000 {
+			r.file.Readiness()
+		}
+	})
+	for range 20000 {
+		if len(r.set.Collect(1)) != 1 {
+			t.Error("the ready file was not found")
+			break
+		}
+	}
+	group.Wait()
+}
+
 // TestCollectRotatesReadyFiles checks that all files are reported equally often
 // if more files are ready than one call returns.
 func TestCollectRotatesReadyFiles(t *testing.T) {

@@ -137,3 +137,13 @@ func ReadAll(t testing.TB, f *fs.File) string {
 		all = append(all, sink.Bytes()...)
 	}
 }
+
+// ReadAt returns up to n bytes of f from offset on.
+func ReadAt(t testing.TB, f *fs.File, offset int64, n int) string {
+	t.Helper()
+	sink := fs.NewBytesSink(make([]byte, n))
+	if _, err := f.ReadAt(sink, offset); err != nil {
+		t.Fatalf("read at %d: %v", offset, err)
+	}
+	return string(sink.Bytes())
+}

@@ -126,48 +126,58 @@ func (in *Input) Ioctl(_ *fs.File, caller fs.Caller, request uint32, argument ui
 // Output is a stream of bytes to the host.
 type Output struct {
 	fs.FileBase
-	send  func(p []byte) error
-	queue wait.Queue // never woken, because an output is always writable
+	outlet *Outlet
+	queue  wait.Queue
 }
 
-// NewOutput returns an output that passes written bytes to send, at most 32 KiB
-// per call. send may be called concurrently and must not keep p. If send fails,
-// the write fails with EPIPE.
-func NewOutput(send func(p []byte) error) *Output { return &Output{send: send} }
+// NewOutput returns an output that passes written bytes to send through the spool,
+// at most 32 KiB per call. send must not keep p. After send has failed, writes fail
+// with EPIPE.
+func NewOutput(s *Spool, send func(p []byte) error) *Output {
+	out := &Output{}
+	out.outlet = s.NewOutlet(send, func() { out.queue.Wake(out.Readiness()) })
+	return out
+}
 
 // Open returns a new open file that writes to out.
 func (out *Output) Open(m *fs.Mounts) *fs.File { return open(m, unix.O_WRONLY, out) }
 
-// piece is the maximum number of bytes per call of send.
-const piece = 32 << 10
+// atomicWrite is PIPE_BUF: a write of up to atomicWrite bytes is not split.
+const atomicWrite = 4096
 
-// Write implements fs.FileOperations.
+// Write implements fs.FileOperations. Like a pipe, it takes the bytes for which
+// there is room, and drops the page in which user memory faults. Errors: EAGAIN
+// without room, EPIPE, EFAULT.
 func (out *Output) Write(_ *fs.File, src fs.Source, _ int64) (int, int64, error) {
-	total := 0
-	for src.Remaining() > 0 {
-		want := min(piece, src.Remaining())
-		p, err := fs.GetAll(src, want)
-		if err == nil && out.send(p) != nil {
-			err = unix.EPIPE
-		}
-		if err != nil {
-			n, err := fs.Moved(total, err)
-			return n, 0, err
-		}
-		total += len(p)
-		if len(p) < want {
-			break
-		}
+	if src.Remaining() == 0 {
+		return 0, 0, nil
 	}
-	return total, 0, nil
+	room, err := out.outlet.reserve(min(src.Remaining(), maxSend))
+	switch {
+	case err != nil:
+		return 0, 0, unix.EPIPE
+	case room == 0:
+		return 0, 0, unix.EAGAIN
+	}
+	p, err := fs.GetUnits(src, room, atomicWrite)
+	out.outlet.commit(p, room)
+	return len(p), 0, err
 }
 
 // FillsWrites implements fs.Stream.
 func (out *Output) FillsWrites() {}
 
 // Readiness implements fs.FileOperations.
-func (out *Output) Readiness() wait.Events { return wait.Writable }
+func (out *Output) Readiness() wait.Events {
+	room, err := out.outlet.Room()
+	switch {
+	case err != nil:
+		return wait.Err | wait.Writable
+	case room < atomicWrite:
+		return 0
+	}
+	return wait.Writable
+}
 
-// Queue implements fs.FileOperations. An output has a queue so that epoll(7)
-// accepts it, like a pipe.
+// Queue implements fs.FileOperations.
 func (out *Output) Queue() *wait.Queue { return &out.queue }

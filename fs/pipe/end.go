@@ -146,7 +146,7 @@ func (e *end) Readiness() wait.Events {
 		}
 	}
 	if e.writes {
-		if p.free() >= Atomic {
+		if p.freePages() > 0 {
 			ready |= wait.Writable
 		}
 		if p.readers == 0 {

@@ -23,8 +23,9 @@ const (
 	Atomic = 4096
 )
 
-// Pipe is the buffer of a pipe and the number of its open ends. The buffer is a
-// ring that grows with its contents, up to the capacity.
+// Pipe is the buffer of a pipe and the number of its open ends. The bytes are in a
+// ring that grows with its contents. As in Linux they belong to pages, and a pipe
+// whose pages are all in use is full, even if they are not filled.
 type Pipe struct {
 	queue  wait.Queue
 	memory *mm.Memory   // admits the ring's growth
@@ -35,7 +36,8 @@ type Pipe struct {
 	ring     []byte     // its size is a power of two, or 0
 	start    int        // index of the oldest byte
 	length   int
-	capacity int
+	pages    []page // in use, the oldest first
+	capacity int    // a multiple of pageSize
 	readers  int
 	writers  int
 	// Number of times that the ends were opened. Opening a FIFO waits for a
@@ -61,7 +63,7 @@ func (p *Pipe) end() {
 	p.charge.set(0)
 	p.charge = nil
 	p.setRing(nil)
-	p.start, p.length = 0, 0
+	p.start, p.length, p.pages = 0, 0, nil
 }
 
 func (p *Pipe) setRing(ring []byte) {
@@ -69,18 +71,21 @@ func (p *Pipe) setRing(ring []byte) {
 	p.size.Store(int64(len(ring)))
 }
 
-// free returns the number of free bytes. p.mu is held.
-func (p *Pipe) free() int { return p.capacity - p.length }
+// page is a page of a pipe. A write adds its bytes to the last page if they fit
+// behind the bytes there.
+type page struct {
+	end  int // where the next bytes go, 0 to pageSize
+	left int // bytes that are not read yet
+}
+
+// freePages returns the number of unused pages. p.mu is held.
+func (p *Pipe) freePages() int { return max(0, p.capacity/pageSize-len(p.pages)) }
 
 // reserve makes the ring large enough for n more bytes. Error: ENOMEM.
 func (p *Pipe) reserve(n int) error {
-	need := p.length + n
-	if need <= len(p.ring) {
+	size := p.sizeFor(n)
+	if size == len(p.ring) {
 		return nil
-	}
-	size := max(len(p.ring), 512)
-	for size < need {
-		size *= 2
 	}
 	if err := p.memory.Reserve(int64(size)); err != nil {
 		return err
@@ -88,6 +93,15 @@ func (p *Pipe) reserve(n int) error {
 	defer p.memory.Unreserve(int64(size))
 	p.resize(size)
 	return nil
+}
+
+// sizeFor returns the size of a ring that has room for n more bytes.
+func (p *Pipe) sizeFor(n int) int {
+	size := max(len(p.ring), 512)
+	for size < p.length+n {
+		size *= 2
+	}
+	return size
 }
 
 func (p *Pipe) resize(size int) {
@@ -128,14 +142,16 @@ const (
 	keepData             // tee(2)
 )
 
-// read copies bytes to dst. p.mu is held while user memory is written. That
-// cannot deadlock, because a page fault never takes it.
+// read copies bytes to dst. A page whose bytes do not fit into user memory because
+// of a fault stays in the pipe; the error is reported only if that is the first
+// page. p.mu is held while user memory is written. That cannot deadlock, because a
+// page fault never takes it.
 func (p *Pipe) read(dst fs.Sink, mode readMode) (int, error) {
 	if dst.Remaining() == 0 {
 		return 0, nil
 	}
 	p.mu.Lock()
-	if p.length == 0 {
+	if len(p.pages) == 0 {
 		err := error(unix.EAGAIN)
 		if p.writers == 0 {
 			err = nil
@@ -143,66 +159,79 @@ func (p *Pipe) read(dst fs.Sink, mode readMode) (int, error) {
 		p.mu.Unlock()
 		return 0, err
 	}
-	first, second := p.occupied()
-	n, err := dst.Put(first)
-	if n == len(first) && len(second) > 0 && err == nil {
-		var m int
-		m, err = dst.Put(second)
-		n += m
-	}
+	wasFull := p.freePages() == 0
+	n, err := p.copyOut(dst)
 	if mode == consumeData {
 		p.consume(n)
 	}
-	left := p.length
 	p.mu.Unlock()
-	if n > 0 && mode == consumeData {
+	if n > 0 && mode == consumeData && wasFull {
 		p.queue.Wake(wait.Writable)
-	}
-	if n > 0 && left > 0 {
-		p.queue.Wake(wait.Readable) // for other readers of the same pipe
 	}
 	return fs.Moved(n, err)
 }
 
+// copyOut copies pages to dst until dst is full. p.mu is held.
+func (p *Pipe) copyOut(dst fs.Sink) (int, error) {
+	total := 0
+	for _, from := range p.pages {
+		want := min(from.left, dst.Remaining())
+		if want == 0 {
+			break
+		}
+		first, second := p.bytes(total, want)
+		n, err := dst.Put(first)
+		if n == len(first) && len(second) > 0 && err == nil {
+			var m int
+			m, err = dst.Put(second)
+			n += m
+		}
+		if n < want {
+			if err == nil {
+				err = unix.EFAULT
+			}
+			return total, err
+		}
+		total += n
+	}
+	return total, nil
+}
+
+// bytes returns n bytes of the ring that begin at an offset from the oldest byte, in
+// up to two pieces.
+func (p *Pipe) bytes(offset, n int) (first, second []byte) {
+	begin := (p.start + offset) & (len(p.ring) - 1)
+	if begin+n <= len(p.ring) {
+		return p.ring[begin : begin+n], nil
+	}
+	return p.ring[begin:], p.ring[:begin+n-len(p.ring)]
+}
+
+// consume removes the n oldest bytes, and the pages that become empty. p.mu is held.
 func (p *Pipe) consume(n int) {
 	p.length -= n
-	if p.length == 0 {
-		p.start = 0
-		return
+	p.start = (p.start + n) & max(0, len(p.ring)-1)
+	for n > 0 && n >= p.pages[0].left {
+		n -= p.pages[0].left
+		p.pages = p.pages[1:]
 	}
-	p.start = (p.start + n) & (len(p.ring) - 1)
+	if n > 0 {
+		p.pages[0].left -= n
+	}
+	if len(p.pages) == 0 {
+		p.start, p.pages = 0, nil
+	}
 }
 
 // write moves the bytes of src for which there is room. Up to Atomic bytes are
-// written completely or not at all. Errors: EPIPE, EAGAIN, EFAULT.
+// written completely or not at all. Like Linux it drops the page in which user
+// memory faults. Errors: EPIPE, EAGAIN, EFAULT.
 func (p *Pipe) write(src fs.Source) (int, error) {
-	want := src.Remaining()
-	if want == 0 {
+	if src.Remaining() == 0 {
 		return 0, nil
 	}
 	p.mu.Lock()
-	if p.readers == 0 {
-		p.mu.Unlock()
-		return 0, unix.EPIPE
-	}
-	room := p.free()
-	if room <= 0 || want <= Atomic && want > room {
-		p.mu.Unlock()
-		return 0, unix.EAGAIN
-	}
-	count := min(want, room)
-	if err := p.reserve(count); err != nil {
-		p.mu.Unlock()
-		return 0, err
-	}
-	first, second := p.vacant(count)
-	n, err := src.Get(first)
-	if n == len(first) && len(second) > 0 && err == nil {
-		var m int
-		m, err = src.Get(second)
-		n += m
-	}
-	p.length += n
+	n, err := p.fill(src)
 	p.mu.Unlock()
 	if n > 0 {
 		p.queue.Wake(wait.Readable)
@@ -210,9 +239,114 @@ func (p *Pipe) write(src fs.Source) (int, error) {
 	return fs.Moved(n, err)
 }
 
+// fill is write without the wake-up. p.mu is held.
+func (p *Pipe) fill(src fs.Source) (total int, err error) {
+	if p.readers == 0 {
+		return 0, unix.EPIPE
+	}
+	part := src.Remaining() % pageSize
+	if last := len(p.pages) - 1; last >= 0 && part > 0 && p.pages[last].end+part <= pageSize {
+		if err := p.copyIn(src, part); err != nil {
+			return 0, err
+		}
+		p.pages[last].end += part
+		p.pages[last].left += part
+		total = part
+	}
+	for src.Remaining() > 0 {
+		if p.freePages() == 0 {
+			return total, unix.EAGAIN
+		}
+		n := min(pageSize, src.Remaining())
+		if err := p.copyIn(src, n); err != nil {
+			return total, err
+		}
+		p.pages = append(p.pages, page{end: n, left: n})
+		total += n
+	}
+	return total, nil
+}
+
+// copyIn appends the next n bytes of src to the ring, or none. p.mu is held. Errors:
+// EFAULT, ENOMEM.
+func (p *Pipe) copyIn(src fs.Source, n int) error {
+	if err := p.reserve(n); err != nil {
+		return err
+	}
+	first, second := p.vacant(n)
+	got, err := src.Get(first)
+	if got == len(first) && len(second) > 0 && err == nil {
+		var more int
+		more, err = src.Get(second)
+		got += more
+	}
+	if got < n {
+		if err == nil {
+			err = unix.EFAULT
+		}
+		return err
+	}
+	p.length += n
+	return nil
+}
+
+// AddPage moves up to a page of src, at most limit bytes, into a page of its own, as
+// vmsplice(2) does. Errors: EPIPE, EAGAIN without an unused page, EFAULT.
+func (p *Pipe) AddPage(src fs.Source, limit int) (int, error) {
+	n := min(limit, src.Remaining(), pageSize)
+	if err := p.addPage(src, n); err != nil {
+		return 0, err
+	}
+	p.queue.Wake(wait.Readable)
+	return n, nil
+}
+
+func (p *Pipe) addPage(src fs.Source, n int) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.readers == 0 {
+		return unix.EPIPE
+	}
+	if p.freePages() == 0 {
+		return unix.EAGAIN
+	}
+	if err := p.copyIn(src, n); err != nil {
+		return err
+	}
+	// Nothing is added behind these bytes: a page of vmsplice(2) belongs to the
+	// program.
+	p.pages = append(p.pages, page{end: pageSize, left: n})
+	return nil
+}
+
+// Unread puts bytes that were read back to the front of the pipe, for a splice(2)
+// whose destination did not take them.
+func (p *Pipe) Unread(b []byte) {
+	if len(b) == 0 {
+		return
+	}
+	p.unread(b)
+	p.queue.Wake(wait.Readable)
+}
+
+func (p *Pipe) unread(b []byte) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.resize(p.sizeFor(len(b))) // these bytes were in the kernel's heap before
+	p.start = (p.start - len(b)) & (len(p.ring) - 1)
+	p.length += len(b)
+	first, second := p.bytes(0, len(b))
+	copy(second, b[copy(first, b):])
+	var front []page
+	for left := len(b); left > 0; left -= pageSize {
+		front = append(front, page{end: pageSize, left: min(left, pageSize)})
+	}
+	p.pages = append(front, p.pages...)
+}
+
 // SetCapacity is F_SETPIPE_SZ. It returns the new capacity in bytes. Errors:
 // EINVAL; EPERM without CAP_SYS_RESOURCE above pipe-max-size, and above the limits
-// of the user; EBUSY if the pipe contains more bytes.
+// of the user; EBUSY if the pipe has more pages in use.
 func (p *Pipe) SetCapacity(size uint64, c *cred.Credentials) (int, error) {
 	if size > 1<<31 {
 		return 0, unix.EINVAL
@@ -221,16 +355,24 @@ func (p *Pipe) SetCapacity(size uint64, c *cred.Credentials) (int, error) {
 	for uint64(capacity) < size {
 		capacity *= 2
 	}
+	if err := p.setCapacity(capacity, c); err != nil {
+		return 0, err
+	}
+	p.queue.Wake(wait.Writable)
+	return capacity, nil
+}
+
+func (p *Pipe) setCapacity(capacity int, c *cred.Credentials) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	switch {
 	case capacity > p.capacity && p.charge.forbids(int64(capacity), c):
-		return 0, unix.EPERM
-	case capacity < p.length:
-		return 0, unix.EBUSY
+		return unix.EPERM
+	case len(p.pages) > capacity/pageSize:
+		return unix.EBUSY
 	case capacity > p.capacity:
 		if err := p.charge.grow(int64(capacity), c); err != nil {
-			return 0, err
+			return err
 		}
 	}
 	p.charge.set(int64(capacity))
@@ -238,7 +380,7 @@ func (p *Pipe) SetCapacity(size uint64, c *cred.Credentials) (int, error) {
 	if len(p.ring) > capacity {
 		p.resize(capacity)
 	}
-	return capacity, nil
+	return nil
 }
 
 // Capacity is F_GETPIPE_SZ.
@@ -258,7 +400,7 @@ func (p *Pipe) Buffered() int {
 // Tee copies the contents of p to dst without consuming them (tee(2)).
 func (p *Pipe) Tee(dst fs.Sink) (int, error) { return p.read(dst, keepData) }
 
-// Room returns the number of bytes that a write would take now. Errors: EAGAIN
+// Room returns the number of bytes that fit into the unused pages. Errors: EAGAIN
 // if the pipe is full, EPIPE if it has no reader.
 func (p *Pipe) Room() (int, error) {
 	p.mu.Lock()
@@ -266,8 +408,8 @@ func (p *Pipe) Room() (int, error) {
 	switch {
 	case p.readers == 0:
 		return 0, unix.EPIPE
-	case p.free() <= 0:
+	case p.freePages() == 0:
 		return 0, unix.EAGAIN
 	}
-	return p.free(), nil
+	return p.freePages() * pageSize, nil
 }

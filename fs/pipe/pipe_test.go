@@ -41,11 +41,14 @@ func TestWriteFillsPipeAndKeepsSmallWritesWhole(t *testing.T) {
 	}
 	sink := fs.NewBytesSink(make([]byte, 4000))
 	r.Read(sink)
-	if _, err := w.Write(fs.NewBytesSource(make([]byte, 4096))); err != unix.EAGAIN {
-		t.Errorf("write of PIPE_BUF bytes without room for all: %v, want EAGAIN", err)
+	for _, size := range []int{1, 4096, 5000} {
+		if _, err := w.Write(fs.NewBytesSource(make([]byte, size))); err != unix.EAGAIN {
+			t.Errorf("write of %d bytes while no page is unused: %v, want EAGAIN", size, err)
+		}
 	}
-	if n, err := w.Write(fs.NewBytesSource(make([]byte, 5000))); n != 4000 || err != nil {
-		t.Errorf("write of more than PIPE_BUF bytes: %d, %v", n, err)
+	r.Read(fs.NewBytesSink(make([]byte, 96)))
+	if n, err := w.Write(fs.NewBytesSource(make([]byte, 5000))); n != 4096 || err != nil {
+		t.Errorf("write of more than one page into an unused page: %d, %v", n, err)
 	}
 	w.DecRef()
 	if got := fstest.ReadAll(t, r); len(got) != 65536 {
@@ -138,6 +141,105 @@ func TestFIFOOpenWaitsForTheOtherEnd(t *testing.T) {
 		t.Errorf("reader after the writer was opened and closed: %v", err)
 	}
 	if got := fstest.ReadAll(t, r); got != "message" {
+		t.Errorf("read %q", got)
+	}
+}
+
+// partial is user memory of which only the first good bytes can be accessed.
+type partial struct{ size, good int }
+
+func (p *partial) move(n int) (int, error) {
+	done := min(n, p.good)
+	p.size -= done
+	p.good -= done
+	if done < n {
+		return done, unix.EFAULT
+	}
+	return done, nil
+}
+
+func (p *partial) Get(b []byte) (int, error) { return p.move(len(b)) }
+func (p *partial) Put(b []byte) (int, error) { return p.move(len(b)) }
+func (p *partial) Remaining() int            { return p.size }
+
+// TestFaultsKeepWholePages writes and reads with user memory that ends early. As in
+// Linux, the page in which the fault happens is not moved.
+func TestFaultsKeepWholePages(t *testing.T) {
+	for _, c := range []struct {
+		what   string
+		before []int // sizes of earlier writes
+		read   bool
+		memory partial
+		want   int // EFAULT if 0
+		left   int // bytes in the pipe afterwards
+	}{
+		{what: "write within a page", memory: partial{200, 100}},
+		{what: "write of the first page", memory: partial{8192, 4096}, want: 4096, left: 4096},
+		{what: "write of more than a page", memory: partial{8192, 5000}, want: 4096, left: 4096},
+		{what: "write behind another", before: []int{10}, memory: partial{20, 10}, left: 10},
+		{what: "read within a page", before: []int{10}, read: true, memory: partial{10, 4}, left: 10},
+		{what: "read of the first page", before: []int{6000}, read: true, memory: partial{6000, 5000}, want: 4096, left: 1904},
+		{what: "read of a page of two writes", before: []int{10, 5000}, read: true, memory: partial{6000, 4000}, want: 914, left: 4096},
+	} {
+		r, w := newPair(t)
+		for _, size := range c.before {
+			w.Write(fs.NewBytesSource(make([]byte, size)))
+		}
+		move := func() (int, error) { return w.Write(&c.memory) }
+		if c.read {
+			move = func() (int, error) { return r.Read(&c.memory) }
+		}
+		n, err := move()
+		if n != c.want || (err == unix.EFAULT) != (c.want == 0) {
+			t.Errorf("%s: %d, %v, want %d", c.what, n, err, c.want)
+		}
+		if left := pipe.Of(r).Buffered(); left != c.left {
+			t.Errorf("%s: %d bytes are in the pipe, want %d", c.what, left, c.left)
+		}
+		w.DecRef()
+		if all := fstest.ReadAll(t, r); len(all) != c.left {
+			t.Errorf("%s: %d bytes can be read, want %d", c.what, len(all), c.left)
+		}
+		r.DecRef()
+	}
+}
+
+// TestWakeUpsOfPartialReads counts the wake-ups of both ends, which EPOLLET reports:
+// readers are woken by new data only, and writers only after the pipe was full.
+func TestWakeUpsOfPartialReads(t *testing.T) {
+	r, w := newPair(t)
+	defer r.DecRef()
+	defer w.DecRef()
+	woken := map[wait.Events]int{}
+	for _, events := range []wait.Events{wait.In, wait.Out} {
+		waiter := &wait.Waiter{Mask: events, Notify: func(*wait.Waiter, wait.Events) { woken[events]++ }}
+		r.Queue().Add(waiter)
+		defer r.Queue().Remove(waiter)
+	}
+	expect := func(what string, in, out int) {
+		t.Helper()
+		if woken[wait.In] != in || woken[wait.Out] != out {
+			t.Errorf("%s woke readers %d times and writers %d times, want %d and %d", what, woken[wait.In], woken[wait.Out], in, out)
+		}
+		clear(woken)
+	}
+	w.Write(fs.NewBytesSource(make([]byte, 100)))
+	expect("a write", 1, 0)
+	r.Read(fs.NewBytesSink(make([]byte, 10)))
+	expect("a partial read", 0, 0)
+	w.Write(fs.NewBytesSource(make([]byte, 70_000)))
+	expect("a write that fills the pipe", 1, 0)
+	r.Read(fs.NewBytesSink(make([]byte, 10)))
+	expect("a read from a full pipe", 0, 1)
+}
+
+func TestUnreadBytesComeFirst(t *testing.T) {
+	r, w := newPair(t)
+	defer r.DecRef()
+	w.Write(fs.NewBytesSource([]byte("behind")))
+	pipe.Of(r).Unread([]byte("before "))
+	w.DecRef()
+	if got := fstest.ReadAll(t, r); got != "before behind" {
 		t.Errorf("read %q", got)
 	}
 }

@@ -24,6 +24,7 @@ type directory struct {
 	order   []*entry // by ascending position
 	removed int      // number of removed entries in order
 	next    int64    // position of the next entry
+	dead    bool     // the directory was removed: it takes no more entries
 }
 
 type entry struct {
@@ -63,22 +64,36 @@ func (d *directory) Lookup(_ fs.Caller, name string) (fs.Inode, error) {
 	return e.inode, nil
 }
 
-// add adds an entry. There must be none with this name. d.mu is held.
-func (d *directory) add(name string, inode fs.Inode) {
+// add adds an entry. There must be none with this name. Error: ENOENT if the
+// directory was removed.
+func (d *directory) add(name string, inode fs.Inode) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.dead {
+		return unix.ENOENT
+	}
 	e := &entry{name: strings.Clone(name), inode: inode, position: d.next}
 	d.next++
 	d.byName[e.name] = e
 	d.order = append(d.order, e)
+	return nil
 }
 
-// take removes an entry. d.mu is held.
-func (d *directory) take(name string) {
-	e := d.byName[name]
+// take removes an entry and returns its inode. Error: ENOENT.
+func (d *directory) take(name string) (fs.Inode, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	e, there := d.byName[name]
+	if !there {
+		return nil, unix.ENOENT
+	}
+	inode := e.inode
 	delete(d.byName, name)
 	e.removed, e.inode = true, nil
 	if d.removed++; d.removed > 16 && d.removed > len(d.order)/2 {
 		d.compact()
 	}
+	return inode, nil
 }
 
 // compact drops the removed entries from order. d.mu is held.
@@ -98,9 +113,10 @@ func (d *directory) Create(name string, n fs.NewNode) (fs.Inode, error) {
 	if err != nil {
 		return nil, err
 	}
-	d.mu.Lock()
-	d.add(name, inode)
-	d.mu.Unlock()
+	if err := d.add(name, inode); err != nil {
+		d.filesystem.unlinked(inode)
+		return nil, err
+	}
 	d.Modified()
 	if n.Mode&unix.S_IFMT == unix.S_IFDIR {
 		d.AddLinks(1)
@@ -109,10 +125,13 @@ func (d *directory) Create(name string, n fs.NewNode) (fs.Inode, error) {
 }
 
 // CreateTemporary implements fs.TemporaryMaker.
-func (d *directory) CreateTemporary(n fs.NewNode) (fs.Inode, error) {
+func (d *directory) CreateTemporary(n fs.NewNode, l fs.Linking) (fs.Inode, error) {
 	inode, err := d.filesystem.newInode(n)
 	if err != nil {
 		return nil, err
+	}
+	if r, ok := inode.(*regular); ok {
+		r.linking = l
 	}
 	// Link counts the inode again when it gets a name.
 	inode.Base().AddLinks(-1)
@@ -120,39 +139,48 @@ func (d *directory) CreateTemporary(n fs.NewNode) (fs.Inode, error) {
 	return inode, nil
 }
 
-// Link implements fs.Inode. It fails with ENOENT if the file's pages were freed
-// after its last name was removed. A file that CreateTemporary made can be
-// linked.
+// Link implements fs.Inode. It fails with ENOENT for a file whose last name was
+// removed. A file that CreateTemporary made for it gets its first name.
 func (d *directory) Link(name string, target fs.Inode) error {
-	if r, ok := target.(*regular); ok && r.isDead() {
+	if target.Base().Links() == 0 && !firstNameAllowed(target) {
 		return unix.ENOENT
 	}
 	if err := d.filesystem.chargeNode(0); err != nil {
 		return err
 	}
+	if err := d.add(name, target); err != nil {
+		d.filesystem.nodes.Add(-1)
+		return err
+	}
 	target.Base().AddLinks(1)
-	d.mu.Lock()
-	d.add(name, target)
-	d.mu.Unlock()
 	d.Modified()
 	return nil
 }
 
-func (d *directory) empty() bool {
-	d.mu.RLock()
-	defer d.mu.RUnlock()
-	return len(d.byName) == 0
+// firstNameAllowed reports whether a file without a name may be linked.
+func firstNameAllowed(target fs.Inode) bool {
+	r, ok := target.(*regular)
+	return ok && r.linking == fs.MayBeLinked && !r.isDead()
+}
+
+// close makes the directory refuse new entries if it is empty, and reports whether
+// it is.
+func (d *directory) close() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.dead = d.dead || len(d.byName) == 0
+	return d.dead
 }
 
 // Remove implements fs.Inode.
 func (d *directory) Remove(name string, target fs.Inode) error {
 	below, isDirectory := target.(*directory)
-	if isDirectory && !below.empty() {
+	if isDirectory && !below.close() {
 		return unix.ENOTEMPTY
 	}
-	d.mu.Lock()
-	d.take(name)
-	d.mu.Unlock()
+	if _, err := d.take(name); err != nil {
+		return err
+	}
 	d.Modified()
 	if isDirectory {
 		d.AddLinks(-1)
@@ -167,20 +195,19 @@ func (d *directory) Rename(oldName string, newDirectory fs.Inode, newName string
 	if !ok {
 		return unix.EXDEV
 	}
-	d.mu.RLock()
-	moved := d.byName[oldName].inode
-	d.mu.RUnlock()
 	if replaced, err := to.Lookup(nil, newName); err == nil {
 		if err := to.Remove(newName, replaced); err != nil {
 			return err
 		}
 	}
-	d.mu.Lock()
-	d.take(oldName)
-	d.mu.Unlock()
-	to.mu.Lock()
-	to.add(newName, moved)
-	to.mu.Unlock()
+	moved, err := d.take(oldName)
+	if err != nil {
+		return err
+	}
+	if err := to.add(newName, moved); err != nil {
+		d.filesystem.unlinked(moved)
+		return err
+	}
 	d.moveParentLink(to, moved)
 	d.Modified()
 	to.Modified()
@@ -203,8 +230,10 @@ func (d *directory) Exchange(oldName string, newDirectory fs.Inode, newName stri
 	if !ok {
 		return unix.EXDEV
 	}
-	first := d.entry(oldName)
-	second := to.entry(newName)
+	first, second := d.entry(oldName), to.entry(newName)
+	if first == nil || second == nil {
+		return unix.ENOENT
+	}
 	// The caller holds the name space lock, so no other change runs now. Readers
 	// may see one of the two entries changed before the other.
 	a, b := first.inode, second.inode
@@ -249,20 +278,17 @@ func (d *directory) list(position int64, emit func(fs.DirectoryEntry) bool) erro
 	return nil
 }
 
-// discard removes all names below d. It is called after the last unmount of the
-// file system.
-func (d *directory) discard() {
+// takeAll removes all entries and returns their inodes. The directory takes no
+// more entries.
+func (d *directory) takeAll() []fs.Inode {
 	d.mu.Lock()
-	entries := d.order
-	d.order, d.byName, d.removed = nil, make(map[string]*entry), 0
-	d.mu.Unlock()
-	for _, e := range entries {
-		if e.removed {
-			continue
+	defer d.mu.Unlock()
+	inodes := make([]fs.Inode, 0, len(d.byName))
+	for _, e := range d.order {
+		if !e.removed {
+			inodes = append(inodes, e.inode)
 		}
-		if below, ok := e.inode.(*directory); ok {
-			below.discard()
-		}
-		d.filesystem.unlinked(e.inode)
 	}
+	d.order, d.byName, d.removed, d.dead = nil, make(map[string]*entry), 0, true
+	return inodes
 }

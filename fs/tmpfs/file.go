@@ -69,11 +69,8 @@ func (o *file) Write(f *fs.File, src fs.Source, offset int64) (int, int64, error
 	if f != nil && f.Appends() {
 		offset = r.currentSize()
 	}
-	if err := r.mayWrite(offset, src.Remaining()); err != nil {
-		return 0, offset, err
-	}
+	err := r.mayWrite(offset, src.Remaining())
 	total := 0
-	var err error
 	for err == nil && src.Remaining() > 0 {
 		var n int
 		n, err = r.writePage(src, offset+int64(total))
@@ -93,28 +90,31 @@ func (r *regular) currentSize() int64 {
 }
 
 // mayWrite checks whether count bytes can be written at offset. It fails with
-// EFBIG if the file would get too large, and with EPERM if a seal forbids it.
+// EFBIG if the file would get too large, and with EPERM if a seal forbids all
+// writes.
 func (r *regular) mayWrite(offset int64, count int) error {
 	if count > 0 && offset >= maxSize-int64(count) {
 		return unix.EFBIG
 	}
 	r.mu.RLock()
 	defer r.mu.RUnlock()
-	if r.seals&(unix.F_SEAL_WRITE|unix.F_SEAL_FUTURE_WRITE) != 0 {
-		return unix.EPERM
-	}
-	if r.seals&unix.F_SEAL_GROW != 0 && offset+int64(count) > r.size {
+	if r.seals&sealsWriting != 0 {
 		return unix.EPERM
 	}
 	return nil
 }
 
 // writePage writes to the page at offset, up to the page's end. r.writing is
-// held.
+// held. It fails with EPERM if F_SEAL_GROW forbids these bytes, as in Linux page
+// by page (mm/shmem.c, shmem_write_begin).
 func (r *regular) writePage(src fs.Source, offset int64) (int, error) {
 	index, within := uint64(offset)/mm.PageSize, offset%mm.PageSize
 	count := min(mm.PageSize-within, int64(src.Remaining()))
 	r.mu.RLock()
+	if r.seals&unix.F_SEAL_GROW != 0 && offset+count > r.size {
+		r.mu.RUnlock()
+		return 0, unix.EPERM
+	}
 	n := r.pages.get(index)
 	if n != frame.None {
 		r.filesystem.memory.Get(n)

@@ -73,17 +73,17 @@ func Seals(f *fs.File) (int, error) {
 	return o.regular.seals, nil
 }
 
-// AddSeals implements F_ADD_SEALS (fcntl(2)). It fails with EINVAL if the file
-// is not in a tmpfs or a seal is unknown, EPERM if the file is not open for
-// writing or has F_SEAL_SEAL, and EBUSY if F_SEAL_WRITE is requested while the
-// file has a writable shared mapping.
+// AddSeals implements F_ADD_SEALS (fcntl(2)). It fails with EPERM if the file is
+// not open for writing or has F_SEAL_SEAL, EINVAL if the file is not in a tmpfs
+// or a seal is unknown, and EBUSY if F_SEAL_WRITE is requested while the file has
+// a writable shared mapping.
 func AddSeals(f *fs.File, seals int) error {
+	if !f.Writable() {
+		return unix.EPERM
+	}
 	o, ok := f.Operations().(*file)
 	if !ok || seals&^allSeals != 0 {
 		return unix.EINVAL
-	}
-	if !f.Writable() {
-		return unix.EPERM
 	}
 	r := o.regular
 	r.writing.Lock()
@@ -100,17 +100,25 @@ func AddSeals(f *fs.File, seals int) error {
 	return nil
 }
 
-// MayMapWritable fails with EPERM if the seals of object forbid a new writable
-// shared mapping. Files of other file systems have no seals.
-func MayMapWritable(object mm.Mappable) error {
+// sealsWriting are the seals that forbid new writes and new writable shared
+// mappings.
+const sealsWriting = unix.F_SEAL_WRITE | unix.F_SEAL_FUTURE_WRITE
+
+// ReserveWritable prepares a writable shared mapping of object. The caller calls
+// release after mm has registered the mapping, or has failed to. The check of the
+// seals and the reservation are one step, so AddSeals either sees the mapping and
+// fails, or forbids it. Files of other file systems have no seals. Error: EPERM
+// if a seal forbids the mapping.
+func ReserveWritable(object mm.Mappable) (release func(), err error) {
 	r, ok := object.(*regular)
 	if !ok {
-		return nil
+		return func() {}, nil
 	}
 	r.mu.RLock()
 	defer r.mu.RUnlock()
-	if r.seals&(unix.F_SEAL_WRITE|unix.F_SEAL_FUTURE_WRITE) != 0 {
-		return unix.EPERM
+	if r.seals&sealsWriting != 0 {
+		return nil, unix.EPERM
 	}
-	return nil
+	r.mappings.ReserveWritable()
+	return r.mappings.ReleaseWritable, nil
 }

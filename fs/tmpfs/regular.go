@@ -24,6 +24,7 @@ type regular struct {
 	fs.InodeBase
 	filesystem *Filesystem
 	mappings   mm.Mappings
+	linking    fs.Linking // set before the inode is shared
 
 	writing sync.Mutex // writes, truncation, allocation, seals
 
@@ -183,7 +184,7 @@ func (r *regular) punch(offset, length int64) error {
 	end := offset + length
 	first, last := pagesFor(offset), uint64(end)/mm.PageSize
 	r.mu.Lock()
-	if r.seals&unix.F_SEAL_WRITE != 0 {
+	if r.seals&sealsWriting != 0 {
 		r.mu.Unlock()
 		return unix.EPERM
 	}

@@ -160,9 +160,22 @@ func (f *Filesystem) count(pages int64) int64 {
 	return f.pages.Add(pages)
 }
 
-// Unmounted frees the pages of all files. It is called after the last unmount.
-// Open files keep their pages until they are closed.
-func (f *Filesystem) Unmounted() { f.root.discard() }
+// Unmounted removes all names and frees the pages of all files. It is called when
+// no mount of the file system is in use any more.
+func (f *Filesystem) Unmounted() {
+	directories := []*directory{f.root}
+	for len(directories) > 0 {
+		last := len(directories) - 1
+		d := directories[last]
+		directories = directories[:last]
+		for _, inode := range d.takeAll() {
+			if below, ok := inode.(*directory); ok {
+				directories = append(directories, below)
+			}
+			f.unlinked(inode)
+		}
+	}
+}
 
 // newInode makes an inode of the type in n.Mode. It fails with ENOSPC if there
 // are too many inodes, and with EINVAL for an unknown type.

@@ -200,6 +200,98 @@ func TestSealsForbidTheirOperations(t *testing.T) {
 	}
 }
 
+// memfd returns a file of one page that can be sealed.
+func memfd(t *testing.T, w *fstest.World) *fs.File {
+	t.Helper()
+	f, err := w.Root.OpenMemfd(w.Mounts, "m", 0, 0, true)
+	must(t, err)
+	must(t, f.Truncate(mm.PageSize))
+	t.Cleanup(f.DecRef)
+	return f
+}
+
+// TestReservedWritableMappingForbidsSealing checks that F_SEAL_WRITE fails from the
+// moment at which mmap(2) has checked the seals, not only from the moment at which
+// the mapping exists.
+func TestReservedWritableMappingForbidsSealing(t *testing.T) {
+	w := fstest.New(t, 256)
+	f := memfd(t, w)
+	object, err := f.Mappable(true)
+	must(t, err)
+	release, err := tmpfs.ReserveWritable(object)
+	must(t, err)
+	if err := tmpfs.AddSeals(f, unix.F_SEAL_WRITE); err != unix.EBUSY {
+		t.Errorf("F_SEAL_WRITE with a reserved mapping: %v, want EBUSY", err)
+	}
+	release()
+	must(t, tmpfs.AddSeals(f, unix.F_SEAL_WRITE))
+	if _, err := tmpfs.ReserveWritable(object); err != unix.EPERM {
+		t.Errorf("a writable mapping of a sealed file: %v, want EPERM", err)
+	}
+	future := memfd(t, w)
+	object, err = future.Mappable(true)
+	must(t, err)
+	release, err = tmpfs.ReserveWritable(object)
+	must(t, err)
+	must(t, tmpfs.AddSeals(future, unix.F_SEAL_FUTURE_WRITE))
+	release()
+	if _, err := tmpfs.ReserveWritable(object); err != unix.EPERM {
+		t.Errorf("a writable mapping after F_SEAL_FUTURE_WRITE: %v, want EPERM", err)
+	}
+	if err := future.Allocate(unix.FALLOC_FL_PUNCH_HOLE|unix.FALLOC_FL_KEEP_SIZE, 0, 1); err != unix.EPERM {
+		t.Errorf("a hole after F_SEAL_FUTURE_WRITE: %v, want EPERM", err)
+	}
+}
+
+// TestConcurrentSealAndMappingExcludeEachOther seals a file while another goroutine
+// maps it: one of the two must fail.
+func TestConcurrentSealAndMappingExcludeEachOther(t *testing.T) {
+	w := fstest.New(t, 512)
+	space, err := w.Memory.NewAddressSpace()
+	must(t, err)
+	defer space.DecRef()
+	writable := mm.ProtRead | mm.ProtWrite
+	for range 1000 {
+		f := memfd(t, w)
+		object, err := f.Mappable(true)
+		must(t, err)
+		var group sync.WaitGroup
+		mapped := false
+		group.Go(func() {
+			release, err := tmpfs.ReserveWritable(object)
+			if err != nil {
+				return
+			}
+			defer release()
+			_, err = space.Mmap(mm.MapRequest{Length: mm.PageSize, Prot: writable, Flags: unix.MAP_SHARED, Object: object, File: f})
+			mapped = err == nil
+		})
+		sealed := tmpfs.AddSeals(f, unix.F_SEAL_WRITE) == nil
+		group.Wait()
+		if sealed == mapped {
+			t.Fatalf("sealed: %v, mapped for writing: %v", sealed, mapped)
+		}
+	}
+}
+
+// TestGrowSealCutsWritesAtTheLastFullPage checks that a write beyond the end of a
+// file with F_SEAL_GROW stops before the first page that would grow the file.
+func TestGrowSealCutsWritesAtTheLastFullPage(t *testing.T) {
+	w := fstest.New(t, 256)
+	f := memfd(t, w)
+	must(t, f.Truncate(mm.PageSize+10))
+	must(t, tmpfs.AddSeals(f, unix.F_SEAL_GROW))
+	if n, err := f.WriteAt(fs.NewBytesSource(make([]byte, 2*mm.PageSize)), 0); n != mm.PageSize || err != nil {
+		t.Errorf("a write across the end: %d, %v, want %d", n, err, mm.PageSize)
+	}
+	if n, err := f.WriteAt(fs.NewBytesSource(make([]byte, 10)), mm.PageSize-5); n != 10 || err != nil {
+		t.Errorf("a write before the end: %d, %v", n, err)
+	}
+	if _, err := f.WriteAt(fs.NewBytesSource(make([]byte, 10)), mm.PageSize+5); err != unix.EPERM {
+		t.Errorf("a write of bytes on both sides of the end: %v, want EPERM", err)
+	}
+}
+
 // TestConcurrentAppendsDoNotOverlap appends records from several goroutines. No
 // record may be lost or overwritten.
 func TestConcurrentAppendsDoNotOverlap(t *testing.T) {

@@ -140,8 +140,9 @@ func (t *Terminal) armReadTimer() {
 	t.readTimer = timer
 }
 
-// writePiece is the number of bytes of a write that are converted at a time.
-const writePiece = 1024
+// writePiece is the number of bytes of a write that are read from user memory and
+// converted at a time (drivers/tty/tty_io.c, do_tty_write).
+const writePiece = 2048
 
 // Write implements fs.FileOperations.
 func (o *file) Write(_ *fs.File, src fs.Source, _ int64) (int, int64, error) {

@@ -130,6 +130,10 @@ func (t *Terminal) HangUp() {
 	t.queue.Wake(wait.All)
 }
 
+// OutputHasRoom wakes the writers that wait for room in the output. The output's
+// driver calls it without locks.
+func (t *Terminal) OutputHasRoom() { t.queue.Wake(wait.Writable) }
+
 // Readiness returns the poll(2) conditions of the terminal's open files.
 func (t *Terminal) Readiness() wait.Events {
 	t.mu.Lock()

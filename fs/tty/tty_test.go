@@ -31,9 +31,17 @@ func (j *jobs) SignalTerminal(_ fs.Terminal, s unix.Signal) {
 func (j *jobs) HangUpTerminal(fs.Terminal) { j.hungUp++ }
 
 // screen records the output of a terminal.
-type screen struct{ shown []byte }
+type screen struct {
+	shown []byte
+	full  bool
+}
 
-func (s *screen) Room() int     { return 4096 }
+func (s *screen) Room() int {
+	if s.full {
+		return 0
+	}
+	return 4096
+}
 func (s *screen) Send(p []byte) { s.shown = append(s.shown, p...) }
 
 type rig struct {
@@ -346,4 +354,31 @@ func FuzzLineDiscipline(f *testing.F) {
 			t.Errorf("typed %d bytes, read %d", len(typed), got)
 		}
 	})
+}
+
+// TestSignalCharactersWorkWhileTheOutputIsFull stops the reader of the terminal's
+// output: a write then waits outside the terminal's lock, and VINTR sends SIGINT.
+func TestSignalCharactersWorkWhileTheOutputIsFull(t *testing.T) {
+	r := newRig(t)
+	r.screen.full = true
+	if _, err := r.file.Write(fs.NewBytesSource([]byte("text"))); err != unix.EAGAIN {
+		t.Errorf("write: %v, want EAGAIN", err)
+	}
+	if r.file.Readiness()&wait.Out != 0 {
+		t.Error("the terminal is writable")
+	}
+	r.terminal.Input([]byte{3})
+	if len(r.jobs.signals) != 1 || r.jobs.signals[0] != unix.SIGINT {
+		t.Errorf("VINTR sent the signals %v, want SIGINT", r.jobs.signals)
+	}
+	var s wait.Sleeper
+	waiter := s.Waiter(wait.Out)
+	r.file.Queue().Add(waiter)
+	defer r.file.Queue().Remove(waiter)
+	r.screen.full = false
+	r.terminal.OutputHasRoom()
+	s.Sleep(0) // returns only if the writers are woken
+	if n, err := r.file.Write(fs.NewBytesSource([]byte("text"))); n != 4 || err != nil {
+		t.Errorf("write: %d, %v", n, err)
+	}
 }

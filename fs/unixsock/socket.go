@@ -86,13 +86,29 @@ type Socket struct {
 	options   Options
 }
 
+// KeptOption is an option of setsockopt(2) that is stored and returned, but has no
+// effect on a Unix socket.
+type KeptOption uint8
+
+// The kept options, SO_REUSEADDR and so on.
+const (
+	ReuseAddress KeptOption = iota
+	KeepAlive
+	Broadcast
+	OutOfBandInline
+	Priority
+	ReusePort
+	keptOptions
+)
+
 // Options are the stored options of setsockopt(2). Timeouts are nanoseconds, 0
-// for none; buffers are bytes.
+// for none; buffers are bytes. Options are copied, so they must hold no map, slice
+// or pointer.
 type Options struct {
 	PassCredentials             bool
 	SendBuffer, ReceiveBuffer   int
 	SendTimeout, ReceiveTimeout int64
-	Flags                       map[int]int32 // SO_REUSEADDR and others without an effect
+	Kept                        [keptOptions]int32
 }
 
 // message is a datagram, or a piece of a stream.

@@ -1,6 +1,8 @@
 package unixsock_test
 
 import (
+	"reflect"
+	"sync"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -211,6 +213,31 @@ func TestDatagramsReachTheBoundSocket(t *testing.T) {
 	s.Sleep(0) // returns only if the read has woken the blocked sender
 	if err := send(client, "x"); err != unix.ENOTCONN {
 		t.Errorf("send without a destination: %v", err)
+	}
+}
+
+// TestOptionsAreReadWhileTheyChange is for the race detector: the result of Options
+// is a copy that shares nothing with the socket.
+func TestOptionsAreReadWhileTheyChange(t *testing.T) {
+	w := fstest.New(t, 64)
+	f := unixsock.New(w.Mounts, w.Caller, unix.SOCK_STREAM, 0)
+	defer f.DecRef()
+	s := unixsock.Of(f)
+	var group sync.WaitGroup
+	group.Go(func() {
+		for i := range int32(1000) {
+			s.SetOptions(func(o *unixsock.Options) { o.Kept[unixsock.Priority] = i })
+		}
+	})
+	for range 1000 {
+		o := s.Options()
+		if o.Kept[unixsock.Priority] < 0 || o.Kept[unixsock.ReuseAddress] != 0 {
+			t.Fatalf("options %+v", o)
+		}
+	}
+	group.Wait()
+	if v := reflect.ValueOf(s.Options()); !v.Comparable() {
+		t.Error("Options contains a map or a slice")
 	}
 }
 
