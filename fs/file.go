@@ -100,7 +100,7 @@ type File struct {
 	offset   int64
 
 	releaseMu sync.Mutex
-	onRelease []*ReleaseHook
+	onRelease map[*ReleaseHook]struct{}
 }
 
 // ReleaseHook is a function that runs when the last reference to a file is
@@ -131,7 +131,7 @@ func (f *File) DecRef() {
 	hooks := f.onRelease
 	f.onRelease = nil
 	f.releaseMu.Unlock()
-	for _, h := range hooks {
+	for h := range hooks {
 		h.Released(f)
 	}
 	f.Inode().Base().locks.ReleaseFile(f)
@@ -169,19 +169,17 @@ func (f *File) DropUnlessLast() bool {
 func (f *File) OnRelease(h *ReleaseHook) {
 	f.releaseMu.Lock()
 	defer f.releaseMu.Unlock()
-	f.onRelease = append(f.onRelease, h)
+	if f.onRelease == nil {
+		f.onRelease = make(map[*ReleaseHook]struct{})
+	}
+	f.onRelease[h] = struct{}{}
 }
 
 // CancelRelease undoes OnRelease.
 func (f *File) CancelRelease(h *ReleaseHook) {
 	f.releaseMu.Lock()
 	defer f.releaseMu.Unlock()
-	for i, other := range f.onRelease {
-		if other == h {
-			f.onRelease = append(f.onRelease[:i:i], f.onRelease[i+1:]...)
-			return
-		}
-	}
+	delete(f.onRelease, h)
 }
 
 // HookOwners returns the owners of the hooks that OnRelease has added.
@@ -189,7 +187,7 @@ func (f *File) HookOwners() []any {
 	f.releaseMu.Lock()
 	defer f.releaseMu.Unlock()
 	owners := make([]any, 0, len(f.onRelease))
-	for _, h := range f.onRelease {
+	for h := range f.onRelease {
 		owners = append(owners, h.Owner)
 	}
 	return owners

@@ -11,10 +11,11 @@ import (
 
 // The kernel's own objects live in the Go heap, which takes its frames from the
 // same allocator as user pages. User pages stop at Config.Reserve free frames.
-// Below it are two watermarks of free frames: at the low one, processes are
-// killed until the heap has room again; at the minimum, Admit refuses. The frames
-// below the minimum are for allocations that no program can multiply. A heap that
-// finds no frame at all ends the machine, and the watermarks exist to prevent it.
+// Below it are three watermarks of free frames. At the low one, processes are killed
+// until the heap has room again. At the minimum, Reserve refuses large allocations,
+// and at half of it Admit refuses small ones, which the programs that are to survive
+// need too. The frames below are for allocations that no program can multiply. A heap
+// that finds no frame at all ends the machine, and the watermarks exist to prevent it.
 
 // heapGuard is the state of the watermarks.
 type heapGuard struct {
@@ -33,7 +34,7 @@ type heapGuard struct {
 
 // collectPeriod is the least time between two collections for want of memory, in
 // nanoseconds. A collection that has just run would find little.
-const collectPeriod = 100e6
+const collectPeriod = 20e6
 
 func (g *heapGuard) init(reserve int, collect func()) {
 	g.collect = collect
@@ -42,26 +43,53 @@ func (g *heapGuard) init(reserve int, collect func()) {
 	g.below.Store(1 << 62) // the first look sets the range
 }
 
-// Admit decides whether the kernel may allocate about n bytes of its heap for an
-// object of a program. The caller allocates right after it, and the collector
-// counts what is really used: Admit reserves nothing. A nil Memory admits all.
-// Error: ENOMEM at the minimum watermark, after a collection. It may sleep. Any
-// goroutine may call it, with locks held.
+// Admit decides whether the kernel may allocate about n bytes of its heap for a small
+// object of a program, less than some pages. The caller allocates right after it, and
+// the collector counts what is really used. A nil Memory admits all. Error: ENOMEM, if
+// a collection does not help. It may sleep. Any goroutine may call it, with locks held.
 func (m *Memory) Admit(n int64) error {
 	if m == nil {
 		return nil
 	}
-	free := int64(m.machine.FreeCount())
-	if free < m.heap.below.Load() {
-		m.wakeReclaimer()
-	}
-	if m.heapAllows(n) {
+	return m.admit(n, m.heap.minimum/2)
+}
+
+// Reserve is Admit for an allocation of many pages. What is reserved is counted as
+// used until Unreserve, which the caller calls when it has allocated. Without it many
+// tasks could be admitted and then all wait for the collector in their allocations.
+func (m *Memory) Reserve(n int64) error {
+	if m == nil {
 		return nil
 	}
-	if n/PageSize < int64(m.total) {
-		m.Collect()
+	if n/PageSize >= int64(m.total) {
+		return unix.ENOMEM
 	}
-	if m.heapAllows(n) {
+	m.heap.reserved.Add(n) // first, so that two callers cannot both take the last room
+	err := m.admit(0, m.heap.minimum)
+	if err != nil {
+		m.heap.reserved.Add(-n)
+	}
+	return err
+}
+
+// Unreserve ends one Reserve of n bytes.
+func (m *Memory) Unreserve(n int64) {
+	if m != nil {
+		m.heap.reserved.Add(-n)
+	}
+}
+
+// admit reports ENOMEM if fewer than watermark frames would be free after an
+// allocation of n bytes.
+func (m *Memory) admit(n int64, watermark int) error {
+	if int64(m.machine.FreeCount()) < m.heap.below.Load() {
+		m.wakeReclaimer()
+	}
+	if m.heapAllows(n, watermark) {
+		return nil
+	}
+	m.Collect()
+	if m.heapAllows(n, watermark) {
 		return nil
 	}
 	if m.Shortage() != Enough {
@@ -70,30 +98,9 @@ func (m *Memory) Admit(n int64) error {
 	return unix.ENOMEM
 }
 
-// heapAllows reports whether n bytes and what is reserved fit above the minimum.
-func (m *Memory) heapAllows(n int64) bool {
-	return int64(m.machine.FreeCount())-(n+m.heap.reserved.Load()+pageMask)/PageSize >= int64(m.heap.minimum)
-}
-
-// Reserve is Admit for an allocation of many pages: what is reserved is counted as
-// used until Unreserve, which the caller calls when it has allocated. Without it many
-// tasks could be admitted and then all wait for the collector in their allocations.
-func (m *Memory) Reserve(n int64) error {
-	if m == nil {
-		return nil
-	}
-	if err := m.Admit(n); err != nil {
-		return err
-	}
-	m.heap.reserved.Add(n)
-	return nil
-}
-
-// Unreserve ends one Reserve of n bytes.
-func (m *Memory) Unreserve(n int64) {
-	if m != nil {
-		m.heap.reserved.Add(-n)
-	}
+// heapAllows reports whether n bytes and what is reserved fit above a watermark.
+func (m *Memory) heapAllows(n int64, watermark int) bool {
+	return int64(m.machine.FreeCount())-(n+m.heap.reserved.Load()+pageMask)/PageSize >= int64(watermark)
 }
 
 // Collect runs the garbage collector and frees what the heap does not use, unless
@@ -121,7 +128,7 @@ type Shortage uint8
 const (
 	Enough   Shortage = iota
 	Low               // below the low watermark: processes are killed
-	Critical          // below the minimum: Admit refuses
+	Critical          // below the minimum: large allocations are refused
 )
 
 // Shortage compares the free frames with the watermarks. Any context.

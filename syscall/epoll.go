@@ -25,14 +25,14 @@ func sysEpollCreate(t *task.Task, a *amd64.Args) (uint64, error) {
 	if int32(a[0]) <= 0 {
 		return 0, unix.EINVAL
 	}
-	return install(t, epoll.New(t.FS.Mounts()), fs.KeepOnExec)
+	return install(t, epoll.New(t.FS.Mounts(), t), fs.KeepOnExec)
 }
 
 func sysEpollCreate1(t *task.Task, a *amd64.Args) (uint64, error) {
 	if uint32(a[0])&^unix.EPOLL_CLOEXEC != 0 {
 		return 0, unix.EINVAL
 	}
-	return install(t, epoll.New(t.FS.Mounts()), uint32(a[0])&unix.EPOLL_CLOEXEC != 0)
+	return install(t, epoll.New(t.FS.Mounts(), t), uint32(a[0])&unix.EPOLL_CLOEXEC != 0)
 }
 
 func sysEpollCtl(t *task.Task, a *amd64.Args) (uint64, error) {

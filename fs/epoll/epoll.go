@@ -34,6 +34,7 @@ type Set struct {
 	queue   wait.Queue
 	nesting *nesting
 	file    *fs.File // the set's own file, without a reference
+	watches watches
 
 	// mu guards items. It is held while an item is added, changed, removed or
 	// examined, so an item is on the list and on its file's queue or on neither.
@@ -70,9 +71,9 @@ type item struct {
 	queued bool // on the ready list
 }
 
-// New opens an epoll file.
-func New(m *fs.Mounts) *fs.File {
-	s := &Set{items: make(map[key]*item)}
+// New opens an epoll file. The caller's user is charged for its interests.
+func New(m *fs.Mounts, caller fs.Caller) *fs.File {
+	s := &Set{items: make(map[key]*item), watches: watches{mounts: m, uid: caller.Credentials().UID}}
 	s.nesting = m.Service(nestingKey{}, func() any { return &nesting{} }).(*nesting)
 	s.file = m.NewAnonymous("eventpoll", 0, s)
 	return s.file
@@ -86,7 +87,8 @@ func Of(f *fs.File) *Set {
 
 // Add is EPOLL_CTL_ADD. Errors: EEXIST, EPERM for a file without a wait queue,
 // ELOOP for a cycle or too many levels of sets, EINVAL for the set itself, for
-// flags that EPOLLEXCLUSIVE forbids, and for too many wake-up paths.
+// flags that EPOLLEXCLUSIVE forbids, and for too many wake-up paths; ENOSPC at the
+// user's limit of interests, ENOMEM.
 func (s *Set) Add(f *fs.File, descriptor int, e Event) error {
 	if f.Queue() == nil {
 		return unix.EPERM
@@ -128,9 +130,13 @@ func (s *Set) insert(i *item, reached []*fs.File) error {
 	if _, there := s.items[i.key]; there {
 		return unix.EEXIST
 	}
+	if err := s.watches.charge(); err != nil {
+		return err
+	}
 	f.OnRelease(&i.hook)
 	if tooManyPaths(reached) {
 		f.CancelRelease(&i.hook)
+		s.watches.release(1)
 		return unix.EINVAL
 	}
 	s.items[i.key] = i
@@ -185,6 +191,7 @@ func (s *Set) drop(i *item) bool {
 	}
 	i.gone = true
 	delete(s.items, i.key)
+	s.watches.release(1)
 	i.key.file.Queue().Remove(&i.waiter)
 	return true
 }
@@ -335,6 +342,7 @@ func (s *Set) removeAll() map[key]*item {
 	defer s.mu.Unlock()
 	items := s.items
 	s.items = make(map[key]*item)
+	s.watches.release(len(items))
 	for _, i := range items {
 		i.gone = true
 		i.key.file.Queue().Remove(&i.waiter)

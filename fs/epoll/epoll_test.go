@@ -23,7 +23,7 @@ type rig struct {
 
 func newRig(t *testing.T) *rig {
 	w := fstest.New(t, 64)
-	rig := &rig{World: w, file: epoll.New(w.Mounts)}
+	rig := &rig{World: w, file: epoll.New(w.Mounts, w.Caller)}
 	rig.set = epoll.Of(rig.file)
 	rig.r, rig.w, _ = pipe.New(w.Mounts, w.Caller, 0)
 	t.Cleanup(rig.file.DecRef)
@@ -113,7 +113,7 @@ func TestEpollCtlReturnsLinuxErrors(t *testing.T) {
 func TestNestedSetsWorkAndCyclesAreELOOP(t *testing.T) {
 	r := newRig(t)
 	in := epoll.Event{Events: unix.EPOLLIN}
-	outer := epoll.New(r.Mounts)
+	outer := epoll.New(r.Mounts, r.Caller)
 	defer outer.DecRef()
 	r.set.Add(r.r, 3, in)
 	if err := epoll.Of(outer).Add(r.file, 5, in); err != nil {
@@ -133,7 +133,7 @@ func TestNestedSetsWorkAndCyclesAreELOOP(t *testing.T) {
 	top := outer
 	var err error
 	for range 8 {
-		next := epoll.New(r.Mounts)
+		next := epoll.New(r.Mounts, r.Caller)
 		defer next.DecRef()
 		if err = epoll.Of(next).Add(top, 1, in); err != nil {
 			break
@@ -151,7 +151,7 @@ func TestNestingIsBoundedFromEitherEnd(t *testing.T) {
 	r := newRig(t)
 	in := epoll.Event{Events: unix.EPOLLIN}
 	newSet := func() *fs.File {
-		f := epoll.New(r.Mounts)
+		f := epoll.New(r.Mounts, r.Caller)
 		t.Cleanup(f.DecRef)
 		return f
 	}
@@ -192,7 +192,7 @@ func TestWakeUpPathsAreLimited(t *testing.T) {
 	defer file.DecRef()
 	above := func(f *fs.File, limit int) (added int, err error) {
 		for added < limit && err == nil {
-			next := epoll.New(r.Mounts)
+			next := epoll.New(r.Mounts, r.Caller)
 			t.Cleanup(next.DecRef)
 			if err = epoll.Of(next).Add(f, 1, in); err == nil {
 				added++
@@ -225,7 +225,7 @@ func TestExclusiveItemsWakeOneWaiter(t *testing.T) {
 	r := newRig(t)
 	woken := 0
 	for range 3 {
-		f := epoll.New(r.Mounts)
+		f := epoll.New(r.Mounts, r.Caller)
 		defer f.DecRef()
 		if err := epoll.Of(f).Add(r.r, 1, epoll.Event{Events: unix.EPOLLIN | unix.EPOLLEXCLUSIVE}); err != nil {
 			t.Fatal(err)
