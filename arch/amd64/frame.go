@@ -77,10 +77,6 @@ type Frame struct {
 
 	affinity atomic.Uint64 // see Affinity
 	lastCPU  atomic.Uint32 // see LastCPU
-
-	// UserTicks and SystemTicks count the ticks that found the program in user
-	// mode, or the kernel at work for it. Each is TickNanoseconds long.
-	UserTicks, SystemTicks atomic.Uint32
 }
 
 // Args are the six arguments of a system call, in the order in which its manual
