@@ -18,6 +18,7 @@ const (
 	callWaitIRQ
 	callAddFrame
 	callPin
+	callRearm
 )
 
 var ownCalls = [...]call{
@@ -26,6 +27,7 @@ var ownCalls = [...]call{
 	callWaitIRQ - firstCall:     waitForIRQ,
 	callAddFrame - firstCall:    addFrame,
 	callPin - firstCall:         pin,
+	callRearm - firstCall:       rearm,
 }
 
 // AllocFrames fills dst with free frames, whose contents are unspecified, and
@@ -144,3 +146,12 @@ func Pin(cpus uint64) { syscall.RawSyscall(callPin, uintptr(cpus), 0, 0) }
 // Yield lets other threads run that need this CPU, pinned ones among them, which
 // the Go scheduler does not know. It may sleep.
 func Yield() { syscall.RawSyscall(syscall.SYS_SCHED_YIELD, 0, 0, 0) }
+
+// Rearm makes this CPU's timer obey a deadline of a sleeping task that is earlier than
+// those before (amd64.SetWakeDeadline). It does not sleep.
+func Rearm() { syscall.RawSyscall(callRearm, 0, 0, 0) }
+
+func rearm(*thread, *amd64.Frame) uint64 {
+	armTimer()
+	return 0
+}

@@ -26,8 +26,17 @@ var tickDue [amd64.MaxCPUs]uint64
 // tickIsDue reports whether a timer interrupt of this CPU is a tick.
 func tickIsDue(now uint64) bool { return now >= tickDue[amd64.CPU()] }
 
-// armTimer sets this CPU's timer to the earlier of the next sleeper's deadline
-// and, unless the CPU is idle, the next tick. An idle CPU has no tick.
+// wakeIsDue reports whether the earliest deadline of a sleeping task has passed.
+func wakeIsDue(now uint64) bool {
+	deadline := amd64.WakeDeadline()
+	return deadline != 0 && deadline <= now
+}
+
+// armTimer sets this CPU's timer to the earliest of the next sleeper's deadline and,
+// unless the CPU is idle, the next tick and the next deadline of a sleeping task. An
+// idle CPU has no tick, and the runtime's own sleepers wait there for the tasks'
+// deadlines. A deadline that has passed is ignored: its interrupt has occurred, and the
+// task will be woken.
 func armTimer() {
 	next := nextDeadline()
 	idle := isIdle(me())
@@ -42,6 +51,9 @@ func armTimer() {
 			*due = now + amd64.TickNanoseconds
 		}
 		next = min(next, *due)
+		if deadline := amd64.WakeDeadline(); deadline > now {
+			next = min(next, deadline)
+		}
 	}
 	const longest = 1 << 30 // ns; the timer has 32 bits
 	wait := uint64(1)

@@ -31,6 +31,7 @@ func run(c int, t *thread) {
 	t.cpu = c
 	current[c] = index(t)
 	pinnedWaiting[c] = false
+	amd64.SwitchCPUTime(&t.frame)
 	amd64.SetCurrent(&t.frame)
 }
 
@@ -190,21 +191,31 @@ func pin(t *thread, f *amd64.Frame) uint64 {
 }
 
 // tick handles the timer's interrupt of this CPU. The timer fires for sleepers'
-// deadlines too; only a tick that is due is charged.
+// deadlines too; only a tick that is due is sampled.
 func tick(t *thread) {
 	now := Nanotime()
 	switch {
 	case isIdle(t):
 	case t.interruptedInKernel():
-		if tickIsDue(now) {
-			amd64.TickInKernel()
-		}
+		tickInKernel(now)
 		t.frame.Pin(0) // the goroutine may be any
 	case tickIsDue(now):
 		amd64.TickInUser()
+	case wakeIsDue(now):
+		amd64.EndSlice()
 	}
 	expire(now)
 	resched()
+}
+
+// tickInKernel is tick for an interrupt of the kernel.
+func tickInKernel(now uint64) {
+	if tickIsDue(now) {
+		amd64.TickInKernel()
+	}
+	if wakeIsDue(now) {
+		amd64.EndSliceInKernel()
+	}
 }
 
 // handleIPI handles another CPU's interrupt: its requests to package amd64, and

@@ -14,6 +14,9 @@ func trapEntry(interrupted *amd64.Frame) {
 	if f.Vector == amd64.PageFault && amd64.Fixup(f) {
 		return // a bad pointer of a user; copyUser reports it
 	}
+	if interrupted == f && f.Vector < amd64.FirstInterrupt && amd64.FixupExit(f) {
+		return // the user loop sends the program a signal
+	}
 	recordCause(f.Vector)
 	acquire()
 	switch v := f.Vector; {

@@ -39,7 +39,7 @@ type Threads interface {
 func Handlers[T any](s *Scheduler) entry.Handlers[T] {
 	return entry.Handlers[T]{Flag: entry.NeedResched, BeforeUser: func(T) {
 		if s.overloaded() {
-			runtime.Gosched()
+			s.gosched()
 		}
 	}}
 }
@@ -49,8 +49,20 @@ func Handlers[T any](s *Scheduler) entry.Handlers[T] {
 // a call of the Go scheduler would cost 800 instructions. It may sleep.
 func (s *Scheduler) Yield() {
 	if s.overloaded() {
-		runtime.Gosched()
+		s.gosched()
 	}
+}
+
+// WakeSleepers lets the Go runtime wake the sleepers whose deadline has passed, and lets
+// them run. The runtime looks at the timers of a P only between two goroutines. It may
+// sleep.
+func (s *Scheduler) WakeSleepers() { s.gosched() }
+
+// gosched lets other goroutines run on the caller's P, after it has started those
+// whose timers have expired.
+func (s *Scheduler) gosched() {
+	runtime.Gosched()
+	s.Load.Update()
 }
 
 // overloaded reports whether more tasks are runnable than there are CPUs.

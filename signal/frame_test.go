@@ -146,6 +146,7 @@ func TestPopReturnsTheTrapOfAnInvalidRegister(t *testing.T) {
 		{ss, 0xfff8, KernelInfo(unix.SIGSEGV), Fault{amd64.GeneralProtection, 0xfff8, 0}},
 		{ss, 0xf, KernelInfo(unix.SIGSEGV), Fault{amd64.GeneralProtection, 0, 0}},
 		{rip + 6, 0x8000, KernelInfo(unix.SIGSEGV), Fault{amd64.GeneralProtection, 0, 0}},
+		{ss, amd64.User32CS, KernelInfo(unix.SIGSEGV), Fault{amd64.GeneralProtection, amd64.User32CS &^ 3, 0}},
 	}
 	for _, c := range registers {
 		m := newMemory()
@@ -178,6 +179,50 @@ func TestPopToKernelAddressIsAPageFault(t *testing.T) {
 	want := FaultInfo(unix.SIGSEGV, SEGV_MAPERR, 0xffffffff81000000)
 	if err != nil || restored.Trap != want || f.Vector != amd64.PageFault || f.CR2 != f.RIP {
 		t.Errorf("trap %+v with vector %d, %v, want %+v with vector 14", restored.Trap, f.Vector, err, want)
+	}
+}
+
+// TestPopReturnsTo32BitCode: the descriptor of 32-bit user code is in the GDT, so a
+// signal may have interrupted such code. Its addresses end at 4 GiB.
+func TestPopReturnsTo32BitCode(t *testing.T) {
+	for rip, want := range map[uint64]Info{0x401000: {}, 1<<32 - 1: {}, 1 << 32: KernelInfo(unix.SIGSEGV)} {
+		m := newMemory()
+		f, d := newDelivery(SA_RESTORER)
+		f.RIP, f.CS = rip, amd64.User32CS
+		if err := Push(m, f, d); err != nil {
+			t.Fatal(err)
+		}
+		if f.CS != amd64.UserCS {
+			t.Errorf("the handler's CS is %#x, want %#x", f.CS, amd64.UserCS)
+		}
+		f.RSP += returnAddress
+		restored, err := Pop(m, f, new(Scratch))
+		if err != nil || restored.Trap != want || f.RIP != rip || f.CS != amd64.User32CS {
+			t.Errorf("RIP %#x: trap %+v, RIP %#x, CS %#x, %v; want trap %+v", rip, restored.Trap, f.RIP, f.CS, err, want)
+		}
+	}
+}
+
+// TestReturnToHandlerAtBadAddressTraps: the program chooses the handler's address.
+func TestReturnToHandlerAtBadAddressTraps(t *testing.T) {
+	for handler, want := range map[uint64]struct {
+		info   Info
+		vector uint64
+	}{
+		0x402000:           {},
+		1 << 63:            {KernelInfo(unix.SIGSEGV), amd64.GeneralProtection},
+		1 << 47:            {KernelInfo(unix.SIGSEGV), amd64.GeneralProtection},
+		0xffffffff81000000: {FaultInfo(unix.SIGSEGV, SEGV_MAPERR, 0xffffffff81000000), amd64.PageFault},
+	} {
+		m := newMemory()
+		f, d := newDelivery(SA_RESTORER)
+		d.Action.Handler = handler
+		if err := Push(m, f, d); err != nil {
+			t.Fatal(err)
+		}
+		if got := ReturnTrap(f); got != want.info || f.Vector != want.vector || f.RIP != handler {
+			t.Errorf("handler %#x: %+v with vector %d, want %+v with vector %d", handler, got, f.Vector, want.info, want.vector)
+		}
 	}
 }
 

@@ -53,6 +53,9 @@ func Pop(m abi.UserMemory, f *amd64.Frame, s *Scratch) (Restored, error) {
 	}
 	f.RFLAGS = f.RFLAGS&frameFlags | kept
 	f.OrigRAX = amd64.NotInSyscall // no system call must be restarted
+	if f.CS = uint64(sc.CS | userPrivilege); f.CS != amd64.User32CS {
+		f.CS = amd64.UserCS
+	}
 	sane := f.Sanitize()
 	if err := popState(m, f, sc.FPState, state); err != nil {
 		return restored, err
@@ -65,20 +68,35 @@ func Pop(m abi.UserMemory, f *amd64.Frame, s *Scratch) (Restored, error) {
 	return restored, nil
 }
 
-// badSelector reports whether CS or SS of the signal frame is not the 64-bit user
-// segment. Other user segments do not exist. code is the error code of the #GP that
-// an IRET to the segment would raise (SDM vol. 2A, IRET). For a stack segment of an
-// LDT it is 0, because Linux loads it through espfix, which loses the error code.
+// userPrivilege are the bits of a selector that Linux sets in CS and SS of a signal
+// frame: the privilege of user mode.
+const userPrivilege = 3
+
+// badSelector reports whether CS or SS of the signal frame is not a user segment:
+// UserCS or User32CS, and UserSS. code is the error code of the #GP that an IRET to the
+// segment would raise (SDM vol. 2A, IRET). For a stack segment of an LDT it is 0,
+// because Linux loads it through espfix, which loses the error code.
 func badSelector(sc *abi.Sigcontext) (code uint64, bad bool) {
-	const privilege, local = 3, 4
-	cs, ss := sc.CS|privilege, sc.SS|privilege
+	const local = 4
+	cs, ss := sc.CS|userPrivilege, sc.SS|userPrivilege
 	switch {
-	case cs != amd64.UserCS:
-		return uint64(cs &^ privilege), true
+	case cs != amd64.UserCS && cs != amd64.User32CS:
+		return uint64(cs &^ userPrivilege), true
 	case ss&local != 0:
 		return 0, true
 	}
-	return uint64(ss &^ privilege), ss != amd64.UserSS
+	return uint64(ss &^ userPrivilege), ss != amd64.UserSS
+}
+
+// ReturnTrap makes the registers in f safe for the return to user mode. If RIP cannot
+// be loaded or is not a user address, it records in f the exception that the return
+// would raise, and returns its signal, as Pop does. Otherwise Signo is 0. The caller is
+// f's own goroutine.
+func ReturnTrap(f *amd64.Frame) Info {
+	if f.Sanitize() {
+		return Info{}
+	}
+	return addressTrap(f)
 }
 
 // protectionTrap records a #GP with an error code in f and returns its signal.
@@ -89,9 +107,10 @@ func protectionTrap(f *amd64.Frame, code uint64) Info {
 
 // addressTrap records in f the exception of a return to an RIP that is not a user
 // address, and returns its signal. The exception is a page fault, or #GP if the
-// address is not canonical. It is also #GP if RIP is valid and a segment base is not.
+// address is not canonical or exceeds the limit of 32-bit code. It is also #GP if RIP is
+// valid and a segment base is not.
 func addressTrap(f *amd64.Frame) Info {
-	if f.RIP < amd64.UserLimit || !amd64.Canonical(f.RIP) {
+	if f.RIP < amd64.UserLimit || !amd64.Canonical(f.RIP) || f.CS == amd64.User32CS {
 		return protectionTrap(f, 0)
 	}
 	f.Vector, f.CR2 = amd64.PageFault, f.RIP

@@ -81,7 +81,7 @@ func sysGetrusage(t *task.Task, a *amd64.Args) (uint64, error) {
 	case unix.RUSAGE_CHILDREN:
 		return 0, storeUsage(t, a[1], t.Group().ChildrenUsage())
 	case unix.RUSAGE_THREAD:
-		usage = t.Accounting.Read()
+		usage = t.Usage()
 	default:
 		return 0, unix.EINVAL
 	}

@@ -92,7 +92,7 @@ func cpuClock(t *task.Task, id int32) (int64, error) {
 	if target == nil {
 		return 0, unix.EINVAL
 	}
-	usage := target.Accounting.Read()
+	usage := target.Usage()
 	if id&perThread == 0 {
 		usage = target.Group().Usage()
 	} else if target.Group() != t.Group() {
@@ -119,7 +119,7 @@ func readClock(t *task.Task, id int32) (int64, error) {
 		usage := t.Group().Usage()
 		return usage.User + usage.System, nil
 	case unix.CLOCK_THREAD_CPUTIME_ID:
-		usage := t.Accounting.Read()
+		usage := t.Usage()
 		return usage.User + usage.System, nil
 	}
 	if id < 0 {

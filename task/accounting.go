@@ -5,12 +5,13 @@ import (
 
 	"slowpath/arch/amd64"
 	"slowpath/clock"
+	"slowpath/entry"
 )
 
-// Accounting counts the resources that a thread has used. Counters only grow.
-// ChargeTicks adds the time; the others are counted where they occur.
+// Accounting counts the resources that a thread has used. Counters only grow. Config's
+// Meter measures the time; the others are counted where they occur.
 type Accounting struct {
-	User, System        atomic.Int64 // nanoseconds of CPU time
+	CPU                 amd64.CPUTime
 	MinorFaults         atomic.Int64
 	MajorFaults         atomic.Int64
 	Voluntary           atomic.Int64 // context switches (getrusage(2))
@@ -28,10 +29,12 @@ type Usage struct {
 	MaxResident            int64 // KiB; in a sum, the greatest value
 }
 
-// Read returns the counters.
+// Read returns the counters. The time since the last tick may be missing: see
+// Task.Usage.
 func (a *Accounting) Read() Usage {
+	user, system := a.CPU.Read()
 	return Usage{
-		User: a.User.Load(), System: a.System.Load(),
+		User: user, System: system,
 		MinorFaults: a.MinorFaults.Load(), MajorFaults: a.MajorFaults.Load(),
 		Voluntary: a.Voluntary.Load(), Involuntary: a.Involuntary.Load(),
 		BlocksIn: a.BlocksIn.Load(), BlocksOut: a.BlocksOut.Load(),
@@ -51,9 +54,17 @@ func (u *Usage) Add(b Usage) {
 	u.MaxResident = max(u.MaxResident, b.MaxResident)
 }
 
+// Usage returns the usage of the thread. The time of the caller itself is up to date;
+// that of a thread on another CPU lacks at most a tick.
+func (t *Task) Usage() Usage {
+	t.kernel.config.Scheduler.Load.Update()
+	return t.Accounting.Read()
+}
+
 // Usage returns the usage of all threads of the process, also of those that have
-// exited, without children.
+// exited, without children. The time is that of Task.Usage.
 func (g *ThreadGroup) Usage() Usage {
+	g.kernel.config.Scheduler.Load.Update()
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return g.usage()
@@ -84,16 +95,18 @@ const TicksPerSecond = 100
 // Ticks converts nanoseconds to clock ticks.
 func Ticks(nanoseconds int64) int64 { return nanoseconds / (1e9 / TicksPerSecond) }
 
-// ChargeTicks adds the ticks since the last call to the accounting, checks the
-// timers and limits that count CPU time, and samples the load average. The user
-// loop calls it after an interrupt of user mode; it does not sleep.
+// ChargeTicks checks the timers and limits that count CPU time, and samples the load
+// average. The task's own goroutine calls it after a tick, on its way to user mode; it
+// does not sleep. If the deadline of a sleeping task has passed, it raises NOTIFY_RESUME,
+// whose handler lets that task run. It is not inlined, because the test of the path to user mode finds the
+// tick's work by its name.
+//
+//go:noinline
 func (t *Task) ChargeTicks() {
-	user, system := t.Frame.UserTicks.Swap(0), t.Frame.SystemTicks.Swap(0)
-	if user == 0 && system == 0 {
-		return
+	if t.kernel.Scheduler().Load.Deadlines.Due() {
+		t.sleepersDue = true
+		entry.Raise(&t.Frame.ThreadFlags, entry.NotifyResume)
 	}
-	t.Accounting.User.Add(int64(user) * amd64.TickNanoseconds)
-	t.Accounting.System.Add(int64(system) * amd64.TickNanoseconds)
 	t.group.CheckCPU()
 	t.kernel.sampleLoad(clock.Monotonic())
 }

@@ -20,6 +20,20 @@ type delivery struct {
 // before the return to user mode; it may sleep.
 func (t *Task) DeliverSignals(f *amd64.Frame) {
 	f.Settle()
+	t.deliverPending(f)
+	for !t.Exiting() {
+		// A handler's address may be one that no program can return to.
+		trap := signal.ReturnTrap(f)
+		if trap.Signo == 0 {
+			return
+		}
+		t.fault(f, trap)
+		t.deliverPending(f)
+	}
+}
+
+// deliverPending delivers the signals that are pending.
+func (t *Task) deliverPending(f *amd64.Frame) {
 	for {
 		next, ok := t.nextSignal()
 		if !ok {

@@ -37,8 +37,16 @@ func (t *Task) AddWork(f func(*Task)) {
 	t.Raise(entry.NotifyResume)
 }
 
-// runWork runs the queue, including the functions that are added meanwhile.
+// runWork runs the queue, including the functions that are added meanwhile. If a tick
+// has found the task in the kernel, it does the tick's work first.
 func (t *Task) runWork() {
+	if t.Accounting.CPU.TakeTick() {
+		t.ChargeTicks()
+	}
+	if t.sleepersDue {
+		t.sleepersDue = false
+		t.kernel.Scheduler().WakeSleepers()
+	}
 	for {
 		t.workMu.Lock()
 		queue := t.work

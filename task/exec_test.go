@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"slowpath/arch/amd64"
 	"slowpath/cred"
 	"slowpath/fs"
 	"slowpath/mm"
@@ -203,6 +204,25 @@ func TestExecOfAnUnmappableProgramKills(t *testing.T) {
 			w.T.Errorf("the child %v, want SIGSEGV", result.Status)
 		}
 	})
+}
+
+// TestEntryPointOutsideUserMemoryKills: the program chooses the first value of RIP.
+func TestEntryPointOutsideUserMemoryKills(t *testing.T) {
+	for _, entry := range []uint64{1 << 63, 1 << 47, amd64.UserLimit, 0xffffffff81000000} {
+		w := newWorld(t)
+		file := []byte(elfFile(stdelf.ET_EXEC, ""))
+		binary.LittleEndian.PutUint64(file[24:], entry) // e_entry
+		w.executable("/bad", string(file))
+		status := w.process(func(t *Task) {
+			t.SetAction(unix.SIGSEGV, signal.Action{Handler: signal.SIG_IGN})
+			if err := t.Exec(ExecRequest{At: fs.At{Caller: t, Name: "/bad", Follow: true}, Argv: []string{"bad"}}); err != nil {
+				w.T.Errorf("entry point %#x: exec fails with %v, want a signal", entry, err)
+			}
+		})
+		if status.Signal() != unix.SIGSEGV {
+			t.Errorf("entry point %#x: status %#x, want signal %d", entry, status, unix.SIGSEGV)
+		}
+	}
 }
 
 func TestExecStartsTheDynamicLoader(t *testing.T) {

@@ -51,6 +51,10 @@ func (k *Kernel) Start(t *Task) {
 	load.Enter()
 	go func() {
 		growStack()
+		if m := k.config.Meter; m != nil {
+			m.Begin(&t.Accounting.CPU, &t.Frame.ThreadFlags)
+			defer m.End(&t.Accounting.CPU)
+		}
 		t.run()
 		load.Leave()
 	}()
@@ -129,7 +133,7 @@ func (k *Kernel) finishExit(t *Task) {
 func (g *ThreadGroup) countEnded(t *Task) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.endedTimes.Add(t.Accounting.Read())
+	g.endedTimes.Add(t.Usage())
 	t.counted = true
 }
 

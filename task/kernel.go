@@ -36,6 +36,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"slowpath/arch/amd64"
 	"slowpath/clock"
 	"slowpath/mm"
 	"slowpath/sched"
@@ -67,6 +68,8 @@ type Config struct {
 	CPUs int
 	// Scheduler counts the runnable tasks.
 	Scheduler *sched.Scheduler
+	// Meter measures the CPU time of the tasks; nil measures none.
+	Meter Meter
 	// NoRandomize switches address space layout randomization off.
 	NoRandomize bool
 	// Wall is the time of day.
@@ -77,6 +80,15 @@ type Config struct {
 	// Random fills p with bytes that cannot be predicted (AT_RANDOM,
 	// getrandom(2), addresses).
 	Random func(p []byte)
+}
+
+// Meter measures the CPU time of the goroutines of tasks. They call it themselves.
+type Meter interface {
+	// Begin makes a the account of the calling goroutine. flags is the thread flags
+	// word of its task.
+	Begin(a *amd64.CPUTime, flags *atomic.Uint32)
+	// End ends that.
+	End(a *amd64.CPUTime)
 }
 
 // Kernel owns every process. It is safe for concurrent use.

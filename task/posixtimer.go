@@ -84,7 +84,7 @@ func (t *Task) timerClockOf(number int32) (timerClock, error) {
 func (p *posixTimer) now(g *ThreadGroup) int64 {
 	switch {
 	case p.clock.thread != nil:
-		usage := p.clock.thread.Accounting.Read()
+		usage := p.clock.thread.Usage()
 		return usage.User + usage.System
 	case p.clock.cpu:
 		usage := g.Usage()

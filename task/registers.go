@@ -4,6 +4,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"slowpath/arch/amd64"
+	"slowpath/signal"
 )
 
 // registersSubsystem is the task's frame: pt_regs, the extended state and what the
@@ -14,6 +15,9 @@ var registersSubsystem = Subsystem{
 	Exec: func(t *Task, x *Execution) {
 		t.Frame.ResetRegisters()
 		t.Frame.RIP, t.Frame.RSP = x.image.start, x.image.stack
+		if trap := signal.ReturnTrap(t.Frame); trap.Signo != 0 {
+			t.ForceSignal(signal.KernelInfo(unix.SIGSEGV)) // the entry point is no user address (Linux: load_elf_binary)
+		}
 	},
 	Exit: func(t *Task) { amd64.Release(t.Frame) },
 }

@@ -79,6 +79,35 @@ func TestSigreturnRestoresTheRegisters(t *testing.T) {
 	})
 }
 
+// TestHandlerAtBadAddressIsSIGSEGV: a return to the handler would fault, so the program
+// gets SIGSEGV with the handler's registers. If that handler is bad too, the process
+// ends.
+func TestHandlerAtBadAddressIsSIGSEGV(t *testing.T) {
+	const bad = 1 << 63
+	w := newWorld(t)
+	handler := func(t *Task, s signal.Signal, address uint64) {
+		t.SetAction(s, signal.Action{Handler: address, Flags: signal.SA_RESTORER | signal.SA_SIGINFO, Restorer: 0x5678})
+	}
+	w.process(func(t *Task) {
+		handler(t, unix.SIGUSR1, bad)
+		handler(t, unix.SIGSEGV, 0x1234)
+		t.Kill(t.PID(), unix.SIGUSR1)
+		w.returnToUser(t)
+		if f := t.Frame; f.RIP != 0x1234 || f.RDI != uint64(unix.SIGSEGV) || t.Exiting() {
+			w.T.Errorf("rip %#x with signal %d, exiting %v; want the handler of SIGSEGV", f.RIP, f.RDI, t.Exiting())
+		}
+	})
+	for _, flags := range []uint64{signal.SA_RESTORER, signal.SA_RESTORER | signal.SA_NODEFER} {
+		status := w.process(func(t *Task) {
+			t.SetAction(unix.SIGSEGV, signal.Action{Handler: bad, Flags: flags, Restorer: 0x5678})
+			t.Kill(t.PID(), unix.SIGSEGV)
+		})
+		if status.Signal() != unix.SIGSEGV {
+			t.Errorf("a bad handler of SIGSEGV with flags %#x: status %#x, want signal %d", flags, status, unix.SIGSEGV)
+		}
+	}
+}
+
 // TestInterruptedCallIsRestartedOrFails checks the rules of signal(7): which
 // interrupted system calls are restarted, with which number, and which fail with
 // EINTR.

@@ -55,8 +55,7 @@ func TestCPUTimersCountConsumedTime(t *testing.T) {
 			{0, 20 * millisecond, signal.SetOf(unix.SIGVTALRM, unix.SIGPROF)},
 			{0, clock.Second, set},
 		} {
-			t.Accounting.User.Add(c.user)
-			t.Accounting.System.Add(c.system)
+			t.Accounting.CPU.Charge(c.user, c.system)
 			g.CheckCPU()
 			if all, _ := t.Pending(); all != c.want {
 				w.T.Errorf("%v are pending, want %v", all, c.want)

@@ -131,6 +131,13 @@ func (t *Task) fault(f *amd64.Frame, info signal.Info) {
 func (t *Task) pageFault(f *amd64.Frame, _ int) {
 	t.Accounting.MinorFaults.Add(1)
 	address := f.CR2
+	if f.Error&(amd64.FaultPresent|amd64.FaultUser) == amd64.FaultPresent && address < amd64.UserLimit {
+		// The CPU itself made the access for the program, with the kernel's rights, and
+		// SMAP forbids it. It would fault again and again. QEMU before 9.1 reads the stack
+		// of a far return in this way (Linux: do_user_addr_fault).
+		t.fault(f, signal.FaultInfo(unix.SIGSEGV, signal.SEGV_ACCERR, address))
+		return
+	}
 	for {
 		switch t.MM.Fault(address, accessOf(f.Error)) {
 		case mm.FaultResolved:

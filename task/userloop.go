@@ -22,9 +22,9 @@ func (t *Task) TakeCPU() {
 // AfterInterrupt implements entry.Task. NEED_RESCHED is raised only if the
 // interrupt was the tick. A kick and an IPI do not require a reschedule.
 func (t *Task) AfterInterrupt() {
-	t.ChargeTicks()
-	if t.Frame.TakeResched() {
-		entry.Raise(&t.Frame.ThreadFlags, entry.NeedResched)
+	if f := t.Frame; f.TakeResched() {
+		entry.Raise(&f.ThreadFlags, entry.NeedResched)
+		t.ChargeTicks()
 	}
 }
 

@@ -20,6 +20,8 @@ func (p *spot) channel() chan struct{} {
 
 func (p *spot) park() {
 	if p.load != nil {
+		p.load.pause()
+		defer p.load.Update()
 		p.load.Leave()
 		defer p.load.Enter()
 	}

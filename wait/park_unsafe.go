@@ -59,7 +59,9 @@ func (p *spot) park() {
 	if p.state.CompareAndSwap(token, awake) {
 		return
 	}
+	p.load.pause()
 	gopark(commit, unsafe.Pointer(p), noReason, noReason, 1)
+	p.load.Update()
 	// If commit cancelled the park, the token is there.
 	p.state.CompareAndSwap(token, awake)
 }

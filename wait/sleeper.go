@@ -10,7 +10,8 @@ import (
 // Sleeper is what one goroutine sleeps on. The zero value is ready for use. Any
 // goroutine may wake it.
 type Sleeper struct {
-	spot spot
+	spot     spot
+	deadline deadlineEntry // of the current sleep
 
 	timerMu sync.Mutex
 	timer   *time.Timer
@@ -34,6 +35,10 @@ func (s *Sleeper) Sleep(deadline int64) (timedOut bool) {
 		return true
 	}
 	s.arm(time.Duration(left))
+	if l := s.spot.load; l != nil {
+		l.Deadlines.add(&s.deadline, deadline)
+		defer l.Deadlines.remove(&s.deadline)
+	}
 	s.spot.park()
 	s.disarm()
 	return clock.Monotonic() >= deadline

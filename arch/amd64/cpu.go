@@ -37,21 +37,61 @@ func InitTables() { buildTables() }
 func InitCPU(i uint64, idle *Frame) {
 	c := cpuBlock(i)
 	c.id = i
-	c.root = kernelRoot
+	c.root, c.nextRoot = kernelRoot, kernelRoot
 	c.stack = stackTop(goosStacks[i][:]) - spillRoom
 	c.current = frameAddress(idle)
 	loadTables(i)
-	writeMSR(msrSTAR, (UserSS-8)<<48|KernelCS<<32) // the user's selectors follow from one base
-	writeMSR(msrLSTAR, landings[i])
-	// SYSCALL clears every flag that would affect the kernel.
-	writeMSR(msrSFMASK, FlagTF|FlagIF|FlagDF|FlagIOPL|FlagNT|FlagAC)
-	writeMSR(msrTSCAux, i)
-	writeMSR(msrGSBase, 0)
+	writeModelRegisters(i, processorFeatures(), writeMSR)
 	controlsLoaded[i].selectors = readSelectors()
 	protectSupervisor()
 	enableMachineChecks()
 	initAPIC(c)
 	atomic.AddUint64(&online, 1)
+}
+
+// modelFeatures are the features of a CPU that decide which model-specific registers
+// it has.
+type modelFeatures struct {
+	sysenter bool // SYSENTER
+	tscAux   bool // RDTSCP or RDPID, which read IA32_TSC_AUX
+}
+
+// processorFeatures returns the features of the CPU that runs the caller (SDM vol. 2A,
+// CPUID).
+func processorFeatures() modelFeatures {
+	const featureSEP = 1 << 11      // of leaf 1, EDX
+	const featureRDTSCP = 1 << 27   // of leaf 0x80000001, EDX
+	const feature7RDPID = 1 << 22   // of leaf 7, ECX
+	const extendedLeaf = 0x80000001 // its maximum is in leaf 0x80000000
+	_, _, _, basic := cpuid(cpuidFeatures, 0)
+	_, leaf7c := leaf7()
+	var more uint32
+	if highest, _, _, _ := cpuid(0x80000000, 0); highest >= extendedLeaf {
+		_, _, _, more = cpuid(extendedLeaf, 0)
+	}
+	return modelFeatures{
+		sysenter: basic&featureSEP != 0,
+		tscAux:   more&featureRDTSCP != 0 || leaf7c&feature7RDPID != 0,
+	}
+}
+
+// writeModelRegisters writes the model-specific registers of system calls, and the
+// segment bases, of CPU i. It writes only registers that the CPU has: a write to
+// another one raises #GP. Every 64-bit CPU has those without a condition (SDM vol. 3A,
+// 5.8.8).
+func writeModelRegisters(i uint64, has modelFeatures, write func(msr uint32, v uint64)) {
+	write(msrSTAR, (UserSS-8)<<48|KernelCS<<32) // the user's selectors follow from one base
+	write(msrLSTAR, landings[i])
+	write(msrCSTAR, codeAddresses[compatLandingCode])
+	// SYSCALL clears every flag that would affect the kernel.
+	write(msrSFMASK, FlagTF|FlagIF|FlagDF|FlagIOPL|FlagNT|FlagAC)
+	write(msrGSBase, 0)
+	if has.sysenter {
+		write(msrSysenterCS, 0) // SYSENTER raises #GP
+	}
+	if has.tscAux {
+		write(msrTSCAux, i)
+	}
 }
 
 // spillRoom is the room above a Go function's return address where it may spill its

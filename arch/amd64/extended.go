@@ -64,6 +64,7 @@ func leaf7() (ebx, ecx uint32) {
 // loads a program's state.
 func EnableExtendedState() {
 	setInitialState()
+	mxcsrMask = readMXCSRMask()
 	if _, _, c, _ := cpuid(cpuidFeatures, 0); c&featureXSAVE == 0 {
 		return
 	}

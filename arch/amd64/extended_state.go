@@ -51,6 +51,16 @@ var initialState [extendedMinimum + extendedAlign]byte
 
 func setInitialState() { writeInitial(aligned(initialState[:])) }
 
+// readMXCSRMask returns the bits of MXCSR that this CPU has (SDM vol. 1, 11.6.6).
+func readMXCSRMask() uint32 {
+	b := AlignedBuffer(legacySize)
+	fxsave(alignedArea(b))
+	if mask := le.Uint32(b[legacyMXCSRMask:]); mask != 0 {
+		return mask
+	}
+	return defaultMXCSRMask
+}
+
 // writeInitial writes an XSAVE area of the initial state to b.
 func writeInitial(b []byte) {
 	clear(b)

@@ -77,10 +77,6 @@ type Frame struct {
 
 	affinity atomic.Uint64 // see Affinity
 	lastCPU  atomic.Uint32 // see LastCPU
-
-	// UserTicks and SystemTicks count the ticks that found the program in user
-	// mode, or the kernel at work for it. Each is TickNanoseconds long.
-	UserTicks, SystemTicks atomic.Uint32
 }
 
 // Args are the six arguments of a system call, in the order in which its manual
@@ -163,8 +159,13 @@ const UserLimit = 1<<47 - PageSize
 // 10.2.3).
 const DefaultMXCSR = 0x1f80
 
-// mxcsrMask are the bits of MXCSR that exist; others fault in LDMXCSR.
-const mxcsrMask = 0xffff
+// mxcsrMask holds the bits of MXCSR that the CPU has; others fault in LDMXCSR.
+// setInitialState sets it.
+var mxcsrMask uint32 = 0xffff
+
+// defaultMXCSRMask is the mask of a CPU that reports none: all bits but DAZ (SDM vol.
+// 1, 11.6.6).
+const defaultMXCSRMask = 0xffbf
 
 // Settle completes the frame after a system call. SYSCALL overwrites RCX and R11
 // with RIP and RFLAGS, which the fast path does not store in the frame to save
@@ -186,15 +187,27 @@ func (f *Frame) Settle() {
 func (f *Frame) Stepping() bool { return f.Flags&stepping != 0 }
 
 // Sanitize makes a frame safe for the exit instructions after a user chose its
-// registers (sigreturn(2), ptrace(2)). It returns false if RIP, FSBase or GSBase
-// could not be loaded: the caller must then send the task a fatal signal. The
-// caller is f's own goroutine, or f's task is stopped.
+// registers: by a signal handler's address, sigreturn(2), an ELF entry point or
+// ptrace(2). CS becomes UserCS, unless it is User32CS. Sanitize returns false if RIP,
+// FSBase or GSBase could not be loaded: the caller must then send the task a fatal
+// signal. The caller is f's own goroutine, or f's task is stopped.
 func (f *Frame) Sanitize() bool {
 	f.RFLAGS = f.RFLAGS&(UserFlags|FlagID) | FlagIF | FlagFixed
-	f.CS, f.SS = UserCS, UserSS
+	if f.CS != User32CS {
+		f.CS = UserCS
+	}
+	f.SS = UserSS
 	f.MXCSR &= mxcsrMask
 	f.Flags |= LeaveByIRET
-	return f.RIP < UserLimit && Canonical(f.FSBase) && Canonical(f.GSBase)
+	return f.RIP < f.codeLimit() && Canonical(f.FSBase) && Canonical(f.GSBase)
+}
+
+// codeLimit returns the end of the addresses that RIP may have: 4 GiB in 32-bit code.
+func (f *Frame) codeLimit() uint64 {
+	if f.CS == User32CS {
+		return 1 << 32
+	}
+	return UserLimit
 }
 
 // Canonical reports whether the top 17 bits of an address are equal (SDM vol. 1,

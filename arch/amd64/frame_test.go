@@ -66,10 +66,14 @@ func TestSanitizeForcesUserState(t *testing.T) {
 		f.RFLAGS, f.MXCSR = r.Uint64(), r.Uint32()
 		f.FSBase, f.GSBase = r.Uint64()>>r.IntN(64), r.Uint64()>>r.IntN(64)
 		ok := f.Sanitize()
-		if ok != (f.RIP < UserLimit && Canonical(f.FSBase) && Canonical(f.GSBase)) {
+		limit := uint64(UserLimit)
+		if f.CS == User32CS {
+			limit = 1 << 32
+		}
+		if ok != (f.RIP < limit && Canonical(f.FSBase) && Canonical(f.GSBase)) {
 			t.Fatalf("Sanitize reports %v for %+v", ok, f)
 		}
-		if f.CS != UserCS || f.SS != UserSS || f.RFLAGS&^(UserFlags|FlagID|FlagIF|FlagFixed) != 0 ||
+		if f.CS != UserCS && f.CS != User32CS || f.SS != UserSS || f.RFLAGS&^(UserFlags|FlagID|FlagIF|FlagFixed) != 0 ||
 			f.RFLAGS&FlagIF == 0 || f.MXCSR&^mxcsrMask != 0 || f.Flags&LeaveByIRET == 0 {
 			t.Fatalf("a user could leave with %+v", f)
 		}

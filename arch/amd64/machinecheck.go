@@ -17,6 +17,8 @@ const (
 	MCUncorrected  = 1 << 61
 	MCAddressValid = 1 << 58
 
+	mcMiscValid = 1 << 59
+
 	mcContextCorrupt = 1 << 57
 )
 
@@ -97,10 +99,15 @@ func RecordMachineCheck() (canContinue bool) {
 		if s&mcContextCorrupt != 0 {
 			canContinue = false
 		}
-		machineChecks.put(c.userFrame, &MachineCheckRecord{
-			CPU: c.id, Bank: uint64(bank), GlobalStatus: status,
-			Status: s, Address: readMSR(base + 2), Misc: readMSR(base + 3),
-		})
+		record := MachineCheckRecord{CPU: c.id, Bank: uint64(bank), GlobalStatus: status, Status: s}
+		// A bank may lack these two. Then a read raises #GP (SDM vol. 3B, 16.3.2.3).
+		if s&MCAddressValid != 0 {
+			record.Address = readMSR(base + 2)
+		}
+		if s&mcMiscValid != 0 {
+			record.Misc = readMSR(base + 3)
+		}
+		machineChecks.put(c.userFrame, &record)
 		writeMSR(base+1, 0)
 	}
 	writeMSR(msrMCGStatus, 0) // or the next one shuts the machine down

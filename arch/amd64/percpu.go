@@ -28,7 +28,7 @@ type perCPU struct {
 	stack       uint64 // top of package goos's stack
 	inGoos      uint64 // non-zero while package goos runs
 	fpregsOwner uint64 // frame whose state is in the registers (takecpu.go), or 0
-	root        uint64 // what CR3 holds
+	root        uint64 // the page tables that CR3 holds: see switchRoot
 	id          uint64
 	apicID      uint64
 	saveWanted  uint64 // another CPU wants fpregsOwner's state saved
@@ -36,7 +36,9 @@ type perCPU struct {
 	// flushWanted and flushDone are generations of TLB flushes: another CPU
 	// counts up the first, this one sets the second.
 	flushWanted, flushDone uint64
-	_                      uint64
+	// nextRoot is the root that CR3 will hold, while switchRoot changes it. At
+	// other times it is equal to root.
+	nextRoot uint64
 }
 
 const (
@@ -174,7 +176,7 @@ func NMIs() (user, kernel uint64) {
 // landings and codeAddresses are initialised in trampoline_amd64.s.
 var (
 	landings      [MaxCPUs]uint64
-	codeAddresses [10]uint64
+	codeAddresses [11]uint64
 )
 
 // The indices of codeAddresses.
@@ -189,6 +191,7 @@ const (
 	justReturnCode
 	readFSBaseCode
 	writeFSBaseCode
+	compatLandingCode
 )
 
 // RuntimeStart returns the address of the Go runtime's entry point. It expects the

@@ -108,6 +108,9 @@ func loadGDT(descriptor unsafe.Pointer)
 func loadTaskRegister(selector uint64)
 
 //go:noescape
+func loadLDT(selector uint16)
+
+//go:noescape
 func taskRegister() uint64
 
 //go:noescape
@@ -139,15 +142,16 @@ func fxrstor(area uint64)
 
 // Model-specific registers (SDM vol. 4).
 const (
-	msrAPICBase = 0x1b
-	msrDebugctl = 0x1d9
-	msrEFER     = 0xc0000080
-	msrSTAR     = 0xc0000081
-	msrLSTAR    = 0xc0000082
-	msrSFMASK   = 0xc0000084
-	msrFSBase   = 0xc0000100
-	msrGSBase   = 0xc0000101
-	msrTSCAux   = 0xc0000103
+	msrSysenterCS = 0x174
+	msrDebugctl   = 0x1d9
+	msrEFER       = 0xc0000080
+	msrSTAR       = 0xc0000081
+	msrLSTAR      = 0xc0000082
+	msrCSTAR      = 0xc0000083
+	msrSFMASK     = 0xc0000084
+	msrFSBase     = 0xc0000100
+	msrGSBase     = 0xc0000101
+	msrTSCAux     = 0xc0000103
 )
 
 // debugctlBTF is IA32_DEBUGCTL.BTF, single-step on branches (SDM vol. 3B,

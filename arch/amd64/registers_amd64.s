@@ -151,6 +151,12 @@ TEXT ·loadTaskRegister(SB), NOSPLIT, $0-8
 	LTR AX
 	RET
 
+// func loadLDT(selector uint16)
+TEXT ·loadLDT(SB), NOSPLIT, $0-2
+	MOVW selector+0(FP), AX
+	BYTE $0x0f; BYTE $0x00; BYTE $0xd0 // LLDT AX
+	RET
+
 // func taskRegister() uint64
 TEXT ·taskRegister(SB), NOSPLIT, $0-8
 	STRQ AX

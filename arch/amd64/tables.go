@@ -143,4 +143,8 @@ func loadTables(i uint64) {
 	d = describe(unsafe.Pointer(&idt), unsafe.Sizeof(idt))
 	loadIDT(unsafe.Pointer(&d))
 	loadTaskRegister(tssBase + tssStride*i)
+	// After a reset the LDT is present, at address 0, with a limit of 64 KiB (SDM
+	// vol. 3A, table 9-1). A program could write its descriptors, call gates too. The
+	// null selector makes every reference to it raise #GP.
+	loadLDT(0)
 }

@@ -79,8 +79,7 @@ func takeThis(c *perCPU, f *Frame) takeResult {
 		}
 	}
 	if c.root != f.root {
-		c.root = f.root
-		loadCR3(f.root)
+		switchRoot(c, f.root)
 	}
 	raiseControls(c, f)
 	c.userFrame = frameAddress(f)
@@ -165,8 +164,7 @@ func ReleaseCPU() {
 	saveState(c)
 	c.userFrame = 0
 	if c.root != kernelRoot {
-		c.root = kernelRoot
-		loadCR3(kernelRoot)
+		switchRoot(c, kernelRoot)
 	}
 }
 

@@ -1,32 +1,81 @@
 package amd64
 
-// TickNanoseconds is the period of the timer's tick, which charges a CPU's time
-// to a program and ends its time slice.
+import "sync/atomic"
+
+// TickNanoseconds is the period of the timer's tick, which samples what a CPU does
+// and ends a program's time slice.
 const TickNanoseconds = 4_000_000
 
-// TickInUser charges a tick to the program that it found in user mode on this
-// CPU, and ends the program's time slice: see TakeResched. Package goos calls
-// it, with interrupts off.
+// TickInUser charges the CPU's time to the program that a tick found in user mode, and
+// ends the program's time slice: see TakeResched. Package goos calls it, with
+// interrupts off.
 //
 //go:nosplit
 func TickInUser() {
 	c := thisCPU()
-	if c.fpregsOwner == 0 {
-		return
+	if a := cpuClocks[c.id].found(accountOf(c.kernelFS), TSC()); a != nil {
+		a.userSample.Add(TickNanoseconds)
 	}
-	f := frameAt(c.fpregsOwner)
-	f.UserTicks.Add(1)
-	f.resched = true
+	EndSlice()
 }
 
-// TickInKernel charges a tick that found the kernel at work to the program
-// whose state this CPU has. Package goos calls it, with interrupts off.
+// TickInKernel charges the CPU's time to the task whose goroutine a tick found at work
+// in the kernel. The task looks at its account before it returns to user mode: see
+// CPUTime.TakeTick. Package goos calls it, with interrupts off.
 //
 //go:nosplit
 func TickInKernel() {
-	if c := thisCPU(); c.fpregsOwner != 0 {
-		frameAt(c.fpregsOwner).SystemTicks.Add(1)
+	c := thisCPU()
+	a := cpuClocks[c.id].found(accountOf(c.kernelFS), TSC())
+	if a == nil {
+		return
 	}
+	a.systemSample.Add(TickNanoseconds)
+	EndSliceInKernel()
+}
+
+// EndSlice ends the time slice of the program that was in user mode on this CPU. Package
+// goos calls it, with interrupts off.
+//
+//go:nosplit
+func EndSlice() {
+	if c := thisCPU(); c.fpregsOwner != 0 {
+		frameAt(c.fpregsOwner).resched = true
+	}
+}
+
+// EndSliceInKernel makes the task whose goroutine was interrupted in the kernel do the
+// work of a tick before it returns to user mode: see CPUTime.TakeTick. Package goos calls
+// it, with interrupts off.
+//
+//go:nosplit
+func EndSliceInKernel() {
+	if account := accountOf(thisCPU().kernelFS); account != 0 {
+		a := accountAt(account)
+		a.ticked.Store(true)
+		a.flags.Or(tickDuty)
+	}
+}
+
+// wakeDeadline points to the earliest deadline of a sleeping task: see SetWakeDeadline.
+var wakeDeadline *atomic.Int64
+
+// SetWakeDeadline sets where the earliest deadline of the sleeping tasks is, in
+// nanoseconds since boot, or 0 for none. The timers of the Go runtime belong to a P, and
+// the runtime looks at them only when the goroutine that runs there ends its turn. So
+// the timer's interrupt ends the time slice of a program at that moment. It is called
+// once, before the first task runs.
+func SetWakeDeadline(deadline *atomic.Int64) { wakeDeadline = deadline }
+
+// WakeDeadline returns the earliest deadline of a sleeping task, in nanoseconds since
+// boot, or 0. Package goos calls it, with interrupts off.
+//
+//go:nosplit
+func WakeDeadline() uint64 {
+	if wakeDeadline == nil {
+		return 0
+	}
+	return uint64(wakeDeadline.Load())
 }
 
 // TakeResched reports whether somebody else should run instead of f's program,

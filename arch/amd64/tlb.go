@@ -62,12 +62,37 @@ func ServeIPI() {
 //
 //go:nosplit
 func reloadRoot(c *perCPU) {
-	if c.root == atomic.LoadUint64(&dropping) {
+	root := c.root
+	if root == atomic.LoadUint64(&dropping) {
 		c.userFrame = 0
-		c.root = kernelRoot
+		root = kernelRoot
 	}
-	loadCR3(c.root)
+	switchRoot(c, root)
 }
+
+// switchRoot loads the page tables at root on this CPU. Other CPUs must find the old
+// root until CR3 is loaded, because DropRoot frees the tables of a root that no CPU
+// has. They must find the new root before CR3 is loaded, because the CPU may keep
+// translations from then on, which Shootdown must flush. So both are published during
+// the switch. copyUser does the same. Interrupts are off.
+//
+//go:nosplit
+func switchRoot(c *perCPU, root uint64) {
+	announceRoot(c, root)
+	loadCR3(root)
+	rootLoaded(c, root)
+}
+
+// announceRoot publishes the root that CR3 is about to hold, in addition to the one
+// that it holds.
+//
+//go:nosplit
+func announceRoot(c *perCPU, root uint64) { atomic.StoreUint64(&c.nextRoot, root) }
+
+// rootLoaded publishes that CR3 holds root and no other.
+//
+//go:nosplit
+func rootLoaded(c *perCPU, root uint64) { atomic.StoreUint64(&c.root, root) }
 
 // dropping is the root that DropRoot is removing from all CPUs, or 0. dropLock
 // serialises its callers.
@@ -146,13 +171,18 @@ func requestFlush(i, root, start, end uint64) uint64 {
 	return generation
 }
 
-// hasLoaded reports whether CPU c has the page tables at root loaded, or any
-// program's for anyRoot.
+// hasLoaded reports whether CPU c may have the page tables at root loaded, or any
+// program's for anyRoot. It reads nextRoot before root: a CPU that announces the root
+// after the first read loads CR3 after it, so it sees the page tables as they are now.
 //
 //go:nosplit
 func hasLoaded(c *perCPU, root uint64) bool {
+	next := atomic.LoadUint64(&c.nextRoot)
 	loaded := atomic.LoadUint64(&c.root)
-	return loaded == root || root == anyRoot && loaded != kernelRoot
+	if root == anyRoot {
+		return next != kernelRoot || loaded != kernelRoot
+	}
+	return next == root || loaded == root
 }
 
 //go:nosplit

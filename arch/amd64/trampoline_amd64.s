@@ -65,6 +65,7 @@
 #define P_STACK 40
 #define P_IN_GOOS 48
 #define P_ROOT 64
+#define P_NEXT_ROOT 120
 
 // Values of RFLAGS: the fixed bit alone, and the fixed bit with IF.
 #define FLAGS_FIXED 2
@@ -201,6 +202,14 @@ LANDING(·landing4, 0x400)
 LANDING(·landing5, 0x480)
 LANDING(·landing6, 0x500)
 LANDING(·landing7, 0x580)
+
+// compatLanding is the entry of SYSCALL in 32-bit code, to which CSTAR points on all
+// CPUs. The kernel has no 32-bit system calls, so it returns -ENOSYS at once (Linux:
+// ignore_sysret). RSP is the caller's. Interrupts and TF are off, and the stacks of NMI,
+// #DB and #MC are their own. SYSRET without REX.W returns to 32-bit code at ECX.
+TEXT ·compatLanding(SB), NOSPLIT|NOFRAME, $0
+	MOVL $-38, AX // -ENOSYS
+	SYSRET
 
 // kernelSyscall handles a system call of the runtime (Hooks.Syscall). SP = the
 // thread's frame, R11 = its RSP.
@@ -410,8 +419,9 @@ TEXT ·copyUser(SB), NOSPLIT|NOFRAME, $0-40
 	CMPQ AX, P(P_ROOT)(DX*8)
 	JEQ loaded
 	MOVQ $0, P(P_USERFRAME)(DX*8) // EnterUser must return EventHandover
-	MOVQ AX, P(P_ROOT)(DX*8)
+	MOVQ AX, P(P_NEXT_ROOT)(DX*8) // see switchRoot
 	MOVQ AX, CR3
+	MOVQ AX, P(P_ROOT)(DX*8)
 loaded:
 	PUSHQ $0x40002 // RFLAGS.AC allows access to user pages; without SMAP it has no effect
 	POPFQ
@@ -509,4 +519,5 @@ DATA ·codeAddresses+48(SB)/8, $·runtimeClock(SB)
 DATA ·codeAddresses+56(SB)/8, $·justReturn(SB)
 DATA ·codeAddresses+64(SB)/8, $·readFSBase(SB)
 DATA ·codeAddresses+72(SB)/8, $·writeFSBase(SB)
-GLOBL ·codeAddresses(SB), RODATA, $80
+DATA ·codeAddresses+80(SB)/8, $·compatLanding(SB)
+GLOBL ·codeAddresses(SB), RODATA, $88

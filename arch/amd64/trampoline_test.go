@@ -35,7 +35,7 @@ func TestAssemblyOffsetsMatchStructures(t *testing.T) {
 		"P_USERFRAME": unsafe.Offsetof(p.userFrame), "P_USERSS": unsafe.Offsetof(p.userSS),
 		"P_SCRATCH": unsafe.Offsetof(p.scratch), "P_KERNELFS": unsafe.Offsetof(p.kernelFS),
 		"P_CURRENT": unsafe.Offsetof(p.current), "P_STACK": unsafe.Offsetof(p.stack),
-		"P_IN_GOOS": unsafe.Offsetof(p.inGoos), "P_ROOT": unsafe.Offsetof(p.root),
+		"P_IN_GOOS": unsafe.Offsetof(p.inGoos), "P_ROOT": unsafe.Offsetof(p.root), "P_NEXT_ROOT": unsafe.Offsetof(p.nextRoot),
 	}
 	source, err := os.ReadFile("trampoline_amd64.s")
 	if err != nil {

@@ -24,6 +24,35 @@ func CopyUser(root uint64, kernel unsafe.Pointer, user uint64, n int, toUser boo
 //go:noescape
 func copyUser(root uint64, to, from unsafe.Pointer, n uint64) (left uint64)
 
+// FixupExit handles an exception that the IRETQ raised by which EnterUser enters user
+// mode, because the registers that a program chose cannot be loaded (Linux:
+// fixup_bad_iret). It makes the exception look as if the program had raised it, and
+// returns true: EnterUser returns the vector, and f, the frame of the runtime thread,
+// continues there. It returns false for every other exception. Package goos calls it
+// first for an exception in the kernel, with interrupts off.
+func FixupExit(f *Frame) bool { return fixupExit(thisCPU(), f) }
+
+func fixupExit(c *perCPU, f *Frame) bool {
+	user := frameAt(c.userFrame)
+	// The trampoline's RSP is then in the program's frame, and nowhere else.
+	if user == nil || f.RSP != uint64(uintptr(unsafe.Pointer(&user.RIP))) || *(*[2]byte)(pointer(f.RIP)) != iretq {
+		return false
+	}
+	user.Vector, user.Error = f.Vector, f.Error
+	user.Flags, user.OrigRAX = LeaveByIRET|CallOver, NotInSyscall
+	f.EndEnterUser(user)
+	f.FSBase = c.kernelFS // the exit has loaded the program's
+	*(*int)(pointer(f.RSP + enterUserResult)) = Vector(int(user.Vector))
+	return true
+}
+
+// iretq is the instruction IRETQ.
+var iretq = [2]byte{0x48, 0xcf}
+
+// enterUserResult is the offset of EnterUser's result from the stack pointer at its
+// RET.
+const enterUserResult = 16
+
 // userAccess is one row of the exception table: a fault on a user address in
 // the size bytes of code from start continues at fixup.
 type userAccess struct{ start, fixup, size uint64 }

@@ -28,6 +28,7 @@ const (
 	cr0Extension  = 1 << 4
 	cr0Numeric    = 1 << 5
 	cr0WriteProt  = 1 << 16
+	cr0Alignment  = 1 << 18
 	cr0Paging     = 1 << 31
 
 	cr4PAE        = 1 << 5
@@ -57,7 +58,7 @@ func (a *assembler) longMode(gdtPointer uint32) {
 	a.long(eferSyscall | eferLongMode | eferNX)
 	a.emit(0x0f, 0x30) // wrmsr
 	a.emit(0xb8)       // mov eax, ...
-	a.long(cr0Paging | cr0WriteProt | cr0Numeric | cr0Extension | cr0Monitor | cr0Protection)
+	a.long(cr0Paging | cr0Alignment | cr0WriteProt | cr0Numeric | cr0Extension | cr0Monitor | cr0Protection)
 	a.emit(0x0f, 0x22, 0xc0) // mov cr0, eax
 	a.emit(0x0f, 0x01, 0x15) // lgdt [gdtPointer]
 	a.long(gdtPointer)

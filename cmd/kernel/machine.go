@@ -2,6 +2,7 @@ package main
 
 import (
 	"runtime/debug"
+	"sync/atomic"
 	"unsafe"
 
 	"slowpath/arch/amd64"
@@ -44,3 +45,11 @@ type threads struct{}
 
 func (threads) Pin(cpus uint64) { goos.Pin(cpus) }
 func (threads) Yield()          { goos.Yield() }
+
+// meter implements task.Meter and wait.Meter: it measures the CPU time of tasks.
+type meter struct{}
+
+func (meter) Begin(a *amd64.CPUTime, flags *atomic.Uint32) { amd64.BeginCPUTime(a, flags) }
+func (meter) End(a *amd64.CPUTime)                         { amd64.EndCPUTime(a) }
+func (meter) Pause()                                       { amd64.PauseCPUTime() }
+func (meter) Update()                                      { amd64.UpdateCPUTime() }

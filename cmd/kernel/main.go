@@ -3,6 +3,7 @@
 package main
 
 import (
+	"errors"
 	"io"
 	"os"
 	"runtime"
@@ -81,6 +82,9 @@ func (k *kernel) run() error {
 		return err
 	}
 	scheduler := &sched.Scheduler{CPUs: boot.CPUs(), Threads: threads{}}
+	if err := k.startCPUTime(scheduler); err != nil {
+		return err
+	}
 	if err := makeDuties(scheduler); err != nil {
 		return err
 	}
@@ -103,6 +107,7 @@ func (k *kernel) run() error {
 		HWCap:       hwcap,
 		HWCap2:      hwcap2,
 		Scheduler:   scheduler,
+		Meter:       meter{},
 		CPUs:        boot.CPUs(),
 		NoRandomize: k.options.NoRandomize,
 		Wall:        k.wall,
@@ -116,6 +121,18 @@ func (k *kernel) run() error {
 	k.spool = hostfile.NewSpool()
 	k.link = newLink(k)
 	return k.runProgram()
+}
+
+// startCPUTime starts the measurement of CPU time, and makes the timer's interrupt obey
+// the deadlines of sleeping tasks.
+func (k *kernel) startCPUTime(s *sched.Scheduler) error {
+	if !amd64.StartCPUTime(uint32(entry.NotifyResume)) {
+		return errors.New("the Go runtime keeps no profiler label in its g; build the kernel with the Go version that go.mod names")
+	}
+	s.Load.Meter = meter{}
+	s.Load.Deadlines.Earlier = goos.Rearm
+	amd64.SetWakeDeadline(s.Load.Deadlines.Earliest())
+	return nil
 }
 
 // newVDSO creates the vDSO, through which programs read the clock.

@@ -9,7 +9,7 @@ import (
 // TestKnownEntryBugsAreAbsent runs the catalogue programs. Each tries a mistake
 // that some kernel has made in its entry and exit code.
 func TestKnownEntryBugsAreAbsent(t *testing.T) {
-	for _, name := range []string{"sigreturn", "flags", "bases", "numbers", "float", "start"} {
+	for _, name := range []string{"sigreturn", "flags", "bases", "numbers", "float", "start", "compat"} {
 		t.Run(name, func(t *testing.T) { same(t, "", program("catalogue_"+name)) })
 	}
 	// The C library must not register an rseq area, because the program does.
@@ -18,6 +18,22 @@ func TestKnownEntryBugsAreAbsent(t *testing.T) {
 	for _, n := range processors {
 		t.Run(fmt.Sprintf("rseq/smp%d", n), func(t *testing.T) {
 			check(t, onSlowpath(t, "", "--smp", fmt.Sprint(n), "--env", tunable, program("catalogue_rseq")), want)
+		})
+	}
+}
+
+// TestSystemCallsOf32BitCodeReturn: the kernel serves none of them, and none ends the
+// machine.
+func TestSystemCallsOf32BitCodeReturn(t *testing.T) {
+	const want = "SYSCALL: nothing\neax -38 ebx 11111111 esi 22222222, the stack pointer is kept: 1\n" +
+		"SYSCALL without a stack: nothing\nebx -38\n" +
+		"SYSCALL single-stepped: signal 5 code 2 trap 1 error 0\n" +
+		"SYSENTER: signal 11 code 128 trap 13 error 0\n" +
+		"INT 0x80: signal 11 code 128 trap 13 error 2\nINT 0x80 in 64-bit code: signal 11 code 128 trap 13 error 2\n" +
+		"SYSENTER in 64-bit code: signal 4 code 2 trap 6 error 0\n"
+	for _, cpu := range []string{"max", "qemu64,-rdtscp"} {
+		t.Run(cpu, func(t *testing.T) {
+			check(t, onSlowpath(t, "", "--cpu", cpu, program("catalogue_compat"), "calls"), result{code: 8, out: want})
 		})
 	}
 }

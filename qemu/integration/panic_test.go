@@ -36,7 +36,8 @@ func TestPanicInSystemCallKillsOnlyItsProcess(t *testing.T) {
 	log := filepath.Join(t.TempDir(), "log")
 	t.Setenv("SLOWPATH_KERNEL", kernel)
 	got := onSlowpath(t, "", "--log", log, "--append", "loglevel=7", program("panics"))
-	want := strings.Repeat("nil: signal 9\npanic: signal 9\npanic in a thread: signal 9\n", 3) + "alive\n"
+	want := strings.Repeat("exit: result 0, error code 18\n", 3) + "exit without a handler: signal 11\n" +
+		strings.Repeat("nil: signal 9\npanic: signal 9\npanic in a thread: signal 9\n", 3) + "alive\n"
 	if got.code != 5 || got.out != want {
 		t.Errorf("exit code %d, want 5; output\n%s\nstandard error\n%s", got.code, got.out, got.errors)
 	}

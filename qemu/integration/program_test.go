@@ -158,3 +158,16 @@ func TestProgramsRunWithoutFSGSBASE(t *testing.T) {
 		}
 	}
 }
+
+// TestCPUTimeIsChargedToTheTaskThatRuns compares measured times with bounds. The host's
+// Linux is no reference, because its processors are shared.
+func TestCPUTimeIsChargedToTheTaskThatRuns(t *testing.T) {
+	for smp, arguments := range map[string][]string{"1": {"one"}, "2": nil} {
+		t.Run("smp"+smp, func(t *testing.T) {
+			got := onSlowpath(t, "", append([]string{"--smp", smp, program("cputime")}, arguments...)...)
+			if got.code != 8 || strings.Contains(got.out, ": NO") {
+				t.Errorf("exit code %d, want 8; output\n%s%s", got.code, got.out, got.errors)
+			}
+		})
+	}
+}

@@ -169,7 +169,7 @@ func addTerminal(i *procfs.TaskInfo, g *task.ThreadGroup) {
 // addTimes fills in the times and counters of the thread. A leader shows those of
 // its process.
 func addTimes(i *procfs.TaskInfo, t *task.Task) {
-	used := t.Accounting.Read()
+	used := t.Usage()
 	if i.PID == i.TID {
 		used = t.Group().Usage()
 	}
