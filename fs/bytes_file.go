@@ -10,13 +10,13 @@ type cachedContents struct {
 	loaded bool
 }
 
-func (b *BytesFile) contents(offset int64) ([]byte, error) {
+func (b *BytesFile) contents(caller Caller, offset int64) ([]byte, error) {
 	b.cache.mu.Lock()
 	defer b.cache.mu.Unlock()
 	if b.cache.loaded && offset != 0 {
 		return b.cache.text, nil
 	}
-	text, err := b.Contents()
+	text, err := b.Contents(caller)
 	if err != nil {
 		return nil, err
 	}
@@ -26,7 +26,7 @@ func (b *BytesFile) contents(offset int64) ([]byte, error) {
 
 // Read implements FileOperations.
 func (b *BytesFile) Read(_ *File, dst Sink, offset int64) (int, error) {
-	text, err := b.contents(offset)
+	text, err := b.contents(CallerOf(dst), offset)
 	if err != nil || offset >= int64(len(text)) {
 		return 0, err
 	}

@@ -6,6 +6,8 @@ import (
 	"sync/atomic"
 
 	"golang.org/x/sys/unix"
+
+	"slowpath/sysctl"
 )
 
 // MountFlags are the MS_ flags of mount(2) that a mount keeps: MS_RDONLY,
@@ -71,6 +73,10 @@ type MakeFilesystem func(options string) (Filesystem, error)
 // Mounts is a mount namespace: the tree of all mounts, and the state that its
 // files share. It is safe for concurrent use.
 type Mounts struct {
+	// Settings are those of /proc/sys/fs. They are set before the first file
+	// operation; NewMounts sets sysctl.Defaults.
+	Settings *sysctl.Settings
+
 	// tree guards the structure of the namespace. It is held for reading during
 	// a walk, and for writing while a name or a mount changes.
 	tree   sync.RWMutex
@@ -103,6 +109,7 @@ func NewMounts(root Filesystem, fifo OpenFunc) *Mounts {
 		fifo:   fifo,
 
 		services: make(map[any]any),
+		Settings: sysctl.Defaults(),
 	}
 	m.numbers.SetDevice(m.NewDevice())
 	m.root = m.newMount(root, m.rootOf(root), root.Type(), 0)

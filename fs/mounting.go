@@ -7,7 +7,7 @@ import (
 )
 
 // MountAt mounts instance f at the path at without checking privileges. Errors:
-// those of a walk, ENOTDIR.
+// those of a walk, ENOTDIR, ENOSPC if there are mount-max mounts.
 func (at At) MountAt(f Filesystem, source string, flags uint64) error {
 	m := at.mounts()
 	m.tree.Lock()
@@ -18,6 +18,9 @@ func (at At) MountAt(f Filesystem, source string, flags uint64) error {
 	}
 	if !p.dentry.isDirectory() {
 		return unix.ENOTDIR
+	}
+	if int64(len(m.list)) >= m.Settings.MountMax.Get() {
+		return unix.ENOSPC
 	}
 	m.attach(m.newMount(f, m.rootOf(f), source, flags), p)
 	return nil

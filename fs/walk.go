@@ -154,7 +154,7 @@ func (w *walker) searchable(component string) error {
 	if len(component) > MaxNameLength {
 		return unix.ENAMETOOLONG
 	}
-	return permit(&a, w.cred, MayExecute)
+	return permitInode(w.at.dentry.inode, &a, w.caller, w.cred, MayExecute)
 }
 
 func (w *walker) stepUp() error {

@@ -8,6 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"slowpath/mm/frame"
+	"slowpath/sysctl"
 )
 
 // Machine is the interface of mm to the hardware and to the layer below the Go
@@ -56,6 +57,8 @@ type Config struct {
 	// copied into every address space. That half must not change after New.
 	// 0 leaves the upper half empty.
 	KernelRoot uint64
+	// Settings are those of /proc/sys/vm. nil stands for sysctl.Defaults.
+	Settings *sysctl.Settings
 }
 
 // magazineSize is how many free frames Memory caches. Half of them move to or
@@ -77,11 +80,11 @@ type Memory struct {
 	magazine [magazineSize]frame.Number
 	loaded   int // frames in the magazine
 
-	overcommit atomic.Int32
-	committed  atomic.Int64 // pages charged to private writable mappings (Committed_AS)
-	tables     atomic.Int64 // frames in use as page tables
-	anonymous  atomic.Int64 // mapped anonymous pages of all address spaces
-	shared     atomic.Int64 // frames of shared anonymous memory and of files
+	settings  *sysctl.Settings
+	committed atomic.Int64 // pages charged to private writable mappings (Committed_AS)
+	tables    atomic.Int64 // frames in use as page tables
+	anonymous atomic.Int64 // mapped anonymous pages of all address spaces
+	shared    atomic.Int64 // frames of shared anonymous memory and of files
 
 	sharedInodes atomic.Uint64 // last inode number assigned to shared anonymous memory
 }
@@ -91,7 +94,10 @@ type Memory struct {
 func New(c Config) (*Memory, error) {
 	m := &Memory{
 		machine: c.Machine, directMap: c.DirectMap, infos: c.Infos,
-		total: c.TotalFrames, reserve: c.Reserve,
+		total: c.TotalFrames, reserve: c.Reserve, settings: c.Settings,
+	}
+	if m.settings == nil {
+		m.settings = sysctl.Defaults()
 	}
 	if c.KernelRoot != 0 {
 		root := m.table(frame.Number(c.KernelRoot >> frame.Shift))
@@ -103,6 +109,9 @@ func New(c Config) (*Memory, error) {
 	m.zero = zero
 	return m, err
 }
+
+// Settings returns the settings of Config.
+func (m *Memory) Settings() *sysctl.Settings { return m.settings }
 
 // Allocate returns a frame with one reference and unspecified contents. The
 // caller must overwrite all of it before it becomes visible to a user. It fails

@@ -297,7 +297,7 @@ func TestPopulate(t *testing.T) {
 func TestMaxMapCount(t *testing.T) {
 	f := newFixture(t)
 	const base = 0x100000000
-	for i := range uint64(mm.MaxMapCount) {
+	for i := range uint64(f.memory.Settings().MaxMapCount.Get()) {
 		f.mmapAnonymous(base+2*i*page, 1, mm.ProtNone)
 	}
 	_, err := f.as.Mmap(mm.MapRequest{Length: page, Flags: anon})

@@ -152,7 +152,7 @@ func (as *AddressSpace) split(v *vma, address uint64) *vma {
 
 // isolate splits areas so that one begins at start and one ends at end, and
 // returns the first area in the range, or nil. It fails with ENOMEM if more than
-// MaxMapCount areas would remain after the caller removes the given number.
+// max_map_count areas would remain after the caller removes the given number.
 func (as *AddressSpace) isolate(start, end uint64, removes int) (*vma, error) {
 	v := as.areas.find(start)
 	if v == nil || v.start >= end {
@@ -165,7 +165,7 @@ func (as *AddressSpace) isolate(start, end uint64, removes int) (*vma, error) {
 	if last := as.areas.find(end - 1); last != nil && last.start < end && last.end > end {
 		splits++
 	}
-	if splits > 0 && as.areas.count+splits-removes > MaxMapCount {
+	if splits > 0 && as.areas.count+splits-removes > as.memory.maxMapCount() {
 		return nil, unix.ENOMEM
 	}
 	if v.start < start {

@@ -1,10 +1,13 @@
 package syscall
 
 import (
+	"math"
+
 	"golang.org/x/sys/unix"
 
 	"slowpath/abi"
 	"slowpath/arch/amd64"
+	"slowpath/cred"
 	"slowpath/fs"
 	"slowpath/fs/pipe"
 	"slowpath/fs/tmpfs"
@@ -115,12 +118,16 @@ func getPipeSize(_ *task.Task, f *fs.File, _ int, _ uint64) (uint64, error) {
 	return uint64(p.Capacity()), nil
 }
 
-func setPipeSize(_ *task.Task, f *fs.File, _ int, size uint64) (uint64, error) {
+func setPipeSize(t *task.Task, f *fs.File, _ int, size uint64) (uint64, error) {
 	p := pipe.Of(f)
 	if p == nil {
 		return 0, unix.EBADF
 	}
-	n, err := p.SetCapacity(uint64(uint32(size)))
+	most := uint64(t.Kernel().Settings().PipeMaxSize.Get())
+	if t.Credentials().Has(cred.SysResource) {
+		most = math.MaxUint64
+	}
+	n, err := p.SetCapacity(uint64(uint32(size)), most)
 	return uint64(n), err
 }
 

@@ -71,7 +71,7 @@ func withFile(t *task.Task, register uint64, operation func(f *fs.File) (uint64,
 // install gives f the lowest free descriptor. On an error it drops the caller's
 // reference.
 func install(t *task.Task, f *fs.File, onExec fs.ExecAction) (uint64, error) {
-	n, err := t.FDs.Install(f, 0, t.Group().Limits.Soft(unix.RLIMIT_NOFILE), onExec)
+	n, err := t.FDs.Install(f, 0, t.DescriptorLimit(), onExec)
 	if err != nil {
 		f.DecRef()
 	}

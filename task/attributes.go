@@ -85,6 +85,9 @@ func (t *Task) ChangeLimit(g *ThreadGroup, resource int, next *Limit) (Limit, er
 	if next == nil {
 		return g.Limits.Get(resource), nil
 	}
+	if resource == unix.RLIMIT_NOFILE && next.Soft <= next.Hard && next.Hard > uint64(t.kernel.config.Settings.NrOpen.Get()) {
+		return Limit{}, unix.EPERM
+	}
 	old, err := g.Limits.Change(resource, *next, Privilege(t.Credentials().Has(cred.SysResource)))
 	if err != nil {
 		return old, err

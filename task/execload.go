@@ -36,9 +36,9 @@ const (
 const addrNoRandomize = 0x0040000
 
 // randomOffset returns a random multiple of the page size below limit. It is 0
-// if randomization is off.
+// is off for this task.
 func (t *Task) randomOffset(limit uint64) uint64 {
-	if t.personality.Load()&addrNoRandomize != 0 || !t.kernel.Randomizes() {
+	if t.personality.Load()&addrNoRandomize != 0 || t.kernel.config.Settings.RandomizeVASpace.Get() == 0 {
 		return 0
 	}
 	var p [wordSize]byte
@@ -90,6 +90,10 @@ func (t *Task) fill(l *loaded, p *program) error {
 func (t *Task) brkStart(p *program, end uint64) uint64 {
 	if p.image.Relocatable && p.loader == nil {
 		end = pieBase
+	}
+	const withHeap = 2 // proc(5), /proc/sys/kernel/randomize_va_space
+	if t.kernel.config.Settings.RandomizeVASpace.Get() < withHeap {
+		return end
 	}
 	return end + t.randomOffset(brkRandom)
 }

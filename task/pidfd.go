@@ -34,7 +34,7 @@ func newPIDFD(mounts *fs.Mounts, g *ThreadGroup, flags int) *fs.File {
 // stores its number. Errors: EMFILE, EFAULT.
 func (t *Task) storePIDFD(child *Task, address uint64) error {
 	file := newPIDFD(t.FS.Mounts(), child.group, 0)
-	fd, err := t.FDs.Install(file, 0, t.group.Limits.Soft(unix.RLIMIT_NOFILE), fs.CloseOnExec)
+	fd, err := t.FDs.Install(file, 0, t.DescriptorLimit(), fs.CloseOnExec)
 	if err != nil {
 		file.DecRef()
 		return err
@@ -57,7 +57,7 @@ func (t *Task) OpenPID(number, flags int) (int, error) {
 		return 0, unix.EINVAL
 	}
 	file := newPIDFD(t.FS.Mounts(), target.group, flags)
-	fd, err := t.FDs.Install(file, 0, t.group.Limits.Soft(unix.RLIMIT_NOFILE), fs.CloseOnExec)
+	fd, err := t.FDs.Install(file, 0, t.DescriptorLimit(), fs.CloseOnExec)
 	if err != nil {
 		file.DecRef()
 	}

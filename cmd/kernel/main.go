@@ -21,6 +21,7 @@ import (
 	"slowpath/klog"
 	"slowpath/mm"
 	"slowpath/sched"
+	"slowpath/sysctl"
 	"slowpath/task"
 	"slowpath/vdso"
 )
@@ -28,11 +29,12 @@ import (
 func main() {
 	options, optionErr := commandline.Parse(boot.CommandLine())
 	k := &kernel{
-		options: options,
-		log:     klog.New(logConsole(options), klog.Level(options.LogLevel)),
-		wall:    new(clock.Wall),
-		entropy: entropy.New(amd64.Random),
-		visits:  entry.NewRecorder(boot.CPUs(), visitsKept),
+		options:  options,
+		log:      klog.New(logConsole(options), klog.Level(options.LogLevel)),
+		wall:     new(clock.Wall),
+		entropy:  entropy.New(amd64.Random),
+		visits:   entry.NewRecorder(boot.CPUs(), visitsKept),
+		settings: sysctl.Defaults(),
 	}
 	keepForEnd(k.visits)
 	k.log.Infof("Slowpath on %s: %d CPUs, %d MiB of memory, kernel image %d KiB.",
@@ -49,16 +51,17 @@ func main() {
 
 // kernel has the instances of the kernel's parts.
 type kernel struct {
-	options commandline.Options
-	log     *klog.Log
-	wall    *clock.Wall
-	entropy *entropy.Source
-	visits  *entry.Recorder
-	memory  *mm.Memory
-	mounts  *fs.Mounts
-	root    fs.KernelCaller
-	tasks   *task.Kernel
-	link    *link
+	options  commandline.Options
+	log      *klog.Log
+	wall     *clock.Wall
+	entropy  *entropy.Source
+	visits   *entry.Recorder
+	memory   *mm.Memory
+	settings *sysctl.Settings
+	mounts   *fs.Mounts
+	root     fs.KernelCaller
+	tasks    *task.Kernel
+	link     *link
 }
 
 // visitsKept is the number of visits that the recorder keeps for each CPU.
@@ -72,7 +75,7 @@ func (k *kernel) run() error {
 	amd64.EnableExtendedState()
 
 	var err error
-	if k.memory, err = newMemory(); err != nil {
+	if k.memory, err = newMemory(k.settings); err != nil {
 		return err
 	}
 	if err := k.makeFiles(); err != nil {
@@ -96,6 +99,7 @@ func (k *kernel) run() error {
 		Kick:        func(t *task.Task) { amd64.Kick(t.Frame) },
 		Log:         k.log.Infof,
 		Memory:      k.memory,
+		Settings:    k.settings,
 		MapVDSO:     shared.Map,
 		HWCap:       hwcap,
 		HWCap2:      hwcap2,

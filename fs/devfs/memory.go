@@ -110,7 +110,7 @@ func (k *kmsg) Read(f *fs.File, dst fs.Sink, offset int64) (int, error) {
 	if k.read == nil {
 		return 0, nil
 	}
-	k.Contents = func() ([]byte, error) { return k.read(), nil }
+	k.Contents = func(fs.Caller) ([]byte, error) { return k.read(), nil }
 	return k.BytesFile.Read(f, dst, offset)
 }
 

@@ -14,7 +14,7 @@ import (
 const (
 	DefaultCapacity = 65536
 	MinCapacity     = 4096    // F_SETPIPE_SZ rounds up to it
-	MaxCapacity     = 1 << 20 // /proc/sys/fs/pipe-max-size
+	maxCapacity     = 1 << 31 // for every caller
 	// Atomic is PIPE_BUF: a write of up to Atomic bytes is not interleaved with
 	// other writes.
 	Atomic = 4096
@@ -169,14 +169,12 @@ func (p *Pipe) write(src fs.Source) (int, error) {
 	return fs.Moved(n, err)
 }
 
-// SetCapacity is F_SETPIPE_SZ. It returns the new capacity in bytes. Errors:
-// EINVAL, EPERM above MaxCapacity, EBUSY if the pipe contains more bytes.
-func (p *Pipe) SetCapacity(size uint64) (int, error) {
-	if size > 1<<31 {
+// SetCapacity is F_SETPIPE_SZ. It returns the new capacity in bytes. most is the
+// greatest capacity that the caller may set (/proc/sys/fs/pipe-max-size). Errors:
+// EINVAL, EPERM above most, EBUSY if the pipe contains more bytes.
+func (p *Pipe) SetCapacity(size, most uint64) (int, error) {
+	if size > maxCapacity {
 		return 0, unix.EINVAL
-	}
-	if size > MaxCapacity {
-		return 0, unix.EPERM
 	}
 	capacity := MinCapacity
 	for uint64(capacity) < size {
@@ -184,6 +182,9 @@ func (p *Pipe) SetCapacity(size uint64) (int, error) {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if capacity > p.capacity && size > most {
+		return 0, unix.EPERM
+	}
 	if p.length > capacity {
 		return 0, unix.EBUSY
 	}

@@ -164,7 +164,7 @@ func TestSetCapacityRoundsUpAndChecksBounds(t *testing.T) {
 		want int
 		err  error
 	}{{4096, 0, unix.EBUSY}, {9000, 16384, nil}, {0, 0, unix.EBUSY}, {2 << 20, 0, unix.EPERM}, {1 << 40, 0, unix.EINVAL}} {
-		if got, err := p.SetCapacity(c.size); got != c.want || err != c.err && !(err == nil && c.err == nil) {
+		if got, err := p.SetCapacity(c.size, 1<<20); got != c.want || err != c.err && !(err == nil && c.err == nil) {
 			t.Errorf("SetCapacity(%d) = %d, %v", c.size, got, err)
 		}
 	}

@@ -26,7 +26,7 @@ type textFile struct {
 // Open implements fs.Inode.
 func (i *text) Open(r fs.OpenRequest) (fs.FileOperations, error) {
 	f := &textFile{inode: i, caller: r.Caller}
-	f.Contents = func() ([]byte, error) { return i.contents(r.Caller) }
+	f.Contents = func(fs.Caller) ([]byte, error) { return i.contents(r.Caller) }
 	return f, nil
 }
 

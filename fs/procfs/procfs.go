@@ -13,6 +13,7 @@ import (
 	"slowpath/cred"
 	"slowpath/fs"
 	"slowpath/mm"
+	"slowpath/sysctl"
 )
 
 // System provides the data about the whole machine.
@@ -24,37 +25,28 @@ type System interface {
 	Task(id int) Task
 	// Info returns a snapshot of the data about the system.
 	Info() SystemInfo
-	// SetHostName handles a write to /proc/sys/kernel/hostname.
-	SetHostName(name string)
-	// SetPIDMax handles a write to /proc/sys/kernel/pid_max. It fails with
-	// EINVAL if max is out of range.
-	SetPIDMax(max int) error
-	// SetOvercommit handles a write to /proc/sys/vm/overcommit_memory. It fails
-	// with EINVAL if there is no such policy.
-	SetOvercommit(policy int) error
+	// Sysctls returns the files of /proc/sys, except those that the package has
+	// itself.
+	Sysctls() []sysctl.Row
 	// Random fills p with random bytes.
 	Random(p []byte)
 }
 
 // SystemInfo is a snapshot of the system. Times are nanoseconds.
 type SystemInfo struct {
-	Memory               mm.Stats
-	CPUs                 []CPU
-	HostName, DomainName string
-	Version              string // the version of uname(2)
-	Release              string
-	Uptime               int64
-	BootTime             int64 // since 1970-01-01 00:00:00 UTC
-	Forks                uint64
-	Threads, Running     int
-	Blocked              int // tasks in uninterruptible sleep
-	LastPID, PIDMax      int
-	ThreadsMax           int
-	Randomize            int // /proc/sys/kernel/randomize_va_space
-	Overcommit           int
-	CommitLimit          int64 // pages
-	Load                 [3]float64
-	CommandLine          string
+	Memory           mm.Stats
+	CPUs             []CPU
+	Version          string // the version of uname(2)
+	Release          string
+	Uptime           int64
+	BootTime         int64 // since 1970-01-01 00:00:00 UTC
+	Forks            uint64
+	Threads, Running int
+	Blocked          int // tasks in uninterruptible sleep
+	LastPID          int
+	CommitLimit      int64 // pages
+	Load             [3]float64
+	CommandLine      string
 }
 
 // CPU describes a processor for /proc/cpuinfo and /proc/stat.

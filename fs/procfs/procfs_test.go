@@ -15,6 +15,7 @@ import (
 	"slowpath/fs/pipe"
 	"slowpath/fs/procfs"
 	"slowpath/mm"
+	"slowpath/sysctl"
 )
 
 // fakeSystem has the processes 1 and 1000, the second with two threads.
@@ -35,20 +36,18 @@ func (s *fakeSystem) Task(id int) procfs.Task {
 
 func (s *fakeSystem) Info() procfs.SystemInfo {
 	return procfs.SystemInfo{
-		Memory: s.world.Memory.Stats(), CPUs: make([]procfs.CPU, 2), HostName: s.host, Release: "6.1.0",
+		Memory: s.world.Memory.Stats(), CPUs: make([]procfs.CPU, 2), Release: "6.1.0",
 		Uptime: 12345678901, Load: [3]float64{0.5, 1, 2}, Threads: 3, Running: 1, LastPID: 1001,
-		ThreadsMax: 77, Randomize: 2, Overcommit: s.world.Memory.Overcommit(), CommitLimit: s.world.Memory.CommitLimit(),
+		CommitLimit: s.world.Memory.CommitLimit(),
 	}
 }
-func (s *fakeSystem) SetHostName(name string) { s.host = name }
-func (s *fakeSystem) SetPIDMax(n int) error {
-	if n < 301 {
-		return unix.EINVAL
-	}
-	return nil
+func (s *fakeSystem) Sysctls() []sysctl.Row {
+	return append(s.world.Memory.Settings().Rows(),
+		sysctl.Row{Name: "kernel/hostname", Mode: 0o644, Value: sysctl.String{
+			Get: func() string { return s.host }, Set: func(name string) error { s.host = name; return nil }, Max: 64,
+		}})
 }
-func (s *fakeSystem) SetOvercommit(policy int) error { return s.world.Memory.SetOvercommit(policy) }
-func (s *fakeSystem) Random(p []byte)                {}
+func (s *fakeSystem) Random(p []byte) {}
 
 type fakeTask struct {
 	info  procfs.TaskInfo
@@ -195,7 +194,8 @@ func TestProcFilesHaveLinuxFormats(t *testing.T) {
 		"/proc/thread-self/../../comm":   `^a\) b\n$`,
 		"/proc/self/task/1001/status":    `(?s)Pid:\t1001\n`,
 		"/proc/sys/vm/overcommit_memory": `^0\n$`,
-		"/proc/sys/kernel/threads-max":   `^77\n$`,
+		"/proc/sys/kernel/hostname":      `^box\n$`,
+		"/proc/sys/kernel/ostype":        `^Linux\n$`,
 		"/proc/sys/fs/nr_open":           `^1048576\n$`,
 	} {
 		if got := w.Read(name); !regexp.MustCompile(want).MatchString(got) {
@@ -272,9 +272,6 @@ func TestWritesToProcFilesReachTheSystem(t *testing.T) {
 			t.Errorf("oom_score_adj %s: %v", text, err)
 		}
 	}
-	if err := store("/proc/sys/kernel/pid_max", "1"); err != unix.EINVAL {
-		t.Errorf("pid_max 1: %v", err)
-	}
 	for text, want := range map[string]error{"3": unix.EINVAL, "": unix.EINVAL, "2\n": nil} {
 		if err := store("/proc/sys/vm/overcommit_memory", text); err != want && !(err == nil && want == nil) {
 			t.Errorf("overcommit_memory %q: %v", text, err)
@@ -284,6 +281,45 @@ func TestWritesToProcFilesReachTheSystem(t *testing.T) {
 		t.Errorf("the policy is %d after 2 was written", got)
 	}
 }
+
+// TestSysctlModesHoldForRootToo: no capability overrides the mode of a file of
+// /proc/sys, and a writer that is not root gets EPERM even with root's descriptor.
+func TestSysctlModesHoldForRootToo(t *testing.T) {
+	w, s := newWorld(t)
+	open := func(c fs.Caller, name string, flags int) (*fs.File, error) {
+		return fs.At{Caller: c, Name: name, Follow: true}.Open(flags, 0)
+	}
+	if _, err := open(w.Caller, "/proc/sys/kernel/ostype", unix.O_WRONLY); err != unix.EACCES {
+		t.Errorf("root opens a read-only setting for writing: %v", err)
+	}
+	user := w.User(1000, 1000)
+	user.Cred.Effective = cred.AllCapabilities
+	if _, err := open(user, "/proc/sys/kernel/hostname", unix.O_WRONLY); err != unix.EACCES {
+		t.Errorf("user 1000 with all capabilities opens hostname for writing: %v", err)
+	}
+	if _, err := open(user, "/proc/sys/fs/protected_symlinks", unix.O_RDONLY); err != unix.EACCES {
+		t.Errorf("user 1000 reads a setting with mode 0600: %v", err)
+	}
+	f, err := open(w.Caller, "/proc/sys/kernel/hostname", unix.O_RDWR)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.DecRef()
+	if _, err := f.Write(callerSource{fs.NewBytesSource([]byte("mine")), user}); err != unix.EPERM || s.host != "box" {
+		t.Errorf("user 1000 writes hostname through root's descriptor: %v, the name is %q", err, s.host)
+	}
+	if n, err := f.Write(fs.NewBytesSource([]byte("long name\n"))); n != 10 || err != nil || s.host != "long name" {
+		t.Errorf("root writes hostname: %d, %v, the name is %q", n, err, s.host)
+	}
+}
+
+// callerSource is the memory of a task, like that of write(2).
+type callerSource struct {
+	*fs.BytesSource
+	caller fs.Caller
+}
+
+func (s callerSource) Caller() fs.Caller { return s.caller }
 
 func TestSysfsListsOnlineCPUs(t *testing.T) {
 	w := fstest.New(t, 64)

@@ -80,7 +80,7 @@ func (f *Filesystem) systemEntries() []entry {
 			fmt.Fprintf(b, "Linux version %s (slowpath) %s\n", i.Release, i.Version)
 		})),
 		f.textEntry("vmstat", f.show(writeVMStat)),
-		f.directoryEntry("sys", f.sysctlEntries()...),
+		f.sysctlDirectory(),
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 	"slowpath/fs"
 	"slowpath/fs/procfs"
 	"slowpath/mm"
+	"slowpath/sysctl"
 	"slowpath/task"
 )
 
@@ -23,6 +24,8 @@ type Config struct {
 	Release, Version string
 	// CommandLine is the kernel's command line (/proc/cmdline).
 	CommandLine string
+	// Sysctls are files of /proc/sys besides those of package task.
+	Sysctls []sysctl.Row
 }
 
 // system implements procfs.System.
@@ -56,36 +59,19 @@ func (s *system) Task(id int) procfs.Task {
 // Info implements procfs.System.
 func (s *system) Info() procfs.SystemInfo {
 	k := s.kernel
-	host, domain := k.HostName()
 	now := clock.Monotonic()
 	running, blocked := k.Running()
 	return procfs.SystemInfo{
-		Memory: k.Memory().Stats(), CPUs: s.config.CPUs(), HostName: host, DomainName: domain,
+		Memory: k.Memory().Stats(), CPUs: s.config.CPUs(),
 		Version: s.config.Version, Release: s.config.Release, CommandLine: s.config.CommandLine,
 		Uptime: now, BootTime: k.Wall().Now() - now, Forks: k.Forks(),
 		Threads: k.Threads(), Running: running, Blocked: blocked, Load: k.LoadAverage(),
-		LastPID: k.LastPID(), PIDMax: k.PIDMax(), ThreadsMax: k.ThreadsMax(), Randomize: randomize(k),
-		Overcommit: k.Memory().Overcommit(), CommitLimit: k.Memory().CommitLimit(),
+		LastPID: k.LastPID(), CommitLimit: k.Memory().CommitLimit(),
 	}
 }
 
-// randomize returns the value of /proc/sys/kernel/randomize_va_space: 2 if the
-// addresses are randomised, including the heap's, else 0 (proc(5)).
-func randomize(k *task.Kernel) int {
-	if k.Randomizes() {
-		return 2
-	}
-	return 0
-}
-
-// SetHostName implements procfs.System.
-func (s *system) SetHostName(name string) { s.kernel.SetHostName(name) }
-
-// SetPIDMax implements procfs.System.
-func (s *system) SetPIDMax(n int) error { return s.kernel.SetPIDMax(n) }
-
-// SetOvercommit implements procfs.System.
-func (s *system) SetOvercommit(policy int) error { return s.kernel.Memory().SetOvercommit(policy) }
+// Sysctls implements procfs.System.
+func (s *system) Sysctls() []sysctl.Row { return append(s.kernel.Sysctls(), s.config.Sysctls...) }
 
 // Random implements procfs.System.
 func (s *system) Random(p []byte) { s.kernel.Random(p) }
