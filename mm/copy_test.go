@@ -228,7 +228,7 @@ func TestSpecialMapping(t *testing.T) {
 	f.ok(err)
 	f.want(child, at, "tick!")
 	child.DecRef()
-	r := as.Regions(false)
+	r := as.Regions(mm.WithoutPages)
 	if len(r) != 2 || r[0].Name != "[vvar]" || r[1].Name != "[vdso]" || r[1].Shared {
 		t.Errorf("areas %+v", r)
 	}

@@ -172,7 +172,7 @@ func TestSharedAnonymous(t *testing.T) {
 	if u := f.as.Usage(); u.Shared != 2 || u.Anonymous != 0 {
 		t.Errorf("usage %+v, want two shared pages", u)
 	}
-	if name := f.as.Regions(false)[0].Name; name != "/dev/zero (deleted)" {
+	if name := f.as.Regions(mm.WithoutPages)[0].Name; name != "/dev/zero (deleted)" {
 		t.Errorf("the area's name is %q", name)
 	}
 	f.ok(f.as.Munmap(at, 4*page))
@@ -235,7 +235,7 @@ func TestStackGrowth(t *testing.T) {
 	f.regions(stack-10*page, 0, 14)
 	f.fault(top-64*page, mm.AccessWrite, mm.FaultResolved)
 	f.fault(top-64*page-1, mm.AccessWrite, mm.FaultNoMapping)
-	if r := f.as.Regions(false); len(r) != 1 || r[0].Name != "[stack]" || !r[0].GrowsDown {
+	if r := f.as.Regions(mm.WithoutPages); len(r) != 1 || r[0].Name != "[stack]" || !r[0].GrowsDown {
 		t.Errorf("areas %+v", r)
 	}
 	if u := f.as.Usage(); u.Stack != 64 || u.Mapped != 64 {

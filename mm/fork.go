@@ -9,6 +9,7 @@ func (as *AddressSpace) Fork() (*AddressSpace, error) {
 	}
 	as.mu.Lock()
 	child.mu.Lock()
+	child.SetDumpable(as.Dumpable())
 	child.limits, child.layout, child.brk = as.limits, as.layout, as.brk
 	err = as.copyAreas(child)
 	child.flushAndUnlock()

@@ -159,7 +159,7 @@ func TestFileAreasMergeOnlyIfOffsetsAreContiguous(t *testing.T) {
 	f.regions(base, 0, 4, 4, 5)
 	f.want(f.as, base+4*page, pageText(5))
 	f.ok(f.as.Munmap(base, 2*page))
-	if r := f.as.Regions(false)[0]; r.Offset != 2*page || r.Name != "/tmp/file" || r.Inode != 42 || !r.Shared {
+	if r := f.as.Regions(mm.WithoutPages)[0]; r.Offset != 2*page || r.Name != "/tmp/file" || r.Inode != 42 || !r.Shared {
 		t.Errorf("area %+v", r)
 	}
 }
@@ -331,7 +331,7 @@ func TestBrk(t *testing.T) {
 	}
 	f.put(f.as, start+2*page-1, "x")
 	f.fault(start+2*page, mm.AccessRead, mm.FaultNoMapping)
-	if r := f.as.Regions(false); len(r) != 1 || r[0].Name != "[heap]" || r[0].End != start+2*page {
+	if r := f.as.Regions(mm.WithoutPages); len(r) != 1 || r[0].Name != "[heap]" || r[0].End != start+2*page {
 		t.Errorf("areas %+v", r)
 	}
 	f.mmapAnonymous(start+8*page, 1, rw)

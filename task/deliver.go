@@ -107,7 +107,7 @@ func (t *Task) recalculate() {
 // act carries out a signal's action. It reports whether a handler must run.
 func (t *Task) act(info signal.Info) (delivery, bool) {
 	g, s := t.group, info.Signo
-	action := g.Actions.Claim(s)
+	action := g.Actions().Claim(s)
 	if action.Caught() {
 		return delivery{info, action}, true
 	}

@@ -184,7 +184,7 @@ func (k *Kernel) notifyParent(g *ThreadGroup, exitSignal signal.Signal) (reap bo
 	parent := g.parent
 	code, status := g.exitStatus.childCode()
 	if exitSignal == unix.SIGCHLD {
-		action := parent.Actions.Get(unix.SIGCHLD)
+		action := parent.Actions().Get(unix.SIGCHLD)
 		reap = action.Handler == signal.SIG_IGN || action.Flags&signal.SA_NOCLDWAIT != 0
 		if action.Handler == signal.SIG_IGN {
 			exitSignal = 0

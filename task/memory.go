@@ -135,7 +135,7 @@ var memorySubsystem = Subsystem{
 			child.MM.DecRef()
 		}
 	},
-	Exec: func(t *Task, x *Execution) { t.replaceMemory(x.image.memory) },
+	Exec: func(t *Task, x *Execution) { t.replaceMemory(x.image.memory, x.Program) },
 	Exit: (*Task).releaseMemory,
 }
 
@@ -155,9 +155,9 @@ func (t *Task) forkMemory(child *Task, a *CloneArgs) error {
 	return nil
 }
 
-// replaceMemory releases the address space and sets next instead: the new
-// program's in execve(2), nil in exit.
-func (t *Task) replaceMemory(next *mm.AddressSpace) {
+// replaceMemory releases the address space and sets next instead, with the program
+// that is loaded in it: the new program's in execve(2), nil in exit.
+func (t *Task) replaceMemory(next *mm.AddressSpace, p *Program) {
 	old := t.MM
 	if old != nil {
 		t.kernel.subsystems.leaveMemory(t)
@@ -165,6 +165,9 @@ func (t *Task) replaceMemory(next *mm.AddressSpace) {
 	}
 	t.resources.Lock()
 	t.MM = next
+	if next != nil {
+		t.program.Store(p)
+	}
 	t.resources.Unlock()
 	if next != nil {
 		t.Frame.SetRoot(next.Root())
@@ -174,7 +177,7 @@ func (t *Task) replaceMemory(next *mm.AddressSpace) {
 	}
 }
 
-func (t *Task) releaseMemory() { t.replaceMemory(nil) }
+func (t *Task) releaseMemory() { t.replaceMemory(nil, nil) }
 
 // noteResident records the peak resident set size for getrusage(2).
 func (g *ThreadGroup) noteResident(as *mm.AddressSpace) {

@@ -81,7 +81,6 @@ type Task struct {
 	parentDeath atomic.Int32  // PR_SET_PDEATHSIG
 	personality atomic.Uint32
 	timerSlack  atomic.Uint64
-	dumpable    atomic.Bool // PR_SET_DUMPABLE
 	noNewPrivs  atomic.Bool
 	program     atomic.Pointer[Program]
 

@@ -50,25 +50,74 @@ func (s *fakeSystem) Sysctls() []sysctl.Row {
 func (s *fakeSystem) Random(p []byte) {}
 
 type fakeTask struct {
-	info  procfs.TaskInfo
-	files *fs.FDTable
-	ctx   *fs.Context
+	info    procfs.TaskInfo
+	files   *fs.FDTable
+	ctx     *fs.Context
+	space   *mm.AddressSpace
+	private bool // not dumpable
+	dead    bool
 }
 
 func (t *fakeTask) Info() procfs.TaskInfo          { return t.info }
+func (t *fakeTask) ProcessID() int                 { return t.info.PID }
+func (t *fakeTask) Dead() bool                     { return t.dead }
 func (t *fakeTask) Credentials() *cred.Credentials { return t.info.Credentials }
-func (t *fakeTask) Executable() fs.Path            { return fs.Path{} }
-func (t *fakeTask) Memory() *mm.AddressSpace       { return nil }
-func (t *fakeTask) Files() *fs.FDTable             { return t.files }
-func (t *fakeTask) FSContext() *fs.Context         { return t.ctx }
+func (t *fakeTask) MayBeInspected(process int, c *cred.Credentials) bool {
+	return process == t.info.PID || c.MayInspect(t.info.Credentials, cred.WithFileIDs, !t.private)
+}
+func (t *fakeTask) OwnedByRoot() bool           { return t.private }
+func (t *fakeTask) Executable() (fs.Path, bool) { return fs.Path{}, false }
+func (t *fakeTask) WorkingDirectory() (fs.Path, bool) {
+	if t.ctx == nil {
+		return fs.Path{}, false
+	}
+	return t.ctx.Directory(), true
+}
+func (t *fakeTask) RootDirectory() (fs.Path, bool) {
+	if t.ctx == nil {
+		return fs.Path{}, false
+	}
+	return t.ctx.Root(), true
+}
+func (t *fakeTask) Umask() (uint32, bool) { return 0o22, t.ctx != nil }
+func (t *fakeTask) RootContext() *fs.Context {
+	if t.ctx == nil {
+		return nil
+	}
+	return t.ctx.RootOnly()
+}
+func (t *fakeTask) Image() (*mm.AddressSpace, procfs.ProgramInfo) { return t.space, t.info.ProgramInfo }
+func (t *fakeTask) File(fd int) (*fs.File, fs.ExecAction, error) {
+	if t.files == nil {
+		return nil, false, unix.EBADF
+	}
+	f, err := t.files.GetPath(fd)
+	if err != nil {
+		return nil, false, err
+	}
+	onExec, _ := t.files.GetExecAction(fd)
+	return f, onExec, nil
+}
+func (t *fakeTask) Descriptors() ([]int, int) {
+	if t.files == nil {
+		return nil, 0
+	}
+	return t.files.Descriptors(), t.files.Size()
+}
 func (t *fakeTask) Threads() []int {
 	if t.info.PID == 1 {
 		return []int{1}
 	}
 	return []int{1000, 1001}
 }
-func (t *fakeTask) SetComm(name string)         { t.info.Comm = name }
-func (t *fakeTask) SetOOMScoreAdjust(value int) { t.info.OOMScoreAdjust = value }
+func (t *fakeTask) SetComm(name string) { t.info.Comm = name }
+func (t *fakeTask) SetOOMScoreAdjust(value int, c *cred.Credentials) error {
+	if value < 0 && !c.Has(cred.SysResource) {
+		return unix.EACCES
+	}
+	t.info.OOMScoreAdjust = value
+	return nil
+}
 
 func newWorld(t *testing.T) (*fstest.World, *fakeSystem) {
 	w := fstest.New(t, 512)
@@ -236,9 +285,15 @@ func TestDescriptorLinksOpenPipesAndUnlinkedFiles(t *testing.T) {
 func TestPrivateFilesOfOtherUsersFailWithEACCES(t *testing.T) {
 	w, s := newWorld(t)
 	s.tasks[1].info.Credentials = cred.Root()
+	space, err := w.Memory.NewAddressSpace()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer space.DecRef()
+	s.tasks[1].space = space
 	user := w.User(1000, 1000)
 	user.PID = 1000
-	for _, name := range []string{"fd/0", "cwd", "environ", "maps"} {
+	for _, name := range []string{"fd/0", "fdinfo/0", "fdinfo", "cwd", "environ", "auxv", "maps", "smaps"} {
 		f, err := fs.At{Caller: user, Name: "/proc/1/" + name, Follow: true}.Open(unix.O_RDONLY, 0)
 		if err == nil {
 			_, err = f.Read(fs.NewBytesSink(make([]byte, 10)))

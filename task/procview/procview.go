@@ -79,20 +79,52 @@ func (s *system) Random(p []byte) { s.kernel.Random(p) }
 // view implements procfs.Task.
 type view struct{ task *task.Task }
 
-// Memory implements procfs.Task.
-func (v view) Memory() *mm.AddressSpace { return v.task.AddressSpace() }
+// ProcessID implements procfs.Task.
+func (v view) ProcessID() int { return v.task.PID() }
 
-// Files implements procfs.Task.
-func (v view) Files() *fs.FDTable {
-	files, _ := v.task.Resources()
-	return files
+// Dead implements procfs.Task.
+func (v view) Dead() bool { return v.task.Dead() }
+
+// MayBeInspected implements procfs.Task.
+func (v view) MayBeInspected(process int, c *cred.Credentials) bool {
+	return v.task.MayBeInspected(process, c, cred.WithFileIDs)
 }
 
-// FSContext implements procfs.Task.
-func (v view) FSContext() *fs.Context {
-	_, context := v.task.Resources()
-	return context
+// OwnedByRoot implements procfs.Task.
+func (v view) OwnedByRoot() bool { return v.task.OwnedByRoot() }
+
+// Image implements procfs.Task.
+func (v view) Image() (*mm.AddressSpace, procfs.ProgramInfo) {
+	space, p := v.task.Image()
+	return space, programInfo(p)
 }
+
+// File implements procfs.Task.
+func (v view) File(fd int) (*fs.File, fs.ExecAction, error) { return v.task.File(fd) }
+
+// Descriptors implements procfs.Task.
+func (v view) Descriptors() (open []int, size int) { return v.task.Descriptors() }
+
+// WorkingDirectory implements procfs.Task.
+func (v view) WorkingDirectory() (fs.Path, bool) {
+	d, ok := v.task.Directories()
+	return d.Working, ok
+}
+
+// RootDirectory implements procfs.Task.
+func (v view) RootDirectory() (fs.Path, bool) {
+	d, ok := v.task.Directories()
+	return d.Root, ok
+}
+
+// Umask implements procfs.Task.
+func (v view) Umask() (uint32, bool) {
+	d, ok := v.task.Directories()
+	return d.Umask, ok
+}
+
+// RootContext implements procfs.Task.
+func (v view) RootContext() *fs.Context { return v.task.RootContext() }
 
 // Threads implements procfs.Task.
 func (v view) Threads() []int {
@@ -108,17 +140,19 @@ func (v view) Threads() []int {
 func (v view) SetComm(name string) { v.task.SetComm(name) }
 
 // SetOOMScoreAdjust implements procfs.Task.
-func (v view) SetOOMScoreAdjust(n int) { v.task.Group().OOMAdjust.Store(int32(n)) }
+func (v view) SetOOMScoreAdjust(n int, c *cred.Credentials) error {
+	return v.task.SetOOMAdjust(int32(n), task.Privilege(c.Has(cred.SysResource)))
+}
 
 // Credentials implements procfs.Task.
 func (v view) Credentials() *cred.Credentials { return v.task.Credentials() }
 
 // Executable implements procfs.Task.
-func (v view) Executable() fs.Path {
-	if p := v.task.Program(); p != nil {
-		return p.File
+func (v view) Executable() (fs.Path, bool) {
+	if _, p := v.task.Image(); p != nil {
+		return p.File, true
 	}
-	return fs.Path{}
+	return fs.Path{}, false
 }
 
 // Info implements procfs.Task.
@@ -136,7 +170,8 @@ func (v view) Info() procfs.TaskInfo {
 	addTerminal(&i, g)
 	addTimes(&i, t)
 	addSignals(&i, t)
-	addProgram(&i, t)
+	_, program := t.Image()
+	i.ProgramInfo = programInfo(program)
 	for n, limit := range g.Limits.All() {
 		i.Limits[n] = [2]uint64{limit.Soft, limit.Hard}
 	}
@@ -169,20 +204,20 @@ func addTimes(i *procfs.TaskInfo, t *task.Task) {
 // addSignals fills in the signal sets and the number of queued signals.
 func addSignals(i *procfs.TaskInfo, t *task.Task) {
 	all, own := t.Pending()
-	ignored, caught := t.Group().Actions.Sets()
+	ignored, caught := t.Group().Actions().Sets()
 	i.Pending, i.SharedPending = uint64(own), uint64(all&^own)
 	i.Blocked, i.Ignored, i.Caught = uint64(t.Blocked()), uint64(ignored), uint64(caught)
 	i.QueuedSignals = uint64(t.User().Signals.Queued())
 	i.QueuedLimit = t.Group().Limits.Soft(unix.RLIMIT_SIGPENDING)
 }
 
-// addProgram fills in the addresses of the program. The kernel's own task has none.
-func addProgram(i *procfs.TaskInfo, t *task.Task) {
-	p := t.Program()
+// programInfo returns the addresses of the program. A task without memory has none.
+func programInfo(p *task.Program) procfs.ProgramInfo {
 	if p == nil {
-		return
+		return procfs.ProgramInfo{}
 	}
-	i.AuxiliaryVector = p.Auxv
-	i.ArgStart, i.ArgEnd, i.EnvStart, i.EnvEnd = p.ArgStart, p.ArgEnd, p.EnvStart, p.EnvEnd
-	i.StartCode, i.EndCode, i.StartStack = p.StartCode, p.EndCode, p.StartStack
+	return procfs.ProgramInfo{
+		ArgStart: p.ArgStart, ArgEnd: p.ArgEnd, EnvStart: p.EnvStart, EnvEnd: p.EnvEnd,
+		StartCode: p.StartCode, EndCode: p.EndCode, StartStack: p.StartStack, AuxiliaryVector: p.Auxv,
+	}
 }
