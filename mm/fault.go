@@ -211,13 +211,24 @@ func (f *fault) makeSharedWritable(e entry) error {
 	return nil
 }
 
+// Stop reports whether a long operation must end early, because the task that
+// requested it has a fatal signal. A nil Stop never does. Operations call it with and
+// without the address space locked; it must not sleep.
+type Stop func() bool
+
+// stops calls a Stop that may be nil.
+func (s Stop) stops() bool { return s != nil && s() }
+
 // Populate makes the pages of the range present; pages of private writable
 // areas become writable (MAP_POPULATE, mlock). It stops at the first failure
-// and returns ENOMEM if nothing is mapped there or no memory is free, EFAULT
-// otherwise. It may sleep.
-func (as *AddressSpace) Populate(start, length uint64) error {
+// and returns EINTR if stop reports true, ENOMEM if nothing is mapped there or no
+// memory is free, EFAULT otherwise. It may sleep.
+func (as *AddressSpace) Populate(start, length uint64, stop Stop) error {
 	end := start + length
 	for address := start; address < end; {
+		if stop.stops() {
+			return unix.EINTR
+		}
 		as.mu.Lock()
 		next, err := as.populate(address, min(end, address+populateBatch))
 		as.flushAndUnlock()
@@ -227,6 +238,31 @@ func (as *AddressSpace) Populate(start, length uint64) error {
 		address = next
 	}
 	return nil
+}
+
+// populateLocked makes the pages of all locked areas present. It ignores failures
+// other than EINTR (Linux: mm_populate).
+func (as *AddressSpace) populateLocked(stop Stop) {
+	for address := uint64(0); ; {
+		start, end := as.nextPopulated(address)
+		if start == end || as.Populate(start, end-start, stop) == unix.EINTR {
+			return
+		}
+		address = end
+	}
+}
+
+// nextPopulated returns the bounds of the first area above the address whose pages
+// must be present, or an empty range.
+func (as *AddressSpace) nextPopulated(address uint64) (start, end uint64) {
+	as.mu.Lock()
+	defer as.mu.Unlock()
+	for v := as.areas.find(address); v != nil; v = v.next {
+		if v.populated() {
+			return max(v.start, address), v.end
+		}
+	}
+	return 0, 0
 }
 
 // populateBatch is how many bytes Populate handles before it releases the

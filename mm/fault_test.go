@@ -153,7 +153,7 @@ func TestPunchHoleKeepsPrivateCopies(t *testing.T) {
 	common := f.mmap(mm.MapRequest{Length: 4 * page, Prot: rw, Flags: shared, Object: file, File: file})
 	f.put(f.as, private+page, "copied")
 	f.want(f.as, private+2*page, pageText(2))
-	f.ok(f.as.Madvise(common+page, 2*page, unix.MADV_REMOVE))
+	f.ok(f.as.Madvise(common+page, 2*page, unix.MADV_REMOVE, nil))
 	f.want(f.as, private+page, "copied")
 	f.want(f.as, private+2*page, "\x00\x00")
 	f.want(f.as, common+page, "\x00\x00")
@@ -164,7 +164,7 @@ func TestSharedAnonymous(t *testing.T) {
 	f := newFixture(t)
 	at := f.mmap(mm.MapRequest{Length: 4 * page, Prot: rw, Flags: shared | unix.MAP_ANONYMOUS})
 	f.put(f.as, at, "parent")
-	child, err := f.as.Fork()
+	child, err := f.as.Fork(nil)
 	f.ok(err)
 	f.want(child, at, "parent")
 	f.put(child, at+page, "child")
@@ -195,7 +195,7 @@ func TestOutOfMemoryErrors(t *testing.T) {
 	if n, err := f.as.CopyOut(at+page-1, []byte("ab")); n != 1 || err != unix.ENOMEM {
 		t.Errorf("CopyOut without memory = %d, %v", n, err)
 	}
-	if _, err := f.as.Fork(); err != unix.ENOMEM {
+	if _, err := f.as.Fork(nil); err != unix.ENOMEM {
 		t.Errorf("Fork without memory: %v", err)
 	}
 	f.machine.Limit(-1)
@@ -213,7 +213,7 @@ func TestForkOutOfMemoryLeaksNothingAndKeepsParent(t *testing.T) {
 	for limit := 0; ; limit++ {
 		f.memory.Drain()
 		f.machine.Limit(limit)
-		child, err := f.as.Fork()
+		child, err := f.as.Fork(nil)
 		f.machine.Limit(-1)
 		if err == nil {
 			child.DecRef()

@@ -28,6 +28,8 @@ type MapRequest struct {
 	// Name is the name in /proc/pid/maps of a mapping without a file, such as
 	// "[stack]".
 	Name string
+	// Stop ends MAP_POPULATE early.
+	Stop Stop
 }
 
 // Mmap maps a range and returns its address (mmap(2)). It fails with EINVAL,
@@ -45,7 +47,7 @@ func (as *AddressSpace) Mmap(r MapRequest) (uint64, error) {
 	populate := v.populated() || r.Flags&(unix.MAP_POPULATE|unix.MAP_NONBLOCK) == unix.MAP_POPULATE
 	as.flushAndUnlock()
 	if err == nil && populate {
-		as.Populate(addr, length)
+		as.Populate(addr, length, r.Stop)
 	}
 	return addr, err
 }

@@ -272,7 +272,7 @@ func TestOvercommit(t *testing.T) {
 	at := f.mmapAnonymous(0, limit-1, rw)
 	_, err := f.as.Mmap(mm.MapRequest{Length: 2 * page, Prot: rw, Flags: anon | unix.MAP_NORESERVE})
 	wantError(t, "beyond the commit limit", err, unix.ENOMEM)
-	if _, err := f.as.Fork(); err != unix.ENOMEM {
+	if _, err := f.as.Fork(nil); err != unix.ENOMEM {
 		t.Errorf("fork beyond the commit limit: %v", err)
 	}
 	f.ok(f.as.Munmap(at, (limit-1)*page))
@@ -310,7 +310,7 @@ func TestMaxMapCount(t *testing.T) {
 
 func TestBrk(t *testing.T) {
 	f := newFixture(t)
-	if got := f.as.Brk(0x10000000); got != 0 {
+	if got := f.as.Brk(0x10000000, nil); got != 0 {
 		t.Errorf("brk without a heap = %#x", got)
 	}
 	const start = 0x10000000
@@ -325,7 +325,7 @@ func TestBrk(t *testing.T) {
 		{start + 2*page, start + 2*page},
 		{start + 1<<40, start + 2*page}, // more than physical memory
 	} {
-		if got := f.as.Brk(c.to); got != c.want {
+		if got := f.as.Brk(c.to, nil); got != c.want {
 			t.Errorf("Brk(%#x) = %#x, want %#x", c.to, got, c.want)
 		}
 	}
@@ -335,18 +335,18 @@ func TestBrk(t *testing.T) {
 		t.Errorf("areas %+v", r)
 	}
 	f.mmapAnonymous(start+8*page, 1, rw)
-	if got := f.as.Brk(start + 8*page); got != start+2*page {
+	if got := f.as.Brk(start+8*page, nil); got != start+2*page {
 		t.Errorf("brk grew up to another mapping: %#x", got)
 	}
-	if got := f.as.Brk(start + 7*page); got != start+7*page {
+	if got := f.as.Brk(start+7*page, nil); got != start+7*page {
 		t.Errorf("brk did not grow to one page below another mapping: %#x", got)
 	}
 	f.as.SetLimits(mm.Limits{Space: mm.Unlimited, Data: 4 * page})
-	f.as.Brk(start)
-	if got := f.as.Brk(start + 4*page); got != start {
+	f.as.Brk(start, nil)
+	if got := f.as.Brk(start+4*page, nil); got != start {
 		t.Errorf("brk grew beyond RLIMIT_DATA: %#x", got)
 	}
-	if got := f.as.Brk(start + 3*page); got != start+3*page {
+	if got := f.as.Brk(start+3*page, nil); got != start+3*page {
 		t.Errorf("brk within RLIMIT_DATA: %#x", got)
 	}
 }

@@ -12,6 +12,7 @@ type RemapRequest struct {
 	Addr, OldLength, NewLength uint64
 	Flags                      int    // MREMAP_*
 	NewAddr                    uint64 // with MREMAP_FIXED; a hint with MREMAP_DONTUNMAP
+	Stop                       Stop   // ends the population of a locked area early
 }
 
 // Mremap grows, shrinks or moves a mapping and returns its address
@@ -24,7 +25,7 @@ func (as *AddressSpace) Mremap(r RemapRequest) (uint64, error) {
 	addr, populate, err := as.mremap(r)
 	as.flushAndUnlock()
 	if err == nil && populate && r.NewLength > r.OldLength {
-		as.Populate(addr+r.OldLength, r.NewLength-r.OldLength)
+		as.Populate(addr+r.OldLength, r.NewLength-r.OldLength, r.Stop)
 	}
 	return addr, err
 }

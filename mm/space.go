@@ -312,11 +312,14 @@ func (as *AddressSpace) zap(v *vma, start, end uint64) {
 	as.tables.visit(start, end, func(address uint64, t *table, i int) {
 		e := t.get(i)
 		t.set(i, 0)
+		if e.frame() == as.memory.zero {
+			as.gather.page(address, frame.None)
+			return
+		}
 		as.gather.page(address, e.frame())
-		switch {
-		case e&entryAnonymous != 0:
+		if e&entryAnonymous != 0 {
 			anonymous++
-		case e.frame() != as.memory.zero:
+		} else {
 			other++
 		}
 		if len(as.gather.frames) >= gatherLimit {

@@ -84,6 +84,9 @@ func (t *Task) dequeue(blocked signal.Set) (signal.Info, bool) {
 			if signal.Stops.Has(s) {
 				t.stopTaken = true
 			}
+			if s == unix.SIGALRM && queue == &t.group.shared {
+				t.group.alarmTaken = true
+			}
 			return info, ok
 		}
 	}

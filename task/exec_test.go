@@ -218,8 +218,8 @@ func TestExecStartsTheDynamicLoader(t *testing.T) {
 		if t.CopyIn(auxv[atBASE], magic[:]); string(magic[:]) != "\x7fELF" {
 			w.T.Errorf("the memory at AT_BASE starts with %q, want the ELF magic", magic)
 		}
-		heap := t.MM.Brk(0)
-		if heap < pieBase || t.MM.Brk(heap+mm.PageSize) != heap+mm.PageSize {
+		heap := t.MM.Brk(0, nil)
+		if heap < pieBase || t.MM.Brk(heap+mm.PageSize, nil) != heap+mm.PageSize {
 			w.T.Errorf("brk cannot extend the heap at %#x", heap)
 		}
 		exit(t, 0)

@@ -57,6 +57,7 @@ type ThreadGroup struct {
 	stop       stopState
 	unkillable bool       // init: signals with the default action do nothing
 	endedTimes Usage      // of threads that have exited
+	alarmTaken bool       // a SIGALRM of the process was dequeued: see Timers.restartReal
 	posted     wait.Queue // woken when a signal becomes pending: signalfd(2)
 }
 

@@ -146,7 +146,7 @@ func (t *Task) forkMemory(child *Task, a *CloneArgs) error {
 		memory.IncRef()
 	} else {
 		var err error
-		if memory, err = t.MM.Fork(); err != nil {
+		if memory, err = t.MM.Fork(t.Killed); err != nil {
 			return err
 		}
 	}
