@@ -36,11 +36,11 @@ func (as *AddressSpace) moveBrk(address uint64) bool {
 	if next != nil && newEnd+PageSize > next.guardedStart() {
 		return false
 	}
-	v := &vma{start: oldEnd, end: newEnd, prot: ProtRead | ProtWrite, maxProt: ProtAll, flags: as.lockFuture}
+	v := &vma{start: oldEnd, end: newEnd, offset: oldEnd, prot: ProtRead | ProtWrite, maxProt: ProtAll, flags: as.lockFuture}
 	if as.checkRoom(v, oldEnd, newEnd) != nil {
 		return false
 	}
 	as.link(v)
-	as.merge(oldEnd, newEnd)
+	as.mergeBelow(v)
 	return true
 }

@@ -91,6 +91,7 @@ func (f *fault) fillAnonymous() error {
 	if err != nil {
 		return err
 	}
+	f.v.prepareAnonymous()
 	f.set(n, true, true)
 	f.as.resident(f.v, true, 1)
 	return nil
@@ -123,6 +124,7 @@ func (f *fault) fillCopy(n frame.Number) error {
 	if err != nil {
 		return err
 	}
+	f.v.prepareAnonymous()
 	f.set(private, true, true)
 	f.as.resident(f.v, true, 1)
 	return nil
@@ -187,6 +189,7 @@ func (f *fault) makeWritable(e entry) error {
 	if err != nil {
 		return err
 	}
+	f.v.prepareAnonymous()
 	f.set(private, true, true)
 	f.as.gather.page(f.address, e.frame())
 	if anonymous {
@@ -316,6 +319,9 @@ func (as *AddressSpace) growStack(v *vma, address uint64) bool {
 		return false
 	}
 	as.areas.resize(v, address, v.end)
+	if v.anonymous() {
+		v.offset -= grow
+	}
 	as.account(v, pages)
 	return true
 }

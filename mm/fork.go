@@ -40,6 +40,7 @@ func (as *AddressSpace) copyAreas(child *AddressSpace, stop Stop) error {
 		*inherited = *v
 		inherited.node = node{}
 		inherited.flags &^= areaLocked | areaLockFault
+		inherited.inheritAnonymous()
 		child.link(inherited)
 		if v.has(areaWipeOnFork) {
 			continue
@@ -49,6 +50,17 @@ func (as *AddressSpace) copyAreas(child *AddressSpace, stop Stop) error {
 		}
 	}
 	return nil
+}
+
+// inheritAnonymous gives the copy of an area an identity of its own, if the area has
+// anonymous pages that the copy keeps (Linux: anon_vma_fork).
+func (v *vma) inheritAnonymous() {
+	switch {
+	case v.has(areaWipeOnFork):
+		v.anon, v.inherited = nil, false
+	case v.anon != nil:
+		v.anon, v.inherited = new(anonymousPages), true
+	}
 }
 
 // copyEntries copies the page table entries of the area. Private pages become

@@ -117,13 +117,16 @@ func (as *AddressSpace) mmap(r MapRequest, v *vma) (uint64, error) {
 		return 0, err
 	}
 	v.start, v.end = addr, end
+	if v.anonymous() {
+		v.offset = addr
+	}
 	if v.has(areaShared) && v.object == nil {
 		object := newSharedAnonymous(as.memory, uint64(v.pages()))
 		v.object, v.file, v.offset = object, object, 0
 		as.closing = append(as.closing, object) // drops the reference that newSharedAnonymous returned
 	}
 	as.link(v)
-	as.merge(addr, end)
+	as.mergeNew(v)
 	return addr, nil
 }
 

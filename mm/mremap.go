@@ -140,7 +140,7 @@ func (as *AddressSpace) canExtend(v *vma, r RemapRequest) bool {
 func (as *AddressSpace) extend(v *vma, r RemapRequest) error {
 	as.account(v, int64(r.NewLength-r.OldLength)/PageSize)
 	as.areas.resize(v, v.start, r.Addr+r.NewLength)
-	as.merge(v.start, v.end)
+	as.mergeAbove(v)
 	return nil
 }
 
@@ -204,6 +204,9 @@ func (as *AddressSpace) move(v *vma, r RemapRequest, at uint64) error {
 	moved.node = node{}
 	moved.offset += r.Addr - v.start
 	moved.start, moved.end = at, at+r.NewLength
+	if v.anonymous() && v.anon == nil {
+		moved.offset = at
+	}
 	if err := as.prepareMove(r, at); err != nil {
 		return err
 	}

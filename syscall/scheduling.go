@@ -195,12 +195,12 @@ func sysSchedGetscheduler(t *task.Task, a *amd64.Args) (uint64, error) {
 }
 
 func sysSchedGetparam(t *task.Task, a *amd64.Args) (uint64, error) {
+	if a[1] == 0 {
+		return 0, unix.EINVAL
+	}
 	target, err := schedulingTarget(t, int32(a[0]))
 	if err != nil {
 		return 0, err
-	}
-	if a[1] == 0 {
-		return 0, unix.EINVAL
 	}
 	return 0, abi.CopyOut(t, a[1], target.Scheduling.Priority.Load())
 }

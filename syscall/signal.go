@@ -73,7 +73,7 @@ func sysSigprocmask(t *task.Task, a *amd64.Args) (uint64, error) {
 		if err != nil {
 			return 0, err
 		}
-		switch a[0] {
+		switch int32(a[0]) {
 		case unix.SIG_BLOCK:
 			set |= old
 		case unix.SIG_UNBLOCK:

@@ -15,6 +15,7 @@ var attributesSubsystem = Subsystem{
 		child.noNewPrivs.Store(parent.noNewPrivs.Load())
 		child.personality.Store(parent.personality.Load())
 		child.timerSlack.Store(parent.timerSlack.Load())
+		child.defaultSlack.Store(parent.timerSlack.Load())
 		return nil
 	},
 }
@@ -48,10 +49,11 @@ func (t *Task) SetNoNewPrivileges() { t.noNewPrivs.Store(true) }
 // TimerSlack is PR_GET_TIMERSLACK in nanoseconds.
 func (t *Task) TimerSlack() uint64 { return t.timerSlack.Load() }
 
-// SetTimerSlack is PR_SET_TIMERSLACK; 0 restores the default.
+// SetTimerSlack is PR_SET_TIMERSLACK; 0 restores the default: the value that the parent
+// had when it made the task.
 func (t *Task) SetTimerSlack(nanoseconds uint64) {
 	if nanoseconds == 0 {
-		nanoseconds = defaultTimerSlack
+		nanoseconds = t.defaultSlack.Load()
 	}
 	t.timerSlack.Store(nanoseconds)
 }

@@ -199,13 +199,9 @@ func (k *Kernel) notifyParent(g *ThreadGroup, exitSignal signal.Signal) (reap bo
 	return reap
 }
 
-// reap removes a zombie and adds its usage to its parent's. The kernel's lock is
-// held.
+// reap removes a zombie. The kernel's lock is held.
 func (k *Kernel) reap(g *ThreadGroup) {
 	if parent := g.parent; parent != nil {
-		usage := g.Usage()
-		usage.Add(g.reapedTimes)
-		parent.reapedTimes.Add(usage)
 		parent.removeChild(g)
 	}
 	g.setParent(nil)

@@ -48,6 +48,7 @@ func (k *Kernel) newFirstTask(c *cred.Credentials) *Task {
 	t.group, t.Frame = g, amd64.NewFrame(0)
 	t.credentials.Store(c)
 	t.timerSlack.Store(defaultTimerSlack)
+	t.defaultSlack.Store(defaultTimerSlack)
 	g.threads = []*Task{t}
 	g.live = 1
 	return t
