@@ -125,6 +125,10 @@ func (t *Task) act(info signal.Info) (delivery, bool) {
 		t.stopBySignal(s)
 		return delivery{}, false
 	}
+	if what == signal.Core {
+		t.dieOfCoreSignal(&info)
+		return delivery{}, false
+	}
 	t.ExitGroup(SignalStatus(s))
 	return delivery{}, false
 }

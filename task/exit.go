@@ -120,7 +120,7 @@ func (k *Kernel) finishExit(t *Task) {
 	}
 	if g.ThreadCount() == 1 && exitState(g.leader().exitState.Load()) == zombie {
 		k.processEnded(g)
-	} else if g.execWaits() {
+	} else if g.threadWaits() {
 		g.done.Wake(waitReadable)
 	}
 }
@@ -133,12 +133,12 @@ func (g *ThreadGroup) countEnded(t *Task) {
 	t.counted = true
 }
 
-// execWaits reports whether a thread waits in execve(2) for the exit of the
-// others.
-func (g *ThreadGroup) execWaits() bool {
+// threadWaits reports whether a thread waits for the exit of the others: in execve(2),
+// or before it writes a core file.
+func (g *ThreadGroup) threadWaits() bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return g.execTask != nil
+	return g.execTask != nil || g.dumper != nil
 }
 
 // releaseThread removes a thread that nobody can wait for. The kernel's lock is

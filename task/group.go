@@ -52,6 +52,7 @@ type ThreadGroup struct {
 
 	groupExit  bool   // every thread must exit, with exitStatus
 	exitStatus Status // of exit_group(2), or of the fatal signal
+	dumper     *Task  // the thread that writes a core file, or nil
 	execTask   *Task  // the thread that waits in execve(2) for the others, or nil
 
 	stop       stopState

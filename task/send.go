@@ -42,6 +42,9 @@ func (g *ThreadGroup) send(to *Task, info signal.Info, f force) error {
 func (g *ThreadGroup) sendLocked(to *Task, info signal.Info, f force) error {
 	s := info.Signo
 	if g.groupExit {
+		if s == unix.SIGKILL && g.dumper != nil {
+			g.dumper.kill() // it ends the core dump
+		}
 		return nil // the process already exits, with another status
 	}
 	g.jobControlEffects(s)
