@@ -7,6 +7,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"slowpath/cred"
 	"slowpath/sysctl"
 )
 
@@ -94,6 +95,7 @@ type Mounts struct {
 	numbers   Numbers // of inodes without a name
 	lockGraph lockGraph
 	lastMinor atomic.Uint32 // of device numbers for file systems
+	openFiles atomic.Int64
 
 	servicesMu sync.Mutex
 	services   map[any]any
@@ -116,6 +118,18 @@ func NewMounts(root Filesystem, fifo OpenFunc) *Mounts {
 	m.list = append(m.list, m.root)
 	m.unnamed = &Mount{filesystem: unnamedFilesystem{}}
 	return m
+}
+
+// OpenFiles returns the number of open file descriptions (/proc/sys/fs/file-nr).
+func (m *Mounts) OpenFiles() int64 { return m.openFiles.Load() }
+
+// CheckFileMax returns ENFILE if there are more than file-max open files and the caller
+// has no CAP_SYS_ADMIN (Linux: alloc_empty_file).
+func (m *Mounts) CheckFileMax(c *cred.Credentials) error {
+	if m.OpenFiles() > m.Settings.FileMax.Get() && !c.Has(cred.SysAdmin) {
+		return unix.ENFILE
+	}
+	return nil
 }
 
 // Register makes a file system type known to mount(2) and /proc/filesystems.

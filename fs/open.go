@@ -155,7 +155,7 @@ func (at At) findOrCreate(flags int, mode uint32) (p Path, origin fileOrigin, er
 	if err == nil && !f.path.Valid() {
 		return at.createLocked(m, final, exclusive, mode)
 	}
-	return existing(f, err, exclusive)
+	return at.existing(m, f, err, exclusive)
 }
 
 // createLocked walks again with the namespace locked for writing, because the
@@ -165,7 +165,7 @@ func (at At) createLocked(m *Mounts, final finalLink, exclusive bool, mode uint3
 	defer m.tree.Unlock()
 	f, err := at.find(m, final)
 	if err != nil || f.path.Valid() {
-		return existing(f, err, exclusive)
+		return at.existing(m, f, err, exclusive)
 	}
 	if f.slash {
 		return Path{}, existedBefore, unix.EISDIR
@@ -177,7 +177,7 @@ func (at At) createLocked(m *Mounts, final finalLink, exclusive bool, mode uint3
 	return p, newlyCreated, err
 }
 
-func existing(f found, err error, exclusive bool) (Path, fileOrigin, error) {
+func (at At) existing(m *Mounts, f found, err error, exclusive bool) (Path, fileOrigin, error) {
 	switch {
 	case err != nil:
 		return Path{}, existedBefore, err
@@ -185,8 +185,10 @@ func existing(f found, err error, exclusive bool) (Path, fileOrigin, error) {
 		return Path{}, existedBefore, unix.EEXIST
 	case f.path.dentry.isDirectory(), f.slash:
 		return Path{}, existedBefore, unix.EISDIR
+	case f.kind == lastJump:
+		return f.path, existedBefore, nil // the parent is not known, and the file is the caller's
 	}
-	return f.path, existedBefore, nil
+	return f.path, existedBefore, m.mayReuse(f.parent, f.path.Inode(), at.Caller.Credentials())
 }
 
 // finishOpen opens the inode at p. It checks permissions only if the file

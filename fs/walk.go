@@ -132,6 +132,9 @@ func (w *walker) step() error {
 		return unix.EXDEV
 	}
 	if child.dentry.inode.Base().Type() == unix.S_IFLNK && w.follows(last, slash) {
+		if err := w.mayFollow(w.at, child.dentry.inode); err != nil {
+			return err
+		}
 		return w.stepLink(child, after, slash)
 	}
 	if !last {

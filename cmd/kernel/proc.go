@@ -20,7 +20,7 @@ import (
 func (k *kernel) mountSystemFiles() error {
 	proc := procfs.New(procview.New(k.tasks, procview.Config{
 		CPUs: k.processors, Release: syscall.Release, Version: syscall.Version, CommandLine: boot.CommandLine(),
-		Sysctls: []sysctl.Row{k.printkRow()},
+		Sysctls: []sysctl.Row{k.printkRow(), k.fileCountRow()},
 	}), k.slowpathFiles())
 	sys := procfs.NewSysfs(boot.CPUs())
 	for _, m := range []struct {
@@ -33,6 +33,14 @@ func (k *kernel) mountSystemFiles() error {
 		}
 	}
 	return k.mountTerminals()
+}
+
+// fileCountRow returns /proc/sys/fs/file-nr: the open files, those that are allocated and
+// unused, which do not exist here, and file-max (proc(5)).
+func (k *kernel) fileCountRow() sysctl.Row {
+	return sysctl.Row{Name: "fs/file-nr", Mode: 0o444, Value: sysctl.Integers{
+		{Get: k.mounts.OpenFiles}, {Get: func() int64 { return 0 }}, {Get: k.settings.FileMax.Get},
+	}}
 }
 
 // printkRow returns /proc/sys/kernel/printk: the level of the console, and three
