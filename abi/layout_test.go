@@ -48,6 +48,13 @@ var layouts = []row{
 	{value: Termios{}, c: "struct termios", headers: "asm/termbits.h", fields: "c_iflag c_oflag c_cflag c_lflag c_line c_cc"},
 	{value: PselectMask{}, fields: "- -"},
 
+	{value: ElfPrstatus{}, c: "struct elf_prstatus", headers: "sys/procfs.h",
+		fields: "pr_info pr_cursig - pr_sigpend pr_sighold pr_pid pr_ppid pr_pgrp pr_sid pr_utime pr_stime pr_cutime pr_cstime pr_reg pr_fpvalid -"},
+	{value: UserRegs{}, c: "struct user_regs_struct", headers: "sys/user.h",
+		fields: "r15 r14 r13 r12 rbp rbx r11 r10 r9 r8 rax rcx rdx rsi rdi orig_rax rip cs eflags rsp ss fs_base gs_base ds es fs gs"},
+	{value: ElfPrpsinfo{}, c: "struct elf_prpsinfo", headers: "sys/procfs.h",
+		fields: "pr_state pr_sname pr_zomb pr_nice - pr_flag pr_uid pr_gid pr_pid pr_ppid pr_pgrp pr_sid pr_fname pr_psargs"},
+
 	{value: Sigaction{}, c: "struct sigaction", headers: signalHeaders, fields: "sa_handler sa_flags sa_restorer sa_mask"},
 	{value: Stack{}, c: "stack_t", headers: signalHeaders, fields: "ss_sp ss_flags - ss_size"},
 	{value: Sigcontext{}, c: "struct sigcontext", headers: signalHeaders,

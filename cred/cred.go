@@ -66,17 +66,36 @@ func (c *Credentials) InGroup(gid uint32) bool {
 	return found
 }
 
-// MayInspect reports whether a task with the credentials c may read the state of a
-// task with the credentials target (ptrace(2), PTRACE_MODE_READ_FSCREDS). It requires
-// CAP_SYS_PTRACE; or the file-system ids of c must equal all ids of target, and
-// target must not have a permitted capability that c lacks.
-func (c *Credentials) MayInspect(target *Credentials) bool {
+// InspectAs selects the identity of the caller in MayInspect.
+type InspectAs bool
+
+// The values of InspectAs.
+const (
+	// WithFileIDs compares the file-system ids and the effective capabilities
+	// (ptrace(2), PTRACE_MODE_FSCREDS): access through a file of /proc.
+	WithFileIDs InspectAs = false
+	// WithRealIDs compares the real ids and the permitted capabilities
+	// (PTRACE_MODE_REALCREDS): access by a system call on a process.
+	WithRealIDs InspectAs = true
+)
+
+// MayInspect reports whether a task with the credentials c may read or change the
+// state of a task of another process with the credentials target (ptrace(2),
+// "Ptrace access mode checking"). The ids of c must equal all ids of target, and
+// target must not have a permitted capability that c lacks. dumpable says whether
+// the target's memory has the value SUID_DUMP_USER. CAP_SYS_PTRACE overrides each
+// rule.
+func (c *Credentials) MayInspect(target *Credentials, as InspectAs, dumpable bool) bool {
 	if c.Has(SysPTrace) {
 		return true
 	}
-	sameUser := c.FSUID == target.EUID && c.FSUID == target.SUID && c.FSUID == target.UID
-	sameGroup := c.FSGID == target.EGID && c.FSGID == target.SGID && c.FSGID == target.GID
-	return sameUser && sameGroup && target.Permitted&^c.Permitted == 0
+	user, group, capabilities := c.FSUID, c.FSGID, c.Effective
+	if as == WithRealIDs {
+		user, group, capabilities = c.UID, c.GID, c.Permitted
+	}
+	sameUser := user == target.EUID && user == target.SUID && user == target.UID
+	sameGroup := group == target.EGID && group == target.SGID && group == target.GID
+	return sameUser && sameGroup && dumpable && target.Permitted&^capabilities == 0
 }
 
 // WithRealIDs returns a copy for access(2): the file-system ids are the real ids. The

@@ -158,7 +158,7 @@ func (p Path) Permit(caller Caller, want Permission) error {
 	if want&MayExecute != 0 && a.IsRegular() && p.mount.NoExec() {
 		return unix.EACCES
 	}
-	return permit(&a, caller.Credentials(), want)
+	return permitInode(p.Inode(), &a, caller, caller.Credentials(), want)
 }
 
 // writesMount reports whether writing to the inode changes its file system.
@@ -212,5 +212,5 @@ func (p Path) searchDirectory(caller Caller) error {
 	if !a.IsDirectory() {
 		return unix.ENOTDIR
 	}
-	return permit(&a, caller.Credentials(), MayExecute)
+	return permitInode(p.Inode(), &a, caller, caller.Credentials(), MayExecute)
 }

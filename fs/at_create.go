@@ -122,6 +122,9 @@ func (at At) LinkTo(old At) error {
 		return unix.EXDEV
 	}
 	inode := from.Inode()
+	if err := m.mayLink(inode, at.Caller.Credentials()); err != nil {
+		return err
+	}
 	if inode.Base().Type() == unix.S_IFDIR {
 		return unix.EPERM
 	}

@@ -17,7 +17,7 @@ type cachedContents struct {
 // textRoom is what must be free, in bytes, before a text is generated.
 const textRoom = 256 << 10
 
-func (b *BytesFile) contents(offset int64) ([]byte, error) {
+func (b *BytesFile) contents(caller Caller, offset int64) ([]byte, error) {
 	b.cache.mu.Lock()
 	defer b.cache.mu.Unlock()
 	if b.cache.loaded && offset != 0 {
@@ -28,7 +28,7 @@ func (b *BytesFile) contents(offset int64) ([]byte, error) {
 		return nil, err
 	}
 	defer b.Memory.Unreserve(textRoom)
-	text, err := b.Contents()
+	text, err := b.Contents(caller)
 	if err != nil {
 		return nil, err
 	}
@@ -51,7 +51,7 @@ func (b *BytesFile) HeldMemory() int64 { return b.cache.size.Load() }
 
 // Read implements FileOperations.
 func (b *BytesFile) Read(_ *File, dst Sink, offset int64) (int, error) {
-	text, err := b.contents(offset)
+	text, err := b.contents(CallerOf(dst), offset)
 	if err != nil || offset >= int64(len(text)) {
 		return 0, err
 	}

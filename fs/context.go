@@ -3,6 +3,8 @@ package fs
 import (
 	"sync"
 	"sync/atomic"
+
+	"golang.org/x/sys/unix"
 )
 
 // Context is the root directory, the working directory and the umask of a task.
@@ -13,9 +15,10 @@ type Context struct {
 	umask  atomic.Uint32
 	mounts *Mounts
 
-	mu        sync.Mutex // guards root and directory
+	mu        sync.Mutex // guards the fields below
 	root      Path
 	directory Path
+	executing int // users between BeginExec and EndExec
 }
 
 // NewContext returns a context at the root of m with umask 022 and one user.
@@ -28,10 +31,50 @@ func NewContext(m *Mounts) *Context {
 	return c
 }
 
-// Share adds a user and returns c (CLONE_FS).
-func (c *Context) Share() *Context {
+// Share adds a user and returns c (CLONE_FS): EAGAIN during execve(2) of a user that
+// relies on not sharing c.
+func (c *Context) Share() (*Context, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.executing > 0 {
+		return nil, unix.EAGAIN
+	}
 	c.users.Add(1)
-	return c
+	return c, nil
+}
+
+// BeginExec reports whether c has only the given number of users, all of them in one
+// process. If so, Share fails until EndExec (Linux: fs_struct.in_exec).
+func (c *Context) BeginExec(users int) (alone bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	alone = int(c.users.Load()) <= users
+	if alone {
+		c.executing++
+	}
+	return alone
+}
+
+// EndExec ends BeginExec. alone is its result.
+func (c *Context) EndExec(alone bool) {
+	if !alone {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.executing--
+}
+
+// RootOnly returns a new context with the root of c as root and working directory,
+// for a file that shows the mounts below that root.
+func (c *Context) RootOnly() *Context {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	n := &Context{mounts: c.mounts, root: c.root, directory: c.root}
+	n.root.hold()
+	n.directory.hold()
+	n.users.Store(1)
+	return n
 }
 
 // Copy returns a new context with the same contents and one user (fork(2)).

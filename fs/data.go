@@ -31,6 +31,16 @@ func Unget(src Source, n int) {
 	}
 }
 
+// CallerOf returns the task that makes a transfer with the Sink or Source, or nil if
+// its memory is the kernel's. A file whose result depends on the credentials of the
+// reader or writer, not of the opener, calls it.
+func CallerOf(transfer any) Caller {
+	if c, ok := transfer.(interface{ Caller() Caller }); ok {
+		return c.Caller()
+	}
+	return nil
+}
+
 // BytesSink is a Sink over kernel memory.
 type BytesSink struct{ free, all []byte }
 

@@ -112,6 +112,7 @@ type ReleaseHook struct {
 }
 
 func newFile(m *Mounts, p Path, flags int, ops FileOperations) *File {
+	m.openFiles.Add(1)
 	f := &File{mounts: m, path: p, operations: ops}
 	f.flags.Store(uint32(flags &^ notKeptFlags))
 	f.references.Store(1)
@@ -137,6 +138,7 @@ func (f *File) DecRef() {
 	f.Inode().Base().locks.ReleaseFile(f)
 	f.operations.Release()
 	f.releaseAccess()
+	f.mounts.openFiles.Add(-1)
 	f.path.release()
 }
 

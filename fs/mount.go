@@ -8,7 +8,9 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"slowpath/cred"
 	"slowpath/mm"
+	"slowpath/sysctl"
 )
 
 // MountFlags are the MS_ flags of mount(2) that a mount keeps: MS_RDONLY,
@@ -98,6 +100,10 @@ type MakeFilesystem func(options string) (Filesystem, error)
 // Mounts is a mount namespace: the tree of all mounts, and the state that its
 // files share. It is safe for concurrent use.
 type Mounts struct {
+	// Settings are those of /proc/sys/fs. They are set before the first file
+	// operation; NewMounts sets sysctl.Defaults.
+	Settings *sysctl.Settings
+
 	// tree guards the structure of the namespace. It is held for reading during
 	// a walk, and for writing while a name or a mount changes.
 	tree   sync.RWMutex
@@ -116,6 +122,7 @@ type Mounts struct {
 	lockGraph lockGraph
 	lastMinor atomic.Uint32 // of device numbers for file systems
 	instances instances
+	openFiles atomic.Int64
 
 	servicesMu sync.Mutex
 	services   map[any]any
@@ -130,6 +137,7 @@ func NewMounts(root Filesystem, fifo OpenFunc) *Mounts {
 		fifo:   fifo,
 
 		services: make(map[any]any),
+		Settings: sysctl.Defaults(),
 	}
 	m.numbers.SetDevice(m.NewDevice())
 	m.root = m.newMount(m.instances.use(root, m), root.Type(), 0)
@@ -146,6 +154,18 @@ func (m *Mounts) SetMemory(memory *mm.Memory) { m.memory = memory }
 
 // Memory returns what SetMemory has set, or nil.
 func (m *Mounts) Memory() *mm.Memory { return m.memory }
+
+// OpenFiles returns the number of open file descriptions (/proc/sys/fs/file-nr).
+func (m *Mounts) OpenFiles() int64 { return m.openFiles.Load() }
+
+// CheckFileMax returns ENFILE if there are more than file-max open files and the caller
+// has no CAP_SYS_ADMIN (Linux: alloc_empty_file).
+func (m *Mounts) CheckFileMax(c *cred.Credentials) error {
+	if m.OpenFiles() > m.Settings.FileMax.Get() && !c.Has(cred.SysAdmin) {
+		return unix.ENFILE
+	}
+	return nil
+}
 
 // Register makes a file system type known to mount(2) and /proc/filesystems.
 func (m *Mounts) Register(name string, makeInstance MakeFilesystem) {
@@ -233,10 +253,6 @@ func (m *Mounts) up(p, root Path) Path {
 	return p
 }
 
-// MaxMounts is the maximum number of mounts in the namespace
-// (/proc/sys/fs/mount-max).
-const MaxMounts = 100_000
-
 // mayMountOn checks that n mounts may be attached at p. Errors: ENOENT if the
 // name of p was removed, EINVAL if p is not in the namespace, ENOSPC for too many
 // mounts. m.tree is held.
@@ -246,7 +262,7 @@ func (m *Mounts) mayMountOn(p Path, n int) error {
 		return unix.ENOENT
 	case !p.mount.attached:
 		return unix.EINVAL
-	case len(m.list)+n > MaxMounts:
+	case int64(len(m.list)+n) > m.Settings.MountMax.Get():
 		return unix.ENOSPC
 	}
 	return nil

@@ -167,7 +167,7 @@ func (at At) findExisting(m *Mounts, final finalLink, exclusive bool) (Path, fil
 	if err == nil && !f.path.Valid() {
 		return Path{}, existedBefore, nil
 	}
-	return existing(f, err, exclusive)
+	return at.existing(m, f, err, exclusive)
 }
 
 // createLocked walks again with the namespace locked for writing, because the
@@ -177,7 +177,7 @@ func (at At) createLocked(m *Mounts, final finalLink, exclusive bool, mode uint3
 	defer m.tree.Unlock()
 	f, err := at.find(m, final)
 	if err != nil || f.path.Valid() {
-		return existing(f, err, exclusive)
+		return at.existing(m, f, err, exclusive)
 	}
 	if f.slash {
 		return Path{}, existedBefore, unix.EISDIR
@@ -194,7 +194,7 @@ func (at At) createLocked(m *Mounts, final finalLink, exclusive bool, mode uint3
 
 // existing returns the result of a walk of O_CREAT that has found a file. It makes
 // the path used. The namespace is locked.
-func existing(f found, err error, exclusive bool) (Path, fileOrigin, error) {
+func (at At) existing(m *Mounts, f found, err error, exclusive bool) (Path, fileOrigin, error) {
 	switch {
 	case err != nil:
 		return Path{}, existedBefore, err
@@ -202,6 +202,12 @@ func existing(f found, err error, exclusive bool) (Path, fileOrigin, error) {
 		return Path{}, existedBefore, unix.EEXIST
 	case f.path.dentry.isDirectory(), f.slash:
 		return Path{}, existedBefore, unix.EISDIR
+	case f.kind == lastJump:
+		f.path.hold()
+		return f.path, existedBefore, nil // the parent is not known, and the file is the caller's
+	}
+	if err := m.mayReuse(f.parent, f.path.Inode(), at.Caller.Credentials()); err != nil {
+		return Path{}, existedBefore, err
 	}
 	f.path.hold()
 	return f.path, existedBefore, nil

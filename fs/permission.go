@@ -16,6 +16,26 @@ const (
 	MayRead    Permission = unix.R_OK
 )
 
+// AccessRule is implemented by an inode whose permissions do not follow from its
+// mode alone (Linux: inode_operations.permission).
+type AccessRule interface {
+	// PermitAccess returns nil if caller has the permissions want. byMode is the
+	// result of the mode bits and the capabilities: nil or EACCES. It is called
+	// with the namespace locked and must not sleep.
+	PermitAccess(caller Caller, want Permission, byMode error) error
+}
+
+// permitInode checks the permissions want on an inode for caller, with the
+// credentials c: those of caller, or for access(2) those with its real ids. Error:
+// EACCES.
+func permitInode(i Inode, a *Attributes, caller Caller, c *cred.Credentials, want Permission) error {
+	err := permit(a, c, want)
+	if rule, ok := i.(AccessRule); ok {
+		return rule.PermitAccess(caller, want, err)
+	}
+	return err
+}
+
 // permit checks the permissions want by mode bits and capabilities
 // (path_resolution(7)). Error: EACCES.
 func permit(a *Attributes, c *cred.Credentials, want Permission) error {

@@ -132,6 +132,9 @@ func (w *walker) step() error {
 		return unix.EXDEV
 	}
 	if child.dentry.inode.Base().Type() == unix.S_IFLNK && w.follows(last, slash) {
+		if err := w.mayFollow(w.at, child.dentry.inode); err != nil {
+			return err
+		}
 		return w.stepLink(child, after, slash)
 	}
 	if !last {
@@ -154,7 +157,7 @@ func (w *walker) searchable(component string) error {
 	if len(component) > MaxNameLength {
 		return unix.ENAMETOOLONG
 	}
-	return permit(&a, w.cred, MayExecute)
+	return permitInode(w.at.dentry.inode, &a, w.caller, w.cred, MayExecute)
 }
 
 func (w *walker) stepUp() error {

@@ -39,6 +39,20 @@ func New(console io.Writer, shown Level) *Log {
 	return &Log{console: console, shown: shown}
 }
 
+// Shown returns the level below which messages are printed on the console.
+func (l *Log) Shown() Level {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.shown
+}
+
+// SetShown sets the level of Shown (/proc/sys/kernel/printk).
+func (l *Log) SetShown(level Level) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.shown = level
+}
+
 // Printf logs a message, preceded by the time since boot. It may sleep if the
 // console does.
 func (l *Log) Printf(level Level, format string, arguments ...any) {

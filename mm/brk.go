@@ -3,8 +3,8 @@ package mm
 // Brk moves the end of the heap to the address and returns the resulting end.
 // The end is unchanged if the address is below the heap's start, overlaps
 // another mapping, or exceeds a limit or the available memory (brk(2), "C
-// library/kernel differences").
-func (as *AddressSpace) Brk(address uint64) uint64 {
+// library/kernel differences"). stop ends the population of a locked heap early.
+func (as *AddressSpace) Brk(address uint64, stop Stop) uint64 {
 	as.mu.Lock()
 	old := as.brk
 	ok := as.moveBrk(address)
@@ -14,7 +14,7 @@ func (as *AddressSpace) Brk(address uint64) uint64 {
 	brk, populate := as.brk, as.lockFuture == areaLocked
 	as.flushAndUnlock()
 	if ok && populate && address > old {
-		as.Populate(pageUp(old), pageUp(address)-pageUp(old))
+		as.Populate(pageUp(old), pageUp(address)-pageUp(old), stop)
 	}
 	return brk
 }
@@ -36,11 +36,11 @@ func (as *AddressSpace) moveBrk(address uint64) bool {
 	if next != nil && newEnd+PageSize > next.guardedStart() {
 		return false
 	}
-	v := &vma{start: oldEnd, end: newEnd, prot: ProtRead | ProtWrite, maxProt: ProtAll, flags: as.lockFuture}
+	v := &vma{start: oldEnd, end: newEnd, offset: oldEnd, prot: ProtRead | ProtWrite, maxProt: ProtAll, flags: as.lockFuture}
 	if as.checkRoom(v, oldEnd, newEnd) != nil {
 		return false
 	}
 	as.link(v)
-	as.merge(oldEnd, newEnd)
+	as.mergeBelow(v)
 	return true
 }

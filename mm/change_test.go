@@ -91,7 +91,7 @@ func TestMprotectKeepsCopyOnWrite(t *testing.T) {
 	f := newFixture(t)
 	at := f.mmapAnonymous(0, 1, rw)
 	f.put(f.as, at, "old")
-	child, err := f.as.Fork()
+	child, err := f.as.Fork(nil)
 	f.ok(err)
 	defer child.DecRef()
 	f.ok(f.as.Mprotect(at, page, unix.PROT_READ))
@@ -213,13 +213,13 @@ func TestMadvise(t *testing.T) {
 		f.put(f.as, base+i*page, "data")
 	}
 	f.put(f.as, mapped, "mine")
-	f.ok(f.as.Madvise(base, page, unix.MADV_DONTNEED))
-	f.ok(f.as.Madvise(base+page, page, unix.MADV_FREE))
-	f.ok(f.as.Madvise(mapped, 2*page, unix.MADV_DONTNEED))
+	f.ok(f.as.Madvise(base, page, unix.MADV_DONTNEED, nil))
+	f.ok(f.as.Madvise(base+page, page, unix.MADV_FREE, nil))
+	f.ok(f.as.Madvise(mapped, 2*page, unix.MADV_DONTNEED, nil))
 	f.want(f.as, base, "\x00\x00\x00\x00")
 	f.want(f.as, base+2*page, "data")
 	f.want(f.as, mapped, pageText(0))
-	f.ok(f.as.Madvise(base, 4*page, unix.MADV_POPULATE_WRITE))
+	f.ok(f.as.Madvise(base, 4*page, unix.MADV_POPULATE_WRITE, nil))
 	for _, c := range []struct {
 		name         string
 		addr, length uint64
@@ -243,14 +243,14 @@ func TestMadvise(t *testing.T) {
 		{"sequential", base, 4 * page, unix.MADV_SEQUENTIAL, 0},
 		{"normal", base, 4 * page, unix.MADV_NORMAL, 0},
 	} {
-		wantError(t, c.name, f.as.Madvise(c.addr, c.length, c.advice), c.want)
+		wantError(t, c.name, f.as.Madvise(c.addr, c.length, c.advice, nil), c.want)
 	}
 	f.ok(f.as.Mprotect(base, page, unix.PROT_READ))
-	wantError(t, "populate for writing", f.as.Madvise(base, page, unix.MADV_POPULATE_WRITE), unix.EINVAL)
+	wantError(t, "populate for writing", f.as.Madvise(base, page, unix.MADV_POPULATE_WRITE, nil), unix.EINVAL)
 	file.truncate(1)
-	wantError(t, "populate beyond the end", f.as.Madvise(mapped, 2*page, unix.MADV_POPULATE_READ), unix.EFAULT)
-	f.ok(f.as.Mlock(base+page, page, false))
-	wantError(t, "drop of locked memory", f.as.Madvise(base+page, page, unix.MADV_DONTNEED), unix.EINVAL)
+	wantError(t, "populate beyond the end", f.as.Madvise(mapped, 2*page, unix.MADV_POPULATE_READ, nil), unix.EFAULT)
+	f.ok(f.as.Mlock(base+page, page, mm.LockNow, nil))
+	wantError(t, "drop of locked memory", f.as.Madvise(base+page, page, unix.MADV_DONTNEED, nil), unix.EINVAL)
 }
 
 func TestMlock(t *testing.T) {
@@ -259,37 +259,37 @@ func TestMlock(t *testing.T) {
 	f.mmapAnonymous(base, 8, rw)
 	limits := mm.Limits{Space: mm.Unlimited, Data: mm.Unlimited, Stack: mm.Unlimited, Locked: 4 * page}
 	f.as.SetLimits(limits)
-	wantError(t, "too much", f.as.Mlock(base, 5*page, false), unix.ENOMEM)
-	f.ok(f.as.Mlock(base+10, 3*page, false)) // rounds to 4 pages
-	f.ok(f.as.Mlock(base, 4*page, false))    // counts once
+	wantError(t, "too much", f.as.Mlock(base, 5*page, mm.LockNow, nil), unix.ENOMEM)
+	f.ok(f.as.Mlock(base+10, 3*page, mm.LockNow, nil)) // rounds to 4 pages
+	f.ok(f.as.Mlock(base, 4*page, mm.LockNow, nil))    // counts once
 	if u := f.as.Usage(); u.Locked != 4 || u.Anonymous != 4 {
 		t.Errorf("usage %+v", u)
 	}
-	wantError(t, "all is too much", f.as.Mlockall(unix.MCL_CURRENT), unix.ENOMEM)
+	wantError(t, "all is too much", f.as.Mlockall(unix.MCL_CURRENT, nil), unix.ENOMEM)
 	f.ok(f.as.Munlock(base, 2*page))
-	f.ok(f.as.Mlock(base+4*page, page, true))
+	f.ok(f.as.Mlock(base+4*page, page, mm.LockOnFault, nil))
 	if u := f.as.Usage(); u.Locked != 3 || u.Anonymous != 4 {
 		t.Errorf("usage %+v", u)
 	}
-	wantError(t, "a hole", f.as.Mlock(base+7*page, 2*page, false), unix.ENOMEM)
+	wantError(t, "a hole", f.as.Mlock(base+7*page, 2*page, mm.LockNow, nil), unix.ENOMEM)
 	f.as.Munlockall()
 	if u := f.as.Usage(); u.Locked != 0 {
 		t.Errorf("usage %+v", u)
 	}
 	f.regions(base, 0, 8)
 	for _, flags := range []int{0, unix.MCL_ONFAULT, 8} {
-		wantError(t, "Mlockall", f.as.Mlockall(flags), unix.EINVAL)
+		wantError(t, "Mlockall", f.as.Mlockall(flags, nil), unix.EINVAL)
 	}
 	limits.Locked = mm.Unlimited
 	f.as.SetLimits(limits)
-	f.ok(f.as.Mlockall(unix.MCL_CURRENT | unix.MCL_FUTURE))
+	f.ok(f.as.Mlockall(unix.MCL_CURRENT|unix.MCL_FUTURE, nil))
 	f.mmapAnonymous(0, 2, rw)
 	if u := f.as.Usage(); u.Locked != 10 || u.Anonymous != 10 {
 		t.Errorf("usage %+v", u)
 	}
 	limits.Locked = 0
 	f.as.SetLimits(limits)
-	wantError(t, "no right", f.as.Mlock(base, page, false), unix.EPERM)
+	wantError(t, "no right", f.as.Mlock(base, page, mm.LockNow, nil), unix.EPERM)
 	_, err := f.as.Mmap(mm.MapRequest{Length: page, Prot: rw, Flags: anon | unix.MAP_LOCKED})
 	wantError(t, "no right to map locked", err, unix.EPERM)
 }
@@ -325,7 +325,7 @@ func TestMsync(t *testing.T) {
 	const base = 0x10000000
 	f.mmapAnonymous(base, 2, rw)
 	f.mmapAnonymous(base+3*page, 1, rw)
-	f.ok(f.as.Mlock(base+3*page, page, false))
+	f.ok(f.as.Mlock(base+3*page, page, mm.LockNow, nil))
 	for _, c := range []struct {
 		addr, length uint64
 		flags        int

@@ -12,24 +12,35 @@ const (
 	OvercommitNever = 2
 )
 
-// OvercommitRatio is CommitLimit in percent of physical memory. There is no swap
-// to add (proc(5), /proc/sys/vm/overcommit_ratio).
-const OvercommitRatio = 50
-
 // SetOvercommit sets the policy. It fails with EINVAL for an unknown one.
 func (m *Memory) SetOvercommit(policy int) error {
 	if policy < OvercommitHeuristic || policy > OvercommitNever {
 		return unix.EINVAL
 	}
-	m.overcommit.Store(int32(policy))
+	m.settings.OvercommitMemory.Set(int64(policy))
 	return nil
 }
 
 // Overcommit returns the policy.
-func (m *Memory) Overcommit() int { return int(m.overcommit.Load()) }
+func (m *Memory) Overcommit() int { return int(m.settings.OvercommitMemory.Get()) }
 
-// CommitLimit returns how many pages may be committed under OvercommitNever.
-func (m *Memory) CommitLimit() int64 { return int64(m.total) * OvercommitRatio / 100 }
+// CommitLimit returns how many pages may be committed under OvercommitNever:
+// overcommit_kbytes, or overcommit_ratio percent of physical memory. There is no
+// swap to add (proc(5)).
+func (m *Memory) CommitLimit() int64 {
+	if kib := m.settings.OvercommitKBytes.Get(); kib != 0 {
+		return kib / (PageSize / 1024)
+	}
+	return int64(m.total) * m.settings.OvercommitRatio.Get() / 100
+}
+
+// maxMapCount returns the maximum number of areas of an address space.
+func (m *Memory) maxMapCount() int { return int(m.settings.MaxMapCount.Get()) }
+
+// minAddress returns the lowest address of a mapping with MAP_FIXED.
+func (m *Memory) minAddress() uint64 {
+	return max(uint64(m.settings.MmapMinAddr.Get()), MinAddress)
+}
 
 // mayCommit returns ENOMEM if the policy does not allow committing that many
 // additional pages (mm/util.c, __vm_enough_memory).

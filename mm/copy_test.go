@@ -220,15 +220,15 @@ func TestSpecialMapping(t *testing.T) {
 		t.Errorf("write to the vvar = %d, %v", n, err)
 	}
 	wantError(t, "mprotect of the vdso", as.Mprotect(at+page, page, unix.PROT_READ|unix.PROT_WRITE), unix.EACCES)
-	wantError(t, "drop of the vvar", as.Madvise(at, page, unix.MADV_DONTNEED), unix.EINVAL)
+	wantError(t, "drop of the vvar", as.Madvise(at, page, unix.MADV_DONTNEED, nil), unix.EINVAL)
 	if _, err := as.Mremap(mm.RemapRequest{Addr: at, OldLength: page, NewLength: 2 * page, Flags: unix.MREMAP_MAYMOVE}); err != unix.EFAULT {
 		t.Errorf("mremap that grows the vvar: %v", err)
 	}
-	child, err := as.Fork()
+	child, err := as.Fork(nil)
 	f.ok(err)
 	f.want(child, at, "tick!")
 	child.DecRef()
-	r := as.Regions(false)
+	r := as.Regions(mm.WithoutPages)
 	if len(r) != 2 || r[0].Name != "[vvar]" || r[1].Name != "[vdso]" || r[1].Shared {
 		t.Errorf("areas %+v", r)
 	}

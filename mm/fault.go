@@ -94,6 +94,7 @@ func (f *fault) fillAnonymous() error {
 	if err != nil {
 		return err
 	}
+	f.v.prepareAnonymous()
 	f.set(n, true, true)
 	f.as.resident(f.v, true, 1)
 	return nil
@@ -126,6 +127,7 @@ func (f *fault) fillCopy(n frame.Number) error {
 	if err != nil {
 		return err
 	}
+	f.v.prepareAnonymous()
 	f.set(private, true, true)
 	f.as.resident(f.v, true, 1)
 	return nil
@@ -190,6 +192,7 @@ func (f *fault) makeWritable(e entry) error {
 	if err != nil {
 		return err
 	}
+	f.v.prepareAnonymous()
 	f.set(private, true, true)
 	f.as.gather.page(f.address, e.frame())
 	if anonymous {
@@ -214,13 +217,24 @@ func (f *fault) makeSharedWritable(e entry) error {
 	return nil
 }
 
+// Stop reports whether a long operation must end early, because the task that
+// requested it has a fatal signal. A nil Stop never does. Operations call it with and
+// without the address space locked; it must not sleep.
+type Stop func() bool
+
+// stops calls a Stop that may be nil.
+func (s Stop) stops() bool { return s != nil && s() }
+
 // Populate makes the pages of the range present; pages of private writable
 // areas become writable (MAP_POPULATE, mlock). It stops at the first failure
-// and returns ENOMEM if nothing is mapped there or no memory is free, EFAULT
-// otherwise. It may sleep.
-func (as *AddressSpace) Populate(start, length uint64) error {
+// and returns EINTR if stop reports true, ENOMEM if nothing is mapped there or no
+// memory is free, EFAULT otherwise. It may sleep.
+func (as *AddressSpace) Populate(start, length uint64, stop Stop) error {
 	end := start + length
 	for address := start; address < end; {
+		if stop.stops() {
+			return unix.EINTR
+		}
 		as.mu.Lock()
 		next, err := as.populate(address, min(end, address+populateBatch))
 		as.flushAndUnlock()
@@ -230,6 +244,31 @@ func (as *AddressSpace) Populate(start, length uint64) error {
 		address = next
 	}
 	return nil
+}
+
+// populateLocked makes the pages of all locked areas present. It ignores failures
+// other than EINTR (Linux: mm_populate).
+func (as *AddressSpace) populateLocked(stop Stop) {
+	for address := uint64(0); ; {
+		start, end := as.nextPopulated(address)
+		if start == end || as.Populate(start, end-start, stop) == unix.EINTR {
+			return
+		}
+		address = end
+	}
+}
+
+// nextPopulated returns the bounds of the first area above the address whose pages
+// must be present, or an empty range.
+func (as *AddressSpace) nextPopulated(address uint64) (start, end uint64) {
+	as.mu.Lock()
+	defer as.mu.Unlock()
+	for v := as.areas.find(address); v != nil; v = v.next {
+		if v.populated() {
+			return max(v.start, address), v.end
+		}
+	}
+	return 0, 0
 }
 
 // populateBatch is how many bytes Populate handles before it releases the
@@ -283,6 +322,9 @@ func (as *AddressSpace) growStack(v *vma, address uint64) bool {
 		return false
 	}
 	as.areas.resize(v, address, v.end)
+	if v.anonymous() {
+		v.offset -= grow
+	}
 	as.account(v, pages)
 	return true
 }

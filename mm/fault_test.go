@@ -153,7 +153,7 @@ func TestPunchHoleKeepsPrivateCopies(t *testing.T) {
 	common := f.mmap(mm.MapRequest{Length: 4 * page, Prot: rw, Flags: shared, Object: file, File: file})
 	f.put(f.as, private+page, "copied")
 	f.want(f.as, private+2*page, pageText(2))
-	f.ok(f.as.Madvise(common+page, 2*page, unix.MADV_REMOVE))
+	f.ok(f.as.Madvise(common+page, 2*page, unix.MADV_REMOVE, nil))
 	f.want(f.as, private+page, "copied")
 	f.want(f.as, private+2*page, "\x00\x00")
 	f.want(f.as, common+page, "\x00\x00")
@@ -164,7 +164,7 @@ func TestSharedAnonymous(t *testing.T) {
 	f := newFixture(t)
 	at := f.mmap(mm.MapRequest{Length: 4 * page, Prot: rw, Flags: shared | unix.MAP_ANONYMOUS})
 	f.put(f.as, at, "parent")
-	child, err := f.as.Fork()
+	child, err := f.as.Fork(nil)
 	f.ok(err)
 	f.want(child, at, "parent")
 	f.put(child, at+page, "child")
@@ -172,7 +172,7 @@ func TestSharedAnonymous(t *testing.T) {
 	if u := f.as.Usage(); u.Shared != 2 || u.Anonymous != 0 {
 		t.Errorf("usage %+v, want two shared pages", u)
 	}
-	if name := f.as.Regions(false)[0].Name; name != "/dev/zero (deleted)" {
+	if name := f.as.Regions(mm.WithoutPages)[0].Name; name != "/dev/zero (deleted)" {
 		t.Errorf("the area's name is %q", name)
 	}
 	f.ok(f.as.Munmap(at, 4*page))
@@ -195,7 +195,7 @@ func TestOutOfMemoryErrors(t *testing.T) {
 	if n, err := f.as.CopyOut(at+page-1, []byte("ab")); n != 1 || err != unix.ENOMEM {
 		t.Errorf("CopyOut without memory = %d, %v", n, err)
 	}
-	if _, err := f.as.Fork(); err != unix.ENOMEM {
+	if _, err := f.as.Fork(nil); err != unix.ENOMEM {
 		t.Errorf("Fork without memory: %v", err)
 	}
 	f.machine.Limit(-1)
@@ -213,7 +213,7 @@ func TestForkOutOfMemoryLeaksNothingAndKeepsParent(t *testing.T) {
 	for limit := 0; ; limit++ {
 		f.memory.Drain()
 		f.machine.Limit(limit)
-		child, err := f.as.Fork()
+		child, err := f.as.Fork(nil)
 		f.machine.Limit(-1)
 		if err == nil {
 			child.DecRef()
@@ -235,7 +235,7 @@ func TestStackGrowth(t *testing.T) {
 	f.regions(stack-10*page, 0, 14)
 	f.fault(top-64*page, mm.AccessWrite, mm.FaultResolved)
 	f.fault(top-64*page-1, mm.AccessWrite, mm.FaultNoMapping)
-	if r := f.as.Regions(false); len(r) != 1 || r[0].Name != "[stack]" || !r[0].GrowsDown {
+	if r := f.as.Regions(mm.WithoutPages); len(r) != 1 || r[0].Name != "[stack]" || !r[0].GrowsDown {
 		t.Errorf("areas %+v", r)
 	}
 	if u := f.as.Usage(); u.Stack != 64 || u.Mapped != 64 {

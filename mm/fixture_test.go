@@ -102,7 +102,7 @@ func (f *fixture) fault(addr uint64, access mm.Access, want mm.FaultResult) {
 func (f *fixture) regions(base uint64, want ...uint64) {
 	f.t.Helper()
 	var got []uint64
-	for _, r := range f.as.Regions(false) {
+	for _, r := range f.as.Regions(mm.WithoutPages) {
 		got = append(got, (r.Start-base)/page, (r.End-base)/page)
 	}
 	if len(got) != len(want) {

@@ -1,8 +1,11 @@
 package mm
 
+import "golang.org/x/sys/unix"
+
 // Fork returns a copy of the address space with one reference, for fork(2).
-// Private pages are shared copy-on-write. It fails with ENOMEM.
-func (as *AddressSpace) Fork() (*AddressSpace, error) {
+// Private pages are shared copy-on-write. It fails with ENOMEM, or with EINTR if stop
+// reports true.
+func (as *AddressSpace) Fork(stop Stop) (*AddressSpace, error) {
 	child, err := as.memory.NewAddressSpace()
 	if err != nil {
 		return nil, err
@@ -16,8 +19,9 @@ func (as *AddressSpace) Fork() (*AddressSpace, error) {
 	}
 	defer as.memory.Unreserve(size)
 	child.mu.Lock()
+	child.SetDumpable(as.Dumpable())
 	child.limits, child.layout, child.brk = as.limits, as.layout, as.brk
-	err = as.copyAreas(child)
+	err = as.copyAreas(child, stop)
 	child.flushAndUnlock()
 	as.flushAndUnlock()
 	if err != nil {
@@ -29,7 +33,7 @@ func (as *AddressSpace) Fork() (*AddressSpace, error) {
 
 // copyAreas copies the areas that the child inherits: all but those with
 // MADV_DONTFORK. The copies are not locked (mlock(2), "Notes").
-func (as *AddressSpace) copyAreas(child *AddressSpace) error {
+func (as *AddressSpace) copyAreas(child *AddressSpace, stop Stop) error {
 	for v := as.areas.first; v != nil; v = v.next {
 		if v.has(areaDontFork) {
 			continue
@@ -43,26 +47,42 @@ func (as *AddressSpace) copyAreas(child *AddressSpace) error {
 		*inherited = *v
 		inherited.node = node{}
 		inherited.flags &^= areaLocked | areaLockFault
+		inherited.inheritAnonymous()
 		child.link(inherited)
 		if v.has(areaWipeOnFork) {
 			continue
 		}
-		if err := as.copyEntries(child, v, inherited); err != nil {
+		if err := as.copyEntries(child, v, inherited, stop); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
+// inheritAnonymous gives the copy of an area an identity of its own, if the area has
+// anonymous pages that the copy keeps (Linux: anon_vma_fork).
+func (v *vma) inheritAnonymous() {
+	switch {
+	case v.has(areaWipeOnFork):
+		v.anon, v.inherited = nil, false
+	case v.anon != nil:
+		v.anon, v.inherited = new(anonymousPages), true
+	}
+}
+
 // copyEntries copies the page table entries of the area. Private pages become
-// read-only in parent and child, so that the next write copies them.
-func (as *AddressSpace) copyEntries(child *AddressSpace, v, inherited *vma) error {
+// read-only in parent and child, so that the next write copies them. Entries of the
+// zero page are left out: the child faults them in.
+func (as *AddressSpace) copyEntries(child *AddressSpace, v, inherited *vma, stop Stop) error {
 	m := as.memory
 	private := !v.has(areaShared)
-	var anonymous, other int64
+	var anonymous, other, visited int64
 	var failed error
 	as.tables.visit(v.start, v.end, func(address uint64, t *table, i int) {
-		if failed != nil {
+		if visited++; failed == nil && visited%tableLength == 0 && stop.stops() {
+			failed = unix.EINTR
+		}
+		if failed != nil || t.get(i).frame() == m.zero {
 			return
 		}
 		target, err := child.tables.makeLeaf(address)
@@ -78,10 +98,9 @@ func (as *AddressSpace) copyEntries(child *AddressSpace, v, inherited *vma) erro
 		}
 		m.Get(e.frame())
 		target.set(i, e)
-		switch {
-		case e&entryAnonymous != 0:
+		if e&entryAnonymous != 0 {
 			anonymous++
-		case e.frame() != m.zero:
+		} else {
 			other++
 		}
 	})

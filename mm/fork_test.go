@@ -14,7 +14,7 @@ func TestForkCopiesOnWrite(t *testing.T) {
 	f.put(f.as, at, "old")
 	f.want(f.as, at+page, "\x00")
 	free := f.memory.Stats().Free
-	child, err := f.as.Fork()
+	child, err := f.as.Fork(nil)
 	f.ok(err)
 	tables := int(4) // one per level
 	if used := free - f.memory.Stats().Free; used != tables {
@@ -45,17 +45,17 @@ func TestForkInheritance(t *testing.T) {
 	file := f.newFile(2)
 	const base = 0x10000000
 	f.as.SetLayout(mm.Layout{MapBase: mm.MapBase(8<<20, 0), BrkStart: 0x20000000})
-	f.as.Brk(0x20002000)
+	f.as.Brk(0x20002000, nil)
 	f.mmapAnonymous(base, 3, rw)
 	f.put(f.as, base, "kept")
 	f.put(f.as, base+page, "hidden")
 	f.put(f.as, base+2*page, "wiped")
-	f.ok(f.as.Madvise(base+page, page, unix.MADV_DONTFORK))
-	f.ok(f.as.Madvise(base+2*page, page, unix.MADV_WIPEONFORK))
-	f.ok(f.as.Mlock(base, page, false))
+	f.ok(f.as.Madvise(base+page, page, unix.MADV_DONTFORK, nil))
+	f.ok(f.as.Madvise(base+2*page, page, unix.MADV_WIPEONFORK, nil))
+	f.ok(f.as.Mlock(base, page, mm.LockNow, nil))
 	private := f.mmap(mm.MapRequest{Length: 2 * page, Prot: rw, Flags: unix.MAP_PRIVATE, Object: file, File: file})
 	f.put(f.as, private, "copy")
-	child, err := f.as.Fork()
+	child, err := f.as.Fork(nil)
 	f.ok(err)
 	defer child.DecRef()
 	f.want(child, base, "kept")
@@ -65,7 +65,7 @@ func TestForkInheritance(t *testing.T) {
 	if _, err := child.CopyIn(make([]byte, 1), base+page); err != unix.EFAULT {
 		t.Errorf("the child has the MADV_DONTFORK area: %v", err)
 	}
-	if got := child.Brk(0); got != 0x20002000 {
+	if got := child.Brk(0, nil); got != 0x20002000 {
 		t.Errorf("the child's brk is %#x", got)
 	}
 	if u := child.Usage(); u.Locked != 0 {
@@ -81,9 +81,9 @@ func TestLastSharerWritesInPlace(t *testing.T) {
 	f := newFixture(t)
 	at := f.mmapAnonymous(0, 1, rw)
 	f.put(f.as, at, "one")
-	child, err := f.as.Fork()
+	child, err := f.as.Fork(nil)
 	f.ok(err)
-	grandchild, err := child.Fork()
+	grandchild, err := child.Fork(nil)
 	f.ok(err)
 	f.put(child, at, "two")
 	f.put(grandchild, at, "three")

@@ -57,8 +57,9 @@ func refuseFree(v *vma) unix.Errno {
 }
 
 // Madvise applies advice to a range (madvise(2)). It fails with EINVAL, ENOMEM,
-// EACCES or EFAULT. Holes in the range are skipped, and the result is ENOMEM.
-func (as *AddressSpace) Madvise(start, length uint64, behavior int) error {
+// EACCES, EFAULT, or EINTR if stop reports true. Holes in the range are skipped, and
+// the result is ENOMEM.
+func (as *AddressSpace) Madvise(start, length uint64, behavior int, stop Stop) error {
 	a, known := advices[behavior]
 	special := behavior == unix.MADV_REMOVE || behavior == unix.MADV_POPULATE_READ || behavior == unix.MADV_POPULATE_WRITE
 	end := start + pageUp(length)
@@ -70,7 +71,11 @@ func (as *AddressSpace) Madvise(start, length uint64, behavior int) error {
 	case behavior == unix.MADV_REMOVE:
 		return as.removePages(start, end)
 	case special:
-		return as.prefault(start, end, behavior == unix.MADV_POPULATE_WRITE)
+		access := AccessRead
+		if behavior == unix.MADV_POPULATE_WRITE {
+			access = AccessWrite
+		}
+		return as.prefault(start, end, access, stop)
 	}
 	as.mu.Lock()
 	defer as.flushAndUnlock()
@@ -163,12 +168,11 @@ func (as *AddressSpace) holeAt(start, end uint64) (HolePuncher, File, uint64, ui
 }
 
 // prefault implements MADV_POPULATE_READ and MADV_POPULATE_WRITE.
-func (as *AddressSpace) prefault(start, end uint64, write bool) error {
-	access := AccessRead
-	if write {
-		access = AccessWrite
-	}
+func (as *AddressSpace) prefault(start, end uint64, access Access, stop Stop) error {
 	for ; start < end; start += PageSize {
+		if stop.stops() {
+			return unix.EINTR
+		}
 		as.mu.Lock()
 		v := as.areas.find(start)
 		hole := v == nil || v.start > start

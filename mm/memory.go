@@ -8,6 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"slowpath/mm/frame"
+	"slowpath/sysctl"
 )
 
 // Machine is the interface of mm to the hardware and to the layer below the Go
@@ -59,6 +60,8 @@ type Config struct {
 	// copied into every address space. That half must not change after New.
 	// 0 leaves the upper half empty.
 	KernelRoot uint64
+	// Settings are those of /proc/sys/vm. nil stands for sysctl.Defaults.
+	Settings *sysctl.Settings
 }
 
 // magazineSize is how many free frames Memory caches. Half of them move to or
@@ -81,11 +84,11 @@ type Memory struct {
 	magazine [magazineSize]frame.Number
 	loaded   int // frames in the magazine
 
-	overcommit atomic.Int32
-	committed  atomic.Int64 // pages charged to private writable mappings (Committed_AS)
-	tables     atomic.Int64 // frames in use as page tables
-	anonymous  atomic.Int64 // mapped anonymous pages of all address spaces
-	shared     atomic.Int64 // frames of shared anonymous memory and of files
+	settings  *sysctl.Settings
+	committed atomic.Int64 // pages charged to private writable mappings (Committed_AS)
+	tables    atomic.Int64 // frames in use as page tables
+	anonymous atomic.Int64 // mapped anonymous pages of all address spaces
+	shared    atomic.Int64 // frames of shared anonymous memory and of files
 
 	sharedInodes atomic.Uint64 // last inode number assigned to shared anonymous memory
 }
@@ -95,7 +98,10 @@ type Memory struct {
 func New(c Config) (*Memory, error) {
 	m := &Memory{
 		machine: c.Machine, directMap: c.DirectMap, infos: c.Infos,
-		total: c.TotalFrames, reserve: c.Reserve,
+		total: c.TotalFrames, reserve: c.Reserve, settings: c.Settings,
+	}
+	if m.settings == nil {
+		m.settings = sysctl.Defaults()
 	}
 	m.heap.init(c.Reserve, c.CollectHeap)
 	if c.KernelRoot != 0 {
@@ -108,6 +114,9 @@ func New(c Config) (*Memory, error) {
 	m.zero = zero
 	return m, err
 }
+
+// Settings returns the settings of Config.
+func (m *Memory) Settings() *sysctl.Settings { return m.settings }
 
 // Allocate returns a frame with one reference and unspecified contents. The
 // caller must overwrite all of it before it becomes visible to a user. It fails
@@ -140,12 +149,18 @@ func (m *Memory) refill() bool {
 	if int64(free) < m.heap.below.Load() {
 		m.wakeReclaimer()
 	}
-	spare := free - m.reserve
+	spare := free - m.userReserve()
 	if spare <= 0 {
 		return false
 	}
 	m.loaded = m.machine.AllocFrames(m.magazine[:min(spare, magazineSize/2)])
 	return m.loaded > 0
+}
+
+// userReserve returns the number of free frames that user pages leave: Config.Reserve,
+// or min_free_kbytes if that is more.
+func (m *Memory) userReserve() int {
+	return max(m.reserve, int(m.settings.MinFreeKBytes.Get()/(PageSize/1024)))
 }
 
 // Get adds a reference to a frame. The caller must know that it has one.
@@ -236,7 +251,7 @@ func (m *Memory) Stats() Stats {
 	free := m.machine.FreeCount() + m.loaded
 	m.mu.Unlock()
 	return Stats{
-		Total: m.total, Free: free, Available: max(free-m.reserve, 0),
+		Total: m.total, Free: free, Available: max(free-m.userReserve(), 0),
 		Anonymous: m.anonymous.Load(), Shared: m.shared.Load(),
 		PageTables: m.tables.Load(), Committed: m.committed.Load(),
 	}

@@ -2,14 +2,26 @@ package mm
 
 import "golang.org/x/sys/unix"
 
-// Mlock locks the pages of a range and makes them present, unless onFault is set
+// LockPopulation says when the pages of a locked range become present.
+type LockPopulation bool
+
+// The values of LockPopulation.
+const (
+	// LockNow: at once.
+	LockNow LockPopulation = false
+	// LockOnFault: at the first access (mlock2(2), MLOCK_ONFAULT).
+	LockOnFault LockPopulation = true
+)
+
+// Mlock locks the pages of a range and makes them present, unless LockOnFault is set
 // (mlock(2), mlock2(2)). There is no swap, so locking otherwise affects only
-// RLIMIT_MEMLOCK and VmLck. It fails with EPERM, ENOMEM, EINVAL or EAGAIN.
-func (as *AddressSpace) Mlock(addr, length uint64, onFault bool) error {
+// RLIMIT_MEMLOCK and VmLck. It fails with EPERM, ENOMEM, EINVAL, EAGAIN, or EINTR if
+// stop reports true.
+func (as *AddressSpace) Mlock(addr, length uint64, populate LockPopulation, stop Stop) error {
 	start := pageDown(addr)
 	length = pageUp(length + (addr - start))
 	flags := areaLocked
-	if onFault {
+	if populate == LockOnFault {
 		flags |= areaLockFault
 	}
 	as.mu.Lock()
@@ -18,16 +30,17 @@ func (as *AddressSpace) Mlock(addr, length uint64, onFault bool) error {
 		err = as.setLocked(start, start+length, flags)
 	}
 	as.flushAndUnlock()
-	if err != nil || onFault {
+	if err != nil || populate == LockOnFault {
 		return err
 	}
-	switch as.Populate(start, length) {
-	case nil:
-		return nil
+	switch err := as.Populate(start, length, stop); err {
 	case unix.EFAULT:
 		return unix.ENOMEM
+	case unix.ENOMEM:
+		return unix.EAGAIN
+	default:
+		return err
 	}
-	return unix.EAGAIN
 }
 
 // mayLock checks RLIMIT_MEMLOCK. Pages that are already locked count once.
@@ -96,8 +109,20 @@ func (as *AddressSpace) lockArea(v *vma, start, end uint64, flags areaFlags) err
 }
 
 // Mlockall locks all current or future mappings, as selected by the MCL_* flags
-// (mlockall(2)). It fails with EINVAL, EPERM or ENOMEM.
-func (as *AddressSpace) Mlockall(flags int) error {
+// (mlockall(2)), and makes the pages present. stop ends that early. It fails with
+// EINVAL, EPERM or ENOMEM.
+func (as *AddressSpace) Mlockall(flags int, stop Stop) error {
+	if err := as.setLockAll(flags); err != nil {
+		return err
+	}
+	if flags&unix.MCL_CURRENT != 0 {
+		as.populateLocked(stop)
+	}
+	return nil
+}
+
+// setLockAll is Mlockall without the population.
+func (as *AddressSpace) setLockAll(flags int) error {
 	if flags == 0 || flags == unix.MCL_ONFAULT || flags&^(unix.MCL_CURRENT|unix.MCL_FUTURE|unix.MCL_ONFAULT) != 0 {
 		return unix.EINVAL
 	}
@@ -132,17 +157,13 @@ func (as *AddressSpace) Munlockall() {
 	as.flushAndUnlock()
 }
 
-// lockAll sets the lock flags of all areas and populates the locked ones. It
-// ignores failures to populate.
+// lockAll sets the lock flags of all areas.
 func (as *AddressSpace) lockAll(flags areaFlags) {
 	for v := as.areas.first; v != nil; v = v.next {
 		if v.has(areaFixedSize) {
 			continue
 		}
 		as.setFlags(v, v.flags&^(areaLocked|areaLockFault)|flags)
-		if v.populated() {
-			as.populate(v.start, v.end)
-		}
 	}
 	as.merge(0, UserEnd)
 }

@@ -31,12 +31,10 @@ const (
 	// the lower half stays unmapped: a SYSCALL instruction at its end would
 	// return to a non-canonical address.
 	UserEnd = 1<<47 - PageSize
-	// MinAddress is the lowest address that a mapping may have
-	// (/proc/sys/vm/mmap_min_addr). It makes null pointers with an offset fault.
+	// MinAddress is the lowest address that a mapping may have, even if
+	// /proc/sys/vm/mmap_min_addr is lower (Linux: CONFIG_LSM_MMAP_MIN_ADDR). It
+	// makes null pointers with an offset fault.
 	MinAddress = 65536
-	// MaxMapCount is the maximum number of areas of an address space
-	// (/proc/sys/vm/max_map_count).
-	MaxMapCount = 65530
 	// StackGuardGap is the number of bytes kept free below an area that grows
 	// down.
 	StackGuardGap = 256 * PageSize

@@ -28,6 +28,8 @@ type MapRequest struct {
 	// Name is the name in /proc/pid/maps of a mapping without a file, such as
 	// "[stack]".
 	Name string
+	// Stop ends MAP_POPULATE early.
+	Stop Stop
 }
 
 // Mmap maps a range and returns its address (mmap(2)). It fails with EINVAL,
@@ -45,7 +47,7 @@ func (as *AddressSpace) Mmap(r MapRequest) (uint64, error) {
 	populate := v.populated() || r.Flags&(unix.MAP_POPULATE|unix.MAP_NONBLOCK) == unix.MAP_POPULATE
 	as.flushAndUnlock()
 	if err == nil && populate {
-		as.Populate(addr, length)
+		as.Populate(addr, length, r.Stop)
 	}
 	return addr, err
 }
@@ -115,13 +117,16 @@ func (as *AddressSpace) mmap(r MapRequest, v *vma) (uint64, error) {
 		return 0, err
 	}
 	v.start, v.end = addr, end
+	if v.anonymous() {
+		v.offset = addr
+	}
 	if v.has(areaShared) && v.object == nil {
 		object := newSharedAnonymous(as.memory, uint64(v.pages()))
 		v.object, v.file, v.offset = object, object, 0
 		as.closing = append(as.closing, object) // drops the reference that newSharedAnonymous returned
 	}
 	as.link(v)
-	as.merge(addr, end)
+	as.mergeNew(v)
 	return addr, nil
 }
 
@@ -141,7 +146,7 @@ func (as *AddressSpace) place(r MapRequest, length uint64) (uint64, error) {
 	if r.Addr > UserEnd-length {
 		return 0, unix.ENOMEM
 	}
-	if r.Addr < MinAddress {
+	if r.Addr < as.memory.minAddress() {
 		return 0, unix.EPERM
 	}
 	if r.Flags&unix.MAP_FIXED_NOREPLACE != 0 && as.overlaps(r.Addr, r.Addr+length) {
@@ -159,7 +164,7 @@ func (as *AddressSpace) overlaps(start, end uint64) bool {
 // freeRange returns the start of a free range of the length: the hint if it is
 // not 0 and free, else an address that the layout determines.
 func (as *AddressSpace) freeRange(hint, length uint64) (uint64, error) {
-	if at := max(pageUp(hint), MinAddress); hint != 0 && as.isFree(at, length) {
+	if at := max(pageUp(hint), as.memory.minAddress()); hint != 0 && as.isFree(at, length) {
 		return at, nil
 	}
 	if !as.layout.BottomUp {
@@ -194,7 +199,7 @@ func (as *AddressSpace) freeLowRange(hint, length uint64) (uint64, error) {
 	if length > end-start {
 		return 0, unix.ENOMEM
 	}
-	if at := pageUp(hint); hint != 0 && at >= MinAddress && at <= end-length && as.isFree(at, length) {
+	if at := pageUp(hint); hint != 0 && at >= as.memory.minAddress() && at <= end-length && as.isFree(at, length) {
 		return at, nil
 	}
 	if at := as.areas.lowestGap(length, start); at != 0 && at <= end-length {
@@ -206,7 +211,7 @@ func (as *AddressSpace) freeLowRange(hint, length uint64) (uint64, error) {
 // checkRoom checks all limits for a new area that replaces the mappings in the
 // range, and sets areaCharged if the area counts in Committed_AS.
 func (as *AddressSpace) checkRoom(v *vma, start, end uint64) error {
-	if as.areas.count >= MaxMapCount || as.memory.Admit(areaBytes) != nil {
+	if as.areas.count >= as.memory.maxMapCount() || as.memory.Admit(areaBytes) != nil {
 		return unix.ENOMEM
 	}
 	old := as.mappedIn(start, end)
@@ -245,7 +250,7 @@ func (as *AddressSpace) mappedIn(start, end uint64) uint64 {
 }
 
 // Munmap unmaps a range (munmap(2)). It fails with EINVAL, or with ENOMEM if a
-// split would exceed MaxMapCount.
+// split would exceed max_map_count.
 func (as *AddressSpace) Munmap(addr, length uint64) error {
 	length = pageUp(length)
 	if addr&pageMask != 0 || length == 0 || length > UserEnd || addr > UserEnd-length {

@@ -159,7 +159,7 @@ func TestFileAreasMergeOnlyIfOffsetsAreContiguous(t *testing.T) {
 	f.regions(base, 0, 4, 4, 5)
 	f.want(f.as, base+4*page, pageText(5))
 	f.ok(f.as.Munmap(base, 2*page))
-	if r := f.as.Regions(false)[0]; r.Offset != 2*page || r.Name != "/tmp/file" || r.Inode != 42 || !r.Shared {
+	if r := f.as.Regions(mm.WithoutPages)[0]; r.Offset != 2*page || r.Name != "/tmp/file" || r.Inode != 42 || !r.Shared {
 		t.Errorf("area %+v", r)
 	}
 }
@@ -272,7 +272,7 @@ func TestOvercommit(t *testing.T) {
 	at := f.mmapAnonymous(0, limit-1, rw)
 	_, err := f.as.Mmap(mm.MapRequest{Length: 2 * page, Prot: rw, Flags: anon | unix.MAP_NORESERVE})
 	wantError(t, "beyond the commit limit", err, unix.ENOMEM)
-	if _, err := f.as.Fork(); err != unix.ENOMEM {
+	if _, err := f.as.Fork(nil); err != unix.ENOMEM {
 		t.Errorf("fork beyond the commit limit: %v", err)
 	}
 	f.ok(f.as.Munmap(at, (limit-1)*page))
@@ -297,7 +297,7 @@ func TestPopulate(t *testing.T) {
 func TestMaxMapCount(t *testing.T) {
 	f := newFixture(t)
 	const base = 0x100000000
-	for i := range uint64(mm.MaxMapCount) {
+	for i := range uint64(f.memory.Settings().MaxMapCount.Get()) {
 		f.mmapAnonymous(base+2*i*page, 1, mm.ProtNone)
 	}
 	_, err := f.as.Mmap(mm.MapRequest{Length: page, Flags: anon})
@@ -310,7 +310,7 @@ func TestMaxMapCount(t *testing.T) {
 
 func TestBrk(t *testing.T) {
 	f := newFixture(t)
-	if got := f.as.Brk(0x10000000); got != 0 {
+	if got := f.as.Brk(0x10000000, nil); got != 0 {
 		t.Errorf("brk without a heap = %#x", got)
 	}
 	const start = 0x10000000
@@ -325,28 +325,28 @@ func TestBrk(t *testing.T) {
 		{start + 2*page, start + 2*page},
 		{start + 1<<40, start + 2*page}, // more than physical memory
 	} {
-		if got := f.as.Brk(c.to); got != c.want {
+		if got := f.as.Brk(c.to, nil); got != c.want {
 			t.Errorf("Brk(%#x) = %#x, want %#x", c.to, got, c.want)
 		}
 	}
 	f.put(f.as, start+2*page-1, "x")
 	f.fault(start+2*page, mm.AccessRead, mm.FaultNoMapping)
-	if r := f.as.Regions(false); len(r) != 1 || r[0].Name != "[heap]" || r[0].End != start+2*page {
+	if r := f.as.Regions(mm.WithoutPages); len(r) != 1 || r[0].Name != "[heap]" || r[0].End != start+2*page {
 		t.Errorf("areas %+v", r)
 	}
 	f.mmapAnonymous(start+8*page, 1, rw)
-	if got := f.as.Brk(start + 8*page); got != start+2*page {
+	if got := f.as.Brk(start+8*page, nil); got != start+2*page {
 		t.Errorf("brk grew up to another mapping: %#x", got)
 	}
-	if got := f.as.Brk(start + 7*page); got != start+7*page {
+	if got := f.as.Brk(start+7*page, nil); got != start+7*page {
 		t.Errorf("brk did not grow to one page below another mapping: %#x", got)
 	}
 	f.as.SetLimits(mm.Limits{Space: mm.Unlimited, Data: 4 * page})
-	f.as.Brk(start)
-	if got := f.as.Brk(start + 4*page); got != start {
+	f.as.Brk(start, nil)
+	if got := f.as.Brk(start+4*page, nil); got != start {
 		t.Errorf("brk grew beyond RLIMIT_DATA: %#x", got)
 	}
-	if got := f.as.Brk(start + 3*page); got != start+3*page {
+	if got := f.as.Brk(start+3*page, nil); got != start+3*page {
 		t.Errorf("brk within RLIMIT_DATA: %#x", got)
 	}
 }

@@ -168,7 +168,7 @@ func (m *model) oneArea(first, count uint64) bool {
 }
 
 func (m *model) dontNeed(first, count uint64) {
-	err := m.as.Madvise(address(first), count*page, unix.MADV_DONTNEED)
+	err := m.as.Madvise(address(first), count*page, unix.MADV_DONTNEED, nil)
 	var want unix.Errno
 	for i := range count {
 		p := &m.pages[first+i]
@@ -211,7 +211,7 @@ func (m *model) forget() {
 }
 
 func (m *model) fork() *model {
-	as, err := m.as.Fork()
+	as, err := m.as.Fork(nil)
 	m.f.ok(err)
 	child := *m
 	child.as = as

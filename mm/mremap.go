@@ -12,6 +12,7 @@ type RemapRequest struct {
 	Addr, OldLength, NewLength uint64
 	Flags                      int    // MREMAP_*
 	NewAddr                    uint64 // with MREMAP_FIXED; a hint with MREMAP_DONTUNMAP
+	Stop                       Stop   // ends the population of a locked area early
 }
 
 // Mremap grows, shrinks or moves a mapping and returns its address
@@ -24,7 +25,7 @@ func (as *AddressSpace) Mremap(r RemapRequest) (uint64, error) {
 	addr, populate, err := as.mremap(r)
 	as.flushAndUnlock()
 	if err == nil && populate && r.NewLength > r.OldLength {
-		as.Populate(addr+r.OldLength, r.NewLength-r.OldLength)
+		as.Populate(addr+r.OldLength, r.NewLength-r.OldLength, r.Stop)
 	}
 	return addr, err
 }
@@ -139,13 +140,13 @@ func (as *AddressSpace) canExtend(v *vma, r RemapRequest) bool {
 func (as *AddressSpace) extend(v *vma, r RemapRequest) error {
 	as.account(v, int64(r.NewLength-r.OldLength)/PageSize)
 	as.areas.resize(v, v.start, r.Addr+r.NewLength)
-	as.merge(v.start, v.end)
+	as.mergeAbove(v)
 	return nil
 }
 
 // remapTo handles MREMAP_FIXED and MREMAP_DONTUNMAP (mm/mremap.c, mremap_to).
 func (as *AddressSpace) remapTo(v *vma, r RemapRequest) (addr uint64, populate bool, err error) {
-	if err := r.checkTarget(); err != nil {
+	if err := r.checkTarget(as.memory.minAddress()); err != nil {
 		return 0, false, err
 	}
 	at := r.NewAddr
@@ -177,15 +178,16 @@ func (as *AddressSpace) remapTo(v *vma, r RemapRequest) (addr uint64, populate b
 	return at, v.populated(), as.move(v, r, at)
 }
 
-// checkTarget checks the new address of the request.
-func (r *RemapRequest) checkTarget() error {
+// checkTarget checks the new address of the request. lowest is the lowest address
+// that it may have.
+func (r *RemapRequest) checkTarget(lowest uint64) error {
 	if r.NewAddr&pageMask != 0 || r.NewLength > UserEnd || r.NewAddr > UserEnd-r.NewLength {
 		return unix.EINVAL
 	}
 	if r.Addr+r.OldLength > r.NewAddr && r.NewAddr+r.NewLength > r.Addr {
 		return unix.EINVAL
 	}
-	if r.Flags&unix.MREMAP_FIXED != 0 && r.NewAddr < MinAddress {
+	if r.Flags&unix.MREMAP_FIXED != 0 && r.NewAddr < lowest {
 		return unix.EPERM
 	}
 	return nil
@@ -194,7 +196,7 @@ func (r *RemapRequest) checkTarget() error {
 // move moves the mapping to a free range at the address. With an old length of
 // 0 it maps the same pages of a shared object a second time.
 func (as *AddressSpace) move(v *vma, r RemapRequest, at uint64) error {
-	if as.areas.count >= MaxMapCount-3 {
+	if as.areas.count >= as.memory.maxMapCount()-3 {
 		return unix.ENOMEM
 	}
 	moved := new(vma)
@@ -202,6 +204,9 @@ func (as *AddressSpace) move(v *vma, r RemapRequest, at uint64) error {
 	moved.node = node{}
 	moved.offset += r.Addr - v.start
 	moved.start, moved.end = at, at+r.NewLength
+	if v.anonymous() && v.anon == nil {
+		moved.offset = at
+	}
 	if err := as.prepareMove(r, at); err != nil {
 		return err
 	}

@@ -50,7 +50,7 @@ func TestForkDuringWritesIsConsistent(t *testing.T) {
 		}
 	})
 	for range 200 {
-		child, err := f.as.Fork()
+		child, err := f.as.Fork(nil)
 		f.ok(err)
 		first, _ := child.LoadUint32(at)
 		second, _ := child.LoadUint32(at + page)
@@ -77,7 +77,7 @@ func TestTruncateDuringForkUnmapsInAllChildren(t *testing.T) {
 		var group sync.WaitGroup
 		group.Go(func() {
 			for range 4 {
-				child, err := f.as.Fork()
+				child, err := f.as.Fork(nil)
 				f.ok(err)
 				children = append(children, child)
 			}
@@ -109,7 +109,7 @@ func TestConcurrentCallsNeitherRaceNorLeak(t *testing.T) {
 		},
 		func(r *rand.Rand, at, length uint64) { f.as.Munmap(at, length) },
 		func(r *rand.Rand, at, length uint64) { f.as.Mprotect(at, length, r.Intn(8)) },
-		func(r *rand.Rand, at, length uint64) { f.as.Madvise(at, length, unix.MADV_DONTNEED) },
+		func(r *rand.Rand, at, length uint64) { f.as.Madvise(at, length, unix.MADV_DONTNEED, nil) },
 		func(r *rand.Rand, at, length uint64) {
 			f.as.Mremap(mm.RemapRequest{Addr: at, OldLength: length, NewLength: length + page, Flags: unix.MREMAP_MAYMOVE})
 		},
@@ -118,9 +118,9 @@ func TestConcurrentCallsNeitherRaceNorLeak(t *testing.T) {
 		func(r *rand.Rand, at, length uint64) { f.as.WriteRemote(at, []byte("remote"), true) },
 		func(r *rand.Rand, at, length uint64) { f.as.UpdateUint32(at, func(v uint32) uint32 { return v + 1 }) },
 		func(r *rand.Rand, at, length uint64) { file.truncate(uint64(r.Intn(8))) },
-		func(r *rand.Rand, at, length uint64) { f.as.Regions(true) },
+		func(r *rand.Rand, at, length uint64) { f.as.Regions(mm.WithPages) },
 		func(r *rand.Rand, at, length uint64) {
-			if child, err := f.as.Fork(); err == nil {
+			if child, err := f.as.Fork(nil); err == nil {
 				child.CopyOut(at, []byte("child"))
 				child.DecRef()
 			}

@@ -12,16 +12,26 @@ type Region struct {
 	Name       string // path, "[heap]", "[stack]", "[vdso]", ..., or empty
 	Flags      string // the VmFlags of smaps, "rd wr mr mw me ac "
 
-	// Page counts, filled in only by Regions(true).
+	// Page counts, filled in only by Regions(WithPages).
 	Resident  int64
 	Anonymous int64
 	Shareable int64 // resident pages with more than one reference
 	Locked    int64
 }
 
-// Regions returns a snapshot of all areas in order of address. If pages is set
-// it also counts resident pages, in time proportional to their number.
-func (as *AddressSpace) Regions(pages bool) []Region {
+// RegionDetail says what Regions counts.
+type RegionDetail bool
+
+// The values of RegionDetail.
+const (
+	// WithoutPages leaves the page counts at 0.
+	WithoutPages RegionDetail = false
+	// WithPages counts resident pages, in time proportional to their number.
+	WithPages RegionDetail = true
+)
+
+// Regions returns a snapshot of all areas in order of address.
+func (as *AddressSpace) Regions(detail RegionDetail) []Region {
 	as.mu.Lock()
 	defer as.mu.Unlock()
 	regions := make([]Region, 0, as.areas.count)
@@ -30,7 +40,7 @@ func (as *AddressSpace) Regions(pages bool) []Region {
 		if r.Name == "" && v.anonymous() && v.start < as.brk && v.end > as.layout.BrkStart {
 			r.Name = "[heap]"
 		}
-		if pages {
+		if detail == WithPages {
 			as.countPages(v, &r)
 		}
 		regions = append(regions, r)

@@ -39,6 +39,7 @@ type AddressSpace struct {
 	brk        uint64 // end of the heap, not rounded
 	lockFuture areaFlags
 	reaped     bool // see Reap
+	dumpable   atomic.Uint32
 
 	counters counters
 }
@@ -145,6 +146,22 @@ func (as *AddressSpace) flushAndUnlock() {
 		f.DecRef()
 	}
 }
+
+// Dumpable says who may read the memory of a program (prctl(2), PR_SET_DUMPABLE).
+type Dumpable uint32
+
+// The values of Dumpable, with those of /proc/sys/fs/suid_dumpable.
+const (
+	NotDumpable    Dumpable = 0 // SUID_DUMP_DISABLE: a privileged task
+	DumpableByUser Dumpable = 1 // SUID_DUMP_USER: every task with the same ids
+	DumpableByRoot Dumpable = 2 // SUID_DUMP_ROOT: a privileged task; a core file belongs to root
+)
+
+// Dumpable returns the value, NotDumpable for a new address space. Any context.
+func (as *AddressSpace) Dumpable() Dumpable { return Dumpable(as.dumpable.Load()) }
+
+// SetDumpable sets the value. Any context.
+func (as *AddressSpace) SetDumpable(d Dumpable) { as.dumpable.Store(uint32(d)) }
 
 // SetLimits sets the resource limits for subsequent calls.
 func (as *AddressSpace) SetLimits(l Limits) {
@@ -298,11 +315,14 @@ func (as *AddressSpace) zap(v *vma, start, end uint64) {
 	as.tables.visit(start, end, func(address uint64, t *table, i int) {
 		e := t.get(i)
 		t.set(i, 0)
+		if e.frame() == as.memory.zero {
+			as.gather.page(address, frame.None)
+			return
+		}
 		as.gather.page(address, e.frame())
-		switch {
-		case e&entryAnonymous != 0:
+		if e&entryAnonymous != 0 {
 			anonymous++
-		case e.frame() != as.memory.zero:
+		} else {
 			other++
 		}
 		if len(as.gather.frames) >= gatherLimit {

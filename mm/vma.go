@@ -14,8 +14,21 @@ type vma struct {
 
 	object Mappable // nil for private anonymous memory
 	file   File     // nil if the mapping has no open file
-	offset uint64   // of start in object, in bytes
-	name   string   // "[stack]", "[vdso]", ... or empty
+	// offset of start in object, in bytes. Without an object it is the address that
+	// start had before the area was moved (Linux: vm_pgoff).
+	offset uint64
+	name   string // "[stack]", "[vdso]", ... or empty
+
+	anon *anonymousPages // nil until the area has an anonymous page
+	// inherited is set if the area was copied by fork(2) and had anonymous pages
+	// then (Linux: its anon_vma_chain is not singular).
+	inherited bool
+}
+
+// anonymousPages is the identity of the anonymous pages of an area (Linux: anon_vma).
+// Areas with different ones are not merged, which /proc/pid/maps shows.
+type anonymousPages struct {
+	_ byte // so that two of them have different addresses
 }
 
 // areaFlags are the properties of an area beyond its protection (VM_* in Linux).
@@ -92,12 +105,44 @@ func (v *vma) allows(access Access) bool {
 	return v.prot != ProtNone
 }
 
-// mergeable says whether v can be merged with below.
-func (v *vma) mergeable(below *vma) bool {
+// continues says whether v and the area below it have the same properties, and the
+// addresses and offsets of v follow those of below. Whether they can be merged then
+// depends on their anonymous pages.
+func (v *vma) continues(below *vma) bool {
 	return below.end == v.start && below.prot == v.prot && below.maxProt == v.maxProt &&
 		below.flags == v.flags && !v.has(areaFixedSize) &&
 		below.object == v.object && below.file == v.file && below.name == v.name &&
-		(v.object == nil || below.offset+below.length() == v.offset)
+		below.offset+below.length() == v.offset
+}
+
+// accepts says whether v can be merged with an area that has been changed or made and
+// has these anonymous pages (Linux: is_mergeable_anon_vma).
+func (v *vma) accepts(anon *anonymousPages) bool {
+	return v.anon == anon || anon == nil && v.anon != nil && !v.inherited
+}
+
+// prepareAnonymous gives the area an identity of its anonymous pages before the first
+// one: that of a neighbour with the same properties, so that the two can be merged,
+// or a new one (Linux: find_mergeable_anon_vma).
+func (v *vma) prepareAnonymous() {
+	if v.anon != nil {
+		return
+	}
+	switch {
+	case v.next != nil && v.next.lendsTo(v, v.next):
+		v.anon = v.next.anon
+	case v.prev != nil && v.prev.lendsTo(v.prev, v):
+		v.anon = v.prev.anon
+	default:
+		v.anon = new(anonymousPages)
+	}
+}
+
+// lendsTo says whether v lends its identity to its neighbour. below and above are the
+// two in order of address. Only the protection may differ.
+func (v *vma) lendsTo(below, above *vma) bool {
+	return v.anon != nil && !v.inherited && below.end == above.start && below.flags == above.flags &&
+		below.object == above.object && below.file == above.file && below.offset+below.length() == above.offset
 }
 
 // retain takes the area's reference to its file and registers the area with its
@@ -152,10 +197,10 @@ func (as *AddressSpace) split(v *vma, address uint64) *vma {
 
 // isolate splits areas so that one begins at start and one ends at end, and
 // returns the first area in the range, or nil. It fails with ENOMEM if more than
-// MaxMapCount areas would remain after the caller removes the given number.
+// max_map_count areas would remain after the caller removes the given number.
 func (as *AddressSpace) isolate(start, end uint64, removes int) (*vma, error) {
 	v := as.areas.find(start)
-	if v == nil || v.start >= end {
+	if start >= end || v == nil || v.start >= end {
 		return nil, nil
 	}
 	splits := 0
@@ -165,7 +210,7 @@ func (as *AddressSpace) isolate(start, end uint64, removes int) (*vma, error) {
 	if last := as.areas.find(end - 1); last != nil && last.start < end && last.end > end {
 		splits++
 	}
-	if splits > 0 && as.areas.count+splits-removes > MaxMapCount {
+	if splits > 0 && as.areas.count+splits-removes > as.memory.maxMapCount() {
 		return nil, unix.ENOMEM
 	}
 	if splits > removes && as.memory.Admit(int64(splits)*areaBytes) != nil {
@@ -180,22 +225,67 @@ func (as *AddressSpace) isolate(start, end uint64, removes int) (*vma, error) {
 	return v, nil
 }
 
-// merge merges adjacent areas in [start, end], including the neighbours that
-// touch the range at either end.
+// merge merges the areas in [start, end], whose properties have changed, with each
+// other and with the neighbours that touch the range at either end (Linux:
+// vma_merge).
 func (as *AddressSpace) merge(start, end uint64) {
 	v := as.areas.find(start)
-	if v != nil && v.prev != nil && v.prev.end == v.start {
+	if v == nil {
+		return
+	}
+	changed := v.anon // of the changed area that v ends with
+	if v.prev != nil && v.prev.end == v.start {
 		v = v.prev
 	}
-	for v != nil && v.next != nil && v.next.start <= end {
+	for v.next != nil && v.next.start <= end {
 		next := v.next
-		if !next.mergeable(v) {
+		var join bool
+		if next.start < end {
+			changed = next.anon
+			join = v.accepts(changed)
+		} else {
+			join = next.accepts(changed) && (v.anon == nil || next.anon == nil || v.anon == next.anon)
+		}
+		if !join || !next.continues(v) {
 			v = next
 			continue
 		}
-		upper := next.end
-		as.areas.remove(next)
-		as.release(next)
-		as.areas.resize(v, v.start, upper)
+		as.join(v)
 	}
+}
+
+// mergeNew merges a new area, which has no anonymous pages, with its neighbours. As in
+// Linux (mmap_region), the one above comes first: if both have anonymous pages of
+// different identity, it is merged with that one only.
+func (as *AddressSpace) mergeNew(v *vma) {
+	if next := v.next; next != nil && next.continues(v) && next.accepts(nil) {
+		as.join(v)
+	}
+	as.mergeBelow(v)
+}
+
+// mergeBelow merges an area with the one below it, if possible.
+func (as *AddressSpace) mergeBelow(v *vma) {
+	if prev := v.prev; prev != nil && v.continues(prev) && prev.accepts(v.anon) {
+		as.join(prev)
+	}
+}
+
+// mergeAbove merges an area that has grown with the one above it, if possible.
+func (as *AddressSpace) mergeAbove(v *vma) {
+	if next := v.next; next != nil && next.continues(v) && next.accepts(v.anon) {
+		as.join(v)
+	}
+}
+
+// join extends v over the next area and removes that one.
+func (as *AddressSpace) join(v *vma) {
+	next := v.next
+	if v.anon == nil {
+		v.anon, v.inherited = next.anon, next.inherited
+	}
+	end := next.end
+	as.areas.remove(next)
+	as.release(next)
+	as.areas.resize(v, v.start, end)
 }

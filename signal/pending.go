@@ -25,6 +25,38 @@ func (a *Account) Charge(limit uint64) bool {
 // Release subtracts one from the count. It undoes one Charge.
 func (a *Account) Release() { a.queued.Add(-1) }
 
+// Reservation is a place in a queue for one signal, charged in advance. A POSIX timer
+// has one, so that its signal is never refused or dropped (Linux: SIGQUEUE_PREALLOC).
+// The lock of the queue's owner guards it.
+type Reservation struct {
+	account  *Account
+	queued   bool // the signal is in a queue
+	released bool
+}
+
+// Reserve charges account for one signal. It returns nil if the count would exceed
+// limit.
+func (a *Account) Reserve(limit uint64) *Reservation {
+	if !a.Charge(limit) {
+		return nil
+	}
+	return &Reservation{account: a}
+}
+
+// Release ends the reservation. While the signal is still in a queue, it stays
+// charged.
+func (r *Reservation) Release() {
+	r.released = true
+	r.settle()
+}
+
+// settle releases the charge if nothing needs it any more.
+func (r *Reservation) settle() {
+	if r.released && !r.queued {
+		r.account.Release()
+	}
+}
+
 // Pending is the queue of the pending signals of a thread or of a process. The zero
 // value is empty. The lock of its owner guards it.
 type Pending struct {
@@ -50,7 +82,8 @@ func (p *Pending) Bytes() int64 {
 // queued is an element of a queue.
 type queued struct {
 	info    Info
-	account *Account
+	account *Account     // charged for the element, or nil
+	place   *Reservation // of the element, or nil
 	next    *queued
 }
 
@@ -90,8 +123,20 @@ func (p *Pending) Put(info Info, account *Account, limit uint64) Outcome {
 		return Bare
 	}
 	p.Set.Add(s)
-	p.append(&info, account)
+	p.append(&info, account, nil)
 	return Queued
+}
+
+// PutReserved makes the signal pending in its reserved place, also if it is a standard
+// signal that is pending already (Linux: send_sigqueue). It does nothing if the place
+// is still taken by an earlier instance.
+func (p *Pending) PutReserved(info Info, r *Reservation) {
+	if r.queued {
+		return
+	}
+	r.queued = true
+	p.Set.Add(info.Signo)
+	p.append(&info, nil, r)
 }
 
 // limitFor returns the limit that applies to a signal. Standard signals that kill(2)
@@ -104,12 +149,12 @@ func limitFor(info *Info, limit uint64) uint64 {
 }
 
 // append adds an element to the end of the queue.
-func (p *Pending) append(info *Info, account *Account) {
+func (p *Pending) append(info *Info, account *Account, place *Reservation) {
 	q := p.spare
 	if p.spare = nil; q == nil {
 		q = new(queued)
 	}
-	q.info, q.account, q.next = *info, account, nil
+	*q = queued{info: *info, account: account, place: place}
 	if p.last != nil {
 		p.last.next = q
 	} else {
@@ -169,7 +214,12 @@ func (p *Pending) unlink(previous, q *queued) {
 	if p.last == q {
 		p.last = previous
 	}
-	q.account.Release()
+	if q.place != nil {
+		q.place.queued = false
+		q.place.settle()
+	} else {
+		q.account.Release()
+	}
 	p.spare = q
 }
 

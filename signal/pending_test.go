@@ -104,3 +104,49 @@ func FuzzPending(f *testing.F) {
 		}
 	})
 }
+
+// TestReservedPlaceIsNeverRefused: a timer's signal is queued with its Info although
+// the limit is reached and the signal is pending already.
+func TestReservedPlaceIsNeverRefused(t *testing.T) {
+	for _, s := range []Signal{unix.SIGUSR1, FirstRealtime} {
+		var a Account
+		var p Pending
+		place := a.Reserve(1)
+		if place == nil || a.Reserve(1) != nil {
+			t.Fatal("Reserve does not obey the limit")
+		}
+		p.Put(UserInfo(s, SI_USER, 7, 0), &a, 1)
+		p.PutReserved(TimerInfo(s, 5, 0), place)
+		p.PutReserved(TimerInfo(s, 5, 0), place) // the place is taken
+		var codes []int32
+		for {
+			info, ok := p.Take(s)
+			if !ok {
+				break
+			}
+			codes = append(codes, info.Code)
+		}
+		if len(codes) == 0 || codes[len(codes)-1] != SI_TIMER && codes[0] != SI_TIMER {
+			t.Errorf("signal %d: the codes taken are %v, want one SI_TIMER", s, codes)
+		}
+		place.Release()
+		if a.Queued() != 0 {
+			t.Errorf("signal %d: %d are still charged", s, a.Queued())
+		}
+	}
+}
+
+// TestReservationOfAPendingSignalStaysCharged: a program must not fill a queue with the
+// signals of timers that it has deleted.
+func TestReservationOfAPendingSignalStaysCharged(t *testing.T) {
+	var a Account
+	var p Pending
+	place := a.Reserve(1)
+	p.PutReserved(TimerInfo(unix.SIGUSR1, 5, 0), place)
+	if place.Release(); a.Queued() != 1 {
+		t.Errorf("%d signals are charged while the signal is pending, want 1", a.Queued())
+	}
+	if p.Discard(SetOf(unix.SIGUSR1)); a.Queued() != 0 {
+		t.Errorf("%d signals are charged after the signal was discarded", a.Queued())
+	}
+}

@@ -112,8 +112,8 @@ type Default uint8
 // The values of Default (signal(7)).
 const (
 	Terminate Default = iota
-	// Core terminates the process. Slowpath writes no core files, like Linux
-	// with RLIMIT_CORE 0, and the wait status does not have WCOREDUMP.
+	// Core terminates the process and writes a core file, if RLIMIT_CORE allows
+	// it (core(5)).
 	Core
 	Ignore
 	Stop

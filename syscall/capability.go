@@ -44,7 +44,7 @@ func loadCapabilityHeader(t *task.Task, address uint64) (elements int, pid int32
 
 func sysCapget(t *task.Task, a *amd64.Args) (uint64, error) {
 	elements, pid, err := loadCapabilityHeader(t, a[0])
-	if err == unix.EINVAL && a[1] == 0 {
+	if a[1] == 0 && (err == nil || err == unix.EINVAL) {
 		return 0, nil // without data the call only queries the version
 	}
 	if err != nil {
@@ -58,9 +58,6 @@ func sysCapget(t *task.Task, a *amd64.Args) (uint64, error) {
 		if target = t.Kernel().TaskByID(int(pid)); target == nil {
 			return 0, unix.ESRCH
 		}
-	}
-	if a[1] == 0 {
-		return 0, unix.EFAULT
 	}
 	c := target.Credentials()
 	var data [2]unix.CapUserData

@@ -6,6 +6,7 @@ import (
 	"slowpath/abi"
 	"slowpath/arch/amd64"
 	"slowpath/cred"
+	"slowpath/mm"
 	"slowpath/signal"
 	"slowpath/task"
 )
@@ -78,13 +79,13 @@ func boolean(on bool) uint64 {
 	return 0
 }
 
-func prGetDumpable(t *task.Task, a *amd64.Args) (uint64, error) { return boolean(t.Dumpable()), nil }
+func prGetDumpable(t *task.Task, a *amd64.Args) (uint64, error) { return uint64(t.Dumpable()), nil }
 
 func prSetDumpable(t *task.Task, a *amd64.Args) (uint64, error) {
 	if a[1] > 1 {
 		return 0, unix.EINVAL
 	}
-	t.SetDumpable(a[1] == 1)
+	t.SetDumpable(mm.Dumpable(a[1]))
 	return 0, nil
 }
 

@@ -73,6 +73,9 @@ func newUserVectors(t *task.Task, address, count uint64) (*userMemory, error) {
 	return u, nil
 }
 
+// Caller returns the task; see fs.CallerOf.
+func (u *userMemory) Caller() fs.Caller { return u.t }
+
 // Remaining implements fs.Sink and fs.Source.
 func (u *userMemory) Remaining() int { return u.left }
 

@@ -68,10 +68,14 @@ func withFile(t *task.Task, register uint64, operation func(f *fs.File) (uint64,
 	return operation(f)
 }
 
-// install gives f the lowest free descriptor. On an error it drops the caller's
-// reference.
+// install gives f, which was just opened, the lowest free descriptor. On an error it
+// drops the caller's reference. Errors: EMFILE, ENFILE.
 func install(t *task.Task, f *fs.File, onExec fs.ExecAction) (uint64, error) {
-	n, err := t.FDs.Install(f, 0, t.Group().Limits.Soft(unix.RLIMIT_NOFILE), onExec)
+	if err := t.FS.Mounts().CheckFileMax(t.Credentials()); err != nil {
+		f.DecRef()
+		return 0, err
+	}
+	n, err := t.FDs.Install(f, 0, t.DescriptorLimit(), onExec)
 	if err != nil {
 		f.DecRef()
 	}

@@ -37,7 +37,11 @@ func makePipe(t *task.Task, address uint64, flags int) (uint64, error) {
 // installPair gives descriptors to two new files and stores them as two ints.
 // On an error both files are closed.
 func installPair(t *task.Task, a, b *fs.File, address uint64, onExec fs.ExecAction) error {
-	first, second, err := t.FDs.InstallPair(a, b, t.Group().Limits.Soft(unix.RLIMIT_NOFILE), onExec)
+	err := t.FS.Mounts().CheckFileMax(t.Credentials())
+	first, second := 0, 0
+	if err == nil {
+		first, second, err = t.FDs.InstallPair(a, b, t.DescriptorLimit(), onExec)
+	}
 	if err != nil {
 		a.DecRef()
 		b.DecRef()

@@ -18,7 +18,11 @@ var limitCalls = []Row{
 }
 
 func sysGetrlimit(t *task.Task, a *amd64.Args) (uint64, error) {
-	return 0, prlimit(t, t.Group(), a[0], 0, a[1])
+	if uint32(a[0]) >= task.LimitCount {
+		return 0, unix.EINVAL
+	}
+	limit := t.Group().Limits.Get(int(uint32(a[0])))
+	return 0, abi.CopyOut(t, a[1], unix.Rlimit{Cur: limit.Soft, Max: limit.Hard})
 }
 
 func sysSetrlimit(t *task.Task, a *amd64.Args) (uint64, error) {

@@ -62,7 +62,7 @@ func memoryLimits(t *task.Task) mm.Limits {
 func sysMmap(t *task.Task, a *amd64.Args) (uint64, error) {
 	r := mm.MapRequest{
 		Addr: a[0], Length: a[1], Prot: mm.Prot(a[2]) & mm.ProtAll,
-		Flags: int(uint32(a[3])), Offset: a[5],
+		Flags: int(uint32(a[3])), Offset: a[5], Stop: t.Killed,
 	}
 	if r.Offset%mm.PageSize != 0 {
 		return 0, unix.EINVAL
@@ -170,13 +170,13 @@ func sysMunmap(t *task.Task, a *amd64.Args) (uint64, error) {
 // sysBrk is brk(2). It returns the end of the heap, which is unchanged if the
 // request failed.
 func sysBrk(t *task.Task, a *amd64.Args) (uint64, error) {
-	return memory(t).Brk(a[0]), nil
+	return memory(t).Brk(a[0], t.Killed), nil
 }
 
 // sysMremap is mremap(2).
 func sysMremap(t *task.Task, a *amd64.Args) (uint64, error) {
 	return memory(t).Mremap(mm.RemapRequest{
-		Addr: a[0], OldLength: a[1], NewLength: a[2], Flags: int(a[3]), NewAddr: a[4],
+		Addr: a[0], OldLength: a[1], NewLength: a[2], Flags: int(a[3]), NewAddr: a[4], Stop: t.Killed,
 	})
 }
 
@@ -189,6 +189,9 @@ func sysMsync(t *task.Task, a *amd64.Args) (uint64, error) {
 func sysMincore(t *task.Task, a *amd64.Args) (uint64, error) {
 	to := a[2]
 	return 0, t.MM.Mincore(a[0], a[1], func(vec []byte) error {
+		if t.Killed() {
+			return unix.EINTR
+		}
 		err := t.CopyOut(to, vec)
 		to += uint64(len(vec))
 		return err
@@ -197,5 +200,5 @@ func sysMincore(t *task.Task, a *amd64.Args) (uint64, error) {
 
 // sysMadvise is madvise(2).
 func sysMadvise(t *task.Task, a *amd64.Args) (uint64, error) {
-	return 0, t.MM.Madvise(a[0], a[1], int(int32(a[2])))
+	return 0, t.MM.Madvise(a[0], a[1], int(int32(a[2])), t.Killed)
 }

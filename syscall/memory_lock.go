@@ -4,6 +4,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"slowpath/arch/amd64"
+	"slowpath/mm"
 	"slowpath/task"
 )
 
@@ -25,7 +26,7 @@ func sysMlock2(t *task.Task, a *amd64.Args) (uint64, error) {
 }
 
 func lockRange(t *task.Task, a *amd64.Args, flags int32) (uint64, error) {
-	return 0, memory(t).Mlock(a[0], a[1], flags&mlockOnFault != 0)
+	return 0, memory(t).Mlock(a[0], a[1], mm.LockPopulation(flags&mlockOnFault != 0), t.Killed)
 }
 
 // sysMunlock is munlock(2).
@@ -35,7 +36,7 @@ func sysMunlock(t *task.Task, a *amd64.Args) (uint64, error) {
 
 // sysMlockall is mlockall(2).
 func sysMlockall(t *task.Task, a *amd64.Args) (uint64, error) {
-	return 0, memory(t).Mlockall(int(int32(a[0])))
+	return 0, memory(t).Mlockall(int(int32(a[0])), t.Killed)
 }
 
 // sysMunlockall is munlockall(2).

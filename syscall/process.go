@@ -7,6 +7,7 @@ import (
 
 	"slowpath/abi"
 	"slowpath/arch/amd64"
+	"slowpath/cred"
 	"slowpath/fs"
 	"slowpath/signal"
 	"slowpath/task"
@@ -221,7 +222,7 @@ func sysGetRobustList(t *task.Task, a *amd64.Args) (uint64, error) {
 			return 0, unix.ESRCH
 		}
 	}
-	if !t.MayInspect(target) {
+	if !t.MayInspect(target, cred.WithRealIDs) {
 		return 0, unix.EPERM
 	}
 	if err := abi.CopyOut(t, a[2], abi.RobustListHeadSize); err != nil {

@@ -5,6 +5,7 @@ import (
 
 	"slowpath/abi"
 	"slowpath/arch/amd64"
+	"slowpath/clock"
 	"slowpath/cred"
 	"slowpath/task"
 )
@@ -99,15 +100,14 @@ func sysSchedGetaffinity(t *task.Task, a *amd64.Args) (uint64, error) {
 
 // Scheduling policies, their flag and limits (sched(7)).
 const (
-	policyOther     = 0
-	policyFIFO      = 1
-	policyRR        = 2
-	policyBatch     = 3
-	policyIdle      = 5
-	resetOnFork     = 0x40000000
-	maxRealtime     = 99
-	roundRobinSlice = 100 * 1000 * 1000 // nanoseconds
-	otherSlice      = 4 * 1000 * 1000   // nanoseconds
+	policyOther = 0
+	policyFIFO  = 1
+	policyRR    = 2
+	policyBatch = 3
+	policyIdle  = 5
+	resetOnFork = 0x40000000
+	maxRealtime = 99
+	otherSlice  = 4 * 1000 * 1000 // nanoseconds
 )
 
 // checkPolicy returns EINVAL for an unknown policy, or for a priority outside
@@ -195,12 +195,12 @@ func sysSchedGetscheduler(t *task.Task, a *amd64.Args) (uint64, error) {
 }
 
 func sysSchedGetparam(t *task.Task, a *amd64.Args) (uint64, error) {
+	if a[1] == 0 {
+		return 0, unix.EINVAL
+	}
 	target, err := schedulingTarget(t, int32(a[0]))
 	if err != nil {
 		return 0, err
-	}
-	if a[1] == 0 {
-		return 0, unix.EINVAL
 	}
 	return 0, abi.CopyOut(t, a[1], target.Scheduling.Priority.Load())
 }
@@ -228,7 +228,7 @@ func sysSchedRRGetInterval(t *task.Task, a *amd64.Args) (uint64, error) {
 	slice := int64(otherSlice)
 	switch target.Scheduling.Policy.Load() {
 	case policyRR:
-		slice = roundRobinSlice
+		slice = t.Kernel().Settings().SchedRRTimesliceMS.Get() * clock.Millisecond
 	case policyFIFO:
 		slice = 0
 	}

@@ -38,7 +38,7 @@ func sysSigaction(t *task.Task, a *amd64.Args) (uint64, error) {
 	if a[3] != signal.SetSize || !signal.Valid(s) || a[1] != 0 && signal.Unblockable.Has(s) {
 		return 0, unix.EINVAL
 	}
-	old := t.Group().Actions.Get(s)
+	old := t.Group().Actions().Get(s)
 	if a[1] != 0 {
 		next, err := abi.CopyIn[abi.Sigaction](t, a[1])
 		if err != nil {
@@ -73,7 +73,7 @@ func sysSigprocmask(t *task.Task, a *amd64.Args) (uint64, error) {
 		if err != nil {
 			return 0, err
 		}
-		switch a[0] {
+		switch int32(a[0]) {
 		case unix.SIG_BLOCK:
 			set |= old
 		case unix.SIG_UNBLOCK:

@@ -131,7 +131,8 @@ func sysBind(t *task.Task, a *amd64.Args) (uint64, error) {
 
 func sysListen(t *task.Task, a *amd64.Args) (uint64, error) {
 	return withSocket(t, a[0], func(_ *fs.File, s *unixsock.Socket) (uint64, error) {
-		return 0, s.Listen(t, int(int32(a[1])))
+		backlog := min(uint32(a[1]), uint32(t.Kernel().Settings().SoMaxConn.Get())) // a negative one counts as the largest
+		return 0, s.Listen(t, int(backlog))
 	})
 }
 

@@ -188,14 +188,30 @@ func sysGettimeofday(t *task.Task, a *amd64.Args) (uint64, error) {
 }
 
 func sysSettimeofday(t *task.Task, a *amd64.Args) (uint64, error) {
+	var now int64
+	if a[0] != 0 {
+		var err error
+		if now, err = loadTimeval(t, a[0]); err != nil {
+			return 0, err
+		}
+	}
+	if a[1] != 0 {
+		zone, err := abi.CopyIn[abi.Timezone](t, a[1])
+		if err != nil {
+			return 0, err
+		}
+		const furthest = 15 * 60 // minutes
+		if west := int32(zone.MinutesWest); west > furthest || west < -furthest {
+			return 0, unix.EINVAL
+		}
+	}
+	if !t.Credentials().Has(cred.SysTime) {
+		return 0, unix.EPERM
+	}
 	if a[0] == 0 {
-		return 0, nil
+		return 0, nil // the time zone has no effect
 	}
-	ns, err := loadTimeval(t, a[0])
-	if err != nil {
-		return 0, err
-	}
-	return 0, setWall(t, ns)
+	return 0, setWall(t, now)
 }
 
 // loadTimeval reads a struct timeval and returns it in nanoseconds. Errors:

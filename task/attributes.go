@@ -4,6 +4,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"slowpath/cred"
+	"slowpath/mm"
 	"slowpath/signal"
 )
 
@@ -12,12 +13,11 @@ var attributesSubsystem = Subsystem{
 	Name: "attributes",
 	Fork: func(parent, child *Task, _ *CloneArgs) error {
 		child.noNewPrivs.Store(parent.noNewPrivs.Load())
-		child.dumpable.Store(parent.dumpable.Load())
 		child.personality.Store(parent.personality.Load())
 		child.timerSlack.Store(parent.timerSlack.Load())
+		child.defaultSlack.Store(parent.timerSlack.Load())
 		return nil
 	},
-	Exec: func(t *Task, x *Execution) { t.dumpable.Store(!x.Secure) },
 }
 
 // The methods below are attributes of prctl(2) and personality(2). Any goroutine
@@ -29,11 +29,16 @@ func (t *Task) ParentDeathSignal() signal.Signal { return signal.Signal(t.parent
 // SetParentDeathSignal is PR_SET_PDEATHSIG.
 func (t *Task) SetParentDeathSignal(s signal.Signal) { t.parentDeath.Store(int32(s)) }
 
-// Dumpable is PR_GET_DUMPABLE.
-func (t *Task) Dumpable() bool { return t.dumpable.Load() }
+// Dumpable is PR_GET_DUMPABLE. It is an attribute of the memory, which threads share.
+// Only the task's own goroutine calls it.
+func (t *Task) Dumpable() mm.Dumpable { return t.MM.Dumpable() }
 
-// SetDumpable is PR_SET_DUMPABLE.
-func (t *Task) SetDumpable(on bool) { t.dumpable.Store(on) }
+// SetDumpable is PR_SET_DUMPABLE. Only the task's own goroutine calls it.
+func (t *Task) SetDumpable(d mm.Dumpable) {
+	if t.MM != nil {
+		t.MM.SetDumpable(d)
+	}
+}
 
 // NoNewPrivileges is PR_GET_NO_NEW_PRIVS.
 func (t *Task) NoNewPrivileges() bool { return t.noNewPrivs.Load() }
@@ -44,10 +49,11 @@ func (t *Task) SetNoNewPrivileges() { t.noNewPrivs.Store(true) }
 // TimerSlack is PR_GET_TIMERSLACK in nanoseconds.
 func (t *Task) TimerSlack() uint64 { return t.timerSlack.Load() }
 
-// SetTimerSlack is PR_SET_TIMERSLACK; 0 restores the default.
+// SetTimerSlack is PR_SET_TIMERSLACK; 0 restores the default: the value that the parent
+// had when it made the task.
 func (t *Task) SetTimerSlack(nanoseconds uint64) {
 	if nanoseconds == 0 {
-		nanoseconds = defaultTimerSlack
+		nanoseconds = t.defaultSlack.Load()
 	}
 	t.timerSlack.Store(nanoseconds)
 }
@@ -84,6 +90,9 @@ func (t *Task) ChangeLimit(g *ThreadGroup, resource int, next *Limit) (Limit, er
 	}
 	if next == nil {
 		return g.Limits.Get(resource), nil
+	}
+	if resource == unix.RLIMIT_NOFILE && next.Soft <= next.Hard && next.Hard > uint64(t.kernel.config.Settings.NrOpen.Get()) {
+		return Limit{}, unix.EPERM
 	}
 	old, err := g.Limits.Change(resource, *next, Privilege(t.Credentials().Has(cred.SysResource)))
 	if err != nil {

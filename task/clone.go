@@ -90,14 +90,19 @@ func (t *Task) Clone(a CloneArgs) (int, error) {
 	if err := parts.fork(t, child, &a); err != nil {
 		return 0, err
 	}
-	if err := t.publish(child, &a); err != nil {
+	pidfd, err := t.storePIDFD(child, &a)
+	if err != nil {
 		parts.discard(child)
 		return 0, err
 	}
-	tid := child.TID()
-	if err := t.storeIDs(child, &a, tid); err != nil {
+	if err := t.publish(child, &a); err != nil {
+		pidfd.discard(t)
+		parts.discard(child)
 		return 0, err
 	}
+	pidfd.publish()
+	tid := child.TID()
+	t.storeIDs(child, &a, tid)
 	t.kernel.Start(child)
 	parts.started(t, child, &a)
 	return tid, nil
@@ -195,29 +200,13 @@ func (k *Kernel) addProcess(t, child *Task, a *CloneArgs) {
 	k.join(g, t.group.pgrp)
 }
 
-// storeIDs stores the child's id and its pidfd at the addresses that the flags
-// ask for. If the pidfd cannot be stored, the child exits before it has run.
-func (t *Task) storeIDs(child *Task, a *CloneArgs, tid int) error {
-	if a.Flags&unix.CLONE_PIDFD != 0 {
-		if err := t.storePIDFD(child, a.PIDFD); err != nil {
-			child.exitUnstarted()
-			return err
-		}
-	}
+// storeIDs stores the child's id at the addresses that the flags ask for. Linux
+// ignores a bad address too.
+func (t *Task) storeIDs(child *Task, a *CloneArgs, tid int) {
 	if a.Flags&unix.CLONE_PARENT_SETTID != 0 {
-		t.StoreUint32(a.ParentTID, uint32(tid)) // Linux ignores a bad address too
+		t.StoreUint32(a.ParentTID, uint32(tid))
 	}
 	if a.Flags&unix.CLONE_CHILD_SETTID != 0 {
-		child.StoreUint32(a.ChildTID, uint32(tid))
+		child.MM.WriteRemote(a.ChildTID, wordBytes(uint32(tid)), false)
 	}
-	return nil
-}
-
-// exitUnstarted ends a child that was published but not started, on the
-// parent's goroutine. The parent gets no signal.
-func (child *Task) exitUnstarted() {
-	child.group.kernel.mu.Lock()
-	child.exitSignal = 0
-	child.group.kernel.mu.Unlock()
-	child.exit()
 }

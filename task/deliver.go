@@ -98,6 +98,9 @@ func (t *Task) dequeue(blocked signal.Set) (signal.Info, bool) {
 			if signal.Stops.Has(s) {
 				t.stopTaken = true
 			}
+			if s == unix.SIGALRM && queue == &t.group.shared {
+				t.group.alarmTaken = true
+			}
 			return info, ok
 		}
 	}
@@ -121,7 +124,7 @@ func (t *Task) recalculate() {
 // act carries out a signal's action. It reports whether a handler must run.
 func (t *Task) act(info signal.Info) (delivery, bool) {
 	g, s := t.group, info.Signo
-	action := g.Actions.Claim(s)
+	action := g.Actions().Claim(s)
 	if action.Caught() {
 		return delivery{info, action}, true
 	}
@@ -134,6 +137,10 @@ func (t *Task) act(info signal.Info) (delivery, bool) {
 	}
 	if what == signal.Stop {
 		t.stopBySignal(s)
+		return delivery{}, false
+	}
+	if what == signal.Core {
+		t.dieOfCoreSignal(&info)
 		return delivery{}, false
 	}
 	t.ExitGroup(SignalStatus(s))

@@ -33,6 +33,8 @@ type program struct {
 
 	credentials *cred.Credentials // the credentials after execve(2)
 	secure      bool              // AT_SECURE: they have more privileges
+	unreadable  bool              // the caller may not read the program or its loader
+	personality uint32            // of personality(2)
 }
 
 // maxScriptDepth is the maximum nesting of scripts whose interpreter is a script.
@@ -47,7 +49,10 @@ func (t *Task) Exec(r ExecRequest) error {
 	if err := t.checkArguments(&r); err != nil {
 		return err
 	}
-	p, err := t.findProgram(&r)
+	directories := t.FS
+	safety := t.beginExec()
+	defer func() { directories.EndExec(safety == safeExec) }()
+	p, err := t.findProgram(&r, safety)
 	if err != nil {
 		return err
 	}
@@ -103,8 +108,9 @@ func (t *Task) checkArguments(r *ExecRequest) error {
 	return nil
 }
 
-// findProgram opens the program and follows "#!" lines up to an ELF file.
-func (t *Task) findProgram(r *ExecRequest) (*program, error) {
+// findProgram opens the program and follows "#!" lines up to an ELF file. safety is
+// that of beginExec.
+func (t *Task) findProgram(r *ExecRequest, safety execSafety) (*program, error) {
 	p := &program{name: r.At.Name, argv: r.Argv, envp: r.Envp}
 	if r.At.Start != nil && !strings.HasPrefix(r.At.Name, "/") {
 		p.name = descriptorName(r)
@@ -119,7 +125,7 @@ func (t *Task) findProgram(r *ExecRequest) (*program, error) {
 		line, err := scriptLine(file)
 		if err == nil && line == nil {
 			p.file = file
-			p.credentials, p.secure = t.execCredentials(file)
+			t.execCredentials(p, file, safety)
 			if err := t.readProgram(p); err != nil {
 				p.release()
 				return nil, err
@@ -184,6 +190,7 @@ func (t *Task) readProgram(p *program) (err error) {
 	if err = p.file.DenyWriting(); err != nil {
 		return err
 	}
+	p.unreadable = p.file.Path().Permit(t, fs.MayRead) != nil
 	if p.image, err = elf.Read(fileReader{p.file}); err != nil {
 		return err
 	}
@@ -194,6 +201,7 @@ func (t *Task) readProgram(p *program) (err error) {
 	if p.interpreter, err = t.openExecutable(at); err != nil {
 		return err
 	}
+	p.unreadable = p.unreadable || p.interpreter.Path().Permit(t, fs.MayRead) != nil
 	p.loader, err = elf.Read(fileReader{p.interpreter})
 	if err == unix.ENOEXEC {
 		return unix.ELIBBAD

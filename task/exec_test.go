@@ -101,10 +101,10 @@ func TestExecBuildsTheInitialStack(t *testing.T) {
 func TestExecResetsSignalsFilesAndRegisters(t *testing.T) {
 	w := newWorld(t)
 	w.install("/next", func(t *Task) {
-		if got := t.Group().Actions.Get(unix.SIGUSR1); got.Handler != signal.SIG_DFL {
+		if got := t.Group().Actions().Get(unix.SIGUSR1); got.Handler != signal.SIG_DFL {
 			w.T.Error("the handler is still set after execve")
 		}
-		if got := t.Group().Actions.Get(unix.SIGUSR2); got.Handler != signal.SIG_IGN {
+		if got := t.Group().Actions().Get(unix.SIGUSR2); got.Handler != signal.SIG_IGN {
 			w.T.Error("an ignored signal is not ignored after execve")
 		}
 		if t.Blocked() != signal.SetOf(unix.SIGTERM) || t.AltStack != (signal.AltStack{}) {
@@ -238,8 +238,8 @@ func TestExecStartsTheDynamicLoader(t *testing.T) {
 		if t.CopyIn(auxv[atBASE], magic[:]); string(magic[:]) != "\x7fELF" {
 			w.T.Errorf("the memory at AT_BASE starts with %q, want the ELF magic", magic)
 		}
-		heap := t.MM.Brk(0)
-		if heap < pieBase || t.MM.Brk(heap+mm.PageSize) != heap+mm.PageSize {
+		heap := t.MM.Brk(0, nil)
+		if heap < pieBase || t.MM.Brk(heap+mm.PageSize, nil) != heap+mm.PageSize {
 			w.T.Errorf("brk cannot extend the heap at %#x", heap)
 		}
 		exit(t, 0)
@@ -275,12 +275,15 @@ func TestOneOfConcurrentExecsSucceeds(t *testing.T) {
 	w.process(func(t *Task) {
 		for range 20 {
 			pid := w.fork(t, func(t *Task) {
+				start := make(chan struct{}) // no thread is made during execve: EAGAIN
 				for range 3 {
 					w.thread(t, func(t *Task) {
+						<-start
 						w.exec(t, "/next", nil, nil)
 						w.sleepForever(t)
 					})
 				}
+				close(start)
 				w.sleepForever(t)
 			})
 			if result := w.wait(t, pid, 0); result.Status != ExitStatus(6) {
@@ -376,4 +379,151 @@ func FuzzScript(f *testing.F) {
 			t.Errorf("%q was parsed as interpreter %q with argument %q", head, line.interpreter, line.argument)
 		}
 	})
+}
+
+// TestExecOfASetUserIDProgramGainsNothingIfUnsafe has the cases of execve(2) in which
+// the set-user-ID bit is ignored, and their neighbours in which it is not.
+func TestExecOfASetUserIDProgramGainsNothingIfUnsafe(t *testing.T) {
+	const gained, refused = 0, 10
+	// share makes a process that shares the directories of t and sleeps until end.
+	share := func(w *world, t *Task) (pid int, end func()) {
+		gate := make(chan struct{})
+		pid = w.clone(t, CloneArgs{Flags: unix.CLONE_FS, ExitSignal: unix.SIGCHLD}, func(*Task) { <-gate })
+		return pid, func() { close(gate) }
+	}
+	for name, c := range map[string]struct {
+		prepare func(w *world, t *Task) (end func())
+		want    int
+	}{
+		"alone":                         {func(*world, *Task) func() { return func() {} }, gained},
+		"directories shared by process": {func(w *world, t *Task) func() { _, end := share(w, t); return end }, refused},
+		"directories shared by thread": {func(w *world, t *Task) func() {
+			gate := make(chan struct{})
+			w.thread(t, func(t *Task) { w.sleepForever(t) })
+			return func() { close(gate) }
+		}, gained},
+		"directories shared before": {func(w *world, t *Task) func() {
+			pid, end := share(w, t)
+			end()
+			w.wait(t, pid, 0)
+			return func() {}
+		}, gained},
+		"no_new_privs": {func(_ *world, t *Task) func() { t.SetNoNewPrivileges(); return func() {} }, refused},
+	} {
+		w := newWorld(t)
+		w.install("/next", func(t *Task) {
+			c := t.Credentials()
+			if c.SUID != c.EUID || c.FSUID != c.EUID || (c.EUID != 0) != (c.Permitted == 0) {
+				w.T.Errorf("%s: credentials %+v", name, c)
+			}
+			exit(t, int(c.EUID))
+		})
+		w.chmod("/next", 0o4755)
+		w.process(func(t *Task) {
+			ready, done := make(chan struct{}), make(chan struct{})
+			pid := w.fork(t, func(t *Task) {
+				t.SetAllGIDs(10, 10, 10)
+				t.SetAllUIDs(10, 10, 10)
+				end := c.prepare(w, t)
+				go func() { <-done; end() }()
+				close(ready)
+				w.mustExec(t, "/next", nil, nil)
+			})
+			<-ready
+			w.eventually("the exit of the program", func() bool { g := w.k.GroupByID(pid); _, ended := g.Exited(); return ended })
+			close(done)
+			if result := w.wait(t, pid, 0); result.Status != ExitStatus(c.want) {
+				w.T.Errorf("%s: the program of user 10 %v, want its effective user %d as exit code", name, result.Status, c.want)
+			}
+		})
+	}
+}
+
+// TestDirectoriesCannotBeSharedDuringExec: otherwise a process that shares them could
+// be made after the check.
+func TestDirectoriesCannotBeSharedDuringExec(t *testing.T) {
+	w := newWorld(t)
+	w.process(func(t *Task) {
+		if safety := t.beginExec(); safety != safeExec {
+			w.T.Fatalf("execve of a process that shares nothing has safety %d", safety)
+		}
+		if _, err := t.Clone(CloneArgs{Flags: unix.CLONE_FS, ExitSignal: unix.SIGCHLD}); err != unix.EAGAIN {
+			w.T.Errorf("clone with CLONE_FS during execve: %v, want EAGAIN", err)
+		}
+		t.FS.EndExec(true)
+		pid := w.clone(t, CloneArgs{Flags: unix.CLONE_FS, ExitSignal: unix.SIGCHLD}, func(*Task) {})
+		w.wait(t, pid, 0)
+	})
+}
+
+// TestDumpableFollowsTheIdentity has the rules of prctl(2), PR_SET_DUMPABLE.
+func TestDumpableFollowsTheIdentity(t *testing.T) {
+	for name, c := range map[string]struct {
+		mode    uint32
+		suid    int64 // /proc/sys/fs/suid_dumpable
+		prepare func(*Task)
+		before  mm.Dumpable
+		after   mm.Dumpable // after execve
+	}{
+		"nothing":                  {0o755, 0, func(*Task) {}, mm.DumpableByUser, mm.DumpableByUser},
+		"prctl":                    {0o755, 0, func(t *Task) { t.SetDumpable(mm.NotDumpable) }, mm.NotDumpable, mm.DumpableByUser},
+		"setuid":                   {0o755, 0, func(t *Task) { t.SetUID(10) }, mm.NotDumpable, mm.DumpableByUser},
+		"setuid, suid_dumpable 2":  {0o755, 2, func(t *Task) { t.SetUID(10) }, mm.DumpableByRoot, mm.DumpableByUser},
+		"setfsuid":                 {0o755, 0, func(t *Task) { t.SetFSUID(10) }, mm.NotDumpable, mm.NotDumpable},
+		"setgid":                   {0o755, 0, func(t *Task) { t.SetGID(10) }, mm.NotDumpable, mm.DumpableByUser},
+		"real id only":             {0o755, 0, func(t *Task) { t.SetAllUIDs(10, Keep, Keep) }, mm.DumpableByUser, mm.NotDumpable},
+		"effective id is not real": {0o755, 0, func(t *Task) { t.SetAllUIDs(Keep, 10, 10) }, mm.NotDumpable, mm.NotDumpable},
+		"unreadable program":       {0o711, 0, func(t *Task) { t.SetUID(10) }, mm.NotDumpable, mm.NotDumpable},
+		"set-user-ID program":      {0o4755, 2, func(t *Task) { t.SetUID(10) }, mm.DumpableByRoot, mm.DumpableByRoot},
+		"dropped capability":       {0o755, 0, func(t *Task) { t.SetCapabilities(0, 0, 0) }, mm.DumpableByUser, mm.NotDumpable},
+	} {
+		w := newWorld(t)
+		w.k.Settings().SuidDumpable.Set(c.suid)
+		w.install("/next", func(t *Task) { exit(t, int(t.Dumpable())) })
+		w.chmod("/next", c.mode)
+		w.process(func(t *Task) {
+			pid := w.fork(t, func(t *Task) {
+				c.prepare(t)
+				if got := t.Dumpable(); got != c.before {
+					w.T.Errorf("%s: dumpable is %d, want %d", name, got, c.before)
+				}
+				w.mustExec(t, "/next", nil, nil)
+			})
+			if result := w.wait(t, pid, 0); result.Status != ExitStatus(int(c.after)) {
+				w.T.Errorf("%s: after execve the child %v, want dumpable %d as exit code", name, result.Status, c.after)
+			}
+		})
+	}
+}
+
+func TestThreadsShareDumpable(t *testing.T) {
+	w := newWorld(t)
+	w.process(func(t *Task) {
+		done := make(chan struct{})
+		w.thread(t, func(t *Task) { t.SetDumpable(mm.NotDumpable); close(done) })
+		<-done
+		if t.Dumpable() != mm.NotDumpable {
+			w.T.Error("PR_SET_DUMPABLE of one thread is not seen by another")
+		}
+	})
+}
+
+// TestSetUserIDProgramsDoNotInheritPersonality: their caller must not choose their
+// addresses.
+func TestSetUserIDProgramsDoNotInheritPersonality(t *testing.T) {
+	w := newWorld(t)
+	w.install("/next", func(t *Task) { exit(t, int(t.Personality(^uint32(0))>>16)) })
+	for mode, want := range map[uint32]int{0o755: addrNoRandomize >> 16, 0o4755: 0} {
+		w.chmod("/next", mode)
+		w.process(func(t *Task) {
+			pid := w.fork(t, func(t *Task) {
+				t.SetUID(10)
+				t.Personality(addrNoRandomize)
+				w.mustExec(t, "/next", nil, nil)
+			})
+			if result := w.wait(t, pid, 0); result.Status != ExitStatus(want) {
+				w.T.Errorf("mode %o: the program %v, want bits %#x of its personality as exit code", mode, result.Status, want)
+			}
+		})
+	}
 }

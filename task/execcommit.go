@@ -4,7 +4,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"slowpath/cred"
-	"slowpath/fs"
 	"slowpath/mm"
 	"slowpath/signal"
 )
@@ -33,6 +32,7 @@ func (t *Task) commitExec(p *program) error {
 		l.memory.DecRef()
 		return err
 	}
+	t.personality.Store(p.personality)
 	t.kernel.subsystems.exec(t, &Execution{Program: l.program, Secure: p.secure, program: p, image: l})
 	t.UpdateLevels()
 	return nil
@@ -116,93 +116,12 @@ var programSubsystem = Subsystem{
 		child.program.Store(parent.program.Load())
 		return nil
 	},
-	Exec: func(t *Task, x *Execution) {
-		t.program.Store(x.Program)
-		t.SetComm(x.program.comm)
-	},
+	Exec: func(t *Task, x *Execution) { t.SetComm(x.program.comm) },
 }
 
 // Program returns the program that the task runs, nil for the kernel's own task.
 // Any goroutine may call it.
 func (t *Task) Program() *Program { return t.program.Load() }
-
-// credentialsSubsystem is the identity (credentials(7)).
-var credentialsSubsystem = Subsystem{
-	Name: "credentials",
-	Fork: func(parent, child *Task, _ *CloneArgs) error {
-		child.credentials.Store(parent.Credentials())
-		return nil
-	},
-	Exec: func(t *Task, x *Execution) {
-		next := x.program.credentials
-		if x.Secure || next.Permitted&^t.Credentials().Permitted != 0 {
-			// The parent must not signal a program that has more privileges
-			// (prctl(2), PR_SET_PDEATHSIG; Linux: begin_new_exec, commit_creds).
-			t.parentDeath.Store(0)
-		}
-		t.setCredentials(next)
-	},
-}
-
-// Bits of a file's mode and of PR_SET_SECUREBITS that matter to execve(2).
-const (
-	secureNoRoot   = 1 << 0 // SECBIT_NOROOT
-	secureKeepCaps = 1 << 4 // SECBIT_KEEP_CAPS
-)
-
-// execCredentials returns the credentials after the execution of file, and
-// whether they have more privileges than those before (execve(2),
-// capabilities(7)).
-func (t *Task) execCredentials(file *fs.File) (*cred.Credentials, bool) {
-	old := t.Credentials()
-	next := old.Clone()
-	attributes := file.Attributes()
-	privileged := false
-	if !t.noNewPrivs.Load() && !file.Path().Statistics().NoSUID {
-		if attributes.Mode&unix.S_ISUID != 0 {
-			next.EUID, privileged = attributes.UID, true
-		}
-		if attributes.Mode&(unix.S_ISGID|unix.S_IXGRP) == unix.S_ISGID|unix.S_IXGRP {
-			next.EGID, privileged = attributes.GID, true
-		}
-	}
-	next.SUID, next.FSUID = next.EUID, next.EUID
-	next.SGID, next.FSGID = next.EGID, next.EGID
-	changed := next.EUID != old.EUID || next.EGID != old.EGID
-	if privileged && changed {
-		next.Ambient = 0
-	}
-	execCapabilities(next)
-	next.SecureBits &^= secureKeepCaps
-	gained := next.Permitted&^old.Permitted != 0 && next.UID != 0
-	return next, changed || gained || next.EUID != next.UID || next.EGID != next.GID
-}
-
-// execCapabilities sets the capabilities of a program whose file has none: root
-// gets all, other users keep the ambient set.
-func execCapabilities(c *cred.Credentials) {
-	if c.SecureBits&secureNoRoot == 0 && (c.EUID == 0 || c.UID == 0) {
-		c.Permitted = c.Bounding | c.Inheritable
-		c.Effective = 0
-		if c.EUID == 0 {
-			c.Effective = c.Permitted
-		}
-		c.Ambient = 0
-		return
-	}
-	c.Permitted, c.Effective = c.Ambient, c.Ambient
-}
-
-// setCredentials publishes new credentials. If the real user changes, the task is
-// counted for the new one.
-func (t *Task) setCredentials(c *cred.Credentials) {
-	old := t.credentials.Swap(c)
-	if old.UID != c.UID {
-		users := &t.kernel.users
-		users.get(c.UID).processes.Add(1)
-		users.get(old.UID).processes.Add(-1)
-	}
-}
 
 // memoryLimits returns the resource limits that package mm enforces.
 func (g *ThreadGroup) memoryLimits(c *cred.Credentials) mm.Limits {

@@ -30,20 +30,21 @@ const (
 	mapRandom   = 1 << 40 // 28 bits of pages
 	stackRandom = 1 << 34 // 22 bits of pages
 	brkRandom   = 32 << 20
+	usualStack  = 8 << 20 // _STK_LIM
 )
 
 // addrNoRandomize is ADDR_NO_RANDOMIZE (personality(2)).
 const addrNoRandomize = 0x0040000
 
 // randomOffset returns a random multiple of the page size below limit. It is 0
-// if randomization is off.
-func (t *Task) randomOffset(limit uint64) uint64 {
-	if t.personality.Load()&addrNoRandomize != 0 || !t.kernel.Randomizes() {
+// is off for this task.
+func (t *Task) randomOffset(p *program, limit uint64) uint64 {
+	if p.personality&addrNoRandomize != 0 || t.kernel.config.Settings.RandomizeVASpace.Get() == 0 {
 		return 0
 	}
-	var p [wordSize]byte
-	t.kernel.Random(p[:])
-	return binary.LittleEndian.Uint64(p[:]) % limit &^ (mm.PageSize - 1)
+	var random [wordSize]byte
+	t.kernel.Random(random[:])
+	return binary.LittleEndian.Uint64(random[:]) % limit &^ (mm.PageSize - 1)
 }
 
 // load maps the program into a new address space. The task keeps its own.
@@ -63,7 +64,11 @@ func (t *Task) load(p *program) (*loaded, error) {
 // fill maps program, loader, vDSO and stack.
 func (t *Task) fill(l *loaded, p *program) error {
 	l.memory.SetLimits(t.group.memoryLimits(p.credentials))
-	layout := mm.Layout{MapBase: mm.MapBase(t.group.Limits.Soft(unix.RLIMIT_STACK), t.randomOffset(mapRandom))}
+	stackLimit := t.group.Limits.Soft(unix.RLIMIT_STACK)
+	if p.secure {
+		stackLimit = min(stackLimit, usualStack) // the caller must not choose the layout
+	}
+	layout := mm.Layout{MapBase: mm.MapBase(stackLimit, t.randomOffset(p, mapRandom))}
 	l.memory.SetLayout(layout)
 	end, err := t.mapProgram(l, p)
 	if err != nil {
@@ -91,7 +96,11 @@ func (t *Task) brkStart(p *program, end uint64) uint64 {
 	if p.image.Relocatable && p.loader == nil {
 		end = pieBase
 	}
-	return end + t.randomOffset(brkRandom)
+	const withHeap = 2 // proc(5), /proc/sys/kernel/randomize_va_space
+	if t.kernel.config.Settings.RandomizeVASpace.Get() < withHeap {
+		return end
+	}
+	return end + t.randomOffset(p, brkRandom)
 }
 
 // mapProgram maps the program's own segments and returns their end.
@@ -102,7 +111,7 @@ func (t *Task) mapProgram(l *loaded, p *program) (end uint64, err error) {
 	}
 	switch {
 	case p.image.Relocatable && p.loader != nil:
-		at := (pieBase + t.randomOffset(mapRandom)) &^ (p.image.Align - 1)
+		at := (pieBase + t.randomOffset(p, mapRandom)) &^ (p.image.Align - 1)
 		l.bias = at - start
 	case p.image.Relocatable:
 		at, err := l.reserve(end-start, p.image.Align)

@@ -62,7 +62,7 @@ type Program struct {
 
 // buildStack maps and fills the program's stack. It sets the stack pointer in l.
 func (t *Task) buildStack(l *loaded, p *program) error {
-	l.stackTo = mm.UserEnd - t.randomOffset(stackRandom)
+	l.stackTo = mm.UserEnd - t.randomOffset(p, stackRandom)
 	block, err := t.stackBlock(l, p)
 	if err != nil {
 		return err

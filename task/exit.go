@@ -124,7 +124,7 @@ func (k *Kernel) finishExit(t *Task) {
 	}
 	if g.ThreadCount() == 1 && exitState(g.leader().exitState.Load()) == zombie {
 		k.processEnded(g)
-	} else if g.execWaits() {
+	} else if g.threadWaits() {
 		g.done.Wake(waitReadable)
 	}
 }
@@ -137,12 +137,12 @@ func (g *ThreadGroup) countEnded(t *Task) {
 	t.counted = true
 }
 
-// execWaits reports whether a thread waits in execve(2) for the exit of the
-// others.
-func (g *ThreadGroup) execWaits() bool {
+// threadWaits reports whether a thread waits for the exit of the others: in execve(2),
+// or before it writes a core file.
+func (g *ThreadGroup) threadWaits() bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return g.execTask != nil
+	return g.execTask != nil || g.dumper != nil
 }
 
 // releaseThread removes a thread that nobody can wait for. The kernel's lock is
@@ -188,7 +188,7 @@ func (k *Kernel) notifyParent(g *ThreadGroup, exitSignal signal.Signal) (reap bo
 	parent := g.parent
 	code, status := g.exitStatus.childCode()
 	if exitSignal == unix.SIGCHLD {
-		action := parent.Actions.Get(unix.SIGCHLD)
+		action := parent.Actions().Get(unix.SIGCHLD)
 		reap = action.Handler == signal.SIG_IGN || action.Flags&signal.SA_NOCLDWAIT != 0
 		if action.Handler == signal.SIG_IGN {
 			exitSignal = 0
@@ -203,13 +203,9 @@ func (k *Kernel) notifyParent(g *ThreadGroup, exitSignal signal.Signal) (reap bo
 	return reap
 }
 
-// reap removes a zombie and adds its usage to its parent's. The kernel's lock is
-// held.
+// reap removes a zombie. The kernel's lock is held.
 func (k *Kernel) reap(g *ThreadGroup) {
 	if parent := g.parent; parent != nil {
-		usage := g.Usage()
-		usage.Add(g.reapedTimes)
-		parent.reapedTimes.Add(usage)
 		parent.removeChild(g)
 	}
 	g.setParent(nil)

@@ -13,9 +13,6 @@ import (
 // actions and an exit status.
 type ThreadGroup struct {
 	kernel *Kernel
-	// Actions are the signal actions. CLONE_SIGHAND shares them between
-	// processes.
-	Actions *signal.Actions
 	// Limits are the resource limits.
 	Limits Limits
 	// Timers are the interval timers and the POSIX timers.
@@ -37,12 +34,15 @@ type ThreadGroup struct {
 	// while another waits in execve(2).
 	done wait.Queue
 
+	actions   atomic.Pointer[signal.Actions]
 	executed  atomic.Bool // execve(2) has succeeded since fork
 	startTime int64       // clock.Monotonic
 	// OOMAdjust is /proc/pid/oom_score_adj, -1000 to 1000.
 	OOMAdjust atomic.Int32
-	oomKilled atomic.Bool   // the OOM killer has chosen it
-	barriers  atomic.Uint32 // registered commands of membarrier(2)
+	oomKilled atomic.Bool // the OOM killer has chosen it
+	// oomAdjustMin is the lowest value of OOMAdjust that needs no privilege.
+	oomAdjustMin atomic.Int32
+	barriers     atomic.Uint32 // registered commands of membarrier(2)
 
 	mu     sync.Mutex
 	shared signal.Pending
@@ -53,11 +53,13 @@ type ThreadGroup struct {
 
 	groupExit  bool   // every thread must exit, with exitStatus
 	exitStatus Status // of exit_group(2), or of the fatal signal
+	dumper     *Task  // the thread that writes a core file, or nil
 	execTask   *Task  // the thread that waits in execve(2) for the others, or nil
 
 	stop       stopState
 	unkillable bool       // init: signals with the default action do nothing
 	endedTimes Usage      // of threads that have exited
+	alarmTaken bool       // a SIGALRM of the process was dequeued: see Timers.restartReal
 	posted     wait.Queue // woken when a signal becomes pending: signalfd(2)
 }
 
@@ -93,6 +95,10 @@ const (
 	noticeStopped
 	noticeContinued
 )
+
+// Actions returns the signal actions. CLONE_SIGHAND shares them between processes, and
+// execve(2) replaces them. Any goroutine may call it.
+func (g *ThreadGroup) Actions() *signal.Actions { return g.actions.Load() }
 
 // PID returns the process id.
 func (g *ThreadGroup) PID() int { return g.id.number }

@@ -40,7 +40,7 @@ func (t *Task) changeUIDs(rule func(old ids, privileged bool) (ids, error)) erro
 	next.UID, next.EUID, next.SUID = user.real, user.effective, user.saved
 	next.FSUID = next.EUID
 	fixCapabilities(old, next)
-	t.publishIDs(old, next)
+	t.setCredentials(next)
 	return nil
 }
 
@@ -66,17 +66,6 @@ func fixCapabilities(old, next *cred.Credentials) {
 	}
 }
 
-// publishIDs makes next the credentials. If an effective id changes, the program is
-// no longer dumpable, because its memory may hold secrets of the old user, and
-// PR_SET_PDEATHSIG is cleared (prctl(2)).
-func (t *Task) publishIDs(old, next *cred.Credentials) {
-	if old.EUID != next.EUID || old.EGID != next.EGID || old.FSUID != next.FSUID || old.FSGID != next.FSGID {
-		t.dumpable.Store(false)
-		t.parentDeath.Store(0)
-	}
-	t.setCredentials(next)
-}
-
 // SetFSUID is setfsuid(2): it returns the old id, also if the id does not change.
 func (t *Task) SetFSUID(uid uint32) uint32 {
 	old := t.Credentials()
@@ -93,7 +82,7 @@ func (t *Task) SetFSUID(uid uint32) uint32 {
 			next.Effective |= next.Permitted & cred.FileCapabilities
 		}
 	}
-	t.publishIDs(old, next)
+	t.setCredentials(next)
 	return old.FSUID
 }
 
@@ -125,7 +114,7 @@ func (t *Task) changeGIDs(rule func(old ids, privileged bool) (ids, error)) erro
 	next := old.Clone()
 	next.GID, next.EGID, next.SGID = group.real, group.effective, group.saved
 	next.FSGID = next.EGID
-	t.publishIDs(old, next)
+	t.setCredentials(next)
 	return nil
 }
 
@@ -138,7 +127,7 @@ func (t *Task) SetFSGID(gid uint32) uint32 {
 	}
 	next := old.Clone()
 	next.FSGID = gid
-	t.publishIDs(old, next)
+	t.setCredentials(next)
 	return old.FSGID
 }
 

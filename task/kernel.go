@@ -40,6 +40,7 @@ import (
 	"slowpath/clock"
 	"slowpath/mm"
 	"slowpath/sched"
+	"slowpath/sysctl"
 	"slowpath/wait"
 )
 
@@ -70,8 +71,12 @@ type Config struct {
 	Scheduler *sched.Scheduler
 	// Meter measures the CPU time of the tasks; nil measures none.
 	Meter Meter
-	// NoRandomize switches address space layout randomization off.
+	// NoRandomize switches address space layout randomization off: the initial
+	// value of randomize_va_space is 0.
 	NoRandomize bool
+	// Settings are those of /proc/sys. nil stands for those of Memory, or for
+	// sysctl.Defaults.
+	Settings *sysctl.Settings
 	// Wall is the time of day.
 	Wall *clock.Wall
 	// OutOfMemory ends the machine with a message: memory is needed, and no process
@@ -94,7 +99,6 @@ type Meter interface {
 // Kernel owns every process. It is safe for concurrent use.
 type Kernel struct {
 	config     Config
-	threadsMax int
 	subsystems subsystems
 
 	mu      sync.RWMutex
@@ -137,13 +141,31 @@ func New(c Config) *Kernel {
 	if c.Scheduler == nil {
 		c.Scheduler = &sched.Scheduler{CPUs: c.CPUs}
 	}
-	k := &Kernel{config: c, threadsMax: threadsFor(c.Memory), pids: newPIDTable()}
+	c.completeSettings()
+	k := &Kernel{config: c, pids: newPIDTable()}
 	k.subsystems.add(builtinSubsystems()...)
 	k.futexes.seed = rand.Uint64()
 	k.names.set(DefaultHostName, DefaultDomainName)
 	k.load.due.Store(clock.Monotonic() + loadPeriod)
 	return k
 }
+
+// completeSettings sets Settings, and the settings that depend on other fields.
+func (c *Config) completeSettings() {
+	if c.Settings == nil && c.Memory != nil {
+		c.Settings = c.Memory.Settings()
+	}
+	if c.Settings == nil {
+		c.Settings = sysctl.Defaults()
+	}
+	c.Settings.ThreadsMax.Set(int64(threadsFor(c.Memory)))
+	if c.NoRandomize {
+		c.Settings.RandomizeVASpace.Set(0)
+	}
+}
+
+// Settings returns the settings of /proc/sys.
+func (k *Kernel) Settings() *sysctl.Settings { return k.config.Settings }
 
 // Scheduler returns the scheduler of Config.
 func (k *Kernel) Scheduler() *sched.Scheduler { return k.config.Scheduler }

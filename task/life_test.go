@@ -6,6 +6,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"slowpath/mm"
 	"slowpath/signal"
 )
 
@@ -306,4 +307,116 @@ func TestManyProcessesAndThreadsExit(t *testing.T) {
 		t.Errorf("the process %v", status)
 	}
 	w.eventually("the release of all tasks", func() bool { return w.k.Threads() == 1 })
+}
+
+// TestFailedCloneLeavesNoChild: clone with a bad address for CLONE_PIDFD fails, and
+// there is neither a child to wait for nor a descriptor.
+func TestFailedCloneLeavesNoChild(t *testing.T) {
+	w := newWorld(t)
+	w.process(func(t *Task) {
+		before := w.k.Threads()
+		for name, prepare := range map[string]func(a *CloneArgs){
+			"a bad address":         func(a *CloneArgs) { a.PIDFD = 8 },
+			"no descriptor is free": func(a *CloneArgs) { t.group.Limits.Change(unix.RLIMIT_NOFILE, Limit{0, 10}, Privileged) },
+			"the id is in use":      func(a *CloneArgs) { a.SetTID = t.TID() },
+		} {
+			t.group.Limits.Change(unix.RLIMIT_NOFILE, Limit{10, 10}, Privileged)
+			a := CloneArgs{Flags: unix.CLONE_PIDFD, ExitSignal: unix.SIGCHLD, PIDFD: scratch}
+			prepare(&a)
+			if _, err := t.Clone(a); err == nil {
+				w.T.Errorf("%s: clone succeeded", name)
+			}
+			if _, err := t.Wait(WaitRequest{Options: unix.WEXITED | unix.WNOHANG | unix.WALL}); err != unix.ECHILD {
+				w.T.Errorf("%s: wait4 after the failed clone: %v, want ECHILD", name, err)
+			}
+			if n := w.k.Threads(); n != before {
+				w.T.Errorf("%s: there are %d tasks after the failed clone, want %d", name, n, before)
+			}
+			if open, _ := t.Descriptors(); len(open) != 0 {
+				w.T.Errorf("%s: the descriptors %v are open after the failed clone", name, open)
+			}
+		}
+	})
+}
+
+// TestCloneStoresIDsAtUnalignedAddresses: the words need not be aligned.
+func TestCloneStoresIDsAtUnalignedAddresses(t *testing.T) {
+	w := newWorld(t)
+	w.process(func(t *Task) {
+		const pidfd, parentTID, childTID = scratch + 1, scratch + 9, scratch + 17
+		seen := make(chan uint32, 1)
+		pid := w.clone(t, CloneArgs{
+			Flags:      unix.CLONE_PIDFD | unix.CLONE_PARENT_SETTID | unix.CLONE_CHILD_SETTID,
+			ExitSignal: unix.SIGCHLD, PIDFD: pidfd, ParentTID: parentTID, ChildTID: childTID,
+		}, func(t *Task) {
+			id, _ := t.LoadUint32(childTID)
+			seen <- id
+		})
+		if id, err := t.LoadUint32(parentTID); int(id) != pid || err != nil {
+			w.T.Errorf("CLONE_PARENT_SETTID stored %d (%v), want %d", id, err, pid)
+		}
+		fd, err := t.LoadUint32(pidfd)
+		if g, _ := t.GroupOfPIDFD(int(fd)); err != nil || g == nil || g.PID() != pid {
+			w.T.Errorf("CLONE_PIDFD stored %d (%v), which is no descriptor of the child", fd, err)
+		}
+		if id := <-seen; int(id) != pid {
+			w.T.Errorf("CLONE_CHILD_SETTID stored %d, want %d", id, pid)
+		}
+		w.wait(t, pid, 0)
+		t.FDs.Close(int(fd))
+	})
+}
+
+func TestWordsAtBadAddressesAreEFAULT(t *testing.T) {
+	w := newWorld(t)
+	w.process(func(t *Task) {
+		for _, address := range []uint64{0, 1, 8, mm.UserEnd - 2, mm.UserEnd, mm.UserEnd + 1, ^uint64(0), ^uint64(3)} {
+			if _, err := t.LoadUint32(address); err != unix.EFAULT {
+				w.T.Errorf("reading a word at %#x: %v, want EFAULT", address, err)
+			}
+			if err := t.StoreUint32(address, 1); err != unix.EFAULT {
+				w.T.Errorf("writing a word at %#x: %v, want EFAULT", address, err)
+			}
+		}
+	})
+}
+
+// TestChildrenReapedUnwaitedDoNotCount: RUSAGE_CHILDREN has only the children that were
+// waited for.
+func TestChildrenReapedUnwaitedDoNotCount(t *testing.T) {
+	w := newWorld(t)
+	w.process(func(t *Task) {
+		const faults = 1 << 40 // more than a test can have
+		work := func(t *Task) { t.Accounting.MinorFaults.Add(faults) }
+		t.SetAction(unix.SIGCHLD, signal.Action{Handler: signal.SIG_IGN})
+		ignored := w.fork(t, work)
+		w.eventually("the end of the child", func() bool { return w.k.GroupByID(ignored) == nil })
+		if u := t.Group().ChildrenUsage(); u.MinorFaults >= faults {
+			w.T.Errorf("a child that was reaped because SIGCHLD is ignored counts %d faults", u.MinorFaults)
+		}
+		t.SetAction(unix.SIGCHLD, signal.Action{})
+		w.wait(t, w.fork(t, work), 0)
+		if u := t.Group().ChildrenUsage(); u.MinorFaults < faults {
+			w.T.Errorf("a child that was waited for counts %d faults, want %d", u.MinorFaults, faults)
+		}
+	})
+}
+
+func TestDefaultTimerSlackIsTheParentsCurrentOne(t *testing.T) {
+	w := newWorld(t)
+	w.process(func(t *Task) {
+		t.SetTimerSlack(7)
+		pid := w.fork(t, func(t *Task) {
+			inherited := t.TimerSlack()
+			t.SetTimerSlack(99)
+			t.SetTimerSlack(0)
+			if restored := t.TimerSlack(); inherited != 7 || restored != 7 {
+				w.T.Errorf("the child has a slack of %d, and of %d after PR_SET_TIMERSLACK 0, want 7", inherited, restored)
+			}
+		})
+		w.wait(t, pid, 0)
+		if t.SetTimerSlack(0); t.TimerSlack() != defaultTimerSlack {
+			w.T.Errorf("the parent has a slack of %d after PR_SET_TIMERSLACK 0", t.TimerSlack())
+		}
+	})
 }

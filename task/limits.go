@@ -45,15 +45,11 @@ const (
 )
 
 // ThreadsMax returns the greatest number of tasks (/proc/sys/kernel/threads-max):
-// the number of frames / framesPerThread, between fewestThreads and mostThreads.
-func (k *Kernel) ThreadsMax() int { return k.threadsMax }
+// at boot the number of frames / framesPerThread, between fewestThreads and
+// mostThreads.
+func (k *Kernel) ThreadsMax() int { return int(k.config.Settings.ThreadsMax.Get()) }
 
-// Randomizes reports whether programs are loaded at random addresses
-// (/proc/sys/kernel/randomize_va_space).
-func (k *Kernel) Randomizes() bool { return !k.config.NoRandomize }
-
-// threadsFor computes ThreadsMax. It is called once; every clone(2) uses the
-// result.
+// threadsFor computes the value of ThreadsMax at boot.
 func threadsFor(memory *mm.Memory) int {
 	if memory == nil {
 		return mostThreads
@@ -79,6 +75,12 @@ func DefaultLimits(threadsMax int) [LimitCount]Limit {
 	table[unix.RLIMIT_NICE] = Limit{0, 0}
 	table[unix.RLIMIT_RTPRIO] = Limit{0, 0}
 	return table
+}
+
+// DescriptorLimit returns the limit of descriptors: RLIMIT_NOFILE, but at most
+// nr_open (/proc/sys/fs/nr_open). Only the task's own goroutine calls it.
+func (t *Task) DescriptorLimit() uint64 {
+	return min(t.group.Limits.Soft(unix.RLIMIT_NOFILE), uint64(t.kernel.config.Settings.NrOpen.Get()))
 }
 
 // Get returns the limit with an RLIMIT_ number below LimitCount.
@@ -119,9 +121,6 @@ const (
 func (l *Limits) Change(resource int, next Limit, p Privilege) (Limit, error) {
 	if next.Soft > next.Hard {
 		return Limit{}, unix.EINVAL
-	}
-	if resource == unix.RLIMIT_NOFILE && next.Hard > fs.MaxDescriptors {
-		return Limit{}, unix.EPERM
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()

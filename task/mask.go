@@ -166,7 +166,7 @@ func (g *ThreadGroup) SignalsPosted() *wait.Queue { return &g.posted }
 // the new action ignores is discarded. Error: EINVAL for SIGKILL and SIGSTOP.
 func (t *Task) SetAction(s signal.Signal, action signal.Action) (signal.Action, error) {
 	g := t.group
-	old, err := g.Actions.Set(s, action)
+	old, err := g.Actions().Set(s, action)
 	if err != nil {
 		return old, err
 	}

@@ -1,8 +1,11 @@
 package task
 
 import (
+	"encoding/binary"
+
 	"golang.org/x/sys/unix"
 
+	"slowpath/abi"
 	"slowpath/mm"
 )
 
@@ -74,8 +77,11 @@ func (t *Task) CopyInPath(address uint64) (string, error) {
 	return t.CopyInString(address, unix.PathMax)
 }
 
-// LoadUint32 reads an aligned word of user memory atomically. Error: EFAULT.
+// LoadUint32 reads a word of user memory, atomically if it is aligned. Error: EFAULT.
 func (t *Task) LoadUint32(address uint64) (value uint32, err error) {
+	if address&3 != 0 {
+		return abi.CopyIn[uint32](t, address)
+	}
 	for {
 		value, err = t.MM.LoadUint32(address)
 		if err = t.retryAfterOOM(err); err != errAgain {
@@ -88,8 +94,7 @@ func (t *Task) LoadUint32(address uint64) (value uint32, err error) {
 // EFAULT.
 func (t *Task) StoreUint32(address uint64, value uint32) error {
 	if address&3 != 0 {
-		p := [4]byte{byte(value), byte(value >> 8), byte(value >> 16), byte(value >> 24)}
-		return t.CopyOut(address, p[:])
+		return abi.CopyOut(t, address, value)
 	}
 	for {
 		err := t.retryAfterOOM(t.MM.StoreUint32(address, value))
@@ -98,6 +103,9 @@ func (t *Task) StoreUint32(address uint64, value uint32) error {
 		}
 	}
 }
+
+// wordBytes returns the bytes of a word in memory.
+func wordBytes(value uint32) []byte { return binary.LittleEndian.AppendUint32(nil, value) }
 
 // errAgain means that memory was freed, and that the access must be retried.
 const errAgain = unix.EAGAIN
@@ -135,7 +143,7 @@ var memorySubsystem = Subsystem{
 			child.MM.DecRef()
 		}
 	},
-	Exec: func(t *Task, x *Execution) { t.replaceMemory(x.image.memory) },
+	Exec: func(t *Task, x *Execution) { t.replaceMemory(x.image.memory, x.Program) },
 	Exit: (*Task).releaseMemory,
 }
 
@@ -146,7 +154,7 @@ func (t *Task) forkMemory(child *Task, a *CloneArgs) error {
 		memory.IncRef()
 	} else {
 		var err error
-		if memory, err = t.MM.Fork(); err != nil {
+		if memory, err = t.MM.Fork(t.Killed); err != nil {
 			return err
 		}
 	}
@@ -155,9 +163,9 @@ func (t *Task) forkMemory(child *Task, a *CloneArgs) error {
 	return nil
 }
 
-// replaceMemory releases the address space and sets next instead: the new
-// program's in execve(2), nil in exit.
-func (t *Task) replaceMemory(next *mm.AddressSpace) {
+// replaceMemory releases the address space and sets next instead, with the program
+// that is loaded in it: the new program's in execve(2), nil in exit.
+func (t *Task) replaceMemory(next *mm.AddressSpace, p *Program) {
 	old := t.MM
 	if old != nil {
 		t.kernel.subsystems.leaveMemory(t)
@@ -165,6 +173,9 @@ func (t *Task) replaceMemory(next *mm.AddressSpace) {
 	}
 	t.resources.Lock()
 	t.MM = next
+	if next != nil {
+		t.program.Store(p)
+	}
 	t.resources.Unlock()
 	if next != nil {
 		t.Frame.SetRoot(next.Root())
@@ -174,7 +185,7 @@ func (t *Task) replaceMemory(next *mm.AddressSpace) {
 	}
 }
 
-func (t *Task) releaseMemory() { t.replaceMemory(nil) }
+func (t *Task) releaseMemory() { t.replaceMemory(nil, nil) }
 
 // noteResident records the peak resident set size for getrusage(2).
 func (g *ThreadGroup) noteResident(as *mm.AddressSpace) {

@@ -211,6 +211,7 @@ var oomSubsystem = Subsystem{
 	Fork: func(parent, child *Task, a *CloneArgs) error {
 		if !a.thread() {
 			child.group.OOMAdjust.Store(parent.group.OOMAdjust.Load())
+			child.group.oomAdjustMin.Store(parent.group.oomAdjustMin.Load())
 		}
 		return nil
 	},

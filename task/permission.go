@@ -227,15 +227,3 @@ func (t *Task) SignalGroup(g *ThreadGroup, s signal.Signal, info *signal.Info) e
 	}
 	return t.sendGroup(g, info)
 }
-
-// MayInspect reports whether t may read the state of target (ptrace(2),
-// PTRACE_MODE_READ_FSCREDS): the threads of its own process always, others if
-// the credentials allow it and the target is dumpable. CAP_SYS_PTRACE overrides
-// both.
-func (t *Task) MayInspect(target *Task) bool {
-	if t.group == target.group {
-		return true
-	}
-	own := t.Credentials()
-	return own.MayInspect(target.Credentials()) && (target.Dumpable() || own.Has(cred.SysPTrace))
-}

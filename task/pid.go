@@ -1,6 +1,10 @@
 package task
 
-import "golang.org/x/sys/unix"
+import (
+	"golang.org/x/sys/unix"
+
+	"slowpath/sysctl"
+)
 
 // The range of process ids (proc(5), /proc/sys/kernel/pid_max).
 const (
@@ -87,6 +91,26 @@ func (k *Kernel) LastPID() int {
 	k.mu.RLock()
 	defer k.mu.RUnlock()
 	return k.pids.last
+}
+
+// Sysctls returns the files of /proc/sys about tasks: those of Settings, and those
+// whose value is in another object.
+func (k *Kernel) Sysctls() []sysctl.Row {
+	const longestName = 64 // __NEW_UTS_LEN
+	host := func() string { name, _ := k.HostName(); return name }
+	domain := func() string { _, name := k.HostName(); return name }
+	return append(k.config.Settings.Rows(),
+		sysctl.Row{Name: "kernel/hostname", Mode: 0o644, Value: sysctl.String{
+			Get: host, Max: longestName, Set: func(name string) error { k.SetHostName(name); return nil },
+		}},
+		sysctl.Row{Name: "kernel/domainname", Mode: 0o644, Value: sysctl.String{
+			Get: domain, Max: longestName, Set: func(name string) error { k.SetDomainName(name); return nil },
+		}},
+		sysctl.Row{Name: "kernel/pid_max", Mode: 0o644, Value: sysctl.Integer{
+			Get: func() int64 { return int64(k.PIDMax()) }, Min: reservedPIDs + 1, Max: PIDMaxLimit,
+			Set: func(n int64) error { return k.SetPIDMax(int(n)) },
+		}},
+	)
 }
 
 // SetPIDMax sets the limit: EINVAL outside 301 to PIDMaxLimit.

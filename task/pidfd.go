@@ -1,6 +1,8 @@
 package task
 
 import (
+	"sync/atomic"
+
 	"golang.org/x/sys/unix"
 
 	"slowpath/fs"
@@ -12,6 +14,9 @@ import (
 type pidFD struct {
 	fs.FileBase
 	group *ThreadGroup
+	// published is set once the process has an id. Before that, only a descriptor
+	// of CLONE_PIDFD exists.
+	published atomic.Bool
 }
 
 // Readiness implements fs.FileOperations: readable after the process has exited.
@@ -25,25 +30,45 @@ func (p *pidFD) Readiness() wait.Events {
 // Queue implements fs.FileOperations.
 func (p *pidFD) Queue() *wait.Queue { return &p.group.done }
 
-// newPIDFD returns an open file for the process. flags may have O_NONBLOCK.
-func newPIDFD(mounts *fs.Mounts, g *ThreadGroup, flags int) *fs.File {
-	return mounts.NewAnonymous("pidfd", flags, &pidFD{group: g})
+// pidfdOfClone is the descriptor of CLONE_PIDFD. The zero value is none.
+type pidfdOfClone struct {
+	file   *pidFD
+	number int
 }
 
 // storePIDFD is CLONE_PIDFD: it opens a descriptor of the child in the parent and
-// stores its number. Errors: EMFILE, EFAULT.
-func (t *Task) storePIDFD(child *Task, address uint64) error {
-	file := newPIDFD(t.FS.Mounts(), child.group, 0)
-	fd, err := t.FDs.Install(file, 0, t.group.Limits.Soft(unix.RLIMIT_NOFILE), fs.CloseOnExec)
+// stores its number. It is called before the child has an id: nothing can fail after
+// that. Errors: EMFILE, EFAULT.
+func (t *Task) storePIDFD(child *Task, a *CloneArgs) (pidfdOfClone, error) {
+	if a.Flags&unix.CLONE_PIDFD == 0 {
+		return pidfdOfClone{}, nil
+	}
+	p := &pidFD{group: child.group}
+	file := t.FS.Mounts().NewAnonymous("pidfd", 0, p)
+	fd, err := t.FDs.Install(file, 0, t.DescriptorLimit(), fs.CloseOnExec)
 	if err != nil {
 		file.DecRef()
-		return err
+		return pidfdOfClone{}, err
 	}
-	if err := t.StoreUint32(address, uint32(fd)); err != nil {
+	if err := t.StoreUint32(a.PIDFD, uint32(fd)); err != nil {
 		t.FDs.Close(fd)
-		return err
+		return pidfdOfClone{}, err
 	}
-	return nil
+	return pidfdOfClone{p, fd}, nil
+}
+
+// publish makes the descriptor usable, because the child has its id.
+func (p pidfdOfClone) publish() {
+	if p.file != nil {
+		p.file.published.Store(true)
+	}
+}
+
+// discard closes the descriptor, because the child was not made.
+func (p pidfdOfClone) discard(t *Task) {
+	if p.file != nil {
+		t.FDs.Close(p.number)
+	}
 }
 
 // OpenPID is pidfd_open(2). Errors: ESRCH, EMFILE, and EINVAL for the id of a
@@ -56,8 +81,10 @@ func (t *Task) OpenPID(number, flags int) (int, error) {
 	case target.group.id.number != number:
 		return 0, unix.EINVAL
 	}
-	file := newPIDFD(t.FS.Mounts(), target.group, flags)
-	fd, err := t.FDs.Install(file, 0, t.group.Limits.Soft(unix.RLIMIT_NOFILE), fs.CloseOnExec)
+	p := &pidFD{group: target.group}
+	p.published.Store(true)
+	file := t.FS.Mounts().NewAnonymous("pidfd", flags, p)
+	fd, err := t.FDs.Install(file, 0, t.DescriptorLimit(), fs.CloseOnExec)
 	if err != nil {
 		file.DecRef()
 	}
@@ -65,7 +92,7 @@ func (t *Task) OpenPID(number, flags int) (int, error) {
 }
 
 // GroupOfPIDFD returns the process that a descriptor refers to: EBADF if it is not
-// a process file descriptor.
+// a process file descriptor, ESRCH if the process is still being made.
 func (t *Task) GroupOfPIDFD(fd int) (*ThreadGroup, error) {
 	file, err := t.FDs.Get(fd)
 	if err != nil {
@@ -75,6 +102,9 @@ func (t *Task) GroupOfPIDFD(fd int) (*ThreadGroup, error) {
 	p, ok := file.Operations().(*pidFD)
 	if !ok {
 		return nil, unix.EBADF
+	}
+	if !p.published.Load() {
+		return nil, unix.ESRCH
 	}
 	return p.group, nil
 }

@@ -14,6 +14,7 @@ import (
 const (
 	SIGEV_SIGNAL    = 0
 	SIGEV_NONE      = 1
+	SIGEV_THREAD    = 2 // the C library's; for the kernel it is SIGEV_SIGNAL
 	SIGEV_THREAD_ID = 4
 )
 
@@ -46,11 +47,11 @@ type posixTimer struct {
 	// queued is set while the signal of an expiry is pending. Expiries meanwhile
 	// send no signal and count as overrun.
 	queued      bool
-	overrun     int64       // expiries since the pending signal was sent
-	lastOverrun int32       // the overrun of the signal that was delivered last
-	timer       *time.Timer // the Go timer, nil if it is not running
-	generation  uint64      // an expiry of an older generation does nothing
-	account     *signal.Account
+	overrun     int64               // expiries since the pending signal was sent
+	lastOverrun int32               // the overrun of the signal that was delivered last
+	timer       *time.Timer         // the Go timer, nil if it is not running
+	generation  uint64              // an expiry of an older generation does nothing
+	place       *signal.Reservation // the place of the signal in a queue
 }
 
 // timerClock is a clock that timers can use. The zero value is the monotonic
@@ -108,8 +109,7 @@ func (t *Task) CreateTimer(r TimerRequest) (int32, error) {
 		return 0, err
 	}
 	g := t.group
-	p.account = &t.User().Signals
-	if !p.account.Charge(g.Limits.Soft(unix.RLIMIT_SIGPENDING)) {
+	if p.place = t.User().Signals.Reserve(g.Limits.Soft(unix.RLIMIT_SIGPENDING)); p.place == nil {
 		return 0, unix.EAGAIN
 	}
 	timers := &g.Timers
@@ -132,7 +132,7 @@ func (t *Task) timerTarget(r *TimerRequest) (*Task, error) {
 	switch r.Notify {
 	case SIGEV_NONE:
 		return nil, nil
-	case SIGEV_SIGNAL, SIGEV_SIGNAL | SIGEV_THREAD_ID:
+	case SIGEV_SIGNAL, SIGEV_THREAD, SIGEV_SIGNAL | SIGEV_THREAD_ID:
 	default:
 		return nil, unix.EINVAL
 	}
@@ -176,10 +176,18 @@ func (t *Timers) DeleteTimer(id int32) error {
 	if err != nil {
 		return err
 	}
-	p.disarm()
-	p.account.Release()
+	t.release(p)
 	delete(t.posix, id)
 	return nil
+}
+
+// release stops a timer that is deleted and gives up its place in the signal queues.
+// The lock is held.
+func (t *Timers) release(p *posixTimer) {
+	p.disarm()
+	t.group.mu.Lock()
+	defer t.group.mu.Unlock()
+	p.place.Release()
 }
 
 // GetTimer is timer_gettime(2): it returns the remaining time and the interval, in
@@ -299,8 +307,8 @@ func (t *Timers) expirePosixIfDue(p *posixTimer) {
 }
 
 // minimumInterval is the minimum time between two expiries of a timer whose signal
-// is ignored, in nanoseconds.
-const minimumInterval = int64(time.Millisecond)
+// is ignored, in nanoseconds: a tick of Linux (posix_timer_fn).
+const minimumInterval = int64(4 * time.Millisecond)
 
 // expirePosix sends the signal of an expiry. The lock is held.
 func (t *Timers) expirePosix(p *posixTimer) {
@@ -336,14 +344,26 @@ func (g *ThreadGroup) signalTimer(p *posixTimer) bool {
 	if p.target != nil && p.target.ended || g.ignores(reference, p.signal, notForced) {
 		return false
 	}
-	g.sendLocked(p.target, signal.TimerInfo(p.signal, p.id, p.value), notForced)
+	if g.groupExit {
+		return true
+	}
+	g.jobControlEffects(p.signal)
+	queue := &g.shared
+	if p.target != nil {
+		queue = &p.target.pending
+	}
+	queue.PutReserved(signal.TimerInfo(p.signal, p.id, p.value), p.place)
+	g.complete(p.target, p.signal)
 	return true
 }
 
-// signalTaken must be called after a signal was dequeued. For the signal of a timer
-// it sets si_overrun and restarts a periodic timer. The caller does not hold the
-// group's lock.
+// signalTaken must be called after a signal was dequeued. It restarts the timer that
+// has sent the signal, if it is periodic, and sets si_overrun for a POSIX timer. The
+// caller does not hold the group's lock.
 func (t *Timers) signalTaken(info *signal.Info) {
+	if info.Signo == unix.SIGALRM {
+		t.restartReal()
+	}
 	if info.Code != signal.SI_TIMER {
 		return
 	}

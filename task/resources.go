@@ -11,10 +11,11 @@ var directoriesSubsystem = Subsystem{
 	Name: "directories",
 	Fork: func(parent, child *Task, a *CloneArgs) error {
 		if a.Flags&unix.CLONE_FS != 0 {
-			child.FS = parent.FS.Share()
-		} else {
-			child.FS = parent.FS.Copy()
+			var err error
+			child.FS, err = parent.FS.Share()
+			return err
 		}
+		child.FS = parent.FS.Copy()
 		return nil
 	},
 	Undo: (*Task).releaseFS,
@@ -83,15 +84,6 @@ func (t *Task) UnshareFiles() error {
 
 // UnshareFS gives the task directories of its own (unshare(2), CLONE_FS).
 func (t *Task) UnshareFS() { t.replaceFS(t.FS.Copy()) }
-
-// Resources returns the descriptor table and the directories of the task, nil
-// after its exit. Any goroutine may call it. The task may release both at any
-// time; a released table is empty.
-func (t *Task) Resources() (*fs.FDTable, *fs.Context) {
-	t.resources.Lock()
-	defer t.resources.Unlock()
-	return t.FDs, t.FS
-}
 
 // ExitSignal returns the signal that the parent gets at the exit of the task, or
 // 0. Any goroutine may call it.

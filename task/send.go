@@ -42,6 +42,9 @@ func (g *ThreadGroup) send(to *Task, info signal.Info, f force) error {
 func (g *ThreadGroup) sendLocked(to *Task, info signal.Info, f force) error {
 	s := info.Signo
 	if g.groupExit {
+		if s == unix.SIGKILL && g.dumper != nil {
+			g.dumper.kill() // it ends the core dump
+		}
 		return nil // the process already exits, with another status
 	}
 	g.jobControlEffects(s)
@@ -94,7 +97,7 @@ func (g *ThreadGroup) ignores(t *Task, s signal.Signal, f force) bool {
 	if t.blocked.Has(s) || t.waited.Has(s) {
 		return false
 	}
-	action := g.Actions.Get(s)
+	action := g.Actions().Get(s)
 	if g.unkillable && action.Handler == signal.SIG_DFL && !(f == forced && signal.Unblockable.Has(s)) {
 		return true
 	}
@@ -155,7 +158,7 @@ func (g *ThreadGroup) fatal(t *Task, s signal.Signal) bool {
 	if signal.DefaultOf(s) != signal.Terminate || t.waited.Has(s) {
 		return false
 	}
-	return s == unix.SIGKILL || g.Actions.Get(s).Handler == signal.SIG_DFL
+	return s == unix.SIGKILL || g.Actions().Get(s).Handler == signal.SIG_DFL
 }
 
 // startExit makes every thread exit and sets the status of the process. The
@@ -185,11 +188,11 @@ func (t *Task) ForceSignal(info signal.Info) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	s := info.Signo
-	if t.blocked.Has(s) || g.Actions.Get(s).Handler == signal.SIG_IGN {
-		g.Actions.ForceDefault(s)
+	if t.blocked.Has(s) || g.Actions().Get(s).Handler == signal.SIG_IGN {
+		g.Actions().ForceDefault(s)
 		t.blocked.Remove(s)
 	}
-	if g.Actions.Get(s).Handler == signal.SIG_DFL {
+	if g.Actions().Get(s).Handler == signal.SIG_DFL {
 		g.unkillable = false
 	}
 	g.sendLocked(t, info, notForced)
@@ -214,6 +217,6 @@ func (t *Task) forceSegmentationFault(delivered signal.Signal) {
 // that cannot return to user mode, for example because no signal frame can be
 // written.
 func (t *Task) ForceFatal(s signal.Signal) {
-	t.group.Actions.ForceDefault(s)
+	t.group.Actions().ForceDefault(s)
 	t.ForceSignal(signal.KernelInfo(s))
 }

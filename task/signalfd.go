@@ -104,7 +104,7 @@ func (t *Task) SignalFD(fd int, set signal.Set, flags int) (int, error) {
 	s := &signalFD{task: t}
 	s.set.Store(uint64(set))
 	file := t.FS.Mounts().NewAnonymous("signalfd", flags, s)
-	fd, err := t.FDs.Install(file, 0, t.group.Limits.Soft(unix.RLIMIT_NOFILE), flags&unix.O_CLOEXEC != 0)
+	fd, err := t.FDs.Install(file, 0, t.DescriptorLimit(), flags&unix.O_CLOEXEC != 0)
 	if err != nil {
 		file.DecRef()
 	}

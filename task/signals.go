@@ -21,11 +21,11 @@ var signalsSubsystem = Subsystem{
 func (g *ThreadGroup) forkActions(parent *ThreadGroup, flags uint64) {
 	switch {
 	case flags&unix.CLONE_SIGHAND != 0:
-		g.Actions = parent.Actions
+		g.actions.Store(parent.Actions())
 	case flags&unix.CLONE_CLEAR_SIGHAND != 0:
-		g.Actions = parent.Actions.CloneWithoutHandlers()
+		g.actions.Store(parent.Actions().CloneWithoutHandlers())
 	default:
-		g.Actions = parent.Actions.Clone()
+		g.actions.Store(parent.Actions().Clone())
 	}
 }
 
@@ -33,10 +33,7 @@ func (g *ThreadGroup) forkActions(parent *ThreadGroup, flags uint64) {
 // back at SIG_DFL (execve(2)).
 func (t *Task) resetActions(*Execution) {
 	g := t.group
-	actions := g.Actions.CloneWithoutHandlers()
-	g.mu.Lock()
-	g.Actions = actions
-	g.mu.Unlock()
+	g.actions.Store(g.Actions().CloneWithoutHandlers())
 }
 
 // withdrawFromSignals ends the thread's part in signals and stops: pending

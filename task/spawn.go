@@ -30,7 +30,7 @@ type SpawnRequest struct {
 func (k *Kernel) StartReaper() {
 	t := k.newFirstTask(cred.Root())
 	t.comm = "init"
-	t.group.Actions.Set(unix.SIGCHLD, signal.Action{Handler: signal.SIG_IGN})
+	t.group.Actions().Set(unix.SIGCHLD, signal.Action{Handler: signal.SIG_IGN})
 	t.SetExiting()
 	if err := k.addFirst(t, nil); err != nil {
 		panic("task: there is no process id for the first process: " + err.Error())
@@ -42,13 +42,13 @@ func (k *Kernel) StartReaper() {
 // memory and no files.
 func (k *Kernel) newFirstTask(c *cred.Credentials) *Task {
 	g := newThreadGroup(k)
-	g.Actions = new(signal.Actions)
+	g.actions.Store(new(signal.Actions))
 	g.Limits.SetAll(DefaultLimits(k.ThreadsMax()))
 	t := k.newTask()
 	t.group, t.Frame = g, amd64.NewFrame(0)
 	t.credentials.Store(c)
 	t.timerSlack.Store(defaultTimerSlack)
-	t.dumpable.Store(true)
+	t.defaultSlack.Store(defaultTimerSlack)
 	g.threads = []*Task{t}
 	g.live = 1
 	return t

@@ -7,8 +7,11 @@ import (
 )
 
 // Status is the exit status of a process or thread in the format of wait4(2):
-// the exit code in bits 8 to 15, or the fatal signal in bits 0 to 6.
+// the exit code in bits 8 to 15, or the fatal signal in bits 0 to 6 and the core bit.
 type Status uint32
+
+// coreDumped is the core bit: the process has written a core file (WCOREDUMP).
+const coreDumped Status = 0x80
 
 // ExitStatus returns the status of exit(2) with the given code.
 func ExitStatus(code int) Status { return Status(code&0xff) << 8 }
@@ -30,7 +33,10 @@ func (s Status) Code() int { return int(s >> 8 & 0xff) }
 
 // childCode returns si_code (CLD_) and si_status of the SIGCHLD.
 func (s Status) childCode() (code int32, status int32) {
-	if sig := s.Signal(); sig != 0 {
+	switch sig := s.Signal(); {
+	case s&coreDumped != 0:
+		return signal.CLD_DUMPED, int32(sig)
+	case sig != 0:
 		return signal.CLD_KILLED, int32(sig)
 	}
 	return signal.CLD_EXITED, int32(s.Code())

@@ -119,7 +119,7 @@ func (g *ThreadGroup) notifyStopped(notice stopNotice) {
 	if notice == noticeContinued {
 		code, status = signal.CLD_CONTINUED, unix.SIGCONT
 	}
-	action := parent.Actions.Get(unix.SIGCHLD)
+	action := parent.Actions().Get(unix.SIGCHLD)
 	if action.Handler != signal.SIG_IGN && action.Flags&signal.SA_NOCLDSTOP == 0 {
 		parent.Signal(g.childInfo(code, int32(status)))
 	}

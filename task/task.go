@@ -77,14 +77,14 @@ type Task struct {
 	scratch       signal.Scratch
 
 	// Written by the task, read by any goroutine.
-	tid         atomic.Int32
-	robustList  atomic.Uint64 // get_robust_list(2)
-	parentDeath atomic.Int32  // PR_SET_PDEATHSIG
-	personality atomic.Uint32
-	timerSlack  atomic.Uint64
-	dumpable    atomic.Bool // PR_SET_DUMPABLE
-	noNewPrivs  atomic.Bool
-	program     atomic.Pointer[Program]
+	tid          atomic.Int32
+	robustList   atomic.Uint64 // get_robust_list(2)
+	parentDeath  atomic.Int32  // PR_SET_PDEATHSIG
+	personality  atomic.Uint32
+	timerSlack   atomic.Uint64
+	defaultSlack atomic.Uint64
+	noNewPrivs   atomic.Bool
+	program      atomic.Pointer[Program]
 
 	// The group's lock guards these.
 	pending   signal.Pending

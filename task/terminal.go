@@ -255,5 +255,5 @@ func (t *Task) CheckBackground(terminal Terminal, s signal.Signal) error {
 
 // ignoresOrBlocks reports whether s would not be delivered to the task.
 func (t *Task) ignoresOrBlocks(s signal.Signal) bool {
-	return t.Blocked().Has(s) || t.group.Actions.Get(s).Handler == signal.SIG_IGN
+	return t.Blocked().Has(s) || t.group.Actions().Get(s).Handler == signal.SIG_IGN
 }

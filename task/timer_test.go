@@ -155,3 +155,76 @@ func TestPOSIXTimerWithoutSignal(t *testing.T) {
 		}
 	})
 }
+
+// TestBlockedRealTimerExpiresOnce: ITIMER_REAL starts again when its signal is taken,
+// so a program that blocks the signal causes no work.
+func TestBlockedRealTimerExpiresOnce(t *testing.T) {
+	w := newWorld(t)
+	w.process(func(t *Task) {
+		set := signal.SetOf(unix.SIGALRM)
+		t.SetBlocked(set)
+		timers := &t.Group().Timers
+		timers.Set(unix.ITIMER_REAL, IntervalValue{1000, 1000})
+		pending := func() bool { all, _ := t.Pending(); return all == set }
+		w.eventually("the expiry", pending)
+		running := func() bool {
+			timers.mu.Lock()
+			defer timers.mu.Unlock()
+			return timers.real.timer.Stop()
+		}
+		if running() {
+			w.T.Error("the timer runs although its signal was not taken")
+		}
+		if got := timers.Get(unix.ITIMER_REAL); got != (IntervalValue{0, 1000}) {
+			w.T.Errorf("the setting after an expiry whose signal was not taken is %+v, want no value", got)
+		}
+		// A signal that was sent to the thread alone does not restart it.
+		t.Signal(signal.KernelInfo(unix.SIGALRM))
+		if _, ok := t.TakeSignal(set); !ok || timers.Get(unix.ITIMER_REAL).Value != 0 {
+			w.T.Error("the timer runs again after a SIGALRM of the thread")
+		}
+		if _, ok := t.TakeSignal(set); !ok || timers.Get(unix.ITIMER_REAL).Value == 0 && !pending() {
+			w.T.Error("the timer does not run after its SIGALRM was taken")
+		}
+		w.eventually("the next expiry", pending)
+		timers.Set(unix.ITIMER_REAL, IntervalValue{})
+	})
+}
+
+// TestTimerSignalsNeedNoRoomInTheQueue: a timer continues although the queue is full, or
+// its signal is pending already, when it expires.
+func TestTimerSignalsNeedNoRoomInTheQueue(t *testing.T) {
+	for _, s := range []signal.Signal{unix.SIGUSR1, signal.FirstRealtime} {
+		w := newWorld(t)
+		w.process(func(t *Task) {
+			set := signal.SetOf(s)
+			t.SetBlocked(set)
+			g := t.Group()
+			id, err := t.CreateTimer(TimerRequest{Clock: unix.CLOCK_MONOTONIC, Notify: SIGEV_THREAD, Signal: s})
+			if err != nil {
+				w.T.Errorf("timer_create with SIGEV_THREAD: %v", err)
+				return
+			}
+			g.Limits.Change(unix.RLIMIT_SIGPENDING, Limit{1, 1}, Privileged)
+			g.Signal(signal.UserInfo(s, signal.SI_USER, 1, 0))
+			g.Timers.SetTimer(id, IntervalValue{millisecond, millisecond}, FromNow)
+			for expiries := 0; expiries < 3; {
+				info, err := t.WaitSignal(set, clock.Monotonic()+clock.Second)
+				if err != nil {
+					w.T.Errorf("signal %d: %v after %d expiries", s, err, expiries)
+					break
+				}
+				if info.Code == signal.SI_TIMER {
+					expiries++
+				}
+			}
+			if err := g.Timers.DeleteTimer(id); err != nil {
+				w.T.Error(err)
+			}
+			t.TakeSignal(set)
+			if n := t.User().Signals.Queued(); n != 0 {
+				w.T.Errorf("signal %d: %d signals are charged after the timer was deleted", s, n)
+			}
+		})
+	}
+}

@@ -45,6 +45,10 @@ type realTimer struct {
 	deadline, interval int64
 	timer              *time.Timer
 	generation         uint64 // an expiry of an older setting does nothing
+	// expired is set from an expiry until the process takes its SIGALRM. The timer
+	// does not run then, so a program that blocks or ignores the signal causes no
+	// work (Linux: it_real_fn, dequeue_signal).
+	expired bool
 }
 
 // cpuTimer counts CPU time of the process. Its deadline is a value of consumed.
@@ -59,6 +63,9 @@ func (t *Timers) Get(which int) IntervalValue {
 
 func (t *Timers) get(which int) IntervalValue {
 	if which == unix.ITIMER_REAL {
+		if t.real.expired {
+			return IntervalValue{0, t.real.interval}
+		}
 		return IntervalValue{remaining(t.real.deadline, clock.Monotonic()), t.real.interval}
 	}
 	c := &t.cpu[which-unix.ITIMER_VIRTUAL]
@@ -99,6 +106,7 @@ func (t *Timers) Set(which int, next IntervalValue) IntervalValue {
 		t.real.timer = nil
 	}
 	t.real.deadline, t.real.interval = deadlineAfter(clock.Monotonic(), next.Value), next.Interval
+	t.real.expired = false
 	t.armReal()
 	return old
 }
@@ -133,17 +141,39 @@ func (t *Timers) expireReal(generation uint64) {
 	}
 }
 
-// expireRealIfDue sends the signal of ITIMER_REAL and starts it again. The
-// lock is held.
+// expireRealIfDue sends the signal of ITIMER_REAL. restartReal starts a periodic
+// timer again. The lock is held.
 func (t *Timers) expireRealIfDue(now int64) {
-	if t.real.deadline == 0 || now < t.real.deadline || t.ended {
+	if t.real.deadline == 0 || t.real.expired || now < t.real.deadline || t.ended {
 		return
 	}
 	t.real.generation++
 	t.real.timer.Stop()
-	t.real.deadline = advance(t.real.deadline, t.real.interval, now)
-	t.armReal()
+	t.real.expired = true
 	t.group.Signal(signal.KernelInfo(unix.SIGALRM))
+}
+
+// restartReal starts a periodic ITIMER_REAL again after the process has taken its
+// SIGALRM. A SIGALRM that was sent to a single thread does not count.
+func (t *Timers) restartReal() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if !t.group.claimAlarm() || !t.real.expired {
+		return
+	}
+	t.real.expired = false
+	t.real.deadline = advance(t.real.deadline, t.real.interval, clock.Monotonic())
+	t.armReal()
+}
+
+// claimAlarm reports whether a SIGALRM of the process was dequeued since the last
+// call.
+func (g *ThreadGroup) claimAlarm() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	taken := g.alarmTaken
+	g.alarmTaken = false
+	return taken
 }
 
 // expireDue expires every timer whose deadline has passed. Each timer has a Go timer
@@ -222,8 +252,7 @@ func (t *Timers) stop() {
 		t.real.timer.Stop()
 	}
 	for _, p := range t.posix {
-		p.disarm()
-		p.account.Release()
+		t.release(p)
 	}
 	t.posix = nil
 }
@@ -233,8 +262,7 @@ func (t *Timers) exec() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for _, p := range t.posix {
-		p.disarm()
-		p.account.Release()
+		t.release(p)
 	}
 	t.posix = nil
 }

@@ -126,6 +126,9 @@ func (k *Kernel) collectZombie(r *WaitRequest, child *ThreadGroup) WaitResult {
 	code, detail := child.exitStatus.childCode()
 	result := child.result(child.exitStatus, code, detail)
 	if r.consumes() {
+		// A child that is reaped because its parent ignores SIGCHLD does not count
+		// (getrusage(2), RUSAGE_CHILDREN).
+		child.parent.reapedTimes.Add(result.Usage)
 		k.reap(child)
 	}
 	return result

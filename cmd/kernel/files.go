@@ -20,6 +20,7 @@ import (
 func (k *kernel) makeFiles() error {
 	k.mounts = fs.NewMounts(tmpfs.New(k.memory, tmpfs.Config{Mode: 0o755}), pipe.Open)
 	k.mounts.SetMemory(k.memory)
+	k.mounts.Settings = k.settings
 	k.root = fs.KernelCaller{Context: fs.NewContext(k.mounts)}
 	tmpfs.Register(k.mounts, k.memory)
 	devfs.Register(k.mounts, devfs.Config{

@@ -9,6 +9,7 @@ import (
 	"slowpath/goos"
 	"slowpath/mm"
 	"slowpath/mm/frame"
+	"slowpath/sysctl"
 )
 
 // machine implements mm.Machine with goos, for page frames, and arch, for TLBs and
@@ -25,9 +26,10 @@ func (machine) CopyUser(root uint64, kernel unsafe.Pointer, user uint64, n int, 
 }
 
 // newMemory returns the memory for user programs: all frames except a reserve for
-// the kernel's own heap.
-func newMemory() (*mm.Memory, error) {
+// the kernel's own heap. It sets the settings that depend on the size of the memory.
+func newMemory(settings *sysctl.Settings) (*mm.Memory, error) {
 	infos, total := goos.FrameTable()
+	settings.SetMemory(int64(total) * (frame.Size / 1024))
 	const least = 8 << 20 / frame.Size
 	return mm.New(mm.Config{
 		Machine:     machine{},
@@ -37,6 +39,7 @@ func newMemory() (*mm.Memory, error) {
 		Reserve:     max(total/16, least),
 		KernelRoot:  amd64.KernelRoot(),
 		CollectHeap: debug.FreeOSMemory,
+		Settings:    settings,
 	})
 }
 

@@ -24,6 +24,7 @@ import (
 	"slowpath/klog"
 	"slowpath/mm"
 	"slowpath/sched"
+	"slowpath/sysctl"
 	"slowpath/task"
 	"slowpath/vdso"
 )
@@ -31,11 +32,12 @@ import (
 func main() {
 	options, optionErr := commandline.Parse(boot.CommandLine())
 	k := &kernel{
-		options: options,
-		log:     klog.New(logConsole(options), klog.Level(options.LogLevel)),
-		wall:    new(clock.Wall),
-		entropy: entropy.New(amd64.Random),
-		visits:  entry.NewRecorder(boot.CPUs(), visitsKept),
+		options:  options,
+		log:      klog.New(logConsole(options), klog.Level(options.LogLevel)),
+		wall:     new(clock.Wall),
+		entropy:  entropy.New(amd64.Random),
+		visits:   entry.NewRecorder(boot.CPUs(), visitsKept),
+		settings: sysctl.Defaults(),
 	}
 	keepForEnd(k.visits)
 	k.log.Infof("Slowpath on %s: %d CPUs, %d MiB of memory, kernel image %d KiB.",
@@ -52,17 +54,18 @@ func main() {
 
 // kernel has the instances of the kernel's parts.
 type kernel struct {
-	options commandline.Options
-	log     *klog.Log
-	wall    *clock.Wall
-	entropy *entropy.Source
-	visits  *entry.Recorder
-	memory  *mm.Memory
-	mounts  *fs.Mounts
-	root    fs.KernelCaller
-	tasks   *task.Kernel
-	spool   *hostfile.Spool // the programs' output to the host
-	link    *link
+	options  commandline.Options
+	log      *klog.Log
+	wall     *clock.Wall
+	entropy  *entropy.Source
+	visits   *entry.Recorder
+	memory   *mm.Memory
+	settings *sysctl.Settings
+	mounts   *fs.Mounts
+	root     fs.KernelCaller
+	tasks    *task.Kernel
+	spool    *hostfile.Spool // the programs' output to the host
+	link     *link
 }
 
 // visitsKept is the number of visits that the recorder keeps for each CPU.
@@ -75,7 +78,7 @@ func (k *kernel) run() error {
 	amd64.EnableExtendedState()
 
 	var err error
-	if k.memory, err = newMemory(); err != nil {
+	if k.memory, err = newMemory(k.settings); err != nil {
 		return err
 	}
 	if err := k.makeFiles(); err != nil {
@@ -103,6 +106,7 @@ func (k *kernel) run() error {
 		Log:         k.log.Infof,
 		Memory:      k.memory,
 		OutOfMemory: k.endWithoutMemory,
+		Settings:    k.settings,
 		MapVDSO:     shared.Map,
 		HWCap:       hwcap,
 		HWCap2:      hwcap2,

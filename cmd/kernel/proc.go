@@ -2,13 +2,16 @@ package main
 
 import (
 	"fmt"
+	"math"
 
 	"slowpath/arch/amd64"
 	"slowpath/boot"
 	"slowpath/clock"
 	"slowpath/fs"
 	"slowpath/fs/procfs"
+	"slowpath/klog"
 	"slowpath/syscall"
+	"slowpath/sysctl"
 	"slowpath/task/procview"
 )
 
@@ -17,6 +20,7 @@ import (
 func (k *kernel) mountSystemFiles() error {
 	proc := procfs.New(procview.New(k.tasks, procview.Config{
 		CPUs: k.processors, Release: syscall.Release, Version: syscall.Version, CommandLine: boot.CommandLine(),
+		Sysctls: []sysctl.Row{k.printkRow(), k.fileCountRow()},
 	}), k.slowpathFiles())
 	sys := procfs.NewSysfs(boot.CPUs())
 	for _, m := range []struct {
@@ -29,6 +33,33 @@ func (k *kernel) mountSystemFiles() error {
 		}
 	}
 	return k.mountTerminals()
+}
+
+// fileCountRow returns /proc/sys/fs/file-nr: the open files, those that are allocated and
+// unused, which do not exist here, and file-max (proc(5)).
+func (k *kernel) fileCountRow() sysctl.Row {
+	return sysctl.Row{Name: "fs/file-nr", Mode: 0o444, Value: sysctl.Integers{
+		{Get: k.mounts.OpenFiles}, {Get: func() int64 { return 0 }}, {Get: k.settings.FileMax.Get},
+	}}
+}
+
+// printkRow returns /proc/sys/kernel/printk: the level of the console, and three
+// values that no message depends on (syslog(2)).
+func (k *kernel) printkRow() sysctl.Row {
+	const worst, least, usual = 4, 1, 7 // default_message_loglevel, minimum_console_loglevel, default_console_loglevel
+	stored := [...]*sysctl.Int{new(sysctl.Int), new(sysctl.Int), new(sysctl.Int)}
+	values := sysctl.Integers{{
+		Get: func() int64 { return int64(k.log.Shown()) }, Min: math.MinInt32, Max: math.MaxInt32,
+		Set: func(v int64) error { k.log.SetShown(klog.Level(v)); return nil },
+	}}
+	for i, initial := range [...]int64{worst, least, usual} {
+		stored[i].Set(initial)
+		values = append(values, sysctl.Integer{
+			Get: stored[i].Get, Min: math.MinInt32, Max: math.MaxInt32,
+			Set: func(v int64) error { stored[i].Set(v); return nil },
+		})
+	}
+	return sysctl.Row{Name: "kernel/printk", Mode: 0o644, Value: values}
 }
 
 // processors describes the CPUs for /proc/cpuinfo and /proc/stat. CPU time is

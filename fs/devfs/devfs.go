@@ -6,6 +6,7 @@ package devfs
 import (
 	"golang.org/x/sys/unix"
 
+	"slowpath/cred"
 	"slowpath/fs"
 )
 
@@ -41,7 +42,10 @@ func Register(m *fs.Mounts, c Config) {
 	} {
 		m.RegisterDevice(number, func(fs.Inode, fs.OpenRequest) (fs.FileOperations, error) { return operations, nil })
 	}
-	m.RegisterDevice(numberKmsg, func(fs.Inode, fs.OpenRequest) (fs.FileOperations, error) {
+	m.RegisterDevice(numberKmsg, func(_ fs.Inode, r fs.OpenRequest) (fs.FileOperations, error) {
+		if r.Reads() && m.Settings.DMesgRestrict.Get() != 0 && !r.Caller.Credentials().Has(cred.SysLog) {
+			return nil, unix.EPERM
+		}
 		return newKmsg(c), nil
 	})
 }

@@ -112,7 +112,7 @@ type kmsg struct {
 func newKmsg(c Config) *kmsg {
 	k := &kmsg{log: c.Log}
 	if c.ReadLog != nil {
-		k.Contents = func() ([]byte, error) { return c.ReadLog(), nil }
+		k.Contents = func(fs.Caller) ([]byte, error) { return c.ReadLog(), nil }
 	}
 	return k
 }

@@ -1,35 +1,14 @@
 package pipe
 
 import (
-	"sync/atomic"
-
 	"golang.org/x/sys/unix"
 
 	"slowpath/cred"
 	"slowpath/fs"
+	"slowpath/sysctl"
 )
 
-// Limits are the limits of pipe(7), /proc/sys/fs/pipe-*. They are safe for
-// concurrent use.
-type Limits struct {
-	MaxSize       atomic.Int64 // pipe-max-size, in bytes
-	UserPagesSoft atomic.Int64 // pipe-user-pages-soft; 0 for none
-	UserPagesHard atomic.Int64 // pipe-user-pages-hard; 0 for none
-}
-
-type limitsKey struct{}
-
-// LimitsOf returns the limits of the namespace.
-func LimitsOf(m *fs.Mounts) *Limits {
-	return m.Service(limitsKey{}, func() any {
-		l := &Limits{}
-		l.MaxSize.Store(MaxCapacity)
-		l.UserPagesSoft.Store(16384)
-		return l
-	}).(*Limits)
-}
-
-// pageSize is the unit of the user's limits.
+// pageSize is the unit of the limits of a user (pipe(7), /proc/sys/fs/pipe-*).
 const pageSize = 4096
 
 // leastCapacity is the capacity of a new pipe whose user is above the soft limit
@@ -40,7 +19,7 @@ const leastCapacity = 2 * pageSize
 // nil while no end is open.
 type charge struct {
 	accounts *fs.Accounts
-	limits   *Limits
+	settings *sysctl.Settings
 	uid      uint32
 	pages    int64
 }
@@ -56,17 +35,17 @@ func above(pages, limit int64) bool { return limit != 0 && pages > limit }
 // newCharge charges a new pipe to the caller's user and returns its capacity
 // (Linux: alloc_pipe_info). Error: ENFILE above the hard limit.
 func newCharge(m *fs.Mounts, c *cred.Credentials) (*charge, int, error) {
-	ch := &charge{accounts: m.Accounts(), limits: LimitsOf(m), uid: c.UID}
+	ch := &charge{accounts: m.Accounts(), settings: m.Settings, uid: c.UID}
 	capacity := int64(DefaultCapacity)
-	if largest := ch.limits.MaxSize.Load(); capacity > largest && !c.Has(cred.SysResource) {
+	if largest := ch.settings.PipeMaxSize.Get(); capacity > largest && !c.Has(cred.SysResource) {
 		capacity = largest
 	}
 	held := ch.set(capacity)
-	if above(held, ch.limits.UserPagesSoft.Load()) && unprivileged(c) {
+	if above(held, ch.settings.PipeUserPagesSoft.Get()) && unprivileged(c) {
 		capacity = leastCapacity
 		held = ch.set(capacity)
 	}
-	if above(held, ch.limits.UserPagesHard.Load()) && unprivileged(c) {
+	if above(held, ch.settings.PipeUserPagesHard.Get()) && unprivileged(c) {
 		ch.set(0)
 		return nil, 0, unix.ENFILE
 	}
@@ -87,7 +66,7 @@ func (ch *charge) set(capacity int64) int64 {
 // forbids reports whether the caller may not make the pipe so large
 // (pipe-max-size).
 func (ch *charge) forbids(capacity int64, c *cred.Credentials) bool {
-	return capacity > ch.limits.MaxSize.Load() && !c.Has(cred.SysResource)
+	return capacity > ch.settings.PipeMaxSize.Get() && !c.Has(cred.SysResource)
 }
 
 // grow changes the charge to a larger capacity. Error: EPERM if the user would be
@@ -95,7 +74,7 @@ func (ch *charge) forbids(capacity int64, c *cred.Credentials) bool {
 func (ch *charge) grow(capacity int64, c *cred.Credentials) error {
 	old := ch.pages * pageSize
 	held := ch.set(capacity)
-	if unprivileged(c) && (above(held, ch.limits.UserPagesSoft.Load()) || above(held, ch.limits.UserPagesHard.Load())) {
+	if unprivileged(c) && (above(held, ch.settings.PipeUserPagesSoft.Get()) || above(held, ch.settings.PipeUserPagesHard.Get())) {
 		ch.set(old)
 		return unix.EPERM
 	}

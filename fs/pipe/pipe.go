@@ -16,8 +16,7 @@ import (
 // Sizes of pipe(7), in bytes.
 const (
 	DefaultCapacity = 65536
-	MinCapacity     = 4096    // F_SETPIPE_SZ rounds up to it
-	MaxCapacity     = 1 << 20 // the initial pipe-max-size, see Limits
+	MinCapacity     = 4096 // F_SETPIPE_SZ rounds up to it
 	// Atomic is PIPE_BUF: a write of up to Atomic bytes is not interleaved with
 	// other writes.
 	Atomic = 4096

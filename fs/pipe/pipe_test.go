@@ -285,7 +285,7 @@ func TestSetCapacityRoundsUpAndChecksBounds(t *testing.T) {
 func TestUnprivilegedUserAboveSoftLimitGetsSmallPipes(t *testing.T) {
 	world := fstest.New(t, 64)
 	user := world.User(1000, 1000)
-	pipe.LimitsOf(world.Mounts).UserPagesSoft.Store(20)
+	world.Mounts.Settings.PipeUserPagesSoft.Set(20)
 	var files []*fs.File
 	open := func(caller fs.Caller) *pipe.Pipe {
 		r, w, err := pipe.New(world.Mounts, caller, 0)
@@ -318,7 +318,7 @@ func TestUnprivilegedUserAboveSoftLimitGetsSmallPipes(t *testing.T) {
 
 func TestUserAboveHardLimitGetsNoPipe(t *testing.T) {
 	world := fstest.New(t, 64)
-	pipe.LimitsOf(world.Mounts).UserPagesHard.Store(20)
+	world.Mounts.Settings.PipeUserPagesHard.Set(20)
 	user := world.User(1000, 1000)
 	r, w, err := pipe.New(world.Mounts, user, 0)
 	if err != nil {

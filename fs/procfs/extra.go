@@ -38,13 +38,14 @@ func (f *Filesystem) extraDirectory() []entry {
 	}
 	var entries []entry
 	for _, file := range f.extra.Files {
-		contents := func(fs.Caller) ([]byte, error) { return file.Read(), nil }
+		contents := func() ([]byte, error) { return file.Read(), nil }
 		if file.Write == nil {
 			entries = append(entries, f.textEntry(file.Name, contents))
 			continue
 		}
-		store := func(_ fs.Caller, text string) error { return file.Write(text) }
-		entries = append(entries, f.writableEntry(file.Name, 0o644, contents, store))
+		read := whenRead(func(identity) ([]byte, error) { return file.Read(), nil })
+		store := func(_ identity, text string) error { return file.Write(text) }
+		entries = append(entries, f.openEntry(file.Name, 0o644, read, store))
 	}
 	return []entry{{name: f.extra.Name, mode: unix.S_IFDIR | 0o555, make: func(n fs.NewNode) fs.Inode {
 		return f.fixed(n, entries)
@@ -58,5 +59,5 @@ func (p *process) extraOfTask() []entry {
 	if x.Name == "" || x.OfTask == nil {
 		return nil
 	}
-	return []entry{p.f.textEntry(x.Name, func(fs.Caller) ([]byte, error) { return x.OfTask(p.id), nil })}
+	return []entry{p.f.textEntry(x.Name, func() ([]byte, error) { return x.OfTask(p.id), nil })}
 }

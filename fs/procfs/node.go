@@ -6,29 +6,76 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"slowpath/cred"
 	"slowpath/fs"
 )
 
-// text is a file with contents that a function generates.
+// identity is a task that opens, reads or writes a file.
+type identity struct {
+	process     int32 // getpid(2)
+	credentials *cred.Credentials
+}
+
+func identityOf(c fs.Caller) identity { return identity{c.ProcessID(), c.Credentials()} }
+
+// reader formats the contents of an open file. who reads it.
+type reader func(who identity) ([]byte, error)
+
+// text is a file with generated contents.
 type text struct {
 	fs.InodeBase
-	contents func(c fs.Caller) ([]byte, error)
-	store    func(c fs.Caller, text string) error // nil if it cannot be written
+	// open checks the access and returns what the open file needs. The open file
+	// keeps nothing of the caller, which may exit before the file is read.
+	open  func(c fs.Caller) (opened, error)
+	store func(who identity, text string) error // nil if it cannot be written
+}
+
+// opened is the state of an open text.
+type opened struct {
+	read    reader
+	release func() // called at the last close; may be nil
+}
+
+// whenRead returns an open function without a check, for contents that depend on the
+// time of the read only.
+func whenRead(read reader) func(fs.Caller) (opened, error) {
+	return func(fs.Caller) (opened, error) { return opened{read: read}, nil }
 }
 
 // textFile is an open text.
 type textFile struct {
 	fs.BytesFile
 	inode  *text
-	caller fs.Caller
+	opener identity
+	state  opened
 }
 
 // Open implements fs.Inode.
 func (i *text) Open(r fs.OpenRequest) (fs.FileOperations, error) {
-	f := &textFile{inode: i, caller: r.Caller}
+	state, err := i.open(r.Caller)
+	if err != nil {
+		return nil, err
+	}
+	f := &textFile{inode: i, opener: identityOf(r.Caller), state: state}
 	f.Memory = r.Mounts.Memory()
-	f.Contents = func() ([]byte, error) { return i.contents(r.Caller) }
+	f.Contents = func(c fs.Caller) ([]byte, error) { return state.read(f.current(c)) }
 	return f, nil
+}
+
+// current returns the task that makes a transfer. If that is the kernel, such as for
+// splice(2), it is the opener.
+func (f *textFile) current(c fs.Caller) identity {
+	if c == nil {
+		return f.opener
+	}
+	return identityOf(c)
+}
+
+// Release implements fs.FileOperations.
+func (f *textFile) Release() {
+	if f.state.release != nil {
+		f.state.release()
+	}
 }
 
 // Change implements fs.Inode. Truncation succeeds and changes nothing, because
@@ -55,7 +102,7 @@ func (f *textFile) Write(_ *fs.File, src fs.Source, offset int64) (int, int64, e
 	if err != nil {
 		return 0, offset, err
 	}
-	if err := f.inode.store(f.caller, strings.TrimRight(string(p), "\n\x00")); err != nil {
+	if err := f.inode.store(f.current(fs.CallerOf(src)), strings.TrimRight(string(p), "\n\x00")); err != nil {
 		return 0, offset, err
 	}
 	return len(p), offset + int64(len(p)), nil
@@ -87,7 +134,16 @@ func (i *magicLink) Target(c fs.Caller) (fs.Path, error) { return i.target(c) }
 type directory struct {
 	fs.InodeBase
 	lookup func(c fs.Caller, name string) (fs.Inode, error)
-	list   func() []fs.DirectoryEntry // without positions
+	list   func() []fs.DirectoryEntry            // without positions
+	permit func(c fs.Caller, byMode error) error // nil if only the mode counts
+}
+
+// PermitAccess implements fs.AccessRule.
+func (i *directory) PermitAccess(c fs.Caller, _ fs.Permission, byMode error) error {
+	if i.permit == nil {
+		return byMode
+	}
+	return i.permit(c, byMode)
 }
 
 // Lookup implements fs.Inode.
@@ -127,14 +183,20 @@ type entry struct {
 	make func(n fs.NewNode) fs.Inode
 }
 
-// fixed returns a directory with these entries.
+// fixed returns a directory with these entries. They belong to root.
 func (f *Filesystem) fixed(n fs.NewNode, entries []entry) *directory {
+	return f.owned(n, entries, func(mode uint32) fs.NewNode { return fs.NewNode{Mode: mode} })
+}
+
+// owned returns a directory with these entries. owner returns the node of an entry
+// with the given mode.
+func (f *Filesystem) owned(n fs.NewNode, entries []entry, owner func(mode uint32) fs.NewNode) *directory {
 	d := &directory{}
 	d.Init(&f.numbers, n)
 	d.lookup = func(_ fs.Caller, name string) (fs.Inode, error) {
 		for i := range entries {
 			if entries[i].name == name {
-				return f.makeEntry(&entries[i], n), nil
+				return entries[i].make(owner(entries[i].mode)), nil
 			}
 		}
 		return nil, unix.ENOENT
@@ -149,21 +211,16 @@ func (f *Filesystem) fixed(n fs.NewNode, entries []entry) *directory {
 	return d
 }
 
-// makeEntry makes the inode of an entry, with the owner of its directory.
-func (f *Filesystem) makeEntry(e *entry, parent fs.NewNode) fs.Inode {
-	return e.make(fs.NewNode{Mode: e.mode, UID: parent.UID, GID: parent.GID})
+// textEntry returns the entry of a read-only file whose contents do not depend on
+// the reader.
+func (f *Filesystem) textEntry(name string, contents func() ([]byte, error)) entry {
+	return f.openEntry(name, 0o444, whenRead(func(identity) ([]byte, error) { return contents() }), nil)
 }
 
-// textEntry returns the entry of a read-only file.
-func (f *Filesystem) textEntry(name string, contents func(c fs.Caller) ([]byte, error)) entry {
-	return f.writableEntry(name, 0o444, contents, nil)
-}
-
-// writableEntry returns the entry of a file. If store is nil, writes fail with
-// EIO.
-func (f *Filesystem) writableEntry(name string, mode uint32, contents func(c fs.Caller) ([]byte, error), store func(c fs.Caller, text string) error) entry {
+// openEntry returns the entry of a file. If store is nil, writes fail with EIO.
+func (f *Filesystem) openEntry(name string, mode uint32, open func(c fs.Caller) (opened, error), store func(who identity, text string) error) entry {
 	return entry{name: name, mode: unix.S_IFREG | mode, make: func(n fs.NewNode) fs.Inode {
-		i := &text{contents: contents, store: store}
+		i := &text{open: open, store: store}
 		i.Init(&f.numbers, n)
 		return i
 	}}

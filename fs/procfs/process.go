@@ -4,10 +4,12 @@ import (
 	"bytes"
 	"fmt"
 	"strconv"
+	"strings"
 
 	"golang.org/x/sys/unix"
 
 	"slowpath/fs"
+	"slowpath/mm"
 )
 
 // process is the directory of a process or of one of its threads.
@@ -28,15 +30,38 @@ func (f *Filesystem) processInode(id int) (fs.Inode, error) {
 	return p.directory(append(p.entries(), p.taskEntry())), nil
 }
 
-// directory makes the directory of the process, owned by its user.
+// directory makes the directory of the process. It belongs to the process's user, and
+// is empty after the process was released.
 func (p *process) directory(entries []entry) *directory {
-	owner := fs.NewNode{Mode: unix.S_IFDIR | 0o555}
-	if c := p.task.Credentials(); c != nil {
-		owner.UID, owner.GID = c.EUID, c.EGID
-	}
-	d := p.f.fixed(owner, entries)
+	d := p.f.owned(p.owner(unix.S_IFDIR|0o555), entries, p.owner)
 	d.SetVolatile()
+	find, list := d.lookup, d.list
+	d.lookup = func(c fs.Caller, name string) (fs.Inode, error) {
+		if p.task.Dead() {
+			return nil, unix.ENOENT
+		}
+		return find(c, name)
+	}
+	d.list = func() []fs.DirectoryEntry {
+		if p.task.Dead() {
+			return nil
+		}
+		return list()
+	}
 	return d
+}
+
+// owner returns the node of a file of the process: it belongs to the process's user,
+// or to root if the process is not dumpable. A directory that everybody may list
+// always belongs to the user (Linux: task_dump_owner).
+func (p *process) owner(mode uint32) fs.NewNode {
+	n := fs.NewNode{Mode: mode}
+	c := p.task.Credentials()
+	if c == nil || mode != unix.S_IFDIR|0o555 && p.task.OwnedByRoot() {
+		return n
+	}
+	n.UID, n.GID = c.EUID, c.EGID
+	return n
 }
 
 // entries returns the files that the directories of processes and of threads
@@ -44,39 +69,81 @@ func (p *process) directory(entries []entry) *directory {
 func (p *process) entries() []entry {
 	f := p.f
 	return append(p.extraOfTask(), []entry{
-		f.textEntryMode("auxv", 0o400, p.guarded(func(i *TaskInfo) ([]byte, error) { return i.AuxiliaryVector, nil })),
-		f.textEntry("cgroup", func(fs.Caller) ([]byte, error) { return []byte("0::/\n"), nil }),
-		f.textEntry("cmdline", func(fs.Caller) ([]byte, error) {
-			i := p.task.Info()
-			return p.readMemory(i.ArgStart, i.ArgEnd)
-		}),
-		f.writableEntry("comm", 0o644, p.show(func(b *bytes.Buffer, i *TaskInfo) { fmt.Fprintln(b, i.Comm) }),
-			p.storer(func(text string) error { p.task.SetComm(text); return nil })),
-		f.magicEntry("cwd", 0o777, p.pathName(p.workingDirectory), p.checked(p.workingDirectory)),
-		f.textEntryMode("environ", 0o400, p.guarded(func(i *TaskInfo) ([]byte, error) { return p.readMemory(i.EnvStart, i.EnvEnd) })),
-		f.magicEntry("exe", 0o777, p.pathName(p.executable), p.checked(p.executable)),
-		p.descriptorDirectory("fd", p.descriptorLink),
-		p.descriptorDirectory("fdinfo", p.descriptorInfo),
-		f.textEntry("limits", p.show(writeLimits)),
-		f.textEntry("maps", p.maps),
-		f.textEntry("mountinfo", p.mountInfo),
-		f.textEntry("mounts", p.mounts),
-		f.textEntry("oom_score", p.show(func(b *bytes.Buffer, i *TaskInfo) { fmt.Fprintln(b, i.OOMScore) })),
-		f.writableEntry("oom_score_adj", 0o644,
-			p.show(func(b *bytes.Buffer, i *TaskInfo) { fmt.Fprintln(b, i.OOMScoreAdjust) }), p.storer(p.storeOOM)),
-		f.magicEntry("root", 0o777, p.pathName(p.rootDirectory), p.checked(p.rootDirectory)),
-		f.textEntry("smaps", p.smaps),
-		f.textEntry("stat", p.stat),
-		f.textEntry("statm", p.statm),
-		f.textEntry("status", p.status),
-		f.textEntry("wchan", func(fs.Caller) ([]byte, error) { return []byte("0"), nil }),
+		f.openEntry("auxv", 0o400, p.openImage(func(m *image, _ identity) ([]byte, error) { return m.program.AuxiliaryVector, nil }), nil),
+		p.plain("cgroup", 0o444, func(identity) ([]byte, error) { return []byte("0::/\n"), nil }, nil),
+		p.plain("cmdline", 0o444, func(identity) ([]byte, error) {
+			space, program := p.task.Image()
+			return readMemory(space, program.ArgStart, program.ArgEnd)
+		}, nil),
+		p.plain("comm", 0o644, p.show(func(b *bytes.Buffer, i *TaskInfo) { fmt.Fprintln(b, i.Comm) }), p.storeComm),
+		f.magicEntry("cwd", 0o777, p.pathName(p.task.WorkingDirectory), p.checked(p.task.WorkingDirectory)),
+		f.openEntry("environ", 0o400, p.openImage(func(m *image, _ identity) ([]byte, error) {
+			return readMemory(m.space, m.program.EnvStart, m.program.EnvEnd)
+		}), nil),
+		f.magicEntry("exe", 0o777, p.pathName(p.task.Executable), p.checked(p.task.Executable)),
+		p.descriptorDirectory(&descriptorFiles),
+		p.descriptorDirectory(&descriptorInfos),
+		p.plain("limits", 0o444, p.show(writeLimits), nil),
+		f.openEntry("maps", 0o444, p.openImage(maps), nil),
+		f.openEntry("mountinfo", 0o444, p.openMounts(mountInfo), nil),
+		f.openEntry("mounts", 0o444, p.openMounts(mounts), nil),
+		p.plain("oom_score", 0o444, p.show(func(b *bytes.Buffer, i *TaskInfo) { fmt.Fprintln(b, i.OOMScore) }), nil),
+		p.plain("oom_score_adj", 0o644,
+			p.show(func(b *bytes.Buffer, i *TaskInfo) { fmt.Fprintln(b, i.OOMScoreAdjust) }), p.storeOOM),
+		f.magicEntry("root", 0o777, p.pathName(p.task.RootDirectory), p.checked(p.task.RootDirectory)),
+		f.openEntry("smaps", 0o444, p.openImage(smaps), nil),
+		p.plain("stat", 0o444, p.stat, nil),
+		p.plain("statm", 0o444, p.statm, nil),
+		p.plain("status", 0o444, p.status, nil),
+		p.plain("wchan", 0o444, func(identity) ([]byte, error) { return []byte("0"), nil }, nil),
 	}...)
 }
 
-// textEntryMode returns the entry of a read-only file with the given
-// permissions.
-func (f *Filesystem) textEntryMode(name string, mode uint32, contents func(c fs.Caller) ([]byte, error)) entry {
-	return f.writableEntry(name, mode, contents, nil)
+// plain returns the entry of a file that every task may read that its mode permits.
+// Reads and writes fail with ESRCH after the process was released.
+func (p *process) plain(name string, mode uint32, read reader, store func(who identity, text string) error) entry {
+	checkedRead := func(who identity) ([]byte, error) {
+		if p.task.Dead() {
+			return nil, unix.ESRCH
+		}
+		return read(who)
+	}
+	checkedStore := store
+	if store != nil {
+		checkedStore = func(who identity, text string) error {
+			if p.task.Dead() {
+				return unix.ESRCH
+			}
+			return store(who, text)
+		}
+	}
+	return p.f.openEntry(name, mode, whenRead(checkedRead), checkedStore)
+}
+
+// image is the memory and the program of the process at the time when a file was
+// opened. An execve(2) after that does not make the new memory accessible.
+type image struct {
+	space   *mm.AddressSpace // without a reference
+	program ProgramInfo
+}
+
+// openImage returns the open function of a file about the memory. The check of the
+// access is at open(2), as in Linux (proc_mem_open): EACCES, and ESRCH after the
+// process was released.
+func (p *process) openImage(read func(m *image, who identity) ([]byte, error)) func(fs.Caller) (opened, error) {
+	return func(c fs.Caller) (opened, error) {
+		if p.task.Dead() {
+			return opened{}, unix.ESRCH
+		}
+		var m image
+		m.space, m.program = p.task.Image()
+		if m.space != nil {
+			if err := p.checkAccess(identityOf(c)); err != nil {
+				return opened{}, err
+			}
+		}
+		return opened{read: func(who identity) ([]byte, error) { return read(&m, who) }}, nil
+	}
 }
 
 // taskEntry returns the entry of /proc/pid/task, the directory of the threads.
@@ -95,7 +162,7 @@ func (p *process) lookupThread(_ fs.Caller, name string) (fs.Inode, error) {
 		return nil, unix.ENOENT
 	}
 	t := p.f.system.Task(id)
-	if t == nil || t.Info().PID != p.task.Info().PID {
+	if t == nil || t.ProcessID() != p.task.ProcessID() {
 		return nil, unix.ENOENT
 	}
 	thread := &process{f: p.f, id: id, task: t}
@@ -113,92 +180,58 @@ func (p *process) listThreads() []fs.DirectoryEntry {
 }
 
 // show returns a function that formats information about the process.
-func (p *process) show(write func(b *bytes.Buffer, i *TaskInfo)) func(fs.Caller) ([]byte, error) {
-	return func(fs.Caller) ([]byte, error) {
+func (p *process) show(write func(b *bytes.Buffer, i *TaskInfo)) reader {
+	return func(identity) ([]byte, error) {
 		info := p.task.Info()
 		return fmtText(func(b *bytes.Buffer) { write(b, &info) })
 	}
 }
 
-// checkAccess returns EACCES if the caller may not inspect the process.
-func (p *process) checkAccess(c fs.Caller) error {
-	target := p.task.Credentials()
-	if target == nil || c.Credentials().MayInspect(target) {
+// checkAccess returns EACCES if the task may not inspect the process.
+func (p *process) checkAccess(who identity) error {
+	if p.task.MayBeInspected(int(who.process), who.credentials) {
 		return nil
 	}
 	return unix.EACCES
 }
 
-// guarded returns a function that reads a file about the process. It fails with
-// EACCES if the caller may not inspect the process.
-func (p *process) guarded(read func(i *TaskInfo) ([]byte, error)) func(fs.Caller) ([]byte, error) {
-	return func(c fs.Caller) ([]byte, error) {
-		if err := p.checkAccess(c); err != nil {
-			return nil, err
-		}
-		info := p.task.Info()
-		return read(&info)
-	}
-}
-
-// storer returns a function that handles a write. It fails with EACCES if the
-// caller may not inspect the process.
-func (p *process) storer(store func(text string) error) func(fs.Caller, string) error {
-	return func(c fs.Caller, text string) error {
-		if err := p.checkAccess(c); err != nil {
-			return err
-		}
-		return store(text)
-	}
-}
-
-func (p *process) storeOOM(text string) error {
-	n, err := strconv.Atoi(text)
-	if err != nil || n < -1000 || n > 1000 {
+// storeComm handles a write to comm, which only threads of the process may do:
+// EINVAL.
+func (p *process) storeComm(who identity, text string) error {
+	if int(who.process) != p.task.ProcessID() {
 		return unix.EINVAL
 	}
-	p.task.SetOOMScoreAdjust(n)
+	p.task.SetComm(text)
 	return nil
 }
 
-// workingDirectory, rootDirectory and executable are the targets of a process's
-// links. They fail with ENOENT after the process has exited.
-
-func (p *process) workingDirectory() (fs.Path, error) {
-	if c := p.task.FSContext(); c != nil {
-		return c.Directory(), nil
+func (p *process) storeOOM(who identity, text string) error {
+	n, err := strconv.Atoi(strings.TrimSpace(text))
+	if err != nil || n < -1000 || n > 1000 {
+		return unix.EINVAL
 	}
-	return fs.Path{}, unix.ENOENT
-}
-
-func (p *process) rootDirectory() (fs.Path, error) {
-	if c := p.task.FSContext(); c != nil {
-		return c.Root(), nil
-	}
-	return fs.Path{}, unix.ENOENT
-}
-
-func (p *process) executable() (fs.Path, error) {
-	if path := p.task.Executable(); path.Valid() {
-		return path, nil
-	}
-	return fs.Path{}, unix.ENOENT
+	return p.task.SetOOMScoreAdjust(n, who.credentials)
 }
 
 // checked returns a function that resolves a link. It fails with EACCES if the
-// caller may not inspect the process.
-func (p *process) checked(target func() (fs.Path, error)) func(fs.Caller) (fs.Path, error) {
+// caller may not inspect the process, and with ENOENT if the process has no such
+// object any more.
+func (p *process) checked(target func() (fs.Path, bool)) func(fs.Caller) (fs.Path, error) {
 	return func(c fs.Caller) (fs.Path, error) {
-		if err := p.checkAccess(c); err != nil {
+		if err := p.checkAccess(identityOf(c)); err != nil {
 			return fs.Path{}, err
 		}
-		return target()
+		path, ok := target()
+		if !ok {
+			return fs.Path{}, unix.ENOENT
+		}
+		return path, nil
 	}
 }
 
 // pathName returns a function that reads the text of such a link, relative to
 // the caller's root directory.
-func (p *process) pathName(target func() (fs.Path, error)) func(fs.Caller) (string, error) {
+func (p *process) pathName(target func() (fs.Path, bool)) func(fs.Caller) (string, error) {
 	return func(c fs.Caller) (string, error) {
 		path, err := p.checked(target)(c)
 		if err != nil {
@@ -211,13 +244,10 @@ func (p *process) pathName(target func() (fs.Path, error)) func(fs.Caller) (stri
 // maxArguments is the maximum size of cmdline and environ, in bytes.
 const maxArguments = 2 << 20
 
-// readMemory reads the process's memory from start to end.
-func (p *process) readMemory(start, end uint64) ([]byte, error) {
-	space := p.task.Memory()
-	if space == nil || end <= start || end-start > maxArguments {
-		if space != nil {
-			space.DecRef()
-		}
+// readMemory reads memory from start to end. It returns nothing if the address space
+// is nil or no task uses it any more.
+func readMemory(space *mm.AddressSpace, start, end uint64) ([]byte, error) {
+	if space == nil || end <= start || end-start > maxArguments || !space.TryIncRef() {
 		return nil, nil
 	}
 	defer space.DecRef()

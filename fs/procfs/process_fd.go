@@ -9,52 +9,79 @@ import (
 	"slowpath/fs"
 )
 
+// descriptorKind is one of the directories that list the descriptors of a process.
+type descriptorKind struct {
+	name string
+	mode uint32 // of the directory
+	kind uint32 // S_IFMT of the entries
+	// make returns the entry of one descriptor.
+	make func(p *process, fd int) entry
+	// permit decides who may use the directory.
+	permit func(p *process, c fs.Caller, byMode error) error
+}
+
+// descriptorFiles is /proc/pid/fd. The threads of the process may use it even if it
+// belongs to root (Linux: proc_fd_permission).
+var descriptorFiles = descriptorKind{
+	name: "fd", mode: 0o500, kind: unix.S_IFLNK, make: (*process).descriptorLink,
+	permit: func(p *process, c fs.Caller, byMode error) error {
+		if int(c.ProcessID()) == p.task.ProcessID() {
+			return nil
+		}
+		return byMode
+	},
+}
+
+// descriptorInfos is /proc/pid/fdinfo (Linux: proc_fdinfo_permission).
+var descriptorInfos = descriptorKind{
+	name: "fdinfo", mode: 0o555, kind: unix.S_IFREG, make: (*process).descriptorInfo,
+	permit: func(p *process, c fs.Caller, byMode error) error {
+		if err := p.checkAccess(identityOf(c)); err != nil {
+			return err
+		}
+		return byMode
+	},
+}
+
 // descriptorDirectory returns the entry of /proc/pid/fd or /proc/pid/fdinfo.
-// makeEntry returns the entry of one descriptor in it.
-func (p *process) descriptorDirectory(name string, makeEntry func(fd int) entry) entry {
-	return entry{name: name, mode: unix.S_IFDIR | 0o500, make: func(n fs.NewNode) fs.Inode {
+func (p *process) descriptorDirectory(k *descriptorKind) entry {
+	return entry{name: k.name, mode: unix.S_IFDIR | k.mode, make: func(n fs.NewNode) fs.Inode {
 		d := &directory{}
 		d.Init(&p.f.numbers, n)
 		d.SetVolatile()
-		d.lookup = func(c fs.Caller, name string) (fs.Inode, error) {
-			fd, err := p.openDescriptor(c, name)
+		d.permit = func(c fs.Caller, byMode error) error { return k.permit(p, c, byMode) }
+		d.lookup = func(_ fs.Caller, name string) (fs.Inode, error) {
+			fd, err := p.openDescriptor(name)
 			if err != nil {
 				return nil, err
 			}
-			e := makeEntry(fd)
-			return p.f.makeEntry(&e, n), nil
+			e := k.make(p, fd)
+			return e.make(p.owner(e.mode)), nil
 		}
-		d.list = func() []fs.DirectoryEntry { return p.listDescriptors(makeEntry(0).mode & unix.S_IFMT) }
+		d.list = func() []fs.DirectoryEntry { return p.listDescriptors(k.kind) }
 		return d
 	}}
 }
 
 // openDescriptor parses the name of an entry and returns the descriptor. It
-// fails with ENOENT if the descriptor is not open, and with EACCES if the caller
-// may not inspect the process.
-func (p *process) openDescriptor(c fs.Caller, name string) (int, error) {
-	if err := p.checkAccess(c); err != nil {
-		return 0, err
-	}
+// fails with ENOENT if the descriptor is not open.
+func (p *process) openDescriptor(name string) (int, error) {
 	fd, err := strconv.ParseUint(name, 10, 31)
 	if err != nil || strconv.FormatUint(fd, 10) != name {
 		return 0, unix.ENOENT
 	}
-	f, err := p.file(int(fd))
+	f, _, err := p.task.File(int(fd))
 	if err != nil {
-		return 0, err
+		return 0, unix.ENOENT
 	}
 	f.DecRef()
 	return int(fd), nil
 }
 
 func (p *process) listDescriptors(kind uint32) []fs.DirectoryEntry {
-	files := p.task.Files()
-	if files == nil {
-		return nil
-	}
 	var list []fs.DirectoryEntry
-	for _, fd := range files.Descriptors() {
+	open, _ := p.task.Descriptors()
+	for _, fd := range open {
 		list = append(list, fs.DirectoryEntry{
 			Name: strconv.Itoa(fd), Inode: uint64(p.id)<<20 + uint64(fd) + 2, Type: kind, Next: fs.FirstPosition + int64(fd) + 1,
 		})
@@ -62,24 +89,21 @@ func (p *process) listDescriptors(kind uint32) []fs.DirectoryEntry {
 	return list
 }
 
-// file returns the file of a descriptor. The caller drops the reference. It
-// fails with ENOENT if the descriptor is not open.
-func (p *process) file(fd int) (*fs.File, error) {
-	files := p.task.Files()
-	if files == nil {
-		return nil, unix.ENOENT
-	}
-	f, err := files.GetPath(fd)
-	if err != nil {
-		return nil, unix.ENOENT
-	}
-	return f, nil
-}
-
-// descriptorLink returns the entry of /proc/pid/fd/N, a link to the open file.
+// descriptorLink returns the entry of /proc/pid/fd/N, a link to the open file. Its
+// functions fail with EACCES if the caller may not inspect the process.
 func (p *process) descriptorLink(fd int) entry {
-	target := func(fs.Caller) (fs.Path, error) {
-		f, err := p.file(fd)
+	file := func(c fs.Caller) (*fs.File, error) {
+		if err := p.checkAccess(identityOf(c)); err != nil {
+			return nil, err
+		}
+		f, _, err := p.task.File(fd)
+		if err != nil {
+			return nil, unix.ENOENT
+		}
+		return f, nil
+	}
+	target := func(c fs.Caller) (fs.Path, error) {
+		f, err := file(c)
 		if err != nil {
 			return fs.Path{}, err
 		}
@@ -87,7 +111,7 @@ func (p *process) descriptorLink(fd int) entry {
 		return f.Path(), nil
 	}
 	name := func(c fs.Caller) (string, error) {
-		f, err := p.file(fd)
+		f, err := file(c)
 		if err != nil {
 			return "", err
 		}
@@ -101,7 +125,7 @@ func (p *process) descriptorLink(fd int) entry {
 // the open file (proc(5), /proc/pid/fd).
 func (p *process) linkMode(fd int) uint32 {
 	mode := uint32(0)
-	f, err := p.file(fd)
+	f, _, err := p.task.File(fd)
 	if err != nil {
 		return mode
 	}
@@ -115,18 +139,22 @@ func (p *process) linkMode(fd int) uint32 {
 	return mode
 }
 
-// descriptorInfo returns the entry of /proc/pid/fdinfo/N.
+// descriptorInfo returns the entry of /proc/pid/fdinfo/N. Opening it fails with
+// EACCES if the caller may not inspect the process.
 func (p *process) descriptorInfo(fd int) entry {
-	return p.f.textEntryMode("", 0o400, func(fs.Caller) ([]byte, error) {
-		f, err := p.file(fd)
+	read := func(identity) ([]byte, error) {
+		f, onExec, err := p.task.File(fd)
 		if err != nil {
-			return nil, err
+			return nil, unix.ENOENT
 		}
 		defer f.DecRef()
 		flags := uint32(f.Flags())
-		if onExec, _ := p.task.Files().GetExecAction(fd); onExec == fs.CloseOnExec {
+		if onExec == fs.CloseOnExec {
 			flags |= unix.O_CLOEXEC
 		}
 		return fmt.Appendf(nil, "pos:\t%d\nflags:\t0%o\nmnt_id:\t%d\nino:\t%d\n", f.Offset(), flags, f.Path().Mount().ID(), f.Inode().Base().Number()), nil
-	})
+	}
+	return p.f.openEntry("", 0o444, func(c fs.Caller) (opened, error) {
+		return opened{read: read}, p.checkAccess(identityOf(c))
+	}, nil)
 }

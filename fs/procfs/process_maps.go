@@ -11,13 +11,13 @@ import (
 )
 
 // maps returns the contents of /proc/pid/maps.
-func (p *process) maps(c fs.Caller) ([]byte, error) {
-	return p.regions(c, false, func(b *bytes.Buffer, r *mm.Region) { writeRegion(b, r) })
+func maps(m *image, _ identity) ([]byte, error) {
+	return m.regions(mm.WithoutPages, func(b *bytes.Buffer, r *mm.Region) { writeRegion(b, r) })
 }
 
 // smaps returns the contents of /proc/pid/smaps.
-func (p *process) smaps(c fs.Caller) ([]byte, error) {
-	return p.regions(c, true, func(b *bytes.Buffer, r *mm.Region) {
+func smaps(m *image, _ identity) ([]byte, error) {
+	return m.regions(mm.WithPages, func(b *bytes.Buffer, r *mm.Region) {
 		writeRegion(b, r)
 		size := int64(r.End-r.Start) / mm.PageSize
 		for _, line := range []struct {
@@ -34,16 +34,14 @@ func (p *process) smaps(c fs.Caller) ([]byte, error) {
 	})
 }
 
-func (p *process) regions(c fs.Caller, pages bool, write func(b *bytes.Buffer, r *mm.Region)) ([]byte, error) {
-	if err := p.checkAccess(c); err != nil {
-		return nil, err
-	}
-	space := p.task.Memory()
-	if space == nil {
+// regions formats the areas of the address space. It returns nothing if no task uses
+// it any more.
+func (m *image) regions(detail mm.RegionDetail, write func(b *bytes.Buffer, r *mm.Region)) ([]byte, error) {
+	if m.space == nil || !m.space.TryIncRef() {
 		return nil, nil
 	}
-	defer space.DecRef()
-	regions := space.Regions(pages)
+	defer m.space.DecRef()
+	regions := m.space.Regions(detail)
 	return fmtText(func(b *bytes.Buffer) {
 		for i := range regions {
 			write(b, &regions[i])
@@ -78,32 +76,36 @@ func writeRegion(b *bytes.Buffer, r *mm.Region) {
 	b.WriteByte('\n')
 }
 
-// visibleMounts returns the mounts that the process can reach.
-func (p *process) visibleMounts(c fs.Caller) []fs.MountInfo {
-	context := p.task.FSContext()
-	if context == nil {
-		return nil
+// openMounts returns the open function of a file about the mounts that the process
+// can reach. The file keeps the root that the process has when it is opened. Errors:
+// EINVAL if the process has released its directories (Linux: mounts_open_common).
+func (p *process) openMounts(write func(b *bytes.Buffer, m *fs.MountInfo)) func(fs.Caller) (opened, error) {
+	return func(fs.Caller) (opened, error) {
+		context := p.task.RootContext()
+		if context == nil {
+			return opened{}, unix.EINVAL
+		}
+		read := func(identity) ([]byte, error) {
+			return fmtText(func(b *bytes.Buffer) {
+				list := context.Mounts().List(context.Root())
+				for i := range list {
+					write(b, &list[i])
+				}
+			})
+		}
+		return opened{read: read, release: context.Release}, nil
 	}
-	return c.FSContext().Mounts().List(context.Root())
 }
 
-// mounts returns the contents of /proc/pid/mounts, in the format of fstab(5).
-func (p *process) mounts(c fs.Caller) ([]byte, error) {
-	return fmtText(func(b *bytes.Buffer) {
-		for _, m := range p.visibleMounts(c) {
-			fmt.Fprintf(b, "%s %s %s %s 0 0\n", escape(m.Source), escape(m.Point), m.Type, m.Options())
-		}
-	})
+// mounts writes a line of /proc/pid/mounts, in the format of fstab(5).
+func mounts(b *bytes.Buffer, m *fs.MountInfo) {
+	fmt.Fprintf(b, "%s %s %s %s 0 0\n", escape(m.Source), escape(m.Point), m.Type, m.Options())
 }
 
-// mountInfo returns the contents of /proc/pid/mountinfo.
-func (p *process) mountInfo(c fs.Caller) ([]byte, error) {
-	return fmtText(func(b *bytes.Buffer) {
-		for _, m := range p.visibleMounts(c) {
-			fmt.Fprintf(b, "%d %d %d:%d %s %s %s - %s %s rw\n", m.ID, m.ParentID, unix.Major(m.Device), unix.Minor(m.Device),
-				escape(m.Root), escape(m.Point), m.Options(), m.Type, escape(m.Source))
-		}
-	})
+// mountInfo writes a line of /proc/pid/mountinfo.
+func mountInfo(b *bytes.Buffer, m *fs.MountInfo) {
+	fmt.Fprintf(b, "%d %d %d:%d %s %s %s - %s %s rw\n", m.ID, m.ParentID, unix.Major(m.Device), unix.Minor(m.Device),
+		escape(m.Root), escape(m.Point), m.Options(), m.Type, escape(m.Source))
 }
 
 // escape replaces white space and backslashes by octal escapes (getmntent(3)),

@@ -6,28 +6,27 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"slowpath/fs"
 	"slowpath/mm"
 )
 
-// usage returns the memory usage of the process. It is zero for a process
-// without an address space.
-func (p *process) usage() mm.Usage {
-	space := p.task.Memory()
+// usage returns the memory usage of the process, and false for a process without an
+// address space.
+func (p *process) usage() (mm.Usage, bool) {
+	space, _ := p.task.Image()
 	if space == nil {
-		return mm.Usage{}
+		return mm.Usage{}, false
 	}
-	defer space.DecRef()
-	return space.Usage()
+	return space.Usage(), true
 }
 
 // stat returns the contents of /proc/pid/stat: 52 fields on one line. The
-// addresses are 0 if the caller may not inspect the process (proc(5)).
-func (p *process) stat(c fs.Caller) ([]byte, error) {
-	i, u := p.task.Info(), p.usage()
-	if p.checkAccess(c) != nil {
-		i.StartCode, i.EndCode, i.StartStack = 0, 0, 0
-		i.ArgStart, i.ArgEnd, i.EnvStart, i.EnvEnd = 0, 0, 0, 0
+// addresses and the exit code are 0 if the reader may not inspect the process
+// (proc(5)).
+func (p *process) stat(who identity) ([]byte, error) {
+	i := p.task.Info()
+	u, _ := p.usage()
+	if p.checkAccess(who) != nil {
+		i.ProgramInfo, i.ExitCode = ProgramInfo{}, 0
 	}
 	return fmtText(func(b *bytes.Buffer) {
 		fmt.Fprintf(b, "%d (%s) %c %d %d %d %d %d 0", i.TID, i.Comm, i.State, i.ParentPID, i.ProcessGroup, i.Session, int32(i.Terminal), i.Foreground)
@@ -44,8 +43,8 @@ func (p *process) stat(c fs.Caller) ([]byte, error) {
 }
 
 // statm returns the contents of /proc/pid/statm: sizes in pages.
-func (p *process) statm(fs.Caller) ([]byte, error) {
-	u := p.usage()
+func (p *process) statm(identity) ([]byte, error) {
+	u, _ := p.usage()
 	return fmt.Appendf(nil, "%d %d %d %d 0 %d 0\n", u.Mapped, u.Resident(), u.File+u.Shared, u.Exec, u.Data+u.Stack), nil
 }
 
@@ -55,23 +54,20 @@ var stateNames = map[byte]string{
 }
 
 // status returns the contents of /proc/pid/status.
-func (p *process) status(fs.Caller) ([]byte, error) {
+func (p *process) status(identity) ([]byte, error) {
 	i := p.task.Info()
-	space := p.task.Memory()
 	return fmtText(func(b *bytes.Buffer) {
 		fmt.Fprintf(b, "Name:\t%s\n", i.Comm)
-		if c := p.task.FSContext(); c != nil {
-			fmt.Fprintf(b, "Umask:\t%04o\n", c.Umask())
+		if umask, ok := p.task.Umask(); ok {
+			fmt.Fprintf(b, "Umask:\t%04o\n", umask)
 		}
 		fmt.Fprintf(b, "State:\t%c (%s)\nTgid:\t%d\nNgid:\t0\nPid:\t%d\nPPid:\t%d\nTracerPid:\t0\n", i.State, stateNames[i.State], i.PID, i.TID, i.ParentPID)
 		writeIdentity(b, &i)
-		if files := p.task.Files(); files != nil {
-			fmt.Fprintf(b, "FDSize:\t%d\n", files.Size())
-		}
+		_, size := p.task.Descriptors()
+		fmt.Fprintf(b, "FDSize:\t%d\n", size)
 		writeGroups(b, &i)
-		if space != nil {
-			writeUsage(b, space.Usage())
-			space.DecRef()
+		if u, ok := p.usage(); ok {
+			writeUsage(b, u)
 		}
 		fmt.Fprintf(b, "Threads:\t%d\nSigQ:\t%d/%d\n", i.Threads, i.QueuedSignals, i.QueuedLimit)
 		fmt.Fprintf(b, "SigPnd:\t%016x\nShdPnd:\t%016x\nSigBlk:\t%016x\nSigIgn:\t%016x\nSigCgt:\t%016x\n", i.Pending, i.SharedPending, i.Blocked, i.Ignored, i.Caught)

@@ -13,6 +13,7 @@ import (
 	"slowpath/cred"
 	"slowpath/fs"
 	"slowpath/mm"
+	"slowpath/sysctl"
 )
 
 // System provides the data about the whole machine.
@@ -24,37 +25,28 @@ type System interface {
 	Task(id int) Task
 	// Info returns a snapshot of the data about the system.
 	Info() SystemInfo
-	// SetHostName handles a write to /proc/sys/kernel/hostname.
-	SetHostName(name string)
-	// SetPIDMax handles a write to /proc/sys/kernel/pid_max. It fails with
-	// EINVAL if max is out of range.
-	SetPIDMax(max int) error
-	// SetOvercommit handles a write to /proc/sys/vm/overcommit_memory. It fails
-	// with EINVAL if there is no such policy.
-	SetOvercommit(policy int) error
+	// Sysctls returns the files of /proc/sys, except those that the package has
+	// itself.
+	Sysctls() []sysctl.Row
 	// Random fills p with random bytes.
 	Random(p []byte)
 }
 
 // SystemInfo is a snapshot of the system. Times are nanoseconds.
 type SystemInfo struct {
-	Memory               mm.Stats
-	CPUs                 []CPU
-	HostName, DomainName string
-	Version              string // the version of uname(2)
-	Release              string
-	Uptime               int64
-	BootTime             int64 // since 1970-01-01 00:00:00 UTC
-	Forks                uint64
-	Threads, Running     int
-	Blocked              int // tasks in uninterruptible sleep
-	LastPID, PIDMax      int
-	ThreadsMax           int
-	Randomize            int // /proc/sys/kernel/randomize_va_space
-	Overcommit           int
-	CommitLimit          int64 // pages
-	Load                 [3]float64
-	CommandLine          string
+	Memory           mm.Stats
+	CPUs             []CPU
+	Version          string // the version of uname(2)
+	Release          string
+	Uptime           int64
+	BootTime         int64 // since 1970-01-01 00:00:00 UTC
+	Forks            uint64
+	Threads, Running int
+	Blocked          int // tasks in uninterruptible sleep
+	LastPID          int
+	CommitLimit      int64 // pages
+	Load             [3]float64
+	CommandLine      string
 }
 
 // CPU describes a processor for /proc/cpuinfo and /proc/stat.
@@ -66,30 +58,60 @@ type CPU struct {
 	User, System, Idle       int64 // nanoseconds
 }
 
-// Task provides the data about a thread. The thread may exit at any time. Its
-// methods then return the data that remains.
+// Task provides the data about a thread, which may exit at any time. Its methods then
+// return the data that remains. They do not sleep.
 type Task interface {
+	// ProcessID returns the id of the process that the thread belongs to.
+	ProcessID() int
+	// Dead reports whether the thread was released: its files fail with ESRCH.
+	Dead() bool
 	// Info returns a snapshot of the thread.
 	Info() TaskInfo
 	// Credentials returns the Credentials of Info. It costs less than Info,
 	// because many programs read /proc/self/exe when they start.
 	Credentials() *cred.Credentials
-	// Executable returns the program's file. The path is not valid if there is
-	// none.
-	Executable() fs.Path
-	// Memory returns the address space, or nil. The caller drops the reference.
-	Memory() *mm.AddressSpace
-	// Files returns the descriptor table, or nil after exit.
-	Files() *fs.FDTable
-	// FSContext returns the root and the working directory, or nil after exit.
-	FSContext() *fs.Context
+	// MayBeInspected reports whether a task of the given process and with the
+	// given credentials may inspect the thread (ptrace(2),
+	// PTRACE_MODE_READ_FSCREDS).
+	MayBeInspected(process int, c *cred.Credentials) bool
+	// OwnedByRoot reports whether the thread's files belong to root, because its
+	// memory is not dumpable.
+	OwnedByRoot() bool
+	// Executable returns the program's file. It reports false if there is none,
+	// like the other functions.
+	Executable() (fs.Path, bool)
+	// WorkingDirectory and RootDirectory return the thread's directories.
+	WorkingDirectory() (fs.Path, bool)
+	RootDirectory() (fs.Path, bool)
+	// Umask returns the umask.
+	Umask() (uint32, bool)
+	// RootContext returns a context with the thread's root, which the caller
+	// releases, or nil.
+	RootContext() *fs.Context
+	// Image returns the address space, without a reference, and the program in
+	// it. The address space is nil after exit.
+	Image() (*mm.AddressSpace, ProgramInfo)
+	// File returns the file of a descriptor, with a reference: EBADF.
+	File(fd int) (*fs.File, fs.ExecAction, error)
+	// Descriptors returns the open descriptors in ascending order, and the size
+	// of the table.
+	Descriptors() (open []int, size int)
 	// Threads returns the ids of the process's threads.
 	Threads() []int
 	// SetComm handles a write to comm.
 	SetComm(name string)
-	// SetOOMScoreAdjust handles a write to oom_score_adj. value is in
-	// [-1000, 1000].
-	SetOOMScoreAdjust(value int)
+	// SetOOMScoreAdjust handles a write to oom_score_adj by a task with the
+	// credentials c. value is in [-1000, 1000]. Error: EACCES.
+	SetOOMScoreAdjust(value int, c *cred.Credentials) error
+}
+
+// ProgramInfo describes the program of a thread. The numbers are user addresses.
+type ProgramInfo struct {
+	ArgStart, ArgEnd   uint64
+	EnvStart, EnvEnd   uint64
+	StartCode, EndCode uint64
+	StartStack         uint64
+	AuxiliaryVector    []byte
 }
 
 // TaskInfo is a snapshot of a thread. Times are nanoseconds.
@@ -116,11 +138,7 @@ type TaskInfo struct {
 	OOMScore, OOMScoreAdjust      int
 	Affinity                      uint64
 	Limits                        [16][2]uint64
-	ArgStart, ArgEnd              uint64
-	EnvStart, EnvEnd              uint64
-	StartCode, EndCode            uint64
-	StartStack                    uint64
-	AuxiliaryVector               []byte
+	ProgramInfo
 }
 
 // Filesystem is an instance of procfs.

@@ -15,6 +15,7 @@ import (
 	"slowpath/fs/pipe"
 	"slowpath/fs/procfs"
 	"slowpath/mm"
+	"slowpath/sysctl"
 )
 
 // fakeSystem has the processes 1 and 1000, the second with two threads.
@@ -35,41 +36,88 @@ func (s *fakeSystem) Task(id int) procfs.Task {
 
 func (s *fakeSystem) Info() procfs.SystemInfo {
 	return procfs.SystemInfo{
-		Memory: s.world.Memory.Stats(), CPUs: make([]procfs.CPU, 2), HostName: s.host, Release: "6.1.0",
+		Memory: s.world.Memory.Stats(), CPUs: make([]procfs.CPU, 2), Release: "6.1.0",
 		Uptime: 12345678901, Load: [3]float64{0.5, 1, 2}, Threads: 3, Running: 1, LastPID: 1001,
-		ThreadsMax: 77, Randomize: 2, Overcommit: s.world.Memory.Overcommit(), CommitLimit: s.world.Memory.CommitLimit(),
+		CommitLimit: s.world.Memory.CommitLimit(),
 	}
 }
-func (s *fakeSystem) SetHostName(name string) { s.host = name }
-func (s *fakeSystem) SetPIDMax(n int) error {
-	if n < 301 {
-		return unix.EINVAL
-	}
-	return nil
+func (s *fakeSystem) Sysctls() []sysctl.Row {
+	return append(s.world.Memory.Settings().Rows(),
+		sysctl.Row{Name: "kernel/hostname", Mode: 0o644, Value: sysctl.String{
+			Get: func() string { return s.host }, Set: func(name string) error { s.host = name; return nil }, Max: 64,
+		}})
 }
-func (s *fakeSystem) SetOvercommit(policy int) error { return s.world.Memory.SetOvercommit(policy) }
-func (s *fakeSystem) Random(p []byte)                {}
+func (s *fakeSystem) Random(p []byte) {}
 
 type fakeTask struct {
-	info  procfs.TaskInfo
-	files *fs.FDTable
-	ctx   *fs.Context
+	info    procfs.TaskInfo
+	files   *fs.FDTable
+	ctx     *fs.Context
+	space   *mm.AddressSpace
+	private bool // not dumpable
+	dead    bool
 }
 
 func (t *fakeTask) Info() procfs.TaskInfo          { return t.info }
+func (t *fakeTask) ProcessID() int                 { return t.info.PID }
+func (t *fakeTask) Dead() bool                     { return t.dead }
 func (t *fakeTask) Credentials() *cred.Credentials { return t.info.Credentials }
-func (t *fakeTask) Executable() fs.Path            { return fs.Path{} }
-func (t *fakeTask) Memory() *mm.AddressSpace       { return nil }
-func (t *fakeTask) Files() *fs.FDTable             { return t.files }
-func (t *fakeTask) FSContext() *fs.Context         { return t.ctx }
+func (t *fakeTask) MayBeInspected(process int, c *cred.Credentials) bool {
+	return process == t.info.PID || c.MayInspect(t.info.Credentials, cred.WithFileIDs, !t.private)
+}
+func (t *fakeTask) OwnedByRoot() bool           { return t.private }
+func (t *fakeTask) Executable() (fs.Path, bool) { return fs.Path{}, false }
+func (t *fakeTask) WorkingDirectory() (fs.Path, bool) {
+	if t.ctx == nil {
+		return fs.Path{}, false
+	}
+	return t.ctx.Directory(), true
+}
+func (t *fakeTask) RootDirectory() (fs.Path, bool) {
+	if t.ctx == nil {
+		return fs.Path{}, false
+	}
+	return t.ctx.Root(), true
+}
+func (t *fakeTask) Umask() (uint32, bool) { return 0o22, t.ctx != nil }
+func (t *fakeTask) RootContext() *fs.Context {
+	if t.ctx == nil {
+		return nil
+	}
+	return t.ctx.RootOnly()
+}
+func (t *fakeTask) Image() (*mm.AddressSpace, procfs.ProgramInfo) { return t.space, t.info.ProgramInfo }
+func (t *fakeTask) File(fd int) (*fs.File, fs.ExecAction, error) {
+	if t.files == nil {
+		return nil, false, unix.EBADF
+	}
+	f, err := t.files.GetPath(fd)
+	if err != nil {
+		return nil, false, err
+	}
+	onExec, _ := t.files.GetExecAction(fd)
+	return f, onExec, nil
+}
+func (t *fakeTask) Descriptors() ([]int, int) {
+	if t.files == nil {
+		return nil, 0
+	}
+	return t.files.Descriptors(), t.files.Size()
+}
 func (t *fakeTask) Threads() []int {
 	if t.info.PID == 1 {
 		return []int{1}
 	}
 	return []int{1000, 1001}
 }
-func (t *fakeTask) SetComm(name string)         { t.info.Comm = name }
-func (t *fakeTask) SetOOMScoreAdjust(value int) { t.info.OOMScoreAdjust = value }
+func (t *fakeTask) SetComm(name string) { t.info.Comm = name }
+func (t *fakeTask) SetOOMScoreAdjust(value int, c *cred.Credentials) error {
+	if value < 0 && !c.Has(cred.SysResource) {
+		return unix.EACCES
+	}
+	t.info.OOMScoreAdjust = value
+	return nil
+}
 
 func newWorld(t *testing.T) (*fstest.World, *fakeSystem) {
 	w := fstest.New(t, 512)
@@ -195,7 +243,8 @@ func TestProcFilesHaveLinuxFormats(t *testing.T) {
 		"/proc/thread-self/../../comm":   `^a\) b\n$`,
 		"/proc/self/task/1001/status":    `(?s)Pid:\t1001\n`,
 		"/proc/sys/vm/overcommit_memory": `^0\n$`,
-		"/proc/sys/kernel/threads-max":   `^77\n$`,
+		"/proc/sys/kernel/hostname":      `^box\n$`,
+		"/proc/sys/kernel/ostype":        `^Linux\n$`,
 		"/proc/sys/fs/nr_open":           `^1048576\n$`,
 	} {
 		if got := w.Read(name); !regexp.MustCompile(want).MatchString(got) {
@@ -236,9 +285,15 @@ func TestDescriptorLinksOpenPipesAndUnlinkedFiles(t *testing.T) {
 func TestPrivateFilesOfOtherUsersFailWithEACCES(t *testing.T) {
 	w, s := newWorld(t)
 	s.tasks[1].info.Credentials = cred.Root()
+	space, err := w.Memory.NewAddressSpace()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer space.DecRef()
+	s.tasks[1].space = space
 	user := w.User(1000, 1000)
 	user.PID = 1000
-	for _, name := range []string{"fd/0", "cwd", "environ", "maps"} {
+	for _, name := range []string{"fd/0", "fdinfo/0", "fdinfo", "cwd", "environ", "auxv", "maps", "smaps"} {
 		f, err := fs.At{Caller: user, Name: "/proc/1/" + name, Follow: true}.Open(unix.O_RDONLY, 0)
 		if err == nil {
 			_, err = f.Read(fs.NewBytesSink(make([]byte, 10)))
@@ -272,9 +327,6 @@ func TestWritesToProcFilesReachTheSystem(t *testing.T) {
 			t.Errorf("oom_score_adj %s: %v", text, err)
 		}
 	}
-	if err := store("/proc/sys/kernel/pid_max", "1"); err != unix.EINVAL {
-		t.Errorf("pid_max 1: %v", err)
-	}
 	for text, want := range map[string]error{"3": unix.EINVAL, "": unix.EINVAL, "2\n": nil} {
 		if err := store("/proc/sys/vm/overcommit_memory", text); err != want && !(err == nil && want == nil) {
 			t.Errorf("overcommit_memory %q: %v", text, err)
@@ -284,6 +336,45 @@ func TestWritesToProcFilesReachTheSystem(t *testing.T) {
 		t.Errorf("the policy is %d after 2 was written", got)
 	}
 }
+
+// TestSysctlModesHoldForRootToo: no capability overrides the mode of a file of
+// /proc/sys, and a writer that is not root gets EPERM even with root's descriptor.
+func TestSysctlModesHoldForRootToo(t *testing.T) {
+	w, s := newWorld(t)
+	open := func(c fs.Caller, name string, flags int) (*fs.File, error) {
+		return fs.At{Caller: c, Name: name, Follow: true}.Open(flags, 0)
+	}
+	if _, err := open(w.Caller, "/proc/sys/kernel/ostype", unix.O_WRONLY); err != unix.EACCES {
+		t.Errorf("root opens a read-only setting for writing: %v", err)
+	}
+	user := w.User(1000, 1000)
+	user.Cred.Effective = cred.AllCapabilities
+	if _, err := open(user, "/proc/sys/kernel/hostname", unix.O_WRONLY); err != unix.EACCES {
+		t.Errorf("user 1000 with all capabilities opens hostname for writing: %v", err)
+	}
+	if _, err := open(user, "/proc/sys/fs/protected_symlinks", unix.O_RDONLY); err != unix.EACCES {
+		t.Errorf("user 1000 reads a setting with mode 0600: %v", err)
+	}
+	f, err := open(w.Caller, "/proc/sys/kernel/hostname", unix.O_RDWR)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.DecRef()
+	if _, err := f.Write(callerSource{fs.NewBytesSource([]byte("mine")), user}); err != unix.EPERM || s.host != "box" {
+		t.Errorf("user 1000 writes hostname through root's descriptor: %v, the name is %q", err, s.host)
+	}
+	if n, err := f.Write(fs.NewBytesSource([]byte("long name\n"))); n != 10 || err != nil || s.host != "long name" {
+		t.Errorf("root writes hostname: %d, %v, the name is %q", n, err, s.host)
+	}
+}
+
+// callerSource is the memory of a task, like that of write(2).
+type callerSource struct {
+	*fs.BytesSource
+	caller fs.Caller
+}
+
+func (s callerSource) Caller() fs.Caller { return s.caller }
 
 func TestSysfsListsOnlineCPUs(t *testing.T) {
 	w := fstest.New(t, 64)

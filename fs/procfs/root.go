@@ -68,7 +68,7 @@ func (f *Filesystem) systemEntries() []entry {
 		f.textEntry("cmdline", f.show(func(b *bytes.Buffer, i *SystemInfo) { fmt.Fprintln(b, i.CommandLine) })),
 		f.textEntry("cpuinfo", f.show(writeCPUInfo)),
 		f.textEntry("devices", f.show(writeDevices)),
-		f.textEntry("filesystems", f.fileSystems),
+		f.openEntry("filesystems", 0o444, fileSystems, nil),
 		f.textEntry("loadavg", f.show(writeLoad)),
 		f.textEntry("meminfo", f.show(writeMemory)),
 		f.textEntry("stat", f.show(writeStat)),
@@ -80,7 +80,7 @@ func (f *Filesystem) systemEntries() []entry {
 			fmt.Fprintf(b, "Linux version %s (slowpath) %s\n", i.Release, i.Version)
 		})),
 		f.textEntry("vmstat", f.show(writeVMStat)),
-		f.directoryEntry("sys", f.sysctlEntries()...),
+		f.sysctlDirectory(),
 	}
 }
 
@@ -93,17 +93,21 @@ func selfError(c fs.Caller) error {
 }
 
 // show returns a function that formats information about the system.
-func (f *Filesystem) show(write func(b *bytes.Buffer, i *SystemInfo)) func(fs.Caller) ([]byte, error) {
-	return func(fs.Caller) ([]byte, error) {
+func (f *Filesystem) show(write func(b *bytes.Buffer, i *SystemInfo)) func() ([]byte, error) {
+	return func() ([]byte, error) {
 		info := f.system.Info()
 		return fmtText(func(b *bytes.Buffer) { write(b, &info) })
 	}
 }
 
-func (f *Filesystem) fileSystems(c fs.Caller) ([]byte, error) {
-	return fmtText(func(b *bytes.Buffer) {
-		for _, name := range c.FSContext().Mounts().Types() {
-			fmt.Fprintf(b, "nodev\t%s\n", name)
-		}
-	})
+// fileSystems opens /proc/filesystems.
+func fileSystems(c fs.Caller) (opened, error) {
+	mounts := c.FSContext().Mounts()
+	return opened{read: func(identity) ([]byte, error) {
+		return fmtText(func(b *bytes.Buffer) {
+			for _, name := range mounts.Types() {
+				fmt.Fprintf(b, "nodev\t%s\n", name)
+			}
+		})
+	}}, nil
 }

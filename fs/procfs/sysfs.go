@@ -16,7 +16,7 @@ type Sysfs struct{ Filesystem }
 func NewSysfs(cpus int) *Sysfs {
 	s := &Sysfs{}
 	constant := func(name, value string) entry {
-		return s.textEntry(name, func(fs.Caller) ([]byte, error) { return []byte(value + "\n"), nil })
+		return s.textEntry(name, func() ([]byte, error) { return []byte(value + "\n"), nil })
 	}
 	online := cpuList(1<<cpus - 1)
 	cpuEntries := []entry{constant("online", online), constant("possible", online), constant("present", online), constant("kernel_max", "63")}

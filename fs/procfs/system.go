@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"fmt"
 
-	"slowpath/fs"
 	"slowpath/mm"
 )
 
@@ -84,19 +83,19 @@ func writeDevices(b *bytes.Buffer, _ *SystemInfo) {
 }
 
 // formatUUID formats 16 random bytes as a random UUID (RFC 4122, version 4).
-func formatUUID(p [16]byte) []byte {
+func formatUUID(p [16]byte) string {
 	p[6], p[8] = p[6]&0x0f|0x40, p[8]&0x3f|0x80
-	return fmt.Appendf(nil, "%x-%x-%x-%x-%x\n", p[:4], p[4:6], p[6:8], p[8:10], p[10:])
+	return fmt.Sprintf("%x-%x-%x-%x-%x", p[:4], p[4:6], p[6:8], p[8:10], p[10:])
 }
 
-func (f *Filesystem) newUUID(fs.Caller) ([]byte, error) {
+func (f *Filesystem) newUUID() string {
 	var p [16]byte
 	f.system.Random(p[:])
-	return formatUUID(p), nil
+	return formatUUID(p)
 }
 
 // bootID returns the contents of boot_id, which is generated once per boot.
-func (f *Filesystem) bootID(fs.Caller) ([]byte, error) {
+func (f *Filesystem) bootID() string {
 	f.bootOnce.Do(func() { f.system.Random(f.boot[:]) })
-	return formatUUID(f.boot), nil
+	return formatUUID(f.boot)
 }

@@ -91,10 +91,14 @@ func saturatingAdd(a, b int64) int64 {
 	return 1<<63 - 1
 }
 
-// Get is timerfd_gettime(2).
+// Get is timerfd_gettime(2). It starts a periodic timer again whose expiration was
+// not read, as in Linux.
 func (t *Timer) Get() Setting {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	if t.interval > 0 && t.due() > 0 {
+		t.schedule()
+	}
 	return t.left()
 }
 
@@ -110,7 +114,9 @@ func (t *Timer) left() Setting {
 	return Setting{Value: max(left, 0), Interval: t.interval}
 }
 
-// schedule starts the runtime's timer for the next expiration. t.mu is held.
+// schedule starts the runtime's timer for the next expiration. Until it is read, a
+// periodic timer does not run: due computes the number of expirations from the time,
+// so an unread timer causes no work (Linux: timerfd_triggered). t.mu is held.
 func (t *Timer) schedule() {
 	if t.alarm != nil {
 		t.alarm.Stop()
@@ -135,8 +141,8 @@ func (t *Timer) schedule() {
 func (t *Timer) expired() {
 	t.mu.Lock()
 	due := t.due() > 0
-	if t.next != 0 && (t.interval > 0 || !due) {
-		t.schedule()
+	if t.next != 0 && !due {
+		t.schedule() // too early, for example because the wall clock was set back
 	}
 	t.mu.Unlock()
 	if due {
@@ -195,6 +201,7 @@ func (t *Timer) take() (uint64, error) {
 		t.next = 0
 	} else {
 		t.next += int64(count) * t.interval
+		t.schedule()
 	}
 	return count, nil
 }

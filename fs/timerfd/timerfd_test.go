@@ -99,3 +99,40 @@ func TestReadReturnsECANCELEDAfterTheClockIsSet(t *testing.T) {
 		t.Errorf("New with a clock that cannot have timers: %v", err)
 	}
 }
+
+// TestUnreadTimerExpiresOnce: the timer starts again when its expirations are read, so
+// a program that does not read them causes no work.
+func TestUnreadTimerExpiresOnce(t *testing.T) {
+	m := fstest.New(t, 64).Mounts
+	f, err := timerfd.New(m, unix.CLOCK_MONOTONIC, nil, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.DecRef()
+	timer := timerfd.Of(f)
+	var s wait.Sleeper
+	w := s.Waiter(wait.In)
+	f.Queue().Add(w)
+	defer f.Queue().Remove(w)
+	wakeups := func() (n int) {
+		for end := clock.Monotonic() + 20*clock.Millisecond; clock.Monotonic() < end; {
+			if !s.Sleep(end) {
+				n++
+			}
+		}
+		return n
+	}
+	timer.Set(timerfd.Setting{Value: 1, Interval: 1}, 0)
+	if n := wakeups(); n != 1 {
+		t.Errorf("an unread timer of 1 ns woke its waiter %d times in 20 ms, want once", n)
+	}
+	for name, restart := range map[string]func(){"read": func() { read(f) }, "timerfd_gettime": func() { timer.Get() }} {
+		restart()
+		if n := wakeups(); n != 1 {
+			t.Errorf("after %s the timer woke its waiter %d times, want once", name, n)
+		}
+	}
+	if n, err := read(f); n < uint64(20*clock.Millisecond) || err != nil {
+		t.Errorf("20 ms of a timer of 1 ns: %d expirations, %v", n, err)
+	}
+}

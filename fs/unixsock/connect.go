@@ -7,11 +7,8 @@ import (
 	"slowpath/wait"
 )
 
-// MaxBacklog is the maximum number of connections that wait for accept(2)
-// (SOMAXCONN, /proc/sys/net/core/somaxconn).
-const MaxBacklog = 4096
-
-// Listen is listen(2). Errors: EOPNOTSUPP for a datagram socket, EINVAL without
+// Listen is listen(2). The caller has limited backlog to somaxconn
+// (/proc/sys/net/core/somaxconn). Errors: EOPNOTSUPP for a datagram socket, EINVAL without
 // a name or if the socket is connected.
 func (s *Socket) Listen(caller fs.Caller, backlog int) error {
 	if !s.connections() {
@@ -21,9 +18,6 @@ func (s *Socket) Listen(caller fs.Caller, backlog int) error {
 	defer s.domain.mu.Unlock()
 	if s.name.None() || s.state == connected {
 		return unix.EINVAL
-	}
-	if backlog < 0 || backlog > MaxBacklog {
-		backlog = MaxBacklog
 	}
 	s.state, s.backlog = listening, backlog
 	s.owner = CredentialsOf(caller)

@@ -13,6 +13,7 @@ import (
 
 	"slowpath/mm"
 	"slowpath/mm/frame"
+	"slowpath/sysctl"
 )
 
 // Machine implements mm.Machine. Its other methods let tests inspect its state
@@ -48,7 +49,9 @@ func New(t testing.TB, frames int) (*mm.Memory, *Machine) {
 	if !m.frames.AddRange(1, frame.Number(frames)) {
 		t.Fatalf("AddRange failed for %d frames", frames)
 	}
-	memory, err := mm.New(mm.Config{
+	settings := sysctl.Defaults()
+	settings.MinFreeKBytes.Set(0) // the machine is smaller than the default
+	memory, err := mm.New(mm.Config{Settings: settings,
 		Machine:     m,
 		DirectMap:   uintptr(unsafe.Pointer(&arena[0])),
 		Infos:       m.frames.Infos(),

@@ -12,6 +12,7 @@ import (
 	"slowpath/fs"
 	"slowpath/fs/procfs"
 	"slowpath/mm"
+	"slowpath/sysctl"
 	"slowpath/task"
 )
 
@@ -23,6 +24,8 @@ type Config struct {
 	Release, Version string
 	// CommandLine is the kernel's command line (/proc/cmdline).
 	CommandLine string
+	// Sysctls are files of /proc/sys besides those of package task.
+	Sysctls []sysctl.Row
 }
 
 // system implements procfs.System.
@@ -56,36 +59,19 @@ func (s *system) Task(id int) procfs.Task {
 // Info implements procfs.System.
 func (s *system) Info() procfs.SystemInfo {
 	k := s.kernel
-	host, domain := k.HostName()
 	now := clock.Monotonic()
 	running, blocked := k.Running()
 	return procfs.SystemInfo{
-		Memory: k.Memory().Stats(), CPUs: s.config.CPUs(), HostName: host, DomainName: domain,
+		Memory: k.Memory().Stats(), CPUs: s.config.CPUs(),
 		Version: s.config.Version, Release: s.config.Release, CommandLine: s.config.CommandLine,
 		Uptime: now, BootTime: k.Wall().Now() - now, Forks: k.Forks(),
 		Threads: k.Threads(), Running: running, Blocked: blocked, Load: k.LoadAverage(),
-		LastPID: k.LastPID(), PIDMax: k.PIDMax(), ThreadsMax: k.ThreadsMax(), Randomize: randomize(k),
-		Overcommit: k.Memory().Overcommit(), CommitLimit: k.Memory().CommitLimit(),
+		LastPID: k.LastPID(), CommitLimit: k.Memory().CommitLimit(),
 	}
 }
 
-// randomize returns the value of /proc/sys/kernel/randomize_va_space: 2 if the
-// addresses are randomised, including the heap's, else 0 (proc(5)).
-func randomize(k *task.Kernel) int {
-	if k.Randomizes() {
-		return 2
-	}
-	return 0
-}
-
-// SetHostName implements procfs.System.
-func (s *system) SetHostName(name string) { s.kernel.SetHostName(name) }
-
-// SetPIDMax implements procfs.System.
-func (s *system) SetPIDMax(n int) error { return s.kernel.SetPIDMax(n) }
-
-// SetOvercommit implements procfs.System.
-func (s *system) SetOvercommit(policy int) error { return s.kernel.Memory().SetOvercommit(policy) }
+// Sysctls implements procfs.System.
+func (s *system) Sysctls() []sysctl.Row { return append(s.kernel.Sysctls(), s.config.Sysctls...) }
 
 // Random implements procfs.System.
 func (s *system) Random(p []byte) { s.kernel.Random(p) }
@@ -93,20 +79,52 @@ func (s *system) Random(p []byte) { s.kernel.Random(p) }
 // view implements procfs.Task.
 type view struct{ task *task.Task }
 
-// Memory implements procfs.Task.
-func (v view) Memory() *mm.AddressSpace { return v.task.AddressSpace() }
+// ProcessID implements procfs.Task.
+func (v view) ProcessID() int { return v.task.PID() }
 
-// Files implements procfs.Task.
-func (v view) Files() *fs.FDTable {
-	files, _ := v.task.Resources()
-	return files
+// Dead implements procfs.Task.
+func (v view) Dead() bool { return v.task.Dead() }
+
+// MayBeInspected implements procfs.Task.
+func (v view) MayBeInspected(process int, c *cred.Credentials) bool {
+	return v.task.MayBeInspected(process, c, cred.WithFileIDs)
 }
 
-// FSContext implements procfs.Task.
-func (v view) FSContext() *fs.Context {
-	_, context := v.task.Resources()
-	return context
+// OwnedByRoot implements procfs.Task.
+func (v view) OwnedByRoot() bool { return v.task.OwnedByRoot() }
+
+// Image implements procfs.Task.
+func (v view) Image() (*mm.AddressSpace, procfs.ProgramInfo) {
+	space, p := v.task.Image()
+	return space, programInfo(p)
 }
+
+// File implements procfs.Task.
+func (v view) File(fd int) (*fs.File, fs.ExecAction, error) { return v.task.File(fd) }
+
+// Descriptors implements procfs.Task.
+func (v view) Descriptors() (open []int, size int) { return v.task.Descriptors() }
+
+// WorkingDirectory implements procfs.Task.
+func (v view) WorkingDirectory() (fs.Path, bool) {
+	d, ok := v.task.Directories()
+	return d.Working, ok
+}
+
+// RootDirectory implements procfs.Task.
+func (v view) RootDirectory() (fs.Path, bool) {
+	d, ok := v.task.Directories()
+	return d.Root, ok
+}
+
+// Umask implements procfs.Task.
+func (v view) Umask() (uint32, bool) {
+	d, ok := v.task.Directories()
+	return d.Umask, ok
+}
+
+// RootContext implements procfs.Task.
+func (v view) RootContext() *fs.Context { return v.task.RootContext() }
 
 // Threads implements procfs.Task.
 func (v view) Threads() []int {
@@ -122,17 +140,19 @@ func (v view) Threads() []int {
 func (v view) SetComm(name string) { v.task.SetComm(name) }
 
 // SetOOMScoreAdjust implements procfs.Task.
-func (v view) SetOOMScoreAdjust(n int) { v.task.Group().OOMAdjust.Store(int32(n)) }
+func (v view) SetOOMScoreAdjust(n int, c *cred.Credentials) error {
+	return v.task.SetOOMAdjust(int32(n), task.Privilege(c.Has(cred.SysResource)))
+}
 
 // Credentials implements procfs.Task.
 func (v view) Credentials() *cred.Credentials { return v.task.Credentials() }
 
 // Executable implements procfs.Task.
-func (v view) Executable() fs.Path {
-	if p := v.task.Program(); p != nil {
-		return p.File
+func (v view) Executable() (fs.Path, bool) {
+	if _, p := v.task.Image(); p != nil {
+		return p.File, true
 	}
-	return fs.Path{}
+	return fs.Path{}, false
 }
 
 // Info implements procfs.Task.
@@ -150,7 +170,8 @@ func (v view) Info() procfs.TaskInfo {
 	addTerminal(&i, g)
 	addTimes(&i, t)
 	addSignals(&i, t)
-	addProgram(&i, t)
+	_, program := t.Image()
+	i.ProgramInfo = programInfo(program)
 	for n, limit := range g.Limits.All() {
 		i.Limits[n] = [2]uint64{limit.Soft, limit.Hard}
 	}
@@ -183,20 +204,20 @@ func addTimes(i *procfs.TaskInfo, t *task.Task) {
 // addSignals fills in the signal sets and the number of queued signals.
 func addSignals(i *procfs.TaskInfo, t *task.Task) {
 	all, own := t.Pending()
-	ignored, caught := t.Group().Actions.Sets()
+	ignored, caught := t.Group().Actions().Sets()
 	i.Pending, i.SharedPending = uint64(own), uint64(all&^own)
 	i.Blocked, i.Ignored, i.Caught = uint64(t.Blocked()), uint64(ignored), uint64(caught)
 	i.QueuedSignals = uint64(t.User().Signals.Queued())
 	i.QueuedLimit = t.Group().Limits.Soft(unix.RLIMIT_SIGPENDING)
 }
 
-// addProgram fills in the addresses of the program. The kernel's own task has none.
-func addProgram(i *procfs.TaskInfo, t *task.Task) {
-	p := t.Program()
+// programInfo returns the addresses of the program. A task without memory has none.
+func programInfo(p *task.Program) procfs.ProgramInfo {
 	if p == nil {
-		return
+		return procfs.ProgramInfo{}
 	}
-	i.AuxiliaryVector = p.Auxv
-	i.ArgStart, i.ArgEnd, i.EnvStart, i.EnvEnd = p.ArgStart, p.ArgEnd, p.EnvStart, p.EnvEnd
-	i.StartCode, i.EndCode, i.StartStack = p.StartCode, p.EndCode, p.StartStack
+	return procfs.ProgramInfo{
+		ArgStart: p.ArgStart, ArgEnd: p.ArgEnd, EnvStart: p.EnvStart, EnvEnd: p.EnvEnd,
+		StartCode: p.StartCode, EndCode: p.EndCode, StartStack: p.StartStack, AuxiliaryVector: p.Auxv,
+	}
 }

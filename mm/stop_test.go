@@ -1,0 +1,79 @@
+package mm_test
+
+import (
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"slowpath/mm"
+)
+
+// stopAfter returns a Stop that reports true from the given call on.
+func stopAfter(calls int) mm.Stop {
+	return func() bool {
+		calls--
+		return calls < 0
+	}
+}
+
+// TestPopulationEndsWhenTheTaskIsKilled makes few of many pages present.
+func TestPopulationEndsWhenTheTaskIsKilled(t *testing.T) {
+	const pages, most = 2000, 200
+	for name, c := range map[string]struct {
+		call func(f *fixture, at uint64) error
+		want error
+	}{
+		"MAP_POPULATE": {func(f *fixture, at uint64) error {
+			_, err := f.as.Mmap(mm.MapRequest{Addr: at, Length: pages * page, Prot: rw, Flags: anon | fixed | unix.MAP_POPULATE, Stop: stopAfter(2)})
+			return err
+		}, nil},
+		"mlock":    {func(f *fixture, at uint64) error { return f.as.Mlock(at, pages*page, mm.LockNow, stopAfter(2)) }, unix.EINTR},
+		"mlockall": {func(f *fixture, at uint64) error { return f.as.Mlockall(unix.MCL_CURRENT, stopAfter(2)) }, nil},
+		"MADV_POPULATE_WRITE": {func(f *fixture, at uint64) error {
+			return f.as.Madvise(at, pages*page, unix.MADV_POPULATE_WRITE, stopAfter(most/2))
+		}, unix.EINTR},
+		"mremap of locked memory": {func(f *fixture, at uint64) error {
+			f.ok(f.as.Munmap(at+page, (pages-1)*page))
+			f.ok(f.as.Mlock(at, page, mm.LockNow, nil))
+			_, err := f.as.Mremap(mm.RemapRequest{Addr: at, OldLength: page, NewLength: pages * page, Stop: stopAfter(2)})
+			return err
+		}, nil},
+	} {
+		f := newFixture(t)
+		const at = 0x100000000
+		f.mmapAnonymous(at, pages, rw)
+		if err := c.call(f, at); err != c.want {
+			t.Errorf("%s: %v, want %v", name, err, c.want)
+		}
+		if n := f.as.Usage().Anonymous; n == 0 || n > most {
+			t.Errorf("%s made %d of %d pages present before it ended, want 1 to %d", name, n, pages, most)
+		}
+	}
+}
+
+func TestForkEndsWhenTheTaskIsKilled(t *testing.T) {
+	f := newFixture(t)
+	const pages = 1500
+	at := f.mmapAnonymous(0, pages, rw)
+	f.ok(f.as.Populate(at, pages*page, nil))
+	before := f.memory.Stats()
+	if _, err := f.as.Fork(stopAfter(1)); err != unix.EINTR {
+		t.Errorf("fork: %v, want EINTR", err)
+	}
+	if after := f.memory.Stats(); after != before {
+		t.Errorf("after a fork that has ended early: %+v, want %+v", after, before)
+	}
+}
+
+// TestForkLeavesZeroPagesOut: an area that was only read costs the child nothing.
+func TestForkLeavesZeroPagesOut(t *testing.T) {
+	f := newFixture(t)
+	at := f.mmapAnonymous(0, 1024, mm.ProtRead)
+	f.ok(f.as.Populate(at, 1024*page, nil))
+	child, err := f.as.Fork(nil)
+	f.ok(err)
+	defer child.DecRef()
+	if n := child.Usage().PageTables; n != 1 {
+		t.Errorf("the child has %d page tables, want the root only", n)
+	}
+}

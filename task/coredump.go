@@ -1,0 +1,323 @@
+package task
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"slowpath/abi"
+	"slowpath/arch/amd64"
+	"slowpath/fs"
+	"slowpath/mm"
+	"slowpath/signal"
+	"slowpath/task/elf"
+)
+
+// smallestCore is the RLIMIT_CORE below which no core file is written, in bytes (Linux:
+// ELF_EXEC_PAGESIZE).
+const smallestCore = mm.PageSize
+
+// dieOfCoreSignal ends the process with a signal whose default action is a core dump
+// (core(5)). The status has the core bit if a core file was written. Only the task's
+// own goroutine calls it.
+func (t *Task) dieOfCoreSignal(info *signal.Info) {
+	name, ok := t.coreFileName(info.Signo)
+	limit := t.group.Limits.Soft(unix.RLIMIT_CORE)
+	if !ok || limit < smallestCore {
+		t.ExitGroup(SignalStatus(info.Signo))
+		return
+	}
+	others, ok := t.beginCoreDump(info.Signo)
+	if !ok {
+		return // the process exits already
+	}
+	dumped := t.writeCore(name, limit, info, others)
+	t.endCoreDump(dumped)
+}
+
+// beginCoreDump makes the process exit, ends the other threads and returns them, with
+// their last registers. The calling thread stays alive. It reports false if the process
+// exits already (Linux: coredump_wait).
+func (t *Task) beginCoreDump(s signal.Signal) (others []*Task, ok bool) {
+	g := t.group
+	g.mu.Lock()
+	if g.groupExit || t.killed.Load() {
+		g.mu.Unlock()
+		return nil, false
+	}
+	g.groupExit, g.exitStatus, g.dumper = true, SignalStatus(s), t
+	g.stop = stopState{}
+	for _, other := range g.threads {
+		if other != t && !other.ended {
+			others = append(others, other)
+			other.kill()
+		}
+	}
+	g.mu.Unlock()
+	t.BlockKillable(&g.done, waitReadable, 0, t.isAlone)
+	return others, true
+}
+
+// endCoreDump sets the status of the process, and makes the thread exit.
+func (t *Task) endCoreDump(dumped bool) {
+	g := t.group
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.dumper = nil
+	if dumped && !t.Killed() {
+		g.exitStatus |= coreDumped
+	}
+	t.requestExit(g.exitStatus)
+}
+
+// coreFileName returns the name of the core file by core_pattern. It reports false if
+// none may be written: the pattern is empty or a pipe, which is not supported, or the
+// process is not dumpable.
+func (t *Task) coreFileName(s signal.Signal) (string, bool) {
+	settings := t.kernel.config.Settings
+	pattern := settings.CorePattern.Get()
+	if pattern == "" || pattern[0] == '|' || t.Dumpable() != mm.DumpableByUser {
+		return "", false
+	}
+	name, hasID := t.expandCorePattern(pattern, s)
+	if settings.CoreUsesPID.Get() != 0 && !hasID {
+		name += "." + itoa(t.PID())
+	}
+	return name, true
+}
+
+// expandCorePattern replaces the specifiers of core_pattern (core(5)), and reports
+// whether the process id was among them.
+func (t *Task) expandCorePattern(pattern string, s signal.Signal) (name string, hasID bool) {
+	var b strings.Builder
+	for i := 0; i < len(pattern); i++ {
+		if pattern[i] != '%' {
+			b.WriteByte(pattern[i])
+			continue
+		}
+		if i++; i == len(pattern) {
+			break // a single % at the end is dropped
+		}
+		hasID = hasID || pattern[i] == 'p'
+		b.WriteString(t.coreSpecifier(pattern[i], s))
+	}
+	return b.String(), hasID
+}
+
+// coreSpecifier returns the text of one specifier, empty for an unknown one.
+func (t *Task) coreSpecifier(letter byte, s signal.Signal) string {
+	c := t.Credentials()
+	switch letter {
+	case '%':
+		return "%"
+	case 'p', 'P':
+		return itoa(t.PID())
+	case 'i', 'I':
+		return itoa(t.TID())
+	case 'u':
+		return strconv.FormatUint(uint64(c.UID), 10)
+	case 'g':
+		return strconv.FormatUint(uint64(c.GID), 10)
+	case 'd':
+		return strconv.FormatUint(uint64(t.Dumpable()), 10)
+	case 's':
+		return itoa(int(s))
+	case 't':
+		return strconv.FormatInt(t.kernel.config.Wall.Now()/1e9, 10)
+	case 'h':
+		host, _ := t.kernel.HostName()
+		return escapeCoreName(host)
+	case 'e':
+		return escapeCoreName(t.Comm())
+	case 'f':
+		return escapeCoreName(baseName(t.Program().Path))
+	case 'E':
+		return escapeCoreName(t.Program().Path)
+	case 'c':
+		return strconv.FormatUint(t.group.Limits.Soft(unix.RLIMIT_CORE), 10)
+	}
+	return ""
+}
+
+// escapeCoreName replaces what would name another directory (Linux: cn_esc_printf).
+func escapeCoreName(name string) string {
+	if name == "." || name == ".." {
+		name = "!" + name[1:]
+	}
+	return strings.ReplaceAll(name, "/", "!")
+}
+
+// writeCore writes the core file, and reports whether it did. Contents beyond limit
+// bytes are left out.
+func (t *Task) writeCore(name string, limit uint64, info *signal.Info, others []*Task) bool {
+	file, err := t.openCore(name)
+	if err != nil {
+		return false
+	}
+	defer file.DecRef()
+	areas := t.MM.CoreAreas()
+	w := coreWriter{task: t, file: file, limit: limit}
+	w.write(elf.CoreHeader(t.coreNotes(info, others, areas), coreSegments(areas)))
+	for i := range areas {
+		w.writeArea(&areas[i])
+	}
+	if w.at > uint64(file.Attributes().Size) && !w.failed {
+		file.Truncate(int64(w.at)) // the file ends with a hole
+	}
+	return true
+}
+
+// openCore creates the core file, or empties an old one. An old file must be a regular
+// file of the user with no other name, which nobody else can access (Linux:
+// do_coredump).
+func (t *Task) openCore(name string) (*fs.File, error) {
+	file, err := fs.At{Caller: t, Name: name}.Open(unix.O_CREAT|unix.O_RDWR|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	const others = 0o677
+	a := file.Attributes()
+	if !a.IsRegular() || a.Links != 1 || a.UID != t.Credentials().FSUID || a.Mode&others != 0o600 {
+		file.DecRef()
+		return nil, unix.EPERM
+	}
+	if err := file.Truncate(0); err != nil {
+		file.DecRef()
+		return nil, err
+	}
+	return file, nil
+}
+
+func coreSegments(areas []mm.CoreArea) []elf.CoreSegment {
+	segments := make([]elf.CoreSegment, len(areas))
+	for i, a := range areas {
+		segments[i] = elf.CoreSegment{
+			Address: a.Start, FileSize: a.Dump, MemorySize: a.End - a.Start,
+			Read: a.Prot&mm.ProtRead != 0, Write: a.Prot&mm.ProtWrite != 0, Execute: a.Prot&mm.ProtExec != 0,
+		}
+	}
+	return segments
+}
+
+// coreWriter writes a core file.
+type coreWriter struct {
+	task   *Task
+	file   *fs.File
+	at     uint64 // the offset of the next byte
+	limit  uint64
+	failed bool // the limit is reached, the file system is full, or the task was killed
+	page   [mm.PageSize]byte
+}
+
+func (w *coreWriter) write(p []byte) {
+	if w.failed = w.failed || w.at+uint64(len(p)) > w.limit || w.task.Killed(); w.failed {
+		return
+	}
+	n, err := w.file.WriteAt(fs.NewBytesSource(p), int64(w.at))
+	w.failed = err != nil || n < len(p)
+	w.at += uint64(n)
+}
+
+// writeArea writes the contents of an area. Pages that are not present become holes.
+func (w *coreWriter) writeArea(a *mm.CoreArea) {
+	for address := a.Start; address < a.Start+a.Dump && !w.failed; address += mm.PageSize {
+		if w.task.MM.ReadCorePage(address, w.page[:]) {
+			w.write(w.page[:])
+			continue
+		}
+		w.at += mm.PageSize
+		w.failed = w.at > w.limit || w.task.Killed()
+	}
+}
+
+// The types of the notes of a core file (elf.h).
+const (
+	noteStatus    = 1 // NT_PRSTATUS
+	noteFloat     = 2 // NT_FPREGSET
+	noteProcess   = 3 // NT_PRPSINFO
+	noteAuxiliary = 6 // NT_AUXV
+	noteSiginfo   = 0x53494749
+	noteFiles     = 0x46494c45
+)
+
+// coreNotes returns the notes of the core file: the thread that got the signal first,
+// then the process, then the other threads.
+func (t *Task) coreNotes(info *signal.Info, others []*Task, areas []mm.CoreArea) []elf.CoreNote {
+	siginfo := info.Siginfo()
+	const legacyFloat = 512 // the size of the FXSAVE area, which is struct user_fpregs_struct
+	state := make([]byte, max(amd64.ExtendedSize(), legacyFloat))
+	t.Frame.ReadExtended(state)
+	notes := []elf.CoreNote{
+		{Type: noteStatus, Data: t.coreStatus(info)},
+		{Type: noteProcess, Data: t.coreProcess()},
+		{Type: noteSiginfo, Data: slices.Clone(abi.Bytes(&siginfo))},
+		{Type: noteAuxiliary, Data: t.Program().Auxv},
+		{Type: noteFiles, Data: coreFiles(areas)},
+		{Type: noteFloat, Data: state[:legacyFloat]},
+	}
+	for _, other := range others {
+		notes = append(notes, elf.CoreNote{Type: noteStatus, Data: other.coreStatus(info)})
+	}
+	return notes
+}
+
+// coreStatus returns NT_PRSTATUS of a thread. The process has got the signal of info.
+func (t *Task) coreStatus(info *signal.Info) []byte {
+	usage, children := t.Accounting.Read(), t.group.ChildrenUsage()
+	all, _ := t.Pending()
+	f := t.Frame
+	s := abi.ElfPrstatus{
+		Info: [3]int32{int32(info.Signo), info.Code, info.Errno}, Cursig: int16(info.Signo),
+		Sigpend: uint64(all), Sighold: uint64(t.Blocked()),
+		PID: int32(t.TID()), PPID: int32(t.ParentPID()), Pgrp: int32(t.group.ProcessGroupID()), SID: int32(t.group.SessionID()),
+		Utime: timeval(usage.User), Stime: timeval(usage.System), Cutime: timeval(children.User), Cstime: timeval(children.System),
+		Reg: abi.UserRegs{
+			R15: f.R15, R14: f.R14, R13: f.R13, R12: f.R12, RBP: f.RBP, RBX: f.RBX, R11: f.R11, R10: f.R10, R9: f.R9, R8: f.R8,
+			RAX: f.RAX, RCX: f.RCX, RDX: f.RDX, RSI: f.RSI, RDI: f.RDI, OrigRAX: f.OrigRAX,
+			RIP: f.RIP, CS: f.CS, EFlags: f.RFLAGS, RSP: f.RSP, SS: f.SS, FSBase: f.FSBase, GSBase: f.GSBase,
+		},
+		FPValid: 1,
+	}
+	return slices.Clone(abi.Bytes(&s))
+}
+
+// timeval returns nanoseconds as a struct timeval.
+func timeval(nanoseconds int64) [2]int64 { return [2]int64{nanoseconds / 1e9, nanoseconds % 1e9 / 1e3} }
+
+// coreProcess returns NT_PRPSINFO.
+func (t *Task) coreProcess() []byte {
+	c, p := t.Credentials(), t.Program()
+	info := abi.ElfPrpsinfo{
+		Sname: 'R', Nice: int8(t.Scheduling.Nice.Load()), UID: c.UID, GID: c.GID,
+		PID: int32(t.PID()), PPID: int32(t.ParentPID()), Pgrp: int32(t.group.ProcessGroupID()), SID: int32(t.group.SessionID()),
+	}
+	copy(info.Fname[:], t.Comm())
+	arguments := info.Psargs[:min(p.ArgEnd-p.ArgStart, uint64(len(info.Psargs)-1))]
+	n, _ := t.MM.ReadRemote(arguments, p.ArgStart, true)
+	for i := range arguments[:n] {
+		if arguments[i] == 0 {
+			arguments[i] = ' '
+		}
+	}
+	return slices.Clone(abi.Bytes(&info))
+}
+
+// coreFiles returns NT_FILE: the mapped files, with the addresses and offsets of the
+// areas.
+func coreFiles(areas []mm.CoreArea) []byte {
+	var table, names []byte
+	count := uint64(0)
+	for _, a := range areas {
+		if !strings.HasPrefix(a.Name, "/") {
+			continue
+		}
+		count++
+		table = appendWords(table, a.Start, a.End, a.Offset/mm.PageSize)
+		names = append(append(names, a.Name...), 0)
+	}
+	return append(append(appendWords(nil, count, mm.PageSize), table...), names...)
+}
+
+func appendWords(b []byte, words ...uint64) []byte { return append(b, abi.SliceBytes(words)...) }
