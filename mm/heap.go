@@ -12,14 +12,14 @@ import (
 // The kernel's own objects live in the Go heap, which takes its frames from the
 // same allocator as user pages. User pages stop at Config.Reserve free frames.
 // Below it are three watermarks of free frames. At the low one, processes are killed
-// until the heap has room again. At the minimum, Reserve refuses large allocations,
-// and at half of it Admit refuses small ones, which the programs that are to survive
-// need too. The frames below are for allocations that no program can multiply. A heap
+// until the heap has room again. At the second, Reserve refuses large allocations, and
+// at the last one Admit refuses small ones, which the programs that are to survive need
+// too. The frames below are for allocations that no program can multiply. A heap
 // that finds no frame at all ends the machine, and the watermarks exist to prevent it.
 
 // heapGuard is the state of the watermarks.
 type heapGuard struct {
-	low, minimum int // free frames
+	low, large, small int // watermarks, in free frames
 
 	collect   func() // Config.CollectHeap
 	mu        sync.Mutex
@@ -38,7 +38,7 @@ const collectPeriod = 20e6
 
 func (g *heapGuard) init(reserve int, collect func()) {
 	g.collect = collect
-	g.low, g.minimum = reserve*3/4, reserve/2
+	g.low, g.large, g.small = reserve*7/8, reserve*3/4, reserve/2
 	g.wake = make(chan struct{}, 1)
 	g.below.Store(1 << 62) // the first look sets the range
 }
@@ -51,7 +51,7 @@ func (m *Memory) Admit(n int64) error {
 	if m == nil {
 		return nil
 	}
-	return m.admit(n, m.heap.minimum/2)
+	return m.admit(n, m.heap.small)
 }
 
 // Reserve is Admit for an allocation of many pages. What is reserved is counted as
@@ -65,7 +65,7 @@ func (m *Memory) Reserve(n int64) error {
 		return unix.ENOMEM
 	}
 	m.heap.reserved.Add(n) // first, so that two callers cannot both take the last room
-	err := m.admit(0, m.heap.minimum)
+	err := m.admit(0, m.heap.large)
 	if err != nil {
 		m.heap.reserved.Add(-n)
 	}
@@ -128,14 +128,14 @@ type Shortage uint8
 const (
 	Enough   Shortage = iota
 	Low               // below the low watermark: processes are killed
-	Critical          // below the minimum: large allocations are refused
+	Critical          // large allocations are refused
 )
 
 // Shortage compares the free frames with the watermarks. Any context.
 func (m *Memory) Shortage() Shortage {
 	free := m.machine.FreeCount()
 	switch {
-	case free < m.heap.minimum:
+	case free < m.heap.large:
 		return Critical
 	case free < m.heap.low:
 		return Low
