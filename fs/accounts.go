@@ -8,8 +8,9 @@ type Resource uint8
 
 // The resources.
 const (
-	PipePages    Resource = iota // capacity of pipes, in pages (pipe(7), pipe-user-pages-soft)
-	EpollWatches                 // interests (epoll(7), max_user_watches)
+	PipePages     Resource = iota // capacity of pipes, in pages (pipe(7), pipe-user-pages-soft)
+	EpollWatches                  // interests (epoll(7), max_user_watches)
+	FilesInFlight                 // descriptors sent and not received yet (unix(7), ETOOMANYREFS)
 	resources
 )
 

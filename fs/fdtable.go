@@ -118,9 +118,11 @@ func (t *FDTable) Copy() (*FDTable, error) {
 		used:        append(bitmap(nil), t.used[:words]...),
 	}
 	n.users.Store(1)
-	for _, f := range n.files {
+	for fd, f := range n.files {
 		if f != nil {
 			f.IncRef()
+		} else if n.used.has(fd) {
+			n.used.remove(fd) // reserved by a call of another thread
 		}
 	}
 	return n, nil
@@ -185,9 +187,20 @@ func (t *FDTable) GetPath(fd int) (*File, error) {
 
 // Install gives f the lowest free descriptor that is at least minimum and below
 // limit, which is RLIMIT_NOFILE. The table takes over the caller's reference;
-// on an error the caller keeps it. Errors: EMFILE, and EINVAL if minimum is not
-// below limit (F_DUPFD).
+// on an error the caller keeps it. Errors: EMFILE, ENOMEM, and EINVAL if minimum is
+// not below limit (F_DUPFD).
 func (t *FDTable) Install(f *File, minimum int, limit uint64, onExec ExecAction) (int, error) {
+	fd, err := t.Reserve(minimum, limit)
+	if err == nil {
+		t.Fill(fd, f, onExec)
+	}
+	return fd, err
+}
+
+// Reserve reserves the descriptor that Install would use. It is not open, and no
+// other call can use it, until Fill or Cancel. A call reserves its descriptor before
+// it has an effect that it cannot undo. Errors: those of Install.
+func (t *FDTable) Reserve(minimum int, limit uint64) (int, error) {
 	if minimum < 0 || uint64(minimum) >= limit && minimum > 0 {
 		return 0, unix.EINVAL
 	}
@@ -203,29 +216,42 @@ func (t *FDTable) Install(f *File, minimum int, limit uint64, onExec ExecAction)
 	if err := t.grow(fd + 1); err != nil {
 		return 0, err
 	}
-	t.set(fd, f, onExec)
+	t.used.add(fd)
 	return fd, nil
 }
 
-// InstallPair installs both files or none (pipe2(2), socketpair(2)). On an
-// error the caller keeps its references. Error: EMFILE.
-func (t *FDTable) InstallPair(a, b *File, limit uint64, onExec ExecAction) (int, int, error) {
-	first, err := t.Install(a, 0, limit, onExec)
-	if err != nil {
+// ReservePair reserves two descriptors or none (pipe2(2), socketpair(2)). Errors:
+// EMFILE, ENOMEM.
+func (t *FDTable) ReservePair(limit uint64) (first, second int, err error) {
+	if first, err = t.Reserve(0, limit); err != nil {
 		return 0, 0, err
 	}
-	second, err := t.Install(b, 0, limit, onExec)
-	if err != nil {
-		a.IncRef() // the caller keeps its reference on an error
-		t.Close(first)
+	if second, err = t.Reserve(0, limit); err != nil {
+		t.Cancel(first)
 		return 0, 0, err
 	}
 	return first, second, nil
 }
 
+// Fill opens a reserved descriptor. The table takes over the caller's reference to
+// f.
+func (t *FDTable) Fill(fd int, f *File, onExec ExecAction) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.set(fd, f, onExec)
+}
+
+// Cancel frees a reserved descriptor.
+func (t *FDTable) Cancel(fd int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.clear(fd)
+}
+
 // Replace makes fd refer to f and closes the file that it referred to before
 // (dup3(2)). The table takes over the caller's reference; on an error the
-// caller keeps it. Errors: EBADF if fd is negative or not below limit, ENOMEM.
+// caller keeps it. Errors: EBADF if fd is negative or not below limit, ENOMEM, EBUSY
+// if fd is reserved.
 func (t *FDTable) Replace(fd int, f *File, limit uint64, onExec ExecAction) error {
 	if fd < 0 || uint64(fd) >= min(limit, MaxDescriptors) {
 		return unix.EBADF
@@ -236,6 +262,10 @@ func (t *FDTable) Replace(fd int, f *File, limit uint64, onExec ExecAction) erro
 		return err
 	}
 	old := t.files[fd]
+	if old == nil && t.used.has(fd) {
+		t.mu.Unlock()
+		return unix.EBUSY
+	}
 	t.set(fd, f, onExec)
 	t.mu.Unlock()
 	t.closed(old)
@@ -351,8 +381,10 @@ func (t *FDTable) takeRange(first, last int, which *bitmap) []*File {
 	defer t.mu.Unlock()
 	var taken []*File
 	for fd := which.nextOne(max(first, 0)); fd < len(t.files) && fd <= last; fd = which.nextOne(fd + 1) {
-		taken = append(taken, t.files[fd])
-		t.clear(fd)
+		if f := t.files[fd]; f != nil { // nil if it is reserved
+			taken = append(taken, f)
+			t.clear(fd)
+		}
 	}
 	return taken
 }

@@ -153,6 +153,10 @@ func (f *File) HeldMemory() int64 {
 	return held / max(f.references.Load(), 1)
 }
 
+// References returns the number of references. It may have changed on return, unless
+// the caller knows the holders of all of them.
+func (f *File) References() int64 { return f.references.Load() }
+
 // DropUnlessLast drops a reference if others are left, and reports whether it
 // did.
 func (f *File) DropUnlessLast() bool {

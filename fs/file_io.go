@@ -33,11 +33,11 @@ func (f *File) ReadAt(dst Sink, offset int64) (int, error) {
 	if err := checkOffset(offset); err != nil {
 		return 0, err
 	}
-	if !f.Readable() {
-		return 0, unix.EBADF
-	}
 	if !f.operations.Seekable() {
 		return 0, unix.ESPIPE
+	}
+	if !f.Readable() {
+		return 0, unix.EBADF
 	}
 	return f.operations.Read(f, dst, offset)
 }
@@ -69,11 +69,11 @@ func (f *File) WriteAt(src Source, offset int64) (int, error) {
 	if err := checkOffset(offset); err != nil {
 		return 0, err
 	}
-	if !f.Writable() {
-		return 0, unix.EBADF
-	}
 	if !f.operations.Seekable() {
 		return 0, unix.ESPIPE
+	}
+	if !f.Writable() {
+		return 0, unix.EBADF
 	}
 	n, _, err := f.operations.Write(f, src, offset)
 	return n, err

@@ -64,21 +64,21 @@ type FileLocks struct {
 	whole   map[*File]LockKind // flock(2)
 }
 
-// TestRecord returns the first lock that conflicts with want, and whether there
-// is one (F_GETLK).
+// TestRecord returns the lock with the lowest start that conflicts with want, and
+// whether there is one (F_GETLK).
 func (l *FileLocks) TestRecord(want RecordLock) (RecordLock, bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.blocker(&want)
 }
 
-func (l *FileLocks) blocker(want *RecordLock) (RecordLock, bool) {
-	for i := range l.records {
-		if l.records[i].conflicts(want) {
-			return l.records[i], true
+func (l *FileLocks) blocker(want *RecordLock) (lowest RecordLock, found bool) {
+	for _, r := range l.records {
+		if r.conflicts(want) && (!found || r.Start < lowest.Start) {
+			lowest, found = r, true
 		}
 	}
-	return RecordLock{}, false
+	return lowest, found
 }
 
 // setRecord sets a lock or, for Unlocked, removes it. If a lock of another

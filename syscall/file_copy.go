@@ -67,13 +67,17 @@ func (p *copySide) write(src fs.Source) (int, error) {
 	return n, err
 }
 
-// unread moves the offset of a seekable source back by n bytes that were read
-// but not written.
-func (p *copySide) unread(n int) {
-	if p.offset != currentOffset {
-		p.offset -= int64(n)
-	} else if n > 0 {
-		p.file.Seek(-int64(n), unix.SEEK_CUR)
+// unread gives the source back the bytes rest, which were read but not written: it
+// moves the offset of a seekable source back, and puts the bytes back into a pipe.
+func (p *copySide) unread(rest []byte) {
+	from := pipe.Of(p.file)
+	switch {
+	case from != nil:
+		from.Unread(rest)
+	case p.offset != currentOffset:
+		p.offset -= int64(len(rest))
+	case len(rest) > 0:
+		p.file.Seek(-int64(len(rest)), unix.SEEK_CUR)
 	}
 }
 
@@ -93,7 +97,7 @@ func copyFile(t *task.Task, from, to *copySide, count uint64) (uint64, error) {
 		}
 		src := fs.NewBytesSource(sink.Bytes())
 		written, err := writeFile(t, to.file, src, func() (int, error) { return to.write(src) })
-		from.unread(n - int(written))
+		from.unread(sink.Bytes()[written:])
 		total += written
 		if err != nil || int(written) < n {
 			return moved(total, err)
@@ -272,7 +276,24 @@ func splice(t *task.Task, from, to *copySide, count uint64, nonBlocking bool) (u
 	if src.Remaining() == 0 {
 		return 0, nil
 	}
-	return writeFile(t, to.file, src, func() (int, error) { return to.write(src) })
+	n, err := writeSpliced(t, from, to, src, nonBlocking)
+	from.unread(sink.Bytes()[n:])
+	return n, err
+}
+
+// writeSpliced writes the bytes of src, which come from a file that may not take
+// them back. If it does, the call ends when the destination is full in non-blocking
+// mode; otherwise the destination is a pipe that had room for them.
+func writeSpliced(t *task.Task, from, to *copySide, src fs.Source, nonBlocking bool) (uint64, error) {
+	write := func() (int, error) { return to.write(src) }
+	if !nonBlocking || pipe.Of(from.file) == nil && !from.file.Operations().Seekable() {
+		return writeFile(t, to.file, src, write)
+	}
+	n, err := write()
+	if err == unix.EPIPE {
+		brokenPipe(t)
+	}
+	return uint64(n), err
 }
 
 // awaitIfBlocking is await on f's queue, but calls operation only once if
@@ -323,9 +344,38 @@ func sysVmsplice(t *task.Task, a *amd64.Args) (uint64, error) {
 		if pipe.Of(file) == nil {
 			return 0, unix.EBADF
 		}
-		if file.Writable() {
-			return writeVectors(t, a, currentOffset)
+		memory, err := newUserVectors(t, a[1], a[2])
+		if err != nil || memory.left == 0 {
+			return 0, err
 		}
-		return readVectors(t, a, currentOffset)
+		nonBlocking := a[3]&spliceNonBlock != 0
+		if file.Writable() {
+			return spliceIn(t, file, memory, nonBlocking)
+		}
+		var n int
+		err = awaitIfBlocking(t, file, wait.Readable|ends, nonBlocking, func() (err error) {
+			n, err = file.Read(memory)
+			return err
+		})
+		return uint64(n), err
 	})
+}
+
+// spliceIn moves user memory into a pipe, page by page. It waits only for the first
+// unused page, and returns when there is no other.
+func spliceIn(t *task.Task, file *fs.File, memory *userMemory, nonBlocking bool) (uint64, error) {
+	var total uint64
+	add := func() error {
+		n, err := pipe.Of(file).AddPage(memory, memory.pageLeft())
+		total += uint64(n)
+		return err
+	}
+	err := awaitIfBlocking(t, file, wait.Writable|ends, nonBlocking, add)
+	for err == nil && memory.left > 0 {
+		err = add()
+	}
+	if err == unix.EPIPE {
+		brokenPipe(t)
+	}
+	return moved(total, err)
 }

@@ -54,24 +54,26 @@ func sysPwrite64(t *task.Task, a *amd64.Args) (uint64, error) {
 	})
 }
 
-func sysReadv(t *task.Task, a *amd64.Args) (uint64, error) { return readVectors(t, a, currentOffset) }
+func sysReadv(t *task.Task, a *amd64.Args) (uint64, error) {
+	return readVectors(t, a, currentOffset, 0)
+}
 
 func sysWritev(t *task.Task, a *amd64.Args) (uint64, error) {
-	return writeVectors(t, a, currentOffset)
+	return writeVectors(t, a, currentOffset, 0)
 }
 
 func sysPreadv(t *task.Task, a *amd64.Args) (uint64, error) {
 	if int64(a[3]) < 0 {
 		return 0, unix.EINVAL
 	}
-	return readVectors(t, a, int64(a[3]))
+	return readVectors(t, a, int64(a[3]), 0)
 }
 
 func sysPwritev(t *task.Task, a *amd64.Args) (uint64, error) {
 	if int64(a[3]) < 0 {
 		return 0, unix.EINVAL
 	}
-	return writeVectors(t, a, int64(a[3]))
+	return writeVectors(t, a, int64(a[3]), 0)
 }
 
 // currentOffset means the file's own offset, as in preadv2(2).
@@ -81,29 +83,51 @@ const currentOffset = -1
 const harmlessFlags = unix.RWF_HIPRI | unix.RWF_DSYNC | unix.RWF_SYNC
 
 func sysPreadv2(t *task.Task, a *amd64.Args) (uint64, error) {
-	if a[5]&^(harmlessFlags) != 0 {
-		return 0, unix.EOPNOTSUPP
-	}
 	if int64(a[3]) < currentOffset {
 		return 0, unix.EINVAL
 	}
-	return readVectors(t, a, int64(a[3]))
+	return readVectors(t, a, int64(a[3]), a[5])
 }
 
 func sysPwritev2(t *task.Task, a *amd64.Args) (uint64, error) {
-	if a[5]&^(harmlessFlags) != 0 {
-		return 0, unix.EOPNOTSUPP
-	}
 	if int64(a[3]) < currentOffset {
 		return 0, unix.EINVAL
 	}
-	return writeVectors(t, a, int64(a[3]))
+	return writeVectors(t, a, int64(a[3]), a[5])
 }
 
-func readVectors(t *task.Task, a *amd64.Args, offset int64) (uint64, error) {
+// checkPosition returns ESPIPE if the call has an offset and the file has none. That
+// precedes the errors of the access mode, the buffers and the flags.
+func checkPosition(file *fs.File, offset int64) error {
+	if offset != currentOffset && !file.Operations().Seekable() {
+		return unix.ESPIPE
+	}
+	return nil
+}
+
+// checkFlags returns EOPNOTSUPP for flags of preadv2(2) that have an effect, unless
+// there are no bytes to transfer.
+func checkFlags(memory *userMemory, flags uint64) error {
+	if flags&^harmlessFlags != 0 && memory.left > 0 {
+		return unix.EOPNOTSUPP
+	}
+	return nil
+}
+
+// readVectors is preadv2(2). offset may be currentOffset.
+func readVectors(t *task.Task, a *amd64.Args, offset int64, flags uint64) (uint64, error) {
 	return withFile(t, a[0], func(file *fs.File) (uint64, error) {
+		if err := checkPosition(file, offset); err != nil {
+			return 0, err
+		}
 		memory, err := newUserVectors(t, a[1], a[2])
 		if err != nil {
+			return 0, err
+		}
+		if !file.Readable() {
+			return 0, unix.EBADF
+		}
+		if err := checkFlags(memory, flags); err != nil {
 			return 0, err
 		}
 		return readFile(t, file, func() (int, error) {
@@ -115,13 +139,23 @@ func readVectors(t *task.Task, a *amd64.Args, offset int64) (uint64, error) {
 	})
 }
 
-func writeVectors(t *task.Task, a *amd64.Args, offset int64) (uint64, error) {
+// writeVectors is pwritev2(2). offset may be currentOffset.
+func writeVectors(t *task.Task, a *amd64.Args, offset int64, flags uint64) (uint64, error) {
 	return withFile(t, a[0], func(file *fs.File) (uint64, error) {
-		memory, err := newUserVectors(t, a[1], a[2])
-		if err == nil {
-			err = beforeWrite(t, file, memory, offset)
+		if err := checkPosition(file, offset); err != nil {
+			return 0, err
 		}
+		memory, err := newUserVectors(t, a[1], a[2])
 		if err != nil {
+			return 0, err
+		}
+		if !file.Writable() {
+			return 0, unix.EBADF
+		}
+		if err := checkFlags(memory, flags); err != nil {
+			return 0, err
+		}
+		if err := beforeWrite(t, file, memory, offset); err != nil {
 			return 0, err
 		}
 		return writeFile(t, file, memory, func() (int, error) {

@@ -105,6 +105,16 @@ func (u *userMemory) move(p []byte, copyPiece func(p []byte, address uint64) (in
 	return done, nil
 }
 
+// pageLeft returns how many of the next bytes are in one page and one vector.
+func (u *userMemory) pageLeft() int {
+	for u.within == u.vectors[u.index].Len {
+		u.index, u.within = u.index+1, 0
+	}
+	v := u.vectors[u.index]
+	toEnd := mm.PageSize - (v.Base+u.within)%mm.PageSize
+	return int(min(toEnd, v.Len-u.within))
+}
+
 // Unget returns the last n bytes to the source; see fs.Unget.
 func (u *userMemory) Unget(n int) {
 	u.left += n

@@ -95,14 +95,33 @@ func openAt(t *task.Task, at fs.At, flags int, mode uint32) (uint64, error) {
 	if flags&unix.O_PATH == 0 {
 		flags |= largeFile
 	}
-	f, err := at.Open(flags&openFlags, mode)
+	return withDescriptor(t, flags&unix.O_CLOEXEC != 0, func() (*fs.File, error) {
+		f, err := at.Open(flags&openFlags, mode)
+		if err != nil {
+			return nil, err
+		}
+		return f, awaitOpened(t, f)
+	})
+}
+
+// withDescriptor reserves a descriptor, and opens it with the file that open
+// returns. Without a free descriptor open is not called, so a file is not created
+// and a connection not accepted. Errors: EMFILE, ENFILE, ENOMEM, and those of open.
+func withDescriptor(t *task.Task, onExec fs.ExecAction, open func() (*fs.File, error)) (uint64, error) {
+	n, err := t.FDs.Reserve(0, t.DescriptorLimit())
 	if err != nil {
 		return 0, err
 	}
-	if err := awaitOpened(t, f); err != nil {
+	var f *fs.File
+	if err = t.FS.Mounts().CheckFileMax(t.Credentials()); err == nil {
+		f, err = open()
+	}
+	if err != nil {
+		t.FDs.Cancel(n)
 		return 0, err
 	}
-	return install(t, f, flags&unix.O_CLOEXEC != 0)
+	t.FDs.Fill(n, f, onExec)
+	return uint64(n), nil
 }
 
 func openName(t *task.Task, directory, address, flags, mode uint64) (uint64, error) {

@@ -34,24 +34,35 @@ func makePipe(t *task.Task, address uint64, flags int) (uint64, error) {
 	return 0, installPair(t, r, w, address, flags&unix.O_CLOEXEC != 0)
 }
 
-// installPair gives descriptors to two new files and stores them as two ints.
-// On an error both files are closed.
+// reservePair reserves two descriptors and stores them as two ints. Errors: EMFILE,
+// ENOMEM, EFAULT.
+func reservePair(t *task.Task, address uint64) (first, second int, err error) {
+	if first, second, err = t.FDs.ReservePair(t.DescriptorLimit()); err != nil {
+		return 0, 0, err
+	}
+	if err = abi.CopyOut(t, address, [2]int32{int32(first), int32(second)}); err != nil {
+		t.FDs.Cancel(first)
+		t.FDs.Cancel(second)
+	}
+	return first, second, err
+}
+
+// installPair gives descriptors to two new files and stores them as two ints. It
+// opens the descriptors when nothing can fail any more. On an error both files are
+// closed.
 func installPair(t *task.Task, a, b *fs.File, address uint64, onExec fs.ExecAction) error {
 	err := t.FS.Mounts().CheckFileMax(t.Credentials())
 	first, second := 0, 0
 	if err == nil {
-		first, second, err = t.FDs.InstallPair(a, b, t.DescriptorLimit(), onExec)
+		first, second, err = reservePair(t, address)
 	}
 	if err != nil {
 		a.DecRef()
 		b.DecRef()
 		return err
 	}
-	if err := abi.CopyOut(t, address, [2]int32{int32(first), int32(second)}); err != nil {
-		t.FDs.Close(first)
-		t.FDs.Close(second)
-		return err
-	}
+	t.FDs.Fill(first, a, onExec)
+	t.FDs.Fill(second, b, onExec)
 	return nil
 }
 

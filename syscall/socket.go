@@ -99,12 +99,9 @@ func readAddress(t *task.Task, address, length uint64) (unixsock.Address, error)
 	return unixsock.ParseAddress(p)
 }
 
-// writeAddress stores an address, cut to the caller's buffer, and its full
-// length (accept(2)). Without a buffer it does nothing.
-func writeAddress(t *task.Task, a unixsock.Address, buffer, lengthAt uint64) error {
-	if buffer == 0 {
-		return nil
-	}
+// storeName stores a struct sockaddr, cut to the caller's buffer, and its full
+// length. Errors: EFAULT, also for a null pointer, and EINVAL.
+func storeName(t *task.Task, name []byte, buffer, lengthAt uint64) error {
 	room, err := abi.CopyIn[int32](t, lengthAt)
 	if err != nil {
 		return err
@@ -112,11 +109,23 @@ func writeAddress(t *task.Task, a unixsock.Address, buffer, lengthAt uint64) err
 	if room < 0 {
 		return unix.EINVAL
 	}
-	p := a.Bytes()
-	if err := t.CopyOut(buffer, p[:min(len(p), int(room))]); err != nil {
+	if err := t.CopyOut(buffer, name[:min(len(name), int(room))]); err != nil && room > 0 {
 		return err
 	}
-	return abi.CopyOut(t, lengthAt, int32(len(p)))
+	return abi.CopyOut(t, lengthAt, int32(len(name)))
+}
+
+// storeSender stores the address of a message's sender, unless buffer is 0. A sender
+// without a name has an empty one, not even a family (recv(2)).
+func storeSender(t *task.Task, from unixsock.Address, buffer, lengthAt uint64) error {
+	if buffer == 0 {
+		return nil
+	}
+	var name []byte
+	if !from.None() {
+		name = from.Bytes()
+	}
+	return storeName(t, name, buffer, lengthAt)
 }
 
 func sysBind(t *task.Task, a *amd64.Args) (uint64, error) {
@@ -191,21 +200,29 @@ func accept(t *task.Task, a *amd64.Args, flags uint64) (uint64, error) {
 		return 0, unix.EINVAL
 	}
 	return withSocket(t, a[0], func(file *fs.File, s *unixsock.Socket) (uint64, error) {
-		var server *fs.File
-		var from unixsock.Address
-		err := waitSocket(t, file, wait.Readable, 0, s.Options().ReceiveTimeout, func() (err error) {
-			server, from, err = s.Accept(int(flags))
-			return err
+		return withDescriptor(t, flags&unix.SOCK_CLOEXEC != 0, func() (*fs.File, error) {
+			return acceptOne(t, a, file, s, int(flags))
 		})
-		if err != nil {
-			return 0, err
-		}
-		if err := writeAddress(t, from, a[1], a[2]); err != nil {
-			server.DecRef()
-			return 0, err
-		}
-		return install(t, server, flags&unix.SOCK_CLOEXEC != 0)
 	})
+}
+
+// acceptOne waits for a connection and stores the address of its peer. If that fails
+// the connection is closed, as in Linux.
+func acceptOne(t *task.Task, a *amd64.Args, file *fs.File, s *unixsock.Socket, flags int) (*fs.File, error) {
+	var server *fs.File
+	var from unixsock.Address
+	err := waitSocket(t, file, wait.Readable, 0, s.Options().ReceiveTimeout, func() (err error) {
+		server, from, err = s.Accept(flags)
+		return err
+	})
+	if err != nil || a[1] == 0 {
+		return server, err
+	}
+	if err := storeName(t, from.Bytes(), a[1], a[2]); err != nil {
+		server.DecRef()
+		return nil, err
+	}
+	return server, nil
 }
 
 func sysAccept(t *task.Task, a *amd64.Args) (uint64, error) { return accept(t, a, 0) }
@@ -216,7 +233,7 @@ func sysAccept4(t *task.Task, a *amd64.Args) (uint64, error) {
 
 func sysGetsockname(t *task.Task, a *amd64.Args) (uint64, error) {
 	return withSocket(t, a[0], func(_ *fs.File, s *unixsock.Socket) (uint64, error) {
-		return 0, writeAddress(t, s.LocalName(), a[1], a[2])
+		return 0, storeName(t, s.LocalName().Bytes(), a[1], a[2])
 	})
 }
 
@@ -226,7 +243,7 @@ func sysGetpeername(t *task.Task, a *amd64.Args) (uint64, error) {
 		if err != nil {
 			return 0, err
 		}
-		return 0, writeAddress(t, name, a[1], a[2])
+		return 0, storeName(t, name.Bytes(), a[1], a[2])
 	})
 }
 
@@ -272,7 +289,7 @@ func sysSendto(t *task.Task, a *amd64.Args) (uint64, error) {
 		if err != nil {
 			return 0, err
 		}
-		out := unixsock.Outgoing{Caller: t}
+		out := outgoing(t)
 		if a[4] != 0 && a[5] != 0 {
 			to, err := readAddress(t, a[4], a[5])
 			if err != nil {
@@ -333,7 +350,7 @@ func sysRecvfrom(t *task.Task, a *amd64.Args) (uint64, error) {
 		if err != nil {
 			return 0, err
 		}
-		return length(s, &in, flags), writeAddress(t, in.From, a[4], a[5])
+		return length(s, &in, flags), storeSender(t, in.From, a[4], a[5])
 	})
 }
 

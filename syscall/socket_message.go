@@ -100,11 +100,11 @@ func sendMessage(t *task.Task, file *fs.File, s *unixsock.Socket, address uint64
 	if err != nil {
 		return 0, err
 	}
-	src, err := newUserVectors(t, h.Iov, h.IovLen)
+	src, err := messageVectors(t, &h)
 	if err != nil {
 		return 0, err
 	}
-	out := unixsock.Outgoing{Caller: t}
+	out := outgoing(t)
 	if h.Name != 0 && h.NameLen != 0 {
 		to, err := readAddress(t, h.Name, uint64(h.NameLen))
 		if err != nil {
@@ -112,7 +112,7 @@ func sendMessage(t *task.Task, file *fs.File, s *unixsock.Socket, address uint64
 		}
 		out.To = &to
 	}
-	if h.Control != 0 && h.ControlLen != 0 {
+	if h.ControlLen != 0 {
 		if err := readControl(t, &h, &out); err != nil {
 			for _, f := range out.Files {
 				f.DecRef()
@@ -129,35 +129,112 @@ func sysSendmsg(t *task.Task, a *amd64.Args) (uint64, error) {
 	})
 }
 
-// controlMessages returns the control messages of a received message that fit
-// in room bytes, and the flags for msg_flags.
-func controlMessages(t *task.Task, s *unixsock.Socket, in *unixsock.Incoming, room int, flags uint32) ([]byte, uint32) {
-	var p []byte
-	result := flags & unix.MSG_CMSG_CLOEXEC // Linux returns it
-	if s.Options().PassCredentials {
-		if room < cmsgHeader+ucredSize {
-			result |= unix.MSG_CTRUNC
-		} else {
-			ucred := ucredOf(in.Credentials)
-			p = appendControl(p, unix.SCM_CREDENTIALS, abi.Bytes(&ucred))
-			p = append(p, make([]byte, align(len(p))-len(p))...)
-		}
+// messageVectors returns the buffers of a message. Errors: EMSGSIZE for too many, and
+// those of newUserVectors.
+func messageVectors(t *task.Task, h *abi.Msghdr) (*userMemory, error) {
+	if h.IovLen > maxVectors {
+		return nil, unix.EMSGSIZE
 	}
-	if len(in.Files) == 0 {
-		return p, result
-	}
-	p, truncated := appendDescriptors(t, p, in, room, flags)
-	if truncated {
-		result |= unix.MSG_CTRUNC
-	}
-	return p, result
+	return newUserVectors(t, h.Iov, h.IovLen)
 }
 
-// appendControl appends a control message of level SOL_SOCKET, without its
-// padding.
-func appendControl(p []byte, kind int32, data []byte) []byte {
-	header := unix.Cmsghdr{Len: uint64(cmsgHeader + len(data)), Level: unix.SOL_SOCKET, Type: kind}
-	return append(append(p, abi.Bytes(&header)...), data...)
+// outgoing returns the arguments of a message without a destination, control
+// messages and data.
+func outgoing(t *task.Task) unixsock.Outgoing {
+	return unixsock.Outgoing{Caller: t, Limit: t.Group().Limits.Soft(unix.RLIMIT_NOFILE)}
+}
+
+// controlBuffer is the caller's buffer for the control messages of recvmsg(2). A
+// message that does not fit is cut or left out, and MSG_CTRUNC is set (Linux:
+// put_cmsg and scm_detach_fds). Faults are ignored, as in Linux: a message that
+// cannot be stored does not use room.
+type controlBuffer struct {
+	t       *task.Task
+	address uint64
+	room    uint64 // bytes left
+	used    uint64
+	flags   uint32 // for msg_flags
+}
+
+// store stores the control messages of a received message. It takes over the
+// references to the files.
+func (b *controlBuffer) store(s *unixsock.Socket, in *unixsock.Incoming, flags uint32) {
+	if s.Options().PassCredentials {
+		ucred := ucredOf(in.Credentials)
+		b.put(unix.SCM_CREDENTIALS, abi.Bytes(&ucred))
+	}
+	if len(in.Files) > 0 {
+		b.putFiles(in.Files, flags&unix.MSG_CMSG_CLOEXEC != 0)
+	}
+}
+
+// put stores one control message of level SOL_SOCKET.
+func (b *controlBuffer) put(kind int32, data []byte) {
+	if b.address == 0 || b.room < cmsgHeader {
+		b.flags |= unix.MSG_CTRUNC
+		return
+	}
+	size := uint64(cmsgHeader + len(data))
+	if size > b.room {
+		b.flags |= unix.MSG_CTRUNC
+		size = b.room
+	}
+	message := append(controlHeader(kind, size), data...)
+	if b.t.CopyOut(b.address, message[:size]) == nil {
+		b.advance(uint64(cmsgHeader + len(data)))
+	}
+}
+
+// controlHeader returns the header of a control message of level SOL_SOCKET.
+func controlHeader(kind int32, size uint64) []byte {
+	header := unix.Cmsghdr{Len: size, Level: unix.SOL_SOCKET, Type: kind}
+	return append([]byte(nil), abi.Bytes(&header)...)
+}
+
+// advance moves behind a message of the given size and its padding.
+func (b *controlBuffer) advance(size uint64) {
+	space := min(uint64(align(int(size))), b.room)
+	b.address += space
+	b.room -= space
+	b.used += space
+}
+
+// putFiles opens descriptors for the files that fit, and closes the others. A
+// descriptor is opened only when its number is stored.
+func (b *controlBuffer) putFiles(files []*fs.File, onExec fs.ExecAction) {
+	fit := 0
+	if b.address != 0 && b.room > cmsgHeader {
+		fit = int(min((b.room-cmsgHeader)/4, uint64(len(files))))
+	}
+	opened := 0
+	for opened < fit && b.putFile(files[opened], opened, onExec) == nil {
+		opened++
+	}
+	size := uint64(cmsgHeader + 4*opened)
+	if opened > 0 && b.t.CopyOut(b.address, controlHeader(unix.SCM_RIGHTS, size)) == nil {
+		b.advance(size)
+	}
+	if opened < len(files) {
+		b.flags |= unix.MSG_CTRUNC
+	}
+	for _, f := range files[opened:] {
+		f.DecRef()
+	}
+}
+
+// putFile stores the descriptor of a file at an index of the message and opens it.
+// Errors: EMFILE, ENOMEM, EFAULT.
+func (b *controlBuffer) putFile(f *fs.File, index int, onExec fs.ExecAction) error {
+	n, err := b.t.FDs.Reserve(0, b.t.DescriptorLimit())
+	if err != nil {
+		return err
+	}
+	if err := abi.CopyOut(b.t, b.address+uint64(cmsgHeader+4*index), int32(n)); err != nil {
+		b.t.FDs.Cancel(n)
+		return err
+	}
+	b.t.FDs.Fill(n, f, onExec)
+	return nil
 }
 
 // ucredOf converts credentials to a struct ucred.
@@ -165,36 +242,12 @@ func ucredOf(c unixsock.Credentials) unix.Ucred {
 	return unix.Ucred{Pid: c.Process, Uid: c.UID, Gid: c.GID}
 }
 
-// appendDescriptors installs the files for which the control buffer has room,
-// and appends their descriptors. It closes the other files and sets truncated.
-func appendDescriptors(t *task.Task, p []byte, in *unixsock.Incoming, room int, flags uint32) (_ []byte, truncated bool) {
-	fit := max(0, min((room-len(p)-cmsgHeader)/4, len(in.Files)))
-	var numbers []int32
-	for _, f := range in.Files[:fit] {
-		n, err := install(t, f, flags&unix.MSG_CMSG_CLOEXEC != 0)
-		if err != nil {
-			truncated = true
-			continue
-		}
-		numbers = append(numbers, int32(n))
-	}
-	for _, f := range in.Files[fit:] {
-		f.DecRef()
-		truncated = true
-	}
-	if len(numbers) > 0 {
-		p = appendControl(p, unix.SCM_RIGHTS, abi.SliceBytes(numbers))
-		p = append(p, make([]byte, min(align(len(p))-len(p), max(0, room-len(p))))...)
-	}
-	return p, truncated
-}
-
 func receiveMessage(t *task.Task, file *fs.File, s *unixsock.Socket, address uint64, flags uint32) (uint64, error) {
 	h, err := abi.CopyIn[abi.Msghdr](t, address)
 	if err != nil {
 		return 0, err
 	}
-	dst, err := newUserVectors(t, h.Iov, h.IovLen)
+	dst, err := messageVectors(t, &h)
 	if err != nil {
 		return 0, err
 	}
@@ -202,31 +255,27 @@ func receiveMessage(t *task.Task, file *fs.File, s *unixsock.Socket, address uin
 	if err != nil {
 		return 0, err
 	}
-	room := 0
-	if h.Control != 0 {
-		room = int(min(h.ControlLen, maxControl))
+	control := controlBuffer{t: t, address: h.Control, room: h.ControlLen}
+	control.flags = flags & unix.MSG_CMSG_CLOEXEC // Linux returns it
+	if h.Control == 0 {
+		control.room = 0
 	}
-	control, result := controlMessages(t, s, &in, room, flags)
+	control.store(s, &in, flags)
 	if in.Count < in.Full && s.Kind() != unix.SOCK_STREAM {
-		result |= unix.MSG_TRUNC
+		control.flags |= unix.MSG_TRUNC
 	}
-	return length(s, &in, flags), storeMessage(t, address, &h, &in, control, result)
+	return length(s, &in, flags), storeMessage(t, address, &h, &in, &control)
 }
 
 // storeMessage stores the results of recvmsg(2) in the caller's struct msghdr.
-func storeMessage(t *task.Task, address uint64, h *abi.Msghdr, in *unixsock.Incoming, control []byte, flags uint32) error {
-	if h.Name != 0 {
-		if err := writeAddress(t, in.From, h.Name, address+abi.MsghdrNameLen); err != nil {
-			return err
-		}
-	}
-	if err := t.CopyOut(h.Control, control); len(control) > 0 && err != nil {
+func storeMessage(t *task.Task, address uint64, h *abi.Msghdr, in *unixsock.Incoming, control *controlBuffer) error {
+	if err := storeSender(t, in.From, h.Name, address+abi.MsghdrNameLen); err != nil {
 		return err
 	}
-	if err := abi.CopyOut(t, address+abi.MsghdrControlLen, uint64(len(control))); err != nil {
+	if err := abi.CopyOut(t, address+abi.MsghdrFlags, control.flags); err != nil {
 		return err
 	}
-	return abi.CopyOut(t, address+abi.MsghdrFlags, flags)
+	return abi.CopyOut(t, address+abi.MsghdrControlLen, control.used)
 }
 
 func sysRecvmsg(t *task.Task, a *amd64.Args) (uint64, error) {

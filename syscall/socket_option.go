@@ -92,6 +92,9 @@ func setTimeout(t *task.Task, s *unixsock.Socket, name int, address, size uint64
 
 func sysGetsockopt(t *task.Task, a *amd64.Args) (uint64, error) {
 	return withSocket(t, a[0], func(_ *fs.File, s *unixsock.Socket) (uint64, error) {
+		if int32(a[1]) != unix.SOL_SOCKET {
+			return 0, unix.EOPNOTSUPP
+		}
 		room, err := abi.CopyIn[int32](t, a[4])
 		if err != nil {
 			return 0, err
@@ -99,15 +102,12 @@ func sysGetsockopt(t *task.Task, a *amd64.Args) (uint64, error) {
 		if room < 0 {
 			return 0, unix.EINVAL
 		}
-		if int32(a[1]) != unix.SOL_SOCKET {
-			return 0, unix.EOPNOTSUPP
-		}
 		value, err := getOption(s, int(int32(a[2])))
 		if err != nil {
 			return 0, err
 		}
 		value = value[:min(len(value), int(room))]
-		if err := t.CopyOut(a[3], value); err != nil {
+		if err := t.CopyOut(a[3], value); err != nil && room > 0 {
 			return 0, err
 		}
 		return 0, abi.CopyOut(t, a[4], int32(len(value)))

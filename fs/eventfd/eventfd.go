@@ -73,9 +73,7 @@ func (c *counter) Write(_ *fs.File, src fs.Source, _ int64) (int, int64, error) 
 		fs.Unget(src, size)
 		return 0, 0, unix.EAGAIN
 	}
-	if add > 0 {
-		c.queue.Wake(wait.Readable)
-	}
+	c.queue.Wake(wait.Readable) // also for 0, which EPOLLET reports if the counter is not 0
 	return size, 0, nil
 }
 

@@ -70,10 +70,9 @@ func (s *Socket) PeerName() (Address, error) {
 // Bind is bind(2). Errors: EINVAL if the socket already has a name, EADDRINUSE,
 // and those of creating a file.
 func (s *Socket) Bind(caller fs.Caller, a Address) error {
-	s.domain.mu.Lock()
-	named := !s.name.None()
-	s.domain.mu.Unlock()
-	if named {
+	s.binding.Lock()
+	defer s.binding.Unlock()
+	if !s.LocalName().None() {
 		return unix.EINVAL
 	}
 	if a.None() {

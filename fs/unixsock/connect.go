@@ -40,12 +40,12 @@ func (s *Socket) Connect(caller fs.Caller, a Address) error {
 	}
 	s.domain.mu.Lock()
 	switch {
+	case other.state != listening || other.noRead:
+		err = unix.ECONNREFUSED
 	case s.state == connected:
 		err = unix.EISCONN
 	case s.state == listening:
 		err = unix.EINVAL
-	case other.state != listening:
-		err = unix.ECONNREFUSED
 	case len(other.pending) > other.backlog:
 		other.block(s)
 		err = unix.EAGAIN

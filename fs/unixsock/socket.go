@@ -32,15 +32,21 @@ func CredentialsOf(c fs.Caller) Credentials {
 
 // domain is the state that all sockets of a namespace share.
 type domain struct {
+	accounts *fs.Accounts
+
 	mu       sync.Mutex
 	abstract map[string]*Socket
 	nextAuto uint32
+	transit  transit
 }
 
 type domainKey struct{}
 
 func domainOf(m *fs.Mounts) *domain {
-	return m.Service(domainKey{}, func() any { return &domain{abstract: make(map[string]*Socket)} }).(*domain)
+	accounts := m.Accounts() // Service does not allow a call of Service in make
+	return m.Service(domainKey{}, func() any {
+		return &domain{accounts: accounts, abstract: make(map[string]*Socket), transit: newTransit()}
+	}).(*domain)
 }
 
 // state is the connection state of a socket.
@@ -69,6 +75,8 @@ type Socket struct {
 	kind   int // SOCK_STREAM, SOCK_DGRAM, SOCK_SEQPACKET
 	queue  wait.Queue
 
+	binding sync.Mutex // held by bind(2) from the check of the name to its change
+
 	// domain.mu guards the fields below.
 	state     state
 	name      Address
@@ -80,6 +88,7 @@ type Socket struct {
 	backlog   int
 	pending   []*Socket // connections to this listener, not accepted yet
 	blocked   []*Socket // senders to wake when there is room
+	blockedOn []*Socket // the sockets that have this one in blocked
 	noRead    bool      // shut down for reading by either end
 	noWrite   bool
 	failure   error // SO_ERROR
@@ -111,10 +120,12 @@ type Options struct {
 	Kept                        [keptOptions]int32
 }
 
-// message is a datagram, or a piece of a stream.
+// message is a datagram, or the bytes of one write to a stream. The bytes do not
+// change, so they are read without the lock.
 type message struct {
 	data  []byte
 	files []*fs.File
+	uid   uint32 // the user to whom the files are charged
 	from  Address
 	owner Credentials
 }
@@ -180,6 +191,9 @@ func (s *Socket) Queue() *wait.Queue { return &s.queue }
 // is sent completely or not at all.
 func (s *Socket) FillsWrites() {}
 
+// writable are the events of a socket that takes data.
+const writable = wait.Writable | wait.WrBand
+
 // Readiness implements fs.FileOperations.
 func (s *Socket) Readiness() wait.Events {
 	s.domain.mu.Lock()
@@ -200,11 +214,11 @@ func (s *Socket) Readiness() wait.Events {
 	if s.ended() {
 		ready |= wait.RdHup
 	}
-	if s.connections() && (s.state == fresh || s.ended() && s.noWrite || s.peerGone()) {
+	if s.ended() && s.noWrite || s.connections() && (s.state == fresh || s.peerGone()) {
 		ready |= wait.Hup
 	}
 	if s.mayWrite() {
-		ready |= wait.Writable
+		ready |= writable
 	}
 	return ready
 }
@@ -275,15 +289,31 @@ func (s *Socket) queuedBytes() int64 {
 func (s *Socket) block(other *Socket) {
 	if !slices.Contains(s.blocked, other) {
 		s.blocked = append(s.blocked, other)
+		other.blockedOn = append(other.blockedOn, s)
 	}
 }
 
 // takeBlocked removes the senders that wait for room in s, and returns them to
-// be woken.
+// be woken. domain.mu is held.
 func (s *Socket) takeBlocked() []*Socket {
 	blocked := s.blocked
 	s.blocked = nil
+	for _, sender := range blocked {
+		sender.blockedOn = without(sender.blockedOn, s)
+	}
 	return blocked
+}
+
+// unblock removes s from the senders that wait for room. domain.mu is held.
+func (s *Socket) unblock() {
+	for _, other := range s.blockedOn {
+		other.blocked = without(other.blocked, s)
+	}
+	s.blockedOn = nil
+}
+
+func without(sockets []*Socket, s *Socket) []*Socket {
+	return slices.DeleteFunc(sockets, func(other *Socket) bool { return other == s })
 }
 
 func wakeAll(sockets []*Socket, events wait.Events) {
@@ -292,62 +322,107 @@ func wakeAll(sockets []*Socket, events wait.Events) {
 	}
 }
 
-// Shutdown is shutdown(2). how is SHUT_RD, SHUT_WR or SHUT_RDWR. Errors:
-// EINVAL, ENOTCONN.
+// Shutdown is shutdown(2). how is SHUT_RD, SHUT_WR or SHUT_RDWR. As in Linux, a
+// Unix socket need not be connected. Error: EINVAL.
 func (s *Socket) Shutdown(how int) error {
 	if how < unix.SHUT_RD || how > unix.SHUT_RDWR {
 		return unix.EINVAL
 	}
-	s.domain.mu.Lock()
-	if s.state != connected {
-		s.domain.mu.Unlock()
-		return unix.ENOTCONN
+	if peer := s.shutDown(how != unix.SHUT_WR, how != unix.SHUT_RD); peer != nil {
+		peer.queue.Wake(wait.All)
 	}
-	read, write := how != unix.SHUT_WR, how != unix.SHUT_RD
+	s.queue.Wake(wait.All)
+	return nil
+}
+
+// shutDown stops reading, writing or both, and returns the peer.
+func (s *Socket) shutDown(read, write bool) *Socket {
+	s.domain.mu.Lock()
+	defer s.domain.mu.Unlock()
 	s.noRead, s.noWrite = s.noRead || read, s.noWrite || write
 	peer := s.peer
 	if peer != nil && s.connections() {
 		peer.noRead, peer.noWrite = peer.noRead || write, peer.noWrite || read
 	}
-	s.domain.mu.Unlock()
-	s.queue.Wake(wait.All)
-	if peer != nil {
-		peer.queue.Wake(wait.All)
-	}
-	return nil
+	return peer
 }
 
 // Release implements fs.FileOperations. The peer gets end of file, or
 // ECONNRESET if received data was never read. Connections that were not
 // accepted are closed.
 func (s *Socket) Release() {
-	s.domain.mu.Lock()
-	s.state = closed
-	if s.name.Abstract && s.domain.abstract[s.name.Name] == s {
-		delete(s.domain.abstract, s.name.Name)
+	files, was := s.close(acceptedSocket)
+	if !was {
+		return // dropAll has closed it and drops its files
 	}
-	wake := s.takeBlocked()
-	lost, pending := s.incoming, s.pending
-	s.incoming, s.pending, s.bytes = nil, nil, 0
+	dropAll(files)
+	s.domain.collectAfterClose()
+}
+
+// origin says whether a connection was accepted.
+type origin bool
+
+const (
+	acceptedSocket origin = false
+	pendingSocket  origin = true // in the queue of a listener
+)
+
+// close closes the socket if it was open. It returns the files that were in
+// transit to it, whose references the caller drops.
+func (s *Socket) close(o origin) (files []*fs.File, was bool) {
+	files, pending, wake, was := s.closeLocked(o)
+	for _, waiting := range pending {
+		more, _ := waiting.close(pendingSocket)
+		files = append(files, more...)
+	}
+	wakeAll(wake, wait.All)
+	return files, was
+}
+
+// closeLocked is the part of close under the lock. It returns the connections to
+// close and the sockets to wake.
+func (s *Socket) closeLocked(o origin) (files []*fs.File, pending, wake []*Socket, was bool) {
+	d := s.domain
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if s.state == closed {
+		return nil, nil, nil, false
+	}
+	s.state = closed
+	if s.name.Abstract && d.abstract[s.name.Name] == s {
+		delete(d.abstract, s.name.Name)
+	}
+	wake = s.takeBlocked()
+	s.unblock()
 	if s.peer != nil {
-		if s.connections() && len(lost) > 0 {
+		if s.connections() && (len(s.incoming) > 0 || o == pendingSocket) {
 			s.peer.failure = unix.ECONNRESET
 		}
 		wake = append(wake, s.peer)
 	}
-	s.domain.mu.Unlock()
-	for _, waiting := range pending {
-		waiting.Release()
+	for _, m := range s.incoming {
+		files = append(files, d.land(m)...)
 	}
-	wakeAll(wake, wait.All)
-	for _, m := range lost {
-		m.drop()
-	}
+	pending = s.pending
+	s.incoming, s.pending, s.bytes = nil, nil, 0
+	return files, pending, wake, true
 }
 
-// drop closes the files of a message that was not received.
-func (m *message) drop() {
-	for _, f := range m.files {
+// dropAll drops a reference to each file. If it is the last one of a socket, the
+// files in transit to that socket are dropped too. The function does not call
+// itself through Release: a program can make a chain of sockets of any length.
+func dropAll(files []*fs.File) {
+	for len(files) > 0 {
+		last := len(files) - 1
+		f := files[last]
+		files = files[:last]
+		if f.DropUnlessLast() {
+			continue
+		}
+		if s := Of(f); s != nil {
+			more, _ := s.close(acceptedSocket)
+			files = append(files, more...)
+		}
 		f.DecRef()
 	}
 }

@@ -16,19 +16,26 @@ type Outgoing struct {
 	// Files are descriptors to pass (SCM_RIGHTS). Each has a reference, which
 	// Send takes over if it succeeds.
 	Files []*fs.File
+	// Limit is the caller's RLIMIT_NOFILE. It limits the descriptors that the
+	// caller's user has sent and nobody has received.
+	Limit uint64
 	// Credentials are those of SCM_CREDENTIALS, already checked; nil means the
 	// caller's.
 	Credentials *Credentials
 }
 
-// streamChunk is the most bytes of a stream that are copied at a time.
-const streamChunk = 64 << 10
+// streamChunk is the most bytes of a stream that are copied at a time: as in
+// Linux, what a linear page and 32 KiB of page fragments of an sk_buff hold.
+const streamChunk = 3776 + 32<<10
 
 // Send sends bytes of src to the peer or the destination, and returns EAGAIN
 // instead of waiting. A stream sends as many bytes as there is room for. Other
-// errors: EPIPE, ENOTCONN, EISCONN, EMSGSIZE, ENOBUFS, ECONNREFUSED, EPERM, and those of
-// find.
+// errors: EPIPE, ENOTCONN, EISCONN, EMSGSIZE, ENOBUFS, ECONNREFUSED, EPERM, EFAULT,
+// ETOOMANYREFS, and those of find.
 func (s *Socket) Send(src fs.Source, out Outgoing) (int, error) {
+	if !s.packets() && src.Remaining() == 0 {
+		return 0, s.sendNothing(out)
+	}
 	target, room, err := s.target(out)
 	if err != nil {
 		return 0, err
@@ -49,28 +56,64 @@ func (s *Socket) Send(src fs.Source, out Outgoing) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	m := &message{data: data, files: out.Files, owner: CredentialsOf(out.Caller)}
-	if out.Credentials != nil {
-		m.owner = *out.Credentials
-	}
-	if err := s.deliver(target, m); err != nil {
+	if err := s.deliver(target, newMessage(data, out), out); err != nil {
 		fs.Unget(src, len(data))
 		return 0, err
 	}
 	target.queue.Wake(wait.Readable)
+	if len(out.Files) > 0 {
+		s.domain.collectIfMany()
+	}
 	return len(data), nil
+}
+
+func newMessage(data []byte, out Outgoing) *message {
+	m := &message{data: data, files: out.Files, owner: CredentialsOf(out.Caller)}
+	if len(out.Files) > 0 {
+		m.uid = out.Caller.Credentials().UID
+	}
+	if out.Credentials != nil {
+		m.owner = *out.Credentials
+	}
+	return m
+}
+
+// sendNothing is Send of no bytes on a stream. It sends no message, so descriptors
+// are dropped, as in Linux.
+func (s *Socket) sendNothing(out Outgoing) error {
+	if err := s.addressError(out); err != nil {
+		return err
+	}
+	s.domain.mu.Lock()
+	err := s.maySend(s.peer)
+	s.domain.mu.Unlock()
+	if err != nil && err != unix.EAGAIN {
+		return err
+	}
+	dropAll(out.Files)
+	return nil
+}
+
+// addressError returns the error of a message with a destination on a socket that
+// has a connection, or could have one. A sequenced-packet socket ignores the
+// destination.
+func (s *Socket) addressError(out Outgoing) error {
+	switch {
+	case out.To == nil || s.kind != unix.SOCK_STREAM:
+		return nil
+	case s.Connected():
+		return unix.EISCONN
+	}
+	return unix.EOPNOTSUPP
 }
 
 // target returns the socket to which a message is sent, and its room in bytes.
 func (s *Socket) target(out Outgoing) (*Socket, int, error) {
+	if err := s.addressError(out); err != nil {
+		return nil, 0, err
+	}
 	var named *Socket
-	if out.To != nil {
-		if s.connections() {
-			if s.Connected() {
-				return nil, 0, unix.EISCONN
-			}
-			return nil, 0, unix.EOPNOTSUPP
-		}
+	if out.To != nil && !s.connections() {
 		var err error
 		if named, err = s.find(out.Caller, *out.To); err != nil {
 			return nil, 0, err
@@ -99,16 +142,20 @@ func (s *Socket) Connected() bool {
 }
 
 // maySend checks that a message may be sent to target now. domain.mu is held.
-// If target has no room, it registers s to be woken and returns EAGAIN.
+// If target has no room, it registers s to be woken and returns EAGAIN. A datagram
+// socket whose peer is closed loses its peer.
 func (s *Socket) maySend(target *Socket) error {
 	switch {
-	case s.noWrite:
-		return unix.EPIPE
 	case target == nil:
 		return unix.ENOTCONN
+	case s.noWrite:
+		return unix.EPIPE
 	case target.state == closed && s.connections():
 		return unix.EPIPE
 	case target.state == closed:
+		if target == s.peer {
+			s.peer, s.state = nil, fresh
+		}
 		return unix.ECONNREFUSED
 	case target.noRead:
 		return unix.EPIPE
@@ -122,26 +169,23 @@ func (s *Socket) maySend(target *Socket) error {
 }
 
 // deliver appends a message to the target's queue.
-func (s *Socket) deliver(target *Socket, m *message) error {
-	s.domain.mu.Lock()
-	defer s.domain.mu.Unlock()
+func (s *Socket) deliver(target *Socket, m *message, out Outgoing) error {
+	d := s.domain
+	d.mu.Lock()
+	defer d.mu.Unlock()
 	if err := s.maySend(target); err != nil {
 		return err
 	}
-	m.from = s.name
-	target.bytes += len(m.data)
-	if last := len(target.incoming) - 1; last >= 0 && !s.packets() && target.incoming[last].continues(m) {
-		target.incoming[last].data = append(target.incoming[last].data, m.data...)
-		return nil
+	if len(m.files) > 0 {
+		if err := d.mayCarry(out.Caller.Credentials(), out.Limit); err != nil {
+			return err
+		}
 	}
+	m.from = s.name
+	d.launch(m)
+	target.bytes += len(m.data)
 	target.incoming = append(target.incoming, m)
 	return nil
-}
-
-// continues reports whether m can be appended to last, a piece of a stream.
-// Both must be without files and from the same sender.
-func (last *message) continues(m *message) bool {
-	return len(last.files) == 0 && len(m.files) == 0 && last.owner == m.owner && len(last.data) < streamChunk
 }
 
 // Incoming has the results of recvmsg(2) other than the data.
@@ -166,50 +210,152 @@ const (
 
 // Receive stores bytes of the next message in dst, and returns EAGAIN instead
 // of waiting. With Peek the message stays in the queue, and Files are
-// additional references. Count 0 without an error is the end of file. Other
-// errors: ENOTCONN, ECONNRESET, EINVAL.
+// additional references. Count 0 without an error is the end of file. If user
+// memory faults, a stream keeps the bytes of the write in which that happens, and
+// a packet is lost, as in Linux. Other errors: ENOTCONN, ECONNRESET, EINVAL,
+// EFAULT.
 func (s *Socket) Receive(dst fs.Sink, mode ReceiveMode) (Incoming, error) {
-	in, data, blocked, err := s.takeMessage(dst.Remaining(), mode)
-	wakeAll(blocked, wait.Writable)
-	if err != nil || len(data) == 0 {
-		return in, err
+	r, err := s.take(dst.Remaining(), mode)
+	if err != nil || len(r.parts) == 0 {
+		return r.in, err
 	}
-	if in.Count, err = fs.PutAll(dst, data); err != nil {
-		(&message{files: in.Files}).drop()
-		in.Files = nil
+	stored, err := r.store(dst)
+	if err == nil || stored > 0 {
+		s.finish(&r, stored)
+		return r.in, nil
 	}
-	return in, err
+	if mode == Consume && !s.packets() {
+		s.finish(&r, 0)
+		return Incoming{}, err
+	}
+	s.finish(&r, len(r.parts))
+	dropAll(r.in.Files)
+	return Incoming{}, err
 }
 
-// takeMessage takes one packet. Of a stream it takes the bytes of one sender,
-// up to limit and up to the next descriptors. blocked are the sockets to wake.
-func (s *Socket) takeMessage(limit int, mode ReceiveMode) (in Incoming, data []byte, blocked []*Socket, err error) {
+// part is what a receive takes of a message.
+type part struct {
+	message *message
+	data    []byte
+	whole   []byte // the data of the message before
+	split   bool   // the rest of the message is still in the queue
+}
+
+// reception is the state of a receive between the two times at which it holds the
+// lock.
+type reception struct {
+	in    Incoming
+	mode  ReceiveMode
+	parts []part
+}
+
+// store stores the parts in dst. It returns the number of parts that are stored
+// completely.
+func (r *reception) store(dst fs.Sink) (int, error) {
+	for i, p := range r.parts {
+		n, err := dst.Put(p.data)
+		if n < len(p.data) {
+			if err == nil {
+				err = unix.EFAULT
+			}
+			return i, err
+		}
+		r.in.Count += n
+	}
+	return len(r.parts), nil
+}
+
+// take takes the next packet out of the queue. Of a stream it takes up to limit
+// bytes, up to the next descriptors, and only of one sender if the socket reports
+// credentials.
+func (s *Socket) take(limit int, mode ReceiveMode) (reception, error) {
 	s.domain.mu.Lock()
 	defer s.domain.mu.Unlock()
 	if len(s.incoming) == 0 {
-		return in, nil, nil, s.emptyError()
+		return reception{}, s.emptyError()
 	}
 	first := s.incoming[0]
-	in = Incoming{From: first.from, Credentials: first.owner, Files: first.files}
-	if s.packets() {
-		in.Full = len(first.data)
-		data = first.data[:min(limit, len(first.data))]
-	} else {
-		data = s.streamData(limit)
-		in.Full = len(data)
+	r := reception{mode: mode, in: Incoming{From: first.from, Credentials: first.owner, Full: len(first.data), Files: first.files}}
+	for _, m := range s.incoming {
+		if m != first && (limit == 0 || s.packets() || len(m.files)+len(first.files) > 0 || s.options.PassCredentials && m.owner != first.owner) {
+			break
+		}
+		n := min(limit, len(m.data))
+		r.parts = append(r.parts, part{message: m, data: m.data[:n], whole: m.data, split: n < len(m.data) && !s.packets()})
+		limit -= n
 	}
 	if mode == Peek {
-		for _, f := range in.Files {
+		for _, f := range r.in.Files {
 			f.IncRef()
 		}
-		return in, data, nil, nil
+		return r, nil
 	}
-	s.consume(first, len(data))
-	blocked = s.takeBlocked()
+	s.domain.land(first)
+	for i := range r.parts {
+		s.remove(&r.parts[i])
+	}
+	return r, nil
+}
+
+// remove removes a part, which is at the front of the queue. domain.mu is held.
+func (s *Socket) remove(p *part) {
+	if p.split {
+		s.bytes -= len(p.data)
+		p.message.data = p.whole[len(p.data):]
+		return
+	}
+	s.bytes -= len(p.whole)
+	s.incoming[0] = nil
+	s.incoming = s.incoming[1:]
+}
+
+// finish ends a receive that has stored the first parts. The other parts go back to
+// the front of the queue. If a message has left the queue, it wakes those who may
+// wait for room.
+func (s *Socket) finish(r *reception, stored int) {
+	if r.mode == Peek {
+		return
+	}
+	wake, back := s.finishLocked(r, stored)
+	wakeAll(wake, writable)
+	if back {
+		s.queue.Wake(wait.Readable)
+	}
+}
+
+func (s *Socket) finishLocked(r *reception, stored int) (wake []*Socket, back bool) {
+	s.domain.mu.Lock()
+	defer s.domain.mu.Unlock()
+	for i := len(r.parts) - 1; i >= stored; i-- {
+		m := s.putBack(&r.parts[i])
+		if i == 0 {
+			m.files = r.in.Files
+			s.domain.launch(m)
+		}
+	}
+	if stored == 0 || stored == 1 && r.parts[0].split {
+		return nil, stored < len(r.parts)
+	}
+	wake = s.takeBlocked()
 	if s.peer != nil {
-		blocked = append(blocked, s.peer) // poll(2) of the peer may wait for room
+		wake = append(wake, s.peer) // poll(2) of the peer may wait for room
 	}
-	return in, data, blocked, nil
+	return wake, stored < len(r.parts)
+}
+
+// putBack undoes remove, and returns the message that has the data. Another receive
+// may have taken the rest of a message meanwhile. domain.mu is held.
+func (s *Socket) putBack(p *part) *message {
+	if p.split && len(s.incoming) > 0 && s.incoming[0] == p.message && len(p.message.data) == len(p.whole)-len(p.data) {
+		s.bytes += len(p.data)
+		p.message.data = p.whole
+		return p.message
+	}
+	m := *p.message
+	m.data = p.data
+	s.bytes += len(m.data)
+	s.incoming = append([]*message{&m}, s.incoming...)
+	return &m
 }
 
 // emptyError returns the error of a read when the queue is empty; nil means end
@@ -231,37 +377,6 @@ func (s *Socket) emptyError() error {
 	return unix.EAGAIN
 }
 
-// streamData copies bytes from the front of a stream.
-func (s *Socket) streamData(limit int) []byte {
-	first := s.incoming[0]
-	data := append([]byte(nil), first.data[:min(limit, len(first.data))]...)
-	for _, m := range s.incoming[1:] {
-		if len(data) == limit || len(m.files) > 0 || len(first.files) > 0 || m.owner != first.owner {
-			break
-		}
-		data = append(data, m.data[:min(limit-len(data), len(m.data))]...)
-	}
-	return data
-}
-
-// consume removes n bytes, or the first packet, from the queue.
-func (s *Socket) consume(first *message, n int) {
-	if s.packets() {
-		s.bytes -= len(first.data)
-		s.incoming = s.incoming[1:]
-		return
-	}
-	s.bytes -= n
-	first.files = nil
-	for len(s.incoming) > 0 && n >= len(s.incoming[0].data) {
-		n -= len(s.incoming[0].data)
-		s.incoming = s.incoming[1:]
-	}
-	if n > 0 {
-		s.incoming[0].data = s.incoming[0].data[n:]
-	}
-}
-
 // Read implements fs.FileOperations. Descriptors in the message are closed, as
 // by read(2) in Linux.
 func (s *Socket) Read(_ *fs.File, dst fs.Sink, _ int64) (int, error) {
@@ -269,16 +384,13 @@ func (s *Socket) Read(_ *fs.File, dst fs.Sink, _ int64) (int, error) {
 		return 0, nil
 	}
 	in, err := s.Receive(dst, Consume)
-	(&message{files: in.Files}).drop()
+	dropAll(in.Files)
 	return in.Count, err
 }
 
 // Write implements fs.FileOperations. The sender is the task that opened the
 // socket.
 func (s *Socket) Write(_ *fs.File, src fs.Source, _ int64) (int, int64, error) {
-	if src.Remaining() == 0 && !s.packets() {
-		return 0, 0, nil
-	}
 	n, err := s.sendAsOwner(src)
 	return n, 0, err
 }

@@ -1,0 +1,192 @@
+package unixsock
+
+import (
+	"golang.org/x/sys/unix"
+
+	"slowpath/cred"
+	"slowpath/fs"
+)
+
+// transit are the files that were sent and not received yet. A socket may be in
+// transit to itself, or several to each other: nobody can receive them, and no
+// reference count becomes 0. collect finds them, like unix_gc in Linux.
+type transit struct {
+	sockets map[*fs.File]int64 // how often each socket is in transit
+	total   int64              // files of all kinds
+	collect int64              // total at which a send looks for garbage
+	closed  int                // sockets closed since the last collection
+}
+
+// leastCollect is the least number of files in transit at which a send looks for
+// garbage.
+const leastCollect = 1024
+
+func newTransit() transit {
+	return transit{sockets: make(map[*fs.File]int64), collect: leastCollect}
+}
+
+// mayCarry checks that the caller's user may have more files in transit. Error:
+// ETOOMANYREFS (unix(7)).
+func (d *domain) mayCarry(c *cred.Credentials, limit uint64) error {
+	held := d.accounts.Held(c.UID, fs.FilesInFlight)
+	if uint64(held) > limit && !c.Has(cred.SysResource) && !c.Has(cred.SysAdmin) {
+		return unix.ETOOMANYREFS
+	}
+	return nil
+}
+
+// launch counts the files of a message that enters a queue. d.mu is held.
+func (d *domain) launch(m *message) {
+	if len(m.files) == 0 {
+		return
+	}
+	d.count(m, 1)
+}
+
+// land takes the files out of a message that leaves a queue. d.mu is held.
+func (d *domain) land(m *message) []*fs.File {
+	files := m.files
+	if len(files) == 0 {
+		return nil
+	}
+	d.count(m, -1)
+	m.files = nil
+	return files
+}
+
+// count adds n for each file of the message.
+func (d *domain) count(m *message, n int64) {
+	all := n * int64(len(m.files))
+	d.transit.total += all
+	d.accounts.Charge(m.uid, fs.FilesInFlight, all)
+	for _, f := range m.files {
+		if Of(f) == nil {
+			continue
+		}
+		if d.transit.sockets[f] += n; d.transit.sockets[f] == 0 {
+			delete(d.transit.sockets, f)
+		}
+	}
+}
+
+// collectIfMany is collect if the number of files in transit has doubled since the
+// last time.
+func (d *domain) collectIfMany() {
+	d.mu.Lock()
+	many := d.transit.total >= d.transit.collect
+	d.mu.Unlock()
+	if many {
+		d.collect()
+	}
+}
+
+// collectAfterClose is collect after one socket was closed, or after several if many
+// sockets are in transit: a collection visits all of them.
+func (d *domain) collectAfterClose() {
+	const sharePerClose = 64
+	d.mu.Lock()
+	d.transit.closed++
+	due := len(d.transit.sockets) > 0 && d.transit.closed > len(d.transit.sockets)/sharePerClose
+	d.mu.Unlock()
+	if due {
+		d.collect()
+	}
+}
+
+// collect drops the files in transit to sockets that nobody can reach. The caller
+// holds no lock.
+func (d *domain) collect() { dropAll(d.garbage()) }
+
+// garbage takes the files out of the queues of unreachable sockets.
+func (d *domain) garbage() []*fs.File {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	var files []*fs.File
+	for _, s := range d.unreachable() {
+		for m := range s.queued() {
+			files = append(files, d.land(m)...)
+		}
+	}
+	d.transit.collect = max(leastCollect, 2*d.transit.total)
+	d.transit.closed = 0
+	return files
+}
+
+// unreachable returns the sockets to which all references are in transit, and
+// only to each other. Nobody can add a reference to them meanwhile: that needs
+// another reference, or d.mu to receive one. d.mu is held.
+func (d *domain) unreachable() []*Socket {
+	// outside counts the references from messages that are not in transit to a
+	// candidate.
+	outside := make(map[*fs.File]int64)
+	for f, n := range d.transit.sockets {
+		if f.References() == n {
+			outside[f] = n
+		}
+	}
+	candidate := func(f *fs.File) bool { _, is := outside[f]; return is }
+	for f := range outside {
+		for g := range Of(f).carried() {
+			if candidate(g) {
+				outside[g]--
+			}
+		}
+	}
+	var reached []*fs.File
+	for f, n := range outside {
+		if n > 0 {
+			reached = append(reached, f)
+		}
+	}
+	for _, f := range reached {
+		delete(outside, f)
+	}
+	for len(reached) > 0 {
+		last := len(reached) - 1
+		f := reached[last]
+		reached = reached[:last]
+		for g := range Of(f).carried() {
+			if candidate(g) {
+				delete(outside, g)
+				reached = append(reached, g)
+			}
+		}
+	}
+	var sockets []*Socket
+	for f := range outside {
+		sockets = append(sockets, Of(f))
+	}
+	return sockets
+}
+
+// queued yields the messages in the queue of s, and in those of the connections
+// that s has not accepted. domain.mu is held.
+func (s *Socket) queued() func(yield func(*message) bool) {
+	return func(yield func(*message) bool) {
+		for _, m := range s.incoming {
+			if !yield(m) {
+				return
+			}
+		}
+		for _, waiting := range s.pending {
+			for _, m := range waiting.incoming {
+				if !yield(m) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// carried yields the files in transit to s. domain.mu is held.
+func (s *Socket) carried() func(yield func(*fs.File) bool) {
+	return func(yield func(*fs.File) bool) {
+		for m := range s.queued() {
+			for _, f := range m.files {
+				if !yield(f) {
+					return
+				}
+			}
+		}
+	}
+}
