@@ -12,6 +12,7 @@ import (
 // The flags of the long forms.
 var (
 	duration = flag.Duration("fuzz.duration", 3*time.Second, "how long TestRandomPrograms runs")
+	shrink   = flag.Bool("fuzz.shrink", false, "print the smallest program of the seed that still fails")
 	seed     = flag.Uint64("fuzz.seed", 0, "the first seed of TestRandomPrograms; 0 is a new one each time")
 )
 
@@ -42,4 +43,14 @@ func TestRandomPrograms(t *testing.T) {
 		}
 	}
 	t.Logf("%d programs made %d system calls", runs, calls)
+}
+
+// TestShrink prints the smallest part of the program of a seed that still fails.
+func TestShrink(t *testing.T) {
+	if !*shrink {
+		t.Skip("run with -fuzz.shrink and -fuzz.seed to shrink a program that fails")
+	}
+	input := randomInput(*seed)
+	p, err := Minimize(configOf(input[0]), program.Decode(input[1:]), 5)
+	t.Logf("%v\n%v", err, p)
 }

@@ -168,26 +168,33 @@ func (k *Kernel) checkFrames() error {
 }
 
 // RunInput decodes and runs an encoded program. Its first byte selects the kernel:
-// bit 0 the user (root or 1000), bit 1 little memory, bit 2 a longer wait for timers.
-// It returns the number of system calls made.
+// see configOf. It returns the number of system calls made.
 func RunInput(input []byte, injection *Injection) (calls int64, err error) {
 	if len(input) == 0 {
 		return 0, nil
 	}
-	c := Config{Frames: 4096, Idle: 200 * time.Microsecond, Limit: 300 * time.Millisecond, Injection: injection}
-	if input[0]&1 != 0 {
-		c.UID = 1000
-	}
-	if input[0]&2 != 0 {
-		c.Frames = 400
-	}
-	if input[0]&4 != 0 {
-		c.Idle = 3 * time.Millisecond
-	}
+	c := configOf(input[0])
+	c.Injection = injection
 	k, err := New(c)
 	if err != nil {
 		return 0, fmt.Errorf("the kernel does not start: %w", err)
 	}
 	err = k.Run(program.Decode(input[1:]))
 	return k.Calls(), err
+}
+
+// configOf returns the configuration that the first byte of an input selects: bit 0
+// the user (root or 1000), bit 1 little memory, bit 2 a longer wait for timers.
+func configOf(options byte) Config {
+	c := Config{Frames: 4096, Idle: 200 * time.Microsecond, Limit: 300 * time.Millisecond}
+	if options&1 != 0 {
+		c.UID = 1000
+	}
+	if options&2 != 0 {
+		c.Frames = 400
+	}
+	if options&4 != 0 {
+		c.Idle = 3 * time.Millisecond
+	}
+	return c
 }

@@ -42,9 +42,9 @@ const (
 	stack // stack_t
 	limit // struct rlimit
 	sigInfo
-	strings // argv
-	word    // a futex
-	words   // struct futex_waitv[]
+	argumentList // argv
+	word         // a futex
+	words        // struct futex_waitv[]
 	robustList
 	rseqArea
 	capabilityHeader
@@ -281,9 +281,9 @@ func (l *layout) addTasks() {
 	}
 	program := l.add(pathName, append([]byte(Executable), 0))
 	arguments := l.add(anyBytes, []byte("argument\x00"))
-	l.add(strings, quads(program, 0))
-	l.add(strings, quads(program, arguments, arguments, 0))
-	l.add(strings, quads(0))
+	l.add(argumentList, quads(program, 0))
+	l.add(argumentList, quads(program, arguments, arguments, 0))
+	l.add(argumentList, quads(0))
 	for i := range 4 {
 		l.add(word, longs(uint32(i), 0, 1))
 	}
