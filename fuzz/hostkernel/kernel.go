@@ -48,6 +48,8 @@ type Config struct {
 	Idle time.Duration
 	// Limit is the time after which the tasks are killed in any case.
 	Limit time.Duration
+	// Locks says that Run looks for held locks, which takes as long as many programs.
+	Locks bool
 	// Injection is a panic or an allocation failure, or nil.
 	Injection *Injection
 }

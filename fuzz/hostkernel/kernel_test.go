@@ -13,6 +13,7 @@ import (
 var (
 	duration = flag.Duration("fuzz.duration", 3*time.Second, "how long TestRandomPrograms runs")
 	shrink   = flag.Bool("fuzz.shrink", false, "print the smallest program of the seed that still fails")
+	group    = flag.Int("fuzz.group", 0, "run only programs of the calls of this group, from 1; 0 is every program")
 	seed     = flag.Uint64("fuzz.seed", 0, "the first seed of TestRandomPrograms; 0 is a new one each time")
 )
 
@@ -20,8 +21,8 @@ var (
 // flags say.
 func randomInput(seed uint64) []byte {
 	r := rand.New(rand.NewPCG(seed, 1))
-	input := []byte{byte(r.IntN(8))}
-	return append(input, program.Random(r, 1+r.IntN(8), 5+r.IntN(60))...)
+	input := []byte{byte(r.Uint32())}
+	return append(input, program.Random(r, program.Shape{Routines: 1 + r.IntN(8), Instructions: 5 + r.IntN(60), Group: *group})...)
 }
 
 // TestRandomPrograms runs random programs. Under the race detector it finds data

@@ -11,7 +11,7 @@ import (
 func heldLocks(roots ...any) []string {
 	w := lockWalk{seen: map[visit]bool{}}
 	for _, root := range roots {
-		w.value(reflect.ValueOf(root), reflect.TypeOf(root).String())
+		w.value(reflect.ValueOf(root), &path{of: reflect.TypeOf(root), field: -1})
 	}
 	return w.held
 }
@@ -27,37 +27,54 @@ type lockWalk struct {
 	held []string
 }
 
+// path is the way to a value: a field of a value, or a type.
+type path struct {
+	parent *path
+	of     reflect.Type
+	field  int
+}
+
+func (p *path) String() string {
+	switch {
+	case p == nil:
+		return ""
+	case p.field < 0:
+		return p.parent.String() + p.of.String()
+	}
+	return p.parent.String() + "." + p.of.Field(p.field).Name
+}
+
 var (
 	mutexType   = reflect.TypeFor[sync.Mutex]()
 	rwMutexType = reflect.TypeFor[sync.RWMutex]()
 )
 
-// value visits a value. path describes the way to it.
-func (w *lockWalk) value(v reflect.Value, path string) {
+// value visits a value. way describes the way to it.
+func (w *lockWalk) value(v reflect.Value, way *path) {
 	switch v.Kind() {
 	case reflect.Pointer:
-		w.pointer(v, path)
+		w.pointer(v, way)
 	case reflect.Interface:
 		if !v.IsNil() {
-			w.value(v.Elem(), path)
+			w.value(v.Elem(), way)
 		}
 	case reflect.Struct:
-		w.structure(v, path)
+		w.structure(v, way)
 	case reflect.Slice, reflect.Array:
 		if hasPointers(v.Type().Elem()) {
 			for i := range v.Len() {
-				w.value(v.Index(i), path+"[]")
+				w.value(v.Index(i), way)
 			}
 		}
 	case reflect.Map:
 		for entries := v.MapRange(); entries.Next(); {
-			w.value(entries.Key(), path+"[]")
-			w.value(entries.Value(), path+"[]")
+			w.value(entries.Key(), way)
+			w.value(entries.Value(), way)
 		}
 	}
 }
 
-func (w *lockWalk) pointer(v reflect.Value, path string) {
+func (w *lockWalk) pointer(v reflect.Value, way *path) {
 	if v.IsNil() {
 		return
 	}
@@ -66,32 +83,34 @@ func (w *lockWalk) pointer(v reflect.Value, path string) {
 		return
 	}
 	w.seen[key] = true
-	w.value(v.Elem(), v.Type().Elem().String())
+	w.value(v.Elem(), &path{of: v.Type().Elem(), field: -1})
 }
 
-func (w *lockWalk) structure(v reflect.Value, path string) {
+func (w *lockWalk) structure(v reflect.Value, way *path) {
 	switch {
 	case v.Type() == mutexType && v.CanAddr():
 		if m := (*sync.Mutex)(v.Addr().UnsafePointer()); !m.TryLock() {
-			w.held = append(w.held, path)
+			w.held = append(w.held, way.String())
 		} else {
 			m.Unlock()
 		}
 		return
 	case v.Type() == rwMutexType && v.CanAddr():
 		if m := (*sync.RWMutex)(v.Addr().UnsafePointer()); !m.TryLock() {
-			w.held = append(w.held, path)
+			w.held = append(w.held, way.String())
 		} else {
 			m.Unlock()
 		}
 		return
 	}
 	if target := atomicPointer(v); target.IsValid() {
-		w.pointer(target, path)
+		w.pointer(target, way)
 		return
 	}
 	for i := range v.NumField() {
-		w.value(v.Field(i), path+"."+v.Type().Field(i).Name)
+		if f := v.Field(i); hasPointers(f.Type()) {
+			w.value(f, &path{parent: way, of: v.Type(), field: i})
+		}
 	}
 }
 

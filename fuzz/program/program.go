@@ -95,43 +95,90 @@ func (p *Program) Calls() (n int) {
 	return n
 }
 
-// Random returns an encoded program of random instructions with the given numbers
-// of routines and of instructions in each. In most programs the first routine
+// Shape says what Random makes.
+type Shape struct {
+	// Routines and Instructions are the number of routines, and of instructions in
+	// each.
+	Routines, Instructions int
+	// Group restricts the program to the calls of a group, from 1 to Groups. 0 is
+	// any program.
+	Group int
+}
+
+// Groups is the number of groups of calls that use the same objects.
+var Groups = len(groups)
+
+// Random returns an encoded program of random instructions. In most programs the first routine
 // begins with calls that open files of many kinds and start the other routines.
-func Random(r *rand.Rand, routines, instructions int) []byte {
+//
+// Half of the programs use few calls and few argument bytes, so that their tasks
+// use the same objects in the same way at the same time.
+func Random(r *rand.Rand, s Shape) []byte {
+	g := generator{Rand: r}
+	if s.Group > 0 {
+		g.focus(groups[s.Group-1])
+	} else if r.IntN(2) == 0 {
+		g.focus(groups[r.IntN(len(groups))])
+	}
 	var input []byte
 	if r.IntN(8) != 0 {
-		input = prologue(r, routines-1)
+		input = prologue(r, s.Routines-1)
 	}
-	for i := range routines {
+	for i := range s.Routines {
 		if i > 0 {
 			input = append(input, separator...)
 		}
-		for range instructions {
-			input = appendRandom(input, r)
+		for range s.Instructions {
+			input = g.instruction(input)
 		}
 	}
 	return input
 }
 
-// appendRandom appends one instruction with random arguments.
-func appendRandom(input []byte, r *rand.Rand) []byte {
-	number := r.IntN(entry.Calls)
-	operation := 0
-	if r.IntN(8) == 0 {
-		operation = r.IntN(operations)
+// generator makes random instructions.
+type generator struct {
+	*rand.Rand
+	numbers  []int  // the calls to choose from; nil for all
+	alphabet []byte // the bytes of arguments to choose from; nil for all
+}
+
+// focus restricts the generator to a few calls: most of them from a group.
+func (g *generator) focus(group []int) {
+	for range 2 + g.IntN(len(group)) {
+		g.numbers = append(g.numbers, group[g.IntN(len(group))])
 	}
-	input = binary.LittleEndian.AppendUint16(input, uint16(number|operation<<numberBits))
-	// Count the bytes that the instruction takes, and make them random.
-	var zeros [64]byte
-	for i := range zeros {
-		zeros[i] = byte(r.Uint32())
+	for g.IntN(3) == 0 {
+		g.numbers = append(g.numbers, g.IntN(entry.Calls))
 	}
-	d := decoder{left: append(input[len(input)-2:len(input):len(input)], zeros[:]...)}
-	before := len(d.left)
+	for range 4 + g.IntN(12) {
+		g.alphabet = append(g.alphabet, byte(g.Uint32()))
+	}
+}
+
+// byte returns a byte of an argument.
+func (g *generator) byte() byte {
+	if g.alphabet == nil || g.IntN(8) == 0 {
+		return byte(g.Uint32())
+	}
+	return g.alphabet[g.IntN(len(g.alphabet))]
+}
+
+// instruction appends one instruction with random arguments.
+func (g *generator) instruction(input []byte) []byte {
+	number, operation := g.IntN(entry.Calls), 0
+	if g.numbers != nil && g.IntN(16) != 0 {
+		number = g.numbers[g.IntN(len(g.numbers))]
+	} else if g.IntN(8) == 0 {
+		operation = g.IntN(operations)
+	}
+	var bytes [64]byte
+	for i := range bytes {
+		bytes[i] = g.byte()
+	}
+	binary.LittleEndian.PutUint16(bytes[:], uint16(number|operation<<numberBits))
+	d := decoder{left: bytes[:]}
 	d.instruction()
-	used := before - len(d.left)
-	return append(input, zeros[:used-2]...)
+	return append(input, bytes[:len(bytes)-len(d.left)]...)
 }
 
 // The encoding of an instruction starts with a 16-bit word: the call's number, and
@@ -189,7 +236,7 @@ func (d *decoder) call(number int) Instruction {
 // anyAddress decodes an address of the data area or of the area of mappings.
 func (d *decoder) anyAddress() uint64 {
 	offset := uint64(d.word())
-	if offset&1 != 0 {
+	if offset%8 == 7 {
 		return MapBase + offset*16%MapSize
 	}
 	return DataBase + offset%uint64(imageSize)

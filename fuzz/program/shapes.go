@@ -29,6 +29,28 @@ var common = []int{
 	unix.SYS_TIMER_CREATE, unix.SYS_TIMER_SETTIME, unix.SYS_SETITIMER, unix.SYS_EXECVE, unix.SYS_EPOLL_WAIT, unix.SYS_SIGNALFD4,
 }
 
+// groups are calls that use the same objects.
+var groups = [][]int{
+	{unix.SYS_SETSOCKOPT, unix.SYS_GETSOCKOPT, unix.SYS_SOCKETPAIR, unix.SYS_SHUTDOWN, unix.SYS_GETSOCKNAME, unix.SYS_CLOSE},
+	{unix.SYS_SENDMSG, unix.SYS_RECVMSG, unix.SYS_SENDTO, unix.SYS_RECVFROM, unix.SYS_SOCKETPAIR, unix.SYS_CLOSE, unix.SYS_DUP2, unix.SYS_SENDMMSG, unix.SYS_RECVMMSG},
+	{unix.SYS_SOCKET, unix.SYS_BIND, unix.SYS_LISTEN, unix.SYS_CONNECT, unix.SYS_ACCEPT4, unix.SYS_CLOSE, unix.SYS_UNLINK, unix.SYS_GETPEERNAME, unix.SYS_SHUTDOWN},
+	{unix.SYS_EPOLL_CTL, unix.SYS_EPOLL_CTL, unix.SYS_EPOLL_WAIT, unix.SYS_EPOLL_CREATE1, unix.SYS_WRITE, unix.SYS_READ, unix.SYS_CLOSE, unix.SYS_DUP},
+	{unix.SYS_EPOLL_CTL, unix.SYS_EPOLL_CTL, unix.SYS_EPOLL_CTL},
+	{unix.SYS_MEMFD_CREATE, unix.SYS_FCNTL, unix.SYS_FCNTL, unix.SYS_MMAP, unix.SYS_MMAP, unix.SYS_MUNMAP, unix.SYS_FTRUNCATE, unix.SYS_WRITE},
+	{unix.SYS_MMAP, unix.SYS_MUNMAP, unix.SYS_MREMAP, unix.SYS_MPROTECT, unix.SYS_MADVISE, unix.SYS_MLOCK, unix.SYS_MSYNC, unix.SYS_FORK, unix.SYS_FTRUNCATE, unix.SYS_FALLOCATE, unix.SYS_MINCORE, unix.SYS_BRK},
+	{unix.SYS_OPEN, unix.SYS_READ, unix.SYS_PREAD64, unix.SYS_GETDENTS64, unix.SYS_READLINK, unix.SYS_CLOSE, unix.SYS_FORK, unix.SYS_EXIT, unix.SYS_EXECVE, unix.SYS_CLONE, unix.SYS_UNSHARE, unix.SYS_WRITE, unix.SYS_STAT},
+	{unix.SYS_KILL, unix.SYS_TGKILL, unix.SYS_RT_SIGACTION, unix.SYS_RT_SIGPROCMASK, unix.SYS_RT_SIGTIMEDWAIT, unix.SYS_SIGNALFD4, unix.SYS_READ, unix.SYS_RT_SIGQUEUEINFO, unix.SYS_FORK, unix.SYS_RT_SIGSUSPEND, unix.SYS_SIGALTSTACK},
+	{unix.SYS_TIMER_CREATE, unix.SYS_TIMER_SETTIME, unix.SYS_TIMER_DELETE, unix.SYS_TIMER_GETTIME, unix.SYS_SETITIMER, unix.SYS_TIMERFD_CREATE, unix.SYS_TIMERFD_SETTIME, unix.SYS_READ, unix.SYS_CLOCK_SETTIME, unix.SYS_FORK, unix.SYS_EXIT},
+	{unix.SYS_RENAME, unix.SYS_LINK, unix.SYS_UNLINK, unix.SYS_MKDIR, unix.SYS_RMDIR, unix.SYS_SYMLINK, unix.SYS_OPEN, unix.SYS_CHDIR, unix.SYS_GETCWD, unix.SYS_GETDENTS64, unix.SYS_RENAMEAT2, unix.SYS_STAT},
+	{unix.SYS_MOUNT, unix.SYS_UMOUNT2, unix.SYS_OPEN, unix.SYS_CHDIR, unix.SYS_MKDIR, unix.SYS_CHROOT, unix.SYS_CLOSE, unix.SYS_UNLINK},
+	{unix.SYS_FUTEX, unix.SYS_FUTEX, unix.SYS_FUTEX_WAITV, unix.SYS_MMAP, unix.SYS_SET_ROBUST_LIST, unix.SYS_EXIT, unix.SYS_CLONE, unix.SYS_SET_TID_ADDRESS},
+	{unix.SYS_OPEN, unix.SYS_IOCTL, unix.SYS_IOCTL, unix.SYS_READ, unix.SYS_WRITE, unix.SYS_SETSID, unix.SYS_SETPGID, unix.SYS_CLOSE, unix.SYS_KILL, unix.SYS_POLL},
+	{unix.SYS_PIPE2, unix.SYS_READ, unix.SYS_WRITE, unix.SYS_SPLICE, unix.SYS_TEE, unix.SYS_VMSPLICE, unix.SYS_SENDFILE, unix.SYS_FCNTL, unix.SYS_CLOSE, unix.SYS_POLL, unix.SYS_COPY_FILE_RANGE},
+	{unix.SYS_CLONE, unix.SYS_FORK, unix.SYS_VFORK, unix.SYS_WAIT4, unix.SYS_WAITID, unix.SYS_EXIT, unix.SYS_EXIT_GROUP, unix.SYS_EXECVE, unix.SYS_SETPGID, unix.SYS_SETSID, unix.SYS_KILL, unix.SYS_PIDFD_OPEN, unix.SYS_PRCTL},
+	{unix.SYS_SETRESUID, unix.SYS_SETGROUPS, unix.SYS_CAPSET, unix.SYS_PRLIMIT64, unix.SYS_PRCTL, unix.SYS_OPEN, unix.SYS_EXECVE, unix.SYS_KILL, unix.SYS_FORK, unix.SYS_CHMOD, unix.SYS_CHOWN},
+	{unix.SYS_FCNTL, unix.SYS_FLOCK, unix.SYS_CLOSE, unix.SYS_OPEN, unix.SYS_DUP, unix.SYS_FORK, unix.SYS_TRUNCATE, unix.SYS_WRITE, unix.SYS_LSEEK, unix.SYS_FALLOCATE},
+}
+
 func newCalls() (all [1 << numberBits]call) {
 	for _, r := range syscall.Table() {
 		if r.ABI != entry.X86_64 || r.Number >= len(all) {
@@ -271,6 +293,10 @@ func (fcntlArgument) decode(d *decoder) (uint64, bool) {
 	return choices[int(d.byte())%len(choices)].decode(d)
 }
 
+// caught is the number of signals at the start of signalNumber for which the prologue
+// installs handlers.
+const caught = 11
+
 // prologue returns encoded calls that open files of many kinds, map memory, install
 // signal handlers and start tasks. Half of the tasks are threads.
 func prologue(r interface{ IntN(int) int }, tasks int) []byte {
@@ -291,9 +317,9 @@ func prologue(r interface{ IntN(int) int }, tasks int) []byte {
 	b = append(b, 0, pick(3), pick(2), 0, 0, pick(4)) // the flags of the type take one more byte if there is one
 	word(unix.SYS_PIPE2)
 	b = append(b, pick(4), 1, 0)
-	for range 3 {
+	for s := range caught {
 		word(unix.SYS_RT_SIGACTION)
-		b = append(b, pick(8), pick(8), 0xec, 0)
+		b = append(b, byte(s), pick(7), 0xec, 0)
 	}
 	word(unix.SYS_FTRUNCATE)
 	b = append(b, pick(12), 2)
