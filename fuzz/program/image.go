@@ -273,7 +273,7 @@ func (l *layout) addSockets() {
 
 func (l *layout) addTasks() {
 	threadFlags := uint64(unix.CLONE_VM | unix.CLONE_FS | unix.CLONE_FILES | unix.CLONE_SIGHAND | unix.CLONE_THREAD)
-	for _, c := range [][2]uint64{{threadFlags, 0}, {threadFlags | unix.CLONE_SYSVSEM, 0}, {0, 17}, {unix.CLONE_VM, 17}, {unix.CLONE_FILES, 17}, {unix.CLONE_VM | unix.CLONE_SIGHAND, 17}} {
+	for _, c := range [][2]uint64{{threadFlags, 0}, {threadFlags | unix.CLONE_SYSVSEM, 0}, {0, 17}, {unix.CLONE_VM, 17}, {unix.CLONE_FILES, 17}, {unix.CLONE_PIDFD, 17}, {unix.CLONE_VM | unix.CLONE_SIGHAND, 17}} {
 		l.add(cloneArguments, quads(c[0], DataBase+imageSize-64, 0, 0, c[1], 0, 0, 0, 0, 0, 0))
 	}
 	for _, r := range [][2]uint64{{0, 0}, {8, 64}, {1024, 4096}, {^uint64(0), ^uint64(0)}, {4096, 1 << 20}, {1 << 20, 1 << 30}, {3, 3}, {10, 5}} {

@@ -111,7 +111,7 @@ var (
 	setSize         = one{8, 8, 8, 8, 8, 8, 0, 7, 16}
 	threadFlags     = uint64(unix.CLONE_VM | unix.CLONE_FS | unix.CLONE_FILES | unix.CLONE_SIGHAND | unix.CLONE_THREAD)
 	cloneFlags      = with{one{threadFlags, threadFlags | unix.CLONE_SYSVSEM, 17, unix.CLONE_VM | 17, unix.CLONE_FILES | 17, unix.CLONE_VM | unix.CLONE_SIGHAND | 17, unix.CLONE_FS | unix.CLONE_FILES | 17, unix.CLONE_VM | unix.CLONE_VFORK | 17, 0, 10},
-		flags{unix.CLONE_PARENT_SETTID, unix.CLONE_CHILD_CLEARTID, unix.CLONE_CHILD_SETTID, unix.CLONE_SETTLS, unix.CLONE_PARENT, unix.CLONE_IO}}
+		flags{unix.CLONE_PARENT_SETTID, unix.CLONE_CHILD_CLEARTID, unix.CLONE_CHILD_SETTID, unix.CLONE_SETTLS, unix.CLONE_PIDFD, unix.CLONE_PARENT, unix.CLONE_IO}}
 )
 
 // shapes has the arguments of the calls for which the kinds of package syscall are
