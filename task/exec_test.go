@@ -527,3 +527,21 @@ func TestSetUserIDProgramsDoNotInheritPersonality(t *testing.T) {
 		})
 	}
 }
+
+// TestExecReplacesActionsDuringKill runs execve(2) while another process reads the
+// actions to send signals. The race detector finds an access without a lock.
+func TestExecReplacesActionsDuringKill(t *testing.T) {
+	w := newWorld(t)
+	w.install("/after", func(t *Task) {})
+	w.process(func(parent *Task) {
+		child := w.fork(parent, func(t *Task) {
+			w.handle(t, unix.SIGUSR1, 0)
+			t.Exec(ExecRequest{At: fs.At{Caller: t, Name: "/after", Follow: true}, Argv: []string{"/after"}})
+		})
+		group := w.k.GroupByID(child)
+		for range 1000 {
+			group.Signal(signal.KernelInfo(unix.SIGURG))
+		}
+		w.wait(parent, child, 0)
+	})
+}

@@ -209,15 +209,22 @@ func (k *Kernel) reap(g *ThreadGroup) {
 		parent.removeChild(g)
 	}
 	g.setParent(nil)
-	g.shared.Discard(^signal.Set(0))
 	leader := g.leader()
 	k.leave(g)
 	leader.exitState.Store(uint32(dead))
-	leader.pending.Discard(^signal.Set(0))
+	g.discardAll()
 	g.id.group, g.id.task = nil, nil
 	k.pids.release(g.id)
 	k.threads--
 	k.users.get(leader.Credentials().UID).processes.Add(-1)
+}
+
+// discardAll removes the signals of a zombie. A signalfd that another process has
+// inherited may read them at the same time.
+func (g *ThreadGroup) discardAll() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.discard(^signal.Set(0))
 }
 
 func (g *ThreadGroup) removeChild(child *ThreadGroup) {

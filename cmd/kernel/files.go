@@ -7,23 +7,17 @@ import (
 	"golang.org/x/sys/unix"
 
 	"slowpath/boot"
+	"slowpath/core"
 	"slowpath/fs"
 	"slowpath/fs/devfs"
 	"slowpath/fs/initramfs"
-	"slowpath/fs/pipe"
-	"slowpath/fs/tmpfs"
 	"slowpath/runspec"
 )
 
 // makeFiles creates the root file system, fills it from the initramfs, and mounts
 // /dev.
 func (k *kernel) makeFiles() error {
-	k.mounts = fs.NewMounts(tmpfs.New(k.memory, tmpfs.Config{Mode: 0o755}), pipe.Open)
-	k.mounts.SetMemory(k.memory)
-	k.mounts.Settings = k.settings
-	k.root = fs.KernelCaller{Context: fs.NewContext(k.mounts)}
-	tmpfs.Register(k.mounts, k.memory)
-	devfs.Register(k.mounts, devfs.Config{
+	k.mounts, k.root = core.NewMounts(k.memory, devfs.Config{
 		Random:  k.random,
 		Log:     func(line string) { k.log.Infof("%s", line) },
 		ReadLog: k.log.Text,
@@ -34,13 +28,7 @@ func (k *kernel) makeFiles() error {
 		}
 		boot.FreeInitramfs()
 	}
-	for _, directory := range []string{"/dev", "/proc", "/sys", "/tmp"} {
-		k.at(directory).MakeDirectory(0o755) // fails if the initramfs has it
-	}
-	if err := k.at("/dev").MountAt(tmpfs.New(k.memory, tmpfs.Config{Mode: 0o755}), "devtmpfs", 0); err != nil {
-		return fmt.Errorf("/dev cannot be mounted: %w", err)
-	}
-	return devfs.Populate(k.root, "/dev")
+	return core.MountDevices(k.root, k.memory)
 }
 
 // at returns a path for file operations of the kernel itself.

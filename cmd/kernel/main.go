@@ -15,6 +15,7 @@ import (
 	"slowpath/boot"
 	"slowpath/boot/commandline"
 	"slowpath/clock"
+	"slowpath/core"
 	"slowpath/dev/rtc"
 	"slowpath/entropy"
 	"slowpath/entry"
@@ -95,7 +96,7 @@ func (k *kernel) run() error {
 	if err != nil {
 		return err
 	}
-	loop, err := newLoop(k.visits)
+	loop, err := core.NewLoop(duties, k.visits)
 	if err != nil {
 		return err
 	}

@@ -1,13 +1,12 @@
 package main
 
 import (
-	"fmt"
 	"math"
 
 	"slowpath/arch/amd64"
 	"slowpath/boot"
 	"slowpath/clock"
-	"slowpath/fs"
+	"slowpath/core"
 	"slowpath/fs/procfs"
 	"slowpath/klog"
 	"slowpath/syscall"
@@ -22,17 +21,7 @@ func (k *kernel) mountSystemFiles() error {
 		CPUs: k.processors, Release: syscall.Release, Version: syscall.Version, CommandLine: boot.CommandLine(),
 		Sysctls: []sysctl.Row{k.printkRow(), k.fileCountRow()},
 	}), k.slowpathFiles())
-	sys := procfs.NewSysfs(boot.CPUs())
-	for _, m := range []struct {
-		point, name string
-		files       fs.Filesystem
-	}{{"/proc", "proc", proc}, {"/sys", "sysfs", sys}} {
-		k.mounts.Register(m.name, func(string) (fs.Filesystem, error) { return m.files, nil })
-		if err := k.at(m.point).MountAt(m.files, m.name, 0); err != nil {
-			return fmt.Errorf("%s cannot be mounted: %w", m.point, err)
-		}
-	}
-	return k.mountTerminals()
+	return core.MountSystemFiles(k.root, k.tasks, proc, boot.CPUs())
 }
 
 // fileCountRow returns /proc/sys/fs/file-nr: the open files, those that are allocated and

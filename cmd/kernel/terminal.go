@@ -72,16 +72,6 @@ func (c *console) receive(f hostlink.Frame) {
 	}
 }
 
-// mountTerminals registers /dev/tty and /dev/ptmx and mounts /dev/pts.
-func (k *kernel) mountTerminals() error {
-	pts := tty.NewPTS(k.tasks)
-	tty.Register(k.mounts, pts, nil)
-	if err := k.at("/dev/pts").MountAt(pts, "devpts", unix.MS_NOSUID|unix.MS_NOEXEC); err != nil {
-		return fmt.Errorf("/dev/pts cannot be mounted: %w", err)
-	}
-	return nil
-}
-
 // terminalFiles returns a descriptor table in which 0, 1 and 2 are the terminal.
 func (k *kernel) terminalFiles(spec *runspec.Spec) (*fs.FDTable, error) {
 	c := k.newConsole(spec)

@@ -33,31 +33,59 @@ type Machine struct {
 	dropped    sync.Map     // roots passed to DropRoot
 }
 
+// NewMachine returns a machine with the given number of frames. Close frees them.
+func NewMachine(frames int) (*Machine, error) {
+	arena, err := unix.Mmap(-1, 0, frames*frame.Size, unix.PROT_READ|unix.PROT_WRITE,
+		unix.MAP_PRIVATE|unix.MAP_ANON|unix.MAP_NORESERVE)
+	if err != nil {
+		return nil, err
+	}
+	m := &Machine{arena: arena, infos: make([]frame.Info, frames)}
+	m.Reset()
+	return m, nil
+}
+
+// Reset makes every frame free and removes the limit of Limit. No goroutine may use
+// the machine.
+func (m *Machine) Reset() {
+	clear(m.infos)
+	m.limit.Store(-1)
+	m.dropped.Clear()
+	m.frames = frame.Allocator{}
+	m.frames.Init(uintptr(unsafe.Pointer(&m.infos[0])), frame.Number(len(m.infos)))
+	if !m.frames.AddRange(1, frame.Number(len(m.infos))) {
+		panic("mmtest: the allocator refuses the frames")
+	}
+}
+
+// Close frees the memory of the machine. No goroutine may use it any more.
+func (m *Machine) Close() { unix.Munmap(m.arena) }
+
+// NewMemory returns a memory whose frames are those of the machine. hardware
+// implements mm.Machine: it is m, or a type that embeds m.
+func (m *Machine) NewMemory(hardware mm.Machine) (*mm.Memory, error) {
+	settings := sysctl.Defaults()
+	settings.MinFreeKBytes.Set(0) // the machine is smaller than the default
+	return mm.New(mm.Config{
+		Settings:    settings,
+		Machine:     hardware,
+		DirectMap:   uintptr(unsafe.Pointer(&m.arena[0])),
+		Infos:       m.frames.Infos(),
+		TotalFrames: len(m.infos) - 1,
+		Reserve:     8,
+	})
+}
+
 // New returns a memory with the given number of frames, and its machine. The
 // test must free every frame that it allocates: New registers a cleanup that
 // fails the test if frames have leaked.
 func New(t testing.TB, frames int) (*mm.Memory, *Machine) {
 	t.Helper()
-	arena, err := unix.Mmap(-1, 0, frames*frame.Size, unix.PROT_READ|unix.PROT_WRITE,
-		unix.MAP_PRIVATE|unix.MAP_ANON|unix.MAP_NORESERVE)
+	m, err := NewMachine(frames)
 	if err != nil {
 		t.Fatalf("mmap of the arena: %v", err)
 	}
-	m := &Machine{arena: arena, infos: make([]frame.Info, frames)}
-	m.limit.Store(-1)
-	m.frames.Init(uintptr(unsafe.Pointer(&m.infos[0])), frame.Number(frames))
-	if !m.frames.AddRange(1, frame.Number(frames)) {
-		t.Fatalf("AddRange failed for %d frames", frames)
-	}
-	settings := sysctl.Defaults()
-	settings.MinFreeKBytes.Set(0) // the machine is smaller than the default
-	memory, err := mm.New(mm.Config{Settings: settings,
-		Machine:     m,
-		DirectMap:   uintptr(unsafe.Pointer(&arena[0])),
-		Infos:       m.frames.Infos(),
-		TotalFrames: frames - 1,
-		Reserve:     8,
-	})
+	memory, err := m.NewMemory(m)
 	if err != nil {
 		t.Fatalf("mm.New: %v", err)
 	}
@@ -66,7 +94,7 @@ func New(t testing.TB, frames int) (*mm.Memory, *Machine) {
 		if now := memory.Stats().Free; now != free && !t.Failed() {
 			t.Errorf("%d frames are still in use at the end of the test", free-now)
 		}
-		unix.Munmap(arena)
+		m.Close()
 	})
 	return memory, m
 }

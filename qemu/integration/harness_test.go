@@ -116,6 +116,9 @@ var (
 	bare = []string{"catalogue_start", "bench"}
 )
 
+// goPrograms are the programs in Go.
+var goPrograms = []string{"goprogram", "fuzzer"}
+
 // buildPrograms compiles the test programs, two at a time.
 func buildPrograms() error {
 	var commands [][]string
@@ -130,7 +133,9 @@ func buildPrograms() error {
 	for _, name := range bare {
 		commands = append(commands, cCommand(compilers[0].command, name, name, "-nostdlib", "-fno-stack-protector"))
 	}
-	commands = append(commands, []string{"go", "build", "-o", program("goprogram"), "./" + sources + "/goprogram"})
+	for _, name := range goPrograms {
+		commands = append(commands, []string{"go", "build", "-o", program(name), "./" + sources + "/" + name})
+	}
 	errs := make([]error, len(commands))
 	slots := make(chan struct{}, 2)
 	var wg sync.WaitGroup

@@ -5,6 +5,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 )
 
 // long reports whether the long forms of the soak tests run. make soak runs the
@@ -37,4 +38,26 @@ func TestSoakMixedLoadSucceeds(t *testing.T) {
 	if got.code != 0 || !strings.HasPrefix(got.out, "0 of 6") {
 		t.Errorf("got %+v", got)
 	}
+}
+
+// TestSoakRandomSystemCallsLeaveNothing runs the fuzzer on four CPUs. It fails if the
+// machine ends, or if processes, memory or goroutines of the kernel are left.
+func TestSoakRandomSystemCallsLeaveNothing(t *testing.T) {
+	seconds := choose(8, 1800)
+	seed := time.Now().Unix()
+	if !long() {
+		seed = 1
+	}
+	got := onSlowpath(t, "", "--timeout", fmt.Sprint(seconds+120), "--smp", "4", "--mem", "512",
+		program("fuzzer"), "-seconds", fmt.Sprint(seconds), "-seed", fmt.Sprint(seed))
+	if got.code != 0 {
+		t.Errorf("exit code %d; the last seed repeats the round with fuzzer -seed N -rounds 1:\n%s\n%s",
+			got.code, lastLines(got.out, 40), lastLines(got.errors, 80))
+	}
+}
+
+// lastLines returns the last n lines of a text.
+func lastLines(text string, n int) string {
+	lines := strings.Split(text, "\n")
+	return strings.Join(lines[max(0, len(lines)-n):], "\n")
 }

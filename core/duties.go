@@ -1,0 +1,76 @@
+// Package core connects the layers of the kernel that need no hardware: files,
+// duties, system calls and the user loop. cmd/kernel runs them on the machine,
+// fuzz/hostkernel on a model of it.
+package core
+
+import (
+	"fmt"
+
+	"slowpath/arch/amd64"
+	"slowpath/entry"
+	"slowpath/sched"
+	"slowpath/syscall"
+	"slowpath/task"
+)
+
+// NewDuties joins the rows of entry.Duties with their handlers. The error names a
+// row without a handler, or a handler without a row.
+func NewDuties(s *sched.Scheduler) (*entry.Table[*task.Task], error) {
+	handlers := []entry.Handlers[*task.Task]{
+		sched.Handlers[*task.Task](s),
+		task.SignalHandlers(),
+		task.WorkHandlers(),
+		task.RestartableSequenceHandlers(),
+		task.MachineCheckHandlers(),
+		{Flag: entry.UserReturnNotify, Last: amd64.LoadControls},
+		{Flag: entry.RecordExits, Entry: func(t *task.Task, _ *entry.Call) entry.Verdict {
+			t.Visit.Kept = true
+			return entry.Proceed
+		}},
+	}
+	return entry.NewTable(entry.Duties(), append(handlers, unraised()...)...)
+}
+
+// NewLoop returns the user loop over the table of duties, the table of system
+// calls and the owners of exceptions.
+func NewLoop(duties *entry.Table[*task.Task], visits *entry.Recorder) (*entry.Loop[*task.Task], error) {
+	exceptions, err := entry.NewExceptions(task.ExceptionHandlers()...)
+	if err != nil {
+		return nil, err
+	}
+	return entry.NewLoop(entry.LoopConfig[*task.Task]{
+		Calls: syscall.Dispatch(entry.X86_64), Duties: duties, Exceptions: exceptions, Recorder: visits,
+	}), nil
+}
+
+// unraised returns handlers for the duties that nothing in this kernel raises
+// yet. They keep their place in the order. If one is raised all the same, that is
+// a bug: the handler panics with the duty's name, which ends the task.
+func unraised() []entry.Handlers[*task.Task] {
+	var handlers []entry.Handlers[*task.Task]
+	for _, d := range entry.Duties() {
+		switch d.Flag {
+		case entry.SyscallTrace, entry.SyscallEmu, entry.SingleStep, entry.Seccomp,
+			entry.SyscallTracepoint, entry.SyscallAudit, entry.NoHZ, entry.Uprobe:
+			handlers = append(handlers, reportUnraised(d))
+		}
+	}
+	return handlers
+}
+
+func reportUnraised(d entry.Duty) entry.Handlers[*task.Task] {
+	bug := func() {
+		panic(fmt.Sprintf("the duty %v is set, but nothing in this kernel raises it", d.Flag))
+	}
+	h := entry.Handlers[*task.Task]{Flag: d.Flag}
+	if d.When&entry.AtSyscallEntry != 0 {
+		h.Entry = func(*task.Task, *entry.Call) entry.Verdict { bug(); return entry.Skip }
+	}
+	if d.When&entry.AtSyscallExit != 0 {
+		h.Exit = func(*task.Task, *entry.Call) { bug() }
+	}
+	if d.When&entry.BeforeUser != 0 {
+		h.BeforeUserFrame = func(*task.Task, *amd64.Frame) { bug() }
+	}
+	return h
+}

@@ -1,0 +1,247 @@
+// Package hostkernel is the whole kernel above arch, boot and goos, as a part of a
+// Linux program: files, memory, tasks, system calls and the user loop, connected as
+// in cmd/kernel. The hardware is a model: page tables are walked in Go, and user
+// mode executes a program of package fuzz/program, one goroutine for each task.
+//
+// It serves tests under the race detector, coverage-guided fuzzing, and tests with
+// injected panics and allocation failures. Only tests import it.
+package hostkernel
+
+import (
+	"bytes"
+	"debug/elf"
+	"encoding/binary"
+	"fmt"
+	"runtime"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"slowpath/arch/amd64"
+	"slowpath/core"
+	"slowpath/cred"
+	"slowpath/entry"
+	"slowpath/fs"
+	"slowpath/fs/devfs"
+	"slowpath/fs/procfs"
+	"slowpath/fuzz/program"
+	"slowpath/mm"
+	"slowpath/sched"
+	"slowpath/task"
+	"slowpath/task/procview"
+	"slowpath/vdso"
+)
+
+// userLimit is the end of user memory.
+const userLimit = amd64.UserLimit
+
+// Config configures a kernel.
+type Config struct {
+	// Frames is the number of frames of memory.
+	Frames int
+	// UID is the user of the program. 0 is root.
+	UID uint32
+	// Idle is how long all tasks must sleep until the program counts as ended.
+	Idle time.Duration
+	// Limit is the time after which the tasks are killed in any case.
+	Limit time.Duration
+	// Locks says that Run looks for held locks, which takes as long as many programs.
+	Locks bool
+	// Injection is a panic or an allocation failure, or nil.
+	Injection *Injection
+}
+
+// patience is the time for the exit of all tasks after they were killed. A task
+// that takes longer hangs.
+const patience = 20 * time.Second
+
+// cpus is the number of CPUs of the kernel.
+const cpus = 2
+
+// Kernel is a kernel that runs one program.
+type Kernel struct {
+	Tasks *task.Kernel
+
+	config     Config
+	machine    *machine
+	memory     *mm.Memory
+	free       int // free frames before the kernel was made
+	goroutines int // goroutines before the kernel was made
+	mounts     *fs.Mounts
+	root       fs.KernelCaller
+	rootFiles  fs.Filesystem
+	scheduler  *sched.Scheduler
+	vdso       *vdso.VDSO
+	duties     *entry.Table[*task.Task]
+	loop       *entry.Loop[*task.Task]
+
+	program  *program.Program
+	next     atomic.Int32 // routines that are taken
+	slots    [program.Slots]atomic.Uint64
+	nextSlot atomic.Uint32
+	users    sync.Map // *user by *amd64.Frame
+	calls    atomic.Int64
+
+	logMu sync.Mutex
+	log   []string
+}
+
+// threads implements sched.Threads: the model has no CPUs to choose from.
+type threads struct{}
+
+func (threads) Pin(uint64) {}
+func (threads) Yield()     {}
+
+// New returns a kernel with an empty file system, ready for Run.
+func New(c Config) (*Kernel, error) {
+	k := &Kernel{config: c, goroutines: runtime.NumGoroutine()}
+	hardware, err := takeMachine(c.Frames)
+	if err != nil {
+		return nil, err
+	}
+	k.machine = &machine{Machine: hardware, injection: c.Injection}
+	if k.memory, err = hardware.NewMemory(k.machine); err != nil {
+		return nil, err
+	}
+	k.free = k.memory.Stats().Free
+	k.mounts, k.root = core.NewMounts(k.memory, devfs.Config{
+		Random: fill, Log: func(string) {}, ReadLog: func() []byte { return []byte("log\n") },
+	})
+	k.rootFiles = k.mounts.Root().Mount().Filesystem()
+	if err := core.MountDevices(k.root, k.memory); err != nil {
+		return nil, err
+	}
+	if err := k.makeTasks(); err != nil {
+		return nil, err
+	}
+	return k, k.writeProgram()
+}
+
+// makeTasks creates the user loop and the kernel of package task.
+func (k *Kernel) makeTasks() (err error) {
+	k.scheduler = &sched.Scheduler{CPUs: cpus, Threads: threads{}}
+	if k.duties, err = core.NewDuties(k.scheduler); err != nil {
+		return err
+	}
+	if k.loop, err = core.NewLoop(k.duties, entry.NewRecorder(1, 8)); err != nil {
+		return err
+	}
+	k.loop.SetModel(k.enterUser)
+	if k.vdso, err = vdso.New(k.memory, vdso.Clock{Scale: 1 << 32}); err != nil {
+		return err
+	}
+	k.Tasks = task.New(task.Config{
+		Run: k.run, Memory: k.memory, MapVDSO: k.vdso.Map, CPUs: cpus, Scheduler: k.scheduler,
+		Random: fill, Log: k.logf,
+	})
+	k.Tasks.StartReaper()
+	processors := func() []procfs.CPU { return make([]procfs.CPU, cpus) }
+	proc := procfs.New(procview.New(k.Tasks, procview.Config{CPUs: processors, Release: "6.1", Version: "1"}), procfs.Extra{Name: "slowpath"})
+	return core.MountSystemFiles(k.root, k.Tasks, proc, cpus)
+}
+
+// fill stands for random bytes. They are the same in every run.
+func fill(p []byte) {
+	for i := range p {
+		p[i] = byte(i*37 + 11)
+	}
+}
+
+// logf keeps the lines of the kernel's log.
+func (k *Kernel) logf(format string, arguments ...any) {
+	k.logMu.Lock()
+	defer k.logMu.Unlock()
+	k.log = append(k.log, fmt.Sprintf(format, arguments...))
+}
+
+// panics returns the lines of the log that report a bug of the kernel.
+func (k *Kernel) panics() string {
+	k.logMu.Lock()
+	defer k.logMu.Unlock()
+	var found []string
+	for _, line := range k.log {
+		if !strings.HasPrefix(line, "Out of memory") && !strings.Contains(line, "injected in a ") {
+			found = append(found, line)
+		}
+	}
+	return strings.Join(found, "\n")
+}
+
+// at returns a path for file operations of the harness.
+func (k *Kernel) at(name string) fs.At { return fs.At{Caller: k.root, Name: name, Follow: true} }
+
+// executable is the ELF file of program.Executable: a page of code, and the data
+// area.
+var executable = func() []byte {
+	const headers = 64 + 2*56
+	image := program.Image(handlerAddress, restorerAddress)
+	h := elf.Header64{
+		Type: uint16(elf.ET_EXEC), Machine: uint16(elf.EM_X86_64), Version: 1, Entry: codeAddress + headers,
+		Phoff: 64, Ehsize: 64, Phentsize: 56, Phnum: 2,
+	}
+	copy(h.Ident[:], "\x7fELF\x02\x01\x01")
+	code := elf.Prog64{
+		Type: uint32(elf.PT_LOAD), Flags: uint32(elf.PF_R | elf.PF_X), Vaddr: codeAddress,
+		Filesz: headers, Memsz: mm.PageSize, Align: mm.PageSize,
+	}
+	data := elf.Prog64{
+		Type: uint32(elf.PT_LOAD), Flags: uint32(elf.PF_R | elf.PF_W), Off: mm.PageSize, Vaddr: program.DataBase,
+		Filesz: uint64(len(image)), Memsz: program.DataSize, Align: mm.PageSize,
+	}
+	var b bytes.Buffer
+	binary.Write(&b, binary.LittleEndian, h)
+	binary.Write(&b, binary.LittleEndian, code)
+	binary.Write(&b, binary.LittleEndian, data)
+	b.Write(make([]byte, mm.PageSize-b.Len()))
+	b.Write(image)
+	return b.Bytes()
+}()
+
+// writeProgram writes the executable, and makes /tmp writable for all users.
+func (k *Kernel) writeProgram() error {
+	f, err := k.at(program.Executable).Open(unix.O_WRONLY|unix.O_CREAT, 0o755)
+	if err != nil {
+		return err
+	}
+	defer f.DecRef()
+	if _, err := f.Write(fs.NewBytesSource(executable)); err != nil {
+		return err
+	}
+	tmp, err := k.at("/tmp").Lookup()
+	if err != nil {
+		return err
+	}
+	return tmp.ChangeMode(k.root, 0o1777)
+}
+
+// spawn starts the first task of the program in /tmp, with /dev/null as its standard
+// files.
+func (k *Kernel) spawn() error {
+	context := fs.NewContext(k.mounts)
+	directory, err := k.at("/tmp").Lookup()
+	if err != nil {
+		return err
+	}
+	context.SetDirectory(directory)
+	table := fs.NewFDTable()
+	for range 3 {
+		f, err := k.at("/dev/null").Open(unix.O_RDWR, 0)
+		if err != nil {
+			return err
+		}
+		if _, err := table.Install(f, 0, fs.MaxDescriptors, fs.KeepOnExec); err != nil {
+			return err
+		}
+	}
+	c := cred.Root()
+	if k.config.UID != 0 {
+		c = cred.User(k.config.UID, k.config.UID)
+	}
+	_, err = k.Tasks.Spawn(task.SpawnRequest{
+		Path: program.Executable, Argv: []string{program.Executable}, FDs: table, FS: context, Credentials: c,
+	})
+	return err
+}

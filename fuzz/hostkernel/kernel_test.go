@@ -1,0 +1,57 @@
+package hostkernel
+
+import (
+	"flag"
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"slowpath/fuzz/program"
+)
+
+// The flags of the long forms.
+var (
+	duration = flag.Duration("fuzz.duration", 3*time.Second, "how long TestRandomPrograms runs")
+	shrink   = flag.Bool("fuzz.shrink", false, "print the smallest program of the seed that still fails")
+	group    = flag.Int("fuzz.group", 0, "run only programs of the calls of this group, from 1; 0 is every program")
+	seed     = flag.Uint64("fuzz.seed", 0, "the first seed of TestRandomPrograms; 0 is a new one each time")
+)
+
+// randomInput returns the input of a seed: up to 8 tasks that share what their clone
+// flags say.
+func randomInput(seed uint64) []byte {
+	r := rand.New(rand.NewPCG(seed, 1))
+	input := []byte{byte(r.Uint32())}
+	return append(input, program.Random(r, program.Shape{Routines: 1 + r.IntN(8), Instructions: 5 + r.IntN(60), Group: *group})...)
+}
+
+// TestRandomPrograms runs random programs. Under the race detector it finds data
+// races; otherwise panics, leaks and hangs.
+func TestRandomPrograms(t *testing.T) {
+	first := *seed
+	if first == 0 {
+		first = uint64(time.Now().UnixNano()) % 1e9
+	}
+	calls, runs := int64(0), 0
+	for start := time.Now(); time.Since(start) < *duration; runs++ {
+		s := first + uint64(runs)
+		n, err := RunInput(randomInput(s), nil)
+		if calls += n; err != nil {
+			t.Fatalf("the program of seed %d: %v", s, err)
+		}
+		if t.Failed() { // by the race detector
+			t.Fatalf("the program of seed %d has a data race", s)
+		}
+	}
+	t.Logf("%d programs made %d system calls", runs, calls)
+}
+
+// TestShrink prints the smallest part of the program of a seed that still fails.
+func TestShrink(t *testing.T) {
+	if !*shrink {
+		t.Skip("run with -fuzz.shrink and -fuzz.seed to shrink a program that fails")
+	}
+	input := randomInput(*seed)
+	p, err := Minimize(configOf(input[0]), program.Decode(input[1:]), 5)
+	t.Logf("%v\n%v", err, p)
+}
