@@ -74,8 +74,17 @@ func (p *process) openDescriptor(name string) (int, error) {
 	if err != nil {
 		return 0, unix.ENOENT
 	}
-	f.DecRef()
+	drop(f)
 	return int(fd), nil
+}
+
+// drop drops a reference to a file during a lookup, when the namespace is locked. If the
+// process has closed the file since, a goroutine of its own closes it, because that may
+// need the lock.
+func drop(f *fs.File) {
+	if !f.DropUnlessLast() {
+		go f.DecRef()
+	}
 }
 
 func (p *process) listDescriptors(kind uint32) []fs.DirectoryEntry {
@@ -107,7 +116,7 @@ func (p *process) descriptorLink(fd int) entry {
 		if err != nil {
 			return fs.Path{}, err
 		}
-		defer f.DecRef()
+		defer drop(f)
 		return f.Path(), nil
 	}
 	name := func(c fs.Caller) (string, error) {
@@ -129,7 +138,7 @@ func (p *process) linkMode(fd int) uint32 {
 	if err != nil {
 		return mode
 	}
-	defer f.DecRef()
+	defer drop(f)
 	if f.Readable() {
 		mode |= 0o500
 	}
