@@ -206,7 +206,7 @@ func TestListenerCloseResetsWaitingClients(t *testing.T) {
 	if err := unixsock.Of(client).Connect(w.Caller, name); err != nil {
 		t.Fatal(err)
 	}
-	set := epoll.New(w.Mounts)
+	set := epoll.New(w.Mounts, w.Caller)
 	defer set.DecRef()
 	epoll.Of(set).Add(client, 3, epoll.Event{Events: unix.EPOLLIN | unix.EPOLLRDHUP | unix.EPOLLET})
 	epoll.Of(set).Collect(1)
