@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"slowpath/fs"
+	"slowpath/guard"
 	"slowpath/wait"
 )
 
@@ -298,9 +299,10 @@ func (s *Socket) Shutdown(how int) error {
 	if how < unix.SHUT_RD || how > unix.SHUT_RDWR {
 		return unix.EINVAL
 	}
-	s.domain.mu.Lock()
+	locked := guard.Lock(&s.domain.mu)
+	defer locked.Release()
 	if s.state != connected {
-		s.domain.mu.Unlock()
+		locked.Release()
 		return unix.ENOTCONN
 	}
 	read, write := how != unix.SHUT_WR, how != unix.SHUT_RD
@@ -309,7 +311,7 @@ func (s *Socket) Shutdown(how int) error {
 	if peer != nil && s.connections() {
 		peer.noRead, peer.noWrite = peer.noRead || write, peer.noWrite || read
 	}
-	s.domain.mu.Unlock()
+	locked.Release()
 	s.queue.Wake(wait.All)
 	if peer != nil {
 		peer.queue.Wake(wait.All)
@@ -321,7 +323,8 @@ func (s *Socket) Shutdown(how int) error {
 // ECONNRESET if received data was never read. Connections that were not
 // accepted are closed.
 func (s *Socket) Release() {
-	s.domain.mu.Lock()
+	locked := guard.Lock(&s.domain.mu)
+	defer locked.Release()
 	s.state = closed
 	if s.name.Abstract && s.domain.abstract[s.name.Name] == s {
 		delete(s.domain.abstract, s.name.Name)
@@ -335,7 +338,7 @@ func (s *Socket) Release() {
 		}
 		wake = append(wake, s.peer)
 	}
-	s.domain.mu.Unlock()
+	locked.Release()
 	for _, waiting := range pending {
 		waiting.Release()
 	}

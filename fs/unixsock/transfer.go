@@ -5,6 +5,7 @@ import (
 
 	"slowpath/abi"
 	"slowpath/fs"
+	"slowpath/guard"
 	"slowpath/wait"
 )
 
@@ -295,7 +296,8 @@ func (s *Socket) sendAsOwner(src fs.Source) (int, error) {
 // Ioctl implements fs.FileOperations: FIONREAD and TIOCOUTQ.
 func (s *Socket) Ioctl(_ *fs.File, c fs.Caller, request uint32, argument uint64) (uint64, error) {
 	count := 0
-	s.domain.mu.Lock()
+	locked := guard.Lock(&s.domain.mu)
+	defer locked.Release()
 	switch {
 	case request == unix.TIOCINQ && s.packets():
 		if len(s.incoming) > 0 {
@@ -306,9 +308,9 @@ func (s *Socket) Ioctl(_ *fs.File, c fs.Caller, request uint32, argument uint64)
 	case request == unix.TIOCOUTQ && s.peer != nil:
 		count = s.peer.bytes
 	case request != unix.TIOCOUTQ:
-		s.domain.mu.Unlock()
+		locked.Release()
 		return 0, unix.ENOTTY
 	}
-	s.domain.mu.Unlock()
+	locked.Release()
 	return 0, abi.CopyOut(c, argument, int32(count))
 }
