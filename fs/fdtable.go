@@ -261,12 +261,10 @@ func (t *FDTable) Replace(fd int, f *File, limit uint64, onExec ExecAction) erro
 	locked := guard.Lock(&t.mu)
 	defer locked.Release()
 	if err := t.grow(fd + 1); err != nil {
-		locked.Release()
 		return err
 	}
 	old := t.files[fd]
 	if old == nil && t.used.has(fd) {
-		t.mu.Unlock()
 		return unix.EBUSY
 	}
 	t.set(fd, f, onExec)

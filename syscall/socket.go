@@ -256,6 +256,11 @@ func sysShutdown(t *task.Task, a *amd64.Args) (uint64, error) {
 // send is sendmsg(2) with decoded arguments. It takes over the references in
 // out.Files.
 func send(t *task.Task, file *fs.File, s *unixsock.Socket, src *userMemory, flags uint32, out unixsock.Outgoing) (uint64, error) {
+	defer func() {
+		for _, f := range out.Files { // those that were not sent
+			f.DecRef()
+		}
+	}()
 	if flags&unix.MSG_OOB != 0 {
 		return 0, unix.EOPNOTSUPP
 	}
@@ -275,9 +280,6 @@ func send(t *task.Task, file *fs.File, s *unixsock.Socket, src *userMemory, flag
 		}
 		if err == unix.EPIPE && flags&unix.MSG_NOSIGNAL == 0 && s.Kind() == unix.SOCK_STREAM {
 			brokenPipe(t)
-		}
-		for _, f := range out.Files {
-			f.DecRef()
 		}
 		return moved(uint64(total), err)
 	}
