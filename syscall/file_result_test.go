@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"slices"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -194,6 +195,29 @@ func TestPositionsOfPipesAreESPIPEFirst(t *testing.T) {
 		u.fails(unix.ESPIPE, sysPwrite64, r, u.base, 1, 0)
 		u.fails(unix.EINVAL, sysPread64, w, u.base, 1, ^uint64(0))
 		u.fails(unix.EOPNOTSUPP, sysPwritev2, u.open("/f", unix.O_CREAT|unix.O_RDWR), vector, 1, 0, 0, unknownFlag)
+	})
+}
+
+// TestLockOfAClosedDescriptorIsUndone closes the descriptor while F_SETLKW waits for
+// a lock on it. The lock must not stay: no close(2) would release it.
+func TestLockOfAClosedDescriptorIsUndone(t *testing.T) {
+	asUser(t, func(u *user) {
+		holder := u.open("/f", unix.O_CREAT|unix.O_RDWR)
+		lock := u.put(0x500, words(unix.F_WRLCK, 0, 10, 0))
+		u.call(sysFcntl, holder, unix.F_OFD_SETLK, lock)
+		waiting := u.open("/f", unix.O_RDWR)
+		file, err := u.task.FDs.Get(int(holder))
+		if err != nil {
+			u.Fatal(err)
+		}
+		go func() { // acts as another thread
+			time.Sleep(20 * time.Millisecond)
+			u.task.FDs.Close(int(waiting))
+			file.Inode().Base().Locks().ReleaseRecords(file)
+			file.DecRef()
+		}()
+		u.fails(unix.EBADF, sysFcntl, waiting, unix.F_SETLKW, lock)
+		u.call(sysFcntl, holder, unix.F_OFD_SETLK, lock)
 	})
 }
 
