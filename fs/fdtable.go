@@ -187,6 +187,13 @@ func (t *FDTable) GetPath(fd int) (*File, error) {
 	return f, nil
 }
 
+// Refers reports whether fd is open and refers to f.
+func (t *FDTable) Refers(fd int, f *File) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return fd >= 0 && fd < len(t.files) && t.files[fd] == f
+}
+
 // Install gives f the lowest free descriptor that is at least minimum and below
 // limit, which is RLIMIT_NOFILE. The table takes over the caller's reference;
 // on an error the caller keeps it. Errors: EMFILE, ENOMEM, and EINVAL if minimum is

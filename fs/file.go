@@ -37,8 +37,9 @@ type FileOperations interface {
 	Queue() *wait.Queue
 	// Ioctl is ioctl(2): ENOTTY for an unknown request.
 	Ioctl(f *File, caller Caller, request uint32, argument uint64) (uint64, error)
-	// Allocate is fallocate(2).
-	Allocate(mode uint32, offset, length int64) error
+	// Allocate is fallocate(2). It calls stopped for each page. If that returns
+	// true, it undoes the allocation and fails with EINTR.
+	Allocate(mode uint32, offset, length int64, stopped func() bool) error
 	// Mappable returns the object that mmap(2) maps, or nil for anonymous memory:
 	// ENODEV if the file cannot be mapped.
 	Mappable() (mm.Mappable, error)

@@ -36,7 +36,7 @@ func (FileBase) Queue() *wait.Queue { return nil }
 func (FileBase) Ioctl(*File, Caller, uint32, uint64) (uint64, error) { return 0, unix.ENOTTY }
 
 // Allocate implements FileOperations: ENODEV.
-func (FileBase) Allocate(uint32, int64, int64) error { return unix.ENODEV }
+func (FileBase) Allocate(uint32, int64, int64, func() bool) error { return unix.ENODEV }
 
 // Mappable implements FileOperations: ENODEV.
 func (FileBase) Mappable() (mm.Mappable, error) { return nil, unix.ENODEV }

@@ -175,8 +175,9 @@ func (f *File) Truncate(size int64) error {
 }
 
 // Allocate is fallocate(2). Errors: EBADF, EINVAL, EFBIG, ENODEV, ESPIPE,
-// EOPNOTSUPP, ENOSPC.
-func (f *File) Allocate(mode uint32, offset, length int64) error {
+// EOPNOTSUPP, ENOSPC; EINTR after stopped, which reports whether the caller was
+// killed, has returned true.
+func (f *File) Allocate(mode uint32, offset, length int64, stopped func() bool) error {
 	if offset < 0 || length <= 0 {
 		return unix.EINVAL
 	}
@@ -186,7 +187,7 @@ func (f *File) Allocate(mode uint32, offset, length int64) error {
 	if offset+length < 0 {
 		return unix.EFBIG
 	}
-	return f.operations.Allocate(mode, offset, length)
+	return f.operations.Allocate(mode, offset, length, stopped)
 }
 
 // Mappable returns the object that mmap(2) maps, or nil for anonymous memory, as

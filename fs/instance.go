@@ -44,8 +44,8 @@ func (i *instance) useAgain() *instance {
 	return i
 }
 
-// release removes a mount that is no longer in use. After the last one it
-// notifies the file system if that implements Unmounted. It may sleep.
+// release removes a mount that is no longer in use. After the last one it calls
+// Unmounted of the file system, if it has that method. It may sleep.
 func (i *instance) release() {
 	if !i.owner.forget(i) {
 		return

@@ -243,7 +243,7 @@ func flockOf(l *fs.RecordLock) abi.Flock {
 }
 
 func setLock(owner lockOwner, conflict lockConflict) fcntlCommand {
-	return func(t *task.Task, f *fs.File, _ int, address uint64) (uint64, error) {
+	return func(t *task.Task, f *fs.File, descriptor int, address uint64) (uint64, error) {
 		lock, err := readLock(t, f, address, owner)
 		if err != nil {
 			return 0, err
@@ -254,12 +254,31 @@ func setLock(owner lockOwner, conflict lockConflict) fcntlCommand {
 		if lock.Kind != fs.Unlocked && t.Kernel().Memory().Admit(fs.RecordBytes) != nil {
 			return 0, unix.ENOLCK
 		}
-		if conflict == failIfHeld {
-			return 0, f.SetRecord(lock)
+		if err := setRecord(t, f, lock, conflict); err != nil {
+			return 0, err
 		}
-		defer f.StopWaiting(lock.Owner)
-		return 0, await(t, &f.Inode().Base().Locks().Queue, wait.All, func() error { return f.AwaitRecord(lock) })
+		if owner == processLock && !t.FDs.Refers(descriptor, f) {
+			return 0, undoRecord(f, lock)
+		}
+		return 0, nil
 	}
+}
+
+func setRecord(t *task.Task, f *fs.File, lock fs.RecordLock, conflict lockConflict) error {
+	if conflict == failIfHeld {
+		return f.SetRecord(lock)
+	}
+	defer f.StopWaiting(lock.Owner)
+	return await(t, &f.Inode().Base().Locks().Queue, wait.All, func() error { return f.AwaitRecord(lock) })
+}
+
+// undoRecord removes a lock that was set while another thread closed the descriptor.
+// That close(2) may have released the process's locks before this one was set, so it
+// would never be released (Linux: fcntl_setlk). It returns EBADF.
+func undoRecord(f *fs.File, lock fs.RecordLock) error {
+	lock.Kind = fs.Unlocked
+	f.SetRecord(lock)
+	return unix.EBADF
 }
 
 // sysFlock is flock(2).

@@ -201,7 +201,7 @@ func sysTruncate(t *task.Task, a *amd64.Args) (uint64, error) {
 
 func sysFallocate(t *task.Task, a *amd64.Args) (uint64, error) {
 	return withFile(t, a[0], func(file *fs.File) (uint64, error) {
-		return 0, file.Allocate(uint32(a[1]), int64(a[2]), int64(a[3]))
+		return 0, file.Allocate(uint32(a[1]), int64(a[2]), int64(a[3]), t.Killed)
 	})
 }
 

@@ -49,7 +49,7 @@ type Waiter struct {
 	Notify func(w *Waiter, happened Events)
 	// NotifyOne, if it is not nil, replaces Notify and makes the waiter
 	// exclusive: Wake stops at the first exclusive waiter whose NotifyOne
-	// returns true, which means that somebody was woken.
+	// returns true, which means that it has woken a goroutine.
 	NotifyOne func(w *Waiter, happened Events) bool
 
 	queue      *Queue
@@ -124,8 +124,8 @@ func (q *Queue) Wake(happened Events) {
 	}
 }
 
-// wakeExclusive notifies exclusive waiters in the order of Add until one of them
-// has woken somebody, or all of them for Err and Hup. q.mu is held.
+// wakeExclusive notifies exclusive waiters in the order of Add until NotifyOne of
+// one returns true. For Err and Hup it notifies all of them. q.mu is held.
 func (q *Queue) wakeExclusive(happened Events) {
 	for w := q.first; w != nil; w = w.next {
 		hit := happened & (w.Mask | Always)

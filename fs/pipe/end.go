@@ -173,7 +173,7 @@ func (e *end) Ioctl(_ *fs.File, caller fs.Caller, request uint32, argument uint6
 func (e *end) FillsWrites() {}
 
 // Allocate implements fs.FileOperations: ESPIPE.
-func (e *end) Allocate(uint32, int64, int64) error { return unix.ESPIPE }
+func (e *end) Allocate(uint32, int64, int64, func() bool) error { return unix.ESPIPE }
 
 // Release implements fs.FileOperations.
 func (e *end) Release() {

@@ -194,19 +194,20 @@ func (o *file) SeekFrom(current, offset int64, whence int) (int64, error) {
 }
 
 // Allocate implements fs.FileOperations.
-func (o *file) Allocate(mode uint32, offset, length int64) error {
+func (o *file) Allocate(mode uint32, offset, length int64, stopped func() bool) error {
 	switch mode {
 	case 0, unix.FALLOC_FL_KEEP_SIZE:
-		return o.regular.fill(offset, length, mode == 0)
+		return o.regular.fill(offset, length, mode, stopped)
 	case unix.FALLOC_FL_PUNCH_HOLE | unix.FALLOC_FL_KEEP_SIZE:
 		return o.regular.punch(offset, length)
 	}
 	return unix.EOPNOTSUPP
 }
 
-// fill allocates the missing pages of a range. With grow it also extends the
-// file to the end of the range.
-func (r *regular) fill(offset, length int64, grow bool) error {
+// fill allocates the missing pages of a range. Without FALLOC_FL_KEEP_SIZE it also
+// extends the file to the end of the range. Errors: EFBIG, EPERM, ENOSPC, and EINTR
+// once stopped returns true.
+func (r *regular) fill(offset, length int64, mode uint32, stopped func() bool) error {
 	end := offset + length
 	if end > maxSize {
 		return unix.EFBIG
@@ -224,6 +225,10 @@ func (r *regular) fill(offset, length int64, grow bool) error {
 	}
 	var added []uint64
 	for index := first; index < last; index++ {
+		if stopped() {
+			r.undoFill(added)
+			return unix.EINTR
+		}
 		if r.pages.get(index) != frame.None {
 			continue
 		}
@@ -235,13 +240,13 @@ func (r *regular) fill(offset, length int64, grow bool) error {
 		r.pages.put(index, n)
 		added = append(added, index)
 	}
-	if grow {
+	if mode&unix.FALLOC_FL_KEEP_SIZE == 0 {
 		r.size = max(r.size, end)
 	}
 	return nil
 }
 
-// undoFill removes the pages that a fill added before it ran out of space. r.mu
+// undoFill removes the pages that a fill added before it failed. r.mu
 // has been held since the fill began, so no page fault has mapped them.
 func (r *regular) undoFill(added []uint64) {
 	for _, index := range added {

@@ -22,6 +22,28 @@ func must(t testing.TB, err error) {
 	}
 }
 
+// running is the last argument of Allocate for a caller that is not killed.
+func running() bool { return false }
+
+// TestKilledCallerEndsAllocation stops an allocation in the middle: nothing of it
+// stays.
+func TestKilledCallerEndsAllocation(t *testing.T) {
+	w := fstest.New(t, 256)
+	f := w.Open("/f", unix.O_RDWR|unix.O_CREAT, 0o600)
+	asked := 0
+	killed := func() bool { asked++; return asked > 10 }
+	if err := f.Allocate(0, 0, 100*mm.PageSize, killed); err != unix.EINTR {
+		t.Errorf("allocation of a killed caller: %v, want EINTR", err)
+	}
+	if a := f.Attributes(); a.Size != 0 || a.Blocks != 0 {
+		t.Errorf("the file has %d bytes and %d blocks, want none", a.Size, a.Blocks)
+	}
+	must(t, f.Allocate(0, 0, 10*mm.PageSize, running))
+	if a := f.Attributes(); a.Size != 10*mm.PageSize {
+		t.Errorf("the file has %d bytes", a.Size)
+	}
+}
+
 // TestRandomReadsAndWritesMatchAModel applies random writes, reads, truncations
 // and holes to a file and to a byte slice, and compares the two.
 func TestRandomReadsAndWritesMatchAModel(t *testing.T) {
@@ -53,7 +75,7 @@ func TestRandomReadsAndWritesMatchAModel(t *testing.T) {
 			must(t, f.Truncate(offset))
 			model = append(model[:min(len(model), int(offset))], make([]byte, max(0, int(offset)-len(model)))...)
 		case 4:
-			must(t, f.Allocate(unix.FALLOC_FL_PUNCH_HOLE|unix.FALLOC_FL_KEEP_SIZE, offset, length))
+			must(t, f.Allocate(unix.FALLOC_FL_PUNCH_HOLE|unix.FALLOC_FL_KEEP_SIZE, offset, length, running))
 			if int(offset) < len(model) {
 				clear(model[offset:min(int(offset+length), len(model))])
 			}
@@ -238,7 +260,7 @@ func TestReservedWritableMappingForbidsSealing(t *testing.T) {
 	if _, err := tmpfs.ReserveWritable(object); err != unix.EPERM {
 		t.Errorf("a writable mapping after F_SEAL_FUTURE_WRITE: %v, want EPERM", err)
 	}
-	if err := future.Allocate(unix.FALLOC_FL_PUNCH_HOLE|unix.FALLOC_FL_KEEP_SIZE, 0, 1); err != unix.EPERM {
+	if err := future.Allocate(unix.FALLOC_FL_PUNCH_HOLE|unix.FALLOC_FL_KEEP_SIZE, 0, 1, running); err != unix.EPERM {
 		t.Errorf("a hole after F_SEAL_FUTURE_WRITE: %v, want EPERM", err)
 	}
 }

@@ -314,8 +314,8 @@ func (s *Socket) remove(p *part) {
 }
 
 // finish ends a receive that has stored the first parts. The other parts go back to
-// the front of the queue. If a message has left the queue, it wakes those who may
-// wait for room.
+// the front of the queue. If a message has left the queue, it wakes the
+// sockets that may wait for room.
 func (s *Socket) finish(r *reception, stored int) {
 	if r.mode == Peek {
 		return

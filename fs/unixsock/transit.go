@@ -8,8 +8,9 @@ import (
 )
 
 // transit are the files that were sent and not received yet. A socket may be in
-// transit to itself, or several to each other: nobody can receive them, and no
-// reference count becomes 0. collect finds them, like unix_gc in Linux.
+// transit to itself, or several to each other. If no descriptor leads to them, they
+// cannot be received, and their reference counts never become 0. collect finds them,
+// like unix_gc in Linux.
 type transit struct {
 	sockets map[*fs.File]int64 // how often each socket is in transit
 	total   int64              // files of all kinds
@@ -93,8 +94,8 @@ func (d *domain) collectAfterClose() {
 	}
 }
 
-// collect drops the files in transit to sockets that nobody can reach. The caller
-// holds no lock.
+// collect drops the files in transit to unreachable sockets. The caller holds no
+// lock.
 func (d *domain) collect() { dropAll(d.garbage()) }
 
 // garbage takes the files out of the queues of unreachable sockets.
@@ -113,7 +114,7 @@ func (d *domain) garbage() []*fs.File {
 }
 
 // unreachable returns the sockets to which all references are in transit, and
-// only to each other. Nobody can add a reference to them meanwhile: that needs
+// only to each other. No reference to them can be added meanwhile: that needs
 // another reference, or d.mu to receive one. d.mu is held.
 func (d *domain) unreachable() []*Socket {
 	// outside counts the references from messages that are not in transit to a

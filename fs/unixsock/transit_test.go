@@ -38,8 +38,7 @@ func witness(w *fstest.World) (*fs.File, func() bool) {
 }
 
 // TestSocketsThatOnlyHoldEachOtherAreReleased makes cycles of sockets in transit. A
-// file that is in transit with them is released if and only if nobody can receive
-// it.
+// file in transit with them is released, because it cannot be received.
 func TestSocketsThatOnlyHoldEachOtherAreReleased(t *testing.T) {
 	type pair struct{ a, b *fs.File }
 	newPair := func(w *fstest.World) pair {
@@ -324,8 +323,8 @@ func TestSendingNothingIsNoEndOfFile(t *testing.T) {
 	a.DecRef()
 }
 
-// TestPartialReadsOfAStreamWakeNobody counts the wake-ups that EPOLLET reports.
-func TestPartialReadsOfAStreamWakeNobody(t *testing.T) {
+// TestPartialReadsOfAStreamCauseNoWakeUp counts the wake-ups that EPOLLET reports.
+func TestPartialReadsOfAStreamCauseNoWakeUp(t *testing.T) {
 	w := fstest.New(t, 64)
 	a, b := unixsock.Pair(w.Mounts, w.Caller, unix.SOCK_STREAM, 0)
 	defer a.DecRef()
@@ -343,7 +342,7 @@ func TestPartialReadsOfAStreamWakeNobody(t *testing.T) {
 	}
 	receive(t, b, 4)
 	if woken != 1 {
-		t.Error("a partial read woke somebody")
+		t.Error("a partial read woke the reader or the writer")
 	}
 	receive(t, b, 100)
 	if woken != 2 {
