@@ -136,7 +136,7 @@ func selectChildren(t *task.Task, r *task.WaitRequest, kind uint64, id int) (non
 		if err != nil {
 			return false, err
 		}
-		r.Kind, r.ID = task.WaitPID, group.PID()
+		r.Kind, r.Process = task.WaitPIDFD, group
 		return file.NonBlocking(), nil
 	}
 	return false, unix.EINVAL

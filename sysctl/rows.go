@@ -35,6 +35,8 @@ func (s *Settings) Rows() []Row {
 		Setting("kernel/randomize_va_space", &s.RandomizeVASpace, math.MinInt32, maxInt),
 		Setting("kernel/threads-max", &s.ThreadsMax, 1, MaxThreads),
 		{Name: "kernel/dmesg_restrict", Mode: 0o644, Capability: capSysAdmin, Value: number(&s.DMesgRestrict, 0, 1)},
+		Setting("kernel/overflowuid", &s.KernelOverflowUID, 0, math.MaxUint16),
+		Setting("kernel/overflowgid", &s.KernelOverflowGID, 0, math.MaxUint16),
 		{Name: "kernel/sched_rr_timeslice_ms", Mode: 0o644, Value: s.timeslice()},
 		{Name: "kernel/sched_rt_period_us", Mode: 0o644, Value: Integer{
 			Get: s.SchedRTPeriodUS.Get, Min: 0, Max: maxInt,
@@ -55,6 +57,8 @@ func (s *Settings) Rows() []Row {
 		{Name: "fs/protected_symlinks", Mode: 0o600, Value: number(&s.ProtectedSymlinks, 0, 1)},
 		{Name: "fs/protected_fifos", Mode: 0o600, Value: number(&s.ProtectedFIFOs, 0, 2)},
 		{Name: "fs/protected_regular", Mode: 0o600, Value: number(&s.ProtectedRegular, 0, 2)},
+		Setting("fs/overflowuid", &s.OverflowUID, 0, math.MaxUint16),
+		Setting("fs/overflowgid", &s.OverflowGID, 0, math.MaxUint16),
 		Setting("fs/suid_dumpable", &s.SuidDumpable, 0, 2),
 
 		Setting("vm/overcommit_memory", &s.OvercommitMemory, 0, 2),

@@ -44,6 +44,8 @@ type Settings struct {
 	SchedRTPeriodUS    Int // microseconds
 	SchedRTRuntimeUS   Int // microseconds; -1 for no limit
 	DMesgRestrict      Int
+	// The ids for calls with ids of 16 bits, which do not exist here.
+	KernelOverflowUID, KernelOverflowGID Int
 
 	// fs
 	FileMax            Int // open files
@@ -56,7 +58,9 @@ type Settings struct {
 	ProtectedSymlinks  Int
 	ProtectedFIFOs     Int
 	ProtectedRegular   Int
-	SuidDumpable       Int // the dumpable value of programs with more privileges
+	// The ids for file systems and calls with ids of 16 bits, which do not exist here.
+	OverflowUID, OverflowGID Int
+	SuidDumpable             Int // the dumpable value of programs with more privileges
 
 	// vm
 	OvercommitMemory Int // policy
@@ -80,6 +84,8 @@ func Defaults() *Settings {
 		value   int64
 	}{
 		{&s.RandomizeVASpace, 2}, {&s.SchedRRTimesliceMS, 100},
+		{&s.KernelOverflowUID, 65534}, {&s.KernelOverflowGID, 65534},
+		{&s.OverflowUID, 65534}, {&s.OverflowGID, 65534},
 		{&s.SchedRTPeriodUS, 1000000}, {&s.SchedRTRuntimeUS, 950000},
 		{&s.FileMax, 8192}, {&s.NrOpen, 1 << 20},
 		{&s.PipeMaxSize, 1 << 20}, {&s.PipeUserPagesSoft, 16384}, {&s.MountMax, 100000},

@@ -420,3 +420,30 @@ func TestDefaultTimerSlackIsTheParentsCurrentOne(t *testing.T) {
 		}
 	})
 }
+
+// TestWaitForAPidfdIgnoresAProcessWithTheSameID: the process of the descriptor was
+// reaped, and its id was given to another child.
+func TestWaitForAPidfdIgnoresAProcessWithTheSameID(t *testing.T) {
+	w := newWorld(t)
+	w.process(func(t *Task) {
+		gate := make(chan struct{})
+		first := w.fork(t, func(*Task) { <-gate })
+		fd, err := t.OpenPID(first, 0)
+		if err != nil {
+			w.T.Error(err)
+			return
+		}
+		g, _ := t.GroupOfPIDFD(fd)
+		close(gate)
+		w.wait(t, first, 0)
+		second := w.clone(t, CloneArgs{ExitSignal: unix.SIGCHLD, SetTID: first}, func(*Task) {})
+		if second != first {
+			w.T.Errorf("the second child has the id %d, want %d", second, first)
+		}
+		if _, err := t.Wait(WaitRequest{Kind: WaitPIDFD, Process: g, Options: unix.WEXITED}); err != unix.ECHILD {
+			w.T.Errorf("waiting for a pidfd whose process was reaped: %v, want ECHILD", err)
+		}
+		w.wait(t, second, 0)
+		t.FDs.Close(fd)
+	})
+}

@@ -10,11 +10,12 @@ import (
 // WaitKind selects children in a WaitRequest.
 type WaitKind uint8
 
-// The kinds of waitid(2). WaitPIDFD is resolved to WaitPID by the caller.
+// The kinds of waitid(2).
 const (
 	WaitAny WaitKind = iota
 	WaitPID
 	WaitProcessGroup
+	WaitPIDFD
 )
 
 // WaitRequest holds the arguments of waitid(2). Options are its flags: WEXITED,
@@ -22,6 +23,7 @@ const (
 type WaitRequest struct {
 	Kind    WaitKind
 	ID      int
+	Process *ThreadGroup // for WaitPIDFD: its id may belong to another process by now
 	Options int
 }
 
@@ -85,6 +87,10 @@ func (r *WaitRequest) selects(t *Task, child *ThreadGroup) bool {
 	switch r.Kind {
 	case WaitPID:
 		if child.id.number != r.ID {
+			return false
+		}
+	case WaitPIDFD:
+		if child != r.Process {
 			return false
 		}
 	case WaitProcessGroup:
