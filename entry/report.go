@@ -101,20 +101,24 @@ func (r *Recorder) WriteCounts(w io.Writer) {
 	var served [32]uint64
 	var kinds [kindCount]uint64
 	for i := range r.rings {
-		ring := &r.rings[i]
-		ring.mu.Lock()
-		for bit, n := range ring.served {
-			served[bit] += n
-		}
-		for kind, n := range ring.kinds {
-			kinds[kind] += n
-		}
-		ring.mu.Unlock()
+		r.rings[i].addCounts(&served, &kinds)
 	}
 	for kind, n := range kinds {
 		fmt.Fprintf(w, "visits by %-12s %d\n", Kind(kind), n)
 	}
 	for _, d := range Duties() {
 		fmt.Fprintf(w, "served %-19v %d\n", d.Flag, served[d.Flag.bit()])
+	}
+}
+
+// addCounts adds the counters of the ring to those of the arguments.
+func (r *visitRing) addCounts(served *[32]uint64, kinds *[kindCount]uint64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for bit, n := range r.served {
+		served[bit] += n
+	}
+	for kind, n := range r.kinds {
+		kinds[kind] += n
 	}
 }

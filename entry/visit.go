@@ -158,18 +158,25 @@ type Cursor struct{ read [amd64.MaxCPUs]uint64 }
 // read.
 func (r *Recorder) Read(c *Cursor, out []Visit) (visits []Visit, lost uint64) {
 	for i := range r.rings {
-		ring := &r.rings[i]
-		ring.mu.Lock()
-		first := c.read[i]
-		if size := uint64(len(ring.visits)); ring.written-first > size {
-			lost += ring.written - first - size
-			first = ring.written - size
-		}
-		for n := first; n < ring.written; n++ {
-			out = append(out, ring.visits[n&ring.mask])
-		}
-		c.read[i] = ring.written
-		ring.mu.Unlock()
+		var overwritten uint64
+		out, overwritten = r.rings[i].read(&c.read[i], out)
+		lost += overwritten
 	}
+	return out, lost
+}
+
+// read is Recorder.Read for one ring. next is the number of visits that were read.
+func (r *visitRing) read(next *uint64, out []Visit) (visits []Visit, lost uint64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	first := *next
+	if size := uint64(len(r.visits)); r.written-first > size {
+		lost = r.written - first - size
+		first = r.written - size
+	}
+	for n := first; n < r.written; n++ {
+		out = append(out, r.visits[n&r.mask])
+	}
+	*next = r.written
 	return out, lost
 }

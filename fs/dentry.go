@@ -6,6 +6,8 @@ import (
 	"sync/atomic"
 
 	"golang.org/x/sys/unix"
+
+	"slowpath/guard"
 )
 
 // Dentry is a name of an inode in a directory, or the root of a tree. The
@@ -77,12 +79,11 @@ func (d *Dentry) forget(c *Dentry) {
 // moveTo gives d another name and replaces the dentry that had the name.
 // Mounts.tree is held for writing.
 func (d *Dentry) moveTo(parent *Dentry, name string) {
-	old := d.parent
-	old.mu.Lock()
-	if old.children[d.name] == d {
-		delete(old.children, d.name)
-	}
-	old.mu.Unlock()
+	guard.With(&d.parent.mu, func() {
+		if d.parent.children[d.name] == d {
+			delete(d.parent.children, d.name)
+		}
+	})
 	d.parent, d.name = parent, strings.Clone(name)
 	parent.mu.Lock()
 	defer parent.mu.Unlock()

@@ -7,6 +7,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"slowpath/guard"
 	"slowpath/mm"
 )
 
@@ -171,14 +172,15 @@ func (t *FDTable) Get(fd int) (*File, error) {
 // GetPath is Get for calls that also accept a file opened with O_PATH.
 func (t *FDTable) GetPath(fd int) (*File, error) {
 	var f *File
-	t.mu.Lock()
+	locked := guard.Lock(&t.mu)
+	defer locked.Release()
 	if fd >= 0 && fd < len(t.files) {
 		f = t.files[fd]
 	}
 	if f != nil {
 		f.IncRef()
 	}
-	t.mu.Unlock()
+	locked.Release()
 	if f == nil {
 		return nil, unix.EBADF
 	}
@@ -256,9 +258,10 @@ func (t *FDTable) Replace(fd int, f *File, limit uint64, onExec ExecAction) erro
 	if fd < 0 || uint64(fd) >= min(limit, MaxDescriptors) {
 		return unix.EBADF
 	}
-	t.mu.Lock()
+	locked := guard.Lock(&t.mu)
+	defer locked.Release()
 	if err := t.grow(fd + 1); err != nil {
-		t.mu.Unlock()
+		locked.Release()
 		return err
 	}
 	old := t.files[fd]
@@ -267,7 +270,7 @@ func (t *FDTable) Replace(fd int, f *File, limit uint64, onExec ExecAction) erro
 		return unix.EBUSY
 	}
 	t.set(fd, f, onExec)
-	t.mu.Unlock()
+	locked.Release()
 	t.closed(old)
 	return nil
 }
@@ -334,14 +337,15 @@ func (t *FDTable) Close(fd int) error {
 // Detach removes a descriptor and returns its file with the table's reference.
 // The caller drops the reference when it holds no locks. Error: EBADF.
 func (t *FDTable) Detach(fd int) (*File, error) {
-	t.mu.Lock()
+	locked := guard.Lock(&t.mu)
+	defer locked.Release()
 	if fd < 0 || fd >= len(t.files) || t.files[fd] == nil {
-		t.mu.Unlock()
+		locked.Release()
 		return nil, unix.EBADF
 	}
 	f := t.files[fd]
 	t.clear(fd)
-	t.mu.Unlock()
+	locked.Release()
 	t.unlock(f)
 	return f, nil
 }

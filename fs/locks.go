@@ -6,6 +6,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"slowpath/guard"
 	"slowpath/wait"
 )
 
@@ -84,10 +85,11 @@ func (l *FileLocks) blocker(want *RecordLock) (lowest RecordLock, found bool) {
 // setRecord sets a lock or, for Unlocked, removes it. If a lock of another
 // owner conflicts, blocked is set and holder is that owner.
 func (l *FileLocks) setRecord(want RecordLock) (holder LockOwner, blocked bool) {
-	l.mu.Lock()
+	locked := guard.Lock(&l.mu)
+	defer locked.Release()
 	if want.Kind != Unlocked {
 		if b, is := l.blocker(&want); is {
-			l.mu.Unlock()
+			locked.Release()
 			return b.Owner, true
 		}
 	}
@@ -99,7 +101,7 @@ func (l *FileLocks) setRecord(want RecordLock) (holder LockOwner, blocked bool) 
 	if owner, ok := want.Owner.(recordCounter); ok {
 		owner.countRecords(len(l.records) - before)
 	}
-	l.mu.Unlock()
+	locked.Release()
 	if freed {
 		l.Queue.Wake(wait.All)
 	}
@@ -161,15 +163,16 @@ func (l *FileLocks) ReleaseRecords(owner LockOwner) {
 // description holds a conflicting lock. A change of kind releases the old lock
 // first, as in Linux.
 func (l *FileLocks) SetWhole(f *File, kind LockKind) error {
-	l.mu.Lock()
+	locked := guard.Lock(&l.mu)
+	defer locked.Release()
 	old, held := l.whole[f]
 	if held && old == kind {
-		l.mu.Unlock()
+		locked.Release()
 		return nil
 	}
 	delete(l.whole, f)
 	err := l.addWhole(f, kind)
-	l.mu.Unlock()
+	locked.Release()
 	if held {
 		l.Queue.Wake(wait.All)
 	}

@@ -4,6 +4,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"slowpath/cred"
+	"slowpath/guard"
 )
 
 // MountAt mounts instance f at the path at without checking privileges. Errors:
@@ -51,9 +52,10 @@ func (at At) Mount(source, filesystemType string, flags uint64, options string) 
 
 func (at At) mountNew(source, filesystemType string, flags uint64, options string) error {
 	m := at.mounts()
-	m.tree.RLock()
+	locked := guard.RLock(&m.tree)
+	defer locked.Release()
 	makeInstance, known := m.types[filesystemType]
-	m.tree.RUnlock()
+	locked.Release()
 	if !known {
 		return unix.ENODEV
 	}

@@ -4,6 +4,8 @@ import (
 	"sync"
 
 	"golang.org/x/sys/unix"
+
+	"slowpath/guard"
 )
 
 // OpenRequest has the arguments of opening an inode.
@@ -64,9 +66,10 @@ func (m *Mounts) RegisterDevice(number uint64, open OpenFunc) {
 }
 
 func (d *devices) open(a *Attributes, inode Inode, r OpenRequest) (FileOperations, error) {
-	d.mu.RLock()
+	locked := guard.RLock(&d.mu)
+	defer locked.Release()
 	open, ok := d.drivers[deviceKey{a.Type(), a.Rdev}]
-	d.mu.RUnlock()
+	locked.Release()
 	if !ok {
 		return nil, unix.ENXIO
 	}

@@ -5,14 +5,15 @@ package mm
 // another mapping, or exceeds a limit or the available memory (brk(2), "C
 // library/kernel differences"). stop ends the population of a locked heap early.
 func (as *AddressSpace) Brk(address uint64, stop Stop) uint64 {
-	as.mu.Lock()
-	old := as.brk
-	ok := as.moveBrk(address)
-	if ok {
-		as.brk = address
-	}
-	brk, populate := as.brk, as.lockFuture == areaLocked
-	as.flushAndUnlock()
+	var old, brk uint64
+	var ok, populate bool
+	as.change(func() {
+		old = as.brk
+		if ok = as.moveBrk(address); ok {
+			as.brk = address
+		}
+		brk, populate = as.brk, as.lockFuture == areaLocked
+	})
 	if ok && populate && address > old {
 		as.Populate(pageUp(old), pageUp(address)-pageUp(old), stop)
 	}

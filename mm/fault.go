@@ -12,10 +12,9 @@ import (
 // sleep.
 func (as *AddressSpace) Fault(address uint64, access Access) FaultResult {
 	as.mu.Lock()
+	defer as.flushAndUnlock()
 	as.counters.faults.Add(1)
-	result := as.fault(address, access)
-	as.flushAndUnlock()
-	return result
+	return as.fault(address, access)
 }
 
 // fault is Fault with the address space locked.
@@ -235,9 +234,7 @@ func (as *AddressSpace) Populate(start, length uint64, stop Stop) error {
 		if stop.stops() {
 			return unix.EINTR
 		}
-		as.mu.Lock()
-		next, err := as.populate(address, min(end, address+populateBatch))
-		as.flushAndUnlock()
+		next, err := as.populateRange(address, min(end, address+populateBatch))
 		if err != nil {
 			return err
 		}
@@ -274,6 +271,13 @@ func (as *AddressSpace) nextPopulated(address uint64) (start, end uint64) {
 // populateBatch is how many bytes Populate handles before it releases the
 // address space's lock.
 const populateBatch = 64 * PageSize
+
+// populateRange is populate with the address space not locked.
+func (as *AddressSpace) populateRange(start, end uint64) (uint64, error) {
+	as.mu.Lock()
+	defer as.flushAndUnlock()
+	return as.populate(start, end)
+}
 
 // populate makes [start, end) present and returns end. The address space is
 // locked.

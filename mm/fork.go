@@ -10,25 +10,28 @@ func (as *AddressSpace) Fork(stop Stop) (*AddressSpace, error) {
 	if err != nil {
 		return nil, err
 	}
-	as.mu.Lock()
-	size := int64(as.areas.count) * areaBytes
-	if err := as.memory.Reserve(size); err != nil {
-		as.mu.Unlock()
-		child.DecRef()
-		return nil, err
-	}
-	defer as.memory.Unreserve(size)
-	child.mu.Lock()
-	child.SetDumpable(as.Dumpable())
-	child.limits, child.layout, child.brk = as.limits, as.layout, as.brk
-	err = as.copyAreas(child, stop)
-	child.flushAndUnlock()
-	as.flushAndUnlock()
-	if err != nil {
+	if err := as.copyTo(child, stop); err != nil {
 		child.DecRef()
 		return nil, err
 	}
 	return child, nil
+}
+
+// copyTo copies the areas, the limits and the layout to a new child. It fails with
+// ENOMEM.
+func (as *AddressSpace) copyTo(child *AddressSpace, stop Stop) error {
+	as.mu.Lock()
+	defer as.flushAndUnlock()
+	size := int64(as.areas.count) * areaBytes
+	if err := as.memory.Reserve(size); err != nil {
+		return err
+	}
+	defer as.memory.Unreserve(size)
+	child.mu.Lock()
+	defer child.flushAndUnlock()
+	child.SetDumpable(as.Dumpable())
+	child.limits, child.layout, child.brk = as.limits, as.layout, as.brk
+	return as.copyAreas(child, stop)
 }
 
 // copyAreas copies the areas that the child inherits: all but those with

@@ -173,14 +173,13 @@ func (as *AddressSpace) prefault(start, end uint64, access Access, stop Stop) er
 		if stop.stops() {
 			return unix.EINTR
 		}
-		as.mu.Lock()
-		v := as.areas.find(start)
-		hole := v == nil || v.start > start
-		result := FaultNoMapping
-		if !hole {
-			result = as.fault(start, access)
-		}
-		as.flushAndUnlock()
+		hole, result := false, FaultNoMapping
+		as.change(func() {
+			v := as.areas.find(start)
+			if hole = v == nil || v.start > start; !hole {
+				result = as.fault(start, access)
+			}
+		})
 		switch {
 		case hole, result == FaultNoMemory:
 			return unix.ENOMEM

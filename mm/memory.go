@@ -7,6 +7,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"slowpath/guard"
 	"slowpath/mm/frame"
 	"slowpath/sysctl"
 )
@@ -122,14 +123,15 @@ func (m *Memory) Settings() *sysctl.Settings { return m.settings }
 // caller must overwrite all of it before it becomes visible to a user. It fails
 // with ENOMEM when only the kernel's reserve is left.
 func (m *Memory) Allocate() (frame.Number, error) {
-	m.mu.Lock()
+	locked := guard.Lock(&m.mu)
+	defer locked.Release()
 	if m.loaded == 0 && !m.refill() {
-		m.mu.Unlock()
+		locked.Release()
 		return frame.None, unix.ENOMEM
 	}
 	m.loaded--
 	n := m.magazine[m.loaded]
-	m.mu.Unlock()
+	locked.Release()
 	frame.InfoAt(m.infos, n).Refs.Store(1)
 	return n, nil
 }
@@ -173,10 +175,15 @@ func (m *Memory) Get(n frame.Number) {
 // Put drops a reference. Dropping the last one frees the frame.
 func (m *Memory) Put(n frame.Number) {
 	if n != m.zero && m.drop(n) {
-		m.mu.Lock()
-		m.pushFree(n)
-		m.mu.Unlock()
+		m.release(n)
 	}
+}
+
+// release frees a frame without references.
+func (m *Memory) release(n frame.Number) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.pushFree(n)
 }
 
 // PutAll drops one reference of each frame. It is cheaper than one Put each
@@ -247,9 +254,10 @@ type Stats struct {
 
 // Stats returns a snapshot.
 func (m *Memory) Stats() Stats {
-	m.mu.Lock()
+	locked := guard.Lock(&m.mu)
+	defer locked.Release()
 	free := m.machine.FreeCount() + m.loaded
-	m.mu.Unlock()
+	locked.Release()
 	return Stats{
 		Total: m.total, Free: free, Available: max(free-m.userReserve(), 0),
 		Anonymous: m.anonymous.Load(), Shared: m.shared.Load(),

@@ -24,12 +24,12 @@ func (as *AddressSpace) Mlock(addr, length uint64, populate LockPopulation, stop
 	if populate == LockOnFault {
 		flags |= areaLockFault
 	}
-	as.mu.Lock()
-	err := as.mayLock(start, length)
-	if err == nil {
-		err = as.setLocked(start, start+length, flags)
-	}
-	as.flushAndUnlock()
+	var err error
+	as.change(func() {
+		if err = as.mayLock(start, length); err == nil {
+			err = as.setLocked(start, start+length, flags)
+		}
+	})
 	if err != nil || populate == LockOnFault {
 		return err
 	}
@@ -152,9 +152,9 @@ func (as *AddressSpace) setLockAll(flags int) error {
 // Munlockall unlocks all current and future mappings (munlockall(2)).
 func (as *AddressSpace) Munlockall() {
 	as.mu.Lock()
+	defer as.flushAndUnlock()
 	as.lockFuture = 0
 	as.lockAll(0)
-	as.flushAndUnlock()
 }
 
 // lockAll sets the lock flags of all areas.

@@ -42,10 +42,12 @@ func (as *AddressSpace) Mmap(r MapRequest) (uint64, error) {
 		return 0, err
 	}
 	length := v.length()
-	as.mu.Lock()
-	addr, err := as.mmap(r, v)
-	populate := v.populated() || r.Flags&(unix.MAP_POPULATE|unix.MAP_NONBLOCK) == unix.MAP_POPULATE
-	as.flushAndUnlock()
+	var addr uint64
+	var populate bool
+	as.change(func() {
+		addr, err = as.mmap(r, v)
+		populate = v.populated() || r.Flags&(unix.MAP_POPULATE|unix.MAP_NONBLOCK) == unix.MAP_POPULATE
+	})
 	if err == nil && populate {
 		as.Populate(addr, length, r.Stop)
 	}
@@ -257,9 +259,8 @@ func (as *AddressSpace) Munmap(addr, length uint64) error {
 		return unix.EINVAL
 	}
 	as.mu.Lock()
-	err := as.unmap(addr, addr+length)
-	as.flushAndUnlock()
-	return err
+	defer as.flushAndUnlock()
+	return as.unmap(addr, addr+length)
 }
 
 // unmap removes all areas from the range and the page tables that become

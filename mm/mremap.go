@@ -21,9 +21,10 @@ func (as *AddressSpace) Mremap(r RemapRequest) (uint64, error) {
 	if err := r.check(); err != nil {
 		return 0, err
 	}
-	as.mu.Lock()
-	addr, populate, err := as.mremap(r)
-	as.flushAndUnlock()
+	var addr uint64
+	var populate bool
+	var err error
+	as.change(func() { addr, populate, err = as.mremap(r) })
 	if err == nil && populate && r.NewLength > r.OldLength {
 		as.Populate(addr+r.OldLength, r.NewLength-r.OldLength, r.Stop)
 	}

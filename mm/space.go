@@ -123,28 +123,41 @@ func (as *AddressSpace) DecRef() {
 func (as *AddressSpace) destroy() {
 	as.memory.machine.DropRoot(as.Root())
 	as.mu.Lock()
+	defer as.flushAndUnlock()
 	for v := as.areas.first; v != nil; {
 		v = as.drop(v, 0)
 	}
 	as.gather.table(as.tables.root)
 	as.tables.addCount(-1)
 	as.gather.start, as.gather.end = 0, 0 // DropRoot left no CPU with a translation
-	as.flushAndUnlock()
 }
 
 // flushAndUnlock ends a change of the address space that began with mu.Lock. It
 // flushes the changed translations from every TLB, frees their frames, releases
 // the lock, and drops the references to files that are no longer mapped. The
 // files come last because closing one may take other locks.
+//
+// Defer it, because a panic must release the lock too.
 func (as *AddressSpace) flushAndUnlock() {
-	as.flush()
-	as.counters.areas.Store(int64(as.areas.count))
-	closing := as.closing
-	as.closing = nil
-	as.mu.Unlock()
-	for _, f := range closing {
+	for _, f := range as.endChange() {
 		f.DecRef()
 	}
+}
+
+// endChange is flushAndUnlock but for the files, which it returns.
+func (as *AddressSpace) endChange() (closing []File) {
+	defer as.mu.Unlock()
+	closing, as.closing = as.closing, nil
+	as.flush()
+	as.counters.areas.Store(int64(as.areas.count))
+	return closing
+}
+
+// change calls f with the address space locked.
+func (as *AddressSpace) change(f func()) {
+	as.mu.Lock()
+	defer as.flushAndUnlock()
+	f()
 }
 
 // Dumpable says who may read the memory of a program (prctl(2), PR_SET_DUMPABLE).
@@ -344,6 +357,7 @@ func (as *AddressSpace) uncount(v *vma, anonymous, other int64) {
 // zapObject is Mappings.Zap for one address space.
 func (as *AddressSpace) zapObject(object Mappable, first, end uint64, private bool) {
 	as.mu.Lock()
+	defer as.flushAndUnlock()
 	for v := as.areas.first; v != nil; v = v.next {
 		if v.object != object {
 			continue
@@ -354,7 +368,6 @@ func (as *AddressSpace) zapObject(object Mappable, first, end uint64, private bo
 			as.zapPages(v, v.start+(from-low)*PageSize, v.start+(to-low)*PageSize, private)
 		}
 	}
-	as.flushAndUnlock()
 }
 
 // zapPages is like zap, but keeps private copies unless private is set.

@@ -10,6 +10,7 @@ import (
 	"slowpath/abi"
 	"slowpath/arch/amd64"
 	"slowpath/fs"
+	"slowpath/guard"
 	"slowpath/mm"
 	"slowpath/signal"
 	"slowpath/task/elf"
@@ -42,9 +43,9 @@ func (t *Task) dieOfCoreSignal(info *signal.Info) {
 // exits already (Linux: coredump_wait).
 func (t *Task) beginCoreDump(s signal.Signal) (others []*Task, ok bool) {
 	g := t.group
-	g.mu.Lock()
+	locked := guard.Lock(&g.mu)
+	defer locked.Release()
 	if g.groupExit || t.killed.Load() {
-		g.mu.Unlock()
 		return nil, false
 	}
 	g.groupExit, g.exitStatus, g.dumper = true, SignalStatus(s), t
@@ -55,7 +56,7 @@ func (t *Task) beginCoreDump(s signal.Signal) (others []*Task, ok bool) {
 			other.kill()
 		}
 	}
-	g.mu.Unlock()
+	locked.Release()
 	t.BlockKillable(&g.done, waitReadable, 0, t.isAlone)
 	return others, true
 }

@@ -5,6 +5,7 @@ import (
 
 	"slowpath/arch/amd64"
 	"slowpath/entry"
+	"slowpath/guard"
 	"slowpath/signal"
 )
 
@@ -55,38 +56,61 @@ func (t *Task) deliverPending(f *amd64.Frame) {
 // nextSignal handles every signal that needs no handler, and returns the next one
 // that does. It reports false if there is none, or if the task must exit.
 func (t *Task) nextSignal() (delivery, bool) {
-	g := t.group
 	for !t.Exiting() {
-		g.mu.Lock()
+		info, found := t.takeSignal()
 		switch {
-		case g.stop.notice != noNotice:
-			notice := g.stop.notice
-			g.stop.notice = noNotice
-			g.mu.Unlock()
-			g.notifyStopped(notice)
-		case g.groupExit || t.killed.Load():
-			status := g.exitStatus
-			if !g.groupExit {
-				status = 0 // killed by another thread's execve(2); the process goes on
-			}
-			g.mu.Unlock()
-			t.requestExit(status)
-		case t.stopping:
-			t.stopHere()
-		default:
-			info, ok := t.dequeue(t.blocked)
-			t.recalculate()
-			g.mu.Unlock()
-			if !ok {
-				return delivery{}, false
-			}
-			g.Timers.signalTaken(&info)
-			if next, handled := t.act(info); handled {
-				return next, true
-			}
+		case found == nothingLeft:
+			return delivery{}, false
+		case found == notSignal:
+			continue
+		}
+		t.group.Timers.signalTaken(&info)
+		if next, handled := t.act(info); handled {
+			return next, true
 		}
 	}
 	return delivery{}, false
+}
+
+// taken is what takeSignal has found.
+type taken int
+
+const (
+	nothingLeft taken = iota
+	notSignal         // a stop or an exit, which was handled
+	oneSignal
+)
+
+// takeSignal removes the next pending signal. Before, it does what is more urgent: it
+// reports a stop to the parent, begins the task's exit, or stops the task.
+func (t *Task) takeSignal() (signal.Info, taken) {
+	g := t.group
+	locked := guard.Lock(&g.mu)
+	defer locked.Release()
+	switch {
+	case g.stop.notice != noNotice:
+		notice := g.stop.notice
+		g.stop.notice = noNotice
+		locked.Release()
+		g.notifyStopped(notice)
+		return signal.Info{}, notSignal
+	case g.groupExit || t.killed.Load():
+		status := g.exitStatus
+		if !g.groupExit {
+			status = 0 // killed by another thread's execve(2); the process goes on
+		}
+		t.requestExit(status)
+		return signal.Info{}, notSignal
+	case t.stopping:
+		t.stopHere(&locked)
+		return signal.Info{}, notSignal
+	}
+	info, ok := t.dequeue(t.blocked)
+	t.recalculate()
+	if !ok {
+		return signal.Info{}, nothingLeft
+	}
+	return info, oneSignal
 }
 
 // dequeue takes the next signal that is not in blocked. The thread's own signals

@@ -4,6 +4,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"slowpath/cred"
+	"slowpath/guard"
 	"slowpath/mm"
 	"slowpath/signal"
 )
@@ -42,19 +43,10 @@ func (t *Task) commitExec(p *program) error {
 // and makes the task the leader (Linux: de_thread). EAGAIN if the process is
 // exiting, or if another thread is in execve(2).
 func (t *Task) endOtherThreads() error {
-	g := t.group
-	g.mu.Lock()
-	if g.groupExit || g.execTask != nil || t.killed.Load() {
-		g.mu.Unlock()
+	if !t.killOtherThreads() {
 		return unix.EAGAIN
 	}
-	g.execTask = t
-	for _, other := range g.threads {
-		if other != t && !other.ended {
-			other.kill()
-		}
-	}
-	g.mu.Unlock()
+	g := t.group
 	err := t.BlockKillable(&g.done, waitReadable, 0, t.isAlone)
 	if err == nil {
 		t.kernel.makeLeader(t)
@@ -66,6 +58,25 @@ func (t *Task) endOtherThreads() error {
 		return unix.EAGAIN
 	}
 	return nil
+}
+
+// killOtherThreads makes the task the one that executes a program, and kills the other
+// threads. It reports false if the process is exiting, or if another thread is in
+// execve(2).
+func (t *Task) killOtherThreads() bool {
+	g := t.group
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.groupExit || g.execTask != nil || t.killed.Load() {
+		return false
+	}
+	g.execTask = t
+	for _, other := range g.threads {
+		if other != t && !other.ended {
+			other.kill()
+		}
+	}
+	return true
 }
 
 // isAlone reports whether all other threads have exited. The leader then is a
@@ -94,10 +105,10 @@ func (k *Kernel) makeLeader(t *Task) {
 	number := t.id
 	number.task = nil
 	k.pids.release(number)
-	g.mu.Lock()
-	g.threads = []*Task{t}
-	old.pending.Discard(^signal.Set(0))
-	g.mu.Unlock()
+	guard.With(&g.mu, func() {
+		g.threads = []*Task{t}
+		old.pending.Discard(^signal.Set(0))
+	})
 	t.setID(g.id)
 	t.exitSignal, t.parentTask = unix.SIGCHLD, old.parentTask
 	for _, child := range g.children {

@@ -4,6 +4,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"slowpath/entry"
+	"slowpath/guard"
 	"slowpath/signal"
 )
 
@@ -77,12 +78,24 @@ func (t *Task) runUserLoop() {
 }
 
 // exit ends a thread (Linux: do_exit): it releases the thread's parts, reparents
-// its children, and makes it a zombie or releases it.
+// its children, and makes it a zombie or releases it. A panic in one part leaves the
+// others to be released.
 func (t *Task) exit() {
 	t.SetExiting()
 	t.last = t.group.threadExits()
 	t.kernel.subsystems.exit(t)
-	t.kernel.finishExit(t)
+	t.contained("the end of its exit", t.kernel.finishExit)
+}
+
+// contained calls f. It logs a panic of f, a part of the task's exit that what names,
+// and ends it.
+func (t *Task) contained(what string, f func(*Task)) {
+	defer func() {
+		if v := recover(); v != nil {
+			t.kernel.Logf("The kernel panicked in the exit of %s, in %s: %v\n%s", t, what, v, traceback())
+		}
+	}()
+	f(t)
 }
 
 // threadExits decrements the number of live threads, and reports whether it was
@@ -149,7 +162,8 @@ func (g *ThreadGroup) threadWaits() bool {
 // held.
 func (k *Kernel) releaseThread(t *Task) {
 	g := t.group
-	g.mu.Lock()
+	locked := guard.Lock(&g.mu)
+	defer locked.Release()
 	for i, other := range g.threads {
 		if other == t {
 			g.threads = append(g.threads[:i], g.threads[i+1:]...)
@@ -157,7 +171,7 @@ func (k *Kernel) releaseThread(t *Task) {
 		}
 	}
 	t.pending.Discard(^signal.Set(0))
-	g.mu.Unlock()
+	locked.Release()
 	t.exitState.Store(uint32(dead))
 	t.id.task = nil
 	k.pids.release(t.id)

@@ -118,14 +118,22 @@ func (w *futexWaiter) cancel() bool {
 		if b == nil {
 			return false
 		}
-		b.mu.Lock()
-		if w.bucket.Load() == b {
-			b.remove(w)
-			b.mu.Unlock()
+		if b.removeIfThere(w) {
 			return true
 		}
-		b.mu.Unlock()
 	}
+}
+
+// removeIfThere takes the waiter off the bucket's list. It reports false if the waiter
+// is not on it.
+func (b *futexBucket) removeIfThere(w *futexWaiter) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if w.bucket.Load() != b {
+		return false
+	}
+	b.remove(w)
+	return true
 }
 
 // wake wakes up to limit waiters of key whose bits intersect bits. It makes them

@@ -5,6 +5,7 @@ import (
 
 	"slowpath/abi"
 	"slowpath/entry"
+	"slowpath/guard"
 	"slowpath/signal"
 	"slowpath/wait"
 )
@@ -146,12 +147,13 @@ func (t *Task) waitFor(set signal.Set) {
 // TakeSignal removes and returns a pending signal of set. The thread's own
 // signals come first. Only the task's own goroutine calls it.
 func (t *Task) TakeSignal(set signal.Set) (signal.Info, bool) {
-	t.group.mu.Lock()
+	locked := guard.Lock(&t.group.mu)
+	defer locked.Release()
 	info, ok := t.dequeue(^set)
 	if ok {
 		t.recalculate()
 	}
-	t.group.mu.Unlock()
+	locked.Release()
 	if ok {
 		t.group.Timers.signalTaken(&info)
 	}
@@ -171,9 +173,7 @@ func (t *Task) SetAction(s signal.Signal, action signal.Action) (signal.Action, 
 		return old, err
 	}
 	if action.Discards(s) {
-		g.mu.Lock()
-		g.discard(signal.SetOf(s))
-		g.mu.Unlock()
+		guard.With(&g.mu, func() { g.discard(signal.SetOf(s)) })
 	}
 	return old, nil
 }

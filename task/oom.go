@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"slowpath/clock"
+	"slowpath/guard"
 	"slowpath/mm"
 	"slowpath/wait"
 )
@@ -50,9 +51,10 @@ func (k *Kernel) OOMKill() bool {
 // OOMKillAndWait is OOMKill for a task that holds no locks: it also waits for the
 // exit of the victim, unless that is the caller.
 func (k *Kernel) OOMKillAndWait(caller *ThreadGroup) bool {
-	k.oom.mu.Lock()
+	locked := guard.Lock(&k.oom.mu)
+	defer locked.Release()
 	victim, found := k.freeMemory()
-	k.oom.mu.Unlock()
+	locked.Release()
 	if victim != nil && victim != caller {
 		victim.waitForExit(oomTimeout)
 		k.Memory().Drain()
@@ -250,12 +252,12 @@ func (g *ThreadGroup) HeldMemory() int64 {
 	held := int64(len(threads)) * taskBytes
 	shared := true
 	for _, t := range threads {
-		t.resources.Lock()
-		if shared && t.MM != nil && t.FDs != nil {
-			held += t.MM.HeldMemory() + t.FDs.HeldMemory()
-			shared = false
-		}
-		t.resources.Unlock()
+		guard.With(&t.resources, func() {
+			if shared && t.MM != nil && t.FDs != nil {
+				held += t.MM.HeldMemory() + t.FDs.HeldMemory()
+				shared = false
+			}
+		})
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()

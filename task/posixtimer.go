@@ -7,6 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"slowpath/clock"
+	"slowpath/guard"
 	"slowpath/signal"
 )
 
@@ -281,7 +282,7 @@ func (t *Timers) arm(p *posixTimer) {
 		return
 	}
 	generation := p.generation
-	p.timer = time.AfterFunc(time.Duration(p.deadline-p.now(t.group)), func() {
+	p.timer = guard.AfterFunc(time.Duration(p.deadline-p.now(t.group)), func() {
 		t.mu.Lock()
 		defer t.mu.Unlock()
 		if p.generation == generation {

@@ -7,6 +7,7 @@ import (
 
 	"slowpath/abi"
 	"slowpath/fs"
+	"slowpath/guard"
 	"slowpath/signal"
 	"slowpath/wait"
 )
@@ -50,9 +51,10 @@ func (s *signalFD) Read(_ *fs.File, dst fs.Sink, _ int64) (int, error) {
 // take removes the next signal of the set from the pending queues.
 func (s *signalFD) take() (signal.Info, bool) {
 	g := s.task.group
-	g.mu.Lock()
+	locked := guard.Lock(&g.mu)
+	defer locked.Release()
 	info, ok := s.task.dequeue(^signal.Set(s.set.Load()))
-	g.mu.Unlock()
+	locked.Release()
 	if ok {
 		g.Timers.signalTaken(&info)
 	}

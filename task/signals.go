@@ -1,6 +1,10 @@
 package task
 
-import "golang.org/x/sys/unix"
+import (
+	"golang.org/x/sys/unix"
+
+	"slowpath/guard"
+)
 
 // signalsSubsystem is the signal mask of a thread, and the signal actions of a
 // process.
@@ -41,13 +45,14 @@ func (t *Task) resetActions(*Execution) {
 // this thread is complete (Linux: exit_signals).
 func (t *Task) withdrawFromSignals() {
 	g := t.group
-	g.mu.Lock()
+	locked := guard.Lock(&g.mu)
+	defer locked.Release()
 	t.ended = true
 	if !g.groupExit {
 		g.retarget(t, ^t.blocked)
 	}
 	stopped := t.joinStop()
-	g.mu.Unlock()
+	locked.Release()
 	if stopped {
 		g.notifyStopped(noticeStopped)
 	}

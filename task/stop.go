@@ -4,6 +4,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"slowpath/entry"
+	"slowpath/guard"
 	"slowpath/signal"
 )
 
@@ -15,14 +16,15 @@ func (t *Task) stopBySignal(s signal.Signal) {
 		return
 	}
 	g := t.group
-	g.mu.Lock()
+	locked := guard.Lock(&g.mu)
+	defer locked.Release()
 	// A SIGCONT or an exit since the signal was dequeued cancels the stop.
 	if !t.stopTaken || g.groupExit {
-		g.mu.Unlock()
+		locked.Release()
 		return
 	}
 	g.beginStop(s)
-	t.stopHere()
+	t.stopHere(&locked)
 }
 
 // inOrphanedGroup reports whether the process group of t is orphaned.
@@ -50,12 +52,12 @@ func (g *ThreadGroup) beginStop(s signal.Signal) {
 }
 
 // stopHere stops the calling thread until SIGCONT or its exit. The caller holds
-// the group's lock; stopHere releases it.
-func (t *Task) stopHere() {
+// the group's lock, as locked; stopHere releases it.
+func (t *Task) stopHere(locked *guard.Held) {
 	g := t.group
 	last := t.joinStop()
 	t.stopped = true
-	g.mu.Unlock()
+	locked.Release()
 	if last {
 		g.notifyStopped(noticeStopped)
 	}

@@ -186,7 +186,7 @@ func (s *subsystems) exec(t *Task, x *Execution) {
 func (s *subsystems) exit(t *Task) {
 	for i := len(s.rows) - 1; i >= 0; i-- {
 		if s.rows[i].Exit != nil {
-			s.rows[i].Exit(t)
+			t.contained(s.rows[i].Name, s.rows[i].Exit)
 		}
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"slowpath/clock"
+	"slowpath/guard"
 	"slowpath/signal"
 )
 
@@ -129,7 +130,7 @@ func (t *Timers) armReal() {
 		return
 	}
 	generation := t.real.generation
-	t.real.timer = time.AfterFunc(time.Duration(t.real.deadline-clock.Monotonic()), func() { t.expireReal(generation) })
+	t.real.timer = guard.AfterFunc(time.Duration(t.real.deadline-clock.Monotonic()), func() { t.expireReal(generation) })
 }
 
 // expireReal is called when the Go timer of ITIMER_REAL fires.

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"slowpath/fs"
+	"slowpath/guard"
 	"slowpath/wait"
 )
 
@@ -172,9 +173,10 @@ func (s *Set) Modify(f *fs.File, descriptor int, e Event) error {
 
 // Delete is EPOLL_CTL_DEL. Error: ENOENT.
 func (s *Set) Delete(f *fs.File, descriptor int) error {
-	s.mu.Lock()
+	locked := guard.Lock(&s.mu)
+	defer locked.Release()
 	i, there := s.items[key{f, descriptor}]
-	s.mu.Unlock()
+	locked.Release()
 	if !there || !s.drop(i) {
 		return unix.ENOENT
 	}

@@ -12,6 +12,7 @@ import (
 
 	"slowpath/abi"
 	"slowpath/fs"
+	"slowpath/guard"
 	"slowpath/wait"
 )
 
@@ -74,10 +75,11 @@ func (in *Input) Read(_ *fs.File, dst fs.Sink, _ int64) (int, error) {
 	if dst.Remaining() == 0 {
 		return 0, nil
 	}
-	in.mu.Lock()
+	locked := guard.Lock(&in.mu)
+	defer locked.Release()
 	if len(in.buffer) == 0 {
 		ended := in.ended
-		in.mu.Unlock()
+		locked.Release()
 		if ended {
 			return 0, nil
 		}
@@ -88,7 +90,7 @@ func (in *Input) Read(_ *fs.File, dst fs.Sink, _ int64) (int, error) {
 	if len(in.buffer) == 0 {
 		in.buffer = nil
 	}
-	in.mu.Unlock()
+	locked.Release()
 	if n > 0 {
 		in.credit(n)
 	}

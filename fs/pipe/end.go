@@ -7,6 +7,7 @@ import (
 
 	"slowpath/abi"
 	"slowpath/fs"
+	"slowpath/guard"
 	"slowpath/wait"
 )
 
@@ -73,13 +74,14 @@ func open(i fs.Inode, r fs.OpenRequest, kind pipeKind) (fs.FileOperations, error
 	p := i.Base().Attachment(func() any { return newPipe(r.Mounts) }).(*Pipe)
 	e := &end{pipe: p, reads: r.Reads(), writes: r.Writes()}
 	nonBlocking := r.Flags&unix.O_NONBLOCK != 0
-	p.mu.Lock()
+	locked := guard.Lock(&p.mu)
+	defer locked.Release()
 	if e.writes && !e.reads && nonBlocking && p.readers == 0 && kind == namedPipe {
-		p.mu.Unlock()
+		locked.Release()
 		return nil, unix.ENXIO
 	}
 	if err := p.begin(r.Mounts, r.Caller.Credentials()); err != nil {
-		p.mu.Unlock()
+		locked.Release()
 		return nil, err
 	}
 	e.waitForReaders, e.waitForWriters = p.readerOpens, p.writerOpens
@@ -92,7 +94,7 @@ func open(i fs.Inode, r fs.OpenRequest, kind pipeKind) (fs.FileOperations, error
 		p.writers++
 		p.writerOpens++
 	}
-	p.mu.Unlock()
+	locked.Release()
 	p.queue.Wake(wait.Readable | wait.Writable)
 	return e, nil
 }
@@ -176,7 +178,8 @@ func (e *end) Allocate(uint32, int64, int64) error { return unix.ESPIPE }
 // Release implements fs.FileOperations.
 func (e *end) Release() {
 	p := e.pipe
-	p.mu.Lock()
+	locked := guard.Lock(&p.mu)
+	defer locked.Release()
 	if e.reads {
 		p.readers--
 	}
@@ -186,6 +189,6 @@ func (e *end) Release() {
 	if p.readers == 0 && p.writers == 0 {
 		p.end()
 	}
-	p.mu.Unlock()
+	locked.Release()
 	p.queue.Wake(wait.All)
 }

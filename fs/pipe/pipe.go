@@ -9,6 +9,7 @@ import (
 
 	"slowpath/cred"
 	"slowpath/fs"
+	"slowpath/guard"
 	"slowpath/mm"
 	"slowpath/wait"
 )
@@ -149,13 +150,14 @@ func (p *Pipe) read(dst fs.Sink, mode readMode) (int, error) {
 	if dst.Remaining() == 0 {
 		return 0, nil
 	}
-	p.mu.Lock()
+	locked := guard.Lock(&p.mu)
+	defer locked.Release()
 	if len(p.pages) == 0 {
 		err := error(unix.EAGAIN)
 		if p.writers == 0 {
 			err = nil
 		}
-		p.mu.Unlock()
+		locked.Release()
 		return 0, err
 	}
 	wasFull := p.freePages() == 0
@@ -163,7 +165,7 @@ func (p *Pipe) read(dst fs.Sink, mode readMode) (int, error) {
 	if mode == consumeData {
 		p.consume(n)
 	}
-	p.mu.Unlock()
+	locked.Release()
 	if n > 0 && mode == consumeData && wasFull {
 		p.queue.Wake(wait.Writable)
 	}
@@ -229,9 +231,10 @@ func (p *Pipe) write(src fs.Source) (int, error) {
 	if src.Remaining() == 0 {
 		return 0, nil
 	}
-	p.mu.Lock()
+	locked := guard.Lock(&p.mu)
+	defer locked.Release()
 	n, err := p.fill(src)
-	p.mu.Unlock()
+	locked.Release()
 	if n > 0 {
 		p.queue.Wake(wait.Readable)
 	}

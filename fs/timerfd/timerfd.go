@@ -10,6 +10,7 @@ import (
 	"slowpath/abi"
 	"slowpath/clock"
 	"slowpath/fs"
+	"slowpath/guard"
 	"slowpath/wait"
 )
 
@@ -131,7 +132,7 @@ func (t *Timer) schedule() {
 		left = 0
 	}
 	if t.alarm == nil {
-		t.alarm = time.AfterFunc(time.Duration(left), t.expired)
+		t.alarm = guard.AfterFunc(time.Duration(left), t.expired)
 		return
 	}
 	t.alarm.Reset(time.Duration(left))
@@ -139,12 +140,13 @@ func (t *Timer) schedule() {
 
 // expired runs in the goroutine of the runtime's timer.
 func (t *Timer) expired() {
-	t.mu.Lock()
+	locked := guard.Lock(&t.mu)
+	defer locked.Release()
 	due := t.due() > 0
 	if t.next != 0 && !due {
 		t.schedule() // too early, for example because the wall clock was set back
 	}
-	t.mu.Unlock()
+	locked.Release()
 	if due {
 		t.queue.Wake(wait.Readable)
 	}

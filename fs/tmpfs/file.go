@@ -4,6 +4,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"slowpath/fs"
+	"slowpath/guard"
 	"slowpath/mm"
 	"slowpath/mm/frame"
 )
@@ -39,10 +40,11 @@ func (o *file) Read(f *fs.File, dst fs.Sink, offset int64) (int, error) {
 // file.
 func (r *regular) readPage(dst fs.Sink, offset int64) (int, error) {
 	memory := r.filesystem.memory
-	r.mu.RLock()
+	locked := guard.RLock(&r.mu)
+	defer locked.Release()
 	left := r.size - offset
 	if left <= 0 {
-		r.mu.RUnlock()
+		locked.Release()
 		return 0, nil
 	}
 	n := r.pages.get(uint64(offset) / mm.PageSize)
@@ -50,7 +52,7 @@ func (r *regular) readPage(dst fs.Sink, offset int64) (int, error) {
 		n = memory.Zero()
 	}
 	memory.Get(n)
-	r.mu.RUnlock()
+	locked.Release()
 	defer memory.Put(n)
 	within := offset % mm.PageSize
 	count := min(left, mm.PageSize-within, int64(dst.Remaining()))
@@ -110,16 +112,17 @@ func (r *regular) mayWrite(offset int64, count int) error {
 func (r *regular) writePage(src fs.Source, offset int64) (int, error) {
 	index, within := uint64(offset)/mm.PageSize, offset%mm.PageSize
 	count := min(mm.PageSize-within, int64(src.Remaining()))
-	r.mu.RLock()
+	locked := guard.RLock(&r.mu)
+	defer locked.Release()
 	if r.seals&unix.F_SEAL_GROW != 0 && offset+count > r.size {
-		r.mu.RUnlock()
+		locked.Release()
 		return 0, unix.EPERM
 	}
 	n := r.pages.get(index)
 	if n != frame.None {
 		r.filesystem.memory.Get(n)
 	}
-	r.mu.RUnlock()
+	locked.Release()
 	if n == frame.None {
 		return r.writeHole(src, index, within, count)
 	}
@@ -141,7 +144,8 @@ func (r *regular) writeHole(src fs.Source, index uint64, within, count int64) (i
 	got, err := src.Get(page[within : within+count])
 	clear(page[:within])
 	clear(page[within+int64(got):])
-	r.mu.Lock()
+	locked := guard.Lock(&r.mu)
+	defer locked.Release()
 	if there := r.pages.get(index); got > 0 && there == frame.None {
 		r.pages.put(index, n)
 	} else {
@@ -150,7 +154,7 @@ func (r *regular) writeHole(src fs.Source, index uint64, within, count int64) (i
 		}
 		defer r.free([]frame.Number{n})
 	}
-	r.mu.Unlock()
+	locked.Release()
 	return got, r.finishWrite(int64(index)*mm.PageSize+within, got, int(count), err)
 }
 

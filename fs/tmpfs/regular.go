@@ -7,6 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"slowpath/fs"
+	"slowpath/guard"
 	"slowpath/mm"
 	"slowpath/mm/frame"
 )
@@ -75,21 +76,20 @@ func (r *regular) truncate(size int64) error {
 	}
 	r.writing.Lock()
 	defer r.writing.Unlock()
-	r.mu.Lock()
+	locked := guard.Lock(&r.mu)
+	defer locked.Release()
 	old := r.size
 	switch {
 	case size < old && r.seals&unix.F_SEAL_SHRINK != 0, size > old && r.seals&unix.F_SEAL_GROW != 0:
-		r.mu.Unlock()
 		return unix.EPERM
 	case size >= old:
 		r.size = size
-		r.mu.Unlock()
 		return nil
 	}
 	r.size = size
 	freed := r.pages.take(pagesFor(size), noPage)
 	r.zeroTail(size)
-	r.mu.Unlock()
+	locked.Release()
 	r.mappings.Zap(r, pagesFor(size), pagesFor(old), true)
 	r.free(freed)
 	return nil
@@ -183,9 +183,9 @@ func (r *regular) punch(offset, length int64) error {
 	defer r.writing.Unlock()
 	end := offset + length
 	first, last := pagesFor(offset), uint64(end)/mm.PageSize
-	r.mu.Lock()
+	locked := guard.Lock(&r.mu)
+	defer locked.Release()
 	if r.seals&sealsWriting != 0 {
-		r.mu.Unlock()
 		return unix.EPERM
 	}
 	var freed []frame.Number
@@ -193,7 +193,7 @@ func (r *regular) punch(offset, length int64) error {
 		freed = r.pages.take(first, last)
 	}
 	r.clearParts(offset, end)
-	r.mu.Unlock()
+	locked.Release()
 	if first < last {
 		r.mappings.Zap(r, first, last, false)
 	}
@@ -220,14 +220,15 @@ func (r *regular) clearParts(offset, end int64) {
 
 // freeIfUnused frees the pages if the file has no name and is not open.
 func (r *regular) freeIfUnused() {
-	r.mu.Lock()
+	locked := guard.Lock(&r.mu)
+	defer locked.Release()
 	if r.opens > 0 || r.Links() > 0 || r.dead {
-		r.mu.Unlock()
+		locked.Release()
 		return
 	}
 	r.dead = true
 	freed := r.pages.take(0, noPage)
-	r.mu.Unlock()
+	locked.Release()
 	r.free(freed)
 }
 

@@ -6,6 +6,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"slowpath/fs"
+	"slowpath/guard"
 	"slowpath/wait"
 )
 
@@ -54,9 +55,10 @@ func (o *file) BeforeRead(caller fs.Caller) error {
 // BeforeWrite implements fs.JobControlled.
 func (o *file) BeforeWrite(caller fs.Caller) error {
 	t := o.terminal
-	t.mu.Lock()
+	locked := guard.Lock(&t.mu)
+	defer locked.Release()
 	stop := t.termios.local(unix.TOSTOP)
-	t.mu.Unlock()
+	locked.Release()
 	if p, ok := caller.(Process); ok && stop {
 		return p.CheckBackground(t, unix.SIGTTOU)
 	}
@@ -129,7 +131,7 @@ func (t *Terminal) armReadTimer() {
 	}
 	t.timedOut = false
 	var timer *time.Timer
-	timer = time.AfterFunc(time.Duration(t.termios.Cc[unix.VTIME])*100*time.Millisecond, func() {
+	timer = guard.AfterFunc(time.Duration(t.termios.Cc[unix.VTIME])*100*time.Millisecond, func() {
 		t.mu.Lock()
 		if t.readTimer == timer {
 			t.readTimer, t.timedOut = nil, true

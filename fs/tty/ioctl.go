@@ -5,6 +5,7 @@ import (
 
 	"slowpath/abi"
 	"slowpath/fs"
+	"slowpath/guard"
 	"slowpath/wait"
 )
 
@@ -77,9 +78,10 @@ func mayChange(t *Terminal, c fs.Caller) error {
 }
 
 func getTermios(t *Terminal, c fs.Caller, address uint64) error {
-	t.mu.Lock()
+	locked := guard.Lock(&t.mu)
+	defer locked.Release()
 	short := t.termios.short()
-	t.mu.Unlock()
+	locked.Release()
 	return abi.CopyOut(c, address, short)
 }
 
@@ -213,9 +215,10 @@ func release(t *Terminal, c fs.Caller, _ uint64) error {
 }
 
 func getBuffered(t *Terminal, c fs.Caller, address uint64) error {
-	t.mu.Lock()
+	locked := guard.Lock(&t.mu)
+	defer locked.Release()
 	n := t.input.buffered(&t.termios)
-	t.mu.Unlock()
+	locked.Release()
 	return abi.CopyOut(c, address, int32(n))
 }
 
@@ -238,15 +241,20 @@ func flush(t *Terminal, c fs.Caller, which uint64) error {
 	}
 	switch which {
 	case flushIn, flushIO:
-		t.mu.Lock()
-		t.input.flush()
-		t.wake |= wait.Writable // a master may wait for room
-		t.unlock()
+		t.flushInput()
 	case flushOut:
 	default:
 		return unix.EINVAL
 	}
 	return nil
+}
+
+// flushInput drops the input that was not read.
+func (t *Terminal) flushInput() {
+	t.mu.Lock()
+	defer t.unlock()
+	t.input.flush()
+	t.wake |= wait.Writable // a master may wait for room
 }
 
 func flowControl(t *Terminal, c fs.Caller, what uint64) error {

@@ -7,6 +7,7 @@ import (
 
 	"slowpath/abi"
 	"slowpath/fs"
+	"slowpath/guard"
 	"slowpath/wait"
 )
 
@@ -55,11 +56,12 @@ func (m *master) Room() int {
 
 // Send implements Output. It discards the bytes after the master was closed.
 func (m *master) Send(p []byte) {
-	m.mu.Lock()
+	locked := guard.Lock(&m.mu)
+	defer locked.Release()
 	if !m.closed {
 		m.buffer = append(m.buffer, p[:min(len(p), masterSize+expansion-len(m.buffer))]...)
 	}
-	m.mu.Unlock()
+	locked.Release()
 	m.queue.Wake(wait.Readable)
 }
 
@@ -69,10 +71,11 @@ func (m *master) Read(_ *fs.File, dst fs.Sink, _ int64) (int, error) {
 	if dst.Remaining() == 0 {
 		return 0, nil
 	}
-	m.mu.Lock()
+	locked := guard.Lock(&m.mu)
+	defer locked.Release()
 	if len(m.buffer) == 0 {
 		gone := m.opened && m.slaves == 0
-		m.mu.Unlock()
+		locked.Release()
 		if gone {
 			return 0, unix.EIO
 		}
@@ -81,7 +84,7 @@ func (m *master) Read(_ *fs.File, dst fs.Sink, _ int64) (int, error) {
 	n := min(len(m.buffer), dst.Remaining())
 	p := append([]byte(nil), m.buffer[:n]...)
 	m.buffer = append(m.buffer[:0], m.buffer[n:]...)
-	m.mu.Unlock()
+	locked.Release()
 	m.slave.queue.Wake(wait.Writable)
 	return fs.PutAll(dst, p)
 }

@@ -12,11 +12,11 @@ import (
 // Characters that do not fit are lost, and ring the bell if IMAXBEL is set.
 func (t *Terminal) Input(p []byte) {
 	t.mu.Lock()
+	defer t.unlock()
 	for _, c := range p {
 		t.process(c)
 	}
 	t.startReadTimer()
-	t.unlock()
 }
 
 // room returns the number of characters that Input accepts without loss.

@@ -106,15 +106,22 @@ func (s *Socket) bindAbstract(a Address) error {
 	return nil
 }
 
+// autoNames is the number of names of autobind.
+const autoNames = 1 << 20
+
+// autoName returns the next name of autobind.
+func (d *domain) autoName() string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.nextAuto = (d.nextAuto + 1) % autoNames
+	return fmt.Sprintf("%05x", d.nextAuto)
+}
+
 // autobind gives the socket an abstract name of five hexadecimal digits
 // (unix(7), "Autobind feature").
 func (s *Socket) autobind() error {
-	const names = 1 << 20
-	for range names {
-		s.domain.mu.Lock()
-		s.domain.nextAuto = (s.domain.nextAuto + 1) % names
-		name := fmt.Sprintf("%05x", s.domain.nextAuto)
-		s.domain.mu.Unlock()
+	for range autoNames {
+		name := s.domain.autoName()
 		if err := s.bindAbstract(Address{Name: name, Abstract: true}); err != unix.EADDRINUSE {
 			return err
 		}

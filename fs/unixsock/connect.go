@@ -4,6 +4,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"slowpath/fs"
+	"slowpath/guard"
 	"slowpath/wait"
 )
 
@@ -38,7 +39,8 @@ func (s *Socket) Connect(caller fs.Caller, a Address) error {
 	if !s.connections() {
 		return s.setDestination(other)
 	}
-	s.domain.mu.Lock()
+	locked := guard.Lock(&s.domain.mu)
+	defer locked.Release()
 	switch {
 	case other.state != listening || other.noRead:
 		err = unix.ECONNREFUSED
@@ -51,7 +53,7 @@ func (s *Socket) Connect(caller fs.Caller, a Address) error {
 		err = unix.EAGAIN
 	}
 	if err != nil {
-		s.domain.mu.Unlock()
+		locked.Release()
 		return err
 	}
 	s.owner = CredentialsOf(caller)
@@ -60,7 +62,7 @@ func (s *Socket) Connect(caller fs.Caller, a Address) error {
 	server.options.PassCredentials = other.options.PassCredentials
 	s.join(server)
 	other.pending = append(other.pending, server)
-	s.domain.mu.Unlock()
+	locked.Release()
 	other.queue.Wake(wait.Readable)
 	s.queue.Wake(wait.Writable)
 	return nil
@@ -104,20 +106,21 @@ func (s *Socket) Accept(flags int) (*fs.File, Address, error) {
 	if !s.connections() {
 		return nil, Address{}, unix.EOPNOTSUPP
 	}
-	s.domain.mu.Lock()
+	locked := guard.Lock(&s.domain.mu)
+	defer locked.Release()
 	if s.state != listening {
-		s.domain.mu.Unlock()
+		locked.Release()
 		return nil, Address{}, unix.EINVAL
 	}
 	if len(s.pending) == 0 {
-		s.domain.mu.Unlock()
+		locked.Release()
 		return nil, Address{}, unix.EAGAIN
 	}
 	server := s.pending[0]
 	s.pending = s.pending[1:]
 	from := server.peer.name
 	blocked := s.takeBlocked()
-	s.domain.mu.Unlock()
+	locked.Release()
 	wakeAll(blocked, wait.Writable)
 	return server.open(flags), from, nil
 }
