@@ -18,12 +18,14 @@ type Held struct{ locker sync.Locker }
 
 // Lock takes m.
 func Lock(m sync.Locker) Held {
+	Point()
 	m.Lock()
 	return Held{m}
 }
 
 // RLock takes m for reading.
 func RLock(m *sync.RWMutex) Held {
+	Point()
 	m.RLock()
 	return Held{m.RLocker()}
 }
@@ -40,6 +42,7 @@ func (h *Held) Release() {
 func With(m sync.Locker, f func()) {
 	m.Lock()
 	defer m.Unlock()
+	Point()
 	f()
 }
 

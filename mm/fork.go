@@ -10,10 +10,16 @@ func (as *AddressSpace) Fork(stop Stop) (*AddressSpace, error) {
 	if err != nil {
 		return nil, err
 	}
+	complete := false
+	defer func() {
+		if !complete { // an error, or a panic
+			child.DecRef()
+		}
+	}()
 	if err := as.copyTo(child, stop); err != nil {
-		child.DecRef()
 		return nil, err
 	}
+	complete = true
 	return child, nil
 }
 

@@ -90,19 +90,25 @@ func (t *Task) Clone(a CloneArgs) (int, error) {
 	if err := parts.fork(t, child, &a); err != nil {
 		return 0, err
 	}
+	abandon := parts.discard // what an error or a panic must do with the child
+	defer func() {
+		if abandon != nil {
+			abandon(child)
+		}
+	}()
 	pidfd, err := t.storePIDFD(child, &a)
 	if err != nil {
-		parts.discard(child)
 		return 0, err
 	}
 	if err := t.publish(child, &a); err != nil {
 		pidfd.discard(t)
-		parts.discard(child)
 		return 0, err
 	}
+	abandon = (*Task).exitUnstarted
 	pidfd.publish()
 	tid := child.TID()
 	t.storeIDs(child, &a, tid)
+	abandon = nil
 	t.kernel.Start(child)
 	parts.started(t, child, &a)
 	return tid, nil
@@ -209,4 +215,19 @@ func (t *Task) storeIDs(child *Task, a *CloneArgs, tid int) {
 	if a.Flags&unix.CLONE_CHILD_SETTID != 0 {
 		child.MM.WriteRemote(a.ChildTID, wordBytes(uint32(tid)), false)
 	}
+}
+
+// exitUnstarted ends a child that was published but not started, because the call
+// panicked, on the parent's goroutine. The parent gets no signal.
+func (child *Task) exitUnstarted() {
+	child.silence()
+	child.exit()
+}
+
+// silence makes the task's exit send no signal.
+func (child *Task) silence() {
+	k := child.kernel
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	child.exitSignal = 0
 }

@@ -127,13 +127,17 @@ func (s *subsystems) mustNotBeSealed(name string) {
 
 // fork makes the child's parts. If one fails, those before it are undone.
 func (s *subsystems) fork(parent, child *Task, a *CloneArgs) error {
-	for i := range s.rows {
-		if s.rows[i].Fork == nil {
-			continue
+	made := 0
+	defer func() {
+		if made < len(s.rows) { // an error, or a panic
+			s.undo(child, made)
 		}
-		if err := s.rows[i].Fork(parent, child, a); err != nil {
-			s.undo(child, i)
-			return err
+	}()
+	for ; made < len(s.rows); made++ {
+		if fork := s.rows[made].Fork; fork != nil {
+			if err := fork(parent, child, a); err != nil {
+				return err
+			}
 		}
 	}
 	return nil

@@ -215,6 +215,9 @@ func PreemptCPUTime() {
 	cpuClocks[c.id].found(accountOf(c.kernelFS), TSC())
 }
 
+// Running reports whether the calling goroutine is the one whose time a measures.
+func (a *CPUTime) Running() bool { return a.goroutine == currentGoroutine() }
+
 // TakeTick reports whether a tick has found the task in the kernel, and clears that.
 // Any goroutine may call it.
 func (a *CPUTime) TakeTick() bool { return a.ticked.Load() && a.ticked.Swap(false) }

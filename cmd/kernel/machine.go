@@ -7,6 +7,7 @@ import (
 
 	"slowpath/arch/amd64"
 	"slowpath/goos"
+	"slowpath/guard"
 	"slowpath/mm"
 	"slowpath/mm/frame"
 	"slowpath/sysctl"
@@ -16,12 +17,17 @@ import (
 // user copies.
 type machine struct{}
 
-func (machine) AllocFrames(dst []frame.Number) int { return goos.AllocFrames(dst) }
-func (machine) FreeFrames(src []frame.Number)      { goos.FreeFrames(src) }
-func (machine) FreeCount() int                     { return goos.FreeCount() }
-func (machine) Shootdown(root, start, end uint64)  { amd64.Shootdown(root, start, end) }
-func (machine) DropRoot(root uint64)               { amd64.DropRoot(root) }
+func (machine) AllocFrames(dst []frame.Number) int {
+	guard.Point()
+	return goos.AllocFrames(dst)
+}
+
+func (machine) FreeFrames(src []frame.Number)     { goos.FreeFrames(src) }
+func (machine) FreeCount() int                    { return goos.FreeCount() }
+func (machine) Shootdown(root, start, end uint64) { amd64.Shootdown(root, start, end) }
+func (machine) DropRoot(root uint64)              { amd64.DropRoot(root) }
 func (machine) CopyUser(root uint64, kernel unsafe.Pointer, user uint64, n int, toUser bool) int {
+	guard.Point()
 	return amd64.CopyUser(root, kernel, user, n, toUser)
 }
 
