@@ -22,7 +22,7 @@ func (as *AddressSpace) fault(address uint64, access Access) FaultResult {
 	if address >= UserEnd {
 		return FaultNoMapping
 	}
-	if as.reaped {
+	if as.reaped || as.broken {
 		return FaultBus
 	}
 	v := as.areas.find(address)

@@ -39,6 +39,7 @@ type AddressSpace struct {
 	brk        uint64 // end of the heap, not rounded
 	lockFuture areaFlags
 	reaped     bool // see Reap
+	broken     bool // a change panicked: see flushAndUnlock
 	dumpable   atomic.Uint32
 
 	counters counters
@@ -138,9 +139,17 @@ func (as *AddressSpace) destroy() {
 // files come last because closing one may take other locks.
 //
 // Defer it, because a panic must release the lock too.
+//
+// After a panic the areas and the page tables may contradict each other, so every later
+// page fault fails. Another process may share the address space (vfork(2)).
 func (as *AddressSpace) flushAndUnlock() {
+	v := recover()
+	as.broken = as.broken || v != nil
 	for _, f := range as.endChange() {
 		f.DecRef()
+	}
+	if v != nil {
+		panic(v)
 	}
 }
 

@@ -35,6 +35,7 @@ import (
 	"math/rand/v2"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"slowpath/arch/amd64"
 	"slowpath/clock"
@@ -166,6 +167,11 @@ func (c *Config) completeSettings() {
 
 // Settings returns the settings of /proc/sys.
 func (k *Kernel) Settings() *sysctl.Settings { return k.config.Settings }
+
+// afterFunc calls f on a goroutine of its own after the delay. A panic of f is logged.
+func (k *Kernel) afterFunc(delay time.Duration, f func()) *wait.Alarm {
+	return k.config.Scheduler.Load.Deadlines.AfterFunc(delay, f)
+}
 
 // Scheduler returns the scheduler of Config.
 func (k *Kernel) Scheduler() *sched.Scheduler { return k.config.Scheduler }

@@ -7,8 +7,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"slowpath/clock"
-	"slowpath/guard"
 	"slowpath/signal"
+	"slowpath/wait"
 )
 
 // The values of sigev_notify (sigevent(7)).
@@ -50,7 +50,7 @@ type posixTimer struct {
 	queued      bool
 	overrun     int64               // expiries since the pending signal was sent
 	lastOverrun int32               // the overrun of the signal that was delivered last
-	timer       *time.Timer         // the Go timer, nil if it is not running
+	timer       *wait.Alarm         // the Go timer, nil if it is not running
 	generation  uint64              // an expiry of an older generation does nothing
 	place       *signal.Reservation // the place of the signal in a queue
 }
@@ -282,7 +282,7 @@ func (t *Timers) arm(p *posixTimer) {
 		return
 	}
 	generation := p.generation
-	p.timer = guard.AfterFunc(time.Duration(p.deadline-p.now(t.group)), func() {
+	p.timer = t.group.kernel.afterFunc(time.Duration(p.deadline-p.now(t.group)), func() {
 		t.mu.Lock()
 		defer t.mu.Unlock()
 		if p.generation == generation {

@@ -7,8 +7,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"slowpath/clock"
-	"slowpath/guard"
 	"slowpath/signal"
+	"slowpath/wait"
 )
 
 // Timers holds the timers of a process: three interval timers (setitimer(2)) and
@@ -44,7 +44,7 @@ type IntervalValue struct{ Value, Interval int64 }
 // realTimer is ITIMER_REAL, which alarm(2) sets too.
 type realTimer struct {
 	deadline, interval int64
-	timer              *time.Timer
+	timer              *wait.Alarm
 	generation         uint64 // an expiry of an older setting does nothing
 	// expired is set from an expiry until the process takes its SIGALRM. The timer
 	// does not run then, so a program that blocks or ignores the signal causes no
@@ -130,7 +130,7 @@ func (t *Timers) armReal() {
 		return
 	}
 	generation := t.real.generation
-	t.real.timer = guard.AfterFunc(time.Duration(t.real.deadline-clock.Monotonic()), func() { t.expireReal(generation) })
+	t.real.timer = t.group.kernel.afterFunc(time.Duration(t.real.deadline-clock.Monotonic()), func() { t.expireReal(generation) })
 }
 
 // expireReal is called when the Go timer of ITIMER_REAL fires.

@@ -4,11 +4,13 @@ import (
 	"container/heap"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"slowpath/clock"
+	"slowpath/guard"
 )
 
-// Deadlines is the set of the deadlines of the current sleeps. The kernel's timer
+// Deadlines is the set of the deadlines of the current sleeps and of the Alarms. The kernel's timer
 // interrupts a program at the earliest one, because the Go runtime looks at its timers
 // only between two goroutines. It is safe for concurrent use. The zero value is empty.
 type Deadlines struct {
@@ -55,10 +57,13 @@ func (d *Deadlines) insert(e *deadlineEntry, at int64) bool {
 	return d.heap[0] == e
 }
 
-// remove removes a deadline that add has added.
+// remove removes a deadline, if it is there.
 func (d *Deadlines) remove(e *deadlineEntry) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if e.index == 0 {
+		return
+	}
 	heap.Remove(&d.heap, e.index-1)
 	d.publish()
 }
@@ -69,6 +74,36 @@ func (d *Deadlines) publish() {
 		earliest = d.heap[0].at
 	}
 	d.earliest.Store(earliest)
+}
+
+// Alarm is a timer of Deadlines.AfterFunc.
+type Alarm struct {
+	deadlines *Deadlines
+	entry     deadlineEntry
+	timer     *time.Timer
+}
+
+// AfterFunc calls f on a goroutine of its own after the delay, also while a program
+// spins on every CPU. A panic of f is logged and contained.
+func (d *Deadlines) AfterFunc(delay time.Duration, f func()) *Alarm {
+	a := &Alarm{deadlines: d}
+	at := clock.Monotonic() + int64(delay)
+	if at <= 0 { // beyond the end of time
+		at = 1<<63 - 1
+	}
+	d.add(&a.entry, at)
+	a.timer = guard.AfterFunc(delay, func() {
+		d.remove(&a.entry)
+		f()
+	})
+	return a
+}
+
+// Stop stops the timer. It reports false if the timer has fired or was stopped. Then f
+// may run already.
+func (a *Alarm) Stop() bool {
+	a.deadlines.remove(&a.entry)
+	return a.timer.Stop()
 }
 
 // deadlineHeap implements heap.Interface.

@@ -77,3 +77,21 @@ func TestMeterIsPausedWhileGoroutineSleeps(t *testing.T) {
 		t.Errorf("the calls are %q, want %q", m.calls, want)
 	}
 }
+
+// TestAlarmPublishesItsDeadline: a program that spins must be interrupted for it.
+func TestAlarmPublishesItsDeadline(t *testing.T) {
+	var d Deadlines
+	fired := make(chan bool)
+	before := clock.Monotonic()
+	a := d.AfterFunc(20*time.Millisecond, func() { fired <- true })
+	if at := d.Earliest().Load(); at < before+20*clock.Millisecond {
+		t.Errorf("the earliest deadline is %d, before the alarm's", at)
+	}
+	<-fired
+	a.Stop()
+	d.AfterFunc(time.Hour, func() {}).Stop()
+	d.AfterFunc(1<<63-1, func() {}).Stop()
+	if at := d.Earliest().Load(); at != 0 {
+		t.Errorf("the deadline %d is left after both alarms", at)
+	}
+}
