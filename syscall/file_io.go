@@ -10,6 +10,9 @@ import (
 
 func sysRead(t *task.Task, a *amd64.Args) (uint64, error) {
 	return withFile(t, a[0], func(file *fs.File) (uint64, error) {
+		if !file.Readable() {
+			return 0, unix.EBADF
+		}
 		memory, err := newUserMemory(t, a[1], a[2])
 		if err != nil {
 			return 0, err
@@ -20,6 +23,9 @@ func sysRead(t *task.Task, a *amd64.Args) (uint64, error) {
 
 func sysWrite(t *task.Task, a *amd64.Args) (uint64, error) {
 	return withFile(t, a[0], func(file *fs.File) (uint64, error) {
+		if !file.Writable() {
+			return 0, unix.EBADF
+		}
 		memory, err := newUserMemory(t, a[1], a[2])
 		if err != nil {
 			return 0, err
