@@ -11,10 +11,11 @@ import (
 
 // The flags of the long forms.
 var (
-	duration = flag.Duration("fuzz.duration", 3*time.Second, "how long TestRandomPrograms runs")
-	shrink   = flag.Bool("fuzz.shrink", false, "print the smallest program of the seed that still fails")
-	group    = flag.Int("fuzz.group", 0, "run only programs of the calls of this group, from 1; 0 is every program")
-	seed     = flag.Uint64("fuzz.seed", 0, "the first seed of TestRandomPrograms; 0 is a new one each time")
+	duration    = flag.Duration("fuzz.duration", 3*time.Second, "how long TestRandomPrograms runs")
+	shrink      = flag.Bool("fuzz.shrink", false, "print the smallest program of the seed that still fails")
+	repetitions = flag.Int("fuzz.repetitions", 10, "how often TestThreadsUseOneObject runs each program")
+	group       = flag.Int("fuzz.group", 0, "run only programs of the calls of this group, from 1; 0 is every program")
+	seed        = flag.Uint64("fuzz.seed", 0, "the first seed of TestRandomPrograms; 0 is a new one each time")
 )
 
 // randomInput returns the input of a seed: up to 8 tasks that share what their clone
@@ -22,7 +23,7 @@ var (
 func randomInput(seed uint64) []byte {
 	r := rand.New(rand.NewPCG(seed, 1))
 	input := []byte{byte(r.Uint32())}
-	return append(input, program.Random(r, program.Shape{Routines: 1 + r.IntN(8), Instructions: 5 + r.IntN(60), Group: *group})...)
+	return append(input, program.Random(r, program.Shape{Routines: 1 + r.IntN(6), Instructions: 5 + r.IntN(200), Group: *group})...)
 }
 
 // TestRandomPrograms runs random programs. Under the race detector it finds data

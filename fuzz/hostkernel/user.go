@@ -2,6 +2,7 @@ package hostkernel
 
 import (
 	"runtime"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -31,6 +32,12 @@ type user struct {
 	deliveries int
 	// faulted is 1 + the address of the last page fault.
 	faulted uint64
+	// called is the last system call, until checkResult has seen it.
+	called *program.Instruction
+	// calls counts the system calls. The tasks must not share a counter: every
+	// atomic operation on it would order their calls for the race detector, which
+	// then finds only what overlaps within one call.
+	calls int64
 	// cloning is set during a call that creates a task.
 	cloning bool
 }
@@ -52,9 +59,24 @@ func (k *Kernel) run(t *task.Task) {
 			k.config.Injection.active.Store(true)
 		}
 	}
+	if n > 0 {
+		k.meet()
+	}
 	k.users.Store(t.Frame, u)
-	defer k.users.Delete(t.Frame)
+	defer func() {
+		k.users.Delete(t.Frame)
+		k.calls.Add(u.calls)
+	}()
 	k.loop.Run(t)
+}
+
+// meet waits until all routines are taken, for a short time: otherwise most tasks end
+// before the next one starts, and nothing happens at the same time.
+func (k *Kernel) meet() {
+	const most = 500 * time.Microsecond
+	for start := time.Now(); int(k.next.Load()) < len(k.program.Routines) && time.Since(start) < most; {
+		runtime.Gosched()
+	}
 }
 
 // enterUser is the model of amd64.EnterUser: it makes the last test and executes
@@ -69,6 +91,7 @@ func (k *Kernel) enterUser(f *amd64.Frame) int {
 			k.slots[slot].Store(uint64(id))
 		}
 	}
+	k.checkResult(u, f)
 	for {
 		if !k.leaves(f) {
 			return amd64.EventDuty
@@ -154,7 +177,8 @@ func (k *Kernel) call(u *user, f *amd64.Frame, i *program.Instruction) int {
 	case unix.SYS_FORK, unix.SYS_VFORK, unix.SYS_CLONE, unix.SYS_CLONE3:
 		u.cloning = true
 	}
-	k.calls.Add(1)
+	u.called = i
+	u.calls++
 	k.config.Injection.pass(InCall)
 	return systemCall(f, i.Number)
 }

@@ -53,14 +53,20 @@ var numbers = []uint64{
 	^uint64(0), ^uint64(1), ^uint64(99), 0xfffffffffffff000, 0xffff800000000000, 0xffffffffffff0000,
 }
 
-// descriptor is a file descriptor: usually a small number, because the kernel
-// allocates the lowest that is free.
-type descriptor struct{}
+// descriptor is a file descriptor: usually one of those that prologue opens or that
+// the next calls return, because the kernel allocates the lowest that is free. Half
+// of the time it is one of the list, if there is one: those of the call's kind.
+type descriptor []uint64
 
-func (descriptor) decode(d *decoder) (uint64, bool) {
+func (f descriptor) decode(d *decoder) (uint64, bool) {
 	b := d.byte()
-	if b < 0xf0 {
-		return uint64(b % 32), false
+	switch {
+	case b < 0x80 && len(f) > 0:
+		return f[int(b)%len(f)], false
+	case b < 0xd0:
+		return 3 + uint64(b%10), false
+	case b < 0xf4:
+		return uint64(b % 36), false
 	}
 	special := []uint64{^uint64(0), atCurrentDirectory, 63, 255, 1023, 1024, 1<<20 - 1, 1<<31 - 1}
 	return special[b%8], false

@@ -111,8 +111,8 @@ var Groups = len(groups)
 // Random returns an encoded program of random instructions. In most programs the first routine
 // begins with calls that open files of many kinds and start the other routines.
 //
-// Half of the programs use few calls and few argument bytes, so that their tasks
-// use the same objects in the same way at the same time.
+// Half of the programs repeat a few instructions, so that their tasks use the same
+// objects in the same way at the same time.
 func Random(r *rand.Rand, s Shape) []byte {
 	g := generator{Rand: r}
 	if s.Group > 0 {
@@ -138,47 +138,44 @@ func Random(r *rand.Rand, s Shape) []byte {
 // generator makes random instructions.
 type generator struct {
 	*rand.Rand
-	numbers  []int  // the calls to choose from; nil for all
-	alphabet []byte // the bytes of arguments to choose from; nil for all
+	// templates are encoded instructions that most instructions repeat. nil is for
+	// instructions that are all different.
+	templates [][]byte
 }
 
-// focus restricts the generator to a few calls: most of them from a group.
+// focus restricts the generator to a few instructions, most of them of a group.
 func (g *generator) focus(group []int) {
-	for range 2 + g.IntN(len(group)) {
-		g.numbers = append(g.numbers, group[g.IntN(len(group))])
-	}
-	for g.IntN(3) == 0 {
-		g.numbers = append(g.numbers, g.IntN(entry.Calls))
-	}
-	for range 4 + g.IntN(12) {
-		g.alphabet = append(g.alphabet, byte(g.Uint32()))
+	for range 2 + g.IntN(10) {
+		number := group[g.IntN(len(group))]
+		if g.IntN(8) == 0 {
+			number = g.IntN(entry.Calls)
+		}
+		g.templates = append(g.templates, g.encode(number, 0))
 	}
 }
 
-// byte returns a byte of an argument.
-func (g *generator) byte() byte {
-	if g.alphabet == nil || g.IntN(8) == 0 {
-		return byte(g.Uint32())
-	}
-	return g.alphabet[g.IntN(len(g.alphabet))]
-}
-
-// instruction appends one instruction with random arguments.
+// instruction appends an instruction.
 func (g *generator) instruction(input []byte) []byte {
-	number, operation := g.IntN(entry.Calls), 0
-	if g.numbers != nil && g.IntN(16) != 0 {
-		number = g.numbers[g.IntN(len(g.numbers))]
-	} else if g.IntN(8) == 0 {
+	if g.templates != nil && g.IntN(8) != 0 {
+		return append(input, g.templates[g.IntN(len(g.templates))]...)
+	}
+	operation := 0
+	if g.IntN(8) == 0 {
 		operation = g.IntN(operations)
 	}
-	var bytes [64]byte
+	return append(input, g.encode(g.IntN(entry.Calls), operation)...)
+}
+
+// encode returns an instruction with random arguments.
+func (g *generator) encode(number, operation int) []byte {
+	bytes := make([]byte, 64)
 	for i := range bytes {
-		bytes[i] = g.byte()
+		bytes[i] = byte(g.Uint32())
 	}
-	binary.LittleEndian.PutUint16(bytes[:], uint16(number|operation<<numberBits))
-	d := decoder{left: bytes[:]}
+	binary.LittleEndian.PutUint16(bytes, uint16(number|operation<<numberBits))
+	d := decoder{left: bytes}
 	d.instruction()
-	return append(input, bytes[:len(bytes)-len(d.left)]...)
+	return bytes[:len(bytes)-len(d.left)]
 }
 
 // The encoding of an instruction starts with a 16-bit word: the call's number, and

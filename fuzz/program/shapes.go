@@ -82,9 +82,11 @@ var kinds = map[syscall.Kind]argument{
 }
 
 var (
-	fd   = descriptor{}
-	pid  = process{}
-	mode = one{0o644, 0o777, 0, 0o4755, 0o600, 0o1777, 0o400}
+	fd = descriptor{}
+	// The descriptors that prologue opens, by kind.
+	epollFD, eventFD, memFD, socketFD, pipeFD = descriptor{5}, descriptor{6}, descriptor{7}, descriptor{8, 9}, descriptor{10, 11}
+	pid                                       = process{}
+	mode                                      = one{0o644, 0o777, 0, 0o4755, 0o600, 0o1777, 0o400}
 )
 
 func to(kind area) argument { return pointer{kind} }
@@ -134,8 +136,8 @@ var shapes = map[int][]argument{
 	unix.SYS_PWRITEV2:           shape(fd, to(vectors), one{1, 2, 3}, one{0, 1, ^uint64(0)}, one{0, ^uint64(0)}, flags{8, 2, 1, 4, 16}),
 	unix.SYS_LSEEK:              shape(fd, one{0, 1, 100, 4096, ^uint64(0)}, one{0, 1, 2, 3, 4, 5}),
 	unix.SYS_TRUNCATE:           shape(to(pathName), extent),
-	unix.SYS_FTRUNCATE:          shape(fd, extent),
-	unix.SYS_FALLOCATE:          shape(fd, one{0, 1, 3, 2, 0x10, 0x11, 8, 0x20}, extent, extent),
+	unix.SYS_FTRUNCATE:          shape(memFD, extent),
+	unix.SYS_FALLOCATE:          shape(memFD, one{0, 1, 3, 2, 0x10, 0x11, 8, 0x20}, extent, extent),
 	unix.SYS_FADVISE64:          shape(fd, extent, extent, one{0, 1, 2, 3, 4, 5, 6}),
 	unix.SYS_SYNC_FILE_RANGE:    shape(fd, extent, extent, flags{1, 2, 4}),
 	unix.SYS_NEWFSTATAT:         shape(directory{}, to(pathName), to(anyBytes), atFlags),
@@ -159,22 +161,22 @@ var shapes = map[int][]argument{
 	unix.SYS_FUTIMESAT:          shape(directory{}, to(pathName), to(period)),
 	unix.SYS_UTIMENSAT:          shape(directory{}, to(pathName), to(period), atFlags),
 	unix.SYS_IOCTL:              shape(fd, ioctlRequests, to(terminal)),
-	unix.SYS_FCNTL:              shape(fd, fcntlCommands, fcntlArgument{}),
+	unix.SYS_FCNTL:              shape(memFD, fcntlCommands, fcntlArgument{}),
 	unix.SYS_FLOCK:              shape(fd, one{unix.LOCK_EX, unix.LOCK_SH, unix.LOCK_UN, unix.LOCK_EX | unix.LOCK_NB, unix.LOCK_SH | unix.LOCK_NB}),
 	unix.SYS_SENDFILE:           shape(fd, fd, to(offset), extent),
-	unix.SYS_SPLICE:             shape(fd, to(offset), fd, to(offset), extent, spliceFlags),
-	unix.SYS_TEE:                shape(fd, fd, extent, spliceFlags),
-	unix.SYS_VMSPLICE:           shape(fd, to(vectors), one{1, 2, 3}, spliceFlags),
+	unix.SYS_SPLICE:             shape(pipeFD, to(offset), fd, to(offset), extent, spliceFlags),
+	unix.SYS_TEE:                shape(pipeFD, fd, extent, spliceFlags),
+	unix.SYS_VMSPLICE:           shape(pipeFD, to(vectors), one{1, 2, 3}, spliceFlags),
 	unix.SYS_COPY_FILE_RANGE:    shape(fd, to(offset), fd, to(offset), extent, one{0}),
 	unix.SYS_POLL:               shape(to(pollList), one{4, 1, 2, 0, 100}, shortWait),
 	unix.SYS_PPOLL:              shape(to(pollList), one{4, 1, 2, 0}, to(moment), to(set), setSize),
 	unix.SYS_SELECT:             shape(one{8, 16, 64, 0, 1024}, to(fdSet), to(fdSet), to(fdSet), to(moment)),
 	unix.SYS_PSELECT6:           shape(one{8, 16, 64, 0, 1024}, to(fdSet), to(fdSet), to(fdSet), to(moment), to(maskAndSize)),
 	unix.SYS_EPOLL_CREATE1:      shape(flags{unix.EPOLL_CLOEXEC}),
-	unix.SYS_EPOLL_CTL:          shape(fd, one{1, 1, 2, 3, 1, 3}, fd, to(epollEvent)),
-	unix.SYS_EPOLL_WAIT:         shape(fd, to(anyBytes), one{1, 4, 16, 0}, shortWait),
-	unix.SYS_EPOLL_PWAIT:        shape(fd, to(anyBytes), one{1, 4, 16}, shortWait, to(set), setSize),
-	unix.SYS_EPOLL_PWAIT2:       shape(fd, to(anyBytes), one{1, 4, 16}, to(moment), to(set), setSize),
+	unix.SYS_EPOLL_CTL:          shape(epollFD, one{1, 1, 2, 3, 1, 3}, eventFD, to(epollEvent)),
+	unix.SYS_EPOLL_WAIT:         shape(epollFD, to(anyBytes), one{1, 4, 16, 0}, shortWait),
+	unix.SYS_EPOLL_PWAIT:        shape(epollFD, to(anyBytes), one{1, 4, 16}, shortWait, to(set), setSize),
+	unix.SYS_EPOLL_PWAIT2:       shape(epollFD, to(anyBytes), one{1, 4, 16}, to(moment), to(set), setSize),
 	unix.SYS_EVENTFD2:           shape(one{0, 1, 0xffffffff}, flags{unix.EFD_NONBLOCK, unix.EFD_SEMAPHORE, unix.EFD_CLOEXEC}),
 	unix.SYS_PIPE2:              shape(to(anyBytes), descriptorFlags),
 	unix.SYS_MEMFD_CREATE:       shape(to(pathName), one{unix.MFD_ALLOW_SEALING, unix.MFD_ALLOW_SEALING | unix.MFD_CLOEXEC, 0, 4}),
@@ -199,23 +201,23 @@ var shapes = map[int][]argument{
 	unix.SYS_SETTIMEOFDAY:       shape(to(moment), to(moment)),
 	unix.SYS_SOCKET:             shape(unixFamily, socketTypes, one{0, 0, 1}),
 	unix.SYS_SOCKETPAIR:         shape(unixFamily, socketTypes, one{0}, to(anyBytes)),
-	unix.SYS_BIND:               shape(fd, to(address), one{4, 110, 2, 5, 3, 111}),
-	unix.SYS_CONNECT:            shape(fd, to(address), one{4, 110, 2, 5, 3}),
-	unix.SYS_LISTEN:             shape(fd, one{0, 1, 5, 128, ^uint64(0)}),
-	unix.SYS_ACCEPT:             shape(fd, to(anyBytes), to(length)),
-	unix.SYS_ACCEPT4:            shape(fd, to(anyBytes), to(length), descriptorFlags),
-	unix.SYS_SENDTO:             shape(fd, to(anyBytes), size, sendFlags, to(address), one{0, 4, 110}),
-	unix.SYS_RECVFROM:           shape(fd, to(anyBytes), size, sendFlags, to(anyBytes), to(length)),
-	unix.SYS_SENDMSG:            shape(fd, to(message), sendFlags),
-	unix.SYS_RECVMSG:            shape(fd, to(message), sendFlags),
-	unix.SYS_SENDMMSG:           shape(fd, to(messages), one{1, 2, 3}, sendFlags),
-	unix.SYS_RECVMMSG:           shape(fd, to(messages), one{1, 2, 3}, sendFlags, to(moment)),
-	unix.SYS_SHUTDOWN:           shape(fd, one{0, 1, 2, 3}),
-	unix.SYS_GETSOCKNAME:        shape(fd, to(anyBytes), to(length)),
-	unix.SYS_GETPEERNAME:        shape(fd, to(anyBytes), to(length)),
-	unix.SYS_SETSOCKOPT:         shape(fd, one{unix.SOL_SOCKET, unix.SOL_SOCKET, unix.SOL_SOCKET, 0, 6}, socketOptions, to(integer), one{4, 4, 16, 0, 1}),
-	unix.SYS_GETSOCKOPT:         shape(fd, one{unix.SOL_SOCKET, unix.SOL_SOCKET, unix.SOL_SOCKET, 0, 6}, socketOptions, to(anyBytes), to(length)),
-	unix.SYS_MMAP:               shape(place{}, extent, protection, with{one{unix.MAP_PRIVATE | unix.MAP_ANON, unix.MAP_SHARED, unix.MAP_PRIVATE, unix.MAP_SHARED | unix.MAP_ANON, unix.MAP_SHARED_VALIDATE, unix.MAP_PRIVATE | unix.MAP_ANON | unix.MAP_FIXED, unix.MAP_SHARED | unix.MAP_FIXED}, flags{unix.MAP_FIXED, unix.MAP_POPULATE, unix.MAP_FIXED_NOREPLACE, unix.MAP_GROWSDOWN, unix.MAP_NORESERVE, unix.MAP_LOCKED, unix.MAP_32BIT}}, fd, one{0, 4096, 8192, 1}),
+	unix.SYS_BIND:               shape(socketFD, to(address), one{4, 110, 2, 5, 3, 111}),
+	unix.SYS_CONNECT:            shape(socketFD, to(address), one{4, 110, 2, 5, 3}),
+	unix.SYS_LISTEN:             shape(socketFD, one{0, 1, 5, 128, ^uint64(0)}),
+	unix.SYS_ACCEPT:             shape(socketFD, to(anyBytes), to(length)),
+	unix.SYS_ACCEPT4:            shape(socketFD, to(anyBytes), to(length), descriptorFlags),
+	unix.SYS_SENDTO:             shape(socketFD, to(anyBytes), size, sendFlags, to(address), one{0, 4, 110}),
+	unix.SYS_RECVFROM:           shape(socketFD, to(anyBytes), size, sendFlags, to(anyBytes), to(length)),
+	unix.SYS_SENDMSG:            shape(socketFD, to(message), sendFlags),
+	unix.SYS_RECVMSG:            shape(socketFD, to(message), sendFlags),
+	unix.SYS_SENDMMSG:           shape(socketFD, to(messages), one{1, 2, 3}, sendFlags),
+	unix.SYS_RECVMMSG:           shape(socketFD, to(messages), one{1, 2, 3}, sendFlags, to(moment)),
+	unix.SYS_SHUTDOWN:           shape(socketFD, one{0, 1, 2, 3}),
+	unix.SYS_GETSOCKNAME:        shape(socketFD, to(anyBytes), to(length)),
+	unix.SYS_GETPEERNAME:        shape(socketFD, to(anyBytes), to(length)),
+	unix.SYS_SETSOCKOPT:         shape(socketFD, one{unix.SOL_SOCKET, unix.SOL_SOCKET, unix.SOL_SOCKET, 0, 6}, socketOptions, to(integer), one{4, 4, 16, 0, 1}),
+	unix.SYS_GETSOCKOPT:         shape(socketFD, one{unix.SOL_SOCKET, unix.SOL_SOCKET, unix.SOL_SOCKET, 0, 6}, socketOptions, to(anyBytes), to(length)),
+	unix.SYS_MMAP:               shape(place{}, extent, protection, with{one{unix.MAP_PRIVATE | unix.MAP_ANON, unix.MAP_SHARED, unix.MAP_PRIVATE, unix.MAP_SHARED | unix.MAP_ANON, unix.MAP_SHARED_VALIDATE, unix.MAP_PRIVATE | unix.MAP_ANON | unix.MAP_FIXED, unix.MAP_SHARED | unix.MAP_FIXED}, flags{unix.MAP_FIXED, unix.MAP_POPULATE, unix.MAP_FIXED_NOREPLACE, unix.MAP_GROWSDOWN, unix.MAP_NORESERVE, unix.MAP_LOCKED, unix.MAP_32BIT}}, memFD, one{0, 4096, 8192, 1}),
 	unix.SYS_MUNMAP:             shape(place{}, extent),
 	unix.SYS_MPROTECT:           shape(place{}, extent, protection),
 	unix.SYS_PKEY_MPROTECT:      shape(place{}, extent, protection, one{^uint64(0), 0, 1}),
@@ -322,10 +324,10 @@ func prologue(r interface{ IntN(int) int }, tasks int) []byte {
 		b = append(b, byte(s), pick(7), 0xec, 0)
 	}
 	word(unix.SYS_FTRUNCATE)
-	b = append(b, pick(12), 2)
+	b = append(b, 4, 1) // the memfd, 8192 bytes
 	for range 2 {
 		word(unix.SYS_MMAP)
-		b = append(b, pick(16), pick(6), 0, pick(7), 0, pick(12), 0)
+		b = append(b, pick(16), pick(6), 0, pick(7), 0, 4, 0) // descriptor 7, the memfd
 	}
 	for range tasks {
 		word(unix.SYS_CLONE)
