@@ -40,29 +40,39 @@ func reservePair(t *task.Task, address uint64) (first, second int, err error) {
 	if first, second, err = t.FDs.ReservePair(t.DescriptorLimit()); err != nil {
 		return 0, 0, err
 	}
-	if err = abi.CopyOut(t, address, [2]int32{int32(first), int32(second)}); err != nil {
-		t.FDs.Cancel(first)
-		t.FDs.Cancel(second)
-	}
+	stored := false
+	defer func() { // also if the copy panics: other threads keep the table
+		if !stored {
+			t.FDs.Cancel(first)
+			t.FDs.Cancel(second)
+		}
+	}()
+	err = abi.CopyOut(t, address, [2]int32{int32(first), int32(second)})
+	stored = err == nil
 	return first, second, err
 }
 
 // installPair gives descriptors to two new files and stores them as two ints. It
-// opens the descriptors when nothing can fail any more. On an error both files are
-// closed.
+// opens the descriptors when nothing can fail any more. On an error or a panic both
+// files are closed.
 func installPair(t *task.Task, a, b *fs.File, address uint64, onExec fs.ExecAction) error {
-	err := t.FS.Mounts().CheckFileMax(t.Credentials())
-	first, second := 0, 0
-	if err == nil {
-		first, second, err = reservePair(t, address)
+	installed := false
+	defer func() {
+		if !installed {
+			a.DecRef()
+			b.DecRef()
+		}
+	}()
+	if err := t.FS.Mounts().CheckFileMax(t.Credentials()); err != nil {
+		return err
 	}
+	first, second, err := reservePair(t, address)
 	if err != nil {
-		a.DecRef()
-		b.DecRef()
 		return err
 	}
 	t.FDs.Fill(first, a, onExec)
 	t.FDs.Fill(second, b, onExec)
+	installed = true
 	return nil
 }
 

@@ -222,6 +222,12 @@ func (t *Task) storeIDs(child *Task, a *CloneArgs, tid int) {
 func (child *Task) exitUnstarted() {
 	child.silence()
 	child.exit()
+	k := child.kernel
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if g := child.group; g.leader() == child && exitState(child.exitState.Load()) == zombie {
+		k.reap(g) // init, with CLONE_PARENT, reaps only children that send SIGCHLD
+	}
 }
 
 // silence makes the task's exit send no signal.

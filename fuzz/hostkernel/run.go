@@ -127,9 +127,21 @@ func (k *Kernel) checkGoroutines() error {
 func (k *Kernel) checkFiles() error {
 	unixsock.New(k.mounts, k.root, unix.SOCK_STREAM, 0).DecRef()
 	if n := k.mounts.OpenFiles(); n != 0 {
-		return fmt.Errorf("%d open files are left", n)
+		return fmt.Errorf("%d open files are left%s", n, k.injectedStack())
 	}
 	return nil
+}
+
+// injectedStack returns the part of the log about an injected panic.
+func (k *Kernel) injectedStack() string {
+	k.logMu.Lock()
+	defer k.logMu.Unlock()
+	for _, line := range k.log {
+		if strings.Contains(line, "injected in a ") {
+			return "\n" + line
+		}
+	}
+	return ""
 }
 
 // checkLocks checks that no lock of the kernel is held.
@@ -165,7 +177,7 @@ func (k *Kernel) mountList() []fs.MountInfo { return k.mounts.List(k.root.Contex
 // checkFrames checks that all frames are free again.
 func (k *Kernel) checkFrames() error {
 	if free := k.memory.Stats().Free; free != k.free {
-		return fmt.Errorf("%d frames are not free", k.free-free)
+		return fmt.Errorf("%d frames are not free%s", k.free-free, k.injectedStack())
 	}
 	return nil
 }
