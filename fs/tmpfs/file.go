@@ -140,6 +140,12 @@ func (r *regular) writeHole(src fs.Source, index uint64, within, count int64) (i
 	if err != nil {
 		return 0, err
 	}
+	kept := false
+	defer func() {
+		if !kept { // also if the copy panics
+			r.free([]frame.Number{n})
+		}
+	}()
 	page := memory.Bytes(n)
 	got, err := src.Get(page[within : within+count])
 	clear(page[:within])
@@ -148,11 +154,9 @@ func (r *regular) writeHole(src fs.Source, index uint64, within, count int64) (i
 	defer locked.Release()
 	if there := r.pages.get(index); got > 0 && there == frame.None {
 		r.pages.put(index, n)
-	} else {
-		if got > 0 { // a page fault filled the hole in the meantime
-			copy(memory.Bytes(there)[within:], page[within:within+int64(got)])
-		}
-		defer r.free([]frame.Number{n})
+		kept = true
+	} else if got > 0 { // a page fault filled the hole in the meantime
+		copy(memory.Bytes(there)[within:], page[within:within+int64(got)])
 	}
 	locked.Release()
 	return got, r.finishWrite(int64(index)*mm.PageSize+within, got, int(count), err)

@@ -25,7 +25,7 @@ func TestPanicsLeaveNoLockAndNoTask(t *testing.T) {
 
 // TestRefusedFramesLeaveNothing refuses frames at a random point of a random program.
 func TestRefusedFramesLeaveNothing(t *testing.T) {
-	inject(t, func(r *rand.Rand) *Injection { return &Injection{Refuse: 1 + r.IntN(10), RefuseCount: 1 + r.IntN(20)} })
+	inject(t, func(r *rand.Rand) *Injection { return &Injection{Refuse: 1 + r.IntN(2), RefuseCount: 1 + r.IntN(20)} })
 }
 
 // inject runs random programs with injections.
