@@ -171,10 +171,17 @@ func (s *subsystems) started(parent, child *Task, a *CloneArgs) {
 	}
 }
 
+// leaveMemory calls the rows before the task leaves its address space. In an exit each
+// is contained: the others, and the release of the memory, follow in any case. In
+// execve(2) a panic ends the process, whose exit does the rest.
 func (s *subsystems) leaveMemory(t *Task) {
 	for i := len(s.rows) - 1; i >= 0; i-- {
-		if s.rows[i].LeaveMemory != nil {
-			s.rows[i].LeaveMemory(t)
+		switch leave := s.rows[i].LeaveMemory; {
+		case leave == nil:
+		case t.Exiting():
+			t.contained(s.rows[i].Name, leave)
+		default:
+			leave(t)
 		}
 	}
 }
