@@ -117,12 +117,15 @@ func loadState(c *perCPU, f *Frame) {
 }
 
 // requestSave interrupts another CPU so that it saves the state in its
-// registers. Interrupts are off.
+// registers. The callers repeat it until the state is saved, so it sends no second
+// interrupt for a request that is not served yet: the other CPU could do nothing but
+// handle them. Interrupts are off.
 //
 //go:nosplit
 func requestSave(c *perCPU) {
-	atomic.StoreUint64(&c.saveWanted, 1)
-	sendIPI(c)
+	if atomic.SwapUint64(&c.saveWanted, 1) == 0 {
+		sendIPI(c)
+	}
 }
 
 // Release saves f's state in memory, wherever it is. From then until the task
