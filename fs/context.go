@@ -31,8 +31,8 @@ func NewContext(m *Mounts) *Context {
 	return c
 }
 
-// Share adds a user and returns c (CLONE_FS): EAGAIN during execve(2) of a user that
-// relies on not sharing c.
+// Share adds a user and returns c (CLONE_FS). Error: EAGAIN between BeginExec and
+// EndExec.
 func (c *Context) Share() (*Context, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -113,8 +113,8 @@ func (DirectoryFile) Sync() error { return nil }
 type BytesFile struct {
 	FileBase
 	// Contents returns the whole text. Every read at offset 0 calls it again, so
-	// a program that rewinds sees current data.
-	// caller is the task that reads, or nil (CallerOf).
+	// a program that rewinds sees current data. caller is the task that reads, or
+	// nil (CallerOf).
 	Contents func(caller Caller) ([]byte, error)
 	// Memory admits the text that the file keeps. nil admits all.
 	Memory *mm.Memory

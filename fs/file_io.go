@@ -190,9 +190,8 @@ func (f *File) Allocate(mode uint32, offset, length int64, stopped func() bool) 
 	return f.operations.Allocate(mode, offset, length, stopped)
 }
 
-// Mappable returns the object that mmap(2) maps, or nil for anonymous memory, as
-// of /dev/zero. sharedWrite is set for a
-// shared mapping that is writable. Errors: EACCES if f is not open for reading,
+// Mappable returns the object that mmap(2) maps, or nil for anonymous memory
+// (/dev/zero). sharedWrite is set for a shared mapping that is writable. Errors: EACCES if f is not open for reading,
 // or not for writing with sharedWrite; EBADF; ENODEV.
 func (f *File) Mappable(sharedWrite bool) (mm.Mappable, error) {
 	if f.PathOnly() {

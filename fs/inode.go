@@ -60,9 +60,9 @@ type TemporaryMaker interface {
 // Linking says whether linkat(2) may name a file that was created without a name.
 type Linking bool
 
-// NeverLinked is O_TMPFILE with O_EXCL.
+// The values of Linking.
 const (
-	NeverLinked Linking = false
+	NeverLinked Linking = false // O_TMPFILE with O_EXCL
 	MayBeLinked Linking = true
 )
 

@@ -195,8 +195,8 @@ func (at At) createLocked(m *Mounts, final finalLink, exclusive bool, mode uint3
 	return p, newlyCreated, err
 }
 
-// existing returns the result of a walk of O_CREAT that has found a file. It makes
-// the path used. The namespace is locked.
+// existing returns the result of a walk of O_CREAT that has found a file. The path is
+// in use until the caller releases it. The namespace is locked.
 func (at At) existing(m *Mounts, f found, err error, exclusive bool) (Path, fileOrigin, error) {
 	switch {
 	case err != nil:

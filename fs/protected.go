@@ -6,11 +6,11 @@ import (
 	"slowpath/cred"
 )
 
-// The rules below are switched on by /proc/sys/fs/protected_* (proc(5)). They keep a
-// program from using a name that another user has put into a shared directory. The
-// error is always EACCES or EPERM.
+// The settings /proc/sys/fs/protected_* (proc(5)) enable the rules below. The rules
+// prevent that a program uses a name that another user has created in a shared
+// directory. Errors: EACCES, EPERM for mayLink.
 
-// Modes of a directory that others may write to, and that is sticky.
+// Mode bits of a directory in which others may create names.
 const (
 	worldWritable = 0o002
 	groupWritable = 0o020

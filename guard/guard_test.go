@@ -1,13 +1,20 @@
 package guard
 
 import (
-	"bytes"
 	"log"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 )
+
+// lines receives what is written to the log.
+type lines chan string
+
+func (l lines) Write(p []byte) (int, error) {
+	l <- string(p)
+	return len(p), nil
+}
 
 // tryPanic calls f and ends its panic.
 func tryPanic(f func()) {
@@ -48,7 +55,7 @@ func TestReleaseReleasesOnce(t *testing.T) {
 		held := Lock(&m)
 		defer held.Release()
 		held.Release()
-		m.Lock() // somebody else's
+		m.Lock() // another holder
 	}()
 	if m.TryLock() {
 		t.Error("the deferred Release has released a lock that it does not hold")
@@ -56,18 +63,12 @@ func TestReleaseReleasesOnce(t *testing.T) {
 }
 
 func TestPanicInTimerIsLogged(t *testing.T) {
-	var text bytes.Buffer
+	logged := make(lines, 1)
 	old := log.Writer()
-	log.SetOutput(&text)
-	done := make(chan bool)
-	AfterFunc(time.Microsecond, func() {
-		defer close(done)
-		panic("bug in a timer")
-	})
-	<-done
-	time.Sleep(10 * time.Millisecond)
-	log.SetOutput(old)
-	if !strings.Contains(text.String(), "bug in a timer") {
-		t.Errorf("the log is %q", text.String())
+	log.SetOutput(logged)
+	defer log.SetOutput(old)
+	AfterFunc(time.Microsecond, func() { panic("bug in a timer") })
+	if line := <-logged; !strings.Contains(line, "bug in a timer") {
+		t.Errorf("the log is %q", line)
 	}
 }

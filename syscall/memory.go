@@ -144,11 +144,7 @@ func fileMapping(r *mm.MapRequest, file *fs.File) (release func(), err error) {
 // seal forbids writing. Otherwise no such seal can be added until release, and
 // after that until the mapping that mm has registered is gone.
 func limitSharedWriting(r *mm.MapRequest, file *fs.File) (release func()) {
-	switch {
-	case !file.Writable():
-	case r.Object == nil:
-		return func() {}
-	default:
+	if file.Writable() {
 		if release, err := tmpfs.ReserveWritable(r.Object); err == nil {
 			return release
 		}

@@ -8,8 +8,9 @@ import (
 	"slowpath/entry"
 )
 
-// Accounting counts the resources that a thread has used. Counters only grow. Config's
-// Meter measures the time; the others are counted where they occur.
+// Accounting counts the resources that a thread has used. Counters only grow.
+// Config.Meter measures the CPU time. The other counters are incremented where the
+// events occur.
 type Accounting struct {
 	CPU                 amd64.CPUTime
 	MinorFaults         atomic.Int64
@@ -96,10 +97,12 @@ const TicksPerSecond = 100
 func Ticks(nanoseconds int64) int64 { return nanoseconds / (1e9 / TicksPerSecond) }
 
 // ChargeTicks checks the timers and limits that count CPU time, and samples the load
-// average. The task's own goroutine calls it after a tick, on its way to user mode; it
-// does not sleep. If the deadline of a sleeping task has passed, it raises NOTIFY_RESUME,
-// whose handler lets that task run. It is not inlined, because the test of the path to user mode finds the
-// tick's work by its name.
+// average. If the deadline of a sleeping task has passed, it raises NOTIFY_RESUME,
+// whose handler lets that task run. The task's own goroutine calls it after a tick,
+// before the return to user mode. It does not sleep.
+//
+// It is not inlined: make bench subtracts the tick's work from the path to user mode,
+// and finds it by this function's name.
 //
 //go:noinline
 func (t *Task) ChargeTicks() {

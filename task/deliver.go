@@ -57,33 +57,34 @@ func (t *Task) deliverPending(f *amd64.Frame) {
 // that does. It reports false if there is none, or if the task must exit.
 func (t *Task) nextSignal() (delivery, bool) {
 	for !t.Exiting() {
-		info, found := t.takeSignal()
-		switch {
-		case found == nothingLeft:
+		info, result := t.takeSignal()
+		switch result {
+		case noSignal:
 			return delivery{}, false
-		case found == notSignal:
+		case stopOrExit:
 			continue
 		}
 		t.group.Timers.signalTaken(&info)
-		if next, handled := t.act(info); handled {
+		if next, caught := t.act(info); caught {
 			return next, true
 		}
 	}
 	return delivery{}, false
 }
 
-// taken is what takeSignal has found.
-type taken int
+// takeResult says what takeSignal has done.
+type takeResult uint8
 
 const (
-	nothingLeft taken = iota
-	notSignal         // a stop or an exit, which was handled
-	oneSignal
+	noSignal    takeResult = iota // nothing is pending
+	stopOrExit                    // it handled a stop or an exit, and took no signal
+	signalTaken                   // it took a signal
 )
 
-// takeSignal removes the next pending signal. Before, it does what is more urgent: it
-// reports a stop to the parent, begins the task's exit, or stops the task.
-func (t *Task) takeSignal() (signal.Info, taken) {
+// takeSignal removes and returns the next pending signal. A stop and an exit come
+// first: if the process has a stop to report, must exit or must stop, takeSignal does
+// that instead. It sleeps while the task is stopped.
+func (t *Task) takeSignal() (signal.Info, takeResult) {
 	g := t.group
 	locked := guard.Lock(&g.mu)
 	defer locked.Release()
@@ -93,24 +94,24 @@ func (t *Task) takeSignal() (signal.Info, taken) {
 		g.stop.notice = noNotice
 		locked.Release()
 		g.notifyStopped(notice)
-		return signal.Info{}, notSignal
+		return signal.Info{}, stopOrExit
 	case g.groupExit || t.killed.Load():
 		status := g.exitStatus
 		if !g.groupExit {
 			status = 0 // killed by another thread's execve(2); the process goes on
 		}
 		t.requestExit(status)
-		return signal.Info{}, notSignal
+		return signal.Info{}, stopOrExit
 	case t.stopping:
 		t.stopHere(&locked)
-		return signal.Info{}, notSignal
+		return signal.Info{}, stopOrExit
 	}
 	info, ok := t.dequeue(t.blocked)
 	t.recalculate()
 	if !ok {
-		return signal.Info{}, nothingLeft
+		return signal.Info{}, noSignal
 	}
-	return info, oneSignal
+	return info, signalTaken
 }
 
 // dequeue takes the next signal that is not in blocked. The thread's own signals

@@ -36,8 +36,8 @@ const (
 // addrNoRandomize is ADDR_NO_RANDOMIZE (personality(2)).
 const addrNoRandomize = 0x0040000
 
-// randomOffset returns a random multiple of the page size below limit. It is 0
-// is off for this task.
+// randomOffset returns a random multiple of the page size below limit. It is 0 if
+// randomization is off in the kernel or for the program.
 func (t *Task) randomOffset(p *program, limit uint64) uint64 {
 	if p.personality&addrNoRandomize != 0 || t.kernel.config.Settings.RandomizeVASpace.Get() == 0 {
 		return 0

@@ -10,12 +10,13 @@ import (
 	"slowpath/guard"
 )
 
-// Deadlines is the set of the deadlines of the current sleeps and of the Alarms. The kernel's timer
-// interrupts a program at the earliest one, because the Go runtime looks at its timers
-// only between two goroutines. It is safe for concurrent use. The zero value is empty.
+// Deadlines is the set of the deadlines of all current sleeps and Alarms. The timer's
+// interrupt ends the time slice of a program at the earliest one, because the Go
+// runtime checks its timers only between two goroutines. It is safe for concurrent use.
+// The zero value is empty.
 type Deadlines struct {
 	// Earlier, if not nil, is called after a deadline was added that is earlier than
-	// all others, on the goroutine that will sleep. It must not sleep. It is set before
+	// all others, on the goroutine that adds it. It must not sleep. It is set before
 	// the first sleep.
 	Earlier func()
 
@@ -30,8 +31,8 @@ type deadlineEntry struct {
 	index int // in the heap, plus 1; 0 if the entry is not in it
 }
 
-// Earliest returns where the earliest deadline is: a time of clock.Monotonic, or 0 if
-// there is none.
+// Earliest returns the address of the earliest deadline: a time of clock.Monotonic, or
+// 0 if there is none. Interrupt handlers may read it.
 func (d *Deadlines) Earliest() *atomic.Int64 { return &d.earliest }
 
 // Due reports whether the earliest deadline has passed. Its sleep is about to end.
@@ -83,8 +84,9 @@ type Alarm struct {
 	timer     *time.Timer
 }
 
-// AfterFunc calls f on a goroutine of its own after the delay, also while a program
-// spins on every CPU. A panic of f is logged and contained.
+// AfterFunc calls f on a goroutine of its own after the delay, also while programs
+// occupy every CPU. A panic of f is logged and does not end the kernel. It does not
+// sleep.
 func (d *Deadlines) AfterFunc(delay time.Duration, f func()) *Alarm {
 	a := &Alarm{deadlines: d}
 	at := clock.Monotonic() + int64(delay)

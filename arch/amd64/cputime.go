@@ -12,9 +12,10 @@ import (
 // (Linux: CONFIG_TICK_CPU_ACCOUNTING), because the fast path of a system call reads no
 // clock.
 //
-// A tick must find the account of the goroutine that it interrupts, in the kernel too.
+// A tick must find the account of the goroutine that it interrupts, also in the kernel.
 // So the account is the goroutine's profiler label, which the Go runtime keeps in its
-// g. Other goroutines may inherit the label; goroutine tells them apart.
+// g. A goroutine that a task starts inherits the label; the field goroutine
+// distinguishes it.
 //
 // The zero value is an empty account. It must not be copied.
 type CPUTime struct {
@@ -53,10 +54,10 @@ var tickDuty uint32
 //go:linkname setGoroutineLabel runtime/pprof.runtime_setProfLabel
 func setGoroutineLabel(label unsafe.Pointer)
 
-// StartCPUTime prepares the measurement: it finds the profiler label in the runtime's
-// g. duty is the bit of Frame.ThreadFlags that a tick in the kernel raises.
-// It returns false if it does not find the label. It is called once, by the first
-// goroutine, before the first task runs.
+// StartCPUTime prepares the measurement: it finds the offset of the profiler label in
+// the runtime's g. duty is the bit of Frame.ThreadFlags that a tick in the kernel
+// raises. It reports false if it does not find the label. It is called once, by the
+// first goroutine, before the first task runs.
 func StartCPUTime(duty uint32) bool {
 	const size = 512 // of a g, at most
 	probe := new(CPUTime)
@@ -141,8 +142,9 @@ func (k *cpuClock) next(account, now uint64) {
 	atomic.StoreUint64(&k.account, account)
 }
 
-// found charges the time since the last charge to the account that a tick has found. If
-// it found the runtime's own code, the current account pays for it.
+// found charges the time since the last charge to the account that a tick has found, and
+// makes it current. If the tick has found the runtime's own code, it charges the current
+// account. It returns the account, or nil if there is none.
 //
 //go:nosplit
 func (k *cpuClock) found(account, now uint64) *CPUTime {
@@ -169,15 +171,15 @@ func EndCPUTime(a *CPUTime) {
 	PauseCPUTime()
 	setGoroutineLabel(nil)
 	a.goroutine = 0
-	// Another CPU may have run the goroutine and not noticed its end yet.
+	// A CPU that ran the goroutine before may not have charged its time yet.
 	for i := range cpuClocks {
 		atomic.CompareAndSwapUint64(&cpuClocks[i].account, accountAddress(a), 0)
 	}
 }
 
-// UpdateCPUTime charges this CPU's time to the account that it has gone to, and from
-// now on to that of the calling goroutine. Goroutines call it when they continue after
-// a sleep, or before they read their account.
+// UpdateCPUTime charges this CPU's time since the last charge to the current account,
+// and makes the account of the calling goroutine current. Goroutines call it when they
+// continue after a sleep, or before they read their account.
 //
 //go:nosplit
 func UpdateCPUTime() {
@@ -187,8 +189,9 @@ func UpdateCPUTime() {
 	interruptsOn()
 }
 
-// PauseCPUTime charges this CPU's time to the account of the calling goroutine, and to
-// none from now on. Goroutines call it before they sleep.
+// PauseCPUTime charges this CPU's time since the last charge to the account of the
+// calling goroutine, and makes no account current. Goroutines call it before they
+// sleep.
 //
 //go:nosplit
 func PauseCPUTime() {

@@ -41,26 +41,26 @@ func testClock(t *testing.T) {
 	t.Cleanup(func() { clockScale = scale })
 }
 
-// TestTimeGoesToTheTaskThatRuns: at each change the account that ran pays for the time
-// before, and time between a pause and the next task belongs to nobody.
-func TestTimeGoesToTheTaskThatRuns(t *testing.T) {
+// TestTimeIsChargedToTheTaskThatRan: at each change the account that was current is
+// charged for the time before. Time between a pause and the next task is not charged.
+func TestTimeIsChargedToTheTaskThatRan(t *testing.T) {
 	testClock(t)
 	one, other := new(CPUTime), new(CPUTime)
 	k := &cpuClock{since: 1000}
-	k.next(accountAddress(one), 1100)   // nobody ran
+	k.next(accountAddress(one), 1100)   // no task ran
 	k.next(accountAddress(other), 1130) // one ran for 30
 	k.charge(accountAddress(other), 1180)
 	k.account = 0 // other sleeps after 50
 	k.next(accountAddress(one), 2000)
 	k.found(accountAddress(one), 2007)
-	k.found(0, 2010) // the scheduler, on one's turn
+	k.found(0, 2010) // the runtime's scheduler: one stays current
 	if got := [2]int64{one.total.Load(), other.total.Load()}; got != [2]int64{40, 50} {
 		t.Errorf("the tasks have run for %v, want 40 and 50", got)
 	}
 }
 
 // TestTickFindsTheGoroutineThatRuns: the runtime may have preempted the goroutine that
-// ran last without a call of this package. The one that the tick finds pays.
+// ran last without a call of this package. The one that the tick finds is charged.
 func TestTickFindsTheGoroutineThatRuns(t *testing.T) {
 	testClock(t)
 	before, now := new(CPUTime), new(CPUTime)

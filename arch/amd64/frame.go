@@ -160,7 +160,7 @@ const UserLimit = 1<<47 - PageSize
 const DefaultMXCSR = 0x1f80
 
 // mxcsrMask holds the bits of MXCSR that the CPU has; others fault in LDMXCSR.
-// setInitialState sets it.
+// EnableExtendedState sets it before the first program runs.
 var mxcsrMask uint32 = 0xffff
 
 // defaultMXCSRMask is the mask of a CPU that reports none: all bits but DAZ (SDM vol.

@@ -68,8 +68,8 @@ func newLink(k *kernel) *link {
 // begin grants the first credit: the program's standard files exist now.
 func (l *link) begin() { l.writer.StdinCredit(stdinCredit) }
 
-// owe grants the host n more bytes, immediately or together with later credit. It
-// does not wait for the host.
+// owe allows the host to send n more bytes, immediately or together with later credit.
+// It does not wait for the host.
 func (l *link) owe(n int) {
 	if l.owed.Add(int64(n)) >= creditStep && l.granting.CompareAndSwap(false, true) {
 		l.spool.Do(l.grant)

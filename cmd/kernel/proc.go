@@ -35,17 +35,21 @@ func (k *kernel) fileCountRow() sysctl.Row {
 // printkRow returns /proc/sys/kernel/printk: the level of the console, and three
 // values that no message depends on (syslog(2)).
 func (k *kernel) printkRow() sysctl.Row {
-	const worst, least, usual = 4, 1, 7 // default_message_loglevel, minimum_console_loglevel, default_console_loglevel
-	stored := [...]*sysctl.Int{new(sysctl.Int), new(sysctl.Int), new(sysctl.Int)}
+	const (
+		defaultMessage = 4 // default_message_loglevel
+		minimumConsole = 1 // minimum_console_loglevel
+		defaultConsole = 7 // default_console_loglevel
+	)
 	values := sysctl.Integers{{
 		Get: func() int64 { return int64(k.log.Shown()) }, Min: math.MinInt32, Max: math.MaxInt32,
 		Set: func(v int64) error { k.log.SetShown(klog.Level(v)); return nil },
 	}}
-	for i, initial := range [...]int64{worst, least, usual} {
-		stored[i].Set(initial)
+	for _, initial := range [...]int64{defaultMessage, minimumConsole, defaultConsole} {
+		stored := new(sysctl.Int)
+		stored.Set(initial)
 		values = append(values, sysctl.Integer{
-			Get: stored[i].Get, Min: math.MinInt32, Max: math.MaxInt32,
-			Set: func(v int64) error { stored[i].Set(v); return nil },
+			Get: stored.Get, Min: math.MinInt32, Max: math.MaxInt32,
+			Set: func(v int64) error { stored.Set(v); return nil },
 		})
 	}
 	return sysctl.Row{Name: "kernel/printk", Mode: 0o644, Value: values}

@@ -10,7 +10,8 @@ import (
 	"slowpath/fs"
 )
 
-// identity is a task that opens, reads or writes a file.
+// identity identifies a task that opens, reads or writes a file. Unlike fs.Caller it
+// may be kept after the exit of the task.
 type identity struct {
 	process     int32 // getpid(2)
 	credentials *cred.Credentials
@@ -18,7 +19,7 @@ type identity struct {
 
 func identityOf(c fs.Caller) identity { return identity{c.ProcessID(), c.Credentials()} }
 
-// reader formats the contents of an open file. who reads it.
+// reader formats the contents of an open file for the task that reads it.
 type reader func(who identity) ([]byte, error)
 
 // text is a file with generated contents.

@@ -99,8 +99,8 @@ func (p *process) entries() []entry {
 	}...)
 }
 
-// plain returns the entry of a file that every task may read that its mode permits.
-// Reads and writes fail with ESRCH after the process was released.
+// plain returns the entry of a file whose access is checked by its mode only. Reads and
+// writes fail with ESRCH after the process was released.
 func (p *process) plain(name string, mode uint32, read reader, store func(who identity, text string) error) entry {
 	checkedRead := func(who identity) ([]byte, error) {
 		if p.task.Dead() {

@@ -107,8 +107,8 @@ const sealsWriting = unix.F_SEAL_WRITE | unix.F_SEAL_FUTURE_WRITE
 // ReserveWritable prepares a writable shared mapping of object. The caller calls
 // release after mm has registered the mapping, or has failed to. The check of the
 // seals and the reservation are one step, so AddSeals either sees the mapping and
-// fails, or forbids it. Files of other file systems have no seals. Error: EPERM
-// if a seal forbids the mapping.
+// fails, or forbids it. Objects of other file systems, and nil for anonymous memory,
+// have no seals. Error: EPERM if a seal forbids the mapping.
 func ReserveWritable(object mm.Mappable) (release func(), err error) {
 	r, ok := object.(*regular)
 	if !ok {

@@ -8,9 +8,9 @@ import (
 	"slowpath/wait"
 )
 
-// Listen is listen(2). The caller has limited backlog to somaxconn
-// (/proc/sys/net/core/somaxconn). Errors: EOPNOTSUPP for a datagram socket, EINVAL without
-// a name or if the socket is connected.
+// Listen is listen(2). backlog is not negative and at most somaxconn
+// (/proc/sys/net/core/somaxconn). Errors: EOPNOTSUPP for a datagram socket, EINVAL
+// without a name or if the socket is connected.
 func (s *Socket) Listen(caller fs.Caller, backlog int) error {
 	if !s.connections() {
 		return unix.EOPNOTSUPP

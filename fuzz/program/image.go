@@ -1,6 +1,7 @@
 package program
 
 import (
+	"bytes"
 	"encoding/binary"
 
 	"golang.org/x/sys/unix"
@@ -117,7 +118,7 @@ func longs(values ...uint32) []byte {
 	return b
 }
 
-// Paths are the path names of a program. The harness creates none of them: a
+// paths are the path names of a program. The harness creates none of them: a
 // program makes the files itself, in a directory that it may write to.
 var paths = []string{
 	"a", "b", "c", "d", "e", "d/a", "d/b", "d/c", "e/a", "l", "d/l", "f", "s", ".", "..", "/", "a/", "d/..", "",
@@ -139,8 +140,9 @@ func newLayout() *layout {
 	for _, name := range paths {
 		l.add(pathName, append([]byte(name), 0))
 	}
-	l.add(pathName, append(make255('n'), 0))
-	l.add(pathName, append(make255('m'), 'm', 0))
+	const longest = 255 // NAME_MAX
+	l.add(pathName, append(bytes.Repeat([]byte{'n'}, longest), 0))
+	l.add(pathName, append(bytes.Repeat([]byte{'m'}, longest+1), 0))
 	l.addTimes()
 	l.addSignals()
 	l.addFiles()
@@ -160,14 +162,6 @@ func newLayout() *layout {
 	}
 	l.addresses[stackTop] = append(l.addresses[stackTop], 0)
 	return l
-}
-
-func make255(c byte) []byte {
-	b := make([]byte, 255)
-	for i := range b {
-		b[i] = c
-	}
-	return b
 }
 
 func (l *layout) addTimes() {
