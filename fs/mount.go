@@ -255,7 +255,7 @@ func (m *Mounts) up(p, root Path) Path {
 
 // mayMountOn checks that n mounts may be attached at p. Errors: ENOENT if the
 // name of p was removed, EINVAL if p is not in the namespace, ENOSPC for too many
-// mounts. m.tree is held.
+// mounts, ENOMEM. m.tree is held.
 func (m *Mounts) mayMountOn(p Path, n int) error {
 	switch {
 	case p.dentry.deleted:
@@ -265,8 +265,11 @@ func (m *Mounts) mayMountOn(p Path, n int) error {
 	case int64(len(m.list)+n) > m.Settings.MountMax.Get():
 		return unix.ENOSPC
 	}
-	return nil
+	return m.memory.Admit(int64(n) * mountBytes)
 }
+
+// mountBytes is about what a mount needs of the kernel's heap.
+const mountBytes = 512
 
 // attach mounts n at p. m.tree is held for writing.
 func (m *Mounts) attach(n *Mount, p Path) {
@@ -299,28 +302,21 @@ func (m *Mounts) disconnect(n *Mount) (parent *Mount) {
 // mounts that the caller releases when the namespace is not locked. m.tree is held
 // for writing.
 func (m *Mounts) detach(n *Mount) (unused []*Mount) {
-	detached := map[*Mount]bool{n: true}
-	queue := []*Mount{n}
-	for len(queue) > 0 {
-		next := queue[len(queue)-1]
-		queue = queue[:len(queue)-1]
-		next.attached = false
-		for _, above := range next.children {
-			detached[above] = true
-			queue = append(queue, above)
-		}
-		unused = append(unused, next)
+	tree := []*Mount{n}
+	for i := 0; i < len(tree); i++ {
+		tree = append(tree, tree[i].children...)
 	}
-	for _, each := range unused[:len(detached)] {
-		if each != n {
-			delete(m.points, mountPoint{each.parent, each.point})
-			each.point.mounted.Add(-1)
-			unused = append(unused, each.parent)
-			each.parent, each.point = nil, nil
-		}
-		each.children = nil
+	for _, above := range tree[1:] { // like disconnect, but the parent forgets all at once
+		delete(m.points, mountPoint{above.parent, above.point})
+		above.point.mounted.Add(-1)
+		unused = append(unused, above.parent)
+		above.parent, above.point = nil, nil
 	}
-	m.list = slices.DeleteFunc(m.list, func(other *Mount) bool { return detached[other] })
+	for _, each := range tree {
+		each.attached, each.children = false, nil
+	}
+	m.list = slices.DeleteFunc(m.list, func(each *Mount) bool { return !each.attached })
+	unused = append(unused, tree...)
 	return append(unused, m.disconnect(n))
 }
 

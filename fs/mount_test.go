@@ -9,6 +9,7 @@ import (
 	"slowpath/fs"
 	"slowpath/fs/fstest"
 	"slowpath/mm"
+	"slowpath/mm/mmtest"
 )
 
 // mounted returns a world with a tmpfs at /m that has a file x of one page, and a
@@ -178,6 +179,24 @@ func TestRecursiveBindIntoItsOwnTreeEnds(t *testing.T) {
 	}
 	if n := len(w.Mounts.List(w.Mounts.Root())); n != 1 || err != unix.EINVAL {
 		t.Errorf("after all were unmounted there are %d mounts (%v), want 1", n, err)
+	}
+}
+
+// TestMountNeedsRoomInTheHeap mounts until the kernel's heap has no room.
+func TestMountNeedsRoomInTheHeap(t *testing.T) {
+	w, _ := mounted(t)
+	must(t, w.At("/b").MakeDirectory(0o755))
+	w.Mounts.SetMemory(w.Memory)
+	free := mmtest.FillHeap(w.Memory, 0)
+	defer free()
+	var err error
+	for range 40 {
+		if err = w.At("/b").Mount("/", "", unix.MS_BIND|unix.MS_REC, ""); err != nil {
+			break
+		}
+	}
+	if err != unix.ENOMEM {
+		t.Errorf("recursive binds without room: %v, want ENOMEM", err)
 	}
 }
 

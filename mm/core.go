@@ -9,16 +9,28 @@ type CoreArea struct {
 
 // CoreAreas returns all areas in order of address, with what the default filter of
 // core(5) selects: anonymous memory, private or shared, the vDSO, and the first page of
-// a mapped ELF file.
-func (as *AddressSpace) CoreAreas() []CoreArea {
+// a mapped ELF file. Error: ENOMEM if the kernel's heap has no room for the list.
+func (as *AddressSpace) CoreAreas() ([]CoreArea, error) {
 	as.mu.Lock()
 	defer as.mu.Unlock()
-	list := make([]CoreArea, 0, as.areas.count)
+	var list []CoreArea
 	for v := as.areas.first; v != nil; v = v.next {
+		if len(list)%coreBatch == 0 {
+			if err := as.memory.Admit(int64(len(list)+coreBatch) * coreAreaBytes); err != nil {
+				return nil, err
+			}
+		}
 		list = append(list, CoreArea{Region: v.region(), Dump: as.dumpSize(v)})
 	}
-	return list
+	return list, nil
 }
+
+// coreBatch is the number of areas that CoreAreas lists between two checks of the
+// kernel's heap, and coreAreaBytes about what an area in the list needs of it.
+const (
+	coreBatch     = 64
+	coreAreaBytes = 512
+)
 
 // dumpSize returns the part of the area that a core file has, in bytes (Linux:
 // vma_dump_size). The address space is locked.

@@ -32,20 +32,34 @@ const (
 
 // Regions returns a snapshot of all areas in order of address.
 func (as *AddressSpace) Regions(detail RegionDetail) []Region {
+	var regions []Region
+	as.VisitRegions(detail, func(r *Region) error {
+		regions = append(regions, *r)
+		return nil
+	})
+	return regions
+}
+
+// VisitRegions calls f for each area in order of address, until f returns an error. It
+// returns that error. The address space is locked: f must not call its methods, and must
+// not keep r.
+func (as *AddressSpace) VisitRegions(detail RegionDetail, f func(r *Region) error) error {
 	as.mu.Lock()
 	defer as.mu.Unlock()
-	regions := make([]Region, 0, as.areas.count)
+	var r Region
 	for v := as.areas.first; v != nil; v = v.next {
-		r := v.region()
+		r = v.region()
 		if r.Name == "" && v.anonymous() && v.start < as.brk && v.end > as.layout.BrkStart {
 			r.Name = "[heap]"
 		}
 		if detail == WithPages {
 			as.countPages(v, &r)
 		}
-		regions = append(regions, r)
+		if err := f(&r); err != nil {
+			return err
+		}
 	}
-	return regions
+	return nil
 }
 
 func (v *vma) region() Region {

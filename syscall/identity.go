@@ -116,6 +116,10 @@ func sysSetgroups(t *task.Task, a *amd64.Args) (uint64, error) {
 	if count > cred.MaxGroups {
 		return 0, unix.EINVAL
 	}
+	const perGroup = 8 // bytes here and in the credentials
+	if err := t.Kernel().Memory().Admit(int64(count) * perGroup); err != nil {
+		return 0, err
+	}
 	groups := make([]uint32, count)
 	for i := range groups {
 		var err error

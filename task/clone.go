@@ -184,7 +184,7 @@ func (k *Kernel) count(t *Task) {
 	t.UpdateLevels()
 	k.threads++
 	k.forks.Add(1)
-	k.users.get(t.Credentials().UID).processes.Add(1)
+	k.users.addTasks(t.Credentials().UID, 1)
 }
 
 // addProcess makes child the leader of a process of its own. The process is a

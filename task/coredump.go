@@ -153,14 +153,21 @@ func escapeCoreName(name string) string {
 // writeCore writes the core file, and reports whether it did. Contents beyond limit
 // bytes are left out.
 func (t *Task) writeCore(name string, limit uint64, info *signal.Info, others []*Task) bool {
+	areas, err := t.MM.CoreAreas()
+	if err != nil {
+		return false
+	}
+	header, err := t.coreHeader(info, others, areas)
+	if err != nil {
+		return false
+	}
 	file, err := t.openCore(name)
 	if err != nil {
 		return false
 	}
 	defer file.DecRef()
-	areas := t.MM.CoreAreas()
 	w := coreWriter{task: t, file: file, limit: limit}
-	w.write(elf.CoreHeader(t.coreNotes(info, others, areas), coreSegments(areas)))
+	w.write(header)
 	for i := range areas {
 		w.writeArea(&areas[i])
 	}
@@ -168,6 +175,22 @@ func (t *Task) writeCore(name string, limit uint64, info *signal.Info, others []
 		file.Truncate(int64(w.at)) // the file ends with a hole
 	}
 	return true
+}
+
+// coreHeader returns the ELF header, the program headers and the notes. Error: ENOMEM if
+// the kernel's heap has no room for them.
+func (t *Task) coreHeader(info *signal.Info, others []*Task, areas []mm.CoreArea) ([]byte, error) {
+	const fixed, perThread, perArea, copies = 4 * mm.PageSize, 512, 128, 4
+	size := fixed + len(others)*perThread
+	for i := range areas {
+		size += perArea + len(areas[i].Name)
+	}
+	memory := t.kernel.Memory()
+	if err := memory.Reserve(int64(copies * size)); err != nil {
+		return nil, err
+	}
+	defer memory.Unreserve(int64(copies * size))
+	return elf.CoreHeader(t.coreNotes(info, others, areas), coreSegments(areas)), nil
 }
 
 // openCore creates the core file, or empties an old one. An old file must be a regular

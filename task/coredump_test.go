@@ -12,6 +12,7 @@ import (
 
 	"slowpath/fs"
 	"slowpath/mm"
+	"slowpath/mm/mmtest"
 	"slowpath/signal"
 )
 
@@ -23,6 +24,19 @@ func dieWithCore(prepare func(t *Task)) func(*Task) {
 		t.Frame.R12 = 0x1234
 		prepare(t)
 		t.Signal(signal.UserInfo(unix.SIGABRT, signal.SI_TKILL, t.PID(), 0))
+	}
+}
+
+// manyAreas maps areas that cannot be merged.
+func manyAreas(w *world, t *Task) {
+	const count, base = 400, 0x200000000
+	for i := range uint64(count) {
+		_, err := t.MM.Mmap(mm.MapRequest{
+			Addr: base + 2*i*mm.PageSize, Length: mm.PageSize, Flags: unix.MAP_PRIVATE | unix.MAP_ANONYMOUS | unix.MAP_FIXED,
+		})
+		if err != nil {
+			w.T.Fatal(err)
+		}
 	}
 }
 
@@ -55,14 +69,18 @@ func TestCoreBitFollowsCore5(t *testing.T) {
 		"RLIMIT_CORE of a page": {"core", func(_ *world, t *Task) {
 			t.group.Limits.Change(unix.RLIMIT_CORE, Limit{mm.PageSize, Infinity}, Privileged)
 		}, "/core"},
-		"empty pattern":   {"", func(*world, *Task) {}, ""},
-		"pipe":            {"|/bin/helper", func(*world, *Task) {}, ""},
-		"not dumpable":    {"core", func(_ *world, t *Task) { t.SetDumpable(mm.NotDumpable) }, ""},
-		"another folder":  {"/tmp/c.%e.%s.%u.%%.%q", func(_ *world, t *Task) { t.SetComm("a/b") }, "/tmp/c.a!b.6.0.%."},
-		"missing folder":  {"/none/core", func(*world, *Task) {}, ""},
-		"folder":          {"tmp", func(*world, *Task) {}, ""},
-		"an old file":     {"core", func(w *world, _ *Task) { w.Write("/core", "old"); w.chmod("/core", 0o600) }, "/core"},
-		"a public file":   {"core", func(w *world, _ *Task) { w.Write("/core", "old"); w.chmod("/core", 0o644) }, ""},
+		"empty pattern":  {"", func(*world, *Task) {}, ""},
+		"pipe":           {"|/bin/helper", func(*world, *Task) {}, ""},
+		"not dumpable":   {"core", func(_ *world, t *Task) { t.SetDumpable(mm.NotDumpable) }, ""},
+		"another folder": {"/tmp/c.%e.%s.%u.%%.%q", func(_ *world, t *Task) { t.SetComm("a/b") }, "/tmp/c.a!b.6.0.%."},
+		"missing folder": {"/none/core", func(*world, *Task) {}, ""},
+		"folder":         {"tmp", func(*world, *Task) {}, ""},
+		"an old file":    {"core", func(w *world, _ *Task) { w.Write("/core", "old"); w.chmod("/core", 0o600) }, "/core"},
+		"a public file":  {"core", func(w *world, _ *Task) { w.Write("/core", "old"); w.chmod("/core", 0o644) }, ""},
+		"no room in the kernel's heap": {"core", func(w *world, t *Task) {
+			manyAreas(w, t)
+			w.T.Cleanup(mmtest.FillHeap(w.Memory, 64<<10))
+		}, ""},
 		"a symbolic link": {"core", func(w *world, _ *Task) { w.At("/core").MakeLink("/elsewhere") }, ""},
 	} {
 		w := newWorld(t)

@@ -14,6 +14,7 @@ import (
 	"slowpath/cred"
 	"slowpath/fs"
 	"slowpath/mm"
+	"slowpath/mm/mmtest"
 	"slowpath/signal"
 )
 
@@ -494,6 +495,21 @@ func TestDumpableFollowsTheIdentity(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestExecOfLongArgumentsNeedsRoomInTheHeap: the arguments are in the kernel's heap
+// until they are on the new stack.
+func TestExecOfLongArgumentsNeedsRoomInTheHeap(t *testing.T) {
+	w := newWorld(t)
+	w.install("/next", func(t *Task) { exit(t, 5) })
+	w.process(func(t *Task) {
+		free := mmtest.FillHeap(w.Memory, 128<<10)
+		long := []string{strings.Repeat("x", 100_000)}
+		if err := t.Exec(ExecRequest{At: fs.At{Caller: t, Name: "/next", Follow: true}, Argv: long}); err != unix.ENOMEM {
+			w.T.Errorf("execve with 100 kB of arguments: %v, want ENOMEM", err)
+		}
+		free()
+	})
 }
 
 func TestThreadsShareDumpable(t *testing.T) {

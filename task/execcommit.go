@@ -116,7 +116,7 @@ func (k *Kernel) makeLeader(t *Task) {
 	}
 	old.exitState.Store(uint32(dead))
 	k.threads--
-	k.users.get(old.Credentials().UID).processes.Add(-1)
+	k.users.addTasks(old.Credentials().UID, -1)
 }
 
 // programSubsystem is what /proc shows of the program, and the thread's name.

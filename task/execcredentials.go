@@ -51,9 +51,8 @@ func (t *Task) setCredentials(next *cred.Credentials) {
 	}
 	t.credentials.Store(next)
 	if old.UID != next.UID {
-		users := &t.kernel.users
-		users.get(next.UID).processes.Add(1)
-		users.get(old.UID).processes.Add(-1)
+		t.kernel.users.addTasks(next.UID, 1)
+		t.kernel.users.addTasks(old.UID, -1)
 	}
 }
 
@@ -142,7 +141,7 @@ func execCapabilities(c *cred.Credentials) (permitted cred.Capabilities, effecti
 }
 
 // beginExec makes the directories of the task safe for a privileged program:
-// clone(2) with CLONE_FS fails until endExec. If another process shares them
+// clone(2) with CLONE_FS fails until fs.Context.EndExec. If another process shares them
 // already, the program gains no privileges (Linux: check_unsafe_exec).
 func (t *Task) beginExec() execSafety {
 	sharing := 0

@@ -63,6 +63,11 @@ type Program struct {
 // buildStack maps and fills the program's stack. It sets the stack pointer in l.
 func (t *Task) buildStack(l *loaded, p *program) error {
 	l.stackTo = mm.UserEnd - t.randomOffset(p, stackRandom)
+	size := p.stackBytes()
+	if err := t.kernel.Memory().Reserve(size); err != nil {
+		return err
+	}
+	defer t.kernel.Memory().Unreserve(size)
 	block, err := t.stackBlock(l, p)
 	if err != nil {
 		return err
@@ -81,6 +86,19 @@ func (t *Task) buildStack(l *loaded, p *program) error {
 	}
 	_, err = l.memory.WriteRemote(l.stack, block, false)
 	return err
+}
+
+// stackBytes returns about how many bytes of the kernel's heap buildStack needs: the
+// strings twice, because their buffer grows, and the stack.
+func (p *program) stackBytes() int64 {
+	const fixed, copies = 2 * mm.PageSize, 3
+	size := fixed
+	for _, list := range [...][]string{p.argv, p.envp} {
+		for _, s := range list {
+			size += len(s) + 1 + wordSize
+		}
+	}
+	return int64(copies * size)
 }
 
 // stackBlock returns the contents of the stack above the stack pointer: the

@@ -176,7 +176,7 @@ func (k *Kernel) releaseThread(t *Task) {
 	t.id.task = nil
 	k.pids.release(t.id)
 	k.threads--
-	k.users.get(t.Credentials().UID).processes.Add(-1)
+	k.users.addTasks(t.Credentials().UID, -1)
 }
 
 // processEnded makes a process whose last thread has exited a zombie and
@@ -230,7 +230,7 @@ func (k *Kernel) reap(g *ThreadGroup) {
 	g.id.group, g.id.task = nil, nil
 	k.pids.release(g.id)
 	k.threads--
-	k.users.get(leader.Credentials().UID).processes.Add(-1)
+	k.users.addTasks(leader.Credentials().UID, -1)
 }
 
 // discardAll removes the signals of a zombie. A signalfd that another process has

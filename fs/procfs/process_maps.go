@@ -35,18 +35,18 @@ func smaps(m *image, _ identity) ([]byte, error) {
 }
 
 // regions formats the areas of the address space. It returns nothing if no task uses
-// it any more.
+// it any more. Error: ENOMEM.
 func (m *image) regions(detail mm.RegionDetail, write func(b *bytes.Buffer, r *mm.Region)) ([]byte, error) {
 	if m.space == nil || !m.space.TryIncRef() {
 		return nil, nil
 	}
 	defer m.space.DecRef()
-	regions := m.space.Regions(detail)
-	return fmtText(func(b *bytes.Buffer) {
-		for i := range regions {
-			write(b, &regions[i])
-		}
+	var b bytes.Buffer
+	err := m.space.VisitRegions(detail, func(r *mm.Region) error {
+		write(&b, r)
+		return admitGrowth(m.space.Memory(), &b)
 	})
+	return b.Bytes(), err
 }
 
 // nameColumn is the column of a mapping's name in maps and smaps.
@@ -86,12 +86,14 @@ func (p *process) openMounts(write func(b *bytes.Buffer, m *fs.MountInfo)) func(
 			return opened{}, unix.EINVAL
 		}
 		read := func(identity) ([]byte, error) {
-			return fmtText(func(b *bytes.Buffer) {
-				list := context.Mounts().List(context.Root())
-				for i := range list {
-					write(b, &list[i])
+			var b bytes.Buffer
+			for _, mount := range context.Mounts().List(context.Root()) {
+				write(&b, &mount)
+				if err := admitGrowth(context.Mounts().Memory(), &b); err != nil {
+					return nil, err
 				}
-			})
+			}
+			return b.Bytes(), nil
 		}
 		return opened{read: read, release: context.Release}, nil
 	}

@@ -8,6 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"slowpath/fs"
+	"slowpath/mm"
 )
 
 // fmtText returns the bytes that write prints.
@@ -15,6 +16,20 @@ func fmtText(write func(b *bytes.Buffer)) ([]byte, error) {
 	var b bytes.Buffer
 	write(&b)
 	return b.Bytes(), nil
+}
+
+// longestEntry is about the greatest size of what is printed for one area or mount: the
+// lines of smaps and two path names.
+const longestEntry = 12 << 10
+
+// admitGrowth returns ENOMEM if the next entry may enlarge the buffer, and the kernel's
+// heap has no room for that. A text whose length a program chooses calls it after each
+// entry.
+func admitGrowth(memory *mm.Memory, b *bytes.Buffer) error {
+	if b.Available() >= longestEntry {
+		return nil
+	}
+	return memory.Admit(int64(2*b.Cap()) + longestEntry)
 }
 
 // processPosition is the directory position of process 0 in /proc. Process n is

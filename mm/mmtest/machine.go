@@ -76,6 +76,18 @@ func (m *Machine) NewMemory(hardware mm.Machine) (*mm.Memory, error) {
 	})
 }
 
+// FillHeap reserves the room of the kernel's heap except about the given number of
+// bytes. free ends that.
+func FillHeap(m *mm.Memory, left int64) (free func()) {
+	reserved := int64(0)
+	for m.Reserve(mm.PageSize) == nil {
+		reserved += mm.PageSize
+	}
+	left = min(left, reserved)
+	m.Unreserve(left)
+	return func() { m.Unreserve(reserved - left) }
+}
+
 // New returns a memory with the given number of frames, and its machine. The
 // test must free every frame that it allocates: New registers a cleanup that
 // fails the test if frames have leaked.

@@ -16,6 +16,7 @@ import (
 	"slowpath/fs/fstest"
 	"slowpath/fs/procfs"
 	"slowpath/mm"
+	"slowpath/mm/mmtest"
 	"slowpath/signal"
 	"slowpath/task"
 	"slowpath/task/procview"
@@ -193,6 +194,36 @@ func TestFilesStayReadableAfterTheirOpenerHasExited(t *testing.T) {
 				w.T.Errorf("%s, opened by a thread that has exited: %q, %v", names[i], text, err)
 			}
 			f.DecRef()
+		}
+	})
+}
+
+// TestTextOfManyAreasNeedsRoomInTheHeap: the text of smaps is as long as the program
+// chooses.
+func TestTextOfManyAreasNeedsRoomInTheHeap(t *testing.T) {
+	w := newWorld(t)
+	w.run(func(t *task.Task) {
+		const count, base = 1000, 0x200000000
+		for i := range uint64(count) {
+			_, err := t.MM.Mmap(mm.MapRequest{
+				Addr: base + 2*i*mm.PageSize, Length: mm.PageSize, Flags: unix.MAP_PRIVATE | unix.MAP_ANONYMOUS | unix.MAP_FIXED,
+			})
+			if err != nil {
+				w.T.Fatal(err)
+			}
+		}
+		f, err := open(t, "/proc/self/smaps", unix.O_RDONLY)
+		if err != nil {
+			w.T.Fatal(err)
+		}
+		defer f.DecRef()
+		free := mmtest.FillHeap(w.Memory, 400<<10)
+		if text, err := read(f); err != unix.ENOMEM {
+			w.T.Errorf("smaps without room: %d bytes, %v, want ENOMEM", len(text), err)
+		}
+		free()
+		if text, err := read(f); text == "" || err != nil {
+			w.T.Errorf("smaps with room: %d bytes, %v", len(text), err)
 		}
 	})
 }
