@@ -83,7 +83,7 @@ bench: test-tools build ## print the instruction counts of system calls and of t
 	go test -count=1 -run='^$$' -bench=. -benchtime=1x ./qemu/integration
 
 .PHONY: soak
-soak: test-tools build ## run long tests for hours: fuzzing on the host and in QEMU, boots, load, wake-ups, an NMI and an #MC at each instruction of the trampolines
+soak: test-tools build ## run the long tests for hours: fuzzing, boots, load, wake-ups, and an NMI and an #MC at each instruction of the trampolines
 	go test -race -count=1 -v -timeout=4h -run=TestRandomPrograms ./fuzz/hostkernel -fuzz.duration=30m
 	SLOWPATH_SOAK=long go test -count=1 -v -run=TestEveryMutantIsFound ./fuzz/hostkernel
 	go test -run='^$$' -fuzz=Programs -fuzztime=30m ./fuzz/hostkernel
