@@ -426,18 +426,17 @@ func (t *FDTable) SetExecAction(first, last int, onExec ExecAction) error {
 	return nil
 }
 
-// Descriptors returns the open descriptors in ascending order, for
-// /proc/pid/fd.
-func (t *FDTable) Descriptors() []int {
+// NextOpen returns the lowest open descriptor that is at least fd, or -1 if there is
+// none.
+func (t *FDTable) NextOpen(fd int) int {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	var fds []int
-	for fd, f := range t.files {
-		if f != nil {
-			fds = append(fds, fd)
+	for fd = t.used.nextOne(max(fd, 0)); fd < len(t.files); fd = t.used.nextOne(fd + 1) {
+		if t.files[fd] != nil { // nil if it is reserved
+			return fd
 		}
 	}
-	return fds
+	return -1
 }
 
 // Size returns the number of descriptors for which the table has room (FDSize

@@ -81,15 +81,26 @@ func (t *Task) File(fd int) (*fs.File, fs.ExecAction, error) {
 	return f, onExec, nil
 }
 
-// Descriptors returns the open descriptors of the task in ascending order, and the
-// size of its table (FDSize in /proc/pid/status).
-func (t *Task) Descriptors() (open []int, size int) {
+// NextDescriptor returns the lowest open descriptor of the task that is at least fd, or
+// -1 if there is none.
+func (t *Task) NextDescriptor(fd int) int {
 	t.resources.Lock()
 	defer t.resources.Unlock()
 	if t.FDs == nil {
-		return nil, 0
+		return -1
 	}
-	return t.FDs.Descriptors(), t.FDs.Size()
+	return t.FDs.NextOpen(fd)
+}
+
+// DescriptorTableSize returns the size of the task's descriptor table (FDSize in
+// /proc/pid/status), 0 after its exit.
+func (t *Task) DescriptorTableSize() int {
+	t.resources.Lock()
+	defer t.resources.Unlock()
+	if t.FDs == nil {
+		return 0
+	}
+	return t.FDs.Size()
 }
 
 // Directories returns the root, the working directory and the umask of the task. It

@@ -145,23 +145,6 @@ func TestFIFOOpenWaitsForTheOtherEnd(t *testing.T) {
 	}
 }
 
-// partial is user memory of which only the first good bytes can be accessed.
-type partial struct{ size, good int }
-
-func (p *partial) move(n int) (int, error) {
-	done := min(n, p.good)
-	p.size -= done
-	p.good -= done
-	if done < n {
-		return done, unix.EFAULT
-	}
-	return done, nil
-}
-
-func (p *partial) Get(b []byte) (int, error) { return p.move(len(b)) }
-func (p *partial) Put(b []byte) (int, error) { return p.move(len(b)) }
-func (p *partial) Remaining() int            { return p.size }
-
 // TestFaultsKeepWholePages writes and reads with user memory that ends early. As in
 // Linux, the page in which the fault happens is not moved.
 func TestFaultsKeepWholePages(t *testing.T) {
@@ -169,17 +152,17 @@ func TestFaultsKeepWholePages(t *testing.T) {
 		what   string
 		before []int // sizes of earlier writes
 		read   bool
-		memory partial
+		memory fstest.PartialMemory
 		want   int // EFAULT if 0
 		left   int // bytes in the pipe afterwards
 	}{
-		{what: "write within a page", memory: partial{200, 100}},
-		{what: "write of the first page", memory: partial{8192, 4096}, want: 4096, left: 4096},
-		{what: "write of more than a page", memory: partial{8192, 5000}, want: 4096, left: 4096},
-		{what: "write behind another", before: []int{10}, memory: partial{20, 10}, left: 10},
-		{what: "read within a page", before: []int{10}, read: true, memory: partial{10, 4}, left: 10},
-		{what: "read of the first page", before: []int{6000}, read: true, memory: partial{6000, 5000}, want: 4096, left: 1904},
-		{what: "read of a page of two writes", before: []int{10, 5000}, read: true, memory: partial{6000, 4000}, want: 914, left: 4096},
+		{what: "write within a page", memory: fstest.PartialMemory{Size: 200, Good: 100}},
+		{what: "write of the first page", memory: fstest.PartialMemory{Size: 8192, Good: 4096}, want: 4096, left: 4096},
+		{what: "write of more than a page", memory: fstest.PartialMemory{Size: 8192, Good: 5000}, want: 4096, left: 4096},
+		{what: "write behind another", before: []int{10}, memory: fstest.PartialMemory{Size: 20, Good: 10}, left: 10},
+		{what: "read within a page", before: []int{10}, read: true, memory: fstest.PartialMemory{Size: 10, Good: 4}, left: 10},
+		{what: "read of the first page", before: []int{6000}, read: true, memory: fstest.PartialMemory{Size: 6000, Good: 5000}, want: 4096, left: 1904},
+		{what: "read of a page of two writes", before: []int{10, 5000}, read: true, memory: fstest.PartialMemory{Size: 6000, Good: 4000}, want: 914, left: 4096},
 	} {
 		r, w := newPair(t)
 		for _, size := range c.before {

@@ -137,6 +137,9 @@ type directory struct {
 	lookup func(c fs.Caller, name string) (fs.Inode, error)
 	list   func() []fs.DirectoryEntry            // without positions
 	permit func(c fs.Caller, byMode error) error // nil if only the mode counts
+	// walk replaces list if the number of entries has no small bound: it calls emit
+	// for the entries from a position on, until that returns false.
+	walk func(position int64, emit func(fs.DirectoryEntry) bool)
 }
 
 // PermitAccess implements fs.AccessRule.
@@ -162,6 +165,10 @@ func (i *directory) Open(fs.OpenRequest) (fs.FileOperations, error) {
 // index in the list, unless list set Next: the entries of processes, threads
 // and descriptors have a position that follows from their number.
 func (i *directory) emit(position int64, emit func(fs.DirectoryEntry) bool) error {
+	if i.walk != nil {
+		i.walk(position, emit)
+		return nil
+	}
 	entries := i.list()
 	for n := range entries {
 		if entries[n].Next == 0 {

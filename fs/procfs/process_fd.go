@@ -58,7 +58,9 @@ func (p *process) descriptorDirectory(k *descriptorKind) entry {
 			e := k.make(p, fd)
 			return e.make(p.owner(e.mode)), nil
 		}
-		d.list = func() []fs.DirectoryEntry { return p.listDescriptors(k.kind) }
+		d.walk = func(position int64, emit func(fs.DirectoryEntry) bool) {
+			p.walkDescriptors(k.kind, position, emit)
+		}
 		return d
 	}}
 }
@@ -87,15 +89,18 @@ func drop(f *fs.File) {
 	}
 }
 
-func (p *process) listDescriptors(kind uint32) []fs.DirectoryEntry {
-	var list []fs.DirectoryEntry
-	open, _ := p.task.Descriptors()
-	for _, fd := range open {
-		list = append(list, fs.DirectoryEntry{
+// walkDescriptors lists the open descriptors from a position on. It makes one entry at a
+// time, because a process may have a million descriptors.
+func (p *process) walkDescriptors(kind uint32, position int64, emit func(fs.DirectoryEntry) bool) {
+	first := int(max(position-fs.FirstPosition, 0))
+	for fd := p.task.NextDescriptor(first); fd >= 0; fd = p.task.NextDescriptor(fd + 1) {
+		e := fs.DirectoryEntry{
 			Name: strconv.Itoa(fd), Inode: uint64(p.id)<<20 + uint64(fd) + 2, Type: kind, Next: fs.FirstPosition + int64(fd) + 1,
-		})
+		}
+		if !emit(e) {
+			return
+		}
 	}
-	return list
 }
 
 // descriptorLink returns the entry of /proc/pid/fd/N, a link to the open file. Its

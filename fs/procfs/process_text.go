@@ -63,8 +63,7 @@ func (p *process) status(identity) ([]byte, error) {
 		}
 		fmt.Fprintf(b, "State:\t%c (%s)\nTgid:\t%d\nNgid:\t0\nPid:\t%d\nPPid:\t%d\nTracerPid:\t0\n", i.State, stateNames[i.State], i.PID, i.TID, i.ParentPID)
 		writeIdentity(b, &i)
-		_, size := p.task.Descriptors()
-		fmt.Fprintf(b, "FDSize:\t%d\n", size)
+		fmt.Fprintf(b, "FDSize:\t%d\n", p.task.DescriptorTableSize())
 		writeGroups(b, &i)
 		if u, ok := p.usage(); ok {
 			writeUsage(b, u)

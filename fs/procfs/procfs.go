@@ -93,9 +93,10 @@ type Task interface {
 	Image() (*mm.AddressSpace, ProgramInfo)
 	// File returns the file of a descriptor, with a reference: EBADF.
 	File(fd int) (*fs.File, fs.ExecAction, error)
-	// Descriptors returns the open descriptors in ascending order, and the size
-	// of the table.
-	Descriptors() (open []int, size int)
+	// NextDescriptor returns the lowest open descriptor that is at least fd, or -1.
+	NextDescriptor(fd int) int
+	// DescriptorTableSize returns the size of the descriptor table, 0 after exit.
+	DescriptorTableSize() int
 	// Threads returns the ids of the process's threads.
 	Threads() []int
 	// SetComm handles a write to comm.

@@ -98,11 +98,17 @@ func (t *fakeTask) File(fd int) (*fs.File, fs.ExecAction, error) {
 	onExec, _ := t.files.GetExecAction(fd)
 	return f, onExec, nil
 }
-func (t *fakeTask) Descriptors() ([]int, int) {
+func (t *fakeTask) NextDescriptor(fd int) int {
 	if t.files == nil {
-		return nil, 0
+		return -1
 	}
-	return t.files.Descriptors(), t.files.Size()
+	return t.files.NextOpen(fd)
+}
+func (t *fakeTask) DescriptorTableSize() int {
+	if t.files == nil {
+		return 0
+	}
+	return t.files.Size()
 }
 func (t *fakeTask) Threads() []int {
 	if t.info.PID == 1 {

@@ -37,7 +37,7 @@ type domain struct {
 	mu       sync.Mutex
 	abstract map[string]*Socket
 	nextAuto uint32
-	transit  transit
+	inFlight inFlight
 }
 
 type domainKey struct{}
@@ -45,7 +45,7 @@ type domainKey struct{}
 func domainOf(m *fs.Mounts) *domain {
 	accounts := m.Accounts() // Service does not allow a call of Service in make
 	return m.Service(domainKey{}, func() any {
-		return &domain{accounts: accounts, abstract: make(map[string]*Socket), transit: newTransit()}
+		return &domain{accounts: accounts, abstract: make(map[string]*Socket), inFlight: newInFlight()}
 	}).(*domain)
 }
 
@@ -261,7 +261,7 @@ func (s *Socket) charged() int {
 const socketBytes = 1024
 
 // HeldMemory implements fs.MemoryHolder. It counts the connections that were not
-// accepted, and the files in transit that are not sockets.
+// accepted, and the files in flight that are not sockets.
 func (s *Socket) HeldMemory() int64 {
 	s.domain.mu.Lock()
 	defer s.domain.mu.Unlock()
@@ -367,49 +367,57 @@ const (
 	pendingSocket  origin = true // in the queue of a listener
 )
 
-// close closes the socket if it was open. It returns the files that were in
-// transit to it, whose references the caller drops.
+// close closes the socket, and reports whether it was open. It returns the files that
+// were in flight to it, whose references the caller drops.
 func (s *Socket) close(o origin) (files []*fs.File, was bool) {
-	files, pending, wake, was := s.closeLocked(o)
-	for _, waiting := range pending {
+	left, was := s.closeLocked(o)
+	files = left.files
+	for _, waiting := range left.pending {
 		more, _ := waiting.close(pendingSocket)
 		files = append(files, more...)
 	}
-	wakeAll(wake, wait.All)
+	wakeAll(left.wake, wait.All)
 	return files, was
 }
 
-// closeLocked is the part of close under the lock. It returns the connections to
-// close and the sockets to wake.
-func (s *Socket) closeLocked(o origin) (files []*fs.File, pending, wake []*Socket, was bool) {
+// closing is what close has to do after it has released the lock.
+type closing struct {
+	files   []*fs.File // to drop
+	pending []*Socket  // connections to close
+	wake    []*Socket
+}
+
+// closeLocked is the part of close under the lock. It reports whether the socket was
+// open.
+func (s *Socket) closeLocked(o origin) (left closing, was bool) {
 	d := s.domain
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if s.state == closed {
-		return nil, nil, nil, false
+		return closing{}, false
 	}
 	s.state = closed
 	if s.name.Abstract && d.abstract[s.name.Name] == s {
 		delete(d.abstract, s.name.Name)
 	}
-	wake = s.takeBlocked()
+	left.wake = s.takeBlocked()
 	s.unblock()
 	if s.peer != nil {
 		if s.connections() && (len(s.incoming) > 0 || o == pendingSocket) {
 			s.peer.failure = unix.ECONNRESET
 		}
-		wake = append(wake, s.peer)
+		left.wake = append(left.wake, s.peer)
 	}
 	for _, m := range s.incoming {
-		files = append(files, d.land(m)...)
+		left.files = append(left.files, d.detachFiles(m)...)
 	}
-	pending = s.pending
+	left.pending = s.pending
 	s.incoming, s.pending, s.bytes = nil, nil, 0
-	return files, pending, wake, true
+	return left, true
 }
 
 // dropAll drops a reference to each file. If it is the last one of a socket, the
-// files in transit to that socket are dropped too. The function does not call
+// files in flight to that socket are dropped too. The function does not call
 // itself through Release: a program can make a chain of sockets of any length.
 func dropAll(files []*fs.File) {
 	for len(files) > 0 {

@@ -181,12 +181,12 @@ func (s *Socket) deliver(target *Socket, m *message, out Outgoing) error {
 		return err
 	}
 	if len(m.files) > 0 {
-		if err := d.mayCarry(out.Caller.Credentials(), out.Limit); err != nil {
+		if err := d.checkInFlight(out.Caller.Credentials(), out.Limit); err != nil {
 			return err
 		}
 	}
 	m.from = s.name
-	d.launch(m)
+	d.addInFlight(m)
 	target.bytes += len(m.data)
 	target.incoming = append(target.incoming, m)
 	return nil
@@ -294,7 +294,7 @@ func (s *Socket) take(limit int, mode ReceiveMode) (reception, error) {
 		}
 		return r, nil
 	}
-	s.domain.land(first)
+	s.domain.detachFiles(first)
 	for i := range r.parts {
 		s.remove(&r.parts[i])
 	}
@@ -334,7 +334,7 @@ func (s *Socket) finishLocked(r *reception, stored int) (wake []*Socket, back bo
 		m := s.putBack(&r.parts[i])
 		if i == 0 {
 			m.files = r.in.Files
-			s.domain.launch(m)
+			s.domain.addInFlight(m)
 		}
 	}
 	if stored == 0 || stored == 1 && r.parts[0].split {

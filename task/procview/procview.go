@@ -102,8 +102,11 @@ func (v view) Image() (*mm.AddressSpace, procfs.ProgramInfo) {
 // File implements procfs.Task.
 func (v view) File(fd int) (*fs.File, fs.ExecAction, error) { return v.task.File(fd) }
 
-// Descriptors implements procfs.Task.
-func (v view) Descriptors() (open []int, size int) { return v.task.Descriptors() }
+// NextDescriptor implements procfs.Task.
+func (v view) NextDescriptor(fd int) int { return v.task.NextDescriptor(fd) }
+
+// DescriptorTableSize implements procfs.Task.
+func (v view) DescriptorTableSize() int { return v.task.DescriptorTableSize() }
 
 // WorkingDirectory implements procfs.Task.
 func (v view) WorkingDirectory() (fs.Path, bool) {

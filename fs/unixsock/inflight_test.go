@@ -1,6 +1,7 @@
 package unixsock_test
 
 import (
+	"strconv"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -37,8 +38,8 @@ func witness(w *fstest.World) (*fs.File, func() bool) {
 	return f, func() bool { return released }
 }
 
-// TestSocketsThatOnlyHoldEachOtherAreReleased makes cycles of sockets in transit. A
-// file in transit with them is released, because it cannot be received.
+// TestSocketsThatOnlyHoldEachOtherAreReleased makes cycles of sockets in flight. A
+// file in flight with them is released, because it cannot be received.
 func TestSocketsThatOnlyHoldEachOtherAreReleased(t *testing.T) {
 	type pair struct{ a, b *fs.File }
 	newPair := func(w *fstest.World) pair {
@@ -100,14 +101,14 @@ func TestSocketsThatOnlyHoldEachOtherAreReleased(t *testing.T) {
 		// Closing any socket looks for garbage.
 		unixsock.New(w.Mounts, w.Caller, unix.SOCK_DGRAM, 0).DecRef()
 		if !released() {
-			t.Errorf("%s: a file in transit is still open", what)
+			t.Errorf("%s: a file in flight is still open", what)
 		}
 	}
 }
 
-// TestReachableSocketsInTransitStay checks that a socket in transit to itself is kept
+// TestReachableSocketsInFlightStay checks that a socket in flight to itself is kept
 // while a descriptor, or a message to a socket in use, leads to it.
-func TestReachableSocketsInTransitStay(t *testing.T) {
+func TestReachableSocketsInFlightStay(t *testing.T) {
 	w := fstest.New(t, 64)
 	f, released := witness(w)
 	cycleA, cycleB := unixsock.Pair(w.Mounts, w.Caller, unix.SOCK_STREAM, 0)
@@ -134,9 +135,9 @@ func TestReachableSocketsInTransitStay(t *testing.T) {
 	}
 }
 
-// TestLongChainsOfSocketsInTransitAreReleased sends each socket over the next one.
+// TestLongChainsOfSocketsInFlightAreReleased sends each socket over the next one.
 // Closing the last one must not need a stack as deep as the chain is long.
-func TestLongChainsOfSocketsInTransitAreReleased(t *testing.T) {
+func TestLongChainsOfSocketsInFlightAreReleased(t *testing.T) {
 	w := fstest.New(t, 64)
 	f, released := witness(w)
 	inner := f
@@ -225,23 +226,6 @@ func TestListenerCloseResetsWaitingClients(t *testing.T) {
 	}
 }
 
-// partial is user memory of which only the first good bytes can be accessed.
-type partial struct{ size, good int }
-
-func (p *partial) move(n int) (int, error) {
-	done := min(n, p.good)
-	p.size -= done
-	p.good -= done
-	if done < n {
-		return done, unix.EFAULT
-	}
-	return done, nil
-}
-
-func (p *partial) Get(b []byte) (int, error) { return p.move(len(b)) }
-func (p *partial) Put(b []byte) (int, error) { return p.move(len(b)) }
-func (p *partial) Remaining() int            { return p.size }
-
 // TestFaultsKeepStreamsAndLosePackets reads and writes with user memory that ends
 // early. Each result is that of Linux 6.18 for the same calls.
 func TestFaultsKeepStreamsAndLosePackets(t *testing.T) {
@@ -250,18 +234,18 @@ func TestFaultsKeepStreamsAndLosePackets(t *testing.T) {
 	for _, c := range []struct {
 		kind   int
 		writes []int // sizes of the messages before the read
-		memory partial
+		memory fstest.PartialMemory
 		want   int    // EFAULT if 0
 		next   string // the result of the next read of up to 100 bytes, or its length
 	}{
-		{unix.SOCK_STREAM, []int{10}, partial{10, 4}, 0, "10"},
-		{unix.SOCK_STREAM, []int{10, 10}, partial{20, 15}, 10, "10"},
-		{unix.SOCK_STREAM, []int{30}, partial{20, 10}, 0, "30"},
-		{unix.SOCK_DGRAM, []int{10}, partial{10, 4}, 0, again},
-		{unix.SOCK_SEQPACKET, []int{10, 3}, partial{10, 4}, 0, "3"},
+		{unix.SOCK_STREAM, []int{10}, fstest.PartialMemory{Size: 10, Good: 4}, 0, "10"},
+		{unix.SOCK_STREAM, []int{10, 10}, fstest.PartialMemory{Size: 20, Good: 15}, 10, "10"},
+		{unix.SOCK_STREAM, []int{30}, fstest.PartialMemory{Size: 20, Good: 10}, 0, "30"},
+		{unix.SOCK_DGRAM, []int{10}, fstest.PartialMemory{Size: 10, Good: 4}, 0, again},
+		{unix.SOCK_SEQPACKET, []int{10, 3}, fstest.PartialMemory{Size: 10, Good: 4}, 0, "3"},
 	} {
 		a, b := unixsock.Pair(w.Mounts, w.Caller, c.kind, 0)
-		if _, err := a.Write(&partial{200, 100}); err != unix.EFAULT {
+		if _, err := a.Write(&fstest.PartialMemory{Size: 200, Good: 100}); err != unix.EFAULT {
 			t.Errorf("kind %d: write with a fault: %v, want EFAULT", c.kind, err)
 		}
 		passed, _ := witness(w)
@@ -279,7 +263,7 @@ func TestFaultsKeepStreamsAndLosePackets(t *testing.T) {
 		in, err := unixsock.Of(b).Receive(fs.NewBytesSink(make([]byte, 100)), unixsock.Consume)
 		got := again
 		if err == nil {
-			got = decimal(in.Count)
+			got = strconv.Itoa(in.Count)
 		}
 		if got != c.next {
 			t.Errorf("kind %d, writes %v: the next read: %s, want %s", c.kind, c.writes, got, c.next)
@@ -290,13 +274,6 @@ func TestFaultsKeepStreamsAndLosePackets(t *testing.T) {
 		a.DecRef()
 		b.DecRef()
 	}
-}
-
-func decimal(n int) string {
-	if n < 10 {
-		return string(rune('0' + n))
-	}
-	return decimal(n/10) + decimal(n%10)
 }
 
 // TestSendingNothingIsNoEndOfFile sends no bytes on a stream: the reader must not see

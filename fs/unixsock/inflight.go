@@ -7,28 +7,28 @@ import (
 	"slowpath/fs"
 )
 
-// transit are the files that were sent and not received yet. A socket may be in
-// transit to itself, or several to each other. If no descriptor leads to them, they
+// inFlight counts the files that were sent and not received yet. A socket may be in
+// flight to itself, or several to each other. If no descriptor leads to them, they
 // cannot be received, and their reference counts never become 0. collect finds them,
 // like unix_gc in Linux.
-type transit struct {
-	sockets map[*fs.File]int64 // how often each socket is in transit
+type inFlight struct {
+	sockets map[*fs.File]int64 // how often each socket is in flight
 	total   int64              // files of all kinds
 	collect int64              // total at which a send looks for garbage
 	closed  int                // sockets closed since the last collection
 }
 
-// leastCollect is the least number of files in transit at which a send looks for
+// leastCollect is the least number of files in flight at which a send looks for
 // garbage.
 const leastCollect = 1024
 
-func newTransit() transit {
-	return transit{sockets: make(map[*fs.File]int64), collect: leastCollect}
+func newInFlight() inFlight {
+	return inFlight{sockets: make(map[*fs.File]int64), collect: leastCollect}
 }
 
-// mayCarry checks that the caller's user may have more files in transit. Error:
+// checkInFlight checks that the caller's user may send more files. Error:
 // ETOOMANYREFS (unix(7)).
-func (d *domain) mayCarry(c *cred.Credentials, limit uint64) error {
+func (d *domain) checkInFlight(c *cred.Credentials, limit uint64) error {
 	held := d.accounts.Held(c.UID, fs.FilesInFlight)
 	if uint64(held) > limit && !c.Has(cred.SysResource) && !c.Has(cred.SysAdmin) {
 		return unix.ETOOMANYREFS
@@ -36,16 +36,16 @@ func (d *domain) mayCarry(c *cred.Credentials, limit uint64) error {
 	return nil
 }
 
-// launch counts the files of a message that enters a queue. d.mu is held.
-func (d *domain) launch(m *message) {
+// addInFlight counts the files of a message that enters a queue. d.mu is held.
+func (d *domain) addInFlight(m *message) {
 	if len(m.files) == 0 {
 		return
 	}
 	d.count(m, 1)
 }
 
-// land takes the files out of a message that leaves a queue. d.mu is held.
-func (d *domain) land(m *message) []*fs.File {
+// detachFiles takes the files out of a message that leaves a queue. d.mu is held.
+func (d *domain) detachFiles(m *message) []*fs.File {
 	files := m.files
 	if len(files) == 0 {
 		return nil
@@ -58,23 +58,23 @@ func (d *domain) land(m *message) []*fs.File {
 // count adds n for each file of the message.
 func (d *domain) count(m *message, n int64) {
 	all := n * int64(len(m.files))
-	d.transit.total += all
+	d.inFlight.total += all
 	d.accounts.Charge(m.uid, fs.FilesInFlight, all)
 	for _, f := range m.files {
 		if Of(f) == nil {
 			continue
 		}
-		if d.transit.sockets[f] += n; d.transit.sockets[f] == 0 {
-			delete(d.transit.sockets, f)
+		if d.inFlight.sockets[f] += n; d.inFlight.sockets[f] == 0 {
+			delete(d.inFlight.sockets, f)
 		}
 	}
 }
 
-// collectIfMany is collect if the number of files in transit has doubled since the
+// collectIfMany is collect if the number of files in flight has doubled since the
 // last time.
 func (d *domain) collectIfMany() {
 	d.mu.Lock()
-	many := d.transit.total >= d.transit.collect
+	many := d.inFlight.total >= d.inFlight.collect
 	d.mu.Unlock()
 	if many {
 		d.collect()
@@ -82,19 +82,19 @@ func (d *domain) collectIfMany() {
 }
 
 // collectAfterClose is collect after one socket was closed, or after several if many
-// sockets are in transit: a collection visits all of them.
+// sockets are in flight: a collection visits all of them.
 func (d *domain) collectAfterClose() {
 	const sharePerClose = 64
 	d.mu.Lock()
-	d.transit.closed++
-	due := len(d.transit.sockets) > 0 && d.transit.closed > len(d.transit.sockets)/sharePerClose
+	d.inFlight.closed++
+	due := len(d.inFlight.sockets) > 0 && d.inFlight.closed > len(d.inFlight.sockets)/sharePerClose
 	d.mu.Unlock()
 	if due {
 		d.collect()
 	}
 }
 
-// collect drops the files in transit to unreachable sockets. The caller holds no
+// collect drops the files in flight to unreachable sockets. The caller holds no
 // lock.
 func (d *domain) collect() { dropAll(d.garbage()) }
 
@@ -105,22 +105,22 @@ func (d *domain) garbage() []*fs.File {
 	var files []*fs.File
 	for _, s := range d.unreachable() {
 		for m := range s.queued() {
-			files = append(files, d.land(m)...)
+			files = append(files, d.detachFiles(m)...)
 		}
 	}
-	d.transit.collect = max(leastCollect, 2*d.transit.total)
-	d.transit.closed = 0
+	d.inFlight.collect = max(leastCollect, 2*d.inFlight.total)
+	d.inFlight.closed = 0
 	return files
 }
 
-// unreachable returns the sockets to which all references are in transit, and
+// unreachable returns the sockets to which all references are in flight, and
 // only to each other. No reference to them can be added meanwhile: that needs
 // another reference, or d.mu to receive one. d.mu is held.
 func (d *domain) unreachable() []*Socket {
-	// outside counts the references from messages that are not in transit to a
+	// outside counts the references from messages that are not in flight to a
 	// candidate.
 	outside := make(map[*fs.File]int64)
-	for f, n := range d.transit.sockets {
+	for f, n := range d.inFlight.sockets {
 		if f.References() == n {
 			outside[f] = n
 		}
@@ -179,7 +179,7 @@ func (s *Socket) queued() func(yield func(*message) bool) {
 	}
 }
 
-// carried yields the files in transit to s. domain.mu is held.
+// carried yields the files in flight to s. domain.mu is held.
 func (s *Socket) carried() func(yield func(*fs.File) bool) {
 	return func(yield func(*fs.File) bool) {
 		for m := range s.queued() {
