@@ -81,10 +81,24 @@ func (p *copySide) unread(rest []byte) {
 	}
 }
 
+// copyBuffer returns a kernel buffer of up to copyBufferSize bytes for a copy of count
+// bytes. A task keeps it while it waits for one of the two files. Error: ENOMEM.
+func copyBuffer(t *task.Task, count uint64) ([]byte, error) {
+	memory, size := t.Kernel().Memory(), min(count, copyBufferSize)
+	if err := memory.Reserve(int64(size)); err != nil {
+		return nil, err
+	}
+	defer memory.Unreserve(int64(size))
+	return make([]byte, size), nil
+}
+
 // copyFile copies up to count bytes from a seekable file through a kernel
 // buffer, and returns the number of bytes copied.
 func copyFile(t *task.Task, from, to *copySide, count uint64) (uint64, error) {
-	buffer := make([]byte, min(count, copyBufferSize))
+	buffer, err := copyBuffer(t, count)
+	if err != nil {
+		return 0, err
+	}
 	total := uint64(0)
 	for total < count {
 		if t.Killed() { // an endless source such as /dev/zero must not delay SIGKILL
@@ -264,7 +278,11 @@ func splice(t *task.Task, from, to *copySide, count uint64, nonBlocking bool) (u
 			return 0, err
 		}
 	}
-	sink := fs.NewBytesSink(make([]byte, count))
+	buffer, err := copyBuffer(t, count)
+	if err != nil {
+		return 0, err
+	}
+	sink := fs.NewBytesSink(buffer)
 	read := func() error {
 		_, err := from.read(sink)
 		return err
@@ -316,8 +334,12 @@ func sysTee(t *task.Task, a *amd64.Args) (uint64, error) {
 			return 0, unix.EBADF
 		}
 		nonBlocking := a[3]&spliceNonBlock != 0
-		sink := fs.NewBytesSink(make([]byte, min(a[2], copyBufferSize)))
-		err := awaitIfBlocking(t, in, wait.Readable|ends, nonBlocking, func() error {
+		buffer, err := copyBuffer(t, a[2])
+		if err != nil {
+			return 0, err
+		}
+		sink := fs.NewBytesSink(buffer)
+		err = awaitIfBlocking(t, in, wait.Readable|ends, nonBlocking, func() error {
 			_, err := from.Tee(sink)
 			return err
 		})

@@ -49,10 +49,16 @@ func newUserMemory(t *task.Task, address, length uint64) (*userMemory, error) {
 const userEnd = mm.UserEnd
 
 // newUserVectors returns the buffers of readv(2) or writev(2). Errors: EINVAL
-// for too many vectors or a negative length, EFAULT.
+// for too many vectors or a negative length, EFAULT, ENOMEM.
 func newUserVectors(t *task.Task, address, count uint64) (*userMemory, error) {
 	if count > maxVectors {
 		return nil, unix.EINVAL
+	}
+	const fast, vectorBytes = 8, 16 // up to UIO_FASTIOV vectors are part of the task's share
+	if count > fast {
+		if err := t.Kernel().Memory().Admit(int64(count) * vectorBytes); err != nil {
+			return nil, err
+		}
 	}
 	vectors := make([]abi.Iovec, count)
 	if err := abi.CopyInSlice(t, address, vectors); err != nil {

@@ -1,6 +1,7 @@
 package syscall
 
 import (
+	"slices"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -10,6 +11,7 @@ import (
 	"slowpath/fs/fstest"
 	"slowpath/fs/tmpfs"
 	"slowpath/mm"
+	"slowpath/mm/mmtest"
 	"slowpath/task"
 )
 
@@ -213,5 +215,34 @@ func TestMmapOfDevZeroIsAnonymousMemory(t *testing.T) {
 		readOnly := u.open("/zero", unix.O_RDONLY)
 		u.call(sysMmap, 0, testPage, protRead|protWrite, unix.MAP_PRIVATE, readOnly, 0)
 		u.fails(unix.EACCES, sysMmap, 0, testPage, protRead|protWrite, unix.MAP_SHARED, readOnly, 0)
+	})
+}
+
+// TestCallsWithLargeBuffersNeedRoomInTheHeap: a program chooses the size of these
+// buffers, and how many tasks wait with one.
+func TestCallsWithLargeBuffersNeedRoomInTheHeap(t *testing.T) {
+	asUser(t, func(u *user) {
+		u.call(sysPipe2, u.base, 0)
+		r, w := u.int(0), u.int(4)
+		u.call(sysPipe2, u.base, 0)
+		other := u.int(4)
+		file := u.open("/f", unix.O_CREAT|unix.O_RDWR)
+		u.write(file, "text")
+		set := u.put(0x2000, slices.Repeat([]byte{0xff}, 8)) // descriptors up to 63
+		for fd := u.nextDescriptor(); fd < 64; fd = u.nextDescriptor() {
+			u.call(sysDup, r)
+		}
+		polled := u.put(0x3000, slices.Repeat(words(r), 1000)) // struct pollfd without events
+		now := u.put(0x1800, words(0, 0))
+		free := mmtest.FillHeap(u.task.Kernel().Memory(), 3*testPage)
+		u.fails(unix.ENOMEM, sysSplice, file, 0, w, 0, 65536, 0)
+		u.fails(unix.ENOMEM, sysTee, r, other, 65536, 0)
+		u.fails(unix.ENOMEM, sysSendfile, w, file, 0, 65536)
+		u.fails(unix.ENOMEM, sysPoll, polled, 1000, 0)
+		u.fails(unix.ENOMEM, sysSelect, 1<<20, set, 0, 0, now)
+		free()
+		if n := u.call(sysSplice, file, u.put(0x1900, words(0)), w, 0, 65536, 0); n != 4 {
+			u.Errorf("splice with room moved %d bytes, want 4", n)
+		}
 	})
 }

@@ -31,7 +31,7 @@ func (w *watched) look() bool {
 
 // poll waits until at least one of the files is ready, and returns the number
 // of ready files. At the deadline it returns 0. deadline is that of task.Block;
-// noWait returns immediately. Error: ERESTARTNOHAND at a signal.
+// noWait returns immediately. Errors: ERESTARTNOHAND at a signal, ENOMEM.
 func poll(t *task.Task, files []watched, deadline int64) (uint64, error) {
 	look := func() bool {
 		any := false
@@ -43,8 +43,8 @@ func poll(t *task.Task, files []watched, deadline int64) (uint64, error) {
 		return any
 	}
 	if !look() && deadline >= 0 {
-		for i := range files {
-			files[i].add(t)
+		if err := addWaiters(t, files); err != nil {
+			return 0, err
 		}
 		err := t.SleepUntil(task.Interruptible, deadline, look)
 		for i := range files {
@@ -61,6 +61,19 @@ func poll(t *task.Task, files []watched, deadline int64) (uint64, error) {
 		}
 	}
 	return count, nil
+}
+
+// addWaiters puts the task on the wait queues of the files. Error: ENOMEM.
+func addWaiters(t *task.Task, files []watched) error {
+	memory, size := t.Kernel().Memory(), int64(len(files))*waiterBytes
+	if err := memory.Reserve(size); err != nil {
+		return err
+	}
+	defer memory.Unreserve(size)
+	for i := range files {
+		files[i].add(t)
+	}
+	return nil
 }
 
 func (w *watched) add(t *task.Task) {
@@ -86,8 +99,12 @@ func release(files []watched) {
 	}
 }
 
-// pollBytes is about what one descriptor of a poll needs of the kernel's heap.
-const pollBytes = 160
+// pollBytes is about what one descriptor of a poll needs of the kernel's heap before it
+// waits, and waiterBytes what it needs while it waits.
+const (
+	pollBytes   = 64
+	waiterBytes = 96
+)
 
 // readPollfds reads the array of poll(2) and looks up its files.
 func readPollfds(t *task.Task, address, count uint64) ([]watched, []unix.PollFd, error) {

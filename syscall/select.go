@@ -1,6 +1,8 @@
 package syscall
 
 import (
+	"math/bits"
+
 	"golang.org/x/sys/unix"
 
 	"slowpath/abi"
@@ -44,6 +46,11 @@ func newSelection(t *task.Task, count uint64, addresses [3]uint64) (*selection, 
 	}
 	s := &selection{t: t, count: int(min(uint32(count), maxSelect)), addresses: addresses}
 	size := (s.count + 63) / 64 * 8
+	memory, most := t.Kernel().Memory(), int64(2*len(addresses)*size) // the sets, and the results
+	if err := memory.Reserve(most); err != nil {
+		return nil, err
+	}
+	defer memory.Unreserve(most)
 	for i, address := range addresses {
 		if address == 0 {
 			continue
@@ -56,8 +63,23 @@ func newSelection(t *task.Task, count uint64, addresses [3]uint64) (*selection, 
 	return s, s.collect()
 }
 
-// collect looks up the files of all sets. Error: EBADF if one is not open.
+// wanted returns the number of bits in the sets.
+func (s *selection) wanted() (n int) {
+	for _, set := range s.sets {
+		for _, b := range set {
+			n += bits.OnesCount8(b)
+		}
+	}
+	return n
+}
+
+// collect looks up the files of all sets. Errors: EBADF if one is not open, ENOMEM.
 func (s *selection) collect() error {
+	memory, size := s.t.Kernel().Memory(), int64(s.wanted())*pollBytes
+	if err := memory.Reserve(size); err != nil {
+		return err
+	}
+	defer memory.Unreserve(size)
 	for number := range s.count {
 		var want wait.Events
 		for i := range s.sets {
