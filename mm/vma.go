@@ -115,9 +115,9 @@ func (v *vma) continues(below *vma) bool {
 		below.offset+below.length() == v.offset
 }
 
-// accepts says whether v can be merged with an area that has been changed or made and
-// has these anonymous pages (Linux: is_mergeable_anon_vma).
-func (v *vma) accepts(anon *anonymousPages) bool {
+// mergesWith says whether the anonymous pages of v permit a merge with a changed or new
+// area that has the anonymous pages anon (Linux: is_mergeable_anon_vma).
+func (v *vma) mergesWith(anon *anonymousPages) bool {
 	return v.anon == anon || anon == nil && v.anon != nil && !v.inherited
 }
 
@@ -129,18 +129,19 @@ func (v *vma) prepareAnonymous() {
 		return
 	}
 	switch {
-	case v.next != nil && v.next.lendsTo(v, v.next):
+	case v.next != nil && v.next.hasReusableIdentity(v, v.next):
 		v.anon = v.next.anon
-	case v.prev != nil && v.prev.lendsTo(v.prev, v):
+	case v.prev != nil && v.prev.hasReusableIdentity(v.prev, v):
 		v.anon = v.prev.anon
 	default:
 		v.anon = new(anonymousPages)
 	}
 }
 
-// lendsTo says whether v lends its identity to its neighbour. below and above are the
-// two in order of address. Only the protection may differ.
-func (v *vma) lendsTo(below, above *vma) bool {
+// hasReusableIdentity says whether a neighbour of v can use the identity of v. below and
+// above are the two in order of address. Only the protection may differ (Linux:
+// reusable_anon_vma).
+func (v *vma) hasReusableIdentity(below, above *vma) bool {
 	return v.anon != nil && !v.inherited && below.end == above.start && below.flags == above.flags &&
 		below.object == above.object && below.file == above.file && below.offset+below.length() == above.offset
 }
@@ -242,9 +243,9 @@ func (as *AddressSpace) merge(start, end uint64) {
 		var join bool
 		if next.start < end {
 			changed = next.anon
-			join = v.accepts(changed)
+			join = v.mergesWith(changed)
 		} else {
-			join = next.accepts(changed) && (v.anon == nil || next.anon == nil || v.anon == next.anon)
+			join = next.mergesWith(changed) && (v.anon == nil || next.anon == nil || v.anon == next.anon)
 		}
 		if !join || !next.continues(v) {
 			v = next
@@ -258,7 +259,7 @@ func (as *AddressSpace) merge(start, end uint64) {
 // Linux (mmap_region), the one above comes first: if both have anonymous pages of
 // different identity, it is merged with that one only.
 func (as *AddressSpace) mergeNew(v *vma) {
-	if next := v.next; next != nil && next.continues(v) && next.accepts(nil) {
+	if next := v.next; next != nil && next.continues(v) && next.mergesWith(nil) {
 		as.join(v)
 	}
 	as.mergeBelow(v)
@@ -266,14 +267,14 @@ func (as *AddressSpace) mergeNew(v *vma) {
 
 // mergeBelow merges an area with the one below it, if possible.
 func (as *AddressSpace) mergeBelow(v *vma) {
-	if prev := v.prev; prev != nil && v.continues(prev) && prev.accepts(v.anon) {
+	if prev := v.prev; prev != nil && v.continues(prev) && prev.mergesWith(v.anon) {
 		as.join(prev)
 	}
 }
 
 // mergeAbove merges an area that has grown with the one above it, if possible.
 func (as *AddressSpace) mergeAbove(v *vma) {
-	if next := v.next; next != nil && next.continues(v) && next.accepts(v.anon) {
+	if next := v.next; next != nil && next.continues(v) && next.mergesWith(v.anon) {
 		as.join(v)
 	}
 }

@@ -112,15 +112,21 @@ func withDescriptor(t *task.Task, onExec fs.ExecAction, open func() (*fs.File, e
 	if err != nil {
 		return 0, err
 	}
-	var f *fs.File
-	if err = t.FS.Mounts().CheckFileMax(t.Credentials()); err == nil {
-		f, err = open()
+	filled := false
+	defer func() { // also if open panics: other threads keep the table
+		if !filled {
+			t.FDs.Cancel(n)
+		}
+	}()
+	if err := t.FS.Mounts().CheckFileMax(t.Credentials()); err != nil {
+		return 0, err
 	}
+	f, err := open()
 	if err != nil {
-		t.FDs.Cancel(n)
 		return 0, err
 	}
 	t.FDs.Fill(n, f, onExec)
+	filled = true
 	return uint64(n), nil
 }
 

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"slowpath/fs"
 )
 
 // badPointer is an address that no task can access.
@@ -97,6 +99,21 @@ func TestFullDescriptorTablePrecedesEffects(t *testing.T) {
 		limits[unix.RLIMIT_NOFILE].Soft = limit
 		u.task.Group().Limits.SetAll(limits)
 		u.call(sysAccept, s, 0, 0)
+	})
+}
+
+// TestPanicDuringOpenFreesTheDescriptor: other threads keep the table when the panic
+// ends the process of the caller.
+func TestPanicDuringOpenFreesTheDescriptor(t *testing.T) {
+	asUser(t, func(u *user) {
+		before := u.nextDescriptor()
+		func() {
+			defer func() { recover() }()
+			withDescriptor(u.task, fs.KeepOnExec, func() (*fs.File, error) { panic("bug in a file") })
+		}()
+		if after := u.nextDescriptor(); after != before {
+			u.Errorf("the next descriptor is %d after a panic, want %d", after, before)
+		}
 	})
 }
 

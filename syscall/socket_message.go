@@ -229,11 +229,17 @@ func (b *controlBuffer) putFile(f *fs.File, index int, onExec fs.ExecAction) err
 	if err != nil {
 		return err
 	}
+	filled := false
+	defer func() { // also if the copy panics: other threads keep the table
+		if !filled {
+			b.t.FDs.Cancel(n)
+		}
+	}()
 	if err := abi.CopyOut(b.t, b.address+uint64(cmsgHeader+4*index), int32(n)); err != nil {
-		b.t.FDs.Cancel(n)
 		return err
 	}
 	b.t.FDs.Fill(n, f, onExec)
+	filled = true
 	return nil
 }
 

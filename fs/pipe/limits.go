@@ -29,7 +29,7 @@ func unprivileged(c *cred.Credentials) bool {
 	return !c.Has(cred.SysResource) && !c.Has(cred.SysAdmin)
 }
 
-// above reports whether a number of pages exceeds a limit, of which 0 is none.
+// above reports whether a number of pages exceeds a limit. A limit of 0 is no limit.
 func above(pages, limit int64) bool { return limit != 0 && pages > limit }
 
 // newCharge charges a new pipe to the caller's user and returns its capacity
@@ -52,7 +52,8 @@ func newCharge(m *fs.Mounts, c *cred.Credentials) (*charge, int, error) {
 	return ch, int(capacity), nil
 }
 
-// set changes the charge to a capacity and returns what the user holds then.
+// set changes the charge to a capacity, and returns the number of pages that the user
+// holds after that.
 func (ch *charge) set(capacity int64) int64 {
 	if ch == nil {
 		return 0
