@@ -56,7 +56,8 @@ func AfterFunc(d time.Duration, f func()) *time.Timer {
 }
 
 // Contain ends a panic and logs it. what names the code that panicked. It must be
-// deferred.
+// deferred. A goroutine that the kernel starts for a program defers it first, because a
+// panic in a goroutine without it ends the kernel.
 func Contain(what string) {
 	if v := recover(); v != nil {
 		log.Printf("A bug in the kernel: %s panicked: %v\n%s", what, v, debug.Stack())

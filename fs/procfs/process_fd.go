@@ -7,6 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"slowpath/fs"
+	"slowpath/guard"
 )
 
 // descriptorKind is one of the directories that list the descriptors of a process.
@@ -84,9 +85,13 @@ func (p *process) openDescriptor(name string) (int, error) {
 // process has closed the file since, a goroutine of its own closes it, because that may
 // need the lock.
 func drop(f *fs.File) {
-	if !f.DropUnlessLast() {
-		go f.DecRef()
+	if f.DropUnlessLast() {
+		return
 	}
+	go func() {
+		defer guard.Contain("the close of a file")
+		f.DecRef()
+	}()
 }
 
 // walkDescriptors lists the open descriptors from a position on. It makes one entry at a
