@@ -401,3 +401,25 @@ func TestFilePagesCountAsSharedMemoryUntilUnlink(t *testing.T) {
 		t.Errorf("%d pages are still counted after unlink, want 0", got)
 	}
 }
+
+// TestLinksCountAsInodes: every name needs memory of the kernel, so hard links count
+// against nr_inodes as in Linux, and give their count back.
+func TestLinksCountAsInodes(t *testing.T) {
+	w := fstest.New(t, 512)
+	must(t, w.At("/m").MakeDirectory(0o755))
+	must(t, w.At("/m").MountAt(tmpfs.New(w.Memory, tmpfs.Config{MaxNodes: 4}), "tmpfs", 0))
+	w.Write("/m/f", "")
+	must(t, w.At("/m/a").LinkTo(w.At("/m/f")))
+	must(t, w.At("/m/b").LinkTo(w.At("/m/f")))
+	if err := w.At("/m/c").LinkTo(w.At("/m/f")); err != unix.ENOSPC {
+		t.Errorf("a link beyond nr_inodes=4: %v, want ENOSPC", err)
+	}
+	must(t, w.At("/m/a").Unlink())
+	must(t, w.At("/m/c").LinkTo(w.At("/m/f")))
+	for _, name := range []string{"/m/f", "/m/b", "/m/c"} {
+		must(t, w.At(name).Unlink())
+	}
+	for i := range 3 {
+		must(t, w.At(fmt.Sprint("/m/", i)).MakeDirectory(0o755))
+	}
+}

@@ -1,6 +1,7 @@
 package tty_test
 
 import (
+	"bytes"
 	"encoding/binary"
 	"strings"
 	"sync"
@@ -380,5 +381,21 @@ func TestSignalCharactersWorkWhileTheOutputIsFull(t *testing.T) {
 	s.Sleep(0) // returns only if the writers are woken
 	if n, err := r.file.Write(fs.NewBytesSource([]byte("text"))); n != 4 || err != nil {
 		t.Errorf("write: %d, %v", n, err)
+	}
+}
+
+// TestVEOFTakesRoom: VEOF ends a line without a character, and the end needs memory.
+func TestVEOFTakesRoom(t *testing.T) {
+	r := newRig(t)
+	eof := bytes.Repeat([]byte{4}, 10_000)
+	r.terminal.Input(eof)
+	ends := 0
+	for ; ends < len(eof); ends++ {
+		if _, err := r.file.Read(fs.NewBytesSink(make([]byte, 8))); err != nil {
+			break
+		}
+	}
+	if ends == 0 || ends > 4096 {
+		t.Errorf("the terminal kept %d ends of file, want at most the 4096 of its buffer", ends)
 	}
 }

@@ -255,3 +255,26 @@ func FuzzParseAddress(f *testing.F) {
 		}
 	})
 }
+
+// TestEmptyMessagesTakeRoom: a message without data needs the kernel's memory too, so
+// the number of messages is bounded.
+func TestEmptyMessagesTakeRoom(t *testing.T) {
+	w := fstest.New(t, 64)
+	a, b := unixsock.Pair(w.Mounts, w.Caller, unix.SOCK_SEQPACKET, 0)
+	defer b.DecRef()
+	defer a.DecRef()
+	sent := 0
+	var err error
+	for ; err == nil && sent < 100_000; sent++ {
+		_, err = unixsock.Of(a).Send(fs.NewBytesSource(nil), unixsock.Outgoing{Caller: w.Caller})
+	}
+	if err != unix.EAGAIN || sent > unixsock.DefaultBuffer/512 {
+		t.Fatalf("%d empty messages were sent, then %v; want EAGAIN after a few hundred", sent, err)
+	}
+	if _, err := unixsock.Of(b).Receive(fs.NewBytesSink(nil), unixsock.Consume); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := unixsock.Of(a).Send(fs.NewBytesSource(nil), unixsock.Outgoing{Caller: w.Caller}); err != nil {
+		t.Errorf("a message after one was received: %v", err)
+	}
+}
