@@ -224,7 +224,7 @@ func (t *Timer) Read(_ *fs.File, dst fs.Sink, _ int64) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	return fs.PutAll(dst, abi.Bytes(&count))
+	return fs.PutRecord(dst, abi.Bytes(&count))
 }
 
 func (t *Timer) take() (uint64, error) {

@@ -116,6 +116,9 @@ func (s *Socket) target(out Outgoing) (*Socket, int, error) {
 	if err := s.addressError(out); err != nil {
 		return nil, 0, err
 	}
+	if err := s.takeFailure(); err != nil {
+		return nil, 0, err
+	}
 	var named *Socket
 	if out.To != nil && !s.connections() {
 		var err error
@@ -136,6 +139,19 @@ func (s *Socket) target(out Outgoing) (*Socket, int, error) {
 		return nil, 0, err
 	}
 	return target, max(target.options.ReceiveBuffer-target.charged(), 1), nil
+}
+
+// takeFailure returns the pending error of a socket that sends packets, and clears it. A
+// stream does not report it to a sender: EPIPE precedes it.
+func (s *Socket) takeFailure() error {
+	s.domain.mu.Lock()
+	defer s.domain.mu.Unlock()
+	if !s.packets() {
+		return nil
+	}
+	err := s.failure
+	s.failure = nil
+	return err
 }
 
 // Connected reports whether the socket is connected.
