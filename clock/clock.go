@@ -7,6 +7,7 @@
 package clock
 
 import (
+	"sync"
 	"sync/atomic"
 	"time"
 	_ "unsafe" // go:linkname
@@ -39,6 +40,41 @@ type Wall struct {
 
 	offset atomic.Int64 // in nanoseconds, from the machine's own time of day
 	sets   atomic.Uint64
+
+	mu       sync.Mutex // guards watchers
+	watchers map[*watcher]struct{}
+}
+
+// watcher is a function of Wall.Watch.
+type watcher struct{ f func() }
+
+// Watch calls f after each Set, on the goroutine that sets the clock, until stop is
+// called. f may run once more while stop is called. f must not sleep. Neither Watch nor
+// stop may be called with a lock held that f takes.
+func (w *Wall) Watch(f func()) (stop func()) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.watchers == nil {
+		w.watchers = make(map[*watcher]struct{})
+	}
+	added := &watcher{f}
+	w.watchers[added] = struct{}{}
+	return func() {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		delete(w.watchers, added)
+	}
+}
+
+// watching returns the functions of Watch.
+func (w *Wall) watching() []*watcher {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	all := make([]*watcher, 0, len(w.watchers))
+	for one := range w.watchers {
+		all = append(all, one)
+	}
+	return all
 }
 
 // Now returns CLOCK_REALTIME in nanoseconds since 1970 (clock_gettime(2)). It
@@ -46,13 +82,16 @@ type Wall struct {
 func (w *Wall) Now() int64 { return time.Now().UnixNano() + w.offset.Load() }
 
 // Set sets the time of day, in nanoseconds since 1970 (clock_settime(2)). The
-// caller checks the privilege. It calls Changed.
+// caller checks the privilege. It calls Changed and the functions of Watch.
 func (w *Wall) Set(now int64) {
 	offset := now - time.Now().UnixNano()
 	w.offset.Store(offset)
 	w.sets.Add(1)
 	if w.Changed != nil {
 		w.Changed(offset)
+	}
+	for _, one := range w.watching() {
+		one.f()
 	}
 }
 

@@ -89,6 +89,19 @@ func PutAll(dst Sink, p []byte) (int, error) {
 	return Moved(n, err)
 }
 
+// PutRecord puts a record of fixed size into dst, and returns the result of a read: the
+// size, or an error if not all of it was stored, as in Linux for eventfd and timerfd.
+func PutRecord(dst Sink, record []byte) (int, error) {
+	n, err := dst.Put(record)
+	switch {
+	case n == len(record):
+		return n, nil
+	case err == nil:
+		err = unix.EFAULT
+	}
+	return 0, err
+}
+
 // GetAll reads limit bytes of src, or all if there are fewer, into a new slice. If
 // user memory faults, the error is unix.EFAULT and the result empty, as in Linux
 // for messages and for the pieces of a terminal's output.

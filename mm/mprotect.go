@@ -11,7 +11,7 @@ import (
 // On failure, the areas below the failing address have already changed.
 func (as *AddressSpace) Mprotect(start, length uint64, prot int) error {
 	const known = unix.PROT_READ | unix.PROT_WRITE | unix.PROT_EXEC | protSemaphore | unix.PROT_GROWSDOWN
-	if prot&^known != 0 || start&pageMask != 0 {
+	if start&pageMask != 0 {
 		return unix.EINVAL
 	}
 	if length == 0 {
@@ -20,6 +20,9 @@ func (as *AddressSpace) Mprotect(start, length uint64, prot int) error {
 	end := start + pageUp(length)
 	if end <= start {
 		return unix.ENOMEM
+	}
+	if prot&^known != 0 {
+		return unix.EINVAL
 	}
 	as.mu.Lock()
 	defer as.flushAndUnlock()

@@ -241,7 +241,7 @@ func (as *AddressSpace) moveEntries(r RemapRequest, at uint64) {
 }
 
 // vacateSource unmaps the old range. With MREMAP_DONTUNMAP it keeps the old
-// range mapped without pages, and unlocks it.
+// range mapped without pages, and unlocks its whole area, as Linux 6.1.
 func (as *AddressSpace) vacateSource(r RemapRequest) error {
 	start, end := r.Addr, r.Addr+r.OldLength
 	if start == end {
@@ -250,10 +250,7 @@ func (as *AddressSpace) vacateSource(r RemapRequest) error {
 	if r.Flags&unix.MREMAP_DONTUNMAP == 0 {
 		return as.unmap(start, end)
 	}
-	v, err := as.isolate(start, end, 0)
-	if err != nil {
-		return err
-	}
+	v := as.areas.find(start)
 	as.setFlags(v, v.flags&^(areaLocked|areaLockFault))
 	return nil
 }

@@ -92,12 +92,28 @@ func epollWait(t *task.Task, a *amd64.Args, deadline int64) (uint64, error) {
 				return 0, unix.EINTR
 			}
 		}
-		array := make([]abi.EpollEvent, len(events))
-		for i, e := range events {
-			array[i] = abi.EpollEvent{Events: e.Events, DataLow: uint32(e.Data), DataHigh: uint32(e.Data >> 32)}
-		}
-		return uint64(len(events)), abi.CopyOutSlice(t, a[1], array)
+		return storeEvents(t, set, a[1], events)
 	})
+}
+
+// storeEvents stores the events of epoll_wait(2) and returns their number. If the array
+// ends in memory that is not accessible, the events that do not fit stay in the set.
+// EFAULT if none fits.
+func storeEvents(t *task.Task, set *epoll.Set, address uint64, events []epoll.Event) (uint64, error) {
+	array := make([]abi.EpollEvent, len(events))
+	for i, e := range events {
+		array[i] = abi.EpollEvent{Events: e.Events, DataLow: uint32(e.Data), DataHigh: uint32(e.Data >> 32)}
+	}
+	err := abi.CopyOutSlice(t, address, array)
+	if err == nil {
+		return uint64(len(array)), nil
+	}
+	stored := 0
+	for stored < len(array) && abi.CopyOut(t, address+uint64(stored)*abi.EpollEventSize, array[stored]) == nil {
+		stored++
+	}
+	set.PutBack(events[stored:])
+	return moved(uint64(stored), err)
 }
 
 // epollDeadline returns the deadline that is the given number of milliseconds

@@ -172,6 +172,8 @@ func sysCopyFileRange(t *task.Task, a *amd64.Args) (uint64, error) {
 		if err := checkCopyRange(from, to, count, uint32(a[5])); err != nil {
 			return 0, err
 		}
+		// The copy may extend the source, if it is the same file.
+		count = min(count, uint64(max(in.Attributes().Size-from.start(), 0)))
 		n, err := copyFile(t, from, to, count)
 		if err != nil {
 			return 0, err

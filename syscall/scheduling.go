@@ -62,8 +62,12 @@ func schedulingTarget(t *task.Task, pid int32) (*task.Task, error) {
 // attributes.
 func mayChangeScheduling(t, target *task.Task) bool {
 	own, other := t.Credentials(), target.Credentials()
-	return own.EUID == other.EUID || own.EUID == other.UID || own.Has(cred.SysNice)
+	return own.Has(cred.SysNice) || (own.EUID == other.EUID || own.EUID == other.UID) && !hasMore(other, own)
 }
+
+// hasMore reports whether a has capabilities that b lacks. Without CAP_SYS_NICE, a task
+// does not change the scheduling of a task with more capabilities (Linux: cap_safe_nice).
+func hasMore(a, b *cred.Credentials) bool { return a.Permitted&^b.Permitted != 0 }
 
 // cpuMaskSize is the size of the kernel's CPU mask in bytes.
 const cpuMaskSize = 8

@@ -172,7 +172,7 @@ func disconnects(t *task.Task, address, length uint64) bool {
 // means none.
 func waitSocket(t *task.Task, f *fs.File, events wait.Events, flags uint32, timeout int64, operation func() error) error {
 	err := operation()
-	if err != unix.EAGAIN || f.NonBlocking() || flags&unix.MSG_DONTWAIT != 0 {
+	if err != unix.EAGAIN || doesNotWait(f, flags) {
 		return err
 	}
 	deadline := int64(0)
@@ -193,6 +193,11 @@ func waitSocket(t *task.Task, f *fs.File, events wait.Events, flags uint32, time
 		return unix.EINTR // not restarted with a timeout (signal(7))
 	}
 	return blocked
+}
+
+// doesNotWait reports whether a call with flags does not wait.
+func doesNotWait(f *fs.File, flags uint32) bool {
+	return f.NonBlocking() || flags&unix.MSG_DONTWAIT != 0
 }
 
 func accept(t *task.Task, a *amd64.Args, flags uint64) (uint64, error) {
@@ -314,6 +319,9 @@ func receive(t *task.Task, file *fs.File, s *unixsock.Socket, dst *userMemory, f
 	for {
 		err := waitSocket(t, file, wait.Readable, flags, s.Options().ReceiveTimeout, func() (err error) {
 			in, err = s.Receive(dst, flags&unix.MSG_PEEK != 0)
+			if s.EndIsEAGAIN(&in) && doesNotWait(file, flags) {
+				return unix.EAGAIN
+			}
 			return err
 		})
 		if err != nil && total > 0 {

@@ -18,6 +18,7 @@ const (
 	maxPassed  = 253   // descriptors (SCM_MAX_FD)
 	cmsgHeader = unix.SizeofCmsghdr
 	ucredSize  = unix.SizeofUcred
+	maxName    = 128 // bytes of a name that sendmsg(2) reads (struct sockaddr_storage)
 )
 
 func align(n int) int { return (n + 7) &^ 7 }
@@ -76,7 +77,7 @@ func addDescriptors(t *task.Task, out *unixsock.Outgoing, data []byte) error {
 
 // addCredentials decodes the credentials that a task sends. They must be its
 // own ids, unless it has the capability to use others (unix(7)). Errors:
-// EINVAL, EPERM.
+// EINVAL, EPERM, ESRCH.
 func addCredentials(t *task.Task, out *unixsock.Outgoing, data []byte) error {
 	if len(data) != ucredSize {
 		return unix.EINVAL
@@ -90,6 +91,12 @@ func addCredentials(t *task.Task, out *unixsock.Outgoing, data []byte) error {
 		claim.UID != c.UID && claim.UID != c.EUID && claim.UID != c.SUID && !c.Has(cred.SetUID),
 		claim.GID != c.GID && claim.GID != c.EGID && claim.GID != c.SGID && !c.Has(cred.SetGID):
 		return unix.EPERM
+	}
+	if claim.Process != t.ProcessID() && t.Kernel().GroupByID(int(claim.Process)) == nil {
+		return unix.ESRCH
+	}
+	if claim.UID == ^uint32(0) || claim.GID == ^uint32(0) {
+		return unix.EINVAL
 	}
 	out.Credentials = &claim
 	return nil
@@ -106,7 +113,7 @@ func sendMessage(t *task.Task, file *fs.File, s *unixsock.Socket, address uint64
 	}
 	out := outgoing(t)
 	if h.Name != 0 && h.NameLen != 0 {
-		to, err := readAddress(t, h.Name, uint64(h.NameLen))
+		to, err := readAddress(t, h.Name, uint64(min(h.NameLen, maxName)))
 		if err != nil {
 			return 0, err
 		}
@@ -132,6 +139,9 @@ func sysSendmsg(t *task.Task, a *amd64.Args) (uint64, error) {
 // messageVectors returns the buffers of a message. Errors: EMSGSIZE for too many, and
 // those of newUserVectors.
 func messageVectors(t *task.Task, h *abi.Msghdr) (*userMemory, error) {
+	if h.Name != 0 && int32(h.NameLen) < 0 {
+		return nil, unix.EINVAL
+	}
 	if h.IovLen > maxVectors {
 		return nil, unix.EMSGSIZE
 	}

@@ -26,7 +26,9 @@ func sysTimerfdCreate(t *task.Task, a *amd64.Args) (uint64, error) {
 	if alarm && !t.Credentials().Has(cred.WakeAlarm) {
 		return 0, unix.EPERM
 	}
-	file, err := timerfd.New(t.FS.Mounts(), clockID, t.Kernel().Wall(), flags)
+	file, err := timerfd.New(t.FS.Mounts(), clockID, timerfd.Clocks{
+		Wall: t.Kernel().Wall(), Deadlines: &t.Kernel().Scheduler().Load.Deadlines,
+	}, flags)
 	if err != nil {
 		return 0, err
 	}
@@ -76,9 +78,9 @@ func sysTimerfdSettime(t *task.Task, a *amd64.Args) (uint64, error) {
 		return 0, err
 	}
 	return withTimer(t, a[0], func(timer *timerfd.Timer) error {
-		old := timer.Set(setting, flags)
-		if a[3] == 0 {
-			return nil
+		old, err := timer.Set(setting, flags)
+		if err != nil || a[3] == 0 {
+			return err
 		}
 		return writeSetting(t, a[3], old)
 	})

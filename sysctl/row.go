@@ -68,10 +68,10 @@ func (v Integers) Format() string {
 const separators = " \t\n"
 
 // Store implements Value. It stores the numbers one by one, as many as there are in
-// the text. A write at an offset other than 0 has no effect (proc(5),
+// the text. An empty write, and one at an offset other than 0, have no effect (proc(5),
 // /proc/sys/kernel/sysctl_writes_strict).
 func (v Integers) Store(text string, offset int64) (int, error) {
-	if offset != 0 {
+	if offset != 0 || text == "" {
 		return len(text), nil
 	}
 	rest, stored := skipSpaces(text), false

@@ -60,9 +60,6 @@ func (full) Mappable() (mm.Mappable, error) { return nil, unix.ENODEV }
 
 // Write implements fs.FileOperations. It fails with ENOSPC.
 func (full) Write(_ *fs.File, src fs.Source, offset int64) (int, int64, error) {
-	if src.Remaining() == 0 {
-		return 0, offset, nil
-	}
 	return 0, offset, unix.ENOSPC
 }
 
@@ -87,6 +84,22 @@ func (r random) Read(_ *fs.File, dst fs.Sink, _ int64) (int, error) {
 		}
 	}
 	return total, nil
+}
+
+// Write implements fs.FileOperations. The bytes are read, because a fault ends the write,
+// and discarded: the generator needs no more of them.
+func (r random) Write(_ *fs.File, src fs.Source, offset int64) (int, int64, error) {
+	buffer := make([]byte, min(4096, src.Remaining()))
+	total := 0
+	for src.Remaining() > 0 {
+		n, err := src.Get(buffer[:min(len(buffer), src.Remaining())])
+		total += n
+		if err != nil || n == 0 {
+			total, err = fs.Moved(total, err)
+			return total, offset + int64(total), err
+		}
+	}
+	return total, offset + int64(total), nil
 }
 
 // Requests of random(4), from linux/random.h, and the pool size in bits.

@@ -20,6 +20,8 @@ import (
 type Event struct {
 	Events uint32 // EPOLLIN and so on, with EPOLLET, EPOLLONESHOT, EPOLLEXCLUSIVE
 	Data   uint64
+
+	from *item // of an event that Collect returned
 }
 
 // behaviour has the bits of Event.Events that are not poll(2) conditions.
@@ -298,7 +300,7 @@ func (s *Set) Collect(limit int) []Event {
 		if holds == 0 {
 			continue
 		}
-		events = append(events, Event{Events: uint32(holds), Data: i.data})
+		events = append(events, Event{Events: uint32(holds), Data: i.data, from: i})
 		if i.events&unix.EPOLLONESHOT != 0 {
 			i.armed = false
 		}
@@ -310,6 +312,19 @@ func (s *Set) Collect(limit int) []Event {
 		s.requeueBack(again)
 	}
 	return events
+}
+
+// PutBack makes the set report events again that Collect has returned and the caller could
+// not deliver.
+func (s *Set) PutBack(events []Event) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	items := make([]*item, len(events))
+	for n, e := range events {
+		e.from.armed = true
+		items[n] = e.from
+	}
+	s.requeueFront(items)
 }
 
 // Readiness implements fs.FileOperations: readable if there are events. It stops

@@ -86,6 +86,23 @@ func TestOneShotDisablesAfterOneEvent(t *testing.T) {
 	r.expect(t, "rearmed", unix.EPOLLIN)
 }
 
+func TestEventsThatArePutBackAreReportedAgain(t *testing.T) {
+	r := newRig(t)
+	for n, behaviour := range []uint32{0, unix.EPOLLET, unix.EPOLLONESHOT} {
+		if err := r.set.Add(r.r, n, epoll.Event{Events: unix.EPOLLIN | behaviour}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r.send("ab")
+	events := r.set.Collect(10)
+	if len(events) != 3 {
+		t.Fatalf("%d events, want 3", len(events))
+	}
+	r.set.PutBack(events)
+	r.expect(t, "put back", unix.EPOLLIN, unix.EPOLLIN, unix.EPOLLIN)
+	r.expect(t, "taken", unix.EPOLLIN)
+}
+
 func TestEpollCtlReturnsLinuxErrors(t *testing.T) {
 	r := newRig(t)
 	r.Write("/f", "")

@@ -53,7 +53,7 @@ func (c *counter) Read(_ *fs.File, dst fs.Sink, _ int64) (int, error) {
 	c.value -= value
 	c.mu.Unlock()
 	c.queue.Wake(wait.Writable)
-	return fs.PutAll(dst, abi.Bytes(&value))
+	return fs.PutRecord(dst, abi.Bytes(&value))
 }
 
 // Write implements fs.FileOperations. Errors: EAGAIN without room, EINVAL for

@@ -346,8 +346,12 @@ func (p *Pipe) unread(b []byte) {
 	p.pages = append(front, p.pages...)
 }
 
+// maxCapacity is the greatest capacity in bytes, for privileged users too: 4 MiB, the
+// greatest kmalloc of Linux, has the pipe_buffer of 65536 pages.
+const maxCapacity = 65536 * pageSize
+
 // SetCapacity is F_SETPIPE_SZ. It returns the new capacity in bytes. Errors:
-// EINVAL; EPERM without CAP_SYS_RESOURCE above pipe-max-size, and above the limits
+// EINVAL; ENOMEM; EPERM without CAP_SYS_RESOURCE above pipe-max-size, and above the limits
 // of the user; EBUSY if the pipe has more pages in use.
 func (p *Pipe) SetCapacity(size uint64, c *cred.Credentials) (int, error) {
 	if size > 1<<31 {
@@ -356,6 +360,9 @@ func (p *Pipe) SetCapacity(size uint64, c *cred.Credentials) (int, error) {
 	capacity := MinCapacity
 	for uint64(capacity) < size {
 		capacity *= 2
+	}
+	if capacity > maxCapacity {
+		return 0, unix.ENOMEM
 	}
 	if err := p.setCapacity(capacity, c); err != nil {
 		return 0, err

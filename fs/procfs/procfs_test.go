@@ -333,7 +333,7 @@ func TestWritesToProcFilesReachTheSystem(t *testing.T) {
 			t.Errorf("oom_score_adj %s: %v", text, err)
 		}
 	}
-	for text, want := range map[string]error{"3": unix.EINVAL, "": unix.EINVAL, "2\n": nil} {
+	for text, want := range map[string]error{"3": unix.EINVAL, " ": unix.EINVAL, "": nil, "2\n": nil} {
 		if err := store("/proc/sys/vm/overcommit_memory", text); err != want && !(err == nil && want == nil) {
 			t.Errorf("overcommit_memory %q: %v", text, err)
 		}

@@ -22,24 +22,38 @@ type Setting struct{ Value, Interval int64 }
 // Timer implements fs.FileOperations for a timer file.
 type Timer struct {
 	fs.FileBase
-	queue wait.Queue
-	wall  *clock.Wall // nil for the monotonic clocks
+	queue     wait.Queue
+	wall      *clock.Wall // nil for the monotonic clocks
+	deadlines *wait.Deadlines
+	unwatch   func() // ends wall.Watch; nil for the monotonic clocks
 
 	mu       sync.Mutex // guards the fields below
 	next     int64      // next expiration on the timer's clock; 0 if disarmed
 	interval int64
-	cancel   bool   // TFD_TIMER_CANCEL_ON_SET
-	sets     uint64 // wall.Sets when the timer was set
-	alarm    *time.Timer
+	// onWall is set if next is a time of the wall clock. Setting that clock does not
+	// change when a relative timer expires, so such a timer uses the monotonic clock.
+	onWall bool
+	cancel bool   // TFD_TIMER_CANCEL_ON_SET
+	sets   uint64 // wall.Sets when the timer was made or last cancelled
+	alarm  *wait.Alarm
 }
 
-// New opens a timer file. wall is the clock for CLOCK_REALTIME. flags may have
-// O_NONBLOCK. Error: EINVAL for a clock that cannot have timers.
-func New(m *fs.Mounts, clockID int32, wall *clock.Wall, flags int) (*fs.File, error) {
-	t := &Timer{}
+// Clocks are the clocks of the timers.
+type Clocks struct {
+	Wall *clock.Wall // CLOCK_REALTIME
+	// Deadlines expires the timers on time, also beside a program that spins.
+	Deadlines *wait.Deadlines
+}
+
+// New opens a timer file. flags may have O_NONBLOCK. Error: EINVAL for a clock that
+// cannot have timers.
+func New(m *fs.Mounts, clockID int32, clocks Clocks, flags int) (*fs.File, error) {
+	t := &Timer{deadlines: clocks.Deadlines}
 	switch clockID {
 	case unix.CLOCK_REALTIME, unix.CLOCK_REALTIME_ALARM:
-		t.wall = wall
+		t.wall = clocks.Wall
+		t.sets = t.wall.Sets()
+		t.unwatch = t.wall.Watch(t.clockSet)
 	case unix.CLOCK_MONOTONIC, unix.CLOCK_BOOTTIME, unix.CLOCK_BOOTTIME_ALARM:
 	default:
 		return nil, unix.EINVAL
@@ -54,23 +68,22 @@ func Of(f *fs.File) *Timer {
 }
 
 func (t *Timer) now() int64 {
-	if t.wall != nil {
+	if t.onWall {
 		return t.wall.Now()
 	}
 	return clock.Monotonic()
 }
 
 // Set is timerfd_settime(2). It returns the old setting. flags may have
-// TFD_TIMER_ABSTIME and TFD_TIMER_CANCEL_ON_SET.
-func (t *Timer) Set(s Setting, flags int) Setting {
+// TFD_TIMER_ABSTIME and TFD_TIMER_CANCEL_ON_SET. Error: ECANCELED if the timer is set,
+// but the clock was set since the last read or, before the first one, since New.
+func (t *Timer) Set(s Setting, flags int) (Setting, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	old := t.left()
 	t.interval = s.Interval
-	t.cancel = t.wall != nil && flags&unix.TFD_TIMER_CANCEL_ON_SET != 0 && flags&unix.TFD_TIMER_ABSTIME != 0
-	if t.wall != nil {
-		t.sets = t.wall.Sets()
-	}
+	t.onWall = t.wall != nil && flags&unix.TFD_TIMER_ABSTIME != 0
+	t.cancel = t.onWall && flags&unix.TFD_TIMER_CANCEL_ON_SET != 0
 	switch {
 	case s.Value == 0:
 		t.next = 0
@@ -80,7 +93,37 @@ func (t *Timer) Set(s Setting, flags int) Setting {
 		t.next = saturatingAdd(t.now(), s.Value)
 	}
 	t.schedule()
-	return old
+	if s.Value != 0 && t.takeCancel() {
+		return old, unix.ECANCELED
+	}
+	return old, nil
+}
+
+// takeCancel reports whether the timer is cancelled, and ends that. t.mu is held.
+func (t *Timer) takeCancel() bool {
+	if !t.cancelled() {
+		return false
+	}
+	t.sets = t.wall.Sets()
+	return true
+}
+
+// clockSet restarts a timer whose expiration is a time of the wall clock, and wakes the
+// waiters if the timer is cancelled (Linux: timerfd_clock_was_set).
+func (t *Timer) clockSet() {
+	if t.restart() {
+		t.queue.Wake(wait.Readable)
+	}
+}
+
+// restart starts a timer on the wall clock again. It reports whether a read returns.
+func (t *Timer) restart() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.onWall {
+		t.schedule()
+	}
+	return t.due() > 0 || t.cancelled()
 }
 
 // saturatingAdd returns a + b for non-negative b, or the largest int64 if the
@@ -115,7 +158,7 @@ func (t *Timer) left() Setting {
 	return Setting{Value: max(left, 0), Interval: t.interval}
 }
 
-// schedule starts the runtime's timer for the next expiration. Until it is read, a
+// schedule starts the alarm for the next expiration. Until it is read, a
 // periodic timer does not run: due computes the number of expirations from the time,
 // so an unread timer causes no work (Linux: timerfd_triggered). t.mu is held.
 func (t *Timer) schedule() {
@@ -131,14 +174,10 @@ func (t *Timer) schedule() {
 	} else if left <= 0 {
 		left = 0
 	}
-	if t.alarm == nil {
-		t.alarm = guard.AfterFunc(time.Duration(left), t.expired)
-		return
-	}
-	t.alarm.Reset(time.Duration(left))
+	t.alarm = t.deadlines.AfterFunc(time.Duration(left), t.expired)
 }
 
-// expired runs in the goroutine of the runtime's timer.
+// expired runs in the goroutine of the alarm.
 func (t *Timer) expired() {
 	locked := guard.Lock(&t.mu)
 	defer locked.Release()
@@ -185,14 +224,13 @@ func (t *Timer) Read(_ *fs.File, dst fs.Sink, _ int64) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	return fs.PutAll(dst, abi.Bytes(&count))
+	return fs.PutRecord(dst, abi.Bytes(&count))
 }
 
 func (t *Timer) take() (uint64, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.cancelled() {
-		t.sets = t.wall.Sets()
+	if t.takeCancel() {
 		return 0, unix.ECANCELED
 	}
 	count := t.due()
@@ -223,6 +261,9 @@ func (t *Timer) Queue() *wait.Queue { return &t.queue }
 
 // Release implements fs.FileOperations.
 func (t *Timer) Release() {
+	if t.unwatch != nil {
+		t.unwatch()
+	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.next = 0

@@ -3,6 +3,7 @@ package timerfd_test
 import (
 	"encoding/binary"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -12,6 +13,11 @@ import (
 	"slowpath/fs/timerfd"
 	"slowpath/wait"
 )
+
+// clocks returns the clocks of timers whose CLOCK_REALTIME is wall.
+func clocks(wall *clock.Wall) timerfd.Clocks {
+	return timerfd.Clocks{Wall: wall, Deadlines: new(wait.Deadlines)}
+}
 
 func read(f *fs.File) (uint64, error) {
 	sink := fs.NewBytesSink(make([]byte, 8))
@@ -38,7 +44,7 @@ func await(t *testing.T, f *fs.File) {
 
 func TestOneShotAndPeriodicExpirationsAreCounted(t *testing.T) {
 	m := fstest.New(t, 64).Mounts
-	f, err := timerfd.New(m, unix.CLOCK_MONOTONIC, nil, 0)
+	f, err := timerfd.New(m, unix.CLOCK_MONOTONIC, clocks(nil), 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -73,7 +79,7 @@ func TestOneShotAndPeriodicExpirationsAreCounted(t *testing.T) {
 
 func TestAbsoluteTimeInThePastExpiresImmediately(t *testing.T) {
 	m := fstest.New(t, 64).Mounts
-	f, _ := timerfd.New(m, unix.CLOCK_MONOTONIC, nil, 0)
+	f, _ := timerfd.New(m, unix.CLOCK_MONOTONIC, clocks(nil), 0)
 	defer f.DecRef()
 	now := clock.Monotonic()
 	timerfd.Of(f).Set(timerfd.Setting{Value: now - 10*clock.Second, Interval: clock.Second}, unix.TFD_TIMER_ABSTIME)
@@ -85,7 +91,7 @@ func TestAbsoluteTimeInThePastExpiresImmediately(t *testing.T) {
 func TestReadReturnsECANCELEDAfterTheClockIsSet(t *testing.T) {
 	m := fstest.New(t, 64).Mounts
 	var wall clock.Wall
-	f, _ := timerfd.New(m, unix.CLOCK_REALTIME, &wall, 0)
+	f, _ := timerfd.New(m, unix.CLOCK_REALTIME, clocks(&wall), 0)
 	defer f.DecRef()
 	timerfd.Of(f).Set(timerfd.Setting{Value: wall.Now() + 100*clock.Second}, unix.TFD_TIMER_ABSTIME|unix.TFD_TIMER_CANCEL_ON_SET)
 	wall.Set(wall.Now() + clock.Second)
@@ -95,7 +101,7 @@ func TestReadReturnsECANCELEDAfterTheClockIsSet(t *testing.T) {
 	if _, err := read(f); err != unix.EAGAIN {
 		t.Errorf("second read: %v", err)
 	}
-	if _, err := timerfd.New(m, unix.CLOCK_PROCESS_CPUTIME_ID, &wall, 0); err != unix.EINVAL {
+	if _, err := timerfd.New(m, unix.CLOCK_PROCESS_CPUTIME_ID, clocks(&wall), 0); err != unix.EINVAL {
 		t.Errorf("New with a clock that cannot have timers: %v", err)
 	}
 }
@@ -104,7 +110,7 @@ func TestReadReturnsECANCELEDAfterTheClockIsSet(t *testing.T) {
 // a program that does not read them causes no work.
 func TestUnreadTimerExpiresOnce(t *testing.T) {
 	m := fstest.New(t, 64).Mounts
-	f, err := timerfd.New(m, unix.CLOCK_MONOTONIC, nil, 0)
+	f, err := timerfd.New(m, unix.CLOCK_MONOTONIC, clocks(nil), 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -134,5 +140,56 @@ func TestUnreadTimerExpiresOnce(t *testing.T) {
 	}
 	if n, err := read(f); n < uint64(20*clock.Millisecond) || err != nil {
 		t.Errorf("20 ms of a timer of 1 ns: %d expirations, %v", n, err)
+	}
+}
+
+// TestSettingTheClockWakesTheWaiters: a timer on CLOCK_REALTIME that the clock has
+// passed expires, one with TFD_TIMER_CANCEL_ON_SET is cancelled, and a relative one is
+// not affected.
+func TestSettingTheClockWakesTheWaiters(t *testing.T) {
+	m := fstest.New(t, 64).Mounts
+	var wall clock.Wall
+	for _, c := range []struct {
+		name  string
+		after int64
+		flags int
+		want  error
+	}{
+		{"absolute", 1000 * clock.Second, unix.TFD_TIMER_ABSTIME, nil},
+		{"cancelled", 100000 * clock.Second, unix.TFD_TIMER_ABSTIME | unix.TFD_TIMER_CANCEL_ON_SET, unix.ECANCELED},
+		{"relative", 1000 * clock.Second, 0, unix.EAGAIN},
+	} {
+		f, _ := timerfd.New(m, unix.CLOCK_REALTIME, clocks(&wall), 0)
+		value := c.after
+		if c.flags != 0 {
+			value += wall.Now()
+		}
+		if _, err := timerfd.Of(f).Set(timerfd.Setting{Value: value}, c.flags); err != nil {
+			t.Fatal(err)
+		}
+		time.AfterFunc(time.Millisecond, func() { wall.Set(wall.Now() + 2000*clock.Second) })
+		if c.want == unix.EAGAIN {
+			time.Sleep(20 * time.Millisecond)
+		} else {
+			await(t, f)
+		}
+		if _, err := read(f); err != c.want {
+			t.Errorf("%s: read after the clock was set: %v, want %v", c.name, err, c.want)
+		}
+		f.DecRef()
+	}
+}
+
+func TestSetReturnsECANCELEDIfTheClockWasSetBefore(t *testing.T) {
+	m := fstest.New(t, 64).Mounts
+	var wall clock.Wall
+	f, _ := timerfd.New(m, unix.CLOCK_REALTIME, clocks(&wall), 0)
+	defer f.DecRef()
+	wall.Set(wall.Now() + clock.Second)
+	setting := timerfd.Setting{Value: wall.Now() + 100*clock.Second}
+	for _, want := range []error{unix.ECANCELED, nil} {
+		if _, err := timerfd.Of(f).Set(setting, unix.TFD_TIMER_ABSTIME|unix.TFD_TIMER_CANCEL_ON_SET); err != want {
+			t.Errorf("Set: %v, want %v", err, want)
+		}
 	}
 }

@@ -72,10 +72,13 @@ func (s *Socket) PeerName() (Address, error) {
 func (s *Socket) Bind(caller fs.Caller, a Address) error {
 	s.binding.Lock()
 	defer s.binding.Unlock()
-	if !s.LocalName().None() {
+	named := !s.LocalName().None()
+	switch {
+	case named && a.None():
+		return nil // autobind of a socket with a name does nothing (Linux: unix_autobind)
+	case named:
 		return unix.EINVAL
-	}
-	if a.None() {
+	case a.None():
 		return s.autobind()
 	}
 	if a.Abstract {

@@ -203,8 +203,11 @@ func (s *Socket) Readiness() wait.Events {
 		ready |= wait.Err
 	}
 	if s.state == listening {
-		if len(s.pending) > 0 {
+		if len(s.pending) > 0 || s.noRead {
 			ready |= wait.Readable
+		}
+		if s.noRead {
+			ready |= wait.RdHup
 		}
 		return ready
 	}
@@ -228,12 +231,14 @@ func (s *Socket) ended() bool { return s.noRead || s.connections() && s.peerGone
 
 func (s *Socket) peerGone() bool { return s.peer != nil && s.peer.state == closed }
 
-// mayWrite reports whether a write returns without waiting.
+// mayWrite reports whether poll(2) shows the socket as writable: at most a quarter of the
+// buffer is in use (Linux: unix_writable). So a reader that takes a little of a full
+// buffer does not wake the writer each time.
 func (s *Socket) mayWrite() bool {
 	if s.peer == nil || s.peerGone() || s.noWrite {
 		return true
 	}
-	return s.peer.hasRoom()
+	return s.peer.hasRoom() && 4*s.peer.charged() <= s.peer.options.ReceiveBuffer
 }
 
 // hasRoom reports whether the socket has room for another message.
@@ -328,22 +333,25 @@ func (s *Socket) Shutdown(how int) error {
 	if how < unix.SHUT_RD || how > unix.SHUT_RDWR {
 		return unix.EINVAL
 	}
-	if peer := s.shutDown(how != unix.SHUT_WR, how != unix.SHUT_RD); peer != nil {
+	peer := s.shutDown(how != unix.SHUT_WR, how != unix.SHUT_RD)
+	s.queue.Wake(wait.All)
+	if peer != nil {
 		peer.queue.Wake(wait.All)
 	}
-	s.queue.Wake(wait.All)
 	return nil
 }
 
-// shutDown stops reading, writing or both, and returns the peer.
+// shutDown stops reading, writing or both, and returns the peer if it is concerned. That
+// of a datagram socket is not.
 func (s *Socket) shutDown(read, write bool) *Socket {
 	s.domain.mu.Lock()
 	defer s.domain.mu.Unlock()
 	s.noRead, s.noWrite = s.noRead || read, s.noWrite || write
 	peer := s.peer
-	if peer != nil && s.connections() {
-		peer.noRead, peer.noWrite = peer.noRead || write, peer.noWrite || read
+	if peer == nil || !s.connections() {
+		return nil
 	}
+	peer.noRead, peer.noWrite = peer.noRead || write, peer.noWrite || read
 	return peer
 }
 

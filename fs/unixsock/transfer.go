@@ -116,6 +116,9 @@ func (s *Socket) target(out Outgoing) (*Socket, int, error) {
 	if err := s.addressError(out); err != nil {
 		return nil, 0, err
 	}
+	if err := s.takeFailure(); err != nil {
+		return nil, 0, err
+	}
 	var named *Socket
 	if out.To != nil && !s.connections() {
 		var err error
@@ -136,6 +139,19 @@ func (s *Socket) target(out Outgoing) (*Socket, int, error) {
 		return nil, 0, err
 	}
 	return target, max(target.options.ReceiveBuffer-target.charged(), 1), nil
+}
+
+// takeFailure returns the pending error of a socket that sends packets, and clears it. A
+// stream does not report it to a sender: EPIPE precedes it.
+func (s *Socket) takeFailure() error {
+	s.domain.mu.Lock()
+	defer s.domain.mu.Unlock()
+	if !s.packets() {
+		return nil
+	}
+	err := s.failure
+	s.failure = nil
+	return err
 }
 
 // Connected reports whether the socket is connected.
@@ -194,8 +210,9 @@ func (s *Socket) deliver(target *Socket, m *message, out Outgoing) error {
 
 // Incoming has the results of recvmsg(2) other than the data.
 type Incoming struct {
-	Count int // bytes stored in the sink
-	Full  int // bytes in the packet (MSG_TRUNC)
+	Count int  // bytes stored in the sink
+	Full  int  // bytes in the packet (MSG_TRUNC)
+	Ended bool // there was no message, and no more can arrive
 	From  Address
 	// Files are the files passed, each with a reference that the caller takes
 	// over.
@@ -276,7 +293,8 @@ func (s *Socket) take(limit int, mode ReceiveMode) (reception, error) {
 	s.domain.mu.Lock()
 	defer s.domain.mu.Unlock()
 	if len(s.incoming) == 0 {
-		return reception{}, s.emptyError()
+		err := s.emptyError()
+		return reception{in: Incoming{Ended: err == nil}}, err
 	}
 	first := s.incoming[0]
 	r := reception{mode: mode, in: Incoming{From: first.from, Credentials: first.owner, Full: len(first.data), Files: first.files}}
@@ -381,14 +399,21 @@ func (s *Socket) emptyError() error {
 	return unix.EAGAIN
 }
 
+// EndIsEAGAIN reports whether a receive has found the end of file of a datagram socket.
+// If the caller does not wait, Linux returns EAGAIN for it (unix_dgram_recvmsg).
+func (s *Socket) EndIsEAGAIN(in *Incoming) bool { return in.Ended && s.kind == unix.SOCK_DGRAM }
+
 // Read implements fs.FileOperations. Descriptors in the message are closed, as
 // by read(2) in Linux.
-func (s *Socket) Read(_ *fs.File, dst fs.Sink, _ int64) (int, error) {
+func (s *Socket) Read(f *fs.File, dst fs.Sink, _ int64) (int, error) {
 	if dst.Remaining() == 0 {
 		return 0, nil
 	}
 	in, err := s.Receive(dst, Consume)
 	dropAll(in.Files)
+	if s.EndIsEAGAIN(&in) && f.NonBlocking() {
+		return 0, unix.EAGAIN
+	}
 	return in.Count, err
 }
 

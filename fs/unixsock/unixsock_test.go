@@ -278,3 +278,19 @@ func TestEmptyMessagesTakeRoom(t *testing.T) {
 		t.Errorf("a message after one was received: %v", err)
 	}
 }
+
+// TestEndOfDatagrams: a read that does not wait returns EAGAIN at the end of a datagram
+// socket, where one that may wait returns 0, as in Linux.
+func TestEndOfDatagrams(t *testing.T) {
+	w := fstest.New(t, 64)
+	for _, c := range []struct{ kind, flags int }{{unix.SOCK_DGRAM, 0}, {unix.SOCK_DGRAM, unix.O_NONBLOCK}, {unix.SOCK_SEQPACKET, unix.O_NONBLOCK}} {
+		a, b := unixsock.Pair(w.Mounts, w.Caller, c.kind, c.flags)
+		unixsock.Of(a).Shutdown(unix.SHUT_RD)
+		_, err := a.Read(fs.NewBytesSink(make([]byte, 1)))
+		if want := c.kind == unix.SOCK_DGRAM && c.flags != 0; (err == unix.EAGAIN) != want {
+			t.Errorf("kind %d, flags %#x: %v", c.kind, c.flags, err)
+		}
+		a.DecRef()
+		b.DecRef()
+	}
+}

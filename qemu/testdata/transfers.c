@@ -2,6 +2,7 @@
  * buffer, and what epoll reports of pipes and sockets. */
 #include "report.h"
 #include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
@@ -179,6 +180,65 @@ static void seals(void)
 	HOLDS(memory != MAP_FAILED && (memory[5] = 7) == 7);
 }
 
+/* A writer is writable again when at most a quarter of the buffer is in use. */
+static void full_stream(void)
+{
+	int s[2], set = MUST(epoll_create1(0));
+	MUST(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, s));
+	watch(set, s[0], EPOLLOUT | EPOLLET);
+	edge(set, "new");
+	while (send(s[0], scratch, 20000, 0) > 0)
+		;
+	edge(set, "full");
+	MUST(recv(s[1], scratch, 20000, 0));
+	edge(set, "nearly full");
+	drain(s[1]);
+	edge(set, "drained, writer");
+}
+
+/* Results at the end of accessible memory, where the calls before may have mapped some. */
+static void records(void)
+{
+	MUST(munmap(end, PAGE));
+	struct epoll_event *events = (struct epoll_event *)end - 1;
+	int set = MUST(epoll_create1(0)), a = MUST(eventfd(1, EFD_NONBLOCK)), b = MUST(eventfd(1, EFD_NONBLOCK));
+	watch(set, a, EPOLLIN | EPOLLET);
+	watch(set, b, EPOLLIN | EPOLLONESHOT);
+	SHOW(epoll_wait(set, (struct epoll_event *)end, 2, 0));
+	SHOW(epoll_wait(set, events, 2, 0));
+	SHOW(epoll_wait(set, events, 2, 0));
+	SHOW(epoll_wait(set, events, 2, 0));
+	SHOW(read(a, end - 2, 8));
+	SHOW(read(a, scratch, 8));
+	int random = MUST(open("/dev/urandom", O_RDWR)), full = MUST(open("/dev/full", O_RDWR));
+	SHOW(write(random, end - 10, 20));
+	SHOW(write(full, scratch, 0));
+	SHOW(mprotect(scratch - (unsigned long)scratch % PAGE, 0, 99));
+}
+
+static void packet_ends(void)
+{
+	int s[2];
+	MUST(socketpair(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK, 0, s));
+	SHOW(shutdown(s[1], SHUT_RD));
+	SHOW(recv(s[1], scratch, 10, 0));
+	MUST(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK, 0, s));
+	MUST(send(s[0], scratch, 3, 0));
+	close(s[1]);
+	SHOW(send(s[0], scratch, 1, MSG_NOSIGNAL));
+	SHOW(send(s[0], scratch, 1, MSG_NOSIGNAL));
+	SHOW(recv(s[0], scratch, 4, 0));
+	struct sockaddr_un name = {.sun_family = AF_UNIX};
+	int listener = MUST(socket(AF_UNIX, SOCK_STREAM, 0));
+	SHOW(bind(listener, (struct sockaddr *)&name, 2));
+	SHOW(bind(listener, (struct sockaddr *)&name, 2));
+	MUST(listen(listener, 1));
+	MUST(shutdown(listener, SHUT_RD));
+	int set = MUST(epoll_create1(0));
+	watch(set, listener, EPOLLIN | EPOLLRDHUP);
+	edge(set, "listener after SHUT_RD");
+}
+
 int main(void)
 {
 	setvbuf(stdout, NULL, _IOLBF, 0);
@@ -197,5 +257,8 @@ int main(void)
 	listeners();
 	nesting();
 	seals();
+	full_stream();
+	records();
+	packet_ends();
 	return 7;
 }

@@ -86,9 +86,9 @@ const Magic = "\x7fELF"
 
 // Read reads the headers of file. It may sleep.
 //
-// Errors: ENOEXEC if the file is not an x86-64 ELF program, EIO if it ends before
-// the end of its program headers, EINVAL if the offset of its program headers is
-// out of range, and every error of file.ReadAt.
+// Errors: ENOEXEC if the file is not an x86-64 ELF program or has not all of its program
+// headers, EIO if it ends before the end of the interpreter's name, and every error of
+// file.ReadAt.
 func Read(file File) (*Image, error) {
 	var header abi.Elf64Ehdr
 	switch err := readFull(file, abi.Bytes(&header), 0); {
@@ -139,10 +139,14 @@ func readTable(file File, at uint64, count int) ([]abi.Elf64Phdr, error) {
 		return nil, unix.ENOEXEC
 	}
 	if at > maxOffset {
-		return nil, unix.EINVAL
+		return nil, unix.ENOEXEC
 	}
 	table := make([]abi.Elf64Phdr, count)
-	return table, readRest(file, abi.SliceBytes(table), int64(at))
+	err := readFull(file, abi.SliceBytes(table), int64(at))
+	if err == errEnd {
+		err = unix.ENOEXEC
+	}
+	return table, err
 }
 
 // add adds the contents of one program header to the image.
