@@ -85,17 +85,25 @@ func (t *Task) Clone(a CloneArgs) (int, error) {
 	if err := t.checkProcessLimit(); err != nil {
 		return 0, err
 	}
-	parts := &t.kernel.subsystems
-	child := t.kernel.newTask()
-	if err := parts.fork(t, child, &a); err != nil {
+	// Until the child's goroutine has its stack, the task is counted as used: many
+	// tasks may be here at the same time, and each may wait for another.
+	if err := t.kernel.Memory().Reserve(taskBytes); err != nil {
 		return 0, err
 	}
-	abandon := parts.discard // what an error or a panic must do with the child
+	parts := &t.kernel.subsystems
+	child := t.kernel.newTask()
+	child.reserved = taskBytes
+	abandon := func(*Task) {} // what an error or a panic must do with the child
 	defer func() {
 		if abandon != nil {
+			child.unreserve()
 			abandon(child)
 		}
 	}()
+	if err := parts.fork(t, child, &a); err != nil {
+		return 0, err
+	}
+	abandon = parts.discard
 	pidfd, err := t.storePIDFD(child, &a)
 	if err != nil {
 		return 0, err
@@ -115,12 +123,8 @@ func (t *Task) Clone(a CloneArgs) (int, error) {
 }
 
 // checkProcessLimit returns EAGAIN if there are ThreadsMax tasks, or if the user
-// has RLIMIT_NPROC tasks and no privilege, and ENOMEM if the kernel's heap has no
-// room for a task.
+// has RLIMIT_NPROC tasks and no privilege.
 func (t *Task) checkProcessLimit() error {
-	if err := t.kernel.Memory().Admit(taskBytes); err != nil {
-		return err
-	}
 	if t.kernel.Threads() >= t.kernel.ThreadsMax() {
 		return unix.EAGAIN
 	}
@@ -131,6 +135,12 @@ func (t *Task) checkProcessLimit() error {
 		return nil
 	}
 	return unix.EAGAIN
+}
+
+// unreserve ends the reservation of memory for the task, if it has one.
+func (t *Task) unreserve() {
+	t.kernel.Memory().Unreserve(t.reserved)
+	t.reserved = 0
 }
 
 // publish gives the child its id: from now on other tasks can find it, send it
