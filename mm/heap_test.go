@@ -4,6 +4,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -278,4 +279,16 @@ func TestReapFreesPrivatePagesAndFailsLaterAccesses(t *testing.T) {
 	}
 	f.want(child, private, "private")
 	f.want(child, common, "shared")
+}
+
+func TestLongCollectionsAreRarer(t *testing.T) {
+	collections := 0
+	memory, machine := newMetered(t, func(*meteredMachine) { collections++; time.Sleep(30 * time.Millisecond) })
+	machine.free.Store(10)
+	for start := time.Now(); time.Since(start) < 250*time.Millisecond; time.Sleep(time.Millisecond) {
+		wantError(t, "Admit", memory.Admit(page), unix.ENOMEM)
+	}
+	if collections == 0 || collections > 3 { // each 30 ms, then a pause of three times that
+		t.Errorf("%d collections of 30 ms in 250 ms, want 1 to 3", collections)
+	}
 }

@@ -6,6 +6,7 @@ import (
 	"slowpath/abi"
 	"slowpath/arch/amd64"
 	"slowpath/cred"
+	"slowpath/mm"
 	"slowpath/signal"
 )
 
@@ -79,6 +80,29 @@ func (t *Task) RefuseNamespace() error {
 // signal is handled first, so that a signal to a process or a process group
 // also reaches a thread or process that is being made.
 func (t *Task) Clone(a CloneArgs) (int, error) {
+	for tries := 0; ; tries++ {
+		tid, err := t.tryClone(a)
+		if err != unix.ENOMEM || tries == maxCloneTries || !t.freeMemoryForClone() {
+			return tid, err
+		}
+	}
+}
+
+// maxCloneTries bounds how many processes one clone kills for memory.
+const maxCloneTries = 20
+
+// freeMemoryForClone lets the OOM killer free memory for a privileged task, and
+// reports whether clone must be tried again. An administrator must be able to start the
+// process that ends a program which takes all memory (Linux: admin_reserve_kbytes). An
+// unprivileged task gets the error: it may be one of thousands of that program.
+func (t *Task) freeMemoryForClone() bool {
+	memory := t.kernel.Memory()
+	short := memory.Shortage() != mm.Enough || memory.Stats().Available <= oomRoom
+	return short && t.Credentials().Has(cred.SysResource) && !t.Killed() && t.kernel.OOMKillAndWait(t.group) && !t.Killed()
+}
+
+// tryClone is Clone without the OOM killer.
+func (t *Task) tryClone(a CloneArgs) (int, error) {
 	if err := a.check(t); err != nil {
 		return 0, err
 	}

@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"slowpath/cred"
 	"slowpath/fs"
 	"slowpath/fs/fstest"
 	"slowpath/fs/pipe"
@@ -268,6 +269,36 @@ func TestMemoryThatInitSharesIsNotReaped(t *testing.T) {
 	if len(w.victims()) != 1 || init.Leader().Killed() || anonymous(init) < 100 {
 		t.Errorf("victims %v, init killed: %v, its pages: %d; want its child only, and all its pages",
 			w.victims(), init.Leader().Killed(), anonymous(init))
+	}
+}
+
+// TestAdministratorForksAfterAnOutOfMemoryKill checks that clone frees memory for a
+// privileged task, and only reports the error to another.
+func TestAdministratorForksAfterAnOutOfMemoryKill(t *testing.T) {
+	w := newOOMWorld(t)
+	w.k.StartReaper()
+	large := w.hold(300)
+	var unprivileged error
+	w.await(w.start(func(t *Task) {
+		w.machine.short.Store(true)
+		admin := t.Credentials()
+		t.credentials.Store(&cred.Credentials{UID: 1000, EUID: 1000, SUID: 1000, FSUID: 1000})
+		_, unprivileged = t.Clone(CloneArgs{ExitSignal: unix.SIGCHLD})
+		if victims := w.victims(); len(victims) != 0 {
+			w.T.Errorf("an unprivileged clone has killed %v", victims)
+		}
+		t.credentials.Store(admin)
+		go func() {
+			w.eventually("a kill", func() bool { return large.Leader().Killed() })
+			w.machine.short.Store(false)
+		}()
+		w.clone(t, CloneArgs{ExitSignal: unix.SIGCHLD}, func(*Task) {})
+	}))
+	if unprivileged != unix.ENOMEM {
+		t.Errorf("an unprivileged clone without memory: %v, want ENOMEM", unprivileged)
+	}
+	if !slices.Equal(w.victims(), []int{large.PID()}) {
+		t.Errorf("processes %v were killed, want %d", w.victims(), large.PID())
 	}
 }
 
