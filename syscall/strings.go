@@ -61,10 +61,7 @@ func (l *argumentLoader) load(address uint64) ([]string, error) {
 		if pointer == 0 {
 			return list, nil
 		}
-		s, err := l.t.CopyInString(pointer, task.MaxArgument)
-		if err == unix.ENAMETOOLONG {
-			return nil, unix.E2BIG
-		}
+		s, err := l.loadString(pointer)
 		if err != nil {
 			return nil, err
 		}
@@ -76,4 +73,24 @@ func (l *argumentLoader) load(address uint64) ([]string, error) {
 		}
 		list = append(list, s)
 	}
+}
+
+// loadString reads one string. The buffers for a long one are reserved before it is
+// read. Errors: E2BIG, EFAULT, ENOMEM.
+func (l *argumentLoader) loadString(address uint64) (string, error) {
+	const short, buffers = 1024, 4 * task.MaxArgument
+	s, err := l.t.CopyInString(address, short)
+	if err != unix.ENAMETOOLONG {
+		return s, err
+	}
+	memory := l.t.Kernel().Memory()
+	if err := memory.Reserve(buffers); err != nil {
+		return "", err
+	}
+	defer memory.Unreserve(buffers)
+	s, err = l.t.CopyInString(address, task.MaxArgument)
+	if err == unix.ENAMETOOLONG {
+		err = unix.E2BIG
+	}
+	return s, err
 }
