@@ -85,6 +85,9 @@ func (m *Memory) Unreserve(n int64) {
 	}
 }
 
+// Reserved returns how many bytes are reserved now. Any context.
+func (m *Memory) Reserved() int64 { return m.heap.reserved.Load() }
+
 // admit reports ENOMEM if fewer than watermark frames would be free after an
 // allocation of n bytes.
 func (m *Memory) admit(n int64, watermark int) error {

@@ -1,6 +1,8 @@
 package task
 
 import (
+	"time"
+
 	"golang.org/x/sys/unix"
 
 	"slowpath/abi"
@@ -88,17 +90,31 @@ func (t *Task) Clone(a CloneArgs) (int, error) {
 	}
 }
 
-// maxCloneTries bounds how many processes one clone kills for memory.
-const maxCloneTries = 20
+// A privileged clone waits up to maxCloneTries times reservationPause for memory that
+// other tasks have reserved, and kills at most that many processes.
+const (
+	maxCloneTries    = 1000
+	reservationPause = time.Millisecond
+)
 
-// freeMemoryForClone lets the OOM killer free memory for a privileged task, and
-// reports whether clone must be tried again. An administrator must be able to start the
-// process that ends a program which takes all memory (Linux: admin_reserve_kbytes). An
-// unprivileged task gets the error: it may be one of thousands of that program.
+// freeMemoryForClone lets the OOM killer free memory for a privileged task, or waits
+// for the reservations of others, and reports whether clone must be tried again. An
+// administrator must be able to start the process that ends a program which takes all
+// memory (Linux: admin_reserve_kbytes). An unprivileged task gets the error: it may be
+// one of thousands of that program.
 func (t *Task) freeMemoryForClone() bool {
+	if t.Killed() || !t.Credentials().Has(cred.SysResource) {
+		return false
+	}
 	memory := t.kernel.Memory()
-	short := memory.Shortage() != mm.Enough || memory.Stats().Available <= oomRoom
-	return short && t.Credentials().Has(cred.SysResource) && !t.Killed() && t.kernel.OOMKillAndWait(t.group) && !t.Killed()
+	if memory.Shortage() != mm.Enough || memory.Stats().Available <= oomRoom {
+		return t.kernel.OOMKillAndWait(t.group) && !t.Killed()
+	}
+	reserved := memory.Reserved() > 0
+	if reserved {
+		time.Sleep(reservationPause)
+	}
+	return reserved
 }
 
 // tryClone is Clone without the OOM killer.

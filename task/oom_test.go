@@ -302,6 +302,23 @@ func TestAdministratorForksAfterAnOutOfMemoryKill(t *testing.T) {
 	}
 }
 
+func TestAdministratorForksWhenOthersEndTheirReservations(t *testing.T) {
+	w := newOOMWorld(t)
+	w.k.StartReaper()
+	w.await(w.start(func(t *Task) {
+		w.k.Memory().Drain()
+		bytes := int64(w.k.Memory().Stats().Available) * mm.PageSize
+		if err := w.k.Memory().Reserve(bytes); err != nil {
+			w.T.Fatal(err)
+		}
+		time.AfterFunc(20*time.Millisecond, func() { w.k.Memory().Unreserve(bytes) })
+		w.clone(t, CloneArgs{ExitSignal: unix.SIGCHLD}, func(*Task) {})
+	}))
+	if len(w.victims()) != 0 {
+		t.Errorf("processes %v were killed, want none", w.victims())
+	}
+}
+
 // oomSink stores what a pipe gives to its reader, who lacks memory meanwhile.
 type oomSink struct {
 	fs.Sink
