@@ -309,7 +309,7 @@ func TestAdministratorForksWhenOthersEndTheirReservations(t *testing.T) {
 		w.k.Memory().Drain()
 		bytes := int64(w.k.Memory().Stats().Available) * mm.PageSize
 		if err := w.k.Memory().Reserve(bytes); err != nil {
-			w.T.Fatal(err)
+			w.T.Errorf("Reserve: %v", err)
 		}
 		time.AfterFunc(20*time.Millisecond, func() { w.k.Memory().Unreserve(bytes) })
 		w.clone(t, CloneArgs{ExitSignal: unix.SIGCHLD}, func(*Task) {})
