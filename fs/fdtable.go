@@ -7,6 +7,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"slowpath/clock"
 	"slowpath/guard"
 	"slowpath/mm"
 )
@@ -19,6 +20,8 @@ type FDTable struct {
 	users   atomic.Int32
 	records atomic.Int64 // record locks that the table owns
 	memory  *mm.Memory   // admits the table's growth
+	held    atomic.Int64 // the last count of HeldMemory
+	counted atomic.Int64 // when that was, clock.Monotonic
 
 	mu          sync.Mutex // guards the fields below
 	files       []*File    // by descriptor; nil if it is free
@@ -137,9 +140,14 @@ const (
 )
 
 // HeldMemory returns about how many bytes of the kernel's heap the table and its
-// open files need. The caller may hold locks of files.
+// open files need. It counts at most once in heldPeriod, and while another task uses
+// the table it returns the last count: the OOM killer calls it for every process, and
+// must not wait. The caller may hold locks of files.
 func (t *FDTable) HeldMemory() int64 {
-	t.mu.Lock()
+	now := clock.Monotonic()
+	if counted := t.counted.Load(); counted != 0 && now-counted < heldPeriod || !t.mu.TryLock() {
+		return t.held.Load()
+	}
 	defer t.mu.Unlock()
 	held := int64(len(t.files))*descriptorBytes + t.records.Load()*RecordBytes
 	for _, f := range t.files {
@@ -147,8 +155,13 @@ func (t *FDTable) HeldMemory() int64 {
 			held += f.HeldMemory()
 		}
 	}
+	t.held.Store(held)
+	t.counted.Store(clock.Monotonic())
 	return held
 }
+
+// heldPeriod is the least time between two counts of HeldMemory, in nanoseconds.
+const heldPeriod = 500e6
 
 // Release removes one user. The last one closes all descriptors. The caller
 // holds no locks.

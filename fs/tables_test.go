@@ -148,3 +148,37 @@ func TestFlockSharedAndExclusive(t *testing.T) {
 	must(t, locks.SetWhole(b, fs.Unlocked))
 	must(t, locks.SetWhole(a, fs.ExclusiveLock))
 }
+
+// slowHolder is a file whose HeldMemory waits for the test.
+type slowHolder struct {
+	fs.FileBase
+	entered, leave chan struct{}
+}
+
+func (s *slowHolder) HeldMemory() int64 {
+	s.entered <- struct{}{}
+	<-s.leave
+	return 1 << 20
+}
+
+func TestHeldMemoryNeverWaitsForTheTable(t *testing.T) {
+	w := fstest.New(t, 512)
+	s := &slowHolder{entered: make(chan struct{}), leave: make(chan struct{})}
+	table := fs.NewFDTable()
+	_, err := table.Install(w.Mounts.NewAnonymous("slow", 0, s), 0, 10, fs.KeepOnExec)
+	must(t, err)
+	counted := make(chan int64)
+	go func() { counted <- table.HeldMemory() }()
+	<-s.entered // the count holds the table now
+	if held := table.HeldMemory(); held != 0 {
+		t.Errorf("HeldMemory of a table in use is %d, want 0, the last count", held)
+	}
+	close(s.leave)
+	if held := <-counted; held < 1<<20 {
+		t.Errorf("HeldMemory is %d, want more than 1 MiB", held)
+	}
+	if held := table.HeldMemory(); held < 1<<20 { // does not enter the file again
+		t.Errorf("HeldMemory right after a count is %d, want the same", held)
+	}
+	table.Release()
+}

@@ -53,7 +53,7 @@ func (s areaSteps) touch(at uint64) {
 }
 
 func (s areaSteps) protect(at uint64, prot int) {
-	s.check(s.as.Mprotect(areaBase+at*page, page, prot))
+	s.check(s.as.Mprotect(areaBase+at*page, page, prot, nil))
 }
 
 // TestAreasMergeAsOnLinux has what Linux 6.1 shows in /proc/self/maps.

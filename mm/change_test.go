@@ -13,17 +13,17 @@ func TestMprotect(t *testing.T) {
 	const base = 0x10000000
 	f.mmapAnonymous(base, 4, rw)
 	f.put(f.as, base, "kept")
-	f.ok(f.as.Mprotect(base, page, unix.PROT_NONE))
+	f.ok(f.as.Mprotect(base, page, unix.PROT_NONE, nil))
 	f.fault(base, mm.AccessRead, mm.FaultDenied)
 	if f.machine.Translate(f.as.Root(), base, false) != nil {
 		t.Error("the page tables translate a PROT_NONE page, want no translation")
 	}
-	f.ok(f.as.Mprotect(base, page, unix.PROT_READ))
+	f.ok(f.as.Mprotect(base, page, unix.PROT_READ, nil))
 	f.want(f.as, base, "kept")
 	if _, err := f.as.CopyOut(base, []byte("x")); err != unix.EFAULT {
 		t.Errorf("write to a read-only page: %v, want EFAULT", err)
 	}
-	f.ok(f.as.Mprotect(base, page, unix.PROT_READ|unix.PROT_WRITE))
+	f.ok(f.as.Mprotect(base, page, unix.PROT_READ|unix.PROT_WRITE, nil))
 	if f.machine.Translate(f.as.Root(), base, true) == nil {
 		t.Error("mprotect left a page with a single reference read-only")
 	}
@@ -47,7 +47,7 @@ func TestMprotectShootsDownOnlyRevokedRights(t *testing.T) {
 		{unix.PROT_READ, 1},
 	} {
 		before := f.machine.Shootdowns()
-		f.ok(f.as.Mprotect(at, page, c.prot))
+		f.ok(f.as.Mprotect(at, page, c.prot, nil))
 		if shots := f.machine.Shootdowns() - before; shots != c.shots {
 			t.Errorf("mprotect to %d: %d shootdowns, want %d", c.prot, shots, c.shots)
 		}
@@ -79,7 +79,7 @@ func TestMprotectErrors(t *testing.T) {
 		{"grows down", stack + 2*page, page, unix.PROT_READ | unix.PROT_GROWSDOWN, 0},
 		{"does not grow down", base, page, unix.PROT_READ | unix.PROT_GROWSDOWN, unix.EINVAL},
 	} {
-		wantError(t, c.name, f.as.Mprotect(c.addr, c.length, c.prot), c.want)
+		wantError(t, c.name, f.as.Mprotect(c.addr, c.length, c.prot, nil), c.want)
 	}
 	f.fault(base+page, mm.AccessWrite, mm.FaultDenied) // the area below the hole has changed
 	f.fault(stack, mm.AccessWrite, mm.FaultDenied)     // PROT_GROWSDOWN extended the change to here
@@ -94,8 +94,8 @@ func TestMprotectKeepsCopyOnWrite(t *testing.T) {
 	child, err := f.as.Fork(nil)
 	f.ok(err)
 	defer child.DecRef()
-	f.ok(f.as.Mprotect(at, page, unix.PROT_READ))
-	f.ok(f.as.Mprotect(at, page, unix.PROT_READ|unix.PROT_WRITE))
+	f.ok(f.as.Mprotect(at, page, unix.PROT_READ, nil))
+	f.ok(f.as.Mprotect(at, page, unix.PROT_READ|unix.PROT_WRITE, nil))
 	f.put(f.as, at, "new")
 	f.want(child, at, "old")
 }
@@ -245,7 +245,7 @@ func TestMadvise(t *testing.T) {
 	} {
 		wantError(t, c.name, f.as.Madvise(c.addr, c.length, c.advice, nil), c.want)
 	}
-	f.ok(f.as.Mprotect(base, page, unix.PROT_READ))
+	f.ok(f.as.Mprotect(base, page, unix.PROT_READ, nil))
 	wantError(t, "populate for writing", f.as.Madvise(base, page, unix.MADV_POPULATE_WRITE, nil), unix.EINVAL)
 	file.truncate(1)
 	wantError(t, "populate beyond the end", f.as.Madvise(mapped, 2*page, unix.MADV_POPULATE_READ, nil), unix.EFAULT)

@@ -219,7 +219,7 @@ func TestSpecialMapping(t *testing.T) {
 	if n, err := as.CopyOut(at, []byte("x")); n != 0 || err != unix.EFAULT {
 		t.Errorf("write to the vvar = %d, %v", n, err)
 	}
-	wantError(t, "mprotect of the vdso", as.Mprotect(at+page, page, unix.PROT_READ|unix.PROT_WRITE), unix.EACCES)
+	wantError(t, "mprotect of the vdso", as.Mprotect(at+page, page, unix.PROT_READ|unix.PROT_WRITE, nil), unix.EACCES)
 	wantError(t, "drop of the vvar", as.Madvise(at, page, unix.MADV_DONTNEED, nil), unix.EINVAL)
 	if _, err := as.Mremap(mm.RemapRequest{Addr: at, OldLength: page, NewLength: 2 * page, Flags: unix.MREMAP_MAYMOVE}); err != unix.EFAULT {
 		t.Errorf("mremap that grows the vvar: %v", err)

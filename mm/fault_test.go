@@ -123,7 +123,7 @@ func TestWriteToHoleIsVisibleInAllMappings(t *testing.T) {
 	private := f.mmap(mm.MapRequest{Length: 3 * page, Prot: rw, Flags: unix.MAP_PRIVATE, Object: file, File: file})
 	f.want(f.as, at+page, "\x00")
 	f.want(f.as, private+page, "\x00")
-	f.ok(f.as.Mprotect(at, 3*page, unix.PROT_READ|unix.PROT_WRITE))
+	f.ok(f.as.Mprotect(at, 3*page, unix.PROT_READ|unix.PROT_WRITE, nil))
 	f.put(f.as, at+page, "filled")
 	f.want(f.as, private+page, "filled")
 	if n, ok := file.pages[1]; !ok || string(f.memory.Bytes(n)[:6]) != "filled" {

@@ -24,6 +24,7 @@ type heapGuard struct {
 	collect   func() // Config.CollectHeap
 	mu        sync.Mutex
 	collected int64 // when collect last returned, clock.Monotonic
+	took      int64 // how long it ran, in nanoseconds
 
 	reserved atomic.Int64 // bytes of Reserve
 
@@ -33,8 +34,13 @@ type heapGuard struct {
 }
 
 // collectPeriod is the least time between two collections for want of memory, in
-// nanoseconds. A collection that has just run would find little.
-const collectPeriod = 20e6
+// nanoseconds. A collection that has just run would find little. After a long
+// collection the time is longer, by collectShare: while many tasks want memory, the
+// tasks that were killed to free it need the CPUs.
+const (
+	collectPeriod = 20e6
+	collectShare  = 3 // times the duration of the last collection
+)
 
 func (g *heapGuard) init(reserve int, collect func()) {
 	g.collect = collect
@@ -79,6 +85,9 @@ func (m *Memory) Unreserve(n int64) {
 	}
 }
 
+// Reserved returns how many bytes are reserved now. Any context.
+func (m *Memory) Reserved() int64 { return m.heap.reserved.Load() }
+
 // admit reports ENOMEM if fewer than watermark frames would be free after an
 // allocation of n bytes.
 func (m *Memory) admit(n int64, watermark int) error {
@@ -105,20 +114,34 @@ func (m *Memory) heapAllows(n int64, watermark int) bool {
 
 // Collect runs the garbage collector and frees what the heap does not use, unless
 // that was done in the last collectPeriod. It may sleep. The caller may hold locks.
-func (m *Memory) Collect() { m.collectAfter(collectPeriod) }
-
-// CollectNow is Collect after something large was freed: it always collects.
-func (m *Memory) CollectNow() { m.collectAfter(0) }
-
-func (m *Memory) collectAfter(period int64) {
+func (m *Memory) Collect() {
 	h := &m.heap
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.collect != nil && clock.Monotonic()-h.collected >= period {
-		h.collect()
-		h.collected = clock.Monotonic()
+	if clock.Monotonic()-h.collected >= max(collectPeriod, collectShare*h.took) {
+		h.run()
 	}
 	m.Drain()
+}
+
+// CollectNow is Collect after something large was freed: it always collects.
+func (m *Memory) CollectNow() {
+	h := &m.heap
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.run()
+	m.Drain()
+}
+
+// run runs the collector. h.mu is held.
+func (h *heapGuard) run() {
+	if h.collect == nil {
+		return
+	}
+	begin := clock.Monotonic()
+	h.collect()
+	h.collected = clock.Monotonic()
+	h.took = h.collected - begin
 }
 
 // Shortage is how short the kernel's heap is of frames.

@@ -131,9 +131,9 @@ func TestMergeAndSplit(t *testing.T) {
 	f.regions(base, 0, 6)
 	f.ok(f.as.Munmap(base+page, page))
 	f.regions(base, 0, 1, 2, 6)
-	f.ok(f.as.Mprotect(base+3*page, page, unix.PROT_READ))
+	f.ok(f.as.Mprotect(base+3*page, page, unix.PROT_READ, nil))
 	f.regions(base, 0, 1, 2, 3, 3, 4, 4, 6)
-	f.ok(f.as.Mprotect(base+3*page, page, unix.PROT_READ|unix.PROT_WRITE))
+	f.ok(f.as.Mprotect(base+3*page, page, unix.PROT_READ|unix.PROT_WRITE, nil))
 	f.regions(base, 0, 1, 2, 6)
 	f.mmapAnonymous(base+3*page, 1, mm.ProtRead) // replaces a part
 	f.regions(base, 0, 1, 2, 3, 3, 4, 4, 6)
@@ -251,7 +251,7 @@ func TestResourceLimits(t *testing.T) {
 	_, err = f.as.Mmap(mm.MapRequest{Length: page, Prot: mm.ProtRead, Flags: anon})
 	wantError(t, "more than RLIMIT_AS", err, unix.ENOMEM)
 	f.mmapAnonymous(base, 8, rw) // replaces as many pages as it adds
-	wantError(t, "mprotect beyond RLIMIT_DATA", f.as.Mprotect(0x20000000, 12*page, unix.PROT_WRITE), unix.ENOMEM)
+	wantError(t, "mprotect beyond RLIMIT_DATA", f.as.Mprotect(0x20000000, 12*page, unix.PROT_WRITE, nil), unix.ENOMEM)
 	f.ok(f.as.Munmap(base, 8*page))
 	_, err = f.as.Mmap(mm.MapRequest{Length: 5 * page, Prot: rw, Flags: anon | unix.MAP_LOCKED})
 	wantError(t, "locked beyond RLIMIT_MEMLOCK", err, unix.EAGAIN)

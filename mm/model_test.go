@@ -108,7 +108,7 @@ func (m *model) munmap(first, count uint64) {
 }
 
 func (m *model) mprotect(first, count uint64, prot mm.Prot) {
-	err := m.as.Mprotect(address(first), count*page, int(prot))
+	err := m.as.Mprotect(address(first), count*page, int(prot), nil)
 	for i := range count {
 		p := &m.pages[first+i]
 		if !p.mapped {

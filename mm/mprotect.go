@@ -7,9 +7,10 @@ import (
 )
 
 // Mprotect changes the protection of a range (mprotect(2)). prot holds PROT_*
-// bits and may include PROT_GROWSDOWN. It fails with EINVAL, EACCES or ENOMEM.
-// On failure, the areas below the failing address have already changed.
-func (as *AddressSpace) Mprotect(start, length uint64, prot int) error {
+// bits and may include PROT_GROWSDOWN. It fails with EINVAL, EACCES or ENOMEM, and
+// with EINTR if stop reports true between two areas. On failure, the areas below the
+// failing address have already changed.
+func (as *AddressSpace) Mprotect(start, length uint64, prot int, stop Stop) error {
 	const known = unix.PROT_READ | unix.PROT_WRITE | unix.PROT_EXEC | protSemaphore | unix.PROT_GROWSDOWN
 	if start&pageMask != 0 {
 		return unix.EINVAL
@@ -32,7 +33,7 @@ func (as *AddressSpace) Mprotect(start, length uint64, prot int) error {
 			return err
 		}
 	}
-	err := as.protect(start, end, Prot(prot)&ProtAll)
+	err := as.protect(start, end, Prot(prot)&ProtAll, stop)
 	as.merge(start, end)
 	return err
 }
@@ -54,8 +55,11 @@ func (as *AddressSpace) growsDownStart(start, end uint64) (uint64, error) {
 }
 
 // protect changes area by area and stops at a hole or at an error.
-func (as *AddressSpace) protect(start, end uint64, prot Prot) error {
+func (as *AddressSpace) protect(start, end uint64, prot Prot, stop Stop) error {
 	for start < end {
+		if stop.stops() {
+			return unix.EINTR
+		}
 		v := as.areas.find(start)
 		if v == nil || v.start > start {
 			return unix.ENOMEM

@@ -108,7 +108,7 @@ func TestConcurrentCallsNeitherRaceNorLeak(t *testing.T) {
 			f.as.Mmap(mm.MapRequest{Addr: at, Length: length, Prot: rw, Flags: flags, Object: file, File: file})
 		},
 		func(r *rand.Rand, at, length uint64) { f.as.Munmap(at, length) },
-		func(r *rand.Rand, at, length uint64) { f.as.Mprotect(at, length, r.Intn(8)) },
+		func(r *rand.Rand, at, length uint64) { f.as.Mprotect(at, length, r.Intn(8), nil) },
 		func(r *rand.Rand, at, length uint64) { f.as.Madvise(at, length, unix.MADV_DONTNEED, nil) },
 		func(r *rand.Rand, at, length uint64) {
 			f.as.Mremap(mm.RemapRequest{Addr: at, OldLength: length, NewLength: length + page, Flags: unix.MREMAP_MAYMOVE})

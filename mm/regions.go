@@ -143,6 +143,9 @@ const areaBytes = 256
 // context.
 func (as *AddressSpace) HeldMemory() int64 { return as.counters.areas.Load() * areaBytes }
 
+// AreaCount returns the number of areas. Any context.
+func (as *AddressSpace) AreaCount() int64 { return as.counters.areas.Load() }
+
 // Usage returns a snapshot. It takes no lock and does not sleep, so the
 // out-of-memory handling can call it for every process.
 func (as *AddressSpace) Usage() Usage {

@@ -77,3 +77,22 @@ func TestForkLeavesZeroPagesOut(t *testing.T) {
 		t.Errorf("the child has %d page tables, want the root only", n)
 	}
 }
+
+func TestMprotectEndsBetweenAreasWhenTheTaskIsKilled(t *testing.T) {
+	f := newFixture(t)
+	const areas = 20
+	at := f.mmapAnonymous(0, 2*areas, rw)
+	for i := range uint64(areas) {
+		f.ok(f.as.Mprotect(at+2*i*page, page, unix.PROT_READ, nil))
+	}
+	wantError(t, "mprotect", f.as.Mprotect(at, 2*areas*page, unix.PROT_NONE, stopAfter(5)), unix.EINTR)
+	changed := 0
+	for _, r := range f.as.Regions(mm.WithoutPages) {
+		if r.Prot == 0 {
+			changed += int((r.End - r.Start) / page)
+		}
+	}
+	if changed != 5 {
+		t.Errorf("%d areas were changed before the end, want 5", changed)
+	}
+}

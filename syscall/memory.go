@@ -155,7 +155,7 @@ func limitSharedWriting(r *mm.MapRequest, file *fs.File) (release func()) {
 
 // sysMprotect is mprotect(2).
 func sysMprotect(t *task.Task, a *amd64.Args) (uint64, error) {
-	return 0, memory(t).Mprotect(a[0], a[1], int(a[2]))
+	return 0, memory(t).Mprotect(a[0], a[1], int(a[2]), t.Killed)
 }
 
 // sysMunmap is munmap(2).

@@ -159,11 +159,12 @@ func sysExecve(t *task.Task, f *amd64.Frame) (uint64, error) {
 }
 
 func exec(t *task.Task, r *task.ExecRequest, argv, envp uint64) (_ uint64, err error) {
-	budget := t.ArgumentLimit()
-	if r.Argv, err = loadStrings(t, argv, &budget); err != nil {
+	l := argumentLoader{t: t, budget: t.ArgumentLimit()}
+	defer l.end()
+	if r.Argv, err = l.load(argv); err != nil {
 		return 0, err
 	}
-	if r.Envp, err = loadStrings(t, envp, &budget); err != nil {
+	if r.Envp, err = l.load(envp); err != nil {
 		return 0, err
 	}
 	return 0, t.Exec(*r)

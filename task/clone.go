@@ -1,11 +1,14 @@
 package task
 
 import (
+	"time"
+
 	"golang.org/x/sys/unix"
 
 	"slowpath/abi"
 	"slowpath/arch/amd64"
 	"slowpath/cred"
+	"slowpath/mm"
 	"slowpath/signal"
 )
 
@@ -79,23 +82,68 @@ func (t *Task) RefuseNamespace() error {
 // signal is handled first, so that a signal to a process or a process group
 // also reaches a thread or process that is being made.
 func (t *Task) Clone(a CloneArgs) (int, error) {
+	for tries := 0; ; tries++ {
+		tid, err := t.tryClone(a)
+		if err != unix.ENOMEM || tries == maxCloneTries || !t.freeMemoryForClone() {
+			return tid, err
+		}
+	}
+}
+
+// A privileged clone waits up to maxCloneTries times reservationPause for memory that
+// other tasks have reserved, and kills at most that many processes.
+const (
+	maxCloneTries    = 1000
+	reservationPause = time.Millisecond
+)
+
+// freeMemoryForClone lets the OOM killer free memory for a privileged task, or waits
+// for the reservations of others, and reports whether clone must be tried again. An
+// administrator must be able to start the process that ends a program which takes all
+// memory (Linux: admin_reserve_kbytes). An unprivileged task gets the error: it may be
+// one of thousands of that program.
+func (t *Task) freeMemoryForClone() bool {
+	if t.Killed() || !t.Credentials().Has(cred.SysResource) {
+		return false
+	}
+	memory := t.kernel.Memory()
+	if memory.Shortage() != mm.Enough || memory.Stats().Available <= oomRoom {
+		return t.kernel.OOMKillAndWait(t.group) && !t.Killed()
+	}
+	reserved := memory.Reserved() > 0
+	if reserved {
+		time.Sleep(reservationPause)
+	}
+	return reserved
+}
+
+// tryClone is Clone without the OOM killer.
+func (t *Task) tryClone(a CloneArgs) (int, error) {
 	if err := a.check(t); err != nil {
 		return 0, err
 	}
 	if err := t.checkProcessLimit(); err != nil {
 		return 0, err
 	}
-	parts := &t.kernel.subsystems
-	child := t.kernel.newTask()
-	if err := parts.fork(t, child, &a); err != nil {
+	// Until the child's goroutine has its stack, the task is counted as used: many
+	// tasks may be here at the same time, and each may wait for another.
+	if err := t.kernel.Memory().Reserve(taskBytes); err != nil {
 		return 0, err
 	}
-	abandon := parts.discard // what an error or a panic must do with the child
+	parts := &t.kernel.subsystems
+	child := t.kernel.newTask()
+	child.reserved = taskBytes
+	abandon := func(*Task) {} // what an error or a panic must do with the child
 	defer func() {
 		if abandon != nil {
+			child.unreserve()
 			abandon(child)
 		}
 	}()
+	if err := parts.fork(t, child, &a); err != nil {
+		return 0, err
+	}
+	abandon = parts.discard
 	pidfd, err := t.storePIDFD(child, &a)
 	if err != nil {
 		return 0, err
@@ -115,12 +163,8 @@ func (t *Task) Clone(a CloneArgs) (int, error) {
 }
 
 // checkProcessLimit returns EAGAIN if there are ThreadsMax tasks, or if the user
-// has RLIMIT_NPROC tasks and no privilege, and ENOMEM if the kernel's heap has no
-// room for a task.
+// has RLIMIT_NPROC tasks and no privilege.
 func (t *Task) checkProcessLimit() error {
-	if err := t.kernel.Memory().Admit(taskBytes); err != nil {
-		return err
-	}
 	if t.kernel.Threads() >= t.kernel.ThreadsMax() {
 		return unix.EAGAIN
 	}
@@ -131,6 +175,12 @@ func (t *Task) checkProcessLimit() error {
 		return nil
 	}
 	return unix.EAGAIN
+}
+
+// unreserve ends the reservation of memory for the task, if it has one.
+func (t *Task) unreserve() {
+	t.kernel.Memory().Unreserve(t.reserved)
+	t.reserved = 0
 }
 
 // publish gives the child its id: from now on other tasks can find it, send it

@@ -105,7 +105,8 @@ func (p *program) stackBytes() int64 {
 // vectors, then the strings (System V ABI, x86-64 supplement, 3.4.1). It sets the
 // stack pointer and the program's description in l.
 func (t *Task) stackBlock(l *loaded, p *program) ([]byte, error) {
-	strings, argv := appendStrings(nil, p.argv)
+	room := make([]byte, 0, stringBytes(p.argv)+stringBytes(p.envp)+len(p.name)+1+stackTopMargin)
+	strings, argv := appendStrings(room, p.argv)
 	strings, envp := appendStrings(strings, p.envp)
 	envEnd := len(strings)
 	strings = append(append(strings, p.name...), 0)
@@ -136,6 +137,14 @@ func (t *Task) stackBlock(l *loaded, p *program) ([]byte, error) {
 	t.kernel.Random(block[random-l.stack:][:randomBytes])
 	copy(block[base-l.stack:], strings)
 	return block, nil
+}
+
+// stringBytes returns the length of the strings with a NUL for each.
+func stringBytes(list []string) (n int) {
+	for _, s := range list {
+		n += len(s) + 1
+	}
+	return n
 }
 
 // appendStrings appends the strings to block, each with a NUL. It returns the

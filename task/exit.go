@@ -52,6 +52,7 @@ func (k *Kernel) Start(t *Task) {
 	load.Enter()
 	go func() {
 		growStack()
+		t.unreserve()
 		if m := k.config.Meter; m != nil {
 			m.Begin(&t.Accounting.CPU, &t.Frame.ThreadFlags)
 			defer m.End(&t.Accounting.CPU)

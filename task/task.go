@@ -63,8 +63,9 @@ type Task struct {
 	resources sync.Mutex
 	comm      string
 
-	// Only the task's own goroutine uses these.
+	// Only the task's own goroutine uses these, and its parent's before it starts.
 	exitStatus    Status
+	reserved      int64      // bytes of Memory.Reserve until the goroutine has its stack
 	last          bool       // the process ends with this thread: see LastThread
 	clearChildTID uint64     // set_tid_address(2)
 	vfork         *vforkWait // the parent waits for this task's memory; constant

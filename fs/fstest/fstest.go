@@ -70,6 +70,12 @@ type World struct {
 func New(t testing.TB, frames int) *World {
 	t.Helper()
 	memory, machine := mmtest.New(t, frames)
+	return NewOn(t, memory, machine)
+}
+
+// NewOn is New on a memory that the test has made.
+func NewOn(t testing.TB, memory *mm.Memory, machine *mmtest.Machine) *World {
+	t.Helper()
 	root := tmpfs.New(memory, tmpfs.Config{Mode: 0o755})
 	t.Cleanup(root.Unmounted)
 	w := &World{T: t, Machine: machine, Memory: memory, Root: root}

@@ -15,9 +15,19 @@ import (
 type identity struct {
 	process     int32 // getpid(2)
 	credentials *cred.Credentials
+	killed      func() bool // whether the caller has a fatal signal; nil if that is not known
 }
 
-func identityOf(c fs.Caller) identity { return identity{c.ProcessID(), c.Credentials()} }
+func identityOf(c fs.Caller) identity {
+	who := identity{process: c.ProcessID(), credentials: c.Credentials()}
+	if task, ok := c.(interface{ Killed() bool }); ok {
+		who.killed = task.Killed
+	}
+	return who
+}
+
+// stopped reports whether a long operation for the caller must end early.
+func (who identity) stopped() bool { return who.killed != nil && who.killed() }
 
 // reader formats the contents of an open file for the task that reads it.
 type reader func(who identity) ([]byte, error)

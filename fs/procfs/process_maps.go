@@ -11,13 +11,13 @@ import (
 )
 
 // maps returns the contents of /proc/pid/maps.
-func maps(m *image, _ identity) ([]byte, error) {
-	return m.regions(mm.WithoutPages, func(b *bytes.Buffer, r *mm.Region) { writeRegion(b, r) })
+func maps(m *image, who identity) ([]byte, error) {
+	return m.regions(who, mm.WithoutPages, mapsBytes, func(b *bytes.Buffer, r *mm.Region) { writeRegion(b, r) })
 }
 
 // smaps returns the contents of /proc/pid/smaps.
-func smaps(m *image, _ identity) ([]byte, error) {
-	return m.regions(mm.WithPages, func(b *bytes.Buffer, r *mm.Region) {
+func smaps(m *image, who identity) ([]byte, error) {
+	return m.regions(who, mm.WithPages, smapsBytes, func(b *bytes.Buffer, r *mm.Region) {
 		writeRegion(b, r)
 		size := int64(r.End-r.Start) / mm.PageSize
 		for _, line := range []struct {
@@ -34,17 +34,34 @@ func smaps(m *image, _ identity) ([]byte, error) {
 	})
 }
 
+// About the length of the text of an area without a long name.
+const (
+	mapsBytes  = 100
+	smapsBytes = 450
+)
+
 // regions formats the areas of the address space. It returns nothing if no task uses
-// it any more. Error: ENOMEM.
-func (m *image) regions(detail mm.RegionDetail, write func(b *bytes.Buffer, r *mm.Region)) ([]byte, error) {
+// it any more. perArea is the usual length of an area's text in bytes. A process may
+// have tens of thousands of areas, so their text is admitted before it is generated.
+// Errors: ENOMEM, EINTR if the reader is killed.
+func (m *image) regions(who identity, detail mm.RegionDetail, perArea int64, write func(b *bytes.Buffer, r *mm.Region)) ([]byte, error) {
 	if m.space == nil || !m.space.TryIncRef() {
 		return nil, nil
 	}
 	defer m.space.DecRef()
+	memory, needed := m.space.Memory(), m.space.AreaCount()*perArea
+	if err := memory.Reserve(needed); err != nil {
+		return nil, err
+	}
+	defer memory.Unreserve(needed)
 	var b bytes.Buffer
+	b.Grow(int(needed))
 	err := m.space.VisitRegions(detail, func(r *mm.Region) error {
+		if who.stopped() {
+			return unix.EINTR
+		}
 		write(&b, r)
-		return admitGrowth(m.space.Memory(), &b)
+		return admitGrowth(memory, &b)
 	})
 	return b.Bytes(), err
 }

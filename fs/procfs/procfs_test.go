@@ -397,3 +397,59 @@ func TestSysfsListsOnlineCPUs(t *testing.T) {
 		}
 	}
 }
+
+// killedCaller is a caller that has a fatal signal.
+type killedCaller struct{ *fstest.Caller }
+
+func (killedCaller) Killed() bool { return true }
+
+// callerSink is a sink in the memory of a caller.
+type callerSink struct {
+	fs.Sink
+	caller fs.Caller
+}
+
+func (s callerSink) Caller() fs.Caller { return s.caller }
+
+func TestTextOfManyAreasIsAdmittedAndEndsForAKilledReader(t *testing.T) {
+	w, s := newWorld(t)
+	space, err := w.Memory.NewAddressSpace()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer space.DecRef()
+	const areas = 200
+	for i := range areas {
+		prot := mm.ProtRead + mm.Prot(i%2)*mm.ProtWrite // neighbours do not merge
+		_, err := space.Mmap(mm.MapRequest{Length: mm.PageSize, Prot: prot, Flags: unix.MAP_PRIVATE | unix.MAP_ANONYMOUS})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.tasks[1000].space = space
+	read := func(name string, caller fs.Caller) (int, error) {
+		f, err := w.At("/proc/self/"+name).Open(unix.O_RDONLY, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.DecRef()
+		return f.Read(callerSink{fs.NewBytesSink(make([]byte, 1<<20)), caller})
+	}
+	for _, name := range []string{"maps", "smaps"} {
+		if n, err := read(name, w.Caller); err != nil || n < 40*areas {
+			t.Errorf("%s: %d bytes, %v", name, n, err)
+		}
+		if _, err := read(name, killedCaller{w.Caller}); err != unix.EINTR {
+			t.Errorf("%s of a killed reader: %v, want EINTR", name, err)
+		}
+		w.Memory.Drain()
+		taken := int64(w.Memory.Stats().Free-20) * mm.PageSize
+		if err := w.Memory.Reserve(taken); err != nil { // leaves room for the text of a few areas
+			t.Fatal(err)
+		}
+		if _, err := read(name, w.Caller); err != unix.ENOMEM {
+			t.Errorf("%s without memory for its text: %v, want ENOMEM", name, err)
+		}
+		w.Memory.Unreserve(taken)
+	}
+}

@@ -64,16 +64,24 @@ func (m *Machine) Close() { unix.Munmap(m.arena) }
 // NewMemory returns a memory whose frames are those of the machine. hardware
 // implements mm.Machine: it is m, or a type that embeds m.
 func (m *Machine) NewMemory(hardware mm.Machine) (*mm.Memory, error) {
+	c := m.Config()
+	c.Machine = hardware
+	return mm.New(c)
+}
+
+// Config returns the configuration of a memory whose frames are those of the machine.
+// Eight of them are reserved for the kernel's heap.
+func (m *Machine) Config() mm.Config {
 	settings := sysctl.Defaults()
 	settings.MinFreeKBytes.Set(0) // the machine is smaller than the default
-	return mm.New(mm.Config{
+	return mm.Config{
 		Settings:    settings,
-		Machine:     hardware,
+		Machine:     m,
 		DirectMap:   uintptr(unsafe.Pointer(&m.arena[0])),
 		Infos:       m.frames.Infos(),
 		TotalFrames: len(m.infos) - 1,
 		Reserve:     8,
-	})
+	}
 }
 
 // FillHeap reserves the room of the kernel's heap except about the given number of
