@@ -43,10 +43,6 @@ func main() {
 		n, _ := strconv.ParseUint(os.Args[2], 10, 64)
 		work(n)
 	}
-	if len(os.Args) == 2 && os.Args[1] == "kill" {
-		unix.Kill(-1, unix.SIGKILL)
-		os.Exit(0)
-	}
 	if os.Getpid() == 1 || os.Getuid() != 0 || strings.HasPrefix(os.Args[0], program.Executable) {
 		os.Exit(0) // a program has executed this file
 	}
@@ -119,11 +115,12 @@ func runRound(s uint64) (calls int, err error) {
 			counts <- last
 		}()
 	}
-	timer := time.AfterFunc(*round, killUser)
+	done := make(chan struct{})
+	go killAfter(*round, done)
 	for range *workers {
 		calls += <-counts
 	}
-	timer.Stop()
+	close(done)
 	if err := awaitEnd(); err != nil {
 		return calls, err
 	}
@@ -144,11 +141,29 @@ func startWorker(s uint64) (*exec.Cmd, *os.File, error) {
 	return c, output, c.Start()
 }
 
-// killUser kills all processes of the user.
+// killUser kills the user's processes that it finds. Root does it, because a process of
+// the user could be killed or stopped by the programs. New processes may be left.
 func killUser() {
-	c := exec.Command("/proc/self/exe", "kill")
-	c.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: user, Gid: user}}
-	c.Run()
+	for _, p := range processes() {
+		unix.Kill(p.pid, unix.SIGKILL)
+	}
+}
+
+// killAfter kills the user's processes again and again from the end of the round on,
+// until done is closed.
+func killAfter(d time.Duration, done <-chan struct{}) {
+	select {
+	case <-time.After(d):
+	case <-done:
+	}
+	for {
+		select {
+		case <-done:
+			return
+		case <-time.After(20 * time.Millisecond):
+			killUser()
+		}
+	}
 }
 
 // awaitEnd kills the user's processes until none is left.
@@ -167,8 +182,14 @@ func awaitEnd() error {
 	}
 }
 
-// processes returns the ids and states of the user's processes.
-func processes() (left []string) {
+// process is the id and the state of a process (proc(5), /proc/PID/status).
+type process struct {
+	pid   int
+	state string
+}
+
+// processes returns the user's processes.
+func processes() (left []process) {
 	entries, _ := os.ReadDir("/proc")
 	for _, e := range entries {
 		status, err := os.ReadFile("/proc/" + e.Name() + "/status")
@@ -176,7 +197,8 @@ func processes() (left []string) {
 			continue
 		}
 		_, state, _ := strings.Cut(string(status), "State:\t")
-		left = append(left, e.Name()+state[:1])
+		pid, _ := strconv.Atoi(e.Name())
+		left = append(left, process{pid, state[:1]})
 	}
 	return left
 }
