@@ -23,13 +23,6 @@ func Delay(us uint64) {
 // timer also interrupts for sleepers' deadlines, which are no ticks.
 var tickDue [amd64.MaxCPUs]uint64
 
-// lastWake is when each CPU's timer last fired for a deadline of a sleeping task, in
-// nanoseconds since boot, and wakeSpacing the least time between two such interrupts of
-// a CPU. Without it programs with many short timers leave no time for anything else.
-var lastWake [amd64.MaxCPUs]uint64
-
-const wakeSpacing = 250_000 // ns
-
 // tickIsDue reports whether a timer interrupt of this CPU is a tick.
 func tickIsDue(now uint64) bool { return now >= tickDue[amd64.CPU()] }
 
@@ -42,8 +35,8 @@ func wakeIsDue(now uint64) bool {
 // armTimer sets this CPU's timer to the earliest of the next sleeper's deadline and,
 // unless the CPU is idle, the next tick and the next deadline of a sleeping task. An
 // idle CPU has no tick, and the runtime's own sleepers wait there for the tasks'
-// deadlines. A deadline before the last interrupt for one is ignored: the task will be
-// woken.
+// deadlines. A deadline that has passed is ignored: its interrupt has occurred, and the
+// task will be woken.
 func armTimer() {
 	next := nextDeadline()
 	idle := isIdle(me())
@@ -58,9 +51,8 @@ func armTimer() {
 			*due = now + amd64.TickNanoseconds
 		}
 		next = min(next, *due)
-		last := lastWake[amd64.CPU()]
-		if deadline := amd64.WakeDeadline(); deadline > last {
-			next = min(next, max(deadline, last+wakeSpacing))
+		if deadline := amd64.WakeDeadline(); deadline > now {
+			next = min(next, deadline)
 		}
 	}
 	const longest = 1 << 30 // ns; the timer has 32 bits

@@ -194,9 +194,6 @@ func pin(t *thread, f *amd64.Frame) uint64 {
 // deadlines too; only a tick that is due is sampled.
 func tick(t *thread) {
 	now := Nanotime()
-	if wakeIsDue(now) {
-		lastWake[amd64.CPU()] = now
-	}
 	switch {
 	case isIdle(t):
 	case t.interruptedInKernel():
