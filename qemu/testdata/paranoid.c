@@ -72,6 +72,12 @@ AROUND(spin, "1: leaq -1(%rcx), %rcx; jrcxz 2f; jmp 1b; 2:");
 AROUND(trap, "int3");
 AROUND(undefined, "ud2");
 
+/* SYSCALL in 32-bit code: a far jump there through compat_in, and one back. */
+extern const char compat_return[];
+__asm__(".data\n.balign 8\ncompat_in: .long 1f, 0x23\n.text\n");
+AROUND(compat, "ljmpl *compat_in(%rip)\n.code32\n1: syscall\n"
+	       ".globl compat_return\ncompat_return: ljmpl $0x33, $2f\n.code64\n2:");
+
 /* Values of GS base, including the address of the kernel's per-CPU block, and stack
  * pointers to which nothing can be pushed. */
 static const unsigned long gs_bases[] = {0, 0xffff800000000000, 0xffffffff80109180, ~0UL, 0x7fffffffffff};
@@ -116,7 +122,7 @@ static void fill(const struct way *w, long round)
 	s->word[RDI] = (unsigned long)w->first;
 	s->word[RSI] = (unsigned long)w->second;
 	s->word[RDX] = (unsigned long)w->third;
-	s->word[RSP] = stacks[round % 5];
+	s->word[RSP] = w->go == compat ? stacks[round % 2] : stacks[round % 5]; /* 32-bit code has half of RSP */
 	s->word[FLAGS] = (round & 1 ? CF | SF | DF | ID : PF | AF | ZF | OF) | IF | 2 | w->flags;
 	s->word[GS_BASE] = gs_bases[round % 5];
 	if (w->go == spin)
@@ -132,6 +138,11 @@ static int compare(const struct way *w)
 	if (w->go == call) {
 		want.word[RAX] = (unsigned long)w->result;
 		want.word[RCX] = (unsigned long)call_end;
+		want.word[R11] = before.word[FLAGS];
+	}
+	if (w->go == compat) {
+		want.word[RAX] = (unsigned)w->result;
+		want.word[RCX] = (unsigned long)compat_return;
 		want.word[R11] = before.word[FLAGS];
 	}
 	if (w->go == spin)
@@ -192,6 +203,7 @@ static int all_ways(long round)
 		{"interrupts", spin, 0, 0, 0, 0, 0, 0},
 		{"INT3", trap, 0, 0, 0, 0, 0, 0},
 		{"UD2", undefined, 0, 0, 0, 0, 0, 0},
+		{"SYSCALL in 32-bit code", compat, 20, 0, 0, 0, -ENOSYS, 0},
 	};
 	int wrong = 0;
 	for (size_t i = 0; i < sizeof ways / sizeof *ways; i++)
