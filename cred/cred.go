@@ -57,6 +57,10 @@ func (c *Credentials) Clone() *Credentials {
 // Has reports whether capability k is effective.
 func (c *Credentials) Has(k Capability) bool { return c.Effective.Has(k) }
 
+// ExemptFromUserLimits reports whether the limits on what one user may hold in all
+// processes do not apply: CAP_SYS_RESOURCE or CAP_SYS_ADMIN (capabilities(7)).
+func (c *Credentials) ExemptFromUserLimits() bool { return c.Has(SysResource) || c.Has(SysAdmin) }
+
 // InGroup reports whether gid is the file-system group id or a supplementary group.
 func (c *Credentials) InGroup(gid uint32) bool {
 	if c.FSGID == gid {

@@ -23,10 +23,16 @@ type Context struct {
 
 // NewContext returns a context at the root of m with umask 022 and one user.
 func NewContext(m *Mounts) *Context {
-	c := &Context{mounts: m, root: m.Root(), directory: m.Root()}
-	c.root.hold()
-	c.directory.hold()
-	c.umask.Store(0o022)
+	return newContext(m, m.Root(), m.Root(), 0o022)
+}
+
+// newContext returns a context with one user. The caller keeps the directories in use
+// until it returns.
+func newContext(m *Mounts, root, directory Path, umask uint32) *Context {
+	root.hold()
+	directory.hold()
+	c := &Context{mounts: m, root: root, directory: directory}
+	c.umask.Store(umask)
 	c.users.Store(1)
 	return c
 }
@@ -70,23 +76,14 @@ func (c *Context) EndExec(alone bool) {
 func (c *Context) RootOnly() *Context {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	n := &Context{mounts: c.mounts, root: c.root, directory: c.root}
-	n.root.hold()
-	n.directory.hold()
-	n.users.Store(1)
-	return n
+	return newContext(c.mounts, c.root, c.root, 0)
 }
 
 // Copy returns a new context with the same contents and one user (fork(2)).
 func (c *Context) Copy() *Context {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	n := &Context{mounts: c.mounts, root: c.root, directory: c.directory}
-	n.root.hold()
-	n.directory.hold()
-	n.umask.Store(c.umask.Load())
-	n.users.Store(1)
-	return n
+	return newContext(c.mounts, c.root, c.directory, c.umask.Load())
 }
 
 // Users returns how many tasks share the context.

@@ -358,7 +358,6 @@ func (t *FDTable) Detach(fd int) (*File, error) {
 	locked := guard.Lock(&t.mu)
 	defer locked.Release()
 	if fd < 0 || fd >= len(t.files) || t.files[fd] == nil {
-		locked.Release()
 		return nil, unix.EBADF
 	}
 	f := t.files[fd]

@@ -89,7 +89,6 @@ func (l *FileLocks) setRecord(want RecordLock) (holder LockOwner, blocked bool) 
 	defer locked.Release()
 	if want.Kind != Unlocked {
 		if b, is := l.blocker(&want); is {
-			locked.Release()
 			return b.Owner, true
 		}
 	}
@@ -167,7 +166,6 @@ func (l *FileLocks) SetWhole(f *File, kind LockKind) error {
 	defer locked.Release()
 	old, held := l.whole[f]
 	if held && old == kind {
-		locked.Release()
 		return nil
 	}
 	delete(l.whole, f)

@@ -126,7 +126,6 @@ func (m *Memory) Allocate() (frame.Number, error) {
 	locked := guard.Lock(&m.mu)
 	defer locked.Release()
 	if m.loaded == 0 && !m.refill() {
-		locked.Release()
 		return frame.None, unix.ENOMEM
 	}
 	m.loaded--
@@ -254,10 +253,9 @@ type Stats struct {
 
 // Stats returns a snapshot.
 func (m *Memory) Stats() Stats {
-	locked := guard.Lock(&m.mu)
-	defer locked.Release()
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	free := m.machine.FreeCount() + m.loaded
-	locked.Release()
 	return Stats{
 		Total: m.total, Free: free, Available: max(free-m.userReserve(), 0),
 		Anonymous: m.anonymous.Load(), Shared: m.shared.Load(),

@@ -171,7 +171,7 @@ func (t *Task) checkProcessLimit() error {
 	c := t.Credentials()
 	count := t.kernel.users.get(c.UID).processes.Load()
 	if uint64(count) < t.group.Limits.Soft(unix.RLIMIT_NPROC) ||
-		c.UID == 0 || c.Has(cred.SysResource) || c.Has(cred.SysAdmin) {
+		c.UID == 0 || c.ExemptFromUserLimits() {
 		return nil
 	}
 	return unix.EAGAIN

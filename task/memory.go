@@ -125,13 +125,13 @@ func (t *Task) retryAfterOOM(err error) error {
 
 // AddressSpace returns the address space with a reference, which the caller drops
 // by DecRef, or nil if the task has none. Any goroutine may call it.
-func (t *Task) AddressSpace() *mm.AddressSpace {
-	t.resources.Lock()
-	defer t.resources.Unlock()
-	if t.MM == nil || !t.MM.TryIncRef() {
-		return nil
-	}
-	return t.MM
+func (t *Task) AddressSpace() (found *mm.AddressSpace) {
+	t.withMemory(func(as *mm.AddressSpace) {
+		if as.TryIncRef() {
+			found = as
+		}
+	})
+	return found
 }
 
 // memorySubsystem is the address space.

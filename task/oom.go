@@ -167,13 +167,13 @@ func (g *ThreadGroup) uses(memory *mm.AddressSpace) (found bool) {
 
 // addressSpace returns the memory of the process with a reference, or nil if all
 // threads have released it.
-func (g *ThreadGroup) addressSpace() *mm.AddressSpace {
-	for _, t := range g.Threads() {
-		if as := t.AddressSpace(); as != nil {
-			return as
+func (g *ThreadGroup) addressSpace() (found *mm.AddressSpace) {
+	g.withMemory(func(as *mm.AddressSpace) {
+		if as.TryIncRef() {
+			found = as
 		}
-	}
-	return nil
+	})
+	return found
 }
 
 // ReclaimMemory keeps frames free for the kernel's heap, which cannot wait for them

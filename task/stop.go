@@ -20,7 +20,6 @@ func (t *Task) stopBySignal(s signal.Signal) {
 	defer locked.Release()
 	// A SIGCONT or an exit since the signal was dequeued cancels the stop.
 	if !t.stopTaken || g.groupExit {
-		locked.Release()
 		return
 	}
 	g.beginStop(s)

@@ -8,7 +8,6 @@ import (
 	"os"
 	"runtime"
 	"runtime/debug"
-	"runtime/metrics"
 	"time"
 
 	"slowpath/arch/amd64"
@@ -167,9 +166,9 @@ func (k *kernel) setClock() {
 // limitHeap lets the Go heap grow by at most room bytes from its present size. As
 // less memory is free, the collector runs more often (Kernel.ReclaimMemory).
 func limitHeap(room int64) {
-	used := []metrics.Sample{{Name: "/memory/classes/total:bytes"}, {Name: "/memory/classes/heap/released:bytes"}}
-	metrics.Read(used)
-	debug.SetMemoryLimit(int64(used[0].Value.Uint64()-used[1].Value.Uint64()) + room)
+	var used runtime.MemStats
+	runtime.ReadMemStats(&used)
+	debug.SetMemoryLimit(int64(used.Sys-used.HeapReleased) + room)
 }
 
 // afterCollections calls f after every collection of the heap.

@@ -77,11 +77,9 @@ func open(i fs.Inode, r fs.OpenRequest, kind pipeKind) (fs.FileOperations, error
 	locked := guard.Lock(&p.mu)
 	defer locked.Release()
 	if e.writes && !e.reads && nonBlocking && p.readers == 0 && kind == namedPipe {
-		locked.Release()
 		return nil, unix.ENXIO
 	}
 	if err := p.begin(r.Mounts, r.Caller.Credentials()); err != nil {
-		locked.Release()
 		return nil, err
 	}
 	e.waitForReaders, e.waitForWriters = p.readerOpens, p.writerOpens

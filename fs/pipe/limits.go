@@ -24,11 +24,6 @@ type charge struct {
 	pages    int64
 }
 
-// unprivileged reports whether the user's limits apply to the caller.
-func unprivileged(c *cred.Credentials) bool {
-	return !c.Has(cred.SysResource) && !c.Has(cred.SysAdmin)
-}
-
 // above reports whether a number of pages exceeds a limit. A limit of 0 is no limit.
 func above(pages, limit int64) bool { return limit != 0 && pages > limit }
 
@@ -41,11 +36,11 @@ func newCharge(m *fs.Mounts, c *cred.Credentials) (*charge, int, error) {
 		capacity = largest
 	}
 	held := ch.set(capacity)
-	if above(held, ch.settings.PipeUserPagesSoft.Get()) && unprivileged(c) {
+	if above(held, ch.settings.PipeUserPagesSoft.Get()) && !c.ExemptFromUserLimits() {
 		capacity = leastCapacity
 		held = ch.set(capacity)
 	}
-	if above(held, ch.settings.PipeUserPagesHard.Get()) && unprivileged(c) {
+	if above(held, ch.settings.PipeUserPagesHard.Get()) && !c.ExemptFromUserLimits() {
 		ch.set(0)
 		return nil, 0, unix.ENFILE
 	}
@@ -75,7 +70,7 @@ func (ch *charge) forbids(capacity int64, c *cred.Credentials) bool {
 func (ch *charge) grow(capacity int64, c *cred.Credentials) error {
 	old := ch.pages * pageSize
 	held := ch.set(capacity)
-	if unprivileged(c) && (above(held, ch.settings.PipeUserPagesSoft.Get()) || above(held, ch.settings.PipeUserPagesHard.Get())) {
+	if !c.ExemptFromUserLimits() && (above(held, ch.settings.PipeUserPagesSoft.Get()) || above(held, ch.settings.PipeUserPagesHard.Get())) {
 		ch.set(old)
 		return unix.EPERM
 	}

@@ -106,32 +106,10 @@ func (p *Pipe) sizeFor(n int) int {
 
 func (p *Pipe) resize(size int) {
 	bigger := make([]byte, size)
-	a, b := p.occupied()
+	a, b := p.bytes(0, p.length)
 	copy(bigger[copy(bigger, a):], b)
 	p.setRing(bigger)
 	p.start = 0
-}
-
-// occupied returns the bytes in the ring, in up to two pieces.
-func (p *Pipe) occupied() (first, second []byte) {
-	if p.length == 0 {
-		return nil, nil
-	}
-	end := p.start + p.length
-	if end <= len(p.ring) {
-		return p.ring[p.start:end], nil
-	}
-	return p.ring[p.start:], p.ring[:end-len(p.ring)]
-}
-
-// vacant returns the room for n bytes after the last one, in up to two pieces. The
-// ring has that room: see reserve.
-func (p *Pipe) vacant(n int) (first, second []byte) {
-	begin := (p.start + p.length) & (len(p.ring) - 1)
-	if begin+n <= len(p.ring) {
-		return p.ring[begin : begin+n], nil
-	}
-	return p.ring[begin:], p.ring[:begin+n-len(p.ring)]
 }
 
 // readMode says whether a read removes the bytes from the pipe.
@@ -157,7 +135,6 @@ func (p *Pipe) read(dst fs.Sink, mode readMode) (int, error) {
 		if p.writers == 0 {
 			err = nil
 		}
-		locked.Release()
 		return 0, err
 	}
 	wasFull := p.freePages() == 0
@@ -180,32 +157,41 @@ func (p *Pipe) copyOut(dst fs.Sink) (int, error) {
 		if want == 0 {
 			break
 		}
-		first, second := p.bytes(total, want)
-		n, err := dst.Put(first)
-		if n == len(first) && len(second) > 0 && err == nil {
-			var m int
-			m, err = dst.Put(second)
-			n += m
-		}
-		if n < want {
-			if err == nil {
-				err = unix.EFAULT
-			}
+		if err := p.move(total, want, dst.Put); err != nil {
 			return total, err
 		}
-		total += n
+		total += want
 	}
 	return total, nil
 }
 
 // bytes returns n bytes of the ring that begin at an offset from the oldest byte, in
-// up to two pieces.
+// up to two pieces. The room for more bytes is at the offset p.length.
 func (p *Pipe) bytes(offset, n int) (first, second []byte) {
 	begin := (p.start + offset) & (len(p.ring) - 1)
 	if begin+n <= len(p.ring) {
 		return p.ring[begin : begin+n], nil
 	}
 	return p.ring[begin:], p.ring[:begin+n-len(p.ring)]
+}
+
+// move transfers n bytes of the ring, that begin at an offset from the oldest byte, to
+// or from user memory. Error: EFAULT if it could not transfer all of them. p.mu is held.
+func (p *Pipe) move(offset, n int, transfer func([]byte) (int, error)) error {
+	first, second := p.bytes(offset, n)
+	done, err := transfer(first)
+	if done == len(first) && len(second) > 0 && err == nil {
+		var more int
+		more, err = transfer(second)
+		done += more
+	}
+	switch {
+	case done == n:
+		return nil
+	case err == nil:
+		return unix.EFAULT
+	}
+	return err
 }
 
 // consume removes the n oldest bytes, and the pages that become empty. p.mu is held.
@@ -275,21 +261,11 @@ func (p *Pipe) copyIn(src fs.Source, n int) error {
 	if err := p.reserve(n); err != nil {
 		return err
 	}
-	first, second := p.vacant(n)
-	got, err := src.Get(first)
-	if got == len(first) && len(second) > 0 && err == nil {
-		var more int
-		more, err = src.Get(second)
-		got += more
+	err := p.move(p.length, n, src.Get)
+	if err == nil {
+		p.length += n
 	}
-	if got < n {
-		if err == nil {
-			err = unix.EFAULT
-		}
-		return err
-	}
-	p.length += n
-	return nil
+	return err
 }
 
 // AddPage moves up to a page of src, at most limit bytes, into a page of its own, as

@@ -168,13 +168,7 @@ func (t *Timer) schedule() {
 	if t.next == 0 {
 		return
 	}
-	left := t.next - t.now()
-	if left <= 0 && t.interval > 0 {
-		left = t.interval - (-left)%t.interval
-	} else if left <= 0 {
-		left = 0
-	}
-	t.alarm = t.deadlines.AfterFunc(time.Duration(left), t.expired)
+	t.alarm = t.deadlines.AfterFunc(time.Duration(t.left().Value), t.expired)
 }
 
 // expired runs in the goroutine of the alarm.

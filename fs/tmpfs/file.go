@@ -44,7 +44,6 @@ func (r *regular) readPage(dst fs.Sink, offset int64) (int, error) {
 	defer locked.Release()
 	left := r.size - offset
 	if left <= 0 {
-		locked.Release()
 		return 0, nil
 	}
 	n := r.pages.get(uint64(offset) / mm.PageSize)
@@ -115,7 +114,6 @@ func (r *regular) writePage(src fs.Source, offset int64) (int, error) {
 	locked := guard.RLock(&r.mu)
 	defer locked.Release()
 	if r.seals&unix.F_SEAL_GROW != 0 && offset+count > r.size {
-		locked.Release()
 		return 0, unix.EPERM
 	}
 	n := r.pages.get(index)

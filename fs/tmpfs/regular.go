@@ -223,7 +223,6 @@ func (r *regular) freeIfUnused() {
 	locked := guard.Lock(&r.mu)
 	defer locked.Release()
 	if r.opens > 0 || r.Links() > 0 || r.dead {
-		locked.Release()
 		return
 	}
 	r.dead = true

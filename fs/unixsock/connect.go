@@ -53,7 +53,6 @@ func (s *Socket) Connect(caller fs.Caller, a Address) error {
 		err = unix.EAGAIN
 	}
 	if err != nil {
-		locked.Release()
 		return err
 	}
 	s.owner = CredentialsOf(caller)
@@ -109,11 +108,9 @@ func (s *Socket) Accept(flags int) (*fs.File, Address, error) {
 	locked := guard.Lock(&s.domain.mu)
 	defer locked.Release()
 	if s.state != listening {
-		locked.Release()
 		return nil, Address{}, unix.EINVAL
 	}
 	if len(s.pending) == 0 {
-		locked.Release()
 		return nil, Address{}, unix.EAGAIN
 	}
 	server := s.pending[0]

@@ -30,7 +30,7 @@ func newInFlight() inFlight {
 // ETOOMANYREFS (unix(7)).
 func (d *domain) checkInFlight(c *cred.Credentials, limit uint64) error {
 	held := d.accounts.Held(c.UID, fs.FilesInFlight)
-	if uint64(held) > limit && !c.Has(cred.SysResource) && !c.Has(cred.SysAdmin) {
+	if uint64(held) > limit && !c.ExemptFromUserLimits() {
 		return unix.ETOOMANYREFS
 	}
 	return nil

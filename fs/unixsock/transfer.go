@@ -448,7 +448,6 @@ func (s *Socket) Ioctl(_ *fs.File, c fs.Caller, request uint32, argument uint64)
 	case request == unix.TIOCOUTQ && s.peer != nil:
 		count = s.peer.bytes
 	case request != unix.TIOCOUTQ:
-		locked.Release()
 		return 0, unix.ENOTTY
 	}
 	locked.Release()
