@@ -1,9 +1,7 @@
 package syscall
 
 import (
-	"bytes"
-	"debug/elf"
-	"encoding/binary"
+	stdelf "debug/elf"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -14,26 +12,17 @@ import (
 	"slowpath/fs/fstest"
 	"slowpath/mm"
 	"slowpath/task"
+	"slowpath/task/elf"
 )
 
 // smallestProgram returns an ELF executable with one page that contains one RET
 // instruction.
 func smallestProgram() string {
-	const base, headers = 0x400000, 64 + 56
-	h := elf.Header64{
-		Type: uint16(elf.ET_EXEC), Machine: uint16(elf.EM_X86_64), Version: 1, Entry: base + headers,
-		Phoff: 64, Ehsize: 64, Phentsize: 56, Phnum: 1,
-	}
-	copy(h.Ident[:], "\x7fELF\x02\x01\x01")
-	p := elf.Prog64{
-		Type: uint32(elf.PT_LOAD), Flags: uint32(elf.PF_R | elf.PF_X), Vaddr: base,
+	const base, headers = 0x400000, elf.FileHeaderSize + elf.HeaderSize
+	return string(elf.Headers(stdelf.ET_EXEC, base+headers, stdelf.Prog64{
+		Type: uint32(stdelf.PT_LOAD), Flags: uint32(stdelf.PF_R | stdelf.PF_X), Vaddr: base,
 		Filesz: headers + 1, Memsz: headers + 1, Align: mm.PageSize,
-	}
-	var b bytes.Buffer
-	binary.Write(&b, binary.LittleEndian, h)
-	binary.Write(&b, binary.LittleEndian, p)
-	b.WriteByte(0xc3)
-	return b.String()
+	})) + "\xc3"
 }
 
 // asTask starts a process with an empty descriptor table, runs body in place of

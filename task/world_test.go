@@ -1,9 +1,8 @@
 package task
 
 import (
-	"bytes"
 	stdelf "debug/elf"
-	"encoding/binary"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -16,6 +15,7 @@ import (
 	"slowpath/fs/fstest"
 	"slowpath/mm"
 	"slowpath/signal"
+	"slowpath/task/elf"
 )
 
 // world is a kernel with a simulated user mode: a program is a Go function. The
@@ -100,31 +100,20 @@ func (w *world) address(body func(*Task)) uint64 {
 
 // elfFile returns an ELF file with one segment: a page with all permissions.
 func elfFile(kind stdelf.Type, interpreter string) string {
-	const headers = 64 + 2*56
-	h := stdelf.Header64{
-		Type: uint16(kind), Machine: uint16(stdelf.EM_X86_64), Version: 1, Entry: programBase + headers,
-		Phoff: 64, Ehsize: 64, Phentsize: 56, Phnum: 1,
-	}
-	copy(h.Ident[:], "\x7fELF\x02\x01\x01")
-	base := uint64(programBase)
+	const headers = elf.FileHeaderSize + 2*elf.HeaderSize
+	start, base := uint64(programBase+headers), uint64(programBase)
 	if kind == stdelf.ET_DYN {
-		h.Entry, base = headers, 0
+		start, base = headers, 0
 	}
-	segment := stdelf.Prog64{
+	programs := []stdelf.Prog64{{
 		Type: uint32(stdelf.PT_LOAD), Flags: uint32(stdelf.PF_R | stdelf.PF_W | stdelf.PF_X), Vaddr: base,
 		Filesz: headers, Memsz: mm.PageSize, Align: mm.PageSize,
-	}
-	second := stdelf.Prog64{Type: uint32(stdelf.PT_NULL)}
+	}}
 	if interpreter != "" {
-		h.Phnum = 2
-		second = stdelf.Prog64{Type: uint32(stdelf.PT_INTERP), Off: headers, Filesz: uint64(len(interpreter) + 1)}
+		programs = append(programs, stdelf.Prog64{Type: uint32(stdelf.PT_INTERP), Off: headers, Filesz: uint64(len(interpreter) + 1)})
 	}
-	var b bytes.Buffer
-	binary.Write(&b, binary.LittleEndian, h)
-	binary.Write(&b, binary.LittleEndian, segment)
-	binary.Write(&b, binary.LittleEndian, second)
-	b.WriteString(interpreter + "\x00")
-	return b.String()
+	file := elf.Headers(kind, start, programs...)
+	return string(file) + strings.Repeat("\x00", headers-len(file)) + interpreter + "\x00"
 }
 
 // executable creates a file with execute permission.

@@ -8,9 +8,7 @@
 package hostkernel
 
 import (
-	"bytes"
-	"debug/elf"
-	"encoding/binary"
+	stdelf "debug/elf"
 	"fmt"
 	"runtime"
 	"strings"
@@ -31,6 +29,7 @@ import (
 	"slowpath/mm"
 	"slowpath/sched"
 	"slowpath/task"
+	"slowpath/task/elf"
 	"slowpath/task/procview"
 	"slowpath/vdso"
 )
@@ -176,28 +175,19 @@ func (k *Kernel) at(name string) fs.At { return fs.At{Caller: k.root, Name: name
 // executable is the ELF file of program.Executable: a page of code, and the data
 // area.
 var executable = func() []byte {
-	const headers = 64 + 2*56
+	const headers = elf.FileHeaderSize + 2*elf.HeaderSize
 	image := program.Image(handlerAddress, restorerAddress)
-	h := elf.Header64{
-		Type: uint16(elf.ET_EXEC), Machine: uint16(elf.EM_X86_64), Version: 1, Entry: codeAddress + headers,
-		Phoff: 64, Ehsize: 64, Phentsize: 56, Phnum: 2,
-	}
-	copy(h.Ident[:], "\x7fELF\x02\x01\x01")
-	code := elf.Prog64{
-		Type: uint32(elf.PT_LOAD), Flags: uint32(elf.PF_R | elf.PF_X), Vaddr: codeAddress,
+	code := stdelf.Prog64{
+		Type: uint32(stdelf.PT_LOAD), Flags: uint32(stdelf.PF_R | stdelf.PF_X), Vaddr: codeAddress,
 		Filesz: headers, Memsz: mm.PageSize, Align: mm.PageSize,
 	}
-	data := elf.Prog64{
-		Type: uint32(elf.PT_LOAD), Flags: uint32(elf.PF_R | elf.PF_W), Off: mm.PageSize, Vaddr: program.DataBase,
+	data := stdelf.Prog64{
+		Type: uint32(stdelf.PT_LOAD), Flags: uint32(stdelf.PF_R | stdelf.PF_W), Off: mm.PageSize, Vaddr: program.DataBase,
 		Filesz: uint64(len(image)), Memsz: program.DataSize, Align: mm.PageSize,
 	}
-	var b bytes.Buffer
-	binary.Write(&b, binary.LittleEndian, h)
-	binary.Write(&b, binary.LittleEndian, code)
-	binary.Write(&b, binary.LittleEndian, data)
-	b.Write(make([]byte, mm.PageSize-b.Len()))
-	b.Write(image)
-	return b.Bytes()
+	file := elf.Headers(stdelf.ET_EXEC, codeAddress+headers, code, data)
+	file = append(file, make([]byte, mm.PageSize-len(file))...)
+	return append(file, image...)
 }()
 
 // writeProgram writes the executable, and makes /tmp writable for all users.

@@ -19,40 +19,29 @@ type CoreSegment struct {
 	Read, Write, Execute          bool
 }
 
-// corePage is the alignment of the contents of the segments.
-const corePage = 4096
-
 // maxProgramHeaders is the greatest number of program headers (PN_XNUM - 1).
 const maxProgramHeaders = 0xfffe
 
 // CoreHeader returns the start of a core file: the ELF header, the program headers and
 // the notes. The contents of the segments follow it, one after another.
 func CoreHeader(notes []CoreNote, segments []CoreSegment) []byte {
-	const headerSize, programSize = 64, 56
 	segments = segments[:min(len(segments), maxProgramHeaders-1)]
 	text := encodeNotes(notes)
-	notesAt := uint64(headerSize + programSize*(1+len(segments)))
-	dataAt := (notesAt + uint64(len(text)) + corePage - 1) &^ (corePage - 1)
+	notesAt := uint64(FileHeaderSize + HeaderSize*(1+len(segments)))
+	dataAt := (notesAt + uint64(len(text)) + PageSize - 1) &^ (PageSize - 1)
 
-	var b bytes.Buffer
-	h := stdelf.Header64{
-		Type: uint16(stdelf.ET_CORE), Machine: uint16(stdelf.EM_X86_64), Version: 1,
-		Phoff: headerSize, Ehsize: headerSize, Phentsize: programSize, Phnum: uint16(1 + len(segments)),
-	}
-	copy(h.Ident[:], "\x7fELF\x02\x01\x01")
-	binary.Write(&b, binary.LittleEndian, h)
-	binary.Write(&b, binary.LittleEndian, stdelf.Prog64{Type: uint32(stdelf.PT_NOTE), Off: notesAt, Filesz: uint64(len(text)), Align: 4})
+	programs := []stdelf.Prog64{{Type: uint32(stdelf.PT_NOTE), Off: notesAt, Filesz: uint64(len(text)), Align: 4}}
 	at := dataAt
 	for i := range segments {
 		s := &segments[i]
-		binary.Write(&b, binary.LittleEndian, stdelf.Prog64{
+		programs = append(programs, stdelf.Prog64{
 			Type: uint32(stdelf.PT_LOAD), Flags: s.flags(), Off: at, Vaddr: s.Address,
-			Filesz: s.FileSize, Memsz: s.MemorySize, Align: corePage,
+			Filesz: s.FileSize, Memsz: s.MemorySize, Align: PageSize,
 		})
 		at += s.FileSize
 	}
-	b.Write(text)
-	return append(b.Bytes(), make([]byte, dataAt-uint64(b.Len()))...)
+	core := append(Headers(stdelf.ET_CORE, 0, programs...), text...)
+	return append(core, make([]byte, dataAt-uint64(len(core)))...)
 }
 
 func (s *CoreSegment) flags() (flags uint32) {

@@ -52,8 +52,12 @@ type Segment struct {
 	Read, Write, Execute                  bool
 }
 
-// HeaderSize is AT_PHENT, the size of a program header in bytes.
-const HeaderSize = 56
+// HeaderSize is AT_PHENT, the size of a program header in bytes, and FileHeaderSize that
+// of the ELF header (elf(5)).
+const (
+	HeaderSize     = 56
+	FileHeaderSize = 64
+)
 
 // PageSize is the page size in bytes.
 const PageSize = 4096
@@ -64,21 +68,20 @@ const limit = 1<<47 - PageSize
 // Constants of the ELF specification and its x86-64 supplement, and the limits of
 // Linux.
 const (
-	fileHeaderSize = 64
-	class64        = 2          // ELFCLASS64
-	littleEndian   = 1          // ELFDATA2LSB
-	typeExec       = 2          // ET_EXEC
-	typeDyn        = 3          // ET_DYN
-	machineX86     = 62         // EM_X86_64
-	maxTableSize   = 65536      // of the program headers, in bytes
-	loadSegment    = 1          // PT_LOAD
-	interpreter    = 3          // PT_INTERP
-	gnuStack       = 0x6474e551 // PT_GNU_STACK
-	flagExecute    = 1          // PF_X
-	flagWrite      = 2          // PF_W
-	flagRead       = 4          // PF_R
-	maxPath        = 4096       // PATH_MAX, with the NUL
-	maxOffset      = 1 << 62    // of anything in the file
+	class64      = 2          // ELFCLASS64
+	littleEndian = 1          // ELFDATA2LSB
+	typeExec     = 2          // ET_EXEC
+	typeDyn      = 3          // ET_DYN
+	machineX86   = 62         // EM_X86_64
+	maxTableSize = 65536      // of the program headers, in bytes
+	loadSegment  = 1          // PT_LOAD
+	interpreter  = 3          // PT_INTERP
+	gnuStack     = 0x6474e551 // PT_GNU_STACK
+	flagExecute  = 1          // PF_X
+	flagWrite    = 2          // PF_W
+	flagRead     = 4          // PF_R
+	maxPath      = 4096       // PATH_MAX, with the NUL
+	maxOffset    = 1 << 62    // of anything in the file
 )
 
 // Magic is the first four bytes of an ELF file.

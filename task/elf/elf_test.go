@@ -3,7 +3,6 @@ package elf
 import (
 	"bytes"
 	stdelf "debug/elf"
-	"encoding/binary"
 	"os"
 	"testing"
 
@@ -12,13 +11,7 @@ import (
 
 // program returns an ELF file of type kind with the given program headers.
 func program(kind uint16, headers ...stdelf.Prog64) []byte {
-	var out bytes.Buffer
-	file := stdelf.Header64{Type: kind, Machine: machineX86, Version: 1, Entry: 0x401000,
-		Phoff: fileHeaderSize, Ehsize: fileHeaderSize, Phentsize: HeaderSize, Phnum: uint16(len(headers))}
-	copy(file.Ident[:], Magic+"\x02\x01\x01")
-	binary.Write(&out, binary.LittleEndian, &file)
-	binary.Write(&out, binary.LittleEndian, headers)
-	return out.Bytes()
+	return Headers(stdelf.Type(kind), 0x401000, headers...)
 }
 
 // load returns a PT_LOAD header for the bytes from the start of the file.
@@ -69,7 +62,7 @@ func TestReadRejectsInvalidFiles(t *testing.T) {
 		return data
 	}
 	interp := func(size uint64) []byte {
-		return append(program(typeDyn, stdelf.Prog64{Type: interpreter, Off: fileHeaderSize + HeaderSize, Filesz: size}), "/lib/ld\x00"...)
+		return append(program(typeDyn, stdelf.Prog64{Type: interpreter, Off: FileHeaderSize + HeaderSize, Filesz: size}), "/lib/ld\x00"...)
 	}
 	for name, c := range map[string]struct {
 		data []byte
@@ -154,13 +147,13 @@ func (f failingFile) ReadAt(p []byte, offset int64) (int, error) {
 func TestReadReturnsTheErrorsOfTheFile(t *testing.T) {
 	data := program(typeExec, load(5, 0x400000, 176, 176))
 	for _, err := range []error{unix.EIO, unix.EINTR, unix.ENOMEM} {
-		for _, at := range []int64{0, fileHeaderSize} {
+		for _, at := range []int64{0, FileHeaderSize} {
 			if _, got := Read(failingFile{data, at, err}); got != err {
 				t.Errorf("reads at offset %d fail with %v: Read returned %v", at, err, got)
 			}
 		}
 	}
-	for size, want := range map[int]error{0: unix.ENOEXEC, fileHeaderSize - 1: unix.ENOEXEC, fileHeaderSize: unix.ENOEXEC} {
+	for size, want := range map[int]error{0: unix.ENOEXEC, FileHeaderSize - 1: unix.ENOEXEC, FileHeaderSize: unix.ENOEXEC} {
 		if _, got := Read(bytes.NewReader(data[:size])); got != want {
 			t.Errorf("a file of %d bytes: %v, want %v", size, got, want)
 		}

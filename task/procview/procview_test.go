@@ -1,8 +1,7 @@
 package procview_test
 
 import (
-	"debug/elf"
-	"encoding/binary"
+	stdelf "debug/elf"
 	"strconv"
 	"strings"
 	"sync"
@@ -19,6 +18,7 @@ import (
 	"slowpath/mm/mmtest"
 	"slowpath/signal"
 	"slowpath/task"
+	"slowpath/task/elf"
 	"slowpath/task/procview"
 )
 
@@ -59,17 +59,11 @@ func newWorld(t *testing.T) *world {
 
 // program returns an ELF executable of one page.
 func program() string {
-	const base, headers = 0x400000, 64 + 56
-	h := elf.Header64{
-		Type: uint16(elf.ET_EXEC), Machine: uint16(elf.EM_X86_64), Version: 1, Entry: base + headers,
-		Phoff: 64, Ehsize: 64, Phentsize: 56, Phnum: 1,
-	}
-	copy(h.Ident[:], "\x7fELF\x02\x01\x01")
-	segment := elf.Prog64{Type: uint32(elf.PT_LOAD), Flags: uint32(elf.PF_R | elf.PF_W), Vaddr: base, Filesz: headers, Memsz: mm.PageSize, Align: mm.PageSize}
-	var b strings.Builder
-	binary.Write(&b, binary.LittleEndian, h)
-	binary.Write(&b, binary.LittleEndian, segment)
-	return b.String()
+	const base, headers = 0x400000, elf.FileHeaderSize + elf.HeaderSize
+	return string(elf.Headers(stdelf.ET_EXEC, base+headers, stdelf.Prog64{
+		Type: uint32(stdelf.PT_LOAD), Flags: uint32(stdelf.PF_R | stdelf.PF_W), Vaddr: base,
+		Filesz: headers, Memsz: mm.PageSize, Align: mm.PageSize,
+	}))
 }
 
 // body returns the function that the task executes. The entry point of the ELF
