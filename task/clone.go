@@ -159,6 +159,7 @@ func (t *Task) tryClone(a CloneArgs) (int, error) {
 	abandon = nil
 	t.kernel.Start(child)
 	parts.started(t, child, &a)
+	t.awaitVfork(child, tid)
 	return tid, nil
 }
 

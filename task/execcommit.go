@@ -23,6 +23,7 @@ type Execution struct {
 // commitExec replaces the task's program. After the other threads have been
 // killed, an error comes with a fatal signal.
 func (t *Task) commitExec(p *program) error {
+	tid := t.TID()
 	l, err := t.load(p)
 	if err != nil {
 		// Linux has released the old memory at this point, and kills the task.
@@ -36,6 +37,7 @@ func (t *Task) commitExec(p *program) error {
 	t.personality.Store(p.personality)
 	t.kernel.subsystems.exec(t, &Execution{Program: l.program, Secure: p.secure, program: p, image: l})
 	t.UpdateLevels()
+	t.kernel.subsystems.executed(t, tid)
 	return nil
 }
 

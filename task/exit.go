@@ -83,6 +83,7 @@ func (t *Task) runUserLoop() {
 // others to be released.
 func (t *Task) exit() {
 	t.SetExiting()
+	t.kernel.subsystems.beforeExit(t)
 	t.last = t.group.threadExits()
 	t.kernel.subsystems.exit(t)
 	t.contained("the end of its exit", t.kernel.finishExit)

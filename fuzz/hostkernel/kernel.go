@@ -136,6 +136,7 @@ func (k *Kernel) makeTasks() (err error) {
 		Run: k.run, Memory: k.memory, MapVDSO: k.vdso.Map, CPUs: cpus, Scheduler: k.scheduler,
 		Random: fill, Log: k.logf,
 	})
+	core.RegisterSubsystems(k.Tasks)
 	k.Tasks.StartReaper()
 	processors := func() []procfs.CPU { return make([]procfs.CPU, cpus) }
 	proc := procfs.New(procview.New(k.Tasks, procview.Config{CPUs: processors, Release: "6.1", Version: "1"}), procfs.Extra{Name: "slowpath"})

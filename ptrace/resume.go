@@ -1,0 +1,4 @@
+package ptrace
+
+// resumeRequests resume a tracee.
+var resumeRequests = map[int32]request{}
