@@ -586,7 +586,7 @@ func newBuffer(s string) *buffer { return &buffer{bytes: []byte(s)} }
 func (b *buffer) Remaining() int { return len(b.bytes) - b.at }
 func (b *buffer) done() string   { return string(b.bytes[:b.at]) }
 
-func (b *buffer) Unget(n int)    { b.at -= n }
+func (b *buffer) Unget(n int) { b.at -= n }
 
 func (b *buffer) Put(p []byte) (int, error) {
 	n := copy(b.bytes[b.at:], p)
