@@ -25,7 +25,7 @@ import (
 )
 
 // state is the part of a task that this package owns. It is zero while the task
-// is not traced.
+// is not traced. The tracer changes it while the task is stopped.
 type state struct {
 	// options are the PTRACE_O_ bits that the tracer has set.
 	options atomic.Uint32
@@ -44,10 +44,33 @@ func of(t *task.Task) *state { return slot.Of(t) }
 func Register(k *task.Kernel) {
 	slot = task.NewSlot[state](k)
 	k.Register(task.Subsystem{
-		Name:   "ptrace",
-		Levels: levels,
+		Name:         "ptrace",
+		Publish:      traceChild,
+		Started:      reportClone,
+		VforkDone:    reportVforkDone,
+		Executed:     reportExec,
+		BeforeExit:   reportExit,
+		Untraced:     forget,
+		SeccompTrace: reportSeccomp,
+		Levels:       levels,
 	})
+}
+
+// Handlers returns the handlers of the duties SYSCALL_TRACE and SYSCALL_EMU.
+func Handlers() []entry.Handlers[*task.Task] {
+	return []entry.Handlers[*task.Task]{
+		{Flag: entry.SyscallTrace, Entry: traceEntry, Exit: traceExit},
+		{Flag: entry.SyscallEmu, Entry: emulateEntry},
+	}
 }
 
 // levels implements Levels of the subsystem.
 func levels(t *task.Task) entry.Flag { return entry.Flag(of(t).levels.Load()) }
+
+// forget implements Untraced of the subsystem: the tracer's settings end with it.
+func forget(t *task.Task) {
+	s := of(t)
+	s.options.Store(0)
+	s.levels.Store(0)
+	t.UpdateLevels()
+}

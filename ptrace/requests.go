@@ -21,9 +21,11 @@ const (
 	// needsStopped: the caller traces the tracee, which is in a ptrace stop. It
 	// stays there until the request has ended. ESRCH otherwise.
 	needsStopped need = iota
-	// needsAttached: the caller traces the tracee, which may run.
+	// needsAttached: the caller traces the tracee, which may run. ESRCH otherwise.
 	needsAttached
-	// needsNothing: the caller need not be the tracer.
+	// needsTask: the tracee exists. ESRCH otherwise.
+	needsTask
+	// needsNothing: the request has no tracee.
 	needsNothing
 )
 
@@ -36,9 +38,9 @@ type request struct {
 }
 
 // requests is the table, by the request's number (include/uapi/linux/ptrace.h,
-// arch/x86/include/uapi/asm/ptrace-abi.h). A number without a row is EIO. Each part
-// of it is in the file of its requests.
-var requests = join(resumeRequests)
+// arch/x86/include/uapi/asm/ptrace-abi.h). Each part of it is in the file of its
+// requests.
+var requests = join(attachRequests, resumeRequests, optionRequests, signalRequests, syscallRequests)
 
 // join returns the union of the parts of the table.
 func join(parts ...map[int32]request) map[int32]request {
@@ -49,6 +51,9 @@ func join(parts ...map[int32]request) map[int32]request {
 	return all
 }
 
+// unknown is the row of a number without a row.
+var unknown = request{handle: func(*call) (uint64, error) { return 0, unix.EIO }}
+
 // Request is ptrace(2). PEEKTEXT, PEEKDATA and PEEKUSER store the word at data, as
 // the system call does and not its C function. Only t's own goroutine calls it; it
 // may sleep.
@@ -57,12 +62,31 @@ func join(parts ...map[int32]request) map[int32]request {
 // the tracee exists, is traced by t, and is stopped.
 func Request(t *task.Task, number int32, tid int, addr, data uint64) (uint64, error) {
 	r, known := requests[number]
-	c := &call{tracer: t, tracee: t.Kernel().TaskByID(tid), addr: addr, data: data}
-	if c.tracee == nil {
+	if !known {
+		r = unknown
+	}
+	c := &call{tracer: t, addr: addr, data: data}
+	if r.needs == needsNothing {
+		return r.handle(c)
+	}
+	if c.tracee = t.Kernel().TaskByID(tid); c.tracee == nil {
 		return 0, unix.ESRCH
 	}
-	if !known {
-		return 0, unix.EIO
+	switch r.needs {
+	case needsAttached:
+		if !t.Traces(c.tracee) {
+			return 0, unix.ESRCH
+		}
+	case needsStopped:
+		if err := t.Freeze(c.tracee); err != nil {
+			return 0, err
+		}
+		defer t.Thaw(c.tracee)
 	}
 	return r.handle(c)
+}
+
+// only returns the handler of a request that has no result but an error.
+func only(handle func(c *call) error) func(c *call) (uint64, error) {
+	return func(c *call) (uint64, error) { return 0, handle(c) }
 }

@@ -65,8 +65,9 @@ func (a *Action) Discards(s Signal) bool {
 // the zero value every signal has its default action. It is safe for concurrent
 // use.
 type Actions struct {
-	mu    sync.Mutex
-	table [Last + 1]Action
+	mu        sync.Mutex
+	table     [Last + 1]Action
+	immutable Set // see MakeFatal
 }
 
 // Get returns the action of s, which must be a valid signal.
@@ -77,7 +78,8 @@ func (a *Actions) Get(s Signal) Action {
 }
 
 // Set changes the action of s, which must be a valid signal, and returns the old
-// action. EINVAL for SIGKILL and SIGSTOP, whose actions cannot change.
+// action. EINVAL for SIGKILL and SIGSTOP, and after MakeFatal: these actions cannot
+// change.
 func (a *Actions) Set(s Signal, action Action) (Action, error) {
 	if Unblockable.Has(s) {
 		return Action{}, unix.EINVAL
@@ -87,6 +89,9 @@ func (a *Actions) Set(s Signal, action Action) (Action, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	old := a.table[s]
+	if a.immutable.Has(s) {
+		return old, unix.EINVAL
+	}
 	a.table[s] = action
 	return old, nil
 }
@@ -109,6 +114,22 @@ func (a *Actions) ForceDefault(s Signal) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.table[s].Handler = SIG_DFL
+}
+
+// MakeFatal is ForceDefault, and makes the action unchangeable: neither the program nor
+// a tracer can prevent that the signal ends the process (Linux: SA_IMMUTABLE).
+func (a *Actions) MakeFatal(s Signal) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.table[s].Handler = SIG_DFL
+	a.immutable.Add(s)
+}
+
+// Immutable reports whether MakeFatal was called for s.
+func (a *Actions) Immutable(s Signal) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.immutable.Has(s)
 }
 
 // Clone returns a copy of the table, for fork(2).

@@ -163,6 +163,19 @@ func (p *Pending) append(info *Info, account *Account, place *Reservation) {
 	p.last = q
 }
 
+// At returns the Info at a place of the queue, counted from 0, and false beyond its
+// end.
+func (p *Pending) At(place uint64) (Info, bool) {
+	q := p.first
+	for ; q != nil && place > 0; place-- {
+		q = q.next
+	}
+	if q == nil {
+		return Info{}, false
+	}
+	return q.info, true
+}
+
 // Next returns the pending signal outside of blocked that must be delivered first, or
 // 0. Synchronous signals precede others; among them the lowest number is first.
 func (p *Pending) Next(blocked Set) Signal {

@@ -287,4 +287,5 @@ func (child *Task) silence() {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	child.exitSignal = 0
+	k.untrace(child)
 }

@@ -65,6 +65,9 @@ func (t *Task) nextSignal() (delivery, bool) {
 			continue
 		}
 		t.group.Timers.signalTaken(&info)
+		if result != signalTaken && !t.stopForSignal(&info, result.queue()) {
+			continue
+		}
 		if next, caught := t.act(info); caught {
 			return next, true
 		}
@@ -76,10 +79,20 @@ func (t *Task) nextSignal() (delivery, bool) {
 type takeResult uint8
 
 const (
-	noSignal    takeResult = iota // nothing is pending
-	stopOrExit                    // it handled a stop or an exit, and took no signal
-	signalTaken                   // it took a signal
+	noSignal           takeResult = iota // nothing is pending
+	stopOrExit                           // it handled a stop or an exit, and took no signal
+	signalTaken                          // it took a signal
+	threadSignalTraced                   // it took a signal to the thread, which the tracer must see first
+	sharedSignalTraced                   // it took a signal to the process, which the tracer must see first
 )
+
+// queue returns the queue of a signal that the tracer must see first.
+func (r takeResult) queue() SignalQueue {
+	if r == sharedSignalTraced {
+		return ProcessQueue
+	}
+	return ThreadQueue
+}
 
 // takeSignal removes and returns the next pending signal. A stop and an exit come
 // first: if the process has a stop to report, must exit or must stop, takeSignal does
@@ -100,36 +113,54 @@ func (t *Task) takeSignal() (signal.Info, takeResult) {
 		if !g.groupExit {
 			status = 0 // killed by another thread's execve(2); the process goes on
 		}
+		t.pending.Set.Remove(unix.SIGKILL) // the exit has begun: see fatal
 		t.requestExit(status)
 		return signal.Info{}, stopOrExit
-	case t.stopping:
+	case t.stopping && t.tracer == nil:
 		t.stopHere(&locked)
 		return signal.Info{}, stopOrExit
+	case t.stopping || t.trapStop || t.trapNotify:
+		t.stopForJobControl(&locked)
+		return signal.Info{}, stopOrExit
 	}
-	info, ok := t.dequeue(t.blocked)
+	info, queue := t.dequeue(t.blocked)
 	t.recalculate()
-	if !ok {
-		return signal.Info{}, noSignal
-	}
-	return info, signalTaken
+	return info, t.taken(&info, queue)
 }
 
-// dequeue takes the next signal that is not in blocked. The thread's own signals
-// come before those of the process. The group's lock is held.
-func (t *Task) dequeue(blocked signal.Set) (signal.Info, bool) {
+// taken returns the result of takeSignal for a signal that was taken from queue, which
+// is nil if there was none. The group's lock is held.
+func (t *Task) taken(info *signal.Info, queue *signal.Pending) takeResult {
+	switch {
+	case queue == nil:
+		return noSignal
+	case t.tracer == nil || t.group.Actions().Immutable(info.Signo):
+		return signalTaken
+	}
+	t.stopTaken = true // the tracer may change the signal to one that stops
+	if queue == &t.pending {
+		return threadSignalTraced
+	}
+	return sharedSignalTraced
+}
+
+// dequeue takes the next signal that is not in blocked, and returns the queue that
+// it was in, or nil if there is none. The thread's own signals come before those of
+// the process. The group's lock is held.
+func (t *Task) dequeue(blocked signal.Set) (signal.Info, *signal.Pending) {
 	for _, queue := range [...]*signal.Pending{&t.pending, &t.group.shared} {
 		if s := queue.Next(blocked); s != 0 {
-			info, ok := queue.Take(s)
+			info, _ := queue.Take(s)
 			if signal.Stops.Has(s) {
 				t.stopTaken = true
 			}
 			if s == unix.SIGALRM && queue == &t.group.shared {
 				t.group.alarmTaken = true
 			}
-			return info, ok
+			return info, queue
 		}
 	}
-	return signal.Info{}, false
+	return signal.Info{}, nil
 }
 
 // recalculate sets SIGPENDING if the task has a signal to handle, and clears it
@@ -139,7 +170,7 @@ func (t *Task) dequeue(blocked signal.Set) (signal.Info, bool) {
 func (t *Task) recalculate() {
 	g := t.group
 	deliverable := (t.pending.Set | g.shared.Set) &^ t.blocked
-	if deliverable != 0 || t.stopping || t.killed.Load() || g.stop.notice != noNotice {
+	if deliverable != 0 || t.stopping || t.trapStop || t.trapNotify || t.killed.Load() || g.stop.notice != noNotice {
 		entry.Raise(&t.Frame.ThreadFlags, entry.SigPending)
 		return
 	}

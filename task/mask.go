@@ -149,15 +149,14 @@ func (t *Task) waitFor(set signal.Set) {
 func (t *Task) TakeSignal(set signal.Set) (signal.Info, bool) {
 	locked := guard.Lock(&t.group.mu)
 	defer locked.Release()
-	info, ok := t.dequeue(^set)
-	if ok {
-		t.recalculate()
+	info, queue := t.dequeue(^set)
+	if queue == nil {
+		return signal.Info{}, false
 	}
+	t.recalculate()
 	locked.Release()
-	if ok {
-		t.group.Timers.signalTaken(&info)
-	}
-	return info, ok
+	t.group.Timers.signalTaken(&info)
+	return info, true
 }
 
 // SignalsPosted returns the queue that is woken when a signal becomes pending for

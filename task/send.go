@@ -97,6 +97,9 @@ func (g *ThreadGroup) ignores(t *Task, s signal.Signal, f force) bool {
 	if t.blocked.Has(s) || t.waited.Has(s) {
 		return false
 	}
+	if t.tracer != nil && s != unix.SIGKILL {
+		return false // the tracer sees it
+	}
 	action := g.Actions().Get(s)
 	if g.unkillable && action.Handler == signal.SIG_DFL && !(f == forced && signal.Unblockable.Has(s)) {
 		return true
@@ -149,7 +152,7 @@ func (t *Task) wants(s signal.Signal) bool {
 	if t.blocked.Has(s) || t.ended {
 		return false
 	}
-	return s == unix.SIGKILL || !t.stopped
+	return s == unix.SIGKILL || !t.stopped && !t.trapped
 }
 
 // fatal reports whether s is certain to end the process. Signals that dump core
@@ -158,7 +161,7 @@ func (g *ThreadGroup) fatal(t *Task, s signal.Signal) bool {
 	if signal.DefaultOf(s) != signal.Terminate || t.waited.Has(s) {
 		return false
 	}
-	return s == unix.SIGKILL || g.Actions().Get(s).Handler == signal.SIG_DFL
+	return s == unix.SIGKILL || t.tracer == nil && g.Actions().Get(s).Handler == signal.SIG_DFL
 }
 
 // startExit makes every thread exit and sets the status of the process. The
@@ -173,7 +176,9 @@ func (g *ThreadGroup) startExit(status Status) {
 
 // kill makes one thread exit. The group's lock is held.
 func (t *Task) kill() {
-	t.stopping, t.stopped = false, false
+	t.stopping, t.awaited, t.stopped = false, false, false
+	t.trapStop, t.trapNotify = false, false
+	t.endTrapping()
 	t.pending.Set.Add(unix.SIGKILL)
 	t.killed.Store(true)
 	t.Raise(entry.SigPending)
@@ -192,7 +197,7 @@ func (t *Task) ForceSignal(info signal.Info) {
 		g.Actions().ForceDefault(s)
 		t.blocked.Remove(s)
 	}
-	if g.Actions().Get(s).Handler == signal.SIG_DFL {
+	if g.Actions().Get(s).Handler == signal.SIG_DFL && (t.tracer == nil || g.Actions().Immutable(s)) {
 		g.unkillable = false
 	}
 	g.sendLocked(t, info, notForced)
@@ -213,10 +218,11 @@ func (t *Task) forceSegmentationFault(delivered signal.Signal) {
 	t.ForceSignal(signal.KernelInfo(unix.SIGSEGV))
 }
 
-// ForceFatal ends the process with s even if s has a handler. It is for a task
+// ForceFatal ends the process with s even if s has a handler, and without a stop for a
+// tracer. It is for a task
 // that cannot return to user mode, for example because no signal frame can be
 // written.
 func (t *Task) ForceFatal(s signal.Signal) {
-	t.group.Actions().ForceDefault(s)
+	t.group.Actions().MakeFatal(s)
 	t.ForceSignal(signal.KernelInfo(s))
 }

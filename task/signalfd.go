@@ -53,12 +53,13 @@ func (s *signalFD) take() (signal.Info, bool) {
 	g := s.task.group
 	locked := guard.Lock(&g.mu)
 	defer locked.Release()
-	info, ok := s.task.dequeue(^signal.Set(s.set.Load()))
+	info, queue := s.task.dequeue(^signal.Set(s.set.Load()))
 	locked.Release()
-	if ok {
-		g.Timers.signalTaken(&info)
+	if queue == nil {
+		return signal.Info{}, false
 	}
-	return info, ok
+	g.Timers.signalTaken(&info)
+	return info, true
 }
 
 // Readiness implements fs.FileOperations.

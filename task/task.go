@@ -45,6 +45,8 @@ type Task struct {
 	// it.
 	Accounting Accounting
 
+	tracing
+
 	kernel      *Kernel
 	group       *ThreadGroup
 	id          *pid
@@ -93,6 +95,7 @@ type Task struct {
 	waited    signal.Set // the real mask during rt_sigtimedwait(2)
 	ended     bool       // exiting: signals go to other threads
 	stopping  bool       // must join the group stop
+	awaited   bool       // stopping, and the group stop counts it
 	stopped   bool       // has joined it
 	stopTaken bool       // a stop signal was dequeued, and no SIGCONT came since
 	counted   bool       // Accounting is included in the group's endedTimes

@@ -124,6 +124,7 @@ type ProgramInfo struct {
 // TaskInfo is a snapshot of a thread. Times are nanoseconds.
 type TaskInfo struct {
 	PID, TID, ParentPID           int
+	TracerPID                     int // thread id of the tracer, or 0
 	ProcessGroup, Session         int
 	Terminal                      uint64 // device number, or 0
 	Foreground                    int

@@ -187,7 +187,7 @@ func (v view) Executable() (fs.Path, bool) {
 func (v view) Info() procfs.TaskInfo {
 	t, g := v.task, v.task.Group()
 	i := procfs.TaskInfo{
-		PID: t.PID(), TID: t.TID(), ParentPID: t.ParentPID(),
+		PID: t.PID(), TID: t.TID(), ParentPID: t.ParentPID(), TracerPID: t.TracerTID(),
 		ProcessGroup: g.ProcessGroupID(), Session: g.SessionID(),
 		Comm: t.Comm(), State: t.StateLetter(), Credentials: t.Credentials(),
 		Nice: int(t.Scheduling.Nice.Load()), Threads: g.ThreadCount(),
