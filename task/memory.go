@@ -110,6 +110,30 @@ func (t *Task) StoreUint32(address uint64, value uint32) error {
 	}
 }
 
+// ReadOther reads p at an address of another process, and returns how many bytes were
+// read before the error: EFAULT. Only the task's own goroutine calls it; it may sleep.
+// The caller holds a reference to the address space, such as that of InspectMemory.
+func (t *Task) ReadOther(space *mm.AddressSpace, address uint64, p []byte, rights mm.RemoteRights) (int, error) {
+	for done := 0; ; {
+		n, err := space.ReadRemote(p[done:], address+uint64(done), rights)
+		done += n
+		if err = t.retryAfterOOM(err); err != errAgain {
+			return done, err
+		}
+	}
+}
+
+// WriteOther is like ReadOther, but writes p.
+func (t *Task) WriteOther(space *mm.AddressSpace, address uint64, p []byte, rights mm.RemoteRights) (int, error) {
+	for done := 0; ; {
+		n, err := space.WriteRemote(address+uint64(done), p[done:], rights)
+		done += n
+		if err = t.retryAfterOOM(err); err != errAgain {
+			return done, err
+		}
+	}
+}
+
 // wordBytes returns the bytes of a word in memory.
 func wordBytes(value uint32) []byte { return binary.LittleEndian.AppendUint32(nil, value) }
 
