@@ -34,7 +34,7 @@ func (j job) limit() time.Duration {
 // onLinux runs a job on the host's Linux in a copy of the root directory and
 // returns its output. Each job starts with the same files, as on Slowpath.
 func onLinux(root string, j job) string {
-	copied := root + ".linux"
+	copied := root + ".linux-" + j.name
 	os.RemoveAll(copied)
 	defer os.RemoveAll(copied)
 	if out, err := exec.Command("cp", "-a", root, copied).CombinedOutput(); err != nil {
