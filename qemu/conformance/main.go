@@ -5,7 +5,7 @@
 // own tests run on Slowpath only; their results are compared with a committed table
 // of what passes on Linux 6.1 in the same QEMU.
 //
-//	conformance -o results.tsv [--linux] [busybox-ash busybox-applets go-os go-os/exec go-sync posix strace selftests]
+//	conformance -o results.tsv [--linux] [busybox-ash busybox-applets go-os go-os/exec go-sync posix strace programs selftests]
 //
 // Both sides run with the same root directory. On the host's Linux this takes
 // chroot(8), so the command must run as root. Only tests that pass on Linux count.
@@ -77,7 +77,7 @@ func main() {
 	pflag.StringVarP(&o.output, "output", "o", "conformance.tsv", "write the table to `FILE`")
 	pflag.StringVar(&o.work, "work", "bin/conformance", "`DIRECTORY` for sources and root directories")
 	pflag.BoolVar(&o.linuxInQEMU, "linux", false, "use Debian's kernel in QEMU as the baseline")
-	pflag.StringSliceVar(&o.selftests, "only", nil, "run only those of Linux's self-tests whose names begin with one of `PREFIXES`, separated by commas")
+	pflag.StringSliceVar(&o.only, "only", nil, "run only those self-tests and scenarios of programs whose names begin with one of `PREFIXES`, separated by commas")
 	fetch := pflag.Bool("fetch", false, "only fetch the sources of Linux's self-tests, which make test needs")
 	pflag.Parse()
 	o.suites = pflag.Args()
@@ -101,7 +101,7 @@ type options struct {
 	work        string
 	linuxInQEMU bool
 	suites      []string // the suites to run; all if empty
-	selftests   []string // prefixes of the self-tests to run; all if empty
+	only        []string // prefixes of the self-tests and scenarios to run; all if empty
 }
 
 // prepare creates the work directory and sets workDirectory.
@@ -151,6 +151,16 @@ func run(o options) error {
 		rows = append(rows, results...)
 		short = !report(s.name, results, s.wanted()) || short
 	}
+	if o.wants(programsName) {
+		work := filepath.Join(workDirectory, programsName)
+		results, err := runPrograms(baseline, work, o.only)
+		if err != nil {
+			return fmt.Errorf("%s: %w", programsName, err)
+		}
+		rows = append(rows, results...)
+		reportPrograms(results, work)
+		short = !report(programsName, results, defaultGoal) || short
+	}
 	if len(rows) > 0 {
 		old, _ := os.ReadFile(o.output) // does not exist before the first run
 		if err := writeTable(o.output, append(rows, otherRows(string(old), suitesOf(rows))...)); err != nil {
@@ -158,7 +168,7 @@ func run(o options) error {
 		}
 	}
 	if o.wants(selftestsName) {
-		if err := runSelftests(filepath.Join(workDirectory, selftestsName), o.selftests, linux, os.Stdout); err != nil {
+		if err := runSelftests(filepath.Join(workDirectory, selftestsName), o.only, linux, os.Stdout); err != nil {
 			return err
 		}
 	}
