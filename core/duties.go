@@ -8,6 +8,7 @@ import (
 
 	"slowpath/arch/amd64"
 	"slowpath/entry"
+	"slowpath/ptrace"
 	"slowpath/sched"
 	"slowpath/syscall"
 	"slowpath/task"
@@ -28,6 +29,7 @@ func NewDuties(s *sched.Scheduler) (*entry.Table[*task.Task], error) {
 			return entry.Proceed
 		}},
 	}
+	handlers = append(handlers, ptrace.Handlers()...)
 	return entry.NewTable(entry.Duties(), append(handlers, unraised()...)...)
 }
 
@@ -50,7 +52,7 @@ func unraised() []entry.Handlers[*task.Task] {
 	var handlers []entry.Handlers[*task.Task]
 	for _, d := range entry.Duties() {
 		switch d.Flag {
-		case entry.SyscallTrace, entry.SyscallEmu, entry.SingleStep, entry.Seccomp,
+		case entry.SingleStep, entry.Seccomp,
 			entry.SyscallTracepoint, entry.SyscallAudit, entry.NoHZ, entry.Uprobe:
 			handlers = append(handlers, reportUnraised(d))
 		}

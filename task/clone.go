@@ -159,6 +159,7 @@ func (t *Task) tryClone(a CloneArgs) (int, error) {
 	abandon = nil
 	t.kernel.Start(child)
 	parts.started(t, child, &a)
+	t.awaitVfork(child, tid)
 	return tid, nil
 }
 
@@ -263,7 +264,7 @@ func (t *Task) storeIDs(child *Task, a *CloneArgs, tid int) {
 		t.StoreUint32(a.ParentTID, uint32(tid))
 	}
 	if a.Flags&unix.CLONE_CHILD_SETTID != 0 {
-		child.MM.WriteRemote(a.ChildTID, wordBytes(uint32(tid)), false)
+		child.MM.WriteRemote(a.ChildTID, wordBytes(uint32(tid)), mm.ByProtection)
 	}
 }
 
@@ -286,4 +287,5 @@ func (child *Task) silence() {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	child.exitSignal = 0
+	k.untrace(child)
 }

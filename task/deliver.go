@@ -36,12 +36,15 @@ func (t *Task) DeliverSignals(f *amd64.Frame) {
 // deliverPending delivers the signals that are pending.
 func (t *Task) deliverPending(f *amd64.Frame) {
 	for {
-		next, ok := t.nextSignal()
-		if !ok {
+		next := &t.delivering
+		if !t.nextSignal(next) {
 			break
 		}
 		t.restartForHandler(f, next.action.Flags)
-		t.handle(f, &next)
+		t.handle(f, next)
+		if !t.Interrupted() {
+			return // handle has computed SIGPENDING: nothing else is pending
+		}
 	}
 	if t.Exiting() {
 		return
@@ -53,38 +56,51 @@ func (t *Task) deliverPending(f *amd64.Frame) {
 	}
 }
 
-// nextSignal handles every signal that needs no handler, and returns the next one
+// nextSignal handles every signal that needs no handler, and stores the next one
 // that does. It reports false if there is none, or if the task must exit.
-func (t *Task) nextSignal() (delivery, bool) {
+func (t *Task) nextSignal(next *delivery) bool {
 	for !t.Exiting() {
-		info, result := t.takeSignal()
+		result := t.takeSignal(&next.info)
 		switch result {
 		case noSignal:
-			return delivery{}, false
+			return false
 		case stopOrExit:
 			continue
 		}
-		t.group.Timers.signalTaken(&info)
-		if next, caught := t.act(info); caught {
-			return next, true
+		t.group.Timers.signalTaken(&next.info)
+		if result != signalTaken && !t.stopForSignal(&next.info, result.queue()) {
+			continue
+		}
+		if t.act(next) {
+			return true
 		}
 	}
-	return delivery{}, false
+	return false
 }
 
 // takeResult says what takeSignal has done.
 type takeResult uint8
 
 const (
-	noSignal    takeResult = iota // nothing is pending
-	stopOrExit                    // it handled a stop or an exit, and took no signal
-	signalTaken                   // it took a signal
+	noSignal           takeResult = iota // nothing is pending
+	stopOrExit                           // it handled a stop or an exit, and took no signal
+	signalTaken                          // it took a signal
+	threadSignalTraced                   // it took a signal to the thread, which the tracer must see first
+	sharedSignalTraced                   // it took a signal to the process, which the tracer must see first
 )
 
-// takeSignal removes and returns the next pending signal. A stop and an exit come
+// queue returns the queue of a signal that the tracer must see first.
+func (r takeResult) queue() SignalQueue {
+	if r == sharedSignalTraced {
+		return ProcessQueue
+	}
+	return ThreadQueue
+}
+
+// takeSignal removes and stores the next pending signal. A stop and an exit come
 // first: if the process has a stop to report, must exit or must stop, takeSignal does
 // that instead. It sleeps while the task is stopped.
-func (t *Task) takeSignal() (signal.Info, takeResult) {
+func (t *Task) takeSignal(info *signal.Info) takeResult {
 	g := t.group
 	locked := guard.Lock(&g.mu)
 	defer locked.Release()
@@ -94,42 +110,60 @@ func (t *Task) takeSignal() (signal.Info, takeResult) {
 		g.stop.notice = noNotice
 		locked.Release()
 		g.notifyStopped(notice)
-		return signal.Info{}, stopOrExit
+		return stopOrExit
 	case g.groupExit || t.killed.Load():
 		status := g.exitStatus
 		if !g.groupExit {
 			status = 0 // killed by another thread's execve(2); the process goes on
 		}
+		t.pending.Set.Remove(unix.SIGKILL) // the exit has begun: see fatal
 		t.requestExit(status)
-		return signal.Info{}, stopOrExit
-	case t.stopping:
+		return stopOrExit
+	case t.stopping && t.tracer == nil:
 		t.stopHere(&locked)
-		return signal.Info{}, stopOrExit
+		return stopOrExit
+	case t.stopping || t.trapStop || t.trapNotify:
+		t.stopForJobControl(&locked)
+		return stopOrExit
 	}
-	info, ok := t.dequeue(t.blocked)
+	queue := t.dequeue(t.blocked, info)
 	t.recalculate()
-	if !ok {
-		return signal.Info{}, noSignal
-	}
-	return info, signalTaken
+	return t.taken(info, queue)
 }
 
-// dequeue takes the next signal that is not in blocked. The thread's own signals
-// come before those of the process. The group's lock is held.
-func (t *Task) dequeue(blocked signal.Set) (signal.Info, bool) {
+// taken returns the result of takeSignal for a signal that was taken from queue, which
+// is nil if there was none. The group's lock is held.
+func (t *Task) taken(info *signal.Info, queue *signal.Pending) takeResult {
+	switch {
+	case queue == nil:
+		return noSignal
+	case t.tracer == nil || t.group.Actions().Immutable(info.Signo):
+		return signalTaken
+	}
+	t.stopTaken = true // the tracer may change the signal to one that stops
+	if queue == &t.pending {
+		return threadSignalTraced
+	}
+	return sharedSignalTraced
+}
+
+// dequeue takes the next signal that is not in blocked, stores it, and returns the queue that
+// it was in, or nil if there is none. The thread's own signals come before those of
+// the process. The group's lock is held.
+func (t *Task) dequeue(blocked signal.Set, info *signal.Info) *signal.Pending {
 	for _, queue := range [...]*signal.Pending{&t.pending, &t.group.shared} {
 		if s := queue.Next(blocked); s != 0 {
-			info, ok := queue.Take(s)
+			queue.Take(s, info)
 			if signal.Stops.Has(s) {
 				t.stopTaken = true
 			}
 			if s == unix.SIGALRM && queue == &t.group.shared {
 				t.group.alarmTaken = true
 			}
-			return info, ok
+			return queue
 		}
 	}
-	return signal.Info{}, false
+	return nil
 }
 
 // recalculate sets SIGPENDING if the task has a signal to handle, and clears it
@@ -139,37 +173,39 @@ func (t *Task) dequeue(blocked signal.Set) (signal.Info, bool) {
 func (t *Task) recalculate() {
 	g := t.group
 	deliverable := (t.pending.Set | g.shared.Set) &^ t.blocked
-	if deliverable != 0 || t.stopping || t.killed.Load() || g.stop.notice != noNotice {
+	if deliverable != 0 || t.stopping || t.trapStop || t.trapNotify || t.killed.Load() || g.stop.notice != noNotice {
 		entry.Raise(&t.Frame.ThreadFlags, entry.SigPending)
 		return
 	}
 	entry.Lower(&t.Frame.ThreadFlags, entry.SigPending)
 }
 
-// act carries out a signal's action. It reports whether a handler must run.
-func (t *Task) act(info signal.Info) (delivery, bool) {
-	g, s := t.group, info.Signo
+// act carries out the action of a signal. It reports whether a handler must run, and
+// then stores the action.
+func (t *Task) act(next *delivery) bool {
+	g, s := t.group, next.info.Signo
 	action := g.Actions().Claim(s)
 	if action.Caught() {
-		return delivery{info, action}, true
+		next.action = action
+		return true
 	}
 	if action.Handler == signal.SIG_IGN {
-		return delivery{}, false
+		return false
 	}
 	what := signal.DefaultOf(s)
 	if what == signal.Ignore || what == signal.Continue || g.protects(s) {
-		return delivery{}, false
+		return false
 	}
 	if what == signal.Stop {
 		t.stopBySignal(s)
-		return delivery{}, false
+		return false
 	}
 	if what == signal.Core {
-		t.dieOfCoreSignal(&info)
-		return delivery{}, false
+		t.dieOfCoreSignal(&next.info)
+		return false
 	}
 	t.ExitGroup(SignalStatus(s))
-	return delivery{}, false
+	return false
 }
 
 // protects reports whether the process is init and s may not do its default
@@ -186,7 +222,7 @@ func (t *Task) handle(f *amd64.Frame, d *delivery) {
 	if t.rseq.Address != 0 {
 		t.serveRSeq(f, d.info.Signo) // it reads the interrupted RIP, which the frame replaces
 	}
-	saved := t.Blocked()
+	saved := t.blocked
 	if t.suspended {
 		saved = t.suspendMask
 	}
@@ -195,7 +231,7 @@ func (t *Task) handle(f *amd64.Frame, d *delivery) {
 		return
 	}
 	t.suspended = false
-	blocked := t.Blocked() | d.action.Mask
+	blocked := t.blocked | d.action.Mask
 	if d.action.Flags&signal.SA_NODEFER == 0 {
 		blocked.Add(d.info.Signo)
 	}

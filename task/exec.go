@@ -46,13 +46,25 @@ const maxScriptDepth = 5
 //
 // Errors: those of execve(2).
 func (t *Task) Exec(r ExecRequest) error {
+	tid := t.TID()
 	if err := t.checkArguments(&r); err != nil {
 		return err
 	}
+	if err := t.execute(&r); err != nil {
+		return err
+	}
+	t.kernel.subsystems.executed(t, tid)
+	return nil
+}
+
+// execute replaces the program. While it runs, nobody attaches to the process by
+// ptrace(2).
+func (t *Task) execute(r *ExecRequest) error {
+	defer t.group.execGuard()()
 	directories := t.FS
 	safety := t.beginExec()
 	defer func() { directories.EndExec(safety == safeExec) }()
-	p, err := t.findProgram(&r, safety)
+	p, err := t.findProgram(r, safety)
 	if err != nil {
 		return err
 	}

@@ -47,7 +47,7 @@ func (t *Task) endOtherThreads() error {
 		return unix.EAGAIN
 	}
 	g := t.group
-	err := t.BlockKillable(&g.done, waitReadable, 0, t.isAlone)
+	err := t.BlockKillable(&g.done, waitReadable, 0, t.mayExecute)
 	if err == nil {
 		t.kernel.makeLeader(t)
 	}
@@ -79,8 +79,22 @@ func (t *Task) killOtherThreads() bool {
 	return true
 }
 
-// isAlone reports whether all other threads have exited. The leader then is a
-// zombie: it is not released, because the process has its id.
+// mayExecute reports whether all other threads were released, except the leader, which
+// is a zombie: the process has its id. A thread that is traced is released when its
+// tracer has waited for it, as on Linux.
+func (t *Task) mayExecute() bool {
+	g := t.group
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for i, other := range g.threads {
+		if other != t && (i > 0 || exitState(other.exitState.Load()) == alive) {
+			return false
+		}
+	}
+	return true
+}
+
+// isAlone reports whether all other threads have exited.
 func (t *Task) isAlone() bool {
 	g := t.group
 	g.mu.Lock()
@@ -102,6 +116,7 @@ func (k *Kernel) makeLeader(t *Task) {
 	if old == t {
 		return
 	}
+	k.untrace(old)
 	number := t.id
 	number.task = nil
 	k.pids.release(number)

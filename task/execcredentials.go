@@ -77,6 +77,8 @@ const (
 	// sharedExec: another process shares the root and working directory
 	// (CLONE_FS). It could change them under a privileged program.
 	sharedExec
+	// tracedExec: the tracer could control a privileged program.
+	tracedExec
 	// noNewPrivileges: PR_SET_NO_NEW_PRIVS is set.
 	noNewPrivileges
 )
@@ -84,6 +86,7 @@ const (
 // execCredentials computes the identity of p after the execution of file (execve(2),
 // capabilities(7); Linux: bprm_fill_uid, cap_bprm_creds_from_file).
 func (t *Task) execCredentials(p *program, file *fs.File, safety execSafety) {
+	safety = t.restrictTraced(safety)
 	if t.noNewPrivs.Load() {
 		safety = noNewPrivileges
 	}
@@ -154,6 +157,15 @@ func (t *Task) beginExec() execSafety {
 		return safeExec
 	}
 	return sharedExec
+}
+
+// restrictTraced returns tracedExec in place of safeExec if the task is traced by a
+// task without CAP_SYS_PTRACE (execve(2); Linux: ptracer_capable).
+func (t *Task) restrictTraced(safety execSafety) execSafety {
+	if safety == safeExec && t.tracerLacksPrivilege() {
+		return tracedExec
+	}
+	return safety
 }
 
 // usesDirectories reports whether the task's root and working directory are c. Any

@@ -33,6 +33,7 @@ func (t *Task) ExitGroup(status Status) {
 		status = 0 // by another thread's execve(2)
 	default:
 		g.startExit(status)
+		t.pending.Set.Remove(unix.SIGKILL) // the exit has begun: see fatal
 	}
 	t.requestExit(status)
 }
@@ -83,6 +84,7 @@ func (t *Task) runUserLoop() {
 // others to be released.
 func (t *Task) exit() {
 	t.SetExiting()
+	t.kernel.subsystems.beforeExit(t)
 	t.last = t.group.threadExits()
 	t.kernel.subsystems.exit(t)
 	t.contained("the end of its exit", t.kernel.finishExit)
@@ -109,7 +111,7 @@ func (g *ThreadGroup) threadExits() (last bool) {
 	if last && !g.groupExit {
 		// The status of the process is its leader's, even if the leader exited
 		// first.
-		g.groupExit, g.exitStatus = true, g.threads[0].exitStatus
+		g.groupExit, g.exitImplied, g.exitStatus = true, true, g.threads[0].exitStatus
 	}
 	return last
 }
@@ -124,6 +126,7 @@ func (k *Kernel) finishExit(t *Task) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	g := t.group
+	k.releaseTracees(t)
 	if t.last {
 		k.sessionLeaderExited(g)
 		k.reparentChildren(g)
@@ -133,10 +136,41 @@ func (k *Kernel) finishExit(t *Task) {
 	}
 	t.exitState.Store(uint32(zombie))
 	g.countEnded(t)
-	if t != g.leader() {
+	switch {
+	case t.tracer != nil: // it stays until the tracer has waited for it
+		k.signalThreadEnd(t)
+	case t != g.leader():
 		k.releaseThread(t)
 	}
-	if g.ThreadCount() == 1 && exitState(g.leader().exitState.Load()) == zombie {
+	k.checkEnded(g)
+}
+
+// signalThreadEnd tells the tracer of the exit of a thread. If the process ends with
+// it, processEnded does so. The kernel's lock is held.
+func (k *Kernel) signalThreadEnd(t *Task) {
+	if t == t.group.leader() && t.group.ThreadCount() == 1 {
+		return
+	}
+	t.tracer.group.Signal(t.threadInfo(t.waitStatus().childCode()))
+	t.tracer.group.childWait.Wake(waitReadable)
+}
+
+// waitStatus returns the status of a zombie for its tracer. The kernel's lock is held.
+func (t *Task) waitStatus() Status {
+	g := t.group
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.groupExit && !g.exitImplied {
+		return g.exitStatus
+	}
+	return t.exitStatus
+}
+
+// checkEnded makes the process a zombie if only its leader is left, a zombie itself.
+// Otherwise it wakes a thread that waits for the exit of the others. The kernel's lock
+// is held.
+func (k *Kernel) checkEnded(g *ThreadGroup) {
+	if g.ThreadCount() == 1 && !g.exited && exitState(g.leader().exitState.Load()) == zombie {
 		k.processEnded(g)
 	} else if g.threadWaits() {
 		g.done.Wake(waitReadable)
@@ -162,6 +196,7 @@ func (g *ThreadGroup) threadWaits() bool {
 // releaseThread removes a thread that nobody can wait for. The kernel's lock is
 // held.
 func (k *Kernel) releaseThread(t *Task) {
+	k.untrace(t)
 	g := t.group
 	locked := guard.Lock(&g.mu)
 	defer locked.Release()
@@ -186,26 +221,35 @@ func (k *Kernel) releaseThread(t *Task) {
 func (k *Kernel) processEnded(g *ThreadGroup) {
 	g.exited = true
 	g.done.Wake(waitReadable | waitHangUp)
-	leader := g.leader()
+	k.reportEnd(g)
+}
+
+// reportEnd notifies the parent of a zombie, and reaps it if the parent ignores its
+// children or there is none. The kernel's lock is held.
+func (k *Kernel) reportEnd(g *ThreadGroup) {
 	if g.parent == nil {
 		k.initEnded(g)
 		return
 	}
-	if k.notifyParent(g, leader.exitSignal) {
+	if k.notifyParent(g, g.leader().exitSignal) {
 		k.reap(g)
 	}
 }
 
 // notifyParent sends the exit signal and wakes wait4(2). It reports whether the
 // process must be reaped because its parent ignores SIGCHLD or has set
-// SA_NOCLDWAIT.
+// SA_NOCLDWAIT. If the leader is traced, the tracer is notified instead, and must wait
+// for the process in any case (Linux: do_notify_parent).
 func (k *Kernel) notifyParent(g *ThreadGroup, exitSignal signal.Signal) (reap bool) {
 	parent := g.parent
 	code, status := g.exitStatus.childCode()
-	if exitSignal == unix.SIGCHLD {
-		action := parent.Actions().Get(unix.SIGCHLD)
-		reap = action.Handler == signal.SIG_IGN || action.Flags&signal.SA_NOCLDWAIT != 0
-		if action.Handler == signal.SIG_IGN {
+	leader := g.leader()
+	switch {
+	case leader.reparented():
+		parent, exitSignal = leader.tracer.group, unix.SIGCHLD
+	case leader.tracer == nil && exitSignal == unix.SIGCHLD:
+		reap = parent.ignoresChildren()
+		if parent.Actions().Handler(unix.SIGCHLD) == signal.SIG_IGN {
 			exitSignal = 0
 		}
 	}
@@ -220,6 +264,7 @@ func (k *Kernel) notifyParent(g *ThreadGroup, exitSignal signal.Signal) (reap bo
 
 // reap removes a zombie. The kernel's lock is held.
 func (k *Kernel) reap(g *ThreadGroup) {
+	k.untrace(g.leader())
 	if parent := g.parent; parent != nil {
 		parent.removeChild(g)
 	}

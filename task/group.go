@@ -54,13 +54,18 @@ type ThreadGroup struct {
 	groupExit  bool   // every thread must exit, with exitStatus
 	exitStatus Status // of exit_group(2), or of the fatal signal
 	dumper     *Task  // the thread that writes a core file, or nil
-	execTask   *Task  // the thread that waits in execve(2) for the others, or nil
+	// exitImplied means that the last thread has exited, and no thread has asked for
+	// the exit of the process.
+	exitImplied bool
+	execTask    *Task // the thread that waits in execve(2) for the others, or nil
+	execs       int   // threads in execve(2): see execGuard
 
 	stop       stopState
 	unkillable bool       // init: signals with the default action do nothing
 	endedTimes Usage      // of threads that have exited
 	alarmTaken bool       // a SIGALRM of the process was dequeued: see Timers.restartReal
 	posted     wait.Queue // woken when a signal becomes pending: signalfd(2)
+	execDone   wait.Queue // woken at the end of execve(2): see execGuard
 }
 
 // processSubsystem is the thread group: a thread joins its parent's, a process

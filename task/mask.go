@@ -20,6 +20,10 @@ func (t *Task) Blocked() signal.Set {
 	return t.blocked
 }
 
+// OwnBlocked is Blocked for the task's own goroutine. It needs no lock, because only
+// that goroutine changes the set while the task runs.
+func (t *Task) OwnBlocked() signal.Set { return t.blocked }
+
 // SetBlocked sets the blocked signals; SIGKILL and SIGSTOP are left out. Pending
 // signals of the process that the task newly blocks are retargeted to other
 // threads. Only the task's own goroutine calls it.
@@ -75,7 +79,7 @@ func (t *Task) Suspend(set signal.Set) error {
 // pselect(2), epoll_pwait(2). The caller must call RestoreBlocked.
 func (t *Task) BlockTemporarily(set signal.Set) {
 	if !t.suspended {
-		t.suspendMask = t.Blocked()
+		t.suspendMask = t.blocked
 		t.suspended = true
 	}
 	t.SetBlocked(set)
@@ -146,18 +150,17 @@ func (t *Task) waitFor(set signal.Set) {
 
 // TakeSignal removes and returns a pending signal of set. The thread's own
 // signals come first. Only the task's own goroutine calls it.
-func (t *Task) TakeSignal(set signal.Set) (signal.Info, bool) {
+func (t *Task) TakeSignal(set signal.Set) (info signal.Info, taken bool) {
 	locked := guard.Lock(&t.group.mu)
 	defer locked.Release()
-	info, ok := t.dequeue(^set)
-	if ok {
-		t.recalculate()
+	queue := t.dequeue(^set, &info)
+	if queue == nil {
+		return info, false
 	}
+	t.recalculate()
 	locked.Release()
-	if ok {
-		t.group.Timers.signalTaken(&info)
-	}
-	return info, ok
+	t.group.Timers.signalTaken(&info)
+	return info, true
 }
 
 // SignalsPosted returns the queue that is woken when a signal becomes pending for

@@ -26,7 +26,7 @@ func (k *Kernel) reparentChildren(g *ThreadGroup) {
 		k.signalParentDeath(child)
 		child.setParent(reaper)
 		if reaper == nil {
-			if child.exited {
+			if child.exited && child.leader().tracer == nil {
 				k.reap(child)
 			}
 			continue
@@ -34,7 +34,7 @@ func (k *Kernel) reparentChildren(g *ThreadGroup) {
 		child.leader().parentTask = reaper.leader()
 		child.leader().exitSignal = unix.SIGCHLD
 		reaper.children = append(reaper.children, child)
-		if child.exited && k.notifyParent(child, unix.SIGCHLD) {
+		if child.exited && child.leader().tracer == nil && k.notifyParent(child, unix.SIGCHLD) {
 			k.reap(child)
 			continue
 		}

@@ -53,12 +53,14 @@ func (s *signalFD) take() (signal.Info, bool) {
 	g := s.task.group
 	locked := guard.Lock(&g.mu)
 	defer locked.Release()
-	info, ok := s.task.dequeue(^signal.Set(s.set.Load()))
+	var info signal.Info
+	queue := s.task.dequeue(^signal.Set(s.set.Load()), &info)
 	locked.Release()
-	if ok {
-		g.Timers.signalTaken(&info)
+	if queue == nil {
+		return signal.Info{}, false
 	}
-	return info, ok
+	g.Timers.signalTaken(&info)
+	return info, true
 }
 
 // Readiness implements fs.FileOperations.

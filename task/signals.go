@@ -52,6 +52,7 @@ func (t *Task) withdrawFromSignals() {
 		g.retarget(t, ^t.blocked)
 	}
 	stopped := t.joinStop()
+	t.endTrapping()
 	locked.Release()
 	if stopped {
 		g.notifyStopped(noticeStopped)

@@ -23,6 +23,8 @@ const (
 	Uninterruptible
 	// Stopped: stopped by job control, until SIGCONT or a fatal signal.
 	Stopped
+	// Traced: in a ptrace stop: see Trap.
+	Traced
 )
 
 // Interrupted reports whether SIGPENDING is set. A system call that would sleep
@@ -112,7 +114,8 @@ func (t *Task) sleepEnds(mode SleepMode) bool {
 }
 
 // StateLetter returns the state of proc(5): R runnable, S interruptible sleep, D
-// uninterruptible sleep, T stopped, Z zombie, X dead. Any goroutine may call it.
+// uninterruptible sleep, T stopped, t in a
+// ptrace stop, Z zombie, X dead. Any goroutine may call it.
 func (t *Task) StateLetter() byte {
 	switch exitState(t.exitState.Load()) {
 	case zombie:
@@ -120,5 +123,5 @@ func (t *Task) StateLetter() byte {
 	case dead:
 		return 'X'
 	}
-	return "RSDDT"[t.mode.Load()]
+	return "RSDDTt"[t.mode.Load()]
 }

@@ -22,7 +22,13 @@ func (t *Task) stopBySignal(s signal.Signal) {
 	if !t.stopTaken || g.groupExit {
 		return
 	}
-	g.beginStop(s)
+	if !t.stopping {
+		g.beginStop(s)
+	}
+	if t.tracer != nil {
+		t.trapStop = true // takeSignal reports the stop to the tracer
+		return
+	}
 	t.stopHere(&locked)
 }
 
@@ -33,20 +39,25 @@ func (t *Task) inOrphanedGroup() bool {
 	return t.group.pgrp.orphaned(nil)
 }
 
-// beginStop makes every thread stop before it returns to user mode. The group's
-// lock is held.
+// beginStop makes every thread stop before it returns to user mode. A tracee that
+// its tracer has resumed during a stop may begin another; the process stays stopped
+// by the first signal. The group's lock is held (Linux: do_signal_stop).
 func (g *ThreadGroup) beginStop(s signal.Signal) {
-	if g.stop.count > 0 {
-		return // a stop has already begun
+	if !g.stop.stopped {
+		g.stop.signal = s
 	}
-	g.stop.signal = s
+	g.stop.count = 0
 	for _, t := range g.threads {
-		if t.stopped || t.ended {
+		if t.stopped || !t.mayStop() {
 			continue
 		}
-		t.stopping = true
+		t.stopping, t.awaited, t.stopSignal = true, true, s
 		g.stop.count++
-		t.Raise(entry.SigPending)
+		if t.seized {
+			t.notifyTrap()
+		} else {
+			t.Raise(entry.SigPending)
+		}
 	}
 }
 
@@ -70,10 +81,11 @@ func (t *Task) stopHere(locked *guard.Held) {
 // joinStop counts the thread as stopped, and reports whether it was the last
 // one. The group's lock is held (Linux: task_participate_group_stop).
 func (t *Task) joinStop() (last bool) {
-	if !t.stopping {
+	awaited := t.stopping && t.awaited
+	t.stopping, t.awaited = false, false
+	if !awaited {
 		return false
 	}
-	t.stopping = false
 	stop := &t.group.stop
 	if stop.count--; stop.count > 0 || stop.stopped {
 		return false
@@ -94,8 +106,10 @@ func (g *ThreadGroup) resume() {
 	}
 	for _, t := range g.threads {
 		t.stopTaken = false
-		t.stopping = false
-		if t.stopped {
+		t.stopping, t.awaited = false, false
+		if t.seized {
+			t.notifyTrap()
+		} else if t.stopped {
 			t.stopped = false
 			t.Sleeper.Wake()
 		}
@@ -107,24 +121,22 @@ func (g *ThreadGroup) resume() {
 }
 
 // notifyStopped sends SIGCHLD to the parent, unless it has set SA_NOCLDSTOP, and
-// wakes its wait4(2).
+// wakes its wait4(2). If SIGCONT was sent, it also notifies a tracer of the leader.
 func (g *ThreadGroup) notifyStopped(notice stopNotice) {
 	k := g.kernel
 	k.mu.RLock()
 	defer k.mu.RUnlock()
-	parent := g.parent
-	if parent == nil {
-		return
-	}
 	code, status := int32(signal.CLD_STOPPED), g.stopSignal()
 	if notice == noticeContinued {
 		code, status = signal.CLD_CONTINUED, unix.SIGCONT
 	}
-	action := parent.Actions().Get(unix.SIGCHLD)
-	if action.Handler != signal.SIG_IGN && action.Flags&signal.SA_NOCLDSTOP == 0 {
-		parent.Signal(g.childInfo(code, int32(status)))
+	info := func() signal.Info { return g.childInfo(code, int32(status)) }
+	if g.parent != nil {
+		g.parent.notifyOfStop(info)
 	}
-	parent.childWait.Wake(waitReadable)
+	if leader := g.leader(); notice == noticeContinued && leader.reparented() {
+		leader.tracer.group.notifyOfStop(info)
+	}
 }
 
 // stopSignal returns the signal that stopped the process, or 0.

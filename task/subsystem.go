@@ -31,6 +31,9 @@ type Subsystem struct {
 	// Started runs on the parent's goroutine after the child was started. The
 	// child may have ended since.
 	Started func(parent, child *Task, a *CloneArgs)
+	// VforkDone runs on the parent's goroutine after the wait of CLONE_VFORK has
+	// ended because the child no longer uses the memory. child is its thread id.
+	VforkDone func(parent *Task, child int)
 	// LeaveMemory runs before the task gives up its address space, in execve
 	// and in exit, while the memory can still be accessed (Linux:
 	// mm_release).
@@ -39,6 +42,20 @@ type Subsystem struct {
 	// have ended, and execve can no longer fail. Kernel.Spawn calls it before
 	// the task has an id (TID is 0, and PID must not be called).
 	Exec func(t *Task, x *Execution)
+	// Executed runs when execve has succeeded and every Exec function has run.
+	// oldTID is the thread id before: it changes if the thread was not the leader.
+	Executed func(t *Task, oldTID int)
+	// BeforeExit runs at the beginning of an exit, when the task still has all of
+	// its parts. status is its exit status.
+	BeforeExit func(t *Task, status Status)
+	// Untraced runs when the task's tracer has detached from it or has exited. The
+	// kernel's lock is held, and the task may be running: the function must not
+	// sleep, or take a lock under which a method of Kernel, ThreadGroup or Task is
+	// called.
+	Untraced func(t *Task)
+	// SeccompTrace is SECCOMP_RET_TRACE: see Task.SeccompTrace. At most one row has
+	// it.
+	SeccompTrace func(t *Task, data uint16) (traced bool)
 	// Exit releases the part. It runs on the task's own goroutine, or on its
 	// parent's if the child could not be started.
 	Exit func(t *Task)
@@ -184,6 +201,53 @@ func (s *subsystems) leaveMemory(t *Task) {
 			leave(t)
 		}
 	}
+}
+
+func (s *subsystems) vforkDone(parent *Task, child int) {
+	for i := range s.rows {
+		if s.rows[i].VforkDone != nil {
+			s.rows[i].VforkDone(parent, child)
+		}
+	}
+}
+
+func (s *subsystems) executed(t *Task, oldTID int) {
+	for i := range s.rows {
+		if s.rows[i].Executed != nil {
+			s.rows[i].Executed(t, oldTID)
+		}
+	}
+}
+
+func (s *subsystems) beforeExit(t *Task) {
+	for i := range s.rows {
+		if before := s.rows[i].BeforeExit; before != nil {
+			t.contained(s.rows[i].Name, func(t *Task) { before(t, t.exitStatus) })
+		}
+	}
+}
+
+func (s *subsystems) untraced(t *Task) {
+	for i := range s.rows {
+		if s.rows[i].Untraced != nil {
+			s.rows[i].Untraced(t)
+		}
+	}
+}
+
+// SeccompTrace stops the task for a tracer that has set PTRACE_O_TRACESECCOMP. It
+// reports false if there is none. data is SECCOMP_RET_DATA of the filter
+// (seccomp(2), SECCOMP_RET_TRACE). Only the task's own goroutine calls it, at the
+// entry of a system call; it sleeps. The tracer may have changed the call, and the
+// task may have been killed.
+func (t *Task) SeccompTrace(data uint16) (traced bool) {
+	rows := t.kernel.subsystems.rows
+	for i := range rows {
+		if rows[i].SeccompTrace != nil {
+			return rows[i].SeccompTrace(t, data)
+		}
+	}
+	return false
 }
 
 func (s *subsystems) exec(t *Task, x *Execution) {

@@ -45,6 +45,8 @@ type Task struct {
 	// it.
 	Accounting Accounting
 
+	tracing
+
 	kernel      *Kernel
 	group       *ThreadGroup
 	id          *pid
@@ -76,6 +78,7 @@ type Task struct {
 	lastFault     signal.Fault
 	machineChecks []amd64.MachineCheckRecord // to serve before user mode
 	scratch       signal.Scratch
+	delivering    delivery // of DeliverSignals
 
 	// Written by the task, read by any goroutine.
 	tid          atomic.Int32
@@ -93,6 +96,7 @@ type Task struct {
 	waited    signal.Set // the real mask during rt_sigtimedwait(2)
 	ended     bool       // exiting: signals go to other threads
 	stopping  bool       // must join the group stop
+	awaited   bool       // stopping, and the group stop counts it
 	stopped   bool       // has joined it
 	stopTaken bool       // a stop signal was dequeued, and no SIGCONT came since
 	counted   bool       // Accounting is included in the group's endedTimes

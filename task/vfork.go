@@ -18,11 +18,6 @@ var vforkSubsystem = Subsystem{
 		}
 		return nil
 	},
-	Started: func(parent, child *Task, _ *CloneArgs) {
-		if child.vfork != nil {
-			child.vfork.wait(parent)
-		}
-	},
 	LeaveMemory: func(t *Task) {
 		if t.vfork != nil {
 			t.vfork.release()
@@ -36,9 +31,16 @@ type vforkWait struct {
 	queue    wait.Queue
 }
 
-// wait sleeps until release. Only death interrupts it.
-func (v *vforkWait) wait(t *Task) {
-	t.BlockKillable(&v.queue, waitReadable, 0, v.released.Load)
+// awaitVfork sleeps until child no longer uses the memory of t. Only death
+// interrupts it. tid is the id of child.
+func (t *Task) awaitVfork(child *Task, tid int) {
+	v := child.vfork
+	if v == nil {
+		return
+	}
+	if t.BlockKillable(&v.queue, waitReadable, 0, v.released.Load) == nil {
+		t.kernel.subsystems.vforkDone(t, tid)
+	}
 }
 
 // release wakes the parent. Later calls do nothing.

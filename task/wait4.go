@@ -68,37 +68,37 @@ func (t *Task) checkChildren(r *WaitRequest) (WaitResult, error) {
 		if !r.selects(t, child) {
 			continue
 		}
-		possible = true
-		if result, changed := k.checkChild(r, child); changed {
+		result, outcome := k.checkChild(r, child)
+		if outcome == childChanged {
 			return result, nil
 		}
+		possible = possible || outcome == childMayChange
 	}
-	if !possible {
+	result, outcome := t.checkTracees(r)
+	if outcome == childNeverChanges && !possible {
 		return WaitResult{}, unix.ECHILD
 	}
-	return WaitResult{}, nil
+	return result, nil
 }
+
+// waitOutcome is what a child or tracee means for a WaitRequest.
+type waitOutcome uint8
+
+const (
+	childNeverChanges waitOutcome = iota // the request cannot wait for it
+	childMayChange                       // it may change as requested
+	childChanged                         // it has changed as requested
+)
 
 // consumes reports whether a change is reported only once.
 func (r *WaitRequest) consumes() bool { return r.Options&unix.WNOWAIT == 0 }
 
 // selects reports whether the request includes this child.
 func (r *WaitRequest) selects(t *Task, child *ThreadGroup) bool {
-	switch r.Kind {
-	case WaitPID:
-		if child.id.number != r.ID {
-			return false
-		}
-	case WaitPIDFD:
-		if child != r.Process {
-			return false
-		}
-	case WaitProcessGroup:
-		if child.pgrp.id.number != r.ID {
-			return false
-		}
-	}
 	leader := child.leader()
+	if !r.selectsID(leader) {
+		return false
+	}
 	if r.Options&unix.WNOTHREAD != 0 && leader.parentTask != t {
 		return false
 	}
@@ -106,24 +106,48 @@ func (r *WaitRequest) selects(t *Task, child *ThreadGroup) bool {
 	return r.Options&unix.WALL != 0 || clone == (r.Options&unix.WCLONE != 0)
 }
 
+// selectsID reports whether the request includes this thread by its ids.
+func (r *WaitRequest) selectsID(t *Task) bool {
+	g := t.group
+	switch r.Kind {
+	case WaitPID:
+		return t.TID() == r.ID
+	case WaitPIDFD:
+		return g == r.Process && t == g.leader()
+	case WaitProcessGroup:
+		return g.pgrp.id.number == r.ID
+	}
+	return true
+}
+
 // checkChild returns the change that the request waits for, if the child has
-// changed. Without WNOWAIT it consumes the change.
-func (k *Kernel) checkChild(r *WaitRequest, child *ThreadGroup) (WaitResult, bool) {
+// changed. Without WNOWAIT it consumes the change. A child that another process
+// traces has not ended for its parent until the tracer has waited for it. If the
+// parent traces it, its ptrace stops replace its stops (Linux: wait_consider_task).
+func (k *Kernel) checkChild(r *WaitRequest, child *ThreadGroup) (WaitResult, waitOutcome) {
+	leader := child.leader()
 	switch {
-	case child.exited:
+	case leader.tracer != nil && !leader.reparented():
+		return k.checkTracee(r, leader)
+	case child.exited && leader.tracer == nil:
 		if r.Options&unix.WEXITED == 0 {
-			return WaitResult{}, false
+			return WaitResult{}, childNeverChanges
 		}
-		return k.collectZombie(r, child), true
+		return k.collectZombie(r, child), childChanged
 	case r.Options&unix.WSTOPPED != 0:
 		if s := child.takeStop(r.consumes()); s != 0 {
-			return child.result(stopStatus(s), signal.CLD_STOPPED, int32(s)), true
+			return child.result(stopStatus(s), signal.CLD_STOPPED, int32(s)), childChanged
 		}
 	}
-	if r.Options&unix.WCONTINUED != 0 && child.takeContinue(r.consumes()) {
-		return child.result(continueStatus, signal.CLD_CONTINUED, int32(unix.SIGCONT)), true
+	return child.checkContinued(r)
+}
+
+// checkContinued reports a process that SIGCONT has continued.
+func (g *ThreadGroup) checkContinued(r *WaitRequest) (WaitResult, waitOutcome) {
+	if r.Options&unix.WCONTINUED != 0 && g.takeContinue(r.consumes()) {
+		return g.result(continueStatus, signal.CLD_CONTINUED, int32(unix.SIGCONT)), childChanged
 	}
-	return WaitResult{}, false
+	return WaitResult{}, childMayChange
 }
 
 // collectZombie returns the status of a zombie and reaps it, unless the request
@@ -131,7 +155,7 @@ func (k *Kernel) checkChild(r *WaitRequest, child *ThreadGroup) (WaitResult, boo
 func (k *Kernel) collectZombie(r *WaitRequest, child *ThreadGroup) WaitResult {
 	code, detail := child.exitStatus.childCode()
 	result := child.result(child.exitStatus, code, detail)
-	if r.consumes() {
+	if r.consumes() && child.parent != nil {
 		// A child that is reaped because its parent ignores SIGCHLD does not count
 		// (getrusage(2), RUSAGE_CHILDREN).
 		child.parent.reapedTimes.Add(result.Usage)
@@ -172,4 +196,11 @@ func (g *ThreadGroup) result(status Status, code, detail int32) WaitResult {
 		PID: g.id.number, UID: g.leader().Credentials().UID,
 		Status: status, Code: code, Detail: detail, Usage: usage,
 	}
+}
+
+// result is ThreadGroup.result for a tracee, which need not be a leader.
+func (t *Task) result(status Status, code, detail int32) WaitResult {
+	r := t.group.result(status, code, detail)
+	r.PID, r.UID = t.TID(), t.Credentials().UID
+	return r
 }

@@ -61,7 +61,7 @@ func (p *process) status(identity) ([]byte, error) {
 		if umask, ok := p.task.Umask(); ok {
 			fmt.Fprintf(b, "Umask:\t%04o\n", umask)
 		}
-		fmt.Fprintf(b, "State:\t%c (%s)\nTgid:\t%d\nNgid:\t0\nPid:\t%d\nPPid:\t%d\nTracerPid:\t0\n", i.State, stateNames[i.State], i.PID, i.TID, i.ParentPID)
+		fmt.Fprintf(b, "State:\t%c (%s)\nTgid:\t%d\nNgid:\t0\nPid:\t%d\nPPid:\t%d\nTracerPid:\t%d\n", i.State, stateNames[i.State], i.PID, i.TID, i.ParentPID, i.TracerPID)
 		writeIdentity(b, &i)
 		fmt.Fprintf(b, "FDSize:\t%d\n", p.task.DescriptorTableSize())
 		writeGroups(b, &i)
