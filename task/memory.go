@@ -15,12 +15,18 @@ import (
 
 // CopyIn reads len(p) bytes at the user address: all of them, or EFAULT.
 func (t *Task) CopyIn(address uint64, p []byte) error {
+	if t.MM.TryCopyIn(p, address) {
+		return nil
+	}
 	_, err := t.CopyInSome(p, address)
 	return err
 }
 
 // CopyOut writes p to the user address: all of it, or EFAULT.
 func (t *Task) CopyOut(address uint64, p []byte) error {
+	if t.MM.TryCopyOut(address, p) {
+		return nil
+	}
 	_, err := t.CopyOutSome(address, p)
 	return err
 }
