@@ -109,6 +109,7 @@ type Kernel struct {
 	levels  atomic.Uint32 // level duties of every task: see RaiseForAll
 	forks   atomic.Uint64
 
+	orders  orders // of kcmp(2)
 	users   userTable
 	names   hostNames
 	futexes futexTable
