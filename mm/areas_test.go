@@ -48,7 +48,7 @@ func (s areaSteps) mmap(at, pages uint64) {
 }
 
 func (s areaSteps) touch(at uint64) {
-	_, err := s.as.WriteRemote(areaBase+at*page, []byte{1}, false)
+	_, err := s.as.WriteRemote(areaBase+at*page, []byte{1}, mm.ByProtection)
 	s.check(err)
 }
 

@@ -25,6 +25,27 @@ func (as *AddressSpace) CopyOut(addr uint64, src []byte) (int, error) {
 	return as.copyUser(unsafe.Pointer(unsafe.SliceData(src)), addr, len(src), true)
 }
 
+// TryCopyIn copies from the user address into dst, as CopyIn does, if all of it is in
+// one present page. It reports whether it did. It takes no page fault: it is the short
+// way of the structures of system calls.
+func (as *AddressSpace) TryCopyIn(dst []byte, addr uint64) bool {
+	return as.copyWithinPage(unsafe.Pointer(unsafe.SliceData(dst)), addr, len(dst), false)
+}
+
+// TryCopyOut copies src to the user address, as TryCopyIn does.
+func (as *AddressSpace) TryCopyOut(addr uint64, src []byte) bool {
+	return as.copyWithinPage(unsafe.Pointer(unsafe.SliceData(src)), addr, len(src), true)
+}
+
+// copyWithinPage copies n bytes of one page, or reports false. A length of 0 and the
+// addresses from UserEnd on are for copyUser.
+func (as *AddressSpace) copyWithinPage(kernel unsafe.Pointer, user uint64, n int, toUser bool) bool {
+	if uint64(n)-1 >= PageSize-user&pageMask || user >= UserEnd {
+		return false
+	}
+	return as.memory.machine.CopyUser(as.Root(), hide(kernel), user, n, toUser) == n
+}
+
 // zeros is the source of ZeroOut. It is never written.
 var zeros [PageSize]byte
 

@@ -170,18 +170,18 @@ func TestRemoteReadWriteAndForce(t *testing.T) {
 	f.mmapAnonymous(base, 2, rw)
 	text := f.mmapAnonymous(base+2*page, 1, mm.ProtRead|mm.ProtExec)
 	data := bytes.Repeat([]byte("remote"), 1000)
-	if n, err := f.as.WriteRemote(base+page-3000, data, false); n != len(data) || err != nil {
+	if n, err := f.as.WriteRemote(base+page-3000, data, mm.ByProtection); n != len(data) || err != nil {
 		t.Fatalf("WriteRemote = %d, %v", n, err)
 	}
 	got := make([]byte, len(data))
-	if n, err := f.as.ReadRemote(got, base+page-3000, false); n != len(data) || err != nil || !bytes.Equal(got, data) {
+	if n, err := f.as.ReadRemote(got, base+page-3000, mm.ByProtection); n != len(data) || err != nil || !bytes.Equal(got, data) {
 		t.Fatalf("ReadRemote = %d, %v", n, err)
 	}
-	n, err := f.as.WriteRemote(text-2, []byte("abcd"), false)
+	n, err := f.as.WriteRemote(text-2, []byte("abcd"), mm.ByProtection)
 	if n != 2 || err != unix.EFAULT {
 		t.Errorf("WriteRemote to read-only text = %d, %v", n, err)
 	}
-	if n, err := f.as.WriteRemote(text, []byte("\xcc"), true); n != 1 || err != nil {
+	if n, err := f.as.WriteRemote(text, []byte("\xcc"), mm.Forced); n != 1 || err != nil {
 		t.Errorf("forced WriteRemote to read-only text = %d, %v", n, err)
 	}
 	f.want(f.as, text, "\xcc\x00")
@@ -190,12 +190,37 @@ func TestRemoteReadWriteAndForce(t *testing.T) {
 	}
 	file := f.newFile(1)
 	common := f.mmap(mm.MapRequest{Length: page, Prot: mm.ProtRead, Flags: shared, Object: file, File: file})
-	if _, err := f.as.WriteRemote(common, []byte("x"), true); err != unix.EFAULT {
+	if _, err := f.as.WriteRemote(common, []byte("x"), mm.Forced); err != unix.EFAULT {
 		t.Errorf("forced write to a shared file mapping: %v", err)
 	}
-	if _, err := f.as.ReadRemote(got, 1<<64-10, true); err != unix.EFAULT {
+	f.want(f.as, common, pageText(0))
+	mapped := f.mmap(mm.MapRequest{Length: page, Prot: mm.ProtRead | mm.ProtExec, Flags: unix.MAP_PRIVATE, Object: file, File: file})
+	f.ok(write(f.as, mapped, "\xcc", mm.Forced))
+	f.want(f.as, mapped, "\xcc")
+	f.want(f.as, common, pageText(0))
+	f.ok(write(f.as, mapped, "\x90", mm.Forced))
+	f.want(f.as, mapped, "\x90")
+	writeOnly := f.mmapAnonymous(0, 1, mm.ProtWrite)
+	if _, err := f.as.ReadRemote(got[:1], writeOnly, mm.ByProtection); err != unix.EFAULT {
+		t.Errorf("read of memory that can only be written: %v", err)
+	}
+	if _, err := f.as.ReadRemote(got[:1], writeOnly, mm.Forced); err != nil {
+		t.Errorf("forced read of memory that can only be written: %v", err)
+	}
+	none := f.mmapAnonymous(0, 1, mm.ProtNone)
+	f.ok(write(f.as, none, "n", mm.Forced))
+	if _, err := f.as.ReadRemote(got[:1], none, mm.Forced); err != nil || got[0] != 'n' {
+		t.Errorf("forced access to memory without permissions: %q, %v", got[0], err)
+	}
+	if _, err := f.as.ReadRemote(got, 1<<64-10, mm.Forced); err != unix.EFAULT {
 		t.Errorf("ReadRemote from a kernel address: %v", err)
 	}
+}
+
+// write is WriteRemote that returns the error only.
+func write(as *mm.AddressSpace, at uint64, text string, rights mm.RemoteRights) error {
+	_, err := as.WriteRemote(at, []byte(text), rights)
+	return err
 }
 
 func TestSpecialMapping(t *testing.T) {
@@ -219,7 +244,20 @@ func TestSpecialMapping(t *testing.T) {
 	if n, err := as.CopyOut(at, []byte("x")); n != 0 || err != unix.EFAULT {
 		t.Errorf("write to the vvar = %d, %v", n, err)
 	}
-	wantError(t, "mprotect of the vdso", as.Mprotect(at+page, page, unix.PROT_READ|unix.PROT_WRITE, nil), unix.EACCES)
+	wantError(t, "mprotect of the vvar", as.Mprotect(at, page, unix.PROT_READ|unix.PROT_WRITE, nil), unix.EACCES)
+	if _, err := as.ReadRemote(make([]byte, 1), at, mm.Forced); err != unix.EFAULT {
+		t.Errorf("forced read of the vvar by another task: %v", err)
+	}
+	if _, err := as.WriteRemote(at+page, []byte("C"), mm.ByProtection); err != unix.EFAULT {
+		t.Errorf("write to the vdso by another task: %v", err)
+	}
+	if _, err := as.WriteRemote(at+page, []byte("C"), mm.Forced); err != nil {
+		t.Errorf("breakpoint in the vdso: %v", err)
+	}
+	f.want(as, at+page, "Code")
+	if got := string(code.Bytes(0)[:4]); got != "code" {
+		t.Errorf("the vdso of all programs is %q after a breakpoint in one", got)
+	}
 	wantError(t, "drop of the vvar", as.Madvise(at, page, unix.MADV_DONTNEED, nil), unix.EINVAL)
 	if _, err := as.Mremap(mm.RemapRequest{Addr: at, OldLength: page, NewLength: 2 * page, Flags: unix.MREMAP_MAYMOVE}); err != unix.EFAULT {
 		t.Errorf("mremap that grows the vvar: %v", err)

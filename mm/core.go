@@ -55,7 +55,7 @@ func (as *AddressSpace) dumpSize(v *vma) uint64 {
 
 // startsWithELF says whether the area begins with the magic number of ELF.
 func (as *AddressSpace) startsWithELF(v *vma) bool {
-	page, err := as.pageFor(v.start, AccessRead, false)
+	page, err := as.pageFor(v.start, AccessRead, (*vma).allows)
 	return err == nil && string(page[:4]) == "\x7fELF"
 }
 
@@ -71,7 +71,7 @@ func (as *AddressSpace) ReadCorePage(address uint64, buf []byte) bool {
 	}
 	e := as.tables.lookup(address)
 	if !e.held() && v.object != nil { // a page of a file that was not accessed
-		if _, err := as.pageFor(address, AccessRead, true); err != nil {
+		if _, err := as.pageFor(address, AccessRead, (*vma).allowsForced); err != nil {
 			return false
 		}
 		e = as.tables.lookup(address)

@@ -115,7 +115,7 @@ func TestConcurrentCallsNeitherRaceNorLeak(t *testing.T) {
 		},
 		func(r *rand.Rand, at, length uint64) { f.as.CopyOut(at, make([]byte, length)) },
 		func(r *rand.Rand, at, length uint64) { f.as.CopyIn(make([]byte, length), at) },
-		func(r *rand.Rand, at, length uint64) { f.as.WriteRemote(at, []byte("remote"), true) },
+		func(r *rand.Rand, at, length uint64) { f.as.WriteRemote(at, []byte("remote"), mm.Forced) },
 		func(r *rand.Rand, at, length uint64) { f.as.UpdateUint32(at, func(v uint32) uint32 { return v + 1 }) },
 		func(r *rand.Rand, at, length uint64) { file.truncate(uint64(r.Intn(8))) },
 		func(r *rand.Rand, at, length uint64) { f.as.Regions(mm.WithPages) },

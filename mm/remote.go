@@ -6,27 +6,39 @@ import (
 	"slowpath/arch/amd64"
 )
 
+// RemoteRights says which protection an access to another task's memory obeys.
+type RemoteRights bool
+
+// The values of RemoteRights.
+const (
+	// ByProtection: the protection of the area must permit the access, as for
+	// process_vm_readv(2).
+	ByProtection RemoteRights = false
+	// Forced ignores the protection, as ptrace(2) and /proc/PID/mem do (Linux:
+	// FOLL_FORCE). A write to a private mapping that the program cannot write makes a
+	// private copy, so the file does not change. A shared mapping is only written if
+	// the program can write it.
+	Forced RemoteRights = true
+)
+
 // ReadRemote copies from the address into dst without loading the page tables.
 // It serves callers that read another task's address space (exec, ptrace,
-// process_vm_readv). If force is set, it ignores the protection, like
-// ptrace(2). It returns how many bytes it copied, and EFAULT or ENOMEM if it
+// process_vm_readv). It returns how many bytes it copied, and EFAULT or ENOMEM if it
 // did not fill dst. It may sleep.
-func (as *AddressSpace) ReadRemote(dst []byte, addr uint64, force bool) (int, error) {
-	return as.remote(dst, addr, AccessRead, force)
+func (as *AddressSpace) ReadRemote(dst []byte, addr uint64, rights RemoteRights) (int, error) {
+	return as.remote(dst, addr, AccessRead, rights)
 }
 
-// WriteRemote is like ReadRemote, but copies src to the address. If force is
-// set, a write to a read-only page of a private mapping makes a private copy.
-func (as *AddressSpace) WriteRemote(addr uint64, src []byte, force bool) (int, error) {
-	return as.remote(src, addr, AccessWrite, force)
+// WriteRemote is like ReadRemote, but copies src to the address.
+func (as *AddressSpace) WriteRemote(addr uint64, src []byte, rights RemoteRights) (int, error) {
+	return as.remote(src, addr, AccessWrite, rights)
 }
 
 // remote copies page by page through the direct map. It holds the lock during
 // each page, which keeps the page mapped. buf is kernel memory and cannot fault.
-func (as *AddressSpace) remote(buf []byte, addr uint64, access Access, force bool) (int, error) {
+func (as *AddressSpace) remote(buf []byte, addr uint64, access Access, rights RemoteRights) (int, error) {
 	for done := 0; done < len(buf); {
-		at := addr + uint64(done)
-		step, err := as.remoteStep(buf[done:], at, access, force)
+		step, err := as.remoteStep(buf[done:], addr+uint64(done), access, rights)
 		done += step
 		if err != nil {
 			return done, err
@@ -35,10 +47,14 @@ func (as *AddressSpace) remote(buf []byte, addr uint64, access Access, force boo
 	return len(buf), nil
 }
 
-func (as *AddressSpace) remoteStep(buf []byte, at uint64, access Access, force bool) (int, error) {
+func (as *AddressSpace) remoteStep(buf []byte, at uint64, access Access, rights RemoteRights) (int, error) {
+	allows := (*vma).allowsRemote
+	if rights == Forced {
+		allows = (*vma).allowsForced
+	}
 	as.mu.Lock()
 	defer as.flushAndUnlock()
-	page, err := as.pageFor(at, access, force)
+	page, err := as.pageFor(at, access, allows)
 	if err != nil {
 		return 0, err
 	}
@@ -48,18 +64,18 @@ func (as *AddressSpace) remoteStep(buf []byte, at uint64, access Access, force b
 	return copy(buf, page[at&pageMask:]), nil
 }
 
-// pageFor faults in the page at the address and returns its bytes. The address
-// space is locked, and the bytes are valid until it is unlocked. It fails with
-// EFAULT or ENOMEM.
-func (as *AddressSpace) pageFor(address uint64, access Access, force bool) ([]byte, error) {
-	if address >= UserEnd || as.reaped {
+// pageFor faults in the page at the address, if allows permits the access to its area,
+// and returns the page's bytes. The address space is locked, and the bytes are valid
+// until it is unlocked. It fails with EFAULT or ENOMEM.
+func (as *AddressSpace) pageFor(address uint64, access Access, allows func(v *vma, access Access) bool) ([]byte, error) {
+	if address >= UserEnd || as.reaped || as.broken {
 		return nil, unix.EFAULT
 	}
 	v := as.areas.find(address)
 	if v == nil || v.start > address && !as.growStack(v, address) {
 		return nil, unix.EFAULT
 	}
-	if !v.allows(access) && !(force && v.allowsForced(access)) {
+	if !allows(v, access) {
 		return nil, unix.EFAULT
 	}
 	address = pageDown(address)
@@ -77,11 +93,24 @@ func (as *AddressSpace) pageFor(address uint64, access Access, force bool) ([]by
 	return nil, unix.EFAULT
 }
 
-// allowsForced says whether a forced access may ignore the protection: a read
-// always, a write only if it makes a private copy. Special mappings allow none.
-func (v *vma) allowsForced(access Access) bool {
-	if v.has(areaFixedSize) {
+// allowsRemote says whether another task may access the area as the protection says
+// (Linux: check_vma_flags). Unlike the CPU it distinguishes readable memory from
+// memory that the program can only write or execute.
+func (v *vma) allowsRemote(access Access) bool {
+	if v.has(areaKernelData) {
 		return false
 	}
-	return access == AccessRead || !v.has(areaShared) && v.maxProt&ProtWrite != 0
+	if access == AccessWrite {
+		return v.prot&ProtWrite != 0
+	}
+	return v.prot&ProtRead != 0
+}
+
+// allowsForced says whether an access that ignores the protection is possible: a read
+// always, a write if the program can write the area or if it makes a private copy.
+func (v *vma) allowsForced(access Access) bool {
+	if v.has(areaKernelData) {
+		return false
+	}
+	return access == AccessRead || v.prot&ProtWrite != 0 || !v.has(areaShared) && v.maxProt&ProtWrite != 0
 }

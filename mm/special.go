@@ -81,9 +81,30 @@ type SpecialPart struct {
 	Name    string // "[vvar]", "[vdso]"
 }
 
+// executable says whether the part is code. Code is a private mapping, so that a
+// debugger can write breakpoints into its own copy. Data is shared, changes while the
+// program runs, and is never written or copied.
+func (p *SpecialPart) executable() bool { return p.Prot&ProtExec != 0 }
+
+// flags returns the properties of the part's area.
+func (p *SpecialPart) flags() areaFlags {
+	if p.executable() {
+		return areaFixedSize | areaDontDump
+	}
+	return areaFixedSize | areaDontDump | areaShared | areaKernelData
+}
+
+// maxProt returns what mprotect may set for the part.
+func (p *SpecialPart) maxProt() Prot {
+	if p.executable() {
+		return ProtAll
+	}
+	return p.Prot | ProtRead | ProtExec
+}
+
 // MapSpecial maps the parts at consecutive addresses, at the hint if it is not 0
 // and free, and returns the address of the first part. The program can unmap
-// the parts but neither write nor resize them. It fails with ENOMEM.
+// the parts but not resize them. It fails with ENOMEM.
 func (as *AddressSpace) MapSpecial(hint uint64, parts ...SpecialPart) (uint64, error) {
 	var length uint64
 	for _, part := range parts {
@@ -102,8 +123,8 @@ func (as *AddressSpace) MapSpecial(hint uint64, parts ...SpecialPart) (uint64, e
 	for _, part := range parts {
 		end := start + uint64(part.Special.Pages())*PageSize
 		as.link(&vma{
-			start: start, end: end, prot: part.Prot, maxProt: part.Prot | ProtRead | ProtExec,
-			flags: areaFixedSize | areaShared | areaDontDump, object: part.Special, name: part.Name,
+			start: start, end: end, prot: part.Prot, maxProt: part.maxProt(),
+			flags: part.flags(), object: part.Special, name: part.Name,
 		})
 		start = end
 	}

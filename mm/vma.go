@@ -47,6 +47,7 @@ const (
 	areaRandom                           // MADV_RANDOM
 	areaFixedSize                        // special mapping: mremap cannot grow it, madvise cannot drop its pages
 	areaCharged                          // counted in Committed_AS
+	areaKernelData                       // only the program's own accesses reach it (VM_IO): the data of the vDSO
 )
 
 func (v *vma) length() uint64 { return v.end - v.start }

@@ -92,7 +92,7 @@ func (as *AddressSpace) withWord(addr uint64, access Access, f func(word *uint32
 	}
 	as.mu.Lock()
 	defer as.flushAndUnlock()
-	page, err := as.pageFor(addr, access, false)
+	page, err := as.pageFor(addr, access, (*vma).allows)
 	if err != nil {
 		return err
 	}

@@ -2,6 +2,7 @@ package signal
 
 import (
 	"sync"
+	"sync/atomic"
 
 	"golang.org/x/sys/unix"
 
@@ -54,10 +55,10 @@ func ActionOf(s *abi.Sigaction) Action {
 // Caught reports whether the action runs a handler of the program.
 func (a *Action) Caught() bool { return a.Handler != SIG_DFL && a.Handler != SIG_IGN }
 
-// Discards reports whether s has no effect under this action. Such a signal does
-// not become pending.
-func (a *Action) Discards(s Signal) bool {
-	return a.Handler == SIG_IGN || a.Handler == SIG_DFL && DefaultIgnored(s)
+// Discards reports whether s has no effect under an action with this handler. Such a
+// signal does not become pending.
+func Discards(handler uint64, s Signal) bool {
+	return handler == SIG_IGN || handler == SIG_DFL && DefaultIgnored(s)
 }
 
 // Actions is the table of the actions of all signals. The threads of a process
@@ -65,17 +66,50 @@ func (a *Action) Discards(s Signal) bool {
 // the zero value every signal has its default action. It is safe for concurrent
 // use.
 type Actions struct {
-	mu        sync.Mutex
-	table     [Last + 1]Action
-	immutable Set // see MakeFatal
+	mu sync.Mutex // of the writers
+	// version is odd while a writer changes the table. A reader whose reads are
+	// between two equal even values needs no lock.
+	version   atomic.Uint32
+	table     [Last + 1]actionSlot
+	immutable atomic.Uint64 // Set: see MakeFatal
 }
+
+// actionSlot holds an Action that is read while it may be changed.
+type actionSlot struct{ handler, flags, restorer, mask atomic.Uint64 }
+
+func (s *actionSlot) load() Action {
+	return Action{Handler: s.handler.Load(), Flags: s.flags.Load(), Restorer: s.restorer.Load(), Mask: Set(s.mask.Load())}
+}
+
+// store changes the action of a signal. a.mu is held.
+func (a *Actions) store(s Signal, action Action) {
+	slot := &a.table[s]
+	a.version.Add(1)
+	slot.handler.Store(action.Handler)
+	slot.flags.Store(action.Flags)
+	slot.restorer.Store(action.Restorer)
+	slot.mask.Store(uint64(action.Mask))
+	a.version.Add(1)
+}
+
+// setHandler changes only the handler of a signal, which needs no version. a.mu is
+// held.
+func (a *Actions) setHandler(s Signal, handler uint64) { a.table[s].handler.Store(handler) }
 
 // Get returns the action of s, which must be a valid signal.
 func (a *Actions) Get(s Signal) Action {
+	before := a.version.Load()
+	action := a.table[s].load()
+	if before&1 == 0 && a.version.Load() == before {
+		return action
+	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return a.table[s]
+	return a.table[s].load()
 }
+
+// Handler returns the handler of s: a user address, SIG_DFL or SIG_IGN.
+func (a *Actions) Handler(s Signal) uint64 { return a.table[s].handler.Load() }
 
 // Set changes the action of s, which must be a valid signal, and returns the old
 // action. EINVAL for SIGKILL and SIGSTOP, and after MakeFatal: these actions cannot
@@ -88,22 +122,26 @@ func (a *Actions) Set(s Signal, action Action) (Action, error) {
 	action.Mask &^= Unblockable
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	old := a.table[s]
-	if a.immutable.Has(s) {
+	old := a.table[s].load()
+	if a.Immutable(s) {
 		return old, unix.EINVAL
 	}
-	a.table[s] = action
+	a.store(s, action)
 	return old, nil
 }
 
 // Claim returns the action for the delivery of s. If the action has SA_RESETHAND,
 // Claim resets the handler in the table to SIG_DFL.
 func (a *Actions) Claim(s Signal) Action {
+	action := a.Get(s)
+	if !action.Caught() || action.Flags&SA_RESETHAND == 0 {
+		return action
+	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	action := a.table[s]
+	action = a.table[s].load()
 	if action.Caught() && action.Flags&SA_RESETHAND != 0 {
-		a.table[s].Handler = SIG_DFL
+		a.setHandler(s, SIG_DFL)
 	}
 	return action
 }
@@ -113,7 +151,7 @@ func (a *Actions) Claim(s Signal) Action {
 func (a *Actions) ForceDefault(s Signal) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.table[s].Handler = SIG_DFL
+	a.setHandler(s, SIG_DFL)
 }
 
 // MakeFatal is ForceDefault, and makes the action unchangeable: neither the program nor
@@ -121,34 +159,32 @@ func (a *Actions) ForceDefault(s Signal) {
 func (a *Actions) MakeFatal(s Signal) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.table[s].Handler = SIG_DFL
-	a.immutable.Add(s)
+	a.setHandler(s, SIG_DFL)
+	a.immutable.Or(uint64(SetOf(s)))
 }
 
 // Immutable reports whether MakeFatal was called for s.
-func (a *Actions) Immutable(s Signal) bool {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return a.immutable.Has(s)
-}
+func (a *Actions) Immutable(s Signal) bool { return Set(a.immutable.Load()).Has(s) }
 
 // Clone returns a copy of the table, for fork(2).
 func (a *Actions) Clone() *Actions {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return &Actions{table: a.table}
+	clone := new(Actions)
+	for s := range a.table {
+		clone.store(Signal(s), a.table[s].load())
+	}
+	return clone
 }
 
 // CloneWithoutHandlers returns a copy in which SIG_DFL replaces every handler.
 // Ignored signals stay ignored. It is for execve(2) and CLONE_CLEAR_SIGHAND.
 func (a *Actions) CloneWithoutHandlers() *Actions {
-	clone := a.Clone()
-	for s := range clone.table {
-		handler := uint64(SIG_DFL)
-		if clone.table[s].Handler == SIG_IGN {
-			handler = SIG_IGN
+	clone := new(Actions)
+	for s := range a.table {
+		if a.Handler(Signal(s)) == SIG_IGN {
+			clone.setHandler(Signal(s), SIG_IGN)
 		}
-		clone.table[s] = Action{Handler: handler}
 	}
 	return clone
 }
@@ -156,13 +192,11 @@ func (a *Actions) CloneWithoutHandlers() *Actions {
 // Sets returns the set of ignored signals and the set of caught signals, for
 // /proc/pid/status.
 func (a *Actions) Sets() (ignored, caught Set) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
 	for s := Signal(1); s <= Last; s++ {
-		switch {
-		case a.table[s].Handler == SIG_IGN:
+		switch action := a.Get(s); {
+		case action.Handler == SIG_IGN:
 			ignored.Add(s)
-		case a.table[s].Caught():
+		case action.Caught():
 			caught.Add(s)
 		}
 	}

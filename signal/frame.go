@@ -161,39 +161,45 @@ func fillState(state []byte, f *amd64.Frame) {
 	*abi.View[uint32](state[size:]) = magic2
 }
 
-// fillFrame fills in the frame from f and d. stateAt is the user address of the
+// fillFrame fills in the frame from f and d. It writes every field, because the
+// buffer holds an earlier frame. stateAt is the user address of the
 // floating-point state.
 func fillFrame(frame *abi.RTSigframe, f *amd64.Frame, d *Delivery, stateAt uint64) {
 	flags := uint64(ucSigcontextSS | ucStrictRestoreSS)
 	if amd64.ExtendedMask() != 0 {
 		flags |= ucFPXState
 	}
-	*frame = abi.RTSigframe{
-		Pretcode: d.Action.Restorer,
-		UContext: abi.UContext{Flags: flags, Stack: d.AltStack.Stack(f.RSP), Sigmask: uint64(d.Saved)},
-		Info:     d.Info.Siginfo(),
-	}
-	sc := &frame.UContext.MContext
-	for _, r := range contextRegisters(f, sc) {
-		*r.saved = *r.register
-	}
-	sc.CS, sc.SS = uint16(f.CS), uint16(f.SS)
+	frame.Pretcode = d.Action.Restorer
+	uc := &frame.UContext
+	uc.Flags, uc.Link = flags, 0
+	uc.Stack = d.AltStack.Stack(f.RSP)
+	uc.Sigmask = uint64(d.Saved)
+	d.Info.store(&frame.Info)
+	sc := &uc.MContext
+	saveRegisters(sc, f)
+	sc.CS, sc.GS, sc.FS, sc.SS = uint16(f.CS), 0, 0, uint16(f.SS)
 	sc.Error, sc.TrapNumber, sc.CR2 = d.Fault.Error, d.Fault.Vector, d.Fault.Address
 	sc.OldMask = uint64(d.Saved)
 	sc.FPState = stateAt
+	sc.Reserved = [8]uint64{}
 }
 
-// savedRegister points to a register in the task's frame and to its copy in the
-// signal frame.
-type savedRegister struct{ register, saved *uint64 }
+// saveRegisters copies the registers that a signal frame saves unchanged. It is one
+// assignment for each register, and no list of pointers, because it is on the path of
+// every signal; a test compares it with loadRegisters.
+func saveRegisters(sc *abi.Sigcontext, f *amd64.Frame) {
+	sc.R8, sc.R9, sc.R10, sc.R11 = f.R8, f.R9, f.R10, f.R11
+	sc.R12, sc.R13, sc.R14, sc.R15 = f.R12, f.R13, f.R14, f.R15
+	sc.RDI, sc.RSI, sc.RBP, sc.RBX = f.RDI, f.RSI, f.RBP, f.RBX
+	sc.RDX, sc.RAX, sc.RCX = f.RDX, f.RAX, f.RCX
+	sc.RSP, sc.RIP, sc.RFLAGS = f.RSP, f.RIP, f.RFLAGS
+}
 
-// contextRegisters lists the registers that a signal frame saves unchanged.
-func contextRegisters(f *amd64.Frame, sc *abi.Sigcontext) [18]savedRegister {
-	return [...]savedRegister{
-		{&f.R8, &sc.R8}, {&f.R9, &sc.R9}, {&f.R10, &sc.R10}, {&f.R11, &sc.R11},
-		{&f.R12, &sc.R12}, {&f.R13, &sc.R13}, {&f.R14, &sc.R14}, {&f.R15, &sc.R15},
-		{&f.RDI, &sc.RDI}, {&f.RSI, &sc.RSI}, {&f.RBP, &sc.RBP}, {&f.RBX, &sc.RBX},
-		{&f.RDX, &sc.RDX}, {&f.RAX, &sc.RAX}, {&f.RCX, &sc.RCX}, {&f.RSP, &sc.RSP},
-		{&f.RIP, &sc.RIP}, {&f.RFLAGS, &sc.RFLAGS},
-	}
+// loadRegisters is the inverse of saveRegisters.
+func loadRegisters(f *amd64.Frame, sc *abi.Sigcontext) {
+	f.R8, f.R9, f.R10, f.R11 = sc.R8, sc.R9, sc.R10, sc.R11
+	f.R12, f.R13, f.R14, f.R15 = sc.R12, sc.R13, sc.R14, sc.R15
+	f.RDI, f.RSI, f.RBP, f.RBX = sc.RDI, sc.RSI, sc.RBP, sc.RBX
+	f.RDX, f.RAX, f.RCX = sc.RDX, sc.RAX, sc.RCX
+	f.RSP, f.RIP, f.RFLAGS = sc.RSP, sc.RIP, sc.RFLAGS
 }

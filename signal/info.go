@@ -136,6 +136,12 @@ func (i *Info) Address() uint64 { return i.Fields.Fault().Addr }
 // SI_FROMUSER).
 func (i *Info) FromUser() bool { return i.Code <= 0 }
 
+// store writes the information to s in the layout of the user interface.
+func (i *Info) store(s *abi.Siginfo) {
+	s.Signo, s.Errno, s.Code, s.Pad = int32(i.Signo), i.Errno, i.Code, 0
+	s.Fields = i.Fields
+}
+
 // Siginfo returns the information in the layout of the user interface.
 func (i *Info) Siginfo() abi.Siginfo {
 	return abi.Siginfo{Signo: int32(i.Signo), Errno: i.Errno, Code: i.Code, Fields: i.Fields}

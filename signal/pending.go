@@ -109,13 +109,13 @@ const (
 // is not queued again; real-time signals are. At most limit signals of account are
 // queued with their Info. Beyond the limit, Put drops the Info; it refuses only
 // real-time signals that neither kill(2) nor the kernel has sent. It does not sleep.
-func (p *Pending) Put(info Info, account *Account, limit uint64) Outcome {
+func (p *Pending) Put(info *Info, account *Account, limit uint64) Outcome {
 	s := info.Signo
 	realtime := s >= FirstRealtime
 	if !realtime && p.Set.Has(s) {
 		return Coalesced
 	}
-	if !account.Charge(limitFor(&info, limit)) {
+	if !account.Charge(limitFor(info, limit)) {
 		if realtime && info.Code != SI_USER && info.Code != SI_KERNEL {
 			return Full
 		}
@@ -123,7 +123,7 @@ func (p *Pending) Put(info Info, account *Account, limit uint64) Outcome {
 		return Bare
 	}
 	p.Set.Add(s)
-	p.append(&info, account, nil)
+	p.append(info, account, nil)
 	return Queued
 }
 
@@ -186,14 +186,14 @@ func (p *Pending) Next(blocked Set) Signal {
 	return ready.First()
 }
 
-// Take removes the oldest instance of s and returns its Info. It reports false if s
-// is not pending. If s has no Info in the queue, the result is one of SI_USER from
-// process 0, as on Linux.
-func (p *Pending) Take(s Signal) (Info, bool) {
+// Take removes the oldest instance of s and stores its Info. It reports false if s is
+// not pending. If s has no Info in the queue, the result is one of SI_USER from process
+// 0, as on Linux.
+func (p *Pending) Take(s Signal, info *Info) bool {
 	if !p.Set.Has(s) {
-		return Info{}, false
+		return false
 	}
-	info, found, more := Info{}, false, false
+	found, more := false, false
 	var previous *queued
 	for q := p.first; q != nil; q = q.next {
 		if q.info.Signo != s {
@@ -204,16 +204,17 @@ func (p *Pending) Take(s Signal) (Info, bool) {
 			more = true
 			break
 		}
-		info, found = q.info, true
+		found = true
+		*info = q.info
 		p.unlink(previous, q)
 	}
 	if !more {
 		p.Set.Remove(s)
 	}
 	if !found {
-		info = UserInfo(s, SI_USER, 0, 0)
+		*info = UserInfo(s, SI_USER, 0, 0)
 	}
-	return info, true
+	return true
 }
 
 // unlink takes q, whose predecessor is previous or nil, off the queue and releases

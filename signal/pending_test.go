@@ -9,7 +9,7 @@ import (
 func TestPutObeysTheLimit(t *testing.T) {
 	var p Pending
 	var account Account
-	put := func(s Signal, code int32) Outcome { return p.Put(UserInfo(s, code, 1, 1), &account, 2) }
+	put := func(s Signal, code int32) Outcome { info := UserInfo(s, code, 1, 1); return p.Put(&info, &account, 2) }
 	for i, c := range []struct {
 		s    Signal
 		code int32
@@ -26,7 +26,7 @@ func TestPutObeysTheLimit(t *testing.T) {
 	if account.Queued() != 3 {
 		t.Errorf("%d signals are counted, want 3", account.Queued())
 	}
-	if info, ok := p.Take(unix.SIGUSR2); !ok || info.PID() != 0 || info.Code != SI_USER {
+	if info, ok := p.take(unix.SIGUSR2); !ok || info.PID() != 0 || info.Code != SI_USER {
 		t.Errorf("Take of a signal without Info returned %+v, want SI_USER from process 0", info)
 	}
 	p.Discard(^Set(0))
@@ -39,13 +39,13 @@ func TestNextReturnsSynchronousSignalsFirst(t *testing.T) {
 	var p Pending
 	var account Account
 	for _, s := range []Signal{unix.SIGHUP, unix.SIGSEGV, unix.SIGBUS} {
-		p.Put(KernelInfo(s), &account, 10)
+		p.put(KernelInfo(s), &account, 10)
 	}
 	for _, want := range []Signal{unix.SIGBUS, unix.SIGSEGV, unix.SIGHUP, 0} {
 		if got := p.Next(0); got != want {
 			t.Errorf("Next returned %v, want %v", got, want)
 		}
-		p.Take(want)
+		p.take(want)
 	}
 }
 
@@ -65,13 +65,13 @@ func FuzzPending(f *testing.F) {
 			switch b >> 6 {
 			case 0, 1:
 				info := UserInfo(s, SI_QUEUE, i, 0)
-				if p.Put(info, &account, 1<<20) == Queued {
+				if p.Put(&info, &account, 1<<20) == Queued {
 					model = append(model, info)
 				} else if s >= FirstRealtime || !pending {
 					t.Fatalf("step %d: Put did not queue signal %d", i, s)
 				}
 			case 2:
-				info, ok := p.Take(s)
+				info, ok := p.take(s)
 				if ok != pending {
 					t.Fatalf("step %d: Take of %d reported %v, want %v", i, s, ok, pending)
 				}
@@ -115,12 +115,12 @@ func TestReservedPlaceIsNeverRefused(t *testing.T) {
 		if place == nil || a.Reserve(1) != nil {
 			t.Fatal("Reserve does not obey the limit")
 		}
-		p.Put(UserInfo(s, SI_USER, 7, 0), &a, 1)
+		p.put(UserInfo(s, SI_USER, 7, 0), &a, 1)
 		p.PutReserved(TimerInfo(s, 5, 0), place)
 		p.PutReserved(TimerInfo(s, 5, 0), place) // the place is taken
 		var codes []int32
 		for {
-			info, ok := p.Take(s)
+			info, ok := p.take(s)
 			if !ok {
 				break
 			}
@@ -149,4 +149,15 @@ func TestReservationOfAPendingSignalStaysCharged(t *testing.T) {
 	if p.Discard(SetOf(unix.SIGUSR1)); a.Queued() != 0 {
 		t.Errorf("%d signals are charged after the signal was discarded", a.Queued())
 	}
+}
+
+// put is Put for a value.
+func (p *Pending) put(info Info, account *Account, limit uint64) Outcome {
+	return p.Put(&info, account, limit)
+}
+
+// take is Take that returns the Info.
+func (p *Pending) take(s Signal) (info Info, ok bool) {
+	ok = p.Take(s, &info)
+	return info, ok
 }

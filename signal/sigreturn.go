@@ -36,10 +36,15 @@ const frameFlags = amd64.UserFlags &^ amd64.FlagNT
 // caller must send SIGSEGV. If the result has a Trap, the caller must send that
 // signal before the task returns to user mode.
 func Pop(m abi.UserMemory, f *amd64.Frame, s *Scratch) (Restored, error) {
-	frame, state, _ := s.buffers()
+	frame, state, both := s.buffers()
 	uc := &frame.UContext
-	if err := m.CopyIn(f.RSP-returnAddress+frameUContext, abi.Bytes(uc)); err != nil {
-		return Restored{}, err
+	at := f.RSP - returnAddress
+	// The state is where Push has put it, unless the program has moved it.
+	complete := m.CopyIn(at, both) == nil && uc.MContext.FPState == at+frameToState
+	if !complete {
+		if err := m.CopyIn(at+frameUContext, abi.Bytes(uc)); err != nil {
+			return Restored{}, err
+		}
 	}
 	restored := Restored{
 		Read:     true,
@@ -48,16 +53,19 @@ func Pop(m abi.UserMemory, f *amd64.Frame, s *Scratch) (Restored, error) {
 	}
 	sc := &uc.MContext
 	kept := f.RFLAGS &^ frameFlags
-	for _, r := range contextRegisters(f, sc) {
-		*r.register = *r.saved
-	}
+	loadRegisters(f, sc)
 	f.RFLAGS = f.RFLAGS&frameFlags | kept
 	f.OrigRAX = amd64.NotInSyscall // no system call must be restarted
 	if f.CS = uint64(sc.CS | userPrivilege); f.CS != amd64.User32CS {
 		f.CS = amd64.UserCS
 	}
 	sane := f.Sanitize()
-	if err := popState(m, f, sc.FPState, state); err != nil {
+	if !complete {
+		if err := copyState(m, sc.FPState, state); err != nil {
+			return restored, err
+		}
+	}
+	if err := popState(f, sc.FPState, state); err != nil {
 		return restored, err
 	}
 	if selector, bad := badSelector(sc); bad {
@@ -118,21 +126,25 @@ func addressTrap(f *amd64.Frame) Info {
 	return FaultInfo(unix.SIGSEGV, SEGV_MAPERR, f.RIP)
 }
 
-// popState loads the floating-point state in f from a user address. Address 0 stands
-// for the initial state. state is a buffer.
-func popState(m abi.UserMemory, f *amd64.Frame, address uint64, state []byte) error {
+// copyState copies the floating-point state from a user address to state. Address 0
+// stands for the initial state, which needs no copy.
+func copyState(m abi.UserMemory, address uint64, state []byte) error {
+	if address == 0 || m.CopyIn(address, state) == nil {
+		return nil
+	}
+	clear(state) // perhaps only the FXSAVE part is mapped
+	return m.CopyIn(address, state[:legacySize])
+}
+
+// popState loads the floating-point state in f from state, which was at a user address
+// of the signal frame. Address 0 stands for the initial state.
+func popState(f *amd64.Frame, address uint64, state []byte) error {
 	if address == 0 {
 		f.ResetExtended()
 		return nil
 	}
 	if address%fpStateAlign != 0 && amd64.ExtendedMask() != 0 {
 		return unix.EFAULT
-	}
-	if m.CopyIn(address, state) != nil { // perhaps only the FXSAVE part is mapped
-		clear(state)
-		if err := m.CopyIn(address, state[:legacySize]); err != nil {
-			return err
-		}
 	}
 	if !f.WriteExtended(state[:amd64.ExtendedSize()], !isExtended(state)) {
 		return unix.EFAULT

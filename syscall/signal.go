@@ -67,7 +67,7 @@ func sysSigprocmask(t *task.Task, a *amd64.Args) (uint64, error) {
 	if a[3] != signal.SetSize {
 		return 0, unix.EINVAL
 	}
-	old := t.Blocked()
+	old := t.OwnBlocked()
 	if a[1] != 0 {
 		set, err := loadSet(t, a[1], a[3])
 		if err != nil {

@@ -8,8 +8,11 @@ package syscall
 
 import (
 	"cmp"
+	"reflect"
+	"runtime"
 	"slices"
 	"strconv"
+	"strings"
 
 	"slowpath/arch/amd64"
 	"slowpath/entry"
@@ -90,6 +93,28 @@ var names = func() (n [entry.Calls]string) {
 	}
 	return n
 }()
+
+// HandlerName returns the name of the function of the kernel that handles a 64-bit
+// system call, or "" if the call has no row.
+func HandlerName(number int) string {
+	for _, rows := range families() {
+		for _, r := range rows {
+			if r.ABI == entry.X86_64 && r.Number == number {
+				return r.functionName()
+			}
+		}
+	}
+	return ""
+}
+
+// functionName returns the name of the row's function, without the module's name.
+func (r *Row) functionName() string {
+	handler := reflect.ValueOf(r.Handler)
+	if r.FrameHandler != nil {
+		handler = reflect.ValueOf(r.FrameHandler)
+	}
+	return strings.TrimPrefix(runtime.FuncForPC(handler.Pointer()).Name(), "slowpath/")
+}
 
 // Dispatch returns the handlers of an ABI by number, for the user loop.
 func Dispatch(abi entry.ABI) (d entry.Dispatch[*task.Task]) {

@@ -264,7 +264,7 @@ func (t *Task) storeIDs(child *Task, a *CloneArgs, tid int) {
 		t.StoreUint32(a.ParentTID, uint32(tid))
 	}
 	if a.Flags&unix.CLONE_CHILD_SETTID != 0 {
-		child.MM.WriteRemote(a.ChildTID, wordBytes(uint32(tid)), false)
+		child.MM.WriteRemote(a.ChildTID, wordBytes(uint32(tid)), mm.ByProtection)
 	}
 }
 

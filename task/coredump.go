@@ -319,7 +319,7 @@ func (t *Task) coreProcess() []byte {
 	}
 	copy(info.Fname[:], t.Comm())
 	arguments := info.Psargs[:min(p.ArgEnd-p.ArgStart, uint64(len(info.Psargs)-1))]
-	n, _ := t.MM.ReadRemote(arguments, p.ArgStart, true)
+	n, _ := t.MM.ReadRemote(arguments, p.ArgStart, mm.Forced)
 	for i := range arguments[:n] {
 		if arguments[i] == 0 {
 			arguments[i] = ' '

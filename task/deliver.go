@@ -36,12 +36,15 @@ func (t *Task) DeliverSignals(f *amd64.Frame) {
 // deliverPending delivers the signals that are pending.
 func (t *Task) deliverPending(f *amd64.Frame) {
 	for {
-		next, ok := t.nextSignal()
-		if !ok {
+		next := &t.delivering
+		if !t.nextSignal(next) {
 			break
 		}
 		t.restartForHandler(f, next.action.Flags)
-		t.handle(f, &next)
+		t.handle(f, next)
+		if !t.Interrupted() {
+			return // handle has computed SIGPENDING: nothing else is pending
+		}
 	}
 	if t.Exiting() {
 		return
@@ -53,26 +56,26 @@ func (t *Task) deliverPending(f *amd64.Frame) {
 	}
 }
 
-// nextSignal handles every signal that needs no handler, and returns the next one
+// nextSignal handles every signal that needs no handler, and stores the next one
 // that does. It reports false if there is none, or if the task must exit.
-func (t *Task) nextSignal() (delivery, bool) {
+func (t *Task) nextSignal(next *delivery) bool {
 	for !t.Exiting() {
-		info, result := t.takeSignal()
+		result := t.takeSignal(&next.info)
 		switch result {
 		case noSignal:
-			return delivery{}, false
+			return false
 		case stopOrExit:
 			continue
 		}
-		t.group.Timers.signalTaken(&info)
-		if result != signalTaken && !t.stopForSignal(&info, result.queue()) {
+		t.group.Timers.signalTaken(&next.info)
+		if result != signalTaken && !t.stopForSignal(&next.info, result.queue()) {
 			continue
 		}
-		if next, caught := t.act(info); caught {
-			return next, true
+		if t.act(next) {
+			return true
 		}
 	}
-	return delivery{}, false
+	return false
 }
 
 // takeResult says what takeSignal has done.
@@ -94,10 +97,10 @@ func (r takeResult) queue() SignalQueue {
 	return ThreadQueue
 }
 
-// takeSignal removes and returns the next pending signal. A stop and an exit come
+// takeSignal removes and stores the next pending signal. A stop and an exit come
 // first: if the process has a stop to report, must exit or must stop, takeSignal does
 // that instead. It sleeps while the task is stopped.
-func (t *Task) takeSignal() (signal.Info, takeResult) {
+func (t *Task) takeSignal(info *signal.Info) takeResult {
 	g := t.group
 	locked := guard.Lock(&g.mu)
 	defer locked.Release()
@@ -107,7 +110,7 @@ func (t *Task) takeSignal() (signal.Info, takeResult) {
 		g.stop.notice = noNotice
 		locked.Release()
 		g.notifyStopped(notice)
-		return signal.Info{}, stopOrExit
+		return stopOrExit
 	case g.groupExit || t.killed.Load():
 		status := g.exitStatus
 		if !g.groupExit {
@@ -115,17 +118,17 @@ func (t *Task) takeSignal() (signal.Info, takeResult) {
 		}
 		t.pending.Set.Remove(unix.SIGKILL) // the exit has begun: see fatal
 		t.requestExit(status)
-		return signal.Info{}, stopOrExit
+		return stopOrExit
 	case t.stopping && t.tracer == nil:
 		t.stopHere(&locked)
-		return signal.Info{}, stopOrExit
+		return stopOrExit
 	case t.stopping || t.trapStop || t.trapNotify:
 		t.stopForJobControl(&locked)
-		return signal.Info{}, stopOrExit
+		return stopOrExit
 	}
-	info, queue := t.dequeue(t.blocked)
+	queue := t.dequeue(t.blocked, info)
 	t.recalculate()
-	return info, t.taken(&info, queue)
+	return t.taken(info, queue)
 }
 
 // taken returns the result of takeSignal for a signal that was taken from queue, which
@@ -144,23 +147,23 @@ func (t *Task) taken(info *signal.Info, queue *signal.Pending) takeResult {
 	return sharedSignalTraced
 }
 
-// dequeue takes the next signal that is not in blocked, and returns the queue that
+// dequeue takes the next signal that is not in blocked, stores it, and returns the queue that
 // it was in, or nil if there is none. The thread's own signals come before those of
 // the process. The group's lock is held.
-func (t *Task) dequeue(blocked signal.Set) (signal.Info, *signal.Pending) {
+func (t *Task) dequeue(blocked signal.Set, info *signal.Info) *signal.Pending {
 	for _, queue := range [...]*signal.Pending{&t.pending, &t.group.shared} {
 		if s := queue.Next(blocked); s != 0 {
-			info, _ := queue.Take(s)
+			queue.Take(s, info)
 			if signal.Stops.Has(s) {
 				t.stopTaken = true
 			}
 			if s == unix.SIGALRM && queue == &t.group.shared {
 				t.group.alarmTaken = true
 			}
-			return info, queue
+			return queue
 		}
 	}
-	return signal.Info{}, nil
+	return nil
 }
 
 // recalculate sets SIGPENDING if the task has a signal to handle, and clears it
@@ -177,30 +180,32 @@ func (t *Task) recalculate() {
 	entry.Lower(&t.Frame.ThreadFlags, entry.SigPending)
 }
 
-// act carries out a signal's action. It reports whether a handler must run.
-func (t *Task) act(info signal.Info) (delivery, bool) {
-	g, s := t.group, info.Signo
+// act carries out the action of a signal. It reports whether a handler must run, and
+// then stores the action.
+func (t *Task) act(next *delivery) bool {
+	g, s := t.group, next.info.Signo
 	action := g.Actions().Claim(s)
 	if action.Caught() {
-		return delivery{info, action}, true
+		next.action = action
+		return true
 	}
 	if action.Handler == signal.SIG_IGN {
-		return delivery{}, false
+		return false
 	}
 	what := signal.DefaultOf(s)
 	if what == signal.Ignore || what == signal.Continue || g.protects(s) {
-		return delivery{}, false
+		return false
 	}
 	if what == signal.Stop {
 		t.stopBySignal(s)
-		return delivery{}, false
+		return false
 	}
 	if what == signal.Core {
-		t.dieOfCoreSignal(&info)
-		return delivery{}, false
+		t.dieOfCoreSignal(&next.info)
+		return false
 	}
 	t.ExitGroup(SignalStatus(s))
-	return delivery{}, false
+	return false
 }
 
 // protects reports whether the process is init and s may not do its default
@@ -217,7 +222,7 @@ func (t *Task) handle(f *amd64.Frame, d *delivery) {
 	if t.rseq.Address != 0 {
 		t.serveRSeq(f, d.info.Signo) // it reads the interrupted RIP, which the frame replaces
 	}
-	saved := t.Blocked()
+	saved := t.blocked
 	if t.suspended {
 		saved = t.suspendMask
 	}
@@ -226,7 +231,7 @@ func (t *Task) handle(f *amd64.Frame, d *delivery) {
 		return
 	}
 	t.suspended = false
-	blocked := t.Blocked() | d.action.Mask
+	blocked := t.blocked | d.action.Mask
 	if d.action.Flags&signal.SA_NODEFER == 0 {
 		blocked.Add(d.info.Signo)
 	}

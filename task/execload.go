@@ -210,7 +210,7 @@ func (l *loaded) clearTail(s *elf.Segment, from, to uint64) error {
 	if s.MemorySize == s.FileSize || !s.Write || from == to {
 		return nil
 	}
-	_, err := l.memory.WriteRemote(from, make([]byte, to-from), false)
+	_, err := l.memory.WriteRemote(from, make([]byte, to-from), mm.ByProtection)
 	return err
 }
 

@@ -84,7 +84,7 @@ func (t *Task) buildStack(l *loaded, p *program) error {
 	if err != nil {
 		return err
 	}
-	_, err = l.memory.WriteRemote(l.stack, block, false)
+	_, err = l.memory.WriteRemote(l.stack, block, mm.ByProtection)
 	return err
 }
 

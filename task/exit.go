@@ -249,7 +249,7 @@ func (k *Kernel) notifyParent(g *ThreadGroup, exitSignal signal.Signal) (reap bo
 		parent, exitSignal = leader.tracer.group, unix.SIGCHLD
 	case leader.tracer == nil && exitSignal == unix.SIGCHLD:
 		reap = parent.ignoresChildren()
-		if parent.Actions().Get(unix.SIGCHLD).Handler == signal.SIG_IGN {
+		if parent.Actions().Handler(unix.SIGCHLD) == signal.SIG_IGN {
 			exitSignal = 0
 		}
 	}

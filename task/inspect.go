@@ -31,6 +31,25 @@ func (target *Task) MayBeInspected(process int, c *cred.Credentials, as cred.Ins
 	return c.MayInspect(other, as, target.dumpableByUser())
 }
 
+// InspectMemory returns the address space of target with a reference, which the caller
+// drops by DecRef (Linux: mm_access). Errors: EPERM if t may not inspect target, ESRCH
+// if target has released its memory.
+//
+// The memory is taken before the permission is checked: a program that has gained
+// privileges by execve(2) has memory that is not dumpable until its credentials are
+// published.
+func (t *Task) InspectMemory(target *Task, as cred.InspectAs) (*mm.AddressSpace, error) {
+	space := target.AddressSpace()
+	switch {
+	case space == nil:
+		return nil, unix.ESRCH
+	case space != t.MM && !t.MayInspect(target, as):
+		space.DecRef()
+		return nil, unix.EPERM
+	}
+	return space, nil
+}
+
 // dumpableByUser reports whether the memory of the task is SUID_DUMP_USER. It is true
 // for a task without memory: there is nothing to protect.
 func (t *Task) dumpableByUser() bool {

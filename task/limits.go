@@ -2,6 +2,7 @@ package task
 
 import (
 	"sync"
+	"sync/atomic"
 
 	"golang.org/x/sys/unix"
 
@@ -34,6 +35,7 @@ type Limit struct{ Soft, Hard uint64 }
 type Limits struct {
 	mu    sync.Mutex
 	table [LimitCount]Limit
+	soft  [LimitCount]atomic.Uint64 // the soft limits of table, for readers without the lock
 }
 
 // The constants of ThreadsMax (Linux, kernel/fork.c: set_max_threads). A thread
@@ -91,7 +93,7 @@ func (l *Limits) Get(resource int) Limit {
 }
 
 // Soft returns a soft limit.
-func (l *Limits) Soft(resource int) uint64 { return l.Get(resource).Soft }
+func (l *Limits) Soft(resource int) uint64 { return l.soft[resource].Load() }
 
 // All returns every limit.
 func (l *Limits) All() [LimitCount]Limit {
@@ -105,6 +107,9 @@ func (l *Limits) SetAll(table [LimitCount]Limit) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.table = table
+	for i := range table {
+		l.soft[i].Store(table[i].Soft)
+	}
 }
 
 // Privilege says whether a hard limit may be raised: CAP_SYS_RESOURCE.
@@ -129,5 +134,6 @@ func (l *Limits) Change(resource int, next Limit, p Privilege) (Limit, error) {
 		return Limit{}, unix.EPERM
 	}
 	l.table[resource] = next
+	l.soft[resource].Store(next.Soft)
 	return old, nil
 }

@@ -20,6 +20,10 @@ func (t *Task) Blocked() signal.Set {
 	return t.blocked
 }
 
+// OwnBlocked is Blocked for the task's own goroutine. It needs no lock, because only
+// that goroutine changes the set while the task runs.
+func (t *Task) OwnBlocked() signal.Set { return t.blocked }
+
 // SetBlocked sets the blocked signals; SIGKILL and SIGSTOP are left out. Pending
 // signals of the process that the task newly blocks are retargeted to other
 // threads. Only the task's own goroutine calls it.
@@ -75,7 +79,7 @@ func (t *Task) Suspend(set signal.Set) error {
 // pselect(2), epoll_pwait(2). The caller must call RestoreBlocked.
 func (t *Task) BlockTemporarily(set signal.Set) {
 	if !t.suspended {
-		t.suspendMask = t.Blocked()
+		t.suspendMask = t.blocked
 		t.suspended = true
 	}
 	t.SetBlocked(set)
@@ -146,12 +150,12 @@ func (t *Task) waitFor(set signal.Set) {
 
 // TakeSignal removes and returns a pending signal of set. The thread's own
 // signals come first. Only the task's own goroutine calls it.
-func (t *Task) TakeSignal(set signal.Set) (signal.Info, bool) {
+func (t *Task) TakeSignal(set signal.Set) (info signal.Info, taken bool) {
 	locked := guard.Lock(&t.group.mu)
 	defer locked.Release()
-	info, queue := t.dequeue(^set)
+	queue := t.dequeue(^set, &info)
 	if queue == nil {
-		return signal.Info{}, false
+		return info, false
 	}
 	t.recalculate()
 	locked.Release()
@@ -171,7 +175,7 @@ func (t *Task) SetAction(s signal.Signal, action signal.Action) (signal.Action, 
 	if err != nil {
 		return old, err
 	}
-	if action.Discards(s) {
+	if signal.Discards(action.Handler, s) {
 		guard.With(&g.mu, func() { g.discard(signal.SetOf(s)) })
 	}
 	return old, nil

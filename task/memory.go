@@ -15,12 +15,18 @@ import (
 
 // CopyIn reads len(p) bytes at the user address: all of them, or EFAULT.
 func (t *Task) CopyIn(address uint64, p []byte) error {
+	if t.MM.TryCopyIn(p, address) {
+		return nil
+	}
 	_, err := t.CopyInSome(p, address)
 	return err
 }
 
 // CopyOut writes p to the user address: all of it, or EFAULT.
 func (t *Task) CopyOut(address uint64, p []byte) error {
+	if t.MM.TryCopyOut(address, p) {
+		return nil
+	}
 	_, err := t.CopyOutSome(address, p)
 	return err
 }
@@ -100,6 +106,30 @@ func (t *Task) StoreUint32(address uint64, value uint32) error {
 		err := t.retryAfterOOM(t.MM.StoreUint32(address, value))
 		if err != errAgain {
 			return err
+		}
+	}
+}
+
+// ReadOther reads p at an address of another process, and returns how many bytes were
+// read before the error: EFAULT. Only the task's own goroutine calls it; it may sleep.
+// The caller holds a reference to the address space, such as that of InspectMemory.
+func (t *Task) ReadOther(space *mm.AddressSpace, address uint64, p []byte, rights mm.RemoteRights) (int, error) {
+	for done := 0; ; {
+		n, err := space.ReadRemote(p[done:], address+uint64(done), rights)
+		done += n
+		if err = t.retryAfterOOM(err); err != errAgain {
+			return done, err
+		}
+	}
+}
+
+// WriteOther is like ReadOther, but writes p.
+func (t *Task) WriteOther(space *mm.AddressSpace, address uint64, p []byte, rights mm.RemoteRights) (int, error) {
+	for done := 0; ; {
+		n, err := space.WriteRemote(address+uint64(done), p[done:], rights)
+		done += n
+		if err = t.retryAfterOOM(err); err != errAgain {
+			return done, err
 		}
 	}
 }

@@ -46,7 +46,7 @@ func (t *Task) sendGroup(g *ThreadGroup, info *signal.Info) error {
 	if info.Signo == 0 || g.exited {
 		return nil
 	}
-	return g.Signal(*info)
+	return g.send(nil, info, notForced)
 }
 
 // leader is Leader for a caller that holds the kernel's lock.
@@ -202,7 +202,7 @@ func (t *Task) QueueThreadInfo(group, tid int, info signal.Info) error {
 func (k *Kernel) signalProcessGroup(p *ProcessGroup, info signal.Info) {
 	for _, g := range p.members {
 		if !g.exited {
-			g.send(nil, info, forced)
+			g.send(nil, &info, forced)
 		}
 	}
 }

@@ -12,15 +12,15 @@ import (
 //
 // Errors: EAGAIN if the queue has no room for a real-time signal. A signal that
 // is ignored, and a process that is exiting, are no errors.
-func (g *ThreadGroup) Signal(info signal.Info) error { return g.send(nil, info, notForced) }
+func (g *ThreadGroup) Signal(info signal.Info) error { return g.send(nil, &info, notForced) }
 
 // Signal sends a signal to this thread (tgkill(2)). Otherwise it is like
 // ThreadGroup.Signal.
-func (t *Task) Signal(info signal.Info) error { return t.group.send(t, info, notForced) }
+func (t *Task) Signal(info signal.Info) error { return t.group.send(t, &info, notForced) }
 
 // Kill ends the process with SIGKILL, even if it is init. It is for the
 // kernel's own reasons, such as a lack of memory; kill(2) is Task.Kill.
-func (g *ThreadGroup) Kill() { g.send(nil, signal.KernelInfo(unix.SIGKILL), forced) }
+func (g *ThreadGroup) Kill() { g.sendFromKernel(nil, unix.SIGKILL, forced) }
 
 // force says whether SIGKILL and SIGSTOP reach init, which signal(7) protects
 // from signals that it has no handler for (Linux: send_signal_locked's force).
@@ -32,14 +32,20 @@ const (
 )
 
 // send queues a signal for the thread, or for any thread if it is nil.
-func (g *ThreadGroup) send(to *Task, info signal.Info, f force) error {
+func (g *ThreadGroup) send(to *Task, info *signal.Info, f force) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return g.sendLocked(to, info, f)
 }
 
+// sendFromKernel is send for a signal that the kernel itself sends.
+func (g *ThreadGroup) sendFromKernel(to *Task, s signal.Signal, f force) error {
+	info := signal.KernelInfo(s)
+	return g.send(to, &info, f)
+}
+
 // sendLocked is send with the group's lock held (Linux: __send_signal_locked).
-func (g *ThreadGroup) sendLocked(to *Task, info signal.Info, f force) error {
+func (g *ThreadGroup) sendLocked(to *Task, info *signal.Info, f force) error {
 	s := info.Signo
 	if g.groupExit {
 		if s == unix.SIGKILL && g.dumper != nil {
@@ -59,7 +65,7 @@ func (g *ThreadGroup) sendLocked(to *Task, info signal.Info, f force) error {
 	if to != nil {
 		queue = &to.pending
 	}
-	user := g.kernel.users.get(reference.Credentials().UID)
+	user := reference.User()
 	switch queue.Put(info, &user.Signals, g.Limits.Soft(unix.RLIMIT_SIGPENDING)) {
 	case signal.Full:
 		return unix.EAGAIN
@@ -100,11 +106,11 @@ func (g *ThreadGroup) ignores(t *Task, s signal.Signal, f force) bool {
 	if t.tracer != nil && s != unix.SIGKILL {
 		return false // the tracer sees it
 	}
-	action := g.Actions().Get(s)
-	if g.unkillable && action.Handler == signal.SIG_DFL && !(f == forced && signal.Unblockable.Has(s)) {
+	handler := g.Actions().Handler(s)
+	if g.unkillable && handler == signal.SIG_DFL && !(f == forced && signal.Unblockable.Has(s)) {
 		return true
 	}
-	return action.Discards(s)
+	return signal.Discards(handler, s)
 }
 
 // complete chooses a thread for a queued signal and wakes it. A signal that is
@@ -161,7 +167,7 @@ func (g *ThreadGroup) fatal(t *Task, s signal.Signal) bool {
 	if signal.DefaultOf(s) != signal.Terminate || t.waited.Has(s) {
 		return false
 	}
-	return s == unix.SIGKILL || t.tracer == nil && g.Actions().Get(s).Handler == signal.SIG_DFL
+	return s == unix.SIGKILL || t.tracer == nil && g.Actions().Handler(s) == signal.SIG_DFL
 }
 
 // startExit makes every thread exit and sets the status of the process. The
@@ -193,14 +199,14 @@ func (t *Task) ForceSignal(info signal.Info) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	s := info.Signo
-	if t.blocked.Has(s) || g.Actions().Get(s).Handler == signal.SIG_IGN {
+	if t.blocked.Has(s) || g.Actions().Handler(s) == signal.SIG_IGN {
 		g.Actions().ForceDefault(s)
 		t.blocked.Remove(s)
 	}
-	if g.Actions().Get(s).Handler == signal.SIG_DFL && (t.tracer == nil || g.Actions().Immutable(s)) {
+	if g.Actions().Handler(s) == signal.SIG_DFL && (t.tracer == nil || g.Actions().Immutable(s)) {
 		g.unkillable = false
 	}
-	g.sendLocked(t, info, notForced)
+	g.sendLocked(t, &info, notForced)
 	// The signal may have been pending already, while it was blocked. Then
 	// complete did not run.
 	t.Raise(entry.SigPending)

@@ -53,7 +53,8 @@ func (s *signalFD) take() (signal.Info, bool) {
 	g := s.task.group
 	locked := guard.Lock(&g.mu)
 	defer locked.Release()
-	info, queue := s.task.dequeue(^signal.Set(s.set.Load()))
+	var info signal.Info
+	queue := s.task.dequeue(^signal.Set(s.set.Load()), &info)
 	locked.Release()
 	if queue == nil {
 		return signal.Info{}, false

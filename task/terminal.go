@@ -153,8 +153,8 @@ func (k *Kernel) HangUpTerminal(terminal Terminal) {
 		return
 	}
 	if s.leader != nil {
-		s.leader.send(nil, signal.KernelInfo(unix.SIGHUP), forced)
-		s.leader.send(nil, signal.KernelInfo(unix.SIGCONT), forced)
+		s.leader.sendFromKernel(nil, unix.SIGHUP, forced)
+		s.leader.sendFromKernel(nil, unix.SIGCONT, forced)
 	}
 	k.disassociateTerminal(s)
 }
@@ -255,5 +255,5 @@ func (t *Task) CheckBackground(terminal Terminal, s signal.Signal) error {
 
 // ignoresOrBlocks reports whether s would not be delivered to the task.
 func (t *Task) ignoresOrBlocks(s signal.Signal) bool {
-	return t.Blocked().Has(s) || t.group.Actions().Get(s).Handler == signal.SIG_IGN
+	return t.Blocked().Has(s) || t.group.Actions().Handler(s) == signal.SIG_IGN
 }

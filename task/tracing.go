@@ -260,7 +260,8 @@ func (t *Task) tryAttach(tracee *Task, a *Attachment) (done bool, err error) {
 	tracee.link(t, t.Credentials())
 	tracee.seized, tracee.exitKill = a.Seize, a.ExitKill
 	if !a.Seize {
-		g.sendLocked(tracee, signal.KernelInfo(unix.SIGSTOP), forced)
+		stop := signal.KernelInfo(unix.SIGSTOP)
+		g.sendLocked(tracee, &stop, forced)
 	}
 	if tracee.stopped && tracee.mayStop() {
 		tracee.stopped, tracee.trapStop, tracee.trapping = false, true, true
@@ -367,7 +368,7 @@ func (t *Task) unlink() {
 func (k *Kernel) releaseTracees(t *Task) {
 	for _, tracee := range slices.Clone(t.tracees) {
 		if tracee.exitKill {
-			tracee.group.send(tracee, signal.KernelInfo(unix.SIGKILL), forced)
+			tracee.group.sendFromKernel(tracee, unix.SIGKILL, forced)
 		}
 		k.detach(tracee)
 	}
@@ -666,7 +667,7 @@ func (t *Task) requeue(info *signal.Info, queue SignalQueue) bool {
 	if queue == ProcessQueue {
 		to = nil
 	}
-	g.sendLocked(to, *info, notForced)
+	g.sendLocked(to, info, notForced)
 	return true
 }
 

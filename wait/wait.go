@@ -10,7 +10,10 @@
 // sleep returns immediately.
 package wait
 
-import "sync"
+import (
+	"sync"
+	"sync/atomic"
+)
 
 // Events is a set of poll(2) conditions, with poll's own bits.
 type Events uint32
@@ -59,9 +62,10 @@ type Waiter struct {
 // Queue is a wait queue. The zero value is empty and ready for use. All
 // methods are safe for concurrent use and do not sleep.
 type Queue struct {
-	mu    sync.Mutex
-	first *Waiter
-	last  *Waiter
+	mu      sync.Mutex
+	first   *Waiter
+	last    *Waiter
+	waiters atomic.Int32 // their number: Wake of an empty queue takes no lock
 }
 
 // Add appends w to the queue. It panics if w is already on a queue: two queues
@@ -79,6 +83,7 @@ func (q *Queue) Add(w *Waiter) {
 		q.first = w
 	}
 	q.last = w
+	q.waiters.Add(1)
 }
 
 // Remove removes w from the queue, if it is there. When Remove returns, w.Notify
@@ -100,12 +105,16 @@ func (q *Queue) Remove(w *Waiter) {
 		q.last = w.prev
 	}
 	w.queue, w.next, w.prev = nil, nil, nil
+	q.waiters.Add(-1)
 }
 
 // Wake notifies every waiter whose mask has one of the events in happened, but
 // only one exclusive waiter, after the others. Err and Hup reach all waiters, as
 // in poll(2).
 func (q *Queue) Wake(happened Events) {
+	if q.waiters.Load() == 0 {
+		return // a waiter that is being added checks its condition after that
+	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	exclusive := false
@@ -140,8 +149,4 @@ func (q *Queue) wakeExclusive(happened Events) {
 
 // Empty reports whether the queue has no waiters. That may have changed when it
 // returns.
-func (q *Queue) Empty() bool {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	return q.first == nil
-}
+func (q *Queue) Empty() bool { return q.waiters.Load() == 0 }

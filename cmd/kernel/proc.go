@@ -19,7 +19,8 @@ import (
 func (k *kernel) mountSystemFiles() error {
 	proc := procfs.New(procview.New(k.tasks, procview.Config{
 		CPUs: k.processors, Release: syscall.Release, Version: syscall.Version, CommandLine: boot.CommandLine(),
-		Sysctls: []sysctl.Row{k.printkRow(), k.fileCountRow()},
+		CallName: syscall.HandlerName,
+		Sysctls:  []sysctl.Row{k.printkRow(), k.fileCountRow()},
 	}), k.slowpathFiles())
 	return core.MountSystemFiles(k.root, k.tasks, proc, boot.CPUs())
 }

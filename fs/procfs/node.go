@@ -14,12 +14,13 @@ import (
 // may be kept after the exit of the task.
 type identity struct {
 	process     int32 // getpid(2)
+	thread      int32 // gettid(2)
 	credentials *cred.Credentials
 	killed      func() bool // whether the caller has a fatal signal; nil if that is not known
 }
 
 func identityOf(c fs.Caller) identity {
-	who := identity{process: c.ProcessID(), credentials: c.Credentials()}
+	who := identity{process: c.ProcessID(), thread: c.ThreadID(), credentials: c.Credentials()}
 	if task, ok := c.(interface{ Killed() bool }); ok {
 		who.killed = task.Killed
 	}

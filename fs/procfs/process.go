@@ -85,6 +85,7 @@ func (p *process) entries() []entry {
 		p.descriptorDirectory(&descriptorInfos),
 		p.plain("limits", 0o444, p.show(writeLimits), nil),
 		f.openEntry("maps", 0o444, p.openImage(maps), nil),
+		p.memoryEntry(),
 		f.openEntry("mountinfo", 0o444, p.openMounts(mountInfo), nil),
 		f.openEntry("mounts", 0o444, p.openMounts(mounts), nil),
 		p.plain("oom_score", 0o444, p.show(func(b *bytes.Buffer, i *TaskInfo) { fmt.Fprintln(b, i.OOMScore) }), nil),
@@ -95,7 +96,8 @@ func (p *process) entries() []entry {
 		p.plain("stat", 0o444, p.stat, nil),
 		p.plain("statm", 0o444, p.statm, nil),
 		p.plain("status", 0o444, p.status, nil),
-		p.plain("wchan", 0o444, func(identity) ([]byte, error) { return []byte("0"), nil }, nil),
+		p.plain("syscall", 0o400, p.syscall, nil),
+		p.plain("wchan", 0o444, p.wchan, nil),
 	}...)
 }
 
@@ -252,7 +254,7 @@ func readMemory(space *mm.AddressSpace, start, end uint64) ([]byte, error) {
 	}
 	defer space.DecRef()
 	b := make([]byte, end-start)
-	n, err := space.ReadRemote(b, start, true)
+	n, err := space.ReadRemote(b, start, mm.Forced)
 	if n == 0 && err != nil {
 		return nil, err
 	}

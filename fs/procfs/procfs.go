@@ -97,6 +97,12 @@ type Task interface {
 	NextDescriptor(fd int) int
 	// DescriptorTableSize returns the size of the descriptor table, 0 after exit.
 	DescriptorTableSize() int
+	// CallState returns what the thread does in the kernel, for a reader with the given
+	// thread id.
+	CallState(reader int) CallState
+	// SleepsIn returns the name of the function of the kernel in which the thread
+	// sleeps, or "" if it runs.
+	SleepsIn() string
 	// Threads returns the ids of the process's threads.
 	Threads() []int
 	// SetComm handles a write to comm.

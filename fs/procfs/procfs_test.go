@@ -56,6 +56,9 @@ type fakeTask struct {
 	space   *mm.AddressSpace
 	private bool // not dumpable
 	dead    bool
+
+	call     procfs.CallState
+	sleepsIn string
 }
 
 func (t *fakeTask) Info() procfs.TaskInfo          { return t.info }
@@ -110,6 +113,8 @@ func (t *fakeTask) DescriptorTableSize() int {
 	}
 	return t.files.Size()
 }
+func (t *fakeTask) CallState(reader int) procfs.CallState { return t.call }
+func (t *fakeTask) SleepsIn() string                      { return t.sleepsIn }
 func (t *fakeTask) Threads() []int {
 	if t.info.PID == 1 {
 		return []int{1}
@@ -452,4 +457,145 @@ func TestTextOfManyAreasIsAdmittedAndEndsForAKilledReader(t *testing.T) {
 		}
 		w.Memory.Unreserve(taken)
 	}
+}
+
+// memoryWorld is a world in which process 1000 has a page of memory at memoryBase.
+func memoryWorld(t *testing.T) (*fstest.World, *fakeSystem) {
+	w, s := newWorld(t)
+	space, err := w.Memory.NewAddressSpace()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(space.DecRef)
+	if _, err := space.Mmap(mm.MapRequest{Addr: memoryBase, Length: mm.PageSize, Prot: mm.ProtRead | mm.ProtExec,
+		Flags: unix.MAP_PRIVATE | unix.MAP_ANONYMOUS | unix.MAP_FIXED}); err != nil {
+		t.Fatal(err)
+	}
+	s.tasks[1000].space = space
+	return w, s
+}
+
+const memoryBase = 0x10000
+
+func TestMemoryFileReadsAndWritesProtectedMemory(t *testing.T) {
+	w, _ := memoryWorld(t)
+	f := w.Open("/proc/1000/mem", unix.O_RDWR, 0)
+	defer f.DecRef()
+	if _, err := f.Seek(memoryBase+0xffe, unix.SEEK_SET); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := f.Write(newBuffer("abcd")); n != 2 || err != nil {
+		t.Errorf("a write over the end of the memory: %d, %v, want the 2 bytes before it", n, err)
+	}
+	if n, err := f.Write(newBuffer("abcd")); n != 0 || err != unix.EIO {
+		t.Errorf("a write behind the memory: %d, %v", n, err)
+	}
+	got := newBuffer("....")
+	if n, err := f.ReadAt(got, memoryBase+0xffd); n != 3 || err != nil || got.done() != "\x00ab" {
+		t.Errorf("read: %d, %v, %q", n, err, got.done())
+	}
+	if _, err := f.ReadAt(newBuffer("...."), 0); err != unix.EIO {
+		t.Errorf("a read of address 0: %v", err)
+	}
+}
+
+func TestMemoryFileHasUnsignedOffsets(t *testing.T) {
+	w, _ := memoryWorld(t)
+	f := w.Open("/proc/1000/mem", unix.O_RDONLY, 0)
+	defer f.DecRef()
+	const vsyscall = -10 << 20
+	for _, c := range []struct {
+		offset int64
+		whence int
+		want   int64
+		err    error
+	}{
+		{vsyscall, unix.SEEK_SET, vsyscall, nil},
+		{8, unix.SEEK_CUR, vsyscall + 8, nil},
+		{0, unix.SEEK_END, 0, unix.EINVAL},
+		{0, unix.SEEK_DATA, 0, unix.EINVAL},
+	} {
+		if got, err := f.Seek(c.offset, c.whence); got != c.want || err != c.err {
+			t.Errorf("lseek(%d, %d) = %d, %v, want %d, %v", c.offset, c.whence, got, err, c.want, c.err)
+		}
+	}
+	if _, err := f.Read(newBuffer("....")); err != unix.EIO {
+		t.Errorf("a read of a kernel address: %v", err)
+	}
+}
+
+func TestMemoryFileChecksAccessWhenItIsOpened(t *testing.T) {
+	w, s := memoryWorld(t)
+	w.Caller.Cred, w.Caller.PID = cred.User(1000, 5), 7
+	open := func() (*fs.File, error) { return w.At("/proc/1000/mem").Open(unix.O_RDONLY, 0) }
+	f, err := open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.DecRef()
+	s.tasks[1000].private = true
+	s.tasks[1000].space = nil // the process has a new program
+	if n, err := f.ReadAt(newBuffer("...."), memoryBase); n != 4 || err != nil {
+		t.Errorf("a file that was opened before: %d, %v", n, err)
+	}
+	s.tasks[1000].space, _ = w.Memory.NewAddressSpace()
+	defer s.tasks[1000].space.DecRef()
+	if _, err := open(); err != unix.EACCES {
+		t.Errorf("open of memory that is not dumpable: %v", err)
+	}
+	s.tasks[1000].dead = true
+}
+
+func TestSyscallFileShowsCallOfSleepingThread(t *testing.T) {
+	w, s := newWorld(t)
+	for _, c := range []struct {
+		state procfs.CallState
+		want  string
+	}{
+		{procfs.CallState{Running: true, Number: 5}, "running\n"},
+		{procfs.CallState{Number: -1, SP: 0x7f00, IP: 0x401000}, "-1 0x7f00 0x401000\n"},
+		{procfs.CallState{Number: 7, Arguments: [6]uint64{1, 0, 0xff}, SP: 0x7f00, IP: 0x401000}, "7 0x1 0x0 0xff 0x0 0x0 0x0 0x7f00 0x401000\n"},
+	} {
+		s.tasks[1000].call = c.state
+		if got := w.Read("/proc/1000/syscall"); got != c.want {
+			t.Errorf("%+v: %q, want %q", c.state, got, c.want)
+		}
+	}
+}
+
+func TestWchanIsHiddenFromOtherUsers(t *testing.T) {
+	w, s := newWorld(t)
+	s.tasks[1000].sleepsIn = "task.sleep"
+	if got := w.Read("/proc/1000/wchan"); got != "task.sleep" {
+		t.Errorf("wchan is %q", got)
+	}
+	w.Caller.Cred, w.Caller.PID = cred.User(1001, 5), 7
+	if got := w.Read("/proc/1000/wchan"); got != "0" {
+		t.Errorf("wchan for another user is %q", got)
+	}
+}
+
+// buffer is the source or the sink of a transfer.
+type buffer struct {
+	bytes []byte
+	at    int
+}
+
+func newBuffer(s string) *buffer { return &buffer{bytes: []byte(s)} }
+
+func (b *buffer) Remaining() int { return len(b.bytes) - b.at }
+func (b *buffer) done() string   { return string(b.bytes[:b.at]) }
+
+func (b *buffer) Unget(n int) { b.at -= n }
+
+func (b *buffer) Put(p []byte) (int, error) {
+	n := copy(b.bytes[b.at:], p)
+	b.at += n
+	return n, nil
+}
+
+func (b *buffer) Get(p []byte) (int, error) {
+	n := copy(p, b.bytes[b.at:])
+	b.at += n
+	return n, nil
 }

@@ -125,7 +125,7 @@ var paths = []string{
 	"/tmp", "/dev/null", "/dev/zero", "/dev/full", "/dev/urandom", "/dev/ptmx", "/dev/tty", "/dev/pts/0", "/dev/pts/1",
 	"/proc/self/stat", "/proc/self/maps", "/proc/self/fd", "/proc/self/fd/3", "/proc/self/fd/5", "/proc/self/environ",
 	"/proc/self/exe", "/proc/self/cwd", "/proc/self/status", "/proc/self/task", "/proc/self/oom_score_adj", "/proc/self/comm",
-	"/proc/self/mem", "/proc/self/limits", "/proc/self/cmdline", "/proc/self/root", "/proc/self/fdinfo/3", "/proc/self/mountinfo",
+	"/proc/self/mem", "/proc/2/mem", "/proc/3/mem", "/proc/2/syscall", "/proc/3/syscall", "/proc/4/wchan", "/proc/self/limits", "/proc/self/cmdline", "/proc/self/root", "/proc/self/fdinfo/3", "/proc/self/mountinfo",
 	"/proc/self/statm", "/proc/1/stat", "/proc/2/maps", "/proc/3/fd", "/proc/4/status", "/proc/2/environ", "/proc/3/cwd",
 	"/proc/stat", "/proc/meminfo", "/proc/uptime", "/proc/mounts", "/proc/sys/kernel/hostname", "/proc/sys/kernel/pid_max",
 	"/proc/sys/vm/overcommit_memory", "/proc/sys/fs/pipe-max-size", "/proc/loadavg", "/proc", "/sys", "tmpfs", "proc", "size=64k",

@@ -49,6 +49,7 @@ var groups = [][]int{
 	{unix.SYS_CLONE, unix.SYS_FORK, unix.SYS_VFORK, unix.SYS_WAIT4, unix.SYS_WAITID, unix.SYS_EXIT, unix.SYS_EXIT_GROUP, unix.SYS_EXECVE, unix.SYS_SETPGID, unix.SYS_SETSID, unix.SYS_KILL, unix.SYS_PIDFD_OPEN, unix.SYS_PRCTL},
 	{unix.SYS_PTRACE, unix.SYS_PTRACE, unix.SYS_PTRACE, unix.SYS_PTRACE, unix.SYS_PTRACE, unix.SYS_PTRACE, unix.SYS_WAIT4, unix.SYS_WAIT4, unix.SYS_FORK, unix.SYS_CLONE, unix.SYS_KILL, unix.SYS_TGKILL, unix.SYS_EXECVE, unix.SYS_EXIT, unix.SYS_RT_SIGPROCMASK, unix.SYS_GETPID},
 	{unix.SYS_SETRESUID, unix.SYS_SETGROUPS, unix.SYS_CAPSET, unix.SYS_PRLIMIT64, unix.SYS_PRCTL, unix.SYS_OPEN, unix.SYS_EXECVE, unix.SYS_KILL, unix.SYS_FORK, unix.SYS_CHMOD, unix.SYS_CHOWN},
+	{unix.SYS_PROCESS_VM_READV, unix.SYS_PROCESS_VM_WRITEV, unix.SYS_MMAP, unix.SYS_MUNMAP, unix.SYS_MPROTECT, unix.SYS_FORK, unix.SYS_CLONE, unix.SYS_OPEN, unix.SYS_PREAD64, unix.SYS_PWRITE64, unix.SYS_LSEEK, unix.SYS_EXECVE, unix.SYS_EXIT, unix.SYS_PRCTL},
 	{unix.SYS_FCNTL, unix.SYS_FLOCK, unix.SYS_CLOSE, unix.SYS_OPEN, unix.SYS_DUP, unix.SYS_FORK, unix.SYS_TRUNCATE, unix.SYS_WRITE, unix.SYS_LSEEK, unix.SYS_FALLOCATE},
 }
 
@@ -276,6 +277,8 @@ var shapes = map[int][]argument{
 	unix.SYS_MEMBARRIER:         shape(one{0, 1, 2, 4, 8, 16, 32, 64, 128}, one{0, 1}, one{0, 1}),
 	unix.SYS_RSEQ:               shape(to(rseqArea), one{32}, one{0, 1}, one{0x53053053, 1}),
 	unix.SYS_PTRACE:             shape(ptraceRequests, pid, ptraceAddress{}, ptraceData{}),
+	unix.SYS_PROCESS_VM_READV:   shape(pid, to(vectors), one{1, 2, 3, 0, 1024, 1025}, to(vectors), one{1, 2, 3, 0, 1024, 1025}, one{0, 0, 0, 1}),
+	unix.SYS_PROCESS_VM_WRITEV:  shape(pid, to(vectors), one{1, 2, 3, 0, 1024, 1025}, to(vectors), one{1, 2, 3, 0, 1024, 1025}, one{0, 0, 0, 1}),
 	unix.SYS_PIDFD_OPEN:         shape(pid, flags{unix.O_NONBLOCK}),
 	unix.SYS_GETRANDOM:          shape(to(anyBytes), size, flags{1, 2}),
 }

@@ -24,6 +24,9 @@ type Config struct {
 	Release, Version string
 	// CommandLine is the kernel's command line (/proc/cmdline).
 	CommandLine string
+	// CallName returns the name of the function that handles a 64-bit system call, for
+	// /proc/pid/wchan. It may be nil.
+	CallName func(number int) string
 	// Sysctls are files of /proc/sys besides those of package task.
 	Sysctls []sysctl.Row
 }
@@ -53,7 +56,7 @@ func (s *system) Task(id int) procfs.Task {
 	if t == nil {
 		return nil
 	}
-	return view{t}
+	return view{t, s.config.CallName}
 }
 
 // Info implements procfs.System.
@@ -77,7 +80,29 @@ func (s *system) Sysctls() []sysctl.Row { return append(s.kernel.Sysctls(), s.co
 func (s *system) Random(p []byte) { s.kernel.Random(p) }
 
 // view implements procfs.Task.
-type view struct{ task *task.Task }
+type view struct {
+	task     *task.Task
+	callName func(number int) string
+}
+
+// CallState implements procfs.Task.
+func (v view) CallState(reader int) procfs.CallState {
+	c, ok := v.task.CallState(reader == v.task.TID())
+	return procfs.CallState{Running: !ok, Number: c.Number, Arguments: c.Args, SP: c.SP, IP: c.IP}
+}
+
+// SleepsIn implements procfs.Task. A task that sleeps outside of a system call handles
+// an exception or waits for its tracer.
+func (v view) SleepsIn() string {
+	c, ok := v.task.CallState(false)
+	switch {
+	case !ok || v.callName == nil:
+		return ""
+	case c.Number < 0:
+		return "entry.(*Loop).slow"
+	}
+	return v.callName(int(c.Number))
+}
 
 // ProcessID implements procfs.Task.
 func (v view) ProcessID() int { return v.task.PID() }

@@ -1,0 +1,46 @@
+package procfs
+
+import (
+	"fmt"
+
+	"golang.org/x/sys/unix"
+)
+
+// CallState is what a thread does in the kernel.
+type CallState struct {
+	// Running means that the thread runs, so the other fields are not known.
+	Running bool
+	// Number is the number of the system call that the thread is in, or -1.
+	Number int64
+	// Arguments are those of the call.
+	Arguments [6]uint64
+	// SP and IP are the stack pointer and the instruction pointer of user mode.
+	SP, IP uint64
+}
+
+// syscall returns the contents of /proc/pid/syscall (proc(5)). EPERM: the reader may
+// not inspect the process.
+func (p *process) syscall(who identity) ([]byte, error) {
+	if p.checkAccess(who) != nil {
+		return nil, unix.EPERM
+	}
+	c := p.task.CallState(int(who.thread))
+	switch {
+	case c.Running:
+		return []byte("running\n"), nil
+	case c.Number < 0:
+		return fmt.Appendf(nil, "%d %#x %#x\n", c.Number, c.SP, c.IP), nil
+	}
+	a := &c.Arguments
+	return fmt.Appendf(nil, "%d %#x %#x %#x %#x %#x %#x %#x %#x\n", c.Number, a[0], a[1], a[2], a[3], a[4], a[5], c.SP, c.IP), nil
+}
+
+// wchan returns the contents of /proc/pid/wchan: the function of the kernel in which
+// the thread sleeps, or "0" for a thread that runs and for a reader that may not
+// inspect the process.
+func (p *process) wchan(who identity) ([]byte, error) {
+	if name := p.task.SleepsIn(); name != "" && p.checkAccess(who) == nil {
+		return []byte(name), nil
+	}
+	return []byte("0"), nil
+}
