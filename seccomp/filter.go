@@ -11,8 +11,8 @@ import (
 // archX86_64 is AUDIT_ARCH_X86_64, the architecture of 64-bit calls.
 const archX86_64 = 0xc000003e
 
-// maxPath is the maximum length of a chain in instructions, where each filter counts
-// filterPenalty more (Linux: MAX_INSNS_PER_PATH).
+// maxPath is the maximum length of a chain in instructions of eBPF (bpf.Length), where
+// each older filter counts filterPenalty more (Linux: MAX_INSNS_PER_PATH).
 const (
 	maxPath       = 32768
 	filterPenalty = 4
@@ -52,7 +52,7 @@ func newFilter(program []bpf.Instruction) *filter {
 func (f *filter) extend(older *filter) {
 	f.older = older
 	f.length = older.depth() + 1
-	f.path = older.pathLength() + len(f.instructions) + filterPenalty
+	f.path = older.pathLength() + bpf.Length(f.instructions) + filterPenalty
 	const instructionBytes = 8
 	f.bytes = older.totalBytes() + f.program.Bytes() + int64(len(f.instructions))*instructionBytes
 	if older == nil {

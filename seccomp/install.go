@@ -180,7 +180,7 @@ func (i *installation) attach(threads []*task.Task) (changed []*task.Task) {
 		i.err = unix.EINVAL
 	case i.listener != nil && chain.hasListener():
 		i.err = unix.EBUSY
-	case chain.pathLength()+len(f.instructions)+filterPenalty > maxPath:
+	case chain.pathLength()+bpf.Length(f.instructions) > maxPath:
 		i.err = unix.ENOMEM
 	case i.flags&flagTSync != 0:
 		i.stuck = unsynchronized(threads, i.task, chain)

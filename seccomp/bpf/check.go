@@ -21,6 +21,39 @@ func Check(program []Instruction) error {
 	return nil
 }
 
+// Length returns the length of a program in the instructions of eBPF into which Linux
+// translates it. Linux limits the length of a chain of filters in these (Linux:
+// bpf_convert_filter).
+func Length(program []Instruction) int {
+	const prologue = 3
+	n := prologue
+	for _, i := range program {
+		n += i.length()
+	}
+	return n
+}
+
+// length returns the number of instructions of eBPF for one instruction.
+func (i Instruction) length() int {
+	const divisionByX = 5 // with the test for 0
+	switch {
+	case i.Code == returnK:
+		return 2
+	case i.Code == div|sourceX:
+		return divisionByX
+	case !i.conditional():
+		return 1
+	}
+	n := 1
+	if i.Code&sourceX == 0 && int32(i.K) < 0 {
+		n++ // the constants of eBPF are signed
+	}
+	if i.JF != 0 && (i.JT != 0 || i.Code&^sourceX == jumpSET) {
+		n++ // two targets
+	}
+	return n
+}
+
 // operandsValid checks K of all instructions but jumps.
 func (i Instruction) operandsValid() bool {
 	switch i.Code {
