@@ -48,8 +48,8 @@ test-tools: tools
 	@$(call need,/usr/bin/python3,python3)
 	@$(call need,xz,xz-utils)
 
-# The sources of Linux's own tests of its entry code, from Debian.
-SELFTESTS := bin/conformance/selftests-x86/source
+# The sources of Linux's own tests, from Debian.
+SELFTESTS := bin/conformance/selftests/source
 $(SELFTESTS): | test-tools
 	go run ./qemu/conformance --fetch
 

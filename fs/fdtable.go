@@ -383,31 +383,48 @@ func (t *FDTable) closed(f *File) {
 // CloseRange closes the open descriptors from first to last, both included
 // (close_range(2)).
 func (t *FDTable) CloseRange(first, last int) {
-	for _, f := range t.takeRange(first, last, &t.used) {
-		t.closed(f)
-	}
+	t.closeAll(first, last, &t.used)
 }
 
 // CloseOnExec closes the descriptors that execve(2) closes (O_CLOEXEC).
 func (t *FDTable) CloseOnExec() {
-	for _, f := range t.takeRange(0, MaxDescriptors, &t.closeOnExec) {
-		t.closed(f)
+	t.closeAll(0, MaxDescriptors, &t.closeOnExec)
+}
+
+// closeBatch is how many descriptors are closed at a time. The exit of a process must
+// not need memory in proportion to its descriptors: many processes are killed at once
+// when memory is short.
+const closeBatch = 64
+
+// closeAll closes the descriptors of a range that are set in one of the bitmaps.
+func (t *FDTable) closeAll(first, last int, which *bitmap) {
+	var batch [closeBatch]*File
+	for next := max(first, 0); next <= last; {
+		n, after := t.takeBatch(&batch, next, last, which)
+		if n == 0 {
+			return
+		}
+		for _, f := range batch[:n] {
+			t.closed(f)
+		}
+		next = after
 	}
 }
 
-// takeRange frees the descriptors of a range that are set in one of the
-// bitmaps, and returns their files.
-func (t *FDTable) takeRange(first, last int, which *bitmap) []*File {
+// takeBatch frees descriptors of a range that are set in one of the bitmaps, and stores
+// their files in batch. It returns their number and where the next call begins.
+func (t *FDTable) takeBatch(batch *[closeBatch]*File, first, last int, which *bitmap) (n, next int) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	var taken []*File
-	for fd := which.nextOne(max(first, 0)); fd < len(t.files) && fd <= last; fd = which.nextOne(fd + 1) {
+	fd := which.nextOne(first)
+	for ; n < len(batch) && fd < len(t.files) && fd <= last; fd = which.nextOne(fd + 1) {
 		if f := t.files[fd]; f != nil { // nil if it is reserved
-			taken = append(taken, f)
+			batch[n] = f
+			n++
 			t.clear(fd)
 		}
 	}
-	return taken
+	return n, fd
 }
 
 // GetExecAction returns the exec action of a descriptor (F_GETFD). Error:

@@ -182,3 +182,36 @@ func TestHeldMemoryNeverWaitsForTheTable(t *testing.T) {
 	}
 	table.Release()
 }
+
+// TestReleaseOfLargeTableAllocatesNothing releases tables with many descriptors. Many
+// processes are killed at once when memory is short: the exit of each must not need
+// memory in proportion to its descriptors.
+func TestReleaseOfLargeTableAllocatesNothing(t *testing.T) {
+	w := fstest.New(t, 512)
+	w.Write("/f", "")
+	const descriptors = 4096
+	f, err := w.At("/f").Open(unix.O_RDONLY, 0)
+	must(t, err)
+	defer f.DecRef()
+	full := fs.NewFDTable()
+	for range descriptors {
+		f.IncRef()
+		_, err := full.Install(f, 0, descriptors, fs.KeepOnExec)
+		must(t, err)
+	}
+	const runs = 10
+	tables := make([]*fs.FDTable, runs+1) // AllocsPerRun calls the function once more
+	for i := range tables {
+		tables[i], err = full.Copy()
+		must(t, err)
+	}
+	next := 0
+	allocations := testing.AllocsPerRun(runs, func() {
+		tables[next].Release()
+		next++
+	})
+	if allocations > 1 {
+		t.Errorf("the release of a table with %d descriptors makes %v allocations", descriptors, allocations)
+	}
+	full.Release()
+}

@@ -55,10 +55,10 @@ func ActionOf(s *abi.Sigaction) Action {
 // Caught reports whether the action runs a handler of the program.
 func (a *Action) Caught() bool { return a.Handler != SIG_DFL && a.Handler != SIG_IGN }
 
-// Discards reports whether s has no effect under this action. Such a signal does
-// not become pending.
-func (a *Action) Discards(s Signal) bool {
-	return a.Handler == SIG_IGN || a.Handler == SIG_DFL && DefaultIgnored(s)
+// Discards reports whether s has no effect under an action with this handler. Such a
+// signal does not become pending.
+func Discards(handler uint64, s Signal) bool {
+	return handler == SIG_IGN || handler == SIG_DFL && DefaultIgnored(s)
 }
 
 // Actions is the table of the actions of all signals. The threads of a process

@@ -14,6 +14,7 @@ var credentialsSubsystem = Subsystem{
 	Name: "credentials",
 	Fork: func(parent, child *Task, _ *CloneArgs) error {
 		child.credentials.Store(parent.Credentials())
+		child.user.Store(parent.User())
 		return nil
 	},
 	Exec: func(t *Task, x *Execution) {
@@ -51,7 +52,7 @@ func (t *Task) setCredentials(next *cred.Credentials) {
 	}
 	t.credentials.Store(next)
 	if old.UID != next.UID {
-		t.kernel.users.addTasks(next.UID, 1)
+		t.user.Store(t.kernel.users.addTasks(next.UID, 1))
 		t.kernel.users.addTasks(old.UID, -1)
 	}
 }

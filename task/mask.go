@@ -175,7 +175,7 @@ func (t *Task) SetAction(s signal.Signal, action signal.Action) (signal.Action, 
 	if err != nil {
 		return old, err
 	}
-	if action.Discards(s) {
+	if signal.Discards(action.Handler, s) {
 		guard.With(&g.mu, func() { g.discard(signal.SetOf(s)) })
 	}
 	return old, nil

@@ -65,7 +65,7 @@ func (g *ThreadGroup) sendLocked(to *Task, info *signal.Info, f force) error {
 	if to != nil {
 		queue = &to.pending
 	}
-	user := g.kernel.users.get(reference.Credentials().UID)
+	user := reference.User()
 	switch queue.Put(info, &user.Signals, g.Limits.Soft(unix.RLIMIT_SIGPENDING)) {
 	case signal.Full:
 		return unix.EAGAIN
@@ -106,11 +106,11 @@ func (g *ThreadGroup) ignores(t *Task, s signal.Signal, f force) bool {
 	if t.tracer != nil && s != unix.SIGKILL {
 		return false // the tracer sees it
 	}
-	action := g.Actions().Get(s)
-	if g.unkillable && action.Handler == signal.SIG_DFL && !(f == forced && signal.Unblockable.Has(s)) {
+	handler := g.Actions().Handler(s)
+	if g.unkillable && handler == signal.SIG_DFL && !(f == forced && signal.Unblockable.Has(s)) {
 		return true
 	}
-	return action.Discards(s)
+	return signal.Discards(handler, s)
 }
 
 // complete chooses a thread for a queued signal and wakes it. A signal that is

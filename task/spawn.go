@@ -47,6 +47,7 @@ func (k *Kernel) newFirstTask(c *cred.Credentials) *Task {
 	t := k.newTask()
 	t.group, t.Frame = g, amd64.NewFrame(0)
 	t.credentials.Store(c)
+	t.user.Store(k.users.get(c.UID))
 	t.timerSlack.Store(defaultTimerSlack)
 	t.defaultSlack.Store(defaultTimerSlack)
 	g.threads = []*Task{t}

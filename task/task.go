@@ -51,9 +51,10 @@ type Task struct {
 	group       *ThreadGroup
 	id          *pid
 	credentials atomic.Pointer[cred.Credentials]
-	mode        atomic.Uint32 // SleepMode
-	killed      atomic.Bool   // must exit: see Killed
-	exitState   atomic.Uint32 // exitState
+	user        atomic.Pointer[User] // of the real user id of credentials
+	mode        atomic.Uint32        // SleepMode
+	killed      atomic.Bool          // must exit: see Killed
+	exitState   atomic.Uint32        // exitState
 
 	workMu sync.Mutex
 	work   []func(*Task) // task work: see AddWork

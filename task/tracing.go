@@ -132,6 +132,7 @@ func (t *Task) endTrapping() {
 func (t *Task) endTrap() {
 	if t.trapped {
 		t.trapped, t.frozen = false, false
+		t.mode.Store(uint32(Awake))
 		t.Sleeper.Wake()
 	}
 }

@@ -15,7 +15,7 @@ type User struct {
 }
 
 // User returns the counts of the task's real user id.
-func (t *Task) User() *User { return t.kernel.users.get(t.Credentials().UID) }
+func (t *Task) User() *User { return t.user.Load() }
 
 // Processes returns the number of tasks of this user, threads included.
 func (u *User) Processes() int64 { return u.processes.Load() }
@@ -39,11 +39,14 @@ func (u *userTable) get(uid uint32) *User {
 	return u.element(uid)
 }
 
-// addTasks adds n, which may be negative, to the number of tasks of a user.
-func (u *userTable) addTasks(uid uint32, n int64) {
+// addTasks adds n, which may be negative, to the number of tasks of a user, and returns
+// the counts of the user.
+func (u *userTable) addTasks(uid uint32, n int64) *User {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	u.element(uid).processes.Add(n)
+	user := u.element(uid)
+	user.processes.Add(n)
+	return user
 }
 
 // element is get with the table locked.

@@ -160,6 +160,17 @@ func (f *Frame) ReadExtended(b []byte) {
 	le.PutUint64(b[extendedHeader:], state|StateX87|StateSSE)
 }
 
+// headerIsPlain reports whether the header of an XSAVE area has zeros behind the
+// component bits: the area is in the standard format, not the compacted one.
+func headerIsPlain(b []byte) bool {
+	reserved := (*[extendedMinimum - extendedHeader]byte)(b[extendedHeader:])
+	all := uint64(0)
+	for at := 8; at < len(reserved); at += 8 {
+		all |= le.Uint64(reserved[at:])
+	}
+	return all == 0
+}
+
 // initialX87 writes the initial x87 state, which XSAVE leaves out.
 func initialX87(b []byte) {
 	clear(b[:legacyMXCSR])
@@ -184,14 +195,15 @@ func (f *Frame) WriteExtended(b []byte, legacy bool) bool {
 		clear(b[extendedHeader:])
 	default:
 		states = le.Uint64(b[extendedHeader:])
-		reserved := [extendedMinimum - extendedHeader - 8]byte(b[extendedHeader+8:]) // compaction, and zeros
-		if states&^extended.mask != 0 || reserved != [len(reserved)]byte{} {
+		if states&^extended.mask != 0 || !headerIsPlain(b) {
 			return false
 		}
 	}
-	f.MXCSR, f.XMM = le.Uint32(b[legacyMXCSR:]), [16][16]byte{}
+	f.MXCSR = le.Uint32(b[legacyMXCSR:])
 	if states&StateSSE != 0 {
 		f.XMM = *vectors(b)
+	} else {
+		f.XMM = [16][16]byte{}
 	}
 	le.PutUint32(b[legacyMXCSR:], DefaultMXCSR) // the kernel's own, until EnterUser loads the frame's
 	if extended.mask != 0 {

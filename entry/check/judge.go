@@ -34,6 +34,7 @@ type judge struct {
 	handlers, tests, raises   int
 	skipped, exiting, settled bool
 	rolledBack                bool // the call has no exit for duties that are not paired
+	cancelled                 bool // the number has no call
 	slow, stepping            bool // the call is on the slow path; TF was set
 	looping                   bool // a pass of the loop has begun
 }
@@ -154,6 +155,9 @@ func (j *judge) handler(e *Event) Property {
 	case Exited:
 		return j.exitedCall(e)
 	}
+	if p := j.passCancelled(e); p != Right {
+		return p
+	}
 	if p := j.endCall(); p != Right {
 		return p
 	}
@@ -177,8 +181,24 @@ func (j *judge) enteredCall(e *Event) Property {
 	return Right
 }
 
+// passCancelled goes from the entry of a cancelled call to its exit: there is no call in
+// between. All due duties of the entry must have been served.
+func (j *judge) passCancelled(e *Event) Property {
+	if j.place != atEntry || !j.cancelled {
+		return Right
+	}
+	if j.due != 0 {
+		return LevelsServed
+	}
+	j.leaveCall(e)
+	return Right
+}
+
 // exitedCall processes the start of a handler of the exit.
 func (j *judge) exitedCall(e *Event) Property {
+	if p := j.passCancelled(e); p != Right {
+		return p
+	}
 	rank := exitStage.rank[bit(e.Flag)]
 	paired := e.Flag&contract.paired != 0
 	switch {
@@ -260,11 +280,16 @@ func (j *judge) milestone(e *Event) Property {
 	case Skipped:
 		j.skipped = true
 		j.leaveCall(e)
+	case Cancelled:
+		j.cancelled = true
 	case Called:
 		return j.called()
 	case Returned:
 		j.leaveCall(e)
 	case Entering:
+		if p := j.passCancelled(e); p != Right {
+			return p
+		}
 		j.looping, j.settled = false, e.Settled
 		if e.CallOver {
 			return j.endCall()
@@ -300,7 +325,7 @@ func (j *judge) admitted(e *Event) Property {
 // called processes the start of the call. All due duties of the entry must have
 // been served.
 func (j *judge) called() Property {
-	if j.calls++; j.skipped || j.calls > 1 {
+	if j.calls++; j.skipped || j.cancelled || j.calls > 1 {
 		return CallOnce
 	}
 	if j.due != 0 {

@@ -55,6 +55,8 @@ var mutants = []mutant{
 	{"the flags cached across an entry handler's sleep", LevelsServed, []edit{
 		{callFile, "	for i := range t.rows {\n		r := &t.rows[i]\n		if r.When&AtSyscallEntry == 0 || !r.owed(&f.ThreadFlags) {",
 			"	cached := Pending(&f.ThreadFlags)\n	for i := range t.rows {\n		r := &t.rows[i]\n		if r.When&AtSyscallEntry == 0 || cached&r.Duty.Flag == 0 {"}}},
+	{"the call not loaded again after a tracer's stop", CallOnce, []edit{
+		{callFile, "		s.Call.load(f)\n		s.step(r.Duty.Flag, begin)", "		s.step(r.Duty.Flag, begin)"}}},
 	{"SECCOMP before the tracer's stop", InOrder, []edit{
 		{dutyFile, "Flag: SyscallTrace, When: AtSyscallEntry | AtSyscallExit,", "Flag: Seccomp, When: AtSyscallEntry,"},
 		{dutyFile, "Flag: Seccomp, When: AtSyscallEntry,", "Flag: SyscallTrace, When: AtSyscallEntry | AtSyscallExit,"}}},

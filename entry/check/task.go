@@ -201,7 +201,7 @@ func handlersOf(t *Task, d entry.Duty) entry.Handlers[*Task] {
 		h.Entry = func(t *Task, _ *entry.Call) entry.Verdict { return t.serveEntry(d.Flag) }
 	}
 	if d.When&entry.AtSyscallExit != 0 {
-		h.Exit = func(t *Task, _ *entry.Call) { t.serve(Exited, d.Flag) }
+		h.Exit = func(t *Task, _ *entry.Call) { t.serveExit(d.Flag) }
 	}
 	if d.When&entry.BeforeUser != 0 && d.Frame {
 		h.BeforeUserFrame = func(t *Task, _ *amd64.Frame) { t.serveLoop(ServedFrame, d.Flag) }
@@ -221,8 +221,10 @@ func (t *Task) serve(what What, f entry.Flag) {
 	t.mayPanic()
 }
 
-// mayDecide has the duties of the entry that may skip the call or end the task.
-// A tracer, a seccomp filter and a bad selector of user dispatch can do both.
+// mayDecide has the duties of the entry that stop for a tracer. It can skip the call,
+// end the task, and cancel the call by its number while it changes the registers. A
+// seccomp filter can do the first two, and stop for a tracer. User dispatch can do the
+// first two, and roll the call back.
 const mayDecide = entry.SyscallEmu | entry.SyscallTrace | entry.Seccomp | entry.UserDispatch
 
 // newAdmission returns the admission of a duty, whose Ask is the plan's choice.
@@ -246,14 +248,7 @@ func (t *Task) serveEntry(f entry.Flag) entry.Verdict {
 	if f&mayDecide == 0 {
 		return entry.Proceed
 	}
-	outcomes := 2
-	if f == entry.UserDispatch {
-		outcomes = 3
-	}
-	switch t.choose(outcomes) {
-	case 3:
-		t.note(RolledBack, 0)
-		return entry.RollBack
+	switch t.choose(3) {
 	case 1:
 		t.note(Skipped, 0)
 		return entry.Skip
@@ -261,8 +256,37 @@ func (t *Task) serveEntry(f entry.Flag) entry.Verdict {
 		t.leave()
 		t.note(Skipped, 0)
 		return entry.Skip
+	case 3:
+		if f == entry.UserDispatch {
+			t.note(RolledBack, 0)
+			return entry.RollBack
+		}
+		t.frame.OrigRAX = amd64.NotInSyscall
+		t.changeRegisters()
+		t.note(Cancelled, 0)
 	}
 	return entry.Proceed
+}
+
+// serveExit is the handler of a duty of the exit. Two of them stop for a tracer, which can
+// end the task or change the registers. One duty has each outcome, which halves the
+// number of runs.
+func (t *Task) serveExit(f entry.Flag) {
+	t.serve(Exited, f)
+	switch {
+	case f == entry.SingleStep && t.choose(1) != 0:
+		t.leave()
+	case f == entry.SyscallTrace && t.choose(1) != 0:
+		t.changeRegisters()
+	}
+}
+
+// changeRegisters gives the frame registers that SYSRET cannot restore, as a tracer
+// can.
+func (t *Task) changeRegisters() {
+	f := &t.frame
+	f.RIP, f.RCX, f.R11, f.RFLAGS = elsewhere, userRCX, userR11, otherFlags
+	t.want = registers{elsewhere, userRCX, userR11, otherFlags}
 }
 
 // mayEnd has the duties of the loop that may end the task.

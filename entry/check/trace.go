@@ -25,6 +25,8 @@ const (
 	Entered
 	// Skipped: a handler of the entry decided that the call does not run.
 	Skipped
+	// Cancelled: a handler of the entry replaced the number by one without a call.
+	Cancelled
 	// Called: the call started.
 	Called
 	// Returned: the call ended.
@@ -58,7 +60,7 @@ const (
 )
 
 var whatNames = [...]string{
-	"arrived", "raised", "lowered", "call begins", "entry", "skips the call", "call", "call returns",
+	"arrived", "raised", "lowered", "call begins", "entry", "skips the call", "cancels the call", "call", "call returns",
 	"exit", "work", "work", "entering", "test", "last", "SYSRET", "IRET", "task leaves", "panic", "stuck", "admitted by", "rolls the call back",
 }
 

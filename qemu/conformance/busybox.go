@@ -8,35 +8,8 @@ import (
 	"strings"
 )
 
-// debianSource is the entry of sources.list for busybox's source package.
-const debianSource = "deb-src [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] http://deb.debian.org/debian bookworm main\n"
-
-// fetchBusybox downloads and unpacks busybox's source package, if that was not
-// done before, and returns its directory.
-func fetchBusybox() (string, error) {
-	work := filepath.Join(workDirectory, "source")
-	if found, _ := filepath.Glob(work + "/busybox-*/testsuite"); len(found) > 0 {
-		return filepath.Dir(found[0]), nil
-	}
-	if err := os.MkdirAll(work+"/lists/partial", 0o755); err != nil {
-		return "", err
-	}
-	if err := os.WriteFile(work+"/sources.list", []byte(debianSource), 0o644); err != nil {
-		return "", err
-	}
-	script := `apt="apt-get -o Dir::Etc::sourcelist=$PWD/sources.list -o Dir::Etc::sourceparts=- -o Dir::State::lists=$PWD/lists"
-$apt update && $apt source --download-only busybox && tar -xf busybox_*.orig.tar.* && tar -xf busybox_*.debian.tar.*`
-	cmd := exec.Command("sh", "-c", script)
-	cmd.Dir = work
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("cannot fetch busybox's source package: %w\n%s", err, out)
-	}
-	found, _ := filepath.Glob(work + "/busybox-*/testsuite")
-	if len(found) == 0 {
-		return "", fmt.Errorf("busybox's source package has no testsuite; remove %s and try again", work)
-	}
-	return filepath.Dir(found[0]), nil
-}
+// fetchBusybox returns the directory of busybox's source package.
+func fetchBusybox() (string, error) { return fetchSource("busybox", "busybox-*", "testsuite") }
 
 // setupBusybox fills a root directory with busybox, a link for each applet, and
 // parts of busybox's source below /busybox. It returns the source's directory.
@@ -50,7 +23,7 @@ chmod 1777 "$root/tmp"
 cp /bin/busybox "$root/bin/busybox"; cp /bin/busybox "$root/busybox/busybox"
 for applet in $(/bin/busybox --list); do [ $applet = busybox ] || ln -sf busybox "$root/bin/$applet"; done
 echo root:x:0:0:root:/root:/bin/sh >"$root/etc/passwd"; echo root:x:0: >"$root/etc/group"
-cp "$source"/../debian/config/pkg/static "$root/busybox/.config"
+tar -xOf "$source"/../busybox_*.debian.tar.xz debian/config/pkg/static >"$root/busybox/.config"
 for part in "$@"; do mkdir -p "$root/busybox/$(dirname $part)"; cp -a "$source/$part" "$root/busybox/$part"; done`
 	cmd := exec.Command("sh", append([]string{"-c", script, "sh"}, parts...)...)
 	cmd.Env = append(os.Environ(), "root="+root, "source="+source)

@@ -96,7 +96,7 @@ func (k *cloudKernel) run(tree *initramfs.Tree, j job, cpu string) string {
 	if err != nil {
 		return err.Error()
 	}
-	packed := filepath.Join(k.work, "initramfs")
+	packed := filepath.Join(k.work, "initramfs-"+strings.ReplaceAll(j.name, "/", "-"))
 	if err := os.WriteFile(packed, archive, 0o644); err != nil {
 		return err.Error()
 	}

@@ -31,14 +31,14 @@ func TestGoalIs95PercentOfLinux(t *testing.T) {
 		rows[i] = row{"s", "t", true, i >= 5}
 	}
 	rows = append(rows, row{"s", "fails on Linux", false, false})
-	if !report("s", rows) {
+	if !report("s", rows, defaultGoal) {
 		t.Error("95 of 100 are below the goal")
 	}
 	rows[50].slowpath = false
-	if report("s", rows) {
+	if report("s", rows, defaultGoal) {
 		t.Error("94 of 100 reach the goal")
 	}
-	if report("s", nil) {
+	if report("s", nil, defaultGoal) {
 		t.Error("a suite that did not run reaches the goal")
 	}
 }

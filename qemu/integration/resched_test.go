@@ -49,6 +49,11 @@ func (f functions) at(address uint64) string {
 	return f[i].Name
 }
 
+// disturbers are the functions of events that do not belong to the path: the task moves
+// to another CPU, or the kernel takes a page fault on memory of its heap that it uses for
+// the first time.
+var disturbers = []string{".TakeCPU", "goos.trapEntry"}
+
 // userPath counts the instructions on a path to user mode by function.
 type userPath struct {
 	order []string // the functions in the order of their first instruction
@@ -56,9 +61,9 @@ type userPath struct {
 	total int // without those of the tick's accounting
 	tick  int // instructions of the tick's accounting
 
-	// disturbed is set if the Go runtime ran on the path, if the task moved to
-	// another CPU or ran after another task, or if the interrupt was no tick, so
-	// that NEED_RESCHED was not raised.
+	// disturbed is set if the Go runtime or one of the disturbers ran on the path, if
+	// the task ran after another task, or if the interrupt was no tick, so that
+	// NEED_RESCHED was not raised.
 	disturbed bool
 }
 
@@ -96,7 +101,8 @@ func (s *stopped) pathToUser(all functions, ended uint64) (*userPath, error) {
 			w.tick++
 		default:
 			charging = false
-			w.disturbed = w.disturbed || strings.HasPrefix(name, "runtime.") || strings.HasSuffix(name, ".TakeCPU")
+			w.disturbed = w.disturbed || strings.HasPrefix(name, "runtime.") ||
+				slices.ContainsFunc(disturbers, func(f string) bool { return strings.HasSuffix(name, f) })
 			w.add(name)
 		}
 	}

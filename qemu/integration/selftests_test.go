@@ -7,14 +7,13 @@ import (
 	"slowpath/qemu/conformance/selftests"
 )
 
-// TestQuickLinuxSelftestsPass runs the quick tests of Linux's own tests of its entry
-// code. make conformance runs all of them.
+// TestQuickLinuxSelftestsPass runs the quick tests of Linux's own tests. make conformance runs all of them.
 func TestQuickLinuxSelftestsPass(t *testing.T) {
 	tests, err := selftests.Quick()
 	if err != nil {
 		t.Fatal(err)
 	}
-	work, err := filepath.Abs(filepath.Join(binaries, "conformance/selftests-x86"))
+	work, err := filepath.Abs(filepath.Join(binaries, "conformance/selftests"))
 	if err != nil {
 		t.Fatal(err)
 	}

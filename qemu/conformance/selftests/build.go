@@ -1,10 +1,14 @@
 package selftests
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
+	"slices"
+	"strings"
 )
 
 // The package with Linux's sources, and the file that it installs.
@@ -14,12 +18,12 @@ const (
 )
 
 // sourceParts are the parts of Linux's sources that the tests need.
-var sourceParts = []string{"tools/testing/selftests/x86", "tools/testing/selftests/lib.mk", "tools/testing/selftests/kselftest.h",
-	"tools/include", "tools/scripts", "tools/arch/x86/include", "scripts", "arch/x86/include"}
+var sourceParts = []string{"tools/testing/selftests", "tools/include", "tools/scripts", "tools/arch/x86/include", "scripts", "arch/x86/include",
+	"mm/gup_test.h", "lib/test_hmm_uapi.h"}
 
 // unpackSource unpacks sourceParts in the current directory. If the package is not
 // installed, the script downloads it and removes it afterwards: it has 138 MB, of
-// which the parts are 9 MB.
+// which the parts are 31 MB.
 const unpackSource = `set -e
 tarball=$1 package=$2
 shift 2
@@ -61,23 +65,117 @@ func Fetch(work string) error {
 // sourceDirectory returns the directory into which Fetch unpacks the tests. It
 // exists only after Fetch has unpacked everything.
 func sourceDirectory(work string) string {
-	return filepath.Join(work, "source/tools/testing/selftests/x86")
+	return filepath.Join(work, "source/tools/testing/selftests")
 }
+
+// recipe builds a test whose makefile cannot build it statically. The first recipe
+// whose prefix begins the test's name is used.
+type recipe struct {
+	prefix  string
+	sources []string // below the test's folder
+	flags   []string
+}
+
+// The flags of the recipes. The headers of tools/include come last, because they
+// replace parts of the C library's.
+var (
+	rseqFlags   = []string{"-I.", "-idirafter", "../../../include", "-pthread"}
+	nolibcFlags = []string{"-fno-asynchronous-unwind-tables", "-fno-ident", "-fno-stack-protector", "-nostdlib", "-include", "../../../include/nolibc/nolibc.h", "-lgcc"}
+)
+
+var recipes = []recipe{
+	{"rseq/basic_test", []string{"basic_test.c", "rseq.c"}, rseqFlags},
+	{"rseq/basic_percpu_ops_test", []string{"basic_percpu_ops_test.c", "rseq.c"}, rseqFlags},
+	{"rseq/param_test_compare_twice", []string{"param_test.c", "rseq.c"}, append([]string{"-DRSEQ_COMPARE_TWICE"}, rseqFlags...)},
+	{"rseq/param_test", []string{"param_test.c", "rseq.c"}, rseqFlags},
+	{"openat2/openat2_test", []string{"openat2_test.c", "helpers.c"}, nil},
+	{"openat2/resolve_test", []string{"resolve_test.c", "helpers.c"}, nil},
+	{"openat2/rename_attack_test", []string{"rename_attack_test.c", "helpers.c"}, nil},
+	{"exec/load_address.static.0x1000000", []string{"load_address.c"}, []string{"-static-pie", "-fPIE", "-Wl,-z,max-page-size=0x1000000"}},
+	{"exec/load_address.static.0x200000", []string{"load_address.c"}, []string{"-static-pie", "-fPIE", "-Wl,-z,max-page-size=0x200000"}},
+	{"exec/load_address.static.0x1000", []string{"load_address.c"}, []string{"-static-pie", "-fPIE", "-Wl,-z,max-page-size=0x1000"}},
+	// glibc's clock_adjtime is linked beside the test's own.
+	{"timers/valid-adjtimex", []string{"valid-adjtimex.c"}, []string{"-Wl,--allow-multiple-definition", "-lrt", "-pthread"}},
+	{"nolibc/nolibc-test-glibc", []string{"nolibc-test.c"}, nil},
+	{"nolibc/nolibc-test", []string{"nolibc-test.c"}, nolibcFlags},
+}
+
+// recipeOf returns the recipe of a test, if its makefile cannot build it.
+func recipeOf(test Test) (recipe, bool) {
+	i := slices.IndexFunc(recipes, func(r recipe) bool { return strings.HasPrefix(test.Name, r.prefix) })
+	if i < 0 {
+		return recipe{}, false
+	}
+	return recipes[i], true
+}
+
+// command returns the compiler's command for a test.
+func (r recipe) command(work string, test Test) *exec.Cmd {
+	arguments := []string{"-O2", "-g", "-w", "-D_GNU_SOURCE", "-o", program(work, test)}
+	if !slices.Contains(r.flags, "-static-pie") {
+		arguments = append(arguments, "-static")
+	}
+	// A library must follow the sources that need it.
+	arguments = append(append(arguments, r.sources...), r.flags...)
+	cmd := exec.Command("gcc", arguments...)
+	cmd.Dir = filepath.Join(sourceDirectory(work), test.Folder())
+	return cmd
+}
+
+// program returns the path of a test's program.
+func program(work string, test Test) string { return filepath.Join(programs(work), test.Name) }
+
+// programs returns the directory of the programs.
+func programs(work string) string { return filepath.Join(work, "programs") }
 
 // Build builds the programs of the tests from the sources that Fetch unpacked below
 // the directory work. It returns the directory of the programs. It fails if a
-// program does not build; some need the 32-bit C library of gcc-multilib.
-func Build(work string, tests []Test) (programs string, err error) {
-	programs = filepath.Join(work, "programs")
-	if err := os.MkdirAll(programs, 0o755); err != nil {
-		return "", err
-	}
-	arguments := []string{"-k", "-j2", "-C", sourceDirectory(work), "CC=gcc -static", "OUTPUT=" + programs, "KHDR_INCLUDES=-isystem /usr/include"}
+// program does not build; some need the packages of [Packages].
+func Build(work string, tests []Test) (directory string, err error) {
+	byFolder := make(map[string][]Test)
 	for _, test := range tests {
-		arguments = append(arguments, filepath.Join(programs, test.Name))
+		if !test.Later {
+			byFolder[test.Folder()] = append(byFolder[test.Folder()], test)
+		}
 	}
-	if out, err := exec.Command("make", arguments...).CombinedOutput(); err != nil {
-		return "", fmt.Errorf("cannot build all of Linux's self-tests; if the 32-bit C library is missing, install it with: apt-get install gcc-multilib (%w)\n%s", err, out)
+	var failures []error
+	for folder, tests := range byFolder {
+		failures = append(failures, buildFolder(work, folder, tests))
 	}
-	return programs, nil
+	if err := errors.Join(failures...); err != nil {
+		return "", fmt.Errorf("cannot build all of Linux's self-tests; if a library is missing, install it with: apt-get install %s (%w)", strings.Join(Packages, " "), err)
+	}
+	return programs(work), nil
+}
+
+// Packages are the Debian packages with the libraries that the tests need, in
+// addition to gcc and libc6-dev.
+var Packages = []string{"gcc-multilib", "libc6-dev-i386", "libcap-dev"}
+
+// buildFolder builds the tests of one folder.
+func buildFolder(work, folder string, tests []Test) error {
+	output := filepath.Join(programs(work), folder)
+	if err := os.MkdirAll(output, 0o755); err != nil {
+		return err
+	}
+	arguments := []string{"-k", "-j2", "-C", filepath.Join(sourceDirectory(work), folder), "CC=gcc -static", "OUTPUT=" + output, "KHDR_INCLUDES=-isystem /usr/include"}
+	commands := []*exec.Cmd{}
+	targets := 0
+	for _, test := range tests {
+		if r, ok := recipeOf(test); ok {
+			commands = append(commands, r.command(work, test))
+			continue
+		}
+		arguments = append(arguments, filepath.Join(output, path.Base(test.Name)))
+		targets++
+	}
+	if targets > 0 {
+		commands = append(commands, exec.Command("make", arguments...))
+	}
+	for _, cmd := range commands {
+		if out, err := cmd.CombinedOutput(); err != nil {
+			return fmt.Errorf("%s: %w\n%s", folder, err, out)
+		}
+	}
+	return nil
 }

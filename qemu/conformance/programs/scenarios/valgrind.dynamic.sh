@@ -1,0 +1,2 @@
+# 300 definitely lost
+valgrind --leak-check=full ./leaks-dyn 2>&1

@@ -1,0 +1,2 @@
+# 180 ERROR SUMMARY
+valgrind --tool=memcheck ./leaks 2>&1
