@@ -168,7 +168,7 @@ func (k *Kernel) panics() string {
 	defer k.logMu.Unlock()
 	var found []string
 	for _, line := range k.log {
-		if !strings.HasPrefix(line, "Out of memory") && !strings.Contains(line, "injected in a ") {
+		if !strings.HasPrefix(line, "Out of memory") && !strings.HasPrefix(line, "audit: ") && !strings.Contains(line, "injected in a ") {
 			found = append(found, line)
 		}
 	}
