@@ -278,9 +278,9 @@ var shapes = map[int][]argument{
 	unix.SYS_SETPRIORITY:        shape(one{0, 1, 2}, pid, one{0, 1, 19, ^uint64(0), 100}),
 	unix.SYS_MEMBARRIER:         shape(one{0, 1, 2, 4, 8, 16, 32, 64, 128}, one{0, 1}, one{0, 1}),
 	unix.SYS_RSEQ:               shape(to(rseqArea), one{32}, one{0, 1}, one{0x53053053, 1}),
+	unix.SYS_PTRACE:             shape(ptraceRequests, pid, ptraceAddress{}, ptraceData{}),
 	unix.SYS_PROCESS_VM_READV:   shape(pid, to(vectors), one{1, 2, 3, 0, 1024, 1025}, to(vectors), one{1, 2, 3, 0, 1024, 1025}, one{0, 0, 0, 1}),
 	unix.SYS_PROCESS_VM_WRITEV:  shape(pid, to(vectors), one{1, 2, 3, 0, 1024, 1025}, to(vectors), one{1, 2, 3, 0, 1024, 1025}, one{0, 0, 0, 1}),
-	unix.SYS_PTRACE:             shape(ptraceRequests, pid, ptraceAddress{}, ptraceData{}),
 	unix.SYS_PIDFD_OPEN:         shape(pid, flags{unix.O_NONBLOCK}),
 	unix.SYS_GETRANDOM:          shape(to(anyBytes), size, flags{1, 2}),
 }
