@@ -86,6 +86,8 @@ var layouts = []row{
 
 	{value: Rseq{}, c: "struct rseq", headers: "linux/rseq.h", fields: "cpu_id_start cpu_id rseq_cs flags -", part: true},
 	{value: RseqCS{}, c: "struct rseq_cs", headers: "linux/rseq.h", fields: "version flags start_ip post_commit_offset abort_ip"},
+	{value: RSeqConfiguration{}, c: "struct ptrace_rseq_configuration", headers: "linux/ptrace.h",
+		fields: "rseq_abi_pointer rseq_abi_size signature flags pad"},
 	{value: RobustListHead{}, c: "struct robust_list_head", headers: "linux/futex.h", fields: "list futex_offset list_op_pending"},
 	{value: FutexWaitv{}, c: "struct futex_waitv", headers: "linux/futex.h", fields: "val uaddr flags __reserved"},
 	{value: CloneArgs{}, c: "struct clone_args", headers: "linux/sched.h",

@@ -17,6 +17,14 @@ type RseqCS struct {
 	AbortIP          uint64
 }
 
+// RSeqConfiguration is struct ptrace_rseq_configuration (ptrace(2),
+// PTRACE_GET_RSEQ_CONFIGURATION, linux/ptrace.h).
+type RSeqConfiguration struct {
+	Address         uint64
+	Size, Signature uint32
+	Flags, Pad      uint32
+}
+
 // RobustListHead is struct robust_list_head (set_robust_list(2),
 // linux/futex.h).
 type RobustListHead struct {

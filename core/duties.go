@@ -36,7 +36,7 @@ func NewDuties(s *sched.Scheduler) (*entry.Table[*task.Task], error) {
 // NewLoop returns the user loop over the table of duties, the table of system
 // calls and the owners of exceptions.
 func NewLoop(duties *entry.Table[*task.Task], visits *entry.Recorder) (*entry.Loop[*task.Task], error) {
-	exceptions, err := entry.NewExceptions(task.ExceptionHandlers()...)
+	exceptions, err := entry.NewExceptions(append(task.ExceptionHandlers(), ptrace.ExceptionHandlers()...)...)
 	if err != nil {
 		return nil, err
 	}
@@ -52,7 +52,7 @@ func unraised() []entry.Handlers[*task.Task] {
 	var handlers []entry.Handlers[*task.Task]
 	for _, d := range entry.Duties() {
 		switch d.Flag {
-		case entry.SingleStep, entry.Seccomp,
+		case entry.Seccomp,
 			entry.SyscallTracepoint, entry.SyscallAudit, entry.NoHZ, entry.Uprobe:
 			handlers = append(handlers, reportUnraised(d))
 		}

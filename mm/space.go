@@ -123,14 +123,28 @@ func (as *AddressSpace) DecRef() {
 
 func (as *AddressSpace) destroy() {
 	as.memory.machine.DropRoot(as.Root())
+	for as.destroyAreas() {
+	}
 	as.mu.Lock()
 	defer as.flushAndUnlock()
-	for v := as.areas.first; v != nil; {
-		v = as.drop(v, 0)
-	}
 	as.gather.table(as.tables.root)
 	as.tables.addCount(-1)
 	as.gather.start, as.gather.end = 0, 0 // DropRoot left no CPU with a translation
+}
+
+// destroyBatch is how many areas are destroyed at a time. The list of files that are
+// dropped with them takes memory, which many dying processes may need at once.
+const destroyBatch = 256
+
+// destroyAreas destroys some areas, and reports whether there are more.
+func (as *AddressSpace) destroyAreas() (more bool) {
+	as.mu.Lock()
+	defer as.flushAndUnlock()
+	v := as.areas.first
+	for n := 0; v != nil && n < destroyBatch; n++ {
+		v = as.drop(v, 0)
+	}
+	return v != nil
 }
 
 // flushAndUnlock ends a change of the address space that began with mu.Lock. It

@@ -42,7 +42,7 @@ func of(t *task.Task) *state { return slot.Of(t) }
 
 // Register adds the subsystem to k. It must be called right after task.New.
 func Register(k *task.Kernel) {
-	slot = task.NewSlot[state](k)
+	slot, registerSlot = task.NewSlot[state](k), task.NewSlot[registerState](k)
 	k.Register(task.Subsystem{
 		Name:         "ptrace",
 		Publish:      traceChild,
@@ -54,13 +54,16 @@ func Register(k *task.Kernel) {
 		SeccompTrace: reportSeccomp,
 		Levels:       levels,
 	})
+	k.Register(registerSubsystem)
 }
 
-// Handlers returns the handlers of the duties SYSCALL_TRACE and SYSCALL_EMU.
+// Handlers returns the handlers of the duties SYSCALL_TRACE, SYSCALL_EMU and
+// SINGLESTEP.
 func Handlers() []entry.Handlers[*task.Task] {
 	return []entry.Handlers[*task.Task]{
 		{Flag: entry.SyscallTrace, Entry: traceEntry, Exit: traceExit},
 		{Flag: entry.SyscallEmu, Entry: emulateEntry},
+		{Flag: entry.SingleStep, Exit: stepExit},
 	}
 }
 

@@ -40,7 +40,8 @@ type request struct {
 // requests is the table, by the request's number (include/uapi/linux/ptrace.h,
 // arch/x86/include/uapi/asm/ptrace-abi.h). Each part of it is in the file of its
 // requests.
-var requests = join(attachRequests, resumeRequests, optionRequests, signalRequests, syscallRequests)
+var requests = join(attachRequests, resumeRequests, optionRequests, signalRequests, syscallRequests,
+	memoryRequests, userRequests, registerRequests, regsetRequests, rseqRequests)
 
 // join returns the union of the parts of the table.
 func join(parts ...map[int32]request) map[int32]request {

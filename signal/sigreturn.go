@@ -68,7 +68,7 @@ func Pop(m abi.UserMemory, f *amd64.Frame, s *Scratch) (Restored, error) {
 	if err := popState(f, sc.FPState, state); err != nil {
 		return restored, err
 	}
-	if selector, bad := badSelector(sc); bad {
+	if selector, bad := badSelector(sc.CS|userPrivilege, sc.SS|userPrivilege); bad {
 		restored.Trap = protectionTrap(f, selector)
 	} else if !sane {
 		restored.Trap = addressTrap(f)
@@ -80,13 +80,12 @@ func Pop(m abi.UserMemory, f *amd64.Frame, s *Scratch) (Restored, error) {
 // frame: the privilege of user mode.
 const userPrivilege = 3
 
-// badSelector reports whether CS or SS of the signal frame is not a user segment:
+// badSelector reports whether CS or SS is not a user segment:
 // UserCS or User32CS, and UserSS. code is the error code of the #GP that an IRET to the
 // segment would raise (SDM vol. 2A, IRET). For a stack segment of an LDT it is 0,
 // because Linux loads it through espfix, which loses the error code.
-func badSelector(sc *abi.Sigcontext) (code uint64, bad bool) {
+func badSelector(cs, ss uint16) (code uint64, bad bool) {
 	const local = 4
-	cs, ss := sc.CS|userPrivilege, sc.SS|userPrivilege
 	switch {
 	case cs != amd64.UserCS && cs != amd64.User32CS:
 		return uint64(cs &^ userPrivilege), true
@@ -105,6 +104,16 @@ func ReturnTrap(f *amd64.Frame) Info {
 		return Info{}
 	}
 	return addressTrap(f)
+}
+
+// SelectorTrap records in f the exception of a return to user mode with these values of
+// CS and SS, and returns its signal. Signo is 0 if they are those of user segments.
+func SelectorTrap(f *amd64.Frame, cs, ss uint16) Info {
+	code, bad := badSelector(cs, ss)
+	if !bad {
+		return Info{}
+	}
+	return protectionTrap(f, code)
 }
 
 // protectionTrap records a #GP with an error code in f and returns its signal.

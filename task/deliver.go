@@ -226,6 +226,7 @@ func (t *Task) handle(f *amd64.Frame, d *delivery) {
 	if t.suspended {
 		saved = t.suspendMask
 	}
+	stepping := t.kernel.subsystems.beforeHandler(t)
 	if err := t.pushFrame(f, d, saved); err != nil {
 		t.forceSegmentationFault(d.info.Signo)
 		return
@@ -236,6 +237,9 @@ func (t *Task) handle(f *amd64.Frame, d *delivery) {
 		blocked.Add(d.info.Signo)
 	}
 	t.SetBlocked(blocked)
+	if stepping {
+		t.kernel.subsystems.handlerEntered(t)
+	}
 }
 
 // pushFrame builds the handler's frame on the user's stack: EFAULT.

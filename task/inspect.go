@@ -50,6 +50,21 @@ func (t *Task) InspectMemory(target *Task, as cred.InspectAs) (*mm.AddressSpace,
 	return space, nil
 }
 
+// TraceeMemory returns the address space of a stopped tracee of t with a reference, which
+// the caller drops by DecRef (Linux: ptrace_access_vm). EIO if there is none, or if it is
+// not dumpable and the tracer had no CAP_SYS_PTRACE when it attached.
+func (t *Task) TraceeMemory(tracee *Task) (*mm.AddressSpace, error) {
+	space := tracee.AddressSpace()
+	if space == nil {
+		return nil, unix.EIO
+	}
+	if space.Dumpable() != mm.DumpableByUser && tracee.tracerLacksPrivilege() {
+		space.DecRef()
+		return nil, unix.EIO
+	}
+	return space, nil
+}
+
 // dumpableByUser reports whether the memory of the task is SUID_DUMP_USER. It is true
 // for a task without memory: there is nothing to protect.
 func (t *Task) dumpableByUser() bool {

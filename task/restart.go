@@ -17,10 +17,14 @@ var restartSubsystem = Subsystem{
 // syscallSize is the length of the SYSCALL instruction, in bytes.
 const syscallSize = 2
 
+// notInSyscall is amd64.NotInSyscall as a call number, which has 32 bits: a tracer may
+// have written any 64-bit value that ends with them.
+const notInSyscall = -1
+
 // interruptedError returns the restart code that an interrupted system call has
 // left in RAX, or 0.
 func interruptedError(f *amd64.Frame) unix.Errno {
-	if f.OrigRAX == amd64.NotInSyscall || -f.RAX > abi.MaxErrno {
+	if int32(f.OrigRAX) == notInSyscall || -f.RAX > abi.MaxErrno {
 		return 0
 	}
 	return unix.Errno(-f.RAX)

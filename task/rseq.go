@@ -56,6 +56,10 @@ func (t *Task) RegisterRSeq(r RSeq, flags int) error {
 	return nil
 }
 
+// RSeq returns the registration. Only the task's own goroutine calls it, or that of the
+// tracer while it has frozen the task.
+func (t *Task) RSeq() RSeq { return t.rseq }
+
 // registeredRSeq returns the error of a registration while one exists: EBUSY if it
 // is the same.
 func (t *Task) registeredRSeq(r RSeq) error {

@@ -42,6 +42,13 @@ type Subsystem struct {
 	// have ended, and execve can no longer fail. Kernel.Spawn calls it before
 	// the task has an id (TID is 0, and PID must not be called).
 	Exec func(t *Task, x *Execution)
+	// BeforeHandler runs before the frame of a signal handler is made. It ends the single
+	// step of a tracer, because the frame must not show it, and reports whether there was
+	// one.
+	BeforeHandler func(t *Task) (stepping bool)
+	// HandlerEntered runs after the registers of the handler are set, if BeforeHandler has
+	// reported a step: the tracer sees the handler's first instruction.
+	HandlerEntered func(t *Task)
 	// Executed runs when execve has succeeded and every Exec function has run.
 	// oldTID is the thread id before: it changes if the thread was not the leader.
 	Executed func(t *Task, oldTID int)
@@ -114,7 +121,9 @@ type subsystems struct {
 	rows   []Subsystem
 	levels []func(t *Task) entry.Flag // of the rows that have one
 	slots  []func() any               // each makes one slot's value
-	sealed atomic.Bool                // a task exists
+
+	beforeHandlers []func(t *Task) (stepping bool) // of the rows that have one
+	sealed         atomic.Bool                     // a task exists
 }
 
 // add appends rows to the table.
@@ -122,6 +131,9 @@ func (s *subsystems) add(rows ...Subsystem) {
 	for i := range rows {
 		if rows[i].Levels != nil {
 			s.levels = append(s.levels, rows[i].Levels)
+		}
+		if rows[i].BeforeHandler != nil {
+			s.beforeHandlers = append(s.beforeHandlers, rows[i].BeforeHandler)
 		}
 	}
 	s.rows = append(s.rows, rows...)
@@ -207,6 +219,21 @@ func (s *subsystems) vforkDone(parent *Task, child int) {
 	for i := range s.rows {
 		if s.rows[i].VforkDone != nil {
 			s.rows[i].VforkDone(parent, child)
+		}
+	}
+}
+
+func (s *subsystems) beforeHandler(t *Task) (stepping bool) {
+	for _, before := range s.beforeHandlers {
+		stepping = before(t) || stepping
+	}
+	return stepping
+}
+
+func (s *subsystems) handlerEntered(t *Task) {
+	for i := range s.rows {
+		if s.rows[i].HandlerEntered != nil {
+			s.rows[i].HandlerEntered(t)
 		}
 	}
 }

@@ -103,6 +103,31 @@ func (t *Task) debugTrap(f *amd64.Frame, _ int) {
 	}
 }
 
+// DebugSignal sends SIGTRAP as for a #DB with the given si_code at the current
+// instruction (Linux: send_sigtrap). Only the task's own goroutine calls it.
+func (t *Task) DebugSignal(code int32) {
+	f := t.Frame
+	f.Vector, f.Error = vectorDebug, 0
+	t.fault(f, signal.FaultInfo(unix.SIGTRAP, code, f.RIP))
+}
+
+// CheckReturn sends the signal of the exception that a return to user mode would raise,
+// after a tracer has chosen the registers. It makes them safe. Only the task's own
+// goroutine calls it, before it returns to user mode.
+func (t *Task) CheckReturn() {
+	if trap := signal.ReturnTrap(t.Frame); trap.Signo != 0 {
+		t.fault(t.Frame, trap)
+	}
+}
+
+// SelectorFault sends the signal of the exception of a return to user mode with bad
+// values of CS or SS. Only the task's own goroutine calls it.
+func (t *Task) SelectorFault(cs, ss uint16) {
+	if trap := signal.SelectorTrap(t.Frame, cs, ss); trap.Signo != 0 {
+		t.fault(t.Frame, trap)
+	}
+}
+
 // floatingPointError sends SIGFPE for an x87 or SSE exception.
 func (t *Task) floatingPointError(f *amd64.Frame, vector int) {
 	t.fault(f, signal.FaultInfo(unix.SIGFPE, floatingCode(f, vector), f.RIP))

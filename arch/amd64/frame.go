@@ -75,6 +75,8 @@ type Frame struct {
 
 	resched bool // see TakeResched
 
+	stepForced bool // see ForceStep
+
 	affinity atomic.Uint64 // see Affinity
 	lastCPU  atomic.Uint32 // see LastCPU
 }
@@ -178,7 +180,7 @@ func (f *Frame) Settle() {
 		return
 	}
 	f.CS = UserCS // the landing may have pushed over it (alternatives.go)
-	f.RCX, f.R11 = f.RIP, f.RFLAGS
+	f.RCX, f.R11 = f.RIP, f.ProgramFlags()
 	f.Flags = f.Flags&^stepping | LeaveByIRET
 }
 

@@ -6,6 +6,41 @@ package amd64
 // them back.
 type selectors struct{ ds, es, fs, gs uint16 }
 
+// SegmentRegister is one of the data segment registers.
+type SegmentRegister uint8
+
+// The data segment registers, in the order of struct user_regs_struct.
+const (
+	DS SegmentRegister = iota
+	ES
+	FS
+	GS
+)
+
+func (s *selectors) register(r SegmentRegister) *uint16 {
+	return [...]*uint16{&s.ds, &s.es, &s.fs, &s.gs}[r]
+}
+
+// Selector returns a segment register of f's program. The caller is f's own goroutine,
+// or f's task is stopped; Release was called.
+func (f *Frame) Selector(r SegmentRegister) uint16 { return *f.controls.selectors.register(r) }
+
+// SetSelector sets a segment register of f's program. FS base and GS base do not
+// change. A selector that the CPU would not load becomes 0, as in Linux at the next
+// context switch. The caller is as for Selector.
+func (f *Frame) SetSelector(r SegmentRegister, selector uint16) {
+	if !loadable(selector) {
+		selector = 0
+	}
+	*f.controls.selectors.register(r) = selector
+}
+
+// loadable reports whether a data segment register can hold the selector: it is null,
+// or that of a segment of user mode.
+func loadable(selector uint16) bool {
+	return selector <= 3 || selector == User32CS || selector == UserSS || selector == UserCS
+}
+
 // readSelectors returns what this CPU has loaded. Interrupts are off.
 //
 //go:nosplit

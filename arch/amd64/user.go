@@ -59,6 +59,7 @@ func (f *Frame) Copy(from *Frame) {
 	from.Settle()
 	root, extended, area := f.root, f.extended, f.area
 	copyRegisters(f, from)
+	f.RFLAGS = from.ProgramFlags() // a child is not stepped
 	f.controls = from.controls.forked()
 	f.root, f.extended, f.area = root, extended, area
 	copy(f.extendedBytes(), from.extendedBytes())

@@ -1,0 +1,220 @@
+package ptrace
+
+import (
+	"golang.org/x/sys/unix"
+
+	"slowpath/abi"
+	"slowpath/arch/amd64"
+	"slowpath/task"
+)
+
+// registerRequests read and write all general registers, or all of the legacy
+// floating-point state.
+var registerRequests = map[int32]request{
+	unix.PTRACE_GETREGS:    {"GETREGS", needsStopped, only(getRegisters)},
+	unix.PTRACE_SETREGS:    {"SETREGS", needsStopped, only(setRegisters)},
+	unix.PTRACE_GETFPREGS:  {"GETFPREGS", needsStopped, only(func(c *call) error { return fxsaveSet.load(c, c.data, fxsaveSize) })},
+	unix.PTRACE_SETFPREGS:  {"SETFPREGS", needsStopped, only(func(c *call) error { return fxsaveSet.store(c, c.data, fxsaveSize) })},
+	unix.PTRACE_ARCH_PRCTL: {"ARCH_PRCTL", needsStopped, only(archPrctl)},
+}
+
+// The words of struct user_regs_struct with a rule of their own. The others are
+// numbered by their order.
+const (
+	wordFlags  = 18
+	wordCS     = 17
+	wordSS     = 20
+	wordFSBase = 21
+	wordGSBase = 22
+	wordDS     = 23 // followed by ES, FS and GS
+	wordGS     = 26
+
+	registerCount = 27
+)
+
+// registerWords returns the words of r, in the order of struct user_regs_struct.
+func registerWords(r *abi.UserRegs) *[registerCount]uint64 {
+	return abi.View[[registerCount]uint64](abi.Bytes(r))
+}
+
+// readRegisters returns the registers of a stopped task. The TF of the tracer is hidden.
+func readRegisters(t *task.Task) abi.UserRegs {
+	f := t.Frame
+	amd64.Release(f)
+	cs, ss := registersOf(t).bad.of(f)
+	return abi.UserRegs{
+		R15: f.R15, R14: f.R14, R13: f.R13, R12: f.R12, RBP: f.RBP, RBX: f.RBX, R11: f.R11, R10: f.R10, R9: f.R9, R8: f.R8,
+		RAX: f.RAX, RCX: f.RCX, RDX: f.RDX, RSI: f.RSI, RDI: f.RDI, OrigRAX: f.OrigRAX,
+		RIP: f.RIP, CS: cs, EFlags: f.ProgramFlags(), RSP: f.RSP, SS: ss, FSBase: f.FSBase, GSBase: f.GSBase,
+		DS: uint64(f.Selector(amd64.DS)), ES: uint64(f.Selector(amd64.ES)),
+		FS: uint64(f.Selector(amd64.FS)), GS: uint64(f.Selector(amd64.GS)),
+	}
+}
+
+// writeRegisters writes values to the words of struct user_regs_struct from first on, in
+// order, until one is not allowed: EIO. The words before it are written (Linux: putreg,
+// genregs_set). The task is stopped.
+func writeRegisters(t *task.Task, first int, values ...uint64) error {
+	f := t.Frame
+	amd64.Release(f)
+	defer checkLater(t)
+	f.CS, f.SS = registersOf(t).bad.of(f)
+	plain := plainRegisters(f)
+	for i, value := range values {
+		if r := plain[first+i]; r != nil {
+			*r = value
+		} else if err := writeSpecial(f, first+i, value); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// plainRegisters returns the registers that may have any value, in the order of struct
+// user_regs_struct, and nil for the others.
+func plainRegisters(f *amd64.Frame) [registerCount]*uint64 {
+	return [registerCount]*uint64{
+		&f.R15, &f.R14, &f.R13, &f.R12, &f.RBP, &f.RBX, &f.R11, &f.R10, &f.R9, &f.R8,
+		&f.RAX, &f.RCX, &f.RDX, &f.RSI, &f.RDI, &f.OrigRAX, &f.RIP, nil, nil, &f.RSP,
+	}
+}
+
+// writeSpecial writes a register whose values are restricted: EIO for a value that is
+// not allowed.
+func writeSpecial(f *amd64.Frame, word int, value uint64) error {
+	switch {
+	case word == wordFlags:
+		f.SetProgramFlags(value)
+		return nil
+	case word == wordFSBase || word == wordGSBase:
+		return writeBase(f, word, value)
+	}
+	return writeSelector(f, word, uint16(value))
+}
+
+// writeBase writes FS base or GS base, which must be a user address.
+func writeBase(f *amd64.Frame, word int, value uint64) error {
+	if value >= amd64.UserLimit {
+		return unix.EIO
+	}
+	if word == wordFSBase {
+		f.FSBase = value
+	} else {
+		f.GSBase = value
+	}
+	return nil
+}
+
+// writeSelector writes a segment register: EIO for a selector without the privilege of
+// user mode, and for 0 in CS and SS (Linux: set_segment_reg).
+func writeSelector(f *amd64.Frame, word int, selector uint16) error {
+	const userPrivilege = 3
+	if selector != 0 && selector&userPrivilege != userPrivilege {
+		return unix.EIO
+	}
+	switch {
+	case word >= wordDS:
+		f.SetSelector(amd64.SegmentRegister(word-wordDS), selector)
+	case selector == 0:
+		return unix.EIO
+	case word == wordCS:
+		f.CS = uint64(selector)
+	default:
+		f.SS = uint64(selector)
+	}
+	return nil
+}
+
+// selectors are values of CS and SS. A tracer may choose bad ones: the frame of the task
+// then has good ones, and the return to user mode is the fault that IRET would raise.
+// The zero value means that those of the frame are good.
+type selectors struct{ cs, ss uint16 }
+
+// of returns the selectors that the tracer sees.
+func (s selectors) of(f *amd64.Frame) (cs, ss uint64) {
+	if s == (selectors{}) {
+		return f.CS & 0xffff, f.SS & 0xffff
+	}
+	return uint64(s.cs), uint64(s.ss)
+}
+
+// takeSelectors moves bad values of CS and SS from the frame of a stopped task to s.
+func (s *registerState) takeSelectors(f *amd64.Frame) {
+	s.bad = selectors{}
+	if (f.CS != amd64.UserCS && f.CS != amd64.User32CS) || f.SS != amd64.UserSS {
+		s.bad = selectors{uint16(f.CS), uint16(f.SS)}
+		f.CS, f.SS = amd64.UserCS, amd64.UserSS
+	}
+}
+
+// checkLater makes a stopped task check its registers before it returns to user mode, if
+// the return could fault. Until then the tracer can read them as it wrote them.
+func checkLater(t *task.Task) {
+	s, f := registersOf(t), t.Frame
+	s.takeSelectors(f)
+	if f.RIP < amd64.UserLimit && f.CS == amd64.UserCS && s.bad == (selectors{}) {
+		return
+	}
+	s.checkSoon(t)
+}
+
+// checkSoon queues checkRegisters, unless it is queued.
+func (s *registerState) checkSoon(t *task.Task) {
+	if !s.checking.Swap(true) {
+		t.AddWork(checkRegisters)
+	}
+}
+
+// recheck queues checkRegisters for bad selectors when the tracee is resumed. Their fault
+// is repeated, like that of IRET, if the tracer suppresses its signal.
+func (s *registerState) recheck(t *task.Task) {
+	if s.bad != (selectors{}) {
+		s.checkSoon(t)
+	}
+}
+
+// checkRegisters is the task work of checkLater.
+func checkRegisters(t *task.Task) {
+	s := registersOf(t)
+	s.checking.Store(false)
+	if s.bad == (selectors{}) || t.Exiting() {
+		t.CheckReturn()
+		return
+	}
+	t.SelectorFault(s.bad.cs, s.bad.ss)
+}
+
+// getRegisters stores the general registers at the address data of the tracer.
+func getRegisters(c *call) error { return abi.CopyOut(c.tracer, c.data, readRegisters(c.tracee)) }
+
+// setRegisters loads the general registers from the address data of the tracer.
+func setRegisters(c *call) error {
+	return generalSet.store(c, c.data, registerCount*wordSize)
+}
+
+// Options of arch_prctl(2).
+const (
+	archSetGS = 0x1001
+	archSetFS = 0x1002
+	archGetFS = 0x1003
+	archGetGS = 0x1004
+)
+
+// archPrctl is arch_prctl(2) for a tracee: data is the option, addr its argument, which
+// is an address of the tracer for the options that read (Linux: do_arch_prctl_64).
+// Errors: EINVAL for another option, EPERM, EFAULT.
+func archPrctl(c *call) error {
+	f := c.tracee.Frame
+	amd64.Release(f)
+	base := map[uint64]*uint64{archSetGS: &f.GSBase, archGetGS: &f.GSBase, archSetFS: &f.FSBase, archGetFS: &f.FSBase}[c.data]
+	switch {
+	case base == nil:
+		return unix.EINVAL
+	case c.data == archGetFS || c.data == archGetGS:
+		return abi.CopyOut(c.tracer, c.addr, *base)
+	case c.addr >= amd64.UserLimit:
+		return unix.EPERM
+	}
+	*base = c.addr
+	return nil
+}
