@@ -62,7 +62,7 @@ func (r *requestTable) row(number int32) *request {
 // arch/x86/include/uapi/asm/ptrace-abi.h). Each part of it is in the file of its
 // requests.
 var requests = table(attachRequests, resumeRequests, optionRequests, signalRequests, syscallRequests,
-	memoryRequests, userRequests, registerRequests, regsetRequests, rseqRequests)
+	memoryRequests, userRequests, registerRequests, regsetRequests, rseqRequests, seccompRequests)
 
 // table returns the table with the rows of all parts.
 func table(parts ...map[int32]request) *requestTable {
