@@ -92,7 +92,7 @@ type Task struct {
 	timerSlack   atomic.Uint64
 	defaultSlack atomic.Uint64
 	noNewPrivs   atomic.Bool
-	program      atomic.Pointer[Program]
+	program      atomic.Pointer[programCell]
 
 	// The group's lock guards these.
 	pending   signal.Pending
