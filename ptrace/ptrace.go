@@ -32,6 +32,9 @@ type state struct {
 	// levels is the reason for SYSCALL_TRACE or SYSCALL_EMU: how the tracer has
 	// resumed the task.
 	levels atomic.Uint32
+	// call is the current or last request of the task as a tracer. Only the task's own
+	// goroutine uses it.
+	call call
 }
 
 // slot has the state of every task.

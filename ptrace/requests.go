@@ -52,6 +52,28 @@ func join(parts ...map[int32]request) map[int32]request {
 	return all
 }
 
+// numbered is the table by ranges of numbers: those of all systems from 0, and those of
+// Linux from 0x4200. A program that is debugged makes many requests.
+var numbered = func() (all [2][64]request) {
+	for i := range all {
+		for low := range all[i] {
+			all[i][low] = unknown
+		}
+	}
+	for number, r := range requests {
+		all[number>>14&1][number&0x3f] = r
+	}
+	return all
+}()
+
+// find returns the row of a number.
+func find(number int32) *request {
+	if number&^0x3f != 0 && number&^0x3f != 0x4200 {
+		return &unknown
+	}
+	return &numbered[number>>14&1][number&0x3f]
+}
+
 // unknown is the row of a number without a row.
 var unknown = request{handle: func(*call) (uint64, error) { return 0, unix.EIO }}
 
@@ -62,11 +84,9 @@ var unknown = request{handle: func(*call) (uint64, error) { return 0, unix.EIO }
 // Errors: those of ptrace(2). EIO for an unknown request, after the checks that
 // the tracee exists, is traced by t, and is stopped.
 func Request(t *task.Task, number int32, tid int, addr, data uint64) (uint64, error) {
-	r, known := requests[number]
-	if !known {
-		r = unknown
-	}
-	c := &call{tracer: t, addr: addr, data: data}
+	r := find(number)
+	c := &of(t).call
+	*c = call{tracer: t, addr: addr, data: data}
 	if r.needs == needsNothing {
 		return r.handle(c)
 	}
