@@ -4,6 +4,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"slowpath/abi"
+	"slowpath/seccomp"
 	"slowpath/task"
 )
 
@@ -14,19 +15,32 @@ var optionRequests = map[int32]request{
 	unix.PTRACE_GETEVENTMSG:   {"GETEVENTMSG", needsStopped, only(getEventMessage)},
 }
 
-// checkOptions checks the PTRACE_O_ bits in data: EINVAL for unknown ones.
+// checkOptions checks the PTRACE_O_ bits in data: EINVAL for unknown ones, EPERM for
+// PTRACE_O_SUSPEND_SECCOMP without the privilege.
 func checkOptions(c *call) error {
-	if c.data&^unix.PTRACE_O_MASK != 0 || c.data&unix.PTRACE_O_SUSPEND_SECCOMP != 0 {
+	if c.data&^unix.PTRACE_O_MASK != 0 {
 		return unix.EINVAL
 	}
+	if c.data&unix.PTRACE_O_SUSPEND_SECCOMP != 0 {
+		return maySuspend(c)
+	}
 	return nil
+}
+
+// apply makes the PTRACE_O_ bits those of t. It does not sleep, and takes only the lock
+// of UpdateLevels.
+func apply(t *task.Task, options uint32) {
+	old := of(t).options.Swap(options)
+	if (old^options)&unix.PTRACE_O_SUSPEND_SECCOMP != 0 {
+		seccomp.Suspend(t, options&unix.PTRACE_O_SUSPEND_SECCOMP != 0)
+	}
 }
 
 func setOptions(c *call) error {
 	if err := checkOptions(c); err != nil {
 		return err
 	}
-	of(c.tracee).options.Store(uint32(c.data))
+	apply(c.tracee, uint32(c.data))
 	c.tracee.SetExitKill(task.ExitKill(c.data&unix.PTRACE_O_EXITKILL != 0))
 	return nil
 }

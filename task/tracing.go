@@ -213,7 +213,8 @@ type Attachment struct {
 	// ExitKill is PTRACE_O_EXITKILL.
 	ExitKill bool
 	// Linked, if not nil, is called when Attach is certain to succeed, with locks of
-	// the tracee held: it must not sleep, or call methods of the tracee.
+	// the tracee held: it must not sleep, and of the tracee's methods it may only call
+	// UpdateLevels.
 	Linked func()
 }
 
