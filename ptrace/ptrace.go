@@ -73,7 +73,7 @@ func levels(t *task.Task) entry.Flag { return entry.Flag(of(t).levels.Load()) }
 // forget implements Untraced of the subsystem: the tracer's settings end with it.
 func forget(t *task.Task) {
 	s := of(t)
-	s.options.Store(0)
+	storeOptions(t, 0)
 	s.levels.Store(0)
 	t.UpdateLevels()
 }

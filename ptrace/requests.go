@@ -41,7 +41,7 @@ type request struct {
 // arch/x86/include/uapi/asm/ptrace-abi.h). Each part of it is in the file of its
 // requests.
 var requests = join(attachRequests, resumeRequests, optionRequests, signalRequests, syscallRequests,
-	memoryRequests, userRequests, registerRequests, regsetRequests, rseqRequests)
+	memoryRequests, userRequests, registerRequests, regsetRequests, rseqRequests, seccompRequests)
 
 // join returns the union of the parts of the table.
 func join(parts ...map[int32]request) map[int32]request {

@@ -47,6 +47,7 @@ var groups = [][]int{
 	{unix.SYS_OPEN, unix.SYS_IOCTL, unix.SYS_IOCTL, unix.SYS_READ, unix.SYS_WRITE, unix.SYS_SETSID, unix.SYS_SETPGID, unix.SYS_CLOSE, unix.SYS_KILL, unix.SYS_POLL},
 	{unix.SYS_PIPE2, unix.SYS_READ, unix.SYS_WRITE, unix.SYS_SPLICE, unix.SYS_TEE, unix.SYS_VMSPLICE, unix.SYS_SENDFILE, unix.SYS_FCNTL, unix.SYS_CLOSE, unix.SYS_POLL, unix.SYS_COPY_FILE_RANGE},
 	{unix.SYS_CLONE, unix.SYS_FORK, unix.SYS_VFORK, unix.SYS_WAIT4, unix.SYS_WAITID, unix.SYS_EXIT, unix.SYS_EXIT_GROUP, unix.SYS_EXECVE, unix.SYS_SETPGID, unix.SYS_SETSID, unix.SYS_KILL, unix.SYS_PIDFD_OPEN, unix.SYS_PRCTL},
+	{unix.SYS_PTRACE, unix.SYS_PTRACE, unix.SYS_PTRACE, unix.SYS_PTRACE, unix.SYS_PTRACE, unix.SYS_PTRACE, unix.SYS_WAIT4, unix.SYS_WAIT4, unix.SYS_FORK, unix.SYS_CLONE, unix.SYS_KILL, unix.SYS_TGKILL, unix.SYS_EXECVE, unix.SYS_EXIT, unix.SYS_RT_SIGPROCMASK, unix.SYS_GETPID},
 	{unix.SYS_SETRESUID, unix.SYS_SETGROUPS, unix.SYS_CAPSET, unix.SYS_PRLIMIT64, unix.SYS_PRCTL, unix.SYS_OPEN, unix.SYS_EXECVE, unix.SYS_KILL, unix.SYS_FORK, unix.SYS_CHMOD, unix.SYS_CHOWN},
 	{unix.SYS_PROCESS_VM_READV, unix.SYS_PROCESS_VM_WRITEV, unix.SYS_MMAP, unix.SYS_MUNMAP, unix.SYS_MPROTECT, unix.SYS_FORK, unix.SYS_CLONE, unix.SYS_OPEN, unix.SYS_PREAD64, unix.SYS_PWRITE64, unix.SYS_LSEEK, unix.SYS_EXECVE, unix.SYS_EXIT, unix.SYS_PRCTL},
 	{unix.SYS_SECCOMP, unix.SYS_SECCOMP, unix.SYS_GETPGID, unix.SYS_GETPGID, unix.SYS_IOCTL, unix.SYS_IOCTL, unix.SYS_FORK, unix.SYS_CLONE, unix.SYS_CLOSE, unix.SYS_DUP, unix.SYS_KILL, unix.SYS_POLL, unix.SYS_EXIT},
@@ -279,6 +280,7 @@ var shapes = map[int][]argument{
 	unix.SYS_RSEQ:               shape(to(rseqArea), one{32}, one{0, 1}, one{0x53053053, 1}),
 	unix.SYS_PROCESS_VM_READV:   shape(pid, to(vectors), one{1, 2, 3, 0, 1024, 1025}, to(vectors), one{1, 2, 3, 0, 1024, 1025}, one{0, 0, 0, 1}),
 	unix.SYS_PROCESS_VM_WRITEV:  shape(pid, to(vectors), one{1, 2, 3, 0, 1024, 1025}, to(vectors), one{1, 2, 3, 0, 1024, 1025}, one{0, 0, 0, 1}),
+	unix.SYS_PTRACE:             shape(ptraceRequests, pid, ptraceAddress{}, ptraceData{}),
 	unix.SYS_PIDFD_OPEN:         shape(pid, flags{unix.O_NONBLOCK}),
 	unix.SYS_GETRANDOM:          shape(to(anyBytes), size, flags{1, 2}),
 }
@@ -297,6 +299,39 @@ type ioctlArgument struct{}
 
 func (ioctlArgument) decode(d *decoder) (uint64, bool) {
 	choices := []argument{to(terminal), to(notification)}
+	return choices[int(d.byte())%len(choices)].decode(d)
+}
+
+// ptraceRequests are those of package ptrace. The ones that attach, stop and resume
+// occur more often.
+var ptraceRequests = one{
+	unix.PTRACE_SEIZE, unix.PTRACE_INTERRUPT, unix.PTRACE_CONT, unix.PTRACE_ATTACH, unix.PTRACE_SYSCALL, unix.PTRACE_DETACH, unix.PTRACE_SYSCALL,
+	unix.PTRACE_SEIZE, unix.PTRACE_INTERRUPT, unix.PTRACE_CONT, unix.PTRACE_ATTACH, unix.PTRACE_SETOPTIONS, unix.PTRACE_LISTEN, unix.PTRACE_TRACEME,
+	unix.PTRACE_SYSEMU, unix.PTRACE_SINGLESTEP, unix.PTRACE_SYSEMU_SINGLESTEP, unix.PTRACE_SINGLEBLOCK, unix.PTRACE_KILL, unix.PTRACE_GETEVENTMSG,
+	unix.PTRACE_GETSIGINFO, unix.PTRACE_SETSIGINFO, unix.PTRACE_PEEKSIGINFO, unix.PTRACE_GETSIGMASK, unix.PTRACE_SETSIGMASK, unix.PTRACE_GET_SYSCALL_INFO,
+	unix.PTRACE_PEEKTEXT, unix.PTRACE_POKETEXT, unix.PTRACE_PEEKUSR, unix.PTRACE_POKEUSR, unix.PTRACE_GETREGS, unix.PTRACE_SETREGS,
+	unix.PTRACE_GETFPREGS, unix.PTRACE_SETFPREGS, unix.PTRACE_GETREGSET, unix.PTRACE_SETREGSET, unix.PTRACE_GET_RSEQ_CONFIGURATION,
+	unix.PTRACE_SECCOMP_GET_FILTER, unix.PTRACE_SECCOMP_GET_METADATA, 0x4210, 0x4211,
+}
+
+// ptraceAddress is the third argument of ptrace(2): often 0, which PTRACE_SEIZE needs,
+// else a size, an offset in struct user, or an address.
+type ptraceAddress struct{}
+
+func (ptraceAddress) decode(d *decoder) (uint64, bool) {
+	b := d.byte()
+	if b < 0x80 {
+		return 0, false
+	}
+	choices := []argument{to(anyBytes), one{8, 16, 88, 0, 120, 848, 904, 1, 2, 0x202}, size}
+	return choices[int(b)%len(choices)].decode(d)
+}
+
+// ptraceData is the fourth argument of ptrace(2): options, a signal, or an address.
+type ptraceData struct{}
+
+func (ptraceData) decode(d *decoder) (uint64, bool) {
+	choices := []argument{flags{1, 2, 4, 8, 0x10, 0x20, 0x40, 0x80, 0x100000, 0x200000}, one{0}, signalNumber, to(anyBytes), one{0x7f}}
 	return choices[int(d.byte())%len(choices)].decode(d)
 }
 
