@@ -131,11 +131,15 @@ func (l *Loop[T]) endCall(t T, s *Thread) {
 	s.Visit.Served |= l.duties.syscallExit(t, s)
 }
 
-// call executes the task's system call. If the number is out of range, RAX keeps
-// its value: -ENOSYS, or the value that a tracer wrote.
+// call executes the task's system call. A number out of range is ENOSYS, also if a
+// tracer has written RAX. If the number is -1 there is no call, and RAX keeps its value:
+// -ENOSYS, or what a tracer wrote (Linux: do_syscall_64).
 func (l *Loop[T]) call(t T, s *Thread) {
 	c := &s.Call
 	if uint32(c.NR) >= Calls {
+		if c.NR != -1 {
+			s.Frame.RAX = NoCall
+		}
 		return
 	}
 	result, err := l.calls[c.NR](t, &c.Args)

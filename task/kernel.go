@@ -111,6 +111,7 @@ type Kernel struct {
 
 	auditSerial atomic.Uint64 // see NextAuditSerial
 
+	orders  orders // of kcmp(2)
 	users   userTable
 	names   hostNames
 	futexes futexTable

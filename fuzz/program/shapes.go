@@ -46,7 +46,7 @@ var groups = [][]int{
 	{unix.SYS_FUTEX, unix.SYS_FUTEX, unix.SYS_FUTEX_WAITV, unix.SYS_MMAP, unix.SYS_SET_ROBUST_LIST, unix.SYS_EXIT, unix.SYS_CLONE, unix.SYS_SET_TID_ADDRESS},
 	{unix.SYS_OPEN, unix.SYS_IOCTL, unix.SYS_IOCTL, unix.SYS_READ, unix.SYS_WRITE, unix.SYS_SETSID, unix.SYS_SETPGID, unix.SYS_CLOSE, unix.SYS_KILL, unix.SYS_POLL},
 	{unix.SYS_PIPE2, unix.SYS_READ, unix.SYS_WRITE, unix.SYS_SPLICE, unix.SYS_TEE, unix.SYS_VMSPLICE, unix.SYS_SENDFILE, unix.SYS_FCNTL, unix.SYS_CLOSE, unix.SYS_POLL, unix.SYS_COPY_FILE_RANGE},
-	{unix.SYS_CLONE, unix.SYS_FORK, unix.SYS_VFORK, unix.SYS_WAIT4, unix.SYS_WAITID, unix.SYS_EXIT, unix.SYS_EXIT_GROUP, unix.SYS_EXECVE, unix.SYS_SETPGID, unix.SYS_SETSID, unix.SYS_KILL, unix.SYS_PIDFD_OPEN, unix.SYS_PRCTL},
+	{unix.SYS_CLONE, unix.SYS_FORK, unix.SYS_VFORK, unix.SYS_WAIT4, unix.SYS_WAITID, unix.SYS_EXIT, unix.SYS_EXIT_GROUP, unix.SYS_EXECVE, unix.SYS_SETPGID, unix.SYS_SETSID, unix.SYS_KILL, unix.SYS_PIDFD_OPEN, unix.SYS_PIDFD_GETFD, unix.SYS_KCMP, unix.SYS_PRCTL},
 	{unix.SYS_PTRACE, unix.SYS_PTRACE, unix.SYS_PTRACE, unix.SYS_PTRACE, unix.SYS_PTRACE, unix.SYS_PTRACE, unix.SYS_WAIT4, unix.SYS_WAIT4, unix.SYS_FORK, unix.SYS_CLONE, unix.SYS_KILL, unix.SYS_TGKILL, unix.SYS_EXECVE, unix.SYS_EXIT, unix.SYS_RT_SIGPROCMASK, unix.SYS_GETPID},
 	{unix.SYS_SETRESUID, unix.SYS_SETGROUPS, unix.SYS_CAPSET, unix.SYS_PRLIMIT64, unix.SYS_PRCTL, unix.SYS_OPEN, unix.SYS_EXECVE, unix.SYS_KILL, unix.SYS_FORK, unix.SYS_CHMOD, unix.SYS_CHOWN},
 	{unix.SYS_PROCESS_VM_READV, unix.SYS_PROCESS_VM_WRITEV, unix.SYS_MMAP, unix.SYS_MUNMAP, unix.SYS_MPROTECT, unix.SYS_FORK, unix.SYS_CLONE, unix.SYS_OPEN, unix.SYS_PREAD64, unix.SYS_PWRITE64, unix.SYS_LSEEK, unix.SYS_EXECVE, unix.SYS_EXIT, unix.SYS_PRCTL},
@@ -278,9 +278,11 @@ var shapes = map[int][]argument{
 	unix.SYS_SETPRIORITY:        shape(one{0, 1, 2}, pid, one{0, 1, 19, ^uint64(0), 100}),
 	unix.SYS_MEMBARRIER:         shape(one{0, 1, 2, 4, 8, 16, 32, 64, 128}, one{0, 1}, one{0, 1}),
 	unix.SYS_RSEQ:               shape(to(rseqArea), one{32}, one{0, 1}, one{0x53053053, 1}),
+	unix.SYS_PTRACE:             shape(ptraceRequests, pid, ptraceAddress{}, ptraceData{}),
 	unix.SYS_PROCESS_VM_READV:   shape(pid, to(vectors), one{1, 2, 3, 0, 1024, 1025}, to(vectors), one{1, 2, 3, 0, 1024, 1025}, one{0, 0, 0, 1}),
 	unix.SYS_PROCESS_VM_WRITEV:  shape(pid, to(vectors), one{1, 2, 3, 0, 1024, 1025}, to(vectors), one{1, 2, 3, 0, 1024, 1025}, one{0, 0, 0, 1}),
-	unix.SYS_PTRACE:             shape(ptraceRequests, pid, ptraceAddress{}, ptraceData{}),
+	unix.SYS_KCMP:               shape(pid, pid, one{0, 1, 2, 3, 4, 5, 6, 7, 8}, fd, one{3, 4, 5, 6, DataBase, DataBase + 64}),
+	unix.SYS_PIDFD_GETFD:        shape(fd, fd, one{0, 0, 0, 1}),
 	unix.SYS_PIDFD_OPEN:         shape(pid, flags{unix.O_NONBLOCK}),
 	unix.SYS_GETRANDOM:          shape(to(anyBytes), size, flags{1, 2}),
 }
@@ -293,14 +295,6 @@ var (
 		unix.TIOCSCTTY, unix.TIOCNOTTY, unix.TIOCGPGRP, unix.TIOCSPGRP, unix.TIOCSTI, unix.TIOCPKT, unix.TCFLSH, unix.TIOCOUTQ, 0x5451, unix.TIOCGSID, unix.TIOCGPTPEER,
 		0xc0502100, 0xc0502100, 0xc0182101, 0x40082102, 0x40182103}
 )
-
-// ioctlArgument is the third argument of ioctl(2).
-type ioctlArgument struct{}
-
-func (ioctlArgument) decode(d *decoder) (uint64, bool) {
-	choices := []argument{to(terminal), to(notification)}
-	return choices[int(d.byte())%len(choices)].decode(d)
-}
 
 // ptraceRequests are those of package ptrace. The ones that attach, stop and resume
 // occur more often.
@@ -332,6 +326,14 @@ type ptraceData struct{}
 
 func (ptraceData) decode(d *decoder) (uint64, bool) {
 	choices := []argument{flags{1, 2, 4, 8, 0x10, 0x20, 0x40, 0x80, 0x100000, 0x200000}, one{0}, signalNumber, to(anyBytes), one{0x7f}}
+	return choices[int(d.byte())%len(choices)].decode(d)
+}
+
+// ioctlArgument is the third argument of ioctl(2).
+type ioctlArgument struct{}
+
+func (ioctlArgument) decode(d *decoder) (uint64, bool) {
+	choices := []argument{to(terminal), to(notification)}
 	return choices[int(d.byte())%len(choices)].decode(d)
 }
 

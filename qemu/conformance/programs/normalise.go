@@ -18,7 +18,11 @@ var volatile = []struct {
 	{regexp.MustCompile(`\bset_tid_address\((.*)\) +=.*`), "set_tid_address($1) = PID"},
 	{regexp.MustCompile(`\b(pipe|socket|anon_inode):\[[0-9]+\]`), "$1:[N]"},
 	{regexp.MustCompile(`\b([Gg]oroutine)[( ]+[0-9]+\)?`), "$1 N"},
-	{regexp.MustCompile(`0x[0-9a-f]{7,16}\b`), "ADDR"},
+	// An address of a static program's code is the same everywhere.
+	{regexp.MustCompile(`0x([0-35-9a-f][0-9a-f]{5}|[0-9a-f]{7,16})\b`), "ADDR"},
+	{regexp.MustCompile(`\b(tgkill|tkill|kill|process_vm_readv)\([0-9]+(, [0-9]+)?`), "$1(PID"},
+	{regexp.MustCompile(` +=`), " ="},
+	{regexp.MustCompile(`\[ *(ADDR|\?{16})\]`), "[ADDR]"},
 	{regexp.MustCompile(`\b[0-9a-f]{12,16}\b`), "ADDR"},
 	{regexp.MustCompile(`\b[0-9]+\.[0-9]{6}\b`), "TIME"},
 	{regexp.MustCompile(`\b[0-9]{2}:[0-9]{2}:[0-9]{2}\b`), "TIME"},

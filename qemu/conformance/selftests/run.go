@@ -27,7 +27,7 @@ const exitMark = "[EXIT]"
 // test runs below a shell, so that it is neither a session leader nor a process
 // group leader.
 func (t Test) Command() []string {
-	script := fmt.Sprintf(`cd %s; %s./%s; echo; echo "%s $?"`, path.Dir(t.Guest()), preparations[t.Name], path.Base(t.Name), exitMark)
+	script := fmt.Sprintf(`cd %s; %s./%s; code=$?; echo; echo "%s $code"`, path.Dir(t.Guest()), preparations[t.Name], path.Base(t.Name), exitMark)
 	return []string{"/bin/busybox", "sh", "-c", script}
 }
 

@@ -1,4 +1,4 @@
-# 90 Inferior 2
+# 90 New inferior 2
 cat >/tmp/commands <<'END'
 set width 0
 set debuginfod enabled off

@@ -4,7 +4,7 @@ set width 0
 set debuginfod enabled off
 handle SIGUSR1 nostop noprint pass
 set confirm off
-break child_work
+break main
 run
 checkpoint
 info checkpoints

@@ -1,4 +1,4 @@
-# quick 60 following child
+# quick 60 New inferior 2
 cat >/tmp/commands <<'END'
 set width 0
 set debuginfod enabled off

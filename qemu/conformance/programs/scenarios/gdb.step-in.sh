@@ -1,4 +1,4 @@
-# quick 60 Run till exit
+# quick 60 Value returned
 cat >/tmp/commands <<'END'
 set width 0
 set debuginfod enabled off

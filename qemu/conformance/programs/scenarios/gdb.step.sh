@@ -1,4 +1,4 @@
-# quick 60 add (a=2
+# quick 60 total += factorial(4)
 cat >/tmp/commands <<'END'
 set width 0
 set debuginfod enabled off
