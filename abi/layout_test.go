@@ -80,6 +80,15 @@ var layouts = []row{
 	{value: SiginfoSys{}, c: "__typeof__(((siginfo_t *)0)->_sifields._sigsys)", headers: signalHeaders,
 		fields: "_call_addr _syscall _arch"},
 
+	{value: SeccompData{}, c: "struct seccomp_data", headers: "linux/seccomp.h", fields: "nr arch instruction_pointer args"},
+	{value: SeccompNotif{}, c: "struct seccomp_notif", headers: "linux/seccomp.h", fields: "id pid flags data"},
+	{value: SeccompNotifResp{}, c: "struct seccomp_notif_resp", headers: "linux/seccomp.h", fields: "id val error flags"},
+	{value: SeccompNotifAddFD{}, c: "struct seccomp_notif_addfd", headers: "linux/seccomp.h", fields: "id flags srcfd newfd newfd_flags"},
+	{value: SeccompNotifSizes{}, c: "struct seccomp_notif_sizes", headers: "linux/seccomp.h",
+		fields: "seccomp_notif seccomp_notif_resp seccomp_data"},
+	{value: SockFilter{}, c: "struct sock_filter", headers: "linux/filter.h", fields: "code jt jf k"},
+	{value: SockFprog{}, c: "struct sock_fprog", headers: "linux/filter.h", fields: "len - filter"},
+
 	{value: Msghdr{}, c: "struct msghdr", headers: socketHeaders,
 		fields: "msg_name msg_namelen - msg_iov msg_iovlen msg_control msg_controllen msg_flags -"},
 	{value: Mmsghdr{}, c: "struct mmsghdr", headers: socketHeaders, fields: "msg_hdr msg_len -"},

@@ -10,8 +10,10 @@ import (
 	"slowpath/entry"
 	"slowpath/ptrace"
 	"slowpath/sched"
+	"slowpath/seccomp"
 	"slowpath/syscall"
 	"slowpath/task"
+	"slowpath/userdispatch"
 )
 
 // NewDuties joins the rows of entry.Duties with their handlers. The error names a
@@ -23,6 +25,8 @@ func NewDuties(s *sched.Scheduler) (*entry.Table[*task.Task], error) {
 		task.WorkHandlers(),
 		task.RestartableSequenceHandlers(),
 		task.MachineCheckHandlers(),
+		seccomp.Handlers(),
+		userdispatch.Handlers(),
 		{Flag: entry.UserReturnNotify, Last: amd64.LoadControls},
 		{Flag: entry.RecordExits, Entry: func(t *task.Task, _ *entry.Call) entry.Verdict {
 			t.Visit.Kept = true
@@ -52,8 +56,7 @@ func unraised() []entry.Handlers[*task.Task] {
 	var handlers []entry.Handlers[*task.Task]
 	for _, d := range entry.Duties() {
 		switch d.Flag {
-		case entry.Seccomp,
-			entry.SyscallTracepoint, entry.SyscallAudit, entry.NoHZ, entry.Uprobe:
+		case entry.SyscallTracepoint, entry.SyscallAudit, entry.NoHZ, entry.Uprobe:
 			handlers = append(handlers, reportUnraised(d))
 		}
 	}

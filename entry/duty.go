@@ -80,6 +80,11 @@ func Duties() []Duty {
 			Does:     "makes the recorder keep every visit",
 		},
 		{
+			Flag: UserDispatch, When: AtSyscallEntry, Level: true, MaySleep: true,
+			RaisedBy: "prctl(PR_SET_SYSCALL_USER_DISPATCH)",
+			Does:     "sends SIGSYS for a call from outside of the allowed range, unless the selector allows it",
+		},
+		{
 			Flag: SyscallEmu, When: AtSyscallEntry, Level: true, MaySleep: true,
 			RaisedBy: "PTRACE_SYSEMU",
 			Does:     "stops for the tracer at the entry, and skips the call",

@@ -85,15 +85,15 @@ func (t *Table[T]) serve(r *row[T], task T, s *Thread) {
 // the last step once. They cannot be raised again before user mode, because
 // interrupts are off.
 //
-// While CallOver is not set, the exit of a call may still be pending. Any flag
-// then keeps the task in the kernel, because it may be a duty of the exit that
-// was raised during the call. After the exit, only the duties of the loop do so.
-// The remaining flags are levels, which the next call serves.
+// While CallOver is not set, the exit of a call may still be pending. A duty of the
+// exit that was raised during the call then keeps the task in the kernel. After the
+// exit, only the duties of the loop do so. The remaining flags are levels, which the
+// next call serves.
 //
 //go:nosplit
 func (t *Table[T]) LastTest(f *amd64.Frame) amd64.Exit {
 	flags := Pending(&f.ThreadFlags)
-	if f.Flags&amd64.CallOver == 0 && (flags&^t.last != 0 || f.Stepping()) || flags&t.before != 0 {
+	if f.Flags&amd64.CallOver == 0 && (flags&t.exit != 0 || f.Stepping()) || flags&t.before != 0 {
 		return amd64.Stay
 	}
 	if flags&t.last != 0 {

@@ -47,12 +47,16 @@ const (
 	// RecordExits makes the recorder keep every visit, including those without
 	// other duties.
 	RecordExits Flag = 1 << 14
+	// UserDispatch is syscall user dispatch. Linux 6.1 has it in another word
+	// (SYSCALL_WORK_SYSCALL_USER_DISPATCH).
+	UserDispatch Flag = 1 << 15
 )
 
 var flagNames = [32]string{
 	0: "SYSCALL_TRACE", 1: "NOTIFY_RESUME", 2: "SIGPENDING", 3: "NEED_RESCHED",
 	4: "SINGLESTEP", 6: "SYSCALL_EMU", 7: "SYSCALL_AUDIT", 8: "SECCOMP",
-	10: "MCE_NOTIFY", 11: "USER_RETURN_NOTIFY", 12: "UPROBE", 13: "RSEQ", 14: "RECORD_EXITS", 19: "NOHZ",
+	10: "MCE_NOTIFY", 11: "USER_RETURN_NOTIFY", 12: "UPROBE", 13: "RSEQ", 14: "RECORD_EXITS",
+	15: "SYSCALL_USER_DISPATCH", 19: "NOHZ",
 	28: "SYSCALL_TRACEPOINT",
 }
 

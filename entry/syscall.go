@@ -21,13 +21,14 @@ func (t *Table[T]) syscall(task T, s *Thread, call func(T, *Thread)) (served Fla
 	s.Call.load(f)
 	s.entered = 0
 	defer t.closePairs(task, s)
-	if t.enter(task, s) == Proceed {
+	verdict := t.enter(task, s)
+	if verdict == Proceed {
 		begin := s.clock()
 		call(task, s)
 		s.step(0, begin)
 	}
 	entered := s.entered
-	left := t.leave(task, s)
+	left := t.leave(task, s, verdict)
 	if s.entered&t.paired != 0 {
 		panic(fmt.Sprintf("entry: %v saw the entry of system call %d and not its exit", s.entered&t.paired, s.Call.NR))
 	}
@@ -61,7 +62,7 @@ func (t *Table[T]) syscallExit(task T, s *Thread) (served Flag) {
 	if Pending(&s.Frame.ThreadFlags)&t.exit != 0 {
 		s.Call.load(s.Frame)
 	}
-	return t.leave(task, s)
+	return t.leave(task, s, Proceed)
 }
 
 // enter serves the duties of the entry, top to bottom. It stops after the first
@@ -81,7 +82,7 @@ func (t *Table[T]) enter(task T, s *Thread) (verdict Verdict) {
 		verdict = r.Entry(task, &s.Call)
 		s.Call.load(f)
 		s.step(r.Duty.Flag, begin)
-		if verdict == Skip {
+		if verdict != Proceed {
 			break
 		}
 	}
@@ -89,8 +90,8 @@ func (t *Table[T]) enter(task T, s *Thread) (verdict Verdict) {
 }
 
 // leave serves the duties of the exit, bottom to top, and returns the served
-// ones.
-func (t *Table[T]) leave(task T, s *Thread) (left Flag) {
+// ones. verdict is that of the entry.
+func (t *Table[T]) leave(task T, s *Thread, verdict Verdict) (left Flag) {
 	f := s.Frame
 	f.Flags |= amd64.CallOver
 	if (Pending(&f.ThreadFlags)|s.entered)&t.exit == 0 {
@@ -101,7 +102,7 @@ func (t *Table[T]) leave(task T, s *Thread) (left Flag) {
 		if r.When&AtSyscallExit == 0 {
 			continue
 		}
-		due := r.owed(&f.ThreadFlags) && !s.exiting
+		due := r.owed(&f.ThreadFlags) && !s.exiting && verdict != RollBack
 		if r.Paired {
 			due = s.entered&r.Duty.Flag != 0
 		}

@@ -17,6 +17,9 @@ const (
 	// Skip skips the later duties of the entry and the call. The result is in
 	// RAX.
 	Skip
+	// RollBack skips also the duties of the exit that are not paired, because the
+	// call has the ABI of another system. The handler has restored the registers.
+	RollBack
 )
 
 // Handlers has the handlers of one duty. T is the task type of the kernel, or

@@ -78,13 +78,47 @@ func TestMasksHaveTheDutiesOfTheirStage(t *testing.T) {
 		name      string
 		got, want Flag
 	}{
-		{"entry", d.EntryMask(), NoHZ | RecordExits | SyscallEmu | SyscallTrace | Seccomp | SyscallTracepoint | SyscallAudit},
+		{"entry", d.EntryMask(), NoHZ | RecordExits | UserDispatch | SyscallEmu | SyscallTrace | Seccomp | SyscallTracepoint | SyscallAudit},
 		{"exit", d.SyscallExitMask(), NoHZ | SingleStep | SyscallTrace | SyscallTracepoint | SyscallAudit},
 		{"before user", d.UserMask(), NeedResched | MCENotify | Uprobe | SigPending | NotifyResume | RestartableSequence},
 		{"last", d.LastMask(), UserReturnNotify},
 	} {
 		if m.got != m.want {
 			t.Errorf("mask %s is %v, want %v", m.name, m.got, m.want)
+		}
+	}
+}
+
+// TestEnterUserIgnoresDutiesOfTheEntryOnly compares the constant of the assembly with
+// the rows.
+func TestEnterUserIgnoresDutiesOfTheEntryOnly(t *testing.T) {
+	var entryOnly Flag
+	for _, d := range Duties() {
+		if d.When == AtSyscallEntry {
+			entryOnly |= d.Flag
+		}
+	}
+	if entryOnly != amd64.EntryDuties {
+		t.Errorf("EntryDuties is %v, want %v", Flag(amd64.EntryDuties), entryOnly)
+	}
+}
+
+// TestCallIsAdmittedByItsOnlyDuty: the call is admitted only if no other flag is set.
+func TestCallIsAdmittedByItsOnlyDuty(t *testing.T) {
+	m := newModel(0)
+	a := &Admission{Flag: Seccomp, Ask: func(_ *amd64.Frame, nr uint32) bool { return nr == 39 }}
+	a.Admit(100)
+	m.SetAdmission(a)
+	for _, c := range []struct {
+		flags Flag
+		nr    uint32
+		want  bool
+	}{
+		{Seccomp, 39, true}, {Seccomp, 100, true}, {Seccomp, 38, false}, {Seccomp | NeedResched, 100, false}, {Seccomp | SyscallTrace, 39, false}, {Seccomp | SigPending, 39, false},
+		{SyscallTrace, 39, false}, {UserDispatch, 39, false}, {SigPending, 39, false}, {Flag(1 << 31), 39, false},
+	} {
+		if got := m.admits(&m.f, c.flags, uint(c.nr)); got != c.want {
+			t.Errorf("call %d with %v: admitted is %v", c.nr, c.flags, got)
 		}
 	}
 }

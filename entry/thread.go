@@ -1,6 +1,10 @@
 package entry
 
-import "slowpath/arch/amd64"
+import (
+	"sync/atomic"
+
+	"slowpath/arch/amd64"
+)
 
 // Thread is the part of a task that this package uses. A task embeds it. Only the
 // task's own goroutine may access it, except Frame.ThreadFlags, which is atomic.
@@ -12,9 +16,14 @@ type Thread struct {
 	// Visit is the task's current visit to the kernel.
 	Visit Visit
 
+	admission atomic.Pointer[Admission] // see SetAdmission
+
 	exiting bool // see SetExiting
 	entered Flag // duties that saw the entry of Call but not its exit yet
 }
+
+// Reset makes a thread that has ended usable for another run of the loop.
+func (s *Thread) Reset() { s.exiting, s.entered = false, 0 }
 
 // SetExiting ends the user loop. The task does not enter user mode again. Only
 // the task's own goroutine may call it.

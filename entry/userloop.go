@@ -41,7 +41,7 @@ func NewLoop[T Task](c LoopConfig[T]) *Loop[T] {
 func (l *Loop[T]) Run(t T) {
 	s := t.thread()
 	for !s.exiting {
-		l.slow(t, s, l.fast(s.Frame, t))
+		l.slow(t, s, l.fast(s.Frame, s, t))
 	}
 }
 
@@ -50,8 +50,9 @@ func (l *Loop[T]) Run(t T) {
 // finds the handler of a call by one table index.
 //
 // Any thread flag sends a call to the slow path, because testing for any flag is
-// cheaper than testing for the flags of a call's entry.
-func (l *Loop[T]) fast(f *amd64.Frame, t T) int {
+// cheaper than testing for the flags of a call's entry. The exception is a single
+// duty that admits the call (Admission).
+func (l *Loop[T]) fast(f *amd64.Frame, s *Thread, t T) int {
 	user := l.entrance
 	for {
 		event := user.enter(f)
@@ -63,7 +64,7 @@ func (l *Loop[T]) fast(f *amd64.Frame, t T) int {
 			f.RAX = NoCall
 			continue
 		}
-		if f.ThreadFlags.Load() != 0 {
+		if flags := f.ThreadFlags.Load(); flags != 0 && !s.admits(f, Flag(flags), nr) {
 			return event
 		}
 		result, err := l.calls[nr](t, f.Args())
@@ -130,11 +131,15 @@ func (l *Loop[T]) endCall(t T, s *Thread) {
 	s.Visit.Served |= l.duties.syscallExit(t, s)
 }
 
-// call executes the task's system call. If the number is out of range, RAX keeps
-// its value: -ENOSYS, or the value that a tracer wrote.
+// call executes the task's system call. A number out of range is ENOSYS, also if a
+// tracer has written RAX. If the number is -1 there is no call, and RAX keeps its value:
+// -ENOSYS, or what a tracer wrote (Linux: do_syscall_64).
 func (l *Loop[T]) call(t T, s *Thread) {
 	c := &s.Call
 	if uint32(c.NR) >= Calls {
+		if c.NR != -1 {
+			s.Frame.RAX = NoCall
+		}
 		return
 	}
 	result, err := l.calls[c.NR](t, &c.Args)

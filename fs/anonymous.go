@@ -10,7 +10,12 @@ type anonymous struct{ InodeBase }
 // link in /proc/pid/fd is anon_inode:[kind]. Of flags only O_NONBLOCK has an
 // effect.
 func (m *Mounts) NewAnonymous(kind string, flags int, ops FileOperations) *File {
+	return m.NewAnonymousNamed("["+kind+"]", flags, ops)
+}
+
+// NewAnonymousNamed is NewAnonymous for the kinds of files whose name has no brackets.
+func (m *Mounts) NewAnonymousNamed(name string, flags int, ops FileOperations) *File {
 	i := &anonymous{}
 	i.Init(&m.numbers, NewNode{Mode: 0o600})
-	return m.OpenInode(i, "anon_inode:["+kind+"]", unix.O_RDWR|flags&unix.O_NONBLOCK, ops)
+	return m.OpenInode(i, "anon_inode:"+name, unix.O_RDWR|flags&unix.O_NONBLOCK, ops)
 }

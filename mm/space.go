@@ -129,7 +129,6 @@ func (as *AddressSpace) destroy() {
 	defer as.flushAndUnlock()
 	as.gather.table(as.tables.root)
 	as.tables.addCount(-1)
-	as.gather.start, as.gather.end = 0, 0 // DropRoot left no CPU with a translation
 }
 
 // destroyBatch is how many areas are destroyed at a time. The list of files that are
@@ -144,6 +143,7 @@ func (as *AddressSpace) destroyAreas() (more bool) {
 	for n := 0; v != nil && n < destroyBatch; n++ {
 		v = as.drop(v, 0)
 	}
+	as.gather.start, as.gather.end = 0, 0 // DropRoot left no CPU with a translation
 	return v != nil
 }
 

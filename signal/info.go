@@ -41,6 +41,8 @@ const (
 	TRAP_TRACE    = 2
 	TRAP_HWBKPT   = 4
 	SYS_SECCOMP   = 1
+	// SYS_USER_DISPATCH is the code of syscall user dispatch.
+	SYS_USER_DISPATCH = 2
 
 	CLD_EXITED    = 1
 	CLD_KILLED    = 2
@@ -70,6 +72,14 @@ func UserInfo(s Signal, code int32, pid int, uid uint32) Info {
 
 // KernelInfo describes a signal that the kernel itself sends.
 func KernelInfo(s Signal) Info { return Info{Signo: s, Code: SI_KERNEL} }
+
+// SyscallInfo describes SIGSYS for a system call that did not run. reason is si_errno,
+// and address is that after the SYSCALL instruction.
+func SyscallInfo(code, reason int32, address uint64, number int32, arch uint32) Info {
+	info := Info{Signo: unix.SIGSYS, Errno: reason, Code: code}
+	*info.Fields.Sys() = abi.SiginfoSys{CallAddr: address, Syscall: number, Arch: arch}
+	return info
+}
 
 // FaultInfo describes a fault. address is si_addr: the user address of the access or
 // of the instruction.

@@ -33,6 +33,7 @@ var prctlOptions = [...]Handler{
 	unix.PR_SET_NAME:            prSetName,
 	unix.PR_GET_NAME:            prGetName,
 	unix.PR_GET_SECCOMP:         prGetSeccomp,
+	unix.PR_SET_SECCOMP:         prSetSeccomp,
 	unix.PR_CAPBSET_READ:        prCapbsetRead,
 	unix.PR_CAPBSET_DROP:        prCapbsetDrop,
 	unix.PR_GET_TSC:             prGetTSC,
@@ -48,6 +49,8 @@ var prctlOptions = [...]Handler{
 	unix.PR_GET_TID_ADDRESS:     prGetTIDAddress,
 	unix.PR_GET_THP_DISABLE:     prGetTHPDisable,
 	unix.PR_CAP_AMBIENT:         prCapAmbient,
+
+	unix.PR_SET_SYSCALL_USER_DISPATCH: prSetSyscallUserDispatch,
 }
 
 func sysPrctl(t *task.Task, a *amd64.Args) (uint64, error) {
@@ -136,9 +139,6 @@ func prGetName(t *task.Task, a *amd64.Args) (uint64, error) {
 	copy(raw[:], t.Comm())
 	return 0, t.CopyOut(a[1], raw[:])
 }
-
-// prGetSeccomp returns 0, which means no filter: seccomp(2) is not implemented.
-func prGetSeccomp(t *task.Task, a *amd64.Args) (uint64, error) { return 0, nil }
 
 func capabilityOf(number uint64) (cred.Capability, error) {
 	if number > uint64(cred.LastCapability) {

@@ -15,7 +15,7 @@ import (
 
 // processCalls are the calls about processes, their identity and the machine.
 var processCalls = slices.Concat(lifeCalls, familyCalls, identityCalls, capabilityCalls,
-	schedulingCalls, futexCalls, limitCalls, systemCalls, attributeCalls, tracingCalls, processMemoryCalls)
+	schedulingCalls, futexCalls, limitCalls, systemCalls, attributeCalls, tracingCalls, processMemoryCalls, comparisonCalls)
 
 // lifeCalls create tasks, execute programs and end tasks.
 var lifeCalls = []Row{

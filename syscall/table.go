@@ -65,7 +65,7 @@ func args(kinds ...Kind) []Kind { return kinds }
 
 // families returns the parts of the table.
 func families() [][]Row {
-	return [][]Row{fileCalls, memoryCalls, processCalls, signalCalls, timeCalls, faultCalls}
+	return [][]Row{fileCalls, memoryCalls, processCalls, signalCalls, timeCalls, faultCalls, seccompCalls}
 }
 
 // Table returns all rows, sorted by number.

@@ -44,6 +44,7 @@ type Settings struct {
 	SchedRTPeriodUS    Int // microseconds
 	SchedRTRuntimeUS   Int // microseconds; -1 for no limit
 	DMesgRestrict      Int
+	SeccompLogged      Int // a bit for each action of package seccomp
 	// The ids for calls with ids of 16 bits, which do not exist here.
 	KernelOverflowUID, KernelOverflowGID Int
 

@@ -20,6 +20,10 @@ func (t *Task) requestExit(status Status) {
 // ExitThread is exit(2): the calling thread exits when its system call returns.
 func (t *Task) ExitThread(code int) { t.requestExit(ExitStatus(code)) }
 
+// EndThread makes the calling thread exit with a status, which may be that of a signal
+// (Linux: do_exit). Only the task's own goroutine calls it.
+func (t *Task) EndThread(status Status) { t.requestExit(status) }
+
 // ExitGroup is exit_group(2): every thread of the process exits. The status is
 // kept, unless the process is already exiting with another.
 func (t *Task) ExitGroup(status Status) {

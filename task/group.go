@@ -126,6 +126,23 @@ func (g *ThreadGroup) Threads() []*Task {
 	return append([]*Task(nil), g.threads...)
 }
 
+// LiveThreads returns the number of threads that have not begun to exit.
+func (g *ThreadGroup) LiveThreads() int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.live
+}
+
+// WithThreads calls f with the list of threads, the leader first, while the list and
+// the state that Publish rows copy cannot change: no clone(2), execve(2) or exit can
+// add or remove a thread. f must not sleep, keep the list, or call a method that takes
+// the lock of a process (Linux: siglock).
+func (g *ThreadGroup) WithThreads(f func(threads []*Task)) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	f(g.threads)
+}
+
 // ThreadCount returns the number of threads, including a zombie leader.
 func (g *ThreadGroup) ThreadCount() int {
 	g.mu.Lock()

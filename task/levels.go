@@ -31,8 +31,26 @@ func (t *Task) UpdateLevels() {
 		want |= levels(t)
 	}
 	want &= levelDuties
+	t.SetAdmission(t.admissionFor(want))
 	entry.Raise(&t.Frame.ThreadFlags, want)
 	entry.Lower(&t.Frame.ThreadFlags, levelDuties&^want)
+}
+
+// admissionFor returns the admission for a task that owes the given levels, nil if
+// there is none: only a single duty can admit calls.
+func (t *Task) admissionFor(levels entry.Flag) *entry.Admission {
+	if levels == 0 || levels&(levels-1) != 0 {
+		return nil
+	}
+	for _, row := range t.kernel.subsystems.rows {
+		if row.Admission == nil {
+			continue
+		}
+		if a := row.Admission(t); a != nil && a.Flag == levels {
+			return a
+		}
+	}
+	return nil
 }
 
 // UpdateLevels is Task.UpdateLevels for all tasks, for a subsystem with a

@@ -252,6 +252,9 @@ func (g *ThreadGroup) HeldMemory() int64 {
 	held := int64(len(threads)) * taskBytes
 	shared := true
 	for _, t := range threads {
+		for _, part := range g.kernel.subsystems.held {
+			held += part(t)
+		}
 		guard.With(&t.resources, func() {
 			if shared && t.MM != nil && t.FDs != nil {
 				held += t.MM.HeldMemory() + t.FDs.HeldMemory()

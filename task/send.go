@@ -225,10 +225,13 @@ func (t *Task) forceSegmentationFault(delivered signal.Signal) {
 }
 
 // ForceFatal ends the process with s even if s has a handler, and without a stop for a
-// tracer. It is for a task
-// that cannot return to user mode, for example because no signal frame can be
-// written.
-func (t *Task) ForceFatal(s signal.Signal) {
-	t.group.Actions().MakeFatal(s)
-	t.ForceSignal(signal.KernelInfo(s))
+// tracer. It is for a task that cannot return to user mode, for example because no
+// signal frame can be written.
+func (t *Task) ForceFatal(s signal.Signal) { t.ForceFatalInfo(signal.KernelInfo(s)) }
+
+// ForceFatalInfo is ForceFatal for a signal with a siginfo_t (Linux:
+// force_sig_info_to_task, HANDLER_EXIT).
+func (t *Task) ForceFatalInfo(info signal.Info) {
+	t.group.Actions().MakeFatal(info.Signo)
+	t.ForceSignal(info)
 }

@@ -21,6 +21,18 @@ func NewSlot[T any](k *Kernel) Slot[T] {
 // synchronisation, for example atomic fields. Of does not allocate.
 func (s Slot[T]) Of(t *Task) *T { return t.slots[s.index].(*T) }
 
+// SlotOf returns the task's T without the Slot, for code that has only the task. It is
+// nil if the kernel has no such slot, for example in tests. Any goroutine may call it.
+// It does not allocate.
+func SlotOf[T any](t *Task) *T {
+	for _, slot := range t.slots {
+		if value, ok := slot.(*T); ok {
+			return value
+		}
+	}
+	return nil
+}
+
 // newTask returns an unpublished task with empty slots.
 func (k *Kernel) newTask() *Task {
 	if !k.subsystems.sealed.Load() {

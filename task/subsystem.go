@@ -71,6 +71,13 @@ type Subsystem struct {
 	// not sleep, and reads its state with an atomic load or under a lock that
 	// is never held while UpdateLevels is called.
 	Levels func(t *Task) entry.Flag
+	// Admission returns what a level of this part knows of the task's calls, or
+	// nil. UpdateLevels calls it as it calls Levels, if that level is the only one.
+	Admission func(t *Task) *entry.Admission
+	// HeldMemory returns about how many bytes of the kernel's heap this part of
+	// the task holds, for the OOM killer. It is called on any goroutine, with
+	// locks of files held: it takes no lock and does not sleep.
+	HeldMemory func(t *Task) int64
 }
 
 // builtinSubsystems returns the rows of package task.
@@ -120,6 +127,7 @@ func builtinSubsystems() []Subsystem {
 type subsystems struct {
 	rows   []Subsystem
 	levels []func(t *Task) entry.Flag // of the rows that have one
+	held   []func(t *Task) int64      // HeldMemory of the rows that have one
 	slots  []func() any               // each makes one slot's value
 
 	beforeHandlers []func(t *Task) (stepping bool) // of the rows that have one
@@ -131,6 +139,9 @@ func (s *subsystems) add(rows ...Subsystem) {
 	for i := range rows {
 		if rows[i].Levels != nil {
 			s.levels = append(s.levels, rows[i].Levels)
+		}
+		if rows[i].HeldMemory != nil {
+			s.held = append(s.held, rows[i].HeldMemory)
 		}
 		if rows[i].BeforeHandler != nil {
 			s.beforeHandlers = append(s.beforeHandlers, rows[i].BeforeHandler)

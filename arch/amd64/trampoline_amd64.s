@@ -54,6 +54,9 @@
 // must be left by IRETQ.
 #define IRET_ALONE ((LEAVE_BY_IRET|CALL_OVER)<<32)
 
+// EntryDuties (user.go).
+#define ENTRY_DUTIES 0xc140
+
 // Offsets in perCPU, and the address of the block of selector 0.
 #define P_BASE -0x7fef7000
 #define P(off) (P_BASE+off)
@@ -273,7 +276,7 @@ TEXT ·EnterUser(SB), NOSPLIT|NOFRAME, $0-16
 	JNE handover // the CPU has not loaded f's page tables and fpregs
 	MOVQ SP, F_KSP(AX)
 	MOVQ BP, F_KBP(AX)
-	CMPQ F_THREADFLAGS(AX), $0 // ThreadFlags and Flags in one compare
+	TESTQ $~ENTRY_DUTIES, F_THREADFLAGS(AX) // ThreadFlags and Flags in one test
 	JNE slow
 sysret:
 	MOVQ F_FSBASE(AX), CX

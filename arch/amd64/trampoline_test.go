@@ -1,6 +1,7 @@
 package amd64
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -52,6 +53,9 @@ func TestAssemblyOffsetsMatchStructures(t *testing.T) {
 			t.Errorf("%s is %d in the assembly, %d in the structure", m[1], got, offset)
 		}
 		found++
+	}
+	if duties := fmt.Sprintf("#define ENTRY_DUTIES %#x\n", EntryDuties); !strings.Contains(string(source), duties) {
+		t.Errorf("the assembly does not have %q", duties)
 	}
 	if found != len(want) {
 		t.Errorf("%d of %d offsets found in the assembly", found, len(want))

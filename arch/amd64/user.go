@@ -11,6 +11,12 @@ const (
 	// loaded the program's state and page tables. TakeCPU loads them.
 	EventHandover = -258
 
+	// EntryDuties are the bits of Frame.ThreadFlags that do not keep a program from
+	// entering user mode, because they concern only the entry of its next system
+	// call: SYSCALL_EMU, SECCOMP, RECORD_EXITS and SYSCALL_USER_DISPATCH (package
+	// entry). EnterUser ignores them without calling the function of SetLastTest.
+	EntryDuties = 0xc140
+
 	// FirstInterrupt is the first vector of an interrupt. Package goos has
 	// handled the interrupt before EnterUser returns.
 	FirstInterrupt = 32

@@ -9,6 +9,7 @@ import (
 	"slowpath/core"
 	"slowpath/fs/procfs"
 	"slowpath/klog"
+	"slowpath/seccomp"
 	"slowpath/syscall"
 	"slowpath/sysctl"
 	"slowpath/task/procview"
@@ -19,8 +20,8 @@ import (
 func (k *kernel) mountSystemFiles() error {
 	proc := procfs.New(procview.New(k.tasks, procview.Config{
 		CPUs: k.processors, Release: syscall.Release, Version: syscall.Version, CommandLine: boot.CommandLine(),
-		CallName: syscall.HandlerName,
-		Sysctls:  []sysctl.Row{k.printkRow(), k.fileCountRow()},
+		CallName: syscall.HandlerName, Seccomp: seccomp.Status,
+		Sysctls: append([]sysctl.Row{k.printkRow(), k.fileCountRow()}, seccomp.Sysctls(k.settings)...),
 	}), k.slowpathFiles())
 	return core.MountSystemFiles(k.root, k.tasks, proc, boot.CPUs())
 }

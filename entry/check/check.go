@@ -42,7 +42,7 @@ var contract = struct {
 	paired, frame           entry.Flag
 }{
 	entry: []entry.Flag{
-		entry.NoHZ, entry.RecordExits, entry.SyscallEmu, entry.SyscallTrace, entry.Seccomp, entry.SyscallTracepoint, entry.SyscallAudit,
+		entry.NoHZ, entry.RecordExits, entry.UserDispatch, entry.SyscallEmu, entry.SyscallTrace, entry.Seccomp, entry.SyscallTracepoint, entry.SyscallAudit,
 	},
 	exit: []entry.Flag{
 		entry.SyscallAudit, entry.SyscallTracepoint, entry.SyscallTrace, entry.SingleStep, entry.NoHZ,

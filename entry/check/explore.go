@@ -171,8 +171,12 @@ func (e *explorer) explore(p Plan, done, limit int) {
 	}
 	for p.Choice = 0; p.Choice < choices; p.Choice++ {
 		e.run(p)
-		if done < limit && e.task.moments > moments {
-			e.addRaise(p, done, limit, moments)
+		first := moments
+		if e.task.admittedAt >= 0 {
+			first = e.task.admittedAt // a call on the fast path has moments of its own
+		}
+		if done < limit && e.task.moments > first {
+			e.addRaise(p, done, limit, first)
 		}
 	}
 }

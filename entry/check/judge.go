@@ -33,6 +33,7 @@ type judge struct {
 	calls, exits              int
 	handlers, tests, raises   int
 	skipped, exiting, settled bool
+	rolledBack                bool // the call has no exit for duties that are not paired
 	cancelled                 bool // the number has no call
 	slow, stepping            bool // the call is on the slow path; TF was set
 	looping                   bool // a pass of the loop has begun
@@ -130,6 +131,7 @@ func (j *judge) expect(f entry.Flag) {
 	case j.exiting:
 	case j.place == atEntry && f&entryStage.mask != 0 && entryStage.rank[bit(f)] > j.rank:
 		j.due |= f
+	case j.rolledBack:
 	case j.place == atExit && f&unpairedExit != 0 && exitStage.rank[bit(f)] > j.rank:
 		j.due |= f
 	}
@@ -204,6 +206,8 @@ func (j *judge) exitedCall(e *Event) Property {
 		return Pairs
 	case j.exiting && !paired:
 		return ExitIsFinal
+	case j.rolledBack && !paired:
+		return InOrder
 	case j.place != atExit || rank <= j.rank || j.dueBefore(exitStage, rank):
 		return InOrder
 	case !e.Settled:
@@ -268,6 +272,11 @@ func (j *judge) milestone(e *Event) Property {
 	switch e.What {
 	case Began:
 		j.place, j.rank, j.due, j.slow = atEntry, -1, e.Word&entryStage.mask, true
+	case Admitted:
+		return j.admitted(e)
+	case RolledBack:
+		j.skipped, j.rolledBack = true, true
+		j.leaveCall(e)
 	case Skipped:
 		j.skipped = true
 		j.leaveCall(e)
@@ -302,6 +311,17 @@ func (j *judge) milestone(e *Event) Property {
 	return Right
 }
 
+// admitted processes a call that its only duty admits to the fast path. No other
+// duty may be due, and none of the loop or of the last step may wait for the slow
+// path.
+func (j *judge) admitted(e *Event) Property {
+	if j.place != atEntry || j.rank >= 0 || j.due != e.Flag || j.owed != 0 {
+		return LevelsServed
+	}
+	j.due, j.place, j.slow = 0, inCall, false
+	return Right
+}
+
 // called processes the start of the call. All due duties of the entry must have
 // been served.
 func (j *judge) called() Property {
@@ -318,7 +338,7 @@ func (j *judge) called() Property {
 // leaveCall begins the exit of the call.
 func (j *judge) leaveCall(e *Event) {
 	j.place, j.rank, j.due = atExit, -1, e.Word&unpairedExit
-	if j.exiting {
+	if j.exiting || j.rolledBack {
 		j.due = 0
 	}
 	j.settled = e.Settled

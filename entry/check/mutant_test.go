@@ -80,9 +80,11 @@ var mutants = []mutant{
 	{"no exit after a skipped call", LevelsServed, []edit{
 		{callFile, "	entered := s.entered\n", "	entered := s.entered\n	if f.RAX == NoCall {\n		f.Flags |= amd64.CallOver\n		return entered\n	}\n"}}},
 	{"a skipped call runs", CallOnce, []edit{
-		{callFile, "if t.enter(task, s) == Proceed {", "if t.enter(task, s) <= Skip {"}}},
+		{callFile, "if verdict == Proceed {", "if verdict <= Skip {"}}},
 	{"a tracer's stop in a task that exits", ExitIsFinal, []edit{
-		{callFile, "due := r.owed(&f.ThreadFlags) && !s.exiting", "due := r.owed(&f.ThreadFlags)"}}},
+		{callFile, "due := r.owed(&f.ThreadFlags) && !s.exiting &&", "due := r.owed(&f.ThreadFlags) &&"}}},
+	{"a tracer's stop after a call that was rolled back", InOrder, []edit{
+		{callFile, " && verdict != RollBack", ""}}},
 	{"no exit after a call on the fast path", LevelsServed, []edit{
 		{loopFile, "	s.Visit.Served |= l.duties.syscallExit(t, s)\n", "	s.Frame.Flags |= amd64.CallOver\n"}}},
 	{"no exit for the pairs of a call that panics", Pairs, []edit{
@@ -102,7 +104,7 @@ var mutants = []mutant{
 	{"IRETQ for a frame that is not settled", RegistersRestored, []edit{
 		{exitFile, "	return f.Exit()\n", "	return amd64.ByIRETQ\n"}}},
 	{"SYSRET from a call over which the program steps", RegistersRestored, []edit{
-		{exitFile, "(flags&^t.last != 0 || f.Stepping())", "flags&^t.last != 0"}}},
+		{exitFile, "(flags&t.exit != 0 || f.Stepping())", "flags&t.exit != 0"}}},
 	{"EventHandover handled as an interrupt", Terminates, []edit{
 		{loopFile, "	if event == amd64.EventHandover {\n		t.TakeCPU()\n		return\n	}\n", ""}}},
 	{"a served duty missing in the visit", ServedAsReported, []edit{

@@ -22,6 +22,11 @@ type Task struct {
 	begun    entry.Flag // duties of the loop with a handler that started in this run
 	owed     pendings
 
+	// The admissions of the duties that can have one.
+	bySeccomp, byUserDispatch *entry.Admission
+
+	admittedAt int // the moment after a duty admitted the call, or -1
+
 	arrived    bool // EnterUser has returned the first event
 	elsewhere  bool // another CPU has the task's state
 	interrupts bool // interrupts are on
@@ -50,6 +55,7 @@ type registers struct{ rip, rcx, r11, rflags uint64 }
 // NewTask returns a task that runs the code of package entry.
 func NewTask() *Task {
 	t := new(Task)
+	t.bySeccomp, t.byUserDispatch = t.newAdmission(entry.Seccomp), t.newAdmission(entry.UserDispatch)
 	handlers := make([]entry.Handlers[*Task], 0, len(entry.Duties()))
 	for _, d := range entry.Duties() {
 		handlers = append(handlers, handlersOf(t, d))
@@ -80,9 +86,14 @@ func NewTask() *Task {
 // The trace is valid until the next call.
 func (t *Task) Run(p Plan) Property {
 	t.plan = p
-	t.Thread = entry.Thread{Frame: &t.frame}
+	t.Frame, t.Call, t.Visit = &t.frame, entry.Call{}, entry.Visit{}
+	t.Reset()
+	t.SetAdmission(t.bySeccomp)
+	if p.Word&entry.UserDispatch != 0 {
+		t.SetAdmission(t.byUserDispatch)
+	}
 	t.moments, t.choices, t.handling, t.begun, t.reported = 0, 0, 0, 0, 0
-	t.interrupts = true
+	t.interrupts, t.admittedAt = true, -1
 	t.arrived, t.elsewhere, t.leaving, t.stuck, t.panicked, t.failed = false, false, false, false, false, false
 	t.trace.n = 0
 	t.run()
@@ -211,9 +222,26 @@ func (t *Task) serve(what What, f entry.Flag) {
 }
 
 // mayDecide has the duties of the entry that stop for a tracer. It can skip the call,
-// end the task, and cancel the call by its number while it changes the registers. A seccomp
-// filter can do the first two, and stop for a tracer.
-const mayDecide = entry.SyscallEmu | entry.SyscallTrace | entry.Seccomp
+// end the task, and cancel the call by its number while it changes the registers. A
+// seccomp filter can do the first two, and stop for a tracer. User dispatch can do the
+// first two, and roll the call back.
+const mayDecide = entry.SyscallEmu | entry.SyscallTrace | entry.Seccomp | entry.UserDispatch
+
+// newAdmission returns the admission of a duty, whose Ask is the plan's choice.
+func (t *Task) newAdmission(f entry.Flag) *entry.Admission {
+	return &entry.Admission{Flag: f, Ask: func(*amd64.Frame, uint32) bool { return t.ask(f) }}
+}
+
+// ask is the method Ask of an admission.
+func (t *Task) ask(f entry.Flag) bool {
+	admitted := t.choose(1) != 0
+	if admitted {
+		t.note(Admitted, f)
+		t.admittedAt = t.moments
+		t.moment() // another CPU may change the flags after they were read
+	}
+	return admitted
+}
 
 func (t *Task) serveEntry(f entry.Flag) entry.Verdict {
 	t.serve(Entered, f)
@@ -229,6 +257,10 @@ func (t *Task) serveEntry(f entry.Flag) entry.Verdict {
 		t.note(Skipped, 0)
 		return entry.Skip
 	case 3:
+		if f == entry.UserDispatch {
+			t.note(RolledBack, 0)
+			return entry.RollBack
+		}
 		t.frame.OrigRAX = amd64.NotInSyscall
 		t.changeRegisters()
 		t.note(Cancelled, 0)

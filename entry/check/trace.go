@@ -53,11 +53,15 @@ const (
 	Panicked
 	// Stuck: the code under test reported stuck duties.
 	Stuck
+	// Admitted: the duty admitted the call to the fast path.
+	Admitted
+	// RolledBack: the duty skipped the call and its exit.
+	RolledBack
 )
 
 var whatNames = [...]string{
 	"arrived", "raised", "lowered", "call begins", "entry", "skips the call", "cancels the call", "call", "call returns",
-	"exit", "work", "work", "entering", "test", "last", "SYSRET", "IRET", "task leaves", "panic", "stuck",
+	"exit", "work", "work", "entering", "test", "last", "SYSRET", "IRET", "task leaves", "panic", "stuck", "admitted by", "rolls the call back",
 }
 
 // Event is one event, with the state of the task at that time.

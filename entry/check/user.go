@@ -59,13 +59,12 @@ func (t *Task) test() int {
 	t.moment() // the last moment of this attempt
 	t.interrupts = false
 	t.note(Tested, 0)
-	if entry.Pending(&t.frame.ThreadFlags) == 0 {
-		switch t.frame.Flags {
-		case 0:
-			return t.follow(amd64.BySYSRET)
-		case amd64.LeaveByIRET | amd64.CallOver:
-			return t.follow(amd64.ByIRETQ)
-		}
+	flags := entry.Pending(&t.frame.ThreadFlags)
+	if flags&^amd64.EntryDuties == 0 && t.frame.Flags == 0 {
+		return t.follow(amd64.BySYSRET)
+	}
+	if flags == 0 && t.frame.Flags == amd64.LeaveByIRET|amd64.CallOver {
+		return t.follow(amd64.ByIRETQ)
 	}
 	return t.follow(t.table.LastTest(&t.frame))
 }

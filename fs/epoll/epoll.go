@@ -7,6 +7,9 @@
 package epoll
 
 import (
+	"cmp"
+	"reflect"
+	"slices"
 	"sync"
 
 	"golang.org/x/sys/unix"
@@ -150,6 +153,26 @@ func (s *Set) insert(i *item, reached []*fs.File) error {
 
 func conditions(events uint32) wait.Events {
 	return wait.Events(events&^uint32(behaviour)) | wait.Always
+}
+
+// Target returns the file that the set watches under a descriptor, without a reference,
+// or nil. Several files may have been added under one descriptor: index chooses one of
+// them (kcmp(2), KCMP_EPOLL_TFD).
+func (s *Set) Target(descriptor, index int) *fs.File {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var files []*fs.File
+	for k := range s.items {
+		if k.descriptor == descriptor {
+			files = append(files, k.file)
+		}
+	}
+	if index < 0 || index >= len(files) {
+		return nil
+	}
+	address := func(f *fs.File) uintptr { return reflect.ValueOf(f).Pointer() }
+	slices.SortFunc(files, func(a, b *fs.File) int { return cmp.Compare(address(a), address(b)) })
+	return files[index]
 }
 
 // Modify is EPOLL_CTL_MOD. Errors: ENOENT, EINVAL for EPOLLEXCLUSIVE.

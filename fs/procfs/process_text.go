@@ -114,7 +114,7 @@ func writeCapabilities(b *bytes.Buffer, i *TaskInfo) {
 	if i.NoNewPrivileges {
 		noNewPrivileges = 1
 	}
-	fmt.Fprintf(b, "NoNewPrivs:\t%d\nSeccomp:\t0\n", noNewPrivileges)
+	fmt.Fprintf(b, "NoNewPrivs:\t%d\nSeccomp:\t%d\nSeccomp_filters:\t%d\n", noNewPrivileges, i.SeccompMode, i.SeccompFilters)
 }
 
 // cpuList formats a set of CPUs as ranges, such as "0-2,5" (cpuset(7), List

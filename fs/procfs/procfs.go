@@ -143,6 +143,7 @@ type TaskInfo struct {
 	Blocked, Ignored, Caught      uint64
 	QueuedSignals, QueuedLimit    uint64
 	NoNewPrivileges               bool
+	SeccompMode, SeccompFilters   int
 	OOMScore, OOMScoreAdjust      int
 	Affinity                      uint64
 	Limits                        [16][2]uint64

@@ -28,6 +28,7 @@ import (
 	"slowpath/fuzz/program"
 	"slowpath/mm"
 	"slowpath/sched"
+	"slowpath/seccomp"
 	"slowpath/syscall"
 	"slowpath/task"
 	"slowpath/task/elf"
@@ -140,7 +141,10 @@ func (k *Kernel) makeTasks() (err error) {
 	core.RegisterSubsystems(k.Tasks)
 	k.Tasks.StartReaper()
 	processors := func() []procfs.CPU { return make([]procfs.CPU, cpus) }
-	proc := procfs.New(procview.New(k.Tasks, procview.Config{CPUs: processors, Release: "6.1", Version: "1", CallName: syscall.HandlerName}), procfs.Extra{Name: "slowpath"})
+	proc := procfs.New(procview.New(k.Tasks, procview.Config{
+		CPUs: processors, Release: "6.1", Version: "1", CallName: syscall.HandlerName,
+		Seccomp: seccomp.Status, Sysctls: seccomp.Sysctls(k.Tasks.Settings()),
+	}), procfs.Extra{Name: "slowpath"})
 	return core.MountSystemFiles(k.root, k.Tasks, proc, cpus)
 }
 
@@ -164,7 +168,7 @@ func (k *Kernel) panics() string {
 	defer k.logMu.Unlock()
 	var found []string
 	for _, line := range k.log {
-		if !strings.HasPrefix(line, "Out of memory") && !strings.Contains(line, "injected in a ") {
+		if !strings.HasPrefix(line, "Out of memory") && !strings.HasPrefix(line, "audit: ") && !strings.Contains(line, "injected in a ") {
 			found = append(found, line)
 		}
 	}

@@ -104,7 +104,8 @@ func (k *Kernel) enterUser(f *amd64.Frame) int {
 
 // leaves makes the last test. It reports whether the task enters user mode.
 func (k *Kernel) leaves(f *amd64.Frame) bool {
-	if entry.Pending(&f.ThreadFlags) == 0 && (f.Flags == 0 || f.Flags == amd64.LeaveByIRET|amd64.CallOver) {
+	flags := entry.Pending(&f.ThreadFlags)
+	if flags&^amd64.EntryDuties == 0 && f.Flags == 0 || flags == 0 && f.Flags == amd64.LeaveByIRET|amd64.CallOver {
 		return true
 	}
 	return k.duties.LastTest(f) != amd64.Stay

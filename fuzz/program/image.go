@@ -57,7 +57,9 @@ const (
 	cpuMask
 	stackTop // the end of a stack for a thread
 	maskAndSize
-	identities // gid_t[]
+	identities    // gid_t[]
+	filterProgram // struct sock_fprog
+	notification  // struct seccomp_notif and its relatives
 
 	areas
 )
@@ -144,6 +146,7 @@ func newLayout() *layout {
 	l.add(pathName, append(bytes.Repeat([]byte{'n'}, longest), 0))
 	l.add(pathName, append(bytes.Repeat([]byte{'m'}, longest+1), 0))
 	l.addTimes()
+	l.addFilters()
 	l.addSignals()
 	l.addFiles()
 	l.addSockets()
@@ -263,6 +266,29 @@ func (l *layout) addSockets() {
 		l.add(message, headers[len(headers)-1])
 	}
 	l.add(messages, append(append(append([]byte(nil), headers[0]...), quads(0)...), append(headers[1], quads(0)...)...))
+}
+
+// addFilters adds programs of seccomp(2), and structures of its listeners. The first
+// notification of a listener has the id that the kernel on the host begins with.
+func (l *layout) addFilters() {
+	const allow, number = 0x7fff0000, unix.SYS_GETPGID
+	for _, verdict := range []uint32{allow, 0x7fc00000, 0x00050001, 0x00030002, 0x7ff00000, 0x7ffc0000, 0} {
+		code := quads(0x20, 0x15|1<<24|number<<32, 0x06|uint64(verdict)<<32, 0x06|allow<<32)
+		l.add(filterProgram, quads(4, l.add(anyBytes, code)))
+	}
+	argument := quads(0x20|16<<32, 0x25|1<<24|8<<32, 0x06|0x00050001<<32, 0x06|allow<<32)
+	l.add(filterProgram, quads(4, l.add(anyBytes, argument)))
+	l.add(filterProgram, quads(4097, 0))
+	const first = 0x0ee9c49f7a55300b
+	l.add(notification, make([]byte, 80))
+	for id := range uint64(4) {
+		l.add(notification, make([]byte, 80))
+		l.add(notification, quads(first+id, 1<<32, 0))   // ADDFD with a free number, or an error
+		l.add(notification, quads(first+id, 5, 0))       // a value
+		l.add(notification, quads(first+id, 1|1<<32, 9)) // ADDFD, SETFD
+		l.add(notification, quads(first+id, 2|1<<32, 0)) // ADDFD, SEND
+		l.add(notification, quads(first+id, 0, 1<<32))   // CONTINUE
+	}
 }
 
 func (l *layout) addTasks() {

@@ -46,9 +46,11 @@ var groups = [][]int{
 	{unix.SYS_FUTEX, unix.SYS_FUTEX, unix.SYS_FUTEX_WAITV, unix.SYS_MMAP, unix.SYS_SET_ROBUST_LIST, unix.SYS_EXIT, unix.SYS_CLONE, unix.SYS_SET_TID_ADDRESS},
 	{unix.SYS_OPEN, unix.SYS_IOCTL, unix.SYS_IOCTL, unix.SYS_READ, unix.SYS_WRITE, unix.SYS_SETSID, unix.SYS_SETPGID, unix.SYS_CLOSE, unix.SYS_KILL, unix.SYS_POLL},
 	{unix.SYS_PIPE2, unix.SYS_READ, unix.SYS_WRITE, unix.SYS_SPLICE, unix.SYS_TEE, unix.SYS_VMSPLICE, unix.SYS_SENDFILE, unix.SYS_FCNTL, unix.SYS_CLOSE, unix.SYS_POLL, unix.SYS_COPY_FILE_RANGE},
-	{unix.SYS_CLONE, unix.SYS_FORK, unix.SYS_VFORK, unix.SYS_WAIT4, unix.SYS_WAITID, unix.SYS_EXIT, unix.SYS_EXIT_GROUP, unix.SYS_EXECVE, unix.SYS_SETPGID, unix.SYS_SETSID, unix.SYS_KILL, unix.SYS_PIDFD_OPEN, unix.SYS_PRCTL},
+	{unix.SYS_CLONE, unix.SYS_FORK, unix.SYS_VFORK, unix.SYS_WAIT4, unix.SYS_WAITID, unix.SYS_EXIT, unix.SYS_EXIT_GROUP, unix.SYS_EXECVE, unix.SYS_SETPGID, unix.SYS_SETSID, unix.SYS_KILL, unix.SYS_PIDFD_OPEN, unix.SYS_PIDFD_GETFD, unix.SYS_KCMP, unix.SYS_PRCTL},
+	{unix.SYS_PTRACE, unix.SYS_PTRACE, unix.SYS_PTRACE, unix.SYS_PTRACE, unix.SYS_PTRACE, unix.SYS_PTRACE, unix.SYS_WAIT4, unix.SYS_WAIT4, unix.SYS_FORK, unix.SYS_CLONE, unix.SYS_KILL, unix.SYS_TGKILL, unix.SYS_EXECVE, unix.SYS_EXIT, unix.SYS_RT_SIGPROCMASK, unix.SYS_GETPID},
 	{unix.SYS_SETRESUID, unix.SYS_SETGROUPS, unix.SYS_CAPSET, unix.SYS_PRLIMIT64, unix.SYS_PRCTL, unix.SYS_OPEN, unix.SYS_EXECVE, unix.SYS_KILL, unix.SYS_FORK, unix.SYS_CHMOD, unix.SYS_CHOWN},
 	{unix.SYS_PROCESS_VM_READV, unix.SYS_PROCESS_VM_WRITEV, unix.SYS_MMAP, unix.SYS_MUNMAP, unix.SYS_MPROTECT, unix.SYS_FORK, unix.SYS_CLONE, unix.SYS_OPEN, unix.SYS_PREAD64, unix.SYS_PWRITE64, unix.SYS_LSEEK, unix.SYS_EXECVE, unix.SYS_EXIT, unix.SYS_PRCTL},
+	{unix.SYS_SECCOMP, unix.SYS_SECCOMP, unix.SYS_GETPGID, unix.SYS_GETPGID, unix.SYS_IOCTL, unix.SYS_IOCTL, unix.SYS_FORK, unix.SYS_CLONE, unix.SYS_CLOSE, unix.SYS_DUP, unix.SYS_KILL, unix.SYS_POLL, unix.SYS_EXIT},
 	{unix.SYS_FCNTL, unix.SYS_FLOCK, unix.SYS_CLOSE, unix.SYS_OPEN, unix.SYS_DUP, unix.SYS_FORK, unix.SYS_TRUNCATE, unix.SYS_WRITE, unix.SYS_LSEEK, unix.SYS_FALLOCATE},
 }
 
@@ -161,7 +163,8 @@ var shapes = map[int][]argument{
 	unix.SYS_UTIMES:             shape(to(pathName), to(period)),
 	unix.SYS_FUTIMESAT:          shape(directory{}, to(pathName), to(period)),
 	unix.SYS_UTIMENSAT:          shape(directory{}, to(pathName), to(period), atFlags),
-	unix.SYS_IOCTL:              shape(fd, ioctlRequests, to(terminal)),
+	unix.SYS_IOCTL:              shape(fd, ioctlRequests, ioctlArgument{}),
+	unix.SYS_SECCOMP:            shape(one{1, 1, 1, 1, 0, 2, 3}, flags{1, 2, 4, 8, 16, 32}, to(filterProgram)),
 	unix.SYS_FCNTL:              shape(memFD, fcntlCommands, fcntlArgument{}),
 	unix.SYS_FLOCK:              shape(fd, one{unix.LOCK_EX, unix.LOCK_SH, unix.LOCK_UN, unix.LOCK_EX | unix.LOCK_NB, unix.LOCK_SH | unix.LOCK_NB}),
 	unix.SYS_SENDFILE:           shape(fd, fd, to(offset), extent),
@@ -263,7 +266,7 @@ var shapes = map[int][]argument{
 	unix.SYS_GETGROUPS:          shape(one{0, 1, 100}, to(anyBytes)),
 	unix.SYS_CAPGET:             shape(to(capabilityHeader), to(anyBytes)),
 	unix.SYS_CAPSET:             shape(to(capabilityHeader), to(capabilityData)),
-	unix.SYS_PRCTL:              shape(one{1, 2, 3, 4, 7, 8, 15, 16, 21, 23, 24, 25, 26, 27, 28, 29, 30, 36, 37, 38, 39, 40, 41, 42, 47}, one{0, 1, 2, 10, 17, DataBase}, one{0, 1}, one{0}, one{0}),
+	unix.SYS_PRCTL:              shape(one{1, 2, 3, 4, 7, 8, 15, 16, 21, 22, 59, 23, 24, 25, 26, 27, 28, 29, 30, 36, 37, 38, 39, 40, 41, 42, 47}, one{0, 1, 2, 10, 17, DataBase}, one{0, 1}, one{0}, one{0}),
 	unix.SYS_ARCH_PRCTL:         shape(one{0x1002, 0x1003, 0x1001, 0x1004, 0x1011, 0x1012}, to(anyBytes)),
 	unix.SYS_GETRLIMIT:          shape(limits, to(anyBytes)),
 	unix.SYS_SETRLIMIT:          shape(limits, to(limit)),
@@ -275,8 +278,11 @@ var shapes = map[int][]argument{
 	unix.SYS_SETPRIORITY:        shape(one{0, 1, 2}, pid, one{0, 1, 19, ^uint64(0), 100}),
 	unix.SYS_MEMBARRIER:         shape(one{0, 1, 2, 4, 8, 16, 32, 64, 128}, one{0, 1}, one{0, 1}),
 	unix.SYS_RSEQ:               shape(to(rseqArea), one{32}, one{0, 1}, one{0x53053053, 1}),
+	unix.SYS_PTRACE:             shape(ptraceRequests, pid, ptraceAddress{}, ptraceData{}),
 	unix.SYS_PROCESS_VM_READV:   shape(pid, to(vectors), one{1, 2, 3, 0, 1024, 1025}, to(vectors), one{1, 2, 3, 0, 1024, 1025}, one{0, 0, 0, 1}),
 	unix.SYS_PROCESS_VM_WRITEV:  shape(pid, to(vectors), one{1, 2, 3, 0, 1024, 1025}, to(vectors), one{1, 2, 3, 0, 1024, 1025}, one{0, 0, 0, 1}),
+	unix.SYS_KCMP:               shape(pid, pid, one{0, 1, 2, 3, 4, 5, 6, 7, 8}, fd, one{3, 4, 5, 6, DataBase, DataBase + 64}),
+	unix.SYS_PIDFD_GETFD:        shape(fd, fd, one{0, 0, 0, 1}),
 	unix.SYS_PIDFD_OPEN:         shape(pid, flags{unix.O_NONBLOCK}),
 	unix.SYS_GETRANDOM:          shape(to(anyBytes), size, flags{1, 2}),
 }
@@ -286,8 +292,50 @@ var (
 	fcntlCommands = one{unix.F_SETFL, unix.F_GETFL, unix.F_DUPFD, unix.F_DUPFD_CLOEXEC, unix.F_GETFD, unix.F_SETFD, unix.F_GETLK, unix.F_SETLK,
 		unix.F_SETLKW, unix.F_ADD_SEALS, unix.F_ADD_SEALS, unix.F_GET_SEALS, unix.F_SETPIPE_SZ, unix.F_GETPIPE_SZ, unix.F_SETOWN, unix.F_GETOWN, 36, 37, 38}
 	ioctlRequests = one{0x541b, 0x5421, unix.TCGETS, unix.TCSETS, unix.TCSETSW, unix.TIOCGWINSZ, unix.TIOCSWINSZ, unix.TIOCGPTN, unix.TIOCSPTLCK,
-		unix.TIOCSCTTY, unix.TIOCNOTTY, unix.TIOCGPGRP, unix.TIOCSPGRP, unix.TIOCSTI, unix.TIOCPKT, unix.TCFLSH, unix.TIOCOUTQ, 0x5451, unix.TIOCGSID, unix.TIOCGPTPEER}
+		unix.TIOCSCTTY, unix.TIOCNOTTY, unix.TIOCGPGRP, unix.TIOCSPGRP, unix.TIOCSTI, unix.TIOCPKT, unix.TCFLSH, unix.TIOCOUTQ, 0x5451, unix.TIOCGSID, unix.TIOCGPTPEER,
+		0xc0502100, 0xc0502100, 0xc0182101, 0x40082102, 0x40182103}
 )
+
+// ptraceRequests are those of package ptrace. The ones that attach, stop and resume
+// occur more often.
+var ptraceRequests = one{
+	unix.PTRACE_SEIZE, unix.PTRACE_INTERRUPT, unix.PTRACE_CONT, unix.PTRACE_ATTACH, unix.PTRACE_SYSCALL, unix.PTRACE_DETACH, unix.PTRACE_SYSCALL,
+	unix.PTRACE_SEIZE, unix.PTRACE_INTERRUPT, unix.PTRACE_CONT, unix.PTRACE_ATTACH, unix.PTRACE_SETOPTIONS, unix.PTRACE_LISTEN, unix.PTRACE_TRACEME,
+	unix.PTRACE_SYSEMU, unix.PTRACE_SINGLESTEP, unix.PTRACE_SYSEMU_SINGLESTEP, unix.PTRACE_SINGLEBLOCK, unix.PTRACE_KILL, unix.PTRACE_GETEVENTMSG,
+	unix.PTRACE_GETSIGINFO, unix.PTRACE_SETSIGINFO, unix.PTRACE_PEEKSIGINFO, unix.PTRACE_GETSIGMASK, unix.PTRACE_SETSIGMASK, unix.PTRACE_GET_SYSCALL_INFO,
+	unix.PTRACE_PEEKTEXT, unix.PTRACE_POKETEXT, unix.PTRACE_PEEKUSR, unix.PTRACE_POKEUSR, unix.PTRACE_GETREGS, unix.PTRACE_SETREGS,
+	unix.PTRACE_GETFPREGS, unix.PTRACE_SETFPREGS, unix.PTRACE_GETREGSET, unix.PTRACE_SETREGSET, unix.PTRACE_GET_RSEQ_CONFIGURATION,
+	unix.PTRACE_SECCOMP_GET_FILTER, unix.PTRACE_SECCOMP_GET_METADATA,
+}
+
+// ptraceAddress is the third argument of ptrace(2): often 0, which PTRACE_SEIZE needs,
+// else a size, an offset in struct user, or an address.
+type ptraceAddress struct{}
+
+func (ptraceAddress) decode(d *decoder) (uint64, bool) {
+	b := d.byte()
+	if b < 0x80 {
+		return 0, false
+	}
+	choices := []argument{to(anyBytes), one{8, 16, 88, 0, 120, 848, 904, 1, 2, 0x202}, size}
+	return choices[int(b)%len(choices)].decode(d)
+}
+
+// ptraceData is the fourth argument of ptrace(2): options, a signal, or an address.
+type ptraceData struct{}
+
+func (ptraceData) decode(d *decoder) (uint64, bool) {
+	choices := []argument{flags{1, 2, 4, 8, 0x10, 0x20, 0x40, 0x80, 0x100000, 0x200000}, one{0}, signalNumber, to(anyBytes), one{0x7f}}
+	return choices[int(d.byte())%len(choices)].decode(d)
+}
+
+// ioctlArgument is the third argument of ioctl(2).
+type ioctlArgument struct{}
+
+func (ioctlArgument) decode(d *decoder) (uint64, bool) {
+	choices := []argument{to(terminal), to(notification)}
+	return choices[int(d.byte())%len(choices)].decode(d)
+}
 
 // fcntlArgument is the third argument of fcntl(2): flags, seals, a size, or the
 // address of a struct flock.

@@ -12,17 +12,31 @@ var targets = map[string]struct{ limit, linux float64 }{
 	"getppid": {130, 326},
 	"unknown": {128, 212},
 	"boot":    {78e6, 1562e6},
+
+	"seccomp_1insn":       {188, 472},
+	"seccomp_32insn_nr":   {188, 472},
+	"seccomp_256insn_nr":  {188, 472},
+	"seccomp_32insn_arg":  {310, 621},
+	"seccomp_256insn_arg": {535, 1070},
 }
 
-// measure runs the program bench with --icount, so that its clock counts
-// instructions.
+// measure runs the programs bench and bench_filter with --icount, so that their clock
+// counts instructions.
 func measure(t testing.TB) map[string]float64 {
 	t.Helper()
-	got := onSlowpath(t, "", "--icount", "--mem", "256", program("bench"))
+	figures := make(map[string]float64)
+	addFigures(t, "bench_filter", figures)
+	addFigures(t, "bench", figures) // its getppid is the one without a C library
+	return figures
+}
+
+// addFigures adds the figures that a program prints.
+func addFigures(t testing.TB, name string, figures map[string]float64) {
+	t.Helper()
+	got := onSlowpath(t, "", "--icount", "--mem", "256", program(name))
 	if got.code != 0 {
 		t.Fatalf("got %+v", got)
 	}
-	figures := make(map[string]float64)
 	for line := range strings.Lines(got.out) {
 		name, number, _ := strings.Cut(strings.TrimSpace(line), " ")
 		value, err := strconv.ParseFloat(number, 64)
@@ -31,7 +45,6 @@ func measure(t testing.TB) map[string]float64 {
 		}
 		figures[name] = value
 	}
-	return figures
 }
 
 // BenchmarkInstructions prints numbers of guest instructions: for a system call

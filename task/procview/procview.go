@@ -27,6 +27,9 @@ type Config struct {
 	// CallName returns the name of the function that handles a 64-bit system call, for
 	// /proc/pid/wchan. It may be nil.
 	CallName func(number int) string
+	// Seccomp returns the mode of a task and the number of its filters (seccomp(2)).
+	// nil stands for none.
+	Seccomp func(t *task.Task) (mode, filters int)
 	// Sysctls are files of /proc/sys besides those of package task.
 	Sysctls []sysctl.Row
 }
@@ -56,7 +59,7 @@ func (s *system) Task(id int) procfs.Task {
 	if t == nil {
 		return nil
 	}
-	return view{t, s.config.CallName}
+	return view{t, &s.config}
 }
 
 // Info implements procfs.System.
@@ -81,8 +84,8 @@ func (s *system) Random(p []byte) { s.kernel.Random(p) }
 
 // view implements procfs.Task.
 type view struct {
-	task     *task.Task
-	callName func(number int) string
+	task   *task.Task
+	config *Config
 }
 
 // CallState implements procfs.Task.
@@ -96,12 +99,12 @@ func (v view) CallState(reader int) procfs.CallState {
 func (v view) SleepsIn() string {
 	c, ok := v.task.CallState(false)
 	switch {
-	case !ok || v.callName == nil:
+	case !ok || v.config.CallName == nil:
 		return ""
 	case c.Number < 0:
 		return "entry.(*Loop).slow"
 	}
-	return v.callName(int(c.Number))
+	return v.config.CallName(int(c.Number))
 }
 
 // ProcessID implements procfs.Task.
@@ -194,6 +197,9 @@ func (v view) Info() procfs.TaskInfo {
 		ExitSignal: t.ExitSignal(), StartTime: g.StartTime(),
 		NoNewPrivileges: t.NoNewPrivileges(), OOMScore: g.OOMScore(), OOMScoreAdjust: int(g.OOMAdjust.Load()),
 		Affinity: t.Affinity(),
+	}
+	if v.config.Seccomp != nil {
+		i.SeccompMode, i.SeccompFilters = v.config.Seccomp(t)
 	}
 	addTerminal(&i, g)
 	addTimes(&i, t)
