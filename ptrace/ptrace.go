@@ -73,7 +73,8 @@ func levels(t *task.Task) entry.Flag { return entry.Flag(of(t).levels.Load()) }
 
 // forget implements Untraced of the subsystem: the tracer's settings end with it.
 func forget(t *task.Task) {
-	apply(t, 0)
-	of(t).levels.Store(0)
+	s := of(t)
+	storeOptions(t, 0)
+	s.levels.Store(0)
 	t.UpdateLevels()
 }

@@ -87,6 +87,7 @@ type Task struct {
 	// Written by the task, read by any goroutine.
 	tid          atomic.Int32
 	robustList   atomic.Uint64 // get_robust_list(2)
+	pi           piState       // locks with priority inheritance (futexpi.go)
 	parentDeath  atomic.Int32  // PR_SET_PDEATHSIG
 	personality  atomic.Uint32
 	timerSlack   atomic.Uint64
