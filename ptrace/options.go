@@ -15,34 +15,31 @@ var optionRequests = map[int32]request{
 	unix.PTRACE_GETEVENTMSG:   {"GETEVENTMSG", needsStopped, only(getEventMessage)},
 }
 
-// checkOptions checks the PTRACE_O_ bits in data: EINVAL for unknown ones, EPERM for
-// PTRACE_O_SUSPEND_SECCOMP without the privilege.
+// checkOptions checks the PTRACE_O_ bits in data: EINVAL for unknown ones, EPERM if the
+// tracer may not suspend the filters of its tracee.
 func checkOptions(c *call) error {
 	if c.data&^unix.PTRACE_O_MASK != 0 {
 		return unix.EINVAL
 	}
 	if c.data&unix.PTRACE_O_SUSPEND_SECCOMP != 0 {
-		return maySuspend(c)
+		return maySuspendSeccomp(c)
 	}
 	return nil
-}
-
-// apply makes the PTRACE_O_ bits those of t. It does not sleep, and takes only the lock
-// of UpdateLevels.
-func apply(t *task.Task, options uint32) {
-	old := of(t).options.Swap(options)
-	if (old^options)&unix.PTRACE_O_SUSPEND_SECCOMP != 0 {
-		seccomp.Suspend(t, options&unix.PTRACE_O_SUSPEND_SECCOMP != 0)
-	}
 }
 
 func setOptions(c *call) error {
 	if err := checkOptions(c); err != nil {
 		return err
 	}
-	apply(c.tracee, uint32(c.data))
+	storeOptions(c.tracee, uint32(c.data))
 	c.tracee.SetExitKill(task.ExitKill(c.data&unix.PTRACE_O_EXITKILL != 0))
 	return nil
+}
+
+// storeOptions sets the options of a tracee. It does not sleep.
+func storeOptions(t *task.Task, options uint32) {
+	of(t).options.Store(options)
+	seccomp.Suspend(t, options&unix.PTRACE_O_SUSPEND_SECCOMP != 0)
 }
 
 func getEventMessage(c *call) error {

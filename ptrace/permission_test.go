@@ -71,7 +71,7 @@ func TestTasksThatNobodyMayTrace(t *testing.T) {
 		} {
 			for _, request := range []int32{unix.PTRACE_ATTACH, unix.PTRACE_SEIZE} {
 				if err := w.request(t, request, target, 0, 0); err != unix.EPERM {
-					w.T.Errorf("%s of %s: %v, want EPERM", requests[request].name, name, err)
+					w.T.Errorf("%s of %s: %v, want EPERM", requests.row(request).name, name, err)
 				}
 			}
 		}

@@ -32,6 +32,9 @@ type state struct {
 	// levels is the reason for SYSCALL_TRACE or SYSCALL_EMU: how the tracer has
 	// resumed the task.
 	levels atomic.Uint32
+	// call is the request that the task makes as a tracer, or its last one. Only the
+	// task's own goroutine uses it.
+	call call
 }
 
 // of returns the state of a task. Any goroutine may call it.
@@ -70,7 +73,8 @@ func levels(t *task.Task) entry.Flag { return entry.Flag(of(t).levels.Load()) }
 
 // forget implements Untraced of the subsystem: the tracer's settings end with it.
 func forget(t *task.Task) {
-	apply(t, 0)
-	of(t).levels.Store(0)
+	s := of(t)
+	storeOptions(t, 0)
+	s.levels.Store(0)
 	t.UpdateLevels()
 }

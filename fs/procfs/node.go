@@ -145,6 +145,7 @@ func (i *magicLink) Target(c fs.Caller) (fs.Path, error) { return i.target(c) }
 // directory is a directory with functions that find and list its entries.
 type directory struct {
 	fs.InodeBase
+	process *process // of /proc/PID; nil for other directories
 	lookup func(c fs.Caller, name string) (fs.Inode, error)
 	list   func() []fs.DirectoryEntry            // without positions
 	permit func(c fs.Caller, byMode error) error // nil if only the mode counts
