@@ -22,12 +22,9 @@ var targets = map[string]struct{ limit, linux float64 }{
 	"seccomp_256insn_nr":  {188, 472},
 	"seccomp_32insn_arg":  {310, 621},
 	"seccomp_256insn_arg": {535, 1070},
-
-	"ptrace_SYSCALL_stop_rt": {4044, 10110},
-	"ptrace_SYSEMU_stop_rt":  {3260, 8149},
 }
 
-// measure runs the programs bench, bench_filter and bench_ptrace with --icount, so that their clock
+// measure runs the programs whose names begin with bench with --icount, so that their clock
 // counts instructions.
 func measure(t testing.TB) map[string]float64 {
 	t.Helper()
