@@ -86,6 +86,8 @@ var layouts = []row{
 	{value: SeccompNotifAddFD{}, c: "struct seccomp_notif_addfd", headers: "linux/seccomp.h", fields: "id flags srcfd newfd newfd_flags"},
 	{value: SeccompNotifSizes{}, c: "struct seccomp_notif_sizes", headers: "linux/seccomp.h",
 		fields: "seccomp_notif seccomp_notif_resp seccomp_data"},
+	{value: SeccompMetadata{}, c: "struct seccomp_metadata", headers: "linux/ptrace.h", fields: "filter_off flags"},
+	{value: PtraceSudConfig{}, fields: "- - - -"}, // the headers of Linux 6.1 lack it
 	{value: SockFilter{}, c: "struct sock_filter", headers: "linux/filter.h", fields: "code jt jf k"},
 	{value: SockFprog{}, c: "struct sock_fprog", headers: "linux/filter.h", fields: "len - filter"},
 

@@ -50,3 +50,10 @@ type SockFprog struct {
 	Pad    [6]byte
 	Filter uint64
 }
+
+// SeccompMetadata is struct seccomp_metadata (ptrace(2),
+// PTRACE_SECCOMP_GET_METADATA).
+type SeccompMetadata struct{ FilterOff, Flags uint64 }
+
+// PtraceSudConfig is struct ptrace_sud_config (linux/ptrace.h, since Linux 6.4).
+type PtraceSudConfig struct{ Mode, Selector, Offset, Len uint64 }

@@ -32,7 +32,7 @@ func seize(c *call) error {
 	}
 	return c.tracer.Attach(c.tracee, task.Attachment{
 		Seize: true, ExitKill: c.data&unix.PTRACE_O_EXITKILL != 0,
-		Linked: func() { of(c.tracee).options.Store(uint32(c.data)) },
+		Linked: func() { storeOptions(c.tracee, uint32(c.data)) },
 	})
 }
 

@@ -55,7 +55,7 @@ func traceChild(parent, child *task.Task, a *task.CloneArgs) {
 		return
 	}
 	if child.InheritTracer(parent) {
-		of(child).options.Store(of(parent).options.Load())
+		storeOptions(child, of(parent).options.Load())
 	}
 }
 

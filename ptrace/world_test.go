@@ -243,7 +243,7 @@ func (w *world) request(t *task.Task, number int32, tracee *task.Task, addr, dat
 func (w *world) must(t *task.Task, number int32, tracee *task.Task, data uint64) {
 	w.T.Helper()
 	if err := w.request(t, number, tracee, 0, data); err != nil {
-		w.T.Errorf("%s: %v", requests[number].name, err)
+		w.T.Errorf("%s: %v", requests.row(number).name, err)
 	}
 }
 

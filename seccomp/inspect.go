@@ -33,8 +33,7 @@ func CurrentMode(t *task.Task) Mode {
 // installed. Index 0 is the oldest filter. caller is the tracer. The result must not be
 // changed. Any goroutine may call it.
 //
-// Errors: EACCES if the tracer has no CAP_SYS_ADMIN or is in a seccomp mode itself,
-// EINVAL if t is not in filter mode, ENOENT for an index that is too large.
+// Errors: those of MayInspect, EINVAL if t is not in filter mode, ENOENT for an index that is too large.
 func Filter(caller, t *task.Task, index uint64) ([]Instruction, error) {
 	f, err := nth(caller, t, index)
 	if err != nil {
@@ -53,10 +52,19 @@ func Metadata(caller, t *task.Task, index uint64) (flags uint64, err error) {
 	return flags, err
 }
 
+// MayInspect reports whether a tracer may read filters: EACCES without CAP_SYS_ADMIN,
+// and for one that is in a seccomp mode itself.
+func MayInspect(caller *task.Task) error {
+	if !caller.Credentials().Has(cred.SysAdmin) || CurrentMode(caller) != Disabled {
+		return unix.EACCES
+	}
+	return nil
+}
+
 // nth returns a filter by its index (Linux: get_nth_filter).
 func nth(caller, t *task.Task, index uint64) (*filter, error) {
-	if !caller.Credentials().Has(cred.SysAdmin) || CurrentMode(caller) != Disabled {
-		return nil, unix.EACCES
+	if err := MayInspect(caller); err != nil {
+		return nil, err
 	}
 	s := of(t)
 	if s == nil || s.getMode() != Filtered {
@@ -75,8 +83,13 @@ func nth(caller, t *task.Task, index uint64) (*filter, error) {
 // Suspend is PTRACE_O_SUSPEND_SECCOMP: while it is on, t is not restricted. The caller
 // is t's tracer, which has the privilege. It does not sleep.
 func Suspend(t *task.Task, on bool) {
-	if s := of(t); s != nil {
-		s.suspended.Store(on)
+	if s := of(t); s != nil && s.suspended.Swap(on) != on {
 		t.UpdateLevels()
 	}
+}
+
+// Suspended reports whether t is not restricted because of Suspend.
+func Suspended(t *task.Task) bool {
+	s := of(t)
+	return s != nil && s.suspended.Load()
 }

@@ -41,6 +41,9 @@ type Task struct {
 	Scheduling Scheduling
 	// Transfer is a buffer that package syscall reuses between transfers.
 	Transfer any
+	// RemoteTransfer is a buffer that package syscall reuses between transfers to and
+	// from other processes.
+	RemoteTransfer any
 	// Accounting counts CPU time, faults and switches. Any goroutine may read
 	// it.
 	Accounting Accounting

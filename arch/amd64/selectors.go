@@ -21,13 +21,16 @@ func (s *selectors) register(r SegmentRegister) *uint16 {
 	return [...]*uint16{&s.ds, &s.es, &s.fs, &s.gs}[r]
 }
 
-// Selector returns a segment register of f's program. The caller is f's own goroutine,
-// or f's task is stopped; Release was called.
-func (f *Frame) Selector(r SegmentRegister) uint16 { return *f.controls.selectors.register(r) }
+// Selectors returns the data segment registers of f's program. The caller is f's own
+// goroutine, or f's task is stopped; Release was called.
+func (f *Frame) Selectors() (ds, es, fs, gs uint64) {
+	s := &f.controls.selectors
+	return uint64(s.ds), uint64(s.es), uint64(s.fs), uint64(s.gs)
+}
 
 // SetSelector sets a segment register of f's program. FS base and GS base do not
 // change. A selector that the CPU would not load becomes 0, as in Linux at the next
-// context switch. The caller is as for Selector.
+// context switch. The caller is as for Selectors.
 func (f *Frame) SetSelector(r SegmentRegister, selector uint16) {
 	if !loadable(selector) {
 		selector = 0
