@@ -13,9 +13,9 @@ var targets = map[string]struct{ limit, linux float64 }{
 	"unknown": {128, 212},
 	"boot":    {78e6, 1562e6},
 
-	"ptrace_GETREGS":      {750, 2144},
-	"ptrace_PEEKDATA":     {850, 1970},
-	"process_vm_readv_8B": {1650, 2752},
+	"ptrace_GETREGS":      {850, 2144},
+	"ptrace_PEEKDATA":     {900, 1970},
+	"process_vm_readv_8B": {1200, 2752},
 
 	"seccomp_1insn":       {188, 472},
 	"seccomp_32insn_nr":   {188, 472},
