@@ -93,6 +93,10 @@ soak: test-tools build ## run the long tests for hours: fuzzing, boots, load, wa
 conformance: test-tools build ## run SUITES of other projects, or all, as root; LINUX=1 compares with Debian's Linux in QEMU
 	go run ./qemu/conformance $(if $(LINUX),--linux) -o qemu/conformance/results.tsv $(SUITES)
 
+.PHONY: debian-root
+debian-root: tools ## unpack Debian's PACKAGES into the directory DIR, for slowpath run --rootfs
+	go run ./qemu/debianroot/unpack $(DIR) $(PACKAGES)
+
 .PHONY: gdb
 gdb: tools build ## run INIT under gdb, stopped before the first instruction
 	@$(call need,gdb,gdb)

@@ -72,9 +72,8 @@ func (t *Table[T]) enter(task T, s *Thread) (verdict Verdict) {
 	if Pending(&f.ThreadFlags)&t.entry == 0 {
 		return Proceed
 	}
-	for i := range t.rows {
-		r := &t.rows[i]
-		if r.When&AtSyscallEntry == 0 || !r.owed(&f.ThreadFlags) {
+	for _, r := range t.entries {
+		if !r.owed(&f.ThreadFlags) {
 			continue
 		}
 		s.entered |= r.Duty.Flag
@@ -97,11 +96,7 @@ func (t *Table[T]) leave(task T, s *Thread, verdict Verdict) (left Flag) {
 	if (Pending(&f.ThreadFlags)|s.entered)&t.exit == 0 {
 		return 0
 	}
-	for i := len(t.rows) - 1; i >= 0; i-- {
-		r := &t.rows[i]
-		if r.When&AtSyscallExit == 0 {
-			continue
-		}
+	for _, r := range t.exits {
 		due := r.owed(&f.ThreadFlags) && !s.exiting && verdict != RollBack
 		if r.Paired {
 			due = s.entered&r.Duty.Flag != 0

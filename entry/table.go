@@ -52,9 +52,11 @@ type row[T any] struct {
 // computed from them. It is immutable and safe for concurrent use.
 type Table[T Task] struct {
 	masks
-	rows  []row[T]
-	loop  []*row[T]   // the rows that are served before user mode
-	byBit [32]*row[T] // the rows of loop, by bit number
+	rows    []row[T]
+	entries []*row[T]   // the rows that are served at the entry, top to bottom
+	exits   []*row[T]   // the rows that are served at the exit, bottom to top
+	loop    []*row[T]   // the rows that are served before user mode
+	byBit   [32]*row[T] // the rows of loop, by bit number
 }
 
 // masks has the duties of each stage, and the paired duties.
@@ -84,13 +86,25 @@ func NewTable[T Task](duties []Duty, handlers ...Handlers[T]) (*Table[T], error)
 	for flag := range byFlag {
 		return nil, fmt.Errorf("entry: there are handlers for %v, but no such duty; add it to Duties", flag)
 	}
-	for i := range table.rows {
-		if r := &table.rows[i]; r.When&BeforeUser != 0 {
-			table.loop = append(table.loop, r)
-			table.byBit[r.Duty.Flag.bit()] = r
+	table.arrange()
+	return table, nil
+}
+
+// arrange makes the lists of the rows of each stage.
+func (t *Table[T]) arrange() {
+	for i := range t.rows {
+		r := &t.rows[i]
+		if r.When&AtSyscallEntry != 0 {
+			t.entries = append(t.entries, r)
+		}
+		if r.When&AtSyscallExit != 0 {
+			t.exits = append([]*row[T]{r}, t.exits...)
+		}
+		if r.When&BeforeUser != 0 {
+			t.loop = append(t.loop, r)
+			t.byBit[r.Duty.Flag.bit()] = r
 		}
 	}
-	return table, nil
 }
 
 // add checks a duty, appends its row, and adds its bit to the masks.

@@ -48,7 +48,37 @@ func (FileBase) Sync() error { return unix.EINVAL }
 func (FileBase) Release() {}
 
 // pathOnly implements FileOperations for a file opened with O_PATH.
-type pathOnly struct{ FileBase }
+type pathOnly struct {
+	FileBase
+	keeper PathKeeper // nil if the inode needs none
+}
+
+// PathKeeper is implemented by an inode that frees its contents when it has no name and
+// no open file. A file opened with O_PATH keeps the contents too: open(2), "O_PATH",
+// allows execveat(2) and a new open by /proc/self/fd.
+type PathKeeper interface {
+	// KeepForPath keeps the contents. Error: ENOENT if they were freed already.
+	KeepForPath() error
+	// DropForPath ends one KeepForPath.
+	DropForPath()
+	// HeldMemory is that of MemoryHolder.
+	HeldMemory() int64
+}
+
+// HeldMemory implements MemoryHolder.
+func (p pathOnly) HeldMemory() int64 {
+	if p.keeper == nil {
+		return 0
+	}
+	return p.keeper.HeldMemory()
+}
+
+// Release implements FileOperations.
+func (p pathOnly) Release() {
+	if p.keeper != nil {
+		p.keeper.DropForPath()
+	}
+}
 
 // Readiness implements FileOperations: POLLNVAL.
 func (pathOnly) Readiness() wait.Events { return wait.Nval }

@@ -139,7 +139,13 @@ func (at At) openPath(p Path, flags int) (*File, error) {
 	if flags&unix.O_DIRECTORY != 0 && !p.dentry.isDirectory() {
 		return nil, unix.ENOTDIR
 	}
-	return newFile(at.mounts(), p, flags, pathOnly{}), nil
+	keeper, _ := p.Inode().(PathKeeper)
+	if keeper != nil {
+		if err := keeper.KeepForPath(); err != nil {
+			return nil, err
+		}
+	}
+	return newFile(at.mounts(), p, flags, pathOnly{keeper: keeper}), nil
 }
 
 // findOrCreate is the walk of O_CREAT. The file usually exists, so the first

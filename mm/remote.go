@@ -26,7 +26,32 @@ const (
 // process_vm_readv). It returns how many bytes it copied, and EFAULT or ENOMEM if it
 // did not fill dst. It may sleep.
 func (as *AddressSpace) ReadRemote(dst []byte, addr uint64, rights RemoteRights) (int, error) {
-	return as.remote(dst, addr, AccessRead, rights)
+	n := as.readPresent(dst, addr, rights)
+	if n == len(dst) {
+		return n, nil
+	}
+	more, err := as.remote(dst[n:], addr+uint64(n), AccessRead, rights)
+	return n + more, err
+}
+
+// readPresent copies from one page, if it is present. It returns how many bytes it
+// copied, 0 if it cannot. Most reads of a debugger are of a few bytes of such a page, so
+// this saves them what a fault needs.
+func (as *AddressSpace) readPresent(dst []byte, addr uint64, rights RemoteRights) int {
+	as.mu.Lock()
+	defer as.mu.Unlock()
+	if addr >= UserEnd || as.reaped || as.broken {
+		return 0
+	}
+	v := as.areas.find(addr)
+	if v == nil || v.start > addr || v.has(areaKernelData) || v.prot&ProtRead == 0 && rights == ByProtection {
+		return 0
+	}
+	e := as.tables.lookup(addr)
+	if !e.held() {
+		return 0
+	}
+	return copy(dst, as.memory.Bytes(e.frame())[addr&pageMask:])
 }
 
 // WriteRemote is like ReadRemote, but copies src to the address.

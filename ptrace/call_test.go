@@ -118,7 +118,7 @@ func TestResumeSelectsTheLevels(t *testing.T) {
 		} {
 			w.must(tracer, c.resume, tracee, 0)
 			if got := entry.Pending(&tracee.Frame.ThreadFlags) & (entry.SyscallTrace | entry.SyscallEmu); got != c.want {
-				t.Errorf("after %s the levels are %v, want %v", requests[c.resume].name, got, c.want)
+				t.Errorf("after %s the levels are %v, want %v", requests.row(c.resume).name, got, c.want)
 			}
 			if c.resume == unix.PTRACE_DETACH {
 				break

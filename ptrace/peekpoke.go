@@ -5,7 +5,6 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"slowpath/abi"
 	"slowpath/mm"
 )
 
@@ -27,12 +26,13 @@ func peek(c *call) error {
 	if err != nil {
 		return err
 	}
-	defer space.DecRef()
 	var word [wordSize]byte
-	if _, err := c.tracer.ReadOther(space, c.addr, word[:], mm.Forced); err != nil {
-		return unix.EIO
+	if n, _ := space.ReadRemote(word[:], c.addr, mm.Forced); n < len(word) {
+		if _, err := c.tracer.ReadOther(space, c.addr, word[:], mm.Forced); err != nil {
+			return unix.EIO
+		}
 	}
-	return abi.CopyOut(c.tracer, c.data, word)
+	return c.tracer.CopyOut(c.data, word[:])
 }
 
 // poke writes data to the word at addr. A read-only page of a private mapping becomes a
@@ -44,7 +44,6 @@ func poke(c *call) error {
 	if err != nil {
 		return err
 	}
-	defer space.DecRef()
 	var word [wordSize]byte
 	binary.LittleEndian.PutUint64(word[:], c.data)
 	if _, err := c.tracer.WriteOther(space, c.addr, word[:], mm.Forced); err != nil {

@@ -32,17 +32,18 @@ type state struct {
 	// levels is the reason for SYSCALL_TRACE or SYSCALL_EMU: how the tracer has
 	// resumed the task.
 	levels atomic.Uint32
+	// call is the request that the task makes as a tracer, or its last one. Only the
+	// task's own goroutine uses it.
+	call call
 }
 
-// slot has the state of every task.
-var slot task.Slot[state]
-
 // of returns the state of a task. Any goroutine may call it.
-func of(t *task.Task) *state { return slot.Of(t) }
+func of(t *task.Task) *state { return task.SlotOf[state](t) }
 
 // Register adds the subsystem to k. It must be called right after task.New.
 func Register(k *task.Kernel) {
-	slot, registerSlot = task.NewSlot[state](k), task.NewSlot[registerState](k)
+	task.NewSlot[state](k)
+	task.NewSlot[registerState](k)
 	k.Register(task.Subsystem{
 		Name:         "ptrace",
 		Publish:      traceChild,

@@ -37,18 +37,17 @@ func registerWords(r *abi.UserRegs) *[registerCount]uint64 {
 	return abi.View[[registerCount]uint64](abi.Bytes(r))
 }
 
-// readRegisters returns the registers of a stopped task. The TF of the tracer is hidden.
-func readRegisters(t *task.Task) abi.UserRegs {
+// readRegisters stores the registers of a stopped task in r. The TF of the tracer is
+// hidden.
+func readRegisters(t *task.Task, r *abi.UserRegs) {
 	f := t.Frame
 	amd64.Release(f)
-	cs, ss := registersOf(t).bad.of(f)
-	return abi.UserRegs{
-		R15: f.R15, R14: f.R14, R13: f.R13, R12: f.R12, RBP: f.RBP, RBX: f.RBX, R11: f.R11, R10: f.R10, R9: f.R9, R8: f.R8,
-		RAX: f.RAX, RCX: f.RCX, RDX: f.RDX, RSI: f.RSI, RDI: f.RDI, OrigRAX: f.OrigRAX,
-		RIP: f.RIP, CS: cs, EFlags: f.ProgramFlags(), RSP: f.RSP, SS: ss, FSBase: f.FSBase, GSBase: f.GSBase,
-		DS: uint64(f.Selector(amd64.DS)), ES: uint64(f.Selector(amd64.ES)),
-		FS: uint64(f.Selector(amd64.FS)), GS: uint64(f.Selector(amd64.GS)),
-	}
+	r.R15, r.R14, r.R13, r.R12, r.RBP, r.RBX = f.R15, f.R14, f.R13, f.R12, f.RBP, f.RBX
+	r.R11, r.R10, r.R9, r.R8, r.RAX, r.RCX = f.R11, f.R10, f.R9, f.R8, f.RAX, f.RCX
+	r.RDX, r.RSI, r.RDI, r.OrigRAX, r.RIP, r.RSP = f.RDX, f.RSI, f.RDI, f.OrigRAX, f.RIP, f.RSP
+	r.EFlags, r.FSBase, r.GSBase = f.ProgramFlags(), f.FSBase, f.GSBase
+	r.CS, r.SS = registersOf(t).bad.of(f)
+	r.DS, r.ES, r.FS, r.GS = f.Selectors()
 }
 
 // writeRegisters writes values to the words of struct user_regs_struct from first on, in
@@ -185,7 +184,11 @@ func checkRegisters(t *task.Task) {
 }
 
 // getRegisters stores the general registers at the address data of the tracer.
-func getRegisters(c *call) error { return abi.CopyOut(c.tracer, c.data, readRegisters(c.tracee)) }
+func getRegisters(c *call) error {
+	var r abi.UserRegs
+	readRegisters(c.tracee, &r)
+	return c.tracer.CopyOut(c.data, abi.Bytes(&r))
+}
 
 // setRegisters loads the general registers from the address data of the tracer.
 func setRegisters(c *call) error {

@@ -36,7 +36,8 @@ var (
 	generalSet = regset{
 		size: func() int { return registerCount * wordSize },
 		read: func(t *task.Task, b []byte) error {
-			r := readRegisters(t)
+			var r abi.UserRegs
+			readRegisters(t, &r)
 			copy(b, abi.Bytes(&r))
 			return nil
 		},

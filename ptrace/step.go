@@ -28,11 +28,8 @@ type registerState struct {
 	breakpoints breakpoints
 }
 
-// registerSlot has the registerState of every task.
-var registerSlot task.Slot[registerState]
-
 // registersOf returns the registerState of a task. Any goroutine may call it.
-func registersOf(t *task.Task) *registerState { return registerSlot.Of(t) }
+func registersOf(t *task.Task) *registerState { return task.SlotOf[registerState](t) }
 
 // registerSubsystem ends single steps and hardware breakpoints where Linux does: a child
 // inherits neither, execve(2) removes the breakpoints.

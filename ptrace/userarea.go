@@ -38,7 +38,8 @@ func peekUser(c *call) error {
 	word := uint64(0)
 	switch {
 	case c.addr < userRegisters:
-		r := readRegisters(c.tracee)
+		var r abi.UserRegs
+		readRegisters(c.tracee, &r)
 		word = registerWords(&r)[c.addr/wordSize]
 	case c.addr >= userDebug && c.addr < userDebugEnd:
 		word = registersOf(c.tracee).breakpoints.get((c.addr - userDebug) / wordSize)

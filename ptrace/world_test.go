@@ -4,6 +4,7 @@ import (
 	stdelf "debug/elf"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -25,12 +26,12 @@ import (
 // instruction pointer of a task's frame selects the function.
 type world struct {
 	*fstest.World
-	k      *task.Kernel
-	duties *entry.Table[*task.Task]
+	k *task.Kernel
 
-	mu    sync.Mutex
-	names map[string]body // programs by path
-	code  []body          // functions by address: code[n] is at codeBase+n
+	spawned atomic.Int32 // processes
+	mu      sync.Mutex
+	names   map[string]body // programs by path
+	code    []body          // functions by address: code[n] is at codeBase+n
 }
 
 // body is the program of a task.
@@ -130,9 +131,10 @@ func (w *world) spawn(f body) *task.ThreadGroup { return w.spawnAs(nil, f) }
 // spawnAs starts a process with credentials.
 func (w *world) spawnAs(c *cred.Credentials, f body) *task.ThreadGroup {
 	w.T.Helper()
-	w.install("/program", 0o755, f)
+	name := fmt.Sprintf("/program%d", w.spawned.Add(1))
+	w.install(name, 0o755, f)
 	g, err := w.k.Spawn(task.SpawnRequest{
-		Path: "/program", Argv: []string{"/program"}, FDs: fs.NewFDTable(), FS: w.Caller.Context.Copy(), Credentials: c,
+		Path: name, Argv: []string{name}, FDs: fs.NewFDTable(), FS: w.Caller.Context.Copy(), Credentials: c,
 	})
 	if err != nil {
 		w.T.Fatalf("Spawn: %v", err)
@@ -243,7 +245,7 @@ func (w *world) request(t *task.Task, number int32, tracee *task.Task, addr, dat
 func (w *world) must(t *task.Task, number int32, tracee *task.Task, data uint64) {
 	w.T.Helper()
 	if err := w.request(t, number, tracee, 0, data); err != nil {
-		w.T.Errorf("%s: %v", requests[number].name, err)
+		w.T.Errorf("%s: %v", requests.row(number).name, err)
 	}
 }
 

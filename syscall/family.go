@@ -34,7 +34,7 @@ func sysWait4(t *task.Task, a *amd64.Args) (uint64, error) {
 	if options&^(waitFlags|unix.WUNTRACED|unix.WCONTINUED) != 0 {
 		return 0, unix.EINVAL
 	}
-	r := task.WaitRequest{Options: options | unix.WEXITED}
+	r := task.WaitRequest{Options: options | unix.WEXITED, Usage: a[3] != 0}
 	switch pid := int(int32(a[0])); {
 	case pid == math.MinInt32:
 		return 0, unix.ESRCH
@@ -76,7 +76,7 @@ func sysWaitid(t *task.Task, a *amd64.Args) (uint64, error) {
 	if options&^(waitFlags|unix.WNOWAIT|changes) != 0 || options&changes == 0 {
 		return 0, unix.EINVAL
 	}
-	r := task.WaitRequest{Options: options}
+	r := task.WaitRequest{Options: options, Usage: a[4] != 0}
 	nonBlocking, err := selectChildren(t, &r, a[0], int(int32(a[1])))
 	if err != nil {
 		return 0, err

@@ -60,23 +60,31 @@ func newUserVectors(t *task.Task, address, count uint64) (*userMemory, error) {
 			return nil, err
 		}
 	}
-	vectors := make([]abi.Iovec, count)
-	if err := abi.CopyInSlice(t, address, vectors); err != nil {
+	u := &userMemory{t: t, vectors: make([]abi.Iovec, count)}
+	if err := u.loadVectors(address); err != nil {
 		return nil, err
 	}
-	u := &userMemory{t: t, vectors: vectors}
-	for i := range vectors {
-		v := &vectors[i]
+	return u, nil
+}
+
+// loadVectors reads the vectors at a user address. u has room for them and no length
+// yet. Errors: EINVAL for a negative length, EFAULT.
+func (u *userMemory) loadVectors(address uint64) error {
+	if err := abi.CopyInSlice(u.t, address, u.vectors); err != nil {
+		return err
+	}
+	for i := range u.vectors {
+		v := &u.vectors[i]
 		if int64(v.Len) < 0 {
-			return nil, unix.EINVAL
+			return unix.EINVAL
 		}
 		if v.Base > userEnd || v.Len > userEnd-v.Base {
-			return nil, unix.EFAULT
+			return unix.EFAULT
 		}
 		v.Len = min(v.Len, uint64(fs.MaxTransfer-u.left))
 		u.left += int(v.Len)
 	}
-	return u, nil
+	return nil
 }
 
 // Caller returns the task; see fs.CallerOf.

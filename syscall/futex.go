@@ -13,7 +13,7 @@ import (
 
 var futexCalls = []Row{
 	{Number: unix.SYS_FUTEX, Name: "futex", Arguments: args(Pointer, Hex, Uint, Pointer, Pointer, Hex), Handler: sysFutex,
-		Partial: "Priority inheritance fails with ENOSYS: tasks have no priorities that could be inherited."},
+		Partial: "The owner of a lock with priority inheritance does not inherit priorities, because priorities have no effect on when a task runs."},
 	{Number: unix.SYS_FUTEX_WAITV, Name: "futex_waitv", Arguments: args(Pointer, Uint, Hex, Pointer, Int), Handler: sysFutexWaitv},
 }
 
@@ -24,8 +24,15 @@ const (
 	futexRequeue    = 3
 	futexCmpRequeue = 4
 	futexWakeOp     = 5
+	futexLockPI     = 6
+	futexUnlockPI   = 7
+	futexTrylockPI  = 8
 	futexWaitBitset = 9
 	futexWakeBitset = 10
+
+	futexWaitRequeuePI = 11
+	futexCmpRequeuePI  = 12
+	futexLockPI2       = 13
 
 	futexPrivate  = 128
 	futexRealtime = 256
@@ -35,7 +42,7 @@ func sysFutex(t *task.Task, a *amd64.Args) (uint64, error) {
 	operation := uint32(a[1]) &^ (futexPrivate | futexRealtime)
 	scope := futexScope(a[1])
 	value := uint32(a[2])
-	if a[1]&futexRealtime != 0 && operation != futexWaitBitset {
+	if a[1]&futexRealtime != 0 && operation != futexWaitBitset && operation != futexWaitRequeuePI && operation != futexLockPI2 {
 		return 0, unix.ENOSYS
 	}
 	switch operation {
@@ -57,6 +64,24 @@ func sysFutex(t *task.Task, a *amd64.Args) (uint64, error) {
 	case futexWakeOp:
 		n, err := t.FutexWakeOp(a[0], a[4], int(int32(value)), int(int32(a[3])), scope, uint32(a[5]))
 		return uint64(n), err
+	case futexLockPI, futexLockPI2:
+		return futexLock(t, a, operation)
+	case futexTrylockPI:
+		return 0, t.FutexLock(a[0], scope, task.TryLock, 0)
+	case futexUnlockPI:
+		return 0, t.FutexUnlock(a[0], scope)
+	case futexWaitRequeuePI:
+		deadline, err := futexDeadline(t, a, absoluteTimeout, clockOfFlag(a[1]))
+		if err != nil {
+			return 0, err
+		}
+		return 0, t.FutexWaitRequeue(a[0], value, scope, a[4], task.FutexMatchAny, deadline)
+	case futexCmpRequeuePI:
+		if value != 1 {
+			return 0, unix.EINVAL // futex(2): val must be 1
+		}
+		n, err := t.FutexRequeueLock(a[0], a[4], int(int32(a[3])), scope, uint32(a[5]))
+		return uint64(n), err
 	}
 	return 0, unix.ENOSYS
 }
@@ -77,23 +102,50 @@ const (
 	absoluteTimeout                    // a time of the operation's clock
 )
 
+// futexLock is FUTEX_LOCK_PI, whose timeout is a time of CLOCK_REALTIME, and
+// FUTEX_LOCK_PI2, which has a flag for that.
+func futexLock(t *task.Task, a *amd64.Args, operation uint32) (uint64, error) {
+	clockID := int32(unix.CLOCK_REALTIME)
+	if operation == futexLockPI2 {
+		clockID = clockOfFlag(a[1])
+	}
+	deadline, err := futexDeadline(t, a, absoluteTimeout, clockID)
+	if err != nil {
+		return 0, err
+	}
+	return 0, t.FutexLock(a[0], futexScope(a[1]), task.WaitForLock, deadline)
+}
+
+// clockOfFlag returns the clock of an absolute timeout (FUTEX_CLOCK_REALTIME).
+func clockOfFlag(operation uint64) int32 {
+	if operation&futexRealtime != 0 {
+		return unix.CLOCK_REALTIME
+	}
+	return unix.CLOCK_MONOTONIC
+}
+
+// futexDeadline returns the deadline of the timeout in the fourth argument, 0 if there is
+// none. clockID is the clock of an absolute timeout.
+func futexDeadline(t *task.Task, a *amd64.Args, kind timeoutKind, clockID int32) (int64, error) {
+	if a[3] == 0 {
+		return 0, nil
+	}
+	ns, err := loadTimespec(t, a[3])
+	if err != nil {
+		return 0, err
+	}
+	if kind == relativeTimeout {
+		return after(clock.Monotonic(), ns), nil
+	}
+	return monotonicDeadline(t, clockID, ns), nil
+}
+
 // futexSleep is FUTEX_WAIT, which has a relative timeout, and
 // FUTEX_WAIT_BITSET, which has an absolute one.
 func futexSleep(t *task.Task, a *amd64.Args, scope task.FutexScope, bits uint32, kind timeoutKind) (uint64, error) {
-	deadline := int64(0)
-	if a[3] != 0 {
-		ns, err := loadTimespec(t, a[3])
-		if err != nil {
-			return 0, err
-		}
-		switch {
-		case kind == relativeTimeout:
-			deadline = after(clock.Monotonic(), ns)
-		case a[1]&futexRealtime != 0:
-			deadline = monotonicDeadline(t, unix.CLOCK_REALTIME, ns)
-		default:
-			deadline = monotonicDeadline(t, unix.CLOCK_MONOTONIC, ns)
-		}
+	deadline, err := futexDeadline(t, a, kind, clockOfFlag(a[1]))
+	if err != nil {
+		return 0, err
 	}
 	return 0, t.FutexWait(a[0], uint32(a[2]), scope, bits, deadline)
 }

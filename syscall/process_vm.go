@@ -25,16 +25,35 @@ func sysProcessVMWritev(t *task.Task, a *amd64.Args) (uint64, error) {
 }
 
 // remoteTransfer copies between the buffers of the calling task and the memory of
-// another process.
+// another process. The calls of a task reuse one, because allocations would take a third
+// of the instructions of a small transfer.
 type remoteTransfer struct {
-	local *userMemory
-	space *mm.AddressSpace
-	// buffer is kernel memory of the call, at most remoteBuffer bytes.
-	buffer []byte
+	local   userMemory
+	space   *mm.AddressSpace
+	vectors []abi.Iovec // of the other process
+	length  uint64      // of all of them, at most that of all memory
+	buffer  []byte      // kernel memory of the call, at most remoteBuffer bytes
+
+	localFew, remoteFew [fewVectors]abi.Iovec
+	small               [128]byte
 }
+
+// fewVectors is the number of vectors that need no allocation (UIO_FASTIOV).
+const fewVectors = 8
 
 // remoteBuffer is the length of the buffer of a large transfer, in bytes.
 const remoteBuffer = 16 << 10
+
+// newRemoteTransfer returns the task's transfer.
+func newRemoteTransfer(t *task.Task) *remoteTransfer {
+	r, ok := t.RemoteTransfer.(*remoteTransfer)
+	if !ok {
+		r = new(remoteTransfer)
+		t.RemoteTransfer = r
+	}
+	r.local = userMemory{t: t}
+	return r
+}
 
 // processVM is process_vm_readv(2) with read as move, and process_vm_writev(2) with
 // write. move transfers up to n bytes at a remote address, at most the length of the
@@ -47,39 +66,90 @@ func processVM(t *task.Task, a *amd64.Args, move func(r *remoteTransfer, address
 	if a[5] != 0 {
 		return 0, unix.EINVAL
 	}
-	local, err := newUserVectors(t, a[1], a[2])
-	if err != nil || local.Remaining() == 0 {
+	r := newRemoteTransfer(t)
+	defer r.release()
+	if err := r.loadLocal(a[1], a[2]); err != nil || r.local.left == 0 {
 		return 0, err
 	}
-	var few [8]abi.Iovec // UIO_FASTIOV: more are admitted
-	vectors, length, err := remoteVectors(t, few[:], a[3], a[4])
-	if err != nil || length == 0 {
+	if err := r.loadRemote(a[3], a[4]); err != nil || r.length == 0 {
 		return 0, err
 	}
 	target := t.Kernel().TaskByID(int(int32(a[0])))
 	if target == nil {
 		return 0, unix.ESRCH
 	}
-	space, err := t.InspectMemory(target, cred.WithRealIDs)
-	if err != nil {
+	var err error
+	if r.space, err = t.InspectMemory(target, cred.WithRealIDs); err != nil {
 		return 0, err
 	}
-	defer space.DecRef()
-	var small [128]byte
-	r := remoteTransfer{local: local, space: space, buffer: small[:]}
-	if n := min(length, uint64(local.Remaining())); n > uint64(len(small)) {
+	r.buffer = r.small[:]
+	if n := min(r.length, uint64(r.local.left)); n > uint64(len(r.small)) {
 		r.buffer = make([]byte, min(n, remoteBuffer))
 	}
-	return r.transfer(vectors, move)
+	return r.transfer(move)
+}
+
+// release drops what the transfer does not keep for the next call.
+func (r *remoteTransfer) release() {
+	if r.space != nil {
+		r.space.DecRef()
+	}
+	r.space, r.buffer, r.vectors, r.local.vectors = nil, nil, nil, nil
+}
+
+// loadLocal reads the vectors of the caller. Errors: EINVAL for too many vectors or a
+// negative length, EFAULT, ENOMEM.
+func (r *remoteTransfer) loadLocal(address, count uint64) (err error) {
+	if r.local.vectors, err = roomForVectors(r.local.t, &r.localFew, count); err != nil {
+		return err
+	}
+	return r.local.loadVectors(address)
+}
+
+// loadRemote reads the vectors of the other process. Their addresses are not checked:
+// only an access to a bad one fails. Errors: as those of loadLocal.
+func (r *remoteTransfer) loadRemote(address, count uint64) (err error) {
+	r.length = 0
+	if r.vectors, err = roomForVectors(r.local.t, &r.remoteFew, count); err != nil {
+		return err
+	}
+	if len(r.vectors) > 0 {
+		if err := r.local.t.CopyIn(address, abi.SliceBytes(r.vectors)); err != nil {
+			return err
+		}
+	}
+	for i := range r.vectors {
+		if int64(r.vectors[i].Len) < 0 {
+			return unix.EINVAL
+		}
+		r.length = min(r.length+r.vectors[i].Len, userEnd)
+	}
+	return nil
+}
+
+// roomForVectors returns a slice of count vectors, which is few if they fit: EINVAL,
+// ENOMEM.
+func roomForVectors(t *task.Task, few *[fewVectors]abi.Iovec, count uint64) ([]abi.Iovec, error) {
+	const vectorBytes = 16
+	switch {
+	case count <= fewVectors:
+		return few[:count], nil
+	case count > maxVectors:
+		return nil, unix.EINVAL
+	}
+	if err := t.Kernel().Memory().Admit(int64(count) * vectorBytes); err != nil {
+		return nil, err
+	}
+	return make([]abi.Iovec, count), nil
 }
 
 // transfer calls move for each part of the remote vectors, until the local buffers are
 // at their end.
-func (r *remoteTransfer) transfer(vectors []abi.Iovec, move func(r *remoteTransfer, address uint64, n int) (int, error)) (uint64, error) {
+func (r *remoteTransfer) transfer(move func(r *remoteTransfer, address uint64, n int) (int, error)) (uint64, error) {
 	total := uint64(0)
-	for _, v := range vectors {
-		for v.Len > 0 && r.local.Remaining() > 0 {
-			n, err := move(r, v.Base, int(min(v.Len, uint64(len(r.buffer)), uint64(r.local.Remaining()))))
+	for _, v := range r.vectors {
+		for v.Len > 0 && r.local.left > 0 {
+			n, err := move(r, v.Base, int(min(v.Len, uint64(len(r.buffer)), uint64(r.local.left))))
 			total += uint64(n)
 			v.Base += uint64(n)
 			v.Len -= uint64(n)
@@ -96,6 +166,11 @@ func (r *remoteTransfer) transfer(vectors []abi.Iovec, move func(r *remoteTransf
 
 func (r *remoteTransfer) read(address uint64, n int) (int, error) {
 	n, err := r.local.t.ReadOther(r.space, address, r.buffer[:n], mm.ByProtection)
+	if v := r.local.vectors[0]; err == nil && uint64(n) == v.Len && r.local.index == 0 && r.local.within == 0 && len(r.local.vectors) == 1 {
+		put, err := r.local.t.CopyOutSome(v.Base, r.buffer[:n]) // most calls are one word
+		r.local.left -= put
+		return put, err
+	}
 	put, putErr := r.local.Put(r.buffer[:n])
 	if putErr != nil {
 		return put, putErr
@@ -110,33 +185,4 @@ func (r *remoteTransfer) write(address uint64, n int) (int, error) {
 		return n, err
 	}
 	return n, getErr
-}
-
-// remoteVectors returns the vectors of the other process and the sum of their
-// lengths, which is at most that of all memory. few is used if they fit. The addresses
-// are not checked: only an access to a bad one fails. Errors: EINVAL for too many
-// vectors or a negative length, EFAULT, ENOMEM.
-func remoteVectors(t *task.Task, few []abi.Iovec, address, count uint64) (vectors []abi.Iovec, length uint64, err error) {
-	if count > maxVectors {
-		return nil, 0, unix.EINVAL
-	}
-	const vectorBytes = 16
-	vectors = few
-	if count > uint64(len(few)) {
-		if err := t.Kernel().Memory().Admit(int64(count) * vectorBytes); err != nil {
-			return nil, 0, err
-		}
-		vectors = make([]abi.Iovec, count)
-	}
-	vectors = vectors[:count]
-	if err := abi.CopyInSlice(t, address, vectors); err != nil {
-		return nil, 0, err
-	}
-	for i := range vectors {
-		if int64(vectors[i].Len) < 0 {
-			return nil, 0, unix.EINVAL
-		}
-		length = min(length+vectors[i].Len, userEnd)
-	}
-	return vectors, length, nil
 }

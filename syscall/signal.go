@@ -200,7 +200,7 @@ func sysPidfdSendSignal(t *task.Task, a *amd64.Args) (uint64, error) {
 	if a[3] != 0 {
 		return 0, unix.EINVAL
 	}
-	group, err := t.GroupOfPIDFD(int(int32(a[0])))
+	group, err := t.GroupToSignal(int(int32(a[0])))
 	if err != nil {
 		return 0, err
 	}

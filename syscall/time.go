@@ -77,31 +77,24 @@ func after(now, ns int64) int64 {
 // cpuClock reads the CPU-time clock of a process or thread, whose id is encoded
 // in the clock's number (clock_getcpuclockid(3)). Error: EINVAL if it does not
 // exist.
-func cpuClock(t *task.Task, id int32) (int64, error) {
-	const (
-		perThread = 4
-		kind      = 3
-		profile   = 0 // user and system
-		virtual   = 1 // user
-		schedule  = 2 // scheduler time, here the same as profile
-	)
+func cpuClock(t *task.Task, number task.CPUClock) (int64, error) {
 	target := t
-	if pid := int(^(id >> 3)); pid != 0 {
-		target = t.Kernel().TaskByID(pid)
+	if id := number.ID(); id != 0 {
+		target = t.Kernel().TaskByID(id)
 	}
 	if target == nil {
 		return 0, unix.EINVAL
 	}
 	usage := target.Usage()
-	if id&perThread == 0 {
+	if !number.PerThread() {
 		usage = target.Group().Usage()
 	} else if target.Group() != t.Group() {
 		return 0, unix.EINVAL
 	}
-	switch id & kind {
-	case profile, schedule:
+	switch number.Kind() {
+	case task.CPUClockProfile, task.CPUClockSchedule:
 		return usage.User + usage.System, nil
-	case virtual:
+	case task.CPUClockUser:
 		return usage.User, nil
 	}
 	return 0, unix.EINVAL
@@ -123,7 +116,7 @@ func readClock(t *task.Task, id int32) (int64, error) {
 		return usage.User + usage.System, nil
 	}
 	if id < 0 {
-		return cpuClock(t, id)
+		return cpuClock(t, task.CPUClock(id))
 	}
 	return 0, unix.EINVAL
 }

@@ -45,6 +45,8 @@ type futexTable struct {
 type futexBucket struct {
 	mu          sync.Mutex
 	first, last *futexWaiter
+	// priorityWaiters is the number of waiters that take part in priority inheritance.
+	priorityWaiters int
 }
 
 // futexWaiter is one task that waits on one word. It is on a bucket's list until it
@@ -56,6 +58,7 @@ type futexWaiter struct {
 	priority   int32
 	bucket     atomic.Pointer[futexBucket] // nil if the waiter is on no list; the bucket's lock guards changes
 	next, prev *futexWaiter
+	pi         *piWait // nil unless the waiter takes part in priority inheritance
 }
 
 // bucket returns the bucket of a word. The hash uses only the address or file
@@ -70,6 +73,9 @@ func (f *futexTable) bucket(key mm.FutexKey) *futexBucket {
 // bucket is locked.
 func (b *futexBucket) add(w *futexWaiter) {
 	w.priority = w.task.Scheduling.Priority.Load()
+	if w.pi != nil {
+		b.priorityWaiters++
+	}
 	before := b.last
 	for before != nil && before.priority < w.priority {
 		before = before.prev
@@ -97,6 +103,9 @@ func (b *futexBucket) remove(w *futexWaiter) {
 
 // unlink takes w off the list. The bucket is locked.
 func (b *futexBucket) unlink(w *futexWaiter) {
+	if w.pi != nil {
+		b.priorityWaiters--
+	}
 	if w.prev != nil {
 		w.prev.next = w.next
 	} else {
@@ -263,6 +272,9 @@ func (t *Task) FutexWake(address uint64, limit int, scope FutexScope, bits uint3
 	b := t.kernel.futexes.bucket(key)
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if b.hasPriorityWaiter(key) {
+		return 0, unix.EINVAL
+	}
 	return b.wake(key, max(limit, 1), bits), nil
 }
 
@@ -300,6 +312,9 @@ func (t *Task) FutexRequeue(from, to uint64, wake, move int, scope FutexScope, c
 		if now != *compare {
 			return 0, 0, unix.EAGAIN
 		}
+	}
+	if a.hasPriorityWaiter(source) {
+		return 0, 0, unix.EINVAL
 	}
 	if wake > 0 {
 		woken = a.wake(source, wake, FutexMatchAny)
@@ -350,6 +365,9 @@ func (t *Task) FutexWakeOp(first, second uint64, wake, wake2 int, scope FutexSco
 	was, err := t.MM.UpdateUint32(second, op.apply)
 	if err != nil {
 		return 0, err
+	}
+	if a.hasPriorityWaiter(key) || b.hasPriorityWaiter(key2) {
+		return 0, unix.EINVAL
 	}
 	woken := a.wake(key, max(wake, 1), FutexMatchAny)
 	if op.passes(int32(was)) {

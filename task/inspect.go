@@ -40,26 +40,26 @@ func (target *Task) MayBeInspected(process int, c *cred.Credentials, as cred.Ins
 // published.
 func (t *Task) InspectMemory(target *Task, as cred.InspectAs) (*mm.AddressSpace, error) {
 	space := target.AddressSpace()
-	switch {
-	case space == nil:
+	if space == nil {
 		return nil, unix.ESRCH
-	case space != t.MM && !t.MayInspect(target, as):
-		space.DecRef()
-		return nil, unix.EPERM
+	}
+	if space != t.MM && target.group != t.group {
+		other := target.Credentials() // before the dumpable value: see setCredentials
+		if !t.Credentials().MayInspect(other, as, space.Dumpable() == mm.DumpableByUser) {
+			space.DecRef()
+			return nil, unix.EPERM
+		}
 	}
 	return space, nil
 }
 
-// TraceeMemory returns the address space of a stopped tracee of t with a reference, which
-// the caller drops by DecRef (Linux: ptrace_access_vm). EIO if there is none, or if it is
-// not dumpable and the tracer had no CAP_SYS_PTRACE when it attached.
+// TraceeMemory returns the address space of a tracee that t has frozen, without a
+// reference: the tracee keeps it until it is thawed (Linux: ptrace_access_vm). EIO if
+// there is none, or if it is not dumpable and the tracer had no CAP_SYS_PTRACE when it
+// attached.
 func (t *Task) TraceeMemory(tracee *Task) (*mm.AddressSpace, error) {
-	space := tracee.AddressSpace()
-	if space == nil {
-		return nil, unix.EIO
-	}
-	if space.Dumpable() != mm.DumpableByUser && tracee.tracerLacksPrivilege() {
-		space.DecRef()
+	space := tracee.MM
+	if space == nil || space.Dumpable() != mm.DumpableByUser && tracee.tracerLacksPrivilege() {
 		return nil, unix.EIO
 	}
 	return space, nil
@@ -95,7 +95,7 @@ func (t *Task) Image() (*mm.AddressSpace, *Program) {
 	if t.MM == nil {
 		return nil, nil
 	}
-	return t.MM, t.program.Load()
+	return t.MM, t.program.Load().load()
 }
 
 // File returns the open file of a descriptor of the task, with a reference, and what

@@ -117,6 +117,9 @@ func (t *Task) ReadOther(space *mm.AddressSpace, address uint64, p []byte, right
 	for done := 0; ; {
 		n, err := space.ReadRemote(p[done:], address+uint64(done), rights)
 		done += n
+		if err == nil {
+			return done, nil
+		}
 		if err = t.retryAfterOOM(err); err != errAgain {
 			return done, err
 		}
@@ -128,6 +131,9 @@ func (t *Task) WriteOther(space *mm.AddressSpace, address uint64, p []byte, righ
 	for done := 0; ; {
 		n, err := space.WriteRemote(address+uint64(done), p[done:], rights)
 		done += n
+		if err == nil {
+			return done, nil
+		}
 		if err = t.retryAfterOOM(err); err != errAgain {
 			return done, err
 		}
@@ -155,13 +161,13 @@ func (t *Task) retryAfterOOM(err error) error {
 
 // AddressSpace returns the address space with a reference, which the caller drops
 // by DecRef, or nil if the task has none. Any goroutine may call it.
-func (t *Task) AddressSpace() (found *mm.AddressSpace) {
-	t.withMemory(func(as *mm.AddressSpace) {
-		if as.TryIncRef() {
-			found = as
-		}
-	})
-	return found
+func (t *Task) AddressSpace() *mm.AddressSpace {
+	t.resources.Lock()
+	defer t.resources.Unlock()
+	if t.MM == nil || !t.MM.TryIncRef() {
+		return nil
+	}
+	return t.MM
 }
 
 // memorySubsystem is the address space.
@@ -201,10 +207,11 @@ func (t *Task) replaceMemory(next *mm.AddressSpace, p *Program) {
 		t.kernel.subsystems.leaveMemory(t)
 		t.group.noteResident(old)
 	}
+	cell := newProgramCell(p)
 	t.resources.Lock()
 	t.MM = next
 	if next != nil {
-		t.program.Store(p)
+		t.program.Store(cell)
 	}
 	t.resources.Unlock()
 	if next != nil {

@@ -91,6 +91,35 @@ func (t *Task) OpenPID(number, flags int) (int, error) {
 	return fd, err
 }
 
+// processDirectory is implemented by the inode of the directory /proc/PID.
+type processDirectory interface {
+	// ProcessOfDirectory returns the id of the process, and false if the process was
+	// released or the inode is another directory.
+	ProcessOfDirectory() (id int, ok bool)
+}
+
+// GroupToSignal returns the process that a descriptor of pidfd_send_signal(2) refers to:
+// that of GroupOfPIDFD, or of the directory /proc/PID. Errors: EBADF, ESRCH.
+func (t *Task) GroupToSignal(fd int) (*ThreadGroup, error) {
+	file, err := t.FDs.Get(fd)
+	if err != nil {
+		return nil, unix.EBADF
+	}
+	defer file.DecRef()
+	directory, ok := file.Inode().(processDirectory)
+	if !ok {
+		return t.GroupOfPIDFD(fd)
+	}
+	id, ok := directory.ProcessOfDirectory()
+	if id == 0 {
+		return nil, unix.EBADF
+	}
+	if target := t.kernel.TaskByID(id); ok && target != nil {
+		return target.group, nil
+	}
+	return nil, unix.ESRCH
+}
+
 // GroupOfPIDFD returns the process that a descriptor refers to: EBADF if it is not
 // a process file descriptor, ESRCH if the process is still being made.
 func (t *Task) GroupOfPIDFD(fd int) (*ThreadGroup, error) {

@@ -60,6 +60,7 @@ type posixTimer struct {
 type timerClock struct {
 	wall   bool
 	cpu    bool  // CPU time, of the process if thread is nil
+	user   bool  // of it only the time in user mode
 	thread *Task // the thread whose CPU time counts
 }
 
@@ -79,17 +80,64 @@ func (t *Task) timerClockOf(number int32) (timerClock, error) {
 		unix.CLOCK_REALTIME_ALARM, unix.CLOCK_BOOTTIME_ALARM:
 		return timerClock{}, unix.EOPNOTSUPP
 	}
+	if number < 0 {
+		return t.cpuTimerClock(CPUClock(number))
+	}
 	return timerClock{}, unix.EINVAL
+}
+
+// CPUClock is the number of a clock of a process's or thread's CPU time
+// (clock_getcpuclockid(3), pthread_getcpuclockid(3)): the complement of the id above a
+// bit for a thread and two bits for the kind.
+type CPUClock int32
+
+// ID returns the id of the process or thread, 0 for the caller.
+func (c CPUClock) ID() int { return int(^(int32(c) >> 3)) }
+
+// PerThread reports whether it is the clock of a thread.
+func (c CPUClock) PerThread() bool { return c&4 != 0 }
+
+// The kinds of CPUClock.
+const (
+	CPUClockProfile  = 0 // user and system time
+	CPUClockUser     = 1
+	CPUClockSchedule = 2 // the time of the scheduler, here the same as CPUClockProfile
+)
+
+// Kind returns CPUClockProfile, CPUClockUser, CPUClockSchedule, or 3, which is no kind.
+func (c CPUClock) Kind() int { return int(c & 3) }
+
+// cpuTimerClock returns a clock of the caller's process or one of its threads. Errors:
+// EINVAL for a clock that does not exist, EOPNOTSUPP for one of another process.
+func (t *Task) cpuTimerClock(c CPUClock) (timerClock, error) {
+	target := t
+	if id := c.ID(); id != 0 {
+		target = t.kernel.TaskByID(id)
+	}
+	switch {
+	case target == nil || c.Kind() > CPUClockSchedule:
+		return timerClock{}, unix.EINVAL
+	case target.group != t.group:
+		return timerClock{}, unix.EOPNOTSUPP
+	}
+	clock := timerClock{cpu: true, user: c.Kind() == CPUClockUser}
+	if c.PerThread() {
+		clock.thread = target
+	}
+	return clock, nil
 }
 
 // now returns the time of the timer's clock in nanoseconds.
 func (p *posixTimer) now(g *ThreadGroup) int64 {
 	switch {
-	case p.clock.thread != nil:
-		usage := p.clock.thread.Usage()
-		return usage.User + usage.System
 	case p.clock.cpu:
 		usage := g.Usage()
+		if p.clock.thread != nil {
+			usage = p.clock.thread.Usage()
+		}
+		if p.clock.user {
+			return usage.User
+		}
 		return usage.User + usage.System
 	case p.onWall:
 		return g.kernel.config.Wall.Now()

@@ -33,8 +33,8 @@ func (t *Task) RobustList() uint64 { return t.robustList.Load() }
 // robustLock is a lock in a robust list.
 type robustLock struct {
 	word uint64 // user address of the futex word
-	// inherits is set for a lock with priority inheritance. No task can wait
-	// for such a lock, because FUTEX_LOCK_PI is not implemented.
+	// inherits is set for a lock with priority inheritance. leaveLocks hands it over
+	// to its waiters.
 	inherits bool
 	// pending is set for the lock of list_op_pending: the thread was acquiring
 	// or releasing it.

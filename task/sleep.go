@@ -71,7 +71,7 @@ func (t *Task) BlockKillable(q *wait.Queue, mask wait.Events, deadline int64, re
 
 func (t *Task) block(mode SleepMode, q *wait.Queue, mask wait.Events, deadline int64, ready func() bool) error {
 	if q != nil {
-		w := t.Waiter(mask)
+		w := t.Sleeper.OwnWaiter(mask)
 		q.Add(w)
 		defer q.Remove(w)
 	}

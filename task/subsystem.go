@@ -115,6 +115,7 @@ func builtinSubsystems() []Subsystem {
 		rseqSubsystem,
 		vforkSubsystem,
 		clearChildTIDSubsystem,
+		priorityFutexSubsystem,
 		robustListSubsystem,
 		machineCheckSubsystem,
 		timersSubsystem,

@@ -41,6 +41,9 @@ type Task struct {
 	Scheduling Scheduling
 	// Transfer is a buffer that package syscall reuses between transfers.
 	Transfer any
+	// RemoteTransfer is a buffer that package syscall reuses between transfers to and
+	// from other processes.
+	RemoteTransfer any
 	// Accounting counts CPU time, faults and switches. Any goroutine may read
 	// it.
 	Accounting Accounting
@@ -84,12 +87,13 @@ type Task struct {
 	// Written by the task, read by any goroutine.
 	tid          atomic.Int32
 	robustList   atomic.Uint64 // get_robust_list(2)
+	pi           piState       // locks with priority inheritance (futexpi.go)
 	parentDeath  atomic.Int32  // PR_SET_PDEATHSIG
 	personality  atomic.Uint32
 	timerSlack   atomic.Uint64
 	defaultSlack atomic.Uint64
 	noNewPrivs   atomic.Bool
-	program      atomic.Pointer[Program]
+	program      atomic.Pointer[programCell]
 
 	// The group's lock guards these.
 	pending   signal.Pending

@@ -228,3 +228,40 @@ func TestTimerSignalsNeedNoRoomInTheQueue(t *testing.T) {
 		})
 	}
 }
+
+// TestTimerCountsTheClockOfAThread creates timers of clocks of CPU time by their encoded
+// numbers (clock_getcpuclockid(3)).
+func TestTimerCountsTheClockOfAThread(t *testing.T) {
+	w := newWorld(t)
+	w.process(func(t *Task) {
+		number := func(id int, kind int32) int32 { return ^int32(id)<<3 | kind }
+		const perThread = 4
+		set := signal.SetOf(unix.SIGUSR1)
+		t.SetBlocked(set)
+		id, err := t.CreateTimer(TimerRequest{Clock: number(t.TID(), perThread|CPUClockUser), Signal: unix.SIGUSR1})
+		if err != nil {
+			w.T.Errorf("the clock of the thread: %v", err)
+		}
+		if _, err := t.Group().Timers.SetTimer(id, IntervalValue{Value: 10 * millisecond}, FromNow); err != nil {
+			w.T.Error(err)
+		}
+		for _, c := range []struct {
+			user, system int64
+			want         signal.Set
+		}{{0, 20 * millisecond, 0}, {9 * millisecond, 0, 0}, {2 * millisecond, 0, set}} {
+			t.Accounting.CPU.Charge(c.user, c.system)
+			t.Group().CheckCPU()
+			if all, _ := t.Pending(); all != c.want {
+				w.T.Errorf("after %+v %v are pending", c, all)
+			}
+		}
+		if _, err := t.CreateTimer(TimerRequest{Clock: number(0, CPUClockProfile), Signal: unix.SIGUSR1}); err != nil {
+			w.T.Errorf("the clock of the own process: %v", err)
+		}
+		for _, bad := range []int32{number(0, 3), number(30000, CPUClockProfile)} {
+			if _, err := t.CreateTimer(TimerRequest{Clock: bad, Signal: unix.SIGUSR1}); err != unix.EINVAL {
+				w.T.Errorf("clock %d: %v, want EINVAL", bad, err)
+			}
+		}
+	})
+}

@@ -188,10 +188,18 @@ func (t *Task) threadInfo(code, status int32) signal.Info {
 // SIGCHLD or has set SA_NOCLDSTOP, and wakes its wait4(2).
 func (g *ThreadGroup) notifyOfStop(info func() signal.Info) {
 	action := g.Actions().Get(unix.SIGCHLD)
-	if action.Handler != signal.SIG_IGN && action.Flags&signal.SA_NOCLDSTOP == 0 {
+	if action.Handler != signal.SIG_IGN && action.Flags&signal.SA_NOCLDSTOP == 0 && !g.wouldIgnore(unix.SIGCHLD) {
 		g.Signal(info())
 	}
 	g.childWait.Wake(waitReadable)
+}
+
+// wouldIgnore reports whether a signal to the process would have no effect. The caller
+// then need not make its siginfo. It is not for signals of job control.
+func (g *ThreadGroup) wouldIgnore(s signal.Signal) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.ignores(g.threads[0], s, notForced)
 }
 
 // reparented reports whether the tracer is in another process than the parent. The
@@ -205,7 +213,8 @@ type Attachment struct {
 	// ExitKill is PTRACE_O_EXITKILL.
 	ExitKill bool
 	// Linked, if not nil, is called when Attach is certain to succeed, with locks of
-	// the tracee held: it must not sleep, or call methods of the tracee.
+	// the tracee held: it must not sleep, and of the tracee's methods it may only call
+	// UpdateLevels.
 	Linked func()
 }
 

@@ -25,6 +25,8 @@ type WaitRequest struct {
 	ID      int
 	Process *ThreadGroup // for WaitPIDFD: its id may belong to another process by now
 	Options int
+	// Usage requests WaitResult.Usage.
+	Usage bool
 }
 
 // WaitResult describes a child that has changed its state.
@@ -34,7 +36,7 @@ type WaitResult struct {
 	Status Status // for wait4(2)
 	Code   int32  // CLD_, for waitid(2)
 	Detail int32  // si_status
-	Usage  Usage  // of the child and the children that it has reaped
+	Usage  Usage  // of the child and the children that it has reaped, if it was requested
 }
 
 // Wait sleeps until a child changes its state as requested. With WNOHANG it
@@ -136,7 +138,7 @@ func (k *Kernel) checkChild(r *WaitRequest, child *ThreadGroup) (WaitResult, wai
 		return k.collectZombie(r, child), childChanged
 	case r.Options&unix.WSTOPPED != 0:
 		if s := child.takeStop(r.consumes()); s != 0 {
-			return child.result(stopStatus(s), signal.CLD_STOPPED, int32(s)), childChanged
+			return child.result(r, stopStatus(s), signal.CLD_STOPPED, int32(s)), childChanged
 		}
 	}
 	return child.checkContinued(r)
@@ -145,7 +147,7 @@ func (k *Kernel) checkChild(r *WaitRequest, child *ThreadGroup) (WaitResult, wai
 // checkContinued reports a process that SIGCONT has continued.
 func (g *ThreadGroup) checkContinued(r *WaitRequest) (WaitResult, waitOutcome) {
 	if r.Options&unix.WCONTINUED != 0 && g.takeContinue(r.consumes()) {
-		return g.result(continueStatus, signal.CLD_CONTINUED, int32(unix.SIGCONT)), childChanged
+		return g.result(r, continueStatus, signal.CLD_CONTINUED, int32(unix.SIGCONT)), childChanged
 	}
 	return WaitResult{}, childMayChange
 }
@@ -154,11 +156,11 @@ func (g *ThreadGroup) checkContinued(r *WaitRequest) (WaitResult, waitOutcome) {
 // has WNOWAIT.
 func (k *Kernel) collectZombie(r *WaitRequest, child *ThreadGroup) WaitResult {
 	code, detail := child.exitStatus.childCode()
-	result := child.result(child.exitStatus, code, detail)
+	result := child.result(r, child.exitStatus, code, detail)
 	if r.consumes() && child.parent != nil {
 		// A child that is reaped because its parent ignores SIGCHLD does not count
 		// (getrusage(2), RUSAGE_CHILDREN).
-		child.parent.reapedTimes.Add(result.Usage)
+		child.parent.reapedTimes.Add(child.usageOfAll())
 		k.reap(child)
 	}
 	return result
@@ -188,19 +190,29 @@ func (g *ThreadGroup) takeContinue(consume bool) bool {
 	return true
 }
 
-// result returns a WaitResult with the current usage of the process.
-func (g *ThreadGroup) result(status Status, code, detail int32) WaitResult {
+// result returns the WaitResult of a change of the process.
+func (g *ThreadGroup) result(r *WaitRequest, status Status, code, detail int32) WaitResult {
+	result := WaitResult{
+		PID: g.id.number, UID: g.leader().Credentials().UID,
+		Status: status, Code: code, Detail: detail,
+	}
+	if r.Usage {
+		result.Usage = g.usageOfAll()
+	}
+	return result
+}
+
+// usageOfAll returns the usage of the process and of the children that it has reaped.
+// The kernel's lock is held.
+func (g *ThreadGroup) usageOfAll() Usage {
 	usage := g.Usage()
 	usage.Add(g.reapedTimes)
-	return WaitResult{
-		PID: g.id.number, UID: g.leader().Credentials().UID,
-		Status: status, Code: code, Detail: detail, Usage: usage,
-	}
+	return usage
 }
 
 // result is ThreadGroup.result for a tracee, which need not be a leader.
-func (t *Task) result(status Status, code, detail int32) WaitResult {
-	r := t.group.result(status, code, detail)
-	r.PID, r.UID = t.TID(), t.Credentials().UID
-	return r
+func (t *Task) result(r *WaitRequest, status Status, code, detail int32) WaitResult {
+	result := t.group.result(r, status, code, detail)
+	result.PID, result.UID = t.TID(), t.Credentials().UID
+	return result
 }

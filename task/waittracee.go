@@ -62,7 +62,7 @@ func (k *Kernel) checkTracee(r *WaitRequest, t *Task) (WaitResult, waitOutcome) 
 		}
 	}
 	if code := t.takeTraceStop(r.consumes()); code != 0 {
-		return t.result(Status(code)<<8|0x7f, signal.CLD_TRAPPED, int32(code)), childChanged
+		return t.result(r, Status(code)<<8|0x7f, signal.CLD_TRAPPED, int32(code)), childChanged
 	}
 	result, outcome := g.checkContinued(r)
 	if outcome == childChanged {
@@ -100,7 +100,7 @@ func (k *Kernel) checkEndedTracee(r *WaitRequest, t *Task) (WaitResult, waitOutc
 	}
 	status := t.waitStatus()
 	code, detail := status.childCode()
-	result := t.result(status, code, detail)
+	result := t.result(r, status, code, detail)
 	switch {
 	case !r.consumes():
 	case t == g.leader():

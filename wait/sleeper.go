@@ -15,6 +15,8 @@ type Sleeper struct {
 
 	timerMu sync.Mutex
 	timer   *time.Timer
+
+	own Waiter // see OwnWaiter
 }
 
 // Wake ends the sleep, or leaves a token that ends the next one immediately. Any
@@ -63,6 +65,17 @@ func (s *Sleeper) disarm() {
 // expire runs in the timer's goroutine. If it runs after its sleep has ended, the
 // next sleep has a spurious wake-up, which Sleep allows.
 func (s *Sleeper) expire() { s.Wake() }
+
+// OwnWaiter returns the sleeper's own queue entry, which wakes s on the events of mask.
+// It saves an allocation where the goroutine waits on one queue only: the entry must be
+// removed from its queue before the next call.
+func (s *Sleeper) OwnWaiter(mask Events) *Waiter {
+	if s.own.Notify == nil {
+		s.own.Notify = func(*Waiter, Events) { s.Wake() }
+	}
+	s.own.Mask = mask
+	return &s.own
+}
 
 // Waiter returns a queue entry that wakes s on the events of mask.
 func (s *Sleeper) Waiter(mask Events) *Waiter {

@@ -51,10 +51,10 @@ var mutants = []mutant{
 		{exitFile, "|| flags&t.before != 0 {", "|| flags&t.before&^Flag(f.Vector) != 0 {"},
 		{userFile, "	f.CS, f.SS =", "	f.Vector = 0\n	f.CS, f.SS ="}}},
 	{"SECCOMP dropped from the entry", LevelsServed, []edit{
-		{callFile, "r.When&AtSyscallEntry == 0 || ", "r.When&AtSyscallEntry == 0 || r.Duty.Flag == Seccomp || "}}},
+		{callFile, "		if !r.owed(&f.ThreadFlags) {\n", "		if r.Duty.Flag == Seccomp || !r.owed(&f.ThreadFlags) {\n"}}},
 	{"the flags cached across an entry handler's sleep", LevelsServed, []edit{
-		{callFile, "	for i := range t.rows {\n		r := &t.rows[i]\n		if r.When&AtSyscallEntry == 0 || !r.owed(&f.ThreadFlags) {",
-			"	cached := Pending(&f.ThreadFlags)\n	for i := range t.rows {\n		r := &t.rows[i]\n		if r.When&AtSyscallEntry == 0 || cached&r.Duty.Flag == 0 {"}}},
+		{callFile, "	for _, r := range t.entries {\n		if !r.owed(&f.ThreadFlags) {",
+			"	cached := Pending(&f.ThreadFlags)\n	for _, r := range t.entries {\n		if cached&r.Duty.Flag == 0 {"}}},
 	{"the call not loaded again after a tracer's stop", CallOnce, []edit{
 		{callFile, "		s.Call.load(f)\n		s.step(r.Duty.Flag, begin)", "		s.step(r.Duty.Flag, begin)"}}},
 	{"SECCOMP before the tracer's stop", InOrder, []edit{
@@ -63,7 +63,7 @@ var mutants = []mutant{
 	{"the loop from bottom to top", InOrder, []edit{
 		{exitFile, "	for _, r := range t.loop {\n", "	for i := range t.loop {\n		r := t.loop[len(t.loop)-1-i]\n"}}},
 	{"the exit in the order of the entry", InOrder, []edit{
-		{callFile, "	for i := len(t.rows) - 1; i >= 0; i-- {\n		r := &t.rows[i]\n", "	for i := range t.rows {\n		r := &t.rows[i]\n"}}},
+		{tableFile, "t.exits = append([]*row[T]{r}, t.exits...)", "t.exits = append(t.exits, r)"}}},
 	{"cleared after the handler", OncePerClaim, []edit{
 		{exitFile, "	Lower(flags, owed)\n", ""},
 		{exitFile, "	if Pending(flags)&t.before == 0 {", "	Lower(flags, owed)\n	if Pending(flags)&t.before == 0 {"}}},
@@ -110,7 +110,7 @@ var mutants = []mutant{
 	{"a served duty missing in the visit", ServedAsReported, []edit{
 		{loopFile, "		v.Served |= served\n", "		v.Served |= served &^ SigPending\n"}}},
 	{"the exit mask without AUDIT", AssertionsHold, []edit{
-		{callFile, "if r.When&AtSyscallExit == 0 {", "if r.When&AtSyscallExit == 0 || r.Duty.Flag == SyscallAudit {"}}},
+		{callFile, "	for _, r := range t.exits {\n", "	for _, r := range t.exits {\n		if r.Duty.Flag == SyscallAudit {\n			continue\n		}\n"}}},
 }
 
 // TestEveryMutantIsCaught builds and runs the check from sources with one mistake

@@ -145,9 +145,10 @@ func (i *magicLink) Target(c fs.Caller) (fs.Path, error) { return i.target(c) }
 // directory is a directory with functions that find and list its entries.
 type directory struct {
 	fs.InodeBase
-	lookup func(c fs.Caller, name string) (fs.Inode, error)
-	list   func() []fs.DirectoryEntry            // without positions
-	permit func(c fs.Caller, byMode error) error // nil if only the mode counts
+	process *process // of /proc/PID; nil for other directories
+	lookup  func(c fs.Caller, name string) (fs.Inode, error)
+	list    func() []fs.DirectoryEntry            // without positions
+	permit  func(c fs.Caller, byMode error) error // nil if only the mode counts
 	// walk replaces list if the number of entries has no small bound: it calls emit
 	// for the entries from a position on, until that returns false.
 	walk func(position int64, emit func(fs.DirectoryEntry) bool)

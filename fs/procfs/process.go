@@ -27,7 +27,9 @@ func (f *Filesystem) processInode(id int) (fs.Inode, error) {
 		return nil, unix.ENOENT
 	}
 	p := &process{f: f, id: id, task: t}
-	return p.directory(append(p.entries(), p.taskEntry())), nil
+	d := p.directory(append(p.entries(), p.taskEntry()))
+	d.process = p
+	return d, nil
 }
 
 // directory makes the directory of the process. It belongs to the process's user, and
@@ -49,6 +51,15 @@ func (p *process) directory(entries []entry) *directory {
 		return list()
 	}
 	return d
+}
+
+// ProcessOfDirectory returns the id of the process whose directory d is, and whether the
+// process still exists. The id is 0 for other directories (pidfd_send_signal(2)).
+func (d *directory) ProcessOfDirectory() (id int, ok bool) {
+	if d.process == nil {
+		return 0, false
+	}
+	return d.process.id, !d.process.task.Dead()
 }
 
 // owner returns the node of a file of the process: it belongs to the process's user,

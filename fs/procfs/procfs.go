@@ -117,6 +117,7 @@ type ProgramInfo struct {
 	ArgStart, ArgEnd   uint64
 	EnvStart, EnvEnd   uint64
 	StartCode, EndCode uint64
+	StartData, EndData uint64
 	StartStack         uint64
 	AuxiliaryVector    []byte
 }

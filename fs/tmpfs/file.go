@@ -261,20 +261,10 @@ func (o *file) Mappable() (mm.Mappable, error) { return o.regular, nil }
 
 // HeldMemory implements fs.MemoryHolder. The pages of a file without a name are freed
 // with the last reference.
-func (o *file) HeldMemory() int64 {
-	if o.regular.Links() > 0 {
-		return 0
-	}
-	return o.regular.pages.count.Load() * mm.PageSize
-}
+func (o *file) HeldMemory() int64 { return o.regular.HeldMemory() }
 
 // Sync implements fs.FileOperations. There is no storage to write to.
 func (o *file) Sync() error { return nil }
 
 // Release implements fs.FileOperations.
-func (o *file) Release() {
-	o.regular.mu.Lock()
-	o.regular.opens--
-	o.regular.mu.Unlock()
-	o.regular.freeIfUnused()
-}
+func (o *file) Release() { o.regular.DropForPath() }

@@ -32,7 +32,7 @@ type regular struct {
 	mu    sync.RWMutex // guards the fields below; taken by page faults
 	pages pageTable
 	size  int64
-	opens int  // open files
+	opens int  // open files, also by O_PATH
 	dead  bool // pages freed: it has no name and no open file
 	seals int
 }
@@ -240,11 +240,36 @@ func (r *regular) isDead() bool {
 // Open implements fs.Inode. It fails with ENOENT if the last name was removed
 // and the pages were freed after the path was resolved.
 func (r *regular) Open(fs.OpenRequest) (fs.FileOperations, error) {
+	if err := r.KeepForPath(); err != nil {
+		return nil, err
+	}
+	return &file{regular: r}, nil
+}
+
+// KeepForPath implements fs.PathKeeper. An open file uses it too.
+func (r *regular) KeepForPath() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.dead {
-		return nil, unix.ENOENT
+		return unix.ENOENT
 	}
 	r.opens++
-	return &file{regular: r}, nil
+	return nil
+}
+
+// DropForPath implements fs.PathKeeper.
+func (r *regular) DropForPath() {
+	r.mu.Lock()
+	r.opens--
+	r.mu.Unlock()
+	r.freeIfUnused()
+}
+
+// HeldMemory implements fs.PathKeeper and fs.MemoryHolder: the pages of a file without
+// a name are freed with the last reference.
+func (r *regular) HeldMemory() int64 {
+	if r.Links() > 0 {
+		return 0
+	}
+	return r.pages.count.Load() * mm.PageSize
 }

@@ -423,3 +423,22 @@ func TestLinksCountAsInodes(t *testing.T) {
 		must(t, w.At(fmt.Sprint("/m/", i)).MakeDirectory(0o755))
 	}
 }
+
+// TestPathDescriptorKeepsARemovedFile opens a file by O_PATH, removes its name, and opens
+// its contents by the descriptor.
+func TestPathDescriptorKeepsARemovedFile(t *testing.T) {
+	w := fstest.New(t, 64)
+	w.Write("/file", "contents")
+	path, err := w.At("/file").Open(unix.O_PATH, 0)
+	must(t, err)
+	must(t, w.At("/file").Unlink())
+	opened, err := fs.At{Caller: w.Caller, Start: path, Empty: true, Follow: true}.Open(unix.O_RDONLY, 0)
+	if err != nil {
+		t.Fatalf("opening the removed file: %v", err)
+	}
+	opened.DecRef()
+	path.DecRef()
+	if got := w.Memory.Stats().Shared; got != 0 {
+		t.Errorf("%d pages stay after the last descriptor is closed", got)
+	}
+}

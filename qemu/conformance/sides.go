@@ -44,10 +44,11 @@ func onLinux(root string, j job) string {
 	const enter = `mount --bind "$1" "$1" && mount --rbind /dev "$1/dev" && mount -t proc proc "$1/proc" && mkdir "$1/.old" &&
 root=$1 && dir=$2 && shift 2 && cd "$root" && pivot_root . .old && cd / && /bin/busybox umount -l /.old && /bin/busybox rmdir /.old &&
 exec /bin/sh -c 'cd "$0" && exec "$@"' "$dir" "$@"`
-	args := append([]string{"-m", "-p", "-f", "--kill-child", "sh", "-c", enter, "sh", copied, j.workdir}, j.command...)
+	// Without this capability a test cannot set the clock of the host.
+	args := append([]string{"--bounding-set=-sys_time", "--inh-caps=-sys_time", "unshare", "-m", "-p", "-f", "--kill-child", "sh", "-c", enter, "sh", copied, j.workdir}, j.command...)
 	ctx, cancel := context.WithTimeout(context.Background(), j.limit()+grace)
 	defer cancel()
-	return output(launcher.Command(ctx, hostEnvironment(), "unshare", args...))
+	return output(launcher.Command(ctx, hostEnvironment(), "setpriv", args...))
 }
 
 // onSlowpath runs a job on Slowpath and returns its output.

@@ -21,7 +21,7 @@ const straceSeconds = 60
 var straceTests string
 
 // stracePackages are the Debian packages with the tools of strace's test scripts.
-var stracePackages = []string{"bash", "coreutils", "diffutils", "gawk", "grep", "procps", "sed", "util-linux"}
+var stracePackages = []string{"bash", "busybox-static", "coreutils", "diffutils", "gawk", "grep", "procps", "sed", "util-linux"}
 
 // buildStrace builds strace and the programs of its tests in its source directory.
 const buildStrace = `set -e

@@ -252,6 +252,6 @@ func programInfo(p *task.Program) procfs.ProgramInfo {
 	}
 	return procfs.ProgramInfo{
 		ArgStart: p.ArgStart, ArgEnd: p.ArgEnd, EnvStart: p.EnvStart, EnvEnd: p.EnvEnd,
-		StartCode: p.StartCode, EndCode: p.EndCode, StartStack: p.StartStack, AuxiliaryVector: p.Auxv,
+		StartCode: p.StartCode, EndCode: p.EndCode, StartData: p.StartData, EndData: p.EndData, StartStack: p.StartStack, AuxiliaryVector: p.Auxv,
 	}
 }

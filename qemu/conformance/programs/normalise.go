@@ -26,8 +26,11 @@ var volatile = []struct {
 	{regexp.MustCompile(`\b[0-9a-f]{12,16}\b`), "ADDR"},
 	{regexp.MustCompile(`\b[0-9]+\.[0-9]{6}\b`), "TIME"},
 	{regexp.MustCompile(`\b[0-9]{2}:[0-9]{2}:[0-9]{2}\b`), "TIME"},
+	{regexp.MustCompile(`si_(u|s)time=[0-9]+( /\*[^*]*\*/)?`), "si_${1}time=N"},
+	{regexp.MustCompile(`; pid = [0-9]+`), "; pid = PID"},
 	{regexp.MustCompile(`==[0-9]+==`), "==PID=="},
-	{regexp.MustCompile(`\b(process|LWP|Process|pid|Thread|PID|inferior|si_pid=|si_uid=|gettid\(\) +=|getpid\(\) +=|SID|tid) *[0-9]+\b`), "$1 PID"},
+	{regexp.MustCompile(`\b(process|LWP|Process|pid|Thread|thread|PID|inferior|si_pid=|si_uid=|gettid\(\) +=|getpid\(\) +=|SID|tid) *[0-9]+\b`), "$1 PID"},
+	{regexp.MustCompile(`(Thread PID)\.[0-9]+`), "$1.N"},
 	{regexp.MustCompile(`\[pid +[0-9]+\]`), "[pid PID]"},
 	{regexp.MustCompile(`(st_ino|st_dev|st_mtime|st_ctime|st_atime|st_blksize|st_blocks)=[^,}]*`), "$1=N"},
 }

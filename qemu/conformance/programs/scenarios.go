@@ -88,6 +88,6 @@ func cutWord(line, word string) (rest string, found bool) {
 // leaders nor process group leaders. Standard input is empty and standard output is a
 // pipe.
 func (s Scenario) Command() []string {
-	const run = `exec 2>&1 </dev/null; { env -i PATH="$PATH" HOME=/root LC_ALL=C.UTF-8 /bin/sh -c "$0"; echo "[exit $?]"; } | cat`
+	const run = `exec </dev/null; { env -i PATH="$PATH" HOME=/root LC_ALL=C.UTF-8 /bin/sh -c "$0"; echo "[exit $?]"; } 2>&1 | cat`
 	return []string{"/bin/sh", "-c", run, s.Script}
 }

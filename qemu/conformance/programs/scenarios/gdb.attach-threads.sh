@@ -8,4 +8,4 @@ run
 shell echo stopped
 kill
 END
-gdb -q -nx -batch -x /tmp/commands ./threads; echo detached
+gdb -q -nx -batch -x /tmp/commands ./threads 2>&1 | grep -v '^\[New Thread\|^\[Thread.*exited'; echo detached

@@ -1,4 +1,4 @@
-# 90 Checkpoint 1
+# 90 1 process
 cat >/tmp/commands <<'END'
 set width 0
 set debuginfod enabled off
@@ -8,10 +8,9 @@ break main
 run
 checkpoint
 info checkpoints
+delete checkpoint 1
+info checkpoints
 delete
 continue
-restart 1
-backtrace 1
-kill
 END
 gdb -q -nx -batch -x /tmp/commands ./forks

@@ -14,4 +14,4 @@ continue
 info inferiors
 continue
 END
-gdb -q -nx -batch -x /tmp/commands --args ./forks
+gdb -q -nx -batch -x /tmp/commands --args ./forks | grep -v children

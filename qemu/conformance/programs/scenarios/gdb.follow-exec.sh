@@ -12,4 +12,4 @@ continue
 backtrace
 continue
 END
-gdb -q -nx -batch -x /tmp/commands --args ./forks
+gdb -q -nx -batch -x /tmp/commands --args ./forks | grep -v children

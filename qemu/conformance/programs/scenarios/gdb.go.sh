@@ -10,7 +10,6 @@ run
 backtrace 1
 print id
 finish
-delete
-continue
+kill
 END
 gdb -iex "set auto-load off" -q -nx -batch -x /tmp/commands ./goroutines 2>&1 | grep -v "New LWP\|Switching\|LWP.*exited\|auto-load"

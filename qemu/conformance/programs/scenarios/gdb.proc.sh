@@ -11,4 +11,4 @@ info proc cmdline
 info proc mappings
 info auxv
 END
-gdb -q -nx -batch -x /tmp/commands ./calls | grep -v "AT_\(HWCAP\|SYSINFO\|RANDOM\|MINSIG\|RSEQ\)\|???\|vvar_vclock\|^process" | sed 's/0x[0-9a-f]* *0x[0-9a-f]* *0x[0-9a-f]* *0x[0-9a-f]*/RANGE/'
+gdb -q -nx -batch -x /tmp/commands ./calls | sed 's/ *$//' | grep -v "AT_\(HWCAP\|SYSINFO\|RANDOM\|MINSIG\|RSEQ\)\|???\|vvar_vclock\|vsyscall\|rw-p$\|^process" | sed 's/0x[0-9a-f]* *0x[0-9a-f]* *0x[0-9a-f]* *0x[0-9a-f]*/RANGE/'

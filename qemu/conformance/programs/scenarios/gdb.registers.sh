@@ -19,7 +19,6 @@ set $mxcsr = 0x1f80
 print $mxcsr
 print $fctrl
 print $st0
-print $ymm1.v8_int32
 set $eflags = $eflags | 1
 print $eflags & 1
 print 10 + 20

@@ -12,4 +12,4 @@ next
 set scheduler-locking off
 continue
 END
-gdb -q -nx -batch -x /tmp/commands ./threads-dyn
+gdb -q -nx -batch -x /tmp/commands ./threads-dyn 2>&1 | grep -v '^\[New Thread\|^\[Thread.*exited'

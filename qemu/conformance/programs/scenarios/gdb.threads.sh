@@ -11,4 +11,4 @@ continue
 continue
 continue
 END
-gdb -q -nx -batch -x /tmp/commands ./threads
+gdb -q -nx -batch -x /tmp/commands ./threads 2>&1 | grep -v '^\[New Thread\|^\[Thread.*exited'

@@ -1,2 +1,3 @@
 # 90 fork
-ltrace -f -o /tmp/log ./forks-dyn; sed 's/^[0-9]* *//; s/= [0-9]*$/= N/; s/<unfinished ...>//' /tmp/log | sort
+ltrace -o /tmp/log ./forks-dyn; sed 's/= [0-9]*$/= N/; s/pid(.*/pid/' /tmp/log | grep -v SIGCHLD
+ltrace -f -e execl -o /tmp/log ./forks-dyn; sed 's/^[0-9]* *//' /tmp/log | grep execl
