@@ -16,4 +16,4 @@ info args
 print origin
 info proc
 END
-gdb -q -nx -batch -x /tmp/commands ./calls | grep -v "Memory read failed"; gdb -q -nx -batch -x /tmp/read ./calls /tmp/core.saved | grep -v LWP
+gdb -q -nx -batch -x /tmp/commands ./calls 2>&1 | grep -v "Memory read failed"; gdb -q -nx -batch -x /tmp/read ./calls /tmp/core.saved | grep -v LWP
