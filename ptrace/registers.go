@@ -192,7 +192,51 @@ func getRegisters(c *call) error {
 
 // setRegisters loads the general registers from the address data of the tracer.
 func setRegisters(c *call) error {
-	return generalSet.store(c, c.data, registerCount*wordSize)
+	var r abi.UserRegs
+	if err := c.tracer.CopyIn(c.data, abi.Bytes(&r)); err != nil {
+		return err
+	}
+	return writeAllRegisters(c.tracee, &r)
+}
+
+// writeAllRegisters is writeRegisters for all words of struct user_regs_struct, in a
+// third of the instructions.
+func writeAllRegisters(t *task.Task, r *abi.UserRegs) error {
+	f := t.Frame
+	amd64.Release(f)
+	defer checkLater(t)
+	f.CS, f.SS = registersOf(t).bad.of(f)
+	f.R15, f.R14, f.R13, f.R12, f.RBP, f.RBX = r.R15, r.R14, r.R13, r.R12, r.RBP, r.RBX
+	f.R11, f.R10, f.R9, f.R8, f.RAX, f.RCX = r.R11, r.R10, r.R9, r.R8, r.RAX, r.RCX
+	f.RDX, f.RSI, f.RDI, f.OrigRAX, f.RIP = r.RDX, r.RSI, r.RDI, r.OrigRAX, r.RIP
+	if err := writeSelector(f, wordCS, uint16(r.CS)); err != nil {
+		return err
+	}
+	f.SetProgramFlags(r.EFlags)
+	f.RSP = r.RSP
+	if err := writeSelector(f, wordSS, uint16(r.SS)); err != nil {
+		return err
+	}
+	if err := writeBase(f, wordFSBase, r.FSBase); err != nil {
+		return err
+	}
+	if err := writeBase(f, wordGSBase, r.GSBase); err != nil {
+		return err
+	}
+	return writeDataSelectors(f, r)
+}
+
+// writeDataSelectors writes DS, ES, FS and GS, until one is not allowed.
+func writeDataSelectors(f *amd64.Frame, r *abi.UserRegs) error {
+	if ds, es, fs, gs := f.Selectors(); r.DS == ds && r.ES == es && r.FS == fs && r.GS == gs {
+		return nil
+	}
+	for i, selector := range [...]uint64{r.DS, r.ES, r.FS, r.GS} {
+		if err := writeSelector(f, wordDS+i, uint16(selector)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Options of arch_prctl(2).

@@ -184,15 +184,11 @@ type instruction struct {
 // maxInstruction is the maximum length of an instruction, in bytes.
 const maxInstruction = 15
 
-// nextInstruction decodes the instruction at RIP of a stopped task.
+// nextInstruction decodes the instruction at RIP of a stopped task, which keeps its
+// memory until it is resumed.
 func nextInstruction(t *task.Task) instruction {
-	space := t.AddressSpace()
-	if space == nil {
-		return instruction{}
-	}
-	defer space.DecRef()
 	var code [maxInstruction]byte
-	n, _ := space.ReadRemote(code[:], t.Frame.RIP, mm.Forced)
+	n, _ := t.MM.ReadRemote(code[:], t.Frame.RIP, mm.Forced)
 	return decode(code[:n], t.Frame.CS == amd64.User32CS)
 }
 
