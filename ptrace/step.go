@@ -187,6 +187,9 @@ const maxInstruction = 15
 // nextInstruction decodes the instruction at RIP of a stopped task, which keeps its
 // memory until it is resumed.
 func nextInstruction(t *task.Task) instruction {
+	if t.MM == nil {
+		return instruction{}
+	}
 	var code [maxInstruction]byte
 	n, _ := t.MM.ReadRemote(code[:], t.Frame.RIP, mm.Forced)
 	return decode(code[:n], t.Frame.CS == amd64.User32CS)

@@ -1,64 +1,100 @@
-/* Counts the instructions of a ptrace stop: the tracer resumes the tracee, which makes a
- * system call and stops, and waits for it. bench.c says how instructions are counted. */
-#define _GNU_SOURCE
-#include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <sys/ptrace.h>
-#include <sys/syscall.h>
-#include <sys/wait.h>
-#include <unistd.h>
+/* Counts the instructions of the calls by which a debugger examines a child. With
+ * -icount shift=0, one tick of the time-stamp counter is one instruction. */
+#include "tracee.h"
 
-typedef unsigned long ulong;
+enum { CALLS = 200, ROUNDS = 15 };
 
-static inline ulong ticks(void)
+static volatile unsigned long counter;
+static pid_t child;
+
+static void spin(void)
+{
+	for (;;)
+		counter++;
+}
+
+static void call(void)
+{
+	for (;;)
+		syscall(SYS_getppid);
+}
+
+static unsigned long ticks(void)
 {
 	unsigned low, high;
 	__asm__ volatile("rdtsc" : "=a"(low), "=d"(high));
-	return (ulong)high << 32 | low;
+	return (unsigned long)high << 32 | low;
 }
 
-enum { STOPS = 100, ROUNDS = 31 };
-
-static ulong round_of_stops(pid_t pid, long request)
+/* Prints the median of some rounds: others include a tick. */
+static void measure(const char *name, void (*operation)(void))
 {
-	int status;
-	ulong start = ticks();
-	for (int i = 0; i < STOPS; i++) {
-		syscall(SYS_ptrace, request, pid, 0, 0);
-		syscall(SYS_wait4, pid, &status, 0, NULL);
-	}
-	return (ticks() - start) / STOPS;
-}
-
-static void measure(const char *name, pid_t pid, long request)
-{
-	ulong sorted[ROUNDS];
+	unsigned long sorted[ROUNDS];
+	operation();
 	for (int n = 0; n < ROUNDS; n++) {
-		ulong value = round_of_stops(pid, request);
+		unsigned long begin = ticks();
+		for (int i = 0; i < CALLS; i++)
+			operation();
+		unsigned long value = (ticks() - begin) / CALLS;
 		int i = n;
 		for (; i > 0 && sorted[i - 1] > value; i--)
 			sorted[i] = sorted[i - 1];
 		sorted[i] = value;
 	}
 	printf("%s %lu\n", name, sorted[ROUNDS / 2]);
+	fflush(stdout);
+}
+
+static struct user_regs_struct registers;
+
+static void get_registers(void) { trace(PTRACE_GETREGS, child, 0, (unsigned long)&registers); }
+
+static void peek_data(void)
+{
+	unsigned long word;
+	trace(PTRACE_PEEKDATA, child, (unsigned long)&counter, (unsigned long)&word);
+}
+
+static void read_memory(void)
+{
+	unsigned long word;
+	struct iovec l = {&word, sizeof word}, r = {(void *)&counter, sizeof word};
+	syscall(SYS_process_vm_readv, child, &l, 1, &r, 1, 0);
+}
+
+static void until_stop(long request)
+{
+	int status;
+	trace(request, child, 0, 0);
+	waitpid(child, &status, __WALL);
+}
+
+static void step(void) { until_stop(PTRACE_SINGLESTEP); }
+static void one_call(void) { until_stop(PTRACE_SYSCALL); }
+static void emulate(void) { until_stop(PTRACE_SYSEMU); }
+
+static void emulate_with_result(void)
+{
+	until_stop(PTRACE_SYSEMU);
+	get_registers();
+	registers.rax = 0;
+	trace(PTRACE_SETREGS, child, 0, (unsigned long)&registers);
 }
 
 int main(void)
 {
-	int status;
-	pid_t pid = fork();
-	if (pid == 0) {
-		ptrace(PTRACE_TRACEME, 0, 0, 0);
-		raise(SIGSTOP);
-		for (;;)
-			syscall(SYS_getppid);
-	}
-	if (waitpid(pid, &status, 0) != pid)
-		return 99;
-	measure("ptrace_SYSCALL_stop_rt", pid, PTRACE_SYSCALL);
-	measure("ptrace_SYSEMU_stop_rt", pid, PTRACE_SYSEMU);
-	kill(pid, SIGKILL);
-	waitpid(pid, &status, 0);
+	child = start(spin);
+	measure("ptrace_GETREGS", get_registers);
+	measure("ptrace_PEEKDATA", peek_data);
+	measure("process_vm_readv_8B", read_memory);
+	measure("ptrace_SINGLESTEP_per_insn", step);
+	finish(child);
+	child = start(call);
+	measure("ptrace_SYSCALL_stop_rt", one_call);
+	finish(child);
+	child = start(call);
+	measure("ptrace_SYSEMU_stop_rt", emulate);
+	measure("ptrace_SYSEMU_getregs_setregs_rt", emulate_with_result);
+	finish(child);
 	return 0;
 }
