@@ -138,10 +138,12 @@ func (s selectors) of(f *amd64.Frame) (cs, ss uint64) {
 }
 
 // takeSelectors moves bad values of CS and SS from the frame of a stopped task to s.
-func (s *registerState) takeSelectors(f *amd64.Frame) {
+func (s *registerState) takeSelectors(t *task.Task) {
+	f := t.Frame
 	s.bad = selectors{}
 	if (f.CS != amd64.UserCS && f.CS != amd64.User32CS) || f.SS != amd64.UserSS {
 		s.bad = selectors{uint16(f.CS), uint16(f.SS)}
+		t.WatchHandler()
 		f.CS, f.SS = amd64.UserCS, amd64.UserSS
 	}
 }
@@ -150,7 +152,7 @@ func (s *registerState) takeSelectors(f *amd64.Frame) {
 // the return could fault. Until then the tracer can read them as it wrote them.
 func checkLater(t *task.Task) {
 	s, f := registersOf(t), t.Frame
-	s.takeSelectors(f)
+	s.takeSelectors(t)
 	if f.RIP < amd64.UserLimit && f.CS == amd64.UserCS && s.bad == (selectors{}) {
 		return
 	}

@@ -81,6 +81,7 @@ func forceStep(t *task.Task) (forced bool) {
 		s.stepping.Store(true)
 		t.UpdateLevels()
 	}
+	t.WatchHandler()
 	instruction := nextInstruction(t)
 	s.pushed = 0
 	if instruction.kind == pushesFlags {
