@@ -31,6 +31,15 @@ func TestSingleStepIsInvisibleToTheProgram(t *testing.T) {
 	}
 }
 
+// TestKernelSurvivesRegistersThatATracerChooses runs children with registers that no
+// program has. Their calls are random too, so only the guest runs them.
+func TestKernelSurvivesRegistersThatATracerChooses(t *testing.T) {
+	got := onSlowpath(t, "", "--smp", "2", program("hostileregisters"), "1500")
+	if got.code != 0 || !strings.Contains(got.out, "children > 1: yes") {
+		t.Errorf("got %+v", got)
+	}
+}
+
 func TestGoProgramsBehaveAsOnLinux(t *testing.T) {
 	t.Run("goprogram", func(t *testing.T) { same(t, "", program("goprogram")) })
 	t.Run("gofmt", func(t *testing.T) {
