@@ -94,7 +94,9 @@ func (t *Task) trapLocked(locked *guard.Held, s *TraceStop) (code uint32, stoppe
 	defer g.mu.Unlock()
 	code, s.Info = t.tracing.stop.Code, t.tracing.stop.Info
 	t.trapped, t.listening, t.tracing.stop = false, false, TraceStop{}
-	t.recalculate()
+	// Any stop ends the request for a stop that has interrupted a call. SIGPENDING stays,
+	// because DeliverSignals restarts the call.
+	t.raiseIfPending()
 	return code, true
 }
 

@@ -103,6 +103,8 @@ type Task interface {
 	// SleepsIn returns the name of the function of the kernel in which the thread
 	// sleeps, or "" if it runs.
 	SleepsIn() string
+	// KernelStack returns the contents of /proc/pid/stack: ENOMEM.
+	KernelStack() ([]byte, error)
 	// Threads returns the ids of the process's threads.
 	Threads() []int
 	// SetComm handles a write to comm.

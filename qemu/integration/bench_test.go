@@ -15,8 +15,8 @@ var targets = map[string]struct{ limit, linux float64 }{
 	"boot":    {78e6, 1562e6},
 
 	"ptrace_GETREGS":      {850, 2144},
-	"ptrace_PEEKDATA":     {850, 1970},
-	"process_vm_readv_8B": {1650, 2752},
+	"ptrace_PEEKDATA":     {900, 1970},
+	"process_vm_readv_8B": {1200, 2752},
 
 	"sigaction_install":        {600, 424},
 	"sigprocmask":              {460, 354},

@@ -94,6 +94,9 @@ func (v view) CallState(reader int) procfs.CallState {
 	return procfs.CallState{Running: !ok, Number: c.Number, Arguments: c.Args, SP: c.SP, IP: c.IP}
 }
 
+// KernelStack implements procfs.Task.
+func (v view) KernelStack() ([]byte, error) { return v.task.KernelStack() }
+
 // SleepsIn implements procfs.Task. A task that sleeps outside of a system call handles
 // an exception or waits for its tracer.
 func (v view) SleepsIn() string {
