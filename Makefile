@@ -97,6 +97,13 @@ conformance: test-tools build ## run SUITES of other projects, or all, as root; 
 debian-root: tools ## unpack Debian's PACKAGES into the directory DIR, for slowpath run --rootfs
 	go run ./qemu/debianroot/unpack $(DIR) $(PACKAGES)
 
+# The debugger or tracer of make debug-root.
+TOOLS ?= gdb
+
+.PHONY: debug-root
+debug-root: test-tools ## make a root directory with TOOLS (gdb, strace, ltrace, valgrind, bubblewrap, delve) for make run
+	go run ./qemu/conformance --root $(TOOLS)
+
 .PHONY: gdb
 gdb: tools build ## run INIT under gdb, stopped before the first instruction
 	@$(call need,gdb,gdb)

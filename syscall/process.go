@@ -136,17 +136,20 @@ func loadExtensible[T any](t *task.Task, address, size, first uint64) (T, error)
 	case size < first:
 		return v, unix.EINVAL
 	}
-	raw := make([]byte, size)
-	if err := t.CopyIn(address, raw); err != nil {
-		return v, err
-	}
-	known := copy(abi.Bytes(&v), raw)
-	for _, b := range raw[known:] {
-		if b != 0 {
+	known := abi.Bytes(&v)
+	for at := uint64(len(known)); at < size; {
+		// As in Linux, a byte that is not zero is found before a later fault.
+		var piece [8]byte
+		n := min(uint64(len(piece))-(address+at)%uint64(len(piece)), size-at)
+		if err := t.CopyIn(address+at, piece[:n]); err != nil {
+			return v, err
+		}
+		if piece != [8]byte{} {
 			return v, unix.E2BIG
 		}
+		at += n
 	}
-	return v, nil
+	return v, t.CopyIn(address, known[:min(size, uint64(len(known)))])
 }
 
 func sysExecve(t *task.Task, f *amd64.Frame) (uint64, error) {

@@ -70,6 +70,9 @@ const initScript = `#!/bin/busybox sh
 /bin/busybox mount -t proc proc /proc
 /bin/busybox mount -t sysfs sysfs /sys
 /bin/busybox mount -t devtmpfs dev /dev
+/bin/busybox ln -s /proc/self/fd /dev/fd
+/bin/busybox mkdir -p /dev/shm
+/bin/busybox mount -t tmpfs shm /dev/shm
 export %s
 cd %s
 /bin/busybox echo '` + jobBegins + `'

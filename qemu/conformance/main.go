@@ -79,11 +79,14 @@ func main() {
 	pflag.BoolVar(&o.linuxInQEMU, "linux", false, "use Debian's kernel in QEMU as the baseline")
 	pflag.StringSliceVar(&o.only, "only", nil, "run only those self-tests and scenarios of programs whose names begin with one of `PREFIXES`, separated by commas")
 	fetch := pflag.Bool("fetch", false, "only fetch the sources of Linux's self-tests, which make test needs")
+	root := pflag.String("root", "", "only make the root directory `NAME` of the suite programs, and print how to use it")
 	pflag.Parse()
 	o.suites = pflag.Args()
 	err := o.prepare()
 	switch {
 	case err != nil:
+	case *root != "":
+		err = makeRoot(*root)
 	case *fetch:
 		err = selftests.Fetch(filepath.Join(workDirectory, selftestsName))
 	default:

@@ -55,9 +55,18 @@ func buildRoot(name, work string) (string, error) {
 	return r.Build(work, workDirectory)
 }
 
+// makeRoot builds a root directory and prints how to use it.
+func makeRoot(name string) error {
+	root, err := buildRoot(name, filepath.Join(workDirectory, programsName))
+	if err == nil {
+		fmt.Printf("The root directory is ready. The programs to debug are in %s. Use it like this:\nbin/slowpath run -it --rootfs %s --workdir %[1]s --mem 1G /bin/sh\n", programs.Directory, root)
+	}
+	return err
+}
+
 // runScenario runs a scenario on both sides.
 func runScenario(s programs.Scenario, baseline side, root, output string) (row, error) {
-	j := job{name: s.Name, command: s.Command(), workdir: "/opt", seconds: s.Seconds}
+	j := job{name: s.Name, command: s.Command(), workdir: programs.Directory, seconds: s.Seconds}
 	linux, ours := baseline(root, j), onSlowpath(root, j)
 	difference := programs.Compare(linux, ours)
 	for suffix, text := range map[string]string{"linux": linux, "slowpath": ours, "diff": difference} {

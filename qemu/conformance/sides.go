@@ -34,21 +34,9 @@ func (j job) limit() time.Duration {
 // onLinux runs a job on the host's Linux in a copy of the root directory and
 // returns its output. Each job starts with the same files, as on Slowpath.
 func onLinux(root string, j job) string {
-	copied := root + ".linux-" + j.name
-	os.RemoveAll(copied)
-	defer os.RemoveAll(copied)
-	if out, err := exec.Command("cp", "-a", root, copied).CombinedOutput(); err != nil {
-		return fmt.Sprintf("cp: %v, %s", err, out)
-	}
-	// A chroot(2) would not do: a program in it may not create a user namespace.
-	const enter = `mount --bind "$1" "$1" && mount --rbind /dev "$1/dev" && mount -t proc proc "$1/proc" && mkdir "$1/.old" &&
-root=$1 && dir=$2 && shift 2 && cd "$root" && pivot_root . .old && cd / && /bin/busybox umount -l /.old && /bin/busybox rmdir /.old &&
-exec /bin/sh -c 'cd "$0" && exec "$@"' "$dir" "$@"`
-	// Without this capability a test cannot set the clock of the host.
-	args := append([]string{"--bounding-set=-sys_time", "--inh-caps=-sys_time", "unshare", "-m", "-p", "-f", "--kill-child", "sh", "-c", enter, "sh", copied, j.workdir}, j.command...)
 	ctx, cancel := context.WithTimeout(context.Background(), j.limit()+grace)
 	defer cancel()
-	return output(launcher.Command(ctx, hostEnvironment(), "setpriv", args...))
+	return launcher.InRoot(ctx, hostEnvironment(), root, j.workdir, j.command...)
 }
 
 // onSlowpath runs a job on Slowpath and returns its output.

@@ -83,6 +83,9 @@ func cutWord(line, word string) (rest string, found bool) {
 	return rest, found
 }
 
+// Directory is the directory of a root in which scenarios run.
+const Directory = "/opt"
+
 // Command returns the command that runs the scenario in /opt of its root directory.
 // The shell is the parent of the script's shell, so that tracers are neither session
 // leaders nor process group leaders. Standard input is empty and standard output is a
