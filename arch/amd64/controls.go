@@ -145,7 +145,11 @@ func blockStepEnded(f *Frame, have *controls) {
 }
 
 //go:nosplit
-func debugDiffers(want, have *controls) bool { return want.debug != have.debug }
+func debugDiffers(want, have *controls) bool {
+	w, h := &want.debug, &have.debug
+	return (w.Control^h.Control)|(w.Address[0]^h.Address[0])|(w.Address[1]^h.Address[1])|
+		(w.Address[2]^h.Address[2])|(w.Address[3]^h.Address[3]) != 0
+}
 
 //go:nosplit
 func loadDebug(f *Frame) {
