@@ -99,6 +99,8 @@ var layouts = []row{
 	{value: RseqCS{}, c: "struct rseq_cs", headers: "linux/rseq.h", fields: "version flags start_ip post_commit_offset abort_ip"},
 	{value: RSeqConfiguration{}, c: "struct ptrace_rseq_configuration", headers: "linux/ptrace.h",
 		fields: "rseq_abi_pointer rseq_abi_size signature flags pad"},
+	{value: PrctlMMMap{}, c: "struct prctl_mm_map", headers: "linux/prctl.h",
+		fields: "start_code end_code start_data end_data start_brk brk start_stack arg_start arg_end env_start env_end auxv auxv_size exe_fd"},
 	{value: RobustListHead{}, c: "struct robust_list_head", headers: "linux/futex.h", fields: "list futex_offset list_op_pending"},
 	{value: FutexWaitv{}, c: "struct futex_waitv", headers: "linux/futex.h", fields: "val uaddr flags __reserved"},
 	{value: CloneArgs{}, c: "struct clone_args", headers: "linux/sched.h",

@@ -25,6 +25,15 @@ type RSeqConfiguration struct {
 	Flags, Pad      uint32
 }
 
+// PrctlMMMap is struct prctl_mm_map (prctl(2), PR_SET_MM_MAP, linux/prctl.h).
+type PrctlMMMap struct {
+	StartCode, EndCode, StartData, EndData uint64
+	StartBrk, Brk, StartStack              uint64
+	ArgStart, ArgEnd, EnvStart, EnvEnd     uint64
+	Auxv                                   uint64
+	AuxvSize, ExeFD                        uint32
+}
+
 // RobustListHead is struct robust_list_head (set_robust_list(2),
 // linux/futex.h).
 type RobustListHead struct {

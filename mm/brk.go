@@ -20,6 +20,30 @@ func (as *AddressSpace) Brk(address uint64, stop Stop) uint64 {
 	return brk
 }
 
+// Heap is the range of the heap. End is not rounded to pages.
+type Heap struct{ Start, End uint64 }
+
+// Heap returns the range of the heap.
+func (as *AddressSpace) Heap() Heap {
+	as.mu.Lock()
+	defer as.mu.Unlock()
+	return Heap{as.layout.BrkStart, as.brk}
+}
+
+// SetHeap sets the range of the heap, and changes no mapping (prctl(2), PR_SET_MM_BRK).
+func (as *AddressSpace) SetHeap(h Heap) {
+	as.mu.Lock()
+	defer as.mu.Unlock()
+	as.layout.BrkStart, as.brk = h.Start, h.End
+}
+
+// AreaEndsAbove says whether an area ends above the address (Linux: find_vma).
+func (as *AddressSpace) AreaEndsAbove(address uint64) bool {
+	as.mu.Lock()
+	defer as.mu.Unlock()
+	return as.areas.find(address) != nil
+}
+
 // moveBrk maps or unmaps the pages between the old and the new end, and says
 // whether it succeeded. The address space is locked.
 func (as *AddressSpace) moveBrk(address uint64) bool {

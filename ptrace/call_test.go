@@ -130,3 +130,35 @@ func TestResumeSelectsTheLevels(t *testing.T) {
 		w.wait(tracer, tracee)
 	})
 }
+
+// TestInterruptedCallIsRestartedAfterItsExitStop interrupts a call by PTRACE_INTERRUPT. The
+// stop at the call's exit ends that request, but SIGPENDING must stay: its handler
+// restarts the call.
+func TestInterruptedCallIsRestartedAfterItsExitStop(t *testing.T) {
+	w := newWorld(t)
+	w.process(func(tracer *task.Task) {
+		kept := make(chan bool, 1)
+		tracee := w.fork(tracer, func(c *task.Task) {
+			c.Pause()
+			w.user(c) // the stop of the first PTRACE_INTERRUPT
+			c.Pause()
+			for _, h := range Handlers() {
+				if h.Exit != nil && entry.Pending(&c.Frame.ThreadFlags)&h.Flag != 0 {
+					h.Exit(c, &c.Call)
+				}
+			}
+			kept <- entry.Pending(&c.Frame.ThreadFlags)&entry.SigPending != 0
+		})
+		w.must(tracer, unix.PTRACE_SEIZE, tracee, 0)
+		w.must(tracer, unix.PTRACE_INTERRUPT, tracee, 0)
+		w.wait(tracer, tracee)
+		w.must(tracer, unix.PTRACE_SYSCALL, tracee, 0)
+		w.eventually("the second pause", func() bool { return tracee.StateLetter() == 'S' })
+		w.must(tracer, unix.PTRACE_INTERRUPT, tracee, 0)
+		w.wait(tracer, tracee)
+		w.must(tracer, unix.PTRACE_DETACH, tracee, 0)
+		if !<-kept {
+			t.Error("SIGPENDING is lost")
+		}
+	})
+}

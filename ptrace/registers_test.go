@@ -46,7 +46,7 @@ func TestSegmentRegistersTakeSelectorsOfUserModeOnly(t *testing.T) {
 		{wordDS, amd64.UserSS, amd64.UserSS, nil},
 		{wordDS, 0, 0, nil},
 		{wordDS, 0x28, 0, unix.EIO},
-		{wordGS, 0x47, 0, nil}, // not in the table: the CPU would not load it
+		{wordGS, 0x47, 0x47, nil}, // not in the table: the CPU will load 0
 		{wordGS, amd64.KernelSS, 0, unix.EIO},
 		{wordCS, 0, amd64.UserCS, unix.EIO},
 		{wordCS, amd64.KernelCS, amd64.UserCS, unix.EIO},

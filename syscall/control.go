@@ -14,7 +14,7 @@ import (
 // attributeCalls get and set attributes of a task by an option number.
 var attributeCalls = []Row{
 	{Number: unix.SYS_PRCTL, Name: "prctl", Arguments: args(Int, Hex, Hex, Hex, Hex), Handler: sysPrctl,
-		Partial: "PR_SET_MM and the options for other architectures or missing hardware fail with EINVAL."},
+		Partial: "PR_SET_MM cannot change the executable. The options for other architectures or missing hardware fail with EINVAL."},
 	{Number: unix.SYS_ARCH_PRCTL, Name: "arch_prctl", Arguments: args(Hex, Pointer), FrameHandler: sysArchPrctl,
 		Partial: "CPUID cannot be made to fault, and there are no dynamic XSAVE features."},
 	{Number: unix.SYS_PERSONALITY, Name: "personality", Arguments: args(Hex), Handler: sysPersonality,
@@ -40,6 +40,7 @@ var prctlOptions = [...]Handler{
 	unix.PR_SET_TSC:             prSetTSC,
 	unix.PR_GET_SECUREBITS:      prGetSecurebits,
 	unix.PR_SET_SECUREBITS:      prSetSecurebits,
+	unix.PR_SET_MM:              prSetMM,
 	unix.PR_SET_TIMERSLACK:      prSetTimerslack,
 	unix.PR_GET_TIMERSLACK:      prGetTimerslack,
 	unix.PR_SET_CHILD_SUBREAPER: prSetSubreaper,

@@ -80,7 +80,11 @@ func sysMmap(t *task.Task, a *amd64.Args) (uint64, error) {
 		return 0, err
 	}
 	defer release()
-	return memory(t).Mmap(r)
+	address, err := memory(t).Mmap(r)
+	if err == nil && !file.Path().Statistics().ReadOnly {
+		file.Inode().Base().Accessed() // mmap(2), "Timestamps changes for file-backed mappings"
+	}
+	return address, err
 }
 
 // mmapAnonymous maps memory without a file. The descriptor and the offset are

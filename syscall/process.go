@@ -189,6 +189,8 @@ func sysExecveat(t *task.Task, f *amd64.Frame) (uint64, error) {
 		}
 		defer start.DecRef()
 		r.At.Start = start
+		onExec, err := t.FDs.GetExecAction(r.Descriptor)
+		r.Closed = err == nil && onExec == fs.CloseOnExec
 	}
 	return exec(t, &r, f.RDX, f.R10)
 }

@@ -171,13 +171,22 @@ func (t *Task) dequeue(blocked signal.Set, info *signal.Info) *signal.Pending {
 // and not after a call has returned a restart code: SIGPENDING must stay set
 // then, because DeliverSignals does the restart. The group's lock is held.
 func (t *Task) recalculate() {
+	if !t.raiseIfPending() {
+		entry.Lower(&t.Frame.ThreadFlags, entry.SigPending)
+	}
+}
+
+// raiseIfPending sets SIGPENDING and reports true if the task has a signal to handle. It
+// never clears SIGPENDING, so it may be called after a call has returned a restart code
+// (Linux: recalc_sigpending_tsk). The group's lock is held.
+func (t *Task) raiseIfPending() bool {
 	g := t.group
 	deliverable := (t.pending.Set | g.shared.Set) &^ t.blocked
-	if deliverable != 0 || t.stopping || t.trapStop || t.trapNotify || t.killed.Load() || g.stop.notice != noNotice {
+	pending := deliverable != 0 || t.stopping || t.trapStop || t.trapNotify || t.killed.Load() || g.stop.notice != noNotice
+	if pending {
 		entry.Raise(&t.Frame.ThreadFlags, entry.SigPending)
-		return
 	}
-	entry.Lower(&t.Frame.ThreadFlags, entry.SigPending)
+	return pending
 }
 
 // act carries out the action of a signal. It reports whether a handler must run, and

@@ -16,6 +16,9 @@ type ExecRequest struct {
 	At fs.At
 	// Descriptor is the descriptor of At.Start, if At.Start is set.
 	Descriptor int
+	// Closed is set if execve closes Descriptor: an interpreter could not open a script
+	// by the name /dev/fd/Descriptor (execveat(2), "BUGS").
+	Closed bool
 	// Argv and Envp are the argument and environment strings.
 	Argv, Envp []string
 }
@@ -150,6 +153,8 @@ func (t *Task) findProgram(r *ExecRequest, safety execSafety) (*program, error) 
 			return nil, err
 		case depth == maxScriptDepth:
 			return nil, unix.ELOOP
+		case r.Closed && depth == 0:
+			return nil, unix.ENOENT
 		}
 		p.argv = line.arguments(scriptName, p.argv)
 		scriptName = line.interpreter

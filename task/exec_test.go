@@ -226,6 +226,30 @@ func TestEntryPointOutsideUserMemoryKills(t *testing.T) {
 	}
 }
 
+// TestScriptOfADescriptorThatExecClosesIsNotFound executes a script by a descriptor. Its
+// interpreter could not open it if execve closes the descriptor.
+func TestScriptOfADescriptorThatExecClosesIsNotFound(t *testing.T) {
+	w := newWorld(t)
+	w.install("/interpreter", func(*Task) {})
+	w.executable("/script", "#!/interpreter\n")
+	w.process(func(t *Task) {
+		file, err := fs.At{Caller: t, Name: "/script", Follow: true}.Open(unix.O_RDONLY, 0)
+		if err != nil {
+			w.T.Error(err)
+			return
+		}
+		defer file.DecRef()
+		r := ExecRequest{At: fs.At{Caller: t, Start: file, Empty: true, Follow: true}, Descriptor: 3, Closed: true, Argv: []string{"script"}}
+		if err := t.Exec(r); err != unix.ENOENT {
+			w.T.Errorf("with a descriptor that execve closes: %v, want ENOENT", err)
+		}
+		r.Closed = false
+		if err := t.Exec(r); err != nil {
+			w.T.Errorf("with a descriptor that stays open: %v", err)
+		}
+	})
+}
+
 func TestExecStartsTheDynamicLoader(t *testing.T) {
 	w := newWorld(t)
 	w.executable("/loader", elfFile(stdelf.ET_DYN, ""))

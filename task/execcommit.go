@@ -137,9 +137,13 @@ func (k *Kernel) makeLeader(t *Task) {
 // programSubsystem is what /proc shows of the program, and the thread's name.
 var programSubsystem = Subsystem{
 	Name: "program",
-	Fork: func(parent, child *Task, _ *CloneArgs) error {
+	Fork: func(parent, child *Task, a *CloneArgs) error {
 		child.comm = parent.Comm()
-		child.program.Store(parent.program.Load())
+		cell := parent.program.Load()
+		if cell != nil && a.Flags&unix.CLONE_VM == 0 {
+			cell = newProgramCell(cell.load())
+		}
+		child.program.Store(cell)
 		return nil
 	},
 	Exec: func(t *Task, x *Execution) { t.SetComm(x.program.comm) },
@@ -147,7 +151,7 @@ var programSubsystem = Subsystem{
 
 // Program returns the program that the task runs, nil for the kernel's own task.
 // Any goroutine may call it.
-func (t *Task) Program() *Program { return t.program.Load() }
+func (t *Task) Program() *Program { return t.program.Load().load() }
 
 // memoryLimits returns the resource limits that package mm enforces.
 func (g *ThreadGroup) memoryLimits(c *cred.Credentials) mm.Limits {

@@ -41,8 +41,8 @@ const (
 	stackTopMargin = 8         // bytes of zeros at the end of the stack
 )
 
-// Program describes the running program for /proc/pid. It is constant, so clones
-// of a task share it.
+// Program describes the running program for /proc/pid. It is constant: PR_SET_MM
+// replaces it.
 type Program struct {
 	// Name is the path in the call of execve(2) (AT_EXECFN).
 	Name string
@@ -50,12 +50,8 @@ type Program struct {
 	Path string
 	// File is the location of the executable in the mounts, for /proc/pid/exe.
 	File fs.Path
-	// The user addresses of the argument and environment strings, end exclusive.
-	ArgStart, ArgEnd, EnvStart, EnvEnd uint64
-	// StartStack is the initial stack pointer.
-	StartStack uint64
-	// StartCode and EndCode are the start and end of the program's segments.
-	StartCode, EndCode uint64
+	// Layout has the user addresses of the program's parts.
+	Layout
 	// Auxv is the auxiliary vector, as on the program's stack.
 	Auxv []byte
 }
@@ -116,7 +112,8 @@ func (t *Task) stackBlock(l *loaded, p *program) ([]byte, error) {
 	// Below the strings are the random bytes, and below them the platform string.
 	random := (base - randomBytes) &^ (stackAlign - 1)
 	platformAt := random - stackAlign
-	info := &Program{Name: p.name, Path: p.file.MapName(), File: p.file.Path(), ArgStart: base, EnvEnd: base + uint64(envEnd)}
+	info := &Program{Name: p.name, Path: p.file.MapName(), File: p.file.Path(), Layout: layoutOf(p.image, l.bias)}
+	info.ArgStart, info.EnvEnd = base, base+uint64(envEnd)
 	info.ArgEnd = info.EnvEnd
 	if len(envp) > 0 {
 		info.ArgEnd = base + envp[0]

@@ -95,7 +95,7 @@ func (t *Task) Image() (*mm.AddressSpace, *Program) {
 	if t.MM == nil {
 		return nil, nil
 	}
-	return t.MM, t.program.Load()
+	return t.MM, t.program.Load().load()
 }
 
 // File returns the open file of a descriptor of the task, with a reference, and what

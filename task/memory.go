@@ -207,10 +207,11 @@ func (t *Task) replaceMemory(next *mm.AddressSpace, p *Program) {
 		t.kernel.subsystems.leaveMemory(t)
 		t.group.noteResident(old)
 	}
+	cell := newProgramCell(p)
 	t.resources.Lock()
 	t.MM = next
 	if next != nil {
-		t.program.Store(p)
+		t.program.Store(cell)
 	}
 	t.resources.Unlock()
 	if next != nil {

@@ -82,7 +82,7 @@ type Task struct {
 	lastFault     signal.Fault
 	machineChecks []amd64.MachineCheckRecord // to serve before user mode
 	scratch       signal.Scratch
-	lastWaited    *Task // see waitedTracee
+	lastWaited    *Task    // see waitedTracee
 	delivering    delivery // of DeliverSignals
 
 	// Written by the task, read by any goroutine.
@@ -94,7 +94,7 @@ type Task struct {
 	timerSlack   atomic.Uint64
 	defaultSlack atomic.Uint64
 	noNewPrivs   atomic.Bool
-	program      atomic.Pointer[Program]
+	program      atomic.Pointer[programCell]
 
 	// The group's lock guards these.
 	pending   signal.Pending

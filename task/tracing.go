@@ -134,7 +134,9 @@ func (t *Task) endOfTrap() (r TrapResult, ended bool) {
 	}
 	t.trapped, t.listening, t.tracing.stop = false, false, TraceStop{}
 	t.mode.Store(uint32(Awake))
-	t.recalculate()
+	// Any stop ends the request for a stop that has interrupted a call. SIGPENDING stays,
+	// because DeliverSignals restarts the call.
+	t.raiseIfPending()
 	return r, true
 }
 

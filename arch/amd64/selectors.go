@@ -29,19 +29,21 @@ func (f *Frame) Selectors() (ds, es, fs, gs uint64) {
 }
 
 // SetSelector sets a segment register of f's program. FS base and GS base do not
-// change. A selector that the CPU would not load becomes 0, as in Linux at the next
-// context switch. The caller is as for Selectors.
+// change. The CPU loads 0 in place of a selector that it does not accept, as on Linux.
+// The caller is as for Selectors.
 func (f *Frame) SetSelector(r SegmentRegister, selector uint16) {
-	if !loadable(selector) {
-		selector = 0
-	}
 	*f.controls.selectors.register(r) = selector
 }
 
-// loadable reports whether a data segment register can hold the selector: it is null,
-// or that of a segment of user mode.
-func loadable(selector uint16) bool {
-	return selector <= 3 || selector == User32CS || selector == UserSS || selector == UserCS
+// loadable returns the selector if a data segment register can hold it, because it is
+// null or that of a segment of user mode, and else 0. A tracer may choose any.
+//
+//go:nosplit
+func loadable(selector uint16) uint16 {
+	if selector <= 3 || selector == User32CS || selector == UserSS || selector == UserCS {
+		return selector
+	}
+	return 0
 }
 
 // readSelectors returns what this CPU has loaded. Interrupts are off.
@@ -63,15 +65,14 @@ func keepSelectors(f *Frame, have *controls, read selectors) {
 }
 
 // load loads the registers. GS base changes, FS base does not. Interrupts are
-// off. The selectors were in these registers in user mode, so the descriptor
-// table, which never changes, allows them.
+// off.
 //
 //go:nosplit
 func (s selectors) load() {
-	loadDS(s.ds)
-	loadES(s.es)
-	loadFS(s.fs)
-	loadGS(s.gs)
+	loadDS(loadable(s.ds))
+	loadES(loadable(s.es))
+	loadFS(loadable(s.fs))
+	loadGS(loadable(s.gs))
 }
 
 //go:noescape

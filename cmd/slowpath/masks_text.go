@@ -54,14 +54,14 @@ THE FLAGS: which masks contain them, what clears them
 
   (E)NTRY E(X)IT (W)ORK (A)LLWORK (D)O_NOTIFY; a level flag is cleared when its cause ends
 
-  bit flag                3.13's masks  cleared in 3.13 by  Slowpath serves it   and it is
+  bit flag                  3.13's masks  cleared in 3.13 by  Slowpath serves it   and it is
 `)
 	for _, row := range r.Flags {
 		cleared := "(not in 3.13)"
 		if row.Linux != nil {
 			cleared = strings.Join(row.Linux.ClearedBy, ", ")
 		}
-		fmt.Fprintf(b, "  %3d %-19s %-13s %-19s %-20s %s\n", row.Bit, row.Name, r.maskLetters(row), cleared,
+		fmt.Fprintf(b, "  %3d %-21s %-13s %-19s %-20s %s\n", row.Bit, row.Name, r.maskLetters(row), cleared,
 			row.Slowpath.Stages, row.Slowpath.Nature())
 	}
 }
@@ -87,7 +87,7 @@ func (r *maskReport) textAlone(b *strings.Builder) {
 ALONE: what happens when only this flag is set (+: its handler ran)
 
 `)
-	heads := fmt.Sprintf("  %-28s", "flag")
+	heads := fmt.Sprintf("  %-30s", "flag")
 	for _, w := range r.Ways {
 		heads += fmt.Sprintf(" %-9s", w.Name)
 	}
@@ -111,7 +111,7 @@ func (row flagRow) changes() bool {
 }
 
 func aloneLine(b *strings.Builder, name, side string, all []aloneOnPath, cell func(aloneOnPath) string) {
-	line := fmt.Sprintf("  %-19s %-8s", name, side)
+	line := fmt.Sprintf("  %-21s %-8s", name, side)
 	for _, a := range all {
 		text := cell(a)
 		if text == "" {

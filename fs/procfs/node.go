@@ -146,9 +146,9 @@ func (i *magicLink) Target(c fs.Caller) (fs.Path, error) { return i.target(c) }
 type directory struct {
 	fs.InodeBase
 	process *process // of /proc/PID; nil for other directories
-	lookup func(c fs.Caller, name string) (fs.Inode, error)
-	list   func() []fs.DirectoryEntry            // without positions
-	permit func(c fs.Caller, byMode error) error // nil if only the mode counts
+	lookup  func(c fs.Caller, name string) (fs.Inode, error)
+	list    func() []fs.DirectoryEntry            // without positions
+	permit  func(c fs.Caller, byMode error) error // nil if only the mode counts
 	// walk replaces list if the number of entries has no small bound: it calls emit
 	// for the entries from a position on, until that returns false.
 	walk func(position int64, emit func(fs.DirectoryEntry) bool)

@@ -104,6 +104,7 @@ func (p *process) entries() []entry {
 			p.show(func(b *bytes.Buffer, i *TaskInfo) { fmt.Fprintln(b, i.OOMScoreAdjust) }), p.storeOOM),
 		f.magicEntry("root", 0o777, p.pathName(p.task.RootDirectory), p.checked(p.task.RootDirectory)),
 		f.openEntry("smaps", 0o444, p.openImage(smaps), nil),
+		f.openEntry("stack", 0o400, p.openStack, nil),
 		p.plain("stat", 0o444, p.stat, nil),
 		p.plain("statm", 0o444, p.statm, nil),
 		p.plain("status", 0o444, p.status, nil),

@@ -4,6 +4,9 @@ import (
 	"fmt"
 
 	"golang.org/x/sys/unix"
+
+	"slowpath/cred"
+	"slowpath/fs"
 )
 
 // CallState is what a thread does in the kernel.
@@ -43,4 +46,22 @@ func (p *process) wchan(who identity) ([]byte, error) {
 		return []byte(name), nil
 	}
 	return []byte("0"), nil
+}
+
+// openStack opens /proc/pid/stack. Reads fail with EACCES if the opener has no
+// CAP_SYS_ADMIN, EPERM if the reader may not inspect the process, and ESRCH after the
+// process was released.
+func (p *process) openStack(c fs.Caller) (opened, error) {
+	privileged := c.Credentials().Has(cred.SysAdmin)
+	return opened{read: func(who identity) ([]byte, error) {
+		switch {
+		case p.task.Dead():
+			return nil, unix.ESRCH
+		case !privileged:
+			return nil, unix.EACCES
+		case p.checkAccess(who) != nil:
+			return nil, unix.EPERM
+		}
+		return p.task.KernelStack()
+	}}, nil
 }

@@ -25,8 +25,12 @@ func (p *process) usage() (mm.Usage, bool) {
 func (p *process) stat(who identity) ([]byte, error) {
 	i := p.task.Info()
 	u, _ := p.usage()
+	var heap mm.Heap
+	if space, _ := p.task.Image(); space != nil {
+		heap = space.Heap()
+	}
 	if p.checkAccess(who) != nil {
-		i.ProgramInfo, i.ExitCode = ProgramInfo{}, 0
+		i.ProgramInfo, i.ExitCode, heap = ProgramInfo{}, 0, mm.Heap{}
 	}
 	return fmtText(func(b *bytes.Buffer) {
 		fmt.Fprintf(b, "%d (%s) %c %d %d %d %d %d 0", i.TID, i.Comm, i.State, i.ParentPID, i.ProcessGroup, i.Session, int32(i.Terminal), i.Foreground)
@@ -37,7 +41,7 @@ func (p *process) stat(who identity) ([]byte, error) {
 		fmt.Fprintf(b, " %d %d %d 0 0", i.StartCode, i.EndCode, i.StartStack)
 		low := uint64(1<<31 - 1)
 		fmt.Fprintf(b, " %d %d %d %d", i.Pending&low, i.Blocked&low, i.Ignored&low, i.Caught&low)
-		fmt.Fprintf(b, " 0 0 0 %d %d 0 0 0 0 0 0 0 0", i.ExitSignal, i.CPU)
+		fmt.Fprintf(b, " 0 0 0 %d %d 0 0 0 0 0 %d %d %d", i.ExitSignal, i.CPU, i.StartData, i.EndData, heap.Start)
 		fmt.Fprintf(b, " %d %d %d %d %d\n", i.ArgStart, i.ArgEnd, i.EnvStart, i.EnvEnd, i.ExitCode)
 	})
 }

@@ -103,6 +103,8 @@ type Task interface {
 	// SleepsIn returns the name of the function of the kernel in which the thread
 	// sleeps, or "" if it runs.
 	SleepsIn() string
+	// KernelStack returns the contents of /proc/pid/stack: ENOMEM.
+	KernelStack() ([]byte, error)
 	// Threads returns the ids of the process's threads.
 	Threads() []int
 	// SetComm handles a write to comm.
@@ -117,6 +119,7 @@ type ProgramInfo struct {
 	ArgStart, ArgEnd   uint64
 	EnvStart, EnvEnd   uint64
 	StartCode, EndCode uint64
+	StartData, EndData uint64
 	StartStack         uint64
 	AuxiliaryVector    []byte
 }

@@ -115,6 +115,7 @@ func (t *fakeTask) DescriptorTableSize() int {
 }
 func (t *fakeTask) CallState(reader int) procfs.CallState { return t.call }
 func (t *fakeTask) SleepsIn() string                      { return t.sleepsIn }
+func (t *fakeTask) KernelStack() ([]byte, error)          { return []byte("[<0>] task.sleep+0x1\n"), nil }
 func (t *fakeTask) Threads() []int {
 	if t.info.PID == 1 {
 		return []int{1}
@@ -598,4 +599,17 @@ func (b *buffer) Get(p []byte) (int, error) {
 	n := copy(p, b.bytes[b.at:])
 	b.at += n
 	return n, nil
+}
+
+func TestStackFileNeedsPrivilegesOfItsOpener(t *testing.T) {
+	w, _ := newWorld(t)
+	if got := w.Read("/proc/1000/stack"); got != "[<0>] task.sleep+0x1\n" {
+		t.Errorf("stack is %q", got)
+	}
+	w.Caller.Cred = cred.User(1000, 5)
+	f := w.Open("/proc/1000/stack", unix.O_RDONLY, 0)
+	defer f.DecRef()
+	if _, err := f.Read(newBuffer("....")); err != unix.EACCES {
+		t.Errorf("a read without CAP_SYS_ADMIN: %v", err)
+	}
 }

@@ -266,7 +266,7 @@ var shapes = map[int][]argument{
 	unix.SYS_GETGROUPS:          shape(one{0, 1, 100}, to(anyBytes)),
 	unix.SYS_CAPGET:             shape(to(capabilityHeader), to(anyBytes)),
 	unix.SYS_CAPSET:             shape(to(capabilityHeader), to(capabilityData)),
-	unix.SYS_PRCTL:              shape(one{1, 2, 3, 4, 7, 8, 15, 16, 21, 22, 59, 23, 24, 25, 26, 27, 28, 29, 30, 36, 37, 38, 39, 40, 41, 42, 47}, one{0, 1, 2, 10, 17, DataBase}, one{0, 1}, one{0}, one{0}),
+	unix.SYS_PRCTL:              shape(one{1, 2, 3, 4, 7, 8, 15, 16, 21, 35, 22, 59, 23, 24, 25, 26, 27, 28, 29, 30, 36, 37, 38, 39, 40, 41, 42, 47}, one{0, 1, 2, 10, 17, DataBase}, one{0, 1}, one{0}, one{0}),
 	unix.SYS_ARCH_PRCTL:         shape(one{0x1002, 0x1003, 0x1001, 0x1004, 0x1011, 0x1012}, to(anyBytes)),
 	unix.SYS_GETRLIMIT:          shape(limits, to(anyBytes)),
 	unix.SYS_SETRLIMIT:          shape(limits, to(limit)),

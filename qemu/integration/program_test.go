@@ -21,6 +21,16 @@ func TestCProgramsBehaveAsOnLinux(t *testing.T) {
 	t.Run("badpointers", func(t *testing.T) { same(t, "", program("badpointers"), "show") })
 }
 
+// TestSingleStepIsInvisibleToTheProgram expects more than Linux does, which shows the
+// tracer's TF in the flags that PUSHF pushes, and in R11 after a system call.
+func TestSingleStepIsInvisibleToTheProgram(t *testing.T) {
+	got := onSlowpath(t, "", program("hiddenstep"))
+	const want = "TF in PUSHF 0, in PUSHFW 0, with a prefix 0, in R11 0 and 0, in the registers 0"
+	if got.code != 0 || !strings.Contains(got.out, want) || strings.Contains(got.out, "NO") {
+		t.Errorf("got %+v, want %q", got, want)
+	}
+}
+
 func TestGoProgramsBehaveAsOnLinux(t *testing.T) {
 	t.Run("goprogram", func(t *testing.T) { same(t, "", program("goprogram")) })
 	t.Run("gofmt", func(t *testing.T) {

@@ -94,6 +94,9 @@ func (v view) CallState(reader int) procfs.CallState {
 	return procfs.CallState{Running: !ok, Number: c.Number, Arguments: c.Args, SP: c.SP, IP: c.IP}
 }
 
+// KernelStack implements procfs.Task.
+func (v view) KernelStack() ([]byte, error) { return v.task.KernelStack() }
+
 // SleepsIn implements procfs.Task. A task that sleeps outside of a system call handles
 // an exception or waits for its tracer.
 func (v view) SleepsIn() string {
@@ -252,6 +255,6 @@ func programInfo(p *task.Program) procfs.ProgramInfo {
 	}
 	return procfs.ProgramInfo{
 		ArgStart: p.ArgStart, ArgEnd: p.ArgEnd, EnvStart: p.EnvStart, EnvEnd: p.EnvEnd,
-		StartCode: p.StartCode, EndCode: p.EndCode, StartStack: p.StartStack, AuxiliaryVector: p.Auxv,
+		StartCode: p.StartCode, EndCode: p.EndCode, StartData: p.StartData, EndData: p.EndData, StartStack: p.StartStack, AuxiliaryVector: p.Auxv,
 	}
 }
