@@ -85,6 +85,7 @@ type Task struct {
 	machineChecks  []amd64.MachineCheckRecord // to serve before user mode
 	scratch        signal.Scratch
 	delivering     delivery // of DeliverSignals
+	lastWaited     *Task    // see waitedTracee
 
 	// Written by the task, read by any goroutine.
 	tid          atomic.Int32
