@@ -32,6 +32,7 @@ var targets = map[string]struct{ limit, linux float64 }{
 	"seccomp_256insn_nr":  {188, 472},
 	"seccomp_32insn_arg":  {310, 621},
 	"seccomp_256insn_arg": {535, 1070},
+	"sud_allow":           {210, 420},
 }
 
 // measure runs the programs whose names begin with bench with --icount, so that their clock
