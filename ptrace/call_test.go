@@ -153,7 +153,7 @@ func TestInterruptedCallIsRestartedAfterItsExitStop(t *testing.T) {
 		w.must(tracer, unix.PTRACE_INTERRUPT, tracee, 0)
 		w.wait(tracer, tracee)
 		w.must(tracer, unix.PTRACE_SYSCALL, tracee, 0)
-		w.eventually("the sleep in the call", func() bool { return tracee.StateLetter() == 'S' })
+		w.eventually("the second pause", func() bool { return tracee.StateLetter() == 'S' })
 		w.must(tracer, unix.PTRACE_INTERRUPT, tracee, 0)
 		w.wait(tracer, tracee)
 		w.must(tracer, unix.PTRACE_DETACH, tracee, 0)

@@ -77,7 +77,7 @@ func sysWaitid(t *task.Task, a *amd64.Args) (uint64, error) {
 		return 0, unix.EINVAL
 	}
 	r := task.WaitRequest{Options: options, Usage: a[4] != 0}
-	nonBlocking, err := selectChildren(t, &r, a[0], int(int32(a[1])))
+	nonBlocking, err := selectChildren(t, &r, uint64(uint32(a[0])), int(int32(a[1])))
 	if err != nil {
 		return 0, err
 	}
@@ -184,9 +184,9 @@ func sysGetsid(t *task.Task, a *amd64.Args) (uint64, error) {
 
 func sysPidfdOpen(t *task.Task, a *amd64.Args) (uint64, error) {
 	pid := int(int32(a[0]))
-	if a[1]&^unix.PIDFD_NONBLOCK != 0 || pid <= 0 {
+	if uint32(a[1])&^unix.PIDFD_NONBLOCK != 0 || pid <= 0 {
 		return 0, unix.EINVAL
 	}
-	fd, err := t.OpenPID(pid, int(a[1]))
+	fd, err := t.OpenPID(pid, int(uint32(a[1])))
 	return uint64(fd), err
 }

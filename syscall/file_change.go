@@ -57,7 +57,7 @@ func sysFchown(t *task.Task, a *amd64.Args) (uint64, error) {
 }
 
 func sysFchownat(t *task.Task, a *amd64.Args) (uint64, error) {
-	if a[4]&^(unix.AT_SYMLINK_NOFOLLOW|unix.AT_EMPTY_PATH) != 0 {
+	if uint32(a[4])&^(unix.AT_SYMLINK_NOFOLLOW|unix.AT_EMPTY_PATH) != 0 {
 		return 0, unix.EINVAL
 	}
 	return withPath(t, a[0], a[1], a[4], func(p fs.Path) error {

@@ -226,7 +226,7 @@ const (
 
 // sysSplice is splice(2). At least one side must be a pipe.
 func sysSplice(t *task.Task, a *amd64.Args) (uint64, error) {
-	if a[5]&^spliceFlags != 0 {
+	if uint32(a[5])&^spliceFlags != 0 {
 		return 0, unix.EINVAL
 	}
 	return withFiles(t, a[0], a[2], func(in, out *fs.File) (uint64, error) {
@@ -331,7 +331,7 @@ func awaitIfBlocking(t *task.Task, f *fs.File, events wait.Events, nonBlocking b
 func sysTee(t *task.Task, a *amd64.Args) (uint64, error) {
 	return withFiles(t, a[0], a[1], func(in, out *fs.File) (uint64, error) {
 		from, to := pipe.Of(in), pipe.Of(out)
-		if from == nil || to == nil || from == to || a[3]&^spliceFlags != 0 {
+		if from == nil || to == nil || from == to || uint32(a[3])&^spliceFlags != 0 {
 			return 0, unix.EINVAL
 		}
 		if !in.Readable() || !out.Writable() {
@@ -363,7 +363,7 @@ func sysTee(t *task.Task, a *amd64.Args) (uint64, error) {
 // sysVmsplice is vmsplice(2). It copies the user's pages, because SPLICE_F_GIFT
 // is only a hint.
 func sysVmsplice(t *task.Task, a *amd64.Args) (uint64, error) {
-	if a[3]&^spliceFlags != 0 {
+	if uint32(a[3])&^spliceFlags != 0 {
 		return 0, unix.EINVAL
 	}
 	return withFile(t, a[0], func(file *fs.File) (uint64, error) {

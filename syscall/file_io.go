@@ -226,7 +226,7 @@ func sysSyncfs(t *task.Task, a *amd64.Args) (uint64, error) {
 // sysSyncFileRange is sync_file_range(2). It only checks its arguments.
 func sysSyncFileRange(t *task.Task, a *amd64.Args) (uint64, error) {
 	const known = unix.SYNC_FILE_RANGE_WAIT_BEFORE | unix.SYNC_FILE_RANGE_WRITE | unix.SYNC_FILE_RANGE_WAIT_AFTER
-	if int64(a[1]) < 0 || int64(a[2]) < 0 || a[3]&^known != 0 {
+	if int64(a[1]) < 0 || int64(a[2]) < 0 || uint32(a[3])&^known != 0 {
 		return 0, unix.EINVAL
 	}
 	return withFile(t, a[0], func(file *fs.File) (uint64, error) {

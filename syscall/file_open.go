@@ -234,19 +234,19 @@ func sysDup(t *task.Task, a *amd64.Args) (uint64, error) {
 }
 
 func sysDup2(t *task.Task, a *amd64.Args) (uint64, error) {
-	if a[0] == a[1] {
+	if uint32(a[0]) == uint32(a[1]) {
 		file, err := t.FDs.GetPath(fd(a[0]))
 		if err != nil {
 			return 0, err
 		}
 		file.DecRef()
-		return a[1], nil
+		return uint64(uint32(a[1])), nil
 	}
 	return duplicate(t, a[0], a[1], fs.KeepOnExec)
 }
 
 func sysDup3(t *task.Task, a *amd64.Args) (uint64, error) {
-	if a[2]&^unix.O_CLOEXEC != 0 || uint32(a[0]) == uint32(a[1]) {
+	if uint32(a[2])&^unix.O_CLOEXEC != 0 || uint32(a[0]) == uint32(a[1]) {
 		return 0, unix.EINVAL
 	}
 	return duplicate(t, a[0], a[1], a[2]&unix.O_CLOEXEC != 0)

@@ -172,7 +172,7 @@ func sysPoll(t *task.Task, a *amd64.Args) (uint64, error) {
 	if ms := int32(a[2]); ms >= 0 {
 		deadline = deadlineIn(int64(ms) * clock.Millisecond)
 	}
-	return pollFDs(t, a[0], a[1], deadline)
+	return pollFDs(t, a[0], uint64(uint32(a[1])), deadline)
 }
 
 // readTimeout reads a relative struct timespec and returns it as a deadline. A
@@ -234,7 +234,7 @@ func sysPpoll(t *task.Task, a *amd64.Args) (uint64, error) {
 	if err != nil {
 		return 0, err
 	}
-	n, err := withMask(t, a[3], a[4], func() (uint64, error) { return pollFDs(t, a[0], a[1], deadline) })
+	n, err := withMask(t, a[3], a[4], func() (uint64, error) { return pollFDs(t, a[0], uint64(uint32(a[1])), deadline) })
 	storeLeft(t, a[2], unix.NsecToTimespec(timeLeft(deadline)))
 	return n, err
 }

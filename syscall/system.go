@@ -2,6 +2,7 @@ package syscall
 
 import (
 	"golang.org/x/sys/unix"
+	"math"
 
 	"slowpath/abi"
 	"slowpath/arch/amd64"
@@ -101,7 +102,7 @@ const randomChunk = 4096
 func sysGetrandom(t *task.Task, a *amd64.Args) (uint64, error) {
 	const known = unix.GRND_NONBLOCK | unix.GRND_RANDOM | unix.GRND_INSECURE
 	both := uint64(unix.GRND_RANDOM | unix.GRND_INSECURE)
-	if a[2]&^known != 0 || a[2]&both == both {
+	if flags := a[2] & math.MaxUint32; flags&^known != 0 || flags&both == both {
 		return 0, unix.EINVAL
 	}
 	var chunk [randomChunk]byte

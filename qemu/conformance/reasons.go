@@ -12,9 +12,33 @@ var reasons = []struct{ suite, prefix, reason string }{
 	{"go-os", "all TestSendFile", noNetwork},
 	{"go-os", "all TestSpliceFile", noNetwork},
 	{"go-os/exec", "all TestExtraFilesRace", noNetwork},
+	{"posix", "mq_", noMessageQueues},
+	{"posix", "mmap.14-1", "The root is a tmpfs, whose files Linux does not mark as modified by a write to a mapping either. The host's Linux runs it on a disk."},
+	{"posix", "pthread_cancel.5-2", manyThreads},
+	{"posix", "pthread_cond_broadcast.1-2", manyThreads},
+	{"posix", "shm_open.23-1", manyThreads},
+	{"posix", "pthread_mutex_init.5-3", "The test has a race between a signal and the sigaction(2) of the thread that gets it."},
+	{"posix", "timer_gettime.1-3", "It expects a sleep to end within some milliseconds, which an emulated machine on a busy host cannot promise."},
+	{"strace", "adjtimex.gen", "adjtimex(2) does not exist yet."},
+	{"strace", "bpf-success-v.gen", "It prints more than fits into its time limit in an emulated machine."},
+	{"strace", "options-syntax", "It runs strace hundreds of times, longer than its time limit in an emulated machine."},
+	{"strace", "inotify_init-y", "inotify(7) does not exist yet."},
+	{"strace", "ipc_", "System V message queues and shared memory do not exist yet."},
+	{"strace", "mq.gen", noMessageQueues},
+	{"strace", "nfnetlink_", noNetwork},
+	{"strace", "sock_filter", noNetwork},
+	{"strace", "sockaddr_xlat", noNetwork},
+	{"strace", "set_mempolicy", "Memory policies do not exist: the machine has one memory node."},
+	{"strace", "prctl-mce-kill", "PR_MCE_KILL_GET does not exist yet."},
+	{"strace", "pidfd_getfd-y", "A pidfd has no line Pid in /proc/PID/fdinfo yet."},
+	{"programs", "bubblewrap.", "It needs user namespaces, which do not exist yet."},
 }
 
 const noNetwork = "It listens on a TCP port of 127.0.0.1, but there is no network: socket(AF_INET) fails with EAFNOSUPPORT."
+
+const noMessageQueues = "POSIX message queues do not exist yet."
+
+const manyThreads = "It makes as many threads or processes as it can, which takes longer than its time limit in an emulated machine."
 
 const trapRace = "The test has a race between a kill in the background and the shell's next fork. It fails as often on Linux."
 
