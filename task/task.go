@@ -84,6 +84,7 @@ type Task struct {
 	lastFault      signal.Fault
 	machineChecks  []amd64.MachineCheckRecord // to serve before user mode
 	scratch        signal.Scratch
+	lastWaited     *Task    // see waitedTracee
 	delivering     delivery // of DeliverSignals
 
 	// Written by the task, read by any goroutine.
