@@ -84,8 +84,8 @@ type Task struct {
 	lastFault      signal.Fault
 	machineChecks  []amd64.MachineCheckRecord // to serve before user mode
 	scratch        signal.Scratch
-	delivering     delivery // of DeliverSignals
 	lastWaited     *Task    // see waitedTracee
+	delivering     delivery // of DeliverSignals
 
 	// Written by the task, read by any goroutine.
 	tid          atomic.Int32
