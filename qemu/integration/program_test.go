@@ -40,6 +40,17 @@ func TestKernelSurvivesRegistersThatATracerChooses(t *testing.T) {
 	}
 }
 
+// TestFilterInstalledDuringEntryStopIsObeyed: Linux 6.18 misses such a filter, so its
+// output is no reference.
+func TestFilterInstalledDuringEntryStopIsObeyed(t *testing.T) {
+	const want = "no filter before the stop: error 18, want 18\na filter before the stop: error 18, want 18\n"
+	for _, n := range processors {
+		t.Run(fmt.Sprintf("smp%d", n), func(t *testing.T) {
+			check(t, onSlowpath(t, "", "--smp", fmt.Sprint(n), program("stopfilter")), result{0, want, ""})
+		})
+	}
+}
+
 func TestGoProgramsBehaveAsOnLinux(t *testing.T) {
 	t.Run("goprogram", func(t *testing.T) { same(t, "", program("goprogram")) })
 	t.Run("gofmt", func(t *testing.T) {
