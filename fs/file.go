@@ -77,6 +77,13 @@ type MemoryHolder interface {
 	HeldMemory() int64
 }
 
+// Describer is implemented by operations with additional lines in /proc/PID/fdinfo
+// (proc(5)).
+type Describer interface {
+	// Describe returns the lines, each with a newline at its end.
+	Describe() string
+}
+
 // changeableFlags are the status flags that F_SETFL changes. notKeptFlags are
 // the flags of open(2) that F_GETFL does not return (fcntl(2)).
 const (

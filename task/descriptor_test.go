@@ -1,6 +1,7 @@
 package task
 
 import (
+	"fmt"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -120,4 +121,31 @@ func TestOOMKillsTheLargestProcess(t *testing.T) {
 	if status != 0 {
 		t.Errorf("the parent %v", status)
 	}
+}
+
+func TestProcessDescriptorNamesItsProcess(t *testing.T) {
+	w := newWorld(t)
+	w.process(func(t *Task) {
+		release := make(chan bool)
+		child := w.fork(t, func(*Task) { <-release })
+		fd, err := t.OpenPID(child, 0)
+		if err != nil {
+			w.T.Errorf("pidfd_open: %v", err)
+		}
+		file, err := t.FDs.Get(fd)
+		if err != nil {
+			w.T.Error(err)
+			return
+		}
+		defer file.DecRef()
+		text := func() string { return file.Operations().(fs.Describer).Describe() }
+		if got, want := text(), fmt.Sprintf("Pid:\t%d\nNSpid:\t%d\n", child, child); got != want {
+			w.T.Errorf("fdinfo has %q, want %q", got, want)
+		}
+		close(release)
+		w.wait(t, child, 0)
+		if got, want := text(), "Pid:\t-1\nNSpid:\t-1\n"; got != want {
+			w.T.Errorf("after the wait fdinfo has %q, want %q", got, want)
+		}
+	})
 }

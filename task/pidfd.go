@@ -1,6 +1,7 @@
 package task
 
 import (
+	"fmt"
 	"sync/atomic"
 
 	"golang.org/x/sys/unix"
@@ -29,6 +30,17 @@ func (p *pidFD) Readiness() wait.Events {
 
 // Queue implements fs.FileOperations.
 func (p *pidFD) Queue() *wait.Queue { return &p.group.done }
+
+// Describe implements fs.Describer: the id of the process, -1 after it was released.
+func (p *pidFD) Describe() string {
+	id := -1
+	if p.published.Load() {
+		if t := p.group.kernel.TaskByID(p.group.id.number); t != nil && t.group == p.group {
+			id = p.group.id.number
+		}
+	}
+	return fmt.Sprintf("Pid:\t%d\nNSpid:\t%[1]d\n", id)
+}
 
 // pidfdOfClone is the descriptor of CLONE_PIDFD. The zero value is none.
 type pidfdOfClone struct {

@@ -8,6 +8,7 @@ import (
 	"os"
 	"runtime"
 	"runtime/debug"
+	"sync/atomic"
 	"time"
 
 	"slowpath/arch/amd64"
@@ -66,6 +67,8 @@ type kernel struct {
 	tasks    *task.Kernel
 	spool    *hostfile.Spool // the programs' output to the host
 	link     *link
+	// idle is the greatest idle time that processors has returned, in nanoseconds.
+	idle atomic.Int64
 }
 
 // visitsKept is the number of visits that the recorder keeps for each CPU.

@@ -57,6 +57,21 @@ func (k *kernel) printkRow() sysctl.Row {
 	return sysctl.Row{Name: "kernel/printk", Mode: 0o644, Value: values}
 }
 
+// idleTime returns computed, or the greatest value that it has returned if that is
+// greater. A task's CPU time may be accounted later than it was used, but the idle time
+// of /proc/uptime and /proc/stat must not go back.
+func (k *kernel) idleTime(computed int64) int64 {
+	for {
+		last := k.idle.Load()
+		if computed <= last {
+			return last
+		}
+		if k.idle.CompareAndSwap(last, computed) {
+			return computed
+		}
+	}
+}
+
 // processors describes the CPUs for /proc/cpuinfo and /proc/stat. CPU time is
 // accounted by task and not by CPU, so all CPUs show the same time.
 func (k *kernel) processors() []procfs.CPU {
@@ -69,7 +84,7 @@ func (k *kernel) processors() []procfs.CPU {
 		Flags: amd64.FeatureNames(),
 		MHz:   float64(amd64.ClockFrequency()) / 1e6,
 		User:  user / count, System: system / count,
-		Idle: max(0, clock.Monotonic()-(user+system)/count),
+		Idle: k.idleTime(clock.Monotonic() - (user+system)/count),
 	}
 	cpus := make([]procfs.CPU, count)
 	for i := range cpus {

@@ -171,7 +171,11 @@ func (p *process) descriptorInfo(fd int) entry {
 		if onExec == fs.CloseOnExec {
 			flags |= unix.O_CLOEXEC
 		}
-		return fmt.Appendf(nil, "pos:\t%d\nflags:\t0%o\nmnt_id:\t%d\nino:\t%d\n", f.Offset(), flags, f.Path().Mount().ID(), f.Inode().Base().Number()), nil
+		text := fmt.Appendf(nil, "pos:\t%d\nflags:\t0%o\nmnt_id:\t%d\nino:\t%d\n", f.Offset(), flags, f.Path().Mount().ID(), f.Inode().Base().Number())
+		if more, ok := f.Operations().(fs.Describer); ok {
+			text = append(text, more.Describe()...)
+		}
+		return text, nil
 	}
 	return p.f.openEntry("", 0o444, func(c fs.Caller) (opened, error) {
 		return opened{read: read}, p.checkAccess(identityOf(c))
