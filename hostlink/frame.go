@@ -58,6 +58,23 @@ func (f Frame) Credit() (uint32, error) {
 	return binary.LittleEndian.Uint32(f.Payload), nil
 }
 
+// coreOffset is the size of the offset in a [Core] frame.
+const coreOffset = 8
+
+// CorePart decodes a [Core] frame: the bytes of a core file at an offset.
+func (f Frame) CorePart() (offset int64, data []byte, err error) {
+	if err := f.check(Core); err != nil {
+		return 0, nil, err
+	}
+	if len(f.Payload) < coreOffset {
+		return 0, nil, fmt.Errorf("%w: a Core frame has %d bytes, too few for an offset", ErrFormat, len(f.Payload))
+	}
+	if offset = int64(binary.LittleEndian.Uint64(f.Payload)); offset < 0 {
+		return 0, nil, fmt.Errorf("%w: a Core frame has the offset %d", ErrFormat, offset)
+	}
+	return offset, f.Payload[coreOffset:], nil
+}
+
 // Status decodes an [Exit] frame.
 func (f Frame) Status() (Status, error) {
 	if err := f.check(Exit); err != nil {

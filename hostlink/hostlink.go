@@ -20,7 +20,7 @@ import (
 
 // Version is the protocol's version in the [Hello] frame. The host refuses a kernel
 // with another version.
-const Version = 1
+const Version = 2
 
 // MaxPayload is the maximum payload of a frame in bytes. It limits the memory that a
 // hostile peer can make a [Reader] allocate.
@@ -50,6 +50,10 @@ const (
 	// Visits carries records of tasks' visits to the kernel, in the encoding
 	// of package entry.
 	Visits
+	// Core carries bytes of a core file: the offset in the file in eight bytes, and
+	// the bytes at that offset. What no frame has is zero. Without bytes the offset
+	// is the size of the file.
+	Core
 
 	// Stdin carries bytes for the program's standard input.
 	Stdin
@@ -69,7 +73,7 @@ var ErrFormat = errors.New("the stream between the kernel and the host breaks th
 
 // kindNames has the names of the kinds.
 var kindNames = [kindEnd]string{
-	Hello: "Hello", Stdout: "Stdout", Stderr: "Stderr", StdinCredit: "StdinCredit", Exit: "Exit", Log: "Log", Visits: "Visits",
+	Hello: "Hello", Stdout: "Stdout", Stderr: "Stderr", StdinCredit: "StdinCredit", Exit: "Exit", Log: "Log", Visits: "Visits", Core: "Core",
 	Stdin: "Stdin", StdinEOF: "StdinEOF", WindowSize: "WindowSize", Signal: "Signal",
 }
 

@@ -63,6 +63,20 @@ func TestReaderReturnsTheFramesThatWriterWrote(t *testing.T) {
 	}
 }
 
+func TestCorePartsCarryOffsets(t *testing.T) {
+	var stream bytes.Buffer
+	w := NewWriter(&stream)
+	w.Core(1<<40, []byte("part"))
+	w.Core(1<<41, nil)
+	frames := collect(t, &stream)
+	if at, data, err := frames[0].CorePart(); at != 1<<40 || string(data) != "part" || err != nil {
+		t.Errorf("the part is at %d: %q, %v", at, data, err)
+	}
+	if at, data, err := frames[1].CorePart(); at != 1<<41 || len(data) != 0 || err != nil {
+		t.Errorf("the size is %d, %q, %v", at, data, err)
+	}
+}
+
 func TestLongWritesAreSplit(t *testing.T) {
 	var stream bytes.Buffer
 	data := bytes.Repeat([]byte("0123456789"), MaxPayload/4)
@@ -116,7 +130,10 @@ func TestDecodingRejectsOtherKinds(t *testing.T) {
 	_, errSize := wrong.TerminalSize()
 	_, errSignal := wrong.Signal()
 	_, errVersion := wrong.Version()
-	for i, err := range []error{errStatus, errShort, errOutcome, errCredit, errSize, errSignal, errVersion} {
+	_, _, errCore := wrong.CorePart()
+	_, _, errNoOffset := Frame{Kind: Core, Payload: make([]byte, 7)}.CorePart()
+	_, _, errNegative := Frame{Kind: Core, Payload: bytes.Repeat([]byte{0xff}, 8)}.CorePart()
+	for i, err := range []error{errCore, errNoOffset, errNegative, errStatus, errShort, errOutcome, errCredit, errSize, errSignal, errVersion} {
 		if !errors.Is(err, ErrFormat) {
 			t.Errorf("error %d is %v, want ErrFormat", i, err)
 		}

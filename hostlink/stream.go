@@ -72,6 +72,15 @@ func (w *Writer) Stdout(data []byte) error { return w.stream(Stdout, data) }
 // Visits sends encoded records of visits, at most MaxPayload bytes, in one frame.
 func (w *Writer) Visits(p []byte) error { return w.send(Visits, p) }
 
+// MaxCore is the maximum number of bytes of a core file in one frame.
+const MaxCore = MaxPayload - coreOffset
+
+// Core sends bytes of the core file, at most MaxCore, in one frame. Without bytes it
+// sends the size of the file.
+func (w *Writer) Core(offset int64, data []byte) error {
+	return w.send(Core, append(binary.LittleEndian.AppendUint64(nil, uint64(offset)), data...))
+}
+
 // Stderr sends bytes of the program's standard error.
 func (w *Writer) Stderr(data []byte) error { return w.stream(Stderr, data) }
 

@@ -19,17 +19,6 @@ func (as *AddressSpace) CopyIn(dst []byte, addr uint64) (int, error) {
 	return as.copyUser(unsafe.Pointer(unsafe.SliceData(dst)), addr, len(dst), false)
 }
 
-// PeekByte reads a byte at the user address without handling page faults. It reports
-// false if that would be necessary, or the address is not a user's. It does not sleep.
-// Only tasks of the address space call it.
-func (as *AddressSpace) PeekByte(addr uint64) (b byte, ok bool) {
-	if addr >= UserEnd {
-		return 0, false
-	}
-	n := as.memory.machine.CopyUser(as.Root(), hide(unsafe.Pointer(&b)), addr, 1, false)
-	return b, n == 1
-}
-
 // CopyOut copies src to the user address and returns how many bytes were
 // copied before a fault.
 func (as *AddressSpace) CopyOut(addr uint64, src []byte) (int, error) {

@@ -43,6 +43,10 @@ type AddressSpace struct {
 	dumpable   atomic.Uint32
 
 	counters counters
+
+	// changes counts the flushes of translations, before their frames are freed:
+	// see Peek.
+	changes atomic.Uint64
 }
 
 // counters are the memory statistics that proc(5) shows. They are written with
@@ -143,6 +147,7 @@ func (as *AddressSpace) destroyAreas() (more bool) {
 	for n := 0; v != nil && n < destroyBatch; n++ {
 		v = as.drop(v, 0)
 	}
+	as.changes.Add(1)
 	as.gather.start, as.gather.end = 0, 0 // DropRoot left no CPU with a translation
 	return v != nil
 }
@@ -331,6 +336,7 @@ func (g *gather) table(n frame.Number) { g.frames = append(g.frames, n) }
 func (as *AddressSpace) flush() {
 	g := &as.gather
 	if g.end != 0 {
+		as.changes.Add(1)
 		as.memory.machine.Shootdown(as.Root(), g.start, g.end)
 		g.start, g.end = 0, 0
 	}

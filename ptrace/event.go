@@ -8,17 +8,10 @@ import (
 )
 
 // notify stops the task for an event or a system call, with the code that wait4(2)
-// returns and the message of PTRACE_GETEVENTMSG. It returns the signal that the
-// tracer injects, or 0 (Linux: ptrace_notify). Only the task's own goroutine calls
-// it.
-func notify(t *task.Task, code uint32, message uint64) (injected signal.Signal) {
-	stop := task.TraceStop{Code: code, Why: signal.CLD_TRAPPED, Message: message, HasInfo: true}
-	stop.Info = signal.UserInfo(unix.SIGTRAP, int32(code), t.TID(), t.Credentials().UID)
-	got, stopped := t.Trap(&stop)
-	if !stopped {
-		return 0
-	}
-	return signal.Signal(got)
+// returns and the message of PTRACE_GETEVENTMSG (Linux: ptrace_notify). Only the task's
+// own goroutine calls it.
+func notify(t *task.Task, code uint32, message uint64) task.TrapResult {
+	return t.Trap(task.TraceStop{Code: code, Why: signal.CLD_TRAPPED, Message: message})
 }
 
 // reportEvent stops the task for an event, if the tracer has set its option. An

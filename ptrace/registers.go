@@ -138,10 +138,12 @@ func (s selectors) of(f *amd64.Frame) (cs, ss uint64) {
 }
 
 // takeSelectors moves bad values of CS and SS from the frame of a stopped task to s.
-func (s *registerState) takeSelectors(f *amd64.Frame) {
+func (s *registerState) takeSelectors(t *task.Task) {
+	f := t.Frame
 	s.bad = selectors{}
 	if (f.CS != amd64.UserCS && f.CS != amd64.User32CS) || f.SS != amd64.UserSS {
 		s.bad = selectors{uint16(f.CS), uint16(f.SS)}
+		t.WatchHandler()
 		f.CS, f.SS = amd64.UserCS, amd64.UserSS
 	}
 }
@@ -150,7 +152,7 @@ func (s *registerState) takeSelectors(f *amd64.Frame) {
 // the return could fault. Until then the tracer can read them as it wrote them.
 func checkLater(t *task.Task) {
 	s, f := registersOf(t), t.Frame
-	s.takeSelectors(f)
+	s.takeSelectors(t)
 	if f.RIP < amd64.UserLimit && f.CS == amd64.UserCS && s.bad == (selectors{}) {
 		return
 	}
@@ -192,7 +194,51 @@ func getRegisters(c *call) error {
 
 // setRegisters loads the general registers from the address data of the tracer.
 func setRegisters(c *call) error {
-	return generalSet.store(c, c.data, registerCount*wordSize)
+	var r abi.UserRegs
+	if err := c.tracer.CopyIn(c.data, abi.Bytes(&r)); err != nil {
+		return err
+	}
+	return writeAllRegisters(c.tracee, &r)
+}
+
+// writeAllRegisters is writeRegisters for all words of struct user_regs_struct, in a
+// third of the instructions.
+func writeAllRegisters(t *task.Task, r *abi.UserRegs) error {
+	f := t.Frame
+	amd64.Release(f)
+	defer checkLater(t)
+	f.CS, f.SS = registersOf(t).bad.of(f)
+	f.R15, f.R14, f.R13, f.R12, f.RBP, f.RBX = r.R15, r.R14, r.R13, r.R12, r.RBP, r.RBX
+	f.R11, f.R10, f.R9, f.R8, f.RAX, f.RCX = r.R11, r.R10, r.R9, r.R8, r.RAX, r.RCX
+	f.RDX, f.RSI, f.RDI, f.OrigRAX, f.RIP = r.RDX, r.RSI, r.RDI, r.OrigRAX, r.RIP
+	if err := writeSelector(f, wordCS, uint16(r.CS)); err != nil {
+		return err
+	}
+	f.SetProgramFlags(r.EFlags)
+	f.RSP = r.RSP
+	if err := writeSelector(f, wordSS, uint16(r.SS)); err != nil {
+		return err
+	}
+	if err := writeBase(f, wordFSBase, r.FSBase); err != nil {
+		return err
+	}
+	if err := writeBase(f, wordGSBase, r.GSBase); err != nil {
+		return err
+	}
+	return writeDataSelectors(f, r)
+}
+
+// writeDataSelectors writes DS, ES, FS and GS, until one is not allowed.
+func writeDataSelectors(f *amd64.Frame, r *abi.UserRegs) error {
+	if ds, es, fs, gs := f.Selectors(); r.DS == ds && r.ES == es && r.FS == fs && r.GS == gs {
+		return nil
+	}
+	for i, selector := range [...]uint64{r.DS, r.ES, r.FS, r.GS} {
+		if err := writeSelector(f, wordDS+i, uint16(selector)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Options of arch_prctl(2).

@@ -245,3 +245,30 @@ func registersIn(t *task.Task) (r abi.UserRegs) {
 	readRegisters(t, &r)
 	return r
 }
+
+// TestAllRegistersAreWrittenLikeWords compares the two ways to write registers.
+func TestAllRegistersAreWrittenLikeWords(t *testing.T) {
+	onTask(t, func(tk *task.Task) {
+		original := registersIn(tk)
+		for word := range registerCount {
+			for _, value := range []uint64{0, 3, 0x23, 0x2b, 0x33, 0x28, 0x100, amd64.UserLimit, ^uint64(0)} {
+				r := original
+				registerWords(&r)[word] = value
+				for i := range 4 {
+					registerWords(&r)[i] = uint64(i)
+				}
+				err := writeAllRegisters(tk, &r)
+				all := registersIn(tk)
+				writeAllRegisters(tk, &original)
+				if wordsErr := writeRegisters(tk, 0, registerWords(&r)[:]...); wordsErr != err {
+					t.Errorf("word %d = %#x: %v, and %v by words", word, value, err, wordsErr)
+				}
+				if words := registersIn(tk); words != all {
+					t.Errorf("word %d = %#x: %+v, and %+v by words", word, value, all, words)
+				}
+				writeAllRegisters(tk, &original)
+			}
+		}
+		tk.ExitGroup(task.ExitStatus(0))
+	})
+}

@@ -29,23 +29,30 @@ func userSignal(t *task.Task, s signal.Signal) signal.Info {
 // that was not seized.
 func getSiginfo(c *call) error {
 	stop := c.tracee.CurrentStop()
-	if !stop.HasInfo {
+	if !stop.HasInfo() {
 		return unix.EINVAL
 	}
-	return abi.CopyOut(c.tracer, c.data, stop.Info.Siginfo())
+	info := stop.Siginfo(c.tracee)
+	return abi.CopyOut(c.tracer, c.data, info.Siginfo())
 }
 
-// setSiginfo changes the siginfo of a signal that is about to be delivered.
+// setSiginfo changes the siginfo of a signal that is about to be delivered. In other
+// stops it changes only what getSiginfo returns.
 func setSiginfo(c *call) error {
 	info, err := abi.CopyIn[abi.Siginfo](c.tracer, c.data)
 	if err != nil {
 		return err
 	}
 	stop := c.tracee.CurrentStop()
-	if !stop.HasInfo {
+	if !stop.HasInfo() {
 		return unix.EINVAL
 	}
-	stop.Info = signal.InfoOf(&info)
+	changed := signal.InfoOf(&info)
+	if stop.Info == nil {
+		stop.Info = &changed
+	} else {
+		*stop.Info = changed
+	}
 	return nil
 }
 

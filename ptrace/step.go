@@ -81,6 +81,7 @@ func forceStep(t *task.Task) (forced bool) {
 		s.stepping.Store(true)
 		t.UpdateLevels()
 	}
+	t.WatchHandler()
 	instruction := nextInstruction(t)
 	s.pushed = 0
 	if instruction.kind == pushesFlags {
@@ -184,15 +185,14 @@ type instruction struct {
 // maxInstruction is the maximum length of an instruction, in bytes.
 const maxInstruction = 15
 
-// nextInstruction decodes the instruction at RIP of a stopped task.
+// nextInstruction decodes the instruction at RIP of a stopped task, which keeps its
+// memory until it is resumed.
 func nextInstruction(t *task.Task) instruction {
-	space := t.AddressSpace()
-	if space == nil {
+	if t.MM == nil {
 		return instruction{}
 	}
-	defer space.DecRef()
 	var code [maxInstruction]byte
-	n, _ := space.ReadRemote(code[:], t.Frame.RIP, mm.Forced)
+	n, _ := t.MM.ReadRemote(code[:], t.Frame.RIP, mm.Forced)
 	return decode(code[:n], t.Frame.CS == amd64.User32CS)
 }
 

@@ -22,7 +22,7 @@ const goodBit = 0x80
 // traceEntry implements Entry of SYSCALL_TRACE. The tracer may have changed the call. A
 // task that was killed during the stop does not execute it.
 func traceEntry(t *task.Task, _ *entry.Call) entry.Verdict {
-	if reportCall(t, unix.PTRACE_EVENTMSG_SYSCALL_ENTRY); t.FatalSignalPending() {
+	if reportCall(t, unix.PTRACE_EVENTMSG_SYSCALL_ENTRY) {
 		return entry.Skip
 	}
 	return entry.Proceed
@@ -38,16 +38,18 @@ func emulateEntry(t *task.Task, _ *entry.Call) entry.Verdict {
 	return entry.Skip
 }
 
-// reportCall stops the task at the entry or the exit of a system call (Linux:
-// ptrace_report_syscall).
-func reportCall(t *task.Task, message uint64) {
+// reportCall stops the task at the entry or the exit of a system call, and reports
+// whether it was killed (Linux: ptrace_report_syscall).
+func reportCall(t *task.Task, message uint64) (killed bool) {
 	code := uint32(unix.SIGTRAP)
 	if of(t).has(unix.PTRACE_O_TRACESYSGOOD) {
 		code |= goodBit
 	}
-	if s := notify(t, code, message); signal.Valid(s) {
+	result := notify(t, code, message)
+	if s := signal.Signal(result.Code); result.Stopped && signal.Valid(s) {
 		t.Signal(signal.KernelInfo(s))
 	}
+	return result.Killed
 }
 
 // Offsets in struct ptrace_syscall_info (include/uapi/linux/ptrace.h), in bytes.
@@ -105,18 +107,19 @@ func describeCall(info []byte, t *task.Task) (size uint64) {
 // callStop returns the kind of the stop (PTRACE_SYSCALL_INFO_), and the size of its
 // description.
 func callStop(stop *task.TraceStop) (op byte, size uint64) {
-	if !stop.HasInfo {
-		return unix.PTRACE_SYSCALL_INFO_NONE, infoCall
+	code := stop.Kind
+	if stop.Info != nil {
+		code = uint32(stop.Info.Code) // of a signal, or set by the tracer
 	}
-	switch stop.Info.Code {
-	case int32(unix.SIGTRAP) | goodBit:
+	switch code {
+	case uint32(unix.SIGTRAP) | goodBit:
 		switch stop.Message {
 		case unix.PTRACE_EVENTMSG_SYSCALL_ENTRY:
 			return unix.PTRACE_SYSCALL_INFO_ENTRY, endOfEntry
 		case unix.PTRACE_EVENTMSG_SYSCALL_EXIT:
 			return unix.PTRACE_SYSCALL_INFO_EXIT, endOfExit
 		}
-	case int32(unix.SIGTRAP) | unix.PTRACE_EVENT_SECCOMP<<8:
+	case uint32(unix.SIGTRAP) | unix.PTRACE_EVENT_SECCOMP<<8:
 		return unix.PTRACE_SYSCALL_INFO_SECCOMP, endOfData
 	}
 	return unix.PTRACE_SYSCALL_INFO_NONE, infoCall

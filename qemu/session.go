@@ -21,6 +21,8 @@ type Streams struct {
 	Stderr io.Writer
 	Log    io.Writer // the kernel's log; nil drops it
 	Visits io.Writer // the payload of each Visits frame in one Write; nil drops it
+	// Core takes parts of the core file (hostlink.Core); nil drops them.
+	Core func(offset int64, data []byte)
 
 	// Resized delivers the new size of the host's terminal after each change;
 	// nil if there is no terminal.
@@ -153,6 +155,12 @@ func (s *session) handle(frame hostlink.Frame) error {
 		if s.streams.Visits != nil {
 			s.streams.Visits.Write(frame.Payload)
 		}
+	case hostlink.Core:
+		offset, data, err := frame.CorePart()
+		if err == nil && s.streams.Core != nil {
+			s.streams.Core(offset, data)
+		}
+		return err
 	case hostlink.StdinCredit:
 		n, err := frame.Credit()
 		if err != nil {

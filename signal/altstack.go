@@ -19,19 +19,25 @@ const (
 const MinStackSize = 2048
 
 // AltStack is an alternate signal stack (sigaltstack(2)). The zero value stands for
-// no alternate stack.
+// no alternate stack, as a new program has it.
 type AltStack struct {
 	Base uint64 // lowest user address
 	Size uint64 // bytes
-	// Flags is SS_AUTODISARM or 0. The other flags of stack_t follow from Size
-	// and the stack pointer.
+	// Flags are those of the last sigaltstack(2). Only SS_AUTODISARM has a meaning;
+	// a signal frame has all of them.
 	Flags uint32
 }
 
-// Stack returns the stack_t for user space. rsp is the user's stack pointer.
+// Stack returns the stack_t of sigaltstack(2). rsp is the user's stack pointer.
 func (a *AltStack) Stack(rsp uint64) abi.Stack {
-	return abi.Stack{SP: a.Base, Flags: a.Flags | a.State(rsp), Size: a.Size}
+	return abi.Stack{SP: a.Base, Flags: a.Flags&SS_AUTODISARM | a.State(rsp), Size: a.Size}
 }
+
+// Saved returns the stack_t of a signal frame (Linux: __save_altstack).
+func (a *AltStack) Saved() abi.Stack { return abi.Stack{SP: a.Base, Flags: a.Flags, Size: a.Size} }
+
+// Reset removes the alternate stack (Linux: sas_ss_reset).
+func (a *AltStack) Reset() { *a = AltStack{Flags: SS_DISABLE} }
 
 // AltStackOf returns the alternate stack that a program's stack_t describes. Flags
 // are not checked; Set checks them.
@@ -73,7 +79,6 @@ func (a *AltStack) Set(next AltStack, rsp, minimum uint64) error {
 	if mode != 0 && mode != SS_ONSTACK && mode != SS_DISABLE {
 		return unix.EINVAL
 	}
-	next.Flags &= SS_AUTODISARM
 	if mode == SS_DISABLE {
 		next.Base, next.Size = 0, 0
 	} else if next.Size < minimum {

@@ -105,7 +105,7 @@ func Push(m abi.UserMemory, f *amd64.Frame, d *Delivery) error {
 		return err
 	}
 	if d.AltStack.Flags&SS_AUTODISARM != 0 {
-		*d.AltStack = AltStack{}
+		d.AltStack.Reset()
 	}
 	f.ResetExtended() // the handler starts in the initial floating-point state
 	enterHandler(f, d, at)
@@ -172,7 +172,7 @@ func fillFrame(frame *abi.RTSigframe, f *amd64.Frame, d *Delivery, stateAt uint6
 	frame.Pretcode = d.Action.Restorer
 	uc := &frame.UContext
 	uc.Flags, uc.Link = flags, 0
-	uc.Stack = d.AltStack.Stack(f.RSP)
+	uc.Stack = d.AltStack.Saved()
 	uc.Sigmask = uint64(d.Saved)
 	d.Info.store(&frame.Info)
 	sc := &uc.MContext

@@ -101,7 +101,7 @@ func TestPushDisarmsAndPopRestoresAutodisarmStack(t *testing.T) {
 	armed := AltStack{Base: memoryBase + 0x10000, Size: 0x4000, Flags: SS_AUTODISARM}
 	stack := armed
 	d.AltStack = &stack
-	if err := Push(m, f, d); err != nil || stack != (AltStack{}) {
+	if err := Push(m, f, d); err != nil || stack != (AltStack{Flags: SS_DISABLE}) {
 		t.Errorf("after Push the alternate stack is %+v, %v, want none", stack, err)
 	}
 	f.RSP += returnAddress

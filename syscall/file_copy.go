@@ -150,6 +150,7 @@ func sysSendfile(t *task.Task, a *amd64.Args) (uint64, error) {
 			return 0, err
 		}
 		n, err := copyFile(t, from, &copySide{file: out, offset: currentOffset}, min(a[3], fs.MaxTransfer))
+		t.Accounting.CountRead(n)
 		if err != nil {
 			return 0, err
 		}
@@ -175,6 +176,7 @@ func sysCopyFileRange(t *task.Task, a *amd64.Args) (uint64, error) {
 		// The copy may extend the source, if it is the same file.
 		count = min(count, uint64(max(in.Attributes().Size-from.start(), 0)))
 		n, err := copyFile(t, from, to, count)
+		t.Accounting.CountRead(n)
 		if err != nil {
 			return 0, err
 		}

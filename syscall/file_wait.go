@@ -33,7 +33,7 @@ const ends = wait.Err | wait.Hup | wait.RdHup
 // mode.
 func readFile(t *task.Task, f *fs.File, operation func() (int, error)) (uint64, error) {
 	controlled, isTerminal := f.Operations().(fs.JobControlled)
-	return transfer(t, f, wait.Readable|ends, func() (int, error) {
+	n, err := transfer(t, f, wait.Readable|ends, func() (int, error) {
 		if isTerminal {
 			if err := controlled.BeforeRead(t); err != nil {
 				return 0, err
@@ -41,12 +41,21 @@ func readFile(t *task.Task, f *fs.File, operation func() (int, error)) (uint64, 
 		}
 		return operation()
 	})
+	t.Accounting.CountRead(n)
+	return n, err
 }
 
 // writeFile writes src by operation. It waits for room unless f is in
 // non-blocking mode. A write to a stream continues until all of src is written.
 // EPIPE also sends SIGPIPE.
 func writeFile(t *task.Task, f *fs.File, src fs.Source, operation func() (int, error)) (uint64, error) {
+	n, err := writeAll(t, f, src, operation)
+	t.Accounting.CountWrite(n)
+	return n, err
+}
+
+// writeAll is writeFile that does not count the call.
+func writeAll(t *task.Task, f *fs.File, src fs.Source, operation func() (int, error)) (uint64, error) {
 	if controlled, isTerminal := f.Operations().(fs.JobControlled); isTerminal {
 		if err := controlled.BeforeWrite(t); err != nil {
 			return 0, err

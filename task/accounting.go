@@ -18,6 +18,28 @@ type Accounting struct {
 	Voluntary           atomic.Int64 // context switches (getrusage(2))
 	Involuntary         atomic.Int64
 	BlocksIn, BlocksOut atomic.Int64 // of 512 bytes
+
+	// The successful and failed calls that read and write files, and the bytes that they
+	// have moved (proc(5), /proc/pid/io).
+	ReadCalls, WriteCalls atomic.Int64
+	ReadBytes, WriteBytes atomic.Int64
+}
+
+// CountRead counts a call that has read n bytes. Only the task's own goroutine calls it.
+func (a *Accounting) CountRead(n uint64) {
+	a.ReadCalls.Add(1)
+	if n > 0 {
+		a.ReadBytes.Add(int64(n))
+	}
+}
+
+// CountWrite counts a call that has written n bytes. Only the task's own goroutine calls
+// it.
+func (a *Accounting) CountWrite(n uint64) {
+	a.WriteCalls.Add(1)
+	if n > 0 {
+		a.WriteBytes.Add(int64(n))
+	}
 }
 
 // Usage is a copy of the counters of Accounting, or a sum of such copies.
@@ -27,6 +49,8 @@ type Usage struct {
 	MajorFaults            int64
 	Voluntary, Involuntary int64
 	BlocksIn, BlocksOut    int64
+	ReadCalls, WriteCalls  int64
+	ReadBytes, WriteBytes  int64
 	MaxResident            int64 // KiB; in a sum, the greatest value
 }
 
@@ -39,6 +63,8 @@ func (a *Accounting) Read() Usage {
 		MinorFaults: a.MinorFaults.Load(), MajorFaults: a.MajorFaults.Load(),
 		Voluntary: a.Voluntary.Load(), Involuntary: a.Involuntary.Load(),
 		BlocksIn: a.BlocksIn.Load(), BlocksOut: a.BlocksOut.Load(),
+		ReadCalls: a.ReadCalls.Load(), WriteCalls: a.WriteCalls.Load(),
+		ReadBytes: a.ReadBytes.Load(), WriteBytes: a.WriteBytes.Load(),
 	}
 }
 
@@ -52,6 +78,10 @@ func (u *Usage) Add(b Usage) {
 	u.Involuntary += b.Involuntary
 	u.BlocksIn += b.BlocksIn
 	u.BlocksOut += b.BlocksOut
+	u.ReadCalls += b.ReadCalls
+	u.WriteCalls += b.WriteCalls
+	u.ReadBytes += b.ReadBytes
+	u.WriteBytes += b.WriteBytes
 	u.MaxResident = max(u.MaxResident, b.MaxResident)
 }
 

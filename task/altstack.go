@@ -14,8 +14,10 @@ var altStackSubsystem = Subsystem{
 	Fork: func(parent, child *Task, a *CloneArgs) error {
 		if a.Flags&(unix.CLONE_VM|unix.CLONE_VFORK) != unix.CLONE_VM {
 			child.AltStack = parent.AltStack
+		} else {
+			child.AltStack.Reset()
 		}
 		return nil
 	},
-	Exec: func(t *Task, _ *Execution) { t.AltStack = signal.AltStack{} },
+	Exec: func(t *Task, _ *Execution) { t.AltStack = signal.AltStack{Flags: t.AltStack.Flags} }, // as on Linux
 }

@@ -180,7 +180,7 @@ func (t *Task) writeCore(name string, limit uint64, info *signal.Info, others []
 // coreHeader returns the ELF header, the program headers and the notes. Error: ENOMEM if
 // the kernel's heap has no room for them.
 func (t *Task) coreHeader(info *signal.Info, others []*Task, areas []mm.CoreArea) ([]byte, error) {
-	const fixed, perThread, perArea, copies = 4 * mm.PageSize, 512, 128, 4
+	const fixed, perThread, perArea, copies = 4 * mm.PageSize, 4096, 128, 4
 	size := fixed + len(others)*perThread
 	for i := range areas {
 		size += perArea + len(areas[i].Name)
@@ -270,21 +270,28 @@ const (
 // then the process, then the other threads.
 func (t *Task) coreNotes(info *signal.Info, others []*Task, areas []mm.CoreArea) []elf.CoreNote {
 	siginfo := info.Siginfo()
-	const legacyFloat = 512 // the size of the FXSAVE area, which is struct user_fpregs_struct
-	state := make([]byte, max(amd64.ExtendedSize(), legacyFloat))
-	t.Frame.ReadExtended(state)
 	notes := []elf.CoreNote{
 		{Type: noteStatus, Data: t.coreStatus(info)},
 		{Type: noteProcess, Data: t.coreProcess()},
 		{Type: noteSiginfo, Data: slices.Clone(abi.Bytes(&siginfo))},
 		{Type: noteAuxiliary, Data: t.Program().Auxv},
 		{Type: noteFiles, Data: coreFiles(areas)},
-		{Type: noteFloat, Data: state[:legacyFloat]},
+		{Type: noteFloat, Data: t.coreFloat()},
 	}
 	for _, other := range others {
-		notes = append(notes, elf.CoreNote{Type: noteStatus, Data: other.coreStatus(info)})
+		notes = append(notes, elf.CoreNote{Type: noteStatus, Data: other.coreStatus(info)},
+			elf.CoreNote{Type: noteFloat, Data: other.coreFloat()})
 	}
 	return notes
+}
+
+// coreFloat returns NT_FPREGSET of a thread: the FXSAVE area, which is struct
+// user_fpregs_struct.
+func (t *Task) coreFloat() []byte {
+	const legacyFloat = 512
+	state := make([]byte, max(amd64.ExtendedSize(), legacyFloat))
+	t.Frame.ReadExtended(state)
+	return state[:legacyFloat:legacyFloat]
 }
 
 // coreStatus returns NT_PRSTATUS of a thread. The process has got the signal of info.

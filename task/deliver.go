@@ -235,7 +235,7 @@ func (t *Task) handle(f *amd64.Frame, d *delivery) {
 	if t.suspended {
 		saved = t.suspendMask
 	}
-	stepping := t.kernel.subsystems.beforeHandler(t)
+	stepping := t.handlerWatched && t.beforeHandler()
 	if err := t.pushFrame(f, d, saved); err != nil {
 		t.forceSegmentationFault(d.info.Signo)
 		return
@@ -249,6 +249,18 @@ func (t *Task) handle(f *amd64.Frame, d *delivery) {
 	if stepping {
 		t.kernel.subsystems.handlerEntered(t)
 	}
+}
+
+// WatchHandler makes the next delivery of a signal to a handler call BeforeHandler of the
+// subsystems. Only the task's own goroutine calls it, or that of the tracer while it has
+// frozen the task.
+func (t *Task) WatchHandler() { t.handlerWatched = true }
+
+// beforeHandler calls BeforeHandler of the subsystems, and reports whether the task was
+// stepping.
+func (t *Task) beforeHandler() (stepping bool) {
+	t.handlerWatched = false
+	return t.kernel.subsystems.beforeHandler(t)
 }
 
 // pushFrame builds the handler's frame on the user's stack: EFAULT.

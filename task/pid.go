@@ -129,6 +129,10 @@ func (k *Kernel) SetPIDMax(max int) error {
 func (k *Kernel) TaskByID(tid int) *Task {
 	k.mu.RLock()
 	defer k.mu.RUnlock()
+	return k.taskByID(tid)
+}
+
+func (k *Kernel) taskByID(tid int) *Task {
 	if id := k.pids.byNumber[tid]; id != nil {
 		return id.task
 	}

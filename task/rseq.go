@@ -24,6 +24,7 @@ var rseqSubsystem = Subsystem{
 	Fork: func(parent, child *Task, a *CloneArgs) error {
 		if a.Flags&unix.CLONE_VM == 0 {
 			child.rseq = parent.rseq
+			child.RaiseRSeq() // its area has the number of the parent's CPU
 		}
 		return nil
 	},

@@ -20,6 +20,8 @@ type SpawnRequest struct {
 	FS  *fs.Context
 	// Credentials: nil stands for root's.
 	Credentials *cred.Credentials
+	// CoreFiles lets the process write core files of any size: RLIMIT_CORE.
+	CoreFiles bool
 	// Terminal is the controlling terminal, or nil.
 	Terminal Terminal
 }
@@ -66,6 +68,11 @@ func (k *Kernel) Spawn(r SpawnRequest) (*ThreadGroup, error) {
 		r.Credentials = cred.Root()
 	}
 	t := k.newFirstTask(r.Credentials)
+	if r.CoreFiles {
+		limits := t.group.Limits.All()
+		limits[unix.RLIMIT_CORE] = Limit{Infinity, Infinity}
+		t.group.Limits.SetAll(limits)
+	}
 	r.FDs.SetMemory(k.Memory())
 	t.FDs, t.FS = r.FDs, r.FS
 	at := fs.At{Caller: t, Name: r.Path, Follow: true}

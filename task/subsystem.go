@@ -42,7 +42,8 @@ type Subsystem struct {
 	// have ended, and execve can no longer fail. Kernel.Spawn calls it before
 	// the task has an id (TID is 0, and PID must not be called).
 	Exec func(t *Task, x *Execution)
-	// BeforeHandler runs before the frame of a signal handler is made. It ends the single
+	// BeforeHandler runs before the frame of a signal handler is made, if WatchHandler was
+	// called since it last ran. It ends the single
 	// step of a tracer, because the frame must not show it, and reports whether there was
 	// one.
 	BeforeHandler func(t *Task) (stepping bool)
@@ -130,9 +131,7 @@ type subsystems struct {
 	levels []func(t *Task) entry.Flag // of the rows that have one
 	held   []func(t *Task) int64      // HeldMemory of the rows that have one
 	slots  []func() any               // each makes one slot's value
-
-	beforeHandlers []func(t *Task) (stepping bool) // of the rows that have one
-	sealed         atomic.Bool                     // a task exists
+	sealed atomic.Bool                // a task exists
 }
 
 // add appends rows to the table.
@@ -143,9 +142,6 @@ func (s *subsystems) add(rows ...Subsystem) {
 		}
 		if rows[i].HeldMemory != nil {
 			s.held = append(s.held, rows[i].HeldMemory)
-		}
-		if rows[i].BeforeHandler != nil {
-			s.beforeHandlers = append(s.beforeHandlers, rows[i].BeforeHandler)
 		}
 	}
 	s.rows = append(s.rows, rows...)
@@ -236,8 +232,10 @@ func (s *subsystems) vforkDone(parent *Task, child int) {
 }
 
 func (s *subsystems) beforeHandler(t *Task) (stepping bool) {
-	for _, before := range s.beforeHandlers {
-		stepping = before(t) || stepping
+	for i := range s.rows {
+		if before := s.rows[i].BeforeHandler; before != nil {
+			stepping = before(t) || stepping
+		}
 	}
 	return stepping
 }

@@ -78,11 +78,14 @@ type Task struct {
 	rseq          RSeq
 	suspendMask   signal.Set // the mask to restore after rt_sigsuspend(2)
 	suspended     bool
-	sleepersDue   bool // the deadline of a sleeping task has passed: see ChargeTicks
-	lastFault     signal.Fault
-	machineChecks []amd64.MachineCheckRecord // to serve before user mode
-	scratch       signal.Scratch
-	delivering    delivery // of DeliverSignals
+	// handlerWatched: see WatchHandler.
+	handlerWatched bool
+	sleepersDue    bool // the deadline of a sleeping task has passed: see ChargeTicks
+	lastFault      signal.Fault
+	machineChecks  []amd64.MachineCheckRecord // to serve before user mode
+	scratch        signal.Scratch
+	lastWaited     *Task    // see waitedTracee
+	delivering     delivery // of DeliverSignals
 
 	// Written by the task, read by any goroutine.
 	tid          atomic.Int32

@@ -43,27 +43,52 @@ type tracing struct {
 // TraceStop is a ptrace stop of a thread (ptrace(2), "Stopped states").
 type TraceStop struct {
 	// Code is si_status of waitid(2), and bits 8 to 31 of the status of wait4(2):
-	// the signal in bits 0 to 7, and the PTRACE_EVENT_ in bits 8 to 15.
+	// the signal in bits 0 to 7, and the PTRACE_EVENT_ in bits 8 to 15. It becomes 0
+	// when the tracer has waited for the stop, and the signal to inject when the
+	// tracer resumes the thread.
 	Code uint32
+	// Kind is the Code with which the stop began.
+	Kind uint32
 	// Why is si_code of the SIGCHLD to the tracer: CLD_TRAPPED or CLD_STOPPED.
 	Why int32
 	// Message is the result of PTRACE_GETEVENTMSG.
 	Message uint64
-	// Info is the result of PTRACE_GETSIGINFO, if HasInfo is set.
-	Info    signal.Info
-	HasInfo bool
+	// Info is the signal of a signal-delivery stop, which the tracer may change. In
+	// other stops it is nil, unless the tracer has set it.
+	Info *signal.Info
+}
+
+// HasInfo reports whether the stop has a siginfo. The group stop of a thread that was
+// not seized has none (PTRACE_GETSIGINFO).
+func (s *TraceStop) HasInfo() bool { return s.Why != signal.CLD_STOPPED || s.event() != 0 }
+
+// Siginfo returns the siginfo of the stop of t, which HasInfo.
+func (s *TraceStop) Siginfo(t *Task) signal.Info {
+	if s.Info != nil {
+		return *s.Info
+	}
+	const signalBits = 0x7f
+	return signal.UserInfo(signal.Signal(s.Kind&signalBits), int32(s.Kind), t.TID(), t.Credentials().UID)
 }
 
 // event returns the PTRACE_EVENT_ of the stop, or 0.
-func (s *TraceStop) event() uint32 { return s.Code >> 8 }
+func (s *TraceStop) event() uint32 { return s.Kind >> 8 }
 
-// Trap stops the thread until its tracer resumes it, and returns the signal that
-// the tracer injects, or 0 (Linux: ptrace_stop). The tracer may change s.Info. If
-// the thread is not traced, or must exit because of SIGKILL, Trap does not stop it,
-// and returns s.Code and false. SIGKILL and the death of the tracer end the stop.
-// The frame is settled first. Only the task's own goroutine calls it, without locks;
-// it sleeps.
-func (t *Task) Trap(s *TraceStop) (code uint32, stopped bool) {
+// TrapResult says how a ptrace stop has ended.
+type TrapResult struct {
+	// Code is the signal that the tracer injects, or 0. If the thread has not
+	// stopped, it is the Code of the stop.
+	Code uint32
+	// Stopped is false if the thread is not traced, or had to exit already.
+	Stopped bool
+	// Killed means that the thread must exit because of SIGKILL.
+	Killed bool
+}
+
+// Trap stops the thread until its tracer resumes it (Linux: ptrace_stop). SIGKILL and
+// the death of the tracer end the stop. The frame is settled first. Only the task's
+// own goroutine calls it, without locks; it sleeps.
+func (t *Task) Trap(s TraceStop) TrapResult {
 	locked := guard.Lock(&t.group.mu)
 	defer locked.Release()
 	return t.trapLocked(&locked, s)
@@ -71,55 +96,54 @@ func (t *Task) Trap(s *TraceStop) (code uint32, stopped bool) {
 
 // trapLocked is Trap for a caller that holds the group's lock, as locked;
 // trapLocked releases it.
-func (t *Task) trapLocked(locked *guard.Held, s *TraceStop) (code uint32, stopped bool) {
-	if t.tracer == nil || t.fatal() || s.event() == unix.PTRACE_EVENT_EXIT && t.tracer.Killed() {
+func (t *Task) trapLocked(locked *guard.Held, s TraceStop) TrapResult {
+	s.Kind = s.Code
+	tracer := t.tracer
+	if tracer == nil || t.fatal() || s.event() == unix.PTRACE_EVENT_EXIT && tracer.Killed() {
 		// Two tasks that were killed and trace each other must not wait for each
 		// other at their ends.
-		return s.Code, false
+		return TrapResult{Code: s.Code, Killed: t.fatal()}
 	}
-	g := t.group
 	t.Frame.Settle()
-	t.trapped, t.tracing.stop = true, *s
+	t.trapped, t.tracing.stop = true, s
 	last := s.Why == signal.CLD_STOPPED && t.joinStop()
 	t.trapStop = false
 	if s.event() == unix.PTRACE_EVENT_STOP {
 		t.trapNotify = false
 	}
 	t.endTrapping()
+	t.mode.Store(uint32(Traced))
 	locked.Release()
-	t.notifyTracer(last)
-	t.SleepUntil(Traced, 0, t.trapEnded)
+	t.notifyTracer(tracer, last)
+	for {
+		t.Sleeper.Sleep(0)
+		if result, ended := t.endOfTrap(); ended {
+			return result
+		}
+	}
+}
 
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	code, s.Info = t.tracing.stop.Code, t.tracing.stop.Info
+// endOfTrap reports whether the thread was resumed, or must exit, and then ends the
+// stop. A frozen thread stays.
+func (t *Task) endOfTrap() (r TrapResult, ended bool) {
+	t.group.mu.Lock()
+	defer t.group.mu.Unlock()
+	r = TrapResult{Code: t.tracing.stop.Code, Stopped: true, Killed: t.fatal()}
+	if t.trapped && (!r.Killed || t.frozen) {
+		return r, false
+	}
 	t.trapped, t.listening, t.tracing.stop = false, false, TraceStop{}
+	t.mode.Store(uint32(Awake))
 	// Any stop ends the request for a stop that has interrupted a call. SIGPENDING stays,
 	// because DeliverSignals restarts the call.
 	t.raiseIfPending()
-	return code, true
-}
-
-// trapEnded reports whether the thread was resumed, or must exit. A frozen thread
-// stays.
-func (t *Task) trapEnded() bool {
-	t.group.mu.Lock()
-	defer t.group.mu.Unlock()
-	return !t.trapped || t.fatal() && !t.frozen
+	return r, true
 }
 
 // fatal reports whether SIGKILL is pending: the thread must exit at once. It is
 // false again when the thread has begun its exit. The group's lock is held (Linux:
 // __fatal_signal_pending).
 func (t *Task) fatal() bool { return t.pending.Set.Has(unix.SIGKILL) }
-
-// FatalSignalPending reports whether SIGKILL, or the exit of the process by another
-// thread, makes the task exit. Any goroutine may call it.
-func (t *Task) FatalSignalPending() bool {
-	t.group.mu.Lock()
-	defer t.group.mu.Unlock()
-	return t.fatal()
-}
 
 // endTrapping ends the wait of PTRACE_ATTACH for the stop of a thread that job
 // control had stopped. The group's lock is held, or the kernel's.
@@ -139,27 +163,23 @@ func (t *Task) endTrap() {
 	}
 }
 
-// notifyTracer sends SIGCHLD to the tracer and wakes its wait4(2). last says that
-// the group stop is complete, which the real parent must know too.
-func (t *Task) notifyTracer(last bool) {
-	if t.signalTracer() || !last {
-		return
+// notifyTracer sends SIGCHLD to the tracer and wakes its wait4(2). last says that the
+// group stop is complete, which the real parent must know too. The tracer may have
+// exited in between, and then ignores both. (The kernel's lock is not taken: a tracee
+// that waits for it would meet its tracer there, which polls its children.)
+func (t *Task) notifyTracer(tracer *Task, last bool) {
+	tracer.group.notifyOfStop(t.stopInfo)
+	if last && !t.tracedByParent() {
+		t.group.notifyStopped(noticeStopped)
 	}
-	t.group.notifyStopped(noticeStopped)
 }
 
-// signalTracer reports whether the tracer is in the process that would be told of
-// a group stop.
-func (t *Task) signalTracer() (isParent bool) {
-	k := t.kernel
-	k.mu.RLock()
-	defer k.mu.RUnlock()
-	tracer := t.tracer
-	if tracer == nil {
-		return false
-	}
-	tracer.group.notifyOfStop(t.stopInfo)
-	return !t.reparented()
+// tracedByParent reports whether the tracer is in the process that is told of a group
+// stop.
+func (t *Task) tracedByParent() bool {
+	t.kernel.mu.RLock()
+	defer t.kernel.mu.RUnlock()
+	return t.tracer != nil && !t.reparented()
 }
 
 // stopInfo returns the siginfo of the SIGCHLD about the thread's stop (Linux:
@@ -514,7 +534,7 @@ func (t *Task) notifyTrap() {
 func (tracee *Task) Listen() error {
 	tracee.group.mu.Lock()
 	defer tracee.group.mu.Unlock()
-	if !tracee.seized || tracee.tracing.stop.event() != unix.PTRACE_EVENT_STOP && !tracee.infoIsStop() {
+	if !tracee.seized || tracee.tracing.stop.event() != unix.PTRACE_EVENT_STOP {
 		return unix.EIO
 	}
 	tracee.listening = true
@@ -522,13 +542,6 @@ func (tracee *Task) Listen() error {
 		tracee.endTrap()
 	}
 	return nil
-}
-
-// infoIsStop reports whether the siginfo of the stop is that of PTRACE_EVENT_STOP,
-// whose Code wait4(2) may have taken.
-func (t *Task) infoIsStop() bool {
-	s := &t.tracing.stop
-	return s.HasInfo && s.Info.Code>>8 == unix.PTRACE_EVENT_STOP
 }
 
 // CurrentStop returns the ptrace stop of the task. Only the task's own goroutine
@@ -618,7 +631,7 @@ func (t *Task) PeekSignal(queue SignalQueue, place uint64) (signal.Info, bool) {
 func (t *Task) stopForJobControl(locked *guard.Held) {
 	g, s := t.group, t.stopSignal
 	if !t.seized {
-		t.trapLocked(locked, &TraceStop{Code: uint32(s), Why: signal.CLD_STOPPED})
+		t.trapLocked(locked, TraceStop{Code: uint32(s), Why: signal.CLD_STOPPED})
 		return
 	}
 	if g.stop.count == 0 && !g.stop.stopped {
@@ -627,22 +640,19 @@ func (t *Task) stopForJobControl(locked *guard.Held) {
 	if s == 0 {
 		s = unix.SIGSTOP // the thread was made during the stop
 	}
-	stop := TraceStop{Code: uint32(s) | unix.PTRACE_EVENT_STOP<<8, Why: signal.CLD_STOPPED, HasInfo: true}
-	stop.Info = signal.UserInfo(s, int32(stop.Code), t.TID(), t.Credentials().UID)
-	t.trapLocked(locked, &stop)
+	t.trapLocked(locked, TraceStop{Code: uint32(s) | unix.PTRACE_EVENT_STOP<<8, Why: signal.CLD_STOPPED})
 }
 
 // stopForSignal is the signal-delivery stop: the tracer may change or suppress a
 // signal that was taken from queue. It reports whether the signal is to be
 // delivered (Linux: ptrace_signal).
 func (t *Task) stopForSignal(info *signal.Info, queue SignalQueue) (deliver bool) {
-	stop := TraceStop{Code: uint32(info.Signo), Why: signal.CLD_TRAPPED, Info: *info, HasInfo: true}
-	code, _ := t.Trap(&stop)
-	s := signal.Signal(code)
+	changed := *info
+	s := signal.Signal(t.Trap(TraceStop{Code: uint32(info.Signo), Why: signal.CLD_TRAPPED, Info: &changed}).Code)
 	if s == 0 {
 		return false
 	}
-	*info = stop.Info
+	*info = changed
 	if s != info.Signo {
 		pid, uid := t.tracerIdentity()
 		*info = signal.UserInfo(s, signal.SI_USER, pid, uid)

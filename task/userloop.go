@@ -11,12 +11,17 @@ import (
 
 // TakeCPU implements entry.Task. A task that only some CPUs may run pins its
 // runtime thread to them. The task was preempted or has moved to another CPU, so a
-// restartable sequence must be aborted.
+// restartable sequence must be aborted. If it has slept in a system call and is still on
+// the same CPU, there is nothing to do: a sequence must not make calls (rseq(2)).
 func (t *Task) TakeCPU() {
-	for !amd64.TakeCPU(t.Frame) {
-		t.kernel.Scheduler().Threads.Pin(t.Frame.Affinity())
+	f := t.Frame
+	last := f.LastCPU()
+	for !amd64.TakeCPU(f) {
+		t.kernel.Scheduler().Threads.Pin(f.Affinity())
 	}
-	t.RaiseRSeq()
+	if f.OrigRAX == amd64.NotInSyscall || f.LastCPU() != last {
+		t.RaiseRSeq()
+	}
 }
 
 // AfterInterrupt implements entry.Task. NEED_RESCHED is raised only if the

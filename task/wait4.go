@@ -46,7 +46,11 @@ func (t *Task) Wait(r WaitRequest) (WaitResult, error) {
 	var result WaitResult
 	var err error
 	done := func() bool {
-		result, err = t.checkChildren(&r)
+		if tracee := t.waitedTracee(&r); tracee != nil {
+			result = tracee.traceStop(&r)
+		} else {
+			result, err = t.checkChildren(&r)
+		}
 		return err != nil || result.PID != 0
 	}
 	if r.Options&unix.WNOHANG != 0 {
@@ -72,11 +76,17 @@ func (t *Task) checkChildren(r *WaitRequest) (WaitResult, error) {
 		}
 		result, outcome := k.checkChild(r, child)
 		if outcome == childChanged {
+			if r.Kind == WaitPID {
+				t.lastWaited = k.taskByID(r.ID)
+			}
 			return result, nil
 		}
 		possible = possible || outcome == childMayChange
 	}
 	result, outcome := t.checkTracees(r)
+	if r.Kind == WaitPID && outcome == childChanged {
+		t.lastWaited = k.taskByID(r.ID)
+	}
 	if outcome == childNeverChanges && !possible {
 		return WaitResult{}, unix.ECHILD
 	}

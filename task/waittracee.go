@@ -6,6 +6,31 @@ import (
 	"slowpath/signal"
 )
 
+// waitedTracee returns the tracee that the request waits for, if it is the one that the
+// last request has reported and lives. A debugger waits for the same tracee again and
+// again: its stop is found without the kernel's lock. Only the task's own goroutine calls
+// it.
+func (t *Task) waitedTracee(r *WaitRequest) *Task {
+	tracee := t.lastWaited
+	if tracee == nil || r.Kind != WaitPID || r.Options&unix.WCONTINUED != 0 || tracee.TID() != r.ID {
+		return nil
+	}
+	if exitState(tracee.exitState.Load()) != alive || !t.Traces(tracee) {
+		t.lastWaited = nil
+		return nil
+	}
+	return tracee
+}
+
+// traceStop returns the ptrace stop of a tracee that lives, or a zero result if it is in
+// none. When the tracee exits, the next check does not find it as the last one.
+func (t *Task) traceStop(r *WaitRequest) WaitResult {
+	if code := t.takeTraceStop(r.consumes()); code != 0 {
+		return t.result(r, Status(code)<<8|0x7f, signal.CLD_TRAPPED, int32(code))
+	}
+	return WaitResult{}
+}
+
 // checkTracees returns the first tracee of the process that has changed as requested.
 // With __WNOTHREAD it is one of the calling thread. The kernel's lock is held (Linux:
 // ptrace_do_wait).
@@ -61,8 +86,8 @@ func (k *Kernel) checkTracee(r *WaitRequest, t *Task) (WaitResult, waitOutcome) 
 			return WaitResult{}, childNeverChanges // a leader that waits for its threads
 		}
 	}
-	if code := t.takeTraceStop(r.consumes()); code != 0 {
-		return t.result(r, Status(code)<<8|0x7f, signal.CLD_TRAPPED, int32(code)), childChanged
+	if result := t.traceStop(r); result.PID != 0 {
+		return result, childChanged
 	}
 	result, outcome := g.checkContinued(r)
 	if outcome == childChanged {

@@ -15,6 +15,7 @@ import (
 
 	"slowpath/arch/amd64"
 	"slowpath/entry"
+	"slowpath/mm"
 	"slowpath/signal"
 	"slowpath/task"
 )
@@ -47,6 +48,8 @@ type Config struct {
 type state struct {
 	on                       atomic.Bool
 	selector, offset, length uint64
+
+	peek mm.Peek // of the selector; the task itself renews it
 }
 
 // Register adds the subsystem to a kernel. It must be called before the first task is
@@ -54,12 +57,10 @@ type state struct {
 func Register(k *task.Kernel) {
 	task.NewSlot[state](k)
 	k.Register(task.Subsystem{
-		Name:   "syscall user dispatch",
-		Exec:   func(t *task.Task, _ *task.Execution) { of(t).on.Store(false) },
-		Levels: levels,
-		Admission: func(t *task.Task) *entry.Admission {
-			return &entry.Admission{Flag: entry.UserDispatch, Ask: func(f *amd64.Frame, _ uint32) bool { return allows(t, f) }}
-		},
+		Name:      "syscall user dispatch",
+		Exec:      func(t *task.Task, _ *task.Execution) { of(t).on.Store(false) },
+		Levels:    levels,
+		Admission: func(t *task.Task) *entry.Admission { return newAdmission(of(t)) },
 	})
 }
 
@@ -92,7 +93,7 @@ func Set(t *task.Task, c Config) error {
 	case c.Selector >= amd64.UserLimit:
 		return unix.EFAULT
 	}
-	s.selector, s.offset, s.length = c.Selector, c.Offset, c.Length
+	s.selector, s.offset, s.length, s.peek = c.Selector, c.Offset, c.Length, mm.Peek{}
 	s.on.Store(c.Mode == On)
 	t.UpdateLevels()
 	return nil
@@ -111,17 +112,33 @@ func Get(t *task.Task) Config {
 	return c
 }
 
-// allows reports whether a call is allowed, if that takes no page fault.
-func allows(t *task.Task, f *amd64.Frame) bool {
-	s := of(t)
-	if f.RIP-s.offset < s.length {
-		return true
+// newAdmission returns the admission of the dispatch: calls that are allowed by their
+// address, and those that are allowed by a selector that can be read without a page
+// fault. Ask is a function literal, because a method value would be one call more, and
+// newAdmission is not inlined, because Read would not be inlined into Ask then.
+//
+//go:noinline
+func newAdmission(s *state) *entry.Admission {
+	return &entry.Admission{Flag: entry.UserDispatch, Ask: func(f *amd64.Frame, _ uint32) bool {
+		if f.RIP-s.offset < s.length {
+			return true
+		}
+		selector, ok := s.peek.Read()
+		return ok && selector == selectAllow
+	}}
+}
+
+// readSelector reads the selector, and prepares the next reads. Error: EFAULT.
+func (s *state) readSelector(t *task.Task) (byte, error) {
+	if selector, ok := s.peek.Read(); ok {
+		return selector, nil
 	}
-	selector, ok := byte(selectBlock), s.selector != 0
-	if ok {
-		selector, ok = t.MM.PeekByte(s.selector)
+	var selector [1]byte
+	if err := t.CopyIn(s.selector, selector[:]); err != nil {
+		return 0, err
 	}
-	return ok && selector == selectAllow
+	s.peek, _ = t.MM.PeekAt(s.selector) // without it the next call reads it by CopyIn again
+	return selector[0], nil
 }
 
 // enter is the handler of the entry (Linux: syscall_user_dispatch).
@@ -131,12 +148,12 @@ func enter(t *task.Task, c *entry.Call) entry.Verdict {
 		return entry.Proceed
 	}
 	if s.selector != 0 {
-		var selector [1]byte
-		if t.CopyIn(s.selector, selector[:]) != nil {
+		selector, err := s.readSelector(t)
+		if err != nil {
 			t.ForceFatal(unix.SIGSEGV)
 			return entry.Skip
 		}
-		switch selector[0] {
+		switch selector {
 		case selectAllow:
 			return entry.Proceed
 		case selectBlock:

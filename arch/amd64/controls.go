@@ -1,5 +1,7 @@
 package amd64
 
+import "unsafe"
+
 // controls holds the CPU settings that affect only user mode and that most
 // programs leave at their defaults. They are switched lazily. Frame.controls holds
 // the settings of a program, controlsLoaded those that each CPU has loaded. If the
@@ -46,12 +48,32 @@ var controlsLoaded [MaxCPUs]controls
 //
 //go:nosplit
 func raiseControls(c *perCPU, f *Frame) {
+	if sameControls(&f.controls, &controlsLoaded[c.id]) {
+		return
+	}
 	for i := range controlTable {
 		if controlTable[i].differs(&f.controls, &controlsLoaded[c.id]) {
 			f.ThreadFlags.Or(lastMask)
 			return
 		}
 	}
+}
+
+// controlWords is the size of controls in words. It is a multiple of a word, because it
+// has fields of that size.
+const controlWords = unsafe.Sizeof(controls{}) / 8
+
+// sameControls reports whether no control differs, in fewer instructions than the rows
+// take. It compares padding too, so it may report false for equal controls.
+//
+//go:nosplit
+func sameControls(want, have *controls) bool {
+	w, h := (*[controlWords]uint64)(unsafe.Pointer(want)), (*[controlWords]uint64)(unsafe.Pointer(have))
+	different := uint64(0)
+	for i := range w {
+		different |= w[i] ^ h[i]
+	}
+	return different == 0
 }
 
 // LoadControls loads f's controls into this CPU. It is the handler of
@@ -145,7 +167,11 @@ func blockStepEnded(f *Frame, have *controls) {
 }
 
 //go:nosplit
-func debugDiffers(want, have *controls) bool { return want.debug != have.debug }
+func debugDiffers(want, have *controls) bool {
+	w, h := &want.debug, &have.debug
+	return (w.Control^h.Control)|(w.Address[0]^h.Address[0])|(w.Address[1]^h.Address[1])|
+		(w.Address[2]^h.Address[2])|(w.Address[3]^h.Address[3]) != 0
+}
 
 //go:nosplit
 func loadDebug(f *Frame) {

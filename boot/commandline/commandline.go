@@ -27,6 +27,8 @@ type Options struct {
 	// NoRandomize disables address space layout randomisation
 	// (slowpath.norandom).
 	NoRandomize bool
+	// Core sends the host the last core file that was written (slowpath.core).
+	Core bool
 	// Exits sends the host a record of every return to user mode
 	// (slowpath.exits).
 	Exits bool
@@ -57,6 +59,7 @@ var options = []option{
 	{"quiet", func(o *Options, v string) error { o.LogLevel = levelQuiet; return empty(v) }},
 	{"virtio_mmio.device", func(o *Options, v string) error { return virtioDevice(&o.VirtioMMIO, v) }},
 	{"panic", func(o *Options, v string) error { return number(&o.Panic, v, -1, 3600) }},
+	{"slowpath.core", func(o *Options, v string) error { o.Core = true; return empty(v) }},
 	{"slowpath.exits", func(o *Options, v string) error { o.Exits = true; return empty(v) }},
 	{"slowpath.norandom", func(o *Options, v string) error { o.NoRandomize = true; return empty(v) }},
 }

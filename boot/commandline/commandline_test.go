@@ -21,6 +21,7 @@ func TestParseFillsOptions(t *testing.T) {
 			o.Init, o.Unknown = "/a b", []string{"ro", "root=/dev/sda"}
 		}),
 		`init=/x -- "" a`: with(func(o *Options) { o.Init, o.Args = "/x", []string{"", "a"} }),
+		"slowpath.core":   with(func(o *Options) { o.Core = true }),
 		"slowpath.exits":  with(func(o *Options) { o.Exits = true }),
 		"virtio_mmio.device=512@0xfeb00000:16 virtio_mmio.device=4K@0xd0000000:5:1": with(func(o *Options) {
 			o.VirtioMMIO = []VirtioDevice{{0xfeb00000, 512, 16}, {0xd0000000, 4096, 5}}

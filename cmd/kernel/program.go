@@ -25,6 +25,11 @@ func (k *kernel) runProgram() error {
 	if k.options.Exits && k.link != nil {
 		exits = k.streamVisits()
 	}
+	if k.options.Core {
+		if err := k.keepCore(); err != nil {
+			return err
+		}
+	}
 	program, err := k.start(spec)
 	if err != nil {
 		return k.notStarted(spec, err)
@@ -36,6 +41,9 @@ func (k *kernel) runProgram() error {
 	}
 	if exits != nil {
 		exits.flush()
+	}
+	if k.options.Core {
+		k.sendCore()
 	}
 	k.link.report(status)
 	k.end(goos.ExitDone)
@@ -97,7 +105,7 @@ func (k *kernel) start(spec *runspec.Spec) (*task.ThreadGroup, error) {
 	if err != nil {
 		return nil, err
 	}
-	request := task.SpawnRequest{Path: spec.Program(), Argv: spec.Args, Envp: spec.Env, FDs: files, FS: context}
+	request := task.SpawnRequest{Path: spec.Program(), Argv: spec.Args, Envp: spec.Env, FDs: files, FS: context, CoreFiles: k.options.Core}
 	if k.link != nil {
 		if c := k.link.console.Load(); c != nil {
 			request.Terminal = c.Terminal

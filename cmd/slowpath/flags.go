@@ -31,6 +31,7 @@ type runFlags struct {
 	timeout     duration
 	append      string
 	exits       string
+	core        string
 	machine     string
 	cpu         string
 	accel       string
@@ -70,6 +71,7 @@ func (f *runFlags) flagSet() *pflag.FlagSet {
 	set.StringVar(&f.workdir, "workdir", "/", "start the program in the directory `DIR`")
 	set.Var(&f.timeout, "timeout", "end the run after `TIME`, in seconds or as 1m30s, with exit code 124")
 	set.StringVar(&f.exits, "exits", "", "record every return to user mode in `FILE`, for Perfetto, or as a table if the name ends in .txt")
+	set.StringVar(&f.core, "core", "", "write the core file of the last process that crashed to `FILE`, for gdb PROGRAM FILE")
 	set.StringVar(&f.append, "append", "", "append `TEXT` to the kernel's command line")
 	set.StringVar(&f.machine, "machine", qemu.DefaultMachine, "QEMU `MACHINE`: pc, q35 or microvm")
 	set.StringVar(&f.cpu, "cpu", qemu.DefaultCPU, "QEMU CPU `MODEL`")

@@ -98,6 +98,9 @@ func (f *runFlags) commandLine() string {
 	if f.exits != "" {
 		line += " slowpath.exits"
 	}
+	if f.core != "" {
+		line += " slowpath.core"
+	}
 	if f.append != "" {
 		line += " " + f.append
 	}
@@ -173,7 +176,17 @@ func (f *runFlags) execute(std standard, config *qemu.Config) int {
 		}
 		streams.Visits = exits
 	}
+	var core *coreFile
+	if f.core != "" {
+		core = &coreFile{name: f.core}
+		streams.Core = core.write
+	}
 	status, err := qemu.Run(ctx, config, streams)
+	if core != nil {
+		if coreErr := core.close(); coreErr != nil && err == nil {
+			err = fmt.Errorf("cannot write the file of --core: %w", coreErr)
+		}
+	}
 	if exits != nil {
 		if closeErr := exits.Close(); closeErr != nil && err == nil {
 			err = fmt.Errorf("cannot write the file of --exits: %w", closeErr)

@@ -94,6 +94,7 @@ func (p *process) entries() []entry {
 		f.magicEntry("exe", 0o777, p.pathName(p.task.Executable), p.checked(p.task.Executable)),
 		p.descriptorDirectory(&descriptorFiles),
 		p.descriptorDirectory(&descriptorInfos),
+		p.plain("io", 0o400, p.io, nil),
 		p.plain("limits", 0o444, p.show(writeLimits), nil),
 		f.openEntry("maps", 0o444, p.openImage(maps), nil),
 		p.memoryEntry(),

@@ -52,6 +52,18 @@ func (p *process) statm(identity) ([]byte, error) {
 	return fmt.Appendf(nil, "%d %d %d %d 0 %d 0\n", u.Mapped, u.Resident(), u.File+u.Shared, u.Exec, u.Data+u.Stack), nil
 }
 
+// io returns the contents of /proc/pid/io. EACCES: the reader may not inspect the
+// process. No write is cancelled, because files are not written back later.
+func (p *process) io(who identity) ([]byte, error) {
+	if err := p.checkAccess(who); err != nil {
+		return nil, err
+	}
+	const blockSize = 512
+	i := p.task.Info()
+	return fmt.Appendf(nil, "rchar: %d\nwchar: %d\nsyscr: %d\nsyscw: %d\nread_bytes: %d\nwrite_bytes: %d\ncancelled_write_bytes: 0\n",
+		i.ReadBytes, i.WriteBytes, i.ReadCalls, i.WriteCalls, i.BlocksIn*blockSize, i.BlocksOut*blockSize), nil
+}
+
 // stateNames has the names of the states (proc(5), /proc/pid/status).
 var stateNames = map[byte]string{
 	'R': "running", 'S': "sleeping", 'D': "disk sleep", 'T': "stopped", 't': "tracing stop", 'Z': "zombie", 'X': "dead",

@@ -142,6 +142,9 @@ type TaskInfo struct {
 	ExitSignal, ExitCode          int
 	StartTime                     int64 // since boot
 	Voluntary, Involuntary        int64
+	ReadCalls, WriteCalls         int64
+	ReadBytes, WriteBytes         int64
+	BlocksIn, BlocksOut           int64 // of 512 bytes
 	Pending, SharedPending        uint64
 	Blocked, Ignored, Caught      uint64
 	QueuedSignals, QueuedLimit    uint64

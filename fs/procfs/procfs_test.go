@@ -613,3 +613,18 @@ func TestStackFileNeedsPrivilegesOfItsOpener(t *testing.T) {
 		t.Errorf("a read without CAP_SYS_ADMIN: %v", err)
 	}
 }
+
+func TestIOFileShowsWhatWasReadAndWritten(t *testing.T) {
+	w, s := newWorld(t)
+	i := &s.tasks[1000].info
+	i.ReadBytes, i.WriteBytes, i.ReadCalls, i.WriteCalls, i.BlocksOut = 1, 2, 3, 4, 5
+	const want = "rchar: 1\nwchar: 2\nsyscr: 3\nsyscw: 4\nread_bytes: 0\nwrite_bytes: 2560\ncancelled_write_bytes: 0\n"
+	if got := w.Read("/proc/1000/io"); got != want {
+		t.Errorf("io is %q, want %q", got, want)
+	}
+	w.Caller.Cred, w.Caller.PID = cred.User(1001, 5), 7
+	at := w.At("/proc/1000/io")
+	if _, err := at.Open(unix.O_RDONLY, 0); err != unix.EACCES {
+		t.Errorf("open by another user: %v", err)
+	}
+}

@@ -14,9 +14,11 @@ var targets = map[string]struct{ limit, linux float64 }{
 	"unknown": {128, 212},
 	"boot":    {78e6, 1562e6},
 
-	"ptrace_GETREGS":      {850, 2144},
-	"ptrace_PEEKDATA":     {900, 1970},
-	"process_vm_readv_8B": {1200, 2752},
+	"ptrace_GETREGS":         {850, 2144},
+	"ptrace_PEEKDATA":        {900, 1970},
+	"ptrace_SYSCALL_stop_rt": {6000, 10110},
+	"ptrace_SYSEMU_stop_rt":  {6800, 8149},
+	"process_vm_readv_8B":    {1200, 2752},
 
 	"sigaction_install":        {600, 424},
 	"sigprocmask":              {460, 354},
@@ -30,6 +32,7 @@ var targets = map[string]struct{ limit, linux float64 }{
 	"seccomp_256insn_nr":  {188, 472},
 	"seccomp_32insn_arg":  {310, 621},
 	"seccomp_256insn_arg": {535, 1070},
+	"sud_allow":           {210, 420},
 }
 
 // measure runs the programs whose names begin with bench with --icount, so that their clock

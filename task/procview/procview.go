@@ -236,6 +236,8 @@ func addTimes(i *procfs.TaskInfo, t *task.Task) {
 	i.MinorFaults, i.MajorFaults = used.MinorFaults, used.MajorFaults
 	i.ChildMinorFaults, i.ChildMajorFaults = children.MinorFaults, children.MajorFaults
 	i.Voluntary, i.Involuntary = used.Voluntary, used.Involuntary
+	i.ReadCalls, i.WriteCalls, i.ReadBytes, i.WriteBytes = used.ReadCalls, used.WriteCalls, used.ReadBytes, used.WriteBytes
+	i.BlocksIn, i.BlocksOut = used.BlocksIn, used.BlocksOut
 }
 
 // addSignals fills in the signal sets and the number of queued signals.
