@@ -68,7 +68,7 @@ func (k *Kernel) freeMemory() (dying *ThreadGroup, found bool) {
 	if k.collectHeap() {
 		return nil, true
 	}
-	victim, pages, dying := k.oomVictim()
+	victim, dying := k.oomVictim()
 	if dying != nil && k.oom.patience > 0 {
 		k.oom.patience--
 		return dying, true
@@ -78,17 +78,56 @@ func (k *Kernel) freeMemory() (dying *ThreadGroup, found bool) {
 		k.Memory().CollectNow()
 		return nil, true // the exit has freed what the victim held of the heap
 	}
-	if victim == nil {
+	if victim.group == nil {
 		if dying == nil {
 			k.config.OutOfMemory("Out of memory, and no process is left that may be killed, so the machine ends. Give it more memory with --mem.")
 		}
 		return dying, false
 	}
 	k.Logf("Out of memory: killed process %d (%s), which used %d KiB. Give the machine more memory with --mem.",
-		victim.PID(), victim.Leader().Comm(), pages*(mm.PageSize/1024))
+		victim.group.PID(), victim.group.Leader().Comm(), victim.pages*(mm.PageSize/1024))
 	k.oom.patience, k.oom.killed = oomPatience, true
-	k.oomKill(victim)
-	return victim, true
+	k.oomKill(victim.group)
+	k.oomKillRelatives(&victim)
+	return victim.group, true
+}
+
+// oomCandidate is a process that the OOM killer may kill.
+type oomCandidate struct {
+	group   *ThreadGroup
+	badness int64
+	pages   int64 // that its exit would free
+}
+
+// Processes that have forked while they held many files share them, and each is charged
+// with its part. Where no process is charged with more than smallVictim of the memory,
+// the exit of one frees little: its relatives are the processes of its user that are
+// charged with nearly as much, at least closeBadness of it.
+const (
+	smallVictim  = 1.0 / 64
+	closeBadness = 3.0 / 4
+)
+
+// oomKillRelatives kills the relatives of a small victim that holds more kernel memory
+// than pages. Killing them one at a time would take a collection of the heap each.
+func (k *Kernel) oomKillRelatives(victim *oomCandidate) {
+	held := victim.group.HeldMemory() / mm.PageSize
+	if float64(victim.pages) > smallVictim*float64(k.Memory().Stats().Total) || held*2 < victim.pages {
+		return
+	}
+	user, killed := victim.group.Leader().Credentials().UID, 0
+	for _, g := range k.Groups() {
+		if g == k.init || g.oomKilled.Load() || g.Leader().Credentials().UID != user {
+			continue
+		}
+		if badness, _ := g.badness(); float64(badness) >= closeBadness*float64(victim.badness) {
+			k.oomKill(g)
+			killed++
+		}
+	}
+	if killed > 0 {
+		k.Logf("Out of memory: killed %d more processes of its user, which hold nearly as much kernel memory each.", killed)
+	}
 }
 
 // collectHeap runs the collector and reports whether user pages can be allocated
@@ -284,8 +323,8 @@ func (g *ThreadGroup) OOMScore() int {
 // oomVictim returns the process with the greatest badness that may be killed: not
 // init, no exempt process, and none that was killed before. dying is one of those that
 // has not exited yet.
-func (k *Kernel) oomVictim() (victim *ThreadGroup, pages int64, dying *ThreadGroup) {
-	best := int64(math.MinInt64)
+func (k *Kernel) oomVictim() (victim oomCandidate, dying *ThreadGroup) {
+	victim.badness = math.MinInt64
 	for _, g := range k.Groups() {
 		if g.oomKilled.Load() {
 			if _, ended := g.Exited(); !ended {
@@ -293,11 +332,11 @@ func (k *Kernel) oomVictim() (victim *ThreadGroup, pages int64, dying *ThreadGro
 			}
 			continue
 		}
-		if badness, used := g.badness(); g != k.init && badness > best {
-			best, victim, pages = badness, g, used
+		if badness, used := g.badness(); g != k.init && badness > victim.badness {
+			victim = oomCandidate{g, badness, used}
 		}
 	}
-	return victim, pages, dying
+	return victim, dying
 }
 
 // waitForExit sleeps until the process has exited, or until the timeout in

@@ -251,6 +251,53 @@ func TestOOMKillerKillsProcessesThatShareTheMemory(t *testing.T) {
 	}
 }
 
+// TestOOMKillerKillsProcessesThatHoldTheSameFilesTogether has a process that forks while
+// it holds many files. Each relative alone would free nothing.
+func TestOOMKillerKillsProcessesThatHoldTheSameFilesTogether(t *testing.T) {
+	w := newOOMWorld(t)
+	const descriptors, children = 2000, 3
+	w.Write("/file", "")
+	other := w.hold(1)
+	ready := make(chan *ThreadGroup, children+1)
+	wait := func(t *Task) {
+		ready <- t.Group()
+		<-w.release
+	}
+	w.start(func(t *Task) {
+		f, err := w.At("/file").Open(unix.O_RDONLY, 0)
+		if err != nil {
+			w.T.Error(err)
+			return
+		}
+		for range descriptors {
+			f.IncRef()
+			t.FDs.Install(f, 0, descriptors, fs.KeepOnExec)
+		}
+		f.DecRef()
+		for range children {
+			w.clone(t, CloneArgs{ExitSignal: unix.SIGCHLD}, wait)
+		}
+		wait(t)
+	})
+	var family []*ThreadGroup
+	for range children + 1 {
+		family = append(family, <-ready)
+	}
+	w.machine.short.Store(true)
+	defer w.machine.short.Store(false)
+	if !w.k.OOMKill() {
+		t.Fatal("nothing was killed")
+	}
+	for _, g := range family {
+		if !g.Leader().Killed() {
+			t.Errorf("process %d holds the same files and was not killed", g.PID())
+		}
+	}
+	if other.Leader().Killed() {
+		t.Error("a process that holds nothing was killed too")
+	}
+}
+
 func TestMemoryThatInitSharesIsNotReaped(t *testing.T) {
 	w := newOOMWorld(t)
 	ready := make(chan struct{})

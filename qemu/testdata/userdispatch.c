@@ -42,11 +42,19 @@ static void show(const char *what, long result)
 	caught = number = code = error = arch = same_address = result_register = 0;
 }
 
+static volatile int may_call, has_called;
+
+/* The main thread, which is dispatched, must make no call while the selector is 1. */
 static void *thread(void *argument)
 {
 	(void)argument;
+	while (!may_call)
+		;
 	selector = 1;
-	return (void *)syscall(SYS_getpgid, 1 << 30);
+	long result = syscall(SYS_getpgid, 1 << 30);
+	selector = 0;
+	has_called = 1;
+	return (void *)result;
 }
 
 /* Ends a child, and prints how. */
@@ -129,7 +137,9 @@ int main(int argc, char **argv __attribute__((unused)))
 	void *from_thread;
 	MUST(dispatch(1, 0, 0, &selector));
 	pthread_create(&t, NULL, thread, NULL);
-	selector = 0;
+	may_call = 1;
+	while (!has_called)
+		;
 	pthread_join(t, &from_thread);
 	show("a thread is not dispatched", (long)from_thread);
 
