@@ -19,7 +19,8 @@ func TestShellWorksAfterBombsAreKilled(t *testing.T) {
 	for _, memory := range []string{"64", "256"} {
 		t.Run(memory+"MiB", func(t *testing.T) {
 			log := filepath.Join(t.TempDir(), "log")
-			got := onSlowpath(t, "", "--mem", memory, "--smp", "2", "--log", log,
+			// A bomb makes as many processes as fit, and a busy host takes its time to kill them.
+			got := onSlowpath(t, "", "--timeout", "3m", "--mem", memory, "--smp", "2", "--log", log,
 				"--mount-file", program("bombs")+":/bin/bombs", "/bin/busybox", "sh", "-c", "bombs; echo end $?")
 			if want := want.String() + "end 0\n"; got.code != 0 || got.out != want {
 				text, _ := os.ReadFile(log)
