@@ -63,34 +63,37 @@ func (t *Task) Wait(r WaitRequest) (WaitResult, error) {
 	return result, err
 }
 
-// checkChildren returns the first child that has changed as requested, or a zero
-// result. ECHILD if no child is selected.
+// checkChildren returns the first child or tracee that has changed as requested, or a
+// zero result. ECHILD if none is selected.
 func (t *Task) checkChildren(r *WaitRequest) (WaitResult, error) {
 	k := t.kernel
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	possible := false
+	result, outcome := t.findChange(r)
+	switch {
+	case outcome == childNeverChanges:
+		return WaitResult{}, unix.ECHILD
+	case outcome == childChanged && r.Kind == WaitPID:
+		t.lastWaited = k.taskByID(r.ID)
+	}
+	return result, nil
+}
+
+// findChange is checkChildren with the kernel's lock held.
+func (t *Task) findChange(r *WaitRequest) (WaitResult, waitOutcome) {
+	all := childNeverChanges
 	for _, child := range t.group.children {
 		if !r.selects(t, child) {
 			continue
 		}
-		result, outcome := k.checkChild(r, child)
+		result, outcome := t.kernel.checkChild(r, child)
 		if outcome == childChanged {
-			if r.Kind == WaitPID {
-				t.lastWaited = k.taskByID(r.ID)
-			}
-			return result, nil
+			return result, outcome
 		}
-		possible = possible || outcome == childMayChange
+		all = max(all, outcome)
 	}
 	result, outcome := t.checkTracees(r)
-	if r.Kind == WaitPID && outcome == childChanged {
-		t.lastWaited = k.taskByID(r.ID)
-	}
-	if outcome == childNeverChanges && !possible {
-		return WaitResult{}, unix.ECHILD
-	}
-	return result, nil
+	return result, max(all, outcome)
 }
 
 // waitOutcome is what a child or tracee means for a WaitRequest.
@@ -200,16 +203,10 @@ func (g *ThreadGroup) takeContinue(consume bool) bool {
 	return true
 }
 
-// result returns the WaitResult of a change of the process.
+// result returns the WaitResult of a change of the process, which has its leader's id. The
+// kernel's lock is held.
 func (g *ThreadGroup) result(r *WaitRequest, status Status, code, detail int32) WaitResult {
-	result := WaitResult{
-		PID: g.id.number, UID: g.leader().Credentials().UID,
-		Status: status, Code: code, Detail: detail,
-	}
-	if r.Usage {
-		result.Usage = g.usageOfAll()
-	}
-	return result
+	return g.leader().result(r, status, code, detail)
 }
 
 // usageOfAll returns the usage of the process and of the children that it has reaped.
@@ -220,9 +217,12 @@ func (g *ThreadGroup) usageOfAll() Usage {
 	return usage
 }
 
-// result is ThreadGroup.result for a tracee, which need not be a leader.
+// result returns the WaitResult of a change of a tracee, which need not be a leader. The
+// kernel's lock is held if the usage is requested.
 func (t *Task) result(r *WaitRequest, status Status, code, detail int32) WaitResult {
-	result := t.group.result(r, status, code, detail)
-	result.PID, result.UID = t.TID(), t.Credentials().UID
+	result := WaitResult{PID: t.TID(), UID: t.Credentials().UID, Status: status, Code: code, Detail: detail}
+	if r.Usage {
+		result.Usage = t.group.usageOfAll()
+	}
 	return result
 }

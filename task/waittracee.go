@@ -8,11 +8,11 @@ import (
 
 // waitedTracee returns the tracee that the request waits for, if it is the one that the
 // last request has reported and lives. A debugger waits for the same tracee again and
-// again: its stop is found without the kernel's lock. Only the task's own goroutine calls
+// again: its stop is found without the kernel's lock, which the usage would need. Only the task's own goroutine calls
 // it.
 func (t *Task) waitedTracee(r *WaitRequest) *Task {
 	tracee := t.lastWaited
-	if tracee == nil || r.Kind != WaitPID || r.Options&unix.WCONTINUED != 0 || tracee.TID() != r.ID {
+	if tracee == nil || r.Kind != WaitPID || r.Usage || r.Options&unix.WCONTINUED != 0 || tracee.TID() != r.ID {
 		return nil
 	}
 	if exitState(tracee.exitState.Load()) != alive || !t.Traces(tracee) {
