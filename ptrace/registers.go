@@ -241,29 +241,7 @@ func writeDataSelectors(f *amd64.Frame, r *abi.UserRegs) error {
 	return nil
 }
 
-// Options of arch_prctl(2).
-const (
-	archSetGS = 0x1001
-	archSetFS = 0x1002
-	archGetFS = 0x1003
-	archGetGS = 0x1004
-)
-
 // archPrctl is arch_prctl(2) for a tracee: data is the option, addr its argument, which
 // is an address of the tracer for the options that read (Linux: do_arch_prctl_64).
-// Errors: EINVAL for another option, EPERM, EFAULT.
-func archPrctl(c *call) error {
-	f := c.tracee.Frame
-	amd64.Release(f)
-	base := map[uint64]*uint64{archSetGS: &f.GSBase, archGetGS: &f.GSBase, archSetFS: &f.FSBase, archGetFS: &f.FSBase}[c.data]
-	switch {
-	case base == nil:
-		return unix.EINVAL
-	case c.data == archGetFS || c.data == archGetGS:
-		return abi.CopyOut(c.tracer, c.addr, *base)
-	case c.addr >= amd64.UserLimit:
-		return unix.EPERM
-	}
-	*base = c.addr
-	return nil
-}
+// Errors: those of SegmentBase.
+func archPrctl(c *call) error { return c.tracee.SegmentBase(c.tracer, c.data, c.addr) }

@@ -94,15 +94,11 @@ func (c *call) transferSet(move func(s *regset, c *call, address uint64, length 
 
 // load stores the first length bytes of the set at an address of the tracer.
 func (s *regset) load(c *call, address uint64, length int) error {
-	var few [fxsaveSize]byte
-	b := few[:]
-	if length > len(few) {
-		b = make([]byte, length)
-	}
-	if err := s.read(c.tracee, b[:length]); err != nil {
+	b := make([]byte, length)
+	if err := s.read(c.tracee, b); err != nil {
 		return err
 	}
-	return c.tracer.CopyOut(address, b[:length])
+	return c.tracer.CopyOut(address, b)
 }
 
 // store loads the set from length bytes at an address of the tracer: EOPNOTSUPP for a
@@ -111,15 +107,11 @@ func (s *regset) store(c *call, address uint64, length int) error {
 	if s.write == nil {
 		return unix.EOPNOTSUPP
 	}
-	var few [fxsaveSize]byte
-	b := few[:]
-	if length > len(few) {
-		b = make([]byte, length)
-	}
-	if err := c.tracer.CopyIn(address, b[:length]); err != nil {
+	b := make([]byte, length)
+	if err := c.tracer.CopyIn(address, b); err != nil {
 		return err
 	}
-	return s.write(c.tracee, b[:length])
+	return s.write(c.tracee, b)
 }
 
 // The layout of an XSAVE area (SDM vol. 1, 13.4). Offsets in bytes.

@@ -35,9 +35,7 @@ func (r resumption) handle(c *call) (uint64, error) {
 		c.tracee.UpdateLevels()
 	}
 	if r.steps {
-		if err := enableStep(c.tracee, r.kind); err != nil {
-			return 0, err
-		}
+		enableStep(c.tracee, r.kind)
 	} else {
 		disableStep(c.tracee)
 	}

@@ -61,15 +61,14 @@ const (
 )
 
 // enableStep makes a stopped tracee trap after its next step (Linux: enable_step in
-// arch/x86/kernel/step.c). It returns no error: every CPU can step.
-func enableStep(t *task.Task, kind stepKind) error {
+// arch/x86/kernel/step.c).
+func enableStep(t *task.Task, kind stepKind) {
 	f := t.Frame
 	registersOf(t).recheck(t)
 	forced := forceStep(t)
 	if block := forced && kind == stepBlock; f.BlockStep() != block {
 		f.SetBlockStep(block)
 	}
-	return nil
 }
 
 // forceStep sets TF and SINGLESTEP, and reports whether TF is set for the tracer only.

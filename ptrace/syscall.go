@@ -66,9 +66,6 @@ const (
 	endOfData  = 84
 )
 
-// auditArch is AUDIT_ARCH_X86_64 (include/uapi/linux/audit.h).
-const auditArch = 0xc000003e
-
 // getSyscallInfo stores at most addr bytes of the description of the call at data, and
 // returns the size of all of it.
 func getSyscallInfo(c *call) (uint64, error) {
@@ -83,7 +80,7 @@ func getSyscallInfo(c *call) (uint64, error) {
 // describeCall fills in info for a stopped task, and returns how many bytes are valid.
 func describeCall(info []byte, t *task.Task) (size uint64) {
 	f, put := t.Frame, binary.LittleEndian
-	put.PutUint32(info[infoArch:], auditArch)
+	put.PutUint32(info[infoArch:], unix.AUDIT_ARCH_X86_64)
 	put.PutUint64(info[infoIP:], f.RIP)
 	put.PutUint64(info[infoSP:], f.RSP)
 	op, size := callStop(t.CurrentStop())

@@ -49,7 +49,7 @@ const (
 func (s *state) filter(t *task.Task, r round) entry.Verdict {
 	f := t.Frame
 	args := *f.Args()
-	d := bpf.Data{NR: int32(f.OrigRAX), Arch: archX86_64, IP: f.RIP, Args: (*[6]uint64)(&args)}
+	d := bpf.Data{NR: int32(f.OrigRAX), Arch: unix.AUDIT_ARCH_X86_64, IP: f.RIP, Args: (*[6]uint64)(&args)}
 	verdict, match := s.chain.Load().run(&d)
 	e := event{task: t, state: s, data: &d, verdict: verdict, match: match, round: r}
 	switch actionOf(verdict) {

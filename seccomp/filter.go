@@ -3,13 +3,12 @@ package seccomp
 import (
 	"sync/atomic"
 
+	"golang.org/x/sys/unix"
+
 	"slowpath/arch/amd64"
 	"slowpath/entry"
 	"slowpath/seccomp/bpf"
 )
-
-// archX86_64 is AUDIT_ARCH_X86_64, the architecture of 64-bit calls.
-const archX86_64 = 0xc000003e
 
 // maxPath is the maximum length of a chain in instructions of eBPF (bpf.Length), where
 // each older filter counts filterPenalty more (Linux: MAX_INSNS_PER_PATH).
@@ -38,10 +37,10 @@ type filter struct {
 
 // newFilter returns a filter for a checked program, without a chain.
 func newFilter(program []bpf.Instruction) *filter {
-	f := &filter{program: bpf.Compile(program, archX86_64), instructions: program}
+	f := &filter{program: bpf.Compile(program, unix.AUDIT_ARCH_X86_64), instructions: program}
 	f.admission = entry.Admission{Flag: entry.Seccomp, Ask: f.allows}
 	for nr := range entry.Calls {
-		if verdict, ok := bpf.Constant(program, int32(nr), archX86_64); ok && actionOf(verdict) == retAllow {
+		if verdict, ok := bpf.Constant(program, int32(nr), unix.AUDIT_ARCH_X86_64); ok && actionOf(verdict) == retAllow {
 			f.admission.Admit(uint32(nr))
 		}
 	}
@@ -154,7 +153,7 @@ func (f *filter) run(d *bpf.Data) (verdict uint32, match *filter) {
 // allows reports whether every filter of the chain allows the call. It is the method
 // Ask of the admission.
 func (f *filter) allows(frame *amd64.Frame, nr uint32) bool {
-	d := bpf.Data{NR: int32(nr), Arch: archX86_64, IP: frame.RIP, Args: (*[6]uint64)(frame.Args())}
+	d := bpf.Data{NR: int32(nr), Arch: unix.AUDIT_ARCH_X86_64, IP: frame.RIP, Args: (*[6]uint64)(frame.Args())}
 	for ; f != nil; f = f.older {
 		if actionOf(f.program.Run(&d)) != retAllow {
 			return false

@@ -4,6 +4,8 @@ import (
 	"encoding/hex"
 	"strings"
 
+	"golang.org/x/sys/unix"
+
 	"slowpath/signal"
 	"slowpath/task"
 )
@@ -46,7 +48,7 @@ func logAction(t *task.Task, nr int32, s signal.Signal, verdict uint32, r reques
 	}
 	k.Logf("audit: type=%d audit(%d.%03d:%d): auid=%d uid=%d gid=%d ses=%d pid=%d comm=%s exe=%s sig=%d arch=%x syscall=%d compat=0 ip=%#x code=%#x",
 		auditSeccomp, now/1e9, now%1e9/1e6, k.NextAuditSerial(), unset, c.UID, c.GID, unset, t.TID(),
-		untrusted(t.Comm()), untrusted(path), int(s), uint32(archX86_64), nr, t.Frame.RIP, uint32(a))
+		untrusted(t.Comm()), untrusted(path), int(s), uint32(unix.AUDIT_ARCH_X86_64), nr, t.Frame.RIP, uint32(a))
 }
 
 // untrusted quotes a string that a program chose, or encodes it in hexadecimal digits

@@ -166,7 +166,7 @@ func TestActionWithHighestPrecedenceDecides(t *testing.T) {
 				f.extend(chain)
 				chain = f
 			}
-			d := bpf.Data{Arch: archX86_64, Args: new([6]uint64)}
+			d := bpf.Data{Arch: unix.AUDIT_ARCH_X86_64, Args: new([6]uint64)}
 			verdict, match := chain.run(&d)
 			if want := order[min(i, j)]; actionOf(verdict) != want || (match == nil) != (want == retAllow) {
 				t.Errorf("%#x and %#x: %#x, want %#x", first, second, verdict, want)

@@ -291,42 +291,20 @@ func raiseAmbient(c *cred.Credentials, k cred.Capability) error {
 	return nil
 }
 
-// The codes of arch_prctl(2).
+// The codes of arch_prctl(2) for CPUID. Task.SegmentBase has the others.
 const (
-	archSetGS    = 0x1001
-	archSetFS    = 0x1002
-	archGetFS    = 0x1003
-	archGetGS    = 0x1004
 	archGetCPUID = 0x1011
 	archSetCPUID = 0x1012
 )
 
 func sysArchPrctl(t *task.Task, f *amd64.Frame) (uint64, error) {
 	switch uint32(f.RDI) {
-	case archSetFS:
-		if f.RSI >= amd64.UserLimit {
-			return 0, unix.EPERM
-		}
-		f.FSBase = f.RSI
-		return 0, nil
-	case archSetGS:
-		if f.RSI >= amd64.UserLimit {
-			return 0, unix.EPERM
-		}
-		amd64.Release(f) // the CPU may still hold the old GS base
-		f.GSBase = f.RSI
-		return 0, nil
-	case archGetFS:
-		return 0, abi.CopyOut(t, f.RSI, f.FSBase)
-	case archGetGS:
-		amd64.Release(f)
-		return 0, abi.CopyOut(t, f.RSI, f.GSBase)
 	case archGetCPUID:
 		return 1, nil // CPUID does not fault
 	case archSetCPUID:
 		return 0, unix.ENODEV
 	}
-	return 0, unix.EINVAL
+	return 0, t.SegmentBase(t, uint64(uint32(f.RDI)), f.RSI)
 }
 
 func sysPersonality(t *task.Task, a *amd64.Args) (uint64, error) {

@@ -32,9 +32,6 @@ const (
 	selectBlock = 1
 )
 
-// archX86_64 is AUDIT_ARCH_X86_64.
-const archX86_64 = 0xc000003e
-
 // Config is the dispatch of a thread (PTRACE_GET_SYSCALL_USER_DISPATCH_CONFIG).
 type Config struct {
 	Mode     uint64 // Off or On
@@ -163,6 +160,6 @@ func enter(t *task.Task, c *entry.Call) entry.Verdict {
 		}
 	}
 	f.RAX = f.OrigRAX // the handler sees the registers before the call
-	t.ForceSignal(signal.SyscallInfo(signal.SYS_USER_DISPATCH, 0, f.RIP, c.NR, archX86_64))
+	t.ForceSignal(signal.SyscallInfo(signal.SYS_USER_DISPATCH, 0, f.RIP, c.NR, unix.AUDIT_ARCH_X86_64))
 	return entry.RollBack
 }
