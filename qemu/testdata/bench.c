@@ -1,14 +1,7 @@
 /* Counts the instructions of system calls: with -icount shift=0, one tick of the
  * time-stamp counter is one instruction. It has no C library, so that its first
  * instruction is the first one in user mode. */
-typedef unsigned long ulong;
-
-static inline ulong ticks(void)
-{
-	unsigned low, high;
-	__asm__ volatile("rdtsc" : "=a"(low), "=d"(high));
-	return (ulong)high << 32 | low;
-}
+#include "bench.h"
 
 static inline long call(long number, long a, long b, long c)
 {
@@ -54,11 +47,7 @@ static ulong measure(long number)
 {
 	ulong sorted[ROUNDS];
 	for (int n = 0; n < ROUNDS; n++) {
-		ulong value = round_of(number);
-		int i = n;
-		for (; i > 0 && sorted[i - 1] > value; i--)
-			sorted[i] = sorted[i - 1];
-		sorted[i] = value;
+		insert(sorted, n, round_of(number));
 	}
 	return sorted[ROUNDS / 2];
 }

@@ -14,19 +14,11 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include "bench.h"
 
 #ifndef PR_SET_SYSCALL_USER_DISPATCH
 #define PR_SET_SYSCALL_USER_DISPATCH 59
 #endif
-
-typedef unsigned long ulong;
-
-static inline ulong ticks(void)
-{
-	unsigned low, high;
-	__asm__ volatile("rdtsc" : "=a"(low), "=d"(high));
-	return (ulong)high << 32 | low;
-}
 
 enum { CALLS = 1000, SIGNALS = 100, ROUNDS = 31 };
 
@@ -47,11 +39,7 @@ static ulong median(int count, long number)
 {
 	ulong sorted[ROUNDS];
 	for (int n = 0; n < ROUNDS; n++) {
-		ulong value = round_of_calls(count, number);
-		int i = n;
-		for (; i > 0 && sorted[i - 1] > value; i--)
-			sorted[i] = sorted[i - 1];
-		sorted[i] = value;
+		insert(sorted, n, round_of_calls(count, number));
 	}
 	return sorted[ROUNDS / 2];
 }

@@ -1,5 +1,6 @@
 /* Counts the instructions of the calls by which a debugger examines a child. With
  * -icount shift=0, one tick of the time-stamp counter is one instruction. */
+#include "bench.h"
 #include "tracee.h"
 
 enum { CALLS = 200, ROUNDS = 15 };
@@ -19,13 +20,6 @@ static void call(void)
 		syscall(SYS_getppid);
 }
 
-static unsigned long ticks(void)
-{
-	unsigned low, high;
-	__asm__ volatile("rdtsc" : "=a"(low), "=d"(high));
-	return (unsigned long)high << 32 | low;
-}
-
 /* Prints the median of some rounds: others include a tick. */
 static void measure(const char *name, void (*operation)(void))
 {
@@ -35,11 +29,7 @@ static void measure(const char *name, void (*operation)(void))
 		unsigned long begin = ticks();
 		for (int i = 0; i < CALLS; i++)
 			operation();
-		unsigned long value = (ticks() - begin) / CALLS;
-		int i = n;
-		for (; i > 0 && sorted[i - 1] > value; i--)
-			sorted[i] = sorted[i - 1];
-		sorted[i] = value;
+		insert(sorted, n, (ticks() - begin) / CALLS);
 	}
 	printf("%s %lu\n", name, sorted[ROUNDS / 2]);
 	fflush(stdout);

@@ -5,17 +5,9 @@
 #include <stdio.h>
 #include <sys/syscall.h>
 #include <unistd.h>
-
-typedef unsigned long ulong;
+#include "bench.h"
 
 enum { CALLS = 100, ROUNDS = 15 };
-
-static inline ulong ticks(void)
-{
-	unsigned low, high;
-	__asm__ volatile("rdtsc" : "=a"(low), "=d"(high));
-	return (ulong)high << 32 | low;
-}
 
 static void measure(const char *name, void (*operation)(void))
 {
@@ -24,11 +16,7 @@ static void measure(const char *name, void (*operation)(void))
 		ulong start = ticks();
 		for (int c = 0; c < CALLS; c++)
 			operation();
-		ulong value = (ticks() - start) / CALLS;
-		int i = n;
-		for (; i > 0 && sorted[i - 1] > value; i--)
-			sorted[i] = sorted[i - 1];
-		sorted[i] = value;
+		insert(sorted, n, (ticks() - start) / CALLS);
 	}
 	printf("%s %lu\n", name, sorted[ROUNDS / 2]);
 }

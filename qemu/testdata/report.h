@@ -37,6 +37,21 @@
 		       result_ == -1 ? strerror(errno) : "");                  \
 	} while (0)
 
+/* Runs statements in a child, which then exits with 7, and returns its wait status. */
+#define IN_A_CHILD(...)                                                        \
+	({                                                                     \
+		int status_;                                                   \
+		fflush(stdout);                                                \
+		pid_t pid_ = MUST(fork());                                     \
+		if (pid_ == 0) {                                               \
+			__VA_ARGS__;                                           \
+			fflush(stdout);                                        \
+			_exit(7);                                              \
+		}                                                              \
+		MUST(waitpid(pid_, &status_, 0));                              \
+		status_;                                                       \
+	})
+
 /* Prints whether a condition is true. */
 #define HOLDS(condition)                                                       \
 	printf("%s: %s\n", #condition, (condition) ? "yes" : "NO")

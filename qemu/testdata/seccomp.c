@@ -31,19 +31,11 @@
 	})
 
 /* Prints how a child that runs part ends. */
-#define IN_CHILD(part)                                                             \
-	do {                                                                       \
-		int status_;                                                       \
-		fflush(stdout);                                                    \
-		pid_t pid_ = MUST(fork());                                         \
-		if (pid_ == 0) {                                                   \
-			part;                                                      \
-			fflush(stdout);                                            \
-			_exit(7);                                                  \
-		}                                                                  \
-		MUST(waitpid(pid_, &status_, 0));                                  \
-		printf("%s: %s %d\n", #part, WIFSIGNALED(status_) ? "signal" : "exit", \
-		       WIFSIGNALED(status_) ? WTERMSIG(status_) : WEXITSTATUS(status_)); \
+#define IN_CHILD(part)                                                               \
+	do {                                                                         \
+		int end_ = IN_A_CHILD(part);                                         \
+		printf("%s: %s %d\n", #part, WIFSIGNALED(end_) ? "signal" : "exit", \
+		       WIFSIGNALED(end_) ? WTERMSIG(end_) : WEXITSTATUS(end_));      \
 	} while (0)
 
 static void no_new_privileges(void) { MUST(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)); }

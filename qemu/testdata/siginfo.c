@@ -143,19 +143,7 @@ static void stacks(void)
 }
 
 /* Ends a child, and prints how. */
-#define IN_CHILD(part)                                                     \
-	do {                                                               \
-		int status_;                                               \
-		fflush(stdout);                                            \
-		pid_t pid_ = MUST(fork());                                 \
-		if (pid_ == 0) {                                           \
-			signal(SIGSEGV, SIG_DFL);                          \
-			part;                                              \
-			_exit(7);                                          \
-		}                                                          \
-		MUST(waitpid(pid_, &status_, 0));                          \
-		printf("%s: %x\n", #part, status_ & 0xff7f);               \
-	} while (0)
+#define IN_CHILD(part) printf("%s: %x\n", #part, IN_A_CHILD(signal(SIGSEGV, SIG_DFL); part) & 0xff7f)
 
 static void blocked(void)
 {
