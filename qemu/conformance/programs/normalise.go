@@ -32,6 +32,11 @@ var volatile = []struct {
 	{regexp.MustCompile(`\b(process|LWP|Process|pid|Thread|thread|PID|inferior|si_pid=|si_uid=|gettid\(\) +=|getpid\(\) +=|SID|tid) *[0-9]+\b`), "$1 PID"},
 	{regexp.MustCompile(`(Thread PID)\.[0-9]+`), "$1.N"},
 	{regexp.MustCompile(`\[pid +[0-9]+\]`), "[pid PID]"},
+	// gdb removes a leader that it finds as a zombie before the exits of the other
+	// threads, and adds it again for its own exit. When a whole process exits, on Linux
+	// too, the order in which gdb sees the exits is open (check_zombie_leaders in gdb's
+	// linux-nat.c).
+	{regexp.MustCompile(`(?m)^\[New process PID\]\n`), ""},
 	{regexp.MustCompile(`(st_ino|st_dev|st_mtime|st_ctime|st_atime|st_blksize|st_blocks)=[^,}]*`), "$1=N"},
 }
 

@@ -34,6 +34,7 @@ func TestVolatilePartsAreNormalised(t *testing.T) {
 	for _, c := range [][2]string{
 		{"mmap(NULL, 8192) = 0x7f1234567000\r\n", "mmap(NULL, 8192) = ADDR\n"},
 		{"[Inferior 1 (process 123) exited]\n\n", "[Inferior 1 (process PID) exited]\n"},
+		{"7\n[New process 123]\n[Inferior 1 (process 123) exited]\n", "7\n[Inferior 1 (process PID) exited]\n"},
 		{"==12== lost\n", "==PID== lost\n"},
 		{"[pid    12] read(0, 0x10, 3)", "[pid PID] read(0, 0x10, 3)\n"},
 		{"12:30:01.123456 open", "12:30:TIME open\n"},
