@@ -4,13 +4,15 @@ import (
 	"slowpath/ptrace"
 	"slowpath/seccomp"
 	"slowpath/task"
+	"slowpath/uprobe"
 	"slowpath/userdispatch"
 )
 
 // RegisterSubsystems adds the subsystems above package task to k. It must be called
 // right after task.New, before the first task is made.
-func RegisterSubsystems(k *task.Kernel) {
+func RegisterSubsystems(k *task.Kernel, probes *uprobe.Probes) {
 	seccomp.Register(k)
 	userdispatch.Register(k)
 	ptrace.Register(k)
+	probes.Register(k)
 }
