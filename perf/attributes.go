@@ -55,12 +55,22 @@ func copyAttributes(t *task.Task, address uint64) (*Attributes, error) {
 	if err := t.CopyIn(address, raw); err != nil {
 		return nil, err
 	}
-	if size > ownSize && len(bytes.Trim(raw[ownSize:], "\x00")) > 0 {
+	a, err := decodeAttributes(raw)
+	if err == unix.E2BIG {
 		return nil, tooBig(t, address)
 	}
+	return a, err
+}
+
+// decodeAttributes decodes the bytes of the structure, at least firstSize. Errors: E2BIG
+// for fields that the kernel does not know, EINVAL.
+func decodeAttributes(raw []byte) (*Attributes, error) {
+	if len(raw) > ownSize && len(bytes.Trim(raw[ownSize:], "\x00")) > 0 {
+		return nil, unix.E2BIG
+	}
 	a := new(Attributes)
-	copy(abi.Bytes(&a.PerfEventAttr), raw[:min(size, ownSize)])
-	a.Size = size
+	copy(abi.Bytes(&a.PerfEventAttr), raw)
+	a.Size = uint32(len(raw))
 	return a, a.check(raw)
 }
 

@@ -6,7 +6,6 @@ import (
 	"slowpath/abi"
 	"slowpath/fs"
 	"slowpath/task"
-	"slowpath/trace"
 )
 
 // request is the handler of one ioctl of an event.
@@ -20,7 +19,6 @@ var requests = map[uint32]request{
 	unix.PERF_EVENT_IOC_REFRESH:      refresh,
 	unix.PERF_EVENT_IOC_PERIOD:       setPeriod,
 	unix.PERF_EVENT_IOC_SET_OUTPUT:   setOutput,
-	unix.PERF_EVENT_IOC_SET_FILTER:   setFilter,
 	unix.PERF_EVENT_IOC_ID:           func(e *Event, c fs.Caller, at uint64) error { return abi.CopyOut(c, at, e.id) },
 	unix.PERF_EVENT_IOC_PAUSE_OUTPUT: pauseOutput,
 }
@@ -98,29 +96,6 @@ func setOutput(e *Event, caller fs.Caller, argument uint64) error {
 		return unix.EBADF
 	}
 	return e.shareRing(output)
-}
-
-// maxFilter is the most bytes of a filter (Linux: PAGE_SIZE).
-const maxFilter = 4096
-
-// setFilter sets the filter of a trace event. Errors: EINVAL, and those of
-// trace.ParseFilter.
-func setFilter(e *Event, caller fs.Caller, address uint64) error {
-	source, ok := e.source.(tracepointSource)
-	t, isTask := caller.(*task.Task)
-	if !ok || !isTask {
-		return unix.EINVAL
-	}
-	text, err := t.CopyInString(address, maxFilter)
-	if err != nil {
-		return err
-	}
-	filter, err := trace.ParseFilter(source.event, text)
-	if err != nil {
-		return err
-	}
-	e.filter.Store(filter)
-	return nil
 }
 
 // pauseOutput stops or continues writing to the ring. Error: EINVAL without one.

@@ -216,7 +216,7 @@ func (r *Ring) write(record []byte, a *Attributes, lostRecord func(n uint64) []b
 	}
 	if !r.overwrites.Load() {
 		used := r.head - r.pages.LoadUint64(pageTail)
-		if need := uint64(len(first) + len(record)); used > r.size || r.size-used < need {
+		if need := uint64(len(first) + len(record)); used > r.size || r.size-used <= need {
 			r.lost++
 			return false, false
 		}

@@ -32,8 +32,12 @@ func (r *rate) init(a *Attributes) {
 		r.period.Store(1)
 		return
 	}
-	r.period.Store(a.Sample)
-	r.left.Store(int64(a.Sample))
+	period := a.Sample
+	if a.samples(unix.PERF_SAMPLE_PERIOD) {
+		period = min(period, 1) // each hit is a sample (Linux: perf_swevent_event)
+	}
+	r.period.Store(period)
+	r.left.Store(int64(period))
 }
 
 // take counts a hit and reports whether it is sampled, and for how many hits it stands.

@@ -6,7 +6,6 @@ import (
 	"slowpath/arch/amd64"
 	"slowpath/fs"
 	"slowpath/task"
-	"slowpath/trace"
 	"slowpath/uprobe"
 )
 
@@ -30,9 +29,8 @@ const UprobeType = 7
 // openers has the source of each type. Other types do not exist: ENOENT. This machine
 // has no hardware counters.
 var openers = map[uint32]opener{
-	unix.PERF_TYPE_SOFTWARE:   openSoftware,
-	unix.PERF_TYPE_TRACEPOINT: openTracepoint,
-	UprobeType:                openUprobe,
+	unix.PERF_TYPE_SOFTWARE: openSoftware,
+	UprobeType:              openUprobe,
 }
 
 // softwareSource is an event without hits: the dummy event, which only has records of
@@ -149,52 +147,4 @@ func probeRecord(t *task.Task, addresses ...uint64) []byte {
 		p = put64(p, a)
 	}
 	return p
-}
-
-// tracepointSource is an event of package trace.
-type tracepointSource struct {
-	event *trace.Event
-	sink  *trace.Sink
-}
-
-// openTracepoint subscribes to the trace event whose id is Config. Errors: ENOENT for
-// an unknown id, EPERM without privilege (Linux: perf_trace_event_perm).
-func openTracepoint(p *Perf, t *task.Task, e *Event) (source, error) {
-	event := p.events.ByID(int(e.attr.Config))
-	if event == nil || e.attr.Config>>31 != 0 {
-		return nil, unix.ENOENT
-	}
-	if !privileged(t) && p.settings.PerfEventParanoid.Get() > -1 {
-		return nil, unix.EPERM
-	}
-	s := tracepointSource{event: event}
-	s.sink = &trace.Sink{
-		Record:     func(t trace.Task, f *amd64.Frame, record []byte) { e.traced(t.(*task.Task), f, record) },
-		Wants:      func(t trace.Task) bool { return e.countsFor(t.(*task.Task)) },
-		WantsSpace: e.wantsSpace,
-	}
-	if err := event.Subscribe(s.sink); err != nil {
-		return nil, err
-	}
-	return s, nil
-}
-
-func (s tracepointSource) stop() { s.event.Unsubscribe(s.sink) }
-
-func (s tracepointSource) refilter() { s.event.Refilter() }
-
-func (tracepointSource) reading(*Event) uint64 { return 0 }
-
-// traced handles a record of the trace event.
-func (e *Event) traced(t *task.Task, f *amd64.Frame, record []byte) {
-	if !e.countsNow(t) {
-		return
-	}
-	if filter := e.filter.Load(); filter != nil && !filter.Match(record) {
-		return
-	}
-	e.count.Add(1)
-	if e.attr.sampling() {
-		e.sampleHit(t, f, record)
-	}
 }
