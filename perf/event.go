@@ -26,7 +26,7 @@ type Event struct {
 	cpu    int // the CPU whose hits count, or -1
 	wide   bool
 	source source
-	leader *Event // itself, if the event is in no group of another one
+	leader atomic.Pointer[Event] // itself, if the event is in no group of another one
 	queue  wait.Queue
 
 	state atomic.Uint32 // of activity
@@ -161,8 +161,8 @@ func (e *Event) setEnabled(next activity) {
 // attach makes the event count for a task. Perf.mu is held.
 func (e *Event) attach(t *task.Task) {
 	e.mu.Lock()
+	defer e.mu.Unlock()
 	e.tasks[t] = cpuTime(t)
-	e.mu.Unlock()
 	e.spaces.set(t, t.MM)
 	added(&of(t).events, e)
 }
@@ -232,20 +232,24 @@ func (p *Perf) forget(e *Event) {
 	if e.wide {
 		removed(&p.wide, e)
 	}
-	e.mu.Lock()
-	e.released = true
-	tasks, siblings := e.tasks, e.siblings
-	e.tasks, e.siblings = nil, nil
-	e.mu.Unlock()
-	for t := range tasks {
+	for t := range e.markReleased() {
 		removed(&of(t).events, e)
 	}
-	for _, s := range siblings {
-		s.leader = s
+	if leader := e.leader.Load(); leader != e {
+		leader.dropSibling(e)
 	}
-	if e.leader != e {
-		e.leader.dropSibling(e)
+}
+
+// markReleased takes the tasks from a closed event, and makes its siblings leaders.
+func (e *Event) markReleased() (tasks map[*task.Task]int64) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, s := range e.siblings {
+		s.leader.Store(s)
 	}
+	tasks = e.tasks
+	e.released, e.tasks, e.siblings = true, nil, nil
+	return tasks
 }
 
 func (e *Event) dropSibling(sibling *Event) {
@@ -291,7 +295,7 @@ func (e *Event) appendRead(p []byte) []byte {
 	format := e.attr.Read_format
 	events := []*Event{e}
 	if format&unix.PERF_FORMAT_GROUP != 0 {
-		events = e.leader.group()
+		events = e.leader.Load().group()
 		p = put64(p, uint64(len(events)))
 	} else {
 		p = put64(p, e.value())

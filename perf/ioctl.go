@@ -38,7 +38,7 @@ func forGroup(do func(e *Event)) request {
 	return func(e *Event, _ fs.Caller, argument uint64) error {
 		events := []*Event{e}
 		if argument&unix.PERF_IOC_FLAG_GROUP != 0 {
-			events = e.leader.group()
+			events = e.leader.Load().group()
 		}
 		for _, o := range events {
 			do(o)

@@ -36,8 +36,11 @@ func Open(t *task.Task, r Request) (*fs.File, error) {
 	if r.Flags&unix.PERF_FLAG_PID_CGROUP != 0 {
 		return nil, unix.EINVAL // no cgroups
 	}
-	e := &Event{perf: p, attr: attr, cpu: r.CPU, wide: r.PID == -1, tasks: make(map[*task.Task]int64)}
-	e.leader = e
+	e := &Event{
+		perf: p, attr: attr, cpu: r.CPU, wide: r.PID == -1, tasks: make(map[*task.Task]int64),
+		enable: attr.Has(unix.PerfBitEnableOnExec),
+	}
+	e.leader.Store(e)
 	if err := p.check(t, e); err != nil {
 		return nil, err
 	}
@@ -111,12 +114,12 @@ func groupOf(t *task.Task, r Request, e *Event) (file *fs.File, output *Event, e
 	if r.Flags&unix.PERF_FLAG_FD_NO_GROUP != 0 {
 		return file, output, nil
 	}
-	if other.leader != other || other.cpu != e.cpu || other.wide != e.wide ||
+	if other.leader.Load() != other || other.cpu != e.cpu || other.wide != e.wide ||
 		other.attr.Bits&unix.PerfBitInherit != e.attr.Bits&unix.PerfBitInherit {
 		file.DecRef()
 		return nil, nil, unix.EINVAL
 	}
-	e.leader = other
+	e.leader.Store(other)
 	return file, output, nil
 }
 
@@ -155,14 +158,11 @@ func (p *Perf) open(t *task.Task, e *Event, target *task.Task, output *Event, fl
 func (p *Perf) join(e *Event, target *task.Task) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if e.leader != e {
-		if err := e.leader.addSibling(e, target); err != nil {
+	if leader := e.leader.Load(); leader != e {
+		if err := leader.addSibling(e, target); err != nil {
 			return err
 		}
 	}
-	e.mu.Lock()
-	e.enable = e.attr.Has(unix.PerfBitEnableOnExec)
-	e.mu.Unlock()
 	if e.wide {
 		added(&p.wide, e)
 	} else {

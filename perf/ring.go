@@ -171,12 +171,8 @@ func sameTask(a, b *Event) bool {
 		return a.wide == b.wide
 	}
 	a.mu.Lock()
-	tasks := make([]*task.Task, 0, len(a.tasks))
+	defer a.mu.Unlock()
 	for t := range a.tasks {
-		tasks = append(tasks, t)
-	}
-	a.mu.Unlock()
-	for _, t := range tasks {
 		if !b.countsFor(t) {
 			return false
 		}

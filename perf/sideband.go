@@ -242,26 +242,29 @@ func (p *Perf) exited(t *task.Task) {
 
 // leave removes a task from all of its events. Those without a task end.
 func (p *Perf) leave(t *task.Task) {
+	for _, e := range p.detachAll(t) {
+		e.end()
+	}
+}
+
+// detachAll removes a task from all of its events, and returns those without a task.
+func (p *Perf) detachAll(t *task.Task) (over []*Event) {
 	p.mu.Lock()
+	defer p.mu.Unlock()
 	of(t).left = true
-	var over []*Event
 	for _, e := range list(&of(t).events) {
 		if e.detach(t) {
 			over = append(over, e)
 		}
 	}
-	p.mu.Unlock()
-	for _, e := range over {
-		e.end()
-	}
+	return over
 }
 
 // leaveOne removes a task from one event.
 func (p *Perf) leaveOne(t *task.Task, e *Event) {
 	p.mu.Lock()
-	last := e.detach(t)
-	p.mu.Unlock()
-	if last {
+	defer p.mu.Unlock()
+	if e.detach(t) {
 		e.end()
 	}
 }
