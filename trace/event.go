@@ -46,9 +46,10 @@ type Definition struct {
 	// Enable returns an error if the event cannot be enabled. Both may be nil.
 	Enable  func() error
 	Disable func()
-	// Refilter is called after the set of users has changed, with the registry locked, for
-	// an owner that obeys Wants and WantsSpace. It may sleep. It may be nil.
-	Refilter func()
+	// Refiltered is called after the set of users or what they want has changed, with the
+	// registry locked, for an owner that obeys Wants and WantsSpace. It may sleep. It may be
+	// nil.
+	Refiltered func()
 	// Fixed is set for an event that only has a format. It cannot be enabled, and has no
 	// files enable, filter and trigger with an effect (the system ftrace of Linux).
 	Fixed bool
@@ -223,10 +224,20 @@ func (e *Event) publish() error {
 		if e.Disable != nil {
 			e.Disable()
 		}
-	case before && e.Refilter != nil:
-		e.Refilter()
+	case before && e.Refiltered != nil:
+		e.Refiltered()
 	}
 	return nil
+}
+
+// Refilter tells the owner that the answers of Wants and WantsSpace of a sink have
+// changed. It may sleep.
+func (e *Event) Refilter() {
+	e.registry.mu.Lock()
+	defer e.registry.mu.Unlock()
+	if e.Refiltered != nil && e.Enabled() {
+		e.Refiltered()
+	}
 }
 
 // enable calls Enable. The users are already visible to it, because an owner that obeys
