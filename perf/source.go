@@ -29,8 +29,9 @@ const UprobeType = 7
 // openers has the source of each type. Other types do not exist: ENOENT. This machine
 // has no hardware counters.
 var openers = map[uint32]opener{
-	unix.PERF_TYPE_SOFTWARE: openSoftware,
-	UprobeType:              openUprobe,
+	unix.PERF_TYPE_SOFTWARE:   openSoftware,
+	unix.PERF_TYPE_TRACEPOINT: openTracepoint,
+	UprobeType:                openUprobe,
 }
 
 // softwareSource is an event without hits: the dummy event, which only has records of
