@@ -17,5 +17,5 @@ func RegisterSubsystems(k *task.Kernel, mounts *fs.Mounts, probes *uprobe.Probes
 	userdispatch.Register(k)
 	ptrace.Register(k)
 	probes.Register(k)
-	perf.Register(k, mounts, probes)
+	perf.Register(k, mounts, probes, nil)
 }

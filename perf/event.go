@@ -10,6 +10,7 @@ import (
 	"slowpath/fs"
 	"slowpath/mm"
 	"slowpath/task"
+	"slowpath/trace"
 	"slowpath/wait"
 )
 
@@ -29,12 +30,13 @@ type Event struct {
 	leader atomic.Pointer[Event] // itself, if the event is in no group of another one
 	queue  wait.Queue
 
-	state atomic.Uint32 // of activity
-	count atomic.Uint64
-	limit atomic.Int64 // samples until the event is disabled; 0 for no limit (PERF_EVENT_IOC_REFRESH)
-	lost  atomic.Uint64
-	ring  atomic.Pointer[Ring]
-	rate  rate
+	state  atomic.Uint32 // of activity
+	count  atomic.Uint64
+	limit  atomic.Int64 // samples until the event is disabled; 0 for no limit (PERF_EVENT_IOC_REFRESH)
+	lost   atomic.Uint64
+	ring   atomic.Pointer[Ring]
+	filter atomic.Pointer[trace.Filter]
+	rate   rate
 
 	// mu guards the fields below. Perf.mu may be held when it is taken.
 	mu       sync.Mutex
