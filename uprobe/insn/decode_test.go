@@ -92,8 +92,8 @@ func TestSteppable(t *testing.T) {
 		"e4 01": RefusedPrivileged, "ee": RefusedPrivileged, "6c": RefusedPrivileged, "fa": RefusedPrivileged, "0f 01 18": RefusedPrivileged,
 		"0f 01 c1": RefusedPrivileged, "0f 30": RefusedPrivileged, "0f 78 c1": RefusedPrivileged, "cb": RefusedFar, "cf": RefusedFar, "48 cf": RefusedFar,
 		"ff 28": RefusedFar, "ff 18": RefusedFar, "0f 34": RefusedFar, "0f 07": RefusedFar, "8e d0": RefusedMasking,
-		"66 e8 00 00 00 00": RefusedBranchSize, "66 c3": RefusedBranchSize, "66 66 48 e8 00 00 00 00": refusalNone,
-		"66 0f 84 00 00 00 00": RefusedBranchSize, "66 ff e0": RefusedBranchSize, "c7 f8 00 00 00 00": RefusedTransaction,
+		"66 e8 00 00 00 00": RefusedBranchPrefix, "66 c3": RefusedBranchPrefix, "66 66 48 e8 00 00 00 00": refusalNone,
+		"66 0f 84 00 00 00 00": RefusedBranchPrefix, "66 ff e0": RefusedBranchPrefix, "f3 e1 00": RefusedBranchPrefix, "f3 e2 00": refusalNone, "c7 f8 00 00 00 00": RefusedTransaction,
 	} {
 		i := decode(t, text)
 		if got := i.refusal(); got != want {

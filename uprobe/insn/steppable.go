@@ -15,20 +15,21 @@ const (
 	// RefusedMasking is a load of SS. It delays the trap of a single step by an
 	// instruction.
 	RefusedMasking
-	// RefusedBranchSize is a near branch with an operand-size prefix and no REX.W. Intel
-	// ignores the prefix, AMD truncates RIP to 16 bits.
-	RefusedBranchSize
+	// RefusedBranchPrefix is a near branch with a prefix that CPUs disagree about: an
+	// operand size without REX.W, which Intel ignores and with which AMD truncates RIP
+	// to 16 bits, or REP before LOOPE and LOOPNE, which AMD takes as the condition.
+	RefusedBranchPrefix
 	// RefusedTransaction is XBEGIN. Its operand is a code address.
 	RefusedTransaction
 )
 
 var refusals = [...]string{
-	RefusedPrivileged:  "the instruction is privileged",
-	RefusedTrap:        "the instruction is a trap",
-	RefusedFar:         "the instruction is a far branch",
-	RefusedMasking:     "the instruction loads SS",
-	RefusedBranchSize:  "the instruction is a branch with an operand-size prefix",
-	RefusedTransaction: "the instruction begins a transaction",
+	RefusedPrivileged:   "the instruction is privileged",
+	RefusedTrap:         "the instruction is a trap",
+	RefusedFar:          "the instruction is a far branch",
+	RefusedMasking:      "the instruction loads SS",
+	RefusedBranchPrefix: "CPUs disagree about a prefix of the branch",
+	RefusedTransaction:  "the instruction begins a transaction",
 }
 
 // Error returns the reason in words.
@@ -49,14 +50,13 @@ func (i *Instruction) Steppable() error {
 }
 
 func (i *Instruction) refusal() Refusal {
-	branch := i.IsReturn() || i.IsCall() || i.IsJump()
 	switch {
 	case i.encoding != legacy:
 		return refusalNone
 	case i.IsFar() || i.is(map0F, 0x34, 0x34):
 		return RefusedFar
-	case branch && i.has(prefixOperandSize) && i.rex&rexW == 0:
-		return RefusedBranchSize
+	case i.ambiguousBranch():
+		return RefusedBranchPrefix
 	case i.isTransactionBegin():
 		return RefusedTransaction
 	case i.isGroup(0x8e, 2):
@@ -69,6 +69,17 @@ func (i *Instruction) refusal() Refusal {
 		return refused[i.opcodes].of(i.opcode)
 	}
 	return refusalNone
+}
+
+// ambiguousBranch reports what RefusedBranchPrefix describes.
+func (i *Instruction) ambiguousBranch() bool {
+	switch {
+	case i.is(primary, 0xe0, 0xe1) && i.has(prefixRepeat|prefixRepeatNot):
+		return true
+	case i.IsReturn(), i.IsCall(), i.IsJump():
+		return i.operandSize() == 2
+	}
+	return false
 }
 
 // opcodeSet is a set of opcodes of one map.
