@@ -123,7 +123,7 @@ func (k *kernel) run() error {
 		Wall:        k.wall,
 		Random:      k.random,
 	})
-	core.RegisterSubsystems(k.tasks, k.probes)
+	core.RegisterSubsystems(k.tasks, k.mounts, k.probes)
 	afterCollections(k.memory.CheckWatch)
 	go k.tasks.ReclaimMemory(limitHeap)
 	if err := k.mountSystemFiles(); err != nil {
