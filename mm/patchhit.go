@@ -91,6 +91,25 @@ func (as *AddressSpace) findPatch(address uint64) *Patch {
 	return p
 }
 
+// TakeBackBreakpoint restores the original byte of the breakpoint at an address, in this
+// address space only. A later change of the protection or of the patch may write it again.
+// It may sleep.
+func (as *AddressSpace) TakeBackBreakpoint(address uint64) {
+	patch := as.PatchAt(address)
+	if patch == nil {
+		return
+	}
+	as.mu.Lock()
+	defer as.flushAndUnlock()
+	v := as.areas.find(address)
+	if v == nil || v.start > address {
+		return
+	}
+	if p, patched := as.patchesAt(v, address); patched && p.list.breakpoint(patch.Offset) == patch {
+		p.takeBack(patch, privately)
+	}
+}
+
 // cacheHit adds an entry to the table of hits, if the kernel's heap has room for it.
 func (as *AddressSpace) cacheHit(h *hit) {
 	t := as.hits.Load()
