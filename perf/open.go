@@ -149,7 +149,10 @@ func (p *Perf) open(t *task.Task, e *Event, target *task.Task, output *Event, fl
 		file.DecRef()
 		return nil, err
 	}
-	e.source.refilter()
+	if err := e.source.refilter(); err != nil {
+		file.DecRef()
+		return nil, err
+	}
 	return file, nil
 }
 

@@ -13,8 +13,9 @@ import (
 type source interface {
 	// stop ends the calls of Event.hit and releases the source. It may sleep.
 	stop()
-	// refilter says that the event counts for other address spaces. It may sleep.
-	refilter()
+	// refilter says that the event counts for other address spaces. It may sleep. Error:
+	// ENOMEM if an address space does not get the breakpoint of a probe.
+	refilter() error
 	// reading returns what is added to the count when the event is read.
 	reading(e *Event) uint64
 }
@@ -53,7 +54,7 @@ func openSoftware(_ *Perf, _ *task.Task, e *Event) (source, error) {
 
 func (softwareSource) stop() {}
 
-func (softwareSource) refilter() {}
+func (softwareSource) refilter() error { return nil }
 
 func (s softwareSource) reading(e *Event) uint64 {
 	if !s.clock {
@@ -111,7 +112,7 @@ func openUprobe(p *Perf, t *task.Task, e *Event) (source, error) {
 
 func (s uprobeSource) stop() { s.probe.Remove() }
 
-func (s uprobeSource) refilter() { s.probe.Refilter() }
+func (s uprobeSource) refilter() error { return s.probe.Refilter() }
 
 func (uprobeSource) reading(*Event) uint64 { return 0 }
 

@@ -42,7 +42,7 @@ func openTracepoint(p *Perf, t *task.Task, e *Event) (source, error) {
 
 func (s tracepointSource) stop() { s.event.Unsubscribe(s.sink) }
 
-func (s tracepointSource) refilter() { s.event.Refilter() }
+func (s tracepointSource) refilter() error { s.event.Refilter(); return nil }
 
 func (tracepointSource) reading(*Event) uint64 { return 0 }
 
