@@ -78,8 +78,9 @@ func (p *Probes) siteAt(o object, offset uint64) (*site, error) {
 	if s := p.sites[at]; s != nil {
 		return s, nil
 	}
-	s, err := newSite(o, offset)
+	s, err := newSite(o, offset, p.lastID+1)
 	if err == nil {
+		p.lastID++
 		p.sites[at] = s
 	}
 	return s, err

@@ -16,11 +16,10 @@ type thread struct {
 
 	faults uint64 // task.Faults before the exception that has interrupted the step
 
-	// hitting is the site whose consumers are running, or nil. A goroutine that removes a
+	// hitting is the id of the site whose consumers are running, or 0. A goroutine that removes a
 	// probe waits until it changes. It is stored before the consumers are loaded.
-	hitting    atomic.Pointer[site]
-	ended      atomic.Uint64 // counts the ends of hits while a goroutine waits for one
-	registered bool          // in threads
+	hitting atomic.Uint64
+	ended   atomic.Uint64 // counts the ends of hits while a goroutine waits for one
 }
 
 // threadState is what the duty UPROBE must do for the task.
@@ -42,7 +41,19 @@ type threads struct {
 	waiting atomic.Int32 // goroutines in awaitHits
 }
 
-// add registers a thread before its first hit.
+// threadOf returns the state of the calling task. Before the task's first hit it makes and
+// registers it.
+func (p *Probes) threadOf(t *task.Task) *thread {
+	th, _ := t.Uprobe.(*thread)
+	if th == nil {
+		th = new(thread)
+		p.threads.add(th)
+		t.Uprobe = th
+	}
+	return th
+}
+
+// add registers a thread.
 func (l *threads) add(th *thread) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -50,14 +61,10 @@ func (l *threads) add(th *thread) {
 		l.set = make(map[*thread]struct{})
 	}
 	l.set[th] = struct{}{}
-	th.registered = true
 }
 
 // remove undoes add when the task exits.
 func (l *threads) remove(th *thread) {
-	if !th.registered {
-		return
-	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	delete(l.set, th)
@@ -71,16 +78,9 @@ func (l *threads) wake() {
 	}
 }
 
-// hitEnded is called when the consumers of a hit have run.
+// hitEnded is called when the consumers of a hit have run, if a goroutine waits for that.
 func (l *threads) hitEnded(th *thread) {
-	th.hitting.Store(nil)
-	if l.waiting.Load() != 0 {
-		th.ended.Add(1)
-		l.wakeLocked()
-	}
-}
-
-func (l *threads) wakeLocked() {
+	th.ended.Add(1)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.wake()
@@ -97,7 +97,7 @@ func (l *threads) awaitHits(probes []*Probe) {
 		l.changed = sync.NewCond(&l.mu)
 	}
 	for th, ended := range l.hits(probes) {
-		for th.hitting.Load() != nil && th.ended.Load() == ended {
+		for th.hitting.Load() != 0 && th.ended.Load() == ended {
 			l.changed.Wait()
 		}
 	}
@@ -106,16 +106,16 @@ func (l *threads) awaitHits(probes []*Probe) {
 // hits returns the threads that run consumers of a site of the probes, with the number of
 // their hits that have ended. The lock is held.
 func (l *threads) hits(probes []*Probe) map[*thread]uint64 {
-	sites := make(map[*site]bool)
+	sites := make(map[uint64]bool)
 	for _, b := range probes {
 		for _, s := range b.sites {
-			sites[s] = true
+			sites[s.id] = true
 		}
 	}
 	running := make(map[*thread]uint64)
 	for th := range l.set {
 		ended := th.ended.Load()
-		if s := th.hitting.Load(); s != nil && sites[s] {
+		if sites[th.hitting.Load()] {
 			running[th] = ended
 		}
 	}
@@ -127,18 +127,17 @@ func (p *Probes) subsystem() task.Subsystem {
 	return task.Subsystem{
 		Name: "uprobes",
 		Exit: func(t *task.Task) {
-			th := p.slot.Of(t)
-			th.endStep()
-			th.state = idle
-			p.threads.hitEnded(th)
-			p.threads.remove(th)
+			if th, _ := t.Uprobe.(*thread); th != nil {
+				th.endStep()
+				th.state = idle
+				th.hitting.Store(0)
+				p.threads.hitEnded(th)
+				p.threads.remove(th)
+			}
 		},
 	}
 }
 
 // Register adds the subsystem of the tasks of k. It must be called before the first
 // task is made.
-func (p *Probes) Register(k *task.Kernel) {
-	p.slot = task.NewSlot[thread](k)
-	k.Register(p.subsystem())
-}
+func (p *Probes) Register(k *task.Kernel) { k.Register(p.subsystem()) }

@@ -63,10 +63,10 @@ type Location struct {
 // Probes are all probes of a kernel. It is safe for concurrent use.
 type Probes struct {
 	memory *mm.Memory
-	slot   task.Slot[thread]
 
-	mu    sync.Mutex // held while probes are added or removed; it is taken before all others
-	sites map[place]*site
+	mu     sync.Mutex // held while probes are added or removed; it is taken before all others
+	sites  map[place]*site
+	lastID uint64 // of a site
 
 	threads threads
 }
