@@ -42,6 +42,12 @@ func (s *Special) StoreUint64(offset int, value uint64) {
 	atomic.StoreUint64((*uint64)(unsafe.Pointer(&s.Bytes(0)[offset])), value)
 }
 
+// LoadUint64 atomically reads a word of the first page, which a program may change at
+// any time. The offset must be a multiple of 8.
+func (s *Special) LoadUint64(offset int) uint64 {
+	return atomic.LoadUint64((*uint64)(unsafe.Pointer(&s.Bytes(0)[offset])))
+}
+
 // Pages returns the number of pages.
 func (s *Special) Pages() int { return len(s.frames) }
 

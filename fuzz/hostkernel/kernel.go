@@ -33,6 +33,8 @@ import (
 	"slowpath/task"
 	"slowpath/task/elf"
 	"slowpath/task/procview"
+	"slowpath/trace"
+	"slowpath/uprobe"
 	"slowpath/vdso"
 )
 
@@ -64,7 +66,9 @@ const cpus = 2
 
 // Kernel is a kernel that runs one program.
 type Kernel struct {
-	Tasks *task.Kernel
+	Tasks  *task.Kernel
+	Probes *uprobe.Probes
+	traces *trace.Registry
 
 	config     Config
 	machine    *machine
@@ -124,10 +128,11 @@ func New(c Config) (*Kernel, error) {
 // makeTasks creates the user loop and the kernel of package task.
 func (k *Kernel) makeTasks() (err error) {
 	k.scheduler = &sched.Scheduler{CPUs: cpus, Threads: threads{}}
-	if k.duties, err = core.NewDuties(k.scheduler); err != nil {
+	k.Probes = uprobe.New(k.memory)
+	if k.duties, err = core.NewDuties(k.scheduler, k.Probes); err != nil {
 		return err
 	}
-	if k.loop, err = core.NewLoop(k.duties, entry.NewRecorder(1, 8)); err != nil {
+	if k.loop, err = core.NewLoop(k.duties, entry.NewRecorder(1, 8), k.Probes); err != nil {
 		return err
 	}
 	k.loop.SetModel(k.enterUser)
@@ -138,14 +143,20 @@ func (k *Kernel) makeTasks() (err error) {
 		Run: k.run, Memory: k.memory, MapVDSO: k.vdso.Map, CPUs: cpus, Scheduler: k.scheduler,
 		Random: fill, Log: k.logf,
 	})
-	core.RegisterSubsystems(k.Tasks)
+	if k.traces, err = core.NewTrace(k.Tasks, func() int { return 0 }); err != nil {
+		return err
+	}
+	core.RegisterSubsystems(k.Tasks, k.mounts, k.Probes)
 	k.Tasks.StartReaper()
 	processors := func() []procfs.CPU { return make([]procfs.CPU, cpus) }
 	proc := procfs.New(procview.New(k.Tasks, procview.Config{
 		CPUs: processors, Release: "6.1", Version: "1", CallName: syscall.HandlerName,
 		Seccomp: seccomp.Status, Sysctls: seccomp.Sysctls(k.Tasks.Settings()),
 	}), procfs.Extra{Name: "slowpath"})
-	return core.MountSystemFiles(k.root, k.Tasks, proc, cpus)
+	if err := core.MountSystemFiles(k.root, k.Tasks, proc, cpus); err != nil {
+		return err
+	}
+	return core.MountTracing(k.root, k.Tasks, k.traces)
 }
 
 // fill stands for random bytes. They are the same in every run.
