@@ -214,3 +214,18 @@ func (o *Object) Code(address uint64, n int) []byte {
 	}
 	return nil
 }
+
+// Symbol returns the address of a symbol of the program's symbol table.
+func (o *Object) Symbol(name string) (address uint64, ok bool) {
+	guarded(func() error {
+		symbols, err := o.file.Symbols()
+		for i := range symbols {
+			if symbols[i].Name == name {
+				address, ok = symbols[i].Value, true
+				return nil
+			}
+		}
+		return err
+	})
+	return address, ok
+}
