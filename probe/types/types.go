@@ -220,7 +220,8 @@ func (r *Reader) read(e *dwarf.Entry, name string) *Type {
 	case Struct:
 		convention, _ := e.Val(dwarf.AttrCalling).(int64)
 		t.ByReference = convention == passByReference
-		t.recogniseHeader()
+		own, _ := e.Val(dwarf.AttrName).(string)
+		t.recogniseHeader(own)
 	}
 	return t
 }
@@ -405,8 +406,8 @@ func readBits(f *Field, e *dwarf.Entry) {
 }
 
 // recogniseHeader makes a string, a slice or an interface of a structure that has the
-// fields of one.
-func (t *Type) recogniseHeader() {
+// fields of one. own is the name of the structure itself, without typedefs.
+func (t *Type) recogniseHeader(own string) {
 	fields := t.Fields()
 	names := make([]string, len(fields))
 	for i := range fields {
@@ -430,7 +431,7 @@ func (t *Type) recogniseHeader() {
 	case "_type data":
 		t.Kind, t.Empty = Interface, true
 	default:
-		if strings.HasPrefix(t.Name, "basic_string<char,") && t.Size == 32 {
+		if strings.HasPrefix(own, "basic_string<char,") && t.Size == 32 {
 			t.Kind = String // libstdc++: the pointer and the length come first
 		}
 	}
@@ -472,10 +473,13 @@ func (r *Reader) readRuntime() {
 		}
 		address, _ := e.Val(attrGoRuntimeType).(uint64)
 		if offset, ok := e.Val(attrGoRuntimeType).(int64); ok && offset > 0 {
-			address = r.base + uint64(offset)
+			address = uint64(offset)
 		}
 		if address == 0 {
 			continue
+		}
+		if address < r.base {
+			address += r.base
 		}
 		if name, _ := e.Val(dwarf.AttrName).(string); r.runtime[address] == "" {
 			r.runtime[address] = name

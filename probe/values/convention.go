@@ -22,7 +22,7 @@ func (s *scope) byConvention(v variable) (location.Location, error) {
 		next = g.next
 	}
 	for _, p := range s.parameters(inputs) {
-		at := next(s.typeOf(p))
+		at := next(s.passed(p))
 		if p.origin.Offset != v.origin.Offset {
 			continue
 		}

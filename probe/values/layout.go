@@ -265,4 +265,3 @@ func (h *hidden) decode(d data) Call {
 	}
 	return call
 }
-

@@ -1,7 +1,6 @@
 package values
 
 import (
-
 	"slowpath/probe/location"
 	"slowpath/probe/types"
 	"slowpath/uprobe/fetch"
@@ -56,7 +55,7 @@ func (c *compiler) from(p place, s source, depth int) *node {
 	case types.Array:
 		c.array(n, p, depth)
 	case types.String:
-		c.text2(n, p)
+		c.header(n, p)
 	case types.Slice:
 		c.slice(n, p, depth)
 	case types.Interface:
@@ -123,8 +122,8 @@ func (c *compiler) array(n *node, p place, depth int) {
 	}
 }
 
-// text2 captures the characters of a string with a length.
-func (c *compiler) text2(n *node, p place) {
+// header captures the characters of a string with a length.
+func (c *compiler) header(n *node, p place) {
 	n.length = n.source.part(types.LengthOffset, eightbyte)
 	address, okAddress := p.at.Part(types.PointerOffset, eightbyte).Number()
 	length, okLength := p.at.Part(types.LengthOffset, eightbyte).Number()
@@ -204,4 +203,3 @@ func missing(reason string) *node {
 func registerSteps(r fetch.Register) []fetch.Step {
 	return []fetch.Step{{Op: fetch.LoadRegister, Register: r}}
 }
-

@@ -2,6 +2,7 @@ package values
 
 import (
 	"debug/dwarf"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"slices"
@@ -245,7 +246,7 @@ func (s *scope) atEntry() bool { return s.site.Entry && !(s.site.CopyEntry && s.
 func (s *scope) lookup(name string) (variable, error) {
 	best := -1
 	for i, v := range s.variables {
-		if v.name == name && !(s.atEntry() && v.depth > 0) && (best < 0 || v.depth >= s.variables[best].depth) {
+		if v.name == name && (best < 0 || v.depth >= s.variables[best].depth && !(s.atEntry() && s.variables[best].parameter)) {
 			best = i
 		}
 	}
@@ -301,7 +302,7 @@ func (s *scope) place(v variable) (place, error) {
 	if err == nil {
 		return place{t, at}, nil
 	}
-	if !s.atEntry() || v.depth > 0 || !v.parameter {
+	if !s.atEntry() || v.depth > 0 || !v.parameter || s.site.Unit().Language == symbols.LanguageRust {
 		return place{t, nil}, fmt.Errorf("%s of %s cannot be read: %w", v.name, s.site.Name, err)
 	}
 	at, conventionErr := s.byConvention(v)
@@ -320,6 +321,9 @@ func (s *scope) byDebugInformation(v variable) (location.Location, error) {
 	if s.atEntry() {
 		pc = s.site.Function.Address
 	}
+	if at, ok := constant(v, s.typeOf(v).Size); ok {
+		return at, nil
+	}
 	expression, err := s.expression(v.entry, pc)
 	if err != nil {
 		return nil, err
@@ -330,11 +334,31 @@ func (s *scope) byDebugInformation(v variable) (location.Location, error) {
 	return location.Evaluate(expression, s.context(pc))
 }
 
+// constant returns the value of a variable that the compiler has replaced by a constant
+// (DW_AT_const_value).
+func constant(v variable, size int64) (location.Location, bool) {
+	var b []byte
+	switch value := v.entry.Val(dwarf.AttrConstValue).(type) {
+	case int64:
+		b = binary.LittleEndian.AppendUint64(nil, uint64(value))
+	case uint64:
+		b = binary.LittleEndian.AppendUint64(nil, value)
+	case []byte:
+		b = value
+	default:
+		return nil, false
+	}
+	if int64(len(b)) < size {
+		return nil, false
+	}
+	return location.Location{{Kind: location.Constant, Bytes: b}}, true
+}
+
 // expression returns the location expression of a variable for an address.
 func (s *scope) expression(e *dwarf.Entry, pc uint64) ([]byte, error) {
 	field := e.AttrField(dwarf.AttrLocation)
 	if field == nil {
-		return nil, s.constantOr(location.ErrMissing)
+		return nil, location.ErrMissing
 	}
 	switch value := field.Val.(type) {
 	case []byte:
@@ -351,20 +375,70 @@ func (s *scope) expression(e *dwarf.Entry, pc uint64) ([]byte, error) {
 	return nil, location.ErrMissing
 }
 
-func (s *scope) constantOr(err error) error { return err }
+// slot is an expression that consists of an offset from the frame base, and perhaps a
+// dereference.
+type slot struct {
+	offset int64
+	// address is true if the slot has the address of the variable: the caller passes a
+	// class of C++ by its address.
+	address bool
+}
+
+// slotOf returns the slot that an expression describes. It reports false for another
+// expression.
+func slotOf(expression []byte) (slot, bool) {
+	const fbreg, deref = 0x91, 0x06
+	if len(expression) < 2 || expression[0] != fbreg {
+		return slot{}, false
+	}
+	var s slot
+	shift := 0
+	for i, b := range expression[1:] {
+		if shift < 64 {
+			s.offset |= int64(b&0x7f) << shift
+		}
+		shift += 7
+		if b&0x80 != 0 {
+			continue
+		}
+		if shift < 64 && b&0x40 != 0 {
+			s.offset |= -1 << shift
+		}
+		rest := expression[i+2:]
+		s.address = len(rest) == 1 && rest[0] == deref
+		return s, len(rest) == 0 || s.address
+	}
+	return slot{}, false
+}
 
 // callerFrame reports whether an expression is right at the entry of a function. An offset
 // from the frame base is right there only for what the caller has pushed: with the CFA as
 // the base and a positive offset. GCC describes optimised code by lists, so a single
 // expression with a negative offset is a slot that the prologue fills.
 func (s *scope) callerFrame(expression []byte) bool {
-	const fbreg, callFrameCFA, negative = 0x91, 0x9c, 0x40
-	if len(expression) < 2 || expression[0] != fbreg {
+	const callFrameCFA = 0x9c
+	at, ok := slotOf(expression)
+	if !ok {
 		return true
 	}
 	base, _ := s.frameBase()
-	last := expression[len(expression)-1]
-	return len(base) == 1 && base[0] == callFrameCFA && last&negative == 0
+	return len(base) == 1 && base[0] == callFrameCFA && at.offset >= 0
+}
+
+// passed returns the type of a parameter as the caller passes it: GCC says only in the
+// location of a parameter of unoptimised code that its class is passed by its address.
+func (s *scope) passed(v variable) *types.Type {
+	t := s.typeOf(v)
+	expression, err := s.expression(v.entry, s.site.Function.Address)
+	if err != nil || t.ByReference {
+		return t
+	}
+	if at, ok := slotOf(expression); ok && at.address {
+		byAddress := *t
+		byAddress.ByReference = true
+		return &byAddress
+	}
+	return t
 }
 
 // frameBase returns DW_AT_frame_base of the function.
