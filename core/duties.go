@@ -5,6 +5,7 @@ package core
 
 import (
 	"fmt"
+	"slices"
 
 	"slowpath/arch/amd64"
 	"slowpath/entry"
@@ -13,12 +14,13 @@ import (
 	"slowpath/seccomp"
 	"slowpath/syscall"
 	"slowpath/task"
+	"slowpath/uprobe"
 	"slowpath/userdispatch"
 )
 
 // NewDuties joins the rows of entry.Duties with their handlers. The error names a
 // row without a handler, or a handler without a row.
-func NewDuties(s *sched.Scheduler) (*entry.Table[*task.Task], error) {
+func NewDuties(s *sched.Scheduler, probes *uprobe.Probes) (*entry.Table[*task.Task], error) {
 	handlers := []entry.Handlers[*task.Task]{
 		sched.Handlers[*task.Task](s),
 		task.SignalHandlers(),
@@ -27,6 +29,7 @@ func NewDuties(s *sched.Scheduler) (*entry.Table[*task.Task], error) {
 		task.MachineCheckHandlers(),
 		seccomp.Handlers(),
 		userdispatch.Handlers(),
+		probes.Handlers(),
 		{Flag: entry.UserReturnNotify, Last: amd64.LoadControls},
 		{Flag: entry.RecordExits, Entry: func(t *task.Task, _ *entry.Call) entry.Verdict {
 			t.Visit.Kept = true
@@ -39,8 +42,9 @@ func NewDuties(s *sched.Scheduler) (*entry.Table[*task.Task], error) {
 
 // NewLoop returns the user loop over the table of duties, the table of system
 // calls and the owners of exceptions.
-func NewLoop(duties *entry.Table[*task.Task], visits *entry.Recorder) (*entry.Loop[*task.Task], error) {
-	exceptions, err := entry.NewExceptions(append(task.ExceptionHandlers(), ptrace.ExceptionHandlers()...)...)
+func NewLoop(duties *entry.Table[*task.Task], visits *entry.Recorder, probes *uprobe.Probes) (*entry.Loop[*task.Task], error) {
+	exceptions, err := entry.NewExceptions(
+		slices.Concat(probes.ExceptionHandlers(), ptrace.ExceptionHandlers(), task.ExceptionHandlers())...)
 	if err != nil {
 		return nil, err
 	}
@@ -56,7 +60,7 @@ func unraised() []entry.Handlers[*task.Task] {
 	var handlers []entry.Handlers[*task.Task]
 	for _, d := range entry.Duties() {
 		switch d.Flag {
-		case entry.SyscallTracepoint, entry.SyscallAudit, entry.NoHZ, entry.Uprobe:
+		case entry.SyscallTracepoint, entry.SyscallAudit, entry.NoHZ:
 			handlers = append(handlers, reportUnraised(d))
 		}
 	}

@@ -1,16 +1,21 @@
 package core
 
 import (
+	"slowpath/fs"
+	"slowpath/perf"
 	"slowpath/ptrace"
 	"slowpath/seccomp"
 	"slowpath/task"
+	"slowpath/uprobe"
 	"slowpath/userdispatch"
 )
 
 // RegisterSubsystems adds the subsystems above package task to k. It must be called
 // right after task.New, before the first task is made.
-func RegisterSubsystems(k *task.Kernel) {
+func RegisterSubsystems(k *task.Kernel, mounts *fs.Mounts, probes *uprobe.Probes) {
 	seccomp.Register(k)
 	userdispatch.Register(k)
 	ptrace.Register(k)
+	probes.Register(k)
+	perf.Register(k, mounts, probes, nil)
 }

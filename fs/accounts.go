@@ -11,6 +11,7 @@ const (
 	PipePages     Resource = iota // capacity of pipes, in pages (pipe(7), pipe-user-pages-soft)
 	EpollWatches                  // interests (epoll(7), max_user_watches)
 	FilesInFlight                 // descriptors sent and not received yet (unix(7), ETOOMANYREFS)
+	PerfPages                     // pages of the buffers of perf events (perf_event_open(2), perf_event_mlock_kb)
 	resources
 )
 

@@ -56,6 +56,20 @@ type Opener interface {
 	Opened() error
 }
 
+// SizedMapping is implemented by operations whose object for mmap(2) depends on the
+// mapping: the buffer of a perf event.
+type SizedMapping interface {
+	// MappingOf returns the object. Errors: those of mmap(2).
+	MappingOf(caller Caller, m MappingShape) (mm.Mappable, error)
+}
+
+// MappingShape describes a mapping that a program asks for. Length and Offset are in
+// bytes.
+type MappingShape struct {
+	Length, Offset   uint64
+	Shared, Writable bool
+}
+
 // Stream is implemented by operations whose blocking write(2) continues until
 // all bytes are written: pipes, terminals, stream sockets.
 type Stream interface{ FillsWrites() }

@@ -191,8 +191,8 @@ func (f *File) Allocate(mode uint32, offset, length int64, stopped func() bool) 
 }
 
 // Mappable returns the object that mmap(2) maps, or nil for anonymous memory
-// (/dev/zero). sharedWrite is set for a shared mapping that is writable. Errors: EACCES if f is not open for reading,
-// or not for writing with sharedWrite; EBADF; ENODEV.
+// (/dev/zero). sharedWrite is set for a shared mapping that is writable. Errors: EACCES
+// if f is not open for reading, or not for writing with sharedWrite; EBADF; ENODEV.
 func (f *File) Mappable(sharedWrite bool) (mm.Mappable, error) {
 	if f.PathOnly() {
 		return nil, unix.EBADF
@@ -201,6 +201,15 @@ func (f *File) Mappable(sharedWrite bool) (mm.Mappable, error) {
 		return nil, unix.EACCES
 	}
 	return f.operations.Mappable()
+}
+
+// MappableFor is Mappable for a mapping of the caller, which may be one of a
+// SizedMapping.
+func (f *File) MappableFor(caller Caller, m MappingShape) (mm.Mappable, error) {
+	if sized, ok := f.operations.(SizedMapping); ok {
+		return sized.MappingOf(caller, m)
+	}
+	return f.Mappable(m.Shared && m.Writable)
 }
 
 // Sync is fsync(2) and fdatasync(2). Errors: EBADF for a file opened with

@@ -7,6 +7,7 @@ import (
 	"slowpath/arch/amd64"
 	"slowpath/cred"
 	"slowpath/mm"
+	"slowpath/perf"
 	"slowpath/signal"
 	"slowpath/task"
 )
@@ -24,32 +25,34 @@ var attributeCalls = []Row{
 // prctlOptions has the handler of each supported option of prctl(2), by the
 // option's number.
 var prctlOptions = [...]Handler{
-	unix.PR_SET_PDEATHSIG:       prSetPdeathsig,
-	unix.PR_GET_PDEATHSIG:       prGetPdeathsig,
-	unix.PR_GET_DUMPABLE:        prGetDumpable,
-	unix.PR_SET_DUMPABLE:        prSetDumpable,
-	unix.PR_GET_KEEPCAPS:        prGetKeepcaps,
-	unix.PR_SET_KEEPCAPS:        prSetKeepcaps,
-	unix.PR_SET_NAME:            prSetName,
-	unix.PR_GET_NAME:            prGetName,
-	unix.PR_GET_SECCOMP:         prGetSeccomp,
-	unix.PR_SET_SECCOMP:         prSetSeccomp,
-	unix.PR_CAPBSET_READ:        prCapbsetRead,
-	unix.PR_CAPBSET_DROP:        prCapbsetDrop,
-	unix.PR_GET_TSC:             prGetTSC,
-	unix.PR_SET_TSC:             prSetTSC,
-	unix.PR_GET_SECUREBITS:      prGetSecurebits,
-	unix.PR_SET_SECUREBITS:      prSetSecurebits,
-	unix.PR_SET_MM:              prSetMM,
-	unix.PR_SET_TIMERSLACK:      prSetTimerslack,
-	unix.PR_GET_TIMERSLACK:      prGetTimerslack,
-	unix.PR_SET_CHILD_SUBREAPER: prSetSubreaper,
-	unix.PR_GET_CHILD_SUBREAPER: prGetSubreaper,
-	unix.PR_SET_NO_NEW_PRIVS:    prSetNoNewPrivs,
-	unix.PR_GET_NO_NEW_PRIVS:    prGetNoNewPrivs,
-	unix.PR_GET_TID_ADDRESS:     prGetTIDAddress,
-	unix.PR_GET_THP_DISABLE:     prGetTHPDisable,
-	unix.PR_CAP_AMBIENT:         prCapAmbient,
+	unix.PR_SET_PDEATHSIG:            prSetPdeathsig,
+	unix.PR_GET_PDEATHSIG:            prGetPdeathsig,
+	unix.PR_GET_DUMPABLE:             prGetDumpable,
+	unix.PR_SET_DUMPABLE:             prSetDumpable,
+	unix.PR_GET_KEEPCAPS:             prGetKeepcaps,
+	unix.PR_SET_KEEPCAPS:             prSetKeepcaps,
+	unix.PR_SET_NAME:                 prSetName,
+	unix.PR_TASK_PERF_EVENTS_ENABLE:  func(t *task.Task, _ *amd64.Args) (uint64, error) { perf.SetEnabledFor(t, true); return 0, nil },
+	unix.PR_TASK_PERF_EVENTS_DISABLE: func(t *task.Task, _ *amd64.Args) (uint64, error) { perf.SetEnabledFor(t, false); return 0, nil },
+	unix.PR_GET_NAME:                 prGetName,
+	unix.PR_GET_SECCOMP:              prGetSeccomp,
+	unix.PR_SET_SECCOMP:              prSetSeccomp,
+	unix.PR_CAPBSET_READ:             prCapbsetRead,
+	unix.PR_CAPBSET_DROP:             prCapbsetDrop,
+	unix.PR_GET_TSC:                  prGetTSC,
+	unix.PR_SET_TSC:                  prSetTSC,
+	unix.PR_GET_SECUREBITS:           prGetSecurebits,
+	unix.PR_SET_SECUREBITS:           prSetSecurebits,
+	unix.PR_SET_MM:                   prSetMM,
+	unix.PR_SET_TIMERSLACK:           prSetTimerslack,
+	unix.PR_GET_TIMERSLACK:           prGetTimerslack,
+	unix.PR_SET_CHILD_SUBREAPER:      prSetSubreaper,
+	unix.PR_GET_CHILD_SUBREAPER:      prGetSubreaper,
+	unix.PR_SET_NO_NEW_PRIVS:         prSetNoNewPrivs,
+	unix.PR_GET_NO_NEW_PRIVS:         prGetNoNewPrivs,
+	unix.PR_GET_TID_ADDRESS:          prGetTIDAddress,
+	unix.PR_GET_THP_DISABLE:          prGetTHPDisable,
+	unix.PR_CAP_AMBIENT:              prCapAmbient,
 
 	unix.PR_SET_SYSCALL_USER_DISPATCH: prSetSyscallUserDispatch,
 }
@@ -132,6 +135,7 @@ func prSetName(t *task.Task, a *amd64.Args) (uint64, error) {
 		return 0, err
 	}
 	t.SetComm(name)
+	perf.Renamed(t)
 	return 0, nil
 }
 

@@ -8,7 +8,7 @@ import (
 
 // fileCalls are the calls on files. Each list belongs to the source files that
 // have its handlers.
-var fileCalls = slices.Concat(openCalls, ioCalls, statCalls, nameCalls, changeCalls, controlCalls, copyCalls, pollCalls, specialCalls, epollCalls, timerfdCalls, socketCalls, xattrCalls)
+var fileCalls = slices.Concat(openCalls, ioCalls, statCalls, nameCalls, changeCalls, controlCalls, copyCalls, pollCalls, specialCalls, epollCalls, timerfdCalls, perfCalls, socketCalls, xattrCalls)
 
 var openCalls = []Row{
 	{Number: unix.SYS_OPEN, Name: "open", Arguments: args(Path, Hex, Mode), Handler: sysOpen},

@@ -8,6 +8,7 @@ import (
 	"slowpath/fs"
 	"slowpath/fs/tmpfs"
 	"slowpath/mm"
+	"slowpath/perf"
 	"slowpath/task"
 )
 
@@ -75,7 +76,7 @@ func sysMmap(t *task.Task, a *amd64.Args) (uint64, error) {
 		return 0, err
 	}
 	defer file.DecRef()
-	release, err := fileMapping(&r, file)
+	release, err := fileMapping(t, &r, file)
 	if err != nil {
 		return 0, err
 	}
@@ -83,6 +84,9 @@ func sysMmap(t *task.Task, a *amd64.Args) (uint64, error) {
 	address, err := memory(t).Mmap(r)
 	if err == nil && !file.Path().Statistics().ReadOnly {
 		file.Inode().Base().Accessed() // mmap(2), "Timestamps changes for file-backed mappings"
+	}
+	if err == nil {
+		perf.Mapped(t, address)
 	}
 	return address, err
 }
@@ -110,7 +114,7 @@ const knownMapFlags = unix.MAP_SHARED | unix.MAP_PRIVATE | unix.MAP_FIXED | unix
 // fileMapping adds the file, the object and the maximum protection to a
 // request. The caller calls release after Mmap. Errors: EACCES, EINVAL, ENODEV,
 // EOPNOTSUPP; EPERM for a seal and for executable memory from a noexec mount.
-func fileMapping(r *mm.MapRequest, file *fs.File) (release func(), err error) {
+func fileMapping(t *task.Task, r *mm.MapRequest, file *fs.File) (release func(), err error) {
 	if r.Length == 0 || r.Flags&unix.MAP_HUGETLB != 0 {
 		return nil, unix.EINVAL
 	}
@@ -125,7 +129,9 @@ func fileMapping(r *mm.MapRequest, file *fs.File) (release func(), err error) {
 		return nil, unix.EINVAL
 	}
 	r.File = file
-	if r.Object, err = file.Mappable(shared && r.Prot&mm.ProtWrite != 0); err != nil {
+	if r.Object, err = file.MappableFor(t, fs.MappingShape{
+		Length: r.Length, Offset: r.Offset, Shared: shared, Writable: r.Prot&mm.ProtWrite != 0,
+	}); err != nil {
 		return nil, err
 	}
 	release = func() {}

@@ -13,6 +13,8 @@ const (
 	MaxThreads = 0x3fffffff
 	// maxCorePattern is the greatest length of core_pattern (CORENAME_MAX_SIZE).
 	maxCorePattern = 127
+	// maxCallChain is the greatest perf_event_max_stack.
+	maxCallChain = 640 * 1024
 	// taintBits is the number of TAINT_ bits in Linux 6.1.
 	taintBits = 19
 	// maxNrOpen is the greatest nr_open: the descriptors of a table fit into an
@@ -35,6 +37,11 @@ func (s *Settings) Rows() []Row {
 		Setting("kernel/randomize_va_space", &s.RandomizeVASpace, math.MinInt32, maxInt),
 		Setting("kernel/threads-max", &s.ThreadsMax, 1, MaxThreads),
 		{Name: "kernel/dmesg_restrict", Mode: 0o644, Capability: capSysAdmin, Value: number(&s.DMesgRestrict, 0, 1)},
+		Setting("kernel/perf_event_paranoid", &s.PerfEventParanoid, math.MinInt32, maxInt),
+		Setting("kernel/perf_event_mlock_kb", &s.PerfEventMlockKB, math.MinInt32, maxInt),
+		Setting("kernel/perf_event_max_sample_rate", &s.PerfEventMaxSampleRate, 1, maxInt),
+		Setting("kernel/perf_event_max_stack", &s.PerfEventMaxStack, 0, maxCallChain),
+		Setting("kernel/perf_event_max_contexts_per_stack", &s.PerfEventMaxContexts, 0, 1000),
 		Setting("kernel/overflowuid", &s.KernelOverflowUID, 0, math.MaxUint16),
 		Setting("kernel/overflowgid", &s.KernelOverflowGID, 0, math.MaxUint16),
 		{Name: "kernel/sched_rr_timeslice_ms", Mode: 0o644, Value: s.timeslice()},

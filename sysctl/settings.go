@@ -45,6 +45,12 @@ type Settings struct {
 	SchedRTRuntimeUS   Int // microseconds; -1 for no limit
 	DMesgRestrict      Int
 	SeccompLogged      Int // a bit for each action of package seccomp
+	// perf_event_open(2)
+	PerfEventParanoid      Int // what programs without CAP_PERFMON may measure
+	PerfEventMlockKB       Int // KiB of buffers of one user, for each CPU
+	PerfEventMaxSampleRate Int // samples in a second
+	PerfEventMaxStack      Int // frames of a call chain
+	PerfEventMaxContexts   Int // contexts of a call chain
 	// The ids for calls with ids of 16 bits, which do not exist here.
 	KernelOverflowUID, KernelOverflowGID Int
 
@@ -91,6 +97,8 @@ func Defaults() *Settings {
 		{&s.FileMax, 8192}, {&s.NrOpen, 1 << 20},
 		{&s.PipeMaxSize, 1 << 20}, {&s.PipeUserPagesSoft, 16384}, {&s.MountMax, 100000},
 		{&s.OvercommitRatio, 50}, {&s.MaxMapCount, 65530}, {&s.MmapMinAddr, 65536},
+		{&s.PerfEventParanoid, 2}, {&s.PerfEventMlockKB, 516}, {&s.PerfEventMaxSampleRate, 100000},
+		{&s.PerfEventMaxStack, 127}, {&s.PerfEventMaxContexts, 8},
 		{&s.MinFreeKBytes, 1024}, {&s.SoMaxConn, 4096},
 	} {
 		d.setting.Set(d.value)

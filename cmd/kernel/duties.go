@@ -6,6 +6,7 @@ import (
 	"slowpath/entry"
 	"slowpath/sched"
 	"slowpath/task"
+	"slowpath/uprobe"
 )
 
 // duties is the table of duties. It is a package variable because EnterUser's last
@@ -14,8 +15,8 @@ import (
 var duties *entry.Table[*task.Task]
 
 // makeDuties creates the table and makes its last test that of EnterUser.
-func makeDuties(s *sched.Scheduler) error {
-	table, err := core.NewDuties(s)
+func makeDuties(s *sched.Scheduler, probes *uprobe.Probes) error {
+	table, err := core.NewDuties(s, probes)
 	if err != nil {
 		return err
 	}

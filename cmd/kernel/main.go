@@ -27,6 +27,7 @@ import (
 	"slowpath/sched"
 	"slowpath/sysctl"
 	"slowpath/task"
+	"slowpath/uprobe"
 	"slowpath/vdso"
 )
 
@@ -65,6 +66,7 @@ type kernel struct {
 	mounts   *fs.Mounts
 	root     fs.KernelCaller
 	tasks    *task.Kernel
+	probes   *uprobe.Probes
 	spool    *hostfile.Spool // the programs' output to the host
 	link     *link
 	// idle is the greatest idle time that processors has returned, in nanoseconds.
@@ -91,14 +93,15 @@ func (k *kernel) run() error {
 	if err := k.startCPUTime(scheduler); err != nil {
 		return err
 	}
-	if err := makeDuties(scheduler); err != nil {
+	k.probes = uprobe.New(k.memory)
+	if err := makeDuties(scheduler, k.probes); err != nil {
 		return err
 	}
 	shared, err := k.newVDSO()
 	if err != nil {
 		return err
 	}
-	loop, err := core.NewLoop(duties, k.visits)
+	loop, err := core.NewLoop(duties, k.visits, k.probes)
 	if err != nil {
 		return err
 	}
@@ -120,7 +123,7 @@ func (k *kernel) run() error {
 		Wall:        k.wall,
 		Random:      k.random,
 	})
-	core.RegisterSubsystems(k.tasks)
+	core.RegisterSubsystems(k.tasks, k.mounts, k.probes)
 	afterCollections(k.memory.CheckWatch)
 	go k.tasks.ReclaimMemory(limitHeap)
 	if err := k.mountSystemFiles(); err != nil {

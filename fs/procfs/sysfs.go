@@ -2,6 +2,7 @@ package procfs
 
 import (
 	"fmt"
+	"strconv"
 
 	"golang.org/x/sys/unix"
 
@@ -25,12 +26,38 @@ func NewSysfs(cpus int) *Sysfs {
 	}
 	s.root = s.fixed(fs.NewNode{Mode: unix.S_IFDIR | 0o555}, []entry{
 		s.directoryEntry("devices", s.directoryEntry("system", s.directoryEntry("cpu", cpuEntries...))),
+		s.directoryEntry("bus", s.directoryEntry("event_source", s.directoryEntry("devices",
+			s.performanceUnit("software", 1),
+			s.performanceUnit("tracepoint", 2),
+			s.performanceUnit("uprobe", 7,
+				constantFile{"retprobe", "config:0"}, constantFile{"ref_ctr_offset", "config:32-63"}),
+		))),
 		s.directoryEntry("fs"),
 		s.directoryEntry("kernel",
 			s.directoryEntry("mm", s.directoryEntry("transparent_hugepage",
 				constant("enabled", "always madvise [never]"), constant("hpage_pmd_size", "0")))),
 	})
 	return s
+}
+
+// constantFile is a file with a constant text.
+type constantFile struct{ name, text string }
+
+// performanceUnit returns the directory of a kind of events for perf_event_open(2): the
+// number for the field type, and the meaning of the bits of the other fields.
+func (s *Sysfs) performanceUnit(name string, number int, format ...constantFile) entry {
+	constant := func(c constantFile) entry {
+		return s.textEntry(c.name, func() ([]byte, error) { return []byte(c.text + "\n"), nil })
+	}
+	entries := []entry{constant(constantFile{"type", strconv.Itoa(number)}), constant(constantFile{"perf_event_mux_interval_ms", "4"})}
+	var formats []entry
+	for _, f := range format {
+		formats = append(formats, constant(f))
+	}
+	if len(formats) > 0 {
+		entries = append(entries, s.directoryEntry("format", formats...))
+	}
+	return s.directoryEntry(name, entries...)
 }
 
 // Type implements fs.Filesystem.

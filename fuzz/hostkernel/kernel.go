@@ -33,6 +33,7 @@ import (
 	"slowpath/task"
 	"slowpath/task/elf"
 	"slowpath/task/procview"
+	"slowpath/uprobe"
 	"slowpath/vdso"
 )
 
@@ -64,7 +65,8 @@ const cpus = 2
 
 // Kernel is a kernel that runs one program.
 type Kernel struct {
-	Tasks *task.Kernel
+	Tasks  *task.Kernel
+	Probes *uprobe.Probes
 
 	config     Config
 	machine    *machine
@@ -124,10 +126,11 @@ func New(c Config) (*Kernel, error) {
 // makeTasks creates the user loop and the kernel of package task.
 func (k *Kernel) makeTasks() (err error) {
 	k.scheduler = &sched.Scheduler{CPUs: cpus, Threads: threads{}}
-	if k.duties, err = core.NewDuties(k.scheduler); err != nil {
+	k.Probes = uprobe.New(k.memory)
+	if k.duties, err = core.NewDuties(k.scheduler, k.Probes); err != nil {
 		return err
 	}
-	if k.loop, err = core.NewLoop(k.duties, entry.NewRecorder(1, 8)); err != nil {
+	if k.loop, err = core.NewLoop(k.duties, entry.NewRecorder(1, 8), k.Probes); err != nil {
 		return err
 	}
 	k.loop.SetModel(k.enterUser)
@@ -138,7 +141,7 @@ func (k *Kernel) makeTasks() (err error) {
 		Run: k.run, Memory: k.memory, MapVDSO: k.vdso.Map, CPUs: cpus, Scheduler: k.scheduler,
 		Random: fill, Log: k.logf,
 	})
-	core.RegisterSubsystems(k.Tasks)
+	core.RegisterSubsystems(k.Tasks, k.mounts, k.Probes)
 	k.Tasks.StartReaper()
 	processors := func() []procfs.CPU { return make([]procfs.CPU, cpus) }
 	proc := procfs.New(procview.New(k.Tasks, procview.Config{

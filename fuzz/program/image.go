@@ -59,6 +59,7 @@ const (
 	maskAndSize
 	identities    // gid_t[]
 	filterProgram // struct sock_fprog
+	perfEvent     // struct perf_event_attr
 	notification  // struct seccomp_notif and its relatives
 
 	areas
@@ -147,6 +148,7 @@ func newLayout() *layout {
 	l.add(pathName, append(bytes.Repeat([]byte{'m'}, longest+1), 0))
 	l.addTimes()
 	l.addFilters()
+	l.addPerfEvents()
 	l.addSignals()
 	l.addFiles()
 	l.addSockets()
@@ -288,6 +290,32 @@ func (l *layout) addFilters() {
 		l.add(notification, quads(first+id, 1|1<<32, 9)) // ADDFD, SETFD
 		l.add(notification, quads(first+id, 2|1<<32, 0)) // ADDFD, SEND
 		l.add(notification, quads(first+id, 0, 1<<32))   // CONTINUE
+	}
+}
+
+// addPerfEvents adds the attributes of perf events: the dummy event and the clocks, with
+// all records of tasks and all fields that samples can have, and probes on a program.
+func (l *layout) addPerfEvents() {
+	const (
+		size      = 128 << 32
+		dummy     = 9
+		uprobe    = 7
+		tasks     = unix.PerfBitMmap | unix.PerfBitMmap2 | unix.PerfBitMmapData | unix.PerfBitComm | unix.PerfBitTask | unix.PerfBitSampleIDAll
+		noKernel  = unix.PerfBitExcludeKernel
+		tidAndID  = unix.PERF_SAMPLE_TID | unix.PERF_SAMPLE_TIME | unix.PERF_SAMPLE_CPU | unix.PERF_SAMPLE_IDENTIFIER
+		everyRead = unix.PERF_FORMAT_GROUP | unix.PERF_FORMAT_ID | unix.PERF_FORMAT_LOST | unix.PERF_FORMAT_TOTAL_TIME_ENABLED | unix.PERF_FORMAT_TOTAL_TIME_RUNNING
+	)
+	executable := l.add(anyBytes, append([]byte(Executable), 0))
+	for _, a := range [][]uint64{
+		{unix.PERF_TYPE_SOFTWARE | size, dummy, 0, tidAndID, 0, tasks | noKernel},
+		{unix.PERF_TYPE_SOFTWARE | size, dummy, 0, tidAndID, 0, tasks | noKernel | unix.PerfBitInherit},
+		{unix.PERF_TYPE_SOFTWARE | size, 1, 0, 0, everyRead, noKernel | unix.PerfBitEnableOnExec | unix.PerfBitDisabled},
+		{unix.PERF_TYPE_SOFTWARE | size, 0, 0, 0, 0, noKernel | unix.PerfBitInherit},
+		{uprobe | size, 0, 1, 0xffffff &^ (unix.PERF_SAMPLE_BRANCH_STACK | unix.PERF_SAMPLE_AUX | unix.PERF_SAMPLE_CGROUP), 0, noKernel, 1, executable, 0x100, 0, 0xff, 64},
+		{uprobe | size, 1, 0, 0, 0, noKernel | unix.PerfBitInherit, 1, executable, 0x78},
+		{99 | size}, {unix.PERF_TYPE_TRACEPOINT | size, 300, 1, 0x40f}, {8 << 32},
+	} {
+		l.add(perfEvent, append(quads(a...), make([]byte, 128-8*len(a))...))
 	}
 }
 

@@ -51,6 +51,7 @@ var groups = [][]int{
 	{unix.SYS_SETRESUID, unix.SYS_SETGROUPS, unix.SYS_CAPSET, unix.SYS_PRLIMIT64, unix.SYS_PRCTL, unix.SYS_OPEN, unix.SYS_EXECVE, unix.SYS_KILL, unix.SYS_FORK, unix.SYS_CHMOD, unix.SYS_CHOWN},
 	{unix.SYS_PROCESS_VM_READV, unix.SYS_PROCESS_VM_WRITEV, unix.SYS_MMAP, unix.SYS_MUNMAP, unix.SYS_MPROTECT, unix.SYS_FORK, unix.SYS_CLONE, unix.SYS_OPEN, unix.SYS_PREAD64, unix.SYS_PWRITE64, unix.SYS_LSEEK, unix.SYS_EXECVE, unix.SYS_EXIT, unix.SYS_PRCTL},
 	{unix.SYS_SECCOMP, unix.SYS_SECCOMP, unix.SYS_GETPGID, unix.SYS_GETPGID, unix.SYS_IOCTL, unix.SYS_IOCTL, unix.SYS_FORK, unix.SYS_CLONE, unix.SYS_CLOSE, unix.SYS_DUP, unix.SYS_KILL, unix.SYS_POLL, unix.SYS_EXIT},
+	{unix.SYS_PERF_EVENT_OPEN, unix.SYS_PERF_EVENT_OPEN, unix.SYS_PERF_EVENT_OPEN, unix.SYS_IOCTL, unix.SYS_IOCTL, unix.SYS_MMAP, unix.SYS_MUNMAP, unix.SYS_READ, unix.SYS_CLOSE, unix.SYS_FORK, unix.SYS_CLONE, unix.SYS_EXECVE, unix.SYS_PRCTL, unix.SYS_EXIT, unix.SYS_POLL},
 	{unix.SYS_FCNTL, unix.SYS_FLOCK, unix.SYS_CLOSE, unix.SYS_OPEN, unix.SYS_DUP, unix.SYS_FORK, unix.SYS_TRUNCATE, unix.SYS_WRITE, unix.SYS_LSEEK, unix.SYS_FALLOCATE},
 }
 
@@ -165,6 +166,7 @@ var shapes = map[int][]argument{
 	unix.SYS_UTIMENSAT:          shape(directory{}, to(pathName), to(period), atFlags),
 	unix.SYS_IOCTL:              shape(fd, ioctlRequests, ioctlArgument{}),
 	unix.SYS_SECCOMP:            shape(one{1, 1, 1, 1, 0, 2, 3}, flags{1, 2, 4, 8, 16, 32}, to(filterProgram)),
+	unix.SYS_PERF_EVENT_OPEN:    shape(to(perfEvent), pid, one{^uint64(0), 0, 1, 2}, groupFD{}, flags{1, 2, 8}),
 	unix.SYS_FCNTL:              shape(memFD, fcntlCommands, fcntlArgument{}),
 	unix.SYS_FLOCK:              shape(fd, one{unix.LOCK_EX, unix.LOCK_SH, unix.LOCK_UN, unix.LOCK_EX | unix.LOCK_NB, unix.LOCK_SH | unix.LOCK_NB}),
 	unix.SYS_SENDFILE:           shape(fd, fd, to(offset), extent),
@@ -266,7 +268,7 @@ var shapes = map[int][]argument{
 	unix.SYS_GETGROUPS:          shape(one{0, 1, 100}, to(anyBytes)),
 	unix.SYS_CAPGET:             shape(to(capabilityHeader), to(anyBytes)),
 	unix.SYS_CAPSET:             shape(to(capabilityHeader), to(capabilityData)),
-	unix.SYS_PRCTL:              shape(one{1, 2, 3, 4, 7, 8, 15, 16, 21, 35, 22, 59, 23, 24, 25, 26, 27, 28, 29, 30, 36, 37, 38, 39, 40, 41, 42, 47}, one{0, 1, 2, 10, 17, DataBase}, one{0, 1}, one{0}, one{0}),
+	unix.SYS_PRCTL:              shape(one{1, 2, 3, 4, 7, 8, 15, 16, 31, 32, 21, 35, 22, 59, 23, 24, 25, 26, 27, 28, 29, 30, 36, 37, 38, 39, 40, 41, 42, 47}, one{0, 1, 2, 10, 17, DataBase}, one{0, 1}, one{0}, one{0}),
 	unix.SYS_ARCH_PRCTL:         shape(one{0x1002, 0x1003, 0x1001, 0x1004, 0x1011, 0x1012}, to(anyBytes)),
 	unix.SYS_GETRLIMIT:          shape(limits, to(anyBytes)),
 	unix.SYS_SETRLIMIT:          shape(limits, to(limit)),
@@ -293,6 +295,8 @@ var (
 		unix.F_SETLKW, unix.F_ADD_SEALS, unix.F_ADD_SEALS, unix.F_GET_SEALS, unix.F_SETPIPE_SZ, unix.F_GETPIPE_SZ, unix.F_SETOWN, unix.F_GETOWN, 36, 37, 38}
 	ioctlRequests = one{0x541b, 0x5421, unix.TCGETS, unix.TCSETS, unix.TCSETSW, unix.TIOCGWINSZ, unix.TIOCSWINSZ, unix.TIOCGPTN, unix.TIOCSPTLCK,
 		unix.TIOCSCTTY, unix.TIOCNOTTY, unix.TIOCGPGRP, unix.TIOCSPGRP, unix.TIOCSTI, unix.TIOCPKT, unix.TCFLSH, unix.TIOCOUTQ, 0x5451, unix.TIOCGSID, unix.TIOCGPTPEER,
+		unix.PERF_EVENT_IOC_ENABLE, unix.PERF_EVENT_IOC_DISABLE, unix.PERF_EVENT_IOC_RESET, unix.PERF_EVENT_IOC_REFRESH, unix.PERF_EVENT_IOC_PERIOD,
+		unix.PERF_EVENT_IOC_SET_OUTPUT, unix.PERF_EVENT_IOC_SET_OUTPUT, unix.PERF_EVENT_IOC_SET_FILTER, unix.PERF_EVENT_IOC_ID, unix.PERF_EVENT_IOC_PAUSE_OUTPUT,
 		0xc0502100, 0xc0502100, 0xc0182101, 0x40082102, 0x40182103}
 )
 
@@ -306,6 +310,16 @@ var ptraceRequests = one{
 	unix.PTRACE_PEEKTEXT, unix.PTRACE_POKETEXT, unix.PTRACE_PEEKUSR, unix.PTRACE_POKEUSR, unix.PTRACE_GETREGS, unix.PTRACE_SETREGS,
 	unix.PTRACE_GETFPREGS, unix.PTRACE_SETFPREGS, unix.PTRACE_GETREGSET, unix.PTRACE_SETREGSET, unix.PTRACE_GET_RSEQ_CONFIGURATION,
 	unix.PTRACE_SECCOMP_GET_FILTER, unix.PTRACE_SECCOMP_GET_METADATA, 0x4210, 0x4211,
+}
+
+// groupFD is the fourth argument of perf_event_open(2): no group, or a descriptor.
+type groupFD struct{}
+
+func (groupFD) decode(d *decoder) (uint64, bool) {
+	if d.byte() < 0x80 {
+		return ^uint64(0), false
+	}
+	return fd.decode(d)
 }
 
 // ptraceAddress is the third argument of ptrace(2): often 0, which PTRACE_SEIZE needs,

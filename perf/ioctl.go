@@ -1,0 +1,121 @@
+package perf
+
+import (
+	"golang.org/x/sys/unix"
+
+	"slowpath/abi"
+	"slowpath/fs"
+	"slowpath/task"
+)
+
+// request is the handler of one ioctl of an event.
+type request func(e *Event, caller fs.Caller, argument uint64) error
+
+// requests are the ioctls (perf_event_open(2), "perf_event ioctl calls").
+var requests = map[uint32]request{
+	unix.PERF_EVENT_IOC_ENABLE:       forGroup(func(e *Event) { e.setEnabled(enabled) }),
+	unix.PERF_EVENT_IOC_DISABLE:      forGroup(func(e *Event) { e.setEnabled(disabled) }),
+	unix.PERF_EVENT_IOC_RESET:        forGroup((*Event).reset),
+	unix.PERF_EVENT_IOC_REFRESH:      refresh,
+	unix.PERF_EVENT_IOC_PERIOD:       setPeriod,
+	unix.PERF_EVENT_IOC_SET_OUTPUT:   setOutput,
+	unix.PERF_EVENT_IOC_ID:           func(e *Event, c fs.Caller, at uint64) error { return abi.CopyOut(c, at, e.id) },
+	unix.PERF_EVENT_IOC_PAUSE_OUTPUT: pauseOutput,
+}
+
+// Ioctl implements fs.FileOperations. Errors: ENOTTY for an unknown request; BPF and
+// PERF_EVENT_IOC_MODIFY_ATTRIBUTES do not exist here.
+func (e *Event) Ioctl(_ *fs.File, caller fs.Caller, number uint32, argument uint64) (uint64, error) {
+	r := requests[number]
+	if r == nil {
+		return 0, unix.ENOTTY
+	}
+	return 0, r(e, caller, argument)
+}
+
+// forGroup is a request for one event or, with PERF_IOC_FLAG_GROUP, for its group.
+func forGroup(do func(e *Event)) request {
+	return func(e *Event, _ fs.Caller, argument uint64) error {
+		events := []*Event{e}
+		if argument&unix.PERF_IOC_FLAG_GROUP != 0 {
+			events = e.leader.Load().group()
+		}
+		for _, o := range events {
+			do(o)
+		}
+		return nil
+	}
+}
+
+// reset sets the count to 0. The times stay (perf_event_open(2)).
+func (e *Event) reset() { e.count.Store(0) }
+
+// refresh enables the event until it has made more samples. Error: EINVAL for an event
+// that only counts, or that is inherited.
+func refresh(e *Event, _ fs.Caller, samples uint64) error {
+	if e.attr.Has(unix.PerfBitInherit) || !e.attr.sampling() {
+		return unix.EINVAL
+	}
+	e.limit.Add(int64(int32(samples)))
+	e.setEnabled(enabled)
+	return nil
+}
+
+// setPeriod changes the period or frequency. Error: EINVAL.
+func setPeriod(e *Event, caller fs.Caller, address uint64) error {
+	value, err := abi.CopyIn[uint64](caller, address)
+	if err != nil {
+		return err
+	}
+	if !e.attr.sampling() || value == 0 || value>>63 != 0 || e.attr.Has(unix.PerfBitFreq) {
+		return unix.EINVAL
+	}
+	e.rate.period.Store(value)
+	e.rate.left.Store(int64(value))
+	return nil
+}
+
+// setOutput makes the event write to the ring of another one, or to its own again.
+func setOutput(e *Event, caller fs.Caller, argument uint64) error {
+	descriptor := int(int32(argument))
+	if descriptor == -1 {
+		e.setRing(nil)
+		return nil
+	}
+	t, ok := caller.(*task.Task)
+	if !ok {
+		return unix.EBADF
+	}
+	file, err := t.FDs.Get(descriptor)
+	if err != nil {
+		return err
+	}
+	defer file.DecRef()
+	output := eventOf(file)
+	if output == nil {
+		return unix.EBADF
+	}
+	return e.shareRing(output)
+}
+
+// pauseOutput stops or continues writing to the ring. Error: EINVAL without one.
+func pauseOutput(e *Event, _ fs.Caller, argument uint64) error {
+	r := e.ring.Load()
+	if r == nil {
+		return unix.EINVAL
+	}
+	r.paused.Store(argument != 0)
+	return nil
+}
+
+// SetEnabledFor is prctl(2) with PR_TASK_PERF_EVENTS_ENABLE or _DISABLE: it enables or
+// disables the events that count for the task. Only the task's own goroutine calls it.
+func SetEnabledFor(t *task.Task, enable bool) {
+	next := disabled
+	if enable {
+		next = enabled
+	}
+	for _, e := range list(&of(t).events) {
+		e.setEnabled(next)
+	}
+}

@@ -1,0 +1,102 @@
+// Package perf implements perf_event_open(2): events that are counted, and sampled
+// into ring buffers that programs map.
+//
+// An Event is an open file. Its source (source.go) says what is counted: the hits of a
+// uprobe, the records of a trace event, or a clock. It counts for some tasks, or for
+// every task on one CPU. A Ring is the mapped buffer to which an event writes records:
+// samples (sample.go), and what happens to the tasks that it counts for, such as a new
+// mapping or name (sideband.go).
+//
+// Each task has the list of the events that count for it, in a slot of package task.
+// Children inherit the events whose attributes say so. An inherited event is the same
+// Event: its value is the sum over all its tasks, which is what Linux reads too.
+package perf
+
+import (
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"slowpath/fs"
+	"slowpath/mm"
+	"slowpath/sysctl"
+	"slowpath/task"
+	"slowpath/trace"
+	"slowpath/uprobe"
+)
+
+// Perf is the state of perf_event_open(2) of one kernel. It is safe for concurrent use.
+type Perf struct {
+	kernel   *task.Kernel
+	memory   *mm.Memory
+	probes   *uprobe.Probes
+	events   *trace.Registry // nil without trace events
+	accounts *fs.Accounts
+	settings *sysctl.Settings
+	lastID   atomic.Uint64
+
+	// mu guards the lists of events, of all tasks and of all CPUs. It is a leaf but for
+	// the locks of a task's accounting.
+	mu   sync.Mutex
+	wide atomic.Pointer[[]*Event] // those that count for every task
+}
+
+// state is the part of a task that this package owns.
+type state struct {
+	// events are those that count for the task. The slice is not changed; Perf.mu is
+	// held when it is replaced.
+	events atomic.Pointer[[]*Event]
+	// left is set when the task has exited. Perf.mu is held.
+	left bool
+	// record is the buffer in which the task's own goroutine builds records.
+	record []byte
+}
+
+func of(t *task.Task) *state { return task.SlotOf[state](t) }
+
+// list returns the elements of a list that may be nil.
+func list(p *atomic.Pointer[[]*Event]) []*Event {
+	if l := p.Load(); l != nil {
+		return *l
+	}
+	return nil
+}
+
+// added and removed replace a list by one with or without the event. Perf.mu is held.
+func added(p *atomic.Pointer[[]*Event], e *Event) {
+	next := append(slices.Clone(list(p)), e)
+	p.Store(&next)
+}
+
+func removed(p *atomic.Pointer[[]*Event], e *Event) {
+	next := slices.DeleteFunc(slices.Clone(list(p)), func(o *Event) bool { return o == e })
+	p.Store(&next)
+}
+
+type serviceKey struct{}
+
+// Register adds perf_event_open(2) to a kernel. It must be called right after
+// task.New.
+func Register(k *task.Kernel, mounts *fs.Mounts, probes *uprobe.Probes, events *trace.Registry) *Perf {
+	p := &Perf{
+		kernel: k, memory: k.Memory(), probes: probes, events: events,
+		accounts: mounts.Accounts(), settings: k.Settings(),
+	}
+	mounts.Service(serviceKey{}, func() any { return p })
+	task.NewSlot[state](k)
+	k.Register(task.Subsystem{
+		Name:     "perf",
+		Publish:  p.inherit,
+		Undo:     p.leave,
+		Started:  p.started,
+		Executed: p.executed,
+		Exit:     p.exited,
+	})
+	return p
+}
+
+// perfOf returns the Perf of the caller's kernel, or nil if it has none.
+func perfOf(t *task.Task) *Perf {
+	p, _ := t.FS.Mounts().Service(serviceKey{}, func() any { return (*Perf)(nil) }).(*Perf)
+	return p
+}
