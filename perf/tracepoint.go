@@ -42,7 +42,7 @@ func openTracepoint(p *Perf, t *task.Task, e *Event) (source, error) {
 
 func (s tracepointSource) stop() { s.event.Unsubscribe(s.sink) }
 
-func (s tracepointSource) refilter() { s.event.Refilter() }
+func (s tracepointSource) refilter() error { s.event.Refilter(); return nil }
 
 func (tracepointSource) reading(*Event) uint64 { return 0 }
 
@@ -55,7 +55,7 @@ func (e *Event) traced(t *task.Task, f *amd64.Frame, record []byte) {
 		return
 	}
 	e.count.Add(1)
-	if e.attr.sampling() {
+	if e.sampling {
 		e.sampleHit(t, f, record)
 	}
 }
