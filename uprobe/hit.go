@@ -89,6 +89,10 @@ func (p *Probes) breakpoint(t *task.Task, f *amd64.Frame) bool {
 		th.found(f, patch, at)
 		return true
 	}
+	if isTrampoline(t.MM, at) {
+		th.raiseReturned(f, at)
+		return true
+	}
 	if isBreakpoint(t, at) {
 		return false
 	}
@@ -110,7 +114,7 @@ func (p *Probes) dutyHandler() func(t *task.Task, f *amd64.Frame) {
 	return func(t *task.Task, f *amd64.Frame) {
 		th, _ := t.Uprobe.(*thread)
 		if th == nil || th.state != hit {
-			th.serve(t, f)
+			p.serve(t, f, th)
 			return
 		}
 		th.state = idle
@@ -122,12 +126,18 @@ func (p *Probes) dutyHandler() func(t *task.Task, f *amd64.Frame) {
 				e.hit(t, f)
 			}
 		}
+		if r.hijacks != nil {
+			th.hijack(t, f)
+		}
 		kind := s.kind
 		switch {
 		case kind == nothing && f.RFLAGS&amd64.FlagTF == 0:
 			f.RIP = th.at + s.length
 		case kind <= emulated:
 			kind = s.emulate(t, f, th.at)
+		}
+		if r.exits != nil && f.RIP != th.at {
+			s.leave(t, f, r.exits, th.at)
 		}
 		th.hitting.Store(0)
 		if p.threads.waiting.Load() != 0 {
@@ -151,11 +161,14 @@ func (th *thread) execute(t *task.Task, f *amd64.Frame, kind execution) {
 }
 
 // serve is the duty UPROBE for a task that has not hit a breakpoint.
-func (th *thread) serve(t *task.Task, f *amd64.Frame) {
+func (p *Probes) serve(t *task.Task, f *amd64.Frame, th *thread) {
 	if th == nil {
 		return
 	}
 	switch th.state {
+	case returning:
+		th.state = idle
+		p.returned(t, f, th)
 	case stepping, calling: // signals were put off, and the task must exit
 		th.abandon(t, f)
 	case interrupted:

@@ -48,7 +48,8 @@ const (
 type roles struct {
 	first   *hitRole // of the entries that have a function for hits
 	entries []*Probe // whose location the site is
-	exits   []*Probe // whose function the instruction may leave
+	hijacks []*Probe // of the entries: those that replace the return address
+	exits   []exitRole
 }
 
 // hitRole has the functions of a consumer, in a list.
@@ -59,8 +60,13 @@ type hitRole struct {
 }
 
 // newRoles returns the roles of probes.
-func newRoles(entries, exits []*Probe) *roles {
+func newRoles(entries []*Probe, exits []exitRole) *roles {
 	r := &roles{entries: entries, exits: exits}
+	for _, b := range entries {
+		if b.hijacks {
+			r.hijacks = append(r.hijacks, b)
+		}
+	}
 	for _, b := range slices.Backward(entries) {
 		if c := b.consumer; c.Hit != nil {
 			r.first = &hitRole{c.Hit, c.Wants, r.first}
@@ -105,7 +111,7 @@ func (s *site) wantsSpace(as *mm.AddressSpace) bool {
 
 // any reports whether f is true for one of the probes.
 func (r *roles) any(f func(b *Probe) bool) bool {
-	return slices.ContainsFunc(r.entries, f) || slices.ContainsFunc(r.exits, f)
+	return slices.ContainsFunc(r.entries, f) || slices.ContainsFunc(r.exits, func(e exitRole) bool { return f(e.probe) })
 }
 
 // unused reports whether no probe needs the site.
@@ -127,14 +133,28 @@ func (s *site) addEntry(b *Probe) {
 }
 
 // addExit adds a probe whose function the instruction may leave.
-func (s *site) addExit(b *Probe) {
+func (s *site) addExit(e exitRole) {
 	r := s.roles.Load()
-	s.roles.Store(newRoles(r.entries, append(slices.Clip(r.exits), b)))
+	s.roles.Store(newRoles(r.entries, append(slices.Clip(r.exits), e)))
+}
+
+// dropExit undoes addExit.
+func (s *site) dropExit(b *Probe) {
+	r := s.roles.Load()
+	s.roles.Store(newRoles(r.entries, withoutExits(r.exits, b)))
+}
+
+func withoutExits(exits []exitRole, b *Probe) []exitRole {
+	left := slices.DeleteFunc(slices.Clone(exits), func(e exitRole) bool { return e.probe == b })
+	if len(left) == 0 {
+		return nil
+	}
+	return left
 }
 
 // drop removes a probe from all roles.
 func (s *site) drop(b *Probe) {
 	r := s.roles.Load()
-	is := func(other *Probe) bool { return other == b }
-	s.roles.Store(newRoles(slices.DeleteFunc(slices.Clone(r.entries), is), slices.DeleteFunc(slices.Clone(r.exits), is)))
+	entries := slices.DeleteFunc(slices.Clone(r.entries), func(other *Probe) bool { return other == b })
+	s.roles.Store(newRoles(entries, withoutExits(r.exits, b)))
 }

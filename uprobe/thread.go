@@ -16,6 +16,8 @@ type thread struct {
 
 	faults uint64 // task.Faults before the exception that has interrupted the step
 
+	returns []returnInstance // calls whose return addresses were replaced, oldest first
+
 	// hitting is the id of the site whose consumers are running, or 0. A goroutine that removes a
 	// probe waits until it changes. It is stored before the consumers are loaded.
 	hitting atomic.Uint64
@@ -31,6 +33,7 @@ const (
 	stepping                // the CPU executes the instruction in a slot
 	interrupted             // an exception has interrupted that; the frame is back at the instruction
 	calling                 // the user loop executes a SYSCALL instruction
+	returning               // the trampoline of replaced return addresses was hit
 )
 
 // threads are the tasks that have hit a probe.
@@ -75,6 +78,14 @@ func (l *threads) remove(th *thread) {
 func (l *threads) wake() {
 	if l.changed != nil {
 		l.changed.Broadcast()
+	}
+}
+
+// endHit ends a hit.
+func (l *threads) endHit(th *thread) {
+	th.hitting.Store(0)
+	if l.waiting.Load() != 0 {
+		l.hitEnded(th)
 	}
 }
 
@@ -126,15 +137,37 @@ func (l *threads) hits(probes []*Probe) map[*thread]uint64 {
 func (p *Probes) subsystem() task.Subsystem {
 	return task.Subsystem{
 		Name: "uprobes",
+		Fork: func(parent, child *task.Task, a *task.CloneArgs) error {
+			err := forkReturns(parent, child, a)
+			if th, _ := child.Uprobe.(*thread); th != nil {
+				p.threads.add(th)
+			}
+			return err
+		},
+		Undo: p.forget,
+		Exec: func(t *task.Task, _ *task.Execution) {
+			if th, _ := t.Uprobe.(*thread); th != nil {
+				th.returns = nil
+			}
+		},
+		BeforeHandler: p.endTrampoline,
 		Exit: func(t *task.Task) {
 			if th, _ := t.Uprobe.(*thread); th != nil {
 				th.endStep()
 				th.state = idle
 				th.hitting.Store(0)
 				p.threads.hitEnded(th)
-				p.threads.remove(th)
 			}
+			p.forget(t)
 		},
+	}
+}
+
+// forget drops the state of a task that has ended.
+func (p *Probes) forget(t *task.Task) {
+	if th, _ := t.Uprobe.(*thread); th != nil {
+		p.threads.remove(th)
+		t.Uprobe = nil
 	}
 }
 
