@@ -126,8 +126,8 @@ func Duties() []Duty {
 		},
 		{
 			Flag: Uprobe, When: BeforeUser, Frame: true, MaySleep: true,
-			RaisedBy: "a probe's breakpoint, or the end of its single step",
-			Does:     "runs the probe's handlers and steps the original instruction out of line",
+			RaisedBy: "a probe's breakpoint, or a fault in the execution out of line",
+			Does:     "runs the probe's handlers and executes the original instruction",
 		},
 		{
 			Flag: SigPending, When: BeforeUser, Frame: true, MaySleep: true,

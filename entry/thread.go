@@ -19,11 +19,18 @@ type Thread struct {
 	admission atomic.Pointer[Admission] // see SetAdmission
 
 	exiting bool // see SetExiting
-	entered Flag // duties that saw the entry of Call but not its exit yet
+	held    bool // see Hold
+	calls   bool // see RequestCall
+	next    uint64
+	// deferred are the duties that Defer has put off.
+	deferred Flag
+	entered  Flag // duties that saw the entry of Call but not its exit yet
 }
 
 // Reset makes a thread that has ended usable for another run of the loop.
-func (s *Thread) Reset() { s.exiting, s.entered = false, 0 }
+func (s *Thread) Reset() {
+	s.exiting, s.entered, s.held, s.calls, s.deferred = false, 0, false, false, 0
+}
 
 // SetExiting ends the user loop. The task does not enter user mode again. Only
 // the task's own goroutine may call it.
@@ -32,6 +39,54 @@ func (s *Thread) SetExiting() { s.exiting = true }
 // Exiting reports whether SetExiting was called. Only the task's own goroutine
 // may call it.
 func (s *Thread) Exiting() bool { return s.exiting }
+
+// Hold puts off the duties that interpret RIP, until Release: the thread executes one
+// instruction of the program at another address. Only the task's own goroutine may call
+// the methods below.
+func (s *Thread) Hold() { s.held = true }
+
+// Release ends Hold, and raises the duties that were put off.
+func (s *Thread) Release() {
+	s.held = false
+	s.raiseDeferred()
+}
+
+// Defer reports whether the thread is held or has requested a call. The handler of the
+// duty f must then do nothing: the duty is raised again at the end of that.
+func (s *Thread) Defer(f Flag) bool {
+	if !s.held && !s.calls {
+		return false
+	}
+	s.deferred |= f
+	return true
+}
+
+func (s *Thread) raiseDeferred() {
+	if s.deferred != 0 {
+		Raise(&s.Frame.ThreadFlags, s.deferred)
+		s.deferred = 0
+	}
+}
+
+// RequestCall makes the user loop execute the system call in the registers of the frame,
+// after the duties before user mode and instead of entering it, as if the program had
+// executed a SYSCALL instruction that ends at next. A handler of a duty before user mode
+// calls it. Duties that interpret RIP are put off until the call.
+func (s *Thread) RequestCall(next uint64) { s.calls, s.next = true, next }
+
+// CancelCall undoes RequestCall, because the task must exit.
+func (s *Thread) CancelCall() {
+	s.calls = false
+	s.raiseDeferred()
+}
+
+// beginCall ends the request of RequestCall. It gives the frame the state that the SYSCALL
+// instruction leaves, and returns the event that EnterUser would have returned.
+func (s *Thread) beginCall() (event int) {
+	s.calls = false
+	s.raiseDeferred()
+	return s.Frame.ExecuteSyscall(s.next)
+}
 
 func (s *Thread) thread() *Thread { return s }
 

@@ -42,6 +42,9 @@ func (l *Loop[T]) Run(t T) {
 	s := t.thread()
 	for !s.exiting {
 		l.slow(t, s, l.fast(s.Frame, s, t))
+		for s.calls && !s.exiting {
+			l.slow(t, s, s.beginCall())
+		}
 	}
 }
 

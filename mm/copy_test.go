@@ -233,7 +233,7 @@ func TestSpecialMapping(t *testing.T) {
 	as, err := f.memory.NewAddressSpace()
 	f.ok(err)
 	defer as.DecRef()
-	at, err := as.MapSpecial(0, mm.SpecialPart{data, mm.ProtRead, "[vvar]"}, mm.SpecialPart{code, mm.ProtRead | mm.ProtExec, "[vdso]"})
+	at, err := as.MapSpecial(0, mm.SpecialPart{Special: data, Prot: mm.ProtRead, Name: "[vvar]"}, mm.SpecialPart{Special: code, Prot: mm.ProtRead | mm.ProtExec, Name: "[vdso]"})
 	f.ok(err)
 	copy(data.Bytes(0), "clock")
 	copy(code.Bytes(0), "code")

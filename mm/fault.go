@@ -109,13 +109,27 @@ func (f *fault) fillFromObject() error {
 	if err != nil {
 		return err
 	}
-	if f.write && !shared {
+	if !shared && (f.write || f.isPatched(n)) {
 		return f.fillCopy(n)
 	}
 	f.set(n, shared, false)
 	f.as.resident(v, false, 1)
 	f.fillAround()
 	return nil
+}
+
+// isPatched reports whether the object's page n must be copied because a patch applies to
+// it.
+func (f *fault) isPatched(n frame.Number) bool {
+	p, patched := f.as.patchesAt(f.v, f.address)
+	return patched && p.needsCopy(f.as.memory.Bytes(n))
+}
+
+// patch applies the patches of the page to a new private copy of the object's page.
+func (f *fault) patch(private frame.Number) {
+	if p, patched := f.as.patchesAt(f.v, f.address); patched {
+		p.patchCopy(f.as.memory.Bytes(private))
+	}
 }
 
 // fillCopy maps a private copy of the object's page n and drops the reference
@@ -126,6 +140,7 @@ func (f *fault) fillCopy(n frame.Number) error {
 	if err != nil {
 		return err
 	}
+	f.patch(private)
 	f.v.prepareAnonymous()
 	f.set(private, true, true)
 	f.as.resident(f.v, true, 1)
@@ -159,9 +174,10 @@ func (f *fault) fillAround() {
 	var mapped int64
 	first := amd64.Index(start, amd64.LevelPT)
 	for i, n := range pages {
+		_, patched := f.as.patchesAt(v, start+uint64(i)*PageSize)
 		switch {
 		case n == frame.None:
-		case f.table.get(first+i) != 0:
+		case f.table.get(first+i) != 0 || patched:
 			f.as.memory.Put(n)
 		default:
 			f.table.set(first+i, makeEntry(n, v.prot, v.has(areaShared), false))
@@ -190,6 +206,9 @@ func (f *fault) makeWritable(e entry) error {
 	private, err := m.copyOf(e.frame())
 	if err != nil {
 		return err
+	}
+	if !anonymous && e.frame() != m.zero {
+		f.patch(private)
 	}
 	f.v.prepareAnonymous()
 	f.set(private, true, true)

@@ -1,6 +1,10 @@
 package mm
 
-import "golang.org/x/sys/unix"
+import (
+	"maps"
+
+	"golang.org/x/sys/unix"
+)
 
 // Fork returns a copy of the address space with one reference, for fork(2).
 // Private pages are shared copy-on-write. It fails with ENOMEM, or with EINTR if stop
@@ -36,6 +40,8 @@ func (as *AddressSpace) copyTo(child *AddressSpace, stop Stop) error {
 	child.mu.Lock()
 	defer child.flushAndUnlock()
 	child.SetDumpable(as.Dumpable())
+	child.breakpoints.Store(as.HasBreakpoints())
+	child.foreign = maps.Clone(as.foreign)
 	child.limits, child.layout, child.brk = as.limits, as.layout, as.brk
 	return as.copyAreas(child, stop)
 }

@@ -2,6 +2,7 @@ package mm
 
 import (
 	"sync"
+	"sync/atomic"
 
 	"slowpath/mm/frame"
 )
@@ -62,6 +63,9 @@ type Mappings struct {
 	mu       sync.Mutex
 	spaces   map[*AddressSpace]int // number of areas
 	writable int                   // shared areas that are or may become writable
+
+	patched atomic.Int32         // number of patches: see AddPatches
+	patches map[uint64]patchList // by index of the page
 }
 
 // add registers an area. The address space is locked.

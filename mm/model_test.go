@@ -28,7 +28,18 @@ type modelPage struct {
 	index  uint64 // index in the file
 	own    bool   // has anonymous contents (written, or a private copy)
 	value  byte   // those contents
+
+	held       bool // has an entry in the page tables
+	breakpoint bool // has a breakpoint at patchOffset
+	foreign    bool // a debugger has written it
 }
+
+// patchOffset is the offset in each page of the file at which the model adds patches. The
+// original instruction there is three zeros.
+const patchOffset = 100
+
+// copies says whether the page is private memory of the file.
+func (p *modelPage) copies() bool { return p.mapped && p.file && !p.shared }
 
 // model is an address space and its expected state.
 type model struct {
@@ -43,6 +54,16 @@ type modelFile struct {
 	real   *testFile
 	size   uint64
 	values [filePages]byte
+
+	patches [filePages]*mm.Patch
+}
+
+// patchOf returns the patch of a page, or nil.
+func (f *modelFile) patchOf(index uint64) *mm.Patch {
+	if index < filePages {
+		return f.patches[index]
+	}
+	return nil
 }
 
 func newModel(f *fixture) *model {
@@ -60,7 +81,7 @@ func (m *model) step(op, a, b, c byte) *model {
 	first := uint64(a) % modelPages
 	count := min(uint64(b)%8+1, modelPages-first)
 	prot := mm.Prot(c) & mm.ProtAll
-	switch op % 10 {
+	switch op % 13 {
 	case 0, 1:
 		m.mmap(first, count, prot|mm.Prot(op)&mm.ProtWrite, op>>4, uint64(c>>3)%filePages)
 	case 2:
@@ -77,6 +98,10 @@ func (m *model) step(op, a, b, c byte) *model {
 		m.truncate(uint64(a) % (filePages + 1))
 	case 9:
 		return m.fork()
+	case 10:
+		m.patch(uint64(a) % filePages)
+	case 11:
+		m.debug(first, c)
 	}
 	return nil
 }
@@ -126,10 +151,15 @@ func (m *model) mremap(first, count, to uint64) {
 	if to+count > modelPages || to < first+count && first < to+count {
 		return
 	}
+	before := m.as.Regions(mm.WithoutPages)
 	_, err := m.as.Mremap(mm.RemapRequest{
 		Addr: address(first), OldLength: count * page, NewLength: count * page,
 		Flags: unix.MREMAP_MAYMOVE | unix.MREMAP_FIXED, NewAddr: address(to),
 	})
+	if err == unix.EFAULT && m.crossesAreas(before, first, count) {
+		m.reread(to, count, err) // MREMAP_FIXED has unmapped the target already
+		return
+	}
 	if m.oneArea(first, count) {
 		m.f.ok(err)
 		copy(m.pages[to:], m.pages[first:first+count])
@@ -154,6 +184,17 @@ func (m *model) reread(to, count uint64, err error) {
 	}
 }
 
+// crossesAreas says whether the pages are in several areas. Areas with the same properties
+// are not merged if their anonymous pages have different identities.
+func (m *model) crossesAreas(regions []mm.Region, first, count uint64) bool {
+	for _, r := range regions {
+		if r.Start <= address(first) && address(first) < r.End {
+			return r.End < address(first+count)
+		}
+	}
+	return true
+}
+
 // oneArea says whether all pages have the same properties, so that they must be
 // one area.
 func (m *model) oneArea(first, count uint64) bool {
@@ -172,7 +213,7 @@ func (m *model) dontNeed(first, count uint64) {
 	var want unix.Errno
 	for i := range count {
 		p := &m.pages[first+i]
-		p.own, p.value = false, 0
+		p.own, p.value, p.held, p.breakpoint, p.foreign = false, 0, false, false, false
 		if !p.mapped {
 			want = unix.ENOMEM
 		}
@@ -205,7 +246,7 @@ func (m *model) truncate(size uint64) {
 func (m *model) forget() {
 	for i := range m.pages {
 		if p := &m.pages[i]; p.file && p.index >= m.file.size {
-			p.own = false
+			p.own, p.held, p.breakpoint, p.foreign = false, false, false, false
 		}
 	}
 }
@@ -218,9 +259,100 @@ func (m *model) fork() *model {
 	return &child
 }
 
+// patch adds the patch of a page of the file, or removes it. The models of the other
+// address spaces follow in patched and unpatched.
+func (m *model) patch(index uint64) {
+	file := m.file
+	if p := file.patches[index]; p != nil {
+		file.real.mappings.RemovePatches(file.real, []*mm.Patch{p})
+		file.patches[index] = nil
+		return
+	}
+	file.patches[index] = &mm.Patch{Offset: index*page + patchOffset, Original: []byte{0, 0, 0}}
+	m.f.ok(file.real.mappings.AddPatches(file.real, []*mm.Patch{file.patches[index]}))
+}
+
+// patched gives the pages the breakpoints that they must have.
+func (m *model) patched() {
+	for i := range m.pages {
+		p := &m.pages[i]
+		if !p.copies() || m.file.patchOf(p.index) == nil || p.prot&mm.ProtWrite != 0 {
+			continue
+		}
+		if !p.own && p.index >= m.file.size || p.prot == mm.ProtNone && !p.held {
+			continue
+		}
+		if !p.own {
+			p.own, p.value = true, m.file.values[p.index]
+		}
+		p.breakpoint = true
+	}
+}
+
+// unpatched takes the breakpoints of a removed patch back. A copy that is equal to the
+// file's page is replaced by it.
+func (m *model) unpatched(index uint64) {
+	for i := range m.pages {
+		p := &m.pages[i]
+		if !p.copies() || p.index != index || !p.own {
+			continue
+		}
+		p.breakpoint = p.breakpoint && p.foreign
+		_, cached := m.file.real.pages[index]
+		if cached && !p.breakpoint && p.prot&mm.ProtWrite == 0 && p.value == m.file.values[index] {
+			p.own, p.value = false, 0
+		}
+	}
+}
+
+// debug writes a breakpoint, or the original instruction, as a debugger does.
+func (m *model) debug(i uint64, c byte) {
+	p := &m.pages[i]
+	if !p.copies() || p.prot == mm.ProtNone {
+		return
+	}
+	b := []byte{mm.Breakpoint}
+	if c&1 == 0 {
+		b[0] = 0
+	}
+	_, err := m.as.WriteRemote(address(i)+patchOffset, b, mm.Forced)
+	if !p.own && p.index >= m.file.size {
+		wantError(m.f.t, "a debugger's write", err, unix.EFAULT)
+		return
+	}
+	m.f.ok(err)
+	if !p.own {
+		p.own, p.value = true, m.file.values[p.index]
+	}
+	patched := m.file.patchOf(p.index) != nil
+	switch {
+	case b[0] == 0:
+		p.breakpoint, p.foreign = false, false // patched writes ours again
+	case !p.breakpoint:
+		p.breakpoint, p.foreign = true, true
+	case patched:
+		p.foreign = !p.foreign
+	}
+}
+
+// checkPatch compares the breakpoint of a page that can be read.
+func (m *model) checkPatch(i int) {
+	p := m.pages[i]
+	var got [1]byte
+	m.as.CopyIn(got[:], address(uint64(i))+patchOffset)
+	if (got[0] == mm.Breakpoint) != p.breakpoint {
+		m.f.t.Fatalf("page %d %+v: byte %#x at the patch", i, p, got)
+	}
+	want := p.copies() && m.file.patchOf(p.index) != nil && !p.foreign
+	if got := m.as.PatchAt(address(uint64(i)) + patchOffset); (got != nil) != want {
+		m.f.t.Fatalf("page %d %+v: PatchAt is %v, want one %v", i, p, got, want)
+	}
+}
+
 // check compares every page with the model.
 func (m *model) check() {
 	m.f.t.Helper()
+	m.patched()
 	for i := range m.pages {
 		p := m.pages[i]
 		var got [1]byte
@@ -242,6 +374,8 @@ func (m *model) check() {
 		if err != nil || got[0] != want {
 			m.f.t.Fatalf("page %d %+v: read %q, %v; want %q", i, m.pages[i], got, err, want)
 		}
+		m.pages[i].held = true
+		m.checkPatch(i)
 	}
 }
 
@@ -256,7 +390,15 @@ func runModel(t *testing.T, ops []byte) {
 	})
 	for ; len(ops) >= 5; ops = ops[5:] {
 		m := spaces[int(ops[0])%len(spaces)]
+		before := m.file.patches
 		child := m.step(ops[1], ops[2], ops[3], ops[4])
+		for _, m := range spaces {
+			for index, p := range before {
+				if p != nil && m.file.patches[index] == nil {
+					m.unpatched(uint64(index))
+				}
+			}
+		}
 		if child != nil && len(spaces) == 3 {
 			spaces[1].as.DecRef()
 			spaces = append(spaces[:1], spaces[2])

@@ -89,9 +89,11 @@ func (as *AddressSpace) protectArea(v *vma, start, end uint64, prot Prot) error 
 		return err
 	}
 	as.account(v, -v.pages())
+	before := v.prot
 	v.prot, v.flags = prot, flags
 	as.account(v, v.pages())
 	as.protectEntries(v)
+	as.protectPatches(v, before)
 	return nil
 }
 

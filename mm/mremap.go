@@ -232,6 +232,8 @@ func (as *AddressSpace) prepareMove(r RemapRequest, at uint64) error {
 
 // moveEntries moves the page table entries to the new address.
 func (as *AddressSpace) moveEntries(r RemapRequest, at uint64) {
+	as.hits.Store(nil)
+	as.moveForeign(r.Addr, r.Addr+r.OldLength, at)
 	as.tables.visit(r.Addr, r.Addr+r.OldLength, func(address uint64, t *table, i int) {
 		target := at + (address - r.Addr)
 		as.tables.leaf(target).set(amd64.Index(target, amd64.LevelPT), t.get(i))

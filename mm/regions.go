@@ -141,7 +141,9 @@ const areaBytes = 256
 
 // HeldMemory returns about how many bytes of the kernel's heap the areas need. Any
 // context.
-func (as *AddressSpace) HeldMemory() int64 { return as.counters.areas.Load() * areaBytes }
+func (as *AddressSpace) HeldMemory() int64 {
+	return as.counters.areas.Load()*areaBytes + as.heldByHits()
+}
 
 // AreaCount returns the number of areas. Any context.
 func (as *AddressSpace) AreaCount() int64 { return as.counters.areas.Load() }

@@ -84,7 +84,7 @@ func (as *AddressSpace) remoteStep(buf []byte, at uint64, access Access, rights 
 		return 0, err
 	}
 	if access == AccessWrite {
-		return copy(page[at&pageMask:], buf), nil
+		return as.remoteWrite(as.areas.find(at), page, at, buf), nil
 	}
 	return copy(buf, page[at&pageMask:]), nil
 }

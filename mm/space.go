@@ -47,6 +47,11 @@ type AddressSpace struct {
 	// changes counts the flushes of translations, before their frames are freed:
 	// see Peek.
 	changes atomic.Uint64
+
+	breakpoints atomic.Bool              // see HasBreakpoints
+	hits        atomic.Pointer[hitTable] // see PatchAt
+	foreign     map[uint64]bool          // addresses of a debugger's breakpoints: see remoteWrite
+	attached    atomic.Pointer[Attached] // see Attach
 }
 
 // counters are the memory statistics that proc(5) shows. They are written with
@@ -133,6 +138,9 @@ func (as *AddressSpace) destroy() {
 	defer as.flushAndUnlock()
 	as.gather.table(as.tables.root)
 	as.tables.addCount(-1)
+	if a := as.Attached(); a != nil {
+		a.SpaceDestroyed()
+	}
 }
 
 // destroyBatch is how many areas are destroyed at a time. The list of files that are
@@ -353,6 +361,7 @@ func (as *AddressSpace) flush() {
 
 // zap unmaps the pages of [start, end), which lies in the area.
 func (as *AddressSpace) zap(v *vma, start, end uint64) {
+	as.dropForeign(start, end)
 	var anonymous, other int64
 	as.tables.visit(start, end, func(address uint64, t *table, i int) {
 		e := t.get(i)

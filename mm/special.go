@@ -85,6 +85,9 @@ type SpecialPart struct {
 	Special *Special
 	Prot    Prot
 	Name    string // "[vvar]", "[vdso]"
+	// Hidden means that only the program's own accesses reach the part, and that a child
+	// of fork(2) does not inherit it (Linux: VM_IO, VM_DONTCOPY).
+	Hidden bool
 }
 
 // executable says whether the part is code. Code is a private mapping, so that a
@@ -94,6 +97,9 @@ func (p *SpecialPart) executable() bool { return p.Prot&ProtExec != 0 }
 
 // flags returns the properties of the part's area.
 func (p *SpecialPart) flags() areaFlags {
+	if p.Hidden {
+		return areaFixedSize | areaDontDump | areaDontFork | areaKernelData
+	}
 	if p.executable() {
 		return areaFixedSize | areaDontDump
 	}
@@ -102,6 +108,9 @@ func (p *SpecialPart) flags() areaFlags {
 
 // maxProt returns what mprotect may set for the part.
 func (p *SpecialPart) maxProt() Prot {
+	if p.Hidden {
+		return p.Prot
+	}
 	if p.executable() {
 		return ProtAll
 	}

@@ -162,6 +162,7 @@ func (as *AddressSpace) retain(v *vma) {
 // lock is released.
 func (as *AddressSpace) release(v *vma) {
 	if v.object != nil {
+		as.hits.Store(nil)
 		v.object.Mappings().remove(as, v)
 	}
 	if v.file != nil {

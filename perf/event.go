@@ -10,6 +10,7 @@ import (
 	"slowpath/fs"
 	"slowpath/mm"
 	"slowpath/task"
+	"slowpath/trace"
 	"slowpath/wait"
 )
 
@@ -26,15 +27,19 @@ type Event struct {
 	cpu    int // the CPU whose hits count, or -1
 	wide   bool
 	source source
-	leader atomic.Pointer[Event] // itself, if the event is in no group of another one
-	queue  wait.Queue
+	// sole is the task for which the event counts, if there is one task only.
+	sole     atomic.Pointer[task.Task]
+	sampling bool
+	leader   atomic.Pointer[Event] // itself, if the event is in no group of another one
+	queue    wait.Queue
 
-	state atomic.Uint32 // of activity
-	count atomic.Uint64
-	limit atomic.Int64 // samples until the event is disabled; 0 for no limit (PERF_EVENT_IOC_REFRESH)
-	lost  atomic.Uint64
-	ring  atomic.Pointer[Ring]
-	rate  rate
+	state  atomic.Uint32 // of activity
+	count  atomic.Uint64
+	limit  atomic.Int64 // samples until the event is disabled; 0 for no limit (PERF_EVENT_IOC_REFRESH)
+	lost   atomic.Uint64
+	ring   atomic.Pointer[Ring]
+	filter atomic.Pointer[trace.Filter]
+	rate   rate
 
 	// mu guards the fields below. Perf.mu may be held when it is taken.
 	mu       sync.Mutex
@@ -163,6 +168,7 @@ func (e *Event) attach(t *task.Task) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.tasks[t] = cpuTime(t)
+	e.setSole()
 	e.spaces.set(t, t.MM)
 	added(&of(t).events, e)
 }
@@ -178,7 +184,18 @@ func (e *Event) detach(t *task.Task) (last bool) {
 		e.time += cpuTime(t) - begin
 	}
 	delete(e.tasks, t)
+	e.setSole()
 	return len(e.tasks) == 0
+}
+
+// setSole sets sole. e.mu is held.
+func (e *Event) setSole() {
+	var sole *task.Task
+	if len(e.tasks) == 1 {
+		for sole = range e.tasks {
+		}
+	}
+	e.sole.Store(sole)
 }
 
 // end marks an event without tasks. Its readers see POLLHUP.

@@ -38,7 +38,7 @@ func Open(t *task.Task, r Request) (*fs.File, error) {
 	}
 	e := &Event{
 		perf: p, attr: attr, cpu: r.CPU, wide: r.PID == -1, tasks: make(map[*task.Task]int64),
-		enable: attr.Has(unix.PerfBitEnableOnExec),
+		enable: attr.Has(unix.PerfBitEnableOnExec), sampling: attr.sampling(),
 	}
 	e.leader.Store(e)
 	if err := p.check(t, e); err != nil {
@@ -149,7 +149,10 @@ func (p *Perf) open(t *task.Task, e *Event, target *task.Task, output *Event, fl
 		file.DecRef()
 		return nil, err
 	}
-	e.source.refilter()
+	if err := e.source.refilter(); err != nil {
+		file.DecRef()
+		return nil, err
+	}
 	return file, nil
 }
 

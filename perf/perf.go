@@ -21,6 +21,7 @@ import (
 	"slowpath/mm"
 	"slowpath/sysctl"
 	"slowpath/task"
+	"slowpath/trace"
 	"slowpath/uprobe"
 )
 
@@ -29,6 +30,7 @@ type Perf struct {
 	kernel   *task.Kernel
 	memory   *mm.Memory
 	probes   *uprobe.Probes
+	events   *trace.Registry // nil without trace events
 	accounts *fs.Accounts
 	settings *sysctl.Settings
 	lastID   atomic.Uint64
@@ -75,9 +77,9 @@ type serviceKey struct{}
 
 // Register adds perf_event_open(2) to a kernel. It must be called right after
 // task.New.
-func Register(k *task.Kernel, mounts *fs.Mounts, probes *uprobe.Probes) *Perf {
+func Register(k *task.Kernel, mounts *fs.Mounts, probes *uprobe.Probes, events *trace.Registry) *Perf {
 	p := &Perf{
-		kernel: k, memory: k.Memory(), probes: probes,
+		kernel: k, memory: k.Memory(), probes: probes, events: events,
 		accounts: mounts.Accounts(), settings: k.Settings(),
 	}
 	mounts.Service(serviceKey{}, func() any { return p })

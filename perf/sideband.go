@@ -165,7 +165,9 @@ func (p *Perf) executed(t *task.Task, _ int) {
 			continue
 		}
 		e.spaces.set(t, t.MM)
-		e.source.refilter()
+		if err := e.source.refilter(); err != nil {
+			p.kernel.Logf("perf event %d counts no more hits of %v after execve: %v; free some memory and open the event again", e.id, t, err)
+		}
 		if e.takeEnableOnExec() {
 			e.setEnabled(enabled)
 		}

@@ -19,7 +19,16 @@ type delivery struct {
 // pushes the frames of signal handlers onto its stack, and it decides whether an
 // interrupted system call is restarted. Only the task's own goroutine calls it,
 // before the return to user mode; it may sleep.
+//
+// While the task executes an instruction out of line for a probe, signals are put off. A
+// task that must exit does not finish the instruction (Linux: uprobe_deny_signal).
 func (t *Task) DeliverSignals(f *amd64.Frame) {
+	if t.Defer(entry.SigPending) {
+		if t.Killed() {
+			t.Raise(entry.Uprobe)
+		}
+		return
+	}
 	f.Settle()
 	t.deliverPending(f)
 	for !t.Exiting() {

@@ -19,7 +19,11 @@ func WorkHandlers() entry.Handlers[*Task] {
 // RestartableSequenceHandlers returns the handlers of the duty of rseq(2).
 func RestartableSequenceHandlers() entry.Handlers[*Task] {
 	return entry.Handlers[*Task]{
-		Flag: entry.RestartableSequence, BeforeUserFrame: func(t *Task, f *amd64.Frame) { t.serveRSeq(f, 0) },
+		Flag: entry.RestartableSequence, BeforeUserFrame: func(t *Task, f *amd64.Frame) {
+			if !t.Defer(entry.RestartableSequence) {
+				t.serveRSeq(f, 0)
+			}
+		},
 	}
 }
 

@@ -82,6 +82,7 @@ type Task struct {
 	handlerWatched bool
 	sleepersDue    bool // the deadline of a sleeping task has passed: see ChargeTicks
 	lastFault      signal.Fault
+	faults         uint64                     // see Faults
 	machineChecks  []amd64.MachineCheckRecord // to serve before user mode
 	scratch        signal.Scratch
 	lastWaited     *Task    // see waitedTracee

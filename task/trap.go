@@ -149,7 +149,32 @@ func (t *Task) fault(f *amd64.Frame, info signal.Info) {
 		}
 	}
 	t.lastFault = what
+	t.faults++
 	t.ForceSignal(info)
+}
+
+// Faults returns how many exceptions of the task have caused a signal. Only the task's own
+// goroutine calls it.
+func (t *Task) Faults() uint64 { return t.faults }
+
+// EmulatedException sends the signal of an exception, other than a page fault, of an
+// instruction that the kernel emulates. Only the task's own goroutine calls it.
+func (t *Task) EmulatedException(vector int) {
+	f := t.Frame
+	f.Vector, f.Error = uint64(vector), 0
+	t.trap(f, vector)
+}
+
+// EmulatedFault resolves the page fault of an access of an instruction that the kernel
+// emulates, or sends its signal. The instruction must then be tried again if Faults has
+// not changed. Only the task's own goroutine calls it.
+func (t *Task) EmulatedFault(address uint64, access mm.Access) {
+	f := t.Frame
+	f.Vector, f.CR2, f.Error = vectorPageFault, address, amd64.FaultUser
+	if access == mm.AccessWrite {
+		f.Error |= amd64.FaultWrite
+	}
+	t.pageFault(f, vectorPageFault)
 }
 
 // pageFault resolves the page fault, or sends the signal that Linux sends.

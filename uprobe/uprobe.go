@@ -14,10 +14,12 @@
 package uprobe
 
 import (
+	"sync"
+	"sync/atomic"
+
 	"golang.org/x/sys/unix"
 
 	"slowpath/arch/amd64"
-	"slowpath/entry"
 	"slowpath/fs"
 	"slowpath/mm"
 	"slowpath/task"
@@ -43,6 +45,9 @@ type Consumer struct {
 	WantsSpace func(as *mm.AddressSpace) bool
 }
 
+// wants reports whether the consumer wants the hits of a task.
+func (c *Consumer) wants(t *task.Task) bool { return c.Wants == nil || c.Wants(t) }
+
 // Location is the place of a probe.
 type Location struct {
 	// File is the open file. Its access mode does not matter.
@@ -58,17 +63,36 @@ type Location struct {
 // Probes are all probes of a kernel. It is safe for concurrent use.
 type Probes struct {
 	memory *mm.Memory
+	slot   task.Slot[thread]
+
+	mu    sync.Mutex // held while probes are added or removed; it is taken before all others
+	sites map[place]*site
+
+	threads threads
 }
 
-// Probe is a consumer at a location.
-type Probe struct{}
+// Probe is a consumer at a location. Its size is charged to nobody, because only a
+// privileged user adds probes; Add refuses a probe when the kernel's heap is short.
+type Probe struct {
+	probes   *Probes
+	file     *fs.File // with a reference
+	object   object
+	offset   uint64
+	consumer *Consumer
+	sites    []*site // those that have a role for the probe
+	removed  atomic.Bool
+}
+
+// probeBytes is about what a probe needs of the kernel's heap: the probe, its site with the
+// decoded instruction, its patch, and their places in maps.
+const probeBytes = 1024
 
 // New returns an empty set of probes.
-func New(m *mm.Memory) *Probes { return &Probes{memory: m} }
+func New(m *mm.Memory) *Probes { return &Probes{memory: m, sites: make(map[place]*site)} }
 
-// Register adds the subsystem of the tasks of k. It must be called before the first
-// task is made.
-func (p *Probes) Register(k *task.Kernel) {}
+// ENOTSUPP is the error for an instruction that cannot be probed. It is Linux's internal
+// errno 524, which reaches programs.
+const ENOTSUPP = unix.Errno(524)
 
 // Add puts a probe at l, and keeps a reference to the file. It may sleep.
 //
@@ -85,28 +109,18 @@ func (p *Probes) Add(l Location, c *Consumer) (*Probe, error) {
 	return probes[0], nil
 }
 
-// AddAll puts one probe at each location, with the consumer of the same index: all of
-// them, or none. It walks over each address space once.
-func (p *Probes) AddAll(l []Location, c []*Consumer) ([]*Probe, error) {
-	return nil, unix.ENOSYS
-}
-
 // Remove removes the probe. When it returns, no function of the consumer runs any more.
 // It may sleep. The caller must not be one of the consumer's functions.
-func (b *Probe) Remove() {}
+func (b *Probe) Remove() { RemoveAll([]*Probe{b}) }
 
 // Refilter makes the breakpoints follow a change of the answers of Wants and
-// WantsSpace. It may sleep.
-func (b *Probe) Refilter() {}
-
-// ENOTSUPP is the error for an instruction that cannot be probed. It is Linux's internal
-// errno 524, which reaches programs.
-const ENOTSUPP = unix.Errno(524)
-
-// Handlers returns the handlers of the duty UPROBE.
-func (p *Probes) Handlers() entry.Handlers[*task.Task] {
-	return entry.Handlers[*task.Task]{Flag: entry.Uprobe, BeforeUserFrame: func(*task.Task, *amd64.Frame) {}}
+// WantsSpace. It may sleep. Error: ENOMEM.
+func (b *Probe) Refilter() error {
+	p := b.probes
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if b.removed.Load() {
+		return nil
+	}
+	return refresh(b.sites)
 }
-
-// ExceptionHandlers returns the handlers of the owner entry.ByUprobe.
-func (p *Probes) ExceptionHandlers() []entry.ExceptionHandler[*task.Task] { return nil }

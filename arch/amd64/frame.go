@@ -245,3 +245,20 @@ func (f *Frame) ChooseExit() {
 		f.Flags &^= LeaveByIRET
 	}
 }
+
+// registerOffsets has the places of the general registers by their number in an instruction
+// (SDM vol. 2A, table 2-2).
+var registerOffsets = [16]uintptr{
+	unsafe.Offsetof(Frame{}.RAX), unsafe.Offsetof(Frame{}.RCX), unsafe.Offsetof(Frame{}.RDX), unsafe.Offsetof(Frame{}.RBX),
+	unsafe.Offsetof(Frame{}.RSP), unsafe.Offsetof(Frame{}.RBP), unsafe.Offsetof(Frame{}.RSI), unsafe.Offsetof(Frame{}.RDI),
+	unsafe.Offsetof(Frame{}.R8), unsafe.Offsetof(Frame{}.R9), unsafe.Offsetof(Frame{}.R10), unsafe.Offsetof(Frame{}.R11),
+	unsafe.Offsetof(Frame{}.R12), unsafe.Offsetof(Frame{}.R13), unsafe.Offsetof(Frame{}.R14), unsafe.Offsetof(Frame{}.R15),
+}
+
+// Register returns the general register that has the number in an instruction's encoding: 0
+// is RAX, 1 RCX, 2 RDX, 3 RBX, 4 RSP, 5 RBP, 6 RSI, 7 RDI, then R8 to R15. Only the low four
+// bits of the number count. The caller is f's own goroutine, or f's task is stopped; f is
+// settled.
+func (f *Frame) Register(number uint8) *uint64 {
+	return (*uint64)(unsafe.Add(unsafe.Pointer(f), registerOffsets[number&15]))
+}

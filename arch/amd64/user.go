@@ -39,6 +39,17 @@ func Vector(event int) int { return ^event }
 //go:noescape
 func EnterUser(f *Frame) int
 
+// ExecuteSyscall makes the frame that of a program that has executed a SYSCALL instruction
+// which ends at next, as the landing of the trampolines does. It returns the event that
+// EnterUser returns for it. The caller is f's own goroutine, and the frame is in no call.
+func (f *Frame) ExecuteSyscall(next uint64) (event int) {
+	f.RIP = next
+	f.RFLAGS &^= FlagRF
+	f.OrigRAX = f.RAX
+	f.Flags = FrameFlags(f.RFLAGS) & stepping
+	return int(uint32(f.RAX))
+}
+
 // NewFrame returns the frame of a new program: cleared registers as after execve(2) on
 // Linux, interrupts on, initial extended state. root is the physical address of its
 // page tables. It allocates, so only a goroutine may call it.

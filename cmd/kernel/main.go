@@ -128,7 +128,7 @@ func (k *kernel) run() error {
 	if k.traces, err = core.NewTrace(k.tasks, amd64.CPU); err != nil {
 		return err
 	}
-	core.RegisterSubsystems(k.tasks, k.mounts, k.probes)
+	core.RegisterSubsystems(k.tasks, k.mounts, k.probes, k.traces)
 	afterCollections(k.memory.CheckWatch)
 	go k.tasks.ReclaimMemory(limitHeap)
 	if err := k.mountSystemFiles(); err != nil {

@@ -146,7 +146,7 @@ func (k *Kernel) makeTasks() (err error) {
 	if k.traces, err = core.NewTrace(k.Tasks, func() int { return 0 }); err != nil {
 		return err
 	}
-	core.RegisterSubsystems(k.Tasks, k.mounts, k.Probes)
+	core.RegisterSubsystems(k.Tasks, k.mounts, k.Probes, k.traces)
 	k.Tasks.StartReaper()
 	processors := func() []procfs.CPU { return make([]procfs.CPU, cpus) }
 	proc := procfs.New(procview.New(k.Tasks, procview.Config{

@@ -33,6 +33,11 @@ var targets = map[string]struct{ limit, linux float64 }{
 	"seccomp_32insn_arg":  {310, 621},
 	"seccomp_256insn_arg": {535, 1070},
 	"sud_allow":           {210, 420},
+
+	"uprobe_perf_count_on_nop":        {404, 1348},
+	"uprobe_perf_count_on_lea_xol":    {499, 1998},
+	"uretprobe_perf_count_on_nop":     {875, 2502},
+	"uretprobe_perf_count_on_lea_xol": {945, 3152},
 }
 
 // measure runs the programs whose names begin with bench with --icount, so that their clock
@@ -43,6 +48,7 @@ func measure(t testing.TB) map[string]float64 {
 	addFigures(t, "bench_filter", figures)
 	addFigures(t, "bench_ptrace", figures)
 	addFigures(t, "bench_signals", figures)
+	addFigures(t, "bench_uprobe", figures)
 	addFigures(t, "bench", figures) // its getppid is the one without a C library
 	return figures
 }

@@ -109,6 +109,9 @@ type Argument struct {
 	// Length has the steps for the length of Bytes, and Max its maximum. If Length is
 	// empty, the length is Max.
 	Length []Step `json:",omitempty"`
+	// Unit is the number of bytes that Length counts as one: the size of an element. 0
+	// means 1.
+	Unit int `json:",omitempty"`
 	Max    int    `json:",omitempty"`
 }
 
@@ -366,6 +369,9 @@ func (a *Argument) fetchBytes(h *Hit, record []byte, at, limit int) []byte {
 	room := uint64(max(0, min(a.Max, limit-begin)))
 	if int64(length) < 0 {
 		length = 0 // a negative length of a program's own structure
+	}
+	if a.Unit > 1 {
+		length = min(length, uint64(a.Max)) * uint64(a.Unit)
 	}
 	length = min(length, room)
 	if readable && length > 0 {

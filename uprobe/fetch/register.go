@@ -1,6 +1,10 @@
 package fetch
 
-import "slowpath/arch/amd64"
+import (
+	"encoding/binary"
+
+	"slowpath/arch/amd64"
+)
 
 // Register is a register that an argument may name.
 type Register uint8
@@ -29,6 +33,14 @@ const (
 	SP
 	SS
 )
+
+// XMM is the low half of XMM0. The halves of XMM0 to XMM15 follow in the order low, high,
+// low, ... They have no names of Linux: the host command uses them for floating-point
+// arguments.
+const XMM Register = 32
+
+// lastXMM is the high half of XMM15.
+const lastXMM = XMM + 2*16 - 1
 
 // registerNames are the names after the percent sign, by register.
 var registerNames = [...]string{
@@ -60,6 +72,10 @@ func (r Register) Of(f *amd64.Frame) uint64 {
 	registers := [...]*uint64{
 		&f.R15, &f.R14, &f.R13, &f.R12, &f.RBP, &f.RBX, &f.R11, &f.R10, &f.R9, &f.R8,
 		&f.RAX, &f.RCX, &f.RDX, &f.RSI, &f.RDI, &f.OrigRAX, &f.RIP, &f.CS, &f.RFLAGS, &f.RSP, &f.SS,
+	}
+	if r >= XMM && r <= lastXMM {
+		n := r - XMM
+		return binary.LittleEndian.Uint64(f.XMM[n/2][n%2*8:])
 	}
 	if int(r) >= len(registers) {
 		return 0

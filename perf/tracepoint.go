@@ -1,0 +1,84 @@
+package perf
+
+import (
+	"golang.org/x/sys/unix"
+
+	"slowpath/arch/amd64"
+	"slowpath/fs"
+	"slowpath/task"
+	"slowpath/trace"
+)
+
+// tracepointSource is an event of package trace.
+type tracepointSource struct {
+	event *trace.Event
+	sink  *trace.Sink
+}
+
+// openTracepoint subscribes to the trace event whose id is Config. Errors: ENOENT for
+// an unknown id, EPERM without privilege (Linux: perf_trace_event_perm).
+func openTracepoint(p *Perf, t *task.Task, e *Event) (source, error) {
+	if p.events == nil || e.attr.Config>>31 != 0 {
+		return nil, unix.ENOENT
+	}
+	event := p.events.ByID(int(e.attr.Config))
+	if event == nil {
+		return nil, unix.ENOENT
+	}
+	if !privileged(t) && p.settings.PerfEventParanoid.Get() > -1 {
+		return nil, unix.EPERM
+	}
+	s := tracepointSource{event: event}
+	s.sink = &trace.Sink{
+		Record:     func(t trace.Task, f *amd64.Frame, record []byte) { e.traced(t.(*task.Task), f, record) },
+		Wants:      func(t trace.Task) bool { return e.countsFor(t.(*task.Task)) },
+		WantsSpace: e.wantsSpace,
+	}
+	if err := event.Subscribe(s.sink); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+func (s tracepointSource) stop() { s.event.Unsubscribe(s.sink) }
+
+func (s tracepointSource) refilter() error { s.event.Refilter(); return nil }
+
+func (tracepointSource) reading(*Event) uint64 { return 0 }
+
+// traced handles a record of the trace event.
+func (e *Event) traced(t *task.Task, f *amd64.Frame, record []byte) {
+	if !e.countsNow(t) {
+		return
+	}
+	if filter := e.filter.Load(); filter != nil && !filter.Match(t, t.Frame.LastCPU(), record) {
+		return
+	}
+	e.count.Add(1)
+	if e.sampling {
+		e.sampleHit(t, f, record)
+	}
+}
+
+// maxFilter is the most bytes of a filter (Linux: PAGE_SIZE).
+const maxFilter = 4096
+
+// setFilter sets the filter of a trace event. Errors: EINVAL, and those of
+// trace.ParseFilter.
+func setFilter(e *Event, caller fs.Caller, address uint64) error {
+	source, ok := e.source.(tracepointSource)
+	t, isTask := caller.(*task.Task)
+	if !ok || !isTask {
+		return unix.EINVAL
+	}
+	text, err := t.CopyInString(address, maxFilter)
+	if err != nil {
+		return err
+	}
+	filter, err := trace.ParseFilter(source.event, text)
+	if err != nil {
+		return err
+	}
+	e.filter.Store(filter)
+	return nil
+}

@@ -1,0 +1,146 @@
+package uprobe
+
+import (
+	"bytes"
+	"math/bits"
+	"sync"
+
+	"slowpath/guard"
+	"slowpath/mm"
+	"slowpath/task"
+	"slowpath/wait"
+)
+
+// The area has one page of slots. The first slot has the trampoline of return probes.
+const (
+	slotSize = 64
+	slots    = mm.PageSize / slotSize
+)
+
+// area is the page [uprobes] of an address space (Linux: struct xol_area). A thread has a
+// slot while it executes an instruction in it. If all slots are taken, it waits: a step
+// always ends, because it is one instruction, and a fault frees the slot. The page is freed
+// with the address space.
+type area struct {
+	special *mm.Special
+	freed   wait.Queue // woken when a slot becomes free
+
+	mu   sync.Mutex
+	base uint64 // address of the page, or 0 if it is not mapped
+	used uint64 // slots that are taken, one bit each
+}
+
+// areaFor returns the mapped area of the task's address space. It makes one if there is
+// none. It returns nil if the task must exit, or must try again because memory was freed.
+func areaFor(t *task.Task) *area {
+	a, err := findArea(t.MM)
+	if err == nil {
+		err = a.mapIn(t.MM)
+	}
+	switch {
+	case err == nil:
+		return a
+	case !t.Killed() && !t.Kernel().OOMKillAndWait(t.Group()):
+		noSlots(t)
+	}
+	return nil
+}
+
+// findArea returns the area of the address space, which may not be mapped. ENOMEM.
+func findArea(as *mm.AddressSpace) (*area, error) {
+	if a := as.Attached(); a != nil {
+		return a.(*area), nil
+	}
+	special, err := as.Memory().NewSpecial(1)
+	if err != nil {
+		return nil, err
+	}
+	page := special.Bytes(0)
+	for i := range page {
+		page[i] = mm.Breakpoint
+	}
+	own := &area{special: special, used: 1}
+	a := as.Attach(own).(*area)
+	if a != own {
+		special.Free()
+	}
+	return a, nil
+}
+
+// SpaceDestroyed implements mm.Attached.
+func (a *area) SpaceDestroyed() { a.special.Free() }
+
+// mapIn maps the page, unless it is mapped. ENOMEM.
+func (a *area) mapIn(as *mm.AddressSpace) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.base != 0 {
+		return nil
+	}
+	base, err := as.MapSpecial(mm.UserEnd-mm.PageSize, mm.SpecialPart{
+		Special: a.special, Prot: mm.ProtExec, Name: "[uprobes]", Hidden: true,
+	})
+	a.base = base
+	return err
+}
+
+// unmapped notes that the program has unmapped the page of the slot.
+func (a *area) unmapped(slot uint64) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if slot-a.base < mm.PageSize {
+		a.base = 0
+	}
+}
+
+// take takes a slot and returns its index: hint, if that is free. It waits for a free slot,
+// and returns -1 if the task is killed meanwhile.
+func (a *area) take(t *task.Task, hint int) int {
+	index := a.tryTake(hint)
+	if index >= 0 {
+		return index
+	}
+	t.BlockKillable(&a.freed, wait.Writable, 0, func() bool {
+		index = a.tryTake(hint)
+		return index >= 0
+	})
+	return index
+}
+
+func (a *area) tryTake(hint int) int {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.used == ^uint64(0) {
+		return -1
+	}
+	if a.used>>(hint&63)&1 != 0 {
+		hint = bits.TrailingZeros64(^a.used)
+	}
+	a.used |= 1 << hint
+	return hint
+}
+
+// free frees a slot.
+func (a *area) free(index int) {
+	locked := guard.Lock(&a.mu)
+	defer locked.Release()
+	full := a.used == ^uint64(0)
+	a.used &^= 1 << index
+	locked.Release()
+	if full {
+		a.freed.Wake(wait.Writable)
+	}
+}
+
+// write writes the code into a slot that the caller has taken, and returns its address. A
+// slot that has the code already is not written, because an emulated CPU translates the page
+// again after each write. The return to user mode serializes the CPU.
+func (a *area) write(index int, code []byte) uint64 {
+	slot := a.special.Bytes(0)[index*slotSize:][:len(code)]
+	if !bytes.Equal(slot, code) {
+		copy(slot, code)
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.base + uint64(index*slotSize)
+}

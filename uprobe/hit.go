@@ -1,0 +1,208 @@
+package uprobe
+
+import (
+	"encoding/binary"
+
+	"slowpath/arch/amd64"
+	"slowpath/entry"
+	"slowpath/mm"
+	"slowpath/signal"
+	"slowpath/task"
+	"slowpath/uprobe/insn"
+)
+
+// Vectors of exceptions (SDM vol. 3A, 6.15).
+const (
+	vectorDebug       = 1
+	vectorBreakpoint  = 3
+	vectorDoubleFault = 8
+	vectorProtection  = 13
+	vectorPageFault   = 14
+	vectorAlignment   = 17
+)
+
+// ExceptionHandlers returns the handlers of the owner entry.ByUprobe: breakpoints, and
+// every exception that an instruction can raise while the CPU executes it in a slot.
+func (p *Probes) ExceptionHandlers() []entry.ExceptionHandler[*task.Task] {
+	handlers := []entry.ExceptionHandler[*task.Task]{
+		{Owner: entry.ByUprobe, Vectors: []int{vectorBreakpoint}, Handle: p.breakpoint},
+		{Owner: entry.ByUprobe, Vectors: []int{vectorDebug}, Handle: p.debug},
+	}
+	var faults []int
+	for vector := range amd64.FirstInterrupt {
+		switch vector {
+		case vectorDebug, amd64.NMI, vectorBreakpoint, vectorDoubleFault, amd64.MachineCheck:
+		default:
+			faults = append(faults, vector)
+		}
+	}
+	return append(handlers, entry.ExceptionHandler[*task.Task]{Owner: entry.ByUprobe, Vectors: faults, Handle: p.fault})
+}
+
+// Handlers returns the handlers of the duty UPROBE.
+func (p *Probes) Handlers() entry.Handlers[*task.Task] {
+	return entry.Handlers[*task.Task]{Flag: entry.Uprobe, BeforeUserFrame: p.serve}
+}
+
+// breakpoint handles #BP: a hit, the end of a slot, or a breakpoint that was removed in the
+// meantime. A breakpoint of the program or of its debugger belongs to the next owner.
+func (p *Probes) breakpoint(t *task.Task, f *amd64.Frame, _ int) bool {
+	if !t.MM.HasBreakpoints() {
+		return false
+	}
+	th, at := p.slot.Of(t), f.RIP-1
+	if th.state == stepping && at == th.step.end() {
+		th.finishStep(t, f)
+		return true
+	}
+	if patch := t.MM.PatchAt(at); patch != nil {
+		if f.CS == amd64.User32CS { // 32-bit code, whose instructions are not decoded
+			t.MM.TakeBackBreakpoint(at)
+			f.RIP = at
+			return true
+		}
+		th.state, th.site, th.at = hit, patch.Owner.(*site), at
+		f.RIP = at
+		entry.Raise(&f.ThreadFlags, entry.Uprobe)
+		return true
+	}
+	if isBreakpoint(t, at) {
+		return false
+	}
+	f.RIP = at // the breakpoint is gone: the original instruction is executed
+	return true
+}
+
+// isBreakpoint reports whether INT3 is at an address that the task has just executed.
+func isBreakpoint(t *task.Task, at uint64) bool {
+	var code [1]byte
+	return t.CopyIn(at, code[:]) == nil && code[0] == mm.Breakpoint
+}
+
+// serve is the handler of the duty UPROBE.
+func (p *Probes) serve(t *task.Task, f *amd64.Frame) {
+	th := p.slot.Of(t)
+	switch th.state {
+	case hit:
+		p.hit(t, f, th)
+	case stepping, calling: // signals were put off, and the task must exit
+		th.abandon(t, f)
+	case interrupted:
+		th.resume(t, f)
+	}
+}
+
+// hit runs the consumers of a breakpoint, and executes the original instruction.
+func (p *Probes) hit(t *task.Task, f *amd64.Frame, th *thread) {
+	if !th.registered {
+		p.threads.add(th)
+	}
+	th.state = idle
+	s := th.site
+	th.hitting.Store(s)
+	r := s.roles.Load()
+	for _, b := range r.entries {
+		if c := b.consumer; c.Hit != nil && c.wants(t) {
+			c.Hit(t, f)
+		}
+	}
+	kind := s.kind
+	if kind == emulated {
+		kind = s.emulate(t, f, th.at)
+	}
+	p.threads.hitEnded(th)
+	switch kind {
+	case steppedOutOfLine:
+		th.startStep(t, f)
+	case systemCall:
+		th.state = calling
+		t.RequestCall(th.at + s.length)
+	}
+}
+
+// emulate executes the instruction of the site. It returns emulated if that is done, or if
+// a fault of it has caused a signal: f then stays at the instruction. Otherwise it returns
+// how the instruction must be executed.
+func (s *site) emulate(t *task.Task, f *amd64.Frame, at uint64) execution {
+	stepped := f.RFLAGS&amd64.FlagTF != 0
+	for {
+		err := s.instruction.Emulate(f, at, (*memory)(t))
+		if err == nil {
+			break
+		}
+		if kind := cannotEmulate(t, err); kind != tryAgain {
+			return kind
+		}
+	}
+	if stepped {
+		reportStep(t, f, at+s.length)
+	}
+	return emulated
+}
+
+// cannotEmulate handles an error of Emulate as the CPU would. It returns tryAgain if there
+// is no reason for it any more.
+func cannotEmulate(t *task.Task, err error) execution {
+	switch err {
+	case insn.ErrNotCanonical:
+		t.EmulatedException(vectorProtection)
+		return emulated
+	case insn.ErrAlignment:
+		t.EmulatedException(vectorAlignment)
+		return emulated
+	}
+	a, isFault := err.(*fault)
+	if !isFault || a.address >= amd64.UserLimit {
+		return steppedOutOfLine // it faults there: no program has memory at such an address
+	}
+	faults := t.Faults()
+	if t.EmulatedFault(a.address, a.access); t.Faults() == faults && !t.Killed() {
+		return tryAgain
+	}
+	return emulated
+}
+
+// reportStep sends the SIGTRAP of a single step over an emulated instruction, as #DB does.
+// A block step ends only at a branch that was taken.
+func reportStep(t *task.Task, f *amd64.Frame, next uint64) {
+	if f.BlockStep() {
+		if f.RIP == next {
+			return
+		}
+		f.SetBlockStep(false) // the CPU clears BTF with each #DB
+	}
+	t.DebugSignal(signal.TRAP_TRACE)
+}
+
+// memory is the user memory of a task, for the emulation of instructions.
+type memory task.Task
+
+// Load implements insn.Memory. Its error is a *fault.
+func (m *memory) Load(address uint64, size int) (uint64, error) {
+	var b [8]byte
+	if (*task.Task)(m).CopyIn(address, b[:size]) != nil {
+		return 0, &fault{address, mm.AccessRead}
+	}
+	return binary.LittleEndian.Uint64(b[:]), nil
+}
+
+// Store implements insn.Memory. Its error is a *fault.
+func (m *memory) Store(address uint64, size int, value uint64) error {
+	var b [8]byte
+	binary.LittleEndian.PutUint64(b[:], value)
+	if (*task.Task)(m).CopyOut(address, b[:size]) != nil {
+		return &fault{address, mm.AccessWrite}
+	}
+	return nil
+}
+
+var _ insn.Memory = (*memory)(nil)
+
+// fault is an access of an emulated instruction that the program's memory does not allow.
+type fault struct {
+	address uint64
+	access  mm.Access
+}
+
+// Error implements error.
+func (*fault) Error() string { return "the program's memory does not allow the access" }
