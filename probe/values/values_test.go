@@ -322,10 +322,11 @@ mod work {
 }
 fn main() { let p = Point { x: -2, y: 0.5 }; use std::hint::black_box as b; if b(work::run(b(7), b("text"), b(&[1, 2, 3]), b(&p), b(true))) == 0 { std::process::exit(1) } }
 `, "rustc", "-g", "-C", "opt-level="+level, "-C", "relocation-model=static", "-C", "target-feature=+crt-static", "-o", "@program", "@source")
-		check(t, program, map[string]string{
-			"work::run(*)":     `n=7 s="text" list=[1, 2, 3] p=&{x=-2, y=0.5} flag=true`,
-			"work::run%return": "11",
-		})
+		wanted := map[string]string{"work::run(n, p)": "n=7 p=&{x=-2, y=0.5}", "work::run%return": "11"}
+		if level == "0" { // the optimiser removes what the function does not use
+			wanted["work::run(*)"] = `n=7 s="text" list=[1, 2, 3] p=&{x=-2, y=0.5} flag=true`
+		}
+		check(t, program, wanted)
 	}
 }
 
