@@ -6,16 +6,17 @@ import (
 	"slowpath/ptrace"
 	"slowpath/seccomp"
 	"slowpath/task"
+	"slowpath/trace"
 	"slowpath/uprobe"
 	"slowpath/userdispatch"
 )
 
 // RegisterSubsystems adds the subsystems above package task to k. It must be called
 // right after task.New, before the first task is made.
-func RegisterSubsystems(k *task.Kernel, mounts *fs.Mounts, probes *uprobe.Probes) {
+func RegisterSubsystems(k *task.Kernel, mounts *fs.Mounts, probes *uprobe.Probes, events *trace.Registry) {
 	seccomp.Register(k)
 	userdispatch.Register(k)
 	ptrace.Register(k)
 	probes.Register(k)
-	perf.Register(k, mounts, probes, nil)
+	perf.Register(k, mounts, probes, events)
 }

@@ -91,6 +91,13 @@ type MemoryHolder interface {
 	HeldMemory() int64
 }
 
+// SpliceReader is implemented by operations from which splice(2) reads other bytes than
+// read(2).
+type SpliceReader interface {
+	// ReadSplice is Read for a splice to a pipe that has room for dst.
+	ReadSplice(f *File, dst Sink) (int, error)
+}
+
 // Describer is implemented by operations with additional lines in /proc/PID/fdinfo
 // (proc(5)).
 type Describer interface {

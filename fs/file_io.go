@@ -27,6 +27,14 @@ func (f *File) Read(dst Sink) (int, error) {
 	return n, err
 }
 
+// ReadSplice is Read for splice(2) to a pipe.
+func (f *File) ReadSplice(dst Sink) (int, error) {
+	if s, ok := f.operations.(SpliceReader); ok && f.Readable() {
+		return s.ReadSplice(f, dst)
+	}
+	return f.Read(dst)
+}
+
 // ReadAt is pread(2). Errors: ESPIPE if the file is not seekable, EINVAL for a
 // negative offset, and those of Read.
 func (f *File) ReadAt(dst Sink, offset int64) (int, error) {

@@ -27,8 +27,11 @@ type Event struct {
 	cpu    int // the CPU whose hits count, or -1
 	wide   bool
 	source source
-	leader atomic.Pointer[Event] // itself, if the event is in no group of another one
-	queue  wait.Queue
+	// sole is the task for which the event counts, if there is one task only.
+	sole     atomic.Pointer[task.Task]
+	sampling bool
+	leader   atomic.Pointer[Event] // itself, if the event is in no group of another one
+	queue    wait.Queue
 
 	state  atomic.Uint32 // of activity
 	count  atomic.Uint64
@@ -165,6 +168,7 @@ func (e *Event) attach(t *task.Task) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.tasks[t] = cpuTime(t)
+	e.setSole()
 	e.spaces.set(t, t.MM)
 	added(&of(t).events, e)
 }
@@ -180,7 +184,18 @@ func (e *Event) detach(t *task.Task) (last bool) {
 		e.time += cpuTime(t) - begin
 	}
 	delete(e.tasks, t)
+	e.setSole()
 	return len(e.tasks) == 0
+}
+
+// setSole sets sole. e.mu is held.
+func (e *Event) setSole() {
+	var sole *task.Task
+	if len(e.tasks) == 1 {
+		for sole = range e.tasks {
+		}
+	}
+	e.sole.Store(sole)
 }
 
 // end marks an event without tasks. Its readers see POLLHUP.

@@ -53,7 +53,7 @@ func (e *Event) reset() { e.count.Store(0) }
 // refresh enables the event until it has made more samples. Error: EINVAL for an event
 // that only counts, or that is inherited.
 func refresh(e *Event, _ fs.Caller, samples uint64) error {
-	if e.attr.Has(unix.PerfBitInherit) || !e.attr.sampling() {
+	if e.attr.Has(unix.PerfBitInherit) || !e.sampling {
 		return unix.EINVAL
 	}
 	e.limit.Add(int64(int32(samples)))
@@ -67,7 +67,7 @@ func setPeriod(e *Event, caller fs.Caller, address uint64) error {
 	if err != nil {
 		return err
 	}
-	if !e.attr.sampling() || value == 0 || value>>63 != 0 || e.attr.Has(unix.PerfBitFreq) {
+	if !e.sampling || value == 0 || value>>63 != 0 || e.attr.Has(unix.PerfBitFreq) {
 		return unix.EINVAL
 	}
 	e.rate.period.Store(value)

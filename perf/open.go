@@ -38,7 +38,7 @@ func Open(t *task.Task, r Request) (*fs.File, error) {
 	}
 	e := &Event{
 		perf: p, attr: attr, cpu: r.CPU, wide: r.PID == -1, tasks: make(map[*task.Task]int64),
-		enable: attr.Has(unix.PerfBitEnableOnExec),
+		enable: attr.Has(unix.PerfBitEnableOnExec), sampling: attr.sampling(),
 	}
 	e.leader.Store(e)
 	if err := p.check(t, e); err != nil {

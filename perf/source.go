@@ -44,7 +44,7 @@ func openSoftware(_ *Perf, _ *task.Task, e *Event) (source, error) {
 	case unix.PERF_COUNT_SW_DUMMY:
 		return softwareSource{}, nil
 	case unix.PERF_COUNT_SW_CPU_CLOCK, unix.PERF_COUNT_SW_TASK_CLOCK:
-		if e.attr.sampling() {
+		if e.sampling {
 			return nil, unix.ENOENT // no timer samples: see CAVEATS.md
 		}
 		return softwareSource{clock: true}, nil
@@ -95,11 +95,11 @@ func openUprobe(p *Perf, t *task.Task, e *Event) (source, error) {
 		return nil, err
 	}
 	defer file.DecRef()
-	consumer := &uprobe.Consumer{Wants: e.countsFor, WantsSpace: e.wantsSpace}
+	consumer := &uprobe.Consumer{WantsSpace: e.wantsSpace}
 	if e.attr.Config&configReturn == 0 {
-		consumer.Hit = e.uprobeHit
+		consumer.Hit = e.uprobeHit()
 	} else {
-		consumer.Return = e.uprobeReturn
+		consumer.Wants, consumer.Return = e.countsFor, e.uprobeReturn
 	}
 	probe, err := p.probes.Add(uprobe.Location{
 		File: file, Offset: e.attr.Ext2, ReferenceCounter: e.attr.Config >> referenceCounterShift,
@@ -116,14 +116,20 @@ func (s uprobeSource) refilter() error { return s.probe.Refilter() }
 
 func (uprobeSource) reading(*Event) uint64 { return 0 }
 
-// uprobeHit implements Hit of the consumer.
-func (e *Event) uprobeHit(t *task.Task, f *amd64.Frame) {
-	if !e.countsNow(t) {
-		return
-	}
-	e.count.Add(1)
-	if e.attr.sampling() {
-		e.sampleHit(t, f, probeRecord(t, f.RIP))
+// uprobeHit returns Hit of the consumer. It asks itself whether the event counts for the
+// task, which is one comparison for most events.
+func (e *Event) uprobeHit() func(t *task.Task, f *amd64.Frame) {
+	return func(t *task.Task, f *amd64.Frame) {
+		if e.sole.Load() != t && !e.countsFor(t) {
+			return
+		}
+		if e.state.Load() != uint32(enabled) || e.cpu >= 0 && e.cpu != t.Frame.LastCPU() {
+			return
+		}
+		e.count.Add(1)
+		if e.sampling {
+			e.sampleHit(t, f, probeRecord(t, f.RIP))
+		}
 	}
 }
 
@@ -133,7 +139,7 @@ func (e *Event) uprobeReturn(t *task.Task, f *amd64.Frame, entry uint64) {
 		return
 	}
 	e.count.Add(1)
-	if e.attr.sampling() {
+	if e.sampling {
 		e.sampleHit(t, f, probeRecord(t, entry, f.RIP))
 	}
 }

@@ -55,7 +55,7 @@ func (e *Event) traced(t *task.Task, f *amd64.Frame, record []byte) {
 		return
 	}
 	e.count.Add(1)
-	if e.attr.sampling() {
+	if e.sampling {
 		e.sampleHit(t, f, record)
 	}
 }

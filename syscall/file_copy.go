@@ -58,6 +58,14 @@ func (p *copySide) read(dst fs.Sink) (int, error) {
 	return n, err
 }
 
+// readSplice is read for splice(2).
+func (p *copySide) readSplice(dst fs.Sink) (int, error) {
+	if p.offset == currentOffset {
+		return p.file.ReadSplice(dst)
+	}
+	return p.read(dst)
+}
+
 func (p *copySide) write(src fs.Source) (int, error) {
 	if p.offset == currentOffset {
 		return p.file.Write(src)
@@ -288,7 +296,7 @@ func splice(t *task.Task, from, to *copySide, count uint64, nonBlocking bool) (u
 	}
 	sink := fs.NewBytesSink(buffer)
 	read := func() error {
-		_, err := from.read(sink)
+		_, err := from.readSplice(sink)
 		return err
 	}
 	if err := awaitIfBlocking(t, from.file, wait.Readable|ends, nonBlocking, read); err != nil {

@@ -22,6 +22,7 @@ type Instance struct {
 	clock    clockIndex
 	started  atomic.Uint64 // the time at which the buffer was emptied last
 	on       atomic.Bool
+	pauses   atomic.Int32 // open files trace that stop the storing of records
 	options  atomic.Uint32
 	cpus     atomic.Uint64 // the CPUs that record
 	percent  atomic.Int32  // buffer_percent
@@ -95,6 +96,25 @@ func (i *Instance) expand() error {
 		return nil
 	}
 	return i.SetSize(AllCPUs, defaultKilobytes)
+}
+
+// Expand gives the rings their default size, as enabling an event does. Error: ENOMEM.
+func (i *Instance) Expand() error { return i.expand() }
+
+// Free makes the rings as small as possible. Their records are lost.
+func (i *Instance) Free() {
+	i.sizing.Lock()
+	defer i.sizing.Unlock()
+	for _, r := range i.rings {
+		r.resize(leastPages, nil) // it cannot fail: the ring becomes smaller
+		r.reset()
+	}
+}
+
+// Pause stops the storing of records until resume is called.
+func (i *Instance) Pause() (resume func()) {
+	i.pauses.Add(1)
+	return func() { i.pauses.Add(-1) }
 }
 
 // Expanded reports whether the rings have left the small size of the beginning.
@@ -223,7 +243,7 @@ func (i *Instance) SetCPUMask(mask uint64) { i.cpus.Store(mask & (1<<i.registry.
 // store stores a record of the thread in the ring of the current CPU.
 func (i *Instance) store(t Task, record []byte) bool {
 	cpu := i.registry.config.CPU()
-	if !i.on.Load() || i.cpus.Load()>>cpu&1 == 0 {
+	if !i.on.Load() || i.pauses.Load() > 0 || i.cpus.Load()>>cpu&1 == 0 {
 		return false
 	}
 	i.registry.threads.note(t, i.options.Load())

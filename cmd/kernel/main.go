@@ -27,6 +27,7 @@ import (
 	"slowpath/sched"
 	"slowpath/sysctl"
 	"slowpath/task"
+	"slowpath/trace"
 	"slowpath/uprobe"
 	"slowpath/vdso"
 )
@@ -67,6 +68,7 @@ type kernel struct {
 	root     fs.KernelCaller
 	tasks    *task.Kernel
 	probes   *uprobe.Probes
+	traces   *trace.Registry
 	spool    *hostfile.Spool // the programs' output to the host
 	link     *link
 	// idle is the greatest idle time that processors has returned, in nanoseconds.
@@ -123,7 +125,10 @@ func (k *kernel) run() error {
 		Wall:        k.wall,
 		Random:      k.random,
 	})
-	core.RegisterSubsystems(k.tasks, k.mounts, k.probes)
+	if k.traces, err = core.NewTrace(k.tasks, amd64.CPU); err != nil {
+		return err
+	}
+	core.RegisterSubsystems(k.tasks, k.mounts, k.probes, k.traces)
 	afterCollections(k.memory.CheckWatch)
 	go k.tasks.ReclaimMemory(limitHeap)
 	if err := k.mountSystemFiles(); err != nil {

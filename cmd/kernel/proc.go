@@ -23,7 +23,10 @@ func (k *kernel) mountSystemFiles() error {
 		CallName: syscall.HandlerName, Seccomp: seccomp.Status,
 		Sysctls: append([]sysctl.Row{k.printkRow(), k.fileCountRow()}, seccomp.Sysctls(k.settings)...),
 	}), k.slowpathFiles())
-	return core.MountSystemFiles(k.root, k.tasks, proc, boot.CPUs())
+	if err := core.MountSystemFiles(k.root, k.tasks, proc, boot.CPUs()); err != nil {
+		return err
+	}
+	return core.MountTracing(k.root, k.tasks, k.traces)
 }
 
 // fileCountRow returns /proc/sys/fs/file-nr: the open files, those that are allocated and

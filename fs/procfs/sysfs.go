@@ -34,6 +34,8 @@ func NewSysfs(cpus int) *Sysfs {
 		))),
 		s.directoryEntry("fs"),
 		s.directoryEntry("kernel",
+			s.directoryEntry("debug"),
+			s.directoryEntry("tracing"),
 			s.directoryEntry("mm", s.directoryEntry("transparent_hugepage",
 				constant("enabled", "always madvise [never]"), constant("hpage_pmd_size", "0")))),
 	})

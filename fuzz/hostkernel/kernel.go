@@ -33,6 +33,7 @@ import (
 	"slowpath/task"
 	"slowpath/task/elf"
 	"slowpath/task/procview"
+	"slowpath/trace"
 	"slowpath/uprobe"
 	"slowpath/vdso"
 )
@@ -67,6 +68,7 @@ const cpus = 2
 type Kernel struct {
 	Tasks  *task.Kernel
 	Probes *uprobe.Probes
+	traces *trace.Registry
 
 	config     Config
 	machine    *machine
@@ -141,14 +143,20 @@ func (k *Kernel) makeTasks() (err error) {
 		Run: k.run, Memory: k.memory, MapVDSO: k.vdso.Map, CPUs: cpus, Scheduler: k.scheduler,
 		Random: fill, Log: k.logf,
 	})
-	core.RegisterSubsystems(k.Tasks, k.mounts, k.Probes)
+	if k.traces, err = core.NewTrace(k.Tasks, func() int { return 0 }); err != nil {
+		return err
+	}
+	core.RegisterSubsystems(k.Tasks, k.mounts, k.Probes, k.traces)
 	k.Tasks.StartReaper()
 	processors := func() []procfs.CPU { return make([]procfs.CPU, cpus) }
 	proc := procfs.New(procview.New(k.Tasks, procview.Config{
 		CPUs: processors, Release: "6.1", Version: "1", CallName: syscall.HandlerName,
 		Seccomp: seccomp.Status, Sysctls: seccomp.Sysctls(k.Tasks.Settings()),
 	}), procfs.Extra{Name: "slowpath"})
-	return core.MountSystemFiles(k.root, k.Tasks, proc, cpus)
+	if err := core.MountSystemFiles(k.root, k.Tasks, proc, cpus); err != nil {
+		return err
+	}
+	return core.MountTracing(k.root, k.Tasks, k.traces)
 }
 
 // fill stands for random bytes. They are the same in every run.

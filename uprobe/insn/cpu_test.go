@@ -40,8 +40,8 @@ func TestExecutionOfProgramsEqualsCPU(t *testing.T) {
 	for _, path := range programs {
 		encodings := encodingsOf(t, path)
 		c.Shuffle(len(encodings), func(a, b int) { encodings[a], encodings[b] = encodings[b], encodings[a] })
-		if !long() && len(encodings) > 4000 {
-			encodings = encodings[:4000]
+		if !long() && len(encodings) > 2000 {
+			encodings = encodings[:2000]
 		}
 		for _, code := range encodings {
 			c.check(code)
@@ -182,33 +182,54 @@ func registerOf(r *unix.PtraceRegs, number uint8) *uint64 {
 		&r.R8, &r.R9, &r.R10, &r.R11, &r.R12, &r.R13, &r.R14, &r.R15}[number&15]
 }
 
-// aim makes the operand an address in memory: it changes the registers of the address, or
-// the displacement in code.
+// aim makes the operand an address in memory, or sometimes one that faults: it changes the
+// registers of the address, or the displacement in code.
 func (c *comparison) aim(i *Instruction, code []byte, at uint64, r *unix.PtraceRegs) {
 	if i.layout == offset && !i.has(prefixAddressSize) {
 		binary.LittleEndian.PutUint64(code[i.immediateAt:], c.target())
 	}
-	if !i.memory() || c.IntN(20) == 0 {
+	if !i.memory() {
 		return
 	}
 	goal := c.target()
-	f := frameOf(r)
 	if i.ripRelative() || i.modRM&0xc7 == 4 && i.sib&7 == 5 {
+		if !i.ripRelative() {
+			c.aimIndex(i, r)
+		}
 		place := len(code) - int(i.immediateSize()) - 4
-		old := i.offsetIn(f, at) - uint64(i.displacement)
+		old := i.offsetIn(frameOf(r), at) - uint64(i.displacement)
 		binary.LittleEndian.PutUint32(code[place:], uint32(goal-old))
 		return
 	}
+	if c.IntN(20) == 0 {
+		goal = c.badAddress(i)
+	}
 	base := i.modRM & 7
 	if base == 4 {
+		c.aimIndex(i, r)
 		base = i.sib & 7
-		if index := i.sib>>3&7 | i.rex&rexX<<2; index != 4 {
-			*registerOf(r, index) = c.Uint64N(16)
-		}
 	}
 	register := registerOf(r, base|i.rex&rexB<<3)
-	f = frameOf(r)
-	*register += goal - i.offsetIn(f, at)
+	if i.index(frameOf(r)) != 0 && registerOf(r, i.indexRegister()) == register {
+		*register = (goal - uint64(i.displacement)) / (1 + 1<<(i.sib>>6))
+		return
+	}
+	*register += goal - i.offsetIn(frameOf(r), at)
+}
+
+// aimIndex makes the index register of a SIB small.
+func (c *comparison) aimIndex(i *Instruction, r *unix.PtraceRegs) {
+	if number := i.indexRegister(); number != rsp {
+		*registerOf(r, number) = 1 + c.Uint64N(16)
+	}
+}
+
+// badAddress returns an address that faults.
+func (c *comparison) badAddress(i *Instruction) uint64 {
+	if i.has(prefixAddressSize) || c.IntN(2) == 0 {
+		return c.Uint64N(0x8000)
+	}
+	return 1<<63 | c.Uint64()
 }
 
 // place writes the code, and restores memory and vectors.
@@ -219,14 +240,11 @@ func (c *comparison) place(r region, at uint64, code []byte) {
 }
 
 // execute steps through an instruction until it is left.
-func (c *comparison) execute(regs unix.PtraceRegs) state {
+func (c *comparison) execute(i *Instruction, regs unix.PtraceRegs) state {
 	c.p.regs = regs
-	var s state
-	for range 8 {
+	s := state{signal: c.p.step()}
+	for i.Repeats() && s.signal == unix.SIGTRAP && c.p.regs.Rip == regs.Rip {
 		s.signal = c.p.step()
-		if s.signal != unix.SIGTRAP || c.p.regs.Rip != regs.Rip {
-			break
-		}
 	}
 	s.regs = c.p.regs
 	s.regs.Orig_rax = ^uint64(0)
@@ -242,7 +260,7 @@ func (c *comparison) execute(regs unix.PtraceRegs) state {
 
 func (c *comparison) native(i *Instruction, code []byte, regs unix.PtraceRegs) state {
 	c.place(home, regs.Rip, code)
-	s := c.execute(regs)
+	s := c.execute(i, regs)
 	s.regs.Eflags &^= amd64.FlagTF | amd64.FlagRF
 	if i.is(primary, 0x9c, 0x9c) && s.signal == unix.SIGTRAP {
 		s.memory[s.regs.Rsp-memory.address+1] &^= amd64.FlagTF >> 8 // of the step
@@ -260,7 +278,7 @@ func (c *comparison) compareOutOfLine(i *Instruction, before unix.PtraceRegs, na
 		*registerOf(&regs, o.Scratch) = o.Base(before.Rip)
 	}
 	c.place(slot, at, o.Code[:])
-	s := c.execute(regs)
+	s := c.execute(i, regs)
 	s.regs.Eflags &^= amd64.FlagTF | amd64.FlagRF
 	s.regs.Rip = s.regs.Rip - at + before.Rip
 	if o.Scratch != NoScratch {
@@ -343,6 +361,18 @@ func (c *comparison) touchesCode(i *Instruction, before unix.PtraceRegs) bool {
 	return i.memory() && offset >= uint64(memory.size())
 }
 
+// firstDifference returns the first index at which two slices of one length differ, or -1.
+func firstDifference(a, b []byte) int {
+	if bytes.Equal(a, b) {
+		return -1
+	}
+	n := 0
+	for a[n] == b[n] {
+		n++
+	}
+	return n
+}
+
 // compare reports the differences of two states.
 func (c *comparison) compare(how string, i *Instruction, before unix.PtraceRegs, native, other state) {
 	fault := native.signal != unix.SIGTRAP
@@ -363,17 +393,11 @@ func (c *comparison) compare(how string, i *Instruction, before unix.PtraceRegs,
 	if fault && other.regs.Rip != before.Rip {
 		differ("RIP %#x of a fault", other.regs.Rip)
 	}
-	for n := range native.memory {
-		if native.memory[n] != other.memory[n] {
-			differ("memory at %#x: %#x, not %#x", memory.address+uint64(n), other.memory[n], native.memory[n])
-			break
-		}
+	if n := firstDifference(native.memory, other.memory); n >= 0 {
+		differ("memory at %#x: %#x, not %#x", memory.address+uint64(n), other.memory[n], native.memory[n])
 	}
-	for n := range native.vector {
-		if native.vector[n] != other.vector[n] {
-			differ("extended state at %d: %#x, not %#x", n, other.vector[n], native.vector[n])
-			break
-		}
+	if n := firstDifference(native.vector, other.vector); n >= 0 {
+		differ("extended state at %d: %#x, not %#x", n, other.vector[n], native.vector[n])
 	}
 	if len(differences) > 0 {
 		c.t.Errorf("% x %s: %q\nbefore: %+v", i.bytes[:i.length], how, differences, before)

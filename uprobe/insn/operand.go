@@ -78,10 +78,12 @@ func (i *Instruction) base(f *amd64.Frame, at uint64) uint64 {
 	return *f.Register(base | i.rex&rexB<<3)
 }
 
+// indexRegister is the index register of SIB. RSP means that there is none.
+func (i *Instruction) indexRegister() uint8 { return i.sib>>3&7 | i.rex&rexX<<2 }
+
 func (i *Instruction) index(f *amd64.Frame) uint64 {
-	const none = 4
-	index := i.sib>>3&7 | i.rex&rexX<<2
-	if i.modRM&7 != 4 || index == none {
+	index := i.indexRegister()
+	if i.modRM&7 != 4 || index == rsp {
 		return 0
 	}
 	return *f.Register(index) << (i.sib >> 6)

@@ -1,0 +1,44 @@
+package core
+
+import (
+	"fmt"
+
+	"golang.org/x/sys/unix"
+
+	"slowpath/fs"
+	"slowpath/fs/procfs"
+	"slowpath/syscall"
+	"slowpath/task"
+	"slowpath/trace"
+	"slowpath/trace/tracefs"
+)
+
+// NewTrace returns the registry of trace events. cpu returns the number of the CPU that
+// runs the caller. Error: ENOMEM.
+func NewTrace(k *task.Kernel, cpu func() int) (*trace.Registry, error) {
+	return trace.NewRegistry(trace.Config{
+		CPUs: k.CPUs(), CPU: cpu, Memory: k.Memory(), Realtime: k.Wall().Now, Release: syscall.Release,
+	})
+}
+
+// MountTracing mounts tracefs on /sys/kernel/tracing, and on /sys/kernel/debug/tracing
+// with a debugfs that has nothing else. Both exist once: another mount shows the same
+// files.
+func MountTracing(root fs.KernelCaller, k *task.Kernel, r *trace.Registry) error {
+	files, debug := tracefs.New(r, k.Memory()), procfs.NewDebugfs()
+	mounts := root.Context.Mounts()
+	for _, m := range []struct {
+		point, name string
+		files       fs.Filesystem
+	}{
+		{"/sys/kernel/tracing", "tracefs", files},
+		{"/sys/kernel/debug", "debugfs", debug},
+		{"/sys/kernel/debug/tracing", "tracefs", files},
+	} {
+		mounts.Register(m.name, func(string) (fs.Filesystem, error) { return m.files, nil })
+		if err := at(root, m.point).MountAt(m.files, m.name, unix.MS_RELATIME); err != nil {
+			return fmt.Errorf("%s cannot be mounted: %w", m.point, err)
+		}
+	}
+	return nil
+}
