@@ -245,6 +245,7 @@ func (p *probeFlags) refused() bool {
 // failureReasons say why the kernel has refused a probe.
 var failureReasons = map[unix.Errno]string{
 	errNotSupported: "the instruction there cannot be probed: it is privileged, or a breakpoint or interrupt itself",
+	unix.EOPNOTSUPP: "the exits of this Go function are not known, and its return address must not be replaced because its stack may move",
 	unix.ENOEXEC:    "there is no valid instruction; an address must be that of the first byte of one",
 	unix.ENOMEM:     "the memory is too short; give the machine more with --mem",
 	unix.EINVAL:     "the place is not in a regular file, or beyond its end",

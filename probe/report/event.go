@@ -93,7 +93,7 @@ func (r *Reporter) Hit(h *probespec.Hit) {
 		return
 	}
 	p := &r.plan.Probes[h.ID]
-	decoded := p.Layout.Decode(h.Values, r.unwinder.Bias(h.Process, p.Site.Object.Path))
+	decoded := p.Layout.Decode(h.Values)
 	e := &Event{
 		Probe: p, Time: h.Time, CPU: h.CPU, Process: h.Process, Thread: h.Thread, Comm: h.Comm,
 		Call: decoded.Call, Values: decoded.Values,

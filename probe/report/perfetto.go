@@ -85,7 +85,7 @@ func (p *Perfetto) Event(e *Event) error {
 		return err
 	}
 	event := traceEvent{
-		Name: e.Name(), Phase: "i", Scope: "t", Time: float64(e.Time) / 1e3, Process: t.process, Thread: t.thread, Args: arguments(e.Values),
+		Name: e.Name(), Phase: "i", Scope: "t", Time: float64(e.Time) / 1e3, Process: t.process, Thread: t.thread, Args: namedValues(e),
 	}
 	switch {
 	case e.Probe.Site.Return && e.HasElapsed:
@@ -96,6 +96,26 @@ func (p *Perfetto) Event(e *Event) error {
 		event.Name += " returns"
 	}
 	return p.write(event)
+}
+
+// namedValues returns the arguments of an entry, or the results of a return. A result
+// without a name gets one.
+func namedValues(e *Event) map[string]any {
+	if !e.Probe.Site.Return {
+		return arguments(e.Values)
+	}
+	m := map[string]any{}
+	for i, v := range e.Values {
+		name := v.Name
+		if name == "" {
+			name = "result"
+			if len(e.Values) > 1 {
+				name = fmt.Sprintf("result %d", i+1)
+			}
+		}
+		m[name] = v.Value.JSON()
+	}
+	return m
 }
 
 // enter keeps an entry until its return. An older entry at the same place never returned.
@@ -123,12 +143,8 @@ func (p *Perfetto) slice(e *Event, event traceEvent) error {
 			break
 		}
 	}
-	for i, result := range results(e.Values) {
-		name := "result"
-		if len(e.Values) > 1 {
-			name = fmt.Sprintf("result %d", i+1)
-		}
-		args[name] = result
+	for name, value := range event.Args {
+		args[name] = value
 	}
 	length := float64(e.Elapsed) / 1e3
 	event.Phase, event.Scope, event.Args, event.Duration = "X", "", args, &length

@@ -82,8 +82,7 @@ func (s *state) up(p place, lookup uint64, innermost bool) (signal, ok bool) {
 	}
 	atEntry := false
 	if p.module != nil && innermost {
-		f := p.module.object.FunctionAt(lookup)
-		atEntry = f != nil && f.Address == lookup
+		atEntry = p.module.object.AtEntry(lookup)
 	}
 	if atEntry {
 		return false, s.byReturnAddress()
@@ -91,7 +90,7 @@ func (s *state) up(p place, lookup uint64, innermost bool) (signal, ok bool) {
 	return false, s.byFramePointer() && s.registers[rsp] > before
 }
 
-// byReturnAddress goes up from the first instruction of a function.
+// byReturnAddress goes up from the entry of a function, which has pushed nothing yet.
 func (s *state) byReturnAddress() bool {
 	back, ok := s.word(s.registers[rsp])
 	if !ok || back == 0 {

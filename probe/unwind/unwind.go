@@ -114,22 +114,6 @@ func (u *Unwinder) module(name string) *module {
 	return m
 }
 
-// Bias returns the difference between the addresses of a process and those of an object
-// file, 0 if it is unknown.
-func (u *Unwinder) Bias(process uint32, name string) uint64 {
-	for _, m := range u.mappings[process] {
-		if m.path != name {
-			continue
-		}
-		if loaded := u.module(name); loaded != nil {
-			if address, ok := loaded.object.Address(m.offset); ok {
-				return m.start - address
-			}
-		}
-	}
-	return 0
-}
-
 // place is an address in an object file.
 type place struct {
 	module  *module
