@@ -189,8 +189,10 @@ func (i *Instance) SetEnabledMatching(match string, on bool) error {
 }
 
 func (i *Instance) setEnabled(wanted func(e *Event) bool, on bool) error {
-	if err := i.expand(); err != nil {
-		return err
+	if on {
+		if err := i.expand(); err != nil {
+			return err
+		}
 	}
 	r := i.registry
 	r.mu.Lock()
