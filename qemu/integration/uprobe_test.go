@@ -1,8 +1,12 @@
 package integration
 
 import (
+	"encoding/binary"
 	"fmt"
+	"strings"
 	"testing"
+
+	"slowpath/qemu/gdbstub"
 )
 
 // uprobesOutput is the output of the program uprobes. Linux 6.1 differs in three places: a
@@ -58,4 +62,100 @@ func TestProbedProgramsRunAsWithoutProbes(t *testing.T) {
 			check(t, onSlowpath(t, "", "--smp", fmt.Sprint(n), program("uprobes")), result{0, uprobesOutput, ""})
 		})
 	}
+}
+
+// uprobeFlag is the bit UPROBE of the thread flags word, and threadFlagsAt the offset of the
+// word in a frame.
+const (
+	uprobeFlag    = 1 << 12
+	threadFlagsAt = 176
+)
+
+// TestUprobeAloneDoesNotKeepFromUserMode sets UPROBE alone in the thread flags word of a
+// running program, at the return to user mode from each kind of kernel entry. Linux 3.13
+// looped there for ever. The duty must be served once, and user mode be entered at once.
+func TestUprobeAloneDoesNotKeepFromUserMode(t *testing.T) {
+	all, names := trampolines(t), kernelFunctions(t)
+	enter := situation{place: "EnterUser"}.find(t, all)
+	paths := []struct {
+		name, place string
+		cause       func(*stopped) error // makes the entry happen, if the program does not
+	}{
+		{name: "a system call", place: "landing0"},
+		{name: "a page fault", place: "stub 14"},
+		{name: "a single step", place: "stub 1"},
+		{name: "a breakpoint", place: "stub 3"},
+		{name: "an invalid opcode", place: "stub 6"},
+		{name: "the timer", place: "stub 72"},
+		{name: "an NMI", place: "stub 2", cause: (*stopped).nmi},
+	}
+	got := stopping(t, 1, func(s *stopped) error {
+		if err := s.SetStepMode(gdbstub.StepWithoutInterrupts); err != nil {
+			return err
+		}
+		for _, p := range paths {
+			if p.cause != nil {
+				if err := p.cause(s); err != nil {
+					return err
+				}
+			}
+			if _, err := s.reach(situation{place: p.place}.find(t, all).address); err != nil {
+				return fmt.Errorf("%s: %w", p.name, err)
+			}
+			w, err := s.serveUprobeAlone(names, enter.address)
+			if err != nil {
+				return fmt.Errorf("%s: %w", p.name, err)
+			}
+			if w.total > 2000 || !w.passes("dutyHandler.func1") {
+				t.Errorf("after %s the return to user mode is\n%v", p.name, w)
+			}
+		}
+		return nil
+	}, program("paranoid"), "2")
+	if got.code != 8 || !strings.HasSuffix(got.out, "nothing changed\n") {
+		t.Errorf("got %+v", got)
+	}
+}
+
+// serveUprobeAlone runs the machine until EnterUser is called, sets UPROBE, and steps until
+// the program runs. The flag must be clear then.
+func (s *stopped) serveUprobeAlone(all functions, enter uint64) (*userPath, error) {
+	if _, err := s.reach(enter); err != nil {
+		return nil, err
+	}
+	frame, err := s.argument()
+	if err != nil {
+		return nil, err
+	}
+	flags := []byte{0, uprobeFlag >> 8, 0, 0}
+	if err := s.WriteMemory(frame+threadFlagsAt, flags); err != nil {
+		return nil, err
+	}
+	w := &userPath{count: map[string]int{}}
+	for at := enter; int64(at) < 0; {
+		w.add(all.at(at))
+		if w.total > 20000 {
+			return w, fmt.Errorf("user mode is not reached:\n%v", w)
+		}
+		if at, err = s.step(0, at); err != nil {
+			return w, err
+		}
+	}
+	if flags, err = s.ReadMemory(frame+threadFlagsAt, 4); err == nil && flags[1]&(uprobeFlag>>8) != 0 {
+		err = fmt.Errorf("UPROBE is still set")
+	}
+	return w, err
+}
+
+// argument returns the first argument of a function of assembly at its first instruction.
+func (s *stopped) argument() (uint64, error) {
+	sp, err := s.Read(gdbstub.RSP)
+	if err != nil {
+		return 0, err
+	}
+	word, err := s.ReadMemory(sp+8, 8)
+	if err != nil {
+		return 0, err
+	}
+	return binary.LittleEndian.Uint64(word), nil
 }
