@@ -32,7 +32,6 @@ const (
 	hit                     // a breakpoint was hit
 	stepping                // the CPU executes the instruction in a slot
 	interrupted             // an exception has interrupted that; the frame is back at the instruction
-	calling                 // the user loop executes a SYSCALL instruction
 	returning               // the trampoline of replaced return addresses was hit
 )
 
@@ -138,11 +137,13 @@ func (p *Probes) subsystem() task.Subsystem {
 	return task.Subsystem{
 		Name: "uprobes",
 		Fork: func(parent, child *task.Task, a *task.CloneArgs) error {
-			err := forkReturns(parent, child, a)
+			if err := forkReturns(parent, child, a); err != nil {
+				return err
+			}
 			if th, _ := child.Uprobe.(*thread); th != nil {
 				p.threads.add(th)
 			}
-			return err
+			return nil
 		},
 		Undo: p.forget,
 		Exec: func(t *task.Task, _ *task.Execution) {
