@@ -10,7 +10,9 @@ import (
 	"slowpath/syscall"
 	"slowpath/task"
 	"slowpath/trace"
+	"slowpath/trace/probes"
 	"slowpath/trace/tracefs"
+	"slowpath/uprobe"
 )
 
 // NewTrace returns the registry of trace events. cpu returns the number of the CPU that
@@ -21,11 +23,11 @@ func NewTrace(k *task.Kernel, cpu func() int) (*trace.Registry, error) {
 	})
 }
 
-// MountTracing mounts tracefs on /sys/kernel/tracing, and on /sys/kernel/debug/tracing
+// MountTracing mounts tracefs, with the events of the uprobes u, on /sys/kernel/tracing, and on /sys/kernel/debug/tracing
 // with a debugfs that has nothing else. Both exist once: another mount shows the same
 // files.
-func MountTracing(root fs.KernelCaller, k *task.Kernel, r *trace.Registry) error {
-	files, debug := tracefs.New(r, k.Memory()), procfs.NewDebugfs()
+func MountTracing(root fs.KernelCaller, k *task.Kernel, r *trace.Registry, u *uprobe.Probes) error {
+	files, debug := tracefs.New(r, k.Memory(), probes.New(u, r, k.Memory()).Rows()...), procfs.NewDebugfs()
 	mounts := root.Context.Mounts()
 	for _, m := range []struct {
 		point, name string

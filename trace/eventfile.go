@@ -22,6 +22,7 @@ type EventFile struct {
 	enabled    bool // by the file enable, or by a trigger
 	soft       int  // triggers of other events that may enable or disable this one
 	references int  // the same; the event cannot be removed
+	recorded   bool // was enabled: the instance may have records
 	removed    bool
 }
 
@@ -168,6 +169,7 @@ func (f *EventFile) setEnabled(on bool) error {
 		silent.Store(wasSilent)
 		return err
 	}
+	f.recorded = f.recorded || on
 	if before != on {
 		f.event.registry.recordThreads(on)
 	}
@@ -187,8 +189,10 @@ func (i *Instance) SetEnabledMatching(match string, on bool) error {
 }
 
 func (i *Instance) setEnabled(wanted func(e *Event) bool, on bool) error {
-	if err := i.expand(); err != nil {
-		return err
+	if on {
+		if err := i.expand(); err != nil {
+			return err
+		}
 	}
 	r := i.registry
 	r.mu.Lock()

@@ -142,23 +142,29 @@ func printRawMark(dst, record []byte) []byte {
 // Mark stores a text as a record of print (the file trace_marker). text has at most
 // MaxMark bytes. It reports false if nothing is stored, because the instance is off.
 func (i *Instance) Mark(t Task, text []byte) bool {
-	record := make([]byte, markSize, markSize+len(text)+2)
+	record := make([]byte, markSize, markSize+max(len(text), leastMark)+2)
 	putCommon(record, idPrint, t.TID())
 	binary.LittleEndian.PutUint64(record[CommonSize:], markAddress)
 	record = append(record, text...)
 	if len(text) == 0 || text[len(text)-1] != '\n' {
 		record = append(record, '\n')
 	}
-	return i.store(t, append(record, 0))
+	return i.store(t, record[:cap(record)])
 }
+
+// leastMark is the room for text in each record: on Linux there is room for the text
+// "<faulted>".
+const leastMark = 9
 
 // MarkRaw stores binary data as a record of raw_data (the file trace_marker_raw). data
 // begins with the number of 4 bytes that identifies it, and has at most MaxRawMark bytes. It
 // reports false if nothing is stored, because the instance is off.
 func (i *Instance) MarkRaw(t Task, data []byte) bool {
-	record := make([]byte, CommonSize, CommonSize+len(data))
+	// As on Linux, the size counts the number twice, and has room for "<faulted>".
+	record := make([]byte, rawMarkSize+max(len(data), leastMark+4))
 	putCommon(record, idRawData, t.TID())
-	return i.store(t, append(record, data...))
+	copy(record[CommonSize:], data)
+	return i.store(t, record)
 }
 
 // Marks reports whether the files trace_marker accept records (the option markers).

@@ -101,13 +101,12 @@ func (i *Instance) expand() error {
 // Expand gives the rings their default size, as enabling an event does. Error: ENOMEM.
 func (i *Instance) Expand() error { return i.expand() }
 
-// Free makes the rings as small as possible. Their records are lost.
+// Free makes the rings as small as possible. The oldest records are lost.
 func (i *Instance) Free() {
 	i.sizing.Lock()
 	defer i.sizing.Unlock()
 	for _, r := range i.rings {
 		r.resize(leastPages, nil) // it cannot fail: the ring becomes smaller
-		r.reset()
 	}
 }
 

@@ -121,8 +121,8 @@ func (r *Registry) add(d Definition, id int) *Event {
 	return e
 }
 
-// Remove removes an event. Its records in the ring buffers are printed as "Unknown type".
-// When it returns, the owner's functions are not called any more, except by a call of
+// Remove removes an event. Like Linux, it removes all records of the instances in which the
+// event was enabled, because another event may get its id. When it returns, the owner's functions are not called any more, except by a call of
 // Record or by a print that has begun. Errors: EBUSY if the event is enabled, has
 // triggers, or a sink has subscribed to it.
 func (r *Registry) Remove(e *Event) error {
@@ -137,11 +137,12 @@ func (r *Registry) Remove(e *Event) error {
 	e.removed = true
 	for _, f := range e.files {
 		f.removed = true
+		if f.recorded {
+			f.instance.Reset(AllCPUs)
+		}
 	}
 	r.events = slices.DeleteFunc(r.events, func(one *Event) bool { return one == e })
 	delete(r.byID, e.id)
-	// An id is used again only after all others, because a ring buffer may still have
-	// records of the event.
 	return nil
 }
 

@@ -156,7 +156,7 @@ func (k *Kernel) makeTasks() (err error) {
 	if err := core.MountSystemFiles(k.root, k.Tasks, proc, cpus); err != nil {
 		return err
 	}
-	return core.MountTracing(k.root, k.Tasks, k.traces)
+	return core.MountTracing(k.root, k.Tasks, k.traces, k.Probes)
 }
 
 // fill stands for random bytes. They are the same in every run.
