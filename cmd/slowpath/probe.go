@@ -296,6 +296,7 @@ SPEC is one of these; add more probes with --probe SPEC:
   FUNC:LINE(ARG,...) a line of a function; its first line has the number 0
   FILE:LINE(ARG,...) a line of a source file
   FUNC+OFFSET        an instruction of a function, by its offset in bytes
+  FUNC+*             each instruction of a function
   0xADDRESS          an instruction, by its address as objdump -d prints it
   LIBRARY:SPEC       a place in a library: libc:malloc, /lib/x.so:f
 

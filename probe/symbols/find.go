@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"slowpath/probe/spec"
+	"slowpath/uprobe/insn"
 )
 
 // Site is an instruction that a probe names.
@@ -155,6 +156,8 @@ func (o *Object) findFunction(found *Found, s *spec.Spec) error {
 	switch {
 	case s.Place.Line != spec.NoLine:
 		return o.findFunctionLine(found, s, functions)
+	case s.Place.Every:
+		return o.findEvery(found, functions)
 	case s.Place.Offset != 0:
 		return o.findOffset(found, s, functions)
 	}
@@ -352,6 +355,29 @@ func (o *Object) findOffset(found *Found, s *spec.Spec, functions []*Function) e
 	}
 	return nil
 }
+
+// findEvery finds each instruction of functions.
+func (o *Object) findEvery(found *Found, functions []*Function) error {
+	for _, f := range functions {
+		code := o.Code(f.Address, int(min(f.Size, maxCode)))
+		for at := 0; at < len(code); {
+			i, err := insn.Decode(code[at:])
+			if err != nil {
+				found.note("The instructions of %s are only known up to the offset %#x.", f.Name(), at)
+				break
+			}
+			found.Sites = append(found.Sites, o.siteAt(f.Address+uint64(at)))
+			at += i.Len()
+		}
+	}
+	if len(found.Sites) == 0 {
+		return fmt.Errorf("the instructions of the function are not known; name one by its address")
+	}
+	return nil
+}
+
+// maxCode is the maximum number of bytes of a function whose instructions are decoded.
+const maxCode = 16 << 20
 
 // findFunctionLine finds a line that is counted from the first line of a function.
 func (o *Object) findFunctionLine(found *Found, s *spec.Spec, functions []*Function) error {

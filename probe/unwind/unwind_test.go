@@ -60,7 +60,7 @@ func stackAt(t *testing.T, program, place string) []Frame {
 				bytes = append(bytes, word[:]...)
 			}
 			u.Map(1, h.Maps())
-			stack = u.Unwind(1, registers(h.Frame), bytes)
+			stack = u.Unwind(1, registers(h.Frame), bytes, AtInstruction)
 		}
 		return nil
 	})
@@ -161,13 +161,13 @@ func TestUnknownCodeIsShownAsAddress(t *testing.T) {
 	u := New(opener{t})
 	u.Map(1, []byte("1000-2000 r-xp 0 /no/such/file\ngarbage\n"))
 	b := registers(&amd64.Frame{RIP: 0x1234, RSP: 8})
-	if got := u.Unwind(1, b, nil); len(got) != 1 || got[0].String() != "0x1234 (file)" {
+	if got := u.Unwind(1, b, nil, AtInstruction); len(got) != 1 || got[0].String() != "0x1234 (file)" {
 		t.Errorf("got %v", got)
 	}
-	if got := u.Unwind(2, b, nil); len(got) != 1 || got[0].String() != "0x1234" {
+	if got := u.Unwind(2, b, nil, AtInstruction); len(got) != 1 || got[0].String() != "0x1234" {
 		t.Errorf("got %v", got)
 	}
-	if got := u.Unwind(1, b[:8], nil); got != nil {
+	if got := u.Unwind(1, b[:8], nil, AfterReturn); got != nil {
 		t.Errorf("too few registers give %v", got)
 	}
 }
@@ -185,7 +185,7 @@ func FuzzUnwind(f *testing.F) {
 	f.Fuzz(func(t *testing.T, rip, rbp uint64, stack, expression []byte) {
 		u := New(single{object})
 		u.Map(1, []byte("401000-4a0000 r-xp 1000 program\n"))
-		u.Unwind(1, registers(&amd64.Frame{RIP: rip, RBP: rbp, RSP: 16}), stack)
+		u.Unwind(1, registers(&amd64.Frame{RIP: rip, RBP: rbp, RSP: 16}), stack, AfterReturn)
 		(&state{stack: stack}).evaluate(expression, rip)
 	})
 }

@@ -72,7 +72,7 @@ func (l *Layout) add(name string, n *node) { l.values = append(l.values, child{n
 
 // compileArguments compiles the arguments of a probe on an instruction.
 func (l *Layout) compileArguments(c *compiler, site *symbols.Site, s *spec.Spec) error {
-	lenient := s.Place.Function.Glob()
+	lenient := s.Place.Several()
 	if s.All {
 		return l.compileAll(c, site, lenient)
 	}

@@ -370,3 +370,28 @@ func TestLatencyAndPerfettoSeeEveryCall(t *testing.T) {
 		t.Errorf("there are %d slices, want %d: %v", slices, calls, results)
 	}
 }
+
+// TestProbeOfEveryInstructionDisturbsNothing probes each instruction of some functions, and
+// of main.
+func TestProbeOfEveryInstructionDisturbsNothing(t *testing.T) {
+	t.Parallel()
+	program := probed(t, "-static", "-O1")
+	want := onHost(t, "", program)
+	counts := filepath.Join(t.TempDir(), "counts")
+	got := probe(t, "fibonacci+*", "--probe", "sum+*", "--probe", "make+*", "--probe", "main+*", "--probe", "malloc+*", "--probe", "printf+*",
+		"--probe", "__vfprintf_internal+*", "--probe", "_int_malloc+*", "--count", "-o", counts, program)
+	if _, got.errors = splitNotes(got.errors); got != want {
+		t.Errorf("with probes the program gives %+v, want %+v", got, want)
+	}
+	text, _ := os.ReadFile(counts)
+	calls := 0
+	if _, numbers, _ := strings.Cut(want.out, "allocate 80, "); true {
+		fmt.Sscanf(numbers, "fibonacci %d", &calls)
+	}
+	if line := fmt.Sprintf("%10d fibonacci\n", calls); !strings.Contains(string(text), line) {
+		t.Errorf("the counts have no line %q", line)
+	}
+	if n := strings.Count(string(text), "\n"); n < 300 {
+		t.Errorf("only %d instructions were executed", n)
+	}
+}
