@@ -71,6 +71,10 @@ func (o *Object) Find(s *spec.Spec) (*Found, error) {
 		switch p := &s.Place; {
 		case p.HasAddress:
 			err = o.findAddress(found, p.Address)
+		case p.File != "" && o.meansFunction(p.File):
+			function := *s
+			function.Place.Function, function.Place.File = spec.Pattern(p.File), ""
+			err = o.findFunction(found, &function)
 		case p.File != "":
 			err = o.findLine(found, p.File, p.Line, 0, ^uint64(0))
 		default:
@@ -82,6 +86,16 @@ func (o *Object) Find(s *spec.Spec) (*Found, error) {
 		err = guardErr
 	}
 	return found, err
+}
+
+// meansFunction reports whether a name that looks like a source file is that of a Go
+// function: main.c is the function c of package main if there is no such file.
+func (o *Object) meansFunction(name string) bool {
+	if len(o.lines().matchFiles(name)) > 0 {
+		return false
+	}
+	functions, _ := o.match(spec.Pattern(name), "")
+	return len(functions) > 0
 }
 
 func (o *Object) findAddress(found *Found, address uint64) error {

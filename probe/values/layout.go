@@ -188,15 +188,10 @@ func (l *Layout) compileResults(c *compiler, site *symbols.Site, s *spec.Spec) e
 			wanted = true
 			continue
 		}
-		at, err := registerNamed(a.Name)
-		if err != nil {
-			return err
-		}
 		n, err := l.reader.argument(c, site, a)
 		if err != nil {
 			return err
 		}
-		_ = at
 		l.add(a.Label, n)
 	}
 	if !wanted {

@@ -76,7 +76,7 @@ func (s *Stream) Put(t Sleeper, h *probespec.Hit) {
 			return
 		}
 	}
-	s.lose(!t.Killed())
+	s.lose(t)
 }
 
 // tryPut appends a hit if there is room. The time of the record is taken with the lock, so
@@ -112,12 +112,12 @@ func (s *Stream) patient() bool {
 	return !s.stalled
 }
 
-// lose counts a hit that is lost. stalled tells that the host did not read.
-func (s *Stream) lose(stalled bool) {
+// lose counts a hit that is lost. Unless its task was killed, the host does not read.
+func (s *Stream) lose(t Sleeper) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.lost++
-	s.stalled = s.stalled || stalled
+	s.stalled = s.stalled || !t.Killed()
 }
 
 // Fail appends a probe that could not be set. Failures come before all hits, and their
