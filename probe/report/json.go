@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"io"
 
+	"slowpath/probe/unwind"
 	"slowpath/probe/values"
 )
 
@@ -46,6 +47,7 @@ type frame struct {
 	Function string `json:"function,omitempty"`
 	Offset   uint64 `json:"offset"`
 	Module   string `json:"module,omitempty"`
+	InModule string `json:"module_address,omitempty"`
 	File     string `json:"file,omitempty"`
 	Line     int    `json:"line,omitempty"`
 }
@@ -76,13 +78,22 @@ func (j *JSON) Event(e *Event) error {
 		l.Arguments = arguments(e.Values)
 	}
 	for _, f := range e.Stack {
-		l.Stack = append(l.Stack, frame{hexadecimal(f.Address), f.Function, f.Offset, f.Module, f.File, f.Line})
+		l.Stack = append(l.Stack, frameOf(f))
 	}
 	return j.encoder.Encode(&l)
 }
 
 // Flush writes what is buffered.
 func (j *JSON) Flush() error { return j.buffer.Flush() }
+
+// frameOf returns the object of a frame.
+func frameOf(f unwind.Frame) frame {
+	object := frame{Address: hexadecimal(f.Address), Function: f.Function, Offset: f.Offset, Module: f.Module, File: f.File, Line: f.Line}
+	if f.Module != "" {
+		object.InModule = hexadecimal(f.FileAddress)
+	}
+	return object
+}
 
 // Close writes the rest.
 func (j *JSON) Close(*Summary) error { return j.buffer.Flush() }

@@ -218,7 +218,13 @@ var cloneSuffixes = []string{".constprop.", ".isra.", ".lto_priv.", ".llvm.", ".
 func isClone(name, base string) bool {
 	rest, ok := strings.CutPrefix(name, base)
 	return ok && slices.ContainsFunc(cloneSuffixes, func(s string) bool { return strings.HasPrefix(rest, s) }) &&
-		!strings.Contains(rest, ".cold") && !strings.Contains(rest, ".part.")
+		!isCold(rest) && !strings.Contains(rest, ".part.")
+}
+
+// isCold reports whether a name is that of the rarely executed part of a function, which is
+// no function itself.
+func isCold(name string) bool {
+	return strings.HasSuffix(name, ".cold") || strings.Contains(name, ".cold.")
 }
 
 // match returns the functions and the inlined copies with a name that matches.
@@ -248,7 +254,7 @@ func matchers(p spec.Pattern) []func(name string) bool {
 	base := string(p)
 	exact := func(name string) bool { return name == base || isClone(name, base) }
 	if p.Glob() {
-		return []func(string) bool{exact, func(name string) bool { return name != "" && p.Match(name) }}
+		return []func(string) bool{exact, func(name string) bool { return name != "" && p.Match(name) && !isCold(name) }}
 	}
 	tail := func(name string) bool {
 		return strings.HasSuffix(name, "::"+base) || strings.HasSuffix(name, "/"+base)

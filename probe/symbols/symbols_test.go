@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -236,6 +237,22 @@ func TestGoFunctionThatLooksLikeAFile(t *testing.T) {
 	}
 	if f := find(t, o, "main.small"); len(f.Sites) == 0 || f.Sites[0].Copy == 0 {
 		t.Errorf("the inlined copies of a Go function are %+v", f)
+	}
+}
+
+func TestColdPartsAreNoFunctions(t *testing.T) {
+	o := open(t, probetest.C(t, `#include <stdlib.h>
+__attribute__((noinline, cold)) void rare(int n) { exit(n); }
+__attribute__((noinline)) int often(int n) { if (__builtin_expect(n > 100, 0)) { rare(n); rare(n + 1); } return n + 1; }
+int main(int argc, char **argv) { (void)argv; return often(argc); }
+`, "-O2"))
+	for _, site := range find(t, o, "*").Sites {
+		if isCold(site.Name) {
+			t.Errorf("%s has a probe", site.Name)
+		}
+	}
+	if !slices.ContainsFunc(o.functions().functions, func(f *Function) bool { return isCold(f.Name()) }) {
+		t.Skip("the compiler has made no cold part")
 	}
 }
 

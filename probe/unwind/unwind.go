@@ -27,8 +27,9 @@ type Frame struct {
 	// of bytes from its beginning.
 	Function string
 	Offset   uint64
-	// Module is the path of the object file.
-	Module string
+	// Module is the path of the object file, and FileAddress the address in it.
+	Module      string
+	FileAddress uint64
 	// File and Line are the source line, empty if it is unknown.
 	File string
 	Line int
@@ -38,16 +39,15 @@ type Frame struct {
 func (f Frame) String() string {
 	var b strings.Builder
 	switch {
-	case f.Function != "":
-		fmt.Fprintf(&b, "%s+%#x", f.Function, f.Offset)
-	case f.Module != "":
-		fmt.Fprintf(&b, "%#x", f.Address)
-	default:
+	case f.Module == "":
 		return fmt.Sprintf("%#x", f.Address)
+	case f.Function == "":
+		return fmt.Sprintf("%#x (%s+%#x)", f.Address, path.Base(f.Module), f.FileAddress)
 	}
+	fmt.Fprintf(&b, "%s+%#x", f.Function, f.Offset)
 	if f.File != "" {
 		fmt.Fprintf(&b, " (%s:%d)", f.File, f.Line)
-	} else if f.Module != "" {
+	} else {
 		fmt.Fprintf(&b, " (%s)", path.Base(f.Module))
 	}
 	return b.String()
@@ -144,7 +144,7 @@ func (u *Unwinder) find(process uint32, address uint64) (place, bool) {
 // the call instruction for a caller, whose return address may belong to the next line or
 // the next function.
 func describe(p place, address, lookup uint64) Frame {
-	f := Frame{Address: address, Module: p.path}
+	f := Frame{Address: address, Module: p.path, FileAddress: p.address}
 	if p.module == nil {
 		return f
 	}

@@ -161,7 +161,7 @@ func TestUnknownCodeIsShownAsAddress(t *testing.T) {
 	u := New(opener{t})
 	u.Map(1, []byte("1000-2000 r-xp 0 /no/such/file\ngarbage\n"))
 	b := registers(&amd64.Frame{RIP: 0x1234, RSP: 8})
-	if got := u.Unwind(1, b, nil, AtInstruction); len(got) != 1 || got[0].String() != "0x1234 (file)" {
+	if got := u.Unwind(1, b, nil, AtInstruction); len(got) != 1 || got[0].String() != "0x1234 (file+0x0)" {
 		t.Errorf("got %v", got)
 	}
 	if got := u.Unwind(2, b, nil, AtInstruction); len(got) != 1 || got[0].String() != "0x1234" {
