@@ -53,7 +53,7 @@ func (h *hostProbes) add(k *kernel) error {
 	for i, name := range h.spec.Files {
 		f, err := k.at(name).Open(unix.O_RDONLY, 0)
 		if err != nil {
-			return fmt.Errorf("the probed file %s cannot be opened: %w", name, err)
+			return h.failFile(i, err)
 		}
 		defer f.DecRef() // the probes have their own references
 		files[i] = f
@@ -68,6 +68,22 @@ func (h *hostProbes) add(k *kernel) error {
 		return nil
 	}
 	return h.addEach(k, locations, consumers)
+}
+
+// failFile reports a file that cannot be opened, for each of its probes. It returns the
+// error.
+func (h *hostProbes) failFile(file int, err error) error {
+	defer h.stream.Flush()
+	errno, ok := err.(unix.Errno)
+	if !ok {
+		return fmt.Errorf("the probed file %s cannot be opened: %w", h.spec.Files[file], err)
+	}
+	for i := range h.spec.Probes {
+		if p := &h.spec.Probes[i]; p.File == file {
+			h.stream.Fail(probespec.Failure{ID: p.ID, Errno: uint32(errno)})
+		}
+	}
+	return errno
 }
 
 // addEach adds the probes one by one, to find those that cannot be set.

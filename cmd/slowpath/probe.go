@@ -154,7 +154,24 @@ func (f *runFlags) addProbes(std standard, tree *initramfs.Tree, program string)
 		return err
 	}
 	tree.File(probespec.Path, 0o600, text)
+	if err := f.addProbedFiles(tree); err != nil {
+		return err
+	}
 	return p.open(std.err)
+}
+
+// addProbedFiles packs files that are probed but that the program does not need to start,
+// such as a library that it loads later. A root directory has its own files.
+func (f *runFlags) addProbedFiles(tree *initramfs.Tree) error {
+	for _, name := range f.probes.plan.File.Files {
+		if f.rootfs != "" || tree.Has(name) {
+			continue
+		}
+		if err := tree.HostFile(name, name); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // open opens the output and makes the reporter.
@@ -231,15 +248,7 @@ func (p *probeFlags) close(std standard) error {
 
 // refused reports whether the program did not start because of a probe.
 func (p *probeFlags) refused() bool {
-	if p.reporter == nil {
-		return false
-	}
-	for _, f := range p.reporter.Failures() {
-		if int(f.ID) < len(p.plan.File.Probes) && !p.plan.File.Probes[f.ID].Optional {
-			return true
-		}
-	}
-	return false
+	return p.reporter != nil && len(p.reporter.Failures()) > 0
 }
 
 // failureReasons say why the kernel has refused a probe.
@@ -247,6 +256,7 @@ var failureReasons = map[unix.Errno]string{
 	errNotSupported: "the instruction there cannot be probed: it is privileged, or a breakpoint or interrupt itself",
 	unix.EOPNOTSUPP: "the exits of this Go function are not known, and its return address must not be replaced because its stack may move",
 	unix.ENOEXEC:    "there is no valid instruction; an address must be that of the first byte of one",
+	unix.ENOENT:     "the file is not in the guest; copy it there with --mount-file FILE:FILE",
 	unix.ENOMEM:     "the memory is too short; give the machine more with --mem",
 	unix.EINVAL:     "the place is not in a regular file, or beyond its end",
 	unix.EIO:        "the file cannot be mapped",
