@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 
 	"github.com/spf13/pflag"
 	"golang.org/x/sys/unix"
@@ -246,10 +247,22 @@ func (p *probeFlags) close(std standard) error {
 	return err
 }
 
-// refused reports whether the program did not start because of a probe.
-func (p *probeFlags) refused() bool {
-	return p.reporter != nil && len(p.reporter.Failures()) > 0
+// fatal reports whether the program does not start because of a failure: the probe is
+// required, or its file is missing.
+func (p *probeFlags) fatal(f probespec.Failure) bool {
+	return unix.Errno(f.Errno) == unix.ENOENT || !p.plan.File.Probes[f.ID].Optional
 }
+
+// failures returns the failures of probes that exist.
+func (p *probeFlags) failures() []probespec.Failure {
+	if p.reporter == nil {
+		return nil
+	}
+	return slices.DeleteFunc(p.reporter.Failures(), func(f probespec.Failure) bool { return int(f.ID) >= len(p.plan.Probes) })
+}
+
+// refused reports whether the program did not start because of a probe.
+func (p *probeFlags) refused() bool { return slices.ContainsFunc(p.failures(), p.fatal) }
 
 // failureReasons say why the kernel has refused a probe.
 var failureReasons = map[unix.Errno]string{
@@ -265,25 +278,29 @@ var failureReasons = map[unix.Errno]string{
 // errNotSupported is the kernel's ENOTSUPP, which has no name in user space.
 const errNotSupported = unix.Errno(524)
 
-// reportFailures reports the probes that could not be set: each that was required, and the
-// number of the others with an example.
+// reason returns why a probe could not be set.
+func reason(f probespec.Failure) string {
+	if text := failureReasons[unix.Errno(f.Errno)]; text != "" {
+		return text
+	}
+	return unix.Errno(f.Errno).Error()
+}
+
+// reportFailures reports the probes that could not be set: the first of each text that is
+// the reason why the program did not start, and the number of the others with an example.
 func (p *probeFlags) reportFailures(std standard) {
 	optional, example := 0, ""
-	for _, failure := range p.reporter.Failures() {
-		if int(failure.ID) >= len(p.plan.Probes) {
-			continue
-		}
-		site := &p.plan.Probes[failure.ID].Site
-		reason := failureReasons[unix.Errno(failure.Errno)]
-		if reason == "" {
-			reason = unix.Errno(failure.Errno).Error()
-		}
-		if p.plan.File.Probes[failure.ID].Optional {
+	reported := map[string]bool{}
+	for _, f := range p.failures() {
+		probe := &p.plan.Probes[f.ID]
+		switch {
+		case !p.fatal(f):
 			optional++
-			example = fmt.Sprintf("%s: %s", site.Name, reason)
-			continue
+			example = probe.Site.Name + ": " + reason(f)
+		case !reported[probe.Spec.Text]:
+			reported[probe.Spec.Text] = true
+			fail(std, "the probe %q cannot be set at %s in %s: %s", probe.Spec.Text, probe.Site.Name, probe.Site.Object.Path, reason(f))
 		}
-		fail(std, "the probe %q cannot be set at %s in %s: %s", p.plan.Probes[failure.ID].Spec.Text, site.Name, site.Object.Path, reason)
 	}
 	if optional > 0 {
 		fmt.Fprintf(std.err, "slowpath: note: %d of %d probes could not be set, for example %s\n", optional, len(p.plan.Probes), example)
