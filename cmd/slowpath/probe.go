@@ -24,7 +24,7 @@ type probeFlags struct {
 	output   string
 	json     bool
 	perfetto string
-	stack    bool
+	stack    uint
 	latency  bool
 	count    bool
 
@@ -39,15 +39,19 @@ func (p *probeFlags) declare(set *pflag.FlagSet) {
 	set.StringVarP(&p.output, "output", "o", "", "write the hits of probes to `FILE` instead of standard error")
 	set.BoolVar(&p.json, "json", false, "write the hits as JSON, one object in each line")
 	set.StringVar(&p.perfetto, "perfetto", "", "write the calls as slices to `FILE`, for ui.perfetto.dev")
-	set.BoolVar(&p.stack, "stack", false, "show the callers at each hit")
+	set.UintVar(&p.stack, "stack", 0, "show the callers at each hit, as far as `BYTES` of the stack have them, at most 16384 (8192 without a number: --stack)")
+	set.Lookup("stack").NoOptDefVal = "8192"
 	set.BoolVar(&p.latency, "latency", false, "show at the end how long the calls took, with a histogram for each function")
 	set.BoolVar(&p.count, "count", false, "show at the end how often each probe was hit")
 }
 
 // check refuses flags without a probe.
 func (p *probeFlags) check() error {
-	if len(p.specs) == 0 && (p.output != "" || p.json || p.perfetto != "" || p.stack || p.latency || p.count) {
+	if len(p.specs) == 0 && (p.output != "" || p.json || p.perfetto != "" || p.stack != 0 || p.latency || p.count) {
 		return errors.New("-o, --json, --perfetto, --stack, --latency and --count show the hits of probes; add --probe SPEC")
+	}
+	if p.stack > probespec.MaxStack {
+		return fmt.Errorf("--stack is %d; give at most %d bytes", p.stack, probespec.MaxStack)
 	}
 	return nil
 }
@@ -120,19 +124,13 @@ func (f *runFlags) required(program string) ([]string, error) {
 	return req.Files, nil
 }
 
-// stackBytes is how much of the stack a hit sends for --stack.
-const stackBytes = 8 << 10
-
 // addProbes resolves the probes, and packs the probe file.
 func (f *runFlags) addProbes(std standard, tree *initramfs.Tree, program string) error {
 	p := &f.probes
 	if len(p.specs) == 0 {
 		return nil
 	}
-	request := plan.Request{Files: guestFiles{f}, Returns: p.latency || p.perfetto != ""}
-	if p.stack {
-		request.Stack = stackBytes
-	}
+	request := plan.Request{Files: guestFiles{f}, Returns: p.latency || p.perfetto != "", Stack: int(p.stack)}
 	for _, text := range p.specs {
 		s, err := spec.Parse(text)
 		if err != nil {

@@ -15,9 +15,15 @@ func TestProbeCommandLines(t *testing.T) {
 		{"main", "--stack", "prog", "--flag"}, {"--stack", "main", "prog", "--flag"}, {"--stack", "main", "--", "prog", "--flag"},
 	} {
 		f, err := parseProbeFlags(args)
-		if err != nil || f.program != "prog" || len(f.args) != 2 || f.probes.specs[0] != "main" || !f.probes.stack {
+		if err != nil || f.program != "prog" || len(f.args) != 2 || f.probes.specs[0] != "main" || f.probes.stack != 8192 {
 			t.Errorf("%q is parsed as %+v, %v", args, f, err)
 		}
+	}
+	if f, err := parseProbeFlags([]string{"main", "--stack=16384", "prog"}); err != nil || f.probes.stack != 16384 {
+		t.Errorf("got %+v, %v", f, err)
+	}
+	if _, err := parseProbeFlags([]string{"main", "--stack=16385", "prog"}); err == nil {
+		t.Error("a stack that is too long is accepted")
 	}
 	f, err := parseProbeFlags([]string{"a", "--probe", "b(x,y)", "--probe=c", "prog"})
 	if err != nil || strings.Join(f.probes.specs, " ") != "a b(x,y) c" {

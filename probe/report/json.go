@@ -46,6 +46,7 @@ type frame struct {
 	Address  string `json:"address"`
 	Function string `json:"function,omitempty"`
 	Offset   uint64 `json:"offset"`
+	Inlined  bool   `json:"inlined,omitempty"`
 	Module   string `json:"module,omitempty"`
 	InModule string `json:"module_address,omitempty"`
 	File     string `json:"file,omitempty"`
@@ -88,7 +89,7 @@ func (j *JSON) Flush() error { return j.buffer.Flush() }
 
 // frameOf returns the object of a frame.
 func frameOf(f unwind.Frame) frame {
-	object := frame{Address: hexadecimal(f.Address), Function: f.Function, Offset: f.Offset, Module: f.Module, File: f.File, Line: f.Line}
+	object := frame{Address: hexadecimal(f.Address), Function: f.Function, Offset: f.Offset, Inlined: f.Inlined, Module: f.Module, File: f.File, Line: f.Line}
 	if f.Module != "" {
 		object.InModule = hexadecimal(f.FileAddress)
 	}

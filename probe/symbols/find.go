@@ -116,8 +116,8 @@ func (o *Object) siteAt(address uint64) Site {
 		}
 	}
 	if x := o.index(); x != nil {
-		if c := x.innermost(address); c != nil {
-			site.Copy, site.CopyEntry = c.offset, c.entry == address
+		if all := x.covering(address); len(all) > 0 {
+			site.Copy, site.CopyEntry = all[0].offset, all[0].entry == address
 		}
 	}
 	return site

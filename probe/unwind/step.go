@@ -58,7 +58,7 @@ func (u *Unwinder) Unwind(process uint32, registers, stack []byte, at Point) []F
 	s.base = s.registers[rsp]
 	var all []Frame
 	caller := at == AfterReturn // the instruction is a return address
-	for len(all) < maxFrames {
+	for innermost := !caller; len(all) < maxFrames; innermost = false {
 		pc := s.registers[rip]
 		p, found := u.find(process, pc)
 		if !found {
@@ -71,8 +71,8 @@ func (u *Unwinder) Unwind(process uint32, registers, stack []byte, at Point) []F
 		if caller && lookup > 0 {
 			lookup--
 		}
-		all = append(all, describe(p, pc, lookup))
-		signal, ok := s.up(p, lookup, len(all) == 1 && !caller)
+		all = u.describe(all, p, pc, lookup)
+		signal, ok := s.up(p, lookup, innermost)
 		if !ok {
 			return all
 		}

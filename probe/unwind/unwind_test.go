@@ -157,6 +157,33 @@ func TestLinesOfFrames(t *testing.T) {
 	}
 }
 
+func TestInlinedFunctionsHaveFrames(t *testing.T) {
+	program := probetest.C(t, `#define IN static inline __attribute__((always_inline))
+volatile int sink;
+__attribute__((noinline)) void leaf(void) { sink++; }
+IN void deep(int n) {
+	sink = n;
+	leaf();
+	sink = 2; }
+IN void shallow(int n) {
+	deep(n + 1);
+	sink = 3; }
+__attribute__((noinline)) void outer(int n) {
+	shallow(n);
+	sink = 4; }
+int main(void) { outer(1); return 0; }
+`, "-O2", "-no-pie", "-static")
+	stack := stackAt(t, program, "leaf")
+	if got := names(stack); !strings.HasPrefix(got, "leaf deep shallow outer main ") {
+		t.Fatalf("the stack is %s", got)
+	}
+	for i, line := range []int{3, 6, 9, 12} {
+		if stack[i].Line != line || stack[i].Inlined != (i == 1 || i == 2) {
+			t.Errorf("frame %d is %v, inlined %v, want line %d", i, stack[i], stack[i].Inlined, line)
+		}
+	}
+}
+
 func TestUnknownCodeIsShownAsAddress(t *testing.T) {
 	u := New(opener{t})
 	u.Map(1, []byte("1000-2000 r-xp 0 /no/such/file\ngarbage\n"))
