@@ -119,7 +119,7 @@ var (
 )
 
 // goPrograms are the programs in Go.
-var goPrograms = []string{"goprogram", "fuzzer"}
+var goPrograms = []string{"goprogram", "fuzzer", "probedgo"}
 
 // buildPrograms compiles the test programs, two at a time.
 func buildPrograms() error {
