@@ -88,7 +88,7 @@ func (i *Instruction) arithmeticNumber() uint8 { return i.opcode >> 3 }
 
 func emulateArithmeticToOperand(i *Instruction, f *amd64.Frame, at uint64, m Memory) (uint64, error) {
 	size := i.size()
-	return i.arithmeticOnOperand(f, at, m, i.arithmeticNumber(), i.register(f, i.reg(), size))
+	return i.arithmeticOnOperand(f, at, m, i.arithmeticNumber(), i.registerValue(f, i.register, size))
 }
 
 func emulateArithmeticImmediate(i *Instruction, f *amd64.Frame, at uint64, m Memory) (uint64, error) {
@@ -103,7 +103,7 @@ func (i *Instruction) arithmeticOnOperand(f *amd64.Frame, at uint64, m Memory, n
 	if err != nil {
 		return 0, err
 	}
-	i.finish(f, i.rm(), number, a, b, size)
+	i.finish(f, i.operandRegister, number, a, b, size)
 	return i.next(at), nil
 }
 
@@ -121,18 +121,18 @@ func emulateArithmeticToRegister(i *Instruction, f *amd64.Frame, at uint64, m Me
 	if err != nil {
 		return 0, err
 	}
-	i.finish(f, i.reg(), i.arithmeticNumber(), i.register(f, i.reg(), size), b, size)
+	i.finish(f, i.register, i.arithmeticNumber(), i.registerValue(f, i.register, size), b, size)
 	return i.next(at), nil
 }
 
 func emulateArithmeticAccumulator(i *Instruction, f *amd64.Frame, at uint64, _ Memory) (uint64, error) {
 	size := i.size()
-	i.finish(f, rax, i.arithmeticNumber(), i.register(f, rax, size), uint64(i.immediate)&maskOf(size), size)
+	i.finish(f, rax, i.arithmeticNumber(), i.registerValue(f, rax, size), uint64(i.immediate)&maskOf(size), size)
 	return i.next(at), nil
 }
 
 func emulateTest(i *Instruction, f *amd64.Frame, at uint64, m Memory) (uint64, error) {
-	return i.testOperand(f, at, m, i.register(f, i.reg(), i.size()))
+	return i.testOperand(f, at, m, i.registerValue(f, i.register, i.size()))
 }
 
 func emulateTestImmediate(i *Instruction, f *amd64.Frame, at uint64, m Memory) (uint64, error) {
@@ -151,34 +151,34 @@ func (i *Instruction) testOperand(f *amd64.Frame, at uint64, m Memory, b uint64)
 
 func emulateTestAccumulator(i *Instruction, f *amd64.Frame, at uint64, _ Memory) (uint64, error) {
 	size := i.size()
-	setStatus(f, logic(i.register(f, rax, size)&uint64(i.immediate), size).flags)
+	setStatus(f, logic(i.registerValue(f, rax, size)&uint64(i.immediate), size).flags)
 	return i.next(at), nil
 }
 
 // emulateIncrement executes INC and DEC, which leave CF.
 func emulateIncrement(i *Instruction, f *amd64.Frame, at uint64, _ Memory) (uint64, error) {
 	size := i.size()
-	a := i.register(f, i.rm(), size)
+	a := i.registerValue(f, i.operandRegister, size)
 	r := addition(a, 1, 0, size)
 	if i.extension() == 1 {
 		r = subtraction(a, 1, 0, size)
 	}
 	setStatus(f, r.flags&^amd64.FlagCF|f.RFLAGS&amd64.FlagCF)
-	i.setRegister(f, i.rm(), size, r.value)
+	i.setRegister(f, i.operandRegister, size, r.value)
 	return i.next(at), nil
 }
 
 func emulateComplement(i *Instruction, f *amd64.Frame, at uint64, _ Memory) (uint64, error) {
 	size := i.size()
-	i.setRegister(f, i.rm(), size, ^i.register(f, i.rm(), size))
+	i.setRegister(f, i.operandRegister, size, ^i.registerValue(f, i.operandRegister, size))
 	return i.next(at), nil
 }
 
 func emulateNegate(i *Instruction, f *amd64.Frame, at uint64, _ Memory) (uint64, error) {
 	size := i.size()
-	r := subtraction(0, i.register(f, i.rm(), size), 0, size)
+	r := subtraction(0, i.registerValue(f, i.operandRegister, size), 0, size)
 	setStatus(f, r.flags)
-	i.setRegister(f, i.rm(), size, r.value)
+	i.setRegister(f, i.operandRegister, size, r.value)
 	return i.next(at), nil
 }
 

@@ -50,7 +50,7 @@ func emulateJumpIndirect(i *Instruction, f *amd64.Frame, at uint64, m Memory) (u
 func emulateLoop(i *Instruction, f *amd64.Frame, at uint64, _ Memory) (uint64, error) {
 	const jrcxz = 0xe3
 	size := int(i.addressSize())
-	count := i.register(f, rcx, size)
+	count := i.registerValue(f, rcx, size)
 	taken := count == 0
 	if i.opcode != jrcxz {
 		count = (count - 1) & maskOf(size)

@@ -7,7 +7,8 @@ import (
 )
 
 // Memory is the memory of a program. Addresses are linear; the size is 1, 2, 4 or 8 bytes;
-// values are little-endian. An error means that the access would fault, and that nothing
+// values are little-endian, and the bytes of a stored value above its size have no meaning. An
+// error means that the access would fault, and that nothing
 // has changed.
 type Memory interface {
 	Load(address uint64, size int) (uint64, error)

@@ -7,13 +7,18 @@ import (
 )
 
 func emulateLoadAddress(i *Instruction, f *amd64.Frame, at uint64, _ Memory) (uint64, error) {
-	i.setRegister(f, i.reg(), int(i.operandSize()), i.offsetIn(f, at))
+	address := i.offsetIn(f, at)
+	if i.width == 8 {
+		*f.Register(i.register) = address
+	} else {
+		i.setPart(f, i.register, i.size(), address)
+	}
 	return i.next(at), nil
 }
 
 func emulateMoveToOperand(i *Instruction, f *amd64.Frame, at uint64, m Memory) (uint64, error) {
 	size := i.size()
-	return i.next(at), i.setOperand(f, at, m, size, i.register(f, i.reg(), size))
+	return i.next(at), i.setOperand(f, at, m, size, i.registerValue(f, i.register, size))
 }
 
 func emulateMoveToRegister(i *Instruction, f *amd64.Frame, at uint64, m Memory) (uint64, error) {
@@ -31,7 +36,7 @@ func (i *Instruction) loadRegister(f *amd64.Frame, at uint64, m Memory, from, to
 	if err != nil {
 		return 0, err
 	}
-	i.setRegister(f, i.reg(), to, widen(value, from))
+	i.setRegister(f, i.register, to, widen(value, from))
 	return i.next(at), nil
 }
 
@@ -39,15 +44,15 @@ func (i *Instruction) loadRegister(f *amd64.Frame, at uint64, m Memory, from, to
 func (i *Instruction) sourceSize() int { return 1 + int(i.opcode&1) }
 
 func emulateZeroExtend(i *Instruction, f *amd64.Frame, at uint64, m Memory) (uint64, error) {
-	return i.loadRegister(f, at, m, i.sourceSize(), int(i.operandSize()), zeroExtended)
+	return i.loadRegister(f, at, m, i.sourceSize(), i.size(), zeroExtended)
 }
 
 func emulateSignExtend(i *Instruction, f *amd64.Frame, at uint64, m Memory) (uint64, error) {
-	return i.loadRegister(f, at, m, i.sourceSize(), int(i.operandSize()), extend)
+	return i.loadRegister(f, at, m, i.sourceSize(), i.size(), extend)
 }
 
 func emulateSignExtendDouble(i *Instruction, f *amd64.Frame, at uint64, m Memory) (uint64, error) {
-	return i.loadRegister(f, at, m, 4, int(i.operandSize()), extend)
+	return i.loadRegister(f, at, m, 4, i.size(), extend)
 }
 
 // emulateMoveAbsolute moves between the accumulator and an absolute address.
@@ -60,7 +65,7 @@ func emulateMoveAbsolute(i *Instruction, f *amd64.Frame, at uint64, m Memory) (u
 	}
 	address += i.segmentBase(f)
 	if i.opcode&toMemory != 0 {
-		return i.next(at), store(f, m, address, size, i.register(f, rax, size))
+		return i.next(at), store(f, m, address, size, i.registerValue(f, rax, size))
 	}
 	value, err := load(f, m, address, size)
 	if err != nil {
@@ -71,11 +76,7 @@ func emulateMoveAbsolute(i *Instruction, f *amd64.Frame, at uint64, m Memory) (u
 }
 
 func emulateMoveImmediate(i *Instruction, f *amd64.Frame, at uint64, _ Memory) (uint64, error) {
-	size := int(i.operandSize())
-	if i.opcode < 0xb8 {
-		size = 1
-	}
-	i.setRegister(f, i.opcodeRegister(), size, uint64(i.immediate))
+	i.setRegister(f, i.register, i.size(), uint64(i.immediate))
 	return i.next(at), nil
 }
 
@@ -86,15 +87,15 @@ func emulateMoveImmediateToOperand(i *Instruction, f *amd64.Frame, at uint64, m 
 // emulateMoveIf reads the operand even if the condition is not met, and then still clears
 // the upper half of a 32-bit register (SDM vol. 2A, CMOVcc).
 func emulateMoveIf(i *Instruction, f *amd64.Frame, at uint64, m Memory) (uint64, error) {
-	size := int(i.operandSize())
+	size := i.size()
 	value, err := i.operand(f, at, m, size)
 	if err != nil {
 		return 0, err
 	}
 	if !i.condition(f) {
-		value = i.register(f, i.reg(), size)
+		value = i.registerValue(f, i.register, size)
 	}
-	i.setRegister(f, i.reg(), size, value)
+	i.setRegister(f, i.register, size, value)
 	return i.next(at), nil
 }
 
@@ -107,38 +108,38 @@ func emulateSetIf(i *Instruction, f *amd64.Frame, at uint64, m Memory) (uint64, 
 }
 
 func emulateExchange(i *Instruction, f *amd64.Frame, at uint64, _ Memory) (uint64, error) {
-	i.exchangeRegisters(f, i.reg(), i.rm(), i.size())
+	i.exchangeRegisters(f, i.register, i.operandRegister, i.size())
 	return i.next(at), nil
 }
 
 func emulateExchangeAccumulator(i *Instruction, f *amd64.Frame, at uint64, _ Memory) (uint64, error) {
-	i.exchangeRegisters(f, rax, i.opcodeRegister(), int(i.operandSize()))
+	i.exchangeRegisters(f, rax, i.register, i.size())
 	return i.next(at), nil
 }
 
 func (i *Instruction) exchangeRegisters(f *amd64.Frame, a, b uint8, size int) {
-	valueA, valueB := i.register(f, a, size), i.register(f, b, size)
+	valueA, valueB := i.registerValue(f, a, size), i.registerValue(f, b, size)
 	i.setRegister(f, a, size, valueB)
 	i.setRegister(f, b, size, valueA)
 }
 
 func emulateSwapBytes(i *Instruction, f *amd64.Frame, at uint64, _ Memory) (uint64, error) {
-	size := int(i.operandSize())
-	r := i.opcodeRegister()
-	i.setRegister(f, r, size, bits.ReverseBytes64(i.register(f, r, size))>>(64-8*size))
+	size := i.size()
+	r := i.register
+	i.setRegister(f, r, size, bits.ReverseBytes64(i.registerValue(f, r, size))>>(64-8*size))
 	return i.next(at), nil
 }
 
 // emulateWidenAccumulator executes CBW, CWDE and CDQE.
 func emulateWidenAccumulator(i *Instruction, f *amd64.Frame, at uint64, _ Memory) (uint64, error) {
-	size := int(i.operandSize())
+	size := i.size()
 	i.setRegister(f, rax, size, extend(f.RAX, size/2))
 	return i.next(at), nil
 }
 
 // emulateFillWithSign executes CWD, CDQ and CQO.
 func emulateFillWithSign(i *Instruction, f *amd64.Frame, at uint64, _ Memory) (uint64, error) {
-	size := int(i.operandSize())
+	size := i.size()
 	i.setRegister(f, rdx, size, uint64(int64(extend(f.RAX, size))>>63))
 	return i.next(at), nil
 }

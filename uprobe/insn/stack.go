@@ -2,15 +2,6 @@ package insn
 
 import "slowpath/arch/amd64"
 
-// stackSize is the operand size of PUSH, POP and LEAVE: 8 bytes, or 2 with prefix 66 (SDM
-// vol. 1, 6.2.2).
-func (i *Instruction) stackSize() int {
-	if i.operandSize() == 2 {
-		return 2
-	}
-	return 8
-}
-
 // pushValue pushes a value. On an error RSP has not changed.
 func pushValue(f *amd64.Frame, m Memory, size int, value uint64) error {
 	if err := store(f, m, f.RSP-uint64(size), size, value); err != nil {
@@ -21,43 +12,43 @@ func pushValue(f *amd64.Frame, m Memory, size int, value uint64) error {
 }
 
 func emulatePush(i *Instruction, f *amd64.Frame, at uint64, m Memory) (uint64, error) {
-	return i.next(at), pushValue(f, m, i.stackSize(), *f.Register(i.opcodeRegister()))
+	return i.next(at), pushValue(f, m, i.size(), *f.Register(i.register))
 }
 
 func emulatePushImmediate(i *Instruction, f *amd64.Frame, at uint64, m Memory) (uint64, error) {
-	return i.next(at), pushValue(f, m, i.stackSize(), uint64(i.immediate))
+	return i.next(at), pushValue(f, m, i.size(), uint64(i.immediate))
 }
 
 func emulatePushOperand(i *Instruction, f *amd64.Frame, at uint64, m Memory) (uint64, error) {
-	value, err := i.operand(f, at, m, i.stackSize())
+	value, err := i.operand(f, at, m, i.size())
 	if err != nil {
 		return 0, err
 	}
-	return i.next(at), pushValue(f, m, i.stackSize(), value)
+	return i.next(at), pushValue(f, m, i.size(), value)
 }
 
 // emulatePushFlags pushes RFLAGS without RF and VM, and without the TF of a tracer (SDM vol.
 // 2B, PUSHF).
 func emulatePushFlags(i *Instruction, f *amd64.Frame, at uint64, m Memory) (uint64, error) {
-	return i.next(at), pushValue(f, m, i.stackSize(), f.ProgramFlags()&^(amd64.FlagRF|amd64.FlagVM))
+	return i.next(at), pushValue(f, m, i.size(), f.ProgramFlags()&^(amd64.FlagRF|amd64.FlagVM))
 }
 
 // emulatePop increments RSP before it writes the register, which may be RSP.
 func emulatePop(i *Instruction, f *amd64.Frame, at uint64, m Memory) (uint64, error) {
-	size := i.stackSize()
+	size := i.size()
 	value, err := load(f, m, f.RSP, size)
 	if err != nil {
 		return 0, err
 	}
 	f.RSP += uint64(size)
-	i.setRegister(f, i.opcodeRegister(), size, value)
+	i.setRegister(f, i.register, size, value)
 	return i.next(at), nil
 }
 
 // emulatePopOperand computes the operand's address with the incremented RSP (SDM vol. 2B,
 // POP).
 func emulatePopOperand(i *Instruction, f *amd64.Frame, at uint64, m Memory) (uint64, error) {
-	size := i.stackSize()
+	size := i.size()
 	value, err := load(f, m, f.RSP, size)
 	if err != nil {
 		return 0, err
@@ -75,7 +66,7 @@ func emulatePopOperand(i *Instruction, f *amd64.Frame, at uint64, m Memory) (uin
 const popFlagsMask = amd64.UserFlags &^ amd64.FlagRF
 
 func emulatePopFlags(i *Instruction, f *amd64.Frame, at uint64, m Memory) (uint64, error) {
-	size := i.stackSize()
+	size := i.size()
 	flags, err := load(f, m, f.RSP, size)
 	if err != nil {
 		return 0, err
@@ -88,7 +79,7 @@ func emulatePopFlags(i *Instruction, f *amd64.Frame, at uint64, m Memory) (uint6
 }
 
 func emulateLeave(i *Instruction, f *amd64.Frame, at uint64, m Memory) (uint64, error) {
-	size := i.stackSize()
+	size := i.size()
 	value, err := load(f, m, f.RBP, size)
 	if err != nil {
 		return 0, err
