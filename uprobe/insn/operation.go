@@ -48,7 +48,7 @@ const (
 	widenAccumulator
 	fillWithSign
 	changeFlag
-	operations
+	loadBaseAddress // a LEA whose address is only a register and a displacement
 )
 
 // opcodeRange gives an operation to the opcodes from first to last.
@@ -154,6 +154,9 @@ func (i *Instruction) prepare() {
 	}
 	i.width = i.widthOf(i.operation)
 	i.register, i.operandRegister = i.reg(), i.rm()
+	if i.operation == loadAddress && i.width == 8 && i.base < ripBase && i.index == noIndex && !i.has(prefixAddressSize) {
+		i.operation = loadBaseAddress
+	}
 	if i.modRMAt == 0 {
 		i.register = i.opcode&7 | i.rex&rexB<<3
 	}
