@@ -1,6 +1,7 @@
 package uprobe
 
 import (
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -116,20 +117,24 @@ func (l *threads) awaitHits(probes []*Probe) {
 // hits returns the threads that run consumers of a site of the probes, with the number of
 // their hits that have ended. The lock is held.
 func (l *threads) hits(probes []*Probe) map[*thread]uint64 {
-	sites := make(map[uint64]bool)
-	for _, b := range probes {
-		for _, s := range b.sites {
-			sites[s.id] = true
-		}
-	}
-	running := make(map[*thread]uint64)
+	var running map[*thread]uint64
 	for th := range l.set {
 		ended := th.ended.Load()
-		if sites[th.hitting.Load()] {
+		if id := th.hitting.Load(); id != 0 && hasSite(probes, id) {
+			if running == nil {
+				running = make(map[*thread]uint64)
+			}
 			running[th] = ended
 		}
 	}
 	return running
+}
+
+// hasSite reports whether one of the probes has the site with the id.
+func hasSite(probes []*Probe, id uint64) bool {
+	return slices.ContainsFunc(probes, func(b *Probe) bool {
+		return slices.ContainsFunc(b.sites, func(s *site) bool { return s.id == id })
+	})
 }
 
 // subsystem is the row of the tasks' table of subsystems.
