@@ -106,7 +106,7 @@ func TestUprobeAloneDoesNotKeepFromUserMode(t *testing.T) {
 			if err != nil {
 				return fmt.Errorf("%s: %w", p.name, err)
 			}
-			if w.total > 2000 || !w.passes("dutyHandler.func1") {
+			if w.total > 5000 || !w.passes("dutyHandler.func1") {
 				t.Errorf("after %s the return to user mode is\n%v", p.name, w)
 			}
 		}
