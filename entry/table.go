@@ -193,6 +193,14 @@ func (t *Table[T]) Duties() []Duty {
 	return duties
 }
 
+// handlerOf returns the handler of a duty before user mode that needs the frame.
+func (t *Table[T]) handlerOf(f Flag) func(T, *amd64.Frame) {
+	if r := t.byBit[f.bit()]; r != nil {
+		return r.BeforeUserFrame
+	}
+	return nil
+}
+
 // owed reports whether the row's duty is set. It reads the thread flags word each
 // time, because a handler may sleep, and the word may change in the meantime.
 func (r *row[T]) owed(work *atomic.Uint32) bool { return Pending(work)&r.Duty.Flag != 0 }

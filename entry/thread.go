@@ -24,6 +24,7 @@ type Thread struct {
 	next    uint64
 	// deferred are the duties that Defer has put off.
 	deferred Flag
+	hits     uint64 // services of UPROBE on the fast path that the recorder does not know
 	entered  Flag // duties that saw the entry of Call but not its exit yet
 }
 

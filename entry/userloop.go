@@ -17,6 +17,11 @@ type Loop[T Task] struct {
 	duties     *Table[T]
 	exceptions *Exceptions[T]
 	recorder   *Recorder
+
+	// The handlers of a probe's breakpoint on the fast path: see hit.
+	breakpoint func(t T, f *amd64.Frame, vector int) bool
+	uprobe     func(t T, f *amd64.Frame)
+	unhit      Flag // the duties that keep a breakpoint from the fast path
 }
 
 // LoopConfig has the parts of a Loop. All are required.
@@ -33,7 +38,12 @@ type LoopConfig[T Task] struct {
 
 // NewLoop returns the loop of a configuration.
 func NewLoop[T Task](c LoopConfig[T]) *Loop[T] {
-	return &Loop[T]{calls: c.Calls, duties: c.Duties, exceptions: c.Exceptions, recorder: c.Recorder}
+	return &Loop[T]{
+		calls: c.Calls, duties: c.Duties, exceptions: c.Exceptions, recorder: c.Recorder,
+		breakpoint: c.Exceptions.chains[vectorBreakpoint][ByUprobe],
+		uprobe:     c.Duties.handlerOf(Uprobe),
+		unhit:      c.Duties.before | RecordExits,
+	}
 }
 
 // Run runs the user loop of t until t exits. It must run on t's goroutine, with
@@ -50,7 +60,8 @@ func (l *Loop[T]) Run(t T) {
 
 // fast is the fast path: it alternates between user mode and system calls while
 // no duty is set. It returns the first other event. It does not allocate, and
-// finds the handler of a call by one table index.
+// finds the handler of a call by one table index. A breakpoint of a probe stays on the fast
+// path too.
 //
 // Any thread flag sends a call to the slow path, because testing for any flag is
 // cheaper than testing for the flags of a call's entry. The exception is a single
@@ -61,6 +72,12 @@ func (l *Loop[T]) fast(f *amd64.Frame, s *Thread, t T) int {
 		event := user.enter(f)
 		nr := uint(event)
 		if nr >= Calls {
+			if event == breakpointEvent && l.hit(f, s, t) {
+				if s.calls {
+					return amd64.EventDuty
+				}
+				continue
+			}
 			if event < 0 || f.ThreadFlags.Load() != 0 {
 				return event
 			}
@@ -77,6 +94,27 @@ func (l *Loop[T]) fast(f *amd64.Frame, s *Thread, t T) int {
 		}
 		f.RAX = result
 	}
+}
+
+// vectorBreakpoint is the vector of #BP, and breakpointEvent the result of EnterUser for it.
+const (
+	vectorBreakpoint = 3
+	breakpointEvent  = ^vectorBreakpoint
+)
+
+// hit serves a breakpoint of a probe on the fast path: its owner raises UPROBE, and the
+// duty's handler runs. It reports false if it has done nothing, because the task owes
+// other duties, the breakpoint is not a probe's, or every visit is recorded. What the
+// handler raises keeps EnterUser from user mode. The frame of an exception is complete.
+func (l *Loop[T]) hit(f *amd64.Frame, s *Thread, t T) bool {
+	if l.breakpoint == nil || Pending(&f.ThreadFlags)&l.unhit != 0 || !l.breakpoint(t, f, vectorBreakpoint) {
+		return false
+	}
+	if Claim(&f.ThreadFlags, Uprobe) {
+		s.hits++
+		l.uprobe(t, f)
+	}
+	return true
 }
 
 // failure returns the value of RAX for an error. A restart code stays in RAX
@@ -122,6 +160,10 @@ func (l *Loop[T]) slow(t T, s *Thread, event int) {
 			t.Stuck(stuck)
 		}
 		f.ChooseExit()
+	}
+	if s.hits != 0 {
+		l.recorder.addHits(f, s.hits)
+		s.hits = 0
 	}
 	l.recorder.End(v, f)
 }

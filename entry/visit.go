@@ -134,6 +134,14 @@ func (r *Recorder) End(v *Visit, f *amd64.Frame) {
 	ring.mu.Unlock()
 }
 
+// addHits counts services of UPROBE on the fast path, which are no visits.
+func (r *Recorder) addHits(f *amd64.Frame, n uint64) {
+	ring := &r.rings[max(f.StateCPU(), 0)]
+	ring.mu.Lock()
+	defer ring.mu.Unlock()
+	ring.served[Uprobe.bit()] += n
+}
+
 // Peek returns the last visit that ended on a CPU, or the one that was back
 // visits earlier, or nil if there is none. It takes no lock and does not
 // allocate. It is for the panic path, where the holder of the lock may never run

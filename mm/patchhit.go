@@ -1,20 +1,23 @@
 package mm
 
-import "sync/atomic"
+import (
+	"sync/atomic"
+	"unsafe"
+)
 
 // hitTable finds patches by the address of their breakpoint, without a lock. It is a
 // hash table with open addressing, filled as breakpoints are hit. The address space's
 // lock serializes the writers. The whole table is dropped when an area or a patch goes
 // away.
 type hitTable struct {
-	shift uint8 // 64 less the logarithm of the number of slots
+	shift uint64 // 64 less the logarithm of the number of slots
 	used  int
-	slots []atomic.Pointer[hit]
+	slots []hit
 }
 
-// hit is an immutable entry of a hitTable.
+// hit is an entry of a hitTable. address is written last, and 0 in an empty entry.
 type hit struct {
-	address uint64
+	address atomic.Uint64
 	patch   *Patch
 }
 
@@ -22,11 +25,11 @@ type hit struct {
 // about what an entry of a table needs: two slots at most half full, and the hit.
 const (
 	hitBits  = 4
-	hitBytes = 4*8 + 16
+	hitBytes = 4 * 8
 )
 
-func newHitTable(bits uint8) *hitTable {
-	return &hitTable{shift: 64 - bits, slots: make([]atomic.Pointer[hit], 1<<bits)}
+func newHitTable(bits uint64) *hitTable {
+	return &hitTable{shift: 64 - bits, slots: make([]hit, 1<<bits)}
 }
 
 // start returns the slot at which the search for an address begins (Fibonacci hashing).
@@ -36,23 +39,22 @@ func (t *hitTable) start(address uint64) uint64 {
 
 // find returns the patch at the address, or nil.
 func (t *hitTable) find(address uint64) *Patch {
-	slots := t.slots
 	for i := t.start(address); ; i++ {
-		h := slots[i&uint64(len(slots)-1)].Load()
-		if h == nil {
+		switch h := &t.slots[i&uint64(len(t.slots)-1)]; h.address.Load() {
+		case 0:
 			return nil
-		}
-		if h.address == address {
+		case address:
 			return h.patch
 		}
 	}
 }
 
 // add adds an entry to a table that has room.
-func (t *hitTable) add(h *hit) {
-	for i := t.start(h.address); ; i++ {
-		if slot := &t.slots[i&uint64(len(t.slots)-1)]; slot.Load() == nil {
-			slot.Store(h)
+func (t *hitTable) add(address uint64, patch *Patch) {
+	for i := t.start(address); ; i++ {
+		if h := &t.slots[i&uint64(len(t.slots)-1)]; h.address.Load() == 0 {
+			h.patch = patch
+			h.address.Store(address)
 			t.used++
 			return
 		}
@@ -62,6 +64,23 @@ func (t *hitTable) add(h *hit) {
 // HasBreakpoints reports whether a breakpoint was ever written into the address space.
 // Any context.
 func (as *AddressSpace) HasBreakpoints() bool { return as.breakpoints.Load() }
+
+// CachedPatch is PatchAt for an address at which a patch was found before. It returns nil
+// if none was, or if the table of hits has another one in its place. It does not sleep.
+func (as *AddressSpace) CachedPatch(address uint64) *Patch {
+	t := as.hits.Load()
+	if t == nil {
+		return nil
+	}
+	h := (*hit)(unsafe.Add(unsafe.Pointer(unsafe.SliceData(t.slots)), t.start(address)*hitSize))
+	if h.address.Load() != address {
+		return nil
+	}
+	return h.patch
+}
+
+// hitSize is the size of a slot in bytes. start returns an index of a slot.
+const hitSize = uint64(unsafe.Sizeof(hit{}))
 
 // PatchAt returns the patch whose breakpoint is at the address, or nil: there is none, or
 // the breakpoint there is a debugger's. It may sleep, but not for an address that was
@@ -86,7 +105,7 @@ func (as *AddressSpace) findPatch(address uint64) *Patch {
 	offset := v.offset + address - v.start
 	p := v.object.Mappings().patchesOf(offset / PageSize).breakpoint(offset)
 	if p != nil {
-		as.cacheHit(&hit{address, p})
+		as.cacheHit(address, p)
 	}
 	return p
 }
@@ -111,12 +130,12 @@ func (as *AddressSpace) TakeBackBreakpoint(address uint64) {
 }
 
 // cacheHit adds an entry to the table of hits, if the kernel's heap has room for it.
-func (as *AddressSpace) cacheHit(h *hit) {
+func (as *AddressSpace) cacheHit(address uint64, p *Patch) {
 	t := as.hits.Load()
 	switch {
 	case t == nil:
 		t = newHitTable(hitBits)
-	case t.find(h.address) != nil:
+	case t.find(address) != nil:
 		return
 	case 2*(t.used+1) > len(t.slots):
 		if as.memory.Admit(int64(len(t.slots))*2*hitBytes) != nil {
@@ -124,13 +143,13 @@ func (as *AddressSpace) cacheHit(h *hit) {
 		}
 		larger := newHitTable(64 - t.shift + 1)
 		for i := range t.slots {
-			if old := t.slots[i].Load(); old != nil {
-				larger.add(old)
+			if old := &t.slots[i]; old.address.Load() != 0 {
+				larger.add(old.address.Load(), old.patch)
 			}
 		}
 		t = larger
 	}
-	t.add(h)
+	t.add(address, p)
 	as.hits.Store(t)
 }
 

@@ -230,10 +230,11 @@ func TestOOMKillerKillsProcessesThatShareTheMemory(t *testing.T) {
 	ready := make(chan struct{})
 	parent := w.start(func(t *Task) {
 		w.use(t, 100)
-		child.Store(int64(w.clone(t, CloneArgs{Flags: unix.CLONE_VM, ExitSignal: unix.SIGCHLD}, func(*Task) {
+		w.clone(t, CloneArgs{Flags: unix.CLONE_VM, ExitSignal: unix.SIGCHLD}, func(t *Task) {
+			child.Store(int64(t.TID()))
 			close(ready)
 			<-w.release
-		})))
+		})
 		<-w.release
 	})
 	<-ready

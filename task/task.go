@@ -44,6 +44,9 @@ type Task struct {
 	// RemoteTransfer is a buffer that package syscall reuses between transfers to and
 	// from other processes.
 	RemoteTransfer any
+	// Uprobe is the state of package uprobe: a pointer, or nil if the task has not hit a
+	// probe. It is a field and no Slot, because each hit of a probe needs it first.
+	Uprobe any
 	// Accounting counts CPU time, faults and switches. Any goroutine may read
 	// it.
 	Accounting Accounting

@@ -57,18 +57,30 @@ func (p *Probes) newProbe(l Location, c *Consumer) (*Probe, error) {
 	return &Probe{probes: p, file: l.File, object: o, offset: l.Offset, consumer: c}, nil
 }
 
-// findSites gives the probe its sites. The reference counter of all probes of a site must
-// be the same: EINVAL.
+// findSites gives the probe its sites. A return probe with known exits needs no breakpoint
+// at its location. The reference counter of all probes of a site must be the same: EINVAL.
 func (b *Probe) findSites(counter uint64) error {
 	s, err := b.probes.siteAt(b.object, b.offset)
 	if err != nil {
 		return err
 	}
+	defer func() {
+		if s.unused() {
+			delete(b.probes.sites, s.place)
+		}
+	}()
 	if !s.setCounter(counter) {
 		return unix.EINVAL
 	}
-	s.addEntry(b)
-	b.sites = append(b.sites, s)
+	if b.consumer.Return != nil {
+		if err := b.findExits(); err != nil {
+			return err
+		}
+	}
+	if b.consumer.Hit != nil || b.hijacks || counter != 0 {
+		s.addEntry(b)
+		b.sites = append(b.sites, s)
+	}
 	return nil
 }
 
@@ -78,8 +90,9 @@ func (p *Probes) siteAt(o object, offset uint64) (*site, error) {
 	if s := p.sites[at]; s != nil {
 		return s, nil
 	}
-	s, err := newSite(o, offset)
+	s, err := newSite(o, offset, p.lastID+1)
 	if err == nil {
+		p.lastID++
 		p.sites[at] = s
 	}
 	return s, err
@@ -215,6 +228,9 @@ func (p *Probes) remove(probes []*Probe) {
 		for _, s := range b.sites {
 			s.drop(b)
 			p.release(s, unused, applied)
+		}
+		if b.imaged {
+			p.images.drop(b.object)
 		}
 		b.file.DecRef()
 	}

@@ -70,18 +70,30 @@ func findArea(as *mm.AddressSpace) (*area, error) {
 // SpaceDestroyed implements mm.Attached.
 func (a *area) SpaceDestroyed() { a.special.Free() }
 
-// mapIn maps the page, unless it is mapped. ENOMEM.
-func (a *area) mapIn(as *mm.AddressSpace) error {
+// mapIn maps the page, unless it is mapped: at the top of the user's addresses if they are
+// free. ENOMEM.
+func (a *area) mapIn(as *mm.AddressSpace) error { return a.mapAt(as, mm.UserEnd-mm.PageSize) }
+
+// mapAt is mapIn for an address that is a hint.
+func (a *area) mapAt(as *mm.AddressSpace, hint uint64) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.base != 0 {
 		return nil
 	}
-	base, err := as.MapSpecial(mm.UserEnd-mm.PageSize, mm.SpecialPart{
+	base, err := as.MapSpecial(hint, mm.SpecialPart{
 		Special: a.special, Prot: mm.ProtExec, Name: "[uprobes]", Hidden: true,
 	})
 	a.base = base
 	return err
+}
+
+// trampoline returns the address of the trampoline, which is in the first slot, or 0 if the
+// page is not mapped.
+func (a *area) trampoline() uint64 {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.base
 }
 
 // unmapped notes that the program has unmapped the page of the slot.

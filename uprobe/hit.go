@@ -25,7 +25,7 @@ const (
 // every exception that an instruction can raise while the CPU executes it in a slot.
 func (p *Probes) ExceptionHandlers() []entry.ExceptionHandler[*task.Task] {
 	handlers := []entry.ExceptionHandler[*task.Task]{
-		{Owner: entry.ByUprobe, Vectors: []int{vectorBreakpoint}, Handle: p.breakpoint},
+		{Owner: entry.ByUprobe, Vectors: []int{vectorBreakpoint}, Handle: p.breakpointHandler()},
 		{Owner: entry.ByUprobe, Vectors: []int{vectorDebug}, Handle: p.debug},
 	}
 	var faults []int
@@ -41,16 +41,41 @@ func (p *Probes) ExceptionHandlers() []entry.ExceptionHandler[*task.Task] {
 
 // Handlers returns the handlers of the duty UPROBE.
 func (p *Probes) Handlers() entry.Handlers[*task.Task] {
-	return entry.Handlers[*task.Task]{Flag: entry.Uprobe, BeforeUserFrame: p.serve}
+	return entry.Handlers[*task.Task]{Flag: entry.Uprobe, BeforeUserFrame: p.dutyHandler()}
+}
+
+// breakpointHandler returns the handler of #BP. (A function literal saves the wrapper of a
+// method value on the path of every hit.) A breakpoint that was hit before is found in the
+// address space's table.
+//
+//go:noinline
+func (p *Probes) breakpointHandler() func(t *task.Task, f *amd64.Frame, vector int) bool {
+	return func(t *task.Task, f *amd64.Frame, _ int) bool {
+		th, _ := t.Uprobe.(*thread)
+		at := f.RIP - 1
+		patch := t.MM.CachedPatch(at)
+		if patch == nil || th == nil || th.state != idle || f.CS != amd64.UserCS {
+			return p.breakpoint(t, f)
+		}
+		th.found(f, patch, at)
+		return true
+	}
+}
+
+// found prepares the duty UPROBE for a hit.
+func (th *thread) found(f *amd64.Frame, patch *mm.Patch, at uint64) {
+	th.state, th.site, th.at = hit, patch.Owner.(*site), at
+	f.RIP = at
+	entry.Raise(&f.ThreadFlags, entry.Uprobe)
 }
 
 // breakpoint handles #BP: a hit, the end of a slot, or a breakpoint that was removed in the
 // meantime. A breakpoint of the program or of its debugger belongs to the next owner.
-func (p *Probes) breakpoint(t *task.Task, f *amd64.Frame, _ int) bool {
+func (p *Probes) breakpoint(t *task.Task, f *amd64.Frame) bool {
 	if !t.MM.HasBreakpoints() {
 		return false
 	}
-	th, at := p.slot.Of(t), f.RIP-1
+	th, at := p.threadOf(t), f.RIP-1
 	if th.state == stepping && at == th.step.end() {
 		th.finishStep(t, f)
 		return true
@@ -61,9 +86,11 @@ func (p *Probes) breakpoint(t *task.Task, f *amd64.Frame, _ int) bool {
 			f.RIP = at
 			return true
 		}
-		th.state, th.site, th.at = hit, patch.Owner.(*site), at
-		f.RIP = at
-		entry.Raise(&f.ThreadFlags, entry.Uprobe)
+		th.found(f, patch, at)
+		return true
+	}
+	if isTrampoline(t.MM, at) {
+		th.raiseReturned(f, at)
 		return true
 	}
 	if isBreakpoint(t, at) {
@@ -79,44 +106,73 @@ func isBreakpoint(t *task.Task, at uint64) bool {
 	return t.CopyIn(at, code[:]) == nil && code[0] == mm.Breakpoint
 }
 
-// serve is the handler of the duty UPROBE.
-func (p *Probes) serve(t *task.Task, f *amd64.Frame) {
-	th := p.slot.Of(t)
-	switch th.state {
-	case hit:
-		p.hit(t, f, th)
-	case stepping, calling: // signals were put off, and the task must exit
-		th.abandon(t, f)
-	case interrupted:
-		th.resume(t, f)
+// dutyHandler returns the handler of the duty UPROBE. A hit runs the consumers of a
+// breakpoint, and executes the original instruction.
+//
+//go:noinline
+func (p *Probes) dutyHandler() func(t *task.Task, f *amd64.Frame) {
+	return func(t *task.Task, f *amd64.Frame) {
+		th, _ := t.Uprobe.(*thread)
+		if th == nil || th.state != hit {
+			p.serve(t, f, th)
+			return
+		}
+		th.state = idle
+		s := th.site
+		th.hitting.Store(s.id)
+		r := s.roles.Load()
+		for e := r.first; e != nil; e = e.next {
+			if e.wants == nil || e.wants(t) {
+				e.hit(t, f)
+			}
+		}
+		if r.hijacks != nil {
+			th.hijack(t, f)
+		}
+		kind := s.kind
+		switch {
+		case kind == nothing && f.RFLAGS&amd64.FlagTF == 0:
+			f.RIP = th.at + s.length
+		case kind <= emulated:
+			kind = s.emulate(t, f, th.at)
+		}
+		if r.exits != nil && f.RIP != th.at {
+			s.leave(t, f, r.exits, th.at)
+		}
+		th.hitting.Store(0)
+		if p.threads.waiting.Load() != 0 {
+			p.threads.hitEnded(th)
+		}
+		if kind > emulated {
+			th.execute(t, f, kind)
+		}
 	}
 }
 
-// hit runs the consumers of a breakpoint, and executes the original instruction.
-func (p *Probes) hit(t *task.Task, f *amd64.Frame, th *thread) {
-	if !th.registered {
-		p.threads.add(th)
-	}
-	th.state = idle
-	s := th.site
-	th.hitting.Store(s)
-	r := s.roles.Load()
-	for _, b := range r.entries {
-		if c := b.consumer; c.Hit != nil && c.wants(t) {
-			c.Hit(t, f)
-		}
-	}
-	kind := s.kind
-	if kind == emulated {
-		kind = s.emulate(t, f, th.at)
-	}
-	p.threads.hitEnded(th)
+// execute executes the instruction of a hit that is not emulated.
+func (th *thread) execute(t *task.Task, f *amd64.Frame, kind execution) {
 	switch kind {
 	case steppedOutOfLine:
 		th.startStep(t, f)
 	case systemCall:
 		th.state = calling
-		t.RequestCall(th.at + s.length)
+		t.RequestCall(th.at + th.site.length)
+	}
+}
+
+// serve is the duty UPROBE for a task that has not hit a breakpoint.
+func (p *Probes) serve(t *task.Task, f *amd64.Frame, th *thread) {
+	if th == nil {
+		return
+	}
+	switch th.state {
+	case returning:
+		th.state = idle
+		p.returned(t, f, th)
+	case stepping, calling: // signals were put off, and the task must exit
+		th.abandon(t, f)
+	case interrupted:
+		th.resume(t, f)
 	}
 }
 

@@ -82,8 +82,8 @@ func (th *thread) endStep() {
 // its tracer has set TF or a hardware breakpoint. The next owner sees the frame that the
 // original instruction leaves.
 func (p *Probes) debug(t *task.Task, f *amd64.Frame, _ int) bool {
-	th := p.slot.Of(t)
-	if th.state != stepping {
+	th, _ := t.Uprobe.(*thread)
+	if th == nil || th.state != stepping {
 		return false
 	}
 	if f.RIP == th.step.slot { // one repetition of a string instruction
@@ -98,8 +98,8 @@ func (p *Probes) debug(t *task.Task, f *amd64.Frame, _ int) bool {
 // the original instruction. If it sends no signal, the duty UPROBE executes the instruction
 // again, without another hit.
 func (p *Probes) fault(t *task.Task, f *amd64.Frame, vector int) bool {
-	th := p.slot.Of(t)
-	if th.state != stepping {
+	th, _ := t.Uprobe.(*thread)
+	if th == nil || th.state != stepping {
 		return false
 	}
 	lost := vector == vectorPageFault && f.Error&amd64.FaultFetch != 0 && th.slotLost(t, f.CR2)

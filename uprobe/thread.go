@@ -16,11 +16,12 @@ type thread struct {
 
 	faults uint64 // task.Faults before the exception that has interrupted the step
 
-	// hitting is the site whose consumers are running, or nil. A goroutine that removes a
+	returns []returnInstance // calls whose return addresses were replaced, oldest first
+
+	// hitting is the id of the site whose consumers are running, or 0. A goroutine that removes a
 	// probe waits until it changes. It is stored before the consumers are loaded.
-	hitting    atomic.Pointer[site]
-	ended      atomic.Uint64 // counts the ends of hits while a goroutine waits for one
-	registered bool          // in threads
+	hitting atomic.Uint64
+	ended   atomic.Uint64 // counts the ends of hits while a goroutine waits for one
 }
 
 // threadState is what the duty UPROBE must do for the task.
@@ -32,6 +33,7 @@ const (
 	stepping                // the CPU executes the instruction in a slot
 	interrupted             // an exception has interrupted that; the frame is back at the instruction
 	calling                 // the user loop executes a SYSCALL instruction
+	returning               // the trampoline of replaced return addresses was hit
 )
 
 // threads are the tasks that have hit a probe.
@@ -42,7 +44,19 @@ type threads struct {
 	waiting atomic.Int32 // goroutines in awaitHits
 }
 
-// add registers a thread before its first hit.
+// threadOf returns the state of the calling task. Before the task's first hit it makes and
+// registers it.
+func (p *Probes) threadOf(t *task.Task) *thread {
+	th, _ := t.Uprobe.(*thread)
+	if th == nil {
+		th = new(thread)
+		p.threads.add(th)
+		t.Uprobe = th
+	}
+	return th
+}
+
+// add registers a thread.
 func (l *threads) add(th *thread) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -50,14 +64,10 @@ func (l *threads) add(th *thread) {
 		l.set = make(map[*thread]struct{})
 	}
 	l.set[th] = struct{}{}
-	th.registered = true
 }
 
 // remove undoes add when the task exits.
 func (l *threads) remove(th *thread) {
-	if !th.registered {
-		return
-	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	delete(l.set, th)
@@ -71,16 +81,17 @@ func (l *threads) wake() {
 	}
 }
 
-// hitEnded is called when the consumers of a hit have run.
-func (l *threads) hitEnded(th *thread) {
-	th.hitting.Store(nil)
+// endHit ends a hit.
+func (l *threads) endHit(th *thread) {
+	th.hitting.Store(0)
 	if l.waiting.Load() != 0 {
-		th.ended.Add(1)
-		l.wakeLocked()
+		l.hitEnded(th)
 	}
 }
 
-func (l *threads) wakeLocked() {
+// hitEnded is called when the consumers of a hit have run, if a goroutine waits for that.
+func (l *threads) hitEnded(th *thread) {
+	th.ended.Add(1)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.wake()
@@ -97,7 +108,7 @@ func (l *threads) awaitHits(probes []*Probe) {
 		l.changed = sync.NewCond(&l.mu)
 	}
 	for th, ended := range l.hits(probes) {
-		for th.hitting.Load() != nil && th.ended.Load() == ended {
+		for th.hitting.Load() != 0 && th.ended.Load() == ended {
 			l.changed.Wait()
 		}
 	}
@@ -106,16 +117,16 @@ func (l *threads) awaitHits(probes []*Probe) {
 // hits returns the threads that run consumers of a site of the probes, with the number of
 // their hits that have ended. The lock is held.
 func (l *threads) hits(probes []*Probe) map[*thread]uint64 {
-	sites := make(map[*site]bool)
+	sites := make(map[uint64]bool)
 	for _, b := range probes {
 		for _, s := range b.sites {
-			sites[s] = true
+			sites[s.id] = true
 		}
 	}
 	running := make(map[*thread]uint64)
 	for th := range l.set {
 		ended := th.ended.Load()
-		if s := th.hitting.Load(); s != nil && sites[s] {
+		if sites[th.hitting.Load()] {
 			running[th] = ended
 		}
 	}
@@ -126,19 +137,40 @@ func (l *threads) hits(probes []*Probe) map[*thread]uint64 {
 func (p *Probes) subsystem() task.Subsystem {
 	return task.Subsystem{
 		Name: "uprobes",
-		Exit: func(t *task.Task) {
-			th := p.slot.Of(t)
-			th.endStep()
-			th.state = idle
-			p.threads.hitEnded(th)
-			p.threads.remove(th)
+		Fork: func(parent, child *task.Task, a *task.CloneArgs) error {
+			err := forkReturns(parent, child, a)
+			if th, _ := child.Uprobe.(*thread); th != nil {
+				p.threads.add(th)
+			}
+			return err
 		},
+		Undo: p.forget,
+		Exec: func(t *task.Task, _ *task.Execution) {
+			if th, _ := t.Uprobe.(*thread); th != nil {
+				th.returns = nil
+			}
+		},
+		BeforeHandler: p.endTrampoline,
+		Exit: func(t *task.Task) {
+			if th, _ := t.Uprobe.(*thread); th != nil {
+				th.endStep()
+				th.state = idle
+				th.hitting.Store(0)
+				p.threads.hitEnded(th)
+			}
+			p.forget(t)
+		},
+	}
+}
+
+// forget drops the state of a task that has ended.
+func (p *Probes) forget(t *task.Task) {
+	if th, _ := t.Uprobe.(*thread); th != nil {
+		p.threads.remove(th)
+		t.Uprobe = nil
 	}
 }
 
 // Register adds the subsystem of the tasks of k. It must be called before the first
 // task is made.
-func (p *Probes) Register(k *task.Kernel) {
-	p.slot = task.NewSlot[thread](k)
-	k.Register(p.subsystem())
-}
+func (p *Probes) Register(k *task.Kernel) { k.Register(p.subsystem()) }

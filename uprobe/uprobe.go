@@ -23,6 +23,7 @@ import (
 	"slowpath/fs"
 	"slowpath/mm"
 	"slowpath/task"
+	"slowpath/uprobe/function"
 )
 
 // Consumer gets the hits of one probe. It must not change after Add. Hit and Return run
@@ -63,10 +64,11 @@ type Location struct {
 // Probes are all probes of a kernel. It is safe for concurrent use.
 type Probes struct {
 	memory *mm.Memory
-	slot   task.Slot[thread]
 
-	mu    sync.Mutex // held while probes are added or removed; it is taken before all others
-	sites map[place]*site
+	mu     sync.Mutex // held while probes are added or removed; it is taken before all others
+	sites  map[place]*site
+	lastID uint64 // of a site
+	images images
 
 	threads threads
 }
@@ -79,7 +81,10 @@ type Probe struct {
 	object   object
 	offset   uint64
 	consumer *Consumer
-	sites    []*site // those that have a role for the probe
+	sites    []*site           // those that have a role for the probe
+	imaged   bool              // holds the image of the file
+	hijacks  bool              // a return probe that replaces the return address
+	parts    []function.Extent // the code of the function, of another return probe
 	removed  atomic.Bool
 }
 
@@ -88,7 +93,9 @@ type Probe struct {
 const probeBytes = 1024
 
 // New returns an empty set of probes.
-func New(m *mm.Memory) *Probes { return &Probes{memory: m, sites: make(map[place]*site)} }
+func New(m *mm.Memory) *Probes {
+	return &Probes{memory: m, sites: make(map[place]*site), images: make(images)}
+}
 
 // ENOTSUPP is the error for an instruction that cannot be probed. It is Linux's internal
 // errno 524, which reaches programs.
@@ -100,7 +107,8 @@ const ENOTSUPP = unix.Errno(524)
 // offset is beyond its end, or the reference counter is not at a multiple of 2 or differs
 // from that of another probe at the same place; EIO if the file has no bytes there or
 // cannot be mapped; ENOTSUPP if the instruction cannot be probed; ENOEXEC if there is no
-// instruction; ENOMEM. Linux reports a bad instruction only if a process maps the file.
+// instruction; EOPNOTSUPP for a return probe on a function of Go whose exits are not known;
+// ENOMEM. Linux reports a bad instruction only if a process maps the file.
 func (p *Probes) Add(l Location, c *Consumer) (*Probe, error) {
 	probes, err := p.AddAll([]Location{l}, []*Consumer{c})
 	if err != nil {

@@ -112,7 +112,7 @@ type Argument struct {
 	// Unit is the number of bytes that Length counts as one: the size of an element. 0
 	// means 1.
 	Unit int `json:",omitempty"`
-	Max    int    `json:",omitempty"`
+	Max  int `json:",omitempty"`
 }
 
 // Memory is the memory of the program that was hit.

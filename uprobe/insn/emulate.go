@@ -103,3 +103,7 @@ var emulators = [operations]emulator{
 	fillWithSign:           emulateFillWithSign,
 	changeFlag:             emulateChangeFlag,
 }
+
+// IsNop reports whether the instruction does nothing but advance RIP: NOP of all lengths,
+// and ENDBR64 where no shadow stack is checked.
+func (i *Instruction) IsNop() bool { return i.operation == doNothing }

@@ -157,11 +157,16 @@ func (i *Instruction) IsFar() bool {
 		i.is(primary, 0xcf, 0xcf) || i.is(map0F, 0x07, 0x07) || i.is(map0F, 0x35, 0x35)
 }
 
-// Stops reports whether execution never continues after the instruction: UD0, UD1, UD2 and
-// HLT, which compilers place where control must not arrive.
+// Stops reports whether execution never continues after the instruction: UD0, UD1, UD2,
+// HLT and INT3, which compilers place where control must not arrive.
 func (i *Instruction) Stops() bool {
-	return i.is(map0F, 0x0b, 0x0b) || i.is(map0F, 0xb9, 0xb9) || i.is(map0F, 0xff, 0xff) || i.is(primary, 0xf4, 0xf4)
+	return i.is(map0F, 0x0b, 0x0b) || i.is(map0F, 0xb9, 0xb9) || i.is(map0F, 0xff, 0xff) ||
+		i.is(primary, 0xf4, 0xf4) || i.is(primary, 0xcc, 0xcc)
 }
+
+// Pads reports whether the instruction is one that fills the space between functions: NOP
+// and INT3.
+func (i *Instruction) Pads() bool { return i.operation == doNothing || i.is(primary, 0xcc, 0xcc) }
 
 // isTransactionBegin reports whether the instruction is XBEGIN, whose operand is the address at which
 // an aborted transaction continues.
