@@ -20,7 +20,7 @@ import (
 
 // Version is the protocol's version in the [Hello] frame. The host refuses a kernel
 // with another version.
-const Version = 2
+const Version = 3
 
 // MaxPayload is the maximum payload of a frame in bytes. It limits the memory that a
 // hostile peer can make a [Reader] allocate.
@@ -54,6 +54,9 @@ const (
 	// the bytes at that offset. What no frame has is zero. Without bytes the offset
 	// is the size of the file.
 	Core
+	// Probes carries a batch of records of probes, in the encoding of package
+	// probespec.
+	Probes
 
 	// Stdin carries bytes for the program's standard input.
 	Stdin
@@ -73,7 +76,7 @@ var ErrFormat = errors.New("the stream between the kernel and the host breaks th
 
 // kindNames has the names of the kinds.
 var kindNames = [kindEnd]string{
-	Hello: "Hello", Stdout: "Stdout", Stderr: "Stderr", StdinCredit: "StdinCredit", Exit: "Exit", Log: "Log", Visits: "Visits", Core: "Core",
+	Hello: "Hello", Stdout: "Stdout", Stderr: "Stderr", StdinCredit: "StdinCredit", Exit: "Exit", Log: "Log", Visits: "Visits", Core: "Core", Probes: "Probes",
 	Stdin: "Stdin", StdinEOF: "StdinEOF", WindowSize: "WindowSize", Signal: "Signal",
 }
 

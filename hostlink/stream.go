@@ -72,6 +72,9 @@ func (w *Writer) Stdout(data []byte) error { return w.stream(Stdout, data) }
 // Visits sends encoded records of visits, at most MaxPayload bytes, in one frame.
 func (w *Writer) Visits(p []byte) error { return w.send(Visits, p) }
 
+// Probes sends a batch of records of probes, at most MaxPayload bytes, in one frame.
+func (w *Writer) Probes(p []byte) error { return w.send(Probes, p) }
+
 // MaxCore is the maximum number of bytes of a core file in one frame.
 const MaxCore = MaxPayload - coreOffset
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"slices"
+	"sync/atomic"
 
 	"slowpath/arch/amd64"
 	"slowpath/mm/frame"
@@ -32,10 +33,17 @@ type Patch struct {
 	Wants func(as *AddressSpace) bool
 	// Owner belongs to the caller.
 	Owner any
+
+	// removing is set while the patch is taken back from each address space in turn. Its
+	// breakpoints are still found, but none is written any more.
+	removing atomic.Bool
 }
 
 // counter says whether the patch increments a counter.
 func (p *Patch) counter() bool { return p.Original == nil }
+
+// active says whether the patch is not being removed.
+func (p *Patch) active() bool { return !p.removing.Load() }
 
 func (p *Patch) page() uint64 { return p.Offset / PageSize }
 
@@ -138,9 +146,13 @@ func (p *Mappings) AddPatches(object Mappable, patches []*Patch) error {
 	return nil
 }
 
-// RemovePatches undoes AddPatches. It may sleep.
+// RemovePatches undoes AddPatches. A breakpoint is found until it is gone from every address
+// space. It may sleep.
 func (p *Mappings) RemovePatches(object Mappable, patches []*Patch) {
-	p.removePatches(patches)
+	for _, patch := range patches {
+		patch.removing.Store(true)
+	}
+	defer p.removePatches(patches)
 	p.visitSpaces(func(as *AddressSpace) error {
 		as.removePatches(object, patches)
 		return nil
@@ -212,7 +224,7 @@ func (p *patchedPage) addressOf(patch *Patch) uint64 { return p.address + patch.
 // private copy before the program accesses it.
 func (p *patchedPage) needsCopy(bytes []byte) bool {
 	for _, patch := range p.list {
-		if patch.counter() && p.v.prot&ProtWrite != 0 || p.insertable(patch, bytes) {
+		if patch.counts() && p.v.prot&ProtWrite != 0 || p.insertable(patch, bytes) {
 			return true
 		}
 	}
@@ -222,7 +234,7 @@ func (p *patchedPage) needsCopy(bytes []byte) bool {
 // insertable reports whether the breakpoint must be written into the page with these
 // bytes.
 func (p *patchedPage) insertable(patch *Patch, bytes []byte) bool {
-	return !patch.counter() && p.v.takesBreakpoints() && bytes[patch.Offset&pageMask] != Breakpoint &&
+	return !patch.counter() && !patch.removing.Load() && p.v.takesBreakpoints() && bytes[patch.Offset&pageMask] != Breakpoint &&
 		p.matches(patch, bytes) && patch.wanted(p.as)
 }
 
@@ -279,7 +291,7 @@ func (p *patchedPage) restMatches(rest, page []byte) bool {
 func (p *patchedPage) patchCopy(bytes []byte) {
 	for _, patch := range p.list {
 		if patch.counter() {
-			addCounter(bytes, patch.Offset, 1)
+			p.setCounter(patch, bytes)
 		} else {
 			p.insert(patch, bytes)
 		}
@@ -294,15 +306,35 @@ func (p *patchedPage) insert(patch *Patch, bytes []byte) {
 	}
 }
 
-// addCounter adds to the 16-bit counter at an offset of the object. A counter of 0 is
-// not decremented.
-func addCounter(page []byte, offset uint64, n int16) {
-	word := page[offset&pageMask:][:2]
-	value := binary.LittleEndian.Uint16(word)
-	if n < 0 && value == 0 {
-		return
+// counts reports whether the patch increments a counter now.
+func (p *Patch) counts() bool { return p.counter() && !p.removing.Load() }
+
+// setCounter sets the 16-bit counter of a patch in a private page: the object's value, and 1
+// for each patch. Unlike an increment it can be repeated, so it does not matter whether a
+// copy was made before or after a patch was registered.
+func (p *patchedPage) setCounter(patch *Patch, page []byte) {
+	value := p.objectWord(patch.Offset)
+	for _, other := range p.list[p.list.at(patch.Offset):] {
+		if other.Offset != patch.Offset {
+			break
+		}
+		if other.counts() {
+			value++
+		}
 	}
-	binary.LittleEndian.PutUint16(word, value+uint16(n))
+	binary.LittleEndian.PutUint16(page[patch.Offset&pageMask:], value)
+}
+
+// objectWord returns the 16-bit word of the object at an offset in the page, 0 if the page
+// is not in memory.
+func (p *patchedPage) objectWord(offset uint64) uint16 {
+	var cached [1]frame.Number
+	p.v.object.CachedPages(p.v.pageIndex(p.address), cached[:])
+	if cached[0] == frame.None {
+		return 0
+	}
+	defer p.as.memory.Put(cached[0])
+	return binary.LittleEndian.Uint16(p.as.memory.Bytes(cached[0])[offset&pageMask:])
 }
 
 // refreshPatches applies patches, sorted by offset, to the present pages of an address
@@ -378,8 +410,8 @@ func (p *patchedPage) count(e entry, patch *Patch) error {
 		return nil
 	}
 	bytes, err := p.private(e)
-	if err == nil && e&entryAnonymous != 0 {
-		addCounter(bytes, patch.Offset, 1) // a new copy has all counters of the page
+	if err == nil {
+		p.setCounter(patch, bytes)
 	}
 	return err
 }
@@ -414,7 +446,7 @@ func (p *patchedPage) takeBack(patch *Patch, r reach) error {
 	case err != nil:
 		return err
 	case patch.counter():
-		addCounter(page, patch.Offset, -1)
+		p.setCounter(patch, page)
 	default:
 		page[patch.Offset&pageMask] = patch.Original[0]
 	}
@@ -457,7 +489,7 @@ func (p *patchedPage) private(e entry) ([]byte, error) {
 func (p *patchedPage) restoreFilePage() {
 	m := p.as.memory
 	e := p.as.tables.lookup(p.address)
-	if e&entryAnonymous == 0 || len(p.list) > 0 || p.v.prot&ProtWrite != 0 {
+	if e&entryAnonymous == 0 || p.v.prot&ProtWrite != 0 || slices.ContainsFunc(p.list, (*Patch).active) {
 		return
 	}
 	var cached [1]frame.Number

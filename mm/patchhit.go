@@ -86,25 +86,38 @@ const hitSize = uint64(unsafe.Sizeof(hit{}))
 // the breakpoint there is a debugger's. It may sleep, but not for an address that was
 // found before.
 func (as *AddressSpace) PatchAt(address uint64) *Patch {
-	if t := as.hits.Load(); t != nil {
-		if p := t.find(address); p != nil {
-			return p
-		}
-	}
-	return as.findPatch(address)
+	patch, _ := as.BreakpointAt(address)
+	return patch
 }
 
-// findPatch is PatchAt with a lock. It adds the patch to the table.
-func (as *AddressSpace) findPatch(address uint64) *Patch {
+// BreakpointAt is PatchAt for an address at which a program has executed INT3. present
+// reports whether INT3 is there now: without it, the patch was removed in the meantime. Both
+// results are those of one moment, so a patch that is removed and added again is not taken
+// for a breakpoint of the program.
+func (as *AddressSpace) BreakpointAt(address uint64) (patch *Patch, present bool) {
+	if t := as.hits.Load(); t != nil {
+		if p := t.find(address); p != nil {
+			return p, true
+		}
+	}
 	as.mu.Lock()
 	defer as.mu.Unlock()
+	if p := as.findPatch(address); p != nil {
+		return p, true
+	}
+	e := as.tables.lookup(address)
+	return nil, e&entryPresent != 0 && as.memory.Bytes(e.frame())[address&pageMask] == Breakpoint
+}
+
+// findPatch is PatchAt with the address space locked. It adds the patch to the table.
+func (as *AddressSpace) findPatch(address uint64) *Patch {
 	v := as.areas.find(address)
 	if v == nil || v.start > address || !v.hasBreakpoints() || as.foreign[address] {
 		return nil
 	}
 	offset := v.offset + address - v.start
 	p := v.object.Mappings().patchesOf(offset / PageSize).breakpoint(offset)
-	if p != nil {
+	if p != nil && p.active() {
 		as.cacheHit(address, p)
 	}
 	return p

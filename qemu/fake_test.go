@@ -123,7 +123,7 @@ func actAsQEMU(name string) {
 	scenarios[name](guest{log: log, in: hostlink.NewReader(bufio.NewReader(link)), out: hostlink.NewWriter(out)})
 }
 
-// versionChanger changes the version in a Hello frame to 0x7f02.
+// versionChanger changes the version in a Hello frame to 0x7f03.
 type versionChanger struct{ io.Writer }
 
 func (w versionChanger) Write(p []byte) (int, error) {

@@ -21,6 +21,9 @@ type Streams struct {
 	Stderr io.Writer
 	Log    io.Writer // the kernel's log; nil drops it
 	Visits io.Writer // the payload of each Visits frame in one Write; nil drops it
+	// Probes takes the batches of records of probes (hostlink.Probes); nil drops them. An
+	// error ends the session.
+	Probes func(batch []byte) error
 	// Core takes parts of the core file (hostlink.Core); nil drops them.
 	Core func(offset int64, data []byte)
 
@@ -154,6 +157,10 @@ func (s *session) handle(frame hostlink.Frame) error {
 	case hostlink.Visits:
 		if s.streams.Visits != nil {
 			s.streams.Visits.Write(frame.Payload)
+		}
+	case hostlink.Probes:
+		if s.streams.Probes != nil {
+			return s.streams.Probes(frame.Payload)
 		}
 	case hostlink.Core:
 		offset, data, err := frame.CorePart()

@@ -69,7 +69,8 @@ func (o object) readPage(p []byte, index uint64, within int64) {
 }
 
 // instruction decodes the instruction at an offset. Errors: EINVAL beyond the end of the
-// file, EIO at its end, ENOEXEC if there is no instruction, ENOTSUPP if it cannot be probed.
+// file, EIO at its end, ENOEXEC if the file ends within the instruction, ENOTSUPP if it
+// cannot be probed.
 func (o object) instruction(offset uint64) (insn.Instruction, error) {
 	if offset > o.size() {
 		return insn.Instruction{}, unix.EINVAL
@@ -80,10 +81,10 @@ func (o object) instruction(offset uint64) (insn.Instruction, error) {
 		return insn.Instruction{}, unix.EIO
 	}
 	i, err := insn.Decode(code[:n])
-	if err != nil {
+	if err == insn.ErrTruncated {
 		return i, unix.ENOEXEC
 	}
-	if i.Steppable() != nil || mustEmulate(&i) && !i.Emulated() {
+	if err != nil || i.Steppable() != nil || mustEmulate(&i) && !i.Emulated() {
 		return i, ENOTSUPP
 	}
 	return i, nil

@@ -80,7 +80,8 @@ func (p *Probes) breakpoint(t *task.Task, f *amd64.Frame) bool {
 		th.finishStep(t, f)
 		return true
 	}
-	if patch := t.MM.PatchAt(at); patch != nil {
+	patch, present := t.MM.BreakpointAt(at)
+	if patch != nil {
 		if f.CS == amd64.User32CS { // 32-bit code, whose instructions are not decoded
 			t.MM.TakeBackBreakpoint(at)
 			f.RIP = at
@@ -93,17 +94,11 @@ func (p *Probes) breakpoint(t *task.Task, f *amd64.Frame) bool {
 		th.raiseReturned(f, at)
 		return true
 	}
-	if isBreakpoint(t, at) {
+	if present {
 		return false
 	}
 	f.RIP = at // the breakpoint is gone: the original instruction is executed
 	return true
-}
-
-// isBreakpoint reports whether INT3 is at an address that the task has just executed.
-func isBreakpoint(t *task.Task, at uint64) bool {
-	var code [1]byte
-	return t.CopyIn(at, code[:]) == nil && code[0] == mm.Breakpoint
 }
 
 // dutyHandler returns the handler of the duty UPROBE. A hit runs the consumers of a

@@ -106,8 +106,8 @@ const ENOTSUPP = unix.Errno(524)
 // Errors: EINVAL if the consumer has no function, the file is not a regular file, the
 // offset is beyond its end, or the reference counter is not at a multiple of 2 or differs
 // from that of another probe at the same place; EIO if the file has no bytes there or
-// cannot be mapped; ENOTSUPP if the instruction cannot be probed; ENOEXEC if there is no
-// instruction; EOPNOTSUPP for a return probe on a function of Go whose exits are not known;
+// cannot be mapped; ENOTSUPP if the instruction cannot be probed; ENOEXEC if the file ends
+// within it; EOPNOTSUPP for a return probe on a function of Go whose exits are not known;
 // ENOMEM. Linux reports a bad instruction only if a process maps the file.
 func (p *Probes) Add(l Location, c *Consumer) (*Probe, error) {
 	probes, err := p.AddAll([]Location{l}, []*Consumer{c})

@@ -16,6 +16,10 @@ import (
 // runProgram starts the program that the run file or the command line names, waits
 // for its end, and powers off.
 func (k *kernel) runProgram() error {
+	probes, err := k.readProbes()
+	if err != nil {
+		return err
+	}
 	spec, err := k.readSpec()
 	if err != nil {
 		return err
@@ -30,6 +34,11 @@ func (k *kernel) runProgram() error {
 			return err
 		}
 	}
+	if probes != nil {
+		if err := probes.add(k); err != nil {
+			return k.notStarted(spec, err)
+		}
+	}
 	program, err := k.start(spec)
 	if err != nil {
 		return k.notStarted(spec, err)
@@ -41,6 +50,9 @@ func (k *kernel) runProgram() error {
 	}
 	if exits != nil {
 		exits.flush()
+	}
+	if probes != nil {
+		probes.stream.flush()
 	}
 	if k.options.Core {
 		k.sendCore()

@@ -51,7 +51,8 @@ func (k *kernel) slowpathFiles() procfs.Extra {
 			{Name: "table", Read: printed(func(b *bytes.Buffer) { duties.Write(b) })},
 			{Name: "work", Read: printed(func(b *bytes.Buffer) { k.visits.WriteCounts(b) })},
 		},
-		OfTask: k.visitOfTask,
+		Symbols: sync.OnceValue(symbols),
+		OfTask:  k.visitOfTask,
 	}
 }
 

@@ -38,6 +38,7 @@ type runFlags struct {
 	icount      bool
 	gdb         string
 	dryRun      bool
+	probes      probeFlags
 
 	program string
 	args    []string // argv; argv[0] is the program's name as typed
@@ -72,6 +73,7 @@ func (f *runFlags) flagSet() *pflag.FlagSet {
 	set.Var(&f.timeout, "timeout", "end the run after `TIME`, in seconds or as 1m30s, with exit code 124")
 	set.StringVar(&f.exits, "exits", "", "record every return to user mode in `FILE`, for Perfetto, or as a table if the name ends in .txt")
 	set.StringVar(&f.core, "core", "", "write the core file of the last process that crashed to `FILE`, for gdb PROGRAM FILE")
+	f.probes.declare(set)
 	set.StringVar(&f.append, "append", "", "append `TEXT` to the kernel's command line")
 	set.StringVar(&f.machine, "machine", qemu.DefaultMachine, "QEMU `MACHINE`: pc, q35 or microvm")
 	set.StringVar(&f.cpu, "cpu", qemu.DefaultCPU, "QEMU CPU `MODEL`")
@@ -166,6 +168,9 @@ func (f *runFlags) check() error {
 	}
 	if !path.IsAbs(f.workdir) {
 		return fmt.Errorf("--workdir is %q; give an absolute path in the guest", f.workdir)
+	}
+	if err := f.probes.check(); err != nil {
+		return err
 	}
 	_, err := qemu.ParseAccel(f.accel)
 	return err

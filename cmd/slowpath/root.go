@@ -44,6 +44,9 @@ func (f *runFlags) buildInitramfs(std standard) ([]byte, error) {
 		return nil, err
 	}
 	tree.File(runspec.Path, 0o600, text)
+	if err := f.addProbes(std, tree, program); err != nil {
+		return nil, err
+	}
 	return tree.Archive()
 }
 

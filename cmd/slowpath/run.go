@@ -41,6 +41,11 @@ func run(std standard, args []string) int {
 	if err != nil {
 		return fail(std, "%v; slowpath help run explains the flags", err)
 	}
+	return runWith(std, flags)
+}
+
+// runWith runs the program that the flags name and returns the exit code.
+func runWith(std standard, flags *runFlags) int {
 	config, err := flags.configure(std)
 	if err != nil {
 		var problem *initramfs.ProgramError
@@ -68,7 +73,7 @@ func (f *runFlags) configure(std standard) (*qemu.Config, error) {
 	if err != nil {
 		return nil, err
 	}
-	memory, err := f.chooseMemory(len(archive))
+	memory, err := f.chooseMemory(len(archive) + f.probes.memory())
 	if err != nil {
 		return nil, err
 	}
@@ -181,7 +186,13 @@ func (f *runFlags) execute(std standard, config *qemu.Config) int {
 		core = &coreFile{name: f.core}
 		streams.Core = core.write
 	}
+	if f.probes.reporter != nil {
+		streams.Probes = f.probes.reporter.Write
+	}
 	status, err := qemu.Run(ctx, config, streams)
+	if probeErr := f.probes.close(std); probeErr != nil && err == nil {
+		err = probeErr
+	}
 	if core != nil {
 		if coreErr := core.close(); coreErr != nil && err == nil {
 			err = fmt.Errorf("cannot write the file of --core: %w", coreErr)
@@ -263,6 +274,9 @@ func (f *runFlags) exitCode(std standard, status hostlink.Status) int {
 		return int(status.Value & 0xff)
 	case hostlink.Signaled:
 		return exitSignal + int(status.Value&0x7f)
+	}
+	if f.probes.refused() {
+		return exitFailure
 	}
 	errno := unix.Errno(status.Value)
 	fail(std, "the kernel cannot start %s: %v", f.program, errno)

@@ -2,9 +2,11 @@ package probetest
 
 import (
 	"encoding/binary"
+	"fmt"
 	"os"
 	"os/exec"
 	"runtime"
+	"strings"
 	"syscall"
 	"testing"
 	"unsafe"
@@ -18,6 +20,18 @@ type Hit struct {
 	Address uint64
 	Frame   *amd64.Frame
 	pid     int
+}
+
+// Maps returns the executable mappings of the program, in the format of package probespec.
+func (h *Hit) Maps() []byte {
+	text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/maps", h.pid))
+	var maps []byte
+	for line := range strings.Lines(string(text)) {
+		if f := strings.Fields(line); len(f) == 6 && f[1][2] == 'x' {
+			maps = fmt.Appendf(maps, "%s %s %s %s\n", f[0], f[1], f[2], f[5])
+		}
+	}
+	return maps
 }
 
 // Load reads the memory of the program.

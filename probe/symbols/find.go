@@ -108,6 +108,24 @@ func (o *Object) siteAt(address uint64) Site {
 	return site
 }
 
+// nameFor returns the name of a function that a pattern means, for the output: one function
+// may have many names.
+func (f *Function) nameFor(p spec.Pattern) string {
+	best := f.Name()
+	if strings.Contains(best, "::") {
+		return best // of C++ or Rust
+	}
+	for _, name := range f.Names {
+		if name == string(p) {
+			return name
+		}
+		if p.Match(name) && (!p.Match(best) || strings.HasPrefix(best, "_") && !strings.HasPrefix(name, "_")) {
+			best = name
+		}
+	}
+	return best
+}
+
 // entry returns the site of the entry of a function.
 func (o *Object) entry(f *Function) Site {
 	site := Site{Object: o, Function: f, Name: f.Name(), Address: f.Address, Entry: true}
@@ -143,8 +161,9 @@ func (o *Object) findFunction(found *Found, s *spec.Spec) error {
 	for _, f := range functions {
 		site := o.entry(f)
 		if s.Return {
-			site = Site{Object: o, Function: f, Name: f.Name(), Address: f.Address, Return: true}
+			site = Site{Object: o, Function: f, Address: f.Address, Return: true}
 		}
+		site.Name = f.nameFor(s.Place.Function)
 		found.Sites = append(found.Sites, site)
 	}
 	if len(copies) > 0 && s.Return {

@@ -71,3 +71,13 @@ func matchAny(choices []codePattern, code []byte) (rest []byte, ok bool) {
 	}
 	return nil, false
 }
+
+// AtEntry reports whether an address is the entry of a function: its first instruction or,
+// in a Go function, the one behind the stack check.
+func (o *Object) AtEntry(address uint64) bool {
+	f := o.FunctionAt(address)
+	if f == nil || f.Address == address {
+		return f != nil
+	}
+	return f.Go && address == f.Address+uint64(afterStackCheck(o.Code(f.Address, longestCheck)))
+}

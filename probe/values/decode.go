@@ -12,7 +12,7 @@ import (
 type decoder struct {
 	data   data
 	reader *Reader
-	bias   uint64
+	bias   uint64 // what addresses of the process are above those of the ELF file
 }
 
 // value decodes a node.
@@ -149,6 +149,10 @@ func (d *decoder) pointer(n *node) Value {
 		if text := d.capture(n.text); len(text) > 0 {
 			content := bytes.TrimSuffix(text, []byte{0})
 			return Value{Kind: Text, Bits: bits, Text: string(content), Longer: len(text) == maxText}
+		}
+	case n.typ.Kind == types.Pointer && n.typ.Element().Kind == types.Function && bits != 0:
+		if f := d.reader.object.FunctionAt(bits - d.bias); f != nil && f.Address == bits-d.bias {
+			return Value{Kind: Symbolic, Bits: bits, Text: "&" + f.Name()}
 		}
 	case n.target != nil && bits != 0:
 		if target := d.value(n.target); target.Kind != Missing && !allMissing(target) {

@@ -26,6 +26,7 @@ type hidden struct {
 	g       int // address of the goroutine's g
 	top     int // the upper end of its stack
 	goid    int
+	bias    int // see decoder.bias
 }
 
 // Offsets in runtime.g, which the assembly of the runtime relies on: stack.hi is the second
@@ -37,7 +38,7 @@ const stackHighOffset = 8
 func (r *Reader) Compile(site *symbols.Site, s *spec.Spec) (*Layout, error) {
 	c := &compiler{captures: &captures{}, goLanguage: site.Function != nil && site.Function.Go}
 	l := &Layout{reader: r}
-	l.hidden = r.identify(c)
+	l.hidden = r.identify(c, site)
 	var err error
 	if site.Return {
 		err = l.compileResults(c, site, s)
@@ -50,8 +51,11 @@ func (r *Reader) Compile(site *symbols.Site, s *spec.Spec) (*Layout, error) {
 
 // identify adds the captures that identify a call: the place of its frame in the stack of
 // its thread or goroutine.
-func (r *Reader) identify(c *compiler) hidden {
-	h := hidden{pointer: c.number([]fetch.Step{{Op: fetch.StackPointer}}), g: none, top: none, goid: none}
+func (r *Reader) identify(c *compiler, site *symbols.Site) hidden {
+	h := hidden{pointer: c.number([]fetch.Step{{Op: fetch.StackPointer}}), g: none, top: none, goid: none, bias: none}
+	if offset, err := site.Offset(); err == nil && r.object.PositionIndependent() {
+		h.bias = c.number([]fetch.Step{{Op: fetch.FileOffset, Value: int64(offset - site.Address)}})
+	}
 	if !c.goLanguage {
 		return h
 	}
@@ -239,12 +243,12 @@ type Named struct {
 }
 
 // Decode decodes the record of a hit. What the record lacks is a value that could not be
-// read. bias is the difference between the addresses of the process and those of the ELF
-// file.
-func (l *Layout) Decode(record []byte, bias uint64) Hit {
+// read.
+func (l *Layout) Decode(record []byte) Hit {
 	d := split(l.Arguments, record)
 	var h Hit
 	h.Call = l.hidden.decode(d)
+	bias, _ := d.word(source{{capture: l.hidden.bias, size: eightbyte}}, eightbyte)
 	for _, v := range l.values {
 		decoder := decoder{data: d, reader: l.reader, bias: bias}
 		h.Values = append(h.Values, Named{v.name, decoder.value(v.node)})

@@ -65,6 +65,15 @@ func (h Host) locate(name string) (string, error) {
 	return "", fmt.Errorf("%s: too many symbolic links", name)
 }
 
+// Open opens the file at a path of the guest for reading.
+func (h Host) Open(name string) (*os.File, error) {
+	hostPath, err := h.locate(name)
+	if err != nil {
+		return nil, err
+	}
+	return os.Open(hostPath)
+}
+
 // follow replaces the first symbolic link in name by its target. changed is
 // false if there is none.
 func (h Host) follow(name string) (target string, changed bool, err error) {

@@ -1,10 +1,9 @@
-package insn
+package insn_test
 
 import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
-	"math/rand/v2"
 	"os"
 	"reflect"
 	"testing"
@@ -13,6 +12,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"slowpath/arch/amd64"
+	"slowpath/uprobe/insn"
+	"slowpath/uprobe/insn/insntest"
 )
 
 // long reports whether tests may take minutes.
@@ -27,7 +28,7 @@ func TestExecutionEqualsCPU(t *testing.T) {
 		rounds = 100
 	}
 	for range rounds {
-		for _, code := range c.round(true) {
+		for _, code := range c.Round() {
 			c.check(code)
 		}
 	}
@@ -52,7 +53,7 @@ func TestExecutionOfProgramsEqualsCPU(t *testing.T) {
 
 // comparison compares the ways of execution.
 type comparison struct {
-	generator
+	insntest.Generator
 	t      *testing.T
 	p      *puppet
 	start  unix.PtraceRegs // segment registers and what else is never chosen
@@ -64,10 +65,10 @@ type comparison struct {
 }
 
 func newComparison(t *testing.T, seed uint64) *comparison {
-	c := &comparison{generator: generator{rand.New(rand.NewPCG(seed, 9))}, t: t, p: newPuppet(t), begin: time.Now()}
+	c := &comparison{Generator: insntest.New(seed), t: t, p: newPuppet(t), begin: time.Now()}
 	c.start = c.p.regs
 	c.memory = make([]byte, memory.size())
-	c.fill(c.memory)
+	c.Fill(c.memory)
 	c.vector = c.p.extendedState(make([]byte, 16384))
 	c.fillVectors()
 	return c
@@ -79,8 +80,8 @@ func (c *comparison) fillVectors() {
 	const xmm, xmmEnd, xstateHeader, softwareBytes = 160, 416, 512, 464
 	enabled := binary.LittleEndian.Uint64(c.vector[softwareBytes:])
 	binary.LittleEndian.PutUint64(c.vector[xstateHeader:], enabled&0xe7) // x87, SSE, AVX, AVX-512
-	c.fill(c.vector[xmm:xmmEnd])
-	c.fill(c.vector[576:])
+	c.Fill(c.vector[xmm:xmmEnd])
+	c.Fill(c.vector[576:])
 	// The first write tells which bytes the CPU keeps.
 	c.p.loadExtendedState(c.vector)
 	c.vector = c.p.extendedState(c.vector)
@@ -106,130 +107,45 @@ type state struct {
 
 // check compares the executions of the instruction at the beginning of code.
 func (c *comparison) check(code []byte) {
-	i, err := Decode(code)
-	if err != nil || i.Steppable() != nil || unrepeatable(&i) {
+	at := home.address + c.Uint64N(pageSize-2*insn.MaxLength)
+	t := insntest.NewCase(c.Generator, code, at, data, [2]uint64{c.Uint64N(4096), c.Uint64N(4096)})
+	if t == nil {
 		return
 	}
-	code = append([]byte{}, code[:i.Len()]...)
-	at := home.address + uint64(c.IntN(pageSize-2*MaxLength))
-	regs := c.registers(&i)
-	regs.Rip = at
-	c.aim(&i, code, at, &regs)
-	i, err = Decode(code)
-	if err != nil || i.Len() != len(code) {
-		c.t.Fatalf("% x: %v after the operand was changed", code, err)
-	}
+	i, regs := &t.Instruction, c.registers(t.Registers)
 	c.executed++
-	native := c.native(&i, code, regs)
+	native := c.native(i, t.Code, regs)
 	if native.signal != unix.SIGTRAP {
 		c.faulted++
 	}
 	if i.Emulated() {
 		c.emulated++
-		c.compareEmulated(&i, regs, native)
+		c.compareEmulated(i, regs, native)
 	}
-	if !isBranch(&i) {
-		c.compareOutOfLine(&i, regs, native)
+	if !insntest.Branches(i) {
+		c.compareOutOfLine(i, regs, native)
 	}
 }
 
-func isBranch(i *Instruction) bool { return i.IsCall() || i.IsJump() || i.IsReturn() }
+// data is the range of the region memory.
+var data = insntest.Range{Start: memory.address, Size: uint64(memory.size())}
 
-// unrepeatable reports whether two executions may differ, or wait: RDTSC, RDRAND, and
-// others.
-func unrepeatable(i *Instruction) bool {
-	switch {
-	case i.IsSyscall(), i.is(map0F, 0x31, 0x31), i.is(map0F, 0x33, 0x33), i.is(map0F, 0xa2, 0xa2):
-		return true
-	case i.is(map0F, 0x01, 0x01):
-		return i.modRM >= 0xf9 // RDTSCP, MWAITX, RDPRU
-	case i.is(map0F, 0xc7, 0xc7):
-		return i.modRM >= 0xf0 // RDRAND, RDSEED, RDPID
-	case i.is(map0F, 0xae, 0xae):
-		return i.modRM >= 0xf0 && i.prefixes&(prefixRepeatNot|prefixOperandSize|prefixRepeat) != 0 // UMWAIT, TPAUSE
-	}
-	return false
-}
-
-// registers chooses registers. Those that instructions use as addresses without naming them
-// are addresses in memory.
-func (c *comparison) registers(i *Instruction) unix.PtraceRegs {
+// registers returns the puppet's registers for a frame.
+func (c *comparison) registers(f *amd64.Frame) unix.PtraceRegs {
 	r := c.start
-	for _, v := range []*uint64{&r.Rax, &r.Rcx, &r.Rdx, &r.R8, &r.R9, &r.R10, &r.R11, &r.R12, &r.R13, &r.R14, &r.R15} {
-		*v = c.value()
+	for n := range uint8(16) {
+		*registerOf(&r, n) = *f.Register(n)
 	}
-	for _, v := range []*uint64{&r.Rbx, &r.Rsp, &r.Rbp, &r.Rsi, &r.Rdi} {
-		*v = c.target()
-	}
-	if i.Repeats() {
-		r.Rcx = c.Uint64N(4)
-	}
-	r.Orig_rax = ^uint64(0)
+	r.Rip, r.Orig_rax, r.Fs_base, r.Gs_base = f.RIP, ^uint64(0), f.FSBase, f.GSBase
 	// ptrace(2) cannot change ID: it is what POPF has made it.
-	r.Eflags = amd64.FlagFixed | amd64.FlagIF | c.Uint64()&(statusFlags|amd64.FlagDF) | c.p.regs.Eflags&amd64.FlagID
-	r.Fs_base, r.Gs_base = c.Uint64N(4096), c.Uint64N(4096)
+	r.Eflags = f.RFLAGS | c.p.regs.Eflags&amd64.FlagID
 	return r
-}
-
-// target is an address in the middle of memory.
-func (c *comparison) target() uint64 {
-	return memory.address + uint64(memory.size()/2) + c.Uint64N(1024)
 }
 
 // registerOf returns a register by its number.
 func registerOf(r *unix.PtraceRegs, number uint8) *uint64 {
 	return [...]*uint64{&r.Rax, &r.Rcx, &r.Rdx, &r.Rbx, &r.Rsp, &r.Rbp, &r.Rsi, &r.Rdi,
 		&r.R8, &r.R9, &r.R10, &r.R11, &r.R12, &r.R13, &r.R14, &r.R15}[number&15]
-}
-
-// aim makes the operand an address in memory, or sometimes one that faults: it changes the
-// registers of the address, or the displacement in code.
-func (c *comparison) aim(i *Instruction, code []byte, at uint64, r *unix.PtraceRegs) {
-	if i.layout == offset && !i.has(prefixAddressSize) {
-		binary.LittleEndian.PutUint64(code[i.immediateAt:], c.target())
-	}
-	if !i.memory() {
-		return
-	}
-	goal := c.target()
-	if i.ripRelative() || i.modRM&0xc7 == 4 && i.sib&7 == 5 {
-		if !i.ripRelative() {
-			c.aimIndex(i, r)
-		}
-		place := len(code) - int(i.immediateSize()) - 4
-		old := i.offsetIn(frameOf(r), at) - uint64(i.displacement)
-		binary.LittleEndian.PutUint32(code[place:], uint32(goal-old))
-		return
-	}
-	if c.IntN(20) == 0 {
-		goal = c.badAddress(i)
-	}
-	base := i.modRM & 7
-	if base == 4 {
-		c.aimIndex(i, r)
-		base = i.sib & 7
-	}
-	register := registerOf(r, base|i.rex&rexB<<3)
-	if i.index(frameOf(r)) != 0 && registerOf(r, i.indexRegister()) == register {
-		*register = (goal - uint64(i.displacement)) / (1 + 1<<(i.sib>>6))
-		return
-	}
-	*register += goal - i.offsetIn(frameOf(r), at)
-}
-
-// aimIndex makes the index register of a SIB small.
-func (c *comparison) aimIndex(i *Instruction, r *unix.PtraceRegs) {
-	if number := i.indexRegister(); number != rsp {
-		*registerOf(r, number) = 1 + c.Uint64N(16)
-	}
-}
-
-// badAddress returns an address that faults.
-func (c *comparison) badAddress(i *Instruction) uint64 {
-	if i.has(prefixAddressSize) || c.IntN(2) == 0 {
-		return c.Uint64N(0x8000)
-	}
-	return 1<<63 | c.Uint64()
 }
 
 // place writes the code, and restores memory and vectors.
@@ -240,7 +156,7 @@ func (c *comparison) place(r region, at uint64, code []byte) {
 }
 
 // execute steps through an instruction until it is left.
-func (c *comparison) execute(i *Instruction, regs unix.PtraceRegs) state {
+func (c *comparison) execute(i *insn.Instruction, regs unix.PtraceRegs) state {
 	c.p.regs = regs
 	s := state{signal: c.p.step()}
 	for i.Repeats() && s.signal == unix.SIGTRAP && c.p.regs.Rip == regs.Rip {
@@ -258,22 +174,22 @@ func (c *comparison) execute(i *Instruction, regs unix.PtraceRegs) state {
 	return s
 }
 
-func (c *comparison) native(i *Instruction, code []byte, regs unix.PtraceRegs) state {
+func (c *comparison) native(i *insn.Instruction, code []byte, regs unix.PtraceRegs) state {
 	c.place(home, regs.Rip, code)
 	s := c.execute(i, regs)
 	s.regs.Eflags &^= amd64.FlagTF | amd64.FlagRF
-	if i.is(primary, 0x9c, 0x9c) && s.signal == unix.SIGTRAP {
+	if insntest.PushesFlags(i) && s.signal == unix.SIGTRAP {
 		s.memory[s.regs.Rsp-memory.address+1] &^= amd64.FlagTF >> 8 // of the step
 	}
 	return s
 }
 
-func (c *comparison) compareOutOfLine(i *Instruction, before unix.PtraceRegs, native state) {
+func (c *comparison) compareOutOfLine(i *insn.Instruction, before unix.PtraceRegs, native state) {
 	o := i.OutOfLine()
 	at := slot.address + uint64(c.IntN(pageSize-len(o.Code)))
 	regs := before
 	regs.Rip = at
-	if o.Scratch != NoScratch {
+	if o.Scratch != insn.NoScratch {
 		c.moved++
 		*registerOf(&regs, o.Scratch) = o.Base(before.Rip)
 	}
@@ -281,14 +197,14 @@ func (c *comparison) compareOutOfLine(i *Instruction, before unix.PtraceRegs, na
 	s := c.execute(i, regs)
 	s.regs.Eflags &^= amd64.FlagTF | amd64.FlagRF
 	s.regs.Rip = s.regs.Rip - at + before.Rip
-	if o.Scratch != NoScratch {
+	if o.Scratch != insn.NoScratch {
 		if got := registerOf(&s.regs, o.Scratch); *got == o.Base(before.Rip) {
 			*got = *registerOf(&before, o.Scratch)
 		} else {
-			c.t.Errorf("% x: the instruction changes its scratch register %d", i.bytes[:i.length], o.Scratch)
+			c.t.Errorf("% x: the instruction changes its scratch register %d", encoding(i), o.Scratch)
 		}
 	}
-	if i.is(primary, 0x9c, 0x9c) && s.signal == unix.SIGTRAP {
+	if insntest.PushesFlags(i) && s.signal == unix.SIGTRAP {
 		s.memory[s.regs.Rsp-memory.address+1] &^= amd64.FlagTF >> 8
 	}
 	c.compare("out of line", i, before, native, s)
@@ -296,46 +212,17 @@ func (c *comparison) compareOutOfLine(i *Instruction, before unix.PtraceRegs, na
 
 // frameOf returns a frame with the registers.
 func frameOf(r *unix.PtraceRegs) *amd64.Frame {
-	f := &amd64.Frame{RIP: r.Rip, RFLAGS: r.Eflags, FSBase: r.Fs_base, CS: r.Cs, SS: r.Ss}
+	f := &amd64.Frame{RIP: r.Rip, RFLAGS: r.Eflags, FSBase: r.Fs_base, GSBase: r.Gs_base, CS: r.Cs, SS: r.Ss}
 	for n := range uint8(16) {
 		*f.Register(n) = *registerOf(r, n)
 	}
 	return f
 }
 
-// bytesMemory is the memory of the puppet as Emulate sees it.
-type bytesMemory []byte
-
-func (b bytesMemory) at(address uint64, size int) ([]byte, error) {
-	offset := address - memory.address
-	if offset > uint64(len(b)-size) {
-		return nil, unix.EFAULT
-	}
-	return b[offset:][:size], nil
-}
-
-func (b bytesMemory) Load(address uint64, size int) (uint64, error) {
-	data, err := b.at(address, size)
-	var word [8]byte
-	copy(word[:], data)
-	return binary.LittleEndian.Uint64(word[:]), err
-}
-
-func (b bytesMemory) Store(address uint64, size int, value uint64) error {
-	data, err := b.at(address, size)
-	if err != nil {
-		return err
-	}
-	var word [8]byte
-	binary.LittleEndian.PutUint64(word[:], value)
-	copy(data, word[:])
-	return nil
-}
-
-func (c *comparison) compareEmulated(i *Instruction, before unix.PtraceRegs, native state) {
+func (c *comparison) compareEmulated(i *insn.Instruction, before unix.PtraceRegs, native state) {
 	f := frameOf(&before)
 	m := bytes.Clone(c.memory)
-	err := i.Emulate(f, before.Rip, bytesMemory(m))
+	err := i.Emulate(f, before.Rip, insntest.Memory{Start: memory.address, Data: m})
 	s := state{regs: before, signal: unix.SIGTRAP, memory: m, vector: native.vector}
 	// A step hides the TF that POPF loads.
 	s.regs.Rip, s.regs.Eflags = f.RIP, f.RFLAGS&^amd64.FlagTF
@@ -344,7 +231,7 @@ func (c *comparison) compareEmulated(i *Instruction, before unix.PtraceRegs, nat
 	}
 	if err != nil {
 		if native.signal == unix.SIGTRAP && !c.touchesCode(i, before) {
-			c.t.Errorf("% x: %v, but the CPU executes it; registers %+v", i.bytes[:i.length], err, before)
+			c.t.Errorf("% x: %v, but the CPU executes it; registers %+v", encoding(i), err, before)
 		}
 		s.signal = native.signal
 		native.regs, native.memory, native.address = before, c.memory, 0 // nothing has changed
@@ -353,12 +240,15 @@ func (c *comparison) compareEmulated(i *Instruction, before unix.PtraceRegs, nat
 }
 
 // touchesCode reports whether the operand is in another region than memory.
-func (c *comparison) touchesCode(i *Instruction, before unix.PtraceRegs) bool {
-	if i.layout == offset {
-		return true
-	}
-	offset := i.address(frameOf(&before), before.Rip) - memory.address
-	return i.memory() && offset >= uint64(memory.size())
+func (c *comparison) touchesCode(i *insn.Instruction, before unix.PtraceRegs) bool {
+	o, ok := i.Operand()
+	return ok && (o.AbsoluteAt != 0 || !data.Contains(i.Address(frameOf(&before), before.Rip)))
+}
+
+// encoding returns the bytes of an instruction.
+func encoding(i *insn.Instruction) []byte {
+	code := i.Bytes()
+	return code[:i.Len()]
 }
 
 // firstDifference returns the first index at which two slices of one length differ, or -1.
@@ -374,7 +264,7 @@ func firstDifference(a, b []byte) int {
 }
 
 // compare reports the differences of two states.
-func (c *comparison) compare(how string, i *Instruction, before unix.PtraceRegs, native, other state) {
+func (c *comparison) compare(how string, i *insn.Instruction, before unix.PtraceRegs, native, other state) {
 	fault := native.signal != unix.SIGTRAP
 	var differences []string
 	differ := func(format string, values ...any) { differences = append(differences, fmt.Sprintf(format, values...)) }
@@ -400,6 +290,6 @@ func (c *comparison) compare(how string, i *Instruction, before unix.PtraceRegs,
 		differ("extended state at %d: %#x, not %#x", n, other.vector[n], native.vector[n])
 	}
 	if len(differences) > 0 {
-		c.t.Errorf("% x %s: %q\nbefore: %+v", i.bytes[:i.length], how, differences, before)
+		c.t.Errorf("% x %s: %q\nbefore: %+v", encoding(i), how, differences, before)
 	}
 }

@@ -68,14 +68,22 @@ func (i *Instruction) base(f *amd64.Frame, at uint64) uint64 {
 	if i.ripRelative() {
 		return i.next(at)
 	}
+	if base := i.baseRegister(); base != NoRegister {
+		return *f.Register(base)
+	}
+	return 0
+}
+
+// baseRegister is the base of an operand that is not relative to RIP, or NoRegister.
+func (i *Instruction) baseRegister() uint8 {
 	base := i.modRM & 7
 	if base == 4 {
 		base = i.sib & 7
 		if base == 5 && i.modRM < 0x40 {
-			return 0
+			return NoRegister
 		}
 	}
-	return *f.Register(base | i.rex&rexB<<3)
+	return base | i.rex&rexB<<3
 }
 
 // indexRegister is the index register of SIB. RSP means that there is none.
@@ -89,11 +97,15 @@ func (i *Instruction) index(f *amd64.Frame) uint64 {
 	return *f.Register(index) << (i.sib >> 6)
 }
 
-// segmentBase is the base of the operand's segment. Operands in GS are not emulated,
-// because a CPU may hold the current base.
+// segmentBase is the base of the operand's segment. That of GS is in the frame when no CPU
+// has the frame's state.
 func (i *Instruction) segmentBase(f *amd64.Frame) uint64 {
-	if i.has(prefixFS) {
+	switch {
+	case i.has(prefixFS):
 		return f.FSBase
+	case i.has(prefixGS):
+		amd64.Release(f)
+		return f.GSBase
 	}
 	return 0
 }

@@ -142,7 +142,7 @@ func operationOf(i *Instruction) operation {
 	o := i.lookup()
 	size := i.operandSize()
 	switch {
-	case i.has(prefixLock | prefixGS), i.has(prefixFS) && i.has(prefixNullSegment):
+	case i.has(prefixLock), i.memory() && i.manySegments(), i.layout == offset && i.manySegments():
 		return notEmulated
 	case i.has(prefixRepeat|prefixRepeatNot) && !i.ignoresRepeat(o):
 		return notEmulated
@@ -154,6 +154,13 @@ func operationOf(i *Instruction) operation {
 		return notEmulated
 	}
 	return o
+}
+
+// manySegments reports whether the instruction has prefixes of more than one segment, and one
+// of them has an effect.
+func (i *Instruction) manySegments() bool {
+	segments := i.prefixes & (prefixFS | prefixGS | prefixNullSegment)
+	return segments != prefixNullSegment && segments&(segments-1) != 0
 }
 
 func (i *Instruction) ignoresRepeat(o operation) bool {

@@ -1,4 +1,4 @@
-package insn
+package insn_test
 
 import (
 	"bytes"

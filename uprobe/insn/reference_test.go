@@ -1,75 +1,66 @@
-package insn
+package insn_test
 
 import (
-	"debug/elf"
+	"bytes"
+	"errors"
 	"os"
 	"slices"
 	"testing"
 
 	"golang.org/x/arch/x86/x86asm"
+
+	"slowpath/uprobe/insn"
+	"slowpath/uprobe/insn/insntest"
 )
 
 // programs are files with much code of different compilers. A test skips those that the
 // machine does not have.
 var programs = []string{"/bin/busybox", "/lib/x86_64-linux-gnu/libc.so.6", "/usr/local/go/bin/gofmt", "/lib/x86_64-linux-gnu/libm.so.6"}
 
-// encodingsOf returns the distinct instructions of a program's code, each with what follows it up to
-// MaxLength bytes. It decodes from the beginning of the section, so it also has
-// what is no code, such as tables.
+// encodingsOf returns the distinct instructions of a program's code.
 func encodingsOf(t testing.TB, path string) [][]byte {
 	t.Helper()
-	file, err := elf.Open(path)
-	if os.IsNotExist(err) {
+	all, err := insntest.Encodings(path)
+	if errors.Is(err, os.ErrNotExist) {
 		t.Logf("%s is missing", path)
 		return nil
 	}
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer file.Close()
-	text, err := file.Section(".text").Data()
-	if err != nil {
-		t.Fatal(err)
-	}
-	seen := map[string]bool{}
-	var all [][]byte
-	for at := 0; at < len(text); {
-		i, err := Decode(text[at:])
-		if err != nil {
-			at++
-			continue
-		}
-		if code := text[at : at+i.Len()]; !seen[string(code)] {
-			seen[string(code)] = true
-			all = append(all, text[at:min(at+MaxLength, len(text))])
-		}
-		at += i.Len()
-	}
 	return all
 }
 
+// unknown are the opcodes of table 0F about which x86asm is wrong: ENDBR64, INCSSPQ, and MOV
+// to and from control and debug registers.
+var unknown = []uint8{0x1e, 0xae, 0x20, 0x21, 0x22, 0x23}
+
 // referenceLength returns the length by x86asm, or 0 if x86asm refuses the code or is known
 // to be wrong about it.
-func referenceLength(code []byte, i *Instruction) int {
-	newer := i.has(prefixRepeat) && (i.is(map0F, 0x1e, 0x1e) || i.is(map0F, 0xae, 0xae)) // ENDBR64, INCSSPQ
-	if i.encoding != legacy || newer || i.layout == controlRegister {
+func referenceLength(code []byte, i *insn.Instruction) int {
+	table, opcode := i.Opcode()
+	if i.Vector() || table == 1 && slices.Contains(unknown, opcode) {
 		return 0
 	}
 	ref, err := x86asm.Decode(code, 64)
 	if err != nil || slices.ContainsFunc(ref.Prefix[:], func(p x86asm.Prefix) bool { return p&x86asm.PrefixInvalid != 0 }) {
 		return 0
 	}
-	if lonePrefix := prefixOf[code[0]] != 0 || code[0]&0xf0 == rexPresent; ref.Len == 1 && lonePrefix {
+	if ref.Len == 1 && i.Len() > 1 && isPrefix(code[0]) {
 		return 0 // it does not know the instruction after the prefix
 	}
 	return ref.Len
+}
+
+func isPrefix(b byte) bool {
+	return b&0xf0 == 0x40 || bytes.IndexByte([]byte{0x26, 0x2e, 0x36, 0x3e, 0x64, 0x65, 0x66, 0x67, 0xf0, 0xf2, 0xf3}, b) >= 0
 }
 
 func TestLengthsEqualReference(t *testing.T) {
 	for _, path := range programs {
 		compared := 0
 		for _, code := range encodingsOf(t, path) {
-			i, err := Decode(code)
+			i, err := insn.Decode(code)
 			if err != nil {
 				continue // the end of the section
 			}
@@ -91,7 +82,7 @@ func FuzzLengthEqualsReference(f *testing.F) {
 		f.Add(unhex(f, seed))
 	}
 	f.Fuzz(func(t *testing.T, code []byte) {
-		i, err := Decode(code)
+		i, err := insn.Decode(code)
 		if err != nil {
 			return
 		}

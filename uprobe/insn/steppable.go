@@ -17,7 +17,8 @@ const (
 	RefusedMasking
 	// RefusedBranchPrefix is a near branch with a prefix that CPUs disagree about: an
 	// operand size without REX.W, which Intel ignores and with which AMD truncates RIP
-	// to 16 bits, or REP before LOOPE and LOOPNE, which AMD takes as the condition.
+	// to 16 bits; REP before LOOPE and LOOPNE, which AMD takes as the condition; or two
+	// segments of the operand.
 	RefusedBranchPrefix
 	// RefusedTransaction is XBEGIN. Its operand is a code address.
 	RefusedTransaction
@@ -77,7 +78,7 @@ func (i *Instruction) ambiguousBranch() bool {
 	case i.is(primary, 0xe0, 0xe1) && i.has(prefixRepeat|prefixRepeatNot):
 		return true
 	case i.IsReturn(), i.IsCall(), i.IsJump():
-		return i.operandSize() == 2
+		return i.operandSize() == 2 || i.memory() && i.manySegments()
 	}
 	return false
 }

@@ -1,0 +1,144 @@
+package main
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+
+	"golang.org/x/sys/unix"
+
+	"slowpath/arch/amd64"
+	"slowpath/fs"
+	"slowpath/probespec"
+	"slowpath/task"
+	"slowpath/uprobe"
+	"slowpath/uprobe/fetch"
+)
+
+// hostProbes are the probes of slowpath run --probe. They exist until the machine ends.
+type hostProbes struct {
+	spec   *probespec.Spec
+	stream *probeStream
+}
+
+// readProbes reads and removes the probe file of the host command. It returns nil if there
+// is none, or no link to send the hits.
+func (k *kernel) readProbes() (*hostProbes, error) {
+	text, err := k.readFile(probespec.Path)
+	if errors.Is(err, unix.ENOENT) || err == nil && k.link == nil {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s cannot be read: %w", probespec.Path, err)
+	}
+	k.at(probespec.Path).Unlink()
+	spec, err := probespec.Parse(text)
+	if err != nil {
+		return nil, err
+	}
+	return &hostProbes{spec: spec, stream: newProbeStream(k.link)}, nil
+}
+
+// add adds the probes. Those that cannot be set are reported to the host. It fails with the
+// errno of the first of them that is not optional.
+func (h *hostProbes) add(k *kernel) error {
+	files := make([]*fs.File, len(h.spec.Files))
+	for i, name := range h.spec.Files {
+		f, err := k.at(name).Open(unix.O_RDONLY, 0)
+		if err != nil {
+			return fmt.Errorf("the probed file %s cannot be opened: %w", name, err)
+		}
+		defer f.DecRef() // the probes have their own references
+		files[i] = f
+	}
+	locations, consumers := make([]uprobe.Location, len(h.spec.Probes)), make([]*uprobe.Consumer, len(h.spec.Probes))
+	for i := range h.spec.Probes {
+		p := &h.spec.Probes[i]
+		locations[i] = uprobe.Location{File: files[p.File], Offset: p.Offset}
+		consumers[i] = h.consumer(p)
+	}
+	if _, err := k.probes.AddAll(locations, consumers); err == nil {
+		return nil
+	}
+	return h.addEach(k, locations, consumers)
+}
+
+// addEach adds the probes one by one, to find those that cannot be set.
+func (h *hostProbes) addEach(k *kernel, locations []uprobe.Location, consumers []*uprobe.Consumer) (first error) {
+	defer h.stream.flush()
+	for i := range locations {
+		_, err := k.probes.Add(locations[i], consumers[i])
+		if err == nil {
+			continue
+		}
+		errno, ok := err.(unix.Errno)
+		if !ok {
+			return err
+		}
+		p := &h.spec.Probes[i]
+		h.stream.fail(probespec.Failure{ID: p.ID, Errno: uint32(errno)})
+		if !p.Optional && first == nil {
+			first = errno
+		}
+	}
+	return first
+}
+
+// consumer returns the consumer of a probe.
+func (h *hostProbes) consumer(p *probespec.Probe) *uprobe.Consumer {
+	r := &hitReader{probe: p, arguments: h.spec.Lists[p.Arguments], stream: h.stream}
+	if p.Return {
+		return &uprobe.Consumer{Return: r.read}
+	}
+	return &uprobe.Consumer{Hit: func(t *task.Task, f *amd64.Frame) { r.read(t, f, f.RIP) }}
+}
+
+// hitReader reads what one probe sends at a hit.
+type hitReader struct {
+	probe     *probespec.Probe
+	arguments []fetch.Argument
+	stream    *probeStream
+}
+
+// taskMemory is the memory of a task for package fetch.
+type taskMemory struct{ *task.Task }
+
+// Load reads user memory. Error: EFAULT.
+func (m taskMemory) Load(address uint64, dst []byte) error { return m.CopyIn(address, dst) }
+
+// scratch are buffers for the values and the stack of a hit.
+type scratch struct{ values, stack []byte }
+
+// read reads the values and the stack, and sends them. at is the address of the probe.
+func (r *hitReader) read(t *task.Task, f *amd64.Frame, at uint64) {
+	buffers := r.stream.scratch.Get().(*scratch)
+	defer r.stream.scratch.Put(buffers)
+	hit := probespec.Hit{
+		ID: r.probe.ID, CPU: uint32(f.LastCPU()), Process: uint32(t.PID()), Thread: uint32(t.TID()), Comm: t.Comm(),
+	}
+	buffers.values = probespec.Fetch(r.arguments, &fetch.Hit{
+		Frame: f, Memory: taskMemory{t}, FileBase: at - r.probe.Offset, Comm: hit.Comm,
+	}, buffers.values)
+	hit.Values = buffers.values
+	if r.probe.Stack > 0 {
+		r.readStack(t, f, &hit, buffers)
+	}
+	r.stream.put(t, &hit)
+}
+
+// readStack adds the registers and the bytes of the stack, and sends the mappings of the
+// process if they have changed.
+func (r *hitReader) readStack(t *task.Task, f *amd64.Frame, hit *probespec.Hit, buffers *scratch) {
+	if buffers.stack == nil {
+		buffers.stack = make([]byte, probespec.RegisterBytes+probespec.MaxStack)
+	}
+	registers := buffers.stack[:0]
+	for _, v := range [...]uint64{f.RAX, f.RDX, f.RCX, f.RBX, f.RSI, f.RDI, f.RBP, f.RSP, f.R8, f.R9, f.R10, f.R11, f.R12, f.R13, f.R14, f.R15, f.RIP} {
+		registers = binary.LittleEndian.AppendUint64(registers, v)
+	}
+	hit.Registers = registers
+	stack := buffers.stack[probespec.RegisterBytes:][:r.probe.Stack]
+	n, _ := t.CopyInSome(stack, f.RSP) // the stack may end before
+	hit.Stack = stack[:n]
+	r.stream.sendMaps(hit.Process, t.MM)
+}
