@@ -68,6 +68,9 @@ type Type struct {
 	ByReference bool
 	// Empty is true for an interface without methods: its first word is the type.
 	Empty bool
+	// PointerAt and LengthAt are the offsets of the pointer and the length in a String or
+	// a Slice.
+	PointerAt, LengthAt int64
 
 	reader  *Reader
 	element dwarf.Offset // 0 for none
@@ -88,11 +91,9 @@ type Field struct {
 	Base bool
 }
 
-// Header offsets of String, Slice and Interface.
-const (
-	PointerOffset = 0
-	LengthOffset  = 8
-)
+// LengthOffset is the offset of the second word of the usual headers: the length of a
+// String or a Slice, or the pointer of an Interface.
+const LengthOffset = 8
 
 // Reader reads types.
 type Reader struct {
@@ -415,16 +416,22 @@ func (t *Type) recogniseHeader(own string) {
 	}
 	switch strings.Join(names, " ") {
 	case "str len":
-		t.Kind = String
+		t.Kind, t.LengthAt = String, LengthOffset
 	case "array len cap":
-		t.Kind, t.element = Slice, fields[0].Type.element
+		t.Kind, t.LengthAt, t.element = Slice, LengthOffset, fields[0].Type.element
 	case "data_ptr length", "length data_ptr": // Rust
 		if fields[0].Offset+fields[1].Offset != LengthOffset {
 			return
 		}
-		t.Kind, t.element = Slice, pointerField(fields).element
+		t.Kind, t.LengthAt, t.element = Slice, LengthOffset, pointerField(fields).element
 		if strings.HasSuffix(t.Name, "str") {
 			t.Kind = String
+		}
+	case "buf len", "len buf":
+		t.recogniseVector(own)
+	case "vec":
+		if vector := fields[0].Type; own == "String" && vector.Kind == Slice && vector.Element().Size == 1 {
+			t.Kind, t.PointerAt, t.LengthAt = String, fields[0].Offset+vector.PointerAt, fields[0].Offset+vector.LengthAt
 		}
 	case "tab data":
 		t.Kind = Interface
@@ -432,9 +439,56 @@ func (t *Type) recogniseHeader(own string) {
 		t.Kind, t.Empty = Interface, true
 	default:
 		if strings.HasPrefix(own, "basic_string<char,") && t.Size == 32 {
-			t.Kind = String // libstdc++: the pointer and the length come first
+			t.Kind, t.LengthAt = String, LengthOffset // libstdc++
 		}
 	}
+}
+
+// recogniseVector makes a slice of a Vec of Rust: the pointer is deep inside of buf.
+func (t *Type) recogniseVector(own string) {
+	if !strings.HasPrefix(own, "Vec<") {
+		return
+	}
+	element := t.templateParameter()
+	for _, f := range t.fields {
+		switch f.Name {
+		case "len":
+			t.LengthAt = f.Offset
+		case "buf":
+			at, ok := firstPointer(f.Type, 0)
+			if !ok || element == 0 {
+				return
+			}
+			t.PointerAt, t.Kind, t.element = f.Offset+at, Slice, element
+		}
+	}
+}
+
+// templateParameter returns the first type parameter of a type, 0 if there is none.
+func (t *Type) templateParameter() (parameter dwarf.Offset) {
+	t.children(func(e *dwarf.Entry) {
+		if offset, ok := e.Val(dwarf.AttrType).(dwarf.Offset); ok && e.Tag == dwarf.TagTemplateTypeParameter && parameter == 0 {
+			parameter = offset
+		}
+	})
+	return parameter
+}
+
+// firstPointer returns the offset of the first pointer in a structure and those in it.
+func firstPointer(t *Type, depth int) (offset int64, ok bool) {
+	const deepest = 8
+	if t.Kind == Pointer {
+		return 0, true
+	}
+	if t.Kind != Struct || depth > deepest {
+		return 0, false
+	}
+	for _, f := range t.Fields() {
+		if at, ok := firstPointer(f.Type, depth+1); ok {
+			return f.Offset + at, true
+		}
+	}
+	return 0, false
 }
 
 // pointerField returns the type of the field of a Rust slice that points to the data.

@@ -124,9 +124,9 @@ func (c *compiler) array(n *node, p place, depth int) {
 
 // header captures the characters of a string with a length.
 func (c *compiler) header(n *node, p place) {
-	n.length = n.source.part(types.LengthOffset, eightbyte)
-	address, okAddress := p.at.Part(types.PointerOffset, eightbyte).Number()
-	length, okLength := p.at.Part(types.LengthOffset, eightbyte).Number()
+	n.length = n.source.part(p.typ.LengthAt, eightbyte)
+	address, okAddress := p.at.Part(p.typ.PointerAt, eightbyte).Number()
+	length, okLength := p.at.Part(p.typ.LengthAt, eightbyte).Number()
 	if okAddress && okLength {
 		n.text = c.counted(address, length, 1, maxText)
 	}
@@ -137,10 +137,10 @@ const maxStrings = 4
 
 // slice captures the first elements.
 func (c *compiler) slice(n *node, p place, depth int) {
-	n.length = n.source.part(types.LengthOffset, eightbyte)
+	n.length = n.source.part(p.typ.LengthAt, eightbyte)
 	t := p.typ.Element()
-	address, okAddress := p.at.Part(types.PointerOffset, eightbyte).Number()
-	length, okLength := p.at.Part(types.LengthOffset, eightbyte).Number()
+	address, okAddress := p.at.Part(p.typ.PointerAt, eightbyte).Number()
+	length, okLength := p.at.Part(p.typ.LengthAt, eightbyte).Number()
 	if depth <= 0 || t.Size <= 0 || t.Size > maxBytes || !okAddress || !okLength {
 		return
 	}
@@ -158,11 +158,11 @@ func (c *compiler) slice(n *node, p place, depth int) {
 
 // dynamic captures the word that tells the type in an interface of Go.
 func (c *compiler) dynamic(n *node, p place) {
-	word, ok := p.at.Part(types.PointerOffset, eightbyte).Number()
+	word, ok := p.at.Part(p.typ.PointerAt, eightbyte).Number()
 	if !ok {
 		return
 	}
-	n.length = n.source.part(types.PointerOffset, eightbyte)
+	n.length = n.source.part(0, eightbyte)
 	if !p.typ.Empty {
 		const typeOfTable = 8 // internal/abi.ITab.Type
 		at := c.memory(location.Add(word, typeOfTable), eightbyte)

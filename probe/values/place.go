@@ -23,7 +23,7 @@ func (p place) part(t *types.Type, offset int64) place {
 
 // target returns what the pointer points to.
 func (p place) target(t *types.Type) (place, error) {
-	steps, ok := p.at.Part(types.PointerOffset, eightbyte).Number()
+	steps, ok := p.at.Part(p.typ.PointerAt, eightbyte).Number()
 	if !ok {
 		return place{}, fmt.Errorf("the pointer is not in a register or in memory")
 	}
