@@ -8,6 +8,8 @@ package types
 import (
 	"debug/dwarf"
 	"strings"
+
+	"slowpath/probe/die"
 )
 
 // Kind is the kind of a type.
@@ -101,6 +103,7 @@ type Reader struct {
 	known   map[dwarf.Offset]*Type
 	runtime map[uint64]string // see RuntimeName
 	base    uint64
+	depth   int // of the types that are being read
 }
 
 // NewReader returns a reader of the types in data. base is the address of the symbol
@@ -131,10 +134,19 @@ func (r *Reader) At(offset dwarf.Offset) *Type {
 	if t := r.known[offset]; t != nil {
 		return t
 	}
+	if r.depth == maxDepth {
+		return unknown
+	}
+	r.depth++
+	defer func() { r.depth-- }()
+	r.known[offset] = unknown // of a damaged type that has itself as a part
 	t := r.resolve(offset)
 	r.known[offset] = t
 	return t
 }
+
+// maxDepth is the maximum depth of structures in structures.
+const maxDepth = 256
 
 // resolve follows typedefs and qualifiers and reads the type behind them.
 func (r *Reader) resolve(offset dwarf.Offset) (t *Type) {
@@ -281,7 +293,7 @@ func (t *Type) children(f func(e *dwarf.Entry)) {
 		}
 		f(e)
 		if e.Children {
-			reader.SkipChildren()
+			die.SkipChildren(reader, e)
 		}
 	}
 }
@@ -523,7 +535,7 @@ func (r *Reader) readRuntime() {
 			return
 		}
 		if e.Children && e.Tag != dwarf.TagCompileUnit {
-			reader.SkipChildren()
+			die.SkipChildren(reader, e)
 		}
 		address, _ := e.Val(attrGoRuntimeType).(uint64)
 		if offset, ok := e.Val(attrGoRuntimeType).(int64); ok && offset > 0 {

@@ -45,6 +45,10 @@ func (c *compiler) node(p place, depth int) *node {
 // from returns the node of a value whose bytes are captured.
 func (c *compiler) from(p place, s source, depth int) *node {
 	n := &node{typ: p.typ, source: s, text: none}
+	if depth < -maxNesting {
+		n.missing = "its type is nested too deep"
+		return n
+	}
 	switch p.typ.Kind {
 	case types.Unknown:
 		n.missing = "its type is unknown"
@@ -75,7 +79,7 @@ func (c *compiler) pointer(n *node, p place, depth int) {
 	case t.Kind == types.Char && !c.goLanguage:
 		n.text = c.captures.text(steps)
 	case depth > 0 && (t.Kind == types.Struct || t.Kind == types.Union) && t.Size > 0,
-		depth > 0 && p.typ.Kind == types.Reference && t.Size > 0,
+		depth > 0 && p.typ.Kind == types.Reference && t.Size > 0 && !addressed(t),
 		depth > 0 && (t.Kind == types.String || t.Kind == types.Slice):
 		n.target = c.node(place{t, location.At(steps)}, depth)
 	}
