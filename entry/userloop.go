@@ -73,7 +73,7 @@ func (l *Loop[T]) fast(f *amd64.Frame, s *Thread, t T) int {
 		nr := uint(event)
 		if nr >= Calls {
 			if event == breakpointEvent && l.hit(f, s, t) {
-				if s.calls {
+				if s.calls || s.exiting {
 					return amd64.EventDuty
 				}
 				continue
@@ -110,7 +110,8 @@ func (l *Loop[T]) hit(f *amd64.Frame, s *Thread, t T) bool {
 	if l.breakpoint == nil || Pending(&f.ThreadFlags)&l.unhit != 0 || !l.breakpoint(t, f, vectorBreakpoint) {
 		return false
 	}
-	if Claim(&f.ThreadFlags, Uprobe) {
+	if Pending(&f.ThreadFlags)&l.unhit == Uprobe { // otherwise the slow path serves it in order
+		Lower(&f.ThreadFlags, Uprobe)
 		s.hits++
 		l.uprobe(t, f)
 	}
@@ -161,9 +162,9 @@ func (l *Loop[T]) slow(t T, s *Thread, event int) {
 		}
 		f.ChooseExit()
 	}
-	if s.hits != 0 {
-		l.recorder.addHits(f, s.hits)
-		s.hits = 0
+	if n := s.hits - s.recorded; n != 0 {
+		l.recorder.addHits(f, n)
+		s.recorded = s.hits
 	}
 	l.recorder.End(v, f)
 }

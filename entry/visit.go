@@ -134,6 +134,16 @@ func (r *Recorder) End(v *Visit, f *amd64.Frame) {
 	ring.mu.Unlock()
 }
 
+// Served returns how often each duty was served since boot, by bit number. Services of the
+// fast path count after the task's next visit.
+func (r *Recorder) Served() (served [32]uint64) {
+	var kinds [kindCount]uint64
+	for i := range r.rings {
+		r.rings[i].addCounts(&served, &kinds)
+	}
+	return served
+}
+
 // addHits counts services of UPROBE on the fast path, which are no visits.
 func (r *Recorder) addHits(f *amd64.Frame, n uint64) {
 	ring := &r.rings[max(f.StateCPU(), 0)]
