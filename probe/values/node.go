@@ -31,6 +31,7 @@ type child struct {
 type compiler struct {
 	*captures
 	goLanguage bool
+	budget     budget
 }
 
 // levels is how many levels of structures are shown.
@@ -39,14 +40,15 @@ const levels = 1
 // node returns the node of a value. depth is the number of levels of structures that are
 // still shown.
 func (c *compiler) node(p place, depth int) *node {
+	c.budget = maxTypes
 	return c.from(p, c.value(p.at, p.typ.Size), depth)
 }
 
 // from returns the node of a value whose bytes are captured.
 func (c *compiler) from(p place, s source, depth int) *node {
 	n := &node{typ: p.typ, source: s, text: none}
-	if depth < -maxNesting {
-		n.missing = "its type is nested too deep"
+	if !c.budget.spend() {
+		n.missing = "its type has too many parts"
 		return n
 	}
 	switch p.typ.Kind {
@@ -81,7 +83,8 @@ func (c *compiler) pointer(n *node, p place, depth int) {
 	case depth > 0 && (t.Kind == types.Struct || t.Kind == types.Union) && t.Size > 0,
 		depth > 0 && p.typ.Kind == types.Reference && t.Size > 0 && !addressed(t),
 		depth > 0 && (t.Kind == types.String || t.Kind == types.Slice):
-		n.target = c.node(place{t, location.At(steps)}, depth)
+		target := place{t, location.At(steps)}
+		n.target = c.from(target, c.value(target.at, t.Size), depth)
 	}
 }
 
@@ -96,7 +99,7 @@ func (c *compiler) structure(n *node, p place, depth int) {
 
 func (c *compiler) fields(n *node, p place, s source, depth int) {
 	for _, f := range p.typ.Fields() {
-		if len(n.children) == maxFields {
+		if len(n.children) == maxFields || !c.budget.spend() {
 			return
 		}
 		part, bytes := p.part(f.Type, f.Offset), s.part(f.Offset, f.Type.Size)
