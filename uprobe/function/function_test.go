@@ -275,6 +275,22 @@ func TestReturnsAreExits(t *testing.T) {
 	}
 }
 
+func TestGoIsKnownWithoutSections(t *testing.T) {
+	data, err := os.ReadFile(goCommand(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	clear(data[60:64]) // e_shnum, e_shstrndx
+	i, err := Open(bytes.NewReader(data), int64(len(data)))
+	if err != nil || !i.Go() {
+		t.Fatalf("Go: %v, %v", i.Go(), err)
+	}
+	text := i.segments[0].offset + 4096
+	if f, err := i.At(text); !errors.Is(err, ErrUnknown) {
+		t.Errorf("%+v, %v", f, err)
+	}
+}
+
 func TestOffsetOutsideCodeIsUnknown(t *testing.T) {
 	program, _ := compile(t)
 	i := open(t, program)
