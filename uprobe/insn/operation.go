@@ -105,14 +105,15 @@ var arithmeticForms = [8]operation{
 	arithmeticAccumulator, arithmeticAccumulator, notEmulated, notEmulated,
 }
 
-// groups has the operations by ModRM.reg of the groups in which they differ.
-var groups = map[uint8][8]operation{
-	0xc6: {moveImmediateToOperand},
-	0xc7: {moveImmediateToOperand},
-	0xf6: {testImmediate, testImmediate, complement, negate},
-	0xf7: {testImmediate, testImmediate, complement, negate},
-	0xfe: {increment, increment},
-	0xff: {increment, increment, callIndirect, notEmulated, jumpIndirect, notEmulated, pushOperand, notEmulated},
+// groupOf has the index in groups of the opcodes that are groups, in which ModRM.reg selects the
+// operation.
+var groupOf = [256]uint8{0xc6: 1, 0xc7: 1, 0xf6: 2, 0xf7: 2, 0xfe: 3, 0xff: 4}
+
+var groups = [...][8]operation{
+	1: {moveImmediateToOperand},
+	2: {testImmediate, testImmediate, complement, negate},
+	3: {increment, increment},
+	4: {increment, increment, callIndirect, notEmulated, jumpIndirect, notEmulated, pushOperand, notEmulated},
 }
 
 // operationSet is a set of operations.
@@ -256,8 +257,8 @@ func (i *Instruction) lookup() operation {
 	if i.opcode == 0x90 && i.rex&rexB == 0 {
 		return doNothing
 	}
-	if g, ok := groups[i.opcode]; ok {
-		return g[i.extension()]
+	if g := groupOf[i.opcode]; g != 0 {
+		return groups[g][i.extension()]
 	}
 	return operationsOf[primary][i.opcode]
 }
