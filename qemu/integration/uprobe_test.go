@@ -46,6 +46,7 @@ child of replaced returns: 700
 a child has 100
 semaphore 0 1 0
 added and removed: wrong 0, code equal 1
+a crowd: wrong 0; without the page of slots 42, found 1, hits 2
 byte cc: 524
 byte f4: 524
 byte cd: 524
