@@ -24,13 +24,15 @@ type Thread struct {
 	next    uint64
 	// deferred are the duties that Defer has put off.
 	deferred Flag
-	hits     uint64 // services of UPROBE on the fast path that the recorder does not know
-	entered  Flag // duties that saw the entry of Call but not its exit yet
+	hits     uint64 // see Hits
+	recorded uint64 // the part of hits that the recorder knows
+	entered  Flag   // duties that saw the entry of Call but not its exit yet
 }
 
 // Reset makes a thread that has ended usable for another run of the loop.
 func (s *Thread) Reset() {
 	s.exiting, s.entered, s.held, s.calls, s.deferred = false, 0, false, false, 0
+	s.hits, s.recorded = 0, 0
 }
 
 // SetExiting ends the user loop. The task does not enter user mode again. Only
@@ -61,6 +63,10 @@ func (s *Thread) Defer(f Flag) bool {
 	s.deferred |= f
 	return true
 }
+
+// Hits returns how often UPROBE was served on the fast path. Only the
+// task's own goroutine may call it.
+func (s *Thread) Hits() uint64 { return s.hits }
 
 func (s *Thread) raiseDeferred() {
 	if s.deferred != 0 {

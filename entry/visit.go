@@ -116,7 +116,7 @@ func NewRecorder(cpus, visits int) *Recorder {
 // mode is entered by IRETQ, or if v.Kept is set.
 func (r *Recorder) End(v *Visit, f *amd64.Frame) {
 	v.ByIRET = f.Flags&amd64.LeaveByIRET != 0
-	if !v.Kept && !v.ByIRET && v.Owed|v.Served == 0 {
+	if !v.ByIRET && !v.Kept && v.Owed|v.Served == 0 {
 		return
 	}
 	v.End = amd64.TSC()
@@ -132,6 +132,16 @@ func (r *Recorder) End(v *Visit, f *amd64.Frame) {
 	ring.written++
 	ring.count(v)
 	ring.mu.Unlock()
+}
+
+// Served returns how often each duty was served since boot, by bit number. Services of the
+// fast path count after the task's next visit.
+func (r *Recorder) Served() (served [32]uint64) {
+	var kinds [kindCount]uint64
+	for i := range r.rings {
+		r.rings[i].addCounts(&served, &kinds)
+	}
+	return served
 }
 
 // addHits counts services of UPROBE on the fast path, which are no visits.

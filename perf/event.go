@@ -42,7 +42,7 @@ type Event struct {
 	rate   rate
 
 	// mu guards the fields below. Perf.mu may be held when it is taken.
-	mu       sync.Mutex
+	mu       sync.RWMutex
 	tasks    map[*task.Task]int64 // the CPU time of each task when counting began
 	time     int64                // nanoseconds for which the event was enabled before
 	since    int64                // clock.Monotonic when a wide event was enabled
@@ -107,12 +107,10 @@ func (e *Event) countsFor(t *task.Task) bool {
 	if e.wide {
 		return true
 	}
-	for _, o := range list(&of(t).events) {
-		if o == e {
-			return true
-		}
-	}
-	return false
+	e.mu.RLock()
+	defer e.mu.RUnlock()
+	_, ok := e.tasks[t]
+	return ok
 }
 
 // countsNow reports whether the event is enabled, and t is on its CPU.
@@ -170,13 +168,13 @@ func (e *Event) attach(t *task.Task) {
 	e.tasks[t] = cpuTime(t)
 	e.setSole()
 	e.spaces.set(t, t.MM)
-	added(&of(t).events, e)
+	of(t).events.add(e)
 }
 
 // detach undoes attach, and reports whether the event has no task any more. Perf.mu is
 // held.
 func (e *Event) detach(t *task.Task) (last bool) {
-	removed(&of(t).events, e)
+	of(t).events.remove(e)
 	e.spaces.set(t, nil)
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -247,10 +245,10 @@ func (p *Perf) forget(e *Event) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if e.wide {
-		removed(&p.wide, e)
+		p.wide.remove(e)
 	}
 	for t := range e.markReleased() {
-		removed(&of(t).events, e)
+		of(t).events.remove(e)
 	}
 	if leader := e.leader.Load(); leader != e {
 		leader.dropSibling(e)

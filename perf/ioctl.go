@@ -115,7 +115,7 @@ func SetEnabledFor(t *task.Task, enable bool) {
 	if enable {
 		next = enabled
 	}
-	for _, e := range list(&of(t).events) {
+	for _, e := range of(t).events.list() {
 		e.setEnabled(next)
 	}
 }

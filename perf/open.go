@@ -167,7 +167,7 @@ func (p *Perf) join(e *Event, target *task.Task) error {
 		}
 	}
 	if e.wide {
-		added(&p.wide, e)
+		p.wide.add(e)
 	} else {
 		if target.Dead() || of(target).left {
 			return unix.ESRCH

@@ -13,6 +13,8 @@
 package perf
 
 import (
+	"cmp"
+	"maps"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -38,14 +40,12 @@ type Perf struct {
 	// mu guards the lists of events, of all tasks and of all CPUs. It is a leaf but for
 	// the locks of a task's accounting.
 	mu   sync.Mutex
-	wide atomic.Pointer[[]*Event] // those that count for every task
+	wide eventSet // those that count for every task
 }
 
 // state is the part of a task that this package owns.
 type state struct {
-	// events are those that count for the task. The slice is not changed; Perf.mu is
-	// held when it is replaced.
-	events atomic.Pointer[[]*Event]
+	events eventSet // those that count for the task
 	// left is set when the task has exited. Perf.mu is held.
 	left bool
 	// record is the buffer in which the task's own goroutine builds records.
@@ -54,23 +54,41 @@ type state struct {
 
 func of(t *task.Task) *state { return task.SlotOf[state](t) }
 
-// list returns the elements of a list that may be nil.
-func list(p *atomic.Pointer[[]*Event]) []*Event {
-	if l := p.Load(); l != nil {
-		return *l
+// eventSet is a set of events: those of a task, or those that count for every task.
+// Perf.mu is held when it changes. Any goroutine may read it.
+type eventSet struct {
+	mu     sync.Mutex
+	events map[*Event]struct{}
+	size   atomic.Int32
+}
+
+func (s *eventSet) empty() bool { return s.size.Load() == 0 }
+
+// list returns the events, sorted by id.
+func (s *eventSet) list() []*Event {
+	if s.empty() {
+		return nil
 	}
-	return nil
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.SortedFunc(maps.Keys(s.events), func(a, b *Event) int { return cmp.Compare(a.id, b.id) })
 }
 
-// added and removed replace a list by one with or without the event. Perf.mu is held.
-func added(p *atomic.Pointer[[]*Event], e *Event) {
-	next := append(slices.Clone(list(p)), e)
-	p.Store(&next)
+func (s *eventSet) add(e *Event) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.events == nil {
+		s.events = make(map[*Event]struct{})
+	}
+	s.events[e] = struct{}{}
+	s.size.Store(int32(len(s.events)))
 }
 
-func removed(p *atomic.Pointer[[]*Event], e *Event) {
-	next := slices.DeleteFunc(slices.Clone(list(p)), func(o *Event) bool { return o == e })
-	p.Store(&next)
+func (s *eventSet) remove(e *Event) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.events, e)
+	s.size.Store(int32(len(s.events)))
 }
 
 type serviceKey struct{}

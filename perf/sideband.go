@@ -23,8 +23,8 @@ func (p *Perf) subscribers(t *task.Task, bits uint64, do func(e *Event, r *Ring)
 			}
 		}
 	}
-	visit(list(&of(t).events))
-	visit(list(&p.wide))
+	visit(of(t).events.list())
+	visit(p.wide.list())
 }
 
 // emit writes a record to an event. build appends its body.
@@ -102,7 +102,7 @@ func renamed(t *task.Task, misc uint16) {
 // the task's own goroutine calls it, after mmap(2).
 func Mapped(t *task.Task, address uint64) {
 	p := perfOf(t)
-	if p == nil || len(list(&of(t).events)) == 0 && len(list(&p.wide)) == 0 {
+	if p == nil || of(t).events.empty() && p.wide.empty() {
 		return
 	}
 	t.MM.VisitRegions(mm.WithoutPages, func(region *mm.Region) error {
@@ -159,7 +159,7 @@ func appendMapping(p []byte, t *task.Task, r mm.Region, kind uint32) []byte {
 // executed implements Executed of the subsystem: it enables the events that wait for
 // execve(2), removes those that end there, and writes the records of the new program.
 func (p *Perf) executed(t *task.Task, _ int) {
-	for _, e := range list(&of(t).events) {
+	for _, e := range of(t).events.list() {
 		if e.attr.Has(bitRemoveOnExec) {
 			p.leaveOne(t, e)
 			continue
@@ -200,12 +200,12 @@ func (p *Perf) areasToShow(t *task.Task) []mm.Region {
 // inherit implements Publish of the subsystem: the child gets the parent's events that
 // are inherited.
 func (p *Perf) inherit(parent, child *task.Task, a *task.CloneArgs) {
-	if len(list(&of(parent).events)) == 0 {
+	if of(parent).events.empty() {
 		return
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for _, e := range list(&of(parent).events) {
+	for _, e := range of(parent).events.list() {
 		onlyThreads := e.attr.Has(bitInheritThread) && a.Flags&unix.CLONE_THREAD == 0
 		if e.attr.Has(unix.PerfBitInherit) && !onlyThreads {
 			e.attach(child)
@@ -254,7 +254,7 @@ func (p *Perf) detachAll(t *task.Task) (over []*Event) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	of(t).left = true
-	for _, e := range list(&of(t).events) {
+	for _, e := range of(t).events.list() {
 		if e.detach(t) {
 			over = append(over, e)
 		}

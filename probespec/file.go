@@ -43,7 +43,7 @@ const (
 const MaxStack = 16 << 10
 
 // MaxValues is the maximum size of the fetched values of a hit in bytes.
-const MaxValues = 24 << 10
+const MaxValues = 16 << 10
 
 // Probe is one probe.
 type Probe struct {

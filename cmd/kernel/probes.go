@@ -4,12 +4,14 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"sync"
 
 	"golang.org/x/sys/unix"
 
 	"slowpath/arch/amd64"
 	"slowpath/fs"
 	"slowpath/probespec"
+	"slowpath/probespec/stream"
 	"slowpath/task"
 	"slowpath/uprobe"
 	"slowpath/uprobe/fetch"
@@ -17,8 +19,10 @@ import (
 
 // hostProbes are the probes of slowpath run --probe. They exist until the machine ends.
 type hostProbes struct {
-	spec   *probespec.Spec
-	stream *probeStream
+	spec    *probespec.Spec
+	stream  *stream.Stream
+	maps    *sentMaps
+	scratch sync.Pool // of *scratch
 }
 
 // readProbes reads and removes the probe file of the host command. It returns nil if there
@@ -36,7 +40,10 @@ func (k *kernel) readProbes() (*hostProbes, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &hostProbes{spec: spec, stream: newProbeStream(k.link)}, nil
+	h := &hostProbes{spec: spec, stream: stream.New(k.link.writer.Probes)}
+	h.maps = newSentMaps(h.stream)
+	h.scratch.New = func() any { return new(scratch) }
+	return h, nil
 }
 
 // add adds the probes. Those that cannot be set are reported to the host. It fails with the
@@ -46,7 +53,7 @@ func (h *hostProbes) add(k *kernel) error {
 	for i, name := range h.spec.Files {
 		f, err := k.at(name).Open(unix.O_RDONLY, 0)
 		if err != nil {
-			return fmt.Errorf("the probed file %s cannot be opened: %w", name, err)
+			return h.failFile(i, err)
 		}
 		defer f.DecRef() // the probes have their own references
 		files[i] = f
@@ -63,9 +70,25 @@ func (h *hostProbes) add(k *kernel) error {
 	return h.addEach(k, locations, consumers)
 }
 
+// failFile reports a file that cannot be opened, for each of its probes. It returns the
+// error.
+func (h *hostProbes) failFile(file int, err error) error {
+	defer h.stream.Flush()
+	errno, ok := err.(unix.Errno)
+	if !ok {
+		return fmt.Errorf("the probed file %s cannot be opened: %w", h.spec.Files[file], err)
+	}
+	for i := range h.spec.Probes {
+		if p := &h.spec.Probes[i]; p.File == file {
+			h.stream.Fail(probespec.Failure{ID: p.ID, Errno: uint32(errno)})
+		}
+	}
+	return errno
+}
+
 // addEach adds the probes one by one, to find those that cannot be set.
 func (h *hostProbes) addEach(k *kernel, locations []uprobe.Location, consumers []*uprobe.Consumer) (first error) {
-	defer h.stream.flush()
+	defer h.stream.Flush()
 	for i := range locations {
 		_, err := k.probes.Add(locations[i], consumers[i])
 		if err == nil {
@@ -76,7 +99,7 @@ func (h *hostProbes) addEach(k *kernel, locations []uprobe.Location, consumers [
 			return err
 		}
 		p := &h.spec.Probes[i]
-		h.stream.fail(probespec.Failure{ID: p.ID, Errno: uint32(errno)})
+		h.stream.Fail(probespec.Failure{ID: p.ID, Errno: uint32(errno)})
 		if !p.Optional && first == nil {
 			first = errno
 		}
@@ -86,7 +109,7 @@ func (h *hostProbes) addEach(k *kernel, locations []uprobe.Location, consumers [
 
 // consumer returns the consumer of a probe.
 func (h *hostProbes) consumer(p *probespec.Probe) *uprobe.Consumer {
-	r := &hitReader{probe: p, arguments: h.spec.Lists[p.Arguments], stream: h.stream}
+	r := &hitReader{probe: p, arguments: h.spec.Lists[p.Arguments], probes: h}
 	if p.Return {
 		return &uprobe.Consumer{Return: r.read}
 	}
@@ -97,7 +120,7 @@ func (h *hostProbes) consumer(p *probespec.Probe) *uprobe.Consumer {
 type hitReader struct {
 	probe     *probespec.Probe
 	arguments []fetch.Argument
-	stream    *probeStream
+	probes    *hostProbes
 }
 
 // taskMemory is the memory of a task for package fetch.
@@ -111,8 +134,8 @@ type scratch struct{ values, stack []byte }
 
 // read reads the values and the stack, and sends them. at is the address of the probe.
 func (r *hitReader) read(t *task.Task, f *amd64.Frame, at uint64) {
-	buffers := r.stream.scratch.Get().(*scratch)
-	defer r.stream.scratch.Put(buffers)
+	buffers := r.probes.scratch.Get().(*scratch)
+	defer r.probes.scratch.Put(buffers)
 	hit := probespec.Hit{
 		ID: r.probe.ID, CPU: uint32(f.LastCPU()), Process: uint32(t.PID()), Thread: uint32(t.TID()), Comm: t.Comm(),
 	}
@@ -123,7 +146,7 @@ func (r *hitReader) read(t *task.Task, f *amd64.Frame, at uint64) {
 	if r.probe.Stack > 0 {
 		r.readStack(t, f, &hit, buffers)
 	}
-	r.stream.put(t, &hit)
+	r.probes.stream.Put(t, &hit)
 }
 
 // readStack adds the registers and the bytes of the stack, and sends the mappings of the
@@ -140,5 +163,5 @@ func (r *hitReader) readStack(t *task.Task, f *amd64.Frame, hit *probespec.Hit, 
 	stack := buffers.stack[probespec.RegisterBytes:][:r.probe.Stack]
 	n, _ := t.CopyInSome(stack, f.RSP) // the stack may end before
 	hit.Stack = stack[:n]
-	r.stream.sendMaps(hit.Process, t.MM)
+	r.probes.maps.send(hit.Process, t.MM)
 }

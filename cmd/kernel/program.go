@@ -52,7 +52,7 @@ func (k *kernel) runProgram() error {
 		exits.flush()
 	}
 	if probes != nil {
-		probes.stream.flush()
+		probes.stream.Flush()
 	}
 	if k.options.Core {
 		k.sendCore()

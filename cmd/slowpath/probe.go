@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 
 	"github.com/spf13/pflag"
 	"golang.org/x/sys/unix"
@@ -23,7 +24,7 @@ type probeFlags struct {
 	output   string
 	json     bool
 	perfetto string
-	stack    bool
+	stack    uint
 	latency  bool
 	count    bool
 
@@ -38,15 +39,19 @@ func (p *probeFlags) declare(set *pflag.FlagSet) {
 	set.StringVarP(&p.output, "output", "o", "", "write the hits of probes to `FILE` instead of standard error")
 	set.BoolVar(&p.json, "json", false, "write the hits as JSON, one object in each line")
 	set.StringVar(&p.perfetto, "perfetto", "", "write the calls as slices to `FILE`, for ui.perfetto.dev")
-	set.BoolVar(&p.stack, "stack", false, "show the callers at each hit")
+	set.UintVar(&p.stack, "stack", 0, "show the callers at each hit, as far as `BYTES` of the stack have them, at most 16384 (8192 without a number: --stack)")
+	set.Lookup("stack").NoOptDefVal = "8192"
 	set.BoolVar(&p.latency, "latency", false, "show at the end how long the calls took, with a histogram for each function")
 	set.BoolVar(&p.count, "count", false, "show at the end how often each probe was hit")
 }
 
 // check refuses flags without a probe.
 func (p *probeFlags) check() error {
-	if len(p.specs) == 0 && (p.output != "" || p.json || p.perfetto != "" || p.stack || p.latency || p.count) {
+	if len(p.specs) == 0 && (p.output != "" || p.json || p.perfetto != "" || p.stack != 0 || p.latency || p.count) {
 		return errors.New("-o, --json, --perfetto, --stack, --latency and --count show the hits of probes; add --probe SPEC")
+	}
+	if p.stack > probespec.MaxStack {
+		return fmt.Errorf("--stack is %d; give at most %d bytes", p.stack, probespec.MaxStack)
 	}
 	return nil
 }
@@ -119,19 +124,13 @@ func (f *runFlags) required(program string) ([]string, error) {
 	return req.Files, nil
 }
 
-// stackBytes is how much of the stack a hit sends for --stack.
-const stackBytes = 8 << 10
-
 // addProbes resolves the probes, and packs the probe file.
 func (f *runFlags) addProbes(std standard, tree *initramfs.Tree, program string) error {
 	p := &f.probes
 	if len(p.specs) == 0 {
 		return nil
 	}
-	request := plan.Request{Files: guestFiles{f}, Returns: p.latency || p.perfetto != ""}
-	if p.stack {
-		request.Stack = stackBytes
-	}
+	request := plan.Request{Files: guestFiles{f}, Returns: p.latency || p.perfetto != "", Stack: int(p.stack)}
 	for _, text := range p.specs {
 		s, err := spec.Parse(text)
 		if err != nil {
@@ -154,7 +153,24 @@ func (f *runFlags) addProbes(std standard, tree *initramfs.Tree, program string)
 		return err
 	}
 	tree.File(probespec.Path, 0o600, text)
+	if err := f.addProbedFiles(tree); err != nil {
+		return err
+	}
 	return p.open(std.err)
+}
+
+// addProbedFiles packs files that are probed but that the program does not need to start,
+// such as a library that it loads later. A root directory has its own files.
+func (f *runFlags) addProbedFiles(tree *initramfs.Tree) error {
+	for _, name := range f.probes.plan.File.Files {
+		if f.rootfs != "" || tree.Has(name) {
+			continue
+		}
+		if err := tree.HostFile(name, name); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // open opens the output and makes the reporter.
@@ -229,24 +245,29 @@ func (p *probeFlags) close(std standard) error {
 	return err
 }
 
-// refused reports whether the program did not start because of a probe.
-func (p *probeFlags) refused() bool {
-	if p.reporter == nil {
-		return false
-	}
-	for _, f := range p.reporter.Failures() {
-		if int(f.ID) < len(p.plan.File.Probes) && !p.plan.File.Probes[f.ID].Optional {
-			return true
-		}
-	}
-	return false
+// fatal reports whether the program does not start because of a failure: the probe is
+// required, or its file is missing.
+func (p *probeFlags) fatal(f probespec.Failure) bool {
+	return unix.Errno(f.Errno) == unix.ENOENT || !p.plan.File.Probes[f.ID].Optional
 }
+
+// failures returns the failures of probes that exist.
+func (p *probeFlags) failures() []probespec.Failure {
+	if p.reporter == nil {
+		return nil
+	}
+	return slices.DeleteFunc(p.reporter.Failures(), func(f probespec.Failure) bool { return int(f.ID) >= len(p.plan.Probes) })
+}
+
+// refused reports whether the program did not start because of a probe.
+func (p *probeFlags) refused() bool { return slices.ContainsFunc(p.failures(), p.fatal) }
 
 // failureReasons say why the kernel has refused a probe.
 var failureReasons = map[unix.Errno]string{
 	errNotSupported: "the instruction there cannot be probed: it is privileged, or a breakpoint or interrupt itself",
 	unix.EOPNOTSUPP: "the exits of this Go function are not known, and its return address must not be replaced because its stack may move",
 	unix.ENOEXEC:    "there is no valid instruction; an address must be that of the first byte of one",
+	unix.ENOENT:     "the file is not in the guest; copy it there with --mount-file FILE:FILE",
 	unix.ENOMEM:     "the memory is too short; give the machine more with --mem",
 	unix.EINVAL:     "the place is not in a regular file, or beyond its end",
 	unix.EIO:        "the file cannot be mapped",
@@ -255,25 +276,29 @@ var failureReasons = map[unix.Errno]string{
 // errNotSupported is the kernel's ENOTSUPP, which has no name in user space.
 const errNotSupported = unix.Errno(524)
 
-// reportFailures reports the probes that could not be set: each that was required, and the
-// number of the others with an example.
+// reason returns why a probe could not be set.
+func reason(f probespec.Failure) string {
+	if text := failureReasons[unix.Errno(f.Errno)]; text != "" {
+		return text
+	}
+	return unix.Errno(f.Errno).Error()
+}
+
+// reportFailures reports the probes that could not be set: the first of each text that is
+// the reason why the program did not start, and the number of the others with an example.
 func (p *probeFlags) reportFailures(std standard) {
 	optional, example := 0, ""
-	for _, failure := range p.reporter.Failures() {
-		if int(failure.ID) >= len(p.plan.Probes) {
-			continue
-		}
-		site := &p.plan.Probes[failure.ID].Site
-		reason := failureReasons[unix.Errno(failure.Errno)]
-		if reason == "" {
-			reason = unix.Errno(failure.Errno).Error()
-		}
-		if p.plan.File.Probes[failure.ID].Optional {
+	reported := map[string]bool{}
+	for _, f := range p.failures() {
+		probe := &p.plan.Probes[f.ID]
+		switch {
+		case !p.fatal(f):
 			optional++
-			example = fmt.Sprintf("%s: %s", site.Name, reason)
-			continue
+			example = probe.Site.Name + ": " + reason(f)
+		case !reported[probe.Spec.Text]:
+			reported[probe.Spec.Text] = true
+			fail(std, "the probe %q cannot be set at %s in %s: %s", probe.Spec.Text, probe.Site.Name, probe.Site.Object.Path, reason(f))
 		}
-		fail(std, "the probe %q cannot be set at %s in %s: %s", p.plan.Probes[failure.ID].Spec.Text, site.Name, site.Object.Path, reason)
 	}
 	if optional > 0 {
 		fmt.Fprintf(std.err, "slowpath: note: %d of %d probes could not be set, for example %s\n", optional, len(p.plan.Probes), example)
@@ -296,6 +321,7 @@ SPEC is one of these; add more probes with --probe SPEC:
   FUNC:LINE(ARG,...) a line of a function; its first line has the number 0
   FILE:LINE(ARG,...) a line of a source file
   FUNC+OFFSET        an instruction of a function, by its offset in bytes
+  FUNC+*             each instruction of a function
   0xADDRESS          an instruction, by its address as objdump -d prints it
   LIBRARY:SPEC       a place in a library: libc:malloc, /lib/x.so:f
 

@@ -37,6 +37,8 @@ type judge struct {
 	cancelled                 bool // the number has no call
 	slow, stepping            bool // the call is on the slow path; TF was set
 	looping                   bool // a pass of the loop has begun
+	requested                 bool // a requested call has not begun
+	deferred                  entry.Flag
 }
 
 // judge returns the first property that the last run violates.
@@ -139,6 +141,9 @@ func (j *judge) expect(f entry.Flag) {
 
 // handler processes the start of a handler.
 func (j *judge) handler(e *Event) Property {
+	if e.What == Entered {
+		j.beginRequested()
+	}
 	if j.handlers++; j.handlers > boundHandlers+j.raises {
 		return Terminates
 	}
@@ -283,7 +288,17 @@ func (j *judge) milestone(e *Event) Property {
 	case Cancelled:
 		j.cancelled = true
 	case Called:
+		j.beginRequested()
 		return j.called()
+	case Deferred:
+		j.deferred |= e.Flag
+	case Requested:
+		j.requested = true
+	case Resumed:
+		j.owed |= j.deferred
+		j.deferred = 0
+	case Withdrawn:
+		j.requested, j.deferred = false, 0
 	case Returned:
 		j.leaveCall(e)
 	case Entering:
@@ -309,6 +324,18 @@ func (j *judge) milestone(e *Event) Property {
 		return Terminates
 	}
 	return Right
+}
+
+// beginRequested begins the call that UPROBE has requested, at its first event. The duties
+// that were put off until then are owed again.
+func (j *judge) beginRequested() {
+	if !j.requested {
+		return
+	}
+	j.requested = false
+	j.owed |= j.deferred
+	j.deferred = 0
+	j.place, j.rank, j.due, j.slow = atEntry, -1, j.levels&entryStage.mask, true
 }
 
 // admitted processes a call that its only duty admits to the fast path. No other
@@ -374,6 +401,8 @@ func (j *judge) user(e *Event) Property {
 		return NothingPending
 	case j.owed != 0:
 		return NoRaiseLost
+	case j.requested:
+		return CallOnce
 	case j.due != 0:
 		return LevelsServed
 	case j.entered != 0:

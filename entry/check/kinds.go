@@ -19,6 +19,9 @@ const (
 	NMI                        // NMI, on an IST stack
 	Moved                      // an exception, after which the task moves to another CPU
 	SyscallMoved               // a call, after which the task moves to another CPU
+	Breakpoint                 // #BP of a probe: see serveUprobe
+	OwnBreakpoint              // #BP of the program itself
+	StepEnd                    // #BP that ends an instruction in a slot; duties were put off meanwhile
 	kinds
 )
 
@@ -36,6 +39,7 @@ func (k Kind) String() string {
 	return [...]string{
 		"system call", "stepped system call", "execve", "sigreturn", "exit", "new child", "exception", "interrupt",
 		"machine check", "NMI", "exception and new CPU", "system call and new CPU",
+		"breakpoint of a probe", "breakpoint of the program", "end of a slot",
 	}[k]
 }
 
@@ -56,9 +60,15 @@ var kindTable = [kinds]struct {
 	NMI:            {event: ^amd64.NMI},
 	Moved:          {event: ^vectorPageFault, moved: true},
 	SyscallMoved:   {call: true, moved: true},
+	Breakpoint:     {event: ^vectorBreakpoint},
+	OwnBreakpoint:  {event: ^vectorBreakpoint},
+	StepEnd:        {event: ^vectorBreakpoint},
 }
 
-const vectorPageFault = 14
+const (
+	vectorBreakpoint = 3
+	vectorPageFault  = 14
+)
 
 // Registers of the model's program. SYSCALL does not save RCX and R11, so the
 // frame then has the stale values of an earlier kernel entry.
@@ -67,4 +77,5 @@ const (
 	userRCX, userR11      = 0x1111, 0x2222
 	staleRCX, staleR11    = 0x3333, 0x4444
 	elsewhere, otherFlags = 0x402000, amd64.FlagIF | amd64.FlagFixed | amd64.FlagZF
+	slot, afterProbed     = 0x403000, atCall + 2
 )

@@ -26,12 +26,13 @@ type mutant struct {
 
 // Files that mutants change.
 const (
-	dutyFile  = "../duty.go"
-	exitFile  = "../exit.go"
-	callFile  = "../syscall.go"
-	loopFile  = "../userloop.go"
-	tableFile = "../table.go"
-	userFile  = "user.go"
+	dutyFile   = "../duty.go"
+	exitFile   = "../exit.go"
+	callFile   = "../syscall.go"
+	loopFile   = "../userloop.go"
+	threadFile = "../thread.go"
+	tableFile  = "../table.go"
+	userFile   = "user.go"
 )
 
 // mutants are plausible mistakes. Those with 3.13 in their name were in Linux 3.13.
@@ -109,6 +110,22 @@ var mutants = []mutant{
 		{loopFile, "	if event == amd64.EventHandover {\n		t.TakeCPU()\n		return\n	}\n", ""}}},
 	{"a served duty missing in the visit", ServedAsReported, []edit{
 		{loopFile, "		v.Served |= served\n", "		v.Served |= served &^ SigPending\n"}}},
+	{"SIGPENDING lost when a requested call begins", NoRaiseLost, []edit{
+		{threadFile, "	s.calls = false\n	s.raiseDeferred()\n	return s.Frame", "	s.calls, s.deferred = false, 0\n	return s.Frame"}}},
+	{"SIGPENDING lost at the end of a slot", NoRaiseLost, []edit{
+		{threadFile, "	s.held = false\n	s.raiseDeferred()\n", "	s.held = false\n"}}},
+	{"a requested call forgotten on the fast path", CallOnce, []edit{
+		{loopFile, "	if s.calls || s.exiting {", "	if s.exiting {"}}},
+	{"user mode after a hit that ended the task", ExitIsFinal, []edit{
+		{loopFile, "	if s.calls || s.exiting {", "	if s.calls {"}}},
+	{"a hit served before the other duties", InOrder, []edit{
+		{loopFile, "	if Pending(&f.ThreadFlags)&l.unhit == Uprobe {", "	if Pending(&f.ThreadFlags)&Uprobe != 0 {"}}},
+	{"the duty of a hit not cleared", OncePerClaim, []edit{
+		{loopFile, "		Lower(&f.ThreadFlags, Uprobe)\n", ""}}},
+	{"a requested call with the registers of the breakpoint", RegistersRestored, []edit{
+		{threadFile, "	return s.Frame.ExecuteSyscall(s.next)", "	s.Frame.OrigRAX = s.Frame.RAX\n	s.Frame.Flags = 0\n	return int(uint32(s.Frame.RAX))"}}},
+	{"hits missing in the counts", ServedAsReported, []edit{
+		{loopFile, "		s.hits++\n", ""}}},
 	{"the exit mask without AUDIT", AssertionsHold, []edit{
 		{callFile, "	for _, r := range t.exits {\n", "	for _, r := range t.exits {\n		if r.Duty.Flag == SyscallAudit {\n			continue\n		}\n"}}},
 }
@@ -166,7 +183,7 @@ func (m *mutant) overlay(t *testing.T) string {
 	t.Helper()
 	directory := t.TempDir()
 	replace := map[string]string{}
-	for _, file := range []string{dutyFile, exitFile, callFile, loopFile, tableFile, userFile} {
+	for _, file := range []string{dutyFile, exitFile, callFile, loopFile, tableFile, threadFile, userFile} {
 		original, err := filepath.Abs(file)
 		if err != nil {
 			t.Fatal(err)

@@ -27,13 +27,19 @@ type Task struct {
 
 	admittedAt int // the moment after a duty admitted the call, or -1
 
-	arrived    bool // EnterUser has returned the first event
-	elsewhere  bool // another CPU has the task's state
-	interrupts bool // interrupts are on
-	leaving    bool // the task is exiting
-	stuck      bool // the run exceeded its bound
-	panicked   bool // the model panicked because of the plan
-	failed     bool // the code under test panicked
+	arrived      bool // EnterUser has returned the first event
+	elsewhere    bool // another CPU has the task's state
+	interrupts   bool // interrupts are on
+	leaving      bool // the task is exiting
+	stuck        bool // the run exceeded its bound
+	recorder     *entry.Recorder
+	servedBefore [32]uint64 // of the recorder at the beginning of the run
+
+	hit       bool // the task has hit a breakpoint of a probe, which UPROBE has not served
+	requested bool // UPROBE has requested a call, which has not begun
+	killed    bool // the task was killed while duties were put off
+	panicked  bool // the model panicked because of the plan
+	failed    bool // the code under test panicked
 
 	want  registers // the registers that user mode must have
 	found registers // the registers that it has
@@ -70,13 +76,16 @@ func NewTask() *Task {
 	}
 	exceptions, err := entry.NewExceptions(entry.ExceptionHandler[*Task]{
 		Owner: entry.ByProgram, Vectors: vectors, Handle: (*Task).exception,
+	}, entry.ExceptionHandler[*Task]{
+		Owner: entry.ByUprobe, Vectors: []int{vectorBreakpoint}, Handle: (*Task).breakpoint,
 	})
 	if err != nil {
 		panic(err)
 	}
+	t.recorder = entry.NewRecorder(1, 1)
 	t.loop = entry.NewLoop(entry.LoopConfig[*Task]{
 		Calls:  entry.Dispatch[*Task]{0: (*Task).call},
-		Duties: t.table, Exceptions: exceptions, Recorder: entry.NewRecorder(1, 1),
+		Duties: t.table, Exceptions: exceptions, Recorder: t.recorder,
 	})
 	t.loop.SetModel(t.enterUser)
 	return t
@@ -95,7 +104,11 @@ func (t *Task) Run(p Plan) Property {
 	t.moments, t.choices, t.handling, t.begun, t.reported = 0, 0, 0, 0, 0
 	t.interrupts, t.admittedAt = true, -1
 	t.arrived, t.elsewhere, t.leaving, t.stuck, t.panicked, t.failed = false, false, false, false, false, false
+	t.hit, t.requested, t.killed = false, false, false
 	t.trace.n = 0
+	if p.Kind == Breakpoint {
+		t.servedBefore = t.recorder.Served()
+	}
 	t.run()
 	return t.judge()
 }
@@ -108,7 +121,23 @@ func (t *Task) run() {
 		}
 	}()
 	t.loop.Run(t)
+	t.report()
+}
+
+// report adds what the visit and the fast path have served. A requested call is a visit of
+// its own, so the recorder has the one before it.
+func (t *Task) report() {
 	t.reported |= t.Visit.Served
+	if t.plan.Kind == Breakpoint {
+		for bit, n := range t.recorder.Served() {
+			if n != t.servedBefore[bit] {
+				t.reported |= 1 << bit
+			}
+		}
+	}
+	if t.Hits() != 0 {
+		t.reported |= entry.Uprobe
+	}
 }
 
 // planned is the value of a panic of the plan.
@@ -295,6 +324,18 @@ const mayEnd = entry.SigPending | entry.Uprobe
 func (t *Task) serveLoop(what What, f entry.Flag) {
 	t.begun |= f
 	t.serve(what, f)
+	if f&putOff != 0 && t.Defer(f) {
+		t.note(Deferred, f)
+		t.begun &^= f
+		if f == entry.SigPending && t.choose(1) != 0 {
+			t.killed = true
+			t.raise(entry.Uprobe)
+		}
+		return
+	}
+	if f == entry.Uprobe && t.serveUprobe() {
+		return
+	}
 	if f&mayEnd != 0 && t.choose(1) != 0 {
 		t.leave()
 	}

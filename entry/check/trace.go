@@ -57,11 +57,20 @@ const (
 	Admitted
 	// RolledBack: the duty skipped the call and its exit.
 	RolledBack
+	// Deferred: the handler of the duty put it off.
+	Deferred
+	// Requested: a handler of the loop has requested a system call.
+	Requested
+	// Withdrawn: the request was cancelled.
+	Withdrawn
+	// Resumed: the execution in a slot has ended.
+	Resumed
 )
 
 var whatNames = [...]string{
 	"arrived", "raised", "lowered", "call begins", "entry", "skips the call", "cancels the call", "call", "call returns",
 	"exit", "work", "work", "entering", "test", "last", "SYSRET", "IRET", "task leaves", "panic", "stuck", "admitted by", "rolls the call back",
+	"put off", "call requested", "request cancelled", "leaves the slot",
 }
 
 // Event is one event, with the state of the task at that time.

@@ -9,7 +9,7 @@ import (
 // event of the plan's kind. Later calls model the end of the trampoline, from CLI
 // to SYSRET or IRETQ. The run ends when user mode is entered.
 func (t *Task) enterUser(*amd64.Frame) int {
-	t.reported |= t.Visit.Served
+	t.report()
 	t.Visit.Served = 0
 	if !t.arrived {
 		t.arrived = true
@@ -44,11 +44,19 @@ func (t *Task) arrive() {
 		f.RFLAGS |= amd64.FlagTF
 		f.Flags = amd64.FlagTF // as LANDING in the trampoline stores it
 	}
+	if t.plan.Kind == StepEnd {
+		f.RIP = slot
+		t.Hold()
+		t.Defer(entry.SigPending)
+	}
 	t.want = registers{rip: f.RIP, rcx: f.RIP, r11: f.RFLAGS, rflags: f.RFLAGS}
 	if f.Flags&amd64.CallOver != 0 {
 		t.want.rcx, t.want.r11 = userRCX, userR11
 	}
 	t.note(Arrived, 0)
+	if t.plan.Kind == StepEnd {
+		t.note(Deferred, entry.SigPending)
+	}
 	if kindTable[t.plan.Kind].call && t.plan.Word != 0 {
 		t.note(Began, 0)
 	}
@@ -125,6 +133,8 @@ func (t *Task) Stuck(duties entry.Flag) {
 // exception handles every exception.
 func (t *Task) exception(_ *amd64.Frame, vector int) bool {
 	switch vector {
+	case vectorBreakpoint:
+		t.raise(entry.SigPending)
 	case vectorPageFault:
 		t.moment()
 		if t.choose(1) != 0 {
@@ -139,6 +149,7 @@ func (t *Task) exception(_ *amd64.Frame, vector int) bool {
 // call is the handler of the system call. It may sleep.
 func (t *Task) call(*entry.Args) (uint64, error) {
 	t.note(Called, 0)
+	t.requested = false
 	t.moment()
 	t.mayPanic()
 	f := &t.frame

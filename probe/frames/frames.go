@@ -85,46 +85,53 @@ type Section struct {
 // maxDescriptions is the maximum number of FDEs that are kept.
 const maxDescriptions = 16 << 20
 
-// New reads the sections. Damaged parts are left out. text is the address of .text, which
-// some encodings are relative to.
-func New(ehFrame, debugFrame Section) *Table {
+// format is the format of a section.
+type format uint8
+
+const (
+	ehFrame    format = iota // of the Linux Standard Base
+	debugFrame               // of DWARF
+)
+
+// New reads the sections .eh_frame and .debug_frame. Damaged parts are left out.
+func New(eh, debug Section) *Table {
 	t := &Table{}
-	t.read(ehFrame, true)
-	t.read(debugFrame, false)
+	t.read(eh, ehFrame)
+	t.read(debug, debugFrame)
 	slices.SortStableFunc(t.entries, func(a, b *description) int { return cmp.Compare(a.low, b.low) })
 	return t
 }
 
 // read reads one section.
-func (t *Table) read(s Section, eh bool) {
+func (t *Table) read(s Section, f format) {
 	commons := map[uint64]*common{}
 	for at := uint64(0); at+4 <= uint64(len(s.Data)) && len(t.entries) < maxDescriptions; {
 		length := uint64(binary.LittleEndian.Uint32(s.Data[at:]))
 		begin := at + 4
-		if length == 0 && eh {
+		if length == 0 && f == ehFrame {
 			at = begin
 			continue
 		}
 		if length == 0xffffffff || begin+length > uint64(len(s.Data)) || length < 4 {
 			return // 64-bit DWARF, or damaged
 		}
-		t.readEntry(s, eh, at, begin, begin+length, commons)
+		t.readEntry(s, f, at, begin, begin+length, commons)
 		at = begin + length
 	}
 }
 
 // readEntry reads a CIE or an FDE in [begin, end). It is at the offset at.
-func (t *Table) readEntry(s Section, eh bool, at, begin, end uint64, commons map[uint64]*common) {
+func (t *Table) readEntry(s Section, f format, at, begin, end uint64, commons map[uint64]*common) {
 	c := cursor{data: s.Data[:end], at: begin, section: s.Address}
 	id := c.fixed(4)
 	isCommon := id == 0xffffffff
 	parent := id
-	if eh {
+	if f == ehFrame {
 		isCommon = id == 0
 		parent = begin - id
 	}
 	if isCommon {
-		if cie := readCommon(&c, eh); !c.bad {
+		if cie := readCommon(&c); !c.bad {
 			commons[at] = cie
 		}
 		return
@@ -146,7 +153,7 @@ func (t *Table) readEntry(s Section, eh bool, at, begin, end uint64, commons map
 }
 
 // readCommon reads a CIE after its identifier.
-func readCommon(c *cursor, eh bool) *common {
+func readCommon(c *cursor) *common {
 	cie := &common{}
 	version := c.fixed(1)
 	augmentation := c.text()

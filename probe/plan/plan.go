@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"path"
+	"slices"
 	"strings"
 
 	"slowpath/probe/spec"
@@ -171,7 +172,11 @@ func (m *maker) add(s *spec.Spec) error {
 	if err != nil {
 		return m.explain(s, err)
 	}
-	m.Notes = append(m.Notes, found.Notes...)
+	for _, note := range found.Notes {
+		if !slices.Contains(m.Notes, note) {
+			m.Notes = append(m.Notes, note)
+		}
+	}
 	reader := m.Objects.reader(object)
 	for i := range found.Sites {
 		if err := m.addSite(reader, s, found.Sites[i]); err != nil {
@@ -186,7 +191,7 @@ func (m *maker) addSite(reader *values.Reader, s *spec.Spec, site symbols.Site) 
 	if err := m.addProbe(reader, s, site); err != nil {
 		return err
 	}
-	wholeFunction := site.Entry && !site.Return && s.Place.Line == spec.NoLine && s.Place.Offset == 0 && !s.Place.HasAddress
+	wholeFunction := site.Entry && !site.Return && s.Place.Line == spec.NoLine && s.Place.Offset == 0 && !s.Place.Every && !s.Place.HasAddress
 	if !m.request.Returns || !wholeFunction {
 		return nil
 	}
@@ -214,7 +219,7 @@ func (m *maker) addProbe(reader *values.Reader, s *spec.Spec, site symbols.Site)
 		return err
 	}
 	m.File.Probes = append(m.File.Probes, probespec.Probe{
-		ID: uint32(len(m.Probes)), File: file, Offset: offset, Return: site.Return, Optional: s.Place.Function.Glob(),
+		ID: uint32(len(m.Probes)), File: file, Offset: offset, Return: site.Return, Optional: s.Place.Several(),
 		Arguments: m.listNumber(layout.Arguments), Stack: m.request.Stack,
 	})
 	m.Probes = append(m.Probes, Probe{s, site, layout})

@@ -99,7 +99,11 @@ func (r *Reporter) Hit(h *probespec.Hit) {
 		Call: decoded.Call, Values: decoded.Values,
 	}
 	if h.Registers != nil {
-		e.Stack = r.unwinder.Unwind(h.Process, h.Registers, h.Stack)
+		at := unwind.AtInstruction
+		if p.Site.Return {
+			at = unwind.AfterReturn
+		}
+		e.Stack = r.unwinder.Unwind(h.Process, h.Registers, h.Stack, at)
 	}
 	r.hits++
 	r.pair(e)

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"io"
 
+	"slowpath/probe/unwind"
 	"slowpath/probe/values"
 )
 
@@ -45,7 +46,9 @@ type frame struct {
 	Address  string `json:"address"`
 	Function string `json:"function,omitempty"`
 	Offset   uint64 `json:"offset"`
+	Inlined  bool   `json:"inlined,omitempty"`
 	Module   string `json:"module,omitempty"`
+	InModule string `json:"module_address,omitempty"`
 	File     string `json:"file,omitempty"`
 	Line     int    `json:"line,omitempty"`
 }
@@ -76,13 +79,22 @@ func (j *JSON) Event(e *Event) error {
 		l.Arguments = arguments(e.Values)
 	}
 	for _, f := range e.Stack {
-		l.Stack = append(l.Stack, frame{hexadecimal(f.Address), f.Function, f.Offset, f.Module, f.File, f.Line})
+		l.Stack = append(l.Stack, frameOf(f))
 	}
 	return j.encoder.Encode(&l)
 }
 
 // Flush writes what is buffered.
 func (j *JSON) Flush() error { return j.buffer.Flush() }
+
+// frameOf returns the object of a frame.
+func frameOf(f unwind.Frame) frame {
+	object := frame{Address: hexadecimal(f.Address), Function: f.Function, Offset: f.Offset, Inlined: f.Inlined, Module: f.Module, File: f.File, Line: f.Line}
+	if f.Module != "" {
+		object.InModule = hexadecimal(f.FileAddress)
+	}
+	return object
+}
 
 // Close writes the rest.
 func (j *JSON) Close(*Summary) error { return j.buffer.Flush() }

@@ -23,6 +23,15 @@ type track struct{ process, thread uint64 }
 // goroutineTracks is added to the number of a goroutine to get that of its track.
 const goroutineTracks = 1 << 32
 
+// goroutine returns the number of the goroutine of an event, or the low half of the address
+// of its g if a stripped program does not tell where the number is.
+func goroutine(e *Event) uint64 {
+	if e.Call.GoID != 0 {
+		return e.Call.GoID
+	}
+	return e.Call.Goroutine & (goroutineTracks - 1)
+}
+
 // NewPerfetto returns a sink that writes a trace to w.
 func NewPerfetto(w io.Writer) *Perfetto {
 	return &Perfetto{w: bufio.NewWriter(w), waiting: map[call]traceEvent{}, named: map[track]bool{}}
@@ -65,7 +74,7 @@ func (p *Perfetto) nameTrack(e *Event, t track) error {
 	p.named[t] = true
 	name := fmt.Sprintf("%s %d", e.Comm, e.Thread)
 	if t.thread >= goroutineTracks {
-		name = fmt.Sprintf("goroutine %d", e.Call.GoID)
+		name = fmt.Sprintf("goroutine %d", goroutine(e))
 	}
 	for what, text := range map[string]string{"process_name": fmt.Sprintf("%s %d", e.Comm, e.Process), "thread_name": name} {
 		if err := p.write(traceEvent{Name: what, Phase: "M", Process: t.process, Thread: t.thread, Args: map[string]any{"name": text}}); err != nil {
@@ -78,8 +87,8 @@ func (p *Perfetto) nameTrack(e *Event, t track) error {
 // Event writes an instant, or remembers an entry, or writes the slice of a call.
 func (p *Perfetto) Event(e *Event) error {
 	t := track{uint64(e.Process), uint64(e.Thread)}
-	if e.Call.GoID != 0 {
-		t.thread = goroutineTracks + e.Call.GoID
+	if e.Call.Goroutine != 0 {
+		t.thread = goroutineTracks + goroutine(e)
 	}
 	if err := p.nameTrack(e, t); err != nil {
 		return err

@@ -2,6 +2,7 @@ package report
 
 import (
 	"bufio"
+	"bytes"
 	"fmt"
 	"io"
 	"strconv"
@@ -20,11 +21,15 @@ func (t *Text) Event(e *Event) error {
 	b = appendThread(b, e)
 	b = append(b, ' ')
 	b = append(b, e.Name()...)
-	if e.Probe.Site.Return {
+	switch kindOf(e) {
+	case "return":
 		b = appendResults(b, e)
-	} else {
-		b = appendArguments(b, e)
+	case "entry":
+		b = append(appendArguments(append(b, '('), e), ')')
+	default:
+		b = appendArguments(append(b, ' '), e)
 	}
+	b = bytes.TrimRight(b, " ")
 	b = append(b, '\n')
 	for _, f := range e.Stack {
 		b = fmt.Appendf(b, "        %s\n", f)
@@ -58,7 +63,6 @@ func appendThread(b []byte, e *Event) []byte {
 }
 
 func appendArguments(b []byte, e *Event) []byte {
-	b = append(b, '(')
 	for i, v := range e.Values {
 		if i > 0 {
 			b = append(b, ", "...)
@@ -66,7 +70,7 @@ func appendArguments(b []byte, e *Event) []byte {
 		b = append(append(b, v.Name...), '=')
 		b = append(b, v.Value.String()...)
 	}
-	return append(b, ')')
+	return b
 }
 
 func appendResults(b []byte, e *Event) []byte {

@@ -5,6 +5,7 @@
 //	[LIBRARY:]FUNC:LINE[(ARG...)] a line, counted from the line on which the function begins
 //	[LIBRARY:]FILE:LINE[(ARG...)] a line of a source file
 //	[LIBRARY:]FUNC+OFFSET         an instruction of a function, by its offset in bytes
+//	[LIBRARY:]FUNC+*              each instruction of a function
 //	[LIBRARY:]0xADDRESS           an instruction, by its address in the ELF file
 //
 // FUNC is a name of C, C++, Rust or Go, or a glob: * stands for any characters, ? for one.
@@ -53,10 +54,16 @@ type Place struct {
 	Line int
 	// Offset is the number of bytes from the beginning of Function.
 	Offset uint64
+	// Every is true for each instruction of Function.
+	Every bool
 	// Address is a virtual address of the ELF file, if HasAddress.
 	Address    uint64
 	HasAddress bool
 }
+
+// Several reports whether the place may mean instructions that cannot be probed, among
+// others: the program then runs without them.
+func (p *Place) Several() bool { return p.Every || p.Function.Glob() }
 
 // NoLine is the line of a place without one. Line 0 of a function is its first line.
 const NoLine = -1
@@ -138,11 +145,11 @@ func cutArguments(text string) (rest, list string, found bool) {
 func (s *Spec) check() error {
 	p := &s.Place
 	switch {
-	case s.Return && (p.Line != NoLine || p.Offset != 0 || p.HasAddress || p.File != ""):
+	case s.Return && (p.Line != NoLine || p.Offset != 0 || p.Every || p.HasAddress || p.File != ""):
 		return syntax("only a whole function returns, so %s follows a function's name", returnSuffix)
 	case s.Return && s.wantsParameters():
 		return syntax("the arguments may have changed at the return; write two probes, FUNC(ARG...) and FUNC%s", returnSuffix)
-	case p.Line != NoLine && p.Offset != 0:
+	case p.Line != NoLine && (p.Offset != 0 || p.Every):
 		return syntax("a line has no offset in bytes")
 	}
 	return nil
@@ -187,7 +194,8 @@ func (s *Spec) parsePlace(text string) error {
 	if strings.ContainsAny(rest, " \t") && !strings.Contains(rest, "<") && !strings.Contains(rest, "operator") {
 		return syntax("the name %q has a space", rest)
 	}
-	s.Place.Function = Pattern(rest)
+	// Go's stack traces show the type arguments of a generic function as [...].
+	s.Place.Function = Pattern(strings.ReplaceAll(rest, "[...]", "[*]"))
 	return nil
 }
 
@@ -233,6 +241,10 @@ func (s *Spec) cutOffset(text string) (string, error) {
 	name, offset, found := strings.Cut(text, "+")
 	if !found || strings.Contains(name, "operator") {
 		return text, nil
+	}
+	if offset == "*" {
+		s.Place.Every = true
+		return name, nil
 	}
 	n, err := strconv.ParseUint(offset, 0, 32)
 	if err != nil {

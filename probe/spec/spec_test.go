@@ -29,11 +29,12 @@ func TestFormsOfPlaces(t *testing.T) {
 		"main.main:3":                     {Place: Place{Function: "main.main", Line: 3}},
 		"main.(*T).Method":                {Place: Place{Function: "main.(*T).Method"}},
 		"main.(*T).Method%return":         {Place: Place{Function: "main.(*T).Method"}, Return: true},
-		"main.F[...]":                     {Place: Place{Function: "main.F[...]"}},
+		"main.F[...]":                     {Place: Place{Function: "main.F[*]"}},
 		"ns::Class::method":               {Place: Place{Function: "ns::Class::method"}},
 		"libfoo:ns::method":               {Library: "libfoo", Place: Place{Function: "ns::method"}},
 		"ns::f:4":                         {Place: Place{Function: "ns::f", Line: 4}},
 		"main+0x10":                       {Place: Place{Function: "main", Offset: 16}},
+		"f+*":                             {Place: Place{Function: "f", Every: true}},
 		"libc:0x1234":                     {Library: "libc", Place: Place{Address: 0x1234, HasAddress: true}},
 		"f@a.c":                           {Place: Place{Function: "f", In: "a.c"}},
 		"S::operator()":                   {Place: Place{Function: "S::operator()"}},
@@ -86,7 +87,7 @@ func TestFormsOfArguments(t *testing.T) {
 
 func TestMeaninglessProbesAreRefused(t *testing.T) {
 	for _, text := range []string{
-		"", "libc:", "()", "f(x)%return", "f:3%return", "f+4%return", "f+4:3", "f(x,)", "f(=x)", "f(x:z9)", "f($foo)",
+		"", "libc:", "()", "f(x)%return", "f:3%return", "f+4%return", "f+4:3", "f+*:3", "f+*%return", "f(x,)", "f(=x)", "f(x:z9)", "f($foo)",
 		"f(x[a])", "f(x!)", "f+z", "0xzz", "a\x00b", "two words", "f($arg0)", strings.Repeat("f", maxText+1),
 		"f(" + strings.Repeat("x,", maxArguments) + "x)", "f(" + strings.Repeat("*", maxSteps+1) + "x)",
 	} {

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"slowpath/probe/spec"
+	"slowpath/uprobe/insn"
 )
 
 // Site is an instruction that a probe names.
@@ -70,6 +71,10 @@ func (o *Object) Find(s *spec.Spec) (*Found, error) {
 		switch p := &s.Place; {
 		case p.HasAddress:
 			err = o.findAddress(found, p.Address)
+		case p.File != "" && o.meansFunction(p.File):
+			function := *s
+			function.Place.Function, function.Place.File = spec.Pattern(p.File), ""
+			err = o.findFunction(found, &function)
 		case p.File != "":
 			err = o.findLine(found, p.File, p.Line, 0, ^uint64(0))
 		default:
@@ -81,6 +86,16 @@ func (o *Object) Find(s *spec.Spec) (*Found, error) {
 		err = guardErr
 	}
 	return found, err
+}
+
+// meansFunction reports whether a name that looks like a source file is that of a Go
+// function: main.c is the function c of package main if there is no such file.
+func (o *Object) meansFunction(name string) bool {
+	if len(o.lines().matchFiles(name)) > 0 {
+		return false
+	}
+	functions, _ := o.match(spec.Pattern(name), "")
+	return len(functions) > 0
 }
 
 func (o *Object) findAddress(found *Found, address uint64) error {
@@ -101,8 +116,8 @@ func (o *Object) siteAt(address uint64) Site {
 		}
 	}
 	if x := o.index(); x != nil {
-		if c := x.innermost(address); c != nil {
-			site.Copy, site.CopyEntry = c.offset, c.entry == address
+		if all := x.covering(address); len(all) > 0 {
+			site.Copy, site.CopyEntry = all[0].offset, all[0].entry == address
 		}
 	}
 	return site
@@ -155,6 +170,8 @@ func (o *Object) findFunction(found *Found, s *spec.Spec) error {
 	switch {
 	case s.Place.Line != spec.NoLine:
 		return o.findFunctionLine(found, s, functions)
+	case s.Place.Every:
+		return o.findEvery(found, functions)
 	case s.Place.Offset != 0:
 		return o.findOffset(found, s, functions)
 	}
@@ -201,7 +218,13 @@ var cloneSuffixes = []string{".constprop.", ".isra.", ".lto_priv.", ".llvm.", ".
 func isClone(name, base string) bool {
 	rest, ok := strings.CutPrefix(name, base)
 	return ok && slices.ContainsFunc(cloneSuffixes, func(s string) bool { return strings.HasPrefix(rest, s) }) &&
-		!strings.Contains(rest, ".cold") && !strings.Contains(rest, ".part.")
+		!isCold(rest) && !strings.Contains(rest, ".part.")
+}
+
+// isCold reports whether a name is that of the rarely executed part of a function, which is
+// no function itself.
+func isCold(name string) bool {
+	return strings.HasSuffix(name, ".cold") || strings.Contains(name, ".cold.")
 }
 
 // match returns the functions and the inlined copies with a name that matches.
@@ -231,7 +254,7 @@ func matchers(p spec.Pattern) []func(name string) bool {
 	base := string(p)
 	exact := func(name string) bool { return name == base || isClone(name, base) }
 	if p.Glob() {
-		return []func(string) bool{exact, func(name string) bool { return name != "" && p.Match(name) }}
+		return []func(string) bool{exact, func(name string) bool { return name != "" && p.Match(name) && !isCold(name) }}
 	}
 	tail := func(name string) bool {
 		return strings.HasSuffix(name, "::"+base) || strings.HasSuffix(name, "/"+base)
@@ -352,6 +375,29 @@ func (o *Object) findOffset(found *Found, s *spec.Spec, functions []*Function) e
 	}
 	return nil
 }
+
+// findEvery finds each instruction of functions.
+func (o *Object) findEvery(found *Found, functions []*Function) error {
+	for _, f := range functions {
+		code := o.Code(f.Address, int(min(f.Size, maxCode)))
+		for at := 0; at < len(code); {
+			i, err := insn.Decode(code[at:])
+			if err != nil {
+				found.note("The instructions of %s are only known up to the offset %#x.", f.Name(), at)
+				break
+			}
+			found.Sites = append(found.Sites, o.siteAt(f.Address+uint64(at)))
+			at += i.Len()
+		}
+	}
+	if len(found.Sites) == 0 {
+		return fmt.Errorf("the instructions of the function are not known; name one by its address")
+	}
+	return nil
+}
+
+// maxCode is the maximum number of bytes of a function whose instructions are decoded.
+const maxCode = 16 << 20
 
 // findFunctionLine finds a line that is counted from the first line of a function.
 func (o *Object) findFunctionLine(found *Found, s *spec.Spec, functions []*Function) error {

@@ -97,6 +97,9 @@ func (t *table) fillSizes() {
 	}
 }
 
+// goMarkers are symbols of the Go linker in the text section that are no functions.
+var goMarkers = map[string]bool{"runtime.text": true, "runtime.etext": true, "go:buildid": true}
+
 // addSymbols adds the functions of a symbol table.
 func (c *collector) addSymbols(read func() ([]elf.Symbol, error)) {
 	var symbols []elf.Symbol
@@ -110,6 +113,9 @@ func (c *collector) addSymbols(read func() ([]elf.Symbol, error)) {
 			continue
 		}
 		if kind != elf.STT_FUNC && kind != elf.STT_GNU_IFUNC || s.Section == elf.SHN_UNDEF || s.Name == "" {
+			continue
+		}
+		if c.object.Go && goMarkers[s.Name] {
 			continue
 		}
 		f := c.at(s.Value)

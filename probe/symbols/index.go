@@ -1,6 +1,7 @@
 package symbols
 
 import (
+	"cmp"
 	"debug/dwarf"
 	"slices"
 )
@@ -44,6 +45,9 @@ type inlined struct {
 	entry  uint64
 	ranges [][2]uint64
 	depth  int // in the tree of DIEs: the innermost copy has the greatest
+	// callFile and callLine are where the function would be called. callFile is an index
+	// of the unit's files.
+	callFile, callLine int
 }
 
 // index has the functions of the debug information.
@@ -168,6 +172,12 @@ func (b *indexer) addCopy(e *dwarf.Entry) {
 		return
 	}
 	c := &inlined{unit: b.unit, offset: e.Offset, origin: origin, entry: ranges[0][0], ranges: ranges, depth: len(b.scope)}
+	if file, ok := e.Val(dwarf.AttrCallFile).(int64); ok && file >= 0 && file < 1<<31 {
+		c.callFile = int(file)
+	}
+	if line, ok := e.Val(dwarf.AttrCallLine).(int64); ok && line > 0 && line < 1<<31 {
+		c.callLine = int(line)
+	}
 	switch pc := e.Val(dwarf.AttrEntrypc).(type) {
 	case uint64:
 		c.entry = pc
@@ -234,13 +244,60 @@ func (x *index) copiesOf(match func(names ...string) bool) (found []*inlined) {
 	return found
 }
 
-// innermost returns the innermost inlined copy that has the address, or nil.
-func (x *index) innermost(address uint64) (best *inlined) {
+// covering returns the inlined copies that have the address, the innermost first.
+func (x *index) covering(address uint64) (found []*inlined) {
 	for _, c := range x.copies {
-		has := slices.ContainsFunc(c.ranges, func(r [2]uint64) bool { return r[0] <= address && address < r[1] })
-		if has && (best == nil || c.depth > best.depth) {
-			best = c
+		if slices.ContainsFunc(c.ranges, func(r [2]uint64) bool { return r[0] <= address && address < r[1] }) {
+			found = append(found, c)
 		}
 	}
-	return best
+	slices.SortStableFunc(found, func(a, b *inlined) int { return cmp.Compare(b.depth, a.depth) })
+	return found
+}
+
+// Call is a function that has an instruction, and the line in it.
+type Call struct {
+	// Function is the name of the function, empty if it is unknown.
+	Function string
+	// Inlined is true for a function that is inlined into the next one.
+	Inlined bool
+	// File and Line are the line of the instruction or, for a function with another one
+	// inlined into it, the line of the call.
+	File string
+	Line int
+}
+
+// Calls returns the functions that have an instruction: inlined copies, the innermost
+// first, and the function with the code. Its time is proportional to the number of inlined
+// copies in the file.
+func (o *Object) Calls(address uint64) (calls []Call) {
+	file, line := o.Line(address)
+	x := o.index()
+	if x != nil {
+		for _, c := range x.covering(address) {
+			qualified, _, linkage := x.names(x.byOffset[c.origin])
+			calls = append(calls, Call{Function: cmp.Or(qualified, linkage), Inlined: true, File: file, Line: line})
+			file, line = o.fileOf(c.unit, c.callFile), c.callLine
+		}
+	}
+	last := Call{File: file, Line: line}
+	if f := o.FunctionAt(address); f != nil {
+		last.Function = f.Name()
+	}
+	return append(calls, last)
+}
+
+// fileOf returns the path of a file of a unit, or an empty text.
+func (o *Object) fileOf(u *Unit, index int) (name string) {
+	guarded(func() error {
+		r, err := o.DWARF().LineReader(u.Entry)
+		if err != nil || r == nil {
+			return err
+		}
+		if files := r.Files(); index < len(files) && files[index] != nil {
+			name = files[index].Name
+		}
+		return nil
+	})
+	return name
 }

@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -36,7 +37,10 @@ int main(int argc, char **argv)
 
 const goSource = `package main
 
-import "fmt"
+import (
+	"fmt"
+	"os"
+)
 
 type T struct{ n int }
 
@@ -50,9 +54,20 @@ func (t *T) Method(s string) int {
 //go:noinline
 func leaf(x int) int { return x + 1 }
 
+//go:noinline
+func generic[E any](list []E) int { return len(list) }
+
+//go:noinline
+func c(x int) int {
+	x *= 3
+	return x
+}
+
+func small(x int) int { return x * x }
+
 func main() {
 	t := &T{3}
-	fmt.Println(t.Method("hello"), leaf(4))
+	fmt.Println(t.Method("hello"), leaf(4), generic([]int{1}), generic([]string{"a"}), c(3), small(len(os.Args)))
 }
 `
 
@@ -205,10 +220,52 @@ func TestFunctionsOfGo(t *testing.T) {
 			if all := find(t, o, "*"); len(all.Sites) < 1000 {
 				t.Errorf("* finds %d functions", len(all.Sites))
 			}
+			if f := find(t, o, "main.generic[...]"); len(f.Sites) != 2 {
+				t.Errorf("the instances of a generic function are %+v", f.Sites)
+			}
 			if f := find(t, o, "runtime.mallocgc"); len(f.Sites) == 0 {
 				t.Error("runtime.mallocgc has no site")
 			}
 		})
+	}
+}
+
+func TestGoFunctionThatLooksLikeAFile(t *testing.T) {
+	o := open(t, probetest.Go(t, goSource))
+	if f := find(t, o, "main.c:1"); len(f.Sites) != 1 || f.Sites[0].Function.Name() != "main.c" {
+		t.Errorf("%+v", f)
+	}
+	if f := find(t, o, "main.small"); len(f.Sites) == 0 || f.Sites[0].Copy == 0 {
+		t.Errorf("the inlined copies of a Go function are %+v", f)
+	}
+}
+
+func TestColdPartsAreNoFunctions(t *testing.T) {
+	o := open(t, probetest.C(t, `#include <stdlib.h>
+__attribute__((noinline, cold)) void rare(int n) { exit(n); }
+__attribute__((noinline)) int often(int n) { if (__builtin_expect(n > 100, 0)) { rare(n); rare(n + 1); } return n + 1; }
+int main(int argc, char **argv) { (void)argv; return often(argc); }
+`, "-O2"))
+	for _, site := range find(t, o, "*").Sites {
+		if isCold(site.Name) {
+			t.Errorf("%s has a probe", site.Name)
+		}
+	}
+	if !slices.ContainsFunc(o.functions().functions, func(f *Function) bool { return isCold(f.Name()) }) {
+		t.Skip("the compiler has made no cold part")
+	}
+}
+
+func TestEveryInstruction(t *testing.T) {
+	o := open(t, probetest.C(t, cSource, "-O1"))
+	add := find(t, o, "add").Sites[0].Function
+	sites := find(t, o, "add+*").Sites
+	last := sites[len(sites)-1]
+	if sites[0].Address != add.Address || last.Address < add.Address+1 || last.Address >= add.Address+add.Size || len(sites) < 2 {
+		t.Errorf("the instructions are %+v", sites)
+	}
+	if code := o.Code(last.Address, 1); code[0] != 0xc3 {
+		t.Errorf("the last instruction is %#x, not RET", code[0])
 	}
 }
 

@@ -47,7 +47,7 @@ func (e *evaluator) push(v uint64) bool {
 	return true
 }
 
-// binary are the operations on two numbers (DWARF 5, 2.5.1.4).
+// binaryOperations are the operations on two numbers (DWARF 5, 2.5.1.4).
 var binaryOperations = map[byte]func(a, b uint64) uint64{
 	0x1a: func(a, b uint64) uint64 { return a & b },
 	0x1c: func(a, b uint64) uint64 { return a - b },
@@ -72,7 +72,7 @@ func truth(b bool) uint64 {
 }
 
 func (e *evaluator) execute(op byte) bool {
-	const lit0, breg0, deref, const1u, const2u, const4u, plusUconst = 0x30, 0x70, 0x06, 0x08, 0x0a, 0x0c, 0x23
+	const lit0, breg0, deref, plusUconst = 0x30, 0x70, 0x06, 0x23
 	if f, ok := binaryOperations[op]; ok {
 		b, okB := e.pop()
 		a, okA := e.pop()
@@ -90,27 +90,28 @@ func (e *evaluator) execute(op byte) bool {
 	case op == plusUconst:
 		a, ok := e.pop()
 		return ok && e.push(a+uint64(e.sleb()))
-	case op == const1u || op == const1u+1:
-		return e.push(e.constant(1, op == const1u+1))
-	case op == const2u || op == const2u+1:
-		return e.push(e.constant(2, op == const2u+1))
-	case op == const4u || op == const4u+1:
-		return e.push(e.constant(4, op == const4u+1))
+	}
+	if size, ok := constants[op]; ok {
+		return e.push(e.constant(size))
 	}
 	return false
 }
 
-// constant reads a constant of a size in bytes.
-func (e *evaluator) constant(size int, signed bool) uint64 {
+// constants have the size of a constant's operand in bytes, negative for a signed one.
+var constants = map[byte]int{0x08: 1, 0x09: -1, 0x0a: 2, 0x0b: -2, 0x0c: 4, 0x0d: -4}
+
+// constant reads a constant. size is that of the table of constants.
+func (e *evaluator) constant(size int) uint64 {
 	var b [8]byte
-	n := copy(b[:], e.code[:min(size, len(e.code))])
+	length := max(size, -size)
+	n := copy(b[:], e.code[:min(length, len(e.code))])
 	e.code = e.code[n:]
 	v := binary.LittleEndian.Uint64(b[:])
-	if signed {
-		shift := 64 - 8*size
-		return uint64(int64(v<<shift) >> shift)
+	if size > 0 {
+		return v
 	}
-	return v
+	shift := 64 - 8*length
+	return uint64(int64(v<<shift) >> shift)
 }
 
 func (e *evaluator) sleb() (value int64) {

@@ -33,9 +33,20 @@ func (s *state) word(address uint64) (uint64, bool) {
 	return binary.LittleEndian.Uint64(s.stack[at:]), true
 }
 
+// Point is the kind of the instruction at which a hit was.
+type Point uint8
+
+// The kinds.
+const (
+	// AtInstruction is an instruction that is executed next.
+	AtInstruction Point = iota
+	// AfterReturn is the instruction behind a call that has returned.
+	AfterReturn
+)
+
 // Unwind returns the frames of a stack, the innermost first. registers are those of
 // probespec.Hit. It ends where the stack ends or nothing tells how it goes on.
-func (u *Unwinder) Unwind(process uint32, registers, stack []byte) []Frame {
+func (u *Unwinder) Unwind(process uint32, registers, stack []byte, at Point) []Frame {
 	if len(registers) < frames.Registers*8 {
 		return nil
 	}
@@ -46,8 +57,8 @@ func (u *Unwinder) Unwind(process uint32, registers, stack []byte) []Frame {
 	}
 	s.base = s.registers[rsp]
 	var all []Frame
-	caller := false // the instruction is a return address
-	for len(all) < maxFrames {
+	caller := at == AfterReturn // the instruction is a return address
+	for innermost := !caller; len(all) < maxFrames; innermost = false {
 		pc := s.registers[rip]
 		p, found := u.find(process, pc)
 		if !found {
@@ -60,8 +71,8 @@ func (u *Unwinder) Unwind(process uint32, registers, stack []byte) []Frame {
 		if caller && lookup > 0 {
 			lookup--
 		}
-		all = append(all, describe(p, pc, lookup))
-		signal, ok := s.up(p, lookup, len(all) == 1)
+		all = u.describe(all, p, pc, lookup)
+		signal, ok := s.up(p, lookup, innermost)
 		if !ok {
 			return all
 		}

@@ -27,8 +27,12 @@ type Frame struct {
 	// of bytes from its beginning.
 	Function string
 	Offset   uint64
-	// Module is the path of the object file.
-	Module string
+	// Inlined is true for a function that is inlined into that of the next frame. Both
+	// frames have the same address.
+	Inlined bool
+	// Module is the path of the object file, and FileAddress the address in it.
+	Module      string
+	FileAddress uint64
 	// File and Line are the source line, empty if it is unknown.
 	File string
 	Line int
@@ -38,16 +42,20 @@ type Frame struct {
 func (f Frame) String() string {
 	var b strings.Builder
 	switch {
-	case f.Function != "":
-		fmt.Fprintf(&b, "%s+%#x", f.Function, f.Offset)
-	case f.Module != "":
-		fmt.Fprintf(&b, "%#x", f.Address)
-	default:
+	case f.Module == "":
 		return fmt.Sprintf("%#x", f.Address)
+	case f.Function == "":
+		return fmt.Sprintf("%#x (%s+%#x)", f.Address, path.Base(f.Module), f.FileAddress)
+	}
+	b.WriteString(f.Function)
+	if f.Inlined {
+		b.WriteString(" inlined")
+	} else {
+		fmt.Fprintf(&b, "+%#x", f.Offset)
 	}
 	if f.File != "" {
 		fmt.Fprintf(&b, " (%s:%d)", f.File, f.Line)
-	} else if f.Module != "" {
+	} else {
 		fmt.Fprintf(&b, " (%s)", path.Base(f.Module))
 	}
 	return b.String()
@@ -70,11 +78,12 @@ type Unwinder struct {
 	opener   Opener
 	mappings map[uint32][]mapping // by process
 	modules  map[string]*module   // by path; nil for a file that cannot be read
+	calls    map[place][]symbols.Call
 }
 
 // New returns an unwinder that knows no process.
 func New(o Opener) *Unwinder {
-	return &Unwinder{opener: o, mappings: map[uint32][]mapping{}, modules: map[string]*module{}}
+	return &Unwinder{opener: o, mappings: map[uint32][]mapping{}, modules: map[string]*module{}, calls: map[place][]symbols.Call{}}
 }
 
 // maxProcesses is the number of processes whose mappings are kept.
@@ -140,17 +149,37 @@ func (u *Unwinder) find(process uint32, address uint64) (place, bool) {
 	return place{}, false
 }
 
-// describe returns the frame of an instruction. lookup is the address to look up: that of
+// maxCalls is the number of addresses whose functions are kept.
+const maxCalls = 1 << 16
+
+// callsAt returns the functions that have an address of an object file.
+func (u *Unwinder) callsAt(p place, address uint64) []symbols.Call {
+	key := place{p.module, p.path, address}
+	known, ok := u.calls[key]
+	if !ok {
+		if len(u.calls) >= maxCalls {
+			clear(u.calls)
+		}
+		known = p.module.object.Calls(address)
+		u.calls[key] = known
+	}
+	return known
+}
+
+// describe appends the frames of an instruction. lookup is the address to look up: that of
 // the call instruction for a caller, whose return address may belong to the next line or
 // the next function.
-func describe(p place, address, lookup uint64) Frame {
-	f := Frame{Address: address, Module: p.path}
+func (u *Unwinder) describe(all []Frame, p place, address, lookup uint64) []Frame {
+	f := Frame{Address: address, Module: p.path, FileAddress: p.address}
 	if p.module == nil {
-		return f
+		return append(all, f)
 	}
 	if function := p.module.object.FunctionAt(lookup); function != nil {
-		f.Function, f.Offset = function.Name(), p.address-function.Address
+		f.Offset = p.address - function.Address
 	}
-	f.File, f.Line = p.module.object.Line(lookup)
-	return f
+	for _, c := range u.callsAt(p, lookup) {
+		f.Function, f.Inlined, f.File, f.Line = c.Function, c.Inlined, c.File, c.Line
+		all = append(all, f)
+	}
+	return all
 }

@@ -60,7 +60,7 @@ func stackAt(t *testing.T, program, place string) []Frame {
 				bytes = append(bytes, word[:]...)
 			}
 			u.Map(1, h.Maps())
-			stack = u.Unwind(1, registers(h.Frame), bytes)
+			stack = u.Unwind(1, registers(h.Frame), bytes, AtInstruction)
 		}
 		return nil
 	})
@@ -157,17 +157,44 @@ func TestLinesOfFrames(t *testing.T) {
 	}
 }
 
+func TestInlinedFunctionsHaveFrames(t *testing.T) {
+	program := probetest.C(t, `#define IN static inline __attribute__((always_inline))
+volatile int sink;
+__attribute__((noinline)) void leaf(void) { sink++; }
+IN void deep(int n) {
+	sink = n;
+	leaf();
+	sink = 2; }
+IN void shallow(int n) {
+	deep(n + 1);
+	sink = 3; }
+__attribute__((noinline)) void outer(int n) {
+	shallow(n);
+	sink = 4; }
+int main(void) { outer(1); return 0; }
+`, "-O2", "-no-pie", "-static")
+	stack := stackAt(t, program, "leaf")
+	if got := names(stack); !strings.HasPrefix(got, "leaf deep shallow outer main ") {
+		t.Fatalf("the stack is %s", got)
+	}
+	for i, line := range []int{3, 6, 9, 12} {
+		if stack[i].Line != line || stack[i].Inlined != (i == 1 || i == 2) {
+			t.Errorf("frame %d is %v, inlined %v, want line %d", i, stack[i], stack[i].Inlined, line)
+		}
+	}
+}
+
 func TestUnknownCodeIsShownAsAddress(t *testing.T) {
 	u := New(opener{t})
 	u.Map(1, []byte("1000-2000 r-xp 0 /no/such/file\ngarbage\n"))
 	b := registers(&amd64.Frame{RIP: 0x1234, RSP: 8})
-	if got := u.Unwind(1, b, nil); len(got) != 1 || got[0].String() != "0x1234 (file)" {
+	if got := u.Unwind(1, b, nil, AtInstruction); len(got) != 1 || got[0].String() != "0x1234 (file+0x0)" {
 		t.Errorf("got %v", got)
 	}
-	if got := u.Unwind(2, b, nil); len(got) != 1 || got[0].String() != "0x1234" {
+	if got := u.Unwind(2, b, nil, AtInstruction); len(got) != 1 || got[0].String() != "0x1234" {
 		t.Errorf("got %v", got)
 	}
-	if got := u.Unwind(1, b[:8], nil); got != nil {
+	if got := u.Unwind(1, b[:8], nil, AfterReturn); got != nil {
 		t.Errorf("too few registers give %v", got)
 	}
 }
@@ -185,7 +212,7 @@ func FuzzUnwind(f *testing.F) {
 	f.Fuzz(func(t *testing.T, rip, rbp uint64, stack, expression []byte) {
 		u := New(single{object})
 		u.Map(1, []byte("401000-4a0000 r-xp 1000 program\n"))
-		u.Unwind(1, registers(&amd64.Frame{RIP: rip, RBP: rbp, RSP: 16}), stack)
+		u.Unwind(1, registers(&amd64.Frame{RIP: rip, RBP: rbp, RSP: 16}), stack, AfterReturn)
 		(&state{stack: stack}).evaluate(expression, rip)
 	})
 }

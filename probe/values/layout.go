@@ -72,7 +72,7 @@ func (l *Layout) add(name string, n *node) { l.values = append(l.values, child{n
 
 // compileArguments compiles the arguments of a probe on an instruction.
 func (l *Layout) compileArguments(c *compiler, site *symbols.Site, s *spec.Spec) error {
-	lenient := s.Place.Function.Glob()
+	lenient := s.Place.Several()
 	if s.All {
 		return l.compileAll(c, site, lenient)
 	}
@@ -188,15 +188,10 @@ func (l *Layout) compileResults(c *compiler, site *symbols.Site, s *spec.Spec) e
 			wanted = true
 			continue
 		}
-		at, err := registerNamed(a.Name)
-		if err != nil {
-			return err
-		}
 		n, err := l.reader.argument(c, site, a)
 		if err != nil {
 			return err
 		}
-		_ = at
 		l.add(a.Label, n)
 	}
 	if !wanted {

@@ -255,12 +255,26 @@ func (p *pair) method(f func() int, e any, err error) int {
 //go:noinline
 func unused(a int, _ string, c int) int { return c }
 
+func inlined(x int, s string) int { return x*len(s) + global }
+
+//go:noinline
+func lines(list []string) (total int) {
+	for i, word := range list {
+		total += len(word) + i
+		global++
+	}
+	return total
+}
+
 func main() {
 	f, g := numbers(-5, 500, true, 1.5, 2.25, 3+4i, 'x')
 	s, l, err := texts("hello", []byte("bytes"), []string{"one", "two"}, pair{7, "seven"}, &pair{8, "eight"}, nil)
 	r, n := large(1, big{a: 1, j: 10, list: [3]string{"x", "y", "z"}}, "four")
 	k := (&pair{9, "nine"}).method(func() int { return 1 }, 3, errors.New("e"))
-	k += unused(1, "2", 3)
+	k += unused(1, "2", 3) + lines([]string{"a", "bc"})
+	for _, word := range []string{"x", "yz"} {
+		k += inlined(k, word)
+	}
 	if f == 0 || g || s == "" || len(l) == 0 || err == nil || r.a == 0 || n == 0 || k == 0 || global == 0 {
 		os.Exit(1)
 	}
@@ -283,6 +297,17 @@ func TestValuesOfGo(t *testing.T) {
 				"main.unused%return":  "3",
 				"main.unused(global)": "global=17",
 			})
+			// The Go compiler keeps few values of optimised code inside of functions.
+			place, want := "main.lines:2(i, word, total)", `i=0 word="a" total=0; i=1 word="bc" total=1`
+			if flags == nil {
+				place, want = "main.lines:1(%rbx:u64)", "%rbx=2"
+			}
+			if got := strings.Join(shown(t, program, place)[place], "; "); got != want {
+				t.Errorf("%s shows %s, want %s", place, got, want)
+			}
+			if hits := shown(t, program, "main.inlined")["main.inlined"]; len(hits) != 2 {
+				t.Errorf("the function that may be inlined has %d hits, want 2", len(hits))
+			}
 			got := shown(t, program, "main.(*pair).method(*)", "main.texts%return")
 			if all := strings.Join(got["main.(*pair).method(*)"], ";"); !strings.HasPrefix(all, `p=&{n=9, name="nine"} f=0x`) ||
 				!strings.Contains(all, "e=(int)(0x") || !strings.Contains(all, "err=(*errors.errorString)(0x") {
