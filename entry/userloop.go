@@ -1,6 +1,8 @@
 package entry
 
 import (
+	"math"
+
 	"golang.org/x/sys/unix"
 
 	"slowpath/arch/amd64"
@@ -72,13 +74,13 @@ func (l *Loop[T]) fast(f *amd64.Frame, s *Thread, t T) int {
 		event := user.enter(f)
 		nr := uint(event)
 		if nr >= Calls {
-			if event == breakpointEvent && l.hit(f, s, t) {
-				if s.calls || s.exiting {
-					return amd64.EventDuty
+			switch {
+			case event == breakpointEvent:
+				if event = l.hit(f, s, t); event == handled {
+					continue
 				}
-				continue
-			}
-			if event < 0 || f.ThreadFlags.Load() != 0 {
+				return event
+			case event < 0 || f.ThreadFlags.Load() != 0:
 				return event
 			}
 			f.RAX = NoCall
@@ -102,20 +104,27 @@ const (
 	breakpointEvent  = ^vectorBreakpoint
 )
 
+// handled is the result of hit that is no event.
+const handled = math.MinInt
+
 // hit serves a breakpoint of a probe on the fast path: its owner raises UPROBE, and the
-// duty's handler runs. It reports false if it has done nothing, because the task owes
-// other duties, the breakpoint is not a probe's, or every visit is recorded. What the
-// handler raises keeps EnterUser from user mode. The frame of an exception is complete.
-func (l *Loop[T]) hit(f *amd64.Frame, s *Thread, t T) bool {
+// duty's handler runs. It returns handled, or the event that slow handles. That is the
+// breakpoint itself, with nothing done, if the task owes other duties, the breakpoint is
+// not a probe's, or every visit is recorded. What the handler raises keeps EnterUser from
+// user mode. The frame of an exception is complete.
+func (l *Loop[T]) hit(f *amd64.Frame, s *Thread, t T) int {
 	if l.breakpoint == nil || Pending(&f.ThreadFlags)&l.unhit != 0 || !l.breakpoint(t, f, vectorBreakpoint) {
-		return false
+		return breakpointEvent
 	}
 	if Pending(&f.ThreadFlags)&l.unhit == Uprobe { // otherwise the slow path serves it in order
 		Lower(&f.ThreadFlags, Uprobe)
 		s.hits++
 		l.uprobe(t, f)
 	}
-	return true
+	if s.calls || s.exiting {
+		return amd64.EventDuty
+	}
+	return handled
 }
 
 // failure returns the value of RAX for an error. A restart code stays in RAX

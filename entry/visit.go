@@ -116,7 +116,7 @@ func NewRecorder(cpus, visits int) *Recorder {
 // mode is entered by IRETQ, or if v.Kept is set.
 func (r *Recorder) End(v *Visit, f *amd64.Frame) {
 	v.ByIRET = f.Flags&amd64.LeaveByIRET != 0
-	if !v.Kept && !v.ByIRET && v.Owed|v.Served == 0 {
+	if !v.ByIRET && !v.Kept && v.Owed|v.Served == 0 {
 		return
 	}
 	v.End = amd64.TSC()

@@ -5,6 +5,8 @@ import (
 	"encoding/binary"
 	"fmt"
 	"strconv"
+
+	"slowpath/abi"
 )
 
 // fixedEvent is a kind of record of Linux's own tracers (kernel/trace/trace_entries.h).
@@ -96,13 +98,6 @@ const (
 	rawMarkSize = CommonSize + 4
 )
 
-// markAddress is the field ip of a record of print. On Linux it is the address of the
-// function that is printed in its place.
-const (
-	markAddress  = 0
-	markFunction = "tracing_mark_write"
-)
-
 // The greatest number of bytes that a write to trace_marker and to trace_marker_raw takes
 // (Linux: TRACE_BUF_SIZE, RAW_DATA_MAX_SIZE).
 const (
@@ -112,7 +107,7 @@ const (
 
 // printMark appends a record of print.
 func printMark(dst, record []byte) []byte {
-	dst = append(dst, markFunction+": "...)
+	dst = append(dst, abi.MarkerSymbol+": "...)
 	if len(record) < markSize {
 		return append(dst, '\n')
 	}
@@ -144,7 +139,7 @@ func printRawMark(dst, record []byte) []byte {
 func (i *Instance) Mark(t Task, text []byte) bool {
 	record := make([]byte, markSize, markSize+max(len(text), leastMark)+2)
 	putCommon(record, idPrint, t.TID())
-	binary.LittleEndian.PutUint64(record[CommonSize:], markAddress)
+	binary.LittleEndian.PutUint64(record[CommonSize:], abi.MarkerAddress)
 	record = append(record, text...)
 	if len(text) == 0 || text[len(text)-1] != '\n' {
 		record = append(record, '\n')

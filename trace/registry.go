@@ -182,6 +182,13 @@ func (r *Registry) lookup(system, name string) *Event {
 	return nil
 }
 
+// hasEvents reports whether there are events that can be enabled.
+func (r *Registry) hasEvents() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.ContainsFunc(r.events, func(e *Event) bool { return !e.Fixed })
+}
+
 // Events returns all events, the newest first, as Linux lists them.
 func (r *Registry) Events() []*Event {
 	r.mu.Lock()

@@ -115,9 +115,9 @@ var mutants = []mutant{
 	{"SIGPENDING lost at the end of a slot", NoRaiseLost, []edit{
 		{threadFile, "	s.held = false\n	s.raiseDeferred()\n", "	s.held = false\n"}}},
 	{"a requested call forgotten on the fast path", CallOnce, []edit{
-		{loopFile, "				if s.calls || s.exiting {", "				if s.exiting {"}}},
+		{loopFile, "	if s.calls || s.exiting {", "	if s.exiting {"}}},
 	{"user mode after a hit that ended the task", ExitIsFinal, []edit{
-		{loopFile, "				if s.calls || s.exiting {", "				if s.calls {"}}},
+		{loopFile, "	if s.calls || s.exiting {", "	if s.calls {"}}},
 	{"a hit served before the other duties", InOrder, []edit{
 		{loopFile, "	if Pending(&f.ThreadFlags)&l.unhit == Uprobe {", "	if Pending(&f.ThreadFlags)&Uprobe != 0 {"}}},
 	{"the duty of a hit not cleared", OncePerClaim, []edit{

@@ -93,6 +93,11 @@ func installLibraries() error {
 
 // selftest runs a test on Debian's kernel and returns its output.
 func (k *cloudKernel) selftest(test selftests.Test, programs string) (output string, err error) {
+	const bootSeconds = 60
+	j := job{name: test.Name, command: test.Command(), seconds: bootSeconds + 2*test.Seconds}
+	if test.IsScript() {
+		return k.onCloudKernel(selftests.ScriptRoot(programs), j), nil
+	}
 	tree := initramfs.NewTree()
 	tree.AddBase()
 	if err := tree.HostFile("/bin/busybox", "/bin/busybox"); err != nil {
@@ -103,7 +108,5 @@ func (k *cloudKernel) selftest(test selftests.Test, programs string) (output str
 	if err := tree.HostFile(test.Guest(), programs+"/"+test.Name); err != nil {
 		return "", err
 	}
-	const bootSeconds = 60
-	j := job{name: test.Name, command: test.Command(), seconds: bootSeconds + 2*test.Seconds}
 	return k.run(tree, j, test.CPU), nil
 }

@@ -46,7 +46,7 @@ var instanceRows = []Row{
 		truncate: func(s *subject, _ fs.Caller) error { s.instance.ClearErrors(); return nil }},
 	{Name: "free_buffer", Mode: 0o200, open: openFree},
 	{Name: "set_event", Mode: writeMode, read: readSetEvent, write: words(maxEventWord, setEvent),
-		truncate: func(s *subject, _ fs.Caller) error { return clearEvents(s) }},
+		truncate: func(s *subject, _ fs.Caller) error { return s.instance.SetEnabled("", "", false) }},
 	pidRow("set_event_notrace_pid", trace.NotPIDs),
 	pidRow("set_event_pid", trace.OnlyPIDs),
 	{Name: "timestamp_mode", Mode: readMode, read: constant("[delta] absolute\n")},
@@ -187,14 +187,6 @@ func readSetEvent(s *subject) (string, error) {
 		b.WriteString(e.System + ":" + e.Name + "\n")
 	}
 	return b.String(), nil
-}
-
-// clearEvents disables all events. It is no error that there are none.
-func clearEvents(s *subject) error {
-	if err := s.instance.SetEnabled("", "", false); err != nil && err != unix.EINVAL {
-		return err
-	}
-	return nil
 }
 
 // pidRow returns the file of a list of threads.

@@ -133,12 +133,20 @@ func programs(work string) string { return filepath.Join(work, "programs") }
 // program does not build; some need the packages of [Packages].
 func Build(work string, tests []Test) (directory string, err error) {
 	byFolder := make(map[string][]Test)
+	var failures []error
+	scripts := false
 	for _, test := range tests {
-		if !test.Later {
+		switch {
+		case test.Later:
+		case test.IsScript():
+			scripts = true
+		default:
 			byFolder[test.Folder()] = append(byFolder[test.Folder()], test)
 		}
 	}
-	var failures []error
+	if scripts {
+		failures = append(failures, buildScripts(work))
+	}
 	for folder, tests := range byFolder {
 		failures = append(failures, buildFolder(work, folder, tests))
 	}

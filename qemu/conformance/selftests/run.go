@@ -27,6 +27,9 @@ const exitMark = "[EXIT]"
 // test runs below a shell, so that it is neither a session leader nor a process
 // group leader.
 func (t Test) Command() []string {
+	if t.IsScript() {
+		return []string{"/bin/sh", "-c", t.scriptCommand()}
+	}
 	script := fmt.Sprintf(`cd %s; %s./%s; code=$?; echo; echo "%s $code"`, path.Dir(t.Guest()), preparations[t.Name], path.Base(t.Name), exitMark)
 	return []string{"/bin/busybox", "sh", "-c", script}
 }
@@ -39,8 +42,11 @@ func (t Test) Run(slowpath, programs string) (passed int, output string) {
 	const grace = 10 * time.Second // the host command's own --timeout comes first
 	ctx, cancel := context.WithTimeout(context.Background(), time.Duration(t.Seconds)*time.Second+grace)
 	defer cancel()
-	line := fmt.Sprintf("%s run -t --smp 2 --timeout %d --cpu %s --mount-file '%s:%s' --", slowpath, t.Seconds, t.CPU,
-		filepath.Join(programs, t.Name), t.Guest())
+	files := fmt.Sprintf("--mount-file '%s:%s'", filepath.Join(programs, t.Name), t.Guest())
+	if t.IsScript() {
+		files = fmt.Sprintf("--mem 1G --env PATH=/usr/bin:/bin:/usr/sbin:/sbin --rootfs '%s'", ScriptRoot(programs))
+	}
+	line := fmt.Sprintf("%s run -t --smp 2 --timeout %d --cpu %s %s --", slowpath, t.Seconds, t.CPU, files)
 	for _, word := range t.Command() {
 		line += " '" + strings.ReplaceAll(word, "'", `'\''`) + "'"
 	}
