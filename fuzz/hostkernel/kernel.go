@@ -34,6 +34,7 @@ import (
 	"slowpath/task/elf"
 	"slowpath/task/procview"
 	"slowpath/trace"
+	"slowpath/trace/probes"
 	"slowpath/uprobe"
 	"slowpath/vdso"
 )
@@ -69,9 +70,10 @@ const cpus = 2
 
 // Kernel is a kernel that runs one program.
 type Kernel struct {
-	Tasks  *task.Kernel
-	Probes *uprobe.Probes
-	traces *trace.Registry
+	Tasks       *task.Kernel
+	Probes      *uprobe.Probes
+	traces      *trace.Registry
+	definitions *probes.Set
 
 	config     Config
 	machine    *machine
@@ -159,7 +161,8 @@ func (k *Kernel) makeTasks() (err error) {
 	if err := core.MountSystemFiles(k.root, k.Tasks, proc, cpus); err != nil {
 		return err
 	}
-	return core.MountTracing(k.root, k.Tasks, k.traces, k.Probes)
+	k.definitions, err = core.MountTracing(k.root, k.Tasks, k.traces, k.Probes)
+	return err
 }
 
 // fill stands for random bytes. They are the same in every run.

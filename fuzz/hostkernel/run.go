@@ -32,6 +32,11 @@ func (k *Kernel) Run(p *program.Program) error {
 	if i := k.config.Injection; i != nil {
 		i.active.Store(false)
 	}
+	// Probes and their events outlive the tasks that have defined them.
+	k.traces.Reset()
+	if err = k.definitions.RemoveAll(); err != nil {
+		return fmt.Errorf("the definitions of probes cannot be removed: %w", err)
+	}
 	err = errors.Join(k.checkLog(), k.checkGoroutines(), k.checkFiles())
 	if k.config.Locks {
 		err = errors.Join(err, k.checkLocks())

@@ -156,7 +156,7 @@ func run(o options) error {
 	}
 	if o.wants(programsName) {
 		work := filepath.Join(workDirectory, programsName)
-		results, err := runPrograms(baseline, work, o.only)
+		results, err := runPrograms(baseline, linux, work, o.only)
 		if err != nil {
 			return fmt.Errorf("%s: %w", programsName, err)
 		}

@@ -35,6 +35,7 @@ var Roots = []Root{
 	{Name: "ltrace", Packages: []string{"ltrace"}},
 	{Name: "bubblewrap", Packages: []string{"bubblewrap"}},
 	{Name: "valgrind", Packages: []string{"valgrind", "libc6-dbg"}},
+	{Name: "trace-cmd", Packages: []string{"trace-cmd"}},
 	{Name: "delve", Delve: true},
 	{Name: "perf", Packages: []string{"linux-perf", "mount"}},
 }

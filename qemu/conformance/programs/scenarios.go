@@ -21,6 +21,10 @@ import (
 // Linux, so that a script that fails on both sides is no success. The word quick
 // before SECONDS selects the scenario for make test.
 //
+// A scenario that cannot run on the host's Linux, because it changes the state of its
+// kernel, has a file ROOT.SCENARIO.linux-6.1 with what it has printed on Debian's kernel in
+// QEMU. After make conformance LINUX=1, bin/conformance/programs/output has that output.
+//
 //go:embed scenarios
 var scripts embed.FS
 
@@ -32,6 +36,8 @@ type Scenario struct {
 	Seconds int    // the time limit on Slowpath
 	Want    string // what the output on Linux must have
 	Script  string
+	// Recorded is the output on Linux 6.1, or "" if the scenario runs on the host's Linux.
+	Recorded string
 }
 
 // Scenarios returns all scenarios, sorted by name. It fails if a script's first line
@@ -43,6 +49,9 @@ func Scenarios() ([]Scenario, error) {
 	}
 	var all []Scenario
 	for _, e := range entries {
+		if !strings.HasSuffix(e.Name(), ".sh") {
+			continue
+		}
 		text, err := fs.ReadFile(scripts, path.Join("scenarios", e.Name()))
 		if err != nil {
 			return nil, err
@@ -51,10 +60,16 @@ func Scenarios() ([]Scenario, error) {
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", e.Name(), err)
 		}
+		if recorded, err := fs.ReadFile(scripts, path.Join("scenarios", s.Name+recordedSuffix)); err == nil {
+			s.Recorded = string(recorded)
+		}
 		all = append(all, s)
 	}
 	return all, nil
 }
+
+// recordedSuffix ends the name of a file with recorded output.
+const recordedSuffix = ".linux-6.1"
 
 // parseScenario parses the script of a file.
 func parseScenario(file, text string) (s Scenario, err error) {
