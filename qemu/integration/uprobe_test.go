@@ -17,7 +17,7 @@ const uprobesOutput = `memcmp(buffer, target, sizeof buffer) == 0: yes
 load 0, faults 1, si_addr right 1, RIP wrong 0, hits 2
 a page that is faulted in counts 1
 divide 2, faults 1, RIP wrong 0, hits 2
-signals during steps: too many hits 0 0 0 0, in a slot 0
+signals during steps: too many hits 0 0 0 0, in a slot 0, missed in the handler 0 0
 CALL(any_call, SYS_getppid, 0, 0, 0) == getppid(): yes
 CALL(any_call, 1000, 0, 0, 0) == -ENOSYS: yes
 a child of a probed fork ended with 500

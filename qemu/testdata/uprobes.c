@@ -111,6 +111,7 @@ static void interrupted(void)
 {
 	handle(SIGALRM, on_tick, SA_RESTART);
 	int e[] = {MUST(probe(copying, ENTRY)), MUST(probe(times, ENTRY)), MUST(probe(nothing, ENTRY)), MUST(probe(calling, ENTRY))};
+	int in_handler[] = {MUST(probe(on_tick, ENTRY)), MUST(probe(on_tick, RETURN))};
 	struct itimerval often = {{0, 1000}, {0, 1000}}, never = {{0, 0}, {0, 0}};
 	MUST(setitimer(ITIMER_REAL, &often, NULL));
 	long rounds = 0;
@@ -121,10 +122,10 @@ static void interrupted(void)
 		CALL(nothing, 0, 0, 0, 0);
 	}
 	MUST(setitimer(ITIMER_REAL, &never, NULL));
-	long n[4];
+	long n[4], missed = ticks_seen - counted(in_handler[0]), unreturned = ticks_seen - counted(in_handler[1]);
 	for (int i = 0; i < 4; i++)
 		n[i] = counted(e[i]) - rounds;
-	printf("signals during steps: too many hits %ld %ld %ld %ld, in a slot %ld\n", n[0], n[1], n[2], n[3], in_slot);
+	printf("signals during steps: too many hits %ld %ld %ld %ld, in a slot %ld, missed in the handler %ld %ld\n", n[0], n[1], n[2], n[3], in_slot, missed, unreturned);
 }
 
 static void syscalls(void)
