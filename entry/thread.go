@@ -81,6 +81,9 @@ func (s *Thread) raiseDeferred() {
 // calls it. Duties that interpret RIP are put off until the call.
 func (s *Thread) RequestCall(next uint64) { s.calls, s.next = true, next }
 
+// CallRequested reports whether RequestCall was called for a call that has not begun.
+func (s *Thread) CallRequested() bool { return s.calls }
+
 // CancelCall undoes RequestCall, because the task must exit.
 func (s *Thread) CancelCall() {
 	s.calls = false

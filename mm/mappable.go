@@ -64,6 +64,8 @@ type Mappings struct {
 	spaces   map[*AddressSpace]int // number of areas
 	writable int                   // shared areas that are or may become writable
 
+	arrivals uint64 // counts the address spaces that have begun to map the object
+
 	patched atomic.Int32         // number of patches: see AddPatches
 	patches map[uint64]patchList // by index of the page
 }
@@ -75,7 +77,9 @@ func (p *Mappings) add(as *AddressSpace, v *vma) {
 	if p.spaces == nil {
 		p.spaces = make(map[*AddressSpace]int)
 	}
-	p.spaces[as]++
+	if p.spaces[as]++; p.spaces[as] == 1 {
+		p.arrivals++
+	}
 	if v.mayWriteShared() {
 		p.writable++
 	}

@@ -49,8 +49,9 @@ func (p *Patch) page() uint64 { return p.Offset / PageSize }
 
 func (p *Patch) wanted(as *AddressSpace) bool { return p.Wants == nil || p.Wants(as) }
 
-// patchList are the patches of one page of an object in order of their offset. It does
-// not change once it is in a map.
+// patchList are the patches of one page of an object in order of their offset. Its elements
+// do not change once it is in a map, because readers hold it without a lock. Only the
+// newest list of a page is changed by with and without, so appending may reuse its array.
 type patchList []*Patch
 
 // at returns the index of the first patch with at least the given offset.
@@ -83,19 +84,27 @@ func (l patchList) breakpoint(offset uint64) *Patch {
 // with returns a list with an additional patch.
 func (l patchList) with(p *Patch) patchList {
 	i := l.at(p.Offset)
+	if i == len(l) {
+		return append(l, p)
+	}
 	list := make(patchList, 0, len(l)+1)
 	return append(append(append(list, l[:i]...), p), l[i:]...)
 }
 
 // without returns a list without a patch.
 func (l patchList) without(p *Patch) patchList {
-	list := make(patchList, 0, len(l))
-	for _, other := range l {
-		if other != p {
-			list = append(list, other)
-		}
+	i := l.at(p.Offset)
+	for i < len(l) && l[i] != p {
+		i++
 	}
-	return list
+	switch i {
+	case len(l):
+		return l
+	case 0:
+		return l[1:]
+	}
+	list := make(patchList, 0, len(l))
+	return append(append(list, l[:i]...), l[i+1:]...)
 }
 
 // addPatches adds patches to the registry.
@@ -173,16 +182,46 @@ func (p *Mappings) applyPatches(object Mappable, patches []*Patch) error {
 // visitSpaces calls f once for each address space that maps the object, including those
 // that a concurrent fork makes (see Zap), until f fails.
 func (p *Mappings) visitSpaces(f func(as *AddressSpace) error) error {
-	visited := make(map[*AddressSpace]bool)
-	for spaces := p.unvisited(visited); len(spaces) > 0; spaces = p.unvisited(visited) {
+	var visited map[*AddressSpace]bool
+	for {
+		spaces, arrivals := p.snapshot(visited)
 		for _, as := range spaces {
-			visited[as] = true
 			if err := f(as); err != nil {
 				return err
 			}
 		}
+		if p.arrivedSince(arrivals) == 0 {
+			return nil
+		}
+		if visited == nil {
+			visited = make(map[*AddressSpace]bool)
+		}
+		for _, as := range spaces {
+			visited[as] = true
+		}
 	}
-	return nil
+}
+
+// snapshot returns the address spaces that are not in visited, and how many have ever begun
+// to map the object.
+func (p *Mappings) snapshot(visited map[*AddressSpace]bool) (spaces []*AddressSpace, arrivals uint64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	spaces = make([]*AddressSpace, 0, len(p.spaces))
+	for as := range p.spaces {
+		if !visited[as] {
+			spaces = append(spaces, as)
+		}
+	}
+	return spaces, p.arrivals
+}
+
+// arrivedSince returns how many address spaces have begun to map the object since a
+// snapshot.
+func (p *Mappings) arrivedSince(arrivals uint64) uint64 {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.arrivals - arrivals
 }
 
 // takesBreakpoints says whether breakpoints are written into the area (Linux: valid_vma

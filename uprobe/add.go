@@ -113,91 +113,89 @@ func (s *site) setCounter(offset uint64) bool {
 // install applies the patches of the probes' sites to memory. Those that are applied
 // already are refreshed, because a new consumer may want more address spaces.
 func install(probes []*Probe) error {
-	fresh, applied := make(patchSet), make(patchSet)
+	var fresh, applied patchSet
 	for _, b := range probes {
 		for _, s := range b.sites {
-			for _, patch := range s.patches() {
-				switch {
-				case !s.installed[patch]:
-					fresh.add(s, patch)
-				case s.filtered():
-					applied.add(s, patch)
-				}
+			switch {
+			case !s.installed:
+				s.installed = true
+				fresh.add(s, s.patch)
+			case s.filtered():
+				applied.add(s, s.patch)
+			}
+			if s.counter != nil && !s.counted {
+				s.counted = true
+				fresh.add(s, s.counter)
 			}
 		}
 	}
-	for mapped, patches := range fresh {
-		if err := mapped.Mappings().AddPatches(mapped, patches.sorted()); err != nil {
+	for i := range fresh {
+		if err := fresh[i].apply(); err != nil {
+			for ; i < len(fresh); i++ {
+				fresh[i].notInstalled()
+			}
 			return err
 		}
-		patches.mark(true)
 	}
 	return applied.refresh()
 }
 
 // refresh makes the breakpoints of sites follow their consumers' filters. Error: ENOMEM.
 func refresh(sites []*site) error {
-	set := make(patchSet)
+	var set patchSet
 	for _, s := range sites {
 		set.add(s, s.patch)
 	}
 	return set.refresh()
 }
 
-// patches returns the patches of the site.
-func (s *site) patches() []*mm.Patch {
-	if s.counter == nil {
-		return []*mm.Patch{s.patch}
-	}
-	return []*mm.Patch{s.patch, s.counter}
+// patchSet are patches, by their object. There are few objects.
+type patchSet []objectPatches
+
+// objectPatches are patches of one object, and their sites.
+type objectPatches struct {
+	mapped  mm.Mappable
+	patches []*mm.Patch
+	sites   []*site
 }
 
-// patchSet is a set of patches for each object.
-type patchSet map[mm.Mappable]sitePatches
-
-// sitePatches are patches of one object, with their sites.
-type sitePatches map[*mm.Patch]*site
-
-func (l patchSet) add(s *site, patch *mm.Patch) {
-	if l[s.mapped] == nil {
-		l[s.mapped] = make(sitePatches)
+func (l *patchSet) add(s *site, patch *mm.Patch) {
+	i := slices.IndexFunc(*l, func(o objectPatches) bool { return o.mapped == s.mapped })
+	if i < 0 {
+		i = len(*l)
+		*l = append(*l, objectPatches{mapped: s.mapped})
 	}
-	l[s.mapped][patch] = s
+	o := &(*l)[i]
+	o.patches, o.sites = append(o.patches, patch), append(o.sites, s)
 }
 
-// sorted returns the patches in order of their offset.
-func (l sitePatches) sorted() []*mm.Patch {
-	patches := make([]*mm.Patch, 0, len(l))
-	for patch := range l {
-		patches = append(patches, patch)
+// sorted returns the patches in order of their offset, each once.
+func (o *objectPatches) sorted() []*mm.Patch {
+	order := func(a, b *mm.Patch) int { return cmp.Compare(a.Offset, b.Offset) }
+	if !slices.IsSortedFunc(o.patches, order) {
+		slices.SortFunc(o.patches, order)
 	}
-	slices.SortFunc(patches, func(a, b *mm.Patch) int { return cmp.Compare(a.Offset, b.Offset) })
-	return patches
+	return slices.Compact(o.patches)
 }
 
-// mark notes for each patch whether it is applied to memory.
-func (l sitePatches) mark(installed bool) {
-	for patch, s := range l {
-		if installed {
-			s.installed[patch] = true
-		} else {
-			delete(s.installed, patch)
-		}
+func (o *objectPatches) apply() error { return o.mapped.Mappings().AddPatches(o.mapped, o.sorted()) }
+
+// notInstalled notes that the patches are not applied to memory.
+func (o *objectPatches) notInstalled() {
+	for _, s := range o.sites {
+		s.installed = s.installed && !slices.Contains(o.patches, s.patch)
+		s.counted = s.counted && !slices.Contains(o.patches, s.counter)
 	}
 }
 
 func (l patchSet) refresh() error {
-	for mapped, patches := range l {
-		if err := mapped.Mappings().RefreshPatches(mapped, patches.breakpoints()); err != nil {
+	for i := range l {
+		o := &l[i]
+		if err := o.mapped.Mappings().RefreshPatches(o.mapped, o.sorted()); err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-// breakpoints returns the patches that are breakpoints, sorted.
-func (l sitePatches) breakpoints() []*mm.Patch {
-	return slices.DeleteFunc(l.sorted(), func(p *mm.Patch) bool { return p.Original == nil })
 }
 
 // RemoveAll removes probes, as Remove does. It walks over each address space once for each
@@ -220,47 +218,49 @@ func (p *Probes) removeLocked(probes []*Probe) {
 // remove takes the roles of the probes from their sites, and removes the sites that no
 // probe needs any more. The lock is held.
 func (p *Probes) remove(probes []*Probe) {
-	unused, applied := make(patchSet), make(patchSet)
+	var unused, applied patchSet
 	for _, b := range probes {
 		if b.removed.Swap(true) {
 			continue
 		}
 		for _, s := range b.sites {
 			s.drop(b)
-			p.release(s, unused, applied)
+			p.release(s, &unused)
 		}
 		if b.imaged {
 			p.images.drop(b.object)
 		}
 		b.file.DecRef()
 	}
-	for mapped, patches := range unused {
-		mapped.Mappings().RemovePatches(mapped, patches.sorted())
-		patches.mark(false)
+	for i := range unused {
+		o := &unused[i]
+		o.mapped.Mappings().RemovePatches(o.mapped, o.sorted())
+	}
+	for _, b := range probes {
+		for _, s := range b.sites {
+			if s.installed && b.consumer.WantsSpace != nil {
+				applied.add(s, s.patch)
+			}
+		}
 	}
 	applied.refresh() // without memory a breakpoint stays that nobody wants; its hits have no effect
 }
 
-// release sorts the patches of a site that has lost a probe into those that are unused now
-// and those that must be refreshed.
-func (p *Probes) release(s *site, unused, applied patchSet) {
+// release adds the patches of a site that has lost a probe to unused, if no other probe
+// needs them.
+func (p *Probes) release(s *site, unused *patchSet) {
 	if s.counter != nil && len(s.roles.Load().entries) == 0 {
-		unused.addInstalled(s, s.counter)
-		s.counter, s.counterAt = nil, 0
+		if s.counted {
+			unused.add(s, s.counter)
+		}
+		s.counter, s.counterAt, s.counted = nil, 0, false
 	}
-	switch {
-	case s.unused():
-		delete(p.sites, s.place)
-		unused.addInstalled(s, s.patch)
-		delete(applied[s.mapped], s.patch)
-	case s.installed[s.patch]:
-		applied.add(s, s.patch)
+	if !s.unused() {
+		return
 	}
-}
-
-// addInstalled adds a patch if it is applied to memory.
-func (l patchSet) addInstalled(s *site, patch *mm.Patch) {
-	if s.installed[patch] {
-		l.add(s, patch)
+	delete(p.sites, s.place)
+	if s.installed {
+		unused.add(s, s.patch)
+		s.installed = false
 	}
 }

@@ -4,8 +4,8 @@ import (
 	"bytes"
 	"math/bits"
 	"sync"
+	"sync/atomic"
 
-	"slowpath/guard"
 	"slowpath/mm"
 	"slowpath/task"
 	"slowpath/wait"
@@ -25,17 +25,17 @@ type area struct {
 	special *mm.Special
 	freed   wait.Queue // woken when a slot becomes free
 
-	mu   sync.Mutex
-	base uint64 // address of the page, or 0 if it is not mapped
-	used uint64 // slots that are taken, one bit each
+	mapping sync.Mutex    // held while the page is mapped
+	base    atomic.Uint64 // address of the page, or 0 if it is not mapped
+	used    atomic.Uint64 // slots that are taken, one bit each
 }
 
 // areaFor returns the mapped area of the task's address space. It makes one if there is
 // none. It returns nil if the task must exit, or must try again because memory was freed.
 func areaFor(t *task.Task) *area {
 	a, err := findArea(t.MM)
-	if err == nil {
-		err = a.mapIn(t.MM)
+	if err == nil && a.base.Load() == 0 {
+		err = a.mapAt(t.MM, mm.UserEnd-mm.PageSize)
 	}
 	switch {
 	case err == nil:
@@ -59,7 +59,8 @@ func findArea(as *mm.AddressSpace) (*area, error) {
 	for i := range page {
 		page[i] = mm.Breakpoint
 	}
-	own := &area{special: special, used: 1}
+	own := &area{special: special}
+	own.used.Store(1)
 	a := as.Attach(own).(*area)
 	if a != own {
 		special.Free()
@@ -70,76 +71,59 @@ func findArea(as *mm.AddressSpace) (*area, error) {
 // SpaceDestroyed implements mm.Attached.
 func (a *area) SpaceDestroyed() { a.special.Free() }
 
-// mapIn maps the page, unless it is mapped: at the top of the user's addresses if they are
-// free. ENOMEM.
-func (a *area) mapIn(as *mm.AddressSpace) error { return a.mapAt(as, mm.UserEnd-mm.PageSize) }
-
-// mapAt is mapIn for an address that is a hint.
+// mapAt maps the page, unless it is mapped: at the address hint if that is free. ENOMEM.
 func (a *area) mapAt(as *mm.AddressSpace, hint uint64) error {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if a.base != 0 {
+	a.mapping.Lock()
+	defer a.mapping.Unlock()
+	if a.base.Load() != 0 {
 		return nil
 	}
 	base, err := as.MapSpecial(hint, mm.SpecialPart{
 		Special: a.special, Prot: mm.ProtExec, Name: "[uprobes]", Hidden: true,
 	})
-	a.base = base
+	a.base.Store(base)
 	return err
 }
 
 // trampoline returns the address of the trampoline, which is in the first slot, or 0 if the
 // page is not mapped.
-func (a *area) trampoline() uint64 {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return a.base
-}
+func (a *area) trampoline() uint64 { return a.base.Load() }
 
 // unmapped notes that the program has unmapped the page of the slot.
-func (a *area) unmapped(slot uint64) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if slot-a.base < mm.PageSize {
-		a.base = 0
-	}
-}
+func (a *area) unmapped(slot uint64) { a.base.CompareAndSwap(slot&^(mm.PageSize-1), 0) }
 
 // take takes a slot and returns its index: hint, if that is free. It waits for a free slot,
 // and returns -1 if the task is killed meanwhile.
 func (a *area) take(t *task.Task, hint int) int {
-	index := a.tryTake(hint)
-	if index >= 0 {
-		return index
+	if bit := uint64(1) << (hint & 63); a.used.Or(bit)&bit == 0 {
+		return hint
 	}
-	t.BlockKillable(&a.freed, wait.Writable, 0, func() bool {
-		index = a.tryTake(hint)
-		return index >= 0
-	})
+	index := a.tryTake()
+	if index < 0 {
+		t.BlockKillable(&a.freed, wait.Writable, 0, func() bool {
+			index = a.tryTake()
+			return index >= 0
+		})
+	}
 	return index
 }
 
-func (a *area) tryTake(hint int) int {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if a.used == ^uint64(0) {
-		return -1
+// tryTake takes any free slot, or returns -1.
+func (a *area) tryTake() int {
+	for {
+		index := bits.TrailingZeros64(^a.used.Load())
+		if index == slots {
+			return -1
+		}
+		if bit := uint64(1) << index; a.used.Or(bit)&bit == 0 {
+			return index
+		}
 	}
-	if a.used>>(hint&63)&1 != 0 {
-		hint = bits.TrailingZeros64(^a.used)
-	}
-	a.used |= 1 << hint
-	return hint
 }
 
 // free frees a slot.
 func (a *area) free(index int) {
-	locked := guard.Lock(&a.mu)
-	defer locked.Release()
-	full := a.used == ^uint64(0)
-	a.used &^= 1 << index
-	locked.Release()
-	if full {
+	if a.used.And(^(uint64(1) << (index & 63))) == ^uint64(0) {
 		a.freed.Wake(wait.Writable)
 	}
 }
@@ -152,7 +136,5 @@ func (a *area) write(index int, code []byte) uint64 {
 	if !bytes.Equal(slot, code) {
 		copy(slot, code)
 	}
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return a.base + uint64(index*slotSize)
+	return a.base.Load() + uint64(index*slotSize)
 }

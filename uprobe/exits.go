@@ -106,12 +106,12 @@ func (b *Probe) exitsOf(i *function.Image, f function.Function) (exits []functio
 			return nil, false
 		}
 	}
-	exits, err := i.Exits(f)
+	l, err := i.Layout(f)
 	if err != nil {
 		return nil, false
 	}
-	b.parts, err = i.Parts(f)
-	return exits, err == nil
+	b.parts = l.Parts
+	return l.Exits, true
 }
 
 // addExits gives the sites of the exits a role for the probe.

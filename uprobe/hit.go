@@ -150,7 +150,6 @@ func (th *thread) execute(t *task.Task, f *amd64.Frame, kind execution) {
 	case steppedOutOfLine:
 		th.startStep(t, f)
 	case systemCall:
-		th.state = calling
 		t.RequestCall(th.at + th.site.length)
 	}
 }
@@ -164,10 +163,10 @@ func (p *Probes) serve(t *task.Task, f *amd64.Frame, th *thread) {
 	case returning:
 		th.state = idle
 		p.returned(t, f, th)
-	case stepping, calling: // signals were put off, and the task must exit
-		th.abandon(t, f)
 	case interrupted:
 		th.resume(t, f)
+	default: // signals were put off, and the task must exit
+		th.abandon(t, f)
 	}
 }
 

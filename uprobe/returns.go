@@ -157,15 +157,17 @@ func forkReturns(parent, child *task.Task, a *task.CloneArgs) error {
 	if th == nil || len(th.returns) == 0 || a.Flags&unix.CLONE_VM != 0 && a.Flags&unix.CLONE_VFORK == 0 {
 		return nil
 	}
+	if a.Flags&unix.CLONE_VM == 0 {
+		own, err := findArea(child.MM)
+		if err == nil {
+			err = own.mapAt(child.MM, parent.MM.Attached().(*area).trampoline())
+		}
+		if err != nil {
+			return err
+		}
+	}
 	child.Uprobe = &thread{returns: slices.Clone(th.returns)}
-	if a.Flags&unix.CLONE_VM != 0 {
-		return nil
-	}
-	own, err := findArea(child.MM)
-	if err != nil {
-		return err
-	}
-	return own.mapAt(child.MM, parent.MM.Attached().(*area).trampoline())
+	return nil
 }
 
 // endTrampoline completes a return that a signal has interrupted at the trampoline, so that

@@ -22,7 +22,8 @@ type site struct {
 	patch       *mm.Patch
 	counter     *mm.Patch // nil if the probes have no reference counter
 	counterAt   uint64    // offset of the counter, or 0
-	installed   map[*mm.Patch]bool
+	installed   bool      // patch is applied to memory
+	counted     bool      // counter is
 	// roles are read by hits without a lock. They do not change once they are stored.
 	roles atomic.Pointer[roles]
 }
@@ -82,7 +83,7 @@ func newSite(o object, offset, id uint64) (*site, error) {
 	}
 	s := &site{
 		place: place{o.mapped, offset}, id: id, instruction: i, outOfLine: i.OutOfLine(),
-		length: uint64(i.Len()), kind: executionOf(&i), installed: make(map[*mm.Patch]bool),
+		length: uint64(i.Len()), kind: executionOf(&i),
 	}
 	code := i.Bytes()
 	s.patch = &mm.Patch{Offset: offset, Original: slices.Clone(code[:i.Len()]), Wants: s.wantsSpace, Owner: s}

@@ -130,14 +130,19 @@ func (th *thread) resume(t *task.Task, f *amd64.Frame) {
 	}
 }
 
-// abandon ends a step or a requested call of a task that must exit.
+// abandon ends a step or a requested call of a task that must exit. It does nothing for
+// another task, for which UPROBE has no meaning now.
 func (th *thread) abandon(t *task.Task, f *amd64.Frame) {
-	if th.state == calling {
+	switch {
+	case !t.Killed():
+	case t.CallRequested():
 		t.CancelCall()
-		th.state = idle
-		return
+	case th.state != stepping:
+	case f.RIP == th.step.end():
+		th.finishStep(t, f)
+	default:
+		th.leaveSlot(t, f, th.at)
 	}
-	th.leaveSlot(t, f, th.at)
 }
 
 // noSlots ends the task because the area cannot be mapped.

@@ -1,6 +1,7 @@
 package uprobe
 
 import (
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -32,7 +33,6 @@ const (
 	hit                     // a breakpoint was hit
 	stepping                // the CPU executes the instruction in a slot
 	interrupted             // an exception has interrupted that; the frame is back at the instruction
-	calling                 // the user loop executes a SYSCALL instruction
 	returning               // the trampoline of replaced return addresses was hit
 )
 
@@ -117,20 +117,24 @@ func (l *threads) awaitHits(probes []*Probe) {
 // hits returns the threads that run consumers of a site of the probes, with the number of
 // their hits that have ended. The lock is held.
 func (l *threads) hits(probes []*Probe) map[*thread]uint64 {
-	sites := make(map[uint64]bool)
-	for _, b := range probes {
-		for _, s := range b.sites {
-			sites[s.id] = true
-		}
-	}
-	running := make(map[*thread]uint64)
+	var running map[*thread]uint64
 	for th := range l.set {
 		ended := th.ended.Load()
-		if sites[th.hitting.Load()] {
+		if id := th.hitting.Load(); id != 0 && hasSite(probes, id) {
+			if running == nil {
+				running = make(map[*thread]uint64)
+			}
 			running[th] = ended
 		}
 	}
 	return running
+}
+
+// hasSite reports whether one of the probes has the site with the id.
+func hasSite(probes []*Probe, id uint64) bool {
+	return slices.ContainsFunc(probes, func(b *Probe) bool {
+		return slices.ContainsFunc(b.sites, func(s *site) bool { return s.id == id })
+	})
 }
 
 // subsystem is the row of the tasks' table of subsystems.
@@ -138,11 +142,13 @@ func (p *Probes) subsystem() task.Subsystem {
 	return task.Subsystem{
 		Name: "uprobes",
 		Fork: func(parent, child *task.Task, a *task.CloneArgs) error {
-			err := forkReturns(parent, child, a)
+			if err := forkReturns(parent, child, a); err != nil {
+				return err
+			}
 			if th, _ := child.Uprobe.(*thread); th != nil {
 				p.threads.add(th)
 			}
-			return err
+			return nil
 		},
 		Undo: p.forget,
 		Exec: func(t *task.Task, _ *task.Execution) {

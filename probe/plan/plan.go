@@ -298,7 +298,7 @@ func (m *maker) explain(s *spec.Spec, err error) error {
 		if openErr != nil {
 			continue
 		}
-		if _, findErr := library.Find(s); findErr == nil {
+		if library.Exports(string(s.Place.Function)) {
 			short, _, _ := strings.Cut(path.Base(name), ".")
 			return fmt.Errorf("%s has no function %s, but %s has: write %s:%s", m.program, s.Place.Function, path.Base(name), short, s.Text)
 		}

@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"debug/dwarf"
 	"slices"
+
+	"slowpath/probe/die"
 )
 
 // Unit is a compilation unit of the debug information.
@@ -99,7 +101,7 @@ func (b *indexer) run() error {
 			continue
 		}
 		if skipped(e.Tag) || len(b.scope) >= maxDepth {
-			r.SkipChildren()
+			die.SkipChildren(r, e)
 			continue
 		}
 		b.scope = append(b.scope, inner)

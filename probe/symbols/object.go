@@ -229,3 +229,20 @@ func (o *Object) Symbol(name string) (address uint64, ok bool) {
 	})
 	return address, ok
 }
+
+// Exports reports whether the file exports a function with the name. It reads no debug
+// information.
+func (o *Object) Exports(name string) (exported bool) {
+	guarded(func() error {
+		symbols, err := o.file.DynamicSymbols()
+		for i := range symbols {
+			s := &symbols[i]
+			kind := elf.ST_TYPE(s.Info)
+			if s.Name == name && s.Section != elf.SHN_UNDEF && (kind == elf.STT_FUNC || kind == elf.STT_GNU_IFUNC) {
+				exported = true
+			}
+		}
+		return err
+	})
+	return exported
+}

@@ -8,6 +8,8 @@ package types
 import (
 	"debug/dwarf"
 	"strings"
+
+	"slowpath/probe/die"
 )
 
 // Kind is the kind of a type.
@@ -68,6 +70,9 @@ type Type struct {
 	ByReference bool
 	// Empty is true for an interface without methods: its first word is the type.
 	Empty bool
+	// PointerAt and LengthAt are the offsets of the pointer and the length in a String or
+	// a Slice.
+	PointerAt, LengthAt int64
 
 	reader  *Reader
 	element dwarf.Offset // 0 for none
@@ -88,11 +93,9 @@ type Field struct {
 	Base bool
 }
 
-// Header offsets of String, Slice and Interface.
-const (
-	PointerOffset = 0
-	LengthOffset  = 8
-)
+// LengthOffset is the offset of the second word of the usual headers: the length of a
+// String or a Slice, or the pointer of an Interface.
+const LengthOffset = 8
 
 // Reader reads types.
 type Reader struct {
@@ -100,6 +103,7 @@ type Reader struct {
 	known   map[dwarf.Offset]*Type
 	runtime map[uint64]string // see RuntimeName
 	base    uint64
+	depth   int // of the types that are being read
 }
 
 // NewReader returns a reader of the types in data. base is the address of the symbol
@@ -130,10 +134,19 @@ func (r *Reader) At(offset dwarf.Offset) *Type {
 	if t := r.known[offset]; t != nil {
 		return t
 	}
+	if r.depth == maxDepth {
+		return unknown
+	}
+	r.depth++
+	defer func() { r.depth-- }()
+	r.known[offset] = unknown // of a damaged type that has itself as a part
 	t := r.resolve(offset)
 	r.known[offset] = t
 	return t
 }
+
+// maxDepth is the maximum depth of structures in structures.
+const maxDepth = 256
 
 // resolve follows typedefs and qualifiers and reads the type behind them.
 func (r *Reader) resolve(offset dwarf.Offset) (t *Type) {
@@ -265,22 +278,21 @@ func (t *Type) readBase(e *dwarf.Entry) {
 	}
 }
 
-// children calls f for each child of the type's DIE.
-func (t *Type) children(f func(e *dwarf.Entry)) {
+// children calls f for each child of the type's DIE until it returns false.
+func (t *Type) children(f func(e *dwarf.Entry) bool) {
 	reader := t.reader.data.Reader()
 	reader.Seek(t.offset)
 	if e, err := reader.Next(); err != nil || e == nil || !e.Children {
 		return
 	}
-	const most = 1 << 16
+	const most = 1 << 14
 	for range most {
 		e, err := reader.Next()
-		if err != nil || e == nil || e.Tag == 0 {
+		if err != nil || e == nil || e.Tag == 0 || !f(e) {
 			return
 		}
-		f(e)
 		if e.Children {
-			reader.SkipChildren()
+			die.SkipChildren(reader, e)
 		}
 	}
 }
@@ -288,9 +300,9 @@ func (t *Type) children(f func(e *dwarf.Entry)) {
 func (t *Type) readArray(e *dwarf.Entry) {
 	t.Count = -1
 	dimensions := 0
-	t.children(func(e *dwarf.Entry) {
+	t.children(func(e *dwarf.Entry) bool {
 		if e.Tag != dwarf.TagSubrangeType {
-			return
+			return true
 		}
 		dimensions++
 		count, ok := e.Val(dwarf.AttrCount).(int64)
@@ -299,15 +311,15 @@ func (t *Type) readArray(e *dwarf.Entry) {
 				count, ok = upper+1, true
 			}
 		}
-		if !ok || count < 0 || count > 1<<40 {
+		switch {
+		case !ok || count < 0 || count > 1<<20 && dimensions > 1 || count > 1<<40:
 			t.Count = -1
-			return
-		}
-		if dimensions == 1 {
+		case dimensions == 1:
 			t.Count = count
-		} else if t.Count >= 0 {
+		case t.Count >= 0 && t.Count < 1<<40:
 			t.Count *= count // an array of arrays is shown as one
 		}
+		return true
 	})
 	if element := t.Element(); t.Size == 0 && t.Count > 0 && element.Size > 0 && t.Count < 1<<40/element.Size {
 		t.Size = t.Count * element.Size
@@ -316,7 +328,7 @@ func (t *Type) readArray(e *dwarf.Entry) {
 
 func (t *Type) readEnum() {
 	t.Names = map[int64]string{}
-	t.children(func(e *dwarf.Entry) {
+	t.children(func(e *dwarf.Entry) bool {
 		name, _ := e.Val(dwarf.AttrName).(string)
 		if value, ok := e.Val(dwarf.AttrConstValue).(int64); ok && e.Tag == dwarf.TagEnumerator {
 			if _, known := t.Names[value]; !known {
@@ -324,6 +336,7 @@ func (t *Type) readEnum() {
 			}
 			t.Signed = t.Signed || value < 0
 		}
+		return true
 	})
 	if t.Size == 0 {
 		t.Size = 4
@@ -345,12 +358,12 @@ func (t *Type) Fields() []Field {
 	}
 	t.read = true
 	defer func() { recover() }() // a damaged file: the fields so far count
-	t.children(func(e *dwarf.Entry) {
+	t.children(func(e *dwarf.Entry) bool {
 		if e.Tag != dwarf.TagMember && e.Tag != dwarf.TagInheritance {
-			return
+			return true
 		}
 		if e.Val(dwarf.AttrExternal) != nil || e.Val(dwarf.AttrConstValue) != nil {
-			return // a static member
+			return true // a static member
 		}
 		f := Field{Type: t.reader.Of(e)}
 		f.Name, _ = e.Val(dwarf.AttrName).(string)
@@ -360,6 +373,7 @@ func (t *Type) Fields() []Field {
 		f.Offset = memberOffset(e)
 		readBits(&f, e)
 		t.fields = append(t.fields, f)
+		return true
 	})
 	return t.fields
 }
@@ -408,33 +422,114 @@ func readBits(f *Field, e *dwarf.Entry) {
 // recogniseHeader makes a string, a slice or an interface of a structure that has the
 // fields of one. own is the name of the structure itself, without typedefs.
 func (t *Type) recogniseHeader(own string) {
-	fields := t.Fields()
-	names := make([]string, len(fields))
-	for i := range fields {
-		names[i] = fields[i].Name
+	names := t.fieldNames()
+	if !headers[names] {
+		if strings.HasPrefix(own, "basic_string<char,") && t.Size == 32 {
+			t.Kind, t.LengthAt = String, LengthOffset // libstdc++
+		}
+		return
 	}
-	switch strings.Join(names, " ") {
+	fields := t.Fields()
+	switch names {
 	case "str len":
-		t.Kind = String
+		t.Kind, t.LengthAt = String, LengthOffset
 	case "array len cap":
-		t.Kind, t.element = Slice, fields[0].Type.element
+		t.Kind, t.LengthAt, t.element = Slice, LengthOffset, fields[0].Type.element
 	case "data_ptr length", "length data_ptr": // Rust
 		if fields[0].Offset+fields[1].Offset != LengthOffset {
 			return
 		}
-		t.Kind, t.element = Slice, pointerField(fields).element
+		t.Kind, t.LengthAt, t.element = Slice, LengthOffset, pointerField(fields).element
 		if strings.HasSuffix(t.Name, "str") {
 			t.Kind = String
+		}
+	case "buf len", "len buf":
+		t.recogniseVector(own)
+	case "vec":
+		if vector := fields[0].Type; own == "String" && vector.Kind == Slice && vector.Element().Size == 1 {
+			t.Kind, t.PointerAt, t.LengthAt = String, fields[0].Offset+vector.PointerAt, fields[0].Offset+vector.LengthAt
 		}
 	case "tab data":
 		t.Kind = Interface
 	case "_type data":
 		t.Kind, t.Empty = Interface, true
-	default:
-		if strings.HasPrefix(own, "basic_string<char,") && t.Size == 32 {
-			t.Kind = String // libstdc++: the pointer and the length come first
+	}
+}
+
+// headers are the names of the fields of headers.
+var headers = map[string]bool{
+	"str len": true, "array len cap": true, "data_ptr length": true, "length data_ptr": true, "buf len": true, "len buf": true,
+	"vec": true, "tab data": true, "_type data": true,
+}
+
+// mostHeaderFields is the greatest number of fields of a header.
+const mostHeaderFields = 3
+
+// fieldNames returns the names of the fields with spaces between them, as far as a header
+// has fields. It does not read their types.
+func (t *Type) fieldNames() string {
+	var names []string
+	t.children(func(e *dwarf.Entry) bool {
+		if e.Tag == dwarf.TagMember {
+			name, _ := e.Val(dwarf.AttrName).(string)
+			names = append(names, name)
+		}
+		return len(names) <= mostHeaderFields
+	})
+	return strings.Join(names, " ")
+}
+
+// recogniseVector makes a slice of a Vec of Rust: the pointer is deep inside of buf.
+func (t *Type) recogniseVector(own string) {
+	if !strings.HasPrefix(own, "Vec<") {
+		return
+	}
+	element := t.templateParameter()
+	for _, f := range t.fields {
+		switch f.Name {
+		case "len":
+			t.LengthAt = f.Offset
+		case "buf":
+			budget := maxDepth
+			at, ok := firstPointer(f.Type, &budget)
+			if !ok || element == 0 {
+				return
+			}
+			t.PointerAt, t.Kind, t.element = f.Offset+at, Slice, element
 		}
 	}
+}
+
+// templateParameter returns the first type parameter of a type, 0 if there is none.
+func (t *Type) templateParameter() (parameter dwarf.Offset) {
+	t.children(func(e *dwarf.Entry) bool {
+		if offset, ok := e.Val(dwarf.AttrType).(dwarf.Offset); ok && e.Tag == dwarf.TagTemplateTypeParameter {
+			parameter = offset
+		}
+		return parameter == 0
+	})
+	return parameter
+}
+
+// firstPointer returns the offset of the first pointer in a structure and those in it. It
+// looks at no more types than the budget allows.
+func firstPointer(t *Type, budget *int) (offset int64, ok bool) {
+	*budget--
+	if t.Kind == Pointer {
+		return 0, true
+	}
+	if t.Kind != Struct {
+		return 0, false
+	}
+	for _, f := range t.Fields() {
+		if *budget <= 0 {
+			return 0, false
+		}
+		if at, ok := firstPointer(f.Type, budget); ok {
+			return f.Offset + at, true
+		}
+	}
+	return 0, false
 }
 
 // pointerField returns the type of the field of a Rust slice that points to the data.
@@ -469,7 +564,7 @@ func (r *Reader) readRuntime() {
 			return
 		}
 		if e.Children && e.Tag != dwarf.TagCompileUnit {
-			reader.SkipChildren()
+			die.SkipChildren(reader, e)
 		}
 		address, _ := e.Val(attrGoRuntimeType).(uint64)
 		if offset, ok := e.Val(attrGoRuntimeType).(int64); ok && offset > 0 {

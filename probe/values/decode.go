@@ -242,7 +242,7 @@ func (d *decoder) slice(n *node) Value {
 
 // dynamic decodes an interface of Go: the type of what it has, and the address.
 func (d *decoder) dynamic(n *node) Value {
-	word, ok := d.data.word(n.source.part(types.PointerOffset, eightbyte), eightbyte)
+	word, ok := d.data.word(n.source.part(0, eightbyte), eightbyte)
 	if !ok {
 		return Value{}
 	}

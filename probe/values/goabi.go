@@ -16,16 +16,18 @@ type goConvention struct {
 	integers, floats int
 	stack            int64
 	base             int64 // of the stack-assigned values, from RSP
+	budget           budget
 }
 
 // next returns where the next value is.
 func (c *goConvention) next(t *types.Type) location.Location {
+	c.budget = maxTypes
 	after := *c
-	if at, ok := after.registers(nil, t, 0); ok {
+	if at, ok := after.registers(nil, t); ok {
 		*c = after
 		return at
 	}
-	align := alignment(t, 0)
+	align := c.alignment(t)
 	c.stack = (c.stack + align - 1) / align * align
 	at := location.At(stackPointer(c.base + c.stack))
 	c.stack += t.Size
@@ -33,19 +35,19 @@ func (c *goConvention) next(t *types.Type) location.Location {
 }
 
 // registers appends the registers of a value, or reports false if they do not suffice.
-func (c *goConvention) registers(at location.Location, t *types.Type, depth int) (location.Location, bool) {
-	if depth > maxNesting {
+func (c *goConvention) registers(at location.Location, t *types.Type) (location.Location, bool) {
+	if !c.budget.spend() {
 		return nil, false
 	}
 	switch t.Kind {
 	case types.Struct, types.String, types.Slice, types.Interface:
-		return c.fields(at, t, depth)
+		return c.fields(at, t)
 	case types.Array:
 		switch {
 		case t.Count == 0 || t.Size == 0:
 			return at, true
 		case t.Count == 1:
-			return c.registers(at, t.Element(), depth+1)
+			return c.registers(at, t.Element())
 		}
 		return nil, false
 	case types.Float:
@@ -75,14 +77,14 @@ func (c *goConvention) float(at location.Location, size int64) (location.Locatio
 }
 
 // fields assigns the fields of a structure. What lies between them is missing.
-func (c *goConvention) fields(at location.Location, t *types.Type, depth int) (location.Location, bool) {
+func (c *goConvention) fields(at location.Location, t *types.Type) (location.Location, bool) {
 	end := int64(0)
 	for _, f := range t.Fields() {
 		if f.Offset > end {
 			at = append(at, location.Piece{Size: f.Offset - end})
 		}
 		var ok bool
-		if at, ok = c.registers(at, f.Type, depth+1); !ok {
+		if at, ok = c.registers(at, f.Type); !ok {
 			return nil, false
 		}
 		end = max(end, f.Offset+f.Type.Size)
@@ -94,19 +96,18 @@ func (c *goConvention) fields(at location.Location, t *types.Type, depth int) (l
 }
 
 // alignment returns the alignment of a type of Go.
-func alignment(t *types.Type, depth int) int64 {
+func (c *goConvention) alignment(t *types.Type) int64 {
 	most := int64(1)
+	if !c.budget.spend() {
+		return most
+	}
 	switch t.Kind {
 	case types.Struct:
 		for _, f := range t.Fields() {
-			if depth < maxNesting {
-				most = max(most, alignment(f.Type, depth+1))
-			}
+			most = max(most, c.alignment(f.Type))
 		}
 	case types.Array:
-		if depth < maxNesting {
-			most = alignment(t.Element(), depth+1)
-		}
+		most = c.alignment(t.Element())
 	case types.Complex:
 		most = t.Size / 2
 	case types.String, types.Slice, types.Interface:

@@ -31,6 +31,7 @@ type child struct {
 type compiler struct {
 	*captures
 	goLanguage bool
+	budget     budget
 }
 
 // levels is how many levels of structures are shown.
@@ -39,12 +40,17 @@ const levels = 1
 // node returns the node of a value. depth is the number of levels of structures that are
 // still shown.
 func (c *compiler) node(p place, depth int) *node {
+	c.budget = maxTypes
 	return c.from(p, c.value(p.at, p.typ.Size), depth)
 }
 
 // from returns the node of a value whose bytes are captured.
 func (c *compiler) from(p place, s source, depth int) *node {
 	n := &node{typ: p.typ, source: s, text: none}
+	if !c.budget.spend() {
+		n.missing = "its type has too many parts"
+		return n
+	}
 	switch p.typ.Kind {
 	case types.Unknown:
 		n.missing = "its type is unknown"
@@ -75,9 +81,10 @@ func (c *compiler) pointer(n *node, p place, depth int) {
 	case t.Kind == types.Char && !c.goLanguage:
 		n.text = c.captures.text(steps)
 	case depth > 0 && (t.Kind == types.Struct || t.Kind == types.Union) && t.Size > 0,
-		depth > 0 && p.typ.Kind == types.Reference && t.Size > 0,
+		depth > 0 && p.typ.Kind == types.Reference && t.Size > 0 && !addressed(t),
 		depth > 0 && (t.Kind == types.String || t.Kind == types.Slice):
-		n.target = c.node(place{t, location.At(steps)}, depth)
+		target := place{t, location.At(steps)}
+		n.target = c.from(target, c.value(target.at, t.Size), depth)
 	}
 }
 
@@ -92,7 +99,7 @@ func (c *compiler) structure(n *node, p place, depth int) {
 
 func (c *compiler) fields(n *node, p place, s source, depth int) {
 	for _, f := range p.typ.Fields() {
-		if len(n.children) == maxFields {
+		if len(n.children) == maxFields || !c.budget.spend() {
 			return
 		}
 		part, bytes := p.part(f.Type, f.Offset), s.part(f.Offset, f.Type.Size)
@@ -124,9 +131,9 @@ func (c *compiler) array(n *node, p place, depth int) {
 
 // header captures the characters of a string with a length.
 func (c *compiler) header(n *node, p place) {
-	n.length = n.source.part(types.LengthOffset, eightbyte)
-	address, okAddress := p.at.Part(types.PointerOffset, eightbyte).Number()
-	length, okLength := p.at.Part(types.LengthOffset, eightbyte).Number()
+	n.length = n.source.part(p.typ.LengthAt, eightbyte)
+	address, okAddress := p.at.Part(p.typ.PointerAt, eightbyte).Number()
+	length, okLength := p.at.Part(p.typ.LengthAt, eightbyte).Number()
 	if okAddress && okLength {
 		n.text = c.counted(address, length, 1, maxText)
 	}
@@ -137,10 +144,10 @@ const maxStrings = 4
 
 // slice captures the first elements.
 func (c *compiler) slice(n *node, p place, depth int) {
-	n.length = n.source.part(types.LengthOffset, eightbyte)
+	n.length = n.source.part(p.typ.LengthAt, eightbyte)
 	t := p.typ.Element()
-	address, okAddress := p.at.Part(types.PointerOffset, eightbyte).Number()
-	length, okLength := p.at.Part(types.LengthOffset, eightbyte).Number()
+	address, okAddress := p.at.Part(p.typ.PointerAt, eightbyte).Number()
+	length, okLength := p.at.Part(p.typ.LengthAt, eightbyte).Number()
 	if depth <= 0 || t.Size <= 0 || t.Size > maxBytes || !okAddress || !okLength {
 		return
 	}
@@ -158,11 +165,11 @@ func (c *compiler) slice(n *node, p place, depth int) {
 
 // dynamic captures the word that tells the type in an interface of Go.
 func (c *compiler) dynamic(n *node, p place) {
-	word, ok := p.at.Part(types.PointerOffset, eightbyte).Number()
+	word, ok := p.at.Part(p.typ.PointerAt, eightbyte).Number()
 	if !ok {
 		return
 	}
-	n.length = n.source.part(types.PointerOffset, eightbyte)
+	n.length = n.source.part(0, eightbyte)
 	if !p.typ.Empty {
 		const typeOfTable = 8 // internal/abi.ITab.Type
 		at := c.memory(location.Add(word, typeOfTable), eightbyte)

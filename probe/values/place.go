@@ -23,7 +23,7 @@ func (p place) part(t *types.Type, offset int64) place {
 
 // target returns what the pointer points to.
 func (p place) target(t *types.Type) (place, error) {
-	steps, ok := p.at.Part(types.PointerOffset, eightbyte).Number()
+	steps, ok := p.at.Part(p.typ.PointerAt, eightbyte).Number()
 	if !ok {
 		return place{}, fmt.Errorf("the pointer is not in a register or in memory")
 	}
@@ -70,9 +70,13 @@ func (p place) dereference() (place, error) {
 	return p.target(p.typ.Element())
 }
 
+// maxPointers is the maximum number of pointers to pointers that a field is looked up
+// through.
+const maxPointers = 8
+
 // field returns a field of a structure, or of the structure that a pointer points to.
 func (p place) field(name string) (place, error) {
-	for range maxNesting {
+	for range maxPointers {
 		if !addressed(p.typ) {
 			break
 		}
@@ -81,7 +85,8 @@ func (p place) field(name string) (place, error) {
 			return place{}, err
 		}
 	}
-	f, at, ok := fieldOf(p.typ, name, 0)
+	left := maxTypes
+	f, at, ok := fieldOf(p.typ, name, &left)
 	if ok {
 		return p.part(f, at), nil
 	}
@@ -96,15 +101,18 @@ func (p place) field(name string) (place, error) {
 }
 
 // fieldOf finds a field, also in base classes and in structures without a name.
-func fieldOf(t *types.Type, name string, depth int) (*types.Type, int64, bool) {
+func fieldOf(t *types.Type, name string, left *budget) (*types.Type, int64, bool) {
+	if !left.spend() {
+		return nil, 0, false
+	}
 	for _, f := range t.Fields() {
 		if f.Name == name && f.BitSize == 0 {
 			return f.Type, f.Offset, true
 		}
 	}
 	for _, f := range t.Fields() {
-		if (f.Base || f.Name == "" || f.Name == f.Type.Name) && depth < maxNesting {
-			if inner, at, ok := fieldOf(f.Type, name, depth+1); ok {
+		if f.Base || f.Name == "" || f.Name == f.Type.Name {
+			if inner, at, ok := fieldOf(f.Type, name, left); ok {
 				return inner, f.Offset + at, true
 			}
 		}

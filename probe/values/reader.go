@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 
+	"slowpath/probe/die"
 	"slowpath/probe/frames"
 	"slowpath/probe/location"
 	"slowpath/probe/symbols"
@@ -75,7 +76,7 @@ func (r *Reader) offsetOfField(structure, field string) int64 {
 			return 0
 		}
 		if e.Children && e.Tag != dwarf.TagCompileUnit {
-			reader.SkipChildren()
+			die.SkipChildren(reader, e)
 		}
 	}
 }

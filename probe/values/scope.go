@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"slowpath/probe/die"
 	"slowpath/probe/location"
 	"slowpath/probe/spec"
 	"slowpath/probe/symbols"
@@ -103,7 +104,7 @@ func (s *scope) collect(reader *dwarf.Reader, depth int, copy dwarf.Offset) {
 			}
 		}
 		if e.Children {
-			reader.SkipChildren()
+			die.SkipChildren(reader, e)
 		}
 	}
 }
@@ -174,7 +175,7 @@ func (s *scope) orderByDeclaration() {
 			ordered = append(ordered, s.concrete(e))
 		}
 		if e.Children {
-			reader.SkipChildren()
+			die.SkipChildren(reader, e)
 		}
 	}
 	for _, v := range s.variables {
@@ -285,7 +286,7 @@ func (s *scope) global(name string) (variable, bool) {
 				return variable{name: name, entry: e, origin: s.reader.origin(e)}, true
 			}
 			if e.Children && e.Tag != dwarf.TagCompileUnit && e.Tag != dwarf.TagNamespace {
-				reader.SkipChildren()
+				die.SkipChildren(reader, e)
 			}
 		}
 	}

@@ -32,26 +32,30 @@ const eightbyte = 8
 const maxVectors = 8
 
 // classify returns the classes of a value of up to 16 bytes. Anything else is in memory.
-func classify(t *types.Type) (classes [2]class) {
-	if t.Size > 2*eightbyte || !classifyInto(&classes, t, 0, 0) {
+func classify(t *types.Type) [2]class {
+	c := &classifier{budget: maxTypes}
+	if t.Size > 2*eightbyte || !c.add(t, 0) {
 		return [2]class{inMemory, inMemory}
 	}
-	return classes
+	return c.classes
 }
 
-// maxNesting is the maximum depth of structures in structures.
-const maxNesting = 32
+// classifier finds the classes of one value.
+type classifier struct {
+	classes [2]class
+	budget  budget
+}
 
-// classifyInto adds the classes of the part at an offset. It reports false if the whole
-// value is in memory.
-func classifyInto(classes *[2]class, t *types.Type, offset int64, depth int) bool {
-	if depth > maxNesting || offset < 0 || offset+t.Size > 2*eightbyte {
+// add adds the classes of the part at an offset. It reports false if the whole value is in
+// memory.
+func (c *classifier) add(t *types.Type, offset int64) bool {
+	if !c.budget.spend() || offset < 0 || offset+t.Size > 2*eightbyte {
 		return false
 	}
 	switch t.Kind {
 	case types.Struct, types.Union, types.String, types.Slice, types.Interface:
 		for _, f := range t.Fields() {
-			if !classifyInto(classes, f.Type, offset+f.Offset, depth+1) {
+			if !c.add(f.Type, offset+f.Offset) {
 				return false
 			}
 		}
@@ -59,7 +63,7 @@ func classifyInto(classes *[2]class, t *types.Type, offset int64, depth int) boo
 	case types.Array:
 		element := t.Element()
 		for i := int64(0); element.Size > 0 && i < t.Count; i++ {
-			if !classifyInto(classes, element, offset+i*element.Size, depth+1) {
+			if !c.add(element, offset+i*element.Size) {
 				return false
 			}
 		}
@@ -68,15 +72,15 @@ func classifyInto(classes *[2]class, t *types.Type, offset int64, depth int) boo
 		if t.Size > eightbyte {
 			return false // long double
 		}
-		return merge(classes, offset, t.Size, sse)
+		return merge(&c.classes, offset, t.Size, sse)
 	case types.Complex:
-		return t.Size <= 2*eightbyte && merge(classes, offset, t.Size, sse)
+		return t.Size <= 2*eightbyte && merge(&c.classes, offset, t.Size, sse)
 	case types.Void:
 		return true
 	case types.Unknown:
 		return false
 	}
-	return merge(classes, offset, t.Size, integer)
+	return merge(&c.classes, offset, t.Size, integer)
 }
 
 // merge adds a class to the eightbytes of a scalar. A misaligned one puts the value into

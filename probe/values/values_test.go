@@ -344,13 +344,18 @@ func TestValuesOfRust(t *testing.T) {
 	for _, level := range []string{"0", "2"} {
 		program := probetest.Build(t, "p.rs", `pub struct Point { x: i32, y: f64 }
 mod work {
+	#[inline(never)] pub fn owned(s: &String, v: &Vec<u32>, t: String) -> usize { std::hint::black_box((s, v, &t)); s.len() + v.len() + t.len() }
 	#[inline(never)] pub fn run(n: u64, s: &str, list: &[u16], p: &super::Point, flag: bool) -> u64 {
 		std::hint::black_box((n, s.len(), list.len(), p.x, p.y, flag)); n + s.len() as u64 }
 }
-fn main() { let p = Point { x: -2, y: 0.5 }; use std::hint::black_box as b; if b(work::run(b(7), b("text"), b(&[1, 2, 3]), b(&p), b(true))) == 0 { std::process::exit(1) } }
+fn main() { let p = Point { x: -2, y: 0.5 }; use std::hint::black_box as b;
+	if work::owned(&b(String::from("owned")), &b(vec![7, 8]), b(String::from("moved"))) == 0 { std::process::exit(2) }
+	if b(work::run(b(7), b("text"), b(&[1, 2, 3]), b(&p), b(true))) == 0 { std::process::exit(1) } }
 `, "rustc", "-g", "-C", "opt-level="+level, "-C", "relocation-model=static", "-C", "target-feature=+crt-static", "-o", "@program", "@source")
 		wanted := map[string]string{"work::run(n, p)": "n=7 p=&{x=-2, y=0.5}", "work::run%return": "11"}
+		wanted["work::owned(s, v)"] = `s=&"owned" v=&[7, 8]`
 		if level == "0" { // the optimiser removes what the function does not use
+			wanted["work::owned(t)"] = `t="moved"`
 			wanted["work::run(*)"] = `n=7 s="text" list=[1, 2, 3] p=&{x=-2, y=0.5} flag=true`
 		}
 		check(t, program, wanted)

@@ -64,6 +64,15 @@ func TestProbedProgramsRunAsWithoutProbes(t *testing.T) {
 	}
 }
 
+// TestSoakProbesComeAndGo adds and removes probes on four CPUs while threads and children
+// execute the probed code: no original byte is lost, no SIGTRAP reaches the program, and no
+// memory is lost.
+func TestSoakProbesComeAndGo(t *testing.T) {
+	seconds := choose(5, 1800)
+	got := onSlowpath(t, "", "--timeout", fmt.Sprint(4*seconds+120), "--smp", "4", "--mem", "512", program("uprobes"), "soak", fmt.Sprint(seconds))
+	check(t, got, result{0, "wrong 0, traps 0, code equal 1, kilobytes lost > 8192: 0\n", ""})
+}
+
 // uprobeFlag is the bit UPROBE of the thread flags word, and threadFlagsAt the offset of the
 // word in a frame.
 const (
@@ -106,7 +115,7 @@ func TestUprobeAloneDoesNotKeepFromUserMode(t *testing.T) {
 			if err != nil {
 				return fmt.Errorf("%s: %w", p.name, err)
 			}
-			if w.total > 2000 || !w.passes("dutyHandler.func1") {
+			if w.total > 5000 || !w.passes("dutyHandler.func1") {
 				t.Errorf("after %s the return to user mode is\n%v", p.name, w)
 			}
 		}

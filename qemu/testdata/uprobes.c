@@ -511,6 +511,129 @@ static void refused(void)
 	close(fd), unlink(path);
 }
 
+/* The long test: probes come and go on code that threads and children execute. */
+static const struct { void *code; enum probe_kind kind; } places[] = {
+	{times, ENTRY}, {nothing, ENTRY}, {calling, ENTRY}, {copying, ENTRY}, {adding, ENTRY},
+	{recursive, RETURN}, {leaf, RETURN}, {unknown, RETURN}, {unknown_tail, RETURN}, {mixed_rep, ENTRY},
+};
+
+static void *soak_adder(void *seed)
+{
+	unsigned n = (unsigned)(long)seed;
+	int open[8] = {-1, -1, -1, -1, -1, -1, -1, -1};
+	while (!stop) {
+		int slot = rand_r(&n) % 8, place = rand_r(&n) % (int)(sizeof places / sizeof *places);
+		if (open[slot] >= 0)
+			close(open[slot]);
+		struct perf_event_attr attr = probe_attributes("/proc/self/exe", file_offset(places[place].code), places[place].kind);
+		open[slot] = perf_open(&attr, -1, rand_r(&n) % 2, -1, 0);
+	}
+	for (int i = 0; i < 8; i++)
+		if (open[i] >= 0)
+			close(open[i]);
+	return seed;
+}
+
+/* Calls every function once, and counts what is wrong. */
+static void call_all(long n)
+{
+	char from[64], to[64];
+	memset(from, (int)n, sizeof from);
+	CALL(copy, (long)to, (long)from, sizeof from, 0);
+	long bad = CALL(times, n, 2, 0, 0) != 2 * n;
+	bad += CALL(parent, 0, 0, 0, 0) != getppid();
+	bad += CALL(vector, n, 0, 0, 0) != 2 * n;
+	bad += memcmp(from, to, sizeof from) != 0;
+	bad += recursive(5) != 5;
+	bad += tail(n) != n + 1;
+	bad += CALL(unknown_tail, n % 1000, 0, 0, 0) != (n % 1000 + 1) * (n % 1000 + 1);
+	CALL(nothing, 0, 0, 0, 0);
+	CALL(mixed, 3, 0, 0, 0);
+	if (bad)
+		__atomic_add_fetch(&wrong, bad, __ATOMIC_RELAXED);
+}
+
+static void *soak_caller(void *p)
+{
+	for (long n = 0; !stop; n++)
+		call_all(n);
+	return p;
+}
+
+static void *soak_forker(void *p)
+{
+	while (!stop) {
+		int status = 0;
+		pid_t child = fork();
+		if (child == 0) {
+			for (int i = 0; i < 20; i++)
+				call_all(i);
+			_exit(wrong != 0);
+		}
+		if (child > 0 && waitpid(child, &status, 0) == child && status != 0) {
+			printf("a child ended with %x\n", status);
+			__atomic_add_fetch(&wrong, 1, __ATOMIC_RELAXED);
+		}
+	}
+	return p;
+}
+
+static void *soak_protector(void *p)
+{
+	void *page = (void *)((unsigned long)times & -4096);
+	while (!stop) {
+		mprotect(page, 4096, PROT_READ | PROT_WRITE | PROT_EXEC);
+		mprotect(page, 4096, PROT_READ | PROT_EXEC);
+		madvise(page, 4096, MADV_DONTNEED);
+		usleep(1000);
+	}
+	return p;
+}
+
+static long free_kilobytes(void)
+{
+	long n = -1;
+	char line[128];
+	FILE *file = fopen("/proc/meminfo", "r");
+	while (file && fgets(line, sizeof line, file))
+		if (sscanf(line, "MemFree: %ld", &n) == 1)
+			break;
+	if (file)
+		fclose(file);
+	return n;
+}
+
+static void on_any_trap(int s) { (void)s; __atomic_add_fetch(&traps, 1, __ATOMIC_RELAXED); }
+
+static void soak_round(int seconds)
+{
+	void *(*threads[])(void *) = {soak_adder, soak_adder, soak_caller, soak_caller, soak_forker, soak_protector};
+	enum { THREADS = sizeof threads / sizeof *threads };
+	pthread_t t[THREADS];
+	stop = 0;
+	for (int i = 0; i < THREADS; i++)
+		MUST(-pthread_create(&t[i], NULL, threads[i], (void *)(long)(i + 1)));
+	sleep(seconds);
+	stop = 1;
+	for (int i = 0; i < THREADS; i++)
+		pthread_join(t[i], NULL);
+}
+
+static int soak(int seconds)
+{
+	static unsigned char before[1024], after[1024];
+	wrong = traps = 0;
+	memcpy(before, times, sizeof before);
+	signal(SIGTRAP, on_any_trap);
+	soak_round(seconds / 4 + 1);
+	long first = free_kilobytes();
+	soak_round(seconds);
+	long lost = first - free_kilobytes();
+	memcpy(after, times, sizeof after);
+	printf("wrong %ld, traps %ld, code equal %d, kilobytes lost > 8192: %d\n", wrong, traps, memcmp(before, after, sizeof before) == 0, lost > 8192);
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
 	setvbuf(stdout, NULL, _IOLBF, 0);
@@ -518,6 +641,8 @@ int main(int argc, char **argv)
 		printf("executed\n");
 		return 4;
 	}
+	if (argc > 2 && strcmp(argv[1], "soak") == 0)
+		return soak(atoi(argv[2]));
 	void (*tests[])(void) = {instructions, faulting, interrupted, syscalls, own_trap_flag, tracer, debugger, dying, memory, returns, stacks, counters, add_and_remove, refused};
 	for (unsigned i = 0; i < sizeof tests / sizeof *tests; i++)
 		if (argc < 2 || atoi(argv[1]) == (int)i)

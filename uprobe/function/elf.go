@@ -96,29 +96,51 @@ func (f file) header() (header, error) {
 	}, nil
 }
 
-// segment is an executable part of the file that programs map.
+// segment is a part of the file that programs map.
 type segment struct{ address, offset, size uint64 }
 
-func (f file) segments(h header) ([]segment, error) {
-	const entry, load, executable = 56, 1, 1
+// Types of segments.
+const (
+	load = 1
+	note = 4
+)
+
+// segments returns the executable segments that are loaded, and those with notes.
+func (f file) segments(h header) (code, notes []segment, err error) {
+	const entry, executable = 56, 1
 	if h.segmentCount > maxSegments {
-		return nil, errTooMany
+		return nil, nil, errTooMany
 	}
 	table, err := f.bytes(h.segments, entry*uint64(h.segmentCount))
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	var all []segment
 	for ; len(table) >= entry; table = table[entry:] {
-		if le.Uint32(table) == load && le.Uint32(table[4:])&executable != 0 {
-			s := segment{address: le.Uint64(table[16:]), offset: le.Uint64(table[8:]), size: le.Uint64(table[32:])}
-			if s.offset > f.size || s.size > f.size-s.offset {
-				return nil, errTruncated
-			}
-			all = append(all, s)
+		s := segment{address: le.Uint64(table[16:]), offset: le.Uint64(table[8:]), size: le.Uint64(table[32:])}
+		if s.offset > f.size || s.size > f.size-s.offset {
+			return nil, nil, errTruncated
+		}
+		switch kind, flags := le.Uint32(table), le.Uint32(table[4:]); {
+		case kind == load && flags&executable != 0:
+			code = append(code, s)
+		case kind == note:
+			notes = append(notes, s)
 		}
 	}
-	return all, nil
+	return code, notes, nil
+}
+
+// hasGoNote reports whether a segment with notes has the build ID of Go, which a file without
+// section headers still has.
+func (f file) hasGoNote(notes []segment) bool {
+	const longest = 4096
+	for _, s := range notes {
+		data, err := f.bytes(s.offset, min(s.size, longest))
+		if err == nil && bytes.Contains(data, []byte("\x04\x00\x00\x00Go\x00\x00")) { // type, name
+			return true
+		}
+	}
+	return false
 }
 
 // section is what is needed of Elf64_Shdr.

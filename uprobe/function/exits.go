@@ -21,7 +21,7 @@ const (
 	// the flags whether the function is left.
 	ConditionalTailJump
 	// IndirectJump is a jump through a register or memory. The hit decides by the target
-	// whether the function is left: see Parts.
+	// whether the function is left: see Layout.
 	IndirectJump
 )
 
@@ -31,25 +31,29 @@ type Exit struct {
 	Kind   Kind
 }
 
-// Exits decodes all of a function, and returns the instructions by which control leaves it,
-// in order of their offsets within each part. It returns an error that wraps
-// ErrNotDecoded if it does not understand all of the code: an instruction, a jump into the
-// middle of another instruction or another function, or code without an end. A function
-// that never returns has no exits. A jump to the function's own start stays inside.
-func (i *Image) Exits(f Function) ([]Exit, error) {
-	a, err := i.analyze(f)
-	return a.exits, err
+// Layout is what is known about the code of a function.
+type Layout struct {
+	// Exits are the instructions by which control leaves the function.
+	Exits []Exit
+	// Parts are the places of all of its code: the function, and its cold parts that the
+	// compiler has put elsewhere.
+	Parts []Extent
 }
 
-// Parts returns the places of all code of a function: the function, and its cold parts that
-// the compiler has put elsewhere. The errors are those of Exits.
-func (i *Image) Parts(f Function) ([]Extent, error) {
+// Layout decodes all of a function. It returns an error that wraps ErrNotDecoded if it does
+// not understand all of the code: an instruction, a jump into the middle of another
+// instruction or another function, or code without an end. A function that never returns
+// has no exits. A jump to the function's own start stays inside.
+func (i *Image) Layout(f Function) (Layout, error) {
 	a, err := i.analyze(f)
-	var all []Extent
-	for _, p := range a.parts {
-		all = append(all, p.Extent)
+	if err != nil {
+		return Layout{}, err
 	}
-	return all, err
+	l := Layout{Exits: a.exits}
+	for _, p := range a.parts {
+		l.Parts = append(l.Parts, p.Extent)
+	}
+	return l, nil
 }
 
 // Limits of an analysis, above those of real functions.
@@ -259,8 +263,8 @@ func (a *analysis) destination(b branch) (destination, error) {
 	if !ok {
 		return outside, nil
 	}
-	if f, err := i.golang.at(i, address); err != ErrUnknown {
-		return namedDestination(f, b, err)
+	if _, e, err := i.golang.find(i, address); err != ErrUnknown {
+		return namedDestination(Function{Start: e.Start, End: e.End}, b, err)
 	}
 	if s, ok := i.symbols.at(b.target); ok {
 		name, err := i.symbols.name(i.file, s)

@@ -119,12 +119,12 @@ func TestKindsOfExits(t *testing.T) {
 		"failing":     {Return},
 		"indirect":    {IndirectJump},
 	} {
-		exits, err := i.Exits(named(t, i, name))
+		l, err := i.Layout(named(t, i, name))
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
 		kinds := []Kind{}
-		for _, e := range exits {
+		for _, e := range l.Exits {
 			kinds = append(kinds, e.Kind)
 		}
 		slices.Sort(kinds)
@@ -133,9 +133,9 @@ func TestKindsOfExits(t *testing.T) {
 			t.Errorf("%s: exits %v, want %v", name, kinds, want)
 		}
 	}
-	table, err := i.Exits(named(t, i, "table"))
-	if err != nil || !slices.ContainsFunc(table, func(e Exit) bool { return e.Kind == IndirectJump }) {
-		t.Errorf("the jump table has exits %v, %v", table, err)
+	table, err := i.Layout(named(t, i, "table"))
+	if err != nil || !slices.ContainsFunc(table.Exits, func(e Exit) bool { return e.Kind == IndirectJump }) {
+		t.Errorf("the jump table has exits %v, %v", table.Exits, err)
 	}
 }
 
@@ -148,13 +148,12 @@ func TestColdPartBelongsToFunction(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		parts, err := i.Parts(f)
-		if err != nil || len(parts) != 2 {
-			t.Fatalf("%s: parts %x, %v", path, parts, err)
+		l, err := i.Layout(f)
+		if err != nil || len(l.Parts) != 2 {
+			t.Fatalf("%s: parts %x, %v", path, l.Parts, err)
 		}
-		exits, err := i.Exits(f)
-		if err != nil || len(exits) != 1 || exits[0].Kind != Return {
-			t.Errorf("%s: exits %v, %v", path, exits, err)
+		if len(l.Exits) != 1 || l.Exits[0].Kind != Return {
+			t.Errorf("%s: exits %v", path, l.Exits)
 		}
 	}
 }
@@ -177,14 +176,14 @@ func TestStrippedFileHasSameExits(t *testing.T) {
 		if g.Name != "" || g.Go {
 			t.Fatalf("%+v in a file without symbols", g)
 		}
-		a, errA := with.Exits(f)
-		b, errB := without.Exits(g)
+		a, errA := with.Layout(f)
+		b, errB := without.Layout(g)
 		if errA != nil && errors.Is(errA, ErrNotDecoded) || errB != nil {
 			continue
 		}
 		compared++
-		if errA != nil || !slices.Equal(a, b) {
-			t.Errorf("%s: %v, without symbols %v; %v", f.Name, a, b, errA)
+		if errA != nil || !slices.Equal(a.Exits, b.Exits) {
+			t.Errorf("%s: %v, without symbols %v; %v", f.Name, a.Exits, b.Exits, errA)
 		}
 	}
 	if all := len(with.symbols.all); compared < all*9/10 {
@@ -217,7 +216,7 @@ func TestGoFunctions(t *testing.T) {
 			t.Fatalf("%+v, %v", f, err)
 		}
 		named = named || f.Name == "slowpath/uprobe/function.TestGoFunctions"
-		if _, err := i.Exits(f); err == nil {
+		if _, err := i.Layout(f); err == nil {
 			decoded++
 		}
 		if body, err := i.Body(f); err != nil || body < f.Start || body > f.End {
@@ -257,7 +256,7 @@ func TestReturnsAreExits(t *testing.T) {
 		if err != nil || f.Name != s.Name || f.End-f.Start < s.Size {
 			t.Fatalf("%s: %+v, %v", s.Name, f, err)
 		}
-		exits, err := i.Exits(f)
+		l, err := i.Layout(f)
 		if err != nil {
 			t.Errorf("%s: %v", s.Name, err)
 			continue
@@ -268,11 +267,27 @@ func TestReturnsAreExits(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if in.IsReturn() && !slices.Contains(exits, Exit{f.Start + uint64(at), Return}) {
+			if in.IsReturn() && !slices.Contains(l.Exits, Exit{f.Start + uint64(at), Return}) {
 				t.Errorf("%s: the return at %#x is no exit", s.Name, at)
 			}
 			at += in.Len()
 		}
+	}
+}
+
+func TestGoIsKnownWithoutSections(t *testing.T) {
+	data, err := os.ReadFile(goCommand(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	clear(data[60:64]) // e_shnum, e_shstrndx
+	i, err := Open(bytes.NewReader(data), int64(len(data)))
+	if err != nil || !i.Go() {
+		t.Fatalf("Go: %v, %v", i.Go(), err)
+	}
+	text := i.segments[0].offset + 4096
+	if f, err := i.At(text); !errors.Is(err, ErrUnknown) {
+		t.Errorf("%+v, %v", f, err)
 	}
 }
 
@@ -317,8 +332,7 @@ func examine(data []byte) {
 		if err != nil {
 			continue
 		}
-		i.Exits(f)
-		i.Parts(f)
+		i.Layout(f)
 		i.Body(f)
 	}
 }

@@ -2,16 +2,18 @@ package function
 
 import (
 	"errors"
+	"io"
 	"sort"
 	"strings"
 )
 
 // goTable is the table of functions in a program of Go 1.18 or newer
-// (runtime/symtab.go: pcHeader, functab). It stays in the file: a lookup reads some
-// twenty entries.
+// (runtime/symtab.go: pcHeader, functab). It stays in the file: a lookup reads one block of it.
 type goTable struct {
 	text  uint64 // address that the entries are relative to
 	count uint64
+	// blocks has the first entry of each block.
+	blocks []uint32
 	// File offsets: of the table of functions, of their data, of their names.
 	functions, data, names uint64
 }
@@ -56,11 +58,14 @@ func (i *Image) readGoTable(h header, all sections) (goTable, error) {
 	g.names += s.offset
 	g.functions += s.offset
 	g.data = g.functions
+	if err := g.readBlocks(i.file); err != nil {
+		return goTable{}, err
+	}
 	if g.text == 0 {
 		g.text = i.goText(g, h, all)
 	}
 	if g.text == 0 {
-		g.count = 0
+		return goTable{}, nil
 	}
 	return g, nil
 }
@@ -106,41 +111,61 @@ func (g *goTable) entry(f file, n uint64) (uint64, error) {
 	return g.text + uint64(le.Uint32(b)), nil
 }
 
-// at returns the function that contains an address.
-func (g *goTable) at(i *Image, address uint64) (Function, error) {
-	var failed error
-	n := sort.Search(int(g.count), func(n int) bool {
-		a, err := g.entry(i.file, uint64(n))
-		if err != nil {
-			failed = err
+// blockLength is the number of functions in a block of the table.
+const blockLength = 64
+
+// readBlocks reads the first entry of each block.
+func (g *goTable) readBlocks(f file) error {
+	r, err := f.stream(g.functions, 8*g.count)
+	if err != nil {
+		return err
+	}
+	var entry [8]byte
+	g.blocks = make([]uint32, 0, g.count/blockLength+1)
+	for n := range g.count {
+		if _, err := io.ReadFull(r, entry[:]); err != nil {
+			return err
 		}
-		return a > address
-	})
-	if failed != nil {
-		return Function{}, failed
+		if n%blockLength == 0 {
+			g.blocks = append(g.blocks, le.Uint32(entry[:]))
+		}
 	}
-	if n == 0 {
-		return Function{}, ErrUnknown
-	}
-	return g.function(i, uint64(n-1), address)
+	return nil
 }
 
-// function returns function n, if it contains the address.
-func (g *goTable) function(i *Image, n, address uint64) (Function, error) {
-	start, err := g.entry(i.file, n)
+// at returns the function that contains an address.
+func (g *goTable) at(i *Image, address uint64) (Function, error) {
+	n, e, err := g.find(i, address)
 	if err != nil {
 		return Function{}, err
-	}
-	end, err := g.entry(i.file, n+1)
-	if err != nil {
-		return Function{}, err
-	}
-	e, ok := i.extent(start, end-start)
-	if !ok || address-start >= end-start {
-		return Function{}, ErrUnknown
 	}
 	name, err := g.name(i.file, n)
 	return Function{Start: e.Start, End: e.End, Name: name, Go: true}, err
+}
+
+// find returns the number and the extent of the function that contains an address.
+func (g *goTable) find(i *Image, address uint64) (uint64, Extent, error) {
+	relative := address - g.text
+	b := sort.Search(len(g.blocks), func(n int) bool { return uint64(g.blocks[n]) > relative })
+	if b == 0 {
+		return 0, Extent{}, ErrUnknown
+	}
+	first := uint64(b-1) * blockLength
+	length := min(blockLength, g.count-first)
+	block, err := i.file.bytes(g.functions+8*first, 8*length+4) // with the entry after the block
+	if err != nil {
+		return 0, Extent{}, err
+	}
+	entry := func(n int) uint64 { return uint64(le.Uint32(block[8*n:])) }
+	n := sort.Search(int(length)+1, func(n int) bool { return entry(n) > relative })
+	if n == 0 || n > int(length) {
+		return 0, Extent{}, ErrUnknown
+	}
+	e, ok := i.extent(g.text+entry(n-1), entry(n)-entry(n-1))
+	if !ok {
+		return 0, Extent{}, ErrUnknown
+	}
+	return first + uint64(n-1), e, nil
 }
 
 func (g *goTable) name(f file, n uint64) (string, error) {

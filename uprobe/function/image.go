@@ -60,7 +60,8 @@ func Open(r io.ReaderAt, size int64) (*Image, error) {
 	if err != nil {
 		return nil, err
 	}
-	if i.segments, err = i.file.segments(header); err != nil {
+	var notes []segment
+	if i.segments, notes, err = i.file.segments(header); err != nil {
 		return nil, err
 	}
 	sections, err := i.file.sections(header)
@@ -70,6 +71,7 @@ func Open(r io.ReaderAt, size int64) (*Image, error) {
 	if err := i.read(header, sections); err != nil {
 		return nil, err
 	}
+	i.isGo = sections.goTable() != nil || i.file.hasGoNote(notes)
 	return i, nil
 }
 
@@ -85,7 +87,6 @@ func (i *Image) read(header header, sections sections) (err error) {
 	if i.frames, err = i.readFrames(sections); err != nil {
 		return fmt.Errorf("the call frame information: %w", err)
 	}
-	i.isGo = sections.named(".note.go.buildid") != nil || sections.goTable() != nil
 	i.golang, err = i.readGoTable(header, sections)
 	if err != nil {
 		return fmt.Errorf("Go's table of functions: %w", err)

@@ -86,25 +86,25 @@ func compute(f *amd64.Frame, number uint8, a, b uint64, size int) uint64 {
 // arithmeticNumber is the operation of an opcode from 00 to 3F.
 func (i *Instruction) arithmeticNumber() uint8 { return i.opcode >> 3 }
 
-func emulateArithmeticToOperand(i *Instruction, f *amd64.Frame, at uint64, m Memory) (uint64, error) {
+func emulateArithmeticToOperand(i *Instruction, f *amd64.Frame, at uint64, m Memory) error {
 	size := i.size()
-	return i.arithmeticOnOperand(f, at, m, i.arithmeticNumber(), i.register(f, i.reg(), size))
+	return i.arithmeticOnOperand(f, at, m, i.arithmeticNumber(), i.registerValue(f, i.register, size))
 }
 
-func emulateArithmeticImmediate(i *Instruction, f *amd64.Frame, at uint64, m Memory) (uint64, error) {
+func emulateArithmeticImmediate(i *Instruction, f *amd64.Frame, at uint64, m Memory) error {
 	return i.arithmeticOnOperand(f, at, m, i.extension(), uint64(i.immediate)&maskOf(i.size()))
 }
 
 // arithmeticOnOperand computes with the operand of ModRM.rm, which is a register unless the
 // operation is CMP.
-func (i *Instruction) arithmeticOnOperand(f *amd64.Frame, at uint64, m Memory, number uint8, b uint64) (uint64, error) {
+func (i *Instruction) arithmeticOnOperand(f *amd64.Frame, at uint64, m Memory, number uint8, b uint64) error {
 	size := i.size()
 	a, err := i.operand(f, at, m, size)
 	if err != nil {
-		return 0, err
+		return err
 	}
-	i.finish(f, i.rm(), number, a, b, size)
-	return i.next(at), nil
+	i.finish(f, i.operandRegister, number, a, b, size)
+	return i.done(f, at)
 }
 
 // finish computes, and writes the register unless the operation is CMP.
@@ -115,75 +115,75 @@ func (i *Instruction) finish(f *amd64.Frame, register, number uint8, a, b uint64
 	}
 }
 
-func emulateArithmeticToRegister(i *Instruction, f *amd64.Frame, at uint64, m Memory) (uint64, error) {
+func emulateArithmeticToRegister(i *Instruction, f *amd64.Frame, at uint64, m Memory) error {
 	size := i.size()
 	b, err := i.operand(f, at, m, size)
 	if err != nil {
-		return 0, err
+		return err
 	}
-	i.finish(f, i.reg(), i.arithmeticNumber(), i.register(f, i.reg(), size), b, size)
-	return i.next(at), nil
+	i.finish(f, i.register, i.arithmeticNumber(), i.registerValue(f, i.register, size), b, size)
+	return i.done(f, at)
 }
 
-func emulateArithmeticAccumulator(i *Instruction, f *amd64.Frame, at uint64, _ Memory) (uint64, error) {
+func emulateArithmeticAccumulator(i *Instruction, f *amd64.Frame, at uint64, _ Memory) error {
 	size := i.size()
-	i.finish(f, rax, i.arithmeticNumber(), i.register(f, rax, size), uint64(i.immediate)&maskOf(size), size)
-	return i.next(at), nil
+	i.finish(f, rax, i.arithmeticNumber(), i.registerValue(f, rax, size), uint64(i.immediate)&maskOf(size), size)
+	return i.done(f, at)
 }
 
-func emulateTest(i *Instruction, f *amd64.Frame, at uint64, m Memory) (uint64, error) {
-	return i.testOperand(f, at, m, i.register(f, i.reg(), i.size()))
+func emulateTest(i *Instruction, f *amd64.Frame, at uint64, m Memory) error {
+	return i.testOperand(f, at, m, i.registerValue(f, i.register, i.size()))
 }
 
-func emulateTestImmediate(i *Instruction, f *amd64.Frame, at uint64, m Memory) (uint64, error) {
+func emulateTestImmediate(i *Instruction, f *amd64.Frame, at uint64, m Memory) error {
 	return i.testOperand(f, at, m, uint64(i.immediate))
 }
 
-func (i *Instruction) testOperand(f *amd64.Frame, at uint64, m Memory, b uint64) (uint64, error) {
+func (i *Instruction) testOperand(f *amd64.Frame, at uint64, m Memory, b uint64) error {
 	size := i.size()
 	a, err := i.operand(f, at, m, size)
 	if err != nil {
-		return 0, err
+		return err
 	}
 	setStatus(f, logic(a&b, size).flags)
-	return i.next(at), nil
+	return i.done(f, at)
 }
 
-func emulateTestAccumulator(i *Instruction, f *amd64.Frame, at uint64, _ Memory) (uint64, error) {
+func emulateTestAccumulator(i *Instruction, f *amd64.Frame, at uint64, _ Memory) error {
 	size := i.size()
-	setStatus(f, logic(i.register(f, rax, size)&uint64(i.immediate), size).flags)
-	return i.next(at), nil
+	setStatus(f, logic(i.registerValue(f, rax, size)&uint64(i.immediate), size).flags)
+	return i.done(f, at)
 }
 
 // emulateIncrement executes INC and DEC, which leave CF.
-func emulateIncrement(i *Instruction, f *amd64.Frame, at uint64, _ Memory) (uint64, error) {
+func emulateIncrement(i *Instruction, f *amd64.Frame, at uint64, _ Memory) error {
 	size := i.size()
-	a := i.register(f, i.rm(), size)
+	a := i.registerValue(f, i.operandRegister, size)
 	r := addition(a, 1, 0, size)
 	if i.extension() == 1 {
 		r = subtraction(a, 1, 0, size)
 	}
 	setStatus(f, r.flags&^amd64.FlagCF|f.RFLAGS&amd64.FlagCF)
-	i.setRegister(f, i.rm(), size, r.value)
-	return i.next(at), nil
+	i.setRegister(f, i.operandRegister, size, r.value)
+	return i.done(f, at)
 }
 
-func emulateComplement(i *Instruction, f *amd64.Frame, at uint64, _ Memory) (uint64, error) {
+func emulateComplement(i *Instruction, f *amd64.Frame, at uint64, _ Memory) error {
 	size := i.size()
-	i.setRegister(f, i.rm(), size, ^i.register(f, i.rm(), size))
-	return i.next(at), nil
+	i.setRegister(f, i.operandRegister, size, ^i.registerValue(f, i.operandRegister, size))
+	return i.done(f, at)
 }
 
-func emulateNegate(i *Instruction, f *amd64.Frame, at uint64, _ Memory) (uint64, error) {
+func emulateNegate(i *Instruction, f *amd64.Frame, at uint64, _ Memory) error {
 	size := i.size()
-	r := subtraction(0, i.register(f, i.rm(), size), 0, size)
+	r := subtraction(0, i.registerValue(f, i.operandRegister, size), 0, size)
 	setStatus(f, r.flags)
-	i.setRegister(f, i.rm(), size, r.value)
-	return i.next(at), nil
+	i.setRegister(f, i.operandRegister, size, r.value)
+	return i.done(f, at)
 }
 
 // emulateChangeFlag executes CMC, CLC, STC, CLD and STD.
-func emulateChangeFlag(i *Instruction, f *amd64.Frame, at uint64, _ Memory) (uint64, error) {
+func emulateChangeFlag(i *Instruction, f *amd64.Frame, at uint64, _ Memory) error {
 	switch i.opcode {
 	case 0xf5:
 		f.RFLAGS ^= amd64.FlagCF
@@ -196,5 +196,5 @@ func emulateChangeFlag(i *Instruction, f *amd64.Frame, at uint64, _ Memory) (uin
 	case 0xfd:
 		f.RFLAGS |= amd64.FlagDF
 	}
-	return i.next(at), nil
+	return i.done(f, at)
 }

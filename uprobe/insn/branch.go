@@ -2,12 +2,13 @@ package insn
 
 import "slowpath/arch/amd64"
 
-// checkTarget returns an error if a branch to the target would fault at the branch itself.
-func checkTarget(target uint64) (uint64, error) {
+// branchTo sets RIP. It returns an error if the CPU would fault at the branch itself.
+func branchTo(f *amd64.Frame, target uint64) error {
 	if !amd64.Canonical(target) {
-		return 0, ErrNotCanonical
+		return ErrNotCanonical
 	}
-	return target, nil
+	f.RIP = target
+	return nil
 }
 
 // conditions has the flags of the conditions of Jcc, SETcc and CMOVcc whose bits are
@@ -27,30 +28,30 @@ func (i *Instruction) condition(f *amd64.Frame) bool {
 	return met != (i.opcode&1 != 0)
 }
 
-func emulateJump(i *Instruction, _ *amd64.Frame, at uint64, _ Memory) (uint64, error) {
-	return checkTarget(i.Target(at))
+func emulateJump(i *Instruction, f *amd64.Frame, at uint64, _ Memory) error {
+	return branchTo(f, i.Target(at))
 }
 
-func emulateJumpIf(i *Instruction, f *amd64.Frame, at uint64, _ Memory) (uint64, error) {
+func emulateJumpIf(i *Instruction, f *amd64.Frame, at uint64, _ Memory) error {
 	if !i.condition(f) {
-		return i.next(at), nil
+		return i.done(f, at)
 	}
-	return checkTarget(i.Target(at))
+	return branchTo(f, i.Target(at))
 }
 
-func emulateJumpIndirect(i *Instruction, f *amd64.Frame, at uint64, m Memory) (uint64, error) {
+func emulateJumpIndirect(i *Instruction, f *amd64.Frame, at uint64, m Memory) error {
 	target, err := i.operand(f, at, m, 8)
 	if err != nil {
-		return 0, err
+		return err
 	}
-	return checkTarget(target)
+	return branchTo(f, target)
 }
 
 // emulateLoop executes LOOPNE, LOOPE, LOOP and JRCXZ (SDM vol. 2A, LOOP; Jcc).
-func emulateLoop(i *Instruction, f *amd64.Frame, at uint64, _ Memory) (uint64, error) {
+func emulateLoop(i *Instruction, f *amd64.Frame, at uint64, _ Memory) error {
 	const jrcxz = 0xe3
 	size := int(i.addressSize())
-	count := i.register(f, rcx, size)
+	count := i.registerValue(f, rcx, size)
 	taken := count == 0
 	if i.opcode != jrcxz {
 		count = (count - 1) & maskOf(size)
@@ -60,11 +61,11 @@ func emulateLoop(i *Instruction, f *amd64.Frame, at uint64, _ Memory) (uint64, e
 	if taken {
 		target = i.Target(at)
 	}
-	next, err := checkTarget(target)
+	err := branchTo(f, target)
 	if err == nil && i.opcode != jrcxz {
 		i.setRegister(f, rcx, size, count)
 	}
-	return next, err
+	return err
 }
 
 func (i *Instruction) loopCondition(f *amd64.Frame) bool {
@@ -78,33 +79,37 @@ func (i *Instruction) loopCondition(f *amd64.Frame) bool {
 	return true
 }
 
-func emulateCall(i *Instruction, f *amd64.Frame, at uint64, m Memory) (uint64, error) {
+func emulateCall(i *Instruction, f *amd64.Frame, at uint64, m Memory) error {
 	return i.callTo(f, at, m, i.Target(at))
 }
 
-func emulateCallIndirect(i *Instruction, f *amd64.Frame, at uint64, m Memory) (uint64, error) {
+func emulateCallIndirect(i *Instruction, f *amd64.Frame, at uint64, m Memory) error {
 	target, err := i.operand(f, at, m, 8)
 	if err != nil {
-		return 0, err
+		return err
 	}
 	return i.callTo(f, at, m, target)
 }
 
-func (i *Instruction) callTo(f *amd64.Frame, at uint64, m Memory, target uint64) (uint64, error) {
-	if _, err := checkTarget(target); err != nil {
-		return 0, err
+func (i *Instruction) callTo(f *amd64.Frame, at uint64, m Memory, target uint64) error {
+	if !amd64.Canonical(target) {
+		return ErrNotCanonical
 	}
-	return target, pushValue(f, m, 8, i.next(at))
+	if err := pushValue(f, m, 8, i.next(at)); err != nil {
+		return err
+	}
+	f.RIP = target
+	return nil
 }
 
-func emulateReturn(i *Instruction, f *amd64.Frame, _ uint64, m Memory) (uint64, error) {
+func emulateReturn(i *Instruction, f *amd64.Frame, _ uint64, m Memory) error {
 	target, err := load(f, m, f.RSP, 8)
 	if err != nil {
-		return 0, err
+		return err
 	}
-	if _, err := checkTarget(target); err != nil {
-		return 0, err
+	if err := branchTo(f, target); err != nil {
+		return err
 	}
 	f.RSP += 8 + uint64(uint16(i.immediate))
-	return target, nil
+	return nil
 }

@@ -18,7 +18,7 @@ func Decode(code []byte) (Instruction, error) {
 	}
 	d.i.length = d.at
 	copy(d.i.bytes[:d.at], code)
-	d.i.operation = operationOf(&d.i)
+	d.i.prepare()
 	return d.i, nil
 }
 

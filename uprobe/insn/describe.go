@@ -33,11 +33,9 @@ func (i *Instruction) Operand() (Operand, bool) {
 	}
 	o.DisplacementAt = i.displacementAt()
 	o.RIPRelative = i.ripRelative()
-	if i.modRM&7 == 4 && i.indexRegister() != rsp {
-		o.Index, o.Scale = i.indexRegister(), 1<<(i.sib>>6)
-	}
-	if base := i.baseRegister(); !o.RIPRelative && base != NoRegister {
-		o.Base = base
+	o.Index, o.Scale = i.index, 1<<i.shift
+	if !o.RIPRelative {
+		o.Base = i.base
 	}
 	return o, true
 }

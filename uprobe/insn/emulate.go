@@ -7,7 +7,8 @@ import (
 )
 
 // Memory is the memory of a program. Addresses are linear; the size is 1, 2, 4 or 8 bytes;
-// values are little-endian. An error means that the access would fault, and that nothing
+// values are little-endian, and the bytes of a stored value above its size have no meaning. An
+// error means that the access would fault, and that nothing
 // has changed.
 type Memory interface {
 	Load(address uint64, size int) (uint64, error)
@@ -46,20 +47,33 @@ func (i *Instruction) Emulated() bool { return i.operation != notEmulated }
 // expects. Nothing is written below RSP but what the instruction itself pushes. The trap
 // of a single step, if TF was set before, is the caller's.
 func (i *Instruction) Emulate(f *amd64.Frame, at uint64, m Memory) error {
-	next, err := emulators[i.operation](i, f, at, m)
-	if err != nil {
-		return err
-	}
-	f.RIP = next
+	return emulators[i.operation&(maxOperations-1)](i, f, at, m)
+}
+
+// done makes the program continue after the instruction.
+func (i *Instruction) done(f *amd64.Frame, at uint64) error {
+	f.RIP = i.next(at)
 	return nil
 }
 
-// emulator executes one operation. It returns the new RIP.
-type emulator func(i *Instruction, f *amd64.Frame, at uint64, m Memory) (uint64, error)
+// complete does what done does, unless there is an error.
+func (i *Instruction) complete(f *amd64.Frame, at uint64, err error) error {
+	if err == nil {
+		f.RIP = i.next(at)
+	}
+	return err
+}
 
-var emulators = [operations]emulator{
-	notEmulated:            func(*Instruction, *amd64.Frame, uint64, Memory) (uint64, error) { return 0, ErrNotEmulated },
-	doNothing:              func(i *Instruction, _ *amd64.Frame, at uint64, _ Memory) (uint64, error) { return i.next(at), nil },
+// emulator executes one operation.
+type emulator func(i *Instruction, f *amd64.Frame, at uint64, m Memory) error
+
+// maxOperations is a power of 2, so that an access to emulators needs no check.
+const maxOperations = 64
+
+var emulators = [maxOperations]emulator{
+	notEmulated:            func(*Instruction, *amd64.Frame, uint64, Memory) error { return ErrNotEmulated },
+	doNothing:              func(i *Instruction, f *amd64.Frame, at uint64, _ Memory) error { return i.done(f, at) },
+	loadBaseAddress:        emulateLoadBaseAddress,
 	jump:                   emulateJump,
 	jumpIndirect:           emulateJumpIndirect,
 	jumpIf:                 emulateJumpIf,

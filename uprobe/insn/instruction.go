@@ -44,7 +44,19 @@ type Instruction struct {
 	immediate    int64 // sign-extended; the address of a moffs operand
 
 	operation operation
+	// What Emulate needs of the encoding: see prepare.
+	base, index, shift uint8 // of the effective address: registers, or no index, noBase or ripBase
+	width              uint8 // of the operation's operands, in bytes
+	register           uint8 // the register of ModRM.reg, or of the opcode
+	operandRegister    uint8 // the register of ModRM.rm
 }
+
+// Values of base that are no registers.
+const (
+	noBase  = NoRegister
+	ripBase = NoRegister - 1
+	noIndex = NoRegister
+)
 
 // encoding says how the opcode is encoded.
 type encoding uint8

@@ -48,7 +48,7 @@ const (
 	widenAccumulator
 	fillWithSign
 	changeFlag
-	operations
+	loadBaseAddress // a LEA whose address is only a register and a displacement
 )
 
 // opcodeRange gives an operation to the opcodes from first to last.
@@ -105,14 +105,15 @@ var arithmeticForms = [8]operation{
 	arithmeticAccumulator, arithmeticAccumulator, notEmulated, notEmulated,
 }
 
-// groups has the operations by ModRM.reg of the groups in which they differ.
-var groups = map[uint8][8]operation{
-	0xc6: {moveImmediateToOperand},
-	0xc7: {moveImmediateToOperand},
-	0xf6: {testImmediate, testImmediate, complement, negate},
-	0xf7: {testImmediate, testImmediate, complement, negate},
-	0xfe: {increment, increment},
-	0xff: {increment, increment, callIndirect, notEmulated, jumpIndirect, notEmulated, pushOperand, notEmulated},
+// groupOf has the index in groups of the opcodes that are groups, in which ModRM.reg selects the
+// operation.
+var groupOf = [256]uint8{0xc6: 1, 0xc7: 1, 0xf6: 2, 0xf7: 2, 0xfe: 3, 0xff: 4}
+
+var groups = [...][8]operation{
+	1: {moveImmediateToOperand},
+	2: {testImmediate, testImmediate, complement, negate},
+	3: {increment, increment},
+	4: {increment, increment, callIndirect, notEmulated, jumpIndirect, notEmulated, pushOperand, notEmulated},
 }
 
 // operationSet is a set of operations.
@@ -136,6 +137,75 @@ var (
 	// the CPU executes them, in one instruction.
 	modifiesOperand = operationsIn(arithmeticToOperand, arithmeticImmediate, increment, complement, negate, exchange)
 )
+
+// Operations by the size of their operands. Those in neither set have bytes if bit 0 of the
+// opcode is 0.
+var (
+	onStack   = operationsIn(push, pushImmediate, pushOperand, pushFlags, pop, popOperand, popFlags, leave)
+	neverByte = operationsIn(loadAddress, signExtendDouble, zeroExtend, signExtend, moveIf, exchangeAccumulator, swapBytes,
+		widenAccumulator, fillWithSign)
+)
+
+// prepare computes what depends on nothing but the encoding, so that a hit need not.
+func (i *Instruction) prepare() {
+	i.operation = operationOf(i)
+	i.base, i.index = i.baseRegister(), noIndex
+	if i.modRM&7 == 4 && i.indexRegister() != rsp {
+		i.index, i.shift = i.indexRegister(), i.sib>>6
+	}
+	i.width = i.widthOf(i.operation)
+	i.register, i.operandRegister = i.reg(), i.rm()
+	if i.operation == loadAddress && i.width == 8 && i.base < ripBase && i.index == noIndex && !i.has(prefixAddressSize) {
+		i.operation = loadBaseAddress
+	}
+	if i.modRMAt == 0 {
+		i.register = i.opcode&7 | i.rex&rexB<<3
+	}
+}
+
+func (i *Instruction) widthOf(o operation) uint8 {
+	switch {
+	case onStack.has(o):
+		return i.stackSize()
+	case neverByte.has(o):
+		return i.operandSize()
+	case o == moveImmediate && i.opcode < 0xb8, o == setIf:
+		return 1
+	case o == moveImmediate:
+		return i.operandSize()
+	case i.opcode&1 == 0:
+		return 1
+	}
+	return i.operandSize()
+}
+
+// stackSize is the operand size of PUSH, POP and LEAVE: 8 bytes, or 2 with prefix 66 (SDM
+// vol. 1, 6.2.2).
+func (i *Instruction) stackSize() uint8 {
+	if i.operandSize() == 2 {
+		return 2
+	}
+	return 8
+}
+
+// baseRegister is the base of the operand in memory: a register, noBase or ripBase (SDM vol.
+// 2A, 2.1.5).
+func (i *Instruction) baseRegister() uint8 {
+	if i.ripRelative() {
+		return ripBase
+	}
+	base := i.modRM & 7
+	if base == 4 {
+		base = i.sib & 7
+		if base == 5 && i.modRM < 0x40 {
+			return noBase
+		}
+	}
+	return base | i.rex&rexB<<3
+}
+
+// indexRegister is the index register of SIB. RSP means that there is none.
+func (i *Instruction) indexRegister() uint8 { return i.sib>>3&7 | i.rex&rexX<<2 }
 
 // operationOf returns the operation of a decoded instruction.
 func operationOf(i *Instruction) operation {
@@ -187,8 +257,8 @@ func (i *Instruction) lookup() operation {
 	if i.opcode == 0x90 && i.rex&rexB == 0 {
 		return doNothing
 	}
-	if g, ok := groups[i.opcode]; ok {
-		return g[i.extension()]
+	if g := groupOf[i.opcode]; g != 0 {
+		return groups[g][i.extension()]
 	}
 	return operationsOf[primary][i.opcode]
 }

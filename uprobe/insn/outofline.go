@@ -21,7 +21,8 @@ func (o *OutOfLine) Base(at uint64) uint64 { return at + uint64(o.Length) }
 const int3 = 0xcc
 
 // OutOfLine returns the form for execution in a slot. The form of an instruction that
-// changes RIP has no meaning unless it faults.
+// changes RIP has no meaning unless it faults. An x87 instruction records the address of the
+// slot as its own (FIP in the extended state), as on Linux.
 //
 // An operand [RIP+disp32] becomes [scratch+disp32] of the same length. Disp32 is never
 // scaled, not even by EVEX (SDM vol. 2A, 2.7.5), and with an address-size prefix both forms
