@@ -237,6 +237,7 @@ func (r *Registry) RemoveInstance(i *Instance) error {
 		e.files = slices.Delete(slices.Clone(e.files), at, at+1)
 	}
 	r.instances = slices.DeleteFunc(r.instances, func(one *Instance) bool { return one == i })
+	i.removed = true
 	return nil
 }
 
