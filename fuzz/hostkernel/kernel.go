@@ -54,6 +54,9 @@ type Config struct {
 	Limit time.Duration
 	// Locks says that Run looks for held locks, which takes as long as many programs.
 	Locks bool
+	// Beside, if not nil, runs on a goroutine of its own while the program does. It must
+	// return soon after stopped returns true, and leave nothing.
+	Beside func(k *Kernel, stopped func() bool)
 	// Injection is a panic or an allocation failure, or nil.
 	Injection *Injection
 }

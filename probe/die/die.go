@@ -1,11 +1,52 @@
-// Package die moves in the tree of debugging information entries (DIEs).
+// Package die reads debugging information entries (DIEs) of files that are not trusted.
 package die
 
-import "debug/dwarf"
+import (
+	"debug/dwarf"
+	"errors"
+)
 
-// SkipChildren moves a reader behind the children of e, which it has just returned. Unlike
+// Reader is a dwarf.Reader that ends in a damaged file.
+type Reader struct {
+	reader *dwarf.Reader
+	nulls  int // entries that end a list of children, one after another
+}
+
+// NewReader returns a reader at the first DIE.
+func NewReader(data *dwarf.Data) *Reader { return &Reader{reader: data.Reader()} }
+
+// maxNulls is the maximum number of consecutive ends of children. dwarf.Reader returns
+// them for ever if a unit ends within an LEB128 number.
+const maxNulls = 1 << 16
+
+// ErrDamaged is the error of debug information that does not end.
+var ErrDamaged = errors.New("the debug information is damaged")
+
+// Next returns the next DIE, one with the tag 0 at the end of children, or nil at the end.
+func (r *Reader) Next() (*dwarf.Entry, error) {
+	e, err := r.reader.Next()
+	if err != nil || e == nil {
+		return nil, err
+	}
+	if e.Tag != 0 {
+		r.nulls = 0
+		return e, nil
+	}
+	if r.nulls++; r.nulls > maxNulls {
+		return nil, ErrDamaged
+	}
+	return e, nil
+}
+
+// Seek moves to the DIE at an offset.
+func (r *Reader) Seek(offset dwarf.Offset) {
+	r.reader.Seek(offset)
+	r.nulls = 0
+}
+
+// SkipChildren moves behind the children of e, which Next has just returned. Unlike
 // dwarf.Reader.SkipChildren it is not recursive: a hostile file may nest millions of DIEs.
-func SkipChildren(r *dwarf.Reader, e *dwarf.Entry) {
+func (r *Reader) SkipChildren(e *dwarf.Entry) {
 	if !e.Children {
 		return
 	}

@@ -87,7 +87,7 @@ type indexer struct {
 }
 
 func (b *indexer) run() error {
-	for r, n := b.data.Reader(), 0; n < maxEntries; n++ {
+	for r, n := die.NewReader(b.data), 0; n < maxEntries; n++ {
 		e, err := r.Next()
 		if err != nil || e == nil {
 			return err
@@ -101,7 +101,7 @@ func (b *indexer) run() error {
 			continue
 		}
 		if skipped(e.Tag) || len(b.scope) >= maxDepth {
-			die.SkipChildren(r, e)
+			r.SkipChildren(e)
 			continue
 		}
 		b.scope = append(b.scope, inner)

@@ -187,7 +187,7 @@ func transparent(t dwarf.Tag) bool {
 
 // entry returns the DIE at an offset, or nil.
 func (r *Reader) entry(offset dwarf.Offset) *dwarf.Entry {
-	reader := r.data.Reader()
+	reader := die.NewReader(r.data)
 	reader.Seek(offset)
 	e, err := reader.Next()
 	if err != nil {
@@ -280,7 +280,7 @@ func (t *Type) readBase(e *dwarf.Entry) {
 
 // children calls f for each child of the type's DIE until it returns false.
 func (t *Type) children(f func(e *dwarf.Entry) bool) {
-	reader := t.reader.data.Reader()
+	reader := die.NewReader(t.reader.data)
 	reader.Seek(t.offset)
 	if e, err := reader.Next(); err != nil || e == nil || !e.Children {
 		return
@@ -292,7 +292,7 @@ func (t *Type) children(f func(e *dwarf.Entry) bool) {
 			return
 		}
 		if e.Children {
-			die.SkipChildren(reader, e)
+			reader.SkipChildren(e)
 		}
 	}
 }
@@ -557,14 +557,14 @@ func (r *Reader) RuntimeName(address uint64) string {
 
 func (r *Reader) readRuntime() {
 	defer func() { recover() }() // a damaged file: the names so far count
-	reader := r.data.Reader()
+	reader := die.NewReader(r.data)
 	for {
 		e, err := reader.Next()
 		if err != nil || e == nil {
 			return
 		}
 		if e.Children && e.Tag != dwarf.TagCompileUnit {
-			die.SkipChildren(reader, e)
+			reader.SkipChildren(e)
 		}
 		address, _ := e.Val(attrGoRuntimeType).(uint64)
 		if offset, ok := e.Val(attrGoRuntimeType).(int64); ok && offset > 0 {

@@ -50,13 +50,13 @@ func TestTypesThatHaveThemselvesAsParts(t *testing.T) {
 func TestDeepNestingEndsNoStack(t *testing.T) {
 	const depth = 20 << 20
 	data := probetest.DebugInformation(t, bytes.Repeat([]byte{probetest.Nested}, depth))
-	r := data.Reader()
+	r := die.NewReader(data)
 	r.Seek(first)
 	e, err := r.Next()
 	if err != nil {
 		t.Fatal(err)
 	}
-	die.SkipChildren(r, e)
+	r.SkipChildren(e)
 	if typ := NewReader(data, 0).At(first); typ.Kind != Struct {
 		t.Errorf("the type is %+v", typ)
 	}

@@ -61,7 +61,7 @@ func Frames(o *symbols.Object) *frames.Table {
 
 // offsetOfField returns the offset of a field of a structure, 0 if there is none.
 func (r *Reader) offsetOfField(structure, field string) int64 {
-	reader := r.data.Reader()
+	reader := die.NewReader(r.data)
 	for {
 		e, err := reader.Next()
 		if err != nil || e == nil {
@@ -76,7 +76,7 @@ func (r *Reader) offsetOfField(structure, field string) int64 {
 			return 0
 		}
 		if e.Children && e.Tag != dwarf.TagCompileUnit {
-			die.SkipChildren(reader, e)
+			reader.SkipChildren(e)
 		}
 	}
 }

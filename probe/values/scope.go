@@ -38,7 +38,7 @@ type scope struct {
 
 // entryAt returns the DIE at an offset, or nil.
 func (r *Reader) entryAt(offset dwarf.Offset) *dwarf.Entry {
-	reader := r.data.Reader()
+	reader := die.NewReader(r.data)
 	reader.Seek(offset)
 	e, err := reader.Next()
 	if err != nil {
@@ -66,7 +66,7 @@ func (r *Reader) scopeOf(site *symbols.Site) (s *scope, err error) {
 	if s.function == nil {
 		return nil, r.noDebug(site)
 	}
-	reader := r.data.Reader()
+	reader := die.NewReader(r.data)
 	reader.Seek(s.function.Offset)
 	reader.Next()
 	if s.function.Children {
@@ -84,7 +84,7 @@ const (
 )
 
 // collect reads the children of a DIE up to their end.
-func (s *scope) collect(reader *dwarf.Reader, depth int, copy dwarf.Offset) {
+func (s *scope) collect(reader *die.Reader, depth int, copy dwarf.Offset) {
 	for len(s.variables) < maxVariables {
 		e, err := reader.Next()
 		if err != nil || e == nil || e.Tag == 0 {
@@ -104,7 +104,7 @@ func (s *scope) collect(reader *dwarf.Reader, depth int, copy dwarf.Offset) {
 			}
 		}
 		if e.Children {
-			die.SkipChildren(reader, e)
+			reader.SkipChildren(e)
 		}
 	}
 }
@@ -159,7 +159,7 @@ func (s *scope) orderByDeclaration() {
 	if !ok {
 		return
 	}
-	reader := s.reader.data.Reader()
+	reader := die.NewReader(s.reader.data)
 	reader.Seek(offset)
 	abstract, err := reader.Next()
 	if err != nil || abstract == nil || !abstract.Children {
@@ -175,7 +175,7 @@ func (s *scope) orderByDeclaration() {
 			ordered = append(ordered, s.concrete(e))
 		}
 		if e.Children {
-			die.SkipChildren(reader, e)
+			reader.SkipChildren(e)
 		}
 	}
 	for _, v := range s.variables {
@@ -272,7 +272,7 @@ func (s *scope) lookup(name string) (variable, error) {
 
 // global returns a variable outside functions: of the unit, or of any other.
 func (s *scope) global(name string) (variable, bool) {
-	reader := s.reader.data.Reader()
+	reader := die.NewReader(s.reader.data)
 	qualified := name
 	for _, begin := range []dwarf.Offset{s.site.Unit().Offset, 0} {
 		reader.Seek(begin)
@@ -286,7 +286,7 @@ func (s *scope) global(name string) (variable, bool) {
 				return variable{name: name, entry: e, origin: s.reader.origin(e)}, true
 			}
 			if e.Children && e.Tag != dwarf.TagCompileUnit && e.Tag != dwarf.TagNamespace {
-				die.SkipChildren(reader, e)
+				reader.SkipChildren(e)
 			}
 		}
 	}
