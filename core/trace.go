@@ -25,9 +25,10 @@ func NewTrace(k *task.Kernel, cpu func() int) (*trace.Registry, error) {
 
 // MountTracing mounts tracefs, with the events of the uprobes u, on /sys/kernel/tracing, and on /sys/kernel/debug/tracing
 // with a debugfs that has nothing else. Both exist once: another mount shows the same
-// files.
-func MountTracing(root fs.KernelCaller, k *task.Kernel, r *trace.Registry, u *uprobe.Probes) error {
-	files, debug := tracefs.New(r, k.Memory(), probes.New(u, r, k.Memory()).Rows()...), procfs.NewDebugfs()
+// files. It returns the definitions of uprobe_events.
+func MountTracing(root fs.KernelCaller, k *task.Kernel, r *trace.Registry, u *uprobe.Probes) (*probes.Set, error) {
+	set := probes.New(u, r, k.Memory())
+	files, debug := tracefs.New(r, k.Memory(), set.Rows()...), procfs.NewDebugfs()
 	mounts := root.Context.Mounts()
 	for _, m := range []struct {
 		point, name string
@@ -39,8 +40,8 @@ func MountTracing(root fs.KernelCaller, k *task.Kernel, r *trace.Registry, u *up
 	} {
 		mounts.Register(m.name, func(string) (fs.Filesystem, error) { return m.files, nil })
 		if err := at(root, m.point).MountAt(m.files, m.name, unix.MS_RELATIME); err != nil {
-			return fmt.Errorf("%s cannot be mounted: %w", m.point, err)
+			return nil, fmt.Errorf("%s cannot be mounted: %w", m.point, err)
 		}
 	}
-	return nil
+	return set, nil
 }

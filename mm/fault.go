@@ -173,11 +173,11 @@ func (f *fault) fillAround() {
 	v.object.CachedPages(v.pageIndex(start), pages)
 	var mapped int64
 	first := amd64.Index(start, amd64.LevelPT)
+	anyPatched := v.hasCopies() && v.object.Mappings().patched.Load() != 0
 	for i, n := range pages {
-		_, patched := f.as.patchesAt(v, start+uint64(i)*PageSize)
 		switch {
 		case n == frame.None:
-		case f.table.get(first+i) != 0 || patched:
+		case f.table.get(first+i) != 0 || anyPatched && f.as.isPatched(v, start+uint64(i)*PageSize):
 			f.as.memory.Put(n)
 		default:
 			f.table.set(first+i, makeEntry(n, v.prot, v.has(areaShared), false))

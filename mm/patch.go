@@ -256,6 +256,12 @@ func (as *AddressSpace) patchesAt(v *vma, address uint64) (patchedPage, bool) {
 	return patchedPage{as, v, address, list}, len(list) > 0
 }
 
+// isPatched reports whether the object of an area has patches on the page at the address.
+func (as *AddressSpace) isPatched(v *vma, address uint64) bool {
+	_, patched := as.patchesAt(v, address)
+	return patched
+}
+
 // addressOf returns the address of a patch of the page.
 func (p *patchedPage) addressOf(patch *Patch) uint64 { return p.address + patch.Offset&pageMask }
 

@@ -2,6 +2,8 @@ package mm_test
 
 import (
 	"bytes"
+	"sync"
+	"sync/atomic"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -334,6 +336,48 @@ func TestCounterIsAboveZeroInEveryMapping(t *testing.T) {
 	if got := p.memory.Bytes(p.file.pages[2])[10]; got != 0 {
 		t.Errorf("the file has %d", got)
 	}
+}
+
+// Threads fault patched pages in and fork, while patches come and go. In the end no byte of
+// a patch is left, in any copy.
+func TestPatchesComeAndGoDuringFaultsAndForks(t *testing.T) {
+	p := newProgram(t, rx)
+	var group sync.WaitGroup
+	var stop atomic.Bool
+	for i := range uint64(3) {
+		group.Go(func() {
+			patch := &mm.Patch{Offset: codeAt + 4*i, Original: []byte{p.memory.Bytes(p.file.pages[0])[codeAt+4*i]}}
+			counter := &mm.Patch{Offset: 2*page + 2*i}
+			for range 300 {
+				p.file.mappings.AddPatches(p.file, []*mm.Patch{patch, counter})
+				p.as.PatchAt(p.at + patch.Offset)
+				p.file.mappings.RemovePatches(p.file, []*mm.Patch{patch, counter})
+			}
+		})
+	}
+	var others sync.WaitGroup
+	others.Go(func() {
+		for !stop.Load() {
+			p.as.Madvise(p.at, 4*page, unix.MADV_DONTNEED, nil)
+			p.as.Populate(p.at, 4*page, nil)
+			p.as.Mprotect(p.at, page, int(rw), nil)
+			p.as.Mprotect(p.at, page, int(rx), nil)
+		}
+	})
+	others.Go(func() {
+		for !stop.Load() {
+			child, err := p.as.Fork(nil)
+			if err != nil {
+				continue
+			}
+			child.Populate(p.at, 4*page, nil)
+			child.DecRef()
+		}
+	})
+	group.Wait()
+	stop.Store(true)
+	others.Wait()
+	p.wantCode(p.as, false)
 }
 
 func TestPatchWithoutMemoryChangesNothing(t *testing.T) {

@@ -108,13 +108,15 @@ func pauseOutput(e *Event, _ fs.Caller, argument uint64) error {
 	return nil
 }
 
-// SetEnabledFor is prctl(2) with PR_TASK_PERF_EVENTS_ENABLE or _DISABLE: it enables or
-// disables the events that count for the task. Only the task's own goroutine calls it.
-func SetEnabledFor(t *task.Task, enable bool) {
-	next := disabled
-	if enable {
-		next = enabled
-	}
+// EnableOf is prctl(2) with PR_TASK_PERF_EVENTS_ENABLE: it enables the events that count
+// for the task. Only the task's own goroutine calls it.
+func EnableOf(t *task.Task) { setEnabledOf(t, enabled) }
+
+// DisableOf is prctl(2) with PR_TASK_PERF_EVENTS_DISABLE. Only the task's own goroutine
+// calls it.
+func DisableOf(t *task.Task) { setEnabledOf(t, disabled) }
+
+func setEnabledOf(t *task.Task, next activity) {
 	for _, e := range of(t).events.list() {
 		e.setEnabled(next)
 	}

@@ -32,8 +32,8 @@ var prctlOptions = [...]Handler{
 	unix.PR_GET_KEEPCAPS:             prGetKeepcaps,
 	unix.PR_SET_KEEPCAPS:             prSetKeepcaps,
 	unix.PR_SET_NAME:                 prSetName,
-	unix.PR_TASK_PERF_EVENTS_ENABLE:  func(t *task.Task, _ *amd64.Args) (uint64, error) { perf.SetEnabledFor(t, true); return 0, nil },
-	unix.PR_TASK_PERF_EVENTS_DISABLE: func(t *task.Task, _ *amd64.Args) (uint64, error) { perf.SetEnabledFor(t, false); return 0, nil },
+	unix.PR_TASK_PERF_EVENTS_ENABLE:  prPerf(perf.EnableOf),
+	unix.PR_TASK_PERF_EVENTS_DISABLE: prPerf(perf.DisableOf),
 	unix.PR_GET_NAME:                 prGetName,
 	unix.PR_GET_SECCOMP:              prGetSeccomp,
 	unix.PR_SET_SECCOMP:              prSetSeccomp,
@@ -137,6 +137,14 @@ func prSetName(t *task.Task, a *amd64.Args) (uint64, error) {
 	t.SetComm(name)
 	perf.Renamed(t)
 	return 0, nil
+}
+
+// prPerf returns the handler of an operation on the perf events of the caller.
+func prPerf(set func(t *task.Task)) func(t *task.Task, _ *amd64.Args) (uint64, error) {
+	return func(t *task.Task, _ *amd64.Args) (uint64, error) {
+		set(t)
+		return 0, nil
+	}
 }
 
 func prGetName(t *task.Task, a *amd64.Args) (uint64, error) {

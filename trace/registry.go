@@ -240,6 +240,23 @@ func (r *Registry) RemoveInstance(i *Instance) error {
 	return nil
 }
 
+// Reset disables all events, and removes all triggers, filters and instances. No file of an
+// instance is open.
+func (r *Registry) Reset() {
+	for _, i := range r.Instances() {
+		r.RemoveInstance(i)
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, e := range r.events {
+		for _, f := range e.files {
+			f.clearTriggers()
+			f.setEnabled(false)
+			f.filter.Store(nil)
+		}
+	}
+}
+
 // Instances returns the instances below the top one.
 func (r *Registry) Instances() []*Instance {
 	r.mu.Lock()

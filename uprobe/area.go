@@ -31,17 +31,21 @@ type area struct {
 }
 
 // areaFor returns the mapped area of the task's address space. It makes one if there is
-// none. It returns nil if the task must exit, or must try again because memory was freed.
+// none. Without memory it lets the OOM killer free some. It returns nil if the task must
+// exit.
 func areaFor(t *task.Task) *area {
-	a, err := findArea(t.MM)
-	if err == nil && a.base.Load() == 0 {
-		err = a.mapAt(t.MM, mm.UserEnd-mm.PageSize)
-	}
-	switch {
-	case err == nil:
-		return a
-	case !t.Killed() && !t.Kernel().OOMKillAndWait(t.Group()):
-		noSlots(t)
+	for !t.Killed() {
+		a, err := findArea(t.MM)
+		if err == nil && a.base.Load() == 0 {
+			err = a.mapAt(t.MM, mm.UserEnd-mm.PageSize)
+		}
+		if err == nil {
+			return a
+		}
+		if !t.Kernel().OOMKillAndWait(t.Group()) {
+			noSlots(t)
+			return nil
+		}
 	}
 	return nil
 }

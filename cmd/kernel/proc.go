@@ -26,7 +26,8 @@ func (k *kernel) mountSystemFiles() error {
 	if err := core.MountSystemFiles(k.root, k.tasks, proc, boot.CPUs()); err != nil {
 		return err
 	}
-	return core.MountTracing(k.root, k.tasks, k.traces, k.probes)
+	_, err := core.MountTracing(k.root, k.tasks, k.traces, k.probes)
+	return err
 }
 
 // fileCountRow returns /proc/sys/fs/file-nr: the open files, those that are allocated and

@@ -34,6 +34,7 @@ import (
 	"slowpath/task/elf"
 	"slowpath/task/procview"
 	"slowpath/trace"
+	"slowpath/trace/probes"
 	"slowpath/uprobe"
 	"slowpath/vdso"
 )
@@ -53,6 +54,9 @@ type Config struct {
 	Limit time.Duration
 	// Locks says that Run looks for held locks, which takes as long as many programs.
 	Locks bool
+	// Beside, if not nil, runs on a goroutine of its own while the program does. It must
+	// return soon after stopped returns true, and leave nothing.
+	Beside func(k *Kernel, stopped func() bool)
 	// Injection is a panic or an allocation failure, or nil.
 	Injection *Injection
 }
@@ -66,9 +70,10 @@ const cpus = 2
 
 // Kernel is a kernel that runs one program.
 type Kernel struct {
-	Tasks  *task.Kernel
-	Probes *uprobe.Probes
-	traces *trace.Registry
+	Tasks       *task.Kernel
+	Probes      *uprobe.Probes
+	traces      *trace.Registry
+	definitions *probes.Set
 
 	config     Config
 	machine    *machine
@@ -156,7 +161,8 @@ func (k *Kernel) makeTasks() (err error) {
 	if err := core.MountSystemFiles(k.root, k.Tasks, proc, cpus); err != nil {
 		return err
 	}
-	return core.MountTracing(k.root, k.Tasks, k.traces, k.Probes)
+	k.definitions, err = core.MountTracing(k.root, k.Tasks, k.traces, k.Probes)
+	return err
 }
 
 // fill stands for random bytes. They are the same in every run.

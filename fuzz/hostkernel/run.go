@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"runtime"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -21,14 +22,22 @@ func (k *Kernel) Run(p *program.Program) error {
 	if err := k.spawn(); err != nil {
 		return fmt.Errorf("the program cannot be started: %w", err)
 	}
+	endBeside := k.startBeside()
 	k.awaitIdle()
-	if err := k.killAll(); err != nil {
+	err := k.killAll()
+	endBeside()
+	if err != nil {
 		return err // the rest would only repeat it
 	}
 	if i := k.config.Injection; i != nil {
 		i.active.Store(false)
 	}
-	err := errors.Join(k.checkLog(), k.checkGoroutines(), k.checkFiles())
+	// Probes and their events outlive the tasks that have defined them.
+	k.traces.Reset()
+	if err = k.definitions.RemoveAll(); err != nil {
+		return fmt.Errorf("the definitions of probes cannot be removed: %w", err)
+	}
+	err = errors.Join(k.checkLog(), k.checkGoroutines(), k.checkFiles())
 	if k.config.Locks {
 		err = errors.Join(err, k.checkLocks())
 	}
@@ -42,6 +51,23 @@ func (k *Kernel) Run(p *program.Program) error {
 	}
 	giveMachine(k.config.Frames, k.machine.Machine)
 	return nil
+}
+
+// startBeside starts Config.Beside, and returns a function that waits for its end.
+func (k *Kernel) startBeside() (end func()) {
+	if k.config.Beside == nil {
+		return func() {}
+	}
+	var stop atomic.Bool
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		k.config.Beside(k, stop.Load)
+	}()
+	return func() {
+		stop.Store(true)
+		<-done
+	}
 }
 
 // Calls returns the number of system calls that tasks have made.

@@ -153,6 +153,7 @@ func newLayout() *layout {
 	l.addFiles()
 	l.addSockets()
 	l.addTasks()
+	l.addTracing()
 	l.bytes = l.bytes[:len(l.bytes):len(l.bytes)]
 	if len(l.bytes) > imageSize/2 {
 		panic("program: the structures do not fit into the data area")
@@ -316,6 +317,23 @@ func (l *layout) addPerfEvents() {
 		{99 | size}, {unix.PERF_TYPE_TRACEPOINT | size, 300, 1, 0x40f}, {8 << 32},
 	} {
 		l.add(perfEvent, append(quads(a...), make([]byte, 128-8*len(a))...))
+	}
+}
+
+// addTracing adds files of tracefs, and lines for uprobe_events and other files. A write of
+// a random length takes some of them.
+func (l *layout) addTracing() {
+	const tracing = "/sys/kernel/tracing/"
+	for _, name := range []string{"uprobe_events", "uprobe_events", "events/uprobes/enable", "events/uprobes/a/enable", "events/uprobes/a/trigger", "events/uprobes/a/filter",
+		"events/uprobes/a/format", "trace", "trace_pipe", "per_cpu/cpu0/trace_pipe_raw", "trace_marker", "instances/x", "instances/x/set_event", "instances/x/events/uprobes/a/enable",
+		"set_event", "set_event_pid", "tracing_on", "buffer_size_kb", "trace_clock", "uprobe_profile", "events/uprobes"} {
+		l.add(pathName, append([]byte(tracing+name), 0))
+	}
+	for _, text := range []string{
+		"p:a /program:0x0\np:b /program:0x0 %di +0(%si):string\nr:c /program:0x0 $retval\np:a /program:0x4\n-:b\n", "-:a\n-:c\n", "p:a /program:0\n",
+		"1\n", "0\n", "*:*\n", "traceoff\n", "!traceoff\n", "enable_event:uprobes:b\n", "__probe_ip == 1 || comm == \"x\"\n", "2 3\n", "boot\n", "100\n",
+	} {
+		l.add(anyBytes, []byte(text))
 	}
 }
 

@@ -52,6 +52,7 @@ var groups = [][]int{
 	{unix.SYS_PROCESS_VM_READV, unix.SYS_PROCESS_VM_WRITEV, unix.SYS_MMAP, unix.SYS_MUNMAP, unix.SYS_MPROTECT, unix.SYS_FORK, unix.SYS_CLONE, unix.SYS_OPEN, unix.SYS_PREAD64, unix.SYS_PWRITE64, unix.SYS_LSEEK, unix.SYS_EXECVE, unix.SYS_EXIT, unix.SYS_PRCTL},
 	{unix.SYS_SECCOMP, unix.SYS_SECCOMP, unix.SYS_GETPGID, unix.SYS_GETPGID, unix.SYS_IOCTL, unix.SYS_IOCTL, unix.SYS_FORK, unix.SYS_CLONE, unix.SYS_CLOSE, unix.SYS_DUP, unix.SYS_KILL, unix.SYS_POLL, unix.SYS_EXIT},
 	{unix.SYS_PERF_EVENT_OPEN, unix.SYS_PERF_EVENT_OPEN, unix.SYS_PERF_EVENT_OPEN, unix.SYS_IOCTL, unix.SYS_IOCTL, unix.SYS_MMAP, unix.SYS_MUNMAP, unix.SYS_READ, unix.SYS_CLOSE, unix.SYS_FORK, unix.SYS_CLONE, unix.SYS_EXECVE, unix.SYS_PRCTL, unix.SYS_EXIT, unix.SYS_POLL},
+	{unix.SYS_OPEN, unix.SYS_OPEN, unix.SYS_OPEN, unix.SYS_WRITE, unix.SYS_WRITE, unix.SYS_WRITE, unix.SYS_READ, unix.SYS_CLOSE, unix.SYS_MKDIR, unix.SYS_RMDIR, unix.SYS_SPLICE, unix.SYS_POLL, unix.SYS_MMAP, unix.SYS_FORK, unix.SYS_EXECVE, unix.SYS_LSEEK},
 	{unix.SYS_FCNTL, unix.SYS_FLOCK, unix.SYS_CLOSE, unix.SYS_OPEN, unix.SYS_DUP, unix.SYS_FORK, unix.SYS_TRUNCATE, unix.SYS_WRITE, unix.SYS_LSEEK, unix.SYS_FALLOCATE},
 }
 

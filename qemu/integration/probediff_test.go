@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"slices"
 	"strconv"
@@ -130,7 +131,7 @@ func rexBeforePrefix(code []byte) bool {
 
 // addFile adds encodings of a program, at most limit, which are spread over its code.
 func (p *probediffInput) addFile(t *testing.T, path string, limit int) {
-	encodings, err := insntest.Encodings(path)
+	encodings, err := insntest.Encodings(path, math.MaxInt)
 	if errors.Is(err, os.ErrNotExist) {
 		t.Logf("%s is missing", path)
 		return

@@ -270,45 +270,48 @@ type memory struct{ *task.Task }
 // Load implements fetch.Memory.
 func (m memory) Load(address uint64, dst []byte) error { return m.CopyIn(address, dst) }
 
-// records are buffers for records that are being made.
-var records = sync.Pool{New: func() any { return new([trace.MaxRecord]byte) }}
+// workspace is what a hit needs while its record is made.
+type workspace struct {
+	hit    fetch.Hit
+	record [trace.MaxRecord]byte
+}
+
+var workspaces = sync.Pool{New: func() any { return new(workspace) }}
 
 // hit implements Hit of the consumer.
-func (p *probe) hit(t *task.Task, f *amd64.Frame) {
-	p.record(t, f, f.RIP, func(record []byte) {
-		binary.LittleEndian.PutUint64(record[trace.CommonSize:], f.RIP)
-	})
-}
+func (p *probe) hit(t *task.Task, f *amd64.Frame) { p.record(t, f, f.RIP) }
 
 // returned implements Return of the consumer.
-func (p *probe) returned(t *task.Task, f *amd64.Frame, entry uint64) {
-	p.record(t, f, entry, func(record []byte) {
-		binary.LittleEndian.PutUint64(record[trace.CommonSize:], entry)
-		binary.LittleEndian.PutUint64(record[trace.CommonSize+8:], f.RIP)
-	})
-}
+func (p *probe) returned(t *task.Task, f *amd64.Frame, entry uint64) { p.record(t, f, entry) }
 
 // record makes a record of a hit and records it. address is that of the probed
-// instruction, and head stores the fields before the arguments.
-func (p *probe) record(t *task.Task, f *amd64.Frame, address uint64, head func(record []byte)) {
+// instruction.
+func (p *probe) record(t *task.Task, f *amd64.Frame, address uint64) {
 	p.hits.Add(1)
 	e := p.event
 	traced := e.traced.Load()
 	if traced == nil {
 		return
 	}
-	buffer := records.Get().(*[trace.MaxRecord]byte)
-	defer records.Put(buffer)
-	record := buffer[:e.fixed]
+	w := workspaces.Get().(*workspace)
+	defer func() {
+		w.hit.Frame, w.hit.Memory = nil, nil
+		workspaces.Put(w)
+	}()
+	record := w.record[:e.fixed]
 	clear(record)
-	head(record)
-	h := fetch.Hit{Frame: f, Memory: memory{t}, FileBase: address - p.offset}
+	binary.LittleEndian.PutUint64(record[trace.CommonSize:], address)
+	if e.isReturn {
+		binary.LittleEndian.PutUint64(record[trace.CommonSize+8:], f.RIP)
+	}
+	h := &w.hit
+	h.Frame, h.Memory, h.FileBase = f, memory{t}, address-p.offset
 	if p.needComm {
 		h.Comm = t.Comm()
 	}
 	for i := range p.arguments {
 		a := &p.arguments[i]
-		record = a.Fetch(&h, record, e.header+a.at, len(buffer))
+		record = a.Fetch(h, record, e.header+a.at, len(w.record))
 	}
 	traced.Record(t, f, record)
 }

@@ -24,7 +24,7 @@ type world struct {
 }
 
 func newWorld(t testing.TB) *world {
-	w := &world{World: fstest.New(t, 256)}
+	w := &world{World: fstest.New(t, 8192)}
 	var err error
 	w.registry, err = trace.NewRegistry(trace.Config{CPUs: 2, CPU: func() int { return 0 }, Memory: w.Memory, Release: "6.1"})
 	if err != nil {

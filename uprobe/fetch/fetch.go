@@ -122,7 +122,8 @@ type Memory interface {
 	Load(address uint64, dst []byte) error
 }
 
-// Hit is what arguments are evaluated from. It is valid during the hit.
+// Hit is what arguments are evaluated from. It is valid during the hit. Several goroutines
+// must not use it at the same time.
 type Hit struct {
 	Frame  *amd64.Frame
 	Memory Memory
@@ -131,6 +132,10 @@ type Hit struct {
 	FileBase uint64
 	// Comm is the thread's name.
 	Comm string
+
+	// scratch is what Memory reads into. It is here because a variable would be allocated
+	// for each read.
+	scratch [chunk]byte
 }
 
 // locationSize is the size of a field that points into the dynamic part
@@ -256,11 +261,11 @@ func (h *Hit) step(s *Step, value uint64) (uint64, bool) {
 
 // word reads 8 bytes.
 func (h *Hit) word(address uint64) (uint64, bool) {
-	var b [8]byte
-	if h.Memory.Load(address, b[:]) != nil {
+	word := h.scratch[:8]
+	if h.Memory.Load(address, word) != nil {
 		return 0, false
 	}
-	return binary.LittleEndian.Uint64(b[:]), true
+	return binary.LittleEndian.Uint64(word), true
 }
 
 // fetchStrings stores a string, or an array of strings.
@@ -339,9 +344,8 @@ func (h *Hit) appendString(record []byte, address uint64, limit int) ([]byte, bo
 	if limit-begin < 1 {
 		return record, false
 	}
-	var b [chunk]byte
 	for {
-		part := b[:chunk-address%chunk]
+		part := h.scratch[:chunk-address%chunk]
 		if h.Memory.Load(address, part) != nil {
 			return record[:begin], false
 		}

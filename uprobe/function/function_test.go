@@ -191,7 +191,7 @@ func TestStrippedFileHasSameExits(t *testing.T) {
 	}
 }
 
-// TestGoFunctions decodes all functions of this test.
+// TestGoFunctions decodes every fourth function of this test.
 func TestGoFunctions(t *testing.T) {
 	program, err := os.Executable()
 	if err != nil {
@@ -201,8 +201,8 @@ func TestGoFunctions(t *testing.T) {
 	if !i.Go() || i.golang.count < 1000 {
 		t.Fatalf("%d functions of Go", i.golang.count)
 	}
-	decoded, checked, named := 0, 0, false
-	for n := range i.golang.count {
+	all, decoded, checked, named := 0, 0, 0, false
+	for n := uint64(0); n < i.golang.count; n++ {
 		address, err := i.golang.entry(i.file, n)
 		if err != nil {
 			t.Fatal(err)
@@ -216,6 +216,10 @@ func TestGoFunctions(t *testing.T) {
 			t.Fatalf("%+v, %v", f, err)
 		}
 		named = named || f.Name == "slowpath/uprobe/function.TestGoFunctions"
+		if n%4 != 0 {
+			continue
+		}
+		all++
 		if _, err := i.Layout(f); err == nil {
 			decoded++
 		}
@@ -228,7 +232,7 @@ func TestGoFunctions(t *testing.T) {
 	if !named {
 		t.Error("this test is not among the functions")
 	}
-	if all := int(i.golang.count); decoded < all-10 || checked < all/2 {
+	if decoded < all-10 || checked < all/2 {
 		t.Errorf("%d functions, %d of them decoded, %d with a check of the stack", all, decoded, checked)
 	}
 }
@@ -341,7 +345,7 @@ func examine(data []byte) {
 func TestDamagedFiles(t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 9))
 	for _, original := range smallPrograms(t) {
-		for range 2000 {
+		for range 1000 {
 			data := bytes.Clone(original)
 			for range 1 + r.IntN(4) {
 				// The tables are at the ends.

@@ -111,7 +111,7 @@ func TestNotEmulatedIsAnError(t *testing.T) {
 // TestBranchesAreEmulated: a slot may hold a branch only if it faults.
 func TestBranchesAreEmulated(t *testing.T) {
 	g := insntest.New(4)
-	for range 100 {
+	for range 20 {
 		for _, code := range g.Round() {
 			i, err := insn.Decode(code)
 			if err != nil || i.Steppable() != nil || bytes.Contains(encoding(&i), []byte{lock}) {

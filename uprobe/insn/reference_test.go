@@ -3,6 +3,7 @@ package insn_test
 import (
 	"bytes"
 	"errors"
+	"math"
 	"os"
 	"slices"
 	"testing"
@@ -17,10 +18,21 @@ import (
 // machine does not have.
 var programs = []string{"/bin/busybox", "/lib/x86_64-linux-gnu/libc.so.6", "/usr/local/go/bin/gofmt", "/lib/x86_64-linux-gnu/libm.so.6"}
 
-// encodingsOf returns the distinct instructions of a program's code.
+// found has the results of encodingsOf.
+var found = map[string][][]byte{}
+
+// encodingsOf returns the distinct instructions of a program's code, in the short form of the
+// tests those of its beginning.
 func encodingsOf(t testing.TB, path string) [][]byte {
 	t.Helper()
-	all, err := insntest.Encodings(path)
+	if all := found[path]; all != nil {
+		return all
+	}
+	limit := 12_000
+	if long() {
+		limit = math.MaxInt
+	}
+	all, err := insntest.Encodings(path, limit)
 	if errors.Is(err, os.ErrNotExist) {
 		t.Logf("%s is missing", path)
 		return nil
@@ -28,6 +40,7 @@ func encodingsOf(t testing.TB, path string) [][]byte {
 	if err != nil {
 		t.Fatal(err)
 	}
+	found[path] = all
 	return all
 }
 

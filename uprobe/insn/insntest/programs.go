@@ -6,11 +6,11 @@ import (
 	"slowpath/uprobe/insn"
 )
 
-// Encodings returns the distinct instructions in the code of a program's file, in order of
-// their first occurrence, each with the bytes that follow it up to the length of the longest
+// Encodings returns the first distinct instructions in the code of a program's file, at most
+// limit, in order of their first occurrence, each with the bytes that follow it up to the length of the longest
 // instruction. It decodes the section .text from its beginning, so it also finds
 // instructions in what is no code, such as tables.
-func Encodings(path string) ([][]byte, error) {
+func Encodings(path string, limit int) ([][]byte, error) {
 	file, err := elf.Open(path)
 	if err != nil {
 		return nil, err
@@ -22,7 +22,7 @@ func Encodings(path string) ([][]byte, error) {
 	}
 	seen := map[string]bool{}
 	var all [][]byte
-	for at := 0; at < len(text); {
+	for at := 0; at < len(text) && len(all) < limit; {
 		i, err := insn.Decode(text[at:])
 		if err != nil {
 			at++
