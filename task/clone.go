@@ -83,8 +83,9 @@ func (t *Task) RefuseNamespace() error {
 // also reaches a thread or process that is being made.
 func (t *Task) Clone(a CloneArgs) (int, error) {
 	for tries := 0; ; tries++ {
+		reserved := t.kernel.Memory().Reserved() > 0
 		tid, err := t.tryClone(a)
-		if err != unix.ENOMEM || tries == maxCloneTries || !t.freeMemoryForClone() {
+		if err != unix.ENOMEM || tries == maxCloneTries || !t.freeMemoryForClone(reserved) {
 			return tid, err
 		}
 	}
@@ -101,8 +102,9 @@ const (
 // for the reservations of others, and reports whether clone must be tried again. An
 // administrator must be able to start the process that ends a program which takes all
 // memory (Linux: admin_reserve_kbytes). An unprivileged task gets the error: it may be
-// one of thousands of that program.
-func (t *Task) freeMemoryForClone() bool {
+// one of thousands of that program. reserved says whether others had reservations when
+// clone was tried: they may have ended since.
+func (t *Task) freeMemoryForClone(reserved bool) bool {
 	if t.Killed() || !t.Credentials().Has(cred.SysResource) {
 		return false
 	}
@@ -110,7 +112,6 @@ func (t *Task) freeMemoryForClone() bool {
 	if memory.Shortage() != mm.Enough || memory.Stats().Available <= oomRoom {
 		return t.kernel.OOMKillAndWait(t.group) && !t.Killed()
 	}
-	reserved := memory.Reserved() > 0
 	if reserved {
 		time.Sleep(reservationPause)
 	}
