@@ -19,11 +19,11 @@ type fixedEvent struct {
 	fields      []Field
 }
 
-// fixedSystem is the system of these events.
-const fixedSystem = "ftrace"
+// FixedSystem is the system of the events that only have a format.
+const FixedSystem = "ftrace"
 
 func (f *fixedEvent) definition() Definition {
-	d := Definition{System: fixedSystem, Name: f.name, Fields: f.fields, PrintFormat: f.printFormat, Print: f.print, Fixed: true}
+	d := Definition{System: FixedSystem, Name: f.name, Fields: f.fields, PrintFormat: f.printFormat, Print: f.print, Fixed: true}
 	if d.Print == nil {
 		d.Print = func(dst, _ []byte) []byte { return append(dst, "type: "+strconv.Itoa(f.id)+"\n"...) }
 	}

@@ -33,7 +33,8 @@ type Instance struct {
 	sizing sync.Mutex // held while the rings are resized
 
 	// The registry's lock guards these.
-	users         int               // open files of an instance that can be removed
+	users         int // open files of an instance that can be removed
+	removed       bool
 	systemFilters map[string]string // texts of bad filters
 }
 
@@ -85,6 +86,9 @@ func (i *Instance) Registry() *Registry { return i.registry }
 func (i *Instance) Use(n int) error {
 	i.registry.mu.Lock()
 	defer i.registry.mu.Unlock()
+	if i.removed && n > 0 {
+		return unix.ENODEV
+	}
 	i.users += n
 	return nil
 }

@@ -9,8 +9,7 @@ import (
 
 // Options of an instance (Documentation/trace/ftrace.rst of Linux, "trace_options").
 const (
-	optionSymbolAddress = 1 << iota
-	optionVerbose
+	optionVerbose = 1 << iota
 	optionRaw
 	optionHex
 	optionBinary
@@ -44,7 +43,6 @@ type option struct {
 // need function tracing, kernel symbols, kernel stacks or events of fork are missing, and
 // setting them is an error.
 var optionRows = []option{
-	{"sym-addr", optionSymbolAddress},
 	{"verbose", optionVerbose},
 	{"raw", optionRaw},
 	{"hex", optionHex},
@@ -111,10 +109,6 @@ func (i *Instance) SetOptionText(text string) error {
 
 // has reports whether an option is set.
 func (i *Instance) has(bit uint32) bool { return i.options.Load()&bit != 0 }
-
-// Blocks reports whether the files trace_pipe of the instance are blocking even if they
-// are opened with O_NONBLOCK.
-func (i *Instance) Blocks() bool { return i.has(optionBlock) }
 
 // StopsOnFree reports whether the release of free_buffer stops the storing of records.
 func (i *Instance) StopsOnFree() bool { return i.has(optionStopOnFree) }

@@ -81,6 +81,11 @@ func (l *Lister) Read(offset int64, use func(text []byte) (int, error), stop fun
 	return n, err
 }
 
+// HeldMemory returns about how many bytes the reader holds. Any goroutine may call it.
+func (l *Lister) HeldMemory() int64 {
+	return 2*textRoom + int64(len(l.instance.ringsOf(l.cpu)))*MaxRecord
+}
+
 // fill appends the text of the next records. l.mu is held.
 func (l *Lister) fill(dst []byte) []byte {
 	for len(dst) < textRoom && !l.atEnd {
@@ -164,6 +169,9 @@ func (p *Pipe) Read(use func(text []byte) (int, error)) (int, error) {
 	return n, err
 }
 
+// HeldMemory returns about how many bytes the reader holds. Any goroutine may call it.
+func (p *Pipe) HeldMemory() int64 { return 2*pipeRoom + MaxRecord }
+
 // pipeRoom is about how much text is generated at a time: a page, as on Linux.
 const pipeRoom = 4096
 
@@ -209,8 +217,12 @@ func (p *Pipe) ready() bool {
 	return ready
 }
 
-// Ready reports whether Read would return text. If not, the queue is woken when it would.
+// Ready reports whether poll(2) reports the file as readable: if Read would return text, or
+// with the option block always. If not, the queue is woken when it would.
 func (p *Pipe) Ready() bool {
+	if p.instance.has(optionBlock) {
+		return true
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return len(p.text) > 0 || p.ready() || p.read && !p.instance.On()
@@ -316,6 +328,9 @@ func (r *Raw) Ready() bool {
 	}
 	return r.ring.ready(fullPages, r.wanted())
 }
+
+// HeldMemory returns about how many bytes the reader holds. Any goroutine may call it.
+func (r *Raw) HeldMemory() int64 { return PageSize }
 
 // Queue returns the queue that is woken when there are records.
 func (r *Raw) Queue() *wait.Queue { return &r.ring.queue }

@@ -35,10 +35,15 @@ type Registry struct {
 	mu        sync.Mutex // Linux: event_mutex; guards the fields below and those of events
 	events    []*Event   // in the order of their addition
 	byID      map[int]*Event
+	byName    map[eventName]*Event
+	systems   map[string]int // the number of events of each system
 	lastID    int
 	instances []*Instance // the first is the top one
 	recording int         // event files that are enabled: see threads
 }
+
+// eventName identifies an event.
+type eventName struct{ system, name string }
 
 // The ids of Linux's own kinds of records (enum trace_type). Other events get ids from
 // firstID on. Linux's static events have ids up to about 2,000.
@@ -52,7 +57,7 @@ const (
 // NewRegistry returns a registry with the events of the system ftrace, and the top
 // instance. Error: ENOMEM.
 func NewRegistry(c Config) (*Registry, error) {
-	r := &Registry{config: c, byID: make(map[int]*Event), lastID: firstID - 1}
+	r := &Registry{config: c, byID: make(map[int]*Event), byName: make(map[eventName]*Event), systems: make(map[string]int), lastID: firstID - 1}
 	r.threads.init()
 	top, err := r.newInstance("")
 	if err != nil {
@@ -118,6 +123,8 @@ func (r *Registry) add(d Definition, id int) *Event {
 	}
 	r.events = append(r.events, e)
 	r.byID[id] = e
+	r.byName[eventName{d.System, d.Name}] = e
+	r.systems[d.System]++
 	return e
 }
 
@@ -143,6 +150,10 @@ func (r *Registry) Remove(e *Event) error {
 	}
 	r.events = slices.DeleteFunc(r.events, func(one *Event) bool { return one == e })
 	delete(r.byID, e.id)
+	delete(r.byName, eventName{e.System, e.Name})
+	if r.systems[e.System]--; r.systems[e.System] == 0 {
+		delete(r.systems, e.System)
+	}
 	return nil
 }
 
@@ -174,12 +185,14 @@ func (r *Registry) Lookup(system, name string) *Event {
 
 // lookup is Lookup with r.mu held.
 func (r *Registry) lookup(system, name string) *Event {
-	for _, e := range r.events {
-		if e.System == system && e.Name == name {
-			return e
-		}
-	}
-	return nil
+	return r.byName[eventName{system, name}]
+}
+
+// HasSystem reports whether there is an event of a system.
+func (r *Registry) HasSystem(name string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.systems[name] > 0
 }
 
 // hasEvents reports whether there are events that can be enabled.
@@ -237,6 +250,7 @@ func (r *Registry) RemoveInstance(i *Instance) error {
 		e.files = slices.Delete(slices.Clone(e.files), at, at+1)
 	}
 	r.instances = slices.DeleteFunc(r.instances, func(one *Instance) bool { return one == i })
+	i.removed = true
 	return nil
 }
 

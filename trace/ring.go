@@ -211,7 +211,10 @@ func (r *ring) readPage(dst []byte, limit int, w whole, wanted int) error {
 // await makes the writer wake the queue. r.mu is held.
 func (r *ring) await(w whole, wanted int) {
 	if w == fullPages {
-		r.waitsFull, r.wanted = true, max(wanted, 1)
+		if wanted = max(wanted, 1); r.waitsFull {
+			wanted = min(wanted, r.wanted) // another reader waits too
+		}
+		r.waitsFull, r.wanted = true, wanted
 	} else {
 		r.waitsAny = true
 	}

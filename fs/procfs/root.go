@@ -86,11 +86,8 @@ func (f *Filesystem) systemEntries() []entry {
 		f.textEntry("cpuinfo", f.show(writeCPUInfo)),
 		f.textEntry("devices", f.show(writeDevices)),
 		f.openEntry("filesystems", 0o444, fileSystems, nil),
-		// Kernel symbols are not shown, except the one that trace records name. trace-cmd
-		// writes bad files without kallsyms.
-		f.textEntry("kallsyms", func() ([]byte, error) {
-			return fmt.Appendf(nil, "%016x t %s\n", uint64(abi.MarkerAddress), abi.MarkerSymbol), nil
-		}),
+		// trace-cmd writes bad files without kallsyms.
+		f.textEntry("kallsyms", func() ([]byte, error) { return []byte(abi.KernelSymbols), nil }),
 		f.textEntry("loadavg", f.show(writeLoad)),
 		f.textEntry("meminfo", f.show(writeMemory)),
 		f.textEntry("stat", f.show(writeStat)),

@@ -28,12 +28,22 @@ type Set struct {
 
 	mu     sync.Mutex // guards the fields below; the registry's lock is taken below it
 	probes []*probe   // in the order of their addition
-	events []*event
+	events map[eventName]*event
+	places map[place][]*probe // the probes on an instruction
+}
+
+// eventName identifies an event.
+type eventName struct{ group, name string }
+
+// place is an instruction.
+type place struct {
+	inode  fs.Inode
+	offset uint64
 }
 
 // New returns an empty set. The probes are inserted by u, and their events are added to r.
 func New(u *uprobe.Probes, r *trace.Registry, memory *mm.Memory) *Set {
-	return &Set{uprobes: u, traces: r, memory: memory}
+	return &Set{uprobes: u, traces: r, memory: memory, events: make(map[eventName]*event), places: make(map[place][]*probe)}
 }
 
 // Rows returns the files of the set at the top of tracefs.
@@ -137,27 +147,29 @@ func (f *finder) release() {
 func (s *Set) add(p *probe) *failure {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, one := range s.probes {
-		if one.samePlace(p) && one.refCounter != p.refCounter {
+	at := p.place()
+	for _, one := range s.places[at] {
+		if one.refCounter != p.refCounter {
 			return &failure{errno: unix.EINVAL}
 		}
 	}
-	i := slices.IndexFunc(s.events, func(e *event) bool { return e.group == p.group && e.name == p.definition.event })
-	if i >= 0 {
-		if fail := s.append(s.events[i], p); fail != nil {
+	if e := s.events[p.name()]; e != nil {
+		if fail := s.append(e, p); fail != nil {
 			return fail
 		}
 	} else if fail := s.create(p); fail != nil {
 		return fail
 	}
 	s.probes = append(s.probes, p)
+	s.places[at] = append(s.places[at], p)
 	return nil
 }
 
-// samePlace reports whether two probes are on the same instruction.
-func (p *probe) samePlace(q *probe) bool {
-	return p.file.Inode() == q.file.Inode() && p.offset == q.offset
-}
+// place returns the instruction of the probe.
+func (p *probe) place() place { return place{p.file.Inode(), p.offset} }
+
+// name returns the name of the probe's event.
+func (p *probe) name() eventName { return eventName{p.group, p.definition.event} }
 
 // create makes the event of a first definition. s.mu is held.
 func (s *Set) create(p *probe) *failure {
@@ -171,7 +183,7 @@ func (s *Set) create(p *probe) *failure {
 		return &failure{errno: err.(unix.Errno)}
 	}
 	e.traced.Store(added)
-	s.events = append(s.events, e)
+	s.events[p.name()] = e
 	return nil
 }
 
@@ -185,7 +197,7 @@ func (s *Set) append(e *event, p *probe) *failure {
 		return &failure{errno: unix.EEXIST, text: errDiffArgument, word: n + 1}
 	}
 	for _, one := range e.probes {
-		if one.samePlace(p) && slices.EqualFunc(one.arguments, p.arguments, func(a, b argument) bool { return a.Text == b.Text }) {
+		if one.place() == p.place() && slices.EqualFunc(one.arguments, p.arguments, func(a, b argument) bool { return a.Text == b.Text }) {
 			return &failure{errno: unix.EEXIST, text: errSameProbe}
 		}
 	}
@@ -262,9 +274,14 @@ func (s *Set) remove(p *probe) error {
 		if err := s.traces.Remove(e.traced.Load()); err != nil {
 			return err
 		}
-		s.events = slices.DeleteFunc(s.events, func(one *event) bool { return one == e })
+		delete(s.events, p.name())
 	}
-	s.probes = slices.DeleteFunc(s.probes, func(one *probe) bool { return one == p })
+	same := func(one *probe) bool { return one == p }
+	s.probes = slices.DeleteFunc(s.probes, same)
+	at := p.place()
+	if s.places[at] = slices.DeleteFunc(s.places[at], same); len(s.places[at]) == 0 {
+		delete(s.places, at)
+	}
 	p.file.DecRef()
 	return nil
 }

@@ -69,6 +69,14 @@ func (f *traceFile) Release() {
 	}
 }
 
+// HeldMemory implements fs.MemoryHolder.
+func (f *traceFile) HeldMemory() int64 {
+	if f.lister == nil {
+		return 0
+	}
+	return f.lister.HeldMemory()
+}
+
 // pipeFile is an open file trace_pipe.
 type pipeFile struct {
 	fs.FileBase
@@ -89,6 +97,9 @@ func (f *pipeFile) Read(_ *fs.File, dst fs.Sink, _ int64) (int, error) {
 		return fs.PutAll(dst, text[:min(len(text), dst.Remaining())])
 	})
 }
+
+// HeldMemory implements fs.MemoryHolder.
+func (f *pipeFile) HeldMemory() int64 { return f.pipe.HeldMemory() }
 
 // Readiness implements fs.FileOperations.
 func (f *pipeFile) Readiness() wait.Events { return readable(f.pipe.Ready()) }
@@ -127,6 +138,9 @@ func (f *rawFile) Read(_ *fs.File, dst fs.Sink, _ int64) (int, error) {
 func (f *rawFile) ReadSplice(_ *fs.File, dst fs.Sink) (int, error) {
 	return f.raw.Splice(dst.Remaining(), dst.Put)
 }
+
+// HeldMemory implements fs.MemoryHolder.
+func (f *rawFile) HeldMemory() int64 { return f.raw.HeldMemory() }
 
 // Readiness implements fs.FileOperations.
 func (f *rawFile) Readiness() wait.Events { return readable(f.raw.Ready()) }

@@ -127,7 +127,7 @@ func (i *file) Open(r fs.OpenRequest) (fs.FileOperations, error) {
 		return nil, err
 	}
 	if i.row.open != nil {
-		operations, err := i.row.open(&i.subject, r)
+		operations, err := i.openSpecial(r)
 		if err != nil {
 			use.end()
 			return nil, err
@@ -144,6 +144,17 @@ func (i *file) Open(r fs.OpenRequest) (fs.FileOperations, error) {
 		return []byte(text), err
 	}
 	return f, nil
+}
+
+// openRoom is what must be free, in bytes, to open a file whose operations have buffers.
+const openRoom = 64 << 10
+
+// openSpecial opens a file that is no generated text.
+func (i *file) openSpecial(r fs.OpenRequest) (fs.FileOperations, error) {
+	if err := i.subject.fs.memory.Admit(openRoom); err != nil {
+		return nil, err
+	}
+	return i.row.open(&i.subject, r)
 }
 
 // instanceUse keeps an instance from being removed while a file of it is open.
@@ -166,6 +177,14 @@ type used struct {
 func (u *used) Release() {
 	u.FileOperations.Release()
 	u.use.end()
+}
+
+// HeldMemory implements fs.MemoryHolder for operations that have it.
+func (u *used) HeldMemory() int64 {
+	if h, ok := u.FileOperations.(fs.MemoryHolder); ok {
+		return h.HeldMemory()
+	}
+	return 0
 }
 
 // ReadSplice implements fs.SpliceReader for operations that have it.

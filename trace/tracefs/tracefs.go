@@ -85,6 +85,9 @@ type directory struct {
 	path    string
 	subject subject
 	listers []lister
+	// find returns the entry with a name of those that only it knows, so that a directory
+	// with many entries need not list all of them; nil if all are listed.
+	find func(name string) (entry, bool)
 	// create and remove are mkdir(2) and rmdir(2); nil refuses them.
 	create func(name string) error
 	remove func(name string) error
@@ -122,6 +125,11 @@ func (d *directory) inode(e *entry) fs.Inode { return e.make(number(d.path + "/"
 
 // Lookup implements fs.Inode.
 func (d *directory) Lookup(_ fs.Caller, name string) (fs.Inode, error) {
+	if d.find != nil {
+		if e, found := d.find(name); found {
+			return d.inode(&e), nil
+		}
+	}
 	entries := d.entries()
 	for i := range entries {
 		if entries[i].name == name {
@@ -222,7 +230,7 @@ func instanceEntries(s *subject) []entry {
 	return append(rowEntries(instanceRows)(s),
 		f.directoryEntry(path, "per_cpu", *s, nil, cpuDirectories),
 		f.directoryEntry(path, "options", *s, nil, optionEntries),
-		f.directoryEntry(path, "events", *s, (*directory).volatile, rowEntries(eventsRows), systemDirectories))
+		f.directoryEntry(path, "events", *s, findSystems, rowEntries(eventsRows), systemDirectories))
 }
 
 // cpuDirectories are the entries of per_cpu.
@@ -247,6 +255,18 @@ func optionEntries(s *subject) (entries []entry) {
 	return entries
 }
 
+// findSystems makes a directory events find a system without listing all events.
+func findSystems(d *directory) *directory {
+	d.find = func(name string) (entry, bool) {
+		s := d.subject
+		if s.system = name; !s.registry().HasSystem(name) {
+			return entry{}, false
+		}
+		return s.fs.systemDirectory(d.path, s), true
+	}
+	return d.volatile()
+}
+
 // systemDirectories are the directories of events: one for each system with events.
 func systemDirectories(s *subject) (entries []entry) {
 	seen := make(map[string]bool)
@@ -258,33 +278,54 @@ func systemDirectories(s *subject) (entries []entry) {
 		seen[e.System] = true
 		one := *s
 		one.system = e.System
-		listers := []lister{eventDirectories}
-		if !e.Fixed {
-			listers = append(listers, rowEntries(systemRows))
-		}
-		entries = append(entries, s.fs.directoryEntry(path, e.System, one, (*directory).volatile, listers...))
+		entries = append(entries, s.fs.systemDirectory(path, one))
 	}
 	return entries
 }
 
+// systemDirectory returns the directory of a system.
+func (f *Filesystem) systemDirectory(parent string, s subject) entry {
+	listers := []lister{eventDirectories}
+	if s.system != trace.FixedSystem {
+		listers = append(listers, rowEntries(systemRows))
+	}
+	return f.directoryEntry(parent, s.system, s, func(d *directory) *directory {
+		d.find = func(name string) (entry, bool) {
+			e := f.registry.Lookup(s.system, name)
+			if e == nil {
+				return entry{}, false
+			}
+			return eventDirectory(&s, e)
+		}
+		return d.volatile()
+	}, listers...)
+}
+
 // eventDirectories are the directories of a system: one for each event.
 func eventDirectories(s *subject) (entries []entry) {
-	path := instancePath(s.instance) + "/events/" + s.system
 	for _, e := range s.registry().Events() {
 		if e.System != s.system {
 			continue
 		}
-		file := s.instance.File(e)
-		if file == nil {
-			continue
+		if one, found := eventDirectory(s, e); found {
+			entries = append(entries, one)
 		}
-		one := *s
-		one.event = file
-		rows := eventRows
-		if e.Fixed {
-			rows = fixedEventRows
-		}
-		entries = append(entries, s.fs.directoryEntry(path, e.Name, one, nil, rowEntries(rows)))
 	}
 	return entries
+}
+
+// eventDirectory returns the directory of an event. It reports false if the event was
+// removed.
+func eventDirectory(s *subject, e *trace.Event) (entry, bool) {
+	file := s.instance.File(e)
+	if file == nil {
+		return entry{}, false
+	}
+	one := *s
+	one.event = file
+	rows := eventRows
+	if e.Fixed {
+		rows = fixedEventRows
+	}
+	return s.fs.directoryEntry(instancePath(s.instance)+"/events/"+s.system, e.Name, one, nil, rowEntries(rows)), true
 }
