@@ -148,13 +148,24 @@ func (r *Registry) Remove(e *Event) error {
 			f.instance.Reset(AllCPUs)
 		}
 	}
-	r.events = slices.DeleteFunc(r.events, func(one *Event) bool { return one == e })
+	r.forget(e)
 	delete(r.byID, e.id)
 	delete(r.byName, eventName{e.System, e.Name})
 	if r.systems[e.System]--; r.systems[e.System] == 0 {
 		delete(r.systems, e.System)
 	}
 	return nil
+}
+
+// forget removes an event from the list. It searches from the end, where those are that
+// are removed in the reverse order of their addition. r.mu is held.
+func (r *Registry) forget(e *Event) {
+	for i, one := range slices.Backward(r.events) {
+		if one == e {
+			r.events = slices.Delete(r.events, i, i+1)
+			return
+		}
+	}
 }
 
 // busy reports whether the event has users. The registry is locked.
