@@ -131,8 +131,8 @@ func (as *AddressSpace) MapSpecial(hint uint64, parts ...SpecialPart) (uint64, e
 	if err != nil {
 		return 0, err
 	}
-	if err := as.checkSpace(length, false); err != nil {
-		return 0, err
+	if err := as.checkSpace(length, false); err != nil && !parts[0].Hidden {
+		return 0, err // the limits are those of the program's own mappings
 	}
 	start := at
 	for _, part := range parts {

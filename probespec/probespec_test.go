@@ -73,7 +73,7 @@ func TestDecodeReversesEncoder(t *testing.T) {
 	hits := []Hit{
 		{ID: 1, Time: 1 << 50, CPU: 3, Process: 10, Thread: 11, Comm: "one", Values: []byte{1, 2, 3}},
 		{ID: 2, Thread: 11, Comm: "one", Registers: bytes.Repeat([]byte{7}, RegisterBytes), Stack: []byte("stack")},
-		{ID: 3, Thread: 12, Comm: ""},
+		{ID: 3, Thread: 12, Comm: "", TailCall: true},
 		{ID: 4, Thread: 11, Comm: "two"},
 	}
 	var e Encoder
@@ -89,7 +89,7 @@ func TestDecodeReversesEncoder(t *testing.T) {
 			t.Fatal(err)
 		}
 		same := slices.EqualFunc(got.hits, hits, func(a, b Hit) bool {
-			return a.ID == b.ID && a.Time == b.Time && a.CPU == b.CPU && a.Process == b.Process && a.Thread == b.Thread && a.Comm == b.Comm &&
+			return a.ID == b.ID && a.Time == b.Time && a.CPU == b.CPU && a.Process == b.Process && a.Thread == b.Thread && a.Comm == b.Comm && a.TailCall == b.TailCall &&
 				bytes.Equal(a.Values, b.Values) && bytes.Equal(a.Registers, b.Registers) && bytes.Equal(a.Stack, b.Stack)
 		})
 		if !same || got.lost != 5 || got.maps != "maps" || len(got.failures) != 1 || got.failures[0].Errno != 524 {

@@ -14,6 +14,9 @@ type Hit struct {
 	// CPU, Process and Thread say where it was. Comm is the name of the thread.
 	CPU, Process, Thread uint32
 	Comm                 string
+	// TailCall is true for a return probe whose function was left by a jump to another
+	// function. The values are not the result.
+	TailCall bool
 	// Values are the fetched values (package fetch).
 	Values []byte
 	// Stack has the registers and the bytes from the stack pointer upwards, if the probe
@@ -38,6 +41,7 @@ const (
 	kindLost
 	kindMaps
 	kindFailure
+	kindTailCall // a hit with TailCall
 )
 
 // MaxRecord is the maximum size of an encoded hit in bytes: it fits into one frame of
@@ -81,7 +85,11 @@ func (e *Encoder) bytes(b []byte) {
 
 // Hit appends a hit.
 func (e *Encoder) Hit(h *Hit) {
-	e.number(kindHit)
+	kind := uint64(kindHit)
+	if h.TailCall {
+		kind = kindTailCall
+	}
+	e.number(kind)
 	for _, n := range [...]uint64{uint64(h.ID), h.Time, uint64(h.CPU), uint64(h.Process), uint64(h.Thread)} {
 		e.number(n)
 	}
@@ -194,9 +202,9 @@ func (d *decoder) bytes() []byte { return d.take(d.number()) }
 
 // record decodes one record. It reports false if it is damaged.
 func (d *decoder) record(h Handler) bool {
-	switch d.number() {
-	case kindHit:
-		hit := &Hit{ID: d.small(), Time: d.number(), CPU: d.small(), Process: d.small(), Thread: d.small()}
+	switch kind := d.number(); kind {
+	case kindHit, kindTailCall:
+		hit := &Hit{TailCall: kind == kindTailCall, ID: d.small(), Time: d.number(), CPU: d.small(), Process: d.small(), Thread: d.small()}
 		hit.Comm = d.comm(hit.Thread)
 		hit.Values, hit.Registers, hit.Stack = d.bytes(), d.bytes(), d.bytes()
 		if len(hit.Registers) == 0 {

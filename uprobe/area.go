@@ -6,6 +6,8 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"golang.org/x/sys/unix"
+
 	"slowpath/mm"
 	"slowpath/task"
 	"slowpath/wait"
@@ -32,18 +34,17 @@ type area struct {
 
 // areaFor returns the mapped area of the task's address space. It makes one if there is
 // none. Without memory it lets the OOM killer free some. It returns nil if the task must
-// exit.
+// exit: it was killed, or it has mapped all of its addresses.
 func areaFor(t *task.Task) *area {
 	for !t.Killed() {
 		a, err := findArea(t.MM)
-		if err == nil && a.base.Load() == 0 {
-			err = a.mapAt(t.MM, mm.UserEnd-mm.PageSize)
-		}
-		if err == nil {
+		switch {
+		case err == nil && a.base.Load() != 0:
 			return a
-		}
-		if !t.Kernel().OOMKillAndWait(t.Group()) {
-			noSlots(t)
+		case err == nil && a.mapAt(t.MM, mm.UserEnd-mm.PageSize) == nil:
+			return a
+		case err == nil || !t.Kernel().OOMKillAndWait(t.Group()):
+			t.ForceFatal(unix.SIGSEGV)
 			return nil
 		}
 	}

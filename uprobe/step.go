@@ -1,8 +1,6 @@
 package uprobe
 
 import (
-	"golang.org/x/sys/unix"
-
 	"slowpath/arch/amd64"
 	"slowpath/entry"
 	"slowpath/mm"
@@ -144,6 +142,3 @@ func (th *thread) abandon(t *task.Task, f *amd64.Frame) {
 		th.leaveSlot(t, f, th.at)
 	}
 }
-
-// noSlots ends the task because the area cannot be mapped.
-func noSlots(t *task.Task) { t.ForceFatal(unix.SIGSEGV) }

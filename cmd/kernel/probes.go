@@ -111,9 +111,11 @@ func (h *hostProbes) addEach(k *kernel, locations []uprobe.Location, consumers [
 func (h *hostProbes) consumer(p *probespec.Probe) *uprobe.Consumer {
 	r := &hitReader{probe: p, arguments: h.spec.Lists[p.Arguments], probes: h}
 	if p.Return {
-		return &uprobe.Consumer{Return: r.read}
+		return &uprobe.Consumer{Return: func(t *task.Task, f *amd64.Frame, entry uint64) {
+			r.read(t, f, probespec.Hit{ID: p.ID, TailCall: uprobe.LeftByJump(t, f)}, entry)
+		}}
 	}
-	return &uprobe.Consumer{Hit: func(t *task.Task, f *amd64.Frame) { r.read(t, f, f.RIP) }}
+	return &uprobe.Consumer{Hit: func(t *task.Task, f *amd64.Frame) { r.read(t, f, probespec.Hit{ID: p.ID}, f.RIP) }}
 }
 
 // hitReader reads what one probe sends at a hit.
@@ -132,13 +134,11 @@ func (m taskMemory) Load(address uint64, dst []byte) error { return m.CopyIn(add
 // scratch are buffers for the values and the stack of a hit.
 type scratch struct{ values, stack []byte }
 
-// read reads the values and the stack, and sends them. at is the address of the probe.
-func (r *hitReader) read(t *task.Task, f *amd64.Frame, at uint64) {
+// read adds the values and the stack to a hit, and sends it. at is the address of the probe.
+func (r *hitReader) read(t *task.Task, f *amd64.Frame, hit probespec.Hit, at uint64) {
 	buffers := r.probes.scratch.Get().(*scratch)
 	defer r.probes.scratch.Put(buffers)
-	hit := probespec.Hit{
-		ID: r.probe.ID, CPU: uint32(f.LastCPU()), Process: uint32(t.PID()), Thread: uint32(t.TID()), Comm: t.Comm(),
-	}
+	hit.CPU, hit.Process, hit.Thread, hit.Comm = uint32(f.LastCPU()), uint32(t.PID()), uint32(t.TID()), t.Comm()
 	buffers.values = probespec.Fetch(r.arguments, &fetch.Hit{
 		Frame: f, Memory: taskMemory{t}, FileBase: at - r.probe.Offset, Comm: hit.Comm,
 	}, buffers.values)

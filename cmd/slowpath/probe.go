@@ -333,6 +333,9 @@ a register: %rdi, %rdi:string. $arg1 is an argument by C's calling convention; t
 types are u8 to u64, s8 to s64, x8 to x64, char, bool and string. Without debug
 information (gcc -g) only registers and $arg1 have values.
 
+A function may end with a jump to another one (a tail call). Then its return has no
+result, and its time ends at the jump; the other function has the result.
+
 A probe on a Go function is behind the check of its stack, so a call that first
 grows the stack is counted once.
 

@@ -33,7 +33,8 @@ type Task struct {
 	leaving      bool // the task is exiting
 	stuck        bool // the run exceeded its bound
 	recorder     *entry.Recorder
-	servedBefore [32]uint64 // of the recorder at the beginning of the run
+	recorded     bool       // the visit in which a call was requested is in the recorder
+	servedBefore [32]uint64 // of the recorder before that visit
 
 	hit       bool // the task has hit a breakpoint of a probe, which UPROBE has not served
 	requested bool // UPROBE has requested a call, which has not begun
@@ -104,11 +105,8 @@ func (t *Task) Run(p Plan) Property {
 	t.moments, t.choices, t.handling, t.begun, t.reported = 0, 0, 0, 0, 0
 	t.interrupts, t.admittedAt = true, -1
 	t.arrived, t.elsewhere, t.leaving, t.stuck, t.panicked, t.failed = false, false, false, false, false, false
-	t.hit, t.requested, t.killed = false, false, false
+	t.hit, t.requested, t.killed, t.recorded = false, false, false, false
 	t.trace.n = 0
-	if p.Kind == Breakpoint {
-		t.servedBefore = t.recorder.Served()
-	}
 	t.run()
 	return t.judge()
 }
@@ -128,7 +126,7 @@ func (t *Task) run() {
 // its own, so the recorder has the one before it.
 func (t *Task) report() {
 	t.reported |= t.Visit.Served
-	if t.plan.Kind == Breakpoint {
+	if t.recorded {
 		for bit, n := range t.recorder.Served() {
 			if n != t.servedBefore[bit] {
 				t.reported |= 1 << bit

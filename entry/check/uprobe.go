@@ -76,6 +76,7 @@ func (t *Task) serveUprobe() bool {
 		t.raise(entry.SigPending)
 	case 3:
 		t.requested = true
+		t.recorded, t.servedBefore = true, t.recorder.Served()
 		t.note(Requested, 0)
 		t.RequestCall(afterProbed)
 		t.frame.RAX = 0

@@ -21,6 +21,9 @@ type Event struct {
 	Call                 values.Call
 	Values               []values.Named
 	Stack                []unwind.Frame
+	// TailCall is true if the function was left by a jump to another function, which
+	// returns in its place. There are no values.
+	TailCall bool
 	// Elapsed is the time since the entry of the function in nanoseconds, for a return
 	// whose entry was seen.
 	Elapsed    uint64
@@ -96,11 +99,14 @@ func (r *Reporter) Hit(h *probespec.Hit) {
 	decoded := p.Layout.Decode(h.Values)
 	e := &Event{
 		Probe: p, Time: h.Time, CPU: h.CPU, Process: h.Process, Thread: h.Thread, Comm: h.Comm,
-		Call: decoded.Call, Values: decoded.Values,
+		Call: decoded.Call, Values: decoded.Values, TailCall: h.TailCall,
+	}
+	if e.TailCall {
+		e.Values = nil // the result is that of the other function
 	}
 	if h.Registers != nil {
 		at := unwind.AtInstruction
-		if p.Site.Return {
+		if p.Site.Return && !e.TailCall {
 			at = unwind.AfterReturn
 		}
 		e.Stack = r.unwinder.Unwind(h.Process, h.Registers, h.Stack, at)

@@ -37,6 +37,7 @@ type line struct {
 	File      string         `json:"file"`
 	Arguments map[string]any `json:"arguments,omitempty"`
 	Results   []any          `json:"results,omitempty"`
+	TailCall  bool           `json:"tail_call,omitempty"`
 	Elapsed   *uint64        `json:"elapsed_ns,omitempty"`
 	Stack     []frame        `json:"stack,omitempty"`
 }
@@ -70,6 +71,7 @@ func (j *JSON) Event(e *Event) error {
 		Event: kindOf(e), Time: e.Time, CPU: e.CPU, Process: e.Process, Thread: e.Thread, Goroutine: e.Call.GoID, Comm: e.Comm,
 		Probe: e.Probe.Spec.Text, Function: e.Probe.Site.Name, File: e.Probe.Site.Object.Path,
 	}
+	l.TailCall = e.TailCall
 	if e.HasElapsed {
 		l.Elapsed = &e.Elapsed
 	}

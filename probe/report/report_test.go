@@ -110,6 +110,23 @@ func TestText(t *testing.T) {
 	}
 }
 
+func TestTailCallHasNoResult(t *testing.T) {
+	p := probes(t)
+	var text, object bytes.Buffer
+	r := New(p, NewText(&text), NewJSON(&object))
+	e := &probespec.Encoder{}
+	e.Hit(&probespec.Hit{ID: 1, Process: 2, Thread: 2, Comm: "prog", Values: make([]byte, 16), TailCall: true})
+	if err := r.Write(e.Take()); err != nil {
+		t.Fatal(err)
+	}
+	if got := text.String(); got != "    0.000000 prog[2] add ends with a tail call\n" {
+		t.Errorf("got %q", got)
+	}
+	if got := object.String(); !strings.Contains(got, `"tail_call":true`) || strings.Contains(got, "results") {
+		t.Errorf("got %s", got)
+	}
+}
+
 func TestJSON(t *testing.T) {
 	p := probes(t)
 	var out bytes.Buffer

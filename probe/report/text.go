@@ -74,7 +74,11 @@ func appendArguments(b []byte, e *Event) []byte {
 }
 
 func appendResults(b []byte, e *Event) []byte {
-	b = append(b, " returns"...)
+	if e.TailCall {
+		b = append(b, " ends with a tail call"...)
+	} else {
+		b = append(b, " returns"...)
+	}
 	for i, v := range e.Values {
 		if i > 0 {
 			b = append(b, ',')

@@ -161,7 +161,13 @@ func (b *indexer) addSubprogram(e *dwarf.Entry, scope, name string) {
 		s.line = int(line)
 	}
 	if ranges := b.ranges(e); len(ranges) > 0 {
-		s.hasCode, s.low, s.high = true, ranges[0][0], ranges[0][1]
+		entry := entryOf(e, ranges)
+		s.hasCode, s.low, s.high = true, entry, entry
+		for _, r := range ranges {
+			if r[0] <= entry && entry < r[1] {
+				s.high = r[1]
+			}
+		}
 	}
 	b.subprograms = append(b.subprograms, s)
 	b.byOffset[s.offset] = s
@@ -173,20 +179,26 @@ func (b *indexer) addCopy(e *dwarf.Entry) {
 	if origin == 0 || len(ranges) == 0 || b.unit == nil {
 		return
 	}
-	c := &inlined{unit: b.unit, offset: e.Offset, origin: origin, entry: ranges[0][0], ranges: ranges, depth: len(b.scope)}
+	c := &inlined{unit: b.unit, offset: e.Offset, origin: origin, entry: entryOf(e, ranges), ranges: ranges, depth: len(b.scope)}
 	if file, ok := e.Val(dwarf.AttrCallFile).(int64); ok && file >= 0 && file < 1<<31 {
 		c.callFile = int(file)
 	}
 	if line, ok := e.Val(dwarf.AttrCallLine).(int64); ok && line > 0 && line < 1<<31 {
 		c.callLine = int(line)
 	}
+	b.copies = append(b.copies, c)
+}
+
+// entryOf returns the address of the entry: DW_AT_entry_pc, or the first address of the
+// first range.
+func entryOf(e *dwarf.Entry, ranges [][2]uint64) uint64 {
 	switch pc := e.Val(dwarf.AttrEntrypc).(type) {
 	case uint64:
-		c.entry = pc
-	case int64: // DWARF 5: an offset from the lowest address
-		c.entry = ranges[0][0] + uint64(pc)
+		return pc
+	case int64: // DWARF 5: an offset from the first address
+		return ranges[0][0] + uint64(pc)
 	}
-	b.copies = append(b.copies, c)
+	return ranges[0][0]
 }
 
 // ranges returns the address ranges of a DIE that are not empty.

@@ -33,6 +33,7 @@ type hit struct {
 	Arguments map[string]any
 	Results   []any
 	Elapsed   *uint64 `json:"elapsed_ns"`
+	TailCall  bool    `json:"tail_call"`
 	Stack     []struct{ Function, File string }
 }
 
@@ -92,7 +93,7 @@ func compact(v any) string {
 func TestProbeShowsArgumentsAndResultsOfC(t *testing.T) {
 	t.Parallel()
 	program := probed(t, "-static")
-	hits := probeJSON(t, onHost(t, "", program), "sum(*)", "--probe", "sum%return", "--probe", "make%return", "--probe", "probed.c:62(i)",
+	hits := probeJSON(t, onHost(t, "", program), "sum(*)", "--probe", "sum%return", "--probe", "make%return", "--probe", "probed.c:71(i)",
 		"--probe", "sum($arg2:s32, t=%rdi:string)", program)
 	count := map[string]int{}
 	for _, h := range hits {
@@ -119,8 +120,27 @@ func TestProbeShowsArgumentsAndResultsOfC(t *testing.T) {
 			t.Errorf("sum returns %v after %v", h.Results, h.Elapsed)
 		}
 	}
-	if got := fmt.Sprint(count); got != "map[main (probed.c:62) line:3 make return:1 sum entry:6 sum return:3]" {
+	if got := fmt.Sprint(count); got != "map[main (probed.c:71) line:3 make return:1 sum entry:6 sum return:3]" {
 		t.Errorf("the hits are %s", got)
+	}
+}
+
+// TestTailCallShowsNoWrongResult: the register of the result has something else when a
+// function jumps to another one.
+func TestTailCallShowsNoWrongResult(t *testing.T) {
+	t.Parallel()
+	program := probed(t, "-static")
+	for _, h := range probeJSON(t, onHost(t, "", program), "successor%return", "--probe", "identity%return", program) {
+		switch h.Function {
+		case "successor":
+			if !h.TailCall || h.Results != nil {
+				t.Errorf("successor returns %v, tail call %v", h.Results, h.TailCall)
+			}
+		case "identity":
+			if h.TailCall || compact(h.Results) != "[2]" {
+				t.Errorf("identity returns %v, tail call %v", h.Results, h.TailCall)
+			}
+		}
 	}
 }
 

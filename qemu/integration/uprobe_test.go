@@ -17,7 +17,7 @@ const uprobesOutput = `memcmp(buffer, target, sizeof buffer) == 0: yes
 load 0, faults 1, si_addr right 1, RIP wrong 0, hits 2
 a page that is faulted in counts 1
 divide 2, faults 1, RIP wrong 0, hits 2
-signals during steps: too many hits 0 0 0 0, in a slot 0
+signals during steps: too many hits 0 0 0 0, in a slot 0, missed in the handler 0 0
 CALL(any_call, SYS_getppid, 0, 0, 0) == getppid(): yes
 CALL(any_call, 1000, 0, 0, 0) == -ENOSYS: yes
 a child of a probed fork ended with 500
@@ -46,6 +46,7 @@ child of replaced returns: 700
 a child has 100
 semaphore 0 1 0
 added and removed: wrong 0, code equal 1
+a crowd: wrong 0; without the page of slots 42, found 1, hits 2
 byte cc: 524
 byte f4: 524
 byte cd: 524

@@ -31,6 +31,15 @@ NOINLINE struct point make(int x)
 	return p;
 }
 
+NOINLINE int identity(int n)
+{
+	__asm__ volatile("");
+	return n;
+}
+
+// successor jumps to identity with optimisation (-foptimize-sibling-calls).
+NOINLINE int successor(int n) { return identity(n + 1); }
+
 NOINLINE void *allocate(size_t size)
 {
 	void *p = malloc(size);
@@ -66,6 +75,7 @@ int main(int argc, char **argv)
 		pthread_create(&threads[i], NULL, thread, NULL);
 	for (int i = 0; i < 4; i++)
 		pthread_join(threads[i], NULL);
+	total += successor(argc);
 	printf("total %d, fibonacci %u\n", total, fibonacci(10));
 	printf("sum %d, allocate %d, fibonacci %d, arguments %d\n", calls_of_sum, calls_of_allocate, calls_of_fibonacci, argv[argc] == NULL);
 	return 42;

@@ -491,8 +491,11 @@ static void make_family(void)
 	if (pid == 0)
 		_exit(2);
 	waitpid(pid, &status, 0);
+	static volatile int thread = 1; /* until the thread has exited with its own code */
 	clone(thread_body, stack_of_thread + sizeof stack_of_thread,
-	      CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD, NULL);
+	      CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_CHILD_CLEARTID, NULL, NULL, NULL, &thread);
+	while (thread)
+		sched_yield();
 	pid = clone(thread_body, stack_of_thread + sizeof stack_of_thread / 2, 0, NULL);
 	waitpid(pid, &status, __WALL);
 	pid = syscall(SYS_clone, CLONE_UNTRACED | SIGCHLD, 0, 0, 0, 0);

@@ -111,6 +111,7 @@ static void interrupted(void)
 {
 	handle(SIGALRM, on_tick, SA_RESTART);
 	int e[] = {MUST(probe(copying, ENTRY)), MUST(probe(times, ENTRY)), MUST(probe(nothing, ENTRY)), MUST(probe(calling, ENTRY))};
+	int in_handler[] = {MUST(probe(on_tick, ENTRY)), MUST(probe(on_tick, RETURN))};
 	struct itimerval often = {{0, 1000}, {0, 1000}}, never = {{0, 0}, {0, 0}};
 	MUST(setitimer(ITIMER_REAL, &often, NULL));
 	long rounds = 0;
@@ -121,10 +122,10 @@ static void interrupted(void)
 		CALL(nothing, 0, 0, 0, 0);
 	}
 	MUST(setitimer(ITIMER_REAL, &never, NULL));
-	long n[4];
+	long n[4], missed = ticks_seen - counted(in_handler[0]), unreturned = ticks_seen - counted(in_handler[1]);
 	for (int i = 0; i < 4; i++)
 		n[i] = counted(e[i]) - rounds;
-	printf("signals during steps: too many hits %ld %ld %ld %ld, in a slot %ld\n", n[0], n[1], n[2], n[3], in_slot);
+	printf("signals during steps: too many hits %ld %ld %ld %ld, in a slot %ld, missed in the handler %ld %ld\n", n[0], n[1], n[2], n[3], in_slot, missed, unreturned);
 }
 
 static void syscalls(void)
@@ -489,6 +490,53 @@ static void add_and_remove(void)
 	printf("added and removed: wrong %ld, code equal %d\n", wrong, memcmp(before, after, 16) == 0);
 }
 
+/* More threads than slots execute out of line at the same time. */
+static void *crowd_member(void *p)
+{
+	char *from = malloc(65536), *to = malloc(65536);
+	for (int i = 0; i < 20; i++) {
+		memset(from, (int)(long)p + i, 65536);
+		CALL(copy, (long)to, (long)from, 65536, 0);
+		if (memcmp(from, to, 65536) != 0)
+			__atomic_add_fetch(&wrong, 1, __ATOMIC_RELAXED);
+	}
+	free(from), free(to);
+	return p;
+}
+
+/* Unmaps the page of the slots. Returns 1 if there was one. */
+static int unmap_slots(void)
+{
+	unsigned long start, end;
+	char line[512];
+	int found = 0;
+	FILE *maps = fopen("/proc/self/maps", "r");
+	while (maps && fgets(line, sizeof line, maps))
+		if (strstr(line, "[uprobes]") && sscanf(line, "%lx-%lx --xp", &start, &end) == 2) {
+			found = 1;
+			munmap((void *)start, end - start);
+		}
+	if (maps)
+		fclose(maps);
+	return found;
+}
+
+static void crowd(void)
+{
+	pthread_t t[100];
+	int e = MUST(probe(copying, ENTRY)), f = MUST(probe(times, ENTRY));
+	wrong = 0;
+	for (long i = 0; i < 100; i++)
+		MUST(-pthread_create(&t[i], NULL, crowd_member, (void *)i));
+	for (int i = 0; i < 100; i++)
+		pthread_join(t[i], NULL);
+	CALL(times, 1, 2, 0, 0);
+	int found = unmap_slots();
+	long result = CALL(times, 6, 7, 0, 0);
+	printf("a crowd: wrong %ld; without the page of slots %ld, found %d, hits %ld\n", wrong, result, found, count_of(f));
+	close(e), close(f);
+}
+
 static void refused(void)
 {
 	static const unsigned char code[][4] = {{0xcc}, {0xf4}, {0xcd, 0x80}, {0xf1}, {0x06}, {0xcf}};
@@ -643,7 +691,7 @@ int main(int argc, char **argv)
 	}
 	if (argc > 2 && strcmp(argv[1], "soak") == 0)
 		return soak(atoi(argv[2]));
-	void (*tests[])(void) = {instructions, faulting, interrupted, syscalls, own_trap_flag, tracer, debugger, dying, memory, returns, stacks, counters, add_and_remove, refused};
+	void (*tests[])(void) = {instructions, faulting, interrupted, syscalls, own_trap_flag, tracer, debugger, dying, memory, returns, stacks, counters, add_and_remove, crowd, refused};
 	for (unsigned i = 0; i < sizeof tests / sizeof *tests; i++)
 		if (argc < 2 || atoi(argv[1]) == (int)i)
 			tests[i]();
