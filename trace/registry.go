@@ -31,6 +31,8 @@ type Registry struct {
 	config  Config
 	counter atomic.Uint64 // the trace clock counter
 	threads threads
+	// following has the instances with the option event-fork.
+	following atomic.Pointer[followers]
 
 	mu        sync.Mutex // Linux: event_mutex; guards the fields below and those of events
 	events    []*Event   // in the order of their addition
@@ -262,6 +264,7 @@ func (r *Registry) RemoveInstance(i *Instance) error {
 	}
 	r.instances = slices.DeleteFunc(r.instances, func(one *Instance) bool { return one == i })
 	i.removed = true
+	r.followForks()
 	return nil
 }
 
