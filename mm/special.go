@@ -1,6 +1,7 @@
 package mm
 
 import (
+	"sync"
 	"sync/atomic"
 	"unsafe"
 
@@ -13,8 +14,10 @@ import (
 // space: the code or the data of the vDSO (vdso(7)). The pages exist until Free.
 type Special struct {
 	memory   *Memory
-	frames   []frame.Number
 	mappings Mappings
+
+	mu     sync.RWMutex // held by Free, and by those who may run at the same time
+	frames []frame.Number
 }
 
 // NewSpecial returns a Special with the given number of zeroed pages. It fails
@@ -51,14 +54,19 @@ func (s *Special) LoadUint64(offset int) uint64 {
 // Pages returns the number of pages.
 func (s *Special) Pages() int { return len(s.frames) }
 
-// Free frees the pages. No address space may map them.
+// Free frees the pages. A mapping that exists nevertheless keeps the pages that it has
+// accessed, and gets no others.
 func (s *Special) Free() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.memory.PutAll(s.frames)
 	s.frames = nil
 }
 
 // Page implements Mappable.
 func (s *Special) Page(index uint64, write bool) (frame.Number, error) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
 	if index >= uint64(len(s.frames)) {
 		return frame.None, unix.EFAULT
 	}
@@ -68,6 +76,8 @@ func (s *Special) Page(index uint64, write bool) (frame.Number, error) {
 
 // CachedPages implements Mappable.
 func (s *Special) CachedPages(first uint64, dst []frame.Number) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
 	for i := range dst {
 		dst[i] = frame.None
 		if index := first + uint64(i); index < uint64(len(s.frames)) {

@@ -27,6 +27,7 @@ type Event struct {
 	cpu    int // the CPU whose hits count, or -1
 	wide   bool
 	source source
+	owner  *task.Task // that has opened the event, until it exits; guarded by Perf.mu
 	// sole is the task for which the event counts, if there is one task only.
 	sole     atomic.Pointer[task.Task]
 	sampling bool
@@ -167,17 +168,36 @@ func (e *Event) attach(t *task.Task) {
 	defer e.mu.Unlock()
 	e.tasks[t] = cpuTime(t)
 	e.setSole()
-	e.spaces.set(t, t.MM)
 	of(t).events.add(e)
+}
+
+// followSpace notes the address space of a task that may call execve or exit meanwhile.
+func (e *Event) followSpace(t *task.Task) {
+	for {
+		space, _ := t.Image()
+		e.setSpace(t, space)
+		if now, _ := t.Image(); now == space {
+			return
+		}
+	}
+}
+
+// setSpace notes the address space of a task, if the event counts for it.
+func (e *Event) setSpace(t *task.Task, space *mm.AddressSpace) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if _, ok := e.tasks[t]; ok {
+		e.spaces.set(t, space)
+	}
 }
 
 // detach undoes attach, and reports whether the event has no task any more. Perf.mu is
 // held.
 func (e *Event) detach(t *task.Task) (last bool) {
 	of(t).events.remove(e)
-	e.spaces.set(t, nil)
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	e.spaces.set(t, nil)
 	if begin, ok := e.tasks[t]; ok && e.activity() == enabled {
 		e.time += cpuTime(t) - begin
 	}
@@ -246,6 +266,9 @@ func (p *Perf) forget(e *Event) {
 	defer p.mu.Unlock()
 	if e.wide {
 		p.wide.remove(e)
+	}
+	if e.owner != nil {
+		of(e.owner).owned.remove(e)
 	}
 	for t := range e.markReleased() {
 		of(t).events.remove(e)

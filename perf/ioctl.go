@@ -21,6 +21,7 @@ var requests = map[uint32]request{
 	unix.PERF_EVENT_IOC_SET_OUTPUT:   setOutput,
 	unix.PERF_EVENT_IOC_ID:           func(e *Event, c fs.Caller, at uint64) error { return abi.CopyOut(c, at, e.id) },
 	unix.PERF_EVENT_IOC_PAUSE_OUTPUT: pauseOutput,
+	unix.PERF_EVENT_IOC_SET_FILTER:   setFilter,
 }
 
 // Ioctl implements fs.FileOperations. Errors: ENOTTY for an unknown request; BPF and
@@ -77,16 +78,14 @@ func setPeriod(e *Event, caller fs.Caller, address uint64) error {
 
 // setOutput makes the event write to the ring of another one, or to its own again.
 func setOutput(e *Event, caller fs.Caller, argument uint64) error {
-	descriptor := int(int32(argument))
-	if descriptor == -1 {
-		e.setRing(nil)
-		return nil
+	if argument == ^uint64(0) {
+		return e.replaceRing(nil)
 	}
 	t, ok := caller.(*task.Task)
 	if !ok {
 		return unix.EBADF
 	}
-	file, err := t.FDs.Get(descriptor)
+	file, err := t.FDs.Get(int(int32(argument)))
 	if err != nil {
 		return err
 	}
@@ -108,8 +107,9 @@ func pauseOutput(e *Event, _ fs.Caller, argument uint64) error {
 	return nil
 }
 
-// EnableOf is prctl(2) with PR_TASK_PERF_EVENTS_ENABLE: it enables the events that count
-// for the task. Only the task's own goroutine calls it.
+// EnableOf is prctl(2) with PR_TASK_PERF_EVENTS_ENABLE: it enables the events that the
+// task has opened (Linux: perf_event_list of the task; prctl(2) says something else). Only the
+// task's own goroutine calls it.
 func EnableOf(t *task.Task) { setEnabledOf(t, enabled) }
 
 // DisableOf is prctl(2) with PR_TASK_PERF_EVENTS_DISABLE. Only the task's own goroutine
@@ -117,7 +117,7 @@ func EnableOf(t *task.Task) { setEnabledOf(t, enabled) }
 func DisableOf(t *task.Task) { setEnabledOf(t, disabled) }
 
 func setEnabledOf(t *task.Task, next activity) {
-	for _, e := range of(t).events.list() {
+	for _, e := range of(t).owned.list() {
 		e.setEnabled(next)
 	}
 }

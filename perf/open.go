@@ -87,10 +87,15 @@ func (p *Perf) target(t *task.Task, r Request) (*task.Task, error) {
 	if target == nil {
 		return nil, unix.ESRCH
 	}
-	if !privileged(t) && !t.MayInspect(target, cred.WithRealIDs) {
+	if !mayObserve(t, target) {
 		return nil, unix.EACCES
 	}
 	return target, nil
+}
+
+// mayObserve reports whether a task may open events for another one or itself.
+func mayObserve(t, target *task.Task) bool {
+	return t == target || privileged(t) || t.MayInspect(target, cred.WithRealIDs)
 }
 
 // groupOf resolves the group descriptor. It makes e a member of the group, or returns the event to
@@ -145,9 +150,13 @@ func (p *Perf) open(t *task.Task, e *Event, target *task.Task, output *Event, fl
 			return nil, err
 		}
 	}
-	if err := p.join(e, target); err != nil {
+	if err := p.join(t, e, target); err != nil {
 		file.DecRef()
 		return nil, err
+	}
+	if target != nil && !mayObserve(t, target) { // it has become another program meanwhile
+		file.DecRef()
+		return nil, unix.EACCES
 	}
 	if err := e.source.refilter(); err != nil {
 		file.DecRef()
@@ -158,7 +167,15 @@ func (p *Perf) open(t *task.Task, e *Event, target *task.Task, output *Event, fl
 
 // join adds the event to its group and to the lists in which hits find it. Errors:
 // ESRCH if the task has exited, EINVAL if the group was closed or counts for others.
-func (p *Perf) join(e *Event, target *task.Task) error {
+func (p *Perf) join(opener *task.Task, e *Event, target *task.Task) error {
+	err := p.joinLists(opener, e, target)
+	if err == nil && target != nil {
+		e.followSpace(target)
+	}
+	return err
+}
+
+func (p *Perf) joinLists(opener *task.Task, e *Event, target *task.Task) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if leader := e.leader.Load(); leader != e {
@@ -174,6 +191,8 @@ func (p *Perf) join(e *Event, target *task.Task) error {
 		}
 		e.attach(target)
 	}
+	e.owner = opener
+	of(opener).owned.add(e)
 	if !e.attr.Has(unix.PerfBitDisabled) {
 		e.setEnabled(enabled)
 	}

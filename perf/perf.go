@@ -46,6 +46,7 @@ type Perf struct {
 // state is the part of a task that this package owns.
 type state struct {
 	events eventSet // those that count for the task
+	owned  eventSet // those that the task has opened
 	// left is set when the task has exited. Perf.mu is held.
 	left bool
 	// record is the buffer in which the task's own goroutine builds records.

@@ -2,6 +2,8 @@ package perf
 
 import (
 	"encoding/binary"
+	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -138,10 +140,8 @@ func (e *Event) MappingOf(caller fs.Caller, m fs.MappingShape) (mm.Mappable, err
 		return nil, err
 	}
 	r.overwrites.Store(!m.Writable)
-	if old := e.ring.Swap(r); old != nil {
-		old.put()
-	}
 	e.updatePage(r)
+	e.setRing(r)
 	return r.pages, nil
 }
 
@@ -155,10 +155,19 @@ func (e *Event) shareRing(output *Event) error {
 	if r != nil && !r.hold() {
 		return unix.EINVAL
 	}
+	err := e.replaceRing(r)
+	if err != nil && r != nil {
+		r.put()
+	}
+	return err
+}
+
+// replaceRing replaces the ring, which may be nil; r has a reference. Error: EINVAL if the
+// old ring is mapped: its pages stay as long as an event has it.
+func (e *Event) replaceRing(r *Ring) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
 	if old := e.ring.Load(); old != nil && old.pages.Mappings().Mapped() {
-		if r != nil {
-			r.put()
-		}
 		return unix.EINVAL
 	}
 	e.setRing(r)
@@ -170,14 +179,19 @@ func sameTask(a, b *Event) bool {
 	if a.wide || b.wide {
 		return a.wide == b.wide
 	}
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	for t := range a.tasks {
+	for _, t := range a.countedTasks() { // with one of the two locks at a time
 		if !b.countsFor(t) {
 			return false
 		}
 	}
 	return true
+}
+
+// countedTasks returns the tasks for which the event counts.
+func (e *Event) countedTasks() []*task.Task {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return slices.Collect(maps.Keys(e.tasks))
 }
 
 // setRing replaces the ring; r has a reference.

@@ -161,7 +161,13 @@ func appendMapping(p []byte, t *task.Task, r mm.Region, kind uint32) []byte {
 
 // executed implements Executed of the subsystem: it enables the events that wait for
 // execve(2), removes those that end there, and writes the records of the new program.
+//
+// The memory of a program with other privileges belongs to nobody who observed the old one
+// (Linux: begin_new_exec).
 func (p *Perf) executed(t *task.Task, _ int) {
+	if t.Dumpable() != mm.DumpableByUser {
+		p.exposeNoMore(t)
+	}
 	for _, e := range of(t).events.list() {
 		if e.attr.Has(bitRemoveOnExec) {
 			p.leaveOne(t, e)
@@ -212,6 +218,7 @@ func (p *Perf) inherit(parent, child *task.Task, a *task.CloneArgs) {
 		onlyThreads := e.attr.Has(bitInheritThread) && a.Flags&unix.CLONE_THREAD == 0
 		if e.attr.Has(unix.PerfBitInherit) && !onlyThreads {
 			e.attach(child)
+			e.spaces.set(child, child.MM)
 		}
 	}
 }
@@ -257,12 +264,23 @@ func (p *Perf) detachAll(t *task.Task) (over []*Event) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	of(t).left = true
+	for _, e := range of(t).owned.list() {
+		of(t).owned.remove(e)
+		e.owner = nil
+	}
 	for _, e := range of(t).events.list() {
 		if e.detach(t) {
 			over = append(over, e)
 		}
 	}
 	return over
+}
+
+// exposeNoMore removes a task from all of its events, but others may be opened for it.
+func (p *Perf) exposeNoMore(t *task.Task) {
+	for _, e := range of(t).events.list() {
+		p.leaveOne(t, e)
+	}
 }
 
 // leaveOne removes a task from one event.

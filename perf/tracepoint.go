@@ -76,6 +76,9 @@ func setFilter(e *Event, caller fs.Caller, address uint64) error {
 		return err
 	}
 	filter, err := trace.ParseFilter(source.event, text)
+	if bad, ok := err.(interface{ Unwrap() error }); ok {
+		return bad.Unwrap() // the errno
+	}
 	if err != nil {
 		return err
 	}

@@ -21,12 +21,11 @@ type delivery struct {
 // before the return to user mode; it may sleep.
 //
 // While the task executes an instruction out of line for a probe, signals are put off. A
-// task that must exit does not finish the instruction (Linux: uprobe_deny_signal).
+// task that must exit does not finish the instruction (Linux: uprobe_deny_signal). UPROBE
+// decides whether the task must exit, or executes other code than that of the probe.
 func (t *Task) DeliverSignals(f *amd64.Frame) {
 	if t.Defer(entry.SigPending) {
-		if t.Killed() {
-			t.Raise(entry.Uprobe)
-		}
+		t.Raise(entry.Uprobe)
 		return
 	}
 	f.Settle()

@@ -231,7 +231,9 @@ type memory task.Task
 func (m *memory) Load(address uint64, size int) (uint64, error) {
 	var b [8]byte
 	if (*task.Task)(m).CopyIn(address, b[:size]) != nil {
-		return 0, &fault{address, mm.AccessRead}
+		// The second of two pages may be the one that cannot be read.
+		n, _ := (*task.Task)(m).CopyInSome(b[:size], address)
+		return 0, &fault{address + uint64(n), mm.AccessRead}
 	}
 	return binary.LittleEndian.Uint64(b[:]), nil
 }
@@ -240,11 +242,21 @@ func (m *memory) Load(address uint64, size int) (uint64, error) {
 func (m *memory) Store(address uint64, size int, value uint64) error {
 	var b [8]byte
 	binary.LittleEndian.PutUint64(b[:], value)
+	if address%mm.PageSize > mm.PageSize-uint64(size) {
+		// A store to two pages changes nothing if the second one cannot be written.
+		if next := address + uint64(size) - 1; m.space().Fault(address, mm.AccessWrite) == mm.FaultResolved &&
+			m.space().Fault(next, mm.AccessWrite) != mm.FaultResolved {
+			return &fault{next &^ (mm.PageSize - 1), mm.AccessWrite}
+		}
+	}
 	if (*task.Task)(m).CopyOut(address, b[:size]) != nil {
 		return &fault{address, mm.AccessWrite}
 	}
 	return nil
 }
+
+// space returns the address space.
+func (m *memory) space() *mm.AddressSpace { return (*task.Task)(m).MM }
 
 var _ insn.Memory = (*memory)(nil)
 

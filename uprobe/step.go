@@ -81,7 +81,7 @@ func (th *thread) endStep() {
 // original instruction leaves.
 func (p *Probes) debug(t *task.Task, f *amd64.Frame, _ int) bool {
 	th, _ := t.Uprobe.(*thread)
-	if th == nil || th.state != stepping {
+	if th == nil || th.state != stepping || th.dropEscaped(t, f) {
 		return false
 	}
 	if f.RIP == th.step.slot { // one repetition of a string instruction
@@ -97,7 +97,7 @@ func (p *Probes) debug(t *task.Task, f *amd64.Frame, _ int) bool {
 // again, without another hit.
 func (p *Probes) fault(t *task.Task, f *amd64.Frame, vector int) bool {
 	th, _ := t.Uprobe.(*thread)
-	if th == nil || th.state != stepping {
+	if th == nil || th.state != stepping || th.dropEscaped(t, f) {
 		return false
 	}
 	lost := vector == vectorPageFault && f.Error&amd64.FaultFetch != 0 && th.slotLost(t, f.CR2)
@@ -128,10 +128,30 @@ func (th *thread) resume(t *task.Task, f *amd64.Frame) {
 	}
 }
 
-// abandon ends a step or a requested call of a task that must exit. It does nothing for
-// another task, for which UPROBE has no meaning now.
+// dropEscaped ends a step whose code is not in its slot any more, and reports whether it has.
+// The program has mapped its own code over the page of slots, and runs that. The frame is
+// what this code has made of it.
+func (th *thread) dropEscaped(t *task.Task, f *amd64.Frame) bool {
+	if f.RIP >= th.step.slot && f.RIP <= th.step.slot+slotSize {
+		return false
+	}
+	th.dropStep(t)
+	return true
+}
+
+// dropStep ends a step without a change of the frame.
+func (th *thread) dropStep(t *task.Task) {
+	th.endStep()
+	th.state = idle
+	t.Release()
+}
+
+// abandon ends a step or a requested call of a task that must exit, and a step that has
+// escaped from its slot. It does nothing for another task, for which UPROBE has no meaning
+// now.
 func (th *thread) abandon(t *task.Task, f *amd64.Frame) {
 	switch {
+	case th.state == stepping && th.dropEscaped(t, f):
 	case !t.Killed():
 	case t.CallRequested():
 		t.CancelCall()

@@ -152,8 +152,13 @@ func (p *Probes) subsystem() task.Subsystem {
 		},
 		Undo: p.forget,
 		Exec: func(t *task.Task, _ *task.Execution) {
-			if th, _ := t.Uprobe.(*thread); th != nil {
-				th.returns = nil
+			th, _ := t.Uprobe.(*thread)
+			if th == nil {
+				return
+			}
+			th.returns = nil
+			if th.state == stepping { // the program's own code in place of a slot calls execve
+				th.dropStep(t)
 			}
 		},
 		BeforeHandler: p.endTrampoline,
