@@ -115,14 +115,17 @@ func (r *runner) loop(f func(h *Hit) []uint64) {
 			return
 		}
 		signal = int(status.StopSignal())
-		if status.StopSignal() == syscall.SIGTRAP && r.hit(f) {
-			signal = 0
+		if status.StopSignal() == syscall.SIGTRAP {
+			if arrived, ok := r.hit(f); ok {
+				signal = arrived
+			}
 		}
 	}
 }
 
-// hit calls f for a breakpoint and steps over it. It reports false for another stop.
-func (r *runner) hit(f func(h *Hit) []uint64) bool {
+// hit calls f for a breakpoint and steps over it. It returns a signal that has arrived in
+// the meantime, or 0. It reports false for another stop.
+func (r *runner) hit(f func(h *Hit) []uint64) (arrived int, ok bool) {
 	var regs syscall.PtraceRegs
 	if err := syscall.PtraceGetRegs(r.pid, &regs); err != nil {
 		r.t.Fatal(err)
@@ -130,7 +133,7 @@ func (r *runner) hit(f func(h *Hit) []uint64) bool {
 	address := regs.Rip - 1
 	original, ok := r.original[address]
 	if !ok {
-		return false
+		return 0, false
 	}
 	regs.Rip = address
 	if err := syscall.PtraceSetRegs(r.pid, &regs); err != nil {
@@ -140,13 +143,27 @@ func (r *runner) hit(f func(h *Hit) []uint64) bool {
 		r.set(more)
 	}
 	r.poke(address, original)
-	if err := syscall.PtraceSingleStep(r.pid); err != nil {
-		r.t.Fatal(err)
-	}
-	var status syscall.WaitStatus
-	syscall.Wait4(r.pid, &status, 0, nil)
+	arrived = r.step()
 	r.poke(address, breakpoint)
-	return true
+	return arrived, true
+}
+
+// step executes one instruction. It returns a signal that has arrived before, which the
+// program gets after the step, or 0: its handler would execute the instruction again.
+func (r *runner) step() (arrived int) {
+	for {
+		if err := syscall.PtraceSingleStep(r.pid); err != nil {
+			r.t.Fatal(err)
+		}
+		var status syscall.WaitStatus
+		if _, err := syscall.Wait4(r.pid, &status, 0, nil); err != nil {
+			r.t.Fatal(err)
+		}
+		if !status.Stopped() || status.StopSignal() == syscall.SIGTRAP {
+			return arrived
+		}
+		arrived = int(status.StopSignal())
+	}
 }
 
 // frame converts the registers.
