@@ -19,4 +19,5 @@ func RegisterSubsystems(k *task.Kernel, mounts *fs.Mounts, probes *uprobe.Probes
 	ptrace.Register(k)
 	probes.Register(k)
 	perf.Register(k, mounts, probes, events)
+	k.Register(traceSubsystem(events))
 }

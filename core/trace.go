@@ -23,6 +23,21 @@ func NewTrace(k *task.Kernel, cpu func() int) (*trace.Registry, error) {
 	})
 }
 
+// traceSubsystem makes the lists of traced threads follow fork, exec and exit.
+func traceSubsystem(r *trace.Registry) task.Subsystem {
+	return task.Subsystem{
+		Name:    "trace",
+		Publish: func(parent, child *task.Task, _ *task.CloneArgs) { r.Forked(parent.TID(), child.TID()) },
+		Executed: func(t *task.Task, oldTID int) {
+			if tid := t.TID(); tid != oldTID {
+				r.Forked(oldTID, tid)
+				r.Exited(oldTID)
+			}
+		},
+		Exit: func(t *task.Task) { r.Exited(t.TID()) },
+	}
+}
+
 // MountTracing mounts tracefs, with the events of the uprobes u, on /sys/kernel/tracing, and on /sys/kernel/debug/tracing
 // with a debugfs that has nothing else. Both exist once: another mount shows the same
 // files. It returns the definitions of uprobe_events.

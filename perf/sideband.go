@@ -87,6 +87,9 @@ func renamed(t *task.Task, misc uint16) {
 	if p == nil {
 		return
 	}
+	if p.events != nil {
+		p.events.Renamed()
+	}
 	p.subscribers(t, unix.PerfBitComm, func(e *Event, r *Ring) {
 		misc := misc
 		if !e.attr.Has(unix.PerfBitCommExec) {

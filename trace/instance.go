@@ -249,7 +249,7 @@ func (i *Instance) store(t Task, record []byte) bool {
 	if !i.on.Load() || i.pauses.Load() > 0 || i.cpus.Load()>>cpu&1 == 0 {
 		return false
 	}
-	i.registry.threads.note(t, i.options.Load())
+	i.registry.threads.note(cpu, t, i.options.Load())
 	c := i.currentClock()
 	return i.rings[cpu].write(func() uint64 { return c.now(i.registry) }, record)
 }

@@ -25,6 +25,7 @@ const (
 	optionStopOnFree
 	optionInterrupts
 	optionMarkers
+	optionFork
 	optionPause
 	optionHashPointers
 )
@@ -40,8 +41,8 @@ type option struct {
 }
 
 // optionRows are the options in the order of the file trace_options. Those of Linux that
-// need function tracing, kernel symbols, kernel stacks or events of fork are missing, and
-// setting them is an error.
+// need function tracing, kernel symbols or kernel stacks are missing, and setting them is an
+// error.
 var optionRows = []option{
 	{"verbose", optionVerbose},
 	{"raw", optionRaw},
@@ -59,6 +60,7 @@ var optionRows = []option{
 	{"disable_on_free", optionStopOnFree},
 	{"irq-info", optionInterrupts},
 	{"markers", optionMarkers},
+	{"event-fork", optionFork},
 	{"pause-on-trace", optionPause},
 	{"hash-ptr", optionHashPointers},
 }
@@ -91,10 +93,15 @@ func (i *Instance) SetOption(name string, on bool) error {
 	} else {
 		i.options.And(^bit)
 	}
-	if bit == optionOverwrite {
+	switch bit {
+	case optionOverwrite:
 		for _, r := range i.rings {
 			r.setOverwrite(on)
 		}
+	case optionFork:
+		i.registry.mu.Lock()
+		defer i.registry.mu.Unlock()
+		i.registry.followForks()
 	}
 	return nil
 }

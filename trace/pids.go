@@ -54,11 +54,7 @@ func (i *Instance) AddPIDs(which PIDList, pids []int32) error {
 	if err := i.registry.config.Memory.Admit(int64(len(pids)) * 8); err != nil {
 		return err
 	}
-	i.changePIDs(which, func(old []int32) []int32 {
-		all := append(slices.Clone(old), pids...)
-		slices.Sort(all)
-		return slices.Compact(all)
-	})
+	i.changePIDs(which, func(old []int32) []int32 { return insertPIDs(old, pids) })
 	return nil
 }
 
@@ -67,18 +63,80 @@ func (i *Instance) ClearPIDs(which PIDList) {
 	i.changePIDs(which, func([]int32) []int32 { return nil })
 }
 
+// changePIDs replaces a list. It takes no lock and does not sleep.
 func (i *Instance) changePIDs(which PIDList, change func(old []int32) []int32) {
-	i.registry.mu.Lock()
-	defer i.registry.mu.Unlock()
-	var next pidFilter
-	if p := i.pids.Load(); p != nil {
-		next = *p
+	for {
+		old, next := i.pids.Load(), new(pidFilter)
+		if old != nil {
+			*next = *old
+		}
+		list := next.list(which)
+		*list = change(*list)
+		if len(next.only)+len(next.not) == 0 {
+			next = nil
+		}
+		if i.pids.CompareAndSwap(old, next) {
+			return
+		}
 	}
-	list := next.list(which)
-	*list = change(*list)
-	if len(next.only)+len(next.not) == 0 {
-		i.pids.Store(nil)
+}
+
+// followers are the instances with the option event-fork. The value is constant.
+type followers []*Instance
+
+// followForks makes the list of followers that of the instances' options. The registry is
+// locked.
+func (r *Registry) followForks() {
+	var following followers
+	for _, i := range r.instances {
+		if i.has(optionFork) {
+			following = append(following, i)
+		}
+	}
+	r.following.Store(&following)
+}
+
+// Forked adds a new thread to the lists of threads that have its parent, in the instances
+// with the option event-fork. It takes no lock and does not sleep.
+func (r *Registry) Forked(parent, child int) {
+	following := r.following.Load()
+	if following == nil || len(*following) == 0 {
 		return
 	}
-	i.pids.Store(&next)
+	for _, i := range *following {
+		i.changeBoth(int32(parent), func(list []int32) []int32 { return insertPIDs(list, []int32{int32(child)}) })
+	}
+}
+
+// Exited removes a thread from these lists. It takes no lock and does not sleep.
+func (r *Registry) Exited(tid int) {
+	following := r.following.Load()
+	if following == nil || len(*following) == 0 {
+		return
+	}
+	for _, i := range *following {
+		i.changeBoth(int32(tid), func(list []int32) []int32 {
+			return slices.DeleteFunc(slices.Clone(list), func(one int32) bool { return one == int32(tid) })
+		})
+	}
+}
+
+// changeBoth changes the lists that have a thread.
+func (i *Instance) changeBoth(tid int32, change func(list []int32) []int32) {
+	for _, which := range []PIDList{OnlyPIDs, NotPIDs} {
+		p := i.pids.Load()
+		if p == nil {
+			return
+		}
+		if _, found := slices.BinarySearch(*p.list(which), tid); found {
+			i.changePIDs(which, change)
+		}
+	}
+}
+
+// insertPIDs returns a sorted list with further threads.
+func insertPIDs(list, more []int32) []int32 {
+	all := append(slices.Clone(list), more...)
+	slices.Sort(all)
+	return slices.Compact(all)
 }

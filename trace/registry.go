@@ -31,6 +31,8 @@ type Registry struct {
 	config  Config
 	counter atomic.Uint64 // the trace clock counter
 	threads threads
+	// following has the instances with the option event-fork.
+	following atomic.Pointer[followers]
 
 	mu        sync.Mutex // Linux: event_mutex; guards the fields below and those of events
 	events    []*Event   // in the order of their addition
@@ -148,13 +150,24 @@ func (r *Registry) Remove(e *Event) error {
 			f.instance.Reset(AllCPUs)
 		}
 	}
-	r.events = slices.DeleteFunc(r.events, func(one *Event) bool { return one == e })
+	r.forget(e)
 	delete(r.byID, e.id)
 	delete(r.byName, eventName{e.System, e.Name})
 	if r.systems[e.System]--; r.systems[e.System] == 0 {
 		delete(r.systems, e.System)
 	}
 	return nil
+}
+
+// forget removes an event from the list. It searches from the end, where those are that
+// are removed in the reverse order of their addition. r.mu is held.
+func (r *Registry) forget(e *Event) {
+	for i, one := range slices.Backward(r.events) {
+		if one == e {
+			r.events = slices.Delete(r.events, i, i+1)
+			return
+		}
+	}
 }
 
 // busy reports whether the event has users. The registry is locked.
@@ -254,6 +267,7 @@ func (r *Registry) RemoveInstance(i *Instance) error {
 	}
 	r.instances = slices.DeleteFunc(r.instances, func(one *Instance) bool { return one == i })
 	i.removed = true
+	r.followForks()
 	return nil
 }
 

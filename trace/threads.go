@@ -6,6 +6,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"slowpath/arch/amd64"
 	"slowpath/guard"
 )
 
@@ -13,6 +14,10 @@ import (
 // the text of records (the files saved_cmdlines and saved_tgids).
 type threads struct {
 	recording atomic.Int32 // enabled event files: names are kept while there is one
+	// noted has for each CPU the thread that was noted last, with the options and the
+	// generation at that time: it need not be noted again.
+	noted      [amd64.MaxCPUs]atomic.Uint64
+	generation atomic.Uint64 // of what is known; it changes when a thread must be noted again
 
 	mu    sync.Mutex // guards the fields below
 	known map[int]*thread
@@ -53,16 +58,28 @@ func roundThreads(n int) int {
 
 // note keeps the name and process of a thread, if the options of the instance that stores
 // its record say so.
-func (s *threads) note(t Task, options uint32) {
-	if s.recording.Load() == 0 || options&(optionRecordComm|optionRecordTGID) == 0 {
+func (s *threads) note(cpu int, t Task, options uint32) {
+	options &= optionRecordComm | optionRecordTGID
+	if s.recording.Load() == 0 || options == 0 {
 		return
 	}
+	noted, last := s.generation.Load()<<48|uint64(options&0xffff)<<32|uint64(uint32(t.TID())), &s.noted[cpu]
+	if last.Load() == noted {
+		return
+	}
+	last.Store(noted)
 	tgid := 0
 	if options&optionRecordTGID != 0 {
 		tgid = t.PID()
 	}
 	s.keep(t.TID(), t.Comm(), tgid)
 }
+
+// forgetNoted makes every thread be noted again with its next record.
+func (s *threads) forgetNoted() { s.generation.Add(1) }
+
+// Renamed says that a thread has got another name. Any goroutine may call it.
+func (r *Registry) Renamed() { r.threads.forgetNoted() }
 
 func (s *threads) keep(tid int, comm string, tgid int) {
 	s.mu.Lock()
@@ -91,6 +108,7 @@ func (s *threads) keep(tid int, comm string, tgid int) {
 func (s *threads) forgetFirst() {
 	delete(s.known, s.order[s.first])
 	s.first++
+	s.forgetNoted()
 }
 
 // name returns the name of a thread for the text of a record.

@@ -28,11 +28,12 @@ func TestNoRunViolatesAProperty(t *testing.T) {
 		{"one raise", exhaustive(), leastRuns},
 		{"two raises", twoRaises(), leastRunsTwice},
 		{"panics", panics(), leastRunsPanics},
+		{"probes", probes(), leastRunsProbes},
 	} {
 		start := time.Now()
 		r := Check(c.scope)
 		explain(t, r)
-		if r.Combinations != len(c.scope.Words)*len(Kinds()) || r.Runs < c.least {
+		if r.Combinations != len(c.scope.Words)*len(c.scope.Kinds) || r.Runs < c.least {
 			t.Errorf("%s: the check was not complete: %v; want at least %d runs", c.name, r, c.least)
 		}
 		t.Logf("%s: %v, in %v\nlongest: %s", c.name, r, time.Since(start).Round(time.Millisecond), r.LongestRun)

@@ -292,6 +292,7 @@ func (j *judge) milestone(e *Event) Property {
 		return j.called()
 	case Deferred:
 		j.deferred |= e.Flag
+		j.handlers-- // it runs again
 	case Requested:
 		j.requested = true
 	case Resumed:

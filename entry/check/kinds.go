@@ -34,6 +34,9 @@ func Kinds() []Kind {
 	return all
 }
 
+// probeKinds are the kinds that concern probes.
+var probeKinds = []Kind{Breakpoint, OwnBreakpoint, StepEnd}
+
 // String returns the name of the kind.
 func (k Kind) String() string {
 	return [...]string{

@@ -48,7 +48,7 @@ func TestTypesThatHaveThemselvesAsParts(t *testing.T) {
 // TestDeepNestingEndsNoStack: each DIE of the chain has one child, so a recursive reader
 // needs a frame of its stack for each.
 func TestDeepNestingEndsNoStack(t *testing.T) {
-	const depth = 20 << 20
+	const depth = 5 << 20
 	data := probetest.DebugInformation(t, bytes.Repeat([]byte{probetest.Nested}, depth))
 	r := die.NewReader(data)
 	r.Seek(first)

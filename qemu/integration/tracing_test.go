@@ -94,6 +94,26 @@ func TestTracefsBehavesAsOnLinux(t *testing.T) {
 	}
 }
 
+// TestEveryHitOfThreadsIsRecordedOrCounted lets four threads on four CPUs hit a probe and
+// its return probe. Small ring buffers are overwritten meanwhile. The records in the buffers
+// and those that were overwritten must be all hits, in the order of time.
+func TestEveryHitOfThreadsIsRecordedOrCounted(t *testing.T) {
+	address, offset := tracedSymbols(t)
+	script := fmt.Sprintf(`cd /sys/kernel/tracing
+echo 'p:leaf /tmp/traced:0x%[1]x a=%%di:s32' >uprobe_events
+echo 'r:back /tmp/traced:0x%[1]x value=$retval:s32' >>uprobe_events
+echo 20 >buffer_size_kb
+echo 1 >events/uprobes/enable
+/tmp/traced 5000
+awk '{print $2, $3}' uprobe_profile
+cat per_cpu/cpu*/stats | awk '/^entries|^overrun/ { sum += $2 } /^overrun/ { lost += $2 } END { print sum, (lost > 0) }'
+grep -v '^#' trace | awk '{ split($4, t, ":"); if (t[1] + 0 < last + 0) bad++; last = t[1] } END { print (NR > 100), bad + 0 }'`, offset(address["leaf"]))
+	got := onSlowpath(t, "", "--smp", "4", "--mount-file", program("traced")+":/tmp/traced", "/bin/busybox", "sh", "-c", script)
+	if want := "leaf 20000\nback 20000\n40000 1\n1 0\n"; got.out != want {
+		t.Errorf("got\n%s%s\nwant\n%s", got.out, got.errors, want)
+	}
+}
+
 // recordTracing writes the script and the program into a directory, for a run on another
 // kernel, or normalises the output of that run if the directory has the file output. With
 // one CPU, records are in the order of time.

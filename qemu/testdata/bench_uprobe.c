@@ -1,8 +1,11 @@
 /* Counts the instructions of a call of a function with and without a probe, which
- * perf_event_open(2) counts. The loop around the call has three instructions. */
+ * perf_event_open(2) counts or tracefs records. The loop around the call has three
+ * instructions. */
 #define _GNU_SOURCE
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 #include "bench.h"
@@ -52,6 +55,31 @@ static const struct {
 	{"uretprobe_perf_count_on_lea_xol", begins_with_lea, RETURN},
 };
 
+#define TRACEFS "/sys/kernel/tracing/"
+
+static void store(const char *path, const char *text)
+{
+	int file = open(path, O_WRONLY | O_APPEND);
+	if (file < 0 || write(file, text, strlen(text)) < 0) {
+		perror(path);
+		exit(1);
+	}
+	close(file);
+}
+
+/* Prints the instructions of a call that tracefs records. kind is p or r. */
+static void print_recorded(const char *name, char kind, const char *function)
+{
+	char text[100];
+	snprintf(text, sizeof text, "%c:bench/%s /proc/self/exe:0x%lx", kind, name, file_offset(function));
+	store(TRACEFS "uprobe_events", text);
+	store(TRACEFS "events/bench/enable", "1");
+	printf("%s %lu\n", name, median(function));
+	store(TRACEFS "events/bench/enable", "0");
+	snprintf(text, sizeof text, "-:bench/%s", name);
+	store(TRACEFS "uprobe_events", text);
+}
+
 int main(void)
 {
 	for (unsigned i = 0; i < sizeof rows / sizeof *rows; i++) {
@@ -68,6 +96,9 @@ int main(void)
 		}
 		close(event);
 	}
+	print_recorded("uprobe_tracefs_on_nop", 'p', begins_with_nop);
+	print_recorded("uprobe_tracefs_on_lea_xol", 'p', begins_with_lea);
+	print_recorded("uretprobe_tracefs_on_nop", 'r', begins_with_nop);
 	printf("call_without_probe %lu\n", median(begins_with_nop));
 	return 0;
 }

@@ -1,5 +1,8 @@
-/* The program that the script tracing.sh probes. It calls work four times and leaf once. */
+/* The program that the script tracing.sh probes. It calls work four times and leaf once.
+ * With an argument, four threads call leaf as often as that says. */
+#include <pthread.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -28,9 +31,34 @@ __attribute__((noinline, noclone)) int leaf(int a)
 	return a * 3;
 }
 
-int main(void)
+static int calls;
+
+static void *call(void *unused)
 {
 	long sum = 0;
+	(void)unused;
+	for (int i = 0; i < calls; i++)
+		sum += leaf(i);
+	return (void *)sum;
+}
+
+static void call_in_threads(void)
+{
+	pthread_t threads[4];
+	for (int i = 0; i < 4; i++)
+		pthread_create(&threads[i], NULL, call, NULL);
+	for (int i = 0; i < 4; i++)
+		pthread_join(threads[i], NULL);
+}
+
+int main(int argc, char **argv)
+{
+	long sum = 0;
+	if (argc > 1) {
+		calls = atoi(argv[1]);
+		call_in_threads();
+		return 0;
+	}
 	for (int i = 0; i < 3; i++)
 		sum += work(i, "hello", &object, numbers, names);
 	sum += work(7, "x", &object, numbers, names);

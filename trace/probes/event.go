@@ -242,14 +242,12 @@ func (e *event) count() int {
 
 // consumer returns the functions that get the hits of the probe.
 func (p *probe) consumer() *uprobe.Consumer {
-	c := &uprobe.Consumer{
-		Wants:      func(t *task.Task) bool { return p.event.wants(t) },
-		WantsSpace: func(as *mm.AddressSpace) bool { return p.event.wantsSpace(as) },
-	}
+	c := &uprobe.Consumer{WantsSpace: func(as *mm.AddressSpace) bool { return p.event.wantsSpace(as) }}
 	if p.isReturn {
+		c.Wants = func(t *task.Task) bool { return p.event.wants(t) }
 		c.Return = p.returned
 	} else {
-		c.Hit = p.hit
+		c.Hit = func(t *task.Task, f *amd64.Frame) { p.record(t, f, f.RIP) } // Event.Record asks the users
 	}
 	return c
 }
@@ -278,9 +276,6 @@ type workspace struct {
 
 var workspaces = sync.Pool{New: func() any { return new(workspace) }}
 
-// hit implements Hit of the consumer.
-func (p *probe) hit(t *task.Task, f *amd64.Frame) { p.record(t, f, f.RIP) }
-
 // returned implements Return of the consumer.
 func (p *probe) returned(t *task.Task, f *amd64.Frame, entry uint64) { p.record(t, f, entry) }
 
@@ -294,10 +289,6 @@ func (p *probe) record(t *task.Task, f *amd64.Frame, address uint64) {
 		return
 	}
 	w := workspaces.Get().(*workspace)
-	defer func() {
-		w.hit.Frame, w.hit.Memory = nil, nil
-		workspaces.Put(w)
-	}()
 	record := w.record[:e.fixed]
 	clear(record)
 	binary.LittleEndian.PutUint64(record[trace.CommonSize:], address)
@@ -314,4 +305,6 @@ func (p *probe) record(t *task.Task, f *amd64.Frame, address uint64) {
 		record = a.Fetch(h, record, e.header+a.at, len(w.record))
 	}
 	traced.Record(t, f, record)
+	w.hit.Frame, w.hit.Memory = nil, nil
+	workspaces.Put(w) // after a panic it is left to the collector
 }

@@ -276,10 +276,14 @@ func (s *Set) remove(p *probe) error {
 		}
 		delete(s.events, p.name())
 	}
-	same := func(one *probe) bool { return one == p }
-	s.probes = slices.DeleteFunc(s.probes, same)
+	for i, one := range slices.Backward(s.probes) {
+		if one == p {
+			s.probes = slices.Delete(s.probes, i, i+1)
+			break
+		}
+	}
 	at := p.place()
-	if s.places[at] = slices.DeleteFunc(s.places[at], same); len(s.places[at]) == 0 {
+	if s.places[at] = slices.DeleteFunc(s.places[at], func(one *probe) bool { return one == p }); len(s.places[at]) == 0 {
 		delete(s.places, at)
 	}
 	p.file.DecRef()
@@ -297,7 +301,7 @@ func (s *Set) RemoveAll() error {
 		}
 	}
 	for len(s.probes) > 0 {
-		if err := s.remove(s.probes[0]); err != nil {
+		if err := s.remove(s.probes[len(s.probes)-1]); err != nil {
 			return err
 		}
 	}

@@ -443,6 +443,32 @@ func TestThreadsAreSelected(t *testing.T) {
 	w.expect(prefix + "one: n=2\n" + prefix + "one: n=5\n")
 }
 
+func TestListsOfThreadsFollowForks(t *testing.T) {
+	w := newWorld(t)
+	show := func() string {
+		return strings.ReplaceAll(w.Read("/t/set_event_pid")+"-"+w.Read("/t/set_event_notrace_pid"), "\n", " ")
+	}
+	w.must("set_event_pid", "100")
+	w.must("set_event_notrace_pid", "200")
+	w.registry.Forked(100, 101)
+	if got := show(); got != "100 -200 " {
+		t.Errorf("without the option: %s", got)
+	}
+	w.must("options/event-fork", "1")
+	w.registry.Forked(100, 101)
+	w.registry.Forked(101, 102)
+	w.registry.Forked(200, 150)
+	w.registry.Forked(300, 301)
+	if got := show(); got != "100 101 102 -150 200 " {
+		t.Errorf("after forks: %s", got)
+	}
+	w.registry.Exited(100)
+	w.registry.Exited(200)
+	if got := show(); got != "101 102 -150 " {
+		t.Errorf("after exits: %s", got)
+	}
+}
+
 func TestOthersThanRootSeeNothing(t *testing.T) {
 	w := newWorld(t)
 	at := w.At("/t/trace")

@@ -22,6 +22,10 @@ echo "record of one process"
 trace-cmd reset; define
 program -e uprobes -F
 trace-cmd report 2>&1 | report
+echo "record of a process and its children"
+trace-cmd reset; define
+trace-cmd record -e uprobes -c -F /bin/sh -c 'sleep 0.5; /opt/probed; echo end' 2>&1 | report
+trace-cmd report 2>&1 | report
 echo "start, show, stop, extract"
 trace-cmd start -e uprobes:back
 /opt/probed
