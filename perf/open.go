@@ -69,6 +69,9 @@ func (p *Perf) check(t *task.Task, e *Event) error {
 	if e.cpu >= p.kernel.CPUs() || e.cpu < -1 || e.cpu == -1 && e.wide {
 		return unix.EINVAL
 	}
+	if e.attr.samples(unix.PERF_SAMPLE_CALLCHAIN) && int64(e.attr.Sample_max_stack) > p.settings.PerfEventMaxStack.Get() {
+		return unix.EOVERFLOW
+	}
 	if e.attr.Has(unix.PerfBitUseClockID) && !validClock(e.attr.Clockid) {
 		return unix.EINVAL
 	}

@@ -227,9 +227,6 @@ func appendStack(p []byte, t *task.Task, f *amd64.Frame, size uint64) []byte {
 	return put64(p, uint64(n))
 }
 
-// defaultCallChain is perf_event_max_stack, the most frames of a call chain.
-const defaultCallChain = 127
-
 // contextUser is PERF_CONTEXT_USER as a word.
 const contextUser = ^uint64(511)
 
@@ -237,9 +234,10 @@ const contextUser = ^uint64(511)
 // addresses of the chain of frame pointers (Linux: perf_callchain_user).
 func (e *Event) appendCallChain(p []byte, t *task.Task, f *amd64.Frame) []byte {
 	most := int(e.attr.Sample_max_stack)
-	if most == 0 || most > defaultCallChain {
-		most = defaultCallChain
+	if most == 0 {
+		most = int(e.perf.settings.PerfEventMaxStack.Get())
 	}
+	most = min(most, maxRecord/8) // a longer record is not written
 	at := len(p)
 	p = put64(p, 0)
 	if e.attr.Has(unix.PerfBitExcludeCallchainUser) {

@@ -285,9 +285,13 @@ func (p *Perf) exposeNoMore(t *task.Task) {
 
 // leaveOne removes a task from one event.
 func (p *Perf) leaveOne(t *task.Task, e *Event) {
+	if p.detachOne(t, e) {
+		e.end() // without the lock, because it wakes readers
+	}
+}
+
+func (p *Perf) detachOne(t *task.Task, e *Event) (last bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if e.detach(t) {
-		e.end()
-	}
+	return e.detach(t)
 }

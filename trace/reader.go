@@ -178,19 +178,20 @@ const pipeRoom = 4096
 // fill consumes records and appends their text. p.mu is held.
 func (p *Pipe) fill(dst []byte) []byte {
 	for len(dst) < pipeRoom {
-		cpu, time, ok := p.earliest()
+		cpu, _, ok := p.earliest()
 		if !ok {
 			break
 		}
 		r := p.instance.rings[cpu]
-		var found bool
-		if p.buffer, time, found = r.peek(p.buffer); !found {
-			break
+		record, time, lost, ok := r.consume(p.buffer)
+		if !ok {
+			continue // another reader has taken it
 		}
-		if lost := r.consume(); lost > 0 {
+		p.buffer = record
+		if lost > 0 {
 			dst = fmt.Appendf(dst, "CPU:%d [LOST %d EVENTS]\n", cpu, lost)
 		}
-		dst = p.instance.line(dst, cpu, time, p.buffer)
+		dst = p.instance.line(dst, cpu, time, record)
 	}
 	return dst
 }

@@ -246,12 +246,15 @@ func (r *Registry) NewInstance(name string) (*Instance, error) {
 	return i, nil
 }
 
-// RemoveInstance disables the events of an instance, and removes it. Error: EBUSY if a
-// file of it is open (Instance.Use).
+// RemoveInstance disables the events of an instance, and removes it. Errors: ENOENT if it
+// was removed, EBUSY if a file of it is open (Instance.Use).
 func (r *Registry) RemoveInstance(i *Instance) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if i.users > 0 {
+	switch {
+	case i.removed: // by another call at the same time
+		return unix.ENOENT
+	case i.users > 0:
 		return unix.EBUSY
 	}
 	for _, e := range r.events {

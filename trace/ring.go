@@ -163,20 +163,22 @@ func (r *ring) peek(buffer []byte) (record []byte, time uint64, ok bool) {
 	return append(buffer[:0], e.record...), e.time, ok
 }
 
-// consume reads the next record, and returns how many were lost before it.
-func (r *ring) consume() (lost uint64) {
+// consume reads the next record, and returns how many were lost before it. The record is
+// copied into buffer. It reports false if there is none.
+func (r *ring) consume(buffer []byte) (record []byte, time, lost uint64, ok bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if !r.readerPage() {
-		return 0
+		return nil, 0, 0, false
 	}
 	lost, r.reader.lost = r.reader.lost, 0
 	before := r.read.at
-	if _, ok := r.read.next(r.reader); ok {
+	e, ok := r.read.next(r.reader)
+	if ok {
 		r.bytes -= r.read.at - before
 		r.gotten++
 	}
-	return lost
+	return append(buffer[:0], e.record...), e.time, lost, ok
 }
 
 // whole says whether readPage waits for the writer to leave a page.

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"sync"
+	"sync/atomic"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -139,8 +141,8 @@ func TestEveryRecordIsReadOrCounted(t *testing.T) {
 					}
 				}
 			case 4:
-				if record, _, ok := r.peek(nil); ok {
-					see(record, r.consume())
+				if record, _, lost, ok := r.consume(nil); ok {
+					see(record, lost)
 				}
 			case 5:
 				whole := whole(random.IntN(2) == 0)
@@ -251,5 +253,56 @@ func TestShortReadOfAPageIsAnError(t *testing.T) {
 	r.write(clock.read, make([]byte, 500))
 	if err := r.readPage(page[:], 100, anyRecords, 0); !errors.Is(err, unix.EINVAL) {
 		t.Errorf("a limit that is too small: %v", err)
+	}
+}
+
+// TestReadersOfOnePipeShareTheRecords lets two readers consume the same records.
+func TestReadersOfOnePipeShareTheRecords(t *testing.T) {
+	registry, err := NewRegistry(Config{CPUs: 1, CPU: func() int { return 0 }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	const records = 20000
+	i := registry.Top()
+	if err := i.SetSize(AllCPUs, 4096); err != nil {
+		t.Fatal(err)
+	}
+	for n := range records {
+		i.rings[0].write(func() uint64 { return uint64(n) }, binary.LittleEndian.AppendUint64(make([]byte, CommonSize), uint64(n)))
+	}
+	var wg sync.WaitGroup
+	var lines atomic.Int64
+	for range 2 {
+		wg.Go(func() {
+			for p := i.NewPipe(AllCPUs); ; {
+				_, err := p.Read(func(text []byte) (int, error) {
+					lines.Add(int64(bytes.Count(text, []byte("\n"))))
+					return len(text), nil
+				})
+				if err != nil {
+					return
+				}
+			}
+		})
+	}
+	wg.Wait()
+	if lines.Load() != records {
+		t.Errorf("%d records were read, want %d", lines.Load(), records)
+	}
+}
+
+func TestInstanceIsRemovedOnce(t *testing.T) {
+	registry, err := NewRegistry(Config{CPUs: 1, CPU: func() int { return 0 }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	i, err := registry.NewInstance("one")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []error{nil, unix.ENOENT} {
+		if err := registry.RemoveInstance(i); err != want {
+			t.Errorf("RemoveInstance: %v, want %v", err, want)
+		}
 	}
 }

@@ -26,6 +26,19 @@ static void mapped(void)
 	close(e);
 }
 
+static void limits(void)
+{
+	struct perf_event_attr attr = probe_attributes("/proc/self/exe", file_offset(probed), ENTRY);
+	attr.sample_period = 1;
+	attr.sample_type = PERF_SAMPLE_CALLCHAIN;
+	for (int i = 127; i < 129; i++) {
+		attr.sample_max_stack = i;
+		int e = perf_open(&attr, 0, -1, -1, 0);
+		printf("%d frames: %s\n", i, e < 0 ? strerror(errno) : "opened");
+		close(e);
+	}
+}
+
 static int events[2];
 
 static void *redirect(void *argument)
@@ -126,6 +139,7 @@ int main(int argc, char **argv)
 	}
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	mapped();
+	limits();
 	run(redirect);
 	run(remap);
 	printf("done\n");
