@@ -48,6 +48,7 @@ var tracingVolatile = []struct {
 	{regexp.MustCompile(`(?m)^ *(\S+)-\d+ +\[\d+\] \S+ +\d+\.\d{6}:`), "$1:"},
 	{regexp.MustCompile(`(?m)^\[ *\d+\.\d{6}\]`), "[TIME]"},
 	{regexp.MustCompile(`\(0x[0-9a-f]+ <- `), "(CALLER <- "},
+	{regexp.MustCompile(`[\x00-\x08\x0e-\x1f]`), "."}, // of the ELF header, which is printed as a string
 	{regexp.MustCompile(`(?m)^(\S+: write error|\S+: (line \d+: )?can't create [^:]*|ls: [^:]*): `), "error: "},
 }
 
