@@ -78,6 +78,12 @@ func (f *EventFile) wanted() bool {
 // (Linux: trace_event_buffer_reserve, trace_event_buffer_commit).
 func (f *EventFile) record(t Task, record []byte) {
 	s := f.state.Load()
+	if len(s.triggers) == 0 && f.filter.Load() == nil && f.instance.pids.Load() == nil {
+		if !s.silent.Load() { // most events: nothing depends on the record
+			f.instance.store(t, record)
+		}
+		return
+	}
 	if len(s.triggers) > 0 && !s.conditional {
 		for _, one := range s.triggers {
 			one.run()

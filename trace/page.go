@@ -78,6 +78,9 @@ func entrySize(record int) int {
 // put appends a record with a time, if it fits. It reports whether it did.
 func (p *page) put(time uint64, record []byte) bool {
 	size := entrySize(len(record))
+	if delta := time - p.last; p.end > 0 && delta <= maxDelta && len(record) <= 4*maxSmall && p.end+size <= pageRoom {
+		return p.putSmall(time, uint32(delta), record, size)
+	}
 	if p.end == 0 {
 		p.stamp, p.last = time, time
 	}
@@ -106,6 +109,20 @@ func (p *page) put(time uint64, record []byte) bool {
 	area := p.data[pageHeader+p.end:][:data]
 	clear(area[copy(area, record):])
 	p.end += data
+	p.last = time
+	p.entries++
+	return true
+}
+
+// putSmall appends a record that fits, has its length in the header, and is at most maxDelta
+// after the last one: the common case.
+func (p *page) putSmall(time uint64, delta uint32, record []byte, size int) bool {
+	area := p.data[pageHeader+p.end:][:size]
+	binary.LittleEndian.PutUint32(area, delta<<typeBits|uint32(size-entryHeader)/4)
+	if rest := area[entryHeader:]; copy(rest, record) < len(rest) {
+		clear(rest[len(record):])
+	}
+	p.end += size
 	p.last = time
 	p.entries++
 	return true

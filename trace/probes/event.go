@@ -47,6 +47,7 @@ type probe struct {
 	*definition
 	file     *fs.File
 	needComm bool
+	isBare   bool // it has no fetch arguments
 	hits     atomic.Uint64
 	uprobe   *uprobe.Probe // while the event is enabled; event.mu guards it
 }
@@ -274,10 +275,43 @@ type workspace struct {
 	record [trace.MaxRecord]byte
 }
 
+// workspaces has workspaces that no hit uses.
 var workspaces = sync.Pool{New: func() any { return new(workspace) }}
+
+// bare is the workspace of a CPU for hits of probes without fetch arguments, which need
+// little.
+type bare struct {
+	busy   atomic.Bool
+	record [trace.CommonSize + 2*addressSize]byte
+	_      [32]byte // a cache line of its own
+}
+
+// addressSize is the size of the address of a probe, and of a return, in a record.
+const addressSize = 8
+
+// bares are the workspaces of a kernel's CPUs.
+type bares [amd64.MaxCPUs]bare
+
+// take returns the workspace of the CPU, or nil while another hit uses it. The caller
+// stores false in busy later.
+func (b *bares) take(cpu int) *bare {
+	if w := &b[cpu]; w.busy.CompareAndSwap(false, true) {
+		return w
+	}
+	return nil
+}
 
 // returned implements Return of the consumer.
 func (p *probe) returned(t *task.Task, f *amd64.Frame, entry uint64) { p.record(t, f, entry) }
+
+// putAddresses stores the address of the probed instruction and, for a return, the address
+// that it goes to.
+func (e *event) putAddresses(record []byte, f *amd64.Frame, address uint64) {
+	binary.LittleEndian.PutUint64(record[trace.CommonSize:], address)
+	if e.isReturn {
+		binary.LittleEndian.PutUint64(record[trace.CommonSize+addressSize:], f.RIP)
+	}
+}
 
 // record makes a record of a hit and records it. address is that of the probed
 // instruction.
@@ -288,13 +322,19 @@ func (p *probe) record(t *task.Task, f *amd64.Frame, address uint64) {
 	if traced == nil {
 		return
 	}
+	if p.isBare {
+		if w := e.set.bares.take(t.Frame.LastCPU()); w != nil {
+			record := w.record[:e.fixed]
+			e.putAddresses(record, f, address)
+			traced.Record(t, f, record)
+			w.busy.Store(false) // after a panic, hits on this CPU take the other way
+			return
+		}
+	}
 	w := workspaces.Get().(*workspace)
 	record := w.record[:e.fixed]
 	clear(record)
-	binary.LittleEndian.PutUint64(record[trace.CommonSize:], address)
-	if e.isReturn {
-		binary.LittleEndian.PutUint64(record[trace.CommonSize+8:], f.RIP)
-	}
+	e.putAddresses(record, f, address)
 	h := &w.hit
 	h.Frame, h.Memory, h.FileBase = f, memory{t}, address-p.offset
 	if p.needComm {

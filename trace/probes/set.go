@@ -25,6 +25,7 @@ type Set struct {
 	uprobes *uprobe.Probes
 	traces  *trace.Registry
 	memory  *mm.Memory
+	bares   bares
 
 	mu     sync.Mutex // guards the fields below; the registry's lock is taken below it
 	probes []*probe   // in the order of their addition
@@ -97,7 +98,7 @@ func (s *Set) define(c fs.Caller, words []string) *failure {
 	}
 	d.path = strings.Clone(d.path)
 	d.group, d.event = strings.Clone(d.group), strings.Clone(d.event)
-	p := &probe{definition: d, file: f.file, needComm: slices.ContainsFunc(d.arguments, usesComm)}
+	p := &probe{definition: d, file: f.file, needComm: slices.ContainsFunc(d.arguments, usesComm), isBare: len(d.arguments) == 0}
 	if fail := s.add(p); fail != nil {
 		return fail
 	}
