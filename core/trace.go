@@ -16,10 +16,10 @@ import (
 )
 
 // NewTrace returns the registry of trace events. cpu returns the number of the CPU that
-// runs the caller. Error: ENOMEM.
-func NewTrace(k *task.Kernel, cpu func() int) (*trace.Registry, error) {
+// runs the caller, and now is trace.Config.Now. Error: ENOMEM.
+func NewTrace(k *task.Kernel, cpu func() int, now func() uint64) (*trace.Registry, error) {
 	return trace.NewRegistry(trace.Config{
-		CPUs: k.CPUs(), CPU: cpu, Memory: k.Memory(), Realtime: k.Wall().Now, Release: syscall.Release,
+		CPUs: k.CPUs(), CPU: cpu, Now: now, Memory: k.Memory(), Realtime: k.Wall().Now, Release: syscall.Release,
 	})
 }
 

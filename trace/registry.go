@@ -7,6 +7,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"slowpath/clock"
 	"slowpath/mm"
 )
 
@@ -17,6 +18,9 @@ type Config struct {
 	// CPU returns the number of the CPU that runs the caller, 0 for the first. The caller
 	// may run on another when it returns.
 	CPU func() int
+	// Now returns CLOCK_MONOTONIC in nanoseconds. nil stands for the Go runtime's clock,
+	// which costs more.
+	Now func() uint64
 	// Memory bounds what the package allocates. nil admits all.
 	Memory *mm.Memory
 	// Realtime returns CLOCK_REALTIME in nanoseconds.
@@ -59,6 +63,9 @@ const (
 // NewRegistry returns a registry with the events of the system ftrace, and the top
 // instance. Error: ENOMEM.
 func NewRegistry(c Config) (*Registry, error) {
+	if c.Now == nil {
+		c.Now = func() uint64 { return uint64(clock.Monotonic()) }
+	}
 	r := &Registry{config: c, byID: make(map[int]*Event), byName: make(map[eventName]*Event), systems: make(map[string]int), lastID: firstID - 1}
 	r.threads.init()
 	top, err := r.newInstance("")

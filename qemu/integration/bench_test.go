@@ -38,9 +38,9 @@ var targets = map[string]struct{ limit, linux float64 }{
 	"uprobe_perf_count_on_lea_xol":    {499, 1998},
 	"uretprobe_perf_count_on_nop":     {875, 2502},
 	"uretprobe_perf_count_on_lea_xol": {945, 3152},
-	"uprobe_tracefs_on_nop":           {1300, 1593},
-	"uprobe_tracefs_on_lea_xol":       {1360, 2243},
-	"uretprobe_tracefs_on_nop":        {1700, 2746},
+	"uprobe_tracefs_on_nop":           {1010, 1593},
+	"uprobe_tracefs_on_lea_xol":       {1060, 2243},
+	"uretprobe_tracefs_on_nop":        {1400, 2746},
 }
 
 // measure runs the programs whose names begin with bench with --icount, so that their clock
