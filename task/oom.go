@@ -84,6 +84,11 @@ func (k *Kernel) freeMemory() (dying *ThreadGroup, found bool) {
 		}
 		return dying, false
 	}
+	// Processes that have just exited may have left more garbage than the victim holds, and
+	// the collection above may have been skipped.
+	if k.Memory().CollectNow(); k.Memory().Stats().Available > oomRoom && k.Memory().Shortage() == mm.Enough {
+		return nil, true
+	}
 	k.Logf("Out of memory: killed process %d (%s), which used %d KiB. Give the machine more memory with --mem.",
 		victim.group.PID(), victim.group.Leader().Comm(), victim.pages*(mm.PageSize/1024))
 	k.oom.patience, k.oom.killed = oomPatience, true
