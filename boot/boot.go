@@ -66,10 +66,6 @@ func FreeInitramfs() {
 // context.
 func ImageSize() uint64 { return borders[imageEnd] - borders[textStart] }
 
-// Text returns the addresses of the first byte of the kernel's code and of the byte
-// after its last. Any context.
-func Text() (start, end uint64) { return borders[textStart], borders[textEnd] }
-
 // Memory returns the size of the machine's memory, in bytes. Any context.
 func Memory() uint64 { return machine.memory }
 

@@ -51,8 +51,7 @@ func (k *kernel) slowpathFiles() procfs.Extra {
 			{Name: "table", Read: printed(func(b *bytes.Buffer) { duties.Write(b) })},
 			{Name: "work", Read: printed(func(b *bytes.Buffer) { k.visits.WriteCounts(b) })},
 		},
-		Symbols: sync.OnceValue(symbols),
-		OfTask:  k.visitOfTask,
+		OfTask: k.visitOfTask,
 	}
 }
 

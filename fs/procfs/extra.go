@@ -14,9 +14,6 @@ type Extra struct {
 	Name string
 	// Files are the files in the directory.
 	Files []ExtraFile
-	// Symbols returns the kernel's functions for /proc/kallsyms, in order of address. If it
-	// is nil, there is no such file.
-	Symbols func() []Symbol
 	// OfTask returns the contents of the file of the thread with this id. If it
 	// is nil, threads have no such file.
 	OfTask func(id int) []byte

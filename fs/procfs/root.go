@@ -3,7 +3,6 @@ package procfs
 import (
 	"bytes"
 	"fmt"
-	"slices"
 	"strconv"
 
 	"golang.org/x/sys/unix"
@@ -41,7 +40,7 @@ const processPosition = 1 << 16
 // newRoot makes the directory /proc: the files about the system, and the
 // processes.
 func (f *Filesystem) newRoot() fs.Inode {
-	entries := slices.Concat(f.systemEntries(), f.symbolsEntry(), f.extraDirectory())
+	entries := append(f.systemEntries(), f.extraDirectory()...)
 	d := f.fixed(fs.NewNode{Mode: unix.S_IFDIR | 0o555}, entries)
 	d.SetVolatile()
 	lookupFile, listFiles := d.lookup, d.list
