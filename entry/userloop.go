@@ -42,7 +42,7 @@ type LoopConfig[T Task] struct {
 func NewLoop[T Task](c LoopConfig[T]) *Loop[T] {
 	return &Loop[T]{
 		calls: c.Calls, duties: c.Duties, exceptions: c.Exceptions, recorder: c.Recorder,
-		breakpoint: c.Exceptions.chains[vectorBreakpoint][ByUprobe],
+		breakpoint: c.Exceptions.chains[amd64.Breakpoint][ByUprobe],
 		uprobe:     c.Duties.handlerOf(Uprobe),
 		unhit:      c.Duties.before | RecordExits,
 	}
@@ -98,11 +98,8 @@ func (l *Loop[T]) fast(f *amd64.Frame, s *Thread, t T) int {
 	}
 }
 
-// vectorBreakpoint is the vector of #BP, and breakpointEvent the result of EnterUser for it.
-const (
-	vectorBreakpoint = 3
-	breakpointEvent  = ^vectorBreakpoint
-)
+// breakpointEvent is the result of EnterUser for #BP.
+const breakpointEvent = ^amd64.Breakpoint
 
 // handled is the result of hit that is no event.
 const handled = math.MinInt
@@ -113,7 +110,7 @@ const handled = math.MinInt
 // not a probe's, or every visit is recorded. What the handler raises keeps EnterUser from
 // user mode. The frame of an exception is complete.
 func (l *Loop[T]) hit(f *amd64.Frame, s *Thread, t T) int {
-	if l.breakpoint == nil || Pending(&f.ThreadFlags)&l.unhit != 0 || !l.breakpoint(t, f, vectorBreakpoint) {
+	if l.breakpoint == nil || Pending(&f.ThreadFlags)&l.unhit != 0 || !l.breakpoint(t, f, amd64.Breakpoint) {
 		return breakpointEvent
 	}
 	if Pending(&f.ThreadFlags)&l.unhit == Uprobe { // otherwise the slow path serves it in order

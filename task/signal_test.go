@@ -189,7 +189,7 @@ func TestBlockedFaultKills(t *testing.T) {
 			w.handle(t, unix.SIGSEGV, 0)
 			t.SetBlocked(signal.SetOf(unix.SIGSEGV))
 			t.Frame.CR2 = 0
-			t.pageFault(t.Frame, vectorPageFault)
+			t.pageFault(t.Frame, amd64.PageFault)
 			w.returnToUser(t)
 		})
 		if result := w.wait(t, pid, 0); result.Status != SignalStatus(unix.SIGSEGV) {

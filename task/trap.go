@@ -11,17 +11,6 @@ import (
 	"slowpath/signal"
 )
 
-// Vectors of exceptions (SDM vol. 3A, 6.15).
-const (
-	vectorDivide     = 0
-	vectorDebug      = 1
-	vectorBreakpoint = 3
-	vectorPageFault  = 14
-	vectorX87        = 16
-	vectorAlignment  = 17
-	vectorSIMD       = 19
-)
-
 // trap describes the signal that an exception causes
 // (Linux: arch/x86/kernel/traps.c).
 type trap struct {
@@ -33,17 +22,17 @@ type trap struct {
 // traps lists, by vector, the exceptions that always cause the same signal. Every
 // other exception causes the SIGSEGV of a general-protection fault.
 var traps = [32]trap{
-	vectorDivide:     {unix.SIGFPE, signal.FPE_INTDIV, true},
-	vectorBreakpoint: {unix.SIGTRAP, signal.SI_KERNEL, false},
-	4:                {unix.SIGSEGV, signal.SI_KERNEL, false}, // INTO does not exist in 64-bit mode
-	5:                {unix.SIGSEGV, signal.SI_KERNEL, false},
-	6:                {unix.SIGILL, signal.ILL_ILLOPN, true},
-	9:                {unix.SIGFPE, signal.SI_KERNEL, false},
-	10:               {unix.SIGSEGV, signal.SI_KERNEL, false},
-	11:               {unix.SIGBUS, signal.SI_KERNEL, false},
-	12:               {unix.SIGBUS, signal.SI_KERNEL, false},
-	13:               {unix.SIGSEGV, signal.SI_KERNEL, false},
-	vectorAlignment:  {unix.SIGBUS, signal.BUS_ADRALN, false},
+	amd64.DivideError:    {unix.SIGFPE, signal.FPE_INTDIV, true},
+	amd64.Breakpoint:     {unix.SIGTRAP, signal.SI_KERNEL, false},
+	4:                    {unix.SIGSEGV, signal.SI_KERNEL, false}, // INTO does not exist in 64-bit mode
+	5:                    {unix.SIGSEGV, signal.SI_KERNEL, false},
+	6:                    {unix.SIGILL, signal.ILL_ILLOPN, true},
+	9:                    {unix.SIGFPE, signal.SI_KERNEL, false},
+	10:                   {unix.SIGSEGV, signal.SI_KERNEL, false},
+	11:                   {unix.SIGBUS, signal.SI_KERNEL, false},
+	12:                   {unix.SIGBUS, signal.SI_KERNEL, false},
+	13:                   {unix.SIGSEGV, signal.SI_KERNEL, false},
+	amd64.AlignmentCheck: {unix.SIGBUS, signal.BUS_ADRALN, false},
 }
 
 // ExceptionHandlers returns the handlers of the owner entry.ByProgram. They
@@ -54,9 +43,9 @@ func ExceptionHandlers() []entry.ExceptionHandler[*Task] {
 		vectors []int
 		handle  func(t *Task, f *amd64.Frame, vector int)
 	}{
-		{[]int{vectorPageFault}, (*Task).pageFault},
-		{[]int{vectorDebug}, (*Task).debugTrap},
-		{[]int{vectorX87, vectorSIMD}, (*Task).floatingPointError},
+		{[]int{amd64.PageFault}, (*Task).pageFault},
+		{[]int{amd64.Debug}, (*Task).debugTrap},
+		{[]int{amd64.X87Error, amd64.SIMDError}, (*Task).floatingPointError},
 		{[]int{amd64.MachineCheck}, (*Task).machineCheck},
 		{[]int{amd64.NMI}, (*Task).nonMaskableInterrupt},
 	}
@@ -107,7 +96,7 @@ func (t *Task) debugTrap(f *amd64.Frame, _ int) {
 // instruction (Linux: send_sigtrap). Only the task's own goroutine calls it.
 func (t *Task) DebugSignal(code int32) {
 	f := t.Frame
-	f.Vector, f.Error = vectorDebug, 0
+	f.Vector, f.Error = amd64.Debug, 0
 	t.fault(f, signal.FaultInfo(unix.SIGTRAP, code, f.RIP))
 }
 
@@ -142,7 +131,7 @@ func (t *Task) nonMaskableInterrupt(*amd64.Frame, int) {}
 // address of the task's last page fault that caused a signal (Linux: thread.cr2).
 func (t *Task) fault(f *amd64.Frame, info signal.Info) {
 	what := signal.Fault{Vector: f.Vector, Error: f.Error, Address: t.lastFault.Address}
-	if f.Vector == vectorPageFault {
+	if f.Vector == amd64.PageFault {
 		what.Address = f.CR2
 		if f.CR2 >= amd64.UserLimit {
 			what.Error |= amd64.FaultPresent // hide which kernel pages are mapped
@@ -170,11 +159,11 @@ func (t *Task) EmulatedException(vector int) {
 // not changed. Only the task's own goroutine calls it.
 func (t *Task) EmulatedFault(address uint64, access mm.Access) {
 	f := t.Frame
-	f.Vector, f.CR2, f.Error = vectorPageFault, address, amd64.FaultUser
+	f.Vector, f.CR2, f.Error = amd64.PageFault, address, amd64.FaultUser
 	if access == mm.AccessWrite {
 		f.Error |= amd64.FaultWrite
 	}
-	t.pageFault(f, vectorPageFault)
+	t.pageFault(f, amd64.PageFault)
 }
 
 // pageFault resolves the page fault, or sends the signal that Linux sends.
@@ -241,7 +230,7 @@ func debugCode(cause uint64) int32 {
 func floatingCode(f *amd64.Frame, vector int) int32 {
 	const x87Flags = 0x3f
 	raised := uint32(0)
-	if vector == vectorX87 {
+	if vector == amd64.X87Error {
 		state := make([]byte, amd64.ExtendedSize())
 		f.ReadExtended(state)
 		control, status := binary.LittleEndian.Uint16(state), binary.LittleEndian.Uint16(state[2:])

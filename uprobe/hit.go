@@ -11,27 +11,17 @@ import (
 	"slowpath/uprobe/insn"
 )
 
-// Vectors of exceptions (SDM vol. 3A, 6.15).
-const (
-	vectorDebug       = 1
-	vectorBreakpoint  = 3
-	vectorDoubleFault = 8
-	vectorProtection  = 13
-	vectorPageFault   = 14
-	vectorAlignment   = 17
-)
-
 // ExceptionHandlers returns the handlers of the owner entry.ByUprobe: breakpoints, and
 // every exception that an instruction can raise while the CPU executes it in a slot.
 func (p *Probes) ExceptionHandlers() []entry.ExceptionHandler[*task.Task] {
 	handlers := []entry.ExceptionHandler[*task.Task]{
-		{Owner: entry.ByUprobe, Vectors: []int{vectorBreakpoint}, Handle: p.breakpointHandler()},
-		{Owner: entry.ByUprobe, Vectors: []int{vectorDebug}, Handle: p.debug},
+		{Owner: entry.ByUprobe, Vectors: []int{amd64.Breakpoint}, Handle: p.breakpointHandler()},
+		{Owner: entry.ByUprobe, Vectors: []int{amd64.Debug}, Handle: p.debug},
 	}
 	var faults []int
 	for vector := range amd64.FirstInterrupt {
 		switch vector {
-		case vectorDebug, amd64.NMI, vectorBreakpoint, vectorDoubleFault, amd64.MachineCheck:
+		case amd64.Debug, amd64.NMI, amd64.Breakpoint, amd64.DoubleFault, amd64.MachineCheck:
 		default:
 			faults = append(faults, vector)
 		}
@@ -195,10 +185,10 @@ func (s *site) emulate(t *task.Task, f *amd64.Frame, at uint64) execution {
 func cannotEmulate(t *task.Task, err error) execution {
 	switch err {
 	case insn.ErrNotCanonical:
-		t.EmulatedException(vectorProtection)
+		t.EmulatedException(amd64.GeneralProtection)
 		return emulated
 	case insn.ErrAlignment:
-		t.EmulatedException(vectorAlignment)
+		t.EmulatedException(amd64.AlignmentCheck)
 		return emulated
 	}
 	a, isFault := err.(*fault)

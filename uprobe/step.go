@@ -100,7 +100,7 @@ func (p *Probes) fault(t *task.Task, f *amd64.Frame, vector int) bool {
 	if th == nil || th.state != stepping || th.dropEscaped(t, f) {
 		return false
 	}
-	lost := vector == vectorPageFault && f.Error&amd64.FaultFetch != 0 && th.slotLost(t, f.CR2)
+	lost := vector == amd64.PageFault && f.Error&amd64.FaultFetch != 0 && th.slotLost(t, f.CR2)
 	th.restore(f, th.at)
 	th.state, th.faults = interrupted, t.Faults()
 	entry.Raise(&f.ThreadFlags, entry.Uprobe)

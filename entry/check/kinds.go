@@ -57,21 +57,16 @@ var kindTable = [kinds]struct {
 	Exec:           {call: true},
 	Sigreturn:      {call: true},
 	Exit:           {call: true},
-	Exception:      {event: ^vectorPageFault},
+	Exception:      {event: ^amd64.PageFault},
 	Interrupt:      {event: ^amd64.FirstInterrupt},
 	MachineCheck:   {event: ^amd64.MachineCheck},
 	NMI:            {event: ^amd64.NMI},
-	Moved:          {event: ^vectorPageFault, moved: true},
+	Moved:          {event: ^amd64.PageFault, moved: true},
 	SyscallMoved:   {call: true, moved: true},
-	Breakpoint:     {event: ^vectorBreakpoint},
-	OwnBreakpoint:  {event: ^vectorBreakpoint},
-	StepEnd:        {event: ^vectorBreakpoint},
+	Breakpoint:     {event: ^amd64.Breakpoint},
+	OwnBreakpoint:  {event: ^amd64.Breakpoint},
+	StepEnd:        {event: ^amd64.Breakpoint},
 }
-
-const (
-	vectorBreakpoint = 3
-	vectorPageFault  = 14
-)
 
 // Registers of the model's program. SYSCALL does not save RCX and R11, so the
 // frame then has the stale values of an earlier kernel entry.

@@ -78,7 +78,7 @@ func NewTask() *Task {
 	exceptions, err := entry.NewExceptions(entry.ExceptionHandler[*Task]{
 		Owner: entry.ByProgram, Vectors: vectors, Handle: (*Task).exception,
 	}, entry.ExceptionHandler[*Task]{
-		Owner: entry.ByUprobe, Vectors: []int{vectorBreakpoint}, Handle: (*Task).breakpoint,
+		Owner: entry.ByUprobe, Vectors: []int{amd64.Breakpoint}, Handle: (*Task).breakpoint,
 	})
 	if err != nil {
 		panic(err)

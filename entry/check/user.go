@@ -133,9 +133,9 @@ func (t *Task) Stuck(duties entry.Flag) {
 // exception handles every exception.
 func (t *Task) exception(_ *amd64.Frame, vector int) bool {
 	switch vector {
-	case vectorBreakpoint:
+	case amd64.Breakpoint:
 		t.raise(entry.SigPending)
-	case vectorPageFault:
+	case amd64.PageFault:
 		t.moment()
 		if t.choose(1) != 0 {
 			t.raise(entry.SigPending)
