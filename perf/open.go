@@ -55,7 +55,7 @@ func Open(t *task.Task, r Request) (*fs.File, error) {
 	if leader != nil {
 		defer leader.DecRef()
 	}
-	return p.open(t, e, target, output, r.Flags)
+	return p.open(t, e, target, output)
 }
 
 // check validates the request apart from its task and group.
@@ -132,7 +132,7 @@ func groupOf(t *task.Task, r Request, e *Event) (file *fs.File, output *Event, e
 }
 
 // open makes the source and the file, and starts to count.
-func (p *Perf) open(t *task.Task, e *Event, target *task.Task, output *Event, flags uint64) (*fs.File, error) {
+func (p *Perf) open(t *task.Task, e *Event, target *task.Task, output *Event) (*fs.File, error) {
 	open := openers[e.attr.Type]
 	if open == nil {
 		return nil, unix.ENOENT
@@ -147,25 +147,27 @@ func (p *Perf) open(t *task.Task, e *Event, target *task.Task, output *Event, fl
 		return nil, err
 	}
 	file := t.FS.Mounts().NewAnonymous("perf_event", 0, e)
-	if output != nil {
-		if err := e.shareRing(output); err != nil {
-			file.DecRef()
-			return nil, err
-		}
-	}
-	if err := p.join(t, e, target); err != nil {
-		file.DecRef()
-		return nil, err
-	}
-	if target != nil && !mayObserve(t, target) { // it has become another program meanwhile
-		file.DecRef()
-		return nil, unix.EACCES
-	}
-	if err := e.source.refilter(); err != nil {
+	if err := p.start(t, e, target, output); err != nil {
 		file.DecRef()
 		return nil, err
 	}
 	return file, nil
+}
+
+// start makes an event count that has its source and its file.
+func (p *Perf) start(t *task.Task, e *Event, target *task.Task, output *Event) error {
+	if output != nil {
+		if err := e.shareRing(output); err != nil {
+			return err
+		}
+	}
+	if err := p.join(t, e, target); err != nil {
+		return err
+	}
+	if target != nil && !mayObserve(t, target) { // it has become another program meanwhile
+		return unix.EACCES
+	}
+	return e.source.refilter()
 }
 
 // join adds the event to its group and to the lists in which hits find it. Errors:

@@ -76,6 +76,8 @@ const (
 	miscExec      = 1 << 13 // PERF_RECORD_MISC_COMM_EXEC
 	miscDataMap   = 1 << 13 // PERF_RECORD_MISC_MMAP_DATA
 	wantsMappings = unix.PerfBitMmap | unix.PerfBitMmap2
+	// wantsLife are the bits for forks and exits, which every reader of the others needs.
+	wantsLife = unix.PerfBitTask | wantsMappings | unix.PerfBitMmapData | unix.PerfBitComm
 )
 
 // Renamed writes the record of a new name of the task, of prctl(2). Only the task's own
@@ -225,27 +227,25 @@ func (p *Perf) inherit(parent, child *task.Task, a *task.CloneArgs) {
 
 // started implements Started of the subsystem: it writes the record of the fork.
 func (p *Perf) started(parent, child *task.Task, _ *task.CloneArgs) {
-	p.subscribers(parent, unix.PerfBitTask|wantsMappings|unix.PerfBitMmapData|unix.PerfBitComm, func(e *Event, r *Ring) {
+	p.subscribers(parent, wantsLife, func(e *Event, r *Ring) {
 		e.emit(r, parent, unix.PERF_RECORD_FORK, 0, func(p []byte) []byte {
-			return appendLife(p, child, parent, e)
+			return appendLife(p, child, parent.PID(), parent.TID(), e.now())
 		})
 	})
 }
 
 // appendLife appends the body of a PERF_RECORD_FORK or PERF_RECORD_EXIT.
-func appendLife(p []byte, t, parent *task.Task, e *Event) []byte {
-	p = put32(put32(p, uint32(t.PID())), uint32(parent.PID()))
-	p = put32(put32(p, uint32(t.TID())), uint32(parent.TID()))
-	return put64(p, e.now())
+func appendLife(p []byte, t *task.Task, parentPID, parentTID int, now uint64) []byte {
+	p = put32(put32(p, uint32(t.PID())), uint32(parentPID))
+	p = put32(put32(p, uint32(t.TID())), uint32(parentTID))
+	return put64(p, now)
 }
 
 // exited implements Exit of the subsystem.
 func (p *Perf) exited(t *task.Task) {
-	p.subscribers(t, unix.PerfBitTask|wantsMappings|unix.PerfBitMmapData|unix.PerfBitComm, func(e *Event, r *Ring) {
+	p.subscribers(t, wantsLife, func(e *Event, r *Ring) {
 		e.emit(r, t, unix.PERF_RECORD_EXIT, 0, func(b []byte) []byte {
-			b = put32(put32(b, uint32(t.PID())), uint32(t.ParentPID()))
-			b = put32(put32(b, uint32(t.TID())), uint32(t.ParentPID()))
-			return put64(b, e.now())
+			return appendLife(b, t, t.ParentPID(), t.ParentPID(), e.now())
 		})
 	})
 	p.leave(t)

@@ -3,6 +3,7 @@ package perf
 import (
 	"golang.org/x/sys/unix"
 
+	"slowpath/abi"
 	"slowpath/arch/amd64"
 	"slowpath/fs"
 	"slowpath/task"
@@ -23,16 +24,12 @@ type source interface {
 // opener makes the source of an event. Errors: those of perf_event_open(2).
 type opener func(p *Perf, t *task.Task, e *Event) (source, error)
 
-// UprobeType is the type of the uprobe PMU in struct perf_event_attr.
-// /sys/bus/event_source/devices/uprobe/type shows it.
-const UprobeType = 7
-
 // openers has the source of each type. Other types do not exist: ENOENT. This machine
 // has no hardware counters.
 var openers = map[uint32]opener{
 	unix.PERF_TYPE_SOFTWARE:   openSoftware,
 	unix.PERF_TYPE_TRACEPOINT: openTracepoint,
-	UprobeType:                openUprobe,
+	abi.UprobePMU:             openUprobe,
 }
 
 // softwareSource is an event without hits: the dummy event, which only has records of

@@ -6,6 +6,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"slowpath/abi"
 	"slowpath/fs"
 )
 
@@ -27,9 +28,9 @@ func NewSysfs(cpus int) *Sysfs {
 	s.root = s.fixed(fs.NewNode{Mode: unix.S_IFDIR | 0o555}, []entry{
 		s.directoryEntry("devices", s.directoryEntry("system", s.directoryEntry("cpu", cpuEntries...))),
 		s.directoryEntry("bus", s.directoryEntry("event_source", s.directoryEntry("devices",
-			s.performanceUnit("software", 1),
-			s.performanceUnit("tracepoint", 2),
-			s.performanceUnit("uprobe", 7,
+			s.performanceUnit("software", unix.PERF_TYPE_SOFTWARE),
+			s.performanceUnit("tracepoint", unix.PERF_TYPE_TRACEPOINT),
+			s.performanceUnit("uprobe", abi.UprobePMU,
 				constantFile{"retprobe", "config:0"}, constantFile{"ref_ctr_offset", "config:32-63"}),
 		))),
 		s.directoryEntry("fs"),

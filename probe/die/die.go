@@ -15,6 +15,17 @@ type Reader struct {
 // NewReader returns a reader at the first DIE.
 func NewReader(data *dwarf.Data) *Reader { return &Reader{reader: data.Reader()} }
 
+// At returns the DIE at an offset, or nil if there is none.
+func At(data *dwarf.Data, offset dwarf.Offset) *dwarf.Entry {
+	r := NewReader(data)
+	r.Seek(offset)
+	e, err := r.Next()
+	if err != nil {
+		return nil
+	}
+	return e
+}
+
 // maxNulls is the maximum number of consecutive ends of children. dwarf.Reader returns
 // them for ever if a unit ends within an LEB128 number.
 const maxNulls = 1 << 16

@@ -157,7 +157,7 @@ func (r *Reader) resolve(offset dwarf.Offset) (t *Type) {
 	}()
 	name := ""
 	for range maxChain {
-		e := r.entry(offset)
+		e := die.At(r.data, offset)
 		if e == nil {
 			return unknown
 		}
@@ -183,17 +183,6 @@ func transparent(t dwarf.Tag) bool {
 		return true
 	}
 	return false
-}
-
-// entry returns the DIE at an offset, or nil.
-func (r *Reader) entry(offset dwarf.Offset) *dwarf.Entry {
-	reader := die.NewReader(r.data)
-	reader.Seek(offset)
-	e, err := reader.Next()
-	if err != nil {
-		return nil
-	}
-	return e
 }
 
 // kinds has the kinds that follow from the tag.

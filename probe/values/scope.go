@@ -36,17 +36,6 @@ type scope struct {
 	variables []variable
 }
 
-// entryAt returns the DIE at an offset, or nil.
-func (r *Reader) entryAt(offset dwarf.Offset) *dwarf.Entry {
-	reader := die.NewReader(r.data)
-	reader.Seek(offset)
-	e, err := reader.Next()
-	if err != nil {
-		return nil
-	}
-	return e
-}
-
 // noDebug is the error of a site without debug information.
 func (r *Reader) noDebug(site *symbols.Site) error {
 	return fmt.Errorf("%s of %s has no debug information, so its variables are unknown; name registers, %%rdi, or arguments by number, $arg1, or build it with -g", site.Name, r.object.Path)
@@ -62,7 +51,7 @@ func (r *Reader) scopeOf(site *symbols.Site) (s *scope, err error) {
 	if r.data == nil || site.DIE() == 0 {
 		return nil, r.noDebug(site)
 	}
-	s = &scope{reader: r, site: site, unit: r.unit(site.Unit()), function: r.entryAt(site.DIE())}
+	s = &scope{reader: r, site: site, unit: r.unit(site.Unit()), function: die.At(r.data, site.DIE())}
 	if s.function == nil {
 		return nil, r.noDebug(site)
 	}
@@ -141,7 +130,7 @@ func (r *Reader) origin(e *dwarf.Entry) *dwarf.Entry {
 		}
 		next := e
 		if ok {
-			next = r.entryAt(offset)
+			next = die.At(r.data, offset)
 		}
 		if !ok || next == nil {
 			return e
