@@ -124,10 +124,7 @@ func (p *Probes) dutyHandler() func(t *task.Task, f *amd64.Frame) {
 		if r.exits != nil && f.RIP != th.at {
 			s.leave(t, f, r.exits, th.at)
 		}
-		th.hitting.Store(0)
-		if p.threads.waiting.Load() != 0 {
-			p.threads.hitEnded(th)
-		}
+		p.threads.endHit(th)
 		if kind > emulated {
 			th.execute(t, f, kind)
 		}
