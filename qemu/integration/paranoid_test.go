@@ -134,7 +134,7 @@ func swept(t *testing.T, cpus int) (wanted []instruction, reasons map[string]str
 // of the trampolines, several times, while a program checks all its registers. With
 // one CPU, the kernel must count as many NMIs as were injected.
 func TestNMIAtEveryInstructionPreservesRegisters(t *testing.T) {
-	for _, c := range []struct{ cpus, rounds int }{{1, choose(2, 400)}, {2, choose(4, 200)}} {
+	for _, c := range []struct{ cpus, rounds int }{{1, choose(6, 400)}, {2, choose(4, 200)}} {
 		t.Run(fmt.Sprintf("smp%d", c.cpus), func(t *testing.T) {
 			began := time.Now()
 			wanted, reasons := swept(t, c.cpus)

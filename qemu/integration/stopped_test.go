@@ -64,7 +64,7 @@ func stoppedLimit() time.Duration {
 	if long() {
 		return time.Hour
 	}
-	return 8 * time.Minute
+	return 3 * time.Minute
 }
 
 // drive connects to the stub, runs the machine until the program is ready, stops it
