@@ -18,9 +18,9 @@ import (
 
 // oomState is the state of the OOM killer.
 type oomState struct {
-	mu       sync.Mutex // one victim at a time
-	patience int        // how often to wait for the last victim before the next one
-	killed   bool       // a process was killed since the last collection
+	mu     sync.Mutex // one victim at a time
+	waited int        // how often a caller has waited for dying processes since the last kill
+	killed bool       // a process was dying since the last collection
 }
 
 // oomTimeout is how long a task without locks waits for the exit of a victim, in
@@ -69,8 +69,10 @@ func (k *Kernel) freeMemory() (dying *ThreadGroup, found bool) {
 		return nil, true
 	}
 	victim, dying := k.oomVictim()
-	if dying != nil && k.oom.patience > 0 {
-		k.oom.patience--
+	if dying == nil {
+		k.oom.waited = 0
+	} else if k.oom.killed = true; k.oom.waited < oomPatience {
+		k.oom.waited++
 		return dying, true
 	}
 	if k.oom.killed && dying == nil {
@@ -91,7 +93,7 @@ func (k *Kernel) freeMemory() (dying *ThreadGroup, found bool) {
 	}
 	k.Logf("Out of memory: killed process %d (%s), which used %d KiB. Give the machine more memory with --mem.",
 		victim.group.PID(), victim.group.Leader().Comm(), victim.pages*(mm.PageSize/1024))
-	k.oom.patience, k.oom.killed = oomPatience, true
+	k.oom.waited, k.oom.killed = 0, true
 	k.oomKill(victim.group)
 	k.oomKillRelatives(&victim)
 	return victim.group, true
@@ -326,12 +328,14 @@ func (g *ThreadGroup) OOMScore() int {
 }
 
 // oomVictim returns the process with the greatest badness that may be killed: not
-// init, no exempt process, and none that was killed before. dying is one of those that
-// has not exited yet.
+// init, no exempt process, and none that was killed before. dying is one that was killed
+// or exits, for whatever reason, and has not released all that it holds. A process without
+// memory and descriptors of its own may still be closing files, so badness does not know
+// how much its exit frees (Linux: task_will_free_mem).
 func (k *Kernel) oomVictim() (victim oomCandidate, dying *ThreadGroup) {
 	victim.badness = math.MinInt64
 	for _, g := range k.Groups() {
-		if g.oomKilled.Load() {
+		if g.oomKilled.Load() || g.exits() {
 			if _, ended := g.Exited(); !ended {
 				dying = g
 			}
@@ -342,6 +346,13 @@ func (k *Kernel) oomVictim() (victim oomCandidate, dying *ThreadGroup) {
 		}
 	}
 	return victim, dying
+}
+
+// exits reports whether every thread of the process exits or has exited.
+func (g *ThreadGroup) exits() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.groupExit
 }
 
 // waitForExit sleeps until the process has exited, or until the timeout in

@@ -202,6 +202,25 @@ func TestOOMVictimIsNotChosenTwice(t *testing.T) {
 	}
 }
 
+// TestOOMKillerWaitsForAProcessThatExits has a process that another signal has killed. While
+// it closes its files, it is charged with nothing.
+func TestOOMKillerWaitsForAProcessThatExits(t *testing.T) {
+	w := newOOMWorld(t)
+	w.k.StartReaper()
+	small, exiting := w.hold(10), w.hold(300)
+	exiting.Kill()
+	w.machine.short.Store(true)
+	found := w.k.OOMKill()
+	w.machine.short.Store(false)
+	if victims := w.victims(); !found || len(victims) != 0 {
+		t.Errorf("OOMKill finds memory: %v; processes %v were killed while another exits, want none", found, victims)
+	}
+	w.exhaust()
+	if want := []int{small.PID()}; !slices.Equal(w.victims(), want) {
+		t.Errorf("processes %v were killed after a long wait, want %v", w.victims(), want)
+	}
+}
+
 func TestMachineEndsIfOnlyInitAndExemptProcessesAreLeft(t *testing.T) {
 	w := newOOMWorld(t)
 	init := w.hold(200) // without StartReaper the first program is init
