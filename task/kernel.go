@@ -99,6 +99,9 @@ type Meter interface {
 
 // Kernel owns every process. It is safe for concurrent use.
 type Kernel struct {
+	// Tracepoints are where others watch what tasks do.
+	Tracepoints Tracepoints
+
 	config     Config
 	subsystems subsystems
 
