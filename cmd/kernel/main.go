@@ -127,7 +127,7 @@ func (k *kernel) run() error {
 		Wall:        k.wall,
 		Random:      k.random,
 	})
-	if k.traces, err = core.NewTrace(k.tasks, amd64.CPU, amd64.Nanotime); err != nil {
+	if k.traces, err = core.NewTrace(k.tasks, k.calls, amd64.CPU, amd64.Nanotime); err != nil {
 		return err
 	}
 	core.RegisterSubsystems(k.tasks, k.mounts, k.probes, k.calls, k.traces)

@@ -150,7 +150,7 @@ func (k *Kernel) makeTasks() (err error) {
 		Run: k.run, Memory: k.memory, MapVDSO: k.vdso.Map, CPUs: cpus, Scheduler: k.scheduler,
 		Random: fill, Log: k.logf,
 	})
-	if k.traces, err = core.NewTrace(k.Tasks, func() int { return 0 }, nil); err != nil {
+	if k.traces, err = core.NewTrace(k.Tasks, k.seen, func() int { return 0 }, nil); err != nil {
 		return err
 	}
 	core.RegisterSubsystems(k.Tasks, k.mounts, k.Probes, k.seen, k.traces)

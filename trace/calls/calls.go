@@ -65,6 +65,8 @@ type state struct {
 	// shown are the consumers whose Enter was called for the current call. Only the task
 	// accesses it.
 	shown []*Consumer
+	// record is where the events make their records. Only the task accesses it.
+	record [maxRecord]byte
 }
 
 // New returns the owner of the duty. Register must be called before the first task is made.
