@@ -157,6 +157,9 @@ func (t *Task) tryClone(a CloneArgs) (int, error) {
 	pidfd.publish()
 	tid := child.TID()
 	t.storeIDs(child, &a, tid)
+	if p := &t.kernel.Tracepoints.Forked; p.Active() {
+		p.Call(Forked{Parent: t, Child: child, Arguments: &a})
+	}
 	abandon = nil
 	t.kernel.Start(child)
 	parts.started(t, child, &a)

@@ -89,6 +89,9 @@ func (t *Task) runUserLoop() {
 func (t *Task) exit() {
 	t.SetExiting()
 	t.kernel.subsystems.beforeExit(t)
+	if p := &t.kernel.Tracepoints.Exiting; p.Active() {
+		t.contained("the tracepoint of its exit", p.Call)
+	}
 	t.last = t.group.threadExits()
 	t.kernel.subsystems.exit(t)
 	t.contained("the end of its exit", t.kernel.finishExit)

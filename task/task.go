@@ -171,6 +171,9 @@ const MaxComm = 15
 // SetComm sets the name of the thread, cut to MaxComm bytes. Any goroutine may
 // call it.
 func (t *Task) SetComm(name string) {
+	if p := &t.kernel.Tracepoints.Renamed; p.Active() {
+		p.Call(Renamed{Task: t, Name: name[:min(len(name), MaxComm)]})
+	}
 	t.resources.Lock()
 	defer t.resources.Unlock()
 	t.comm = name[:min(len(name), MaxComm)]

@@ -23,6 +23,15 @@ type Tracepoints struct {
 	// Exiting: a thread has begun to exit, and still has all its parts
 	// (sched:sched_process_exit). It may sleep.
 	Exiting tracepoint.Point[*Task]
+	// Renamed: the name of a thread is about to change (task:task_rename).
+	Renamed tracepoint.Point[Renamed]
+}
+
+// Renamed is the argument of Tracepoints.Renamed. Another
+// thread of its process may cause the event, by /proc/PID/comm.
+type Renamed struct {
+	Task *Task
+	Name string
 }
 
 // SignalGenerated is the argument of Tracepoints.SignalGenerated.
@@ -31,10 +40,27 @@ type SignalGenerated struct {
 	Signal int
 	Info   signal.Info
 	// Group is set for a signal to a process.
-	Group bool
-	// Result is Linux's enum TRACE_SIGNAL_DELIVERED and those that follow it.
-	Result int
+	Group  bool
+	Result SignalResult
 }
+
+// SignalResult says what became of a signal that was sent (Linux: enum of
+// include/trace/events/signal.h, TRACE_SIGNAL_DELIVERED and those that follow it).
+type SignalResult int
+
+// The values of SignalResult.
+const (
+	// SignalQueued: the signal is pending.
+	SignalQueued SignalResult = iota
+	// SignalIgnored: the target ignores the signal, or exits.
+	SignalIgnored
+	// SignalAlreadyPending: the standard signal was pending before.
+	SignalAlreadyPending
+	// SignalOverflow: the signal was refused because of RLIMIT_SIGPENDING.
+	SignalOverflow
+	// SignalLostInfo: the signal is pending, but its siginfo_t was dropped.
+	SignalLostInfo
+)
 
 // SignalDelivered is the argument of Tracepoints.SignalDelivered.
 type SignalDelivered struct {
