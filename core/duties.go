@@ -14,22 +14,31 @@ import (
 	"slowpath/seccomp"
 	"slowpath/syscall"
 	"slowpath/task"
+	"slowpath/trace/calls"
 	"slowpath/uprobe"
 	"slowpath/userdispatch"
 )
 
+// Owners are the objects that own duties. All are required.
+type Owners struct {
+	Scheduler *sched.Scheduler
+	Probes    *uprobe.Probes
+	Calls     *calls.Calls
+}
+
 // NewDuties joins the rows of entry.Duties with their handlers. The error names a
 // row without a handler, or a handler without a row.
-func NewDuties(s *sched.Scheduler, probes *uprobe.Probes) (*entry.Table[*task.Task], error) {
+func NewDuties(o Owners) (*entry.Table[*task.Task], error) {
 	handlers := []entry.Handlers[*task.Task]{
-		sched.Handlers[*task.Task](s),
+		sched.Handlers[*task.Task](o.Scheduler),
 		task.SignalHandlers(),
 		task.WorkHandlers(),
 		task.RestartableSequenceHandlers(),
 		task.MachineCheckHandlers(),
 		seccomp.Handlers(),
 		userdispatch.Handlers(),
-		probes.Handlers(),
+		o.Probes.Handlers(),
+		o.Calls.Handlers(),
 		{Flag: entry.UserReturnNotify, Last: amd64.LoadControls},
 		{Flag: entry.RecordExits, Entry: func(t *task.Task, _ *entry.Call) entry.Verdict {
 			t.Visit.Kept = true
@@ -60,7 +69,7 @@ func unraised() []entry.Handlers[*task.Task] {
 	var handlers []entry.Handlers[*task.Task]
 	for _, d := range entry.Duties() {
 		switch d.Flag {
-		case entry.SyscallTracepoint, entry.SyscallAudit, entry.NoHZ:
+		case entry.SyscallAudit, entry.NoHZ:
 			handlers = append(handlers, reportUnraised(d))
 		}
 	}

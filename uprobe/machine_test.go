@@ -20,6 +20,7 @@ import (
 	"slowpath/signal"
 	"slowpath/task"
 	"slowpath/task/elf"
+	"slowpath/trace/calls"
 	"slowpath/uprobe"
 	"slowpath/uprobe/insn"
 )
@@ -63,7 +64,7 @@ func newMachine(t *testing.T, code []byte) *machine {
 	m.probes = uprobe.New(m.Memory)
 	scheduler := &sched.Scheduler{CPUs: 1, Threads: threads{}}
 	var err error
-	if m.table, err = core.NewDuties(scheduler, m.probes); err != nil {
+	if m.table, err = core.NewDuties(core.Owners{Scheduler: scheduler, Probes: m.probes, Calls: calls.New()}); err != nil {
 		t.Fatal(err)
 	}
 	loop, err := core.NewLoop(m.table, entry.NewRecorder(1, 8), m.probes)

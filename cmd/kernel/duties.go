@@ -4,9 +4,7 @@ import (
 	"slowpath/arch/amd64"
 	"slowpath/core"
 	"slowpath/entry"
-	"slowpath/sched"
 	"slowpath/task"
-	"slowpath/uprobe"
 )
 
 // duties is the table of duties. It is a package variable because EnterUser's last
@@ -15,8 +13,8 @@ import (
 var duties *entry.Table[*task.Task]
 
 // makeDuties creates the table and makes its last test that of EnterUser.
-func makeDuties(s *sched.Scheduler, probes *uprobe.Probes) error {
-	table, err := core.NewDuties(s, probes)
+func makeDuties(o core.Owners) error {
+	table, err := core.NewDuties(o)
 	if err != nil {
 		return err
 	}

@@ -28,6 +28,7 @@ import (
 	"slowpath/sysctl"
 	"slowpath/task"
 	"slowpath/trace"
+	"slowpath/trace/calls"
 	"slowpath/uprobe"
 	"slowpath/vdso"
 )
@@ -68,6 +69,7 @@ type kernel struct {
 	root     fs.KernelCaller
 	tasks    *task.Kernel
 	probes   *uprobe.Probes
+	calls    *calls.Calls
 	traces   *trace.Registry
 	spool    *hostfile.Spool // the programs' output to the host
 	link     *link
@@ -95,8 +97,8 @@ func (k *kernel) run() error {
 	if err := k.startCPUTime(scheduler); err != nil {
 		return err
 	}
-	k.probes = uprobe.New(k.memory)
-	if err := makeDuties(scheduler, k.probes); err != nil {
+	k.probes, k.calls = uprobe.New(k.memory), calls.New()
+	if err := makeDuties(core.Owners{Scheduler: scheduler, Probes: k.probes, Calls: k.calls}); err != nil {
 		return err
 	}
 	shared, err := k.newVDSO()
@@ -128,7 +130,7 @@ func (k *kernel) run() error {
 	if k.traces, err = core.NewTrace(k.tasks, amd64.CPU, amd64.Nanotime); err != nil {
 		return err
 	}
-	core.RegisterSubsystems(k.tasks, k.mounts, k.probes, k.traces)
+	core.RegisterSubsystems(k.tasks, k.mounts, k.probes, k.calls, k.traces)
 	afterCollections(k.memory.CheckWatch)
 	go k.tasks.ReclaimMemory(limitHeap)
 	if err := k.mountSystemFiles(); err != nil {

@@ -34,6 +34,7 @@ import (
 	"slowpath/task/elf"
 	"slowpath/task/procview"
 	"slowpath/trace"
+	"slowpath/trace/calls"
 	"slowpath/trace/probes"
 	"slowpath/uprobe"
 	"slowpath/vdso"
@@ -72,6 +73,7 @@ const cpus = 2
 type Kernel struct {
 	Tasks       *task.Kernel
 	Probes      *uprobe.Probes
+	seen        *calls.Calls
 	traces      *trace.Registry
 	definitions *probes.Set
 
@@ -133,8 +135,8 @@ func New(c Config) (*Kernel, error) {
 // makeTasks creates the user loop and the kernel of package task.
 func (k *Kernel) makeTasks() (err error) {
 	k.scheduler = &sched.Scheduler{CPUs: cpus, Threads: threads{}}
-	k.Probes = uprobe.New(k.memory)
-	if k.duties, err = core.NewDuties(k.scheduler, k.Probes); err != nil {
+	k.Probes, k.seen = uprobe.New(k.memory), calls.New()
+	if k.duties, err = core.NewDuties(core.Owners{Scheduler: k.scheduler, Probes: k.Probes, Calls: k.seen}); err != nil {
 		return err
 	}
 	if k.loop, err = core.NewLoop(k.duties, entry.NewRecorder(1, 8), k.Probes); err != nil {
@@ -151,7 +153,7 @@ func (k *Kernel) makeTasks() (err error) {
 	if k.traces, err = core.NewTrace(k.Tasks, func() int { return 0 }, nil); err != nil {
 		return err
 	}
-	core.RegisterSubsystems(k.Tasks, k.mounts, k.Probes, k.traces)
+	core.RegisterSubsystems(k.Tasks, k.mounts, k.Probes, k.seen, k.traces)
 	k.Tasks.StartReaper()
 	processors := func() []procfs.CPU { return make([]procfs.CPU, cpus) }
 	proc := procfs.New(procview.New(k.Tasks, procview.Config{

@@ -1,0 +1,132 @@
+package calls
+
+import (
+	stdelf "debug/elf"
+	"fmt"
+	"slices"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"slowpath/entry"
+	"slowpath/fs"
+	"slowpath/fs/fstest"
+	"slowpath/mm"
+	"slowpath/task"
+	"slowpath/task/elf"
+)
+
+// run starts a process that owes what the consumers of s want, and whose user mode is body.
+func run(t *testing.T, body func(s *Calls, t *task.Task)) {
+	t.Helper()
+	w := fstest.New(t, 2048)
+	s := New()
+	k := task.New(task.Config{Memory: w.Memory, NoRandomize: true, Log: t.Logf, Run: func(t *task.Task) {
+		body(s, t)
+		t.ExitGroup(task.ExitStatus(0))
+	}})
+	s.Register(k)
+	k.StartReaper()
+	const base, headers = 0x400000, elf.FileHeaderSize + elf.HeaderSize
+	w.Write("/program", string(elf.Headers(stdelf.ET_EXEC, base+headers, stdelf.Prog64{
+		Type: uint32(stdelf.PT_LOAD), Flags: uint32(stdelf.PF_R | stdelf.PF_X), Vaddr: base,
+		Filesz: headers + 1, Memsz: headers + 1, Align: mm.PageSize,
+	}))+"\xc3")
+	file := w.Open("/program", unix.O_RDONLY, 0)
+	if err := file.Inode().Change(fs.Changes{Mask: fs.ChangeMode, Mode: 0o755}); err != nil {
+		t.Fatal(err)
+	}
+	g, err := k.Spawn(task.SpawnRequest{Path: "/program", Argv: []string{"/program"}, FDs: fs.NewFDTable(), FS: w.Caller.Context.Copy()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	g.AwaitEnd()
+}
+
+// owes reports whether a task owes the duty.
+func owes(t *task.Task) bool {
+	return entry.Pending(&t.Frame.ThreadFlags)&entry.SyscallTracepoint != 0
+}
+
+// recorder is a consumer that writes down what it sees.
+func recorder(seen *[]string, numbers *Set, wants func(*task.Task) bool) *Consumer {
+	return &Consumer{
+		Wants: wants, Numbers: numbers,
+		Enter: func(_ *task.Task, c *entry.Call) { *seen = append(*seen, fmt.Sprintf("enter %d", c.NR)) },
+		Exit: func(_ *task.Task, c *entry.Call, result int64) {
+			*seen = append(*seen, fmt.Sprintf("exit %d = %d", c.NR, result))
+		},
+	}
+}
+
+func TestTaskOwesTheDutyWhileAConsumerWantsIt(t *testing.T) {
+	run(t, func(s *Calls, tk *task.Task) {
+		if owes(tk) {
+			t.Error("the duty is owed without a consumer")
+		}
+		wanted := false
+		first := s.Subscribe(&Consumer{Wants: func(*task.Task) bool { return wanted }})
+		if owes(tk) {
+			t.Error("the duty is owed for a consumer that does not want the task")
+		}
+		wanted = true
+		tk.UpdateLevels()
+		if !owes(tk) {
+			t.Error("the duty is not owed after the consumer wants the task")
+		}
+		second := s.Subscribe(&Consumer{})
+		first()
+		if !owes(tk) {
+			t.Error("the duty is not owed for the second consumer")
+		}
+		second()
+		if owes(tk) {
+			t.Error("the duty is owed after the last consumer has gone")
+		}
+	})
+}
+
+func TestConsumersSeeTheCallsThatTheyWant(t *testing.T) {
+	run(t, func(s *Calls, tk *task.Task) {
+		var all, some, none []string
+		numbers := new(Set)
+		numbers.Add(39)
+		defer s.Subscribe(recorder(&all, nil, nil))()
+		defer s.Subscribe(recorder(&some, numbers, nil))()
+		defer s.Subscribe(recorder(&none, nil, func(*task.Task) bool { return false }))()
+		for _, nr := range []int32{39, 40, -1, 1 << 30} {
+			c := &entry.Call{NR: nr}
+			s.enter(tk, c)
+			tk.Frame.RAX = uint64(nr) + 1
+			s.exit(tk, c)
+		}
+		if want := []string{"enter 39", "exit 39 = 40", "enter 40", "exit 40 = 41", "enter -1", "exit -1 = 0",
+			"enter 1073741824", "exit 1073741824 = 1073741825"}; !slices.Equal(all, want) {
+			t.Errorf("the consumer of all calls saw %q, want %q", all, want)
+		}
+		if want := []string{"enter 39", "exit 39 = 40"}; !slices.Equal(some, want) {
+			t.Errorf("the consumer of one call saw %q, want %q", some, want)
+		}
+		if len(none) != 0 {
+			t.Errorf("the consumer that does not want the task saw %q", none)
+		}
+	})
+}
+
+func TestExitFollowsEntryAlthoughConsumersChange(t *testing.T) {
+	run(t, func(s *Calls, tk *task.Task) {
+		var early, late []string
+		leave := s.Subscribe(recorder(&early, nil, nil))
+		c := &entry.Call{NR: 39}
+		s.enter(tk, c)
+		leave()
+		defer s.Subscribe(recorder(&late, nil, nil))()
+		s.exit(tk, c)
+		if want := []string{"enter 39", "exit 39 = 0"}; !slices.Equal(early, want) {
+			t.Errorf("the consumer that left during the call saw %q, want %q", early, want)
+		}
+		if len(late) != 0 {
+			t.Errorf("the consumer that came during the call saw %q", late)
+		}
+	})
+}
