@@ -83,6 +83,7 @@ type Task struct {
 	suspended     bool
 	// handlerWatched: see WatchHandler.
 	handlerWatched bool
+	hasRun         bool // it has entered user mode: see TakeCPU
 	sleepersDue    bool // the deadline of a sleeping task has passed: see ChargeTicks
 	lastFault      signal.Fault
 	faults         uint64                     // see Faults
