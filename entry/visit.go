@@ -3,6 +3,7 @@ package entry
 import (
 	"math/bits"
 	"sync"
+	"sync/atomic"
 
 	"slowpath/arch/amd64"
 )
@@ -79,7 +80,10 @@ func (v *Visit) Step(flag Flag, begin, end uint64) {
 
 // Recorder keeps the last visits of each CPU in ring buffers. Only NewRecorder
 // allocates. A Recorder is safe for concurrent use.
-type Recorder struct{ rings []visitRing }
+type Recorder struct {
+	rings []visitRing
+	sink  atomic.Pointer[func(v *Visit)]
+}
 
 // visitRing is the ring buffer of one CPU: the visits that ended on it.
 type visitRing struct {
@@ -132,7 +136,14 @@ func (r *Recorder) End(v *Visit, f *amd64.Frame) {
 	ring.written++
 	ring.count(v)
 	ring.mu.Unlock()
+	if sink := r.sink.Load(); sink != nil {
+		(*sink)(v)
+	}
 }
+
+// SetSink makes End call f with each visit that it records. f runs on the goroutine of the
+// task, with interrupts on, and may sleep. The visit is valid during the call.
+func (r *Recorder) SetSink(f func(v *Visit)) { r.sink.Store(&f) }
 
 // Served returns how often each duty was served since boot, by bit number. Services of the
 // fast path count after the task's next visit.

@@ -111,6 +111,19 @@ func (b *Buffer) PutNow(record []byte) {
 	}
 }
 
+// PutBy is Put for a caller that has to search for its task, which is needed only to wait.
+// Without a task the record is lost.
+func (b *Buffer) PutBy(record []byte, task func() Sleeper) {
+	if b.try(reservedChunks, record) {
+		return
+	}
+	if t := task(); t != nil {
+		b.await(t, bytes.Clone(record))
+		return
+	}
+	b.lost.Add(1)
+}
+
 // try appends a record if that leaves so many free chunks.
 func (b *Buffer) try(reserve int, record []byte) bool {
 	n := b.config.CPU()
