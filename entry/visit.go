@@ -83,7 +83,7 @@ func (v *Visit) Step(flag Flag, begin, end uint64) {
 type Recorder struct {
 	// Ended is called for each visit that is recorded, on the task's goroutine, before it
 	// returns to user mode. The functions may sleep. The visit is valid during the call.
-	Ended tracepoint.Point[*VisitHeader]
+	Ended tracepoint.Point[*Visit]
 
 	rings []visitRing
 }
@@ -140,7 +140,7 @@ func (r *Recorder) End(v *Visit, f *amd64.Frame) {
 	ring.count(v)
 	ring.mu.Unlock()
 	if r.Ended.Active() {
-		r.Ended.Call(&v.VisitHeader)
+		r.Ended.Call(v)
 	}
 }
 

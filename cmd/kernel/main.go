@@ -73,6 +73,7 @@ type kernel struct {
 	traces   *trace.Registry
 	spool    *hostfile.Spool // the programs' output to the host
 	link     *link
+	timeline *recording // nil without slowpath.exits
 	// idle is the greatest idle time that processors has returned, in nanoseconds.
 	idle atomic.Int64
 }
@@ -135,6 +136,9 @@ func (k *kernel) run() error {
 		return err
 	}
 	core.RegisterSubsystems(k.tasks, k.mounts, k.probes, k.calls, k.traces)
+	if k.options.Exits {
+		k.timeline = newRecording(k)
+	}
 	afterCollections(k.memory.CheckWatch)
 	go k.tasks.ReclaimMemory(limitHeap)
 	if err := k.mountSystemFiles(); err != nil {
