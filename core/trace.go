@@ -6,12 +6,14 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"slowpath/entry"
 	"slowpath/fs"
 	"slowpath/fs/procfs"
 	"slowpath/syscall"
 	"slowpath/task"
 	"slowpath/trace"
 	"slowpath/trace/calls"
+	"slowpath/trace/events"
 	"slowpath/trace/probes"
 	"slowpath/trace/tracefs"
 	"slowpath/uprobe"
@@ -40,6 +42,12 @@ var callRows = sync.OnceValue(func() (rows []calls.Row) {
 	}
 	return rows
 })
+
+// AddEvents adds the trace events of tasks, the scheduler, exceptions and interrupts to a
+// registry. Error: ENOMEM.
+func AddEvents(k *task.Kernel, r *trace.Registry, visits *entry.Recorder, cpu func() int) error {
+	return events.Register(events.Config{Tasks: k, Events: r, Visits: visits, CPU: cpu})
+}
 
 // traceSubsystem makes the lists of traced threads follow fork, exec and exit.
 func traceSubsystem(r *trace.Registry) task.Subsystem {

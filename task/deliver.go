@@ -126,6 +126,8 @@ func (t *Task) takeSignal(info *signal.Info) takeResult {
 		}
 		t.pending.Set.Remove(unix.SIGKILL) // the exit has begun: see fatal
 		t.requestExit(status)
+		locked.Release()
+		t.delivered(&signal.Info{Signo: unix.SIGKILL}, signal.Action{}) // as on Linux, whatever ends the process
 		return stopOrExit
 	case t.stopping && t.tracer == nil:
 		t.stopHere(&locked)
@@ -202,6 +204,7 @@ func (t *Task) raiseIfPending() bool {
 func (t *Task) act(next *delivery) bool {
 	g, s := t.group, next.info.Signo
 	action := g.Actions().Claim(s)
+	t.delivered(&next.info, action)
 	if action.Caught() {
 		next.action = action
 		return true
@@ -223,6 +226,13 @@ func (t *Task) act(next *delivery) bool {
 	}
 	t.ExitGroup(SignalStatus(s))
 	return false
+}
+
+// delivered calls the tracepoint of a signal whose action begins.
+func (t *Task) delivered(info *signal.Info, action signal.Action) {
+	if p := &t.kernel.Tracepoints.SignalDelivered; p.Active() {
+		p.Call(SignalDelivered{Task: t, Info: *info, Action: action})
+	}
 }
 
 // protects reports whether the process is init and s may not do its default

@@ -53,26 +53,30 @@ func (t *Task) Exec(r ExecRequest) error {
 	if err := t.checkArguments(&r); err != nil {
 		return err
 	}
-	if err := t.execute(&r); err != nil {
+	name, err := t.execute(&r)
+	if err != nil {
 		return err
+	}
+	if p := &t.kernel.Tracepoints.Executed; p.Active() && t.TID() != 0 { // not in Kernel.Spawn
+		p.Call(Executed{Task: t, Path: name, OldTID: tid})
 	}
 	t.kernel.subsystems.executed(t, tid)
 	return nil
 }
 
-// execute replaces the program. While it runs, nobody attaches to the process by
-// ptrace(2).
-func (t *Task) execute(r *ExecRequest) error {
+// execute replaces the program and returns its name, as in AT_EXECFN. While it runs,
+// nobody attaches to the process by ptrace(2).
+func (t *Task) execute(r *ExecRequest) (name string, err error) {
 	defer t.group.execGuard()()
 	directories := t.FS
 	safety := t.beginExec()
 	defer func() { directories.EndExec(safety == safeExec) }()
 	p, err := t.findProgram(r, safety)
 	if err != nil {
-		return err
+		return "", err
 	}
 	defer p.release()
-	return t.commitExec(p)
+	return p.name, t.commitExec(p)
 }
 
 // release drops the files of the program; mappings have their own references.

@@ -390,7 +390,9 @@ func (g *ThreadGroup) signalTimer(p *posixTimer) bool {
 	if reference == nil {
 		reference = g.threads[0]
 	}
+	info := signal.TimerInfo(p.signal, p.id, p.value)
 	if p.target != nil && p.target.ended || g.ignores(reference, p.signal, notForced) {
+		g.generated(reference, p.target, &info, SignalIgnored)
 		return false
 	}
 	if g.groupExit {
@@ -401,8 +403,9 @@ func (g *ThreadGroup) signalTimer(p *posixTimer) bool {
 	if p.target != nil {
 		queue = &p.target.pending
 	}
-	queue.PutReserved(signal.TimerInfo(p.signal, p.id, p.value), p.place)
+	queue.PutReserved(info, p.place)
 	g.complete(p.target, p.signal)
+	g.generated(reference, p.target, &info, SignalQueued)
 	return true
 }
 

@@ -46,34 +46,57 @@ func (g *ThreadGroup) sendFromKernel(to *Task, s signal.Signal, f force) error {
 
 // sendLocked is send with the group's lock held (Linux: __send_signal_locked).
 func (g *ThreadGroup) sendLocked(to *Task, info *signal.Info, f force) error {
+	reference := to
+	if reference == nil {
+		reference = g.threads[0]
+	}
+	result := g.queue(reference, to, info, f)
+	g.generated(reference, to, info, result)
+	if result == SignalOverflow {
+		return unix.EAGAIN
+	}
+	return nil
+}
+
+// queue queues a signal for to, or for any thread if that is nil, and wakes a thread for
+// it. reference is the thread whose user is charged.
+func (g *ThreadGroup) queue(reference, to *Task, info *signal.Info, f force) SignalResult {
 	s := info.Signo
 	if g.groupExit {
 		if s == unix.SIGKILL && g.dumper != nil {
 			g.dumper.kill() // it ends the core dump
 		}
-		return nil // the process already exits, with another status
+		return SignalIgnored // the process already exits, with another status
 	}
 	g.jobControlEffects(s)
-	reference := to
-	if reference == nil {
-		reference = g.threads[0]
-	}
 	if g.ignores(reference, s, f) {
-		return nil
+		return SignalIgnored
 	}
 	queue := &g.shared
 	if to != nil {
 		queue = &to.pending
 	}
 	user := reference.User()
-	switch queue.Put(info, &user.Signals, g.Limits.Soft(unix.RLIMIT_SIGPENDING)) {
-	case signal.Full:
-		return unix.EAGAIN
-	case signal.Coalesced:
-		return nil
+	outcome := queue.Put(info, &user.Signals, g.Limits.Soft(unix.RLIMIT_SIGPENDING))
+	if outcome == signal.Queued || outcome == signal.Bare {
+		g.complete(to, s)
 	}
-	g.complete(to, s)
-	return nil
+	return signalResults[outcome]
+}
+
+// signalResults has the result of each outcome of a queue.
+var signalResults = [...]SignalResult{
+	signal.Queued:    SignalQueued,
+	signal.Coalesced: SignalAlreadyPending,
+	signal.Bare:      SignalLostInfo,
+	signal.Full:      SignalOverflow,
+}
+
+// generated calls the tracepoint of a signal that was sent. The group's lock is held.
+func (g *ThreadGroup) generated(reference, to *Task, info *signal.Info, result SignalResult) {
+	if p := &g.kernel.Tracepoints.SignalGenerated; p.Active() {
+		p.Call(SignalGenerated{Target: reference, Signal: int(info.Signo), Info: *info, Group: to == nil, Result: result})
+	}
 }
 
 // jobControlEffects does what a signal does when it is sent, even if it is
