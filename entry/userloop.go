@@ -90,12 +90,14 @@ func (l *Loop[T]) fast(f *amd64.Frame, s *Thread, t T) int {
 			f.RAX = NoCall
 			continue
 		}
-		if flags := Flag(f.ThreadFlags.Load()); flags != 0 && !s.admits(f, flags, nr) {
-			if flags&l.unobserved != 0 {
-				return event
+		if flags := Flag(f.ThreadFlags.Load()); flags != 0 {
+			if a := s.admission.Load(); a == nil || a.Flag != flags || !a.admits(f, nr) {
+				if flags&l.unobserved != 0 {
+					return event
+				}
+				l.observe(f, s, t, nr)
+				continue
 			}
-			l.observe(f, s, t, nr)
-			continue
 		}
 		result, err := l.calls[nr](t, f.Args())
 		if err != nil {

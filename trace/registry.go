@@ -86,6 +86,10 @@ func (r *Registry) Top() *Instance {
 	return r.instances[0]
 }
 
+// CPU returns the number of the CPU that runs the caller, which may run on another when it
+// returns.
+func (r *Registry) CPU() int { return r.config.CPU() }
+
 // CPUs returns the number of CPUs.
 func (r *Registry) CPUs() int { return r.config.CPUs }
 
@@ -291,6 +295,7 @@ func (r *Registry) Reset() {
 			f.clearTriggers()
 			f.setEnabled(false)
 			f.filter.Store(nil)
+			f.refresh()
 		}
 	}
 }
