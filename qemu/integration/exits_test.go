@@ -235,8 +235,16 @@ func TestExitsTraceIsComplete(t *testing.T) {
 	if longest < sleepSeconds*1e9 {
 		t.Errorf("the longest call takes %d ns, but the pipeline's read blocks for %d s", longest, sleepSeconds)
 	}
-	if trace.instants["signal"] == 0 || trace.instants["task"] == 0 {
-		t.Errorf("there are no signals, or no names and exits of tasks: %v", trace.instants)
+	if trace.instants["signal"] == 0 || trace.instants["task"] == 0 || trace.instants["fault"] == 0 {
+		t.Errorf("there are no signals, page faults, or names and exits of tasks: %v", trace.instants)
+	}
+	if len(trace.runs) != 2 || trace.flows[0] == 0 || trace.flows[0] != trace.flows[1] {
+		t.Errorf("%d CPUs have run tasks, want 2; the flows of wake-ups have %d beginnings and %d ends", len(trace.runs), trace.flows[0], trace.flows[1])
+	}
+	for cpu, runs := range trace.runs {
+		for _, wrong := range checkOrder(runs, nil) {
+			t.Errorf("the runs of CPU %d: %s", cpu, wrong)
+		}
 	}
 }
 

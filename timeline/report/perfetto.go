@@ -345,7 +345,7 @@ func (p *Perfetto) flows() {
 			later = later[1:]
 		}
 		runs[w.woken] = later
-		if len(later) == 0 {
+		if len(later) == 0 || w.waker == 0 { // a timer or a device has no track
 			continue
 		}
 		p.flow("s", uint64(i), taskTracks, w.waker, w.time)
