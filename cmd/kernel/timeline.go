@@ -165,3 +165,9 @@ func (r *recording) wakes(woken *task.Task) {
 	var room [timeline.MaxRecord]byte
 	r.buffer.PutNow(timeline.AppendWake(room[:0], h, timeline.Wake{Woken: uint32(woken.TID())}))
 }
+
+// probe records a hit of a probe of the host command.
+func (r *recording) probe(t *task.Task, id uint32) {
+	var room [timeline.MaxRecord]byte
+	r.buffer.Put(t, timeline.AppendProbe(room[:0], header(t), timeline.Probe{ID: id}))
+}
