@@ -95,7 +95,7 @@ func (r *recording) exit(t *task.Task, c *entry.Call, result int64) {
 		n = r.arguments[c.NR]
 	}
 	call.Arguments = c.Args[:n]
-	var room [timeline.MaxRecord]byte
+	var room [timeline.MaxCall]byte // small, because it is cleared
 	r.buffer.Put(t, timeline.AppendCall(room[:0], timeline.Header{Task: uint32(t.TID()), Time: begin}, &call))
 }
 
