@@ -73,6 +73,7 @@ type kernel struct {
 	traces   *trace.Registry
 	spool    *hostfile.Spool // the programs' output to the host
 	link     *link
+	timeline *recording // nil without slowpath.exits
 	// idle is the greatest idle time that processors has returned, in nanoseconds.
 	idle atomic.Int64
 }
@@ -129,13 +130,16 @@ func (k *kernel) run() error {
 		Wall:         k.wall,
 		Random:       k.random,
 	})
-	if k.traces, err = core.NewTrace(k.tasks, amd64.CPU, amd64.Nanotime); err != nil {
+	if k.traces, err = core.NewTrace(k.tasks, k.calls, amd64.CPU, amd64.Nanotime); err != nil {
 		return err
 	}
 	if err := core.AddEvents(k.tasks, k.traces, k.visits, amd64.CPU); err != nil {
 		return err
 	}
 	core.RegisterSubsystems(k.tasks, k.mounts, k.probes, k.calls, k.traces)
+	if k.options.Exits {
+		k.timeline = newRecording(k)
+	}
 	afterCollections(k.memory.CheckWatch)
 	go k.tasks.ReclaimMemory(limitHeap)
 	if err := k.mountSystemFiles(); err != nil {

@@ -227,7 +227,7 @@ func (e *event) vector(wanted int) func(task.Interrupted) {
 
 // connectVisits connects slowpath:exit to the visits that the recorder keeps.
 func connectVisits(k *kernel, e *event) (disconnect func()) {
-	return k.Visits.Ended.Register(func(v *entry.VisitHeader) {
+	return k.Visits.Ended.Register(func(v *entry.Visit) {
 		t := k.Tasks.TaskByID(int(v.Task))
 		if t == nil {
 			return
