@@ -124,6 +124,7 @@ func (k *kernel) run() error {
 		Scheduler:    scheduler,
 		Meter:        meter{},
 		CurrentOwner: amd64.CurrentOwner,
+		SetSampling:  func(interval int64) { amd64.SetSampleInterval(uint64(interval)) },
 		CPUs:         boot.CPUs(),
 		NoRandomize:  k.options.NoRandomize,
 		Wall:         k.wall,

@@ -22,15 +22,15 @@ type exitsFile struct {
 
 // newExitsFile creates the file. It is called before the program runs, so that
 // a path that cannot be written is an error at once.
-func newExitsFile(path string) (*exitsFile, error) {
+func newExitsFile(path string, names report.Names) (*exitsFile, error) {
 	file, err := os.Create(path)
 	if err != nil {
 		return nil, fmt.Errorf("cannot write the file of --exits: %w", err)
 	}
 	if strings.HasSuffix(path, ".txt") {
-		return &exitsFile{report.NewTable(file, syscall.Name), file}, nil
+		return &exitsFile{report.NewTable(file, names), file}, nil
 	}
-	return &exitsFile{report.NewPerfetto(file, syscall.Name), file}, nil
+	return &exitsFile{report.NewPerfetto(file, names), file}, nil
 }
 
 // Close writes the rest of the file.
@@ -49,7 +49,7 @@ func (f *runFlags) watched() bool { return f.exits != "" || f.live }
 func (f *runFlags) watch(std standard, streams *qemu.Streams) (end func() error, err error) {
 	var sinks report.Tee
 	if f.exits != "" {
-		file, err := newExitsFile(f.exits)
+		file, err := newExitsFile(f.exits, report.Names{Call: syscall.Name, Probe: f.probes.name})
 		if err != nil {
 			return nil, err
 		}

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"slowpath/syscall"
 	"slowpath/timeline"
 	"slowpath/timeline/report"
 )
@@ -19,7 +20,7 @@ func TestExitsFileHasTheFormOfItsName(t *testing.T) {
 		"x.json": `{"name":"read","ph":"X","pid":1,"tid":7,"cat":"syscall","ts":1.000,"dur":0.500,"args":{"arguments":"3, 0x10000000000, 3","result":"3"}}`,
 	} {
 		path := filepath.Join(t.TempDir(), name)
-		file, err := newExitsFile(path)
+		file, err := newExitsFile(path, report.Names{Call: syscall.Name})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -38,7 +39,7 @@ func TestExitsFileHasTheFormOfItsName(t *testing.T) {
 }
 
 func TestExitsFileReportsBrokenBatch(t *testing.T) {
-	file, err := newExitsFile(filepath.Join(t.TempDir(), "x"))
+	file, err := newExitsFile(filepath.Join(t.TempDir(), "x"), report.Names{})
 	if err != nil {
 		t.Fatal(err)
 	}

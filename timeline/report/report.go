@@ -66,8 +66,13 @@ func (r *Reader) Close() error {
 	return r.err
 }
 
-// Namer returns the name of a system call.
-type Namer func(number int) string
+// Names are the names of what records have as numbers. Both are required.
+type Names struct {
+	// Call returns the name of a system call.
+	Call func(number int) string
+	// Probe returns the name of a probe of the host command.
+	Probe func(id uint32) string
+}
 
 // restart are the restart codes that a call can return to the kernel's signal delivery
 // (include/linux/errno.h).

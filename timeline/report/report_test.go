@@ -74,7 +74,7 @@ func events(t *testing.T, text []byte) (all []map[string]any, lost float64) {
 
 func TestPerfettoShowsRunsOfCPUsAndFlowsOfWakeUps(t *testing.T) {
 	var out bytes.Buffer
-	run(t, NewPerfetto(&out, nil), switches()...)
+	run(t, NewPerfetto(&out, Names{}), switches()...)
 	all, lost := events(t, out.Bytes())
 	if lost != 2 {
 		t.Errorf("the trace says that %v records were lost, want 2", lost)
@@ -99,7 +99,7 @@ func TestPerfettoNestsStepsInVisits(t *testing.T) {
 	v := entry.Visit{VisitHeader: entry.VisitHeader{Begin: 1000, End: 9000, Task: 7, Owed: entry.SyscallTracepoint, Kind: entry.BySyscall}}
 	v.Step(0, 1300, 8000)
 	var out bytes.Buffer
-	run(t, NewPerfetto(&out, func(int) string { return "read" }), batch(0, func(b []byte) []byte {
+	run(t, NewPerfetto(&out, Names{Call: func(int) string { return "read" }}), batch(0, func(b []byte) []byte {
 		return timeline.AppendVisit(b, timeline.Header{Task: 7}, &v)
 	}))
 	all, _ := events(t, out.Bytes())
@@ -111,7 +111,7 @@ func TestPerfettoNestsStepsInVisits(t *testing.T) {
 
 func TestTextsOfTheGuestAreValidJSON(t *testing.T) {
 	var out bytes.Buffer
-	run(t, NewPerfetto(&out, nil), batch(0, func(b []byte) []byte {
+	run(t, NewPerfetto(&out, Names{}), batch(0, func(b []byte) []byte {
 		return timeline.AppendName(b, timeline.Header{Task: 7}, &timeline.Name{Comm: "a\"\\\n\x80z"})
 	}, func(b []byte) []byte {
 		return timeline.AppendFault(b, timeline.Header{Task: 7}, &timeline.Fault{File: "\x00\xff"})
@@ -121,7 +121,7 @@ func TestTextsOfTheGuestAreValidJSON(t *testing.T) {
 
 func TestTableIsSortedByTime(t *testing.T) {
 	var out bytes.Buffer
-	run(t, NewTable(&out, nil), switches()...)
+	run(t, NewTable(&out, Names{}), switches()...)
 	const want = `     0.000000900 cpu 0 task 7     name      sh, of process 7
      0.000001000 cpu 0 task 7     run
      0.000002000 cpu 0 task 7     wake      task 8
@@ -157,7 +157,7 @@ func BenchmarkPerfettoCall(b *testing.B) {
 		}
 		return b
 	})
-	r := NewReader(NewPerfetto(discard{}, func(int) string { return "read" }))
+	r := NewReader(NewPerfetto(discard{}, Names{Call: func(int) string { return "read" }}))
 	for b.Loop() {
 		r.Write(text)
 	}
@@ -168,7 +168,7 @@ type discard struct{}
 func (discard) Write(p []byte) (int, error) { return len(p), nil }
 
 func TestTotalsCountByTaskAndForgetEndedTasks(t *testing.T) {
-	totals := NewTotals(func(n int) string { return fmt.Sprint("call", n) })
+	totals := NewTotals(Names{Call: func(n int) string { return fmt.Sprint("call", n) }})
 	h := timeline.Header{Task: 7}
 	visit := entry.Visit{VisitHeader: entry.VisitHeader{Served: entry.SigPending | entry.NeedResched, Kind: entry.ByInterrupt}}
 	run(t, totals, batch(3,
