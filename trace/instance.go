@@ -282,20 +282,6 @@ func (i *Instance) setObstacle(bit uint64, on bool) {
 	}
 }
 
-// storeShort is store for a short record, if nothing but a few stores is to do. Otherwise
-// it does nothing and reports false.
-func (i *Instance) storeShort(cpu, tid int, record *Short, size int) bool {
-	s, r := &i.registry.threads, i.rings[cpu]
-	if i.obstacles.Load() != 0 || s.noted[cpu].Load() != s.generation.Load()|uint64(uint32(tid)) {
-		return false
-	}
-	stored, wake := r.putShort(i.registry.config.Now(), record, size)
-	if wake {
-		r.wakeReaders()
-	}
-	return stored
-}
-
 // Counts returns the contents of the file stats of a CPU.
 func (i *Instance) Counts(cpu int) string {
 	c, clock := i.rings[cpu].counts(), i.currentClock()

@@ -53,6 +53,7 @@ func (s *Set) Has(number int32) bool {
 type Calls struct {
 	kernel *task.Kernel
 	tasks  task.Slot[state]
+	slot   int // the index of tasks
 
 	mu     sync.Mutex           // serialises changes of all
 	all    atomic.Pointer[plan] // for a task that everybody wants
@@ -125,6 +126,7 @@ func New() *Calls {
 func (s *Calls) Register(k *task.Kernel) {
 	s.kernel = k
 	s.tasks = task.NewSlot[state](k)
+	s.slot = s.tasks.Index()
 	k.Register(task.Subsystem{
 		Name: "system call tracepoints", Levels: s.levels,
 		Admission: func(t *task.Task) *entry.Admission {
@@ -142,7 +144,7 @@ func (s *Calls) Handlers() entry.Handlers[*task.Task] {
 	return entry.Handlers[*task.Task]{
 		Flag: entry.SyscallTracepoint,
 		Entry: func(t *task.Task, c *entry.Call) entry.Verdict {
-			own := s.tasks.Of(t)
+			own := t.AtSlot(s.slot).(*state)
 			p := own.plan.Load()
 			if p == nil {
 				return entry.Proceed
@@ -157,7 +159,7 @@ func (s *Calls) Handlers() entry.Handlers[*task.Task] {
 			return entry.Proceed
 		},
 		Exit: func(t *task.Task, c *entry.Call) {
-			own := s.tasks.Of(t)
+			own := t.AtSlot(s.slot).(*state)
 			if own.traced {
 				own.traced = false
 				s.traced.exited(t, &own.record)

@@ -31,10 +31,13 @@ const (
 	valueAt  = numberAt + 8
 	wordSize = 8
 
-	maxRecord  = valueAt + maxArguments*wordSize
-	exitRecord = valueAt + wordSize
-
 	maxArguments = len(entry.Args{})
+
+	// The same in words.
+	numberWord = numberAt / wordSize
+	valueWord  = valueAt / wordSize
+	maxWords   = valueWord + maxArguments
+	exitWords  = valueWord + 1
 )
 
 // events are the trace events of system calls. Each is enabled and disabled with the
@@ -45,7 +48,7 @@ type events struct {
 	// The events that are enabled: those of all calls, and those of each call.
 	rawEnter, rawExit atomic.Pointer[trace.Event]
 	enter, exit       [entry.Calls]atomic.Pointer[trace.Event]
-	sizes             [entry.Calls]uint8 // of the record at the entry of each call
+	words             [entry.Calls]uint8 // of the record at the entry of each call
 
 	enabled []enabledEvent // the registry's lock guards it
 }
@@ -108,7 +111,7 @@ func (e *events) definitions(rows []Row) []definition {
 	all := []definition{{rawEnterDefinition, anyCall, false, &e.rawEnter}, {rawExitDefinition, anyCall, true, &e.rawExit}}
 	for i := range rows {
 		row := &rows[i]
-		e.sizes[row.Number] = uint8(valueAt + len(row.Parameters)*wordSize)
+		e.words[row.Number] = uint8(valueWord + len(row.Parameters))
 		all = append(all,
 			definition{row.enterDefinition(), row.Number, false, &e.enter[row.Number]},
 			definition{row.exitDefinition(), row.Number, true, &e.exit[row.Number]})
@@ -244,45 +247,51 @@ func (e *events) users() *eventUsers {
 
 // entered records the events at the entry of a call.
 func (e *events) entered(t *task.Task, c *entry.Call, record *trace.Short) {
-	arguments := (*[maxArguments * wordSize]byte)(record[valueAt:])
 	if raw := e.rawEnter.Load(); raw != nil {
-		binary.LittleEndian.PutUint64(record[numberAt:], uint64(c.NR))
-		putArguments(arguments, c)
-		raw.RecordShort(t, t.Frame, t.TID(), t.Frame.LastCPU(), record, maxRecord)
+		record[numberWord] = uint64(c.NR)
+		e.sendEntry(raw, t, c, record, maxWords)
 	}
 	if uint32(c.NR) < entry.Calls {
 		if one := e.enter[c.NR].Load(); one != nil {
-			binary.LittleEndian.PutUint64(record[numberAt:], uint64(uint32(c.NR)))
-			putArguments(arguments, c)
-			one.RecordShort(t, t.Frame, t.TID(), t.Frame.LastCPU(), record, int(e.sizes[c.NR]))
+			record[numberWord] = uint64(uint32(c.NR))
+			e.sendEntry(one, t, c, record, int(e.words[c.NR]))
 		}
 	}
 }
 
+// sendEntry records an event at the entry of a call.
+func (e *events) sendEntry(one *trace.Event, t *task.Task, c *entry.Call, record *trace.Short, words int) {
+	arguments := c.Args
+	*(*entry.Args)(record[valueWord:]) = arguments
+	if !one.StoreShort(t.TID(), t.Frame.LastCPU(), record, words) {
+		one.RecordShort(t, t.Frame, record, words)
+	}
+}
+
 // exited records the events at the exit of a call, which may have slept and gone on
-// another CPU. The number is the one in the frame, as
-// on Linux: rt_sigreturn(2) has replaced it. A call that ends the task has no exit on Linux.
+// another CPU. The number is the one in the frame, as on Linux: rt_sigreturn(2) has replaced
+// it. A call that ends the task has no exit on Linux.
 func (e *events) exited(t *task.Task, record *trace.Short) {
 	if t.Exiting() {
 		return
 	}
 	number := int32(t.Frame.OrigRAX)
-	binary.LittleEndian.PutUint64(record[valueAt:], t.Frame.RAX)
+	record[valueWord] = t.Frame.RAX
 	if raw := e.rawExit.Load(); raw != nil {
-		binary.LittleEndian.PutUint64(record[numberAt:], uint64(number))
-		raw.RecordShort(t, t.Frame, t.TID(), e.registry.CPU(), record, exitRecord)
+		record[numberWord] = uint64(number)
+		e.sendExit(raw, t, record)
 	}
 	if uint32(number) < entry.Calls {
 		if one := e.exit[number].Load(); one != nil {
-			binary.LittleEndian.PutUint64(record[numberAt:], uint64(uint32(number)))
-			one.RecordShort(t, t.Frame, t.TID(), e.registry.CPU(), record, exitRecord)
+			record[numberWord] = uint64(uint32(number))
+			e.sendExit(one, t, record)
 		}
 	}
 }
 
-// putArguments stores the arguments of a call into a record.
-func putArguments(to *[maxArguments * wordSize]byte, c *entry.Call) {
-	for i, argument := range c.Args {
-		binary.LittleEndian.PutUint64(to[i*wordSize:], argument)
+// sendExit records an event at the exit of a call.
+func (e *events) sendExit(one *trace.Event, t *task.Task, record *trace.Short) {
+	if !one.StoreShort(t.TID(), e.registry.CPU(), record, exitWords) {
+		one.RecordShort(t, t.Frame, record, exitWords)
 	}
 }

@@ -303,9 +303,13 @@ func (p *probe) record(t *task.Task, f *amd64.Frame, address uint64) {
 		return
 	}
 	if p.isBare {
-		var record trace.Short
-		e.putAddresses(record[:], f, address)
-		traced.RecordShort(t, f, t.TID(), t.Frame.LastCPU(), &record, e.fixed)
+		record, words := trace.Short{1: address}, 2
+		if e.isReturn {
+			record[2], words = f.RIP, 3
+		}
+		if !traced.StoreShort(t.TID(), t.Frame.LastCPU(), &record, words) {
+			traced.RecordShort(t, f, &record, words)
+		}
 		return
 	}
 	w := workspaces.Get().(*workspace)
