@@ -6,7 +6,6 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"slowpath/arch/amd64"
 	"slowpath/entry"
 	"slowpath/fs"
 	"slowpath/fs/netlink"
@@ -206,7 +205,7 @@ func (a *Audit) admissionFor(t *task.Task) *entry.Admission {
 // admission returns the admission that observes the calls of the rules for which may
 // returns true.
 func (s *ruleSet) admission(may func(r *rule) bool) *entry.Admission {
-	a := &entry.Admission{Flag: entry.SyscallAudit, Ask: func(*amd64.Frame, uint32) bool { return false }}
+	a := &entry.Admission{Flag: entry.SyscallAudit}
 	observed := func(nr uint32) bool {
 		for _, r := range s.syscalls {
 			if r.names(nr) && may(r) {

@@ -5,6 +5,7 @@ import (
 	"sync"
 
 	"slowpath/arch/amd64"
+	"slowpath/tracepoint"
 )
 
 // Kind is the event that began a visit to the kernel.
@@ -79,7 +80,13 @@ func (v *Visit) Step(flag Flag, begin, end uint64) {
 
 // Recorder keeps the last visits of each CPU in ring buffers. Only NewRecorder
 // allocates. A Recorder is safe for concurrent use.
-type Recorder struct{ rings []visitRing }
+type Recorder struct {
+	// Ended is called for each visit that is recorded, on the task's goroutine, before it
+	// returns to user mode. The functions may sleep. The visit is valid during the call.
+	Ended tracepoint.Point[*Visit]
+
+	rings []visitRing
+}
 
 // visitRing is the ring buffer of one CPU: the visits that ended on it.
 type visitRing struct {
@@ -132,6 +139,9 @@ func (r *Recorder) End(v *Visit, f *amd64.Frame) {
 	ring.written++
 	ring.count(v)
 	ring.mu.Unlock()
+	if r.Ended.Active() {
+		r.Ended.Call(v)
+	}
 }
 
 // Served returns how often each duty was served since boot, by bit number. Services of the
@@ -144,12 +154,16 @@ func (r *Recorder) Served() (served [32]uint64) {
 	return served
 }
 
-// addHits counts services of UPROBE on the fast path, which are no visits.
-func (r *Recorder) addHits(f *amd64.Frame, n uint64) {
+// addFast counts services of duties on the fast path, which are no visits, and clears c.
+func (r *Recorder) addFast(f *amd64.Frame, c *fastCounts) {
 	ring := &r.rings[max(f.StateCPU(), 0)]
 	ring.mu.Lock()
 	defer ring.mu.Unlock()
-	ring.served[Uprobe.bit()] += n
+	for rest := uint32(c.duties); rest != 0; rest &= rest - 1 {
+		bit := bits.TrailingZeros32(rest)
+		ring.served[bit] += uint64(c.served[bit])
+	}
+	*c = fastCounts{}
 }
 
 // Peek returns the last visit that ended on a CPU, or the one that was back

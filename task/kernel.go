@@ -72,6 +72,12 @@ type Config struct {
 	Scheduler *sched.Scheduler
 	// Meter measures the CPU time of the tasks; nil measures none.
 	Meter Meter
+	// SetSampling makes the timer interrupt programs at least so often, in nanoseconds, until
+	// it is called with 0. nil does nothing.
+	SetSampling func(interval int64)
+	// CurrentOwner returns the task of the calling goroutine, or nil: what
+	// CPUTime.SetOwner was called with. nil stands for a function that knows none.
+	CurrentOwner func() any
 	// NoRandomize switches address space layout randomization off: the initial
 	// value of randomize_va_space is 0.
 	NoRandomize bool
@@ -194,6 +200,24 @@ func (k *Kernel) CPUs() int { return k.config.CPUs }
 
 // Memory returns the physical memory.
 func (k *Kernel) Memory() *mm.Memory { return k.config.Memory }
+
+// SetSampling makes the timer interrupt programs at least each interval nanoseconds, so
+// that Tracepoints.Interrupted is called as often. 0 ends that. It does not sleep.
+func (k *Kernel) SetSampling(interval int64) {
+	if set := k.config.SetSampling; set != nil {
+		set(interval)
+	}
+}
+
+// Current returns the task on whose goroutine the caller runs, or nil if that is no
+// task's. It does not sleep.
+func (k *Kernel) Current() *Task {
+	if k.config.CurrentOwner == nil {
+		return nil
+	}
+	t, _ := k.config.CurrentOwner().(*Task)
+	return t
+}
 
 func (k *Kernel) kick(t *Task) { k.config.Kick(t) }
 

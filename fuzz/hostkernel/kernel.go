@@ -141,7 +141,8 @@ func (k *Kernel) makeTasks() (err error) {
 	if k.duties, err = core.NewDuties(k.owners()); err != nil {
 		return err
 	}
-	if k.loop, err = core.NewLoop(k.duties, entry.NewRecorder(1, 8), k.Probes); err != nil {
+	visits := entry.NewRecorder(1, 8)
+	if k.loop, err = core.NewLoop(k.duties, visits, k.Probes); err != nil {
 		return err
 	}
 	k.loop.SetModel(k.enterUser)
@@ -152,7 +153,10 @@ func (k *Kernel) makeTasks() (err error) {
 		Run: k.run, Memory: k.memory, MapVDSO: k.vdso.Map, CPUs: cpus, Scheduler: k.scheduler,
 		Random: fill, Log: k.logf,
 	})
-	if k.traces, err = core.NewTrace(k.Tasks, func() int { return 0 }, nil); err != nil {
+	if k.traces, err = core.NewTrace(k.Tasks, k.seen, func() int { return 0 }, nil); err != nil {
+		return err
+	}
+	if err := core.AddEvents(k.Tasks, k.traces, visits, func() int { return 0 }); err != nil {
 		return err
 	}
 	core.RegisterSubsystems(k.Tasks, k.mounts, k.owners(), k.traces)
