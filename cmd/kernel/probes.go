@@ -19,10 +19,11 @@ import (
 
 // hostProbes are the probes of slowpath run --probe. They exist until the machine ends.
 type hostProbes struct {
-	spec    *probespec.Spec
-	stream  *stream.Stream
-	maps    *sentMaps
-	scratch sync.Pool // of *scratch
+	timeline *recording // nil without slowpath.exits
+	spec     *probespec.Spec
+	stream   *stream.Stream
+	maps     *sentMaps
+	scratch  sync.Pool // of *scratch
 }
 
 // readProbes reads and removes the probe file of the host command. It returns nil if there
@@ -40,7 +41,7 @@ func (k *kernel) readProbes() (*hostProbes, error) {
 	if err != nil {
 		return nil, err
 	}
-	h := &hostProbes{spec: spec, stream: stream.New(k.link.writer.Probes)}
+	h := &hostProbes{spec: spec, timeline: k.timeline, stream: stream.New(k.link.writer.Probes)}
 	h.maps = newSentMaps(h.stream)
 	h.scratch.New = func() any { return new(scratch) }
 	return h, nil
@@ -138,6 +139,9 @@ type scratch struct{ values, stack []byte }
 func (r *hitReader) read(t *task.Task, f *amd64.Frame, hit probespec.Hit, at uint64) {
 	buffers := r.probes.scratch.Get().(*scratch)
 	defer r.probes.scratch.Put(buffers)
+	if timeline := r.probes.timeline; timeline != nil {
+		timeline.probe(t, r.probe.ID)
+	}
 	hit.CPU, hit.Process, hit.Thread, hit.Comm = uint32(f.LastCPU()), uint32(t.PID()), uint32(t.TID()), t.Comm()
 	buffers.values = probespec.Fetch(r.arguments, &fetch.Hit{
 		Frame: f, Memory: taskMemory{t}, FileBase: at - r.probe.Offset, Comm: hit.Comm,

@@ -113,7 +113,7 @@ var (
 	glibc    = []string{"faults", "files", "waiting", "badpointers", "exhaust", "mix", "inject", "paranoid", "spin",
 		"catalogue_sigreturn", "catalogue_flags", "catalogue_bases", "catalogue_numbers", "catalogue_float",
 		"catalogue_rseq", "catalogue_wakeup", "catalogue_compat", "affinity", "membarrier", "cputime", "corners",
-		"bombs", "transfers", "ptrace", "entrystop", "registers", "singlestep", "watchpoint", "processvm", "seccomp", "userdispatch", "bench_filter", "siginfo", "stopfilter",
+		"bombs", "manycalls", "transfers", "ptrace", "entrystop", "registers", "singlestep", "watchpoint", "processvm", "seccomp", "userdispatch", "bench_filter", "siginfo", "stopfilter",
 		"bench_ptrace", "bench_signals", "bench_uprobe", "bench_calls", "perfevents", "perfrights", "uprobes", "probeescape", "traced", "probediff", "hiddenstep", "hostileregisters"}
 	bare = []string{"catalogue_start", "bench"}
 )
