@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"slowpath/arch/amd64"
+	"slowpath/audit"
 	"slowpath/entry"
 	"slowpath/ptrace"
 	"slowpath/sched"
@@ -24,6 +25,7 @@ type Owners struct {
 	Scheduler *sched.Scheduler
 	Probes    *uprobe.Probes
 	Calls     *calls.Calls
+	Audit     *audit.Audit
 }
 
 // NewDuties joins the rows of entry.Duties with their handlers. The error names a
@@ -39,6 +41,7 @@ func NewDuties(o Owners) (*entry.Table[*task.Task], error) {
 		userdispatch.Handlers(),
 		o.Probes.Handlers(),
 		o.Calls.Handlers(),
+		o.Audit.Handlers(),
 		{Flag: entry.UserReturnNotify, Last: amd64.LoadControls},
 		{Flag: entry.RecordExits, Entry: func(t *task.Task, _ *entry.Call) entry.Verdict {
 			t.Visit.Kept = true
@@ -69,7 +72,7 @@ func unraised() []entry.Handlers[*task.Task] {
 	var handlers []entry.Handlers[*task.Task]
 	for _, d := range entry.Duties() {
 		switch d.Flag {
-		case entry.SyscallAudit, entry.NoHZ:
+		case entry.NoHZ:
 			handlers = append(handlers, reportUnraised(d))
 		}
 	}

@@ -118,8 +118,6 @@ type Kernel struct {
 	levels  atomic.Uint32 // level duties of every task: see RaiseForAll
 	forks   atomic.Uint64
 
-	auditSerial atomic.Uint64 // see NextAuditSerial
-
 	orders  orders // of kcmp(2)
 	users   userTable
 	names   hostNames
@@ -190,9 +188,6 @@ func (k *Kernel) Scheduler() *sched.Scheduler { return k.config.Scheduler }
 
 // Logf writes one line of the kernel's log.
 func (k *Kernel) Logf(format string, arguments ...any) { k.config.Log(format, arguments...) }
-
-// NextAuditSerial returns the serial number of the next audit record. It starts with 1.
-func (k *Kernel) NextAuditSerial() uint64 { return k.auditSerial.Add(1) }
 
 // Random fills p with bytes that cannot be predicted.
 func (k *Kernel) Random(p []byte) { k.config.Random(p) }

@@ -144,7 +144,7 @@ func (f *EventFile) Enabled() (string, error) {
 		return "", unix.ENODEV
 	}
 	text := "0"
-	if f.wanted() && !f.state.Load().silent.Load() {
+	if (f.enabled || f.soft > 0) && !f.state.Load().silent.Load() {
 		text = "1"
 	}
 	if f.soft > 0 || len(f.state.Load().triggers) > 0 {

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"slowpath/arch/amd64"
+	"slowpath/audit"
 	"slowpath/boot"
 	"slowpath/boot/commandline"
 	"slowpath/clock"
@@ -70,6 +71,7 @@ type kernel struct {
 	tasks    *task.Kernel
 	probes   *uprobe.Probes
 	calls    *calls.Calls
+	audit    *audit.Audit
 	traces   *trace.Registry
 	spool    *hostfile.Spool // the programs' output to the host
 	link     *link
@@ -98,8 +100,9 @@ func (k *kernel) run() error {
 	if err := k.startCPUTime(scheduler); err != nil {
 		return err
 	}
-	k.probes, k.calls = uprobe.New(k.memory), calls.New()
-	if err := makeDuties(core.Owners{Scheduler: scheduler, Probes: k.probes, Calls: k.calls}); err != nil {
+	k.probes, k.calls, k.audit = uprobe.New(k.memory), calls.New(), k.newAudit()
+	owners := core.Owners{Scheduler: scheduler, Probes: k.probes, Calls: k.calls, Audit: k.audit}
+	if err := makeDuties(owners); err != nil {
 		return err
 	}
 	shared, err := k.newVDSO()
@@ -116,7 +119,7 @@ func (k *kernel) run() error {
 		Kick:         func(t *task.Task) { amd64.Kick(t.Frame) },
 		Log:          k.log.Infof,
 		Memory:       k.memory,
-		OutOfMemory:  k.endWithoutMemory,
+		OutOfMemory:  k.endFatally,
 		Settings:     k.settings,
 		MapVDSO:      shared.Map,
 		HWCap:        hwcap,
@@ -136,7 +139,7 @@ func (k *kernel) run() error {
 	if err := core.AddEvents(k.tasks, k.traces, k.visits, amd64.CPU); err != nil {
 		return err
 	}
-	core.RegisterSubsystems(k.tasks, k.mounts, k.probes, k.calls, k.traces)
+	core.RegisterSubsystems(k.tasks, k.mounts, owners, k.traces)
 	if k.options.Exits {
 		k.timeline = newRecording(k)
 	}
@@ -148,6 +151,13 @@ func (k *kernel) run() error {
 	k.spool = hostfile.NewSpool()
 	k.link = newLink(k)
 	return k.runProgram()
+}
+
+// newAudit returns the audit that the command line asks for.
+func (k *kernel) newAudit() *audit.Audit {
+	return audit.New(audit.Config{
+		Boot: audit.Boot(k.options.Audit), Backlog: k.options.AuditBacklog, Panic: k.endFatally,
+	})
 }
 
 // startCPUTime starts the measurement of CPU time, and makes the timer's interrupt obey
@@ -203,8 +213,9 @@ func afterCollections(f func()) {
 	}, struct{}{})
 }
 
-// endWithoutMemory ends the machine when no process may be killed for memory.
-func (k *kernel) endWithoutMemory(message string) {
+// endFatally ends the machine: no process may be killed for memory, or audit has lost
+// records and must not go on.
+func (k *kernel) endFatally(message string) {
 	k.log.Infof("%s", message)
 	k.end(goos.ExitFatal)
 }
