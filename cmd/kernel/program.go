@@ -20,11 +20,16 @@ func (k *kernel) runProgram() error {
 	if err != nil {
 		return err
 	}
+	shown, err := k.readCallPlan()
+	if err != nil {
+		return err
+	}
 	spec, err := k.readSpec()
 	if err != nil {
 		return err
 	}
 	k.tasks.StartReaper()
+	shown.start(k)
 	var exits *visitStream
 	if k.options.Exits && k.link != nil {
 		exits = k.streamVisits()
@@ -54,6 +59,7 @@ func (k *kernel) runProgram() error {
 	if probes != nil {
 		probes.stream.Flush()
 	}
+	shown.flush()
 	if k.options.Core {
 		k.sendCore()
 	}
