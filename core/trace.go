@@ -5,11 +5,13 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"slowpath/entry"
 	"slowpath/fs"
 	"slowpath/fs/procfs"
 	"slowpath/syscall"
 	"slowpath/task"
 	"slowpath/trace"
+	"slowpath/trace/events"
 	"slowpath/trace/probes"
 	"slowpath/trace/tracefs"
 	"slowpath/uprobe"
@@ -21,6 +23,12 @@ func NewTrace(k *task.Kernel, cpu func() int, now func() uint64) (*trace.Registr
 	return trace.NewRegistry(trace.Config{
 		CPUs: k.CPUs(), CPU: cpu, Now: now, Memory: k.Memory(), Realtime: k.Wall().Now, Release: syscall.Release,
 	})
+}
+
+// AddEvents adds the trace events of tasks, the scheduler, exceptions and interrupts to a
+// registry. Error: ENOMEM.
+func AddEvents(k *task.Kernel, r *trace.Registry, visits *entry.Recorder, cpu func() int) error {
+	return events.Register(events.Config{Tasks: k, Events: r, Visits: visits, CPU: cpu})
 }
 
 // traceSubsystem makes the lists of traced threads follow fork, exec and exit.

@@ -5,6 +5,7 @@ import (
 	"sync"
 
 	"slowpath/arch/amd64"
+	"slowpath/tracepoint"
 )
 
 // Kind is the event that began a visit to the kernel.
@@ -79,7 +80,13 @@ func (v *Visit) Step(flag Flag, begin, end uint64) {
 
 // Recorder keeps the last visits of each CPU in ring buffers. Only NewRecorder
 // allocates. A Recorder is safe for concurrent use.
-type Recorder struct{ rings []visitRing }
+type Recorder struct {
+	// Ended is called for each visit that is recorded, on the task's goroutine, before it
+	// returns to user mode. The functions may sleep. The visit is valid during the call.
+	Ended tracepoint.Point[*Visit]
+
+	rings []visitRing
+}
 
 // visitRing is the ring buffer of one CPU: the visits that ended on it.
 type visitRing struct {
@@ -132,6 +139,9 @@ func (r *Recorder) End(v *Visit, f *amd64.Frame) {
 	ring.written++
 	ring.count(v)
 	ring.mu.Unlock()
+	if r.Ended.Active() {
+		r.Ended.Call(v)
+	}
 }
 
 // Served returns how often each duty was served since boot, by bit number. Services of the

@@ -112,35 +112,6 @@ func TestDecodeVisitReversesAppendVisit(t *testing.T) {
 	}
 }
 
-func TestDecodeBatchReversesAppend(t *testing.T) {
-	want := Batch{Start: 10, Scale: 1 << 31, Lost: 3, Visits: []Visit{sampleVisit(), sampleVisit()}}
-	b := want.Append(nil)
-	got, err := DecodeBatch(b)
-	if err != nil || got.Lost != 3 || len(got.Visits) != 2 || got.Visits[1] != want.Visits[1] {
-		t.Fatalf("got %+v, %v", got, err)
-	}
-	if ns := got.Nanoseconds(110); ns != 50 {
-		t.Fatalf("100 ticks of half a nanosecond are %d ns, want 50", ns)
-	}
-	for n := range len(b) {
-		if n != BatchOverhead && n != BatchOverhead+(len(b)-BatchOverhead)/2 {
-			if _, err := DecodeBatch(b[:n]); err == nil {
-				t.Fatalf("the first %d of %d bytes are decoded as a batch", n, len(b))
-			}
-		}
-	}
-	b[0]++
-	if _, err := DecodeBatch(b); err == nil {
-		t.Fatal("a batch of another version is accepted")
-	}
-}
-
-func FuzzDecodeBatch(f *testing.F) {
-	b := Batch{Visits: []Visit{sampleVisit()}}
-	f.Add(b.Append(nil))
-	f.Fuzz(func(t *testing.T, b []byte) { DecodeBatch(b) })
-}
-
 func FuzzDecodeVisit(f *testing.F) {
 	v := sampleVisit()
 	f.Add(AppendVisit(nil, &v))

@@ -3,7 +3,6 @@ package entry
 import (
 	"encoding/binary"
 	"errors"
-	"math/bits"
 )
 
 // Sizes of an encoded visit in bytes. It has a header and StepCount steps. All
@@ -69,56 +68,5 @@ func DecodeVisit(b []byte) (v Visit, rest []byte, err error) {
 	return v, b, nil
 }
 
-// Batch is the unit in which the kernel sends visits to the host. The time since
-// boot of a TSC value is (TSC - Start) * Scale / 2^32 nanoseconds.
-type Batch struct {
-	Start, Scale uint64
-	Lost         uint64 // visits since the last batch that were overwritten
-	Visits       []Visit
-}
-
-const (
-	batchVersion = 2
-	batchHeader  = 1 + 3*8
-
-	// MaxEncodedVisit is the maximum number of bytes that AppendVisit appends.
-	MaxEncodedVisit = visitHeader + maxSteps*stepSize
-	// BatchOverhead is the size of an encoded batch without visits, in bytes.
-	BatchOverhead = batchHeader
-)
-
-// Append appends the encoding of the batch to b.
-func (t *Batch) Append(b []byte) []byte {
-	b = append(b, batchVersion)
-	for _, word := range [...]uint64{t.Start, t.Scale, t.Lost} {
-		b = binary.LittleEndian.AppendUint64(b, word)
-	}
-	for i := range t.Visits {
-		b = AppendVisit(b, &t.Visits[i])
-	}
-	return b
-}
-
-// DecodeBatch decodes a batch. It fails with ErrVisit if b is not a valid
-// encoding of this version.
-func DecodeBatch(b []byte) (t Batch, err error) {
-	if len(b) < batchHeader || b[0] != batchVersion {
-		return t, ErrVisit
-	}
-	le := binary.LittleEndian
-	t.Start, t.Scale, t.Lost = le.Uint64(b[1:]), le.Uint64(b[9:]), le.Uint64(b[17:])
-	for b = b[batchHeader:]; len(b) > 0; {
-		var v Visit
-		if v, b, err = DecodeVisit(b); err != nil {
-			return t, err
-		}
-		t.Visits = append(t.Visits, v)
-	}
-	return t, nil
-}
-
-// Nanoseconds converts a TSC value to nanoseconds since boot.
-func (t *Batch) Nanoseconds(tsc uint64) uint64 {
-	hi, lo := bits.Mul64(tsc-t.Start, t.Scale)
-	return hi<<32 | lo>>32
-}
+// MaxEncodedVisit is the maximum number of bytes that AppendVisit appends.
+const MaxEncodedVisit = visitHeader + maxSteps*stepSize

@@ -30,8 +30,14 @@ func openTracepoint(p *Perf, t *task.Task, e *Event) (source, error) {
 	}
 	s := tracepointSource{event: event}
 	s.sink = &trace.Sink{
-		Record:     func(t trace.Task, f *amd64.Frame, record []byte) { e.traced(t.(*task.Task), f, record) },
-		Wants:      func(t trace.Task) bool { return e.countsFor(t.(*task.Task)) },
+		Record: func(t trace.Task, f *amd64.Frame, record []byte) {
+			own, _ := t.(*task.Task)
+			e.traced(own, f, record)
+		},
+		Wants: func(t trace.Task) bool {
+			own, _ := t.(*task.Task)
+			return e.countsFor(own)
+		},
 		WantsSpace: e.wantsSpace,
 	}
 	if err := event.Subscribe(s.sink); err != nil {

@@ -11,6 +11,7 @@ import (
 	"runtime"
 
 	"slowpath/entry"
+	"slowpath/tracepoint"
 	"slowpath/wait"
 )
 
@@ -22,6 +23,9 @@ type Scheduler struct {
 	CPUs int
 	// Threads schedules the runtime's threads.
 	Threads Threads
+	// Yielding is called by a task that is about to let others run although it could
+	// continue, and Yielded when it continues. The functions must not sleep.
+	Yielding, Yielded tracepoint.Point[struct{}]
 }
 
 // Threads schedules the Go runtime's threads, as package goos does. Both methods
@@ -61,8 +65,14 @@ func (s *Scheduler) WakeSleepers() { s.gosched() }
 // gosched lets other goroutines run on the caller's P, after it has started those
 // whose timers have expired.
 func (s *Scheduler) gosched() {
+	if s.Yielding.Active() {
+		s.Yielding.Call(struct{}{})
+	}
 	runtime.Gosched()
 	s.Load.Update()
+	if s.Yielded.Active() {
+		s.Yielded.Call(struct{}{})
+	}
 }
 
 // overloaded reports whether more tasks are runnable than there are CPUs.

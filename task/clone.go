@@ -123,7 +123,7 @@ func (t *Task) tryClone(a CloneArgs) (int, error) {
 	if err := a.check(t); err != nil {
 		return 0, err
 	}
-	if err := t.checkProcessLimit(); err != nil {
+	if err := t.checkProcessLimit(t.kernel.Threads()); err != nil {
 		return 0, err
 	}
 	// Until the child's goroutine has its stack, the task is counted as used: many
@@ -168,9 +168,10 @@ func (t *Task) tryClone(a CloneArgs) (int, error) {
 }
 
 // checkProcessLimit returns EAGAIN if there are ThreadsMax tasks, or if the user
-// has RLIMIT_NPROC tasks and no privilege.
-func (t *Task) checkProcessLimit() error {
-	if t.kernel.Threads() >= t.kernel.ThreadsMax() {
+// has RLIMIT_NPROC tasks and no privilege. tasks is the number of tasks. publish checks
+// again under the kernel's lock, because many tasks may be between the check and there.
+func (t *Task) checkProcessLimit(tasks int) error {
+	if tasks >= t.kernel.ThreadsMax() {
 		return unix.EAGAIN
 	}
 	c := t.Credentials()
@@ -200,6 +201,9 @@ func (t *Task) publish(child *Task, a *CloneArgs) error {
 	t.recalculate()
 	if t.Interrupted() {
 		return abi.ERESTARTNOINTR
+	}
+	if err := t.checkProcessLimit(k.threads); err != nil {
+		return err
 	}
 	id, err := k.newID(a.SetTID)
 	if err != nil {

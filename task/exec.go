@@ -57,7 +57,7 @@ func (t *Task) Exec(r ExecRequest) error {
 	if err != nil {
 		return err
 	}
-	if p := &t.kernel.Tracepoints.Executed; p.Active() {
+	if p := &t.kernel.Tracepoints.Executed; p.Active() && t.TID() != 0 { // not in Kernel.Spawn
 		p.Call(Executed{Task: t, Path: name, OldTID: tid})
 	}
 	t.kernel.subsystems.executed(t, tid)

@@ -53,7 +53,8 @@ func (t *Task) KillFromPanic(v any, stack []byte) {
 // Start runs a new task on a goroutine of its own.
 func (k *Kernel) Start(t *Task) {
 	load := &k.config.Scheduler.Load
-	t.Sleeper.CountIn(load)
+	t.Sleeper.CountIn(load, t, &t.Accounting.Voluntary)
+	t.Accounting.CPU.SetOwner(t)
 	load.Enter()
 	go func() {
 		growStack()
@@ -62,7 +63,13 @@ func (k *Kernel) Start(t *Task) {
 			m.Begin(&t.Accounting.CPU, &t.Frame.ThreadFlags)
 			defer m.End(&t.Accounting.CPU)
 		}
+		if load.Resumed.Active() {
+			load.Resumed.Call(t)
+		}
 		t.run()
+		if load.Parking.Active() {
+			load.Parking.Call(t)
+		}
 		load.Leave()
 	}()
 }
@@ -224,6 +231,14 @@ func (k *Kernel) releaseThread(t *Task) {
 	k.pids.release(t.id)
 	k.threads--
 	k.users.addTasks(t.Credentials().UID, -1)
+	k.freed(t)
+}
+
+// freed calls the tracepoint of a task that was released. The kernel's lock is held.
+func (k *Kernel) freed(t *Task) {
+	if p := &k.Tracepoints.Freed; p.Active() {
+		p.Call(t)
+	}
 }
 
 // processEnded makes a process whose last thread has exited a zombie and
@@ -288,6 +303,7 @@ func (k *Kernel) reap(g *ThreadGroup) {
 	k.pids.release(g.id)
 	k.threads--
 	k.users.addTasks(leader.Credentials().UID, -1)
+	k.freed(leader)
 }
 
 // discardAll removes the signals of a zombie. A signalfd that another process has

@@ -72,6 +72,9 @@ type Config struct {
 	Scheduler *sched.Scheduler
 	// Meter measures the CPU time of the tasks; nil measures none.
 	Meter Meter
+	// CurrentOwner returns the task of the calling goroutine, or nil: what
+	// CPUTime.SetOwner was called with. nil stands for a function that knows none.
+	CurrentOwner func() any
 	// NoRandomize switches address space layout randomization off: the initial
 	// value of randomize_va_space is 0.
 	NoRandomize bool
@@ -199,6 +202,16 @@ func (k *Kernel) CPUs() int { return k.config.CPUs }
 
 // Memory returns the physical memory.
 func (k *Kernel) Memory() *mm.Memory { return k.config.Memory }
+
+// Current returns the task on whose goroutine the caller runs, or nil if that is no
+// task's. It does not sleep.
+func (k *Kernel) Current() *Task {
+	if k.config.CurrentOwner == nil {
+		return nil
+	}
+	t, _ := k.config.CurrentOwner().(*Task)
+	return t
+}
 
 func (k *Kernel) kick(t *Task) { k.config.Kick(t) }
 

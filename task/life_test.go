@@ -1,6 +1,7 @@
 package task
 
 import (
+	"sync"
 	"sync/atomic"
 	"testing"
 
@@ -237,6 +238,50 @@ func TestCloneRejectsInvalidFlags(t *testing.T) {
 		if _, err := t.Clone(CloneArgs{}); err != unix.EAGAIN {
 			w.T.Errorf("clone beyond RLIMIT_NPROC: %v, want EAGAIN", err)
 		}
+	})
+}
+
+// TestThreadsThatForkAtOnceObeyTheProcessLimit has threads that all pass the first check of
+// the limit before one of them has counted its child.
+func TestThreadsThatForkAtOnceObeyTheProcessLimit(t *testing.T) {
+	const threads, limit = 16, 20
+	var forking sync.WaitGroup
+	forking.Add(threads)
+	w := newWorld(t, Subsystem{Name: "barrier", Fork: func(_, _ *Task, a *CloneArgs) error {
+		if !a.thread() {
+			forking.Done()
+			forking.Wait()
+		}
+		return nil
+	}})
+	w.process(func(t *Task) {
+		t.SetAllUIDs(1000, 1000, 1000)
+		t.Group().Limits.Change(unix.RLIMIT_NPROC, Limit{limit, limit}, Privileged)
+		var refused atomic.Int32
+		var done sync.WaitGroup
+		end := make(chan struct{})
+		child := w.address(func(*Task) { <-end })
+		for range threads {
+			done.Add(1)
+			w.clone(t, CloneArgs{Flags: threadFlags}, func(t *Task) {
+				defer func() {
+					done.Done()
+					<-end
+					t.ExitThread(0)
+				}()
+				t.Frame.RIP = child
+				if _, err := t.Clone(CloneArgs{ExitSignal: unix.SIGCHLD}); err == unix.EAGAIN {
+					refused.Add(1)
+				} else if err != nil {
+					w.T.Errorf("clone: %v", err)
+				}
+			})
+		}
+		done.Wait()
+		if forked, want := threads-refused.Load(), int32(limit-threads-1); forked != want {
+			w.T.Errorf("%d threads have forked, want %d", forked, want)
+		}
+		close(end)
 	})
 }
 

@@ -83,6 +83,7 @@ type Task struct {
 	suspended     bool
 	// handlerWatched: see WatchHandler.
 	handlerWatched bool
+	hasRun         bool // it has entered user mode: see TakeCPU
 	sleepersDue    bool // the deadline of a sleeping task has passed: see ChargeTicks
 	lastFault      signal.Fault
 	faults         uint64                     // see Faults
@@ -171,7 +172,7 @@ const MaxComm = 15
 // SetComm sets the name of the thread, cut to MaxComm bytes. Any goroutine may
 // call it.
 func (t *Task) SetComm(name string) {
-	if p := &t.kernel.Tracepoints.Renamed; p.Active() {
+	if p := &t.kernel.Tracepoints.Renamed; p.Active() && t.TID() != 0 { // Kernel.Spawn names a task before it has an id
 		p.Call(Renamed{Task: t, Name: name[:min(len(name), MaxComm)]})
 	}
 	t.resources.Lock()

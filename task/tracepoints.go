@@ -1,6 +1,7 @@
 package task
 
 import (
+	"slowpath/arch/amd64"
 	"slowpath/signal"
 	"slowpath/tracepoint"
 )
@@ -23,6 +24,22 @@ type Tracepoints struct {
 	// Exiting: a thread has begun to exit, and still has all its parts
 	// (sched:sched_process_exit). It may sleep.
 	Exiting tracepoint.Point[*Task]
+	// Freed: nobody can wait for a task any more that has exited, and its id is free
+	// (sched:sched_process_free). Kernel.mu is held. The goroutine may be any.
+	Freed tracepoint.Point[*Task]
+	// Waiting: a task begins to wait for children (sched:sched_process_wait).
+	Waiting tracepoint.Point[Waiting]
+	// PageFault: a page fault of user mode has occurred (exceptions:page_fault_user). It
+	// may sleep.
+	PageFault tracepoint.Point[PageFault]
+	// Migrated: a task enters user mode on another CPU than before
+	// (sched:sched_migrate_task).
+	Migrated tracepoint.Point[Migrated]
+	// Interrupted: an interrupt of user mode has occurred, or a tick has found the task in
+	// the kernel and it is about to return to user mode. It may sleep.
+	Interrupted tracepoint.Point[Interrupted]
+	// InterruptServed: the task has done what an interrupt of user mode requires.
+	InterruptServed tracepoint.Point[Interrupted]
 	// Renamed: the name of a thread is about to change (task:task_rename).
 	Renamed tracepoint.Point[Renamed]
 }
@@ -80,4 +97,33 @@ type Executed struct {
 	Task   *Task
 	Path   string
 	OldTID int
+}
+
+// Waiting is the argument of Tracepoints.Waiting. PID is the id of the child or of the
+// process group, or 0 for any child.
+type Waiting struct {
+	Task *Task
+	PID  int
+}
+
+// PageFault is the argument of Tracepoints.PageFault. Error is the error code of the CPU
+// (SDM vol. 3A, 4.7).
+type PageFault struct {
+	Task    *Task
+	Frame   *amd64.Frame
+	Address uint64
+	Error   uint64
+}
+
+// Migrated is the argument of Tracepoints.Migrated.
+type Migrated struct {
+	Task     *Task
+	From, To int
+}
+
+// Interrupted is the argument of Tracepoints.Interrupted. Vector is -1 for a tick in the
+// kernel.
+type Interrupted struct {
+	Task   *Task
+	Vector int
 }

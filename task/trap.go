@@ -170,6 +170,9 @@ func (t *Task) EmulatedFault(address uint64, access mm.Access) {
 func (t *Task) pageFault(f *amd64.Frame, _ int) {
 	t.Accounting.MinorFaults.Add(1)
 	address := f.CR2
+	if p := &t.kernel.Tracepoints.PageFault; p.Active() {
+		p.Call(PageFault{Task: t, Frame: f, Address: address, Error: f.Error})
+	}
 	if f.Error&(amd64.FaultPresent|amd64.FaultUser) == amd64.FaultPresent && address < amd64.UserLimit {
 		// The CPU itself made the access for the program, with the kernel's rights, and
 		// SMAP forbids it. It would fault again and again. QEMU before 9.1 reads the stack

@@ -19,6 +19,10 @@ func (t *Task) TakeCPU() {
 	for !amd64.TakeCPU(f) {
 		t.kernel.Scheduler().Threads.Pin(f.Affinity())
 	}
+	if now := f.LastCPU(); now != last && t.hasRun {
+		t.migrated(last, now)
+	}
+	t.hasRun = true
 	if f.OrigRAX == amd64.NotInSyscall || f.LastCPU() != last {
 		t.RaiseRSeq()
 	}
@@ -27,9 +31,23 @@ func (t *Task) TakeCPU() {
 // AfterInterrupt implements entry.Task. NEED_RESCHED is raised only if the
 // interrupt was the tick. A kick and an IPI do not require a reschedule.
 func (t *Task) AfterInterrupt() {
+	p := &t.kernel.Tracepoints
+	if p.Interrupted.Active() {
+		p.Interrupted.Call(Interrupted{t, int(t.Visit.Number)})
+	}
 	if f := t.Frame; f.TakeResched() {
 		entry.Raise(&f.ThreadFlags, entry.NeedResched)
 		t.ChargeTicks()
+	}
+	if p.InterruptServed.Active() {
+		p.InterruptServed.Call(Interrupted{t, int(t.Visit.Number)})
+	}
+}
+
+// migrated calls the tracepoint of a task that has changed the CPU.
+func (t *Task) migrated(from, to int) {
+	if p := &t.kernel.Tracepoints.Migrated; p.Active() {
+		p.Call(Migrated{t, from, to})
 	}
 }
 

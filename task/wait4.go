@@ -53,6 +53,9 @@ func (t *Task) Wait(r WaitRequest) (WaitResult, error) {
 		}
 		return err != nil || result.PID != 0
 	}
+	if p := &t.kernel.Tracepoints.Waiting; p.Active() {
+		p.Call(Waiting{t, r.ID})
+	}
 	if r.Options&unix.WNOHANG != 0 {
 		done()
 		return result, err

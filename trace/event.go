@@ -83,7 +83,9 @@ type Sink struct {
 	// common fields, as the file format says. Both are valid during the call. Record runs
 	// on the goroutine of the thread in which the event happens, with interrupts on. It
 	// may sleep, and must not call the registry. f is nil for an event that has no
-	// registers.
+	// registers: then Record must not sleep nor wake a goroutine that sleeps on a
+	// wait.Sleeper, because the caller may hold locks. t may be a thread with the id 0, which
+	// is no *task.Task: an idle CPU, or the kernel's own goroutines.
 	Record func(t Task, f *amd64.Frame, record []byte)
 	// Wants reports whether the sink wants events of the thread. nil wants all. Any
 	// goroutine calls it; it must not sleep. The sink gets no event that it does not want.
@@ -129,6 +131,37 @@ func (e *Event) Record(t Task, f *amd64.Frame, record []byte) {
 	putCommon(record, e.id, t.TID())
 	for _, file := range u.files {
 		file.record(t, record)
+	}
+	for _, s := range u.sinks {
+		if s.Wants == nil || s.Wants(t) {
+			s.Record(t, f, record)
+		}
+	}
+}
+
+// RecordFor is Record for an event that also concerns another thread, if other is not nil: a
+// list of threads that has either admits the event, and the names of both are kept (Linux:
+// event_filter_pid_sched_switch_probe_pre). With a nil f the caller may hold locks, and the
+// sinks must not sleep nor wake a goroutine that sleeps on a wait.Sleeper.
+func (e *Event) RecordFor(t, other Task, f *amd64.Frame, record []byte) {
+	if other == nil {
+		e.Record(t, f, record)
+		return
+	}
+	u := e.users.Load()
+	if u == nil {
+		return
+	}
+	putCommon(record, e.id, t.TID())
+	for _, file := range u.files {
+		who := t
+		if i := file.instance; i.ignores(t) && !i.ignores(other) {
+			who = other
+		}
+		file.record(who, record)
+		for _, one := range [...]Task{t, other} {
+			e.registry.threads.note(e.registry.config.CPU(), one, file.instance.options.Load())
+		}
 	}
 	for _, s := range u.sinks {
 		if s.Wants == nil || s.Wants(t) {

@@ -74,7 +74,7 @@ func (r *ring) last() *page {
 func (r *ring) write(now func() uint64, record []byte) bool {
 	wake, stored := r.append(now, record)
 	if wake {
-		r.wakeReaders()
+		r.wakeLater()
 	}
 	return stored
 }
@@ -232,6 +232,15 @@ func (r *ring) ready(w whole, wanted int) bool {
 	}
 	r.await(w, wanted)
 	return false
+}
+
+// wakeLater wakes all readers on a goroutine of its own, because the caller of Record may
+// hold the lock of a wait queue (Linux: rb_wake_up_waiters, an irq_work).
+func (r *ring) wakeLater() {
+	go func() {
+		defer guard.Contain("the wake-up of a reader of trace events")
+		r.wakeReaders()
+	}()
 }
 
 // wakeReaders wakes all readers.

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -189,32 +190,41 @@ func TestEveryRecordIsReadOrCounted(t *testing.T) {
 
 func TestReaderIsWokenForRecordsAndForFullPages(t *testing.T) {
 	r, clock := testRing(8), &fakeClock{step: 1}
-	woken := 0
-	w := &wait.Waiter{Mask: wait.Readable, Notify: func(*wait.Waiter, wait.Events) { woken++ }}
+	var wakeUps atomic.Int32
+	w := &wait.Waiter{Mask: wait.Readable, Notify: func(*wait.Waiter, wait.Events) { wakeUps.Add(1) }}
 	r.queue.Add(w)
 	defer r.queue.Remove(w)
+	// settled waits until there were so many wake-ups, which another goroutine does, and
+	// then for those that must not come.
+	settled := func(want int32) int32 {
+		for start := time.Now(); wakeUps.Load() < want && time.Since(start) < 5*time.Second; {
+			time.Sleep(time.Millisecond)
+		}
+		time.Sleep(5 * time.Millisecond)
+		return wakeUps.Load()
+	}
 	write := func(records int) {
 		for range records {
 			r.write(clock.read, make([]byte, 1000))
 		}
 	}
-	if write(1); woken != 0 {
+	if write(1); settled(0) != 0 {
 		t.Error("woken without a reader that waits")
 	}
 	if r.ready(fullPages, 3) {
 		t.Error("ready without full pages")
 	}
-	if write(8); woken != 0 { // two full pages of four records
+	if write(8); settled(0) != 0 { // two full pages of four records
 		t.Error("woken for two full pages")
 	}
-	if write(4); woken != 1 {
-		t.Errorf("woken %d times for three full pages", woken)
+	if write(4); settled(1) != 1 {
+		t.Errorf("woken %d times for three full pages", wakeUps.Load())
 	}
 	var page [PageSize]byte
 	for r.readPage(page[:], pageRoom, anyRecords, 0) == nil {
 	}
-	if write(3); woken != 2 {
-		t.Errorf("woken %d times: one record must wake once", woken-1)
+	if write(3); settled(2) != 2 {
+		t.Errorf("woken %d times: one record must wake once", wakeUps.Load()-1)
 	}
 }
 

@@ -296,3 +296,20 @@ func SplitVector(b []byte) (list [][]byte) {
 	}
 	return list
 }
+
+// JoinStrings returns a Strings capture of strings, each with at most limit bytes.
+func JoinStrings(list []string, limit int) []byte {
+	var w writer
+	w.number(EndNull)
+	w.number(uint64(len(list)))
+	if limit == 0 {
+		return w.buffer
+	}
+	for _, s := range list {
+		b := append([]byte(s), 0)
+		b = b[:min(len(b), limit)]
+		w.number(uint64(len(b)) + 1)
+		w.buffer = append(w.buffer, b...)
+	}
+	return w.buffer
+}

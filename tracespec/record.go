@@ -22,8 +22,8 @@ const (
 	Ignored
 	// Clone is a new task: Thread is the parent, Other the new thread, Process its process.
 	Clone
-	// Exec is a successful execve: Other is the former id of the thread, Arguments[0] the stack pointer of the new
-	// program, Data its path.
+	// Exec is a successful execve: Other is the former id of the thread, Data the path. Without
+	// a path it is the start of the first program, whose environment is at Arguments[0].
 	Exec
 	// Exit is the end of a thread: Result is its wait status, Process its process.
 	Exit
@@ -61,6 +61,8 @@ type Record struct {
 	// Address is the program counter.
 	Address uint64
 	Result  int64
+	// Killed is set if the thread must exit after the call.
+	Killed bool
 	// Captures are those of the plan (Split).
 	Captures []byte
 	// Registers and Stack are as in package probespec.
@@ -121,6 +123,7 @@ func (e *Encoder) Append(r *Record, now uint64) {
 	case Leave:
 		e.number(uint64(r.CPU))
 		e.number(signed(r.Result))
+		e.flag(r.Killed)
 		e.bytes(r.Captures)
 		e.bytes(r.Registers)
 		e.bytes(r.Stack)
@@ -165,7 +168,7 @@ func (d *reader) record(last *uint64) (*Record, bool) {
 		}
 		r.Captures = d.bytes()
 	case Leave:
-		r.CPU, r.Result = d.small(), unsigned(d.number())
+		r.CPU, r.Result, r.Killed = d.small(), unsigned(d.number()), d.flag()
 		r.Captures, r.Registers, r.Stack = d.bytes(), d.bytes(), d.bytes()
 	default:
 		r.Process, r.Other, r.Wall, r.Arguments[0], r.Result = d.small(), d.small(), d.number(), d.number(), unsigned(d.number())

@@ -45,7 +45,7 @@ func TestEarliestDeadlineIsPublished(t *testing.T) {
 func TestSleepPublishesItsDeadline(t *testing.T) {
 	var l Load
 	var s Sleeper
-	s.CountIn(&l)
+	s.CountIn(&l, nil, nil)
 	deadline := clock.Monotonic() + 30*clock.Millisecond
 	seen := make(chan int64)
 	l.Deadlines.Earlier = func() { go func() { seen <- l.Deadlines.Earliest().Load() }() }
@@ -70,7 +70,7 @@ func TestMeterIsPausedWhileGoroutineSleeps(t *testing.T) {
 	m := new(meterLog)
 	l := Load{Meter: m}
 	var s Sleeper
-	s.CountIn(&l)
+	s.CountIn(&l, nil, nil)
 	time.AfterFunc(10*time.Millisecond, s.Wake)
 	s.Sleep(0)
 	if want := []string{"pause", "update"}; !slices.Equal(m.calls, want) {

@@ -1,6 +1,10 @@
 package wait
 
-import "sync/atomic"
+import (
+	"sync/atomic"
+
+	"slowpath/tracepoint"
+)
 
 // Load counts runnable goroutines: those that run or wait for a CPU. A goroutine
 // is counted between Enter and Leave, except while it sleeps on a Sleeper that
@@ -12,6 +16,12 @@ type Load struct {
 	Meter Meter
 	// Deadlines has the deadlines of the sleeps on the attached Sleepers.
 	Deadlines Deadlines
+
+	// Parking is called by a goroutine that is about to sleep on a Sleeper, and Resumed
+	// when it continues. Woken is called by the goroutine that wakes it. The argument is
+	// the owner of the Sleeper (CountIn). The callers may hold locks: the functions must not
+	// sleep on a Sleeper nor wake one.
+	Parking, Resumed, Woken tracepoint.Point[any]
 
 	runnable atomic.Int32
 }
@@ -48,6 +58,48 @@ func (l *Load) pause() {
 	}
 }
 
-// CountIn attaches s to l: while a goroutine sleeps on s, l does not count it. Call
+// CountIn attaches s to l: while a goroutine sleeps on s, l does not count it. owner is the
+// argument of the tracepoints of l. sleeps, if not nil, is incremented by each sleep. Call
 // it before the first sleep.
-func (s *Sleeper) CountIn(l *Load) { s.spot.load = l }
+func (s *Sleeper) CountIn(l *Load, owner any, sleeps *atomic.Int64) {
+	s.spot.load, s.spot.owner, s.spot.sleeps = l, owner, sleeps
+}
+
+// attachment is what a spot is attached to: see CountIn.
+type attachment struct {
+	load   *Load
+	owner  any
+	sleeps *atomic.Int64
+}
+
+// before is called by the goroutine that is about to park.
+func (a *attachment) before() {
+	if a.load == nil {
+		return
+	}
+	if a.load.Parking.Active() {
+		a.load.Parking.Call(a.owner)
+	}
+	a.load.pause()
+}
+
+// after is called by the goroutine that continues.
+func (a *attachment) after() {
+	if a.load == nil {
+		return
+	}
+	a.load.Update()
+	if a.sleeps != nil {
+		a.sleeps.Add(1)
+	}
+	if a.load.Resumed.Active() {
+		a.load.Resumed.Call(a.owner)
+	}
+}
+
+// waking is called by the goroutine that ends a park, before the parked one continues.
+func (a *attachment) waking() {
+	if a.load != nil && a.load.Woken.Active() {
+		a.load.Woken.Call(a.owner)
+	}
+}

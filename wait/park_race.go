@@ -2,7 +2,10 @@
 
 package wait
 
-import "sync"
+import (
+	"sync"
+	"sync/atomic"
+)
 
 // spot is what a goroutine parks on, in builds with the race detector. Its
 // atomics do not work on the scheduler's stack, where the other implementation
@@ -10,7 +13,8 @@ import "sync"
 type spot struct {
 	once  sync.Once
 	token chan struct{}
-	load  *Load
+	attachment
+	parked atomic.Bool
 }
 
 func (p *spot) channel() chan struct{} {
@@ -19,16 +23,26 @@ func (p *spot) channel() chan struct{} {
 }
 
 func (p *spot) park() {
+	select {
+	case <-p.channel():
+		return
+	default:
+	}
+	p.before()
+	defer p.after()
 	if p.load != nil {
-		p.load.pause()
-		defer p.load.Update()
 		p.load.Leave()
 		defer p.load.Enter()
 	}
+	p.parked.Store(true)
+	defer p.parked.Store(false)
 	<-p.channel()
 }
 
 func (p *spot) unpark() {
+	if p.parked.CompareAndSwap(true, false) {
+		p.waking()
+	}
 	select {
 	case p.channel() <- struct{}{}:
 	default:

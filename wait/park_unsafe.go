@@ -12,7 +12,7 @@ import (
 type spot struct {
 	state atomic.Uint32
 	g     unsafe.Pointer // the parked goroutine; written before state is parked
-	load  *Load          // leaves out the parked goroutine; may be nil
+	attachment
 }
 
 // The states of a spot. In awake, unpark leads to token, and park to parked. In
@@ -59,9 +59,9 @@ func (p *spot) park() {
 	if p.state.CompareAndSwap(token, awake) {
 		return
 	}
-	p.load.pause()
+	p.before()
 	gopark(commit, unsafe.Pointer(p), noReason, noReason, 1)
-	p.load.Update()
+	p.after()
 	// If commit cancelled the park, the token is there.
 	p.state.CompareAndSwap(token, awake)
 }
@@ -82,6 +82,7 @@ func (p *spot) unpark() {
 				if p.load != nil {
 					p.load.Enter()
 				}
+				p.waking()
 				goready(g, 1)
 				return
 			}

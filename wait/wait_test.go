@@ -115,7 +115,7 @@ func BenchmarkPingPong(b *testing.B) {
 func TestLoadLeavesOutSleepingGoroutines(t *testing.T) {
 	var load Load
 	var s Sleeper
-	s.CountIn(&load)
+	s.CountIn(&load, nil, nil)
 	load.Enter()
 	done := make(chan bool)
 	go func() { s.Sleep(0); done <- true }()

@@ -23,6 +23,7 @@ type CPUTime struct {
 	goroutine uint64         // address of the g of the task's goroutine
 	flags     *atomic.Uint32 // the task's thread flags word
 	ticked    atomic.Bool    // see TakeTick
+	owner     any            // see SetOwner
 
 	total atomic.Int64 // nanoseconds
 
@@ -163,6 +164,22 @@ func BeginCPUTime(a *CPUTime, flags *atomic.Uint32) {
 	a.goroutine = currentGoroutine()
 	setGoroutineLabel(unsafe.Pointer(a))
 	UpdateCPUTime()
+}
+
+// SetOwner sets what CurrentOwner returns on the account's goroutine. It is called before
+// BeginCPUTime.
+func (a *CPUTime) SetOwner(owner any) { a.owner = owner }
+
+// CurrentOwner returns the owner of the account of the calling goroutine, or nil if it has
+// none.
+func CurrentOwner() any {
+	interruptsOff()
+	address := accountOf(thisCPU().kernelFS)
+	interruptsOn()
+	if address == 0 {
+		return nil
+	}
+	return accountAt(address).owner // the goroutine keeps its own account alive
 }
 
 // EndCPUTime ends what BeginCPUTime began. After it a may become garbage. The caller is

@@ -73,6 +73,7 @@ type kernel struct {
 	traces   *trace.Registry
 	spool    *hostfile.Spool // the programs' output to the host
 	link     *link
+	timeline *recording // nil without slowpath.exits
 	// idle is the greatest idle time that processors has returned, in nanoseconds.
 	idle atomic.Int64
 }
@@ -111,26 +112,33 @@ func (k *kernel) run() error {
 	}
 	hwcap, hwcap2 := amd64.HardwareCapabilities()
 	k.tasks = task.New(task.Config{
-		Run:         loop.Run,
-		Kick:        func(t *task.Task) { amd64.Kick(t.Frame) },
-		Log:         k.log.Infof,
-		Memory:      k.memory,
-		OutOfMemory: k.endWithoutMemory,
-		Settings:    k.settings,
-		MapVDSO:     shared.Map,
-		HWCap:       hwcap,
-		HWCap2:      hwcap2,
-		Scheduler:   scheduler,
-		Meter:       meter{},
-		CPUs:        boot.CPUs(),
-		NoRandomize: k.options.NoRandomize,
-		Wall:        k.wall,
-		Random:      k.random,
+		Run:          loop.Run,
+		Kick:         func(t *task.Task) { amd64.Kick(t.Frame) },
+		Log:          k.log.Infof,
+		Memory:       k.memory,
+		OutOfMemory:  k.endWithoutMemory,
+		Settings:     k.settings,
+		MapVDSO:      shared.Map,
+		HWCap:        hwcap,
+		HWCap2:       hwcap2,
+		Scheduler:    scheduler,
+		Meter:        meter{},
+		CurrentOwner: amd64.CurrentOwner,
+		CPUs:         boot.CPUs(),
+		NoRandomize:  k.options.NoRandomize,
+		Wall:         k.wall,
+		Random:       k.random,
 	})
 	if k.traces, err = core.NewTrace(k.tasks, amd64.CPU, amd64.Nanotime); err != nil {
 		return err
 	}
+	if err := core.AddEvents(k.tasks, k.traces, k.visits, amd64.CPU); err != nil {
+		return err
+	}
 	core.RegisterSubsystems(k.tasks, k.mounts, k.probes, k.calls, k.traces)
+	if k.options.Exits {
+		k.timeline = newRecording(k)
+	}
 	afterCollections(k.memory.CheckWatch)
 	go k.tasks.ReclaimMemory(limitHeap)
 	if err := k.mountSystemFiles(); err != nil {

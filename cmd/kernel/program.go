@@ -30,9 +30,8 @@ func (k *kernel) runProgram() error {
 	}
 	k.tasks.StartReaper()
 	shown.start(k)
-	var exits *visitStream
-	if k.options.Exits && k.link != nil {
-		exits = k.streamVisits()
+	if k.timeline != nil {
+		k.timeline.begin()
 	}
 	if k.options.Core {
 		if err := k.keepCore(); err != nil {
@@ -48,13 +47,16 @@ func (k *kernel) runProgram() error {
 	if err != nil {
 		return k.notStarted(spec, err)
 	}
+	if k.timeline != nil {
+		k.timeline.name(program.Leader(), program.Leader().Comm())
+	}
 	status := program.AwaitEnd()
 	if k.link == nil {
 		k.spool.Flush()
 		k.end(uint8(status.Code()))
 	}
-	if exits != nil {
-		exits.flush()
+	if k.timeline != nil {
+		k.timeline.buffer.Flush()
 	}
 	if probes != nil {
 		probes.stream.Flush()

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 
 	"golang.org/x/sys/unix"
 
@@ -26,6 +27,8 @@ type callStream struct {
 	stream *linkstream.Stream[tracespec.Record, *tracespec.Encoder]
 	maps   *sentMaps
 	pool   sync.Pool // of *callScratch
+	began  atomic.Bool
+	first  atomic.Pointer[task.Task] // the first thread of the program, when it is known
 }
 
 // callScratch is the memory of one record.
@@ -75,7 +78,7 @@ func (c *callStream) start(k *kernel) {
 		consumer.Numbers.Add(number)
 	}
 	if !c.plan.Follow {
-		consumer.Wants = firstThread
+		consumer.Wants = c.maybeFirst
 	}
 	k.calls.Subscribe(consumer)
 	points := &k.tasks.Tracepoints
@@ -95,11 +98,15 @@ func (c *callStream) flush() {
 	}
 }
 
-// firstThread reports whether a task is the first thread of the first process.
-func firstThread(t *task.Task) bool { return t.TID() == 1 }
+// maybeFirst reports whether a task may be the first thread of the program. It has no id yet
+// when it is made, so it is known by its first call or its first child.
+func (c *callStream) maybeFirst(t *task.Task) bool {
+	first := c.first.Load()
+	return first == nil || first == t
+}
 
 // wants reports whether the plan shows a task.
-func (c *callStream) wants(t *task.Task) bool { return c.plan.Follow || firstThread(t) }
+func (c *callStream) wants(t *task.Task) bool { return c.plan.Follow || c.maybeFirst(t) }
 
 // program is a task as package tracespec sees it.
 type program struct{ *task.Task }
@@ -126,8 +133,23 @@ func (p program) FileName(descriptor int32) string {
 	return f.Name(p.FSContext().Root())
 }
 
+// begin sends how the first program has begun, which no call has shown: with its
+// environment at an address. It must not sleep.
+func (c *callStream) begin(t *task.Task) {
+	if c.began.Swap(true) {
+		return
+	}
+	c.first.Store(t)
+	c.stream.PutNow(&tracespec.Record{
+		Kind: tracespec.Exec, Thread: uint32(t.TID()), Process: uint32(t.PID()), Other: uint32(t.TID()), Arguments: entry.Args{t.Program().EnvStart},
+	})
+}
+
 // enter is Consumer.Enter.
 func (c *callStream) enter(t *task.Task, call *entry.Call) {
+	if !c.began.Load() {
+		c.begin(t)
+	}
 	plan := c.calls[call.NR]
 	s := c.pool.Get().(*callScratch)
 	defer c.pool.Put(s)
@@ -149,7 +171,7 @@ func (c *callStream) leave(t *task.Task, call *entry.Call, result int64) {
 	plan := c.calls[call.NR]
 	s := c.pool.Get().(*callScratch)
 	defer c.pool.Put(s)
-	s.record = tracespec.Record{Kind: tracespec.Leave, Thread: uint32(t.TID()), CPU: uint32(t.Frame.LastCPU()), Result: result}
+	s.record = tracespec.Record{Kind: tracespec.Leave, Thread: uint32(t.TID()), CPU: uint32(t.Frame.LastCPU()), Result: result, Killed: t.Killed()}
 	if len(plan.Exit) > 0 {
 		s.record.Captures = s.capturer.Capture(plan.Exit, (*[6]uint64)(&call.Args), result, program{t})
 	}
@@ -176,14 +198,14 @@ func (c *callStream) addStack(t *task.Task, s *callScratch) {
 func (c *callStream) executed(e task.Executed) {
 	if c.wants(e.Task) {
 		c.stream.Put(e.Task, &tracespec.Record{
-			Kind: tracespec.Exec, Thread: uint32(e.Task.TID()), Process: uint32(e.Task.PID()), Other: uint32(e.OldTID),
-			Arguments: entry.Args{e.Task.Frame.RSP}, Data: []byte(e.Path),
+			Kind: tracespec.Exec, Thread: uint32(e.Task.TID()), Process: uint32(e.Task.PID()), Other: uint32(e.OldTID), Data: []byte(e.Path),
 		})
 	}
 }
 
 // forked is a function of Tracepoints.Forked. It must not sleep.
 func (c *callStream) forked(e task.Forked) {
+	c.begin(e.Parent)
 	if c.wants(e.Child) {
 		c.stream.PutNow(&tracespec.Record{
 			Kind: tracespec.Clone, Thread: uint32(e.Parent.TID()), Other: uint32(e.Child.TID()), Process: uint32(e.Child.PID()),
@@ -193,6 +215,7 @@ func (c *callStream) forked(e task.Forked) {
 
 // exiting is a function of Tracepoints.Exiting.
 func (c *callStream) exiting(t *task.Task) {
+	c.begin(t)
 	if c.wants(t) {
 		c.stream.Put(t, &tracespec.Record{
 			Kind: tracespec.Exit, Thread: uint32(t.TID()), Process: uint32(t.PID()), Result: int64(t.ExitStatus()),

@@ -5,16 +5,14 @@ import (
 	"fmt"
 	"runtime"
 	"strings"
-	"sync"
-	"time"
 
 	"golang.org/x/sys/unix"
 
 	"slowpath/arch/amd64"
 	"slowpath/entry"
 	"slowpath/fs/procfs"
-	"slowpath/hostlink"
 	"slowpath/syscall"
+	"slowpath/timeline"
 )
 
 // visitNames returns the functions that translate system call numbers and time
@@ -24,8 +22,7 @@ func visitNames() entry.Names {
 		Syscall: syscall.Name,
 		Nanoseconds: func(tsc uint64) uint64 {
 			start, scale, _ := amd64.ClockParameters()
-			b := entry.Batch{Start: start, Scale: scale}
-			return b.Nanoseconds(tsc)
+			return timeline.Clock{Start: start, Scale: scale}.Nanoseconds(tsc)
 		},
 	}
 }
@@ -109,46 +106,6 @@ func (k *kernel) visitOfTask(id int) []byte {
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "work:\t%v\nstate on cpu:\t%d\n", entry.Pending(&t.Frame.ThreadFlags), t.Frame.StateCPU())
 	return b.Bytes()
-}
-
-// visitStream sends visits to the host while the program runs.
-type visitStream struct {
-	link     *link
-	recorder *entry.Recorder
-	mu       sync.Mutex // one flush at a time
-	cursor   entry.Cursor
-}
-
-// visitPeriod is the time between two flushes. It is short, so that a busy CPU does
-// not fill its ring in between.
-const visitPeriod = time.Millisecond
-
-// streamVisits starts to record every visit and to send the visits to the host. At
-// the program's end the caller must call flush to send the rest.
-func (k *kernel) streamVisits() *visitStream {
-	s := &visitStream{link: k.link, recorder: k.visits}
-	k.tasks.RaiseForAll(entry.RecordExits)
-	go func() {
-		for range time.Tick(visitPeriod) {
-			s.flush()
-		}
-	}()
-	return s
-}
-
-// flush sends the visits recorded since the last call.
-func (s *visitStream) flush() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	visits, lost := s.recorder.Read(&s.cursor, nil)
-	start, scale, _ := amd64.ClockParameters()
-	const most = (hostlink.MaxPayload - entry.BatchOverhead) / entry.MaxEncodedVisit
-	for len(visits) > 0 || lost > 0 {
-		n := min(len(visits), most)
-		batch := entry.Batch{Start: start, Scale: scale, Lost: lost, Visits: visits[:n]}
-		s.link.writer.Visits(batch.Append(nil))
-		visits, lost = visits[n:], 0
-	}
 }
 
 // lastVisits returns the last visits as text for the log after a fatal error.

@@ -31,6 +31,7 @@ type runFlags struct {
 	timeout     duration
 	append      string
 	exits       string
+	live        bool
 	core        string
 	machine     string
 	cpu         string
@@ -39,6 +40,7 @@ type runFlags struct {
 	gdb         string
 	dryRun      bool
 	probes      probeFlags
+	strace      straceFlags
 
 	program string
 	args    []string // argv; argv[0] is the program's name as typed
@@ -71,7 +73,8 @@ func (f *runFlags) flagSet() *pflag.FlagSet {
 	set.Var(&f.env, "env", "set an environment variable with `NAME=VALUE`, or pass on the caller's with NAME; may be repeated")
 	set.StringVar(&f.workdir, "workdir", "/", "start the program in the directory `DIR`")
 	set.Var(&f.timeout, "timeout", "end the run after `TIME`, in seconds or as 1m30s, with exit code 124")
-	set.StringVar(&f.exits, "exits", "", "record every return to user mode in `FILE`, for Perfetto, or as a table if the name ends in .txt")
+	set.StringVar(&f.exits, "exits", "", "record system calls, other visits to the kernel, switches, wake-ups, signals and page faults in `FILE`, for Perfetto, or as a table if the name ends in .txt")
+	set.BoolVar(&f.live, "live", false, "show calls, faults and signals per second by task while the program runs; q ends the run")
 	set.StringVar(&f.core, "core", "", "write the core file of the last process that crashed to `FILE`, for gdb PROGRAM FILE")
 	f.probes.declare(set)
 	set.StringVar(&f.append, "append", "", "append `TEXT` to the kernel's command line")

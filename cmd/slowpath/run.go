@@ -100,7 +100,7 @@ func (f *runFlags) commandLine() string {
 	if !f.verbose && f.log == "" {
 		line += " quiet"
 	}
-	if f.exits != "" {
+	if f.watched() {
 		line += " slowpath.exits"
 	}
 	if f.core != "" {
@@ -174,12 +174,9 @@ func (f *runFlags) execute(std standard, config *qemu.Config) int {
 		defer restore()
 		streams.Resized = watchSize(ctx, std.in)
 	}
-	var exits *exitsFile
-	if f.exits != "" {
-		if exits, err = newExitsFile(f.exits); err != nil {
-			return fail(std, "%v", err)
-		}
-		streams.Visits = exits
+	endWatch, err := f.watch(std, &streams)
+	if err != nil {
+		return fail(std, "%v", err)
 	}
 	var core *coreFile
 	if f.core != "" {
@@ -189,7 +186,11 @@ func (f *runFlags) execute(std standard, config *qemu.Config) int {
 	if f.probes.reporter != nil {
 		streams.Probes = f.probes.reporter.Write
 	}
+	f.strace.connect(&streams)
 	status, err := qemu.Run(ctx, config, streams)
+	if straceErr := f.strace.close(std); straceErr != nil && err == nil {
+		err = straceErr
+	}
 	if probeErr := f.probes.close(std); probeErr != nil && err == nil {
 		err = probeErr
 	}
@@ -198,10 +199,8 @@ func (f *runFlags) execute(std standard, config *qemu.Config) int {
 			err = fmt.Errorf("cannot write the file of --core: %w", coreErr)
 		}
 	}
-	if exits != nil {
-		if closeErr := exits.Close(); closeErr != nil && err == nil {
-			err = fmt.Errorf("cannot write the file of --exits: %w", closeErr)
-		}
+	if watchErr := endWatch(); watchErr != nil && err == nil {
+		err = watchErr
 	}
 	if err != nil {
 		return f.failure(std, err)

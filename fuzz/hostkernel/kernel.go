@@ -139,7 +139,8 @@ func (k *Kernel) makeTasks() (err error) {
 	if k.duties, err = core.NewDuties(core.Owners{Scheduler: k.scheduler, Probes: k.Probes, Calls: k.seen}); err != nil {
 		return err
 	}
-	if k.loop, err = core.NewLoop(k.duties, entry.NewRecorder(1, 8), k.Probes); err != nil {
+	visits := entry.NewRecorder(1, 8)
+	if k.loop, err = core.NewLoop(k.duties, visits, k.Probes); err != nil {
 		return err
 	}
 	k.loop.SetModel(k.enterUser)
@@ -151,6 +152,9 @@ func (k *Kernel) makeTasks() (err error) {
 		Random: fill, Log: k.logf,
 	})
 	if k.traces, err = core.NewTrace(k.Tasks, func() int { return 0 }, nil); err != nil {
+		return err
+	}
+	if err := core.AddEvents(k.Tasks, k.traces, visits, func() int { return 0 }); err != nil {
 		return err
 	}
 	core.RegisterSubsystems(k.Tasks, k.mounts, k.Probes, k.seen, k.traces)

@@ -23,12 +23,27 @@ type exitsEvent struct {
 	Process  *int     `json:"pid"`
 	Thread   *int32   `json:"tid"`
 	Category string   `json:"cat"`
+	ID       *uint64  `json:"id"`
+	Scope    string   `json:"s"`
+	Binding  string   `json:"bp"`
 	Args     struct {
-		Name   string `json:"name"`
-		Work   string `json:"work"`
-		Served string `json:"served"`
-		Exit   string `json:"exit"`
-		CPU    *int   `json:"cpu"`
+		Name      string  `json:"name"`
+		Work      string  `json:"work"`
+		Served    string  `json:"served"`
+		Exit      string  `json:"exit"`
+		CPU       *int    `json:"cpu"`
+		Arguments *string `json:"arguments"`
+		Result    string  `json:"result"`
+		Comm      string  `json:"comm"`
+		Process   int     `json:"process"`
+		Code      int     `json:"code"`
+		Task      int     `json:"task"`
+		End       string  `json:"end"`
+		Address   string  `json:"address"`
+		IP        string  `json:"ip"`
+		File      string  `json:"file"`
+		Offset    uint64  `json:"offset"`
+		Error     uint32  `json:"error"`
 	} `json:"args"`
 }
 
@@ -39,11 +54,17 @@ type span struct {
 	begin, end     int64
 }
 
-// exitsTrace is the trace, sorted by task.
+// exitsTrace is the trace, sorted by task. Visits are those to the slow path.
 type exitsTrace struct {
-	names         map[int32]string
-	visits, steps map[int32][]span
+	names                map[int32]string
+	calls, visits, steps map[int32][]span
+	runs                 map[int32][]span // by CPU
+	instants             map[string]int   // how many there are of each category
+	flows                [2]int           // beginnings and ends
 }
+
+// The trace's processes.
+const taskTracks, cpuTracks = 1, 2
 
 // sleepSeconds is how long the pipeline's read blocks. It is more than 2^32 TSC
 // ticks, at which a 32-bit duration would wrap around.
@@ -83,7 +104,10 @@ func parseTrace(t *testing.T, text []byte) *exitsTrace {
 	if file.Unit != "ns" || file.Other.Lost == nil || decoder.More() {
 		t.Fatalf("the unit is %q, lost is %v", file.Unit, file.Other.Lost)
 	}
-	trace := &exitsTrace{names: map[int32]string{}, visits: map[int32][]span{}, steps: map[int32][]span{}}
+	trace := &exitsTrace{
+		names: map[int32]string{}, calls: map[int32][]span{}, visits: map[int32][]span{}, steps: map[int32][]span{},
+		runs: map[int32][]span{}, instants: map[string]int{},
+	}
 	for _, e := range file.Events {
 		trace.add(t, e)
 	}
@@ -99,16 +123,37 @@ func (x *exitsTrace) add(t *testing.T, e exitsEvent) {
 	switch {
 	case *e.Phase == "M" && *e.Name == "process_name":
 		return
+	case *e.Phase == "M" && *e.Name == "thread_name" && *e.Process == cpuTracks:
+		return
 	case *e.Phase == "M" && *e.Name == "thread_name":
 		x.names[*e.Thread] = e.Args.Name
+		return
+	case e.Time != nil && *e.Phase == "i":
+		x.instants[e.Category]++
+		return
+	case e.Time != nil && *e.Phase == "s":
+		x.flows[0]++
+		return
+	case e.Time != nil && *e.Phase == "f":
+		x.flows[1]++
 		return
 	case *e.Phase != "X" || e.Time == nil || e.Duration == nil || *e.Time < 0 || *e.Duration < 0:
 		t.Fatalf("%s is not a complete event with time and duration: %+v", *e.Name, e)
 	}
 	begin := int64(math.Round(*e.Time * 1e3))
 	s := span{*e.Name, e.Category, begin, begin + int64(math.Round(*e.Duration*1e3))}
-	if e.Category == "step" {
+	switch {
+	case *e.Process == cpuTracks:
+		x.runs[*e.Thread] = append(x.runs[*e.Thread], s)
+		return
+	case e.Category == "step":
 		x.steps[*e.Thread] = append(x.steps[*e.Thread], s)
+		return
+	case e.Category == "syscall":
+		if e.Args.Arguments == nil || e.Args.Result == "" {
+			t.Errorf("the call %s lacks its arguments or result: %+v", s.name, e.Args)
+		}
+		x.calls[*e.Thread] = append(x.calls[*e.Thread], s)
 		return
 	}
 	if a := e.Args; a.Work == "" || a.Served == "" || a.CPU == nil || a.Exit != "SYSRET" && a.Exit != "IRETQ" {
@@ -117,10 +162,10 @@ func (x *exitsTrace) add(t *testing.T, e exitsEvent) {
 	x.visits[*e.Thread] = append(x.visits[*e.Thread], s)
 }
 
-// has reports whether any task has a visit with the name and category.
-func (x *exitsTrace) has(name, category string) bool {
-	for _, visits := range x.visits {
-		if slices.ContainsFunc(visits, func(s span) bool { return s.name == name && s.category == category }) {
+// has reports whether any task has a slice with the name and category.
+func has(slicesOf map[int32][]span, name, category string) bool {
+	for _, spans := range slicesOf {
+		if slices.ContainsFunc(spans, func(s span) bool { return s.name == name && s.category == category }) {
 			return true
 		}
 	}
@@ -154,39 +199,56 @@ func checkOrder(visits, steps []span) (wrong []string) {
 func TestExitsTraceIsComplete(t *testing.T) {
 	t.Parallel()
 	trace := parseTrace(t, recordPipeline(t, "exits.json"))
-	if len(trace.visits) < 4 {
-		t.Errorf("%d tasks are in the trace, want at least four: the shell, its child, sleep and tr", len(trace.visits))
+	if len(trace.calls) < 4 {
+		t.Errorf("%d tasks are in the trace, want at least four: the shell, its child, sleep and tr", len(trace.calls))
 	}
 	longest := int64(0)
-	for thread, visits := range trace.visits {
+	for thread, calls := range trace.calls {
 		if trace.names[thread] == "" {
 			t.Errorf("there is no metadata with the name of thread %d", thread)
 		}
+		for _, wrong := range checkOrder(calls, nil) {
+			t.Errorf("the calls of task %d: %s", thread, wrong)
+		}
+		for _, s := range calls {
+			longest = max(longest, s.end-s.begin)
+		}
+	}
+	for thread, visits := range trace.visits {
 		for _, wrong := range checkOrder(visits, trace.steps[thread]) {
 			t.Errorf("task %d: %s", thread, wrong)
 		}
 	}
-	for thread, steps := range trace.steps {
+	for thread := range trace.steps {
 		if len(trace.visits[thread]) == 0 {
 			t.Errorf("task %d has steps but no visit", thread)
 		}
-		for _, s := range steps {
-			longest = max(longest, s.end-s.begin)
+	}
+	for _, name := range []string{"read", "execve", "wait4"} {
+		if !has(trace.calls, name, "syscall") {
+			t.Errorf("there is no call of %s", name)
 		}
 	}
-	for _, want := range [][2]string{{"read", "syscall"}, {"execve", "syscall"}, {"wait4", "syscall"}, {"#PF", "exception"}} {
-		if !trace.has(want[0], want[1]) {
-			t.Errorf("there is no %s %s", want[1], want[0])
-		}
+	if !has(trace.visits, "#PF", "exception") {
+		t.Error("there is no exception #PF")
 	}
 	if longest < sleepSeconds*1e9 {
-		t.Errorf("the longest step takes %d ns, but the pipeline's read blocks for %d s", longest, sleepSeconds)
+		t.Errorf("the longest call takes %d ns, but the pipeline's read blocks for %d s", longest, sleepSeconds)
+	}
+	if trace.instants["signal"] == 0 || trace.instants["task"] == 0 {
+		t.Errorf("there are no signals, or no names and exits of tasks: %v", trace.instants)
 	}
 }
 
-// visitLine matches a line of the table: time, CPU, task, kind, name, the duties
-// that were owed, duration, exit instruction, steps.
-var visitLine = regexp.MustCompile(`^ *(\d+\.\d{9}) cpu [01] task \d+ +(syscall|exception|interrupt|work) +(.+?) +owed (\S+) +\d+ ticks  (SYSRET|IRETQ)( \S+:\d+)*$`)
+// tableLine matches a line of the table. A visit has kind, name, the duties that were owed,
+// duration, exit instruction and steps; a call has arguments, result and duration.
+var tableLine = regexp.MustCompile(`^ *(\d+\.\d{9}) cpu [01] task \d+ +(` +
+	`(?:syscall|exception|interrupt|work) +.+? +owed \S+ +\d+ ticks  (?:SYSRET|IRETQ)(?: \S+:\d+)*` +
+	`|call +\w+\(.*\) = \S+  \d+ ticks` +
+	`|(?:signal|fault|name|wake) .*|run|sleep|preempted|exit)$`)
+
+// lineName matches the kind and name at the beginning of what a line says.
+var lineName = regexp.MustCompile(`^(\w+) +([\w#]+)`)
 
 // TestExitsTableIsSortedByTime checks the table that --exits writes.
 func TestExitsTableIsSortedByTime(t *testing.T) {
@@ -194,20 +256,20 @@ func TestExitsTableIsSortedByTime(t *testing.T) {
 	names, last := map[string]bool{}, ""
 	text := strings.TrimSuffix(string(recordPipeline(t, "exits.txt")), "\n")
 	for line := range strings.SplitSeq(text, "\n") {
-		match := visitLine.FindStringSubmatch(line)
+		match := tableLine.FindStringSubmatch(line)
 		if match == nil {
-			if !strings.Contains(line, " visits were lost") {
-				t.Errorf("a line is not a visit: %q", line)
-			}
+			t.Errorf("a line has another form: %q", line)
 			continue
 		}
 		if match[1] < last {
 			t.Errorf("the time %s comes after %s", match[1], last)
 		}
 		last = match[1]
-		names[match[2]+" "+match[3]] = true
+		if name := lineName.FindStringSubmatch(match[2]); name != nil {
+			names[name[1]+" "+name[2]] = true
+		}
 	}
-	for _, want := range []string{"syscall read", "syscall write", "exception #PF"} {
+	for _, want := range []string{"call read", "call write", "exception #PF", "signal SIGCHLD"} {
 		if !names[want] {
 			t.Errorf("there is no %s among %d kinds of lines", want, len(names))
 		}

@@ -171,6 +171,9 @@ func New(o Options) *Table {
 	return t
 }
 
+// Printer returns a printer.
+func (t *Table) Printer() *Printer { return &Printer{Options: t.options, table: t} }
+
 // Call returns the call with a number, or nil.
 func (t *Table) Call(number int) *Syscall { return t.calls[number] }
 
@@ -346,6 +349,21 @@ func (s *Syscall) printArgs(p *Printer, c *Call, list []int) {
 	}
 }
 
+// Texts returns the text of each argument that is printed at the phase of the call.
+func (s *Syscall) Texts(c *Call) (texts []string) {
+	p := &Printer{Options: s.options}
+	list, entry := s.visible(c)
+	part := list[:entry]
+	if c.Done {
+		part = list[entry:]
+	}
+	for _, at := range part {
+		s.args[at].print(p, s.input(c, at))
+		texts = append(texts, p.Take())
+	}
+	return texts
+}
+
 // Result prints the result, without "= ".
 func (s *Syscall) Result(p *Printer, c *Call) {
 	p.Options = s.options
@@ -377,4 +395,14 @@ var restarts = map[int64]string{
 	513: "ERESTARTNOINTR (To be restarted)",
 	514: "ERESTARTNOHAND (To be restarted if no handler)",
 	516: "ERESTART_RESTARTBLOCK (Interrupted by signal)",
+}
+
+// Started returns the execve(2) by which a program was started with a path, arguments and a
+// number of variables whose array is at an address. The row must be that of execve.
+func (s *Syscall) Started(path string, arguments []string, variables int, environment uint64) *Call {
+	return &Call{
+		Arguments: [6]uint64{1, 1, environment},
+		entry: [][]byte{append([]byte(path), 0), tracespec.JoinStrings(arguments, s.options.Strings+1),
+			tracespec.JoinStrings(make([]string, variables), 0)},
+	}
 }

@@ -17,6 +17,15 @@ import (
 type Printer struct {
 	Options
 	buffer []byte
+	table  *Table // for the names of calls; may be nil
+}
+
+// callName returns the name of a call as __NR_name.
+func (p *Printer) callName(number int) string {
+	if p.table == nil || p.table.calls[number] == nil {
+		return strconv.Itoa(number)
+	}
+	return "__NR_" + p.table.calls[number].Name
 }
 
 // Take returns the text, and begins a new one.

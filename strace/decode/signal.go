@@ -33,8 +33,8 @@ var (
 const siginfoSize = 128
 
 // Siginfo returns a siginfo_t as text.
-func Siginfo(o Options, b []byte) string {
-	p := &Printer{Options: o}
+func (t *Table) Siginfo(b []byte) string {
+	p := t.Printer()
 	siginfo(p, nil, b)
 	return p.Take()
 }
@@ -114,7 +114,7 @@ func signalFromKernel(p *Printer, b []byte, signal unix.Signal, code int) {
 	case unix.SIGSYS:
 		p.text(", si_call_addr=")
 		p.address(word(b, 16, 8))
-		p.text(", si_syscall=" + callName(int(word(b, 24, 4))) + ", si_arch=" + architectures.value(word(b, 28, 4)))
+		p.text(", si_syscall=" + p.callName(int(word(b, 24, 4))) + ", si_arch=" + architectures.value(word(b, 28, 4)))
 	default:
 		if word(b, 16, 8) != 0 {
 			signalSource(p, b)
@@ -123,18 +123,6 @@ func signalFromKernel(p *Printer, b []byte, signal unix.Signal, code int) {
 			signalValue(p, b)
 		}
 	}
-}
-
-// callName returns the name of a call as __NR_name.
-func callName(n int) string {
-	for _, family := range families() {
-		for i := range family {
-			if family[i].Number == n {
-				return "__NR_" + family[i].Name
-			}
-		}
-	}
-	return strconv.Itoa(n)
 }
 
 // ticks returns a clock_t of 1/100 seconds.

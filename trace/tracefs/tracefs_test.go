@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -239,8 +240,8 @@ func TestPipeConsumesRecordsAndWaits(t *testing.T) {
 		_, err := f.Read(sink)
 		return strings.TrimSpace(times.ReplaceAllString(string(sink.Bytes()), "$1")), err
 	}
-	woken := 0
-	waiter := &wait.Waiter{Mask: wait.Readable, Notify: func(*wait.Waiter, wait.Events) { woken++ }}
+	woken := make(chan struct{}, 16)
+	waiter := &wait.Waiter{Mask: wait.Readable, Notify: func(*wait.Waiter, wait.Events) { woken <- struct{}{} }}
 	f.Queue().Add(waiter)
 	defer f.Queue().Remove(waiter)
 	if _, err := read(); err != unix.EAGAIN || f.Readiness() != 0 {
@@ -250,8 +251,13 @@ func TestPipeConsumesRecordsAndWaits(t *testing.T) {
 	w.record(w.one, 1)
 	w.cpu = 1
 	w.record(w.two, 2)
-	if woken == 0 || f.Readiness() != wait.Readable {
+	select {
+	case <-woken:
+	case <-time.After(5 * time.Second):
 		t.Error("the reader was not woken")
+	}
+	if f.Readiness() != wait.Readable {
+		t.Error("the pipe is not readable")
 	}
 	if text, err := read(); err != nil || text != prefix+"one: n=1\n        prog-100     [001] ..... two: n=2" && !strings.HasSuffix(text, "two: n=2") {
 		t.Errorf("%q %v", text, err)

@@ -1,0 +1,110 @@
+package main
+
+import (
+	"slowpath/arch/amd64"
+	"slowpath/boot"
+	"slowpath/entry"
+	"slowpath/syscall"
+	"slowpath/task"
+	"slowpath/timeline"
+	"slowpath/timeline/buffer"
+	"slowpath/trace/calls"
+)
+
+// recording sends the host what happens in the machine (slowpath run --exits and --live).
+type recording struct {
+	kernel    *kernel
+	buffer    *buffer.Buffer
+	begun     task.Slot[beginning]
+	arguments [entry.Calls]uint8 // the number of arguments of each call
+}
+
+// beginning is when the current system call of a task has begun: a TSC value. Only the task
+// accesses it.
+type beginning struct{ tsc uint64 }
+
+// newRecording returns a recording that has not begun. No task exists yet.
+func newRecording(k *kernel) *recording {
+	r := &recording{kernel: k, begun: task.NewSlot[beginning](k.tasks)}
+	for _, row := range syscall.Table() {
+		if row.ABI == entry.X86_64 {
+			r.arguments[row.Number] = uint8(len(row.Arguments))
+		}
+	}
+	return r
+}
+
+// begin starts to record. It is called before the first program starts.
+func (r *recording) begin() {
+	start, scale, _ := amd64.ClockParameters()
+	writer := r.kernel.link.writer
+	r.buffer = buffer.New(buffer.Config{
+		CPUs: boot.CPUs(), CPU: amd64.CPU, Clock: timeline.Clock{Start: start, Scale: scale},
+		Send: func(batch []byte) { writer.Visits(batch) }, // the link reports its end itself
+	})
+	r.kernel.visits.Ended.Register(r.visit)
+	r.kernel.calls.Subscribe(&calls.Consumer{Enter: r.enter, Exit: r.exit})
+	points := &r.kernel.tasks.Tracepoints
+	points.SignalGenerated.Register(r.signalGenerated)
+	points.SignalDelivered.Register(r.signalDelivered)
+	points.Forked.Register(func(f task.Forked) { r.name(f.Child, f.Child.Comm()) })
+	points.Executed.Register(func(x task.Executed) { r.name(x.Task, x.Task.Comm()) })
+	points.Renamed.Register(func(n task.Renamed) { r.name(n.Task, n.Name) })
+	points.Exiting.Register(r.exiting)
+}
+
+// header returns the header of a record of what a task does now.
+func header(t *task.Task) timeline.Header {
+	return timeline.Header{Task: uint32(t.TID()), Time: amd64.TSC()}
+}
+
+func (r *recording) enter(t *task.Task, _ *entry.Call) { r.begun.Of(t).tsc = amd64.TSC() }
+
+func (r *recording) exit(t *task.Task, c *entry.Call, result int64) {
+	begin, end := r.begun.Of(t).tsc, amd64.TSC()
+	call := timeline.Call{Duration: end - begin, Number: c.NR, Ended: !t.Exiting(), Result: result}
+	n := uint8(timeline.MaxArguments)
+	if uint32(c.NR) < entry.Calls {
+		n = r.arguments[c.NR]
+	}
+	call.Arguments = c.Args[:n]
+	var room [timeline.MaxRecord]byte
+	r.buffer.Put(t, timeline.AppendCall(room[:0], timeline.Header{Task: uint32(t.TID()), Time: begin}, &call))
+}
+
+// visit records a visit.
+func (r *recording) visit(v *entry.Visit) {
+	var room [timeline.MaxRecord]byte
+	id := int(v.Task)
+	r.buffer.PutBy(timeline.AppendVisit(room[:0], timeline.Header{Task: uint32(id)}, v), func() buffer.Sleeper {
+		if t := r.kernel.tasks.TaskByID(id); t != nil {
+			return t
+		}
+		return nil
+	})
+}
+
+func (r *recording) signalGenerated(s task.SignalGenerated) {
+	h := timeline.Header{Time: amd64.TSC()}
+	record := timeline.Signal{Number: uint8(s.Signal), Target: uint32(s.Target.TID()), Code: s.Info.Code}
+	var room [timeline.MaxRecord]byte
+	r.buffer.PutNow(timeline.AppendSignal(room[:0], h, record))
+}
+
+func (r *recording) signalDelivered(s task.SignalDelivered) {
+	h := header(s.Task)
+	record := timeline.Signal{Delivered: true, Number: uint8(s.Info.Signo), Target: h.Task, Code: s.Info.Code}
+	var room [timeline.MaxRecord]byte
+	r.buffer.Put(s.Task, timeline.AppendSignal(room[:0], h, record))
+}
+
+// name records the name of a task. It may be called with locks held.
+func (r *recording) name(t *task.Task, comm string) {
+	var room [timeline.MaxRecord]byte
+	r.buffer.PutNow(timeline.AppendName(room[:0], header(t), &timeline.Name{Process: uint32(t.Group().PID()), Comm: comm}))
+}
+
+func (r *recording) exiting(t *task.Task) {
+	var room [timeline.MaxRecord]byte
+	r.buffer.Put(t, timeline.AppendExit(room[:0], header(t)))
+}

@@ -1,0 +1,166 @@
+package events
+
+import (
+	"sync"
+
+	"slowpath/task"
+	"slowpath/trace"
+	"slowpath/wait"
+)
+
+// switches makes sched_switch of what tasks tell: they sleep or yield, and continue. In
+// between the Go scheduler runs, which is shown as the idle thread. A task that moves
+// silently, because the Go runtime has preempted it in the kernel, is noticed at the next
+// switch on the CPU, so the switches of a CPU always form a chain.
+type switches struct {
+	kernel *kernel
+	cpus   []running
+}
+
+// running is what a CPU runs, as the records say.
+type running struct {
+	mu sync.Mutex
+	// thread is nil until the first switch.
+	thread trace.Task
+}
+
+func (s *switches) init(k *kernel) { s.kernel, s.cpus = k, make([]running, k.Tasks.CPUs()) }
+
+// States of a thread that leaves its CPU (Linux: TASK_REPORT and TASK_REPORT_MAX).
+const (
+	stateRunnable  = 0
+	statePreempted = 0x100
+)
+
+// reportStates has the state for each letter of Task.StateLetter.
+var reportStates = map[byte]uint64{'R': stateRunnable, 'S': 1, 'D': 2, 'T': 4, 't': 8, 'X': 16, 'Z': 32}
+
+// connectSwitches connects sched_switch.
+func connectSwitches(k *kernel, e *event) (disconnect func()) {
+	s := &k.switches
+	for i := range s.cpus {
+		s.note(i, nil)
+	}
+	scheduler := k.Tasks.Scheduler()
+	load := &scheduler.Load
+	return all(
+		load.Parking.Register(func(owner any) {
+			if t, ok := owner.(*task.Task); ok {
+				s.leave(e, t, reportStates[t.StateLetter()])
+			}
+		}),
+		load.Resumed.Register(func(owner any) {
+			if t, ok := owner.(*task.Task); ok {
+				s.enter(e, t)
+			}
+		}),
+		scheduler.Yielding.Register(func(struct{}) {
+			if t := k.Tasks.Current(); t != nil {
+				s.leave(e, t, statePreempted)
+			}
+		}),
+		scheduler.Yielded.Register(func(struct{}) {
+			if t := k.Tasks.Current(); t != nil {
+				s.enter(e, t)
+			}
+		}),
+	)
+}
+
+// all returns a function that calls all functions.
+func all(functions ...func()) func() {
+	return func() {
+		for _, f := range functions {
+			f()
+		}
+	}
+}
+
+// note notes what a CPU runs, and returns what it has run before.
+func (s *switches) note(cpu int, next trace.Task) (before trace.Task) {
+	c := &s.cpus[cpu]
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	before, c.thread = c.thread, next
+	return before
+}
+
+// leave records that a task leaves the CPU of the caller.
+func (s *switches) leave(e *event, t *task.Task, state uint64) {
+	cpu := s.kernel.CPU()
+	next := s.kernel.idle[cpu]
+	if before := s.note(cpu, next); before != nil && before != trace.Task(t) {
+		s.record(e, before, statePreemptedOf(before), t)
+	}
+	s.record(e, t, state, next)
+}
+
+// enter records that a task continues on the CPU of the caller.
+func (s *switches) enter(e *event, t *task.Task) {
+	cpu := s.kernel.CPU()
+	before := s.note(cpu, t)
+	if before == trace.Task(t) {
+		return
+	}
+	if before == nil {
+		before = s.kernel.idle[cpu]
+	}
+	s.record(e, before, statePreemptedOf(before), t)
+}
+
+// statePreemptedOf returns the state of a thread that has left its CPU silently.
+func statePreemptedOf(t trace.Task) uint64 {
+	if _, ok := t.(idle); ok {
+		return stateRunnable
+	}
+	return statePreempted
+}
+
+func (s *switches) record(e *event, before trace.Task, state uint64, next trace.Task) {
+	values := [...]value{
+		name(before.Comm()), number(before.TID()), priorityOf(before), number(state),
+		name(next.Comm()), number(next.TID()), priorityOf(next),
+	}
+	e.emitFor(before, next, nil, values[:])
+}
+
+// stateText is the text of prev_state (Linux: sched_switch's __print_flags).
+func stateText(state uint64) string {
+	const letters = "SDTtXZPI"
+	text := ""
+	for i := range letters {
+		if state>>i&1 == 0 {
+			continue
+		}
+		if text != "" {
+			text += "|"
+		}
+		text += letters[i : i+1]
+	}
+	if text == "" {
+		text = "R"
+	}
+	if state&statePreempted != 0 {
+		text += "+"
+	}
+	return text
+}
+
+// connectWakeups connects an event of the class sched_wakeup_template.
+func connectWakeups(k *kernel, e *event) (disconnect func()) {
+	load := loadOf(k)
+	return load.Woken.Register(func(owner any) {
+		if t, ok := owner.(*task.Task); ok {
+			e.wakeup(k.current(), t)
+		}
+	})
+}
+
+func loadOf(k *kernel) *wait.Load { return &k.Tasks.Scheduler().Load }
+
+// wakeup records that a thread wakes a task, which continues on the CPU where it ran last
+// unless another is free.
+func (e *event) wakeup(by trace.Task, t *task.Task) {
+	values := [...]value{name(t.Comm()), number(t.TID()), priorityOf(t), number(t.Frame.LastCPU())}
+	e.emitFor(by, t, nil, values[:])
+}
