@@ -2,6 +2,7 @@ package core
 
 import (
 	"fmt"
+	"sync"
 
 	"golang.org/x/sys/unix"
 
@@ -11,19 +12,36 @@ import (
 	"slowpath/syscall"
 	"slowpath/task"
 	"slowpath/trace"
+	"slowpath/trace/calls"
 	"slowpath/trace/events"
 	"slowpath/trace/probes"
 	"slowpath/trace/tracefs"
 	"slowpath/uprobe"
 )
 
-// NewTrace returns the registry of trace events. cpu returns the number of the CPU that
-// runs the caller, and now is trace.Config.Now. Error: ENOMEM.
-func NewTrace(k *task.Kernel, cpu func() int, now func() uint64) (*trace.Registry, error) {
-	return trace.NewRegistry(trace.Config{
+// NewTrace returns the registry of trace events, with those of system calls. cpu returns
+// the number of the CPU that runs the caller, and now is trace.Config.Now. Error: ENOMEM.
+func NewTrace(k *task.Kernel, seen *calls.Calls, cpu func() int, now func() uint64) (*trace.Registry, error) {
+	r, err := trace.NewRegistry(trace.Config{
 		CPUs: k.CPUs(), CPU: cpu, Now: now, Memory: k.Memory(), Realtime: k.Wall().Now, Release: syscall.Release,
 	})
+	if err != nil {
+		return nil, err
+	}
+	return r, seen.AddEvents(r, callRows())
 }
+
+// callRows are the system calls that have trace events.
+var callRows = sync.OnceValue(func() (rows []calls.Row) {
+	for _, p := range syscall.Prototypes() {
+		row := calls.Row{Number: p.Number, Name: p.Name}
+		for _, one := range p.Parameters {
+			row.Parameters = append(row.Parameters, calls.Parameter(one))
+		}
+		rows = append(rows, row)
+	}
+	return rows
+})
 
 // AddEvents adds the trace events of tasks, the scheduler, exceptions and interrupts to a
 // registry. Error: ENOMEM.

@@ -2,23 +2,41 @@ package entry
 
 import "slowpath/arch/amd64"
 
-// Admission is what a duty that is served at the entry only knows in advance of a
-// task's calls: for which of them its handler would return Proceed and have no effect.
-// While the task owes no other duty, such calls are executed on the fast path. It is
-// immutable.
+// Admission is what a duty knows in advance of a task's calls: for which of them its
+// handler of the entry would return Proceed and have no effect. While the task owes no
+// other duty, such calls are executed on the fast path. A paired duty sees neither the
+// entry nor the exit of a call that it admits; another duty of the exit has no admission. It
+// is immutable.
 type Admission struct {
-	// Flag is the duty.
+	// Flag is the duty, or the duties of a joined admission.
 	Flag Flag
 	// Calls has a bit for each number whose calls are all admitted.
 	Calls [Calls / 64]uint64
-	// Ask reports whether another call is admitted. It runs on the task's goroutine
-	// with interrupts on, must not sleep or change anything, and reads of the frame
-	// only RIP and the arguments.
+	// Ask reports whether another call is admitted; nil admits no other. It runs on the
+	// task's goroutine with interrupts on, must not sleep or change anything, and reads of
+	// the frame only RIP and the arguments.
 	Ask func(f *amd64.Frame, nr uint32) bool
 }
 
 // Admit adds all calls with a number below Calls to those that are admitted.
 func (a *Admission) Admit(nr uint32) { a.Calls[nr/64] |= 1 << (nr % 64) }
+
+// Join returns the admission for the duties of both: of the calls that both admit.
+func (a *Admission) Join(b *Admission) *Admission {
+	joined := &Admission{Flag: a.Flag | b.Flag}
+	for i := range joined.Calls {
+		joined.Calls[i] = a.Calls[i] & b.Calls[i]
+	}
+	if a.Ask != nil || b.Ask != nil {
+		joined.Ask = func(f *amd64.Frame, nr uint32) bool { return a.admits(f, uint(nr)) && b.admits(f, uint(nr)) }
+	}
+	return joined
+}
+
+// admits reports whether a call with a number below Calls is admitted.
+func (a *Admission) admits(f *amd64.Frame, nr uint) bool {
+	return a.Calls[nr/64%(Calls/64)]>>(nr%64)&1 != 0 || a.Ask != nil && a.Ask(f, uint32(nr))
+}
 
 // SetAdmission sets the admission of the task, or nil. Any goroutine may call it. The
 // task obeys it from its next call on.
@@ -31,5 +49,5 @@ func (s *Thread) Admission() *Admission { return s.admission.Load() }
 // path while flags are set.
 func (s *Thread) admits(f *amd64.Frame, flags Flag, nr uint) bool {
 	a := s.admission.Load()
-	return a != nil && a.Flag == flags && (a.Calls[nr/64%(Calls/64)]>>(nr%64)&1 != 0 || a.Ask(f, uint32(nr)))
+	return a != nil && a.Flag == flags && a.admits(f, nr)
 }

@@ -55,6 +55,10 @@ type Duty struct {
 	// entry, even if its bit changes during the call. ptrace is not paired: a
 	// tracer that attaches during a call sees its exit (ptrace(2)).
 	Paired bool
+	// Observes means that the handlers of a paired duty only watch the call: Entry returns
+	// Proceed, neither changes the frame, and neither needs RCX and R11 to be those of the
+	// program. While the task owes only such duties, its calls stay on the fast path.
+	Observes bool
 	// MaySleep means that a handler may sleep or yield the CPU. The thread flags
 	// word must be read again after the handler.
 	MaySleep bool
@@ -105,12 +109,12 @@ func Duties() []Duty {
 			Does:     "runs the filters, after the tracer may have changed the call",
 		},
 		{
-			Flag: SyscallTracepoint, When: AtSyscallEntry | AtSyscallExit, Level: true, Paired: true,
+			Flag: SyscallTracepoint, When: AtSyscallEntry | AtSyscallExit, Level: true, Paired: true, Observes: true, MaySleep: true,
 			RaisedBy: "tracefs: events/raw_syscalls, events/syscalls",
 			Does:     "writes a record into the trace buffer",
 		},
 		{
-			Flag: SyscallAudit, When: AtSyscallEntry | AtSyscallExit, Level: true, Paired: true,
+			Flag: SyscallAudit, When: AtSyscallEntry | AtSyscallExit, Level: true, Paired: true, Observes: true, MaySleep: true,
 			RaisedBy: "audit rules through netlink, or the kernel's command line",
 			Does:     "stores the call at the entry, and writes a record at the exit if a rule matches",
 		},

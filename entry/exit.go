@@ -86,14 +86,15 @@ func (t *Table[T]) serve(r *row[T], task T, s *Thread) {
 // interrupts are off.
 //
 // While CallOver is not set, the exit of a call may still be pending. A duty of the
-// exit that was raised during the call then keeps the task in the kernel. After the
+// exit that was raised during the call then keeps the task in the kernel, unless it is
+// paired: it did not see the entry, or the fast path has served its exit. After the
 // exit, only the duties of the loop do so. The remaining flags are levels, which the
 // next call serves.
 //
 //go:nosplit
 func (t *Table[T]) LastTest(f *amd64.Frame) amd64.Exit {
 	flags := Pending(&f.ThreadFlags)
-	if f.Flags&amd64.CallOver == 0 && (flags&t.exit != 0 || f.Stepping()) || flags&t.before != 0 {
+	if f.Flags&amd64.CallOver == 0 && (flags&t.unpairedExit() != 0 || f.Stepping()) || flags&t.before != 0 {
 		return amd64.Stay
 	}
 	if flags&t.last != 0 {

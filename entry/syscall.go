@@ -12,15 +12,14 @@ import (
 //
 // RAX is -ENOSYS until a duty or the call sets it, as tracers expect (ptrace(2)).
 // A paired duty sees the exit exactly if it saw the entry, even if the call does
-// not return, or if a handler or the call panics. syscall panics if a paired duty
-// did not see the exit. The panic ends the task.
+// not return, or if a handler or the call panics (closePairs). syscall panics if a
+// paired duty did not see the exit. The panic ends the task.
 func (t *Table[T]) syscall(task T, s *Thread, call func(T, *Thread)) (served Flag) {
 	f := s.Frame
 	f.Settle()
 	f.RAX = NoCall
 	s.Call.load(f)
 	s.entered = 0
-	defer t.closePairs(task, s)
 	verdict := t.enter(task, s)
 	if verdict == Proceed {
 		begin := s.clock()
@@ -36,7 +35,7 @@ func (t *Table[T]) syscall(task T, s *Thread, call func(T, *Thread)) (served Fla
 }
 
 // closePairs serves the exit of the paired duties that saw the entry but not the
-// exit. There are such duties only if the call or a handler panicked.
+// exit. There are such duties only if the call or a handler panicked. Run defers it.
 func (t *Table[T]) closePairs(task T, s *Thread) {
 	open := s.entered & t.paired & t.exit
 	if open == 0 {
@@ -59,7 +58,7 @@ func (t *Table[T]) syscallExit(task T, s *Thread) (served Flag) {
 		return 0
 	}
 	s.entered = 0
-	if Pending(&s.Frame.ThreadFlags)&t.exit != 0 {
+	if Pending(&s.Frame.ThreadFlags)&t.unpairedExit() != 0 {
 		s.Call.load(s.Frame)
 	}
 	return t.leave(task, s, Proceed)

@@ -55,12 +55,17 @@ type Table[T Task] struct {
 	rows    []row[T]
 	entries []*row[T]   // the rows that are served at the entry, top to bottom
 	exits   []*row[T]   // the rows that are served at the exit, bottom to top
+	observe []*row[T]   // the rows of the duties that only observe calls, top to bottom
 	loop    []*row[T]   // the rows that are served before user mode
 	byBit   [32]*row[T] // the rows of loop, by bit number
 }
 
-// masks has the duties of each stage, and the paired duties.
-type masks struct{ entry, exit, before, last, paired Flag }
+// masks has the duties of each stage, the paired duties, and those that only observe calls.
+type masks struct{ entry, exit, before, last, paired, observing Flag }
+
+// unpairedExit returns the duties of the exit that are served although they did not see the
+// entry of the call.
+func (m *masks) unpairedExit() Flag { return m.exit &^ m.paired }
 
 // NewTable joins duties and handlers and computes the masks. It fails if a duty
 // does not have exactly one bit, if two duties have the same bit, if the
@@ -100,6 +105,9 @@ func (t *Table[T]) arrange() {
 		if r.When&AtSyscallExit != 0 {
 			t.exits = append([]*row[T]{r}, t.exits...)
 		}
+		if r.Observes {
+			t.observe = append(t.observe, r)
+		}
 		if r.When&BeforeUser != 0 {
 			t.loop = append(t.loop, r)
 			t.byBit[r.Duty.Flag.bit()] = r
@@ -112,12 +120,18 @@ func (t *Table[T]) add(d Duty, h Handlers[T]) error {
 	if err := checkDuty(d, t.all()); err != nil {
 		return err
 	}
+	if t.observing != 0 && !d.Observes && d.When&(AtSyscallEntry|AtSyscallExit) != 0 {
+		return errors.New("a duty that observes calls must come after the others of the entry and exit, because the fast path serves it")
+	}
 	if err := checkHandlers(d, h); err != nil {
 		return err
 	}
 	t.rows = append(t.rows, row[T]{d, h})
 	if d.Paired {
 		t.paired |= d.Flag
+	}
+	if d.Observes {
+		t.observing |= d.Flag
 	}
 	for _, m := range []struct {
 		stage Stage
@@ -145,6 +159,8 @@ func checkDuty(d Duty, seen Flag) error {
 		return errors.New("a duty of the entry or exit must be a level, because these stages do not claim")
 	case d.Paired && d.When&(AtSyscallEntry|AtSyscallExit) != AtSyscallEntry|AtSyscallExit:
 		return errors.New("a paired duty must have the stages entry and exit")
+	case d.Observes && !d.Paired:
+		return errors.New("a duty that observes calls must be paired")
 	case d.MaySleep && d.When&LastStep != 0:
 		return errors.New("a duty of the last step must not sleep, because interrupts are off")
 	}

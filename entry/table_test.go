@@ -90,17 +90,17 @@ func TestMasksHaveTheDutiesOfTheirStage(t *testing.T) {
 	}
 }
 
-// TestEnterUserIgnoresDutiesOfTheEntryOnly compares the constant of the assembly with
-// the rows.
-func TestEnterUserIgnoresDutiesOfTheEntryOnly(t *testing.T) {
-	var entryOnly Flag
+// TestEnterUserIgnoresDutiesOfTheNextCall compares the constant of the assembly with the
+// rows.
+func TestEnterUserIgnoresDutiesOfTheNextCall(t *testing.T) {
+	var next Flag
 	for _, d := range Duties() {
-		if d.When == AtSyscallEntry {
-			entryOnly |= d.Flag
+		if d.When == AtSyscallEntry || d.Paired {
+			next |= d.Flag
 		}
 	}
-	if entryOnly != amd64.EntryDuties {
-		t.Errorf("EntryDuties is %v, want %v", Flag(amd64.EntryDuties), entryOnly)
+	if next != amd64.EntryDuties {
+		t.Errorf("EntryDuties is %v, want %v", Flag(amd64.EntryDuties), next)
 	}
 }
 
@@ -117,6 +117,34 @@ func TestCallIsAdmittedByItsOnlyDuty(t *testing.T) {
 	}{
 		{Seccomp, 39, true}, {Seccomp, 100, true}, {Seccomp, 38, false}, {Seccomp | NeedResched, 100, false}, {Seccomp | SyscallTrace, 39, false}, {Seccomp | SigPending, 39, false},
 		{SyscallTrace, 39, false}, {UserDispatch, 39, false}, {SigPending, 39, false}, {Flag(1 << 31), 39, false},
+	} {
+		if got := m.admits(&m.f, c.flags, uint(c.nr)); got != c.want {
+			t.Errorf("call %d with %v: admitted is %v", c.nr, c.flags, got)
+		}
+	}
+}
+
+// TestJoinedDutiesAdmitWhatBothAdmit: a call of a task with two duties stays on the fast
+// path only if both admit it.
+func TestJoinedDutiesAdmitWhatBothAdmit(t *testing.T) {
+	m := newModel(0)
+	filter := &Admission{Flag: Seccomp, Ask: func(_ *amd64.Frame, nr uint32) bool { return nr == 39 }}
+	rules := &Admission{Flag: SyscallAudit}
+	for nr := range uint32(Calls) {
+		if nr != 40 {
+			rules.Admit(nr)
+		}
+	}
+	filter.Admit(40)
+	filter.Admit(100)
+	m.SetAdmission(filter.Join(rules))
+	for _, c := range []struct {
+		flags Flag
+		nr    uint32
+		want  bool
+	}{
+		{Seccomp | SyscallAudit, 39, true}, {Seccomp | SyscallAudit, 100, true}, {Seccomp | SyscallAudit, 40, false},
+		{Seccomp | SyscallAudit, 38, false}, {Seccomp, 39, false}, {SyscallAudit, 100, false},
 	} {
 		if got := m.admits(&m.f, c.flags, uint(c.nr)); got != c.want {
 			t.Errorf("call %d with %v: admitted is %v", c.nr, c.flags, got)

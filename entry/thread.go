@@ -1,6 +1,7 @@
 package entry
 
 import (
+	"math/bits"
 	"sync/atomic"
 
 	"slowpath/arch/amd64"
@@ -24,15 +25,28 @@ type Thread struct {
 	next    uint64
 	// deferred are the duties that Defer has put off.
 	deferred Flag
-	hits     uint64 // see Hits
-	recorded uint64 // the part of hits that the recorder knows
-	entered  Flag   // duties that saw the entry of Call but not its exit yet
+	entered  Flag // duties that saw the entry of Call but not its exit yet
+	fast     fastCounts
+	served   Flag // on the fast path, before the last visit
 }
 
 // Reset makes a thread that has ended usable for another run of the loop.
 func (s *Thread) Reset() {
 	s.exiting, s.entered, s.held, s.calls, s.deferred = false, 0, false, false, 0
-	s.hits, s.recorded = 0, 0
+	s.fast, s.served = fastCounts{}, 0
+}
+
+// fastCounts are the services of duties on the fast path since the last visit. They are no
+// visits.
+type fastCounts struct {
+	duties Flag // the duties that were served
+	served [32]uint32
+}
+
+// count counts a service of one duty.
+func (c *fastCounts) count(f Flag) {
+	c.duties |= f
+	c.served[bits.TrailingZeros32(uint32(f))%32]++
 }
 
 // SetExiting ends the user loop. The task does not enter user mode again. Only
@@ -64,9 +78,9 @@ func (s *Thread) Defer(f Flag) bool {
 	return true
 }
 
-// Hits returns how often UPROBE was served on the fast path. Only the
-// task's own goroutine may call it.
-func (s *Thread) Hits() uint64 { return s.hits }
+// ServedFast returns the duties that were served on the fast path. Only the task's own
+// goroutine may call it.
+func (s *Thread) ServedFast() Flag { return s.served | s.fast.duties }
 
 func (s *Thread) raiseDeferred() {
 	if s.deferred != 0 {

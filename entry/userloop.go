@@ -24,6 +24,8 @@ type Loop[T Task] struct {
 	breakpoint func(t T, f *amd64.Frame, vector int) bool
 	uprobe     func(t T, f *amd64.Frame)
 	unhit      Flag // the duties that keep a breakpoint from the fast path
+
+	unobserved Flag // the flags that keep an observed call from the fast path: see observe
 }
 
 // LoopConfig has the parts of a Loop. All are required.
@@ -45,6 +47,7 @@ func NewLoop[T Task](c LoopConfig[T]) *Loop[T] {
 		breakpoint: c.Exceptions.chains[amd64.Breakpoint][ByUprobe],
 		uprobe:     c.Duties.handlerOf(Uprobe),
 		unhit:      c.Duties.before | RecordExits,
+		unobserved: ^c.Duties.observing,
 	}
 }
 
@@ -52,6 +55,7 @@ func NewLoop[T Task](c LoopConfig[T]) *Loop[T] {
 // interrupts on.
 func (l *Loop[T]) Run(t T) {
 	s := t.thread()
+	defer l.duties.closePairs(t, s)
 	for !s.exiting {
 		l.slow(t, s, l.fast(s.Frame, s, t))
 		for s.calls && !s.exiting {
@@ -66,8 +70,8 @@ func (l *Loop[T]) Run(t T) {
 // path too.
 //
 // Any thread flag sends a call to the slow path, because testing for any flag is
-// cheaper than testing for the flags of a call's entry. The exception is a single
-// duty that admits the call (Admission).
+// cheaper than testing for the flags of a call's entry. The exceptions are duties that
+// admit the call (Admission), and duties that only observe it (observe).
 func (l *Loop[T]) fast(f *amd64.Frame, s *Thread, t T) int {
 	user := l.entrance
 	for {
@@ -86,8 +90,12 @@ func (l *Loop[T]) fast(f *amd64.Frame, s *Thread, t T) int {
 			f.RAX = NoCall
 			continue
 		}
-		if flags := f.ThreadFlags.Load(); flags != 0 && !s.admits(f, Flag(flags), nr) {
-			return event
+		if flags := Flag(f.ThreadFlags.Load()); flags != 0 && !s.admits(f, flags, nr) {
+			if flags&l.unobserved != 0 {
+				return event
+			}
+			l.observe(f, s, t, nr)
+			continue
 		}
 		result, err := l.calls[nr](t, f.Args())
 		if err != nil {
@@ -95,6 +103,35 @@ func (l *Loop[T]) fast(f *amd64.Frame, s *Thread, t T) int {
 			continue
 		}
 		f.RAX = result
+	}
+}
+
+// observe executes a call of a task that owes only duties that observe calls: their
+// entries, the call, and their exits. Nothing is deferred: closePairs serves the exits if
+// the call or a handler panics. A duty that is raised meanwhile is served as for any call
+// on the fast path. The exits of these duties are the first in the order, so those of
+// other duties may follow on the slow path.
+func (l *Loop[T]) observe(f *amd64.Frame, s *Thread, t T, nr uint) {
+	s.Call.load(f)
+	f.RAX = NoCall
+	rows := l.duties.observe
+	for _, r := range rows {
+		if r.owed(&f.ThreadFlags) {
+			s.entered |= r.Duty.Flag
+			r.Entry(t, &s.Call)
+		}
+	}
+	result, err := l.calls[nr](t, &s.Call.Args)
+	if err != nil {
+		result = failure(err)
+	}
+	f.RAX = result
+	for i := len(rows) - 1; i >= 0; i-- {
+		if r := rows[i]; s.entered&r.Duty.Flag != 0 {
+			s.entered &^= r.Duty.Flag // closePairs must not run the handler again if it panics
+			s.fast.count(r.Duty.Flag)
+			r.Exit(t, &s.Call)
+		}
 	}
 }
 
@@ -115,7 +152,7 @@ func (l *Loop[T]) hit(f *amd64.Frame, s *Thread, t T) int {
 	}
 	if Pending(&f.ThreadFlags)&l.unhit == Uprobe { // otherwise the slow path serves it in order
 		Lower(&f.ThreadFlags, Uprobe)
-		s.hits++
+		s.fast.count(Uprobe)
 		l.uprobe(t, f)
 	}
 	if s.calls || s.exiting {
@@ -168,9 +205,9 @@ func (l *Loop[T]) slow(t T, s *Thread, event int) {
 		}
 		f.ChooseExit()
 	}
-	if n := s.hits - s.recorded; n != 0 {
-		l.recorder.addHits(f, n)
-		s.recorded = s.hits
+	if s.fast.duties != 0 {
+		s.served |= s.fast.duties
+		l.recorder.addFast(f, &s.fast)
 	}
 	l.recorder.End(v, f)
 }

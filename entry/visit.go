@@ -154,12 +154,16 @@ func (r *Recorder) Served() (served [32]uint64) {
 	return served
 }
 
-// addHits counts services of UPROBE on the fast path, which are no visits.
-func (r *Recorder) addHits(f *amd64.Frame, n uint64) {
+// addFast counts services of duties on the fast path, which are no visits, and clears c.
+func (r *Recorder) addFast(f *amd64.Frame, c *fastCounts) {
 	ring := &r.rings[max(f.StateCPU(), 0)]
 	ring.mu.Lock()
 	defer ring.mu.Unlock()
-	ring.served[Uprobe.bit()] += n
+	for rest := uint32(c.duties); rest != 0; rest &= rest - 1 {
+		bit := bits.TrailingZeros32(rest)
+		ring.served[bit] += uint64(c.served[bit])
+	}
+	*c = fastCounts{}
 }
 
 // Peek returns the last visit that ended on a CPU, or the one that was back

@@ -36,21 +36,26 @@ func (t *Task) UpdateLevels() {
 	entry.Lower(&t.Frame.ThreadFlags, levelDuties&^want)
 }
 
-// admissionFor returns the admission for a task that owes the given levels, nil if
-// there is none: only a single duty can admit calls.
-func (t *Task) admissionFor(levels entry.Flag) *entry.Admission {
-	if levels == 0 || levels&(levels-1) != 0 {
+// admissionFor returns the admission for a task that owes the given levels, nil if one of
+// them has none. Several are joined.
+func (t *Task) admissionFor(levels entry.Flag) (joined *entry.Admission) {
+	if levels == 0 {
 		return nil
 	}
-	for _, row := range t.kernel.subsystems.rows {
-		if row.Admission == nil {
-			continue
-		}
-		if a := row.Admission(t); a != nil && a.Flag == levels {
-			return a
+	for _, admission := range t.kernel.subsystems.admissions {
+		a := admission(t)
+		switch {
+		case a == nil || a.Flag&levels == 0:
+		case joined == nil:
+			joined = a
+		default:
+			joined = joined.Join(a)
 		}
 	}
-	return nil
+	if joined == nil || joined.Flag != levels {
+		return nil
+	}
+	return joined
 }
 
 // UpdateLevels is Task.UpdateLevels for all tasks, for a subsystem with a

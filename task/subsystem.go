@@ -73,7 +73,7 @@ type Subsystem struct {
 	// is never held while UpdateLevels is called.
 	Levels func(t *Task) entry.Flag
 	// Admission returns what a level of this part knows of the task's calls, or
-	// nil. UpdateLevels calls it as it calls Levels, if that level is the only one.
+	// nil. UpdateLevels calls it as it calls Levels, and after it.
 	Admission func(t *Task) *entry.Admission
 	// HeldMemory returns about how many bytes of the kernel's heap this part of
 	// the task holds, for the OOM killer. It is called on any goroutine, with
@@ -129,9 +129,11 @@ func builtinSubsystems() []Subsystem {
 type subsystems struct {
 	rows   []Subsystem
 	levels []func(t *Task) entry.Flag // of the rows that have one
-	held   []func(t *Task) int64      // HeldMemory of the rows that have one
-	slots  []func() any               // each makes one slot's value
-	sealed atomic.Bool                // a task exists
+	// admissions are Admission of the rows that have one.
+	admissions []func(t *Task) *entry.Admission
+	held       []func(t *Task) int64 // HeldMemory of the rows that have one
+	slots      []func() any          // each makes one slot's value
+	sealed     atomic.Bool           // a task exists
 }
 
 // add appends rows to the table.
@@ -139,6 +141,9 @@ func (s *subsystems) add(rows ...Subsystem) {
 	for i := range rows {
 		if rows[i].Levels != nil {
 			s.levels = append(s.levels, rows[i].Levels)
+		}
+		if rows[i].Admission != nil {
+			s.admissions = append(s.admissions, rows[i].Admission)
 		}
 		if rows[i].HeldMemory != nil {
 			s.held = append(s.held, rows[i].HeldMemory)

@@ -174,6 +174,13 @@ func (e *Event) RecordFor(t, other Task, f *amd64.Frame, record []byte) {
 // sleep.
 func (e *Event) Enabled() bool { return e.users.Load() != nil }
 
+// HasSinks reports whether the event has sinks, which get the registers of the program. Any
+// goroutine may call it; it does not sleep.
+func (e *Event) HasSinks() bool {
+	u := e.users.Load()
+	return u != nil && len(u.sinks) > 0
+}
+
 // Wants reports whether some user wants events of the thread. Any goroutine may call it;
 // it does not sleep.
 func (e *Event) Wants(t Task) bool {

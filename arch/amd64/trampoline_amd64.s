@@ -55,7 +55,7 @@
 #define IRET_ALONE ((LEAVE_BY_IRET|CALL_OVER)<<32)
 
 // EntryDuties (user.go).
-#define ENTRY_DUTIES 0xc140
+#define ENTRY_DUTIES 0x1008c1c0
 
 // Offsets in perCPU, and the address of the block of selector 0.
 #define P_BASE -0x7fef7000

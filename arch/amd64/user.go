@@ -12,10 +12,12 @@ const (
 	EventHandover = -258
 
 	// EntryDuties are the bits of Frame.ThreadFlags that do not keep a program from
-	// entering user mode, because they concern only the entry of its next system
-	// call: SYSCALL_EMU, SECCOMP, RECORD_EXITS and SYSCALL_USER_DISPATCH (package
-	// entry). EnterUser ignores them without calling the function of SetLastTest.
-	EntryDuties = 0xc140
+	// entering user mode, because they concern only its next system call: those of the
+	// entry alone, SYSCALL_EMU, SECCOMP, RECORD_EXITS and SYSCALL_USER_DISPATCH, and the
+	// paired ones, SYSCALL_AUDIT, NOHZ and SYSCALL_TRACEPOINT, which see no exit without
+	// an entry (package entry). EnterUser ignores them without calling the function of
+	// SetLastTest.
+	EntryDuties = 0x1008c1c0
 
 	// FirstInterrupt is the first vector of an interrupt. Package goos has
 	// handled the interrupt before EnterUser returns.

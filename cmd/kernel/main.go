@@ -129,7 +129,7 @@ func (k *kernel) run() error {
 		Wall:         k.wall,
 		Random:       k.random,
 	})
-	if k.traces, err = core.NewTrace(k.tasks, amd64.CPU, amd64.Nanotime); err != nil {
+	if k.traces, err = core.NewTrace(k.tasks, k.calls, amd64.CPU, amd64.Nanotime); err != nil {
 		return err
 	}
 	if err := core.AddEvents(k.tasks, k.traces, k.visits, amd64.CPU); err != nil {

@@ -35,11 +35,11 @@ import "slowpath/entry"
 
 // contract is the specification of the duties, written independently of the rows
 // in package entry: the order in which they are served at the entry, at the exit,
-// in the loop and in the last step, and the sets of duties that are paired and
-// that need the frame.
+// in the loop and in the last step, and the sets of duties that are paired,
+// that need the frame, and that only observe calls.
 var contract = struct {
-	entry, exit, loop, last []entry.Flag
-	paired, frame           entry.Flag
+	entry, exit, loop, last  []entry.Flag
+	paired, frame, observing entry.Flag
 }{
 	entry: []entry.Flag{
 		entry.NoHZ, entry.RecordExits, entry.UserDispatch, entry.SyscallEmu, entry.SyscallTrace, entry.Seccomp, entry.SyscallTracepoint, entry.SyscallAudit,
@@ -50,9 +50,10 @@ var contract = struct {
 	loop: []entry.Flag{
 		entry.NeedResched, entry.MCENotify, entry.Uprobe, entry.SigPending, entry.NotifyResume, entry.RestartableSequence,
 	},
-	last:   []entry.Flag{entry.UserReturnNotify},
-	paired: entry.NoHZ | entry.SyscallTracepoint | entry.SyscallAudit,
-	frame:  entry.Uprobe | entry.SigPending | entry.RestartableSequence,
+	last:      []entry.Flag{entry.UserReturnNotify},
+	paired:    entry.NoHZ | entry.SyscallTracepoint | entry.SyscallAudit,
+	frame:     entry.Uprobe | entry.SigPending | entry.RestartableSequence,
+	observing: entry.SyscallTracepoint | entry.SyscallAudit,
 }
 
 // stage is one list of the contract, as a mask and as positions.

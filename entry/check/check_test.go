@@ -45,7 +45,7 @@ func TestNoRunViolatesAProperty(t *testing.T) {
 func TestDutiesFollowTheContract(t *testing.T) {
 	got := contract
 	got.entry, got.exit, got.loop, got.last = nil, nil, nil, nil
-	got.paired, got.frame = 0, 0
+	got.paired, got.frame, got.observing = 0, 0, 0
 	rows := entry.Duties()
 	for i := range rows {
 		down, up := rows[i], rows[len(rows)-1-i]
@@ -63,6 +63,9 @@ func TestDutiesFollowTheContract(t *testing.T) {
 		}
 		if down.Paired {
 			got.paired |= down.Flag
+		}
+		if down.Observes {
+			got.observing |= down.Flag
 		}
 		if down.Frame {
 			got.frame |= down.Flag
@@ -93,6 +96,13 @@ func TestRunsHaveExpectedTraces(t *testing.T) {
 			"arrived, call begins, admitted by SECCOMP, call, call returns, SYSRET"},
 		{Plan{Kind: Syscall, Word: entry.Seccomp, Choice: 0, Raises: [2]Raise{{entry.SyscallTrace, 0}}},
 			"arrived, call begins, admitted by SECCOMP, raised SYSCALL_TRACE, call, call returns, exit SYSCALL_TRACE, SYSRET"},
+		{Plan{Kind: Syscall, Word: entry.SyscallTracepoint | entry.SyscallAudit, Choice: NoChoice, Raises: [2]Raise{{entry.SyscallTrace, 2}}},
+			"arrived, call begins, entry SYSCALL_TRACEPOINT, entry SYSCALL_AUDIT, call, raised SYSCALL_TRACE, call returns, " +
+				"exit SYSCALL_AUDIT, exit SYSCALL_TRACEPOINT, exit SYSCALL_TRACE, SYSRET"},
+		{Plan{Kind: Syscall, Word: entry.SyscallAudit | entry.Seccomp, Choice: 0},
+			"arrived, call begins, admitted by SYSCALL_AUDIT|SECCOMP, call, call returns, SYSRET"},
+		{Plan{Kind: Syscall, Word: entry.SyscallTracepoint, Choice: NoChoice, Panic: 2},
+			"arrived, call begins, entry SYSCALL_TRACEPOINT, call, panic, exit SYSCALL_TRACEPOINT"},
 		{Plan{Kind: Sigreturn, Choice: NoChoice}, "arrived, call, call returns, IRET"},
 		{Plan{Kind: Exit, Word: entry.SyscallTrace | entry.SyscallAudit, Choice: NoChoice},
 			"arrived, call begins, entry SYSCALL_TRACE, entry SYSCALL_AUDIT, call, task leaves, call returns, exit SYSCALL_AUDIT"},

@@ -177,12 +177,27 @@ func (j *judge) enteredCall(e *Event) Property {
 		return InOrder
 	case j.skipped:
 		return CallOnce
-	case !e.Settled:
-		return FrameComplete
+	}
+	if p := j.frame(e); p != Right {
+		return p
 	}
 	j.rank = rank
 	j.due &^= e.Flag
 	j.entered |= e.Flag & contract.paired
+	return Right
+}
+
+// frame checks the frame of a handler of the entry or exit. The fast path does not complete
+// it for duties that only observe the call.
+func (j *judge) frame(e *Event) Property {
+	switch {
+	case !j.slow && e.Flag&contract.observing != 0:
+		if e.Settled != j.settled {
+			return FrameUntouched
+		}
+	case !e.Settled:
+		return FrameComplete
+	}
 	return Right
 }
 
@@ -215,10 +230,11 @@ func (j *judge) exitedCall(e *Event) Property {
 		return InOrder
 	case j.place != atExit || rank <= j.rank || j.dueBefore(exitStage, rank):
 		return InOrder
-	case !e.Settled:
-		return FrameComplete
 	}
-	j.rank, j.settled = rank, true
+	if p := j.frame(e); p != Right {
+		return p
+	}
+	j.rank, j.settled = rank, e.Settled
 	j.due &^= e.Flag
 	j.entered &^= e.Flag
 	return Right
@@ -276,7 +292,8 @@ func (j *judge) claim(e *Event) Property {
 func (j *judge) milestone(e *Event) Property {
 	switch e.What {
 	case Began:
-		j.place, j.rank, j.due, j.slow = atEntry, -1, e.Word&entryStage.mask, true
+		j.place, j.rank, j.due = atEntry, -1, e.Word&entryStage.mask
+		j.slow = e.Word&^contract.observing != 0
 	case Admitted:
 		return j.admitted(e)
 	case RolledBack:
@@ -317,6 +334,7 @@ func (j *judge) milestone(e *Event) Property {
 		}
 	case Panicked:
 		j.exiting, j.due, j.place, j.rank = true, 0, atExit, -1
+		j.slow = true // the frame is completed for the exits
 	case Left:
 		j.exiting, j.due = true, 0
 	case BySYSRET, ByIRET:
@@ -339,8 +357,8 @@ func (j *judge) beginRequested() {
 	j.place, j.rank, j.due, j.slow = atEntry, -1, j.levels&entryStage.mask, true
 }
 
-// admitted processes a call that its only duty admits to the fast path. No other
-// duty may be due, and none of the loop or of the last step may wait for the slow
+// admitted processes a call that its duties admit to the fast path. No other duty may be
+// due, and none of the loop or of the last step may wait for the slow
 // path.
 func (j *judge) admitted(e *Event) Property {
 	if j.place != atEntry || j.rank >= 0 || j.due != e.Flag || j.owed != 0 {

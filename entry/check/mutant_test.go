@@ -31,6 +31,7 @@ const (
 	callFile   = "../syscall.go"
 	loopFile   = "../userloop.go"
 	threadFile = "../thread.go"
+	admitFile  = "../admission.go"
 	tableFile  = "../table.go"
 	userFile   = "user.go"
 )
@@ -89,7 +90,7 @@ var mutants = []mutant{
 	{"no exit after a call on the fast path", LevelsServed, []edit{
 		{loopFile, "	s.Visit.Served |= l.duties.syscallExit(t, s)\n", "	s.Frame.Flags |= amd64.CallOver\n"}}},
 	{"no exit for the pairs of a call that panics", Pairs, []edit{
-		{callFile, "	defer t.closePairs(task, s)\n", ""}}},
+		{loopFile, "	defer l.duties.closePairs(t, s)\n", ""}}},
 	{"the frame settled for every duty", FrameUntouched, []edit{
 		{exitFile, "	begin := s.clock()\n", "	begin := s.clock()\n	s.Frame.Settle()\n"}}},
 	{"the frame settled for no duty", FrameComplete, []edit{
@@ -105,7 +106,7 @@ var mutants = []mutant{
 	{"IRETQ for a frame that is not settled", RegistersRestored, []edit{
 		{exitFile, "	return f.Exit()\n", "	return amd64.ByIRETQ\n"}}},
 	{"SYSRET from a call over which the program steps", RegistersRestored, []edit{
-		{exitFile, "(flags&t.exit != 0 || f.Stepping())", "flags&t.exit != 0"}}},
+		{exitFile, "(flags&t.unpairedExit() != 0 || f.Stepping())", "flags&t.unpairedExit() != 0"}}},
 	{"EventHandover handled as an interrupt", Terminates, []edit{
 		{loopFile, "	if event == amd64.EventHandover {\n		t.TakeCPU()\n		return\n	}\n", ""}}},
 	{"a served duty missing in the visit", ServedAsReported, []edit{
@@ -125,7 +126,25 @@ var mutants = []mutant{
 	{"a requested call with the registers of the breakpoint", RegistersRestored, []edit{
 		{threadFile, "	return s.Frame.ExecuteSyscall(s.next)", "	s.Frame.OrigRAX = s.Frame.RAX\n	s.Frame.Flags = 0\n	return int(uint32(s.Frame.RAX))"}}},
 	{"hits missing in the counts", ServedAsReported, []edit{
-		{loopFile, "		s.hits++\n", ""}}},
+		{loopFile, "		s.fast.count(Uprobe)\n", ""}}},
+	{"the exit of an observed call decided by the flags", Pairs, []edit{
+		{loopFile, "		if r := rows[i]; s.entered&r.Duty.Flag != 0 {", "		if r := rows[i]; r.owed(&f.ThreadFlags) {"}}},
+	{"the flags cached across the sleep of a duty that observes", LevelsServed, []edit{
+		{loopFile, "	rows := l.duties.observe\n", "	rows, cached := l.duties.observe, Pending(&f.ThreadFlags)\n"},
+		{loopFile, "		if r.owed(&f.ThreadFlags) {\n", "		if cached&r.Duty.Flag != 0 {\n"}}},
+	{"the exits of an observed call in the order of the entries", InOrder, []edit{
+		{loopFile, "	for i := len(rows) - 1; i >= 0; i-- {", "	for i := range rows {"}}},
+	{"a call of a traced task observed on the fast path", LevelsServed, []edit{
+		{loopFile, "			if flags&l.unobserved != 0 {", "			if flags&l.unobserved&^SyscallTrace != 0 {"}}},
+	{"an observed pair closed after the handler", Pairs, []edit{
+		{loopFile, "			s.entered &^= r.Duty.Flag // closePairs must not run the handler again if it panics\n", ""},
+		{loopFile, "			r.Exit(t, &s.Call)\n", "			r.Exit(t, &s.Call)\n			s.entered &^= r.Duty.Flag\n"}}},
+	{"the frame settled for a duty that observes", FrameUntouched, []edit{
+		{loopFile, "	s.Call.load(f)\n	f.RAX = NoCall\n", "	f.Settle()\n	s.Call.load(f)\n	f.RAX = NoCall\n"}}},
+	{"observed calls missing in the counts", ServedAsReported, []edit{
+		{loopFile, "			s.fast.count(r.Duty.Flag)\n", ""}}},
+	{"a call admitted by one of two duties", LevelsServed, []edit{
+		{admitFile, "a.Flag == flags", "a.Flag&flags != 0"}}},
 	{"the exit mask without AUDIT", AssertionsHold, []edit{
 		{callFile, "	for _, r := range t.exits {\n", "	for _, r := range t.exits {\n		if r.Duty.Flag == SyscallAudit {\n			continue\n		}\n"}}},
 }
@@ -183,7 +202,7 @@ func (m *mutant) overlay(t *testing.T) string {
 	t.Helper()
 	directory := t.TempDir()
 	replace := map[string]string{}
-	for _, file := range []string{dutyFile, exitFile, callFile, loopFile, tableFile, threadFile, userFile} {
+	for _, file := range []string{dutyFile, exitFile, callFile, loopFile, tableFile, threadFile, admitFile, userFile} {
 		original, err := filepath.Abs(file)
 		if err != nil {
 			t.Fatal(err)

@@ -22,8 +22,7 @@ type Task struct {
 	begun    entry.Flag // duties of the loop with a handler that started in this run
 	owed     pendings
 
-	// The admissions of the duties that can have one.
-	bySeccomp, byUserDispatch *entry.Admission
+	admissions map[entry.Flag]*entry.Admission // of the sets of duties that can have one
 
 	admittedAt int // the moment after a duty admitted the call, or -1
 
@@ -62,7 +61,10 @@ type registers struct{ rip, rcx, r11, rflags uint64 }
 // NewTask returns a task that runs the code of package entry.
 func NewTask() *Task {
 	t := new(Task)
-	t.bySeccomp, t.byUserDispatch = t.newAdmission(entry.Seccomp), t.newAdmission(entry.UserDispatch)
+	t.admissions = make(map[entry.Flag]*entry.Admission)
+	for set := admissible; set != 0; set = (set - 1) & admissible {
+		t.admissions[set] = t.newAdmission(set)
+	}
 	handlers := make([]entry.Handlers[*Task], 0, len(entry.Duties()))
 	for _, d := range entry.Duties() {
 		handlers = append(handlers, handlersOf(t, d))
@@ -98,10 +100,7 @@ func (t *Task) Run(p Plan) Property {
 	t.plan = p
 	t.Frame, t.Call, t.Visit = &t.frame, entry.Call{}, entry.Visit{}
 	t.Reset()
-	t.SetAdmission(t.bySeccomp)
-	if p.Word&entry.UserDispatch != 0 {
-		t.SetAdmission(t.byUserDispatch)
-	}
+	t.SetAdmission(t.admissions[p.Word&admissible])
 	t.moments, t.choices, t.handling, t.begun, t.reported = 0, 0, 0, 0, 0
 	t.interrupts, t.admittedAt = true, -1
 	t.arrived, t.elsewhere, t.leaving, t.stuck, t.panicked, t.failed = false, false, false, false, false, false
@@ -133,9 +132,7 @@ func (t *Task) report() {
 			}
 		}
 	}
-	if t.Hits() != 0 {
-		t.reported |= entry.Uprobe
-	}
+	t.reported |= t.ServedFast()
 }
 
 // planned is the value of a panic of the plan.
@@ -254,7 +251,10 @@ func (t *Task) serve(what What, f entry.Flag) {
 // first two, and roll the call back.
 const mayDecide = entry.SyscallEmu | entry.SyscallTrace | entry.Seccomp | entry.UserDispatch
 
-// newAdmission returns the admission of a duty, whose Ask is the plan's choice.
+// admissible has the duties that can admit calls.
+const admissible = entry.UserDispatch | entry.Seccomp | entry.SyscallTracepoint | entry.SyscallAudit
+
+// newAdmission returns the admission of a set of duties, whose Ask is the plan's choice.
 func (t *Task) newAdmission(f entry.Flag) *entry.Admission {
 	return &entry.Admission{Flag: f, Ask: func(*amd64.Frame, uint32) bool { return t.ask(f) }}
 }

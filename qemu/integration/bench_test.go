@@ -52,6 +52,7 @@ func measure(t testing.TB) map[string]float64 {
 	addFigures(t, "bench_ptrace", figures)
 	addFigures(t, "bench_signals", figures)
 	addFigures(t, "bench_uprobe", figures)
+	addFigures(t, "bench_calls", figures)
 	addFigures(t, "bench", figures) // its getppid is the one without a C library
 	return figures
 }

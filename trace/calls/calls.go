@@ -53,32 +53,63 @@ type Calls struct {
 	kernel *task.Kernel
 	tasks  task.Slot[state]
 
-	mu        sync.Mutex                  // serialises changes of consumers
-	consumers atomic.Pointer[[]*Consumer] // the slice is constant
+	mu  sync.Mutex           // serialises changes of all
+	all atomic.Pointer[plan] // for a task that every consumer wants
 }
+
+// plan has the consumers of a task. It is constant.
+type plan struct {
+	consumers []*Consumer
+	admission *entry.Admission // of the calls that no consumer wants to see
+}
+
+// newPlan returns the plan for consumers, nil if there are none.
+func newPlan(consumers []*Consumer) *plan {
+	if len(consumers) == 0 {
+		return nil
+	}
+	p := &plan{consumers: consumers, admission: &entry.Admission{Flag: entry.SyscallTracepoint}}
+	for nr := range uint32(entry.Calls) {
+		if !slices.ContainsFunc(consumers, func(c *Consumer) bool { return c.shows(int32(nr)) }) {
+			p.admission.Admit(nr)
+		}
+	}
+	return p
+}
+
+// shows reports whether calls with a number are shown.
+func (c *Consumer) shows(number int32) bool { return c.Numbers == nil || c.Numbers.Has(number) }
 
 // state is what a task knows of its consumers.
 type state struct {
-	// plan has the consumers that want the task, or is nil if there are none. The slice
-	// is constant. It changes together with the level, with the lock of the task's levels.
-	plan atomic.Pointer[[]*Consumer]
+	// plan is nil if no consumer wants the task. It changes together with the level, with
+	// the lock of the task's levels.
+	plan atomic.Pointer[plan]
 	// shown are the consumers whose Enter was called for the current call. Only the task
 	// accesses it.
 	shown []*Consumer
+	// record is where the events make their records. Only the task accesses it.
+	record [maxRecord]byte
 }
 
 // New returns the owner of the duty. Register must be called before the first task is made.
 func New() *Calls {
-	s := new(Calls)
-	s.consumers.Store(new([]*Consumer))
-	return s
+	return new(Calls)
 }
 
 // Register adds the subsystem to k.
 func (s *Calls) Register(k *task.Kernel) {
 	s.kernel = k
 	s.tasks = task.NewSlot[state](k)
-	k.Register(task.Subsystem{Name: "system call tracepoints", Levels: s.levels})
+	k.Register(task.Subsystem{
+		Name: "system call tracepoints", Levels: s.levels,
+		Admission: func(t *task.Task) *entry.Admission {
+			if plan := s.tasks.Of(t).plan.Load(); plan != nil {
+				return plan.admission
+			}
+			return nil
+		},
+	})
 }
 
 // Handlers returns the handlers of the duty.
@@ -107,8 +138,7 @@ func (s *Calls) change(next func([]*Consumer) []*Consumer) {
 func (s *Calls) store(next func([]*Consumer) []*Consumer) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	list := next(*s.consumers.Load())
-	s.consumers.Store(&list)
+	s.all.Store(newPlan(next(s.all.Load().list())))
 }
 
 // levels is Levels of the subsystem. It also stores the plan: the lock of the task's levels
@@ -122,30 +152,30 @@ func (s *Calls) levels(t *task.Task) entry.Flag {
 	return entry.SyscallTracepoint
 }
 
-// planFor returns the consumers that want a task, or nil if there are none.
-func (s *Calls) planFor(t *task.Task) *[]*Consumer {
-	all := s.consumers.Load()
-	unwanted := func(c *Consumer) bool { return c.Wants != nil && !c.Wants(t) }
-	if slices.ContainsFunc(*all, unwanted) {
-		wanted := slices.DeleteFunc(slices.Clone(*all), unwanted)
-		all = &wanted
-	}
-	if len(*all) == 0 {
+// list returns the consumers. p may be nil.
+func (p *plan) list() []*Consumer {
+	if p == nil {
 		return nil
 	}
-	return all
+	return p.consumers
+}
+
+// planFor returns the plan of a task.
+func (s *Calls) planFor(t *task.Task) *plan {
+	all := s.all.Load()
+	unwanted := func(c *Consumer) bool { return c.Wants != nil && !c.Wants(t) }
+	if !slices.ContainsFunc(all.list(), unwanted) {
+		return all
+	}
+	return newPlan(slices.DeleteFunc(slices.Clone(all.consumers), unwanted))
 }
 
 // enter is the handler of the duty at the entry of a call.
 func (s *Calls) enter(t *task.Task, c *entry.Call) entry.Verdict {
 	own := s.tasks.Of(t)
 	own.shown = own.shown[:0]
-	plan := own.plan.Load()
-	if plan == nil {
-		return entry.Proceed
-	}
-	for _, one := range *plan {
-		if one.Numbers != nil && !one.Numbers.Has(c.NR) {
+	for _, one := range own.plan.Load().list() {
+		if !one.shows(c.NR) {
 			continue
 		}
 		own.shown = append(own.shown, one) // before Enter, which may panic
