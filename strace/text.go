@@ -144,11 +144,11 @@ func (x *Text) leader(t *Thread, c *Call, now uint64) *page {
 	}
 	x.times(p, now)
 	if x.options.Address {
-		address := uint64(0)
+		address := strings.Repeat("?", 16) // a signal has none
 		if c != nil {
-			address = c.Address
+			address = fmt.Sprintf("%016x", c.Address)
 		}
-		p.write(fmt.Sprintf("[%016x] ", address))
+		p.write("[" + address + "] ")
 	}
 	return p
 }
@@ -184,7 +184,8 @@ func (x *Text) Attached(t, parent *Thread, _ uint64) {
 	x.threads++
 	p := x.pageOf(t)
 	if parent != nil && x.options.Messages && !x.options.Separate {
-		p.write(fmt.Sprintf("strace: Process %d attached\n", t.ID))
+		// strace does not count its message in the column, so the line goes on after it.
+		fmt.Fprintf(p.w, "strace: Process %d attached\n", t.ID)
 		p.w.Flush()
 	}
 }

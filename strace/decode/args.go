@@ -174,7 +174,7 @@ func path(i int) Arg {
 	op := tracespec.Op{Kind: tracespec.String, Address: argument(i), Max: maxPath}
 	return Arg{ops: []tracespec.Op{op}, print: func(p *Printer, in *Input) {
 		b := in.capture(0)
-		if b == nil || len(b) < maxPath && b[len(b)-1] != 0 { // it ends at memory that cannot be read
+		if len(b) == 0 || len(b) < maxPath && b[len(b)-1] != 0 { // it ends at memory that cannot be read
 			p.address(in.Arguments[i])
 			return
 		}
@@ -187,7 +187,7 @@ func str(i int) Arg {
 	op := tracespec.Op{Kind: tracespec.String, Address: argument(i), Max: maxOfString}
 	return Arg{ops: []tracespec.Op{op}, print: func(p *Printer, in *Input) {
 		b := in.capture(0)
-		if b == nil || len(b) <= p.Strings && b[len(b)-1] != 0 {
+		if len(b) == 0 || len(b) <= p.Strings && b[len(b)-1] != 0 {
 			p.address(in.Arguments[i])
 			return
 		}
@@ -221,7 +221,7 @@ func printBuffer(p *Printer, in *Input, address, length uint64) {
 // structIn prints a structure of size bytes at the entry.
 func structIn(i, size int, o object) Arg {
 	return Arg{ops: []tracespec.Op{fixed(argument(i), size)}, print: func(p *Printer, in *Input) {
-		if b := in.capture(0); b != nil {
+		if b := in.capture(0); len(b) >= size {
 			o(p, in, b)
 			return
 		}

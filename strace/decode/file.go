@@ -128,7 +128,7 @@ func directoryEntries(i int, header func(p *Printer, b []byte)) Arg {
 		b := in.capture(1)
 		for k := range n {
 			length := int(word(b, 16, 2))
-			if length == 0 || length > len(b) {
+			if length < minEntry || length > len(b) {
 				break
 			}
 			if k > 0 {
@@ -140,6 +140,9 @@ func directoryEntries(i int, header func(p *Printer, b []byte)) Arg {
 		p.text("]")
 	}})
 }
+
+// minEntry is the minimum size of a directory entry.
+const minEntry = 20
 
 var entryTypes = names("DT_???", "DT_UNKNOWN 0 DT_FIFO 1 DT_CHR 2 DT_DIR 4 DT_BLK 6 DT_REG 8 DT_LNK 10 DT_SOCK 12 DT_WHT 14")
 

@@ -240,7 +240,9 @@ func (t *nameTable) flags(v uint64) string {
 // SignalName returns the name of a signal as strace prints it.
 func SignalName(n int) string {
 	switch {
-	case n >= 32 && n <= 64:
+	case n == 32:
+		return "SIGRTMIN"
+	case n > 32 && n <= 64:
 		return "SIGRT_" + strconv.Itoa(n-32)
 	case n == 6:
 		return "SIGABRT"

@@ -131,7 +131,7 @@ func ticks(v uint64) string {
 	if v == 0 {
 		return text
 	}
-	return text + " /* " + strconv.FormatFloat(float64(int64(v))/100, 'g', -1, 64) + " s */"
+	return text + " /* " + strconv.FormatFloat(float64(int64(v))/100, 'f', 2, 64) + " s */"
 }
 
 // handler prints the address of a signal handler.

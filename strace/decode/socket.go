@@ -221,8 +221,8 @@ func (p *Printer) control(b []byte, address uint64) {
 			p.text(hexText(kind))
 		}
 		p.text("}")
-		next := (length + 7) &^ 7
-		if length < header || next >= uint64(len(b)) {
+		next := (end + 7) &^ 7
+		if end < header || next >= uint64(len(b)) {
 			break
 		}
 		b = b[next:]
@@ -251,8 +251,6 @@ func received(i int) Arg {
 	a := onExit(message(i, result()))
 	a.before = []tracespec.Op{fixed(argument(i), msghdrSize)}
 	print := a.print
-	failed := onExitAlways(structIn(i, msghdrSize, nil))
-	_ = failed
 	a.print = func(p *Printer, in *Input) {
 		if b := in.before(0); in.Failed() && b != nil {
 			p.format("{msg_namelen=%d}", int32(word(b, 8, 4)))

@@ -40,6 +40,11 @@ var (
 	personaFlags = names("", "UNAME26 0x20000 ADDR_NO_RANDOMIZE 0x40000 FDPIC_FUNCPTRS 0x80000 MMAP_PAGE_ZERO 0x100000 ADDR_COMPAT_LAYOUT 0x200000 READ_IMPLIES_EXEC 0x400000 ADDR_LIMIT_32BIT 0x800000 SHORT_INODE 0x1000000 WHOLE_SECONDS 0x2000000 STICKY_TIMEOUTS 0x4000000 ADDR_LIMIT_3GB 0x8000000")
 )
 
+// prSetVMA is the option PR_SET_VMA of prctl(2).
+const prSetVMA = 0x53564d41
+
+var vmaOptions = names("PR_SET_VMA_???", "PR_SET_VMA_ANON_NAME 0")
+
 const (
 	utsnameSize = 390
 	sysinfoSize = 112
@@ -218,8 +223,9 @@ var systemRows = []Row{
 		prctlOn(if_(func(c *Call) bool { return c.Arguments[1] >= 1 && c.Arguments[1] <= 3 }, at(2, longOneOf(capabilites))), 47),
 		prctlOn(if_(func(c *Call) bool { return c.Arguments[1] < 1 || c.Arguments[1] > 3 }, at(2, hex)), 47),
 		prctlOn(at(3, hex), 47), prctlOn(at(4, hex), 47), prctlOn(at(1, dec), 0x59616d61),
-		prctlOn(at(1, hex), 34, 39, 42, 58, 0x53564d41),
-	}, rest(2, 34, 38, 39, 41, 42, 57, 58, 0x53564d41), unlessAll(prctlKnown))...).gives(prctlResult),
+		prctlOn(at(1, longOneOf(vmaOptions)), prSetVMA), prctlOn(at(2, pointer), prSetVMA), prctlOn(at(3, ulong), prSetVMA), prctlOn(str(4), prSetVMA),
+		prctlOn(at(1, hex), 34, 39, 42, 58),
+	}, rest(2, 34, 38, 39, 41, 42, 57, 58), unlessAll(prctlKnown))...).gives(prctlResult),
 	call(unix.SYS_CAPGET, "capget", "%creds", structIn(0, 8, capHeader), structOut(1, 24, capData)),
 	call(unix.SYS_CAPSET, "capset", "%creds", structIn(0, 8, capHeader), structIn(1, 24, capData)),
 	call(unix.SYS_PERSONALITY, "personality", "", at(0, personality)).gives(personalityResult),
@@ -255,6 +261,7 @@ var systemRows = []Row{
 	plain(unix.SYS_PROCESS_MRELEASE, "process_mrelease", "desc", "fx"), plain(unix.SYS_OPEN_TREE, "open_tree", "desc file", "fnx"), plain(unix.SYS_MOVE_MOUNT, "move_mount", "desc file", "fnfnx"),
 	plain(unix.SYS_FSOPEN, "fsopen", "desc", "sx"), plain(unix.SYS_FSCONFIG, "fsconfig", "desc file", "fxspd"), plain(unix.SYS_FSMOUNT, "fsmount", "desc", "fxx"), plain(unix.SYS_FSPICK, "fspick", "desc file", "fnx"),
 	plain(unix.SYS_LANDLOCK_CREATE_RULESET, "landlock_create_ruleset", "desc", "pUx"), plain(unix.SYS_LANDLOCK_ADD_RULE, "landlock_add_rule", "desc", "fxpx"), plain(unix.SYS_LANDLOCK_RESTRICT_SELF, "landlock_restrict_self", "desc", "fx"),
+	plain(unix.SYS_SET_MEMPOLICY_HOME_NODE, "set_mempolicy_home_node", "memory", "pUUx"),
 	plain(unix.SYS_MEMFD_SECRET, "memfd_secret", "desc", "x"), plain(unix.SYS_MOUNT_SETATTR, "mount_setattr", "desc file", "fnxpU"),
 }
 
