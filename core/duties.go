@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"slowpath/arch/amd64"
+	"slowpath/audit"
 	"slowpath/entry"
 	"slowpath/ptrace"
 	"slowpath/sched"
@@ -24,6 +25,7 @@ type Owners struct {
 	Scheduler *sched.Scheduler
 	Probes    *uprobe.Probes
 	Calls     *calls.Calls
+	Audit     *audit.Audit
 }
 
 // NewDuties joins the rows of entry.Duties with their handlers. The error names a
@@ -39,6 +41,7 @@ func NewDuties(o Owners) (*entry.Table[*task.Task], error) {
 		userdispatch.Handlers(),
 		o.Probes.Handlers(),
 		o.Calls.Handlers(),
+		o.Audit.Handlers(),
 		{Flag: entry.UserReturnNotify, Last: amd64.LoadControls},
 		{Flag: entry.RecordExits, Entry: func(t *task.Task, _ *entry.Call) entry.Verdict {
 			t.Visit.Kept = true
@@ -52,13 +55,18 @@ func NewDuties(o Owners) (*entry.Table[*task.Task], error) {
 // NewLoop returns the user loop over the table of duties, the table of system
 // calls and the owners of exceptions.
 func NewLoop(duties *entry.Table[*task.Task], visits *entry.Recorder, probes *uprobe.Probes) (*entry.Loop[*task.Task], error) {
+	return NewLoopOf(syscall.Dispatch(entry.X86_64), duties, visits, probes)
+}
+
+// NewLoopOf is NewLoop with another dispatch table.
+func NewLoopOf(calls entry.Dispatch[*task.Task], duties *entry.Table[*task.Task], visits *entry.Recorder, probes *uprobe.Probes) (*entry.Loop[*task.Task], error) {
 	exceptions, err := entry.NewExceptions(
 		slices.Concat(probes.ExceptionHandlers(), ptrace.ExceptionHandlers(), task.ExceptionHandlers())...)
 	if err != nil {
 		return nil, err
 	}
 	return entry.NewLoop(entry.LoopConfig[*task.Task]{
-		Calls: syscall.Dispatch(entry.X86_64), Duties: duties, Exceptions: exceptions, Recorder: visits,
+		Calls: calls, Duties: duties, Exceptions: exceptions, Recorder: visits,
 	}), nil
 }
 
@@ -69,7 +77,7 @@ func unraised() []entry.Handlers[*task.Task] {
 	var handlers []entry.Handlers[*task.Task]
 	for _, d := range entry.Duties() {
 		switch d.Flag {
-		case entry.SyscallAudit, entry.NoHZ:
+		case entry.NoHZ:
 			handlers = append(handlers, reportUnraised(d))
 		}
 	}

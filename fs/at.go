@@ -71,6 +71,7 @@ func (at At) locate(m *Mounts) (Path, error) {
 	if !f.path.Valid() {
 		return Path{}, unix.ENOENT
 	}
+	at.resolved(f.path)
 	return f.path, nil
 }
 

@@ -13,9 +13,11 @@ func (at At) findNew(m *Mounts) (found, error) {
 	if err != nil {
 		return found{}, err
 	}
+	at.resolvedParent(f.parent)
 	if f.path.Valid() {
 		return found{}, unix.EEXIST
 	}
+	creates(at.Caller, f.parent, f.name, nil)
 	return f, mayAdd(f.parent, at.Caller.Credentials())
 }
 
@@ -48,7 +50,9 @@ func (at At) create(f found, n NewNode) (Path, error) {
 	if err != nil {
 		return Path{}, err
 	}
-	return Path{f.parent.mount, f.parent.dentry.added(f.name, inode)}, nil
+	p := Path{f.parent.mount, f.parent.dentry.added(f.name, inode)}
+	creates(at.Caller, f.parent, f.name, inode)
+	return p, nil
 }
 
 // MakeNode is mknod(2) and mkdir(2). mode includes the file type; rdev is used
@@ -132,6 +136,7 @@ func (at At) LinkTo(old At) error {
 		return err
 	}
 	f.parent.dentry.added(f.name, inode)
+	creates(at.Caller, f.parent, f.name, inode)
 	return nil
 }
 

@@ -15,6 +15,7 @@ func (at At) victim(m *Mounts) (found, error) {
 	if err != nil {
 		return found{}, err
 	}
+	at.resolvedParent(f.parent)
 	if f.kind == lastName && !f.path.Valid() {
 		return found{}, unix.ENOENT
 	}
@@ -65,6 +66,7 @@ func (at At) RemoveDirectory() error {
 }
 
 func (at At) remove(f found) error {
+	deletes(at.Caller, &f)
 	if err := mayRemove(f.parent, f.path.Inode(), at.Caller.Credentials()); err != nil {
 		return err
 	}

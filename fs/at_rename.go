@@ -20,6 +20,8 @@ func (at At) RenameTo(to At, flags uint) error {
 	if err != nil {
 		return err
 	}
+	at.resolvedParent(from.parent)
+	to.resolvedParent(dest.parent)
 	r := rename{from: from, to: dest, flags: flags, caller: at.Caller}
 	if err := r.check(); err != nil {
 		return err
@@ -94,6 +96,7 @@ func (r *rename) checkLoops() error {
 
 func (r *rename) checkPermissions() error {
 	c := r.caller.Credentials()
+	deletes(r.caller, &r.from)
 	if err := mayRemove(r.from.parent, r.from.path.Inode(), c); err != nil {
 		return err
 	}
@@ -101,8 +104,10 @@ func (r *rename) checkPermissions() error {
 		return err
 	}
 	if !r.to.path.Valid() {
+		creates(r.caller, r.to.parent, r.to.name, nil)
 		return mayAdd(r.to.parent, c)
 	}
+	deletes(r.caller, &r.to)
 	if err := mayRemove(r.to.parent, r.to.path.Inode(), c); err != nil {
 		return err
 	}
@@ -150,6 +155,7 @@ func (r *rename) move() error {
 		r.to.parent.dentry.forget(r.to.path.dentry)
 	}
 	r.from.path.dentry.moveTo(r.to.parent.dentry, r.to.name)
+	creates(r.caller, r.to.parent, r.to.name, r.from.path.Inode())
 	return nil
 }
 
@@ -163,5 +169,7 @@ func (r *rename) exchange() error {
 	a, b := r.from.path.dentry, r.to.path.dentry
 	a.moveTo(r.to.parent.dentry, r.to.name)
 	b.moveTo(r.from.parent.dentry, r.from.name)
+	creates(r.caller, r.to.parent, r.to.name, a.inode)
+	creates(r.caller, r.from.parent, r.from.name, b.inode)
 	return nil
 }

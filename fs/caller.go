@@ -17,6 +17,8 @@ type Caller interface {
 	ProcessID() int32
 	// ThreadID returns the result of gettid(2).
 	ThreadID() int32
+	// NameWatcher returns who is told of the names that the caller uses, or nil.
+	NameWatcher() NameWatcher
 	// UserMemory is the caller's memory, for the arguments of ioctl(2).
 	abi.UserMemory
 }
@@ -36,6 +38,9 @@ func (k KernelCaller) ProcessID() int32 { return 0 }
 
 // ThreadID implements Caller: 0.
 func (k KernelCaller) ThreadID() int32 { return 0 }
+
+// NameWatcher implements Caller: nil.
+func (k KernelCaller) NameWatcher() NameWatcher { return nil }
 
 // CopyIn implements Caller. It returns EFAULT, because there is no user memory.
 func (k KernelCaller) CopyIn(uint64, []byte) error { return unix.EFAULT }

@@ -173,6 +173,9 @@ func (at At) findExisting(m *Mounts, final finalLink, exclusive bool) (Path, fil
 	m.tree.RLock()
 	defer m.tree.RUnlock()
 	f, err := at.find(m, final)
+	if err == nil {
+		at.resolvedParent(f.parent)
+	}
 	if err == nil && !f.path.Valid() {
 		return Path{}, existedBefore, nil
 	}
@@ -204,6 +207,9 @@ func (at At) createLocked(m *Mounts, final finalLink, exclusive bool, mode uint3
 // existing returns the result of a walk of O_CREAT that has found a file. The path is
 // in use until the caller releases it. The namespace is locked.
 func (at At) existing(m *Mounts, f found, err error, exclusive bool) (Path, fileOrigin, error) {
+	if err == nil && !exclusive {
+		at.resolved(f.path)
+	}
 	switch {
 	case err != nil:
 		return Path{}, existedBefore, err

@@ -23,6 +23,15 @@ func Delay(us uint64) {
 // timer also interrupts for sleepers' deadlines, which are no ticks.
 var tickDue [amd64.MaxCPUs]uint64
 
+// sampleDue is when each CPU must be interrupted to sample its program, in nanoseconds
+// since boot, while there is a sample interval.
+var sampleDue [amd64.MaxCPUs]uint64
+
+// sampleIsDue reports whether a timer interrupt of this CPU samples its program.
+func sampleIsDue(now uint64) bool {
+	return amd64.SampleInterval() != 0 && now >= sampleDue[amd64.CPU()]
+}
+
 // tickIsDue reports whether a timer interrupt of this CPU is a tick.
 func tickIsDue(now uint64) bool { return now >= tickDue[amd64.CPU()] }
 
@@ -53,6 +62,13 @@ func armTimer() {
 		next = min(next, *due)
 		if deadline := amd64.WakeDeadline(); deadline > now {
 			next = min(next, deadline)
+		}
+		if interval := amd64.SampleInterval(); interval != 0 {
+			due := &sampleDue[amd64.CPU()]
+			if *due <= now || *due > now+interval {
+				*due = now + interval
+			}
+			next = min(next, *due)
 		}
 	}
 	const longest = 1 << 30 // ns; the timer has 32 bits

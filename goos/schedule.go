@@ -213,7 +213,7 @@ func tickInKernel(now uint64) {
 	if tickIsDue(now) {
 		amd64.TickInKernel()
 	}
-	if wakeIsDue(now) {
+	if wakeIsDue(now) || sampleIsDue(now) {
 		amd64.EndSliceInKernel()
 	}
 }

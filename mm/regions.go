@@ -62,6 +62,25 @@ func (as *AddressSpace) VisitRegions(detail RegionDetail, f func(r *Region) erro
 	return nil
 }
 
+// MappedAt returns what is mapped at an address: the name that /proc/pid/maps shows, and the
+// offset of the address in the file, 0 if it is no file. The name is empty for anonymous
+// memory and where nothing is mapped. It may sleep.
+func (as *AddressSpace) MappedAt(address uint64) (name string, offset uint64) {
+	as.mu.Lock()
+	defer as.mu.Unlock()
+	v := as.areas.find(address)
+	if v == nil || address < v.start {
+		return "", 0
+	}
+	if v.file != nil {
+		return v.file.MapName(), v.offset + address - v.start
+	}
+	if v.name == "" && v.anonymous() && v.start < as.brk && v.end > as.layout.BrkStart {
+		return "[heap]", 0
+	}
+	return v.name, 0
+}
+
 func (v *vma) region() Region {
 	r := Region{
 		Start: v.start, End: v.end, Prot: v.prot, Name: v.name,

@@ -31,8 +31,13 @@ type Event struct {
 	// sole is the task for which the event counts, if there is one task only.
 	sole     atomic.Pointer[task.Task]
 	sampling bool
-	leader   atomic.Pointer[Event] // itself, if the event is in no group of another one
-	queue    wait.Queue
+	// isSoftware says that the event is one of softwareKinds. interval is the time between
+	// two samples of a clock in nanoseconds, 0 for other events.
+	isSoftware bool
+	interval   atomic.Int64
+	sampled    lastSampled
+	leader     atomic.Pointer[Event] // itself, if the event is in no group of another one
+	queue      wait.Queue
 
 	state  atomic.Uint32 // of activity
 	count  atomic.Uint64
@@ -43,13 +48,14 @@ type Event struct {
 	rate   rate
 
 	// mu guards the fields below. Perf.mu may be held when it is taken.
-	mu       sync.RWMutex
-	tasks    map[*task.Task]int64 // the CPU time of each task when counting began
-	time     int64                // nanoseconds for which the event was enabled before
-	since    int64                // clock.Monotonic when a wide event was enabled
-	siblings []*Event
-	enable   bool // at the next execve(2)
-	released bool
+	mu        sync.RWMutex
+	tasks     map[*task.Task]int64 // the CPU time of each task when counting began
+	sampledAt map[*task.Task]int64 // the CPU time of each task at the last sample of a clock
+	time      int64                // nanoseconds for which the event was enabled before
+	since     int64                // clock.Monotonic when a wide event was enabled
+	siblings  []*Event
+	enable    bool // at the next execve(2)
+	released  bool
 
 	spaces spaces
 }
@@ -115,8 +121,18 @@ func (e *Event) countsFor(t *task.Task) bool {
 }
 
 // countsNow reports whether the event is enabled, and t is on its CPU.
+// t is nil for an idle CPU.
 func (e *Event) countsNow(t *task.Task) bool {
-	return e.activity() == enabled && (e.cpu < 0 || e.cpu == t.Frame.LastCPU())
+	return e.activity() == enabled && (e.cpu < 0 || e.cpu == e.perf.cpuOf(t))
+}
+
+// cpuOf returns the CPU on which a task was last in user mode. For an idle CPU, nil, it is
+// that of the caller.
+func (p *Perf) cpuOf(t *task.Task) int {
+	if t == nil {
+		return p.cpu()
+	}
+	return t.Frame.LastCPU()
 }
 
 // cpuTime returns the CPU time of a task in nanoseconds.
@@ -202,6 +218,7 @@ func (e *Event) detach(t *task.Task) (last bool) {
 		e.time += cpuTime(t) - begin
 	}
 	delete(e.tasks, t)
+	delete(e.sampledAt, t)
 	e.setSole()
 	return len(e.tasks) == 0
 }
@@ -286,7 +303,7 @@ func (e *Event) markReleased() (tasks map[*task.Task]int64) {
 		s.leader.Store(s)
 	}
 	tasks = e.tasks
-	e.released, e.tasks, e.siblings = true, nil, nil
+	e.released, e.tasks, e.sampledAt, e.siblings = true, nil, nil, nil
 	return tasks
 }
 

@@ -71,6 +71,10 @@ func setPeriod(e *Event, caller fs.Caller, address uint64) error {
 	if !e.sampling || value == 0 || value>>63 != 0 || e.attr.Has(unix.PerfBitFreq) {
 		return unix.EINVAL
 	}
+	if e.interval.Load() != 0 {
+		e.interval.Store(int64(max(value, leastPeriod)))
+		return nil
+	}
 	e.rate.period.Store(value)
 	e.rate.left.Store(int64(value))
 	return nil

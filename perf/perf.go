@@ -2,7 +2,7 @@
 // into ring buffers that programs map.
 //
 // An Event is an open file. Its source (source.go) says what is counted: the hits of a
-// uprobe, the records of a trace event, or a clock. It counts for some tasks, or for
+// uprobe, the records of a trace event, or a software event. It counts for some tasks, or for
 // every task on one CPU. A Ring is the mapped buffer to which an event writes records:
 // samples (sample.go), and what happens to the tasks that it counts for, such as a new
 // mapping or name (sideband.go).
@@ -35,7 +35,9 @@ type Perf struct {
 	events   *trace.Registry // nil without trace events
 	accounts *fs.Accounts
 	settings *sysctl.Settings
+	cpu      func() int // the number of the CPU that runs the caller
 	lastID   atomic.Uint64
+	software software
 
 	// mu guards the lists of events, of all tasks and of all CPUs. It is a leaf but for
 	// the locks of a task's accounting.
@@ -61,18 +63,24 @@ type eventSet struct {
 	mu     sync.Mutex
 	events map[*Event]struct{}
 	size   atomic.Int32
+	sorted atomic.Pointer[[]*Event] // the slice is constant; nil if it must be made again
 }
 
 func (s *eventSet) empty() bool { return s.size.Load() == 0 }
 
-// list returns the events, sorted by id.
+// list returns the events, sorted by id. The caller does not change the slice.
 func (s *eventSet) list() []*Event {
 	if s.empty() {
 		return nil
 	}
+	if sorted := s.sorted.Load(); sorted != nil {
+		return *sorted
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return slices.SortedFunc(maps.Keys(s.events), func(a, b *Event) int { return cmp.Compare(a.id, b.id) })
+	sorted := slices.SortedFunc(maps.Keys(s.events), func(a, b *Event) int { return cmp.Compare(a.id, b.id) })
+	s.sorted.Store(&sorted)
+	return sorted
 }
 
 func (s *eventSet) add(e *Event) {
@@ -82,13 +90,19 @@ func (s *eventSet) add(e *Event) {
 		s.events = make(map[*Event]struct{})
 	}
 	s.events[e] = struct{}{}
-	s.size.Store(int32(len(s.events)))
+	s.changed()
 }
 
 func (s *eventSet) remove(e *Event) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.events, e)
+	s.changed()
+}
+
+// changed notes a change of the set. s.mu is held.
+func (s *eventSet) changed() {
+	s.sorted.Store(nil)
 	s.size.Store(int32(len(s.events)))
 }
 
@@ -99,7 +113,10 @@ type serviceKey struct{}
 func Register(k *task.Kernel, mounts *fs.Mounts, probes *uprobe.Probes, events *trace.Registry) *Perf {
 	p := &Perf{
 		kernel: k, memory: k.Memory(), probes: probes, events: events,
-		accounts: mounts.Accounts(), settings: k.Settings(),
+		accounts: mounts.Accounts(), settings: k.Settings(), cpu: func() int { return 0 },
+	}
+	if events != nil {
+		p.cpu = events.CPU
 	}
 	mounts.Service(serviceKey{}, func() any { return p })
 	task.NewSlot[state](k)

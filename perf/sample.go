@@ -8,6 +8,7 @@ import (
 
 	"slowpath/arch/amd64"
 	"slowpath/clock"
+	"slowpath/guard"
 	"slowpath/mm"
 	"slowpath/task"
 	"slowpath/wait"
@@ -65,18 +66,36 @@ const (
 	noMemoryAccess = 0x1 | 0x1<<5 | 0x1<<19 | 0x1<<24 | 0x1<<26 | 0x1<<33 // PERF_MEM_NA
 )
 
-// sampleHit writes a sample if one is due. raw is the record of the trace event.
-func (e *Event) sampleHit(t *task.Task, f *amd64.Frame, raw []byte) {
-	period, sampled := e.rate.take()
-	if !sampled {
-		return
+// sampleHit writes a sample if one is due.
+func (e *Event) sampleHit(s sample) {
+	if period, sampled := e.rate.take(); sampled {
+		e.sampleFor(s, period)
 	}
+}
+
+// sampleFor writes a sample that stands for period hits.
+func (e *Event) sampleFor(s sample, period uint64) {
 	if r := e.ring.Load(); r != nil {
-		s := of(t)
-		s.record = e.appendSample(s.record[:0], t, f, period, raw)
-		e.write(r, t, s.record)
+		withRecord(s.task, func(p []byte) []byte {
+			p = e.appendSample(p, &s, period)
+			e.write(r, s.task, p)
+			return p
+		})
 	}
 	e.countLimit()
+}
+
+// withRecord calls do with the empty buffer in which the task builds records; do returns
+// it. A record that is built while another one is being built has a buffer of its own.
+func withRecord(t *task.Task, do func(p []byte) []byte) {
+	if t == nil {
+		do(nil)
+		return
+	}
+	s := of(t)
+	p := s.record
+	s.record = nil
+	s.record = do(p[:0])
 }
 
 // countLimit disables the event after the samples of PERF_EVENT_IOC_REFRESH.
@@ -85,7 +104,16 @@ func (e *Event) countLimit() {
 		return
 	}
 	e.setEnabled(disabled)
-	e.wake(wait.Hup)
+	e.wakeLater(wait.Hup)
+}
+
+// wakeLater wakes who polls the event on a goroutine of its own: the caller may hold the
+// lock of a wait queue (Linux: perf_pending_irq).
+func (e *Event) wakeLater(what wait.Events) {
+	go func() {
+		defer guard.Contain("the wake-up of a reader of perf events")
+		e.wake(what)
+	}()
 }
 
 // write appends a finished record to the ring.
@@ -99,7 +127,7 @@ func (e *Event) write(r *Ring, t *task.Task, record []byte) {
 		e.lost.Add(1)
 	}
 	if wake {
-		e.wake(wait.Readable)
+		e.wakeLater(wait.Readable)
 	}
 }
 
@@ -132,8 +160,12 @@ func validClock(id int32) bool {
 
 // appendSample appends a PERF_RECORD_SAMPLE. The fields are in the order of the manual
 // page.
-func (e *Event) appendSample(p []byte, t *task.Task, f *amd64.Frame, period uint64, raw []byte) []byte {
-	a := e.attr
+func (e *Event) appendSample(p []byte, s *sample, period uint64) []byte {
+	a, t, f := e.attr, s.task, s.frame
+	ip := uint64(0)
+	if f != nil {
+		ip = f.RIP
+	}
 	p = begin(p, unix.PERF_RECORD_SAMPLE, miscUser)
 	word := func(what uint64, v uint64) {
 		if a.samples(what) {
@@ -141,15 +173,15 @@ func (e *Event) appendSample(p []byte, t *task.Task, f *amd64.Frame, period uint
 		}
 	}
 	word(unix.PERF_SAMPLE_IDENTIFIER, e.id)
-	word(unix.PERF_SAMPLE_IP, f.RIP)
+	word(unix.PERF_SAMPLE_IP, ip)
 	word(unix.PERF_SAMPLE_TID, taskIDs(t))
 	if a.samples(unix.PERF_SAMPLE_TIME) {
 		p = put64(p, e.now())
 	}
-	word(unix.PERF_SAMPLE_ADDR, 0)
+	word(unix.PERF_SAMPLE_ADDR, s.address)
 	word(unix.PERF_SAMPLE_ID, e.id)
 	word(unix.PERF_SAMPLE_STREAM_ID, e.id)
-	word(unix.PERF_SAMPLE_CPU, uint64(t.Frame.LastCPU()))
+	word(unix.PERF_SAMPLE_CPU, uint64(e.perf.cpuOf(t)))
 	word(unix.PERF_SAMPLE_PERIOD, period)
 	if a.samples(unix.PERF_SAMPLE_READ) {
 		p = e.appendRead(p)
@@ -158,13 +190,13 @@ func (e *Event) appendSample(p []byte, t *task.Task, f *amd64.Frame, period uint
 		p = e.appendCallChain(p, t, f)
 	}
 	if a.samples(unix.PERF_SAMPLE_RAW) {
-		p = appendRaw(p, raw)
+		p = appendRaw(p, s.raw)
 	}
 	if a.samples(unix.PERF_SAMPLE_REGS_USER) {
 		p = appendRegisters(p, f, a.Sample_regs_user)
 	}
 	if a.samples(unix.PERF_SAMPLE_STACK_USER) {
-		p = appendStack(p, t, f, uint64(a.Sample_stack_user))
+		p = appendStack(p, s, uint64(a.Sample_stack_user))
 	}
 	word(unix.PERF_SAMPLE_WEIGHT, 0)
 	word(unix.PERF_SAMPLE_WEIGHT_STRUCT, 0)
@@ -180,7 +212,12 @@ func (e *Event) appendSample(p []byte, t *task.Task, f *amd64.Frame, period uint
 }
 
 // taskIDs returns the process and the thread id as one word.
-func taskIDs(t *task.Task) uint64 { return uint64(uint32(t.PID())) | uint64(uint32(t.TID()))<<32 }
+func taskIDs(t *task.Task) uint64 {
+	if t == nil {
+		return 0
+	}
+	return uint64(uint32(t.PID())) | uint64(uint32(t.TID()))<<32
+}
 
 // appendRaw appends the raw record, with its size, padded to a multiple of 8 bytes.
 func appendRaw(p, raw []byte) []byte {
@@ -195,6 +232,9 @@ const registerCount = 24
 
 // appendRegisters appends the registers that mask selects.
 func appendRegisters(p []byte, f *amd64.Frame, mask uint64) []byte {
+	if f == nil {
+		return put64(p, unix.PERF_SAMPLE_REGS_ABI_NONE)
+	}
 	abi := uint64(unix.PERF_SAMPLE_REGS_ABI_64)
 	if f.CS == amd64.User32CS {
 		abi = unix.PERF_SAMPLE_REGS_ABI_32
@@ -214,16 +254,16 @@ func appendRegisters(p []byte, f *amd64.Frame, mask uint64) []byte {
 
 // appendStack appends the bytes of the user's stack from RSP on: the size of the area,
 // its bytes, and how many of them were read. The record stays below its maximum size.
-func appendStack(p []byte, t *task.Task, f *amd64.Frame, size uint64) []byte {
+func appendStack(p []byte, s *sample, size uint64) []byte {
 	const rest = 1024 // for the fields behind the stack
 	size = min(size, uint64(max(0, maxRecord-len(p)-rest))) &^ 7
-	if size == 0 {
+	if size == 0 || s.frame == nil || s.atomic {
 		return put64(p, 0)
 	}
 	p = put64(p, size)
 	start := len(p)
 	p = append(p, make([]byte, size)...)
-	n, _ := t.CopyInSome(p[start:], f.RSP)
+	n, _ := s.task.CopyInSome(p[start:], s.frame.RSP)
 	return put64(p, uint64(n))
 }
 
@@ -231,7 +271,8 @@ func appendStack(p []byte, t *task.Task, f *amd64.Frame, size uint64) []byte {
 const contextUser = ^uint64(511)
 
 // appendCallChain appends the program's call chain: the address, and the return
-// addresses of the chain of frame pointers (Linux: perf_callchain_user).
+// addresses of the chain of frame pointers, as far as they are in present pages (Linux:
+// perf_callchain_user). It takes no page fault.
 func (e *Event) appendCallChain(p []byte, t *task.Task, f *amd64.Frame) []byte {
 	most := int(e.attr.Sample_max_stack)
 	if most == 0 {
@@ -240,14 +281,14 @@ func (e *Event) appendCallChain(p []byte, t *task.Task, f *amd64.Frame) []byte {
 	most = min(most, maxRecord/8) // a longer record is not written
 	at := len(p)
 	p = put64(p, 0)
-	if e.attr.Has(unix.PerfBitExcludeCallchainUser) {
+	if e.attr.Has(unix.PerfBitExcludeCallchainUser) || t == nil || f == nil || t.MM == nil {
 		return p
 	}
 	p = put64(put64(p, contextUser), f.RIP)
 	n := uint64(2)
 	var frame [16]byte // the saved frame pointer and the return address
 	for pointer := f.RBP; n < uint64(most)+1; n++ {
-		if pointer%8 != 0 || pointer < f.RSP || t.CopyIn(pointer, frame[:]) != nil {
+		if pointer%8 != 0 || pointer < f.RSP || !t.MM.TryCopyIn(frame[:8], pointer) || !t.MM.TryCopyIn(frame[8:], pointer+8) {
 			break
 		}
 		p = put64(p, binary.LittleEndian.Uint64(frame[8:]))

@@ -29,10 +29,11 @@ func (p *Perf) subscribers(t *task.Task, bits uint64, do func(e *Event, r *Ring)
 
 // emit writes a record to an event. build appends its body.
 func (e *Event) emit(r *Ring, t *task.Task, kind uint32, misc uint16, build func(p []byte) []byte) {
-	s := of(t)
-	p := build(begin(s.record[:0], kind, misc))
-	s.record = finish(e.appendSampleID(p, t))
-	e.write(r, t, s.record)
+	withRecord(t, func(p []byte) []byte {
+		p = finish(e.appendSampleID(build(begin(p, kind, misc)), t))
+		e.write(r, t, p)
+		return p
+	})
 }
 
 // lostRecord returns a PERF_RECORD_LOST.
@@ -56,7 +57,7 @@ func (e *Event) appendSampleID(p []byte, t *task.Task) []byte {
 		{unix.PERF_SAMPLE_TIME, e.now},
 		{unix.PERF_SAMPLE_ID, func() uint64 { return e.id }},
 		{unix.PERF_SAMPLE_STREAM_ID, func() uint64 { return e.id }},
-		{unix.PERF_SAMPLE_CPU, func() uint64 { return uint64(t.Frame.LastCPU()) }},
+		{unix.PERF_SAMPLE_CPU, func() uint64 { return uint64(e.perf.cpuOf(t)) }},
 		{unix.PERF_SAMPLE_IDENTIFIER, func() uint64 { return e.id }},
 	} {
 		if a.samples(field.what) {

@@ -32,34 +32,6 @@ var openers = map[uint32]opener{
 	abi.UprobePMU:             openUprobe,
 }
 
-// softwareSource is an event without hits: the dummy event, which only has records of
-// package sideband, and the clocks, whose value is the time for which they are enabled.
-type softwareSource struct{ clock bool }
-
-func openSoftware(_ *Perf, _ *task.Task, e *Event) (source, error) {
-	switch e.attr.Config {
-	case unix.PERF_COUNT_SW_DUMMY:
-		return softwareSource{}, nil
-	case unix.PERF_COUNT_SW_CPU_CLOCK, unix.PERF_COUNT_SW_TASK_CLOCK:
-		if e.sampling {
-			return nil, unix.ENOENT // no timer samples: see CAVEATS.md
-		}
-		return softwareSource{clock: true}, nil
-	}
-	return nil, unix.ENOENT
-}
-
-func (softwareSource) stop() {}
-
-func (softwareSource) refilter() error { return nil }
-
-func (s softwareSource) reading(e *Event) uint64 {
-	if !s.clock {
-		return 0
-	}
-	return e.enabledTime()
-}
-
 // uprobeSource is a probe of the uprobe PMU.
 type uprobeSource struct{ probe *uprobe.Probe }
 
@@ -125,7 +97,7 @@ func (e *Event) uprobeHit() func(t *task.Task, f *amd64.Frame) {
 		}
 		e.count.Add(1)
 		if e.sampling {
-			e.sampleHit(t, f, probeRecord(t, f.RIP))
+			e.sampleHit(sample{task: t, frame: f, raw: probeRecord(t, f.RIP)})
 		}
 	}
 }
@@ -137,7 +109,7 @@ func (e *Event) uprobeReturn(t *task.Task, f *amd64.Frame, entry uint64) {
 	}
 	e.count.Add(1)
 	if e.sampling {
-		e.sampleHit(t, f, probeRecord(t, entry, f.RIP))
+		e.sampleHit(sample{task: t, frame: f, raw: probeRecord(t, entry, f.RIP)})
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"slowpath/fs"
 	"slowpath/task"
 	"slowpath/trace"
+	"slowpath/trace/filter"
 )
 
 // tracepointSource is an event of package trace.
@@ -57,14 +58,28 @@ func (e *Event) traced(t *task.Task, f *amd64.Frame, record []byte) {
 	if !e.countsNow(t) {
 		return
 	}
-	if filter := e.filter.Load(); filter != nil && !filter.Match(t, t.Frame.LastCPU(), record) {
+	if filter := e.filter.Load(); filter != nil && !filter.Match(threadOf(t), e.perf.cpuOf(t), record) {
 		return
 	}
 	e.count.Add(1)
 	if e.sampling {
-		e.sampleHit(t, f, record)
+		e.sampleHit(sample{task: t, frame: f, raw: record, atomic: f == nil})
 	}
 }
+
+// threadOf returns a task for a filter. nil stands for an idle CPU.
+func threadOf(t *task.Task) filter.Thread {
+	if t == nil {
+		return idle{}
+	}
+	return t
+}
+
+// idle is the thread of an idle CPU.
+type idle struct{}
+
+// Comm implements filter.Thread.
+func (idle) Comm() string { return "swapper" }
 
 // maxFilter is the most bytes of a filter (Linux: PAGE_SIZE).
 const maxFilter = 4096

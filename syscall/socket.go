@@ -7,6 +7,7 @@ import (
 	"slowpath/arch/amd64"
 	"slowpath/clock"
 	"slowpath/fs"
+	"slowpath/fs/netlink"
 	"slowpath/fs/unixsock"
 	"slowpath/task"
 	"slowpath/wait"
@@ -14,7 +15,7 @@ import (
 
 var socketCalls = []Row{
 	{Number: unix.SYS_SOCKET, Name: "socket", Arguments: args(Int, Int, Int), Handler: sysSocket,
-		Partial: "Only AF_UNIX is supported. There is no network: the other families fail with EAFNOSUPPORT."},
+		Partial: "Only AF_UNIX is supported, and AF_NETLINK with the protocol NETLINK_AUDIT. There is no network: the other families fail with EAFNOSUPPORT."},
 	{Number: unix.SYS_CONNECT, Name: "connect", Arguments: args(FD, Pointer, Int), Handler: sysConnect},
 	{Number: unix.SYS_ACCEPT, Name: "accept", Arguments: args(FD, Pointer, Pointer), Handler: sysAccept},
 	{Number: unix.SYS_SENDTO, Name: "sendto", Arguments: args(FD, Pointer, Uint, Hex, Pointer, Int), Handler: sysSendto},
@@ -34,16 +35,23 @@ var socketCalls = []Row{
 	{Number: unix.SYS_SENDMMSG, Name: "sendmmsg", Arguments: args(FD, Pointer, Uint, Hex), Handler: sysSendmmsg},
 }
 
-// withSocket runs operation on the socket of a descriptor. Errors: EBADF,
+// onSocket runs the function of its family on the socket of a descriptor. Errors: EBADF,
 // ENOTSOCK.
-func withSocket(t *task.Task, register uint64, operation func(f *fs.File, s *unixsock.Socket) (uint64, error)) (uint64, error) {
+func onSocket(t *task.Task, register uint64, onUnix func(f *fs.File, s *unixsock.Socket) (uint64, error), onNetlink func(f *fs.File, s *netlink.Socket) (uint64, error)) (uint64, error) {
 	return withFile(t, register, func(f *fs.File) (uint64, error) {
-		s := unixsock.Of(f)
-		if s == nil {
-			return 0, unix.ENOTSOCK
+		if s := unixsock.Of(f); s != nil {
+			return onUnix(f, s)
 		}
-		return operation(f, s)
+		if s := netlink.Of(f); s != nil {
+			return onNetlink(f, s)
+		}
+		return 0, unix.ENOTSOCK
 	})
+}
+
+// withSocket is onSocket for a call that netlink sockets do not support: EOPNOTSUPP.
+func withSocket(t *task.Task, register uint64, operation func(f *fs.File, s *unixsock.Socket) (uint64, error)) (uint64, error) {
+	return onSocket(t, register, operation, func(*fs.File, *netlink.Socket) (uint64, error) { return 0, unix.EOPNOTSUPP })
 }
 
 // socketKind checks the arguments of socket(2). It returns the socket type and
@@ -71,6 +79,9 @@ func socketKind(domain, kind, protocol uint64) (int, int, error) {
 }
 
 func sysSocket(t *task.Task, a *amd64.Args) (uint64, error) {
+	if uint32(a[0]) == unix.AF_NETLINK {
+		return netlinkSocket(t, a)
+	}
 	kind, flags, err := socketKind(a[0], a[1], a[2])
 	if err != nil {
 		return 0, err
@@ -79,6 +90,9 @@ func sysSocket(t *task.Task, a *amd64.Args) (uint64, error) {
 }
 
 func sysSocketpair(t *task.Task, a *amd64.Args) (uint64, error) {
+	if uint32(a[0]) == unix.AF_NETLINK {
+		return 0, unix.EOPNOTSUPP
+	}
 	kind, flags, err := socketKind(a[0], a[1], a[2])
 	if err != nil {
 		return 0, err
@@ -129,8 +143,14 @@ func storeSender(t *task.Task, from unixsock.Address, buffer, lengthAt uint64) e
 }
 
 func sysBind(t *task.Task, a *amd64.Args) (uint64, error) {
-	return withSocket(t, a[0], func(_ *fs.File, s *unixsock.Socket) (uint64, error) {
+	return onSocket(t, a[0], func(_ *fs.File, s *unixsock.Socket) (uint64, error) {
 		address, err := readAddress(t, a[1], a[2])
+		if err != nil {
+			return 0, err
+		}
+		return 0, s.Bind(t, address)
+	}, func(_ *fs.File, s *netlink.Socket) (uint64, error) {
+		address, err := readNetlinkAddress(t, a[1], a[2])
 		if err != nil {
 			return 0, err
 		}
@@ -146,7 +166,7 @@ func sysListen(t *task.Task, a *amd64.Args) (uint64, error) {
 }
 
 func sysConnect(t *task.Task, a *amd64.Args) (uint64, error) {
-	return withSocket(t, a[0], func(file *fs.File, s *unixsock.Socket) (uint64, error) {
+	return onSocket(t, a[0], func(file *fs.File, s *unixsock.Socket) (uint64, error) {
 		if disconnects(t, a[1], a[2]) {
 			return 0, s.Disconnect()
 		}
@@ -155,7 +175,7 @@ func sysConnect(t *task.Task, a *amd64.Args) (uint64, error) {
 			return 0, err
 		}
 		return 0, waitSocket(t, file, wait.Writable, 0, s.Options().SendTimeout, func() error { return s.Connect(t, address) })
-	})
+	}, func(_ *fs.File, s *netlink.Socket) (uint64, error) { return netlinkConnect(t, s, a) })
 }
 
 // disconnects reports whether the family of an address is AF_UNSPEC.
@@ -237,18 +257,22 @@ func sysAccept4(t *task.Task, a *amd64.Args) (uint64, error) {
 }
 
 func sysGetsockname(t *task.Task, a *amd64.Args) (uint64, error) {
-	return withSocket(t, a[0], func(_ *fs.File, s *unixsock.Socket) (uint64, error) {
+	return onSocket(t, a[0], func(_ *fs.File, s *unixsock.Socket) (uint64, error) {
+		return 0, storeName(t, s.LocalName().Bytes(), a[1], a[2])
+	}, func(_ *fs.File, s *netlink.Socket) (uint64, error) {
 		return 0, storeName(t, s.LocalName().Bytes(), a[1], a[2])
 	})
 }
 
 func sysGetpeername(t *task.Task, a *amd64.Args) (uint64, error) {
-	return withSocket(t, a[0], func(_ *fs.File, s *unixsock.Socket) (uint64, error) {
+	return onSocket(t, a[0], func(_ *fs.File, s *unixsock.Socket) (uint64, error) {
 		name, err := s.PeerName()
 		if err != nil {
 			return 0, err
 		}
 		return 0, storeName(t, name.Bytes(), a[1], a[2])
+	}, func(_ *fs.File, s *netlink.Socket) (uint64, error) {
+		return 0, storeName(t, s.PeerName().Bytes(), a[1], a[2])
 	})
 }
 
@@ -291,7 +315,7 @@ func send(t *task.Task, file *fs.File, s *unixsock.Socket, src *userMemory, flag
 }
 
 func sysSendto(t *task.Task, a *amd64.Args) (uint64, error) {
-	return withSocket(t, a[0], func(file *fs.File, s *unixsock.Socket) (uint64, error) {
+	return onSocket(t, a[0], func(file *fs.File, s *unixsock.Socket) (uint64, error) {
 		src, err := newUserMemory(t, a[1], a[2])
 		if err != nil {
 			return 0, err
@@ -305,7 +329,7 @@ func sysSendto(t *task.Task, a *amd64.Args) (uint64, error) {
 			out.To = &to
 		}
 		return send(t, file, s, src, uint32(a[3]), out)
-	})
+	}, func(_ *fs.File, s *netlink.Socket) (uint64, error) { return netlinkSendto(t, s, a) })
 }
 
 // receive is recvmsg(2) with decoded arguments. It waits for the first message.
@@ -347,7 +371,7 @@ func length(s *unixsock.Socket, in *unixsock.Incoming, flags uint32) uint64 {
 }
 
 func sysRecvfrom(t *task.Task, a *amd64.Args) (uint64, error) {
-	return withSocket(t, a[0], func(file *fs.File, s *unixsock.Socket) (uint64, error) {
+	return onSocket(t, a[0], func(file *fs.File, s *unixsock.Socket) (uint64, error) {
 		dst, err := newUserMemory(t, a[1], a[2])
 		if err != nil {
 			return 0, err
@@ -361,7 +385,7 @@ func sysRecvfrom(t *task.Task, a *amd64.Args) (uint64, error) {
 			return 0, err
 		}
 		return length(s, &in, flags), storeSender(t, in.From, a[4], a[5])
-	})
+	}, func(file *fs.File, s *netlink.Socket) (uint64, error) { return netlinkRecvfrom(t, file, s, a) })
 }
 
 // socketTimeout returns the timeout of SO_RCVTIMEO or SO_SNDTIMEO in

@@ -8,6 +8,7 @@ import (
 	"slowpath/clock"
 	"slowpath/cred"
 	"slowpath/fs"
+	"slowpath/fs/netlink"
 	"slowpath/fs/unixsock"
 	"slowpath/task"
 )
@@ -131,9 +132,9 @@ func sendMessage(t *task.Task, file *fs.File, s *unixsock.Socket, address uint64
 }
 
 func sysSendmsg(t *task.Task, a *amd64.Args) (uint64, error) {
-	return withSocket(t, a[0], func(file *fs.File, s *unixsock.Socket) (uint64, error) {
+	return onSocket(t, a[0], func(file *fs.File, s *unixsock.Socket) (uint64, error) {
 		return sendMessage(t, file, s, a[1], uint32(a[2]))
-	})
+	}, func(_ *fs.File, s *netlink.Socket) (uint64, error) { return netlinkSend(t, s, a[1], uint32(a[2])) })
 }
 
 // messageVectors returns the buffers of a message. Errors: EMSGSIZE for too many, and
@@ -171,15 +172,15 @@ type controlBuffer struct {
 func (b *controlBuffer) store(s *unixsock.Socket, in *unixsock.Incoming, flags uint32) {
 	if s.Options().PassCredentials {
 		ucred := ucredOf(in.Credentials)
-		b.put(unix.SCM_CREDENTIALS, abi.Bytes(&ucred))
+		b.put(unix.SOL_SOCKET, unix.SCM_CREDENTIALS, abi.Bytes(&ucred))
 	}
 	if len(in.Files) > 0 {
 		b.putFiles(in.Files, flags&unix.MSG_CMSG_CLOEXEC != 0)
 	}
 }
 
-// put stores one control message of level SOL_SOCKET.
-func (b *controlBuffer) put(kind int32, data []byte) {
+// put stores one control message.
+func (b *controlBuffer) put(level, kind int32, data []byte) {
 	if b.address == 0 || b.room < cmsgHeader {
 		b.flags |= unix.MSG_CTRUNC
 		return
@@ -189,15 +190,15 @@ func (b *controlBuffer) put(kind int32, data []byte) {
 		b.flags |= unix.MSG_CTRUNC
 		size = b.room
 	}
-	message := append(controlHeader(kind, size), data...)
+	message := append(controlHeader(level, kind, size), data...)
 	if b.t.CopyOut(b.address, message[:size]) == nil {
 		b.advance(uint64(cmsgHeader + len(data)))
 	}
 }
 
-// controlHeader returns the header of a control message of level SOL_SOCKET.
-func controlHeader(kind int32, size uint64) []byte {
-	header := unix.Cmsghdr{Len: size, Level: unix.SOL_SOCKET, Type: kind}
+// controlHeader returns the header of a control message.
+func controlHeader(level, kind int32, size uint64) []byte {
+	header := unix.Cmsghdr{Len: size, Level: level, Type: kind}
 	return append([]byte(nil), abi.Bytes(&header)...)
 }
 
@@ -221,7 +222,7 @@ func (b *controlBuffer) putFiles(files []*fs.File, onExec fs.ExecAction) {
 		opened++
 	}
 	size := uint64(cmsgHeader + 4*opened)
-	if opened > 0 && b.t.CopyOut(b.address, controlHeader(unix.SCM_RIGHTS, size)) == nil {
+	if opened > 0 && b.t.CopyOut(b.address, controlHeader(unix.SOL_SOCKET, unix.SCM_RIGHTS, size)) == nil {
 		b.advance(size)
 	}
 	if opened < len(files) {
@@ -288,6 +289,11 @@ func storeMessage(t *task.Task, address uint64, h *abi.Msghdr, in *unixsock.Inco
 	if err := storeSender(t, in.From, h.Name, address+abi.MsghdrNameLen); err != nil {
 		return err
 	}
+	return storeControl(t, address, control)
+}
+
+// storeControl stores the flags and the length of the control messages.
+func storeControl(t *task.Task, address uint64, control *controlBuffer) error {
 	if err := abi.CopyOut(t, address+abi.MsghdrFlags, control.flags); err != nil {
 		return err
 	}
@@ -295,8 +301,10 @@ func storeMessage(t *task.Task, address uint64, h *abi.Msghdr, in *unixsock.Inco
 }
 
 func sysRecvmsg(t *task.Task, a *amd64.Args) (uint64, error) {
-	return withSocket(t, a[0], func(file *fs.File, s *unixsock.Socket) (uint64, error) {
+	return onSocket(t, a[0], func(file *fs.File, s *unixsock.Socket) (uint64, error) {
 		return receiveMessage(t, file, s, a[1], uint32(a[2]))
+	}, func(file *fs.File, s *netlink.Socket) (uint64, error) {
+		return netlinkReceive(t, file, s, a[1], uint32(a[2]))
 	})
 }
 
@@ -318,10 +326,12 @@ func many(t *task.Task, address, count uint64, operation func(n int, address uin
 }
 
 func sysSendmmsg(t *task.Task, a *amd64.Args) (uint64, error) {
-	return withSocket(t, a[0], func(file *fs.File, s *unixsock.Socket) (uint64, error) {
+	return onSocket(t, a[0], func(file *fs.File, s *unixsock.Socket) (uint64, error) {
 		return many(t, a[1], a[2], func(_ int, at uint64) (uint64, error) {
 			return sendMessage(t, file, s, at, uint32(a[3]))
 		})
+	}, func(_ *fs.File, s *netlink.Socket) (uint64, error) {
+		return many(t, a[1], a[2], func(_ int, at uint64) (uint64, error) { return netlinkSend(t, s, at, uint32(a[3])) })
 	})
 }
 
@@ -332,16 +342,23 @@ func sysRecvmmsg(t *task.Task, a *amd64.Args) (uint64, error) {
 	if err != nil {
 		return 0, err
 	}
-	return withSocket(t, a[0], func(file *fs.File, s *unixsock.Socket) (uint64, error) {
-		flags := uint32(a[3])
-		return many(t, a[1], a[2], func(n int, at uint64) (uint64, error) {
-			if n > 0 && flags&unix.MSG_WAITFORONE != 0 {
-				flags |= unix.MSG_DONTWAIT
-			}
-			if n > 0 && deadline != 0 && clock.Monotonic() >= deadline {
-				return 0, unix.EAGAIN
-			}
-			return receiveMessage(t, file, s, at, flags)
-		})
+	return onSocket(t, a[0], func(file *fs.File, s *unixsock.Socket) (uint64, error) {
+		return receiveMany(t, a, deadline, func(at uint64, flags uint32) (uint64, error) { return receiveMessage(t, file, s, at, flags) })
+	}, func(file *fs.File, s *netlink.Socket) (uint64, error) {
+		return receiveMany(t, a, deadline, func(at uint64, flags uint32) (uint64, error) { return netlinkReceive(t, file, s, at, flags) })
+	})
+}
+
+// receiveMany is recvmmsg(2) with a function that receives one message.
+func receiveMany(t *task.Task, a *amd64.Args, deadline int64, receive func(at uint64, flags uint32) (uint64, error)) (uint64, error) {
+	flags := uint32(a[3])
+	return many(t, a[1], a[2], func(n int, at uint64) (uint64, error) {
+		if n > 0 && flags&unix.MSG_WAITFORONE != 0 {
+			flags |= unix.MSG_DONTWAIT
+		}
+		if n > 0 && deadline != 0 && clock.Monotonic() >= deadline {
+			return 0, unix.EAGAIN
+		}
+		return receive(at, flags)
 	})
 }

@@ -6,6 +6,7 @@ import (
 	"slowpath/abi"
 	"slowpath/arch/amd64"
 	"slowpath/fs"
+	"slowpath/fs/netlink"
 	"slowpath/fs/unixsock"
 	"slowpath/task"
 )
@@ -18,43 +19,73 @@ const (
 )
 
 // keptOptions are the options that are stored and returned, but have no effect on
-// a Unix socket.
-var keptOptions = map[int]unixsock.KeptOption{
-	unix.SO_REUSEADDR: unixsock.ReuseAddress, unix.SO_KEEPALIVE: unixsock.KeepAlive,
-	unix.SO_BROADCAST: unixsock.Broadcast, unix.SO_OOBINLINE: unixsock.OutOfBandInline,
-	unix.SO_PRIORITY: unixsock.Priority, unix.SO_REUSEPORT: unixsock.ReusePort,
+// these sockets.
+var keptOptions = map[int]fs.KeptOption{
+	unix.SO_REUSEADDR: fs.ReuseAddress, unix.SO_KEEPALIVE: fs.KeepAlive,
+	unix.SO_BROADCAST: fs.Broadcast, unix.SO_OOBINLINE: fs.OutOfBandInline,
+	unix.SO_PRIORITY: fs.Priority, unix.SO_REUSEPORT: fs.ReusePort,
+}
+
+// optionHolder is a socket of any family, for the options of the level SOL_SOCKET.
+type optionHolder interface {
+	Kind() int
+	Options() fs.SocketOptions
+	SetOptions(change func(o *fs.SocketOptions))
+	TakeFailure() error
 }
 
 func sysSetsockopt(t *task.Task, a *amd64.Args) (uint64, error) {
-	return withSocket(t, a[0], func(_ *fs.File, s *unixsock.Socket) (uint64, error) {
+	return onSocket(t, a[0], func(_ *fs.File, s *unixsock.Socket) (uint64, error) {
 		if int32(a[1]) != unix.SOL_SOCKET {
 			return 0, unix.EOPNOTSUPP
 		}
-		name := int(int32(a[2]))
-		if name == unix.SO_RCVTIMEO || name == unix.SO_SNDTIMEO {
-			return 0, setTimeout(t, s, name, a[3], a[4])
+		return 0, setSocketOption(t, s, a)
+	}, func(_ *fs.File, s *netlink.Socket) (uint64, error) {
+		switch int32(a[1]) {
+		case unix.SOL_SOCKET:
+			return 0, setSocketOption(t, s, a)
+		case unix.SOL_NETLINK:
+			value, err := optionValue(t, a)
+			if err != nil {
+				return 0, err
+			}
+			return 0, s.SetNetlinkOption(t, int(int32(a[2])), value)
 		}
-		if int32(a[4]) < 4 {
-			return 0, unix.EINVAL
-		}
-		value, err := abi.CopyIn[int32](t, a[3])
-		if err != nil {
-			return 0, err
-		}
-		return 0, setOption(s, name, value)
+		return 0, unix.ENOPROTOOPT
 	})
 }
 
-func setOption(s *unixsock.Socket, name int, value int32) error {
+// setSocketOption is setsockopt(2) of the level SOL_SOCKET.
+func setSocketOption(t *task.Task, s optionHolder, a *amd64.Args) error {
+	name := int(int32(a[2]))
+	if name == unix.SO_RCVTIMEO || name == unix.SO_SNDTIMEO {
+		return setTimeout(t, s, name, a[3], a[4])
+	}
+	value, err := optionValue(t, a)
+	if err != nil {
+		return err
+	}
+	return setOption(s, name, value)
+}
+
+// optionValue reads the value of setsockopt(2) that is an int: EINVAL, EFAULT.
+func optionValue(t *task.Task, a *amd64.Args) (int32, error) {
+	if int32(a[4]) < 4 {
+		return 0, unix.EINVAL
+	}
+	return abi.CopyIn[int32](t, a[3])
+}
+
+func setOption(s optionHolder, name int, value int32) error {
 	bufferSize := max(minBuffer, 2*min(max(0, int(value)), maxBuffer))
-	var change func(o *unixsock.Options)
+	var change func(o *fs.SocketOptions)
 	switch {
 	case name == unix.SO_PASSCRED:
-		change = func(o *unixsock.Options) { o.PassCredentials = value != 0 }
+		change = func(o *fs.SocketOptions) { o.PassCredentials = value != 0 }
 	case name == unix.SO_SNDBUF || name == unix.SO_SNDBUFFORCE:
-		change = func(o *unixsock.Options) { o.SendBuffer = bufferSize }
+		change = func(o *fs.SocketOptions) { o.SendBuffer = bufferSize }
 	case name == unix.SO_RCVBUF || name == unix.SO_RCVBUFFORCE:
-		change = func(o *unixsock.Options) { o.ReceiveBuffer = bufferSize }
+		change = func(o *fs.SocketOptions) { o.ReceiveBuffer = bufferSize }
 	case name == unix.SO_LINGER:
 		return nil // no effect, because data is delivered immediately
 	default:
@@ -62,13 +93,13 @@ func setOption(s *unixsock.Socket, name int, value int32) error {
 		if !is {
 			return unix.ENOPROTOOPT
 		}
-		change = func(o *unixsock.Options) { o.Kept[kept] = value }
+		change = func(o *fs.SocketOptions) { o.Kept[kept] = value }
 	}
 	s.SetOptions(change)
 	return nil
 }
 
-func setTimeout(t *task.Task, s *unixsock.Socket, name int, address, size uint64) error {
+func setTimeout(t *task.Task, s optionHolder, name int, address, size uint64) error {
 	if int32(size) < int32(abi.TimevalSize) {
 		return unix.EINVAL
 	}
@@ -80,7 +111,7 @@ func setTimeout(t *task.Task, s *unixsock.Socket, name int, address, size uint64
 	if err != nil {
 		return err
 	}
-	s.SetOptions(func(o *unixsock.Options) {
+	s.SetOptions(func(o *fs.SocketOptions) {
 		if name == unix.SO_RCVTIMEO {
 			o.ReceiveTimeout = timeout
 		} else {
@@ -91,35 +122,51 @@ func setTimeout(t *task.Task, s *unixsock.Socket, name int, address, size uint64
 }
 
 func sysGetsockopt(t *task.Task, a *amd64.Args) (uint64, error) {
-	return withSocket(t, a[0], func(_ *fs.File, s *unixsock.Socket) (uint64, error) {
+	return onSocket(t, a[0], func(_ *fs.File, s *unixsock.Socket) (uint64, error) {
 		if int32(a[1]) != unix.SOL_SOCKET {
 			return 0, unix.EOPNOTSUPP
 		}
-		room, err := abi.CopyIn[int32](t, a[4])
-		if err != nil {
-			return 0, err
+		return 0, storeOption(t, a, func(name int) ([]byte, error) { return getOption(s, name) })
+	}, func(_ *fs.File, s *netlink.Socket) (uint64, error) {
+		switch int32(a[1]) {
+		case unix.SOL_SOCKET:
+			return 0, storeOption(t, a, func(name int) ([]byte, error) { return getOption(s, name) })
+		case unix.SOL_NETLINK:
+			return 0, storeOption(t, a, s.NetlinkOption)
 		}
-		if room < 0 {
-			return 0, unix.EINVAL
-		}
-		value, err := getOption(s, int(int32(a[2])))
-		if err != nil {
-			return 0, err
-		}
-		value = value[:min(len(value), int(room))]
-		if err := t.CopyOut(a[3], value); err != nil && room > 0 {
-			return 0, err
-		}
-		return 0, abi.CopyOut(t, a[4], int32(len(value)))
+		return 0, unix.ENOPROTOOPT
 	})
 }
 
+// storeOption stores the value of an option, cut to the caller's buffer, and its length.
+func storeOption(t *task.Task, a *amd64.Args, get func(name int) ([]byte, error)) error {
+	room, err := abi.CopyIn[int32](t, a[4])
+	if err != nil {
+		return err
+	}
+	if room < 0 {
+		return unix.EINVAL
+	}
+	value, err := get(int(int32(a[2])))
+	if err != nil {
+		return err
+	}
+	value = value[:min(len(value), int(room))]
+	if err := t.CopyOut(a[3], value); err != nil && room > 0 {
+		return err
+	}
+	return abi.CopyOut(t, a[4], int32(len(value)))
+}
+
 // getOption returns the value of an option as getsockopt(2) stores it.
-func getOption(s *unixsock.Socket, name int) ([]byte, error) {
+func getOption(s optionHolder, name int) ([]byte, error) {
 	o := s.Options()
 	switch name {
 	case unix.SO_PEERCRED:
-		peer := ucredOf(s.PeerCredentials())
+		peer := unix.Ucred{Uid: ^uint32(0), Gid: ^uint32(0)} // that of a socket without a peer
+		if local, is := s.(*unixsock.Socket); is {
+			peer = ucredOf(local.PeerCredentials())
+		}
 		return abi.Bytes(&peer), nil
 	case unix.SO_RCVTIMEO:
 		timeout := unix.NsecToTimeval(o.ReceiveTimeout)
@@ -134,21 +181,33 @@ func getOption(s *unixsock.Socket, name int) ([]byte, error) {
 	return abi.Bytes(&value), err
 }
 
-func intOption(s *unixsock.Socket, o *unixsock.Options, name int) (int32, error) {
+// familyOf returns SO_DOMAIN, SO_PROTOCOL and SO_ACCEPTCONN.
+func familyOf(s optionHolder) (domain, protocol int, listening bool) {
+	switch s := s.(type) {
+	case *netlink.Socket:
+		return unix.AF_NETLINK, s.Protocol(), false
+	case *unixsock.Socket:
+		return unix.AF_UNIX, 0, s.Listening()
+	}
+	return 0, 0, false
+}
+
+func intOption(s optionHolder, o *fs.SocketOptions, name int) (int32, error) {
+	domain, protocol, listening := familyOf(s)
 	switch name {
 	case unix.SO_TYPE:
 		return int32(s.Kind()), nil
 	case unix.SO_DOMAIN:
-		return unix.AF_UNIX, nil
+		return int32(domain), nil
 	case unix.SO_PROTOCOL:
-		return 0, nil
+		return int32(protocol), nil
 	case unix.SO_ERROR:
 		if errno, ok := s.TakeFailure().(unix.Errno); ok {
 			return int32(errno), nil
 		}
 		return 0, nil
 	case unix.SO_ACCEPTCONN:
-		return int32(boolean(s.Listening())), nil
+		return int32(boolean(listening)), nil
 	case unix.SO_PASSCRED:
 		return int32(boolean(o.PassCredentials)), nil
 	case unix.SO_SNDBUF:

@@ -24,6 +24,9 @@ const smallestCore = mm.PageSize
 // (core(5)). The status has the core bit if a core file was written. Only the task's
 // own goroutine calls it.
 func (t *Task) dieOfCoreSignal(info *signal.Info) {
+	if p := &t.kernel.Tracepoints.CoreSignal; p.Active() {
+		p.Call(CoreSignal{Task: t, Signal: info.Signo})
+	}
 	name, ok := t.coreFileName(info.Signo)
 	limit := t.group.Limits.Soft(unix.RLIMIT_CORE)
 	if !ok || limit < smallestCore {

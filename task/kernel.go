@@ -72,6 +72,9 @@ type Config struct {
 	Scheduler *sched.Scheduler
 	// Meter measures the CPU time of the tasks; nil measures none.
 	Meter Meter
+	// SetSampling makes the timer interrupt programs at least so often, in nanoseconds, until
+	// it is called with 0. nil does nothing.
+	SetSampling func(interval int64)
 	// CurrentOwner returns the task of the calling goroutine, or nil: what
 	// CPUTime.SetOwner was called with. nil stands for a function that knows none.
 	CurrentOwner func() any
@@ -114,8 +117,6 @@ type Kernel struct {
 	threads int           // tasks that are not released yet, zombies included
 	levels  atomic.Uint32 // level duties of every task: see RaiseForAll
 	forks   atomic.Uint64
-
-	auditSerial atomic.Uint64 // see NextAuditSerial
 
 	orders  orders // of kcmp(2)
 	users   userTable
@@ -188,9 +189,6 @@ func (k *Kernel) Scheduler() *sched.Scheduler { return k.config.Scheduler }
 // Logf writes one line of the kernel's log.
 func (k *Kernel) Logf(format string, arguments ...any) { k.config.Log(format, arguments...) }
 
-// NextAuditSerial returns the serial number of the next audit record. It starts with 1.
-func (k *Kernel) NextAuditSerial() uint64 { return k.auditSerial.Add(1) }
-
 // Random fills p with bytes that cannot be predicted.
 func (k *Kernel) Random(p []byte) { k.config.Random(p) }
 
@@ -202,6 +200,14 @@ func (k *Kernel) CPUs() int { return k.config.CPUs }
 
 // Memory returns the physical memory.
 func (k *Kernel) Memory() *mm.Memory { return k.config.Memory }
+
+// SetSampling makes the timer interrupt programs at least each interval nanoseconds, so
+// that Tracepoints.Interrupted is called as often. 0 ends that. It does not sleep.
+func (k *Kernel) SetSampling(interval int64) {
+	if set := k.config.SetSampling; set != nil {
+		set(interval)
+	}
+}
 
 // Current returns the task on whose goroutine the caller runs, or nil if that is no
 // task's. It does not sleep.

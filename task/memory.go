@@ -80,7 +80,11 @@ func (t *Task) CopyInString(address uint64, max int) (string, error) {
 // CopyInPath reads a path name. Errors: ENAMETOOLONG from 4096 bytes on (path(7)),
 // EFAULT.
 func (t *Task) CopyInPath(address uint64) (string, error) {
-	return t.CopyInString(address, unix.PathMax)
+	name, err := t.CopyInString(address, unix.PathMax)
+	if err == nil && t.names != nil {
+		t.names.Named(address, name)
+	}
+	return name, err
 }
 
 // LoadUint32 reads a word of user memory, atomically if it is aligned. Error: EFAULT.

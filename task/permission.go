@@ -10,6 +10,9 @@ import (
 // maySignal reports whether t may send s to target (kill(2)). SIGCONT may be sent
 // to every process of the session.
 func (t *Task) maySignal(target *Task, s signal.Signal) bool {
+	if p := &t.kernel.Tracepoints.SignalSent; p.Active() {
+		p.Call(SignalSent{Sender: t, Target: target, Signal: s})
+	}
 	if t.group == target.group {
 		return true
 	}

@@ -47,6 +47,8 @@ type Task struct {
 	// Uprobe is the state of package uprobe: a pointer, or nil if the task has not hit a
 	// probe. It is a field and no Slot, because each hit of a probe needs it first.
 	Uprobe any
+	// names is told of the names that the task uses: see SetNameWatcher.
+	names fs.NameWatcher
 	// Accounting counts CPU time, faults and switches. Any goroutine may read
 	// it.
 	Accounting Accounting
@@ -150,6 +152,13 @@ func (t *Task) Credentials() *cred.Credentials { return t.credentials.Load() }
 
 // FSContext implements fs.Caller.
 func (t *Task) FSContext() *fs.Context { return t.FS }
+
+// NameWatcher implements fs.Caller.
+func (t *Task) NameWatcher() fs.NameWatcher { return t.names }
+
+// SetNameWatcher sets who is told of the names that the task uses. It is called before the
+// task runs.
+func (t *Task) SetNameWatcher(w fs.NameWatcher) { t.names = w }
 
 // ProcessID implements fs.Caller.
 func (t *Task) ProcessID() int32 { return int32(t.PID()) }

@@ -24,6 +24,14 @@ type Tracepoints struct {
 	// Exiting: a thread has begun to exit, and still has all its parts
 	// (sched:sched_process_exit). It may sleep.
 	Exiting tracepoint.Point[*Task]
+	// CoreSignal: a signal is about to end the process with a core dump, whether or not a
+	// file is written. It may sleep.
+	CoreSignal tracepoint.Point[CoreSignal]
+	// SeccompLogged: a verdict of a filter must be logged (seccomp(2)). It may sleep.
+	SeccompLogged tracepoint.Point[SeccompLogged]
+	// SignalSent: a task asks to send a signal, or signal 0, to another, before its
+	// permission is checked. The kernel's lock is held.
+	SignalSent tracepoint.Point[SignalSent]
 	// Freed: nobody can wait for a task any more that has exited, and its id is free
 	// (sched:sched_process_free). Kernel.mu is held. The goroutine may be any.
 	Freed tracepoint.Point[*Task]
@@ -42,6 +50,29 @@ type Tracepoints struct {
 	InterruptServed tracepoint.Point[Interrupted]
 	// Renamed: the name of a thread is about to change (task:task_rename).
 	Renamed tracepoint.Point[Renamed]
+}
+
+// CoreSignal is the argument of Tracepoints.CoreSignal.
+type CoreSignal struct {
+	Task   *Task
+	Signal signal.Signal
+}
+
+// SeccompLogged is the argument of Tracepoints.SeccompLogged.
+type SeccompLogged struct {
+	Task *Task
+	// Number is the number of the call.
+	Number int32
+	// Signal is the signal that the task gets, or 0.
+	Signal signal.Signal
+	// Action is the SECCOMP_RET_ code without its data.
+	Action uint32
+}
+
+// SignalSent is the argument of Tracepoints.SignalSent.
+type SignalSent struct {
+	Sender, Target *Task
+	Signal         signal.Signal
 }
 
 // Renamed is the argument of Tracepoints.Renamed. Another

@@ -115,8 +115,10 @@ const (
 	callSize  = headerSize + 8 + 8 + 4 + 4 // without arguments
 	faultSize = headerSize + 3*8 + 4 + 1   // without the name
 
+	// MaxCall is the maximum size of the record of a call.
+	MaxCall = callSize + 8*MaxArguments
 	// MaxRecord is the maximum size of a record.
-	MaxRecord = headerSize + max(entry.MaxEncodedVisit, callSize+8*MaxArguments, faultSize+MaxText)
+	MaxRecord = headerSize + max(entry.MaxEncodedVisit, MaxCall-headerSize, faultSize-headerSize+MaxText)
 )
 
 // callEnded is the bit of the word after a call's number that stands for Call.Ended. The

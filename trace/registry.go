@@ -86,6 +86,9 @@ func (r *Registry) Top() *Instance {
 	return r.instances[0]
 }
 
+// CPU returns the number of the CPU that runs the caller.
+func (r *Registry) CPU() int { return r.config.CPU() }
+
 // CPUs returns the number of CPUs.
 func (r *Registry) CPUs() int { return r.config.CPUs }
 

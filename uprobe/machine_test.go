@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"slowpath/arch/amd64"
+	"slowpath/audit"
 	"slowpath/core"
 	"slowpath/entry"
 	"slowpath/fs"
@@ -64,7 +65,7 @@ func newMachine(t *testing.T, code []byte) *machine {
 	m.probes = uprobe.New(m.Memory)
 	scheduler := &sched.Scheduler{CPUs: 1, Threads: threads{}}
 	var err error
-	if m.table, err = core.NewDuties(core.Owners{Scheduler: scheduler, Probes: m.probes, Calls: calls.New()}); err != nil {
+	if m.table, err = core.NewDuties(core.Owners{Scheduler: scheduler, Probes: m.probes, Calls: calls.New(), Audit: audit.New(audit.Config{})}); err != nil {
 		t.Fatal(err)
 	}
 	loop, err := core.NewLoop(m.table, entry.NewRecorder(1, 8), m.probes)

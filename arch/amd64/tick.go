@@ -96,3 +96,15 @@ func (f *Frame) TakeResched() bool {
 	f.resched = false
 	return resched
 }
+
+// sampleInterval is the interval of SetSampleInterval.
+var sampleInterval atomic.Uint64
+
+// SetSampleInterval makes the timer interrupt a CPU that is not idle at least each interval
+// nanoseconds, from the next interrupt on. 0 leaves it to the tick. Any context.
+func SetSampleInterval(interval uint64) { sampleInterval.Store(interval) }
+
+// SampleInterval returns the interval in nanoseconds, or 0. Any context.
+//
+//go:nosplit
+func SampleInterval() uint64 { return sampleInterval.Load() }

@@ -32,12 +32,26 @@ type Options struct {
 	// Exits sends the host a record of every return to user mode
 	// (slowpath.exits).
 	Exits bool
+	// Audit is audit=.
+	Audit Audit
+	// AuditBacklog is audit_backlog_limit= in records, or 0 for the default.
+	AuditBacklog uint32
 	// VirtioMMIO are the devices from virtio_mmio.device=.
 	VirtioMMIO []VirtioDevice
 	// Unknown are the other words. Linux passes them to init; the kernel logs
 	// them.
 	Unknown []string
 }
+
+// Audit is the value of audit=.
+type Audit uint8
+
+// The values of audit=.
+const (
+	AuditDefault Audit = iota // there is no such option
+	AuditOff
+	AuditOn
+)
 
 // Levels of kernel messages (syslog(2)).
 const (
@@ -57,6 +71,8 @@ var options = []option{
 	{"console", func(o *Options, v string) error { o.Console, _, _ = strings.Cut(v, ","); return known(o.Console) }},
 	{"loglevel", func(o *Options, v string) error { return number(&o.LogLevel, v, 0, levelMost) }},
 	{"quiet", func(o *Options, v string) error { o.LogLevel = levelQuiet; return empty(v) }},
+	{"audit", func(o *Options, v string) error { return auditMode(&o.Audit, v) }},
+	{"audit_backlog_limit", func(o *Options, v string) error { return records(&o.AuditBacklog, v) }},
 	{"virtio_mmio.device", func(o *Options, v string) error { return virtioDevice(&o.VirtioMMIO, v) }},
 	{"panic", func(o *Options, v string) error { return number(&o.Panic, v, -1, 3600) }},
 	{"slowpath.core", func(o *Options, v string) error { o.Core = true; return empty(v) }},
@@ -144,6 +160,29 @@ func number(to *int, v string, least, most int) error {
 		return fmt.Errorf("give a number from %d to %d", least, most)
 	}
 	*to = n
+	return nil
+}
+
+// auditMode is on after an invalid value, as on Linux.
+func auditMode(to *Audit, v string) error {
+	switch {
+	case v == "0" || strings.EqualFold(v, "off"):
+		*to = AuditOff
+		return nil
+	case v == "1" || strings.EqualFold(v, "on"):
+		*to = AuditOn
+		return nil
+	}
+	*to = AuditOn
+	return fmt.Errorf("give 0 or 1")
+}
+
+func records(to *uint32, v string) error {
+	n, err := strconv.ParseUint(v, 0, 32)
+	if err != nil {
+		return fmt.Errorf("give a number of records")
+	}
+	*to = uint32(n)
 	return nil
 }
 

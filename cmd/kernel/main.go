@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"slowpath/arch/amd64"
+	"slowpath/audit"
 	"slowpath/boot"
 	"slowpath/boot/commandline"
 	"slowpath/clock"
@@ -25,6 +26,7 @@ import (
 	"slowpath/klog"
 	"slowpath/mm"
 	"slowpath/sched"
+	"slowpath/syscall"
 	"slowpath/sysctl"
 	"slowpath/task"
 	"slowpath/trace"
@@ -70,10 +72,12 @@ type kernel struct {
 	tasks    *task.Kernel
 	probes   *uprobe.Probes
 	calls    *calls.Calls
+	audit    *audit.Audit
 	traces   *trace.Registry
 	spool    *hostfile.Spool // the programs' output to the host
 	link     *link
-	timeline *recording // nil without slowpath.exits
+	timeline *recording  // nil without slowpath.exits
+	shown    *callStream // nil without slowpath strace
 	// idle is the greatest idle time that processors has returned, in nanoseconds.
 	idle atomic.Int64
 }
@@ -98,15 +102,19 @@ func (k *kernel) run() error {
 	if err := k.startCPUTime(scheduler); err != nil {
 		return err
 	}
-	k.probes, k.calls = uprobe.New(k.memory), calls.New()
-	if err := makeDuties(core.Owners{Scheduler: scheduler, Probes: k.probes, Calls: k.calls}); err != nil {
+	k.probes, k.calls, k.audit = uprobe.New(k.memory), calls.New(), k.newAudit()
+	owners := core.Owners{Scheduler: scheduler, Probes: k.probes, Calls: k.calls, Audit: k.audit}
+	if err := makeDuties(owners); err != nil {
 		return err
 	}
 	shared, err := k.newVDSO()
 	if err != nil {
 		return err
 	}
-	loop, err := core.NewLoop(duties, k.visits, k.probes)
+	if k.shown, err = k.readCallPlan(); err != nil {
+		return err
+	}
+	loop, err := core.NewLoopOf(k.shown.dispatch(syscall.Dispatch(entry.X86_64)), duties, k.visits, k.probes)
 	if err != nil {
 		return err
 	}
@@ -116,7 +124,7 @@ func (k *kernel) run() error {
 		Kick:         func(t *task.Task) { amd64.Kick(t.Frame) },
 		Log:          k.log.Infof,
 		Memory:       k.memory,
-		OutOfMemory:  k.endWithoutMemory,
+		OutOfMemory:  k.endFatally,
 		Settings:     k.settings,
 		MapVDSO:      shared.Map,
 		HWCap:        hwcap,
@@ -124,6 +132,7 @@ func (k *kernel) run() error {
 		Scheduler:    scheduler,
 		Meter:        meter{},
 		CurrentOwner: amd64.CurrentOwner,
+		SetSampling:  func(interval int64) { amd64.SetSampleInterval(uint64(interval)) },
 		CPUs:         boot.CPUs(),
 		NoRandomize:  k.options.NoRandomize,
 		Wall:         k.wall,
@@ -135,7 +144,7 @@ func (k *kernel) run() error {
 	if err := core.AddEvents(k.tasks, k.traces, k.visits, amd64.CPU); err != nil {
 		return err
 	}
-	core.RegisterSubsystems(k.tasks, k.mounts, k.probes, k.calls, k.traces)
+	core.RegisterSubsystems(k.tasks, k.mounts, owners, k.traces)
 	if k.options.Exits {
 		k.timeline = newRecording(k)
 	}
@@ -144,9 +153,17 @@ func (k *kernel) run() error {
 	if err := k.mountSystemFiles(); err != nil {
 		return err
 	}
+	k.shown.register(k.tasks)
 	k.spool = hostfile.NewSpool()
 	k.link = newLink(k)
 	return k.runProgram()
+}
+
+// newAudit returns the audit that the command line asks for.
+func (k *kernel) newAudit() *audit.Audit {
+	return audit.New(audit.Config{
+		Boot: audit.Boot(k.options.Audit), Backlog: k.options.AuditBacklog, Panic: k.endFatally,
+	})
 }
 
 // startCPUTime starts the measurement of CPU time, and makes the timer's interrupt obey
@@ -202,8 +219,9 @@ func afterCollections(f func()) {
 	}, struct{}{})
 }
 
-// endWithoutMemory ends the machine when no process may be killed for memory.
-func (k *kernel) endWithoutMemory(message string) {
+// endFatally ends the machine: no process may be killed for memory, or audit has lost
+// records and must not go on.
+func (k *kernel) endFatally(message string) {
 	k.log.Infof("%s", message)
 	k.end(goos.ExitFatal)
 }

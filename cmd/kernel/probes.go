@@ -28,10 +28,11 @@ func (h *hostProbes) fail(p *probespec.Probe, errno unix.Errno) {
 
 // hostProbes are the probes of slowpath run --probe. They exist until the machine ends.
 type hostProbes struct {
-	spec    *probespec.Spec
-	stream  *hitStream
-	maps    *sentMaps
-	scratch sync.Pool // of *scratch
+	timeline *recording // nil without slowpath.exits
+	spec     *probespec.Spec
+	stream   *hitStream
+	maps     *sentMaps
+	scratch  sync.Pool // of *scratch
 }
 
 // readProbes reads and removes the probe file of the host command. It returns nil if there
@@ -49,7 +50,7 @@ func (k *kernel) readProbes() (*hostProbes, error) {
 	if err != nil {
 		return nil, err
 	}
-	h := &hostProbes{spec: spec, stream: linkstream.New(new(probespec.Encoder), k.link.writer.Probes)}
+	h := &hostProbes{spec: spec, timeline: k.timeline, stream: linkstream.New(new(probespec.Encoder), k.link.writer.Probes)}
 	h.maps = newSentMaps(func(process uint32, text []byte) {
 		// A hit causes them, which then waits for room itself.
 		h.stream.Always(func(e *probespec.Encoder) { e.Maps(process, text) })
@@ -150,6 +151,9 @@ type scratch struct{ values, stack []byte }
 func (r *hitReader) read(t *task.Task, f *amd64.Frame, hit probespec.Hit, at uint64) {
 	buffers := r.probes.scratch.Get().(*scratch)
 	defer r.probes.scratch.Put(buffers)
+	if timeline := r.probes.timeline; timeline != nil {
+		timeline.probe(t, r.probe.ID)
+	}
 	hit.CPU, hit.Process, hit.Thread, hit.Comm = uint32(f.LastCPU()), uint32(t.PID()), uint32(t.TID()), t.Comm()
 	buffers.values = probespec.Fetch(r.arguments, &fetch.Hit{
 		Frame: f, Memory: taskMemory{t}, FileBase: at - r.probe.Offset, Comm: hit.Comm,

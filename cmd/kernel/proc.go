@@ -20,7 +20,7 @@ import (
 func (k *kernel) mountSystemFiles() error {
 	proc := procfs.New(procview.New(k.tasks, procview.Config{
 		CPUs: k.processors, Release: syscall.Release, Version: syscall.Version, CommandLine: boot.CommandLine(),
-		CallName: syscall.HandlerName, Seccomp: seccomp.Status,
+		CallName: syscall.HandlerName, Seccomp: seccomp.Status, LoginUID: k.audit.LoginUID, SetLoginUID: k.audit.SetLoginUID,
 		Sysctls: append([]sysctl.Row{k.printkRow(), k.fileCountRow()}, seccomp.Sysctls(k.settings)...),
 	}), k.slowpathFiles())
 	if err := core.MountSystemFiles(k.root, k.tasks, proc, boot.CPUs()); err != nil {

@@ -20,16 +20,12 @@ func (k *kernel) runProgram() error {
 	if err != nil {
 		return err
 	}
-	shown, err := k.readCallPlan()
-	if err != nil {
-		return err
-	}
 	spec, err := k.readSpec()
 	if err != nil {
 		return err
 	}
 	k.tasks.StartReaper()
-	shown.start(k)
+	k.shown.start(k)
 	if k.timeline != nil {
 		k.timeline.begin()
 	}
@@ -61,7 +57,7 @@ func (k *kernel) runProgram() error {
 	if probes != nil {
 		probes.stream.Flush()
 	}
-	shown.flush()
+	k.shown.flush()
 	if k.options.Core {
 		k.sendCore()
 	}

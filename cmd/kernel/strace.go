@@ -29,6 +29,7 @@ type callStream struct {
 	pool   sync.Pool // of *callScratch
 	began  atomic.Bool
 	first  atomic.Pointer[task.Task] // the first thread of the program, when it is known
+	counts task.Slot[injectionCounts]
 }
 
 // callScratch is the memory of one record.
@@ -39,10 +40,10 @@ type callScratch struct {
 }
 
 // readCallPlan reads and removes the plan of the host command. It returns nil if there is
-// none, or no link to send the records.
+// none.
 func (k *kernel) readCallPlan() (*callStream, error) {
 	text, err := k.readFile(tracespec.Path)
-	if errors.Is(err, unix.ENOENT) || err == nil && k.link == nil {
+	if errors.Is(err, unix.ENOENT) {
 		return nil, nil
 	}
 	if err != nil {
@@ -53,7 +54,7 @@ func (k *kernel) readCallPlan() (*callStream, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &callStream{plan: plan, stream: linkstream.New(new(tracespec.Encoder), k.link.writer.Calls)}
+	c := &callStream{plan: plan}
 	for number, one := range plan.Calls {
 		c.calls[number] = one
 	}
@@ -67,15 +68,19 @@ func (k *kernel) readCallPlan() (*callStream, error) {
 }
 
 // start subscribes to the calls and the tracepoints. It is called before the first task is
-// made.
+// made. Without a link it does nothing.
 func (c *callStream) start(k *kernel) {
-	if c == nil {
+	if c == nil || k.link == nil {
 		return
 	}
+	c.stream = linkstream.New(new(tracespec.Encoder), k.link.writer.Calls)
 	c.stream.PutNow(&tracespec.Record{Kind: tracespec.Begin, Wall: uint64(k.wall.Now())})
 	consumer := &calls.Consumer{Numbers: new(calls.Set), Enter: c.enter, Exit: c.leave}
 	for number := range c.plan.Calls {
 		consumer.Numbers.Add(number)
+	}
+	if len(c.plan.Calls) == entry.Calls {
+		consumer.Numbers = nil // also numbers without a call
 	}
 	if !c.plan.Follow {
 		consumer.Wants = c.maybeFirst
@@ -93,7 +98,7 @@ func (c *callStream) start(k *kernel) {
 
 // flush sends the last records.
 func (c *callStream) flush() {
-	if c != nil {
+	if c != nil && c.stream != nil {
 		c.stream.Flush()
 	}
 }
@@ -145,12 +150,23 @@ func (c *callStream) begin(t *task.Task) {
 	})
 }
 
+// unknownCall is the plan of a number without a call.
+var unknownCall = &tracespec.Call{Arguments: 6}
+
+// planOf returns the plan of a call.
+func (c *callStream) planOf(call *entry.Call) *tracespec.Call {
+	if n := uint32(call.NR); n < uint32(len(c.calls)) && c.calls[n] != nil {
+		return c.calls[n]
+	}
+	return unknownCall
+}
+
 // enter is Consumer.Enter.
 func (c *callStream) enter(t *task.Task, call *entry.Call) {
 	if !c.began.Load() {
 		c.begin(t)
 	}
-	plan := c.calls[call.NR]
+	plan := c.planOf(call)
 	s := c.pool.Get().(*callScratch)
 	defer c.pool.Put(s)
 	s.record = tracespec.Record{
@@ -168,7 +184,7 @@ func (c *callStream) leave(t *task.Task, call *entry.Call, result int64) {
 	if t.Exiting() {
 		return // it never returns: exiting says how it ends
 	}
-	plan := c.calls[call.NR]
+	plan := c.planOf(call)
 	s := c.pool.Get().(*callScratch)
 	defer c.pool.Put(s)
 	s.record = tracespec.Record{Kind: tracespec.Leave, Thread: uint32(t.TID()), CPU: uint32(t.Frame.LastCPU()), Result: result, Killed: t.Killed()}
@@ -185,7 +201,7 @@ func (c *callStream) leave(t *task.Task, call *entry.Call, result int64) {
 // of the process if they have changed.
 func (c *callStream) addStack(t *task.Task, s *callScratch) {
 	if s.stack == nil {
-		s.stack = make([]byte, 0, tracespec.RegisterBytes+tracespec.MaxStack)
+		s.stack = make([]byte, tracespec.RegisterBytes+tracespec.MaxStack)
 	}
 	s.record.Registers = appendRegisters(s.stack[:0], t.Frame)
 	stack := s.stack[tracespec.RegisterBytes:][:c.plan.Stack]

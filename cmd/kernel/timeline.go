@@ -26,10 +26,8 @@ type beginning struct{ tsc uint64 }
 // newRecording returns a recording that has not begun. No task exists yet.
 func newRecording(k *kernel) *recording {
 	r := &recording{kernel: k, begun: task.NewSlot[beginning](k.tasks)}
-	for _, row := range syscall.Table() {
-		if row.ABI == entry.X86_64 {
-			r.arguments[row.Number] = uint8(len(row.Arguments))
-		}
+	for _, p := range syscall.Prototypes() {
+		r.arguments[p.Number] = uint8(len(p.Parameters))
 	}
 	return r
 }
@@ -51,6 +49,33 @@ func (r *recording) begin() {
 	points.Executed.Register(func(x task.Executed) { r.name(x.Task, x.Task.Comm()) })
 	points.Renamed.Register(func(n task.Renamed) { r.name(n.Task, n.Name) })
 	points.Exiting.Register(r.exiting)
+	points.PageFault.Register(r.fault)
+	scheduler := r.kernel.tasks.Scheduler()
+	scheduler.Load.Resumed.Register(ofTask(r.runs))
+	scheduler.Load.Parking.Register(ofTask(func(t *task.Task) { r.sleeps(t, timeline.Sleep{}) }))
+	scheduler.Load.Woken.Register(ofTask(r.wakes))
+	scheduler.Yielded.Register(r.ofCurrent(r.runs))
+	scheduler.Yielding.Register(r.ofCurrent(func(t *task.Task) { r.sleeps(t, timeline.Sleep{Runnable: true}) }))
+}
+
+// ofTask returns a function of a tracepoint whose argument is the owner of a Sleeper. It
+// calls f if that is a task.
+func ofTask(f func(*task.Task)) func(owner any) {
+	return func(owner any) {
+		if t, ok := owner.(*task.Task); ok {
+			f(t)
+		}
+	}
+}
+
+// ofCurrent returns a function of a tracepoint that does not name the task. It calls f with
+// the current one.
+func (r *recording) ofCurrent(f func(*task.Task)) func(struct{}) {
+	return func(struct{}) {
+		if t := r.kernel.tasks.Current(); t != nil {
+			f(t)
+		}
+	}
 }
 
 // header returns the header of a record of what a task does now.
@@ -68,16 +93,15 @@ func (r *recording) exit(t *task.Task, c *entry.Call, result int64) {
 		n = r.arguments[c.NR]
 	}
 	call.Arguments = c.Args[:n]
-	var room [timeline.MaxRecord]byte
+	var room [timeline.MaxCall]byte // small, because it is cleared
 	r.buffer.Put(t, timeline.AppendCall(room[:0], timeline.Header{Task: uint32(t.TID()), Time: begin}, &call))
 }
 
-// visit records a visit.
+// visit records a visit of the current task.
 func (r *recording) visit(v *entry.Visit) {
 	var room [timeline.MaxRecord]byte
-	id := int(v.Task)
-	r.buffer.PutBy(timeline.AppendVisit(room[:0], timeline.Header{Task: uint32(id)}, v), func() buffer.Sleeper {
-		if t := r.kernel.tasks.TaskByID(id); t != nil {
+	r.buffer.PutBy(timeline.AppendVisit(room[:0], timeline.Header{Task: uint32(v.Task)}, v), func() buffer.Sleeper {
+		if t := r.kernel.tasks.Current(); t != nil {
 			return t
 		}
 		return nil
@@ -107,4 +131,41 @@ func (r *recording) name(t *task.Task, comm string) {
 func (r *recording) exiting(t *task.Task) {
 	var room [timeline.MaxRecord]byte
 	r.buffer.Put(t, timeline.AppendExit(room[:0], header(t)))
+}
+
+// fault records a page fault, with what is mapped at the address.
+func (r *recording) fault(f task.PageFault) {
+	record := timeline.Fault{Address: f.Address, IP: f.Frame.RIP, ErrorCode: uint32(f.Error)}
+	h := header(f.Task)
+	record.File, record.Offset = f.Task.MM.MappedAt(f.Address)
+	var room [timeline.MaxRecord]byte
+	r.buffer.Put(f.Task, timeline.AppendFault(room[:0], h, &record))
+}
+
+// runs, sleeps and wakes are called where a task may not sleep.
+
+func (r *recording) runs(t *task.Task) {
+	var room [timeline.MaxRecord]byte
+	r.buffer.PutNow(timeline.AppendRun(room[:0], header(t)))
+}
+
+func (r *recording) sleeps(t *task.Task, why timeline.Sleep) {
+	var room [timeline.MaxRecord]byte
+	r.buffer.PutNow(timeline.AppendSleep(room[:0], header(t), why))
+}
+
+// wakes records a wake-up by the current task, or by a timer or device.
+func (r *recording) wakes(woken *task.Task) {
+	h := timeline.Header{Time: amd64.TSC()}
+	if t := r.kernel.tasks.Current(); t != nil {
+		h.Task = uint32(t.TID())
+	}
+	var room [timeline.MaxRecord]byte
+	r.buffer.PutNow(timeline.AppendWake(room[:0], h, timeline.Wake{Woken: uint32(woken.TID())}))
+}
+
+// probe records a hit of a probe of the host command.
+func (r *recording) probe(t *task.Task, id uint32) {
+	var room [timeline.MaxRecord]byte
+	r.buffer.Put(t, timeline.AppendProbe(room[:0], header(t), timeline.Probe{ID: id}))
 }

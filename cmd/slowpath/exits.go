@@ -22,15 +22,15 @@ type exitsFile struct {
 
 // newExitsFile creates the file. It is called before the program runs, so that
 // a path that cannot be written is an error at once.
-func newExitsFile(path string) (*exitsFile, error) {
+func newExitsFile(path string, names report.Names) (*exitsFile, error) {
 	file, err := os.Create(path)
 	if err != nil {
 		return nil, fmt.Errorf("cannot write the file of --exits: %w", err)
 	}
 	if strings.HasSuffix(path, ".txt") {
-		return &exitsFile{report.NewTable(file, syscall.Name), file}, nil
+		return &exitsFile{report.NewTable(file, names), file}, nil
 	}
-	return &exitsFile{report.NewPerfetto(file, syscall.Name), file}, nil
+	return &exitsFile{report.NewPerfetto(file, names), file}, nil
 }
 
 // Close writes the rest of the file.
@@ -49,7 +49,7 @@ func (f *runFlags) watched() bool { return f.exits != "" || f.live }
 func (f *runFlags) watch(std standard, streams *qemu.Streams) (end func() error, err error) {
 	var sinks report.Tee
 	if f.exits != "" {
-		file, err := newExitsFile(f.exits)
+		file, err := newExitsFile(f.exits, timelineNames(f.probes.name))
 		if err != nil {
 			return nil, err
 		}
@@ -77,3 +77,14 @@ func (f *runFlags) watch(std standard, streams *qemu.Streams) (end func() error,
 
 // interrupt ends the run as Ctrl-C does.
 func interrupt() { unix.Kill(unix.Getpid(), unix.SIGINT) }
+
+// timelineNames returns the names of system calls and their parameters, and of probes.
+func timelineNames(probe func(id uint32) string) report.Names {
+	parameters := map[int][]string{}
+	for _, p := range syscall.Prototypes() {
+		for _, one := range p.Parameters {
+			parameters[p.Number] = append(parameters[p.Number], one.Name)
+		}
+	}
+	return report.Names{Call: syscall.Name, Parameters: func(n int) []string { return parameters[n] }, Probe: probe}
+}

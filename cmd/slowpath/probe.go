@@ -259,6 +259,14 @@ func (p *probeFlags) failures() []probespec.Failure {
 	return slices.DeleteFunc(p.reporter.Failures(), func(f probespec.Failure) bool { return int(f.ID) >= len(p.plan.Probes) })
 }
 
+// name returns the name of a probe, by the number that the kernel knows.
+func (p *probeFlags) name(id uint32) string {
+	if p.plan == nil || int(id) >= len(p.plan.Probes) {
+		return fmt.Sprintf("probe %d", id)
+	}
+	return report.Name(&p.plan.Probes[id])
+}
+
 // refused reports whether the program did not start because of a probe.
 func (p *probeFlags) refused() bool { return slices.ContainsFunc(p.failures(), p.fatal) }
 

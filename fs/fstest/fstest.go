@@ -23,7 +23,11 @@ type Caller struct {
 	Context *fs.Context
 	PID     int32
 	Memory  []byte
+	Watcher fs.NameWatcher
 }
+
+// NameWatcher implements fs.Caller.
+func (c *Caller) NameWatcher() fs.NameWatcher { return c.Watcher }
 
 // Credentials implements fs.Caller.
 func (c *Caller) Credentials() *cred.Credentials { return c.Cred }

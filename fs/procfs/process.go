@@ -2,6 +2,7 @@ package procfs
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -98,6 +99,14 @@ func (p *process) entries() []entry {
 		p.plain("limits", 0o444, p.show(writeLimits), nil),
 		f.openEntry("maps", 0o444, p.openImage(maps), nil),
 		p.memoryEntry(),
+		p.plain("loginuid", 0o644, func(identity) ([]byte, error) {
+			uid, _ := p.task.LoginUID()
+			return fmt.Append(nil, uid), nil
+		}, p.storeLogin),
+		p.plain("sessionid", 0o444, func(identity) ([]byte, error) {
+			_, session := p.task.LoginUID()
+			return fmt.Append(nil, session), nil
+		}, nil),
 		f.openEntry("mountinfo", 0o444, p.openMounts(mountInfo), nil),
 		f.openEntry("mounts", 0o444, p.openMounts(mounts), nil),
 		p.plain("oom_score", 0o444, p.show(func(b *bytes.Buffer, i *TaskInfo) { fmt.Fprintln(b, i.OOMScore) }), nil),
@@ -226,6 +235,22 @@ func (p *process) storeOOM(who identity, text string) error {
 		return unix.EINVAL
 	}
 	return p.task.SetOOMScoreAdjust(n, who.credentials)
+}
+
+// storeLogin handles a write to loginuid, which only the thread itself may do. Errors:
+// EPERM, EINVAL.
+func (p *process) storeLogin(who identity, text string) error {
+	if int(who.thread) != p.id {
+		return unix.EPERM
+	}
+	uid, err := strconv.ParseUint(text, 10, 32)
+	if errors.Is(err, strconv.ErrRange) {
+		return unix.ERANGE
+	}
+	if err != nil {
+		return unix.EINVAL
+	}
+	return p.task.SetLoginUID(uint32(uid))
 }
 
 // checked returns a function that resolves a link. It fails with EACCES if the

@@ -107,6 +107,10 @@ type Task interface {
 	KernelStack() ([]byte, error)
 	// Threads returns the ids of the process's threads.
 	Threads() []int
+	// LoginUID returns the contents of loginuid and sessionid.
+	LoginUID() (uid, session uint32)
+	// SetLoginUID handles a write to loginuid by the thread itself: EPERM.
+	SetLoginUID(uid uint32) error
 	// SetComm handles a write to comm.
 	SetComm(name string)
 	// SetOOMScoreAdjust handles a write to oom_score_adj by a task with the

@@ -50,6 +50,7 @@ func (s *fakeSystem) Sysctls() []sysctl.Row {
 func (s *fakeSystem) Random(p []byte) {}
 
 type fakeTask struct {
+	login   uint32
 	info    procfs.TaskInfo
 	files   *fs.FDTable
 	ctx     *fs.Context
@@ -61,10 +62,12 @@ type fakeTask struct {
 	sleepsIn string
 }
 
-func (t *fakeTask) Info() procfs.TaskInfo          { return t.info }
-func (t *fakeTask) ProcessID() int                 { return t.info.PID }
-func (t *fakeTask) Dead() bool                     { return t.dead }
-func (t *fakeTask) Credentials() *cred.Credentials { return t.info.Credentials }
+func (t *fakeTask) LoginUID() (uid, session uint32) { return t.login, 3 }
+func (t *fakeTask) SetLoginUID(uid uint32) error    { t.login = uid; return nil }
+func (t *fakeTask) Info() procfs.TaskInfo           { return t.info }
+func (t *fakeTask) ProcessID() int                  { return t.info.PID }
+func (t *fakeTask) Dead() bool                      { return t.dead }
+func (t *fakeTask) Credentials() *cred.Credentials  { return t.info.Credentials }
 func (t *fakeTask) MayBeInspected(process int, c *cred.Credentials) bool {
 	return process == t.info.PID || c.MayInspect(t.info.Credentials, cred.WithFileIDs, !t.private)
 }

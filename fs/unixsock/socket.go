@@ -18,17 +18,11 @@ import (
 	"slowpath/wait"
 )
 
-// Credentials identify the sender or the peer (struct ucred).
-type Credentials struct {
-	Process  int32
-	UID, GID uint32
-}
+// Credentials identify the sender or the peer.
+type Credentials = fs.SocketCredentials
 
 // CredentialsOf returns the credentials of the messages that a caller sends.
-func CredentialsOf(c fs.Caller) Credentials {
-	own := c.Credentials()
-	return Credentials{Process: c.ProcessID(), UID: own.EUID, GID: own.EGID}
-}
+func CredentialsOf(c fs.Caller) Credentials { return fs.SocketCredentialsOf(c) }
 
 // domain is the state that all sockets of a namespace share.
 type domain struct {
@@ -58,10 +52,6 @@ const (
 	connected       // for datagrams: has a default destination
 	closed
 )
-
-// DefaultBuffer is the size of a socket's buffers in bytes
-// (/proc/sys/net/core/wmem_default).
-const DefaultBuffer = 212992
 
 // maxDatagrams is the maximum number of datagrams in the queue of a socket
 // (/proc/sys/net/unix/max_dgram_qlen).
@@ -95,30 +85,8 @@ type Socket struct {
 	options   Options
 }
 
-// KeptOption is an option of setsockopt(2) that is stored and returned, but has no
-// effect on a Unix socket.
-type KeptOption uint8
-
-// The kept options, SO_REUSEADDR and so on.
-const (
-	ReuseAddress KeptOption = iota
-	KeepAlive
-	Broadcast
-	OutOfBandInline
-	Priority
-	ReusePort
-	keptOptions
-)
-
-// Options are the stored options of setsockopt(2). Timeouts are nanoseconds, 0
-// for none; buffers are bytes. Options are copied, so they must hold no map, slice
-// or pointer.
-type Options struct {
-	PassCredentials             bool
-	SendBuffer, ReceiveBuffer   int
-	SendTimeout, ReceiveTimeout int64
-	Kept                        [keptOptions]int32
-}
+// Options are the stored options of setsockopt(2).
+type Options = fs.SocketOptions
 
 // message is a datagram, or the bytes of one write to a stream. The bytes do not
 // change, so they are read without the lock.
@@ -149,7 +117,7 @@ func Pair(m *fs.Mounts, caller fs.Caller, kind, flags int) (a, b *fs.File) {
 func newSocket(m *fs.Mounts, kind int, owner Credentials) *Socket {
 	return &Socket{
 		domain: domainOf(m), mounts: m, kind: kind, owner: owner,
-		options: Options{SendBuffer: DefaultBuffer, ReceiveBuffer: DefaultBuffer},
+		options: fs.NewSocketOptions(),
 	}
 }
 

@@ -46,7 +46,7 @@ func TestStreamPairTransfersBytesAndEOF(t *testing.T) {
 			break
 		}
 	}
-	if total < unixsock.DefaultBuffer || a.Readiness()&wait.Out != 0 {
+	if total < fs.DefaultSocketBuffer || a.Readiness()&wait.Out != 0 {
 		t.Errorf("%d bytes fit into the buffer", total)
 	}
 	if err := unixsock.Of(a).Shutdown(unix.SHUT_WR); err != nil {
@@ -77,7 +77,7 @@ func TestPacketSocketsKeepMessageBoundaries(t *testing.T) {
 		if got := receive(t, b, 3) + "|" + receive(t, b, 100); got != "fir|second" {
 			t.Errorf("kind %d: %q", kind, got)
 		}
-		if err := send(a, string(make([]byte, unixsock.DefaultBuffer))); err != unix.EMSGSIZE {
+		if err := send(a, string(make([]byte, fs.DefaultSocketBuffer))); err != unix.EMSGSIZE {
 			t.Errorf("kind %d: a packet that is too long: %v", kind, err)
 		}
 		a.DecRef()
@@ -226,12 +226,12 @@ func TestOptionsAreReadWhileTheyChange(t *testing.T) {
 	var group sync.WaitGroup
 	group.Go(func() {
 		for i := range int32(1000) {
-			s.SetOptions(func(o *unixsock.Options) { o.Kept[unixsock.Priority] = i })
+			s.SetOptions(func(o *unixsock.Options) { o.Kept[fs.Priority] = i })
 		}
 	})
 	for range 1000 {
 		o := s.Options()
-		if o.Kept[unixsock.Priority] < 0 || o.Kept[unixsock.ReuseAddress] != 0 {
+		if o.Kept[fs.Priority] < 0 || o.Kept[fs.ReuseAddress] != 0 {
 			t.Fatalf("options %+v", o)
 		}
 	}
@@ -268,7 +268,7 @@ func TestEmptyMessagesTakeRoom(t *testing.T) {
 	for ; err == nil && sent < 100_000; sent++ {
 		_, err = unixsock.Of(a).Send(fs.NewBytesSource(nil), unixsock.Outgoing{Caller: w.Caller})
 	}
-	if err != unix.EAGAIN || sent > unixsock.DefaultBuffer/512 {
+	if err != unix.EAGAIN || sent > fs.DefaultSocketBuffer/512 {
 		t.Fatalf("%d empty messages were sent, then %v; want EAGAIN after a few hundred", sent, err)
 	}
 	if _, err := unixsock.Of(b).Receive(fs.NewBytesSink(nil), unixsock.Consume); err != nil {

@@ -19,6 +19,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"slowpath/arch/amd64"
+	"slowpath/audit"
 	"slowpath/core"
 	"slowpath/cred"
 	"slowpath/entry"
@@ -74,6 +75,7 @@ type Kernel struct {
 	Tasks       *task.Kernel
 	Probes      *uprobe.Probes
 	seen        *calls.Calls
+	audit       *audit.Audit
 	traces      *trace.Registry
 	definitions *probes.Set
 
@@ -135,8 +137,8 @@ func New(c Config) (*Kernel, error) {
 // makeTasks creates the user loop and the kernel of package task.
 func (k *Kernel) makeTasks() (err error) {
 	k.scheduler = &sched.Scheduler{CPUs: cpus, Threads: threads{}}
-	k.Probes, k.seen = uprobe.New(k.memory), calls.New()
-	if k.duties, err = core.NewDuties(core.Owners{Scheduler: k.scheduler, Probes: k.Probes, Calls: k.seen}); err != nil {
+	k.Probes, k.seen, k.audit = uprobe.New(k.memory), calls.New(), audit.New(audit.Config{})
+	if k.duties, err = core.NewDuties(k.owners()); err != nil {
 		return err
 	}
 	visits := entry.NewRecorder(1, 8)
@@ -157,18 +159,23 @@ func (k *Kernel) makeTasks() (err error) {
 	if err := core.AddEvents(k.Tasks, k.traces, visits, func() int { return 0 }); err != nil {
 		return err
 	}
-	core.RegisterSubsystems(k.Tasks, k.mounts, k.Probes, k.seen, k.traces)
+	core.RegisterSubsystems(k.Tasks, k.mounts, k.owners(), k.traces)
 	k.Tasks.StartReaper()
 	processors := func() []procfs.CPU { return make([]procfs.CPU, cpus) }
 	proc := procfs.New(procview.New(k.Tasks, procview.Config{
 		CPUs: processors, Release: "6.1", Version: "1", CallName: syscall.HandlerName,
-		Seccomp: seccomp.Status, Sysctls: seccomp.Sysctls(k.Tasks.Settings()),
+		Seccomp: seccomp.Status, LoginUID: k.audit.LoginUID, SetLoginUID: k.audit.SetLoginUID, Sysctls: seccomp.Sysctls(k.Tasks.Settings()),
 	}), procfs.Extra{Name: "slowpath"})
 	if err := core.MountSystemFiles(k.root, k.Tasks, proc, cpus); err != nil {
 		return err
 	}
 	k.definitions, err = core.MountTracing(k.root, k.Tasks, k.traces, k.Probes)
 	return err
+}
+
+// owners returns the owners of duties.
+func (k *Kernel) owners() core.Owners {
+	return core.Owners{Scheduler: k.scheduler, Probes: k.Probes, Calls: k.seen, Audit: k.audit}
 }
 
 // fill stands for random bytes. They are the same in every run.
@@ -191,7 +198,7 @@ func (k *Kernel) panics() string {
 	defer k.logMu.Unlock()
 	var found []string
 	for _, line := range k.log {
-		if !strings.HasPrefix(line, "Out of memory") && !strings.HasPrefix(line, "audit: ") && !strings.Contains(line, "injected in a ") {
+		if !strings.HasPrefix(line, "Out of memory") && !strings.HasPrefix(line, "audit: ") && !strings.HasPrefix(line, "kauditd_printk_skb: ") && !strings.Contains(line, "injected in a ") {
 			found = append(found, line)
 		}
 	}

@@ -23,9 +23,9 @@ type mutant struct {
 
 // mutants are the mistakes. The edits of each are pairs of old and new text.
 var mutants = []mutant{
-	{"a map in the options of a socket, which are copied", "fs/unixsock/socket.go", 1, []string{
+	{"a map in the options of a socket, which are copied", "fs/socket.go", 1, []string{
 		"	Kept                        [keptOptions]int32\n", "	Kept map[KeptOption]int32\n",
-		"options: Options{SendBuffer:", "options: Options{Kept: map[KeptOption]int32{}, SendBuffer:"}},
+		"return SocketOptions{SendBuffer:", "return SocketOptions{Kept: map[KeptOption]int32{}, SendBuffer:"}},
 	{"an epoll item published before its waiter is on the queue", "fs/epoll/epoll.go", 5, []string{
 		"	s.items[i.key] = i\n	f.Queue().Add(&i.waiter)\n", "	s.items[i.key] = i\n	s.mu.Unlock()\n	f.Queue().Add(&i.waiter)\n	s.mu.Lock()\n"}},
 	{"a memfd sealed between mmap's check and its registration", "fs/tmpfs/memfd.go", 6, []string{

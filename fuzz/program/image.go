@@ -304,6 +304,7 @@ func (l *layout) addPerfEvents() {
 		tasks     = unix.PerfBitMmap | unix.PerfBitMmap2 | unix.PerfBitMmapData | unix.PerfBitComm | unix.PerfBitTask | unix.PerfBitSampleIDAll
 		noKernel  = unix.PerfBitExcludeKernel
 		tidAndID  = unix.PERF_SAMPLE_TID | unix.PERF_SAMPLE_TIME | unix.PERF_SAMPLE_CPU | unix.PERF_SAMPLE_IDENTIFIER
+		allFields = 0xffffff &^ (unix.PERF_SAMPLE_BRANCH_STACK | unix.PERF_SAMPLE_AUX | unix.PERF_SAMPLE_CGROUP)
 		everyRead = unix.PERF_FORMAT_GROUP | unix.PERF_FORMAT_ID | unix.PERF_FORMAT_LOST | unix.PERF_FORMAT_TOTAL_TIME_ENABLED | unix.PERF_FORMAT_TOTAL_TIME_RUNNING
 	)
 	executable := l.add(anyBytes, append([]byte(Executable), 0))
@@ -314,6 +315,11 @@ func (l *layout) addPerfEvents() {
 		{unix.PERF_TYPE_SOFTWARE | size, 0, 0, 0, 0, noKernel | unix.PerfBitInherit},
 		{uprobe | size, 0, 1, 0xffffff &^ (unix.PERF_SAMPLE_BRANCH_STACK | unix.PERF_SAMPLE_AUX | unix.PERF_SAMPLE_CGROUP), 0, noKernel, 1, executable, 0x100, 0, 0xff, 64},
 		{uprobe | size, 1, 0, 0, 0, noKernel | unix.PerfBitInherit, 1, executable, 0x78},
+		{unix.PERF_TYPE_SOFTWARE | size, unix.PERF_COUNT_SW_PAGE_FAULTS, 1, allFields, 0, noKernel | unix.PerfBitInherit},
+		{unix.PERF_TYPE_SOFTWARE | size, unix.PERF_COUNT_SW_CONTEXT_SWITCHES, 1, tidAndID, everyRead, unix.PerfBitInherit | unix.PerfBitContextSwitch},
+		{unix.PERF_TYPE_SOFTWARE | size, unix.PERF_COUNT_SW_CPU_MIGRATIONS, 2, tidAndID, 0, 0},
+		{unix.PERF_TYPE_SOFTWARE | size, unix.PERF_COUNT_SW_CPU_CLOCK, 10000, allFields, 0, unix.PerfBitFreq},
+		{unix.PERF_TYPE_SOFTWARE | size, unix.PERF_COUNT_SW_TASK_CLOCK, 1000000, tidAndID, 0, unix.PerfBitInherit},
 		{99 | size}, {unix.PERF_TYPE_TRACEPOINT | size, 300, 1, 0x40f}, {8 << 32},
 	} {
 		l.add(perfEvent, append(quads(a...), make([]byte, 128-8*len(a))...))
@@ -326,7 +332,8 @@ func (l *layout) addTracing() {
 	const tracing = "/sys/kernel/tracing/"
 	for _, name := range []string{"uprobe_events", "uprobe_events", "events/uprobes/enable", "events/uprobes/a/enable", "events/uprobes/a/trigger", "events/uprobes/a/filter",
 		"events/uprobes/a/format", "trace", "trace_pipe", "per_cpu/cpu0/trace_pipe_raw", "trace_marker", "instances/x", "instances/x/set_event", "instances/x/events/uprobes/a/enable",
-		"set_event", "set_event_pid", "tracing_on", "buffer_size_kb", "trace_clock", "uprobe_profile", "events/uprobes"} {
+		"set_event", "set_event_pid", "tracing_on", "buffer_size_kb", "trace_clock", "uprobe_profile", "events/uprobes",
+		"events/enable", "events/sched/enable", "events/signal/enable", "events/sched/sched_switch/filter", "events/exceptions/page_fault_user/trigger"} {
 		l.add(pathName, append([]byte(tracing+name), 0))
 	}
 	for _, text := range []string{

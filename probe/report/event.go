@@ -157,11 +157,11 @@ func (r *Reporter) Close() (Summary, error) {
 	return r.summary, r.err
 }
 
-// Name returns the name of the probed place for the output: with the library, if it is not
-// in the program.
-func (e *Event) Name() string { return name(e.Probe) }
+// Name returns the name of the probed place for the output.
+func (e *Event) Name() string { return Name(e.Probe) }
 
-func name(p *plan.Probe) string {
+// Name returns the name of a probed place: with the library, if it is not in the program.
+func Name(p *plan.Probe) string {
 	if p.Spec.Library == "" {
 		return p.Site.Name
 	}

@@ -30,6 +30,10 @@ type Config struct {
 	// Seccomp returns the mode of a task and the number of its filters (seccomp(2)).
 	// nil stands for none.
 	Seccomp func(t *task.Task) (mode, filters int)
+	// LoginUID returns the loginuid and the sessionid of a task, and SetLoginUID sets the
+	// former (package audit). nil stands for unset ids.
+	LoginUID    func(t *task.Task) (uid, session uint32)
+	SetLoginUID func(t *task.Task, uid uint32) error
 	// Sysctls are files of /proc/sys besides those of package task.
 	Sysctls []sysctl.Row
 }
@@ -259,4 +263,20 @@ func programInfo(p *task.Program) procfs.ProgramInfo {
 		ArgStart: p.ArgStart, ArgEnd: p.ArgEnd, EnvStart: p.EnvStart, EnvEnd: p.EnvEnd,
 		StartCode: p.StartCode, EndCode: p.EndCode, StartData: p.StartData, EndData: p.EndData, StartStack: p.StartStack, AuxiliaryVector: p.Auxv,
 	}
+}
+
+// LoginUID implements procfs.Task.
+func (v view) LoginUID() (uid, session uint32) {
+	if v.config.LoginUID == nil {
+		return ^uint32(0), ^uint32(0)
+	}
+	return v.config.LoginUID(v.task)
+}
+
+// SetLoginUID implements procfs.Task.
+func (v view) SetLoginUID(uid uint32) error {
+	if v.config.SetLoginUID == nil {
+		return unix.EPERM
+	}
+	return v.config.SetLoginUID(v.task, uid)
 }

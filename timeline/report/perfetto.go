@@ -20,7 +20,7 @@ import (
 // wake-ups are kept until the end: the records of different CPUs are not ordered.
 type Perfetto struct {
 	w     *bufio.Writer
-	names Namer
+	names Names
 	event []byte // the event that is being written
 	any   bool   // an event was written
 	lost  uint64
@@ -54,7 +54,7 @@ const (
 )
 
 // NewPerfetto returns a sink that writes a trace to w.
-func NewPerfetto(w io.Writer, names Namer) *Perfetto {
+func NewPerfetto(w io.Writer, names Names) *Perfetto {
 	p := &Perfetto{
 		w: bufio.NewWriterSize(w, 1<<20), names: names,
 		named: map[uint32]bool{}, comms: map[uint32]string{}, cpus: map[uint8]bool{},
@@ -90,7 +90,7 @@ func (p *Perfetto) Record(c timeline.Clock, r *timeline.Record) error {
 	case timeline.KindName:
 		p.rename(r, now)
 	case timeline.KindProbe:
-		p.instant("probe "+strconv.Itoa(int(r.Probe.ID)), "probe", r.Task, now)
+		p.instant(p.names.Probe(r.Probe.ID), "probe", r.Task, now)
 		p.end()
 	case timeline.KindExit:
 		p.instant("exit", "task", r.Task, now)
@@ -224,18 +224,20 @@ func (p *Perfetto) instant(name, category string, task uint32, now uint64) {
 }
 
 func (p *Perfetto) call(c timeline.Clock, r *timeline.Record, now uint64) {
-	p.slice(p.names(int(r.Call.Number)), "syscall", taskTracks, r.Task, now, c.Nanoseconds(r.Time+r.Call.Duration))
+	p.slice(p.names.Call(int(r.Call.Number)), "syscall", taskTracks, r.Task, now, c.Nanoseconds(r.Time+r.Call.Duration))
 	p.arguments()
-	b := append(p.event, `"arguments":"`...)
-	b = append(appendArguments(b, &r.Call), '"', ',')
-	b = appendText(b, "result", result(&r.Call))
-	p.event = append(b, '}')
+	names := p.names.Parameters(int(r.Call.Number))
+	b := p.event
+	for i, a := range r.Call.Arguments {
+		b = append(appendText(b, parameter(names, i), number(a)), ',')
+	}
+	p.event = append(appendText(b, "result", result(&r.Call)), '}')
 	p.end()
 }
 
 // visit writes a visit to the slow path, and its steps as slices inside it.
 func (p *Perfetto) visit(c timeline.Clock, v *entry.Visit) {
-	names := entry.Names{Syscall: p.names}
+	names := entry.Names{Syscall: p.names.Call}
 	name, category := names.Name(v), v.Kind.String()
 	if v.Kind == entry.BySyscall {
 		name, category = "slow path: "+name, "slow path" // the call is a slice of its own
@@ -345,7 +347,7 @@ func (p *Perfetto) flows() {
 			later = later[1:]
 		}
 		runs[w.woken] = later
-		if len(later) == 0 {
+		if len(later) == 0 || w.waker == 0 { // a timer or a device has no track
 			continue
 		}
 		p.flow("s", uint64(i), taskTracks, w.waker, w.time)

@@ -26,6 +26,12 @@ func run(t *testing.T, s Sink, batches ...[]byte) {
 	}
 }
 
+// readNames names every call read.
+var readNames = Names{
+	Call:       func(int) string { return "read" },
+	Parameters: func(int) []string { return []string{"fd"} },
+}
+
 // clock has a tick of a nanosecond.
 var clock = timeline.Clock{Scale: 1 << 32}
 
@@ -74,7 +80,7 @@ func events(t *testing.T, text []byte) (all []map[string]any, lost float64) {
 
 func TestPerfettoShowsRunsOfCPUsAndFlowsOfWakeUps(t *testing.T) {
 	var out bytes.Buffer
-	run(t, NewPerfetto(&out, nil), switches()...)
+	run(t, NewPerfetto(&out, Names{}), switches()...)
 	all, lost := events(t, out.Bytes())
 	if lost != 2 {
 		t.Errorf("the trace says that %v records were lost, want 2", lost)
@@ -99,7 +105,7 @@ func TestPerfettoNestsStepsInVisits(t *testing.T) {
 	v := entry.Visit{VisitHeader: entry.VisitHeader{Begin: 1000, End: 9000, Task: 7, Owed: entry.SyscallTracepoint, Kind: entry.BySyscall}}
 	v.Step(0, 1300, 8000)
 	var out bytes.Buffer
-	run(t, NewPerfetto(&out, func(int) string { return "read" }), batch(0, func(b []byte) []byte {
+	run(t, NewPerfetto(&out, readNames), batch(0, func(b []byte) []byte {
 		return timeline.AppendVisit(b, timeline.Header{Task: 7}, &v)
 	}))
 	all, _ := events(t, out.Bytes())
@@ -111,7 +117,7 @@ func TestPerfettoNestsStepsInVisits(t *testing.T) {
 
 func TestTextsOfTheGuestAreValidJSON(t *testing.T) {
 	var out bytes.Buffer
-	run(t, NewPerfetto(&out, nil), batch(0, func(b []byte) []byte {
+	run(t, NewPerfetto(&out, Names{}), batch(0, func(b []byte) []byte {
 		return timeline.AppendName(b, timeline.Header{Task: 7}, &timeline.Name{Comm: "a\"\\\n\x80z"})
 	}, func(b []byte) []byte {
 		return timeline.AppendFault(b, timeline.Header{Task: 7}, &timeline.Fault{File: "\x00\xff"})
@@ -121,7 +127,7 @@ func TestTextsOfTheGuestAreValidJSON(t *testing.T) {
 
 func TestTableIsSortedByTime(t *testing.T) {
 	var out bytes.Buffer
-	run(t, NewTable(&out, nil), switches()...)
+	run(t, NewTable(&out, Names{}), switches()...)
 	const want = `     0.000000900 cpu 0 task 7     name      sh, of process 7
      0.000001000 cpu 0 task 7     run
      0.000002000 cpu 0 task 7     wake      task 8
@@ -145,7 +151,7 @@ func TestResultsOfCallsAreNamed(t *testing.T) {
 		}
 	}
 	c := timeline.Call{Arguments: []uint64{0xffffff9c, ^uint64(0), 1 << 40}}
-	if got := string(appendArguments(nil, &c)); got != "-100, -1, 0x10000000000" {
+	if got := string(appendArguments(nil, &c, []string{"dfd"})); got != "dfd=-100, arg1=-1, arg2=0x10000000000" {
 		t.Errorf("the arguments are %s", got)
 	}
 }
@@ -157,7 +163,7 @@ func BenchmarkPerfettoCall(b *testing.B) {
 		}
 		return b
 	})
-	r := NewReader(NewPerfetto(discard{}, func(int) string { return "read" }))
+	r := NewReader(NewPerfetto(discard{}, readNames))
 	for b.Loop() {
 		r.Write(text)
 	}
@@ -168,7 +174,7 @@ type discard struct{}
 func (discard) Write(p []byte) (int, error) { return len(p), nil }
 
 func TestTotalsCountByTaskAndForgetEndedTasks(t *testing.T) {
-	totals := NewTotals(func(n int) string { return fmt.Sprint("call", n) })
+	totals := NewTotals(Names{Call: func(n int) string { return fmt.Sprint("call", n) }})
 	h := timeline.Header{Task: 7}
 	visit := entry.Visit{VisitHeader: entry.VisitHeader{Served: entry.SigPending | entry.NeedResched, Kind: entry.ByInterrupt}}
 	run(t, totals, batch(3,

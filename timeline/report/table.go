@@ -15,7 +15,7 @@ import (
 // Table writes one line for each record, sorted by time.
 type Table struct {
 	w     io.Writer
-	names Namer
+	names Names
 	lost  uint64
 	text  bytes.Buffer
 	lines []line
@@ -28,7 +28,7 @@ type line struct {
 }
 
 // NewTable returns a table that is written to w when it is closed.
-func NewTable(w io.Writer, names Namer) *Table { return &Table{w: w, names: names} }
+func NewTable(w io.Writer, names Names) *Table { return &Table{w: w, names: names} }
 
 // Lost counts records that were lost.
 func (t *Table) Lost(n uint64) { t.lost += n }
@@ -37,7 +37,7 @@ func (t *Table) Lost(n uint64) { t.lost += n }
 func (t *Table) Record(c timeline.Clock, r *timeline.Record) error {
 	begin := t.text.Len()
 	if r.Kind == timeline.KindVisit {
-		names := entry.Names{Syscall: t.names, Nanoseconds: c.Nanoseconds}
+		names := entry.Names{Syscall: t.names.Call, Nanoseconds: c.Nanoseconds}
 		names.WriteVisits(&t.text, []entry.Visit{r.Visit})
 	} else {
 		now := c.Nanoseconds(r.Time)
@@ -51,8 +51,9 @@ func (t *Table) Record(c timeline.Clock, r *timeline.Record) error {
 func (t *Table) describe(r *timeline.Record) string {
 	switch r.Kind {
 	case timeline.KindCall:
+		n := int(r.Call.Number)
 		return fmt.Sprintf("call      %s(%s) = %s  %d ticks",
-			t.names(int(r.Call.Number)), appendArguments(nil, &r.Call), result(&r.Call), r.Call.Duration)
+			t.names.Call(n), appendArguments(nil, &r.Call, t.names.Parameters(n)), result(&r.Call), r.Call.Duration)
 	case timeline.KindRun:
 		return "run"
 	case timeline.KindSleep:
@@ -72,7 +73,7 @@ func (t *Table) describe(r *timeline.Record) string {
 	case timeline.KindName:
 		return fmt.Sprintf("name      %s, of process %d", r.Name.Comm, r.Name.Process)
 	case timeline.KindProbe:
-		return fmt.Sprintf("probe     %d", r.Probe.ID)
+		return "probe     " + t.names.Probe(r.Probe.ID)
 	}
 	return "exit"
 }

@@ -14,7 +14,7 @@ import (
 // one element for each task that lives, or has ended since the last Snapshot.
 type Totals struct {
 	mu    sync.Mutex
-	names Namer
+	names Names
 	now   Snapshot
 	tasks map[uint32]*TaskTotals
 	calls map[int32]uint64
@@ -50,7 +50,7 @@ type Snapshot struct {
 }
 
 // NewTotals returns totals without records.
-func NewTotals(names Namer) *Totals {
+func NewTotals(names Names) *Totals {
 	return &Totals{names: names, tasks: map[uint32]*TaskTotals{}, calls: map[int32]uint64{}}
 }
 
@@ -62,7 +62,7 @@ func (t *Totals) Record(_ timeline.Clock, r *timeline.Record) error {
 	case timeline.KindCall:
 		own := t.task(r.Task)
 		own.Counts.Calls++
-		own.LastCall = t.names(int(r.Call.Number))
+		own.LastCall = t.names.Call(int(r.Call.Number))
 		t.now.Counts.Calls++
 		t.calls[r.Call.Number]++
 	case timeline.KindFault:
@@ -116,7 +116,7 @@ func (t *Totals) Snapshot() Snapshot {
 		s.Tasks = append(s.Tasks, *t.tasks[id])
 	}
 	for number, count := range t.calls {
-		s.Calls = append(s.Calls, CallTotal{t.names(int(number)), count})
+		s.Calls = append(s.Calls, CallTotal{t.names.Call(int(number)), count})
 	}
 	slices.SortFunc(s.Calls, func(a, b CallTotal) int { return cmp.Compare(a.Name, b.Name) })
 	maps.DeleteFunc(t.tasks, func(_ uint32, own *TaskTotals) bool { return own.Ended })

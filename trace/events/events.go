@@ -27,13 +27,15 @@ type kernel struct {
 	switches switches
 }
 
-// Register adds the events to a registry. It is called once, and may sleep. Error: ENOMEM.
+// Register adds the events to a registry. It is called once, before the first task is made.
+// Error: ENOMEM.
 func Register(c Config) error {
 	k := &kernel{Config: c}
 	for cpu := range c.Tasks.CPUs() {
 		k.idle = append(k.idle, idle("swapper/"+strconv.Itoa(cpu)))
 	}
 	k.switches.init(k)
+	task.NewSlot[state](c.Tasks)
 	for i := range rows {
 		if err := k.add(&rows[i]); err != nil {
 			return fmt.Errorf("the event %s:%s cannot be added: %w", rows[i].system, rows[i].name, err)

@@ -70,6 +70,8 @@ func TestEventsPrintAsLinuxDoes(t *testing.T) {
 		{"sched_process_exec", []value{name("/bin/sh"), number(5), number(6)}, "sched_process_exec: filename=/bin/sh pid=5 old_pid=6\n"},
 		{"sched_wakeup", []value{name("rcu_preempt"), number(15), number(120), number(0)},
 			"sched_wakeup: comm=rcu_preempt pid=15 prio=120 target_cpu=000\n"},
+		{"sched_stat_runtime", []value{name("sh"), number(858), number(1844875), number(uint64(7848086733))},
+			"sched_stat_runtime: comm=sh pid=858 runtime=1844875 [ns] vruntime=7848086733 [ns]\n"},
 		{"sched_switch", []value{name("sh"), number(858), number(120), number(32), name("swapper/0"), number(0), number(120)},
 			"sched_switch: prev_comm=sh prev_pid=858 prev_prio=120 prev_state=Z ==> next_comm=swapper/0 next_pid=0 next_prio=120\n"},
 		{"sched_switch", []value{name("sh"), number(858), number(120), number(256), name("a"), number(1), number(-1)},

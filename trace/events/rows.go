@@ -155,6 +155,14 @@ var rows = []row{
 		},
 	},
 	{
+		system: "sched", name: "sched_stat_runtime",
+		fields: []field{comm("comm"), pid("pid"), u64("runtime"), u64("vruntime")},
+		text:   "comm=%s pid=%d runtime=%Lu [ns] vruntime=%Lu [ns]",
+		printFormat: `"comm=%s pid=%d runtime=%Lu [ns] vruntime=%Lu [ns]", REC->comm, REC->pid, ` +
+			`(unsigned long long)REC->runtime, (unsigned long long)REC->vruntime`,
+		connect: connectRuntime,
+	},
+	{
 		system: "sched", name: "sched_switch",
 		fields: []field{
 			comm("prev_comm"), pid("prev_pid"), integer("prev_prio"), long("prev_state"),

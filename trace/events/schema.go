@@ -23,6 +23,7 @@ func pid(name string) field     { return field{"pid_t", name, 4, true} }
 func comm(name string) field    { return field{"char[]", name, commSize, true} }
 func short(name string) field   { return field{"short", name, 2, true} }
 func long(name string) field    { return field{"long", name, 8, true} }
+func u64(name string) field     { return field{"u64", name, 8, false} }
 func word(name string) field    { return field{"unsigned long", name, 8, false} }
 func half(name string) field    { return field{"unsigned int", name, 4, false} }
 func text(name string) field    { return field{"__data_loc char[]", name, 4, true} }
@@ -55,7 +56,7 @@ type schema struct {
 type part struct {
 	literal string
 	field   int
-	verb    byte // of printf: d, x or s; 0 for none
+	verb    byte // of printf: d, u, x or s; 0 for none
 	width   int  // of a number, filled with zeros
 	show    func(value uint64) string
 }
@@ -86,7 +87,7 @@ func newSchema(r *row) *schema {
 	return s
 }
 
-// parseText splits a printf format into its parts. The verbs are d, x and s, with an
+// parseText splits a printf format into its parts. The verbs are d, u, x and s, with an
 // optional width and length modifier. The fields follow in order.
 func parseText(format string) (parts []part) {
 	next := 0
@@ -95,8 +96,8 @@ func parseText(format string) (parts []part) {
 		if !found {
 			return append(parts, part{literal: before})
 		}
-		end := strings.IndexAny(rest, "dxs")
-		width, _ := strconv.Atoi(strings.TrimRight(rest[:end], "hl"))
+		end := strings.IndexAny(rest, "duxs")
+		width, _ := strconv.Atoi(strings.TrimRight(rest[:end], "hlL"))
 		parts = append(parts, part{literal: before, field: next, verb: rest[end], width: width})
 		next++
 		format = rest[end+1:]
@@ -164,6 +165,8 @@ func (s *schema) print(dst, record []byte) []byte {
 			dst = append(dst, p.show(s.load(record, p.field))...)
 		case p.verb == 's':
 			dst = append(dst, s.loadText(record, p.field)...)
+		case p.verb == 'u':
+			dst = strconv.AppendUint(dst, s.load(record, p.field), 10)
 		case p.verb == 'x':
 			dst = strconv.AppendUint(dst, s.load(record, p.field), 16)
 		default:

@@ -164,3 +164,38 @@ func (e *event) wakeup(by trace.Task, t *task.Task) {
 	values := [...]value{name(t.Comm()), number(t.TID()), priorityOf(t), number(t.Frame.LastCPU())}
 	e.emitFor(by, t, nil, values[:])
 }
+
+// state is what the events keep of a task.
+type state struct {
+	// reported is the CPU time that sched_stat_runtime has reported, in nanoseconds. Only
+	// the task's own goroutine uses it.
+	reported int64
+}
+
+// connectRuntime connects sched_stat_runtime: the CPU time that a task has used since its
+// last record, when it leaves the CPU and at interrupts. There are no weights, so the virtual
+// runtime is the CPU time of the task.
+func connectRuntime(k *kernel, e *event) (disconnect func()) {
+	report := func(t *task.Task) {
+		s, used := task.SlotOf[state](t), t.Usage()
+		total := used.User + used.System
+		if ran := total - s.reported; ran > 0 {
+			s.reported = total
+			e.emit(t, nil, name(t.Comm()), number(t.TID()), number(ran), number(total))
+		}
+	}
+	scheduler := k.Tasks.Scheduler()
+	return all(
+		scheduler.Load.Parking.Register(func(owner any) {
+			if t, ok := owner.(*task.Task); ok {
+				report(t)
+			}
+		}),
+		scheduler.Yielding.Register(func(struct{}) {
+			if t := k.Tasks.Current(); t != nil {
+				report(t)
+			}
+		}),
+		k.Tasks.Tracepoints.Interrupted.Register(func(i task.Interrupted) { report(i.Task) }),
+	)
+}

@@ -1,0 +1,259 @@
+package audit
+
+import (
+	"sync"
+	"sync/atomic"
+
+	"golang.org/x/sys/unix"
+
+	"slowpath/entry"
+	"slowpath/fs"
+	"slowpath/fs/netlink"
+	"slowpath/task"
+)
+
+// Boot is what the kernel's command line says about audit.
+type Boot uint8
+
+// The values of Boot.
+const (
+	// BootDefault: audit is off until a program enables it.
+	BootDefault Boot = iota
+	// BootOff is audit=0: there is no audit until the next boot.
+	BootOff
+	// BootOn is audit=1: audit is enabled, and records are kept for a daemon.
+	BootOn
+)
+
+// Config configures an Audit.
+type Config struct {
+	Boot Boot
+	// Backlog is the initial backlog limit, in records. 0 stands for DefaultBacklog.
+	Backlog uint32
+	// Panic ends the machine, if records are lost and the failure mode asks for that
+	// (auditctl -f 2). nil only logs the message.
+	Panic func(message string)
+}
+
+// DefaultBacklog is the backlog limit without audit_backlog_limit=, in records.
+const DefaultBacklog = 64
+
+// Audit is the audit of one kernel. It is safe for concurrent use.
+type Audit struct {
+	config Config
+	kernel *task.Kernel
+	mounts *fs.Mounts
+	family *netlink.Family
+	slot   task.Slot[state]
+
+	status   status
+	rules    atomic.Pointer[ruleSet]
+	serial   atomic.Uint32
+	sessions atomic.Uint32
+	daemon   atomic.Pointer[daemon]
+	ever     atomic.Bool // audit was enabled at any time (audit_ever_enabled)
+	sender   lastSender
+	// admission is that of the tasks that no rule names in particular.
+	admission atomic.Pointer[entry.Admission]
+
+	// control is held while a program's messages are handled (audit_cmd_mutex), and
+	// handling is the task that holds it.
+	control  sync.Mutex
+	handling atomic.Pointer[task.Task]
+
+	queue queue
+	rate  rateLimit
+	print printLimit
+}
+
+// daemon is the process that has registered itself to get the records.
+type daemon struct {
+	group *task.ThreadGroup
+	pid   int
+	port  uint32
+}
+
+// stage is what the rules of the list "task" have decided about a task (enum audit_state).
+type stage uint32
+
+const (
+	// withoutContext: the task is never audited.
+	withoutContext stage = iota
+	// stageBuild: the rules of the list "exit" decide about each call.
+	stageBuild
+	// stageRecord: every call is recorded.
+	stageRecord
+)
+
+// state is the part of a task that this package owns.
+type state struct {
+	stage atomic.Uint32 // of type stage
+	// key is the key of the rule that has set stageRecord. It is constant.
+	key *string
+	// login and session are the complements of loginuid and sessionid, so that the zero
+	// value means unset. Only the task's own goroutine sets them.
+	login, session atomic.Uint32
+	// terminal is the mode of AUDIT_TTY_SET. Linux has one for each process.
+	terminal atomic.Uint32
+	context  context
+}
+
+// unset is the loginuid and the sessionid of a task that has none.
+const unset = ^uint32(0)
+
+// New returns an audit. Register must be called right after task.New.
+func New(c Config) *Audit {
+	a := &Audit{config: c}
+	a.rules.Store(newRuleSet(nil))
+	a.status.failure.Store(unix.AUDIT_FAIL_PRINTK)
+	a.status.backlogLimit.Store(DefaultBacklog)
+	if c.Backlog != 0 {
+		a.status.backlogLimit.Store(c.Backlog)
+	}
+	a.status.backlogWait.Store(defaultWait)
+	if c.Boot == BootOn {
+		a.status.enabled.Store(enabledOn)
+		a.ever.Store(true)
+	}
+	return a
+}
+
+// Register adds audit to a kernel: the part of each task, the netlink family, and the
+// functions of the tracepoints. It must be called right after task.New, before the first
+// task is made.
+func (a *Audit) Register(k *task.Kernel, mounts *fs.Mounts) {
+	a.kernel, a.mounts = k, mounts
+	a.slot = task.NewSlot[state](k)
+	a.computeAdmission()
+	k.Register(task.Subsystem{
+		Name: "audit", Fork: a.forked, Exec: a.spawned,
+		Executed:  func(t *task.Task, _ int) { x := &a.slot.Of(t).context; x.executed = x.phase == inCall },
+		Levels:    a.levels,
+		Admission: a.admissionFor,
+	})
+	if a.config.Boot == BootOff {
+		k.Logf("audit: disabled (until reboot)")
+		return
+	}
+	k.Tracepoints.CoreSignal.Register(a.coreSignal)
+	k.Tracepoints.SeccompLogged.Register(a.seccompLogged)
+	k.Tracepoints.SignalSent.Register(a.signalSent)
+	a.family = netlink.Register(mounts, netlink.Protocol{
+		Number: unix.NETLINK_AUDIT, Groups: unix.AUDIT_NLGRP_MAX,
+		Receive: a.receive, Join: a.joins, Left: a.leaves,
+	})
+	a.logKernel()
+}
+
+// logKernel writes the record of the boot.
+func (a *Audit) logKernel() {
+	r := a.begin(nil, nil, unix.AUDIT_KERNEL)
+	r.addf("state=initialized audit_enabled=%d res=1", a.status.enabled.Load())
+	a.end(r)
+}
+
+// initialized reports whether there is audit at all.
+func (a *Audit) initialized() bool { return a.family != nil }
+
+// Handlers returns the handlers of the duty SYSCALL_AUDIT.
+func (a *Audit) Handlers() entry.Handlers[*task.Task] {
+	return entry.Handlers[*task.Task]{Flag: entry.SyscallAudit, Entry: a.enter, Exit: a.exit}
+}
+
+// LoginUID returns the loginuid and the sessionid of a task (/proc/PID/loginuid). Any
+// goroutine may call it.
+func (a *Audit) LoginUID(t *task.Task) (uid, session uint32) {
+	s := a.slot.Of(t)
+	return ^s.login.Load(), ^s.session.Load()
+}
+
+// levels is Levels of the subsystem.
+func (a *Audit) levels(t *task.Task) entry.Flag {
+	if a.status.enabled.Load() == enabledOff || stage(a.slot.Of(t).stage.Load()) == withoutContext {
+		return 0
+	}
+	return entry.SyscallAudit
+}
+
+// recording are the calls that can write a record without a rule: one about the audit
+// itself or about the login user. Linux writes the call with it, so they are observed
+// whenever audit is enabled.
+var recording = []int{
+	unix.SYS_SENDTO, unix.SYS_SENDMSG, unix.SYS_SENDMMSG, unix.SYS_WRITE, unix.SYS_WRITEV, unix.SYS_PWRITE64,
+	unix.SYS_BIND, unix.SYS_CONNECT, unix.SYS_SETSOCKOPT, unix.SYS_CLOSE,
+}
+
+// computeAdmission computes the admission of the tasks without rules of their own.
+func (a *Audit) computeAdmission() {
+	rules := a.rules.Load()
+	a.admission.Store(rules.admission(func(*rule) bool { return true }))
+}
+
+// admissionFor is Admission of the subsystem.
+func (a *Audit) admissionFor(t *task.Task) *entry.Admission {
+	if stage(a.slot.Of(t).stage.Load()) == stageRecord {
+		return nil
+	}
+	rules := a.rules.Load()
+	if !rules.personal {
+		return a.admission.Load()
+	}
+	pid := uint32(t.ProcessID())
+	return rules.admission(func(r *rule) bool { return r.mayMatch(pid) })
+}
+
+// admission returns the admission that observes the calls of the rules for which may
+// returns true.
+func (s *ruleSet) admission(may func(r *rule) bool) *entry.Admission {
+	a := &entry.Admission{Flag: entry.SyscallAudit}
+	observed := func(nr uint32) bool {
+		for _, r := range s.syscalls {
+			if r.names(nr) && may(r) {
+				return true
+			}
+		}
+		return false
+	}
+	for nr := range uint32(entry.Calls) {
+		if !observed(nr) {
+			a.Admit(nr)
+		}
+	}
+	for _, nr := range recording {
+		a.Calls[nr/64] &^= 1 << (nr % 64)
+	}
+	return a
+}
+
+// forked gives a new task its part.
+func (a *Audit) forked(parent, child *task.Task, _ *task.CloneArgs) error {
+	own, from := a.slot.Of(child), a.slot.Of(parent)
+	own.login.Store(from.login.Load())
+	own.session.Store(from.session.Load())
+	own.terminal.Store(from.terminal.Load())
+	a.giveContext(child)
+	return nil
+}
+
+// spawned gives the first task, which has no parent, its part. It has no id yet.
+func (a *Audit) spawned(t *task.Task, _ *task.Execution) {
+	if t.TID() == 0 {
+		a.giveContext(t)
+	}
+}
+
+// giveContext gives a new task its context, unless audit was never enabled, or a rule of
+// the list "task" says that it is never audited (Linux: audit_alloc).
+func (a *Audit) giveContext(t *task.Task) {
+	if !a.ever.Load() {
+		return
+	}
+	s := a.slot.Of(t)
+	next, key := a.filterTask(t)
+	s.key = key
+	s.stage.Store(uint32(next))
+	if next != withoutContext {
+		s.context.audit, s.context.task = a, t
+		t.SetNameWatcher(&s.context)
+	}
+}

@@ -1,0 +1,595 @@
+package audit
+
+import (
+	"encoding/binary"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"slowpath/abi"
+	"slowpath/cred"
+	"slowpath/entry"
+	"slowpath/fs"
+	"slowpath/fs/netlink"
+	"slowpath/task"
+)
+
+// taskText is what records of the test's task have of it.
+const taskText = " ppid=1 pid=2 auid=4294967295 uid=0 gid=0 euid=0 suid=0 fsuid=0 egid=0 sgid=0 fsgid=0 tty=(none) ses=4294967295" +
+	` comm="program" exe="/program"`
+
+// title is the command line of the task: it has a NUL and a blank.
+const title = "proctitle=2F70726F6772616D0074776F20776F726473"
+
+func TestCallThatARuleNamesIsRecorded(t *testing.T) {
+	run(t, Config{Boot: BootOn}, func(w *world, tk *task.Task) {
+		s, closed := w.socket(tk)
+		defer closed()
+		w.add(tk, s, exitRule("mine", []int{unix.SYS_GETPPID}))
+		w.call(tk, unix.SYS_GETPID, nothing)
+		w.call(tk, unix.SYS_GETPPID, func() error { return unix.EPERM }, 1, 0x22, 3, 4)
+		w.expect("a call with a rule",
+			"audit: type=1300 audit(T:N): arch=c000003e syscall=110 success=no exit=-1 A items=0"+taskText+` key="mine"`,
+			"audit: type=1327 audit(T:N): "+title)
+	})
+}
+
+func TestFieldsSelectCalls(t *testing.T) {
+	run(t, Config{Boot: BootOn}, func(w *world, tk *task.Task) {
+		s, closed := w.socket(tk)
+		defer closed()
+		for _, c := range []struct {
+			name    string
+			field   [3]uint32
+			matches bool
+		}{
+			{"uid=0", [3]uint32{unix.AUDIT_UID, unix.AUDIT_EQUAL, 0}, true},
+			{"uid=1", [3]uint32{unix.AUDIT_UID, unix.AUDIT_EQUAL, 1}, false},
+			{"uid!=1", [3]uint32{unix.AUDIT_UID, unix.AUDIT_NOT_EQUAL, 1}, true},
+			{"euid<1", [3]uint32{unix.AUDIT_EUID, unix.AUDIT_LESS_THAN, 1}, true},
+			{"gid>=1", [3]uint32{unix.AUDIT_GID, unix.AUDIT_GREATER_THAN_OR_EQUAL, 1}, false},
+			{"pid=2", [3]uint32{unix.AUDIT_PID, unix.AUDIT_EQUAL, 2}, true},
+			{"pid=1", [3]uint32{unix.AUDIT_PID, unix.AUDIT_EQUAL, 1}, false},
+			{"ppid=1", [3]uint32{unix.AUDIT_PPID, unix.AUDIT_EQUAL, 1}, true},
+			{"arch=b64", [3]uint32{unix.AUDIT_ARCH, unix.AUDIT_EQUAL, unix.AUDIT_ARCH_X86_64}, true},
+			{"arch=b32", [3]uint32{unix.AUDIT_ARCH, unix.AUDIT_EQUAL, unix.AUDIT_ARCH_I386}, false},
+			{"a0=5", [3]uint32{unix.AUDIT_ARG0, unix.AUDIT_EQUAL, 5}, true},
+			{"a1&6", [3]uint32{unix.AUDIT_ARG1, unix.AUDIT_BIT_MASK, 6}, true},
+			{"a1&=6", [3]uint32{unix.AUDIT_ARG1, unix.AUDIT_BIT_TEST, 6}, false},
+			{"exit=-EACCES", [3]uint32{unix.AUDIT_EXIT, unix.AUDIT_EQUAL, 0xfffffff3}, true},
+			{"success=1", [3]uint32{unix.AUDIT_SUCCESS, unix.AUDIT_EQUAL, 1}, false},
+			{"success=0", [3]uint32{unix.AUDIT_SUCCESS, unix.AUDIT_EQUAL, 0}, true},
+			{"auid=-1", [3]uint32{unix.AUDIT_LOGINUID, unix.AUDIT_EQUAL, unset}, true},
+			{"auid=0", [3]uint32{unix.AUDIT_LOGINUID, unix.AUDIT_EQUAL, 0}, false},
+			{"sessionid=-1", [3]uint32{unix.AUDIT_SESSIONID, unix.AUDIT_EQUAL, unset}, true},
+			{"uid=euid", [3]uint32{unix.AUDIT_FIELD_COMPARE, unix.AUDIT_EQUAL, unix.AUDIT_COMPARE_UID_TO_EUID}, true},
+			{"auid=euid", [3]uint32{unix.AUDIT_FIELD_COMPARE, unix.AUDIT_EQUAL, unix.AUDIT_COMPARE_AUID_TO_EUID}, false},
+		} {
+			rule := exitRule("k", []int{unix.SYS_GETPPID}, c.field)
+			w.add(tk, s, rule)
+			w.call(tk, unix.SYS_GETPPID, func() error { return unix.EACCES }, 5, 0x12)
+			if got := len(w.lines()) > 0; got != c.matches {
+				t.Errorf("%s: the call is recorded: %v, want %v", c.name, got, c.matches)
+			}
+			w.ask(tk, s, unix.AUDIT_DEL_RULE, 0, rule.data())
+			w.lines()
+		}
+	})
+}
+
+func TestNamesOfACallAreRecorded(t *testing.T) {
+	run(t, Config{Boot: BootOn}, func(w *world, tk *task.Task) {
+		s, closed := w.socket(tk)
+		defer closed()
+		w.Write("/file", "")
+		w.add(tk, s, exitRule("k", []int{unix.SYS_OPEN, unix.SYS_MKDIR, unix.SYS_UNLINK, unix.SYS_RENAME}))
+		at := func(name string) fs.At {
+			tk.NameWatcher().Named(uint64(len(name)), name)
+			return fs.At{Caller: tk, Name: name, Follow: true}
+		}
+		const fcaps = " cap_fp=0 cap_fi=0 cap_fe=0 cap_fver=0 cap_frootid=0"
+		const directory = " inode=I dev=D mode=040755 ouid=0 ogid=0 rdev=00:00 nametype="
+		path := func(item, name, file, kind string) string {
+			return "audit: type=1302 audit(T:N): item=" + item + " name=" + name + strings.Replace(file, "nametype=", "nametype="+kind, 1) + fcaps
+		}
+		file := strings.Replace(directory, "040755", "0100644", 1)
+		w.Write("/file", "")
+		expect := func(name string, want ...string) {
+			t.Helper()
+			var got []string
+			for _, line := range w.lines() {
+				if strings.Contains(line, "type=1302") || strings.Contains(line, "type=1307") {
+					got = append(got, line)
+				}
+			}
+			if g, want := strings.Join(got, "\n"), strings.Join(want, "\n"); g != want {
+				t.Errorf("%s: got\n%s\nwant\n%s", name, g, want)
+			}
+		}
+		cwd := `audit: type=1307 audit(T:N): cwd="/"`
+		open := func(name string, flags int) func() error {
+			return func() error {
+				f, err := at(name).Open(flags, 0o644)
+				if err == nil {
+					f.DecRef()
+				}
+				return err
+			}
+		}
+		w.call(tk, unix.SYS_OPEN, open("/file", unix.O_RDONLY))
+		expect("open", cwd, path("0", `"/file"`, file, "NORMAL"))
+		w.call(tk, unix.SYS_OPEN, open("/missing", unix.O_RDONLY))
+		expect("open of a missing file", cwd, "audit: type=1302 audit(T:N): item=0 name=\"/missing\" nametype=UNKNOWN"+fcaps)
+		w.call(tk, unix.SYS_OPEN, open("/new", unix.O_WRONLY|unix.O_CREAT))
+		expect("open with O_CREAT", cwd, path("0", `"/"`, directory, "PARENT"), path("1", `"/new"`, file, "CREATE"))
+		w.call(tk, unix.SYS_MKDIR, func() error { return at("d").MakeDirectory(0o755) })
+		expect("mkdir of a relative name", cwd, path("0", `"/"`, directory, "PARENT"), path("1", `"d"`, directory, "CREATE"))
+		w.call(tk, unix.SYS_RENAME, func() error { return at("/new").RenameTo(at("/d/moved"), 0) })
+		expect("rename", cwd, path("0", `"/"`, directory, "PARENT"), path("1", `"/d/"`, directory, "PARENT"),
+			path("2", `"/new"`, file, "DELETE"), path("3", `"/d/moved"`, file, "CREATE"))
+		w.call(tk, unix.SYS_UNLINK, func() error { return at("/d/moved").Unlink() })
+		expect("unlink", cwd, path("0", `"/d/"`, directory, "PARENT"), path("1", `"/d/moved"`, file, "DELETE"))
+	})
+}
+
+func TestRulesAboutFilesSelectCalls(t *testing.T) {
+	run(t, Config{Boot: BootOn}, func(w *world, tk *task.Task) {
+		s, closed := w.socket(tk)
+		defer closed()
+		fs.At{Caller: tk, Name: "/d"}.MakeDirectory(0o755)
+		w.Write("/d/file", "")
+		w.Write("/other", "")
+		calls := []int{unix.SYS_OPEN, unix.SYS_UNLINK}
+		for _, c := range []struct {
+			name    string
+			kind    uint32
+			path    string
+			perm    uint32
+			opened  string
+			flags   int
+			matches bool
+		}{
+			{"path= of the file", unix.AUDIT_WATCH, "/d/file", 0, "/d/file", unix.O_RDONLY, true},
+			{"path= of another file", unix.AUDIT_WATCH, "/d/file", 0, "/other", unix.O_RDONLY, false},
+			{"dir= above the file", unix.AUDIT_DIR, "/d", 0, "/d/file", unix.O_RDONLY, true},
+			{"dir= beside the file", unix.AUDIT_DIR, "/d", 0, "/other", unix.O_RDONLY, false},
+			{"perm=w of a read", unix.AUDIT_WATCH, "/d/file", unix.AUDIT_PERM_WRITE, "/d/file", unix.O_RDONLY, false},
+			{"perm=w of a write", unix.AUDIT_WATCH, "/d/file", unix.AUDIT_PERM_WRITE, "/d/file", unix.O_WRONLY, true},
+		} {
+			fields := [][3]uint32{{c.kind, unix.AUDIT_EQUAL, uint32(len(c.path))}}
+			if c.perm != 0 {
+				fields = append(fields, [3]uint32{unix.AUDIT_PERM, unix.AUDIT_EQUAL, c.perm})
+			}
+			rule := spec{flags: unix.AUDIT_FILTER_EXIT, action: unix.AUDIT_ALWAYS, calls: calls, fields: fields, texts: c.path}
+			w.add(tk, s, rule)
+			w.call(tk, unix.SYS_OPEN, func() error {
+				f, err := fs.At{Caller: tk, Name: c.opened, Follow: true}.Open(c.flags, 0)
+				if err == nil {
+					f.DecRef()
+				}
+				return err
+			}, 0, uint64(c.flags))
+			if got := len(w.lines()) > 0; got != c.matches {
+				t.Errorf("%s: the call is recorded: %v, want %v", c.name, got, c.matches)
+			}
+			w.ask(tk, s, unix.AUDIT_DEL_RULE, 0, rule.data())
+			w.lines()
+		}
+		w.add(tk, s, spec{flags: unix.AUDIT_FILTER_EXIT, action: unix.AUDIT_ALWAYS, calls: calls, texts: "/d/file",
+			fields: [][3]uint32{{unix.AUDIT_WATCH, unix.AUDIT_EQUAL, 7}}})
+		w.call(tk, unix.SYS_UNLINK, func() error { return fs.At{Caller: tk, Name: "/d/file"}.Unlink() })
+		if len(w.lines()) == 0 {
+			t.Error("the removal of a watched file is not recorded")
+		}
+	})
+}
+
+func TestStatusIsSetAndShown(t *testing.T) {
+	run(t, Config{}, func(w *world, tk *task.Task) {
+		s, closed := w.socket(tk)
+		defer closed()
+		status := func() (got auditStatus) {
+			for _, m := range w.ask(tk, s, unix.AUDIT_GET, 0, nil) {
+				if m.Type == unix.AUDIT_GET {
+					copy(abi.Bytes(&got), m.Payload)
+				}
+			}
+			return got
+		}
+		set := func(next auditStatus) int32 {
+			return result(w.ask(tk, s, unix.AUDIT_SET, unix.NLM_F_ACK, abi.Bytes(&next)))
+		}
+		w.settle()
+		want := auditStatus{Failure: 1, BacklogLimit: 64, Features: 0x7f, WaitTime: 15000}
+		if got := status(); got != want {
+			t.Errorf("the status at boot is %+v, want %+v", got, want)
+		}
+		const all = unix.AUDIT_STATUS_ENABLED | unix.AUDIT_STATUS_FAILURE | unix.AUDIT_STATUS_RATE_LIMIT | unix.AUDIT_STATUS_BACKLOG_LIMIT
+		if got := set(auditStatus{Mask: all, Enabled: 1, Failure: 0, RateLimit: 1000, BacklogLimit: 100}); got != 0 {
+			t.Errorf("setting the status: %d", got)
+		}
+		w.settle()
+		want = auditStatus{Enabled: 1, RateLimit: 1000, BacklogLimit: 100, Features: 0x7f, WaitTime: 15000}
+		if got := status(); got != want {
+			t.Errorf("the status is %+v, want %+v", got, want)
+		}
+		if got := set(auditStatus{Mask: unix.AUDIT_STATUS_ENABLED, Enabled: 3}); got != -int32(unix.EINVAL) {
+			t.Errorf("enabled=3: %d", got)
+		}
+		w.lines()
+		set(auditStatus{Mask: unix.AUDIT_STATUS_ENABLED, Enabled: 2})
+		w.expect("locking", "audit: type=1305 audit(T:N): op=set audit_enabled=2 old=1 auid=4294967295 ses=4294967295 res=1")
+		if got := set(auditStatus{Mask: unix.AUDIT_STATUS_ENABLED, Enabled: 0}); got != -int32(unix.EPERM) {
+			t.Errorf("disabling a locked audit: %d, want EPERM", got)
+		}
+		if got := result(w.ask(tk, s, unix.AUDIT_ADD_RULE, unix.NLM_F_ACK, exitRule("k", []int{1}).data())); got != -int32(unix.EPERM) {
+			t.Errorf("adding a rule to a locked audit: %d, want EPERM", got)
+		}
+	})
+}
+
+func TestAuditNeedsItsCapabilities(t *testing.T) {
+	run(t, Config{}, func(w *world, tk *task.Task) {
+		s, closed := w.socket(tk)
+		defer closed()
+		tk.ChangeCredentials(func(next *cred.Credentials) error { next.Effective = 0; return nil })
+		for _, kind := range []uint16{unix.AUDIT_GET, unix.AUDIT_SET, unix.AUDIT_ADD_RULE, unix.AUDIT_LIST_RULES, unix.AUDIT_FIRST_USER_MSG} {
+			if got := result(w.ask(tk, s, kind, 0, nil)); got != -int32(unix.EPERM) {
+				t.Errorf("message %d: %d, want EPERM", kind, got)
+			}
+		}
+		reader, closed := w.socket(tk)
+		defer closed()
+		if err := reader.Bind(tk, netlink.Address{Groups: 1}); err != unix.EPERM {
+			t.Errorf("joining the group: %v, want EPERM", err)
+		}
+	})
+}
+
+func TestDaemonGetsRecords(t *testing.T) {
+	run(t, Config{Boot: BootOn}, func(w *world, tk *task.Task) {
+		s, closed := w.socket(tk)
+		defer closed()
+		next := auditStatus{Mask: unix.AUDIT_STATUS_PID, PID: uint32(tk.PID())}
+		w.lines()
+		if got := result(w.ask(tk, s, unix.AUDIT_SET, unix.NLM_F_ACK, abi.Bytes(&next))); got != 0 {
+			t.Fatalf("registering: %d", got)
+		}
+		w.settle()
+		texts := func() (all []string) {
+			w.settle()
+			for {
+				sink := fs.NewBytesSink(make([]byte, 9000))
+				if _, err := s.Receive(sink, false); err != nil {
+					return all
+				}
+				p := sink.Bytes()
+				if got, want := int(binary.LittleEndian.Uint32(p)), len(p)-netlink.HeaderSize; got != want {
+					t.Errorf("the length in the header is %d, want that of the text, %d", got, want)
+				}
+				all = append(all, normalise(string(p[netlink.HeaderSize:])))
+			}
+		}
+		got := strings.Join(texts(), "\n")
+		if !strings.Contains(got, "op=set audit_pid=2 old=0") {
+			t.Errorf("the daemon got %q, want the record of its registration", got)
+		}
+		w.ask(tk, s, unix.AUDIT_FIRST_USER_MSG, 0, []byte("hello\x00"))
+		w.settle()
+		closed()
+		w.ask2(tk, unix.AUDIT_FIRST_USER_MSG, "gone\x00")
+		if got := strings.Join(w.lines(), "\n"); !strings.Contains(got, "msg='gone'") {
+			t.Errorf("after the daemon has gone, the log is %q", got)
+		}
+		if w.audit.daemonPID() != 0 {
+			t.Error("a daemon that has closed its socket is still registered")
+		}
+		closed = func() {}
+	})
+}
+
+// ask2 sends a message by a socket of its own.
+func (w *world) ask2(t *task.Task, kind uint16, text string) {
+	s, closed := w.socket(t)
+	defer closed()
+	w.ask(t, s, kind, 0, []byte(text))
+}
+
+func TestGroupGetsRecords(t *testing.T) {
+	run(t, Config{Boot: BootOn}, func(w *world, tk *task.Task) {
+		reader, closed := w.socket(tk)
+		defer closed()
+		if err := reader.Bind(tk, netlink.Address{Groups: 1}); err != nil {
+			t.Fatal(err)
+		}
+		w.settle()
+		received(reader)
+		w.ask2(tk, unix.AUDIT_FIRST_USER_MSG, "hello\x00")
+		w.settle()
+		all := received(reader)
+		if len(all) != 1 || all[0].Type != unix.AUDIT_FIRST_USER_MSG ||
+			normalise(string(all[0].Payload)) != "audit(T:N): pid=2 uid=0 auid=4294967295 ses=4294967295 msg='hello'" {
+			t.Errorf("the reader got %+v", all)
+		}
+	})
+}
+
+func TestExcludedRecordsAreNotWritten(t *testing.T) {
+	run(t, Config{Boot: BootOn}, func(w *world, tk *task.Task) {
+		s, closed := w.socket(tk)
+		defer closed()
+		w.add(tk, s, spec{flags: unix.AUDIT_FILTER_EXCLUDE, action: unix.AUDIT_ALWAYS,
+			fields: [][3]uint32{{unix.AUDIT_MSGTYPE, unix.AUDIT_EQUAL, unix.AUDIT_PROCTITLE}}})
+		w.add(tk, s, exitRule("k", []int{unix.SYS_GETPPID}))
+		w.call(tk, unix.SYS_GETPPID, nothing)
+		if got := w.lines(); len(got) != 1 || !strings.Contains(got[0], "type=1300") {
+			t.Errorf("the log is %q", got)
+		}
+		w.add(tk, s, spec{flags: unix.AUDIT_FILTER_USER, action: unix.AUDIT_NEVER,
+			fields: [][3]uint32{{unix.AUDIT_UID, unix.AUDIT_EQUAL, 0}}})
+		w.ask(tk, s, unix.AUDIT_FIRST_USER_MSG, 0, []byte("hello\x00"))
+		w.expect("a message that a rule of the list user excludes")
+	})
+}
+
+func TestRecordOfTheConfigurationComesWithItsCall(t *testing.T) {
+	run(t, Config{Boot: BootOn}, func(w *world, tk *task.Task) {
+		s, closed := w.socket(tk)
+		defer closed()
+		w.lines()
+		w.call(tk, unix.SYS_SENDTO, func() error {
+			w.ask(tk, s, unix.AUDIT_ADD_RULE, 0, exitRule("k", []int{unix.SYS_GETPPID}).data())
+			return nil
+		})
+		got := w.lines()
+		if len(got) != 3 || !strings.Contains(got[0], `op=add_rule key="k" list=4 res=1`) || !strings.Contains(got[1], "syscall=44") {
+			t.Errorf("the log is %q", got)
+		}
+	})
+}
+
+func TestFirstRuleThatMatchesDecides(t *testing.T) {
+	run(t, Config{Boot: BootOn}, func(w *world, tk *task.Task) {
+		s, closed := w.socket(tk)
+		defer closed()
+		w.add(tk, s, exitRule("k", []int{unix.SYS_GETPPID}))
+		never := spec{flags: unix.AUDIT_FILTER_EXIT, action: unix.AUDIT_NEVER, calls: []int{unix.SYS_GETPPID},
+			fields: [][3]uint32{{unix.AUDIT_UID, unix.AUDIT_EQUAL, 0}}}
+		w.add(tk, s, never)
+		w.call(tk, unix.SYS_GETPPID, nothing)
+		if len(w.lines()) == 0 {
+			t.Error("a rule after the first one that matches has suppressed the call")
+		}
+		w.ask(tk, s, unix.AUDIT_DEL_RULE, 0, never.data())
+		never.flags |= unix.AUDIT_FILTER_PREPEND
+		w.add(tk, s, never)
+		w.call(tk, unix.SYS_GETPPID, nothing)
+		w.expect("a rule before the others that says never")
+	})
+}
+
+func TestCallThatEndsTheTaskHasNoResult(t *testing.T) {
+	w := run(t, Config{Boot: BootOn}, func(w *world, tk *task.Task) {
+		s, closed := w.socket(tk)
+		defer closed()
+		w.add(tk, s, exitRule("k", []int{unix.SYS_EXIT_GROUP}))
+		w.call(tk, unix.SYS_EXIT_GROUP, func() error { tk.ExitGroup(0); return nil }, 0)
+	})
+	if got := w.lines(); len(got) == 0 || !strings.Contains(got[0], "syscall=231 A items=0") {
+		t.Errorf("the log is %q", got)
+	}
+}
+
+func TestTasksBeforeTheFirstEnablingHaveNoContext(t *testing.T) {
+	run(t, Config{}, func(w *world, tk *task.Task) {
+		s, closed := w.socket(tk)
+		defer closed()
+		next := auditStatus{Mask: unix.AUDIT_STATUS_ENABLED, Enabled: 1}
+		w.ask(tk, s, unix.AUDIT_SET, 0, abi.Bytes(&next))
+		if w.audit.levels(tk)&entry.SyscallAudit != 0 {
+			t.Error("a task that was made before audit was enabled owes the duty")
+		}
+	})
+}
+
+func TestAdmissionHasTheCallsThatNoRuleNames(t *testing.T) {
+	run(t, Config{Boot: BootOn}, func(w *world, tk *task.Task) {
+		s, closed := w.socket(tk)
+		defer closed()
+		admits := func(nr int) bool {
+			a := w.audit.admissionFor(tk)
+			return a.Calls[nr/64]>>(nr%64)&1 != 0
+		}
+		if w.audit.levels(tk) != entry.SyscallAudit {
+			t.Fatal("the level is not raised")
+		}
+		if !admits(unix.SYS_GETPPID) || admits(unix.SYS_SENDTO) {
+			t.Error("without rules, getppid must be admitted, and sendto must not")
+		}
+		w.add(tk, s, exitRule("k", []int{unix.SYS_GETPPID}))
+		if admits(unix.SYS_GETPPID) || !admits(unix.SYS_GETPID) {
+			t.Error("a call that a rule names is admitted, or another is not")
+		}
+		w.add(tk, s, exitRule("l", []int{unix.SYS_GETPID}, [3]uint32{unix.AUDIT_PID, unix.AUDIT_EQUAL, 99}))
+		if !admits(unix.SYS_GETPID) {
+			t.Error("a call that only a rule for another process names is not admitted")
+		}
+	})
+}
+
+func TestQueueThatIsFullLosesRecords(t *testing.T) {
+	run(t, Config{Boot: BootOn, Backlog: 2}, func(w *world, tk *task.Task) {
+		w.audit.status.backlogWait.Store(0)
+		w.settle()
+		w.audit.queue.mu.Lock()
+		w.audit.queue.running = true // nobody empties the queue
+		w.audit.queue.mu.Unlock()
+		for range 5 {
+			w.audit.end(w.audit.begin(tk, nil, unix.AUDIT_FIRST_USER_MSG))
+		}
+		if got := w.audit.status.lost.Load(); got != 2 {
+			t.Errorf("%d records are lost, want 2", got)
+		}
+		w.audit.queue.mu.Lock()
+		w.audit.queue.running = false
+		w.audit.queue.mu.Unlock()
+		w.audit.queue.start(w.audit)
+		if got := strings.Join(w.lines(), "\n"); !strings.Contains(got, "audit: audit_backlog=3 > audit_backlog_limit=2") ||
+			!strings.Contains(got, "audit: audit_lost=1 audit_rate_limit=0 audit_backlog_limit=2") {
+			t.Errorf("the log is %q", got)
+		}
+	})
+}
+
+func TestLogIsRateLimited(t *testing.T) {
+	var l printLimit
+	allowed := 0
+	for range 25 {
+		if _, ok := l.take(1e9); ok {
+			allowed++
+		}
+	}
+	if missed, ok := l.take(7e9); allowed != 10 || missed != 15 || !ok {
+		t.Errorf("%d lines in 5 s, then %d missed, %v; want 10, 15, true", allowed, missed, ok)
+	}
+}
+
+func TestLoginUIDIsSetOnceWithoutPrivilege(t *testing.T) {
+	run(t, Config{Boot: BootOn}, func(w *world, tk *task.Task) {
+		w.lines()
+		if err := w.audit.SetLoginUID(tk, 1000); err != nil {
+			t.Fatal(err)
+		}
+		w.expect("login", "audit: type=1006 audit(T:N): pid=2 uid=0 old-auid=4294967295 auid=1000 tty=(none) old-ses=4294967295 ses=1 res=1")
+		tk.ChangeCredentials(func(next *cred.Credentials) error { next.Effective = 0; return nil })
+		if err := w.audit.SetLoginUID(tk, 1001); err != unix.EPERM {
+			t.Errorf("a second login: %v, want EPERM", err)
+		}
+		if uid, session := w.audit.LoginUID(tk); uid != 1000 || session != 1 {
+			t.Errorf("loginuid %d, sessionid %d", uid, session)
+		}
+	})
+}
+
+func TestSignalsAndFiltersAreRecorded(t *testing.T) {
+	run(t, Config{Boot: BootOn}, func(w *world, tk *task.Task) {
+		w.lines()
+		const who = ` comm="program" exe="/program"`
+		w.kernel.Tracepoints.CoreSignal.Call(task.CoreSignal{Task: tk, Signal: unix.SIGSEGV})
+		w.expect("a core dump", "audit: type=1701 audit(T:N): auid=4294967295 uid=0 gid=0 ses=4294967295 pid=2"+who+" sig=11 res=1")
+		w.kernel.Tracepoints.CoreSignal.Call(task.CoreSignal{Task: tk, Signal: unix.SIGQUIT})
+		w.expect("SIGQUIT")
+		tk.Frame.RIP = 0x401000
+		w.kernel.Tracepoints.SeccompLogged.Call(task.SeccompLogged{Task: tk, Number: 39, Action: unix.SECCOMP_RET_LOG})
+		w.expect("a filter", "audit: type=1326 audit(T:N): auid=4294967295 uid=0 gid=0 ses=4294967295 pid=2"+who+
+			" sig=0 arch=c000003e syscall=39 compat=0 ip=0x401000 code=0x7ffc0000")
+	})
+}
+
+func TestArgumentsOfANewProgramAreRecorded(t *testing.T) {
+	run(t, Config{Boot: BootOn}, func(w *world, tk *task.Task) {
+		s, closed := w.socket(tk)
+		defer closed()
+		w.add(tk, s, exitRule("k", []int{unix.SYS_EXECVE}))
+		long := strings.Repeat("x", 9000)
+		w.call(tk, unix.SYS_EXECVE, func() error {
+			return tk.Exec(task.ExecRequest{At: fs.At{Caller: tk, Name: "/program", Follow: true}, Argv: []string{"a", "b c", long}})
+		})
+		var execve []string
+		for _, line := range w.lines() {
+			if strings.Contains(line, "type=1309") {
+				execve = append(execve, line)
+			}
+		}
+		if len(execve) < 3 || !strings.HasPrefix(execve[0], `audit: type=1309 audit(T:N): argc=3 a0="a" a1=622063 a2_len=18000 a2[0]=78`) ||
+			!strings.HasPrefix(execve[1], "audit: type=1309 audit(T:N):  a2[1]=78") {
+			for _, line := range execve {
+				t.Log(line[:min(len(line), 100)])
+			}
+			t.Error("the records of the arguments differ")
+		}
+		total := 0
+		for _, line := range execve {
+			total += strings.Count(line, "78")
+		}
+		if total < len(long) {
+			t.Errorf("%d of %d bytes of the long argument are recorded", total, len(long))
+		}
+	})
+}
+
+func TestMalformedRulesAreRefused(t *testing.T) {
+	run(t, Config{}, func(w *world, tk *task.Task) {
+		s, closed := w.socket(tk)
+		defer closed()
+		for name, c := range map[string]struct {
+			rule spec
+			want unix.Errno
+		}{
+			"an unknown list":          {spec{flags: 9, action: 2}, unix.EINVAL},
+			"the list entry":           {spec{flags: unix.AUDIT_FILTER_ENTRY, action: 2}, unix.EINVAL},
+			"the action possible":      {spec{flags: 4, action: 1}, unix.EINVAL},
+			"an unknown field":         {exitRule("k", nil, [3]uint32{99, unix.AUDIT_EQUAL, 0}), unix.EINVAL},
+			"an unknown operator":      {exitRule("k", nil, [3]uint32{unix.AUDIT_PID, 5, 0}), unix.EINVAL},
+			"bits of a uid":            {exitRule("k", nil, [3]uint32{unix.AUDIT_UID, unix.AUDIT_BIT_MASK, 0}), unix.EINVAL},
+			"less than an arch":        {exitRule("k", nil, [3]uint32{unix.AUDIT_ARCH, unix.AUDIT_LESS_THAN, 0}), unix.EINVAL},
+			"a uid of -1":              {exitRule("k", nil, [3]uint32{unix.AUDIT_UID, unix.AUDIT_EQUAL, unset}), unix.EINVAL},
+			"msgtype in the list exit": {exitRule("k", nil, [3]uint32{unix.AUDIT_MSGTYPE, unix.AUDIT_EQUAL, 1}), unix.EINVAL},
+			"two keys":                 {exitRule("k", nil, [3]uint32{unix.AUDIT_FILTERKEY, unix.AUDIT_EQUAL, 1}), unix.EINVAL},
+			"a key longer than text": {spec{flags: 4, action: 2, texts: "k",
+				fields: [][3]uint32{{unix.AUDIT_FILTERKEY, unix.AUDIT_EQUAL, 2}}}, unix.EINVAL},
+			"a watch in a missing directory": {spec{flags: 4, action: 2, texts: "/no/file",
+				fields: [][3]uint32{{unix.AUDIT_WATCH, unix.AUDIT_EQUAL, 8}}}, unix.ENOENT},
+			"a relative watch": {spec{flags: 4, action: 2, texts: "file",
+				fields: [][3]uint32{{unix.AUDIT_WATCH, unix.AUDIT_EQUAL, 4}}}, unix.EINVAL},
+		} {
+			if got := result(w.ask(tk, s, unix.AUDIT_ADD_RULE, 0, c.rule.data())); got != -int32(c.want) {
+				t.Errorf("%s: %d, want %v", name, got, c.want)
+			}
+			if got := result(w.ask(tk, s, unix.AUDIT_DEL_RULE, 0, c.rule.data())); got != -int32(c.want) {
+				t.Errorf("deleting %s: %d, want %v", name, got, c.want)
+			}
+		}
+		rule := exitRule("k", []int{1})
+		if got := result(w.ask(tk, s, unix.AUDIT_DEL_RULE, 0, rule.data())); got != -int32(unix.ENOENT) {
+			t.Errorf("deleting a rule that does not exist: %d, want ENOENT", got)
+		}
+		w.add(tk, s, rule)
+		if got := result(w.ask(tk, s, unix.AUDIT_ADD_RULE, 0, rule.data())); got != -int32(unix.EEXIST) {
+			t.Errorf("adding a rule twice: %d, want EEXIST", got)
+		}
+		listed := w.ask(tk, s, unix.AUDIT_LIST_RULES, 0, nil)
+		if len(listed) != 2 || string(listed[0].Payload) != string(rule.data()) || listed[1].Type != unix.NLMSG_DONE {
+			t.Errorf("the list of rules is %+v", listed)
+		}
+	})
+}
+
+// FuzzMessages sends what a program could send: no message may panic, and what a rule says
+// when it is listed must be a rule again.
+func FuzzMessages(f *testing.F) {
+	f.Add(netlink.Encode(unix.AUDIT_GET, unix.NLM_F_ACK, 1, nil))
+	f.Add(netlink.Encode(unix.AUDIT_ADD_RULE, 0, 1, exitRule("k", []int{39}).data()))
+	f.Add(netlink.Encode(unix.AUDIT_SET, 0, 1, make([]byte, 44)))
+	f.Add(netlink.Encode(unix.AUDIT_FIRST_USER_MSG, 0, 1, []byte("text\x00")))
+	f.Add([]byte{16, 0, 0, 0, 1, 2})
+	f.Fuzz(func(t *testing.T, p []byte) {
+		run(t, Config{Boot: BootOn}, func(w *world, tk *task.Task) {
+			s, closed := w.socket(tk)
+			defer closed()
+			w.audit.status.backlogWait.Store(0)
+			s.Send(tk, fs.NewBytesSource(p), nil, fs.SocketCredentials{})
+			w.call(tk, unix.SYS_GETPPID, nothing)
+			received(s)
+			for _, list := range w.audit.rules.Load().lists {
+				for _, r := range list {
+					again, err := parseRule(r.data())
+					if err != nil || !again.same(r) {
+						t.Errorf("a rule that is listed is not the same rule: %v", err)
+					}
+				}
+			}
+		})
+	})
+}

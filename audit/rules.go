@@ -1,0 +1,241 @@
+package audit
+
+import (
+	"math"
+	"slices"
+
+	"golang.org/x/sys/unix"
+
+	"slowpath/entry"
+	"slowpath/fs"
+	"slowpath/task"
+)
+
+// ruleSet is all rules. It is immutable.
+type ruleSet struct {
+	// lists has the rules by list, in their order.
+	lists [unix.AUDIT_NR_FILTERS][]*rule
+	// syscalls are the rules of the list "exit"; byCall are those of them without inode,
+	// by call, and inodes those with it.
+	syscalls []*rule
+	byCall   [entry.Calls][]*rule
+	inodes   []*rule
+	// counted is the number of rules for which the calls' contexts are filled
+	// (audit_n_rules), and signals that of those that name a call of the class signal.
+	counted, signals int
+	// personal: a rule has a field by which processes differ for their whole life.
+	personal bool
+	// files: a rule needs the directories above the names of a call.
+	files bool
+	// low and high are the priorities of the last rule that was appended and prepended.
+	low, high uint64
+}
+
+// maxRules bounds the rules. A rule is some hundred bytes to 6 KiB.
+const maxRules = 4096
+
+// newRuleSet returns a set with the rules of the lists of old.
+func newRuleSet(old *ruleSet) *ruleSet {
+	s := &ruleSet{low: math.MaxUint64 / 2, high: math.MaxUint64/2 - 1}
+	if old != nil {
+		s.lists, s.low, s.high = old.lists, old.low, old.high
+	}
+	for list, rules := range s.lists {
+		for _, r := range rules {
+			s.index(uint32(list), r)
+		}
+	}
+	return s
+}
+
+func (s *ruleSet) index(list uint32, r *rule) {
+	switch list {
+	case unix.AUDIT_FILTER_USER, unix.AUDIT_FILTER_EXCLUDE, unix.AUDIT_FILTER_FS:
+	default:
+		s.counted++
+	}
+	if r.namesSignals() {
+		s.signals++
+	}
+	if list != unix.AUDIT_FILTER_EXIT {
+		return
+	}
+	s.syscalls = append(s.syscalls, r)
+	s.personal = s.personal || r.has(unix.AUDIT_PID) || r.has(unix.AUDIT_ARCH)
+	s.files = s.files || r.has(unix.AUDIT_DIR)
+	if r.inode {
+		s.inodes = append(s.inodes, r)
+		return
+	}
+	for nr := range s.byCall {
+		if r.names(uint32(nr)) {
+			s.byCall[nr] = append(s.byCall[nr], r)
+		}
+	}
+}
+
+// namesSignals reports whether the rule names a call that sends signals.
+func (r *rule) namesSignals() bool {
+	return slices.ContainsFunc(classes[unix.AUDIT_CLASS_SIGNAL], r.names)
+}
+
+func (s *ruleSet) size() (n int) {
+	for _, list := range s.lists {
+		n += len(list)
+	}
+	return n
+}
+
+// find returns the position of a rule, or -1.
+func (s *ruleSet) find(r *rule) int { return slices.IndexFunc(s.lists[r.list], r.same) }
+
+// with returns the set with one more rule.
+func (s *ruleSet) with(r *rule) *ruleSet {
+	next := &ruleSet{lists: s.lists, low: s.low, high: s.high}
+	r.priority = math.MaxUint64
+	list := slices.Clone(s.lists[r.list])
+	exit := r.list == unix.AUDIT_FILTER_EXIT || r.list == unix.AUDIT_FILTER_URING_EXIT
+	if r.prepend {
+		if exit {
+			next.high++
+			r.priority = next.high
+		}
+		list = slices.Insert(list, 0, r)
+	} else {
+		if exit {
+			next.low--
+			r.priority = next.low
+		}
+		list = append(list, r)
+	}
+	next.lists[r.list] = list
+	return newRuleSet(next)
+}
+
+// without returns the set without the rule at a position.
+func (s *ruleSet) without(list uint32, at int) *ruleSet {
+	next := &ruleSet{lists: s.lists, low: s.low, high: s.high}
+	next.lists[list] = slices.Delete(slices.Clone(s.lists[list]), at, at+1)
+	return newRuleSet(next)
+}
+
+// changeRules is AUDIT_ADD_RULE and AUDIT_DEL_RULE. Errors: EINVAL, EPERM if the
+// configuration is locked, EEXIST, ENOENT, ENOMEM, and those of a walk to a path.
+func (a *Audit) changeRules(q *request) error {
+	if len(q.message.Payload) < ruleSize {
+		return unix.EINVAL
+	}
+	add := q.message.Type == unix.AUDIT_ADD_RULE
+	name, change := "remove_rule", a.deleteRule
+	if add {
+		name, change = "add_rule", a.addRule
+	}
+	if a.status.enabled.Load() == enabledLocked {
+		r := a.beginUser(q.task, a.contextOf(q.task), unix.AUDIT_CONFIG_CHANGE)
+		r.addf(" op=%s audit_enabled=%d res=0", name, enabledLocked)
+		a.end(r)
+		return unix.EPERM
+	}
+	r, err := parseRule(q.message.Payload)
+	if err == nil {
+		err = a.checkPaths(q.task, r)
+	}
+	if err != nil {
+		return err
+	}
+	err = change(r)
+	a.logRule(q.task, name, r, err)
+	return err
+}
+
+// checkPaths looks up what the paths of a rule need: the directory of path= and exe=, and
+// that of dir=. Errors: those of path_resolution(7).
+func (a *Audit) checkPaths(t *task.Task, r *rule) error {
+	for i := range r.fields {
+		f := &r.fields[i]
+		name := f.text
+		switch f.kind {
+		case unix.AUDIT_WATCH, unix.AUDIT_EXE:
+			name = parentOf(name)
+		case unix.AUDIT_DIR:
+		default:
+			continue
+		}
+		if _, err := (fs.At{Caller: quiet{t}, Name: name, Follow: true}).Lookup(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// quiet is a task whose names are not recorded.
+type quiet struct{ *task.Task }
+
+// NameWatcher implements fs.Caller.
+func (quiet) NameWatcher() fs.NameWatcher { return nil }
+
+// addRule adds a rule. The lock of the requests is held.
+func (a *Audit) addRule(r *rule) error {
+	rules := a.rules.Load()
+	if rules.find(r) >= 0 {
+		return unix.EEXIST
+	}
+	const indexBytes = 24 * entry.Calls
+	if rules.size() >= maxRules || a.kernel.Memory().Admit(int64(ruleSize+indexBytes)) != nil {
+		return unix.ENOMEM
+	}
+	a.setRules(rules.with(r))
+	return nil
+}
+
+// deleteRule deletes the rule that is equal to r.
+func (a *Audit) deleteRule(r *rule) error {
+	rules := a.rules.Load()
+	at := rules.find(r)
+	if at < 0 {
+		return unix.ENOENT
+	}
+	a.setRules(rules.without(r.list, at))
+	return nil
+}
+
+// setRules publishes the rules, and what follows from them for the tasks.
+func (a *Audit) setRules(s *ruleSet) {
+	a.rules.Store(s)
+	a.computeAdmission()
+	a.kernel.UpdateLevels()
+}
+
+// logRule writes the record of a change of the rules.
+func (a *Audit) logRule(t *task.Task, operation string, rule *rule, err error) {
+	if a.status.enabled.Load() == enabledOff {
+		return
+	}
+	r := a.begin(t, a.contextOf(t), unix.AUDIT_CONFIG_CHANGE)
+	a.addSession(r, t)
+	r.addf(" op=%s", operation)
+	r.addKey(rule.key)
+	r.addf(" list=%d res=%d", rule.list, number(err == nil))
+	a.end(r)
+}
+
+// addKey appends the key of a rule, nil for none.
+func (r *record) addKey(key *string) {
+	if key == nil {
+		r.add(" key=(null)")
+		return
+	}
+	r.add(" key=")
+	r.untrusted(*key)
+}
+
+// listRules is AUDIT_LIST_RULES.
+func (a *Audit) listRules(q *request) error {
+	for _, list := range a.rules.Load().lists {
+		for _, r := range list {
+			q.reply(unix.AUDIT_LIST_RULES, unix.NLM_F_MULTI, r.data())
+		}
+	}
+	q.reply(unix.NLMSG_DONE, unix.NLM_F_MULTI, nil)
+	return nil
+}

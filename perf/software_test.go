@@ -1,0 +1,56 @@
+package perf
+
+import (
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+func TestClockPeriodIsBounded(t *testing.T) {
+	for _, c := range []struct {
+		sample, bits uint64
+		want         int64
+	}{
+		{4000, unix.PerfBitFreq, 250_000},
+		{1_000_000, 0, 1_000_000},
+		{1, 0, leastPeriod},
+		{1_000_000_000, unix.PerfBitFreq, leastPeriod},
+	} {
+		a := Attributes{unix.PerfEventAttr{Sample: c.sample, Bits: c.bits}}
+		if got := a.clockPeriod(); got != c.want {
+			t.Errorf("sample %d with bits %#x gives a period of %d ns, want %d", c.sample, c.bits, got, c.want)
+		}
+	}
+}
+
+func TestTimerObeysTheShortestSamplingInterval(t *testing.T) {
+	s := software{intervals: map[*Event]int64{}}
+	if got := s.shortest(); got != 0 {
+		t.Errorf("without events the interval is %d", got)
+	}
+	a, b := new(Event), new(Event)
+	s.intervals[a], s.intervals[b] = 300_000, 200_000
+	if got := s.shortest(); got != 200_000 {
+		t.Errorf("the interval is %d, want 200000", got)
+	}
+}
+
+// TestSampleOfAnIdleCPUHasNoProgram builds a sample with every field for a trace event that
+// no task has caused.
+func TestSampleOfAnIdleCPUHasNoProgram(t *testing.T) {
+	const all = unix.PERF_SAMPLE_IP | unix.PERF_SAMPLE_TID | unix.PERF_SAMPLE_CALLCHAIN | unix.PERF_SAMPLE_REGS_USER |
+		unix.PERF_SAMPLE_STACK_USER | unix.PERF_SAMPLE_RAW | unix.PERF_SAMPLE_CPU
+	e := &Event{perf: &Perf{cpu: func() int { return 3 }}, attr: &Attributes{unix.PerfEventAttr{
+		Sample_type: all, Sample_regs_user: 0xff, Sample_stack_user: 64, Sample_max_stack: 10,
+	}}}
+	got := e.appendSample(nil, &sample{raw: make([]byte, 12)}, 1)
+	want := begin(nil, unix.PERF_RECORD_SAMPLE, miscUser)
+	for _, v := range []uint64{0, 0, 3, 0} { // address, ids, CPU, an empty call chain
+		want = put64(want, v)
+	}
+	want = appendRaw(want, make([]byte, 12))
+	want = put64(put64(want, unix.PERF_SAMPLE_REGS_ABI_NONE), 0)
+	if want = finish(want); string(got) != string(want) {
+		t.Errorf("the sample is % x, want % x", got, want)
+	}
+}
