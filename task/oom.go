@@ -113,7 +113,7 @@ type oomCandidate struct {
 // of its user that are charged with nearly as much, at least closeBadness of it.
 const (
 	crowd        = 2
-	closeBadness = 3.0 / 4
+	closeBadness = 1.0 / 2
 )
 
 // oomKillRelatives kills the relatives of a victim of a crowd that holds more kernel memory
