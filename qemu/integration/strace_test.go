@@ -214,7 +214,7 @@ func TestStraceDoesNotDisturbPrograms(t *testing.T) {
 	for _, command := range [][]string{{program("threads")}, {program("processes")}, {program("signals")}, {program("ptrace")}} {
 		file := filepath.Join(t.TempDir(), "log")
 		want := onHost(t, "", command...)
-		check(t, execute(t, "", exec.Command(slowpath, append([]string{"strace", "--timeout", "120s", "--smp", "4", "-f", "-o", file}, command...)...)), want)
+		check(t, execute(t, "", exec.Command(slowpath, append([]string{"strace", "--timeout", "120s", "--smp", "2", "-f", "-o", file}, command...)...)), want)
 		text, err := os.ReadFile(file)
 		if err != nil || strings.Count(string(text), "\n") < 10 {
 			t.Errorf("the log of %v has %d bytes, %v", command, len(text), err)
