@@ -42,8 +42,8 @@ var targets = map[string]struct{ limit, linux float64 }{
 	"uprobe_tracefs_on_lea_xol":       {630, 2243},
 	"uretprobe_tracefs_on_nop":        {940, 2746},
 
-	"trace_raw_enter":      {575, 976},
-	"trace_raw_enter_exit": {815, 1566},
+	"trace_raw_enter":      {545, 976},
+	"trace_raw_enter_exit": {785, 1566},
 	"trace_enter_getppid":  {580, 1041},
 	"trace_enter_other":    {170, 1041},
 	"trace_off":            {130, 326},
