@@ -58,6 +58,11 @@ func NewLoop[T Task](c LoopConfig[T]) *Loop[T] {
 func (l *Loop[T]) Run(t T) {
 	s := t.thread()
 	defer l.duties.closePairs(t, s)
+	l.alternate(t, s)
+}
+
+// alternate is Run without the deferred call, which would make each turn longer.
+func (l *Loop[T]) alternate(t T, s *Thread) {
 	for !s.exiting {
 		l.slow(t, s, l.fast(s.Frame, s, t))
 		for s.calls && !s.exiting {
