@@ -38,9 +38,15 @@ var targets = map[string]struct{ limit, linux float64 }{
 	"uprobe_perf_count_on_lea_xol":    {499, 1998},
 	"uretprobe_perf_count_on_nop":     {875, 2502},
 	"uretprobe_perf_count_on_lea_xol": {945, 3152},
-	"uprobe_tracefs_on_nop":           {1010, 1593},
-	"uprobe_tracefs_on_lea_xol":       {1060, 2243},
-	"uretprobe_tracefs_on_nop":        {1400, 2746},
+	"uprobe_tracefs_on_nop":           {580, 1593},
+	"uprobe_tracefs_on_lea_xol":       {630, 2243},
+	"uretprobe_tracefs_on_nop":        {940, 2746},
+
+	"trace_raw_enter":      {545, 976},
+	"trace_raw_enter_exit": {785, 1566},
+	"trace_enter_getppid":  {580, 1041},
+	"trace_enter_other":    {170, 1041},
+	"trace_off":            {130, 326},
 }
 
 // measure runs the programs whose names begin with bench with --icount, so that their clock

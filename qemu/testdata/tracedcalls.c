@@ -9,14 +9,15 @@ static void handler(int signal) { (void)signal; }
 
 int main(int argc, char **argv)
 {
-	syscall(SYS_getppid);
-	syscall(SYS_lseek, -1, 5L, SEEK_CUR);
-	syscall(SYS_lseek, 100, -6L, SEEK_END);
-	syscall(SYS_openat, AT_FDCWD, "/nothing", O_RDONLY | O_CLOEXEC, 0);
-	syscall(SYS_openat, 77, "nothing", O_WRONLY, 0600);
-	syscall(SYS_sync_file_range, 99, 1L, 2L, 7);
+	/* All six arguments, because raw_syscalls shows them. */
+	syscall(SYS_getppid, 1L, 2L, 3L, 4L, 5L, 6L);
+	syscall(SYS_lseek, -1L, 5L, (long)SEEK_CUR, 4L, 5L, 6L);
+	syscall(SYS_lseek, 100L, -6L, (long)SEEK_END, 4L, 5L, 6L);
+	syscall(SYS_openat, (long)AT_FDCWD, "/nothing", (long)(O_RDONLY | O_CLOEXEC), 0L, 5L, 6L);
+	syscall(SYS_openat, 77L, "nothing", (long)O_WRONLY, 0600L, 5L, 6L);
+	syscall(SYS_sync_file_range, 99L, 1L, 2L, 7L, 5L, 6L);
 	if (argc > 1)
-		syscall(SYS_exit_group, 3);
+		syscall(SYS_exit_group, 3L, 2L, 3L, 4L, 5L, 6L);
 	struct sigaction action = {.sa_handler = handler};
 	sigaction(SIGUSR1, &action, 0);
 	raise(SIGUSR1);

@@ -3,7 +3,7 @@
 cd /sys/kernel/tracing || exit
 put() { echo "$2" >"$1" || echo "failed: $2 into $1"; }
 # The parent's id, and what registers have that are no arguments, differ.
-strip() { grep -v '^#' | sed 's/^.*[0-9]: //; s/getppid -> .*/getppid -> PARENT/; s/NR 110 = .*/NR 110 = PARENT/; s/\b[0-9a-f]\{6,12\}\b/ADDRESS/g'; }
+strip() { grep -v '^#' | sed 's/^.*[0-9]: //; s/getppid -> .*/getppid -> PARENT/; s/NR 110 = .*/NR 110 = PARENT/; s/NR \(15\|59\) (.*/NR \1/; s/\b[0-9a-f]\{6,12\}\b/ADDRESS/g'; }
 records() { strip <trace; put trace ''; }
 off() { put events/enable 0; put events/raw_syscalls/filter 0; put events/syscalls/filter 0; }
 

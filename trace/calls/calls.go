@@ -9,6 +9,7 @@ import (
 
 	"slowpath/entry"
 	"slowpath/task"
+	"slowpath/trace"
 )
 
 // Consumer sees system calls. It must not change after Subscribe. Its functions run on the
@@ -152,7 +153,15 @@ func (s *Calls) Handlers() entry.Handlers[*task.Task] {
 			}
 			if users := p.events; users != nil {
 				own.traced = users.exits
-				s.traced.entered(t, c)
+				if raw := users.rawEnter; raw != nil {
+					arguments := (*trace.Words)(&c.Args)
+					if !raw.StoreShort(t.TID(), t.Frame.LastCPU(), uint64(c.NR), arguments, maxArguments) {
+						raw.RecordShort(t, t.Frame, uint64(c.NR), arguments, maxArguments)
+					}
+				}
+				if users.entries && uint32(c.NR) < entry.Calls {
+					s.traced.entered(t, c)
+				}
 			}
 			if len(p.consumers) > 0 {
 				own.enter(p.consumers, t, c)

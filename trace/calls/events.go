@@ -52,6 +52,9 @@ type eventUsers struct {
 	enabled []enabledEvent
 	numbers *Set // nil stands for all
 	exits   bool // an event of an exit is enabled
+	entries bool // an event of the entry of one call is enabled
+	// rawEnter is the event of all entries if it is enabled, or nil.
+	rawEnter *trace.Event
 }
 
 // want reports whether some user wants events of the task. Any goroutine may call it; it
@@ -227,9 +230,10 @@ func (e *events) users() *eventUsers {
 	if len(e.enabled) == 0 {
 		return nil
 	}
-	u := &eventUsers{enabled: slices.Clone(e.enabled), numbers: new(Set)}
+	u := &eventUsers{enabled: slices.Clone(e.enabled), numbers: new(Set), rawEnter: e.rawEnter.Load()}
 	for _, one := range e.enabled {
 		u.exits = u.exits || one.exit
+		u.entries = u.entries || !one.exit && one.number != anyCall
 		if one.number == anyCall {
 			u.numbers = nil
 		} else if u.numbers != nil {
@@ -239,21 +243,15 @@ func (e *events) users() *eventUsers {
 	return u
 }
 
-// entered records the events at the entry of a call.
+// entered records the event at the entry of one call, whose number is in range.
 func (e *events) entered(t *task.Task, c *entry.Call) {
-	tid, cpu, arguments := t.TID(), t.Frame.LastCPU(), (*trace.Words)(&c.Args)
-	if raw := e.rawEnter.Load(); raw != nil {
-		if number := uint64(c.NR); !raw.StoreShort(tid, cpu, number, arguments, maxArguments) {
-			raw.RecordShort(t, t.Frame, number, arguments, maxArguments)
-		}
+	one := e.enter[c.NR].Load()
+	if one == nil {
+		return
 	}
-	if uint32(c.NR) < entry.Calls {
-		if one := e.enter[c.NR].Load(); one != nil {
-			number, count := uint64(c.NR), int(e.counts[c.NR])
-			if !one.StoreShort(tid, cpu, number, arguments, count) {
-				one.RecordShort(t, t.Frame, number, arguments, count)
-			}
-		}
+	number, arguments, count := uint64(c.NR), (*trace.Words)(&c.Args), int(e.counts[c.NR])
+	if !one.StoreShort(t.TID(), t.Frame.LastCPU(), number, arguments, count) {
+		one.RecordShort(t, t.Frame, number, arguments, count)
 	}
 }
 
