@@ -50,7 +50,7 @@ type Event struct {
 	// mu guards the fields below. Perf.mu may be held when it is taken.
 	mu        sync.RWMutex
 	tasks     map[*task.Task]int64 // the CPU time of each task when counting began
-	sampledAt map[*task.Task]int64 // the CPU time of each task at the last sample of a clock
+	unsampled map[*task.Task]int64 // the CPU time of each task that no sample of a clock stands for yet
 	time      int64                // nanoseconds for which the event was enabled before
 	since     int64                // clock.Monotonic when a wide event was enabled
 	siblings  []*Event
@@ -218,7 +218,7 @@ func (e *Event) detach(t *task.Task) (last bool) {
 		e.time += cpuTime(t) - begin
 	}
 	delete(e.tasks, t)
-	delete(e.sampledAt, t)
+	delete(e.unsampled, t)
 	e.setSole()
 	return len(e.tasks) == 0
 }
@@ -273,6 +273,9 @@ func (e *Event) HeldMemory() int64 {
 // Release implements fs.FileOperations. The other events of its group become leaders.
 func (e *Event) Release() {
 	e.source.stop()
+	if e.attr.Has(unix.PerfBitContextSwitch) {
+		e.perf.software.switchRecords.release()
+	}
 	e.perf.forget(e)
 	e.setRing(nil)
 }
@@ -303,7 +306,7 @@ func (e *Event) markReleased() (tasks map[*task.Task]int64) {
 		s.leader.Store(s)
 	}
 	tasks = e.tasks
-	e.released, e.tasks, e.sampledAt, e.siblings = true, nil, nil, nil
+	e.released, e.tasks, e.unsampled, e.siblings = true, nil, nil, nil
 	return tasks
 }
 

@@ -146,6 +146,9 @@ func (p *Perf) open(t *task.Task, e *Event, target *task.Task, output *Event) (*
 	if e.source, err = open(p, t, e); err != nil {
 		return nil, err
 	}
+	if e.attr.Has(unix.PerfBitContextSwitch) {
+		p.software.switchRecords.use(p.connectSwitchRecords)
+	}
 	file := t.FS.Mounts().NewAnonymous("perf_event", 0, e)
 	if err := p.start(t, e, target, output); err != nil {
 		file.DecRef()

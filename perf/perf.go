@@ -51,6 +51,9 @@ type state struct {
 	owned  eventSet // those that the task has opened
 	// left is set when the task has exited. Perf.mu is held.
 	left bool
+	// checked is the task's CPU time at its last interrupt while a clock was sampled. Only
+	// the task's own goroutine uses it.
+	checked int64
 	// record is the buffer in which the task's own goroutine builds records.
 	record []byte
 }

@@ -300,3 +300,53 @@ func (p *Perf) detachOne(t *task.Task, e *Event) (last bool) {
 	defer p.mu.Unlock()
 	return e.detach(t)
 }
+
+// Bits of the header of a PERF_RECORD_SWITCH.
+const (
+	miscSwitchOut     = 1 << 13 // PERF_RECORD_MISC_SWITCH_OUT
+	miscSwitchPreempt = 1 << 14 // PERF_RECORD_MISC_SWITCH_OUT_PREEMPT
+)
+
+// connectSwitchRecords makes tasks that leave a CPU, or continue there, write records for the
+// events with the bit context_switch. Between two tasks the idle thread runs (package
+// trace/events).
+func (p *Perf) connectSwitchRecords() (disconnect func()) {
+	scheduler := p.kernel.Scheduler()
+	ofOwner := func(misc uint16) func(any) {
+		return func(owner any) {
+			if t, ok := owner.(*task.Task); ok {
+				p.switched(t, misc)
+			}
+		}
+	}
+	ofCaller := func(misc uint16) func(struct{}) {
+		return func(struct{}) {
+			if t := p.kernel.Current(); t != nil {
+				p.switched(t, misc)
+			}
+		}
+	}
+	unregister := []func(){
+		scheduler.Load.Parking.Register(ofOwner(miscSwitchOut)),
+		scheduler.Load.Resumed.Register(ofOwner(0)),
+		scheduler.Yielding.Register(ofCaller(miscSwitchOut | miscSwitchPreempt)),
+		scheduler.Yielded.Register(ofCaller(0)),
+	}
+	return func() {
+		for _, f := range unregister {
+			f()
+		}
+	}
+}
+
+// switched writes the records of a switch. An event for every task shows the other thread
+// too, which is the idle thread.
+func (p *Perf) switched(t *task.Task, misc uint16) {
+	p.subscribers(t, unix.PerfBitContextSwitch, func(e *Event, r *Ring) {
+		if !e.wide {
+			e.emit(r, t, unix.PERF_RECORD_SWITCH, misc, func(p []byte) []byte { return p })
+			return
+		}
+		e.emit(r, t, unix.PERF_RECORD_SWITCH_CPU_WIDE, misc, func(p []byte) []byte { return put64(p, 0) })
+	})
+}

@@ -48,6 +48,8 @@ const (
 // tracepoints while it has events.
 type software struct {
 	kinds [softwareCount]connection
+	// switchRecords is connected while there are events with the bit context_switch.
+	switchRecords connection
 
 	// mu guards intervals.
 	mu        sync.Mutex
@@ -86,17 +88,22 @@ func openSoftware(p *Perf, _ *task.Task, e *Event) (source, error) {
 
 // connect connects a kind for one more event.
 func (s *software) connect(p *Perf, kind int) {
-	c := &s.kinds[kind]
+	s.kinds[kind].use(func() func() {
+		return softwareKinds[kind].connect(p, func(s sample) { p.count(kind, s) })
+	})
+}
+
+// use counts an event. The first one connects.
+func (c *connection) use(connect func() (disconnect func())) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.events++; c.events == 1 {
-		c.disconnect = softwareKinds[kind].connect(p, func(s sample) { p.count(kind, s) })
+		c.disconnect = connect()
 	}
 }
 
-// release undoes connect.
-func (s *software) release(kind int) {
-	c := &s.kinds[kind]
+// release undoes use.
+func (c *connection) release() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.events--; c.events == 0 {
@@ -107,7 +114,7 @@ func (s *software) release(kind int) {
 func (s softwareSource) stop() {
 	switch kind := &softwareKinds[s.kind]; {
 	case kind.connect != nil:
-		s.event.perf.software.release(s.kind)
+		s.event.perf.software.kinds[s.kind].release()
 	case kind.clock && s.event.sampling:
 		s.event.perf.sampleClockNoMore(s.event)
 	}
@@ -239,21 +246,27 @@ func (p *Perf) interrupted(i task.Interrupted) {
 		return
 	}
 	t := i.Task
+	state, now := of(t), cpuTime(t)
+	since := now - state.checked
+	state.checked = now
 	for e := range p.countingFor(t) {
 		interval := e.interval.Load()
 		if interval == 0 || e.attr.Has(unix.PerfBitExcludeUser) && i.Vector != inKernel || e.attr.Has(unix.PerfBitExcludeKernel) && i.Vector == inKernel {
 			continue
 		}
-		if periods := e.periodsOf(t, interval); periods > 0 {
+		if periods := e.periodsOf(t, now, since, interval); periods > 0 {
 			e.sampleFor(sample{task: t, frame: t.Frame}, uint64(periods*interval))
 		}
 	}
 }
 
 // periodsOf returns how many periods of an event have passed since its last sample of the
-// task, in CPU time. An event for every task counts elapsed time, and then the part of other
-// tasks and of an idle CPU is not known: it is at most one period.
-func (e *Event) periodsOf(t *task.Task, interval int64) int64 {
+// task. now is the CPU time of the task, and since what it has used since the last interrupt:
+// that time belongs to the events of the CPU where it is now.
+//
+// An event for every task counts elapsed time, and then the part of other tasks and of an
+// idle CPU is not known: it is at most one period.
+func (e *Event) periodsOf(t *task.Task, now, since, interval int64) int64 {
 	if e.wide {
 		now, last := clock.Monotonic(), e.sampled.Load()
 		if now-last < interval || !e.sampled.CompareAndSwap(last, now) {
@@ -261,20 +274,18 @@ func (e *Event) periodsOf(t *task.Task, interval int64) int64 {
 		}
 		return 1
 	}
-	now := cpuTime(t)
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	begin, ok := e.tasks[t]
 	if !ok {
 		return 0
 	}
-	if e.sampledAt == nil {
-		e.sampledAt = make(map[*task.Task]int64)
+	if e.unsampled == nil {
+		e.unsampled = make(map[*task.Task]int64)
 	}
-	last := max(e.sampledAt[t], begin)
-	periods := (now - last) / interval
-	e.sampledAt[t] = last + periods*interval
-	return periods
+	time := e.unsampled[t] + min(since, now-begin)
+	e.unsampled[t] = time % interval
+	return time / interval
 }
 
 // sample is what a sample is made of.

@@ -4,6 +4,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"slowpath/task"
 )
 
 func TestClockPeriodIsBounded(t *testing.T) {
@@ -52,5 +54,26 @@ func TestSampleOfAnIdleCPUHasNoProgram(t *testing.T) {
 	want = put64(put64(want, unix.PERF_SAMPLE_REGS_ABI_NONE), 0)
 	if want = finish(want); string(got) != string(want) {
 		t.Errorf("the sample is % x, want % x", got, want)
+	}
+}
+
+// TestTimeOnAnotherCPUIsNotSampledAgain: a task has an event for each CPU, and its time
+// belongs to the one of the CPU on which it was used.
+func TestTimeOnAnotherCPUIsNotSampledAgain(t *testing.T) {
+	const ms = 1_000_000
+	own := new(task.Task)
+	here, there := &Event{tasks: map[*task.Task]int64{own: 0}}, &Event{tasks: map[*task.Task]int64{own: 0}}
+	if got := here.periodsOf(own, 10*ms, 10*ms, 2*ms); got != 5 {
+		t.Errorf("10 ms are %d periods of 2 ms, want 5", got)
+	}
+	if got := there.periodsOf(own, 13*ms, 3*ms, 2*ms); got != 1 {
+		t.Errorf("3 ms on another CPU are %d periods of 2 ms, want 1", got)
+	}
+	if got := there.periodsOf(own, 14*ms, 1*ms, 2*ms); got != 1 {
+		t.Errorf("the rest of 1 ms and 1 ms more are %d periods of 2 ms, want 1", got)
+	}
+	late := &Event{tasks: map[*task.Task]int64{own: 19 * ms}}
+	if got := late.periodsOf(own, 20*ms, 6*ms, 1*ms); got != 1 {
+		t.Errorf("1 ms after the event was enabled are %d periods of 1 ms, want 1", got)
 	}
 }

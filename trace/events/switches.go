@@ -19,6 +19,7 @@ type switches struct {
 
 // running is what a CPU runs, as the records say.
 type running struct {
+	// mu is held while a switch of the CPU is recorded, so that the records form a chain.
 	mu sync.Mutex
 	// thread is nil until the first switch.
 	thread trace.Task
@@ -38,12 +39,11 @@ var reportStates = map[byte]uint64{'R': stateRunnable, 'S': 1, 'D': 2, 'T': 4, '
 // connectSwitches connects sched_switch.
 func connectSwitches(k *kernel, e *event) (disconnect func()) {
 	s := &k.switches
-	for i := range s.cpus {
-		s.note(i, nil)
-	}
+	s.forget()
 	scheduler := k.Tasks.Scheduler()
 	load := &scheduler.Load
 	return all(
+		s.forget,
 		load.Parking.Register(func(owner any) {
 			if t, ok := owner.(*task.Task); ok {
 				s.leave(e, t, reportStates[t.StateLetter()])
@@ -76,40 +76,51 @@ func all(functions ...func()) func() {
 	}
 }
 
-// note notes what a CPU runs, and returns what it has run before.
-func (s *switches) note(cpu int, next trace.Task) (before trace.Task) {
-	c := &s.cpus[cpu]
+// forget forgets what the CPUs run.
+func (s *switches) forget() {
+	for i := range s.cpus {
+		s.cpus[i].forget()
+	}
+}
+
+func (c *running) forget() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	before, c.thread = c.thread, next
-	return before
+	c.thread = nil
 }
 
 // leave records that a task leaves the CPU of the caller.
 func (s *switches) leave(e *event, t *task.Task, state uint64) {
 	cpu := s.kernel.CPU()
-	next := s.kernel.idle[cpu]
-	if before := s.note(cpu, next); before != nil && before != trace.Task(t) {
-		s.record(e, before, statePreemptedOf(before), t)
+	c, next := &s.cpus[cpu], s.kernel.idle[cpu]
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if before := c.thread; before != nil && before != trace.Task(t) {
+		s.record(e, before, stateOfSilent(before), t)
 	}
+	c.thread = next
 	s.record(e, t, state, next)
 }
 
 // enter records that a task continues on the CPU of the caller.
 func (s *switches) enter(e *event, t *task.Task) {
 	cpu := s.kernel.CPU()
-	before := s.note(cpu, t)
+	c := &s.cpus[cpu]
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	before := c.thread
 	if before == trace.Task(t) {
 		return
 	}
 	if before == nil {
 		before = s.kernel.idle[cpu]
 	}
-	s.record(e, before, statePreemptedOf(before), t)
+	c.thread = t
+	s.record(e, before, stateOfSilent(before), t)
 }
 
-// statePreemptedOf returns the state of a thread that has left its CPU silently.
-func statePreemptedOf(t trace.Task) uint64 {
+// stateOfSilent returns the state of a thread that has left its CPU silently.
+func stateOfSilent(t trace.Task) uint64 {
 	if _, ok := t.(idle); ok {
 		return stateRunnable
 	}

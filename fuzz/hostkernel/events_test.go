@@ -1,0 +1,89 @@
+package hostkernel
+
+import (
+	"encoding/binary"
+	"math/rand/v2"
+	"sync"
+	"testing"
+	"time"
+
+	"slowpath/arch/amd64"
+	"slowpath/fuzz/program"
+	"slowpath/trace"
+)
+
+// switchChain checks that the records of sched_switch form a chain: what a record switches
+// to is what the next one switches from.
+type switchChain struct {
+	mu      sync.Mutex
+	next    uint32
+	began   bool
+	records int
+	broken  int
+}
+
+// The places of prev_pid and next_pid in a record of sched_switch.
+const previousPID, nextPID = 24, 56
+
+func (c *switchChain) record(_ trace.Task, _ *amd64.Frame, record []byte) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if previous := binary.LittleEndian.Uint32(record[previousPID:]); c.began && previous != c.next {
+		c.broken++
+	}
+	c.next, c.began = binary.LittleEndian.Uint32(record[nextPID:]), true
+	c.records++
+}
+
+// tracing enables and disables events, and changes what is recorded, until stopped.
+func tracing(seed uint64) func(k *Kernel, stopped func() bool) {
+	return func(k *Kernel, stopped func() bool) {
+		r := rand.New(rand.NewPCG(seed, 3))
+		top := k.traces.Top()
+		systems := []string{"", "sched", "signal", "task", "exceptions", "slowpath", "raw_syscalls", "syscalls"}
+		filters := []string{"0", "common_pid > 3", "next_pid == 0 || prev_pid == 0", "sig > 5", "comm ~ \"p*\""}
+		for !stopped() {
+			switch r.IntN(5) {
+			case 0:
+				top.SetSystemFilter(systems[1+r.IntN(len(systems)-1)], filters[r.IntN(len(filters))])
+			case 1:
+				top.AddPIDs(trace.OnlyPIDs, []int32{int32(r.IntN(6))})
+			case 2:
+				top.ClearPIDs(trace.OnlyPIDs)
+			default:
+				top.SetEnabled(systems[r.IntN(len(systems))], "", r.IntN(3) > 0)
+			}
+		}
+	}
+}
+
+// TestEventsDuringRandomPrograms records all events of random programs while events and
+// filters change. Under the race detector it finds data races; otherwise deadlocks and
+// switches that do not form a chain.
+func TestEventsDuringRandomPrograms(t *testing.T) {
+	first := uint64(time.Now().UnixNano()) % 1e9
+	records := 0
+	for n, start := uint64(0), time.Now(); time.Since(start) < *duration; n++ {
+		input := randomInput(first + n)
+		c := configOf(input[0])
+		c.Beside = tracing(first + n)
+		k, err := New(c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var chain switchChain
+		sink := &trace.Sink{Record: chain.record}
+		switches := k.traces.Lookup("sched", "sched_switch")
+		if err := switches.Subscribe(sink); err != nil {
+			t.Fatal(err)
+		}
+		err = k.Run(program.Decode(input[1:]))
+		switches.Unsubscribe(sink)
+		if records += chain.records; err != nil || t.Failed() || chain.broken > 0 {
+			t.Fatalf("the program of seed %d: %v; %d of %d switches do not continue the chain", first+n, err, chain.broken, chain.records)
+		}
+	}
+	if records == 0 {
+		t.Error("no switch was recorded")
+	}
+}
