@@ -180,7 +180,7 @@ func (a *Audit) levels(t *task.Task) entry.Flag {
 // whenever audit is enabled.
 var recording = []int{
 	unix.SYS_SENDTO, unix.SYS_SENDMSG, unix.SYS_SENDMMSG, unix.SYS_WRITE, unix.SYS_WRITEV, unix.SYS_PWRITE64,
-	unix.SYS_BIND, unix.SYS_CONNECT, unix.SYS_SETSOCKOPT, unix.SYS_CLOSE,
+	unix.SYS_BIND, unix.SYS_CONNECT, unix.SYS_SETSOCKOPT,
 }
 
 // computeAdmission computes the admission of the tasks without rules of their own.

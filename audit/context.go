@@ -60,6 +60,8 @@ type context struct {
 	above     []fileID
 	targets   []target
 	more      []extra
+	address   []byte // of a socket
+	how       uint64 // the flags of openat2(2)
 }
 
 // contextOf returns the context of a task, or nil if it has none.
@@ -197,13 +199,13 @@ func (x *context) stamp() (at int64, serial uint32) {
 // clear ends the call.
 func (x *context) clear() {
 	x.phase, x.executed = idle, false
-	if x.serial == 0 && len(x.names) == 0 && x.key == nil && x.targets == nil && x.more == nil {
+	if x.serial == 0 && len(x.names) == 0 && x.key == nil && x.targets == nil && x.more == nil && x.address == nil {
 		return
 	}
 	x.serial, x.key = 0, nil
 	clear(x.names)
 	x.names, x.directory = x.names[:0], fs.Path{}
-	x.above, x.targets, x.more = nil, nil, nil
+	x.above, x.targets, x.more, x.address, x.how = nil, nil, nil, nil, 0
 	const kept = 8
 	if cap(x.names) > kept {
 		x.names = nil
@@ -233,7 +235,7 @@ func (x *context) accesses(ways uint32) bool {
 	case unix.SYS_OPENAT:
 		return ways&accessMode(x.arguments[2]) != 0
 	case unix.SYS_OPENAT2:
-		return ways&accessMode(x.openHow()) != 0
+		return ways&accessMode(x.how) != 0
 	case unix.SYS_EXECVE, unix.SYS_EXECVEAT:
 		return ways&unix.AUDIT_PERM_EXEC != 0
 	}

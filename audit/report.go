@@ -5,8 +5,6 @@ import (
 	"fmt"
 
 	"golang.org/x/sys/unix"
-
-	"slowpath/abi"
 )
 
 // extra is a record that belongs to a call and is written with it.
@@ -24,13 +22,14 @@ type target struct {
 // report writes the records of the call (Linux: audit_log_exit).
 func (x *context) report() {
 	x.reportCall()
-	for _, one := range append(x.more, x.argumentRecords()...) {
-		r := x.begin(one.kind)
-		r.add(one.text)
-		x.audit.end(r)
+	for _, one := range append(x.argumentRecords(), x.more...) {
+		x.write(one.kind, one.text)
 	}
 	if x.executed {
 		x.reportArguments()
+	}
+	if len(x.address) > 0 {
+		x.write(unix.AUDIT_SOCKADDR, "saddr="+Hex(string(x.address)))
 	}
 	for i := len(x.targets) - 1; i >= 1; i-- {
 		x.reportTarget(&x.targets[i])
@@ -41,6 +40,13 @@ func (x *context) report() {
 	x.reportNames()
 	x.reportTitle()
 	x.audit.end(x.begin(unix.AUDIT_EOE))
+}
+
+// write writes a record.
+func (x *context) write(kind uint16, text string) {
+	r := x.begin(kind)
+	r.add(text)
+	x.audit.end(r)
 }
 
 func (x *context) begin(kind uint16) *record { return x.audit.begin(x.task, x, kind) }
@@ -91,15 +97,6 @@ func capabilities(name string, set uint64) string {
 		return " " + name + "=0"
 	}
 	return fmt.Sprintf(" %s=%016x", name, set)
-}
-
-// openHow returns the flags of openat2(2), or 0 if they cannot be read.
-func (x *context) openHow() uint64 {
-	flags, err := abi.CopyIn[uint64](x.task, x.arguments[2])
-	if err != nil {
-		return 0
-	}
-	return flags
 }
 
 func (x *context) reportTarget(one *target) {
