@@ -46,10 +46,13 @@ var callRows = sync.OnceValue(func() (rows []calls.Row) {
 // AddEvents adds the trace events of tasks, the scheduler, exceptions and interrupts to a
 // registry. Error: ENOMEM.
 func AddEvents(k *task.Kernel, r *trace.Registry, visits *entry.Recorder, cpu func() int) error {
+	// A task leaves the lists of traced threads when it is freed: its exit is still traced.
+	k.Tracepoints.Freed.Register(func(t *task.Task) { r.Exited(t.TID()) })
 	return events.Register(events.Config{Tasks: k, Events: r, Visits: visits, CPU: cpu})
 }
 
-// traceSubsystem makes the lists of traced threads follow fork, exec and exit.
+// traceSubsystem makes the lists of traced threads follow fork and exec. AddEvents makes
+// them follow exit.
 func traceSubsystem(r *trace.Registry) task.Subsystem {
 	return task.Subsystem{
 		Name:    "trace",
@@ -60,7 +63,6 @@ func traceSubsystem(r *trace.Registry) task.Subsystem {
 				r.Exited(oldTID)
 			}
 		},
-		Exit: func(t *task.Task) { r.Exited(t.TID()) },
 	}
 }
 

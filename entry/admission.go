@@ -44,10 +44,3 @@ func (s *Thread) SetAdmission(a *Admission) { s.admission.Store(a) }
 
 // Admission returns the admission of the task, or nil. Any goroutine may call it.
 func (s *Thread) Admission() *Admission { return s.admission.Load() }
-
-// admits reports whether a call with a number below Calls may be executed on the fast
-// path while flags are set.
-func (s *Thread) admits(f *amd64.Frame, flags Flag, nr uint) bool {
-	a := s.admission.Load()
-	return a != nil && a.Flag == flags && a.admits(f, nr)
-}

@@ -36,7 +36,11 @@ type Call struct {
 // load reads the call from the frame of a task that executed SYSCALL. The table
 // loads it again after each duty of the entry, because a tracer may have changed
 // the registers.
-func (c *Call) load(f *amd64.Frame) { c.NR, c.ABI, c.Args = int32(f.OrigRAX), X86_64, *f.Args() }
+func (c *Call) load(f *amd64.Frame) {
+	c.NR, c.ABI = int32(f.OrigRAX), X86_64
+	arguments := *f.Args()
+	c.Args = arguments
+}
 
 // Handler executes one system call of a task. It runs on the task's goroutine
 // with interrupts on, and may sleep. It must not write to the arguments. The

@@ -46,6 +46,9 @@ type Handlers[T any] struct {
 type row[T any] struct {
 	Duty
 	Handlers[T]
+	number uint8 // of the duty's bit
+	// The duties that only observe calls, after this one and before it.
+	next, previous *row[T]
 }
 
 // Table has all duties in order, with their handlers, and the masks that are
@@ -53,11 +56,12 @@ type row[T any] struct {
 type Table[T Task] struct {
 	masks
 	rows    []row[T]
-	entries []*row[T]   // the rows that are served at the entry, top to bottom
-	exits   []*row[T]   // the rows that are served at the exit, bottom to top
-	observe []*row[T]   // the rows of the duties that only observe calls, top to bottom
-	loop    []*row[T]   // the rows that are served before user mode
-	byBit   [32]*row[T] // the rows of loop, by bit number
+	entries []*row[T] // the rows that are served at the entry, top to bottom
+	exits   []*row[T] // the rows that are served at the exit, bottom to top
+
+	firstObserver, lastObserver *row[T]     // of the duties that only observe calls, top to bottom
+	loop                        []*row[T]   // the rows that are served before user mode
+	byBit                       [32]*row[T] // the rows of loop, by bit number
 }
 
 // masks has the duties of each stage, the paired duties, and those that only observe calls.
@@ -106,13 +110,24 @@ func (t *Table[T]) arrange() {
 			t.exits = append([]*row[T]{r}, t.exits...)
 		}
 		if r.Observes {
-			t.observe = append(t.observe, r)
+			t.addObserver(r)
 		}
 		if r.When&BeforeUser != 0 {
 			t.loop = append(t.loop, r)
 			t.byBit[r.Duty.Flag.bit()] = r
 		}
 	}
+}
+
+// addObserver adds a row to those of the duties that only observe calls.
+func (t *Table[T]) addObserver(r *row[T]) {
+	r.previous = t.lastObserver
+	if r.previous == nil {
+		t.firstObserver = r
+	} else {
+		r.previous.next = r
+	}
+	t.lastObserver = r
 }
 
 // add checks a duty, appends its row, and adds its bit to the masks.
@@ -126,7 +141,7 @@ func (t *Table[T]) add(d Duty, h Handlers[T]) error {
 	if err := checkHandlers(d, h); err != nil {
 		return err
 	}
-	t.rows = append(t.rows, row[T]{d, h})
+	t.rows = append(t.rows, row[T]{Duty: d, Handlers: h, number: uint8(d.Flag.bit())})
 	if d.Paired {
 		t.paired |= d.Flag
 	}

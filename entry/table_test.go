@@ -118,10 +118,16 @@ func TestCallIsAdmittedByItsOnlyDuty(t *testing.T) {
 		{Seccomp, 39, true}, {Seccomp, 100, true}, {Seccomp, 38, false}, {Seccomp | NeedResched, 100, false}, {Seccomp | SyscallTrace, 39, false}, {Seccomp | SigPending, 39, false},
 		{SyscallTrace, 39, false}, {UserDispatch, 39, false}, {SigPending, 39, false}, {Flag(1 << 31), 39, false},
 	} {
-		if got := m.admits(&m.f, c.flags, uint(c.nr)); got != c.want {
+		if got := admitted(m, c.flags, c.nr); got != c.want {
 			t.Errorf("call %d with %v: admitted is %v", c.nr, c.flags, got)
 		}
 	}
+}
+
+// admitted reports whether the fast path executes a call as if no flag was set.
+func admitted(m *model, flags Flag, nr uint32) bool {
+	a := m.Admission()
+	return a != nil && a.Flag == flags && a.admits(&m.f, uint(nr))
 }
 
 // TestJoinedDutiesAdmitWhatBothAdmit: a call of a task with two duties stays on the fast
@@ -146,7 +152,7 @@ func TestJoinedDutiesAdmitWhatBothAdmit(t *testing.T) {
 		{Seccomp | SyscallAudit, 39, true}, {Seccomp | SyscallAudit, 100, true}, {Seccomp | SyscallAudit, 40, false},
 		{Seccomp | SyscallAudit, 38, false}, {Seccomp, 39, false}, {SyscallAudit, 100, false},
 	} {
-		if got := m.admits(&m.f, c.flags, uint(c.nr)); got != c.want {
+		if got := admitted(m, c.flags, c.nr); got != c.want {
 			t.Errorf("call %d with %v: admitted is %v", c.nr, c.flags, got)
 		}
 	}

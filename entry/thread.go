@@ -1,7 +1,6 @@
 package entry
 
 import (
-	"math/bits"
 	"sync/atomic"
 
 	"slowpath/arch/amd64"
@@ -43,10 +42,10 @@ type fastCounts struct {
 	served [32]uint32
 }
 
-// count counts a service of one duty.
-func (c *fastCounts) count(f Flag) {
+// count counts a service of one duty, whose bit has the given number.
+func (c *fastCounts) count(f Flag, number uint8) {
 	c.duties |= f
-	c.served[bits.TrailingZeros32(uint32(f))%32]++
+	c.served[number%32]++
 }
 
 // SetExiting ends the user loop. The task does not enter user mode again. Only

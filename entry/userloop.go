@@ -25,6 +25,7 @@ type Loop[T Task] struct {
 	uprobe     func(t T, f *amd64.Frame)
 	unhit      Flag // the duties that keep a breakpoint from the fast path
 
+	uprobeBit  uint8
 	unobserved Flag // the flags that keep an observed call from the fast path: see observe
 }
 
@@ -47,6 +48,7 @@ func NewLoop[T Task](c LoopConfig[T]) *Loop[T] {
 		breakpoint: c.Exceptions.chains[amd64.Breakpoint][ByUprobe],
 		uprobe:     c.Duties.handlerOf(Uprobe),
 		unhit:      c.Duties.before | RecordExits,
+		uprobeBit:  uint8(Uprobe.bit()),
 		unobserved: ^c.Duties.observing,
 	}
 }
@@ -90,12 +92,14 @@ func (l *Loop[T]) fast(f *amd64.Frame, s *Thread, t T) int {
 			f.RAX = NoCall
 			continue
 		}
-		if flags := Flag(f.ThreadFlags.Load()); flags != 0 && !s.admits(f, flags, nr) {
-			if flags&l.unobserved != 0 {
-				return event
+		if flags := Flag(f.ThreadFlags.Load()); flags != 0 {
+			if a := s.admission.Load(); a == nil || a.Flag != flags || !a.admits(f, nr) {
+				if flags&l.unobserved != 0 {
+					return event
+				}
+				l.observe(f, s, t, nr)
+				continue
 			}
-			l.observe(f, s, t, nr)
-			continue
 		}
 		result, err := l.calls[nr](t, f.Args())
 		if err != nil {
@@ -114,8 +118,7 @@ func (l *Loop[T]) fast(f *amd64.Frame, s *Thread, t T) int {
 func (l *Loop[T]) observe(f *amd64.Frame, s *Thread, t T, nr uint) {
 	s.Call.load(f)
 	f.RAX = NoCall
-	rows := l.duties.observe
-	for _, r := range rows {
+	for r := l.duties.firstObserver; r != nil; r = r.next {
 		if r.owed(&f.ThreadFlags) {
 			s.entered |= r.Duty.Flag
 			r.Entry(t, &s.Call)
@@ -126,10 +129,10 @@ func (l *Loop[T]) observe(f *amd64.Frame, s *Thread, t T, nr uint) {
 		result = failure(err)
 	}
 	f.RAX = result
-	for i := len(rows) - 1; i >= 0; i-- {
-		if r := rows[i]; s.entered&r.Duty.Flag != 0 {
+	for r := l.duties.lastObserver; r != nil; r = r.previous {
+		if s.entered&r.Duty.Flag != 0 {
 			s.entered &^= r.Duty.Flag // closePairs must not run the handler again if it panics
-			s.fast.count(r.Duty.Flag)
+			s.fast.count(r.Duty.Flag, r.number)
 			r.Exit(t, &s.Call)
 		}
 	}
@@ -152,7 +155,7 @@ func (l *Loop[T]) hit(f *amd64.Frame, s *Thread, t T) int {
 	}
 	if Pending(&f.ThreadFlags)&l.unhit == Uprobe { // otherwise the slow path serves it in order
 		Lower(&f.ThreadFlags, Uprobe)
-		s.fast.count(Uprobe)
+		s.fast.count(Uprobe, l.uprobeBit)
 		l.uprobe(t, f)
 	}
 	if s.calls || s.exiting {

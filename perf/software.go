@@ -235,6 +235,9 @@ func (s *software) shortest() (shortest int64) {
 // kernel, the sample has the program's registers too.
 func (p *Perf) interrupted(i task.Interrupted) {
 	const inKernel = -1
+	if i.Served {
+		return
+	}
 	t := i.Task
 	for e := range p.countingFor(t) {
 		interval := e.interval.Load()

@@ -46,7 +46,7 @@ func (t *Task) AddWork(f func(*Task)) {
 func (t *Task) runWork() {
 	if t.Accounting.CPU.TakeTick() {
 		if p := &t.kernel.Tracepoints.Interrupted; p.Active() {
-			p.Call(Interrupted{t, -1})
+			p.Call(Interrupted{Task: t, Vector: -1})
 		}
 		t.ChargeTicks()
 	}

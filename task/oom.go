@@ -101,25 +101,25 @@ func (k *Kernel) freeMemory() (dying *ThreadGroup, found bool) {
 
 // oomCandidate is a process that the OOM killer may kill.
 type oomCandidate struct {
+	charge
 	group   *ThreadGroup
-	badness int64
-	pages   int64 // that its exit would free
+	crowded bool // it is one of a crowd
 }
 
 // Processes that have forked while they held many files share them, and each is charged
-// with its part. Where no process is charged with more than smallVictim of the memory,
-// the exit of one frees little: its relatives are the processes of its user that are
-// charged with nearly as much, at least closeBadness of it.
+// with its part. So where the processes of one user together hold more kernel memory than
+// crowd times the badness of the worst process, the exit of one frees little. Then the
+// victim is the worst process of that user, and its relatives are killed too: the processes
+// of its user that are charged with nearly as much, at least closeBadness of it.
 const (
-	smallVictim  = 1.0 / 64
-	closeBadness = 3.0 / 4
+	crowd        = 2
+	closeBadness = 1.0 / 2
 )
 
-// oomKillRelatives kills the relatives of a small victim that holds more kernel memory
+// oomKillRelatives kills the relatives of a victim of a crowd that holds more kernel memory
 // than pages. Killing them one at a time would take a collection of the heap each.
 func (k *Kernel) oomKillRelatives(victim *oomCandidate) {
-	held := victim.group.HeldMemory() / mm.PageSize
-	if float64(victim.pages) > smallVictim*float64(k.Memory().Stats().Total) || held*2 < victim.pages {
+	if !victim.crowded || victim.held*2 < victim.pages {
 		return
 	}
 	user, killed := victim.group.Leader().Credentials().UID, 0
@@ -127,7 +127,7 @@ func (k *Kernel) oomKillRelatives(victim *oomCandidate) {
 		if g == k.init || g.oomKilled.Load() || g.Leader().Credentials().UID != user {
 			continue
 		}
-		if badness, _ := g.badness(); float64(badness) >= closeBadness*float64(victim.badness) {
+		if float64(g.charge().badness) >= closeBadness*float64(victim.badness) {
 			k.oomKill(g)
 			killed++
 		}
@@ -268,21 +268,27 @@ var oomSubsystem = Subsystem{
 // neverKilled is the oom_score_adj that exempts a process (OOM_SCORE_ADJ_MIN).
 const neverKilled = -1000
 
-// badness returns the memory of a process in pages, adjusted by oom_score_adj, and
-// the number of pages that its exit would free (mm/oom_kill.c, oom_badness). Unlike
-// Linux it counts the kernel memory that the process holds, because that is freed
-// too.
-func (g *ThreadGroup) badness() (badness, used int64) {
+// charge is what a process is charged with, in pages.
+type charge struct {
+	badness int64 // pages adjusted by oom_score_adj, math.MinInt64 for an exempt process
+	pages   int64 // that its exit would free
+	held    int64 // kernel memory, part of pages
+}
+
+// charge returns what the process is charged with (mm/oom_kill.c, oom_badness). Unlike
+// Linux it counts the kernel memory that the process holds, because that is freed too.
+func (g *ThreadGroup) charge() charge {
 	var usage mm.Usage
 	if !g.withMemory(func(as *mm.AddressSpace) { usage = as.Usage() }) {
-		return math.MinInt64, 0
+		return charge{badness: math.MinInt64}
 	}
-	adjust := int64(g.OOMAdjust.Load())
-	used = usage.Resident() + usage.PageTables + g.HeldMemory()/mm.PageSize
-	if adjust == neverKilled {
-		return math.MinInt64, used
+	c := charge{held: g.HeldMemory() / mm.PageSize}
+	c.pages = usage.Resident() + usage.PageTables + c.held
+	c.badness = math.MinInt64
+	if adjust := int64(g.OOMAdjust.Load()); adjust != neverKilled {
+		c.badness = c.pages + adjust*int64(g.kernel.Memory().Stats().Total)/1000
 	}
-	return used + adjust*int64(g.kernel.Memory().Stats().Total)/1000, used
+	return c
 }
 
 // taskBytes is about what a task needs of the kernel's heap: its structure, its
@@ -319,7 +325,7 @@ func (g *ThreadGroup) HeldMemory() int64 {
 // OOMScore returns the badness on the scale of /proc/pid/oom_score: 0 for an exempt
 // process, 667 for one without memory, and at most 2000.
 func (g *ThreadGroup) OOMScore() int {
-	badness, _ := g.badness()
+	badness := g.charge().badness
 	if badness == math.MinInt64 {
 		return 0
 	}
@@ -334,6 +340,7 @@ func (g *ThreadGroup) OOMScore() int {
 // how much its exit frees (Linux: task_will_free_mem).
 func (k *Kernel) oomVictim() (victim oomCandidate, dying *ThreadGroup) {
 	victim.badness = math.MinInt64
+	users := map[uint32]*oomUser{}
 	for _, g := range k.Groups() {
 		if g.oomKilled.Load() || g.exits() {
 			if _, ended := g.Exited(); !ended {
@@ -341,11 +348,43 @@ func (k *Kernel) oomVictim() (victim oomCandidate, dying *ThreadGroup) {
 			}
 			continue
 		}
-		if badness, used := g.badness(); g != k.init && badness > victim.badness {
-			victim = oomCandidate{g, badness, used}
+		c := g.charge()
+		if g == k.init || c.badness == math.MinInt64 {
+			continue
+		}
+		one := oomCandidate{group: g, charge: c}
+		uid := g.Leader().Credentials().UID
+		users[uid] = users[uid].with(one)
+		if c.badness > victim.badness {
+			victim = one
+		}
+	}
+	most := crowd * victim.badness
+	for _, u := range users {
+		if u.held > most {
+			most, victim = u.held, u.worst
+			victim.crowded = true
 		}
 	}
 	return victim, dying
+}
+
+// oomUser is what the processes of a user are charged with.
+type oomUser struct {
+	held  int64 // kernel memory of all, in pages
+	worst oomCandidate
+}
+
+// with adds a process. u may be nil.
+func (u *oomUser) with(one oomCandidate) *oomUser {
+	if u == nil {
+		u = &oomUser{worst: one}
+	}
+	u.held += one.held
+	if one.badness > u.worst.badness {
+		u.worst = one
+	}
+	return u
 }
 
 // exits reports whether every thread of the process exits or has exited.

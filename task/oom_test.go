@@ -271,13 +271,12 @@ func TestOOMKillerKillsProcessesThatShareTheMemory(t *testing.T) {
 	}
 }
 
-// TestOOMKillerKillsProcessesThatHoldTheSameFilesTogether has a process that forks while
-// it holds many files. Each relative alone would free nothing.
-func TestOOMKillerKillsProcessesThatHoldTheSameFilesTogether(t *testing.T) {
-	w := newOOMWorld(t)
-	const descriptors, children = 2000, 3
+// family starts a process of user 1000 that forks while it holds many files. It returns the
+// process and its children, which then wait.
+func (w *oomWorld) family(children int) (family []*ThreadGroup) {
+	w.T.Helper()
+	const descriptors = 20000
 	w.Write("/file", "")
-	other := w.hold(1)
 	ready := make(chan *ThreadGroup, children+1)
 	wait := func(t *Task) {
 		ready <- t.Group()
@@ -294,14 +293,28 @@ func TestOOMKillerKillsProcessesThatHoldTheSameFilesTogether(t *testing.T) {
 			t.FDs.Install(f, 0, descriptors, fs.KeepOnExec)
 		}
 		f.DecRef()
+		t.SetAllUIDs(1000, 1000, 1000)
 		for range children {
 			w.clone(t, CloneArgs{ExitSignal: unix.SIGCHLD}, wait)
 		}
 		wait(t)
 	})
-	var family []*ThreadGroup
 	for range children + 1 {
 		family = append(family, <-ready)
+	}
+	return family
+}
+
+// TestOOMKillerKillsProcessesThatHoldTheSameFilesTogether has a family of which each process
+// alone would free nothing. The other process is of another user, and is charged with more
+// than each of the family, as a shell beside a fork bomb is.
+func TestOOMKillerKillsProcessesThatHoldTheSameFilesTogether(t *testing.T) {
+	w := newOOMWorld(t)
+	w.k.StartReaper()
+	family := w.family(5)
+	other := w.hold(int(family[0].charge().pages) + 10)
+	if own, one := other.charge(), family[0].charge(); own.badness <= one.badness {
+		t.Fatalf("the other process is charged with %d pages, one of the family with %d", own.badness, one.badness)
 	}
 	w.machine.short.Store(true)
 	defer w.machine.short.Store(false)
@@ -314,7 +327,7 @@ func TestOOMKillerKillsProcessesThatHoldTheSameFilesTogether(t *testing.T) {
 		}
 	}
 	if other.Leader().Killed() {
-		t.Error("a process that holds nothing was killed too")
+		t.Error("a process that holds little was killed too")
 	}
 }
 

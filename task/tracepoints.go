@@ -44,10 +44,9 @@ type Tracepoints struct {
 	// (sched:sched_migrate_task).
 	Migrated tracepoint.Point[Migrated]
 	// Interrupted: an interrupt of user mode has occurred, or a tick has found the task in
-	// the kernel and it is about to return to user mode. It may sleep.
+	// the kernel and it is about to return to user mode. For an interrupt of user mode it is
+	// called again when the task has done what the interrupt requires. It may sleep.
 	Interrupted tracepoint.Point[Interrupted]
-	// InterruptServed: the task has done what an interrupt of user mode requires.
-	InterruptServed tracepoint.Point[Interrupted]
 	// Renamed: the name of a thread is about to change (task:task_rename).
 	Renamed tracepoint.Point[Renamed]
 }
@@ -157,4 +156,6 @@ type Migrated struct {
 type Interrupted struct {
 	Task   *Task
 	Vector int
+	// Served is set for the second call.
+	Served bool
 }

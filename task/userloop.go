@@ -31,17 +31,26 @@ func (t *Task) TakeCPU() {
 // AfterInterrupt implements entry.Task. NEED_RESCHED is raised only if the
 // interrupt was the tick. A kick and an IPI do not require a reschedule.
 func (t *Task) AfterInterrupt() {
-	p := &t.kernel.Tracepoints
-	if p.Interrupted.Active() {
-		p.Interrupted.Call(Interrupted{t, int(t.Visit.Number)})
+	if t.kernel.Tracepoints.Interrupted.Active() {
+		t.afterTracedInterrupt()
+		return
 	}
+	t.afterInterrupt()
+}
+
+func (t *Task) afterInterrupt() {
 	if f := t.Frame; f.TakeResched() {
 		entry.Raise(&f.ThreadFlags, entry.NeedResched)
 		t.ChargeTicks()
 	}
-	if p.InterruptServed.Active() {
-		p.InterruptServed.Call(Interrupted{t, int(t.Visit.Number)})
-	}
+}
+
+// afterTracedInterrupt is AfterInterrupt with the calls of the tracepoint.
+func (t *Task) afterTracedInterrupt() {
+	p := &t.kernel.Tracepoints.Interrupted
+	p.Call(Interrupted{Task: t, Vector: int(t.Visit.Number)})
+	t.afterInterrupt()
+	p.Call(Interrupted{Task: t, Vector: int(t.Visit.Number), Served: true})
 }
 
 // migrated calls the tracepoint of a task that has changed the CPU.

@@ -58,12 +58,20 @@ func (i *Instance) SetClock(name string) error {
 		if traceClocks[n].name != name {
 			continue
 		}
-		i.clock.Store(int32(n))
+		i.useClock(n)
 		i.Reset(AllCPUs)
 		i.started.Store(i.now())
 		return nil
 	}
 	return unix.EINVAL
+}
+
+// useClock makes a clock the current one.
+func (i *Instance) useClock(n int) {
+	i.modes.Lock()
+	defer i.modes.Unlock()
+	i.clock.Store(int32(n))
+	i.setObstacle(obstacleClock, n != defaultClock)
 }
 
 // currentClock returns the clock of the instance.

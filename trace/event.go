@@ -74,6 +74,7 @@ type Event struct {
 type users struct {
 	files []*EventFile
 	sinks []*Sink
+	only  *EventFile // the only user, or nil
 }
 
 // Sink gets the records of the events that it has subscribed to. It must not change
@@ -129,6 +130,11 @@ func (e *Event) Record(t Task, f *amd64.Frame, record []byte) {
 		return
 	}
 	putCommon(record, e.id, t.TID())
+	e.deliver(u, t, f, record)
+}
+
+// deliver gives a record to the users that want it.
+func (e *Event) deliver(u *users, t Task, f *amd64.Frame, record []byte) {
 	for _, file := range u.files {
 		file.record(t, record)
 	}
@@ -173,13 +179,6 @@ func (e *Event) RecordFor(t, other Task, f *amd64.Frame, record []byte) {
 // Enabled reports whether the event has users. Any goroutine may call it; it does not
 // sleep.
 func (e *Event) Enabled() bool { return e.users.Load() != nil }
-
-// HasSinks reports whether the event has sinks, which get the registers of the program. Any
-// goroutine may call it; it does not sleep.
-func (e *Event) HasSinks() bool {
-	u := e.users.Load()
-	return u != nil && len(u.sinks) > 0
-}
 
 // Wants reports whether some user wants events of the thread. Any goroutine may call it;
 // it does not sleep.
@@ -247,6 +246,9 @@ func (e *Event) publish() error {
 		}
 	}
 	next.sinks = e.sinks
+	if len(next.files) == 1 && len(next.sinks) == 0 {
+		next.only = next.files[0]
+	}
 	before := e.users.Load() != nil
 	after := len(next.files)+len(next.sinks) > 0
 	if after && !before && e.Enable != nil {

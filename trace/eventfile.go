@@ -17,6 +17,9 @@ type EventFile struct {
 
 	state  atomic.Pointer[fileState]
 	filter atomic.Pointer[fileFilter]
+	// plain says that each record is stored: there are no triggers and no filter, and no
+	// trigger of another event can enable or disable this one. See refresh.
+	plain atomic.Bool
 
 	// The registry's lock guards these.
 	enabled    bool // by the file enable, or by a trigger
@@ -47,6 +50,12 @@ func newEventFile(i *Instance, e *Event) *EventFile {
 	f := &EventFile{instance: i, event: e}
 	f.state.Store(&fileState{silent: new(atomic.Bool)})
 	return f
+}
+
+// refresh computes plain after a change of what it depends on. The registry is locked.
+func (f *EventFile) refresh() {
+	s := f.state.Load()
+	f.plain.Store(len(s.triggers) == 0 && f.filter.Load() == nil && f.soft == 0 && !s.silent.Load())
 }
 
 // File returns the file of an event in the instance, or nil if the event was removed.
@@ -134,7 +143,7 @@ func (f *EventFile) Enabled() (string, error) {
 		return "", unix.ENODEV
 	}
 	text := "0"
-	if f.enabled && !f.state.Load().silent.Load() {
+	if (f.enabled || f.soft > 0) && !f.state.Load().silent.Load() {
 		text = "1"
 	}
 	if f.soft > 0 || len(f.state.Load().triggers) > 0 {
@@ -166,6 +175,7 @@ func (f *EventFile) setEnabled(on bool) error {
 		}
 		return nil
 	}
+	defer f.refresh()
 	before, silent := f.enabled, f.state.Load().silent
 	wasSilent := silent.Load()
 	f.enabled = on
@@ -285,6 +295,7 @@ func (f *EventFile) SetFilter(text string) error {
 	if f.removed {
 		return unix.ENODEV
 	}
+	defer f.refresh()
 	if trimSpaces(text) == "0" {
 		f.filter.Store(nil)
 		return nil
@@ -361,6 +372,7 @@ func (i *Instance) SetSystemFilter(system, text string) error {
 		} else {
 			f.setFilter(text, filter.ErrSubsystem) // errors are shown in the event's file
 		}
+		f.refresh()
 	}
 	delete(i.systemFilters, system)
 	if !found {

@@ -21,16 +21,17 @@ type Instance struct {
 	rings    []*ring    // one for each CPU
 	clock    clockIndex
 	started  atomic.Uint64 // the time at which the buffer was emptied last
-	on       atomic.Bool
-	pauses   atomic.Int32 // open files trace that stop the storing of records
-	options  atomic.Uint32
-	cpus     atomic.Uint64 // the CPUs that record
-	percent  atomic.Int32  // buffer_percent
-	pids     atomic.Pointer[pidFilter]
-	errors   errorLog
-	expanded atomic.Bool
+	// obstacles is 0 if records are stored in the common way: see the constants.
+	obstacles atomic.Uint64
+	options   atomic.Uint32
+	cpus      atomic.Uint64 // the CPUs that record
+	percent   atomic.Int32  // buffer_percent
+	pids      atomic.Pointer[pidFilter]
+	errors    errorLog
+	expanded  atomic.Bool
 
 	sizing sync.Mutex // held while the rings are resized
+	modes  sync.Mutex // held while what obstacles repeats is changed
 
 	// The registry's lock guards these.
 	users         int // open files of an instance that can be removed
@@ -67,7 +68,6 @@ func (r *Registry) newInstance(name string) (*Instance, error) {
 		i.rings = append(i.rings, newRing(leastPages, &i.queue))
 	}
 	i.clock.Store(defaultClock)
-	i.on.Store(true)
 	i.options.Store(defaultOptions)
 	i.cpus.Store(1<<r.config.CPUs - 1)
 	i.percent.Store(defaultPercent)
@@ -116,8 +116,8 @@ func (i *Instance) Free() {
 
 // Pause stops the storing of records until resume is called.
 func (i *Instance) Pause() (resume func()) {
-	i.pauses.Add(1)
-	return func() { i.pauses.Add(-1) }
+	i.obstacles.Add(pause)
+	return func() { i.obstacles.Add(^(pause - 1)) }
 }
 
 // Expanded reports whether the rings have left the small size of the beginning.
@@ -192,7 +192,7 @@ func (i *Instance) HeldMemory() (bytes int64) {
 }
 
 // On reports whether records are stored (the file tracing_on).
-func (i *Instance) On() bool { return i.on.Load() }
+func (i *Instance) On() bool { return i.obstacles.Load()&obstacleOff == 0 }
 
 // SetOn switches the storing of records. Readers that wait for full pages continue when
 // it is switched off.
@@ -204,7 +204,7 @@ func (i *Instance) SetOn(on bool) {
 }
 
 // setOn is SetOn for a trigger. It does not sleep.
-func (i *Instance) setOn(on bool) { i.on.Store(on) }
+func (i *Instance) setOn(on bool) { i.setObstacle(obstacleOff, !on) }
 
 // wakeReaders wakes all readers.
 func (i *Instance) wakeReaders() {
@@ -241,17 +241,45 @@ func (i *Instance) SetPercent(percent uint64) error {
 func (i *Instance) CPUMask() uint64 { return i.cpus.Load() }
 
 // SetCPUMask sets them. Bits of CPUs that do not exist are ignored.
-func (i *Instance) SetCPUMask(mask uint64) { i.cpus.Store(mask & (1<<i.registry.config.CPUs - 1)) }
+func (i *Instance) SetCPUMask(mask uint64) {
+	i.modes.Lock()
+	defer i.modes.Unlock()
+	all := uint64(1)<<i.registry.config.CPUs - 1
+	i.cpus.Store(mask & all)
+	i.setObstacle(obstacleCPUs, mask&all != all)
+}
 
 // store stores a record of the thread in the ring of the current CPU.
 func (i *Instance) store(t Task, record []byte) bool {
 	cpu := i.registry.config.CPU()
-	if !i.on.Load() || i.pauses.Load() > 0 || i.cpus.Load()>>cpu&1 == 0 {
+	if obstacles := i.obstacles.Load(); obstacles&obstacleOff != 0 || obstacles >= pause || i.cpus.Load()>>cpu&1 == 0 {
 		return false
 	}
 	i.registry.threads.note(cpu, t, i.options.Load())
 	c := i.currentClock()
 	return i.rings[cpu].write(func() uint64 { return c.now(i.registry) }, record)
+}
+
+// What keeps a record from being stored in the common way. The bit obstacleOff and the
+// number of pauses are the state itself. The other bits repeat a state that is not the one
+// of the beginning; modes is held while they change.
+const (
+	obstacleOff     uint64 = 1 << iota // the file tracing_on is 0
+	obstaclePIDs                       // pids has a list
+	obstacleClock                      // the clock is not the default one
+	obstacleCPUs                       // some CPUs do not record
+	obstacleThreads                    // the options for the names of threads are not the default ones
+
+	pause uint64 = 1 << 32 // an open file trace stops the storing of records; they are counted
+)
+
+// setObstacle sets or clears a bit.
+func (i *Instance) setObstacle(bit uint64, on bool) {
+	if on {
+		i.obstacles.Or(bit)
+	} else {
+		i.obstacles.And(^bit)
+	}
 }
 
 // Counts returns the contents of the file stats of a CPU.

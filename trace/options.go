@@ -88,11 +88,7 @@ func (i *Instance) SetOption(name string, on bool) error {
 		return unix.EINVAL
 	}
 	bit := optionRows[at].bit
-	if on {
-		i.options.Or(bit)
-	} else {
-		i.options.And(^bit)
-	}
+	i.storeOption(bit, on)
 	switch bit {
 	case optionOverwrite:
 		for _, r := range i.rings {
@@ -104,6 +100,18 @@ func (i *Instance) SetOption(name string, on bool) error {
 		i.registry.followForks()
 	}
 	return nil
+}
+
+// storeOption stores an option.
+func (i *Instance) storeOption(bit uint32, on bool) {
+	i.modes.Lock()
+	defer i.modes.Unlock()
+	if on {
+		i.options.Or(bit)
+	} else {
+		i.options.And(^bit)
+	}
+	i.setObstacle(obstacleThreads, i.options.Load()&threadOptions != defaultOptions&threadOptions)
 }
 
 // SetOptionText sets an option by name, or clears it if "no" precedes the name (the file

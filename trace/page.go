@@ -36,11 +36,11 @@ const (
 
 // page is a page of a ring buffer.
 type page struct {
-	data    []byte // PageSize bytes; the header is only written for a program
-	stamp   uint64 // the time of the first entry
-	last    uint64 // the time of the last entry
-	end     int    // the end of the entries, an offset from pageHeader
-	entries int    // records
+	data    *[PageSize]byte // the header is only written for a program
+	stamp   uint64          // the time of the first entry
+	last    uint64          // the time of the last entry
+	end     int             // the end of the entries, an offset from pageHeader
+	entries int             // records
 	// lost is how many records were overwritten or dropped since the page before this one.
 	lost uint64
 	// sequence counts the pages that the ring has begun.
@@ -51,7 +51,7 @@ type page struct {
 func newPages(n int) []*page {
 	pages := make([]*page, n)
 	for i := range pages {
-		pages[i] = &page{data: make([]byte, PageSize)}
+		pages[i] = &page{data: new([PageSize]byte)}
 	}
 	return pages
 }

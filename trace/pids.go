@@ -54,16 +54,23 @@ func (i *Instance) AddPIDs(which PIDList, pids []int32) error {
 	if err := i.registry.config.Memory.Admit(int64(len(pids)) * 8); err != nil {
 		return err
 	}
+	i.modes.Lock()
+	defer i.modes.Unlock()
+	i.setObstacle(obstaclePIDs, true) // before the first record that the lists must stop
 	i.changePIDs(which, func(old []int32) []int32 { return insertPIDs(old, pids) })
 	return nil
 }
 
 // ClearPIDs empties a list.
 func (i *Instance) ClearPIDs(which PIDList) {
+	i.modes.Lock()
+	defer i.modes.Unlock()
 	i.changePIDs(which, func([]int32) []int32 { return nil })
+	i.setObstacle(obstaclePIDs, i.pids.Load() != nil)
 }
 
-// changePIDs replaces a list. It takes no lock and does not sleep.
+// changePIDs replaces a list. It takes no lock and does not sleep. Only AddPIDs may make the
+// first list; change returns nil for nil otherwise.
 func (i *Instance) changePIDs(which PIDList, change func(old []int32) []int32) {
 	for {
 		old, next := i.pids.Load(), new(pidFilter)
@@ -129,7 +136,12 @@ func (i *Instance) changeBoth(tid int32, change func(list []int32) []int32) {
 			return
 		}
 		if _, found := slices.BinarySearch(*p.list(which), tid); found {
-			i.changePIDs(which, change)
+			i.changePIDs(which, func(old []int32) []int32 {
+				if len(old) == 0 {
+					return nil // it was emptied meanwhile
+				}
+				return change(old)
+			})
 		}
 	}
 }

@@ -86,7 +86,8 @@ func (r *Registry) Top() *Instance {
 	return r.instances[0]
 }
 
-// CPU returns the number of the CPU that runs the caller.
+// CPU returns the number of the CPU that runs the caller, which may run on another when it
+// returns.
 func (r *Registry) CPU() int { return r.config.CPU() }
 
 // CPUs returns the number of CPUs.
@@ -294,6 +295,7 @@ func (r *Registry) Reset() {
 			f.clearTriggers()
 			f.setEnabled(false)
 			f.filter.Store(nil)
+			f.refresh()
 		}
 	}
 }

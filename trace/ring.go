@@ -29,6 +29,7 @@ type ring struct {
 	// if used is empty.
 	reader *page
 	read   cursor
+	last   *page // the page that is written: the last of used, or reader
 	// overwrite says that the oldest page is overwritten when all are full. Otherwise new
 	// records are dropped.
 	overwrite bool
@@ -36,9 +37,8 @@ type ring struct {
 	next    uint64 // the sequence of the next page
 	overrun uint64 // records overwritten
 	dropped uint64 // records dropped
-	written uint64 // records written
+	left    uint64 // records in the pages that the writer has left
 	gotten  uint64 // records read
-	bytes   int    // of records that are not read
 
 	// waitsAny is set by a reader that waits for a record, waitsFull by one that waits
 	// for full pages, at least wanted.
@@ -55,18 +55,23 @@ func newRing(pages int, all *wait.Queue) *ring {
 	return r
 }
 
-// begin empties a page for the writer. r.mu is held.
+// written returns the number of records written. r.mu is held.
+func (r *ring) written() uint64 { return r.left + uint64(r.last.entries) }
+
+// bytes returns the size of the records that are not read. r.mu is held.
+func (r *ring) bytes() int {
+	n := r.reader.end - r.read.at
+	for i := range r.used.length() {
+		n += r.used.at(i).end
+	}
+	return n
+}
+
+// begin empties a page and makes it the one that is written. r.mu is held.
 func (r *ring) begin(p *page) {
 	p.reset(r.next)
 	r.next++
-}
-
-// last returns the page that is written. r.mu is held.
-func (r *ring) last() *page {
-	if r.used.length() == 0 {
-		return r.reader
-	}
-	return r.used.at(r.used.length() - 1)
+	r.last = p
 }
 
 // write appends a record with the time of the clock. It reports whether the record was
@@ -84,20 +89,16 @@ func (r *ring) append(now func() uint64, record []byte) (wake, stored bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	time := now()
-	p := r.last()
 	began := false
-	if before := p.end; p.put(time, record) {
-		r.bytes += p.end - before
-	} else {
-		if p = r.advance(); p == nil {
+	if !r.last.put(time, record) {
+		p := r.advance()
+		if p == nil {
 			r.dropped++
 			return false, false
 		}
 		began = true
 		p.put(time, record) // a record fits into an empty page
-		r.bytes += p.end
 	}
-	r.written++
 	wake = r.waitsAny || r.waitsFull && began && r.full() >= r.wanted
 	if wake {
 		r.waitsAny, r.waitsFull = false, false
@@ -113,13 +114,13 @@ func (r *ring) advance() *page {
 		}
 		oldest := r.used.pop()
 		r.overrun += uint64(oldest.entries)
-		r.bytes -= oldest.end
 		// The page that is now the first follows the lost records.
 		r.used.at(0).lost += oldest.lost + uint64(oldest.entries)
 		r.free = append(r.free, oldest)
 	}
 	p := r.free[len(r.free)-1]
 	r.free = r.free[:len(r.free)-1]
+	r.left += uint64(r.last.entries)
 	r.begin(p)
 	r.used.push(p)
 	return p
@@ -172,10 +173,8 @@ func (r *ring) consume(buffer []byte) (record []byte, time, lost uint64, ok bool
 		return nil, 0, 0, false
 	}
 	lost, r.reader.lost = r.reader.lost, 0
-	before := r.read.at
 	e, ok := r.read.next(r.reader)
 	if ok {
-		r.bytes -= r.read.at - before
 		r.gotten++
 	}
 	return append(buffer[:0], e.record...), e.time, lost, ok
@@ -199,13 +198,11 @@ func (r *ring) readPage(dst []byte, limit int, w whole, wanted int) error {
 		r.await(w, wanted)
 		return unix.EAGAIN
 	}
-	before := r.read.at
 	entries := r.reader.copyRaw(dst, &r.read, limit, r.reader.lost)
 	if entries == 0 {
 		return unix.EINVAL // limit is too small for one record
 	}
 	r.reader.lost = 0
-	r.bytes -= r.read.at - before
 	r.gotten += uint64(entries)
 	return nil
 }
@@ -261,7 +258,7 @@ func (r *ring) reset() {
 	for r.used.length() > 0 {
 		r.free = append(r.free, r.used.pop())
 	}
-	r.overrun, r.dropped, r.written, r.gotten, r.bytes = 0, 0, 0, 0, 0
+	r.overrun, r.dropped, r.left, r.gotten = 0, 0, 0, 0
 	r.begin(r.reader)
 	r.read = cursor{}
 }
@@ -303,7 +300,6 @@ func (r *ring) resize(pages int, memory *mm.Memory) error {
 	for r.used.length() > pages {
 		oldest := r.used.pop()
 		r.overrun += uint64(oldest.entries)
-		r.bytes -= oldest.end
 		r.used.at(0).lost += oldest.lost + uint64(oldest.entries)
 	}
 	return nil
@@ -319,7 +315,7 @@ func (r *ring) counts() counts {
 	held := guard.Lock(&r.mu)
 	defer held.Release()
 	c := counts{
-		entries: int64(r.written - r.overrun - r.gotten), overrun: int64(r.overrun), bytes: int64(r.bytes),
+		entries: int64(r.written() - r.overrun - r.gotten), overrun: int64(r.overrun), bytes: int64(r.bytes()),
 		dropped: int64(r.dropped), read: int64(r.gotten),
 	}
 	if r.read.at < r.reader.end {

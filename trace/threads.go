@@ -16,8 +16,10 @@ type threads struct {
 	recording atomic.Int32 // enabled event files: names are kept while there is one
 	// noted has for each CPU the thread that was noted last, with the options and the
 	// generation at that time: it need not be noted again.
-	noted      [amd64.MaxCPUs]atomic.Uint64
-	generation atomic.Uint64 // of what is known; it changes when a thread must be noted again
+	noted [amd64.MaxCPUs]atomic.Uint64
+	// generation counts, from bit 48 on, the changes after which a thread must be noted
+	// again. The bits from 32 on are the options of the beginning.
+	generation atomic.Uint64
 
 	mu    sync.Mutex // guards the fields below
 	known map[int]*thread
@@ -42,6 +44,7 @@ const maxThreads = 32768
 
 func (s *threads) init() {
 	s.known = make(map[int]*thread)
+	s.generation.Store(uint64(defaultOptions&threadOptions) << 32)
 	s.limit = roundThreads(defaultThreads)
 }
 
@@ -56,14 +59,21 @@ func roundThreads(n int) int {
 	return (bytes - mapBytes) / nameBytes
 }
 
+// threadOptions are the options that say what of a thread is noted, and notedOptions has
+// the bits of options in noted.
+const (
+	threadOptions = optionRecordComm | optionRecordTGID
+	notedOptions  = 0xffff << 32
+)
+
 // note keeps the name and process of a thread, if the options of the instance that stores
 // its record say so.
 func (s *threads) note(cpu int, t Task, options uint32) {
-	options &= optionRecordComm | optionRecordTGID
+	options &= threadOptions
 	if s.recording.Load() == 0 || options == 0 {
 		return
 	}
-	noted, last := s.generation.Load()<<48|uint64(options&0xffff)<<32|uint64(uint32(t.TID())), &s.noted[cpu]
+	noted, last := s.generation.Load()&^notedOptions|uint64(options)<<32|uint64(uint32(t.TID())), &s.noted[cpu]
 	if last.Load() == noted {
 		return
 	}
@@ -76,7 +86,7 @@ func (s *threads) note(cpu int, t Task, options uint32) {
 }
 
 // forgetNoted makes every thread be noted again with its next record.
-func (s *threads) forgetNoted() { s.generation.Add(1) }
+func (s *threads) forgetNoted() { s.generation.Add(1 << 48) }
 
 // Renamed says that a thread has got another name. Any goroutine may call it.
 func (r *Registry) Renamed() { r.threads.forgetNoted() }

@@ -26,10 +26,8 @@ type beginning struct{ tsc uint64 }
 // newRecording returns a recording that has not begun. No task exists yet.
 func newRecording(k *kernel) *recording {
 	r := &recording{kernel: k, begun: task.NewSlot[beginning](k.tasks)}
-	for _, row := range syscall.Table() {
-		if row.ABI == entry.X86_64 {
-			r.arguments[row.Number] = uint8(len(row.Arguments))
-		}
+	for _, p := range syscall.Prototypes() {
+		r.arguments[p.Number] = uint8(len(p.Parameters))
 	}
 	return r
 }

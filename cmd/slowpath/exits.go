@@ -49,7 +49,7 @@ func (f *runFlags) watched() bool { return f.exits != "" || f.live }
 func (f *runFlags) watch(std standard, streams *qemu.Streams) (end func() error, err error) {
 	var sinks report.Tee
 	if f.exits != "" {
-		file, err := newExitsFile(f.exits, report.Names{Call: syscall.Name, Probe: f.probes.name})
+		file, err := newExitsFile(f.exits, timelineNames(f.probes.name))
 		if err != nil {
 			return nil, err
 		}
@@ -77,3 +77,14 @@ func (f *runFlags) watch(std standard, streams *qemu.Streams) (end func() error,
 
 // interrupt ends the run as Ctrl-C does.
 func interrupt() { unix.Kill(unix.Getpid(), unix.SIGINT) }
+
+// timelineNames returns the names of system calls and their parameters, and of probes.
+func timelineNames(probe func(id uint32) string) report.Names {
+	parameters := map[int][]string{}
+	for _, p := range syscall.Prototypes() {
+		for _, one := range p.Parameters {
+			parameters[p.Number] = append(parameters[p.Number], one.Name)
+		}
+	}
+	return report.Names{Call: syscall.Name, Parameters: func(n int) []string { return parameters[n] }, Probe: probe}
+}

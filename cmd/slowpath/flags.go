@@ -174,8 +174,26 @@ func (f *runFlags) check() error {
 	if err := f.probes.check(); err != nil {
 		return err
 	}
+	if err := f.checkLive(); err != nil {
+		return err
+	}
 	_, err := qemu.ParseAccel(f.accel)
 	return err
+}
+
+// checkLive refuses other users of the terminal beside the view of --live.
+func (f *runFlags) checkLive() error {
+	switch {
+	case !f.live:
+		return nil
+	case f.terminal:
+		return errors.New("--live and --tty both need the terminal; run without one of them")
+	case f.verbose:
+		return errors.New("--live and --verbose both need the terminal; write the kernel's log to a file with --log FILE")
+	case len(f.probes.specs) > 0 && f.probes.output == "":
+		return errors.New("--live and the hits of probes both need the terminal; write the hits to a file with -o FILE")
+	}
+	return nil
 }
 
 // cpuCount is a flag value: a number of processors.

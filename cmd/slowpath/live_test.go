@@ -97,3 +97,14 @@ func TestLiveViewNeedsATerminal(t *testing.T) {
 		t.Errorf("without a terminal: %v", err)
 	}
 }
+
+func TestLiveViewRefusesOtherUsersOfTheTerminal(t *testing.T) {
+	for _, flags := range [][]string{{"-t"}, {"-v"}, {"--probe", "main"}} {
+		if _, err := parseRunFlags(append(append([]string{"--live"}, flags...), "/bin/true")); err == nil {
+			t.Errorf("--live with %v is accepted", flags)
+		}
+	}
+	if _, err := parseRunFlags([]string{"--live", "--probe", "main", "-o", "hits", "/bin/true"}); err != nil {
+		t.Errorf("--live with hits in a file: %v", err)
+	}
+}

@@ -31,7 +31,6 @@ const (
 	callFile   = "../syscall.go"
 	loopFile   = "../userloop.go"
 	threadFile = "../thread.go"
-	admitFile  = "../admission.go"
 	tableFile  = "../table.go"
 	userFile   = "user.go"
 )
@@ -126,14 +125,14 @@ var mutants = []mutant{
 	{"a requested call with the registers of the breakpoint", RegistersRestored, []edit{
 		{threadFile, "	return s.Frame.ExecuteSyscall(s.next)", "	s.Frame.OrigRAX = s.Frame.RAX\n	s.Frame.Flags = 0\n	return int(uint32(s.Frame.RAX))"}}},
 	{"hits missing in the counts", ServedAsReported, []edit{
-		{loopFile, "		s.fast.count(Uprobe)\n", ""}}},
+		{loopFile, "		s.fast.count(Uprobe, l.uprobeBit)\n", ""}}},
 	{"the exit of an observed call decided by the flags", Pairs, []edit{
-		{loopFile, "		if r := rows[i]; s.entered&r.Duty.Flag != 0 {", "		if r := rows[i]; r.owed(&f.ThreadFlags) {"}}},
+		{loopFile, "		if s.entered&r.Duty.Flag != 0 {", "		if r.owed(&f.ThreadFlags) {"}}},
 	{"the flags cached across the sleep of a duty that observes", LevelsServed, []edit{
-		{loopFile, "	rows := l.duties.observe\n", "	rows, cached := l.duties.observe, Pending(&f.ThreadFlags)\n"},
+		{loopFile, "	for r := l.duties.firstObserver;", "	cached := Pending(&f.ThreadFlags)\n	for r := l.duties.firstObserver;"},
 		{loopFile, "		if r.owed(&f.ThreadFlags) {\n", "		if cached&r.Duty.Flag != 0 {\n"}}},
 	{"the exits of an observed call in the order of the entries", InOrder, []edit{
-		{loopFile, "	for i := len(rows) - 1; i >= 0; i-- {", "	for i := range rows {"}}},
+		{loopFile, "	for r := l.duties.lastObserver; r != nil; r = r.previous {", "	for r := l.duties.firstObserver; r != nil; r = r.next {"}}},
 	{"a call of a traced task observed on the fast path", LevelsServed, []edit{
 		{loopFile, "			if flags&l.unobserved != 0 {", "			if flags&l.unobserved&^SyscallTrace != 0 {"}}},
 	{"an observed pair closed after the handler", Pairs, []edit{
@@ -142,9 +141,9 @@ var mutants = []mutant{
 	{"the frame settled for a duty that observes", FrameUntouched, []edit{
 		{loopFile, "	s.Call.load(f)\n	f.RAX = NoCall\n", "	f.Settle()\n	s.Call.load(f)\n	f.RAX = NoCall\n"}}},
 	{"observed calls missing in the counts", ServedAsReported, []edit{
-		{loopFile, "			s.fast.count(r.Duty.Flag)\n", ""}}},
+		{loopFile, "			s.fast.count(r.Duty.Flag, r.number)\n", ""}}},
 	{"a call admitted by one of two duties", LevelsServed, []edit{
-		{admitFile, "a.Flag == flags", "a.Flag&flags != 0"}}},
+		{loopFile, "a.Flag != flags", "a.Flag&flags == 0"}}},
 	{"the exit mask without AUDIT", AssertionsHold, []edit{
 		{callFile, "	for _, r := range t.exits {\n", "	for _, r := range t.exits {\n		if r.Duty.Flag == SyscallAudit {\n			continue\n		}\n"}}},
 }
@@ -202,7 +201,7 @@ func (m *mutant) overlay(t *testing.T) string {
 	t.Helper()
 	directory := t.TempDir()
 	replace := map[string]string{}
-	for _, file := range []string{dutyFile, exitFile, callFile, loopFile, tableFile, threadFile, admitFile, userFile} {
+	for _, file := range []string{dutyFile, exitFile, callFile, loopFile, tableFile, threadFile, userFile} {
 		original, err := filepath.Abs(file)
 		if err != nil {
 			t.Fatal(err)

@@ -17,35 +17,24 @@ import (
 // exitsEvent is one event of the trace (Google, "Trace Event Format"). A pointer is
 // nil if the event does not have the field.
 type exitsEvent struct {
-	Name     *string  `json:"name"`
-	Phase    *string  `json:"ph"`
-	Time     *float64 `json:"ts"`  // microseconds
-	Duration *float64 `json:"dur"` // microseconds
-	Process  *int     `json:"pid"`
-	Thread   *int32   `json:"tid"`
-	Category string   `json:"cat"`
-	ID       *uint64  `json:"id"`
-	Scope    string   `json:"s"`
-	Binding  string   `json:"bp"`
-	Args     struct {
-		Name      string  `json:"name"`
-		Work      string  `json:"work"`
-		Served    string  `json:"served"`
-		Exit      string  `json:"exit"`
-		CPU       *int    `json:"cpu"`
-		Arguments *string `json:"arguments"`
-		Result    string  `json:"result"`
-		Comm      string  `json:"comm"`
-		Process   int     `json:"process"`
-		Code      int     `json:"code"`
-		Task      int     `json:"task"`
-		End       string  `json:"end"`
-		Address   string  `json:"address"`
-		IP        string  `json:"ip"`
-		File      string  `json:"file"`
-		Offset    uint64  `json:"offset"`
-		Error     uint32  `json:"error"`
-	} `json:"args"`
+	Name     *string        `json:"name"`
+	Phase    *string        `json:"ph"`
+	Time     *float64       `json:"ts"`  // microseconds
+	Duration *float64       `json:"dur"` // microseconds
+	Process  *int           `json:"pid"`
+	Thread   *int32         `json:"tid"`
+	Category string         `json:"cat"`
+	ID       *uint64        `json:"id"`
+	Scope    string         `json:"s"`
+	Binding  string         `json:"bp"`
+	Args     exitsArguments `json:"args"`
+}
+
+// exitsArguments are the fields of an event's args that the test reads. Those of a call have
+// the names of its parameters.
+type exitsArguments struct {
+	Name, Work, Served, Exit, Result string
+	CPU                              *int
 }
 
 // span is a slice of the trace. Its times are in nanoseconds; the format has
@@ -87,7 +76,7 @@ func recordPipeline(t *testing.T, file string) []byte {
 	return text
 }
 
-// parseTrace parses a trace. It fails the test for unknown fields.
+// parseTrace parses a trace.
 func parseTrace(t *testing.T, text []byte) *exitsTrace {
 	t.Helper()
 	var file struct {
@@ -98,7 +87,6 @@ func parseTrace(t *testing.T, text []byte) *exitsTrace {
 		} `json:"otherData"`
 	}
 	decoder := json.NewDecoder(bytes.NewReader(text))
-	decoder.DisallowUnknownFields()
 	if err := decoder.Decode(&file); err != nil {
 		t.Fatal(err)
 	}
@@ -151,8 +139,8 @@ func (x *exitsTrace) add(t *testing.T, e exitsEvent) {
 		x.steps[*e.Thread] = append(x.steps[*e.Thread], s)
 		return
 	case e.Category == "syscall":
-		if e.Args.Arguments == nil || e.Args.Result == "" {
-			t.Errorf("the call %s lacks its arguments or result: %+v", s.name, e.Args)
+		if e.Args.Result == "" {
+			t.Errorf("the call %s lacks its result: %+v", s.name, e.Args)
 		}
 		x.calls[*e.Thread] = append(x.calls[*e.Thread], s)
 		return

@@ -226,10 +226,12 @@ func (p *Perfetto) instant(name, category string, task uint32, now uint64) {
 func (p *Perfetto) call(c timeline.Clock, r *timeline.Record, now uint64) {
 	p.slice(p.names.Call(int(r.Call.Number)), "syscall", taskTracks, r.Task, now, c.Nanoseconds(r.Time+r.Call.Duration))
 	p.arguments()
-	b := append(p.event, `"arguments":"`...)
-	b = append(appendArguments(b, &r.Call), '"', ',')
-	b = appendText(b, "result", result(&r.Call))
-	p.event = append(b, '}')
+	names := p.names.Parameters(int(r.Call.Number))
+	b := p.event
+	for i, a := range r.Call.Arguments {
+		b = append(appendText(b, parameter(names, i), number(a)), ',')
+	}
+	p.event = append(appendText(b, "result", result(&r.Call)), '}')
 	p.end()
 }
 

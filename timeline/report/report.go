@@ -66,10 +66,12 @@ func (r *Reader) Close() error {
 	return r.err
 }
 
-// Names are the names of what records have as numbers. Both are required.
+// Names are the names of what records have as numbers. All are required.
 type Names struct {
 	// Call returns the name of a system call.
 	Call func(number int) string
+	// Parameters returns the names of a call's arguments, as far as they are known.
+	Parameters func(number int) []string
 	// Probe returns the name of a probe of the host command.
 	Probe func(id uint32) string
 }
@@ -109,12 +111,21 @@ func number(v uint64) string {
 	return "0x" + strconv.FormatUint(v, 16)
 }
 
-// appendArguments appends the arguments of a call, separated by commas.
-func appendArguments(b []byte, c *timeline.Call) []byte {
+// parameter returns the name of the i-th argument of a call whose arguments have names.
+func parameter(names []string, i int) string {
+	if i < len(names) {
+		return names[i]
+	}
+	return "arg" + strconv.Itoa(i)
+}
+
+// appendArguments appends the arguments of a call with their names, separated by commas.
+func appendArguments(b []byte, c *timeline.Call, names []string) []byte {
 	for i, a := range c.Arguments {
 		if i > 0 {
 			b = append(b, ", "...)
 		}
+		b = append(append(b, parameter(names, i)...), '=')
 		b = append(b, number(a)...)
 	}
 	return b

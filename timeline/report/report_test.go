@@ -26,6 +26,12 @@ func run(t *testing.T, s Sink, batches ...[]byte) {
 	}
 }
 
+// readNames names every call read.
+var readNames = Names{
+	Call:       func(int) string { return "read" },
+	Parameters: func(int) []string { return []string{"fd"} },
+}
+
 // clock has a tick of a nanosecond.
 var clock = timeline.Clock{Scale: 1 << 32}
 
@@ -99,7 +105,7 @@ func TestPerfettoNestsStepsInVisits(t *testing.T) {
 	v := entry.Visit{VisitHeader: entry.VisitHeader{Begin: 1000, End: 9000, Task: 7, Owed: entry.SyscallTracepoint, Kind: entry.BySyscall}}
 	v.Step(0, 1300, 8000)
 	var out bytes.Buffer
-	run(t, NewPerfetto(&out, Names{Call: func(int) string { return "read" }}), batch(0, func(b []byte) []byte {
+	run(t, NewPerfetto(&out, readNames), batch(0, func(b []byte) []byte {
 		return timeline.AppendVisit(b, timeline.Header{Task: 7}, &v)
 	}))
 	all, _ := events(t, out.Bytes())
@@ -145,7 +151,7 @@ func TestResultsOfCallsAreNamed(t *testing.T) {
 		}
 	}
 	c := timeline.Call{Arguments: []uint64{0xffffff9c, ^uint64(0), 1 << 40}}
-	if got := string(appendArguments(nil, &c)); got != "-100, -1, 0x10000000000" {
+	if got := string(appendArguments(nil, &c, []string{"dfd"})); got != "dfd=-100, arg1=-1, arg2=0x10000000000" {
 		t.Errorf("the arguments are %s", got)
 	}
 }
@@ -157,7 +163,7 @@ func BenchmarkPerfettoCall(b *testing.B) {
 		}
 		return b
 	})
-	r := NewReader(NewPerfetto(discard{}, Names{Call: func(int) string { return "read" }}))
+	r := NewReader(NewPerfetto(discard{}, readNames))
 	for b.Loop() {
 		r.Write(text)
 	}

@@ -51,8 +51,9 @@ func (t *Table) Record(c timeline.Clock, r *timeline.Record) error {
 func (t *Table) describe(r *timeline.Record) string {
 	switch r.Kind {
 	case timeline.KindCall:
+		n := int(r.Call.Number)
 		return fmt.Sprintf("call      %s(%s) = %s  %d ticks",
-			t.names.Call(int(r.Call.Number)), appendArguments(nil, &r.Call), result(&r.Call), r.Call.Duration)
+			t.names.Call(n), appendArguments(nil, &r.Call, t.names.Parameters(n)), result(&r.Call), r.Call.Duration)
 	case timeline.KindRun:
 		return "run"
 	case timeline.KindSleep:

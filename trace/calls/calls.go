@@ -9,6 +9,7 @@ import (
 
 	"slowpath/entry"
 	"slowpath/task"
+	"slowpath/trace"
 )
 
 // Consumer sees system calls. It must not change after Subscribe. Its functions run on the
@@ -52,55 +53,80 @@ func (s *Set) Has(number int32) bool {
 type Calls struct {
 	kernel *task.Kernel
 	tasks  task.Slot[state]
+	slot   int // the index of tasks
 
-	mu  sync.Mutex           // serialises changes of all
-	all atomic.Pointer[plan] // for a task that every consumer wants
+	mu     sync.Mutex           // serialises changes of all
+	all    atomic.Pointer[plan] // for a task that everybody wants
+	traced events
 }
 
-// plan has the consumers of a task. It is constant.
+// plan says who sees the calls of a task. It is constant.
 type plan struct {
 	consumers []*Consumer
-	admission *entry.Admission // of the calls that no consumer wants to see
+	events    *eventUsers      // nil if no event is enabled, or none for the task
+	admission *entry.Admission // of the calls that nobody wants to see; nil if there are none
 }
 
-// newPlan returns the plan for consumers, nil if there are none.
-func newPlan(consumers []*Consumer) *plan {
-	if len(consumers) == 0 {
+// newPlan returns a plan, nil if nobody sees the calls.
+func newPlan(consumers []*Consumer, users *eventUsers) *plan {
+	if len(consumers) == 0 && users == nil {
 		return nil
 	}
-	p := &plan{consumers: consumers, admission: &entry.Admission{Flag: entry.SyscallTracepoint}}
+	p := &plan{consumers: consumers, events: users}
+	admission, some := &entry.Admission{Flag: entry.SyscallTracepoint}, false
 	for nr := range uint32(entry.Calls) {
-		if !slices.ContainsFunc(consumers, func(c *Consumer) bool { return c.shows(int32(nr)) }) {
-			p.admission.Admit(nr)
+		if !p.shows(int32(nr)) {
+			admission.Admit(nr)
+			some = true
 		}
+	}
+	if some {
+		p.admission = admission
 	}
 	return p
 }
 
-// shows reports whether calls with a number are shown.
-func (c *Consumer) shows(number int32) bool { return c.Numbers == nil || c.Numbers.Has(number) }
+// shows reports whether calls with a number are shown to somebody.
+func (p *plan) shows(number int32) bool {
+	return p.events != nil && shows(p.events.numbers, number) ||
+		slices.ContainsFunc(p.consumers, func(c *Consumer) bool { return shows(c.Numbers, number) })
+}
 
-// state is what a task knows of its consumers.
+// shows reports whether a number is in a set. nil has all numbers.
+func shows(numbers *Set, number int32) bool { return numbers == nil || numbers.Has(number) }
+
+// parts returns the parts of a plan. p may be nil.
+func (p *plan) parts() ([]*Consumer, *eventUsers) {
+	if p == nil {
+		return nil, nil
+	}
+	return p.consumers, p.events
+}
+
+// state is what a task knows of those who see its calls.
 type state struct {
-	// plan is nil if no consumer wants the task. It changes together with the level, with
-	// the lock of the task's levels.
+	// plan is nil if nobody wants the task. It changes together with the level, with the
+	// lock of the task's levels.
 	plan atomic.Pointer[plan]
-	// shown are the consumers whose Enter was called for the current call. Only the task
-	// accesses it.
-	shown []*Consumer
-	// record is where the events make their records. Only the task accesses it.
-	record [maxRecord]byte
+
+	// Only the task accesses these.
+	traced bool        // the events of the exit of the current call may be recorded
+	shown  []*Consumer // whose Enter was called for the current call
+	record trace.Short // where the events make their records
 }
 
 // New returns the owner of the duty. Register must be called before the first task is made.
 func New() *Calls {
-	return new(Calls)
+	s := new(Calls)
+	s.traced.calls = s
+	return s
 }
 
 // Register adds the subsystem to k.
 func (s *Calls) Register(k *task.Kernel) {
 	s.kernel = k
 	s.tasks = task.NewSlot[state](k)
+	s.slot = s.tasks.Index()
 	k.Register(task.Subsystem{
 		Name: "system call tracepoints", Levels: s.levels,
 		Admission: func(t *task.Task) *entry.Admission {
@@ -112,9 +138,63 @@ func (s *Calls) Register(k *task.Kernel) {
 	})
 }
 
-// Handlers returns the handlers of the duty.
+// Handlers returns the handlers of the duty. They are function literals, because a method
+// value would be one call more.
 func (s *Calls) Handlers() entry.Handlers[*task.Task] {
-	return entry.Handlers[*task.Task]{Flag: entry.SyscallTracepoint, Entry: s.enter, Exit: s.exit}
+	return entry.Handlers[*task.Task]{
+		Flag: entry.SyscallTracepoint,
+		Entry: func(t *task.Task, c *entry.Call) entry.Verdict {
+			own := t.AtSlot(s.slot).(*state)
+			p := own.plan.Load()
+			if p == nil {
+				return entry.Proceed
+			}
+			if users := p.events; users != nil {
+				own.traced = users.exits
+				s.traced.entered(t, c, &own.record)
+			}
+			if len(p.consumers) > 0 {
+				own.enter(p.consumers, t, c)
+			}
+			return entry.Proceed
+		},
+		Exit: func(t *task.Task, c *entry.Call) {
+			own := t.AtSlot(s.slot).(*state)
+			if own.traced {
+				own.traced = false
+				s.traced.exited(t, &own.record)
+			}
+			if len(own.shown) > 0 {
+				own.exit(t, c)
+			}
+		},
+	}
+}
+
+// enter shows the entry of a call to consumers.
+func (own *state) enter(consumers []*Consumer, t *task.Task, c *entry.Call) {
+	own.shown = own.shown[:0]
+	for _, one := range consumers {
+		if !shows(one.Numbers, c.NR) {
+			continue
+		}
+		own.shown = append(own.shown, one) // before Enter, which may panic
+		if one.Enter != nil {
+			one.Enter(t, c)
+		}
+	}
+}
+
+// exit shows the exit of a call to those who saw its entry.
+func (own *state) exit(t *task.Task, c *entry.Call) {
+	shown := own.shown
+	own.shown = own.shown[:0]
+	for i, one := range shown {
+		shown[i] = nil
+		if one.Exit != nil {
+			one.Exit(t, c, int64(t.Frame.RAX))
+		}
+	}
 }
 
 // Subscribe adds a consumer. Its functions are called for calls that begin later. The
@@ -131,14 +211,20 @@ func (s *Calls) Subscribe(c *Consumer) (unsubscribe func()) {
 
 // change replaces the list of consumers by what next returns for it.
 func (s *Calls) change(next func([]*Consumer) []*Consumer) {
-	s.store(next)
+	s.store(func(consumers []*Consumer, users *eventUsers) *plan { return newPlan(next(consumers), users) })
+}
+
+// store replaces the plan for a task that everybody wants by what next returns for its
+// parts, and tells the tasks.
+func (s *Calls) store(next func([]*Consumer, *eventUsers) *plan) {
+	s.swap(next)
 	s.kernel.UpdateLevels()
 }
 
-func (s *Calls) store(next func([]*Consumer) []*Consumer) {
+func (s *Calls) swap(next func([]*Consumer, *eventUsers) *plan) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.all.Store(newPlan(next(s.all.Load().list())))
+	s.all.Store(next(s.all.Load().parts()))
 }
 
 // levels is Levels of the subsystem. It also stores the plan: the lock of the task's levels
@@ -152,48 +238,17 @@ func (s *Calls) levels(t *task.Task) entry.Flag {
 	return entry.SyscallTracepoint
 }
 
-// list returns the consumers. p may be nil.
-func (p *plan) list() []*Consumer {
-	if p == nil {
-		return nil
-	}
-	return p.consumers
-}
-
 // planFor returns the plan of a task.
 func (s *Calls) planFor(t *task.Task) *plan {
 	all := s.all.Load()
+	consumers, users := all.parts()
 	unwanted := func(c *Consumer) bool { return c.Wants != nil && !c.Wants(t) }
-	if !slices.ContainsFunc(all.list(), unwanted) {
+	wanted := users == nil || users.want(t)
+	if wanted && !slices.ContainsFunc(consumers, unwanted) {
 		return all
 	}
-	return newPlan(slices.DeleteFunc(slices.Clone(all.consumers), unwanted))
-}
-
-// enter is the handler of the duty at the entry of a call.
-func (s *Calls) enter(t *task.Task, c *entry.Call) entry.Verdict {
-	own := s.tasks.Of(t)
-	own.shown = own.shown[:0]
-	for _, one := range own.plan.Load().list() {
-		if !one.shows(c.NR) {
-			continue
-		}
-		own.shown = append(own.shown, one) // before Enter, which may panic
-		if one.Enter != nil {
-			one.Enter(t, c)
-		}
+	if !wanted {
+		users = nil
 	}
-	return entry.Proceed
-}
-
-// exit is the handler of the duty at the exit of a call.
-func (s *Calls) exit(t *task.Task, c *entry.Call) {
-	own := s.tasks.Of(t)
-	for i, one := range own.shown {
-		own.shown[i] = nil
-		if one.Exit != nil {
-			one.Exit(t, c, int64(t.Frame.RAX))
-		}
-	}
-	own.shown = own.shown[:0]
+	return newPlan(slices.DeleteFunc(slices.Clone(consumers), unwanted), users)
 }

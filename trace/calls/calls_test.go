@@ -94,11 +94,12 @@ func TestConsumersSeeTheCallsThatTheyWant(t *testing.T) {
 		defer s.Subscribe(recorder(&all, nil, nil))()
 		defer s.Subscribe(recorder(&some, numbers, nil))()
 		defer s.Subscribe(recorder(&none, nil, func(*task.Task) bool { return false }))()
+		h := s.Handlers()
 		for _, nr := range []int32{39, 40, -1, 1 << 30} {
 			c := &entry.Call{NR: nr}
-			s.enter(tk, c)
+			h.Entry(tk, c)
 			tk.Frame.RAX = uint64(nr) + 1
-			s.exit(tk, c)
+			h.Exit(tk, c)
 		}
 		if want := []string{"enter 39", "exit 39 = 40", "enter 40", "exit 40 = 41", "enter -1", "exit -1 = 0",
 			"enter 1073741824", "exit 1073741824 = 1073741825"}; !slices.Equal(all, want) {
@@ -118,10 +119,11 @@ func TestExitFollowsEntryAlthoughConsumersChange(t *testing.T) {
 		var early, late []string
 		leave := s.Subscribe(recorder(&early, nil, nil))
 		c := &entry.Call{NR: 39}
-		s.enter(tk, c)
+		h := s.Handlers()
+		h.Entry(tk, c)
 		leave()
 		defer s.Subscribe(recorder(&late, nil, nil))()
-		s.exit(tk, c)
+		h.Exit(tk, c)
 		if want := []string{"enter 39", "exit 39 = 0"}; !slices.Equal(early, want) {
 			t.Errorf("the consumer that left during the call saw %q, want %q", early, want)
 		}

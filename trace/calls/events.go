@@ -31,30 +31,47 @@ const (
 	valueAt  = numberAt + 8
 	wordSize = 8
 
-	maxRecord  = valueAt + maxArguments*wordSize
-	exitRecord = valueAt + wordSize
-
 	maxArguments = len(entry.Args{})
+
+	// The same in words.
+	numberWord = numberAt / wordSize
+	valueWord  = valueAt / wordSize
+	maxWords   = valueWord + maxArguments
+	exitWords  = valueWord + 1
 )
 
 // events are the trace events of system calls. Each is enabled and disabled with the
 // registry locked.
 type events struct {
-	calls *Calls
+	calls    *Calls
+	registry *trace.Registry
 	// The events that are enabled: those of all calls, and those of each call.
 	rawEnter, rawExit atomic.Pointer[trace.Event]
 	enter, exit       [entry.Calls]atomic.Pointer[trace.Event]
-	arguments         [entry.Calls]uint8 // the number of arguments of each call
+	words             [entry.Calls]uint8 // of the record at the entry of each call
 
-	// The registry's lock guards these.
-	enabled     []enabledEvent
-	unsubscribe func() // nil while no event is enabled
+	enabled []enabledEvent // the registry's lock guards it
 }
 
-// enabledEvent is an event and the number of its call, or anyCall.
+// eventUsers is what the users of the enabled events want. It is constant.
+type eventUsers struct {
+	enabled []enabledEvent
+	numbers *Set // nil stands for all
+	exits   bool // an event of an exit is enabled
+}
+
+// want reports whether some user wants events of the task. Any goroutine may call it; it
+// does not sleep.
+func (u *eventUsers) want(t *task.Task) bool {
+	return slices.ContainsFunc(u.enabled, func(one enabledEvent) bool { return one.Wants(t) })
+}
+
+// enabledEvent is an event, the number of its call or anyCall, and whether it is one of the
+// exit.
 type enabledEvent struct {
 	*trace.Event
 	number int
+	exit   bool
 }
 
 // anyCall stands for all calls.
@@ -64,13 +81,14 @@ const anyCall = -1
 // syscalls:sys_enter_NAME and sys_exit_NAME for each row, to r. It must be called once,
 // before the first task is made. Errors: those of Registry.Add.
 func (s *Calls) AddEvents(r *trace.Registry, rows []Row) error {
-	e := &events{calls: s}
+	e := &s.traced
+	e.registry = r
 	for _, d := range e.definitions(rows) {
 		var added *trace.Event
-		number, at := d.number, d.at
-		d.Enable = func() error { e.enable(added, number, at); return nil }
+		number, exit, at := d.number, d.exit, d.at
+		d.Enable = func() error { e.enable(enabledEvent{added, number, exit}, at); return nil }
 		d.Disable = func() { e.disable(added, at) }
-		d.Refiltered = e.subscribe
+		d.Refiltered = e.publish
 		var err error
 		if added, err = r.Add(d.Definition); err != nil {
 			return fmt.Errorf("the event %s:%s cannot be added: %w", d.System, d.Name, err)
@@ -79,23 +97,24 @@ func (s *Calls) AddEvents(r *trace.Registry, rows []Row) error {
 	return nil
 }
 
-// definition is an event, the number of its call or anyCall, and where it is stored while
-// it is enabled.
+// definition is an event, the number of its call or anyCall, whether it is one of the exit,
+// and where it is stored while it is enabled.
 type definition struct {
 	trace.Definition
 	number int
+	exit   bool
 	at     *atomic.Pointer[trace.Event]
 }
 
 // definitions returns all events.
 func (e *events) definitions(rows []Row) []definition {
-	all := []definition{{rawEnterDefinition, anyCall, &e.rawEnter}, {rawExitDefinition, anyCall, &e.rawExit}}
+	all := []definition{{rawEnterDefinition, anyCall, false, &e.rawEnter}, {rawExitDefinition, anyCall, true, &e.rawExit}}
 	for i := range rows {
 		row := &rows[i]
-		e.arguments[row.Number] = uint8(len(row.Parameters))
+		e.words[row.Number] = uint8(valueWord + len(row.Parameters))
 		all = append(all,
-			definition{row.enterDefinition(), row.Number, &e.enter[row.Number]},
-			definition{row.exitDefinition(), row.Number, &e.exit[row.Number]})
+			definition{row.enterDefinition(), row.Number, false, &e.enter[row.Number]},
+			definition{row.exitDefinition(), row.Number, true, &e.exit[row.Number]})
 	}
 	return all
 }
@@ -189,95 +208,90 @@ func word(record []byte, at int) uint64 {
 }
 
 // enable is Enable of an event.
-func (e *events) enable(added *trace.Event, number int, at *atomic.Pointer[trace.Event]) {
-	e.enabled = append(e.enabled, enabledEvent{added, number})
-	at.Store(added)
-	e.subscribe()
+func (e *events) enable(one enabledEvent, at *atomic.Pointer[trace.Event]) {
+	e.enabled = append(e.enabled, one)
+	at.Store(one.Event)
+	e.publish()
 }
 
 // disable is Disable of an event.
 func (e *events) disable(added *trace.Event, at *atomic.Pointer[trace.Event]) {
 	e.enabled = slices.DeleteFunc(e.enabled, func(one enabledEvent) bool { return one.Event == added })
 	at.Store(nil)
-	e.subscribe()
+	e.publish()
 }
 
-// subscribe replaces the consumer by one that wants what the users of the enabled events
-// want. The registry is locked.
-func (e *events) subscribe() {
-	before := e.unsubscribe
-	e.unsubscribe = nil
-	if len(e.enabled) > 0 {
-		e.unsubscribe = e.calls.Subscribe(e.consumer())
-	}
-	if before != nil {
-		before()
-	}
+// publish tells the tasks what the users of the enabled events want. The registry is
+// locked.
+func (e *events) publish() {
+	users := e.users()
+	e.calls.store(func(consumers []*Consumer, _ *eventUsers) *plan { return newPlan(consumers, users) })
 }
 
-// consumer returns the consumer for the enabled events.
-func (e *events) consumer() *Consumer {
-	enabled := slices.Clone(e.enabled)
-	c := &Consumer{Enter: e.entered, Exit: e.exited, Wants: func(t *task.Task) bool {
-		return slices.ContainsFunc(enabled, func(one enabledEvent) bool { return one.Wants(t) })
-	}}
-	if !slices.ContainsFunc(enabled, func(one enabledEvent) bool { return one.number == anyCall }) {
-		c.Numbers = new(Set)
-		for _, one := range enabled {
-			c.Numbers.Add(one.number)
+// users returns what the users of the enabled events want, nil if no event is enabled.
+func (e *events) users() *eventUsers {
+	if len(e.enabled) == 0 {
+		return nil
+	}
+	u := &eventUsers{enabled: slices.Clone(e.enabled), numbers: new(Set)}
+	for _, one := range e.enabled {
+		u.exits = u.exits || one.exit
+		if one.number == anyCall {
+			u.numbers = nil
+		} else if u.numbers != nil {
+			u.numbers.Add(one.number)
 		}
 	}
-	return c
+	return u
 }
 
-// entered implements Enter of the consumer.
-func (e *events) entered(t *task.Task, c *entry.Call) {
-	record := &e.calls.tasks.Of(t).record
+// entered records the events at the entry of a call.
+func (e *events) entered(t *task.Task, c *entry.Call, record *trace.Short) {
 	if raw := e.rawEnter.Load(); raw != nil {
-		binary.LittleEndian.PutUint64(record[numberAt:], uint64(c.NR))
-		putArguments(record, c)
-		send(raw, t, record[:])
+		record[numberWord] = uint64(c.NR)
+		e.sendEntry(raw, t, c, record, maxWords)
 	}
 	if uint32(c.NR) < entry.Calls {
 		if one := e.enter[c.NR].Load(); one != nil {
-			binary.LittleEndian.PutUint64(record[numberAt:], uint64(uint32(c.NR)))
-			putArguments(record, c)
-			send(one, t, record[:valueAt+int(e.arguments[c.NR])*wordSize])
+			record[numberWord] = uint64(uint32(c.NR))
+			e.sendEntry(one, t, c, record, int(e.words[c.NR]))
 		}
 	}
 }
 
-// exited implements Exit of the consumer. The number is the one in the frame, as on Linux:
-// rt_sigreturn(2) has replaced it. A call that ends the task has no exit on Linux.
-func (e *events) exited(t *task.Task, _ *entry.Call, result int64) {
+// sendEntry records an event at the entry of a call.
+func (e *events) sendEntry(one *trace.Event, t *task.Task, c *entry.Call, record *trace.Short, words int) {
+	arguments := c.Args
+	*(*entry.Args)(record[valueWord:]) = arguments
+	if !one.StoreShort(t.TID(), t.Frame.LastCPU(), record, words) {
+		one.RecordShort(t, t.Frame, record, words)
+	}
+}
+
+// exited records the events at the exit of a call, which may have slept and gone on
+// another CPU. The number is the one in the frame, as on Linux: rt_sigreturn(2) has replaced
+// it. A call that ends the task has no exit on Linux.
+func (e *events) exited(t *task.Task, record *trace.Short) {
 	if t.Exiting() {
 		return
 	}
-	record, number := &e.calls.tasks.Of(t).record, int32(t.Frame.OrigRAX)
-	binary.LittleEndian.PutUint64(record[valueAt:], uint64(result))
+	number := int32(t.Frame.OrigRAX)
+	record[valueWord] = t.Frame.RAX
 	if raw := e.rawExit.Load(); raw != nil {
-		binary.LittleEndian.PutUint64(record[numberAt:], uint64(number))
-		send(raw, t, record[:exitRecord])
+		record[numberWord] = uint64(number)
+		e.sendExit(raw, t, record)
 	}
 	if uint32(number) < entry.Calls {
 		if one := e.exit[number].Load(); one != nil {
-			binary.LittleEndian.PutUint64(record[numberAt:], uint64(uint32(number)))
-			send(one, t, record[:exitRecord])
+			record[numberWord] = uint64(uint32(number))
+			e.sendExit(one, t, record)
 		}
 	}
 }
 
-// putArguments stores the arguments of a call into a record.
-func putArguments(record *[maxRecord]byte, c *entry.Call) {
-	for i, argument := range c.Args {
-		binary.LittleEndian.PutUint64(record[valueAt+i*wordSize:], argument)
+// sendExit records an event at the exit of a call.
+func (e *events) sendExit(one *trace.Event, t *task.Task, record *trace.Short) {
+	if !one.StoreShort(t.TID(), e.registry.CPU(), record, exitWords) {
+		one.RecordShort(t, t.Frame, record, exitWords)
 	}
-}
-
-// send records an event. Sinks get the registers, so the frame must be complete for them.
-func send(one *trace.Event, t *task.Task, record []byte) {
-	if one.HasSinks() {
-		t.Frame.Settle()
-	}
-	one.Record(t, t.Frame, record)
 }

@@ -38,10 +38,10 @@ const (
 
 // rows are the events, in the order of Linux's files.
 var rows = []row{
-	{system: "irq_vectors", name: "local_timer_entry", fields: vectorFields, text: vectorText, connect: vectorEntry(amd64.VectorTimer)},
-	{system: "irq_vectors", name: "local_timer_exit", fields: vectorFields, text: vectorText, connect: vectorExit(amd64.VectorTimer)},
-	{system: "irq_vectors", name: "reschedule_entry", fields: vectorFields, text: vectorText, connect: vectorEntry(amd64.VectorIPI)},
-	{system: "irq_vectors", name: "reschedule_exit", fields: vectorFields, text: vectorText, connect: vectorExit(amd64.VectorIPI)},
+	{system: "irq_vectors", name: "local_timer_entry", fields: vectorFields, text: vectorText, connect: onVector(amd64.VectorTimer, begins)},
+	{system: "irq_vectors", name: "local_timer_exit", fields: vectorFields, text: vectorText, connect: onVector(amd64.VectorTimer, ends)},
+	{system: "irq_vectors", name: "reschedule_entry", fields: vectorFields, text: vectorText, connect: onVector(amd64.VectorIPI, begins)},
+	{system: "irq_vectors", name: "reschedule_exit", fields: vectorFields, text: vectorText, connect: onVector(amd64.VectorIPI, ends)},
 	{
 		system: "exceptions", name: "page_fault_user",
 		fields:      []field{word("address"), word("ip"), word("error_code")},
@@ -200,28 +200,24 @@ func onFork(record func(e *event, f task.Forked)) func(k *kernel, e *event) func
 	}
 }
 
-// vectorEntry returns a connect function for the entry of an interrupt of user mode. The
-// timer's interrupt of the kernel is shown before the return to user mode. Interrupts of idle
-// CPUs are not shown.
-func vectorEntry(vector int) func(k *kernel, e *event) func() {
-	return func(k *kernel, e *event) func() {
-		return k.Tasks.Tracepoints.Interrupted.Register(e.vector(vector))
-	}
-}
+// phase says which call of Tracepoints.Interrupted is meant.
+type phase bool
 
-// vectorExit is vectorEntry for the exit.
-func vectorExit(vector int) func(k *kernel, e *event) func() {
-	return func(k *kernel, e *event) func() {
-		return k.Tasks.Tracepoints.InterruptServed.Register(e.vector(vector))
-	}
-}
+const (
+	begins phase = false
+	ends   phase = true
+)
 
-// vector returns the function that records interrupts with a vector.
-func (e *event) vector(wanted int) func(task.Interrupted) {
-	return func(i task.Interrupted) {
-		if i.Vector == wanted {
-			e.emit(i.Task, i.Task.Frame, number(i.Vector))
-		}
+// onVector returns a connect function for the entry of an interrupt of user mode, or for its
+// exit, which is when the task has done what the interrupt requires. Interrupts of the kernel
+// and of idle CPUs are not shown.
+func onVector(vector int, p phase) func(k *kernel, e *event) func() {
+	return func(k *kernel, e *event) func() {
+		return k.Tasks.Tracepoints.Interrupted.Register(func(i task.Interrupted) {
+			if i.Vector == vector && i.Served == bool(p) {
+				e.emit(i.Task, i.Task.Frame, number(i.Vector))
+			}
+		})
 	}
 }
 

@@ -196,6 +196,10 @@ func connectRuntime(k *kernel, e *event) (disconnect func()) {
 				report(t)
 			}
 		}),
-		k.Tasks.Tracepoints.Interrupted.Register(func(i task.Interrupted) { report(i.Task) }),
+		k.Tasks.Tracepoints.Interrupted.Register(func(i task.Interrupted) {
+			if !i.Served {
+				report(i.Task)
+			}
+		}),
 	)
 }

@@ -278,28 +278,8 @@ type workspace struct {
 // workspaces has workspaces that no hit uses.
 var workspaces = sync.Pool{New: func() any { return new(workspace) }}
 
-// bare is the workspace of a CPU for hits of probes without fetch arguments, which need
-// little.
-type bare struct {
-	busy   atomic.Bool
-	record [trace.CommonSize + 2*addressSize]byte
-	_      [32]byte // a cache line of its own
-}
-
 // addressSize is the size of the address of a probe, and of a return, in a record.
 const addressSize = 8
-
-// bares are the workspaces of a kernel's CPUs.
-type bares [amd64.MaxCPUs]bare
-
-// take returns the workspace of the CPU, or nil while another hit uses it. The caller
-// stores false in busy later.
-func (b *bares) take(cpu int) *bare {
-	if w := &b[cpu]; w.busy.CompareAndSwap(false, true) {
-		return w
-	}
-	return nil
-}
 
 // returned implements Return of the consumer.
 func (p *probe) returned(t *task.Task, f *amd64.Frame, entry uint64) { p.record(t, f, entry) }
@@ -323,13 +303,14 @@ func (p *probe) record(t *task.Task, f *amd64.Frame, address uint64) {
 		return
 	}
 	if p.isBare {
-		if w := e.set.bares.take(t.Frame.LastCPU()); w != nil {
-			record := w.record[:e.fixed]
-			e.putAddresses(record, f, address)
-			traced.Record(t, f, record)
-			w.busy.Store(false) // after a panic, hits on this CPU take the other way
-			return
+		record, words := trace.Short{1: address}, 2
+		if e.isReturn {
+			record[2], words = f.RIP, 3
 		}
+		if !traced.StoreShort(t.TID(), t.Frame.LastCPU(), &record, words) {
+			traced.RecordShort(t, f, &record, words)
+		}
+		return
 	}
 	w := workspaces.Get().(*workspace)
 	record := w.record[:e.fixed]

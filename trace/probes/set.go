@@ -25,7 +25,6 @@ type Set struct {
 	uprobes *uprobe.Probes
 	traces  *trace.Registry
 	memory  *mm.Memory
-	bares   bares
 
 	mu     sync.Mutex // guards the fields below; the registry's lock is taken below it
 	probes []*probe   // in the order of their addition
