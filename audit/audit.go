@@ -88,8 +88,6 @@ const (
 // state is the part of a task that this package owns.
 type state struct {
 	stage atomic.Uint32 // of type stage
-	// key is the key of the rule that has set stageRecord. It is constant.
-	key *string
 	// login and session are the complements of loginuid and sessionid, so that the zero
 	// value means unset. Only the task's own goroutine sets them.
 	login, session atomic.Uint32
@@ -157,7 +155,7 @@ func (a *Audit) initialized() bool { return a.family != nil }
 
 // Handlers returns the handlers of the duty SYSCALL_AUDIT.
 func (a *Audit) Handlers() entry.Handlers[*task.Task] {
-	return entry.Handlers[*task.Task]{Flag: entry.SyscallAudit, Entry: a.enter, Exit: a.exit}
+	return entry.Handlers[*task.Task]{Flag: entry.SyscallAudit, Entry: enter, Exit: exit}
 }
 
 // LoginUID returns the loginuid and the sessionid of a task (/proc/PID/loginuid). Any
@@ -250,10 +248,11 @@ func (a *Audit) giveContext(t *task.Task) {
 	}
 	s := a.slot.Of(t)
 	next, key := a.filterTask(t)
-	s.key = key
 	s.stage.Store(uint32(next))
 	if next != withoutContext {
 		s.context.audit, s.context.task = a, t
+		s.context.recordsAll, s.context.taskKey = next == stageRecord, key
+		s.context.subject = subject{audit: a, task: t, call: &s.context}
 		t.SetNameWatcher(&s.context)
 	}
 }

@@ -63,7 +63,7 @@ func (s *subject) matchesField(f *field) bool {
 	case unix.AUDIT_SUCCESS:
 		return x != nil && x.returned != notReturned && s.matchesSuccess(f)
 	case unix.AUDIT_ARG0, unix.AUDIT_ARG1, unix.AUDIT_ARG2, unix.AUDIT_ARG3:
-		return x != nil && f.op.compare(uint32(x.arguments[f.kind-unix.AUDIT_ARG0]), f.value)
+		return x != nil && f.op.compare(uint32(x.call.Args[f.kind-unix.AUDIT_ARG0]), f.value)
 	case unix.AUDIT_PERM:
 		return x.accesses(f.value) == (f.op == equal)
 	case unix.AUDIT_EXE:

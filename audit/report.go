@@ -56,7 +56,7 @@ func (x *context) reportCall() {
 	if r == nil {
 		return
 	}
-	r.addf("arch=%x syscall=%d", uint32(unix.AUDIT_ARCH_X86_64), x.nr)
+	r.addf("arch=%x syscall=%d", uint32(unix.AUDIT_ARCH_X86_64), x.call.NR)
 	if persona := x.task.Personality(^uint32(0)); persona != 0 {
 		r.addf(" per=%x", persona)
 	}
@@ -67,7 +67,7 @@ func (x *context) reportCall() {
 		}
 		r.addf(" success=%s exit=%d", success, x.result)
 	}
-	a := &x.arguments
+	a := &x.call.Args
 	r.addf(" a0=%x a1=%x a2=%x a3=%x items=%d", a[0], a[1], a[2], a[3], len(x.names))
 	x.audit.addTask(r, x.task)
 	r.addKey(x.key)
@@ -76,10 +76,10 @@ func (x *context) reportCall() {
 
 // argumentRecords returns the records that follow from the arguments of the call.
 func (x *context) argumentRecords() []extra {
-	switch x.nr {
+	switch x.call.NR {
 	case unix.SYS_MMAP:
-		if x.arguments[3]&unix.MAP_ANONYMOUS == 0 {
-			return []extra{{unix.AUDIT_MMAP, fmt.Sprintf("fd=%d flags=0x%x", int32(x.arguments[4]), uint32(x.arguments[3]))}}
+		if x.call.Args[3]&unix.MAP_ANONYMOUS == 0 {
+			return []extra{{unix.AUDIT_MMAP, fmt.Sprintf("fd=%d flags=0x%x", int32(x.call.Args[4]), uint32(x.call.Args[3]))}}
 		}
 	case unix.SYS_CAPSET:
 		if x.returned == succeeded {
