@@ -137,7 +137,7 @@ func New(c Config) (*Kernel, error) {
 // makeTasks creates the user loop and the kernel of package task.
 func (k *Kernel) makeTasks() (err error) {
 	k.scheduler = &sched.Scheduler{CPUs: cpus, Threads: threads{}}
-	k.Probes, k.seen, k.audit = uprobe.New(k.memory), calls.New(), audit.New(audit.Config{})
+	k.Probes, k.seen, k.audit = uprobe.New(k.memory), calls.New(), k.newAudit()
 	if k.duties, err = core.NewDuties(k.owners()); err != nil {
 		return err
 	}
@@ -171,6 +171,14 @@ func (k *Kernel) makeTasks() (err error) {
 	}
 	k.definitions, err = core.MountTracing(k.root, k.Tasks, k.traces, k.Probes)
 	return err
+}
+
+// newAudit returns the audit. It is on from the start if the program may control it.
+func (k *Kernel) newAudit() *audit.Audit {
+	if k.config.UID == 0 {
+		return audit.New(audit.Config{Boot: audit.BootOn})
+	}
+	return audit.New(audit.Config{})
 }
 
 // owners returns the owners of duties.
