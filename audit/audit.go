@@ -196,6 +196,9 @@ func (a *Audit) admissionFor(t *task.Task) *entry.Admission {
 	if !rules.personal {
 		return a.admission.Load()
 	}
+	if t.TID() == 0 {
+		return nil
+	}
 	pid := uint32(t.ProcessID())
 	return rules.admission(func(r *rule) bool { return r.mayMatch(pid) })
 }
@@ -229,25 +232,25 @@ func (a *Audit) forked(parent, child *task.Task, _ *task.CloneArgs) error {
 	own.login.Store(from.login.Load())
 	own.session.Store(from.session.Load())
 	own.terminal.Store(from.terminal.Load())
-	a.giveContext(child)
+	a.giveContext(child, parent)
 	return nil
 }
 
 // spawned gives the first task, which has no parent, its part. It has no id yet.
 func (a *Audit) spawned(t *task.Task, _ *task.Execution) {
 	if t.TID() == 0 {
-		a.giveContext(t)
+		a.giveContext(t, nil)
 	}
 }
 
 // giveContext gives a new task its context, unless audit was never enabled, or a rule of
 // the list "task" says that it is never audited (Linux: audit_alloc).
-func (a *Audit) giveContext(t *task.Task) {
+func (a *Audit) giveContext(t, creator *task.Task) {
 	if !a.ever.Load() {
 		return
 	}
 	s := a.slot.Of(t)
-	next, key := a.filterTask(t)
+	next, key := a.filterTask(t, creator)
 	s.stage.Store(uint32(next))
 	if next != withoutContext {
 		s.context.audit, s.context.task = a, t

@@ -1,6 +1,7 @@
 package audit
 
 import (
+	"fmt"
 	"math/bits"
 	"slices"
 
@@ -97,6 +98,9 @@ func enter(t *task.Task, c *entry.Call) entry.Verdict {
 	x := contextOfTask(t)
 	if x == nil {
 		return entry.Proceed
+	}
+	if x.phase != idle {
+		panic(fmt.Sprintf("audit: the exit of system call %d was not seen", x.call.NR))
 	}
 	a := x.audit
 	x.dummy = a.rules.Load().counted == 0

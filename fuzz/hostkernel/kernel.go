@@ -59,6 +59,8 @@ type Config struct {
 	// Beside, if not nil, runs on a goroutine of its own while the program does. It must
 	// return soon after stopped returns true, and leave nothing.
 	Beside func(k *Kernel, stopped func() bool)
+	// Audit makes audit be on from the start. It is on for programs of root in any case.
+	Audit bool
 	// Injection is a panic or an allocation failure, or nil.
 	Injection *Injection
 }
@@ -175,7 +177,7 @@ func (k *Kernel) makeTasks() (err error) {
 
 // newAudit returns the audit. It is on from the start if the program may control it.
 func (k *Kernel) newAudit() *audit.Audit {
-	if k.config.UID == 0 {
+	if k.config.UID == 0 || k.config.Audit {
 		return audit.New(audit.Config{Boot: audit.BootOn})
 	}
 	return audit.New(audit.Config{})
