@@ -222,6 +222,7 @@ func (a *Audit) changeOwn(p []byte, change func(r *rule) error) error {
 // setRules publishes the rules, and what follows from them for the tasks.
 func (a *Audit) setRules(s *ruleSet) {
 	a.rules.Store(s)
+	a.watchSignals()
 	a.computeAdmission()
 	a.kernel.UpdateLevels()
 }

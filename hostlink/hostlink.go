@@ -20,7 +20,7 @@ import (
 
 // Version is the protocol's version in the [Hello] frame. The host refuses a kernel
 // with another version.
-const Version = 3
+const Version = 4
 
 // MaxPayload is the maximum payload of a frame in bytes. It limits the memory that a
 // hostile peer can make a [Reader] allocate.
@@ -57,6 +57,9 @@ const (
 	// Probes carries a batch of records of probes, in the encoding of package
 	// probespec.
 	Probes
+	// Calls carries a batch of records of system calls, in the encoding of package
+	// tracespec.
+	Calls
 
 	// Stdin carries bytes for the program's standard input.
 	Stdin
@@ -76,7 +79,7 @@ var ErrFormat = errors.New("the stream between the kernel and the host breaks th
 
 // kindNames has the names of the kinds.
 var kindNames = [kindEnd]string{
-	Hello: "Hello", Stdout: "Stdout", Stderr: "Stderr", StdinCredit: "StdinCredit", Exit: "Exit", Log: "Log", Visits: "Visits", Core: "Core", Probes: "Probes",
+	Hello: "Hello", Stdout: "Stdout", Stderr: "Stderr", StdinCredit: "StdinCredit", Exit: "Exit", Log: "Log", Visits: "Visits", Core: "Core", Probes: "Probes", Calls: "Calls",
 	Stdin: "Stdin", StdinEOF: "StdinEOF", WindowSize: "WindowSize", Signal: "Signal",
 }
 

@@ -75,6 +75,9 @@ func (w *Writer) Visits(p []byte) error { return w.send(Visits, p) }
 // Probes sends a batch of records of probes, at most MaxPayload bytes, in one frame.
 func (w *Writer) Probes(p []byte) error { return w.send(Probes, p) }
 
+// Calls sends a batch of records of system calls, at most MaxPayload bytes, in one frame.
+func (w *Writer) Calls(p []byte) error { return w.send(Calls, p) }
+
 // MaxCore is the maximum number of bytes of a core file in one frame.
 const MaxCore = MaxPayload - coreOffset
 

@@ -125,6 +125,7 @@ func Register(k *task.Kernel, mounts *fs.Mounts, probes *uprobe.Probes, events *
 		Publish:  p.inherit,
 		Undo:     p.leave,
 		Started:  p.started,
+		Exec:     p.executes,
 		Executed: p.executed,
 		Exit:     p.exited,
 	})

@@ -162,12 +162,12 @@ func appendMapping(p []byte, t *task.Task, r mm.Region, kind uint32) []byte {
 	return appendName(p, name)
 }
 
-// executed implements Executed of the subsystem: it enables the events that wait for
-// execve(2), removes those that end there, and writes the records of the new program.
+// executes implements Exec of the subsystem: it enables the events that wait for execve(2),
+// and removes those that end there, so that they count what follows.
 //
 // The memory of a program with other privileges belongs to nobody who observed the old one
 // (Linux: begin_new_exec).
-func (p *Perf) executed(t *task.Task, _ int) {
+func (p *Perf) executes(t *task.Task, _ *task.Execution) {
 	if t.Dumpable() != mm.DumpableByUser {
 		p.exposeNoMore(t)
 	}
@@ -184,6 +184,10 @@ func (p *Perf) executed(t *task.Task, _ int) {
 			e.setEnabled(enabled)
 		}
 	}
+}
+
+// executed implements Executed of the subsystem: it writes the records of the new program.
+func (p *Perf) executed(t *task.Task, _ int) {
 	renamed(t, miscExec)
 	for _, region := range p.areasToShow(t) {
 		p.mapped(t, region)

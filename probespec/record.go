@@ -99,6 +99,12 @@ func (e *Encoder) Hit(h *Hit) {
 	e.bytes(h.Stack)
 }
 
+// Append appends a hit with a time.
+func (e *Encoder) Append(h *Hit, now uint64) {
+	h.Time = now
+	e.Hit(h)
+}
+
 // comm appends a thread's name, or nothing if it is known.
 func (e *Encoder) comm(thread uint32, comm string) {
 	comm = comm[:min(len(comm), maxComm)]

@@ -24,6 +24,9 @@ type Streams struct {
 	// Probes takes the batches of records of probes (hostlink.Probes); nil drops them. An
 	// error ends the session.
 	Probes func(batch []byte) error
+	// Calls takes the batches of records of system calls (hostlink.Calls); nil drops
+	// them. An error ends the session.
+	Calls func(batch []byte) error
 	// Core takes parts of the core file (hostlink.Core); nil drops them.
 	Core func(offset int64, data []byte)
 
@@ -161,6 +164,10 @@ func (s *session) handle(frame hostlink.Frame) error {
 	case hostlink.Probes:
 		if s.streams.Probes != nil {
 			return s.streams.Probes(frame.Payload)
+		}
+	case hostlink.Calls:
+		if s.streams.Calls != nil {
+			return s.streams.Calls(frame.Payload)
 		}
 	case hostlink.Core:
 		offset, data, err := frame.CorePart()

@@ -77,7 +77,7 @@ func TestRunFailsWithoutStatusFromKernel(t *testing.T) {
 	for scenario, want := range map[string]string{
 		"panic":         "the kernel ended before the program did",
 		"silent death":  "no such machine",
-		"other version": "version 32515",
+		"other version": "version 32516",
 		"garbage":       "breaks the protocol",
 		"host's frame":  "a StdinEOF frame",
 	} {

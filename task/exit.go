@@ -159,6 +159,10 @@ func (k *Kernel) finishExit(t *Task) {
 	k.checkEnded(g)
 }
 
+// ExitStatus returns the status with which a thread that exits ends, which a tracer would
+// get from wait4(2). It is valid in Tracepoints.Exiting.
+func (t *Task) ExitStatus() Status { return t.waitStatus() }
+
 // signalThreadEnd tells the tracer of the exit of a thread. If the process ends with
 // it, processEnded does so. The kernel's lock is held.
 func (k *Kernel) signalThreadEnd(t *Task) {
@@ -169,7 +173,7 @@ func (k *Kernel) signalThreadEnd(t *Task) {
 	t.tracer.group.childWait.Wake(waitReadable)
 }
 
-// waitStatus returns the status of a zombie for its tracer. The kernel's lock is held.
+// waitStatus returns the status of a thread that has begun to exit, for its tracer.
 func (t *Task) waitStatus() Status {
 	g := t.group
 	g.mu.Lock()

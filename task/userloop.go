@@ -31,26 +31,23 @@ func (t *Task) TakeCPU() {
 // AfterInterrupt implements entry.Task. NEED_RESCHED is raised only if the
 // interrupt was the tick. A kick and an IPI do not require a reschedule.
 func (t *Task) AfterInterrupt() {
-	if t.kernel.Tracepoints.Interrupted.Active() {
-		t.afterTracedInterrupt()
-		return
+	traced := t.kernel.Tracepoints.Interrupted.Active()
+	if traced {
+		t.interrupted(Interrupted{Task: t})
 	}
-	t.afterInterrupt()
-}
-
-func (t *Task) afterInterrupt() {
 	if f := t.Frame; f.TakeResched() {
 		entry.Raise(&f.ThreadFlags, entry.NeedResched)
 		t.ChargeTicks()
 	}
+	if traced {
+		t.interrupted(Interrupted{Task: t, Served: true})
+	}
 }
 
-// afterTracedInterrupt is AfterInterrupt with the calls of the tracepoint.
-func (t *Task) afterTracedInterrupt() {
-	p := &t.kernel.Tracepoints.Interrupted
-	p.Call(Interrupted{Task: t, Vector: int(t.Visit.Number)})
-	t.afterInterrupt()
-	p.Call(Interrupted{Task: t, Vector: int(t.Visit.Number), Served: true})
+// interrupted calls the tracepoint of an interrupt of user mode.
+func (t *Task) interrupted(i Interrupted) {
+	i.Vector = int(t.Visit.Number)
+	t.kernel.Tracepoints.Interrupted.Call(i)
 }
 
 // migrated calls the tracepoint of a task that has changed the CPU.

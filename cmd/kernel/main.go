@@ -26,6 +26,7 @@ import (
 	"slowpath/klog"
 	"slowpath/mm"
 	"slowpath/sched"
+	"slowpath/syscall"
 	"slowpath/sysctl"
 	"slowpath/task"
 	"slowpath/trace"
@@ -75,7 +76,8 @@ type kernel struct {
 	traces   *trace.Registry
 	spool    *hostfile.Spool // the programs' output to the host
 	link     *link
-	timeline *recording // nil without slowpath.exits
+	timeline *recording  // nil without slowpath.exits
+	shown    *callStream // nil without slowpath strace
 	// idle is the greatest idle time that processors has returned, in nanoseconds.
 	idle atomic.Int64
 }
@@ -109,7 +111,10 @@ func (k *kernel) run() error {
 	if err != nil {
 		return err
 	}
-	loop, err := core.NewLoop(duties, k.visits, k.probes)
+	if k.shown, err = k.readCallPlan(); err != nil {
+		return err
+	}
+	loop, err := core.NewLoopOf(k.shown.dispatch(syscall.Dispatch(entry.X86_64)), duties, k.visits, k.probes)
 	if err != nil {
 		return err
 	}
@@ -148,6 +153,7 @@ func (k *kernel) run() error {
 	if err := k.mountSystemFiles(); err != nil {
 		return err
 	}
+	k.shown.register(k.tasks)
 	k.spool = hostfile.NewSpool()
 	k.link = newLink(k)
 	return k.runProgram()

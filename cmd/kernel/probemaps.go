@@ -8,12 +8,11 @@ import (
 
 	"slowpath/mm"
 	"slowpath/probespec"
-	"slowpath/probespec/stream"
 )
 
 // sentMaps knows which mappings of processes the host has.
 type sentMaps struct {
-	stream *stream.Stream
+	put func(process uint32, text []byte)
 
 	mu     sync.Mutex
 	hashes map[uint32]uint64 // of the mappings that were sent last, by process
@@ -23,8 +22,8 @@ type sentMaps struct {
 // maxMappings is the number of processes whose mappings are remembered.
 const maxMappings = 1024
 
-func newSentMaps(s *stream.Stream) *sentMaps {
-	return &sentMaps{stream: s, hashes: map[uint32]uint64{}, seed: maphash.MakeSeed()}
+func newSentMaps(put func(process uint32, text []byte)) *sentMaps {
+	return &sentMaps{put: put, hashes: map[uint32]uint64{}, seed: maphash.MakeSeed()}
 }
 
 // send sends the executable mappings of a process, if they are not the ones that were sent
@@ -51,7 +50,7 @@ func (m *sentMaps) send(process uint32, space *mm.AddressSpace) {
 		clear(m.hashes)
 	}
 	m.hashes[process] = sum
-	m.stream.Maps(process, text.Bytes())
+	m.put(process, text.Bytes())
 }
 
 // visitCode calls f for the executable areas of files.

@@ -10,18 +10,27 @@ import (
 
 	"slowpath/arch/amd64"
 	"slowpath/fs"
+	"slowpath/linkstream"
 	"slowpath/probespec"
-	"slowpath/probespec/stream"
 	"slowpath/task"
 	"slowpath/uprobe"
 	"slowpath/uprobe/fetch"
 )
 
+// hitStream sends hits to the host.
+type hitStream = linkstream.Stream[probespec.Hit, *probespec.Encoder]
+
+// fail reports a probe that cannot be set. Failures come before all hits, and their number is
+// limited by that of the probes.
+func (h *hostProbes) fail(p *probespec.Probe, errno unix.Errno) {
+	h.stream.Always(func(e *probespec.Encoder) { e.Failure(probespec.Failure{ID: p.ID, Errno: uint32(errno)}) })
+}
+
 // hostProbes are the probes of slowpath run --probe. They exist until the machine ends.
 type hostProbes struct {
 	timeline *recording // nil without slowpath.exits
 	spec     *probespec.Spec
-	stream   *stream.Stream
+	stream   *hitStream
 	maps     *sentMaps
 	scratch  sync.Pool // of *scratch
 }
@@ -41,8 +50,11 @@ func (k *kernel) readProbes() (*hostProbes, error) {
 	if err != nil {
 		return nil, err
 	}
-	h := &hostProbes{spec: spec, timeline: k.timeline, stream: stream.New(k.link.writer.Probes)}
-	h.maps = newSentMaps(h.stream)
+	h := &hostProbes{spec: spec, timeline: k.timeline, stream: linkstream.New(new(probespec.Encoder), k.link.writer.Probes)}
+	h.maps = newSentMaps(func(process uint32, text []byte) {
+		// A hit causes them, which then waits for room itself.
+		h.stream.Always(func(e *probespec.Encoder) { e.Maps(process, text) })
+	})
 	h.scratch.New = func() any { return new(scratch) }
 	return h, nil
 }
@@ -81,7 +93,7 @@ func (h *hostProbes) failFile(file int, err error) error {
 	}
 	for i := range h.spec.Probes {
 		if p := &h.spec.Probes[i]; p.File == file {
-			h.stream.Fail(probespec.Failure{ID: p.ID, Errno: uint32(errno)})
+			h.fail(p, errno)
 		}
 	}
 	return errno
@@ -100,7 +112,7 @@ func (h *hostProbes) addEach(k *kernel, locations []uprobe.Location, consumers [
 			return err
 		}
 		p := &h.spec.Probes[i]
-		h.stream.Fail(probespec.Failure{ID: p.ID, Errno: uint32(errno)})
+		h.fail(p, errno)
 		if !p.Optional && first == nil {
 			first = errno
 		}
@@ -159,13 +171,17 @@ func (r *hitReader) readStack(t *task.Task, f *amd64.Frame, hit *probespec.Hit, 
 	if buffers.stack == nil {
 		buffers.stack = make([]byte, probespec.RegisterBytes+probespec.MaxStack)
 	}
-	registers := buffers.stack[:0]
-	for _, v := range [...]uint64{f.RAX, f.RDX, f.RCX, f.RBX, f.RSI, f.RDI, f.RBP, f.RSP, f.R8, f.R9, f.R10, f.R11, f.R12, f.R13, f.R14, f.R15, f.RIP} {
-		registers = binary.LittleEndian.AppendUint64(registers, v)
-	}
-	hit.Registers = registers
+	hit.Registers = appendRegisters(buffers.stack[:0], f)
 	stack := buffers.stack[probespec.RegisterBytes:][:r.probe.Stack]
 	n, _ := t.CopyInSome(stack, f.RSP) // the stack may end before
 	hit.Stack = stack[:n]
 	r.probes.maps.send(hit.Process, t.MM)
+}
+
+// appendRegisters appends the registers in the order of their DWARF numbers, and RIP.
+func appendRegisters(b []byte, f *amd64.Frame) []byte {
+	for _, v := range [...]uint64{f.RAX, f.RDX, f.RCX, f.RBX, f.RSI, f.RDI, f.RBP, f.RSP, f.R8, f.R9, f.R10, f.R11, f.R12, f.R13, f.R14, f.R15, f.RIP} {
+		b = binary.LittleEndian.AppendUint64(b, v)
+	}
+	return b
 }

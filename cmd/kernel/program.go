@@ -25,6 +25,7 @@ func (k *kernel) runProgram() error {
 		return err
 	}
 	k.tasks.StartReaper()
+	k.shown.start(k)
 	if k.timeline != nil {
 		k.timeline.begin()
 	}
@@ -56,6 +57,7 @@ func (k *kernel) runProgram() error {
 	if probes != nil {
 		probes.stream.Flush()
 	}
+	k.shown.flush()
 	if k.options.Core {
 		k.sendCore()
 	}

@@ -40,6 +40,7 @@ type runFlags struct {
 	gdb         string
 	dryRun      bool
 	probes      probeFlags
+	strace      straceFlags
 
 	program string
 	args    []string // argv; argv[0] is the program's name as typed

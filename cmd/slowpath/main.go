@@ -40,6 +40,7 @@ func subcommands() []subcommand {
 	return []subcommand{
 		{"run", "run a program on the kernel", run, runHelp},
 		{"probe", "run a program and show the calls of its functions", probe, probeHelp},
+		{"strace", "run a program and show its system calls and signals", straceCommand, straceHelp},
 		{"doctor", "list what is missing on this machine", doctor, nil},
 		{"syscalls", "list the system calls of the kernel", listSyscalls, nil},
 		{"masks", "compare the masks and flags of Linux 3.13 and of the kernel", showMasks, masksHelp},
@@ -83,7 +84,7 @@ func usage(w io.Writer) {
 	for _, c := range subcommands() {
 		fmt.Fprintf(w, "  %-10s %s\n", c.name, c.summary)
 	}
-	fmt.Fprint(w, "\nslowpath help run explains the flags of run; probe and masks have help too.\n")
+	fmt.Fprint(w, "\nslowpath help run explains the flags of run; probe, strace and masks have help too.\n")
 }
 
 func help(std standard, args []string) int {

@@ -47,6 +47,9 @@ func (f *runFlags) buildInitramfs(std standard) ([]byte, error) {
 	if err := f.addProbes(std, tree, program); err != nil {
 		return nil, err
 	}
+	if err := f.addCallPlan(std, tree, program); err != nil {
+		return nil, err
+	}
 	return tree.Archive()
 }
 

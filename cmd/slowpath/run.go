@@ -186,7 +186,11 @@ func (f *runFlags) execute(std standard, config *qemu.Config) int {
 	if f.probes.reporter != nil {
 		streams.Probes = f.probes.reporter.Write
 	}
+	f.strace.connect(&streams)
 	status, err := qemu.Run(ctx, config, streams)
+	if straceErr := f.strace.close(std); straceErr != nil && err == nil {
+		err = straceErr
+	}
 	if probeErr := f.probes.close(std); probeErr != nil && err == nil {
 		err = probeErr
 	}

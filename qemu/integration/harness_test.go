@@ -114,12 +114,12 @@ var (
 		"catalogue_sigreturn", "catalogue_flags", "catalogue_bases", "catalogue_numbers", "catalogue_float",
 		"catalogue_rseq", "catalogue_wakeup", "catalogue_compat", "affinity", "membarrier", "cputime", "corners",
 		"bombs", "manycalls", "transfers", "ptrace", "entrystop", "registers", "singlestep", "watchpoint", "processvm", "seccomp", "userdispatch", "bench_filter", "siginfo", "stopfilter",
-		"bench_ptrace", "bench_signals", "bench_uprobe", "bench_calls", "perfevents", "perfrights", "uprobes", "probeescape", "traced", "probediff", "hiddenstep", "hostileregisters"}
+		"bench_ptrace", "bench_signals", "bench_uprobe", "bench_calls", "perfevents", "perfrights", "uprobes", "probeescape", "traced", "probediff", "hiddenstep", "hostileregisters", "calls"}
 	bare = []string{"catalogue_start", "bench"}
 )
 
 // goPrograms are the programs in Go.
-var goPrograms = []string{"goprogram", "fuzzer", "probedgo"}
+var goPrograms = []string{"goprogram", "fuzzer", "probedgo", "straced"}
 
 // buildPrograms compiles the test programs, two at a time.
 func buildPrograms() error {

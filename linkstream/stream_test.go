@@ -1,4 +1,4 @@
-package stream
+package linkstream
 
 import (
 	"sync"
@@ -87,7 +87,7 @@ func hitOf(thread, number uint32) *probespec.Hit {
 
 func TestNoHitIsLostWhileTheHostReads(t *testing.T) {
 	h := newHost()
-	s := New(h.receive)
+	s := New(new(probespec.Encoder), h.receive)
 	const threads, each = 8, 200
 	var wg sync.WaitGroup
 	for thread := range uint32(threads) {
@@ -111,10 +111,10 @@ func TestNoHitIsLostWhileTheHostReads(t *testing.T) {
 
 // blocked returns a stream to a host that does not read before the gate is closed. The
 // stream is sending one hit, of thread 99.
-func blocked(h *host) (s *Stream, gate chan struct{}) {
+func blocked(h *host) (s *Stream[probespec.Hit, *probespec.Encoder], gate chan struct{}) {
 	gate = make(chan struct{})
 	sending := make(chan struct{}, 1)
-	s = New(func(batch []byte) error {
+	s = New(new(probespec.Encoder), func(batch []byte) error {
 		select {
 		case sending <- struct{}{}:
 		default:

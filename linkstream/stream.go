@@ -1,34 +1,46 @@
-// Package stream sends the records of probes from the kernel to the host.
-package stream
+// Package linkstream sends records of tasks from the kernel to the host: hits of probes, and
+// system calls. It sends them in batches and makes tasks wait for a slow host.
+package linkstream
 
 import (
 	"sync"
 	"time"
 
 	"slowpath/clock"
-	"slowpath/probespec"
 	"slowpath/wait"
 )
 
-// Stream sends records in batches. Its memory is bounded: one batch that is filled, and
+// Encoder appends records of type R to a batch. The stream serialises its use.
+type Encoder[R any] interface {
+	// Len returns the size of the batch in bytes.
+	Len() int
+	// Take returns the batch and begins a new one.
+	Take() []byte
+	// Append appends a record with the time now, in nanoseconds since boot.
+	Append(record *R, now uint64)
+	// Lost appends the number of records that were given up.
+	Lost(n uint64)
+}
+
+// Stream sends records of type R, which an Encoder of type E encodes, in batches. Its memory is bounded: one batch that is filled, and
 // maxPending batches that wait.
 //
-// A hit whose record finds no room waits for the host, because a tool that counts must not
-// lose hits. It waits until its task is killed, and at most Patience: then the host does
+// A task whose record finds no room waits for the host, because a tool that counts must not
+// lose records. It waits until its task is killed, and at most Patience: then the host does
 // not read, and the record is lost. The losses are counted, and the count is sent with the
-// next batch. While the host does not read, later hits do not wait at all.
+// next batch. While the host does not read, later records do not wait at all.
 //
 // Its methods are safe for concurrent use.
-type Stream struct {
-	// Patience is how long a hit waits for the host, in nanoseconds.
+type Stream[R any, E Encoder[R]] struct {
+	// Patience is how long a task waits for the host, in nanoseconds.
 	Patience int64
 
 	send func(batch []byte) error
-	room wait.Queue // of hits that wait for room
+	room wait.Queue // of tasks that wait for room
 
 	mu      sync.Mutex
 	changed *sync.Cond // there are records to send
-	encoder probespec.Encoder
+	encoder E
 	pending [][]byte
 	lost    uint64
 	stalled bool // the host did not read for Patience
@@ -58,20 +70,20 @@ type Sleeper interface {
 
 // New returns a stream and starts its goroutine. send sends a batch of at most
 // hostlink.MaxPayload bytes, and may wait.
-func New(send func(batch []byte) error) *Stream {
-	s := &Stream{send: send, Patience: patience}
+func New[R any, E Encoder[R]](encoder E, send func(batch []byte) error) *Stream[R, E] {
+	s := &Stream[R, E]{encoder: encoder, send: send, Patience: patience}
 	s.changed = sync.NewCond(&s.mu)
 	go s.serve()
 	return s
 }
 
-// Put appends a hit and sets its time. It may sleep.
-func (s *Stream) Put(t Sleeper, h *probespec.Hit) {
-	if s.tryPut(h) {
+// Put appends a record. It may sleep.
+func (s *Stream[R, E]) Put(t Sleeper, record *R) {
+	if s.tryPut(record) {
 		return
 	}
 	if s.patient() {
-		err := t.BlockKillable(&s.room, wait.Writable, clock.Monotonic()+s.Patience, func() bool { return s.tryPut(h) })
+		err := t.BlockKillable(&s.room, wait.Writable, clock.Monotonic()+s.Patience, func() bool { return s.tryPut(record) })
 		if err == nil {
 			return
 		}
@@ -79,22 +91,32 @@ func (s *Stream) Put(t Sleeper, h *probespec.Hit) {
 	s.lose(t)
 }
 
-// tryPut appends a hit if there is room. The time of the record is taken with the lock, so
+// PutNow appends a record in a context that must not sleep. The record is lost if there is
+// no room.
+func (s *Stream[R, E]) PutNow(record *R) {
+	if s.tryPut(record) {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.lost++
+}
+
+// tryPut appends a record if there is room. The time of the record is taken with the lock, so
 // records are in the order of their times.
-func (s *Stream) tryPut(h *probespec.Hit) bool {
+func (s *Stream[R, E]) tryPut(record *R) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !s.hasRoom() {
 		return false
 	}
-	h.Time = uint64(clock.Monotonic())
-	s.encoder.Hit(h)
+	s.encoder.Append(record, uint64(clock.Monotonic()))
 	s.changed.Signal()
 	return true
 }
 
 // hasRoom makes room for a record, and reports false if there is none. s.mu is held.
-func (s *Stream) hasRoom() bool {
+func (s *Stream[R, E]) hasRoom() bool {
 	if s.encoder.Len() < batchSize {
 		return true
 	}
@@ -105,46 +127,35 @@ func (s *Stream) hasRoom() bool {
 	return true
 }
 
-// patient reports whether a hit should wait for the host.
-func (s *Stream) patient() bool {
+// patient reports whether a task should wait for the host.
+func (s *Stream[R, E]) patient() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return !s.stalled
 }
 
-// lose counts a hit that is lost. Unless its task was killed, the host does not read.
-func (s *Stream) lose(t Sleeper) {
+// lose counts a record that is lost. Unless its task was killed, the host does not read.
+func (s *Stream[R, E]) lose(t Sleeper) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.lost++
 	s.stalled = s.stalled || !t.Killed()
 }
 
-// Fail appends a probe that could not be set. Failures come before all hits, and their
-// number is limited by that of the probes, so they need no room.
-func (s *Stream) Fail(f probespec.Failure) {
-	s.always(func() { s.encoder.Failure(f) })
-}
-
-// Maps appends the executable mappings of a process. They need no room: a hit causes them,
-// which then waits for room itself.
-func (s *Stream) Maps(process uint32, maps []byte) {
-	s.always(func() { s.encoder.Maps(process, maps) })
-}
-
-// always appends a record even if there is no room.
-func (s *Stream) always(write func()) {
+// Always lets write append records even if there is no room. The caller limits their number:
+// they come before all others, or a record that waits for room itself causes them.
+func (s *Stream[R, E]) Always(write func(E)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.encoder.Len() >= batchSize {
 		s.pending = append(s.pending, s.encoder.Take())
 	}
-	write()
+	write(s.encoder)
 	s.changed.Signal()
 }
 
 // serve sends records while the machine runs.
-func (s *Stream) serve() {
+func (s *Stream[R, E]) serve() {
 	for {
 		if !s.await() {
 			time.Sleep(batchTime)
@@ -154,7 +165,7 @@ func (s *Stream) serve() {
 }
 
 // await waits for records. It reports whether a batch is complete.
-func (s *Stream) await() (complete bool) {
+func (s *Stream[R, E]) await() (complete bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for s.encoder.Len() == 0 && len(s.pending) == 0 {
@@ -164,7 +175,7 @@ func (s *Stream) await() (complete bool) {
 }
 
 // Flush sends all records. It waits for the host.
-func (s *Stream) Flush() {
+func (s *Stream[R, E]) Flush() {
 	s.sending.Lock()
 	defer s.sending.Unlock()
 	for {
@@ -178,8 +189,8 @@ func (s *Stream) Flush() {
 	}
 }
 
-// take returns the batches to send, and wakes the hits that wait for their room.
-func (s *Stream) take() [][]byte {
+// take returns the batches to send, and wakes the tasks that wait for their room.
+func (s *Stream[R, E]) take() [][]byte {
 	defer s.room.Wake(wait.Writable)
 	s.mu.Lock()
 	defer s.mu.Unlock()

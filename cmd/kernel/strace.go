@@ -1,0 +1,273 @@
+package main
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+
+	"golang.org/x/sys/unix"
+
+	"slowpath/clock"
+	"slowpath/entry"
+	"slowpath/linkstream"
+	"slowpath/signal"
+	"slowpath/task"
+	"slowpath/trace/calls"
+	"slowpath/tracespec"
+)
+
+// callStream sends what tasks do to slowpath strace: their system calls as a plan of the host
+// wants them, their signals, and their ends. It exists until the machine ends. A nil
+// *callStream sends nothing.
+type callStream struct {
+	plan   *tracespec.Plan
+	calls  [entry.Calls]*tracespec.Call // of plan, by number
+	stream *linkstream.Stream[tracespec.Record, *tracespec.Encoder]
+	maps   *sentMaps
+	pool   sync.Pool // of *callScratch
+	began  atomic.Bool
+	first  atomic.Pointer[task.Task] // the first thread of the program, when it is known
+	counts task.Slot[injectionCounts]
+}
+
+// callScratch is the memory of one record.
+type callScratch struct {
+	record   tracespec.Record
+	capturer tracespec.Capturer
+	stack    []byte
+}
+
+// readCallPlan reads and removes the plan of the host command. It returns nil if there is
+// none.
+func (k *kernel) readCallPlan() (*callStream, error) {
+	text, err := k.readFile(tracespec.Path)
+	if errors.Is(err, unix.ENOENT) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s cannot be read: %w", tracespec.Path, err)
+	}
+	k.at(tracespec.Path).Unlink()
+	plan, err := tracespec.Parse(text)
+	if err != nil {
+		return nil, err
+	}
+	c := &callStream{plan: plan}
+	for number, one := range plan.Calls {
+		c.calls[number] = one
+	}
+	c.pool.New = func() any { return new(callScratch) }
+	c.maps = newSentMaps(func(process uint32, text []byte) {
+		c.stream.Always(func(e *tracespec.Encoder) {
+			e.Append(&tracespec.Record{Kind: tracespec.Maps, Process: process, Data: text}, uint64(clock.Monotonic()))
+		})
+	})
+	return c, nil
+}
+
+// start subscribes to the calls and the tracepoints. It is called before the first task is
+// made. Without a link it does nothing.
+func (c *callStream) start(k *kernel) {
+	if c == nil || k.link == nil {
+		return
+	}
+	c.stream = linkstream.New(new(tracespec.Encoder), k.link.writer.Calls)
+	c.stream.PutNow(&tracespec.Record{Kind: tracespec.Begin, Wall: uint64(k.wall.Now())})
+	consumer := &calls.Consumer{Numbers: new(calls.Set), Enter: c.enter, Exit: c.leave}
+	for number := range c.plan.Calls {
+		consumer.Numbers.Add(number)
+	}
+	if len(c.plan.Calls) == entry.Calls {
+		consumer.Numbers = nil // also numbers without a call
+	}
+	if !c.plan.Follow {
+		consumer.Wants = c.maybeFirst
+	}
+	k.calls.Subscribe(consumer)
+	points := &k.tasks.Tracepoints
+	points.Executed.Register(c.executed)
+	points.Forked.Register(c.forked)
+	points.Exiting.Register(c.exiting)
+	if c.plan.Signals {
+		points.SignalGenerated.Register(c.generated)
+		points.SignalDelivered.Register(c.delivered)
+	}
+}
+
+// flush sends the last records.
+func (c *callStream) flush() {
+	if c != nil && c.stream != nil {
+		c.stream.Flush()
+	}
+}
+
+// maybeFirst reports whether a task may be the first thread of the program. It has no id yet
+// when it is made, so it is known by its first call or its first child.
+func (c *callStream) maybeFirst(t *task.Task) bool {
+	first := c.first.Load()
+	return first == nil || first == t
+}
+
+// wants reports whether the plan shows a task.
+func (c *callStream) wants(t *task.Task) bool { return c.plan.Follow || c.maybeFirst(t) }
+
+// program is a task as package tracespec sees it.
+type program struct{ *task.Task }
+
+// Load implements tracespec.Program.
+func (p program) Load(address uint64, b []byte) error { return p.CopyIn(address, b) }
+
+// LoadSome implements tracespec.Program.
+func (p program) LoadSome(address uint64, b []byte) int {
+	n, _ := p.CopyInSome(b, address)
+	return n
+}
+
+// StackPointer implements tracespec.Program.
+func (p program) StackPointer() uint64 { return p.Frame.RSP }
+
+// FileName implements tracespec.Program.
+func (p program) FileName(descriptor int32) string {
+	f, _, err := p.File(int(descriptor))
+	if err != nil {
+		return ""
+	}
+	defer f.DecRef()
+	return f.Name(p.FSContext().Root())
+}
+
+// begin sends how the first program has begun, which no call has shown: with its
+// environment at an address. It must not sleep.
+func (c *callStream) begin(t *task.Task) {
+	if c.began.Swap(true) {
+		return
+	}
+	c.first.Store(t)
+	c.stream.PutNow(&tracespec.Record{
+		Kind: tracespec.Exec, Thread: uint32(t.TID()), Process: uint32(t.PID()), Other: uint32(t.TID()), Arguments: entry.Args{t.Program().EnvStart},
+	})
+}
+
+// unknownCall is the plan of a number without a call.
+var unknownCall = &tracespec.Call{Arguments: 6}
+
+// planOf returns the plan of a call.
+func (c *callStream) planOf(call *entry.Call) *tracespec.Call {
+	if n := uint32(call.NR); n < uint32(len(c.calls)) && c.calls[n] != nil {
+		return c.calls[n]
+	}
+	return unknownCall
+}
+
+// enter is Consumer.Enter.
+func (c *callStream) enter(t *task.Task, call *entry.Call) {
+	if !c.began.Load() {
+		c.begin(t)
+	}
+	plan := c.planOf(call)
+	s := c.pool.Get().(*callScratch)
+	defer c.pool.Put(s)
+	s.record = tracespec.Record{
+		Kind: tracespec.Enter, Thread: uint32(t.TID()), Process: uint32(t.PID()), CPU: uint32(t.Frame.LastCPU()),
+		Number: call.NR, Arguments: call.Args, Count: plan.Arguments, Address: t.Frame.RIP,
+	}
+	if len(plan.Entry) > 0 {
+		s.record.Captures = s.capturer.Capture(plan.Entry, (*[6]uint64)(&call.Args), 0, program{t})
+	}
+	c.stream.Put(t, &s.record)
+}
+
+// leave is Consumer.Exit.
+func (c *callStream) leave(t *task.Task, call *entry.Call, result int64) {
+	if t.Exiting() {
+		return // it never returns: exiting says how it ends
+	}
+	plan := c.planOf(call)
+	s := c.pool.Get().(*callScratch)
+	defer c.pool.Put(s)
+	s.record = tracespec.Record{Kind: tracespec.Leave, Thread: uint32(t.TID()), CPU: uint32(t.Frame.LastCPU()), Result: result, Killed: t.Killed()}
+	if len(plan.Exit) > 0 {
+		s.record.Captures = s.capturer.Capture(plan.Exit, (*[6]uint64)(&call.Args), result, program{t})
+	}
+	if c.plan.Stack > 0 {
+		c.addStack(t, s)
+	}
+	c.stream.Put(t, &s.record)
+}
+
+// addStack adds the registers and the bytes of the stack to a record, and sends the mappings
+// of the process if they have changed.
+func (c *callStream) addStack(t *task.Task, s *callScratch) {
+	if s.stack == nil {
+		s.stack = make([]byte, tracespec.RegisterBytes+tracespec.MaxStack)
+	}
+	s.record.Registers = appendRegisters(s.stack[:0], t.Frame)
+	stack := s.stack[tracespec.RegisterBytes:][:c.plan.Stack]
+	n, _ := t.CopyInSome(stack, t.Frame.RSP) // the stack may end before
+	s.record.Stack = stack[:n]
+	c.maps.send(uint32(t.PID()), t.MM)
+}
+
+// executed is a function of Tracepoints.Executed.
+func (c *callStream) executed(e task.Executed) {
+	if c.wants(e.Task) {
+		c.stream.Put(e.Task, &tracespec.Record{
+			Kind: tracespec.Exec, Thread: uint32(e.Task.TID()), Process: uint32(e.Task.PID()), Other: uint32(e.OldTID), Data: []byte(e.Path),
+		})
+	}
+}
+
+// forked is a function of Tracepoints.Forked. It must not sleep.
+func (c *callStream) forked(e task.Forked) {
+	c.begin(e.Parent)
+	if c.wants(e.Child) {
+		c.stream.PutNow(&tracespec.Record{
+			Kind: tracespec.Clone, Thread: uint32(e.Parent.TID()), Other: uint32(e.Child.TID()), Process: uint32(e.Child.PID()),
+		})
+	}
+}
+
+// exiting is a function of Tracepoints.Exiting.
+func (c *callStream) exiting(t *task.Task) {
+	c.begin(t)
+	if c.wants(t) {
+		c.stream.Put(t, &tracespec.Record{
+			Kind: tracespec.Exit, Thread: uint32(t.TID()), Process: uint32(t.PID()), Result: int64(t.ExitStatus()),
+		})
+	}
+}
+
+// generated is a function of Tracepoints.SignalGenerated. It must not sleep.
+func (c *callStream) generated(e task.SignalGenerated) {
+	if !c.wants(e.Target) || e.Result != task.SignalIgnored && e.Result != task.SignalQueued && e.Result != task.SignalLostInfo {
+		return
+	}
+	kind := tracespec.Generated
+	if e.Result == task.SignalIgnored {
+		kind = tracespec.Ignored
+	}
+	c.stream.PutNow(&tracespec.Record{Kind: kind, Thread: uint32(e.Target.TID()), Process: uint32(e.Target.PID()), Data: siginfo(&e.Info)})
+}
+
+// delivered is a function of Tracepoints.SignalDelivered.
+func (c *callStream) delivered(e task.SignalDelivered) {
+	if c.wants(e.Task) {
+		c.stream.Put(e.Task, &tracespec.Record{
+			Kind: tracespec.Signal, Thread: uint32(e.Task.TID()), Process: uint32(e.Task.PID()), Data: siginfo(&e.Info),
+		})
+	}
+}
+
+// siginfo returns the siginfo_t of a signal.
+func siginfo(i *signal.Info) []byte {
+	b := binary.LittleEndian.AppendUint32(nil, uint32(i.Signo))
+	b = binary.LittleEndian.AppendUint32(b, uint32(i.Errno))
+	b = binary.LittleEndian.AppendUint32(b, uint32(i.Code))
+	b = binary.LittleEndian.AppendUint32(b, 0)
+	for _, word := range i.Fields {
+		b = binary.LittleEndian.AppendUint64(b, word)
+	}
+	return b
+}

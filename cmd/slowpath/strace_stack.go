@@ -1,0 +1,40 @@
+package main
+
+import (
+	"fmt"
+
+	"slowpath/probe/symbols"
+	"slowpath/probe/unwind"
+	"slowpath/strace"
+)
+
+// callStacks unwinds the stacks of calls.
+type callStacks struct{ unwinder *unwind.Unwinder }
+
+// objectOpener opens object files of the guest. It implements unwind.Opener.
+type objectOpener struct{ files symbols.Files }
+
+// Open implements unwind.Opener.
+func (o objectOpener) Open(name string) (*symbols.Object, error) { return symbols.Open(o.files, name) }
+
+func newCallStacks(files symbols.Files) *callStacks {
+	return &callStacks{unwind.New(objectOpener{files})}
+}
+
+// lines returns the stack of a call in the format of strace -k.
+func (s *callStacks) lines(t *strace.Thread, c *strace.Call) (list []string) {
+	if len(c.Registers) == 0 {
+		return nil
+	}
+	for _, f := range s.unwinder.Unwind(t.Process, c.Registers, c.Stack, unwind.AtInstruction) {
+		switch {
+		case f.Module == "":
+			list = append(list, fmt.Sprintf("unexpected_backtracing_error [%#x]", f.Address))
+		case f.Function == "":
+			list = append(list, fmt.Sprintf("%s() [%#x]", f.Module, f.FileAddress))
+		default:
+			list = append(list, fmt.Sprintf("%s(%s+%#x) [%#x]", f.Module, f.Function, f.Offset, f.FileAddress))
+		}
+	}
+	return list
+}

@@ -1,0 +1,408 @@
+// Package decode prints system calls of x86-64 as strace 6.1 does.
+//
+// A call is a row of a table: its name, its classes, and one Arg for each printed argument.
+// An Arg says what the kernel captures of the program's memory (package tracespec), and how
+// the captured bytes are printed. The rows of a family are in one file.
+//
+// strace prints arguments that a call reads when it begins, and those that it writes when it
+// ends. Likewise the first Arg that is captured at the exit, and all that follow it, are
+// printed at the exit.
+package decode
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"slowpath/tracespec"
+)
+
+// Options are the options of strace(1) that change how arguments are printed.
+type Options struct {
+	// Strings is the maximum number of characters of a string (-s).
+	Strings int
+	// Verbose prints structures and arrays completely (-v).
+	Verbose bool
+	// Paths prints the names of open files after descriptors (-y).
+	Paths bool
+	// Hex prints non-ASCII strings (1) or all strings (2) in hexadecimal (-x, -xx).
+	Hex int
+}
+
+// Call is a system call with what was captured.
+type Call struct {
+	Arguments [6]uint64
+	// Result is the result; a negative one down to -4095 is an errno.
+	Result int64
+	// Done is set at the exit.
+	Done bool
+
+	entry, exit [][]byte
+}
+
+// Failed reports whether the call has failed, or was interrupted and is restarted.
+func (c *Call) Failed() bool { return c.Done && c.Result < 0 && c.Result >= -4095 }
+
+// result prints a successful result, after "= ".
+type resultPrinter func(p *Printer, c *Call)
+
+// call returns a row.
+func call(number int, name, classes string, args ...Arg) Row {
+	return Row{Number: number, Name: name, Classes: classes, args: args}
+}
+
+// gives returns a row whose result is printed in another way.
+func (r Row) gives(result resultPrinter) Row {
+	r.result = result
+	return r
+}
+
+// givesFD returns a row whose result is a descriptor.
+func (r Row) givesFD() Row {
+	r.args = append(r.args, resultFD())
+	return r
+}
+
+// late returns a row that prints the comma before the arguments of the exit at the exit.
+func (r Row) late() Row {
+	r.lateComma = true
+	return r
+}
+
+// never returns a row of a call that does not return.
+func (r Row) never() Row {
+	r.noReturn = true
+	return r
+}
+
+// families are the parts of the table.
+func families() [][]Row {
+	return [][]Row{fileRows, nameRows, memoryRows, processRows, signalRows, timeRows, pollRows, socketRows, ioctlRows, systemRows}
+}
+
+// Row is one system call.
+type Row struct {
+	Number int
+	Name   string
+	// Classes are the names of the classes of option trace, separated by spaces.
+	Classes string
+
+	args   []Arg
+	result resultPrinter // nil for a signed decimal number
+	// lateComma prints the comma before the first argument of the exit at the exit.
+	lateComma bool
+	// noReturn marks calls that do not return on success.
+	noReturn bool
+}
+
+// Arg is one printed argument.
+type Arg struct {
+	// exit is set if ops are captured at the exit.
+	exit bool
+	ops  []tracespec.Op
+	// before are captured at the entry in addition, although ops are captured at the exit.
+	before []tracespec.Op
+	// joined prints no comma before the argument.
+	joined bool
+	// shown decides whether the argument is printed. nil: always.
+	shown func(c *Call) bool
+	print func(p *Printer, in *Input)
+	// note returns what follows the result in parentheses, instead of printing an
+	// argument.
+	note func(p *Printer, in *Input) string
+}
+
+// Input is what an Arg prints: the call, and the captures of its ops, nil if missing.
+type Input struct {
+	*Call
+	captures [][]byte
+	earlier  [][]byte // of Arg.before
+}
+
+// before returns the bytes of an op of Arg.before, nil if they are missing.
+func (in *Input) before(i int) []byte {
+	if i >= len(in.earlier) {
+		return nil
+	}
+	return in.earlier[i]
+}
+
+// capture returns the bytes of an op, nil if they are missing.
+func (in *Input) capture(i int) []byte {
+	if i >= len(in.captures) {
+		return nil
+	}
+	return in.captures[i]
+}
+
+// Limits that depend on the options. compile replaces them.
+const (
+	maxOfString = 1<<30 + iota // Op.Max: one byte more than Options.Strings
+	maxOfArray                 // Op.Max: one element of Op.Unit bytes more than Options.Strings
+	maxOfList                  // Op.Unit: one element more than Options.Strings
+)
+
+// Syscall is a row for certain options.
+type Syscall struct {
+	*Row
+	options Options
+	// Plan is what the kernel captures.
+	Plan tracespec.Call
+	// where are the indices of the captures of each argument, -1 for those that are not captured
+	where, before [][]int
+}
+
+// Table has the system calls by number.
+type Table struct {
+	options Options
+	calls   map[int]*Syscall
+	names   map[string]*Syscall
+}
+
+// New returns the table for options.
+func New(o Options) *Table {
+	t := &Table{options: o, calls: map[int]*Syscall{}, names: map[string]*Syscall{}}
+	for _, family := range families() {
+		for i := range family {
+			c := compile(&family[i], o)
+			t.calls[c.Number], t.names[c.Name] = c, c
+		}
+	}
+	return t
+}
+
+// Printer returns a printer.
+func (t *Table) Printer() *Printer { return &Printer{Options: t.options, table: t} }
+
+// Call returns the call with a number, or nil.
+func (t *Table) Call(number int) *Syscall { return t.calls[number] }
+
+// Named returns the call with a name, or nil.
+func (t *Table) Named(name string) *Syscall { return t.names[name] }
+
+// All returns all calls in the order of their numbers.
+func (t *Table) All() []*Syscall {
+	var all []*Syscall
+	for number := range tracespec.MaxCalls {
+		if c := t.calls[number]; c != nil {
+			all = append(all, c)
+		}
+	}
+	return all
+}
+
+// InClass reports whether a call is in a class.
+func (r *Row) InClass(class string) bool { return slices.Contains(strings.Fields(r.Classes), class) }
+
+// Unknown returns a row for a number without a call. strace prints it with six arguments.
+func Unknown(number int) *Syscall {
+	row := &Row{Number: number, Name: fmt.Sprintf("syscall_0x%x", uint32(number))}
+	for i := range 6 {
+		row.args = append(row.args, at(i, hex))
+	}
+	return compile(row, Options{})
+}
+
+// compile makes the plan of a row.
+func compile(r *Row, o Options) *Syscall {
+	c := &Syscall{Row: r, options: o}
+	c.Plan.Arguments = 6
+	for i := range r.args {
+		a := &r.args[i]
+		ops := &c.Plan.Entry
+		if a.exit {
+			ops = &c.Plan.Exit
+		}
+		c.where = append(c.where, addOps(ops, a.ops, o))
+		c.before = append(c.before, addOps(&c.Plan.Entry, a.before, o))
+	}
+	return c
+}
+
+// addOps adds the ops of an argument to those of the call. It returns their indices, -1 for
+// those that the options do not want.
+func addOps(all *[]tracespec.Op, ops []tracespec.Op, o Options) []int {
+	where := make([]int, len(ops))
+	for i, op := range ops {
+		if op.Kind == tracespec.Descriptor && !o.Paths {
+			where[i] = -1
+			continue
+		}
+		where[i] = len(*all)
+		*all = append(*all, relocate(op, where, o))
+	}
+	return where
+}
+
+// relocate turns an op of an argument into one of the call.
+func relocate(op tracespec.Op, where []int, o Options) tracespec.Op {
+	for _, v := range []*tracespec.Value{&op.Address, &op.Count} {
+		if v.Source == tracespec.Captured {
+			v.Index = uint8(where[v.Index])
+		}
+	}
+	most := func(size int) uint32 { return uint32(min(size, tracespec.MaxBytes)) }
+	switch op.Max {
+	case maxOfString:
+		op.Max = most(o.Strings + 1)
+	case maxOfArray:
+		op.Max = most((o.Strings + 1) * int(op.Unit))
+		if o.Verbose {
+			op.Max = tracespec.MaxBytes
+		}
+	}
+	if op.Unit == maxOfList {
+		op.Unit = most(o.Strings + 1)
+		if o.Verbose {
+			op.Unit = tracespec.MaxElements
+		}
+	}
+	return op
+}
+
+// Attach adds the captures of the kernel to a call. It reports false if they are damaged.
+func (s *Syscall) Attach(c *Call, captures []byte) bool {
+	ops, list := s.Plan.Entry, &c.entry
+	if c.Done {
+		ops, list = s.Plan.Exit, &c.exit
+	}
+	var ok bool
+	*list, ok = tracespec.Split(captures, len(ops))
+	return ok
+}
+
+// input returns what an argument prints.
+func (s *Syscall) input(c *Call, i int) *Input {
+	list := c.entry
+	if s.args[i].exit {
+		list = c.exit
+	}
+	return &Input{Call: c, captures: pick(list, s.where[i]), earlier: pick(c.entry, s.before[i])}
+}
+
+// pick returns the captures with some indices.
+func pick(list [][]byte, indices []int) [][]byte {
+	picked := make([][]byte, len(indices))
+	for i, at := range indices {
+		if at >= 0 && at < len(list) {
+			picked[i] = list[at]
+		}
+	}
+	return picked
+}
+
+// visible returns the indices of the arguments that are printed, and the number of those
+// that are printed at the entry.
+func (s *Syscall) visible(c *Call) (list []int, entry int) {
+	entry = -1
+	for i := range s.args {
+		a := &s.args[i]
+		if a.print == nil || a.shown != nil && !a.shown(c) {
+			continue
+		}
+		if a.exit && entry < 0 {
+			entry = len(list)
+		}
+		list = append(list, i)
+	}
+	if entry < 0 {
+		entry = len(list)
+	}
+	return list, entry
+}
+
+// Complete reports whether all arguments are printed at the entry, and nothing depends on
+// the exit.
+func (s *Syscall) Complete(c *Call) bool {
+	list, entry := s.visible(c)
+	return entry == len(list) && !slices.ContainsFunc(s.args, func(a Arg) bool { return a.note != nil })
+}
+
+// Enter prints the name, the parenthesis, and the arguments of the entry.
+func (s *Syscall) Enter(p *Printer, c *Call) {
+	p.Options = s.options
+	p.text(s.Name)
+	p.text("(")
+	list, entry := s.visible(c)
+	s.printArgs(p, c, list[:entry])
+	if entry > 0 && entry < len(list) && !s.lateComma && !s.args[list[entry]].joined {
+		p.text(", ")
+	}
+}
+
+// Leave prints the arguments of the exit.
+func (s *Syscall) Leave(p *Printer, c *Call) {
+	p.Options = s.options
+	list, entry := s.visible(c)
+	if entry > 0 && entry < len(list) && s.lateComma {
+		p.text(", ")
+	}
+	s.printArgs(p, c, list[entry:])
+}
+
+func (s *Syscall) printArgs(p *Printer, c *Call, list []int) {
+	for i, at := range list {
+		if i > 0 && !s.args[at].joined {
+			p.text(", ")
+		}
+		s.args[at].print(p, s.input(c, at))
+	}
+}
+
+// Texts returns the text of each argument that is printed at the phase of the call.
+func (s *Syscall) Texts(c *Call) (texts []string) {
+	p := &Printer{Options: s.options}
+	list, entry := s.visible(c)
+	part := list[:entry]
+	if c.Done {
+		part = list[entry:]
+	}
+	for _, at := range part {
+		s.args[at].print(p, s.input(c, at))
+		texts = append(texts, p.Take())
+	}
+	return texts
+}
+
+// Result prints the result, without "= ".
+func (s *Syscall) Result(p *Printer, c *Call) {
+	p.Options = s.options
+	switch {
+	case restarts[-c.Result] != "":
+		p.text("? " + restarts[-c.Result])
+		return
+	case c.Failed():
+		p.text("-1 " + ErrnoText(int(-c.Result)))
+	case s.noReturn:
+		p.text("?")
+	case s.result != nil:
+		s.result(p, c)
+	default:
+		p.format("%d", c.Result)
+	}
+	for i := range s.args {
+		if a := &s.args[i]; a.note != nil && (a.shown == nil || a.shown(c)) {
+			if note := a.note(p, s.input(c, i)); note != "" {
+				p.text(" (" + note + ")")
+			}
+		}
+	}
+}
+
+// restarts has the texts of the results by which the kernel restarts a call.
+var restarts = map[int64]string{
+	512: "ERESTARTSYS (To be restarted if SA_RESTART is set)",
+	513: "ERESTARTNOINTR (To be restarted)",
+	514: "ERESTARTNOHAND (To be restarted if no handler)",
+	516: "ERESTART_RESTARTBLOCK (Interrupted by signal)",
+}
+
+// Started returns the execve(2) by which a program was started with a path, arguments and a
+// number of variables whose array is at an address. The row must be that of execve.
+func (s *Syscall) Started(path string, arguments []string, variables int, environment uint64) *Call {
+	return &Call{
+		Arguments: [6]uint64{1, 1, environment},
+		entry: [][]byte{append([]byte(path), 0), tracespec.JoinStrings(arguments, s.options.Strings+1),
+			tracespec.JoinStrings(make([]string, variables), 0)},
+	}
+}

@@ -1,0 +1,342 @@
+package decode
+
+import (
+	"encoding/binary"
+	"net/netip"
+
+	"golang.org/x/sys/unix"
+
+	"slowpath/tracespec"
+)
+
+var (
+	socketFamilies = sequence("AF_???", 0, `AF_UNSPEC AF_UNIX AF_INET AF_AX25 AF_IPX AF_APPLETALK AF_NETROM AF_BRIDGE AF_ATMPVC AF_X25 AF_INET6 AF_ROSE AF_DECnet AF_NETBEUI AF_SECURITY
+		AF_KEY AF_NETLINK AF_PACKET AF_ASH AF_ECONET AF_ATMSVC AF_RDS AF_SNA AF_IRDA AF_PPPOX AF_WANPIPE AF_LLC AF_IB AF_MPLS AF_CAN AF_TIPC AF_BLUETOOTH AF_IUCV
+		AF_RXRPC AF_ISDN AF_PHONET AF_IEEE802154 AF_CAIF AF_ALG AF_NFC AF_VSOCK AF_KCM AF_QIPCRTR AF_SMC AF_XDP AF_MCTP`)
+	socketTypes  = names("", "SOCK_STREAM 1 SOCK_DGRAM 2 SOCK_RAW 3 SOCK_RDM 4 SOCK_SEQPACKET 5 SOCK_DCCP 6 SOCK_PACKET 10")
+	socketFlags  = names("SOCK_???", "SOCK_CLOEXEC 0x80000 SOCK_NONBLOCK 0x800")
+	ipProtocols  = names("IPPROTO_???", "IPPROTO_IP 0 IPPROTO_ICMP 1 IPPROTO_IGMP 2 IPPROTO_TCP 6 IPPROTO_UDP 17 IPPROTO_IPV6 41 IPPROTO_ICMPV6 58 IPPROTO_SCTP 132 IPPROTO_RAW 255")
+	netlinkKinds = sequence("NETLINK_???", 0, `NETLINK_ROUTE NETLINK_UNUSED NETLINK_USERSOCK NETLINK_FIREWALL NETLINK_SOCK_DIAG NETLINK_NFLOG NETLINK_XFRM NETLINK_SELINUX
+		NETLINK_ISCSI NETLINK_AUDIT NETLINK_FIB_LOOKUP NETLINK_CONNECTOR NETLINK_NETFILTER NETLINK_IP6_FW NETLINK_DNRTMSG NETLINK_KOBJECT_UEVENT NETLINK_GENERIC
+		NETLINK_DM NETLINK_SCSITRANSPORT NETLINK_ECRYPTFS NETLINK_RDMA NETLINK_CRYPTO NETLINK_SMC`)
+	messageFlags = names("MSG_???", `MSG_OOB 1 MSG_PEEK 2 MSG_DONTROUTE 4 MSG_CTRUNC 8 MSG_PROBE 0x10 MSG_TRUNC 0x20 MSG_DONTWAIT 0x40 MSG_EOR 0x80 MSG_WAITALL 0x100
+		MSG_FIN 0x200 MSG_SYN 0x400 MSG_CONFIRM 0x800 MSG_RST 0x1000 MSG_ERRQUEUE 0x2000 MSG_NOSIGNAL 0x4000 MSG_MORE 0x8000 MSG_WAITFORONE 0x10000
+		MSG_SENDPAGE_NOTLAST 0x20000 MSG_BATCH 0x40000 MSG_NO_SHARED_FRAGS 0x80000 MSG_ZEROCOPY 0x4000000 MSG_FASTOPEN 0x20000000 MSG_CMSG_CLOEXEC 0x40000000`)
+	socketLayers = names("SOL_???", "SOL_IP 0 SOL_SOCKET 1 SOL_TCP 6 SOL_UDP 17 SOL_IPV6 41 SOL_ICMPV6 58 SOL_RAW 255 SOL_PACKET 263 SOL_NETLINK 270 SOL_ALG 279")
+	controlTypes = names("SCM_???", "SCM_RIGHTS 1 SCM_CREDENTIALS 2 SCM_SECURITY 3 SO_TIMESTAMP_OLD 29 SO_TIMESTAMPNS_OLD 35 SO_TIMESTAMPING_OLD 37")
+	shutdownWays = sequence("SHUT_???", 0, "SHUT_RD SHUT_WR SHUT_RDWR")
+	socketOpts   = names("SO_???", `SO_DEBUG 1 SO_REUSEADDR 2 SO_TYPE 3 SO_ERROR 4 SO_DONTROUTE 5 SO_BROADCAST 6 SO_SNDBUF 7 SO_RCVBUF 8 SO_KEEPALIVE 9 SO_OOBINLINE 10
+		SO_NO_CHECK 11 SO_PRIORITY 12 SO_LINGER 13 SO_BSDCOMPAT 14 SO_REUSEPORT 15 SO_PASSCRED 16 SO_PEERCRED 17 SO_RCVLOWAT 18 SO_SNDLOWAT 19 SO_RCVTIMEO_OLD 20
+		SO_SNDTIMEO_OLD 21 SO_SECURITY_AUTHENTICATION 22 SO_SECURITY_ENCRYPTION_TRANSPORT 23 SO_SECURITY_ENCRYPTION_NETWORK 24 SO_BINDTODEVICE 25 SO_ATTACH_FILTER 26
+		SO_DETACH_FILTER 27 SO_PEERNAME 28 SO_TIMESTAMP_OLD 29 SO_ACCEPTCONN 30 SO_PEERSEC 31 SO_SNDBUFFORCE 32 SO_RCVBUFFORCE 33 SO_PASSSEC 34 SO_TIMESTAMPNS_OLD 35
+		SO_MARK 36 SO_TIMESTAMPING_OLD 37 SO_PROTOCOL 38 SO_DOMAIN 39 SO_RXQ_OVFL 40 SO_PEEK_OFF 42 SO_BUSY_POLL 46 SO_INCOMING_CPU 49 SO_COOKIE 57 SO_PEERGROUPS 59 SO_ZEROCOPY 60`)
+	tcpOpts = names("TCP_???", "TCP_NODELAY 1 TCP_MAXSEG 2 TCP_CORK 3 TCP_KEEPIDLE 4 TCP_KEEPINTVL 5 TCP_KEEPCNT 6 TCP_SYNCNT 7 TCP_LINGER2 8 TCP_DEFER_ACCEPT 9 TCP_WINDOW_CLAMP 10 TCP_INFO 11 TCP_QUICKACK 12 TCP_CONGESTION 13 TCP_USER_TIMEOUT 18 TCP_FASTOPEN 23")
+	ipOpts  = names("IP_???", "IP_TOS 1 IP_TTL 2 IP_HDRINCL 3 IP_OPTIONS 4 IP_RECVOPTS 6 IP_RETOPTS 7 IP_PKTINFO 8 IP_MTU_DISCOVER 10 IP_RECVERR 11 IP_RECVTTL 12 IP_MTU 14 IP_FREEBIND 15 IP_MULTICAST_TTL 33 IP_MULTICAST_LOOP 34 IP_ADD_MEMBERSHIP 35")
+	ip6Opts = names("IPV6_???", "IPV6_UNICAST_HOPS 16 IPV6_MULTICAST_IF 17 IPV6_MULTICAST_HOPS 18 IPV6_MULTICAST_LOOP 19 IPV6_MTU_DISCOVER 23 IPV6_RECVERR 25 IPV6_V6ONLY 26 IPV6_RECVPKTINFO 49 IPV6_TCLASS 67")
+	nlOpts  = names("NETLINK_???", "NETLINK_ADD_MEMBERSHIP 1 NETLINK_DROP_MEMBERSHIP 2 NETLINK_PKTINFO 3 NETLINK_BROADCAST_ERROR 4 NETLINK_NO_ENOBUFS 5 NETLINK_LISTEN_ALL_NSID 8 NETLINK_LIST_MEMBERSHIPS 9 NETLINK_CAP_ACK 10 NETLINK_EXT_ACK 11 NETLINK_GET_STRICT_CHK 12")
+	// levelOpts are the names of options by level.
+	levelOpts = map[uint32]*nameTable{unix.SOL_SOCKET: socketOpts, unix.SOL_IP: ipOpts, unix.SOL_IPV6: ip6Opts, unix.SOL_TCP: tcpOpts, unix.SOL_NETLINK: nlOpts}
+)
+
+// socketType prints the type of a socket with its flags.
+func socketType(p *Printer, _ *Input, v uint64) {
+	v = uint64(uint32(v))
+	name := socketTypes.find(v & 0xf)
+	if name == "" {
+		p.text(socketFlags.flags(v))
+		return
+	}
+	p.text(name)
+	if rest := v &^ 0xf; rest != 0 {
+		p.text("|" + socketFlags.flags(rest))
+	}
+}
+
+// protocol prints the protocol of socket(2), which depends on the family.
+func protocol(p *Printer, in *Input, v uint64) {
+	switch in.Arguments[0] {
+	case unix.AF_INET, unix.AF_INET6:
+		p.text(ipProtocols.value(v))
+	case unix.AF_NETLINK:
+		p.text(netlinkKinds.value(v))
+	default:
+		p.format("%d", v)
+	}
+}
+
+// maxSockaddr is the size of struct sockaddr_storage.
+const maxSockaddr = 128
+
+// sockaddr prints a socket address of length bytes.
+func sockaddr(p *Printer, b []byte, address, length uint64) {
+	switch {
+	case address == 0:
+		p.text("NULL")
+		return
+	case int32(length) < 2 || len(b) < 2:
+		p.address(address)
+		return
+	}
+	family := word(b, 0, 2)
+	p.text("{sa_family=" + socketFamilies.value(family))
+	if len(b) > 2 {
+		p.text(", ")
+		sockaddrData(p, b, family)
+	}
+	p.text("}")
+}
+
+func sockaddrData(p *Printer, b []byte, family uint64) {
+	port := func() uint16 { return binary.BigEndian.Uint16(b[2:]) }
+	switch {
+	case family == unix.AF_UNIX && b[2] != 0:
+		p.text("sun_path=")
+		p.quote(textField(b, 2, len(b)-2))
+	case family == unix.AF_UNIX:
+		p.text("sun_path=@")
+		p.quote(b[3:])
+	case family == unix.AF_INET && len(b) >= 8:
+		p.format("sin_port=htons(%d), sin_addr=inet_addr(\"%v\")", port(), netip.AddrFrom4([4]byte(b[4:8])))
+	case family == unix.AF_INET6 && len(b) >= 24:
+		p.format("sin6_port=htons(%d), sin6_flowinfo=htonl(%d), inet_pton(AF_INET6, \"%v\", &sin6_addr)",
+			port(), binary.BigEndian.Uint32(b[4:]), netip.AddrFrom16([16]byte(b[8:24])))
+		if len(b) >= 28 {
+			p.format(", sin6_scope_id=%d", word(b, 24, 4))
+		}
+	case family == unix.AF_NETLINK && len(b) >= 12:
+		p.format("nl_pid=%d, nl_groups=%08x", int32(word(b, 4, 4)), word(b, 8, 4))
+	default:
+		p.text("sa_data=")
+		p.quote(b[2:])
+	}
+}
+
+// addressIn prints a socket address that a call reads.
+func addressIn(i, length int) Arg {
+	op := tracespec.Op{Kind: tracespec.Bytes, Address: argument(i), Count: argument(length), Unit: 1, Max: maxSockaddr}
+	return Arg{ops: []tracespec.Op{op}, print: func(p *Printer, in *Input) {
+		sockaddr(p, in.capture(0), in.Arguments[i], in.Arguments[length])
+	}}
+}
+
+// addressOut prints a socket address that a call has stored, and its length before and
+// after.
+func addressOut(i, length int) []Arg {
+	address := onExit(Arg{ops: []tracespec.Op{fixed(argument(length), 4),
+		{Kind: tracespec.Bytes, Address: argument(i), Count: captured(0, 0, 4), Unit: 1, Max: maxSockaddr}}})
+	address.before = []tracespec.Op{fixed(argument(length), 4)}
+	address.print = func(p *Printer, in *Input) {
+		before, after := in.before(0), in.capture(0)
+		if before == nil || after == nil {
+			p.address(in.Arguments[i])
+			return
+		}
+		n := min(word(before, 0, 4), word(after, 0, 4))
+		b := in.capture(1)
+		sockaddr(p, b[:min(uint64(len(b)), n)], in.Arguments[i], n)
+	}
+	size := onExit(Arg{ops: []tracespec.Op{fixed(argument(length), 4)}})
+	size.before = address.before
+	size.print = func(p *Printer, in *Input) {
+		before, after := in.before(0), in.capture(0)
+		switch {
+		case before == nil || in.Arguments[i] == 0:
+			p.address(in.Arguments[length])
+		case after == nil || word(before, 0, 4) == word(after, 0, 4):
+			p.format("[%d]", int32(word(before, 0, 4)))
+		default:
+			p.format("[%d => %d]", int32(word(before, 0, 4)), int32(word(after, 0, 4)))
+		}
+	}
+	return []Arg{address, size}
+}
+
+const msghdrSize = 56
+
+// message prints struct msghdr. total is the number of bytes of its data.
+func message(i int, total tracespec.Value) Arg {
+	ops := []tracespec.Op{
+		fixed(argument(i), msghdrSize),
+		{Kind: tracespec.Bytes, Address: captured(0, 0, 8), Count: captured(0, 8, 4), Unit: 1, Max: maxSockaddr},
+		array(captured(0, 16, 8), captured(0, 24, 8), 16),
+		{Kind: tracespec.Vector, Address: captured(2, 0, 8), Count: total, Unit: 16, Max: maxOfString},
+		{Kind: tracespec.Bytes, Address: captured(0, 32, 8), Count: captured(0, 40, 8), Unit: 1, Max: 4096},
+	}
+	return Arg{ops: ops, print: func(p *Printer, in *Input) {
+		b := in.capture(0)
+		if b == nil {
+			p.address(in.Arguments[i])
+			return
+		}
+		size := uint64(1 << 62)
+		if total.Source == tracespec.Result {
+			size = uint64(max(in.Result, 0))
+		}
+		p.message(in, b, in.before(0), size)
+	}}
+}
+
+func (p *Printer) message(in *Input, b, before []byte, size uint64) {
+	length := word(b, 8, 4)
+	p.text("{msg_name=")
+	name := in.capture(1)
+	shown := length
+	if before != nil {
+		shown = min(shown, word(before, 8, 4))
+	}
+	sockaddr(p, name[:min(uint64(len(name)), shown)], word(b, 0, 8), shown)
+	p.text(", msg_namelen=")
+	if before != nil && word(before, 8, 4) != length {
+		p.format("%d => ", int32(word(before, 8, 4)))
+	}
+	p.format("%d, msg_iov=", int32(length))
+	p.vectors(in, word(b, 16, 8), word(b, 24, 8), 2, size)
+	p.format(", msg_iovlen=%d", word(b, 24, 8))
+	if n := word(b, 40, 8); n != 0 {
+		p.text(", msg_control=")
+		p.control(in.capture(4), word(b, 32, 8))
+	}
+	p.format(", msg_controllen=%d, msg_flags=%s}", word(b, 40, 8), messageFlags.flags(word(b, 48, 4)))
+}
+
+// control prints control messages.
+func (p *Printer) control(b []byte, address uint64) {
+	const header = 16
+	if len(b) < header {
+		p.address(address)
+		return
+	}
+	p.text("[")
+	for separator := ""; len(b) >= header; separator = ", " {
+		length := word(b, 0, 8)
+		level, kind := word(b, 8, 4), word(b, 12, 4)
+		p.format("%s{cmsg_len=%d, cmsg_level=%s, cmsg_type=", separator, length, socketLayers.value(level))
+		end := min(length, uint64(len(b)))
+		if level == unix.SOL_SOCKET {
+			p.text(controlTypes.value(kind))
+			if end > header {
+				p.controlData(b[header:end], kind)
+			}
+		} else {
+			p.text(hexText(kind))
+		}
+		p.text("}")
+		next := (end + 7) &^ 7
+		if end < header || next >= uint64(len(b)) {
+			break
+		}
+		b = b[next:]
+	}
+	p.text("]")
+}
+
+func (p *Printer) controlData(b []byte, kind uint64) {
+	switch {
+	case kind == unix.SCM_RIGHTS && len(b) >= 4:
+		p.text(", cmsg_data=[")
+		for i := 0; i+4 <= len(b); i += 4 {
+			if i > 0 {
+				p.text(", ")
+			}
+			p.format("%d", int32(word(b, i, 4)))
+		}
+		p.text("]")
+	case kind == unix.SCM_CREDENTIALS && len(b) >= 12:
+		p.format(", cmsg_data={pid=%d, uid=%d, gid=%d}", int32(word(b, 0, 4)), word(b, 4, 4), word(b, 8, 4))
+	}
+}
+
+// received prints the message of recvmsg(2).
+func received(i int) Arg {
+	a := onExit(message(i, result()))
+	a.before = []tracespec.Op{fixed(argument(i), msghdrSize)}
+	print := a.print
+	a.print = func(p *Printer, in *Input) {
+		if b := in.before(0); in.Failed() && b != nil {
+			p.format("{msg_namelen=%d}", int32(word(b, 8, 4)))
+			return
+		}
+		print(p, in)
+	}
+	return a
+}
+
+// option prints the name of a socket option, which depends on the level.
+func option(p *Printer, in *Input, v uint64) {
+	if t := levelOpts[uint32(in.Arguments[1])]; t != nil {
+		p.text(t.value(uint64(uint32(v))))
+		return
+	}
+	p.text(hexText(uint64(uint32(v))))
+}
+
+// optionValue prints the value of a socket option: a number, or a structure.
+func optionValue(p *Printer, in *Input, b []byte) {
+	socket := uint32(in.Arguments[1]) == unix.SOL_SOCKET
+	switch name := in.Arguments[2]; {
+	case socket && name == unix.SO_LINGER && len(b) >= 8:
+		p.format("{l_onoff=%d, l_linger=%d}", int32(word(b, 0, 4)), int32(word(b, 4, 4)))
+	case socket && name == unix.SO_PEERCRED && len(b) >= 12:
+		p.format("{pid=%d, uid=%d, gid=%d}", int32(word(b, 0, 4)), word(b, 4, 4), word(b, 8, 4))
+	case socket && (name == 20 || name == 21) && len(b) >= 16:
+		timeval(p, in, b)
+	case socket && name == unix.SO_ERROR && len(b) >= 4 && word(b, 0, 4) != 0:
+		p.text("[" + ErrnoName(int(word(b, 0, 4))) + "]")
+	case len(b) == 4:
+		p.format("[%d]", int32(word(b, 0, 4)))
+	default:
+		p.data(b, uint64(len(b)))
+	}
+}
+
+// optionIn prints the value that setsockopt(2) sets.
+func optionIn(i, length int) Arg {
+	op := tracespec.Op{Kind: tracespec.Bytes, Address: argument(i), Count: argument(length), Unit: 1, Max: maxSockaddr}
+	return Arg{ops: []tracespec.Op{op}, print: func(p *Printer, in *Input) {
+		if b := in.capture(0); len(b) > 0 {
+			optionValue(p, in, b)
+			return
+		}
+		p.address(in.Arguments[i])
+	}}
+}
+
+// optionOut prints the value that getsockopt(2) has stored, and its length.
+func optionOut(i, length int) []Arg {
+	list := addressOut(i, length)
+	list[0].print = func(p *Printer, in *Input) {
+		if b := in.capture(1); len(b) > 0 {
+			optionValue(p, in, b)
+			return
+		}
+		p.address(in.Arguments[i])
+	}
+	return list
+}
+
+// args joins arguments and lists of them.
+func join(before []Arg, list []Arg, after ...Arg) []Arg {
+	return append(append(before[:len(before):len(before)], list...), after...)
+}
+
+// socketRows are the calls on sockets.
+var socketRows = []Row{
+	call(unix.SYS_SOCKET, "socket", "network", at(0, oneOf(socketFamilies)), at(1, socketType), at(2, protocol)).givesFD(),
+	call(unix.SYS_SOCKETPAIR, "socketpair", "network", at(0, oneOf(socketFamilies)), at(1, socketType), at(2, udec), descriptorPair(3)),
+	call(unix.SYS_BIND, "bind", "network", fd(0), addressIn(1, 2), at(2, dec)),
+	call(unix.SYS_CONNECT, "connect", "network", fd(0), addressIn(1, 2), at(2, dec)),
+	call(unix.SYS_LISTEN, "listen", "network", fd(0), at(1, dec)),
+	call(unix.SYS_ACCEPT, "accept", "network", join([]Arg{fd(0)}, addressOut(1, 2))...).givesFD(),
+	call(unix.SYS_ACCEPT4, "accept4", "network", join([]Arg{fd(0)}, addressOut(1, 2), at(3, flagsOf(socketFlags)))...).givesFD(),
+	call(unix.SYS_GETSOCKNAME, "getsockname", "network", join([]Arg{fd(0)}, addressOut(1, 2))...),
+	call(unix.SYS_GETPEERNAME, "getpeername", "network", join([]Arg{fd(0)}, addressOut(1, 2))...),
+	call(unix.SYS_SENDTO, "sendto", "network", fd(0), inBuffer(1, 2), at(2, ulong), at(3, flagsOf(messageFlags)), addressIn(4, 5), at(5, dec)),
+	call(unix.SYS_RECVFROM, "recvfrom", "network", join([]Arg{fd(0), outBuffer(1), at(2, ulong), at(3, flagsOf(messageFlags))}, addressOut(4, 5))...),
+	call(unix.SYS_SENDMSG, "sendmsg", "network", fd(0), message(1, constant(1<<62)), at(2, flagsOf(messageFlags))),
+	call(unix.SYS_RECVMSG, "recvmsg", "network", fd(0), received(1), at(2, flagsOf(messageFlags))),
+	call(unix.SYS_SENDMMSG, "sendmmsg", "network", fd(0), at(1, pointer), at(2, udec), at(3, flagsOf(messageFlags))),
+	call(unix.SYS_RECVMMSG, "recvmmsg", "network", fd(0), at(1, pointer), at(2, udec), at(3, flagsOf(messageFlags)), structIn(4, timespecSize, timespec)),
+	call(unix.SYS_SHUTDOWN, "shutdown", "network", fd(0), at(1, oneOf(shutdownWays))),
+	call(unix.SYS_SETSOCKOPT, "setsockopt", "network", fd(0), at(1, oneOf(socketLayers)), at(2, option), optionIn(3, 4), at(4, dec)),
+	call(unix.SYS_GETSOCKOPT, "getsockopt", "network", join([]Arg{fd(0), at(1, oneOf(socketLayers)), at(2, option)}, optionOut(3, 4))...),
+}
