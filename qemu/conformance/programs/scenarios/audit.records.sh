@@ -60,8 +60,8 @@ echo === others
 /opt/auditread /bin/sh -c 'kill -SEGV $$'
 /opt/auditread /bin/sh -c 'kill -QUIT $$'
 /opt/auditread /sbin/auditctl -m 'a message'
-/opt/auditread /sbin/auditctl -r 5 | grep -v ^backlog
-/opt/auditread /sbin/auditctl -r 0 | grep -v ^backlog
+/opt/auditread /sbin/auditctl -r 5 | grep -v '^backlog '
+/opt/auditread /sbin/auditctl -r 0 | grep -v '^backlog '
 /opt/auditread /sbin/auditctl -a always,exit -S mount -k mounts
 /opt/auditread /sbin/auditctl -a always,exit -S mount -k mounts
 /opt/auditread /sbin/auditctl -D
