@@ -31,24 +31,19 @@ func (t *Task) TakeCPU() {
 // AfterInterrupt implements entry.Task. NEED_RESCHED is raised only if the
 // interrupt was the tick. A kick and an IPI do not require a reschedule.
 func (t *Task) AfterInterrupt() {
-	traced := t.kernel.Tracepoints.Interrupted.Active()
-	if traced {
-		t.interrupted(Interrupted{Task: t})
-	}
 	if f := t.Frame; f.TakeResched() {
 		entry.Raise(&f.ThreadFlags, entry.NeedResched)
-		t.ChargeTicks()
+		t.ChargeTicks(int(t.Visit.Number))
+		return
 	}
-	if traced {
-		t.interrupted(Interrupted{Task: t, Served: true})
+	if t.kernel.Tracepoints.Interrupted.Active() {
+		t.interrupted(Interrupted{Task: t, Vector: int(t.Visit.Number)})
+		t.interrupted(Interrupted{Task: t, Vector: int(t.Visit.Number), Served: true})
 	}
 }
 
 // interrupted calls the tracepoint of an interrupt of user mode.
-func (t *Task) interrupted(i Interrupted) {
-	i.Vector = int(t.Visit.Number)
-	t.kernel.Tracepoints.Interrupted.Call(i)
-}
+func (t *Task) interrupted(i Interrupted) { t.kernel.Tracepoints.Interrupted.Call(i) }
 
 // migrated calls the tracepoint of a task that has changed the CPU.
 func (t *Task) migrated(from, to int) {
