@@ -89,8 +89,6 @@ const (
 // state is the part of a task that this package owns.
 type state struct {
 	stage atomic.Uint32 // of type stage
-	// key is the key of the rule that has set stageRecord. It is constant.
-	key *string
 	// login and session are the complements of loginuid and sessionid, so that the zero
 	// value means unset. Only the task's own goroutine sets them.
 	login, session atomic.Uint32
@@ -157,7 +155,7 @@ func (a *Audit) initialized() bool { return a.family != nil }
 
 // Handlers returns the handlers of the duty SYSCALL_AUDIT.
 func (a *Audit) Handlers() entry.Handlers[*task.Task] {
-	return entry.Handlers[*task.Task]{Flag: entry.SyscallAudit, Entry: a.enter, Exit: a.exit}
+	return entry.Handlers[*task.Task]{Flag: entry.SyscallAudit, Entry: enter, Exit: exit}
 }
 
 // LoginUID returns the loginuid and the sessionid of a task (/proc/PID/loginuid). Any
@@ -180,7 +178,7 @@ func (a *Audit) levels(t *task.Task) entry.Flag {
 // whenever audit is enabled.
 var recording = []int{
 	unix.SYS_SENDTO, unix.SYS_SENDMSG, unix.SYS_SENDMMSG, unix.SYS_WRITE, unix.SYS_WRITEV, unix.SYS_PWRITE64,
-	unix.SYS_BIND, unix.SYS_CONNECT, unix.SYS_SETSOCKOPT, unix.SYS_CLOSE,
+	unix.SYS_BIND, unix.SYS_CONNECT, unix.SYS_SETSOCKOPT,
 }
 
 // computeAdmission computes the admission of the tasks without rules of their own.
@@ -197,6 +195,9 @@ func (a *Audit) admissionFor(t *task.Task) *entry.Admission {
 	rules := a.rules.Load()
 	if !rules.personal {
 		return a.admission.Load()
+	}
+	if t.TID() == 0 {
+		return nil
 	}
 	pid := uint32(t.ProcessID())
 	return rules.admission(func(r *rule) bool { return r.mayMatch(pid) })
@@ -231,29 +232,30 @@ func (a *Audit) forked(parent, child *task.Task, _ *task.CloneArgs) error {
 	own.login.Store(from.login.Load())
 	own.session.Store(from.session.Load())
 	own.terminal.Store(from.terminal.Load())
-	a.giveContext(child)
+	a.giveContext(child, parent)
 	return nil
 }
 
 // spawned gives the first task, which has no parent, its part. It has no id yet.
 func (a *Audit) spawned(t *task.Task, _ *task.Execution) {
 	if t.TID() == 0 {
-		a.giveContext(t)
+		a.giveContext(t, nil)
 	}
 }
 
 // giveContext gives a new task its context, unless audit was never enabled, or a rule of
 // the list "task" says that it is never audited (Linux: audit_alloc).
-func (a *Audit) giveContext(t *task.Task) {
+func (a *Audit) giveContext(t, creator *task.Task) {
 	if !a.ever.Load() {
 		return
 	}
 	s := a.slot.Of(t)
-	next, key := a.filterTask(t)
-	s.key = key
+	next, key := a.filterTask(t, creator)
 	s.stage.Store(uint32(next))
 	if next != withoutContext {
 		s.context.audit, s.context.task = a, t
+		s.context.recordsAll, s.context.taskKey = next == stageRecord, key
+		s.context.subject = subject{audit: a, task: t, call: &s.context}
 		t.SetNameWatcher(&s.context)
 	}
 }

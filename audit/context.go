@@ -1,10 +1,13 @@
 package audit
 
 import (
+	"fmt"
+	"math/bits"
+	"slices"
+
 	"golang.org/x/sys/unix"
 
 	"slowpath/arch/amd64"
-	"slowpath/clock"
 	"slowpath/entry"
 	"slowpath/fs"
 	"slowpath/task"
@@ -39,27 +42,35 @@ const (
 // context is what audit knows of the current call of a task (Linux: struct
 // audit_context). Only the task's own goroutine accesses it.
 type context struct {
-	audit *Audit
-	task  *task.Task
+	audit   *Audit
+	task    *task.Task
+	subject subject // of the rules for the current call
 
-	phase     phase
-	dummy     bool // there were no rules at the entry: names are not collected
-	decision  decision
-	returned  returnState
-	executed  bool // execve(2) has succeeded
-	nr        int32
-	serial    uint32
-	arguments amd64.Args
-	entered   int64 // clock.Monotonic
-	result    int64
-	priority  uint64
-	key       *string
+	// recordsAll and taskKey are set by a rule of the list "task". They are constant.
+	recordsAll bool
+	taskKey    *string
+
+	phase    phase
+	dummy    bool // there were no rules at the entry: names are not collected
+	decision decision
+	returned returnState
+	executed bool        // execve(2) has succeeded
+	touched  bool        // a field below has something that clear must remove
+	call     *entry.Call // valid in the call, also after execve(2)
+	entered  uint64      // amd64.TSC
+	result   int64
+	priority uint64
+	key      *string
+
+	serial uint32
 
 	names     []nameRecord
 	directory fs.Path // the working directory when the first name was collected
 	above     []fileID
 	targets   []target
 	more      []extra
+	address   []byte // of a socket
+	how       uint64 // the flags of openat2(2)
 }
 
 // contextOf returns the context of a task, or nil if it has none.
@@ -75,46 +86,100 @@ func (a *Audit) contextOf(t *task.Task) *context {
 // the list "exit" changes that.
 const always = ^uint64(0)
 
+// contextOfTask returns the context of a task, or nil. It takes fewer instructions than
+// contextOf, for the handlers of every call.
+func contextOfTask(t *task.Task) *context {
+	x, _ := t.NameWatcher().(*context)
+	return x
+}
+
 // enter is the handler of the duty at the entry of a call (Linux: audit_syscall_entry).
-func (a *Audit) enter(t *task.Task, c *entry.Call) entry.Verdict {
-	s := a.slot.Of(t)
-	x := &s.context
-	if a.status.enabled.Load() == enabledOff || stage(s.stage.Load()) == withoutContext {
+func enter(t *task.Task, c *entry.Call) entry.Verdict {
+	x := contextOfTask(t)
+	if x == nil {
 		return entry.Proceed
 	}
+	if x.phase != idle {
+		panic(fmt.Sprintf("audit: the exit of system call %d was not seen", x.call.NR))
+	}
+	a := x.audit
 	x.dummy = a.rules.Load().counted == 0
-	x.decision, x.priority = undecided, 0
-	if stage(s.stage.Load()) == stageRecord {
-		x.decision, x.priority, x.key = recorded, always, s.key
-	} else if !x.dummy && a.isDaemon(t) {
+	switch {
+	case a.status.enabled.Load() == enabledOff:
+		return entry.Proceed
+	case x.recordsAll:
+		x.touched, x.decision, x.priority, x.key = true, recorded, always, x.taskKey
+	case !x.dummy && a.isDaemon(t):
 		return entry.Proceed
 	}
-	x.phase, x.nr, x.arguments = inCall, c.NR, c.Args
-	x.entered = clock.Monotonic()
+	x.phase, x.call = inCall, c
+	x.entered = amd64.TSC() // the clock would take longer, and is needed only for a record
 	return entry.Proceed
 }
 
 // exit is the handler of the duty at the exit of a call (Linux: audit_syscall_exit, and
 // audit_free for a call that ends the task).
-func (a *Audit) exit(t *task.Task, _ *entry.Call) {
-	x := &a.slot.Of(t).context
-	if x.phase == idle {
-		return
-	}
-	if !x.dummy {
+func exit(t *task.Task, _ *entry.Call) {
+	x := contextOfTask(t)
+	switch {
+	case x == nil || x.phase == idle:
+	case x.isRejected(t):
+		x.phase, x.executed = idle, false
+	default:
 		x.finish(t)
+	}
+}
+
+// isRejected reports whether nothing has to be done at the exit of the call, because each
+// rule for it has a field that can be compared quickly and does not match. It is what most
+// calls need, so it does little else.
+func (x *context) isRejected(t *task.Task) bool {
+	rules, result := x.audit.rules.Load(), t.Frame.RAX
+	if x.touched || t.Exiting() || rules.inodes != nil || uint(x.call.NR) >= entry.Calls || isRestart(int64(result)) {
+		return false
+	}
+	for _, r := range rules.byCall[x.call.NR] {
+		got := uint32(result)
+		switch r.quick.kind {
+		case unix.AUDIT_EXIT:
+		case unix.AUDIT_UID:
+			got = t.Credentials().UID
+		case unix.AUDIT_PID:
+			got = uint32(t.ProcessID())
+		default:
+			return false
+		}
+		if got == r.quick.value {
+			return false
+		}
+	}
+	return true
+}
+
+// isRestart reports whether a result makes the call be restarted or fail with EINTR.
+func isRestart(result int64) bool {
+	const (
+		restart, noCommand = 512, 515 // ERESTARTSYS, ENOIOCTLCMD
+		restartBlock       = 516      // ERESTART_RESTARTBLOCK
+	)
+	return result <= -restart && result >= -restartBlock && result != -noCommand
+}
+
+// finish asks the rules, writes the records if they say so, and ends the call.
+func (x *context) finish(t *task.Task) {
+	if !x.dummy {
+		x.judge(t)
 	}
 	x.clear()
 }
 
-// finish asks the rules, and writes the records if they say so.
-func (x *context) finish(t *task.Task) {
+func (x *context) judge(t *task.Task) {
 	x.returned, x.result = notReturned, 0
 	if !t.Exiting() {
 		x.setResult(int64(t.Frame.RAX))
 	}
 	if rules := x.audit.rules.Load(); len(rules.syscalls) > 0 && !x.audit.isDaemon(t) {
-		x.decide(t, rules)
+		x.decide(rules)
 	}
 	if x.decision == recorded {
 		x.report()
@@ -124,16 +189,12 @@ func (x *context) finish(t *task.Task) {
 // setResult stores the result of the call. A call that is restarted was interrupted
 // (Linux: audit_return_fixup).
 func (x *context) setResult(result int64) {
-	const (
-		maxErrno        = 4095
-		restart, noPara = 512, 515 // ERESTARTSYS, ENOIOCTLCMD
-		restartBlock    = 516      // ERESTART_RESTARTBLOCK
-	)
+	const maxErrno = 4095
 	x.returned = succeeded
 	if result < 0 && result >= -maxErrno {
 		x.returned = failed
 	}
-	if result <= -restart && result >= -restartBlock && result != -noPara {
+	if isRestart(result) {
 		result = -int64(unix.EINTR)
 	}
 	x.result = result
@@ -141,22 +202,26 @@ func (x *context) setResult(result int64) {
 
 // decide asks the rules for system calls, and then those that are asked for each name, so
 // that the key is that of the rule with the highest priority.
-func (x *context) decide(t *task.Task, rules *ruleSet) {
-	s := subject{audit: x.audit, task: t, call: x}
-	list := rules.syscalls
-	if uint(x.nr) < uint(len(rules.byCall)) {
-		list = rules.byCall[x.nr]
-	}
-	for _, r := range list {
-		if r.inode || !r.names(uint32(x.nr)) || !s.matches(r) {
-			continue
+func (x *context) decide(rules *ruleSet) {
+	s := &x.subject
+	s.name = nil
+	for _, r := range rules.forCall(x.call.NR) {
+		if s.matches(r) {
+			x.apply(r)
+			break
 		}
-		x.apply(r)
-		break
 	}
 	if len(rules.inodes) > 0 {
-		x.decideByNames(&s, rules.inodes)
+		x.decideByNames(s, rules.inodes)
 	}
+}
+
+// forCall returns the rules that are asked for a call as a whole.
+func (s *ruleSet) forCall(nr int32) []*rule {
+	if uint(nr) < uint(len(s.byCall)) {
+		return s.byCall[nr]
+	}
+	return slices.DeleteFunc(slices.Clone(s.syscalls), func(r *rule) bool { return r.inode || !r.names(uint32(nr)) })
 }
 
 // decideByNames asks the rules that are asked for each name. The first one that matches
@@ -165,7 +230,7 @@ func (x *context) decideByNames(s *subject, rules []*rule) {
 	for i := range x.names {
 		s.name = &x.names[i]
 		for _, r := range rules {
-			if r.names(uint32(x.nr)) && s.matches(r) {
+			if r.names(uint32(x.call.NR)) && s.matches(r) {
 				x.apply(r)
 				return
 			}
@@ -185,25 +250,33 @@ func (x *context) apply(r *rule) {
 // auditsc_get_stamp).
 func (x *context) stamp() (at int64, serial uint32) {
 	if x.serial == 0 {
-		x.serial = x.audit.serial.Add(1)
+		x.touched, x.serial = true, x.audit.serial.Add(1)
 	}
 	x.dummy = false
 	if x.priority == 0 {
 		x.priority, x.decision = 1, recorded
 	}
-	return x.audit.kernel.Wall().Now() - (clock.Monotonic() - x.entered), x.serial
+	return x.audit.kernel.Wall().Now() - int64(elapsed(x.entered)), x.serial
+}
+
+// elapsed returns the nanoseconds since the TSC had a value, or 0 if its frequency is not
+// known.
+func elapsed(since uint64) uint64 {
+	_, scale, _ := amd64.ClockParameters()
+	hi, lo := bits.Mul64(amd64.TSC()-since, scale)
+	return hi<<32 | lo>>32
 }
 
 // clear ends the call.
 func (x *context) clear() {
-	x.phase, x.executed = idle, false
-	if x.serial == 0 && len(x.names) == 0 && x.key == nil && x.targets == nil && x.more == nil {
+	x.phase, x.executed, x.key, x.decision, x.priority = idle, false, nil, undecided, 0
+	if !x.touched {
 		return
 	}
-	x.serial, x.key = 0, nil
+	x.touched, x.serial, x.how = false, 0, 0
 	clear(x.names)
 	x.names, x.directory = x.names[:0], fs.Path{}
-	x.above, x.targets, x.more = nil, nil, nil
+	x.above, x.targets, x.more, x.address = nil, nil, nil, nil
 	const kept = 8
 	if cap(x.names) > kept {
 		x.names = nil
@@ -221,19 +294,19 @@ func (x *context) accesses(ways uint32) bool {
 			return false
 		}
 		for _, nr := range classes[class] {
-			if int32(nr) == x.nr {
+			if int32(nr) == x.call.NR {
 				return true
 			}
 		}
 		return false
 	}
-	switch x.nr {
+	switch x.call.NR {
 	case unix.SYS_OPEN:
-		return ways&accessMode(x.arguments[1]) != 0
+		return ways&accessMode(x.call.Args[1]) != 0
 	case unix.SYS_OPENAT:
-		return ways&accessMode(x.arguments[2]) != 0
+		return ways&accessMode(x.call.Args[2]) != 0
 	case unix.SYS_OPENAT2:
-		return ways&accessMode(x.openHow()) != 0
+		return ways&accessMode(x.how) != 0
 	case unix.SYS_EXECVE, unix.SYS_EXECVEAT:
 		return ways&unix.AUDIT_PERM_EXEC != 0
 	}

@@ -99,6 +99,7 @@ func (x *context) addTarget(t *task.Task) {
 		return
 	}
 	uid, session := x.audit.LoginUID(t)
+	x.touched = true
 	x.targets = append(x.targets, target{
 		pid: uint32(t.ProcessID()), uid: t.Credentials().UID, login: uid, session: session, comm: t.Comm(),
 	})

@@ -14,8 +14,10 @@ import (
 type subject struct {
 	audit *Audit
 	task  *task.Task
-	call  *context    // nil for a rule of the list "task"
-	name  *nameRecord // set for a rule that is asked for each name
+	call  *context // nil for a rule of the list "task"
+	// creator is the parent of a new task, which has no id yet, and nil otherwise.
+	creator *task.Task
+	name    *nameRecord // set for a rule that is asked for each name
 }
 
 // matches reports whether all fields of the rule match (Linux: audit_filter_rules). A rule
@@ -55,7 +57,7 @@ func (s *subject) matchesField(f *field) bool {
 		uid, _ := s.audit.LoginUID(t)
 		return f.op.compare(uint32(number(uid != unset)), f.value)
 	case unix.AUDIT_PID:
-		return f.op.compare(uint32(t.ProcessID()), f.value)
+		return f.op.compare(s.pid(), f.value)
 	case unix.AUDIT_PPID:
 		return x != nil && f.op.compare(uint32(t.ParentPID()), f.value)
 	case unix.AUDIT_EXIT:
@@ -63,7 +65,7 @@ func (s *subject) matchesField(f *field) bool {
 	case unix.AUDIT_SUCCESS:
 		return x != nil && x.returned != notReturned && s.matchesSuccess(f)
 	case unix.AUDIT_ARG0, unix.AUDIT_ARG1, unix.AUDIT_ARG2, unix.AUDIT_ARG3:
-		return x != nil && f.op.compare(uint32(x.arguments[f.kind-unix.AUDIT_ARG0]), f.value)
+		return x != nil && f.op.compare(uint32(x.call.Args[f.kind-unix.AUDIT_ARG0]), f.value)
 	case unix.AUDIT_PERM:
 		return x.accesses(f.value) == (f.op == equal)
 	case unix.AUDIT_EXE:
@@ -78,6 +80,18 @@ func (s *subject) matchesField(f *field) bool {
 		return s.matchesCredential(f, get(t.Credentials()))
 	}
 	return s.matchesFiles(f)
+}
+
+// pid returns the process id. That of a new task is its creator's, as on Linux, or 0 for
+// the first task.
+func (s *subject) pid() uint32 {
+	switch {
+	case s.creator != nil:
+		return uint32(s.creator.ProcessID())
+	case s.task.TID() == 0:
+		return 0
+	}
+	return uint32(s.task.ProcessID())
 }
 
 // matchesSuccess compares success=.
@@ -294,8 +308,9 @@ func (s *subject) matchesMessage(r *rule, kind uint16) (matched, known bool) {
 }
 
 // filterTask asks the rules of the list "task" about a new task (Linux: audit_filter_task).
-func (a *Audit) filterTask(t *task.Task) (stage, *string) {
-	s := &subject{audit: a, task: t}
+// creator is its parent, or nil.
+func (a *Audit) filterTask(t, creator *task.Task) (stage, *string) {
+	s := &subject{audit: a, task: t, creator: creator}
 	for _, r := range a.rules.Load().lists[unix.AUDIT_FILTER_TASK] {
 		if !s.matches(r) {
 			continue

@@ -1,6 +1,7 @@
 package audit
 
 import (
+	"fmt"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -69,6 +70,7 @@ func (x *context) newName(kind nameKind) *nameRecord {
 	if len(x.names) == 0 && x.task.FS != nil {
 		x.directory = x.task.FS.Directory()
 	}
+	x.touched = true
 	x.names = append(x.names, nameRecord{kind: kind, length: whole})
 	return &x.names[len(x.names)-1]
 }
@@ -144,6 +146,34 @@ func (x *context) nameFor(name string, file *fs.Attributes, kind nameKind) *name
 		n.given, n.name = true, name
 	}
 	return n
+}
+
+// SocketAddress is called with a socket address that the program has passed or gets.
+func (x *context) SocketAddress(p []byte) {
+	if x.collects() && len(p) > 0 {
+		x.touched, x.address = true, append(x.address[:0], p...)
+	}
+}
+
+// DescriptorPair is called with the descriptors of pipe(2) and socketpair(2).
+func (x *context) DescriptorPair(first, second int) {
+	if x.collects() {
+		x.add(unix.AUDIT_FD_PAIR, "fd0=%d fd1=%d", first, second)
+	}
+}
+
+// OpenHow is called with the argument of openat2(2).
+func (x *context) OpenHow(flags, mode, resolve uint64) {
+	if x.collects() {
+		x.touched, x.how = true, flags
+		x.add(unix.AUDIT_OPENAT2, "oflag=0%o mode=0%o resolve=0x%x", flags, mode, resolve)
+	}
+}
+
+// add adds a record that is written with the call.
+func (x *context) add(kind uint16, format string, arguments ...any) {
+	x.touched = true
+	x.more = append(x.more, extra{kind, fmt.Sprintf(format, arguments...)})
 }
 
 // EntryCreated implements fs.NameWatcher (Linux: audit_inode_child).
@@ -273,6 +303,7 @@ const maxAbove = 1024
 
 func (x *context) addAboveID(id fileID) {
 	if len(x.above) < maxAbove && x.audit.rules.Load().files {
+		x.touched = true
 		x.above = append(x.above, id)
 	}
 }

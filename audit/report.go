@@ -5,8 +5,6 @@ import (
 	"fmt"
 
 	"golang.org/x/sys/unix"
-
-	"slowpath/abi"
 )
 
 // extra is a record that belongs to a call and is written with it.
@@ -24,13 +22,14 @@ type target struct {
 // report writes the records of the call (Linux: audit_log_exit).
 func (x *context) report() {
 	x.reportCall()
-	for _, one := range append(x.more, x.argumentRecords()...) {
-		r := x.begin(one.kind)
-		r.add(one.text)
-		x.audit.end(r)
+	for _, one := range append(x.argumentRecords(), x.more...) {
+		x.write(one.kind, one.text)
 	}
 	if x.executed {
 		x.reportArguments()
+	}
+	if len(x.address) > 0 {
+		x.write(unix.AUDIT_SOCKADDR, "saddr="+Hex(string(x.address)))
 	}
 	for i := len(x.targets) - 1; i >= 1; i-- {
 		x.reportTarget(&x.targets[i])
@@ -43,6 +42,13 @@ func (x *context) report() {
 	x.audit.end(x.begin(unix.AUDIT_EOE))
 }
 
+// write writes a record.
+func (x *context) write(kind uint16, text string) {
+	r := x.begin(kind)
+	r.add(text)
+	x.audit.end(r)
+}
+
 func (x *context) begin(kind uint16) *record { return x.audit.begin(x.task, x, kind) }
 
 func (x *context) reportCall() {
@@ -50,7 +56,7 @@ func (x *context) reportCall() {
 	if r == nil {
 		return
 	}
-	r.addf("arch=%x syscall=%d", uint32(unix.AUDIT_ARCH_X86_64), x.nr)
+	r.addf("arch=%x syscall=%d", uint32(unix.AUDIT_ARCH_X86_64), x.call.NR)
 	if persona := x.task.Personality(^uint32(0)); persona != 0 {
 		r.addf(" per=%x", persona)
 	}
@@ -61,7 +67,7 @@ func (x *context) reportCall() {
 		}
 		r.addf(" success=%s exit=%d", success, x.result)
 	}
-	a := &x.arguments
+	a := &x.call.Args
 	r.addf(" a0=%x a1=%x a2=%x a3=%x items=%d", a[0], a[1], a[2], a[3], len(x.names))
 	x.audit.addTask(r, x.task)
 	r.addKey(x.key)
@@ -70,10 +76,10 @@ func (x *context) reportCall() {
 
 // argumentRecords returns the records that follow from the arguments of the call.
 func (x *context) argumentRecords() []extra {
-	switch x.nr {
+	switch x.call.NR {
 	case unix.SYS_MMAP:
-		if x.arguments[3]&unix.MAP_ANONYMOUS == 0 {
-			return []extra{{unix.AUDIT_MMAP, fmt.Sprintf("fd=%d flags=0x%x", int32(x.arguments[4]), uint32(x.arguments[3]))}}
+		if x.call.Args[3]&unix.MAP_ANONYMOUS == 0 {
+			return []extra{{unix.AUDIT_MMAP, fmt.Sprintf("fd=%d flags=0x%x", int32(x.call.Args[4]), uint32(x.call.Args[3]))}}
 		}
 	case unix.SYS_CAPSET:
 		if x.returned == succeeded {
@@ -91,15 +97,6 @@ func capabilities(name string, set uint64) string {
 		return " " + name + "=0"
 	}
 	return fmt.Sprintf(" %s=%016x", name, set)
-}
-
-// openHow returns the flags of openat2(2), or 0 if they cannot be read.
-func (x *context) openHow() uint64 {
-	flags, err := abi.CopyIn[uint64](x.task, x.arguments[2])
-	if err != nil {
-		return 0
-	}
-	return flags
 }
 
 func (x *context) reportTarget(one *target) {

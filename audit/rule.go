@@ -76,9 +76,15 @@ type rule struct {
 	// inode is set for a rule that is asked for each name of a call: it has a field
 	// inode= with the operator equal, or path=.
 	inode bool
+	// quick is a field that is compared with few instructions, or has the kind notQuick. A
+	// call for which it does not match needs nothing else (context.isRejected).
+	quick field
 	// legacyLogin: the rule was written with the loginuid -1 for an unset one.
 	legacyLogin bool
 }
+
+// notQuick is the kind of rule.quick without a field.
+const notQuick = ^uint32(0)
 
 // Offsets of struct audit_rule_data, in bytes.
 const (
@@ -159,6 +165,7 @@ func parseRule(p []byte) (*rule, error) {
 		r.mask[i] = word(maskAt + 4*i)
 	}
 	r.expandClasses()
+	r.quick.kind = notQuick
 	strings := p[ruleSize:]
 	for i := range int(count) {
 		f := field{kind: word(fieldsAt + 4*i), value: word(valuesAt + 4*i)}
@@ -211,6 +218,12 @@ func (r *rule) addField(f field, text []byte) ([]byte, error) {
 		r.inode = r.inode || f.op == equal
 	}
 	r.fields = append(r.fields, f)
+	switch f.kind {
+	case unix.AUDIT_EXIT, unix.AUDIT_UID, unix.AUDIT_PID:
+		if f.op == equal {
+			r.quick = f
+		}
+	}
 	return text, nil
 }
 

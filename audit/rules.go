@@ -199,6 +199,26 @@ func (a *Audit) deleteRule(r *rule) error {
 	return nil
 }
 
+// AddRule adds a rule for the kernel itself: a struct audit_rule_data with its strings. No
+// right is checked, and no record is written. Errors: EINVAL, EEXIST, ENOMEM. It may sleep.
+func (a *Audit) AddRule(p []byte) error { return a.changeOwn(p, a.addRule) }
+
+// DeleteRule undoes AddRule. Errors: EINVAL, ENOENT.
+func (a *Audit) DeleteRule(p []byte) error { return a.changeOwn(p, a.deleteRule) }
+
+func (a *Audit) changeOwn(p []byte, change func(r *rule) error) error {
+	if len(p) < ruleSize {
+		return unix.EINVAL
+	}
+	r, err := parseRule(p)
+	if err != nil {
+		return err
+	}
+	a.control.Lock()
+	defer a.control.Unlock()
+	return change(r)
+}
+
 // setRules publishes the rules, and what follows from them for the tasks.
 func (a *Audit) setRules(s *ruleSet) {
 	a.rules.Store(s)

@@ -26,6 +26,12 @@ func (at At) RenameTo(to At, flags uint) error {
 	if err := r.check(); err != nil {
 		return err
 	}
+	if dest.path.Valid() && dest.path.Inode() == from.path.Inode() {
+		return nil // two names of one file: rename(2) does nothing, whatever the permissions
+	}
+	if err := r.checkPermissions(); err != nil {
+		return err
+	}
 	if flags&unix.RENAME_EXCHANGE != 0 {
 		return r.exchange()
 	}
@@ -58,10 +64,7 @@ func (r *rename) check() error {
 	if err := r.checkSlashes(); err != nil {
 		return err
 	}
-	if err := r.checkLoops(); err != nil {
-		return err
-	}
-	return r.checkPermissions()
+	return r.checkLoops()
 }
 
 // checkSlashes returns ENOTDIR if slashes follow the name of a non-directory,
@@ -145,9 +148,6 @@ func (r *rename) move() error {
 	if busy(r.from) {
 		return unix.EBUSY
 	}
-	if r.to.path.Valid() && r.to.path.Inode() == r.from.path.Inode() {
-		return nil // two names of one file: rename(2) does nothing
-	}
 	if err := r.from.parent.Inode().Rename(r.from.name, r.to.parent.Inode(), r.to.name); err != nil {
 		return err
 	}
@@ -160,9 +160,6 @@ func (r *rename) move() error {
 }
 
 func (r *rename) exchange() error {
-	if r.to.path.dentry == r.from.path.dentry {
-		return nil
-	}
 	if err := r.from.parent.Inode().Exchange(r.from.name, r.to.parent.Inode(), r.to.name); err != nil {
 		return err
 	}

@@ -62,10 +62,20 @@ func sysUnlinkat(t *task.Task, a *amd64.Args) (uint64, error) {
 }
 
 // withTwoNames runs operation on two decoded path names.
+// The second name is read first, as in Linux's kernel: audit shows the names in the order
+// in which they were read.
 func withTwoNames(t *task.Task, directory1, address1, directory2, address2 uint64, operation func(a, b fs.At) error) (uint64, error) {
+	second, secondErr := t.CopyInPath(address2)
 	return withName(t, directory1, address1, func(a fs.At) error {
-		_, err := withName(t, directory2, address2, func(b fs.At) error { return operation(a, b) })
-		return err
+		if secondErr != nil {
+			return secondErr
+		}
+		b, err := startAt(t, directory2, second)
+		if err != nil {
+			return err
+		}
+		defer releaseStart(b)
+		return operation(a, b)
 	})
 }
 
@@ -110,11 +120,20 @@ func sysLinkat(t *task.Task, a *amd64.Args) (uint64, error) {
 }
 
 func symlink(t *task.Task, target, directory, address uint64) (uint64, error) {
+	name, nameErr := t.CopyInPath(address) // before the target: see withTwoNames
 	text, err := t.CopyInPath(target)
+	if err == nil {
+		err = nameErr
+	}
 	if err != nil {
 		return 0, err
 	}
-	return withName(t, directory, address, func(at fs.At) error { return at.MakeLink(text) })
+	at, err := startAt(t, directory, name)
+	if err != nil {
+		return 0, err
+	}
+	defer releaseStart(at)
+	return 0, at.MakeLink(text)
 }
 
 func sysSymlink(t *task.Task, a *amd64.Args) (uint64, error) {

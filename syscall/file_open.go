@@ -160,6 +160,9 @@ func sysOpenat2(t *task.Task, a *amd64.Args) (uint64, error) {
 	if err != nil {
 		return 0, err
 	}
+	if w := argumentsWatched(t); w != nil {
+		w.OpenHow(how.Flags, how.Mode, how.Resolve)
+	}
 	if err := checkHow(how.Flags, how.Mode, how.Resolve); err != nil {
 		return 0, err
 	}

@@ -73,6 +73,9 @@ func installPair(t *task.Task, a, b *fs.File, address uint64, onExec fs.ExecActi
 	t.FDs.Fill(first, a, onExec)
 	t.FDs.Fill(second, b, onExec)
 	installed = true
+	if w := argumentsWatched(t); w != nil {
+		w.DescriptorPair(first, second)
+	}
 	return nil
 }
 

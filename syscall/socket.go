@@ -101,6 +101,32 @@ func sysSocketpair(t *task.Task, a *amd64.Args) (uint64, error) {
 	return 0, installPair(t, left, right, a[3], flags&unix.SOCK_CLOEXEC != 0)
 }
 
+// argumentWatcher is what else a task's fs.NameWatcher may want to see of the arguments of
+// calls (package audit).
+type argumentWatcher interface {
+	// SocketAddress sees a socket address that the program has passed, or gets.
+	SocketAddress(p []byte)
+	// DescriptorPair sees the descriptors of pipe(2) and socketpair(2).
+	DescriptorPair(first, second int)
+	// OpenHow sees the argument of openat2(2).
+	OpenHow(flags, mode, resolve uint64)
+}
+
+// argumentsWatched returns the task's argumentWatcher, or nil.
+func argumentsWatched(t *task.Task) argumentWatcher {
+	if names := t.NameWatcher(); names != nil {
+		w, _ := names.(argumentWatcher)
+		return w
+	}
+	return nil
+}
+
+func watchAddress(t *task.Task, p []byte) {
+	if w := argumentsWatched(t); w != nil {
+		w.SocketAddress(p)
+	}
+}
+
 // readAddress reads a socket address.
 func readAddress(t *task.Task, address, length uint64) (unixsock.Address, error) {
 	if uint32(length) > unix.SizeofSockaddrAny+16 {
@@ -110,6 +136,7 @@ func readAddress(t *task.Task, address, length uint64) (unixsock.Address, error)
 	if err := t.CopyIn(address, p); err != nil {
 		return unixsock.Address{}, err
 	}
+	watchAddress(t, p)
 	return unixsock.ParseAddress(p)
 }
 
@@ -123,7 +150,9 @@ func storeName(t *task.Task, name []byte, buffer, lengthAt uint64) error {
 	if room < 0 {
 		return unix.EINVAL
 	}
-	if err := t.CopyOut(buffer, name[:min(len(name), int(room))]); err != nil && room > 0 {
+	shown := name[:min(len(name), int(room))]
+	watchAddress(t, shown)
+	if err := t.CopyOut(buffer, shown); err != nil && room > 0 {
 		return err
 	}
 	return abi.CopyOut(t, lengthAt, int32(len(name)))

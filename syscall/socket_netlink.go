@@ -33,6 +33,7 @@ func readNetlinkAddress(t *task.Task, address, length uint64) (netlink.Address, 
 	if err := t.CopyIn(address, p); err != nil {
 		return netlink.Address{}, err
 	}
+	watchAddress(t, p)
 	return netlink.ParseAddress(p)
 }
 

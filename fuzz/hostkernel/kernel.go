@@ -59,6 +59,8 @@ type Config struct {
 	// Beside, if not nil, runs on a goroutine of its own while the program does. It must
 	// return soon after stopped returns true, and leave nothing.
 	Beside func(k *Kernel, stopped func() bool)
+	// Audit makes audit be on from the start. It is on for programs of root in any case.
+	Audit bool
 	// Injection is a panic or an allocation failure, or nil.
 	Injection *Injection
 }
@@ -137,7 +139,7 @@ func New(c Config) (*Kernel, error) {
 // makeTasks creates the user loop and the kernel of package task.
 func (k *Kernel) makeTasks() (err error) {
 	k.scheduler = &sched.Scheduler{CPUs: cpus, Threads: threads{}}
-	k.Probes, k.seen, k.audit = uprobe.New(k.memory), calls.New(), audit.New(audit.Config{})
+	k.Probes, k.seen, k.audit = uprobe.New(k.memory), calls.New(), k.newAudit()
 	if k.duties, err = core.NewDuties(k.owners()); err != nil {
 		return err
 	}
@@ -171,6 +173,14 @@ func (k *Kernel) makeTasks() (err error) {
 	}
 	k.definitions, err = core.MountTracing(k.root, k.Tasks, k.traces, k.Probes)
 	return err
+}
+
+// newAudit returns the audit. It is on from the start if the program may control it.
+func (k *Kernel) newAudit() *audit.Audit {
+	if k.config.UID == 0 || k.config.Audit {
+		return audit.New(audit.Config{Boot: audit.BootOn})
+	}
+	return audit.New(audit.Config{})
 }
 
 // owners returns the owners of duties.

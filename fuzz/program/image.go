@@ -61,6 +61,7 @@ const (
 	filterProgram // struct sock_fprog
 	perfEvent     // struct perf_event_attr
 	notification  // struct seccomp_notif and its relatives
+	sendData      // anyBytes, and messages to NETLINK_AUDIT
 
 	areas
 )
@@ -154,6 +155,7 @@ func newLayout() *layout {
 	l.addSockets()
 	l.addTasks()
 	l.addTracing()
+	l.addAudit()
 	l.bytes = l.bytes[:len(l.bytes):len(l.bytes)]
 	if len(l.bytes) > imageSize/2 {
 		panic("program: the structures do not fit into the data area")
@@ -163,6 +165,7 @@ func newLayout() *layout {
 		l.addresses[anyBytes] = append(l.addresses[anyBytes], DataBase+uint64(at))
 	}
 	l.addresses[anyBytes] = append(l.addresses[anyBytes], DataBase+imageSize-8192, DataBase+DataSize-100)
+	l.addresses[sendData] = append(l.addresses[sendData], l.addresses[anyBytes]...)
 	for _, top := range []uint64{0x18000, 0x1a000, 0x1c000, 0x1e000} {
 		l.addresses[stackTop] = append(l.addresses[stackTop], DataBase+top)
 	}
@@ -269,6 +272,38 @@ func (l *layout) addSockets() {
 		l.add(message, headers[len(headers)-1])
 	}
 	l.add(messages, append(append(append([]byte(nil), headers[0]...), quads(0)...), append(headers[1], quads(0)...)...))
+}
+
+// addAudit adds messages to NETLINK_AUDIT: the status, rules, and a text for the log.
+func (l *layout) addAudit() {
+	message := func(kind uint32, payload ...uint32) {
+		const acknowledge = 5 << 16 // NLM_F_REQUEST | NLM_F_ACK
+		l.add(sendData, append(longs(uint32(16+4*len(payload)), kind|acknowledge, 1, 0), longs(payload...)...))
+	}
+	rule := func(kind, list, action, mask uint32, field [3]uint32) {
+		words := make([]uint32, 260) // struct audit_rule_data
+		words[0], words[1], words[2] = list, action, 1
+		for i := range 16 {
+			words[3+i] = mask
+		}
+		words[67], words[131], words[195] = field[0], field[2], field[1]
+		message(kind, words...)
+	}
+	message(unix.AUDIT_GET)
+	message(unix.AUDIT_LIST_RULES)
+	message(unix.AUDIT_SET, unix.AUDIT_STATUS_ENABLED, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0)
+	message(unix.AUDIT_SET, unix.AUDIT_STATUS_ENABLED, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
+	message(unix.AUDIT_SET, unix.AUDIT_STATUS_PID, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0)
+	message(unix.AUDIT_SET, unix.AUDIT_STATUS_BACKLOG_LIMIT|unix.AUDIT_STATUS_BACKLOG_WAIT_TIME, 0, 0, 0, 0, 3, 0, 0, 0, 1, 0)
+	message(unix.AUDIT_FIRST_USER_MSG, 0x6c6c6568, 0x6f)
+	always := [3]uint32{unix.AUDIT_UID, unix.AUDIT_NOT_EQUAL, 99}
+	never := [3]uint32{unix.AUDIT_EXIT, unix.AUDIT_EQUAL, 99}
+	rule(unix.AUDIT_ADD_RULE, unix.AUDIT_FILTER_EXIT, unix.AUDIT_ALWAYS, ^uint32(0), always)
+	rule(unix.AUDIT_DEL_RULE, unix.AUDIT_FILTER_EXIT, unix.AUDIT_ALWAYS, ^uint32(0), always)
+	rule(unix.AUDIT_ADD_RULE, unix.AUDIT_FILTER_EXIT, unix.AUDIT_ALWAYS, 0x55555555, never)
+	rule(unix.AUDIT_ADD_RULE, unix.AUDIT_FILTER_TASK, unix.AUDIT_ALWAYS, 0, always)
+	rule(unix.AUDIT_ADD_RULE, unix.AUDIT_FILTER_EXCLUDE, unix.AUDIT_ALWAYS, 0, [3]uint32{unix.AUDIT_MSGTYPE, unix.AUDIT_EQUAL, unix.AUDIT_PROCTITLE})
+	l.add(pathName, []byte("/proc/self/loginuid\x00"))
 }
 
 // addFilters adds programs of seccomp(2), and structures of its listeners. The first

@@ -53,6 +53,7 @@ var groups = [][]int{
 	{unix.SYS_SECCOMP, unix.SYS_SECCOMP, unix.SYS_GETPGID, unix.SYS_GETPGID, unix.SYS_IOCTL, unix.SYS_IOCTL, unix.SYS_FORK, unix.SYS_CLONE, unix.SYS_CLOSE, unix.SYS_DUP, unix.SYS_KILL, unix.SYS_POLL, unix.SYS_EXIT},
 	{unix.SYS_PERF_EVENT_OPEN, unix.SYS_PERF_EVENT_OPEN, unix.SYS_PERF_EVENT_OPEN, unix.SYS_IOCTL, unix.SYS_IOCTL, unix.SYS_MMAP, unix.SYS_MUNMAP, unix.SYS_READ, unix.SYS_CLOSE, unix.SYS_FORK, unix.SYS_CLONE, unix.SYS_EXECVE, unix.SYS_PRCTL, unix.SYS_EXIT, unix.SYS_POLL},
 	{unix.SYS_OPEN, unix.SYS_OPEN, unix.SYS_OPEN, unix.SYS_WRITE, unix.SYS_WRITE, unix.SYS_WRITE, unix.SYS_READ, unix.SYS_CLOSE, unix.SYS_MKDIR, unix.SYS_RMDIR, unix.SYS_SPLICE, unix.SYS_POLL, unix.SYS_MMAP, unix.SYS_FORK, unix.SYS_EXECVE, unix.SYS_LSEEK},
+	{unix.SYS_SOCKET, unix.SYS_SOCKET, unix.SYS_SENDTO, unix.SYS_SENDTO, unix.SYS_SENDTO, unix.SYS_RECVFROM, unix.SYS_BIND, unix.SYS_SETSOCKOPT, unix.SYS_OPEN, unix.SYS_WRITE, unix.SYS_MKDIR, unix.SYS_RENAME, unix.SYS_UNLINK, unix.SYS_FORK, unix.SYS_EXECVE, unix.SYS_EXIT, unix.SYS_KILL, unix.SYS_CLOSE},
 	{unix.SYS_FCNTL, unix.SYS_FLOCK, unix.SYS_CLOSE, unix.SYS_OPEN, unix.SYS_DUP, unix.SYS_FORK, unix.SYS_TRUNCATE, unix.SYS_WRITE, unix.SYS_LSEEK, unix.SYS_FALLOCATE},
 }
 
@@ -109,7 +110,7 @@ var (
 	shortWait       = one{0, 1, 2, 0, 1, 5, ^uint64(0)}
 	sendFlags       = flags{unix.MSG_DONTWAIT, unix.MSG_NOSIGNAL, unix.MSG_PEEK, unix.MSG_TRUNC, unix.MSG_WAITALL, unix.MSG_OOB, unix.MSG_CMSG_CLOEXEC}
 	socketTypes     = with{one{unix.SOCK_STREAM, unix.SOCK_DGRAM, unix.SOCK_SEQPACKET, unix.SOCK_RAW}, flags{unix.SOCK_NONBLOCK, unix.SOCK_CLOEXEC}}
-	unixFamily      = one{unix.AF_UNIX, unix.AF_UNIX, unix.AF_UNIX, unix.AF_UNIX, unix.AF_INET, unix.AF_NETLINK}
+	unixFamily      = one{unix.AF_UNIX, unix.AF_UNIX, unix.AF_UNIX, unix.AF_UNIX, unix.AF_NETLINK, unix.AF_INET, unix.AF_NETLINK}
 	socketOptions   = one{unix.SO_REUSEADDR, unix.SO_PASSCRED, unix.SO_RCVTIMEO, unix.SO_SNDTIMEO, unix.SO_SNDBUF, unix.SO_RCVBUF, unix.SO_PEERCRED, unix.SO_ERROR, unix.SO_TYPE, unix.SO_KEEPALIVE, unix.SO_REUSEADDR, unix.SO_BROADCAST, unix.SO_ACCEPTCONN, unix.SO_LINGER, unix.SO_DOMAIN}
 	spliceFlags     = flags{unix.SPLICE_F_NONBLOCK, unix.SPLICE_F_MOVE, unix.SPLICE_F_MORE}
 	limits          = one{7, 0, 1, 2, 3, 4, 5, 6, 8, 9, 10, 11, 12, 13, 14, 15, 16}
@@ -206,14 +207,14 @@ var shapes = map[int][]argument{
 	unix.SYS_CLOCK_GETRES:       shape(clocks, to(anyBytes)),
 	unix.SYS_CLOCK_SETTIME:      shape(clocks, to(moment)),
 	unix.SYS_SETTIMEOFDAY:       shape(to(moment), to(moment)),
-	unix.SYS_SOCKET:             shape(unixFamily, socketTypes, one{0, 0, 1}),
+	unix.SYS_SOCKET:             shape(unixFamily, socketTypes, one{0, 0, unix.NETLINK_AUDIT, 1, unix.NETLINK_AUDIT}),
 	unix.SYS_SOCKETPAIR:         shape(unixFamily, socketTypes, one{0}, to(anyBytes)),
 	unix.SYS_BIND:               shape(socketFD, to(address), one{4, 110, 2, 5, 3, 111}),
 	unix.SYS_CONNECT:            shape(socketFD, to(address), one{4, 110, 2, 5, 3}),
 	unix.SYS_LISTEN:             shape(socketFD, one{0, 1, 5, 128, ^uint64(0)}),
 	unix.SYS_ACCEPT:             shape(socketFD, to(anyBytes), to(length)),
 	unix.SYS_ACCEPT4:            shape(socketFD, to(anyBytes), to(length), descriptorFlags),
-	unix.SYS_SENDTO:             shape(socketFD, to(anyBytes), size, sendFlags, to(address), one{0, 4, 110}),
+	unix.SYS_SENDTO:             shape(socketFD, to(sendData), size, sendFlags, to(address), one{0, 4, 110}),
 	unix.SYS_RECVFROM:           shape(socketFD, to(anyBytes), size, sendFlags, to(anyBytes), to(length)),
 	unix.SYS_SENDMSG:            shape(socketFD, to(message), sendFlags),
 	unix.SYS_RECVMSG:            shape(socketFD, to(message), sendFlags),

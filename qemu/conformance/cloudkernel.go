@@ -106,7 +106,7 @@ func (k *cloudKernel) run(tree *initramfs.Tree, j job, cpu string) string {
 	defer os.Remove(packed)
 	return consoleOfJob(onHost(j, "qemu-system-x86_64", []string{"-M", "pc", "-accel", "tcg", "-cpu", cpu, "-smp", "2", "-m", "2G",
 		"-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-serial", "stdio",
-		"-kernel", k.image, "-initrd", packed, "-append", "console=ttyS0 loglevel=1 panic=-1"}))
+		"-kernel", k.image, "-initrd", packed, "-append", "console=ttyS0 loglevel=1 panic=-1 lsm="}))
 }
 
 // onCloudKernel runs a job in a copy of the root directory and returns its output.

@@ -34,6 +34,11 @@ var targets = map[string]struct{ limit, linux float64 }{
 	"seccomp_256insn_arg": {535, 1070},
 	"sud_allow":           {210, 420},
 
+	"audit_on":              {195, 487},
+	"audit_rule_other_call": {195, 845},
+	"audit_rule_uid":        {435, 845}, // the goal is 338
+	"audit_rule_exit":       {435, 845},
+
 	"uprobe_perf_count_on_nop":        {404, 1348},
 	"uprobe_perf_count_on_lea_xol":    {499, 1998},
 	"uretprobe_perf_count_on_nop":     {875, 2502},
@@ -59,6 +64,7 @@ func measure(t testing.TB) map[string]float64 {
 	addFigures(t, "bench_signals", figures)
 	addFigures(t, "bench_uprobe", figures)
 	addFigures(t, "bench_calls", figures)
+	addFigures(t, "bench_audit", figures)
 	addFigures(t, "bench", figures) // its getppid is the one without a C library
 	return figures
 }

@@ -36,6 +36,7 @@ var Roots = []Root{
 	{Name: "bubblewrap", Packages: []string{"bubblewrap"}},
 	{Name: "valgrind", Packages: []string{"valgrind", "libc6-dbg"}},
 	{Name: "trace-cmd", Packages: []string{"trace-cmd"}},
+	{Name: "audit", Packages: []string{"auditd", "mount"}},
 	{Name: "delve", Delve: true},
 	{Name: "perf", Packages: []string{"linux-perf", "mount"}},
 }
