@@ -61,9 +61,10 @@ type Audit struct {
 	control  sync.Mutex
 	handling atomic.Pointer[task.Task]
 
-	queue queue
-	rate  rateLimit
-	print printLimit
+	queue   queue
+	signals signalWatch
+	rate    rateLimit
+	print   printLimit
 }
 
 // daemon is the process that has registered itself to get the records.
@@ -137,7 +138,6 @@ func (a *Audit) Register(k *task.Kernel, mounts *fs.Mounts) {
 	}
 	k.Tracepoints.CoreSignal.Register(a.coreSignal)
 	k.Tracepoints.SeccompLogged.Register(a.seccompLogged)
-	k.Tracepoints.SignalSent.Register(a.signalSent)
 	a.family = netlink.Register(mounts, netlink.Protocol{
 		Number: unix.NETLINK_AUDIT, Groups: unix.AUDIT_NLGRP_MAX,
 		Receive: a.receive, Join: a.joins, Left: a.leaves,

@@ -44,6 +44,26 @@ func (s *lastSender) get() (uid, pid uint32, known bool) {
 	return s.uid, s.pid, s.known
 }
 
+// watchSignals registers signalSent while it is needed: every kill(2) pays for it.
+func (a *Audit) watchSignals() {
+	a.signals.mu.Lock()
+	defer a.signals.mu.Unlock()
+	needed := a.daemon.Load() != nil || a.rules.Load().signals != 0
+	switch {
+	case needed && a.signals.unregister == nil:
+		a.signals.unregister = a.kernel.Tracepoints.SignalSent.Register(a.signalSent)
+	case !needed && a.signals.unregister != nil:
+		a.signals.unregister()
+		a.signals.unregister = nil
+	}
+}
+
+// signalWatch is the registration of signalSent, nil if there is none.
+type signalWatch struct {
+	mu         sync.Mutex
+	unregister func()
+}
+
 // signalSent is called when a task asks to send a signal to another. It notes who stops
 // the daemon, and the target for the record of the call (Linux: audit_signal_info). The
 // kernel's lock may be held: it does not sleep.

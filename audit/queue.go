@@ -222,6 +222,7 @@ func (a *Audit) resetDaemon(d *daemon) {
 	} else if !a.daemon.CompareAndSwap(d, nil) {
 		return // another one has registered itself
 	}
+	a.watchSignals()
 	for r := a.queue.take(&a.queue.retry); r != nil; r = a.queue.take(&a.queue.retry) {
 		a.holdRecord(r, unix.ECONNREFUSED)
 	}

@@ -202,6 +202,7 @@ func (a *Audit) deleteRule(r *rule) error {
 // setRules publishes the rules, and what follows from them for the tasks.
 func (a *Audit) setRules(s *ruleSet) {
 	a.rules.Store(s)
+	a.watchSignals()
 	a.computeAdmission()
 	a.kernel.UpdateLevels()
 }

@@ -210,6 +210,7 @@ func (a *Audit) setDaemon(q *request, pid int) error {
 	if pid != 0 {
 		q.acknowledge() // before the records that wait for a daemon
 		a.daemon.Store(&daemon{group: q.task.Group(), pid: pid, port: q.sender.Port})
+		a.watchSignals()
 	}
 	if a.status.enabled.Load() != enabledOff {
 		a.logSet(q.task, "audit_pid", uint32(pid), uint32(current), true)

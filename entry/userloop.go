@@ -58,6 +58,11 @@ func NewLoop[T Task](c LoopConfig[T]) *Loop[T] {
 func (l *Loop[T]) Run(t T) {
 	s := t.thread()
 	defer l.duties.closePairs(t, s)
+	l.alternate(t, s)
+}
+
+// alternate is Run without the deferred call, which would make each turn longer.
+func (l *Loop[T]) alternate(t T, s *Thread) {
 	for !s.exiting {
 		l.slow(t, s, l.fast(s.Frame, s, t))
 		for s.calls && !s.exiting {
@@ -97,7 +102,7 @@ func (l *Loop[T]) fast(f *amd64.Frame, s *Thread, t T) int {
 				if flags&l.unobserved != 0 {
 					return event
 				}
-				l.observe(f, s, t, nr)
+				l.observe(s, t, nr)
 				continue
 			}
 		}
@@ -115,7 +120,8 @@ func (l *Loop[T]) fast(f *amd64.Frame, s *Thread, t T) int {
 // the call or a handler panics. A duty that is raised meanwhile is served as for any call
 // on the fast path. The exits of these duties are the first in the order, so those of
 // other duties may follow on the slow path.
-func (l *Loop[T]) observe(f *amd64.Frame, s *Thread, t T, nr uint) {
+func (l *Loop[T]) observe(s *Thread, t T, nr uint) {
+	f := s.Frame
 	s.Call.load(f)
 	f.RAX = NoCall
 	for r := l.duties.firstObserver; r != nil; r = r.next {

@@ -110,7 +110,7 @@ func deliver() {
 	}
 	sig := uint64(bits.TrailingZeros64(pending)) + 1
 	t.pending &^= 1 << (sig - 1)
-	amd64.PreemptCPUTime()          // the runtime preempts goroutines by signal
+	amd64.PreemptCPUTime(&t.frame)  // the runtime preempts goroutines by signal
 	const sentByTgkill = ^uint64(5) // SI_TKILL, -6
 	pushSignal(t, sig, sentByTgkill, 0)
 }

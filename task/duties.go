@@ -45,10 +45,7 @@ func (t *Task) AddWork(f func(*Task)) {
 // has found the task in the kernel, it does the tick's work first.
 func (t *Task) runWork() {
 	if t.Accounting.CPU.TakeTick() {
-		if p := &t.kernel.Tracepoints.Interrupted; p.Active() {
-			p.Call(Interrupted{Task: t, Vector: -1})
-		}
-		t.ChargeTicks()
+		t.ChargeTicks(inKernel)
 	}
 	if t.sleepersDue {
 		t.sleepersDue = false

@@ -19,7 +19,7 @@ import (
 // oomState is the state of the OOM killer.
 type oomState struct {
 	mu     sync.Mutex // one victim at a time
-	waited int        // how often a caller has waited for dying processes since the last kill
+	since  int64      // when processes were first seen dying, or the last kill; 0 if none dies
 	killed bool       // a process was dying since the last collection
 }
 
@@ -28,10 +28,11 @@ type oomState struct {
 const oomTimeout = 2e9
 
 // A task that holds locks waits in steps of stallStep for the exit of a victim, which
-// may want these locks: after oomPatience steps another process is killed.
+// may want these locks: after oomPatience nanoseconds another process is killed. It is a
+// time and not a number of steps, because many tasks may wait at once.
 const (
 	stallStep   = time.Millisecond
-	oomPatience = 100
+	oomPatience = int64(time.Second)
 )
 
 // OOMKill finds memory for a task: it collects the heap, or kills a process and
@@ -69,10 +70,7 @@ func (k *Kernel) freeMemory() (dying *ThreadGroup, found bool) {
 		return nil, true
 	}
 	victim, dying := k.oomVictim()
-	if dying == nil {
-		k.oom.waited = 0
-	} else if k.oom.killed = true; k.oom.waited < oomPatience {
-		k.oom.waited++
+	if k.oom.wait(dying != nil) {
 		return dying, true
 	}
 	if k.oom.killed && dying == nil {
@@ -93,10 +91,25 @@ func (k *Kernel) freeMemory() (dying *ThreadGroup, found bool) {
 	}
 	k.Logf("Out of memory: killed process %d (%s), which used %d KiB. Give the machine more memory with --mem.",
 		victim.group.PID(), victim.group.Leader().Comm(), victim.pages*(mm.PageSize/1024))
-	k.oom.waited, k.oom.killed = 0, true
+	k.oom.since, k.oom.killed = clock.Monotonic(), true
 	k.oomKill(victim.group)
 	k.oomKillRelatives(&victim)
 	return victim.group, true
+}
+
+// wait reports whether the caller must wait for processes that are dying, instead of killing
+// another. s.mu is held.
+func (s *oomState) wait(dying bool) bool {
+	if !dying {
+		s.since = 0
+		return false
+	}
+	s.killed = true
+	now := clock.Monotonic()
+	if s.since == 0 {
+		s.since = now
+	}
+	return now-s.since < oomPatience
 }
 
 // oomCandidate is a process that the OOM killer may kill.

@@ -51,7 +51,9 @@ func (g *ThreadGroup) sendLocked(to *Task, info *signal.Info, f force) error {
 		reference = g.threads[0]
 	}
 	result := g.queue(reference, to, info, f)
-	g.generated(reference, to, info, result)
+	if g.kernel.Tracepoints.SignalGenerated.Active() {
+		g.generated(reference, to, info, result)
+	}
 	if result == SignalOverflow {
 		return unix.EAGAIN
 	}
@@ -94,9 +96,9 @@ var signalResults = [...]SignalResult{
 
 // generated calls the tracepoint of a signal that was sent. The group's lock is held.
 func (g *ThreadGroup) generated(reference, to *Task, info *signal.Info, result SignalResult) {
-	if p := &g.kernel.Tracepoints.SignalGenerated; p.Active() {
-		p.Call(SignalGenerated{Target: reference, Signal: int(info.Signo), Info: *info, Group: to == nil, Result: result})
-	}
+	g.kernel.Tracepoints.SignalGenerated.Call(SignalGenerated{
+		Target: reference, Signal: int(info.Signo), Info: *info, Group: to == nil, Result: result,
+	})
 }
 
 // jobControlEffects does what a signal does when it is sent, even if it is

@@ -44,8 +44,8 @@ type Tracepoints struct {
 	// (sched:sched_migrate_task).
 	Migrated tracepoint.Point[Migrated]
 	// Interrupted: an interrupt of user mode has occurred, or a tick has found the task in
-	// the kernel and it is about to return to user mode. For an interrupt of user mode it is
-	// called again when the task has done what the interrupt requires. It may sleep.
+	// the kernel and it is about to return to user mode. It is called again when the task has
+	// done what the interrupt requires. It may sleep.
 	Interrupted tracepoint.Point[Interrupted]
 	// Renamed: the name of a thread is about to change (task:task_rename).
 	Renamed tracepoint.Point[Renamed]

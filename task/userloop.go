@@ -31,27 +31,19 @@ func (t *Task) TakeCPU() {
 // AfterInterrupt implements entry.Task. NEED_RESCHED is raised only if the
 // interrupt was the tick. A kick and an IPI do not require a reschedule.
 func (t *Task) AfterInterrupt() {
-	if t.kernel.Tracepoints.Interrupted.Active() {
-		t.afterTracedInterrupt()
-		return
-	}
-	t.afterInterrupt()
-}
-
-func (t *Task) afterInterrupt() {
 	if f := t.Frame; f.TakeResched() {
 		entry.Raise(&f.ThreadFlags, entry.NeedResched)
-		t.ChargeTicks()
+		t.ChargeTicks(int(t.Visit.Number))
+		return
+	}
+	if t.kernel.Tracepoints.Interrupted.Active() {
+		t.interrupted(Interrupted{Task: t, Vector: int(t.Visit.Number)})
+		t.interrupted(Interrupted{Task: t, Vector: int(t.Visit.Number), Served: true})
 	}
 }
 
-// afterTracedInterrupt is AfterInterrupt with the calls of the tracepoint.
-func (t *Task) afterTracedInterrupt() {
-	p := &t.kernel.Tracepoints.Interrupted
-	p.Call(Interrupted{Task: t, Vector: int(t.Visit.Number)})
-	t.afterInterrupt()
-	p.Call(Interrupted{Task: t, Vector: int(t.Visit.Number), Served: true})
-}
+// interrupted calls the tracepoint of an interrupt of user mode.
+func (t *Task) interrupted(i Interrupted) { t.kernel.Tracepoints.Interrupted.Call(i) }
 
 // migrated calls the tracepoint of a task that has changed the CPU.
 func (t *Task) migrated(from, to int) {

@@ -62,7 +62,8 @@ type Event struct {
 	id       int
 	common   []Field // the common fields and the fields of Definition, in order
 
-	users atomic.Pointer[users] // nil if there are none
+	users  atomic.Pointer[users]    // nil if there are none
+	direct atomic.Pointer[Instance] // see soleInstance
 
 	// The registry's lock guards these.
 	sinks   []*Sink
@@ -74,7 +75,6 @@ type Event struct {
 type users struct {
 	files []*EventFile
 	sinks []*Sink
-	only  *EventFile // the only user, or nil
 }
 
 // Sink gets the records of the events that it has subscribed to. It must not change
@@ -239,6 +239,7 @@ func (e *Event) Unsubscribe(s *Sink) {
 // before its first user, and disables it after its last one. The registry is locked.
 // Errors: those of Enable; the users are the old ones then.
 func (e *Event) publish() error {
+	defer func() { e.direct.Store(e.soleInstance()) }()
 	var next users
 	for _, f := range e.files {
 		if f.wanted() {
@@ -246,9 +247,6 @@ func (e *Event) publish() error {
 		}
 	}
 	next.sinks = e.sinks
-	if len(next.files) == 1 && len(next.sinks) == 0 {
-		next.only = next.files[0]
-	}
 	before := e.users.Load() != nil
 	after := len(next.files)+len(next.sinks) > 0
 	if after && !before && e.Enable != nil {

@@ -17,9 +17,6 @@ type EventFile struct {
 
 	state  atomic.Pointer[fileState]
 	filter atomic.Pointer[fileFilter]
-	// plain says that each record is stored: there are no triggers and no filter, and no
-	// trigger of another event can enable or disable this one. See refresh.
-	plain atomic.Bool
 
 	// The registry's lock guards these.
 	enabled    bool // by the file enable, or by a trigger
@@ -52,11 +49,15 @@ func newEventFile(i *Instance, e *Event) *EventFile {
 	return f
 }
 
-// refresh computes plain after a change of what it depends on. The registry is locked.
-func (f *EventFile) refresh() {
+// isPlain reports whether each record is stored: there are no triggers and no filter, and no
+// trigger of another event can enable or disable this one. The registry is locked.
+func (f *EventFile) isPlain() bool {
 	s := f.state.Load()
-	f.plain.Store(len(s.triggers) == 0 && f.filter.Load() == nil && f.soft == 0 && !s.silent.Load())
+	return len(s.triggers) == 0 && f.filter.Load() == nil && f.soft == 0 && !s.silent.Load()
 }
+
+// refresh updates Event.direct after a change of what it depends on. The registry is locked.
+func (f *EventFile) refresh() { f.event.direct.Store(f.event.soleInstance()) }
 
 // File returns the file of an event in the instance, or nil if the event was removed.
 func (i *Instance) File(e *Event) *EventFile {

@@ -44,7 +44,6 @@ const maxThreads = 32768
 
 func (s *threads) init() {
 	s.known = make(map[int]*thread)
-	s.generation.Store(uint64(defaultOptions&threadOptions) << 32)
 	s.limit = roundThreads(defaultThreads)
 }
 
@@ -59,11 +58,11 @@ func roundThreads(n int) int {
 	return (bytes - mapBytes) / nameBytes
 }
 
-// threadOptions are the options that say what of a thread is noted, and notedOptions has
-// the bits of options in noted.
+// threadOptions are the options that say what of a thread is noted, and defaultNoted has
+// those of the beginning as noted has them.
 const (
 	threadOptions = optionRecordComm | optionRecordTGID
-	notedOptions  = 0xffff << 32
+	defaultNoted  = (defaultOptions & threadOptions) << 32
 )
 
 // note keeps the name and process of a thread, if the options of the instance that stores
@@ -73,11 +72,11 @@ func (s *threads) note(cpu int, t Task, options uint32) {
 	if s.recording.Load() == 0 || options == 0 {
 		return
 	}
-	noted, last := s.generation.Load()&^notedOptions|uint64(options)<<32|uint64(uint32(t.TID())), &s.noted[cpu]
+	noted, last := uint64(options)<<32|uint64(uint32(t.TID())), &s.noted[cpu]
 	if last.Load() == noted {
 		return
 	}
-	last.Store(noted)
+	last.Store(noted) // before the name is read: forgetNoted follows a change of it
 	tgid := 0
 	if options&optionRecordTGID != 0 {
 		tgid = t.PID()
@@ -86,7 +85,11 @@ func (s *threads) note(cpu int, t Task, options uint32) {
 }
 
 // forgetNoted makes every thread be noted again with its next record.
-func (s *threads) forgetNoted() { s.generation.Add(1 << 48) }
+func (s *threads) forgetNoted() {
+	for i := range s.noted {
+		s.noted[i].Store(0)
+	}
+}
 
 // Renamed says that a thread has got another name. Any goroutine may call it.
 func (r *Registry) Renamed() { r.threads.forgetNoted() }

@@ -54,7 +54,10 @@ func (p *Probes) breakpointHandler() func(t *task.Task, f *amd64.Frame, vector i
 
 // found prepares the duty UPROBE for a hit.
 func (th *thread) found(f *amd64.Frame, patch *mm.Patch, at uint64) {
-	th.state, th.site, th.at = hit, patch.Owner.(*site), at
+	th.state, th.at = hit, at
+	if s := patch.Owner.(*site); th.site != s { // no write barrier for the same site
+		th.site = s
+	}
 	f.RIP = at
 	entry.Raise(&f.ThreadFlags, entry.Uprobe)
 }

@@ -227,13 +227,12 @@ func PauseCPUTime() {
 func SwitchCPUTime(f *Frame) { cpuClocks[thisCPU().id].next(accountOf(f.FSBase), TSC()) }
 
 // PreemptCPUTime charges this CPU's time before the runtime preempts the goroutine that
-// the current thread runs. Package goos calls it, with interrupts off.
+// the current thread runs, whose frame is f. The CPU still has the FS base of the thread
+// that it ran before, if goos has just switched. That thread's goroutine may have ended, and
+// its memory may be gone. Package goos calls it, with interrupts off.
 //
 //go:nosplit
-func PreemptCPUTime() {
-	c := thisCPU()
-	cpuClocks[c.id].found(accountOf(c.kernelFS), TSC())
-}
+func PreemptCPUTime(f *Frame) { cpuClocks[thisCPU().id].found(accountOf(f.FSBase), TSC()) }
 
 // Running reports whether the calling goroutine is the one whose time a measures.
 func (a *CPUTime) Running() bool { return a.goroutine == currentGoroutine() }

@@ -333,7 +333,8 @@ func (l *layout) addTracing() {
 	for _, name := range []string{"uprobe_events", "uprobe_events", "events/uprobes/enable", "events/uprobes/a/enable", "events/uprobes/a/trigger", "events/uprobes/a/filter",
 		"events/uprobes/a/format", "trace", "trace_pipe", "per_cpu/cpu0/trace_pipe_raw", "trace_marker", "instances/x", "instances/x/set_event", "instances/x/events/uprobes/a/enable",
 		"set_event", "set_event_pid", "tracing_on", "buffer_size_kb", "trace_clock", "uprobe_profile", "events/uprobes",
-		"events/enable", "events/sched/enable", "events/signal/enable", "events/sched/sched_switch/filter", "events/exceptions/page_fault_user/trigger"} {
+		"events/enable", "events/sched/enable", "events/signal/enable", "events/sched/sched_switch/filter", "events/exceptions/page_fault_user/trigger",
+		"events/raw_syscalls/enable", "events/syscalls/enable", "events/syscalls/sys_enter_read/filter", "events/raw_syscalls/sys_exit/trigger"} {
 		l.add(pathName, append([]byte(tracing+name), 0))
 	}
 	for _, text := range []string{

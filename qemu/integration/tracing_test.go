@@ -95,6 +95,27 @@ func TestTracefsBehavesAsOnLinux(t *testing.T) {
 	}
 }
 
+// TestEventsOfCallsBehaveAsOnLinux compares what the script tracing_calls.sh prints with
+// what it has printed on Linux 6.1 (Debian's kernel in QEMU).
+func TestEventsOfCallsBehaveAsOnLinux(t *testing.T) {
+	script, err := os.ReadFile(filepath.Join(sources, "tracing_calls.sh"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want, err := os.ReadFile(filepath.Join(sources, "tracing_calls.linux-6.1"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, cpus := range []string{"1", "4"} {
+		t.Run("smp"+cpus, func(t *testing.T) {
+			t.Parallel()
+			got := onSlowpath(t, "", "--smp", cpus, "--mount-file", program("tracedcalls")+":/tmp/tracedcalls", "/bin/busybox", "sh", "-c",
+				"exec 2>&1\nTRACED=/tmp/tracedcalls\n"+string(script))
+			check(t, got, result{0, string(want), ""})
+		})
+	}
+}
+
 // TestEveryHitOfThreadsIsRecordedOrCounted lets four threads on four CPUs hit a probe and
 // its return probe. Small ring buffers are overwritten meanwhile. The records in the buffers
 // and those that were overwritten must be all hits, in the order of time.

@@ -9,7 +9,6 @@ import (
 
 	"slowpath/entry"
 	"slowpath/task"
-	"slowpath/trace"
 )
 
 // Consumer sees system calls. It must not change after Subscribe. Its functions run on the
@@ -112,7 +111,6 @@ type state struct {
 	// Only the task accesses these.
 	traced bool        // the events of the exit of the current call may be recorded
 	shown  []*Consumer // whose Enter was called for the current call
-	record trace.Short // where the events make their records
 }
 
 // New returns the owner of the duty. Register must be called before the first task is made.
@@ -139,7 +137,10 @@ func (s *Calls) Register(k *task.Kernel) {
 }
 
 // Handlers returns the handlers of the duty. They are function literals, because a method
-// value would be one call more.
+// value would be one call more. It is not inlined, because nothing would be inlined into the
+// literals then.
+//
+//go:noinline
 func (s *Calls) Handlers() entry.Handlers[*task.Task] {
 	return entry.Handlers[*task.Task]{
 		Flag: entry.SyscallTracepoint,
@@ -151,7 +152,7 @@ func (s *Calls) Handlers() entry.Handlers[*task.Task] {
 			}
 			if users := p.events; users != nil {
 				own.traced = users.exits
-				s.traced.entered(t, c, &own.record)
+				s.traced.entered(t, c)
 			}
 			if len(p.consumers) > 0 {
 				own.enter(p.consumers, t, c)
@@ -162,7 +163,7 @@ func (s *Calls) Handlers() entry.Handlers[*task.Task] {
 			own := t.AtSlot(s.slot).(*state)
 			if own.traced {
 				own.traced = false
-				s.traced.exited(t, &own.record)
+				s.traced.exited(t)
 			}
 			if len(own.shown) > 0 {
 				own.exit(t, c)

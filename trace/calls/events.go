@@ -32,12 +32,6 @@ const (
 	wordSize = 8
 
 	maxArguments = len(entry.Args{})
-
-	// The same in words.
-	numberWord = numberAt / wordSize
-	valueWord  = valueAt / wordSize
-	maxWords   = valueWord + maxArguments
-	exitWords  = valueWord + 1
 )
 
 // events are the trace events of system calls. Each is enabled and disabled with the
@@ -48,7 +42,7 @@ type events struct {
 	// The events that are enabled: those of all calls, and those of each call.
 	rawEnter, rawExit atomic.Pointer[trace.Event]
 	enter, exit       [entry.Calls]atomic.Pointer[trace.Event]
-	words             [entry.Calls]uint8 // of the record at the entry of each call
+	counts            [entry.Calls]uint8 // of the arguments of each call
 
 	enabled []enabledEvent // the registry's lock guards it
 }
@@ -111,7 +105,7 @@ func (e *events) definitions(rows []Row) []definition {
 	all := []definition{{rawEnterDefinition, anyCall, false, &e.rawEnter}, {rawExitDefinition, anyCall, true, &e.rawExit}}
 	for i := range rows {
 		row := &rows[i]
-		e.words[row.Number] = uint8(valueWord + len(row.Parameters))
+		e.counts[row.Number] = uint8(len(row.Parameters))
 		all = append(all,
 			definition{row.enterDefinition(), row.Number, false, &e.enter[row.Number]},
 			definition{row.exitDefinition(), row.Number, true, &e.exit[row.Number]})
@@ -246,52 +240,40 @@ func (e *events) users() *eventUsers {
 }
 
 // entered records the events at the entry of a call.
-func (e *events) entered(t *task.Task, c *entry.Call, record *trace.Short) {
+func (e *events) entered(t *task.Task, c *entry.Call) {
+	tid, cpu, arguments := t.TID(), t.Frame.LastCPU(), (*trace.Words)(&c.Args)
 	if raw := e.rawEnter.Load(); raw != nil {
-		record[numberWord] = uint64(c.NR)
-		e.sendEntry(raw, t, c, record, maxWords)
+		if number := uint64(c.NR); !raw.StoreShort(tid, cpu, number, arguments, maxArguments) {
+			raw.RecordShort(t, t.Frame, number, arguments, maxArguments)
+		}
 	}
 	if uint32(c.NR) < entry.Calls {
 		if one := e.enter[c.NR].Load(); one != nil {
-			record[numberWord] = uint64(uint32(c.NR))
-			e.sendEntry(one, t, c, record, int(e.words[c.NR]))
+			number, count := uint64(c.NR), int(e.counts[c.NR])
+			if !one.StoreShort(tid, cpu, number, arguments, count) {
+				one.RecordShort(t, t.Frame, number, arguments, count)
+			}
 		}
-	}
-}
-
-// sendEntry records an event at the entry of a call.
-func (e *events) sendEntry(one *trace.Event, t *task.Task, c *entry.Call, record *trace.Short, words int) {
-	arguments := c.Args
-	*(*entry.Args)(record[valueWord:]) = arguments
-	if !one.StoreShort(t.TID(), t.Frame.LastCPU(), record, words) {
-		one.RecordShort(t, t.Frame, record, words)
 	}
 }
 
 // exited records the events at the exit of a call, which may have slept and gone on
 // another CPU. The number is the one in the frame, as on Linux: rt_sigreturn(2) has replaced
 // it. A call that ends the task has no exit on Linux.
-func (e *events) exited(t *task.Task, record *trace.Short) {
+func (e *events) exited(t *task.Task) {
 	if t.Exiting() {
 		return
 	}
-	number := int32(t.Frame.OrigRAX)
-	record[valueWord] = t.Frame.RAX
+	f := t.Frame
+	tid, cpu, number, result := t.TID(), e.registry.CPU(), int32(f.OrigRAX), trace.Words{f.RAX}
 	if raw := e.rawExit.Load(); raw != nil {
-		record[numberWord] = uint64(number)
-		e.sendExit(raw, t, record)
-	}
-	if uint32(number) < entry.Calls {
-		if one := e.exit[number].Load(); one != nil {
-			record[numberWord] = uint64(uint32(number))
-			e.sendExit(one, t, record)
+		if !raw.StoreShort(tid, cpu, uint64(number), &result, 1) {
+			raw.RecordShort(t, f, uint64(number), &result, 1)
 		}
 	}
-}
-
-// sendExit records an event at the exit of a call.
-func (e *events) sendExit(one *trace.Event, t *task.Task, record *trace.Short) {
-	if !one.StoreShort(t.TID(), e.registry.CPU(), record, exitWords) {
-		one.RecordShort(t, t.Frame, record, exitWords)
+	if uint32(number) < entry.Calls {
+		if one := e.exit[number].Load(); one != nil && !one.StoreShort(tid, cpu, uint64(number), &result, 1) {
+			one.RecordShort(t, f, uint64(number), &result, 1)
+		}
 	}
 }

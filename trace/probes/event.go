@@ -303,12 +303,12 @@ func (p *probe) record(t *task.Task, f *amd64.Frame, address uint64) {
 		return
 	}
 	if p.isBare {
-		record, words := trace.Short{1: address}, 2
+		rest, count := trace.Words{f.RIP}, 0
 		if e.isReturn {
-			record[2], words = f.RIP, 3
+			count = 1
 		}
-		if !traced.StoreShort(t.TID(), t.Frame.LastCPU(), &record, words) {
-			traced.RecordShort(t, f, &record, words)
+		if !traced.StoreShort(t.TID(), t.Frame.LastCPU(), address, &rest, count) {
+			traced.RecordShort(t, f, address, &rest, count)
 		}
 		return
 	}
