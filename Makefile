@@ -97,6 +97,10 @@ conformance: test-tools build ## run SUITES of other projects, or all, as root; 
 debian-root: tools ## unpack Debian's PACKAGES into the directory DIR, for slowpath run --rootfs
 	go run ./qemu/debianroot/unpack $(DIR) $(PACKAGES)
 
+.PHONY: strace-lines
+strace-lines: test-tools build ## compare slowpath strace with what strace's own test programs expect
+	go run ./qemu/conformance --strace-lines
+
 # The debugger or tracer of make debug-root.
 TOOLS ?= gdb
 

@@ -127,6 +127,10 @@ func (c *Capturer) capture(o *Op, index int, arguments *[6]uint64, result int64,
 		return c.keep(index, binary.LittleEndian.AppendUint64(nil, countRecords(address, count, o.Unit, p)))
 	}
 	b := c.room(limited(count, uint64(o.Unit), uint64(o.Max)))
+	if o.Kind == Prefix {
+		b = b[:p.LoadSome(address, b)]
+		return (len(b) > 0 || count == 0) && c.keep(index, b)
+	}
 	return p.Load(address, b) == nil && c.keep(index, b)
 }
 

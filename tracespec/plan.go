@@ -91,6 +91,8 @@ const (
 	// Bytes are Count times Unit bytes at Address, at most Max. They are captured
 	// completely or not at all.
 	Bytes Kind = iota
+	// Prefix is Bytes up to the first byte that cannot be read, if there is any before.
+	Prefix
 	// String is the bytes at Address up to NUL, which is captured too, or Max of them.
 	String
 	// Strings are the strings that an array of pointers at Address names, up to a null

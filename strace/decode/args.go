@@ -34,7 +34,7 @@ func fixed(at tracespec.Value, size int) tracespec.Op {
 
 // array captures elements.
 func array(at, count tracespec.Value, unit int) tracespec.Op {
-	return tracespec.Op{Kind: tracespec.Bytes, Address: at, Count: count, Unit: uint32(unit), Max: maxOfArray}
+	return tracespec.Op{Kind: tracespec.Prefix, Address: at, Count: count, Unit: uint32(unit), Max: maxOfArray}
 }
 
 // buffer captures the beginning of a buffer.
@@ -54,7 +54,7 @@ func onExit(a Arg) Arg {
 
 // onExitAlways moves an Arg to the exit. It is captured although the call fails.
 func onExitAlways(a Arg) Arg {
-	a.exit = true
+	a.exit, a.always = true, true
 	return a
 }
 
@@ -215,7 +215,7 @@ func printBuffer(p *Printer, in *Input, address, length uint64) {
 		p.address(address)
 		return
 	}
-	p.data(b, length)
+	p.data(b[:min(uint64(len(b)), length)], length)
 }
 
 // structIn prints a structure of size bytes at the entry.
@@ -250,14 +250,15 @@ func arrayOut(i int, count tracespec.Value, unit int, o object) Arg {
 
 // elements prints an array of n elements, of which b has the first.
 func (p *Printer) elements(in *Input, address uint64, b []byte, n uint64, unit int, o object) {
+	empty := in.always
 	switch {
 	case address == 0:
 		p.text("NULL")
 		return
-	case n == 0 && !in.Failed():
+	case n == 0 && (!in.Failed() || empty):
 		p.text("[]")
 		return
-	case b == nil:
+	case len(b) < unit:
 		p.address(address)
 		return
 	}
@@ -266,8 +267,12 @@ func (p *Printer) elements(in *Input, address uint64, b []byte, n uint64, unit i
 		if i > 0 {
 			p.text(", ")
 		}
-		if i >= uint64(p.Strings) && !p.Verbose || int(i+1)*unit > len(b) {
+		if i >= uint64(p.Strings) && !p.Verbose && int(i+1)*unit <= len(b) {
 			p.text("...")
+			break
+		}
+		if int(i+1)*unit > len(b) {
+			p.text("... /* " + hexText(address+i*uint64(unit)) + " */")
 			break
 		}
 		o(p, in, b[int(i)*unit:][:unit])
@@ -353,11 +358,11 @@ func resultUnsigned(p *Printer, c *Call) {
 // withFD is an Arg that has the name of the file that the result refers to.
 func resultFD() Arg {
 	op := tracespec.Op{Kind: tracespec.Descriptor, Address: result(), When: tracespec.Guard{Success: true}}
-	return Arg{exit: true, ops: []tracespec.Op{op}, note: func(p *Printer, in *Input) string {
+	return Arg{exit: true, ops: []tracespec.Op{op}, note: func(p *Printer, in *Input) (string, bool) {
 		if !in.Failed() {
 			p.path(in.capture(0))
 		}
-		return ""
+		return "", false
 	}}
 }
 
@@ -447,7 +452,10 @@ func vectorsOut(i, count int) Arg {
 	a.print = func(p *Printer, in *Input) {
 		p.vectors(in, in.Arguments[i], in.Arguments[count], 0, uint64(max(in.Result, 0)))
 	}
-	return onExit(a)
+	// The iovecs are printed although the call has failed, but without data.
+	a = onExit(a)
+	a.ops[0].When.Success, a.always = false, true
+	return a
 }
 
 // vectors prints n iovecs at an address. The capture op has them, and the next one their
@@ -455,7 +463,7 @@ func vectorsOut(i, count int) Arg {
 func (p *Printer) vectors(in *Input, address, n uint64, op int, total uint64) {
 	data := tracespec.SplitVector(in.capture(op + 1))
 	index := 0
-	p.elements(in, address, in.capture(op), n, 16, func(p *Printer, _ *Input, b []byte) {
+	p.elements(in, address, in.capture(op), uint64(uint32(n)), 16, func(p *Printer, _ *Input, b []byte) {
 		base, length := binary.LittleEndian.Uint64(b), binary.LittleEndian.Uint64(b[8:])
 		p.text("{iov_base=")
 		shown := min(length, total)

@@ -69,6 +69,12 @@ func (r Row) late() Row {
 	return r
 }
 
+// even returns an argument of the entry that is printed although the call has failed.
+func even(a Arg) Arg {
+	a.always = true
+	return a
+}
+
 // never returns a row of a call that does not return.
 func (r Row) never() Row {
 	r.noReturn = true
@@ -102,6 +108,8 @@ type Arg struct {
 	ops  []tracespec.Op
 	// before are captured at the entry in addition, although ops are captured at the exit.
 	before []tracespec.Op
+	// always keeps what was captured although the call has failed, if the argument is printed at the exit.
+	always bool
 	// joined prints no comma before the argument.
 	joined bool
 	// shown decides whether the argument is printed. nil: always.
@@ -109,7 +117,7 @@ type Arg struct {
 	print func(p *Printer, in *Input)
 	// note returns what follows the result in parentheses, instead of printing an
 	// argument.
-	note func(p *Printer, in *Input) string
+	note func(p *Printer, in *Input) (text string, shown bool)
 }
 
 // Input is what an Arg prints: the call, and the captures of its ops, nil if missing.
@@ -117,6 +125,7 @@ type Input struct {
 	*Call
 	captures [][]byte
 	earlier  [][]byte // of Arg.before
+	always   bool     // Arg.always
 }
 
 // before returns the bytes of an op of Arg.before, nil if they are missing.
@@ -277,7 +286,7 @@ func (s *Syscall) input(c *Call, i int) *Input {
 	if s.args[i].exit {
 		list = c.exit
 	}
-	return &Input{Call: c, captures: pick(list, s.where[i]), earlier: pick(c.entry, s.before[i])}
+	return &Input{Call: c, captures: pick(list, s.where[i]), earlier: pick(c.entry, s.before[i]), always: s.args[i].always}
 }
 
 // pick returns the captures with some indices.
@@ -345,8 +354,18 @@ func (s *Syscall) printArgs(p *Printer, c *Call, list []int) {
 		if i > 0 && !s.args[at].joined {
 			p.text(", ")
 		}
-		s.args[at].print(p, s.input(c, at))
+		s.args[at].print(p, s.printed(c, at))
 	}
+}
+
+// printed returns what an argument prints. After a failure strace reads no more memory of the
+// program.
+func (s *Syscall) printed(c *Call, i int) *Input {
+	in := s.input(c, i)
+	if c.Failed() && !s.args[i].always {
+		clear(in.captures)
+	}
+	return in
 }
 
 // Texts returns the text of each argument that is printed at the phase of the call.
@@ -358,7 +377,7 @@ func (s *Syscall) Texts(c *Call) (texts []string) {
 		part = list[entry:]
 	}
 	for _, at := range part {
-		s.args[at].print(p, s.input(c, at))
+		s.args[at].print(p, s.printed(c, at))
 		texts = append(texts, p.Take())
 	}
 	return texts
@@ -382,7 +401,7 @@ func (s *Syscall) Result(p *Printer, c *Call) {
 	}
 	for i := range s.args {
 		if a := &s.args[i]; a.note != nil && (a.shown == nil || a.shown(c)) {
-			if note := a.note(p, s.input(c, i)); note != "" {
+			if note, shown := a.note(p, s.input(c, i)); shown {
 				p.text(" (" + note + ")")
 			}
 		}

@@ -17,7 +17,7 @@ var (
 		MEMBARRIER_CMD_PRIVATE_EXPEDITED 8 MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED 0x10 MEMBARRIER_CMD_PRIVATE_EXPEDITED_SYNC_CORE 0x20
 		MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED_SYNC_CORE 0x40 MEMBARRIER_CMD_PRIVATE_EXPEDITED_RSEQ 0x80 MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED_RSEQ 0x100`)
 	barrierFlags = names("MEMBARRIER_CMD_FLAG_???", "MEMBARRIER_CMD_FLAG_CPU 1")
-	keyRights    = names("PKEY_???", "PKEY_DISABLE_ACCESS 1 PKEY_DISABLE_WRITE 2")
+	keyRights    = names("PKEY_???", "PKEY_DISABLE_ACCESS 1 PKEY_DISABLE_WRITE 2 PKEY_DISABLE_EXECUTE 4")
 )
 
 // mapFlagsOf prints the flags of mmap(2).
@@ -49,7 +49,7 @@ var memoryRows = []Row{
 	call(unix.SYS_MMAP, "mmap", "desc memory", at(0, pointer), at(1, ulong), at(2, longFlagsOf(protFlags)), at(3, mapFlagsOf), fd(4), at(5, hex)).gives(resultHex),
 	call(unix.SYS_MPROTECT, "mprotect", "memory", at(0, pointer), at(1, ulong), at(2, longFlagsOf(protFlags))),
 	call(unix.SYS_PKEY_MPROTECT, "pkey_mprotect", "memory", at(0, pointer), at(1, ulong), at(2, longFlagsOf(protFlags)), at(3, dec)),
-	call(unix.SYS_PKEY_ALLOC, "pkey_alloc", "", at(0, hex32), at(1, flagsOf(keyRights))),
+	call(unix.SYS_PKEY_ALLOC, "pkey_alloc", "", at(0, hex), at(1, longFlagsOf(keyRights))),
 	call(unix.SYS_PKEY_FREE, "pkey_free", "", at(0, dec)),
 	call(unix.SYS_MUNMAP, "munmap", "memory", at(0, pointer), at(1, ulong)),
 	call(unix.SYS_BRK, "brk", "memory", at(0, pointer)).gives(resultHex),
@@ -62,7 +62,7 @@ var memoryRows = []Row{
 	call(unix.SYS_MUNLOCK, "munlock", "memory", at(0, pointer), at(1, ulong)),
 	call(unix.SYS_MLOCKALL, "mlockall", "memory", at(0, flagsOf(lockAll))),
 	call(unix.SYS_MUNLOCKALL, "munlockall", "memory"),
-	call(unix.SYS_MEMBARRIER, "membarrier", "", at(0, oneOf(barriers)), at(1, flagsOf(barrierFlags))).gives(barrierResult),
+	call(unix.SYS_MEMBARRIER, "membarrier", "", at(0, oneOf(barriers)), at(1, flagsOf(barrierFlags)), if_(has(1, 1), at(2, dec))).gives(barrierResult),
 	call(unix.SYS_PROCESS_VM_READV, "process_vm_readv", "", at(0, dec), vectorsOut(1, 2), at(2, ulong), remoteVectors(3, 4), at(4, ulong), at(5, ulong)),
 	call(unix.SYS_PROCESS_VM_WRITEV, "process_vm_writev", "", at(0, dec), vectorsIn(1, 2), at(2, ulong), remoteVectors(3, 4), at(4, ulong), at(5, ulong)),
 }

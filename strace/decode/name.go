@@ -15,7 +15,8 @@ var (
 	mountFlags  = names("MS_???", `MS_RDONLY 1 MS_NOSUID 2 MS_NODEV 4 MS_NOEXEC 8 MS_SYNCHRONOUS 0x10 MS_REMOUNT 0x20 MS_MANDLOCK 0x40 MS_DIRSYNC 0x80
 		MS_NOSYMFOLLOW 0x100 MS_NOATIME 0x400 MS_NODIRATIME 0x800 MS_BIND 0x1000 MS_MOVE 0x2000 MS_REC 0x4000 MS_SILENT 0x8000 MS_POSIXACL 0x10000
 		MS_UNBINDABLE 0x20000 MS_PRIVATE 0x40000 MS_SLAVE 0x80000 MS_SHARED 0x100000 MS_RELATIME 0x200000 MS_KERNMOUNT 0x400000
-		MS_I_VERSION 0x800000 MS_STRICTATIME 0x1000000 MS_LAZYTIME 0x2000000`)
+		MS_I_VERSION 0x800000 MS_STRICTATIME 0x1000000 MS_LAZYTIME 0x2000000 MS_SUBMOUNT 0x4000000 MS_NOREMOTELOCK 0x8000000 MS_NOSEC 0x10000000
+		MS_BORN 0x20000000 MS_ACTIVE 0x40000000 MS_NOUSER 0x80000000`)
 	umountFlags = names("MNT_???", "MNT_FORCE 1 MNT_DETACH 2 MNT_EXPIRE 4 UMOUNT_NOFOLLOW 8")
 	xattrFlags  = names("XATTR_???", "XATTR_CREATE 1 XATTR_REPLACE 2")
 	statxMasks  = names("STATX_???", `STATX_ALL 0xfff STATX_BASIC_STATS 0x7ff STATX_TYPE 1 STATX_MODE 2 STATX_NLINK 4 STATX_UID 8 STATX_GID 0x10 STATX_ATIME 0x20
@@ -144,6 +145,31 @@ func openHow(p *Printer, _ *Input, b []byte) {
 	p.text(", resolve=" + resolve.flags(word(b, 16, 8)) + "}")
 }
 
+// ifSize prints the address of a structure if its size, another argument, is too small.
+func ifSize(size int, least uint64, a Arg) Arg {
+	print := a.print
+	a.print = func(p *Printer, in *Input) {
+		if in.Arguments[size] < least {
+			clear(in.captures)
+		}
+		print(p, in)
+	}
+	return a
+}
+
+// mountFlagsOf prints the flags of mount(2), which may have a magic number of old kernels.
+func mountFlagsOf(p *Printer, _ *Input, v uint64) {
+	const magic, mask = 0xc0ed0000, 0xffff0000
+	if v&mask == magic {
+		p.text("MS_MGC_VAL")
+		if v &^= mask; v == 0 {
+			return
+		}
+		p.text("|")
+	}
+	p.text(mountFlags.flags(v))
+}
+
 // linkTarget prints what readlink(2) has stored.
 func linkTarget(i int) Arg { return outBuffer(i) }
 
@@ -200,7 +226,7 @@ var nameRows = []Row{
 	call(unix.SYS_STATFS, "statfs", "file %statfs %%statfs", path(0), structOut(1, statfsSize, statfs)),
 	call(unix.SYS_FSTATFS, "fstatfs", "desc %fstatfs %%statfs", fd(0), structOut(1, statfsSize, statfs)),
 	call(unix.SYS_OPENAT, "openat", "desc file", dirfd(0), path(1), at(2, openFlagsOf), if_(creates(2), at(3, mode16))).givesFD(),
-	call(unix.SYS_OPENAT2, "openat2", "desc file", dirfd(0), path(1), structIn(2, 24, openHow), at(3, ulong)).givesFD(),
+	call(unix.SYS_OPENAT2, "openat2", "desc file", dirfd(0), path(1), ifSize(3, 24, structIn(2, 24, openHow)), at(3, ulong)).givesFD(),
 	call(unix.SYS_CREAT, "creat", "desc file", path(0), at(1, mode16)).givesFD(),
 	call(unix.SYS_ACCESS, "access", "file", path(0), at(1, flagsOf(accessFlags))),
 	call(unix.SYS_FACCESSAT, "faccessat", "desc file", dirfd(0), path(1), at(2, flagsOf(accessFlags))),
@@ -235,7 +261,7 @@ var nameRows = []Row{
 	call(unix.SYS_MKNOD, "mknod", "file", path(0), at(1, modeOfNode), if_(isDevice(1), at(2, device))),
 	call(unix.SYS_MKNODAT, "mknodat", "desc file", dirfd(0), path(1), at(2, modeOfNode), if_(isDevice(2), at(3, device))),
 	call(unix.SYS_UMASK, "umask", "", at(0, mode16)).gives(resultOctal),
-	call(unix.SYS_MOUNT, "mount", "file", path(0), path(1), str(2), at(3, longFlagsOf(mountFlags)), str(4)),
+	call(unix.SYS_MOUNT, "mount", "file", path(0), path(1), str(2), at(3, mountFlagsOf), str(4)),
 	call(unix.SYS_UMOUNT2, "umount2", "file", path(0), at(1, flagsOf(umountFlags))),
 	call(unix.SYS_SYNC, "sync", ""),
 	call(unix.SYS_SETXATTR, "setxattr", "file", path(0), str(1), xattrValue(2, 3), at(3, ulong), at(4, flagsOf(xattrFlags))),

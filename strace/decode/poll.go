@@ -13,7 +13,7 @@ var (
 	pollEvents  = names("POLL???", "POLLIN 1 POLLPRI 2 POLLOUT 4 POLLERR 8 POLLHUP 0x10 POLLNVAL 0x20 POLLRDNORM 0x40 POLLRDBAND 0x80 POLLWRNORM 0x100 POLLWRBAND 0x200 POLLMSG 0x400 POLLREMOVE 0x1000 POLLRDHUP 0x2000 POLL_BUSY_LOOP 0x8000")
 	epollEvents = names("EPOLL???", "EPOLLIN 1 EPOLLPRI 2 EPOLLOUT 4 EPOLLERR 8 EPOLLHUP 0x10 EPOLLNVAL 0x20 EPOLLRDNORM 0x40 EPOLLRDBAND 0x80 EPOLLWRNORM 0x100 EPOLLWRBAND 0x200 EPOLLMSG 0x400 EPOLLRDHUP 0x2000 EPOLLEXCLUSIVE 0x10000000 EPOLLWAKEUP 0x20000000 EPOLLONESHOT 0x40000000 EPOLLET 0x80000000")
 	epollCalls  = sequence("EPOLL_CTL_???", 1, "EPOLL_CTL_ADD EPOLL_CTL_DEL EPOLL_CTL_MOD")
-	epollFlags  = names("EPOLL_???", "EPOLL_CLOEXEC 0x80000 EPOLL_NONBLOCK 0x800")
+	epollFlags  = names("EPOLL_???", "EPOLL_CLOEXEC 0x80000")
 )
 
 // pollfd prints struct pollfd before poll(2).
@@ -39,22 +39,19 @@ func ready(timeout int) Arg {
 		ops = append(ops, fixed(argument(timeout), timespecSize))
 	}
 	a := onExit(Arg{ops: ops})
-	a.note = func(p *Printer, in *Input) string {
-		if in.Failed() {
-			return ""
-		}
-		if in.Result == 0 {
-			return "Timeout"
+	a.note = func(p *Printer, in *Input) (string, bool) {
+		if in.Failed() || in.Result == 0 {
+			return "Timeout", !in.Failed()
 		}
 		text := readyList(p, in.capture(0))
-		if timeout < 0 {
-			return text
+		if timeout < 0 || in.Arguments[timeout] == 0 {
+			return text, text != ""
 		}
 		left := "left " + leftOf(in.Arguments[timeout], in.capture(1), timespec)
 		if text == "" {
-			return left
+			return left, true
 		}
-		return text + ", " + left
+		return text + ", " + left, true
 	}
 	return a
 }
@@ -113,7 +110,14 @@ const fdSetSize = 128
 
 // fdSet prints a set of descriptors.
 func fdSet(i int) Arg {
-	return structIn(i, fdSetSize, func(p *Printer, in *Input, b []byte) {
+	a := structIn(i, fdSetSize, nil)
+	a.ops[0].Kind = tracespec.Prefix
+	a.print = func(p *Printer, in *Input) {
+		b := in.capture(0)
+		if n := int32(in.Arguments[0]); n <= 0 || len(b) < (int(min(n, fdSetSize*8))+63)/64*8 {
+			p.address(in.Arguments[i])
+			return
+		}
 		p.text("[")
 		separator := ""
 		for _, n := range members(b, in.Arguments[0]) {
@@ -121,7 +125,8 @@ func fdSet(i int) Arg {
 			separator = " "
 		}
 		p.text("]")
-	})
+	}
+	return a
 }
 
 // members returns the members of a set of descriptors.
@@ -139,13 +144,13 @@ func members(b []byte, limit uint64) (list []int) {
 // selected is the note of select(2) and pselect6(2).
 func selected(o object) Arg {
 	ops := []tracespec.Op{fixed(argument(1), fdSetSize), fixed(argument(2), fdSetSize), fixed(argument(3), fdSetSize), fixed(argument(4), 16)}
+	for i := range 3 {
+		ops[i].Kind = tracespec.Prefix
+	}
 	a := onExit(Arg{ops: ops})
-	a.note = func(_ *Printer, in *Input) string {
-		if in.Failed() {
-			return ""
-		}
-		if in.Result == 0 {
-			return "Timeout"
+	a.note = func(_ *Printer, in *Input) (string, bool) {
+		if in.Failed() || in.Result == 0 {
+			return "Timeout", !in.Failed()
 		}
 		var parts []string
 		for i, name := range []string{"in", "out", "except"} {
@@ -167,7 +172,7 @@ func selected(o object) Arg {
 		if in.Arguments[4] != 0 {
 			parts = append(parts, "left "+leftOf(in.Arguments[4], in.capture(3), o))
 		}
-		return strings.Join(parts, ", ")
+		return strings.Join(parts, ", "), true
 	}
 	return a
 }

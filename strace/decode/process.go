@@ -356,12 +356,22 @@ var processRows = []Row{
 	call(unix.SYS_SCHED_SETATTR, "sched_setattr", "", at(0, dec), structIn(1, 48, schedAttr), at(2, hex32)),
 	call(unix.SYS_SCHED_GETATTR, "sched_getattr", "", at(0, dec), structOut(1, 48, schedAttr), at(2, udec), at(3, hex32)),
 	call(unix.SYS_GETCPU, "getcpu", "", structOut(0, 4, indirect(4, udec)), structOut(1, 4, indirect(4, udec)), onExit(at(2, pointer))),
-	call(unix.SYS_KCMP, "kcmp", "", at(0, dec), at(1, dec), at(2, oneOf(kcmpTypes)), when(2, 0xffffffff, []uint64{0}, at(3, udec)), when(2, 0xffffffff, []uint64{0}, at(4, udec))),
+	call(unix.SYS_KCMP, "kcmp", "", at(0, dec), at(1, dec), at(2, oneOf(kcmpTypes)), when(2, 0xffffffff, []uint64{0}, at(3, dec)), when(2, 0xffffffff, []uint64{0}, at(4, dec)),
+		when(2, 0xffffffff, []uint64{7}, at(3, dec)), when(2, 0xffffffff, []uint64{7}, structIn(4, 12, epollSlot)),
+		unless(2, 0xffffffff, []uint64{0, 1, 2, 3, 4, 5, 6, 7}, at(3, hex)), unless(2, 0xffffffff, []uint64{0, 1, 2, 3, 4, 5, 6, 7}, at(4, hex))),
 	call(unix.SYS_PIDFD_OPEN, "pidfd_open", "desc process", at(0, dec), at(1, flagsOf(pidfdFlags))).givesFD(),
 	call(unix.SYS_PIDFD_GETFD, "pidfd_getfd", "desc", fd(0), at(1, dec), at(2, hex32)).givesFD(),
-	call(unix.SYS_UNSHARE, "unshare", "", at(0, flagsOf(cloneFlags))),
-	call(unix.SYS_SETNS, "setns", "desc", fd(0), at(1, oneOf(cloneFlags))),
+	call(unix.SYS_UNSHARE, "unshare", "", at(0, longFlagsOf(unshareFlags))),
+	call(unix.SYS_SETNS, "setns", "desc", fd(0), at(1, flagsOf(namespaces))),
 }
+
+var (
+	namespaces   = names("CLONE_NEW???", "CLONE_NEWTIME 0x80 CLONE_NEWNS 0x20000 CLONE_NEWCGROUP 0x2000000 CLONE_NEWUTS 0x4000000 CLONE_NEWIPC 0x8000000 CLONE_NEWUSER 0x10000000 CLONE_NEWPID 0x20000000 CLONE_NEWNET 0x40000000")
+	unshareFlags = names("CLONE_???", "CLONE_NEWTIME 0x80 CLONE_VM 0x100 CLONE_FS 0x200 CLONE_FILES 0x400 CLONE_SIGHAND 0x800 CLONE_THREAD 0x10000 CLONE_NEWNS 0x20000 CLONE_SYSVSEM 0x40000 CLONE_NEWCGROUP 0x2000000 CLONE_NEWUTS 0x4000000 CLONE_NEWIPC 0x8000000 CLONE_NEWUSER 0x10000000 CLONE_NEWPID 0x20000000 CLONE_NEWNET 0x40000000")
+)
+
+// epollSlot prints struct kcmp_epoll_slot.
+var epollSlot = structure(field{name: "efd", size: 4, print: dec}, field{name: "tfd", offset: 4, size: 4, print: dec}, field{name: "toff", offset: 8, size: 4, print: udec})
 
 var pidfdFlags = names("PIDFD_???", "PIDFD_NONBLOCK 0x800")
 

@@ -67,7 +67,8 @@ func siginfo(p *Printer, _ *Input, b []byte) {
 }
 
 func signalSource(p *Printer, b []byte) {
-	p.format(", si_pid=%d, si_uid=%d", int32(word(b, 16, 4)), word(b, 20, 4))
+	p.format(", si_pid=%d, si_uid=", int32(word(b, 16, 4)))
+	id(p, nil, word(b, 20, 4))
 }
 
 func signalValue(p *Printer, b []byte) {
@@ -176,6 +177,20 @@ func sigset(i, size int) Arg {
 	}}
 }
 
+// pendingSet prints the set of rt_sigpending(2), which may be shorter.
+func pendingSet(i, size int) Arg {
+	a := sigset(i, size)
+	a.print = func(p *Printer, in *Input) {
+		b := in.capture(0)
+		if n := in.Arguments[size]; len(b) == 0 || n > 8 {
+			p.address(in.Arguments[i])
+			return
+		}
+		p.signalSet(b)
+	}
+	return a
+}
+
 // stackOf prints stack_t.
 var stackOf = structure(field{name: "ss_sp", size: 8, print: pointer}, field{name: "ss_flags", offset: 8, size: 4, print: flagsOf(stackFlags)},
 	field{name: "ss_size", offset: 16, size: 8, print: ulong})
@@ -201,9 +216,9 @@ var signalRows = []Row{
 	call(unix.SYS_RT_SIGACTION, "rt_sigaction", "signal", at(0, signo), structIn(1, 32, sigaction), structOut(2, 32, sigaction), at(3, ulong)),
 	call(unix.SYS_RT_SIGPROCMASK, "rt_sigprocmask", "signal", at(0, oneOf(maskCalls)), sigset(1, 3), onExit(sigset(2, 3)), at(3, ulong)),
 	call(unix.SYS_RT_SIGRETURN, "rt_sigreturn", "signal", frameMask()),
-	call(unix.SYS_RT_SIGPENDING, "rt_sigpending", "signal", onExit(sigset(0, 1)), at(1, ulong)),
+	call(unix.SYS_RT_SIGPENDING, "rt_sigpending", "signal", onExit(pendingSet(0, 1)), at(1, ulong)),
 	call(unix.SYS_RT_SIGSUSPEND, "rt_sigsuspend", "signal", sigset(0, 1), at(1, ulong)),
-	call(unix.SYS_RT_SIGTIMEDWAIT, "rt_sigtimedwait", "signal", sigset(0, 3), structOut(1, siginfoSize, siginfo), structIn(2, timespecSize, timespec), at(3, ulong)).gives(signalResult),
+	call(unix.SYS_RT_SIGTIMEDWAIT, "rt_sigtimedwait", "signal", sigset(0, 3), structOut(1, siginfoSize, siginfo), even(structIn(2, timespecSize, timespec)), at(3, ulong)).gives(signalResult),
 	call(unix.SYS_RT_SIGQUEUEINFO, "rt_sigqueueinfo", "signal process", at(0, dec), at(1, signo), structIn(2, siginfoSize, siginfo)),
 	call(unix.SYS_RT_TGSIGQUEUEINFO, "rt_tgsigqueueinfo", "process signal", at(0, dec), at(1, dec), at(2, signo), structIn(3, siginfoSize, siginfo)),
 	call(unix.SYS_PIDFD_SEND_SIGNAL, "pidfd_send_signal", "desc signal process", fd(0), at(1, signo), structIn(2, siginfoSize, siginfo), at(3, hex32)),

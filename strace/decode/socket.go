@@ -73,11 +73,14 @@ func sockaddr(p *Printer, b []byte, address, length uint64) {
 	case address == 0:
 		p.text("NULL")
 		return
-	case int32(length) < 2 || len(b) < 2:
+	case int32(length) < 2 || len(b) < 2 || uint64(len(b)) < min(length, maxSockaddr):
 		p.address(address)
 		return
 	}
 	family := word(b, 0, 2)
+	if family == unix.AF_UNIX {
+		b = b[:min(len(b), unix.SizeofSockaddrUnix)]
+	}
 	p.text("{sa_family=" + socketFamilies.value(family))
 	if len(b) > 2 {
 		p.text(", ")
@@ -95,7 +98,7 @@ func sockaddrData(p *Printer, b []byte, family uint64) {
 	case family == unix.AF_UNIX:
 		p.text("sun_path=@")
 		p.quote(b[3:])
-	case family == unix.AF_INET && len(b) >= 8:
+	case family == unix.AF_INET && len(b) >= unix.SizeofSockaddrInet4:
 		p.format("sin_port=htons(%d), sin_addr=inet_addr(\"%v\")", port(), netip.AddrFrom4([4]byte(b[4:8])))
 	case family == unix.AF_INET6 && len(b) >= 24:
 		p.format("sin6_port=htons(%d), sin6_flowinfo=htonl(%d), inet_pton(AF_INET6, \"%v\", &sin6_addr)",
@@ -123,7 +126,7 @@ func addressIn(i, length int) Arg {
 // after.
 func addressOut(i, length int) []Arg {
 	address := onExit(Arg{ops: []tracespec.Op{fixed(argument(length), 4),
-		{Kind: tracespec.Bytes, Address: argument(i), Count: captured(0, 0, 4), Unit: 1, Max: maxSockaddr}}})
+		{Kind: tracespec.Prefix, Address: argument(i), Count: captured(0, 0, 4), Unit: 1, Max: maxSockaddr}}})
 	address.before = []tracespec.Op{fixed(argument(length), 4)}
 	address.print = func(p *Printer, in *Input) {
 		before, after := in.before(0), in.capture(0)
@@ -148,6 +151,7 @@ func addressOut(i, length int) []Arg {
 			p.format("[%d => %d]", int32(word(before, 0, 4)), int32(word(after, 0, 4)))
 		}
 	}
+	address.always, size.always = true, true
 	return []Arg{address, size}
 }
 
@@ -157,7 +161,7 @@ const msghdrSize = 56
 func message(i int, total tracespec.Value) Arg {
 	ops := []tracespec.Op{
 		fixed(argument(i), msghdrSize),
-		{Kind: tracespec.Bytes, Address: captured(0, 0, 8), Count: captured(0, 8, 4), Unit: 1, Max: maxSockaddr},
+		{Kind: tracespec.Prefix, Address: captured(0, 0, 8), Count: captured(0, 8, 4), Unit: 1, Max: maxSockaddr},
 		array(captured(0, 16, 8), captured(0, 24, 8), 16),
 		{Kind: tracespec.Vector, Address: captured(2, 0, 8), Count: total, Unit: 16, Max: maxOfString},
 		{Kind: tracespec.Bytes, Address: captured(0, 32, 8), Count: captured(0, 40, 8), Unit: 1, Max: 4096},
@@ -261,6 +265,16 @@ func received(i int) Arg {
 	return a
 }
 
+// receivedBuffer prints the buffer of recvfrom(2), whose result may be greater than the buffer.
+func receivedBuffer(i, size int) Arg {
+	a := outBuffer(i)
+	a.ops[0].Kind = tracespec.Prefix
+	a.print = func(p *Printer, in *Input) {
+		printBuffer(p, in, in.Arguments[i], min(uint64(max(in.Result, 0)), in.Arguments[size]))
+	}
+	return a
+}
+
 // option prints the name of a socket option, which depends on the level.
 func option(p *Printer, in *Input, v uint64) {
 	if t := levelOpts[uint32(in.Arguments[1])]; t != nil {
@@ -291,9 +305,9 @@ func optionValue(p *Printer, in *Input, b []byte) {
 
 // optionIn prints the value that setsockopt(2) sets.
 func optionIn(i, length int) Arg {
-	op := tracespec.Op{Kind: tracespec.Bytes, Address: argument(i), Count: argument(length), Unit: 1, Max: maxSockaddr}
+	op := tracespec.Op{Kind: tracespec.Prefix, Address: argument(i), Count: argument(length), Unit: 1, Max: maxSockaddr}
 	return Arg{ops: []tracespec.Op{op}, print: func(p *Printer, in *Input) {
-		if b := in.capture(0); len(b) > 0 {
+		if b := in.capture(0); len(b) > 0 && int32(in.Arguments[length]) > 0 {
 			optionValue(p, in, b)
 			return
 		}
@@ -304,6 +318,16 @@ func optionIn(i, length int) Arg {
 // optionOut prints the value that getsockopt(2) has stored, and its length.
 func optionOut(i, length int) []Arg {
 	list := addressOut(i, length)
+	list[1].print = func(p *Printer, in *Input) {
+		switch before, after := in.before(0), in.capture(0); {
+		case before == nil:
+			p.address(in.Arguments[length])
+		case after == nil || word(before, 0, 4) == word(after, 0, 4):
+			p.format("[%d]", int32(word(before, 0, 4)))
+		default:
+			p.format("[%d => %d]", int32(word(before, 0, 4)), int32(word(after, 0, 4)))
+		}
+	}
 	list[0].print = func(p *Printer, in *Input) {
 		if b := in.capture(1); len(b) > 0 {
 			optionValue(p, in, b)
@@ -331,7 +355,7 @@ var socketRows = []Row{
 	call(unix.SYS_GETSOCKNAME, "getsockname", "network", join([]Arg{fd(0)}, addressOut(1, 2))...),
 	call(unix.SYS_GETPEERNAME, "getpeername", "network", join([]Arg{fd(0)}, addressOut(1, 2))...),
 	call(unix.SYS_SENDTO, "sendto", "network", fd(0), inBuffer(1, 2), at(2, ulong), at(3, flagsOf(messageFlags)), addressIn(4, 5), at(5, dec)),
-	call(unix.SYS_RECVFROM, "recvfrom", "network", join([]Arg{fd(0), outBuffer(1), at(2, ulong), at(3, flagsOf(messageFlags))}, addressOut(4, 5))...),
+	call(unix.SYS_RECVFROM, "recvfrom", "network", join([]Arg{fd(0), receivedBuffer(1, 2), at(2, ulong), at(3, flagsOf(messageFlags))}, addressOut(4, 5))...),
 	call(unix.SYS_SENDMSG, "sendmsg", "network", fd(0), message(1, constant(1<<62)), at(2, flagsOf(messageFlags))),
 	call(unix.SYS_RECVMSG, "recvmsg", "network", fd(0), received(1), at(2, flagsOf(messageFlags))),
 	call(unix.SYS_SENDMMSG, "sendmmsg", "network", fd(0), at(1, pointer), at(2, udec), at(3, flagsOf(messageFlags))),

@@ -40,6 +40,11 @@ var (
 	personaFlags = names("", "UNAME26 0x20000 ADDR_NO_RANDOMIZE 0x40000 FDPIC_FUNCPTRS 0x80000 MMAP_PAGE_ZERO 0x100000 ADDR_COMPAT_LAYOUT 0x200000 READ_IMPLIES_EXEC 0x400000 ADDR_LIMIT_32BIT 0x800000 SHORT_INODE 0x1000000 WHOLE_SECONDS 0x2000000 STICKY_TIMEOUTS 0x4000000 ADDR_LIMIT_3GB 0x8000000")
 )
 
+// notifySizes prints struct seccomp_notif_sizes.
+var notifySizes = structure(field{name: "seccomp_notif", size: 2, print: udec}, field{name: "seccomp_notif_resp", offset: 2, size: 2, print: udec}, field{name: "seccomp_data", offset: 4, size: 2, print: udec})
+
+var seccompActions = names("SECCOMP_RET_???", "SECCOMP_RET_KILL_PROCESS 0x80000000 SECCOMP_RET_KILL_THREAD 0 SECCOMP_RET_TRAP 0x30000 SECCOMP_RET_ERRNO 0x50000 SECCOMP_RET_USER_NOTIF 0x7fc00000 SECCOMP_RET_TRACE 0x7ff00000 SECCOMP_RET_LOG 0x7ffc0000 SECCOMP_RET_ALLOW 0x7fff0000")
+
 // prSetVMA is the option PR_SET_VMA of prctl(2).
 const prSetVMA = 0x53564d41
 
@@ -199,7 +204,7 @@ func plain(number int, name, classes, kinds string) Row {
 	letters := map[rune]func(i int) Arg{
 		'd': func(i int) Arg { return at(i, dec) }, 'u': func(i int) Arg { return at(i, udec) },
 		'l': func(i int) Arg { return at(i, long) }, 'U': func(i int) Arg { return at(i, ulong) },
-		'x': func(i int) Arg { return at(i, hex) }, 'p': func(i int) Arg { return at(i, pointer) },
+		'x': func(i int) Arg { return at(i, hex) }, 'X': func(i int) Arg { return at(i, hex32) }, 'c': func(i int) Arg { return at(i, clockName) }, 'p': func(i int) Arg { return at(i, pointer) },
 		'f': fd, 's': str, 'n': path,
 	}
 	row := Row{Number: number, Name: name, Classes: classes}
@@ -231,14 +236,16 @@ var systemRows = []Row{
 	call(unix.SYS_PERSONALITY, "personality", "", at(0, personality)).gives(personalityResult),
 	call(unix.SYS_SYSLOG, "syslog", "", at(0, oneOf(syslogCalls)), outBuffer(1), at(2, dec)),
 	call(unix.SYS_PTRACE, "ptrace", "", at(0, longOneOf(ptraceCalls)), unless(0, ^uint64(0), []uint64{0}, at(1, dec)), unless(0, ^uint64(0), []uint64{0}, at(2, pointer)), unless(0, ^uint64(0), []uint64{0}, at(3, pointer))),
-	call(unix.SYS_SECCOMP, "seccomp", "", at(0, oneOf(seccompCalls)), at(1, flagsOf(seccompFlags)), when(0, 0xffffffff, []uint64{1}, structIn(2, 16, filterProgram)), unless(0, 0xffffffff, []uint64{1}, at(2, pointer))),
+	call(unix.SYS_SECCOMP, "seccomp", "", at(0, oneOf(seccompCalls)), when(0, 0xffffffff, []uint64{1}, at(1, flagsOf(seccompFlags))), unless(0, 0xffffffff, []uint64{1}, at(1, hex32)), when(0, 0xffffffff, []uint64{1}, structIn(2, 16, filterProgram)),
+		when(0, 0xffffffff, []uint64{2}, structIn(2, 4, indirect(4, oneOf(seccompActions)))), when(0, 0xffffffff, []uint64{3}, structOut(2, 6, notifySizes)),
+		unless(0, 0xffffffff, []uint64{1, 2, 3}, at(2, pointer))),
 	call(unix.SYS_SETHOSTNAME, "sethostname", "", inBuffer(0, 1), at(1, dec)),
 	call(unix.SYS_SETDOMAINNAME, "setdomainname", "", inBuffer(0, 1), at(1, dec)),
 	plain(unix.SYS_REBOOT, "reboot", "", "xxxp"),
 	plain(unix.SYS_VHANGUP, "vhangup", "", ""),
 	plain(unix.SYS_IOPERM, "ioperm", "", "xxd"), plain(unix.SYS_IOPL, "iopl", "", "d"),
-	plain(unix.SYS_MODIFY_LDT, "modify_ldt", "", "lpU"),
-	plain(unix.SYS_USERFAULTFD, "userfaultfd", "desc", "x"), plain(unix.SYS_PERF_EVENT_OPEN, "perf_event_open", "desc", "pddfx"), plain(unix.SYS_BPF, "bpf", "desc", "xpu"),
+	plain(unix.SYS_MODIFY_LDT, "modify_ldt", "", "dpU"),
+	plain(unix.SYS_USERFAULTFD, "userfaultfd", "desc", "X"), call(unix.SYS_PERF_EVENT_OPEN, "perf_event_open", "desc", at(0, pointer), at(1, dec), at(2, dec), fd(3), at(4, longFlagsOf(names("PERF_FLAG_???", "PERF_FLAG_FD_NO_GROUP 1 PERF_FLAG_FD_OUTPUT 2 PERF_FLAG_PID_CGROUP 4 PERF_FLAG_FD_CLOEXEC 8")))).givesFD(), plain(unix.SYS_BPF, "bpf", "desc", "xpu"),
 	plain(unix.SYS_SHMGET, "shmget", "ipc", "xUx"), plain(unix.SYS_SHMAT, "shmat", "ipc memory", "dpx"), plain(unix.SYS_SHMCTL, "shmctl", "ipc", "dxp"), plain(unix.SYS_SHMDT, "shmdt", "ipc memory", "p"),
 	plain(unix.SYS_SEMGET, "semget", "ipc", "xdx"), plain(unix.SYS_SEMOP, "semop", "ipc", "dpU"), plain(unix.SYS_SEMCTL, "semctl", "ipc", "ddxp"), plain(unix.SYS_SEMTIMEDOP, "semtimedop", "ipc", "dpUp"),
 	plain(unix.SYS_MSGGET, "msgget", "ipc", "xx"), plain(unix.SYS_MSGSND, "msgsnd", "ipc", "dpUx"), plain(unix.SYS_MSGRCV, "msgrcv", "ipc", "dpUlx"), plain(unix.SYS_MSGCTL, "msgctl", "ipc", "dxp"),
@@ -250,19 +257,19 @@ var systemRows = []Row{
 	plain(unix.SYS_ADD_KEY, "add_key", "", "sspUd"), plain(unix.SYS_REQUEST_KEY, "request_key", "", "sssd"), plain(unix.SYS_KEYCTL, "keyctl", "", "xxxxx"),
 	plain(unix.SYS_IOPRIO_SET, "ioprio_set", "", "ddx"), plain(unix.SYS_IOPRIO_GET, "ioprio_get", "", "dd"),
 	plain(unix.SYS_MBIND, "mbind", "memory", "pUxpUx"), plain(unix.SYS_SET_MEMPOLICY, "set_mempolicy", "memory", "xpU"), plain(unix.SYS_GET_MEMPOLICY, "get_mempolicy", "memory", "ppUpx"),
-	plain(unix.SYS_MIGRATE_PAGES, "migrate_pages", "memory", "dUpp"), plain(unix.SYS_MOVE_PAGES, "move_pages", "memory", "dUpppx"), plain(unix.SYS_SWAPON, "swapon", "file", "nx"),
+	plain(unix.SYS_MIGRATE_PAGES, "migrate_pages", "memory", "dUpp"), plain(unix.SYS_MOVE_PAGES, "move_pages", "memory", "dUpppx"), plain(unix.SYS_SWAPON, "swapon", "file", "nd"),
 	plain(unix.SYS_SWAPOFF, "swapoff", "file", "n"), plain(unix.SYS_ACCT, "acct", "file", "n"), plain(unix.SYS_QUOTACTL, "quotactl", "file", "xsup"),
-	plain(unix.SYS_INIT_MODULE, "init_module", "", "pUs"), plain(unix.SYS_FINIT_MODULE, "finit_module", "desc", "fsx"), plain(unix.SYS_DELETE_MODULE, "delete_module", "", "sx"),
+	plain(unix.SYS_INIT_MODULE, "init_module", "", "pUs"), call(unix.SYS_FINIT_MODULE, "finit_module", "desc", fd(0), str(1), at(2, flagsOf(names("MODULE_INIT_???", "MODULE_INIT_IGNORE_MODVERSIONS 1 MODULE_INIT_IGNORE_VERMAGIC 2 MODULE_INIT_COMPRESSED_FILE 4")))), call(unix.SYS_DELETE_MODULE, "delete_module", "", str(0), at(1, flagsOf(openModes))),
 	plain(unix.SYS_KEXEC_LOAD, "kexec_load", "", "pUpx"), plain(unix.SYS_NAME_TO_HANDLE_AT, "name_to_handle_at", "desc file", "fnppx"), plain(unix.SYS_OPEN_BY_HANDLE_AT, "open_by_handle_at", "desc", "fpx"),
 	plain(unix.SYS_FANOTIFY_INIT, "fanotify_init", "desc", "xx"), plain(unix.SYS_FANOTIFY_MARK, "fanotify_mark", "desc file", "fxxfn"), plain(unix.SYS_ADJTIMEX, "adjtimex", "%clock", "p"),
-	plain(unix.SYS_CLOCK_ADJTIME, "clock_adjtime", "%clock", "dp"), plain(unix.SYS_USTAT, "ustat", "", "up"), plain(unix.SYS_SYSFS, "sysfs", "", "dxx"),
-	plain(unix.SYS_REMAP_FILE_PAGES, "remap_file_pages", "memory", "pUxUx"), plain(unix.SYS_SET_THREAD_AREA, "set_thread_area", "", "p"), plain(unix.SYS_GET_THREAD_AREA, "get_thread_area", "", "p"),
-	plain(unix.SYS_LOOKUP_DCOOKIE, "lookup_dcookie", "", "xpU"), plain(unix.SYS_FUTEX_WAITV, "futex_waitv", "", "puxpd"), plain(unix.SYS_PROCESS_MADVISE, "process_madvise", "desc memory", "fpUdx"),
-	plain(unix.SYS_PROCESS_MRELEASE, "process_mrelease", "desc", "fx"), plain(unix.SYS_OPEN_TREE, "open_tree", "desc file", "fnx"), plain(unix.SYS_MOVE_MOUNT, "move_mount", "desc file", "fnfnx"),
-	plain(unix.SYS_FSOPEN, "fsopen", "desc", "sx"), plain(unix.SYS_FSCONFIG, "fsconfig", "desc file", "fxspd"), plain(unix.SYS_FSMOUNT, "fsmount", "desc", "fxx"), plain(unix.SYS_FSPICK, "fspick", "desc file", "fnx"),
-	plain(unix.SYS_LANDLOCK_CREATE_RULESET, "landlock_create_ruleset", "desc", "pUx"), plain(unix.SYS_LANDLOCK_ADD_RULE, "landlock_add_rule", "desc", "fxpx"), plain(unix.SYS_LANDLOCK_RESTRICT_SELF, "landlock_restrict_self", "desc", "fx"),
+	plain(unix.SYS_CLOCK_ADJTIME, "clock_adjtime", "%clock", "cp"), plain(unix.SYS_USTAT, "ustat", "", "up"), plain(unix.SYS_SYSFS, "sysfs", "", "dxx"),
+	call(unix.SYS_REMAP_FILE_PAGES, "remap_file_pages", "memory", at(0, pointer), at(1, ulong), at(2, longFlagsOf(protFlags)), at(3, ulong), at(4, mapFlagsOf)), plain(unix.SYS_SET_THREAD_AREA, "set_thread_area", "", "p"), plain(unix.SYS_GET_THREAD_AREA, "get_thread_area", "", "p"),
+	plain(unix.SYS_LOOKUP_DCOOKIE, "lookup_dcookie", "", "UpU"), plain(unix.SYS_FUTEX_WAITV, "futex_waitv", "", "puxpd"), plain(unix.SYS_PROCESS_MADVISE, "process_madvise", "desc memory", "fpUdx"),
+	plain(unix.SYS_PROCESS_MRELEASE, "process_mrelease", "desc", "fX"), plain(unix.SYS_OPEN_TREE, "open_tree", "desc file", "fnx"), plain(unix.SYS_MOVE_MOUNT, "move_mount", "desc file", "fnfnx"),
+	call(unix.SYS_FSOPEN, "fsopen", "desc", str(0), at(1, flagsOf(names("FSOPEN_???", "FSOPEN_CLOEXEC 1")))).givesFD(), plain(unix.SYS_FSCONFIG, "fsconfig", "desc file", "fxspd"), plain(unix.SYS_FSMOUNT, "fsmount", "desc", "fXX"), plain(unix.SYS_FSPICK, "fspick", "desc file", "fnx"),
+	call(unix.SYS_LANDLOCK_CREATE_RULESET, "landlock_create_ruleset", "desc", at(0, pointer), at(1, ulong), at(2, flagsOf(names("LANDLOCK_CREATE_RULESET_???", "LANDLOCK_CREATE_RULESET_VERSION 1")))), plain(unix.SYS_LANDLOCK_ADD_RULE, "landlock_add_rule", "desc", "fxpx"), plain(unix.SYS_LANDLOCK_RESTRICT_SELF, "landlock_restrict_self", "desc", "fX"),
 	plain(unix.SYS_SET_MEMPOLICY_HOME_NODE, "set_mempolicy_home_node", "memory", "pUUx"),
-	plain(unix.SYS_MEMFD_SECRET, "memfd_secret", "desc", "x"), plain(unix.SYS_MOUNT_SETATTR, "mount_setattr", "desc file", "fnxpU"),
+	call(unix.SYS_MEMFD_SECRET, "memfd_secret", "desc", at(0, flagsOf(openModes))).givesFD(), plain(unix.SYS_MOUNT_SETATTR, "mount_setattr", "desc file", "fnxpU"),
 }
 
 // concat joins lists of arguments.

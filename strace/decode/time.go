@@ -69,7 +69,7 @@ func remaining(i int) Arg {
 	a := onExitAlways(structIn(i, timespecSize, timespec))
 	print := a.print
 	a.print = func(p *Printer, in *Input) {
-		if restarts[-in.Result] == "" {
+		if restarts[-in.Result] == "" || i == 3 && in.Arguments[1] != 0 { // TIMER_ABSTIME has no rest
 			p.address(in.Arguments[i])
 			return
 		}
@@ -114,7 +114,7 @@ func timevals(p *Printer, in *Input, b []byte) {
 
 // timevalComment prints the comment of a point of time with microseconds.
 func timevalComment(p *Printer, seconds int64, microseconds uint64) {
-	if seconds == 0 && microseconds == 0 {
+	if seconds == 0 && microseconds == 0 || microseconds >= 1e6 {
 		return
 	}
 	t := time.Unix(seconds, 0)
@@ -167,6 +167,12 @@ func dateResult(p *Printer, c *Call) {
 	p.format("%d (%s)", c.Result, time.Unix(c.Result, 0).Format("2006-01-02T15:04:05-0700"))
 }
 
+// date prints a time with its comment.
+func date(p *Printer, _ *Input, v uint64) {
+	p.format("%d", int64(v))
+	p.timeComment(int64(v), 0)
+}
+
 // timeRows are the calls on clocks and timers.
 var timeRows = []Row{
 	call(unix.SYS_NANOSLEEP, "nanosleep", "", structIn(0, timespecSize, timespec), remaining(1)),
@@ -176,7 +182,7 @@ var timeRows = []Row{
 	call(unix.SYS_CLOCK_SETTIME, "clock_settime", "%clock", at(0, clockName), structIn(1, timespecSize, timespec)),
 	call(unix.SYS_GETTIMEOFDAY, "gettimeofday", "%clock", structOut(0, 16, timeval), structOut(1, timezoneSize, timezone)),
 	call(unix.SYS_SETTIMEOFDAY, "settimeofday", "%clock", structIn(0, 16, timeval), structIn(1, timezoneSize, timezone)),
-	call(unix.SYS_TIME, "time", "%clock", structOut(0, 8, indirect(8, long))).gives(dateResult),
+	call(unix.SYS_TIME, "time", "%clock", structOut(0, 8, indirect(8, date))).gives(dateResult),
 	call(unix.SYS_GETITIMER, "getitimer", "", at(0, oneOf(itimers)), structOut(1, itimerSize, pair(timeval))),
 	call(unix.SYS_SETITIMER, "setitimer", "", at(0, oneOf(itimers)), structIn(1, itimerSize, pair(timeval)), structOut(2, itimerSize, pair(timeval))),
 	call(unix.SYS_ALARM, "alarm", "", at(0, udec)),
