@@ -138,7 +138,7 @@ func (k *Kernel) makeLeader(t *Task) {
 var programSubsystem = Subsystem{
 	Name: "program",
 	Fork: func(parent, child *Task, a *CloneArgs) error {
-		child.comm = parent.Comm()
+		child.comm.Store(parent.comm.Load())
 		cell := parent.program.Load()
 		if cell != nil && a.Flags&unix.CLONE_VM == 0 {
 			cell = newProgramCell(cell.load())

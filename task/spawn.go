@@ -31,7 +31,7 @@ type SpawnRequest struct {
 // be called before Spawn. If it is not called, the first program is process 1.
 func (k *Kernel) StartReaper() {
 	t := k.newFirstTask(cred.Root())
-	t.comm = "init"
+	t.SetComm("init")
 	t.group.Actions().Set(unix.SIGCHLD, signal.Action{Handler: signal.SIG_IGN})
 	t.SetExiting()
 	if err := k.addFirst(t, nil); err != nil {

@@ -70,9 +70,9 @@ type Task struct {
 	levelsMu sync.Mutex // see UpdateLevels
 	slots    []any      // see Slot
 
-	// resources guards MM, FDs, FS and comm for readers on other goroutines.
+	// resources guards MM, FDs and FS for readers on other goroutines.
 	resources sync.Mutex
-	comm      string
+	comm      atomic.Pointer[string]
 
 	// Only the task's own goroutine uses these, and its parent's before it starts.
 	exitStatus    Status
@@ -167,11 +167,13 @@ func (t *Task) ProcessID() int32 { return int32(t.PID()) }
 func (t *Task) ThreadID() int32 { return int32(t.TID()) }
 
 // Comm returns the name of the thread, at most 15 bytes (PR_GET_NAME). Any
-// goroutine may call it.
+// goroutine may call it. It takes no lock: functions of tracepoints call it with any lock
+// held.
 func (t *Task) Comm() string {
-	t.resources.Lock()
-	defer t.resources.Unlock()
-	return t.comm
+	if name := t.comm.Load(); name != nil {
+		return *name
+	}
+	return ""
 }
 
 // MaxComm is the greatest length of a thread's name in bytes (TASK_COMM_LEN
@@ -181,12 +183,11 @@ const MaxComm = 15
 // SetComm sets the name of the thread, cut to MaxComm bytes. Any goroutine may
 // call it.
 func (t *Task) SetComm(name string) {
+	name = name[:min(len(name), MaxComm)]
 	if p := &t.kernel.Tracepoints.Renamed; p.Active() && t.TID() != 0 { // Kernel.Spawn names a task before it has an id
-		p.Call(Renamed{Task: t, Name: name[:min(len(name), MaxComm)]})
+		p.Call(Renamed{Task: t, Name: name})
 	}
-	t.resources.Lock()
-	defer t.resources.Unlock()
-	t.comm = name[:min(len(name), MaxComm)]
+	t.comm.Store(&name)
 }
 
 // String returns name and id of the task for the kernel's log.

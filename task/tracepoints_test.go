@@ -6,6 +6,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -83,4 +84,25 @@ func TestTracepointsSeeSignals(t *testing.T) {
 	if len(l.lines) < len(want) || !slices.Equal(l.lines[:len(want)], want) {
 		t.Errorf("the tracepoints were called with\n%s\nwant\n%s", strings.Join(l.lines, "\n"), strings.Join(want, "\n"))
 	}
+}
+
+// TestNameIsReadWithEveryLockHeld: a function of a tracepoint reads the name of a task while
+// the caller, or a goroutine that waits for it, holds the task's locks.
+func TestNameIsReadWithEveryLockHeld(t *testing.T) {
+	w := newWorld(t)
+	w.process(func(t *Task) {
+		t.resources.Lock()
+		defer t.resources.Unlock()
+		t.group.mu.Lock()
+		defer t.group.mu.Unlock()
+		t.kernel.mu.Lock()
+		defer t.kernel.mu.Unlock()
+		read := make(chan string, 1)
+		go func() { read <- fmt.Sprint(t.Comm(), t.TID(), t.PID(), string(t.StateLetter())) }()
+		select {
+		case <-read:
+		case <-time.After(10 * time.Second):
+			w.T.Error("the name waits for a lock of the task")
+		}
+	})
 }
