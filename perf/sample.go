@@ -76,7 +76,7 @@ func (e *Event) sampleHit(s sample) {
 // sampleFor writes a sample that stands for period hits.
 func (e *Event) sampleFor(s sample, period uint64) {
 	if r := e.ring.Load(); r != nil {
-		withRecord(s.task, func(p []byte) []byte {
+		withRecord(s.builder(), func(p []byte) []byte {
 			p = e.appendSample(p, &s, period)
 			e.write(r, s.task, p)
 			return p
@@ -86,7 +86,8 @@ func (e *Event) sampleFor(s sample, period uint64) {
 }
 
 // withRecord calls do with the empty buffer in which the task builds records; do returns
-// it. A record that is built while another one is being built has a buffer of its own.
+// it. A record that is built while another one is being built has a buffer of its own, and
+// so has one without a task. The caller runs on the task's own goroutine.
 func withRecord(t *task.Task, do func(p []byte) []byte) {
 	if t == nil {
 		do(nil)

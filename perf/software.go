@@ -18,6 +18,17 @@ type softwareKind struct {
 	connect func(p *Perf, hit func(s sample)) (disconnect func())
 	// clock says that the value is the time for which the event is enabled.
 	clock bool
+	// inKernel says that the event occurs in the kernel, not in the program.
+	inKernel bool
+}
+
+// counted reports whether an event with the attributes counts the kind (Linux:
+// perf_exclude_event).
+func (k *softwareKind) counted(a *Attributes) bool {
+	if k.inKernel {
+		return !a.Has(unix.PerfBitExcludeKernel)
+	}
+	return !a.Has(unix.PerfBitExcludeUser)
 }
 
 // softwareKinds has the kinds by their number in Attributes.Config. There are no major
@@ -27,8 +38,8 @@ var softwareKinds = [softwareCount]softwareKind{
 	unix.PERF_COUNT_SW_CPU_CLOCK:        {clock: true},
 	unix.PERF_COUNT_SW_TASK_CLOCK:       {clock: true},
 	unix.PERF_COUNT_SW_PAGE_FAULTS:      {connect: onPageFaults},
-	unix.PERF_COUNT_SW_CONTEXT_SWITCHES: {connect: onSwitches},
-	unix.PERF_COUNT_SW_CPU_MIGRATIONS:   {connect: onMigrations},
+	unix.PERF_COUNT_SW_CONTEXT_SWITCHES: {connect: onSwitches, inKernel: true},
+	unix.PERF_COUNT_SW_CPU_MIGRATIONS:   {connect: onMigrations, inKernel: true},
 	unix.PERF_COUNT_SW_PAGE_FAULTS_MIN:  {connect: onPageFaults},
 	unix.PERF_COUNT_SW_PAGE_FAULTS_MAJ:  {},
 	unix.PERF_COUNT_SW_ALIGNMENT_FAULTS: {},
@@ -133,7 +144,7 @@ func (s softwareSource) reading(e *Event) uint64 {
 // that count for it.
 func (p *Perf) count(kind int, s sample) {
 	for e := range p.countingFor(s.task) {
-		if e.isSoftware && e.attr.Config == uint64(kind) {
+		if e.isSoftware && e.attr.Config == uint64(kind) && softwareKinds[kind].counted(e.attr) {
 			e.count.Add(1)
 			if e.sampling {
 				e.sampleHit(s)
@@ -296,7 +307,18 @@ type sample struct {
 	address uint64       // of a page fault
 	// atomic says that the caller may hold locks: the user's stack is not read.
 	atomic bool
+	// foreign says that the caller runs on another goroutine than that of the task.
+	foreign bool
 }
 
 // lastSampled is the time of the last sample of a wide clock event.
 type lastSampled = atomic.Int64
+
+// builder returns the task in whose buffer the sample is built, or nil if it needs a buffer
+// of its own: that of another thread may be in use on another CPU.
+func (s *sample) builder() *task.Task {
+	if s.foreign {
+		return nil
+	}
+	return s.task
+}

@@ -77,3 +77,31 @@ func TestTimeOnAnotherCPUIsNotSampledAgain(t *testing.T) {
 		t.Errorf("1 ms after the event was enabled are %d periods of 1 ms, want 1", got)
 	}
 }
+
+func TestExcludedSideIsNotCounted(t *testing.T) {
+	for kind, inKernel := range map[int]bool{
+		unix.PERF_COUNT_SW_CONTEXT_SWITCHES: true, unix.PERF_COUNT_SW_CPU_MIGRATIONS: true, unix.PERF_COUNT_SW_PAGE_FAULTS: false,
+	} {
+		k := &softwareKinds[kind]
+		if got := k.counted(&Attributes{unix.PerfEventAttr{Bits: unix.PerfBitExcludeKernel}}); got == inKernel {
+			t.Errorf("kind %d with exclude_kernel is counted: %v", kind, got)
+		}
+		if got := k.counted(&Attributes{unix.PerfEventAttr{Bits: unix.PerfBitExcludeUser}}); got != inKernel {
+			t.Errorf("kind %d with exclude_user is counted: %v", kind, got)
+		}
+		if !k.counted(new(Attributes)) {
+			t.Errorf("kind %d is not counted", kind)
+		}
+	}
+}
+
+// TestSampleOfAnotherThreadLeavesItsBuffer: the thread may build a record on another CPU.
+func TestSampleOfAnotherThreadLeavesItsBuffer(t *testing.T) {
+	own := new(task.Task)
+	if s := (sample{task: own, foreign: true}); s.builder() != nil {
+		t.Error("a sample is built in the buffer of a thread that runs elsewhere")
+	}
+	if s := (sample{task: own}); s.builder() != own {
+		t.Error("a sample of the caller's own thread is not built in its buffer")
+	}
+}

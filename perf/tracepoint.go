@@ -63,7 +63,9 @@ func (e *Event) traced(t *task.Task, f *amd64.Frame, record []byte) {
 	}
 	e.count.Add(1)
 	if e.sampling {
-		e.sampleHit(sample{task: t, frame: f, raw: record, atomic: f == nil})
+		// An event without registers may be about another thread than the caller's, such as
+		// the one that sched_switch finds to have left the CPU before.
+		e.sampleHit(sample{task: t, frame: f, raw: record, atomic: f == nil, foreign: f == nil && e.perf.kernel.Current() != t})
 	}
 }
 
