@@ -2,6 +2,7 @@ package audit
 
 import (
 	"encoding/binary"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -591,5 +592,34 @@ func FuzzMessages(f *testing.F) {
 				}
 			}
 		})
+	})
+}
+
+// TestRepliesToOneSendAreBounded sends many requests for all rules at once: each of them is
+// small, and its answer is not.
+func TestRepliesToOneSendAreBounded(t *testing.T) {
+	run(t, Config{}, func(w *world, tk *task.Task) {
+		s, closed := w.socket(tk)
+		defer closed()
+		for i := range 200 {
+			w.add(tk, s, exitRule(fmt.Sprintf("key%d", i), []int{unix.SYS_GETPID}))
+		}
+		var requests []byte
+		for range 100 {
+			requests = append(requests, netlink.Encode(unix.AUDIT_LIST_RULES, 0, 7, nil)...)
+		}
+		size, refused := 0, 0
+		for _, m := range w.askAll(tk, s, requests) {
+			size += netlink.ReplySize(len(m.Payload))
+			if m.Type == unix.NLMSG_ERROR && int32(binary.LittleEndian.Uint32(m.Payload)) == -int32(unix.ENOMEM) {
+				refused++
+			}
+		}
+		if size < maxReplies/2 || size > 2*maxReplies || refused == 0 || refused == 100 {
+			t.Errorf("the replies take %d bytes, and %d of 100 requests fail with ENOMEM", size, refused)
+		}
+		if n := len(w.ask(tk, s, unix.AUDIT_LIST_RULES, 0, nil)); n != 201 {
+			t.Errorf("200 rules are listed in %d messages, want 201", n)
+		}
 	})
 }

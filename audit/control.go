@@ -22,7 +22,12 @@ type request struct {
 	message      netlink.Message
 	acknowledged bool // the acknowledgement was sent
 	replies      [][]byte
+	room         int // bytes that the replies may still take; negative if they took too much
 }
+
+// maxReplies bounds the replies to the messages of one send: a send may have thousands of
+// messages, and each may ask for all rules.
+const maxReplies = netlink.MaxWaiting
 
 // acknowledge sends the acknowledgement now, if the program wants one.
 func (q *request) acknowledge() {
@@ -32,8 +37,14 @@ func (q *request) acknowledge() {
 	}
 }
 
-// reply adds an answer, which follows the acknowledgement.
+// reply adds an answer, which follows the acknowledgement. Without room it is left out, and
+// the request fails.
 func (q *request) reply(kind, flags uint16, payload []byte) {
+	q.room -= netlink.ReplySize(len(payload))
+	if q.room < 0 {
+		q.replies = nil
+		return
+	}
 	q.replies = append(q.replies, netlink.Encode(kind, flags, q.message.Sequence, payload))
 }
 
@@ -54,14 +65,17 @@ func (a *Audit) handleAll(t *task.Task, from netlink.Sender, p []byte) {
 	a.handling.Store(t)
 	defer a.handling.Store(nil)
 	var replies [][]byte
+	room := maxReplies
 	for {
 		m, rest, ok := netlink.Next(p)
 		if !ok {
 			break
 		}
-		q := &request{audit: a, task: t, sender: from, message: m}
+		q := &request{audit: a, task: t, sender: from, message: m, room: room}
 		a.answer(q)
-		replies = append(replies, q.replies...)
+		if q.room >= 0 {
+			replies, room = append(replies, q.replies...), q.room
+		}
 		p = rest
 	}
 	if len(replies) > 0 {
@@ -72,6 +86,9 @@ func (a *Audit) handleAll(t *task.Task, from netlink.Sender, p []byte) {
 // answer handles a message and acknowledges it.
 func (a *Audit) answer(q *request) {
 	result, err := a.handle(q)
+	if err == nil && q.room < 0 {
+		err = unix.ENOMEM
+	}
 	if err != nil {
 		errno, is := err.(unix.Errno)
 		if !is {
@@ -252,7 +269,13 @@ func (a *Audit) joins(c fs.Caller, group int) (err error) {
 	return err
 }
 
-func (a *Audit) leaves(c fs.Caller, group int) { a.logListener(c, group, "disconnect", nil) }
+// leaves is Left of the netlink family. The record is about the task that closes the socket,
+// as on Linux, and not about the one that has joined: that one may run, or have exited.
+func (a *Audit) leaves(_ fs.Caller, group int) {
+	if t := a.kernel.Current(); t != nil {
+		a.logListener(t, group, "disconnect", nil)
+	}
+}
 
 func (a *Audit) logListener(c fs.Caller, group int, operation string, err error) {
 	t, is := c.(*task.Task)

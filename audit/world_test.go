@@ -155,8 +155,14 @@ func (w *world) socket(t *task.Task) (*netlink.Socket, func()) {
 // ask sends a message and returns the answers.
 func (w *world) ask(t *task.Task, s *netlink.Socket, kind, flags uint16, payload []byte) []netlink.Message {
 	w.T.Helper()
-	if _, err := s.Send(t, fs.NewBytesSource(netlink.Encode(kind, flags, 7, payload)), nil, fs.SocketCredentials{}); err != nil {
-		w.T.Errorf("send of message %d: %v", kind, err)
+	return w.askAll(t, s, netlink.Encode(kind, flags, 7, payload))
+}
+
+// askAll sends messages at once and returns the answers.
+func (w *world) askAll(t *task.Task, s *netlink.Socket, messages []byte) []netlink.Message {
+	w.T.Helper()
+	if _, err := s.Send(t, fs.NewBytesSource(messages), nil, fs.SocketCredentials{}); err != nil {
+		w.T.Errorf("send of %d bytes: %v", len(messages), err)
 	}
 	return received(s)
 }

@@ -90,6 +90,13 @@ func ParseAddress(p []byte) (Address, error) {
 	return Address{Port: binary.LittleEndian.Uint32(p[4:]), Groups: binary.LittleEndian.Uint32(p[8:])}, nil
 }
 
+// firstGroup returns the address with the lowest of its groups: a message is sent to one
+// group only (Linux: netlink_sendmsg, netlink_connect).
+func (a Address) firstGroup() Address {
+	a.Groups &= -a.Groups
+	return a
+}
+
 // Bytes returns the address as a struct sockaddr_nl.
 func (a Address) Bytes() []byte {
 	p := make([]byte, addressSize)

@@ -7,7 +7,7 @@
 //
 // Who is charged: the open files of the caller bound the sockets. The messages in a
 // socket are bounded by its receive buffer, and the replies that wait for room there by
-// maxWaiting; Memory.Admit is asked for each. Release frees all of it.
+// MaxWaiting; Memory.Admit is asked for each. Release frees all of it.
 package netlink
 
 import (
@@ -174,8 +174,12 @@ func (f *Family) deliverTo(port uint32, p packet) (*Socket, error) {
 	return s, nil
 }
 
-// maxWaiting is the greatest size of the replies that wait for room in a socket, in bytes.
-const maxWaiting = 4 << 20
+// MaxWaiting is the greatest size of the replies that wait for room in a socket, in bytes
+// (ReplySize).
+const MaxWaiting = 8 << 20
+
+// ReplySize returns what a reply with a payload of n bytes takes of MaxWaiting.
+func ReplySize(n int) int { return HeaderSize + n + packetOverhead }
 
 // Reply sends messages to the socket with a port, in order. What has no room waits until
 // the program has read what came before. Errors: ECONNREFUSED, ENOBUFS if too much waits,
@@ -202,7 +206,7 @@ func (f *Family) queueReplies(port uint32, messages [][]byte) (*Socket, error) {
 	if s == nil {
 		return nil, unix.ECONNREFUSED
 	}
-	if s.waitingBytes+size > maxWaiting {
+	if s.waitingBytes+size > MaxWaiting {
 		return s, unix.ENOBUFS
 	}
 	for _, m := range messages {

@@ -207,3 +207,14 @@ func FuzzNext(f *testing.F) {
 		}
 	})
 }
+
+func TestMessageIsSentToOneGroup(t *testing.T) {
+	w := newWorld(t)
+	s := w.socket()
+	if err := s.Connect(w.Caller, netlink.Address{Port: 7, Groups: 6}); err != nil {
+		t.Fatal(err)
+	}
+	if got := s.PeerName(); got != (netlink.Address{Port: 7, Groups: 2}) {
+		t.Errorf("connected to the groups 6, the peer is %+v, want the lowest group", got)
+	}
+}

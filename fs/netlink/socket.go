@@ -176,7 +176,7 @@ func (s *Socket) Connect(c fs.Caller, a Address) error {
 	if err := s.family.bind(s, 0, uint32(c.ProcessID())); err != nil {
 		return err
 	}
-	s.setPeer(a)
+	s.setPeer(a.firstGroup())
 	return nil
 }
 
@@ -225,6 +225,7 @@ func (s *Socket) Send(c fs.Caller, src fs.Source, to *Address, owner fs.SocketCr
 		if err := mayAddress(c, destination); err != nil {
 			return 0, err
 		}
+		destination = destination.firstGroup()
 	}
 	if size == 0 {
 		return 0, unix.ENODATA
