@@ -23,7 +23,7 @@ type Encoder[R any] interface {
 }
 
 // Stream sends records of type R, which an Encoder of type E encodes, in batches. Its memory is bounded: one batch that is filled, and
-// maxPending batches that wait.
+// maxPending batches that wait, or twice as many with the records of Always.
 //
 // A task whose record finds no room waits for the host, because a tool that counts must not
 // lose records. It waits until its task is killed, and at most Patience: then the host does
@@ -142,16 +142,22 @@ func (s *Stream[R, E]) lose(t Sleeper) {
 	s.stalled = s.stalled || !t.Killed()
 }
 
-// Always lets write append records even if there is no room. The caller limits their number:
-// they come before all others, or a record that waits for room itself causes them.
-func (s *Stream[R, E]) Always(write func(E)) {
+// Always lets write append records even if there is no room: they come before all others, or
+// a record that waits for room itself causes them. While the host does not read, records do
+// not wait, so their number is limited too: Always then counts a loss, and reports false.
+func (s *Stream[R, E]) Always(write func(E)) (written bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.encoder.Len() >= batchSize {
+		if len(s.pending) >= 2*maxPending {
+			s.lost++
+			return false
+		}
 		s.pending = append(s.pending, s.encoder.Take())
 	}
 	write(s.encoder)
 	s.changed.Signal()
+	return true
 }
 
 // serve sends records while the machine runs.

@@ -192,3 +192,26 @@ func TestKilledTaskDoesNotWait(t *testing.T) {
 		t.Errorf("%d hits are counted as lost, want 1", h.lost)
 	}
 }
+
+func TestRecordsThatNeedNoRoomAreBounded(t *testing.T) {
+	h := newHost()
+	s, gate := blocked(h)
+	text := make([]byte, probespec.MaxMaps)
+	const records = 1000
+	written := 0
+	for range records {
+		if s.Always(func(e *probespec.Encoder) { e.Maps(1, text) }) {
+			written++
+		}
+	}
+	if written < maxPending || written > 2*maxPending+1 {
+		t.Errorf("%d records of %d were written for a host that does not read", written, records)
+	}
+	close(gate)
+	s.Flush()
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.lost != uint64(records-written) {
+		t.Errorf("%d losses are counted, want %d", h.lost, records-written)
+	}
+}

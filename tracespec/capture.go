@@ -232,7 +232,7 @@ func (c *Capturer) vector(o *Op, index int, arguments *[6]uint64, result int64, 
 	for ; len(vectors) >= 16; vectors = vectors[min(len(vectors), int(o.Unit)):] {
 		length := min(binary.LittleEndian.Uint64(vectors[8:]), total)
 		total -= length
-		b := c.room(min(length, uint64(o.Max), uint64(max(0, MaxCapture/2-len(list.buffer)))))
+		b := c.room(min(length, uint64(o.Max), uint64(max(0, min(MaxCapture/2, MaxCapture-len(c.buffer))-len(list.buffer)))))
 		if p.Load(binary.LittleEndian.Uint64(vectors), b) != nil {
 			list.number(0)
 			continue

@@ -256,3 +256,20 @@ func FuzzDecode(f *testing.F) {
 		})
 	})
 }
+
+// TestBuffersOfVectorsCountForTheLimit: the captures before a Vector and its own buffers
+// have one limit, so that a batch with a record fits into a frame of the link.
+func TestBuffersOfVectorsCountForTheLimit(t *testing.T) {
+	const buffers = 100
+	m := make(memory, 64<<10)
+	for i := range buffers {
+		binary.LittleEndian.PutUint64(m[16*i:], base)
+		binary.LittleEndian.PutUint64(m[16*i+8:], 4096)
+	}
+	large := Op{Kind: Bytes, Address: Value{Number: base}, Count: Value{Number: 14 << 10}, Unit: 1, Max: MaxBytes}
+	ops := []Op{large, large, {Kind: Bytes, Address: Value{Number: base}, Count: Value{Number: buffers}, Unit: 16, Max: MaxBytes},
+		{Kind: Vector, Address: Value{Source: Captured, Index: 2, Size: 8}, Count: Value{Number: 1 << 62}, Unit: 16, Max: 4096}}
+	if n := len(new(Capturer).Capture(ops, new([6]uint64), 0, m)); n > MaxCapture+4*buffers || n < MaxCapture {
+		t.Errorf("the captures take %d bytes, want at most %d and the lengths of the buffers", n, MaxCapture)
+	}
+}

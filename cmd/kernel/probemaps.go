@@ -12,7 +12,7 @@ import (
 
 // sentMaps knows which mappings of processes the host has.
 type sentMaps struct {
-	put func(process uint32, text []byte)
+	put func(process uint32, text []byte) (written bool)
 
 	mu     sync.Mutex
 	hashes map[uint32]uint64 // of the mappings that were sent last, by process
@@ -22,7 +22,7 @@ type sentMaps struct {
 // maxMappings is the number of processes whose mappings are remembered.
 const maxMappings = 1024
 
-func newSentMaps(put func(process uint32, text []byte)) *sentMaps {
+func newSentMaps(put func(process uint32, text []byte) (written bool)) *sentMaps {
 	return &sentMaps{put: put, hashes: map[uint32]uint64{}, seed: maphash.MakeSeed()}
 }
 
@@ -50,7 +50,9 @@ func (m *sentMaps) send(process uint32, space *mm.AddressSpace) {
 		clear(m.hashes)
 	}
 	m.hashes[process] = sum
-	m.put(process, text.Bytes())
+	if !m.put(process, text.Bytes()) {
+		delete(m.hashes, process) // they are sent again with the next record
+	}
 }
 
 // visitCode calls f for the executable areas of files.

@@ -51,9 +51,9 @@ func (k *kernel) readProbes() (*hostProbes, error) {
 		return nil, err
 	}
 	h := &hostProbes{spec: spec, timeline: k.timeline, stream: linkstream.New(new(probespec.Encoder), k.link.writer.Probes)}
-	h.maps = newSentMaps(func(process uint32, text []byte) {
+	h.maps = newSentMaps(func(process uint32, text []byte) (written bool) {
 		// A hit causes them, which then waits for room itself.
-		h.stream.Always(func(e *probespec.Encoder) { e.Maps(process, text) })
+		return h.stream.Always(func(e *probespec.Encoder) { e.Maps(process, text) })
 	})
 	h.scratch.New = func() any { return new(scratch) }
 	return h, nil

@@ -59,8 +59,8 @@ func (k *kernel) readCallPlan() (*callStream, error) {
 		c.calls[number] = one
 	}
 	c.pool.New = func() any { return new(callScratch) }
-	c.maps = newSentMaps(func(process uint32, text []byte) {
-		c.stream.Always(func(e *tracespec.Encoder) {
+	c.maps = newSentMaps(func(process uint32, text []byte) (written bool) {
+		return c.stream.Always(func(e *tracespec.Encoder) {
 			e.Append(&tracespec.Record{Kind: tracespec.Maps, Process: process, Data: text}, uint64(clock.Monotonic()))
 		})
 	})
@@ -166,6 +166,9 @@ func (c *callStream) enter(t *task.Task, call *entry.Call) {
 	if !c.began.Load() {
 		c.begin(t)
 	}
+	if !c.wants(t) {
+		return // its parent was not known when it was made
+	}
 	plan := c.planOf(call)
 	s := c.pool.Get().(*callScratch)
 	defer c.pool.Put(s)
@@ -181,8 +184,8 @@ func (c *callStream) enter(t *task.Task, call *entry.Call) {
 
 // leave is Consumer.Exit.
 func (c *callStream) leave(t *task.Task, call *entry.Call, result int64) {
-	if t.Exiting() {
-		return // it never returns: exiting says how it ends
+	if t.Exiting() || !c.wants(t) {
+		return // a call of a task that exits never returns: exiting says how it ends
 	}
 	plan := c.planOf(call)
 	s := c.pool.Get().(*callScratch)
