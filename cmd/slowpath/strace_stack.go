@@ -21,7 +21,8 @@ func newCallStacks(files symbols.Files) *callStacks {
 	return &callStacks{unwind.New(objectOpener{files})}
 }
 
-// lines returns the stack of a call in the format of strace -k.
+// lines returns the stack of a call in the format of strace -k. The names are those of the
+// program, so what could control the terminal is replaced.
 func (s *callStacks) lines(t *strace.Thread, c *strace.Call) (list []string) {
 	if len(c.Registers) == 0 {
 		return nil
@@ -31,9 +32,9 @@ func (s *callStacks) lines(t *strace.Thread, c *strace.Call) (list []string) {
 		case f.Module == "":
 			list = append(list, fmt.Sprintf("unexpected_backtracing_error [%#x]", f.Address))
 		case f.Function == "":
-			list = append(list, fmt.Sprintf("%s() [%#x]", f.Module, f.FileAddress))
+			list = append(list, fmt.Sprintf("%s() [%#x]", printable(f.Module), f.FileAddress))
 		default:
-			list = append(list, fmt.Sprintf("%s(%s+%#x) [%#x]", f.Module, f.Function, f.Offset, f.FileAddress))
+			list = append(list, fmt.Sprintf("%s(%s+%#x) [%#x]", printable(f.Module), printable(f.Function), f.Offset, f.FileAddress))
 		}
 	}
 	return list

@@ -173,6 +173,21 @@ type discard struct{}
 
 func (discard) Write(p []byte) (int, error) { return len(p), nil }
 
+func TestTableShowsNoControlCharactersOfTheGuest(t *testing.T) {
+	var out bytes.Buffer
+	table := NewTable(&out, Names{})
+	table.Record(timeline.Clock{Scale: 1 << 32}, &timeline.Record{
+		Header: timeline.Header{Kind: timeline.KindName, Task: 1}, Name: timeline.Name{Process: 1, Comm: "a\x1b[2J\nb\x9b"},
+	})
+	table.Record(timeline.Clock{Scale: 1 << 32}, &timeline.Record{
+		Header: timeline.Header{Kind: timeline.KindFault, Task: 1}, Fault: timeline.Fault{File: "/\x1b]0;x\x07"},
+	})
+	table.Close()
+	if got := out.String(); strings.ContainsAny(got, "\x1b\x07") || strings.Count(got, "\n") != 2 || !strings.Contains(got, "a.[2J.b") {
+		t.Errorf("the table is %q", got)
+	}
+}
+
 func TestTotalsCountByTaskAndForgetEndedTasks(t *testing.T) {
 	totals := NewTotals(Names{Call: func(n int) string { return fmt.Sprint("call", n) }})
 	h := timeline.Header{Task: 7}

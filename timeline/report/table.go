@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 
 	"slowpath/entry"
 	"slowpath/timeline"
@@ -69,13 +70,24 @@ func (t *Table) describe(r *timeline.Record) string {
 		}
 		return fmt.Sprintf("signal    %s is sent to task %d, code %d", signalName(r.Signal.Number), r.Signal.Target, r.Signal.Code)
 	case timeline.KindFault:
-		return fmt.Sprintf("fault     %#x (%s+%#x) at %#x, error %#x", r.Fault.Address, r.Fault.File, r.Fault.Offset, r.Fault.IP, r.Fault.ErrorCode)
+		return fmt.Sprintf("fault     %#x (%s+%#x) at %#x, error %#x", r.Fault.Address, visible(r.Fault.File), r.Fault.Offset, r.Fault.IP, r.Fault.ErrorCode)
 	case timeline.KindName:
-		return fmt.Sprintf("name      %s, of process %d", r.Name.Comm, r.Name.Process)
+		return fmt.Sprintf("name      %s, of process %d", visible(r.Name.Comm), r.Name.Process)
 	case timeline.KindProbe:
 		return "probe     " + t.names.Probe(r.Probe.ID)
 	}
 	return "exit"
+}
+
+// visible replaces what could control a terminal or begin a line: the program has chosen the
+// text.
+func visible(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r < ' ' || r >= 0x7f && r < 0xa0 {
+			return '.'
+		}
+		return r
+	}, s)
 }
 
 // Close writes the lines.
