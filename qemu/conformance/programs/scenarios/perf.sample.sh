@@ -1,4 +1,4 @@
-# quick 90 main
+# 90 main
 test -e /sys/kernel || mount -t sysfs sysfs /sys
 test -e /sys/kernel/tracing/README || mount -t tracefs tracefs /sys/kernel/tracing
 cd /tmp

@@ -1,4 +1,4 @@
-# quick 60 page-faults
+# 60 page-faults
 cd /tmp
 counts() { awk -F, '/,/ {n = $1; if (n + 0 > 0) n = "some"; if ($3 ~ /migrations/) n = "any"; print n, $3}'; }
 perf stat -x, -e task-clock,cpu-clock,page-faults,minor-faults,major-faults,context-switches,cpu-migrations,alignment-faults,emulation-faults,dummy,bpf-output /opt/spin 2>&1 >/dev/null | counts

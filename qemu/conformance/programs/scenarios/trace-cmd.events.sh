@@ -14,7 +14,8 @@ program -e syscalls:sys_enter_openat -e syscalls:sys_exit_openat
 trace-cmd report 2>&1 | grep -a 'calls-' | report | sort -u
 echo "raw system calls with a filter"
 program -e raw_syscalls:sys_exit -f 'ret == -2'
-trace-cmd report 2>&1 | report
+# How many directories the dynamic linker searches depends on the processor.
+trace-cmd report 2>&1 | report | sort -u
 echo "the scheduler"
 trace-cmd record -e sched:sched_switch -e sched:sched_waking /bin/sh -c 'sleep 0.5; sleep 0.1' 2>&1 | report
 trace-cmd report 2>&1 | grep -a -o 'sleep:[0-9]* \[120\] S ==>\|sched_waking: *comm=sleep' | sed 's/:[0-9]*/:PID/; s/  */ /' | sort -u
