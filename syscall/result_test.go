@@ -97,3 +97,31 @@ func TestWordsAtUnalignedAddressesAreRead(t *testing.T) {
 		}
 	})
 }
+
+// TestForcedBufferSizesNeedCapability: socket(7), SO_SNDBUFFORCE.
+func TestForcedBufferSizesNeedCapability(t *testing.T) {
+	w := fstest.New(t, 1024)
+	asTask(t, w, func(tk *task.Task) {
+		memory, err := tk.MM.Mmap(mm.MapRequest{Length: testPage, Prot: mm.ProtRead | mm.ProtWrite, Flags: unix.MAP_PRIVATE})
+		if err != nil {
+			t.Fatal(err)
+		}
+		abi.CopyOut(tk, memory, int32(8192))
+		fd, err := invoke(tk, sysSocket, unix.AF_UNIX, unix.SOCK_STREAM, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		force := func(name uint64) error {
+			_, err := invoke(tk, sysSetsockopt, fd, unix.SOL_SOCKET, name, memory, 4)
+			return err
+		}
+		for _, want := range []error{nil, unix.EPERM} {
+			for _, name := range []uint64{unix.SO_SNDBUFFORCE, unix.SO_RCVBUFFORCE} {
+				if err := force(name); err != want {
+					t.Errorf("option %d: %v, want %v", name, err, want)
+				}
+			}
+			tk.SetAllUIDs(1000, 1000, 1000)
+		}
+	})
+}

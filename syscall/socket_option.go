@@ -5,6 +5,7 @@ import (
 
 	"slowpath/abi"
 	"slowpath/arch/amd64"
+	"slowpath/cred"
 	"slowpath/fs"
 	"slowpath/fs/netlink"
 	"slowpath/fs/unixsock"
@@ -64,6 +65,10 @@ func setSocketOption(t *task.Task, s optionHolder, a *amd64.Args) error {
 	value, err := optionValue(t, a)
 	if err != nil {
 		return err
+	}
+	forced := name == unix.SO_SNDBUFFORCE || name == unix.SO_RCVBUFFORCE
+	if forced && !t.Credentials().Has(cred.NetAdmin) {
+		return unix.EPERM
 	}
 	return setOption(s, name, value)
 }
