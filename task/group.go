@@ -52,6 +52,7 @@ type ThreadGroup struct {
 	live    int // threads that have not called exit
 
 	groupExit  bool   // every thread must exit, with exitStatus
+	exitBegan  int64  // when groupExit was set (clock.Monotonic)
 	exitStatus Status // of exit_group(2), or of the fatal signal
 	dumper     *Task  // the thread that writes a core file, or nil
 	// exitImplied means that the last thread has exited, and no thread has asked for

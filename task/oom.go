@@ -33,6 +33,8 @@ const oomTimeout = 2e9
 const (
 	stallStep   = time.Millisecond
 	oomPatience = int64(time.Second)
+	// oomLongest bounds the wait where processes begin to exit again and again.
+	oomLongest = 5 * oomPatience
 )
 
 // OOMKill finds memory for a task: it collects the heap, or kills a process and
@@ -70,7 +72,7 @@ func (k *Kernel) freeMemory() (dying *ThreadGroup, found bool) {
 		return nil, true
 	}
 	victim, dying := k.oomVictim()
-	if k.oom.wait(dying != nil) {
+	if k.oom.wait(dying) {
 		return dying, true
 	}
 	if k.oom.killed && dying == nil {
@@ -97,10 +99,10 @@ func (k *Kernel) freeMemory() (dying *ThreadGroup, found bool) {
 	return victim.group, true
 }
 
-// wait reports whether the caller must wait for processes that are dying, instead of killing
-// another. s.mu is held.
-func (s *oomState) wait(dying bool) bool {
-	if !dying {
+// wait reports whether the caller must wait for processes that are dying, of which dying has
+// begun last, instead of killing another. s.mu is held.
+func (s *oomState) wait(dying *ThreadGroup) bool {
+	if dying == nil {
 		s.since = 0
 		return false
 	}
@@ -109,7 +111,7 @@ func (s *oomState) wait(dying bool) bool {
 	if s.since == 0 {
 		s.since = now
 	}
-	return now-s.since < oomPatience
+	return now-max(s.since, dying.exitTime()) < oomPatience && now-s.since < oomLongest
 }
 
 // oomCandidate is a process that the OOM killer may kill.
@@ -356,7 +358,7 @@ func (k *Kernel) oomVictim() (victim oomCandidate, dying *ThreadGroup) {
 	users := map[uint32]*oomUser{}
 	for _, g := range k.Groups() {
 		if g.oomKilled.Load() || g.exits() {
-			if _, ended := g.Exited(); !ended {
+			if _, ended := g.Exited(); !ended && (dying == nil || g.exitTime() > dying.exitTime()) {
 				dying = g
 			}
 			continue
@@ -398,6 +400,13 @@ func (u *oomUser) with(one oomCandidate) *oomUser {
 		u.worst = one
 	}
 	return u
+}
+
+// exitTime returns when the exit of the process has begun, 0 if it has not.
+func (g *ThreadGroup) exitTime() int64 {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.exitBegan
 }
 
 // exits reports whether every thread of the process exits or has exited.

@@ -15,6 +15,7 @@ import (
 	"slowpath/fs"
 	"slowpath/fs/fstest"
 	"slowpath/fs/pipe"
+	"slowpath/guard"
 	"slowpath/mm"
 	"slowpath/mm/mmtest"
 )
@@ -156,12 +157,15 @@ func (w *oomWorld) exhaust() (found bool) {
 	return w.k.OOMKill()
 }
 
-// passPatience lets the time pass that the OOM killer waits for a dying process.
+// passPatience lets the time pass that the OOM killer waits for dying processes.
 func (w *oomWorld) passPatience() {
 	w.k.oom.mu.Lock()
 	defer w.k.oom.mu.Unlock()
 	if w.k.oom.since != 0 {
 		w.k.oom.since -= oomPatience
+	}
+	for _, g := range w.k.Groups() {
+		guard.With(&g.mu, func() { g.exitBegan -= oomPatience })
 	}
 }
 
@@ -229,6 +233,23 @@ func TestOOMKillerWaitsForAProcessThatExits(t *testing.T) {
 	w.exhaust()
 	if want := []int{small.PID()}; !slices.Equal(w.victims(), want) {
 		t.Errorf("processes %v were killed after a long wait, want %v", w.victims(), want)
+	}
+}
+
+// TestOOMKillerWaitsForProcessesThatBeganToExitLater has a process that a signal kills when
+// the wait for an earlier victim has ended.
+func TestOOMKillerWaitsForProcessesThatBeganToExitLater(t *testing.T) {
+	w := newOOMWorld(t)
+	w.k.StartReaper()
+	shell, later, victim := w.hold(10), w.hold(100), w.hold(300)
+	w.machine.short.Store(true)
+	defer w.machine.short.Store(false)
+	w.k.OOMKill()
+	w.passPatience()
+	later.Kill()
+	w.k.OOMKill()
+	if want := []int{victim.PID()}; !slices.Equal(w.victims(), want) || shell.Leader().Killed() {
+		t.Errorf("processes %v were killed while another has just begun to exit, want %v", w.victims(), want)
 	}
 }
 

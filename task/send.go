@@ -3,6 +3,7 @@ package task
 import (
 	"golang.org/x/sys/unix"
 
+	"slowpath/clock"
 	"slowpath/entry"
 	"slowpath/signal"
 )
@@ -198,7 +199,7 @@ func (g *ThreadGroup) fatal(t *Task, s signal.Signal) bool {
 // startExit makes every thread exit and sets the status of the process. The
 // group's lock is held.
 func (g *ThreadGroup) startExit(status Status) {
-	g.groupExit, g.exitStatus = true, status
+	g.groupExit, g.exitStatus, g.exitBegan = true, status, clock.Monotonic()
 	g.stop = stopState{}
 	for _, t := range g.threads {
 		t.kill()
