@@ -113,6 +113,7 @@ func TestExitOfTheOwnerHandsTheLockOver(t *testing.T) {
 		if got, want := <-words, uint32(tid)|futexOwnerDied; got != want {
 			w.T.Errorf("after the owner's exit the word is %#x, want %#x", got, want)
 		}
+		w.eventually("the unlock of the waiter", func() bool { return w.lockWord(t, scratch) == 0 })
 		if err := t.StoreUint32(scratch, 0x3ffffff0); err != nil {
 			w.T.Error(err)
 		}

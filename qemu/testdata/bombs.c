@@ -96,9 +96,11 @@ static const struct bomb {
 	{ "fork", forks }, { "memory", memory }, { "pipe", pipes }, { "socket", sockets }, { "execve", arguments },
 };
 
+/* While the bomb holds all memory, setgroups may fail with ENOMEM. */
 static void become_user(void)
 {
-	MUST(setgroups(0, NULL));
+	while (setgroups(0, NULL))
+		again();
 	MUST(setresgid(USER, USER, USER));
 	MUST(setresuid(USER, USER, USER));
 }
