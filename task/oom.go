@@ -32,9 +32,9 @@ const oomTimeout = 2e9
 // time and not a number of steps, because many tasks may wait at once.
 const (
 	stallStep   = time.Millisecond
-	oomPatience = int64(time.Second)
+	oomPatience = int64(5 * time.Second)
 	// oomLongest bounds the wait where processes begin to exit again and again.
-	oomLongest = 5 * oomPatience
+	oomLongest = 4 * oomPatience
 )
 
 // OOMKill finds memory for a task: it collects the heap, or kills a process and
