@@ -14,12 +14,9 @@ import (
 // the text of records (the files saved_cmdlines and saved_tgids).
 type threads struct {
 	recording atomic.Int32 // enabled event files: names are kept while there is one
-	// noted has for each CPU the thread that was noted last, with the options and the
-	// generation at that time: it need not be noted again.
+	// noted has for each CPU the id of the thread that was noted last, and from bit 32 on the
+	// options at that time: it need not be noted again. 0 stands for no thread.
 	noted [amd64.MaxCPUs]atomic.Uint64
-	// generation counts, from bit 48 on, the changes after which a thread must be noted
-	// again. The bits from 32 on are the options of the beginning.
-	generation atomic.Uint64
 
 	mu    sync.Mutex // guards the fields below
 	known map[int]*thread
