@@ -63,7 +63,7 @@ type Event struct {
 	common   []Field // the common fields and the fields of Definition, in order
 
 	users  atomic.Pointer[users]    // nil if there are none
-	direct atomic.Pointer[Instance] // see soleInstance
+	direct atomic.Pointer[Instance] // see refreshDirect
 
 	// The registry's lock guards these.
 	sinks   []*Sink
@@ -239,7 +239,7 @@ func (e *Event) Unsubscribe(s *Sink) {
 // before its first user, and disables it after its last one. The registry is locked.
 // Errors: those of Enable; the users are the old ones then.
 func (e *Event) publish() error {
-	defer func() { e.direct.Store(e.soleInstance()) }()
+	defer e.refreshDirect()
 	var next users
 	for _, f := range e.files {
 		if f.wanted() {

@@ -56,9 +56,6 @@ func (f *EventFile) isPlain() bool {
 	return len(s.triggers) == 0 && f.filter.Load() == nil && f.soft == 0 && !s.silent.Load()
 }
 
-// refresh updates Event.direct after a change of what it depends on. The registry is locked.
-func (f *EventFile) refresh() { f.event.direct.Store(f.event.soleInstance()) }
-
 // File returns the file of an event in the instance, or nil if the event was removed.
 func (i *Instance) File(e *Event) *EventFile {
 	e.registry.mu.Lock()
@@ -176,7 +173,7 @@ func (f *EventFile) setEnabled(on bool) error {
 		}
 		return nil
 	}
-	defer f.refresh()
+	defer f.event.refreshDirect()
 	before, silent := f.enabled, f.state.Load().silent
 	wasSilent := silent.Load()
 	f.enabled = on
@@ -296,7 +293,7 @@ func (f *EventFile) SetFilter(text string) error {
 	if f.removed {
 		return unix.ENODEV
 	}
-	defer f.refresh()
+	defer f.event.refreshDirect()
 	if trimSpaces(text) == "0" {
 		f.filter.Store(nil)
 		return nil
@@ -373,7 +370,7 @@ func (i *Instance) SetSystemFilter(system, text string) error {
 		} else {
 			f.setFilter(text, filter.ErrSubsystem) // errors are shown in the event's file
 		}
-		f.refresh()
+		f.event.refreshDirect()
 	}
 	delete(i.systemFilters, system)
 	if !found {

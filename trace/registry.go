@@ -295,7 +295,7 @@ func (r *Registry) Reset() {
 			f.clearTriggers()
 			f.setEnabled(false)
 			f.filter.Store(nil)
-			f.refresh()
+			f.event.refreshDirect()
 		}
 	}
 }

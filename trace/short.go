@@ -17,6 +17,10 @@ const shortBytes = CommonSize + 8 + 8*len(Words{})
 // shorts has buffers that no call of RecordShort uses.
 var shorts = sync.Pool{New: func() any { return new([shortBytes]byte) }}
 
+// refreshDirect updates direct after a change of what soleInstance depends on. The registry is
+// locked.
+func (e *Event) refreshDirect() { e.direct.Store(e.soleInstance()) }
+
 // soleInstance returns the instance that stores every record of the event, if that is all that is
 // to do with a record, else nil. The registry is locked.
 func (e *Event) soleInstance() *Instance {

@@ -248,7 +248,7 @@ func (f *EventFile) newTrigger(text *triggerText) (*trigger, error) {
 
 // addTrigger adds a trigger and enables the events that it needs. The registry is locked.
 func (f *EventFile) addTrigger(t *trigger) error {
-	defer f.refresh()
+	defer f.event.refreshDirect()
 	if t.target != nil {
 		if err := t.target.addSoft(1); err != nil {
 			return err
@@ -273,7 +273,7 @@ func (f *EventFile) addTrigger(t *trigger) error {
 
 // dropTrigger removes a trigger. The registry is locked.
 func (f *EventFile) dropTrigger(at int) {
-	defer f.refresh()
+	defer f.event.refreshDirect()
 	triggers := f.state.Load().triggers
 	t := triggers[at]
 	f.setTriggers(slices.Delete(slices.Clone(triggers), at, at+1))
@@ -310,7 +310,7 @@ func (f *EventFile) setTriggers(triggers []*trigger) {
 // is one, the event's records are produced, and silent decides whether they are stored.
 // The registry is locked. Errors: those of the event's owner.
 func (f *EventFile) addSoft(n int) error {
-	defer f.refresh()
+	defer f.event.refreshDirect()
 	silent := f.state.Load().silent
 	wasSilent := silent.Load()
 	f.soft += n
