@@ -60,7 +60,6 @@ type Event struct {
 	Definition
 	registry *Registry
 	id       int
-	common   []Field // the common fields and the fields of Definition, in order
 
 	users  atomic.Pointer[users]    // nil if there are none
 	direct atomic.Pointer[Instance] // see refreshDirect
@@ -299,14 +298,12 @@ func (e *Event) enable(next *users) (err error) {
 func (e *Event) Format() []byte {
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "name: %s\nID: %d\nformat:\n", e.Name, e.id)
-	for i := range e.common {
-		if i == len(commonFields) {
-			b.WriteByte('\n')
-		}
-		writeField(&b, &e.common[i])
+	for i := range commonFields {
+		writeField(&b, &commonFields[i])
 	}
-	if len(e.common) == len(commonFields) {
-		b.WriteByte('\n')
+	b.WriteByte('\n')
+	for i := range e.Fields {
+		writeField(&b, &e.Fields[i])
 	}
 	fmt.Fprintf(&b, "\nprint fmt: %s\n", e.PrintFormat)
 	return b.Bytes()
@@ -336,7 +333,9 @@ type Filter = filter.Filter
 // ParseFilter parses a filter expression for the event's records
 // (PERF_EVENT_IOC_SET_FILTER of perf_event_open(2), and the file filter). Errors:
 // *filter.Error, with Linux's text and position; its Errno is EINVAL.
-func ParseFilter(e *Event, text string) (*Filter, error) { return filter.Parse(e.common, text) }
+func ParseFilter(e *Event, text string) (*Filter, error) {
+	return filter.Parse(slices.Concat(commonFields, e.Fields), text)
+}
 
 // print appends a record as a line without context. A panic of the owner's Print is
 // contained, because the record may have been written by a program.

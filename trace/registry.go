@@ -130,7 +130,7 @@ func (r *Registry) newID() (int, bool) {
 
 // add adds an event with an id. r.mu is held, or r is not shared yet.
 func (r *Registry) add(d Definition, id int) *Event {
-	e := &Event{Definition: d, registry: r, id: id, common: append(slices.Clone(commonFields), d.Fields...)}
+	e := &Event{Definition: d, registry: r, id: id}
 	for _, i := range r.instances {
 		e.files = append(e.files, newEventFile(i, e))
 	}

@@ -105,7 +105,9 @@ type definition struct {
 
 // definitions returns all events.
 func (e *events) definitions(rows []Row) []definition {
-	all := []definition{{rawEnterDefinition, anyCall, false, &e.rawEnter}, {rawExitDefinition, anyCall, true, &e.rawExit}}
+	all := make([]definition, 0, 2+2*len(rows))
+	all = append(all,
+		definition{rawEnterDefinition, anyCall, false, &e.rawEnter}, definition{rawExitDefinition, anyCall, true, &e.rawExit})
 	for i := range rows {
 		row := &rows[i]
 		e.counts[row.Number] = uint8(len(row.Parameters))
