@@ -35,8 +35,9 @@ type Definition struct {
 	System, Name string
 	// Fields are the fields after the common ones. The first begins at CommonSize.
 	Fields []Field
-	// PrintFormat is the text after "print fmt: " in the file format.
-	PrintFormat string
+	// PrintFormat returns the text after "print fmt: " in the file format. Any goroutine calls
+	// it, when the file is read, because most formats are never read. It does not sleep.
+	PrintFormat func() string
 	// Print appends the record as a line of the file trace, without the context (thread,
 	// CPU, time) and with the newline. Any goroutine calls it. It must accept a record of
 	// any contents and length of at least CommonSize.
@@ -305,7 +306,7 @@ func (e *Event) Format() []byte {
 	for i := range e.Fields {
 		writeField(&b, &e.Fields[i])
 	}
-	fmt.Fprintf(&b, "\nprint fmt: %s\n", e.PrintFormat)
+	fmt.Fprintf(&b, "\nprint fmt: %s\n", e.PrintFormat())
 	return b.Bytes()
 }
 

@@ -23,7 +23,7 @@ type fixedEvent struct {
 const FixedSystem = "ftrace"
 
 func (f *fixedEvent) definition() Definition {
-	d := Definition{System: FixedSystem, Name: f.name, Fields: f.fields, PrintFormat: f.printFormat, Print: f.print, Fixed: true}
+	d := Definition{System: FixedSystem, Name: f.name, Fields: f.fields, PrintFormat: func() string { return f.printFormat }, Print: f.print, Fixed: true}
 	if d.Print == nil {
 		d.Print = func(dst, _ []byte) []byte { return append(dst, "type: "+strconv.Itoa(f.id)+"\n"...) }
 	}

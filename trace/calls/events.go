@@ -126,7 +126,9 @@ var (
 			{Type: "long", Name: "id", Offset: numberAt, Size: wordSize, Signed: true},
 			{Type: "unsigned long[6]", Name: "args", Offset: valueAt, Size: maxArguments * wordSize, Length: maxArguments},
 		},
-		PrintFormat: `"NR %ld (%lx, %lx, %lx, %lx, %lx, %lx)", REC->id, REC->args[0], REC->args[1], REC->args[2], REC->args[3], REC->args[4], REC->args[5]`,
+		PrintFormat: func() string {
+			return `"NR %ld (%lx, %lx, %lx, %lx, %lx, %lx)", REC->id, REC->args[0], REC->args[1], REC->args[2], REC->args[3], REC->args[4], REC->args[5]`
+		},
 		Print: func(dst, record []byte) []byte {
 			dst = fmt.Appendf(dst, "sys_enter: NR %d (", int64(word(record, numberAt)))
 			for i := range maxArguments {
@@ -144,7 +146,7 @@ var (
 			{Type: "long", Name: "id", Offset: numberAt, Size: wordSize, Signed: true},
 			{Type: "long", Name: "ret", Offset: valueAt, Size: wordSize, Signed: true},
 		},
-		PrintFormat: `"NR %ld = %ld", REC->id, REC->ret`,
+		PrintFormat: func() string { return `"NR %ld = %ld", REC->id, REC->ret` },
 		Print: func(dst, record []byte) []byte {
 			return fmt.Appendf(dst, "sys_exit: NR %d = %d\n", int64(word(record, numberAt)), int64(word(record, valueAt)))
 		},
@@ -161,19 +163,25 @@ var exitFields = []trace.Field{numberField, {Type: "long", Name: "ret", Offset: 
 // syscall_enter_define_fields, print_syscall_enter).
 func (row *Row) enterDefinition() trace.Definition {
 	fields := append(make([]trace.Field, 0, 1+len(row.Parameters)), numberField)
-	var formats, values strings.Builder
 	for i, p := range row.Parameters {
 		fields = append(fields, trace.Field{Type: p.Type, Name: p.Name, Offset: valueAt + i*wordSize, Size: wordSize})
+	}
+	return trace.Definition{
+		System: "syscalls", Name: "sys_enter_" + row.Name, Fields: fields, PrintFormat: row.enterFormat, Print: row.printEnter,
+	}
+}
+
+// enterFormat returns the print format of the event at the entry.
+func (row *Row) enterFormat() string {
+	var formats, values strings.Builder
+	for i, p := range row.Parameters {
 		if i > 0 {
 			formats.WriteString(", ")
 		}
 		formats.WriteString(p.Name + ": 0x%08lx")
 		values.WriteString(", ((unsigned long)(REC->" + p.Name + "))")
 	}
-	return trace.Definition{
-		System: "syscalls", Name: "sys_enter_" + row.Name, Fields: fields,
-		PrintFormat: `"` + formats.String() + `"` + values.String(), Print: row.printEnter,
-	}
+	return `"` + formats.String() + `"` + values.String()
 }
 
 func (row *Row) printEnter(dst, record []byte) []byte {
@@ -191,7 +199,7 @@ func (row *Row) printEnter(dst, record []byte) []byte {
 func (row *Row) exitDefinition() trace.Definition {
 	return trace.Definition{
 		System: "syscalls", Name: "sys_exit_" + row.Name, Fields: exitFields,
-		PrintFormat: `"0x%lx", REC->ret`,
+		PrintFormat: func() string { return `"0x%lx", REC->ret` },
 		Print: func(dst, record []byte) []byte {
 			return fmt.Appendf(dst, "sys_%s -> 0x%x\n", row.Name, word(record, valueAt))
 		},

@@ -47,13 +47,10 @@ func Register(c Config) error {
 // add adds the event of a row.
 func (k *kernel) add(r *row) error {
 	e := &event{kernel: k, schema: newSchema(r)}
-	format := r.printFormat
-	if format == "" {
-		format = e.schema.printFormat(r.text)
-	}
 	var disconnect func()
 	added, err := k.Events.Add(trace.Definition{
-		System: r.system, Name: r.name, Fields: e.schema.fields, PrintFormat: format,
+		System: r.system, Name: r.name, Fields: e.schema.fields,
+		PrintFormat: func() string { return e.schema.printFormat(r) },
 		Print: func(dst, record []byte) []byte {
 			dst = append(append(dst, r.name...), ": "...)
 			return append(e.schema.print(dst, record), '\n')

@@ -105,9 +105,12 @@ func parseText(format string) (parts []part) {
 }
 
 // printFormat returns what the file format shows behind "print fmt: ".
-func (s *schema) printFormat(text string) string {
+func (s *schema) printFormat(r *row) string {
+	if r.printFormat != "" {
+		return r.printFormat
+	}
 	b := new(strings.Builder)
-	b.WriteString(strconv.Quote(text))
+	b.WriteString(strconv.Quote(r.text))
 	for i := range s.kinds {
 		form := ", REC->%s"
 		if s.kinds[i].isText() {

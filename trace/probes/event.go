@@ -72,11 +72,12 @@ func (e *event) definition() trace.Definition {
 	first := e.probes[0]
 	return trace.Definition{
 		System: e.group, Name: e.name,
-		Fields: e.fields(first.arguments), PrintFormat: e.printFormat(first.arguments),
-		Print:      func(dst, record []byte) []byte { return e.print(dst, record, first.arguments) },
-		Enable:     e.insert,
-		Disable:    e.remove,
-		Refiltered: e.refilter,
+		Fields:      e.fields(first.arguments),
+		PrintFormat: func() string { return e.printFormat(first.arguments) },
+		Print:       func(dst, record []byte) []byte { return e.print(dst, record, first.arguments) },
+		Enable:      e.insert,
+		Disable:     e.remove,
+		Refiltered:  e.refilter,
 	}
 }
 

@@ -44,7 +44,7 @@ func newWorld(t *testing.T) *world {
 
 func (w *world) event(name string) *trace.Event {
 	e, err := w.registry.Add(trace.Definition{
-		System: "test", Name: name, PrintFormat: `"n=%u", REC->n`,
+		System: "test", Name: name, PrintFormat: func() string { return `"n=%u", REC->n` },
 		Fields: []trace.Field{{Type: "u32", Name: "n", Offset: 8, Size: 4}},
 		Print: func(dst, record []byte) []byte {
 			return fmt.Appendf(dst, "%s: n=%d\n", name, binary.LittleEndian.Uint32(record[8:]))
