@@ -252,9 +252,12 @@ func (s *software) shortest() (shortest int64) {
 // interrupted writes the samples of clocks that are due for a task. For a tick in the
 // kernel, the sample has the program's registers too.
 func (p *Perf) interrupted(i task.Interrupted) {
-	const inKernel = -1
 	if i.Served {
 		return
+	}
+	excluded := uint64(unix.PerfBitExcludeUser)
+	if i.Vector == task.InKernel {
+		excluded = unix.PerfBitExcludeKernel
 	}
 	t := i.Task
 	state, now := of(t), cpuTime(t)
@@ -262,7 +265,7 @@ func (p *Perf) interrupted(i task.Interrupted) {
 	state.checked = now
 	for e := range p.countingFor(t) {
 		interval := e.interval.Load()
-		if interval == 0 || e.attr.Has(unix.PerfBitExcludeUser) && i.Vector != inKernel || e.attr.Has(unix.PerfBitExcludeKernel) && i.Vector == inKernel {
+		if interval == 0 || e.attr.Has(excluded) {
 			continue
 		}
 		if periods := e.periodsOf(t, now, since, interval); periods > 0 {

@@ -129,7 +129,7 @@ func Ticks(nanoseconds int64) int64 { return nanoseconds / (1e9 / TicksPerSecond
 // ChargeTicks checks the timers and limits that count CPU time, and samples the load
 // average. If the deadline of a sleeping task has passed, it raises NOTIFY_RESUME,
 // whose handler lets that task run. The task's own goroutine calls it after a tick,
-// before the return to user mode. vector is that of the interrupt, or inKernel. It may sleep
+// before the return to user mode. vector is that of the interrupt, or InKernel. It may sleep
 // in a function of the tracepoint.
 //
 // It is not inlined: make bench subtracts the tick's work from the path to user mode,
@@ -151,6 +151,3 @@ func (t *Task) ChargeTicks(vector int) {
 		t.interrupted(Interrupted{Task: t, Vector: vector, Served: true})
 	}
 }
-
-// inKernel is the vector of a tick that has interrupted the kernel.
-const inKernel = -1

@@ -45,7 +45,7 @@ func (t *Task) AddWork(f func(*Task)) {
 // has found the task in the kernel, it does the tick's work first.
 func (t *Task) runWork() {
 	if t.Accounting.CPU.TakeTick() {
-		t.ChargeTicks(inKernel)
+		t.ChargeTicks(InKernel)
 	}
 	if t.sleepersDue {
 		t.sleepersDue = false

@@ -151,11 +151,14 @@ type Migrated struct {
 	From, To int
 }
 
-// Interrupted is the argument of Tracepoints.Interrupted. Vector is -1 for a tick in the
-// kernel.
+// Interrupted is the argument of Tracepoints.Interrupted. Vector is that of the interrupt, or
+// InKernel.
 type Interrupted struct {
 	Task   *Task
 	Vector int
 	// Served is set for the second call.
 	Served bool
 }
+
+// InKernel is the Vector of Interrupted for a tick that has found the task in the kernel.
+const InKernel = -1
