@@ -307,36 +307,16 @@ const (
 	miscSwitchPreempt = 1 << 14 // PERF_RECORD_MISC_SWITCH_OUT_PREEMPT
 )
 
+// miscLeaves has the bits for each reason of leaving a CPU.
+var miscLeaves = [...]uint16{task.Sleeps: miscSwitchOut, task.Yields: miscSwitchOut | miscSwitchPreempt}
+
 // connectSwitchRecords makes tasks that leave a CPU, or continue there, write records for the
 // events with the bit context_switch. Between two tasks the idle thread runs (package
 // trace/events).
 func (p *Perf) connectSwitchRecords() (disconnect func()) {
-	scheduler := p.kernel.Scheduler()
-	ofOwner := func(misc uint16) func(any) {
-		return func(owner any) {
-			if t, ok := owner.(*task.Task); ok {
-				p.switched(t, misc)
-			}
-		}
-	}
-	ofCaller := func(misc uint16) func(struct{}) {
-		return func(struct{}) {
-			if t := p.kernel.Current(); t != nil {
-				p.switched(t, misc)
-			}
-		}
-	}
-	unregister := []func(){
-		scheduler.Load.Parking.Register(ofOwner(miscSwitchOut)),
-		scheduler.Load.Resumed.Register(ofOwner(0)),
-		scheduler.Yielding.Register(ofCaller(miscSwitchOut | miscSwitchPreempt)),
-		scheduler.Yielded.Register(ofCaller(0)),
-	}
-	return func() {
-		for _, f := range unregister {
-			f()
-		}
-	}
+	leaves := p.kernel.OnLeave(func(t *task.Task, why task.Departure) { p.switched(t, miscLeaves[why]) })
+	continues := p.kernel.OnContinue(func(t *task.Task) { p.switched(t, 0) })
+	return func() { leaves(); continues() }
 }
 
 // switched writes the records of a switch. An event for every task shows the other thread

@@ -174,18 +174,9 @@ func onPageFaults(p *Perf, hit func(sample)) (disconnect func()) {
 
 // onSwitches calls hit when a task sleeps, or lets others run.
 func onSwitches(p *Perf, hit func(sample)) (disconnect func()) {
-	scheduler := p.kernel.Scheduler()
-	sleeps := scheduler.Load.Parking.Register(func(owner any) {
-		if t, ok := owner.(*task.Task); ok {
-			hit(sample{task: t, frame: t.Frame, atomic: true})
-		}
+	return p.kernel.OnLeave(func(t *task.Task, _ task.Departure) {
+		hit(sample{task: t, frame: t.Frame, atomic: true})
 	})
-	yields := scheduler.Yielding.Register(func(struct{}) {
-		if t := p.kernel.Current(); t != nil {
-			hit(sample{task: t, frame: t.Frame, atomic: true})
-		}
-	})
-	return func() { sleeps(); yields() }
 }
 
 func onMigrations(p *Perf, hit func(sample)) (disconnect func()) {

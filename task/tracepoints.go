@@ -162,3 +162,56 @@ type Interrupted struct {
 
 // InKernel is the Vector of Interrupted for a tick that has found the task in the kernel.
 const InKernel = -1
+
+// Departure says why a task leaves its CPU.
+type Departure uint8
+
+// The values of Departure.
+const (
+	// Sleeps: the task waits for something, or has ended.
+	Sleeps Departure = iota
+	// Yields: the task lets others run although it could continue.
+	Yields
+)
+
+// OnLeave makes tasks that leave their CPU call f, and returns the function that ends that.
+// Preemption of a task in the kernel by the Go runtime is not seen. f is called on the
+// goroutine of the task, which may hold locks: it must not sleep on a wait.Sleeper nor wake
+// one. OnLeave may sleep.
+func (k *Kernel) OnLeave(f func(t *Task, why Departure)) (end func()) {
+	s := k.Scheduler()
+	sleeps := s.Load.Parking.Register(ofOwner(func(t *Task) { f(t, Sleeps) }))
+	yields := s.Yielding.Register(k.ofCurrent(func(t *Task) { f(t, Yields) }))
+	return func() { sleeps(); yields() }
+}
+
+// OnContinue is OnLeave for tasks that continue after they have left their CPU, or begin.
+func (k *Kernel) OnContinue(f func(t *Task)) (end func()) {
+	s := k.Scheduler()
+	resumed, yielded := s.Load.Resumed.Register(ofOwner(f)), s.Yielded.Register(k.ofCurrent(f))
+	return func() { resumed(); yielded() }
+}
+
+// OnWake makes goroutines that wake a task call f, and returns the function that ends that.
+// The conditions of OnLeave hold.
+func (k *Kernel) OnWake(f func(woken *Task)) (end func()) {
+	return k.Scheduler().Load.Woken.Register(ofOwner(f))
+}
+
+// ofOwner returns a function of a tracepoint whose argument is the owner of a wait.Sleeper.
+func ofOwner(f func(t *Task)) func(owner any) {
+	return func(owner any) {
+		if t, ok := owner.(*Task); ok {
+			f(t)
+		}
+	}
+}
+
+// ofCurrent returns a function of a tracepoint that does not name the task that calls it.
+func (k *Kernel) ofCurrent(f func(t *Task)) func(struct{}) {
+	return func(struct{}) {
+		if t := k.Current(); t != nil {
+			f(t)
+		}
+	}
+}

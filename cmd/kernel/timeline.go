@@ -50,32 +50,9 @@ func (r *recording) begin() {
 	points.Renamed.Register(func(n task.Renamed) { r.name(n.Task, n.Name) })
 	points.Exiting.Register(r.exiting)
 	points.PageFault.Register(r.fault)
-	scheduler := r.kernel.tasks.Scheduler()
-	scheduler.Load.Resumed.Register(ofTask(r.runs))
-	scheduler.Load.Parking.Register(ofTask(func(t *task.Task) { r.sleeps(t, timeline.Sleep{}) }))
-	scheduler.Load.Woken.Register(ofTask(r.wakes))
-	scheduler.Yielded.Register(r.ofCurrent(r.runs))
-	scheduler.Yielding.Register(r.ofCurrent(func(t *task.Task) { r.sleeps(t, timeline.Sleep{Runnable: true}) }))
-}
-
-// ofTask returns a function of a tracepoint whose argument is the owner of a Sleeper. It
-// calls f if that is a task.
-func ofTask(f func(*task.Task)) func(owner any) {
-	return func(owner any) {
-		if t, ok := owner.(*task.Task); ok {
-			f(t)
-		}
-	}
-}
-
-// ofCurrent returns a function of a tracepoint that does not name the task. It calls f with
-// the current one.
-func (r *recording) ofCurrent(f func(*task.Task)) func(struct{}) {
-	return func(struct{}) {
-		if t := r.kernel.tasks.Current(); t != nil {
-			f(t)
-		}
-	}
+	r.kernel.tasks.OnContinue(r.runs)
+	r.kernel.tasks.OnLeave(func(t *task.Task, why task.Departure) { r.sleeps(t, timeline.Sleep{Runnable: why == task.Yields}) })
+	r.kernel.tasks.OnWake(r.wakes)
 }
 
 // header returns the header of a record of what a task does now.

@@ -5,7 +5,6 @@ import (
 
 	"slowpath/task"
 	"slowpath/trace"
-	"slowpath/wait"
 )
 
 // switches makes sched_switch of what tasks tell: they sleep or yield, and continue. In
@@ -40,31 +39,19 @@ var reportStates = map[byte]uint64{'R': stateRunnable, 'S': 1, 'D': 2, 'T': 4, '
 func connectSwitches(k *kernel, e *event) (disconnect func()) {
 	s := &k.switches
 	s.forget()
-	scheduler := k.Tasks.Scheduler()
-	load := &scheduler.Load
 	return all(
 		s.forget,
-		load.Parking.Register(func(owner any) {
-			if t, ok := owner.(*task.Task); ok {
-				s.leave(e, t, reportStates[t.StateLetter()])
-			}
-		}),
-		load.Resumed.Register(func(owner any) {
-			if t, ok := owner.(*task.Task); ok {
-				s.enter(e, t)
-			}
-		}),
-		scheduler.Yielding.Register(func(struct{}) {
-			if t := k.Tasks.Current(); t != nil {
-				s.leave(e, t, statePreempted)
-			}
-		}),
-		scheduler.Yielded.Register(func(struct{}) {
-			if t := k.Tasks.Current(); t != nil {
-				s.enter(e, t)
-			}
-		}),
+		k.Tasks.OnLeave(func(t *task.Task, why task.Departure) { s.leave(e, t, stateOf(t, why)) }),
+		k.Tasks.OnContinue(func(t *task.Task) { s.enter(e, t) }),
 	)
+}
+
+// stateOf returns the state of a task that leaves its CPU.
+func stateOf(t *task.Task, why task.Departure) uint64 {
+	if why == task.Yields {
+		return statePreempted
+	}
+	return reportStates[t.StateLetter()]
 }
 
 // all returns a function that calls all functions.
@@ -159,15 +146,8 @@ func stateText(state uint64) string {
 
 // connectWakeups connects an event of the class sched_wakeup_template.
 func connectWakeups(k *kernel, e *event) (disconnect func()) {
-	load := loadOf(k)
-	return load.Woken.Register(func(owner any) {
-		if t, ok := owner.(*task.Task); ok {
-			e.wakeup(k.current(), t)
-		}
-	})
+	return k.Tasks.OnWake(func(t *task.Task) { e.wakeup(k.current(), t) })
 }
-
-func loadOf(k *kernel) *wait.Load { return &k.Tasks.Scheduler().Load }
 
 // wakeup records that a thread wakes a task, which continues on the CPU where it ran last
 // unless another is free.
@@ -195,18 +175,8 @@ func connectRuntime(k *kernel, e *event) (disconnect func()) {
 			e.emit(t, nil, name(t.Comm()), number(t.TID()), number(ran), number(total))
 		}
 	}
-	scheduler := k.Tasks.Scheduler()
 	return all(
-		scheduler.Load.Parking.Register(func(owner any) {
-			if t, ok := owner.(*task.Task); ok {
-				report(t)
-			}
-		}),
-		scheduler.Yielding.Register(func(struct{}) {
-			if t := k.Tasks.Current(); t != nil {
-				report(t)
-			}
-		}),
+		k.Tasks.OnLeave(func(t *task.Task, _ task.Departure) { report(t) }),
 		k.Tasks.Tracepoints.Interrupted.Register(func(i task.Interrupted) {
 			if !i.Served {
 				report(i.Task)
