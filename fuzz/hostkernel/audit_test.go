@@ -7,8 +7,6 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
-
-	"slowpath/fuzz/program"
 )
 
 // auditRule returns a struct audit_rule_data with one field, for random system calls.
@@ -42,13 +40,10 @@ func auditRule(r *rand.Rand) []byte {
 // run. Each call whose entry audit has seen must have an exit: a handler that finds the
 // context of a call before panics, and the user loop closes each pair.
 func TestAuditRulesChangeDuringRandomPrograms(t *testing.T) {
-	first := uint64(time.Now().UnixNano()) % 1e9
-	for n, start := uint64(0), time.Now(); time.Since(start) < *duration; n++ {
-		input := randomInput(first + n)
-		c := configOf(input[0])
+	runRandomPrograms(t, func(c *Config, seed uint64) {
 		c.Audit = true
 		c.Beside = func(k *Kernel, stopped func() bool) {
-			r := rand.New(rand.NewPCG(first+n, 3))
+			r := rand.New(rand.NewPCG(seed, 3))
 			for !stopped() {
 				var added [][]byte
 				for range 1 + r.IntN(6) {
@@ -64,12 +59,5 @@ func TestAuditRulesChangeDuringRandomPrograms(t *testing.T) {
 				}
 			}
 		}
-		k, err := New(c)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := k.Run(program.Decode(input[1:])); err != nil || t.Failed() {
-			t.Fatalf("the program of seed %d: %v", first+n, err)
-		}
-	}
+	}, (*Kernel).Run)
 }

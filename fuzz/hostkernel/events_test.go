@@ -2,10 +2,11 @@ package hostkernel
 
 import (
 	"encoding/binary"
+	"errors"
+	"fmt"
 	"math/rand/v2"
 	"sync"
 	"testing"
-	"time"
 
 	"slowpath/arch/amd64"
 	"slowpath/fuzz/program"
@@ -61,28 +62,22 @@ func tracing(seed uint64) func(k *Kernel, stopped func() bool) {
 // filters change. Under the race detector it finds data races; otherwise deadlocks and
 // switches that do not form a chain.
 func TestEventsDuringRandomPrograms(t *testing.T) {
-	first := uint64(time.Now().UnixNano()) % 1e9
 	records := 0
-	for n, start := uint64(0), time.Now(); time.Since(start) < *duration; n++ {
-		input := randomInput(first + n)
-		c := configOf(input[0])
-		c.Beside = tracing(first + n)
-		k, err := New(c)
-		if err != nil {
-			t.Fatal(err)
-		}
+	runRandomPrograms(t, func(c *Config, seed uint64) { c.Beside = tracing(seed) }, func(k *Kernel, p *program.Program) error {
 		var chain switchChain
 		sink := &trace.Sink{Record: chain.record}
 		switches := k.traces.Lookup("sched", "sched_switch")
 		if err := switches.Subscribe(sink); err != nil {
-			t.Fatal(err)
+			return err
 		}
-		err = k.Run(program.Decode(input[1:]))
+		err := k.Run(p)
 		switches.Unsubscribe(sink)
-		if records += chain.records; err != nil || t.Failed() || chain.broken > 0 {
-			t.Fatalf("the program of seed %d: %v; %d of %d switches do not continue the chain", first+n, err, chain.broken, chain.records)
+		records += chain.records
+		if chain.broken > 0 {
+			err = errors.Join(err, fmt.Errorf("%d of %d switches do not continue the chain", chain.broken, chain.records))
 		}
-	}
+		return err
+	})
 	if records == 0 {
 		t.Error("no switch was recorded")
 	}

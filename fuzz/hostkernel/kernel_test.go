@@ -26,6 +26,25 @@ func randomInput(seed uint64) []byte {
 	return append(input, program.Random(r, program.Shape{Routines: 1 + r.IntN(6), Instructions: 5 + r.IntN(200), Group: *group})...)
 }
 
+// runRandomPrograms calls run for random programs until the duration is over, each with a
+// kernel whose configuration change has altered. Seeds are new each time.
+func runRandomPrograms(t *testing.T, change func(c *Config, seed uint64), run func(*Kernel, *program.Program) error) {
+	t.Helper()
+	s := uint64(time.Now().UnixNano()) % 1e9
+	for start := time.Now(); time.Since(start) < *duration; s++ {
+		input := randomInput(s)
+		c := configOf(input[0])
+		change(&c, s)
+		k, err := New(c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := run(k, program.Decode(input[1:])); err != nil || t.Failed() {
+			t.Fatalf("the program of seed %d: %v", s, err)
+		}
+	}
+}
+
 // TestRandomPrograms runs random programs. Under the race detector it finds data
 // races; otherwise panics, leaks and hangs.
 func TestRandomPrograms(t *testing.T) {
