@@ -31,13 +31,11 @@ type Event struct {
 	// sole is the task for which the event counts, if there is one task only.
 	sole     atomic.Pointer[task.Task]
 	sampling bool
-	// isSoftware says that the event is one of softwareKinds. interval is the time between
-	// two samples of a clock in nanoseconds, 0 for other events.
-	isSoftware bool
-	interval   atomic.Int64
-	sampled    lastSampled
-	leader     atomic.Pointer[Event] // itself, if the event is in no group of another one
-	queue      wait.Queue
+	// interval is the time between two samples of a clock in nanoseconds, 0 for other events.
+	interval atomic.Int64
+	sampled  atomic.Int64          // the time of the last sample of a clock, if the event is wide
+	leader   atomic.Pointer[Event] // itself, if the event is in no group of another one
+	queue    wait.Queue
 
 	state  atomic.Uint32 // of activity
 	count  atomic.Uint64

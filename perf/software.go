@@ -2,7 +2,6 @@ package perf
 
 import (
 	"sync"
-	"sync/atomic"
 
 	"golang.org/x/sys/unix"
 
@@ -87,7 +86,6 @@ func openSoftware(p *Perf, _ *task.Task, e *Event) (source, error) {
 		return nil, unix.ENOENT
 	}
 	s := softwareSource{e, int(e.attr.Config)}
-	e.isSoftware = true
 	switch kind := &softwareKinds[s.kind]; {
 	case kind.connect != nil:
 		p.software.connect(p, s.kind)
@@ -144,7 +142,7 @@ func (s softwareSource) reading(e *Event) uint64 {
 // that count for it.
 func (p *Perf) count(kind int, s sample) {
 	for e := range p.countingFor(s.task) {
-		if e.isSoftware && e.attr.Config == uint64(kind) && softwareKinds[kind].counted(e.attr) {
+		if e.attr.Type == unix.PERF_TYPE_SOFTWARE && e.attr.Config == uint64(kind) && softwareKinds[kind].counted(e.attr) {
 			e.count.Add(1)
 			if e.sampling {
 				e.sampleHit(s)
@@ -193,7 +191,7 @@ const (
 	leastInterval = 100_000
 )
 
-// period returns the nanoseconds between two samples of a clock event.
+// clockPeriod returns the nanoseconds between two samples of a clock event.
 func (a *Attributes) clockPeriod() int64 {
 	period := a.Sample
 	if a.Has(unix.PerfBitFreq) {
@@ -304,9 +302,6 @@ type sample struct {
 	// foreign says that the caller runs on another goroutine than that of the task.
 	foreign bool
 }
-
-// lastSampled is the time of the last sample of a wide clock event.
-type lastSampled = atomic.Int64
 
 // builder returns the task in whose buffer the sample is built, or nil if it needs a buffer
 // of its own: that of another thread may be in use on another CPU.
