@@ -52,19 +52,40 @@ var tracingVolatile = []struct {
 	{regexp.MustCompile(`(?m)^(\S+: write error|\S+: (line \d+: )?can't create [^:]*|ls: [^:]*): `), "error: "},
 }
 
+// tracingScript returns a script, and what it has printed on Linux 6.1.
+func tracingScript(t *testing.T, name string) (script, want string) {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(sources, name+".sh"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	output, err := os.ReadFile(filepath.Join(sources, name+".linux-6.1"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text), string(output)
+}
+
+// checkScript runs a script with one CPU and with four, and compares what it prints, after
+// normalise, with want. The script finds the traced program in /tmp.
+func checkScript(t *testing.T, traced, script string, normalise func(string) string, want string) {
+	t.Helper()
+	for _, cpus := range []string{"1", "4"} {
+		t.Run("smp"+cpus, func(t *testing.T) {
+			t.Parallel()
+			got := onSlowpath(t, "", "--smp", cpus, "--mount-file", program(traced)+":/tmp/"+traced, "/bin/busybox", "sh", "-c",
+				"exec 2>&1\n"+script)
+			check(t, result{got.code, normalise(got.out), got.errors}, result{0, want, ""})
+		})
+	}
+}
+
 // TestTracefsBehavesAsOnLinux compares what the script tracing.sh prints with what it has
 // printed on Linux 6.1 (Debian's kernel in QEMU). The host's Linux has another version, and
 // its tracefs belongs to the host.
 func TestTracefsBehavesAsOnLinux(t *testing.T) {
 	address, offset := tracedSymbols(t)
-	script, err := os.ReadFile(filepath.Join(sources, "tracing.sh"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	want, err := os.ReadFile(filepath.Join(sources, "tracing.linux-6.1"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	script, want := tracingScript(t, "tracing")
 	variables := fmt.Sprintf("TRACED=/tmp/traced WORK=0x%016x LEAF=0x%016x NUMBERS=0x%x\n",
 		offset(address["work"]), offset(address["leaf"]), address["numbers"])
 	normalise := func(text string) string {
@@ -82,38 +103,18 @@ func TestTracefsBehavesAsOnLinux(t *testing.T) {
 		return text
 	}
 	if directory := os.Getenv("SLOWPATH_TRACING_RECORD"); directory != "" {
-		recordTracing(t, directory, variables+string(script), normalise)
+		recordTracing(t, directory, variables+script, normalise)
 		return
 	}
-	for _, cpus := range []string{"1", "4"} {
-		t.Run("smp"+cpus, func(t *testing.T) {
-			t.Parallel()
-			got := onSlowpath(t, "", "--smp", cpus, "--mount-file", program("traced")+":/tmp/traced", "/bin/busybox", "sh", "-c",
-				"exec 2>&1\n"+variables+string(script))
-			check(t, result{got.code, normalise(got.out), got.errors}, result{0, string(want), ""})
-		})
-	}
+	checkScript(t, "traced", variables+script, normalise, want)
 }
 
 // TestEventsOfCallsBehaveAsOnLinux compares what the script tracing_calls.sh prints with
 // what it has printed on Linux 6.1 (Debian's kernel in QEMU).
 func TestEventsOfCallsBehaveAsOnLinux(t *testing.T) {
-	script, err := os.ReadFile(filepath.Join(sources, "tracing_calls.sh"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	want, err := os.ReadFile(filepath.Join(sources, "tracing_calls.linux-6.1"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, cpus := range []string{"1", "4"} {
-		t.Run("smp"+cpus, func(t *testing.T) {
-			t.Parallel()
-			got := onSlowpath(t, "", "--smp", cpus, "--mount-file", program("tracedcalls")+":/tmp/tracedcalls", "/bin/busybox", "sh", "-c",
-				"exec 2>&1\nTRACED=/tmp/tracedcalls\n"+string(script))
-			check(t, got, result{0, string(want), ""})
-		})
-	}
+	script, want := tracingScript(t, "tracing_calls")
+	unchanged := func(text string) string { return text }
+	checkScript(t, "tracedcalls", "TRACED=/tmp/tracedcalls\n"+script, unchanged, want)
 }
 
 // TestEveryHitOfThreadsIsRecordedOrCounted lets four threads on four CPUs hit a probe and
