@@ -106,3 +106,33 @@ func TestNameIsReadWithEveryLockHeld(t *testing.T) {
 		}
 	})
 }
+
+func TestSwitchesAndWakeUpsNameTheTask(t *testing.T) {
+	own := new(Task)
+	k := New(Config{Run: func(*Task) {}, CurrentOwner: func() any { return own }})
+	var l eventLog
+	ends := []func(){
+		k.OnLeave(func(t *Task, why Departure) { l.add("%v leaves, reason %d", t == own, why) }),
+		k.OnContinue(func(t *Task) { l.add("%v continues", t == own) }),
+		k.OnWake(func(t *Task) { l.add("%v is woken", t == own) }),
+	}
+	s := k.Scheduler()
+	all := func(owner any) {
+		s.Load.Parking.Call(owner)
+		s.Load.Woken.Call(owner)
+		s.Load.Resumed.Call(owner)
+	}
+	all(own)
+	all("a sleeper without a task")
+	s.Yielding.Call(struct{}{})
+	s.Yielded.Call(struct{}{})
+	for _, end := range ends {
+		end()
+	}
+	all(own)
+	s.Yielded.Call(struct{}{})
+	want := []string{"true leaves, reason 0", "true is woken", "true continues", "true leaves, reason 1", "true continues"}
+	if !slices.Equal(l.lines, want) {
+		t.Errorf("the functions were called with\n%s\nwant\n%s", strings.Join(l.lines, "\n"), strings.Join(want, "\n"))
+	}
+}
