@@ -33,7 +33,6 @@ type Event struct {
 	sampling bool
 	// interval is the time between two samples of a clock in nanoseconds, 0 for other events.
 	interval atomic.Int64
-	sampled  atomic.Int64          // the time of the last sample of a clock, if the event is wide
 	leader   atomic.Pointer[Event] // itself, if the event is in no group of another one
 	queue    wait.Queue
 

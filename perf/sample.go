@@ -44,8 +44,7 @@ func (r *rate) init(a *Attributes) {
 // take counts a hit and reports whether it is sampled, and for how many hits it stands.
 func (r *rate) take() (period uint64, sampled bool) {
 	if r.gap > 0 {
-		now, last := clock.Monotonic(), r.last.Load()
-		return 1, now-last >= r.gap && r.last.CompareAndSwap(last, now)
+		return 1, r.due(r.gap)
 	}
 	period = r.period.Load()
 	if period <= 1 {
@@ -56,6 +55,13 @@ func (r *rate) take() (period uint64, sampled bool) {
 	}
 	r.left.Add(int64(period))
 	return period, true
+}
+
+// due reports whether gap nanoseconds have passed since the last sample. If so, the caller
+// takes one now.
+func (r *rate) due(gap int64) bool {
+	now, last := clock.Monotonic(), r.last.Load()
+	return now-last >= gap && r.last.CompareAndSwap(last, now)
 }
 
 // Values of records.

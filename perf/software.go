@@ -271,11 +271,10 @@ func (p *Perf) interrupted(i task.Interrupted) {
 // idle CPU is not known: it is at most one period.
 func (e *Event) periodsOf(t *task.Task, now, since, interval int64) int64 {
 	if e.wide {
-		now, last := clock.Monotonic(), e.sampled.Load()
-		if now-last < interval || !e.sampled.CompareAndSwap(last, now) {
-			return 0
+		if e.rate.due(interval) {
+			return 1
 		}
-		return 1
+		return 0
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
