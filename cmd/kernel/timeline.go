@@ -99,13 +99,12 @@ func (r *recording) exit(t *task.Task, c *entry.Call, result int64) {
 
 // visit records a visit of the current task.
 func (r *recording) visit(v *entry.Visit) {
+	t := r.kernel.tasks.Current()
+	if t == nil {
+		return // the recorder records visits of tasks
+	}
 	var room [timeline.MaxRecord]byte
-	r.buffer.PutBy(timeline.AppendVisit(room[:0], timeline.Header{Task: uint32(v.Task)}, v), func() buffer.Sleeper {
-		if t := r.kernel.tasks.Current(); t != nil {
-			return t
-		}
-		return nil
-	})
+	r.buffer.Put(t, timeline.AppendVisit(room[:0], timeline.Header{Task: uint32(v.Task)}, v))
 }
 
 func (r *recording) signalGenerated(s task.SignalGenerated) {
