@@ -151,9 +151,7 @@ type scratch struct{ values, stack []byte }
 func (r *hitReader) read(t *task.Task, f *amd64.Frame, hit probespec.Hit, at uint64) {
 	buffers := r.probes.scratch.Get().(*scratch)
 	defer r.probes.scratch.Put(buffers)
-	if timeline := r.probes.timeline; timeline != nil {
-		timeline.probe(t, r.probe.ID)
-	}
+	r.probes.timeline.probe(t, r.probe.ID)
 	hit.CPU, hit.Process, hit.Thread, hit.Comm = uint32(f.LastCPU()), uint32(t.PID()), uint32(t.TID()), t.Comm()
 	buffers.values = probespec.Fetch(r.arguments, &fetch.Hit{
 		Frame: f, Memory: taskMemory{t}, FileBase: at - r.probe.Offset, Comm: hit.Comm,

@@ -26,9 +26,7 @@ func (k *kernel) runProgram() error {
 	}
 	k.tasks.StartReaper()
 	k.shown.start(k)
-	if k.timeline != nil {
-		k.timeline.begin()
-	}
+	k.timeline.begin()
 	if k.options.Core {
 		if err := k.keepCore(); err != nil {
 			return err
@@ -43,17 +41,13 @@ func (k *kernel) runProgram() error {
 	if err != nil {
 		return k.notStarted(spec, err)
 	}
-	if k.timeline != nil {
-		k.timeline.name(program.Leader(), program.Leader().Comm())
-	}
+	k.timeline.started(program.Leader())
 	status := program.AwaitEnd()
 	if k.link == nil {
 		k.spool.Flush()
 		k.end(uint8(status.Code()))
 	}
-	if k.timeline != nil {
-		k.timeline.buffer.Flush()
-	}
+	k.timeline.flush()
 	if probes != nil {
 		probes.stream.Flush()
 	}

@@ -11,7 +11,8 @@ import (
 	"slowpath/trace/calls"
 )
 
-// recording sends the host what happens in the machine (slowpath run --exits and --live).
+// recording sends the host what happens in the machine (slowpath run --exits and --live). A
+// nil *recording sends nothing.
 type recording struct {
 	kernel    *kernel
 	buffer    *buffer.Buffer
@@ -34,6 +35,9 @@ func newRecording(k *kernel) *recording {
 
 // begin starts to record. It is called before the first program starts.
 func (r *recording) begin() {
+	if r == nil {
+		return
+	}
 	start, scale, _ := amd64.ClockParameters()
 	writer := r.kernel.link.writer
 	r.buffer = buffer.New(buffer.Config{
@@ -75,6 +79,20 @@ func (r *recording) ofCurrent(f func(*task.Task)) func(struct{}) {
 		if t := r.kernel.tasks.Current(); t != nil {
 			f(t)
 		}
+	}
+}
+
+// started records the name of the program's first thread, which clone has not made.
+func (r *recording) started(t *task.Task) {
+	if r != nil {
+		r.name(t, t.Comm())
+	}
+}
+
+// flush sends the last records.
+func (r *recording) flush() {
+	if r != nil {
+		r.buffer.Flush()
 	}
 }
 
@@ -165,6 +183,9 @@ func (r *recording) wakes(woken *task.Task) {
 
 // probe records a hit of a probe of the host command.
 func (r *recording) probe(t *task.Task, id uint32) {
+	if r == nil {
+		return
+	}
 	var room [timeline.MaxRecord]byte
 	r.buffer.Put(t, timeline.AppendProbe(room[:0], header(t), timeline.Probe{ID: id}))
 }
