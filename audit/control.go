@@ -271,7 +271,7 @@ func (a *Audit) joins(c fs.Caller, group int) (err error) {
 
 // leaves is Left of the netlink family. The record is about the task that closes the socket,
 // as on Linux, and not about the one that has joined: that one may run, or have exited.
-func (a *Audit) leaves(_ fs.Caller, group int) {
+func (a *Audit) leaves(group int) {
 	if t := a.kernel.Current(); t != nil {
 		a.logListener(t, group, "disconnect", nil)
 	}

@@ -35,9 +35,8 @@ type Protocol struct {
 	Receive func(c fs.Caller, from Sender, p []byte)
 	// Join decides whether the caller may join a group, which starts with 1. nil allows it.
 	Join func(c fs.Caller, group int) error
-	// Left is called after a socket has left a group. joiner is the caller that has
-	// joined it, which may have exited.
-	Left func(joiner fs.Caller, group int)
+	// Left is called after a socket has left a group.
+	Left func(group int)
 }
 
 // Sender is the socket from which a message came.

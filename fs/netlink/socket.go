@@ -8,7 +8,6 @@ import (
 
 	"slowpath/cred"
 	"slowpath/fs"
-	"slowpath/guard"
 	"slowpath/wait"
 )
 
@@ -23,7 +22,6 @@ type Socket struct {
 	port         uint32 // 0 until it is bound
 	peer         Address
 	groups       uint32 // those that it has joined
-	joiner       fs.Caller
 	incoming     []packet
 	bytes        int // charged for incoming
 	waiting      []packet
@@ -129,7 +127,7 @@ func (s *Socket) Bind(c fs.Caller, a Address) error {
 	if err := s.family.bind(s, a.Port, uint32(c.ProcessID())); err != nil {
 		return err
 	}
-	s.setGroups(c, func(uint32) uint32 { return wanted })
+	s.setGroups(func(uint32) uint32 { return wanted })
 	return nil
 }
 
@@ -141,30 +139,27 @@ func (s *Socket) mayJoin(c fs.Caller, group int) error {
 }
 
 // setGroups changes the groups, and announces those that the socket has left.
-func (s *Socket) setGroups(c fs.Caller, change func(old uint32) uint32) {
-	left, joiner := s.replaceGroups(c, change)
-	s.announce(left, joiner)
+func (s *Socket) setGroups(change func(old uint32) uint32) {
+	s.announce(s.replaceGroups(change))
 }
 
 // announce calls Protocol.Left for the groups of a mask.
-func (s *Socket) announce(left uint32, joiner fs.Caller) {
+func (s *Socket) announce(left uint32) {
 	if s.family.protocol.Left != nil {
-		groupsOf(left, func(group int) { s.family.protocol.Left(joiner, group) })
+		groupsOf(left, s.family.protocol.Left)
 	}
 }
 
-func (s *Socket) replaceGroups(c fs.Caller, change func(old uint32) uint32) (left uint32, joiner fs.Caller) {
+// replaceGroups changes the groups, and returns those that the socket has left.
+func (s *Socket) replaceGroups(change func(old uint32) uint32) (left uint32) {
 	s.family.mu.Lock()
 	defer s.family.mu.Unlock()
-	old, before := s.groups, s.joiner
 	if s.closed {
-		return 0, nil
+		return 0
 	}
+	old := s.groups
 	s.groups = change(old)
-	if s.groups != 0 {
-		s.joiner = c
-	}
-	return old &^ s.groups, before
+	return old &^ s.groups
 }
 
 // Connect is connect(2): it sets the destination of send(2). Error: EPERM for another
@@ -386,20 +381,20 @@ func (s *Socket) Write(_ *fs.File, src fs.Source, _ int64) (int, int64, error) {
 
 // Release implements fs.FileOperations.
 func (s *Socket) Release() {
-	left, joiner := s.close()
+	left := s.close()
 	s.queue.Wake(wait.All)
-	s.announce(left, joiner)
+	s.announce(left)
 }
 
 // close removes the socket from its family, and returns its groups.
-func (s *Socket) close() (left uint32, joiner fs.Caller) {
-	locked := guard.Lock(&s.family.mu)
-	defer locked.Release()
-	left, joiner = s.groups, s.joiner
+func (s *Socket) close() (left uint32) {
+	s.family.mu.Lock()
+	defer s.family.mu.Unlock()
+	left = s.groups
 	if s.port != 0 {
 		delete(s.family.ports, s.port)
 	}
-	s.closed, s.groups, s.joiner = true, 0, nil
+	s.closed, s.groups = true, 0
 	s.incoming, s.waiting, s.bytes, s.waitingBytes = nil, nil, 0, 0
-	return left, joiner
+	return left
 }
