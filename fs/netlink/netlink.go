@@ -11,6 +11,7 @@
 package netlink
 
 import (
+	"iter"
 	"math/bits"
 	"sync"
 	"time"
@@ -18,7 +19,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"slowpath/fs"
-	"slowpath/guard"
 	"slowpath/mm"
 	"slowpath/wait"
 )
@@ -218,12 +218,7 @@ func (f *Family) queueReplies(port uint32, messages [][]byte) (*Socket, error) {
 }
 
 // admit asks for room in the kernel's heap: ENOMEM. No lock may be held.
-func (f *Family) admit(bytes int) error {
-	if f.memory == nil {
-		return nil
-	}
-	return f.memory.Admit(int64(bytes))
-}
+func (f *Family) admit(bytes int) error { return f.memory.Admit(int64(bytes)) }
 
 // firstRover is the port before the first one that autobind chooses for a second socket
 // of a process (Linux: netlink_autobind).
@@ -232,8 +227,8 @@ const firstRover = 1<<32 - 4096
 // bind gives s the port, or one of its own choice if port is 0: the process id, or an
 // unused one. Errors: EADDRINUSE, EINVAL if it has another one.
 func (f *Family) bind(s *Socket, port uint32, process uint32) error {
-	locked := guard.Lock(&f.mu)
-	defer locked.Release()
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	switch {
 	case s.closed:
 		return unix.EBADF
@@ -258,9 +253,10 @@ func (f *Family) bind(s *Socket, port uint32, process uint32) error {
 // maskOf returns the bit of a group in nl_groups.
 func maskOf(group int) uint32 { return 1 << (group - 1) }
 
-// groupsOf calls f for each group of the mask.
-func groupsOf(mask uint32, f func(group int)) {
-	for ; mask != 0; mask &= mask - 1 {
-		f(bits.TrailingZeros32(mask) + 1)
+// groupsOf returns the groups of the mask, the lowest first.
+func groupsOf(mask uint32) iter.Seq[int] {
+	return func(yield func(group int) bool) {
+		for ; mask != 0 && yield(bits.TrailingZeros32(mask)+1); mask &= mask - 1 {
+		}
 	}
 }

@@ -113,15 +113,13 @@ func (s *Socket) HeldMemory() int64 {
 // Bind is bind(2). It joins the groups of the address, and leaves the others. Errors:
 // EADDRINUSE, EINVAL if the socket has another port, and those of Protocol.Join.
 func (s *Socket) Bind(c fs.Caller, a Address) error {
-	if s.LocalName().Port != 0 && s.LocalName().Port != a.Port {
+	if port := s.LocalName().Port; port != 0 && port != a.Port {
 		return unix.EINVAL
 	}
 	wanted := a.Groups & (1<<s.family.protocol.Groups - 1)
-	for group := 1; group <= s.family.protocol.Groups; group++ {
-		if wanted&maskOf(group) != 0 {
-			if err := s.mayJoin(c, group); err != nil {
-				return err
-			}
+	for group := range groupsOf(wanted) {
+		if err := s.mayJoin(c, group); err != nil {
+			return err
 		}
 	}
 	if err := s.family.bind(s, a.Port, uint32(c.ProcessID())); err != nil {
@@ -145,8 +143,11 @@ func (s *Socket) setGroups(change func(old uint32) uint32) {
 
 // announce calls Protocol.Left for the groups of a mask.
 func (s *Socket) announce(left uint32) {
-	if s.family.protocol.Left != nil {
-		groupsOf(left, s.family.protocol.Left)
+	if s.family.protocol.Left == nil {
+		return
+	}
+	for group := range groupsOf(left) {
+		s.family.protocol.Left(group)
 	}
 }
 
@@ -274,11 +275,10 @@ func (s *Socket) Receive(dst fs.Sink, peek bool) (Incoming, error) {
 	s.queue.Wake(wait.Writable | wait.Readable)
 	data := p.data[:min(len(p.data), dst.Remaining())]
 	in := Incoming{Count: len(data), Full: len(p.data), From: Address{Port: p.from, Groups: p.groups}, Credentials: p.owner}
-	groupsOf(p.groups, func(group int) {
-		if in.Group == 0 {
-			in.Group = uint32(group)
-		}
-	})
+	for group := range groupsOf(p.groups) {
+		in.Group = uint32(group)
+		break
+	}
 	if n, err := dst.Put(data); err != nil || n < len(data) {
 		return Incoming{}, unix.EFAULT
 	}
@@ -311,9 +311,14 @@ func (s *Socket) push(p packet) bool {
 	if s.bytes > s.options.ReceiveBuffer || len(s.waiting) > 0 {
 		return false
 	}
+	s.enqueue(p)
+	return true
+}
+
+// enqueue appends a message to those that a program can read. Family.mu is held.
+func (s *Socket) enqueue(p packet) {
 	s.incoming = append(s.incoming, p)
 	s.bytes += p.charge()
-	return true
 }
 
 // admitWaiting moves the replies that wait for room. Family.mu is held.
@@ -323,8 +328,7 @@ func (s *Socket) admitWaiting() {
 		s.waiting[0] = packet{}
 		s.waiting = s.waiting[1:]
 		s.waitingBytes -= p.charge()
-		s.incoming = append(s.incoming, p)
-		s.bytes += p.charge()
+		s.enqueue(p)
 	}
 }
 
