@@ -105,20 +105,16 @@ func (a *Audit) answer(q *request) {
 
 // penalize makes a sender that has filled the queue wait, now that it does not hold the lock.
 func (a *Audit) penalize(t *task.Task) {
-	if limit := a.status.backlogLimit.Load(); limit == 0 || a.queue.length() <= int(limit) {
-		return
+	if !a.hasRoom() {
+		a.awaitRoom(t)
 	}
-	a.awaitRoom(t)
 }
 
 // awaitRoom makes the task wait until the queue has room, or backlog_wait_time is over.
 func (a *Audit) awaitRoom(t *task.Task) {
 	start := clock.Monotonic()
 	deadline := start + int64(a.status.backlogWait.Load())*clock.Second/ticks
-	t.BlockKillable(&a.queue.space, wait.All, deadline, func() bool {
-		limit := a.status.backlogLimit.Load()
-		return limit == 0 || a.queue.length() <= int(limit)
-	})
+	t.BlockKillable(&a.queue.space, wait.All, deadline, a.hasRoom)
 	a.status.waited.Add(uint32((clock.Monotonic() - start) * ticks / clock.Second))
 }
 
@@ -284,8 +280,7 @@ func (a *Audit) logListener(c fs.Caller, group int, operation string, err error)
 	}
 	uid, session := a.LoginUID(t)
 	r := a.begin(t, a.contextOf(t), unix.AUDIT_EVENT_LISTENER)
-	r.addf("pid=%d uid=%d auid=%d tty=%s ses=%d comm=", t.TID(), t.Credentials().UID, uid, terminalName(t), session)
-	r.untrusted(t.Comm())
+	r.addf("pid=%d uid=%d auid=%d tty=%s ses=%d", t.TID(), t.Credentials().UID, uid, terminalName(t), session)
 	a.addProgram(r, t)
 	r.addf(" nl-mcgrp=%d op=%s res=%d", group, operation, number(err == nil))
 	a.end(r)
