@@ -73,29 +73,20 @@ type context struct {
 	how       uint64 // the flags of openat2(2)
 }
 
-// contextOf returns the context of a task, or nil if it has none.
-func (a *Audit) contextOf(t *task.Task) *context {
-	s := a.slot.Of(t)
-	if stage(s.stage.Load()) == withoutContext {
-		return nil
-	}
-	return &s.context
-}
-
 // always is the priority of a call that the list "task" has decided to record: no rule of
 // the list "exit" changes that.
 const always = ^uint64(0)
 
-// contextOfTask returns the context of a task, or nil. It takes fewer instructions than
-// contextOf, for the handlers of every call.
-func contextOfTask(t *task.Task) *context {
+// contextOf returns the context of a task, or nil if it has none. The handlers of every call
+// use it, so it reads a field of the task, and not the slot.
+func contextOf(t *task.Task) *context {
 	x, _ := t.NameWatcher().(*context)
 	return x
 }
 
 // enter is the handler of the duty at the entry of a call (Linux: audit_syscall_entry).
 func enter(t *task.Task, c *entry.Call) entry.Verdict {
-	x := contextOfTask(t)
+	x := contextOf(t)
 	if x == nil {
 		return entry.Proceed
 	}
@@ -120,7 +111,7 @@ func enter(t *task.Task, c *entry.Call) entry.Verdict {
 // exit is the handler of the duty at the exit of a call (Linux: audit_syscall_exit, and
 // audit_free for a call that ends the task).
 func exit(t *task.Task, _ *entry.Call) {
-	x := contextOfTask(t)
+	x := contextOf(t)
 	switch {
 	case x == nil || x.phase == idle:
 	case x.isRejected(t):

@@ -218,7 +218,7 @@ func (a *Audit) trim(q *request) error {
 	if a.status.enabled.Load() == enabledLocked {
 		return unix.EPERM
 	}
-	r := a.beginUser(q.task, a.contextOf(q.task), unix.AUDIT_CONFIG_CHANGE)
+	r := a.beginUser(q.task, contextOf(q.task), unix.AUDIT_CONFIG_CHANGE)
 	r.add(" op=trim res=1")
 	a.end(r)
 	return nil
@@ -249,7 +249,7 @@ func (a *Audit) setTerminalMode(q *request) (err error) {
 		cell.Store(s.Enabled | s.LogPasswords<<1)
 	}
 	was := terminalStatusOf(old)
-	r := a.beginUser(q.task, a.contextOf(q.task), unix.AUDIT_CONFIG_CHANGE)
+	r := a.beginUser(q.task, contextOf(q.task), unix.AUDIT_CONFIG_CHANGE)
 	r.addf(" op=tty_set old-enabled=%d new-enabled=%d old-log_passwd=%d new-log_passwd=%d res=%d",
 		was.Enabled, s.Enabled, was.LogPasswords, s.LogPasswords, number(err == nil))
 	a.end(r)
@@ -279,7 +279,7 @@ func (a *Audit) logListener(c fs.Caller, group int, operation string, err error)
 		return
 	}
 	uid, session := a.LoginUID(t)
-	r := a.begin(t, a.contextOf(t), unix.AUDIT_EVENT_LISTENER)
+	r := a.begin(t, contextOf(t), unix.AUDIT_EVENT_LISTENER)
 	r.addf("pid=%d uid=%d auid=%d tty=%s ses=%d", t.TID(), t.Credentials().UID, uid, terminalName(t), session)
 	a.addProgram(r, t)
 	r.addf(" nl-mcgrp=%d op=%s res=%d", group, operation, number(err == nil))

@@ -131,7 +131,7 @@ func (a *Audit) changeRules(q *request) error {
 		name, change = "add_rule", a.addRule
 	}
 	if a.status.enabled.Load() == enabledLocked {
-		r := a.beginUser(q.task, a.contextOf(q.task), unix.AUDIT_CONFIG_CHANGE)
+		r := a.beginUser(q.task, contextOf(q.task), unix.AUDIT_CONFIG_CHANGE)
 		r.addf(" op=%s audit_enabled=%d res=0", name, enabledLocked)
 		a.end(r)
 		return unix.EPERM
@@ -232,7 +232,7 @@ func (a *Audit) logRule(t *task.Task, operation string, rule *rule, err error) {
 	if a.status.enabled.Load() == enabledOff {
 		return
 	}
-	r := a.begin(t, a.contextOf(t), unix.AUDIT_CONFIG_CHANGE)
+	r := a.begin(t, contextOf(t), unix.AUDIT_CONFIG_CHANGE)
 	a.addSession(r, t)
 	r.addf(" op=%s", operation)
 	r.addKey(rule.key)

@@ -156,7 +156,7 @@ func (a *Audit) change(t *task.Task, one *setting, value uint32) error {
 
 // logSet writes the record of a change of the configuration.
 func (a *Audit) logSet(t *task.Task, name string, value, old uint32, allowed bool) {
-	r := a.begin(t, a.contextOf(t), unix.AUDIT_CONFIG_CHANGE)
+	r := a.begin(t, contextOf(t), unix.AUDIT_CONFIG_CHANGE)
 	r.addf("op=set %s=%d old=%d ", name, value, old)
 	a.addSession(r, t)
 	r.addf(" res=%d", number(allowed))
@@ -282,7 +282,7 @@ func (a *Audit) logFeature(t *task.Task, bit int, f *features, allowed bool) {
 		return
 	}
 	old, locked := a.status.features.Load()>>bit&1, a.status.locks.Load()>>bit&1
-	r := a.begin(t, a.contextOf(t), unix.AUDIT_FEATURE_CHANGE)
+	r := a.begin(t, contextOf(t), unix.AUDIT_FEATURE_CHANGE)
 	a.addTask(r, t)
 	r.addf(" feature=%s old=%d new=%d old_lock=%d new_lock=%d res=%d", featureNames[bit],
 		old, f.Features>>bit&1, locked, (f.Lock>>bit&1)|locked, number(allowed))
