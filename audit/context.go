@@ -281,15 +281,7 @@ func (x *context) accesses(ways uint32) bool {
 		return false
 	}
 	in := func(class int, way uint32) bool {
-		if ways&way == 0 {
-			return false
-		}
-		for _, nr := range classes[class] {
-			if int32(nr) == x.call.NR {
-				return true
-			}
-		}
-		return false
+		return ways&way != 0 && slices.Contains(classes[class], uint32(x.call.NR))
 	}
 	switch x.call.NR {
 	case unix.SYS_OPEN:

@@ -37,7 +37,7 @@ func (q *request) acknowledge() {
 	}
 }
 
-// reply adds an answer, which follows the acknowledgement. Without room it is left out, and
+// reply adds an answer with a copy of the payload, which follows the acknowledgement. Without room it is left out, and
 // the request fails.
 func (q *request) reply(kind, flags uint16, payload []byte) {
 	q.room -= netlink.ReplySize(len(payload))
@@ -148,27 +148,26 @@ func init() {
 		unix.AUDIT_TTY_SET:     without((*Audit).setTerminalMode),
 		unix.AUDIT_TRIM:        without((*Audit).trim),
 		unix.AUDIT_MAKE_EQUIV:  without(func(*Audit, *request) error { return unix.EOPNOTSUPP }),
-		unix.AUDIT_LIST:        without(func(*Audit, *request) error { return unix.EOPNOTSUPP }),
-		unix.AUDIT_ADD:         without(func(*Audit, *request) error { return unix.EOPNOTSUPP }),
-		unix.AUDIT_DEL:         without(func(*Audit, *request) error { return unix.EOPNOTSUPP }),
 	}
 }
 
 // handle checks the caller's rights and handles a message. Errors: EPERM, EINVAL for an
 // unknown type, EOPNOTSUPP for an old one, and those of the message.
 func (a *Audit) handle(q *request) (int32, error) {
-	c := q.task.Credentials()
-	if isUserMessage(q.message.Type) {
+	c, kind := q.task.Credentials(), q.message.Type
+	if isUserMessage(kind) {
 		if !c.Has(cred.AuditWrite) {
 			return 0, unix.EPERM
 		}
 		return 0, a.userMessage(q)
 	}
-	handler := handlers[q.message.Type]
+	handler := handlers[kind]
 	switch {
+	case kind == unix.AUDIT_LIST, kind == unix.AUDIT_ADD, kind == unix.AUDIT_DEL:
+		return 0, unix.EOPNOTSUPP // whatever the rights of the caller
 	case handler == nil:
 		return 0, unix.EINVAL
-	case !c.Has(cred.AuditControl) && q.message.Type != unix.AUDIT_LIST && q.message.Type != unix.AUDIT_ADD && q.message.Type != unix.AUDIT_DEL:
+	case !c.Has(cred.AuditControl):
 		return 0, unix.EPERM
 	}
 	return handler(a, q)
@@ -232,7 +231,7 @@ func terminalStatusOf(mode uint32) terminalStatus { return terminalStatus{mode &
 // terminalMode is AUDIT_TTY_GET.
 func (a *Audit) terminalMode(q *request) error {
 	s := terminalStatusOf(a.slot.Of(q.task).terminal.Load())
-	q.reply(unix.AUDIT_TTY_GET, 0, append([]byte(nil), abi.Bytes(&s)...))
+	q.reply(unix.AUDIT_TTY_GET, 0, abi.Bytes(&s))
 	return nil
 }
 

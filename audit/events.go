@@ -111,6 +111,6 @@ func (a *Audit) signalInfo(q *request) error {
 	if uid, pid, known := a.sender.get(); known {
 		info.UID, info.PID = uid, pid
 	}
-	q.reply(unix.AUDIT_SIGNAL_INFO, 0, append([]byte(nil), abi.Bytes(&info)...))
+	q.reply(unix.AUDIT_SIGNAL_INFO, 0, abi.Bytes(&info))
 	return nil
 }
