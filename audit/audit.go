@@ -103,7 +103,7 @@ const unset = ^uint32(0)
 // New returns an audit. Register must be called right after task.New.
 func New(c Config) *Audit {
 	a := &Audit{config: c}
-	a.rules.Store(newRuleSet(nil))
+	a.rules.Store(newRuleSet())
 	a.status.failure.Store(unix.AUDIT_FAIL_PRINTK)
 	a.status.backlogLimit.Store(DefaultBacklog)
 	if c.Backlog != 0 {
