@@ -62,6 +62,8 @@ type context struct {
 	priority uint64
 	key      *string
 
+	// at and serial are the time and the number of the records of the call, once it has one.
+	at     int64
 	serial uint32
 
 	names     []nameRecord
@@ -242,12 +244,13 @@ func (x *context) apply(r *rule) {
 func (x *context) stamp() (at int64, serial uint32) {
 	if x.serial == 0 {
 		x.touched, x.serial = true, x.audit.serial.Add(1)
+		x.at = x.audit.kernel.Wall().Now() - int64(elapsed(x.entered))
 	}
 	x.dummy = false
 	if x.priority == 0 {
 		x.priority, x.decision = 1, recorded
 	}
-	return x.audit.kernel.Wall().Now() - int64(elapsed(x.entered)), x.serial
+	return x.at, x.serial
 }
 
 // elapsed returns the nanoseconds since the TSC had a value, or 0 if its frequency is not
