@@ -40,13 +40,14 @@ const (
 )
 
 // context is what audit knows of the current call of a task (Linux: struct
-// audit_context). Only the task's own goroutine accesses it.
+// audit_context). Only the task's own goroutine accesses it, except for recordsAll.
 type context struct {
 	audit   *Audit
 	task    *task.Task
 	subject subject // of the rules for the current call
 
-	// recordsAll and taskKey are set by a rule of the list "task". They are constant.
+	// recordsAll and taskKey are set by a rule of the list "task". They are constant once
+	// other tasks can find the task.
 	recordsAll bool
 	taskKey    *string
 
