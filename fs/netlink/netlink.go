@@ -18,6 +18,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"slowpath/clock"
 	"slowpath/fs"
 	"slowpath/mm"
 	"slowpath/wait"
@@ -135,15 +136,11 @@ func (f *Family) deliverToMembers(p packet, except *Socket) (reached []*Socket) 
 // Errors: ECONNREFUSED if there is no such socket, EAGAIN without room. p must not change
 // after that.
 func (f *Family) Unicast(port uint32, p []byte, patience time.Duration) error {
-	deadline := time.Now().Add(patience)
+	deadline := clock.Monotonic() + int64(patience)
 	for {
 		s, err := f.unicast(port, packet{data: p})
-		if err != unix.EAGAIN {
+		if err != unix.EAGAIN || !s.awaitRoom(deadline) {
 			return err
-		}
-		left := time.Until(deadline)
-		if left <= 0 || !s.awaitRoom(left) {
-			return unix.EAGAIN
 		}
 	}
 }

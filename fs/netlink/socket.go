@@ -2,7 +2,6 @@ package netlink
 
 import (
 	"strconv"
-	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -332,29 +331,19 @@ func (s *Socket) admitWaiting() {
 	}
 }
 
-// awaitRoom waits until something has happened to the socket. It reports false after the
-// given time.
-func (s *Socket) awaitRoom(patience time.Duration) bool {
-	happened := make(chan struct{}, 1)
-	w := &wait.Waiter{Mask: wait.Writable | wait.Hup, Notify: func(*wait.Waiter, wait.Events) {
-		select {
-		case happened <- struct{}{}:
-		default:
-		}
-	}}
+// awaitRoom waits until the socket has room or is closed. It reports false after the
+// deadline, a time of clock.Monotonic.
+func (s *Socket) awaitRoom(deadline int64) bool {
+	var sleeper wait.Sleeper
+	w := sleeper.Waiter(wait.Writable | wait.Hup)
 	s.queue.Add(w)
 	defer s.queue.Remove(w)
-	if s.hasRoom() {
-		return true
+	for !s.hasRoom() {
+		if sleeper.Sleep(deadline) {
+			return false
+		}
 	}
-	timer := time.NewTimer(patience)
-	defer timer.Stop()
-	select {
-	case <-happened:
-		return true
-	case <-timer.C:
-		return false
-	}
+	return true
 }
 
 func (s *Socket) hasRoom() bool {
