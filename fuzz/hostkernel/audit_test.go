@@ -7,8 +7,6 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
-
-	"slowpath/fuzz/program"
 )
 
 // auditRule returns a struct audit_rule_data with one field, for random system calls.
@@ -38,38 +36,30 @@ func auditRule(r *rand.Rand) []byte {
 	return p
 }
 
+// changingRules adds and deletes rules until stopped.
+func changingRules(t *testing.T, seed uint64) func(k *Kernel, stopped func() bool) {
+	return func(k *Kernel, stopped func() bool) {
+		r := rand.New(rand.NewPCG(seed, 3))
+		for !stopped() {
+			var added [][]byte
+			for range 1 + r.IntN(6) {
+				if rule := auditRule(r); k.audit.AddRule(rule) == nil {
+					added = append(added, rule)
+				}
+			}
+			time.Sleep(time.Duration(r.IntN(300)) * time.Microsecond)
+			for _, rule := range added {
+				if err := k.audit.DeleteRule(rule); err != nil {
+					t.Errorf("deleting a rule: %v", err)
+				}
+			}
+		}
+	}
+}
+
 // TestAuditRulesChangeDuringRandomPrograms adds and deletes rules while random programs
 // run. Each call whose entry audit has seen must have an exit: a handler that finds the
 // context of a call before panics, and the user loop closes each pair.
 func TestAuditRulesChangeDuringRandomPrograms(t *testing.T) {
-	first := uint64(time.Now().UnixNano()) % 1e9
-	for n, start := uint64(0), time.Now(); time.Since(start) < *duration; n++ {
-		input := randomInput(first + n)
-		c := configOf(input[0])
-		c.Audit = true
-		c.Beside = func(k *Kernel, stopped func() bool) {
-			r := rand.New(rand.NewPCG(first+n, 3))
-			for !stopped() {
-				var added [][]byte
-				for range 1 + r.IntN(6) {
-					if rule := auditRule(r); k.audit.AddRule(rule) == nil {
-						added = append(added, rule)
-					}
-				}
-				time.Sleep(time.Duration(r.IntN(300)) * time.Microsecond)
-				for _, rule := range added {
-					if err := k.audit.DeleteRule(rule); err != nil {
-						t.Errorf("deleting a rule: %v", err)
-					}
-				}
-			}
-		}
-		k, err := New(c)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := k.Run(program.Decode(input[1:])); err != nil || t.Failed() {
-			t.Fatalf("the program of seed %d: %v", first+n, err)
-		}
-	}
+	runBeside(t, func(c *Config, seed uint64) { c.Audit, c.Beside = true, changingRules(t, seed) }, nil)
 }

@@ -2,13 +2,12 @@ package hostkernel
 
 import (
 	"encoding/binary"
+	"fmt"
 	"math/rand/v2"
 	"sync"
 	"testing"
-	"time"
 
 	"slowpath/arch/amd64"
-	"slowpath/fuzz/program"
 	"slowpath/trace"
 )
 
@@ -61,28 +60,24 @@ func tracing(seed uint64) func(k *Kernel, stopped func() bool) {
 // filters change. Under the race detector it finds data races; otherwise deadlocks and
 // switches that do not form a chain.
 func TestEventsDuringRandomPrograms(t *testing.T) {
-	first := uint64(time.Now().UnixNano()) % 1e9
 	records := 0
-	for n, start := uint64(0), time.Now(); time.Since(start) < *duration; n++ {
-		input := randomInput(first + n)
-		c := configOf(input[0])
-		c.Beside = tracing(first + n)
-		k, err := New(c)
-		if err != nil {
-			t.Fatal(err)
-		}
+	watch := func(k *Kernel) (check func() error) {
 		var chain switchChain
 		sink := &trace.Sink{Record: chain.record}
 		switches := k.traces.Lookup("sched", "sched_switch")
 		if err := switches.Subscribe(sink); err != nil {
 			t.Fatal(err)
 		}
-		err = k.Run(program.Decode(input[1:]))
-		switches.Unsubscribe(sink)
-		if records += chain.records; err != nil || t.Failed() || chain.broken > 0 {
-			t.Fatalf("the program of seed %d: %v; %d of %d switches do not continue the chain", first+n, err, chain.broken, chain.records)
+		return func() error {
+			switches.Unsubscribe(sink)
+			records += chain.records
+			if chain.broken > 0 {
+				return fmt.Errorf("%d of %d switches do not continue the chain", chain.broken, chain.records)
+			}
+			return nil
 		}
 	}
+	runBeside(t, func(c *Config, seed uint64) { c.Beside = tracing(seed) }, watch)
 	if records == 0 {
 		t.Error("no switch was recorded")
 	}

@@ -3,7 +3,6 @@ package hostkernel
 import (
 	"math/rand/v2"
 	"testing"
-	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -53,17 +52,5 @@ func probing(seed uint64) func(k *Kernel, stopped func() bool) {
 // programs, which fork, map and unmap at the same time. Under the race detector it finds
 // data races; otherwise lost frames and files.
 func TestProbesDuringRandomPrograms(t *testing.T) {
-	first := uint64(time.Now().UnixNano()) % 1e9
-	for n, start := uint64(0), time.Now(); time.Since(start) < *duration; n++ {
-		input := randomInput(first + n)
-		c := configOf(input[0])
-		c.Beside = probing(first + n)
-		k, err := New(c)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := k.Run(program.Decode(input[1:])); err != nil || t.Failed() {
-			t.Fatalf("the program of seed %d: %v", first+n, err)
-		}
-	}
+	runBeside(t, func(c *Config, seed uint64) { c.Beside = probing(seed) }, nil)
 }
