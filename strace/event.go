@@ -17,7 +17,6 @@ type Thread struct {
 	call    *Call
 	ignored [][]byte // siginfo_t of ignored signals that were sent during the call
 	shown   int      // the last signal that was shown
-	gone    bool
 	text    textState
 }
 
@@ -29,7 +28,6 @@ type Call struct {
 	CPU        uint32
 	Address    uint64 // program counter
 	Injected   int64  // what an injection has changed
-	Killed     bool   // the thread must exit after the call
 	Registers  []byte // with Stack, at the exit
 	Stack      []byte
 }
@@ -181,7 +179,7 @@ func (e *Engine) leave(r *tracespec.Record) error {
 		return nil // another thread has called exit_group(2): a tracer would not see the exit
 	}
 	t.call = nil
-	c.Result, c.Done, c.End, c.Killed = r.Result, true, r.Time, r.Killed
+	c.Result, c.Done, c.End = r.Result, true, r.Time
 	c.Registers, c.Stack = r.Registers, r.Stack
 	if !c.Row.Attach(c.Call, r.Captures) {
 		return damaged(c.Row.Name)
@@ -296,7 +294,6 @@ func (e *Engine) exit(r *tracespec.Record) error {
 		e.show(t, info, r.Time)
 		delete(e.sent, r.Process)
 	}
-	t.gone = true
 	e.each(func(s Sink) { s.Exited(t, status, r.Time) })
 	delete(e.threads, r.Thread)
 	return nil

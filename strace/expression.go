@@ -8,8 +8,6 @@ import (
 	"strings"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"slowpath/strace/decode"
 	"slowpath/tracespec"
 )
@@ -183,7 +181,7 @@ func signalNumber(name string) int {
 			return n
 		}
 	}
-	return int(unix.SignalNum("SIG" + strings.TrimPrefix(name, "SIG")))
+	return 0
 }
 
 func addStatuses(f *Filter, _ *decode.Table, value string) error {

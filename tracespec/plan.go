@@ -44,7 +44,7 @@ type Plan struct {
 	Follow bool
 	// Stack is the number of bytes of the stack that each exit has, 0 for none.
 	Stack int
-	// Signals and Exits show signals and the ends of tasks.
+	// Signals shows signals.
 	Signals bool
 	// Calls has the calls that are shown, by number.
 	Calls map[int]*Call

@@ -110,7 +110,6 @@ func ulong(p *Printer, _ *Input, v uint64)   { p.format("%d", v) }
 func hex(p *Printer, _ *Input, v uint64)     { p.text(hexText(v)) }
 func hex32(p *Printer, _ *Input, v uint64)   { p.text(hexText(uint64(uint32(v)))) }
 func pointer(p *Printer, _ *Input, v uint64) { p.address(v) }
-func octal(p *Printer, _ *Input, v uint64)   { p.octal(v) }
 func mode16(p *Printer, _ *Input, v uint64)  { p.octal(v & 0xffff) }
 func signo(p *Printer, _ *Input, v uint64)   { p.text(SignalName(int(int32(v)))) }
 
@@ -299,40 +298,20 @@ type field struct {
 	name         string
 	offset, size int
 	print        scalar
-	// verbose fields are only printed with -v.
-	verbose bool
 }
 
 // structure prints fields.
 func structure(fields ...field) object {
 	return func(p *Printer, in *Input, b []byte) {
 		p.text("{")
-		p.fields(in, b, fields)
-		p.text("}")
-	}
-}
-
-// abbreviated prints fields, and "..." in place of those that only -v prints.
-func abbreviated(fields ...field) object {
-	return func(p *Printer, in *Input, b []byte) {
-		p.text("{")
-		p.fields(in, b, fields)
-		if !p.Verbose {
-			p.text(", ...")
+		for i, f := range fields {
+			if i > 0 {
+				p.text(", ")
+			}
+			p.text(f.name + "=")
+			f.print(p, in, word(b, f.offset, f.size))
 		}
 		p.text("}")
-	}
-}
-
-func (p *Printer) fields(in *Input, b []byte, fields []field) {
-	separator := ""
-	for _, f := range fields {
-		if f.verbose && !p.Verbose {
-			continue
-		}
-		p.text(separator + f.name + "=")
-		f.print(p, in, word(b, f.offset, f.size))
-		separator = ", "
 	}
 }
 
@@ -351,9 +330,6 @@ func textField(b []byte, offset, size int) []byte {
 // The results.
 func resultHex(p *Printer, c *Call)   { p.text(hexText(uint64(c.Result))) }
 func resultOctal(p *Printer, c *Call) { p.octal(uint64(c.Result)) }
-func resultUnsigned(p *Printer, c *Call) {
-	p.format("%d", uint64(c.Result))
-}
 
 // withFD is an Arg that has the name of the file that the result refers to.
 func resultFD() Arg {

@@ -244,10 +244,6 @@ func SignalName(n int) string {
 		return "SIGRTMIN"
 	case n > 32 && n <= 64:
 		return "SIGRT_" + strconv.Itoa(n-32)
-	case n == 6:
-		return "SIGABRT"
-	case n == 29:
-		return "SIGIO"
 	}
 	if s := unix.SignalName(unix.Signal(n)); s != "" && n > 0 {
 		return s
@@ -277,8 +273,8 @@ func (p *Printer) signalSet(b []byte) {
 	p.text("]")
 }
 
-// errnoNames has the names of errnos for which package unix prefers another one.
-var errnoNames = map[int]string{11: "EAGAIN", 35: "EDEADLK", 95: "EOPNOTSUPP", 524: "ENOTSUPP", 512: "ERESTARTSYS"}
+// errnoNames has the names of errnos for which package unix prefers another one or has none.
+var errnoNames = map[int]string{95: "EOPNOTSUPP", 512: "ERESTARTSYS", 524: "ENOTSUPP"}
 
 // ErrnoName returns the name of an errno.
 func ErrnoName(n int) string {
