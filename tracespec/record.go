@@ -70,9 +70,6 @@ type Record struct {
 	Data             []byte
 }
 
-// RegisterBytes is the size of Record.Registers.
-const RegisterBytes = 17 * 8
-
 // ErrFormat is the error of a batch that cannot be decoded.
 var ErrFormat = errors.New("the kernel has sent a damaged record of a system call")
 

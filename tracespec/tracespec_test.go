@@ -187,7 +187,7 @@ func records() []Record {
 	return []Record{
 		{Kind: Begin, Wall: 1 << 60},
 		{Kind: Enter, Thread: 2, Process: 2, CPU: 1, Number: -1, Arguments: [6]uint64{1, ^uint64(0)}, Count: 2, Address: 1 << 46, Captures: []byte{0, 2, 'x'}},
-		{Kind: Leave, Thread: 2, CPU: 3, Result: -514, Killed: true, Captures: []byte{}, Registers: make([]byte, RegisterBytes), Stack: []byte("stack")},
+		{Kind: Leave, Thread: 2, CPU: 3, Result: -514, Killed: true, Captures: []byte{}, Registers: make([]byte, 17*8), Stack: []byte("stack")},
 		{Kind: Signal, Thread: 2, Process: 2, Data: []byte("siginfo")},
 		{Kind: Exit, Thread: 2, Process: 2, Result: 0x8b},
 	}

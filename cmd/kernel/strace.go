@@ -3,7 +3,6 @@ package main
 import (
 	"encoding/binary"
 	"errors"
-	"fmt"
 	"sync"
 	"sync/atomic"
 
@@ -26,8 +25,7 @@ type callStream struct {
 	calls  [entry.Calls]*tracespec.Call // of plan, by number
 	stream *linkstream.Stream[tracespec.Record, *tracespec.Encoder]
 	maps   *sentMaps
-	pool   sync.Pool // of *callScratch
-	began  atomic.Bool
+	pool   sync.Pool                 // of *callScratch
 	first  atomic.Pointer[task.Task] // the first thread of the program, when it is known
 	counts task.Slot[injectionCounts]
 }
@@ -36,20 +34,19 @@ type callStream struct {
 type callScratch struct {
 	record   tracespec.Record
 	capturer tracespec.Capturer
-	stack    []byte
+	stack    stackBuffer
 }
 
 // readCallPlan reads and removes the plan of the host command. It returns nil if there is
 // none.
 func (k *kernel) readCallPlan() (*callStream, error) {
-	text, err := k.readFile(tracespec.Path)
+	text, err := k.takeFile(tracespec.Path)
 	if errors.Is(err, unix.ENOENT) {
 		return nil, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("%s cannot be read: %w", tracespec.Path, err)
+		return nil, err
 	}
-	k.at(tracespec.Path).Unlink()
 	plan, err := tracespec.Parse(text)
 	if err != nil {
 		return nil, err
@@ -141,10 +138,9 @@ func (p program) FileName(descriptor int32) string {
 // begin sends how the first program has begun, which no call has shown: with its
 // environment at an address. It must not sleep.
 func (c *callStream) begin(t *task.Task) {
-	if c.began.Swap(true) {
+	if c.first.Load() != nil || !c.first.CompareAndSwap(nil, t) {
 		return
 	}
-	c.first.Store(t)
 	c.stream.PutNow(&tracespec.Record{
 		Kind: tracespec.Exec, Thread: uint32(t.TID()), Process: uint32(t.PID()), Other: uint32(t.TID()), Arguments: entry.Args{t.Program().EnvStart},
 	})
@@ -163,9 +159,7 @@ func (c *callStream) planOf(call *entry.Call) *tracespec.Call {
 
 // enter is Consumer.Enter.
 func (c *callStream) enter(t *task.Task, call *entry.Call) {
-	if !c.began.Load() {
-		c.begin(t)
-	}
+	c.begin(t)
 	if !c.wants(t) {
 		return // its parent was not known when it was made
 	}
@@ -195,22 +189,10 @@ func (c *callStream) leave(t *task.Task, call *entry.Call, result int64) {
 		s.record.Captures = s.capturer.Capture(plan.Exit, (*[6]uint64)(&call.Args), result, program{t})
 	}
 	if c.plan.Stack > 0 {
-		c.addStack(t, s)
+		s.record.Registers, s.record.Stack = s.stack.read(t, t.Frame, c.plan.Stack)
+		c.maps.send(uint32(t.PID()), t.MM)
 	}
 	c.stream.Put(t, &s.record)
-}
-
-// addStack adds the registers and the bytes of the stack to a record, and sends the mappings
-// of the process if they have changed.
-func (c *callStream) addStack(t *task.Task, s *callScratch) {
-	if s.stack == nil {
-		s.stack = make([]byte, tracespec.RegisterBytes+tracespec.MaxStack)
-	}
-	s.record.Registers = appendRegisters(s.stack[:0], t.Frame)
-	stack := s.stack[tracespec.RegisterBytes:][:c.plan.Stack]
-	n, _ := t.CopyInSome(stack, t.Frame.RSP) // the stack may end before
-	s.record.Stack = stack[:n]
-	c.maps.send(uint32(t.PID()), t.MM)
 }
 
 // executed is a function of Tracepoints.Executed.
