@@ -1,13 +1,13 @@
 package main
 
 import (
-	"encoding/binary"
 	"errors"
 	"sync"
 	"sync/atomic"
 
 	"golang.org/x/sys/unix"
 
+	"slowpath/abi"
 	"slowpath/clock"
 	"slowpath/entry"
 	"slowpath/linkstream"
@@ -247,12 +247,6 @@ func (c *callStream) delivered(e task.SignalDelivered) {
 
 // siginfo returns the siginfo_t of a signal.
 func siginfo(i *signal.Info) []byte {
-	b := binary.LittleEndian.AppendUint32(nil, uint32(i.Signo))
-	b = binary.LittleEndian.AppendUint32(b, uint32(i.Errno))
-	b = binary.LittleEndian.AppendUint32(b, uint32(i.Code))
-	b = binary.LittleEndian.AppendUint32(b, 0)
-	for _, word := range i.Fields {
-		b = binary.LittleEndian.AppendUint64(b, word)
-	}
-	return b
+	s := i.Siginfo()
+	return abi.Bytes(&s)
 }
