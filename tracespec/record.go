@@ -92,17 +92,12 @@ func (e *Encoder) Take() []byte {
 
 // Lost appends the number of records that were given up.
 func (e *Encoder) Lost(n uint64) {
-	e.Append(&Record{Kind: Lost, Time: e.last, Result: int64(n)}, e.last)
+	e.Append(&Record{Kind: Lost, Result: int64(n)}, e.last)
 }
-
-// signed maps small negative numbers to small ones.
-func signed(n int64) uint64 { return uint64(n)<<1 ^ uint64(n>>63) }
-
-func unsigned(n uint64) int64 { return int64(n>>1) ^ -int64(n&1) }
 
 // Append appends a record with the time now, which is not before that of the last record.
 func (e *Encoder) Append(r *Record, now uint64) {
-	e.buffer = append(e.buffer, byte(r.Kind))
+	e.number(uint64(r.Kind))
 	e.number(now - e.last)
 	e.last = now
 	e.number(uint64(r.Thread))
@@ -110,7 +105,7 @@ func (e *Encoder) Append(r *Record, now uint64) {
 	case Enter:
 		e.number(uint64(r.Process))
 		e.number(uint64(r.CPU))
-		e.number(signed(int64(r.Number)))
+		e.signed(int64(r.Number))
 		e.number(r.Address)
 		e.number(uint64(r.Count))
 		for _, a := range r.Arguments[:r.Count] {
@@ -119,15 +114,16 @@ func (e *Encoder) Append(r *Record, now uint64) {
 		e.bytes(r.Captures)
 	case Leave:
 		e.number(uint64(r.CPU))
-		e.number(signed(r.Result))
+		e.signed(r.Result)
 		e.flag(r.Killed)
 		e.bytes(r.Captures)
 		e.bytes(r.Registers)
 		e.bytes(r.Stack)
 	default:
-		for _, n := range [...]uint64{uint64(r.Process), uint64(r.Other), r.Wall, r.Arguments[0], signed(r.Result)} {
+		for _, n := range [...]uint64{uint64(r.Process), uint64(r.Other), r.Wall, r.Arguments[0]} {
 			e.number(n)
 		}
+		e.signed(r.Result)
 		e.bytes(r.Data)
 	}
 }
@@ -150,7 +146,7 @@ func Decode(batch []byte, f func(r *Record) error) error {
 }
 
 func (d *reader) record(last *uint64) (*Record, bool) {
-	r := &Record{Kind: RecordKind(d.byteOf())}
+	r := &Record{Kind: RecordKind(d.byte())}
 	if r.Kind < Begin || r.Kind >= recordEnd {
 		return nil, false
 	}
@@ -158,26 +154,18 @@ func (d *reader) record(last *uint64) (*Record, bool) {
 	r.Time, r.Thread = *last, d.small()
 	switch r.Kind {
 	case Enter:
-		r.Process, r.CPU, r.Number, r.Address = d.small(), d.small(), int32(unsigned(d.number())), d.number()
+		r.Process, r.CPU, r.Number, r.Address = d.small(), d.small(), int32(d.signed()), d.number()
 		r.Count = int(d.limited(6))
 		for i := range r.Count {
 			r.Arguments[i] = d.number()
 		}
 		r.Captures = d.bytes()
 	case Leave:
-		r.CPU, r.Result, r.Killed = d.small(), unsigned(d.number()), d.flag()
+		r.CPU, r.Result, r.Killed = d.small(), d.signed(), d.flag()
 		r.Captures, r.Registers, r.Stack = d.bytes(), d.bytes(), d.bytes()
 	default:
-		r.Process, r.Other, r.Wall, r.Arguments[0], r.Result = d.small(), d.small(), d.number(), d.number(), unsigned(d.number())
+		r.Process, r.Other, r.Wall, r.Arguments[0], r.Result = d.small(), d.small(), d.number(), d.number(), d.signed()
 		r.Data = d.bytes()
 	}
 	return r, !d.bad
-}
-
-// byteOf reads one byte.
-func (d *reader) byteOf() byte {
-	if b := d.take(1); b != nil {
-		return b[0]
-	}
-	return 0
 }
