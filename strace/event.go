@@ -4,7 +4,10 @@
 package strace
 
 import (
+	"bytes"
+	"cmp"
 	"fmt"
+	"slices"
 
 	"slowpath/strace/decode"
 	"slowpath/tracespec"
@@ -30,6 +33,24 @@ type Call struct {
 	Injected   int64  // what an injection has changed
 	Registers  []byte // with Stack, at the exit
 	Stack      []byte
+
+	entryTexts []string
+}
+
+// keepTexts keeps the texts of the arguments that are printed at the entry. After a failure
+// the arguments cannot be printed any more.
+func (c *Call) keepTexts() {
+	if c.entryTexts == nil {
+		c.entryTexts = c.Row.Texts(c.Call)
+	}
+}
+
+// texts returns the texts of all arguments of a call that has ended.
+func (c *Call) texts() []string {
+	if !c.Done {
+		return c.entryTexts
+	}
+	return slices.Concat(c.entryTexts, c.Row.Texts(c.Call))
 }
 
 // Sink takes the events of an Engine. It must not keep the slices.
@@ -90,9 +111,7 @@ func (e *Engine) Write(batch []byte) error { return tracespec.Decode(batch, e.re
 // Close ends the sinks.
 func (e *Engine) Close() (err error) {
 	for _, s := range e.sinks {
-		if closeErr := s.Close(); err == nil {
-			err = closeErr
-		}
+		err = cmp.Or(err, s.Close())
 	}
 	return err
 }
@@ -112,7 +131,7 @@ var handlers = map[tracespec.RecordKind]func(e *Engine, r *tracespec.Record) err
 	tracespec.Enter: (*Engine).enter, tracespec.Leave: (*Engine).leave,
 	tracespec.Signal: (*Engine).delivered, tracespec.Ignored: (*Engine).ignoredSignal,
 	tracespec.Generated: func(e *Engine, r *tracespec.Record) error {
-		e.sent[r.Process] = append([]byte(nil), r.Data...)
+		e.sent[r.Process] = bytes.Clone(r.Data)
 		return nil
 	},
 	tracespec.Clone: (*Engine).clone, tracespec.Exec: (*Engine).exec, tracespec.Exit: (*Engine).exit,
@@ -227,12 +246,11 @@ func (e *Engine) ignoredSignal(r *tracespec.Record) error {
 	if t == nil || signalOf(r.Data) == sigkill {
 		return nil
 	}
-	info := append([]byte(nil), r.Data...)
 	if t.call != nil {
-		t.ignored = append(t.ignored, info)
+		t.ignored = append(t.ignored, bytes.Clone(r.Data))
 		return nil
 	}
-	e.show(t, info, r.Time)
+	e.show(t, r.Data, r.Time)
 	return nil
 }
 
