@@ -322,7 +322,7 @@ func (f *Filter) Plan(t *decode.Table) *tracespec.Plan {
 	if f.Calls == nil {
 		for number := range tracespec.MaxCalls {
 			if p.Calls[number] == nil {
-				p.Calls[number] = &tracespec.Call{Arguments: 6}
+				p.Calls[number] = new(tracespec.Call)
 			}
 		}
 	}

@@ -44,8 +44,6 @@ type Plan struct {
 	Follow bool
 	// Stack is the number of bytes of the stack that each exit has, 0 for none.
 	Stack int
-	// Signals shows signals.
-	Signals bool
 	// Calls has the calls that are shown, by number.
 	Calls map[int]*Call
 	// Injections are tried in order; the first that applies to a call is used.
@@ -54,8 +52,6 @@ type Plan struct {
 
 // Call is what is captured of a call.
 type Call struct {
-	// Arguments is the number of arguments, at most 6.
-	Arguments int
 	// Entry is captured at the entry, Exit at the exit.
 	Entry, Exit []Op
 }
@@ -171,7 +167,6 @@ func (p *Plan) Marshal() ([]byte, error) {
 	}
 	w := &writer{buffer: []byte(planMagic)}
 	w.flag(p.Follow)
-	w.flag(p.Signals)
 	w.number(uint64(p.Stack))
 	w.number(uint64(len(p.Calls)))
 	for number := range MaxCalls {
@@ -180,7 +175,6 @@ func (p *Plan) Marshal() ([]byte, error) {
 			continue
 		}
 		w.number(uint64(number))
-		w.number(uint64(c.Arguments))
 		w.ops(c.Entry)
 		w.ops(c.Exit)
 	}
@@ -204,10 +198,10 @@ func Parse(text []byte) (*Plan, error) {
 	}
 	r := &reader{data: text[len(planMagic):]}
 	p := &Plan{Calls: map[int]*Call{}}
-	p.Follow, p.Signals, p.Stack = r.flag(), r.flag(), r.int()
+	p.Follow, p.Stack = r.flag(), r.int()
 	for range r.count(MaxCalls) {
 		number := r.int()
-		p.Calls[number] = &Call{Arguments: r.int(), Entry: r.ops(), Exit: r.ops()}
+		p.Calls[number] = &Call{Entry: r.ops(), Exit: r.ops()}
 	}
 	for range r.count(MaxInjections) {
 		p.Injections = append(p.Injections, r.injection())
@@ -225,8 +219,8 @@ func (p *Plan) check() error {
 		return fmt.Errorf("a stack of %d bytes is captured; give at most %d", p.Stack, MaxStack)
 	}
 	for number, c := range p.Calls {
-		if number < 0 || number >= MaxCalls || c.Arguments < 0 || c.Arguments > 6 {
-			return fmt.Errorf("the system call %d with %d arguments is impossible", number, c.Arguments)
+		if number < 0 || number >= MaxCalls {
+			return fmt.Errorf("the system call %d is impossible", number)
 		}
 		for _, ops := range [][]Op{c.Entry, c.Exit} {
 			if err := checkOps(ops); err != nil {

@@ -56,8 +56,6 @@ type Record struct {
 	// Number is that of the call in the ABI of x86-64, or another number that the program gave.
 	Number    int32
 	Arguments [6]uint64
-	// Count is the number of arguments that are sent.
-	Count int
 	// Address is the program counter.
 	Address uint64
 	Result  int64
@@ -107,8 +105,7 @@ func (e *Encoder) Append(r *Record, now uint64) {
 		e.number(uint64(r.CPU))
 		e.signed(int64(r.Number))
 		e.number(r.Address)
-		e.number(uint64(r.Count))
-		for _, a := range r.Arguments[:r.Count] {
+		for _, a := range r.Arguments {
 			e.number(a)
 		}
 		e.bytes(r.Captures)
@@ -155,8 +152,7 @@ func (d *reader) record(last *uint64) (*Record, bool) {
 	switch r.Kind {
 	case Enter:
 		r.Process, r.CPU, r.Number, r.Address = d.small(), d.small(), int32(d.signed()), d.number()
-		r.Count = int(d.limited(6))
-		for i := range r.Count {
+		for i := range r.Arguments {
 			r.Arguments[i] = d.number()
 		}
 		r.Captures = d.bytes()

@@ -87,10 +87,8 @@ func (c *callStream) start(k *kernel) {
 	points.Executed.Register(c.executed)
 	points.Forked.Register(c.forked)
 	points.Exiting.Register(c.exiting)
-	if c.plan.Signals {
-		points.SignalGenerated.Register(c.generated)
-		points.SignalDelivered.Register(c.delivered)
-	}
+	points.SignalGenerated.Register(c.generated)
+	points.SignalDelivered.Register(c.delivered)
 }
 
 // flush sends the last records.
@@ -147,7 +145,7 @@ func (c *callStream) begin(t *task.Task) {
 }
 
 // unknownCall is the plan of a number without a call.
-var unknownCall = &tracespec.Call{Arguments: 6}
+var unknownCall = new(tracespec.Call)
 
 // planOf returns the plan of a call.
 func (c *callStream) planOf(call *entry.Call) *tracespec.Call {
@@ -168,7 +166,7 @@ func (c *callStream) enter(t *task.Task, call *entry.Call) {
 	defer c.pool.Put(s)
 	s.record = tracespec.Record{
 		Kind: tracespec.Enter, Thread: uint32(t.TID()), Process: uint32(t.PID()), CPU: uint32(t.Frame.LastCPU()),
-		Number: call.NR, Arguments: call.Args, Count: plan.Arguments, Address: t.Frame.RIP,
+		Number: call.NR, Arguments: call.Args, Address: t.Frame.RIP,
 	}
 	if len(plan.Entry) > 0 {
 		s.record.Captures = s.capturer.Capture(plan.Entry, (*[6]uint64)(&call.Args), 0, program{t})

@@ -137,7 +137,7 @@ func (f *runFlags) addCallPlan(std standard, tree *initramfs.Tree, program strin
 		return nil
 	}
 	plan := s.filter.Plan(s.table)
-	plan.Follow, plan.Signals = s.follow > 0, true
+	plan.Follow = s.follow > 0
 	if s.stack {
 		plan.Stack = tracespec.MaxStack
 		s.stacks = newCallStacks(guestFiles{f})

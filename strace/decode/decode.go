@@ -215,7 +215,6 @@ func Unknown(number int) *Syscall {
 // compile makes the plan of a row.
 func compile(r *Row, o Options) *Syscall {
 	c := &Syscall{Row: r, options: o}
-	c.Plan.Arguments = 6
 	for i := range r.args {
 		a := &r.args[i]
 		ops := &c.Plan.Entry
