@@ -134,8 +134,8 @@ type Guard struct {
 type Injection struct {
 	// Numbers are the calls.
 	Numbers []int
-	// First is the first call of a thread that is affected, from 1, Last the last one, or 0, and Step the
-	// distance to the next one, or 0 for none.
+	// First is the first call of a thread that is affected, from 1, Last the last one, or 0
+	// for none, and Step the distance to the next one, at least 1.
 	First, Last, Step uint64
 	// Replace gives the call the result Result instead of executing it.
 	Replace bool
@@ -150,9 +150,6 @@ type Injection struct {
 func (i *Injection) Applies(count uint64) bool {
 	if count < i.First || i.Last != 0 && count > i.Last {
 		return false
-	}
-	if i.Step == 0 {
-		return count == i.First || i.Last != 0
 	}
 	return (count-i.First)%i.Step == 0
 }
@@ -230,6 +227,11 @@ func (p *Plan) check() error {
 	}
 	if len(p.Injections) > MaxInjections {
 		return fmt.Errorf("there are %d rules of inject; give at most %d", len(p.Injections), MaxInjections)
+	}
+	for i := range p.Injections {
+		if p.Injections[i].Step == 0 {
+			return fmt.Errorf("rule %d of inject has the step 0; give at least 1", i)
+		}
 	}
 	return nil
 }

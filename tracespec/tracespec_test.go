@@ -53,6 +53,7 @@ func TestImpossiblePlansAreRefused(t *testing.T) {
 		"kind":             func(p *Plan) { first(p).Kind = kindEnd },
 		"vector of nobody": func(p *Plan) { p.Calls[20].Entry[1].Address = Value{} },
 		"guard":            func(p *Plan) { first(p).When.Argument = 6 },
+		"step":             func(p *Plan) { p.Injections[0].Step = 0 },
 		"ops":              func(p *Plan) { p.Calls[0].Entry = make([]Op, MaxOps+1) },
 	} {
 		p := sample()
