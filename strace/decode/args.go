@@ -404,6 +404,7 @@ func (p *Printer) stringList(l tracespec.StringList, address uint64) {
 func environment(i int) Arg {
 	full := stringsOf(i)
 	op := full.ops[0]
+	op.Max = verboseString // without -v the strings are only counted
 	return Arg{ops: []tracespec.Op{op}, print: func(p *Printer, in *Input) {
 		if p.Verbose {
 			full.print(p, in)

@@ -146,9 +146,11 @@ func (in *Input) capture(i int) []byte {
 
 // Limits that depend on the options. compile replaces them.
 const (
-	maxOfString = 1<<30 + iota // Op.Max: one byte more than Options.Strings
-	maxOfArray                 // Op.Max: one element of Op.Unit bytes more than Options.Strings
-	maxOfList                  // Op.Unit: one element more than Options.Strings
+	maxOfString   = 1<<30 + iota // Op.Max: one byte more than Options.Strings
+	maxOfArray                   // Op.Max: one element of Op.Unit bytes more than Options.Strings
+	maxOfList                    // Op.Unit: one element more than Options.Strings
+	verboseString                // Op.Max: maxOfString with Options.Verbose, otherwise 0
+	verboseBytes                 // Op.Max: tracespec.MaxBytes with Options.Verbose, otherwise 0
 )
 
 // Syscall is a row for certain options.
@@ -258,6 +260,8 @@ func relocate(op tracespec.Op, where []int, o Options) tracespec.Op {
 		if o.Verbose {
 			op.Max = tracespec.MaxBytes
 		}
+	case verboseString, verboseBytes:
+		op.Max = o.verboseMax(op.Max)
 	}
 	if op.Unit == maxOfList {
 		op.Unit = most(o.Strings + 1)
@@ -266,6 +270,17 @@ func relocate(op tracespec.Op, where []int, o Options) tracespec.Op {
 		}
 	}
 	return op
+}
+
+// verboseMax returns the limit that verboseString or verboseBytes stands for.
+func (o *Options) verboseMax(limit uint32) uint32 {
+	switch {
+	case !o.Verbose:
+		return 0
+	case limit == verboseString:
+		return uint32(min(o.Strings+1, tracespec.MaxBytes))
+	}
+	return tracespec.MaxBytes
 }
 
 // Attach adds the captures of the kernel to a call. It reports false if they are damaged.

@@ -103,7 +103,7 @@ func descriptorPair(i int) Arg {
 func directoryEntries(i int, entry func(p *Printer, b []byte)) Arg {
 	ops := []tracespec.Op{
 		{Kind: tracespec.Records, Address: argument(i), Count: result(), Unit: 16},
-		{Kind: tracespec.Bytes, Address: argument(i), Count: result(), Unit: 1, Max: tracespec.MaxBytes},
+		{Kind: tracespec.Bytes, Address: argument(i), Count: result(), Unit: 1, Max: verboseBytes},
 	}
 	return onExit(Arg{ops: ops, print: func(p *Printer, in *Input) {
 		if in.Failed() {
