@@ -343,7 +343,6 @@ func (s *Syscall) Complete(c *Call) bool {
 
 // Enter prints the name, the parenthesis, and the arguments of the entry.
 func (s *Syscall) Enter(p *Printer, c *Call) {
-	p.Options = s.options
 	p.text(s.Name)
 	p.text("(")
 	list, entry := s.visible(c)
@@ -355,7 +354,6 @@ func (s *Syscall) Enter(p *Printer, c *Call) {
 
 // Leave prints the arguments of the exit.
 func (s *Syscall) Leave(p *Printer, c *Call) {
-	p.Options = s.options
 	list, entry := s.visible(c)
 	if entry > 0 && entry < len(list) && s.lateComma {
 		p.text(", ")
@@ -399,7 +397,6 @@ func (s *Syscall) Texts(c *Call) (texts []string) {
 
 // Result prints the result, without "= ".
 func (s *Syscall) Result(p *Printer, c *Call) {
-	p.Options = s.options
 	switch {
 	case restarts[-c.Result] != "":
 		p.text("? " + restarts[-c.Result])
