@@ -63,15 +63,14 @@ func (k *kernel) runProgram() error {
 // readSpec returns the program to run. It reads and removes the run file of the host
 // command. If there is none, the command line names the program.
 func (k *kernel) readSpec() (*runspec.Spec, error) {
-	text, err := k.readFile(runspec.Path)
+	text, err := k.takeFile(runspec.Path)
 	if errors.Is(err, unix.ENOENT) {
 		return k.specFromCommandLine()
 	}
 	if err != nil {
-		return nil, fmt.Errorf("%s cannot be read: %w", runspec.Path, err)
+		return nil, err
 	}
 	defer k.at(runspec.Directory).RemoveDirectory() // fails if it has the file for standard input
-	k.at(runspec.Path).Unlink()
 	return runspec.Parse(text)
 }
 
