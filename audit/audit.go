@@ -74,8 +74,8 @@ type daemon struct {
 	port  uint32
 }
 
-// stage is what the rules of the list "task" have decided about a task (enum audit_state).
-type stage uint32
+// stage is what the rules of the list "task" decide about a task (enum audit_state).
+type stage uint8
 
 const (
 	// withoutContext: the task is never audited.
@@ -88,7 +88,6 @@ const (
 
 // state is the part of a task that this package owns.
 type state struct {
-	stage atomic.Uint32 // of type stage
 	// login and session are the complements of loginuid and sessionid, so that the zero
 	// value means unset. Only the task's own goroutine sets them.
 	login, session atomic.Uint32
@@ -103,7 +102,7 @@ const unset = ^uint32(0)
 // New returns an audit. Register must be called right after task.New.
 func New(c Config) *Audit {
 	a := &Audit{config: c}
-	a.rules.Store(newRuleSet(nil))
+	a.rules.Store(newRuleSet())
 	a.status.failure.Store(unix.AUDIT_FAIL_PRINTK)
 	a.status.backlogLimit.Store(DefaultBacklog)
 	if c.Backlog != 0 {
@@ -167,7 +166,7 @@ func (a *Audit) LoginUID(t *task.Task) (uid, session uint32) {
 
 // levels is Levels of the subsystem.
 func (a *Audit) levels(t *task.Task) entry.Flag {
-	if a.status.enabled.Load() == enabledOff || stage(a.slot.Of(t).stage.Load()) == withoutContext {
+	if a.status.enabled.Load() == enabledOff || contextOf(t) == nil {
 		return 0
 	}
 	return entry.SyscallAudit
@@ -189,7 +188,7 @@ func (a *Audit) computeAdmission() {
 
 // admissionFor is Admission of the subsystem.
 func (a *Audit) admissionFor(t *task.Task) *entry.Admission {
-	if stage(a.slot.Of(t).stage.Load()) == stageRecord {
+	if x := contextOf(t); x != nil && x.recordsAll {
 		return nil
 	}
 	rules := a.rules.Load()
@@ -249,13 +248,13 @@ func (a *Audit) giveContext(t, creator *task.Task) {
 	if !a.ever.Load() {
 		return
 	}
-	s := a.slot.Of(t)
 	next, key := a.filterTask(t, creator)
-	s.stage.Store(uint32(next))
-	if next != withoutContext {
-		s.context.audit, s.context.task = a, t
-		s.context.recordsAll, s.context.taskKey = next == stageRecord, key
-		s.context.subject = subject{audit: a, task: t, call: &s.context}
-		t.SetNameWatcher(&s.context)
+	if next == withoutContext {
+		return
 	}
+	x := &a.slot.Of(t).context
+	x.audit, x.task = a, t
+	x.recordsAll, x.taskKey = next == stageRecord, key
+	x.subject = subject{audit: a, task: t, call: x}
+	t.SetNameWatcher(x)
 }

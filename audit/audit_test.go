@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -347,6 +348,19 @@ func TestRecordOfTheConfigurationComesWithItsCall(t *testing.T) {
 		if len(got) != 3 || !strings.Contains(got[0], `op=add_rule key="k" list=4 res=1`) || !strings.Contains(got[1], "syscall=44") {
 			t.Errorf("the log is %q", got)
 		}
+	})
+}
+
+func TestRecordsOfACallHaveOneTime(t *testing.T) {
+	run(t, Config{Boot: BootOn}, func(w *world, tk *task.Task) {
+		w.call(tk, unix.SYS_GETPPID, func() error {
+			at, serial := contextOf(tk).stamp()
+			time.Sleep(2 * time.Millisecond)
+			if laterAt, later := contextOf(tk).stamp(); laterAt != at || later != serial {
+				t.Errorf("a record has the time %d and the number %d, the next one %d and %d", at, serial, laterAt, later)
+			}
+			return nil
+		})
 	})
 }
 

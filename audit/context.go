@@ -40,13 +40,14 @@ const (
 )
 
 // context is what audit knows of the current call of a task (Linux: struct
-// audit_context). Only the task's own goroutine accesses it.
+// audit_context). Only the task's own goroutine accesses it, except for recordsAll.
 type context struct {
 	audit   *Audit
 	task    *task.Task
 	subject subject // of the rules for the current call
 
-	// recordsAll and taskKey are set by a rule of the list "task". They are constant.
+	// recordsAll and taskKey are set by a rule of the list "task". They are constant once
+	// other tasks can find the task.
 	recordsAll bool
 	taskKey    *string
 
@@ -62,6 +63,8 @@ type context struct {
 	priority uint64
 	key      *string
 
+	// at and serial are the time and the number of the records of the call, once it has one.
+	at     int64
 	serial uint32
 
 	names     []nameRecord
@@ -73,29 +76,20 @@ type context struct {
 	how       uint64 // the flags of openat2(2)
 }
 
-// contextOf returns the context of a task, or nil if it has none.
-func (a *Audit) contextOf(t *task.Task) *context {
-	s := a.slot.Of(t)
-	if stage(s.stage.Load()) == withoutContext {
-		return nil
-	}
-	return &s.context
-}
-
 // always is the priority of a call that the list "task" has decided to record: no rule of
 // the list "exit" changes that.
 const always = ^uint64(0)
 
-// contextOfTask returns the context of a task, or nil. It takes fewer instructions than
-// contextOf, for the handlers of every call.
-func contextOfTask(t *task.Task) *context {
+// contextOf returns the context of a task, or nil if it has none. The handlers of every call
+// use it, so it reads a field of the task, and not the slot.
+func contextOf(t *task.Task) *context {
 	x, _ := t.NameWatcher().(*context)
 	return x
 }
 
 // enter is the handler of the duty at the entry of a call (Linux: audit_syscall_entry).
 func enter(t *task.Task, c *entry.Call) entry.Verdict {
-	x := contextOfTask(t)
+	x := contextOf(t)
 	if x == nil {
 		return entry.Proceed
 	}
@@ -120,7 +114,7 @@ func enter(t *task.Task, c *entry.Call) entry.Verdict {
 // exit is the handler of the duty at the exit of a call (Linux: audit_syscall_exit, and
 // audit_free for a call that ends the task).
 func exit(t *task.Task, _ *entry.Call) {
-	x := contextOfTask(t)
+	x := contextOf(t)
 	switch {
 	case x == nil || x.phase == idle:
 	case x.isRejected(t):
@@ -251,12 +245,13 @@ func (x *context) apply(r *rule) {
 func (x *context) stamp() (at int64, serial uint32) {
 	if x.serial == 0 {
 		x.touched, x.serial = true, x.audit.serial.Add(1)
+		x.at = x.audit.kernel.Wall().Now() - int64(elapsed(x.entered))
 	}
 	x.dummy = false
 	if x.priority == 0 {
 		x.priority, x.decision = 1, recorded
 	}
-	return x.audit.kernel.Wall().Now() - int64(elapsed(x.entered)), x.serial
+	return x.at, x.serial
 }
 
 // elapsed returns the nanoseconds since the TSC had a value, or 0 if its frequency is not
@@ -290,15 +285,7 @@ func (x *context) accesses(ways uint32) bool {
 		return false
 	}
 	in := func(class int, way uint32) bool {
-		if ways&way == 0 {
-			return false
-		}
-		for _, nr := range classes[class] {
-			if int32(nr) == x.call.NR {
-				return true
-			}
-		}
-		return false
+		return ways&way != 0 && slices.Contains(classes[class], uint32(x.call.NR))
 	}
 	switch x.call.NR {
 	case unix.SYS_OPEN:

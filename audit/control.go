@@ -37,7 +37,7 @@ func (q *request) acknowledge() {
 	}
 }
 
-// reply adds an answer, which follows the acknowledgement. Without room it is left out, and
+// reply adds an answer with a copy of the payload, which follows the acknowledgement. Without room it is left out, and
 // the request fails.
 func (q *request) reply(kind, flags uint16, payload []byte) {
 	q.room -= netlink.ReplySize(len(payload))
@@ -105,20 +105,16 @@ func (a *Audit) answer(q *request) {
 
 // penalize makes a sender that has filled the queue wait, now that it does not hold the lock.
 func (a *Audit) penalize(t *task.Task) {
-	if limit := a.status.backlogLimit.Load(); limit == 0 || a.queue.length() <= int(limit) {
-		return
+	if !a.hasRoom() {
+		a.awaitRoom(t)
 	}
-	a.awaitRoom(t)
 }
 
 // awaitRoom makes the task wait until the queue has room, or backlog_wait_time is over.
 func (a *Audit) awaitRoom(t *task.Task) {
 	start := clock.Monotonic()
 	deadline := start + int64(a.status.backlogWait.Load())*clock.Second/ticks
-	t.BlockKillable(&a.queue.space, wait.All, deadline, func() bool {
-		limit := a.status.backlogLimit.Load()
-		return limit == 0 || a.queue.length() <= int(limit)
-	})
+	t.BlockKillable(&a.queue.space, wait.All, deadline, a.hasRoom)
 	a.status.waited.Add(uint32((clock.Monotonic() - start) * ticks / clock.Second))
 }
 
@@ -152,27 +148,26 @@ func init() {
 		unix.AUDIT_TTY_SET:     without((*Audit).setTerminalMode),
 		unix.AUDIT_TRIM:        without((*Audit).trim),
 		unix.AUDIT_MAKE_EQUIV:  without(func(*Audit, *request) error { return unix.EOPNOTSUPP }),
-		unix.AUDIT_LIST:        without(func(*Audit, *request) error { return unix.EOPNOTSUPP }),
-		unix.AUDIT_ADD:         without(func(*Audit, *request) error { return unix.EOPNOTSUPP }),
-		unix.AUDIT_DEL:         without(func(*Audit, *request) error { return unix.EOPNOTSUPP }),
 	}
 }
 
 // handle checks the caller's rights and handles a message. Errors: EPERM, EINVAL for an
 // unknown type, EOPNOTSUPP for an old one, and those of the message.
 func (a *Audit) handle(q *request) (int32, error) {
-	c := q.task.Credentials()
-	if isUserMessage(q.message.Type) {
+	c, kind := q.task.Credentials(), q.message.Type
+	if isUserMessage(kind) {
 		if !c.Has(cred.AuditWrite) {
 			return 0, unix.EPERM
 		}
 		return 0, a.userMessage(q)
 	}
-	handler := handlers[q.message.Type]
+	handler := handlers[kind]
 	switch {
+	case kind == unix.AUDIT_LIST, kind == unix.AUDIT_ADD, kind == unix.AUDIT_DEL:
+		return 0, unix.EOPNOTSUPP // whatever the rights of the caller
 	case handler == nil:
 		return 0, unix.EINVAL
-	case !c.Has(cred.AuditControl) && q.message.Type != unix.AUDIT_LIST && q.message.Type != unix.AUDIT_ADD && q.message.Type != unix.AUDIT_DEL:
+	case !c.Has(cred.AuditControl):
 		return 0, unix.EPERM
 	}
 	return handler(a, q)
@@ -222,7 +217,7 @@ func (a *Audit) trim(q *request) error {
 	if a.status.enabled.Load() == enabledLocked {
 		return unix.EPERM
 	}
-	r := a.beginUser(q.task, a.contextOf(q.task), unix.AUDIT_CONFIG_CHANGE)
+	r := a.beginUser(q.task, contextOf(q.task), unix.AUDIT_CONFIG_CHANGE)
 	r.add(" op=trim res=1")
 	a.end(r)
 	return nil
@@ -236,7 +231,7 @@ func terminalStatusOf(mode uint32) terminalStatus { return terminalStatus{mode &
 // terminalMode is AUDIT_TTY_GET.
 func (a *Audit) terminalMode(q *request) error {
 	s := terminalStatusOf(a.slot.Of(q.task).terminal.Load())
-	q.reply(unix.AUDIT_TTY_GET, 0, append([]byte(nil), abi.Bytes(&s)...))
+	q.reply(unix.AUDIT_TTY_GET, 0, abi.Bytes(&s))
 	return nil
 }
 
@@ -253,7 +248,7 @@ func (a *Audit) setTerminalMode(q *request) (err error) {
 		cell.Store(s.Enabled | s.LogPasswords<<1)
 	}
 	was := terminalStatusOf(old)
-	r := a.beginUser(q.task, a.contextOf(q.task), unix.AUDIT_CONFIG_CHANGE)
+	r := a.beginUser(q.task, contextOf(q.task), unix.AUDIT_CONFIG_CHANGE)
 	r.addf(" op=tty_set old-enabled=%d new-enabled=%d old-log_passwd=%d new-log_passwd=%d res=%d",
 		was.Enabled, s.Enabled, was.LogPasswords, s.LogPasswords, number(err == nil))
 	a.end(r)
@@ -271,7 +266,7 @@ func (a *Audit) joins(c fs.Caller, group int) (err error) {
 
 // leaves is Left of the netlink family. The record is about the task that closes the socket,
 // as on Linux, and not about the one that has joined: that one may run, or have exited.
-func (a *Audit) leaves(_ fs.Caller, group int) {
+func (a *Audit) leaves(group int) {
 	if t := a.kernel.Current(); t != nil {
 		a.logListener(t, group, "disconnect", nil)
 	}
@@ -283,9 +278,8 @@ func (a *Audit) logListener(c fs.Caller, group int, operation string, err error)
 		return
 	}
 	uid, session := a.LoginUID(t)
-	r := a.begin(t, a.contextOf(t), unix.AUDIT_EVENT_LISTENER)
-	r.addf("pid=%d uid=%d auid=%d tty=%s ses=%d comm=", t.TID(), t.Credentials().UID, uid, terminalName(t), session)
-	r.untrusted(t.Comm())
+	r := a.begin(t, contextOf(t), unix.AUDIT_EVENT_LISTENER)
+	r.addf("pid=%d uid=%d auid=%d tty=%s ses=%d", t.TID(), t.Credentials().UID, uid, terminalName(t), session)
 	a.addProgram(r, t)
 	r.addf(" nl-mcgrp=%d op=%s res=%d", group, operation, number(err == nil))
 	a.end(r)

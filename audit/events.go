@@ -15,7 +15,7 @@ func (a *Audit) coreSignal(e task.CoreSignal) {
 	if a.status.enabled.Load() == enabledOff || e.Signal == unix.SIGQUIT {
 		return
 	}
-	r := a.begin(e.Task, a.contextOf(e.Task), unix.AUDIT_ANOM_ABEND)
+	r := a.begin(e.Task, contextOf(e.Task), unix.AUDIT_ANOM_ABEND)
 	a.addShortTask(r, e.Task)
 	r.addf(" sig=%d res=1", e.Signal)
 	a.end(r)
@@ -25,7 +25,7 @@ func (a *Audit) coreSignal(e task.CoreSignal) {
 // audit is off. It may sleep.
 func (a *Audit) seccompLogged(e task.SeccompLogged) {
 	t := e.Task
-	r := a.begin(t, a.contextOf(t), unix.AUDIT_SECCOMP)
+	r := a.begin(t, contextOf(t), unix.AUDIT_SECCOMP)
 	a.addShortTask(r, t)
 	r.addf(" sig=%d arch=%x syscall=%d compat=0 ip=0x%x code=0x%x", e.Signal, uint32(unix.AUDIT_ARCH_X86_64), e.Number, t.Frame.RIP, e.Action)
 	a.end(r)
@@ -74,7 +74,7 @@ func (a *Audit) signalSent(e task.SignalSent) {
 			a.noteSender(e.Sender)
 		}
 	}
-	x := a.contextOf(e.Sender)
+	x := contextOf(e.Sender)
 	if x == nil || !x.collects() || a.rules.Load().signals == 0 {
 		return
 	}
@@ -111,6 +111,6 @@ func (a *Audit) signalInfo(q *request) error {
 	if uid, pid, known := a.sender.get(); known {
 		info.UID, info.PID = uid, pid
 	}
-	q.reply(unix.AUDIT_SIGNAL_INFO, 0, append([]byte(nil), abi.Bytes(&info)...))
+	q.reply(unix.AUDIT_SIGNAL_INFO, 0, abi.Bytes(&info))
 	return nil
 }

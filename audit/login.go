@@ -48,7 +48,7 @@ func (a *Audit) logLogin(t *task.Task, oldUID, uid, oldSession, session uint32, 
 	if a.status.enabled.Load() == enabledOff {
 		return
 	}
-	r := a.begin(t, a.contextOf(t), unix.AUDIT_LOGIN)
+	r := a.begin(t, contextOf(t), unix.AUDIT_LOGIN)
 	r.addf("pid=%d uid=%d old-auid=%d auid=%d tty=%s old-ses=%d ses=%d res=%d", t.ProcessID(), t.Credentials().UID,
 		oldUID, uid, terminalName(t), oldSession, session, number(err == nil))
 	a.end(r)

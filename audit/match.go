@@ -137,7 +137,7 @@ func (s *subject) matchesFiles(f *field) bool {
 		return s.name != nil && x.watches(s.name, f.text)
 	case unix.AUDIT_FILETYPE:
 		kind := f.value
-		found := x != nil && slices.ContainsFunc(x.names, func(n nameRecord) bool { return n.known && n.file.Type() == kind&unix.S_IFMT })
+		found := x != nil && x.anyName(func(n *nameRecord) bool { return n.known && n.file.Type() == kind&unix.S_IFMT })
 		return found == (f.op == equal)
 	case unix.AUDIT_FIELD_COMPARE:
 		return s.compareIDs(f)
@@ -238,8 +238,10 @@ type fileID struct{ device, inode uint64 }
 
 func idOf(i fs.Inode) fileID {
 	a := i.Attributes()
-	return fileID{a.Device, a.Inode}
+	return idIn(&a)
 }
+
+func idIn(a *fs.Attributes) fileID { return fileID{a.Device, a.Inode} }
 
 // lookUp returns the file with a path. It may sleep.
 func lookUp(t *task.Task, path string) (fileID, bool) {

@@ -2,6 +2,7 @@ package audit
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -53,7 +54,7 @@ func (n *nameRecord) inode() uint64 {
 	return n.file.Inode
 }
 
-func (n *nameRecord) id() fileID { return fileID{n.file.Device, n.file.Inode} }
+func (n *nameRecord) id() fileID { return idIn(&n.file) }
 
 // maxNames bounds the names of one call. Linux has no bound, but no call uses as many.
 const maxNames = 64
@@ -135,7 +136,7 @@ func (x *context) nameFor(name string, file *fs.Attributes, kind nameKind) *name
 			return n
 		}
 	}
-	id := fileID{file.Device, file.Inode}
+	id := idIn(file)
 	for i := len(x.names) - 1; i >= 0; i-- {
 		if n := &x.names[i]; n.known && n.id() == id && fits(n) {
 			return n
@@ -210,7 +211,7 @@ func (x *context) entry(directory fs.Path, name string, inode fs.Inode, kind nam
 		}
 		child.given, child.name = given, parentText
 	}
-	child.parent, child.base = fileID{parentFile.Device, parentFile.Inode}, name
+	child.parent, child.base = idIn(&parentFile), name
 	if inode == nil {
 		child.known = false
 		return
@@ -222,12 +223,13 @@ func (x *context) entry(directory fs.Path, name string, inode fs.Inode, kind nam
 
 // findParent returns the record of the directory of an entry.
 func (x *context) findParent(entry string, file *fs.Attributes) *nameRecord {
+	id := idIn(file)
 	for i := range x.names {
 		n := &x.names[i]
 		if !n.given || n.kind != parentName && n.kind != unknownName || !n.known {
 			continue
 		}
-		if n.file.Inode == file.Inode && n.file.Device == file.Device && endsIn(n.name, entry, n.length) {
+		if n.id() == id && endsIn(n.name, entry, n.length) {
 			n.kind = parentName
 			return n
 		}
@@ -315,15 +317,7 @@ func (x *context) uses(path string) bool {
 		return false
 	}
 	id, ok := lookUp(x.task, path)
-	if !ok {
-		return false
-	}
-	for _, one := range x.above {
-		if one == id {
-			return true
-		}
-	}
-	return false
+	return ok && slices.Contains(x.above, id)
 }
 
 // watches reports whether a name is the file with a path, or was it until it was deleted.

@@ -25,17 +25,7 @@ type queue struct {
 	running bool      // the goroutine of drain exists
 }
 
-func (q *queue) length() int {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	return len(q.waiting)
-}
-
-func (q *queue) add(r *record) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	q.waiting = append(q.waiting, r)
-}
+func (q *queue) length() int { return q.count(&q.waiting) }
 
 // start makes sure that a goroutine delivers the records (Linux: wakes kauditd). It ends
 // when there are none.
@@ -150,7 +140,7 @@ func (q *queue) take(list *[]*record) *record {
 	return r
 }
 
-// put appends a record to a list that has room for it.
+// put appends a record to a list that has room for it. The limit 0 is none.
 func (q *queue) put(list *[]*record, r *record, limit uint32) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()

@@ -34,19 +34,19 @@ func (r *record) addf(format string, arguments ...any) {
 }
 
 // untrusted appends a text that a program chose (Linux: audit_log_untrustedstring).
-func (r *record) untrusted(text string) { r.add(Untrusted(text)) }
+func (r *record) untrusted(text string) { r.add(untrusted(text)) }
 
-// Untrusted quotes a text that a program chose, or encodes it in hexadecimal digits if it
+// untrusted quotes a text that a program chose, or encodes it in hexadecimal digits if it
 // has other characters than visible ASCII.
-func Untrusted(text string) string {
+func untrusted(text string) string {
 	if special(text) {
-		return Hex(text)
+		return hexadecimal(text)
 	}
 	return `"` + text + `"`
 }
 
-// Hex encodes a text in hexadecimal digits.
-func Hex(text string) string { return strings.ToUpper(hex.EncodeToString([]byte(text))) }
+// hexadecimal encodes a text in hexadecimal digits.
+func hexadecimal(text string) string { return strings.ToUpper(hex.EncodeToString([]byte(text))) }
 
 // special reports whether the text has other characters than visible ASCII.
 func special(text string) bool {
@@ -58,7 +58,7 @@ func special(text string) bool {
 	return false
 }
 
-// messageText returns the text of a record as in the log.
+// String returns the text of a record as in the log.
 func (r *record) String() string { return fmt.Sprintf("type=%d %s", r.kind, r.text) }
 
 // recordBytes is about what a record takes of the heap besides its text.
@@ -94,22 +94,26 @@ func (a *Audit) stamp(x *context) (at int64, serial uint32) {
 // awaitQueue waits for room in the queue, and reports whether there is. The daemon and the
 // task whose message is being handled do not wait.
 func (a *Audit) awaitQueue(t *task.Task) bool {
-	limit := a.status.backlogLimit.Load()
-	if limit == 0 || a.queue.length() <= int(limit) || t != nil && (a.isDaemon(t) || a.handling.Load() == t) {
+	if a.hasRoom() || t != nil && (a.isDaemon(t) || a.handling.Load() == t) {
 		return true
 	}
 	if t != nil && a.status.backlogWait.Load() != 0 {
 		a.awaitRoom(t)
-		limit = a.status.backlogLimit.Load()
 	}
-	if waiting := a.queue.length(); limit != 0 && waiting > int(limit) {
-		if a.rate.allow(a.status.rateLimit.Load()) && a.print.allow(a.kernel) {
-			a.kernel.Logf("audit: audit_backlog=%d > audit_backlog_limit=%d", waiting, limit)
-		}
-		a.lose("backlog limit exceeded")
-		return false
+	if a.hasRoom() {
+		return true
 	}
-	return true
+	if a.rate.allow(a.status.rateLimit.Load()) && a.print.allow(a.kernel) {
+		a.kernel.Logf("audit: audit_backlog=%d > audit_backlog_limit=%d", a.queue.length(), a.status.backlogLimit.Load())
+	}
+	a.lose("backlog limit exceeded")
+	return false
+}
+
+// hasRoom reports whether the queue is within the backlog limit.
+func (a *Audit) hasRoom() bool {
+	limit := a.status.backlogLimit.Load()
+	return limit == 0 || a.queue.length() <= int(limit)
 }
 
 // end puts a finished record into the queue (Linux: audit_log_end). It does not sleep.
@@ -121,7 +125,7 @@ func (a *Audit) end(r *record) {
 		a.lose("rate limit exceeded")
 		return
 	}
-	a.queue.add(r)
+	a.queue.put(&a.queue.waiting, r, 0)
 	a.queue.start(a)
 }
 
@@ -141,17 +145,18 @@ func (a *Audit) addTask(r *record, t *task.Task) {
 	}
 	c := t.Credentials()
 	uid, session := a.LoginUID(t)
-	r.addf(" ppid=%d pid=%d auid=%d uid=%d gid=%d euid=%d suid=%d fsuid=%d egid=%d sgid=%d fsgid=%d tty=%s ses=%d comm=",
+	r.addf(" ppid=%d pid=%d auid=%d uid=%d gid=%d euid=%d suid=%d fsuid=%d egid=%d sgid=%d fsgid=%d tty=%s ses=%d",
 		t.ParentPID(), t.ProcessID(), uid, c.UID, c.GID, c.EUID, c.SUID, c.FSUID, c.EGID, c.SGID, c.FSGID, terminalName(t), session)
-	r.untrusted(t.Comm())
 	a.addProgram(r, t)
 }
 
-// addProgram appends the path of the program.
+// addProgram appends the name of the task and the path of its program.
 func (a *Audit) addProgram(r *record, t *task.Task) {
 	if r == nil {
 		return
 	}
+	r.add(" comm=")
+	r.untrusted(t.Comm())
 	p := t.Program()
 	if p == nil {
 		r.add(" exe=(null)")
@@ -168,8 +173,7 @@ func (a *Audit) addShortTask(r *record, t *task.Task) {
 	}
 	c := t.Credentials()
 	uid, session := a.LoginUID(t)
-	r.addf("auid=%d uid=%d gid=%d ses=%d pid=%d comm=", uid, c.UID, c.GID, session, t.ProcessID())
-	r.untrusted(t.Comm())
+	r.addf("auid=%d uid=%d gid=%d ses=%d pid=%d", uid, c.UID, c.GID, session, t.ProcessID())
 	a.addProgram(r, t)
 }
 

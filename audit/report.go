@@ -29,7 +29,7 @@ func (x *context) report() {
 		x.reportArguments()
 	}
 	if len(x.address) > 0 {
-		x.write(unix.AUDIT_SOCKADDR, "saddr="+Hex(string(x.address)))
+		x.write(unix.AUDIT_SOCKADDR, "saddr="+hexadecimal(string(x.address)))
 	}
 	for i := len(x.targets) - 1; i >= 1; i-- {
 		x.reportTarget(&x.targets[i])
@@ -251,7 +251,7 @@ func (w *execveWriter) write(text string, encode bool, size int) string {
 		if size > w.left {
 			n = w.left / 2
 		}
-		w.r.add(Hex(text[:n]))
+		w.r.add(hexadecimal(text[:n]))
 		w.left -= 2 * n
 		return text[n:]
 	}

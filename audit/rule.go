@@ -140,6 +140,9 @@ func (p property) allows(o operator) bool {
 	return false
 }
 
+// isText reports whether the value of such a field is the length of a string.
+func (p property) isText() bool { return p == stringField || p == orderedString }
+
 // ids are the fields whose value is a user or group id, which must not be -1.
 var ids = []uint32{
 	unix.AUDIT_LOGINUID, unix.AUDIT_UID, unix.AUDIT_EUID, unix.AUDIT_SUID, unix.AUDIT_FSUID, unix.AUDIT_OBJ_UID,
@@ -196,7 +199,7 @@ func (r *rule) addField(f field, text []byte) ([]byte, error) {
 		f.kind == unix.AUDIT_EXE && (r.has(unix.AUDIT_EXE) || f.value > unix.PathMax) {
 		return nil, unix.EINVAL
 	}
-	if p == stringField || p == orderedString {
+	if p.isText() {
 		length := f.value
 		if length == 0 || uint64(length) > uint64(len(text)) {
 			return nil, unix.EINVAL
@@ -227,6 +230,11 @@ func (r *rule) addField(f field, text []byte) ([]byte, error) {
 	return text, nil
 }
 
+// isOfExit reports whether the rule is in a list that is asked at the exit of calls.
+func (r *rule) isOfExit() bool {
+	return r.list == unix.AUDIT_FILTER_EXIT || r.list == unix.AUDIT_FILTER_URING_EXIT
+}
+
 // mayHave reports whether a rule of its list may have a field.
 func (r *rule) mayHave(kind uint32) bool {
 	switch {
@@ -249,7 +257,7 @@ func (r *rule) has(kind uint32) bool {
 // checkPath checks a field that selects files. A rule has at most one of inode=, path= and
 // dir=, and only in the list "exit". EINVAL.
 func (r *rule) checkPath(f *field) error {
-	exit := r.list == unix.AUDIT_FILTER_EXIT || r.list == unix.AUDIT_FILTER_URING_EXIT
+	exit := r.isOfExit()
 	selected := r.has(unix.AUDIT_WATCH) || r.has(unix.AUDIT_DIR) || r.has(unix.AUDIT_INODE)
 	absolute := strings.HasPrefix(f.text, "/")
 	wrong := false
@@ -320,7 +328,7 @@ func (r *rule) data() []byte {
 	for i := range r.fields {
 		f := &r.fields[i]
 		kind, value := f.kind, f.value
-		if property := fieldKinds[f.kind]; property == stringField || property == orderedString {
+		if fieldKinds[f.kind].isText() {
 			value = uint32(len(f.text))
 			p = append(p, f.text...)
 		}
@@ -339,7 +347,7 @@ func (r *rule) data() []byte {
 func (r *rule) same(other *rule) bool {
 	return r.legacyLogin == other.legacyLogin && r.list == other.list && r.action == other.action && r.mask == other.mask &&
 		slices.EqualFunc(r.fields, other.fields, func(a, b field) bool {
-			if property := fieldKinds[a.kind]; property == stringField || property == orderedString {
+			if fieldKinds[a.kind].isText() {
 				return a.kind == b.kind && a.op == b.op && a.text == b.text
 			}
 			return a == b

@@ -34,22 +34,23 @@ type ruleSet struct {
 // maxRules bounds the rules. A rule is some hundred bytes to 6 KiB.
 const maxRules = 4096
 
-// newRuleSet returns a set with the rules of the lists of old.
-func newRuleSet(old *ruleSet) *ruleSet {
-	s := &ruleSet{low: math.MaxUint64 / 2, high: math.MaxUint64/2 - 1}
-	if old != nil {
-		s.lists, s.low, s.high = old.lists, old.low, old.high
-	}
-	for list, rules := range s.lists {
+// newRuleSet returns a set without rules.
+func newRuleSet() *ruleSet { return &ruleSet{low: math.MaxUint64 / 2, high: math.MaxUint64/2 - 1} }
+
+// replaced returns the set with other rules in a list.
+func (s *ruleSet) replaced(list uint32, rules []*rule) *ruleSet {
+	next := &ruleSet{lists: s.lists, low: s.low, high: s.high}
+	next.lists[list] = rules
+	for _, rules := range next.lists {
 		for _, r := range rules {
-			s.index(uint32(list), r)
+			next.index(r)
 		}
 	}
-	return s
+	return next
 }
 
-func (s *ruleSet) index(list uint32, r *rule) {
-	switch list {
+func (s *ruleSet) index(r *rule) {
+	switch r.list {
 	case unix.AUDIT_FILTER_USER, unix.AUDIT_FILTER_EXCLUDE, unix.AUDIT_FILTER_FS:
 	default:
 		s.counted++
@@ -57,7 +58,7 @@ func (s *ruleSet) index(list uint32, r *rule) {
 	if r.namesSignals() {
 		s.signals++
 	}
-	if list != unix.AUDIT_FILTER_EXIT {
+	if r.list != unix.AUDIT_FILTER_EXIT {
 		return
 	}
 	s.syscalls = append(s.syscalls, r)
@@ -91,32 +92,27 @@ func (s *ruleSet) find(r *rule) int { return slices.IndexFunc(s.lists[r.list], r
 
 // with returns the set with one more rule.
 func (s *ruleSet) with(r *rule) *ruleSet {
-	next := &ruleSet{lists: s.lists, low: s.low, high: s.high}
-	r.priority = math.MaxUint64
-	list := slices.Clone(s.lists[r.list])
-	exit := r.list == unix.AUDIT_FILTER_EXIT || r.list == unix.AUDIT_FILTER_URING_EXIT
+	at := len(s.lists[r.list])
 	if r.prepend {
-		if exit {
-			next.high++
-			r.priority = next.high
-		}
-		list = slices.Insert(list, 0, r)
-	} else {
-		if exit {
-			next.low--
-			r.priority = next.low
-		}
-		list = append(list, r)
+		at = 0
 	}
-	next.lists[r.list] = list
-	return newRuleSet(next)
+	next := s.replaced(r.list, slices.Insert(slices.Clone(s.lists[r.list]), at, r))
+	switch {
+	case !r.isOfExit():
+		r.priority = math.MaxUint64
+	case r.prepend:
+		next.high++
+		r.priority = next.high
+	default:
+		next.low--
+		r.priority = next.low
+	}
+	return next
 }
 
 // without returns the set without the rule at a position.
 func (s *ruleSet) without(list uint32, at int) *ruleSet {
-	next := &ruleSet{lists: s.lists, low: s.low, high: s.high}
-	next.lists[list] = slices.Delete(slices.Clone(s.lists[list]), at, at+1)
-	return newRuleSet(next)
+	return s.replaced(list, slices.Delete(slices.Clone(s.lists[list]), at, at+1))
 }
 
 // changeRules is AUDIT_ADD_RULE and AUDIT_DEL_RULE. Errors: EINVAL, EPERM if the
@@ -131,7 +127,7 @@ func (a *Audit) changeRules(q *request) error {
 		name, change = "add_rule", a.addRule
 	}
 	if a.status.enabled.Load() == enabledLocked {
-		r := a.beginUser(q.task, a.contextOf(q.task), unix.AUDIT_CONFIG_CHANGE)
+		r := a.beginUser(q.task, contextOf(q.task), unix.AUDIT_CONFIG_CHANGE)
 		r.addf(" op=%s audit_enabled=%d res=0", name, enabledLocked)
 		a.end(r)
 		return unix.EPERM
@@ -232,7 +228,7 @@ func (a *Audit) logRule(t *task.Task, operation string, rule *rule, err error) {
 	if a.status.enabled.Load() == enabledOff {
 		return
 	}
-	r := a.begin(t, a.contextOf(t), unix.AUDIT_CONFIG_CHANGE)
+	r := a.begin(t, contextOf(t), unix.AUDIT_CONFIG_CHANGE)
 	a.addSession(r, t)
 	r.addf(" op=%s", operation)
 	r.addKey(rule.key)

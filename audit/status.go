@@ -7,6 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"slowpath/abi"
+	"slowpath/fs/netlink"
 	"slowpath/task"
 )
 
@@ -47,7 +48,7 @@ func (a *Audit) statusReply() []byte {
 		Lost: a.status.lost.Load(), Backlog: uint32(a.queue.length()), Features: unix.AUDIT_FEATURE_BITMAP_ALL,
 		WaitTime: a.status.backlogWait.Load(), WaitTimeActual: a.status.waited.Load(),
 	}
-	return append([]byte(nil), abi.Bytes(&s)...)
+	return abi.Bytes(&s)
 }
 
 // setting is a field of struct audit_status that AUDIT_SET changes.
@@ -90,7 +91,8 @@ func (a *Audit) set(q *request) (int32, error) {
 			return 0, err
 		}
 	}
-	if s.Mask&unix.AUDIT_STATUS_BACKLOG_WAIT_TIME != 0 && len(q.message.Payload)+messageHeader < len(abi.Bytes(&s)) {
+	size := netlink.HeaderSize + len(q.message.Payload) // Linux counts the header here
+	if s.Mask&unix.AUDIT_STATUS_BACKLOG_WAIT_TIME != 0 && size < len(abi.Bytes(&s)) {
 		return 0, unix.EINVAL
 	}
 	if err := a.apply(q.task, &s, lastSettings); err != nil {
@@ -104,9 +106,6 @@ func (a *Audit) set(q *request) (int32, error) {
 	}
 	return 0, nil
 }
-
-// messageHeader is the size of struct nlmsghdr, which Linux counts in one check.
-const messageHeader = 16
 
 func (a *Audit) resetCounter(t *task.Task, name string, cell *atomic.Uint32) int32 {
 	old := cell.Swap(0)
@@ -156,7 +155,7 @@ func (a *Audit) change(t *task.Task, one *setting, value uint32) error {
 
 // logSet writes the record of a change of the configuration.
 func (a *Audit) logSet(t *task.Task, name string, value, old uint32, allowed bool) {
-	r := a.begin(t, a.contextOf(t), unix.AUDIT_CONFIG_CHANGE)
+	r := a.begin(t, contextOf(t), unix.AUDIT_CONFIG_CHANGE)
 	r.addf("op=set %s=%d old=%d ", name, value, old)
 	a.addSession(r, t)
 	r.addf(" res=%d", number(allowed))
@@ -245,7 +244,7 @@ func (a *Audit) hasFeature(bit int) bool { return a.status.features.Load()>>bit&
 
 func (a *Audit) featureReply() []byte {
 	f := features{Version: unix.AUDIT_FEATURE_VERSION, Mask: ^uint32(0), Features: a.status.features.Load(), Lock: a.status.locks.Load()}
-	return append([]byte(nil), abi.Bytes(&f)...)
+	return abi.Bytes(&f)
 }
 
 // setFeatures is AUDIT_SET_FEATURE. Errors: EINVAL, EPERM for a feature that is locked.
@@ -282,7 +281,7 @@ func (a *Audit) logFeature(t *task.Task, bit int, f *features, allowed bool) {
 		return
 	}
 	old, locked := a.status.features.Load()>>bit&1, a.status.locks.Load()>>bit&1
-	r := a.begin(t, a.contextOf(t), unix.AUDIT_FEATURE_CHANGE)
+	r := a.begin(t, contextOf(t), unix.AUDIT_FEATURE_CHANGE)
 	a.addTask(r, t)
 	r.addf(" feature=%s old=%d new=%d old_lock=%d new_lock=%d res=%d", featureNames[bit],
 		old, f.Features>>bit&1, locked, (f.Lock>>bit&1)|locked, number(allowed))

@@ -1,7 +1,6 @@
 package audit
 
 import (
-	stdelf "debug/elf"
 	"encoding/binary"
 	"fmt"
 	"regexp"
@@ -16,9 +15,8 @@ import (
 	"slowpath/fs"
 	"slowpath/fs/fstest"
 	"slowpath/fs/netlink"
-	"slowpath/mm"
 	"slowpath/task"
-	"slowpath/task/elf"
+	"slowpath/task/tasktest"
 )
 
 // world is a kernel in which the user mode of its only task is a function.
@@ -29,15 +27,6 @@ type world struct {
 
 	mu  sync.Mutex
 	log []string
-}
-
-// program is an ELF executable with one page.
-func program() string {
-	const base, headers = 0x400000, elf.FileHeaderSize + elf.HeaderSize
-	return string(elf.Headers(stdelf.ET_EXEC, base+headers, stdelf.Prog64{
-		Type: uint32(stdelf.PT_LOAD), Flags: uint32(stdelf.PF_R | stdelf.PF_X), Vaddr: base,
-		Filesz: headers + 1, Memsz: headers + 1, Align: mm.PageSize,
-	})) + "\xc3"
 }
 
 // run starts a process that executes body on a kernel with audit=1, and waits for its end
@@ -56,18 +45,7 @@ func run(t *testing.T, c Config, body func(w *world, t *task.Task)) *world {
 	})
 	w.audit.Register(w.kernel, w.Mounts)
 	w.kernel.StartReaper()
-	w.Write("/program", program())
-	file := w.Open("/program", unix.O_RDONLY, 0)
-	if err := file.Inode().Change(fs.Changes{Mask: fs.ChangeMode, Mode: 0o755}); err != nil {
-		t.Fatal(err)
-	}
-	group, err := w.kernel.Spawn(task.SpawnRequest{
-		Path: "/program", Argv: []string{"/program", "two words"}, FDs: fs.NewFDTable(), FS: w.Caller.Context.Copy(),
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	group.AwaitEnd()
+	tasktest.Spawn(w.World, w.kernel, "two words").AwaitEnd()
 	w.settle()
 	return w
 }

@@ -22,8 +22,9 @@ type Encoder[R any] interface {
 	Lost(n uint64)
 }
 
-// Stream sends records of type R, which an Encoder of type E encodes, in batches. Its memory is bounded: one batch that is filled, and
-// maxPending batches that wait, or twice as many with the records of Always.
+// Stream sends records of type R, which an Encoder of type E encodes, in batches. Its memory
+// is bounded: one batch that is filled, and maxPending batches that wait, or twice as many with
+// the records of Always.
 //
 // A task whose record finds no room waits for the host, because a tool that counts must not
 // lose records. It waits until its task is killed, and at most Patience: then the host does

@@ -49,9 +49,7 @@ func (as *AddressSpace) VisitRegions(detail RegionDetail, f func(r *Region) erro
 	var r Region
 	for v := as.areas.first; v != nil; v = v.next {
 		r = v.region()
-		if r.Name == "" && v.anonymous() && v.start < as.brk && v.end > as.layout.BrkStart {
-			r.Name = "[heap]"
-		}
+		r.Name = as.nameOf(v, r.Name)
 		if detail == WithPages {
 			as.countPages(v, &r)
 		}
@@ -73,21 +71,35 @@ func (as *AddressSpace) MappedAt(address uint64) (name string, offset uint64) {
 		return "", 0
 	}
 	if v.file != nil {
-		return v.file.MapName(), v.offset + address - v.start
+		offset = v.offset + address - v.start
 	}
-	if v.name == "" && v.anonymous() && v.start < as.brk && v.end > as.layout.BrkStart {
-		return "[heap]", 0
+	return as.nameOf(v, v.mapName()), offset
+}
+
+// nameOf returns what /proc/pid/maps shows as the name of an area whose mapName is name. The
+// address space is locked.
+func (as *AddressSpace) nameOf(v *vma, name string) string {
+	if name == "" && v.anonymous() && v.start < as.brk && v.end > as.layout.BrkStart {
+		return "[heap]"
 	}
-	return v.name, 0
+	return name
+}
+
+// mapName returns the name of the mapped file, or that of special memory.
+func (v *vma) mapName() string {
+	if v.file != nil {
+		return v.file.MapName()
+	}
+	return v.name
 }
 
 func (v *vma) region() Region {
 	r := Region{
-		Start: v.start, End: v.end, Prot: v.prot, Name: v.name,
+		Start: v.start, End: v.end, Prot: v.prot, Name: v.mapName(),
 		Shared: v.has(areaShared) && !v.has(areaFixedSize), GrowsDown: v.has(areaGrowsDown), Flags: v.flagNames(),
 	}
 	if v.file != nil {
-		r.Name, r.Device, r.Inode = v.file.MapName(), v.file.MapDevice(), v.file.MapInode()
+		r.Device, r.Inode = v.file.MapDevice(), v.file.MapInode()
 	}
 	if v.object != nil && !v.has(areaFixedSize) {
 		r.Offset = v.offset

@@ -1,7 +1,6 @@
 package seccomp
 
 import (
-	stdelf "debug/elf"
 	"runtime"
 	"sync"
 	"testing"
@@ -12,13 +11,12 @@ import (
 	"slowpath/abi"
 	"slowpath/cred"
 	"slowpath/entry"
-	"slowpath/fs"
 	"slowpath/fs/fstest"
 	"slowpath/mm"
 	"slowpath/seccomp/bpf"
 	"slowpath/sysctl"
 	"slowpath/task"
-	"slowpath/task/elf"
+	"slowpath/task/tasktest"
 	"slowpath/wait"
 )
 
@@ -29,17 +27,7 @@ type world struct {
 
 	mu     sync.Mutex
 	bodies map[int]func(t *task.Task) // by thread id, for threads
-	log    []string
-	logged []task.SeccompLogged // without the task
-}
-
-// program is an ELF executable with one page.
-func program() string {
-	const base, headers = 0x400000, elf.FileHeaderSize + elf.HeaderSize
-	return string(elf.Headers(stdelf.ET_EXEC, base+headers, stdelf.Prog64{
-		Type: uint32(stdelf.PT_LOAD), Flags: uint32(stdelf.PF_R | stdelf.PF_X), Vaddr: base,
-		Filesz: headers + 1, Memsz: headers + 1, Align: mm.PageSize,
-	})) + "\xc3"
+	logged []task.SeccompLogged       // without the task
 }
 
 // run starts a process that executes body, and waits for its end.
@@ -48,12 +36,7 @@ func run(t *testing.T, body func(w *world, t *task.Task)) *world {
 	w := &world{World: fstest.New(t, 4096), bodies: map[int]func(*task.Task){}}
 	var first sync.Once
 	w.kernel = task.New(task.Config{
-		Memory: w.Memory, NoRandomize: true,
-		Log: func(format string, _ ...any) {
-			w.mu.Lock()
-			defer w.mu.Unlock()
-			w.log = append(w.log, format)
-		},
+		Memory: w.Memory, NoRandomize: true, Log: t.Logf,
 		Run: func(tk *task.Task) {
 			main := false
 			first.Do(func() { main = true })
@@ -77,18 +60,7 @@ func run(t *testing.T, body func(w *world, t *task.Task)) *world {
 		w.logged = append(w.logged, e)
 	})
 	w.kernel.StartReaper()
-	w.Write("/program", program())
-	file := w.Open("/program", unix.O_RDONLY, 0)
-	if err := file.Inode().Change(fs.Changes{Mask: fs.ChangeMode, Mode: 0o755}); err != nil {
-		t.Fatal(err)
-	}
-	group, err := w.kernel.Spawn(task.SpawnRequest{
-		Path: "/program", Argv: []string{"/program"}, FDs: fs.NewFDTable(), FS: w.Caller.Context.Copy(),
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	group.AwaitEnd()
+	tasktest.Spawn(w.World, w.kernel).AwaitEnd()
 	for deadline := time.Now().Add(10 * time.Second); w.kernel.Threads() > 1; time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatal("a task does not end")

@@ -4,7 +4,10 @@
 package strace
 
 import (
+	"bytes"
+	"cmp"
 	"fmt"
+	"slices"
 
 	"slowpath/strace/decode"
 	"slowpath/tracespec"
@@ -17,7 +20,6 @@ type Thread struct {
 	call    *Call
 	ignored [][]byte // siginfo_t of ignored signals that were sent during the call
 	shown   int      // the last signal that was shown
-	gone    bool
 	text    textState
 }
 
@@ -29,9 +31,26 @@ type Call struct {
 	CPU        uint32
 	Address    uint64 // program counter
 	Injected   int64  // what an injection has changed
-	Killed     bool   // the thread must exit after the call
 	Registers  []byte // with Stack, at the exit
 	Stack      []byte
+
+	entryTexts []string
+}
+
+// keepTexts keeps the texts of the arguments that are printed at the entry. After a failure
+// the arguments cannot be printed any more.
+func (c *Call) keepTexts() {
+	if c.entryTexts == nil {
+		c.entryTexts = c.Row.Texts(c.Call)
+	}
+}
+
+// texts returns the texts of all arguments of a call that has ended.
+func (c *Call) texts() []string {
+	if !c.Done {
+		return c.entryTexts
+	}
+	return slices.Concat(c.entryTexts, c.Row.Texts(c.Call))
 }
 
 // Sink takes the events of an Engine. It must not keep the slices.
@@ -92,9 +111,7 @@ func (e *Engine) Write(batch []byte) error { return tracespec.Decode(batch, e.re
 // Close ends the sinks.
 func (e *Engine) Close() (err error) {
 	for _, s := range e.sinks {
-		if closeErr := s.Close(); err == nil {
-			err = closeErr
-		}
+		err = cmp.Or(err, s.Close())
 	}
 	return err
 }
@@ -114,7 +131,7 @@ var handlers = map[tracespec.RecordKind]func(e *Engine, r *tracespec.Record) err
 	tracespec.Enter: (*Engine).enter, tracespec.Leave: (*Engine).leave,
 	tracespec.Signal: (*Engine).delivered, tracespec.Ignored: (*Engine).ignoredSignal,
 	tracespec.Generated: func(e *Engine, r *tracespec.Record) error {
-		e.sent[r.Process] = append([]byte(nil), r.Data...)
+		e.sent[r.Process] = bytes.Clone(r.Data)
 		return nil
 	},
 	tracespec.Clone: (*Engine).clone, tracespec.Exec: (*Engine).exec, tracespec.Exit: (*Engine).exit,
@@ -181,7 +198,7 @@ func (e *Engine) leave(r *tracespec.Record) error {
 		return nil // another thread has called exit_group(2): a tracer would not see the exit
 	}
 	t.call = nil
-	c.Result, c.Done, c.End, c.Killed = r.Result, true, r.Time, r.Killed
+	c.Result, c.Done, c.End = r.Result, true, r.Time
 	c.Registers, c.Stack = r.Registers, r.Stack
 	if !c.Row.Attach(c.Call, r.Captures) {
 		return damaged(c.Row.Name)
@@ -229,12 +246,11 @@ func (e *Engine) ignoredSignal(r *tracespec.Record) error {
 	if t == nil || signalOf(r.Data) == sigkill {
 		return nil
 	}
-	info := append([]byte(nil), r.Data...)
 	if t.call != nil {
-		t.ignored = append(t.ignored, info)
+		t.ignored = append(t.ignored, bytes.Clone(r.Data))
 		return nil
 	}
-	e.show(t, info, r.Time)
+	e.show(t, r.Data, r.Time)
 	return nil
 }
 
@@ -296,7 +312,6 @@ func (e *Engine) exit(r *tracespec.Record) error {
 		e.show(t, info, r.Time)
 		delete(e.sent, r.Process)
 	}
-	t.gone = true
 	e.each(func(s Sink) { s.Exited(t, status, r.Time) })
 	delete(e.threads, r.Thread)
 	return nil

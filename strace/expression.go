@@ -8,8 +8,6 @@ import (
 	"strings"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"slowpath/strace/decode"
 	"slowpath/tracespec"
 )
@@ -183,7 +181,7 @@ func signalNumber(name string) int {
 			return n
 		}
 	}
-	return int(unix.SignalNum("SIG" + strings.TrimPrefix(name, "SIG")))
+	return 0
 }
 
 func addStatuses(f *Filter, _ *decode.Table, value string) error {
@@ -324,7 +322,7 @@ func (f *Filter) Plan(t *decode.Table) *tracespec.Plan {
 	if f.Calls == nil {
 		for number := range tracespec.MaxCalls {
 			if p.Calls[number] == nil {
-				p.Calls[number] = &tracespec.Call{Arguments: 6}
+				p.Calls[number] = new(tracespec.Call)
 			}
 		}
 	}

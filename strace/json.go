@@ -13,7 +13,6 @@ type JSON struct {
 	table   *decode.Table
 	printer *decode.Printer
 	encoder *json.Encoder
-	entered map[*Call][]string // the arguments that are known at the entry
 	err     error
 }
 
@@ -37,7 +36,7 @@ type line struct {
 
 // NewJSON returns a sink that writes JSON.
 func NewJSON(t *decode.Table, w io.Writer) *JSON {
-	return &JSON{table: t, printer: t.Printer(), encoder: json.NewEncoder(w), entered: map[*Call][]string{}}
+	return &JSON{table: t, printer: t.Printer(), encoder: json.NewEncoder(w)}
 }
 
 func (j *JSON) put(l line) {
@@ -56,7 +55,7 @@ func (j *JSON) Attached(t, parent *Thread, now uint64) {
 }
 
 // Enter implements Sink.
-func (j *JSON) Enter(_ *Thread, c *Call) { j.entered[c] = c.Row.Texts(c.Call) }
+func (j *JSON) Enter(_ *Thread, c *Call) { c.keepTexts() }
 
 // Leave implements Sink.
 func (j *JSON) Leave(t *Thread, c *Call) {
@@ -74,12 +73,7 @@ func (j *JSON) Leave(t *Thread, c *Call) {
 func (j *JSON) Unfinished(t *Thread, c *Call, _ uint64) { j.put(j.call("unfinished", t, c)) }
 
 func (j *JSON) call(event string, t *Thread, c *Call) line {
-	args := j.entered[c]
-	delete(j.entered, c)
-	if c.Done {
-		args = append(args, c.Row.Texts(c.Call)...)
-	}
-	return line{Event: event, Time: c.Begin, Process: t.Process, Thread: t.ID, CPU: &c.CPU, Name: c.Row.Name, Raw: c.Arguments[:], Args: args}
+	return line{Event: event, Time: c.Begin, Process: t.Process, Thread: t.ID, CPU: &c.CPU, Name: c.Row.Name, Raw: c.Arguments[:], Args: c.texts()}
 }
 
 // Signal implements Sink.

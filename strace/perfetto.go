@@ -16,7 +16,6 @@ type Perfetto struct {
 	table   *decode.Table
 	printer *decode.Printer
 	w       *bufio.Writer
-	entered map[*Call][]string
 	first   bool
 	err     error
 }
@@ -35,7 +34,7 @@ type slice struct {
 
 // NewPerfetto returns a sink that writes a trace.
 func NewPerfetto(t *decode.Table, w io.Writer) *Perfetto {
-	return &Perfetto{table: t, printer: t.Printer(), w: bufio.NewWriter(w), entered: map[*Call][]string{}, first: true}
+	return &Perfetto{table: t, printer: t.Printer(), w: bufio.NewWriter(w), first: true}
 }
 
 func (p *Perfetto) put(s slice) {
@@ -60,7 +59,7 @@ func (p *Perfetto) Attached(t, _ *Thread, now uint64) {
 }
 
 // Enter implements Sink.
-func (p *Perfetto) Enter(_ *Thread, c *Call) { p.entered[c] = c.Row.Texts(c.Call) }
+func (p *Perfetto) Enter(_ *Thread, c *Call) { c.keepTexts() }
 
 // Leave implements Sink.
 func (p *Perfetto) Leave(t *Thread, c *Call) {
@@ -72,13 +71,8 @@ func (p *Perfetto) Leave(t *Thread, c *Call) {
 func (p *Perfetto) Unfinished(t *Thread, c *Call, now uint64) { p.call(t, c, now, "?") }
 
 func (p *Perfetto) call(t *Thread, c *Call, end uint64, result string) {
-	args := p.entered[c]
-	delete(p.entered, c)
-	if c.Done {
-		args = append(args, c.Row.Texts(c.Call)...)
-	}
 	p.put(slice{Name: c.Row.Name, Phase: "X", Time: micro(c.Begin), Duration: micro(end - c.Begin), Process: t.Process, Thread: t.ID,
-		Args: map[string]any{"arguments": args, "result": result, "cpu": c.CPU}})
+		Args: map[string]any{"arguments": c.texts(), "result": result, "cpu": c.CPU}})
 }
 
 // Signal implements Sink.

@@ -29,7 +29,7 @@ func empty(n int) []byte { return make([]byte, n) }
 // enter and leave put a call without captures.
 func (s *script) enter(table *decode.Table, thread, process uint32, name string, arguments ...uint64) {
 	c := table.Named(name)
-	r := tracespec.Record{Kind: tracespec.Enter, Thread: thread, Process: process, Number: int32(c.Number), Count: 6, Captures: empty(len(c.Plan.Entry))}
+	r := tracespec.Record{Kind: tracespec.Enter, Thread: thread, Process: process, Number: int32(c.Number), Captures: empty(len(c.Plan.Entry))}
 	copy(r.Arguments[:], arguments)
 	s.put(r)
 }

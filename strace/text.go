@@ -294,9 +294,6 @@ func (x *Text) Exited(t *Thread, status uint32, now uint64) {
 		p.end()
 	}
 	x.threads--
-	if x.options.Separate {
-		x.pageOf(t).w.Flush()
-	}
 }
 
 // exitText says how a thread has ended.

@@ -54,12 +54,22 @@ func withSocket(t *task.Task, register uint64, operation func(f *fs.File, s *uni
 	return onSocket(t, register, operation, func(*fs.File, *netlink.Socket) (uint64, error) { return 0, unix.EOPNOTSUPP })
 }
 
+// splitKind splits the second argument of socket(2) into the socket type and its flags:
+// EINVAL.
+func splitKind(kind uint64) (number, flags int, err error) {
+	const known, mask = unix.SOCK_NONBLOCK | unix.SOCK_CLOEXEC, 0xf
+	if uint32(kind)&^(known|mask) != 0 {
+		return 0, 0, unix.EINVAL
+	}
+	return int(kind & mask), int(kind & known), nil
+}
+
 // socketKind checks the arguments of socket(2). It returns the socket type and
 // its flags.
 func socketKind(domain, kind, protocol uint64) (int, int, error) {
-	const flags = unix.SOCK_NONBLOCK | unix.SOCK_CLOEXEC
-	if uint32(kind)&^(flags|0xf) != 0 {
-		return 0, 0, unix.EINVAL
+	k, flags, err := splitKind(kind)
+	if err != nil {
+		return 0, 0, err
 	}
 	if uint32(domain) != unix.AF_UNIX {
 		return 0, 0, unix.EAFNOSUPPORT
@@ -67,7 +77,6 @@ func socketKind(domain, kind, protocol uint64) (int, int, error) {
 	if uint32(protocol) != 0 && uint32(protocol) != unix.PF_UNIX {
 		return 0, 0, unix.EPROTONOSUPPORT
 	}
-	k := int(kind & 0xf)
 	switch k {
 	case unix.SOCK_RAW: // Linux makes it a datagram socket
 		k = unix.SOCK_DGRAM
@@ -75,7 +84,7 @@ func socketKind(domain, kind, protocol uint64) (int, int, error) {
 	default:
 		return 0, 0, unix.ESOCKTNOSUPPORT
 	}
-	return k, int(kind & flags), nil
+	return k, flags, nil
 }
 
 func sysSocket(t *task.Task, a *amd64.Args) (uint64, error) {
@@ -114,11 +123,8 @@ type argumentWatcher interface {
 
 // argumentsWatched returns the task's argumentWatcher, or nil.
 func argumentsWatched(t *task.Task) argumentWatcher {
-	if names := t.NameWatcher(); names != nil {
-		w, _ := names.(argumentWatcher)
-		return w
-	}
-	return nil
+	w, _ := t.NameWatcher().(argumentWatcher)
+	return w
 }
 
 func watchAddress(t *task.Task, p []byte) {
@@ -127,17 +133,38 @@ func watchAddress(t *task.Task, p []byte) {
 	}
 }
 
-// readAddress reads a socket address.
-func readAddress(t *task.Task, address, length uint64) (unixsock.Address, error) {
-	if uint32(length) > unix.SizeofSockaddrAny+16 {
-		return unixsock.Address{}, unix.EINVAL
+// copyAddress copies a socket address of any family. Errors: EINVAL, EFAULT.
+func copyAddress(t *task.Task, address, length uint64) ([]byte, error) {
+	if uint32(length) > maxName {
+		return nil, unix.EINVAL
 	}
 	p := make([]byte, uint32(length))
 	if err := t.CopyIn(address, p); err != nil {
-		return unixsock.Address{}, err
+		return nil, err
 	}
 	watchAddress(t, p)
+	return p, nil
+}
+
+// readAddress reads the address of a Unix socket.
+func readAddress(t *task.Task, address, length uint64) (unixsock.Address, error) {
+	p, err := copyAddress(t, address, length)
+	if err != nil {
+		return unixsock.Address{}, err
+	}
 	return unixsock.ParseAddress(p)
+}
+
+// destination reads the address to which a message is sent: nil if there is none.
+func destination[A any](t *task.Task, address, length uint64, read func(t *task.Task, address, length uint64) (A, error)) (*A, error) {
+	if address == 0 || length == 0 {
+		return nil, nil
+	}
+	to, err := read(t, address, length)
+	if err != nil {
+		return nil, err
+	}
+	return &to, nil
 }
 
 // storeName stores a struct sockaddr, cut to the caller's buffer, and its full
@@ -350,12 +377,8 @@ func sysSendto(t *task.Task, a *amd64.Args) (uint64, error) {
 			return 0, err
 		}
 		out := outgoing(t)
-		if a[4] != 0 && a[5] != 0 {
-			to, err := readAddress(t, a[4], a[5])
-			if err != nil {
-				return 0, err
-			}
-			out.To = &to
+		if out.To, err = destination(t, a[4], a[5], readAddress); err != nil {
+			return 0, err
 		}
 		return send(t, file, s, src, uint32(a[3]), out)
 	}, func(_ *fs.File, s *netlink.Socket) (uint64, error) { return netlinkSendto(t, s, a) })

@@ -19,7 +19,7 @@ const (
 	maxPassed  = 253   // descriptors (SCM_MAX_FD)
 	cmsgHeader = unix.SizeofCmsghdr
 	ucredSize  = unix.SizeofUcred
-	maxName    = 128 // bytes of a name that sendmsg(2) reads (struct sockaddr_storage)
+	maxName    = 128 // bytes of a socket address (struct sockaddr_storage)
 )
 
 func align(n int) int { return (n + 7) &^ 7 }
@@ -104,21 +104,13 @@ func addCredentials(t *task.Task, out *unixsock.Outgoing, data []byte) error {
 }
 
 func sendMessage(t *task.Task, file *fs.File, s *unixsock.Socket, address uint64, flags uint32) (uint64, error) {
-	h, err := abi.CopyIn[abi.Msghdr](t, address)
-	if err != nil {
-		return 0, err
-	}
-	src, err := messageVectors(t, &h)
+	h, src, err := readMessage(t, address)
 	if err != nil {
 		return 0, err
 	}
 	out := outgoing(t)
-	if h.Name != 0 && h.NameLen != 0 {
-		to, err := readAddress(t, h.Name, uint64(min(h.NameLen, maxName)))
-		if err != nil {
-			return 0, err
-		}
-		out.To = &to
+	if out.To, err = destination(t, h.Name, uint64(min(h.NameLen, maxName)), readAddress); err != nil {
+		return 0, err
 	}
 	if h.ControlLen != 0 {
 		if err := readControl(t, &h, &out); err != nil {
@@ -137,16 +129,20 @@ func sysSendmsg(t *task.Task, a *amd64.Args) (uint64, error) {
 	}, func(_ *fs.File, s *netlink.Socket) (uint64, error) { return netlinkSend(t, s, a[1], uint32(a[2])) })
 }
 
-// messageVectors returns the buffers of a message. Errors: EMSGSIZE for too many, and
-// those of newUserVectors.
-func messageVectors(t *task.Task, h *abi.Msghdr) (*userMemory, error) {
+// readMessage reads a struct msghdr, and returns the buffers of the message too. Errors:
+// EINVAL, EFAULT, EMSGSIZE for too many buffers, and those of newUserVectors.
+func readMessage(t *task.Task, address uint64) (h abi.Msghdr, buffers *userMemory, err error) {
+	if h, err = abi.CopyIn[abi.Msghdr](t, address); err != nil {
+		return h, nil, err
+	}
 	if h.Name != 0 && int32(h.NameLen) < 0 {
-		return nil, unix.EINVAL
+		return h, nil, unix.EINVAL
 	}
 	if h.IovLen > maxVectors {
-		return nil, unix.EMSGSIZE
+		return h, nil, unix.EMSGSIZE
 	}
-	return newUserVectors(t, h.Iov, h.IovLen)
+	buffers, err = newUserVectors(t, h.Iov, h.IovLen)
+	return h, buffers, err
 }
 
 // outgoing returns the arguments of a message without a destination, control
@@ -167,15 +163,21 @@ type controlBuffer struct {
 	flags   uint32 // for msg_flags
 }
 
-// store stores the control messages of a received message. It takes over the
-// references to the files.
-func (b *controlBuffer) store(s *unixsock.Socket, in *unixsock.Incoming, flags uint32) {
-	if s.Options().PassCredentials {
-		ucred := ucredOf(in.Credentials)
-		b.put(unix.SOL_SOCKET, unix.SCM_CREDENTIALS, abi.Bytes(&ucred))
+// newControlBuffer returns the buffer of a message that is received with flags.
+func newControlBuffer(t *task.Task, h *abi.Msghdr, flags uint32) controlBuffer {
+	b := controlBuffer{t: t, address: h.Control, room: h.ControlLen}
+	b.flags = flags & unix.MSG_CMSG_CLOEXEC // Linux returns it
+	if h.Control == 0 {
+		b.room = 0
 	}
-	if len(in.Files) > 0 {
-		b.putFiles(in.Files, flags&unix.MSG_CMSG_CLOEXEC != 0)
+	return b
+}
+
+// putCredentials stores the sender of a message, if the socket has SO_PASSCRED.
+func (b *controlBuffer) putCredentials(s optionHolder, from fs.SocketCredentials) {
+	if s.Options().PassCredentials {
+		ucred := ucredOf(from)
+		b.put(unix.SOL_SOCKET, unix.SCM_CREDENTIALS, abi.Bytes(&ucred))
 	}
 }
 
@@ -260,11 +262,7 @@ func ucredOf(c unixsock.Credentials) unix.Ucred {
 }
 
 func receiveMessage(t *task.Task, file *fs.File, s *unixsock.Socket, address uint64, flags uint32) (uint64, error) {
-	h, err := abi.CopyIn[abi.Msghdr](t, address)
-	if err != nil {
-		return 0, err
-	}
-	dst, err := messageVectors(t, &h)
+	h, dst, err := readMessage(t, address)
 	if err != nil {
 		return 0, err
 	}
@@ -272,12 +270,11 @@ func receiveMessage(t *task.Task, file *fs.File, s *unixsock.Socket, address uin
 	if err != nil {
 		return 0, err
 	}
-	control := controlBuffer{t: t, address: h.Control, room: h.ControlLen}
-	control.flags = flags & unix.MSG_CMSG_CLOEXEC // Linux returns it
-	if h.Control == 0 {
-		control.room = 0
+	control := newControlBuffer(t, &h, flags)
+	control.putCredentials(s, in.Credentials)
+	if len(in.Files) > 0 {
+		control.putFiles(in.Files, flags&unix.MSG_CMSG_CLOEXEC != 0)
 	}
-	control.store(s, &in, flags)
 	if in.Count < in.Full && s.Kind() != unix.SOCK_STREAM {
 		control.flags |= unix.MSG_TRUNC
 	}

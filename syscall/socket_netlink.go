@@ -13,27 +13,23 @@ import (
 
 // netlinkSocket is socket(2) of the family AF_NETLINK.
 func netlinkSocket(t *task.Task, a *amd64.Args) (uint64, error) {
-	const flags = unix.SOCK_NONBLOCK | unix.SOCK_CLOEXEC
-	if uint32(a[1])&^(flags|0xf) != 0 {
-		return 0, unix.EINVAL
-	}
-	file, err := netlink.New(t.FS.Mounts(), t, int(a[1]&0xf), int(int32(a[2])), int(a[1]&flags))
+	kind, flags, err := splitKind(a[1])
 	if err != nil {
 		return 0, err
 	}
-	return install(t, file, a[1]&unix.SOCK_CLOEXEC != 0)
+	file, err := netlink.New(t.FS.Mounts(), t, kind, int(int32(a[2])), flags)
+	if err != nil {
+		return 0, err
+	}
+	return install(t, file, flags&unix.SOCK_CLOEXEC != 0)
 }
 
 // readNetlinkAddress reads a struct sockaddr_nl. Errors: EINVAL, EFAULT.
 func readNetlinkAddress(t *task.Task, address, length uint64) (netlink.Address, error) {
-	if uint32(length) > maxName {
-		return netlink.Address{}, unix.EINVAL
-	}
-	p := make([]byte, uint32(length))
-	if err := t.CopyIn(address, p); err != nil {
+	p, err := copyAddress(t, address, length)
+	if err != nil {
 		return netlink.Address{}, err
 	}
-	watchAddress(t, p)
 	return netlink.ParseAddress(p)
 }
 
@@ -66,13 +62,9 @@ func netlinkSendto(t *task.Task, s *netlink.Socket, a *amd64.Args) (uint64, erro
 	if err != nil {
 		return 0, err
 	}
-	var to *netlink.Address
-	if a[4] != 0 && a[5] != 0 {
-		address, err := readNetlinkAddress(t, a[4], a[5])
-		if err != nil {
-			return 0, err
-		}
-		to = &address
+	to, err := destination(t, a[4], a[5], readNetlinkAddress)
+	if err != nil {
+		return 0, err
 	}
 	return sendNetlink(t, s, src, to, uint32(a[3]), fs.SocketCredentialsOf(t))
 }
@@ -80,21 +72,13 @@ func netlinkSendto(t *task.Task, s *netlink.Socket, a *amd64.Args) (uint64, erro
 // netlinkSend is sendmsg(2) of a message at an address. Of the control messages only the
 // credentials are obeyed; descriptors cannot be passed.
 func netlinkSend(t *task.Task, s *netlink.Socket, at uint64, flags uint32) (uint64, error) {
-	h, err := abi.CopyIn[abi.Msghdr](t, at)
+	h, src, err := readMessage(t, at)
 	if err != nil {
 		return 0, err
 	}
-	src, err := messageVectors(t, &h)
+	to, err := destination(t, h.Name, uint64(min(h.NameLen, maxName)), readNetlinkAddress)
 	if err != nil {
 		return 0, err
-	}
-	var to *netlink.Address
-	if h.Name != 0 && h.NameLen != 0 {
-		address, err := readNetlinkAddress(t, h.Name, uint64(min(h.NameLen, maxName)))
-		if err != nil {
-			return 0, err
-		}
-		to = &address
 	}
 	owner, err := controlCredentials(t, &h)
 	if err != nil {
@@ -165,11 +149,7 @@ func netlinkRecvfrom(t *task.Task, file *fs.File, s *netlink.Socket, a *amd64.Ar
 
 // netlinkReceive is recvmsg(2) into a message at an address.
 func netlinkReceive(t *task.Task, file *fs.File, s *netlink.Socket, at uint64, flags uint32) (uint64, error) {
-	h, err := abi.CopyIn[abi.Msghdr](t, at)
-	if err != nil {
-		return 0, err
-	}
-	dst, err := messageVectors(t, &h)
+	h, dst, err := readMessage(t, at)
 	if err != nil {
 		return 0, err
 	}
@@ -177,14 +157,8 @@ func netlinkReceive(t *task.Task, file *fs.File, s *netlink.Socket, at uint64, f
 	if err != nil {
 		return 0, err
 	}
-	control := controlBuffer{t: t, address: h.Control, room: h.ControlLen, flags: flags & unix.MSG_CMSG_CLOEXEC}
-	if h.Control == 0 {
-		control.room = 0
-	}
-	if s.Options().PassCredentials {
-		ucred := ucredOf(in.Credentials)
-		control.put(unix.SOL_SOCKET, unix.SCM_CREDENTIALS, abi.Bytes(&ucred))
-	}
+	control := newControlBuffer(t, &h, flags)
+	control.putCredentials(s, in.Credentials)
 	if s.Flag(netlink.PacketInfo) {
 		control.put(unix.SOL_NETLINK, unix.NETLINK_PKTINFO, abi.Bytes(&in.Group))
 	}

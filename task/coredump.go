@@ -9,7 +9,6 @@ import (
 
 	"slowpath/abi"
 	"slowpath/arch/amd64"
-	"slowpath/clock"
 	"slowpath/fs"
 	"slowpath/guard"
 	"slowpath/mm"
@@ -52,7 +51,8 @@ func (t *Task) beginCoreDump(s signal.Signal) (others []*Task, ok bool) {
 	if g.groupExit || t.killed.Load() {
 		return nil, false
 	}
-	g.groupExit, g.exitStatus, g.dumper, g.exitBegan = true, SignalStatus(s), t, clock.Monotonic()
+	g.beginExit(SignalStatus(s))
+	g.dumper = t
 	g.stop = stopState{}
 	for _, other := range g.threads {
 		if other != t && !other.ended {

@@ -3,7 +3,6 @@ package task
 import (
 	"golang.org/x/sys/unix"
 
-	"slowpath/clock"
 	"slowpath/entry"
 	"slowpath/guard"
 	"slowpath/signal"
@@ -126,7 +125,8 @@ func (g *ThreadGroup) threadExits() (last bool) {
 	if last && !g.groupExit {
 		// The status of the process is its leader's, even if the leader exited
 		// first.
-		g.groupExit, g.exitImplied, g.exitStatus, g.exitBegan = true, true, g.threads[0].exitStatus, clock.Monotonic()
+		g.beginExit(g.threads[0].exitStatus)
+		g.exitImplied = true
 	}
 	return last
 }

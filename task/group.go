@@ -39,7 +39,6 @@ type ThreadGroup struct {
 	startTime int64       // clock.Monotonic
 	// OOMAdjust is /proc/pid/oom_score_adj, -1000 to 1000.
 	OOMAdjust atomic.Int32
-	oomKilled atomic.Bool // the OOM killer has chosen it
 	// oomAdjustMin is the lowest value of OOMAdjust that needs no privilege.
 	oomAdjustMin atomic.Int32
 	barriers     atomic.Uint32 // registered commands of membarrier(2)

@@ -18,9 +18,8 @@ import (
 
 // oomState is the state of the OOM killer.
 type oomState struct {
-	mu     sync.Mutex // one victim at a time
-	since  int64      // when processes were first seen dying, or the last kill; 0 if none dies
-	killed bool       // a process was dying since the last collection
+	mu    sync.Mutex // one victim at a time
+	since int64      // when processes were first seen dying, or the last kill; 0 if none dies
 }
 
 // oomTimeout is how long a task without locks waits for the exit of a victim, in
@@ -72,13 +71,13 @@ func (k *Kernel) freeMemory() (dying *ThreadGroup, found bool) {
 		return nil, true
 	}
 	victim, dying := k.oomVictim()
-	if k.oom.wait(dying) {
+	switch {
+	case dying != nil && k.oom.wait(dying):
 		return dying, true
-	}
-	if k.oom.killed && dying == nil {
-		k.oom.killed = false
+	case dying == nil && k.oom.since != 0:
+		k.oom.since = 0
 		k.Memory().CollectNow()
-		return nil, true // the exit has freed what the victim held of the heap
+		return nil, true // the exits have freed what the processes held of the heap
 	}
 	if victim.group == nil {
 		if dying == nil {
@@ -93,7 +92,7 @@ func (k *Kernel) freeMemory() (dying *ThreadGroup, found bool) {
 	}
 	k.Logf("Out of memory: killed process %d (%s), which used %d KiB. Give the machine more memory with --mem.",
 		victim.group.PID(), victim.group.Leader().Comm(), victim.pages*(mm.PageSize/1024))
-	k.oom.since, k.oom.killed = clock.Monotonic(), true
+	k.oom.since = clock.Monotonic()
 	k.oomKill(victim.group)
 	k.oomKillRelatives(&victim)
 	return victim.group, true
@@ -102,11 +101,6 @@ func (k *Kernel) freeMemory() (dying *ThreadGroup, found bool) {
 // wait reports whether the caller must wait for processes that are dying, of which dying has
 // begun last, instead of killing another. s.mu is held.
 func (s *oomState) wait(dying *ThreadGroup) bool {
-	if dying == nil {
-		s.since = 0
-		return false
-	}
-	s.killed = true
 	now := clock.Monotonic()
 	if s.since == 0 {
 		s.since = now
@@ -139,7 +133,7 @@ func (k *Kernel) oomKillRelatives(victim *oomCandidate) {
 	}
 	user, killed := victim.group.Leader().Credentials().UID, 0
 	for _, g := range k.Groups() {
-		if g == k.init || g.oomKilled.Load() || g.Leader().Credentials().UID != user {
+		if g == k.init || g.exitTime() != 0 || g.Leader().Credentials().UID != user {
 			continue
 		}
 		if float64(g.charge().badness) >= closeBadness*float64(victim.badness) {
@@ -168,7 +162,6 @@ const oomRoom = 64
 func (k *Kernel) oomKill(victim *ThreadGroup) {
 	var memory *mm.AddressSpace
 	victim.withMemory(func(as *mm.AddressSpace) { memory = as })
-	victim.oomKilled.Store(true)
 	victim.Kill()
 	if memory == nil || !k.killSharers(victim, memory) {
 		return
@@ -190,7 +183,6 @@ func (k *Kernel) killSharers(victim *ThreadGroup, memory *mm.AddressSpace) bool 
 		if g == k.init {
 			return false
 		}
-		g.oomKilled.Store(true)
 		g.Kill()
 	}
 	return true
@@ -355,11 +347,12 @@ func (g *ThreadGroup) OOMScore() int {
 // how much its exit frees (Linux: task_will_free_mem).
 func (k *Kernel) oomVictim() (victim oomCandidate, dying *ThreadGroup) {
 	victim.badness = math.MinInt64
+	var latest int64 // when the exit of dying has begun
 	users := map[uint32]*oomUser{}
 	for _, g := range k.Groups() {
-		if g.oomKilled.Load() || g.exits() {
-			if _, ended := g.Exited(); !ended && (dying == nil || g.exitTime() > dying.exitTime()) {
-				dying = g
+		if began := g.exitTime(); began != 0 {
+			if _, ended := g.Exited(); !ended && (dying == nil || began > latest) {
+				dying, latest = g, began
 			}
 			continue
 		}
@@ -407,13 +400,6 @@ func (g *ThreadGroup) exitTime() int64 {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return g.exitBegan
-}
-
-// exits reports whether every thread of the process exits or has exited.
-func (g *ThreadGroup) exits() bool {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	return g.groupExit
 }
 
 // waitForExit sleeps until the process has exited, or until the timeout in

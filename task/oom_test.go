@@ -165,7 +165,11 @@ func (w *oomWorld) passPatience() {
 		w.k.oom.since -= oomPatience
 	}
 	for _, g := range w.k.Groups() {
-		guard.With(&g.mu, func() { g.exitBegan -= oomPatience })
+		guard.With(&g.mu, func() {
+			if g.groupExit {
+				g.exitBegan -= oomPatience
+			}
+		})
 	}
 }
 

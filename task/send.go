@@ -199,11 +199,16 @@ func (g *ThreadGroup) fatal(t *Task, s signal.Signal) bool {
 // startExit makes every thread exit and sets the status of the process. The
 // group's lock is held.
 func (g *ThreadGroup) startExit(status Status) {
-	g.groupExit, g.exitStatus, g.exitBegan = true, status, clock.Monotonic()
+	g.beginExit(status)
 	g.stop = stopState{}
 	for _, t := range g.threads {
 		t.kill()
 	}
+}
+
+// beginExit sets the status of a process that exits. The group's lock is held.
+func (g *ThreadGroup) beginExit(status Status) {
+	g.groupExit, g.exitStatus, g.exitBegan = true, status, clock.Monotonic()
 }
 
 // kill makes one thread exit. The group's lock is held.

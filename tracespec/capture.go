@@ -94,10 +94,8 @@ func (c *Capturer) room(n uint64) []byte {
 
 // keep appends the bytes of a capture.
 func (c *Capturer) keep(index int, b []byte) bool {
-	c.number(uint64(len(b)) + 1)
-	c.begin[index] = int32(len(c.buffer))
-	c.buffer = append(c.buffer, b...)
-	c.end[index] = int32(len(c.buffer))
+	c.captured(b)
+	c.begin[index], c.end[index] = int32(len(c.buffer)-len(b)), int32(len(c.buffer))
 	return true
 }
 
@@ -208,8 +206,7 @@ func (c *Capturer) strings(o *Op, address uint64, p Program) []byte {
 			continue
 		}
 		if b := loadString(c.room(uint64(o.Max)), at, p); len(b) > 0 {
-			list.number(uint64(len(b)) + 1)
-			list.buffer = append(list.buffer, b...)
+			list.captured(b)
 		} else {
 			list.number(0)
 			list.number(at)
@@ -224,7 +221,7 @@ func (c *Capturer) strings(o *Op, address uint64, p Program) []byte {
 // vector captures the buffers of iovecs, each as a capture of its own.
 func (c *Capturer) vector(o *Op, index int, arguments *[6]uint64, result int64, p Program) bool {
 	total, ok := c.value(&o.Count, arguments, result, p)
-	vectors := slices.Clone(c.bytesOf(o.Address.Index))
+	vectors := c.bytesOf(o.Address.Index)
 	if !ok || vectors == nil {
 		return false
 	}
@@ -237,8 +234,7 @@ func (c *Capturer) vector(o *Op, index int, arguments *[6]uint64, result int64, 
 			list.number(0)
 			continue
 		}
-		list.number(uint64(len(b)) + 1)
-		list.buffer = append(list.buffer, b...)
+		list.captured(b)
 	}
 	return c.keep(index, list.buffer)
 }
@@ -249,12 +245,7 @@ func Split(encoded []byte, ops int) ([][]byte, bool) {
 	r := reader{data: encoded}
 	list := make([][]byte, ops)
 	for i := range list {
-		if n := r.number(); n > 0 {
-			list[i] = r.take(n - 1)
-			if list[i] == nil {
-				list[i] = []byte{}
-			}
-		}
+		list[i] = r.captured()
 	}
 	return list, !r.bad && len(r.data) == 0
 }
@@ -275,11 +266,8 @@ func SplitStrings(b []byte) (l StringList) {
 	r := reader{data: b}
 	l.End, l.Count = r.int(), r.number()
 	for len(r.data) > 0 {
-		var s []byte
-		var at uint64
-		if n := r.number(); n > 0 {
-			s = r.take(n - 1)
-		} else {
+		s, at := r.captured(), uint64(0)
+		if s == nil {
 			at = r.number()
 		}
 		l.Strings, l.Bad = append(l.Strings, s), append(l.Bad, at)
@@ -292,11 +280,7 @@ func SplitStrings(b []byte) (l StringList) {
 func SplitVector(b []byte) (list [][]byte) {
 	r := reader{data: b}
 	for len(r.data) > 0 {
-		var s []byte
-		if n := r.number(); n > 0 {
-			s = append([]byte{}, r.take(n-1)...)
-		}
-		list = append(list, s)
+		list = append(list, r.captured())
 	}
 	return list
 }
@@ -311,9 +295,7 @@ func JoinStrings(list []string, limit int) []byte {
 	}
 	for _, s := range list {
 		b := append([]byte(s), 0)
-		b = b[:min(len(b), limit)]
-		w.number(uint64(len(b)) + 1)
-		w.buffer = append(w.buffer, b...)
+		w.captured(b[:min(len(b), limit)])
 	}
 	return w.buffer
 }

@@ -12,6 +12,14 @@ func (w *writer) bytes(b []byte) {
 	w.buffer = append(w.buffer, b...)
 }
 
+func (w *writer) signed(n int64) { w.buffer = binary.AppendVarint(w.buffer, n) }
+
+// captured appends a capture that is not missing.
+func (w *writer) captured(b []byte) {
+	w.number(uint64(len(b)) + 1)
+	w.buffer = append(w.buffer, b...)
+}
+
 func (w *writer) flag(b bool) {
 	n := byte(0)
 	if b {
@@ -68,12 +76,24 @@ type reader struct {
 
 func (r *reader) number() uint64 {
 	n, size := binary.Uvarint(r.data)
+	r.skip(size)
+	return n
+}
+
+func (r *reader) signed() int64 {
+	n, size := binary.Varint(r.data)
+	r.skip(size)
+	return n
+}
+
+// skip skips a number of size bytes. size is not positive if the number is damaged, which
+// is then 0.
+func (r *reader) skip(size int) {
 	if size <= 0 {
 		r.bad, r.data = true, nil
-		return 0
+		return
 	}
 	r.data = r.data[size:]
-	return n
 }
 
 // limited reads a number of at most limit.
@@ -110,6 +130,14 @@ func (r *reader) take(n uint64) []byte {
 }
 
 func (r *reader) bytes() []byte { return r.take(r.number()) }
+
+// captured reads a capture, nil if it is missing.
+func (r *reader) captured() []byte {
+	if n := r.number(); n > 0 {
+		return r.take(n - 1)
+	}
+	return nil
+}
 
 func (r *reader) value() Value {
 	return Value{Source: Source(r.byte()), Index: r.byte(), Size: r.byte(), Offset: r.small(), Number: r.number()}

@@ -44,8 +44,6 @@ type Plan struct {
 	Follow bool
 	// Stack is the number of bytes of the stack that each exit has, 0 for none.
 	Stack int
-	// Signals and Exits show signals and the ends of tasks.
-	Signals bool
 	// Calls has the calls that are shown, by number.
 	Calls map[int]*Call
 	// Injections are tried in order; the first that applies to a call is used.
@@ -54,8 +52,6 @@ type Plan struct {
 
 // Call is what is captured of a call.
 type Call struct {
-	// Arguments is the number of arguments, at most 6.
-	Arguments int
 	// Entry is captured at the entry, Exit at the exit.
 	Entry, Exit []Op
 }
@@ -138,8 +134,8 @@ type Guard struct {
 type Injection struct {
 	// Numbers are the calls.
 	Numbers []int
-	// First is the first call of a thread that is affected, from 1, Last the last one, or 0, and Step the
-	// distance to the next one, or 0 for none.
+	// First is the first call of a thread that is affected, from 1, Last the last one, or 0
+	// for none, and Step the distance to the next one, at least 1.
 	First, Last, Step uint64
 	// Replace gives the call the result Result instead of executing it.
 	Replace bool
@@ -155,9 +151,6 @@ func (i *Injection) Applies(count uint64) bool {
 	if count < i.First || i.Last != 0 && count > i.Last {
 		return false
 	}
-	if i.Step == 0 {
-		return count == i.First || i.Last != 0
-	}
 	return (count-i.First)%i.Step == 0
 }
 
@@ -171,7 +164,6 @@ func (p *Plan) Marshal() ([]byte, error) {
 	}
 	w := &writer{buffer: []byte(planMagic)}
 	w.flag(p.Follow)
-	w.flag(p.Signals)
 	w.number(uint64(p.Stack))
 	w.number(uint64(len(p.Calls)))
 	for number := range MaxCalls {
@@ -180,7 +172,6 @@ func (p *Plan) Marshal() ([]byte, error) {
 			continue
 		}
 		w.number(uint64(number))
-		w.number(uint64(c.Arguments))
 		w.ops(c.Entry)
 		w.ops(c.Exit)
 	}
@@ -204,10 +195,10 @@ func Parse(text []byte) (*Plan, error) {
 	}
 	r := &reader{data: text[len(planMagic):]}
 	p := &Plan{Calls: map[int]*Call{}}
-	p.Follow, p.Signals, p.Stack = r.flag(), r.flag(), r.int()
+	p.Follow, p.Stack = r.flag(), r.int()
 	for range r.count(MaxCalls) {
 		number := r.int()
-		p.Calls[number] = &Call{Arguments: r.int(), Entry: r.ops(), Exit: r.ops()}
+		p.Calls[number] = &Call{Entry: r.ops(), Exit: r.ops()}
 	}
 	for range r.count(MaxInjections) {
 		p.Injections = append(p.Injections, r.injection())
@@ -225,8 +216,8 @@ func (p *Plan) check() error {
 		return fmt.Errorf("a stack of %d bytes is captured; give at most %d", p.Stack, MaxStack)
 	}
 	for number, c := range p.Calls {
-		if number < 0 || number >= MaxCalls || c.Arguments < 0 || c.Arguments > 6 {
-			return fmt.Errorf("the system call %d with %d arguments is impossible", number, c.Arguments)
+		if number < 0 || number >= MaxCalls {
+			return fmt.Errorf("the system call %d is impossible", number)
 		}
 		for _, ops := range [][]Op{c.Entry, c.Exit} {
 			if err := checkOps(ops); err != nil {
@@ -236,6 +227,11 @@ func (p *Plan) check() error {
 	}
 	if len(p.Injections) > MaxInjections {
 		return fmt.Errorf("there are %d rules of inject; give at most %d", len(p.Injections), MaxInjections)
+	}
+	for i := range p.Injections {
+		if p.Injections[i].Step == 0 {
+			return fmt.Errorf("rule %d of inject has the step 0; give at least 1", i)
+		}
 	}
 	return nil
 }

@@ -56,8 +56,6 @@ type Record struct {
 	// Number is that of the call in the ABI of x86-64, or another number that the program gave.
 	Number    int32
 	Arguments [6]uint64
-	// Count is the number of arguments that are sent.
-	Count int
 	// Address is the program counter.
 	Address uint64
 	Result  int64
@@ -69,9 +67,6 @@ type Record struct {
 	Registers, Stack []byte
 	Data             []byte
 }
-
-// RegisterBytes is the size of Record.Registers.
-const RegisterBytes = 17 * 8
 
 // ErrFormat is the error of a batch that cannot be decoded.
 var ErrFormat = errors.New("the kernel has sent a damaged record of a system call")
@@ -95,17 +90,12 @@ func (e *Encoder) Take() []byte {
 
 // Lost appends the number of records that were given up.
 func (e *Encoder) Lost(n uint64) {
-	e.Append(&Record{Kind: Lost, Time: e.last, Result: int64(n)}, e.last)
+	e.Append(&Record{Kind: Lost, Result: int64(n)}, e.last)
 }
-
-// signed maps small negative numbers to small ones.
-func signed(n int64) uint64 { return uint64(n)<<1 ^ uint64(n>>63) }
-
-func unsigned(n uint64) int64 { return int64(n>>1) ^ -int64(n&1) }
 
 // Append appends a record with the time now, which is not before that of the last record.
 func (e *Encoder) Append(r *Record, now uint64) {
-	e.buffer = append(e.buffer, byte(r.Kind))
+	e.number(uint64(r.Kind))
 	e.number(now - e.last)
 	e.last = now
 	e.number(uint64(r.Thread))
@@ -113,24 +103,24 @@ func (e *Encoder) Append(r *Record, now uint64) {
 	case Enter:
 		e.number(uint64(r.Process))
 		e.number(uint64(r.CPU))
-		e.number(signed(int64(r.Number)))
+		e.signed(int64(r.Number))
 		e.number(r.Address)
-		e.number(uint64(r.Count))
-		for _, a := range r.Arguments[:r.Count] {
+		for _, a := range r.Arguments {
 			e.number(a)
 		}
 		e.bytes(r.Captures)
 	case Leave:
 		e.number(uint64(r.CPU))
-		e.number(signed(r.Result))
+		e.signed(r.Result)
 		e.flag(r.Killed)
 		e.bytes(r.Captures)
 		e.bytes(r.Registers)
 		e.bytes(r.Stack)
 	default:
-		for _, n := range [...]uint64{uint64(r.Process), uint64(r.Other), r.Wall, r.Arguments[0], signed(r.Result)} {
+		for _, n := range [...]uint64{uint64(r.Process), uint64(r.Other), r.Wall, r.Arguments[0]} {
 			e.number(n)
 		}
+		e.signed(r.Result)
 		e.bytes(r.Data)
 	}
 }
@@ -153,7 +143,7 @@ func Decode(batch []byte, f func(r *Record) error) error {
 }
 
 func (d *reader) record(last *uint64) (*Record, bool) {
-	r := &Record{Kind: RecordKind(d.byteOf())}
+	r := &Record{Kind: RecordKind(d.byte())}
 	if r.Kind < Begin || r.Kind >= recordEnd {
 		return nil, false
 	}
@@ -161,26 +151,17 @@ func (d *reader) record(last *uint64) (*Record, bool) {
 	r.Time, r.Thread = *last, d.small()
 	switch r.Kind {
 	case Enter:
-		r.Process, r.CPU, r.Number, r.Address = d.small(), d.small(), int32(unsigned(d.number())), d.number()
-		r.Count = int(d.limited(6))
-		for i := range r.Count {
+		r.Process, r.CPU, r.Number, r.Address = d.small(), d.small(), int32(d.signed()), d.number()
+		for i := range r.Arguments {
 			r.Arguments[i] = d.number()
 		}
 		r.Captures = d.bytes()
 	case Leave:
-		r.CPU, r.Result, r.Killed = d.small(), unsigned(d.number()), d.flag()
+		r.CPU, r.Result, r.Killed = d.small(), d.signed(), d.flag()
 		r.Captures, r.Registers, r.Stack = d.bytes(), d.bytes(), d.bytes()
 	default:
-		r.Process, r.Other, r.Wall, r.Arguments[0], r.Result = d.small(), d.small(), d.number(), d.number(), unsigned(d.number())
+		r.Process, r.Other, r.Wall, r.Arguments[0], r.Result = d.small(), d.small(), d.number(), d.number(), d.signed()
 		r.Data = d.bytes()
 	}
 	return r, !d.bad
-}
-
-// byteOf reads one byte.
-func (d *reader) byteOf() byte {
-	if b := d.take(1); b != nil {
-		return b[0]
-	}
-	return 0
 }

@@ -11,14 +11,14 @@ import (
 
 func sample() *Plan {
 	return &Plan{
-		Follow: true, Signals: true, Stack: 4096,
+		Follow: true, Stack: 4096,
 		Calls: map[int]*Call{
-			0: {Arguments: 3, Exit: []Op{{Kind: Bytes, When: Guard{Success: true}, Address: Value{Source: Argument, Index: 1}, Count: Value{Source: Result}, Unit: 1, Max: 33}}},
-			20: {Arguments: 3, Entry: []Op{
+			0: {Exit: []Op{{Kind: Bytes, When: Guard{Success: true}, Address: Value{Source: Argument, Index: 1}, Count: Value{Source: Result}, Unit: 1, Max: 33}}},
+			20: {Entry: []Op{
 				{Kind: Bytes, Address: Value{Source: Argument, Index: 1}, Count: Value{Source: Argument, Index: 2}, Unit: 16, Max: 528},
 				{Kind: Vector, Address: Value{Source: Captured, Size: 8}, Count: Value{Number: 1 << 62}, Unit: 16, Max: 33},
 			}},
-			511: {Arguments: 6, Entry: []Op{{Kind: Strings, When: Guard{Argument: 1, Mask: 127, Values: []uint64{1, 1 << 63}, Except: true}, Unit: 3, Max: 9}}},
+			511: {Entry: []Op{{Kind: Strings, When: Guard{Argument: 1, Mask: 127, Values: []uint64{1, 1 << 63}, Except: true}, Unit: 3, Max: 9}}},
 		},
 		Injections: []Injection{{Numbers: []int{2, 257}, First: 2, Last: 9, Step: 3, Replace: true, Result: -2, Signal: 10, DelayEnter: 5, DelayExit: 1 << 40}},
 	}
@@ -53,6 +53,7 @@ func TestImpossiblePlansAreRefused(t *testing.T) {
 		"kind":             func(p *Plan) { first(p).Kind = kindEnd },
 		"vector of nobody": func(p *Plan) { p.Calls[20].Entry[1].Address = Value{} },
 		"guard":            func(p *Plan) { first(p).When.Argument = 6 },
+		"step":             func(p *Plan) { p.Injections[0].Step = 0 },
 		"ops":              func(p *Plan) { p.Calls[0].Entry = make([]Op, MaxOps+1) },
 	} {
 		p := sample()
@@ -186,8 +187,8 @@ func TestInjectionAppliesToTheChosenCalls(t *testing.T) {
 func records() []Record {
 	return []Record{
 		{Kind: Begin, Wall: 1 << 60},
-		{Kind: Enter, Thread: 2, Process: 2, CPU: 1, Number: -1, Arguments: [6]uint64{1, ^uint64(0)}, Count: 2, Address: 1 << 46, Captures: []byte{0, 2, 'x'}},
-		{Kind: Leave, Thread: 2, CPU: 3, Result: -514, Killed: true, Captures: []byte{}, Registers: make([]byte, RegisterBytes), Stack: []byte("stack")},
+		{Kind: Enter, Thread: 2, Process: 2, CPU: 1, Number: -1, Arguments: [6]uint64{1, ^uint64(0)}, Address: 1 << 46, Captures: []byte{0, 2, 'x'}},
+		{Kind: Leave, Thread: 2, CPU: 3, Result: -514, Killed: true, Captures: []byte{}, Registers: make([]byte, 17*8), Stack: []byte("stack")},
 		{Kind: Signal, Thread: 2, Process: 2, Data: []byte("siginfo")},
 		{Kind: Exit, Thread: 2, Process: 2, Result: 0x8b},
 	}

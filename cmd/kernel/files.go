@@ -55,6 +55,17 @@ func (k *kernel) readFile(name string) ([]byte, error) {
 	return text, nil
 }
 
+// takeFile reads and removes a file that the host command has put into the initramfs.
+// errors.Is(err, ENOENT) reports that there is none.
+func (k *kernel) takeFile(name string) ([]byte, error) {
+	text, err := k.readFile(name)
+	if err != nil {
+		return nil, fmt.Errorf("%s cannot be read: %w", name, err)
+	}
+	k.at(name).Unlink()
+	return text, nil
+}
+
 // standardFiles returns a descriptor table with the program's standard files.
 func (k *kernel) standardFiles(spec *runspec.Spec) (*fs.FDTable, error) {
 	if k.link != nil {

@@ -76,7 +76,7 @@ type kernel struct {
 	traces   *trace.Registry
 	spool    *hostfile.Spool // the programs' output to the host
 	link     *link
-	timeline *recording  // nil without slowpath.exits
+	timeline *recording  // nil without slowpath.exits or a link
 	shown    *callStream // nil without slowpath strace
 	// idle is the greatest idle time that processors has returned, in nanoseconds.
 	idle atomic.Int64
@@ -145,9 +145,6 @@ func (k *kernel) run() error {
 		return err
 	}
 	core.RegisterSubsystems(k.tasks, k.mounts, owners, k.traces)
-	if k.options.Exits {
-		k.timeline = newRecording(k)
-	}
 	afterCollections(k.memory.CheckWatch)
 	go k.tasks.ReclaimMemory(limitHeap)
 	if err := k.mountSystemFiles(); err != nil {
@@ -156,6 +153,9 @@ func (k *kernel) run() error {
 	k.shown.register(k.tasks)
 	k.spool = hostfile.NewSpool()
 	k.link = newLink(k)
+	if k.options.Exits && k.link != nil {
+		k.timeline = newRecording(k)
+	}
 	return k.runProgram()
 }
 

@@ -49,9 +49,8 @@ func (m *sentMaps) send(process uint32, space *mm.AddressSpace) {
 	if len(m.hashes) >= maxMappings {
 		clear(m.hashes)
 	}
-	m.hashes[process] = sum
-	if !m.put(process, text.Bytes()) {
-		delete(m.hashes, process) // they are sent again with the next record
+	if m.put(process, text.Bytes()) { // otherwise they are sent with the next record
+		m.hashes[process] = sum
 	}
 }
 

@@ -38,14 +38,13 @@ type hostProbes struct {
 // readProbes reads and removes the probe file of the host command. It returns nil if there
 // is none, or no link to send the hits.
 func (k *kernel) readProbes() (*hostProbes, error) {
-	text, err := k.readFile(probespec.Path)
+	text, err := k.takeFile(probespec.Path)
 	if errors.Is(err, unix.ENOENT) || err == nil && k.link == nil {
 		return nil, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("%s cannot be read: %w", probespec.Path, err)
+		return nil, err
 	}
-	k.at(probespec.Path).Unlink()
 	spec, err := probespec.Parse(text)
 	if err != nil {
 		return nil, err
@@ -145,40 +144,43 @@ type taskMemory struct{ *task.Task }
 func (m taskMemory) Load(address uint64, dst []byte) error { return m.CopyIn(address, dst) }
 
 // scratch are buffers for the values and the stack of a hit.
-type scratch struct{ values, stack []byte }
+type scratch struct {
+	values []byte
+	stack  stackBuffer
+}
 
 // read adds the values and the stack to a hit, and sends it. at is the address of the probe.
 func (r *hitReader) read(t *task.Task, f *amd64.Frame, hit probespec.Hit, at uint64) {
 	buffers := r.probes.scratch.Get().(*scratch)
 	defer r.probes.scratch.Put(buffers)
-	if timeline := r.probes.timeline; timeline != nil {
-		timeline.probe(t, r.probe.ID)
-	}
+	r.probes.timeline.probe(t, r.probe.ID)
 	hit.CPU, hit.Process, hit.Thread, hit.Comm = uint32(f.LastCPU()), uint32(t.PID()), uint32(t.TID()), t.Comm()
 	buffers.values = probespec.Fetch(r.arguments, &fetch.Hit{
 		Frame: f, Memory: taskMemory{t}, FileBase: at - r.probe.Offset, Comm: hit.Comm,
 	}, buffers.values)
 	hit.Values = buffers.values
 	if r.probe.Stack > 0 {
-		r.readStack(t, f, &hit, buffers)
+		hit.Registers, hit.Stack = buffers.stack.read(t, f, r.probe.Stack)
+		r.probes.maps.send(hit.Process, t.MM)
 	}
 	r.probes.stream.Put(t, &hit)
 }
 
-// readStack adds the registers and the bytes of the stack, and sends the mappings of the
-// process if they have changed.
-func (r *hitReader) readStack(t *task.Task, f *amd64.Frame, hit *probespec.Hit, buffers *scratch) {
-	if buffers.stack == nil {
-		buffers.stack = make([]byte, probespec.RegisterBytes+probespec.MaxStack)
+// stackBuffer is memory for the registers and a part of the stack of a task.
+type stackBuffer []byte
+
+// read returns the registers in the order of their DWARF numbers and RIP, and at most size
+// bytes from the stack pointer upwards: fewer if the stack ends before. They are valid until
+// the next call.
+func (b *stackBuffer) read(t *task.Task, f *amd64.Frame, size int) (registers, stack []byte) {
+	if len(*b) < probespec.RegisterBytes+size {
+		*b = make([]byte, probespec.RegisterBytes+size)
 	}
-	hit.Registers = appendRegisters(buffers.stack[:0], f)
-	stack := buffers.stack[probespec.RegisterBytes:][:r.probe.Stack]
-	n, _ := t.CopyInSome(stack, f.RSP) // the stack may end before
-	hit.Stack = stack[:n]
-	r.probes.maps.send(hit.Process, t.MM)
+	stack = (*b)[probespec.RegisterBytes:][:size]
+	n, _ := t.CopyInSome(stack, f.RSP)
+	return appendRegisters((*b)[:0], f), stack[:n]
 }
 
-// appendRegisters appends the registers in the order of their DWARF numbers, and RIP.
 func appendRegisters(b []byte, f *amd64.Frame) []byte {
 	for _, v := range [...]uint64{f.RAX, f.RDX, f.RCX, f.RBX, f.RSI, f.RDI, f.RBP, f.RSP, f.R8, f.R9, f.R10, f.R11, f.R12, f.R13, f.R14, f.R15, f.RIP} {
 		b = binary.LittleEndian.AppendUint64(b, v)

@@ -26,9 +26,7 @@ func (k *kernel) runProgram() error {
 	}
 	k.tasks.StartReaper()
 	k.shown.start(k)
-	if k.timeline != nil {
-		k.timeline.begin()
-	}
+	k.timeline.begin()
 	if k.options.Core {
 		if err := k.keepCore(); err != nil {
 			return err
@@ -43,17 +41,13 @@ func (k *kernel) runProgram() error {
 	if err != nil {
 		return k.notStarted(spec, err)
 	}
-	if k.timeline != nil {
-		k.timeline.name(program.Leader(), program.Leader().Comm())
-	}
+	k.timeline.started(program.Leader())
 	status := program.AwaitEnd()
 	if k.link == nil {
 		k.spool.Flush()
 		k.end(uint8(status.Code()))
 	}
-	if k.timeline != nil {
-		k.timeline.buffer.Flush()
-	}
+	k.timeline.flush()
 	if probes != nil {
 		probes.stream.Flush()
 	}
@@ -69,15 +63,14 @@ func (k *kernel) runProgram() error {
 // readSpec returns the program to run. It reads and removes the run file of the host
 // command. If there is none, the command line names the program.
 func (k *kernel) readSpec() (*runspec.Spec, error) {
-	text, err := k.readFile(runspec.Path)
+	text, err := k.takeFile(runspec.Path)
 	if errors.Is(err, unix.ENOENT) {
 		return k.specFromCommandLine()
 	}
 	if err != nil {
-		return nil, fmt.Errorf("%s cannot be read: %w", runspec.Path, err)
+		return nil, err
 	}
 	defer k.at(runspec.Directory).RemoveDirectory() // fails if it has the file for standard input
-	k.at(runspec.Path).Unlink()
 	return runspec.Parse(text)
 }
 

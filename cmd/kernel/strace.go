@@ -1,14 +1,13 @@
 package main
 
 import (
-	"encoding/binary"
 	"errors"
-	"fmt"
 	"sync"
 	"sync/atomic"
 
 	"golang.org/x/sys/unix"
 
+	"slowpath/abi"
 	"slowpath/clock"
 	"slowpath/entry"
 	"slowpath/linkstream"
@@ -26,8 +25,7 @@ type callStream struct {
 	calls  [entry.Calls]*tracespec.Call // of plan, by number
 	stream *linkstream.Stream[tracespec.Record, *tracespec.Encoder]
 	maps   *sentMaps
-	pool   sync.Pool // of *callScratch
-	began  atomic.Bool
+	pool   sync.Pool                 // of *callScratch
 	first  atomic.Pointer[task.Task] // the first thread of the program, when it is known
 	counts task.Slot[injectionCounts]
 }
@@ -36,20 +34,19 @@ type callStream struct {
 type callScratch struct {
 	record   tracespec.Record
 	capturer tracespec.Capturer
-	stack    []byte
+	stack    stackBuffer
 }
 
 // readCallPlan reads and removes the plan of the host command. It returns nil if there is
 // none.
 func (k *kernel) readCallPlan() (*callStream, error) {
-	text, err := k.readFile(tracespec.Path)
+	text, err := k.takeFile(tracespec.Path)
 	if errors.Is(err, unix.ENOENT) {
 		return nil, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("%s cannot be read: %w", tracespec.Path, err)
+		return nil, err
 	}
-	k.at(tracespec.Path).Unlink()
 	plan, err := tracespec.Parse(text)
 	if err != nil {
 		return nil, err
@@ -90,10 +87,8 @@ func (c *callStream) start(k *kernel) {
 	points.Executed.Register(c.executed)
 	points.Forked.Register(c.forked)
 	points.Exiting.Register(c.exiting)
-	if c.plan.Signals {
-		points.SignalGenerated.Register(c.generated)
-		points.SignalDelivered.Register(c.delivered)
-	}
+	points.SignalGenerated.Register(c.generated)
+	points.SignalDelivered.Register(c.delivered)
 }
 
 // flush sends the last records.
@@ -141,17 +136,16 @@ func (p program) FileName(descriptor int32) string {
 // begin sends how the first program has begun, which no call has shown: with its
 // environment at an address. It must not sleep.
 func (c *callStream) begin(t *task.Task) {
-	if c.began.Swap(true) {
+	if c.first.Load() != nil || !c.first.CompareAndSwap(nil, t) {
 		return
 	}
-	c.first.Store(t)
 	c.stream.PutNow(&tracespec.Record{
 		Kind: tracespec.Exec, Thread: uint32(t.TID()), Process: uint32(t.PID()), Other: uint32(t.TID()), Arguments: entry.Args{t.Program().EnvStart},
 	})
 }
 
 // unknownCall is the plan of a number without a call.
-var unknownCall = &tracespec.Call{Arguments: 6}
+var unknownCall = new(tracespec.Call)
 
 // planOf returns the plan of a call.
 func (c *callStream) planOf(call *entry.Call) *tracespec.Call {
@@ -163,9 +157,7 @@ func (c *callStream) planOf(call *entry.Call) *tracespec.Call {
 
 // enter is Consumer.Enter.
 func (c *callStream) enter(t *task.Task, call *entry.Call) {
-	if !c.began.Load() {
-		c.begin(t)
-	}
+	c.begin(t)
 	if !c.wants(t) {
 		return // its parent was not known when it was made
 	}
@@ -174,7 +166,7 @@ func (c *callStream) enter(t *task.Task, call *entry.Call) {
 	defer c.pool.Put(s)
 	s.record = tracespec.Record{
 		Kind: tracespec.Enter, Thread: uint32(t.TID()), Process: uint32(t.PID()), CPU: uint32(t.Frame.LastCPU()),
-		Number: call.NR, Arguments: call.Args, Count: plan.Arguments, Address: t.Frame.RIP,
+		Number: call.NR, Arguments: call.Args, Address: t.Frame.RIP,
 	}
 	if len(plan.Entry) > 0 {
 		s.record.Captures = s.capturer.Capture(plan.Entry, (*[6]uint64)(&call.Args), 0, program{t})
@@ -195,22 +187,10 @@ func (c *callStream) leave(t *task.Task, call *entry.Call, result int64) {
 		s.record.Captures = s.capturer.Capture(plan.Exit, (*[6]uint64)(&call.Args), result, program{t})
 	}
 	if c.plan.Stack > 0 {
-		c.addStack(t, s)
+		s.record.Registers, s.record.Stack = s.stack.read(t, t.Frame, c.plan.Stack)
+		c.maps.send(uint32(t.PID()), t.MM)
 	}
 	c.stream.Put(t, &s.record)
-}
-
-// addStack adds the registers and the bytes of the stack to a record, and sends the mappings
-// of the process if they have changed.
-func (c *callStream) addStack(t *task.Task, s *callScratch) {
-	if s.stack == nil {
-		s.stack = make([]byte, tracespec.RegisterBytes+tracespec.MaxStack)
-	}
-	s.record.Registers = appendRegisters(s.stack[:0], t.Frame)
-	stack := s.stack[tracespec.RegisterBytes:][:c.plan.Stack]
-	n, _ := t.CopyInSome(stack, t.Frame.RSP) // the stack may end before
-	s.record.Stack = stack[:n]
-	c.maps.send(uint32(t.PID()), t.MM)
 }
 
 // executed is a function of Tracepoints.Executed.
@@ -265,12 +245,6 @@ func (c *callStream) delivered(e task.SignalDelivered) {
 
 // siginfo returns the siginfo_t of a signal.
 func siginfo(i *signal.Info) []byte {
-	b := binary.LittleEndian.AppendUint32(nil, uint32(i.Signo))
-	b = binary.LittleEndian.AppendUint32(b, uint32(i.Errno))
-	b = binary.LittleEndian.AppendUint32(b, uint32(i.Code))
-	b = binary.LittleEndian.AppendUint32(b, 0)
-	for _, word := range i.Fields {
-		b = binary.LittleEndian.AppendUint64(b, word)
-	}
-	return b
+	s := i.Siginfo()
+	return abi.Bytes(&s)
 }

@@ -11,7 +11,8 @@ import (
 	"slowpath/trace/calls"
 )
 
-// recording sends the host what happens in the machine (slowpath run --exits and --live).
+// recording sends the host what happens in the machine (slowpath run --exits and --live). A
+// nil *recording sends nothing.
 type recording struct {
 	kernel    *kernel
 	buffer    *buffer.Buffer
@@ -34,6 +35,9 @@ func newRecording(k *kernel) *recording {
 
 // begin starts to record. It is called before the first program starts.
 func (r *recording) begin() {
+	if r == nil {
+		return
+	}
 	start, scale, _ := amd64.ClockParameters()
 	writer := r.kernel.link.writer
 	r.buffer = buffer.New(buffer.Config{
@@ -53,6 +57,20 @@ func (r *recording) begin() {
 	r.kernel.tasks.OnContinue(r.runs)
 	r.kernel.tasks.OnLeave(func(t *task.Task, why task.Departure) { r.sleeps(t, timeline.Sleep{Runnable: why == task.Yields}) })
 	r.kernel.tasks.OnWake(r.wakes)
+}
+
+// started records the name of the program's first thread, which clone has not made.
+func (r *recording) started(t *task.Task) {
+	if r != nil {
+		r.name(t, t.Comm())
+	}
+}
+
+// flush sends the last records.
+func (r *recording) flush() {
+	if r != nil {
+		r.buffer.Flush()
+	}
 }
 
 // header returns the header of a record of what a task does now.
@@ -76,13 +94,12 @@ func (r *recording) exit(t *task.Task, c *entry.Call, result int64) {
 
 // visit records a visit of the current task.
 func (r *recording) visit(v *entry.Visit) {
+	t := r.kernel.tasks.Current()
+	if t == nil {
+		return // the recorder records visits of tasks
+	}
 	var room [timeline.MaxRecord]byte
-	r.buffer.PutBy(timeline.AppendVisit(room[:0], timeline.Header{Task: uint32(v.Task)}, v), func() buffer.Sleeper {
-		if t := r.kernel.tasks.Current(); t != nil {
-			return t
-		}
-		return nil
-	})
+	r.buffer.Put(t, timeline.AppendVisit(room[:0], timeline.Header{Task: uint32(v.Task)}, v))
 }
 
 func (r *recording) signalGenerated(s task.SignalGenerated) {
@@ -143,6 +160,9 @@ func (r *recording) wakes(woken *task.Task) {
 
 // probe records a hit of a probe of the host command.
 func (r *recording) probe(t *task.Task, id uint32) {
+	if r == nil {
+		return
+	}
 	var room [timeline.MaxRecord]byte
 	r.buffer.Put(t, timeline.AppendProbe(room[:0], header(t), timeline.Probe{ID: id}))
 }

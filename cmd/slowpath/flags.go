@@ -117,16 +117,24 @@ func addNegations(set *pflag.FlagSet) {
 // and --help. Other errors are sentences for the user.
 func parseRunFlags(args []string) (*runFlags, error) {
 	f := new(runFlags)
-	set := f.flagSet()
+	if err := f.parse("run", f.flagSet(), args); err != nil {
+		return nil, err
+	}
+	return f, f.check()
+}
+
+// parse parses the flags of a subcommand and the program after them. It returns
+// pflag.ErrHelp for -h and --help. Other errors are sentences for the user.
+func (f *runFlags) parse(subcommand string, set *pflag.FlagSet, args []string) error {
 	if err := set.Parse(args); err != nil {
-		return nil, explainFlagError(set, err)
+		return explainFlagError(set, err)
 	}
 	f.args = set.Args()
 	if len(f.args) == 0 {
-		return nil, fmt.Errorf("no program is given; use slowpath run [FLAG...] PROGRAM [ARGUMENT...]")
+		return fmt.Errorf("no program is given; use slowpath %s [FLAG...] PROGRAM [ARGUMENT...]", subcommand)
 	}
 	f.program = f.args[0]
-	return f, f.check()
+	return nil
 }
 
 // explainFlagError turns an error of pflag into a sentence that says what to

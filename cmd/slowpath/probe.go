@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -30,7 +31,7 @@ type probeFlags struct {
 
 	plan     *plan.Plan
 	reporter *report.Reporter
-	files    []*os.File
+	files    outputFiles
 }
 
 // declare declares the flags.
@@ -58,15 +59,7 @@ func (p *probeFlags) check() error {
 
 // probe is the subcommand probe: run with the first argument as a probe.
 func probe(std standard, args []string) int {
-	flags, err := parseProbeFlags(args)
-	if errors.Is(err, pflag.ErrHelp) {
-		probeHelp(std.out)
-		return exitSuccess
-	}
-	if err != nil {
-		return fail(std, "%v; slowpath help probe shows examples", err)
-	}
-	return runWith(std, flags)
+	return runParsed(std, args, parseProbeFlags, probeHelp, "slowpath help probe shows examples")
 }
 
 // parseProbeFlags parses the command line of probe.
@@ -177,7 +170,7 @@ func (f *runFlags) addProbedFiles(tree *initramfs.Tree) error {
 func (p *probeFlags) open(errors io.Writer) error {
 	out := errors
 	if p.output != "" {
-		file, err := p.create(p.output, "-o")
+		file, err := p.files.create(p.output, "-o")
 		if err != nil {
 			return err
 		}
@@ -185,7 +178,7 @@ func (p *probeFlags) open(errors io.Writer) error {
 	}
 	var sinks []report.Sink
 	if p.perfetto != "" {
-		file, err := p.create(p.perfetto, "--perfetto")
+		file, err := p.files.create(p.perfetto, "--perfetto")
 		if err != nil {
 			return err
 		}
@@ -207,14 +200,25 @@ func (p *probeFlags) open(errors io.Writer) error {
 	return nil
 }
 
-// create creates a file of the output.
-func (p *probeFlags) create(name, flag string) (*os.File, error) {
+// outputFiles are the files that a subcommand writes.
+type outputFiles []*os.File
+
+// create creates the file of a flag.
+func (o *outputFiles) create(name, flag string) (*os.File, error) {
 	file, err := os.Create(name)
 	if err != nil {
 		return nil, fmt.Errorf("cannot write the file of %s: %w", flag, err)
 	}
-	p.files = append(p.files, file)
+	*o = append(*o, file)
 	return file, nil
+}
+
+// close closes the files. Error: the first one.
+func (o outputFiles) close() (err error) {
+	for _, f := range o {
+		err = cmp.Or(err, f.Close())
+	}
+	return err
 }
 
 // memory returns about how much memory the probes need in the guest, in bytes.
@@ -232,11 +236,7 @@ func (p *probeFlags) close(std standard) error {
 		return nil
 	}
 	summary, err := p.reporter.Close()
-	for _, f := range p.files {
-		if closeErr := f.Close(); err == nil && closeErr != nil {
-			err = closeErr
-		}
-	}
+	err = cmp.Or(err, p.files.close())
 	p.reportFailures(std)
 	if summary.Lost > 0 {
 		fmt.Fprintf(std.err, "slowpath: %d hits were lost: they were not read for ten seconds, or their task was killed\n", summary.Lost)

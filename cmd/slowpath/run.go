@@ -33,13 +33,20 @@ func (e signalError) Error() string { return e.signal.String() }
 
 // run is the subcommand run.
 func run(std standard, args []string) int {
-	flags, err := parseRunFlags(args)
+	return runParsed(std, args, parseRunFlags, runHelp, "slowpath help run explains the flags")
+}
+
+// runParsed runs the program that the command line of a subcommand names, or prints the
+// subcommand's help, and returns the exit code. advice ends the message about a wrong
+// command line.
+func runParsed(std standard, args []string, parse func(args []string) (*runFlags, error), help func(w io.Writer), advice string) int {
+	flags, err := parse(args)
 	if errors.Is(err, pflag.ErrHelp) {
-		runHelp(std.out)
+		help(std.out)
 		return exitSuccess
 	}
 	if err != nil {
-		return fail(std, "%v; slowpath help run explains the flags", err)
+		return fail(std, "%v; %s", err, advice)
 	}
 	return runWith(std, flags)
 }

@@ -1,10 +1,10 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
-	"os"
 
 	"github.com/spf13/pflag"
 	"golang.org/x/sys/unix"
@@ -35,7 +35,7 @@ type straceFlags struct {
 	filter strace.Filter
 	engine *strace.Engine
 	stacks *callStacks
-	files  []*os.File
+	files  outputFiles
 }
 
 // declare declares the flags. They have the letters of strace(1).
@@ -96,15 +96,7 @@ func (s *straceFlags) check() error {
 
 // straceCommand is the subcommand strace.
 func straceCommand(std standard, args []string) int {
-	flags, err := parseStraceFlags(args)
-	if errors.Is(err, pflag.ErrHelp) {
-		straceHelp(std.out)
-		return exitSuccess
-	}
-	if err != nil {
-		return fail(std, "%v; slowpath help strace explains the flags", err)
-	}
-	return runWith(std, flags)
+	return runParsed(std, args, parseStraceFlags, straceHelp, "slowpath help strace explains the flags")
 }
 
 // straceFlagSet returns the flags of strace, and those of run that have other names. The
@@ -128,15 +120,9 @@ var probeOnly = map[string]bool{"probe": true, "stack": true, "latency": true, "
 
 func parseStraceFlags(args []string) (*runFlags, error) {
 	f := new(runFlags)
-	set := straceFlagSet(f)
-	if err := set.Parse(args); err != nil {
-		return nil, explainFlagError(set, err)
+	if err := f.parse("strace", straceFlagSet(f), args); err != nil {
+		return nil, err
 	}
-	f.args = set.Args()
-	if len(f.args) == 0 {
-		return nil, errors.New("no program is given; use slowpath strace [FLAG...] PROGRAM [ARGUMENT...]")
-	}
-	f.program = f.args[0]
 	f.strace.active = true
 	if err := f.strace.check(); err != nil {
 		return nil, err
@@ -151,7 +137,7 @@ func (f *runFlags) addCallPlan(std standard, tree *initramfs.Tree, program strin
 		return nil
 	}
 	plan := s.filter.Plan(s.table)
-	plan.Follow, plan.Signals = s.follow > 0, true
+	plan.Follow = s.follow > 0
 	if s.stack {
 		plan.Stack = tracespec.MaxStack
 		s.stacks = newCallStacks(guestFiles{f})
@@ -175,12 +161,12 @@ func (f *runFlags) addCallPlan(std standard, tree *initramfs.Tree, program strin
 func (s *straceFlags) sinks(errors io.Writer) (sinks []strace.Sink, err error) {
 	out := errors
 	if s.output != "" && s.follow < 2 {
-		if out, err = s.create(s.output, "-o"); err != nil {
+		if out, err = s.files.create(s.output, "-o"); err != nil {
 			return nil, err
 		}
 	}
 	if s.perfetto != "" {
-		file, err := s.create(s.perfetto, "--perfetto")
+		file, err := s.files.create(s.perfetto, "--perfetto")
 		if err != nil {
 			return nil, err
 		}
@@ -211,7 +197,7 @@ func (s *straceFlags) text(out io.Writer) strace.Sink {
 	}
 	if s.follow > 1 {
 		o.Output = func(thread uint32) (io.Writer, error) {
-			return s.create(fmt.Sprintf("%s.%d", s.output, thread), "-o")
+			return s.files.create(fmt.Sprintf("%s.%d", s.output, thread), "-o")
 		}
 	}
 	if s.filter.Statuses != nil {
@@ -222,16 +208,6 @@ func (s *straceFlags) text(out io.Writer) strace.Sink {
 	}
 	o.Stack = s.stacks.lines
 	return strace.NewText(s.table, o, s.stacks.unwinder.Map)
-}
-
-// create creates a file of the output.
-func (s *straceFlags) create(name, flag string) (*os.File, error) {
-	file, err := os.Create(name)
-	if err != nil {
-		return nil, fmt.Errorf("cannot write the file of %s: %w", flag, err)
-	}
-	s.files = append(s.files, file)
-	return file, nil
 }
 
 // connect connects the engine to the kernel's records.
@@ -246,12 +222,7 @@ func (s *straceFlags) close(std standard) error {
 	if s.engine == nil {
 		return nil
 	}
-	err := s.engine.Close()
-	for _, f := range s.files {
-		if closeErr := f.Close(); err == nil && closeErr != nil {
-			err = closeErr
-		}
-	}
+	err := cmp.Or(s.engine.Close(), s.files.close())
 	if n := s.engine.Lost(); n > 0 {
 		fmt.Fprintf(std.err, "slowpath: %d records of system calls and signals were lost: they were not read for ten seconds, or their task was killed\n", n)
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 
+	"slowpath/probe/plan"
 	"slowpath/probe/symbols"
 	"slowpath/probe/unwind"
 	"slowpath/strace"
@@ -11,14 +12,8 @@ import (
 // callStacks unwinds the stacks of calls.
 type callStacks struct{ unwinder *unwind.Unwinder }
 
-// objectOpener opens object files of the guest. It implements unwind.Opener.
-type objectOpener struct{ files symbols.Files }
-
-// Open implements unwind.Opener.
-func (o objectOpener) Open(name string) (*symbols.Object, error) { return symbols.Open(o.files, name) }
-
 func newCallStacks(files symbols.Files) *callStacks {
-	return &callStacks{unwind.New(objectOpener{files})}
+	return &callStacks{unwind.New(plan.NewObjects(files))}
 }
 
 // lines returns the stack of a call in the format of strace -k. The names are those of the

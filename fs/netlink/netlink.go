@@ -11,14 +11,15 @@
 package netlink
 
 import (
+	"iter"
 	"math/bits"
 	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
 
+	"slowpath/clock"
 	"slowpath/fs"
-	"slowpath/guard"
 	"slowpath/mm"
 	"slowpath/wait"
 )
@@ -35,9 +36,8 @@ type Protocol struct {
 	Receive func(c fs.Caller, from Sender, p []byte)
 	// Join decides whether the caller may join a group, which starts with 1. nil allows it.
 	Join func(c fs.Caller, group int) error
-	// Left is called after a socket has left a group. joiner is the caller that has
-	// joined it, which may have exited.
-	Left func(joiner fs.Caller, group int)
+	// Left is called after a socket has left a group.
+	Left func(group int)
 }
 
 // Sender is the socket from which a message came.
@@ -136,15 +136,11 @@ func (f *Family) deliverToMembers(p packet, except *Socket) (reached []*Socket) 
 // Errors: ECONNREFUSED if there is no such socket, EAGAIN without room. p must not change
 // after that.
 func (f *Family) Unicast(port uint32, p []byte, patience time.Duration) error {
-	deadline := time.Now().Add(patience)
+	deadline := clock.Monotonic() + int64(patience)
 	for {
 		s, err := f.unicast(port, packet{data: p})
-		if err != unix.EAGAIN {
+		if err != unix.EAGAIN || !s.awaitRoom(deadline) {
 			return err
-		}
-		left := time.Until(deadline)
-		if left <= 0 || !s.awaitRoom(left) {
-			return unix.EAGAIN
 		}
 	}
 }
@@ -219,12 +215,7 @@ func (f *Family) queueReplies(port uint32, messages [][]byte) (*Socket, error) {
 }
 
 // admit asks for room in the kernel's heap: ENOMEM. No lock may be held.
-func (f *Family) admit(bytes int) error {
-	if f.memory == nil {
-		return nil
-	}
-	return f.memory.Admit(int64(bytes))
-}
+func (f *Family) admit(bytes int) error { return f.memory.Admit(int64(bytes)) }
 
 // firstRover is the port before the first one that autobind chooses for a second socket
 // of a process (Linux: netlink_autobind).
@@ -233,8 +224,8 @@ const firstRover = 1<<32 - 4096
 // bind gives s the port, or one of its own choice if port is 0: the process id, or an
 // unused one. Errors: EADDRINUSE, EINVAL if it has another one.
 func (f *Family) bind(s *Socket, port uint32, process uint32) error {
-	locked := guard.Lock(&f.mu)
-	defer locked.Release()
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	switch {
 	case s.closed:
 		return unix.EBADF
@@ -259,9 +250,10 @@ func (f *Family) bind(s *Socket, port uint32, process uint32) error {
 // maskOf returns the bit of a group in nl_groups.
 func maskOf(group int) uint32 { return 1 << (group - 1) }
 
-// groupsOf calls f for each group of the mask.
-func groupsOf(mask uint32, f func(group int)) {
-	for ; mask != 0; mask &= mask - 1 {
-		f(bits.TrailingZeros32(mask) + 1)
+// groupsOf returns the groups of the mask, the lowest first.
+func groupsOf(mask uint32) iter.Seq[int] {
+	return func(yield func(group int) bool) {
+		for ; mask != 0 && yield(bits.TrailingZeros32(mask)+1); mask &= mask - 1 {
+		}
 	}
 }

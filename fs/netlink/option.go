@@ -68,7 +68,7 @@ func (s *Socket) setMembership(c fs.Caller, member bool, group int32) error {
 	}
 	bit := maskOf(int(group))
 	if !member {
-		s.setGroups(c, func(old uint32) uint32 { return old &^ bit })
+		s.setGroups(func(old uint32) uint32 { return old &^ bit })
 		return nil
 	}
 	if err := s.mayJoin(c, int(group)); err != nil {
@@ -77,7 +77,7 @@ func (s *Socket) setMembership(c fs.Caller, member bool, group int32) error {
 	if err := s.family.bind(s, 0, uint32(c.ProcessID())); err != nil {
 		return err
 	}
-	s.setGroups(c, func(old uint32) uint32 { return old | bit })
+	s.setGroups(func(old uint32) uint32 { return old | bit })
 	return nil
 }
 

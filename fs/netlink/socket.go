@@ -2,13 +2,11 @@ package netlink
 
 import (
 	"strconv"
-	"time"
 
 	"golang.org/x/sys/unix"
 
 	"slowpath/cred"
 	"slowpath/fs"
-	"slowpath/guard"
 	"slowpath/wait"
 )
 
@@ -23,7 +21,6 @@ type Socket struct {
 	port         uint32 // 0 until it is bound
 	peer         Address
 	groups       uint32 // those that it has joined
-	joiner       fs.Caller
 	incoming     []packet
 	bytes        int // charged for incoming
 	waiting      []packet
@@ -115,21 +112,19 @@ func (s *Socket) HeldMemory() int64 {
 // Bind is bind(2). It joins the groups of the address, and leaves the others. Errors:
 // EADDRINUSE, EINVAL if the socket has another port, and those of Protocol.Join.
 func (s *Socket) Bind(c fs.Caller, a Address) error {
-	if s.LocalName().Port != 0 && s.LocalName().Port != a.Port {
+	if port := s.LocalName().Port; port != 0 && port != a.Port {
 		return unix.EINVAL
 	}
 	wanted := a.Groups & (1<<s.family.protocol.Groups - 1)
-	for group := 1; group <= s.family.protocol.Groups; group++ {
-		if wanted&maskOf(group) != 0 {
-			if err := s.mayJoin(c, group); err != nil {
-				return err
-			}
+	for group := range groupsOf(wanted) {
+		if err := s.mayJoin(c, group); err != nil {
+			return err
 		}
 	}
 	if err := s.family.bind(s, a.Port, uint32(c.ProcessID())); err != nil {
 		return err
 	}
-	s.setGroups(c, func(uint32) uint32 { return wanted })
+	s.setGroups(func(uint32) uint32 { return wanted })
 	return nil
 }
 
@@ -141,30 +136,30 @@ func (s *Socket) mayJoin(c fs.Caller, group int) error {
 }
 
 // setGroups changes the groups, and announces those that the socket has left.
-func (s *Socket) setGroups(c fs.Caller, change func(old uint32) uint32) {
-	left, joiner := s.replaceGroups(c, change)
-	s.announce(left, joiner)
+func (s *Socket) setGroups(change func(old uint32) uint32) {
+	s.announce(s.replaceGroups(change))
 }
 
 // announce calls Protocol.Left for the groups of a mask.
-func (s *Socket) announce(left uint32, joiner fs.Caller) {
-	if s.family.protocol.Left != nil {
-		groupsOf(left, func(group int) { s.family.protocol.Left(joiner, group) })
+func (s *Socket) announce(left uint32) {
+	if s.family.protocol.Left == nil {
+		return
+	}
+	for group := range groupsOf(left) {
+		s.family.protocol.Left(group)
 	}
 }
 
-func (s *Socket) replaceGroups(c fs.Caller, change func(old uint32) uint32) (left uint32, joiner fs.Caller) {
+// replaceGroups changes the groups, and returns those that the socket has left.
+func (s *Socket) replaceGroups(change func(old uint32) uint32) (left uint32) {
 	s.family.mu.Lock()
 	defer s.family.mu.Unlock()
-	old, before := s.groups, s.joiner
 	if s.closed {
-		return 0, nil
+		return 0
 	}
+	old := s.groups
 	s.groups = change(old)
-	if s.groups != 0 {
-		s.joiner = c
-	}
-	return old &^ s.groups, before
+	return old &^ s.groups
 }
 
 // Connect is connect(2): it sets the destination of send(2). Error: EPERM for another
@@ -279,11 +274,10 @@ func (s *Socket) Receive(dst fs.Sink, peek bool) (Incoming, error) {
 	s.queue.Wake(wait.Writable | wait.Readable)
 	data := p.data[:min(len(p.data), dst.Remaining())]
 	in := Incoming{Count: len(data), Full: len(p.data), From: Address{Port: p.from, Groups: p.groups}, Credentials: p.owner}
-	groupsOf(p.groups, func(group int) {
-		if in.Group == 0 {
-			in.Group = uint32(group)
-		}
-	})
+	for group := range groupsOf(p.groups) {
+		in.Group = uint32(group)
+		break
+	}
 	if n, err := dst.Put(data); err != nil || n < len(data) {
 		return Incoming{}, unix.EFAULT
 	}
@@ -316,9 +310,14 @@ func (s *Socket) push(p packet) bool {
 	if s.bytes > s.options.ReceiveBuffer || len(s.waiting) > 0 {
 		return false
 	}
+	s.enqueue(p)
+	return true
+}
+
+// enqueue appends a message to those that a program can read. Family.mu is held.
+func (s *Socket) enqueue(p packet) {
 	s.incoming = append(s.incoming, p)
 	s.bytes += p.charge()
-	return true
 }
 
 // admitWaiting moves the replies that wait for room. Family.mu is held.
@@ -328,34 +327,23 @@ func (s *Socket) admitWaiting() {
 		s.waiting[0] = packet{}
 		s.waiting = s.waiting[1:]
 		s.waitingBytes -= p.charge()
-		s.incoming = append(s.incoming, p)
-		s.bytes += p.charge()
+		s.enqueue(p)
 	}
 }
 
-// awaitRoom waits until something has happened to the socket. It reports false after the
-// given time.
-func (s *Socket) awaitRoom(patience time.Duration) bool {
-	happened := make(chan struct{}, 1)
-	w := &wait.Waiter{Mask: wait.Writable | wait.Hup, Notify: func(*wait.Waiter, wait.Events) {
-		select {
-		case happened <- struct{}{}:
-		default:
-		}
-	}}
+// awaitRoom waits until the socket has room or is closed. It reports false after the
+// deadline, a time of clock.Monotonic.
+func (s *Socket) awaitRoom(deadline int64) bool {
+	var sleeper wait.Sleeper
+	w := sleeper.Waiter(wait.Writable | wait.Hup)
 	s.queue.Add(w)
 	defer s.queue.Remove(w)
-	if s.hasRoom() {
-		return true
+	for !s.hasRoom() {
+		if sleeper.Sleep(deadline) {
+			return false
+		}
 	}
-	timer := time.NewTimer(patience)
-	defer timer.Stop()
-	select {
-	case <-happened:
-		return true
-	case <-timer.C:
-		return false
-	}
+	return true
 }
 
 func (s *Socket) hasRoom() bool {
@@ -386,20 +374,20 @@ func (s *Socket) Write(_ *fs.File, src fs.Source, _ int64) (int, int64, error) {
 
 // Release implements fs.FileOperations.
 func (s *Socket) Release() {
-	left, joiner := s.close()
+	left := s.close()
 	s.queue.Wake(wait.All)
-	s.announce(left, joiner)
+	s.announce(left)
 }
 
 // close removes the socket from its family, and returns its groups.
-func (s *Socket) close() (left uint32, joiner fs.Caller) {
-	locked := guard.Lock(&s.family.mu)
-	defer locked.Release()
-	left, joiner = s.groups, s.joiner
+func (s *Socket) close() (left uint32) {
+	s.family.mu.Lock()
+	defer s.family.mu.Unlock()
+	left = s.groups
 	if s.port != 0 {
 		delete(s.family.ports, s.port)
 	}
-	s.closed, s.groups, s.joiner = true, 0, nil
+	s.closed, s.groups = true, 0
 	s.incoming, s.waiting, s.bytes, s.waitingBytes = nil, nil, 0, 0
-	return left, joiner
+	return left
 }

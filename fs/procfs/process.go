@@ -238,7 +238,7 @@ func (p *process) storeOOM(who identity, text string) error {
 }
 
 // storeLogin handles a write to loginuid, which only the thread itself may do. Errors:
-// EPERM, EINVAL.
+// EPERM, EINVAL, ERANGE.
 func (p *process) storeLogin(who identity, text string) error {
 	if int(who.thread) != p.id {
 		return unix.EPERM

@@ -350,6 +350,14 @@ func TestWritesToProcFilesReachTheSystem(t *testing.T) {
 	if got := w.Memory.Overcommit(); got != mm.OvercommitNever {
 		t.Errorf("the policy is %d after 2 was written", got)
 	}
+	for text, want := range map[string]error{"x": unix.EINVAL, "4294967296": unix.ERANGE, "1000\n": nil} {
+		if err := store("/proc/self/loginuid", text); err != want && !(err == nil && want == nil) {
+			t.Errorf("loginuid %q: %v", text, err)
+		}
+	}
+	if uid, session := w.Read("/proc/self/loginuid"), w.Read("/proc/self/sessionid"); uid != "1000" || session != "3" {
+		t.Errorf("loginuid %q, sessionid %q", uid, session)
+	}
 }
 
 // TestSysctlModesHoldForRootToo: no capability overrides the mode of a file of

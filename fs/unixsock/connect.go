@@ -21,7 +21,7 @@ func (s *Socket) Listen(caller fs.Caller, backlog int) error {
 		return unix.EINVAL
 	}
 	s.state, s.backlog = listening, backlog
-	s.owner = CredentialsOf(caller)
+	s.owner = fs.SocketCredentialsOf(caller)
 	return nil
 }
 
@@ -55,7 +55,7 @@ func (s *Socket) Connect(caller fs.Caller, a Address) error {
 	if err != nil {
 		return err
 	}
-	s.owner = CredentialsOf(caller)
+	s.owner = fs.SocketCredentialsOf(caller)
 	server := newSocket(s.mounts, s.kind, other.owner)
 	server.name = other.name
 	server.options.PassCredentials = other.options.PassCredentials

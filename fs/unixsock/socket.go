@@ -21,9 +21,6 @@ import (
 // Credentials identify the sender or the peer.
 type Credentials = fs.SocketCredentials
 
-// CredentialsOf returns the credentials of the messages that a caller sends.
-func CredentialsOf(c fs.Caller) Credentials { return fs.SocketCredentialsOf(c) }
-
 // domain is the state that all sockets of a namespace share.
 type domain struct {
 	accounts *fs.Accounts
@@ -104,12 +101,12 @@ type inode struct{ fs.InodeBase }
 // New opens an unconnected socket. kind is SOCK_STREAM, SOCK_DGRAM or
 // SOCK_SEQPACKET; flags may have O_NONBLOCK.
 func New(m *fs.Mounts, caller fs.Caller, kind, flags int) *fs.File {
-	return newSocket(m, kind, CredentialsOf(caller)).open(flags)
+	return newSocket(m, kind, fs.SocketCredentialsOf(caller)).open(flags)
 }
 
 // Pair opens two sockets that are connected to each other (socketpair(2)).
 func Pair(m *fs.Mounts, caller fs.Caller, kind, flags int) (a, b *fs.File) {
-	x, y := newSocket(m, kind, CredentialsOf(caller)), newSocket(m, kind, CredentialsOf(caller))
+	x, y := newSocket(m, kind, fs.SocketCredentialsOf(caller)), newSocket(m, kind, fs.SocketCredentialsOf(caller))
 	x.join(y)
 	return x.open(flags), y.open(flags)
 }

@@ -69,7 +69,7 @@ func (s *Socket) Send(src fs.Source, out Outgoing) (int, error) {
 }
 
 func newMessage(data []byte, out Outgoing) *message {
-	m := &message{data: data, files: out.Files, owner: CredentialsOf(out.Caller)}
+	m := &message{data: data, files: out.Files, owner: fs.SocketCredentialsOf(out.Caller)}
 	if len(out.Files) > 0 {
 		m.uid = out.Caller.Credentials().UID
 	}

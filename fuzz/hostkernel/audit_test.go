@@ -36,28 +36,30 @@ func auditRule(r *rand.Rand) []byte {
 	return p
 }
 
+// changingRules adds and deletes rules until stopped.
+func changingRules(t *testing.T, seed uint64) func(k *Kernel, stopped func() bool) {
+	return func(k *Kernel, stopped func() bool) {
+		r := rand.New(rand.NewPCG(seed, 3))
+		for !stopped() {
+			var added [][]byte
+			for range 1 + r.IntN(6) {
+				if rule := auditRule(r); k.audit.AddRule(rule) == nil {
+					added = append(added, rule)
+				}
+			}
+			time.Sleep(time.Duration(r.IntN(300)) * time.Microsecond)
+			for _, rule := range added {
+				if err := k.audit.DeleteRule(rule); err != nil {
+					t.Errorf("deleting a rule: %v", err)
+				}
+			}
+		}
+	}
+}
+
 // TestAuditRulesChangeDuringRandomPrograms adds and deletes rules while random programs
 // run. Each call whose entry audit has seen must have an exit: a handler that finds the
 // context of a call before panics, and the user loop closes each pair.
 func TestAuditRulesChangeDuringRandomPrograms(t *testing.T) {
-	runRandomPrograms(t, func(c *Config, seed uint64) {
-		c.Audit = true
-		c.Beside = func(k *Kernel, stopped func() bool) {
-			r := rand.New(rand.NewPCG(seed, 3))
-			for !stopped() {
-				var added [][]byte
-				for range 1 + r.IntN(6) {
-					if rule := auditRule(r); k.audit.AddRule(rule) == nil {
-						added = append(added, rule)
-					}
-				}
-				time.Sleep(time.Duration(r.IntN(300)) * time.Microsecond)
-				for _, rule := range added {
-					if err := k.audit.DeleteRule(rule); err != nil {
-						t.Errorf("deleting a rule: %v", err)
-					}
-				}
-			}
-		}
-	}, (*Kernel).Run)
+	runBeside(t, func(c *Config, seed uint64) { c.Audit, c.Beside = true, changingRules(t, seed) }, nil)
 }

@@ -1,6 +1,7 @@
 package hostkernel
 
 import (
+	"errors"
 	"flag"
 	"math/rand/v2"
 	"testing"
@@ -11,7 +12,7 @@ import (
 
 // The flags of the long forms.
 var (
-	duration    = flag.Duration("fuzz.duration", 3*time.Second, "how long TestRandomPrograms runs")
+	duration    = flag.Duration("fuzz.duration", 3*time.Second, "how long each test of random programs runs")
 	shrink      = flag.Bool("fuzz.shrink", false, "print the smallest program of the seed that still fails")
 	repetitions = flag.Int("fuzz.repetitions", 10, "how often TestThreadsUseOneObject runs each program")
 	group       = flag.Int("fuzz.group", 0, "run only programs of the calls of this group, from 1; 0 is every program")
@@ -26,20 +27,25 @@ func randomInput(seed uint64) []byte {
 	return append(input, program.Random(r, program.Shape{Routines: 1 + r.IntN(6), Instructions: 5 + r.IntN(200), Group: *group})...)
 }
 
-// runRandomPrograms calls run for random programs until the duration is over, each with a
-// kernel whose configuration change has altered. Seeds are new each time.
-func runRandomPrograms(t *testing.T, change func(c *Config, seed uint64), run func(*Kernel, *program.Program) error) {
+// runBeside runs random programs until the duration is over, each on a kernel of its own.
+// configure changes the configuration of the program of a seed. watch, if not nil, is called
+// with each kernel before its program runs, and what it returns after that.
+func runBeside(t *testing.T, configure func(c *Config, seed uint64), watch func(k *Kernel) (check func() error)) {
 	t.Helper()
-	s := uint64(time.Now().UnixNano()) % 1e9
-	for start := time.Now(); time.Since(start) < *duration; s++ {
+	first := uint64(time.Now().UnixNano()) % 1e9
+	for s, start := first, time.Now(); time.Since(start) < *duration; s++ {
 		input := randomInput(s)
 		c := configOf(input[0])
-		change(&c, s)
+		configure(&c, s)
 		k, err := New(c)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := run(k, program.Decode(input[1:])); err != nil || t.Failed() {
+		check := func() error { return nil }
+		if watch != nil {
+			check = watch(k)
+		}
+		if err := errors.Join(k.Run(program.Decode(input[1:])), check()); err != nil || t.Failed() {
 			t.Fatalf("the program of seed %d: %v", s, err)
 		}
 	}

@@ -52,5 +52,5 @@ func probing(seed uint64) func(k *Kernel, stopped func() bool) {
 // programs, which fork, map and unmap at the same time. Under the race detector it finds
 // data races; otherwise lost frames and files.
 func TestProbesDuringRandomPrograms(t *testing.T) {
-	runRandomPrograms(t, func(c *Config, seed uint64) { c.Beside = probing(seed) }, (*Kernel).Run)
+	runBeside(t, func(c *Config, seed uint64) { c.Beside = probing(seed) }, nil)
 }

@@ -348,7 +348,7 @@ func (l *layout) addPerfEvents() {
 		{unix.PERF_TYPE_SOFTWARE | size, dummy, 0, tidAndID, 0, tasks | noKernel | unix.PerfBitInherit},
 		{unix.PERF_TYPE_SOFTWARE | size, 1, 0, 0, everyRead, noKernel | unix.PerfBitEnableOnExec | unix.PerfBitDisabled},
 		{unix.PERF_TYPE_SOFTWARE | size, 0, 0, 0, 0, noKernel | unix.PerfBitInherit},
-		{uprobe | size, 0, 1, 0xffffff &^ (unix.PERF_SAMPLE_BRANCH_STACK | unix.PERF_SAMPLE_AUX | unix.PERF_SAMPLE_CGROUP), 0, noKernel, 1, executable, 0x100, 0, 0xff, 64},
+		{uprobe | size, 0, 1, allFields, 0, noKernel, 1, executable, 0x100, 0, 0xff, 64},
 		{uprobe | size, 1, 0, 0, 0, noKernel | unix.PerfBitInherit, 1, executable, 0x78},
 		{unix.PERF_TYPE_SOFTWARE | size, unix.PERF_COUNT_SW_PAGE_FAULTS, 1, allFields, 0, noKernel | unix.PerfBitInherit},
 		{unix.PERF_TYPE_SOFTWARE | size, unix.PERF_COUNT_SW_CONTEXT_SWITCHES, 1, tidAndID, everyRead, unix.PerfBitInherit | unix.PerfBitContextSwitch},

@@ -24,9 +24,6 @@ type exitsEvent struct {
 	Process  *int           `json:"pid"`
 	Thread   *int32         `json:"tid"`
 	Category string         `json:"cat"`
-	ID       *uint64        `json:"id"`
-	Scope    string         `json:"s"`
-	Binding  string         `json:"bp"`
 	Args     exitsArguments `json:"args"`
 }
 

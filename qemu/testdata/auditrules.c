@@ -2,46 +2,18 @@
  * each event that begins with a record of a call ends with an end of event. The kernel
  * itself checks that the entry and the exit of each call are paired. */
 #define _GNU_SOURCE
-#include <errno.h>
 #include <fcntl.h>
-#include <linux/audit.h>
-#include <linux/netlink.h>
 #include <poll.h>
 #include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/mman.h>
-#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include "audit.h"
 
 enum { WORKERS = 4, CHANGES = 400, OPEN_EVENTS = 64 };
 
-static int audit;
 static volatile int *stop;
-
-static int ask(int type, const void *payload, size_t size)
-{
-	static struct {
-		struct nlmsghdr header;
-		char payload[4096];
-	} message;
-	message.header = (struct nlmsghdr){NLMSG_LENGTH(size), type, NLM_F_REQUEST | NLM_F_ACK, 1, 0};
-	memcpy(message.payload, payload, size);
-	if (send(audit, &message, message.header.nlmsg_len, 0) < 0 || recv(audit, &message, sizeof message, 0) < 0)
-		return -errno;
-	return *(int *)message.payload;
-}
-
-static void must(const char *what, int result)
-{
-	if (result < 0) {
-		printf("%s: %s\n", what, strerror(-result));
-		exit(1);
-	}
-}
 
 static void work(void)
 {

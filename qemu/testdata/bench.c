@@ -26,37 +26,13 @@ static void print(const char *name, ulong value)
 	call(1, 1, (long)line, n);
 }
 
-enum { CALLS = 1000, ROUNDS = 31 };
-
-/* The loop has five instructions with the system call. */
-static ulong round_of(long number)
-{
-	ulong start = ticks();
-	long left = CALLS;
-	__asm__ volatile("1: movq %1, %%rax; xorl %%edi, %%edi; syscall; decq %0; jnz 1b"
-			 : "+r"(left)
-			 : "r"(number)
-			 : "rax", "rcx", "rdi", "r11", "memory");
-	return (ticks() - start) / CALLS;
-}
-
-/* Returns the median, because some rounds include other work of the kernel: a
- * tick, or the Go runtime's monitor, which runs for a millisecond after each
- * preemption. */
-static ulong measure(long number)
-{
-	ulong sorted[ROUNDS];
-	for (int n = 0; n < ROUNDS; n++) {
-		insert(sorted, n, round_of(number));
-	}
-	return sorted[ROUNDS / 2];
-}
+enum { CALLS = 1000 };
 
 void _start(void)
 {
 	ulong boot = ticks();
 	print("boot", boot);
-	print("getppid", measure(110));
-	print("unknown", measure(1000));
+	print("getppid", median_of_calls(110, CALLS));
+	print("unknown", median_of_calls(1000, CALLS));
 	call(60, 0, 0, 0);
 }

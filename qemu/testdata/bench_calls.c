@@ -1,5 +1,4 @@
-/* Counts the instructions of getppid while trace events of system calls are recorded. The
- * loop around the call has five instructions. */
+/* Counts the instructions of getppid while trace events of system calls are recorded. */
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <stdio.h>
@@ -9,24 +8,7 @@
 #include <unistd.h>
 #include "bench.h"
 
-enum { CALLS = 200, ROUNDS = 31 };
-
-static ulong round_of_calls(void)
-{
-	long left = CALLS;
-	ulong start = ticks();
-	__asm__ volatile("1: movq %1, %%rax; xorl %%edi, %%edi; syscall; decq %0; jnz 1b"
-		: "+r"(left) : "r"((long)SYS_getppid) : "rax", "rcx", "rdi", "r11", "memory");
-	return (ticks() - start) / CALLS;
-}
-
-static ulong median(void)
-{
-	ulong sorted[ROUNDS];
-	for (int n = 0; n < ROUNDS; n++)
-		insert(sorted, n, round_of_calls());
-	return sorted[ROUNDS / 2];
-}
+enum { CALLS = 200 };
 
 #define EVENTS "/sys/kernel/tracing/events/"
 
@@ -57,7 +39,7 @@ int main(void)
 	for (unsigned n = 0; n < sizeof rows / sizeof *rows; n++) {
 		for (int i = 0; i < 2 && rows[n].events[i]; i++)
 			store(rows[n].events[i], "1");
-		ulong instructions = median();
+		ulong instructions = median_of_calls(SYS_getppid, CALLS);
 		for (int i = 0; i < 2 && rows[n].events[i]; i++)
 			store(rows[n].events[i], "0");
 		printf("%s %lu\n", rows[n].name, instructions);

@@ -87,6 +87,30 @@ func if_(shown func(c *Call) bool, a Arg) Arg {
 	return a
 }
 
+// addressIf prints argument i as an address if a condition is met.
+func addressIf(i int, condition func(in *Input) bool, a Arg) Arg {
+	print := a.print
+	a.print = func(p *Printer, in *Input) {
+		if condition(in) {
+			p.address(in.Arguments[i])
+			return
+		}
+		print(p, in)
+	}
+	return a
+}
+
+// orAddress prints the first capture of an Arg, or argument i as an address if it is missing.
+func orAddress(i int, o object) func(p *Printer, in *Input) {
+	return func(p *Printer, in *Input) {
+		if b := in.capture(0); b != nil {
+			o(p, in, b)
+			return
+		}
+		p.address(in.Arguments[i])
+	}
+}
+
 // named prints a name before the value.
 func named(text string, a Arg) Arg {
 	print := a.print
@@ -110,7 +134,6 @@ func ulong(p *Printer, _ *Input, v uint64)   { p.format("%d", v) }
 func hex(p *Printer, _ *Input, v uint64)     { p.text(hexText(v)) }
 func hex32(p *Printer, _ *Input, v uint64)   { p.text(hexText(uint64(uint32(v)))) }
 func pointer(p *Printer, _ *Input, v uint64) { p.address(v) }
-func octal(p *Printer, _ *Input, v uint64)   { p.octal(v) }
 func mode16(p *Printer, _ *Input, v uint64)  { p.octal(v & 0xffff) }
 func signo(p *Printer, _ *Input, v uint64)   { p.text(SignalName(int(int32(v)))) }
 
@@ -250,12 +273,11 @@ func arrayOut(i int, count tracespec.Value, unit int, o object) Arg {
 
 // elements prints an array of n elements, of which b has the first.
 func (p *Printer) elements(in *Input, address uint64, b []byte, n uint64, unit int, o object) {
-	empty := in.always
 	switch {
 	case address == 0:
 		p.text("NULL")
 		return
-	case n == 0 && (!in.Failed() || empty):
+	case n == 0 && (!in.Failed() || in.always):
 		p.text("[]")
 		return
 	case len(b) < unit:
@@ -299,40 +321,20 @@ type field struct {
 	name         string
 	offset, size int
 	print        scalar
-	// verbose fields are only printed with -v.
-	verbose bool
 }
 
 // structure prints fields.
 func structure(fields ...field) object {
 	return func(p *Printer, in *Input, b []byte) {
 		p.text("{")
-		p.fields(in, b, fields)
-		p.text("}")
-	}
-}
-
-// abbreviated prints fields, and "..." in place of those that only -v prints.
-func abbreviated(fields ...field) object {
-	return func(p *Printer, in *Input, b []byte) {
-		p.text("{")
-		p.fields(in, b, fields)
-		if !p.Verbose {
-			p.text(", ...")
+		for i, f := range fields {
+			if i > 0 {
+				p.text(", ")
+			}
+			p.text(f.name + "=")
+			f.print(p, in, word(b, f.offset, f.size))
 		}
 		p.text("}")
-	}
-}
-
-func (p *Printer) fields(in *Input, b []byte, fields []field) {
-	separator := ""
-	for _, f := range fields {
-		if f.verbose && !p.Verbose {
-			continue
-		}
-		p.text(separator + f.name + "=")
-		f.print(p, in, word(b, f.offset, f.size))
-		separator = ", "
 	}
 }
 
@@ -351,11 +353,8 @@ func textField(b []byte, offset, size int) []byte {
 // The results.
 func resultHex(p *Printer, c *Call)   { p.text(hexText(uint64(c.Result))) }
 func resultOctal(p *Printer, c *Call) { p.octal(uint64(c.Result)) }
-func resultUnsigned(p *Printer, c *Call) {
-	p.format("%d", uint64(c.Result))
-}
 
-// withFD is an Arg that has the name of the file that the result refers to.
+// resultFD is an Arg that prints the name of the file that the result refers to.
 func resultFD() Arg {
 	op := tracespec.Op{Kind: tracespec.Descriptor, Address: result(), When: tracespec.Guard{Success: true}}
 	return Arg{exit: true, ops: []tracespec.Op{op}, note: func(p *Printer, in *Input) (string, bool) {
@@ -366,17 +365,12 @@ func resultFD() Arg {
 	}}
 }
 
-// strings prints an array of strings.
+// stringsOf prints an array of strings.
 func stringsOf(i int) Arg {
 	op := tracespec.Op{Kind: tracespec.Strings, Address: argument(i), Unit: maxOfList, Max: maxOfString}
-	return Arg{ops: []tracespec.Op{op}, print: func(p *Printer, in *Input) {
-		b := in.capture(0)
-		if b == nil {
-			p.address(in.Arguments[i])
-			return
-		}
+	return Arg{ops: []tracespec.Op{op}, print: orAddress(i, func(p *Printer, in *Input, b []byte) {
 		p.stringList(tracespec.SplitStrings(b), in.Arguments[i])
-	}}
+	})}
 }
 
 func (p *Printer) stringList(l tracespec.StringList, address uint64) {
@@ -410,6 +404,7 @@ func (p *Printer) stringList(l tracespec.StringList, address uint64) {
 func environment(i int) Arg {
 	full := stringsOf(i)
 	op := full.ops[0]
+	op.Max = verboseString // without -v the strings are only counted
 	return Arg{ops: []tracespec.Op{op}, print: func(p *Printer, in *Input) {
 		if p.Verbose {
 			full.print(p, in)

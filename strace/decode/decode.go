@@ -146,9 +146,11 @@ func (in *Input) capture(i int) []byte {
 
 // Limits that depend on the options. compile replaces them.
 const (
-	maxOfString = 1<<30 + iota // Op.Max: one byte more than Options.Strings
-	maxOfArray                 // Op.Max: one element of Op.Unit bytes more than Options.Strings
-	maxOfList                  // Op.Unit: one element more than Options.Strings
+	maxOfString   = 1<<30 + iota // Op.Max: one byte more than Options.Strings
+	maxOfArray                   // Op.Max: one element of Op.Unit bytes more than Options.Strings
+	maxOfList                    // Op.Unit: one element more than Options.Strings
+	verboseString                // Op.Max: maxOfString with Options.Verbose, otherwise 0
+	verboseBytes                 // Op.Max: tracespec.MaxBytes with Options.Verbose, otherwise 0
 )
 
 // Syscall is a row for certain options.
@@ -215,7 +217,6 @@ func Unknown(number int) *Syscall {
 // compile makes the plan of a row.
 func compile(r *Row, o Options) *Syscall {
 	c := &Syscall{Row: r, options: o}
-	c.Plan.Arguments = 6
 	for i := range r.args {
 		a := &r.args[i]
 		ops := &c.Plan.Entry
@@ -259,6 +260,8 @@ func relocate(op tracespec.Op, where []int, o Options) tracespec.Op {
 		if o.Verbose {
 			op.Max = tracespec.MaxBytes
 		}
+	case verboseString, verboseBytes:
+		op.Max = o.verboseMax(op.Max)
 	}
 	if op.Unit == maxOfList {
 		op.Unit = most(o.Strings + 1)
@@ -267,6 +270,17 @@ func relocate(op tracespec.Op, where []int, o Options) tracespec.Op {
 		}
 	}
 	return op
+}
+
+// verboseMax returns the limit that verboseString or verboseBytes stands for.
+func (o *Options) verboseMax(limit uint32) uint32 {
+	switch {
+	case !o.Verbose:
+		return 0
+	case limit == verboseString:
+		return uint32(min(o.Strings+1, tracespec.MaxBytes))
+	}
+	return tracespec.MaxBytes
 }
 
 // Attach adds the captures of the kernel to a call. It reports false if they are damaged.
@@ -329,7 +343,6 @@ func (s *Syscall) Complete(c *Call) bool {
 
 // Enter prints the name, the parenthesis, and the arguments of the entry.
 func (s *Syscall) Enter(p *Printer, c *Call) {
-	p.Options = s.options
 	p.text(s.Name)
 	p.text("(")
 	list, entry := s.visible(c)
@@ -341,7 +354,6 @@ func (s *Syscall) Enter(p *Printer, c *Call) {
 
 // Leave prints the arguments of the exit.
 func (s *Syscall) Leave(p *Printer, c *Call) {
-	p.Options = s.options
 	list, entry := s.visible(c)
 	if entry > 0 && entry < len(list) && s.lateComma {
 		p.text(", ")
@@ -385,7 +397,6 @@ func (s *Syscall) Texts(c *Call) (texts []string) {
 
 // Result prints the result, without "= ".
 func (s *Syscall) Result(p *Printer, c *Call) {
-	p.Options = s.options
 	switch {
 	case restarts[-c.Result] != "":
 		p.text("? " + restarts[-c.Result])

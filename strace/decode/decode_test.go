@@ -118,6 +118,24 @@ func TestNamesOfFilesFollowDescriptors(t *testing.T) {
 	}
 }
 
+func TestEnvironmentsAreOnlyCapturedForVerbose(t *testing.T) {
+	m := program{0x1000: "a\x00", 0x2000: words(0x3000, 0), 0x3000: "NAME=value\x00"}
+	arguments := [6]uint64{0x1000, 0x2000, 0x2000}
+	for verbose, want := range map[bool]string{
+		false: `execve("a", ["NAME=value"], 0x2000 /* 1 var */) = 0`,
+		true:  `execve("a", ["NAME=value"], ["NAME=value"]) = 0`,
+	} {
+		o := Options{Strings: 32, Verbose: verbose}
+		if got := printed(t, o, unix.SYS_EXECVE, arguments, 0, m); got != want {
+			t.Errorf("got %s, want %s", got, want)
+		}
+		captures := new(tracespec.Capturer).Capture(New(o).Call(unix.SYS_EXECVE).Plan.Entry, &arguments, 0, m)
+		if n, want := strings.Count(string(captures), "NAME="), len(strings.Split(want, "NAME="))-1; n != want {
+			t.Errorf("with verbose %v %d strings are captured, want %d", verbose, n, want)
+		}
+	}
+}
+
 func TestEveryPlanIsPossible(t *testing.T) {
 	for _, o := range []Options{{Strings: 32}, {Strings: tracespec.MaxBytes - 1, Verbose: true, Paths: true}, {}} {
 		plan := &tracespec.Plan{Calls: map[int]*tracespec.Call{}}

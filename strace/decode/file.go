@@ -51,14 +51,11 @@ func creates(i int) func(c *Call) bool {
 	return func(c *Call) bool { return c.Arguments[i]&(unix.O_CREAT|0x400000) != 0 }
 }
 
-// fcntl commands by what their argument is.
-func commands(list ...uint64) []uint64 { return list }
-
 // fcntlOn is an argument of fcntl(2) for some commands.
-func fcntlOn(commands []uint64, a Arg) Arg { return when(1, 0xffffffff, commands, a) }
+func fcntlOn(a Arg, commands ...uint64) Arg { return when(1, 0xffffffff, commands, a) }
 
 // fcntlKnown are the commands that have no argument, or one that is decoded.
-var fcntlKnown = commands(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 15, 16, 36, 37, 38, 1024, 1025, 1026, 1030, 1031, 1032, 1033, 1034)
+var fcntlKnown = []uint64{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 15, 16, 36, 37, 38, 1024, 1025, 1026, 1030, 1031, 1032, 1033, 1034}
 
 var flockFields = []field{
 	{name: "l_type", offset: 0, size: 2, print: oneOf(lockTypes)}, {name: "l_whence", offset: 2, size: 2, print: oneOf(whence)},
@@ -92,26 +89,21 @@ func fcntlResult(p *Printer, c *Call) {
 func descriptorPair(i int) Arg {
 	ops := []tracespec.Op{fixed(argument(i), 8),
 		{Kind: tracespec.Descriptor, Address: captured(0, 0, 4)}, {Kind: tracespec.Descriptor, Address: captured(0, 4, 4)}}
-	return onExit(Arg{ops: ops, print: func(p *Printer, in *Input) {
-		b := in.capture(0)
-		if b == nil {
-			p.address(in.Arguments[i])
-			return
-		}
+	return onExit(Arg{ops: ops, print: orAddress(i, func(p *Printer, in *Input, b []byte) {
 		p.format("[%d", int32(word(b, 0, 4)))
 		p.path(in.capture(1))
 		p.format(", %d", int32(word(b, 4, 4)))
 		p.path(in.capture(2))
 		p.text("]")
-	}})
+	})})
 }
 
 // directoryEntries prints a buffer of getdents(2): its address and the number of entries, or
-// with -v the entries. kinds says where a record has its type.
-func directoryEntries(i int, header func(p *Printer, b []byte)) Arg {
+// with -v the entries, each of which entry prints.
+func directoryEntries(i int, entry func(p *Printer, b []byte)) Arg {
 	ops := []tracespec.Op{
 		{Kind: tracespec.Records, Address: argument(i), Count: result(), Unit: 16},
-		{Kind: tracespec.Bytes, Address: argument(i), Count: result(), Unit: 1, Max: tracespec.MaxBytes},
+		{Kind: tracespec.Bytes, Address: argument(i), Count: result(), Unit: 1, Max: verboseBytes},
 	}
 	return onExit(Arg{ops: ops, print: func(p *Printer, in *Input) {
 		if in.Failed() {
@@ -134,7 +126,7 @@ func directoryEntries(i int, header func(p *Printer, b []byte)) Arg {
 			if k > 0 {
 				p.text(", ")
 			}
-			header(p, b[:length])
+			entry(p, b[:length])
 			b = b[length:]
 		}
 		p.text("]")
@@ -189,19 +181,19 @@ var fileRows = []Row{
 	call(unix.SYS_PIPE2, "pipe2", "desc", descriptorPair(0), at(1, flagsOf(openModes))),
 	call(unix.SYS_SENDFILE, "sendfile", "desc network", fd(0), fd(1), offsetExit(2), at(3, ulong)),
 	call(unix.SYS_FCNTL, "fcntl", "desc", fd(0), at(1, oneOf(fcntlCalls)),
-		fcntlOn(commands(unix.F_SETFD), at(2, flagsOf(fdFlags))),
-		fcntlOn(commands(unix.F_SETOWN, unix.F_DUPFD, unix.F_DUPFD_CLOEXEC, unix.F_SETPIPE_SZ), at(2, dec)),
-		fcntlOn(commands(unix.F_SETFL), at(2, openFlagsOf)),
-		fcntlOn(commands(unix.F_SETLK, unix.F_SETLKW, 37, 38), structIn(2, 32, structure(flockFields...))),
-		fcntlOn(commands(unix.F_GETLK, 36), structOut(2, 32, structure(flockWithPID...))),
-		fcntlOn(commands(15), structIn(2, 8, ownerEx)),
-		fcntlOn(commands(16), structOut(2, 8, ownerEx)),
-		fcntlOn(commands(unix.F_NOTIFY), at(2, longFlagsOf(notifyFlags))),
-		fcntlOn(commands(unix.F_SETLEASE), at(2, longOneOf(lockTypes))),
-		fcntlOn(commands(unix.F_ADD_SEALS), at(2, longFlagsOf(sealFlags))),
-		fcntlOn(commands(10), at(2, signo)),
+		fcntlOn(at(2, flagsOf(fdFlags)), unix.F_SETFD),
+		fcntlOn(at(2, dec), unix.F_SETOWN, unix.F_DUPFD, unix.F_DUPFD_CLOEXEC, unix.F_SETPIPE_SZ),
+		fcntlOn(at(2, openFlagsOf), unix.F_SETFL),
+		fcntlOn(structIn(2, 32, structure(flockFields...)), unix.F_SETLK, unix.F_SETLKW, 37, 38),
+		fcntlOn(structOut(2, 32, structure(flockWithPID...)), unix.F_GETLK, 36),
+		fcntlOn(structIn(2, 8, ownerEx), 15),
+		fcntlOn(structOut(2, 8, ownerEx), 16),
+		fcntlOn(at(2, longFlagsOf(notifyFlags)), unix.F_NOTIFY),
+		fcntlOn(at(2, longOneOf(lockTypes)), unix.F_SETLEASE),
+		fcntlOn(at(2, longFlagsOf(sealFlags)), unix.F_ADD_SEALS),
+		fcntlOn(at(2, signo), 10),
 		unless(1, 0xffffffff, fcntlKnown, at(2, hex)),
-		fcntlOn(commands(unix.F_DUPFD, unix.F_DUPFD_CLOEXEC), resultFD()),
+		fcntlOn(resultFD(), unix.F_DUPFD, unix.F_DUPFD_CLOEXEC),
 	).gives(fcntlResult).late(),
 	call(unix.SYS_FLOCK, "flock", "desc", fd(0), at(1, flagsOf(flockFlags))),
 	call(unix.SYS_FSYNC, "fsync", "desc", fd(0)),

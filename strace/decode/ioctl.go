@@ -1,6 +1,10 @@
 package decode
 
-import "golang.org/x/sys/unix"
+import (
+	"slices"
+
+	"golang.org/x/sys/unix"
+)
 
 var (
 	ioctlCalls = names("", `TCGETS 0x5401 TCSETS 0x5402 TCSETSW 0x5403 TCSETSF 0x5404 TCGETA 0x5405 TCSETA 0x5406 TCSETAW 0x5407 TCSETAF 0x5408 TCSBRK 0x5409 TCXONC 0x540a
@@ -94,8 +98,7 @@ var (
 	ioctlGetInt  = []uint64{unix.TIOCGPGRP, unix.TIOCOUTQ, 0x541b, unix.TIOCGETD, unix.TIOCGSID, unix.TIOCGPTN, 0x80045439, unix.TIOCGSOFTCAR}
 	ioctlSetInt  = []uint64{unix.TIOCSPGRP, 0x5421, 0x5452, unix.TIOCSETD, unix.TIOCPKT, unix.TIOCSPTLCK, unix.TIOCSSOFTCAR}
 	ioctlNumber  = []uint64{unix.TIOCSCTTY, unix.TCSBRK, unix.TCSBRKP}
-	ioctlKnown   = append(append(append(append([]uint64{0x5401, 0x5402, 0x5403, 0x5404, 0x5413, 0x5414, unix.TCFLSH, unix.TCXONC},
-		ioctlWithout...), ioctlGetInt...), ioctlSetInt...), ioctlNumber...)
+	ioctlKnown   = slices.Concat([]uint64{0x5401, 0x5402, 0x5403, 0x5404, 0x5413, 0x5414, unix.TCFLSH, unix.TCXONC}, ioctlWithout, ioctlGetInt, ioctlSetInt, ioctlNumber)
 )
 
 // ioctlRows have ioctl(2).

@@ -34,10 +34,10 @@ var (
 
 // pointOfTime prints a time with its comment.
 func pointOfTime(p *Printer, name string, b []byte, offset int) {
-	seconds, nanoseconds := int64(word(b, offset, 8)), word(b, offset+8, 8)
+	seconds, fraction := int64(word(b, offset, 8)), word(b, offset+8, 8)
 	p.format(", %s=%d", name, seconds)
-	p.timeComment(seconds, nanoseconds)
-	p.format(", %s_nsec=%d", name, nanoseconds)
+	p.timeComment(seconds, fraction, nanoseconds)
+	p.format(", %s_nsec=%d", name, fraction)
 }
 
 // stat prints struct stat.
@@ -75,9 +75,9 @@ const statSize = 144
 
 // statxTime prints struct statx_timestamp.
 func statxTime(p *Printer, name string, b []byte, offset int) {
-	seconds, nanoseconds := int64(word(b, offset, 8)), word(b, offset+8, 4)
-	p.format(", %s={tv_sec=%d, tv_nsec=%d}", name, seconds, nanoseconds)
-	p.timeComment(seconds, nanoseconds)
+	seconds, fraction := int64(word(b, offset, 8)), word(b, offset+8, 4)
+	p.format(", %s={tv_sec=%d, tv_nsec=%d}", name, seconds, fraction)
+	p.timeComment(seconds, fraction, nanoseconds)
 }
 
 // statx prints struct statx.
@@ -145,16 +145,13 @@ func openHow(p *Printer, _ *Input, b []byte) {
 	p.text(", resolve=" + resolve.flags(word(b, 16, 8)) + "}")
 }
 
-// ifSize prints the address of a structure if its size, another argument, is too small.
-func ifSize(size int, least uint64, a Arg) Arg {
-	print := a.print
-	a.print = func(p *Printer, in *Input) {
-		if in.Arguments[size] < least {
-			clear(in.captures)
-		}
-		print(p, in)
-	}
-	return a
+// openHowSize is the size of struct open_how.
+const openHowSize = 24
+
+// openHowIn prints the struct open_how of openat2(2), whose size is another argument.
+func openHowIn(i, size int) Arg {
+	short := func(in *Input) bool { return in.Arguments[size] < openHowSize }
+	return addressIf(i, short, structIn(i, openHowSize, openHow))
 }
 
 // mountFlagsOf prints the flags of mount(2), which may have a magic number of old kernels.
@@ -170,19 +167,10 @@ func mountFlagsOf(p *Printer, _ *Input, v uint64) {
 	p.text(mountFlags.flags(v))
 }
 
-// linkTarget prints what readlink(2) has stored.
-func linkTarget(i int) Arg { return outBuffer(i) }
-
 // currentDirectory prints what getcwd(2) has stored.
 func currentDirectory(i int) Arg {
 	op := tracespec.Op{Kind: tracespec.String, Address: argument(i), Max: maxPath}
-	return onExit(Arg{ops: []tracespec.Op{op}, print: func(p *Printer, in *Input) {
-		if b := in.capture(0); b != nil {
-			p.cstring(b, maxPath-1)
-			return
-		}
-		p.address(in.Arguments[i])
-	}})
+	return onExit(Arg{ops: []tracespec.Op{op}, print: orAddress(i, func(p *Printer, _ *Input, b []byte) { p.cstring(b, maxPath-1) })})
 }
 
 // device prints a device number.
@@ -199,21 +187,9 @@ func isDevice(i int) func(c *Call) bool {
 	}
 }
 
-// xattrValue prints the value of an extended attribute that a call sets.
-func xattrValue(i, length int) Arg { return inBuffer(i, length) }
-
-// emptyResult prints a buffer of a call that may only ask for its length.
+// sizedBuffer prints the buffer of a call that may only ask for its length.
 func sizedBuffer(i, length int) Arg {
-	a := outBuffer(i)
-	print := a.print
-	a.print = func(p *Printer, in *Input) {
-		if in.Arguments[length] == 0 {
-			p.address(in.Arguments[i])
-			return
-		}
-		print(p, in)
-	}
-	return a
+	return addressIf(i, func(in *Input) bool { return in.Arguments[length] == 0 }, outBuffer(i))
 }
 
 // nameRows are the calls on file names.
@@ -226,7 +202,7 @@ var nameRows = []Row{
 	call(unix.SYS_STATFS, "statfs", "file %statfs %%statfs", path(0), structOut(1, statfsSize, statfs)),
 	call(unix.SYS_FSTATFS, "fstatfs", "desc %fstatfs %%statfs", fd(0), structOut(1, statfsSize, statfs)),
 	call(unix.SYS_OPENAT, "openat", "desc file", dirfd(0), path(1), at(2, openFlagsOf), if_(creates(2), at(3, mode16))).givesFD(),
-	call(unix.SYS_OPENAT2, "openat2", "desc file", dirfd(0), path(1), ifSize(3, 24, structIn(2, 24, openHow)), at(3, ulong)).givesFD(),
+	call(unix.SYS_OPENAT2, "openat2", "desc file", dirfd(0), path(1), openHowIn(2, 3), at(3, ulong)).givesFD(),
 	call(unix.SYS_CREAT, "creat", "desc file", path(0), at(1, mode16)).givesFD(),
 	call(unix.SYS_ACCESS, "access", "file", path(0), at(1, flagsOf(accessFlags))),
 	call(unix.SYS_FACCESSAT, "faccessat", "desc file", dirfd(0), path(1), at(2, flagsOf(accessFlags))),
@@ -249,8 +225,8 @@ var nameRows = []Row{
 	call(unix.SYS_UNLINKAT, "unlinkat", "desc file", dirfd(0), path(1), at(2, flagsOf(atFlags))),
 	call(unix.SYS_SYMLINK, "symlink", "file", path(0), path(1)),
 	call(unix.SYS_SYMLINKAT, "symlinkat", "desc file", path(0), dirfd(1), path(2)),
-	call(unix.SYS_READLINK, "readlink", "file", path(0), linkTarget(1), at(2, ulong)),
-	call(unix.SYS_READLINKAT, "readlinkat", "desc file", dirfd(0), path(1), linkTarget(2), at(3, ulong)),
+	call(unix.SYS_READLINK, "readlink", "file", path(0), outBuffer(1), at(2, ulong)),
+	call(unix.SYS_READLINKAT, "readlinkat", "desc file", dirfd(0), path(1), outBuffer(2), at(3, ulong)),
 	call(unix.SYS_CHMOD, "chmod", "file", path(0), at(1, mode16)),
 	call(unix.SYS_FCHMOD, "fchmod", "desc", fd(0), at(1, mode16)),
 	call(unix.SYS_FCHMODAT, "fchmodat", "desc file", dirfd(0), path(1), at(2, mode16)),
@@ -264,9 +240,9 @@ var nameRows = []Row{
 	call(unix.SYS_MOUNT, "mount", "file", path(0), path(1), str(2), at(3, mountFlagsOf), str(4)),
 	call(unix.SYS_UMOUNT2, "umount2", "file", path(0), at(1, flagsOf(umountFlags))),
 	call(unix.SYS_SYNC, "sync", ""),
-	call(unix.SYS_SETXATTR, "setxattr", "file", path(0), str(1), xattrValue(2, 3), at(3, ulong), at(4, flagsOf(xattrFlags))),
-	call(unix.SYS_LSETXATTR, "lsetxattr", "file", path(0), str(1), xattrValue(2, 3), at(3, ulong), at(4, flagsOf(xattrFlags))),
-	call(unix.SYS_FSETXATTR, "fsetxattr", "desc", fd(0), str(1), xattrValue(2, 3), at(3, ulong), at(4, flagsOf(xattrFlags))),
+	call(unix.SYS_SETXATTR, "setxattr", "file", path(0), str(1), inBuffer(2, 3), at(3, ulong), at(4, flagsOf(xattrFlags))),
+	call(unix.SYS_LSETXATTR, "lsetxattr", "file", path(0), str(1), inBuffer(2, 3), at(3, ulong), at(4, flagsOf(xattrFlags))),
+	call(unix.SYS_FSETXATTR, "fsetxattr", "desc", fd(0), str(1), inBuffer(2, 3), at(3, ulong), at(4, flagsOf(xattrFlags))),
 	call(unix.SYS_GETXATTR, "getxattr", "file", path(0), str(1), sizedBuffer(2, 3), at(3, ulong)),
 	call(unix.SYS_LGETXATTR, "lgetxattr", "file", path(0), str(1), sizedBuffer(2, 3), at(3, ulong)),
 	call(unix.SYS_FGETXATTR, "fgetxattr", "desc", fd(0), str(1), sizedBuffer(2, 3), at(3, ulong)),

@@ -94,16 +94,8 @@ func epollEvent(p *Printer, _ *Input, b []byte) {
 
 // epollEventIn prints the event of epoll_ctl(2).
 func epollEventIn(i int) Arg {
-	a := structIn(i, epollSize, epollEvent)
-	print := a.print
-	a.print = func(p *Printer, in *Input) {
-		if uint32(in.Arguments[1]) == unix.EPOLL_CTL_DEL {
-			p.address(in.Arguments[i])
-			return
-		}
-		print(p, in)
-	}
-	return a
+	deletes := func(in *Input) bool { return uint32(in.Arguments[1]) == unix.EPOLL_CTL_DEL }
+	return addressIf(i, deletes, structIn(i, epollSize, epollEvent))
 }
 
 const fdSetSize = 128
@@ -118,18 +110,15 @@ func fdSet(i int) Arg {
 			p.address(in.Arguments[i])
 			return
 		}
-		p.text("[")
-		separator := ""
-		for _, n := range members(b, in.Arguments[0]) {
-			p.format("%s%d", separator, n)
-			separator = " "
-		}
-		p.text("]")
+		p.set(members(b, in.Arguments[0]))
 	}
 	return a
 }
 
-// members returns the members of a set of descriptors.
+// set prints the members of a set.
+func (p *Printer) set(members []int) { p.format("%v", members) }
+
+// members returns the members of a set of bits that are less than a limit.
 func members(b []byte, limit uint64) (list []int) {
 	for i, c := range b {
 		for ; c != 0; c &= c - 1 {
@@ -159,14 +148,8 @@ func selected(o object) Arg {
 				continue
 			}
 			p := new(Printer)
-			p.text(name + " [")
-			for k, n := range list {
-				if k > 0 {
-					p.text(" ")
-				}
-				p.format("%d", n)
-			}
-			p.text("]")
+			p.text(name + " ")
+			p.set(list)
 			parts = append(parts, p.Take())
 		}
 		if in.Arguments[4] != 0 {
@@ -181,12 +164,7 @@ func selected(o object) Arg {
 func maskPair(i int) Arg {
 	ops := []tracespec.Op{fixed(argument(i), 16),
 		{Kind: tracespec.Bytes, Address: captured(0, 0, 8), Count: captured(0, 8, 8), Unit: 1, Max: 8}}
-	return Arg{ops: ops, print: func(p *Printer, in *Input) {
-		b := in.capture(0)
-		if b == nil {
-			p.address(in.Arguments[i])
-			return
-		}
+	return Arg{ops: ops, print: orAddress(i, func(p *Printer, in *Input, b []byte) {
 		p.text("{sigmask=")
 		if set := in.capture(1); set != nil && word(b, 8, 8) == 8 {
 			p.signalSet(set)
@@ -194,7 +172,7 @@ func maskPair(i int) Arg {
 			p.address(word(b, 0, 8))
 		}
 		p.format(", sigsetsize=%d}", word(b, 8, 8))
-	}}
+	})}
 }
 
 // pollRows are the calls that wait for files.

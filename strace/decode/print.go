@@ -1,6 +1,7 @@
 package decode
 
 import (
+	"bytes"
 	"fmt"
 	"math/bits"
 	"strconv"
@@ -118,11 +119,9 @@ func (p *Printer) escape(b []byte, others string) {
 
 // cstring prints a captured string: up to limit characters, and "..." if it continues.
 func (p *Printer) cstring(b []byte, limit int) {
-	for i, c := range b {
-		if c == 0 && i <= limit {
-			p.quote(b[:i])
-			return
-		}
+	if end := bytes.IndexByte(b, 0); end >= 0 && end <= limit {
+		p.quote(b[:end])
+		return
 	}
 	p.quote(b[:min(len(b), limit)])
 	p.text("...")
@@ -244,10 +243,6 @@ func SignalName(n int) string {
 		return "SIGRTMIN"
 	case n > 32 && n <= 64:
 		return "SIGRT_" + strconv.Itoa(n-32)
-	case n == 6:
-		return "SIGABRT"
-	case n == 29:
-		return "SIGIO"
 	}
 	if s := unix.SignalName(unix.Signal(n)); s != "" && n > 0 {
 		return s
@@ -257,10 +252,7 @@ func SignalName(n int) string {
 
 // signalSet prints a set of signals of size bytes.
 func (p *Printer) signalSet(b []byte) {
-	var set uint64
-	for i, c := range b[:min(len(b), 8)] {
-		set |= uint64(c) << (8 * i)
-	}
+	set := word(b, 0, min(len(b), 8))
 	size := (len(b) + 3) / 4 * 32
 	if bits.OnesCount64(set) >= size*2/3 {
 		p.text("~")
@@ -277,8 +269,8 @@ func (p *Printer) signalSet(b []byte) {
 	p.text("]")
 }
 
-// errnoNames has the names of errnos for which package unix prefers another one.
-var errnoNames = map[int]string{11: "EAGAIN", 35: "EDEADLK", 95: "EOPNOTSUPP", 524: "ENOTSUPP", 512: "ERESTARTSYS"}
+// errnoNames has the names of errnos for which package unix prefers another one or has none.
+var errnoNames = map[int]string{95: "EOPNOTSUPP", 512: "ERESTARTSYS", 524: "ENOTSUPP"}
 
 // ErrnoName returns the name of an errno.
 func ErrnoName(n int) string {
@@ -304,15 +296,26 @@ func ErrnoText(n int) string {
 	return ErrnoName(n) + " (" + string(runes) + ")"
 }
 
+// unit is a fraction of a second.
+type unit struct {
+	perSecond uint64
+	format    string // of a number of them, after the seconds
+}
+
+var (
+	nanoseconds  = unit{1e9, ".%09d"}
+	microseconds = unit{1e6, ".%06d"}
+)
+
 // timeComment prints the comment of a point of time.
-func (p *Printer) timeComment(seconds int64, nanoseconds uint64) {
-	if seconds == 0 && nanoseconds == 0 || nanoseconds >= 1e9 {
+func (p *Printer) timeComment(seconds int64, fraction uint64, u unit) {
+	if seconds == 0 && fraction == 0 || fraction >= u.perSecond {
 		return
 	}
 	t := time.Unix(seconds, 0)
 	p.text(" /* " + t.Format("2006-01-02T15:04:05"))
-	if nanoseconds > 0 {
-		p.format(".%09d", nanoseconds)
+	if fraction > 0 {
+		p.format(u.format, fraction)
 	}
 	p.text(t.Format("-0700") + " */")
 }

@@ -1,6 +1,8 @@
 package decode
 
 import (
+	"slices"
+
 	"golang.org/x/sys/unix"
 
 	"slowpath/tracespec"
@@ -61,15 +63,7 @@ func waitStatus(p *Printer, _ *Input, b []byte) { p.text(statusText(word(b, 0, 4
 
 // ifWaited prints an argument of wait4(2) as an address, unless a child was found.
 func ifWaited(i int, a Arg) Arg {
-	print := a.print
-	a.print = func(p *Printer, in *Input) {
-		if in.Result <= 0 {
-			p.address(in.Arguments[i])
-			return
-		}
-		print(p, in)
-	}
-	return a
+	return addressIf(i, func(in *Input) bool { return in.Result <= 0 }, a)
 }
 
 // rusage prints struct rusage.
@@ -241,22 +235,9 @@ var rlimit = structure(field{name: "rlim_cur", size: 8, print: limit}, field{nam
 // cpuSet prints a set of CPUs.
 func cpuSet(i int, count tracespec.Value) Arg {
 	op := tracespec.Op{Kind: tracespec.Bytes, Address: argument(i), Count: count, Unit: 1, Max: 1024}
-	return Arg{ops: []tracespec.Op{op}, print: func(p *Printer, in *Input) {
-		b := in.capture(0)
-		if b == nil {
-			p.address(in.Arguments[i])
-			return
-		}
-		p.text("[")
-		separator := ""
-		for bit := range len(b) * 8 {
-			if b[bit/8]>>(bit%8)&1 != 0 {
-				p.format("%s%d", separator, bit)
-				separator = " "
-			}
-		}
-		p.text("]")
-	}}
+	return Arg{ops: []tracespec.Op{op}, print: orAddress(i, func(p *Printer, _ *Input, b []byte) {
+		p.set(members(b, uint64(len(b))*8))
+	})}
 }
 
 // schedAttr prints struct sched_attr.
@@ -275,7 +256,7 @@ func policyResult(p *Printer, c *Call) {
 	p.format("%d (%s)", c.Result, policies.find(uint64(c.Result)))
 }
 
-// isAddress reports whether arch_prctl(2) has an address.
+// archNumbers are the commands of arch_prctl(2) whose argument is a number.
 var archNumbers = []uint64{0x1012, 0x1022, 0x1023, 0x1025}
 
 // processRows are the calls on processes.
@@ -312,7 +293,7 @@ var processRows = []Row{
 		when(0, 0xffffffff, []uint64{0x1001, 0x1002}, at(1, pointer)),
 		when(0, 0xffffffff, []uint64{0x1003, 0x1004}, structOut(1, 8, indirect(8, hex))),
 		when(0, 0xffffffff, archNumbers, at(1, udec)),
-		unless(0, 0xffffffff, append([]uint64{0x1001, 0x1002, 0x1003, 0x1004, 0x1011}, archNumbers...), at(1, pointer))).late(),
+		unless(0, 0xffffffff, slices.Concat([]uint64{0x1001, 0x1002, 0x1003, 0x1004, 0x1011}, archNumbers), at(1, pointer))).late(),
 	call(unix.SYS_GETPID, "getpid", "%pure"),
 	call(unix.SYS_GETPPID, "getppid", "%pure"),
 	call(unix.SYS_GETTID, "gettid", "%pure"),
@@ -335,8 +316,8 @@ var processRows = []Row{
 	call(unix.SYS_GETRESGID, "getresgid", "%creds", structOut(0, 4, indirect(4, id)), structOut(1, 4, indirect(4, id)), structOut(2, 4, indirect(4, id))),
 	call(unix.SYS_SETFSUID, "setfsuid", "%creds", at(0, id)),
 	call(unix.SYS_SETFSGID, "setfsgid", "%creds", at(0, id)),
-	call(unix.SYS_GETGROUPS, "getgroups", "%creds", at(0, dec), groups(onExit, 1, result())),
-	call(unix.SYS_SETGROUPS, "setgroups", "%creds", at(0, dec), groups(nil, 1, argument(0))),
+	call(unix.SYS_GETGROUPS, "getgroups", "%creds", at(0, dec), arrayOut(1, result(), 4, number(4, id))),
+	call(unix.SYS_SETGROUPS, "setgroups", "%creds", at(0, dec), arrayIn(1, argument(0), 4, number(4, id))),
 	call(unix.SYS_GETRLIMIT, "getrlimit", "", at(0, oneOf(resources)), structOut(1, 16, rlimit)),
 	call(unix.SYS_SETRLIMIT, "setrlimit", "", at(0, oneOf(resources)), structIn(1, 16, rlimit)),
 	call(unix.SYS_PRLIMIT64, "prlimit64", "", at(0, dec), at(1, oneOf(resources)), structIn(2, 16, rlimit), structOut(3, 16, rlimit)),
@@ -374,12 +355,3 @@ var (
 var epollSlot = structure(field{name: "efd", size: 4, print: dec}, field{name: "tfd", offset: 4, size: 4, print: dec}, field{name: "toff", offset: 8, size: 4, print: udec})
 
 var pidfdFlags = names("PIDFD_???", "PIDFD_NONBLOCK 0x800")
-
-// groups prints a list of groups.
-func groups(phase func(Arg) Arg, i int, count tracespec.Value) Arg {
-	a := arrayIn(i, count, 4, number(4, id))
-	if phase != nil {
-		a = phase(a)
-	}
-	return a
-}

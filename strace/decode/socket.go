@@ -3,6 +3,7 @@ package decode
 import (
 	"encoding/binary"
 	"net/netip"
+	"slices"
 
 	"golang.org/x/sys/unix"
 
@@ -141,18 +142,26 @@ func addressOut(i, length int) []Arg {
 	size := onExit(Arg{ops: []tracespec.Op{fixed(argument(length), 4)}})
 	size.before = address.before
 	size.print = func(p *Printer, in *Input) {
-		before, after := in.before(0), in.capture(0)
-		switch {
-		case before == nil || in.Arguments[i] == 0:
+		if in.Arguments[i] == 0 {
 			p.address(in.Arguments[length])
-		case after == nil || word(before, 0, 4) == word(after, 0, 4):
-			p.format("[%d]", int32(word(before, 0, 4)))
-		default:
-			p.format("[%d => %d]", int32(word(before, 0, 4)), int32(word(after, 0, 4)))
+			return
 		}
+		printLength(p, in, in.Arguments[length])
 	}
 	address.always, size.always = true, true
 	return []Arg{address, size}
+}
+
+// printLength prints a length at an address, before and after a call.
+func printLength(p *Printer, in *Input, address uint64) {
+	switch before, after := in.before(0), in.capture(0); {
+	case before == nil:
+		p.address(address)
+	case after == nil || word(before, 0, 4) == word(after, 0, 4):
+		p.format("[%d]", int32(word(before, 0, 4)))
+	default:
+		p.format("[%d => %d]", int32(word(before, 0, 4)), int32(word(after, 0, 4)))
+	}
 }
 
 const msghdrSize = 56
@@ -166,18 +175,13 @@ func message(i int, total tracespec.Value) Arg {
 		{Kind: tracespec.Vector, Address: captured(2, 0, 8), Count: total, Unit: 16, Max: maxOfString},
 		{Kind: tracespec.Bytes, Address: captured(0, 32, 8), Count: captured(0, 40, 8), Unit: 1, Max: 4096},
 	}
-	return Arg{ops: ops, print: func(p *Printer, in *Input) {
-		b := in.capture(0)
-		if b == nil {
-			p.address(in.Arguments[i])
-			return
-		}
+	return Arg{ops: ops, print: orAddress(i, func(p *Printer, in *Input, b []byte) {
 		size := uint64(1 << 62)
 		if total.Source == tracespec.Result {
 			size = uint64(max(in.Result, 0))
 		}
 		p.message(in, b, in.before(0), size)
-	}}
+	})}
 }
 
 func (p *Printer) message(in *Input, b, before []byte, size uint64) {
@@ -318,16 +322,7 @@ func optionIn(i, length int) Arg {
 // optionOut prints the value that getsockopt(2) has stored, and its length.
 func optionOut(i, length int) []Arg {
 	list := addressOut(i, length)
-	list[1].print = func(p *Printer, in *Input) {
-		switch before, after := in.before(0), in.capture(0); {
-		case before == nil:
-			p.address(in.Arguments[length])
-		case after == nil || word(before, 0, 4) == word(after, 0, 4):
-			p.format("[%d]", int32(word(before, 0, 4)))
-		default:
-			p.format("[%d => %d]", int32(word(before, 0, 4)), int32(word(after, 0, 4)))
-		}
-	}
+	list[1].print = func(p *Printer, in *Input) { printLength(p, in, in.Arguments[length]) }
 	list[0].print = func(p *Printer, in *Input) {
 		if b := in.capture(1); len(b) > 0 {
 			optionValue(p, in, b)
@@ -338,11 +333,6 @@ func optionOut(i, length int) []Arg {
 	return list
 }
 
-// args joins arguments and lists of them.
-func join(before []Arg, list []Arg, after ...Arg) []Arg {
-	return append(append(before[:len(before):len(before)], list...), after...)
-}
-
 // socketRows are the calls on sockets.
 var socketRows = []Row{
 	call(unix.SYS_SOCKET, "socket", "network", at(0, oneOf(socketFamilies)), at(1, socketType), at(2, protocol)).givesFD(),
@@ -350,17 +340,17 @@ var socketRows = []Row{
 	call(unix.SYS_BIND, "bind", "network", fd(0), addressIn(1, 2), at(2, dec)),
 	call(unix.SYS_CONNECT, "connect", "network", fd(0), addressIn(1, 2), at(2, dec)),
 	call(unix.SYS_LISTEN, "listen", "network", fd(0), at(1, dec)),
-	call(unix.SYS_ACCEPT, "accept", "network", join([]Arg{fd(0)}, addressOut(1, 2))...).givesFD(),
-	call(unix.SYS_ACCEPT4, "accept4", "network", join([]Arg{fd(0)}, addressOut(1, 2), at(3, flagsOf(socketFlags)))...).givesFD(),
-	call(unix.SYS_GETSOCKNAME, "getsockname", "network", join([]Arg{fd(0)}, addressOut(1, 2))...),
-	call(unix.SYS_GETPEERNAME, "getpeername", "network", join([]Arg{fd(0)}, addressOut(1, 2))...),
+	call(unix.SYS_ACCEPT, "accept", "network", slices.Concat([]Arg{fd(0)}, addressOut(1, 2))...).givesFD(),
+	call(unix.SYS_ACCEPT4, "accept4", "network", slices.Concat([]Arg{fd(0)}, addressOut(1, 2), []Arg{at(3, flagsOf(socketFlags))})...).givesFD(),
+	call(unix.SYS_GETSOCKNAME, "getsockname", "network", slices.Concat([]Arg{fd(0)}, addressOut(1, 2))...),
+	call(unix.SYS_GETPEERNAME, "getpeername", "network", slices.Concat([]Arg{fd(0)}, addressOut(1, 2))...),
 	call(unix.SYS_SENDTO, "sendto", "network", fd(0), inBuffer(1, 2), at(2, ulong), at(3, flagsOf(messageFlags)), addressIn(4, 5), at(5, dec)),
-	call(unix.SYS_RECVFROM, "recvfrom", "network", join([]Arg{fd(0), receivedBuffer(1, 2), at(2, ulong), at(3, flagsOf(messageFlags))}, addressOut(4, 5))...),
+	call(unix.SYS_RECVFROM, "recvfrom", "network", slices.Concat([]Arg{fd(0), receivedBuffer(1, 2), at(2, ulong), at(3, flagsOf(messageFlags))}, addressOut(4, 5))...),
 	call(unix.SYS_SENDMSG, "sendmsg", "network", fd(0), message(1, constant(1<<62)), at(2, flagsOf(messageFlags))),
 	call(unix.SYS_RECVMSG, "recvmsg", "network", fd(0), received(1), at(2, flagsOf(messageFlags))),
 	call(unix.SYS_SENDMMSG, "sendmmsg", "network", fd(0), at(1, pointer), at(2, udec), at(3, flagsOf(messageFlags))),
 	call(unix.SYS_RECVMMSG, "recvmmsg", "network", fd(0), at(1, pointer), at(2, udec), at(3, flagsOf(messageFlags)), structIn(4, timespecSize, timespec)),
 	call(unix.SYS_SHUTDOWN, "shutdown", "network", fd(0), at(1, oneOf(shutdownWays))),
 	call(unix.SYS_SETSOCKOPT, "setsockopt", "network", fd(0), at(1, oneOf(socketLayers)), at(2, option), optionIn(3, 4), at(4, dec)),
-	call(unix.SYS_GETSOCKOPT, "getsockopt", "network", join([]Arg{fd(0), at(1, oneOf(socketLayers)), at(2, option)}, optionOut(3, 4))...),
+	call(unix.SYS_GETSOCKOPT, "getsockopt", "network", slices.Concat([]Arg{fd(0), at(1, oneOf(socketLayers)), at(2, option)}, optionOut(3, 4))...),
 }

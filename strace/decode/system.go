@@ -1,6 +1,7 @@
 package decode
 
 import (
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -22,12 +23,12 @@ var (
 		PR_MPX_ENABLE_MANAGEMENT 43 PR_MPX_DISABLE_MANAGEMENT 44 PR_SET_FP_MODE 45 PR_GET_FP_MODE 46 PR_CAP_AMBIENT 47 PR_SVE_SET_VL 50 PR_SVE_GET_VL 51
 		PR_GET_SPECULATION_CTRL 52 PR_SET_SPECULATION_CTRL 53 PR_PAC_RESET_KEYS 54 PR_SET_TAGGED_ADDR_CTRL 55 PR_GET_TAGGED_ADDR_CTRL 56 PR_SET_IO_FLUSHER 57
 		PR_GET_IO_FLUSHER 58 PR_SET_SYSCALL_USER_DISPATCH 59 PR_SCHED_CORE 62 PR_SET_VMA 0x53564d41 PR_SET_PTRACER 0x59616d61`)
-	dumpable    = sequence("SUID_DUMP_???", 0, "SUID_DUMP_DISABLE SUID_DUMP_USER SUID_DUMP_ROOT")
-	tscModes    = sequence("PR_TSC_???", 1, "PR_TSC_ENABLE PR_TSC_SIGSEGV")
-	ambients    = sequence("PR_CAP_AMBIENT_???", 1, "PR_CAP_AMBIENT_IS_SET PR_CAP_AMBIENT_RAISE PR_CAP_AMBIENT_LOWER PR_CAP_AMBIENT_CLEAR_ALL")
-	secureBits  = names("SECBIT_???", "SECBIT_NOROOT 1 SECBIT_NOROOT_LOCKED 2 SECBIT_NO_SETUID_FIXUP 4 SECBIT_NO_SETUID_FIXUP_LOCKED 8 SECBIT_KEEP_CAPS 0x10 SECBIT_KEEP_CAPS_LOCKED 0x20 SECBIT_NO_CAP_AMBIENT_RAISE 0x40 SECBIT_NO_CAP_AMBIENT_RAISE_LOCKED 0x80")
-	modeNames   = sequence("SECCOMP_MODE_???", 0, "SECCOMP_MODE_DISABLED SECCOMP_MODE_STRICT SECCOMP_MODE_FILTER")
-	capabilites = sequence("CAP_???", 0, `CAP_CHOWN CAP_DAC_OVERRIDE CAP_DAC_READ_SEARCH CAP_FOWNER CAP_FSETID CAP_KILL CAP_SETGID CAP_SETUID CAP_SETPCAP CAP_LINUX_IMMUTABLE
+	dumpable     = sequence("SUID_DUMP_???", 0, "SUID_DUMP_DISABLE SUID_DUMP_USER SUID_DUMP_ROOT")
+	tscModes     = sequence("PR_TSC_???", 1, "PR_TSC_ENABLE PR_TSC_SIGSEGV")
+	ambients     = sequence("PR_CAP_AMBIENT_???", 1, "PR_CAP_AMBIENT_IS_SET PR_CAP_AMBIENT_RAISE PR_CAP_AMBIENT_LOWER PR_CAP_AMBIENT_CLEAR_ALL")
+	secureBits   = names("SECBIT_???", "SECBIT_NOROOT 1 SECBIT_NOROOT_LOCKED 2 SECBIT_NO_SETUID_FIXUP 4 SECBIT_NO_SETUID_FIXUP_LOCKED 8 SECBIT_KEEP_CAPS 0x10 SECBIT_KEEP_CAPS_LOCKED 0x20 SECBIT_NO_CAP_AMBIENT_RAISE 0x40 SECBIT_NO_CAP_AMBIENT_RAISE_LOCKED 0x80")
+	modeNames    = sequence("SECCOMP_MODE_???", 0, "SECCOMP_MODE_DISABLED SECCOMP_MODE_STRICT SECCOMP_MODE_FILTER")
+	capabilities = sequence("CAP_???", 0, `CAP_CHOWN CAP_DAC_OVERRIDE CAP_DAC_READ_SEARCH CAP_FOWNER CAP_FSETID CAP_KILL CAP_SETGID CAP_SETUID CAP_SETPCAP CAP_LINUX_IMMUTABLE
 		CAP_NET_BIND_SERVICE CAP_NET_BROADCAST CAP_NET_ADMIN CAP_NET_RAW CAP_IPC_LOCK CAP_IPC_OWNER CAP_SYS_MODULE CAP_SYS_RAWIO CAP_SYS_CHROOT CAP_SYS_PTRACE
 		CAP_SYS_PACCT CAP_SYS_ADMIN CAP_SYS_BOOT CAP_SYS_NICE CAP_SYS_RESOURCE CAP_SYS_TIME CAP_SYS_TTY_CONFIG CAP_MKNOD CAP_LEASE CAP_AUDIT_WRITE CAP_AUDIT_CONTROL
 		CAP_SETFCAP CAP_MAC_OVERRIDE CAP_MAC_ADMIN CAP_SYSLOG CAP_WAKE_ALARM CAP_BLOCK_SUSPEND CAP_AUDIT_READ CAP_PERFMON CAP_BPF CAP_CHECKPOINT_RESTORE`)
@@ -92,8 +93,8 @@ var (
 	prctlUint    = []uint64{36, 20, 10, 12, 8, 14}
 	prctlFive    = []uint64{38, 41, 57, 22}
 	prctlGetUint = []uint64{37, 19, 9, 11}
-	prctlKnown   = append(append(append(append([]uint64{1, 2, 4, 15, 16, 23, 24, 25, 26, 28, 29, 34, 39, 40, 42, 47, 58, 0x59616d61, 0x53564d41},
-		prctlWithout...), prctlUint...), prctlFive...), prctlGetUint...)
+	prctlKnown   = slices.Concat([]uint64{1, 2, 4, 15, 16, 23, 24, 25, 26, 28, 29, 34, 39, 40, 42, 47, 58, 0x59616d61, 0x53564d41},
+		prctlWithout, prctlUint, prctlFive, prctlGetUint)
 )
 
 // rest prints the arguments of prctl(2) from the second as numbers.
@@ -120,13 +121,7 @@ func prctlResult(p *Printer, c *Call) {
 // shortString prints a string of at most 15 characters, as PR_SET_NAME takes it.
 func shortString(i int) Arg {
 	op := tracespec.Op{Kind: tracespec.String, Address: argument(i), Max: 16}
-	return Arg{ops: []tracespec.Op{op}, print: func(p *Printer, in *Input) {
-		if b := in.capture(0); b != nil {
-			p.cstring(b, min(15, p.Strings))
-			return
-		}
-		p.address(in.Arguments[i])
-	}}
+	return Arg{ops: []tracespec.Op{op}, print: orAddress(i, func(p *Printer, _ *Input, b []byte) { p.cstring(b, min(15, p.Strings)) })}
 }
 
 // capHeader prints struct __user_cap_header_struct.
@@ -145,7 +140,7 @@ func capabilitySet(low, high uint64) string {
 		if set>>i&1 == 0 {
 			continue
 		}
-		if name := capabilites.find(uint64(i)); name != "" {
+		if name := capabilities.find(uint64(i)); name != "" {
 			list = append(list, "1<<"+name)
 			set &^= 1 << i
 		}
@@ -199,17 +194,19 @@ func filterProgram(p *Printer, _ *Input, b []byte) {
 	p.text("}")
 }
 
+// plainArgs are the arguments of plain by their letters.
+var plainArgs = map[rune]func(i int) Arg{
+	'd': func(i int) Arg { return at(i, dec) }, 'u': func(i int) Arg { return at(i, udec) },
+	'l': func(i int) Arg { return at(i, long) }, 'U': func(i int) Arg { return at(i, ulong) },
+	'x': func(i int) Arg { return at(i, hex) }, 'X': func(i int) Arg { return at(i, hex32) }, 'c': func(i int) Arg { return at(i, clockName) }, 'p': func(i int) Arg { return at(i, pointer) },
+	'f': fd, 's': str, 'n': path,
+}
+
 // plain returns a row whose arguments are numbers: one letter each.
 func plain(number int, name, classes, kinds string) Row {
-	letters := map[rune]func(i int) Arg{
-		'd': func(i int) Arg { return at(i, dec) }, 'u': func(i int) Arg { return at(i, udec) },
-		'l': func(i int) Arg { return at(i, long) }, 'U': func(i int) Arg { return at(i, ulong) },
-		'x': func(i int) Arg { return at(i, hex) }, 'X': func(i int) Arg { return at(i, hex32) }, 'c': func(i int) Arg { return at(i, clockName) }, 'p': func(i int) Arg { return at(i, pointer) },
-		'f': fd, 's': str, 'n': path,
-	}
 	row := Row{Number: number, Name: name, Classes: classes}
 	for i, letter := range kinds {
-		row.args = append(row.args, letters[letter](i))
+		row.args = append(row.args, plainArgs[letter](i))
 	}
 	return row
 }
@@ -219,13 +216,13 @@ var systemRows = []Row{
 	call(unix.SYS_UNAME, "uname", "", structOut(0, utsnameSize, utsname)),
 	call(unix.SYS_SYSINFO, "sysinfo", "", structOut(0, sysinfoSize, sysinfo)),
 	call(unix.SYS_GETRANDOM, "getrandom", "", randomBytes(0), at(1, ulong), at(2, flagsOf(randomFlags))),
-	call(unix.SYS_PRCTL, "prctl", "%creds", concat([]Arg{at(0, oneOf(prctlCalls)),
+	call(unix.SYS_PRCTL, "prctl", "%creds", slices.Concat([]Arg{at(0, oneOf(prctlCalls)),
 		prctlOn(at(1, signo), 1), prctlOn(structOut(1, 4, indirect(4, signo)), 2), prctlOn(at(1, longOneOf(dumpable)), 4), prctlOn(shortString(1), 15),
-		prctlOn(onExit(shortString(1)), 16), prctlOn(at(1, longOneOf(capabilites)), 23, 24), prctlOn(structOut(1, 4, indirect(4, oneOf(tscModes))), 25),
+		prctlOn(onExit(shortString(1)), 16), prctlOn(at(1, longOneOf(capabilities)), 23, 24), prctlOn(structOut(1, 4, indirect(4, oneOf(tscModes))), 25),
 		prctlOn(at(1, oneOf(tscModes)), 26), prctlOn(at(1, longFlagsOf(secureBits)), 28), prctlOn(at(1, long), 29), prctlOn(structOut(1, 8, indirect(8, pointer)), 40),
 		prctlOn(at(1, ulong), prctlUint...), prctlOn(at(1, ulong), 38, 41, 57), prctlOn(at(1, longOneOf(modeNames)), 22),
 		prctlOn(structOut(1, 4, indirect(4, udec)), prctlGetUint...), prctlOn(at(1, longOneOf(ambients)), 47),
-		prctlOn(if_(func(c *Call) bool { return c.Arguments[1] >= 1 && c.Arguments[1] <= 3 }, at(2, longOneOf(capabilites))), 47),
+		prctlOn(if_(func(c *Call) bool { return c.Arguments[1] >= 1 && c.Arguments[1] <= 3 }, at(2, longOneOf(capabilities))), 47),
 		prctlOn(if_(func(c *Call) bool { return c.Arguments[1] < 1 || c.Arguments[1] > 3 }, at(2, hex)), 47),
 		prctlOn(at(3, hex), 47), prctlOn(at(4, hex), 47), prctlOn(at(1, dec), 0x59616d61),
 		prctlOn(at(1, longOneOf(vmaOptions)), prSetVMA), prctlOn(at(2, pointer), prSetVMA), prctlOn(at(3, ulong), prSetVMA), prctlOn(str(4), prSetVMA),
@@ -270,14 +267,6 @@ var systemRows = []Row{
 	call(unix.SYS_LANDLOCK_CREATE_RULESET, "landlock_create_ruleset", "desc", at(0, pointer), at(1, ulong), at(2, flagsOf(names("LANDLOCK_CREATE_RULESET_???", "LANDLOCK_CREATE_RULESET_VERSION 1")))), plain(unix.SYS_LANDLOCK_ADD_RULE, "landlock_add_rule", "desc", "fxpx"), plain(unix.SYS_LANDLOCK_RESTRICT_SELF, "landlock_restrict_self", "desc", "fX"),
 	plain(unix.SYS_SET_MEMPOLICY_HOME_NODE, "set_mempolicy_home_node", "memory", "pUUx"),
 	call(unix.SYS_MEMFD_SECRET, "memfd_secret", "desc", at(0, flagsOf(openModes))).givesFD(), plain(unix.SYS_MOUNT_SETATTR, "mount_setattr", "desc file", "fnxpU"),
-}
-
-// concat joins lists of arguments.
-func concat(lists ...[]Arg) (all []Arg) {
-	for _, l := range lists {
-		all = append(all, l...)
-	}
-	return all
 }
 
 // unlessAll prints the arguments of an unknown option of prctl(2).

@@ -66,16 +66,10 @@ func clockName(p *Printer, _ *Input, v uint64) {
 
 // remaining prints the rest of a sleep, which the kernel stores if it is interrupted.
 func remaining(i int) Arg {
-	a := onExitAlways(structIn(i, timespecSize, timespec))
-	print := a.print
-	a.print = func(p *Printer, in *Input) {
-		if restarts[-in.Result] == "" || i == 3 && in.Arguments[1] != 0 { // TIMER_ABSTIME has no rest
-			p.address(in.Arguments[i])
-			return
-		}
-		print(p, in)
+	none := func(in *Input) bool {
+		return restarts[-in.Result] == "" || i == 3 && in.Arguments[1] != 0 // TIMER_ABSTIME has no rest
 	}
-	return a
+	return addressIf(i, none, onExitAlways(structIn(i, timespecSize, timespec)))
 }
 
 // utimes prints the two times of utimensat(2).
@@ -93,7 +87,7 @@ func utimes(p *Printer, in *Input, b []byte) {
 			p.text("UTIME_OMIT")
 		default:
 			timespec(p, in, t)
-			p.timeComment(int64(word(t, 0, 8)), word(t, 8, 8))
+			p.timeComment(int64(word(t, 0, 8)), word(t, 8, 8), nanoseconds)
 		}
 	}
 	p.text("]")
@@ -107,30 +101,17 @@ func timevals(p *Printer, in *Input, b []byte) {
 			p.text(", ")
 		}
 		timeval(p, in, b[16*i:])
-		timevalComment(p, int64(word(b, 16*i, 8)), word(b, 16*i+8, 8))
+		p.timeComment(int64(word(b, 16*i, 8)), word(b, 16*i+8, 8), microseconds)
 	}
 	p.text("]")
-}
-
-// timevalComment prints the comment of a point of time with microseconds.
-func timevalComment(p *Printer, seconds int64, microseconds uint64) {
-	if seconds == 0 && microseconds == 0 || microseconds >= 1e6 {
-		return
-	}
-	t := time.Unix(seconds, 0)
-	p.text(" /* " + t.Format("2006-01-02T15:04:05"))
-	if microseconds > 0 {
-		p.format(".%06d", microseconds)
-	}
-	p.text(t.Format("-0700") + " */")
 }
 
 // utimbuf prints struct utimbuf.
 func utimbuf(p *Printer, _ *Input, b []byte) {
 	p.format("{actime=%d", int64(word(b, 0, 8)))
-	p.timeComment(int64(word(b, 0, 8)), 0)
+	p.timeComment(int64(word(b, 0, 8)), 0, nanoseconds)
 	p.format(", modtime=%d", int64(word(b, 8, 8)))
-	p.timeComment(int64(word(b, 8, 8)), 0)
+	p.timeComment(int64(word(b, 8, 8)), 0, nanoseconds)
 	p.text("}")
 }
 
@@ -170,7 +151,7 @@ func dateResult(p *Printer, c *Call) {
 // date prints a time with its comment.
 func date(p *Printer, _ *Input, v uint64) {
 	p.format("%d", int64(v))
-	p.timeComment(int64(v), 0)
+	p.timeComment(int64(v), 0, nanoseconds)
 }
 
 // timeRows are the calls on clocks and timers.

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"slowpath/clock"
+	"slowpath/linkstream"
 	"slowpath/timeline"
 	"slowpath/wait"
 )
@@ -31,12 +32,6 @@ const (
 	// patience is how long a task waits for the host, in nanoseconds.
 	patience = int64(10 * time.Second)
 )
-
-// Sleeper is a task that can wait (task.Task).
-type Sleeper interface {
-	BlockKillable(q *wait.Queue, mask wait.Events, deadline int64, ready func() bool) error
-	Killed() bool
-}
 
 // Config has the parameters of a Buffer. All are required.
 type Config struct {
@@ -85,7 +80,7 @@ func New(c Config) *Buffer {
 }
 
 // Put appends a record, and sets its CPU. It waits for room if the host is slow.
-func (b *Buffer) Put(t Sleeper, record []byte) {
+func (b *Buffer) Put(t linkstream.Sleeper, record []byte) {
 	if !b.try(reservedChunks, record) {
 		b.await(t, bytes.Clone(record)) // the caller's record stays on its stack
 	}
@@ -93,7 +88,7 @@ func (b *Buffer) Put(t Sleeper, record []byte) {
 
 // await waits for room for a record. It is lost if the task is killed or the host does not
 // read.
-func (b *Buffer) await(t Sleeper, record []byte) {
+func (b *Buffer) await(t linkstream.Sleeper, record []byte) {
 	if !b.stalled.Load() {
 		try := func() bool { return b.try(reservedChunks, record) }
 		if t.BlockKillable(&b.room, wait.Writable, clock.Monotonic()+patience, try) == nil {
@@ -109,19 +104,6 @@ func (b *Buffer) PutNow(record []byte) {
 	if !b.try(0, record) {
 		b.lost.Add(1)
 	}
-}
-
-// PutBy is Put for a caller that has to search for its task, which is needed only to wait.
-// Without a task the record is lost.
-func (b *Buffer) PutBy(record []byte, task func() Sleeper) {
-	if b.try(reservedChunks, record) {
-		return
-	}
-	if t := task(); t != nil {
-		b.await(t, bytes.Clone(record))
-		return
-	}
-	b.lost.Add(1)
 }
 
 // try appends a record if that leaves so many free chunks.

@@ -11,7 +11,7 @@ import (
 	"slowpath/wait"
 )
 
-// task is a Sleeper. It waits for the queue, without a limit of time, unless impatient.
+// task is a linkstream.Sleeper. It waits for the queue, without a limit of time, unless impatient.
 type task struct {
 	sleeper   wait.Sleeper
 	impatient bool

@@ -24,8 +24,7 @@ type Perfetto struct {
 	event []byte // the event that is being written
 	any   bool   // an event was written
 	lost  uint64
-	named map[uint32]bool   // tasks whose track has a name
-	comms map[uint32]string // the last name of each task
+	comms map[uint32]string // the last name of each task whose track has a name
 	cpus  map[uint8]bool
 
 	switches []switchEvent
@@ -57,7 +56,7 @@ const (
 func NewPerfetto(w io.Writer, names Names) *Perfetto {
 	p := &Perfetto{
 		w: bufio.NewWriterSize(w, 1<<20), names: names,
-		named: map[uint32]bool{}, comms: map[uint32]string{}, cpus: map[uint8]bool{},
+		comms: map[uint32]string{}, cpus: map[uint8]bool{},
 	}
 	p.w.WriteString("{\"displayTimeUnit\":\"ns\",\"traceEvents\":[\n")
 	p.metadata("process_name", taskTracks, 0, "Tasks")
@@ -70,7 +69,7 @@ func (p *Perfetto) Lost(n uint64) { p.lost += n }
 
 // Record writes the events of a record.
 func (p *Perfetto) Record(c timeline.Clock, r *timeline.Record) error {
-	if r.Task != 0 && !p.named[r.Task] && r.Kind != timeline.KindName {
+	if _, named := p.comms[r.Task]; !named && r.Task != 0 && r.Kind != timeline.KindName {
 		p.name(r.Task, "")
 	}
 	now := c.Nanoseconds(r.Time)
@@ -186,7 +185,7 @@ func (p *Perfetto) metadata(what string, process int, thread uint32, name string
 
 // name names the track of a task.
 func (p *Perfetto) name(task uint32, comm string) {
-	p.named[task] = true
+	p.comms[task] = comm
 	name := "task " + strconv.Itoa(int(task))
 	if comm != "" {
 		name = comm + " (" + name + ")"
@@ -196,7 +195,6 @@ func (p *Perfetto) name(task uint32, comm string) {
 
 func (p *Perfetto) rename(r *timeline.Record, now uint64) {
 	if p.comms[r.Task] != r.Name.Comm {
-		p.comms[r.Task] = r.Name.Comm
 		p.name(r.Task, r.Name.Comm)
 	}
 	p.instant("name", "task", r.Task, now)

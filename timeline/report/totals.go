@@ -3,6 +3,7 @@ package report
 import (
 	"cmp"
 	"maps"
+	"math/bits"
 	"slices"
 	"sync"
 
@@ -127,11 +128,8 @@ func (t *Totals) Snapshot() Snapshot {
 // between two snapshots.
 func ServedDuties(before, after *Snapshot) (names []string, counts []uint64) {
 	for _, d := range entry.Duties() {
-		for bit := range after.Served {
-			if d.Flag == entry.Flag(1)<<bit {
-				names, counts = append(names, d.Flag.String()), append(counts, after.Served[bit]-before.Served[bit])
-			}
-		}
+		bit := bits.TrailingZeros32(uint32(d.Flag))
+		names, counts = append(names, d.Flag.String()), append(counts, after.Served[bit]-before.Served[bit])
 	}
 	return names, counts
 }

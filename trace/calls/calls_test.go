@@ -1,19 +1,14 @@
 package calls
 
 import (
-	stdelf "debug/elf"
 	"fmt"
 	"slices"
 	"testing"
 
-	"golang.org/x/sys/unix"
-
 	"slowpath/entry"
-	"slowpath/fs"
 	"slowpath/fs/fstest"
-	"slowpath/mm"
 	"slowpath/task"
-	"slowpath/task/elf"
+	"slowpath/task/tasktest"
 )
 
 // run starts a process that owes what the consumers of s want, and whose user mode is body.
@@ -27,20 +22,7 @@ func run(t *testing.T, body func(s *Calls, t *task.Task)) {
 	}})
 	s.Register(k)
 	k.StartReaper()
-	const base, headers = 0x400000, elf.FileHeaderSize + elf.HeaderSize
-	w.Write("/program", string(elf.Headers(stdelf.ET_EXEC, base+headers, stdelf.Prog64{
-		Type: uint32(stdelf.PT_LOAD), Flags: uint32(stdelf.PF_R | stdelf.PF_X), Vaddr: base,
-		Filesz: headers + 1, Memsz: headers + 1, Align: mm.PageSize,
-	}))+"\xc3")
-	file := w.Open("/program", unix.O_RDONLY, 0)
-	if err := file.Inode().Change(fs.Changes{Mask: fs.ChangeMode, Mode: 0o755}); err != nil {
-		t.Fatal(err)
-	}
-	g, err := k.Spawn(task.SpawnRequest{Path: "/program", Argv: []string{"/program"}, FDs: fs.NewFDTable(), FS: w.Caller.Context.Copy()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	g.AwaitEnd()
+	tasktest.Spawn(w, k).AwaitEnd()
 }
 
 // owes reports whether a task owes the duty.
