@@ -224,7 +224,7 @@ func (t *Task) readProgram(p *program) (err error) {
 	}
 	p.unreadable = p.unreadable || p.interpreter.Path().Permit(t, fs.MayRead) != nil
 	p.loader, err = elf.Read(fileReader{p.interpreter})
-	if err == unix.ENOEXEC {
+	if err == unix.ENOEXEC || err == nil && p.loader.Class != p.image.Class {
 		return unix.ELIBBAD
 	}
 	return err

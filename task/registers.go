@@ -14,6 +14,10 @@ var registersSubsystem = Subsystem{
 	Fork: (*Task).forkRegisters,
 	Exec: func(t *Task, x *Execution) {
 		t.Frame.ResetRegisters()
+		rules := x.program.rules()
+		t.Frame.CS = rules.code
+		t.Frame.SetSelector(amd64.DS, rules.data)
+		t.Frame.SetSelector(amd64.ES, rules.data)
 		t.Frame.RIP, t.Frame.RSP = x.image.start, x.image.stack
 		if trap := signal.ReturnTrap(t.Frame); trap.Signo != 0 {
 			t.ForceSignal(signal.KernelInfo(unix.SIGSEGV)) // the entry point is no user address (Linux: load_elf_binary)

@@ -126,7 +126,7 @@ func (k *kernel) run() error {
 		Memory:       k.memory,
 		OutOfMemory:  k.endFatally,
 		Settings:     k.settings,
-		MapVDSO:      shared.Map,
+		VDSO:         shared,
 		HWCap:        hwcap,
 		HWCap2:       hwcap2,
 		Scheduler:    scheduler,
@@ -181,7 +181,7 @@ func (k *kernel) startCPUTime(s *sched.Scheduler) error {
 // newVDSO creates the vDSO, through which programs read the clock.
 func (k *kernel) newVDSO() (*vdso.VDSO, error) {
 	start, scale, wall := amd64.ClockParameters()
-	v, err := vdso.New(k.memory, vdso.Clock{Start: start, Scale: scale, Wall: wall})
+	v, err := vdso.New(k.memory, vdso.Clock{Start: start, Scale: scale, Wall: wall}, vdso.ByInt80)
 	if err == nil {
 		k.wall.Changed = func(offset int64) { v.SetWall(wall + uint64(offset)) }
 	}

@@ -238,8 +238,8 @@ func (image *Image) Span() (start, end uint64, err error) {
 	return start, end, nil
 }
 
-// check returns EINVAL if the segment cannot be mapped: it does not end below limit, has more bytes in the file than in memory, or its offset and
-// address differ within a page.
+// check returns EINVAL if the segment cannot be mapped: it does not end below limit, has
+// more bytes in the file than in memory, or its offset and address differ within a page.
 func (s *Segment) check(limit uint64) error {
 	if s.Address >= limit || s.MemorySize > limit-s.Address || s.FileSize > s.MemorySize {
 		return unix.EINVAL
