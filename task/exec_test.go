@@ -14,9 +14,9 @@ import (
 	"slowpath/cred"
 	"slowpath/fs"
 	"slowpath/mm"
-	"slowpath/task/elf"
 	"slowpath/mm/mmtest"
 	"slowpath/signal"
+	"slowpath/task/elf"
 )
 
 // exec calls execve and, if that succeeds, executes the new program.
