@@ -47,17 +47,19 @@ func push32(m abi.UserMemory, f *amd64.Frame, d *Delivery) error {
 	if d.Action.Flags&SA_SIGINFO != 0 {
 		kind = &frameKinds32[infoFrame]
 	}
-	at, stateAt, err := kind.addresses(f, d)
-	if err != nil {
-		return err
-	}
+	at, stateAt := kind.addresses(f, d)
 	frame, fsave, state, all := d.Scratch.buffer32(kind.size)
 	clear(all[:distance32(kind.size)])
 	fillState(state, f)
 	addFSaveSize(state)
 	ds, _, _, _ := f.Selectors()
 	*fsave = ToFSave(state, uint16(f.CS), uint16(ds))
-	kind.fill(kind, frame, at, context32(f, d, stateAt-fsaveSize), d)
+	context := context32(f, d, stateAt-fsaveSize)
+	if kind.info != 0 {
+		kind.fillInfo(frame, at, context, d)
+	} else {
+		kind.fill(frame, at, context, d)
+	}
 	if err := m.CopyOut(at, all); err != nil {
 		return err
 	}
@@ -80,9 +82,7 @@ func addFSaveSize(state []byte) {
 // frameKind32 is one of the two kinds of frames.
 type frameKind32 struct {
 	size           int
-	info, ucontext uint32 // offsets of the structures to which the handler's arguments point, or 0
-	fill           func(k *frameKind32, frame []byte, at uint64, sc compat.Sigcontext, d *Delivery)
-	restorerOf     func(*Returns) uint64
+	info, ucontext uint32   // offsets of the structures to which the handler's arguments point, or 0
 	retcode        [8]uint8 // the code that calls sigreturn
 	retcodeOffset  uint64
 }
@@ -96,29 +96,23 @@ const (
 // debuggers look for it.
 var frameKinds32 = [...]frameKind32{
 	plainFrame: {
-		size: sigframe32Size, fill: fillFrame32, restorerOf: func(r *Returns) uint64 { return r.SigReturn },
+		size:          sigframe32Size,
 		retcode:       [8]uint8{0x58, 0xb8, 119, 0, 0, 0, 0xcd, 0x80}, // POP EAX; MOV EAX, 119; INT 0x80
 		retcodeOffset: sigframe32Retcode,
 	},
 	infoFrame: {
 		size: rtSigframe32Size, info: rtSigframe32Info, ucontext: rtSigframe32UContext,
-		fill: fillInfoFrame32, restorerOf: func(r *Returns) uint64 { return r.RTSigReturn },
 		retcode:       [8]uint8{0xb8, 173, 0, 0, 0, 0xcd, 0x80, 0}, // MOV EAX, 173; INT 0x80
 		retcodeOffset: rtSigframe32Retcode,
 	},
 }
 
-// addresses returns the user addresses of the frame and of its XSAVE area, as
-// frameAddresses does. There is no red zone.
-func (k *frameKind32) addresses(f *amd64.Frame, d *Delivery) (frame, state uint64, err error) {
-	top := uint64(uint32(f.RSP))
-	if f.CS == amd64.UserCS {
-		top = f.RSP // a 64-bit program whose action was set by INT 0x80
-	}
-	top, onAltStack := d.stackTop(f, top)
+// addresses returns the user addresses of the frame and of its XSAVE area. There is no red
+// zone, and Linux does not check that the frame fits on the alternate stack.
+func (k *frameKind32) addresses(f *amd64.Frame, d *Delivery) (frame, state uint64) {
+	top, _ := d.stackTop(f, f.RSP)
 	state = (top - uint64(stateSize())) &^ (fpStateAlign - 1)
-	frame = state - uint64(distance32(k.size))
-	return frame, state, d.checkAltStack(onAltStack, frame)
+	return state - uint64(distance32(k.size)), state
 }
 
 // restorer returns the handler's return address: the action's, or that of the vDSO, or of
@@ -127,21 +121,25 @@ func (k *frameKind32) restorer(d *Delivery, at uint64) uint32 {
 	if d.Action.Flags&SA_RESTORER != 0 {
 		return uint32(d.Action.Restorer)
 	}
-	if r := k.restorerOf(&d.Returns); r != 0 {
-		return uint32(r)
+	function := d.Returns.SigReturn
+	if k.info != 0 {
+		function = d.Returns.RTSigReturn
+	}
+	if function != 0 {
+		return uint32(function)
 	}
 	return uint32(at + k.retcodeOffset)
 }
 
-// fillFrame32 fills in the frame of an action without SA_SIGINFO.
-func fillFrame32(k *frameKind32, frame []byte, at uint64, sc compat.Sigcontext, d *Delivery) {
+// fill fills in the frame of an action without SA_SIGINFO.
+func (k *frameKind32) fill(frame []byte, at uint64, sc compat.Sigcontext, d *Delivery) {
 	s := abi.View[compat.Sigframe](frame)
 	s.Pretcode, s.Signo, s.Context = k.restorer(d, at), int32(d.Info.Signo), sc
 	s.ExtraMask, s.Retcode = uint32(d.Saved>>32), k.retcode
 }
 
-// fillInfoFrame32 fills in the frame of an action with SA_SIGINFO.
-func fillInfoFrame32(k *frameKind32, frame []byte, at uint64, sc compat.Sigcontext, d *Delivery) {
+// fillInfo fills in the frame of an action with SA_SIGINFO.
+func (k *frameKind32) fillInfo(frame []byte, at uint64, sc compat.Sigcontext, d *Delivery) {
 	s := abi.View[compat.RTSigframe](frame)
 	s.Pretcode, s.Signo = k.restorer(d, at), int32(d.Info.Signo)
 	s.Pinfo, s.Pucontx = uint32(at)+k.info, uint32(at)+k.ucontext

@@ -100,7 +100,7 @@ func sysSigpending(t *task.Task, a *amd64.Args) (uint64, error) {
 }
 
 func sysSigreturn(t *task.Task, f *amd64.Frame) (uint64, error) {
-	t.SignalReturn(f)
+	t.SignalReturn(f, signal.Pop)
 	return f.RAX, nil
 }
 
