@@ -5,6 +5,7 @@ import (
 	"math"
 
 	"slowpath/abi"
+	"slowpath/abi/compat"
 	"slowpath/arch/amd64"
 	"slowpath/clock"
 	"slowpath/cred"
@@ -92,7 +93,26 @@ func sysSysinfo(t *task.Task, a *amd64.Args) (uint64, error) {
 	for i, load := range k.LoadAverage() {
 		info.Loads[i] = uint64(load * (1 << loadShift))
 	}
-	return 0, abi.CopyOut(t, a[0], info)
+	return 0, store(t, t.Layout.Narrow(), a[0], info, narrowSysinfo)
+}
+
+// narrowSysinfo returns the struct sysinfo of a 32-bit program. The unit of memory grows
+// until all sizes fit.
+func narrowSysinfo(v abi.Sysinfo) compat.Sysinfo {
+	unit := uint64(v.MemUnit)
+	for unit < mm.PageSize && (v.TotalRAM|v.TotalSwap)/unit > math.MaxUint32 {
+		unit *= 2
+	}
+	n := compat.Sysinfo{
+		Uptime:   int32(v.Uptime),
+		Totalram: uint32(v.TotalRAM / unit), Freeram: uint32(v.FreeRAM / unit), Sharedram: uint32(v.SharedRAM / unit),
+		Bufferram: uint32(v.BufferRAM / unit), Totalswap: uint32(v.TotalSwap / unit), Freeswap: uint32(v.FreeSwap / unit),
+		Procs: v.Procs, MemUnit: uint32(unit),
+	}
+	for i, load := range v.Loads {
+		n.Loads[i] = uint32(load)
+	}
+	return n
 }
 
 // randomChunk is the number of random bytes that are generated at a time.
