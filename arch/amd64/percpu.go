@@ -151,6 +151,8 @@ const (
 	// BySYSRET and ByIRETQ enter user mode by that instruction.
 	BySYSRET Exit = 0
 	ByIRETQ  Exit = Exit(LeaveByIRET)
+	// BySYSRET32 enters 32-bit code by SYSRET. Only EnterUser's own test chooses it.
+	BySYSRET32 Exit = -1
 )
 
 // SetLastTest sets the function that decides, with interrupts off, whether and how
@@ -175,8 +177,16 @@ func NMIs() (user, kernel uint64) {
 
 // landings and codeAddresses are initialised in trampoline_amd64.s.
 var (
-	landings      [MaxCPUs]uint64
-	codeAddresses [11]uint64
+	landings      [3][MaxCPUs]uint64
+	codeAddresses [10]uint64
+)
+
+// The indices of landings: the entries of SYSCALL in 64-bit and in 32-bit code, and of
+// SYSENTER.
+const (
+	landing64 = iota
+	landing32
+	landingSysenter
 )
 
 // The indices of codeAddresses.
@@ -191,7 +201,6 @@ const (
 	justReturnCode
 	readFSBaseCode
 	writeFSBaseCode
-	compatLandingCode
 )
 
 // RuntimeStart returns the address of the Go runtime's entry point. It expects the

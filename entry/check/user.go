@@ -67,12 +67,8 @@ func (t *Task) test() int {
 	t.moment() // the last moment of this attempt
 	t.interrupts = false
 	t.note(Tested, 0)
-	flags := entry.Pending(&t.frame.ThreadFlags)
-	if flags&^amd64.EntryDuties == 0 && t.frame.Flags == 0 {
-		return t.follow(amd64.BySYSRET)
-	}
-	if flags == 0 && t.frame.Flags == amd64.LeaveByIRET|amd64.CallOver {
-		return t.follow(amd64.ByIRETQ)
+	if exit, possible := t.frame.QuickExit(); possible {
+		return t.follow(exit)
 	}
 	return t.follow(t.table.LastTest(&t.frame))
 }
@@ -123,6 +119,9 @@ func (t *Task) AfterInterrupt() {
 	t.raise(entry.RestartableSequence)
 	t.raise(entry.NeedResched)
 }
+
+// ReadWord implements entry.Task.
+func (t *Task) ReadWord(uint64) (uint32, bool) { return 0, true }
 
 // Stuck implements entry.Task.
 func (t *Task) Stuck(duties entry.Flag) {
