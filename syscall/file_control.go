@@ -50,6 +50,11 @@ func pathCommand(command int32) bool {
 }
 
 func sysFcntl(t *task.Task, a *amd64.Args) (uint64, error) {
+	return fcntl(t, a, func(command int32) fcntlCommand { return fcntlCommands[command] })
+}
+
+// fcntl is fcntl(2) with a function that returns the implementation of a command, or nil.
+func fcntl(t *task.Task, a *amd64.Args, find func(command int32) fcntlCommand) (uint64, error) {
 	file, err := t.FDs.GetPath(fd(a[0]))
 	if err != nil {
 		return 0, err
@@ -59,8 +64,8 @@ func sysFcntl(t *task.Task, a *amd64.Args) (uint64, error) {
 	if file.PathOnly() && !pathCommand(command) {
 		return 0, unix.EBADF
 	}
-	run, known := fcntlCommands[command]
-	if !known {
+	run := find(command)
+	if run == nil {
 		return 0, unix.EINVAL
 	}
 	return run(t, file, fd(a[0]), a[2])

@@ -63,7 +63,7 @@ func memoryLimits(t *task.Task) mm.Limits {
 func sysMmap(t *task.Task, a *amd64.Args) (uint64, error) {
 	r := mm.MapRequest{
 		Addr: a[0], Length: a[1], Prot: mm.Prot(a[2]) & mm.ProtAll,
-		Flags: int(uint32(a[3])), Offset: a[5], Stop: t.Killed,
+		Flags: int(uint32(a[3])), Offset: a[5], Below4GiB: t.Layout.Narrow(), Stop: t.Killed,
 	}
 	if r.Offset%mm.PageSize != 0 {
 		return 0, unix.EINVAL

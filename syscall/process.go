@@ -16,7 +16,7 @@ import (
 
 // processCalls are the calls about processes, their identity and the machine.
 var processCalls = slices.Concat(lifeCalls, familyCalls, identityCalls, capabilityCalls,
-	schedulingCalls, futexCalls, limitCalls, systemCalls, attributeCalls, tracingCalls, processMemoryCalls, comparisonCalls)
+	schedulingCalls, futexCalls, limitCalls, systemCalls, attributeCalls, tracingCalls, processMemoryCalls, comparisonCalls, segmentCalls)
 
 // lifeCalls create tasks, execute programs and end tasks.
 var lifeCalls = []Row{
@@ -59,6 +59,13 @@ func sysClone(t *task.Task, _ *amd64.Frame, a *amd64.Args) (uint64, error) {
 }
 
 func clone(t *task.Task, a task.CloneArgs) (uint64, error) {
+	if a.Flags&unix.CLONE_SETTLS != 0 && t.Layout.Narrow() {
+		area, err := copyInThreadArea(t, a.TLS)
+		if err != nil {
+			return 0, err
+		}
+		a.ThreadArea = &area
+	}
 	tid, err := t.Clone(a)
 	return uint64(tid), err
 }

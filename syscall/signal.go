@@ -111,14 +111,8 @@ func sysSigprocmask(t *task.Task, a *amd64.Args) (uint64, error) {
 		if err != nil {
 			return 0, err
 		}
-		switch int32(a[0]) {
-		case unix.SIG_BLOCK:
-			set |= old
-		case unix.SIG_UNBLOCK:
-			set = old &^ set
-		case unix.SIG_SETMASK:
-		default:
-			return 0, unix.EINVAL
+		if set, err = changedMask(int32(a[0]), old, set); err != nil {
+			return 0, err
 		}
 		t.SetBlocked(set)
 	}
@@ -126,6 +120,19 @@ func sysSigprocmask(t *task.Task, a *amd64.Args) (uint64, error) {
 		return 0, nil
 	}
 	return 0, abi.CopyOut(t, a[2], old)
+}
+
+// changedMask returns the mask after a change of sigprocmask(2): EINVAL for an unknown how.
+func changedMask(how int32, old, set signal.Set) (signal.Set, error) {
+	switch how {
+	case unix.SIG_BLOCK:
+		return old | set, nil
+	case unix.SIG_UNBLOCK:
+		return old &^ set, nil
+	case unix.SIG_SETMASK:
+		return set, nil
+	}
+	return 0, unix.EINVAL
 }
 
 func sysSigpending(t *task.Task, a *amd64.Args) (uint64, error) {

@@ -34,18 +34,28 @@ const (
 )
 
 func sysUname(t *task.Task, a *amd64.Args) (uint64, error) {
+	return 0, abi.CopyOut(t, a[0], utsname(t))
+}
+
+// utsname returns the names of uname(2). A program with the execution domain PER_LINUX32
+// sees the machine of 32-bit programs (personality(2)).
+func utsname(t *task.Task) (name unix.Utsname) {
+	const perLinux32, domainMask = 0x8, 0xff
+	machine := Machine
+	if t.Personality(^uint32(0))&domainMask == perLinux32 {
+		machine = "i686"
+	}
 	host, domain := t.Kernel().HostName()
-	var name unix.Utsname
 	for _, field := range [...]struct {
 		to   *[utsNameSize]byte
 		text string
 	}{
 		{&name.Sysname, SystemName}, {&name.Nodename, host}, {&name.Release, Release},
-		{&name.Version, Version}, {&name.Machine, Machine}, {&name.Domainname, domain},
+		{&name.Version, Version}, {&name.Machine, machine}, {&name.Domainname, domain},
 	} {
 		copy(field.to[:utsNameSize-1], field.text)
 	}
-	return 0, abi.CopyOut(t, a[0], name)
+	return name
 }
 
 // loadName reads a new host or domain name. Errors: EPERM without

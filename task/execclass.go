@@ -3,7 +3,6 @@ package task
 import (
 	"slowpath/abi"
 	"slowpath/abi/compat"
-	"slowpath/arch/amd64"
 	"slowpath/mm"
 	"slowpath/task/elf"
 	"slowpath/vdso"
@@ -16,8 +15,6 @@ type classRules struct {
 	pieBase     uint64 // of a position-independent program that has a loader (ELF_ET_DYN_BASE)
 	mapRandom   uint64 // the greatest random offset of the mmap area, in bytes
 	platform    string // AT_PLATFORM
-	code        uint64 // the code segment
-	data        uint16 // the data segments DS and ES
 	wordSize    int    // of a pointer, in bytes
 	vdso        vdso.Object
 	words       func(words []uint64) []byte
@@ -32,7 +29,6 @@ var rulesOf = [...]classRules{
 		pieBase:     mm.UserEnd / 3 * 2 &^ (mm.PageSize - 1),
 		mapRandom:   1 << 40, // 28 bits of pages
 		platform:    "x86_64",
-		code:        amd64.UserCS,
 		wordSize:    8,
 		words:       func(words []uint64) []byte { return abi.SliceBytes(words) },
 		storeVector: func(entries []abi.AuxEntry) []byte { return abi.SliceBytes(entries) },
@@ -42,8 +38,6 @@ var rulesOf = [...]classRules{
 		pieBase:     0x56555000,
 		mapRandom:   1 << 20, // 8 bits of pages
 		platform:    "i686",
-		code:        amd64.User32CS,
-		data:        amd64.UserSS,
 		wordSize:    4,
 		vdso:        vdso.Object32,
 		words:       narrowWords,

@@ -48,7 +48,9 @@ type robustPointers struct {
 
 var (
 	robustPointers64 = robustPointers{
-		head: func(t *Task, address uint64) (abi.RobustListHead, error) { return abi.CopyIn[abi.RobustListHead](t, address) },
+		head: func(t *Task, address uint64) (abi.RobustListHead, error) {
+			return abi.CopyIn[abi.RobustListHead](t, address)
+		},
 		link: func(t *Task, address uint64) (uint64, error) { return abi.CopyIn[uint64](t, address) },
 	}
 	robustPointers32 = robustPointers{

@@ -109,6 +109,7 @@ type Task struct {
 	defaultSlack atomic.Uint64
 	noNewPrivs   atomic.Bool
 	program      atomic.Pointer[programCell]
+	localTable   atomic.Pointer[localTable]
 
 	// The group's lock guards these.
 	pending   signal.Pending
