@@ -215,6 +215,10 @@ func (t *Task) readProgram(p *program) (err error) {
 	if p.image, err = elf.Read(fileReader{p.file}); err != nil {
 		return err
 	}
+	p.personality &^= readImpliesExec
+	if p.image.Class == elf.Class32 && p.image.StackUnspecified {
+		p.personality |= readImpliesExec
+	}
 	if p.image.Interpreter == "" {
 		return nil
 	}

@@ -140,7 +140,7 @@ func (t *Task) mapProgram(l *loaded, p *program) (end uint64, err error) {
 		}
 		l.bias = at - start
 	}
-	return end + l.bias, l.mapSegments(p.file, p.image, l.bias)
+	return end + l.bias, l.mapSegments(p, p.file, p.image, l.bias)
 }
 
 // mapLoader maps the dynamic loader, which runs first.
@@ -158,7 +158,7 @@ func (l *loaded) mapLoader(p *program) error {
 		bias = at - start
 	}
 	l.base, l.start = bias, p.loader.Entry+bias
-	return l.mapSegments(p.interpreter, p.loader, bias)
+	return l.mapSegments(p, p.interpreter, p.loader, bias)
 }
 
 // reserve returns a free range of size bytes in the mmap area, at a multiple of
@@ -178,13 +178,14 @@ func (l *loaded) reserve(size, align uint64) (uint64, error) {
 }
 
 // mapSegments maps every PT_LOAD of an image.
-func (l *loaded) mapSegments(file *fs.File, image *elf.Image, bias uint64) error {
+func (l *loaded) mapSegments(p *program, file *fs.File, image *elf.Image, bias uint64) error {
 	object, err := file.Mappable(false)
 	if err != nil {
 		return unix.ENOEXEC // the file system cannot map files
 	}
 	for i := range image.Segments {
-		if err := l.mapSegment(file, object, &image.Segments[i], bias); err != nil {
+		s := &image.Segments[i]
+		if err := l.mapSegment(file, object, s, impliedProtection(p.personality, protection(s)), bias); err != nil {
 			return err
 		}
 	}
@@ -195,7 +196,7 @@ const fixedPrivate = unix.MAP_PRIVATE | unix.MAP_FIXED
 
 // mapSegment maps the part of a segment that is in the file, and zeros for the
 // rest of its memory.
-func (l *loaded) mapSegment(file *fs.File, object mm.Mappable, s *elf.Segment, bias uint64) error {
+func (l *loaded) mapSegment(file *fs.File, object mm.Mappable, s *elf.Segment, prot mm.Prot, bias uint64) error {
 	const mask = mm.PageSize - 1
 	start := (s.Address + bias) &^ mask
 	fileEnd := s.Address + bias + s.FileSize
@@ -203,7 +204,7 @@ func (l *loaded) mapSegment(file *fs.File, object mm.Mappable, s *elf.Segment, b
 	if s.FileSize > 0 {
 		mapped = (fileEnd + mask) &^ mask
 		_, err := l.memory.Mmap(mm.MapRequest{
-			Addr: start, Length: mapped - start, Prot: protection(s), Flags: fixedPrivate,
+			Addr: start, Length: mapped - start, Prot: prot, Flags: fixedPrivate,
 			Object: object, File: file, Offset: s.Offset &^ mask,
 		})
 		if err != nil {
@@ -218,7 +219,7 @@ func (l *loaded) mapSegment(file *fs.File, object mm.Mappable, s *elf.Segment, b
 		return nil
 	}
 	_, err := l.memory.Mmap(mm.MapRequest{
-		Addr: mapped, Length: end - mapped, Prot: protection(s), Flags: fixedPrivate | unix.MAP_ANONYMOUS,
+		Addr: mapped, Length: end - mapped, Prot: prot, Flags: fixedPrivate | unix.MAP_ANONYMOUS,
 	})
 	return err
 }

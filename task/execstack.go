@@ -84,7 +84,7 @@ func (t *Task) buildStack(l *loaded, p *program) error {
 		return err
 	}
 	low := (l.stack - stackSlack) &^ (mm.PageSize - 1)
-	prot := mm.ProtRead | mm.ProtWrite
+	prot := impliedProtection(p.personality, mm.ProtRead|mm.ProtWrite)
 	if p.image.ExecutableStack {
 		prot |= mm.ProtExec
 	}
