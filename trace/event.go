@@ -259,6 +259,9 @@ func (e *Event) publish() error {
 	} else {
 		e.users.Store(nil)
 	}
+	for _, f := range e.files {
+		f.countWanted()
+	}
 	switch {
 	case before && !after:
 		if e.Disable != nil {
