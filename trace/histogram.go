@@ -45,10 +45,20 @@ func (t *trigger) isHist() bool { return t.histogram != nil }
 // ENOMEM.
 func (f *EventFile) setHistogram(c *triggerCommand, text string, remove bool) error {
 	err := f.changeHistogram(c, text, remove)
-	if e, ok := err.(*hist.Error); ok && e.Text != "" {
-		f.instance.Log("hist:"+f.event.System+":"+f.event.Name, "hist:"+text, e.Text, e.Position)
+	if e, ok := err.(*hist.Error); ok {
+		f.logHistogram(text, e)
 	}
 	return err
+}
+
+// logHistogram logs an error that Linux logs.
+func (f *EventFile) logHistogram(text string, e *hist.Error) {
+	if e.Before != nil {
+		f.logHistogram(text, e.Before)
+	}
+	if e.Text != "" {
+		f.instance.Log("hist:"+f.event.System+":"+f.event.Name, "hist:"+text, e.Text, e.Position)
+	}
 }
 
 func (f *EventFile) changeHistogram(c *triggerCommand, text string, remove bool) error {

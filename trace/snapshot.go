@@ -32,24 +32,28 @@ func (i *Instance) AllocateSnapshot() error {
 	return nil
 }
 
-// TakeSnapshot takes a snapshot of the ring of a CPU, or of all. It makes the rings of the
-// snapshot, or gives them the size of the live ones. It may sleep. Error: ENOMEM.
+// TakeSnapshot takes a snapshot of all rings. It makes the rings of the snapshot, or gives them
+// the size of the live ones. It may sleep. Errors: ENOMEM, EINVAL for one CPU, as on Debian's
+// kernel.
 func (i *Instance) TakeSnapshot(cpu int) error {
+	if cpu != AllCPUs {
+		return unix.EINVAL
+	}
 	if err := i.AllocateSnapshot(); err != nil {
 		return err
 	}
 	i.sizing.Lock()
 	defer i.sizing.Unlock()
-	rings := i.snapshotRings(cpu)
-	for n, live := range i.ringsOf(cpu) {
-		if rings == nil {
-			return nil // it was freed meanwhile
-		}
+	rings := i.snapshotRings(AllCPUs)
+	if rings == nil {
+		return nil // it was freed meanwhile
+	}
+	for n, live := range i.rings {
 		if err := rings[n].resize(live.pages(), i.registry.config.Memory); err != nil {
 			return err
 		}
 	}
-	i.swap(cpu)
+	i.swap()
 	return nil
 }
 
@@ -85,12 +89,12 @@ func (i *Instance) snapshotRings(cpu int) []*ring {
 
 // swap exchanges the records of the live rings and of the snapshot. It reports false if there
 // is no snapshot. It does not sleep.
-func (i *Instance) swap(cpu int) bool {
-	rings := i.snapshotRings(cpu)
+func (i *Instance) swap() bool {
+	rings := i.snapshotRings(AllCPUs)
 	if rings == nil {
 		return false
 	}
-	for n, live := range i.ringsOf(cpu) {
+	for n, live := range i.rings {
 		live.swap(rings[n])
 	}
 	return true
@@ -108,7 +112,7 @@ func (r *ring) swap(snapshot *ring) {
 // triggerSnapshot is the trigger snapshot. If the rings were freed, it stops the instance, so
 // that the records stay where they are (Linux: tracing_snapshot_instance_cond).
 func (i *Instance) triggerSnapshot(t Task) {
-	if i.swap(AllCPUs) {
+	if i.swap() {
 		return
 	}
 	i.Mark(t, []byte("*** SNAPSHOT NOT ALLOCATED ***\n"))
@@ -127,8 +131,8 @@ const snapshotCommands = `# Snapshot commands:
 
 const cpuSnapshotCommands = `# Snapshot commands:
 # echo 0 > snapshot : Invalid for per_cpu snapshot file.
-# echo 1 > snapshot : Allocates snapshot buffer, if not already allocated.
-#                      Takes a snapshot of the main buffer for this cpu.
+# echo 1 > snapshot : Not supported with this kernel.
+#                     Must use main snapshot file to allocate.
 # echo 2 > snapshot : Clears this cpu's snapshot buffer (but does not allocate)
 #                      (Doesn't have to be '2' works with any number that
 #                       is not a '0' or '1')

@@ -14,6 +14,8 @@ type Error struct {
 	Text string
 	// Position is the index in the command, which begins with "hist:".
 	Position int
+	// Before is an error that is logged before this one, or nil.
+	Before *Error
 }
 
 // Error implements error.
@@ -57,13 +59,17 @@ const (
 // fail returns an error at the first place in the command that has the text of piece, as
 // Linux searches it.
 func (p *parser) fail(text, piece string) error {
-	return &Error{unix.EINVAL, text, max(strings.Index(p.command, piece), 0)}
+	return p.errorAt(text, piece)
+}
+
+func (p *parser) errorAt(text, piece string) *Error {
+	return &Error{Errno: unix.EINVAL, Text: text, Position: max(strings.Index(p.command, piece), 0)}
 }
 
 // At returns an error with an errno at the first place in the spec's command that has the
 // text of piece.
 func (s *Spec) At(errno unix.Errno, text, piece string) error {
-	return &Error{errno, text, max(strings.Index(s.command, piece), 0)}
+	return &Error{Errno: errno, Text: text, Position: max(strings.Index(s.command, piece), 0)}
 }
 
 // plain is an error that Linux does not log.

@@ -102,7 +102,7 @@ func TestErrorsPointToTheirPlace(t *testing.T) {
 		{"keys=common_pid:x=3/^0", errDivision},
 		{"keys=^junk", errNoField},
 		{"keys=^rest", errNoField},
-		{"keys=common_pid:vals=$^junk", errNoVariable},
+		{"keys=common_pid:vals=^$junk", errNoField},
 		{"keys=n.^execname", errModifier},
 		{"keys=n:vals=n.^log2", ""},
 		{"keys=common_pid:x=^name+1", errTextOperand},

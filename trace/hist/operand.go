@@ -182,7 +182,9 @@ func (p *parser) atom(text string, u use) (*operand, error) {
 	if name, isReference := strings.CutPrefix(text, "$"); isReference && name != "" {
 		var found bool
 		if text, found = p.local(name); !found {
-			return nil, p.fail(errNoVariable, name)
+			missing := p.errorAt(errNoField, "$"+name)
+			missing.Before = p.errorAt(errNoVariable, name)
+			return nil, missing
 		}
 	}
 	name, suffix, modified := strings.Cut(text, ".")

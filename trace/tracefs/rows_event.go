@@ -56,7 +56,7 @@ var (
 var fixedEventRows = []Row{formatRow}
 
 // printRows are the files of the event print, whose records trace_marker makes.
-var printRows = []Row{formatRow, histRow, triggerRow}
+var printRows = []Row{formatRow, histRow, idRow, triggerRow}
 
 // histRow has the histograms of an event, and triggerRow its triggers.
 var (
