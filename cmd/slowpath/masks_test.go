@@ -37,7 +37,7 @@ func TestMasksTextShowsBothSides(t *testing.T) {
 		`exit of a call +8 +7928 +0 +256 +0 +254208`,
 		`exit of a 32-bit call +0 +7932 +4 +256 +0 +254208`,
 		`32-bit call by SYSENTER +0 +7932 +4 +256 +0 +254208`,
-		`SIGPENDING +3\.13 .*\n +Slowpath +IRET\+ +SYSRET\+ +IRET\+ +SYSRETL\+ +IRET`,
+		`SIGPENDING +3\.13 .*\n +Slowpath +SYSRET\+ +SYSRET\+ +IRET\+ +SYSRETL\+ +IRET`,
 		`32-bit SYSCALL +0 +\d+ +0 +0\n`,
 		`mail +0xe200 .*\n +source +0xe220`,
 	} {

@@ -79,7 +79,7 @@ func tracedCompat(m *Model) Finding {
 	return Finding{
 		Topic: "a traced 32-bit call",
 		Mail:  "the 32-bit path is similar: a call traced on entry never rejoins the fast exit",
-		Model: fmt.Sprintf("%v after a 64-bit call, %v after sysenter_tracesys, which jumps to sysenter_do_call", r.Exit, compat.Exit),
+		Model: fmt.Sprintf("%v after tracesys, %v after sysenter_tracesys: it jumps to sysenter_do_call", r.Exit, compat.Exit),
 		Agree: r.Exit == compat.Exit,
 	}
 }
