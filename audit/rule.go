@@ -297,7 +297,8 @@ func (r *rule) names(nr uint32) bool {
 	return nr/32 < maskWords && r.mask[nr/32]>>(nr%32)&1 != 0
 }
 
-// mayMatch reports whether the rule can match calls of a process on the x86-64 ABI.
+// mayMatch reports whether the rule can match calls of a process on the x86-64 ABI. Calls of
+// another ABI have no admission.
 func (r *rule) mayMatch(pid uint32) bool {
 	for i := range r.fields {
 		switch f := &r.fields[i]; f.kind {

@@ -66,7 +66,7 @@ func NewLoopOf(calls entry.Dispatch[*task.Task], duties *entry.Table[*task.Task]
 		return nil, err
 	}
 	return entry.NewLoop(entry.LoopConfig[*task.Task]{
-		Calls: calls, Duties: duties, Exceptions: exceptions, Recorder: visits,
+		Calls: calls, Calls32: syscall.Dispatch32(), Duties: duties, Exceptions: exceptions, Recorder: visits,
 	}), nil
 }
 

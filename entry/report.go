@@ -43,6 +43,9 @@ func (f Flag) bit() int {
 type Names struct {
 	// Syscall returns the name of a system call.
 	Syscall func(number int) string
+	// Syscall32 returns the name of a system call of the ABI I386. If it is nil, such a
+	// call is named by its number.
+	Syscall32 func(number int) string
 	// Nanoseconds converts a TSC value to nanoseconds since boot.
 	Nanoseconds func(tsc uint64) uint64
 }
@@ -51,6 +54,10 @@ type Names struct {
 // began with.
 func (n Names) Name(v *Visit) string {
 	switch {
+	case v.Kind == BySyscall && v.ABI == I386 && n.Syscall32 == nil:
+		return fmt.Sprintf("i386 call %d", v.Number)
+	case v.Kind == BySyscall && v.ABI == I386:
+		return n.Syscall32(int(v.Number))
 	case v.Kind == BySyscall:
 		return n.Syscall(int(v.Number))
 	case v.Kind == ByDuty:

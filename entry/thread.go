@@ -19,6 +19,8 @@ type Thread struct {
 
 	admission atomic.Pointer[Admission] // see SetAdmission
 
+	args32 Args // of a call of the ABI I386 on the fast path
+
 	exiting bool // see SetExiting
 	held    bool // see Hold
 	calls   bool // see RequestCall
@@ -131,6 +133,9 @@ type Task interface {
 	// AfterInterrupt is called after an interrupt of user mode. The handler of
 	// the interrupt has already run.
 	AfterInterrupt()
+	// ReadWord reads a word of user memory. It returns false if the address cannot be
+	// read.
+	ReadWord(address uint64) (word uint32, ok bool)
 	// Stuck is called if duties are still set after the maximum number of
 	// passes. It must make the task exit.
 	Stuck(duties Flag)

@@ -16,6 +16,7 @@ import (
 type Loop[T Task] struct {
 	entrance
 	calls      Dispatch[T]
+	calls32    Dispatch32[T]
 	duties     *Table[T]
 	exceptions *Exceptions[T]
 	recorder   *Recorder
@@ -29,10 +30,12 @@ type Loop[T Task] struct {
 	unobserved Flag // the flags that keep an observed call from the fast path
 }
 
-// LoopConfig has the parts of a Loop. All are required.
+// LoopConfig has the parts of a Loop. All but Calls32 are required.
 type LoopConfig[T Task] struct {
 	// Calls has the system calls of the ABI X86_64.
 	Calls Dispatch[T]
+	// Calls32 has the system calls of the ABI I386, or is nil if there are none.
+	Calls32 *Dispatch32[T]
 	// Duties is the table of duties.
 	Duties *Table[T]
 	// Exceptions has the handlers of each exception.
@@ -44,7 +47,8 @@ type LoopConfig[T Task] struct {
 // NewLoop returns the loop of a configuration.
 func NewLoop[T Task](c LoopConfig[T]) *Loop[T] {
 	return &Loop[T]{
-		calls: c.Calls, duties: c.Duties, exceptions: c.Exceptions, recorder: c.Recorder,
+		calls32: complete(c.Calls32),
+		calls:   c.Calls, duties: c.Duties, exceptions: c.Exceptions, recorder: c.Recorder,
 		breakpoint: c.Exceptions.chains[amd64.Breakpoint][ByUprobe],
 		uprobe:     c.Duties.handlerOf(Uprobe),
 		unhit:      c.Duties.before | RecordExits,
@@ -85,14 +89,16 @@ func (l *Loop[T]) fast(f *amd64.Frame, s *Thread, t T) int {
 		nr := uint(event)
 		if nr >= Calls {
 			switch {
-			case event == breakpointEvent:
-				if event = l.hit(f, s, t); event != handled {
-					return event
-				}
-			case event < 0 || f.ThreadFlags.Load() != 0:
-				return event
-			default:
+			case nr < amd64.Event32 && f.ThreadFlags.Load() == 0:
 				f.RAX = NoCall
+				event = handled
+			case event == breakpointEvent:
+				event = l.hit(f, s, t)
+			case event == int80Event || event >= amd64.Event32:
+				event = l.fast32(f, s, t, event)
+			}
+			if event != handled {
+				return event
 			}
 			event = user.enter(f)
 			continue
@@ -278,9 +284,17 @@ func (l *Loop[T]) slow(t T, s *Thread, event int) {
 	switch vector := amd64.Vector(event); {
 	case event >= 0:
 		v.Kind, v.Number = BySyscall, int32(event)
+		if event >= amd64.Event32 {
+			v.ABI = I386
+			if !takeCallWord(t, f) {
+				refuse32(f)
+				break
+			}
+		}
 		v.Served = l.duties.syscall(t, s, l.call)
 	case event == amd64.EventDuty:
 		v.Kind, v.Number = ByDuty, -1
+		takeCallWord(t, f)
 	case vector < amd64.FirstInterrupt:
 		v.Kind, v.Number = ByException, int32(vector)
 		l.exceptions.Handle(t, f, vector)
@@ -325,7 +339,11 @@ func (l *Loop[T]) call(t T, s *Thread) {
 		}
 		return
 	}
-	result, err := l.calls[c.NR](t, &c.Args)
+	handler := l.calls[c.NR]
+	if c.ABI == I386 {
+		handler = l.calls32[c.NR].Handler
+	}
+	result, err := handler(t, &c.Args)
 	if err != nil {
 		result = failure(err)
 	}

@@ -56,6 +56,7 @@ type VisitHeader struct {
 	Owed       Flag   // the thread flags at the beginning
 	Served     Flag   // the duties that were served
 	Kind       Kind
+	ABI        ABI   // of the system call
 	CPU        uint8 // the CPU that had the task's state at the end
 	ByIRET     bool  // user mode is entered by IRETQ, else by SYSRET
 	Kept       bool  // the visit is recorded in any case
@@ -66,7 +67,7 @@ type VisitHeader struct {
 // caller then sets Kind and Number. Task does not change.
 func (v *Visit) Start(begin uint64, owed Flag) {
 	v.Begin, v.Owed = begin, owed
-	v.Served, v.StepCount, v.Kept = 0, 0, false
+	v.Served, v.StepCount, v.Kept, v.ABI = 0, 0, false, X86_64
 }
 
 // Step adds a step between two TSC values. If the visit already has maxSteps

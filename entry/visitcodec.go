@@ -16,6 +16,7 @@ const (
 const (
 	visitByIRET = 1 << iota
 	visitKept
+	visitI386
 )
 
 // ErrVisit means that bytes are not a valid encoding.
@@ -35,6 +36,9 @@ func AppendVisit(b []byte, v *Visit) []byte {
 	}
 	if v.Kept {
 		flags |= visitKept
+	}
+	if v.ABI == I386 {
+		flags |= visitI386
 	}
 	b = append(b, byte(v.Kind), v.CPU, flags, v.StepCount)
 	for _, s := range v.Steps[:v.StepCount] {
@@ -57,6 +61,9 @@ func DecodeVisit(b []byte) (v Visit, rest []byte, err error) {
 	v.Owed, v.Served = Flag(le.Uint32(b[24:])), Flag(le.Uint32(b[28:]))
 	v.Kind, v.CPU, v.StepCount = Kind(b[32]), b[33], b[35]
 	v.ByIRET, v.Kept = b[34]&visitByIRET != 0, b[34]&visitKept != 0
+	if b[34]&visitI386 != 0 {
+		v.ABI = I386
+	}
 	b = b[visitHeader:]
 	if int(v.StepCount) > maxSteps || v.Kind >= kindCount || len(b) < int(v.StepCount)*stepSize {
 		return v, nil, ErrVisit

@@ -1,6 +1,8 @@
 package task
 
 import (
+	"encoding/binary"
+
 	"golang.org/x/sys/unix"
 
 	"slowpath/arch/amd64"
@@ -50,6 +52,15 @@ func (t *Task) migrated(from, to int) {
 	if p := &t.kernel.Tracepoints.Migrated; p.Active() {
 		p.Call(Migrated{t, from, to})
 	}
+}
+
+// ReadWord implements entry.Task.
+func (t *Task) ReadWord(address uint64) (uint32, bool) {
+	var b [4]byte
+	if t.CopyIn(address, b[:]) != nil {
+		return 0, false
+	}
+	return binary.LittleEndian.Uint32(b[:]), true
 }
 
 // Stuck implements entry.Task: the duties are reported by name, and the process

@@ -145,8 +145,7 @@ func (m *machine) enterUser(f *amd64.Frame) int {
 
 // leaves makes EnterUser's last test.
 func (m *machine) leaves(f *amd64.Frame) bool {
-	flags := entry.Pending(&f.ThreadFlags)
-	if flags&^amd64.EntryDuties == 0 && f.Flags == 0 || flags == 0 && f.Flags == amd64.LeaveByIRET|amd64.CallOver {
+	if _, possible := f.QuickExit(); possible {
 		return true
 	}
 	return m.table.LastTest(f) != amd64.Stay

@@ -20,9 +20,9 @@ var (
 
 const callRel32 = 0xe8
 
-// fsbaseInstructions is the number of instructions to patch: two in each landing,
-// in trap and in loadFS, one in callGoos, leave and EnterUser.
-const fsbaseInstructions = 2*MaxCPUs + 2 + 2 + 3
+// fsbaseInstructions is the number of instructions to patch: two in each landing of
+// SYSCALL, in trap, in EnterUser and in loadFS, one in callGoos and leave.
+const fsbaseInstructions = 2*2*MaxCPUs + 2 + 2 + 2 + 2
 
 // ApplyAlternatives patches the trampolines for a CPU without FSGSBASE. It is
 // called once, on the first CPU, before the first entry to the kernel and while
@@ -41,7 +41,7 @@ func ApplyAlternatives() bool {
 // patchedCode returns the range of the trampolines' functions with instructions
 // to patch. The linker keeps the functions of a file in order.
 func patchedCode() (start, end uint64) {
-	return landings[0], codeAddresses[runtimeClockCode]
+	return landings[landing64][0], codeAddresses[runtimeClockCode]
 }
 
 // patchCalls replaces each RDFSBASE and WRFSBASE between two addresses by a CALL,

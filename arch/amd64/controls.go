@@ -17,6 +17,8 @@ type controls struct {
 	denyTSC   bool // CR4.TSD: RDTSC and RDTSCP fault
 	blockStep bool // IA32_DEBUGCTL.BTF: TF traps at branches only
 	debug     DebugRegisters
+	tls       tlsDescriptors
+	ldt       ldtReference
 	selectors selectors
 }
 
@@ -34,7 +36,9 @@ var controlTable = [...]control{
 	{"TSC denial", tscDiffers, loadTSCDenial},
 	{"block step", blockStepDiffers, loadBlockStep},
 	{"debug registers", debugDiffers, loadDebug},
-	{"selectors", selectorsDiffer, loadSelectors},
+	{"TLS", tlsDiffers, loadTLS},
+	{"LDT", ldtDiffers, loadLocalTable},
+	{"selectors", selectorsDiffer, loadSelectors}, // after the tables
 }
 
 // controlsLoaded holds the settings that each CPU has loaded. A CPU accesses only
@@ -100,12 +104,12 @@ func loadDifference(table *[len(controlTable)]control, f *Frame, have *controls)
 // inherits neither hardware breakpoints (copy_thread) nor block step
 // (user_disable_single_step).
 func (c controls) forked() controls {
-	return controls{denyTSC: c.denyTSC, selectors: c.selectors}
+	return controls{denyTSC: c.denyTSC, tls: c.tls, ldt: c.ldt, selectors: c.selectors}
 }
 
 // executed returns the controls after execve(2). As on Linux, it removes hardware
-// breakpoints (flush_thread) and clears the selectors (start_thread), but
-// preserves TIF_NOTSC and TIF_BLOCKSTEP.
+// breakpoints and TLS (flush_thread), leaves the LDT with the old address space, and
+// clears the selectors (start_thread), but preserves TIF_NOTSC and TIF_BLOCKSTEP.
 func (c controls) executed() controls {
 	return controls{denyTSC: c.denyTSC, blockStep: c.blockStep}
 }
@@ -179,11 +183,16 @@ func loadDebug(f *Frame) {
 	writeDebugRegisters(d.Address[0], d.Address[1], d.Address[2], d.Address[3], d.Control|dr7Fixed)
 }
 
+// selectorsDiffer reports also a difference of the tables: a register keeps the
+// descriptor that it has loaded.
+//
 //go:nosplit
-func selectorsDiffer(want, have *controls) bool { return want.selectors != have.selectors }
+func selectorsDiffer(want, have *controls) bool {
+	return want.selectors != have.selectors || tlsDiffers(want, have) || ldtDiffers(want, have)
+}
 
 //go:nosplit
 func loadSelectors(f *Frame) {
-	f.controls.selectors.load()
+	f.controls.selectors.load(&f.controls, f.ldt)
 	writeGSBase(f.GSBase) // the load of GS changed GS base
 }

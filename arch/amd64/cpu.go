@@ -81,13 +81,15 @@ func processorFeatures() modelFeatures {
 // 5.8.8).
 func writeModelRegisters(i uint64, has modelFeatures, write func(msr uint32, v uint64)) {
 	write(msrSTAR, (UserSS-8)<<48|KernelCS<<32) // the user's selectors follow from one base
-	write(msrLSTAR, landings[i])
-	write(msrCSTAR, codeAddresses[compatLandingCode])
+	write(msrLSTAR, landings[landing64][i])
+	write(msrCSTAR, landings[landing32][i])
 	// SYSCALL clears every flag that would affect the kernel.
 	write(msrSFMASK, FlagTF|FlagIF|FlagDF|FlagIOPL|FlagNT|FlagAC)
 	write(msrGSBase, 0)
 	if has.sysenter {
-		write(msrSysenterCS, 0) // SYSENTER raises #GP
+		write(msrSysenterCS, KernelCS) // the others follow from it
+		write(msrSysenterESP, stackTop(trapStacks[i][istTrap-1][:]))
+		write(msrSysenterEIP, landings[landingSysenter][i])
 	}
 	if has.tscAux {
 		write(msrTSCAux, i)

@@ -12,8 +12,8 @@ func TestAbsentModelRegistersAreNotWritten(t *testing.T) {
 	}{
 		{modelFeatures{}, nil},
 		{modelFeatures{tscAux: true}, []uint32{msrTSCAux}},
-		{modelFeatures{sysenter: true}, []uint32{msrSysenterCS}},
-		{modelFeatures{sysenter: true, tscAux: true}, []uint32{msrTSCAux, msrSysenterCS}},
+		{modelFeatures{sysenter: true}, []uint32{msrSysenterCS, msrSysenterESP, msrSysenterEIP}},
+		{modelFeatures{sysenter: true, tscAux: true}, []uint32{msrTSCAux, msrSysenterCS, msrSysenterESP, msrSysenterEIP}},
 	} {
 		written := map[uint32]uint64{}
 		writeModelRegisters(3, c.has, func(msr uint32, v uint64) { written[msr] = v })
@@ -30,16 +30,18 @@ func TestAbsentModelRegistersAreNotWritten(t *testing.T) {
 	}
 }
 
-// TestSyscallOf32BitCodeHasALanding: CSTAR of every CPU points to code that returns.
-func TestSyscallOf32BitCodeHasALanding(t *testing.T) {
-	const movEAX = 0xb8
-	writeModelRegisters(0, modelFeatures{}, func(msr uint32, v uint64) {
-		if msr != msrCSTAR {
-			return
-		}
-		code := *(*[7]byte)(pointer(v))
-		if want := [7]byte{movEAX, 0xda, 0xff, 0xff, 0xff, 0x0f, 0x07}; code != want {
-			t.Errorf("CSTAR points to the code % x, want % x: MOVL $-ENOSYS, EAX and SYSRET", code, want)
-		}
-	})
+// TestEachCPUHasLandingsOfItsOwn: a landing contains the address of its CPU's block.
+func TestEachCPUHasLandingsOfItsOwn(t *testing.T) {
+	seen := map[uint64]bool{}
+	for i := range uint64(MaxCPUs) {
+		writeModelRegisters(i, modelFeatures{sysenter: true}, func(msr uint32, v uint64) {
+			if msr != msrLSTAR && msr != msrCSTAR && msr != msrSysenterEIP && msr != msrSysenterESP {
+				return
+			}
+			if v == 0 || seen[v] {
+				t.Errorf("CPU %d has %#x in the register %#x, which is zero or another landing", i, v, msr)
+			}
+			seen[v] = true
+		})
+	}
 }

@@ -73,6 +73,11 @@ type Frame struct {
 	// its owner changes it, after Release.
 	controls controls
 
+	landingPad uint64 // see SetLandingPad32
+	wordOwed   bool   // see BeginCall32
+
+	ldt *LDT // keeps the memory of controls.ldt
+
 	resched bool // see TakeResched
 
 	stepForced bool // see ForceStep
@@ -102,17 +107,22 @@ func (f *Frame) CopyArgs(to *Args) {
 type FrameFlags uint32
 
 const (
-	// LeaveByIRET is set when SYSRET would not restore the frame. SYSRET loads
-	// RIP from RCX and RFLAGS from R11 (SDM vol. 2B, SYSRET), so it works only
-	// after a system call that changed neither.
-	LeaveByIRET FrameFlags = 1 << iota
-	// vectorsValid is set in a runtime thread's frame whose XMM and MXCSR must
-	// be restored.
-	vectorsValid
 	// CallOver is set when no exit of a system call is owed: the frame is in no
 	// call, or the duties of the exit were served. While it is clear, any duty
 	// makes EnterUser return EventDuty.
-	CallOver
+	CallOver FrameFlags = 1 << iota
+	// Call32 is set when the frame is in a system call of the i386 ABI, or was when
+	// it entered the kernel. Its bit is always set in RFLAGS: the landing of 32-bit
+	// code stores it with the stepping bit by one AND. If LeaveByIRET is clear, the
+	// frame is left by SYSRET to 32-bit code.
+	Call32
+	// LeaveByIRET is set when SYSRET would not restore the frame. SYSRET loads
+	// RIP from RCX and RFLAGS from R11 (SDM vol. 2B, SYSRET), so it works only
+	// after a system call that changed neither.
+	LeaveByIRET
+	// vectorsValid is set in a runtime thread's frame whose XMM and MXCSR must
+	// be restored.
+	vectorsValid
 
 	// stepping is FlagTF from the SYSCALL landing: the program single-steps over
 	// the call. SYSRET would trap before the next instruction, IRETQ traps after
@@ -131,9 +141,15 @@ const (
 	User32CS  = 0x23
 	UserSS    = 0x2b
 	UserCS    = 0x33
-	tssBase   = 0x40 // selector of CPU 0's task-state segment; 16 a CPU
+	ldtAt     = 0x50 // selector of the LDT
+	tlsBase   = 0x60 // selector of the first of the TLSEntries segments, without RPL
+	cpuNumber = 0x78 // selector of the segment whose limit has the CPU's number
+	tssBase   = 0x80 // selector of CPU 0's task-state segment; 16 a CPU
 	tssStride = 16
 )
+
+// userRPL is the privilege level of a selector of user mode.
+const userRPL = 3
 
 // Bits of RFLAGS (SDM vol. 1, 3.4.3).
 const (
@@ -186,9 +202,21 @@ func (f *Frame) Settle() {
 	if f.Flags&LeaveByIRET != 0 {
 		return
 	}
-	f.CS = UserCS // the landing may have pushed over it (alternatives.go)
-	f.RCX, f.R11 = f.RIP, f.ProgramFlags()
+	if f.Flags&Call32 == 0 {
+		f.RCX = f.RIP
+	}
+	f.R11 = f.ProgramFlags()
+	f.setCallSegments()
 	f.Flags = f.Flags&^stepping | LeaveByIRET
+}
+
+// setCallSegments sets CS and SS to those that SYSRET loads. The landing has not stored
+// SS, and may have pushed over CS (alternatives.go).
+func (f *Frame) setCallSegments() {
+	f.CS, f.SS = UserCS, UserSS
+	if f.Flags&Call32 != 0 {
+		f.CS = User32CS
+	}
 }
 
 // Stepping reports whether the program single-steps over the system call that the
@@ -197,15 +225,14 @@ func (f *Frame) Stepping() bool { return f.Flags&stepping != 0 }
 
 // Sanitize makes a frame safe for the exit instructions after a user chose its
 // registers: by a signal handler's address, sigreturn(2), an ELF entry point or
-// ptrace(2). CS becomes UserCS, unless it is User32CS. Sanitize returns false if RIP,
-// FSBase or GSBase could not be loaded: the caller must then send the task a fatal
-// signal. The caller is f's own goroutine, or f's task is stopped.
+// ptrace(2). CS and SS become selectors of user mode. If they have no suitable
+// descriptor, IRETQ raises an exception, which becomes the program's (FixupExit).
+// Sanitize returns false if RIP, FSBase or GSBase could not be loaded: the caller must
+// then send the task a fatal signal. The caller is f's own goroutine, or f's task is
+// stopped.
 func (f *Frame) Sanitize() bool {
 	f.RFLAGS = f.RFLAGS&(UserFlags|FlagID) | FlagIF | FlagFixed
-	if f.CS != User32CS {
-		f.CS = UserCS
-	}
-	f.SS = UserSS
+	f.CS, f.SS = f.CS&0xffff|userRPL, f.SS&0xffff|userRPL
 	f.MXCSR &= mxcsrMask
 	f.Flags |= LeaveByIRET
 	return f.RIP < f.codeLimit() && Canonical(f.FSBase) && Canonical(f.GSBase)
@@ -213,31 +240,63 @@ func (f *Frame) Sanitize() bool {
 
 // codeLimit returns the end of the addresses that RIP may have: 4 GiB in 32-bit code.
 func (f *Frame) codeLimit() uint64 {
-	if f.CS == User32CS {
+	if f.Code32() {
 		return 1 << 32
 	}
 	return UserLimit
 }
+
+// Code32 reports whether f's program executes 16-bit or 32-bit code: its code segment is
+// not the only one of 64-bit code (Linux: user_64bit_mode). The caller is f's own
+// goroutine, or f's task is stopped; f is settled.
+func (f *Frame) Code32() bool { return f.CS != UserCS }
 
 // Canonical reports whether the top 17 bits of an address are equal (SDM vol. 1,
 // 3.3.7.1). Other addresses fault. Any context.
 func Canonical(a uint64) bool { return uint64(int64(a)<<16>>16) == a }
 
 // Exit returns the instruction that must leave the frame: IRETQ if LeaveByIRET is
-// set, otherwise SYSRET, since the frame has no RCX and R11. Any context.
+// set, otherwise SYSRET, since the frame of a 64-bit call has no RCX and R11. Any context.
 //
 //go:nosplit
-func (f *Frame) Exit() Exit { return Exit(f.Flags & LeaveByIRET) }
+func (f *Frame) Exit() Exit {
+	if f.Flags&LeaveByIRET != 0 {
+		return ByIRETQ
+	}
+	return Exit(f.Flags & Call32)
+}
+
+// QuickExit returns the exit instruction that EnterUser chooses without lastTest, which is
+// possible if the frame owes no duties but those of EntryDuties. It is for models of
+// EnterUser, which is assembly.
+func (f *Frame) QuickExit() (exit Exit, possible bool) {
+	if f.ThreadFlags.Load()&^EntryDuties != 0 {
+		return Stay, false
+	}
+	if f.Flags&^(CallOver|Call32|LeaveByIRET) != 0 {
+		return Stay, false
+	}
+	return f.Exit(), true
+}
 
 // SysretServes reports whether SYSRET leaves the frame as IRETQ would: RCX and R11
 // hold RIP and RFLAGS, the selectors are the 64-bit user's, RIP is canonical, and
-// neither RF nor TF is set (SDM vol. 2B, SYSRET; Linux: do_syscall_64). The frame
-// is settled.
+// neither RF nor TF is set (SDM vol. 2B, SYSRET; Linux: do_syscall_64). After a 32-bit
+// call by SYSCALL or SYSENTER, RCX and R11 need not be restored: the program continues
+// in the vDSO, which pops ECX, and has no R11 (Linux: do_fast_syscall_32). The frame is
+// settled.
 func (f *Frame) SysretServes() bool {
+	if f.Flags&Call32 != 0 {
+		return f.CS == User32CS && f.SS == UserSS && f.fast32() && f.flagsServe()
+	}
 	return f.RCX == f.RIP && f.R11 == f.RFLAGS &&
 		f.CS == UserCS && f.SS == UserSS &&
-		f.RIP < UserLimit &&
-		f.RFLAGS&^sysretFlags == 0 && f.RFLAGS&(FlagFixed|FlagTF) == FlagFixed
+		f.RIP < UserLimit && f.flagsServe()
+}
+
+// flagsServe reports whether SYSRET can load RFLAGS.
+func (f *Frame) flagsServe() bool {
+	return f.RFLAGS&^sysretFlags == 0 && f.RFLAGS&(FlagFixed|FlagTF) == FlagFixed
 }
 
 // sysretFlags are the bits that SYSRET loads from R11, without RF and VM (SDM

@@ -66,14 +66,14 @@ func TestSanitizeForcesUserState(t *testing.T) {
 		f.RFLAGS, f.MXCSR = r.Uint64(), r.Uint32()
 		f.FSBase, f.GSBase = r.Uint64()>>r.IntN(64), r.Uint64()>>r.IntN(64)
 		ok := f.Sanitize()
-		limit := uint64(UserLimit)
-		if f.CS == User32CS {
-			limit = 1 << 32
+		limit := uint64(1 << 32)
+		if f.CS == UserCS {
+			limit = UserLimit
 		}
 		if ok != (f.RIP < limit && Canonical(f.FSBase) && Canonical(f.GSBase)) {
 			t.Fatalf("Sanitize reports %v for %+v", ok, f)
 		}
-		if f.CS != UserCS && f.CS != User32CS || f.SS != UserSS || f.RFLAGS&^(UserFlags|FlagID|FlagIF|FlagFixed) != 0 ||
+		if f.CS&^0xffff != 0 || f.SS&^0xffff != 0 || f.CS&3 != 3 || f.SS&3 != 3 || f.RFLAGS&^(UserFlags|FlagID|FlagIF|FlagFixed) != 0 ||
 			f.RFLAGS&FlagIF == 0 || f.MXCSR&^mxcsrMask != 0 || f.Flags&LeaveByIRET == 0 {
 			t.Fatalf("a user could leave with %+v", f)
 		}

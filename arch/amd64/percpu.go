@@ -144,13 +144,15 @@ func funcAddress[F func() | func(*Frame)](f *F) uint64 { return *(*uint64)(unsaf
 // Exit is the decision of the last test before user mode.
 type Exit int
 
-// The decisions. EnterUser distinguishes them by their sign.
+// The decisions, which EnterUser compares as it does a frame's flags.
 const (
 	// Stay makes EnterUser return EventDuty.
 	Stay Exit = EventDuty
-	// BySYSRET and ByIRETQ enter user mode by that instruction.
-	BySYSRET Exit = 0
-	ByIRETQ  Exit = Exit(LeaveByIRET)
+	// BySYSRET, BySYSRET32 and ByIRETQ enter user mode: by SYSRET to 64-bit code, by
+	// SYSRET to 32-bit code, and by IRETQ.
+	BySYSRET   Exit = 0
+	BySYSRET32 Exit = Exit(Call32)
+	ByIRETQ    Exit = Exit(LeaveByIRET)
 )
 
 // SetLastTest sets the function that decides, with interrupts off, whether and how
@@ -175,8 +177,16 @@ func NMIs() (user, kernel uint64) {
 
 // landings and codeAddresses are initialised in trampoline_amd64.s.
 var (
-	landings      [MaxCPUs]uint64
-	codeAddresses [11]uint64
+	landings      [3][MaxCPUs]uint64
+	codeAddresses [10]uint64
+)
+
+// The indices of landings: the entries of SYSCALL in 64-bit and in 32-bit code, and of
+// SYSENTER.
+const (
+	landing64 = iota
+	landing32
+	landingSysenter
 )
 
 // The indices of codeAddresses.
@@ -191,7 +201,6 @@ const (
 	justReturnCode
 	readFSBaseCode
 	writeFSBaseCode
-	compatLandingCode
 )
 
 // RuntimeStart returns the address of the Go runtime's entry point. It expects the

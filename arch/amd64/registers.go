@@ -142,16 +142,18 @@ func fxrstor(area uint64)
 
 // Model-specific registers (SDM vol. 4).
 const (
-	msrSysenterCS = 0x174
-	msrDebugctl   = 0x1d9
-	msrEFER       = 0xc0000080
-	msrSTAR       = 0xc0000081
-	msrLSTAR      = 0xc0000082
-	msrCSTAR      = 0xc0000083
-	msrSFMASK     = 0xc0000084
-	msrFSBase     = 0xc0000100
-	msrGSBase     = 0xc0000101
-	msrTSCAux     = 0xc0000103
+	msrSysenterCS  = 0x174
+	msrSysenterESP = 0x175
+	msrSysenterEIP = 0x176
+	msrDebugctl    = 0x1d9
+	msrEFER        = 0xc0000080
+	msrSTAR        = 0xc0000081
+	msrLSTAR       = 0xc0000082
+	msrCSTAR       = 0xc0000083
+	msrSFMASK      = 0xc0000084
+	msrFSBase      = 0xc0000100
+	msrGSBase      = 0xc0000101
+	msrTSCAux      = 0xc0000103
 )
 
 // debugctlBTF is IA32_DEBUGCTL.BTF, single-step on branches (SDM vol. 3B,

@@ -36,11 +36,15 @@ func (f *Frame) SetSelector(r SegmentRegister, selector uint16) {
 }
 
 // loadable returns the selector if a data segment register can hold it, because it is
-// null or that of a segment of user mode, and else 0. A tracer may choose any.
+// null or that of a segment of user mode that can be read, and else 0. A tracer may
+// choose any. c has the program's TLS, and ldt is its LDT or nil.
 //
 //go:nosplit
-func loadable(selector uint16) uint16 {
+func loadable(selector uint16, c *controls, ldt *LDT) uint16 {
 	if selector <= 3 || selector == User32CS || selector == UserSS || selector == UserCS {
+		return selector
+	}
+	if descriptorOf(selector, c, ldt).loadsData(selector) {
 		return selector
 	}
 	return 0
@@ -68,11 +72,11 @@ func keepSelectors(f *Frame, have *controls, read selectors) {
 // off.
 //
 //go:nosplit
-func (s selectors) load() {
-	loadDS(loadable(s.ds))
-	loadES(loadable(s.es))
-	loadFS(loadable(s.fs))
-	loadGS(loadable(s.gs))
+func (s *selectors) load(c *controls, ldt *LDT) {
+	loadDS(loadable(s.ds, c, ldt))
+	loadES(loadable(s.es, c, ldt))
+	loadFS(loadable(s.fs, c, ldt))
+	loadGS(loadable(s.gs, c, ldt))
 }
 
 //go:noescape

@@ -4,9 +4,10 @@ import "unsafe"
 
 // The descriptor tables are package variables, because the CPUs keep their
 // addresses (SDM vol. 3A, 3.4.5 and 6.11). They are written at boot only, except for
-// the busy bits that LTR sets.
+// the busy bits that LTR sets, and the descriptors of the LDT and of TLS, which each CPU
+// writes in its own GDT.
 var (
-	gdt [tssBase/8 + 2*MaxCPUs]uint64
+	gdt [MaxCPUs][tssBase/8 + 2*MaxCPUs]uint64
 	idt [256][2]uint64
 	tss [MaxCPUs]taskState
 )
@@ -66,6 +67,13 @@ const (
 	AlignmentCheck     = 17
 	MachineCheck       = 18
 	SIMDError          = 19
+
+	// Int80 is the vector that the stub of INT 0x80 reports: that of the coprocessor
+	// segment overrun, which no 64-bit CPU raises. So EnterUser returns as for an
+	// exception.
+	Int80 = 9
+	// SyscallVector is the vector of INT 0x80 in the IDT.
+	SyscallVector = 0x80
 )
 
 // Vectors of interrupts. Input n of the first I/O APIC, which has 24, has vector
@@ -92,18 +100,25 @@ func gate(vector, ist, dpl uint64) [2]uint64 {
 	}
 }
 
-// buildTables fills the GDT and the IDT, which all CPUs share.
+// buildTables fills the GDTs, and the IDT, which all CPUs share.
 func buildTables() {
-	gdt[KernelCS/8] = 0x00af9b000000ffff
-	gdt[KernelSS/8] = 0x00cf93000000ffff
-	gdt[User32CS/8] = 0x00cffb000000ffff
-	gdt[UserSS/8] = 0x00cff3000000ffff
-	gdt[UserCS/8] = 0x00affb000000ffff
+	for i := range gdt {
+		t := &gdt[i]
+		t[KernelCS/8] = 0x00af9b000000ffff
+		t[KernelSS/8] = 0x00cf93000000ffff
+		t[User32CS/8] = 0x00cffb000000ffff
+		t[UserSS/8] = 0x00cff3000000ffff
+		t[UserCS/8] = 0x00affb000000ffff
+		// LSL reads the limit: the CPU's number, and from bit 12 the node's (Linux:
+		// setup_getcpu).
+		t[cpuNumber/8] = 0x0040f50000000000 | uint64(i)
+	}
 	for v := range idt {
 		idt[v] = gate(uint64(v), istTrap, 0)
 	}
 	idt[Breakpoint] = gate(Breakpoint, istTrap, 3) // users may execute INT3
 	idt[Overflow] = gate(Overflow, istTrap, 3)
+	idt[SyscallVector] = gate(SyscallVector, istTrap, 3)
 	idt[Debug] = gate(Debug, istDebug, 0)
 	idt[NMI] = gate(NMI, istNMI, 0)
 	idt[DoubleFault] = gate(DoubleFault, istDoubleFault, 0)
@@ -135,10 +150,10 @@ func loadTables(i uint64) {
 
 	a := uint64(uintptr(unsafe.Pointer(t)))
 	const limit, available = 103, 0x89
-	gdt[tssBase/8+2*i] = limit | (a&0xffffff)<<16 | available<<40 | (a>>24&0xff)<<56
-	gdt[tssBase/8+2*i+1] = a >> 32
+	gdt[i][tssBase/8+2*i] = limit | (a&0xffffff)<<16 | available<<40 | (a>>24&0xff)<<56
+	gdt[i][tssBase/8+2*i+1] = a >> 32
 
-	d := describe(unsafe.Pointer(&gdt), unsafe.Sizeof(gdt))
+	d := describe(unsafe.Pointer(&gdt[i]), unsafe.Sizeof(gdt[i]))
 	loadGDT(unsafe.Pointer(&d))
 	d = describe(unsafe.Pointer(&idt), unsafe.Sizeof(idt))
 	loadIDT(unsafe.Pointer(&d))

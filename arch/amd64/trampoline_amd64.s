@@ -2,8 +2,8 @@
 // interrupted program in a Frame (frame.go); exit loads every register from one.
 //
 // Per-CPU data (perCPU, percpu.go) is at a constant address, in blocks of 128 bytes.
-// Each CPU has its own SYSCALL landing, which contains the address of its block.
-// Other code reads the CPU's selector, 0x40+16*cpu, from the task register with
+// Each CPU has its own landings, which contain the address of its block.
+// Other code reads the CPU's selector, 0x80+16*cpu, from the task register with
 // STRQ. The block is then at P_BASE + selector*8.
 //
 // RDFSBASE and WRFSBASE must have CX as their operand. On a CPU without FSGSBASE each
@@ -45,14 +45,11 @@
 #define F_MXCSR 480
 
 // FrameFlags.
-#define LEAVE_BY_IRET 1
-#define VECTORS_VALID 2
-#define CALL_OVER 4
+#define CALL_OVER 1
+#define CALL32 2
+#define LEAVE_BY_IRET 4
+#define VECTORS_VALID 8
 #define STEPPING 0x100
-
-// ThreadFlags and Flags, as one 64-bit value, of a frame that owes no duties and
-// must be left by IRETQ.
-#define IRET_ALONE ((LEAVE_BY_IRET|CALL_OVER)<<32)
 
 // EntryDuties (user.go).
 #define ENTRY_DUTIES 0x1008c1c0
@@ -77,6 +74,9 @@
 // IA32_FS_BASE (registers.go).
 #define MSR_FSBASE 0xc0000100
 
+// dr6Quiet (debug.go).
+#define DR6_QUIET 0xffff0ff0
+
 #define FIRST_IRQ 32 // the first vector that is not an exception
 
 // Exceptions that package goos handles before EnterUser returns, as it does
@@ -86,6 +86,9 @@
 
 // EventHandover (user.go).
 #define EVENT_HANDOVER -258
+
+// SYSRETQ is SYSRET with REX.W. Without it, SYSRET returns to 32-bit code at ECX.
+#define SYSRETQ BYTE $0x48; SYSRET
 
 // RET as a byte, because the assembler checks before a RET that pushes and pops
 // balance. They do not here: the code switches SP.
@@ -121,6 +124,33 @@
 	MOVQ F_R13(AX), R13; \
 	MOVQ F_R14(AX), R14; \
 	MOVQ F_R15(AX), R15
+
+// SAVE_FS saves the program's FS base. CX is lost.
+#define SAVE_FS(base, d) \
+	RDFSBASEQ CX; \
+	MOVQ CX, (F_FSBASE-d)(base)
+
+// SET_FS sets FS base. CX is lost.
+#define SET_FS(value) \
+	MOVQ value, CX; \
+	WRFSBASEQ CX
+
+// TO_CALLER switches to the stack and frame pointer of EnterUser's caller. base may be
+// SP.
+#define TO_CALLER(base, d) \
+	MOVQ (F_KBP-d)(base), BP; \
+	MOVQ (F_KSP-d)(base), SP
+
+// LEAVE_CALL loads the frame in AX for SYSRET, which loads RIP from RCX and RFLAGS
+// from R11.
+#define LEAVE_CALL \
+	SET_FS(F_FSBASE(AX)); \
+	LOAD_VECTORS; \
+	LOAD12; \
+	MOVQ F_RIP(AX), CX; \
+	MOVQ F_RFLAGS(AX), R11; \
+	MOVQ F_RSP(AX), SP; \
+	MOVQ F_RAX(AX), AX
 
 // SAVE_VECTORS saves the XMM registers and MXCSR, and loads kernelMXCSR (percpu.go).
 // The registers are saved eagerly, because compiled Go code uses them everywhere.
@@ -164,11 +194,13 @@
 	MOVUPS (F_XMM+240)(AX), X15; \
 	LDMXCSR F_MXCSR(AX)
 
-// LANDING is the SYSCALL entry of one CPU, to which the CPU's LSTAR points. o is the
-// offset of the CPU's block. Interrupts are off, and RSP is the caller's. System
-// calls of the Go runtime enter here too. Their return address is in the kernel's
-// half of the address space, so its sign bit is set.
-#define LANDING(name, o) \
+// LANDING is an entry of SYSCALL of one CPU: LSTAR points to that of 64-bit code and
+// CSTAR to that of 32-bit code. o is the offset of the CPU's block. The frame's Flags
+// become the bits kept of RFLAGS, and event is the upper half of EnterUser's result.
+// Interrupts are off, and RSP is the caller's. System calls of the Go runtime enter
+// here too. Their return address is in the kernel's half of the address space, so its
+// sign bit is set.
+#define LANDING(name, o, kept, event) \
 TEXT name(SB), NOSPLIT|NOFRAME, $0; \
 	TESTQ CX, CX; /* the return address */ \
 	JMI kernel; \
@@ -179,17 +211,14 @@ TEXT name(SB), NOSPLIT|NOFRAME, $0; \
 	MOVQ CX, (F_RIP-F_RFLAGS)(SP); \
 	SAVE12(SP, F_RFLAGS); \
 	MOVQ AX, (F_ORIGRAX-F_RFLAGS)(SP); \
-	RDFSBASEQ CX; \
-	MOVQ CX, (F_FSBASE-F_RFLAGS)(SP); \
-	MOVQ P(o+P_KERNELFS), CX; /* the runtime finds g through FS base */ \
-	WRFSBASEQ CX; \
+	SAVE_FS(SP, F_RFLAGS); \
+	SET_FS(P(o+P_KERNELFS)); /* the runtime finds g through FS base */ \
 	SAVE_VECTORS(SP, F_RFLAGS); \
-	ANDL $STEPPING, R11; \
+	ANDL $(kept), R11; \
 	MOVL R11, (F_FLAGS-F_RFLAGS)(SP); /* LeaveByIRET is clear: SYSRET restores the frame, unless TF is set */ \
-	MOVQ (F_KBP-F_RFLAGS)(SP), BP; \
-	MOVQ (F_KSP-F_RFLAGS)(SP), SP; /* back on EnterUser's stack */ \
-	MOVL AX, AX; /* zero-extend the number: negative results are events */ \
-	MOVQ AX, 16(SP); /* EnterUser's result */ \
+	TO_CALLER(SP, F_RFLAGS); \
+	MOVL AX, 16(SP); /* EnterUser's result: the number, */ \
+	MOVL $(event), 20(SP); /* which is not negative, and the ABI */ \
 	STI; \
 	RETURN; \
 kernel: \
@@ -197,22 +226,48 @@ kernel: \
 	MOVQ P(o+P_CURRENT), SP; /* the runtime thread's frame */ \
 	JMP ·kernelSyscall(SB)
 
-LANDING(·landing0, 0x200)
-LANDING(·landing1, 0x280)
-LANDING(·landing2, 0x300)
-LANDING(·landing3, 0x380)
-LANDING(·landing4, 0x400)
-LANDING(·landing5, 0x480)
-LANDING(·landing6, 0x500)
-LANDING(·landing7, 0x580)
+LANDING(·landing0, 0x400, STEPPING, 0)
+LANDING(·landing1, 0x480, STEPPING, 0)
+LANDING(·landing2, 0x500, STEPPING, 0)
+LANDING(·landing3, 0x580, STEPPING, 0)
+LANDING(·landing4, 0x600, STEPPING, 0)
+LANDING(·landing5, 0x680, STEPPING, 0)
+LANDING(·landing6, 0x700, STEPPING, 0)
+LANDING(·landing7, 0x780, STEPPING, 0)
 
-// compatLanding is the entry of SYSCALL in 32-bit code, to which CSTAR points on all
-// CPUs. The kernel has no 32-bit system calls, so it returns -ENOSYS at once (Linux:
-// ignore_sysret). RSP is the caller's. Interrupts and TF are off, and the stacks of NMI,
-// #DB and #MC are their own. SYSRET without REX.W returns to 32-bit code at ECX.
-TEXT ·compatLanding(SB), NOSPLIT|NOFRAME, $0
-	MOVL $-38, AX // -ENOSYS
-	SYSRET
+// Bit 1 of RFLAGS, which is always set, becomes CALL32.
+LANDING(·compat0, 0x400, STEPPING|CALL32, 1)
+LANDING(·compat1, 0x480, STEPPING|CALL32, 1)
+LANDING(·compat2, 0x500, STEPPING|CALL32, 1)
+LANDING(·compat3, 0x580, STEPPING|CALL32, 1)
+LANDING(·compat4, 0x600, STEPPING|CALL32, 1)
+LANDING(·compat5, 0x680, STEPPING|CALL32, 1)
+LANDING(·compat6, 0x700, STEPPING|CALL32, 1)
+LANDING(·compat7, 0x780, STEPPING|CALL32, 1)
+
+// SYSENTER_LANDING is the entry of SYSENTER of one CPU. SYSENTER saves neither RIP nor
+// RSP nor RFLAGS, and clears of RFLAGS only IF and RF. The 32-bit vDSO has the stack
+// pointer in EBP. SYSENTER_LANDING changes the registers to those of SYSCALL of the
+// vDSO, where EBP has ECX, and continues there. Its stack is that of a trap. A #DB of
+// a program that single-steps returns (paranoidTrap).
+#define SYSENTER_LANDING(name, syscall) \
+TEXT name(SB), NOSPLIT|NOFRAME, $0; \
+	PUSHFQ; \
+	POPQ R11; \
+	PUSHQ $FLAGS_FIXED; /* clears TF, NT and AC */ \
+	POPFQ; \
+	MOVL BP, SP; \
+	XCHGL CX, BP; /* RCX is not negative */ \
+	JMP syscall(SB)
+
+SYSENTER_LANDING(·sysenter0, ·compat0)
+SYSENTER_LANDING(·sysenter1, ·compat1)
+SYSENTER_LANDING(·sysenter2, ·compat2)
+SYSENTER_LANDING(·sysenter3, ·compat3)
+SYSENTER_LANDING(·sysenter4, ·compat4)
+SYSENTER_LANDING(·sysenter5, ·compat5)
+SYSENTER_LANDING(·sysenter6, ·compat6)
+SYSENTER_LANDING(·sysenter7, ·compat7)
 
 // kernelSyscall handles a system call of the runtime (Hooks.Syscall). SP = the
 // thread's frame, R11 = its RSP.
@@ -233,8 +288,7 @@ TEXT ·callGoos(SB), NOSPLIT|NOFRAME, $0
 	STRQ BX
 	MOVQ $1, P(P_IN_GOOS)(BX*8)
 	MOVQ P(P_STACK)(BX*8), SP
-	LEAQ ·goosTLS+8(SB), CX
-	WRFSBASEQ CX
+	SET_FS($·goosTLS+8(SB))
 	LEAQ ·goosG(SB), R14 // ABIInternal: R14 is g,
 	XORPS X15, X15 // and X15 is zero
 	CLD
@@ -254,9 +308,8 @@ TEXT ·Resume(SB), NOSPLIT|NOFRAME, $0
 // does not load the XMM registers after a system call of the runtime, which may
 // clobber them. ABIInternal requires X15 to be zero even then; callGoos cleared it.
 TEXT ·leave(SB), NOSPLIT|NOFRAME, $0
-	MOVQ F_FSBASE(AX), CX
-	WRFSBASEQ CX
-	TESTL $(LEAVE_BY_IRET|VECTORS_VALID), F_FLAGS(AX)
+	SET_FS(F_FSBASE(AX))
+	TESTL $(LEAVE_BY_IRET|CALL32|VECTORS_VALID), F_FLAGS(AX)
 	JEQ general
 	LOAD_VECTORS
 general:
@@ -279,19 +332,21 @@ TEXT ·EnterUser(SB), NOSPLIT|NOFRAME, $0-16
 	TESTQ $~ENTRY_DUTIES, F_THREADFLAGS(AX) // ThreadFlags and Flags in one test
 	JNE slow
 sysret:
-	MOVQ F_FSBASE(AX), CX
-	WRFSBASEQ CX
-	LOAD_VECTORS
-	LOAD12
-	MOVQ F_RIP(AX), CX
-	MOVQ F_RFLAGS(AX), R11
-	MOVQ F_RSP(AX), SP
-	MOVQ F_RAX(AX), AX
-	BYTE $0x48; SYSRET // SYSRETQ
+	LEAVE_CALL
+	SYSRETQ
+sysret32:
+	LEAVE_CALL
+	SYSRET
 slow:
-	MOVQ $IRET_ALONE, CX
-	CMPQ F_THREADFLAGS(AX), CX
-	JEQ iret
+	MOVQ $~(ENTRY_DUTIES|CALL_OVER<<32), CX
+	ANDQ F_THREADFLAGS(AX), CX
+	ROLQ $32, CX // Flags, and above them the duties
+choose:
+	CMPQ CX, $CALL32
+	JCS sysret
+	JEQ sysret32
+	CMPQ CX, $(LEAVE_BY_IRET|CALL32)
+	JLS iret
 	// lastTest (percpu.go) decides, with interrupts off.
 	MOVQ ·lastTest(SB), DX
 	PUSHQ AX // ABIInternal: room for the callee to spill its argument
@@ -301,7 +356,7 @@ slow:
 	MOVQ f+0(FP), AX
 	TESTQ CX, CX
 	JMI stay
-	JEQ sysret
+	JMP choose
 iret:
 	JMP ·leave(SB)
 handover:
@@ -338,10 +393,10 @@ save:
 	POPQ F_CS(AX)
 	POPQ F_RFLAGS(AX)
 	POPQ F_RSP(AX)
+	POPQ F_SS(AX)
 	MOVQ CR2, CX
 	MOVQ CX, F_CR2(AX)
-	RDFSBASEQ CX
-	MOVQ CX, F_FSBASE(AX)
+	SAVE_FS(AX, 0)
 	SAVE_VECTORS(AX, 0)
 	CLD // the CPU clears neither DF nor AC (SDM vol. 3A, 6.12.1.3), and SMAP needs AC clear
 	PUSHQ $FLAGS_FIXED
@@ -350,11 +405,9 @@ save:
 	JEQ fromKernel
 	MOVL $(LEAVE_BY_IRET|CALL_OVER), F_FLAGS(AX)
 	MOVQ $-1, F_ORIGRAX(AX) // not in a system call
-	MOVQ P(P_KERNELFS)(BX*8), CX
-	WRFSBASEQ CX
+	SET_FS(P(P_KERNELFS)(BX*8))
 	MOVQ F_VECTOR(AX), DX
-	MOVQ F_KBP(AX), BP
-	MOVQ F_KSP(AX), SP // back on EnterUser's stack
+	TO_CALLER(AX, 0)
 	MOVQ DX, 16(SP)
 	NOTQ 16(SP) // EnterUser's result: the complement of the vector
 	CMPQ DX, $FIRST_IRQ
@@ -380,16 +433,26 @@ TEXT ·justReturn(SB), NOSPLIT|NOFRAME, $0
 // paranoidTrap is the entry of #DB, NMI, #DF and #MC. Each has its own stack. If the
 // exception interrupted user mode, paranoidTrap continues at trap. In the kernel,
 // #DF and #MC are fatal. #DB and NMI can interrupt any instruction of the kernel,
-// so paranoidTrap only counts them in kernelNMIs and changes no other state.
+// so paranoidTrap only counts NMIs in kernelNMIs and changes no other state. A #DB in
+// the kernel is a breakpoint on memory that copyUser accesses, or the single step of a
+// program that executes SYSENTER. Its cause must not stay in DR6.
 TEXT ·paranoidTrap(SB), NOSPLIT|NOFRAME, $0
 	TESTB $3, 24(SP) // CS
 	JNE user
 	CMPQ 0(SP), $2
 	JHI fatal // #DF or #MC
+	JCS debug
 	LOCK
 	INCQ ·kernelNMIs(SB)
+ignore:
 	ADDQ $16, SP // vector, error
 	IRETQ
+debug:
+	PUSHQ AX
+	MOVQ $DR6_QUIET, AX
+	MOVQ AX, DR6
+	POPQ AX
+	JMP ignore
 user:
 	JMP ·trap(SB)
 fatal:
@@ -466,20 +529,21 @@ TEXT ·runtimeClock(SB), NOSPLIT|NOFRAME, $0
 	ORQ DX, AX
 	SUBQ ·clockStart(SB), AX
 	MULQ ·clockScale(SB) // DX:AX = nanoseconds * 2^32
-	SHRQ $32, AX
-	SHLQ $32, DX
-	ORQ DX, AX
+	SHRQ $32, DX, AX
 	TESTL DI, DI // CLOCK_REALTIME is 0
 	JNE monotonic
 	ADDQ ·clockWall(SB), AX
 monotonic:
 	XORL DX, DX
-	MOVQ $1000000000, CX
-	DIVQ CX
+	DIVQ ·second(SB)
 	MOVQ AX, 0(SI)
 	MOVQ DX, 8(SI)
 	XORL AX, AX
 	RET
+
+// second is a second in nanoseconds.
+DATA ·second+0(SB)/8, $1000000000
+GLOBL ·second(SB), RODATA, $8
 
 // readFSBase replaces RDFSBASEQ CX, and writeFSBase replaces WRFSBASEQ CX, on a CPU
 // without FSGSBASE (alternatives.go). They clobber DX and R10.
@@ -511,7 +575,23 @@ DATA ·landings+32(SB)/8, $·landing4(SB)
 DATA ·landings+40(SB)/8, $·landing5(SB)
 DATA ·landings+48(SB)/8, $·landing6(SB)
 DATA ·landings+56(SB)/8, $·landing7(SB)
-GLOBL ·landings(SB), RODATA, $64
+DATA ·landings+64(SB)/8, $·compat0(SB)
+DATA ·landings+72(SB)/8, $·compat1(SB)
+DATA ·landings+80(SB)/8, $·compat2(SB)
+DATA ·landings+88(SB)/8, $·compat3(SB)
+DATA ·landings+96(SB)/8, $·compat4(SB)
+DATA ·landings+104(SB)/8, $·compat5(SB)
+DATA ·landings+112(SB)/8, $·compat6(SB)
+DATA ·landings+120(SB)/8, $·compat7(SB)
+DATA ·landings+128(SB)/8, $·sysenter0(SB)
+DATA ·landings+136(SB)/8, $·sysenter1(SB)
+DATA ·landings+144(SB)/8, $·sysenter2(SB)
+DATA ·landings+152(SB)/8, $·sysenter3(SB)
+DATA ·landings+160(SB)/8, $·sysenter4(SB)
+DATA ·landings+168(SB)/8, $·sysenter5(SB)
+DATA ·landings+176(SB)/8, $·sysenter6(SB)
+DATA ·landings+184(SB)/8, $·sysenter7(SB)
+GLOBL ·landings(SB), RODATA, $192
 DATA ·codeAddresses+0(SB)/8, $·trap(SB)
 DATA ·codeAddresses+8(SB)/8, $·paranoidTrap(SB)
 DATA ·codeAddresses+16(SB)/8, $·idle(SB)
@@ -522,5 +602,4 @@ DATA ·codeAddresses+48(SB)/8, $·runtimeClock(SB)
 DATA ·codeAddresses+56(SB)/8, $·justReturn(SB)
 DATA ·codeAddresses+64(SB)/8, $·readFSBase(SB)
 DATA ·codeAddresses+72(SB)/8, $·writeFSBase(SB)
-DATA ·codeAddresses+80(SB)/8, $·compatLanding(SB)
-GLOBL ·codeAddresses(SB), RODATA, $88
+GLOBL ·codeAddresses(SB), RODATA, $80

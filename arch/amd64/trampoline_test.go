@@ -54,6 +54,19 @@ func TestAssemblyOffsetsMatchStructures(t *testing.T) {
 		}
 		found++
 	}
+	for name, flag := range map[string]FrameFlags{
+		"CALL_OVER": CallOver, "CALL32": Call32, "LEAVE_BY_IRET": LeaveByIRET, "VECTORS_VALID": vectorsValid,
+	} {
+		if line := fmt.Sprintf("#define %s %d\n", name, flag); !strings.Contains(string(source), line) {
+			t.Errorf("the assembly does not have %q", line)
+		}
+	}
+	if line := fmt.Sprintf("#define DR6_QUIET %#x\n", dr6Quiet); !strings.Contains(string(source), line) {
+		t.Errorf("the assembly does not have %q", line)
+	}
+	if Call32 != FlagFixed {
+		t.Error("the landing of 32-bit code does not set Call32")
+	}
 	if duties := fmt.Sprintf("#define ENTRY_DUTIES %#x\n", EntryDuties); !strings.Contains(string(source), duties) {
 		t.Errorf("the assembly does not have %q", duties)
 	}
@@ -106,6 +119,7 @@ func countInstructions(source string) int {
 	n := 0
 	for line := range strings.Lines(source) {
 		line, _, _ = strings.Cut(line, "//")
+		line = oneLine.ReplaceAllString(line, "")
 		line = strings.TrimSpace(strings.TrimSuffix(strings.TrimSpace(line), `\`))
 		for part := range strings.SplitSeq(line, ";") {
 			part = strings.TrimSpace(part)
@@ -121,12 +135,16 @@ func countInstructions(source string) int {
 
 var (
 	directive = regexp.MustCompile(`^(#|TEXT|DATA|GLOBL)`)
-	macroUse  = regexp.MustCompile(`^(LANDING|SAVE13|SAVE_VECTORS|LOAD12|LOAD_VECTORS|RETURN)\b`)
+	// macroUse matches the uses of macros, whose definitions count.
+	macroUse = regexp.MustCompile(`^(LANDING|SYSENTER_LANDING|SAVE12|LOAD12|SAVE_VECTORS|LOAD_VECTORS|SAVE_FS|SET_FS|TO_CALLER|LEAVE_CALL|SYSRETQ|RETURN)\b`)
+	// oneLine matches the beginning of the definition of a macro that has an
+	// instruction on the same line.
+	oneLine = regexp.MustCompile(`^#define \w+ (?:BYTE)`)
 )
 
 func TestCountInstructionsIgnoresDirectivesAndComments(t *testing.T) {
-	source := "#define A 1\n#define M(x) \\\n\tMOVQ x, AX; \\\n\tADDQ $1, AX\nTEXT ·f(SB), NOSPLIT, $0\nl:\n\tREP; MOVSQ // two\n\tRET\n"
-	if n := countInstructions(source); n != 5 {
-		t.Fatalf("counted %d, want 5", n)
+	source := "#define A 1\n#define RETURN BYTE $0xc3\n#define M(x) \\\n\tMOVQ x, AX; \\\n\tADDQ $1, AX\nTEXT ·f(SB), NOSPLIT, $0\nl:\n\tREP; MOVSQ // two\n\tRET\n"
+	if n := countInstructions(source); n != 6 {
+		t.Fatalf("counted %d, want 6", n)
 	}
 }

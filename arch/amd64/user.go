@@ -2,9 +2,13 @@ package amd64
 
 // Results of EnterUser. A non-negative result is the number of a system call, the low
 // 32 bits of RAX; Frame.Args returns the call's arguments. The fast path therefore
-// needs only one compare, with the length of the table of system calls. A negative
-// result is one of these events, or an encoded vector (see Vector).
+// needs only one compare, with the length of the table of system calls. A call of 32-bit
+// code has Event32 in its result too, or is the vector Int80. A negative result is one of
+// these events, or an encoded vector (see Vector).
 const (
+	// Event32 is added to the number of a call by SYSCALL in 32-bit code or SYSENTER.
+	// BeginCall32 must be called for it.
+	Event32 = 1 << 32
 	// EventDuty: user mode was not entered, because the task owes a duty.
 	EventDuty = -257
 	// EventHandover: user mode was not entered, because this CPU has not
@@ -79,7 +83,7 @@ func (f *Frame) Copy(from *Frame) {
 	root, extended, area := f.root, f.extended, f.area
 	copyRegisters(f, from)
 	f.RFLAGS = from.ProgramFlags() // a child is not stepped
-	f.controls = from.controls.forked()
+	f.controls, f.ldt = from.controls.forked(), from.ldt
 	f.root, f.extended, f.area = root, extended, area
 	copy(f.extendedBytes(), from.extendedBytes())
 }
@@ -155,6 +159,7 @@ func copyRegisters(to, from *Frame) {
 	to.Vector, to.Error, to.CR2 = from.Vector, from.Error, from.CR2
 	to.OrigRAX, to.Flags = from.OrigRAX, from.Flags
 	to.FSBase, to.GSBase = from.FSBase, from.GSBase
+	to.landingPad, to.wordOwed = from.landingPad, from.wordOwed
 	to.XMM, to.MXCSR = from.XMM, from.MXCSR
 }
 
@@ -170,7 +175,7 @@ func (f *Frame) ResetRegisters() {
 		Flags:   LeaveByIRET,
 		OrigRAX: f.OrigRAX,
 	})
-	f.controls = f.controls.executed()
+	f.controls, f.ldt = f.controls.executed(), nil
 	f.ResetExtended()
 }
 

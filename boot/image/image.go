@@ -174,7 +174,7 @@ func vectorStubs(trap, paranoid uint64) []byte {
 		if !pushesError(v) {
 			a.pushByte(0)
 		}
-		a.pushLong(uint32(v))
+		a.pushLong(uint32(reported(v)))
 		switch v {
 		case amd64.Debug, amd64.NMI, amd64.DoubleFault, amd64.MachineCheck:
 			a.jump(paranoid)
@@ -185,6 +185,14 @@ func vectorStubs(trap, paranoid uint64) []byte {
 		b = append(b, make([]byte, 16-len(a.code))...)
 	}
 	return b
+}
+
+// reported returns the vector that a stub pushes.
+func reported(vector int) int {
+	if vector == amd64.SyscallVector {
+		return amd64.Int80
+	}
+	return vector
 }
 
 // pushesError reports whether the CPU pushes an error code (SDM vol. 3A,

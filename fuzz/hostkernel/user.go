@@ -7,7 +7,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"slowpath/arch/amd64"
-	"slowpath/entry"
 	"slowpath/fuzz/program"
 	"slowpath/task"
 )
@@ -104,8 +103,7 @@ func (k *Kernel) enterUser(f *amd64.Frame) int {
 
 // leaves makes the last test. It reports whether the task enters user mode.
 func (k *Kernel) leaves(f *amd64.Frame) bool {
-	flags := entry.Pending(&f.ThreadFlags)
-	if flags&^amd64.EntryDuties == 0 && f.Flags == 0 || flags == 0 && f.Flags == amd64.LeaveByIRET|amd64.CallOver {
+	if _, possible := f.QuickExit(); possible {
 		return true
 	}
 	return k.duties.LastTest(f) != amd64.Stay

@@ -22,14 +22,14 @@ func TestKnownEntryBugsAreAbsent(t *testing.T) {
 	}
 }
 
-// TestSystemCallsOf32BitCodeReturn: the kernel serves none of them, and none ends the
-// machine.
-func TestSystemCallsOf32BitCodeReturn(t *testing.T) {
-	const want = "SYSCALL: nothing\neax -38 ebx 11111111 esi 22222222, the stack pointer is kept: 1\n" +
-		"SYSCALL without a stack: nothing\nebx -38\n" +
+// TestSystemCallsOf32BitCodeInA64BitProgram: INT 0x80 returns. SYSCALL and SYSENTER continue
+// at the landing pad of the 32-bit vDSO, which the program does not have: at 0.
+func TestSystemCallsOf32BitCodeInA64BitProgram(t *testing.T) {
+	const want = "SYSCALL: signal 11 code 1 trap 14 error 14\neax 2 ebx 11111111 esi 22222222, the stack pointer is kept: 0\n" +
+		"SYSCALL without a stack: signal 11 code 1 trap 14 error 14\nebx 286331153\n" +
 		"SYSCALL single-stepped: signal 5 code 2 trap 1 error 0\n" +
-		"SYSENTER: signal 11 code 128 trap 13 error 0\n" +
-		"INT 0x80: signal 11 code 128 trap 13 error 2\nINT 0x80 in 64-bit code: signal 11 code 128 trap 13 error 2\n" +
+		"SYSENTER: signal 11 code 1 trap 14 error 14\n" +
+		"INT 0x80: nothing\nINT 0x80 in 64-bit code: nothing\n" +
 		"SYSENTER in 64-bit code: signal 4 code 2 trap 6 error 0\n"
 	for _, cpu := range []string{"max", "qemu64,-rdtscp"} {
 		t.Run(cpu, func(t *testing.T) {

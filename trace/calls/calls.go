@@ -154,7 +154,7 @@ func (s *Calls) Handlers() entry.Handlers[*task.Task] {
 	return entry.Handlers[*task.Task]{
 		Flag: entry.SyscallTracepoint,
 		Entry: func(t *task.Task, c *entry.Call) entry.Verdict {
-			s.entered(t, c.NR, &c.Args, func() *entry.Call { return c })
+			s.entered(t, c.ABI, c.NR, &c.Args, func() *entry.Call { return c })
 			return entry.Proceed
 		},
 		Watch: func(t *task.Task, f *amd64.Frame) bool {
@@ -169,7 +169,7 @@ func (s *Calls) Handlers() entry.Handlers[*task.Task] {
 				e.StoreShort(tsc, t.TID(), f.LastCPU(), f.OrigRAX, (*trace.Words)(f.Args()), p.only.length) {
 				return p.exits
 			}
-			return s.entered(t, int32(f.OrigRAX), f.Args(), t.LoadCall)
+			return s.entered(t, entry.X86_64, int32(f.OrigRAX), f.Args(), t.LoadCall)
 		},
 		Exit: func(t *task.Task, c *entry.Call) {
 			own := t.Favored().(*state)
@@ -194,7 +194,7 @@ func (s *Calls) exited(own *state, t *task.Task, c *entry.Call) {
 
 // entered shows the entry of a call to all who want it. load returns the call for consumers,
 // who may keep it until the exit. It reports whether the exit is to be shown too.
-func (s *Calls) entered(t *task.Task, nr int32, arguments *entry.Args, load func() *entry.Call) (exit bool) {
+func (s *Calls) entered(t *task.Task, abi entry.ABI, nr int32, arguments *entry.Args, load func() *entry.Call) (exit bool) {
 	own := t.Favored().(*state)
 	p := own.plan.Load()
 	if p == nil {
@@ -202,9 +202,9 @@ func (s *Calls) entered(t *task.Task, nr int32, arguments *entry.Args, load func
 	}
 	if users := p.events; users != nil {
 		own.traced = users.exits
-		s.traced.entered(users, t, nr, arguments)
+		s.traced.entered(users, t, abi, nr, arguments)
 	}
-	if len(p.consumers) > 0 {
+	if len(p.consumers) > 0 && abi == entry.X86_64 {
 		own.enter(p.consumers, t, load())
 	}
 	return own.traced || len(own.shown) > 0

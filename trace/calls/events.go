@@ -280,12 +280,12 @@ func (u *eventUsers) onlyEvent() (only onlyEvent) {
 }
 
 // entered records the events at the entry of a call.
-func (e *events) entered(users *eventUsers, t *task.Task, nr int32, args *entry.Args) {
+func (e *events) entered(users *eventUsers, t *task.Task, abi entry.ABI, nr int32, args *entry.Args) {
 	tsc, arguments := amd64.TSC(), (*trace.Words)(args)
 	if raw := users.rawEnter; raw != nil {
 		record(raw, tsc, t, t.Frame.LastCPU(), uint64(nr), arguments, trace.ShortWords(maxArguments))
 	}
-	if users.entries && uint32(nr) < entry.Calls {
+	if users.entries && uint32(nr) < entry.Calls && abi == entry.X86_64 {
 		if one := e.enter[nr].Load(); one != nil {
 			record(one, tsc, t, t.Frame.LastCPU(), uint64(nr), arguments, trace.ShortWords(int(e.counts[nr])))
 		}
@@ -294,14 +294,15 @@ func (e *events) entered(users *eventUsers, t *task.Task, nr int32, args *entry.
 
 // exited records the events at the exit of a call, which may have slept and gone on
 // another CPU. The number is the one in the frame, as on Linux: rt_sigreturn(2) has replaced
-// it. A call that ends the task has no exit on Linux.
+// it. A call that ends the task has no exit on Linux. As there, the events of single calls
+// are of the x86-64 ABI (trace_get_syscall_nr).
 func (e *events) exited(t *task.Task) {
 	if t.Exiting() {
 		return
 	}
 	cpu, tsc, f := e.registry.CPU(), amd64.TSC(), t.Frame
 	number, one := int32(f.OrigRAX), e.rawExit.Load()
-	if uint32(number) < entry.Calls {
+	if uint32(number) < entry.Calls && !f.InCall32() {
 		if other := e.exit[number].Load(); other != nil && one != nil {
 			e.recordExit(t, cpu, tsc)
 			return
@@ -320,7 +321,7 @@ func (e *events) recordExit(t *task.Task, cpu int, tsc uint64) {
 	if raw := e.rawExit.Load(); raw != nil {
 		record(raw, tsc, t, cpu, uint64(number), &result, trace.ShortWords(1))
 	}
-	if uint32(number) < entry.Calls {
+	if uint32(number) < entry.Calls && !t.Frame.InCall32() {
 		if one := e.exit[number].Load(); one != nil {
 			record(one, tsc, t, cpu, uint64(number), &result, trace.ShortWords(1))
 		}

@@ -1,0 +1,84 @@
+package amd64
+
+// System calls of the i386 ABI. 32-bit code makes them by INT 0x80, SYSCALL or SYSENTER,
+// 64-bit code by INT 0x80. INT 0x80 saves all registers. SYSCALL loses ECX, and SYSENTER
+// also EIP and ESP. So only the 32-bit vDSO executes the two, after it has saved the
+// registers on the stack (Linux: arch/x86/entry/vdso/vdso32/system_call.S):
+//
+//	PUSHL ECX; PUSHL EDX; PUSHL EBP
+//	MOVL ECX, EBP; SYSCALL	// or: MOVL ESP, EBP; SYSENTER
+//	INT 0x80
+//	landing pad: POPL EBP; POPL EDX; POPL ECX; RET
+//
+// The kernel makes a call by SYSCALL or SYSENTER look as if INT 0x80 had made it, and
+// returns to the landing pad.
+
+// int80Size is the size of the instruction INT 0x80, which is between that of SYSCALL and
+// the landing pad.
+const int80Size = 2
+
+// SetLandingPad32 sets the address at which a program continues after a call by SYSCALL or
+// SYSENTER in 32-bit code: that of the instruction after INT 0x80 in its 32-bit vDSO.
+// Only the low 32 bits count. Children inherit it, and execve(2) clears it. The caller is
+// f's own goroutine, or f's task is stopped.
+func (f *Frame) SetLandingPad32(address uint64) { f.landingPad = uint64(uint32(address)) }
+
+// BeginInt80 completes the frame after the event Int80: the frame is then in a system call of
+// the i386 ABI. The caller is f's own goroutine.
+func (f *Frame) BeginInt80() {
+	f.OrigRAX = uint64(uint32(f.RAX))
+	f.Flags = LeaveByIRET | Call32
+}
+
+// BeginCall32 completes the frame after an event with Event32. The sixth argument and the
+// program's EBP are the word at ESP, which the caller must read before anything but the
+// other arguments is used, and pass to SetCallWord. BeginCall32 returns the word's address.
+// needed is false if the SYSCALL instruction is the vDSO's. Then the word can be read as
+// the vDSO has just pushed it, and a call with fewer than six arguments need not read it:
+// the vDSO pops EBP. The caller is f's own goroutine.
+func (f *Frame) BeginCall32() (address uint64, needed bool) {
+	own := f.RIP == f.landingPad-int80Size && f.landingPad != 0
+	f.RIP = f.landingPad
+	f.RCX = f.RBP
+	f.RSP = uint64(uint32(f.RSP))
+	f.RFLAGS |= FlagIF // SYSENTER clears it
+	f.OrigRAX = uint64(uint32(f.OrigRAX))
+	f.setCallSegments()
+	f.wordOwed = true
+	return f.RSP, !own
+}
+
+// CallWordOwed returns the address of the word that SetCallWord must set, and whether it was
+// not set since BeginCall32. The caller is f's own goroutine.
+func (f *Frame) CallWordOwed() (address uint64, owed bool) {
+	return f.RSP, f.wordOwed && f.Flags&Call32 != 0
+}
+
+// SetCallWord sets EBP to the word at ESP. The caller is f's own goroutine.
+func (f *Frame) SetCallWord(word uint32) { f.RBP, f.wordOwed = uint64(word), false }
+
+// DropCallWord leaves EBP as it is, because the word at ESP cannot be read. The caller is
+// f's own goroutine.
+func (f *Frame) DropCallWord() { f.wordOwed = false }
+
+// Args32 copies the arguments of a system call of the i386 ABI to a (Linux:
+// syscall_get_arguments). The caller is f's own goroutine, or f's task is stopped.
+func (f *Frame) Args32(a *Args) {
+	a[0], a[1], a[2] = uint64(uint32(f.RBX)), uint64(uint32(f.RCX)), uint64(uint32(f.RDX))
+	a[3], a[4], a[5] = uint64(uint32(f.RSI)), uint64(uint32(f.RDI)), uint64(uint32(f.RBP))
+}
+
+// InCall32 reports whether the last system call of f's program is of the i386 ABI (Linux:
+// in_ia32_syscall). The caller is f's own goroutine, or f's task is stopped.
+func (f *Frame) InCall32() bool { return f.Flags&Call32 != 0 }
+
+// StartCode32 makes a frame after ResetRegisters that of a new 32-bit program: its code
+// segment, and the ABI of the execve(2) that started it, as a tracer sees it at the
+// exit (Linux: set_personality_ia32). The caller is f's own goroutine.
+func (f *Frame) StartCode32() {
+	f.CS = User32CS
+	f.Flags |= Call32
+}
+
+// fast32 reports whether RIP is that at which SYSCALL and SYSENTER of 32-bit code continue.
+func (f *Frame) fast32() bool { return f.RIP == f.landingPad && f.landingPad != 0 }

@@ -1,0 +1,117 @@
+package amd64
+
+import (
+	"math/rand/v2"
+	"testing"
+)
+
+func TestInt80KeepsAllRegisters(t *testing.T) {
+	f := &Frame{RAX: 5<<32 | 20, RBX: 1<<32 | 1, RCX: 2, RDX: 3, RSI: 4, RDI: 5, RBP: 6, RIP: 7, CS: UserCS, SS: UserSS, Flags: LeaveByIRET | CallOver}
+	f.BeginInt80()
+	var a Args
+	f.Args32(&a)
+	if a != (Args{1, 2, 3, 4, 5, 6}) || f.OrigRAX != 20 || !f.InCall32() || f.CS != UserCS {
+		t.Errorf("arguments %v, number %d, frame %+v", a, f.OrigRAX, f)
+	}
+	before := f.RCX
+	if f.Settle(); f.RCX != before || f.R11 != 0 {
+		t.Error("Settle has changed a complete frame")
+	}
+	if exit, possible := f.QuickExit(); exit != ByIRETQ || !possible {
+		t.Errorf("the exit is %v, %v", exit, possible)
+	}
+}
+
+// landed returns a frame as the landing of SYSCALL in 32-bit code leaves it, in the vDSO.
+func landed() *Frame {
+	f := &Frame{
+		RAX: 20, RBX: 1, RDX: 3, RSI: 4, RDI: 5, RBP: 2, RSP: 0xfff0_0000_ffff_d000, OrigRAX: 20,
+		RIP: 0xf7fd0547, RFLAGS: FlagFixed | FlagZF, CS: 0x1234, SS: 0x4321, Flags: Call32,
+	}
+	f.SetLandingPad32(0xf7fd0549)
+	return f
+}
+
+func TestCall32LooksLikeInt80(t *testing.T) {
+	f := landed()
+	if address, needed := f.BeginCall32(); needed || address != 0xffffd000 {
+		t.Errorf("the word is at %#x, needed: %v", address, needed)
+	}
+	if _, owed := f.CallWordOwed(); !owed {
+		t.Error("the word is not owed")
+	}
+	f.SetCallWord(6)
+	var a Args
+	f.Args32(&a)
+	if a != (Args{1, 2, 3, 4, 5, 6}) || f.RIP != 0xf7fd0549 || f.CS != User32CS || f.SS != UserSS || f.RFLAGS&FlagIF == 0 || f.OrigRAX != 20 {
+		t.Errorf("arguments %v, frame %+v", a, f)
+	}
+	if _, owed := f.CallWordOwed(); owed {
+		t.Error("the word is owed after SetCallWord")
+	}
+	if exit, possible := f.QuickExit(); exit != BySYSRET32 || !possible {
+		t.Errorf("the exit is %v, %v", exit, possible)
+	}
+	if f.Settle(); f.RCX != 2 || f.CS != User32CS || f.Exit() != ByIRETQ {
+		t.Errorf("the settled frame is %+v", f)
+	}
+	if f.ChooseExit(); f.Flags != Call32 {
+		t.Errorf("SYSRET is not chosen after a slow path: flags %#x", f.Flags)
+	}
+}
+
+func TestCall32OutsideTheVDSONeedsItsWord(t *testing.T) {
+	for name, change := range map[string]func(f *Frame){
+		"another address": func(f *Frame) { f.RIP++ },
+		"no vDSO":         func(f *Frame) { f.RIP = ^uint64(1); f.SetLandingPad32(0) },
+		"SYSENTER":        func(f *Frame) { f.RIP = 0xffffd000 },
+	} {
+		f := landed()
+		change(f)
+		if _, needed := f.BeginCall32(); !needed {
+			t.Errorf("%s: the word need not be read", name)
+		}
+	}
+}
+
+// TestSysret32IsChosenOnlyIfItEqualsIret checks random frames in 32-bit calls. SYSRET to
+// 32-bit code leaves the flat segments, EIP of ECX and RFLAGS of R11.
+func TestSysret32IsChosenOnlyIfItEqualsIret(t *testing.T) {
+	r := rand.New(rand.NewPCG(7, 8))
+	chosen := 0
+	for range 200000 {
+		f := randomFrame(r)
+		f.SetLandingPad32(0xf7fd0549)
+		f.CS, f.Flags = f.CS^UserCS^User32CS, LeaveByIRET|Call32|CallOver
+		if r.IntN(2) == 0 {
+			f.RIP = f.landingPad
+		}
+		f.ChooseExit()
+		if f.Flags&LeaveByIRET != 0 {
+			continue
+		}
+		chosen++
+		if f.CS != User32CS || f.SS != UserSS || f.RIP != 0xf7fd0549 || f.RFLAGS&(FlagTF|FlagRF) != 0 || f.RFLAGS&0x3c7fd7|FlagFixed != f.RFLAGS {
+			t.Fatalf("SYSRET leaves %+v", f)
+		}
+	}
+	if chosen < 1000 {
+		t.Fatalf("SYSRET was chosen only %d times", chosen)
+	}
+}
+
+// TestQuickExitNeedsNoDuty checks all flags of a frame. A frame with a duty that is not of
+// EntryDuties, or that is stepped, is not left at once.
+func TestQuickExitNeedsNoDuty(t *testing.T) {
+	for flags := range FrameFlags(8) {
+		for _, duties := range []uint32{0, EntryDuties, 1, EntryDuties | 1<<11} {
+			for _, step := range []FrameFlags{0, stepping} {
+				f := &Frame{Flags: flags | step}
+				f.ThreadFlags.Store(duties)
+				if _, possible := f.QuickExit(); possible != (duties&^EntryDuties == 0 && step == 0) {
+					t.Errorf("flags %#x, duties %#x: %v", f.Flags, duties, possible)
+				}
+			}
+		}
+	}
+}
