@@ -26,10 +26,9 @@
 // # Names
 //
 // A structure has the name of Linux's structure in Go's spelling: struct
-// robust_list_head is RobustListHead. That is the layout of the 64-bit ABI. The
-// layout of the 32-bit ABI, once the kernel has one, gets the prefix Compat, as
-// in Linux: struct compat_robust_list_head is CompatRobustListHead, in the same
-// file, with a row in the test's table that is compiled with gcc -m32.
+// robust_list_head is RobustListHead. That is the layout of the 64-bit ABI. Package
+// compat has the structures of the 32-bit ABI by the same names: struct
+// compat_robust_list_head is compat.RobustListHead.
 //
 // The package imports nothing of Slowpath, so that every layer may use it.
 package abi

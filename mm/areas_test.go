@@ -152,7 +152,7 @@ func TestAreasMergeAsOnLinux(t *testing.T) {
 // TestHeapOfAChildGrowsInAnAreaOfItsOwn: the heap has pages of the parent.
 func TestHeapOfAChildGrowsInAnAreaOfItsOwn(t *testing.T) {
 	f := newFixture(t)
-	f.as.SetLayout(mm.Layout{MapBase: mm.MapBase(8<<20, 0), BrkStart: areaBase})
+	f.as.SetLayout(mm.Layout{MapBase: mm.MapBase(mm.UserEnd, 8<<20, 0), BrkStart: areaBase})
 	f.as.Brk(areaBase+2*page, nil)
 	areaSteps{t, f.as}.touch(0)
 	child, err := f.as.Fork(nil)

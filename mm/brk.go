@@ -47,7 +47,7 @@ func (as *AddressSpace) AreaEndsAbove(address uint64) bool {
 // moveBrk maps or unmaps the pages between the old and the new end, and says
 // whether it succeeded. The address space is locked.
 func (as *AddressSpace) moveBrk(address uint64) bool {
-	if address < as.layout.BrkStart || as.layout.BrkStart == 0 || address > UserEnd-PageSize {
+	if address < as.layout.BrkStart || as.layout.BrkStart == 0 || address > as.layout.End-PageSize {
 		return false
 	}
 	oldEnd, newEnd := pageUp(as.brk), pageUp(address)

@@ -44,7 +44,7 @@ func TestForkInheritance(t *testing.T) {
 	f := newFixture(t)
 	file := f.newFile(2)
 	const base = 0x10000000
-	f.as.SetLayout(mm.Layout{MapBase: mm.MapBase(8<<20, 0), BrkStart: 0x20000000})
+	f.as.SetLayout(mm.Layout{MapBase: mm.MapBase(mm.UserEnd, 8<<20, 0), BrkStart: 0x20000000})
 	f.as.Brk(0x20002000, nil)
 	f.mmapAnonymous(base, 3, rw)
 	f.put(f.as, base, "kept")

@@ -31,6 +31,9 @@ const (
 	// the lower half stays unmapped: a SYSCALL instruction at its end would
 	// return to a non-canonical address.
 	UserEnd = 1<<47 - PageSize
+
+	// UserEnd32 is the bound for 32-bit programs (Linux: IA32_PAGE_OFFSET).
+	UserEnd32 = 1<<32 - 2*PageSize
 	// MinAddress is the lowest address that a mapping may have, even if
 	// /proc/sys/vm/mmap_min_addr is lower (Linux: CONFIG_LSM_MMAP_MIN_ADDR). It
 	// makes null pointers with an offset fault.

@@ -28,6 +28,9 @@ type MapRequest struct {
 	// Name is the name in /proc/pid/maps of a mapping without a file, such as
 	// "[stack]".
 	Name string
+	// Below4GiB places a mapping without a fixed address below UserEnd32: the call was made
+	// by 32-bit code, whose pointers are no wider.
+	Below4GiB bool
 	// Stop ends MAP_POPULATE early.
 	Stop Stop
 }
@@ -139,13 +142,15 @@ func (as *AddressSpace) place(r MapRequest, length uint64) (uint64, error) {
 	case r.Flags&(unix.MAP_FIXED|unix.MAP_FIXED_NOREPLACE) != 0:
 	case r.Flags&unix.MAP_32BIT != 0:
 		return as.freeLowRange(r.Addr, length)
+	case r.Below4GiB:
+		return as.freeRange(r.Addr, length, min(as.layout.MapBase, mapBase32))
 	default:
-		return as.freeRange(r.Addr, length)
+		return as.freeRange(r.Addr, length, as.layout.MapBase)
 	}
 	if r.Addr&pageMask != 0 {
 		return 0, unix.EINVAL
 	}
-	if r.Addr > UserEnd-length {
+	if !as.withinEnd(r.Addr, length) {
 		return 0, unix.ENOMEM
 	}
 	if r.Addr < as.memory.minAddress() {
@@ -163,32 +168,41 @@ func (as *AddressSpace) overlaps(start, end uint64) bool {
 	return v != nil && v.start < end
 }
 
+// mapBase32 is where a search for a mapping of 32-bit code in a 64-bit program starts
+// (Linux: mmap_compat_base).
+var mapBase32 = MapBase(UserEnd32, 8<<20, 0)
+
 // freeRange returns the start of a free range of the length: the hint if it is
-// not 0 and free, else an address that the layout determines.
-func (as *AddressSpace) freeRange(hint, length uint64) (uint64, error) {
+// not 0 and free, else an address that the layout determines. base is where the search
+// starts: the layout's MapBase, or less.
+func (as *AddressSpace) freeRange(hint, length, base uint64) (uint64, error) {
 	if at := max(pageUp(hint), as.memory.minAddress()); hint != 0 && as.isFree(at, length) {
 		return at, nil
 	}
 	if !as.layout.BottomUp {
-		if at := as.areas.highestGap(length, as.layout.MapBase); at != 0 {
+		if at := as.areas.highestGap(length, base); at != 0 {
 			return at, nil
 		}
 	}
-	// Fall back to the same address as Linux, TASK_UNMAPPED_BASE.
-	base := pageDown(UserEnd / 3)
-	if as.layout.BottomUp && as.layout.MapBase != 0 {
-		base = as.layout.MapBase
+	end := as.layout.End
+	if base < as.layout.MapBase {
+		end = UserEnd32
 	}
-	if at := as.areas.lowestGap(length, base); at != 0 {
+	// Fall back to the same address as Linux, TASK_UNMAPPED_BASE.
+	low := pageDown(end / 3)
+	if as.layout.BottomUp && as.layout.MapBase != 0 {
+		low = base
+	}
+	if at := as.areas.lowestGap(length, low, end); at != 0 && at <= end-length {
 		return at, nil
 	}
 	return 0, unix.ENOMEM
 }
 
-// isFree says whether a range lies in the user half and overlaps neither an
+// isFree says whether a range lies below the end of the layout and overlaps neither an
 // area nor a guard gap.
 func (as *AddressSpace) isFree(at, length uint64) bool {
-	if at > UserEnd-length {
+	if !as.withinEnd(at, length) {
 		return false
 	}
 	next := as.areas.find(at)
@@ -204,7 +218,7 @@ func (as *AddressSpace) freeLowRange(hint, length uint64) (uint64, error) {
 	if at := pageUp(hint); hint != 0 && at >= as.memory.minAddress() && at <= end-length && as.isFree(at, length) {
 		return at, nil
 	}
-	if at := as.areas.lowestGap(length, start); at != 0 && at <= end-length {
+	if at := as.areas.lowestGap(length, start, end); at != 0 && at <= end-length {
 		return at, nil
 	}
 	return 0, unix.ENOMEM
@@ -255,12 +269,21 @@ func (as *AddressSpace) mappedIn(start, end uint64) uint64 {
 // split would exceed max_map_count.
 func (as *AddressSpace) Munmap(addr, length uint64) error {
 	length = pageUp(length)
-	if addr&pageMask != 0 || length == 0 || length > UserEnd || addr > UserEnd-length {
+	if addr&pageMask != 0 || length == 0 {
 		return unix.EINVAL
 	}
 	as.mu.Lock()
 	defer as.flushAndUnlock()
+	if !as.withinEnd(addr, length) {
+		return unix.EINVAL
+	}
 	return as.unmap(addr, addr+length)
+}
+
+// withinEnd reports whether a range lies below the end of the layout. The address space is
+// locked.
+func (as *AddressSpace) withinEnd(addr, length uint64) bool {
+	return length <= as.layout.End && addr <= as.layout.End-length
 }
 
 // unmap removes all areas from the range and the page tables that become

@@ -45,7 +45,7 @@ func TestMmapErrors(t *testing.T) {
 
 func TestMmapPlacement(t *testing.T) {
 	f := newFixture(t)
-	base := mm.MapBase(8<<20, 0)
+	base := mm.MapBase(mm.UserEnd, 8<<20, 0)
 	f.as.SetLayout(mm.Layout{MapBase: base})
 	first := f.mmapAnonymous(0, 3, rw)
 	if first != base-3*page {
@@ -116,7 +116,7 @@ func TestMapBase(t *testing.T) {
 		{mm.Unlimited, mm.Unlimited, 1 << 39, mm.UserEnd / 5},
 		{8 << 20, 1 << 40, 0x7e0000000000, 0x7f0000000000},
 	} {
-		if at := mm.MapBase(c.stack, c.random); at < c.low || at > c.high || at%page != 0 {
+		if at := mm.MapBase(mm.UserEnd, c.stack, c.random); at < c.low || at > c.high || at%page != 0 {
 			t.Errorf("MapBase(%#x, %#x) = %#x, want in [%#x, %#x]", c.stack, c.random, at, c.low, c.high)
 		}
 	}
@@ -314,7 +314,7 @@ func TestBrk(t *testing.T) {
 		t.Errorf("brk without a heap = %#x", got)
 	}
 	const start = 0x10000000
-	f.as.SetLayout(mm.Layout{MapBase: mm.MapBase(8<<20, 0), BrkStart: start})
+	f.as.SetLayout(mm.Layout{MapBase: mm.MapBase(mm.UserEnd, 8<<20, 0), BrkStart: start})
 	for _, c := range []struct{ to, want uint64 }{
 		{0, start},
 		{start + 100, start + 100},

@@ -70,7 +70,7 @@ func (as *AddressSpace) mremap(r RemapRequest) (addr uint64, populate bool, err 
 	if r.Flags&unix.MREMAP_MAYMOVE == 0 {
 		return 0, false, unix.ENOMEM
 	}
-	at, err := as.freeRange(0, r.NewLength)
+	at, err := as.freeRange(0, r.NewLength, as.layout.MapBase)
 	if err != nil {
 		return 0, false, err
 	}
@@ -79,7 +79,7 @@ func (as *AddressSpace) mremap(r RemapRequest) (addr uint64, populate bool, err 
 
 // shrink unmaps the part of the mapping beyond the new length.
 func (as *AddressSpace) shrink(r RemapRequest) error {
-	if r.OldLength > UserEnd || r.Addr > UserEnd-r.OldLength {
+	if !as.withinEnd(r.Addr, r.OldLength) {
 		return unix.EINVAL
 	}
 	return as.unmap(r.Addr+r.NewLength, r.Addr+r.OldLength)
@@ -131,7 +131,7 @@ func (as *AddressSpace) checkGrowth(v *vma, bytes uint64) error {
 // canExtend says whether the mapping ends at the end of its area and the
 // addresses above it are free.
 func (as *AddressSpace) canExtend(v *vma, r RemapRequest) bool {
-	if r.OldLength != v.end-r.Addr || r.NewLength > UserEnd || r.Addr > UserEnd-r.NewLength {
+	if r.OldLength != v.end-r.Addr || !as.withinEnd(r.Addr, r.NewLength) {
 		return false
 	}
 	return v.next == nil || r.Addr+r.NewLength <= v.next.guardedStart()
@@ -147,7 +147,7 @@ func (as *AddressSpace) extend(v *vma, r RemapRequest) error {
 
 // remapTo handles MREMAP_FIXED and MREMAP_DONTUNMAP (mm/mremap.c, mremap_to).
 func (as *AddressSpace) remapTo(v *vma, r RemapRequest) (addr uint64, populate bool, err error) {
-	if err := r.checkTarget(as.memory.minAddress()); err != nil {
+	if err := as.checkTarget(&r); err != nil {
 		return 0, false, err
 	}
 	at := r.NewAddr
@@ -172,23 +172,22 @@ func (as *AddressSpace) remapTo(v *vma, r RemapRequest) (addr uint64, populate b
 		return 0, false, unix.ENOMEM
 	}
 	if r.Flags&unix.MREMAP_FIXED == 0 {
-		if at, err = as.freeRange(r.NewAddr, r.NewLength); err != nil {
+		if at, err = as.freeRange(r.NewAddr, r.NewLength, as.layout.MapBase); err != nil {
 			return 0, false, err
 		}
 	}
 	return at, v.populated(), as.move(v, r, at)
 }
 
-// checkTarget checks the new address of the request. lowest is the lowest address
-// that it may have.
-func (r *RemapRequest) checkTarget(lowest uint64) error {
-	if r.NewAddr&pageMask != 0 || r.NewLength > UserEnd || r.NewAddr > UserEnd-r.NewLength {
+// checkTarget checks the new address of the request.
+func (as *AddressSpace) checkTarget(r *RemapRequest) error {
+	if r.NewAddr&pageMask != 0 || !as.withinEnd(r.NewAddr, r.NewLength) {
 		return unix.EINVAL
 	}
 	if r.Addr+r.OldLength > r.NewAddr && r.NewAddr+r.NewLength > r.Addr {
 		return unix.EINVAL
 	}
-	if r.Flags&unix.MREMAP_FIXED != 0 && r.NewAddr < lowest {
+	if r.Flags&unix.MREMAP_FIXED != 0 && r.NewAddr < as.memory.minAddress() {
 		return unix.EPERM
 	}
 	return nil

@@ -78,6 +78,9 @@ type Layout struct {
 	// BrkStart is where the heap begins, on a page boundary. The heap is empty
 	// at first.
 	BrkStart uint64
+	// End is the exclusive upper bound of mappings: UserEnd by default, UserEnd32 for a
+	// 32-bit program.
+	End uint64
 }
 
 // NewAddressSpace returns an empty address space with one reference and no limits. It
@@ -86,7 +89,7 @@ func (m *Memory) NewAddressSpace() (*AddressSpace, error) {
 	as := &AddressSpace{
 		memory: m,
 		limits: Limits{Unlimited, Unlimited, Unlimited, Unlimited},
-		layout: Layout{MapBase: MapBase(8<<20, 0)},
+		layout: Layout{MapBase: MapBase(UserEnd, 8<<20, 0), End: UserEnd},
 	}
 	if err := as.tables.init(m, &as.counters.tables); err != nil {
 		return nil, err
@@ -222,27 +225,36 @@ func (as *AddressSpace) SetLimits(l Limits) {
 // SetLayout sets where mmap and brk place mappings. exec calls it before the
 // program runs.
 func (as *AddressSpace) SetLayout(l Layout) {
+	if l.End == 0 {
+		l.End = UserEnd
+	}
 	as.mu.Lock()
 	as.layout = l
 	as.brk = l.BrkStart
 	as.mu.Unlock()
 }
 
-// MapBase returns the Layout.MapBase for a stack limit in bytes: UserEnd less
-// the space that the stack may need, less a random number of bytes that the
-// caller chooses (arch/x86/mm/mmap.c, mmap_base).
-func MapBase(stackLimit, random uint64) uint64 {
-	const (
-		stackRandom = 16 << 30 // exec moves the stack down by up to this
-		smallest    = 128 << 20
-		largest     = UserEnd / 6 * 5
-	)
+// MapBase returns the Layout.MapBase for the end of the user addresses and a stack limit
+// in bytes: the end less the space that the stack may need, less a random number of bytes
+// that the caller chooses (arch/x86/mm/mmap.c, mmap_base).
+func MapBase(end, stackLimit, random uint64) uint64 {
+	const smallest = 128 << 20
 	gap := stackLimit
-	if room := uint64(stackRandom + StackGuardGap); gap+room > gap {
+	if room := StackRandom(end) + StackGuardGap; gap+room > gap {
 		gap += room
 	}
-	gap = min(max(gap, smallest), largest)
-	return pageDown(UserEnd - gap - min(random, UserEnd-gap-(1<<40)))
+	gap = min(max(gap, smallest), end/6*5)
+	return pageDown(end - gap - min(random, (end-gap)/2))
+}
+
+// StackRandom returns the number of bytes by which exec may move the stack down from the
+// end of the user addresses: 22 bits of pages, or 11 bits for 32-bit programs
+// (arch/x86/include/asm/elf.h, __STACK_RND_MASK).
+func StackRandom(end uint64) uint64 {
+	if end <= UserEnd32 {
+		return 8 << 20
+	}
+	return 16 << 30
 }
 
 // account adds pages (which may be negative) to the counters that the area's

@@ -137,7 +137,7 @@ func (as *AddressSpace) MapSpecial(hint uint64, parts ...SpecialPart) (uint64, e
 	}
 	as.mu.Lock()
 	defer as.flushAndUnlock()
-	at, err := as.freeRange(hint, length)
+	at, err := as.freeRange(hint, length, as.layout.MapBase)
 	if err != nil {
 		return 0, err
 	}

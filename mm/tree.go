@@ -237,8 +237,9 @@ func fitHigh(start, end, length uint64) uint64 {
 }
 
 // lowestGap returns the start of the lowest free range of the length that starts
-// at or above base and ends at or below UserEnd, or 0.
-func (s *areas) lowestGap(length, base uint64) uint64 {
+// at or above base and ends at or below limit, or 0. No area is above the limit, or the caller
+// checks the end.
+func (s *areas) lowestGap(length, base, limit uint64) uint64 {
 	if at := lowestIn(s.root, length, base); at != 0 {
 		return at
 	}
@@ -246,7 +247,7 @@ func (s *areas) lowestGap(length, base uint64) uint64 {
 	if s.last != nil {
 		start = max(start, s.last.end)
 	}
-	return fitLow(start, UserEnd, length)
+	return fitLow(start, limit, length)
 }
 
 func lowestIn(v *vma, length, base uint64) uint64 {

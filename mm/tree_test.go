@@ -98,7 +98,7 @@ func TestTreeMatchesLinearSearch(t *testing.T) {
 		if got := s.highestGap(length, limit); got != high {
 			t.Fatalf("highestGap(%#x, %#x) = %#x, want %#x", length, limit, got, high)
 		}
-		if got := s.lowestGap(length, limit); got != low {
+		if got := s.lowestGap(length, limit, UserEnd); got != low {
 			t.Fatalf("lowestGap(%#x, %#x) = %#x, want %#x", length, limit, got, low)
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"slowpath/abi"
+	"slowpath/abi/compat"
 	"slowpath/cred"
 	"slowpath/fs"
 	"slowpath/seccomp/bpf"
@@ -90,9 +91,18 @@ func SetFilter(t *task.Task, flags, address uint64) (uint64, error) {
 	return i.withListener()
 }
 
+// copyInHead reads a struct sock_fprog in the layout of the call.
+func copyInHead(t *task.Task, address uint64) (abi.SockFprog, error) {
+	if t.Layout.Narrow() {
+		n, err := abi.CopyIn[compat.SockFprog](t, address)
+		return abi.SockFprog{Len: n.Len, Filter: uint64(n.Filter)}, err
+	}
+	return abi.CopyIn[abi.SockFprog](t, address)
+}
+
 // copyProgram copies and checks the instructions of a struct sock_fprog.
 func copyProgram(t *task.Task, address uint64) ([]bpf.Instruction, error) {
-	head, err := abi.CopyIn[abi.SockFprog](t, address)
+	head, err := copyInHead(t, address)
 	if err != nil {
 		return nil, err
 	}

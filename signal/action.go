@@ -7,6 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"slowpath/abi"
+	"slowpath/abi/compat"
 )
 
 // The flags of an action (sigaction(2), include/uapi/asm-generic/signal-defs.h).
@@ -44,12 +45,27 @@ type Action struct {
 
 // Sigaction returns the action in the layout of rt_sigaction(2).
 func (a *Action) Sigaction() abi.Sigaction {
-	return abi.Sigaction{Handler: a.Handler, Flags: a.Flags, Restorer: a.Restorer, Mask: uint64(a.Mask)}
+	return abi.Sigaction{Handler: a.Handler, Flags: a.Flags &^ SA_IA32_ABI, Restorer: a.Restorer, Mask: uint64(a.Mask)}
 }
 
 // ActionOf returns the action that a program's struct sigaction describes.
 func ActionOf(s *abi.Sigaction) Action {
-	return Action{Handler: s.Handler, Flags: s.Flags, Restorer: s.Restorer, Mask: Set(s.Mask)}
+	return Action{Handler: s.Handler, Flags: s.Flags &^ SA_IA32_ABI, Restorer: s.Restorer, Mask: Set(s.Mask)}
+}
+
+// Sigaction32 returns the action in the layout of rt_sigaction(2) for 32-bit programs.
+func (a *Action) Sigaction32() compat.Sigaction {
+	return compat.Sigaction{
+		Handler: uint32(a.Handler), Flags: uint32(a.Flags &^ SA_IA32_ABI), Restorer: uint32(a.Restorer),
+		Mask: compat.NewUint64(uint64(a.Mask)),
+	}
+}
+
+// ActionOf32 returns the action that the struct sigaction of a 32-bit program describes.
+func ActionOf32(s *compat.Sigaction) Action {
+	return Action{
+		Handler: uint64(s.Handler), Flags: uint64(s.Flags) | SA_IA32_ABI, Restorer: uint64(s.Restorer), Mask: Set(s.Mask.Value()),
+	}
 }
 
 // Caught reports whether the action runs a handler of the program.
@@ -118,7 +134,7 @@ func (a *Actions) Set(s Signal, action Action) (Action, error) {
 	if Unblockable.Has(s) {
 		return Action{}, unix.EINVAL
 	}
-	action.Flags &= supportedFlags
+	action.Flags &= supportedFlags | SA_IA32_ABI
 	action.Mask &^= Unblockable
 	a.mu.Lock()
 	defer a.mu.Unlock()

@@ -21,12 +21,16 @@ type Delivery struct {
 	AltStack *AltStack // of the thread; Push clears it if it has SS_AUTODISARM
 	Fault    Fault     // the thread's last
 	Scratch  *Scratch  // of the thread
+	Returns  Returns   // of the program's vDSO
 }
 
 // Scratch is a thread's buffer for signal frames, which Push and Pop use to avoid
 // allocations. The zero value is ready for use. Only one goroutine may use it at a
 // time.
-type Scratch struct{ bytes []byte }
+type Scratch struct {
+	bytes  []byte
+	narrow []byte // for 32-bit frames
+}
 
 // The offsets in a Scratch. The frame and the floating-point state have the same
 // distance as on the user's stack, so one copy writes both. The state is aligned
@@ -91,6 +95,9 @@ func stateSize() int {
 // EFAULT if the stack cannot be written or the action has no restorer. f and d are
 // unchanged then.
 func Push(m abi.UserMemory, f *amd64.Frame, d *Delivery) error {
+	if d.Action.Flags&SA_IA32_ABI != 0 {
+		return push32(m, f, d)
+	}
 	if d.Action.Flags&SA_RESTORER == 0 {
 		return unix.EFAULT // on x86-64 a handler can only return to its restorer
 	}
@@ -115,18 +122,28 @@ func Push(m abi.UserMemory, f *amd64.Frame, d *Delivery) error {
 // frameAddresses returns the user addresses of the frame and of its floating-point
 // state. EFAULT if the frame does not fit on the alternate stack.
 func frameAddresses(f *amd64.Frame, d *Delivery) (frame, state uint64, err error) {
-	top := f.RSP - redZone
-	nested := d.AltStack.Holds(f.RSP)
-	entering := d.Action.Flags&SA_ONSTACK != 0 && d.AltStack.State(f.RSP) == 0
-	if entering {
-		top = d.AltStack.Base + d.AltStack.Size
-	}
+	top, onAltStack := d.stackTop(f, f.RSP-redZone)
 	state = (top - uint64(stateSize())) &^ (fpStateAlign - 1)
 	frame = state - frameToState
-	if (nested || entering) && !d.AltStack.contains(frame) {
-		return 0, 0, unix.EFAULT
+	return frame, state, d.checkAltStack(onAltStack, frame)
+}
+
+// stackTop returns the address below which the frame is built: top, or the end of the
+// alternate stack if the handler switches to it. It reports whether the frame must be on
+// the alternate stack.
+func (d *Delivery) stackTop(f *amd64.Frame, top uint64) (address uint64, onAltStack bool) {
+	if d.Action.Flags&SA_ONSTACK != 0 && d.AltStack.State(f.RSP) == 0 {
+		return d.AltStack.Base + d.AltStack.Size, true
 	}
-	return frame, state, nil
+	return top, d.AltStack.Holds(f.RSP)
+}
+
+// checkAltStack returns EFAULT if a frame that must be on the alternate stack does not fit.
+func (d *Delivery) checkAltStack(onAltStack bool, frame uint64) error {
+	if onAltStack && !d.AltStack.contains(frame) {
+		return unix.EFAULT
+	}
+	return nil
 }
 
 // enterHandler sets the registers to call the handler with its three arguments in

@@ -14,8 +14,10 @@ type Restored struct {
 	Read bool
 	// Blocked is the set of signals to block.
 	Blocked Set
-	// AltStack is the frame's stack_t with unchecked flags, for AltStack.Set.
-	AltStack AltStack
+	// HasAltStack is set if the frame has an AltStack: its stack_t with unchecked flags,
+	// for AltStack.Set.
+	HasAltStack bool
+	AltStack    AltStack
 	// Trap is the signal of an exception, if Trap.Signo is not 0: the frame has
 	// a segment or an address that would make IRET fault. Vector, Error and CR2
 	// of the register frame describe the exception. The other registers are
@@ -47,19 +49,17 @@ func Pop(m abi.UserMemory, f *amd64.Frame, s *Scratch) (Restored, error) {
 		}
 	}
 	restored := Restored{
-		Read:     true,
-		Blocked:  Set(uc.Sigmask) &^ Unblockable,
-		AltStack: AltStackOf(&uc.Stack),
+		Read:        true,
+		Blocked:     Set(uc.Sigmask) &^ Unblockable,
+		HasAltStack: true,
+		AltStack:    AltStackOf(&uc.Stack),
 	}
 	sc := &uc.MContext
 	kept := f.RFLAGS &^ frameFlags
 	loadRegisters(f, sc)
 	f.RFLAGS = f.RFLAGS&frameFlags | kept
 	f.OrigRAX = amd64.NotInSyscall // no system call must be restarted
-	if f.CS = uint64(sc.CS | userPrivilege); f.CS != amd64.User32CS {
-		f.CS = amd64.UserCS
-	}
-	sane := f.Sanitize()
+	trap := loadCodeSegments(f, sc.CS|userPrivilege, sc.SS|userPrivilege)
 	if !complete {
 		if err := copyState(m, sc.FPState, state); err != nil {
 			return restored, err
@@ -68,12 +68,24 @@ func Pop(m abi.UserMemory, f *amd64.Frame, s *Scratch) (Restored, error) {
 	if err := popState(f, sc.FPState, state); err != nil {
 		return restored, err
 	}
-	if selector, bad := badSelector(sc.CS|userPrivilege, sc.SS|userPrivilege); bad {
-		restored.Trap = protectionTrap(f, selector)
-	} else if !sane {
-		restored.Trap = addressTrap(f)
-	}
+	restored.Trap = trap
 	return restored, nil
+}
+
+// loadCodeSegments sets CS and SS of f, makes f's registers safe for the return to user
+// mode, and returns the signal of the exception that the return would raise, if any.
+func loadCodeSegments(f *amd64.Frame, cs, ss uint16) Info {
+	if f.CS = uint64(cs); f.CS != amd64.User32CS {
+		f.CS = amd64.UserCS
+	}
+	sane := f.Sanitize()
+	if selector, bad := badSelector(cs, ss); bad {
+		return protectionTrap(f, selector)
+	}
+	if !sane {
+		return addressTrap(f)
+	}
+	return Info{}
 }
 
 // userPrivilege are the bits of a selector that Linux sets in CS and SS of a signal

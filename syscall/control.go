@@ -309,14 +309,14 @@ const (
 	archSetCPUID = 0x1012
 )
 
-func sysArchPrctl(t *task.Task, f *amd64.Frame) (uint64, error) {
-	switch uint32(f.RDI) {
+func sysArchPrctl(t *task.Task, _ *amd64.Frame, a *amd64.Args) (uint64, error) {
+	switch uint32(a[0]) {
 	case archGetCPUID:
 		return 1, nil // CPUID does not fault
 	case archSetCPUID:
 		return 0, unix.ENODEV
 	}
-	return 0, t.SegmentBase(t, uint64(uint32(f.RDI)), f.RSI)
+	return 0, t.SegmentBase(t, uint64(uint32(a[0])), a[1])
 }
 
 func sysPersonality(t *task.Task, a *amd64.Args) (uint64, error) {

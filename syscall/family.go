@@ -152,7 +152,11 @@ func storeWaitInfo(t *task.Task, address uint64, r *task.WaitResult) error {
 	if err := abi.CopyOut(t, address, [3]int32{number, 0, int32(r.Code)}); err != nil { // si_signo, si_errno, si_code
 		return err
 	}
-	return abi.CopyOut(t, address+16, [3]uint32{uint32(r.PID), r.UID, uint32(r.Detail)}) // si_pid, si_uid, si_status
+	fields := address + 16
+	if t.Layout.Narrow() {
+		fields = address + 12 // the union needs no padding
+	}
+	return abi.CopyOut(t, fields, [3]uint32{uint32(r.PID), r.UID, uint32(r.Detail)}) // si_pid, si_uid, si_status
 }
 
 func sysGetpid(t *task.Task, a *amd64.Args) (uint64, error)  { return uint64(t.PID()), nil }

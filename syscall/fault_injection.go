@@ -44,9 +44,9 @@ func sysArm(t *task.Task, a *amd64.Args) (uint64, error) {
 
 // sysBadExit stores a stack segment in the frame that the IRETQ to user mode cannot
 // load.
-func sysBadExit(_ *task.Task, f *amd64.Frame) (uint64, error) {
+func sysBadExit(_ *task.Task, f *amd64.Frame, a *amd64.Args) (uint64, error) {
 	f.Settle()
-	f.SS = uint64(uint16(f.RDI))
+	f.SS = uint64(uint16(a[0]))
 	return 0, nil
 }
 

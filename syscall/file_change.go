@@ -3,7 +3,7 @@ package syscall
 import (
 	"golang.org/x/sys/unix"
 
-	"slowpath/abi"
+	"slowpath/abi/compat"
 	"slowpath/arch/amd64"
 	"slowpath/clock"
 	"slowpath/fs"
@@ -75,7 +75,7 @@ func readTimes(t *task.Task, address uint64) (fs.Times, error) {
 	if address == 0 {
 		return bothNow, nil
 	}
-	values, err := abi.CopyIn[[2]unix.Timespec](t, address)
+	values, err := copyInTimespecs(t, address)
 	if err != nil {
 		return fs.Times{}, err
 	}
@@ -111,7 +111,7 @@ func readTimevals(t *task.Task, address uint64) (fs.Times, error) {
 	if address == 0 {
 		return bothNow, nil
 	}
-	pair, err := abi.CopyIn[[2]unix.Timeval](t, address)
+	pair, err := copyInTimevals(t, address)
 	if err != nil {
 		return fs.Times{}, err
 	}
@@ -169,7 +169,9 @@ func sysUtimes(t *task.Task, a *amd64.Args) (uint64, error) {
 func sysUtime(t *task.Task, a *amd64.Args) (uint64, error) {
 	times := bothNow
 	if a[1] != 0 {
-		both, err := abi.CopyIn[unix.Utimbuf](t, a[1])
+		both, err := load(t, t.Layout.Narrow(), a[1], func(n compat.Utimbuf) unix.Utimbuf {
+			return unix.Utimbuf{Actime: int64(n.Actime), Modtime: int64(n.Modtime)}
+		})
 		if err != nil {
 			return 0, err
 		}

@@ -25,12 +25,12 @@ var fcntlCommands = map[int32]fcntlCommand{
 	unix.F_SETFD:         setDescriptorFlags,
 	unix.F_GETFL:         getStatusFlags,
 	unix.F_SETFL:         setStatusFlags,
-	unix.F_GETLK:         testLock(processLock),
-	unix.F_SETLK:         setLock(processLock, failIfHeld),
-	unix.F_SETLKW:        setLock(processLock, waitIfHeld),
-	unix.F_OFD_GETLK:     testLock(openFileLock),
-	unix.F_OFD_SETLK:     setLock(openFileLock, failIfHeld),
-	unix.F_OFD_SETLKW:    setLock(openFileLock, waitIfHeld),
+	unix.F_GETLK:         testLock(processLock, flockLong),
+	unix.F_SETLK:         setLock(processLock, flockLong, failIfHeld),
+	unix.F_SETLKW:        setLock(processLock, flockLong, waitIfHeld),
+	unix.F_OFD_GETLK:     testLock(openFileLock, flock64),
+	unix.F_OFD_SETLK:     setLock(openFileLock, flock64, failIfHeld),
+	unix.F_OFD_SETLKW:    setLock(openFileLock, flock64, waitIfHeld),
 	unix.F_GETOWN:        getOwner,
 	unix.F_SETOWN:        setOwner,
 	unix.F_GETPIPE_SZ:    getPipeSize,
@@ -50,6 +50,11 @@ func pathCommand(command int32) bool {
 }
 
 func sysFcntl(t *task.Task, a *amd64.Args) (uint64, error) {
+	return fcntl(t, a, func(command int32) fcntlCommand { return fcntlCommands[command] })
+}
+
+// fcntl is fcntl(2) with a function that returns the implementation of a command, or nil.
+func fcntl(t *task.Task, a *amd64.Args, find func(command int32) fcntlCommand) (uint64, error) {
 	file, err := t.FDs.GetPath(fd(a[0]))
 	if err != nil {
 		return 0, err
@@ -59,8 +64,8 @@ func sysFcntl(t *task.Task, a *amd64.Args) (uint64, error) {
 	if file.PathOnly() && !pathCommand(command) {
 		return 0, unix.EBADF
 	}
-	run, known := fcntlCommands[command]
-	if !known {
+	run := find(command)
+	if run == nil {
 		return 0, unix.EINVAL
 	}
 	return run(t, file, fd(a[0]), a[2])
@@ -150,8 +155,8 @@ const (
 )
 
 // readLock reads a struct flock and returns it as a lock of f.
-func readLock(t *task.Task, f *fs.File, address uint64, owner lockOwner) (fs.RecordLock, error) {
-	flock, err := abi.CopyIn[abi.Flock](t, address)
+func readLock(t *task.Task, f *fs.File, address uint64, owner lockOwner, width flockWidth) (fs.RecordLock, error) {
+	flock, err := copyInFlock(t, address, width)
 	if err != nil {
 		return fs.RecordLock{}, err
 	}
@@ -213,9 +218,9 @@ func setRange(lock *fs.RecordLock, f *fs.File, whence int16, start, length int64
 	return nil
 }
 
-func testLock(owner lockOwner) fcntlCommand {
+func testLock(owner lockOwner, width flockWidth) fcntlCommand {
 	return func(t *task.Task, f *fs.File, _ int, address uint64) (uint64, error) {
-		lock, err := readLock(t, f, address, owner)
+		lock, err := readLock(t, f, address, owner, width)
 		if err != nil {
 			return 0, err
 		}
@@ -226,7 +231,7 @@ func testLock(owner lockOwner) fcntlCommand {
 		if !blocked {
 			return 0, abi.CopyOut(t, address, int16(unix.F_UNLCK)) // only the type changes
 		}
-		return 0, abi.CopyOut(t, address, flockOf(&found))
+		return 0, copyOutFlock(t, address, width, flockOf(&found))
 	}
 }
 
@@ -242,9 +247,9 @@ func flockOf(l *fs.RecordLock) abi.Flock {
 	return flock
 }
 
-func setLock(owner lockOwner, conflict lockConflict) fcntlCommand {
+func setLock(owner lockOwner, width flockWidth, conflict lockConflict) fcntlCommand {
 	return func(t *task.Task, f *fs.File, descriptor int, address uint64) (uint64, error) {
-		lock, err := readLock(t, f, address, owner)
+		lock, err := readLock(t, f, address, owner, width)
 		if err != nil {
 			return 0, err
 		}

@@ -3,7 +3,6 @@ package syscall
 import (
 	"golang.org/x/sys/unix"
 
-	"slowpath/abi"
 	"slowpath/arch/amd64"
 	"slowpath/fs"
 	"slowpath/fs/pipe"
@@ -25,7 +24,7 @@ type copySide struct {
 
 // newCopySide reads the offset at address. Errors: EFAULT, EINVAL for a
 // negative offset, ESPIPE if the file is not seekable.
-func newCopySide(t *task.Task, f *fs.File, address uint64) (*copySide, error) {
+func newCopySide(t *task.Task, f *fs.File, address uint64) (_ *copySide, err error) {
 	p := &copySide{file: f, address: address, offset: currentOffset}
 	if address == 0 {
 		return p, nil
@@ -33,8 +32,7 @@ func newCopySide(t *task.Task, f *fs.File, address uint64) (*copySide, error) {
 	if !f.Operations().Seekable() {
 		return nil, unix.ESPIPE
 	}
-	offset, err := abi.CopyIn[int64](t, address)
-	p.offset = offset
+	p.offset, err = copyInOffset(t, address)
 	if err == nil && p.offset < 0 {
 		err = unix.EINVAL
 	}
@@ -46,7 +44,7 @@ func (p *copySide) finish(t *task.Task) error {
 	if p.address == 0 {
 		return nil
 	}
-	return abi.CopyOut(t, p.address, p.offset)
+	return copyOutOffset(t, p.address, p.offset)
 }
 
 func (p *copySide) read(dst fs.Sink) (int, error) {

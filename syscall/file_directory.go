@@ -12,8 +12,19 @@ import (
 // maxDirectoryBuffer is the most bytes that one getdents call returns.
 const maxDirectoryBuffer = 64 << 10
 
-// appendEntry appends a directory entry to records, as a record of size bytes.
-type appendEntry func(records []byte, e *fs.DirectoryEntry, size int) []byte
+// direntFormat is a format of directory entries.
+type direntFormat struct {
+	overhead int // bytes of a record without the name and the padding: the header, the type, and the NUL
+	align    int // of a record, in bytes
+	// append appends an entry to records, as a record of size bytes.
+	append func(records []byte, e *fs.DirectoryEntry, size int) []byte
+}
+
+var (
+	dirent64     = direntFormat{direntHeader + 2, 8, appendDirent64}
+	dirent       = direntFormat{direntHeader + 2, 8, appendDirent}
+	compatDirent = direntFormat{compatDirentHeader + 2, 4, appendCompatDirent}
+)
 
 // appendDirent64 appends a struct linux_dirent64.
 func appendDirent64(records []byte, e *fs.DirectoryEntry, size int) []byte {
@@ -39,10 +50,6 @@ func appendDirent(records []byte, e *fs.DirectoryEntry, size int) []byte {
 // linux_dirent64 the type precedes the name.
 const direntHeader = 18
 
-// entryOverhead is the size of a record without the name and the padding: the
-// header, the type, and the NUL after the name.
-const entryOverhead = direntHeader + 2
-
 // directoryRead is the state of one getdents call. It keeps the end of each
 // record, because a fault may cut the copy to user memory short. The next call
 // then starts with the first record that was not copied.
@@ -59,7 +66,7 @@ type recordEnd struct {
 	position int64
 }
 
-func readDirectory(t *task.Task, a *amd64.Args, appendTo appendEntry) (uint64, error) {
+func readDirectory(t *task.Task, a *amd64.Args, format *direntFormat) (uint64, error) {
 	return withFile(t, a[0], func(file *fs.File) (uint64, error) {
 		start, err := file.Seek(0, unix.SEEK_CUR)
 		if err != nil {
@@ -67,7 +74,7 @@ func readDirectory(t *task.Task, a *amd64.Args, appendTo appendEntry) (uint64, e
 		}
 		room := int(min(uint64(uint32(a[2])), maxDirectoryBuffer))
 		r := directoryRead{records: make([]byte, 0, room)}
-		if err := file.ReadDirectory(func(e fs.DirectoryEntry) bool { return r.add(&e, appendTo) }); err != nil {
+		if err := file.ReadDirectory(func(e fs.DirectoryEntry) bool { return r.add(&e, format) }); err != nil {
 			return 0, err
 		}
 		if len(r.ends) == 0 && r.full {
@@ -86,13 +93,13 @@ func readDirectory(t *task.Task, a *amd64.Args, appendTo appendEntry) (uint64, e
 }
 
 // add appends a record. It returns false if the record does not fit.
-func (r *directoryRead) add(e *fs.DirectoryEntry, appendTo appendEntry) bool {
-	size := (entryOverhead + len(e.Name) + 7) &^ 7
+func (r *directoryRead) add(e *fs.DirectoryEntry, format *direntFormat) bool {
+	size := (format.overhead + len(e.Name) + format.align - 1) &^ (format.align - 1)
 	if len(r.records)+size > cap(r.records) {
 		r.full = true
 		return false
 	}
-	r.records = appendTo(r.records, e, size)
+	r.records = format.append(r.records, e, size)
 	r.ends = append(r.ends, recordEnd{len(r.records), e.Next})
 	return true
 }
@@ -110,9 +117,9 @@ func (r *directoryRead) complete(n int, start int64) recordEnd {
 }
 
 func sysGetdents64(t *task.Task, a *amd64.Args) (uint64, error) {
-	return readDirectory(t, a, appendDirent64)
+	return readDirectory(t, a, &dirent64)
 }
 
 func sysGetdents(t *task.Task, a *amd64.Args) (uint64, error) {
-	return readDirectory(t, a, appendDirent)
+	return readDirectory(t, a, &dirent)
 }

@@ -70,7 +70,7 @@ func newUserVectors(t *task.Task, address, count uint64) (*userMemory, error) {
 // loadVectors reads the vectors at a user address. u has room for them and no length
 // yet. Errors: EINVAL for a negative length, EFAULT.
 func (u *userMemory) loadVectors(address uint64) error {
-	if err := abi.CopyInSlice(u.t, address, u.vectors); err != nil {
+	if err := copyInVectors(u.t, address, u.vectors); err != nil {
 		return err
 	}
 	for i := range u.vectors {

@@ -88,17 +88,21 @@ const openFlags = unix.O_ACCMODE | unix.O_APPEND | unix.O_ASYNC | unix.O_CLOEXEC
 	unix.O_NONBLOCK | unix.O_PATH | unix.O_SYNC | unix.O_TMPFILE | unix.O_TRUNC
 
 // largeFile is O_LARGEFILE, which is set for every file that a 64-bit program
-// opens.
+// opens. A 32-bit program sets it itself: without it, it cannot open large files.
 const largeFile = 0o100000
 
 func openAt(t *task.Task, at fs.At, flags int, mode uint32) (uint64, error) {
-	if flags&unix.O_PATH == 0 {
+	if flags&unix.O_PATH == 0 && !t.Layout.Narrow() {
 		flags |= largeFile
 	}
 	return withDescriptor(t, flags&unix.O_CLOEXEC != 0, func() (*fs.File, error) {
 		f, err := at.Open(flags&openFlags, mode)
 		if err != nil {
 			return nil, err
+		}
+		if flags&(largeFile|unix.O_PATH) == 0 && f.Attributes().Size > maxNonLargeFile {
+			f.DecRef()
+			return nil, unix.EOVERFLOW
 		}
 		return f, awaitOpened(t, f)
 	})

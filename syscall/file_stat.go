@@ -30,7 +30,7 @@ func statName(t *task.Task, directory, address, buffer, flags uint64) (uint64, e
 		if err != nil {
 			return err
 		}
-		return abi.CopyOut(t, buffer, statOf(&a))
+		return copyOutStat(t, buffer, &a)
 	})
 }
 
@@ -67,7 +67,7 @@ func statDescriptor(t *task.Task, register, buffer uint64) (uint64, error) {
 	}
 	defer file.DecRef()
 	a := file.Attributes()
-	return 0, abi.CopyOut(t, buffer, statOf(&a))
+	return 0, copyOutStat(t, buffer, &a)
 }
 
 // statxSupported is the mask of the fields that statx(2) fills in.
@@ -138,7 +138,7 @@ func sysStatfs(t *task.Task, a *amd64.Args) (uint64, error) {
 		if err != nil {
 			return err
 		}
-		return abi.CopyOut(t, a[1], statfsOf(&s))
+		return copyOutStatfs(t, a[1], &s)
 	})
 }
 
@@ -149,7 +149,7 @@ func sysFstatfs(t *task.Task, a *amd64.Args) (uint64, error) {
 	}
 	defer file.DecRef()
 	s := file.Path().Statistics()
-	return 0, abi.CopyOut(t, a[1], statfsOf(&s))
+	return 0, copyOutStatfs(t, a[1], &s)
 }
 
 // realCaller is a task whose permissions are checked with its real ids, as

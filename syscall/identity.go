@@ -109,6 +109,11 @@ func sysGetgroups(t *task.Task, a *amd64.Args) (uint64, error) {
 }
 
 func sysSetgroups(t *task.Task, a *amd64.Args) (uint64, error) {
+	return setGroups(t, a, func(ids []uint32) error { return abi.CopyInSlice(t, a[1], ids) })
+}
+
+// setGroups is setgroups(2) with a function that reads the ids.
+func setGroups(t *task.Task, a *amd64.Args, read func(ids []uint32) error) (uint64, error) {
 	count := uint32(a[0])
 	if !t.Credentials().Has(cred.SetGID) {
 		return 0, unix.EPERM
@@ -121,11 +126,8 @@ func sysSetgroups(t *task.Task, a *amd64.Args) (uint64, error) {
 		return 0, err
 	}
 	groups := make([]uint32, count)
-	for i := range groups {
-		var err error
-		if groups[i], err = t.LoadUint32(a[1] + 4*uint64(i)); err != nil {
-			return 0, unix.EFAULT
-		}
+	if err := read(groups); err != nil {
+		return 0, err
 	}
 	return 0, t.SetGroups(groups)
 }

@@ -22,14 +22,16 @@ func sysGetrlimit(t *task.Task, a *amd64.Args) (uint64, error) {
 		return 0, unix.EINVAL
 	}
 	limit := t.Group().Limits.Get(int(uint32(a[0])))
-	return 0, abi.CopyOut(t, a[1], unix.Rlimit{Cur: limit.Soft, Max: limit.Hard})
+	return 0, copyOutRlimit(t, a[1], unix.Rlimit{Cur: limit.Soft, Max: limit.Hard})
 }
 
 func sysSetrlimit(t *task.Task, a *amd64.Args) (uint64, error) {
-	if _, err := abi.CopyIn[unix.Rlimit](t, a[1]); err != nil {
-		return 0, err // also for a null pointer, which prlimit64(2) allows
+	limit, err := copyInRlimit(t, a[1])
+	if err != nil {
+		return 0, err
 	}
-	return 0, prlimit(t, t.Group(), a[0], a[1], 0)
+	_, err = changeLimit(t, t.Group(), a[0], &task.Limit{Soft: limit.Cur, Hard: limit.Max})
+	return 0, err
 }
 
 func sysPrlimit64(t *task.Task, a *amd64.Args) (uint64, error) {
@@ -56,19 +58,25 @@ func prlimit(t *task.Task, g *task.ThreadGroup, resource, newAddress, oldAddress
 		}
 		next = &task.Limit{Soft: limit.Cur, Hard: limit.Max}
 	}
-	if uint32(resource) >= task.LimitCount {
-		return unix.EINVAL
-	}
-	old, err := t.ChangeLimit(g, int(uint32(resource)), next)
+	old, err := changeLimit(t, g, resource, next)
 	if err != nil || oldAddress == 0 {
 		return err
 	}
 	return abi.CopyOut(t, oldAddress, unix.Rlimit{Cur: old.Soft, Max: old.Hard})
 }
 
+// changeLimit sets a limit unless next is nil, and returns the old limit: EINVAL for an
+// unknown resource, and the errors of ChangeLimit.
+func changeLimit(t *task.Task, g *task.ThreadGroup, resource uint64, next *task.Limit) (task.Limit, error) {
+	if uint32(resource) >= task.LimitCount {
+		return task.Limit{}, unix.EINVAL
+	}
+	return t.ChangeLimit(g, int(uint32(resource)), next)
+}
+
 // storeUsage writes a struct rusage (getrusage(2)).
 func storeUsage(t *task.Task, address uint64, u task.Usage) error {
-	return abi.CopyOut(t, address, unix.Rusage{
+	return copyOutRusage(t, address, unix.Rusage{
 		Utime: unix.NsecToTimeval(u.User), Stime: unix.NsecToTimeval(u.System),
 		Maxrss: int64(u.MaxResident),
 		Minflt: int64(u.MinorFaults), Majflt: int64(u.MajorFaults),

@@ -63,7 +63,7 @@ func memoryLimits(t *task.Task) mm.Limits {
 func sysMmap(t *task.Task, a *amd64.Args) (uint64, error) {
 	r := mm.MapRequest{
 		Addr: a[0], Length: a[1], Prot: mm.Prot(a[2]) & mm.ProtAll,
-		Flags: int(uint32(a[3])), Offset: a[5], Stop: t.Killed,
+		Flags: int(uint32(a[3])), Offset: a[5], Below4GiB: t.Layout.Narrow(), Stop: t.Killed,
 	}
 	if r.Offset%mm.PageSize != 0 {
 		return 0, unix.EINVAL
@@ -100,7 +100,7 @@ func mmapAnonymous(t *task.Task, r mm.MapRequest) (uint64, error) {
 	if r.Flags&unix.MAP_HUGETLB != 0 {
 		return 0, unix.ENOMEM
 	}
-	r.Offset = 0
+	r.Offset, r.Prot = 0, t.ImpliedProtection(r.Prot)
 	return memory(t).Mmap(r)
 }
 
@@ -142,6 +142,9 @@ func fileMapping(t *task.Task, r *mm.MapRequest, file *fs.File) (release func(),
 	if mount := file.Path().Mount(); mount != nil && mount.NoExec() {
 		r.MaxProt &^= mm.ProtExec
 	}
+	if r.MaxProt&mm.ProtExec != 0 {
+		r.Prot = t.ImpliedProtection(r.Prot)
+	}
 	if r.Prot&^r.MaxProt != 0 {
 		release()
 		return nil, unix.EPERM
@@ -165,7 +168,13 @@ func limitSharedWriting(r *mm.MapRequest, file *fs.File) (release func()) {
 
 // sysMprotect is mprotect(2).
 func sysMprotect(t *task.Task, a *amd64.Args) (uint64, error) {
-	return 0, memory(t).Mprotect(a[0], a[1], int(a[2]), t.Killed)
+	prot := int(a[2])
+	implied := prot | int(t.ImpliedProtection(mm.Prot(prot)))
+	err := memory(t).Mprotect(a[0], a[1], implied, t.Killed)
+	if err == unix.EACCES && implied != prot {
+		err = t.MM.Mprotect(a[0], a[1], prot, t.Killed) // a mapping that can never be executable
+	}
+	return 0, err
 }
 
 // sysMunmap is munmap(2).

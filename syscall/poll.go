@@ -181,7 +181,7 @@ func readTimeout(t *task.Task, address uint64) (int64, error) {
 	if address == 0 {
 		return 0, nil
 	}
-	v, err := abi.CopyIn[unix.Timespec](t, address)
+	v, err := copyInTimespec(t, address)
 	if err != nil {
 		return 0, err
 	}
@@ -201,9 +201,9 @@ func timeLeft(deadline int64) int64 {
 
 // storeLeft stores the remaining time in the timeout argument of ppoll(2) or
 // select(2), as Linux does. Like Linux it ignores a fault.
-func storeLeft[T unix.Timespec | unix.Timeval](t *task.Task, address uint64, left T) {
+func storeLeft[T unix.Timespec | unix.Timeval](t *task.Task, address uint64, left T, copyOut func(*task.Task, uint64, T) error) {
 	if address != 0 {
-		abi.CopyOut(t, address, left)
+		copyOut(t, address, left)
 	}
 }
 
@@ -235,6 +235,6 @@ func sysPpoll(t *task.Task, a *amd64.Args) (uint64, error) {
 		return 0, err
 	}
 	n, err := withMask(t, a[3], a[4], func() (uint64, error) { return pollFDs(t, a[0], uint64(uint32(a[1])), deadline) })
-	storeLeft(t, a[2], unix.NsecToTimespec(timeLeft(deadline)))
+	storeLeft(t, a[2], unix.NsecToTimespec(timeLeft(deadline)), copyOutTimespec)
 	return n, err
 }

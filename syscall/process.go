@@ -6,6 +6,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"slowpath/abi"
+	"slowpath/abi/compat"
 	"slowpath/arch/amd64"
 	"slowpath/cred"
 	"slowpath/fs"
@@ -15,7 +16,7 @@ import (
 
 // processCalls are the calls about processes, their identity and the machine.
 var processCalls = slices.Concat(lifeCalls, familyCalls, identityCalls, capabilityCalls,
-	schedulingCalls, futexCalls, limitCalls, systemCalls, attributeCalls, tracingCalls, processMemoryCalls, comparisonCalls)
+	schedulingCalls, futexCalls, limitCalls, systemCalls, attributeCalls, tracingCalls, processMemoryCalls, comparisonCalls, segmentCalls)
 
 // lifeCalls create tasks, execute programs and end tasks.
 var lifeCalls = []Row{
@@ -41,32 +42,39 @@ var lifeCalls = []Row{
 // cloneSignal is the part of clone(2)'s flags that is the exit signal.
 const cloneSignal = 0xff
 
-func sysClone(t *task.Task, f *amd64.Frame) (uint64, error) {
-	a := task.CloneArgs{
-		Flags:      f.RDI &^ cloneSignal & 0xffffffff,
-		ExitSignal: signal.Signal(f.RDI & cloneSignal),
-		Stack:      f.RSI,
-		ParentTID:  f.RDX,
-		PIDFD:      f.RDX,
-		ChildTID:   f.R10,
-		TLS:        f.R8,
+func sysClone(t *task.Task, _ *amd64.Frame, a *amd64.Args) (uint64, error) {
+	c := task.CloneArgs{
+		Flags:      a[0] &^ cloneSignal & 0xffffffff,
+		ExitSignal: signal.Signal(a[0] & cloneSignal),
+		Stack:      a[1],
+		ParentTID:  a[2],
+		PIDFD:      a[2],
+		ChildTID:   a[3],
+		TLS:        a[4],
 	}
-	if a.Flags&unix.CLONE_PIDFD != 0 && a.Flags&unix.CLONE_PARENT_SETTID != 0 {
+	if c.Flags&unix.CLONE_PIDFD != 0 && c.Flags&unix.CLONE_PARENT_SETTID != 0 {
 		return 0, unix.EINVAL // both would be stored at the same address
 	}
-	return clone(t, a)
+	return clone(t, c)
 }
 
 func clone(t *task.Task, a task.CloneArgs) (uint64, error) {
+	if a.Flags&unix.CLONE_SETTLS != 0 && t.Layout.Narrow() {
+		area, err := copyInThreadArea(t, a.TLS)
+		if err != nil {
+			return 0, err
+		}
+		a.ThreadArea = &area
+	}
 	tid, err := t.Clone(a)
 	return uint64(tid), err
 }
 
-func sysFork(t *task.Task, f *amd64.Frame) (uint64, error) {
+func sysFork(t *task.Task, _ *amd64.Frame, _ *amd64.Args) (uint64, error) {
 	return clone(t, task.CloneArgs{ExitSignal: unix.SIGCHLD})
 }
 
-func sysVfork(t *task.Task, f *amd64.Frame) (uint64, error) {
+func sysVfork(t *task.Task, _ *amd64.Frame, _ *amd64.Args) (uint64, error) {
 	return clone(t, task.CloneArgs{Flags: unix.CLONE_VFORK | unix.CLONE_VM, ExitSignal: unix.SIGCHLD})
 }
 
@@ -76,8 +84,8 @@ const (
 	clone3Refused     = unix.CLONE_DETACHED | cloneSignal // flags of clone(2) only
 )
 
-func sysClone3(t *task.Task, f *amd64.Frame) (uint64, error) {
-	c, err := loadExtensible[abi.CloneArgs](t, f.RDI, f.RSI, cloneArgsSizeVer0)
+func sysClone3(t *task.Task, _ *amd64.Frame, arguments *amd64.Args) (uint64, error) {
+	c, err := loadExtensible[abi.CloneArgs](t, arguments[0], arguments[1], cloneArgsSizeVer0)
 	if err != nil {
 		return 0, err
 	}
@@ -152,13 +160,13 @@ func loadExtensible[T any](t *task.Task, address, size, first uint64) (T, error)
 	return v, t.CopyIn(address, known[:min(size, uint64(len(known)))])
 }
 
-func sysExecve(t *task.Task, f *amd64.Frame) (uint64, error) {
-	path, err := t.CopyInPath(f.RDI)
+func sysExecve(t *task.Task, _ *amd64.Frame, a *amd64.Args) (uint64, error) {
+	path, err := t.CopyInPath(a[0])
 	if err != nil {
 		return 0, err
 	}
 	r := task.ExecRequest{At: fs.At{Caller: t, Name: path, Follow: true}}
-	return exec(t, &r, f.RSI, f.RDX)
+	return exec(t, &r, a[1], a[2])
 }
 
 func exec(t *task.Task, r *task.ExecRequest, argv, envp uint64) (_ uint64, err error) {
@@ -173,17 +181,17 @@ func exec(t *task.Task, r *task.ExecRequest, argv, envp uint64) (_ uint64, err e
 	return 0, t.Exec(*r)
 }
 
-func sysExecveat(t *task.Task, f *amd64.Frame) (uint64, error) {
-	if f.R8&^(unix.AT_EMPTY_PATH|unix.AT_SYMLINK_NOFOLLOW) != 0 {
+func sysExecveat(t *task.Task, _ *amd64.Frame, a *amd64.Args) (uint64, error) {
+	if a[4]&^(unix.AT_EMPTY_PATH|unix.AT_SYMLINK_NOFOLLOW) != 0 {
 		return 0, unix.EINVAL
 	}
-	path, err := t.CopyInPath(f.RSI)
+	path, err := t.CopyInPath(a[1])
 	if err != nil {
 		return 0, err
 	}
-	r := task.ExecRequest{Descriptor: int(int32(f.RDI)), At: fs.At{
+	r := task.ExecRequest{Descriptor: int(int32(a[0])), At: fs.At{
 		Caller: t, Name: path,
-		Follow: f.R8&unix.AT_SYMLINK_NOFOLLOW == 0, Empty: f.R8&unix.AT_EMPTY_PATH != 0,
+		Follow: a[4]&unix.AT_SYMLINK_NOFOLLOW == 0, Empty: a[4]&unix.AT_EMPTY_PATH != 0,
 	}}
 	if r.Descriptor != unix.AT_FDCWD && (path == "" || path[0] != '/') {
 		start, err := t.FDs.GetPath(r.Descriptor)
@@ -195,7 +203,7 @@ func sysExecveat(t *task.Task, f *amd64.Frame) (uint64, error) {
 		onExec, err := t.FDs.GetExecAction(r.Descriptor)
 		r.Closed = err == nil && onExec == fs.CloseOnExec
 	}
-	return exec(t, &r, f.RDX, f.R10)
+	return exec(t, &r, a[2], a[3])
 }
 
 func sysExit(t *task.Task, a *amd64.Args) (uint64, error) {
@@ -214,10 +222,10 @@ func sysSetTIDAddress(t *task.Task, a *amd64.Args) (uint64, error) {
 }
 
 func sysSetRobustList(t *task.Task, a *amd64.Args) (uint64, error) {
-	if a[1] != abi.RobustListHeadSize {
+	if a[1] != robustListHeadSize(t) {
 		return 0, unix.EINVAL
 	}
-	t.SetRobustList(a[0])
+	t.SetRobustList(t.Layout, a[0])
 	return 0, nil
 }
 
@@ -231,10 +239,18 @@ func sysGetRobustList(t *task.Task, a *amd64.Args) (uint64, error) {
 	if !t.MayInspect(target, cred.WithRealIDs) {
 		return 0, unix.EPERM
 	}
-	if err := abi.CopyOut(t, a[2], abi.RobustListHeadSize); err != nil {
+	if err := copyOutLong(t, a[2], robustListHeadSize(t)); err != nil {
 		return 0, err
 	}
-	return 0, abi.CopyOut(t, a[1], target.RobustList())
+	return 0, copyOutLong(t, a[1], target.RobustList(t.Layout))
+}
+
+// robustListHeadSize returns the size of struct robust_list_head.
+func robustListHeadSize(t *task.Task) uint64 {
+	if t.Layout.Narrow() {
+		return compat.RobustListHeadSize
+	}
+	return abi.RobustListHeadSize
 }
 
 // unshareFlags are the flags that unshare(2) accepts.

@@ -150,7 +150,7 @@ func (r *remoteTransfer) loadRemote(address, count uint64) (err error) {
 		return err
 	}
 	if len(r.vectors) > 0 {
-		if err := r.local.t.CopyIn(address, abi.SliceBytes(r.vectors)); err != nil {
+		if err := copyInVectors(r.local.t, address, r.vectors); err != nil {
 			return err
 		}
 	}

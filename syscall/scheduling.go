@@ -92,14 +92,15 @@ func sysSchedSetaffinity(t *task.Task, a *amd64.Args) (uint64, error) {
 
 func sysSchedGetaffinity(t *task.Task, a *amd64.Args) (uint64, error) {
 	size := uint64(uint32(a[1]))
-	if size*8 < uint64(t.Kernel().CPUs()) || size%cpuMaskSize != 0 {
+	if size*8 < uint64(t.Kernel().CPUs()) || size%longSize(t) != 0 {
 		return 0, unix.EINVAL
 	}
 	target, err := schedulingTarget(t, int32(a[0]))
 	if err != nil {
 		return 0, unix.ESRCH
 	}
-	return cpuMaskSize, abi.CopyOut(t, a[2], target.Affinity())
+	mask, size := target.Affinity(), min(size, cpuMaskSize)
+	return size, t.CopyOut(a[2], abi.Bytes(&mask)[:size])
 }
 
 // Scheduling policies, their flag and limits (sched(7)).

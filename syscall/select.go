@@ -6,6 +6,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"slowpath/abi"
+	"slowpath/abi/compat"
 	"slowpath/arch/amd64"
 	"slowpath/task"
 	"slowpath/wait"
@@ -45,7 +46,8 @@ func newSelection(t *task.Task, count uint64, addresses [3]uint64) (*selection, 
 		return nil, unix.EINVAL
 	}
 	s := &selection{t: t, count: int(min(uint32(count), maxSelect)), addresses: addresses}
-	size := (s.count + 63) / 64 * 8
+	long := int(longSize(t)) // the sets are arrays of long
+	size := (s.count + 8*long - 1) / (8 * long) * long
 	memory, most := t.Kernel().Memory(), int64(2*len(addresses)*size) // the sets, and the results
 	if err := memory.Reserve(most); err != nil {
 		return nil, err
@@ -137,7 +139,7 @@ func sysSelect(t *task.Task, a *amd64.Args) (uint64, error) {
 	}
 	defer release(s.files)
 	n, err := s.run(deadline)
-	storeLeft(t, a[4], unix.NsecToTimeval(timeLeft(deadline)))
+	storeLeft(t, a[4], unix.NsecToTimeval(timeLeft(deadline)), copyOutTimeval)
 	return n, err
 }
 
@@ -147,7 +149,7 @@ func readTimevalTimeout(t *task.Task, address uint64) (int64, error) {
 	if address == 0 {
 		return 0, nil
 	}
-	v, err := abi.CopyIn[unix.Timeval](t, address)
+	v, err := copyInTimeval(t, address)
 	if err != nil {
 		return 0, err
 	}
@@ -167,7 +169,9 @@ func sysPselect6(t *task.Task, a *amd64.Args) (uint64, error) {
 	}
 	var mask abi.PselectMask
 	if a[5] != 0 {
-		if mask, err = abi.CopyIn[abi.PselectMask](t, a[5]); err != nil {
+		if mask, err = load(t, t.Layout.Narrow(), a[5], func(n compat.PselectMask) abi.PselectMask {
+			return abi.PselectMask{Set: uint64(n.Set), Size: uint64(n.Size)}
+		}); err != nil {
 			return 0, err
 		}
 	}
@@ -177,6 +181,6 @@ func sysPselect6(t *task.Task, a *amd64.Args) (uint64, error) {
 	}
 	defer release(s.files)
 	n, err := withMask(t, mask.Set, mask.Size, func() (uint64, error) { return s.run(deadline) })
-	storeLeft(t, a[4], unix.NsecToTimespec(timeLeft(deadline)))
+	storeLeft(t, a[4], unix.NsecToTimespec(timeLeft(deadline)), copyOutTimespec)
 	return n, err
 }

@@ -4,6 +4,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"slowpath/abi"
+	"slowpath/abi/compat"
 	"slowpath/arch/amd64"
 	"slowpath/clock"
 	"slowpath/signal"
@@ -40,18 +41,55 @@ func sysSigaction(t *task.Task, a *amd64.Args) (uint64, error) {
 	}
 	old := t.Group().Actions().Get(s)
 	if a[1] != 0 {
-		next, err := abi.CopyIn[abi.Sigaction](t, a[1])
+		next, err := copyInAction(t, a[1])
 		if err != nil {
 			return 0, err
 		}
-		if old, err = t.SetAction(s, signal.ActionOf(&next)); err != nil {
+		if old, err = t.SetAction(s, next); err != nil {
 			return 0, err
 		}
 	}
 	if a[2] == 0 {
 		return 0, nil
 	}
-	return 0, abi.CopyOut(t, a[2], old.Sigaction())
+	return 0, copyOutAction(t, a[2], &old)
+}
+
+// copyInAction reads a struct sigaction. The ABI of the call decides which code the handler
+// is (signal.SA_IA32_ABI).
+func copyInAction(t *task.Task, address uint64) (signal.Action, error) {
+	if t.Layout.Narrow() {
+		s, err := abi.CopyIn[compat.Sigaction](t, address)
+		return signal.ActionOf32(&s), err
+	}
+	s, err := abi.CopyIn[abi.Sigaction](t, address)
+	return signal.ActionOf(&s), err
+}
+
+// copyOutAction writes a struct sigaction.
+func copyOutAction(t *task.Task, address uint64, action *signal.Action) error {
+	if t.Layout.Narrow() {
+		return abi.CopyOut(t, address, action.Sigaction32())
+	}
+	return abi.CopyOut(t, address, action.Sigaction())
+}
+
+// copyOutInfo writes a siginfo_t.
+func copyOutInfo(t *task.Task, address uint64, info *signal.Info) error {
+	if t.Layout.Narrow() {
+		return abi.CopyOut(t, address, info.Siginfo32())
+	}
+	return abi.CopyOut(t, address, info.Siginfo())
+}
+
+// copyInInfo reads a siginfo_t.
+func copyInInfo(t *task.Task, address uint64) (signal.Info, error) {
+	if t.Layout.Narrow() {
+		s, err := abi.CopyIn[compat.Siginfo](t, address)
+		return signal.InfoOf32(&s), err
+	}
+	s, err := abi.CopyIn[abi.Siginfo](t, address)
+	return signal.InfoOf(&s), err
 }
 
 // loadSet reads a signal set. Errors: EFAULT, EINVAL for a size other than
@@ -73,14 +111,8 @@ func sysSigprocmask(t *task.Task, a *amd64.Args) (uint64, error) {
 		if err != nil {
 			return 0, err
 		}
-		switch int32(a[0]) {
-		case unix.SIG_BLOCK:
-			set |= old
-		case unix.SIG_UNBLOCK:
-			set = old &^ set
-		case unix.SIG_SETMASK:
-		default:
-			return 0, unix.EINVAL
+		if set, err = changedMask(int32(a[0]), old, set); err != nil {
+			return 0, err
 		}
 		t.SetBlocked(set)
 	}
@@ -88,6 +120,19 @@ func sysSigprocmask(t *task.Task, a *amd64.Args) (uint64, error) {
 		return 0, nil
 	}
 	return 0, abi.CopyOut(t, a[2], old)
+}
+
+// changedMask returns the mask after a change of sigprocmask(2): EINVAL for an unknown how.
+func changedMask(how int32, old, set signal.Set) (signal.Set, error) {
+	switch how {
+	case unix.SIG_BLOCK:
+		return old | set, nil
+	case unix.SIG_UNBLOCK:
+		return old &^ set, nil
+	case unix.SIG_SETMASK:
+		return set, nil
+	}
+	return 0, unix.EINVAL
 }
 
 func sysSigpending(t *task.Task, a *amd64.Args) (uint64, error) {
@@ -99,8 +144,8 @@ func sysSigpending(t *task.Task, a *amd64.Args) (uint64, error) {
 	return 0, t.CopyOut(a[0], abi.Bytes(&pending)[:a[1]])
 }
 
-func sysSigreturn(t *task.Task, f *amd64.Frame) (uint64, error) {
-	t.SignalReturn(f)
+func sysSigreturn(t *task.Task, f *amd64.Frame, _ *amd64.Args) (uint64, error) {
+	t.SignalReturn(f, signal.Pop)
 	return f.RAX, nil
 }
 
@@ -132,17 +177,19 @@ func sysSigtimedwait(t *task.Task, a *amd64.Args) (uint64, error) {
 		return 0, err
 	}
 	if a[1] != 0 {
-		if err := abi.CopyOut(t, a[1], info.Siginfo()); err != nil {
+		if err := copyOutInfo(t, a[1], &info); err != nil {
 			return 0, err
 		}
 	}
 	return uint64(info.Signo), nil
 }
 
-func sysSigaltstack(t *task.Task, f *amd64.Frame) (uint64, error) {
+func sysSigaltstack(t *task.Task, f *amd64.Frame, a *amd64.Args) (uint64, error) {
 	old := t.AltStack
-	if f.RDI != 0 {
-		next, err := abi.CopyIn[abi.Stack](t, f.RDI)
+	if a[0] != 0 {
+		next, err := load(t, t.Layout.Narrow(), a[0], func(n compat.Stack) abi.Stack {
+			return abi.Stack{SP: uint64(n.SP), Flags: n.Flags, Size: uint64(n.Size)}
+		})
 		if err != nil {
 			return 0, err
 		}
@@ -150,10 +197,12 @@ func sysSigaltstack(t *task.Task, f *amd64.Frame) (uint64, error) {
 			return 0, err
 		}
 	}
-	if f.RSI == 0 {
+	if a[1] == 0 {
 		return 0, nil
 	}
-	return 0, abi.CopyOut(t, f.RSI, old.Stack(f.RSP))
+	return 0, store(t, t.Layout.Narrow(), a[1], old.Stack(f.RSP), func(v abi.Stack) compat.Stack {
+		return compat.Stack{SP: uint32(v.SP), Flags: v.Flags, Size: uint32(v.Size)}
+	})
 }
 
 func sysKill(t *task.Task, a *amd64.Args) (uint64, error) {
@@ -174,8 +223,7 @@ func sysTgkill(t *task.Task, a *amd64.Args) (uint64, error) {
 // loadInfo reads a siginfo_t that a program sends. The signal is number, not
 // the one in the structure.
 func loadInfo(t *task.Task, address uint64, number int32) (signal.Info, error) {
-	siginfo, err := abi.CopyIn[abi.Siginfo](t, address)
-	info := signal.InfoOf(&siginfo)
+	info, err := copyInInfo(t, address)
 	info.Signo = signal.Signal(number)
 	return info, err
 }

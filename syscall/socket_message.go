@@ -17,12 +17,9 @@ import (
 const (
 	maxControl = 20480 // bytes (net.core.optmem_max)
 	maxPassed  = 253   // descriptors (SCM_MAX_FD)
-	cmsgHeader = unix.SizeofCmsghdr
 	ucredSize  = unix.SizeofUcred
 	maxName    = 128 // bytes of a socket address (struct sockaddr_storage)
 )
-
-func align(n int) int { return (n + 7) &^ 7 }
 
 // readControl decodes the control messages of sendmsg(2).
 func readControl(t *task.Task, h *abi.Msghdr, out *unixsock.Outgoing) error {
@@ -33,16 +30,16 @@ func readControl(t *task.Task, h *abi.Msghdr, out *unixsock.Outgoing) error {
 	if err := t.CopyIn(h.Control, p); err != nil {
 		return err
 	}
-	for len(p) >= cmsgHeader {
-		var header unix.Cmsghdr
-		copy(abi.Bytes(&header), p)
-		if header.Len < cmsgHeader || header.Len > uint64(len(p)) {
+	layout := messageLayoutOf(t)
+	for uint64(len(p)) >= layout.header {
+		header := layout.decode(p)
+		if header.Len < layout.header || header.Len > uint64(len(p)) {
 			return unix.EINVAL
 		}
-		if err := addControl(t, out, &header, p[cmsgHeader:header.Len]); err != nil {
+		if err := addControl(t, out, &header, p[layout.header:header.Len]); err != nil {
 			return err
 		}
-		p = p[min(len(p), align(int(header.Len))):]
+		p = p[min(uint64(len(p)), layout.padded(header.Len)):]
 	}
 	return nil
 }
@@ -132,7 +129,7 @@ func sysSendmsg(t *task.Task, a *amd64.Args) (uint64, error) {
 // readMessage reads a struct msghdr, and returns the buffers of the message too. Errors:
 // EINVAL, EFAULT, EMSGSIZE for too many buffers, and those of newUserVectors.
 func readMessage(t *task.Task, address uint64) (h abi.Msghdr, buffers *userMemory, err error) {
-	if h, err = abi.CopyIn[abi.Msghdr](t, address); err != nil {
+	if h, err = copyInMsghdr(t, address); err != nil {
 		return h, nil, err
 	}
 	if h.Name != 0 && int32(h.NameLen) < 0 {
@@ -157,6 +154,7 @@ func outgoing(t *task.Task) unixsock.Outgoing {
 // cannot be stored does not use room.
 type controlBuffer struct {
 	t       *task.Task
+	layout  *messageLayout
 	address uint64
 	room    uint64 // bytes left
 	used    uint64
@@ -165,7 +163,7 @@ type controlBuffer struct {
 
 // newControlBuffer returns the buffer of a message that is received with flags.
 func newControlBuffer(t *task.Task, h *abi.Msghdr, flags uint32) controlBuffer {
-	b := controlBuffer{t: t, address: h.Control, room: h.ControlLen}
+	b := controlBuffer{t: t, layout: messageLayoutOf(t), address: h.Control, room: h.ControlLen}
 	b.flags = flags & unix.MSG_CMSG_CLOEXEC // Linux returns it
 	if h.Control == 0 {
 		b.room = 0
@@ -183,30 +181,25 @@ func (b *controlBuffer) putCredentials(s optionHolder, from fs.SocketCredentials
 
 // put stores one control message.
 func (b *controlBuffer) put(level, kind int32, data []byte) {
-	if b.address == 0 || b.room < cmsgHeader {
+	if b.address == 0 || b.room < b.layout.header {
 		b.flags |= unix.MSG_CTRUNC
 		return
 	}
-	size := uint64(cmsgHeader + len(data))
+	whole := b.layout.header + uint64(len(data))
+	size := whole
 	if size > b.room {
 		b.flags |= unix.MSG_CTRUNC
 		size = b.room
 	}
-	message := append(controlHeader(level, kind, size), data...)
+	message := append(b.layout.encode(level, kind, size), data...)
 	if b.t.CopyOut(b.address, message[:size]) == nil {
-		b.advance(uint64(cmsgHeader + len(data)))
+		b.advance(whole)
 	}
-}
-
-// controlHeader returns the header of a control message.
-func controlHeader(level, kind int32, size uint64) []byte {
-	header := unix.Cmsghdr{Len: size, Level: level, Type: kind}
-	return append([]byte(nil), abi.Bytes(&header)...)
 }
 
 // advance moves behind a message of the given size and its padding.
 func (b *controlBuffer) advance(size uint64) {
-	space := min(uint64(align(int(size))), b.room)
+	space := min(b.layout.padded(size), b.room)
 	b.address += space
 	b.room -= space
 	b.used += space
@@ -216,15 +209,16 @@ func (b *controlBuffer) advance(size uint64) {
 // descriptor is opened only when its number is stored.
 func (b *controlBuffer) putFiles(files []*fs.File, onExec fs.ExecAction) {
 	fit := 0
-	if b.address != 0 && b.room > cmsgHeader {
-		fit = int(min((b.room-cmsgHeader)/4, uint64(len(files))))
+	header := b.layout.header
+	if b.address != 0 && b.room > header {
+		fit = int(min((b.room-header)/4, uint64(len(files))))
 	}
 	opened := 0
 	for opened < fit && b.putFile(files[opened], opened, onExec) == nil {
 		opened++
 	}
-	size := uint64(cmsgHeader + 4*opened)
-	if opened > 0 && b.t.CopyOut(b.address, controlHeader(unix.SOL_SOCKET, unix.SCM_RIGHTS, size)) == nil {
+	size := header + 4*uint64(opened)
+	if opened > 0 && b.t.CopyOut(b.address, b.layout.encode(unix.SOL_SOCKET, unix.SCM_RIGHTS, size)) == nil {
 		b.advance(size)
 	}
 	if opened < len(files) {
@@ -248,7 +242,7 @@ func (b *controlBuffer) putFile(f *fs.File, index int, onExec fs.ExecAction) err
 			b.t.FDs.Cancel(n)
 		}
 	}()
-	if err := abi.CopyOut(b.t, b.address+uint64(cmsgHeader+4*index), int32(n)); err != nil {
+	if err := abi.CopyOut(b.t, b.address+b.layout.header+4*uint64(index), int32(n)); err != nil {
 		return err
 	}
 	b.t.FDs.Fill(n, f, onExec)
@@ -283,7 +277,7 @@ func receiveMessage(t *task.Task, file *fs.File, s *unixsock.Socket, address uin
 
 // storeMessage stores the results of recvmsg(2) in the caller's struct msghdr.
 func storeMessage(t *task.Task, address uint64, h *abi.Msghdr, in *unixsock.Incoming, control *controlBuffer) error {
-	if err := storeSender(t, in.From, h.Name, address+abi.MsghdrNameLen); err != nil {
+	if err := storeSender(t, in.From, h.Name, address+messageLayoutOf(t).nameLength); err != nil {
 		return err
 	}
 	return storeControl(t, address, control)
@@ -291,10 +285,10 @@ func storeMessage(t *task.Task, address uint64, h *abi.Msghdr, in *unixsock.Inco
 
 // storeControl stores the flags and the length of the control messages.
 func storeControl(t *task.Task, address uint64, control *controlBuffer) error {
-	if err := abi.CopyOut(t, address+abi.MsghdrFlags, control.flags); err != nil {
+	if err := abi.CopyOut(t, address+control.layout.flags, control.flags); err != nil {
 		return err
 	}
-	return abi.CopyOut(t, address+abi.MsghdrControlLen, control.used)
+	return copyOutLong(t, address+control.layout.controlLength, control.used)
 }
 
 func sysRecvmsg(t *task.Task, a *amd64.Args) (uint64, error) {
@@ -309,11 +303,12 @@ func sysRecvmsg(t *task.Task, a *amd64.Args) (uint64, error) {
 // returns their number. An error is returned only if the first message failed.
 func many(t *task.Task, address, count uint64, operation func(n int, address uint64) (uint64, error)) (uint64, error) {
 	const limit = 1024 // UIO_MAXIOV
+	layout := messageLayoutOf(t)
 	for n := range int(min(uint64(uint32(count)), limit)) {
-		at := address + uint64(n)*abi.MmsghdrSize
+		at := address + uint64(n)*layout.size
 		size, err := operation(n, at)
 		if err == nil {
-			err = abi.CopyOut(t, at+abi.MmsghdrLen, uint32(size))
+			err = abi.CopyOut(t, at+layout.length, uint32(size))
 		}
 		if err != nil {
 			return moved(uint64(n), err)

@@ -166,7 +166,7 @@ func netlinkReceive(t *task.Task, file *fs.File, s *netlink.Socket, at uint64, f
 		control.flags |= unix.MSG_TRUNC
 	}
 	if h.Name != 0 {
-		if err := storeName(t, in.From.Bytes(), h.Name, at+abi.MsghdrNameLen); err != nil {
+		if err := storeName(t, in.From.Bytes(), h.Name, at+messageLayoutOf(t).nameLength); err != nil {
 			return 0, err
 		}
 	}

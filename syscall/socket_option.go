@@ -4,6 +4,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"slowpath/abi"
+	"slowpath/abi/compat"
 	"slowpath/arch/amd64"
 	"slowpath/cred"
 	"slowpath/fs"
@@ -59,7 +60,7 @@ func sysSetsockopt(t *task.Task, a *amd64.Args) (uint64, error) {
 // setSocketOption is setsockopt(2) of the level SOL_SOCKET.
 func setSocketOption(t *task.Task, s optionHolder, a *amd64.Args) error {
 	name := int(int32(a[2]))
-	if name == unix.SO_RCVTIMEO || name == unix.SO_SNDTIMEO {
+	if timeout, _ := isTimeout(name); timeout {
 		return setTimeout(t, s, name, a[3], a[4])
 	}
 	value, err := optionValue(t, a)
@@ -105,10 +106,14 @@ func setOption(s optionHolder, name int, value int32) error {
 }
 
 func setTimeout(t *task.Task, s optionHolder, name int, address, size uint64) error {
-	if int32(size) < int32(abi.TimevalSize) {
+	narrow, least := timevalNarrow(t, name), abi.TimevalSize
+	if narrow {
+		least = compat.TimevalSize
+	}
+	if int32(size) < int32(least) {
 		return unix.EINVAL
 	}
-	v, err := abi.CopyIn[unix.Timeval](t, address)
+	v, err := load(t, narrow, address, compat.Timeval.Wide)
 	if err != nil {
 		return err
 	}
@@ -117,7 +122,7 @@ func setTimeout(t *task.Task, s optionHolder, name int, address, size uint64) er
 		return err
 	}
 	s.SetOptions(func(o *fs.SocketOptions) {
-		if name == unix.SO_RCVTIMEO {
+		if _, receiving := isTimeout(name); receiving {
 			o.ReceiveTimeout = timeout
 		} else {
 			o.SendTimeout = timeout
@@ -131,11 +136,11 @@ func sysGetsockopt(t *task.Task, a *amd64.Args) (uint64, error) {
 		if int32(a[1]) != unix.SOL_SOCKET {
 			return 0, unix.EOPNOTSUPP
 		}
-		return 0, storeOption(t, a, func(name int) ([]byte, error) { return getOption(s, name) })
+		return 0, storeOption(t, a, func(name int) ([]byte, error) { return getOption(t, s, name) })
 	}, func(_ *fs.File, s *netlink.Socket) (uint64, error) {
 		switch int32(a[1]) {
 		case unix.SOL_SOCKET:
-			return 0, storeOption(t, a, func(name int) ([]byte, error) { return getOption(s, name) })
+			return 0, storeOption(t, a, func(name int) ([]byte, error) { return getOption(t, s, name) })
 		case unix.SOL_NETLINK:
 			return 0, storeOption(t, a, s.NetlinkOption)
 		}
@@ -164,7 +169,7 @@ func storeOption(t *task.Task, a *amd64.Args, get func(name int) ([]byte, error)
 }
 
 // getOption returns the value of an option as getsockopt(2) stores it.
-func getOption(s optionHolder, name int) ([]byte, error) {
+func getOption(t *task.Task, s optionHolder, name int) ([]byte, error) {
 	o := s.Options()
 	switch name {
 	case unix.SO_PEERCRED:
@@ -173,12 +178,10 @@ func getOption(s optionHolder, name int) ([]byte, error) {
 			peer = ucredOf(local.PeerCredentials())
 		}
 		return abi.Bytes(&peer), nil
-	case unix.SO_RCVTIMEO:
-		timeout := unix.NsecToTimeval(o.ReceiveTimeout)
-		return abi.Bytes(&timeout), nil
-	case unix.SO_SNDTIMEO:
-		timeout := unix.NsecToTimeval(o.SendTimeout)
-		return abi.Bytes(&timeout), nil
+	case unix.SO_RCVTIMEO, rcvTimeoNew:
+		return timeoutOption(t, name, o.ReceiveTimeout), nil
+	case unix.SO_SNDTIMEO, sndTimeoNew:
+		return timeoutOption(t, name, o.SendTimeout), nil
 	case unix.SO_LINGER:
 		return abi.Bytes(new(unix.Linger)), nil
 	}

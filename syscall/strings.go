@@ -3,7 +3,6 @@ package syscall
 import (
 	"golang.org/x/sys/unix"
 
-	"slowpath/abi"
 	"slowpath/task"
 )
 
@@ -50,14 +49,15 @@ func (l *argumentLoader) load(address uint64) ([]string, error) {
 		return nil, nil
 	}
 	var list []string
-	for ; ; address += 8 {
+	for {
 		if l.t.Killed() {
 			return nil, unix.EINTR
 		}
-		pointer, err := abi.CopyIn[uint64](l.t, address)
+		pointer, next, err := copyInPointer(l.t, address)
 		if err != nil {
 			return nil, err
 		}
+		address = next
 		if pointer == 0 {
 			return list, nil
 		}

@@ -5,6 +5,7 @@ import (
 	"math"
 
 	"slowpath/abi"
+	"slowpath/abi/compat"
 	"slowpath/arch/amd64"
 	"slowpath/clock"
 	"slowpath/cred"
@@ -33,18 +34,28 @@ const (
 )
 
 func sysUname(t *task.Task, a *amd64.Args) (uint64, error) {
+	return 0, abi.CopyOut(t, a[0], utsname(t))
+}
+
+// utsname returns the names of uname(2). A program with the execution domain PER_LINUX32
+// sees the machine of 32-bit programs (personality(2)).
+func utsname(t *task.Task) (name unix.Utsname) {
+	const perLinux32, domainMask = 0x8, 0xff
+	machine := Machine
+	if t.Personality(^uint32(0))&domainMask == perLinux32 {
+		machine = "i686"
+	}
 	host, domain := t.Kernel().HostName()
-	var name unix.Utsname
 	for _, field := range [...]struct {
 		to   *[utsNameSize]byte
 		text string
 	}{
 		{&name.Sysname, SystemName}, {&name.Nodename, host}, {&name.Release, Release},
-		{&name.Version, Version}, {&name.Machine, Machine}, {&name.Domainname, domain},
+		{&name.Version, Version}, {&name.Machine, machine}, {&name.Domainname, domain},
 	} {
 		copy(field.to[:utsNameSize-1], field.text)
 	}
-	return 0, abi.CopyOut(t, a[0], name)
+	return name
 }
 
 // loadName reads a new host or domain name. Errors: EPERM without
@@ -92,7 +103,26 @@ func sysSysinfo(t *task.Task, a *amd64.Args) (uint64, error) {
 	for i, load := range k.LoadAverage() {
 		info.Loads[i] = uint64(load * (1 << loadShift))
 	}
-	return 0, abi.CopyOut(t, a[0], info)
+	return 0, store(t, t.Layout.Narrow(), a[0], info, narrowSysinfo)
+}
+
+// narrowSysinfo returns the struct sysinfo of a 32-bit program. The unit of memory grows
+// until all sizes fit.
+func narrowSysinfo(v abi.Sysinfo) compat.Sysinfo {
+	unit := uint64(v.MemUnit)
+	for unit < mm.PageSize && (v.TotalRAM|v.TotalSwap)/unit > math.MaxUint32 {
+		unit *= 2
+	}
+	n := compat.Sysinfo{
+		Uptime:   int32(v.Uptime),
+		Totalram: uint32(v.TotalRAM / unit), Freeram: uint32(v.FreeRAM / unit), Sharedram: uint32(v.SharedRAM / unit),
+		Bufferram: uint32(v.BufferRAM / unit), Totalswap: uint32(v.TotalSwap / unit), Freeswap: uint32(v.FreeSwap / unit),
+		Procs: v.Procs, MemUnit: uint32(unit),
+	}
+	for i, load := range v.Loads {
+		n.Loads[i] = uint32(load)
+	}
+	return n
 }
 
 // randomChunk is the number of random bytes that are generated at a time.

@@ -24,7 +24,7 @@ type Handler = entry.Handler[*task.Task]
 
 // FrameHandler is the handler of a call that needs registers other than the
 // arguments. f is t's frame.
-type FrameHandler func(t *task.Task, f *amd64.Frame) (uint64, error)
+type FrameHandler func(t *task.Task, f *amd64.Frame, a *amd64.Args) (uint64, error)
 
 // Kind is the type of an argument of a system call. It decides how a trace
 // prints the argument.
@@ -137,7 +137,7 @@ func (r *Row) dispatched() Handler {
 		return r.Handler
 	}
 	execute := r.FrameHandler
-	return func(t *task.Task, _ *amd64.Args) (uint64, error) { return execute(t, t.Frame) }
+	return func(t *task.Task, a *amd64.Args) (uint64, error) { return execute(t, t.Frame, a) }
 }
 
 // notImplemented is the handler of a call without a row. It returns ENOSYS as a

@@ -7,6 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"slowpath/abi"
+	"slowpath/abi/compat"
 	"slowpath/arch/amd64"
 	"slowpath/clock"
 	"slowpath/cred"
@@ -44,7 +45,7 @@ func nanoseconds(seconds, rest int64) int64 {
 // loadTimespec reads a struct timespec and returns it in nanoseconds. Errors:
 // EFAULT, EINVAL if it is negative or not normalised.
 func loadTimespec(t *task.Task, address uint64) (int64, error) {
-	v, err := abi.CopyIn[unix.Timespec](t, address)
+	v, err := copyInTimespec(t, address)
 	if err != nil {
 		return 0, err
 	}
@@ -62,7 +63,7 @@ func timespec(v unix.Timespec) (int64, error) {
 
 // storeTimespec writes nanoseconds as a struct timespec.
 func storeTimespec(t *task.Task, address uint64, ns int64) error {
-	return abi.CopyOut(t, address, unix.NsecToTimespec(ns))
+	return copyOutTimespec(t, address, unix.NsecToTimespec(ns))
 }
 
 // after returns the deadline that is ns nanoseconds after now. The result is at
@@ -170,7 +171,7 @@ func setWall(t *task.Task, ns int64) error {
 func sysGettimeofday(t *task.Task, a *amd64.Args) (uint64, error) {
 	if a[0] != 0 {
 		now := t.Kernel().Wall().Now()
-		if err := abi.CopyOut(t, a[0], unix.NsecToTimeval(now)); err != nil {
+		if err := copyOutTimeval(t, a[0], unix.NsecToTimeval(now)); err != nil {
 			return 0, err
 		}
 	}
@@ -210,7 +211,7 @@ func sysSettimeofday(t *task.Task, a *amd64.Args) (uint64, error) {
 // loadTimeval reads a struct timeval and returns it in nanoseconds. Errors:
 // EFAULT, EINVAL.
 func loadTimeval(t *task.Task, address uint64) (int64, error) {
-	v, err := abi.CopyIn[unix.Timeval](t, address)
+	v, err := copyInTimeval(t, address)
 	if err != nil {
 		return 0, err
 	}
@@ -229,7 +230,7 @@ func timeval(v unix.Timeval) (int64, error) {
 func sysTime(t *task.Task, a *amd64.Args) (uint64, error) {
 	now := uint64(t.Kernel().Wall().Now() / second)
 	if a[0] != 0 {
-		if err := abi.CopyOut(t, a[0], now); err != nil {
+		if err := copyOutLong(t, a[0], now); err != nil {
 			return 0, err
 		}
 	}
@@ -239,9 +240,12 @@ func sysTime(t *task.Task, a *amd64.Args) (uint64, error) {
 func sysTimes(t *task.Task, a *amd64.Args) (uint64, error) {
 	if a[0] != 0 {
 		own, children := t.Group().Usage(), t.Group().ChildrenUsage()
-		err := abi.CopyOut(t, a[0], unix.Tms{
+		tms := unix.Tms{
 			Utime: task.Ticks(own.User), Stime: task.Ticks(own.System),
 			Cutime: task.Ticks(children.User), Cstime: task.Ticks(children.System),
+		}
+		err := store(t, t.Layout.Narrow(), a[0], tms, func(v unix.Tms) compat.Tms {
+			return compat.Tms{Utime: int32(v.Utime), Stime: int32(v.Stime), Cutime: int32(v.Cutime), Cstime: int32(v.Cstime)}
 		})
 		if err != nil {
 			return 0, err
@@ -271,7 +275,11 @@ func sleepUntil(t *task.Task, deadline int64, left uint64) error {
 			return err
 		}
 	}
-	t.Restart.Set(func(t *task.Task) (uint64, error) { return 0, sleepUntil(t, deadline, left) })
+	layout := t.Layout
+	t.Restart.Set(func(t *task.Task) (uint64, error) {
+		t.Layout = layout
+		return 0, sleepUntil(t, deadline, left)
+	})
 	return abi.ERESTART_RESTARTBLOCK
 }
 

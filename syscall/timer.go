@@ -4,6 +4,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"slowpath/abi"
+	"slowpath/abi/compat"
 	"slowpath/arch/amd64"
 	"slowpath/clock"
 	"slowpath/signal"
@@ -45,7 +46,7 @@ func storeInterval(t *task.Task, address uint64, v task.IntervalValue) error {
 	if value > 0 {
 		value = max(value, clock.Microsecond) // 0 would mean that the timer is off
 	}
-	return abi.CopyOut(t, address, unix.Itimerval{Interval: unix.NsecToTimeval(v.Interval), Value: unix.NsecToTimeval(value)})
+	return copyOutTimevals(t, address, [2]unix.Timeval{unix.NsecToTimeval(v.Interval), unix.NsecToTimeval(value)})
 }
 
 func sysGetitimer(t *task.Task, a *amd64.Args) (uint64, error) {
@@ -61,14 +62,14 @@ func sysSetitimer(t *task.Task, a *amd64.Args) (uint64, error) {
 	}
 	var next task.IntervalValue
 	if a[1] != 0 { // a null pointer stops the timer, as on Linux
-		value, err := abi.CopyIn[unix.Itimerval](t, a[1])
+		pair, err := copyInTimevals(t, a[1])
 		if err != nil {
 			return 0, err
 		}
-		if next.Interval, err = timeval(value.Interval); err != nil {
+		if next.Interval, err = timeval(pair[0]); err != nil {
 			return 0, err
 		}
-		if next.Value, err = timeval(value.Value); err != nil {
+		if next.Value, err = timeval(pair[1]); err != nil {
 			return 0, err
 		}
 	}
@@ -79,10 +80,15 @@ func sysSetitimer(t *task.Task, a *amd64.Args) (uint64, error) {
 	return 0, storeInterval(t, a[2], old)
 }
 
+// widenSigevent converts the struct sigevent of a 32-bit program.
+func widenSigevent(n compat.Sigevent) abi.Sigevent {
+	return abi.Sigevent{Value: uint64(n.Value), Signo: n.Signo, Notify: n.Notify, TID: n.TID}
+}
+
 func sysTimerCreate(t *task.Task, a *amd64.Args) (uint64, error) {
 	r := task.TimerRequest{Clock: int32(a[0]), Notify: task.SIGEV_SIGNAL, Signal: unix.SIGALRM, DefaultValue: true}
 	if a[1] != 0 {
-		event, err := abi.CopyIn[abi.Sigevent](t, a[1])
+		event, err := load(t, t.Layout.Narrow(), a[1], widenSigevent)
 		if err != nil {
 			return 0, err
 		}
@@ -102,22 +108,22 @@ func sysTimerCreate(t *task.Task, a *amd64.Args) (uint64, error) {
 }
 
 func storeTimerValue(t *task.Task, address uint64, v task.IntervalValue) error {
-	return abi.CopyOut(t, address, unix.ItimerSpec{Interval: unix.NsecToTimespec(v.Interval), Value: unix.NsecToTimespec(v.Value)})
+	return copyOutTimespecs(t, address, [2]unix.Timespec{unix.NsecToTimespec(v.Interval), unix.NsecToTimespec(v.Value)})
 }
 
 func sysTimerSettime(t *task.Task, a *amd64.Args) (uint64, error) {
 	if a[2] == 0 {
 		return 0, unix.EINVAL
 	}
-	value, err := abi.CopyIn[unix.ItimerSpec](t, a[2])
+	pair, err := copyInTimespecs(t, a[2])
 	if err != nil {
 		return 0, err
 	}
 	var next task.IntervalValue
-	if next.Interval, err = timespec(value.Interval); err != nil {
+	if next.Interval, err = timespec(pair[0]); err != nil {
 		return 0, err
 	}
-	if next.Value, err = timespec(value.Value); err != nil {
+	if next.Value, err = timespec(pair[1]); err != nil {
 		return 0, err
 	}
 	old, err := t.Group().Timers.SetTimer(int32(a[0]), next, a[1]&unix.TIMER_ABSTIME != 0)

@@ -3,7 +3,6 @@ package syscall
 import (
 	"golang.org/x/sys/unix"
 
-	"slowpath/abi"
 	"slowpath/arch/amd64"
 	"slowpath/cred"
 	"slowpath/fs"
@@ -50,22 +49,20 @@ func withTimer(t *task.Task, register uint64, operation func(timer *timerfd.Time
 // readSetting reads a struct itimerspec. Errors: EFAULT, EINVAL if it is
 // negative or not normalised.
 func readSetting(t *task.Task, address uint64) (timerfd.Setting, error) {
-	spec, err := abi.CopyIn[unix.ItimerSpec](t, address)
+	spec, err := copyInTimespecs(t, address)
 	if err != nil {
 		return timerfd.Setting{}, err
 	}
-	for _, v := range [...]unix.Timespec{spec.Interval, spec.Value} {
+	for _, v := range spec {
 		if v.Sec < 0 || v.Nsec < 0 || v.Nsec >= second {
 			return timerfd.Setting{}, unix.EINVAL
 		}
 	}
-	return timerfd.Setting{Interval: clampedTime(spec.Interval), Value: clampedTime(spec.Value)}, nil
+	return timerfd.Setting{Interval: clampedTime(spec[0]), Value: clampedTime(spec[1])}, nil
 }
 
 func writeSetting(t *task.Task, address uint64, s timerfd.Setting) error {
-	return abi.CopyOut(t, address, unix.ItimerSpec{
-		Interval: unix.NsecToTimespec(s.Interval), Value: unix.NsecToTimespec(s.Value),
-	})
+	return copyOutTimespecs(t, address, [2]unix.Timespec{unix.NsecToTimespec(s.Interval), unix.NsecToTimespec(s.Value)})
 }
 
 func sysTimerfdSettime(t *task.Task, a *amd64.Args) (uint64, error) {

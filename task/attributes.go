@@ -67,6 +67,20 @@ func (t *Task) Personality(persona uint32) uint32 {
 	return t.personality.Swap(persona)
 }
 
+// ImpliedProtection returns the protection that a program gets which asks for prot: with
+// READ_IMPLIES_EXEC, memory that can be read can be executed (personality(2)). Any goroutine
+// may call it.
+func (t *Task) ImpliedProtection(prot mm.Prot) mm.Prot {
+	return impliedProtection(t.personality.Load(), prot)
+}
+
+func impliedProtection(personality uint32, prot mm.Prot) mm.Prot {
+	if personality&readImpliesExec != 0 && prot&mm.ProtRead != 0 {
+		prot |= mm.ProtExec
+	}
+	return prot
+}
+
 // Subreaper is PR_GET_CHILD_SUBREAPER.
 func (g *ThreadGroup) Subreaper() bool {
 	g.kernel.mu.RLock()

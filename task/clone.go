@@ -6,6 +6,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"slowpath/abi"
+	"slowpath/abi/compat"
 	"slowpath/arch/amd64"
 	"slowpath/cred"
 	"slowpath/mm"
@@ -22,8 +23,11 @@ type CloneArgs struct {
 	ParentTID  uint64 // CLONE_PARENT_SETTID
 	ExitSignal signal.Signal
 	Stack      uint64 // the child's stack pointer; 0 keeps the parent's
-	TLS        uint64 // CLONE_SETTLS
-	SetTID     int    // the id of the child; 0 lets the kernel choose
+	TLS        uint64 // CLONE_SETTLS: the base of FS
+	// ThreadArea is CLONE_SETTLS of a 32-bit call: a segment of set_thread_area(2) that
+	// CheckThreadArea has accepted, or nil.
+	ThreadArea *compat.UserDesc
+	SetTID     int // the id of the child; 0 lets the kernel choose
 }
 
 // thread reports whether the child is a thread of the parent's process.

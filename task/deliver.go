@@ -3,6 +3,7 @@ package task
 import (
 	"golang.org/x/sys/unix"
 
+	"slowpath/abi"
 	"slowpath/arch/amd64"
 	"slowpath/entry"
 	"slowpath/guard"
@@ -283,16 +284,33 @@ func (t *Task) beforeHandler() (stepping bool) {
 
 // pushFrame builds the handler's frame on the user's stack: EFAULT.
 func (t *Task) pushFrame(f *amd64.Frame, d *delivery, saved signal.Set) error {
-	return signal.Push(t, f, &signal.Delivery{
+	delivery := &signal.Delivery{
 		Info: &d.info, Action: &d.action, Saved: saved, AltStack: &t.AltStack, Fault: t.lastFault, Scratch: &t.scratch,
-	})
+	}
+	if d.action.Flags&signal.SA_IA32_ABI != 0 {
+		delivery.Returns = t.handlerReturns()
+	}
+	return signal.Push(t, f, delivery)
 }
 
-// SignalReturn is rt_sigreturn(2): it restores the registers and the mask from the
-// signal frame. A bad frame is SIGSEGV.
-func (t *Task) SignalReturn(f *amd64.Frame) {
+// handlerReturns returns the functions of the vDSO to which 32-bit handlers return.
+func (t *Task) handlerReturns() (r signal.Returns) {
+	if p := t.Program(); p != nil {
+		r.SigReturn, r.RTSigReturn = p.VDSO.SigReturn, p.VDSO.RTSigReturn
+	}
+	return r
+}
+
+// FramePop is one of the functions of package signal that restore a signal frame:
+// signal.Pop, signal.Pop32 or signal.PopInfo32.
+type FramePop func(abi.UserMemory, *amd64.Frame, *signal.Scratch) (signal.Restored, error)
+
+// SignalReturn is rt_sigreturn(2) and, with the pop functions of 32-bit frames, those of
+// 32-bit programs: it restores the registers and the mask from the signal frame. A bad frame
+// is SIGSEGV.
+func (t *Task) SignalReturn(f *amd64.Frame, pop FramePop) {
 	t.Restart.Clear()
-	restored, err := signal.Pop(t, f, &t.scratch)
+	restored, err := pop(t, f, &t.scratch)
 	if restored.Read {
 		t.SetBlocked(restored.Blocked) // even if the rest of the frame is bad, as in Linux
 	}
@@ -300,8 +318,9 @@ func (t *Task) SignalReturn(f *amd64.Frame) {
 		t.ForceSignal(signal.KernelInfo(unix.SIGSEGV))
 		return
 	}
-	// Linux too ignores an alternate stack that cannot be set.
-	t.AltStack.Set(restored.AltStack, f.RSP, signal.MinStackSize)
+	if restored.HasAltStack {
+		t.AltStack.Set(restored.AltStack, f.RSP, signal.MinStackSize) // Linux too ignores one that cannot be set
+	}
 	if restored.Trap.Signo != 0 {
 		t.fault(f, restored.Trap)
 	}

@@ -215,6 +215,10 @@ func (t *Task) readProgram(p *program) (err error) {
 	if p.image, err = elf.Read(fileReader{p.file}); err != nil {
 		return err
 	}
+	p.personality &^= readImpliesExec
+	if p.image.Class == elf.Class32 && p.image.StackUnspecified {
+		p.personality |= readImpliesExec
+	}
 	if p.image.Interpreter == "" {
 		return nil
 	}
@@ -224,7 +228,7 @@ func (t *Task) readProgram(p *program) (err error) {
 	}
 	p.unreadable = p.unreadable || p.interpreter.Path().Permit(t, fs.MayRead) != nil
 	p.loader, err = elf.Read(fileReader{p.interpreter})
-	if err == unix.ENOEXEC {
+	if err == unix.ENOEXEC || err == nil && p.loader.Class != p.image.Class {
 		return unix.ELIBBAD
 	}
 	return err

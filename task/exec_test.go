@@ -16,6 +16,7 @@ import (
 	"slowpath/mm"
 	"slowpath/mm/mmtest"
 	"slowpath/signal"
+	"slowpath/task/elf"
 )
 
 // exec calls execve and, if that succeeds, executes the new program.
@@ -256,7 +257,7 @@ func TestExecStartsTheDynamicLoader(t *testing.T) {
 	w.executable("/dynamic", elfFile(stdelf.ET_DYN, "/loader"))
 	w.names["/dynamic"] = func(t *Task) {
 		_, _, auxv := stackWords(t)
-		if auxv[atENTRY] < pieBase || auxv[atBASE] == 0 || t.Frame.RIP <= auxv[atBASE] || t.Frame.RIP == auxv[atENTRY] {
+		if auxv[atENTRY] < rulesOf[elf.Class64].pieBase || auxv[atBASE] == 0 || t.Frame.RIP <= auxv[atBASE] || t.Frame.RIP == auxv[atENTRY] {
 			w.T.Errorf("entry %#x, base %#x, rip %#x", auxv[atENTRY], auxv[atBASE], t.Frame.RIP)
 		}
 		var magic [4]byte
@@ -264,7 +265,7 @@ func TestExecStartsTheDynamicLoader(t *testing.T) {
 			w.T.Errorf("the memory at AT_BASE starts with %q, want the ELF magic", magic)
 		}
 		heap := t.MM.Brk(0, nil)
-		if heap < pieBase || t.MM.Brk(heap+mm.PageSize, nil) != heap+mm.PageSize {
+		if heap < rulesOf[elf.Class64].pieBase || t.MM.Brk(heap+mm.PageSize, nil) != heap+mm.PageSize {
 			w.T.Errorf("brk cannot extend the heap at %#x", heap)
 		}
 		exit(t, 0)

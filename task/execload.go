@@ -17,24 +17,22 @@ type loaded struct {
 	stack   uint64 // the stack pointer
 	bias    uint64 // the load address minus the program's own address
 	base    uint64 // AT_BASE: the load address of the loader
-	vdso    uint64 // AT_SYSINFO_EHDR, or 0
+	vdso    VDSO   // where the vDSO is mapped
 	stackTo uint64 // the end of the stack area
 	program *Program
 }
 
-// The address of a position-independent program that has a loader, and the
-// greatest random offset of each part in bytes.
 const (
-	// pieBase is ELF_ET_DYN_BASE.
-	pieBase     = mm.UserEnd / 3 * 2 &^ (mm.PageSize - 1)
-	mapRandom   = 1 << 40 // 28 bits of pages
-	stackRandom = 1 << 34 // 22 bits of pages
-	brkRandom   = 32 << 20
-	usualStack  = 8 << 20 // _STK_LIM
+	brkRandom  = 32 << 20 // the greatest random offset of the heap, in bytes
+	usualStack = 8 << 20  // _STK_LIM
 )
 
-// addrNoRandomize is ADDR_NO_RANDOMIZE (personality(2)).
-const addrNoRandomize = 0x0040000
+// Bits of personality(2).
+const (
+	addrNoRandomize  = 0x0040000 // ADDR_NO_RANDOMIZE
+	addrCompatLayout = 0x0200000 // ADDR_COMPAT_LAYOUT
+	readImpliesExec  = 0x0400000 // READ_IMPLIES_EXEC
+)
 
 // randomOffset returns a random multiple of the page size below limit. It is 0 if
 // randomization is off in the kernel or for the program.
@@ -68,7 +66,12 @@ func (t *Task) fill(l *loaded, p *program) error {
 	if p.secure {
 		stackLimit = min(stackLimit, usualStack) // the caller must not choose the layout
 	}
-	layout := mm.Layout{MapBase: mm.MapBase(stackLimit, t.randomOffset(p, mapRandom))}
+	rules := p.rules()
+	random := t.randomOffset(p, rules.mapRandom)
+	layout := mm.Layout{End: rules.end, MapBase: mm.MapBase(rules.end, stackLimit, random)}
+	if p.personality&addrCompatLayout != 0 {
+		layout.MapBase, layout.BottomUp = rules.end/3&^(mm.PageSize-1)+random, true
+	}
 	l.memory.SetLayout(layout)
 	end, err := t.mapProgram(l, p)
 	if err != nil {
@@ -82,19 +85,35 @@ func (t *Task) fill(l *loaded, p *program) error {
 			return err
 		}
 	}
-	if mapVDSO := t.kernel.config.MapVDSO; mapVDSO != nil {
-		if l.vdso, err = mapVDSO(l.memory); err != nil {
-			return err
-		}
+	if err := t.mapVDSO(l, p); err != nil {
+		return err
 	}
 	return t.buildStack(l, p)
 }
 
+// mapVDSO maps the object of the program's class.
+func (t *Task) mapVDSO(l *loaded, p *program) error {
+	v := t.kernel.config.VDSO
+	if v == nil {
+		return nil
+	}
+	at, err := v.Map(l.memory, p.rules().vdso)
+	if err != nil {
+		return err
+	}
+	l.vdso.Header = at
+	if p.image.Class == elf.Class32 {
+		s := v.Symbols()
+		l.vdso = VDSO{at, at + s.Vsyscall, at + s.SigReturn, at + s.RTSigReturn, at + s.LandingPad}
+	}
+	return nil
+}
+
 // brkStart returns the start of the heap: the end of the program. A static-PIE
-// program lies in the mmap area, so its heap starts at pieBase.
+// program lies in the mmap area, so its heap starts at the base of other such programs.
 func (t *Task) brkStart(p *program, end uint64) uint64 {
 	if p.image.Relocatable && p.loader == nil {
-		end = pieBase
+		end = p.rules().pieBase
 	}
 	const withHeap = 2 // proc(5), /proc/sys/kernel/randomize_va_space
 	if t.kernel.config.Settings.RandomizeVASpace.Get() < withHeap {
@@ -111,7 +130,8 @@ func (t *Task) mapProgram(l *loaded, p *program) (end uint64, err error) {
 	}
 	switch {
 	case p.image.Relocatable && p.loader != nil:
-		at := (pieBase + t.randomOffset(p, mapRandom)) &^ (p.image.Align - 1)
+		rules := p.rules()
+		at := (rules.pieBase + t.randomOffset(p, rules.mapRandom)) &^ (p.image.Align - 1)
 		l.bias = at - start
 	case p.image.Relocatable:
 		at, err := l.reserve(end-start, p.image.Align)
@@ -120,7 +140,7 @@ func (t *Task) mapProgram(l *loaded, p *program) (end uint64, err error) {
 		}
 		l.bias = at - start
 	}
-	return end + l.bias, l.mapSegments(p.file, p.image, l.bias)
+	return end + l.bias, l.mapSegments(p, p.file, p.image, l.bias)
 }
 
 // mapLoader maps the dynamic loader, which runs first.
@@ -138,7 +158,7 @@ func (l *loaded) mapLoader(p *program) error {
 		bias = at - start
 	}
 	l.base, l.start = bias, p.loader.Entry+bias
-	return l.mapSegments(p.interpreter, p.loader, bias)
+	return l.mapSegments(p, p.interpreter, p.loader, bias)
 }
 
 // reserve returns a free range of size bytes in the mmap area, at a multiple of
@@ -158,13 +178,14 @@ func (l *loaded) reserve(size, align uint64) (uint64, error) {
 }
 
 // mapSegments maps every PT_LOAD of an image.
-func (l *loaded) mapSegments(file *fs.File, image *elf.Image, bias uint64) error {
+func (l *loaded) mapSegments(p *program, file *fs.File, image *elf.Image, bias uint64) error {
 	object, err := file.Mappable(false)
 	if err != nil {
 		return unix.ENOEXEC // the file system cannot map files
 	}
 	for i := range image.Segments {
-		if err := l.mapSegment(file, object, &image.Segments[i], bias); err != nil {
+		s := &image.Segments[i]
+		if err := l.mapSegment(file, object, s, impliedProtection(p.personality, protection(s)), bias); err != nil {
 			return err
 		}
 	}
@@ -175,7 +196,7 @@ const fixedPrivate = unix.MAP_PRIVATE | unix.MAP_FIXED
 
 // mapSegment maps the part of a segment that is in the file, and zeros for the
 // rest of its memory.
-func (l *loaded) mapSegment(file *fs.File, object mm.Mappable, s *elf.Segment, bias uint64) error {
+func (l *loaded) mapSegment(file *fs.File, object mm.Mappable, s *elf.Segment, prot mm.Prot, bias uint64) error {
 	const mask = mm.PageSize - 1
 	start := (s.Address + bias) &^ mask
 	fileEnd := s.Address + bias + s.FileSize
@@ -183,7 +204,7 @@ func (l *loaded) mapSegment(file *fs.File, object mm.Mappable, s *elf.Segment, b
 	if s.FileSize > 0 {
 		mapped = (fileEnd + mask) &^ mask
 		_, err := l.memory.Mmap(mm.MapRequest{
-			Addr: start, Length: mapped - start, Prot: protection(s), Flags: fixedPrivate,
+			Addr: start, Length: mapped - start, Prot: prot, Flags: fixedPrivate,
 			Object: object, File: file, Offset: s.Offset &^ mask,
 		})
 		if err != nil {
@@ -198,7 +219,7 @@ func (l *loaded) mapSegment(file *fs.File, object mm.Mappable, s *elf.Segment, b
 		return nil
 	}
 	_, err := l.memory.Mmap(mm.MapRequest{
-		Addr: mapped, Length: end - mapped, Prot: protection(s), Flags: fixedPrivate | unix.MAP_ANONYMOUS,
+		Addr: mapped, Length: end - mapped, Prot: prot, Flags: fixedPrivate | unix.MAP_ANONYMOUS,
 	})
 	return err
 }

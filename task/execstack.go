@@ -31,19 +31,33 @@ const (
 	atRANDOM       = 25
 	atHWCAP2       = 26
 	atEXECFN       = 31
+	atSYSINFO      = 32
 	atSYSINFOEHDR  = 33
 	atMINSIGSTKSZ  = 51
 	randomBytes    = 16
-	platform       = "x86_64"
 	stackAlign     = 16
 	wordSize       = 8
 	stackSlack     = 128 << 10 // bytes that execve maps below the stack pointer
 	stackTopMargin = 8         // bytes of zeros at the end of the stack
 )
 
+// VDSO has the user addresses of the vDSO of a program (vdso(7)).
+type VDSO struct {
+	// Header is the address of its ELF header (AT_SYSINFO_EHDR), or 0 if there is no vDSO.
+	Header uint64
+	// Entry is __kernel_vsyscall of a 32-bit vDSO (AT_SYSINFO). SigReturn and RTSigReturn
+	// are the functions to which signal handlers without a restorer return, and LandingPad
+	// is where SYSCALL and SYSENTER of 32-bit code return. All are 0 in a 64-bit program.
+	Entry, SigReturn, RTSigReturn, LandingPad uint64
+}
+
 // Program describes the running program for /proc/pid. It is constant: PR_SET_MM
 // replaces it.
 type Program struct {
+	// Class is the ELF class of the program.
+	Class elf.Class
+	// VDSO has the addresses of the vDSO as execve(2) has mapped it.
+	VDSO VDSO
 	// Name is the path in the call of execve(2) (AT_EXECFN).
 	Name string
 	// Path is the path of the executable from the root of the mounts.
@@ -58,7 +72,8 @@ type Program struct {
 
 // buildStack maps and fills the program's stack. It sets the stack pointer in l.
 func (t *Task) buildStack(l *loaded, p *program) error {
-	l.stackTo = mm.UserEnd - t.randomOffset(p, stackRandom)
+	end := p.rules().end
+	l.stackTo = end - t.randomOffset(p, mm.StackRandom(end))
 	size := p.stackBytes()
 	if err := t.kernel.Memory().Reserve(size); err != nil {
 		return err
@@ -69,7 +84,7 @@ func (t *Task) buildStack(l *loaded, p *program) error {
 		return err
 	}
 	low := (l.stack - stackSlack) &^ (mm.PageSize - 1)
-	prot := mm.ProtRead | mm.ProtWrite
+	prot := impliedProtection(p.personality, mm.ProtRead|mm.ProtWrite)
 	if p.image.ExecutableStack {
 		prot |= mm.ProtExec
 	}
@@ -112,16 +127,17 @@ func (t *Task) stackBlock(l *loaded, p *program) ([]byte, error) {
 	// Below the strings are the random bytes, and below them the platform string.
 	random := (base - randomBytes) &^ (stackAlign - 1)
 	platformAt := random - stackAlign
-	info := &Program{Name: p.name, Path: p.file.MapName(), File: p.file.Path(), Layout: layoutOf(p.image, l.bias)}
+	rules := p.rules()
+	info := &Program{Class: p.image.Class, VDSO: l.vdso, Name: p.name, Path: p.file.MapName(), File: p.file.Path(), Layout: layoutOf(p.image, l.bias)}
 	info.ArgStart, info.EnvEnd = base, base+uint64(envEnd)
 	info.ArgEnd = info.EnvEnd
 	if len(envp) > 0 {
 		info.ArgEnd = base + envp[0]
 	}
 	info.EnvStart = info.ArgEnd
-	info.Auxv = t.auxiliaryVector(l, p, random, platformAt, info.EnvEnd)
+	info.Auxv = rules.storeVector(t.auxiliaryVector(l, p, random, platformAt, info.EnvEnd))
 	words := 1 + len(argv) + 1 + len(envp) + 1
-	l.stack = (platformAt - uint64(words*wordSize+len(info.Auxv))) &^ (stackAlign - 1)
+	l.stack = (platformAt - uint64(words*rules.wordSize+len(info.Auxv))) &^ (stackAlign - 1)
 	info.StartStack = l.stack
 	l.program = info
 
@@ -129,8 +145,8 @@ func (t *Task) stackBlock(l *loaded, p *program) ([]byte, error) {
 	vectors := append(make([]uint64, 0, words), uint64(len(argv)))
 	vectors = appendPointers(vectors, argv, base)
 	vectors = appendPointers(vectors, envp, base)
-	copy(block[copy(block, abi.SliceBytes(vectors)):], info.Auxv)
-	copy(block[platformAt-l.stack:], platform)
+	copy(block[copy(block, rules.words(vectors)):], info.Auxv)
+	copy(block[platformAt-l.stack:], rules.platform)
 	t.kernel.Random(block[random-l.stack:][:randomBytes])
 	copy(block[base-l.stack:], strings)
 	return block, nil
@@ -166,20 +182,26 @@ func appendPointers(vectors, offsets []uint64, base uint64) []uint64 {
 // auxiliaryVector returns the auxiliary vector, in the order that Linux uses. The
 // last three arguments are the user addresses of AT_RANDOM, AT_PLATFORM and
 // AT_EXECFN.
-func (t *Task) auxiliaryVector(l *loaded, p *program, random, platformAt, execName uint64) []byte {
+func (t *Task) auxiliaryVector(l *loaded, p *program, random, platformAt, execName uint64) []abi.AuxEntry {
 	c := p.credentials
 	secure := uint64(0)
 	if p.secure {
 		secure = 1
 	}
-	entries := []abi.AuxEntry{
-		aux(atSYSINFOEHDR, l.vdso),
+	var entries []abi.AuxEntry
+	if l.vdso.Entry != 0 {
+		entries = append(entries, aux(atSYSINFO, l.vdso.Entry))
+	}
+	if l.vdso.Header != 0 {
+		entries = append(entries, aux(atSYSINFOEHDR, l.vdso.Header))
+	}
+	return append(entries,
 		aux(atMINSIGSTKSZ, uint64(signal.MinFrame())),
 		aux(atHWCAP, t.kernel.config.HWCap),
 		aux(atPAGESZ, mm.PageSize),
 		aux(atCLKTCK, TicksPerSecond),
 		aux(atPHDR, p.image.Headers+l.bias),
-		aux(atPHENT, elf.HeaderSize),
+		aux(atPHENT, uint64(p.image.Class.HeaderSize())),
 		aux(atPHNUM, uint64(p.image.HeaderCount)),
 		aux(atBASE, l.base),
 		aux(atFLAGS, 0),
@@ -194,11 +216,7 @@ func (t *Task) auxiliaryVector(l *loaded, p *program, random, platformAt, execNa
 		aux(atEXECFN, execName),
 		aux(atPLATFORM, platformAt),
 		aux(atNull, 0),
-	}
-	if l.vdso == 0 {
-		entries = entries[1:]
-	}
-	return abi.SliceBytes(entries)
+	)
 }
 
 func aux(tag, value uint64) abi.AuxEntry { return abi.AuxEntry{Type: tag, Value: value} }

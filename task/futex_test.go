@@ -271,7 +271,7 @@ func TestRobustListMarksTheOwnerDead(t *testing.T) {
 			}
 			t.CopyOut(node, little64(head))
 			t.StoreUint32(lock, uint32(t.TID())|futexWaiters)
-			t.SetRobustList(head)
+			t.SetRobustList(abi.Layout64, head)
 		})
 		for {
 			word, _ := t.LoadUint32(lock)
@@ -309,7 +309,7 @@ func TestExitSurvivesAnInvalidRobustList(t *testing.T) {
 					t.CopyOut(scratch+8*uint64(i), little64(word))
 				}
 				t.CopyOut(scratch+64, little64(scratch+64))
-				t.SetRobustList(scratch)
+				t.SetRobustList(abi.Layout64, scratch)
 				exit(t, 1)
 			})
 			if result := w.wait(t, pid, 0); result.Status != ExitStatus(1) {

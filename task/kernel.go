@@ -42,6 +42,7 @@ import (
 	"slowpath/mm"
 	"slowpath/sched"
 	"slowpath/sysctl"
+	"slowpath/vdso"
 	"slowpath/wait"
 )
 
@@ -62,8 +63,8 @@ type Config struct {
 	InitEnded func(Status)
 	// Memory allocates the physical memory of programs.
 	Memory *mm.Memory
-	// MapVDSO maps the vDSO and returns the address of its ELF header.
-	MapVDSO func(*mm.AddressSpace) (uint64, error)
+	// VDSO is the vDSO of programs; nil for none.
+	VDSO *vdso.VDSO
 	// HWCap and HWCap2 are AT_HWCAP and AT_HWCAP2 (getauxval(3)).
 	HWCap, HWCap2 uint64
 	// CPUs is the number of CPUs. 0 stands for 1.

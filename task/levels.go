@@ -63,11 +63,16 @@ func (t *Task) admissionFor(levels entry.Flag) (joined *entry.Admission) {
 // levels when it is published, with the kernel's lock held, so either this loop
 // finds it, or it has seen the reason.
 func (k *Kernel) UpdateLevels() {
+	k.eachTask((*Task).UpdateLevels)
+}
+
+// eachTask calls f for every task, with the kernel's lock held.
+func (k *Kernel) eachTask(f func(t *Task)) {
 	k.mu.RLock()
 	defer k.mu.RUnlock()
 	for _, id := range k.pids.byNumber {
 		if id.task != nil {
-			id.task.UpdateLevels()
+			f(id.task)
 		}
 	}
 }

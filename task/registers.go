@@ -5,6 +5,7 @@ import (
 
 	"slowpath/arch/amd64"
 	"slowpath/signal"
+	"slowpath/task/elf"
 )
 
 // registersSubsystem is the task's frame: pt_regs, the extended state and what the
@@ -14,6 +15,12 @@ var registersSubsystem = Subsystem{
 	Fork: (*Task).forkRegisters,
 	Exec: func(t *Task, x *Execution) {
 		t.Frame.ResetRegisters()
+		if x.program.image.Class == elf.Class32 {
+			t.Frame.StartCode32()
+			t.Frame.SetSelector(amd64.DS, amd64.UserSS)
+			t.Frame.SetSelector(amd64.ES, amd64.UserSS)
+			t.Frame.SetLandingPad32(x.image.vdso.LandingPad)
+		}
 		t.Frame.RIP, t.Frame.RSP = x.image.start, x.image.stack
 		if trap := signal.ReturnTrap(t.Frame); trap.Signo != 0 {
 			t.ForceSignal(signal.KernelInfo(unix.SIGSEGV)) // the entry point is no user address (Linux: load_elf_binary)
@@ -31,9 +38,13 @@ func (t *Task) forkRegisters(child *Task, a *CloneArgs) error {
 	if a.Stack != 0 {
 		f.RSP = a.Stack
 	}
-	if a.Flags&unix.CLONE_SETTLS != 0 {
+	child.Frame = f
+	switch {
+	case a.Flags&unix.CLONE_SETTLS == 0:
+	case a.ThreadArea != nil:
+		return child.SetThreadArea(a.ThreadArea.EntryNumber, a.ThreadArea)
+	default:
 		f.FSBase = a.TLS
 	}
-	child.Frame = f
 	return nil
 }

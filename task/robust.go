@@ -1,9 +1,12 @@
 package task
 
 import (
+	"sync/atomic"
+
 	"golang.org/x/sys/unix"
 
 	"slowpath/abi"
+	"slowpath/abi/compat"
 )
 
 // Bits of a futex word in the robust-list protocol (include/uapi/linux/futex.h,
@@ -22,13 +25,47 @@ const (
 // (get_robust_list(2)).
 var robustListSubsystem = Subsystem{Name: "robust list", LeaveMemory: (*Task).leaveRobustList}
 
-// SetRobustList is set_robust_list(2). The caller has checked the size. Only the
-// task's own goroutine calls it.
-func (t *Task) SetRobustList(head uint64) { t.robustList.Store(head) }
+// SetRobustList is set_robust_list(2). A thread has a list for each width of pointers. The
+// caller has checked the size. Only the task's own goroutine calls it.
+func (t *Task) SetRobustList(l abi.Layout, head uint64) { t.robustListOf(l).Store(head) }
 
 // RobustList returns the user address of the list's head, or 0. Any goroutine may
 // call it.
-func (t *Task) RobustList() uint64 { return t.robustList.Load() }
+func (t *Task) RobustList(l abi.Layout) uint64 { return t.robustListOf(l).Load() }
+
+func (t *Task) robustListOf(l abi.Layout) *atomic.Uint64 {
+	if l.Narrow() {
+		return &t.robustList32
+	}
+	return &t.robustList
+}
+
+// robustPointers are the functions that read the head and the links of a robust list.
+type robustPointers struct {
+	head func(t *Task, address uint64) (abi.RobustListHead, error)
+	link func(t *Task, address uint64) (uint64, error)
+}
+
+var (
+	robustPointers64 = robustPointers{
+		head: func(t *Task, address uint64) (abi.RobustListHead, error) {
+			return abi.CopyIn[abi.RobustListHead](t, address)
+		},
+		link: func(t *Task, address uint64) (uint64, error) { return abi.CopyIn[uint64](t, address) },
+	}
+	robustPointers32 = robustPointers{
+		head: func(t *Task, address uint64) (abi.RobustListHead, error) {
+			n, err := abi.CopyIn[compat.RobustListHead](t, address)
+			return abi.RobustListHead{
+				List: uint64(n.List), FutexOffset: uint64(int64(n.FutexOffset)), ListOpPending: uint64(n.ListOpPending),
+			}, err
+		},
+		link: func(t *Task, address uint64) (uint64, error) {
+			n, err := abi.CopyIn[uint32](t, address)
+			return uint64(n), err
+		},
+	}
+)
 
 // robustLock is a lock in a robust list.
 type robustLock struct {
@@ -47,15 +84,19 @@ func lockOf(node, offset uint64) robustLock {
 	return robustLock{word: node&^1 + offset, inherits: node&1 != 0}
 }
 
-// leaveRobustList marks the locks that the exiting thread holds as ownerless, and
-// wakes one waiter of each. The list is user memory. The walk ends at the first
-// error.
+// leaveRobustList leaves both lists of the exiting thread.
 func (t *Task) leaveRobustList() {
-	head := t.robustList.Swap(0)
+	t.leaveList(t.robustList.Swap(0), &robustPointers64)
+	t.leaveList(t.robustList32.Swap(0), &robustPointers32)
+}
+
+// leaveList marks the locks in a list that the exiting thread holds as ownerless, and wakes
+// one waiter of each. The list is user memory. The walk ends at the first error.
+func (t *Task) leaveList(head uint64, pointers *robustPointers) {
 	if head == 0 {
 		return
 	}
-	list, err := abi.CopyIn[abi.RobustListHead](t, head)
+	list, err := pointers.head(t, head)
 	if err != nil {
 		return
 	}
@@ -64,7 +105,7 @@ func (t *Task) leaveRobustList() {
 		// Read the link before the lock is released, because another thread may
 		// reuse the node after that.
 		node := next
-		link, err := abi.CopyIn[uint64](t, node&^1)
+		link, err := pointers.link(t, node&^1)
 		if node != pending && t.markOwnerDied(lockOf(node, offset)) != nil {
 			return
 		}

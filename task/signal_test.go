@@ -72,7 +72,7 @@ func TestSigreturnRestoresTheRegisters(t *testing.T) {
 		}
 		f.RBX = 99
 		f.RSP += 8 // the handler returns to the restorer
-		t.SignalReturn(f)
+		t.SignalReturn(f, signal.Pop)
 		if f.RAX != 1 || f.RBX != 2 || f.R15 != 3 || f.RSP != rsp || f.RIP != rip || t.Blocked() != 0 {
 			w.T.Errorf("after sigreturn: rip %#x, rax %d, rbx %d, r15 %d, blocked %v", f.RIP, f.RAX, f.RBX, f.R15, t.Blocked())
 		}
@@ -145,7 +145,7 @@ func TestInterruptedCallIsRestartedOrFails(t *testing.T) {
 				t.DeliverSignals(f)
 				if d.send {
 					f.RSP += 8
-					t.SignalReturn(f)
+					t.SignalReturn(f, signal.Pop)
 				}
 				if f.RSP != rsp {
 					w.T.Errorf("%s: the stack pointer has changed", name)
@@ -374,7 +374,7 @@ func TestSigsuspendRestoresTheMaskAfterTheHandler(t *testing.T) {
 			w.T.Errorf("in the handler rip is %#x and %v are blocked", f.RIP, t.Blocked())
 		}
 		f.RSP += 8
-		t.SignalReturn(f)
+		t.SignalReturn(f, signal.Pop)
 		if eintr := ^uint64(unix.EINTR) + 1; f.RAX != eintr || t.Blocked() != outer {
 			w.T.Errorf("after sigreturn rax is %#x and %v are blocked", f.RAX, t.Blocked())
 		}
@@ -437,7 +437,7 @@ func TestSigreturnOfInvalidFrameKills(t *testing.T) {
 				w.returnToUser(t)
 				t.Frame.RSP += 8
 				damage(t)
-				t.SignalReturn(t.Frame)
+				t.SignalReturn(t.Frame, signal.Pop)
 				w.returnToUser(t)
 			})
 			if result := w.wait(t, pid, 0); result.Status != SignalStatus(unix.SIGSEGV) {
@@ -466,7 +466,7 @@ func TestSigreturnDropsPrivilegedFlags(t *testing.T) {
 		w.returnToUser(t)
 		t.Frame.RSP += 8
 		t.CopyOut(t.Frame.RSP+contextOffset(136), []byte{0, 0x30, 2, 0}) // IOPL 3, VM, no IF
-		t.SignalReturn(t.Frame)
+		t.SignalReturn(t.Frame, signal.Pop)
 		if flags := t.Frame.RFLAGS; flags&(amd64.FlagIOPL|amd64.FlagVM) != 0 || flags&amd64.FlagIF == 0 {
 			w.T.Errorf("RFLAGS are %#x", flags)
 		}
@@ -489,7 +489,7 @@ func TestInvalidRSeqAreaKills(t *testing.T) {
 						return
 					}
 					t.Frame.RSP += 8
-					t.SignalReturn(t.Frame)
+					t.SignalReturn(t.Frame, signal.Pop)
 				}
 			})
 			if result := w.wait(t, pid, 0); result.Status != SignalStatus(unix.SIGSEGV) {

@@ -107,6 +107,7 @@ func builtinSubsystems() []Subsystem {
 		filesSubsystem,
 		memorySubsystem,
 		programSubsystem,
+		localTableSubsystem,
 		credentialsSubsystem,
 		attributesSubsystem,
 		limitsSubsystem,

@@ -4,6 +4,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"slowpath/abi"
 	"slowpath/arch/amd64"
 	"slowpath/cred"
 	"slowpath/entry"
@@ -39,6 +40,9 @@ type Task struct {
 	Restart RestartBlock
 	// Scheduling holds the scheduling attributes. Any goroutine may use it.
 	Scheduling Scheduling
+	// Layout is that of the structures of the call that the task executes. Only the task's
+	// own goroutine uses it.
+	Layout abi.Layout
 	// Transfer is a buffer that package syscall reuses between transfers.
 	Transfer any
 	// RemoteTransfer is a buffer that package syscall reuses between transfers to and
@@ -98,6 +102,7 @@ type Task struct {
 	// Written by the task, read by any goroutine.
 	tid          atomic.Int32
 	robustList   atomic.Uint64 // get_robust_list(2)
+	robustList32 atomic.Uint64 // the same, of 32-bit code
 	pi           piState       // locks with priority inheritance (futexpi.go)
 	parentDeath  atomic.Int32  // PR_SET_PDEATHSIG
 	personality  atomic.Uint32
@@ -105,6 +110,7 @@ type Task struct {
 	defaultSlack atomic.Uint64
 	noNewPrivs   atomic.Bool
 	program      atomic.Pointer[programCell]
+	localTable   atomic.Pointer[localTable]
 
 	// The group's lock guards these.
 	pending   signal.Pending

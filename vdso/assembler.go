@@ -8,7 +8,9 @@ import "encoding/binary"
 type assembler struct {
 	code  []byte
 	start int // offset of code[0] in the image
-	count int // the number of instructions
+	// instruction is that of system calls in 32-bit code.
+	instruction Instruction
+	count       int // the number of instructions
 }
 
 // jump is a forward jump without a target yet. Its value is the offset of the jump's

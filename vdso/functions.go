@@ -2,22 +2,24 @@ package vdso
 
 import "golang.org/x/sys/unix"
 
-// function is one function of the object: its symbol, and the Go function that emits
-// its code. The calling convention is that of C (System V ABI for AMD64, section 3.2):
-// arguments in RDI, RSI, RDX, result in RAX.
+// function is one function of an object: its symbol, and the Go function that emits its
+// code. The calling convention is that of C. In Object64 (System V ABI for AMD64, section
+// 3.2) arguments are in RDI, RSI, RDX and the result in RAX, in Object32 (System V ABI for
+// i386, section 3) arguments are on the stack and the result in EAX.
 type function struct {
-	name string
-	emit func(a *assembler)
+	name    string
+	version uint16 // index into the versions of the object
+	emit    func(a *assembler)
 }
 
-// functions are the functions that the object exports. Each has a second symbol without
-// the prefix, as on Linux (arch/x86/entry/vdso/vdso.lds.S).
-var functions = []function{
-	{"__vdso_clock_gettime", emitClockGettime},
-	{"__vdso_clock_getres", emitClockGetres},
-	{"__vdso_gettimeofday", emitGettimeofday},
-	{"__vdso_time", emitTime},
-	{"__vdso_getcpu", emitGetcpu},
+// functions64 are the functions of Object64. Each has a second symbol without the prefix,
+// as on Linux (arch/x86/entry/vdso/vdso.lds.S).
+var functions64 = []function{
+	{"__vdso_clock_gettime", 0, emitClockGettime},
+	{"__vdso_clock_getres", 0, emitClockGetres},
+	{"__vdso_gettimeofday", 0, emitGettimeofday},
+	{"__vdso_time", 0, emitTime},
+	{"__vdso_getcpu", 0, emitGetcpu},
 }
 
 // The clocks that the code computes itself, as bits by clock number. For CPU time

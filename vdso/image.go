@@ -7,28 +7,24 @@ import (
 	"strings"
 )
 
-// The object's name and version (vdso(7), "x86-64 functions").
-const (
-	soName  = "linux-vdso.so.1"
-	version = "LINUX_2.6"
-)
-
 // The indices of the version definitions (Linux Standard Base, "Symbol Versioning"):
-// the object itself, and the version of all functions.
+// the object itself, and the versions of functions, from versionFirst on.
 const (
 	versionBase  = 1
-	versionLinux = 2
+	versionFirst = 2
 )
 
 // builder builds the image. Its sections follow each other in one readable and
 // executable segment.
 type builder struct {
 	bytes.Buffer
-	sections []elf.Section64
-	names    stringTable          // the names of sections
-	titles   [sectionCount]uint32 // the offset of each section's name
-	strings  stringTable          // the names of symbols
-	symbols  []elf.Sym64
+	*description
+	instruction Instruction
+	sections    []elf.Section64
+	names       stringTable          // the names of sections
+	titles      [sectionCount]uint32 // the offset of each section's name
+	strings     stringTable          // the names of symbols
+	symbols     []elf.Sym64
 }
 
 // stringTable is a section of NUL-terminated strings. A string is identified by its
@@ -57,42 +53,62 @@ const (
 	sectionDefinitions
 	sectionDynamic
 	sectionNames
+	sectionFrameHeader
+	sectionFrames
 	sectionCount
 )
 
-// sectionTitles are the names of the sections.
+// sectionTitles are the names of the sections. The last two exist if the object has
+// unwind tables.
 var sectionTitles = [sectionCount]string{
 	"", ".text", ".dynsym", ".dynstr", ".hash", ".gnu.version", ".gnu.version_d", ".dynamic", ".shstrtab",
+	".eh_frame_hdr", ".eh_frame",
 }
 
-// Sizes of the structures of ELF64 (System V ABI, chapters 4 and 5).
-const (
-	headerSize  = 64
-	programSize = 56
-	sectionSize = 64
-	symbolSize  = 24
-	dynamicSize = 16
-	programs    = 2
-)
+// Image returns the object. It is at most one page long. The instruction is that of system
+// calls in 32-bit code. Every call with the same instruction returns the same bytes.
+func (o Object) Image(i Instruction) []byte { return o.build(i).finish() }
 
-// Image returns the object. It is at most one page long. Every call returns the same
-// bytes.
-func Image() []byte {
-	b := &builder{sections: make([]elf.Section64, 1), symbols: make([]elf.Sym64, 1)}
+// build returns the builder of the object with all sections.
+func (o Object) build(i Instruction) *builder {
+	b := &builder{description: &objects[o], instruction: i, sections: make([]elf.Section64, 1), symbols: make([]elf.Sym64, 1)}
 	for i, title := range sectionTitles[1:] {
 		b.titles[1+i] = b.names.add(title)
 	}
-	b.Write(make([]byte, headerSize+programs*programSize))
+	size := &b.sizes
+	b.Write(make([]byte, size.header+b.programs()*size.program))
 	b.addText()
-	base, linux := b.strings.add(soName), b.strings.add(version)
-	b.addSection(elf.SHT_DYNSYM, elf.Section64{Link: sectionStrings, Info: 1, Entsize: symbolSize}, encode(b.symbols))
+	base := b.strings.add(b.soName)
+	definitions := b.definitions(base)
+	b.addSection(elf.SHT_DYNSYM, elf.Section64{Link: sectionStrings, Info: 1, Entsize: uint64(size.symbol)}, b.encode(b.symbols))
 	b.addSection(elf.SHT_STRTAB, elf.Section64{}, []byte(b.strings.text.String()))
 	b.addSection(elf.SHT_HASH, elf.Section64{Link: sectionSymbols, Entsize: 4}, encode(b.hash()))
-	b.addSection(elf.SHT_GNU_VERSYM, elf.Section64{Link: sectionSymbols, Entsize: 2}, encode(b.versions()))
-	b.addSection(elf.SHT_GNU_VERDEF, elf.Section64{Link: sectionStrings, Info: 2}, encode(definitions(base, linux)))
-	b.addSection(elf.SHT_DYNAMIC, elf.Section64{Link: sectionStrings, Entsize: dynamicSize}, encode(b.dynamic(base)))
+	b.addSection(elf.SHT_GNU_VERSYM, elf.Section64{Link: sectionSymbols, Entsize: 2}, encode(b.symbolVersions()))
+	b.addSection(elf.SHT_GNU_VERDEF, elf.Section64{Link: sectionStrings, Info: uint32(len(definitions))}, encode(definitions))
+	b.addSection(elf.SHT_DYNAMIC, elf.Section64{Link: sectionStrings, Entsize: uint64(size.dynamic)}, b.encode(b.dynamic(base)))
 	b.addSection(elf.SHT_STRTAB, elf.Section64{}, []byte(b.names.text.String()))
-	return b.finish()
+	if b.frames != nil {
+		b.addFrames()
+	}
+	return b
+}
+
+// programs returns the number of program headers.
+func (b *builder) programs() int {
+	if b.frames != nil {
+		return 3
+	}
+	return 2
+}
+
+// symbol returns the address of a function in the image.
+func (b *builder) symbol(name string) uint64 {
+	for _, s := range b.symbols[1:] {
+		if b.name(s) == name {
+			return s.Value
+		}
+	}
+	return 0
 }
 
 // encode returns a structure as little-endian bytes.
@@ -121,8 +137,8 @@ func (b *builder) addSection(kind elf.SectionType, s elf.Section64, contents []b
 // addText emits all functions and adds their symbols.
 func (b *builder) addText() {
 	b.align(16)
-	a := &assembler{start: b.Len()}
-	for _, f := range functions {
+	a := &assembler{start: b.Len(), instruction: b.instruction}
+	for _, f := range b.functions {
 		start := len(a.code)
 		f.emit(a)
 		symbol := elf.Sym64{
@@ -131,9 +147,11 @@ func (b *builder) addText() {
 		}
 		symbol.Name = b.strings.add(f.name)
 		b.symbols = append(b.symbols, symbol)
-		symbol.Name = b.strings.add(strings.TrimPrefix(f.name, "__vdso_"))
-		symbol.Info = elf.ST_INFO(elf.STB_WEAK, elf.STT_FUNC)
-		b.symbols = append(b.symbols, symbol)
+		if b.aliases {
+			symbol.Name = b.strings.add(strings.TrimPrefix(f.name, "__vdso_"))
+			symbol.Info = elf.ST_INFO(elf.STB_WEAK, elf.STT_FUNC)
+			b.symbols = append(b.symbols, symbol)
+		}
 		for len(a.code)%16 != 0 {
 			a.code = append(a.code, 0xcc) // INT3 as padding
 		}
@@ -173,11 +191,14 @@ func hashName(s string) uint32 {
 	return h
 }
 
-// versions returns the version of each symbol.
-func (b *builder) versions() []uint16 {
-	versions := make([]uint16, len(b.symbols))
-	for i := range versions[1:] {
-		versions[1+i] = versionLinux
+// symbolVersions returns the version of each symbol.
+func (b *builder) symbolVersions() []uint16 {
+	versions := make([]uint16, 1, len(b.symbols))
+	for _, f := range b.functions {
+		versions = append(versions, versionFirst+f.version)
+		if b.aliases {
+			versions = append(versions, versionFirst+f.version)
+		}
 	}
 	return versions
 }
@@ -189,13 +210,16 @@ type definition struct {
 	Name, NextName               uint32
 }
 
-// definitions returns the two versions of the object.
-func definitions(base, linux uint32) []definition {
+// definitions returns the versions: that of the object, whose name is at offset base of
+// the strings, and those of functions.
+func (b *builder) definitions(base uint32) []definition {
 	const size, auxiliary, flagBase = 28, 20, 1
-	return []definition{
-		{1, flagBase, versionBase, 1, hashName(soName), auxiliary, size, base, 0},
-		{1, 0, versionLinux, 1, hashName(version), auxiliary, 0, linux, 0},
+	all := []definition{{1, flagBase, versionBase, 1, hashName(b.soName), auxiliary, size, base, 0}}
+	for i, v := range b.versions {
+		all = append(all, definition{1, 0, uint16(versionFirst + i), 1, hashName(v), auxiliary, size, b.strings.add(v), 0})
 	}
+	all[len(all)-1].Next = 0
+	return all
 }
 
 // dynamic returns the dynamic table, which loaders read instead of section headers.
@@ -207,10 +231,10 @@ func (b *builder) dynamic(base uint32) []elf.Dyn64 {
 		{Tag: int64(elf.DT_STRTAB), Val: at(sectionStrings)},
 		{Tag: int64(elf.DT_SYMTAB), Val: at(sectionSymbols)},
 		{Tag: int64(elf.DT_STRSZ), Val: b.sections[sectionStrings].Size},
-		{Tag: int64(elf.DT_SYMENT), Val: symbolSize},
+		{Tag: int64(elf.DT_SYMENT), Val: uint64(b.sizes.symbol)},
 		{Tag: int64(elf.DT_VERSYM), Val: at(sectionVersions)},
 		{Tag: int64(elf.DT_VERDEF), Val: at(sectionDefinitions)},
-		{Tag: int64(elf.DT_VERDEFNUM), Val: 2},
+		{Tag: int64(elf.DT_VERDEFNUM), Val: uint64(1 + len(b.versions))},
 		{Tag: int64(elf.DT_NULL)},
 	}
 }
@@ -219,30 +243,45 @@ func (b *builder) dynamic(base uint32) []elf.Dyn64 {
 // and returns the image.
 func (b *builder) finish() []byte {
 	b.align(8)
+	size := &b.sizes
 	header := elf.Header64{
-		Type: uint16(elf.ET_DYN), Machine: uint16(elf.EM_X86_64), Version: uint32(elf.EV_CURRENT),
-		Phoff: headerSize, Shoff: uint64(b.Len()), Ehsize: headerSize,
-		Phentsize: programSize, Phnum: programs,
-		Shentsize: sectionSize, Shnum: sectionCount, Shstrndx: sectionNames,
+		Type: uint16(elf.ET_DYN), Machine: uint16(b.machine), Version: uint32(elf.EV_CURRENT),
+		Phoff: uint64(size.header), Shoff: uint64(b.Len()), Ehsize: uint16(size.header),
+		Phentsize: uint16(size.program), Phnum: uint16(b.programs()),
+		Shentsize: uint16(size.section), Shnum: uint16(len(b.sections)), Shstrndx: sectionNames,
 	}
 	copy(header.Ident[:], elf.ELFMAG)
-	header.Ident[elf.EI_CLASS] = byte(elf.ELFCLASS64)
+	header.Ident[elf.EI_CLASS] = byte(b.class)
 	header.Ident[elf.EI_DATA] = byte(elf.ELFDATA2LSB)
 	header.Ident[elf.EI_VERSION] = byte(elf.EV_CURRENT)
-	b.Write(encode(b.sections))
+	if entry := b.symbol(kernelVsyscall); entry != 0 {
+		header.Entry = entry
+	}
+	b.Write(b.encode(b.sections))
 	image := b.Bytes()
-	copy(image, encode(header))
-	copy(image[headerSize:], encode(b.segments(uint64(len(image)))))
+	copy(image, b.encode(header))
+	copy(image[size.header:], b.encode(b.segments(uint64(len(image)))))
 	return image
 }
 
-// segments returns the program headers: one for the whole image, and one for the
-// dynamic table.
+// segments returns the program headers: one for the whole image, one for the dynamic
+// table, and one for the unwind tables if there are any.
 func (b *builder) segments(size uint64) []elf.Prog64 {
-	d := b.sections[sectionDynamic]
-	return []elf.Prog64{
+	segments := []elf.Prog64{
 		{Type: uint32(elf.PT_LOAD), Flags: uint32(elf.PF_R | elf.PF_X), Filesz: size, Memsz: size, Align: 4096},
-		{Type: uint32(elf.PT_DYNAMIC), Flags: uint32(elf.PF_R), Off: d.Off, Vaddr: d.Addr, Paddr: d.Addr,
-			Filesz: d.Size, Memsz: d.Size, Align: 16},
+		b.segmentOf(elf.PT_DYNAMIC, sectionDynamic),
+	}
+	if b.frames != nil {
+		segments = append(segments, b.segmentOf(elf.PT_GNU_EH_FRAME, sectionFrameHeader))
+	}
+	return segments
+}
+
+// segmentOf returns the program header of a section.
+func (b *builder) segmentOf(kind elf.ProgType, section int) elf.Prog64 {
+	s := b.sections[section]
+	return elf.Prog64{
+		Type: uint32(kind), Flags: uint32(elf.PF_R), Off: s.Off, Vaddr: s.Addr, Paddr: s.Addr,
+		Filesz: s.Size, Memsz: s.Size, Align: 16,
 	}
 }

@@ -14,7 +14,7 @@ import (
 
 // TestImageHasVersionedSymbols reads the object through its sections, as debuggers do.
 func TestImageHasVersionedSymbols(t *testing.T) {
-	image := Image()
+	image := Object64.Image(ByInt80)
 	if len(image) > mm.PageSize {
 		t.Fatalf("the image has %d bytes, more than a page", len(image))
 	}
@@ -41,10 +41,10 @@ func TestImageHasVersionedSymbols(t *testing.T) {
 			t.Errorf("%s is at %#x, outside of the text", s.Name, s.Value)
 		}
 	}
-	if len(symbols) != 2*len(functions) {
-		t.Errorf("%d symbols, want two for each of %d functions", len(symbols), len(functions))
+	if len(symbols) != 2*len(functions64) {
+		t.Errorf("%d symbols, want two for each of %d functions", len(symbols), len(functions64))
 	}
-	if !bytes.Equal(image, Image()) {
+	if !bytes.Equal(image, Object64.Image(ByInt80)) {
 		t.Error("two images differ")
 	}
 }
@@ -65,7 +65,7 @@ func newLoader(t *testing.T, image []byte) *loader {
 	if p := f.Progs[0]; p.Type != elf.PT_LOAD || p.Off != 0 || p.Vaddr != 0 || p.Filesz != uint64(len(image)) {
 		t.Errorf("the first segment is %+v", p.ProgHeader)
 	}
-	for at := f.Progs[1].Vaddr; ; at += dynamicSize {
+	for at := f.Progs[1].Vaddr; ; at += 16 {
 		tag := elf.DynTag(l.word64(at))
 		if tag == elf.DT_NULL {
 			return l
@@ -88,7 +88,7 @@ func (l *loader) find(name string) (value uint64, version string) {
 	buckets, count := l.word32(hash), l.word32(hash+4)
 	i := l.word32(hash + 8 + 4*uint64(hashName(name)%buckets))
 	for steps := uint32(0); i != 0 && steps < count; steps++ {
-		symbol := l.tags[elf.DT_SYMTAB] + symbolSize*uint64(i)
+		symbol := l.tags[elf.DT_SYMTAB] + 24*uint64(i)
 		if l.text(l.word32(symbol)) == name {
 			index := binary.LittleEndian.Uint16(l.image[l.tags[elf.DT_VERSYM]+2*uint64(i):])
 			return l.word64(symbol + 8), l.version(index)
@@ -112,8 +112,8 @@ func (l *loader) version(index uint16) string {
 }
 
 func TestLoaderFindsFunctions(t *testing.T) {
-	l := newLoader(t, Image())
-	for _, f := range functions {
+	l := newLoader(t, Object64.Image(ByInt80))
+	for _, f := range functions64 {
 		long, version := l.find(f.name)
 		short, _ := l.find(f.name[len("__vdso_"):])
 		if long == 0 || long != short || version != "LINUX_2.6" {
@@ -131,7 +131,7 @@ func TestLoaderFindsFunctions(t *testing.T) {
 // TestFunctionsAreShort checks that reading a clock is fast, and that short jumps
 // suffice.
 func TestFunctionsAreShort(t *testing.T) {
-	for _, f := range functions {
+	for _, f := range functions64 {
 		a := &assembler{}
 		f.emit(a)
 		if a.count > 40 || len(a.code) > 127 {
@@ -142,7 +142,7 @@ func TestFunctionsAreShort(t *testing.T) {
 
 func TestMapMapsDataAndCode(t *testing.T) {
 	memory, _ := mmtest.New(t, 256)
-	v, err := New(memory, Clock{Start: 1, Scale: 2, Wall: 3})
+	v, err := New(memory, Clock{Start: 1, Scale: 2, Wall: 3}, ByInt80)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -152,7 +152,7 @@ func TestMapMapsDataAndCode(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(as.DecRef)
-	at, err := v.Map(as)
+	at, err := v.Map(as, Object64)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -176,9 +176,9 @@ func TestMapMapsDataAndCode(t *testing.T) {
 func TestNewFailsWithoutMemory(t *testing.T) {
 	memory, machine := mmtest.New(t, 256)
 	memory.Drain()
-	for frames := range 2 {
+	for frames := range 3 {
 		machine.Limit(frames)
-		if _, err := New(memory, Clock{}); err != unix.ENOMEM {
+		if _, err := New(memory, Clock{}, ByInt80); err != unix.ENOMEM {
 			t.Errorf("with %d frames: %v", frames, err)
 		}
 		memory.Drain()

@@ -52,7 +52,7 @@ func emitMain(a *assembler, target int, c call) {
 
 // program returns the ELF file.
 func program(t *testing.T, clock Clock, c call) []byte {
-	image := Image()
+	image := Object64.Image(ByInt80)
 	target, _ := newLoader(t, image).find(c.name)
 	a := &assembler{start: mainAt - imageAt}
 	emitMain(a, int(target), c)
@@ -62,7 +62,7 @@ func program(t *testing.T, clock Clock, c call) []byte {
 	copy(memory[2*mm.PageSize:], a.code)
 	header := elf.Header64{
 		Type: uint16(elf.ET_EXEC), Machine: uint16(elf.EM_X86_64), Version: 1, Entry: mainAt,
-		Phoff: headerSize, Ehsize: headerSize, Phentsize: programSize, Phnum: 1,
+		Phoff: 64, Ehsize: 64, Phentsize: 56, Phnum: 1,
 	}
 	copy(header.Ident[:], "\x7fELF\x02\x01\x01")
 	segment := elf.Prog64{

@@ -29,27 +29,59 @@ const (
 	dataWall  = 16
 )
 
-// VDSO is the object and its data page.
+// VDSO is the objects and their data page.
 type VDSO struct {
-	data *mm.Special
-	code *mm.Special
+	data    *mm.Special
+	code    [objectCount]*mm.Special
+	symbols Symbols
 }
 
-// New builds the object. It fails with ENOMEM.
-func New(memory *mm.Memory, c Clock) (*VDSO, error) {
-	data, err := memory.NewSpecial(1)
-	if err != nil {
-		return nil, err
-	}
-	code, err := memory.NewSpecial(1)
-	if err != nil {
-		data.Free()
-		return nil, err
-	}
-	copy(data.Bytes(0), c.page())
-	copy(code.Bytes(0), Image())
-	return &VDSO{data, code}, nil
+// Symbols are the offsets of functions of Object32 from its ELF header.
+type Symbols struct {
+	// Vsyscall is __kernel_vsyscall, SigReturn and RTSigReturn are __kernel_sigreturn and
+	// __kernel_rt_sigreturn.
+	Vsyscall, SigReturn, RTSigReturn uint64
+	// LandingPad is the instruction to which SYSCALL and SYSENTER return.
+	LandingPad uint64
 }
+
+// New builds the objects. The instruction is that of system calls in 32-bit code. It fails
+// with ENOMEM.
+func New(memory *mm.Memory, c Clock, i Instruction) (*VDSO, error) {
+	v := &VDSO{symbols: Object32.symbols(i)}
+	for _, page := range [...]struct {
+		to   **mm.Special
+		with []byte
+	}{
+		{&v.data, c.page()},
+		{&v.code[Object64], Object64.Image(i)},
+		{&v.code[Object32], Object32.Image(i)},
+	} {
+		special, err := memory.NewSpecial(1)
+		if err != nil {
+			v.Free()
+			return nil, err
+		}
+		copy(special.Bytes(0), page.with)
+		*page.to = special
+	}
+	return v, nil
+}
+
+// symbols returns the offsets of the functions of the object that the kernel uses.
+func (o Object) symbols(i Instruction) Symbols {
+	b := o.build(i)
+	entry := b.symbol(kernelVsyscall)
+	return Symbols{
+		Vsyscall:    entry,
+		SigReturn:   b.symbol("__kernel_sigreturn"),
+		RTSigReturn: b.symbol("__kernel_rt_sigreturn"),
+		LandingPad:  entry + landingOffset,
+	}
+}
+
+// Symbols returns the offsets of the functions of Object32. Any context.
+func (v *VDSO) Symbols() Symbols { return v.symbols }
 
 // page returns the contents of the data page.
 func (c Clock) page() []byte {
@@ -64,12 +96,12 @@ func (c Clock) page() []byte {
 // nanoseconds, after the clock was set. It does not sleep.
 func (v *VDSO) SetWall(wall uint64) { v.data.StoreUint64(dataWall, wall) }
 
-// Map maps data and code into an address space and returns the address of the
-// ELF header, for AT_SYSINFO_EHDR. It fails with ENOMEM.
-func (v *VDSO) Map(as *mm.AddressSpace) (uint64, error) {
+// Map maps data and the code of an object into an address space and returns the address of
+// the ELF header, for AT_SYSINFO_EHDR. It fails with ENOMEM.
+func (v *VDSO) Map(as *mm.AddressSpace, o Object) (uint64, error) {
 	at, err := as.MapSpecial(0,
 		mm.SpecialPart{Special: v.data, Prot: mm.ProtRead, Name: "[vvar]"},
-		mm.SpecialPart{Special: v.code, Prot: mm.ProtRead | mm.ProtExec, Name: "[vdso]"})
+		mm.SpecialPart{Special: v.code[o], Prot: mm.ProtRead | mm.ProtExec, Name: "[vdso]"})
 	if err != nil {
 		return 0, err
 	}
@@ -78,6 +110,9 @@ func (v *VDSO) Map(as *mm.AddressSpace) (uint64, error) {
 
 // Free frees the pages. No address space may still map them.
 func (v *VDSO) Free() {
-	v.data.Free()
-	v.code.Free()
+	for _, special := range [...]*mm.Special{v.data, v.code[Object64], v.code[Object32]} {
+		if special != nil {
+			special.Free()
+		}
+	}
 }

@@ -126,7 +126,7 @@ func (k *kernel) run() error {
 		Memory:       k.memory,
 		OutOfMemory:  k.endFatally,
 		Settings:     k.settings,
-		MapVDSO:      shared.Map,
+		VDSO:         shared,
 		HWCap:        hwcap,
 		HWCap2:       hwcap2,
 		Scheduler:    scheduler,
@@ -182,11 +182,23 @@ func (k *kernel) startCPUTime(s *sched.Scheduler) error {
 // newVDSO creates the vDSO, through which programs read the clock.
 func (k *kernel) newVDSO() (*vdso.VDSO, error) {
 	start, scale, wall := amd64.ClockParameters()
-	v, err := vdso.New(k.memory, vdso.Clock{Start: start, Scale: scale, Wall: wall})
+	v, err := vdso.New(k.memory, vdso.Clock{Start: start, Scale: scale, Wall: wall}, callInstruction(amd64.Identify().Vendor))
 	if err == nil {
 		k.wall.Changed = func(offset int64) { v.SetWall(wall + uint64(offset)) }
 	}
 	return v, err
+}
+
+// callInstruction returns the instruction by which 32-bit programs make system calls on a
+// vendor's processors (Linux: X86_FEATURE_SYSCALL32, X86_FEATURE_SYSENTER32).
+func callInstruction(vendor string) vdso.Instruction {
+	switch vendor {
+	case "AuthenticAMD", "HygonGenuine":
+		return vdso.BySYSCALL
+	case "GenuineIntel", "CentaurHauls", "  Shanghai  ":
+		return vdso.BySYSENTER
+	}
+	return vdso.ByInt80
 }
 
 // random fills p with random bytes. It never fails.

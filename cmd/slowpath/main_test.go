@@ -112,7 +112,7 @@ func TestBadCommandLinesAreExplained(t *testing.T) {
 		{"run /etc/passwd", 126, "chmod +x"},
 		{"run " + text, 126, "neither an ELF program nor a script"},
 		{"run " + short, 126, "is cut short"},
-		{"run " + compile(t, "-m32", "-nostdlib", "-Wl,--entry=main"), 126, "is a 32-bit program"},
+		{"run " + compile(t, "-mx32", "-nostdlib", "-Wl,--entry=main"), 126, "is an x32 program"},
 		{"run " + compile(t, "-Wl,--dynamic-linker=/lib/ld-none.so"), 126, "/lib/ld-none.so"},
 	} {
 		got := command(t, strings.Fields(c.args)...)

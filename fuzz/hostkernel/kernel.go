@@ -148,11 +148,11 @@ func (k *Kernel) makeTasks() (err error) {
 		return err
 	}
 	k.loop.SetModel(k.enterUser)
-	if k.vdso, err = vdso.New(k.memory, vdso.Clock{Scale: 1 << 32}); err != nil {
+	if k.vdso, err = vdso.New(k.memory, vdso.Clock{Scale: 1 << 32}, vdso.ByInt80); err != nil {
 		return err
 	}
 	k.Tasks = task.New(task.Config{
-		Run: k.run, Memory: k.memory, MapVDSO: k.vdso.Map, CPUs: cpus, Scheduler: k.scheduler,
+		Run: k.run, Memory: k.memory, VDSO: k.vdso, CPUs: cpus, Scheduler: k.scheduler,
 		Random: fill, Log: k.logf,
 	})
 	tsc := trace.TSC{Start: amd64.TSC(), Scale: 1 << 32} // one tick is shown as a nanosecond

@@ -10,11 +10,9 @@ import (
 	"strings"
 )
 
-// Sizes of structures in a 64-bit ELF file (System V ABI, chapters 4 and 5).
+// The size of the ELF header of a 64-bit file, and limits.
 const (
 	elfHeaderSize   = 64
-	programSize     = 56
-	dynamicSize     = 16
 	maxSegments     = 1024     // Linux allows 64 KiB of program headers
 	maxDynamic      = 64 << 10 // bytes of a dynamic section
 	maxStringLength = 4096     // bytes of a path, including the NUL
@@ -28,8 +26,15 @@ var machines = map[elf.Machine]string{
 	elf.EM_RISCV: "RISC-V", elf.EM_LOONGARCH: "LoongArch",
 }
 
+// classSizes are the sizes of a program header and of an entry of the dynamic section, in
+// bytes (System V ABI, chapters 4 and 5).
+type classSizes struct{ program, dynamic uint64 }
+
+var sizesOf = map[elf.Class]classSizes{elf.ELFCLASS64: {56, 16}, elf.ELFCLASS32: {32, 8}}
+
 // binaryFile is what a program needs at its start.
 type binaryFile struct {
+	class       elf.Class
 	interpreter string   // PT_INTERP, empty for a static program
 	needed      []string // DT_NEEDED
 	searchPath  []string // DT_RUNPATH, or DT_RPATH if there is none
@@ -42,8 +47,7 @@ var errTruncated = errors.New("is cut short; copy or build it again")
 // errDynamic is the error of a dynamic section that makes no sense.
 var errDynamic = errors.New("is an ELF file with a damaged dynamic section; build it again")
 
-// readELF checks that a file of the given size is a 64-bit x86 program and
-// returns what it needs at its start. Each error completes a sentence that
+// readELF checks that a file of the given size is an x86 program and returns what it needs at its start. Each error completes a sentence that
 // begins with the file's name. debug/elf may panic on a damaged file; such a
 // panic becomes an error.
 func readELF(r io.ReaderAt, size int64) (b *binaryFile, err error) {
@@ -52,11 +56,11 @@ func readELF(r io.ReaderAt, size int64) (b *binaryFile, err error) {
 			b, err = nil, fmt.Errorf("is an ELF file that cannot be parsed (%v); build it again", p)
 		}
 	}()
-	segments, err := readSegments(r, size)
+	class, segments, err := readSegments(r, size)
 	if err != nil {
 		return nil, err
 	}
-	b = new(binaryFile)
+	b = &binaryFile{class: class}
 	loads := 0
 	for _, s := range segments {
 		if s.Type <= elf.PT_INTERP && !insideFile(s, size) {
@@ -85,30 +89,32 @@ func insideFile(s *elf.Prog, size int64) bool {
 	return s.Filesz == 0 || s.Off <= uint64(size) && s.Filesz <= uint64(size)-s.Off
 }
 
-// readSegments checks the file header and returns the program headers.
-func readSegments(r io.ReaderAt, size int64) ([]*elf.Prog, error) {
+// readSegments checks the file header and returns the class and the program headers.
+func readSegments(r io.ReaderAt, size int64) (elf.Class, []*elf.Prog, error) {
 	var raw [elfHeaderSize]byte
 	if _, err := r.ReadAt(raw[:], 0); err != nil {
-		return nil, errTruncated
+		return 0, nil, errTruncated
 	}
 	header, err := readHeader(raw[:])
 	if err != nil {
-		return nil, err
+		return 0, nil, err
 	}
-	if header.Phnum == 0 || header.Phnum > maxSegments || header.Phentsize != programSize {
-		return nil, errors.New("is an ELF file with damaged program headers; build it again")
+	class := elf.Class(header.Ident[elf.EI_CLASS])
+	programSize := sizesOf[class].program
+	if header.Phnum == 0 || header.Phnum > maxSegments || uint64(header.Phentsize) != programSize {
+		return 0, nil, errors.New("is an ELF file with damaged program headers; build it again")
 	}
 	tableSize := uint64(header.Phnum) * programSize
 	if header.Phoff > uint64(size) || tableSize > uint64(size)-header.Phoff {
-		return nil, errTruncated
+		return 0, nil, errTruncated
 	}
 	file, err := elf.NewFile(newLoaderView(r, header))
 	if err != nil {
 		// The header is checked, so an error is about an offset or a length
 		// that no file can have, or about reading.
-		return nil, errTruncated
+		return 0, nil, errTruncated
 	}
-	return file.Progs, nil
+	return class, file.Progs, nil
 }
 
 // loaderView is an ELF file in which the fields that Linux's loader ignores
@@ -124,7 +130,15 @@ func newLoaderView(r io.ReaderAt, header elf.Header64) *loaderView {
 	header.Ident[elf.EI_VERSION], header.Version = byte(elf.EV_CURRENT), uint32(elf.EV_CURRENT)
 	header.Shoff, header.Shnum, header.Shentsize, header.Shstrndx = 0, 0, 0, 0
 	var b bytes.Buffer
-	binary.Write(&b, binary.LittleEndian, header)
+	if elf.Class(header.Ident[elf.EI_CLASS]) == elf.ELFCLASS32 {
+		binary.Write(&b, binary.LittleEndian, elf.Header32{
+			Ident: header.Ident, Type: header.Type, Machine: header.Machine, Version: header.Version,
+			Entry: uint32(header.Entry), Phoff: uint32(header.Phoff), Flags: header.Flags,
+			Ehsize: header.Ehsize, Phentsize: header.Phentsize, Phnum: header.Phnum,
+		})
+	} else {
+		binary.Write(&b, binary.LittleEndian, header)
+	}
 	return &loaderView{r, b.Bytes()}
 }
 
@@ -137,7 +151,7 @@ func (v *loaderView) ReadAt(p []byte, offset int64) (int, error) {
 	return n, err
 }
 
-// readHeader decodes the header of a 64-bit x86 program. For other files it
+// readHeader decodes the header of an x86 program. For other files it
 // returns an error that says what they are. Type and machine have the same
 // offsets in 32-bit and 64-bit files.
 func readHeader(raw []byte) (elf.Header64, error) {
@@ -149,7 +163,26 @@ func readHeader(raw []byte) (elf.Header64, error) {
 	if _, err := binary.Decode(raw, order, &header); err != nil {
 		return header, errTruncated
 	}
-	return header, checkHeader(&header)
+	if err := checkHeader(&header); err != nil {
+		return header, err
+	}
+	if elf.Class(header.Ident[elf.EI_CLASS]) == elf.ELFCLASS32 {
+		return widenedHeader(raw)
+	}
+	return header, nil
+}
+
+// widenedHeader decodes the header of a 32-bit program.
+func widenedHeader(raw []byte) (elf.Header64, error) {
+	var narrow elf.Header32
+	if _, err := binary.Decode(raw, binary.LittleEndian, &narrow); err != nil {
+		return elf.Header64{}, errTruncated
+	}
+	return elf.Header64{
+		Ident: narrow.Ident, Type: narrow.Type, Machine: narrow.Machine, Version: narrow.Version,
+		Entry: uint64(narrow.Entry), Phoff: uint64(narrow.Phoff), Flags: narrow.Flags,
+		Ehsize: narrow.Ehsize, Phentsize: narrow.Phentsize, Phnum: narrow.Phnum,
+	}, nil
 }
 
 // checkHeader reports why Slowpath cannot run a program.
@@ -158,18 +191,19 @@ func checkHeader(header *elf.Header64) error {
 	machine, kind := elf.Machine(header.Machine), elf.Type(header.Type)
 	switch {
 	case class == elf.ELFCLASS32 && machine == elf.EM_X86_64:
-		return errors.New("is an x32 program; Slowpath runs 64-bit x86 programs, so build it without -mx32")
-	case class == elf.ELFCLASS32 && machine == elf.EM_386:
-		return errors.New("is a 32-bit program; Slowpath runs 64-bit x86 programs, so build it without -m32")
+		return errors.New("is an x32 program; Slowpath runs 32-bit and 64-bit x86 programs, so build it without -mx32")
 	case class != elf.ELFCLASS64 && class != elf.ELFCLASS32 || data != elf.ELFDATA2LSB && data != elf.ELFDATA2MSB:
 		return errors.New("is an ELF file with a damaged header; build it again")
-	case data != elf.ELFDATA2LSB || class != elf.ELFCLASS64 || machine != elf.EM_X86_64:
-		return fmt.Errorf("is a program for %s; Slowpath runs 64-bit x86 programs", machineName(machine))
+	case data != elf.ELFDATA2LSB || machine != machineOf[class]:
+		return fmt.Errorf("is a program for %s; Slowpath runs 32-bit and 64-bit x86 programs", machineName(machine))
 	case kind != elf.ET_EXEC && kind != elf.ET_DYN:
 		return errors.New("is an ELF file but not a program; link it first")
 	}
 	return nil
 }
+
+// machineOf has the machine of the programs of each class.
+var machineOf = map[elf.Class]elf.Machine{elf.ELFCLASS64: elf.EM_X86_64, elf.ELFCLASS32: elf.EM_386}
 
 // machineName names an architecture for an error message.
 func machineName(machine elf.Machine) string {
@@ -185,10 +219,9 @@ func (b *binaryFile) readDynamic(r io.ReaderAt, dynamic *elf.Prog, segments []*e
 	if dynamic.Filesz > maxDynamic {
 		return errDynamic
 	}
-	entries := make([]elf.Dyn64, dynamic.Filesz/dynamicSize)
-	section := io.NewSectionReader(r, int64(dynamic.Off), int64(len(entries)*dynamicSize))
-	if err := binary.Read(section, binary.LittleEndian, entries); err != nil {
-		return errTruncated
+	entries, err := b.dynamicEntries(r, dynamic)
+	if err != nil {
+		return err
 	}
 	values := make(map[elf.DynTag][]uint64)
 	for _, e := range entries {
@@ -205,6 +238,27 @@ func (b *binaryFile) readDynamic(r io.ReaderAt, dynamic *elf.Prog, segments []*e
 		return errDynamic
 	}
 	return b.readNames(r, table, values)
+}
+
+// dynamicEntries reads the entries of the dynamic section.
+func (b *binaryFile) dynamicEntries(r io.ReaderAt, dynamic *elf.Prog) ([]elf.Dyn64, error) {
+	size := sizesOf[b.class].dynamic
+	entries := make([]elf.Dyn64, dynamic.Filesz/size)
+	section := io.NewSectionReader(r, int64(dynamic.Off), int64(uint64(len(entries))*size))
+	var err error
+	if b.class == elf.ELFCLASS32 {
+		narrow := make([]elf.Dyn32, len(entries))
+		err = binary.Read(section, binary.LittleEndian, narrow)
+		for i, e := range narrow {
+			entries[i] = elf.Dyn64{Tag: int64(e.Tag), Val: uint64(e.Val)}
+		}
+	} else {
+		err = binary.Read(section, binary.LittleEndian, entries)
+	}
+	if err != nil {
+		return nil, errTruncated
+	}
+	return entries, nil
 }
 
 // readNames reads the strings of the dynamic section from the string table at

@@ -39,10 +39,10 @@ func (p *program) bytes() []byte {
 	binary.LittleEndian.PutUint64(file[32:], elfHeaderSize)
 	binary.LittleEndian.PutUint64(file[40:], 1<<62)  // e_shoff
 	binary.LittleEndian.PutUint16(file[60:], 0xfffe) // e_shnum
-	binary.LittleEndian.PutUint16(file[54:], programSize)
+	binary.LittleEndian.PutUint16(file[54:], 56)
 	binary.LittleEndian.PutUint16(file[56:], uint16(len(p.segments)))
 	for i, s := range p.segments {
-		entry := file[elfHeaderSize+i*programSize:]
+		entry := file[elfHeaderSize+i*56:]
 		binary.LittleEndian.PutUint32(entry, uint32(s.Type))
 		binary.LittleEndian.PutUint64(entry[8:], s.Off)
 		binary.LittleEndian.PutUint64(entry[16:], s.Vaddr)
@@ -93,7 +93,7 @@ func TestDynamicProgramNeedsLoaderAndLibraries(t *testing.T) {
 
 func TestUnsuitableFilesAreExplained(t *testing.T) {
 	for want, change := range map[string]func(p *program){
-		"is a 32-bit program":         func(p *program) { p.class, p.machine = byte(elf.ELFCLASS32), 3 },
+		"for 32-bit x86":              func(p *program) { p.machine = 3 },
 		"is an x32 program":           func(p *program) { p.class = byte(elf.ELFCLASS32) },
 		"for 64-bit ARM":              func(p *program) { p.machine = 183 },
 		"ELF machine 77":              func(p *program) { p.machine = 77 },

@@ -2,6 +2,7 @@ package initramfs
 
 import (
 	"bufio"
+	"debug/elf"
 	"os"
 	"path"
 	"path/filepath"
@@ -12,10 +13,15 @@ import (
 // searches its default directories.
 const loaderCache = "/etc/ld.so.cache"
 
-// libraryDirectories are the default directories of glibc's and musl's loaders,
-// on Debian and on other distributions (ld.so(8)).
-var libraryDirectories = []string{
-	"/lib/x86_64-linux-gnu", "/usr/lib/x86_64-linux-gnu", "/lib64", "/usr/lib64", "/lib", "/usr/lib", "/usr/local/lib",
+// libraryDirectories are the default directories of glibc's and musl's loaders for programs
+// of each class, on Debian and on other distributions (ld.so(8)).
+var libraryDirectories = map[elf.Class][]string{
+	elf.ELFCLASS64: {
+		"/lib/x86_64-linux-gnu", "/usr/lib/x86_64-linux-gnu", "/lib64", "/usr/lib64", "/lib", "/usr/lib", "/usr/local/lib",
+	},
+	elf.ELFCLASS32: {
+		"/lib/i386-linux-gnu", "/usr/lib/i386-linux-gnu", "/lib32", "/usr/lib32", "/lib", "/usr/lib", "/usr/local/lib",
+	},
 }
 
 // requireLibraries adds the loader of a dynamic program and the libraries that
@@ -29,7 +35,7 @@ func (h Host) requireLibraries(req *Requirements, program string, b *binaryFile)
 	}
 	req.Dynamic = true
 	req.Files = append(req.Files, b.interpreter)
-	search := append(h.configuredDirectories(), libraryDirectories...)
+	search := append(h.configuredDirectories(), libraryDirectories[b.class]...)
 	have := map[string]bool{path.Base(b.interpreter): true}
 	type object struct {
 		path string
@@ -42,7 +48,7 @@ func (h Host) requireLibraries(req *Requirements, program string, b *binaryFile)
 				continue
 			}
 			have[path.Base(name)] = true
-			library, found, err := h.findLibrary(name, user.path, append(user.file.searchPath, search...))
+			library, found, err := h.findLibrary(b.class, name, user.path, append(user.file.searchPath, search...))
 			if err != nil {
 				return err
 			}
@@ -57,23 +63,23 @@ func (h Host) requireLibraries(req *Requirements, program string, b *binaryFile)
 }
 
 // findLibrary searches the directories for a library. It skips files that are
-// not 64-bit x86 libraries, as the loader does.
-func (h Host) findLibrary(name, user string, directories []string) (string, *binaryFile, error) {
+// not libraries of the class, as the loader does.
+func (h Host) findLibrary(class elf.Class, name, user string, directories []string) (string, *binaryFile, error) {
 	if strings.Contains(name, "/") {
 		directories = []string{path.Dir(name)}
 	}
 	for _, directory := range directories {
 		directory = strings.NewReplacer("$ORIGIN", path.Dir(user), "${ORIGIN}", path.Dir(user)).Replace(directory)
 		candidate := path.Join("/", directory, path.Base(name))
-		if b := h.readLibrary(candidate); b != nil {
+		if b := h.readLibrary(candidate); b != nil && b.class == class {
 			return candidate, b, nil
 		}
 	}
 	return "", nil, nil
 }
 
-// readLibrary reads a library's headers. It returns nil if the file is not a
-// 64-bit x86 library.
+// readLibrary reads a library's headers. It returns nil if the file is not an x86
+// library.
 func (h Host) readLibrary(name string) *binaryFile {
 	hostPath, err := h.locate(name)
 	if err != nil {

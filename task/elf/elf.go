@@ -2,13 +2,14 @@
 // untrusted user data: the package checks every field before it uses it, and no
 // input makes it panic or allocate more than 64 KiB.
 //
-// Like Linux 6.1 (fs/binfmt_elf.c), it accepts x86-64 executables (ET_EXEC) and
-// position-independent executables (ET_DYN).
+// Like Linux 6.1 (fs/binfmt_elf.c, fs/compat_binfmt_elf.c), it accepts executables
+// (ET_EXEC) and position-independent executables (ET_DYN) for x86-64 and for i386.
 package elf
 
 import (
 	"errors"
 	"io"
+	"slices"
 
 	"golang.org/x/sys/unix"
 
@@ -24,6 +25,8 @@ type File interface {
 // Image is a program as its headers describe it. Addresses are as in the file. The
 // loader of a relocatable image adds the same offset to each of them.
 type Image struct {
+	// Class is Class64, or Class32 for an i386 program.
+	Class Class
 	// Entry is the address of the first instruction.
 	Entry uint64
 	// Relocatable is set for ET_DYN: position-independent programs, and dynamic
@@ -41,6 +44,9 @@ type Image struct {
 	// ExecutableStack is the execute flag of PT_GNU_STACK. Without that header
 	// it is false, as on Linux for x86-64.
 	ExecutableStack bool
+	// StackUnspecified is set if there is no PT_GNU_STACK. For an i386 program every
+	// readable mapping is executable then (arch/x86/include/asm/elf.h).
+	StackUnspecified bool
 	// Align is the largest alignment of all segments in bytes: a power of two,
 	// at least PageSize.
 	Align uint64
@@ -52,7 +58,7 @@ type Segment struct {
 	Read, Write, Execute                  bool
 }
 
-// HeaderSize is AT_PHENT, the size of a program header in bytes, and FileHeaderSize that
+// HeaderSize is the size of a program header of Class64 in bytes, and FileHeaderSize that
 // of the ELF header (elf(5)).
 const (
 	HeaderSize     = 56
@@ -62,17 +68,12 @@ const (
 // PageSize is the page size in bytes.
 const PageSize = 4096
 
-// limit is the end of the user address space (Linux: TASK_SIZE_MAX).
-const limit = 1<<47 - PageSize
-
 // Constants of the ELF specification and its x86-64 supplement, and the limits of
 // Linux.
 const (
-	class64      = 2          // ELFCLASS64
 	littleEndian = 1          // ELFDATA2LSB
 	typeExec     = 2          // ET_EXEC
 	typeDyn      = 3          // ET_DYN
-	machineX86   = 62         // EM_X86_64
 	maxTableSize = 65536      // of the program headers, in bytes
 	loadSegment  = 1          // PT_LOAD
 	interpreter  = 3          // PT_INTERP
@@ -89,27 +90,29 @@ const Magic = "\x7fELF"
 
 // Read reads the headers of file. It may sleep.
 //
-// Errors: ENOEXEC if the file is not an x86-64 ELF program or has not all of its program
+// Errors: ENOEXEC if the file is not an ELF program of a Class or has not all of its program
 // headers, EIO if it ends before the end of the interpreter's name, and every error of
 // file.ReadAt.
 func Read(file File) (*Image, error) {
-	var header abi.Elf64Ehdr
-	switch err := readFull(file, abi.Bytes(&header), 0); {
+	class, header, err := readHeader(file)
+	switch {
 	case err == errEnd:
 		return nil, unix.ENOEXEC
 	case err != nil:
 		return nil, err
 	}
-	if err := checkHeader(&header); err != nil {
+	if err := class.checkHeader(header); err != nil {
 		return nil, err
 	}
 	image := &Image{
-		Entry:       header.Entry,
-		Relocatable: header.Type == typeDyn,
-		HeaderCount: int(header.Phnum),
-		Align:       PageSize,
+		Class:            class,
+		Entry:            header.Entry,
+		Relocatable:      header.Type == typeDyn,
+		HeaderCount:      int(header.Phnum),
+		Align:            PageSize,
+		StackUnspecified: true,
 	}
-	table, err := readTable(file, header.Phoff, image.HeaderCount)
+	table, err := class.readTable(file, header.Phoff, image.HeaderCount)
 	if err != nil {
 		return nil, err
 	}
@@ -122,30 +125,28 @@ func Read(file File) (*Image, error) {
 	return image, nil
 }
 
-// checkHeader returns ENOEXEC unless the file is a program for x86-64.
-func checkHeader(header *abi.Elf64Ehdr) error {
+// checkHeader returns ENOEXEC unless the file is a program of the class.
+func (c Class) checkHeader(header *abi.Elf64Ehdr) error {
 	switch {
 	case string(header.Ident[:len(Magic)]) != Magic,
-		header.Ident[4] != class64,
 		header.Ident[5] != littleEndian,
 		header.Type != typeExec && header.Type != typeDyn,
-		header.Machine != machineX86,
-		header.Phentsize != HeaderSize:
+		!slices.Contains(c.facts().machines, header.Machine),
+		int(header.Phentsize) != c.HeaderSize():
 		return unix.ENOEXEC
 	}
 	return nil
 }
 
 // readTable reads count program headers at a file offset.
-func readTable(file File, at uint64, count int) ([]abi.Elf64Phdr, error) {
-	if count == 0 || count*HeaderSize > maxTableSize {
+func (c Class) readTable(file File, at uint64, count int) ([]abi.Elf64Phdr, error) {
+	if count == 0 || count*c.HeaderSize() > maxTableSize {
 		return nil, unix.ENOEXEC
 	}
 	if at > maxOffset {
 		return nil, unix.ENOEXEC
 	}
-	table := make([]abi.Elf64Phdr, count)
-	err := readFull(file, abi.SliceBytes(table), int64(at))
+	table, err := c.facts().readTable(file, int64(at), count)
 	if err == errEnd {
 		err = unix.ENOEXEC
 	}
@@ -160,7 +161,7 @@ func (image *Image) add(file File, header *abi.Elf64Phdr) error {
 	case interpreter:
 		return image.readInterpreter(file, header)
 	case gnuStack:
-		image.ExecutableStack = header.Flags&flagExecute != 0
+		image.ExecutableStack, image.StackUnspecified = header.Flags&flagExecute != 0, false
 	}
 	return nil
 }
@@ -176,7 +177,7 @@ func (image *Image) addSegment(header *abi.Elf64Phdr) {
 		Write:      header.Flags&flagWrite != 0,
 		Execute:    header.Flags&flagExecute != 0,
 	})
-	if header.Align&(header.Align-1) == 0 && header.Align > image.Align && header.Align < limit {
+	if header.Align&(header.Align-1) == 0 && header.Align > image.Align && header.Align < image.Class.facts().limit {
 		image.Align = header.Align
 	}
 }
@@ -225,9 +226,10 @@ func (image *Image) Span() (start, end uint64, err error) {
 	if len(image.Segments) == 0 {
 		return 0, 0, unix.EINVAL
 	}
+	limit := image.Class.facts().limit
 	start = limit
 	for _, s := range image.Segments {
-		if err := s.check(); err != nil {
+		if err := s.check(limit); err != nil {
 			return 0, 0, err
 		}
 		start = min(start, s.Address&^(PageSize-1))
@@ -236,10 +238,9 @@ func (image *Image) Span() (start, end uint64, err error) {
 	return start, end, nil
 }
 
-// check returns EINVAL if the segment cannot be mapped: it is outside of the user
-// address space, has more bytes in the file than in memory, or its offset and
-// address differ within a page.
-func (s *Segment) check() error {
+// check returns EINVAL if the segment cannot be mapped: it does not end below limit, has
+// more bytes in the file than in memory, or its offset and address differ within a page.
+func (s *Segment) check(limit uint64) error {
 	if s.Address >= limit || s.MemorySize > limit-s.Address || s.FileSize > s.MemorySize {
 		return unix.EINVAL
 	}
