@@ -88,4 +88,5 @@ func (silent) Signal(*Thread, []byte, uint64)     {}
 func (silent) Superseded(*Thread, uint32, uint64) {}
 func (silent) Exited(*Thread, uint32, uint64)     {}
 func (silent) Maps(uint32, []byte)                {}
+func (silent) Lost(uint64)                        {}
 func (silent) Close() error                       { return nil }

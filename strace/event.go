@@ -74,6 +74,8 @@ type Sink interface {
 	Exited(t *Thread, status uint32, now uint64)
 	// Maps takes the executable mappings of a process.
 	Maps(process uint32, maps []byte)
+	// Lost takes a number of records that were lost.
+	Lost(n uint64)
 	// Close writes what is written at the end.
 	Close() error
 }
@@ -93,13 +95,15 @@ type Engine struct {
 	start   Start
 	sinks   []Sink
 	threads map[uint32]*Thread
-	sent    map[uint32][]byte // the last signal that was sent to each process
-	lost    uint64
+	// processes has the number of threads of each process.
+	processes map[uint32]int
+	sent      map[uint32][]byte // the last signal that was sent to each process that has threads
+	lost      uint64
 }
 
 // New returns an engine.
 func New(t *decode.Table, start Start, sinks ...Sink) *Engine {
-	return &Engine{table: t, start: start, sinks: sinks, threads: map[uint32]*Thread{}, sent: map[uint32][]byte{}}
+	return &Engine{table: t, start: start, sinks: sinks, threads: map[uint32]*Thread{}, processes: map[uint32]int{}, sent: map[uint32][]byte{}}
 }
 
 // Lost returns the number of records that were lost.
@@ -131,7 +135,9 @@ var handlers = map[tracespec.RecordKind]func(e *Engine, r *tracespec.Record) err
 	tracespec.Enter: (*Engine).enter, tracespec.Leave: (*Engine).leave,
 	tracespec.Signal: (*Engine).delivered, tracespec.Ignored: (*Engine).ignoredSignal,
 	tracespec.Generated: func(e *Engine, r *tracespec.Record) error {
-		e.sent[r.Process] = bytes.Clone(r.Data)
+		if e.lives(r.Process) {
+			e.sent[r.Process] = bytes.Clone(r.Data)
+		}
 		return nil
 	},
 	tracespec.Clone: (*Engine).clone, tracespec.Exec: (*Engine).exec, tracespec.Exit: (*Engine).exit,
@@ -141,6 +147,7 @@ var handlers = map[tracespec.RecordKind]func(e *Engine, r *tracespec.Record) err
 	},
 	tracespec.Lost: func(e *Engine, r *tracespec.Record) error {
 		e.lost += uint64(r.Result)
+		e.each(func(s Sink) { s.Lost(uint64(r.Result)) })
 		return nil
 	},
 	tracespec.Injected: func(e *Engine, r *tracespec.Record) error {
@@ -164,6 +171,7 @@ func (e *Engine) thread(id, process uint32, parent *Thread, now uint64) *Thread 
 	if t == nil {
 		t = &Thread{ID: id, Process: process}
 		e.threads[id] = t
+		e.processes[process]++
 		e.each(func(s Sink) { s.Attached(t, parent, now) })
 	}
 	return t
@@ -277,6 +285,7 @@ func (e *Engine) exec(r *tracespec.Record) error {
 	}
 	if leader := e.threads[r.Thread]; leader != nil {
 		e.each(func(s Sink) { s.Superseded(leader, r.Other, r.Time) })
+		e.processes[leader.Process]--
 	}
 	delete(e.threads, r.Other)
 	t.ID = r.Thread
@@ -313,6 +322,18 @@ func (e *Engine) exit(r *tracespec.Record) error {
 		delete(e.sent, r.Process)
 	}
 	e.each(func(s Sink) { s.Exited(t, status, r.Time) })
-	delete(e.threads, r.Thread)
+	e.forget(t)
 	return nil
 }
+
+// forget removes a thread. What is known of its process goes with the last one.
+func (e *Engine) forget(t *Thread) {
+	delete(e.threads, t.ID)
+	if e.processes[t.Process]--; e.processes[t.Process] <= 0 {
+		delete(e.processes, t.Process)
+		delete(e.sent, t.Process)
+	}
+}
+
+// lives reports whether a process has threads.
+func (e *Engine) lives(process uint32) bool { return e.processes[process] > 0 }

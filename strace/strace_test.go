@@ -219,9 +219,28 @@ func TestJSONHasEveryEvent(t *testing.T) {
 	if counts["call"] != 4 || counts["signal"] != 3 || counts["exited"] != 2 || counts["attached"] != 2 || counts["unfinished"] != 1 {
 		t.Errorf("the events are %v", counts)
 	}
-	var slices []slice
-	if err := json.Unmarshal(trace.Bytes(), &slices); err != nil || len(slices) != 4+1+3+2+2 {
-		t.Errorf("the trace has %d events, %v", len(slices), err)
+	var events struct{ TraceEvents []map[string]any }
+	if err := json.Unmarshal(trace.Bytes(), &events); err != nil || len(events.TraceEvents) != 4+1+3+2+2 {
+		t.Errorf("the trace has %d events, %v", len(events.TraceEvents), err)
+	}
+}
+
+// TestEndedThreadsAreForgotten makes and ends many threads. A signal for a process that has
+// ended must not be kept.
+func TestEndedThreadsAreForgotten(t *testing.T) {
+	e := New(table(), Start{}, NewCount(io.Discard))
+	s := new(script)
+	for id := uint32(2); id < 100; id++ {
+		s.put(tracespec.Record{Kind: tracespec.Clone, Thread: 1, Other: id, Process: id})
+		s.put(tracespec.Record{Kind: tracespec.Generated, Thread: id, Process: id, Data: make([]byte, 128)})
+		s.put(tracespec.Record{Kind: tracespec.Exit, Thread: id, Process: id})
+		s.put(tracespec.Record{Kind: tracespec.Generated, Thread: id, Process: id, Data: make([]byte, 128)})
+	}
+	if err := e.Write(s.encoder.Take()); err != nil {
+		t.Fatal(err)
+	}
+	if len(e.threads)+len(e.sent)+len(e.processes) > 0 {
+		t.Errorf("%d threads, %d signals and %d processes are kept", len(e.threads), len(e.sent), len(e.processes))
 	}
 }
 

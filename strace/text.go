@@ -13,7 +13,7 @@ import (
 // TextOptions are the options of strace(1) that change lines.
 type TextOptions struct {
 	// Output returns the writer for a thread. With Separate it is called for each thread,
-	// otherwise once.
+	// otherwise once. One that is an io.Closer is closed when its thread has ended.
 	Output func(thread uint32) (io.Writer, error)
 	// Separate writes each thread to a file of its own (-ff).
 	Separate bool
@@ -49,6 +49,7 @@ type textState struct {
 // page is one output.
 type page struct {
 	w        *bufio.Writer
+	file     io.Writer // that w writes to
 	column   int
 	printing *Thread // the thread whose line is not ended; nil if none
 }
@@ -87,12 +88,10 @@ func (x *Text) Maps(process uint32, maps []byte) {
 func (x *Text) open(thread uint32) *page {
 	w, err := x.options.Output(thread)
 	if err != nil {
-		if x.err == nil {
-			x.err = err
-		}
+		x.fail(err)
 		w = io.Discard
 	}
-	return &page{w: bufio.NewWriter(w)}
+	return &page{w: bufio.NewWriter(w), file: w}
 }
 
 // pageOf returns the page of a thread.
@@ -294,6 +293,7 @@ func (x *Text) Exited(t *Thread, status uint32, now uint64) {
 		p.end()
 	}
 	x.threads--
+	x.release(t)
 }
 
 // exitText says how a thread has ended.
@@ -309,13 +309,40 @@ func exitText(status uint32) string {
 	}
 }
 
+// release closes the file of a thread that has ended (-ff).
+func (x *Text) release(t *Thread) {
+	p := t.text.page
+	if !x.options.Separate || p == nil {
+		return
+	}
+	t.text.page = nil
+	x.flush(p)
+	if file, ok := p.file.(io.Closer); ok {
+		x.fail(file.Close())
+	}
+}
+
+// flush writes the rest of a page.
+func (x *Text) flush(p *page) {
+	if p.column != 0 {
+		p.write(" <unfinished ...>\n")
+	}
+	x.fail(p.w.Flush())
+}
+
+func (x *Text) fail(err error) {
+	if x.err == nil {
+		x.err = err
+	}
+}
+
+// Lost implements Sink.
+func (x *Text) Lost(uint64) {}
+
 // Close implements Sink.
 func (x *Text) Close() error {
 	if x.shared != nil {
-		if x.shared.column != 0 {
-			x.shared.write(" <unfinished ...>\n")
-		}
-		x.shared.w.Flush()
+		x.flush(x.shared)
 	}
 	return x.err
 }

@@ -36,6 +36,8 @@ type straceFlags struct {
 	engine *strace.Engine
 	stacks *callStacks
 	files  outputFiles
+	// threads are the files of -ff.
+	threads threadFiles
 }
 
 // declare declares the flags. They have the letters of strace(1).
@@ -197,7 +199,7 @@ func (s *straceFlags) text(out io.Writer) strace.Sink {
 	}
 	if s.follow > 1 {
 		o.Output = func(thread uint32) (io.Writer, error) {
-			return s.files.create(fmt.Sprintf("%s.%d", s.output, thread), "-o")
+			return s.threads.create(fmt.Sprintf("%s.%d", s.output, thread))
 		}
 	}
 	if s.filter.Statuses != nil {
@@ -222,7 +224,7 @@ func (s *straceFlags) close(std standard) error {
 	if s.engine == nil {
 		return nil
 	}
-	err := cmp.Or(s.engine.Close(), s.files.close())
+	err := cmp.Or(s.engine.Close(), s.files.close(), s.threads.close())
 	if n := s.engine.Lost(); n > 0 {
 		fmt.Fprintf(std.err, "slowpath: %d records of system calls and signals were lost: they were not read for ten seconds, or their task was killed\n", n)
 	}
