@@ -16,6 +16,7 @@ import (
 // Thread is a thread of the guest.
 type Thread struct {
 	ID, Process uint32
+	Name        string // of the thread, if the plan has Names
 
 	call    *Call
 	ignored [][]byte // siginfo_t of ignored signals that were sent during the call
@@ -35,6 +36,7 @@ type Call struct {
 	Stack      []byte
 
 	entryTexts []string
+	hidden     bool // it accesses none of Start.Files
 }
 
 // keepTexts keeps the texts of the arguments that are printed at the entry. After a failure
@@ -87,6 +89,8 @@ type Start struct {
 	Variables int // of the environment
 	// Hidden shows no call for the start of the program.
 	Hidden bool
+	// Files are the files that a call must access to be shown (-P); nil shows all.
+	Files map[string]bool
 }
 
 // Engine joins the records of the kernel to events.
@@ -145,6 +149,10 @@ var handlers = map[tracespec.RecordKind]func(e *Engine, r *tracespec.Record) err
 		e.each(func(s Sink) { s.Maps(r.Process, r.Data) })
 		return nil
 	},
+	tracespec.Named: func(e *Engine, r *tracespec.Record) error {
+		e.thread(r.Thread, r.Process, nil, r.Time).Name = string(r.Data)
+		return nil
+	},
 	tracespec.Lost: func(e *Engine, r *tracespec.Record) error {
 		e.lost += uint64(r.Result)
 		e.each(func(s Sink) { s.Lost(uint64(r.Result)) })
@@ -192,8 +200,19 @@ func (e *Engine) enter(r *tracespec.Record) error {
 	if !row.Attach(t.call.Call, r.Captures) {
 		return damaged(row.Name)
 	}
-	e.each(func(s Sink) { s.Enter(t, t.call) })
+	t.call.hidden = e.start.Files != nil && !row.Accesses(t.call.Call, e.start.Files)
+	if !t.call.hidden {
+		e.each(func(s Sink) { s.Enter(t, t.call) })
+	}
 	return nil
+}
+
+// Name returns the name of a thread, or "" if it is not known.
+func (e *Engine) Name(thread uint32) string {
+	if t := e.threads[thread]; t != nil {
+		return t.Name
+	}
+	return ""
 }
 
 func (e *Engine) leave(r *tracespec.Record) error {
@@ -211,7 +230,9 @@ func (e *Engine) leave(r *tracespec.Record) error {
 	if !c.Row.Attach(c.Call, r.Captures) {
 		return damaged(c.Row.Name)
 	}
-	e.each(func(s Sink) { s.Leave(t, c) })
+	if !c.hidden {
+		e.each(func(s Sink) { s.Leave(t, c) })
+	}
 	e.showIgnored(t, r.Time)
 	return nil
 }
@@ -270,7 +291,11 @@ func (e *Engine) showIgnored(t *Thread, now uint64) {
 }
 
 func (e *Engine) clone(r *tracespec.Record) error {
-	e.thread(r.Other, r.Process, e.threads[r.Thread], r.Time)
+	parent := e.threads[r.Thread]
+	child := e.thread(r.Other, r.Process, parent, r.Time)
+	if parent != nil {
+		child.Name = parent.Name
+	}
 	return nil
 }
 
@@ -300,6 +325,9 @@ func (e *Engine) first(r *tracespec.Record) {
 	if row == nil || e.start.Hidden {
 		return
 	}
+	if e.start.Files != nil && !e.start.Files[e.start.Path] {
+		return
+	}
 	c := &Call{Row: row, Call: row.Started(e.start.Path, e.start.Arguments, e.start.Variables, r.Arguments[0]), Begin: r.Time, End: r.Time}
 	e.each(func(s Sink) { s.Enter(t, c) })
 	c.Done = true
@@ -311,7 +339,7 @@ func (e *Engine) exit(r *tracespec.Record) error {
 	if t == nil {
 		return nil
 	}
-	if c := t.call; c != nil {
+	if c := t.call; c != nil && !c.hidden {
 		e.each(func(s Sink) { s.Unfinished(t, c, r.Time) })
 	}
 	status := uint32(r.Result)

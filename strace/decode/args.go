@@ -135,7 +135,8 @@ func hex(p *Printer, _ *Input, v uint64)     { p.text(hexText(v)) }
 func hex32(p *Printer, _ *Input, v uint64)   { p.text(hexText(uint64(uint32(v)))) }
 func pointer(p *Printer, _ *Input, v uint64) { p.address(v) }
 func mode16(p *Printer, _ *Input, v uint64)  { p.octal(v & 0xffff) }
-func signo(p *Printer, _ *Input, v uint64)   { p.text(SignalName(int(int32(v)))) }
+func signo(p *Printer, _ *Input, v uint64)   { p.text(p.signal(int(int32(v)))) }
+func pid(p *Printer, _ *Input, v uint64)     { p.pid(v) }
 
 // id prints a user or group id, -1 for none.
 func id(p *Printer, _ *Input, v uint64) {
@@ -148,27 +149,27 @@ func id(p *Printer, _ *Input, v uint64) {
 
 // flagsOf prints flags of 32 bits.
 func flagsOf(t *nameTable) scalar {
-	return func(p *Printer, _ *Input, v uint64) { p.text(t.flags(uint64(uint32(v)))) }
+	return func(p *Printer, _ *Input, v uint64) { p.text(p.flags(t, uint64(uint32(v)))) }
 }
 
 // longFlagsOf prints flags of 64 bits.
 func longFlagsOf(t *nameTable) scalar {
-	return func(p *Printer, _ *Input, v uint64) { p.text(t.flags(v)) }
+	return func(p *Printer, _ *Input, v uint64) { p.text(p.flags(t, v)) }
 }
 
 // oneOf prints a value of a table with 32 bits.
 func oneOf(t *nameTable) scalar {
-	return func(p *Printer, _ *Input, v uint64) { p.text(t.value(uint64(uint32(v)))) }
+	return func(p *Printer, _ *Input, v uint64) { p.text(p.value(t, uint64(uint32(v)))) }
 }
 
 // longOneOf prints a value of a table with 64 bits.
 func longOneOf(t *nameTable) scalar {
-	return func(p *Printer, _ *Input, v uint64) { p.text(t.value(v)) }
+	return func(p *Printer, _ *Input, v uint64) { p.text(p.value(t, v)) }
 }
 
 // fd prints a descriptor.
 func fd(i int) Arg {
-	return Arg{ops: []tracespec.Op{{Kind: tracespec.Descriptor, Address: argument(i)}}, print: func(p *Printer, in *Input) {
+	return Arg{access: accessFile, index: i, ops: []tracespec.Op{{Kind: tracespec.Descriptor, Address: argument(i)}}, print: func(p *Printer, in *Input) {
 		p.format("%d", int32(in.Arguments[i]))
 		p.path(in.capture(0))
 	}}
@@ -179,9 +180,9 @@ const atFDCWD = -100
 
 // dirfd prints the descriptor of a directory.
 func dirfd(i int) Arg {
-	return Arg{ops: []tracespec.Op{{Kind: tracespec.Descriptor, Address: argument(i)}}, print: func(p *Printer, in *Input) {
+	return Arg{access: accessFile, index: i, ops: []tracespec.Op{{Kind: tracespec.Descriptor, Address: argument(i)}}, print: func(p *Printer, in *Input) {
 		if int32(in.Arguments[i]) == atFDCWD {
-			p.text("AT_FDCWD")
+			p.text(p.styled("-100", "AT_FDCWD"))
 		} else {
 			p.format("%d", int32(in.Arguments[i]))
 		}
@@ -195,7 +196,7 @@ const maxPath = 4096
 // path prints a path name.
 func path(i int) Arg {
 	op := tracespec.Op{Kind: tracespec.String, Address: argument(i), Max: maxPath}
-	return Arg{ops: []tracespec.Op{op}, print: func(p *Printer, in *Input) {
+	return Arg{access: accessPath, index: i, ops: []tracespec.Op{op}, print: func(p *Printer, in *Input) {
 		b := in.capture(0)
 		if len(b) == 0 || len(b) < maxPath && b[len(b)-1] != 0 { // it ends at memory that cannot be read
 			p.address(in.Arguments[i])

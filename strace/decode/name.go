@@ -82,11 +82,11 @@ func statxTime(p *Printer, name string, b []byte, offset int) {
 
 // statx prints struct statx.
 func statx(p *Printer, _ *Input, b []byte) {
-	p.text("{stx_mask=" + statxMasks.flags(word(b, 0, 4)))
+	p.text("{stx_mask=" + p.flags(statxMasks, word(b, 0, 4)))
 	if p.Verbose {
 		p.format(", stx_blksize=%d", word(b, 4, 4))
 	}
-	p.text(", stx_attributes=" + statxAttrs.flags(word(b, 8, 8)))
+	p.text(", stx_attributes=" + p.flags(statxAttrs, word(b, 8, 8)))
 	if p.Verbose {
 		p.format(", stx_nlink=%d, stx_uid=%d, stx_gid=%d", word(b, 16, 4), word(b, 20, 4), word(b, 24, 4))
 	}
@@ -100,7 +100,7 @@ func statx(p *Printer, _ *Input, b []byte) {
 		p.text(", ...}")
 		return
 	}
-	p.format(", stx_blocks=%d, stx_attributes_mask=%s", word(b, 48, 8), statxAttrs.flags(word(b, 56, 8)))
+	p.format(", stx_blocks=%d, stx_attributes_mask=%s", word(b, 48, 8), p.flags(statxAttrs, word(b, 56, 8)))
 	statxTime(p, "stx_atime", b, 64)
 	statxTime(p, "stx_btime", b, 80)
 	statxTime(p, "stx_ctime", b, 96)
@@ -115,9 +115,9 @@ const statxSize = 256
 func statxFlags(p *Printer, _ *Input, v uint64) {
 	const sync = 0x6000
 	v = uint64(uint32(v))
-	p.text(statxSync.value(v & sync))
+	p.text(p.value(statxSync, v&sync))
 	if rest := v &^ sync; rest != 0 {
-		p.text("|" + atFlags.flags(rest))
+		p.text("|" + p.flags(atFlags, rest))
 	}
 }
 
@@ -129,7 +129,7 @@ func statfs(p *Printer, _ *Input, b []byte) {
 	}
 	p.format("{f_type=%s, f_bsize=%d, f_blocks=%d, f_bfree=%d, f_bavail=%d, f_files=%d, f_ffree=%d, f_fsid={val=[%s, %s]}, f_namelen=%d, f_frsize=%d, f_flags=%s}",
 		kind, word(b, 8, 8), word(b, 16, 8), word(b, 24, 8), word(b, 32, 8), word(b, 40, 8), word(b, 48, 8),
-		hexText(word(b, 56, 4)), hexText(word(b, 60, 4)), word(b, 64, 8), word(b, 72, 8), fsFlags.flags(word(b, 80, 8)))
+		hexText(word(b, 56, 4)), hexText(word(b, 60, 4)), word(b, 64, 8), word(b, 72, 8), p.flags(fsFlags, word(b, 80, 8)))
 }
 
 const statfsSize = 120
@@ -137,12 +137,12 @@ const statfsSize = 120
 // openHow prints struct open_how.
 func openHow(p *Printer, _ *Input, b []byte) {
 	flags, mode := word(b, 0, 8), word(b, 8, 8)
-	p.text("{flags=" + openFlags(flags))
+	p.text("{flags=" + p.openFlags(flags))
 	if flags&(unix.O_CREAT|0x400000) != 0 || mode != 0 {
 		p.text(", mode=")
 		p.octal(mode)
 	}
-	p.text(", resolve=" + resolve.flags(word(b, 16, 8)) + "}")
+	p.text(", resolve=" + p.flags(resolve, word(b, 16, 8)) + "}")
 }
 
 // openHowSize is the size of struct open_how.
@@ -164,7 +164,7 @@ func mountFlagsOf(p *Printer, _ *Input, v uint64) {
 		}
 		p.text("|")
 	}
-	p.text(mountFlags.flags(v))
+	p.text(p.flags(mountFlags, v))
 }
 
 // currentDirectory prints what getcwd(2) has stored.

@@ -44,12 +44,12 @@ func socketType(p *Printer, _ *Input, v uint64) {
 	v = uint64(uint32(v))
 	name := socketTypes.find(v & 0xf)
 	if name == "" {
-		p.text(socketFlags.flags(v))
+		p.text(p.flags(socketFlags, v))
 		return
 	}
 	p.text(name)
 	if rest := v &^ 0xf; rest != 0 {
-		p.text("|" + socketFlags.flags(rest))
+		p.text("|" + p.flags(socketFlags, rest))
 	}
 }
 
@@ -57,9 +57,9 @@ func socketType(p *Printer, _ *Input, v uint64) {
 func protocol(p *Printer, in *Input, v uint64) {
 	switch in.Arguments[0] {
 	case unix.AF_INET, unix.AF_INET6:
-		p.text(ipProtocols.value(v))
+		p.text(p.value(ipProtocols, v))
 	case unix.AF_NETLINK:
-		p.text(netlinkKinds.value(v))
+		p.text(p.value(netlinkKinds, v))
 	default:
 		p.format("%d", v)
 	}
@@ -82,7 +82,7 @@ func sockaddr(p *Printer, b []byte, address, length uint64) {
 	if family == unix.AF_UNIX {
 		b = b[:min(len(b), unix.SizeofSockaddrUnix)]
 	}
-	p.text("{sa_family=" + socketFamilies.value(family))
+	p.text("{sa_family=" + p.value(socketFamilies, family))
 	if len(b) > 2 {
 		p.text(", ")
 		sockaddrData(p, b, family)
@@ -174,6 +174,7 @@ func message(i int, total tracespec.Value) Arg {
 		array(captured(0, 16, 8), captured(0, 24, 8), 16),
 		{Kind: tracespec.Vector, Address: captured(2, 0, 8), Count: total, Unit: 16, Max: maxOfString},
 		{Kind: tracespec.Bytes, Address: captured(0, 32, 8), Count: captured(0, 40, 8), Unit: 1, Max: 4096},
+		{Kind: tracespec.Rights, Address: captured(4, 0, 8), Count: constant(tracespec.MaxElements)},
 	}
 	return Arg{ops: ops, print: orAddress(i, func(p *Printer, in *Input, b []byte) {
 		size := uint64(1 << 62)
@@ -202,9 +203,10 @@ func (p *Printer) message(in *Input, b, before []byte, size uint64) {
 	p.format(", msg_iovlen=%d", word(b, 24, 8))
 	if n := word(b, 40, 8); n != 0 {
 		p.text(", msg_control=")
+		in.files(p, 5)
 		p.control(in.capture(4), word(b, 32, 8))
 	}
-	p.format(", msg_controllen=%d, msg_flags=%s}", word(b, 40, 8), messageFlags.flags(word(b, 48, 4)))
+	p.format(", msg_controllen=%d, msg_flags=%s}", word(b, 40, 8), p.flags(messageFlags, word(b, 48, 4)))
 }
 
 // control prints control messages.
@@ -218,10 +220,10 @@ func (p *Printer) control(b []byte, address uint64) {
 	for separator := ""; len(b) >= header; separator = ", " {
 		length := word(b, 0, 8)
 		level, kind := word(b, 8, 4), word(b, 12, 4)
-		p.format("%s{cmsg_len=%d, cmsg_level=%s, cmsg_type=", separator, length, socketLayers.value(level))
+		p.format("%s{cmsg_len=%d, cmsg_level=%s, cmsg_type=", separator, length, p.value(socketLayers, level))
 		end := min(length, uint64(len(b)))
 		if level == unix.SOL_SOCKET {
-			p.text(controlTypes.value(kind))
+			p.text(p.value(controlTypes, kind))
 			if end > header {
 				p.controlData(b[header:end], kind)
 			}
@@ -246,11 +248,13 @@ func (p *Printer) controlData(b []byte, kind uint64) {
 			if i > 0 {
 				p.text(", ")
 			}
-			p.format("%d", int32(word(b, i, 4)))
+			p.descriptor(word(b, i, 4))
 		}
 		p.text("]")
 	case kind == unix.SCM_CREDENTIALS && len(b) >= 12:
-		p.format(", cmsg_data={pid=%d, uid=%d, gid=%d}", int32(word(b, 0, 4)), word(b, 4, 4), word(b, 8, 4))
+		p.text(", cmsg_data={pid=")
+		p.pid(word(b, 0, 4))
+		p.format(", uid=%d, gid=%d}", word(b, 4, 4), word(b, 8, 4))
 	}
 }
 
@@ -282,7 +286,7 @@ func receivedBuffer(i, size int) Arg {
 // option prints the name of a socket option, which depends on the level.
 func option(p *Printer, in *Input, v uint64) {
 	if t := levelOpts[uint32(in.Arguments[1])]; t != nil {
-		p.text(t.value(uint64(uint32(v))))
+		p.text(p.value(t, uint64(uint32(v))))
 		return
 	}
 	p.text(hexText(uint64(uint32(v))))
