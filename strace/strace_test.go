@@ -121,7 +121,9 @@ func TestLinesOnATerminalHaveMessages(t *testing.T) {
 
 func TestTimesOfLines(t *testing.T) {
 	table := table()
-	got := text(t, table, twoThreads(table), func(o *TextOptions) { o.Clock, o.Relative, o.Elapsed, o.ClockDigits, o.RelativeDigits, o.ElapsedDigits = ClockUnix, true, true, 6, 6, 6 })
+	got := text(t, table, twoThreads(table), func(o *TextOptions) {
+		o.Clock, o.Relative, o.Elapsed, o.ClockDigits, o.RelativeDigits, o.ElapsedDigits = ClockUnix, true, true, 6, 6, 6
+	})
 	for _, want := range []string{"2     1000000000.001000 (+     0.000000) execve(", "\n2     1000000000.002000 (+     0.001000) vfork(", " = 3 <0.003000>\n"} {
 		if !strings.Contains(got, want) {
 			t.Errorf("%q is missing in\n%s", want, got)

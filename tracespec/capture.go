@@ -55,6 +55,9 @@ func (c *Capturer) value(v *Value, arguments *[6]uint64, result int64, p Program
 	case Constant:
 		return v.Number, true
 	case Argument:
+		if v.Size == 4 {
+			return arguments[v.Index] & (1<<32 - 1), true
+		}
 		return arguments[v.Index], true
 	case Result:
 		return uint64(max(result, 0)), true

@@ -64,7 +64,7 @@ type Source uint8
 // The sources of values.
 const (
 	Constant Source = iota // Value.Number
-	Argument               // the argument Value.Index, from 0
+	Argument               // the argument Value.Index, from 0; its low 32 bits if Size is 4
 	Result                 // the result of the call; a negative one is 0
 	Captured               // Size bytes at Offset of the capture Value.Index of the same record
 	Stack                  // the stack pointer plus Value.Number

@@ -18,6 +18,11 @@ func argument(i int) tracespec.Value {
 	return tracespec.Value{Source: tracespec.Argument, Index: uint8(i)}
 }
 
+// argument32 is the low half of an argument, which the kernel takes as an unsigned int.
+func argument32(i int) tracespec.Value {
+	return tracespec.Value{Source: tracespec.Argument, Index: uint8(i), Size: 4}
+}
+
 func constant(n uint64) tracespec.Value { return tracespec.Value{Number: n} }
 
 func result() tracespec.Value { return tracespec.Value{Source: tracespec.Result} }
@@ -171,7 +176,9 @@ func longOneOf(t *nameTable) scalar {
 func fd(i int) Arg {
 	return Arg{access: accessFile, index: i, ops: []tracespec.Op{{Kind: tracespec.Descriptor, Address: argument(i)}}, print: func(p *Printer, in *Input) {
 		p.format("%d", int32(in.Arguments[i]))
-		p.path(in.capture(0))
+		if int32(in.Arguments[i]) >= 0 {
+			p.path(in.capture(0))
+		}
 	}}
 }
 
@@ -194,15 +201,18 @@ func dirfd(i int) Arg {
 const maxPath = 4096
 
 // path prints a path name.
-func path(i int) Arg {
-	op := tracespec.Op{Kind: tracespec.String, Address: argument(i), Max: maxPath}
+func path(i int) Arg { return pathUpTo(i, maxPath-1) }
+
+// pathUpTo prints at most most characters of a path name.
+func pathUpTo(i, most int) Arg {
+	op := tracespec.Op{Kind: tracespec.String, Address: argument(i), Max: uint32(most + 1)}
 	return Arg{access: accessPath, index: i, ops: []tracespec.Op{op}, print: func(p *Printer, in *Input) {
 		b := in.capture(0)
-		if len(b) == 0 || len(b) < maxPath && b[len(b)-1] != 0 { // it ends at memory that cannot be read
+		if len(b) == 0 || len(b) <= most && b[len(b)-1] != 0 { // it ends at memory that cannot be read
 			p.address(in.Arguments[i])
 			return
 		}
-		p.cstring(b, maxPath-1)
+		p.cstring(b, most)
 	}}
 }
 
@@ -270,6 +280,12 @@ func arrayIn(i int, count tracespec.Value, unit int, o object) Arg {
 // arrayOut prints an array at the exit.
 func arrayOut(i int, count tracespec.Value, unit int, o object) Arg {
 	return onExit(arrayIn(i, count, unit, o))
+}
+
+// evenEmpty prints an array of the exit as [] if it has no elements, although the call has failed.
+func evenEmpty(a Arg) Arg {
+	a.always = true
+	return a
 }
 
 // elements prints an array of n elements, of which b has the first.

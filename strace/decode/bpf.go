@@ -81,18 +81,34 @@ func logText(name string, offset, lengthOffset int) member {
 		case end >= 0 && end <= p.Strings:
 			p.quote(s[:end])
 		default:
-			p.data(s, length)
+			p.quote(s[:min(uint64(len(s)), length, uint64(p.Strings))])
+			p.text("...")
 		}
 	}
 	return m
 }
 
-// bpfCommands are the commands. The guest has no bpf(2), so no command changes its attribute.
+// The types of links whose attributes are decoded.
+const (
+	traceIterator = 28
+	perfEvent     = 41
+	kprobeMulti   = 42
+)
+
+// linked is a member of BPF_LINK_CREATE for a type of links.
+func linked(kind uint64, m member) member {
+	before := m.shown
+	m.optional, m.offset = true, 16
+	m.shown = func(b []byte) bool { return word(b, 8, 4) == kind && (before == nil || before(b)) }
+	return m
+}
+
+// bpfAttributes are the commands. The guest has no bpf(2), so no command changes its attribute.
 var bpfAttributes = []bpfCommand{
 	{[]uint64{0}, 72, []member{num("map_type", 0, 4, oneOf(bpfMapTypes)), num("key_size", 4, 4, udec), num("value_size", 8, 4, udec), num("max_entries", 12, 4, udec),
 		optional(num("map_flags", 16, 4, flagsOf(bpfMapFlags))), optional(file("inner_map_fd", 20)),
 		optional(ifBits(16, 4, 4, num("numa_node", 24, 4, numaNode))), objectName("map_name", 28), optional(num("map_ifindex", 44, 4, interfaceIndex)),
-		optional(file("btf_fd", 48)), optional(num("btf_key_type_id", 52, 4, udec)), optional(num("btf_value_type_id", 56, 4, udec)),
+		optionalFrom(48, file("btf_fd", 48)), optionalFrom(48, num("btf_key_type_id", 52, 4, udec)), optionalFrom(48, num("btf_value_type_id", 56, 4, udec)),
 		optional(num("btf_vmlinux_value_type_id", 60, 4, udec)), optional(num("map_extra", 64, 8, ulong))}},
 	{[]uint64{1, 21}, 32, []member{file("map_fd", 0), num("key", 8, 8, pointer), num("value", 16, 8, pointer), optional(num("flags", 24, 8, longFlagsOf(bpfMapLookupElemFlags)))}},
 	{[]uint64{2}, 32, []member{file("map_fd", 0), num("key", 8, 8, pointer), num("value", 16, 8, pointer), num("flags", 24, 8, longOneOf(bpfMapUpdateElemFlags))}},
@@ -112,7 +128,8 @@ var bpfAttributes = []bpfCommand{
 	{[]uint64{9}, 12, []member{file("target_fd", 0), num("attach_type", 8, 4, oneOf(bpfAttachType))}},
 	{[]uint64{10}, 76, []member{group("test", 0, file("prog_fd", 0), num("retval", 4, 4, udec), num("data_size_in", 8, 4, udec), num("data_size_out", 12, 4, udec),
 		num("data_in", 16, 8, pointer), num("data_out", 24, 8, pointer), num("repeat", 32, 4, udec), num("duration", 36, 4, udec),
-		optional(num("ctx_size_in", 40, 4, udec)), optional(num("ctx_size_out", 44, 4, udec)), optional(num("ctx_in", 48, 8, pointer)), optional(num("ctx_out", 56, 8, pointer)),
+		optionalFrom(40, num("ctx_size_in", 40, 4, udec)), optionalFrom(40, num("ctx_size_out", 44, 4, udec)), optionalFrom(40, num("ctx_in", 48, 8, pointer)),
+		optionalFrom(40, num("ctx_out", 56, 8, pointer)),
 		optional(num("flags", 64, 4, flagsOf(bpfTestRunFlags))), optional(num("cpu", 68, 4, udec)), optional(num("batch_size", 72, 4, udec)))}},
 	{[]uint64{11, 12, 23, 31}, 12, []member{num("start_id", 0, 4, udec), num("next_id", 4, 4, udec), optional(num("open_flags", 8, 4, flagsOf(bpfFileModeFlags)))}},
 	{[]uint64{13}, 12, []member{num("prog_id", 0, 4, udec), num("next_id", 4, 4, udec), optional(num("open_flags", 8, 4, flagsOf(bpfFileModeFlags)))}},
@@ -131,7 +148,12 @@ var bpfAttributes = []bpfCommand{
 		num("count", 32, 4, udec), file("map_fd", 36), num("elem_flags", 40, 8, longFlagsOf(bpfMapLookupElemFlags)), num("flags", 48, 8, hex))}},
 	{[]uint64{27}, 56, []member{group("batch", 0, num("keys", 16, 8, pointer),
 		num("count", 32, 4, udec), file("map_fd", 36), num("elem_flags", 40, 8, longFlagsOf(bpfMapLookupElemFlags)), num("flags", 48, 8, hex))}},
-	{[]uint64{28}, 16, []member{group("link_create", 0, file("prog_fd", 0), file("target_fd", 4), num("attach_type", 8, 4, oneOf(bpfAttachType)), num("flags", 12, 4, hex))}},
+	{[]uint64{28}, 48, []member{group("link_create", 0, file("prog_fd", 0), file("target_fd", 4), num("attach_type", 8, 4, oneOf(bpfAttachType)), num("flags", 12, 4, hex),
+		linked(0, ifSet(16, 4, num("target_btf_id", 16, 4, udec))),
+		linked(traceIterator, num("iter_info", 16, 8, pointer)), linked(traceIterator, num("iter_info_len", 24, 4, udec)),
+		linked(perfEvent, group("perf_event", 16, num("bpf_cookie", 16, 8, hex))),
+		linked(kprobeMulti, group("kprobe_multi", 16, num("flags", 16, 4, flagsOf(bpfLinkCreateKprobeMultiFlags)), num("cnt", 20, 4, udec), num("syms", 24, 8, pointer),
+			list("addrs", 32, ofStructure(20, 4), 8, number(8, hex)), list("cookies", 40, ofStructure(20, 4), 8, number(8, hex)))))}},
 	{[]uint64{29}, 16, []member{group("link_update", 0, file("link_fd", 0), file("new_prog_fd", 4), num("flags", 8, 4, flagsOf(bpfAttachFlags)), ifBits(8, 4, 4, file("old_prog_fd", 12)))}},
 	{[]uint64{30}, 4, []member{num("link_id", 0, 4, udec)}},
 }
@@ -241,6 +263,10 @@ func filterProgram(i int, value func(p *Printer, code, k uint64) bool) Arg {
 
 func (p *Printer) filter(in *Input, b, program []byte, value func(p *Printer, code, k uint64) bool) {
 	const size = 8
+	if p.Verbose && word(b, 0, 2) == 0 && word(b, 8, 8) != 0 {
+		p.text("[]")
+		return
+	}
 	if !p.Verbose || len(program) < size {
 		p.address(word(b, 8, 8))
 		return

@@ -178,6 +178,7 @@ type Input struct {
 	captures [][]byte
 	earlier  [][]byte // of Arg.before
 	always   bool     // Arg.always
+	size     int      // of the structure whose members are printed
 }
 
 // before returns the bytes of an op of Arg.before, nil if they are missing.

@@ -213,8 +213,8 @@ var fileRows = []Row{
 	call(unix.SYS_SPLICE, "splice", "desc", fd(0), offsetPointer(1), fd(2), offsetPointer(3), at(4, ulong), at(5, flagsOf(spliceFlags))),
 	call(unix.SYS_TEE, "tee", "desc", fd(0), fd(1), at(2, ulong), at(3, flagsOf(spliceFlags))),
 	call(unix.SYS_VMSPLICE, "vmsplice", "desc", fd(0), vectorsIn(1, 2), at(2, ulong), at(3, flagsOf(spliceFlags))),
-	call(unix.SYS_CLOSE_RANGE, "close_range", "", fd(0), fd(1), at(2, flagsOf(closeRange))),
-	call(unix.SYS_MEMFD_CREATE, "memfd_create", "desc", str(0), at(1, flagsOf(memfdFlags))).givesFD(),
+	call(unix.SYS_CLOSE_RANGE, "close_range", "", at(0, udec), at(1, udec), at(2, flagsOf(closeRange))),
+	call(unix.SYS_MEMFD_CREATE, "memfd_create", "desc", pathUpTo(0, 249), at(1, flagsOf(memfdFlags))).givesFD(),
 	call(unix.SYS_EVENTFD, "eventfd", "desc", at(0, udec)).givesFD(),
 	call(unix.SYS_EVENTFD2, "eventfd2", "desc", at(0, udec), at(1, flagsOf(eventfdFlags))).givesFD(),
 }

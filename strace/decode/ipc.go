@@ -200,7 +200,11 @@ func ioEvent(p *Printer, _ *Input, b []byte) {
 
 // ioPriority returns an I/O priority.
 func (p *Printer) ioPriority(v uint64) string {
-	return p.styled(hexText(v), "IOPRIO_PRIO_VALUE("+new(Printer).value(ioprioClass, v>>13)+", "+decimal(v&(1<<13-1))+")")
+	return p.styled(hexText(v), p.priorityText(v))
+}
+
+func (p *Printer) priorityText(v uint64) string {
+	return "IOPRIO_PRIO_VALUE(" + p.value(ioprioClass, v>>13) + ", " + decimal(v&(1<<13-1)) + ")"
 }
 
 func shmatResult(p *Printer, c *Call) { p.text(hexText(uint64(c.Result))) }

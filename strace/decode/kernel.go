@@ -1,7 +1,10 @@
 package decode
 
 import (
+	"fmt"
 	"slices"
+	"strconv"
+	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -18,7 +21,7 @@ func nodeMask(i, count int) Arg {
 			p.address(in.Arguments[i])
 			return
 		}
-		p.elements(in, in.Arguments[i], in.capture(0), n, 8, func(p *Printer, _ *Input, b []byte) { p.format("%#016x", word(b, 0, 8)) })
+		p.elements(in, in.Arguments[i], in.capture(0), n, 8, func(p *Printer, _ *Input, b []byte) { p.text(zeroFilled(word(b, 0, 8), 18)) })
 	}}
 }
 
@@ -47,6 +50,24 @@ func pageStatus(p *Printer, _ *Input, b []byte) {
 		return
 	}
 	p.text(p.styled("-"+decimal(uint64(-v)), "-"+ErrnoName(int(-v))))
+}
+
+// waiters prints the array of futex_waitv(2), of which at most 128 elements are used.
+func waiters(i, count int) Arg {
+	const size, most = 24, 128
+	a := arrayIn(i, argument(count), size, waiter)
+	a.print = func(p *Printer, in *Input) {
+		n, b := uint64(uint32(in.Arguments[count])), in.capture(0)
+		limited := p.child()
+		limited.Strings = min(p.Strings, most)
+		limited.Verbose = p.Verbose && n <= most
+		if p.Verbose {
+			limited.Strings = most
+		}
+		limited.elements(in, in.Arguments[i], b, n, size, waiter)
+		p.text(limited.Take())
+	}
+	return a
 }
 
 // waiter prints struct futex_waitv.
@@ -107,7 +128,15 @@ func swapFlagsOf(p *Printer, _ *Input, v uint64) {
 var segmentDescriptor = []member{num("entry_number", 0, 4, id), num("base_addr", 4, 4, eightDigits), num("limit", 8, 4, eightDigits),
 	bit("seg_32bit", 0, 1), bit("contents", 1, 3), bit("read_exec_only", 3, 1), bit("limit_in_pages", 4, 1), bit("seg_not_present", 5, 1), bit("useable", 6, 1), bit("lm", 7, 1)}
 
-func eightDigits(p *Printer, _ *Input, v uint64) { p.format("%#08x", v) }
+func eightDigits(p *Printer, _ *Input, v uint64) { p.text(zeroFilled(v, 8)) }
+
+// zeroFilled is a number as "%#0*x" of C prints it.
+func zeroFilled(v uint64, width int) string {
+	if v == 0 {
+		return strings.Repeat("0", width)
+	}
+	return fmt.Sprintf("0x%0*x", width-2, v)
+}
 
 // bit is a member of the last word of struct user_desc.
 func bit(name string, shift int, mask uint64) member {
@@ -296,9 +325,9 @@ var kernelRows = []Row{
 	call(unix.SYS_GET_MEMPOLICY, "get_mempolicy", "memory", structOut(0, 4, indirect(4, oneOf(mpolModes))), onExit(nodeMask(1, 2)), at(2, ulong), at(3, pointer), at(4, longFlagsOf(getMempolicyFlags))),
 	call(unix.SYS_MIGRATE_PAGES, "migrate_pages", "memory", at(0, pid), at(1, ulong), nodeMask(2, 1), nodeMask(3, 1)),
 	call(unix.SYS_MOVE_PAGES, "move_pages", "memory", at(0, pid), at(1, ulong), arrayIn(2, argument(1), 8, number(8, pointer)), arrayIn(3, argument(1), 4, number(4, dec)),
-		onExit(arrayIn(4, argument(1), 4, pageStatus)), at(5, flagsOf(movePagesFlags))),
+		evenEmpty(onExit(arrayIn(4, argument(1), 4, pageStatus))), at(5, flagsOf(movePagesFlags))),
 	call(unix.SYS_SET_MEMPOLICY_HOME_NODE, "set_mempolicy_home_node", "memory", at(0, pointer), at(1, ulong), at(2, ulong), at(3, hex)),
-	call(unix.SYS_FUTEX_WAITV, "futex_waitv", "", arrayIn(0, argument(1), 24, waiter), at(1, udec), at(2, hex32), structIn(3, timespecSize, timespec), at(4, oneOf(clocks))),
+	call(unix.SYS_FUTEX_WAITV, "futex_waitv", "", waiters(0, 1), at(1, udec), at(2, hex32), structIn(3, timespecSize, timespec), at(4, oneOf(clocks))),
 	call(unix.SYS_PROCESS_MADVISE, "process_madvise", "desc memory", fd(0), remoteVectors(1, 2), at(2, ulong), at(3, oneOf(madviseCmds)), at(4, hex32)),
 	call(unix.SYS_PROCESS_MRELEASE, "process_mrelease", "desc", fd(0), at(1, hex32)),
 	call(unix.SYS_MINCORE, "mincore", "memory", at(0, pointer), at(1, ulong), residency(2, 1)),
@@ -307,16 +336,19 @@ var kernelRows = []Row{
 	call(unix.SYS_KEXEC_LOAD, "kexec_load", "", at(0, pointer), at(1, ulong),
 		addressIf(2, func(in *Input) bool { return in.Arguments[1] > 16 }, arrayIn(2, argument(1), 32, segment)), at(3, kexecFlags)),
 	call(unix.SYS_KEXEC_FILE_LOAD, "kexec_file_load", "desc", fd(0), fd(1), at(2, ulong), inBuffer(3, 2), at(4, longFlagsOf(kexecFileLoadFlags))),
-	call(unix.SYS_REBOOT, "reboot", "", at(0, oneOf(bootflags1)), at(1, oneOf(bootflags2)), at(2, oneOf(bootflags3)), when(2, 1<<32-1, []uint64{0xa1b2c3d4}, str(3))),
+	call(unix.SYS_REBOOT, "reboot", "", at(0, oneOf(bootflags1)), at(1, oneOf(bootflags2)), at(2, oneOf(bootflags3)), when(2, 1<<32-1, []uint64{0xa1b2c3d4}, limitedText(3, 255))),
 	call(unix.SYS_SWAPON, "swapon", "file", path(0), at(1, swapFlagsOf)), call(unix.SYS_SWAPOFF, "swapoff", "file", path(0)), call(unix.SYS_ACCT, "acct", "file", path(0)),
 	call(unix.SYS_INIT_MODULE, "init_module", "", at(0, pointer), at(1, ulong), str(2)),
 	call(unix.SYS_FINIT_MODULE, "finit_module", "desc", fd(0), str(1), at(2, flagsOf(names("MODULE_INIT_???", "MODULE_INIT_IGNORE_MODVERSIONS 1 MODULE_INIT_IGNORE_VERMAGIC 2 MODULE_INIT_COMPRESSED_FILE 4")))),
-	call(unix.SYS_DELETE_MODULE, "delete_module", "", str(0), at(1, flagsOf(openModes))),
+	call(unix.SYS_DELETE_MODULE, "delete_module", "", str(0), at(1, flagsOf(names("O_???", "O_NONBLOCK 0x800 O_TRUNC 0x200")))),
 	call(unix.SYS_IOPRIO_SET, "ioprio_set", "", at(0, oneOf(ioprioWho)), at(1, dec), at(2, func(p *Printer, _ *Input, v uint64) {
-		p.text(p.styled(decimal(v), new(Printer).ioPriority(uint64(uint32(v)))))
+		p.text(p.styled(strconv.Itoa(int(int32(v))), p.priorityText(uint64(uint32(v)))))
 	})),
 	call(unix.SYS_IOPRIO_GET, "ioprio_get", "", at(0, oneOf(ioprioWho)), at(1, dec)).gives(func(p *Printer, c *Call) {
-		p.format("%d (%s)", c.Result, new(Printer).ioPriority(uint64(c.Result)))
+		p.format("%d", c.Result)
+		if p.Style != RawNumbers {
+			p.text(" (" + p.priorityText(uint64(c.Result)) + ")")
+		}
 	}),
 	call(unix.SYS_SYSLOG, "syslog", "", at(0, syslogCall), syslogOn(outBuffer(1), 2, 3, 4), syslogOn(at(1, pointer), 8), syslogOn(at(2, dec), 2, 3, 4), syslogOn(at(2, consoleLevel), 8),
 		unless(0, 1<<32-1, []uint64{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10}, at(1, pointer)), unless(0, 1<<32-1, []uint64{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10}, at(2, dec))),
@@ -330,5 +362,5 @@ var kernelRows = []Row{
 	call(unix.SYS_PERF_EVENT_OPEN, "perf_event_open", "desc", perfAttributes(0), at(1, dec), at(2, dec), fd(3), at(4, longFlagsOf(perfEventOpenFlags))).givesFD(),
 	call(unix.SYS_VHANGUP, "vhangup", ""), call(unix.SYS_IOPERM, "ioperm", "", at(0, hex), at(1, hex), at(2, dec)), call(unix.SYS_IOPL, "iopl", "", at(0, dec)),
 	call(unix.SYS_REMAP_FILE_PAGES, "remap_file_pages", "memory", at(0, pointer), at(1, ulong), at(2, longFlagsOf(protFlags)), at(3, ulong), at(4, mapFlagsOf)),
-	call(unix.SYS_MEMFD_SECRET, "memfd_secret", "desc", at(0, flagsOf(openModes))).givesFD(),
+	call(unix.SYS_MEMFD_SECRET, "memfd_secret", "desc", at(0, flagsOf(names("", "O_CLOEXEC 0x80000")))).givesFD(),
 }

@@ -17,6 +17,8 @@ type member struct {
 	// ops are captured for the member. Values of the kind ofStructure and ofMember refer to
 	// the structure and to the ops of the member.
 	ops []tracespec.Op
+	// late is set for a tail, which prints its comma itself.
+	late bool
 	// print prints the value. op is the index of the first of ops.
 	print func(p *Printer, in *Input, b []byte, op int)
 }
@@ -33,6 +35,12 @@ func ofMember(op, offset, size int) tracespec.Value { return captured(ownOps+op,
 // optional returns a member that may be beyond the end of the structure.
 func optional(m member) member {
 	m.optional = true
+	return m
+}
+
+// optionalFrom returns a member that is printed if the structure is longer than offset.
+func optionalFrom(offset int, m member) member {
+	m.optional, m.offset = true, offset
 	return m
 }
 
@@ -140,7 +148,7 @@ func group(name string, offset int, members ...member) member {
 	}
 	m.print = func(p *Printer, in *Input, b []byte, op int) {
 		p.text("{")
-		p.members(in, b, members, func(i int) int { return op + first[i] }, len(b))
+		p.members(in, b, members, func(i int) int { return op + first[i] }, in.size)
 		p.text("}")
 	}
 	return m
@@ -170,7 +178,7 @@ func (p *Printer) members(in *Input, b []byte, list []member, op func(i int) int
 		if m.shown != nil && !m.shown(b) {
 			continue
 		}
-		if printed > 0 {
+		if printed > 0 && !m.late {
 			p.text(", ")
 		}
 		printed++
@@ -202,8 +210,13 @@ func recordWith(i int, structure tracespec.Op, tail func(p *Printer, in *Input, 
 			p.address(in.Arguments[i])
 			return
 		}
+		in.size = len(b)
+		padded := b
+		if structure.Unit == 1 { // a field that is cut off is filled with zeros
+			padded = slices.Concat(b, make([]byte, 16))
+		}
 		p.text("{")
-		p.members(in, b, members, func(i int) int { return first[i] }, len(b))
+		p.members(in, padded, members, func(i int) int { return first[i] }, in.size)
 		if tail != nil {
 			tail(p, in, b)
 		}
@@ -215,6 +228,35 @@ func recordWith(i int, structure tracespec.Op, tail func(p *Printer, in *Input, 
 // structured is record for a structure of a fixed size.
 func structured(i, size int, members ...member) Arg {
 	return record(i, fixed(argument(i), size), members...)
+}
+
+// tail is a member that prints what follows the known bytes of a structure, whose size is
+// another argument: bytes that are not zero, or "???" if they cannot be read.
+func tail(i, length, known int) member {
+	op := tracespec.Op{Kind: tracespec.Prefix, Address: argument(i), Count: argument(length), Unit: 1, Max: maxAttribute, Offset: uint32(known)}
+	m := member{ops: []tracespec.Op{op}, late: true}
+	m.print = func(p *Printer, in *Input, _ []byte, op int) { p.tail(in.capture(op), in.Arguments[length], known) }
+	return m
+}
+
+// tail prints the bytes of a structure after those that are known.
+func (p *Printer) tail(b []byte, size uint64, known int) {
+	const page = 4096
+	size = min(size, page)
+	if size <= uint64(known) {
+		return
+	}
+	n := int(size) - known
+	if len(b) < n {
+		p.text(", ???")
+		return
+	}
+	b = b[:n]
+	if slices.ContainsFunc(b, func(c byte) bool { return c != 0 }) {
+		hex := &Printer{Options: Options{Hex: HexAll}}
+		hex.quote(b)
+		p.format(", /* bytes %d..%d */ %s", known, int(size)-1, hex.Take())
+	}
 }
 
 // sized captures a structure whose size is argument length, at most limit bytes.

@@ -22,14 +22,20 @@ var (
 
 // mapFlagsOf prints the flags of mmap(2).
 func mapFlagsOf(p *Printer, _ *Input, v uint64) {
+	p.text(p.styled(hexText(v), mapFlagsText(v)))
+}
+
+func mapFlagsText(v uint64) string {
 	const kind, hugeShift, hugeMask = 0xf, 26, 0x3f << 26
-	p.text(p.value(mapTypes, v&kind))
+	abbreviated := new(Printer)
+	text := abbreviated.value(mapTypes, v&kind)
 	if rest := v &^ (kind | hugeMask); rest != 0 {
-		p.text("|" + p.flags(mapFlags, rest))
+		text += "|" + abbreviated.flags(mapFlags, rest)
 	}
 	if huge := v & hugeMask; huge != 0 {
-		p.format("|%d<<MAP_HUGE_SHIFT", huge>>hugeShift)
+		text += "|" + decimal(huge>>hugeShift) + "<<MAP_HUGE_SHIFT"
 	}
+	return text
 }
 
 // moves reports whether mremap(2) has a new address.

@@ -34,7 +34,7 @@ const (
 
 // pollfds prints the array of poll(2).
 func pollfds() Arg {
-	a := arrayIn(0, argument(1), pollfdSize, pollfd)
+	a := arrayIn(0, argument32(1), pollfdSize, pollfd)
 	a.access, a.index = accessFiles, 0
 	a.ops = append(a.ops, tracespec.Op{Kind: tracespec.Descriptors, Address: captured(0, 0, 4), Count: constant(tracespec.MaxElements), Unit: pollfdSize})
 	print := a.print
@@ -48,7 +48,7 @@ func pollfds() Arg {
 // ready is the note of poll(2) and ppoll(2): the descriptors that are ready, and with a
 // timeout what is left of it.
 func ready(timeout int) Arg {
-	ops := []tracespec.Op{{Kind: tracespec.Bytes, Address: argument(0), Count: argument(1), Unit: pollfdSize, Max: tracespec.MaxBytes},
+	ops := []tracespec.Op{{Kind: tracespec.Bytes, Address: argument(0), Count: argument32(1), Unit: pollfdSize, Max: tracespec.MaxBytes},
 		{Kind: tracespec.Descriptors, Address: captured(0, 0, 4), Count: constant(tracespec.MaxElements), Unit: pollfdSize}}
 	if timeout >= 0 {
 		ops = append(ops, fixed(argument(timeout), timespecSize))

@@ -430,6 +430,9 @@ func (p *Printer) timeComment(seconds int64, fraction uint64, u unit) {
 		return
 	}
 	t := time.Unix(seconds, 0)
+	if year := t.Year(); year != int(int32(year)) {
+		return // as localtime(3)
+	}
 	p.text(" /* " + t.Format("2006-01-02T15:04:05"))
 	if fraction > 0 {
 		p.format(u.format, fraction)

@@ -14,7 +14,7 @@ var (
 		CLONE_CHILD_CLEARTID 0x200000 CLONE_UNTRACED 0x800000 CLONE_CHILD_SETTID 0x1000000 CLONE_NEWCGROUP 0x2000000 CLONE_NEWUTS 0x4000000
 		CLONE_NEWIPC 0x8000000 CLONE_NEWUSER 0x10000000 CLONE_NEWPID 0x20000000 CLONE_NEWNET 0x40000000 CLONE_IO 0x80000000
 		CLONE_CLEAR_SIGHAND 0x100000000 CLONE_INTO_CGROUP 0x200000000`)
-	waitOptions = names("W???", "WNOHANG 1 WUNTRACED 2 WEXITED 4 WCONTINUED 8 WNOWAIT 0x1000000 __WCLONE 0x80000000 __WALL 0x40000000 __WNOTHREAD 0x20000000")
+	waitOptions = names("W???", "WNOHANG 1 WEXITED 4 WSTOPPED 2 WCONTINUED 8 WNOWAIT 0x1000000 __WCLONE 0x80000000 __WALL 0x40000000 __WNOTHREAD 0x20000000")
 	waitTypes   = sequence("P_???", 0, "P_ALL P_PID P_PGID P_PIDFD")
 	futexCalls  = sequence("FUTEX_???", 0, `FUTEX_WAIT FUTEX_WAKE FUTEX_FD FUTEX_REQUEUE FUTEX_CMP_REQUEUE FUTEX_WAKE_OP FUTEX_LOCK_PI FUTEX_UNLOCK_PI FUTEX_TRYLOCK_PI
 		FUTEX_WAIT_BITSET FUTEX_WAKE_BITSET FUTEX_WAIT_REQUEUE_PI FUTEX_CMP_REQUEUE_PI FUTEX_LOCK_PI2`)
@@ -108,6 +108,9 @@ func cloneArgs() Arg {
 		{Kind: tracespec.Bytes, Address: argument(0), Count: argument(1), Unit: 1, Max: 88},
 		{Kind: tracespec.Bytes, Address: captured(0, 64, 8), Count: captured(0, 72, 8), Unit: 4, Max: 128},
 	}
+	const known = 88
+	rest := tail(0, 1, known)
+	ops = append(ops, rest.ops...)
 	return Arg{ops: ops, print: func(p *Printer, in *Input) {
 		b := in.capture(0)
 		if len(b) < 64 {
@@ -141,6 +144,7 @@ func cloneArgs() Arg {
 		if flags&0x200000000 != 0 || word(b, 80, 8) != 0 {
 			p.format(", cgroup=%d", word(b, 80, 8))
 		}
+		rest.print(p, in, nil, 2)
 		p.text("}")
 	}}
 }
@@ -222,9 +226,9 @@ var futexKnown = []uint64{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13}
 func limit(p *Printer, _ *Input, v uint64) {
 	switch {
 	case v == ^uint64(0):
-		p.text("RLIM64_INFINITY")
+		p.text(p.styled(decimal(v), "RLIM64_INFINITY"))
 	case v > 1024 && v%1024 == 0:
-		p.format("%d*1024", v/1024)
+		p.text(p.styled(decimal(v), decimal(v/1024)+"*1024"))
 	default:
 		p.format("%d", v)
 	}
@@ -317,7 +321,7 @@ var processRows = []Row{
 	call(unix.SYS_SETFSUID, "setfsuid", "%creds", at(0, id)),
 	call(unix.SYS_SETFSGID, "setfsgid", "%creds", at(0, id)),
 	call(unix.SYS_GETGROUPS, "getgroups", "%creds", at(0, dec), arrayOut(1, result(), 4, number(4, id))),
-	call(unix.SYS_SETGROUPS, "setgroups", "%creds", at(0, dec), arrayIn(1, argument(0), 4, number(4, id))),
+	call(unix.SYS_SETGROUPS, "setgroups", "%creds", at(0, dec), addressIf(1, func(in *Input) bool { return uint32(in.Arguments[0]) > 65536 }, arrayIn(1, argument(0), 4, number(4, id)))),
 	call(unix.SYS_GETRLIMIT, "getrlimit", "", at(0, oneOf(resources)), structOut(1, 16, rlimit)),
 	call(unix.SYS_SETRLIMIT, "setrlimit", "", at(0, oneOf(resources)), structIn(1, 16, rlimit)),
 	call(unix.SYS_PRLIMIT64, "prlimit64", "", at(0, pid), at(1, oneOf(resources)), structIn(2, 16, rlimit), structOut(3, 16, rlimit)),

@@ -174,7 +174,7 @@ func knownHandle(i int) Arg {
 // mountAttributes prints struct mount_attr.
 func mountAttributes(i, size int) Arg {
 	const identity, known = 0x100000, 32
-	a := recordWith(i, sized(i, size, maxAttribute), func(p *Printer, _ *Input, b []byte) { p.trailing(b, known) },
+	a := record(i, sized(i, size, known),
 		num("attr_set", 0, 8, longFlagsOf(mountAttrAttr)), num("attr_clr", 8, 8, longFlagsOf(mountAttrAttr)), num("propagation", 16, 8, longOneOf(mountAttrPropagation)),
 		member{name: "userns_fd", offset: 24, ops: file("", 24).ops, print: func(p *Printer, in *Input, b []byte, op int) {
 			v := word(b, 24, 8)
@@ -182,7 +182,7 @@ func mountAttributes(i, size int) Arg {
 			if v < 1<<31 && (word(b, 0, 8)|word(b, 8, 8))&identity != 0 {
 				p.path(in.capture(op))
 			}
-		}})
+		}}, tail(i, size, known))
 	return addressIf(i, func(in *Input) bool { return in.Arguments[size] < known }, a)
 }
 
@@ -190,9 +190,11 @@ func mountAttributes(i, size int) Arg {
 func configOn(a Arg, commands ...uint64) Arg { return when(1, 1<<32-1, commands, a) }
 
 // configText prints a string of at most 256 bytes.
-func configText(i int) Arg {
-	const most = 256
-	op := tracespec.Op{Kind: tracespec.String, Address: argument(i), Max: most + 1}
+func configText(i int) Arg { return limitedText(i, 256) }
+
+// limitedText prints a string of at most most bytes.
+func limitedText(i, most int) Arg {
+	op := tracespec.Op{Kind: tracespec.String, Address: argument(i), Max: uint32(most + 1)}
 	return Arg{ops: []tracespec.Op{op}, print: func(p *Printer, in *Input) {
 		b := in.capture(0)
 		limit := min(p.Strings, most)

@@ -57,7 +57,8 @@ func siginfo(p *Printer, _ *Input, b []byte) {
 	}
 	p.text(name)
 	if errno != 0 {
-		p.text(", si_errno=" + decimal(errno))
+		p.text(", si_errno=")
+		keyError(p, nil, errno)
 	}
 	if int32(code) <= 0 {
 		signalFromUser(p, b, int32(code))
@@ -105,7 +106,7 @@ func signalFromKernel(p *Printer, b []byte, signal unix.Signal, code int) {
 		} else {
 			p.text(", si_status=" + p.signal(int(word(b, 24, 4))))
 		}
-		p.format(", si_utime=%s, si_stime=%s", ticks(word(b, 32, 8)), ticks(word(b, 40, 8)))
+		p.format(", si_utime=%s, si_stime=%s", p.ticks(word(b, 32, 8)), p.ticks(word(b, 40, 8)))
 	case unix.SIGILL, unix.SIGFPE, unix.SIGSEGV, unix.SIGBUS, unix.SIGTRAP:
 		p.text(", si_addr=")
 		p.address(word(b, 16, 8))
@@ -129,9 +130,9 @@ func signalFromKernel(p *Printer, b []byte, signal unix.Signal, code int) {
 }
 
 // ticks returns a clock_t of 1/100 seconds.
-func ticks(v uint64) string {
+func (p *Printer) ticks(v uint64) string {
 	text := strconv.FormatInt(int64(v), 10)
-	if v == 0 {
+	if v == 0 || p.Style == RawNumbers {
 		return text
 	}
 	return text + " /* " + strconv.FormatFloat(float64(int64(v))/100, 'f', 2, 64) + " s */"

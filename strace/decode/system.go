@@ -14,7 +14,8 @@ var (
 	ptraceCalls  = names("PTRACE_???", `PTRACE_TRACEME 0 PTRACE_PEEKTEXT 1 PTRACE_PEEKDATA 2 PTRACE_PEEKUSER 3 PTRACE_POKETEXT 4 PTRACE_POKEDATA 5 PTRACE_POKEUSER 6 PTRACE_CONT 7
 		PTRACE_KILL 8 PTRACE_SINGLESTEP 9 PTRACE_GETREGS 12 PTRACE_SETREGS 13 PTRACE_GETFPREGS 14 PTRACE_SETFPREGS 15 PTRACE_ATTACH 16 PTRACE_DETACH 17
 		PTRACE_SYSCALL 24 PTRACE_SETOPTIONS 0x4200 PTRACE_GETEVENTMSG 0x4201 PTRACE_GETSIGINFO 0x4202 PTRACE_SETSIGINFO 0x4203 PTRACE_GETREGSET 0x4204
-		PTRACE_SETREGSET 0x4205 PTRACE_SEIZE 0x4206 PTRACE_INTERRUPT 0x4207 PTRACE_LISTEN 0x4208 PTRACE_PEEKSIGINFO 0x4209 PTRACE_GETSIGMASK 0x420a PTRACE_SETSIGMASK 0x420b`)
+		PTRACE_SETREGSET 0x4205 PTRACE_SEIZE 0x4206 PTRACE_INTERRUPT 0x4207 PTRACE_LISTEN 0x4208 PTRACE_PEEKSIGINFO 0x4209 PTRACE_GETSIGMASK 0x420a PTRACE_SETSIGMASK 0x420b PTRACE_SECCOMP_GET_FILTER 0x420c PTRACE_SECCOMP_GET_METADATA 0x420d PTRACE_GET_SYSCALL_INFO 0x420e PTRACE_GET_RSEQ_CONFIGURATION 0x420f
+		PTRACE_GETFPXREGS 0x12 PTRACE_SETFPXREGS 0x13 PTRACE_OLDSETOPTIONS 0x15 PTRACE_GET_THREAD_AREA 0x19 PTRACE_SET_THREAD_AREA 0x1a PTRACE_ARCH_PRCTL 0x1e PTRACE_SYSEMU 0x1f PTRACE_SYSEMU_SINGLESTEP 0x20 PTRACE_SINGLEBLOCK 0x21`)
 	prctlCalls = names("PR_???", `PR_SET_PDEATHSIG 1 PR_GET_PDEATHSIG 2 PR_GET_DUMPABLE 3 PR_SET_DUMPABLE 4 PR_GET_UNALIGN 5 PR_SET_UNALIGN 6 PR_GET_KEEPCAPS 7 PR_SET_KEEPCAPS 8
 		PR_GET_FPEMU 9 PR_SET_FPEMU 10 PR_GET_FPEXC 11 PR_SET_FPEXC 12 PR_GET_TIMING 13 PR_SET_TIMING 14 PR_SET_NAME 15 PR_GET_NAME 16 PR_GET_ENDIAN 19 PR_SET_ENDIAN 20
 		PR_GET_SECCOMP 21 PR_SET_SECCOMP 22 PR_CAPBSET_READ 23 PR_CAPBSET_DROP 24 PR_GET_TSC 25 PR_SET_TSC 26 PR_GET_SECUREBITS 27 PR_SET_SECUREBITS 28
@@ -187,6 +188,9 @@ func personalityResult(p *Printer, c *Call) {
 	p.text(")")
 }
 
+// ptraceUnless is an argument of ptrace(2) that some requests do not have.
+func ptraceUnless(a Arg, requests ...uint64) Arg { return unless(0, ^uint64(0), requests, a) }
+
 // systemRows are the other calls.
 var systemRows = []Row{
 	call(unix.SYS_UNAME, "uname", "", structOut(0, utsnameSize, utsname)),
@@ -207,12 +211,13 @@ var systemRows = []Row{
 	call(unix.SYS_CAPGET, "capget", "%creds", structIn(0, 8, capHeader), structOut(1, 24, capData)),
 	call(unix.SYS_CAPSET, "capset", "%creds", structIn(0, 8, capHeader), structIn(1, 24, capData)),
 	call(unix.SYS_PERSONALITY, "personality", "", at(0, personality)).gives(personalityResult),
-	call(unix.SYS_PTRACE, "ptrace", "", at(0, longOneOf(ptraceCalls)), unless(0, ^uint64(0), []uint64{0}, at(1, dec)), unless(0, ^uint64(0), []uint64{0}, at(2, pointer)), unless(0, ^uint64(0), []uint64{0}, at(3, pointer))),
+	call(unix.SYS_PTRACE, "ptrace", "", at(0, longOneOf(ptraceCalls)), ptraceUnless(at(1, pid), 0), ptraceUnless(at(2, pointer), 0, 8, 16, 0x4207, 0x420e),
+		when(0, ^uint64(0), []uint64{0x420e}, at(2, ulong)), ptraceUnless(at(3, pointer), 0, 8, 16, 0x4207)),
 	call(unix.SYS_SECCOMP, "seccomp", "", at(0, oneOf(seccompCalls)), when(0, 0xffffffff, []uint64{1}, at(1, flagsOf(seccompFlags))), unless(0, 0xffffffff, []uint64{1}, at(1, hex32)), when(0, 0xffffffff, []uint64{1}, filterProgram(2, seccompValue)),
 		when(0, 0xffffffff, []uint64{2}, structIn(2, 4, indirect(4, oneOf(seccompActions)))), when(0, 0xffffffff, []uint64{3}, structOut(2, 6, notifySizes)),
 		unless(0, 0xffffffff, []uint64{1, 2, 3}, at(2, pointer))),
-	call(unix.SYS_SETHOSTNAME, "sethostname", "", inBuffer(0, 1), at(1, dec)),
-	call(unix.SYS_SETDOMAINNAME, "setdomainname", "", inBuffer(0, 1), at(1, dec)),
+	call(unix.SYS_SETHOSTNAME, "sethostname", "", addressIf(0, longerThan(1, 64), inBuffer(0, 1)), at(1, dec)),
+	call(unix.SYS_SETDOMAINNAME, "setdomainname", "", addressIf(0, longerThan(1, 64), inBuffer(0, 1)), at(1, dec)),
 }
 
 // unlessAll prints the arguments of an unknown option of prctl(2).

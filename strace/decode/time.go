@@ -184,5 +184,5 @@ var timeRows = []Row{
 
 // tms prints struct tms.
 func tms(p *Printer, _ *Input, b []byte) {
-	p.format("{tms_utime=%s, tms_stime=%s, tms_cutime=%s, tms_cstime=%s}", ticks(word(b, 0, 8)), ticks(word(b, 8, 8)), ticks(word(b, 16, 8)), ticks(word(b, 24, 8)))
+	p.format("{tms_utime=%s, tms_stime=%s, tms_cutime=%s, tms_cstime=%s}", p.ticks(word(b, 0, 8)), p.ticks(word(b, 8, 8)), p.ticks(word(b, 16, 8)), p.ticks(word(b, 24, 8)))
 }

@@ -28,7 +28,7 @@ func plainDescriptor(p *Printer, _ *Input, b []byte) { p.descriptor(word(b, 0, 4
 
 // filesIn prints an array of descriptors.
 func filesIn(i, count int, o object) Arg {
-	a := arrayIn(i, argument(count), 4, o)
+	a := arrayIn(i, argument32(count), 4, o)
 	a.ops = append(a.ops, tracespec.Op{Kind: tracespec.Descriptors, Address: captured(0, 0, 4), Count: constant(tracespec.MaxElements), Unit: 4})
 	print := a.print
 	a.print = func(p *Printer, in *Input) {
@@ -93,14 +93,14 @@ func uringParameters(i int) []Arg {
 func uringRegister() []Arg {
 	on := func(a Arg, opcodes ...uint64) Arg { return when(1, 1<<32-1, opcodes, a) }
 	rsrc := func(opcode uint64, m member) Arg {
-		a := recordWith(2, sized(2, 3, maxAttribute), func(p *Printer, _ *Input, b []byte) { p.trailing(b, 32) },
+		a := record(2, sized(2, 3, 32),
 			num("nr", 0, 4, udec), num("flags", 4, 4, flagsOf(uringRegisterRsrcFlags)), reserved("resv2", 8, 8), m,
-			list("tags", 24, ofStructure(0, 4), 8, number(8, hex)))
+			list("tags", 24, ofStructure(0, 4), 8, number(8, hex)), tail(2, 3, 32))
 		return on(addressIf(2, func(in *Input) bool { return uint32(in.Arguments[3]) < 32 }, a), opcode)
 	}
 	update := func(opcode uint64, m member) Arg {
-		a := recordWith(2, sized(2, 3, maxAttribute), func(p *Printer, _ *Input, b []byte) { p.trailing(b, 32) },
-			num("offset", 0, 4, udec), reserved("resv", 4, 4), m, list("tags", 16, ofStructure(24, 4), 8, number(8, hex)), num("nr", 24, 4, udec), reserved("resv2", 28, 4))
+		a := record(2, sized(2, 3, 32),
+			num("offset", 0, 4, udec), reserved("resv", 4, 4), m, list("tags", 16, ofStructure(24, 4), 8, number(8, hex)), num("nr", 24, 4, udec), reserved("resv2", 28, 4), tail(2, 3, 32))
 		return on(addressIf(2, func(in *Input) bool { return uint32(in.Arguments[3]) < 32 }, a), opcode)
 	}
 	ring := func(o object, names bool) Arg {
@@ -131,18 +131,6 @@ func uringRegister() []Arg {
 		on(ring(ringFile, true), 20), on(ring(ringSlot, false), 21),
 		on(structured(2, 40, num("ring_addr", 0, 8, pointer), num("ring_entries", 8, 4, udec), num("bgid", 12, 2, udec), reserved("pad", 14, 2), reservedArray("resv", 16, 3, 8)), 22, 23),
 		unless(1, 1<<32-1, known, at(2, pointer)), at(3, udec)}
-}
-
-// trailing prints the bytes of a structure after those that are known, if they are not zero.
-func (p *Printer) trailing(b []byte, known int) {
-	for _, c := range b[min(known, len(b)):] {
-		if c != 0 {
-			hex := &Printer{Options: Options{Hex: HexAll}}
-			hex.quote(b[known:])
-			p.format(", /* bytes %d..%d */ %s", known, len(b)-1, hex.Take())
-			return
-		}
-	}
 }
 
 func ringFile(p *Printer, _ *Input, b []byte) {
