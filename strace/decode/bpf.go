@@ -23,8 +23,8 @@ type bpfCommand struct {
 // objectName is a name in an array of 16 characters, which may be cut off.
 func objectName(name string, offset int) member {
 	const size = 16
-	return optional(member{name: name, offset: offset, print: func(p *Printer, _ *Input, b []byte, _ int) {
-		s := b[offset:min(offset+size, len(b))]
+	return optional(member{name: name, offset: offset, print: func(p *Printer, in *Input, b []byte, _ int) {
+		s := b[offset:min(offset+size, in.size)]
 		if end := slices.Index(s, 0); end >= 0 {
 			p.quote(s[:end])
 			return

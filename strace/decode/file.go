@@ -231,9 +231,9 @@ func offsetExit(i int) Arg {
 			p.address(in.Arguments[i])
 			return
 		}
-		p.format("[%d", int64(word(before, 0, 8)))
+		p.format("[%d", word(before, 0, 8))
 		if after != nil && word(after, 0, 8) != word(before, 0, 8) {
-			p.format("] => [%d", int64(word(after, 0, 8)))
+			p.format("] => [%d", word(after, 0, 8))
 		}
 		p.text("]")
 	}

@@ -232,11 +232,22 @@ func structured(i, size int, members ...member) Arg {
 
 // tail is a member that prints what follows the known bytes of a structure, whose size is
 // another argument: bytes that are not zero, or "???" if they cannot be read.
-func tail(i, length, known int) member {
-	op := tracespec.Op{Kind: tracespec.Prefix, Address: argument(i), Count: argument(length), Unit: 1, Max: maxAttribute, Offset: uint32(known)}
+func tail(i, length, known int) member { return tailOf(i, argument(length), known) }
+
+// tailOf is tail for a size that may have 32 bits.
+func tailOf(i int, length tracespec.Value, known int) member {
+	op := tracespec.Op{Kind: tracespec.Prefix, Address: argument(i), Count: length, Unit: 1, Max: maxAttribute, Offset: uint32(known)}
 	m := member{ops: []tracespec.Op{op}, late: true}
-	m.print = func(p *Printer, in *Input, _ []byte, op int) { p.tail(in.capture(op), in.Arguments[length], known) }
+	m.print = func(p *Printer, in *Input, _ []byte, op int) { p.tail(in.capture(op), in.size32(length), known) }
 	return m
+}
+
+// size32 returns the argument that is a size of 64 or 32 bits.
+func (in *Input) size32(v tracespec.Value) uint64 {
+	if v.Size == 4 {
+		return uint64(uint32(in.Arguments[v.Index]))
+	}
+	return in.Arguments[v.Index]
 }
 
 // tail prints the bytes of a structure after those that are known.

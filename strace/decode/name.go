@@ -198,6 +198,21 @@ func ignoresData(in *Input) bool {
 	return v&unix.MS_REMOUNT == 0 && v&changes != 0
 }
 
+// attributeValue prints the value of an extended attribute without a NUL at its end.
+func attributeValue(i, length int) Arg {
+	a := inBuffer(i, length)
+	print := a.print
+	a.print = func(p *Printer, in *Input) {
+		b, n := in.capture(0), in.Arguments[length]
+		if n > 0 && n <= uint64(p.Strings)+1 && uint64(len(b)) == n && b[n-1] == 0 {
+			p.quote(b[:n-1])
+			return
+		}
+		print(p, in)
+	}
+	return a
+}
+
 // longerThan returns a condition: an argument is greater than a limit.
 func longerThan(i int, limit uint64) func(in *Input) bool {
 	return func(in *Input) bool { return in.Arguments[i] > limit }
@@ -276,9 +291,9 @@ var nameRows = []Row{
 	call(unix.SYS_MOUNT, "mount", "file", path(0), path(1), addressIf(2, ignoresType, str(2)), at(3, mountFlagsOf), addressIf(4, ignoresData, str(4))),
 	call(unix.SYS_UMOUNT2, "umount2", "file", path(0), at(1, flagsOf(umountFlags))),
 	call(unix.SYS_SYNC, "sync", ""),
-	call(unix.SYS_SETXATTR, "setxattr", "file", path(0), str(1), addressIf(2, longerThan(3, 65536), inBuffer(2, 3)), at(3, ulong), at(4, flagsOf(xattrFlags))),
-	call(unix.SYS_LSETXATTR, "lsetxattr", "file", path(0), str(1), addressIf(2, longerThan(3, 65536), inBuffer(2, 3)), at(3, ulong), at(4, flagsOf(xattrFlags))),
-	call(unix.SYS_FSETXATTR, "fsetxattr", "desc", fd(0), str(1), addressIf(2, longerThan(3, 65536), inBuffer(2, 3)), at(3, ulong), at(4, flagsOf(xattrFlags))),
+	call(unix.SYS_SETXATTR, "setxattr", "file", path(0), str(1), addressIf(2, longerThan(3, 65536), attributeValue(2, 3)), at(3, ulong), at(4, flagsOf(xattrFlags))),
+	call(unix.SYS_LSETXATTR, "lsetxattr", "file", path(0), str(1), addressIf(2, longerThan(3, 65536), attributeValue(2, 3)), at(3, ulong), at(4, flagsOf(xattrFlags))),
+	call(unix.SYS_FSETXATTR, "fsetxattr", "desc", fd(0), str(1), addressIf(2, longerThan(3, 65536), attributeValue(2, 3)), at(3, ulong), at(4, flagsOf(xattrFlags))),
 	call(unix.SYS_GETXATTR, "getxattr", "file", path(0), str(1), sizedBuffer(2, 3), at(3, ulong)),
 	call(unix.SYS_LGETXATTR, "lgetxattr", "file", path(0), str(1), sizedBuffer(2, 3), at(3, ulong)),
 	call(unix.SYS_FGETXATTR, "fgetxattr", "desc", fd(0), str(1), sizedBuffer(2, 3), at(3, ulong)),

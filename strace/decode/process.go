@@ -102,6 +102,14 @@ func has(i int, flags uint64) func(c *Call) bool {
 	return func(c *Call) bool { return c.Arguments[i]&flags != 0 }
 }
 
+// exitSignal returns the signal of clone3(2), which has 64 bits.
+func (p *Printer) exitSignal(v uint64) string {
+	if v > 64 {
+		return decimal(v)
+	}
+	return p.signal(int(v))
+}
+
 // cloneArgs prints struct clone_args at the entry.
 func cloneArgs() Arg {
 	ops := []tracespec.Op{
@@ -129,7 +137,7 @@ func cloneArgs() Arg {
 				p.address(word(b, f.offset, 8))
 			}
 		}
-		p.text(", exit_signal=" + p.signal(int(word(b, 32, 8))) + ", stack=")
+		p.text(", exit_signal=" + p.exitSignal(word(b, 32, 8)) + ", stack=")
 		p.address(word(b, 40, 8))
 		p.text(", stack_size=" + hexText(word(b, 48, 8)))
 		if flags&0x80000 != 0 {

@@ -236,7 +236,7 @@ func leftOfWait(i int) Arg {
 			return "", false
 		case in.Result == 0:
 			return "Timeout", true
-		case in.Arguments[i] == 0:
+		case in.Arguments[i] == 0 || in.capture(0) == nil:
 			return "", false
 		}
 		return "left " + leftOf(in.Arguments[i], in.capture(0), timespec), true
@@ -366,6 +366,10 @@ func optionValue(p *Printer, in *Input, b []byte) {
 		p.text("[" + ErrnoName(int(word(b, 0, 4))) + "]")
 	case len(b) == 4:
 		p.format("[%d]", int32(word(b, 0, 4)))
+	case socket && len(b) < 4:
+		hex := &Printer{Options: Options{Hex: HexAll}}
+		hex.quote(b)
+		p.text(hex.Take())
 	default:
 		p.data(b, uint64(len(b)))
 	}

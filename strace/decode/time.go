@@ -80,11 +80,17 @@ func utimes(p *Printer, in *Input, b []byte) {
 			p.text(", ")
 		}
 		t := b[16*i:][:16]
-		switch word(t, 8, 8) {
-		case utimeNow:
+		switch n := word(t, 8, 8); {
+		case n == utimeNow && p.Style == Abbreviated:
 			p.text("UTIME_NOW")
-		case utimeOmit:
+		case n == utimeOmit && p.Style == Abbreviated:
 			p.text("UTIME_OMIT")
+		case n == utimeNow && p.Style == Both:
+			timespec(p, in, t)
+			p.text(" /* UTIME_NOW */")
+		case n == utimeOmit && p.Style == Both:
+			timespec(p, in, t)
+			p.text(" /* UTIME_OMIT */")
 		default:
 			timespec(p, in, t)
 			p.timeComment(int64(word(t, 0, 8)), word(t, 8, 8), nanoseconds)

@@ -95,12 +95,12 @@ func uringRegister() []Arg {
 	rsrc := func(opcode uint64, m member) Arg {
 		a := record(2, sized(2, 3, 32),
 			num("nr", 0, 4, udec), num("flags", 4, 4, flagsOf(uringRegisterRsrcFlags)), reserved("resv2", 8, 8), m,
-			list("tags", 24, ofStructure(0, 4), 8, number(8, hex)), tail(2, 3, 32))
+			list("tags", 24, ofStructure(0, 4), 8, number(8, hex)), tailOf(2, argument32(3), 32))
 		return on(addressIf(2, func(in *Input) bool { return uint32(in.Arguments[3]) < 32 }, a), opcode)
 	}
 	update := func(opcode uint64, m member) Arg {
 		a := record(2, sized(2, 3, 32),
-			num("offset", 0, 4, udec), reserved("resv", 4, 4), m, list("tags", 16, ofStructure(24, 4), 8, number(8, hex)), num("nr", 24, 4, udec), reserved("resv2", 28, 4), tail(2, 3, 32))
+			num("offset", 0, 4, udec), reserved("resv", 4, 4), m, list("tags", 16, ofStructure(24, 4), 8, number(8, hex)), num("nr", 24, 4, udec), reserved("resv2", 28, 4), tailOf(2, argument32(3), 32))
 		return on(addressIf(2, func(in *Input) bool { return uint32(in.Arguments[3]) < 32 }, a), opcode)
 	}
 	ring := func(o object, names bool) Arg {
