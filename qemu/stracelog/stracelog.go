@@ -69,6 +69,7 @@ var normalizations = []struct {
 	{regexp.MustCompile(`S_IFIFO\|0\d+`), "S_IFIFO|MODE"},
 	{regexp.MustCompile(`left \{tv_sec=\d+, tv_usec=\d+\}`), "left TIME"},
 	{regexp.MustCompile(`u64=\d{10,}`), `u64=ADDRESS`},
+	{regexp.MustCompile(`^sysinfo\(\{.*\}\)`), "sysinfo(MACHINE)"},
 }
 
 func normalize(line string) string {
@@ -83,13 +84,19 @@ func asynchronous(line string) bool {
 	return strings.HasPrefix(line, "--- SIGCHLD") || strings.HasPrefix(line, "rt_sigreturn(")
 }
 
+// accidental are lines that are not compared. futex(2) is only called if a lock or a thread is
+// waited for. The dynamic linker looks into directories for the features of the CPU. An arena
+// of malloc(3) is aligned by unmapping what is around it, and how often the heap grows depends
+// on its random start.
+var accidental = regexp.MustCompile(`^futex\(|^brk\(|/glibc-hwcaps/|^munmap\(ADDRESS, \d{7,}\)`)
+
 // comparable returns the lines that are compared. Lines that are asynchronous come last, in
-// the order of their texts. futex(2) is only called if a lock or a thread is waited for.
+// the order of their texts.
 func comparable(lines []string) (all []string) {
 	var late []string
 	for _, line := range lines {
 		switch {
-		case strings.HasPrefix(line, "futex("):
+		case accidental.MatchString(line):
 		case asynchronous(line):
 			late = append(late, line)
 		default:

@@ -8,14 +8,14 @@ import (
 const log = `7     read(0,  <unfinished ...>
 8     close(3)                          = 0
 7     <... read resumed>"x", 1)         = 1
-7     brk(0x55550000aaaa)               = 0x55550000aaaa
+7     mmap(0x55550000aaaa)              = 0x55550000aaaa
 8     +++ exited with 0 +++
 7     wait4(-1,  <unfinished ...>
 `
 
 func TestUnfinishedCallsAreJoined(t *testing.T) {
 	got, err := Threads(log)
-	want := [][]string{{`read(0, "x", 1) = 1`, "brk(ADDRESS) = ADDRESS", "wait4(-1, <unfinished ...>"}, {"close(3) = 0", "+++ exited with 0 +++"}}
+	want := [][]string{{`read(0, "x", 1) = 1`, "mmap(ADDRESS) = ADDRESS", "wait4(-1, <unfinished ...>"}, {"close(3) = 0", "+++ exited with 0 +++"}}
 	if err != nil || !slices.EqualFunc(got, want, slices.Equal) {
 		t.Errorf("got %q, %v", got, err)
 	}
