@@ -1,7 +1,8 @@
 # Calls of many families from Python. What it prints does not matter.
 import ctypes, fcntl, json, mmap, os, select, signal, socket, subprocess, tempfile, threading, time
 
-os.chdir("/tmp")
+os.mkdir("/tmp/work")
+os.chdir("/tmp/work")
 with open("file", "w") as f:
     json.dump({"key": [1, 2.5, None, "text"]}, f)
 with open("file") as f:

@@ -77,7 +77,9 @@ func pythonOnLinux(root string, command []string) ([][]string, error) {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), pythonTime)
 	defer cancel()
-	const script = `log=/tmp/log; /bin/busybox env -i "$1" "$2" /usr/bin/strace -f -o $log "$3" "$4" "$5" >/dev/null 2>&1 </dev/null; /bin/busybox cat $log`
+	const script = `log=/tmp/log # the standard streams are pipes, as in the guest
+/bin/busybox true | /bin/busybox env -i "$1" "$2" /usr/bin/strace -f -o $log "$3" "$4" "$5" 2>&1 | /bin/busybox cat >/dev/null
+/bin/busybox cat $log`
 	args := slices.Concat([]string{"/bin/sh", "-c", script, "sh"}, pythonEnvironment, command)
 	return stracelog.Threads(l.InRoot(ctx, hostEnvironment(), root, "/", args...))
 }

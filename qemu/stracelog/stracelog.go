@@ -69,6 +69,11 @@ var normalizations = []struct {
 	{regexp.MustCompile(`S_IFIFO\|0\d+`), "S_IFIFO|MODE"},
 	{regexp.MustCompile(`left \{tv_sec=\d+, tv_usec=\d+\}`), "left TIME"},
 	{regexp.MustCompile(`u64=\d{10,}`), `u64=ADDRESS`},
+	{regexp.MustCompile(`left \{tv_sec=\d+, tv_nsec=\d+\}`), "left TIME"},
+	{regexp.MustCompile(`tv_sec=99, tv_usec=\d+`), "TIME"},
+	{regexp.MustCompile(`(TIMER_ABSTIME, )\{tv_sec=\d+, tv_nsec=\d+\}`), "$1{TIME}"},
+	{regexp.MustCompile(`^(sched_getaffinity\(\d+, \d+, )\[[\d ]*\]`), "$1[CPUS]"},
+	{regexp.MustCompile(`"/tmp/(tmp)?[a-z0-9_]{8}"`), `"/tmp/RANDOM"`},
 	{regexp.MustCompile(`^sysinfo\(\{.*\}\)`), "sysinfo(MACHINE)"},
 }
 
@@ -87,8 +92,8 @@ func asynchronous(line string) bool {
 // accidental are lines that are not compared. futex(2) is only called if a lock or a thread is
 // waited for. The dynamic linker looks into directories for the features of the CPU. An arena
 // of malloc(3) is aligned by unmapping what is around it, and how often the heap grows depends
-// on its random start.
-var accidental = regexp.MustCompile(`^futex\(|^brk\(|/glibc-hwcaps/|^munmap\(ADDRESS, \d{7,}\)`)
+// on its random start; so does the other memory of malloc.
+var accidental = regexp.MustCompile(`^futex\(|^brk\(|^mmap\(NULL, \d+, PROT_READ\|PROT_WRITE, MAP_PRIVATE\|MAP_ANONYMOUS, -1, 0\)|/glibc-hwcaps/|^munmap\(ADDRESS, \d{7,}\)`)
 
 // comparable returns the lines that are compared. Lines that are asynchronous come last, in
 // the order of their texts.
