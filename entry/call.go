@@ -38,8 +38,7 @@ type Call struct {
 // the registers.
 func (c *Call) load(f *amd64.Frame) {
 	c.NR, c.ABI = int32(f.OrigRAX), X86_64
-	arguments := *f.Args()
-	c.Args = arguments
+	f.CopyArgs(&c.Args)
 }
 
 // Handler executes one system call of a task. It runs on the task's goroutine
