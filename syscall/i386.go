@@ -81,7 +81,10 @@ func (r *Row32) dispatched(rows map[string]*Row) entry.Call32[*task.Task] {
 		}
 		own = *rows[name]
 	}
-	return entry.Call32[*task.Task]{Handler: inLayout(r.Layout, own.dispatched()), Arguments: uint8(len(own.Arguments))}
+	return entry.Call32[*task.Task]{
+		Handler:   inLayout(r.Layout, own.dispatched()),
+		Arguments: uint8(len(own.Arguments)), Frame: own.FrameHandler != nil,
+	}
 }
 
 // inLayout returns a handler that executes a call with another layout of structures.
