@@ -78,7 +78,8 @@ type Frame struct {
 	callReturn uint64 // where SYSCALL of the 32-bit vDSO returns to, or an invalid address
 	wordOwed   bool   // see BeginCall32
 
-	ldt *LDT // keeps the memory of controls.ldt
+	ldt   *LDT   // keeps the memory of controls.ldt
+	ports *Ports // what controls.ports names
 
 	resched bool // see TakeResched
 

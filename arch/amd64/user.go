@@ -85,7 +85,7 @@ func (f *Frame) Copy(from *Frame) {
 	root, extended, area := f.root, f.extended, f.area
 	copyRegisters(f, from)
 	f.RFLAGS = from.ProgramFlags() // a child is not stepped
-	f.controls, f.ldt = from.controls.forked(), from.ldt
+	f.controls, f.ldt, f.ports = from.controls.forked(), from.ldt, from.ports
 	f.root, f.extended, f.area = root, extended, area
 	copy(f.extendedBytes(), from.extendedBytes())
 }
