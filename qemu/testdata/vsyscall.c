@@ -50,7 +50,7 @@ int main(void)
 	char line[256];
 	FILE *maps = fopen("/proc/self/maps", "r");
 	while (fgets(line, sizeof line, maps))
-		if (strstr(line, "vsyscall"))
+		if (strstr(line, "[vsyscall]"))
 			fputs(line, stdout);
 	struct timeval now = {0, 0};
 	unsigned cpu = 4096, node = 4096;
