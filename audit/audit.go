@@ -61,10 +61,11 @@ type Audit struct {
 	control  sync.Mutex
 	handling atomic.Pointer[task.Task]
 
-	queue   queue
-	signals signalWatch
-	rate    rateLimit
-	print   printLimit
+	queue     queue
+	terminals sync.Once // registers terminalRead
+	signals   signalWatch
+	rate      rateLimit
+	print     printLimit
 }
 
 // daemon is the process that has registered itself to get the records.
@@ -91,9 +92,9 @@ type state struct {
 	// login and session are the complements of loginuid and sessionid, so that the zero
 	// value means unset. Only the task's own goroutine sets them.
 	login, session atomic.Uint32
-	// terminal is the mode of AUDIT_TTY_SET. Linux has one for each process.
-	terminal atomic.Uint32
-	context  context
+	// input is the process's part, which its threads share.
+	input   *terminalInput
+	context context
 }
 
 // unset is the loginuid and the sessionid of a task that has none.
@@ -126,6 +127,7 @@ func (a *Audit) Register(k *task.Kernel, mounts *fs.Mounts) {
 	k.Register(task.Subsystem{
 		Name: "audit", Fork: a.forked, Exec: a.spawned,
 		Executed:  func(t *task.Task, _ int) { x := &a.slot.Of(t).context; x.executed = x.phase == inCall },
+		Exit:      a.exited,
 		Levels:    a.levels,
 		Admission: a.admissionFor,
 	})
@@ -182,8 +184,7 @@ var recording = []int{
 
 // computeAdmission computes the admission of the tasks without rules of their own.
 func (a *Audit) computeAdmission() {
-	rules := a.rules.Load()
-	a.admission.Store(rules.admission(func(*rule) bool { return true }))
+	a.admission.Store(a.rules.Load().common())
 }
 
 // admissionFor is Admission of the subsystem.
@@ -192,45 +193,25 @@ func (a *Audit) admissionFor(t *task.Task) *entry.Admission {
 		return nil
 	}
 	rules := a.rules.Load()
-	if !rules.personal {
+	if len(rules.personal)+len(rules.byPID) == 0 {
 		return a.admission.Load()
 	}
 	if t.TID() == 0 {
 		return nil
 	}
-	pid := uint32(t.ProcessID())
-	return rules.admission(func(r *rule) bool { return r.mayMatch(pid) })
-}
-
-// admission returns the admission that observes the calls of the rules for which may
-// returns true.
-func (s *ruleSet) admission(may func(r *rule) bool) *entry.Admission {
-	a := &entry.Admission{Flag: entry.SyscallAudit}
-	observed := func(nr uint32) bool {
-		for _, r := range s.syscalls {
-			if r.names(nr) && may(r) {
-				return true
-			}
-		}
-		return false
-	}
-	for nr := range uint32(entry.Calls) {
-		if !observed(nr) {
-			a.Admit(nr)
-		}
-	}
-	for _, nr := range recording {
-		a.Calls[nr/64] &^= 1 << (nr % 64)
-	}
-	return a
+	return rules.admissionOf(a.admission.Load(), uint32(t.ProcessID()))
 }
 
 // forked gives a new task its part.
-func (a *Audit) forked(parent, child *task.Task, _ *task.CloneArgs) error {
+func (a *Audit) forked(parent, child *task.Task, args *task.CloneArgs) error {
 	own, from := a.slot.Of(child), a.slot.Of(parent)
 	own.login.Store(from.login.Load())
 	own.session.Store(from.session.Load())
-	own.terminal.Store(from.terminal.Load())
+	own.input = from.input
+	if args.Flags&unix.CLONE_THREAD == 0 {
+		own.input = new(terminalInput)
+		own.input.mode.Store(from.input.mode.Load())
+	}
 	a.giveContext(child, parent)
 	return nil
 }
@@ -238,6 +219,7 @@ func (a *Audit) forked(parent, child *task.Task, _ *task.CloneArgs) error {
 // spawned gives the first task, which has no parent, its part. It has no id yet.
 func (a *Audit) spawned(t *task.Task, _ *task.Execution) {
 	if t.TID() == 0 {
+		a.slot.Of(t).input = new(terminalInput)
 		a.giveContext(t, nil)
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"slowpath/entry"
 	"slowpath/fs"
 	"slowpath/fs/netlink"
+	"slowpath/fs/tmpfs"
 	"slowpath/task"
 )
 
@@ -256,10 +257,10 @@ func TestDaemonGetsRecords(t *testing.T) {
 		defer closed()
 		next := auditStatus{Mask: unix.AUDIT_STATUS_PID, PID: uint32(tk.PID())}
 		w.lines()
-		if got := result(w.ask(tk, s, unix.AUDIT_SET, unix.NLM_F_ACK, abi.Bytes(&next))); got != 0 {
-			t.Fatalf("registering: %d", got)
+		// The records may arrive before the acknowledgement is read.
+		if _, err := s.Send(tk, fs.NewBytesSource(netlink.Encode(unix.AUDIT_SET, unix.NLM_F_ACK, 7, abi.Bytes(&next))), nil, fs.SocketCredentials{}); err != nil {
+			t.Errorf("registering: %v", err)
 		}
-		w.settle()
 		texts := func() (all []string) {
 			w.settle()
 			for {
@@ -268,6 +269,12 @@ func TestDaemonGetsRecords(t *testing.T) {
 					return all
 				}
 				p := sink.Bytes()
+				if binary.LittleEndian.Uint16(p[4:]) == unix.NLMSG_ERROR {
+					if errno := binary.LittleEndian.Uint32(p[netlink.HeaderSize:]); errno != 0 {
+						t.Errorf("registering: %d", int32(errno))
+					}
+					continue
+				}
 				if got, want := int(binary.LittleEndian.Uint32(p)), len(p)-netlink.HeaderSize; got != want {
 					t.Errorf("the length in the header is %d, want that of the text, %d", got, want)
 				}
@@ -281,8 +288,8 @@ func TestDaemonGetsRecords(t *testing.T) {
 		w.ask(tk, s, unix.AUDIT_FIRST_USER_MSG, 0, []byte("hello\x00"))
 		w.settle()
 		closed()
-		w.ask2(tk, unix.AUDIT_FIRST_USER_MSG, "gone\x00")
-		if got := strings.Join(w.lines(), "\n"); !strings.Contains(got, "msg='gone'") {
+		w.audit.SetLoginUID(tk, 5) // a message would need a socket, which may get the port of the daemon's
+		if got := strings.Join(w.lines(), "\n"); !strings.Contains(got, "type=1006 ") {
 			t.Errorf("after the daemon has gone, the log is %q", got)
 		}
 		if w.audit.daemonPID() != 0 {
@@ -650,6 +657,9 @@ func FuzzMessages(f *testing.F) {
 	f.Add(netlink.Encode(unix.AUDIT_ADD_RULE, 0, 1, exitRule("k", []int{39}).data()))
 	f.Add(netlink.Encode(unix.AUDIT_SET, 0, 1, make([]byte, 44)))
 	f.Add(netlink.Encode(unix.AUDIT_FIRST_USER_MSG, 0, 1, []byte("text\x00")))
+	f.Add(netlink.Encode(unix.AUDIT_MAKE_EQUIV, 0, 1, append(uint32s(2, 3), "/d/ab"...)))
+	f.Add(netlink.Encode(unix.AUDIT_TRIM, unix.NLM_F_ACK, 1, nil))
+	f.Add(netlink.Encode(unix.AUDIT_TTY_SET, unix.NLM_F_ACK, 1, uint32s(1, 1)))
 	f.Add([]byte{16, 0, 0, 0, 1, 2})
 	f.Fuzz(func(t *testing.T, p []byte) {
 		run(t, Config{Boot: BootOn}, func(w *world, tk *task.Task) {
@@ -698,4 +708,204 @@ func TestRepliesToOneSendAreBounded(t *testing.T) {
 			t.Errorf("200 rules are listed in %d messages, want 201", n)
 		}
 	})
+}
+
+// uint32s returns numbers as bytes.
+func uint32s(numbers ...uint32) (p []byte) {
+	for _, n := range numbers {
+		p = binary.LittleEndian.AppendUint32(p, n)
+	}
+	return p
+}
+
+func TestRuleAboutADirectoryFollowsMountsWhenAsked(t *testing.T) {
+	run(t, Config{Boot: BootOn}, func(w *world, tk *task.Task) {
+		s, closed := w.socket(tk)
+		defer closed()
+		for _, name := range []string{"/d", "/d/before", "/d/later", "/elsewhere"} {
+			if err := (fs.At{Caller: tk, Name: name}).MakeDirectory(0o755); err != nil {
+				t.Error(err)
+			}
+		}
+		mount := func(at string) {
+			t.Helper()
+			if err := (fs.At{Caller: tk, Name: at, Follow: true}).MountAt(tmpfs.New(w.Memory, tmpfs.Config{Mode: 0o755}), "x", 0); err != nil {
+				t.Error(err)
+			}
+			w.Write(at+"/file", "")
+		}
+		w.Write("/elsewhere/file", "")
+		mount("/d/before")
+		const key = "k"
+		rule := exitRule(key, []int{unix.SYS_OPEN}, [3]uint32{unix.AUDIT_DIR, unix.AUDIT_EQUAL, 2})
+		rule.texts = "/d" + key
+		w.add(tk, s, rule)
+		mount("/d/later")
+		records := func(name string) bool {
+			w.call(tk, unix.SYS_OPEN, func() error {
+				f, err := fs.At{Caller: tk, Name: name, Follow: true}.Open(unix.O_RDONLY, 0)
+				if err == nil {
+					f.DecRef()
+				}
+				return err
+			})
+			return len(w.lines()) > 0
+		}
+		expect := func(when string, before, later, elsewhere bool) {
+			t.Helper()
+			for name, want := range map[string]bool{"/d/before/file": before, "/d/later/file": later, "/elsewhere/file": elsewhere} {
+				if got := records(name); got != want {
+					t.Errorf("%s: an open of %s is recorded: %v, want %v", when, name, got, want)
+				}
+			}
+		}
+		expect("after the rule", true, false, false)
+		equivalent := func(old, next string) int32 {
+			return result(w.ask(tk, s, unix.AUDIT_MAKE_EQUIV, unix.NLM_F_ACK, append(uint32s(uint32(len(old)), uint32(len(next))), old+next...)))
+		}
+		if got := equivalent("/d/later", "/d/later"); got != 0 {
+			t.Errorf("AUDIT_MAKE_EQUIV: %d", got)
+		}
+		w.expect("make_equiv", `audit: type=1305 audit(T:N): pid=2 uid=0 auid=4294967295 ses=4294967295 op=make_equiv old="/d/later" new="/d/later" res=1`)
+		equivalent("/elsewhere", "/elsewhere") // no rule is about a directory above it
+		w.lines()
+		expect("with the later mount", true, true, false)
+		equivalent("/d", "/elsewhere")
+		w.lines()
+		expect("with another directory", true, true, true)
+		w.ask(tk, s, unix.AUDIT_TRIM, unix.NLM_F_ACK, nil)
+		w.lines()
+		expect("after the trim", true, true, false)
+		for name, payload := range map[string][]byte{
+			"no lengths": nil, "a length of 0": uint32s(0, 0), "a length beyond the end": append(uint32s(1, 2), "ab"...),
+		} {
+			if got := result(w.ask(tk, s, unix.AUDIT_MAKE_EQUIV, unix.NLM_F_ACK, payload)); got != -int32(unix.EINVAL) {
+				t.Errorf("AUDIT_MAKE_EQUIV with %s: %d", name, got)
+			}
+		}
+		if got := equivalent("/missing", "/d"); got != -int32(unix.ENOENT) {
+			t.Errorf("AUDIT_MAKE_EQUIV of a missing path: %d", got)
+		}
+	})
+}
+
+// terminal is a terminal with a device number.
+type terminal struct{}
+
+// DeviceNumber implements fs.Terminal.
+func (terminal) DeviceNumber() uint64 { return unix.Mkdev(136, 3) }
+
+func TestTerminalInputIsRecordedWhenEnabled(t *testing.T) {
+	run(t, Config{Boot: BootOn}, func(w *world, tk *task.Task) {
+		s, closed := w.socket(tk)
+		defer closed()
+		w.lines()
+		read := func(canonical, echo bool, data string) {
+			tk.HasReadTerminal(fs.TerminalRead{Terminal: terminal{}, Canonical: canonical, Echo: echo, Data: []byte(data)})
+		}
+		push := func(want ...string) {
+			t.Helper()
+			if got := result(w.ask(tk, s, unix.AUDIT_USER_TTY, unix.NLM_F_ACK, []byte("ls\x00"))); got != 0 {
+				t.Errorf("AUDIT_USER_TTY: %d", got)
+			}
+			const user = `audit: type=1124 audit(T:N): pid=2 uid=0 auid=4294967295 ses=4294967295 data="ls"`
+			w.expect("AUDIT_USER_TTY", append(want, user)...)
+		}
+		line := func(data string) string {
+			return `audit: type=1319 audit(T:N): tty pid=2 uid=0 auid=4294967295 ses=4294967295 major=136 minor=3 comm="program" data=` + data
+		}
+		read(true, true, "not recorded\n")
+		if got := result(w.ask(tk, s, unix.AUDIT_USER_TTY, unix.NLM_F_ACK, []byte("ls\x00"))); got != -int32(unix.EPERM) {
+			t.Errorf("AUDIT_USER_TTY without recording: %d", got)
+		}
+		w.ask(tk, s, unix.AUDIT_TTY_SET, unix.NLM_F_ACK, uint32s(1, 0))
+		w.lines()
+		push()
+		read(true, true, "a\n")
+		read(true, false, "password\n")
+		read(true, true, "b\n")
+		push(line("610A620A"))
+		read(true, true, "c\n")
+		read(false, true, "x")
+		w.expect("the change of the mode", line("630A"))
+		push(line("78"))
+		w.ask(tk, s, unix.AUDIT_TTY_SET, unix.NLM_F_ACK, uint32s(1, 1))
+		w.lines()
+		read(true, false, strings.Repeat("p", inputBytes+1))
+		w.expect("a full buffer", line(strings.Repeat("70", inputBytes)))
+		read(true, true, "q\n")
+		// The end of the process writes the rest.
+	}).expect("the exit", `audit: type=1319 audit(T:N): tty pid=2 uid=0 auid=4294967295 ses=4294967295 major=136 minor=3 comm="program" data=70710A`)
+}
+
+func TestNamesBeyondTheUsualNumberAreRecorded(t *testing.T) {
+	run(t, Config{Boot: BootOn, Backlog: 1000}, func(w *world, tk *task.Task) {
+		s, closed := w.socket(tk)
+		defer closed()
+		w.add(tk, s, exitRule("k", []int{unix.SYS_STAT}))
+		const count = 100
+		w.call(tk, unix.SYS_STAT, func() error {
+			for i := range count {
+				x := contextOf(tk)
+				x.Named(uint64(i+1), fmt.Sprint("/name", i))
+			}
+			return nil
+		})
+		if lost := w.audit.status.lost.Load(); lost != 0 {
+			t.Errorf("%d names: %d records are lost", count, lost)
+		}
+		if lines := w.lines(); !strings.Contains(lines[0], fmt.Sprintf("items=%d ", count)) {
+			t.Errorf("%d names: %s", count, lines[0])
+		}
+	})
+}
+
+func TestRuleAboutTheFamilyOfAnAddress(t *testing.T) {
+	run(t, Config{Boot: BootOn}, func(w *world, tk *task.Task) {
+		s, closed := w.socket(tk)
+		defer closed()
+		w.add(tk, s, exitRule("k", []int{unix.SYS_CONNECT}, [3]uint32{unix.AUDIT_SADDR_FAM, unix.AUDIT_EQUAL, unix.AF_UNIX}))
+		for family, want := range map[byte]bool{unix.AF_UNIX: true, unix.AF_INET: false} {
+			w.call(tk, unix.SYS_CONNECT, func() error { contextOf(tk).SocketAddress([]byte{family, 0, 'x'}); return nil })
+			if got := len(w.lines()) > 0; got != want {
+				t.Errorf("saddr_fam=1 and family %d: recorded: %v, want %v", family, got, want)
+			}
+		}
+		w.call(tk, unix.SYS_CONNECT, nothing)
+		w.expect("a call without an address")
+	})
+}
+
+func TestValuesOfFieldsAreChecked(t *testing.T) {
+	for _, f := range [][3]uint32{
+		{unix.AUDIT_LOGINUID_SET, unix.AUDIT_EQUAL, 2}, {unix.AUDIT_PERM, unix.AUDIT_EQUAL, 16}, {unix.AUDIT_FILETYPE, unix.AUDIT_EQUAL, 1},
+		{unix.AUDIT_FIELD_COMPARE, unix.AUDIT_EQUAL, unix.AUDIT_MAX_FIELD_COMPARE + 1}, {unix.AUDIT_SADDR_FAM, unix.AUDIT_EQUAL, 46},
+	} {
+		if _, err := parseRule(exitRule("k", []int{1}, f).data()); err != unix.EINVAL {
+			t.Errorf("field %d with the value %d: %v", f[0], f[2], err)
+		}
+	}
+}
+
+func TestTasksWithoutRulesOfTheirOwnShareAnAdmission(t *testing.T) {
+	rules := newRuleSet()
+	for pid := range uint32(100) {
+		r, err := parseRule(exitRule("k", []int{unix.SYS_GETPID}, [3]uint32{unix.AUDIT_PID, unix.AUDIT_EQUAL, 1000 + pid}).data())
+		if err != nil {
+			t.Fatal(err)
+		}
+		rules = rules.with(r)
+	}
+	r, _ := parseRule(exitRule("k", []int{unix.SYS_GETPPID}, [3]uint32{unix.AUDIT_PID, unix.AUDIT_GREATER_THAN, 5000}).data())
+	rules = rules.with(r)
+	common := rules.common()
+	admits := func(pid uint32, nr int) bool {
+		return rules.admissionOf(common, pid).Calls[nr/64]>>(nr%64)&1 != 0
+	}
+	if rules.admissionOf(common, 1) != common {
+		t.Error("a process without rules has an admission of its own")
+	}
+	if admits(1005, unix.SYS_GETPID) || !admits(1005, unix.SYS_GETPPID) || !admits(6000, unix.SYS_GETPID) || admits(6000, unix.SYS_GETPPID) {
+		t.Error("a process is not observed by its rules alone")
+	}
 }

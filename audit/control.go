@@ -2,6 +2,8 @@ package audit
 
 import (
 	"bytes"
+	"encoding/binary"
+	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -147,7 +149,7 @@ func init() {
 		unix.AUDIT_TTY_GET:     without((*Audit).terminalMode),
 		unix.AUDIT_TTY_SET:     without((*Audit).setTerminalMode),
 		unix.AUDIT_TRIM:        without((*Audit).trim),
-		unix.AUDIT_MAKE_EQUIV:  without(func(*Audit, *request) error { return unix.EOPNOTSUPP }),
+		unix.AUDIT_MAKE_EQUIV:  without((*Audit).makeEquivalent),
 	}
 }
 
@@ -184,7 +186,8 @@ func (a *Audit) beginUser(t *task.Task, x *context, kind uint16) *record {
 	return r
 }
 
-// userMessage logs a message of a program. EINVAL if it has no text.
+// userMessage logs a message of a program. Errors: EINVAL if it has no text, EPERM for typed
+// input of a process whose input is not recorded.
 func (a *Audit) userMessage(q *request) error {
 	kind, text := q.message.Type, q.message.Payload
 	if a.status.enabled.Load() == enabledOff && kind != unix.AUDIT_USER_AVC {
@@ -195,6 +198,13 @@ func (a *Audit) userMessage(q *request) error {
 	}
 	if !a.filterMessage(q.task, kind, unix.AUDIT_FILTER_USER) {
 		return nil
+	}
+	if kind == unix.AUDIT_USER_TTY {
+		input := a.slot.Of(q.task).input
+		if input.mode.Load()&inputEnabled == 0 {
+			return unix.EPERM
+		}
+		input.push(a, q.task)
 	}
 	r := a.beginUser(q.task, nil, kind)
 	if kind == unix.AUDIT_USER_TTY {
@@ -211,11 +221,13 @@ func (a *Audit) userMessage(q *request) error {
 	return nil
 }
 
-// trim is AUDIT_TRIM. A rule about a directory looks its path up when it is asked, so
-// nothing is left behind that could be trimmed.
+// trim is AUDIT_TRIM. EPERM if the configuration is locked.
 func (a *Audit) trim(q *request) error {
 	if a.status.enabled.Load() == enabledLocked {
 		return unix.EPERM
+	}
+	for t := range a.rules.Load().trees() {
+		t.trim(q.task)
 	}
 	r := a.beginUser(q.task, contextOf(q.task), unix.AUDIT_CONFIG_CHANGE)
 	r.add(" op=trim res=1")
@@ -223,29 +235,75 @@ func (a *Audit) trim(q *request) error {
 	return nil
 }
 
+// makeEquivalent is AUDIT_MAKE_EQUIV: the rules about directories above the first path also
+// watch what is at the second one. Errors: EPERM if the configuration is locked, EINVAL,
+// ENAMETOOLONG, and those of path_resolution(7).
+func (a *Audit) makeEquivalent(q *request) error {
+	if a.status.enabled.Load() == enabledLocked {
+		return unix.EPERM
+	}
+	old, next, err := equivalentPaths(q.message.Payload)
+	if err != nil {
+		return err
+	}
+	err = a.addEquivalent(q.task, old, next)
+	r := a.beginUser(q.task, contextOf(q.task), unix.AUDIT_CONFIG_CHANGE)
+	r.add(" op=make_equiv old=")
+	r.untrusted(old)
+	r.add(" new=")
+	r.untrusted(next)
+	r.addf(" res=%d", number(err == nil))
+	a.end(r)
+	return err
+}
+
+// equivalentPaths returns the paths of a message: their lengths, and then their texts.
+func equivalentPaths(p []byte) (old, next string, err error) {
+	const headBytes = 8
+	if len(p) < headBytes {
+		return "", "", unix.EINVAL
+	}
+	lengths, texts := [2]uint32{binary.LittleEndian.Uint32(p), binary.LittleEndian.Uint32(p[4:])}, p[headBytes:]
+	var paths [2]string
+	for i, length := range lengths {
+		switch {
+		case length == 0 || uint64(length) > uint64(len(texts)):
+			return "", "", unix.EINVAL
+		case length > unix.PathMax:
+			return "", "", unix.ENAMETOOLONG
+		}
+		paths[i], _, _ = strings.Cut(string(texts[:length]), "\x00")
+		texts = texts[length:]
+	}
+	return paths[0], paths[1], nil
+}
+
 // terminalStatus is struct audit_tty_status.
 type terminalStatus struct{ Enabled, LogPasswords uint32 }
 
-func terminalStatusOf(mode uint32) terminalStatus { return terminalStatus{mode & 1, mode >> 1 & 1} }
+func terminalStatusOf(mode uint32) terminalStatus {
+	return terminalStatus{mode & inputEnabled, mode / inputPasswords & 1}
+}
 
 // terminalMode is AUDIT_TTY_GET.
 func (a *Audit) terminalMode(q *request) error {
-	s := terminalStatusOf(a.slot.Of(q.task).terminal.Load())
+	s := terminalStatusOf(a.slot.Of(q.task).input.mode.Load())
 	q.reply(unix.AUDIT_TTY_GET, 0, abi.Bytes(&s))
 	return nil
 }
 
-// setTerminalMode is AUDIT_TTY_SET. The mode is stored and inherited; terminals do not
-// record their input. EINVAL.
+// setTerminalMode is AUDIT_TTY_SET: what the process and its later children read from
+// terminals is recorded. EINVAL.
 func (a *Audit) setTerminalMode(q *request) (err error) {
 	var s terminalStatus
 	copy(abi.Bytes(&s), q.message.Payload)
-	cell := &a.slot.Of(q.task).terminal
+	cell := &a.slot.Of(q.task).input.mode
 	old := cell.Load()
 	if s.Enabled > 1 || s.LogPasswords > 1 {
 		err = unix.EINVAL
 	} else {
-		cell.Store(s.Enabled | s.LogPasswords<<1)
+		a.terminals.Do(func() { a.kernel.Tracepoints.TerminalRead.Register(a.terminalRead) })
+		cell.Store(s.Enabled*inputEnabled | s.LogPasswords*inputPasswords)
 	}
 	was := terminalStatusOf(old)
 	r := a.beginUser(q.task, contextOf(q.task), unix.AUDIT_CONFIG_CHANGE)

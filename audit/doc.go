@@ -18,6 +18,6 @@
 //
 // Who is charged: a rule needs CAP_AUDIT_CONTROL, and its memory is admitted. The queues
 // are bounded by the backlog limit, or, if that is 0, by the admission of each record. The
-// names of a call are bounded by maxNames. All of it belongs to the kernel, or to the
+// names of a call beyond fewNames are admitted. All of it belongs to the kernel, or to the
 // context, which the end of the call clears.
 package audit

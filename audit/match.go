@@ -1,6 +1,7 @@
 package audit
 
 import (
+	"encoding/binary"
 	"slices"
 
 	"golang.org/x/sys/unix"
@@ -132,7 +133,7 @@ func (s *subject) matchesFiles(f *field) bool {
 	x := s.call
 	switch f.kind {
 	case unix.AUDIT_DIR:
-		return x != nil && x.uses(f.text)
+		return x != nil && f.tree.hasAny(x.above)
 	case unix.AUDIT_WATCH:
 		return s.name != nil && x.watches(s.name, f.text)
 	case unix.AUDIT_FILETYPE:
@@ -141,10 +142,13 @@ func (s *subject) matchesFiles(f *field) bool {
 		return found == (f.op == equal)
 	case unix.AUDIT_FIELD_COMPARE:
 		return s.compareIDs(f)
+	case unix.AUDIT_SADDR_FAM:
+		const familyBytes = 2 // of sa_family
+		return x != nil && len(x.address) >= familyBytes && f.op.compare(uint32(binary.LittleEndian.Uint16(x.address)), f.value)
 	}
 	get := fileFields[f.kind]
 	if get == nil {
-		return false // it needs a security module or a socket address, which this kernel does not have
+		return false // it needs a security module, which this kernel does not have
 	}
 	match := func(n *nameRecord) bool {
 		for _, value := range get(n) {

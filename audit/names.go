@@ -2,7 +2,6 @@ package audit
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -56,16 +55,19 @@ func (n *nameRecord) inode() uint64 {
 
 func (n *nameRecord) id() fileID { return idIn(&n.file) }
 
-// maxNames bounds the names of one call. Linux has no bound, but no call uses as many.
-const maxNames = 64
+// fewNames is the number of names that a call may have without a look at the memory. Like
+// Linux, a call may have more, and names for which there is no memory are left out.
+const (
+	fewNames  = 20
+	nameBytes = 512 // about what a name takes
+)
 
 // collects reports whether the names of the current call are collected.
 func (x *context) collects() bool { return x.phase == inCall && !x.dummy }
 
 // newName appends a name.
 func (x *context) newName(kind nameKind) *nameRecord {
-	if len(x.names) == maxNames {
-		x.audit.lose("too many names in a system call")
+	if len(x.names) >= fewNames && x.audit.kernel.Memory().Admit(nameBytes) != nil {
 		return nil
 	}
 	if len(x.names) == 0 && x.task.FS != nil {
@@ -293,10 +295,10 @@ func (x *context) excludes(p fs.Path) bool {
 	return false
 }
 
-// addAbove notes a path and the directories above it, for rules with dir=.
+// addAbove notes a path and the directories above it in its file system, for rules with dir=.
 func (x *context) addAbove(p fs.Path) {
 	if x.audit.rules.Load().files {
-		p.Ancestors(func(i fs.Inode) { x.addAboveID(idOf(i)) })
+		p.Parents(func(i fs.Inode) { x.addAboveID(idOf(i)) })
 	}
 }
 
@@ -308,16 +310,6 @@ func (x *context) addAboveID(id fileID) {
 		x.touched = true
 		x.above = append(x.above, id)
 	}
-}
-
-// uses reports whether a name of the call is in the directory with a path, or is that
-// directory.
-func (x *context) uses(path string) bool {
-	if len(x.above) == 0 {
-		return false
-	}
-	id, ok := lookUp(x.task, path)
-	return ok && slices.Contains(x.above, id)
 }
 
 // watches reports whether a name is the file with a path, or was it until it was deleted.

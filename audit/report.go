@@ -192,12 +192,22 @@ func (x *context) programArguments(limit uint64) []byte {
 const (
 	maxExecve   = 7500 // bytes of arguments in one record
 	fieldExecve = 96   // bytes for the name of a field
-	// maxArguments bounds the arguments that are read: those of a greater program are cut.
-	maxArguments = 256 << 10
 )
 
-// reportArguments writes the arguments of a new program.
+// reportArguments writes the arguments of a new program. Without the memory for a copy of them,
+// the record is lost.
 func (x *context) reportArguments() {
+	p, memory := x.task.Program(), x.audit.kernel.Memory()
+	if p == nil || p.ArgEnd < p.ArgStart {
+		return
+	}
+	maxArguments := p.ArgEnd - p.ArgStart
+	const copies = 4 // the text, its parts, and the records in hexadecimal digits
+	if err := memory.Reserve(copies * int64(maxArguments)); err != nil {
+		x.audit.lose("out of memory for argv string")
+		return
+	}
+	defer memory.Unreserve(copies * int64(maxArguments))
 	list := bytes.Split(bytes.TrimSuffix(x.programArguments(maxArguments), []byte{0}), []byte{0})
 	w := execveWriter{context: x, r: x.begin(unix.AUDIT_EXECVE), left: maxExecve}
 	w.r.addf("argc=%d", len(list))

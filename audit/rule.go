@@ -59,6 +59,7 @@ type field struct {
 	op    operator
 	value uint32
 	text  string // of the kinds with a string
+	tree  *tree  // of dir=, once the rule is added
 }
 
 // maskWords is the size of the mask of system calls, in words of 32 bits.
@@ -143,6 +144,24 @@ func (p property) allows(o operator) bool {
 // isText reports whether the value of such a field is the length of a string.
 func (p property) isText() bool { return p == stringField || p == orderedString }
 
+// isValid reports whether the value is valid for the kind.
+func (f *field) isValid() bool {
+	const addressFamilies = 46 // AF_MAX
+	switch f.kind {
+	case unix.AUDIT_LOGINUID_SET:
+		return f.value <= 1
+	case unix.AUDIT_PERM:
+		return f.value&^(unix.AUDIT_PERM_EXEC|unix.AUDIT_PERM_WRITE|unix.AUDIT_PERM_READ|unix.AUDIT_PERM_ATTR) == 0
+	case unix.AUDIT_FILETYPE:
+		return f.value&^unix.S_IFMT == 0
+	case unix.AUDIT_FIELD_COMPARE:
+		return f.value <= unix.AUDIT_MAX_FIELD_COMPARE
+	case unix.AUDIT_SADDR_FAM:
+		return f.value < addressFamilies
+	}
+	return true
+}
+
 // ids are the fields whose value is a user or group id, which must not be -1.
 var ids = []uint32{
 	unix.AUDIT_LOGINUID, unix.AUDIT_UID, unix.AUDIT_EUID, unix.AUDIT_SUID, unix.AUDIT_FSUID, unix.AUDIT_OBJ_UID,
@@ -192,7 +211,7 @@ func (r *rule) addField(f field, text []byte) ([]byte, error) {
 		f.kind, f.value, r.legacyLogin = unix.AUDIT_LOGINUID_SET, 0, true
 	}
 	p, known := fieldKinds[f.kind]
-	if !known || !r.mayHave(f.kind) || !p.allows(f.op) || slices.Contains(ids, f.kind) && f.value == unset {
+	if !known || !r.mayHave(f.kind) || !p.allows(f.op) || !f.isValid() || slices.Contains(ids, f.kind) && f.value == unset {
 		return nil, unix.EINVAL
 	}
 	if f.kind == unix.AUDIT_FILTERKEY && (r.key != nil || f.value > unix.AUDIT_MAX_KEY_LEN) ||
@@ -297,19 +316,11 @@ func (r *rule) names(nr uint32) bool {
 	return nr/32 < maskWords && r.mask[nr/32]>>(nr%32)&1 != 0
 }
 
-// mayMatch reports whether the rule can match calls of a process on the x86-64 ABI. Calls of
-// another ABI have no admission.
+// mayMatch reports whether the fields pid= match a process.
 func (r *rule) mayMatch(pid uint32) bool {
 	for i := range r.fields {
-		switch f := &r.fields[i]; f.kind {
-		case unix.AUDIT_PID:
-			if !f.op.compare(pid, f.value) {
-				return false
-			}
-		case unix.AUDIT_ARCH:
-			if !f.op.compare(unix.AUDIT_ARCH_X86_64, f.value) {
-				return false
-			}
+		if f := &r.fields[i]; f.kind == unix.AUDIT_PID && !f.op.compare(pid, f.value) {
+			return false
 		}
 	}
 	return true

@@ -26,8 +26,10 @@ type ruleSet struct {
 	// counted is the number of rules for which the calls' contexts are filled
 	// (audit_n_rules), and signals that of those that name a call of the class signal.
 	counted, signals int
-	// personal: a rule has a field by which processes differ for their whole life.
-	personal bool
+	// byPID has the rules for one process by its id, and personal the others that have a
+	// field pid=.
+	byPID    map[uint32][]*rule
+	personal []*rule
 	// files: a rule needs the directories above the names of a call.
 	files bool
 	// low and high are the priorities of the last rule that was appended and prepended.
@@ -44,6 +46,7 @@ func newRuleSet() *ruleSet { return &ruleSet{low: math.MaxUint64 / 2, high: math
 func (s *ruleSet) replaced(list uint32, rules []*rule) *ruleSet {
 	next := &ruleSet{lists: s.lists, low: s.low, high: s.high}
 	next.lists[list] = rules
+	next.byPID = make(map[uint32][]*rule)
 	for _, rules := range next.lists {
 		for _, r := range rules {
 			next.index(r)
@@ -66,7 +69,7 @@ func (s *ruleSet) index(r *rule) {
 		return
 	}
 	s.syscalls = append(s.syscalls, r)
-	s.personal = s.personal || r.has(unix.AUDIT_PID) || r.has(unix.AUDIT_ARCH)
+	s.indexPID(r)
 	s.files = s.files || r.has(unix.AUDIT_DIR)
 	if r.inode {
 		s.inodes = append(s.inodes, r)
@@ -159,6 +162,9 @@ func (a *Audit) changeRules(q *request) error {
 	r, err := parseRule(q.message.Payload)
 	if err == nil {
 		err = a.checkPaths(q.task, r)
+	}
+	if err == nil && add {
+		err = a.plantTrees(q.task, r)
 	}
 	if err != nil {
 		return err

@@ -24,12 +24,22 @@ import (
 func NewTrace(k *task.Kernel, seen *calls.Calls, cpu func() int, tsc trace.TSC) (*trace.Registry, error) {
 	r, err := trace.NewRegistry(trace.Config{
 		CPUs: k.CPUs(), CPU: cpu, TSC: tsc, Memory: k.Memory(), Realtime: k.Wall().Now, Release: syscall.Release,
+		CallName: func(number uint64) string { return callNames()[number] },
 	})
 	if err != nil {
 		return nil, err
 	}
 	return r, seen.AddEvents(r, callRows())
 }
+
+// callNames has the names of the system calls as Linux's trace events know them.
+var callNames = sync.OnceValue(func() map[uint64]string {
+	names := make(map[uint64]string)
+	for _, p := range syscall.Prototypes() {
+		names[uint64(p.Number)] = "sys_" + p.Name
+	}
+	return names
+})
 
 // callRows are the system calls that have trace events.
 var callRows = sync.OnceValue(func() (rows []calls.Row) {

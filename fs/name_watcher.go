@@ -35,6 +35,44 @@ func (p Path) Ancestors(f func(Inode)) {
 	}
 }
 
+// Parents calls f for the inode at p and for the directories above it in its file system,
+// also for those that a bind mount hides. The namespace is locked.
+func (p Path) Parents(f func(Inode)) {
+	for d := p.dentry; d != nil; d = d.parent {
+		f(d.inode)
+	}
+}
+
+// TreeRoots returns the inode at p, and the roots of the mounts below it (Linux:
+// collect_mounts).
+func (m *Mounts) TreeRoots(p Path) []Inode {
+	m.tree.RLock()
+	defer m.tree.RUnlock()
+	roots, mounts := []Inode{p.dentry.inode}, []*Mount{p.mount}
+	for i := 0; i < len(mounts); i++ {
+		for _, above := range mounts[i].children {
+			if i == 0 && !above.point.isWithin(p.dentry) {
+				continue
+			}
+			roots, mounts = append(roots, above.root.inode), append(mounts, above)
+		}
+	}
+	return roots
+}
+
+// IsUnder reports whether p is q or below it in the namespace (Linux: path_is_under).
+func (m *Mounts) IsUnder(p, q Path) bool {
+	m.tree.RLock()
+	defer m.tree.RUnlock()
+	for p.mount != q.mount {
+		if p.mount.parent == nil {
+			return false
+		}
+		p = Path{p.mount.parent, p.mount.point}
+	}
+	return p.dentry.isWithin(q.dentry)
+}
+
 // resolved tells the caller's watcher of a file.
 func (at At) resolved(p Path) {
 	if w := at.Caller.NameWatcher(); w != nil {

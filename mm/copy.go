@@ -2,9 +2,12 @@ package mm
 
 import (
 	"bytes"
+	"runtime"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"slowpath/arch/amd64"
 )
 
 // The methods below copy between kernel and user memory. Only tasks of the
@@ -101,11 +104,40 @@ func (as *AddressSpace) copyBelowEnd(kernel unsafe.Pointer, user uint64, n int, 
 	return done, err
 }
 
+// CopyFault is a page fault of a copy between the kernel and user memory.
+type CopyFault struct {
+	Address uint64
+	Write   bool
+	// Present says that the page was mapped, and the access was not allowed.
+	Present bool
+	// PC is the place in the kernel's function that copies.
+	PC uint64
+}
+
+// callersOfCopy makes runtime.Callers leave out itself and faultForCopy.
+const callersOfCopy = 2
+
+// maps reports whether the page table has a page at the address.
+func (as *AddressSpace) maps(address uint64) bool {
+	if address >= UserEnd {
+		return false
+	}
+	as.mu.Lock()
+	defer as.mu.Unlock()
+	t := as.tables.leaf(pageDown(address))
+	return t != nil && t.get(amd64.Index(address, amd64.LevelPT)) != 0
+}
+
 // faultForCopy resolves a page fault of a kernel copy.
 func (as *AddressSpace) faultForCopy(address uint64, write bool) error {
 	access := AccessRead
 	if write {
 		access = AccessWrite
+	}
+	if p := &as.memory.CopyFaults; p.Active() {
+		var pc [1]uintptr
+		runtime.Callers(callersOfCopy, pc[:])
+		p.Call(CopyFault{Address: address, Write: write, Present: as.maps(address), PC: uint64(pc[0])})
 	}
 	switch as.Fault(address, access) {
 	case FaultResolved:

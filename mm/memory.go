@@ -10,6 +10,7 @@ import (
 	"slowpath/guard"
 	"slowpath/mm/frame"
 	"slowpath/sysctl"
+	"slowpath/tracepoint"
 )
 
 // Machine is the interface of mm to the hardware and to the layer below the Go
@@ -72,6 +73,11 @@ const magazineSize = 128
 // Memory allocates reference-counted frames for user pages, page tables and
 // page caches. All methods are safe for concurrent use. None sleeps.
 type Memory struct {
+	// CopyFaults: a copy between the kernel and user memory has caused a page fault, which is
+	// about to be resolved (exceptions:page_fault_kernel). The function runs on the goroutine
+	// that copies, and may sleep if that may.
+	CopyFaults tracepoint.Point[CopyFault]
+
 	machine    Machine
 	directMap  uintptr
 	infos      uintptr

@@ -31,6 +31,8 @@ type Event struct {
 	// sole is the task for which the event counts, if there is one task only.
 	sole     atomic.Pointer[task.Task]
 	sampling bool
+	// excludesTraced says that hits of the trace event are not counted, because of exclude_kernel.
+	excludesTraced bool
 	// interval is the time between two samples of a clock in nanoseconds, 0 for other events.
 	interval atomic.Int64
 	leader   atomic.Pointer[Event] // itself, if the event is in no group of another one

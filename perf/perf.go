@@ -130,7 +130,8 @@ func Register(k *task.Kernel, mounts *fs.Mounts, probes *uprobe.Probes, events *
 		Started:  p.started,
 		Exec:     p.executes,
 		Executed: p.executed,
-		Exit:     p.exited,
+		// The trace events of the exit itself are not counted any more, as on Linux.
+		BeforeExit: func(t *task.Task, _ task.Status) { p.exited(t) },
 	})
 	return p
 }

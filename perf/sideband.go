@@ -246,7 +246,7 @@ func appendLife(p []byte, t *task.Task, parentPID, parentTID int, now uint64) []
 	return put64(p, now)
 }
 
-// exited implements Exit of the subsystem.
+// exited implements BeforeExit of the subsystem.
 func (p *Perf) exited(t *task.Task) {
 	p.subscribers(t, wantsLife, func(e *Event, r *Ring) {
 		e.emit(r, t, unix.PERF_RECORD_EXIT, 0, func(b []byte) []byte {

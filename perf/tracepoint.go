@@ -30,6 +30,7 @@ func openTracepoint(p *Perf, t *task.Task, e *Event) (source, error) {
 		return nil, unix.EPERM
 	}
 	s := tracepointSource{event: event}
+	e.excludesTraced = e.attr.Has(unix.PerfBitExcludeKernel) && !event.OfProgram
 	s.sink = &trace.Sink{
 		Record: func(t trace.Task, f *amd64.Frame, record []byte) {
 			own, _ := t.(*task.Task)
@@ -53,9 +54,10 @@ func (s tracepointSource) refilter() error { s.event.Refilter(); return nil }
 
 func (tracepointSource) reading(*Event) uint64 { return 0 }
 
-// traced handles a record of the trace event.
+// traced handles a record of the trace event. With exclude_kernel, an event that occurs in the
+// kernel is not counted (Linux: perf_tp_event_match).
 func (e *Event) traced(t *task.Task, f *amd64.Frame, record []byte) {
-	if !e.countsNow(t) {
+	if !e.countsNow(t) || e.excludesTraced {
 		return
 	}
 	if filter := e.filter.Load(); filter != nil && !filter.Match(threadOf(t), e.perf.cpuOf(t), record) {

@@ -3,6 +3,7 @@ package syscall
 import (
 	"golang.org/x/sys/unix"
 
+	"slowpath/abi"
 	"slowpath/arch/amd64"
 	"slowpath/fs"
 	"slowpath/fs/pipe"
@@ -144,6 +145,11 @@ func withFiles(t *task.Task, a, b uint64, operation func(a, b *fs.File) (uint64,
 
 // sysSendfile is sendfile(2).
 func sysSendfile(t *task.Task, a *amd64.Args) (uint64, error) {
+	if a[2] != 0 { // Linux reads the offset before it looks at the files
+		if _, err := abi.CopyIn[int64](t, a[2]); err != nil {
+			return 0, err
+		}
+	}
 	return withFiles(t, a[0], a[1], func(out, in *fs.File) (uint64, error) {
 		switch {
 		case !in.Readable() || !out.Writable():

@@ -222,6 +222,13 @@ func (k *Kernel) SignalTerminal(terminal Terminal, s signal.Signal) {
 	}
 }
 
+// HasReadTerminal is called when the task has read from a terminal. It may sleep.
+func (t *Task) HasReadTerminal(r fs.TerminalRead) {
+	if p := &t.kernel.Tracepoints.TerminalRead; p.Active() {
+		p.Call(TerminalRead{t, r})
+	}
+}
+
 // CheckBackground must be called before a task reads from a terminal (s is
 // SIGTTIN), and before it writes with TOSTOP or changes the terminal (s is
 // SIGTTOU). It returns nil if the terminal is not the task's controlling terminal,

@@ -2,6 +2,7 @@ package task
 
 import (
 	"slowpath/arch/amd64"
+	"slowpath/fs"
 	"slowpath/signal"
 	"slowpath/tracepoint"
 )
@@ -47,6 +48,8 @@ type Tracepoints struct {
 	// the kernel and it is about to return to user mode. It is called again when the task has
 	// done what the interrupt requires. It may sleep.
 	Interrupted tracepoint.Point[Interrupted]
+	// TerminalRead: a task has read from a terminal. It may sleep.
+	TerminalRead tracepoint.Point[TerminalRead]
 	// Renamed: the name of a thread is about to change (task:task_rename).
 	Renamed tracepoint.Point[Renamed]
 }
@@ -55,6 +58,12 @@ type Tracepoints struct {
 type CoreSignal struct {
 	Task   *Task
 	Signal signal.Signal
+}
+
+// TerminalRead is the argument of Tracepoints.TerminalRead.
+type TerminalRead struct {
+	Task *Task
+	fs.TerminalRead
 }
 
 // SeccompLogged is the argument of Tracepoints.SeccompLogged.

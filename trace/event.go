@@ -51,6 +51,9 @@ type Definition struct {
 	// registry locked, for an owner that obeys Wants and WantsSpace. It may sleep. It may be
 	// nil.
 	Refiltered func()
+	// OfProgram is set for an event that occurs in the program, not in the kernel, for perf's
+	// exclude_kernel: the registers that come with it are those of Linux's event.
+	OfProgram bool
 	// Fixed is set for an event that only has a format. It cannot be enabled, and has no
 	// files enable, filter and trigger with an effect (the system ftrace of Linux).
 	Fixed bool
@@ -258,6 +261,9 @@ func (e *Event) publish() error {
 		e.users.Store(&next)
 	} else {
 		e.users.Store(nil)
+	}
+	for _, f := range e.files {
+		f.countWanted()
 	}
 	switch {
 	case before && !after:

@@ -23,6 +23,7 @@ type EventFile struct {
 	soft       int  // triggers of other events that may enable or disable this one
 	references int  // the same; the event cannot be removed
 	recorded   bool // was enabled: the instance may have records
+	counted    bool // the names of threads are kept for the file: see recordThreads
 	removed    bool
 }
 
@@ -32,8 +33,8 @@ type fileState struct {
 	// to enable it.
 	silent   *atomic.Bool
 	triggers []*trigger
-	// conditional says that triggers are called with the record, because one has a filter
-	// or is called after the record was stored.
+	// conditional says that triggers are called with the record, because one has a filter,
+	// needs the record, or is called after it was stored.
 	conditional bool
 }
 
@@ -81,19 +82,28 @@ func (f *EventFile) wanted() bool {
 	return f.enabled || f.soft > 0 || len(f.state.Load().triggers) > 0
 }
 
+// countWanted makes the names of threads be kept while the file needs the event's records. The
+// registry is locked.
+func (f *EventFile) countWanted() {
+	if wanted := f.wanted(); wanted != f.counted {
+		f.counted = wanted
+		f.event.registry.recordThreads(wanted)
+	}
+}
+
 // record stores a record of the event, unless a filter or trigger decides otherwise
 // (Linux: trace_event_buffer_reserve, trace_event_buffer_commit).
 func (f *EventFile) record(t Task, record []byte) {
 	s := f.state.Load()
 	if len(s.triggers) == 0 && f.filter.Load() == nil && f.instance.pids.Load() == nil {
 		if !s.silent.Load() { // most events: nothing depends on the record
-			f.instance.store(t, record)
+			f.instance.storeEvent(t, record)
 		}
 		return
 	}
 	if len(s.triggers) > 0 && !s.conditional {
 		for _, one := range s.triggers {
-			one.run()
+			one.run(t)
 		}
 	}
 	if !s.conditional && s.silent.Load() || f.instance.ignores(t) {
@@ -104,10 +114,10 @@ func (f *EventFile) record(t Task, record []byte) {
 		after = f.runConditional(s, t, record)
 	}
 	if !s.silent.Load() && f.matches(t, record) {
-		f.instance.store(t, record)
+		f.instance.storeEvent(t, record)
 	}
 	for _, one := range after {
-		one.run()
+		one.run(t)
 	}
 }
 
@@ -117,10 +127,12 @@ func (f *EventFile) runConditional(s *fileState, t Task, record []byte) (after [
 	for _, one := range s.triggers {
 		switch {
 		case one.filter != nil && !one.filter.Match(t, f.instance.registry.config.CPU(), record):
-		case one.command.after:
+		case one.isHist():
+			one.histogram.add(f.instance, t, record)
+		case one.command.after, one.command.afterRecord:
 			after = append(after, one)
 		default:
-			one.run()
+			one.run(t)
 		}
 	}
 	return after
@@ -184,9 +196,6 @@ func (f *EventFile) setEnabled(on bool) error {
 		return err
 	}
 	f.recorded = f.recorded || on
-	if before != on {
-		f.event.registry.recordThreads(on)
-	}
 	return nil
 }
 

@@ -10,7 +10,8 @@ import (
 )
 
 // fixedEvent is a kind of record of Linux's own tracers (kernel/trace/trace_entries.h).
-// Tools need the formats of all of them, but only print and raw_data are recorded here.
+// Tools need the formats of all of them, but only kernel_stack, print and raw_data are
+// recorded here.
 type fixedEvent struct {
 	id          int
 	name        string
@@ -53,7 +54,7 @@ var fixedEvents = []fixedEvent{
 		{Type: "unsigned char", Name: "next_prio", Offset: 22, Size: 1},
 		{Type: "unsigned char", Name: "next_state", Offset: 23, Size: 1},
 	}},
-	{4, "kernel_stack", `"\t=> %ps\n\t=> %ps\n\t=> %ps\n" "\t=> %ps\n\t=> %ps\n\t=> %ps\n" "\t=> %ps\n\t=> %ps\n", (void *)REC->caller[0], (void *)REC->caller[1], (void *)REC->caller[2], (void *)REC->caller[3], (void *)REC->caller[4], (void *)REC->caller[5], (void *)REC->caller[6], (void *)REC->caller[7]`, nil, []Field{
+	{4, "kernel_stack", `"\t=> %ps\n\t=> %ps\n\t=> %ps\n" "\t=> %ps\n\t=> %ps\n\t=> %ps\n" "\t=> %ps\n\t=> %ps\n", (void *)REC->caller[0], (void *)REC->caller[1], (void *)REC->caller[2], (void *)REC->caller[3], (void *)REC->caller[4], (void *)REC->caller[5], (void *)REC->caller[6], (void *)REC->caller[7]`, printStack, []Field{
 		{Type: "int", Name: "size", Offset: 8, Size: 4, Signed: true},
 		{Type: "unsigned long[8]", Name: "caller", Offset: 16, Size: 64, Length: 8},
 	}},
@@ -144,7 +145,27 @@ func (i *Instance) Mark(t Task, text []byte) bool {
 	if len(text) == 0 || text[len(text)-1] != '\n' {
 		record = append(record, '\n')
 	}
-	return i.store(t, record[:cap(record)])
+	return i.storeMark(t, record[:cap(record)])
+}
+
+// storeMark stores a record of print, and runs the triggers that the event print has in the
+// instance. It reports whether the record was stored.
+func (i *Instance) storeMark(t Task, record []byte) bool {
+	u := i.registry.print.users.Load()
+	if u == nil {
+		return i.store(t, record)
+	}
+	var after []*trigger
+	for _, f := range u.files {
+		if f.instance == i {
+			after = f.runConditional(f.state.Load(), t, record)
+		}
+	}
+	stored := i.store(t, record)
+	for _, one := range after {
+		one.run(t)
+	}
+	return stored
 }
 
 // leastMark is the room for text in each record: on Linux there is room for the text

@@ -18,9 +18,10 @@ import (
 type Instance struct {
 	registry *Registry
 	name     string
-	queue    wait.Queue           // readers of all rings
-	rings    []*ring              // one for each CPU
-	direct   [amd64.MaxCPUs]*ring // the same, for StoreShort
+	queue    wait.Queue              // readers of all rings
+	rings    []*ring                 // one for each CPU
+	direct   [amd64.MaxCPUs]*ring    // the same, for StoreShort
+	snapshot atomic.Pointer[[]*ring] // nil without one; sizing is held while it changes
 	clock    clockIndex
 	started  atomic.Uint64 // the time at which the buffer was emptied last
 	// obstacles is 0 if records are stored in the common way: see the constants.
@@ -189,7 +190,7 @@ func (i *Instance) TotalSize() (total int) {
 
 // HeldMemory returns how many bytes the rings have. Any goroutine may call it.
 func (i *Instance) HeldMemory() (bytes int64) {
-	for _, r := range i.rings {
+	for _, r := range append(i.rings[:len(i.rings):len(i.rings)], i.snapshotRings(AllCPUs)...) {
 		bytes += int64(r.pages()+1) * PageSize
 	}
 	return bytes
@@ -273,6 +274,7 @@ const (
 	obstacleClock                      // the clock is not the default one
 	obstacleCPUs                       // some CPUs do not record
 	obstacleThreads                    // the options for the names of threads are not the default ones
+	obstacleStack                      // the option stacktrace
 
 	pause uint64 = 1 << 32 // an open file trace stops the storing of records; they are counted
 )
@@ -296,8 +298,10 @@ func (i *Instance) Counts(cpu int) string {
 
 // Entries returns how many records the ring of a CPU, or all rings, have and how many were
 // written.
-func (i *Instance) Entries(cpu int) (entries, written int64) {
-	for _, r := range i.ringsOf(cpu) {
+func (i *Instance) Entries(cpu int) (entries, written int64) { return entriesOf(i.ringsOf(cpu)) }
+
+func entriesOf(rings []*ring) (entries, written int64) {
+	for _, r := range rings {
 		c := r.counts()
 		entries += c.entries
 		written += c.entries + c.overrun

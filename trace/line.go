@@ -162,10 +162,13 @@ func (i *Instance) binaryLine(dst []byte, tid, cpu int, time uint64, id int) []b
 
 // Header returns what precedes the records in the file trace of a CPU, or of all (Linux:
 // trace_default_header).
-func (i *Instance) Header(cpu int) []byte {
+func (i *Instance) Header(cpu int) []byte { return i.headerOf(i.ringsOf(cpu)) }
+
+// headerOf is Header for rings of the instance or of its snapshot.
+func (i *Instance) headerOf(rings []*ring) []byte {
 	dst := []byte("# tracer: nop\n#\n")
 	options := i.options.Load()
-	entries, written := i.Entries(cpu)
+	entries, written := entriesOf(rings)
 	switch {
 	case options&optionContext == 0:
 		return dst

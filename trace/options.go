@@ -28,6 +28,7 @@ const (
 	optionFork
 	optionPause
 	optionHashPointers
+	optionStack
 )
 
 // defaultOptions are the options of a new instance.
@@ -41,7 +42,7 @@ type option struct {
 }
 
 // optionRows are the options in the order of the file trace_options. Those of Linux that
-// need function tracing, kernel symbols or kernel stacks are missing, and setting them is an
+// need function tracing or kernel symbols are missing, and setting them is an
 // error.
 var optionRows = []option{
 	{"verbose", optionVerbose},
@@ -63,6 +64,7 @@ var optionRows = []option{
 	{"event-fork", optionFork},
 	{"pause-on-trace", optionPause},
 	{"hash-ptr", optionHashPointers},
+	{"stacktrace", optionStack},
 }
 
 // Option is an option of an instance and whether it is set.
@@ -91,7 +93,7 @@ func (i *Instance) SetOption(name string, on bool) error {
 	i.storeOption(bit, on)
 	switch bit {
 	case optionOverwrite:
-		for _, r := range i.rings {
+		for _, r := range append(i.rings[:len(i.rings):len(i.rings)], i.snapshotRings(AllCPUs)...) {
 			r.setOverwrite(on)
 		}
 	case optionFork:
@@ -111,6 +113,7 @@ func (i *Instance) storeOption(bit uint32, on bool) {
 	} else {
 		i.options.And(^bit)
 	}
+	i.setObstacle(obstacleStack, i.has(optionStack))
 	i.setObstacle(obstacleThreads, i.options.Load()&threadOptions != defaultOptions&threadOptions)
 }
 

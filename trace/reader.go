@@ -14,7 +14,8 @@ import (
 // goroutine.
 type Lister struct {
 	instance *Instance
-	cpu      int // or AllCPUs
+	cpu      int  // or AllCPUs
+	snapshot bool // the records are those of the snapshot
 
 	mu       sync.Mutex // guards the fields below
 	offset   int64      // of text in the file
@@ -43,13 +44,27 @@ const textRoom = 16 << 10
 // NewLister returns a reader at the beginning of the records of a CPU, or of all.
 func (i *Instance) NewLister(cpu int) *Lister { return &Lister{instance: i, cpu: cpu} }
 
+// NewSnapshotLister is NewLister for the snapshot: the file snapshot.
+func (i *Instance) NewSnapshotLister(cpu int) *Lister {
+	return &Lister{instance: i, cpu: cpu, snapshot: true}
+}
+
+// source returns what precedes the records, and the rings.
+func (l *Lister) source() (header []byte, rings []*ring) {
+	if l.snapshot {
+		return l.instance.snapshotHeader(l.cpu), l.instance.snapshotRings(l.cpu)
+	}
+	return l.instance.Header(l.cpu), l.instance.ringsOf(l.cpu)
+}
+
 // rewind goes to the beginning. l.mu is held.
 func (l *Lister) rewind() {
-	l.offset, l.heads, l.atEnd = 0, nil, false
-	l.text = append(l.text[:0], l.instance.Header(l.cpu)...)
+	header, rings := l.source()
+	l.offset, l.heads, l.atEnd = 0, make([]head, 0, len(rings)), false
+	l.text = append(l.text[:0], header...)
 	first := max(l.cpu, 0)
 	overruns := int64(0)
-	for n, r := range l.instance.ringsOf(l.cpu) {
+	for n, r := range rings {
 		l.heads = append(l.heads, head{ring: r, cpu: first + n})
 		overruns += r.counts().overrun
 	}

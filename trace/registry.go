@@ -29,6 +29,8 @@ type Config struct {
 	Memory *mm.Memory
 	// Realtime returns CLOCK_REALTIME in nanoseconds.
 	Realtime func() int64
+	// CallName returns the name of a system call for histograms, or "". nil knows none.
+	CallName func(number uint64) string
 	// Release is the release of the kernel (uname(2)).
 	Release string
 }
@@ -61,6 +63,7 @@ type Registry struct {
 	config  Config
 	counter atomic.Uint64 // the trace clock counter
 	threads threads
+	print   *Event // ftrace:print
 	// following has the instances with the option event-fork.
 	following atomic.Pointer[followers]
 
@@ -98,7 +101,9 @@ func NewRegistry(c Config) (*Registry, error) {
 	}
 	r.instances = []*Instance{top}
 	for i := range fixedEvents {
-		r.add(fixedEvents[i].definition(), fixedEvents[i].id)
+		if e := r.add(fixedEvents[i].definition(), fixedEvents[i].id); e.id == idPrint {
+			r.print = e
+		}
 	}
 	return r, nil
 }

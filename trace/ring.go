@@ -21,24 +21,11 @@ type ring struct {
 	queue wait.Queue  // readers of the ring
 	all   *wait.Queue // readers of all rings of the instance
 
-	mu   sync.Mutex // guards the fields below
-	size int        // pages in used and free together
-	used pageQueue  // the first is the oldest; the last one is written unless that is reader
-	free []*page
-	// reader is the page that readers consume, at read. The writer may still be on it,
-	// if used is empty.
-	reader *page
-	read   cursor
-	last   *page // the page that is written: the last of used, or reader
+	mu sync.Mutex // guards the fields below
+	ringContents
 	// overwrite says that the oldest page is overwritten when all are full. Otherwise new
 	// records are dropped.
 	overwrite bool
-
-	next    uint64 // the sequence of the next page
-	overrun uint64 // records overwritten
-	dropped uint64 // records dropped
-	left    uint64 // records in the pages that the writer has left
-	gotten  uint64 // records read
 
 	// waitsAny is set by a reader that waits for a record, waitsFull by one that waits
 	// for full pages, at least wanted.
@@ -47,10 +34,28 @@ type ring struct {
 	wanted    int
 }
 
+// ringContents are the pages of a ring with their records, which a snapshot exchanges.
+type ringContents struct {
+	size int       // pages in used and free together
+	used pageQueue // the first is the oldest; the last one is written unless that is reader
+	free []*page
+	// reader is the page that readers consume, at read. The writer may still be on it,
+	// if used is empty.
+	reader *page
+	read   cursor
+	last   *page // the page that is written: the last of used, or reader
+
+	next    uint64 // the sequence of the next page
+	overrun uint64 // records overwritten
+	dropped uint64 // records dropped
+	left    uint64 // records in the pages that the writer has left
+	gotten  uint64 // records read
+}
+
 // newRing returns a ring with this number of pages and one for the reader. The caller has
 // reserved the memory.
 func newRing(pages int, all *wait.Queue) *ring {
-	r := &ring{all: all, size: pages, free: newPages(pages), reader: newPages(1)[0], overwrite: true}
+	r := &ring{all: all, ringContents: ringContents{size: pages, free: newPages(pages), reader: newPages(1)[0]}, overwrite: true}
 	r.begin(r.reader)
 	return r
 }

@@ -17,6 +17,8 @@ type trigger struct {
 	target  *EventFile // of the event that is enabled or disabled
 	filter  *Filter    // nil: always
 	count   atomic.Int64
+	// histogram is set for the command hist.
+	histogram *histogram
 }
 
 // unlimited is the count of a trigger that never ends.
@@ -29,35 +31,47 @@ type triggerCommand struct {
 	kind string
 	// after says that the trigger runs after the record was stored.
 	after bool
+	// afterRecord says that the trigger runs after the record was stored if it is called with
+	// the record.
+	afterRecord bool
 	// hasTarget says that the command has the parameters SYSTEM:EVENT.
 	hasTarget bool
-	// due reports whether the trigger would change anything.
+	// due reports whether the trigger would change anything. nil stands for always.
 	due func(t *trigger) bool
-	// act does what the trigger is for. It must not sleep.
-	act func(t *trigger)
+	// act does what the trigger is for, with the thread in which the event happens. It must
+	// not sleep. nil stands for the command hist, which counts records.
+	act func(t *trigger, who Task)
 }
 
-// triggerCommands are the triggers in the order in which the file trigger lists them. Of
-// Linux's triggers stacktrace, snapshot and hist are missing.
+// triggerCommands are the triggers in the order in which the file trigger lists them.
 var triggerCommands = []triggerCommand{
 	{name: "traceon", kind: "trace",
 		due: func(t *trigger) bool { return !t.file.instance.On() },
-		act: func(t *trigger) { t.file.instance.setOn(true) }},
+		act: func(t *trigger, _ Task) { t.file.instance.setOn(true) }},
 	{name: "traceoff", kind: "trace", after: true,
 		due: func(t *trigger) bool { return t.file.instance.On() },
-		act: func(t *trigger) { t.file.instance.setOn(false) }},
+		act: func(t *trigger, _ Task) { t.file.instance.setOn(false) }},
+	{name: "snapshot", kind: "snapshot", afterRecord: true, act: func(t *trigger, who Task) { t.file.instance.triggerSnapshot(who) }},
+	{name: "stacktrace", kind: "stacktrace", after: true,
+		act: func(t *trigger, who Task) { t.file.instance.storeStack(who, stackOfTrigger) }},
 	{name: "enable_event", kind: "event", hasTarget: true,
 		due: func(t *trigger) bool { return t.target.state.Load().silent.Load() },
-		act: func(t *trigger) { t.target.state.Load().silent.Store(false) }},
+		act: func(t *trigger, _ Task) { t.target.state.Load().silent.Store(false) }},
 	{name: "disable_event", kind: "event", hasTarget: true,
 		due: func(t *trigger) bool { return !t.target.state.Load().silent.Load() },
-		act: func(t *trigger) { t.target.state.Load().silent.Store(true) }},
+		act: func(t *trigger, _ Task) { t.target.state.Load().silent.Store(true) }},
+	{name: "enable_hist", kind: "pause", hasTarget: true, act: func(t *trigger, _ Task) { t.target.pauseHistograms(false) }},
+	{name: "disable_hist", kind: "pause", hasTarget: true, act: func(t *trigger, _ Task) { t.target.pauseHistograms(true) }},
+	{name: histName},
 }
+
+// histName is the command of histograms. Its parameters are those of package hist.
+const histName = "hist"
 
 // run runs the trigger, unless its count is used up or it would change nothing. It does
 // not sleep.
-func (t *trigger) run() {
-	if !t.command.due(t) {
+func (t *trigger) run(who Task) {
+	if t.command.due != nil && !t.command.due(t) {
 		return
 	}
 	for {
@@ -69,11 +83,18 @@ func (t *trigger) run() {
 			break
 		}
 	}
-	t.command.act(t)
+	t.command.act(t, who)
 }
 
 // String returns the line of the trigger in the file trigger, without the newline.
 func (t *trigger) String() string {
+	if t.isHist() {
+		text := t.histogram.String()
+		if t.filter != nil {
+			text += " if " + t.filter.String()
+		}
+		return text + t.histogram.state()
+	}
 	text := t.command.name
 	if t.target != nil {
 		text += ":" + t.target.event.System + ":" + t.target.event.Name
@@ -118,7 +139,7 @@ type triggerText struct {
 	command   *triggerCommand
 	parameter string // what follows the command's name and the colon, up to a space
 	hasCount  bool
-	condition string // the text from "if" on
+	condition string // the text from "if" on, or all parameters of the command hist
 }
 
 // parseTrigger splits a line. Error: EINVAL (Linux: trigger_process_regex,
@@ -134,6 +155,10 @@ func parseTrigger(line string) (t triggerText, err error) {
 		return t, unix.EINVAL
 	}
 	t.command = &triggerCommands[at]
+	if name == histName {
+		t.condition = rest
+		return t, nil
+	}
 	if t.command.hasTarget && rest == "" {
 		return t, unix.EINVAL
 	}
@@ -179,17 +204,27 @@ func (f *EventFile) SetTrigger(line string) error {
 	if err := r.config.Memory.Admit(eventBytes); err != nil {
 		return err
 	}
+	if text.command.name == "snapshot" && !text.remove {
+		if err := f.instance.AllocateSnapshot(); err != nil {
+			return err
+		}
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if f.removed {
 		return unix.ENODEV
+	}
+	if text.command.name == histName {
+		return f.setHistogram(text.command, text.condition, text.remove)
 	}
 	t, err := f.newTrigger(&text)
 	if err != nil {
 		return err
 	}
 	old := f.state.Load().triggers
-	at := slices.IndexFunc(old, func(one *trigger) bool { return one.command.kind == t.command.kind && one.target == t.target })
+	at := slices.IndexFunc(old, func(one *trigger) bool {
+		return !one.isHist() && one.command.kind == t.command.kind && one.target == t.target
+	})
 	switch {
 	case text.remove && at < 0 && t.target != nil:
 		return nil
@@ -256,7 +291,11 @@ func (f *EventFile) addTrigger(t *trigger) error {
 	}
 	old := f.state.Load()
 	wasSilent := old.silent.Load()
-	f.setTriggers(append([]*trigger{t}, old.triggers...))
+	if t.isHist() { // as on Linux, behind the others
+		f.setTriggers(append(slices.Clip(old.triggers), t))
+	} else {
+		f.setTriggers(append([]*trigger{t}, old.triggers...))
+	}
 	if !f.enabled && len(old.triggers) == 0 && f.soft == 0 {
 		f.state.Load().silent.Store(true)
 	}
@@ -302,7 +341,7 @@ func (f *EventFile) clearTriggers() {
 func (f *EventFile) setTriggers(triggers []*trigger) {
 	f.state.Store(&fileState{
 		silent: f.state.Load().silent, triggers: triggers,
-		conditional: slices.ContainsFunc(triggers, func(t *trigger) bool { return t.filter != nil || t.command.after }),
+		conditional: slices.ContainsFunc(triggers, func(t *trigger) bool { return t.filter != nil || t.command.after || t.isHist() }),
 	})
 }
 

@@ -78,7 +78,18 @@ func (o *file) Read(_ *fs.File, dst fs.Sink, _ int64) (int, error) {
 	if err != nil || len(p) == 0 {
 		return 0, err
 	}
+	if reader, ok := fs.CallerOf(dst).(Process); ok {
+		canonical, echo := o.terminal.modes()
+		reader.HasReadTerminal(fs.TerminalRead{Terminal: o.terminal, Canonical: canonical, Echo: echo, Data: p})
+	}
 	return fs.PutAll(dst, p)
+}
+
+// modes returns the flags ICANON and ECHO.
+func (t *Terminal) modes() (canonical, echo bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.termios.canonical(), t.termios.local(unix.ECHO)
 }
 
 // read removes up to limit bytes from the input. It fails with EAGAIN if there

@@ -50,6 +50,7 @@ type Process interface {
 	SetTerminalForeground(t fs.Terminal, group int) error
 	TerminalSession(t fs.Terminal) (int, error)
 	CheckBackground(t fs.Terminal, s unix.Signal) error
+	HasReadTerminal(r fs.TerminalRead)
 }
 
 // Window is the size of the terminal's window (struct winsize, ioctl_tty(2)).

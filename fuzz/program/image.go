@@ -296,6 +296,10 @@ func (l *layout) addAudit() {
 	message(unix.AUDIT_SET, unix.AUDIT_STATUS_PID, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0)
 	message(unix.AUDIT_SET, unix.AUDIT_STATUS_BACKLOG_LIMIT|unix.AUDIT_STATUS_BACKLOG_WAIT_TIME, 0, 0, 0, 0, 3, 0, 0, 0, 1, 0)
 	message(unix.AUDIT_FIRST_USER_MSG, 0x6c6c6568, 0x6f)
+	message(unix.AUDIT_USER_TTY, 0x6c6c6568, 0x6f)
+	message(unix.AUDIT_TTY_SET, 1, 1)
+	message(unix.AUDIT_TRIM)
+	message(unix.AUDIT_MAKE_EQUIV, 1, 1, 0x2f2f) // from / to /
 	always := [3]uint32{unix.AUDIT_UID, unix.AUDIT_NOT_EQUAL, 99}
 	never := [3]uint32{unix.AUDIT_EXIT, unix.AUDIT_EQUAL, 99}
 	rule(unix.AUDIT_ADD_RULE, unix.AUDIT_FILTER_EXIT, unix.AUDIT_ALWAYS, ^uint32(0), always)

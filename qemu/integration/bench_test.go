@@ -40,7 +40,7 @@ var targets = map[string]struct{ limit, linux float64 }{
 	"audit_on":              {156, 487},
 	"audit_rule_other_call": {156, 845},
 	"audit_rule_uid":        {246, 845},
-	"audit_rule_exit":       {384, 845},
+	"audit_rule_exit":       {370, 845},
 
 	"uprobe_perf_count_on_nop":        {391, 1348},
 	"uprobe_perf_count_on_lea_xol":    {452, 1998},
@@ -51,7 +51,7 @@ var targets = map[string]struct{ limit, linux float64 }{
 	"uretprobe_tracefs_on_nop":        {892, 2746},
 
 	"trace_raw_enter":      {340, 976},
-	"trace_raw_exit":       {507, 976},
+	"trace_raw_exit":       {427, 976},
 	"trace_raw_enter_exit": {547, 1566},
 	"trace_enter_getppid":  {345, 1041},
 	"trace_enter_other":    {156, 1041},

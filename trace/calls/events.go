@@ -169,6 +169,7 @@ func (row *Row) enterDefinition() trace.Definition {
 	}
 	return trace.Definition{
 		System: "syscalls", Name: "sys_enter_" + row.Name, Fields: fields, PrintFormat: row.enterFormat, Print: row.printEnter,
+		OfProgram: true,
 	}
 }
 
@@ -199,7 +200,7 @@ func (row *Row) printEnter(dst, record []byte) []byte {
 // exitDefinition returns the event at the exit of the call (Linux: print_syscall_exit).
 func (row *Row) exitDefinition() trace.Definition {
 	return trace.Definition{
-		System: "syscalls", Name: "sys_exit_" + row.Name, Fields: exitFields,
+		System: "syscalls", Name: "sys_exit_" + row.Name, Fields: exitFields, OfProgram: true,
 		PrintFormat: func() string { return `"0x%lx", REC->ret` },
 		Print: func(dst, record []byte) []byte {
 			return fmt.Appendf(dst, "sys_%s -> 0x%x\n", row.Name, word(record, valueAt))

@@ -120,3 +120,31 @@ func TestEventIsConnectedWhileItHasUsers(t *testing.T) {
 		t.Errorf("disabling all events gives %v; the tracepoint is active: %v", err, point.Active())
 	}
 }
+
+func TestFaultOfACopyIsRecorded(t *testing.T) {
+	tasks, registry, _ := newKernel(t)
+	e := registry.Lookup("exceptions", "page_fault_kernel")
+	if err := registry.Top().File(e).Enable(true); err != nil {
+		t.Fatal(err)
+	}
+	space, err := tasks.Memory().NewAddressSpace()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var b [8]byte
+	defer space.DecRef()
+	space.CopyOut(0x1000, b[:])
+	space.CopyIn(b[:], 0x2000)
+	text := ""
+	if _, err := registry.Top().NewPipe(trace.AllCPUs).Read(func(p []byte) (int, error) { text += string(p); return len(p), nil }); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		"page_fault_kernel: address=0x1000 ip=slowpath/mm.(*AddressSpace).copyUser error_code=0x2\n",
+		"page_fault_kernel: address=0x2000 ip=slowpath/mm.(*AddressSpace).copyUser error_code=0x0\n",
+	} {
+		if !strings.Contains(text, want) {
+			t.Errorf("trace:\n%swant: %s", text, want)
+		}
+	}
+}

@@ -6,7 +6,9 @@ import (
 
 	"slowpath/arch/amd64"
 	"slowpath/entry"
+	"slowpath/mm"
 	"slowpath/task"
+	"slowpath/trace/hist"
 )
 
 // row is an event.
@@ -50,6 +52,18 @@ var rows = []row{
 		connect: func(k *kernel, e *event) func() {
 			return k.Tasks.Tracepoints.PageFault.Register(func(p task.PageFault) {
 				e.emit(p.Task, p.Frame, number(p.Address), number(p.Frame.RIP), number(p.Error))
+			})
+		},
+	},
+	{
+		system: "exceptions", name: "page_fault_kernel",
+		fields:      []field{word("address"), word("ip"), word("error_code")},
+		text:        "address=0x%lx ip=%s error_code=0x%lx",
+		printFormat: `"address=%ps ip=%ps error_code=0x%lx", (void *)REC->address, (void *)REC->ip, REC->error_code`,
+		shows:       map[string]func(uint64) string{"ip": func(pc uint64) string { name, _, _ := hist.Symbol(pc - 1); return name }},
+		connect: func(k *kernel, e *event) func() {
+			return k.Tasks.Memory().CopyFaults.Register(func(f mm.CopyFault) {
+				e.emit(k.current(), nil, number(f.Address), number(f.PC), number(copyError(f)))
 			})
 		},
 	},
@@ -191,6 +205,17 @@ var rows = []row{
 		},
 		connect: connectVisits,
 	},
+}
+
+// copyError returns the error code of a page fault of the kernel (SDM vol. 3A, 4.7).
+func copyError(f mm.CopyFault) (code uint64) {
+	if f.Present {
+		code |= amd64.FaultPresent
+	}
+	if f.Write {
+		code |= amd64.FaultWrite
+	}
+	return code
 }
 
 // onFork returns a connect function for an event of a new task.

@@ -78,6 +78,7 @@ func (e *event) definition() trace.Definition {
 		Enable:      e.insert,
 		Disable:     e.remove,
 		Refiltered:  e.refilter,
+		OfProgram:   true,
 	}
 }
 

@@ -77,6 +77,47 @@ func (f *traceFile) HeldMemory() int64 {
 	return f.lister.HeldMemory()
 }
 
+// snapshotFile is an open file snapshot.
+type snapshotFile struct {
+	traceFile
+	subject *subject
+	opener  fs.Caller
+}
+
+// openSnapshot opens the file snapshot. Its contents are the records of the snapshot.
+func openSnapshot(s *subject, r fs.OpenRequest) (fs.FileOperations, error) {
+	f := &snapshotFile{subject: s, opener: r.Caller}
+	if r.Reads() {
+		f.lister = s.instance.NewSnapshotLister(s.cpu)
+	}
+	return f, nil
+}
+
+// Write implements fs.FileOperations: 0 frees the snapshot, 1 takes one, and another number
+// empties it. Errors: EINVAL, ENOMEM.
+func (f *snapshotFile) Write(_ *fs.File, src fs.Source, offset int64) (int, int64, error) {
+	w, err := readWrite(src, f.opener, f.subject.fs.memory)
+	if err != nil {
+		return 0, offset, err
+	}
+	n, err := snapshotCommand(f.subject, w)
+	return n, offset + int64(n), err
+}
+
+var snapshotCommand = decimalCommand(func(s *subject, n uint64) error {
+	if err := s.instance.Expand(); err != nil {
+		return err
+	}
+	switch n {
+	case 0:
+		return s.instance.FreeSnapshot(s.cpu)
+	case 1:
+		return s.instance.TakeSnapshot(s.cpu)
+	}
+	s.instance.ClearSnapshot(s.cpu)
+	return nil
+})
+
 // pipeFile is an open file trace_pipe.
 type pipeFile struct {
 	fs.FileBase

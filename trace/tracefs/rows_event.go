@@ -55,17 +55,27 @@ var (
 // fixedEventRows are the files of an event that only has a format.
 var fixedEventRows = []Row{formatRow}
 
+// printRows are the files of the event print, whose records trace_marker makes.
+var printRows = []Row{formatRow, histRow, idRow, triggerRow}
+
+// histRow has the histograms of an event, and triggerRow its triggers.
+var (
+	histRow    = Row{Name: "hist", Mode: readMode, read: func(s *subject) (string, error) { return s.event.Histograms() }}
+	triggerRow = Row{Name: "trigger", Mode: writeMode,
+		read:     func(s *subject) (string, error) { return s.event.Triggers() },
+		write:    command(func(s *subject, text string) error { return errnoOf(s.event.SetTrigger(text)) }),
+		truncate: func(s *subject, _ fs.Caller) error { s.event.ClearTriggers(); return nil }}
+)
+
 // eventRows are the files of an event.
 var eventRows = []Row{
 	{Name: "enable", Mode: writeMode, read: newline((*subject).enabled), write: boolean(func(s *subject, on bool) error { return s.event.Enable(on) })},
 	{Name: "filter", Mode: writeMode, read: newline((*subject).filter),
 		write: command(func(s *subject, text string) error { return errnoOf(s.event.SetFilter(text)) })},
 	formatRow,
+	histRow,
 	idRow,
-	{Name: "trigger", Mode: writeMode,
-		read:     func(s *subject) (string, error) { return s.event.Triggers() },
-		write:    command(func(s *subject, text string) error { return errnoOf(s.event.SetTrigger(text)) }),
-		truncate: func(s *subject, _ fs.Caller) error { s.event.ClearTriggers(); return nil }},
+	triggerRow,
 }
 
 func (s *subject) enabled() (string, error) { return s.event.Enabled() }

@@ -17,14 +17,17 @@ import (
 var (
 	traceRow = Row{Name: "trace", Mode: writeMode, open: openTrace,
 		truncate: func(s *subject, _ fs.Caller) error { s.instance.Reset(s.cpu); return nil }}
-	pipeRow = Row{Name: "trace_pipe", Mode: readMode, open: openPipe}
-	sizeRow = Row{Name: "buffer_size_kb", Mode: writeMode, read: readSize,
+	// snapshotRow is the file snapshot.
+	snapshotRow = Row{Name: "snapshot", Mode: writeMode, open: openSnapshot}
+	pipeRow     = Row{Name: "trace_pipe", Mode: readMode, open: openPipe}
+	sizeRow     = Row{Name: "buffer_size_kb", Mode: writeMode, read: readSize,
 		write: decimalCommand(func(s *subject, n uint64) error { return s.instance.SetSize(s.cpu, n) })}
 )
 
 // cpuRows are the files of per_cpu/cpuN.
 var cpuRows = []Row{
 	sizeRow,
+	snapshotRow,
 	{Name: "stats", Mode: readMode, read: func(s *subject) (string, error) { return s.instance.Counts(s.cpu), nil }},
 	traceRow,
 	pipeRow,
@@ -49,6 +52,7 @@ var instanceRows = []Row{
 		truncate: func(s *subject, _ fs.Caller) error { return s.instance.SetEnabled("", "", false) }},
 	pidRow("set_event_notrace_pid", trace.NotPIDs),
 	pidRow("set_event_pid", trace.OnlyPIDs),
+	snapshotRow,
 	{Name: "timestamp_mode", Mode: readMode, read: constant("[delta] absolute\n")},
 	traceRow,
 	{Name: "trace_clock", Mode: writeMode, read: readClock,

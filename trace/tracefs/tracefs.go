@@ -324,7 +324,10 @@ func eventDirectory(s *subject, e *trace.Event) (entry, bool) {
 	one := *s
 	one.event = file
 	rows := eventRows
-	if e.Fixed {
+	switch {
+	case e.Fixed && e.Name == "print":
+		rows = printRows
+	case e.Fixed:
 		rows = fixedEventRows
 	}
 	return s.fs.directoryEntry(instancePath(s.instance)+"/events/"+s.system, e.Name, one, nil, rowEntries(rows)), true

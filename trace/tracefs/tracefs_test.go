@@ -174,7 +174,7 @@ func TestFilterSelectsRecords(t *testing.T) {
 
 func TestTriggers(t *testing.T) {
 	w := newWorld(t)
-	const none = "# Available triggers:\n# traceon traceoff enable_event disable_event\n"
+	const none = "# Available triggers:\n# traceon traceoff snapshot stacktrace enable_event disable_event enable_hist disable_hist hist\n"
 	for _, c := range []struct {
 		text string
 		want error
@@ -190,7 +190,10 @@ func TestTriggers(t *testing.T) {
 		{"traceoff if", unix.EINVAL, none},
 		{"traceoff:x", unix.EINVAL, none},
 		{"traceoff if zz == 1", unix.EINVAL, none},
-		{"stacktrace", unix.EINVAL, none},
+		{"stacktrace:x", unix.EINVAL, none},
+		{"stacktrace", nil, "stacktrace:unlimited\n"},
+		{"stacktrace", unix.EEXIST, "stacktrace:unlimited\n"},
+		{"!stacktrace", nil, none},
 		{"enable_event:foo:bar", unix.EINVAL, none},
 		{"disable_event:ftrace:print", unix.EINVAL, none},
 		{"enable_event", unix.EINVAL, none},
