@@ -3,7 +3,6 @@ package syscall
 import (
 	"golang.org/x/sys/unix"
 
-	"slowpath/abi"
 	"slowpath/arch/amd64"
 	"slowpath/fs"
 	"slowpath/fs/pipe"
