@@ -28,6 +28,7 @@ func (f *Frame) SetLandingPad32(address uint64) { f.landingPad = uint64(uint32(a
 func (f *Frame) BeginInt80() {
 	f.OrigRAX = uint64(uint32(f.RAX))
 	f.Flags = LeaveByIRET | Call32
+	f.wordOwed = false // of an earlier call by SYSCALL
 }
 
 // BeginCall32 completes the frame after an event with Event32. The sixth argument and the
