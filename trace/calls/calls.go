@@ -156,7 +156,15 @@ func (s *Calls) Handlers() entry.Handlers[*task.Task] {
 	return entry.Handlers[*task.Task]{
 		Flag: entry.SyscallTracepoint,
 		Entry: func(t *task.Task, c *entry.Call) entry.Verdict {
+<<<<<<< HEAD
 			s.entered(t, c.ABI, c.NR, &c.Args, func() *entry.Call { return c })
+=======
+			if c.ABI == entry.I386 {
+				s.entered32(t, c)
+				return entry.Proceed
+			}
+			s.entered(t, c.NR, &c.Args, func() *entry.Call { return c })
+>>>>>>> ia32
 			return entry.Proceed
 		},
 		Watch: func(t *task.Task, f *amd64.Frame) bool {
@@ -213,6 +221,20 @@ func (s *Calls) entered(t *task.Task, abi entry.ABI, nr int32, arguments *entry.
 		own.enter(p.consumers, t, load())
 	}
 	return own.traced || len(own.shown) > 0
+}
+
+// entered32 shows the entry of a call of the ABI I386 to the event of all calls. Consumers and
+// the events of single calls have the numbers of x86-64.
+func (s *Calls) entered32(t *task.Task, c *entry.Call) {
+	own := t.Favored().(*state)
+	p := own.plan.Load()
+	if p == nil || p.events == nil {
+		return
+	}
+	own.traced = p.events.exits
+	if raw := p.events.rawEnter; raw != nil {
+		record(raw, amd64.TSC(), t, t.Frame.LastCPU(), uint64(c.NR), (*trace.Words)(&c.Args), trace.ShortWords(maxArguments))
+	}
 }
 
 // enter shows the entry of a call to consumers.

@@ -303,7 +303,17 @@ func (e *events) exited(t *task.Task) {
 	}
 	cpu, tsc, f := e.registry.CPU(), amd64.TSC(), t.Frame
 	number, one := int32(f.OrigRAX), e.rawExit.Load()
+<<<<<<< HEAD
 	if uint32(number) < entry.Calls && !f.InCall32() {
+=======
+	if f.InCall32() {
+		if one != nil {
+			record(one, tsc, t, cpu, uint64(number), &trace.Words{f.RAX}, trace.ShortWords(1))
+		}
+		return
+	}
+	if uint32(number) < entry.Calls {
+>>>>>>> ia32
 		if other := e.exit[number].Load(); other != nil && one != nil {
 			e.recordExit(t, cpu, tsc)
 			return
