@@ -17,6 +17,7 @@ type Loop[T Task] struct {
 	entrance
 	calls      Dispatch[T]
 	calls32    Dispatch32[T]
+	bare32     Dispatch[T] // the handlers of calls32 that need neither arguments nor the frame, others nil
 	duties     *Table[T]
 	exceptions *Exceptions[T]
 	recorder   *Recorder
@@ -27,7 +28,7 @@ type Loop[T Task] struct {
 	unhit      Flag // the duties that keep a breakpoint from the fast path
 
 	uprobeBit  uint8
-	unobserved Flag // the flags that keep an observed call from the fast path: see observe
+	unobserved Flag // the flags that keep an observed call from the fast path
 }
 
 // LoopConfig has the parts of a Loop. All but Calls32 are required.
@@ -46,15 +47,16 @@ type LoopConfig[T Task] struct {
 
 // NewLoop returns the loop of a configuration.
 func NewLoop[T Task](c LoopConfig[T]) *Loop[T] {
-	return &Loop[T]{
-		calls32: complete(c.Calls32),
-		calls:   c.Calls, duties: c.Duties, exceptions: c.Exceptions, recorder: c.Recorder,
+	l := &Loop[T]{
+		calls: c.Calls, duties: c.Duties, exceptions: c.Exceptions, recorder: c.Recorder,
 		breakpoint: c.Exceptions.chains[amd64.Breakpoint][ByUprobe],
 		uprobe:     c.Duties.handlerOf(Uprobe),
 		unhit:      c.Duties.before | RecordExits,
 		uprobeBit:  uint8(Uprobe.bit()),
 		unobserved: ^c.Duties.observing,
 	}
+	l.setCalls32(c.Calls32)
+	return l
 }
 
 // Run runs the user loop of t until t exits. It must run on t's goroutine, with
@@ -80,72 +82,155 @@ func (l *Loop[T]) alternate(t T, s *Thread) {
 // finds the handler of a call by one table index. A breakpoint of a probe stays on the fast
 // path too.
 //
-// Any thread flag sends a call to the slow path, because testing for any flag is
-// cheaper than testing for the flags of a call's entry. The exceptions are duties that
-// admit the call (Admission), and duties that only observe it (observe).
+// Any thread flag sends a call to flagged, because testing for any flag is
+// cheaper than testing for the flags of a call's entry.
 func (l *Loop[T]) fast(f *amd64.Frame, s *Thread, t T) int {
 	user := l.entrance
+	event := user.enter(f)
 	for {
-		event := user.enter(f)
 		nr := uint(event)
 		if nr >= Calls {
 			switch {
-			case nr < amd64.Event32 && f.ThreadFlags.Load() == 0:
-				f.RAX = NoCall
-				event = handled
 			case event == breakpointEvent:
-				event = l.hit(f, s, t)
-			case event == int80Event || event >= amd64.Event32:
-				event = l.fast32(f, s, t, event)
-			}
-			if event == handled {
-				continue
-			}
-			return event
-		}
-		if flags := Flag(f.ThreadFlags.Load()); flags != 0 {
-			if a := s.admission.Load(); a == nil || a.Flag != flags || !a.admits(f, nr) {
-				if flags&l.unobserved != 0 {
+				if event = l.hit(f, s, t); event != handled {
 					return event
 				}
-				l.observe(s, t, nr)
+			case event == int80Event || event >= amd64.Event32:
+				slow := false
+				if event, slow = l.callsOf32(f, t, event); slow {
+					return event
+				}
 				continue
+			case event < 0 || f.ThreadFlags.Load() != 0:
+				return event
+			default:
+				f.RAX = NoCall
 			}
+			event = user.enter(f)
+			continue
+		}
+		if f.ThreadFlags.Load() != 0 {
+			slow := false
+			if event, slow = l.flagged(f, s, t, event); slow {
+				return event
+			}
+			continue
 		}
 		result, err := l.calls[nr](t, f.Args())
 		if err != nil {
 			f.RAX = failure(err)
-			continue
+		} else {
+			f.RAX = result
 		}
-		f.RAX = result
+		event = user.enter(f)
 	}
 }
 
-// observe executes a call of a task that owes only duties that observe calls: their
-// entries, the call, and their exits. Nothing is deferred: closePairs serves the exits if
-// the call or a handler panics. A duty that is raised meanwhile is served as for any call
-// on the fast path. The exits of these duties are the first in the order, so those of
-// other duties may follow on the slow path.
-func (l *Loop[T]) observe(s *Thread, t T, nr uint) {
-	f := s.Frame
-	s.Call.load(f)
-	f.RAX = NoCall
-	for r := l.duties.firstObserver; r != nil; r = r.next {
-		if r.owed(&f.ThreadFlags) {
-			s.entered |= r.Duty.Flag
-			r.Entry(t, &s.Call)
+// flagged is the fast path for calls of a task that owes duties: those that admit the call
+// (Admission), and those that only observe it, whose handlers are called here, before and
+// after the call. It alternates between user mode and such calls, and returns the first other
+// event. slow is set for a call of the slow path.
+//
+// Nothing is deferred: closePairs serves the exits if the call or a handler panics. A duty that
+// is raised meanwhile is served as for any call on the fast path. The exits of the duties that
+// observe are the first in the order, so those of other duties may follow on the slow path.
+//
+// It is a function of its own so that fast needs fewer registers. Small functions of it are
+// inlined by hand, because its instructions are counted.
+func (l *Loop[T]) flagged(f *amd64.Frame, s *Thread, t T, event int) (next int, slow bool) {
+	user := l.entrance
+	for {
+		nr := uint(event)
+		if nr >= Calls {
+			return event, false
 		}
+		flags := Pending(&f.ThreadFlags)
+		if a := s.admission.Load(); a != nil && a.Flag == flags {
+			if a.lists(nr) || a.asks(f, nr) {
+				result, err := l.calls[nr](t, f.Args())
+				if err != nil {
+					result = failure(err)
+				}
+				f.RAX = result
+				event = user.enter(f)
+				continue
+			}
+		}
+		if flags&l.unobserved != 0 {
+			return event, true
+		}
+		f.RAX = NoCall
+		r := l.duties.firstObserver
+		if flags != r.Duty.Flag {
+			if r = l.duties.lastObserver; flags != r.Duty.Flag {
+				l.observe(t, s, nr)
+				event = user.enter(f)
+				continue
+			}
+		}
+		s.entered = flags
+		s.fast.count(flags, r.number)
+		wanted := r.Watch(t, f)
+		if !wanted {
+			s.entered = 0
+		}
+		if Pending(&f.ThreadFlags) != flags {
+			l.duties.watch(t, s, r.next)
+			wanted = true
+		}
+		result, err := l.calls[nr](t, f.Args())
+		if err != nil {
+			result = failure(err)
+		}
+		f.RAX = result
+		if wanted {
+			if s.entered == flags {
+				s.entered = 0 // closePairs must not run the handler again if it panics
+				r.Exit(t, &s.Call)
+			} else {
+				l.duties.unwatch(t, s)
+			}
+		}
+		event = user.enter(f)
 	}
-	result, err := l.calls[nr](t, &s.Call.Args)
+}
+
+// observe executes a call with the duties that observe it. There are several, or none any more.
+func (l *Loop[T]) observe(t T, s *Thread, nr uint) {
+	l.duties.watch(t, s, l.duties.firstObserver)
+	l.execute(t, s.Frame, nr)
+	l.duties.unwatch(t, s)
+}
+
+// execute executes a call with a number below Calls.
+func (l *Loop[T]) execute(t T, f *amd64.Frame, nr uint) {
+	result, err := l.calls[nr](t, f.Args())
 	if err != nil {
 		result = failure(err)
 	}
 	f.RAX = result
-	for r := l.duties.lastObserver; r != nil; r = r.previous {
+}
+
+// watch serves the entries of the duties that observe calls and are owed, from a row on.
+func (t *Table[T]) watch(task T, s *Thread, r *row[T]) {
+	for ; r != nil; r = r.next {
+		if !r.owed(&s.Frame.ThreadFlags) {
+			continue
+		}
+		s.entered |= r.Duty.Flag
+		s.fast.count(r.Duty.Flag, r.number)
+		if !r.Watch(task, s.Frame) {
+			s.entered &^= r.Duty.Flag
+		}
+	}
+}
+
+// unwatch serves the exits of the duties for which watch has left a pair open.
+func (t *Table[T]) unwatch(task T, s *Thread) {
+	for r := t.lastObserver; r != nil; r = r.previous {
 		if s.entered&r.Duty.Flag != 0 {
 			s.entered &^= r.Duty.Flag // closePairs must not run the handler again if it panics
-			s.fast.count(r.Duty.Flag, r.number)
-			r.Exit(t, &s.Call)
+			r.Exit(task, &s.Call)
 		}
 	}
 }
@@ -162,7 +247,13 @@ const handled = math.MinInt
 // not a probe's, or every visit is recorded. What the handler raises keeps EnterUser from
 // user mode. The frame of an exception is complete.
 func (l *Loop[T]) hit(f *amd64.Frame, s *Thread, t T) int {
-	if l.breakpoint == nil || Pending(&f.ThreadFlags)&l.unhit != 0 || !l.breakpoint(t, f, amd64.Breakpoint) {
+	if l.breakpoint == nil {
+		return breakpointEvent
+	}
+	if Pending(&f.ThreadFlags)&l.unhit != 0 { // a test of its own takes fewer instructions
+		return breakpointEvent
+	}
+	if !l.breakpoint(t, f, amd64.Breakpoint) {
 		return breakpointEvent
 	}
 	if Pending(&f.ThreadFlags)&l.unhit == Uprobe { // otherwise the slow path serves it in order
@@ -201,7 +292,7 @@ func (l *Loop[T]) slow(t T, s *Thread, event int) {
 		v.Kind, v.Number = BySyscall, int32(event)
 		if event >= amd64.Event32 {
 			v.ABI = I386
-			if !takeCallWord(t, f) {
+			if !completeCall32(t, f) {
 				refuse32(f)
 				break
 			}
@@ -209,7 +300,7 @@ func (l *Loop[T]) slow(t T, s *Thread, event int) {
 		v.Served = l.duties.syscall(t, s, l.call)
 	case event == amd64.EventDuty:
 		v.Kind, v.Number = ByDuty, -1
-		takeCallWord(t, f)
+		completeCall32(t, f)
 	case vector < amd64.FirstInterrupt:
 		v.Kind, v.Number = ByException, int32(vector)
 		l.exceptions.Handle(t, f, vector)

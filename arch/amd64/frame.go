@@ -73,10 +73,13 @@ type Frame struct {
 	// its owner changes it, after Release.
 	controls controls
 
+	args32     Args   // see LoadedArgs32
 	landingPad uint64 // see SetLandingPad32
+	callReturn uint64 // where SYSCALL of the 32-bit vDSO returns to, or an invalid address
 	wordOwed   bool   // see BeginCall32
 
-	ldt *LDT // keeps the memory of controls.ldt
+	ldt   *LDT   // keeps the memory of controls.ldt
+	ports *Ports // what controls.ports names
 
 	resched bool // see TakeResched
 
@@ -96,6 +99,13 @@ type Args [6]uint64
 // goroutine, or f's task is stopped.
 func (f *Frame) Args() *Args { return (*Args)(unsafe.Pointer(&f.RDI)) }
 
+// CopyArgs copies Args to another place. It takes fewer instructions than an assignment, for
+// which the compiler assumes that the places overlap.
+func (f *Frame) CopyArgs(to *Args) {
+	type words struct{ args Args }
+	*(*words)(unsafe.Pointer(to)) = *(*words)(unsafe.Pointer(&f.RDI))
+}
+
 // FrameFlags say how a frame must be left.
 type FrameFlags uint32
 
@@ -113,6 +123,8 @@ const (
 	// RIP from RCX and RFLAGS from R11 (SDM vol. 2B, SYSRET), so it works only
 	// after a system call that changed neither.
 	LeaveByIRET
+	// begun32 is set after BeginCall32.
+	begun32
 	// vectorsValid is set in a runtime thread's frame whose XMM and MXCSR must
 	// be restored.
 	vectorsValid
@@ -197,6 +209,8 @@ func (f *Frame) Settle() {
 	}
 	if f.Flags&Call32 == 0 {
 		f.RCX = f.RIP
+	} else {
+		f.BeginCall32()
 	}
 	f.R11 = f.ProgramFlags()
 	f.setCallSegments()
@@ -266,7 +280,7 @@ func (f *Frame) QuickExit() (exit Exit, possible bool) {
 	if f.ThreadFlags.Load()&^EntryDuties != 0 {
 		return Stay, false
 	}
-	if f.Flags&^(CallOver|Call32|LeaveByIRET) != 0 {
+	if f.Flags&^(CallOver|Call32|LeaveByIRET|begun32) != 0 {
 		return Stay, false
 	}
 	return f.Exit(), true

@@ -118,6 +118,9 @@ var (
 	bare = []string{"catalogue_start", "bench"}
 )
 
+// bare32 are the C programs that are built as 32-bit programs without a C library.
+var bare32 = []string{"bench32"}
+
 // goPrograms are the programs in Go.
 var goPrograms = []string{"goprogram", "fuzzer", "probedgo", "straced"}
 
@@ -134,6 +137,9 @@ func buildPrograms() error {
 	}
 	for _, name := range bare {
 		commands = append(commands, cCommand(compilers[0].command, name, name, "-nostdlib", "-fno-stack-protector"))
+	}
+	for _, name := range bare32 {
+		commands = append(commands, cCommand([]string{"gcc", "-m32", "-static", "-fno-pie", "-no-pie"}, name, name, "-nostdlib", "-fno-stack-protector"))
 	}
 	for _, name := range goPrograms {
 		commands = append(commands, []string{"go", "build", "-o", program(name), "./" + sources + "/" + name})
