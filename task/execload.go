@@ -104,10 +104,10 @@ func (t *Task) mapVDSO(l *loaded, p *program) error {
 	if err != nil {
 		return err
 	}
-	l.vdso.Header = at
+	l.vdso.object, l.vdso.Header = p.rules().vdso, at
 	if p.image.Class == elf.Class32 {
 		s := v.Symbols()
-		l.vdso = VDSO{at, at + s.Vsyscall, at + s.SigReturn, at + s.RTSigReturn, at + s.LandingPad}
+		l.vdso = VDSO{p.rules().vdso, at, at + s.Vsyscall, at + s.SigReturn, at + s.RTSigReturn, at + s.LandingPad}
 	}
 	return nil
 }
