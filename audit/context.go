@@ -281,7 +281,7 @@ func (x *context) clear() {
 // accesses reports whether the call accesses a file in one of the ways of perm= (Linux:
 // audit_match_perm).
 func (x *context) accesses(ways uint32) bool {
-	if x == nil {
+	if x == nil || x.call.ABI != entry.X86_64 { // the classes have the numbers of x86-64
 		return false
 	}
 	in := func(class int, way uint32) bool {

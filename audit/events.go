@@ -6,6 +6,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"slowpath/abi"
+	"slowpath/entry"
 	"slowpath/task"
 )
 
@@ -27,7 +28,7 @@ func (a *Audit) seccompLogged(e task.SeccompLogged) {
 	t := e.Task
 	r := a.begin(t, contextOf(t), unix.AUDIT_SECCOMP)
 	a.addShortTask(r, t)
-	r.addf(" sig=%d arch=%x syscall=%d compat=0 ip=0x%x code=0x%x", e.Signal, uint32(unix.AUDIT_ARCH_X86_64), e.Number, t.Frame.RIP, e.Action)
+	r.addf(" sig=%d arch=%x syscall=%d compat=%d ip=0x%x code=0x%x", e.Signal, t.CallABI().AuditArch(), e.Number, number(t.CallABI() == entry.I386), t.Frame.RIP, e.Action)
 	a.end(r)
 }
 

@@ -48,7 +48,7 @@ func (s *subject) matchesField(f *field) bool {
 	case unix.AUDIT_UID:
 		return f.op.compare(t.Credentials().UID, f.value)
 	case unix.AUDIT_ARCH:
-		return x != nil && f.op.compare(unix.AUDIT_ARCH_X86_64, f.value)
+		return x != nil && f.op.compare(x.call.ABI.AuditArch(), f.value)
 	case unix.AUDIT_FILTERKEY:
 		return true
 	case unix.AUDIT_LOGINUID:

@@ -5,6 +5,8 @@ import (
 	"fmt"
 
 	"golang.org/x/sys/unix"
+
+	"slowpath/entry"
 )
 
 // extra is a record that belongs to a call and is written with it.
@@ -56,7 +58,7 @@ func (x *context) reportCall() {
 	if r == nil {
 		return
 	}
-	r.addf("arch=%x syscall=%d", uint32(unix.AUDIT_ARCH_X86_64), x.call.NR)
+	r.addf("arch=%x syscall=%d", x.call.ABI.AuditArch(), x.call.NR)
 	if persona := x.task.Personality(^uint32(0)); persona != 0 {
 		r.addf(" per=%x", persona)
 	}
@@ -76,6 +78,9 @@ func (x *context) reportCall() {
 
 // argumentRecords returns the records that follow from the arguments of the call.
 func (x *context) argumentRecords() []extra {
+	if x.call.ABI != entry.X86_64 {
+		return nil
+	}
 	switch x.call.NR {
 	case unix.SYS_MMAP:
 		if x.call.Args[3]&unix.MAP_ANONYMOUS == 0 {

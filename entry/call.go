@@ -1,6 +1,10 @@
 package entry
 
-import "slowpath/arch/amd64"
+import (
+	"golang.org/x/sys/unix"
+
+	"slowpath/arch/amd64"
+)
 
 // ABI is a system call convention. It defines the meaning of the call's number
 // and the registers of the arguments.
@@ -17,6 +21,12 @@ const (
 
 // String returns the ABI's name.
 func (a ABI) String() string { return [...]string{"x86-64", "i386"}[a] }
+
+// AuditArch returns the ABI's AUDIT_ARCH value, by which seccomp(2), ptrace(2) and audit name
+// it (include/uapi/linux/audit.h).
+func (a ABI) AuditArch() uint32 {
+	return [...]uint32{unix.AUDIT_ARCH_X86_64, unix.AUDIT_ARCH_I386}[a]
+}
 
 // Args are the arguments of a system call.
 type Args = amd64.Args
@@ -46,6 +56,13 @@ func (c *Call) load(f *amd64.Frame) {
 	c.ABI = X86_64
 	arguments := *f.Args()
 	c.Args = arguments
+}
+
+// CallOf returns the system call that a frame is in. The caller is the frame's own goroutine,
+// or its task is stopped.
+func CallOf(f *amd64.Frame) (c Call) {
+	c.load(f)
+	return c
 }
 
 // CallABI returns the ABI of the system call that the task executes or has executed last.

@@ -243,7 +243,7 @@ func appendRegisters(p []byte, f *amd64.Frame, mask uint64) []byte {
 		return put64(p, unix.PERF_SAMPLE_REGS_ABI_NONE)
 	}
 	abi := uint64(unix.PERF_SAMPLE_REGS_ABI_64)
-	if f.CS == amd64.User32CS {
+	if f.Code32() {
 		abi = unix.PERF_SAMPLE_REGS_ABI_32
 	}
 	p = put64(p, abi)

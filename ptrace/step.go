@@ -192,7 +192,7 @@ func nextInstruction(t *task.Task) instruction {
 	}
 	var code [maxInstruction]byte
 	n, _ := t.MM.ReadRemote(code[:], t.Frame.RIP, mm.Forced)
-	return decode(code[:n], t.Frame.CS == amd64.User32CS)
+	return decode(code[:n], t.Frame.Code32())
 }
 
 // prefixes has a true for each prefix that an instruction may begin with, besides REX.

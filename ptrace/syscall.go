@@ -80,15 +80,16 @@ func getSyscallInfo(c *call) (uint64, error) {
 // describeCall fills in info for a stopped task, and returns how many bytes are valid.
 func describeCall(info []byte, t *task.Task) (size uint64) {
 	f, put := t.Frame, binary.LittleEndian
-	put.PutUint32(info[infoArch:], unix.AUDIT_ARCH_X86_64)
+	call := entry.CallOf(f)
+	put.PutUint32(info[infoArch:], call.ABI.AuditArch())
 	put.PutUint64(info[infoIP:], f.RIP)
 	put.PutUint64(info[infoSP:], f.RSP)
 	op, size := callStop(t.CurrentStop())
 	info[0] = op
 	switch op {
 	case unix.PTRACE_SYSCALL_INFO_ENTRY, unix.PTRACE_SYSCALL_INFO_SECCOMP:
-		put.PutUint64(info[infoCall:], uint64(int64(int32(f.OrigRAX))))
-		for i, a := range f.Args() {
+		put.PutUint64(info[infoCall:], uint64(int64(call.NR)))
+		for i, a := range call.Args {
 			put.PutUint64(info[infoArgs+8*i:], a)
 		}
 		put.PutUint32(info[infoData:], uint32(t.CurrentStop().Message))

@@ -1,6 +1,8 @@
 package seccomp
 
 import (
+	"slices"
+
 	"golang.org/x/sys/unix"
 
 	"slowpath/entry"
@@ -16,7 +18,7 @@ func enter(t *task.Task, c *entry.Call) entry.Verdict {
 	case Disabled:
 		return entry.Proceed
 	case Strict:
-		return s.strict(t, c.NR)
+		return s.strict(t, c)
 	case Filtered:
 		return s.filter(t, beforeTracer)
 	}
@@ -25,15 +27,21 @@ func enter(t *task.Task, c *entry.Call) entry.Verdict {
 }
 
 // strict allows only the four calls of strict mode, and kills the thread for others.
-func (s *state) strict(t *task.Task, nr int32) entry.Verdict {
-	switch nr {
-	case unix.SYS_READ, unix.SYS_WRITE, unix.SYS_EXIT, unix.SYS_RT_SIGRETURN:
+func (s *state) strict(t *task.Task, c *entry.Call) entry.Verdict {
+	if slices.Contains(strictCalls[c.ABI], c.NR) {
 		return entry.Proceed
 	}
 	s.mode.Store(uint32(dead))
-	logAction(t, nr, unix.SIGKILL, uint32(retKillThread), requested)
+	logAction(t, c.NR, unix.SIGKILL, uint32(retKillThread), requested)
 	t.EndThread(task.SignalStatus(unix.SIGKILL))
 	return entry.Skip
+}
+
+// strictCalls are the calls of strict mode, by ABI: read, write, exit, and rt_sigreturn or
+// sigreturn (Linux: mode1_syscalls, mode1_syscalls_32).
+var strictCalls = [...][]int32{
+	entry.X86_64: {unix.SYS_READ, unix.SYS_WRITE, unix.SYS_EXIT, unix.SYS_RT_SIGRETURN},
+	entry.I386:   {3, 4, 1, 119},
 }
 
 // round says whether the tracer has already decided about the call: then
@@ -47,9 +55,8 @@ const (
 
 // filter runs the filters and executes their verdict.
 func (s *state) filter(t *task.Task, r round) entry.Verdict {
-	f := t.Frame
-	args := *f.Args()
-	d := bpf.Data{NR: int32(f.OrigRAX), Arch: unix.AUDIT_ARCH_X86_64, IP: f.RIP, Args: (*[6]uint64)(&args)}
+	c := entry.CallOf(t.Frame) // not the call of the entry, which a tracer may have changed
+	d := bpf.Data{NR: c.NR, Arch: c.ABI.AuditArch(), IP: t.Frame.RIP, Args: (*[6]uint64)(&c.Args)}
 	verdict, match := s.chain.Load().run(&d)
 	e := event{task: t, state: s, data: &d, verdict: verdict, match: match, round: r}
 	switch actionOf(verdict) {

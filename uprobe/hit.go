@@ -44,7 +44,7 @@ func (p *Probes) breakpointHandler() func(t *task.Task, f *amd64.Frame, vector i
 		th, _ := t.Uprobe.(*thread)
 		at := f.RIP - 1
 		patch := t.MM.CachedPatch(at)
-		if patch == nil || th == nil || th.state != idle || f.CS != amd64.UserCS {
+		if patch == nil || th == nil || th.state != idle || f.Code32() {
 			return p.breakpoint(t, f)
 		}
 		th.found(f, patch, at)
@@ -75,7 +75,7 @@ func (p *Probes) breakpoint(t *task.Task, f *amd64.Frame) bool {
 	}
 	patch, present := t.MM.BreakpointAt(at)
 	if patch != nil {
-		if f.CS == amd64.User32CS { // 32-bit code, whose instructions are not decoded
+		if f.Code32() { // 32-bit code, whose instructions are not decoded
 			t.MM.TakeBackBreakpoint(at)
 			f.RIP = at
 			return true

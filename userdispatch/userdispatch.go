@@ -160,6 +160,6 @@ func enter(t *task.Task, c *entry.Call) entry.Verdict {
 		}
 	}
 	f.RAX = f.OrigRAX // the handler sees the registers before the call
-	t.ForceSignal(signal.SyscallInfo(signal.SYS_USER_DISPATCH, 0, f.RIP, c.NR, unix.AUDIT_ARCH_X86_64))
+	t.ForceSignal(signal.SyscallInfo(signal.SYS_USER_DISPATCH, 0, f.RIP, c.NR, c.ABI.AuditArch()))
 	return entry.RollBack
 }

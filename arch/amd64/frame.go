@@ -248,16 +248,15 @@ func (f *Frame) Code32() bool { return f.CS != UserCS }
 // 3.3.7.1). Other addresses fault. Any context.
 func Canonical(a uint64) bool { return uint64(int64(a)<<16>>16) == a }
 
-// Exit returns the instruction by which lastTest leaves the frame: SYSRET only for a
-// 64-bit call that is not settled, since the frame has no RCX and R11. A 32-bit call
-// needs neither, so IRETQ does for it too. Any context.
+// Exit returns the instruction that must leave the frame: IRETQ if LeaveByIRET is
+// set, otherwise SYSRET, since the frame of a 64-bit call has no RCX and R11. Any context.
 //
 //go:nosplit
 func (f *Frame) Exit() Exit {
-	if f.Flags&(LeaveByIRET|Call32) != 0 {
+	if f.Flags&LeaveByIRET != 0 {
 		return ByIRETQ
 	}
-	return BySYSRET
+	return Exit(f.Flags & Call32)
 }
 
 // QuickExit returns the exit instruction that EnterUser chooses without lastTest, which is
@@ -267,15 +266,10 @@ func (f *Frame) QuickExit() (exit Exit, possible bool) {
 	if f.ThreadFlags.Load()&^EntryDuties != 0 {
 		return Stay, false
 	}
-	switch f.Flags &^ CallOver {
-	case 0:
-		return BySYSRET, true
-	case Call32:
-		return BySYSRET32, true
-	case LeaveByIRET, LeaveByIRET | Call32:
-		return ByIRETQ, true
+	if f.Flags&^(CallOver|Call32|LeaveByIRET) != 0 {
+		return Stay, false
 	}
-	return Stay, false
+	return f.Exit(), true
 }
 
 // SysretServes reports whether SYSRET leaves the frame as IRETQ would: RCX and R11

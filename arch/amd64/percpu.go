@@ -144,15 +144,15 @@ func funcAddress[F func() | func(*Frame)](f *F) uint64 { return *(*uint64)(unsaf
 // Exit is the decision of the last test before user mode.
 type Exit int
 
-// The decisions. EnterUser distinguishes them by their sign.
+// The decisions, which EnterUser compares as it does a frame's flags.
 const (
 	// Stay makes EnterUser return EventDuty.
 	Stay Exit = EventDuty
-	// BySYSRET and ByIRETQ enter user mode by that instruction.
-	BySYSRET Exit = 0
-	ByIRETQ  Exit = Exit(LeaveByIRET)
-	// BySYSRET32 enters 32-bit code by SYSRET. Only EnterUser's own test chooses it.
-	BySYSRET32 Exit = -1
+	// BySYSRET, BySYSRET32 and ByIRETQ enter user mode: by SYSRET to 64-bit code, by
+	// SYSRET to 32-bit code, and by IRETQ.
+	BySYSRET   Exit = 0
+	BySYSRET32 Exit = Exit(Call32)
+	ByIRETQ    Exit = Exit(LeaveByIRET)
 )
 
 // SetLastTest sets the function that decides, with interrupts off, whether and how

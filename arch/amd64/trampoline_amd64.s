@@ -341,6 +341,7 @@ slow:
 	MOVQ $~(ENTRY_DUTIES|CALL_OVER<<32), CX
 	ANDQ F_THREADFLAGS(AX), CX
 	ROLQ $32, CX // Flags, and above them the duties
+choose:
 	CMPQ CX, $CALL32
 	JCS sysret
 	JEQ sysret32
@@ -355,7 +356,7 @@ slow:
 	MOVQ f+0(FP), AX
 	TESTQ CX, CX
 	JMI stay
-	JEQ sysret
+	JMP choose
 iret:
 	JMP ·leave(SB)
 handover:

@@ -65,11 +65,12 @@ type linuxSweep struct {
 // slowpathSweep is the same for Slowpath. Wrong counts the runs that violate a
 // property of package check.
 type slowpathSweep struct {
-	Way    string `json:"way"`
-	Words  int    `json:"words"`
-	SYSRET int    `json:"sysret"`
-	IRET   int    `json:"iret"`
-	Wrong  int    `json:"violations"`
+	Way     string `json:"way"`
+	Words   int    `json:"words"`
+	SYSRET  int    `json:"sysret"`
+	SYSRETL int    `json:"sysretl"` // to 32-bit code
+	IRET    int    `json:"iret"`
+	Wrong   int    `json:"violations"`
 }
 
 // flagRow is one flag on both sides. Linux is nil if 3.13 has no such flag.
@@ -111,7 +112,6 @@ type way struct {
 	path   linux313.Path
 	kind   check.Kind
 	during bool // the flag is raised during the call, not before it
-	compat bool // a 32-bit call, which Slowpath does not have
 }
 
 func ways() []way {
@@ -119,7 +119,7 @@ func ways() []way {
 		{Name: "call", path: linux313.SystemCall, kind: check.Syscall},
 		{Name: "exit", path: linux313.SyscallExit, kind: check.Syscall, during: true},
 		{Name: "IRET exit", path: linux313.SyscallByIRET, kind: check.Sigreturn, during: true},
-		{Name: "32-bit", path: linux313.CompatExit, compat: true},
+		{Name: "32-bit", path: linux313.CompatExit, kind: check.Call32, during: true},
 		{Name: "interrupt", path: linux313.Interrupt, kind: check.Interrupt},
 		{Name: "exception", path: linux313.Exception, kind: check.Exception},
 		{Name: "NMI", path: linux313.Paranoid, kind: check.NMI},
@@ -188,6 +188,8 @@ func newSlowpathSweep(task *check.Task, k check.Kind) slowpathSweep {
 		switch last(task).What {
 		case check.BySYSRET:
 			s.SYSRET++
+		case check.BySYSRET32:
+			s.SYSRETL++
 		case check.ByIRET:
 			s.IRET++
 		}
@@ -215,9 +217,7 @@ func newFlagRow(d entry.Duty, was, fixed *linux313.Model, task *check.Task) flag
 		if known {
 			alone.Linux, alone.Fixed = linuxAlone(was, w, d.Flag), linuxAlone(fixed, w, d.Flag)
 		}
-		if !w.compat {
-			alone.Slowpath = slowpathAlone(task, w, d.Flag)
-		}
+		alone.Slowpath = slowpathAlone(task, w, d.Flag)
 		row.Alone = append(row.Alone, alone)
 	}
 	return row
@@ -271,8 +271,11 @@ func slowpathAlone(task *check.Task, w way, f entry.Flag) string {
 		return strings.ToUpper(violated.String())
 	}
 	end := "IRET"
-	if last(task).What == check.BySYSRET {
+	switch last(task).What {
+	case check.BySYSRET:
 		end = "SYSRET"
+	case check.BySYSRET32:
+		end = "SYSRETL"
 	}
 	for _, e := range task.Trace().Events() {
 		if e.What.IsHandler() && e.Flag == f {

@@ -36,11 +36,18 @@ func TestMasksTextShowsBothSides(t *testing.T) {
 		`UPROBE +3\.13 +LIVELOCK +LIVELOCK +LIVELOCK +LIVELOCK +UNDONE +UNDONE +IRET\+`,
 		`exit of a call +8 +7928 +0 +256 +0 +254208`,
 		`exit of a 32-bit call +0 +7932 +4 +256 +0 +254208`,
+		`32-bit call by SYSENTER +0 +7932 +4 +256 +0 +254208`,
+		`SIGPENDING +3\.13 .*\n +Slowpath +SYSRET\+ +SYSRET\+ +IRET\+ +SYSRETL\+ +IRET`,
+		`32-bit SYSCALL +0 +\d+ +0 +0\n`,
 		`mail +0xe200 .*\n +source +0xe220`,
 	} {
 		if !regexp.MustCompile(want).MatchString(got.out) {
 			t.Errorf("%q is not in\n%s", want, got.out)
 		}
+	}
+	alone, _, _ := strings.Cut(got.out[strings.Index(got.out, "ALONE"):], "EVERY COMBINATION")
+	if regexp.MustCompile(` - `).MatchString(alone) {
+		t.Errorf("a path has no result for a flag:\n%s", alone)
 	}
 	if strings.Contains(got.out, "THE FIX") {
 		t.Error("the fix is shown without --fix")
@@ -67,14 +74,14 @@ func TestMasksJSONHasSweepsAndFlags(t *testing.T) {
 			t.Errorf("Slowpath's sweep is %+v", s)
 		}
 	}
-	if len(r.Linux.Sweeps) != 7 || r.Linux.Sweeps[1].Livelock != 256 || r.Fixed.Sweeps[1].Livelock != 0 {
+	if len(r.Linux.Sweeps) != 10 || r.Linux.Sweeps[1].Livelock != 256 || r.Fixed.Sweeps[1].Livelock != 0 {
 		t.Errorf("the sweeps of 3.13 are %+v, and fixed %+v", r.Linux.Sweeps, r.Fixed.Sweeps)
 	}
 	i := slices.IndexFunc(r.Flags, func(f flagRow) bool { return f.Name == "SECCOMP" })
 	if i < 0 || r.Flags[i].Bit != 8 || !slices.Equal(r.Flags[i].Linux.Masks, []string{"ENTRY"}) || r.Flags[i].Slowpath.Stages != "entry" {
 		t.Errorf("SECCOMP is not as expected in %+v", r.Flags)
 	}
-	if len(r.Findings) < 4 {
+	if len(r.Findings) < 5 {
 		t.Errorf("findings are %+v", r.Findings)
 	}
 }

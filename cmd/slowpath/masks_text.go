@@ -127,9 +127,9 @@ func (r *maskReport) textSweeps(b *strings.Builder) {
 		r.Linux.Sweeps[0].Words, r.Linux.WideSweeps[0].Words)
 	textLinuxSweeps(b, r.Linux)
 	fmt.Fprintf(b, "\nEVERY COMBINATION of Slowpath's duties (%d)\n\n", r.Slowpath.Sweeps[0].Words)
-	fmt.Fprintf(b, "  %-26s %9s %9s %9s\n", "entry", "SYSRET", "IRET", "wrong")
+	fmt.Fprintf(b, "  %-30s %9s %9s %9s %9s\n", "entry", "SYSRET", "SYSRETL", "IRET", "wrong")
 	for _, s := range r.Slowpath.Sweeps {
-		fmt.Fprintf(b, "  %-26s %9d %9d %9d\n", s.Way, s.SYSRET, s.IRET, s.Wrong)
+		fmt.Fprintf(b, "  %-30s %9d %9d %9d %9d\n", s.Way, s.SYSRET, s.SYSRETL, s.IRET, s.Wrong)
 	}
 	b.WriteString("  (a task that exits does not return to user mode)\n")
 }

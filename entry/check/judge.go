@@ -36,6 +36,7 @@ type judge struct {
 	rolledBack                bool // the call has no exit for duties that are not paired
 	cancelled                 bool // the number has no call
 	slow, stepping            bool // the call is on the slow path; TF was set
+	abi32                     bool // the call is of the ABI I386, whose duties are not served on the fast path
 	looping                   bool // a pass of the loop has begun
 	requested                 bool // a requested call has not begun
 	deferred                  entry.Flag
@@ -50,7 +51,7 @@ func (t *Task) judge() Property {
 		return found
 	}
 	last := t.trace.events[t.trace.n-1].What
-	switch entersUser := last == BySYSRET || last == ByIRET; {
+	switch entersUser := last == BySYSRET || last == BySYSRET32 || last == ByIRET; {
 	case t.failed:
 		return AssertionsHold
 	case t.stuck || !entersUser && !t.leaving:
@@ -94,7 +95,8 @@ func (j *judge) process(e *Event, kind Kind) Property {
 // arrived processes the first event of a run.
 func (j *judge) arrived(e *Event, kind Kind) Property {
 	j.owed, j.levels = e.Word&claimed, e.Word&levels
-	j.settled, j.stepping = e.Settled, kind == SteppedSyscall
+	j.settled, j.stepping, j.abi32 = e.Settled, kind.stepped(), kind.abi32()
+	j.skipped = kind == RefusedCall32
 	if kindTable[kind].call {
 		j.place = inCall
 	}
@@ -293,7 +295,7 @@ func (j *judge) milestone(e *Event) Property {
 	switch e.What {
 	case Began:
 		j.place, j.rank, j.due = atEntry, -1, e.Word&entryStage.mask
-		j.slow = e.Word&^contract.observing != 0
+		j.slow = j.abi32 || e.Word&^contract.observing != 0
 	case Admitted:
 		return j.admitted(e)
 	case RolledBack:
@@ -337,7 +339,7 @@ func (j *judge) milestone(e *Event) Property {
 		j.slow = true // the frame is completed for the exits
 	case Left:
 		j.exiting, j.due = true, 0
-	case BySYSRET, ByIRET:
+	case BySYSRET, BySYSRET32, ByIRET:
 		return j.user(e)
 	case Stuck:
 		return Terminates

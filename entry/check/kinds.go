@@ -22,6 +22,10 @@ const (
 	Breakpoint                 // #BP of a probe: see serveUprobe
 	OwnBreakpoint              // #BP of the program itself
 	StepEnd                    // #BP that ends an instruction in a slot; duties were put off meanwhile
+	Int80                      // a call by INT 0x80
+	Call32                     // a call by SYSCALL in 32-bit code, which the vDSO makes
+	SteppedCall32              // the same, over which the program single-steps
+	RefusedCall32              // the same without a readable stack: no call
 	kinds
 )
 
@@ -43,14 +47,16 @@ func (k Kind) String() string {
 		"system call", "stepped system call", "execve", "sigreturn", "exit", "new child", "exception", "interrupt",
 		"machine check", "NMI", "exception and new CPU", "system call and new CPU",
 		"breakpoint of a probe", "breakpoint of the program", "end of a slot",
+		"INT 0x80", "32-bit SYSCALL", "stepped 32-bit SYSCALL", "32-bit SYSCALL without a stack",
 	}[k]
 }
 
 // kindTable has the properties of each kind.
 var kindTable = [kinds]struct {
-	event int  // the result of EnterUser: a system call number or an event
-	call  bool // the kernel was entered by SYSCALL
-	moved bool // the task then moves to another CPU
+	event  int  // the result of EnterUser: a system call number or an event
+	call   bool // the kernel was entered by a system call
+	fast32 bool // it was entered by SYSCALL in 32-bit code
+	moved  bool // the task then moves to another CPU
 }{
 	Syscall:        {call: true},
 	SteppedSyscall: {call: true},
@@ -66,7 +72,17 @@ var kindTable = [kinds]struct {
 	Breakpoint:     {event: ^amd64.Breakpoint},
 	OwnBreakpoint:  {event: ^amd64.Breakpoint},
 	StepEnd:        {event: ^amd64.Breakpoint},
+	Int80:          {event: ^amd64.Int80, call: true},
+	Call32:         {event: amd64.Event32, call: true, fast32: true},
+	SteppedCall32:  {event: amd64.Event32, call: true, fast32: true},
+	RefusedCall32:  {event: amd64.Event32, fast32: true},
 }
+
+// stepped reports whether the program single-steps over the call.
+func (k Kind) stepped() bool { return k == SteppedSyscall || k == SteppedCall32 }
+
+// abi32 reports whether the call is of the ABI I386.
+func (k Kind) abi32() bool { return k == Int80 || kindTable[k].fast32 }
 
 // Registers of the model's program. SYSCALL does not save RCX and R11, so the
 // frame then has the stale values of an earlier kernel entry.
@@ -76,4 +92,5 @@ const (
 	staleRCX, staleR11    = 0x3333, 0x4444
 	elsewhere, otherFlags = 0x402000, amd64.FlagIF | amd64.FlagFixed | amd64.FlagZF
 	slot, afterProbed     = 0x403000, atCall + 2
+	landingPad            = atCall + 2 // of the 32-bit vDSO, whose SYSCALL ends at atCall
 )

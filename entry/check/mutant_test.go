@@ -30,6 +30,7 @@ const (
 	exitFile   = "../exit.go"
 	callFile   = "../syscall.go"
 	loopFile   = "../userloop.go"
+	loop32File = "../userloop32.go"
 	threadFile = "../thread.go"
 	tableFile  = "../table.go"
 	userFile   = "user.go"
@@ -144,6 +145,16 @@ var mutants = []mutant{
 		{loopFile, "			s.fast.count(r.Duty.Flag, r.number)\n", ""}}},
 	{"a call admitted by one of two duties", LevelsServed, []edit{
 		{loopFile, "a.Flag != flags", "a.Flag&flags == 0"}}},
+	{"a duty that does not keep an i386 call from the fast path", LevelsServed, []edit{
+		{loop32File, "	if f.ThreadFlags.Load() != 0 {", "	if Pending(&f.ThreadFlags)&^Seccomp != 0 {"}}},
+	{"the word on the stack not read for a traced call", FrameComplete, []edit{
+		{loopFile, "			if !takeCallWord(t, f) {", "			if false {"}}},
+	{"the word on the stack not read for a signal during the call", FrameComplete, []edit{
+		{loopFile, "		v.Kind, v.Number = ByDuty, -1\n		takeCallWord(t, f)\n", "		v.Kind, v.Number = ByDuty, -1\n"}}},
+	{"a call without a readable stack executed", CallOnce, []edit{
+		{loop32File, "		refuse32(f)\n		return handled\n", "		f.DropCallWord()\n"}}},
+	{"an exit of a call without a readable stack", InOrder, []edit{
+		{loop32File, "	f.Flags |= amd64.CallOver\n", ""}}},
 	{"the exit mask without AUDIT", AssertionsHold, []edit{
 		{callFile, "	for _, r := range t.exits {\n", "	for _, r := range t.exits {\n		if r.Duty.Flag == SyscallAudit {\n			continue\n		}\n"}}},
 }
@@ -201,7 +212,7 @@ func (m *mutant) overlay(t *testing.T) string {
 	t.Helper()
 	directory := t.TempDir()
 	replace := map[string]string{}
-	for _, file := range []string{dutyFile, exitFile, callFile, loopFile, tableFile, threadFile, userFile} {
+	for _, file := range []string{dutyFile, exitFile, callFile, loopFile, loop32File, tableFile, threadFile, userFile} {
 		original, err := filepath.Abs(file)
 		if err != nil {
 			t.Fatal(err)

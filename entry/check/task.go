@@ -87,8 +87,9 @@ func NewTask() *Task {
 	}
 	t.recorder = entry.NewRecorder(1, 1)
 	t.loop = entry.NewLoop(entry.LoopConfig[*Task]{
-		Calls:  entry.Dispatch[*Task]{0: (*Task).call},
-		Duties: t.table, Exceptions: exceptions, Recorder: t.recorder,
+		Calls:   entry.Dispatch[*Task]{0: (*Task).call},
+		Calls32: &entry.Dispatch32[*Task]{0: {Handler: (*Task).call, Arguments: 0}},
+		Duties:  t.table, Exceptions: exceptions, Recorder: t.recorder,
 	})
 	t.loop.SetModel(t.enterUser)
 	return t
@@ -162,7 +163,8 @@ func (t *Task) note(what What, flag entry.Flag) {
 	}
 	e := &t.trace.events[t.trace.n]
 	e.What, e.Flag, e.Word = what, flag, entry.Pending(&t.frame.ThreadFlags)
-	e.Interrupts, e.Settled = t.interrupts, t.frame.Flags&amd64.LeaveByIRET != 0
+	_, owed := t.frame.CallWordOwed()
+	e.Interrupts, e.Settled = t.interrupts, t.frame.Flags&amd64.LeaveByIRET != 0 && !owed
 	e.CallOver = t.frame.Flags&amd64.CallOver != 0
 	t.trace.n++
 }

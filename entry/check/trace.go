@@ -45,6 +45,8 @@ const (
 	ServedLast
 	// BySYSRET: user mode was entered by SYSRET.
 	BySYSRET
+	// BySYSRET32: user mode was entered by SYSRET to 32-bit code.
+	BySYSRET32
 	// ByIRET: user mode was entered by IRETQ.
 	ByIRET
 	// Left: SetExiting was called.
@@ -69,7 +71,7 @@ const (
 
 var whatNames = [...]string{
 	"arrived", "raised", "lowered", "call begins", "entry", "skips the call", "cancels the call", "call", "call returns",
-	"exit", "work", "work", "entering", "test", "last", "SYSRET", "IRET", "task leaves", "panic", "stuck", "admitted by", "rolls the call back",
+	"exit", "work", "work", "entering", "test", "last", "SYSRET", "SYSRETL", "IRET", "task leaves", "panic", "stuck", "admitted by", "rolls the call back",
 	"put off", "call requested", "request cancelled", "leaves the slot",
 }
 

@@ -30,19 +30,27 @@ func (t *Task) arrive() {
 	f := &t.frame
 	f.ThreadFlags.Store(uint32(t.plan.Word))
 	f.CS, f.SS = amd64.UserCS, amd64.UserSS
-	f.RIP, f.RFLAGS = atCall, flagsAtCall
+	f.RAX, f.RIP, f.RFLAGS = 0, atCall, flagsAtCall
 	t.elsewhere = kindTable[t.plan.Kind].moved
+	kind := t.plan.Kind
 	switch {
-	case kindTable[t.plan.Kind].call:
+	case kindTable[kind].fast32: // the vDSO has ECX in EBP
+		f.RCX, f.R11, f.Flags, f.OrigRAX = staleRCX, staleR11, amd64.Call32, 0
+		f.RBP = userRCX
+		if kind == RefusedCall32 { // by an instruction outside of the vDSO
+			f.RIP = elsewhere
+		}
+	case kindTable[kind].call && kind != Int80:
 		f.RCX, f.R11, f.Flags, f.OrigRAX = staleRCX, staleR11, 0, 0
 	case t.plan.Kind == ForkedChild: // a complete copy of the parent's frame, during clone
 		f.RCX, f.R11, f.Flags, f.OrigRAX = atCall, flagsAtCall, amd64.LeaveByIRET, 0
 	default:
 		f.RCX, f.R11, f.Flags, f.OrigRAX = userRCX, userR11, amd64.LeaveByIRET|amd64.CallOver, amd64.NotInSyscall
 	}
-	if t.plan.Kind == SteppedSyscall {
+	f.SetLandingPad32(landingPad)
+	if kind.stepped() {
 		f.RFLAGS |= amd64.FlagTF
-		f.Flags = amd64.FlagTF // as LANDING in the trampoline stores it
+		f.Flags |= amd64.FlagTF // as LANDING in the trampoline stores it
 	}
 	if t.plan.Kind == StepEnd {
 		f.RIP = slot
@@ -52,6 +60,9 @@ func (t *Task) arrive() {
 	t.want = registers{rip: f.RIP, rcx: f.RIP, r11: f.RFLAGS, rflags: f.RFLAGS}
 	if f.Flags&amd64.CallOver != 0 {
 		t.want.rcx, t.want.r11 = userRCX, userR11
+	}
+	if kindTable[kind].fast32 {
+		t.want.rip, t.want.rcx = landingPad, userRCX
 	}
 	t.note(Arrived, 0)
 	if t.plan.Kind == StepEnd {
@@ -81,6 +92,8 @@ func (t *Task) follow(decision amd64.Exit) int {
 		return amd64.EventDuty
 	case amd64.BySYSRET:
 		t.leaveKernel(BySYSRET)
+	case amd64.BySYSRET32:
+		t.leaveKernel(BySYSRET32)
 	default:
 		t.leaveKernel(ByIRET)
 	}
@@ -90,12 +103,16 @@ func (t *Task) follow(decision amd64.Exit) int {
 
 // leaveKernel is the model of the exit instruction. SYSRET loads RIP from RCX and
 // RFLAGS from R11. IRETQ loads all registers from the frame. SYSRET with TF set
-// would trap before the program's next instruction, which is wrong.
+// would trap before the program's next instruction, which is wrong. After SYSRET to 32-bit
+// code the vDSO pops RCX.
 func (t *Task) leaveKernel(by What) {
 	f := &t.frame
 	t.found = registers{f.RIP, f.RCX, f.R11, f.RFLAGS}
-	if by == BySYSRET {
+	if by != ByIRET {
 		t.found.rcx, t.found.r11 = f.RIP, f.RFLAGS
+		if by == BySYSRET32 && f.RIP == landingPad {
+			t.found.rcx = userRCX
+		}
 		if f.RFLAGS&amd64.FlagTF != 0 {
 			t.found.rflags = 0
 		}
@@ -121,7 +138,7 @@ func (t *Task) AfterInterrupt() {
 }
 
 // ReadWord implements entry.Task.
-func (t *Task) ReadWord(uint64) (uint32, bool) { return 0, true }
+func (t *Task) ReadWord(uint64) (uint32, bool) { return 0, t.plan.Kind != RefusedCall32 }
 
 // Stuck implements entry.Task.
 func (t *Task) Stuck(duties entry.Flag) {

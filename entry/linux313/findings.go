@@ -21,7 +21,7 @@ const mailDeadBits entry.Flag = 0xe200
 // Findings runs the model and compares it with the mail.
 func Findings() []Finding {
 	m := New()
-	return []Finding{deadBits(), loneUprobe(m), lostUprobe(m), emulation(m)}
+	return []Finding{deadBits(), loneUprobe(m), lostUprobe(m), emulation(m), tracedCompat(m)}
 }
 
 func deadBits() Finding {
@@ -69,6 +69,18 @@ func emulation(m *Model) Finding {
 		Mail:  "it reaches do_notify_resume, which does nothing for it",
 		Model: fmt.Sprintf("%v, off the fast path: %s", r.Exit, what),
 		Agree: notified,
+	}
+}
+
+// tracedCompat compares a call of each kind that is traced at its entry, and owes nothing at
+// its exit.
+func tracedCompat(m *Model) Finding {
+	r, compat := m.Run(SystemCall, entry.Seccomp), m.Run(SysenterCall, entry.Seccomp)
+	return Finding{
+		Topic: "a traced 32-bit call",
+		Mail:  "the 32-bit path is similar: a call traced on entry never rejoins the fast exit",
+		Model: fmt.Sprintf("%v after tracesys, %v after sysenter_tracesys: it jumps to sysenter_do_call", r.Exit, compat.Exit),
+		Agree: r.Exit == compat.Exit,
 	}
 }
 

@@ -41,6 +41,9 @@ func TestSweepCounts(t *testing.T) {
 		{SyscallExit, exits{8, 7928, 0, 256, 0}, exits{8, 8184, 0, 0, 0}},
 		{SyscallByIRET, exits{0, 7936, 0, 256, 0}, exits{0, 8192, 0, 0, 0}},
 		{CompatExit, exits{0, 7932, 4, 256, 0}, exits{0, 8188, 4, 0, 0}},
+		{SysenterCall, exits{0, 7932, 4, 256, 0}, exits{0, 8188, 4, 0, 0}},
+		{CstarCall, exits{0, 7932, 4, 256, 0}, exits{0, 8188, 4, 0, 0}},
+		{Int80Call, exits{0, 7936, 0, 256, 0}, exits{0, 8192, 0, 0, 0}},
 		{Interrupt, exits{0, 8192, 0, 0, 256}, exits{0, 8192, 0, 0, 0}},
 		{Exception, exits{0, 8192, 0, 0, 256}, exits{0, 8192, 0, 0, 0}},
 		{Paranoid, exits{0, 8192, 0, 0, 0}, exits{0, 8192, 0, 0, 0}},
@@ -57,7 +60,7 @@ func TestSweepCounts(t *testing.T) {
 // TestBitsWithoutHandlerLivelock checks that the bits of the masks without a handler
 // livelock too.
 func TestBitsWithoutHandlerLivelock(t *testing.T) {
-	for _, p := range []Path{SyscallExit, SyscallByIRET, CompatExit} {
+	for _, p := range []Path{SyscallExit, SyscallByIRET, CompatExit, SysenterCall, CstarCall, Int80Call} {
 		if got := New().Sweep(p, AllBits).Exits[Livelock]; got != 254208 {
 			t.Errorf("%s: %d combinations livelock, want 254208", p.Name, got)
 		}
@@ -93,6 +96,9 @@ func TestRunsCallExpectedHandlers(t *testing.T) {
 		{SyscallExit, entry.SyscallTrace | entry.SigPending, IRET, entry.SyscallTrace, "syscall_trace_leave, do_notify_resume"},
 		{SyscallExit, entry.Uprobe | entry.SigPending, IRET, 0, "do_notify_resume"},
 		{CompatExit, entry.SyscallAudit, SYSEXIT, entry.SyscallAudit, "audit_syscall_exit"},
+		{SysenterCall, entry.Seccomp, SYSEXIT, entry.Seccomp, "syscall_trace_enter, the call"},
+		{CstarCall, entry.SyscallAudit, SYSEXIT, entry.SyscallAudit, "audit_syscall_entry, the call, audit_syscall_exit"},
+		{Int80Call, entry.SyscallAudit, IRET, entry.SyscallAudit, "syscall_trace_enter, the call, syscall_trace_leave"},
 		{Interrupt, entry.Uprobe | entry.NeedResched, IRET, entry.Uprobe, "schedule_user"},
 		{Paranoid, entry.Uprobe, IRET, 0, "do_notify_resume"},
 	} {
@@ -116,6 +122,7 @@ func TestFindingsAgreeWhereExpected(t *testing.T) {
 	}
 	want := map[string]bool{
 		"dead bits": false, "lone UPROBE, exit of a call": true, "lone UPROBE, interrupt": false, "lone SYSCALL_EMU": false,
+		"a traced 32-bit call": false,
 	}
 	if !maps.Equal(agree, want) {
 		t.Errorf("findings are %v, want %v", agree, want)

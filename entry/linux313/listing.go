@@ -59,7 +59,8 @@ func at(label string, steps ...step) []step {
 func listing(notify entry.Flag) []step {
 	var all []step
 	for _, part := range [][][]step{
-		systemCall(), sysretExit(), iretExit(notify), interruptExit(notify), paranoidExit(), compatExit(),
+		systemCall(), sysretExit(), iretExit(notify), interruptExit(notify), paranoidExit(),
+		fastCompat("sysenter", "sysexit"), fastCompat("cstar", "sysretl"), int80(),
 	} {
 		for _, steps := range part {
 			all = append(all, steps...)
@@ -168,17 +169,36 @@ func paranoidExit() [][]step {
 	}
 }
 
-// compatExit is the exit path of a 32-bit call made with SYSENTER, or with SYSCALL in
-// compatibility mode.
-func compatExit() [][]step {
+// fastCompat is a 32-bit call made with SYSENTER, or with SYSCALL in compatibility mode. call
+// and exit begin the labels of its parts. Unlike a 64-bit call, a call that was traced at
+// its entry joins the others again.
+func fastCompat(call, exit string) [][]step {
 	return [][]step{
-		at("sysenter_dispatch", cli,
-			unlessWord(AllWorkMask, "sysexit_from_sys_call"),
-			unlessWord(AllWorkMask&^entry.SyscallAudit, "sysexit_audit"),
+		at("ia32_"+call+"_target", sti,
+			unlessWord(EntryMask, call+"_do_call"),
+			unlessWord(EntryMask&^entry.SyscallAudit, call+"_auditsys")),
+		at(call+"_tracesys", do(traceEnter),
+			jmp(call+"_do_call")),
+		at(call+"_auditsys", do(auditEntry)),
+		at(call+"_do_call", do(theCall)),
+		at(call+"_dispatch", cli,
+			unlessWord(AllWorkMask, exit+"_from_sys_call"),
+			unlessWord(AllWorkMask&^entry.SyscallAudit, exit+"_audit"),
 			jmp("int_ret_from_sys_call")),
-		at("sysexit_audit", sti, do(auditExit), edi(AllWorkMask&^entry.SyscallAudit), cli,
-			unlessWord(AllWorkMask&^entry.SyscallAudit, "sysexit_from_sys_call"),
+		at(exit+"_audit", sti, do(auditExit), edi(AllWorkMask&^entry.SyscallAudit), cli,
+			unlessWord(AllWorkMask&^entry.SyscallAudit, exit+"_from_sys_call"),
 			jmp("int_with_check")),
-		at("sysexit_from_sys_call", out(SYSEXIT)),
+		at(exit+"_from_sys_call", out(SYSEXIT)),
+	}
+}
+
+// int80 is a call made with INT 0x80.
+func int80() [][]step {
+	return [][]step{
+		at("ia32_syscall", sti,
+			unlessWord(EntryMask, "ia32_do_call")),
+		at("ia32_tracesys", do(traceEnter)),
+		at("ia32_do_call", do(theCall),
+			jmp("int_ret_from_sys_call")),
 	}
 }

@@ -41,11 +41,14 @@ var (
 	Interrupt     = Path{"interrupt", "ret_from_intr"}
 	Exception     = Path{"exception", "error_exit"}
 	Paranoid      = Path{"NMI, #DB, #MC", "paranoid_exit"}
+	SysenterCall  = Path{"32-bit call by SYSENTER", "ia32_sysenter_target"}
+	CstarCall     = Path{"32-bit call by SYSCALL", "ia32_cstar_target"}
+	Int80Call     = Path{"32-bit call by INT 0x80", "ia32_syscall"}
 )
 
 // Paths returns all paths.
 func Paths() []Path {
-	return []Path{SystemCall, SyscallExit, SyscallByIRET, CompatExit, Interrupt, Exception, Paranoid}
+	return []Path{SystemCall, SyscallExit, SyscallByIRET, CompatExit, Interrupt, Exception, Paranoid, SysenterCall, CstarCall, Int80Call}
 }
 
 // Model is the executable code of 3.13. It is immutable, so several goroutines may use

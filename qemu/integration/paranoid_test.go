@@ -10,8 +10,8 @@ import (
 
 // busyVectors are the vectors that the program paranoid causes: it executes single
 // steps, breakpoints and undefined instructions, touches unmapped pages and is
-// interrupted by the timer.
-var busyVectors = []uint64{1, 3, 6, vectorPageFault, vectorTimer}
+// interrupted by the timer. It makes calls by INT 0x80.
+var busyVectors = []uint64{1, 3, 6, vectorPageFault, vectorTimer, 0x80}
 
 const (
 	vectorTimer = 0x48
@@ -20,21 +20,24 @@ const (
 
 // notSwept are the places that a sweep does not reach, with the reason.
 var notSwept = map[string]string{
-	"paranoidTrap":       "it serves the NMIs themselves: see TestNMIDuringNMIHandlerIsDelayed",
-	"paranoidTrap.fatal": "the machine ends: see TestMachineCheckInKernelIsFatal",
-	"fatalTrap":          "the machine ends: see TestMachineCheckInKernelIsFatal",
-	"trap.nested":        "the machine ends: see TestFaultInGoosIsFatal",
-	"loadFS":             "the program does not change its segment selectors",
-	"readFSBase":         "the processor has FSGSBASE",
-	"writeFSBase":        "the processor has FSGSBASE",
+	"paranoidTrap":        "it serves the NMIs themselves: see TestNMIDuringNMIHandlerIsDelayed",
+	"paranoidTrap.ignore": "it serves the NMIs themselves: see TestNMIDuringNMIHandlerIsDelayed",
+	"paranoidTrap.fatal":  "the machine ends: see TestMachineCheckInKernelIsFatal",
+	"fatalTrap":           "the machine ends: see TestMachineCheckInKernelIsFatal",
+	"trap.nested":         "the machine ends: see TestFaultInGoosIsFatal",
+	"loadFS":              "the program does not change its segment selectors",
+	"readFSBase":          "the processor has FSGSBASE",
+	"writeFSBase":         "the processor has FSGSBASE",
 }
 
 // reasonNotSwept returns why a sweep with that number of CPUs does not reach a
 // place, or nothing if it must.
 func reasonNotSwept(place string, cpus int) string {
 	var n uint64
-	if _, err := fmt.Sscanf(place, "landing%d", &n); err == nil && n >= uint64(cpus) {
-		return "the landing of a CPU that the machine does not have"
+	for _, landing := range []string{"landing%d", "compat%d", "sysenter%d"} {
+		if _, err := fmt.Sscanf(place, landing, &n); err == nil && n >= uint64(cpus) {
+			return "the landing of a CPU that the machine does not have"
+		}
 	}
 	if _, err := fmt.Sscanf(place, "stub %d", &n); err != nil {
 		return notSwept[place]

@@ -73,11 +73,18 @@ AROUND(spin, "1: leaq -1(%rcx), %rcx; jrcxz 2f; jmp 1b; 2:");
 AROUND(trap, "int3");
 AROUND(undefined, "ud2");
 
-/* SYSCALL in 32-bit code: a far jump there through compat_in, and one back. */
-extern const char compat_return[];
-__asm__(".data\n.balign 8\ncompat_in: .long 1f, 0x23\n.text\n");
-AROUND(compat, "ljmpl *compat_in(%rip)\n.code32\n1: syscall\n"
-	       ".globl compat_return\ncompat_return: ljmpl $0x33, $2f\n.code64\n2:");
+AROUND(int80, "int $0x80");
+
+/* SYSCALL and SYSENTER in 32-bit code, which a far jump enters. They continue at the landing
+ * pad of the 32-bit vDSO. This program has none, so that is address 0, and the handler of
+ * SIGSEGV returns to 64-bit code. */
+__asm__(".data\n.balign 8\ncompat_in: .long 1f, 0x23\nsysenter_in: .long 2f, 0x23\n.text\n");
+AROUND(compat, "ljmpl *compat_in(%rip)\n.code32\n1: syscall\nud2\n.code64");
+AROUND(sysenter, "ljmpl *sysenter_in(%rip)\n.code32\n2: sysenter\nud2\n.code64");
+static __thread const char *compat_resume;
+
+/* The stack of 32-bit code, and the word on it, which the kernel loads into EBP. */
+static unsigned compat_stack[] = {0x5a5a5a5a};
 
 /* Values of GS base, including the address of the kernel's per-CPU block, and stack
  * pointers to which nothing can be pushed. */
@@ -98,6 +105,12 @@ static void on_signal(int signal, siginfo_t *info, void *context)
 		r[REG_RIP] = (greg_t)undefined_end;
 	if (signal == SIGTRAP && (unsigned long)(r[REG_RIP] - (greg_t)call_end) < 64) /* after the step over the call */
 		r[REG_EFL] &= ~(greg_t)TF;
+	if (signal == SIGSEGV && r[REG_RIP] == 0 && compat_resume) {
+		r[REG_RIP] = (greg_t)compat_resume;
+		r[REG_CSGSFS] = (r[REG_CSGSFS] & ~0xffffL) | 0x33;
+		r[REG_EFL] &= ~(greg_t)TF;
+		return;
+	}
 	if (signal == SIGSEGV || signal == SIGBUS)
 		stray++, _exit(128 + signal);
 }
@@ -124,7 +137,12 @@ static void fill(const struct way *w, long round)
 	s->word[RDI] = (unsigned long)w->first;
 	s->word[RSI] = (unsigned long)w->second;
 	s->word[RDX] = (unsigned long)w->third;
-	s->word[RSP] = w->go == compat ? stacks[round % 2] : stacks[round % 5]; /* 32-bit code has half of RSP */
+	s->word[RSP] = stacks[round % 5];
+	compat_resume = NULL;
+	if (w->go == compat)
+		s->word[RSP] = round % 2 ? (unsigned long)compat_stack : stacks[round / 2 % 2], compat_resume = compat_end;
+	if (w->go == sysenter)
+		s->word[RBP] = round % 2 ? (unsigned long)compat_stack : stacks[round / 2 % 2], compat_resume = sysenter_end;
 	s->word[FLAGS] = (round & 1 ? CF | SF | DF | ID : PF | AF | ZF | OF) | IF | 2 | w->flags;
 	s->word[GS_BASE] = gs_bases[round % 5];
 	if (w->go == spin)
@@ -142,10 +160,20 @@ static int compare(const struct way *w)
 		want.word[RCX] = (unsigned long)call_end;
 		want.word[R11] = before.word[FLAGS];
 	}
-	if (w->go == compat) {
-		want.word[RAX] = (unsigned)w->result;
-		want.word[RCX] = (unsigned long)compat_return;
-		want.word[R11] = before.word[FLAGS];
+	if (w->go == int80)
+		want.word[RAX] = (unsigned long)w->result;
+	if (w->go == compat || w->go == sysenter) {
+		unsigned long stack = before.word[w->go == compat ? RSP : RBP];
+		int readable = stack == (unsigned long)compat_stack;
+		want.word[RAX] = readable ? (unsigned long)w->result : -(unsigned long)EFAULT;
+		want.word[RSP] = stack;
+		if (w->go == sysenter)
+			want.word[RBP] = (unsigned)before.word[RCX];
+		if (readable)
+			want.word[RBP] = compat_stack[0];
+		want.word[RCX] = after.word[RCX]; /* the vDSO restores it */
+		want.word[R11] = before.word[FLAGS] & ~(unsigned long)TF;
+		after.word[R11] &= ~(unsigned long)TF;
 	}
 	if (w->go == spin)
 		want.word[RCX] = 0;
@@ -207,12 +235,18 @@ static int all_ways(long round)
 		{"interrupts", spin, 0, 0, 0, 0, 0, 0},
 		{"INT3", trap, 0, 0, 0, 0, 0, 0},
 		{"UD2", undefined, 0, 0, 0, 0, 0, 0},
-		{"SYSCALL in 32-bit code", compat, 20, 0, 0, 0, -ENOSYS, 0},
+		{"INT 0x80", int80, 64, 0, 0, 0, parent, 0},
+		{"INT 0x80 without a call", int80, 100000, 0, 0, 0, -ENOSYS, 0},
+		{"SYSCALL in 32-bit code", compat, 64, 0, 0, 0, parent, 0},
+		{"SYSENTER", sysenter, 64, 0, 0, 0, parent, 0},
+		{"a stepped SYSENTER", sysenter, 64, 0, 0, 0, parent, TF},
 	};
 	int wrong = 0;
 	for (size_t i = 0; i < sizeof ways / sizeof *ways; i++)
 		wrong += go(&ways[i], round);
 	wrong += with_duties(&ways[0], round);
+	wrong += with_duties(&ways[15], round);
+	wrong += with_duties(&ways[17], round);
 	if (memcmp(buffer, names, 11) || silent.revents || fresh[0] != 1 || fresh[1])
 		wrong++, puts("memory changed");
 	MUST(munmap(fresh, 8192));

@@ -159,11 +159,11 @@ func (s *Calls) Handlers() entry.Handlers[*task.Task] {
 						raw.RecordShort(t, t.Frame, uint64(c.NR), arguments, maxArguments)
 					}
 				}
-				if users.entries && uint32(c.NR) < entry.Calls {
+				if users.entries && uint32(c.NR) < entry.Calls && c.ABI == entry.X86_64 {
 					s.traced.entered(t, c)
 				}
 			}
-			if len(p.consumers) > 0 {
+			if len(p.consumers) > 0 && c.ABI == entry.X86_64 {
 				own.enter(p.consumers, t, c)
 			}
 			return entry.Proceed

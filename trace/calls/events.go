@@ -268,7 +268,8 @@ func (e *events) entered(t *task.Task, c *entry.Call) {
 
 // exited records the events at the exit of a call, which may have slept and gone on
 // another CPU. The number is the one in the frame, as on Linux: rt_sigreturn(2) has replaced
-// it. A call that ends the task has no exit on Linux.
+// it. A call that ends the task has no exit on Linux. As there, the events of single calls
+// are of the x86-64 ABI (trace_get_syscall_nr).
 func (e *events) exited(t *task.Task) {
 	if t.Exiting() {
 		return
@@ -280,7 +281,7 @@ func (e *events) exited(t *task.Task) {
 			raw.RecordShort(t, f, uint64(number), &result, 1)
 		}
 	}
-	if uint32(number) < entry.Calls {
+	if uint32(number) < entry.Calls && !f.InCall32() {
 		if one := e.exit[number].Load(); one != nil && !one.StoreShort(tid, cpu, uint64(number), &result, 1) {
 			one.RecordShort(t, f, uint64(number), &result, 1)
 		}
