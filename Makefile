@@ -98,7 +98,8 @@ debian-root: tools ## unpack Debian's PACKAGES into the directory DIR, for slowp
 	go run ./qemu/debianroot/unpack $(DIR) $(PACKAGES)
 
 .PHONY: strace-lines
-strace-lines: test-tools build ## compare slowpath strace with what strace's own test programs expect
+strace-lines: test-tools build ## compare slowpath strace with strace for Debian's python3, and with what strace's own test programs expect; as root
+	go run ./qemu/conformance --strace-python
 	go run ./qemu/conformance --strace-lines
 
 # The debugger or tracer of make debug-root.

@@ -15,11 +15,10 @@ import (
 // lockExceptions are the functions that may hold a lock without a deferred release
 // while they do something that can panic, with the reason.
 var lockExceptions = map[string]string{
-	"entry/visit.go: End":        "the index is masked by the ring's size, and the function is on the path to user mode whose instructions are counted",
-	"trace/short.go: StoreShort": "it tests the bound of its slices, and the instructions of a record are counted",
-	"task/futex.go: lockBoth":    "it returns the function that releases the locks, which the callers defer; comparisons are all it does",
-	"guard/guard.go: Lock":       "it returns the held lock",
-	"guard/guard.go: RLock":      "it returns the held lock",
+	"entry/visit.go: End":     "the index is masked by the ring's size, and the function is on the path to user mode whose instructions are counted",
+	"task/futex.go: lockBoth": "it returns the function that releases the locks, which the callers defer; comparisons are all it does",
+	"guard/guard.go: Lock":    "it returns the held lock",
+	"guard/guard.go: RLock":   "it returns the held lock",
 }
 
 // TestPanicsReleaseLocks: a panic in a system call ends its process only. A lock that it

@@ -156,7 +156,7 @@ func (a *Audit) initialized() bool { return a.family != nil }
 
 // Handlers returns the handlers of the duty SYSCALL_AUDIT.
 func (a *Audit) Handlers() entry.Handlers[*task.Task] {
-	return entry.Handlers[*task.Task]{Flag: entry.SyscallAudit, Entry: enter, Exit: exit}
+	return entry.Handlers[*task.Task]{Flag: entry.SyscallAudit, Entry: enter, Watch: watch, Exit: exit}
 }
 
 // LoginUID returns the loginuid and the sessionid of a task (/proc/PID/loginuid). Any

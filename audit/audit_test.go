@@ -3,6 +3,7 @@ package audit
 import (
 	"encoding/binary"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -436,6 +437,67 @@ func TestAdmissionHasTheCallsThatNoRuleNames(t *testing.T) {
 		w.add(tk, s, exitRule("l", []int{unix.SYS_GETPID}, [3]uint32{unix.AUDIT_PID, unix.AUDIT_EQUAL, 99}))
 		if !admits(unix.SYS_GETPID) {
 			t.Error("a call that only a rule for another process names is not admitted")
+		}
+	})
+}
+
+// TestFastPathRecordsTheSameCalls compares the records of calls on the fast path and on the
+// slow path, and checks that a call whose rules cannot match is left alone from its entry on.
+func TestFastPathRecordsTheSameCalls(t *testing.T) {
+	run(t, Config{Boot: BootOn}, func(w *world, tk *task.Task) {
+		s, closed := w.socket(tk)
+		defer closed()
+		calls := []int{unix.SYS_GETPPID, unix.SYS_SETUID, unix.SYS_SENDTO}
+		// The hold queue overflows in this test, which is logged too.
+		records := func() []string {
+			return slices.DeleteFunc(w.lines(), func(line string) bool { return !strings.Contains(line, "type=1300") })
+		}
+		is := func(kind, value uint32) [3]uint32 { return [3]uint32{kind, unix.AUDIT_EQUAL, value} }
+		user, other := is(unix.AUDIT_UID, 0), is(unix.AUDIT_UID, 9)
+		denied := is(unix.AUDIT_EXIT, ^uint32(unix.EPERM)+1)
+		for _, c := range []struct {
+			name  string
+			rules [][]([3]uint32)
+			alone bool // getppid is left alone
+		}{
+			{"no rule", nil, false}, // such a call is admitted
+			{"the user", [][][3]uint32{{user}}, false},
+			{"another user", [][][3]uint32{{other}}, true},
+			{"another process", [][][3]uint32{{is(unix.AUDIT_PID, 99)}}, true},
+			{"two other users", [][][3]uint32{{other}, {is(unix.AUDIT_UID, 8)}}, true},
+			{"another user, and the user", [][][3]uint32{{other}, {user}}, false},
+			{"a result", [][][3]uint32{{denied}}, false},
+			{"another user, and a result", [][][3]uint32{{other}, {denied}}, false},
+			{"another user and a result", [][][3]uint32{{denied, other}}, true},
+			{"an argument", [][][3]uint32{{is(unix.AUDIT_ARG0, 5)}}, false},
+		} {
+			for i, fields := range c.rules {
+				w.add(tk, s, exitRule(fmt.Sprint(c.name, i), calls, fields...))
+			}
+			for _, nr := range calls {
+				body := func() error { return unix.EPERM }
+				if nr == unix.SYS_SETUID {
+					body = func() error { return tk.ChangeCredentials(func(c *cred.Credentials) error { c.UID = 9; return nil }) }
+				}
+				back := func() { tk.ChangeCredentials(func(c *cred.Credentials) error { c.UID = 0; return nil }) }
+				w.call(tk, int32(nr), body, 5, 6, 7, 8)
+				back()
+				want := records()
+				seen := w.callFast(tk, int32(nr), body, 5, 6, 7, 8)
+				back()
+				if got := records(); !slices.Equal(got, want) {
+					t.Errorf("%s, call %d: on the fast path the log is\n%s\nwant\n%s", c.name, nr, strings.Join(got, "\n"), strings.Join(want, "\n"))
+				}
+				if alone := c.alone && nr == unix.SYS_GETPPID; seen == alone && len(c.rules) > 0 {
+					t.Errorf("%s, call %d: the exit is seen: %v", c.name, nr, seen)
+				}
+			}
+			for i, fields := range c.rules {
+				if got := result(w.ask(tk, s, unix.AUDIT_DEL_RULE, unix.NLM_F_ACK, exitRule(fmt.Sprint(c.name, i), calls, fields...).data())); got != 0 {
+					t.Errorf("deleting the rule: %d", got)
+				}
+			}
+			w.lines()
 		}
 	})
 }

@@ -89,10 +89,57 @@ func contextOf(t *task.Task) *context {
 
 // enter is the handler of the duty at the entry of a call (Linux: audit_syscall_entry).
 func enter(t *task.Task, c *entry.Call) entry.Verdict {
-	x := contextOf(t)
-	if x == nil {
-		return entry.Proceed
+	if x := contextOf(t); x != nil && x.isAsked(t) {
+		x.phase, x.call, x.entered = inCall, c, amd64.TSC()
 	}
+	return entry.Proceed
+}
+
+// watch is enter on the fast path. Its instructions are counted.
+func watch(t *task.Task, f *amd64.Frame) (needsExit bool) {
+	x, _ := t.NameWatcher().(*context)
+	if x == nil {
+		return false
+	}
+	rules := x.audit.rules.Load()
+	if early := rules.early[f.OrigRAX%entry.Calls]; early != nil && !x.recordsAll && isRejectedEarly(early, t) {
+		return false
+	}
+	if plain := x.phase == idle && !x.recordsAll && rules.counted > 0 && x.audit.isOnWithoutDaemon(); plain {
+		x.dummy = false // isAsked, with fewer instructions
+	} else if !x.isAsked(t) {
+		return false
+	}
+	x.entered = amd64.TSC() // the clock would take longer, and is needed only for a record
+	x.phase, x.call = inCall, t.LoadCall()
+	return true
+}
+
+// isRejectedEarly reports whether none of the rules for a call matches, because of fields that do
+// not change during the call.
+func isRejectedEarly(rules []*rule, t *task.Task) bool {
+	for _, r := range rules {
+		got := uint32(0)
+		if r.quick.kind == unix.AUDIT_UID {
+			got = t.Credentials().UID
+		} else {
+			got = uint32(t.ProcessID())
+		}
+		if got == r.quick.value {
+			return false
+		}
+	}
+	return true
+}
+
+// isOnWithoutDaemon reports whether audit is on and no daemon has registered itself, whose calls
+// would not be recorded.
+func (a *Audit) isOnWithoutDaemon() bool {
+	return a.status.enabled.Load() != enabledOff && a.daemon.Load() == nil
+}
+
+// isAsked reports whether the call that begins may be recorded.
+func (x *context) isAsked(t *task.Task) bool {
 	if x.phase != idle {
 		panic(fmt.Sprintf("audit: the exit of system call %d was not seen", x.call.NR))
 	}
@@ -100,39 +147,39 @@ func enter(t *task.Task, c *entry.Call) entry.Verdict {
 	x.dummy = a.rules.Load().counted == 0
 	switch {
 	case a.status.enabled.Load() == enabledOff:
-		return entry.Proceed
+		return false
 	case x.recordsAll:
 		x.touched, x.decision, x.priority, x.key = true, recorded, always, x.taskKey
 	case !x.dummy && a.isDaemon(t):
-		return entry.Proceed
+		return false
 	}
-	x.phase, x.call = inCall, c
-	x.entered = amd64.TSC() // the clock would take longer, and is needed only for a record
-	return entry.Proceed
+	return true
 }
 
 // exit is the handler of the duty at the exit of a call (Linux: audit_syscall_exit, and
-// audit_free for a call that ends the task).
+// audit_free for a call that ends the task). Its instructions are counted.
 func exit(t *task.Task, _ *entry.Call) {
-	x := contextOf(t)
-	switch {
-	case x == nil || x.phase == idle:
-	case x.isRejected(t):
-		x.phase, x.executed = idle, false
-	default:
-		x.finish(t)
+	x, _ := t.NameWatcher().(*context)
+	if x == nil || x.phase == idle {
+		return
 	}
+	if rules := x.audit.rules.Load(); !x.touched && !t.Exiting() && rules.inodes == nil &&
+		uint(x.call.NR) < entry.Calls && isRejected(rules.byCall[x.call.NR], t) {
+		x.phase, x.executed = idle, false
+		return
+	}
+	x.finish(t)
 }
 
 // isRejected reports whether nothing has to be done at the exit of the call, because each
 // rule for it has a field that can be compared quickly and does not match. It is what most
 // calls need, so it does little else.
-func (x *context) isRejected(t *task.Task) bool {
-	rules, result := x.audit.rules.Load(), t.Frame.RAX
-	if x.touched || t.Exiting() || rules.inodes != nil || uint(x.call.NR) >= entry.Calls || isRestart(int64(result)) {
+func isRejected(rules []*rule, t *task.Task) bool {
+	result := t.Frame.RAX
+	if isRestart(int64(result)) {
 		return false
 	}
-	for _, r := range rules.byCall[x.call.NR] {
+	for _, r := range rules {
 		got := uint32(result)
 		switch r.quick.kind {
 		case unix.AUDIT_EXIT:

@@ -20,6 +20,9 @@ type ruleSet struct {
 	syscalls []*rule
 	byCall   [entry.Calls][]*rule
 	inodes   []*rule
+	// early has the rules of byCall for a call whose rules can be asked at its entry, nil for
+	// other calls.
+	early [entry.Calls][]*rule
 	// counted is the number of rules for which the calls' contexts are filled
 	// (audit_n_rules), and signals that of those that name a call of the class signal.
 	counted, signals int
@@ -49,6 +52,7 @@ func (s *ruleSet) replaced(list uint32, rules []*rule) *ruleSet {
 			next.index(r)
 		}
 	}
+	next.indexEarly()
 	return next
 }
 
@@ -76,6 +80,26 @@ func (s *ruleSet) index(r *rule) {
 			s.byCall[nr] = append(s.byCall[nr], r)
 		}
 	}
+}
+
+// indexEarly computes early. A rule can be asked at the entry of a call if it has a field that
+// does not match then and cannot change during the call.
+func (s *ruleSet) indexEarly() {
+	if len(s.inodes) > 0 {
+		return
+	}
+	atExit := func(r *rule) bool { return r.quick.kind != unix.AUDIT_UID && r.quick.kind != unix.AUDIT_PID }
+	for nr, rules := range s.byCall {
+		if !slices.ContainsFunc(rules, atExit) && !slices.Contains(recording, nr) && !slices.Contains(changesUser, nr) {
+			s.early[nr] = rules
+		}
+	}
+}
+
+// changesUser are the calls that can change the user id of their task.
+var changesUser = []int{
+	unix.SYS_SETUID, unix.SYS_SETREUID, unix.SYS_SETRESUID, unix.SYS_SETFSUID, unix.SYS_EXECVE, unix.SYS_EXECVEAT,
+	unix.SYS_UNSHARE, unix.SYS_SETNS,
 }
 
 // namesSignals reports whether the rule names a call that sends signals.
@@ -182,7 +206,7 @@ func (a *Audit) addRule(r *rule) error {
 	if rules.find(r) >= 0 {
 		return unix.EEXIST
 	}
-	const indexBytes = 24 * entry.Calls
+	const indexBytes = 2 * 24 * entry.Calls
 	if rules.size() >= maxRules || a.kernel.Memory().Admit(int64(ruleSize+indexBytes)) != nil {
 		return unix.ENOMEM
 	}

@@ -119,6 +119,21 @@ func (w *world) call(t *task.Task, nr int32, body func() error, arguments ...uin
 	}
 }
 
+// callFast is call on the fast path. It reports whether the exit of the call is seen.
+func (w *world) callFast(t *task.Task, nr int32, body func() error, arguments ...uint64) (seen bool) {
+	t.Frame.OrigRAX = uint64(nr)
+	copy(t.Frame.Args()[:], arguments)
+	seen = watch(t, t.Frame)
+	t.Frame.RAX = 0
+	if err := body(); err != nil {
+		t.Frame.RAX = -uint64(err.(unix.Errno))
+	}
+	if seen {
+		exit(t, &t.Call)
+	}
+	return seen
+}
+
 func nothing() error { return nil }
 
 // socket opens a netlink socket of the task.

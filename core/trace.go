@@ -21,9 +21,9 @@ import (
 
 // NewTrace returns the registry of trace events, with those of system calls. cpu returns
 // the number of the CPU that runs the caller, and now is trace.Config.Now. Error: ENOMEM.
-func NewTrace(k *task.Kernel, seen *calls.Calls, cpu func() int, now func() uint64) (*trace.Registry, error) {
+func NewTrace(k *task.Kernel, seen *calls.Calls, cpu func() int, tsc trace.TSC) (*trace.Registry, error) {
 	r, err := trace.NewRegistry(trace.Config{
-		CPUs: k.CPUs(), CPU: cpu, Now: now, Memory: k.Memory(), Realtime: k.Wall().Now, Release: syscall.Release,
+		CPUs: k.CPUs(), CPU: cpu, TSC: tsc, Memory: k.Memory(), Realtime: k.Wall().Now, Release: syscall.Release,
 		CallName: func(number uint64) string { return callNames()[number] },
 	})
 	if err != nil {

@@ -34,9 +34,13 @@ func (a *Admission) Join(b *Admission) *Admission {
 }
 
 // admits reports whether a call with a number below Calls is admitted.
-func (a *Admission) admits(f *amd64.Frame, nr uint) bool {
-	return a.Calls[nr/64%(Calls/64)]>>(nr%64)&1 != 0 || a.Ask != nil && a.Ask(f, uint32(nr))
-}
+func (a *Admission) admits(f *amd64.Frame, nr uint) bool { return a.lists(nr) || a.asks(f, nr) }
+
+// lists reports whether all calls with a number below Calls are admitted.
+func (a *Admission) lists(nr uint) bool { return a.Calls[nr/64%(Calls/64)]>>(nr%64)&1 != 0 }
+
+// asks reports whether Ask admits a call.
+func (a *Admission) asks(f *amd64.Frame, nr uint) bool { return a.Ask != nil && a.Ask(f, uint32(nr)) }
 
 // SetAdmission sets the admission of the task, or nil. Any goroutine may call it. The
 // task obeys it from its next call on.

@@ -54,8 +54,7 @@ func (c *Call) load(f *amd64.Frame) {
 		return
 	}
 	c.ABI = X86_64
-	arguments := *f.Args()
-	c.Args = arguments
+	f.CopyArgs(&c.Args)
 }
 
 // CallOf returns the system call that a frame is in. The caller is the frame's own goroutine,

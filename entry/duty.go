@@ -57,7 +57,8 @@ type Duty struct {
 	Paired bool
 	// Observes means that the handlers of a paired duty only watch the call: Entry returns
 	// Proceed, neither changes the frame, and neither needs RCX and R11 to be those of the
-	// program. While the task owes only such duties, its calls stay on the fast path.
+	// program. While the task owes only such duties, its calls stay on the fast path, and
+	// Watch is called in place of Entry.
 	Observes bool
 	// MaySleep means that a handler may sleep or yield the CPU. The thread flags
 	// word must be read again after the handler.

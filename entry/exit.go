@@ -29,7 +29,11 @@ func (t *Table[T]) exitToUser(task T, s *Thread) (served, stuck Flag) {
 	}
 	// A single duty needs no order and no claim: only the task clears its flag.
 	Lower(flags, owed)
-	t.serve(t.byBit[bits.TrailingZeros32(uint32(owed))], task, s)
+	if r := t.byBit[bits.TrailingZeros32(uint32(owed))]; r.Frame || s.clock() != 0 {
+		t.serve(r, task, s)
+	} else {
+		r.Handlers.BeforeUser(task) // serve, with fewer instructions
+	}
 	if Pending(flags)&t.before == 0 {
 		return owed, 0
 	}

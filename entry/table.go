@@ -32,7 +32,13 @@ type Handlers[T any] struct {
 	// Entry changes the number or the arguments in the frame, they are loaded
 	// into the call after it returns.
 	Entry func(t T, c *Call) Verdict
-	// Exit serves the duty at the exit of the call. The frame is complete.
+	// Watch is Entry for a duty that only observes calls, on the fast path: the number of
+	// the call is below Calls, the frame need not be complete, and the call is not loaded (see
+	// Thread.LoadCall). It returns false if nothing is to do at the exit of this call: then
+	// Exit is not called. If it panics, Exit is called.
+	Watch func(t T, f *amd64.Frame) (exit bool)
+	// Exit serves the duty at the exit of the call. The frame is complete, unless the duty
+	// only observes calls.
 	Exit func(t T, c *Call)
 	// BeforeUser serves the duty in the loop before user mode. If Duty.Frame is
 	// set, BeforeUserFrame does so instead, with the complete frame.
@@ -188,6 +194,7 @@ func checkHandlers[T any](d Duty, h Handlers[T]) error {
 		there, due bool
 	}{
 		{"Entry", h.Entry != nil, d.When&AtSyscallEntry != 0},
+		{"Watch", h.Watch != nil, d.Observes},
 		{"Exit", h.Exit != nil, d.When&AtSyscallExit != 0},
 		{"BeforeUser", h.BeforeUser != nil, d.When&BeforeUser != 0 && !d.Frame},
 		{"BeforeUserFrame", h.BeforeUserFrame != nil, d.When&BeforeUser != 0 && d.Frame},

@@ -38,6 +38,9 @@ func logging(d Duty) Handlers[*model] {
 	if d.When&AtSyscallEntry != 0 {
 		h.Entry = func(m *model, _ *Call) Verdict { m.note("entry", d.Flag); return Proceed }
 	}
+	if d.Observes {
+		h.Watch = func(m *model, _ *amd64.Frame) bool { m.note("watch", d.Flag); return true }
+	}
 	if d.When&AtSyscallExit != 0 {
 		h.Exit = func(m *model, _ *Call) { m.note("exit", d.Flag) }
 	}

@@ -11,7 +11,8 @@ import (
 type Thread struct {
 	// Frame has the registers of user mode and the thread flags word.
 	Frame *amd64.Frame
-	// Call is the task's current or last system call on the slow path.
+	// Call is the task's current or last system call on the slow path, or the one that
+	// LoadCall has loaded.
 	Call Call
 	// Visit is the task's current visit to the kernel.
 	Visit Visit
@@ -29,6 +30,13 @@ type Thread struct {
 	entered  Flag // duties that saw the entry of Call but not its exit yet
 	fast     fastCounts
 	served   Flag // on the fast path, before the last visit
+}
+
+// LoadCall loads Call from the frame, for a handler Watch that needs it. Only the task's own
+// goroutine may call it.
+func (s *Thread) LoadCall() *Call {
+	s.Call.load(s.Frame)
+	return &s.Call
 }
 
 // Reset makes a thread that has ended usable for another run of the loop.

@@ -27,7 +27,7 @@ type Loop[T Task] struct {
 	unhit      Flag // the duties that keep a breakpoint from the fast path
 
 	uprobeBit  uint8
-	unobserved Flag // the flags that keep an observed call from the fast path: see observe
+	unobserved Flag // the flags that keep an observed call from the fast path
 }
 
 // LoopConfig has the parts of a Loop. All but Calls32 are required.
@@ -80,13 +80,12 @@ func (l *Loop[T]) alternate(t T, s *Thread) {
 // finds the handler of a call by one table index. A breakpoint of a probe stays on the fast
 // path too.
 //
-// Any thread flag sends a call to the slow path, because testing for any flag is
-// cheaper than testing for the flags of a call's entry. The exceptions are duties that
-// admit the call (Admission), and duties that only observe it (observe).
+// Any thread flag sends a call to flagged, because testing for any flag is
+// cheaper than testing for the flags of a call's entry.
 func (l *Loop[T]) fast(f *amd64.Frame, s *Thread, t T) int {
 	user := l.entrance
+	event := user.enter(f)
 	for {
-		event := user.enter(f)
 		nr := uint(event)
 		if nr >= Calls {
 			switch {
@@ -98,54 +97,134 @@ func (l *Loop[T]) fast(f *amd64.Frame, s *Thread, t T) int {
 			case event == int80Event || event >= amd64.Event32:
 				event = l.fast32(f, s, t, event)
 			}
-			if event == handled {
-				continue
+			if event != handled {
+				return event
 			}
-			return event
+			event = user.enter(f)
+			continue
 		}
-		if flags := Flag(f.ThreadFlags.Load()); flags != 0 {
-			if a := s.admission.Load(); a == nil || a.Flag != flags || !a.admits(f, nr) {
-				if flags&l.unobserved != 0 {
-					return event
-				}
-				l.observe(s, t, nr)
-				continue
+		if f.ThreadFlags.Load() != 0 {
+			slow := false
+			if event, slow = l.flagged(f, s, t, event); slow {
+				return event
 			}
+			continue
 		}
 		result, err := l.calls[nr](t, f.Args())
 		if err != nil {
 			f.RAX = failure(err)
-			continue
+		} else {
+			f.RAX = result
 		}
-		f.RAX = result
+		event = user.enter(f)
 	}
 }
 
-// observe executes a call of a task that owes only duties that observe calls: their
-// entries, the call, and their exits. Nothing is deferred: closePairs serves the exits if
-// the call or a handler panics. A duty that is raised meanwhile is served as for any call
-// on the fast path. The exits of these duties are the first in the order, so those of
-// other duties may follow on the slow path.
-func (l *Loop[T]) observe(s *Thread, t T, nr uint) {
-	f := s.Frame
-	s.Call.load(f)
-	f.RAX = NoCall
-	for r := l.duties.firstObserver; r != nil; r = r.next {
-		if r.owed(&f.ThreadFlags) {
-			s.entered |= r.Duty.Flag
-			r.Entry(t, &s.Call)
+// flagged is the fast path for calls of a task that owes duties: those that admit the call
+// (Admission), and those that only observe it, whose handlers are called here, before and
+// after the call. It alternates between user mode and such calls, and returns the first other
+// event. slow is set for a call of the slow path.
+//
+// Nothing is deferred: closePairs serves the exits if the call or a handler panics. A duty that
+// is raised meanwhile is served as for any call on the fast path. The exits of the duties that
+// observe are the first in the order, so those of other duties may follow on the slow path.
+//
+// It is a function of its own so that fast needs fewer registers. Small functions of it are
+// inlined by hand, because its instructions are counted.
+func (l *Loop[T]) flagged(f *amd64.Frame, s *Thread, t T, event int) (next int, slow bool) {
+	user := l.entrance
+	for {
+		nr := uint(event)
+		if nr >= Calls {
+			return event, false
 		}
+		flags := Pending(&f.ThreadFlags)
+		if a := s.admission.Load(); a != nil && a.Flag == flags {
+			if a.lists(nr) || a.asks(f, nr) {
+				result, err := l.calls[nr](t, f.Args())
+				if err != nil {
+					result = failure(err)
+				}
+				f.RAX = result
+				event = user.enter(f)
+				continue
+			}
+		}
+		if flags&l.unobserved != 0 {
+			return event, true
+		}
+		f.RAX = NoCall
+		r := l.duties.firstObserver
+		if flags != r.Duty.Flag {
+			if r = l.duties.lastObserver; flags != r.Duty.Flag {
+				l.observe(t, s, nr)
+				event = user.enter(f)
+				continue
+			}
+		}
+		s.entered = flags
+		s.fast.count(flags, r.number)
+		wanted := r.Watch(t, f)
+		if !wanted {
+			s.entered = 0
+		}
+		if Pending(&f.ThreadFlags) != flags {
+			l.duties.watch(t, s, r.next)
+			wanted = true
+		}
+		result, err := l.calls[nr](t, f.Args())
+		if err != nil {
+			result = failure(err)
+		}
+		f.RAX = result
+		if wanted {
+			if s.entered == flags {
+				s.entered = 0 // closePairs must not run the handler again if it panics
+				r.Exit(t, &s.Call)
+			} else {
+				l.duties.unwatch(t, s)
+			}
+		}
+		event = user.enter(f)
 	}
-	result, err := l.calls[nr](t, &s.Call.Args)
+}
+
+// observe executes a call with the duties that observe it. There are several, or none any more.
+func (l *Loop[T]) observe(t T, s *Thread, nr uint) {
+	l.duties.watch(t, s, l.duties.firstObserver)
+	l.execute(t, s.Frame, nr)
+	l.duties.unwatch(t, s)
+}
+
+// execute executes a call with a number below Calls.
+func (l *Loop[T]) execute(t T, f *amd64.Frame, nr uint) {
+	result, err := l.calls[nr](t, f.Args())
 	if err != nil {
 		result = failure(err)
 	}
 	f.RAX = result
-	for r := l.duties.lastObserver; r != nil; r = r.previous {
+}
+
+// watch serves the entries of the duties that observe calls and are owed, from a row on.
+func (t *Table[T]) watch(task T, s *Thread, r *row[T]) {
+	for ; r != nil; r = r.next {
+		if !r.owed(&s.Frame.ThreadFlags) {
+			continue
+		}
+		s.entered |= r.Duty.Flag
+		s.fast.count(r.Duty.Flag, r.number)
+		if !r.Watch(task, s.Frame) {
+			s.entered &^= r.Duty.Flag
+		}
+	}
+}
+
+// unwatch serves the exits of the duties for which watch has left a pair open.
+func (t *Table[T]) unwatch(task T, s *Thread) {
+	for r := t.lastObserver; r != nil; r = r.previous {
 		if s.entered&r.Duty.Flag != 0 {
 			s.entered &^= r.Duty.Flag // closePairs must not run the handler again if it panics
-			s.fast.count(r.Duty.Flag, r.number)
-			r.Exit(t, &s.Call)
+			r.Exit(task, &s.Call)
 		}
 	}
 }
@@ -162,7 +241,13 @@ const handled = math.MinInt
 // not a probe's, or every visit is recorded. What the handler raises keeps EnterUser from
 // user mode. The frame of an exception is complete.
 func (l *Loop[T]) hit(f *amd64.Frame, s *Thread, t T) int {
-	if l.breakpoint == nil || Pending(&f.ThreadFlags)&l.unhit != 0 || !l.breakpoint(t, f, amd64.Breakpoint) {
+	if l.breakpoint == nil {
+		return breakpointEvent
+	}
+	if Pending(&f.ThreadFlags)&l.unhit != 0 { // a test of its own takes fewer instructions
+		return breakpointEvent
+	}
+	if !l.breakpoint(t, f, amd64.Breakpoint) {
 		return breakpointEvent
 	}
 	if Pending(&f.ThreadFlags)&l.unhit == Uprobe { // otherwise the slow path serves it in order

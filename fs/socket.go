@@ -45,3 +45,10 @@ func SocketCredentialsOf(c Caller) SocketCredentials {
 	own := c.Credentials()
 	return SocketCredentials{Process: c.ProcessID(), UID: own.EUID, GID: own.EGID}
 }
+
+// SocketDescriber is implemented by the operations of sockets.
+type SocketDescriber interface {
+	// DescribeSocket returns the protocol and the addresses of the socket, or its inode number,
+	// in the format of strace -yy: UNIX-STREAM:[7->8,"/name"]. It may sleep.
+	DescribeSocket() string
+}

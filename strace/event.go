@@ -16,6 +16,7 @@ import (
 // Thread is a thread of the guest.
 type Thread struct {
 	ID, Process uint32
+	Name        string // of the thread, if the plan has Names
 
 	call    *Call
 	ignored [][]byte // siginfo_t of ignored signals that were sent during the call
@@ -35,6 +36,7 @@ type Call struct {
 	Stack      []byte
 
 	entryTexts []string
+	hidden     bool // it accesses none of Start.Files
 }
 
 // keepTexts keeps the texts of the arguments that are printed at the entry. After a failure
@@ -74,6 +76,8 @@ type Sink interface {
 	Exited(t *Thread, status uint32, now uint64)
 	// Maps takes the executable mappings of a process.
 	Maps(process uint32, maps []byte)
+	// Lost takes a number of records that were lost.
+	Lost(n uint64)
 	// Close writes what is written at the end.
 	Close() error
 }
@@ -85,6 +89,8 @@ type Start struct {
 	Variables int // of the environment
 	// Hidden shows no call for the start of the program.
 	Hidden bool
+	// Files are the files that a call must access to be shown (-P); nil shows all.
+	Files map[string]bool
 }
 
 // Engine joins the records of the kernel to events.
@@ -93,13 +99,15 @@ type Engine struct {
 	start   Start
 	sinks   []Sink
 	threads map[uint32]*Thread
-	sent    map[uint32][]byte // the last signal that was sent to each process
-	lost    uint64
+	// processes has the number of threads of each process.
+	processes map[uint32]int
+	sent      map[uint32][]byte // the last signal that was sent to each process that has threads
+	lost      uint64
 }
 
 // New returns an engine.
 func New(t *decode.Table, start Start, sinks ...Sink) *Engine {
-	return &Engine{table: t, start: start, sinks: sinks, threads: map[uint32]*Thread{}, sent: map[uint32][]byte{}}
+	return &Engine{table: t, start: start, sinks: sinks, threads: map[uint32]*Thread{}, processes: map[uint32]int{}, sent: map[uint32][]byte{}}
 }
 
 // Lost returns the number of records that were lost.
@@ -131,7 +139,9 @@ var handlers = map[tracespec.RecordKind]func(e *Engine, r *tracespec.Record) err
 	tracespec.Enter: (*Engine).enter, tracespec.Leave: (*Engine).leave,
 	tracespec.Signal: (*Engine).delivered, tracespec.Ignored: (*Engine).ignoredSignal,
 	tracespec.Generated: func(e *Engine, r *tracespec.Record) error {
-		e.sent[r.Process] = bytes.Clone(r.Data)
+		if e.lives(r.Process) {
+			e.sent[r.Process] = bytes.Clone(r.Data)
+		}
 		return nil
 	},
 	tracespec.Clone: (*Engine).clone, tracespec.Exec: (*Engine).exec, tracespec.Exit: (*Engine).exit,
@@ -139,8 +149,13 @@ var handlers = map[tracespec.RecordKind]func(e *Engine, r *tracespec.Record) err
 		e.each(func(s Sink) { s.Maps(r.Process, r.Data) })
 		return nil
 	},
+	tracespec.Named: func(e *Engine, r *tracespec.Record) error {
+		e.thread(r.Thread, r.Process, nil, r.Time).Name = string(r.Data)
+		return nil
+	},
 	tracespec.Lost: func(e *Engine, r *tracespec.Record) error {
 		e.lost += uint64(r.Result)
+		e.each(func(s Sink) { s.Lost(uint64(r.Result)) })
 		return nil
 	},
 	tracespec.Injected: func(e *Engine, r *tracespec.Record) error {
@@ -164,6 +179,7 @@ func (e *Engine) thread(id, process uint32, parent *Thread, now uint64) *Thread 
 	if t == nil {
 		t = &Thread{ID: id, Process: process}
 		e.threads[id] = t
+		e.processes[process]++
 		e.each(func(s Sink) { s.Attached(t, parent, now) })
 	}
 	return t
@@ -184,8 +200,19 @@ func (e *Engine) enter(r *tracespec.Record) error {
 	if !row.Attach(t.call.Call, r.Captures) {
 		return damaged(row.Name)
 	}
-	e.each(func(s Sink) { s.Enter(t, t.call) })
+	t.call.hidden = e.start.Files != nil && !row.Accesses(t.call.Call, e.start.Files)
+	if !t.call.hidden {
+		e.each(func(s Sink) { s.Enter(t, t.call) })
+	}
 	return nil
+}
+
+// Name returns the name of a thread, or "" if it is not known.
+func (e *Engine) Name(thread uint32) string {
+	if t := e.threads[thread]; t != nil {
+		return t.Name
+	}
+	return ""
 }
 
 func (e *Engine) leave(r *tracespec.Record) error {
@@ -203,7 +230,9 @@ func (e *Engine) leave(r *tracespec.Record) error {
 	if !c.Row.Attach(c.Call, r.Captures) {
 		return damaged(c.Row.Name)
 	}
-	e.each(func(s Sink) { s.Leave(t, c) })
+	if !c.hidden {
+		e.each(func(s Sink) { s.Leave(t, c) })
+	}
 	e.showIgnored(t, r.Time)
 	return nil
 }
@@ -262,7 +291,11 @@ func (e *Engine) showIgnored(t *Thread, now uint64) {
 }
 
 func (e *Engine) clone(r *tracespec.Record) error {
-	e.thread(r.Other, r.Process, e.threads[r.Thread], r.Time)
+	parent := e.threads[r.Thread]
+	child := e.thread(r.Other, r.Process, parent, r.Time)
+	if parent != nil {
+		child.Name = parent.Name
+	}
 	return nil
 }
 
@@ -277,6 +310,7 @@ func (e *Engine) exec(r *tracespec.Record) error {
 	}
 	if leader := e.threads[r.Thread]; leader != nil {
 		e.each(func(s Sink) { s.Superseded(leader, r.Other, r.Time) })
+		e.processes[leader.Process]--
 	}
 	delete(e.threads, r.Other)
 	t.ID = r.Thread
@@ -291,6 +325,9 @@ func (e *Engine) first(r *tracespec.Record) {
 	if row == nil || e.start.Hidden {
 		return
 	}
+	if e.start.Files != nil && !e.start.Files[e.start.Path] {
+		return
+	}
 	c := &Call{Row: row, Call: row.Started(e.start.Path, e.start.Arguments, e.start.Variables, r.Arguments[0]), Begin: r.Time, End: r.Time}
 	e.each(func(s Sink) { s.Enter(t, c) })
 	c.Done = true
@@ -302,7 +339,7 @@ func (e *Engine) exit(r *tracespec.Record) error {
 	if t == nil {
 		return nil
 	}
-	if c := t.call; c != nil {
+	if c := t.call; c != nil && !c.hidden {
 		e.each(func(s Sink) { s.Unfinished(t, c, r.Time) })
 	}
 	status := uint32(r.Result)
@@ -313,6 +350,18 @@ func (e *Engine) exit(r *tracespec.Record) error {
 		delete(e.sent, r.Process)
 	}
 	e.each(func(s Sink) { s.Exited(t, status, r.Time) })
-	delete(e.threads, r.Thread)
+	e.forget(t)
 	return nil
 }
+
+// forget removes a thread. What is known of its process goes with the last one.
+func (e *Engine) forget(t *Thread) {
+	delete(e.threads, t.ID)
+	if e.processes[t.Process]--; e.processes[t.Process] <= 0 {
+		delete(e.processes, t.Process)
+		delete(e.sent, t.Process)
+	}
+}
+
+// lives reports whether a process has threads.
+func (e *Engine) lives(process uint32) bool { return e.processes[process] > 0 }

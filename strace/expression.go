@@ -1,6 +1,7 @@
 package strace
 
 import (
+	"errors"
 	"fmt"
 	"regexp"
 	"slices"
@@ -23,6 +24,17 @@ type Filter struct {
 	Statuses map[string]bool
 	// Injections are the rules of inject= and fault=.
 	Injections []tracespec.Injection
+	// Abbreviate, Dereference and Raw are as in decode.Options.
+	Abbreviate, Dereference, Raw map[int]bool
+	// Reads and Writes are the descriptors whose data is dumped.
+	Reads, Writes decode.DescriptorSet
+	// Files is what is printed of files after descriptors.
+	Files decode.FileInfo
+	// Names prints the names of threads after their ids.
+	Names bool
+	// Quiet are the messages that are not printed: attach, exit, path-resolution, personality,
+	// thread-execve.
+	Quiet map[string]bool
 }
 
 // ShowsSignal reports whether a signal is shown.
@@ -47,7 +59,7 @@ func (f *Filter) Add(t *decode.Table, expression string) error {
 	}
 	add := qualifiers[qualifier]
 	if add == nil {
-		return fmt.Errorf("-e %s: there is no qualifier %q; use trace, signal, status, inject or fault", expression, qualifier)
+		return fmt.Errorf("-e %s: there is no qualifier %q; use trace, abbrev, verbose, raw, signal, status, quiet, read, write, decode-fds, decode-pids, inject or fault", expression, qualifier)
 	}
 	if err := add(f, t, value); err != nil {
 		return fmt.Errorf("-e %s: %w", expression, err)
@@ -60,7 +72,17 @@ var qualifiers = map[string]func(f *Filter, t *decode.Table, value string) error
 	"trace": addTrace, "t": addTrace,
 	"signal": addSignals, "signals": addSignals, "s": addSignals,
 	"status": addStatuses,
-	"inject": addInjection,
+	"abbrev": addCalls(func(f *Filter) *map[int]bool { return &f.Abbreviate }), "a": addCalls(func(f *Filter) *map[int]bool { return &f.Abbreviate }),
+	"verbose": addCalls(func(f *Filter) *map[int]bool { return &f.Dereference }), "v": addCalls(func(f *Filter) *map[int]bool { return &f.Dereference }),
+	"raw": addCalls(func(f *Filter) *map[int]bool { return &f.Raw }), "x": addCalls(func(f *Filter) *map[int]bool { return &f.Raw }),
+	"read": addReads, "reads": addReads, "r": addReads,
+	"write": addWrites, "writes": addWrites, "w": addWrites,
+	"quiet": addQuiet, "silent": addQuiet, "silence": addQuiet, "q": addQuiet,
+	"decode-fds": addFiles, "decode-fd": addFiles,
+	"decode-pids": addNames, "decode-pid": addNames,
+	"kvm":       refuse("the guest has no /dev/kvm, so there are no exits of virtual CPUs to show"),
+	"secontext": refuse("the guest has no security module, so files and processes have no security context"),
+	"inject":    addInjection,
 	"fault": func(f *Filter, t *decode.Table, value string) error {
 		if !strings.Contains(value, ":error=") {
 			value += ":error=ENOSYS"
@@ -104,6 +126,103 @@ func set[K comparable](text string, all []K, find func(name string) ([]K, error)
 		}
 	}
 	return rest, nil
+}
+
+// refuse returns the function of a qualifier that is not possible.
+func refuse(reason string) func(*Filter, *decode.Table, string) error {
+	return func(*Filter, *decode.Table, string) error { return errors.New(reason) }
+}
+
+// addCalls returns the function of a qualifier that sets a set of calls.
+func addCalls(field func(f *Filter) *map[int]bool) func(*Filter, *decode.Table, string) error {
+	return func(f *Filter, t *decode.Table, value string) (err error) {
+		*field(f), err = callSet(t, value)
+		return err
+	}
+}
+
+func addReads(f *Filter, _ *decode.Table, value string) error { return addDescriptors(&f.Reads, value) }
+
+func addWrites(f *Filter, _ *decode.Table, value string) error {
+	return addDescriptors(&f.Writes, value)
+}
+
+// maxDescriptors is the maximum number of descriptors of read= and write=.
+const maxDescriptors = 200
+
+// addDescriptors parses a set of descriptors.
+func addDescriptors(d *decode.DescriptorSet, value string) error {
+	inverted := strings.HasPrefix(value, "!")
+	value = strings.TrimPrefix(value, "!")
+	*d = decode.DescriptorSet{Except: inverted}
+	switch value {
+	case "all":
+		d.Except = !inverted
+		return nil
+	case "none":
+		return nil
+	}
+	for _, text := range strings.Split(value, ",") {
+		n, err := strconv.ParseUint(text, 10, 31)
+		if err != nil {
+			return fmt.Errorf("%q is no descriptor; give a list of numbers such as 0,1", text)
+		}
+		d.List = append(d.List, n)
+	}
+	if len(d.List) > maxDescriptors {
+		return fmt.Errorf("there are %d descriptors; give at most %d", len(d.List), maxDescriptors)
+	}
+	return nil
+}
+
+// addQuiet adds messages that are not printed.
+func addQuiet(f *Filter, _ *decode.Table, value string) error {
+	aliases := map[string]string{"exits": "exit", "superseded": "thread-execve"}
+	all := []string{"attach", "exit", "path-resolution", "personality", "thread-execve"}
+	quiet, err := set(value, all, func(name string) ([]string, error) {
+		if full := aliases[name]; full != "" {
+			name = full
+		}
+		if !slices.Contains(all, name) {
+			return nil, fmt.Errorf("there is no kind of message %q; use %s", name, strings.Join(all, ", "))
+		}
+		return []string{name}, nil
+	})
+	f.Quiet = quiet
+	return err
+}
+
+// fileInfos are the names of what may be printed of files.
+var fileInfos = map[string]decode.FileInfo{"path": decode.Names, "socket": decode.Sockets, "dev": decode.Devices, "pidfd": decode.PIDFDs}
+
+// addFiles sets what is printed of files after descriptors.
+func addFiles(f *Filter, _ *decode.Table, value string) error {
+	all := []decode.FileInfo{decode.Names, decode.Sockets, decode.Devices, decode.PIDFDs}
+	infos, err := set(value, all, func(name string) ([]decode.FileInfo, error) {
+		info, ok := fileInfos[name]
+		if !ok {
+			return nil, fmt.Errorf("there is no detail %q; use path, socket, dev or pidfd", name)
+		}
+		return []decode.FileInfo{info}, nil
+	})
+	f.Files = 0
+	for info := range infos {
+		f.Files |= info
+	}
+	return err
+}
+
+// addNames sets what is printed after the ids of threads.
+func addNames(f *Filter, _ *decode.Table, value string) error {
+	switch value {
+	case "comm":
+		f.Names = true
+	case "none":
+		f.Names = false
+	default:
+		return errors.New("only comm is possible: ids are those that the program sees, because there is no PID namespace of strace in the guest")
+	}
+	return nil
 }
 
 func addTrace(f *Filter, t *decode.Table, value string) error {
@@ -250,24 +369,25 @@ var injectionParts = map[string]func(i *tracespec.Injection, text string) error{
 		return nil
 	},
 	"delay_enter": func(i *tracespec.Injection, text string) (err error) {
-		i.DelayEnter, err = delay(text)
+		i.DelayEnter, err = ParseTime(text)
 		return err
 	},
 	"delay_exit": func(i *tracespec.Injection, text string) (err error) {
-		i.DelayExit, err = delay(text)
+		i.DelayExit, err = ParseTime(text)
 		return err
 	},
 	"when": parseWhen,
 }
 
-// delay parses a time: a number of microseconds, or a number with a unit.
-func delay(text string) (nanoseconds uint64, err error) {
+// ParseTime parses a time: a number of microseconds, or a number with a unit. The error is a
+// sentence for the user.
+func ParseTime(text string) (nanoseconds uint64, err error) {
 	if n, err := strconv.ParseUint(text, 10, 40); err == nil {
 		return n * 1000, nil
 	}
 	d, err := time.ParseDuration(text)
 	if err != nil || d < 0 {
-		return 0, fmt.Errorf("the delay is %q; give microseconds, or a time such as 5ms", text)
+		return 0, fmt.Errorf("the time is %q; give microseconds, or a time such as 5ms", text)
 	}
 	return uint64(d), nil
 }
@@ -313,7 +433,7 @@ func errnoNumber(text string) int {
 
 // Plan returns the plan for the kernel.
 func (f *Filter) Plan(t *decode.Table) *tracespec.Plan {
-	p := &tracespec.Plan{Calls: map[int]*tracespec.Call{}, Injections: f.Injections}
+	p := &tracespec.Plan{Calls: map[int]*tracespec.Call{}, Injections: f.Injections, Names: f.Names}
 	for _, c := range t.All() {
 		if f.Calls == nil || f.Calls[c.Number] {
 			p.Calls[c.Number] = &c.Plan

@@ -53,7 +53,7 @@ func table() *decode.Table { return decode.New(decode.Options{Strings: 32}) }
 func text(t *testing.T, table *decode.Table, s *script, change func(o *TextOptions)) string {
 	t.Helper()
 	var out bytes.Buffer
-	o := TextOptions{Output: func(uint32) (io.Writer, error) { return &out, nil }, AlwaysPID: true, Exits: true, Column: 40}
+	o := TextOptions{Output: func(uint32) (io.Writer, error) { return &out, nil }, AlwaysPID: true, Exits: true, Superseded: true, Column: 40}
 	if change != nil {
 		change(&o)
 	}
@@ -121,7 +121,9 @@ func TestLinesOnATerminalHaveMessages(t *testing.T) {
 
 func TestTimesOfLines(t *testing.T) {
 	table := table()
-	got := text(t, table, twoThreads(table), func(o *TextOptions) { o.Clock, o.Relative, o.Elapsed = 3, true, true })
+	got := text(t, table, twoThreads(table), func(o *TextOptions) {
+		o.Clock, o.Relative, o.Elapsed, o.ClockDigits, o.RelativeDigits, o.ElapsedDigits = ClockUnix, true, true, 6, 6, 6
+	})
 	for _, want := range []string{"2     1000000000.001000 (+     0.000000) execve(", "\n2     1000000000.002000 (+     0.001000) vfork(", " = 3 <0.003000>\n"} {
 		if !strings.Contains(got, want) {
 			t.Errorf("%q is missing in\n%s", want, got)
@@ -183,7 +185,7 @@ func TestThreadKilledByExitGroupHasAnUnfinishedCall(t *testing.T) {
 func TestCountHasCallsAndErrors(t *testing.T) {
 	table := table()
 	var out bytes.Buffer
-	e := New(table, Start{}, NewCount(&out))
+	e := New(table, Start{}, NewCount(&out, CountOptions{}))
 	if err := e.Write(twoThreads(table).encoder.Take()); err != nil {
 		t.Fatal(err)
 	}
@@ -219,9 +221,28 @@ func TestJSONHasEveryEvent(t *testing.T) {
 	if counts["call"] != 4 || counts["signal"] != 3 || counts["exited"] != 2 || counts["attached"] != 2 || counts["unfinished"] != 1 {
 		t.Errorf("the events are %v", counts)
 	}
-	var slices []slice
-	if err := json.Unmarshal(trace.Bytes(), &slices); err != nil || len(slices) != 4+1+3+2+2 {
-		t.Errorf("the trace has %d events, %v", len(slices), err)
+	var events struct{ TraceEvents []map[string]any }
+	if err := json.Unmarshal(trace.Bytes(), &events); err != nil || len(events.TraceEvents) != 4+1+3+2+2 {
+		t.Errorf("the trace has %d events, %v", len(events.TraceEvents), err)
+	}
+}
+
+// TestEndedThreadsAreForgotten makes and ends many threads. A signal for a process that has
+// ended must not be kept.
+func TestEndedThreadsAreForgotten(t *testing.T) {
+	e := New(table(), Start{}, NewCount(io.Discard, CountOptions{}))
+	s := new(script)
+	for id := uint32(2); id < 100; id++ {
+		s.put(tracespec.Record{Kind: tracespec.Clone, Thread: 1, Other: id, Process: id})
+		s.put(tracespec.Record{Kind: tracespec.Generated, Thread: id, Process: id, Data: make([]byte, 128)})
+		s.put(tracespec.Record{Kind: tracespec.Exit, Thread: id, Process: id})
+		s.put(tracespec.Record{Kind: tracespec.Generated, Thread: id, Process: id, Data: make([]byte, 128)})
+	}
+	if err := e.Write(s.encoder.Take()); err != nil {
+		t.Fatal(err)
+	}
+	if len(e.threads)+len(e.sent)+len(e.processes) > 0 {
+		t.Errorf("%d threads, %d signals and %d processes are kept", len(e.threads), len(e.sent), len(e.processes))
 	}
 }
 
@@ -306,8 +327,8 @@ func FuzzWrite(f *testing.F) {
 	table := table()
 	f.Add(twoThreads(table).encoder.Take())
 	f.Fuzz(func(t *testing.T, batch []byte) {
-		o := TextOptions{Output: func(uint32) (io.Writer, error) { return io.Discard, nil }, Exits: true, Column: 40}
-		e := New(table, Start{Path: "/p"}, NewText(table, o, nil), NewJSON(table, io.Discard), NewPerfetto(table, io.Discard), NewCount(io.Discard))
+		o := TextOptions{Output: func(uint32) (io.Writer, error) { return io.Discard, nil }, Exits: true, Superseded: true, Column: 40}
+		e := New(table, Start{Path: "/p"}, NewText(table, o, nil), NewJSON(table, io.Discard), NewPerfetto(table, io.Discard), NewCount(io.Discard, CountOptions{}))
 		e.Write(batch)
 		e.Close()
 	})

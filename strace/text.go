@@ -13,7 +13,7 @@ import (
 // TextOptions are the options of strace(1) that change lines.
 type TextOptions struct {
 	// Output returns the writer for a thread. With Separate it is called for each thread,
-	// otherwise once.
+	// otherwise once. One that is an io.Closer is closed when its thread has ended.
 	Output func(thread uint32) (io.Writer, error)
 	// Separate writes each thread to a file of its own (-ff).
 	Separate bool
@@ -23,12 +23,16 @@ type TextOptions struct {
 	Messages bool
 	// Exits prints a line for the end of each thread.
 	Exits bool
-	// Clock is the format of the time of day: 0 none, 1 seconds, 2 microseconds, 3 since 1970
-	// with microseconds.
-	Clock int
-	// Relative prints the time since the last line (-r), Elapsed that in calls (-T),
-	// Address the program counter (-i).
-	Relative, Elapsed, Address bool
+	// Clock is the format of the time of day (-t), Relative prints the time since the last
+	// line (-r), Elapsed that in calls (-T).
+	Clock             ClockFormat
+	Relative, Elapsed bool
+	// ClockDigits, RelativeDigits and ElapsedDigits are the digits after the seconds: 0, 3, 6 or 9.
+	ClockDigits, RelativeDigits, ElapsedDigits int
+	// Address prints the program counter (-i), Names the names of threads after their ids (-Y).
+	Address, Names bool
+	// Superseded prints a line for a thread that execve(2) of another one has ended.
+	Superseded bool
 	// Column is where results begin (-a).
 	Column int
 	// Shown decides by the result of a call whether it is printed; nil prints all at once.
@@ -40,6 +44,16 @@ type TextOptions struct {
 	Stack func(t *Thread, c *Call) []string
 }
 
+// ClockFormat is a format of the time of day.
+type ClockFormat uint8
+
+// The formats.
+const (
+	ClockNone ClockFormat = iota
+	ClockTime             // hours, minutes and seconds
+	ClockUnix             // seconds since 1970
+)
+
 // textState is the state of a thread in Text.
 type textState struct {
 	page    *page
@@ -49,6 +63,7 @@ type textState struct {
 // page is one output.
 type page struct {
 	w        *bufio.Writer
+	file     io.Writer // that w writes to
 	column   int
 	printing *Thread // the thread whose line is not ended; nil if none
 }
@@ -87,12 +102,10 @@ func (x *Text) Maps(process uint32, maps []byte) {
 func (x *Text) open(thread uint32) *page {
 	w, err := x.options.Output(thread)
 	if err != nil {
-		if x.err == nil {
-			x.err = err
-		}
+		x.fail(err)
 		w = io.Discard
 	}
-	return &page{w: bufio.NewWriter(w)}
+	return &page{w: bufio.NewWriter(w), file: w}
 }
 
 // pageOf returns the page of a thread.
@@ -137,10 +150,12 @@ func (x *Text) leader(t *Thread, c *Call, now uint64) *page {
 	p.printing, p.column = t, 0
 	switch {
 	case x.options.Separate:
+	case x.options.AlwaysPID && x.name(t) != "":
+		p.write(fmt.Sprintf("%d%s ", t.ID, x.name(t)))
 	case x.options.AlwaysPID:
 		p.write(fmt.Sprintf("%-5d ", t.ID))
 	case x.threads > 1:
-		p.write(fmt.Sprintf("[pid %5d] ", t.ID))
+		p.write(fmt.Sprintf("[pid %5d%s] ", t.ID, x.name(t)))
 	}
 	x.times(p, now)
 	if x.options.Address {
@@ -153,16 +168,32 @@ func (x *Text) leader(t *Thread, c *Call, now uint64) *page {
 	return p
 }
 
+// name returns the name of a thread in angle brackets, or "".
+func (x *Text) name(t *Thread) string {
+	if !x.options.Names || t.Name == "" {
+		return ""
+	}
+	return "<" + decode.Quoted(t.Name) + ">"
+}
+
+// seconds returns a time with some digits after the seconds.
+func seconds(format string, ns uint64, digits int) string {
+	text := fmt.Sprintf(format, ns/1e9)
+	if digits > 0 {
+		text += fmt.Sprintf(".%09d", ns%1e9)[:1+digits]
+	}
+	return text
+}
+
 // times prints the times of a line.
 func (x *Text) times(p *page, now uint64) {
-	day := time.Unix(0, int64(x.wall+now-x.boot))
+	wall := x.wall + now - x.boot
 	switch x.options.Clock {
-	case 1:
-		p.write(day.Format("15:04:05 "))
-	case 2:
-		p.write(day.Format("15:04:05.000000 "))
-	case 3:
-		p.write(fmt.Sprintf("%d.%06d ", day.Unix(), day.Nanosecond()/1000))
+	case ClockTime:
+		day := time.Unix(int64(wall/1e9), 0).Format("15:04:05")
+		p.write(day + seconds("%d", wall%1e9, x.options.ClockDigits)[1:] + " ")
+	case ClockUnix:
+		p.write(seconds("%d", wall, x.options.ClockDigits) + " ")
 	}
 	if !x.options.Relative {
 		return
@@ -172,8 +203,8 @@ func (x *Text) times(p *page, now uint64) {
 	}
 	passed := now - min(x.previous, now)
 	x.previous = now
-	text := fmt.Sprintf("%6d.%06d", passed/1e9, passed%1e9/1000)
-	if x.options.Clock > 0 {
+	text := seconds("%6d", passed, x.options.RelativeDigits)
+	if x.options.Clock != ClockNone {
 		text = "(+" + text + ")"
 	}
 	p.write(text + " ")
@@ -242,10 +273,13 @@ func (x *Text) Leave(t *Thread, c *Call) {
 	x.result(p, x.printer.Take())
 	p.write(injections[c.Injected&3])
 	if x.options.Elapsed {
-		passed := c.End - c.Begin
-		p.write(fmt.Sprintf(" <%d.%06d>", passed/1e9, passed%1e9/1000))
+		p.write(" <" + seconds("%d", c.End-c.Begin, x.options.ElapsedDigits) + ">")
 	}
 	p.end()
+	for _, line := range c.Row.Dump(c.Call) {
+		p.write(line)
+		p.end()
+	}
 	if x.options.Stack != nil {
 		for _, line := range x.options.Stack(t, c) {
 			p.write(" > " + line)
@@ -274,13 +308,16 @@ func (x *Text) Signal(t *Thread, info []byte, now uint64) {
 		return
 	}
 	p := x.leader(t, nil, now)
-	p.write("--- " + decode.SignalName(number) + " " + x.table.Siginfo(info) + " ---")
+	p.write("--- " + x.table.SignalText(number) + " " + x.table.Siginfo(info) + " ---")
 	p.end()
 }
 
 // Superseded implements Sink.
 func (x *Text) Superseded(t *Thread, by uint32, now uint64) {
 	x.threads--
+	if !x.options.Superseded {
+		return
+	}
 	p := x.leader(t, nil, now)
 	p.write(fmt.Sprintf("+++ superseded by execve in pid %d +++", by))
 	p.end()
@@ -294,6 +331,7 @@ func (x *Text) Exited(t *Thread, status uint32, now uint64) {
 		p.end()
 	}
 	x.threads--
+	x.release(t)
 }
 
 // exitText says how a thread has ended.
@@ -309,13 +347,40 @@ func exitText(status uint32) string {
 	}
 }
 
+// release closes the file of a thread that has ended (-ff).
+func (x *Text) release(t *Thread) {
+	p := t.text.page
+	if !x.options.Separate || p == nil {
+		return
+	}
+	t.text.page = nil
+	x.flush(p)
+	if file, ok := p.file.(io.Closer); ok {
+		x.fail(file.Close())
+	}
+}
+
+// flush writes the rest of a page.
+func (x *Text) flush(p *page) {
+	if p.column != 0 {
+		p.write(" <unfinished ...>\n")
+	}
+	x.fail(p.w.Flush())
+}
+
+func (x *Text) fail(err error) {
+	if x.err == nil {
+		x.err = err
+	}
+}
+
+// Lost implements Sink.
+func (x *Text) Lost(uint64) {}
+
 // Close implements Sink.
 func (x *Text) Close() error {
 	if x.shared != nil {
-		if x.shared.column != 0 {
-			x.shared.write(" <unfinished ...>\n")
-		}
-		x.shared.w.Flush()
+		x.flush(x.shared)
 	}
 	return x.err
 }

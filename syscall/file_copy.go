@@ -144,6 +144,11 @@ func withFiles(t *task.Task, a, b uint64, operation func(a, b *fs.File) (uint64,
 
 // sysSendfile is sendfile(2).
 func sysSendfile(t *task.Task, a *amd64.Args) (uint64, error) {
+	if a[2] != 0 { // Linux reads the offset before it looks at the files
+		if _, err := copyInOffset(t, a[2]); err != nil {
+			return 0, err
+		}
+	}
 	return withFiles(t, a[0], a[1], func(out, in *fs.File) (uint64, error) {
 		switch {
 		case !in.Readable() || !out.Writable():

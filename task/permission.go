@@ -49,7 +49,9 @@ func (t *Task) sendGroup(g *ThreadGroup, info *signal.Info) error {
 	if info.Signo == 0 || g.exited {
 		return nil
 	}
-	return g.send(nil, info, notForced)
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.sendLocked(nil, info, notForced)
 }
 
 // leader is Leader for a caller that holds the kernel's lock.

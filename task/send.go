@@ -71,7 +71,9 @@ func (g *ThreadGroup) queue(reference, to *Task, info *signal.Info, f force) Sig
 		}
 		return SignalIgnored // the process already exits, with another status
 	}
-	g.jobControlEffects(s)
+	if jobControl.Has(s) {
+		g.jobControlEffects(s)
+	}
 	if g.ignores(reference, s, f) {
 		return SignalIgnored
 	}
@@ -101,6 +103,9 @@ func (g *ThreadGroup) generated(reference, to *Task, info *signal.Info, result S
 		Target: reference, Signal: int(info.Signo), Info: *info, Group: to == nil, Result: result,
 	})
 }
+
+// jobControl are the signals with effects when they are sent.
+var jobControl = signal.Stops | signal.SetOf(unix.SIGCONT)
 
 // jobControlEffects does what a signal does when it is sent, even if it is
 // blocked or ignored: stop signals and SIGCONT cancel each other, and SIGCONT

@@ -21,12 +21,18 @@ func NewSlot[T any](k *Kernel) Slot[T] {
 // synchronisation, for example atomic fields. Of does not allocate.
 func (s Slot[T]) Of(t *Task) *T { return t.slots[s.index].(*T) }
 
-// Index returns the index of the slot for Task.AtSlot.
-func (s Slot[T]) Index() int { return s.index }
+// Favor makes Task.Favored return the *T of this slot. One slot of a kernel can be favored. It
+// must be called before the first task is created.
+func (s Slot[T]) Favor(k *Kernel) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.subsystems.mustNotBeSealed("a favored slot")
+	k.subsystems.favored = s.index + 1
+}
 
-// AtSlot returns the *T of the slot with an index. It takes fewer instructions than Of, and
-// is for a caller whose instructions are counted.
-func (t *Task) AtSlot(index int) any { return t.slots[index] }
+// Favored returns the *T of the favored slot, nil if there is none. It takes fewer instructions
+// than Of, and is for a caller whose instructions are counted.
+func (t *Task) Favored() any { return t.favored }
 
 // SlotOf returns the task's T without the Slot, for code that has only the task. It is
 // nil if the kernel has no such slot, for example in tests. Any goroutine may call it.
@@ -51,6 +57,9 @@ func (k *Kernel) newTask() *Task {
 		for i, makeValue := range makers {
 			t.slots[i] = makeValue()
 		}
+	}
+	if i := k.subsystems.favored; i != 0 {
+		t.favored = t.slots[i-1]
 	}
 	return t
 }

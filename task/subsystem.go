@@ -134,6 +134,7 @@ type subsystems struct {
 	admissions []func(t *Task) *entry.Admission
 	held       []func(t *Task) int64 // HeldMemory of the rows that have one
 	slots      []func() any          // each makes one slot's value
+	favored    int                   // the index of the favored slot and 1, 0 for none
 	sealed     atomic.Bool           // a task exists
 }
 

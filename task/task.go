@@ -50,7 +50,8 @@ type Task struct {
 	RemoteTransfer any
 	// Uprobe is the state of package uprobe: a pointer, or nil if the task has not hit a
 	// probe. It is a field and no Slot, because each hit of a probe needs it first.
-	Uprobe any
+	Uprobe  any
+	favored any // see Slot.Favor
 	// names is told of the names that the task uses: see SetNameWatcher.
 	names fs.NameWatcher
 	// Accounting counts CPU time, faults and switches. Any goroutine may read

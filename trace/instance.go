@@ -6,6 +6,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"slowpath/arch/amd64"
 	"slowpath/wait"
 )
 
@@ -19,6 +20,7 @@ type Instance struct {
 	name     string
 	queue    wait.Queue              // readers of all rings
 	rings    []*ring                 // one for each CPU
+	direct   [amd64.MaxCPUs]*ring    // the same, for StoreShort
 	snapshot atomic.Pointer[[]*ring] // nil without one; sizing is held while it changes
 	clock    clockIndex
 	started  atomic.Uint64 // the time at which the buffer was emptied last
@@ -65,8 +67,10 @@ func (r *Registry) newInstance(name string) (*Instance, error) {
 	}
 	defer r.config.Memory.Unreserve(bytes)
 	i := &Instance{registry: r, name: name, systemFilters: make(map[string]string)}
-	for range r.config.CPUs {
-		i.rings = append(i.rings, newRing(leastPages, &i.queue))
+	for cpu := range r.config.CPUs {
+		one := newRing(leastPages, &i.queue)
+		i.rings = append(i.rings, one)
+		i.direct[cpu] = one
 	}
 	i.clock.Store(defaultClock)
 	i.options.Store(defaultOptions)

@@ -47,11 +47,13 @@ type page struct {
 	sequence uint64
 }
 
-// newPages returns empty pages. The caller has reserved the memory.
+// newPages returns empty pages. The caller has reserved the memory. Each page is written, so
+// that it has a frame: a page fault would take longer than many records.
 func newPages(n int) []*page {
 	pages := make([]*page, n)
 	for i := range pages {
 		pages[i] = &page{data: new([PageSize]byte)}
+		pages[i].data[0] = 1 // the header is not used
 	}
 	return pages
 }

@@ -1,12 +1,14 @@
 package trace
 
 import (
+	"math/bits"
 	"slices"
 	"sync"
 	"sync/atomic"
 
 	"golang.org/x/sys/unix"
 
+	"slowpath/arch/amd64"
 	"slowpath/clock"
 	"slowpath/mm"
 )
@@ -18,8 +20,10 @@ type Config struct {
 	// CPU returns the number of the CPU that runs the caller, 0 for the first. The caller
 	// may run on another when it returns.
 	CPU func() int
-	// Now returns CLOCK_MONOTONIC in nanoseconds. nil stands for the Go runtime's clock,
-	// which costs more.
+	// TSC says how CLOCK_MONOTONIC follows from the TSC, which is the cheapest clock.
+	TSC TSC
+	// Now returns the same clock in nanoseconds. nil stands for the TSC or, without it, for
+	// the Go runtime's clock.
 	Now func() uint64
 	// Memory bounds what the package allocates. nil admits all.
 	Memory *mm.Memory
@@ -29,6 +33,28 @@ type Config struct {
 	CallName func(number uint64) string
 	// Release is the release of the kernel (uname(2)).
 	Release string
+}
+
+// TSC is a clock of nanoseconds that is computed from the TSC: (TSC - Start) * Scale >> 32. A
+// Scale of 0 stands for no such clock.
+type TSC struct{ Start, Scale uint64 }
+
+// at returns the time in nanoseconds at which the TSC had a value.
+func (c *TSC) at(tsc uint64) uint64 {
+	hi, lo := bits.Mul64(tsc-c.Start, c.Scale)
+	return hi<<32 | lo>>32
+}
+
+// clock returns the function that reads the clock of a configuration.
+func (c *Config) clock() func() uint64 {
+	switch {
+	case c.Now != nil:
+		return c.Now
+	case c.TSC.Scale != 0:
+		tsc := c.TSC
+		return func() uint64 { return tsc.at(amd64.TSC()) }
+	}
+	return func() uint64 { return uint64(clock.Monotonic()) }
 }
 
 // Registry has all events and instances. Its methods may be called by any goroutine that
@@ -66,9 +92,7 @@ const (
 // NewRegistry returns a registry with the events of the system ftrace, and the top
 // instance. Error: ENOMEM.
 func NewRegistry(c Config) (*Registry, error) {
-	if c.Now == nil {
-		c.Now = func() uint64 { return uint64(clock.Monotonic()) }
-	}
+	c.Now = c.clock()
 	r := &Registry{config: c, byID: make(map[int]*Event), byName: make(map[eventName]*Event), systems: make(map[string]int), lastID: firstID - 1}
 	r.threads.init()
 	top, err := r.newInstance("")

@@ -5,6 +5,8 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math/rand/v2"
+	"sync"
+	"sync/atomic"
 	"testing"
 
 	"slowpath/arch/amd64"
@@ -13,7 +15,7 @@ import (
 // shortEvent returns an event of a new registry with three words, which is enabled.
 func shortEvent(t *testing.T, now func() uint64) *Event {
 	t.Helper()
-	r, err := NewRegistry(Config{CPUs: 1, CPU: func() int { return 0 }, Now: now})
+	r, err := NewRegistry(Config{CPUs: 1, CPU: func() int { return 0 }, Now: now, TSC: TSC{Scale: 1 << 32}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -80,10 +82,10 @@ func TestShortRecordsAreStoredAsOthers(t *testing.T) {
 				times[0], times[1] = times[0]+step, times[1]+step
 				first, rest := uint64(random.IntN(4000)), Words{random.Uint64(), random.Uint64(), 3, 4, 5, 6}
 				count := random.IntN(len(rest) + 1)
-				if short.StoreShort(5, 0, first, &rest, count) {
+				if short.StoreShort(times[0], 5, 0, first, &rest, ShortWords(count)) {
 					direct++
 				} else {
-					short.RecordShort(benchThread{}, nil, first, &rest, count)
+					short.RecordShort(benchThread{}, nil, first, &rest, ShortWords(count))
 				}
 				record := binary.LittleEndian.AppendUint64(make([]byte, CommonSize), first)
 				for _, word := range rest[:count] {
@@ -112,12 +114,76 @@ func TestShortRecordsAreStoredAsOthers(t *testing.T) {
 func TestRenamedThreadIsNotedAgain(t *testing.T) {
 	e := shortEvent(t, func() uint64 { return 1 })
 	var rest Words
-	e.RecordShort(benchThread{}, nil, 1, &rest, 0)
-	if !e.StoreShort(5, 0, 2, &rest, 0) {
+	e.RecordShort(benchThread{}, nil, 1, &rest, ShortWords(0))
+	if !e.StoreShort(1, 5, 0, 2, &rest, ShortWords(0)) {
 		t.Error("the record of a thread that was noted is not stored directly")
 	}
 	e.registry.Renamed()
-	if e.StoreShort(5, 0, 3, &rest, 0) {
+	if e.StoreShort(1, 5, 0, 3, &rest, ShortWords(0)) {
 		t.Error("the record of a thread that was renamed is stored before it was noted")
+	}
+}
+
+// TestShortRecordsAreReadOrCounted stores records from several goroutines into one ring while
+// others read it, wait for it, resize it and pause it. Each record that is stored is read or
+// counted as lost, and has the words that belong together.
+func TestShortRecordsAreReadOrCounted(t *testing.T) {
+	var clock atomic.Uint64
+	e := shortEvent(t, func() uint64 { return clock.Add(1) })
+	i := e.registry.Top()
+	const writers, each = 3, 5000
+	var writing sync.WaitGroup
+	for n := range writers {
+		writing.Go(func() {
+			for m := range uint64(each) {
+				first := uint64(n)<<32 | m
+				rest := Words{^first}
+				if !e.StoreShort(clock.Add(1), 5, 0, first, &rest, ShortWords(1)) {
+					e.RecordShort(benchThread{}, nil, first, &rest, ShortWords(1))
+				}
+			}
+		})
+	}
+	done := make(chan struct{})
+	go func() { writing.Wait(); close(done) }()
+	read, lost := uint64(0), uint64(0)
+	var next [writers]uint64
+	take := func() bool {
+		record, _, missed, ok := i.rings[0].consume(nil)
+		lost += missed
+		if !ok {
+			return false
+		}
+		read++
+		first, word := binary.LittleEndian.Uint64(record[CommonSize:]), binary.LittleEndian.Uint64(record[CommonSize+8:])
+		n, m := first>>32, first&(1<<32-1)
+		if len(record) != 24 || word != ^first || n >= writers || m < next[n] {
+			t.Fatalf("the record is %x, after number %d", record, next[n])
+		}
+		next[n] = m + 1
+		return true
+	}
+	for turn := 0; ; turn++ {
+		select {
+		case <-done:
+			for take() {
+			}
+			if read+lost != writers*each {
+				t.Errorf("%d records were read and %d lost, of %d", read, lost, writers*each)
+			}
+			return
+		default:
+		}
+		switch turn % 50 {
+		case 0:
+			i.SetSize(AllCPUs, uint64(8+turn%3*8))
+		case 10:
+			e.registry.Renamed()
+		case 20:
+			i.rings[0].ready(fullPages, 1)
+		case 30:
+			i.rings[0].ready(anyRecords, 0)
+		}
+		take()
 	}
 }

@@ -14,8 +14,9 @@ import (
 // the text of records (the files saved_cmdlines and saved_tgids).
 type threads struct {
 	recording atomic.Int32 // enabled event files: names are kept while there is one
-	// noted has for each CPU the id of the thread that was noted last, and from bit 32 on the
-	// options at that time: it need not be noted again. 0 stands for no thread.
+	// noted has for each CPU the id of the thread that was noted last, and from bit 32 on how the
+	// options at that time differ from those of the beginning: it need not be noted again. 0
+	// stands for no thread. The idle thread has the id 0, and no name.
 	noted [amd64.MaxCPUs]atomic.Uint64
 
 	mu    sync.Mutex // guards the fields below
@@ -55,12 +56,8 @@ func roundThreads(n int) int {
 	return (bytes - mapBytes) / nameBytes
 }
 
-// threadOptions are the options that say what of a thread is noted, and defaultNoted has
-// those of the beginning as noted has them.
-const (
-	threadOptions = optionRecordComm | optionRecordTGID
-	defaultNoted  = (defaultOptions & threadOptions) << 32
-)
+// threadOptions are the options that say what of a thread is noted.
+const threadOptions = optionRecordComm | optionRecordTGID
 
 // note keeps the name and process of a thread, if the options of the instance that stores
 // its record say so.
@@ -69,7 +66,7 @@ func (s *threads) note(cpu int, t Task, options uint32) {
 	if s.recording.Load() == 0 || options == 0 {
 		return
 	}
-	noted, last := uint64(options)<<32|uint64(uint32(t.TID())), &s.noted[cpu]
+	noted, last := uint64(options^defaultOptions&threadOptions)<<32|uint64(uint32(t.TID())), &s.noted[cpu]
 	if last.Load() == noted {
 		return
 	}

@@ -14,8 +14,9 @@ type Program interface {
 	LoadSome(address uint64, p []byte) int
 	// StackPointer returns the stack pointer of the program.
 	StackPointer() uint64
-	// FileName returns the name of an open file, or "" if the descriptor is closed.
-	FileName(descriptor int32) string
+	// FileName returns the capture of Descriptor with or without details, or "" if the
+	// descriptor is closed.
+	FileName(descriptor int32, details bool) string
 }
 
 // Capturer executes ops. It is reused for many calls, and one goroutine uses it at a time.
@@ -54,6 +55,9 @@ func (c *Capturer) value(v *Value, arguments *[6]uint64, result int64, p Program
 	case Constant:
 		return v.Number, true
 	case Argument:
+		if v.Size == 4 {
+			return arguments[v.Index] & (1<<32 - 1), true
+		}
 		return arguments[v.Index], true
 	case Result:
 		return uint64(max(result, 0)), true
@@ -101,8 +105,13 @@ func (c *Capturer) keep(index int, b []byte) bool {
 
 // capture executes one op. It reports false if the capture is missing.
 func (c *Capturer) capture(o *Op, index int, arguments *[6]uint64, result int64, p Program) bool {
-	if o.Kind == Vector {
+	switch {
+	case o.Kind == Vector:
 		return c.vector(o, index, arguments, result, p)
+	case o.Kind == Pointers:
+		return c.pointers(o, index, arguments, result, p)
+	case o.Kind.ofCapture():
+		return c.descriptors(o, index, arguments, result, p)
 	}
 	address, ok := c.value(&o.Address, arguments, result, p)
 	if !ok {
@@ -110,7 +119,7 @@ func (c *Capturer) capture(o *Op, index int, arguments *[6]uint64, result int64,
 	}
 	switch o.Kind {
 	case Descriptor:
-		name := p.FileName(int32(address))
+		name := p.FileName(int32(address), o.Max == WithDetails)
 		return name != "" && c.keep(index, []byte(name))
 	case String:
 		return address != 0 && c.keepString(index, address, o.Max, p)
@@ -125,6 +134,7 @@ func (c *Capturer) capture(o *Op, index int, arguments *[6]uint64, result int64,
 		return c.keep(index, binary.LittleEndian.AppendUint64(nil, countRecords(address, count, o.Unit, p)))
 	}
 	b := c.room(limited(count, uint64(o.Unit), uint64(o.Max)))
+	address += uint64(o.Offset)
 	if o.Kind == Prefix {
 		b = b[:p.LoadSome(address, b)]
 		return (len(b) > 0 || count == 0) && c.keep(index, b)
@@ -237,6 +247,92 @@ func (c *Capturer) vector(o *Op, index int, arguments *[6]uint64, result int64, 
 		list.captured(b)
 	}
 	return c.keep(index, list.buffer)
+}
+
+// pointers captures what an array of pointers points to.
+func (c *Capturer) pointers(o *Op, index int, arguments *[6]uint64, result int64, p Program) bool {
+	count, ok := c.value(&o.Count, arguments, result, p)
+	addresses := c.bytesOf(o.Address.Index)
+	if !ok || addresses == nil {
+		return false
+	}
+	var list writer
+	for ; len(addresses) >= 8 && count > 0; addresses, count = addresses[8:], count-1 {
+		b := c.room(uint64(o.Unit))
+		if len(list.buffer) > MaxCapture/2 || p.Load(binary.LittleEndian.Uint64(addresses), b) != nil {
+			list.number(0)
+			continue
+		}
+		list.captured(b)
+	}
+	return c.keep(index, list.buffer)
+}
+
+// descriptors captures the names of files.
+func (c *Capturer) descriptors(o *Op, index int, arguments *[6]uint64, result int64, p Program) bool {
+	count, ok := c.value(&o.Count, arguments, result, p)
+	b := c.bytesOf(o.Address.Index)
+	if !ok || b == nil {
+		return false
+	}
+	var list writer
+	add := func(descriptor int32) (more bool) {
+		name := p.FileName(descriptor, o.Max == WithDetails)
+		if name == "" || len(list.buffer)+len(name) > MaxCapture/4 {
+			list.number(0)
+		} else {
+			list.captured([]byte(name))
+		}
+		count--
+		return count > 0
+	}
+	switch {
+	case count == 0:
+	case o.Kind == Descriptors:
+		eachElement(b, int(o.Unit), int(o.Address.Offset), add)
+	case o.Kind == Members:
+		eachMember(b, count, add)
+	default:
+		eachRight(b, add)
+	}
+	return c.keep(index, list.buffer)
+}
+
+// eachElement calls f for 4 bytes at an offset of each element of an array.
+func eachElement(b []byte, unit, offset int, f func(descriptor int32) (more bool)) {
+	for ; len(b) >= max(unit, offset+4); b = b[unit:] {
+		if !f(int32(binary.LittleEndian.Uint32(b[offset:]))) {
+			return
+		}
+	}
+}
+
+// eachMember calls f for each member of a set that is less than a limit.
+func eachMember(b []byte, limit uint64, f func(descriptor int32) (more bool)) {
+	for n := range min(limit, uint64(len(b))*8) {
+		if b[n/8]>>(n%8)&1 != 0 && !f(int32(n)) {
+			return
+		}
+	}
+}
+
+// eachRight calls f for each descriptor in control messages (cmsg(3)).
+func eachRight(b []byte, f func(descriptor int32) (more bool)) {
+	const header, solSocket, scmRights = 16, 1, 1
+	for len(b) >= header {
+		length := min(binary.LittleEndian.Uint64(b), uint64(len(b)))
+		if length < header {
+			return
+		}
+		if binary.LittleEndian.Uint32(b[8:]) == solSocket && binary.LittleEndian.Uint32(b[12:]) == scmRights {
+			for data := b[header:length]; len(data) >= 4; data = data[4:] {
+				if !f(int32(binary.LittleEndian.Uint32(data))) {
+					return
+				}
+			}
+		}
+		b = b[min(uint64(len(b)), (length+7)&^7):]
+	}
 }
 
 // Split decodes the captures of a record: one slice for each op, nil if it is missing. It

@@ -53,6 +53,7 @@ func (w *writer) ops(ops []Op) {
 		w.value(&o.Count)
 		w.number(uint64(o.Unit))
 		w.number(uint64(o.Max))
+		w.number(uint64(o.Offset))
 	}
 }
 
@@ -150,7 +151,7 @@ func (r *reader) ops() (ops []Op) {
 		for range r.count(MaxOps) {
 			o.When.Values = append(o.When.Values, r.number())
 		}
-		o.Address, o.Count, o.Unit, o.Max = r.value(), r.value(), r.small(), r.small()
+		o.Address, o.Count, o.Unit, o.Max, o.Offset = r.value(), r.value(), r.small(), r.small(), r.small()
 		ops = append(ops, o)
 	}
 	return ops

@@ -42,6 +42,8 @@ const (
 type Plan struct {
 	// Follow shows all tasks; otherwise only the first thread of the first process.
 	Follow bool
+	// Names sends the names of the threads (Named).
+	Names bool
 	// Stack is the number of bytes of the stack that each exit has, 0 for none.
 	Stack int
 	// Calls has the calls that are shown, by number.
@@ -62,7 +64,7 @@ type Source uint8
 // The sources of values.
 const (
 	Constant Source = iota // Value.Number
-	Argument               // the argument Value.Index, from 0
+	Argument               // the argument Value.Index, from 0; its low 32 bits if Size is 4
 	Result                 // the result of the call; a negative one is 0
 	Captured               // Size bytes at Offset of the capture Value.Index of the same record
 	Stack                  // the stack pointer plus Value.Number
@@ -101,10 +103,35 @@ const (
 	// Records are Count bytes of records at Address, each of which has its length in 16 bits at
 	// Offset Unit. The capture is the number of records, in 8 bytes.
 	Records
-	// Descriptor is the name of the open file that the descriptor Address refers to.
+	// Descriptor is the name of the open file that the descriptor Address refers to, or of the
+	// working directory for AT_FDCWD. With Max WithDetails, it is followed by NUL, a kind of
+	// details, NUL, and the details, if the file has any.
 	Descriptor
+	// Descriptors are the captures of Descriptor for descriptors in the capture Address.Index:
+	// 4 bytes at Address.Offset of each Unit bytes, at most Count of them. As Vector, each is a
+	// capture of its own.
+	Descriptors
+	// Members are the same for the descriptors below Count whose bits are set in the capture
+	// Address.Index.
+	Members
+	// Rights are the same for the descriptors in the control messages of the kind SCM_RIGHTS
+	// (unix(7)) in the capture Address.Index.
+	Rights
+	// Pointers are Unit bytes at each of the addresses in the capture Address.Index, at most
+	// Count of them. As Vector, each is a capture of its own.
+	Pointers
 
 	kindEnd
+)
+
+// WithDetails is Op.Max of the names of descriptors that have details.
+const WithDetails = 1
+
+// The kinds of details.
+const (
+	DetailSocket  = "socket"  // protocol and addresses, as strace -yy prints them
+	DetailDevice  = "device"  // type and number of a device, as strace -yy prints them
+	DetailProcess = "process" // the id of the process of a pidfd
 )
 
 // Op is one capture.
@@ -116,6 +143,8 @@ type Op struct {
 	Count   Value
 	Unit    uint32
 	Max     uint32
+	// Offset is added to the address of Bytes and Prefix.
+	Offset uint32
 }
 
 // Guard is the condition of an op.
@@ -164,6 +193,7 @@ func (p *Plan) Marshal() ([]byte, error) {
 	}
 	w := &writer{buffer: []byte(planMagic)}
 	w.flag(p.Follow)
+	w.flag(p.Names)
 	w.number(uint64(p.Stack))
 	w.number(uint64(len(p.Calls)))
 	for number := range MaxCalls {
@@ -186,7 +216,7 @@ func (p *Plan) Marshal() ([]byte, error) {
 }
 
 // planMagic begins a plan.
-const planMagic = "slowpath-calls 1\n"
+const planMagic = "slowpath-calls 2\n"
 
 // Parse decodes a plan. It checks all limits.
 func Parse(text []byte) (*Plan, error) {
@@ -195,7 +225,7 @@ func Parse(text []byte) (*Plan, error) {
 	}
 	r := &reader{data: text[len(planMagic):]}
 	p := &Plan{Calls: map[int]*Call{}}
-	p.Follow, p.Stack = r.flag(), r.int()
+	p.Follow, p.Names, p.Stack = r.flag(), r.flag(), r.int()
 	for range r.count(MaxCalls) {
 		number := r.int()
 		p.Calls[number] = &Call{Entry: r.ops(), Exit: r.ops()}
@@ -242,14 +272,17 @@ func checkOps(ops []Op) error {
 	}
 	for i := range ops {
 		o := &ops[i]
-		vectorWithout := o.Kind == Vector && (o.Address.Source != Captured || o.Unit < 16)
-		if o.Kind >= kindEnd || o.Max > MaxBytes || o.Unit > MaxBytes || vectorWithout || o.When.Argument > 5 ||
+		vectorWithout := o.Kind.ofCapture() && o.Address.Source != Captured || o.Kind == Vector && o.Unit < 16 || o.Kind == Descriptors && o.Unit < 4
+		if o.Kind >= kindEnd || o.Max > MaxBytes || o.Unit > MaxBytes || o.Offset > MaxBytes || vectorWithout || o.When.Argument > 5 ||
 			!o.Address.possible(i) || !o.Count.possible(i) {
 			return fmt.Errorf("capture %d is impossible", i)
 		}
 	}
 	return nil
 }
+
+// ofCapture reports whether an op of a kind works on the elements of an earlier capture.
+func (k Kind) ofCapture() bool { return k == Vector || k >= Descriptors && k < kindEnd }
 
 // possible reports whether the capture with an index may use the value.
 func (v *Value) possible(index int) bool {

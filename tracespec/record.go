@@ -32,6 +32,8 @@ const (
 	Maps
 	// Lost is the number of records that were given up: Result.
 	Lost
+	// Named says how a thread is called from now on (Plan.Names): Process, Data.
+	Named
 	// Injected says that the current call was changed: Result is a set of the Injected constants.
 	Injected
 

@@ -85,7 +85,7 @@ func (m memory) Load(address uint64, p []byte) error {
 
 func (m memory) StackPointer() uint64 { return base + 8 }
 
-func (m memory) FileName(descriptor int32) string {
+func (m memory) FileName(descriptor int32, _ bool) string {
 	if descriptor == 3 {
 		return "/a file"
 	}

@@ -109,10 +109,15 @@ func (p *Probes) dutyHandler() func(t *task.Task, f *amd64.Frame) {
 		s := th.site
 		th.hitting.Store(s.id)
 		r := s.roles.Load()
-		for e := r.first; e != nil; e = e.next {
-			if e.wants == nil || e.wants(t) {
-				e.hit(t, f)
-			}
+		if e := r.first; e != nil && e.next == nil && e.wants == nil { // most often
+			e.hit(t, f)
+		} else {
+			e.run(t, f)
+		}
+		if s.kind == nothing && f.RFLAGS&amd64.FlagTF == 0 && r.hijacks == nil && r.exits == nil {
+			f.RIP = th.at + s.length
+			p.threads.endHit(th)
+			return
 		}
 		if r.hijacks != nil {
 			th.hijack(t, f)
@@ -130,6 +135,15 @@ func (p *Probes) dutyHandler() func(t *task.Task, f *amd64.Frame) {
 		p.threads.endHit(th)
 		if kind > emulated {
 			th.execute(t, f, kind)
+		}
+	}
+}
+
+// run runs the consumers of a list that want the task.
+func (e *hitRole) run(t *task.Task, f *amd64.Frame) {
+	for ; e != nil; e = e.next {
+		if e.wants == nil || e.wants(t) {
+			e.hit(t, f)
 		}
 	}
 }

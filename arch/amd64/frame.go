@@ -96,6 +96,13 @@ type Args [6]uint64
 // goroutine, or f's task is stopped.
 func (f *Frame) Args() *Args { return (*Args)(unsafe.Pointer(&f.RDI)) }
 
+// CopyArgs copies Args to another place. It takes fewer instructions than an assignment, for
+// which the compiler assumes that the places overlap.
+func (f *Frame) CopyArgs(to *Args) {
+	type words struct{ args Args }
+	*(*words)(unsafe.Pointer(to)) = *(*words)(unsafe.Pointer(&f.RDI))
+}
+
 // FrameFlags say how a frame must be left.
 type FrameFlags uint32
 

@@ -138,7 +138,8 @@ func (k *kernel) run() error {
 		Wall:         k.wall,
 		Random:       k.random,
 	})
-	if k.traces, err = core.NewTrace(k.tasks, k.calls, amd64.CPU, amd64.Nanotime); err != nil {
+	start, scale, _ := amd64.ClockParameters()
+	if k.traces, err = core.NewTrace(k.tasks, k.calls, amd64.CPU, trace.TSC{Start: start, Scale: scale}); err != nil {
 		return err
 	}
 	if err := core.AddEvents(k.tasks, k.traces, k.visits, amd64.CPU); err != nil {

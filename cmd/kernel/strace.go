@@ -2,6 +2,8 @@ package main
 
 import (
 	"errors"
+	"fmt"
+	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -10,6 +12,7 @@ import (
 	"slowpath/abi"
 	"slowpath/clock"
 	"slowpath/entry"
+	"slowpath/fs"
 	"slowpath/linkstream"
 	"slowpath/signal"
 	"slowpath/task"
@@ -89,6 +92,9 @@ func (c *callStream) start(k *kernel) {
 	points.Exiting.Register(c.exiting)
 	points.SignalGenerated.Register(c.generated)
 	points.SignalDelivered.Register(c.delivered)
+	if c.plan.Names {
+		points.Renamed.Register(c.renamed)
+	}
 }
 
 // flush sends the last records.
@@ -124,13 +130,39 @@ func (p program) LoadSome(address uint64, b []byte) int {
 func (p program) StackPointer() uint64 { return p.Frame.RSP }
 
 // FileName implements tracespec.Program.
-func (p program) FileName(descriptor int32) string {
+func (p program) FileName(descriptor int32, details bool) string {
+	if descriptor == unix.AT_FDCWD {
+		name, _ := p.FSContext().WorkingDirectory()
+		return name
+	}
 	f, _, err := p.File(int(descriptor))
 	if err != nil {
 		return ""
 	}
 	defer f.DecRef()
-	return f.Name(p.FSContext().Root())
+	name := f.Name(p.FSContext().Root())
+	if details {
+		name += fileDetails(f, name)
+	}
+	return name
+}
+
+// fileDetails returns what follows the name of a file (tracespec.Descriptor), or "".
+func fileDetails(f *fs.File, name string) string {
+	detail := func(kind, text string) string { return "\x00" + kind + "\x00" + text }
+	if s, ok := f.Operations().(fs.SocketDescriber); ok {
+		return detail(tracespec.DetailSocket, s.DescribeSocket())
+	}
+	if d, ok := f.Operations().(fs.Describer); ok && name == "anon_inode:[pidfd]" {
+		text, _, _ := strings.Cut(strings.TrimPrefix(d.Describe(), "Pid:\t"), "\n")
+		return detail(tracespec.DetailProcess, text)
+	}
+	a := f.Attributes()
+	kind := map[uint32]string{unix.S_IFCHR: "char", unix.S_IFBLK: "block"}[a.Mode&unix.S_IFMT]
+	if kind == "" || !strings.HasPrefix(name, "/") {
+		return ""
+	}
+	return detail(tracespec.DetailDevice, fmt.Sprintf("%s %d:%d", kind, unix.Major(a.Rdev), unix.Minor(a.Rdev)))
 }
 
 // begin sends how the first program has begun, which no call has shown: with its
@@ -139,9 +171,22 @@ func (c *callStream) begin(t *task.Task) {
 	if c.first.Load() != nil || !c.first.CompareAndSwap(nil, t) {
 		return
 	}
+	if c.plan.Names {
+		c.named(t, t.Comm())
+	}
 	c.stream.PutNow(&tracespec.Record{
 		Kind: tracespec.Exec, Thread: uint32(t.TID()), Process: uint32(t.PID()), Other: uint32(t.TID()), Arguments: entry.Args{t.Program().EnvStart},
 	})
+}
+
+// renamed is a function of Tracepoints.Renamed. It must not sleep.
+func (c *callStream) renamed(e task.Renamed) { c.named(e.Task, e.Name) }
+
+// named sends the name of a thread. It must not sleep.
+func (c *callStream) named(t *task.Task, name string) {
+	if id := t.TID(); id > 0 && c.wants(t) {
+		c.stream.PutNow(&tracespec.Record{Kind: tracespec.Named, Thread: uint32(id), Process: uint32(t.PID()), Data: []byte(name)})
+	}
 }
 
 // unknownCall is the plan of a number without a call.

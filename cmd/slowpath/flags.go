@@ -150,6 +150,9 @@ func explainFlagError(set *pflag.FlagSet, err error) error {
 		value, _ := pflag.UnquoteUsage(noValue.GetFlag())
 		return fmt.Errorf("--%s needs a value; write --%[1]s=%s", noValue.GetFlag().Name, value)
 	case errors.As(err, &badValue):
+		if r, ok := badValue.GetFlag().Value.(refusal); ok {
+			return fmt.Errorf("--%s is not possible: %s", badValue.GetFlag().Name, r.reason)
+		}
 		advice := badValue.Unwrap().Error()
 		if badValue.GetFlag().Value.Type() == "bool" {
 			advice = "give true or false, or no value at all"

@@ -213,6 +213,16 @@ func (o *outputFiles) create(name, flag string) (*os.File, error) {
 	return file, nil
 }
 
+// extend opens the file of a flag at its end.
+func (o *outputFiles) extend(name, flag string) (*os.File, error) {
+	file, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o666)
+	if err != nil {
+		return nil, fmt.Errorf("cannot write the file of %s: %w", flag, err)
+	}
+	*o = append(*o, file)
+	return file, nil
+}
+
 // close closes the files. Error: the first one.
 func (o outputFiles) close() (err error) {
 	for _, f := range o {

@@ -20,46 +20,55 @@ import (
 type straceFlags struct {
 	active bool
 
-	follow, clock, paths, quiet, hex int
-	output                           string
-	limit, column                    int
-	countOnly, countToo              bool
-	expressions                      []string
-	relative, elapsed, verbose       bool
-	address, stack                   bool
-	json                             bool
-	perfetto                         string
-	successful, failed               bool
+	follow, clock, paths, names, quiet, hex    int
+	clockDigits, relativeDigits, elapsedDigits int
+	relative, elapsed                          int
+	output                                     string
+	appendOutput, separate                     bool
+	limit, column                              int
+	countOnly, countToo                        bool
+	count                                      strace.CountOptions
+	expressions, files                         []string
+	verbose, numbers                           bool
+	style                                      decode.Style
+	address, stack                             bool
+	json                                       bool
+	perfetto                                   string
+	successful, failed                         bool
 
-	table  *decode.Table
-	filter strace.Filter
-	engine *strace.Engine
-	stacks *callStacks
-	files  outputFiles
+	table   *decode.Table
+	filter  strace.Filter
+	engine  *strace.Engine
+	stacks  *callStacks
+	outputs outputFiles
+	// threads are the files of -ff.
+	threads threadFiles
 }
 
 // declare declares the flags. They have the letters of strace(1).
 func (s *straceFlags) declare(set *pflag.FlagSet) {
 	set.CountVarP(&s.follow, "follow-forks", "f", "show the processes and threads that the program makes; twice, with -o: write each thread to the file FILE.TID")
+	set.BoolVar(&s.separate, "output-separately", false, "write each thread to the file FILE.TID of -o")
 	set.StringVarP(&s.output, "output", "o", "", "write to `FILE` instead of standard error")
+	set.BoolVarP(&s.appendOutput, "output-append-mode", "A", false, "append to the file of -o")
 	set.StringArrayVarP(&s.expressions, "expr", "e", nil, "show only what `EXPR` selects: trace=open,%file, signal=SIGCHLD, status=failed; or change calls: inject=open:error=ENOENT; may be repeated")
-	set.BoolVarP(&s.countOnly, "summary-only", "c", false, "only count calls, errors and times, and print a table at the end")
-	set.BoolVarP(&s.countToo, "summary", "C", false, "print the calls, and the table of -c at the end")
+	for _, name := range shortcuts {
+		set.VarPF(value(s.expression(name)), name, "", "the same as -e "+name+"=`SET`").Hidden = true
+	}
 	set.IntVarP(&s.limit, "string-limit", "s", 32, "print at most `SIZE` characters of a string")
 	set.BoolVarP(&s.verbose, "no-abbrev", "v", false, "print structures and arrays completely")
-	set.CountVarP(&s.paths, "decode-fds", "y", "print the names of open files")
-	set.CountVarP(&s.clock, "absolute-timestamps", "t", "print the time of day in each line; twice: with microseconds; three times: in seconds since 1970")
-	set.BoolVarP(&s.relative, "relative-timestamps", "r", false, "print the time since the last line")
-	set.BoolVarP(&s.elapsed, "syscall-times", "T", false, "print the time in each call")
+	s.declareFiles(set)
+	s.declareTimes(set)
+	s.declareCount(set)
 	set.BoolVarP(&s.address, "instruction-pointer", "i", false, "print the address of each call")
 	set.BoolVarP(&s.stack, "stack-trace", "k", false, "print the callers of each call")
-	set.CountVarP(&s.hex, "strings-in-hex", "x", "print strings with non-ASCII characters in hexadecimal; twice: all strings")
 	set.IntVarP(&s.column, "columns", "a", 40, "print results from `COLUMN` on")
-	set.CountVarP(&s.quiet, "quiet", "q", "print no lines for new threads; twice: nor for the ends of threads")
+	repeated(set, &s.quiet, "quiet", "q", "print no lines for new threads; twice: nor for the ends of threads. The long form may have a list of attach, exit and thread-execve", s.expression("quiet"))
 	set.BoolVarP(&s.successful, "successful-only", "z", false, "print only calls that succeed")
 	set.BoolVarP(&s.failed, "failed-only", "Z", false, "print only calls that fail")
 	set.BoolVar(&s.json, "json", false, "write JSON, one object in each line")
 	set.StringVar(&s.perfetto, "perfetto", "", "write the calls as slices to `FILE`, for ui.perfetto.dev")
+	declareRefused(set)
 }
 
 // maxStringLimit is the maximum of -s: a string fits into a record.
@@ -67,6 +76,9 @@ const maxStringLimit = tracespec.MaxBytes - 1
 
 // check refuses values that are not possible, and parses the expressions.
 func (s *straceFlags) check() error {
+	if s.separate && s.follow > 0 {
+		s.follow = max(s.follow, 2)
+	}
 	switch {
 	case s.limit < 0 || s.limit > maxStringLimit:
 		return fmt.Errorf("-s is %d; give a number of characters, at most %d", s.limit, maxStringLimit)
@@ -79,18 +91,26 @@ func (s *straceFlags) check() error {
 	case s.follow > 1 && s.json:
 		return errors.New("--json writes one file; use -f instead of -ff")
 	}
-	s.table = decode.New(decode.Options{Strings: s.limit, Verbose: s.verbose, Paths: s.paths > 0, Hex: s.hex})
 	if s.successful {
 		s.expressions = append(s.expressions, "status=successful")
 	}
 	if s.failed {
 		s.expressions = append(s.expressions, "status=failed")
 	}
+	if s.names > 0 {
+		s.expressions = append(s.expressions, "decode-pids=comm")
+	}
+	calls := decode.New(decode.Options{})
 	for _, e := range s.expressions {
-		if err := s.filter.Add(s.table, e); err != nil {
+		if err := s.filter.Add(calls, e); err != nil {
 			return err
 		}
 	}
+	if s.appendOutput && s.output == "" {
+		return errors.New("-A appends to a file; add -o FILE")
+	}
+	s.threads.append = s.appendOutput
+	s.table = decode.New(s.decodeOptions())
 	return nil
 }
 
@@ -110,6 +130,9 @@ func straceFlagSet(f *runFlags) *pflag.FlagSet {
 		}
 		long := *flag
 		long.Shorthand = ""
+		if flag.Name == "env" {
+			long.Shorthand = "E" // as in strace
+		}
 		set.AddFlag(&long)
 	})
 	return set
@@ -152,7 +175,7 @@ func (f *runFlags) addCallPlan(std standard, tree *initramfs.Tree, program strin
 		return err
 	}
 	s.engine = strace.New(s.table, strace.Start{
-		Path: program, Arguments: f.args, Variables: len(f.environment()), Hidden: plan.Calls[unix.SYS_EXECVE] == nil,
+		Path: program, Arguments: f.args, Variables: len(f.environment()), Hidden: plan.Calls[unix.SYS_EXECVE] == nil, Files: s.fileSet(),
 	}, sinks...)
 	return nil
 }
@@ -161,12 +184,16 @@ func (f *runFlags) addCallPlan(std standard, tree *initramfs.Tree, program strin
 func (s *straceFlags) sinks(errors io.Writer) (sinks []strace.Sink, err error) {
 	out := errors
 	if s.output != "" && s.follow < 2 {
-		if out, err = s.files.create(s.output, "-o"); err != nil {
+		create := s.outputs.create
+		if s.appendOutput {
+			create = s.outputs.extend
+		}
+		if out, err = create(s.output, "-o"); err != nil {
 			return nil, err
 		}
 	}
 	if s.perfetto != "" {
-		file, err := s.files.create(s.perfetto, "--perfetto")
+		file, err := s.outputs.create(s.perfetto, "--perfetto")
 		if err != nil {
 			return nil, err
 		}
@@ -180,7 +207,7 @@ func (s *straceFlags) sinks(errors io.Writer) (sinks []strace.Sink, err error) {
 		sinks = append(sinks, s.text(out))
 	}
 	if s.countOnly || s.countToo {
-		sinks = append(sinks, strace.NewCount(out))
+		sinks = append(sinks, strace.NewCount(out, s.count))
 	}
 	return sinks, nil
 }
@@ -191,13 +218,14 @@ func (s *straceFlags) text(out io.Writer) strace.Sink {
 		Output:   func(uint32) (io.Writer, error) { return out, nil },
 		Separate: s.follow > 1, AlwaysPID: s.follow == 1 && s.output != "",
 		// strace prints no messages if it writes to a file.
-		Messages: s.quiet == 0 && s.output == "", Exits: s.quiet < 2,
-		Clock: s.clock, Relative: s.relative, Elapsed: s.elapsed, Address: s.address, Column: s.column,
-		Signal: s.filter.ShowsSignal,
+		Messages: !s.quiets("attach", 1) && s.output == "", Exits: !s.quiets("exit", 2), Superseded: !s.quiets("thread-execve", 3),
+		Relative: s.relative > 0, RelativeDigits: s.relativeDigits, Elapsed: s.elapsed > 0, ElapsedDigits: s.elapsedDigits,
+		Address: s.address, Names: s.filter.Names, Column: s.column, Signal: s.filter.ShowsSignal,
 	}
+	o.Clock, o.ClockDigits = s.clockOptions()
 	if s.follow > 1 {
 		o.Output = func(thread uint32) (io.Writer, error) {
-			return s.files.create(fmt.Sprintf("%s.%d", s.output, thread), "-o")
+			return s.threads.create(fmt.Sprintf("%s.%d", s.output, thread))
 		}
 	}
 	if s.filter.Statuses != nil {
@@ -222,7 +250,7 @@ func (s *straceFlags) close(std standard) error {
 	if s.engine == nil {
 		return nil
 	}
-	err := cmp.Or(s.engine.Close(), s.files.close())
+	err := cmp.Or(s.engine.Close(), s.outputs.close(), s.threads.close())
 	if n := s.engine.Lost(); n > 0 {
 		fmt.Fprintf(std.err, "slowpath: %d records of system calls and signals were lost: they were not read for ten seconds, or their task was killed\n", n)
 	}
@@ -243,6 +271,10 @@ to the file of -o. The exit code is that of slowpath run.
 %file, %process, %network, %signal, %ipc, %desc, %memory, %creds, %clock,
 %stat, %%stat and so on; ! before the list inverts it. -e signal=SET selects
 signals, -e status=SET calls that are successful, failed or unfinished.
+-P PATH shows only calls that access a file. -e abbrev=SET, verbose=SET and
+raw=SET choose how the arguments of calls are printed, -e read=FDS and
+write=FDS dump the data of descriptors. -e quiet=, decode-fds= and decode-pids=
+are the same as the long forms of -q, -y and -Y.
 -e inject=SET:error=ERRNO makes calls fail without executing them; retval=N,
 signal=SIG, delay_enter=TIME, delay_exit=TIME and when=FIRST[..LAST][+[STEP]]
 are as in strace.

@@ -47,7 +47,7 @@ func SmallWords(n int) []entry.Flag {
 // enough for each of them, of which another CPU raises one, except for a mistake in the
 // first test of the flags.
 func Small() Scope {
-	words := append(SmallWords(1), entry.Seccomp|entry.SyscallTrace)
+	words := append(SmallWords(1), entry.Seccomp|entry.SyscallTrace, entry.SyscallTracepoint|entry.SyscallAudit)
 	return Scope{Kinds: Kinds(), Words: words, Raises: 1, Panics: true}
 }
 

@@ -317,6 +317,8 @@ func (j *judge) milestone(e *Event) Property {
 	case Resumed:
 		j.owed |= j.deferred
 		j.deferred = 0
+	case Dismissed:
+		j.entered &^= e.Flag
 	case Withdrawn:
 		j.requested, j.deferred = false, 0
 	case Returned:

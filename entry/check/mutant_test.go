@@ -128,23 +128,46 @@ var mutants = []mutant{
 	{"hits missing in the counts", ServedAsReported, []edit{
 		{loopFile, "		s.fast.count(Uprobe, l.uprobeBit)\n", ""}}},
 	{"the exit of an observed call decided by the flags", Pairs, []edit{
-		{loopFile, "		if s.entered&r.Duty.Flag != 0 {", "		if r.owed(&f.ThreadFlags) {"}}},
-	{"the flags cached across the sleep of a duty that observes", LevelsServed, []edit{
-		{loopFile, "	for r := l.duties.firstObserver;", "	cached := Pending(&f.ThreadFlags)\n	for r := l.duties.firstObserver;"},
-		{loopFile, "		if r.owed(&f.ThreadFlags) {\n", "		if cached&r.Duty.Flag != 0 {\n"}}},
+		{loopFile, "		if s.entered&r.Duty.Flag != 0 {", "		if r.owed(&s.Frame.ThreadFlags) {"}}},
+	{"no exit of an observed call if the flags are lowered", Pairs, []edit{
+		{loopFile, "		if wanted {\n", "		if wanted && Pending(&f.ThreadFlags) != 0 {\n"}}},
+	{"no exit for a duty that was raised while another one observed alone", Pairs, []edit{
+		{loopFile, "			wanted = true\n", ""}}},
+	{"the flags cached across the sleep of the duty that observes alone", LevelsServed, []edit{
+		{loopFile, "		if Pending(&f.ThreadFlags) != flags {\n			l.duties.watch(t, s, r.next)\n			wanted = true\n		}\n", ""}}},
+	{"a duty that observes served twice", InOrder, []edit{
+		{loopFile, "			l.duties.watch(t, s, r.next)\n", "			l.duties.watch(t, s, r)\n"}}},
 	{"the exits of an observed call in the order of the entries", InOrder, []edit{
-		{loopFile, "	for r := l.duties.lastObserver; r != nil; r = r.previous {", "	for r := l.duties.firstObserver; r != nil; r = r.next {"}}},
+		{loopFile, "	for r := t.lastObserver; r != nil; r = r.previous {", "	for r := t.firstObserver; r != nil; r = r.next {"}}},
 	{"a call of a traced task observed on the fast path", LevelsServed, []edit{
-		{loopFile, "			if flags&l.unobserved != 0 {", "			if flags&l.unobserved&^SyscallTrace != 0 {"}}},
+		{loopFile, "		if flags&l.unobserved != 0 {", "		if flags&l.unobserved&^SyscallTrace != 0 {"}}},
+	{"one of two duties that observe served alone", InOrder, []edit{
+		{loopFile, "			if r = l.duties.lastObserver; flags != r.Duty.Flag {", "			if r = l.duties.lastObserver; flags&r.Duty.Flag == 0 {"}}},
+	{"the pair of the duty that observes alone closed after the handler", Pairs, []edit{
+		{loopFile, "				s.entered = 0 // closePairs must not run the handler again if it panics\n", ""},
+		{loopFile, "				r.Exit(t, &s.Call)\n", "				r.Exit(t, &s.Call)\n				s.entered = 0\n"}}},
+	{"the exit of one of two duties that observe", Pairs, []edit{
+		{loopFile, "			if s.entered == flags {", "			if s.entered&flags != 0 {"}}},
 	{"an observed pair closed after the handler", Pairs, []edit{
 		{loopFile, "			s.entered &^= r.Duty.Flag // closePairs must not run the handler again if it panics\n", ""},
-		{loopFile, "			r.Exit(t, &s.Call)\n", "			r.Exit(t, &s.Call)\n			s.entered &^= r.Duty.Flag\n"}}},
+		{loopFile, "			r.Exit(task, &s.Call)\n", "			r.Exit(task, &s.Call)\n			s.entered &^= r.Duty.Flag\n"}}},
+	{"no exit for a duty that observes alone and panics", Pairs, []edit{
+		{loopFile, "		s.entered = flags\n", ""},
+		{loopFile, "		if !wanted {\n			s.entered = 0\n		}\n", "		if wanted {\n			s.entered = flags\n		}\n"}}},
+	{"an exit for a duty that observes alone and needs none", Pairs, []edit{
+		{loopFile, "		wanted := r.Watch(t, f)\n		if !wanted {\n			s.entered = 0\n		}\n", "		r.Watch(t, f)\n		wanted := true\n"}}},
+	{"an exit for one of two duties that observe and needs none", Pairs, []edit{
+		{loopFile, "		if !r.Watch(task, s.Frame) {\n			s.entered &^= r.Duty.Flag\n		}\n", "		r.Watch(task, s.Frame)\n"}}},
+	{"no exit for both duties that observe if one needs none", Pairs, []edit{
+		{loopFile, "			s.entered &^= r.Duty.Flag\n		}\n", "			s.entered = 0\n		}\n"}}},
 	{"the frame settled for a duty that observes", FrameUntouched, []edit{
-		{loopFile, "	s.Call.load(f)\n	f.RAX = NoCall\n", "	f.Settle()\n	s.Call.load(f)\n	f.RAX = NoCall\n"}}},
-	{"observed calls missing in the counts", ServedAsReported, []edit{
-		{loopFile, "			s.fast.count(r.Duty.Flag, r.number)\n", ""}}},
+		{loopFile, "		f.RAX = NoCall\n		r := l.duties.firstObserver", "		f.Settle()\n		f.RAX = NoCall\n		r := l.duties.firstObserver"}}},
+	{"calls that one duty observes missing in the counts", ServedAsReported, []edit{
+		{loopFile, "		s.fast.count(flags, r.number)\n", ""}}},
+	{"calls that two duties observe missing in the counts", ServedAsReported, []edit{
+		{loopFile, "		s.fast.count(r.Duty.Flag, r.number)\n", ""}}},
 	{"a call admitted by one of two duties", LevelsServed, []edit{
-		{loopFile, "a.Flag != flags", "a.Flag&flags == 0"}}},
+		{loopFile, "a != nil && a.Flag == flags {", "a != nil && a.Flag&flags != 0 {"}}},
 	{"a duty that does not keep an i386 call from the fast path", LevelsServed, []edit{
 		{loop32File, "	if f.ThreadFlags.Load() != 0 {", "	if Pending(&f.ThreadFlags)&^Seccomp != 0 {"}}},
 	{"the word on the stack not read for a traced call", FrameComplete, []edit{

@@ -226,6 +226,9 @@ func handlersOf(t *Task, d entry.Duty) entry.Handlers[*Task] {
 	if d.When&entry.AtSyscallEntry != 0 {
 		h.Entry = func(t *Task, _ *entry.Call) entry.Verdict { return t.serveEntry(d.Flag) }
 	}
+	if d.Observes {
+		h.Watch = func(t *Task, _ *amd64.Frame) bool { return t.watch(d.Flag) }
+	}
 	if d.When&entry.AtSyscallExit != 0 {
 		h.Exit = func(t *Task, _ *entry.Call) { t.serveExit(d.Flag) }
 	}
@@ -295,6 +298,16 @@ func (t *Task) serveEntry(f entry.Flag) entry.Verdict {
 		t.note(Cancelled, 0)
 	}
 	return entry.Proceed
+}
+
+// watch is the handler of the entry on the fast path. It may want no exit.
+func (t *Task) watch(f entry.Flag) (exit bool) {
+	t.serveEntry(f)
+	if t.choose(1) == 0 {
+		return true
+	}
+	t.note(Dismissed, f)
+	return false
 }
 
 // serveExit is the handler of a duty of the exit. Two of them stop for a tracer, which can

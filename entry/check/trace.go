@@ -67,12 +67,14 @@ const (
 	Withdrawn
 	// Resumed: the execution in a slot has ended.
 	Resumed
+	// Dismissed: the duty needs no exit of the call.
+	Dismissed
 )
 
 var whatNames = [...]string{
 	"arrived", "raised", "lowered", "call begins", "entry", "skips the call", "cancels the call", "call", "call returns",
 	"exit", "work", "work", "entering", "test", "last", "SYSRET", "SYSRETL", "IRET", "task leaves", "panic", "stuck", "admitted by", "rolls the call back",
-	"put off", "call requested", "request cancelled", "leaves the slot",
+	"put off", "call requested", "request cancelled", "leaves the slot", "needs no exit",
 }
 
 // Event is one event, with the state of the task at that time.

@@ -17,6 +17,8 @@ type Socket struct {
 	kind   int // SOCK_RAW or SOCK_DGRAM, which are the same here
 	queue  wait.Queue
 
+	inode inode
+
 	// Family.mu guards the fields below.
 	port         uint32 // 0 until it is bound
 	peer         Address
@@ -65,7 +67,7 @@ func New(m *fs.Mounts, c fs.Caller, kind, protocol, flags int) (*fs.File, error)
 		return nil, unix.EPROTONOSUPPORT
 	}
 	s := &Socket{family: family, kind: kind, options: fs.NewSocketOptions()}
-	i := &inode{}
+	i := &s.inode
 	own := c.Credentials()
 	i.Init(m.UnnamedNumbers(), fs.NewNode{Mode: unix.S_IFSOCK | 0o777, UID: own.EUID, GID: own.EGID})
 	label := "socket:[" + strconv.FormatUint(i.Number(), 10) + "]"
@@ -77,6 +79,23 @@ func Of(f *fs.File) *Socket {
 	s, _ := f.Operations().(*Socket)
 	return s
 }
+
+// DescribeSocket implements fs.SocketDescriber.
+func (s *Socket) DescribeSocket() string {
+	s.family.mu.Lock()
+	defer s.family.mu.Unlock()
+	if s.port == 0 {
+		return "NETLINK:[" + strconv.FormatUint(s.inode.Number(), 10) + "]"
+	}
+	name := strconv.Itoa(s.family.protocol.Number)
+	if known := protocolNames[s.family.protocol.Number]; known != "" {
+		name = known
+	}
+	return "NETLINK:[" + name + ":" + strconv.FormatUint(uint64(s.port), 10) + "]"
+}
+
+// protocolNames are the names of protocols in DescribeSocket.
+var protocolNames = map[int]string{unix.NETLINK_ROUTE: "ROUTE", unix.NETLINK_AUDIT: "AUDIT", unix.NETLINK_KOBJECT_UEVENT: "KOBJECT_UEVENT", unix.NETLINK_GENERIC: "GENERIC"}
 
 // Kind returns SOCK_RAW or SOCK_DGRAM.
 func (s *Socket) Kind() int { return s.kind }

@@ -2,6 +2,7 @@ package unixsock
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -158,4 +159,26 @@ func (s *Socket) find(caller fs.Caller, a Address) (*Socket, error) {
 		return nil, unix.ECONNREFUSED
 	}
 	return other, nil
+}
+
+// DescribeSocket implements fs.SocketDescriber.
+func (s *Socket) DescribeSocket() string {
+	s.domain.mu.Lock()
+	defer s.domain.mu.Unlock()
+	text := "UNIX"
+	if s.kind == unix.SOCK_STREAM {
+		text = "UNIX-STREAM"
+	}
+	text += ":[" + strconv.FormatUint(s.number.Load(), 10)
+	if s.peer != nil && s.peer.number.Load() != 0 {
+		text += "->" + strconv.FormatUint(s.peer.number.Load(), 10)
+	}
+	if !s.name.None() {
+		text += ","
+		if s.name.Abstract {
+			text += "@"
+		}
+		text += strconv.Quote(s.name.Name)
+	}
+	return text + "]"
 }

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"sync"
+	"sync/atomic"
 
 	"golang.org/x/sys/unix"
 
@@ -59,7 +60,8 @@ type Socket struct {
 	fs.FileBase
 	domain *domain
 	mounts *fs.Mounts
-	kind   int // SOCK_STREAM, SOCK_DGRAM, SOCK_SEQPACKET
+	kind   int           // SOCK_STREAM, SOCK_DGRAM, SOCK_SEQPACKET
+	number atomic.Uint64 // of the inode; 0 before the socket is opened
 	queue  wait.Queue
 
 	binding sync.Mutex // held by bind(2) from the check of the name to its change
@@ -122,6 +124,7 @@ func newSocket(m *fs.Mounts, kind int, owner Credentials) *Socket {
 func (s *Socket) open(flags int) *fs.File {
 	i := &inode{}
 	i.Init(s.mounts.UnnamedNumbers(), fs.NewNode{Mode: unix.S_IFSOCK | 0o777, UID: s.owner.UID, GID: s.owner.GID})
+	s.number.Store(i.Number())
 	label := "socket:[" + strconv.FormatUint(i.Number(), 10) + "]"
 	return s.mounts.OpenInode(i, label, unix.O_RDWR|flags&unix.O_NONBLOCK, s)
 }

@@ -155,7 +155,8 @@ func (k *Kernel) makeTasks() (err error) {
 		Run: k.run, Memory: k.memory, VDSO: k.vdso, CPUs: cpus, Scheduler: k.scheduler,
 		Random: fill, Log: k.logf,
 	})
-	if k.traces, err = core.NewTrace(k.Tasks, k.seen, func() int { return 0 }, nil); err != nil {
+	tsc := trace.TSC{Start: amd64.TSC(), Scale: 1 << 32} // one tick is shown as a nanosecond
+	if k.traces, err = core.NewTrace(k.Tasks, k.seen, func() int { return 0 }, tsc); err != nil {
 		return err
 	}
 	if err := core.AddEvents(k.Tasks, k.traces, visits, func() int { return 0 }); err != nil {

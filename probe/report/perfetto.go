@@ -1,24 +1,20 @@
 package report
 
 import (
-	"bufio"
-	"encoding/json"
 	"fmt"
 	"io"
+
+	"slowpath/traceevent"
 )
 
 // Perfetto writes a trace in the format that ui.perfetto.dev and Chrome's trace viewer load
 // (Google, "Trace Event Format"): a slice for each call whose entry and return were seen,
 // and an instant for any other hit. A goroutine has a track of its own.
 type Perfetto struct {
-	w       *bufio.Writer
-	begun   bool
+	w       *traceevent.Writer
 	waiting map[call]traceEvent
-	named   map[track]bool
+	named   map[traceevent.Track]bool
 }
-
-// track is a track of the trace.
-type track struct{ process, thread uint64 }
 
 // goroutineTracks is added to the number of a goroutine to get that of its track.
 const goroutineTracks = 1 << 32
@@ -34,77 +30,64 @@ func goroutine(e *Event) uint64 {
 
 // NewPerfetto returns a sink that writes a trace to w.
 func NewPerfetto(w io.Writer) *Perfetto {
-	return &Perfetto{w: bufio.NewWriter(w), waiting: map[call]traceEvent{}, named: map[track]bool{}}
+	return &Perfetto{w: traceevent.New(w), waiting: map[call]traceEvent{}, named: map[traceevent.Track]bool{}}
 }
 
-// traceEvent is an event of the format. Times are in microseconds.
+// traceEvent is an instant, or a slice with a length. Times are in nanoseconds.
 type traceEvent struct {
-	Name     string         `json:"name"`
-	Phase    string         `json:"ph"`
-	Time     float64        `json:"ts"`
-	Duration *float64       `json:"dur,omitempty"`
-	Process  uint64         `json:"pid"`
-	Thread   uint64         `json:"tid"`
-	Scope    string         `json:"s,omitempty"`
-	Args     map[string]any `json:"args,omitempty"`
+	name         string
+	track        traceevent.Track
+	time, length uint64
+	slice        bool
+	args         map[string]any
 }
 
-func (p *Perfetto) write(e traceEvent) error {
-	separator := ",\n"
-	if !p.begun {
-		separator = "{\"displayTimeUnit\":\"ns\",\"traceEvents\":[\n"
-		p.begun = true
+func (p *Perfetto) write(e traceEvent) {
+	if e.slice {
+		p.w.Slice(e.name, "", e.track, e.time, e.time+e.length)
+	} else {
+		p.w.Instant(e.name, "", e.track, e.time)
 	}
-	if _, err := p.w.WriteString(separator); err != nil {
-		return err
+	if len(e.args) > 0 {
+		p.w.JSON("args", e.args)
 	}
-	text, err := json.Marshal(e)
-	if err != nil {
-		return err
-	}
-	_, err = p.w.Write(text)
-	return err
+	p.w.End()
 }
 
 // nameTrack writes the names of a track before its first event.
-func (p *Perfetto) nameTrack(e *Event, t track) error {
+func (p *Perfetto) nameTrack(e *Event, t traceevent.Track) {
 	if p.named[t] {
-		return nil
+		return
 	}
 	p.named[t] = true
 	name := fmt.Sprintf("%s %d", e.Comm, e.Thread)
-	if t.thread >= goroutineTracks {
+	if t.Thread >= goroutineTracks {
 		name = fmt.Sprintf("goroutine %d", goroutine(e))
 	}
-	for what, text := range map[string]string{"process_name": fmt.Sprintf("%s %d", e.Comm, e.Process), "thread_name": name} {
-		if err := p.write(traceEvent{Name: what, Phase: "M", Process: t.process, Thread: t.thread, Args: map[string]any{"name": text}}); err != nil {
-			return err
-		}
-	}
-	return nil
+	p.w.Metadata("process_name", t, fmt.Sprintf("%s %d", e.Comm, e.Process))
+	p.w.Metadata("thread_name", t, name)
 }
 
 // Event writes an instant, or remembers an entry, or writes the slice of a call.
 func (p *Perfetto) Event(e *Event) error {
-	t := track{uint64(e.Process), uint64(e.Thread)}
+	t := traceevent.Track{Process: uint64(e.Process), Thread: uint64(e.Thread)}
 	if e.Call.Goroutine != 0 {
-		t.thread = goroutineTracks + goroutine(e)
+		t.Thread = goroutineTracks + goroutine(e)
 	}
-	if err := p.nameTrack(e, t); err != nil {
-		return err
-	}
-	event := traceEvent{
-		Name: e.Name(), Phase: "i", Scope: "t", Time: float64(e.Time) / 1e3, Process: t.process, Thread: t.thread, Args: namedValues(e),
-	}
+	p.nameTrack(e, t)
+	event := traceEvent{name: e.Name(), track: t, time: uint64(e.Time), args: namedValues(e)}
 	switch {
 	case e.Probe.Site.Return && e.HasElapsed:
-		return p.slice(e, event)
+		p.slice(e, event)
+		return nil
 	case e.Probe.Site.Entry && len(p.waiting) < maxCalls:
-		return p.enter(e, event)
+		p.enter(e, event)
+		return nil
 	case e.Probe.Site.Return:
-		event.Name += " returns"
+		event.name += " returns"
 	}
-	return p.write(event)
+	p.write(event)
+	return nil
 }
 
 // namedValues returns the arguments of an entry, or the results of a return. A result
@@ -128,49 +111,41 @@ func namedValues(e *Event) map[string]any {
 }
 
 // enter keeps an entry until its return. An older entry at the same place never returned.
-func (p *Perfetto) enter(e *Event, event traceEvent) error {
+func (p *Perfetto) enter(e *Event, event traceEvent) {
 	c := callOf(e)
 	old, known := p.waiting[c]
 	p.waiting[c] = event
 	if known {
-		return p.write(old)
+		p.write(old)
 	}
-	return nil
 }
 
 // slice writes the slice of a call that returns.
-func (p *Perfetto) slice(e *Event, event traceEvent) error {
+func (p *Perfetto) slice(e *Event, event traceEvent) {
 	c := callOf(e)
 	args := map[string]any{}
 	for _, removed := range []uint64{returnAddress, 0} {
 		c.depth = e.Call.Depth + removed
 		if entry, ok := p.waiting[c]; ok {
 			delete(p.waiting, c)
-			for name, value := range entry.Args {
+			for name, value := range entry.args {
 				args[name] = value
 			}
 			break
 		}
 	}
-	for name, value := range event.Args {
+	for name, value := range event.args {
 		args[name] = value
 	}
-	length := float64(e.Elapsed) / 1e3
-	event.Phase, event.Scope, event.Args, event.Duration = "X", "", args, &length
-	event.Time = float64(e.Time-e.Elapsed) / 1e3
-	return p.write(event)
+	event.slice, event.args = true, args
+	event.time, event.length = uint64(e.Time-e.Elapsed), uint64(e.Elapsed)
+	p.write(event)
 }
 
 // Close writes the entries without a return and the end of the file.
 func (p *Perfetto) Close(s *Summary) error {
 	for _, e := range p.waiting {
-		if err := p.write(e); err != nil {
-			return err
-		}
+		p.write(e)
 	}
-	if !p.begun {
-		p.w.WriteString("{\"displayTimeUnit\":\"ns\",\"traceEvents\":[")
-	}
-	fmt.Fprintf(p.w, "],\n\"otherData\":{\"lost\":%d}}\n", s.Lost)
-	return p.w.Flush()
+	return p.w.Close(s.Lost)
 }

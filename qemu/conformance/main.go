@@ -6,6 +6,7 @@
 // of what passes on Linux 6.1 in the same QEMU.
 //
 //	conformance --strace-lines
+//	conformance --strace-python
 //	conformance -o results.tsv [--linux] [busybox-ash busybox-applets go-os go-os/exec go-sync posix strace programs selftests]
 //
 // Both sides run with the same root directory. On the host's Linux this takes
@@ -81,12 +82,15 @@ func main() {
 	pflag.StringSliceVar(&o.only, "only", nil, "run only those self-tests and scenarios of programs whose names begin with one of `PREFIXES`, separated by commas")
 	fetch := pflag.Bool("fetch", false, "only fetch the sources of Linux's self-tests, which make test needs")
 	root := pflag.String("root", "", "only make the root directory `NAME` of the suite programs, and print how to use it")
+	python := pflag.Bool("strace-python", false, "only compare slowpath strace with strace for Debian's python3, as root")
 	lines := pflag.Bool("strace-lines", false, "only compare slowpath strace with what strace's test programs expect")
 	pflag.Parse()
 	o.suites = pflag.Args()
 	err := o.prepare()
 	switch {
 	case err != nil:
+	case *python:
+		err = stracePython()
 	case *lines:
 		err = straceLines()
 	case *root != "":

@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"slowpath/qemu/stracelog"
 )
 
 // straceOf runs a command under strace -f on the host's Linux, or under slowpath strace -f, and
@@ -41,107 +43,21 @@ func onLinux(t *testing.T) []string {
 
 func outside() []string { return []string{slowpath, "strace", "--timeout", "120s"} }
 
-// straceLine is a line of strace -f -o.
-var (
-	straceLine    = regexp.MustCompile(`^(\d+) +(.*)$`)
-	straceResumed = regexp.MustCompile(`^<\.\.\. \S+ resumed>(.*)$`)
-)
-
-const straceUnfinished = "<unfinished ...>"
-
-// threadsOf returns the lines of each thread in the order of its first line. Unfinished calls
-// are joined with their ends.
-func threadsOf(t *testing.T, text string) (threads [][]string) {
+// threadsOf returns the normalized lines of each thread.
+func threadsOf(t *testing.T, text string) [][]string {
 	t.Helper()
-	index, open := map[string]int{}, map[string]string{}
-	for line := range strings.Lines(text) {
-		m := straceLine.FindStringSubmatch(strings.TrimSuffix(line, "\n"))
-		if m == nil {
-			t.Fatalf("%q is no line of strace", line)
-		}
-		id, rest := m[1], m[2]
-		if _, known := index[id]; !known {
-			index[id] = len(threads)
-			threads = append(threads, nil)
-		}
-		if head, ok := strings.CutSuffix(rest, straceUnfinished); ok && !strings.Contains(rest, "resumed>") {
-			open[id] = strings.TrimSuffix(head, " ")
-			continue
-		}
-		if m := straceResumed.FindStringSubmatch(rest); m != nil {
-			rest = open[id] + m[1]
-			delete(open, id)
-		}
-		threads[index[id]] = append(threads[index[id]], normalize(rest))
-	}
-	for id, head := range open {
-		threads[index[id]] = append(threads[index[id]], normalize(head)+straceUnfinished)
+	threads, err := stracelog.Threads(text)
+	if err != nil {
+		t.Fatal(err)
 	}
 	return threads
 }
 
-// normalizations replace what differs between two runs: addresses, ids of processes, times,
-// sizes of files of the system, and random bytes.
-var normalizations = []struct {
-	pattern *regexp.Regexp
-	with    string
-}{
-	{regexp.MustCompile(`\b0x[0-9a-f]{6,16}\b`), "ADDRESS"},
-	{regexp.MustCompile(`\b(si_pid|l_pid)=\d+`), "$1=PID"},
-	{regexp.MustCompile(`parent_tid=\[\d+\]`), "parent_tid=[PID]"},
-	{regexp.MustCompile(`^((?:clone|clone3|fork|vfork|wait4|getpid|gettid|getppid|set_tid_address|rt_sigreturn|pidfd_open)\(.*\)) += \d+$`), "$1 = PID"},
-	{regexp.MustCompile(`^(kill|tgkill|tkill|wait4|rt_sigqueueinfo|pidfd_open)\(\d+(, \d+)?`), "$1(PID"},
-	{regexp.MustCompile(`^waitid\(P_PID, \d+`), "waitid(P_PID, PID"},
-	{regexp.MustCompile(`(futex\(ADDRESS, FUTEX_WAIT_BITSET\|FUTEX_CLOCK_REALTIME), \d+`), "$1, PID"},
-	{regexp.MustCompile(` +=`), " ="},
-	{regexp.MustCompile(`\b(si_utime|si_stime)=\d+( /\* [^*]* \*/)?`), "$1=TIME"},
-	{regexp.MustCompile(`^getrandom\("[^"]*"`), `getrandom("RANDOM"`},
-	{regexp.MustCompile(`nodename="[^"]*"`), `nodename="NAME"`},
-	{regexp.MustCompile(`(S_IFDIR\|[A-Z_|]*0\d+), st_size=\d+`), "$1, st_size=SIZE"},
-	{regexp.MustCompile(`S_IFIFO\|0\d+`), "S_IFIFO|MODE"},
-	{regexp.MustCompile(`left \{tv_sec=\d+, tv_usec=\d+\}`), "left TIME"},
-	{regexp.MustCompile(`u64=\d{10,}`), `u64=ADDRESS`},
-}
-
-func normalize(line string) string {
-	for _, n := range normalizations {
-		line = n.pattern.ReplaceAllString(line, n.with)
-	}
-	return line
-}
-
-// asynchronous reports whether it depends on time where a line is.
-func asynchronous(line string) bool {
-	return strings.HasPrefix(line, "--- SIGCHLD") || strings.HasPrefix(line, "rt_sigreturn(")
-}
-
-// compareThreads compares the lines of each thread. Lines that are asynchronous are compared
-// apart from the others. futex(2) is only called if a lock or a thread is waited for.
+// compareThreads compares the lines of each thread.
 func compareThreads(t *testing.T, got, want [][]string) {
 	t.Helper()
-	if len(got) != len(want) {
-		t.Errorf("there are %d threads, on Linux %d", len(got), len(want))
-		return
-	}
-	split := func(lines []string) (all []string) {
-		var late []string
-		for _, line := range lines {
-			switch {
-			case strings.HasPrefix(line, "futex("):
-			case asynchronous(line):
-				late = append(late, line)
-			default:
-				all = append(all, line)
-			}
-		}
-		slices.Sort(late)
-		return append(all, late...)
-	}
-	for i := range want {
-		g, w := split(got[i]), split(want[i])
-		if !slices.Equal(g, w) {
-			t.Errorf("thread %d: %s", i, difference(strings.Join(g, "\n"), strings.Join(w, "\n")))
-		}
+	for _, err := range stracelog.Compare(got, want) {
+		t.Error(err)
 	}
 }
 

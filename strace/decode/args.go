@@ -18,6 +18,11 @@ func argument(i int) tracespec.Value {
 	return tracespec.Value{Source: tracespec.Argument, Index: uint8(i)}
 }
 
+// argument32 is the low half of an argument, which the kernel takes as an unsigned int.
+func argument32(i int) tracespec.Value {
+	return tracespec.Value{Source: tracespec.Argument, Index: uint8(i), Size: 4}
+}
+
 func constant(n uint64) tracespec.Value { return tracespec.Value{Number: n} }
 
 func result() tracespec.Value { return tracespec.Value{Source: tracespec.Result} }
@@ -135,7 +140,8 @@ func hex(p *Printer, _ *Input, v uint64)     { p.text(hexText(v)) }
 func hex32(p *Printer, _ *Input, v uint64)   { p.text(hexText(uint64(uint32(v)))) }
 func pointer(p *Printer, _ *Input, v uint64) { p.address(v) }
 func mode16(p *Printer, _ *Input, v uint64)  { p.octal(v & 0xffff) }
-func signo(p *Printer, _ *Input, v uint64)   { p.text(SignalName(int(int32(v)))) }
+func signo(p *Printer, _ *Input, v uint64)   { p.text(p.signal(int(int32(v)))) }
+func pid(p *Printer, _ *Input, v uint64)     { p.pid(v) }
 
 // id prints a user or group id, -1 for none.
 func id(p *Printer, _ *Input, v uint64) {
@@ -148,29 +154,31 @@ func id(p *Printer, _ *Input, v uint64) {
 
 // flagsOf prints flags of 32 bits.
 func flagsOf(t *nameTable) scalar {
-	return func(p *Printer, _ *Input, v uint64) { p.text(t.flags(uint64(uint32(v)))) }
+	return func(p *Printer, _ *Input, v uint64) { p.text(p.flags(t, uint64(uint32(v)))) }
 }
 
 // longFlagsOf prints flags of 64 bits.
 func longFlagsOf(t *nameTable) scalar {
-	return func(p *Printer, _ *Input, v uint64) { p.text(t.flags(v)) }
+	return func(p *Printer, _ *Input, v uint64) { p.text(p.flags(t, v)) }
 }
 
 // oneOf prints a value of a table with 32 bits.
 func oneOf(t *nameTable) scalar {
-	return func(p *Printer, _ *Input, v uint64) { p.text(t.value(uint64(uint32(v)))) }
+	return func(p *Printer, _ *Input, v uint64) { p.text(p.value(t, uint64(uint32(v)))) }
 }
 
 // longOneOf prints a value of a table with 64 bits.
 func longOneOf(t *nameTable) scalar {
-	return func(p *Printer, _ *Input, v uint64) { p.text(t.value(v)) }
+	return func(p *Printer, _ *Input, v uint64) { p.text(p.value(t, v)) }
 }
 
 // fd prints a descriptor.
 func fd(i int) Arg {
-	return Arg{ops: []tracespec.Op{{Kind: tracespec.Descriptor, Address: argument(i)}}, print: func(p *Printer, in *Input) {
+	return Arg{access: accessFile, index: i, ops: []tracespec.Op{{Kind: tracespec.Descriptor, Address: argument(i)}}, print: func(p *Printer, in *Input) {
 		p.format("%d", int32(in.Arguments[i]))
-		p.path(in.capture(0))
+		if int32(in.Arguments[i]) >= 0 {
+			p.path(in.capture(0))
+		}
 	}}
 }
 
@@ -179,9 +187,9 @@ const atFDCWD = -100
 
 // dirfd prints the descriptor of a directory.
 func dirfd(i int) Arg {
-	return Arg{ops: []tracespec.Op{{Kind: tracespec.Descriptor, Address: argument(i)}}, print: func(p *Printer, in *Input) {
+	return Arg{access: accessFile, index: i, ops: []tracespec.Op{{Kind: tracespec.Descriptor, Address: argument(i)}}, print: func(p *Printer, in *Input) {
 		if int32(in.Arguments[i]) == atFDCWD {
-			p.text("AT_FDCWD")
+			p.text(p.styled("-100", "AT_FDCWD"))
 		} else {
 			p.format("%d", int32(in.Arguments[i]))
 		}
@@ -193,15 +201,18 @@ func dirfd(i int) Arg {
 const maxPath = 4096
 
 // path prints a path name.
-func path(i int) Arg {
-	op := tracespec.Op{Kind: tracespec.String, Address: argument(i), Max: maxPath}
-	return Arg{ops: []tracespec.Op{op}, print: func(p *Printer, in *Input) {
+func path(i int) Arg { return pathUpTo(i, maxPath-1) }
+
+// pathUpTo prints at most most characters of a path name.
+func pathUpTo(i, most int) Arg {
+	op := tracespec.Op{Kind: tracespec.String, Address: argument(i), Max: uint32(most + 1)}
+	return Arg{access: accessPath, index: i, ops: []tracespec.Op{op}, print: func(p *Printer, in *Input) {
 		b := in.capture(0)
-		if len(b) == 0 || len(b) < maxPath && b[len(b)-1] != 0 { // it ends at memory that cannot be read
+		if len(b) == 0 || len(b) <= most && b[len(b)-1] != 0 { // it ends at memory that cannot be read
 			p.address(in.Arguments[i])
 			return
 		}
-		p.cstring(b, maxPath-1)
+		p.cstring(b, most)
 	}}
 }
 
@@ -269,6 +280,12 @@ func arrayIn(i int, count tracespec.Value, unit int, o object) Arg {
 // arrayOut prints an array at the exit.
 func arrayOut(i int, count tracespec.Value, unit int, o object) Arg {
 	return onExit(arrayIn(i, count, unit, o))
+}
+
+// evenEmpty prints an array of the exit as [] if it has no elements, although the call has failed.
+func evenEmpty(a Arg) Arg {
+	a.always = true
+	return a
 }
 
 // elements prints an array of n elements, of which b has the first.

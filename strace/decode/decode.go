@@ -23,11 +23,60 @@ type Options struct {
 	Strings int
 	// Verbose prints structures and arrays completely (-v).
 	Verbose bool
-	// Paths prints the names of open files after descriptors (-y).
-	Paths bool
-	// Hex prints non-ASCII strings (1) or all strings (2) in hexadecimal (-x, -xx).
-	Hex int
+	// Files is what is printed of files after descriptors (-y, -yy).
+	Files FileInfo
+	// Match captures the names of descriptors for Syscall.Accesses (-P).
+	Match bool
+	// Hex is which strings are printed in hexadecimal (-x, -xx).
+	Hex HexStrings
+	// Style is how values with names are printed (-X).
+	Style Style
+	// Numbers prints the numbers of calls (-n).
+	Numbers bool
+	// Comm returns the name of a thread, which is printed after its id (-Y). It may be nil.
+	Comm func(thread uint32) string
+	// Abbreviate, Dereference and Raw are the calls whose structures are abbreviated, whose
+	// structures are printed at all, and whose arguments are not decoded (-e abbrev=,
+	// verbose= and raw=). nil: all, all and none. Abbreviate replaces Verbose.
+	Abbreviate, Dereference, Raw map[int]bool
+	// Reads and Writes are the descriptors whose data is captured completely for Dump
+	// (-e read= and write=).
+	Reads, Writes DescriptorSet
+
+	flat bool // the structures of this call are not printed
+	raw  bool // the arguments of this call are not decoded
 }
+
+// DescriptorSet is a set of descriptors: those in List, or the others.
+type DescriptorSet struct {
+	List   []uint64
+	Except bool
+}
+
+// Empty reports whether no descriptor is in the set.
+func (d *DescriptorSet) Empty() bool { return len(d.List) == 0 && !d.Except }
+
+// FileInfo is a set of what is printed of files after descriptors.
+type FileInfo uint8
+
+// What may be printed.
+const (
+	Names   FileInfo = 1 << iota // the name
+	Sockets                      // protocol and addresses of sockets
+	Devices                      // names and numbers of devices
+	PIDFDs                       // the process of a pidfd
+)
+
+// HexStrings is which strings are printed in hexadecimal.
+type HexStrings uint8
+
+// The choices.
+const (
+	HexNone       HexStrings = iota
+	HexNonASCII              // strings with a character that is not ASCII
+	HexAll                   // all strings
+	HexCharacters            // characters that are not ASCII
+)
 
 // Call is a system call with what was captured.
 type Call struct {
@@ -83,7 +132,7 @@ func (r Row) never() Row {
 
 // families are the parts of the table.
 func families() [][]Row {
-	return [][]Row{fileRows, nameRows, memoryRows, processRows, signalRows, timeRows, pollRows, socketRows, ioctlRows, systemRows}
+	return [][]Row{fileRows, nameRows, memoryRows, processRows, signalRows, timeRows, pollRows, socketRows, ioctlRows, systemRows, bpfRows, uringRows, ipcRows, keyRows, mountRows, kernelRows}
 }
 
 // Row is one system call.
@@ -110,6 +159,9 @@ type Arg struct {
 	before []tracespec.Op
 	// always keeps what was captured although the call has failed, if the argument is printed at the exit.
 	always bool
+	// access is what argument index refers to, for Syscall.Accesses.
+	access accessKind
+	index  int
 	// joined prints no comma before the argument.
 	joined bool
 	// shown decides whether the argument is printed. nil: always.
@@ -126,6 +178,7 @@ type Input struct {
 	captures [][]byte
 	earlier  [][]byte // of Arg.before
 	always   bool     // Arg.always
+	size     int      // of the structure whose members are printed
 }
 
 // before returns the bytes of an op of Arg.before, nil if they are missing.
@@ -144,6 +197,10 @@ func (in *Input) capture(i int) []byte {
 	return in.captures[i]
 }
 
+// files gives the names of descriptors in structures, which an op has captured, to the
+// printer.
+func (in *Input) files(p *Printer, i int) { p.files = tracespec.SplitVector(in.capture(i)) }
+
 // Limits that depend on the options. compile replaces them.
 const (
 	maxOfString   = 1<<30 + iota // Op.Max: one byte more than Options.Strings
@@ -158,7 +215,9 @@ type Syscall struct {
 	*Row
 	options Options
 	// Plan is what the kernel captures.
-	Plan tracespec.Call
+	Plan  tracespec.Call
+	dump  *dumper // nil unless data of the call is dumped
+	dumps []int   // the indices of its captures
 	// where are the indices of the captures of each argument, -1 for those that are not captured
 	where, before [][]int
 }
@@ -216,7 +275,12 @@ func Unknown(number int) *Syscall {
 
 // compile makes the plan of a row.
 func compile(r *Row, o Options) *Syscall {
+	if o.Abbreviate != nil {
+		o.Verbose = !o.Abbreviate[r.Number]
+	}
+	o.flat, o.raw = o.Dereference != nil && !o.Dereference[r.Number], o.Raw[r.Number]
 	c := &Syscall{Row: r, options: o}
+	c.addDump()
 	for i := range r.args {
 		a := &r.args[i]
 		ops := &c.Plan.Entry
@@ -234,7 +298,7 @@ func compile(r *Row, o Options) *Syscall {
 func addOps(all *[]tracespec.Op, ops []tracespec.Op, o Options) []int {
 	where := make([]int, len(ops))
 	for i, op := range ops {
-		if op.Kind == tracespec.Descriptor && !o.Paths {
+		if !o.wants(&op, where) {
 			where[i] = -1
 			continue
 		}
@@ -242,6 +306,22 @@ func addOps(all *[]tracespec.Op, ops []tracespec.Op, o Options) []int {
 		*all = append(*all, relocate(op, where, o))
 	}
 	return where
+}
+
+// wants reports whether an op is captured. where has the indices of the ops before it.
+func (o *Options) wants(op *tracespec.Op, where []int) bool {
+	for _, v := range []*tracespec.Value{&op.Address, &op.Count} {
+		if v.Source == tracespec.Captured && where[v.Index] < 0 {
+			return false
+		}
+	}
+	switch op.Kind {
+	case tracespec.Descriptor, tracespec.Descriptors, tracespec.Members, tracespec.Rights:
+		return o.Files != 0 || o.Match
+	case tracespec.String, tracespec.Strings:
+		return true
+	}
+	return !o.flat || op.Max == maxOfString && op.Unit == 1 // a buffer is no structure
 }
 
 // relocate turns an op of an argument into one of the call.
@@ -252,6 +332,9 @@ func relocate(op tracespec.Op, where []int, o Options) tracespec.Op {
 		}
 	}
 	most := func(size int) uint32 { return uint32(min(size, tracespec.MaxBytes)) }
+	if o.Files&^Names != 0 && (op.Kind == tracespec.Descriptor || op.Kind == tracespec.Descriptors || op.Kind == tracespec.Members || op.Kind == tracespec.Rights) {
+		op.Max = tracespec.WithDetails
+	}
 	switch op.Max {
 	case maxOfString:
 		op.Max = most(o.Strings + 1)
@@ -338,13 +421,21 @@ func (s *Syscall) visible(c *Call) (list []int, entry int) {
 // the exit.
 func (s *Syscall) Complete(c *Call) bool {
 	list, entry := s.visible(c)
-	return entry == len(list) && !slices.ContainsFunc(s.args, func(a Arg) bool { return a.note != nil })
+	return s.options.raw || entry == len(list) && !slices.ContainsFunc(s.args, func(a Arg) bool { return a.note != nil })
 }
 
 // Enter prints the name, the parenthesis, and the arguments of the entry.
 func (s *Syscall) Enter(p *Printer, c *Call) {
+	p.begin(s)
+	if p.Numbers {
+		p.format("[%4d] ", s.Number)
+	}
 	p.text(s.Name)
 	p.text("(")
+	if s.options.raw {
+		p.text(strings.Join(s.rawTexts(c), ", "))
+		return
+	}
 	list, entry := s.visible(c)
 	s.printArgs(p, c, list[:entry])
 	if entry > 0 && entry < len(list) && !s.lateComma && !s.args[list[entry]].joined {
@@ -352,8 +443,27 @@ func (s *Syscall) Enter(p *Printer, c *Call) {
 	}
 }
 
+// begin gives a printer the options of a call.
+func (p *Printer) begin(s *Syscall) {
+	comm := p.Comm
+	p.Options = s.options
+	p.Comm = comm
+}
+
+// rawTexts returns the arguments as numbers.
+func (s *Syscall) rawTexts(c *Call) (texts []string) {
+	for _, v := range c.Arguments[:argumentCount(s.Name)] {
+		texts = append(texts, hexText(v))
+	}
+	return texts
+}
+
 // Leave prints the arguments of the exit.
 func (s *Syscall) Leave(p *Printer, c *Call) {
+	p.begin(s)
+	if s.options.raw {
+		return
+	}
 	list, entry := s.visible(c)
 	if entry > 0 && entry < len(list) && s.lateComma {
 		p.text(", ")
@@ -366,6 +476,7 @@ func (s *Syscall) printArgs(p *Printer, c *Call, list []int) {
 		if i > 0 && !s.args[at].joined {
 			p.text(", ")
 		}
+		p.files = nil
 		s.args[at].print(p, s.printed(c, at))
 	}
 }
@@ -383,12 +494,19 @@ func (s *Syscall) printed(c *Call, i int) *Input {
 // Texts returns the text of each argument that is printed at the phase of the call.
 func (s *Syscall) Texts(c *Call) (texts []string) {
 	p := &Printer{Options: s.options}
+	if s.options.raw {
+		if c.Done {
+			return nil
+		}
+		return s.rawTexts(c)
+	}
 	list, entry := s.visible(c)
 	part := list[:entry]
 	if c.Done {
 		part = list[entry:]
 	}
 	for _, at := range part {
+		p.files = nil
 		s.args[at].print(p, s.printed(c, at))
 		texts = append(texts, p.Take())
 	}
@@ -397,6 +515,11 @@ func (s *Syscall) Texts(c *Call) (texts []string) {
 
 // Result prints the result, without "= ".
 func (s *Syscall) Result(p *Printer, c *Call) {
+	p.begin(s)
+	if s.options.raw && !c.Failed() {
+		p.text(hexText(uint64(c.Result)))
+		return
+	}
 	switch {
 	case restarts[-c.Result] != "":
 		p.text("? " + restarts[-c.Result])

@@ -30,8 +30,10 @@ func (m program) Load(address uint64, p []byte) error {
 	return nil
 }
 
-func (m program) StackPointer() uint64     { return 0x9000 }
-func (m program) FileName(fd int32) string { return map[int32]string{3: "/etc/a<b", 4: "pipe:[7]"}[fd] }
+func (m program) StackPointer() uint64 { return 0x9000 }
+func (m program) FileName(fd int32, _ bool) string {
+	return map[int32]string{3: "/etc/a<b", 4: "pipe:[7]"}[fd]
+}
 
 // printed returns a complete call, as the kernel would capture it.
 func printed(t *testing.T, o Options, number int, arguments [6]uint64, result int64, m program) string {
@@ -106,7 +108,7 @@ func TestCallsArePrintedAsStracePrintsThem(t *testing.T) {
 }
 
 func TestNamesOfFilesFollowDescriptors(t *testing.T) {
-	o := Options{Strings: 32, Paths: true}
+	o := Options{Strings: 32, Files: Names}
 	for want, got := range map[string]string{
 		`close(3</etc/a\74b>) = 0`:                  printed(t, o, unix.SYS_CLOSE, [6]uint64{3}, 0, nil),
 		`dup(3</etc/a\74b>) = 4<pipe:[7]>`:          printed(t, o, unix.SYS_DUP, [6]uint64{3}, 4, nil),
@@ -137,7 +139,7 @@ func TestEnvironmentsAreOnlyCapturedForVerbose(t *testing.T) {
 }
 
 func TestEveryPlanIsPossible(t *testing.T) {
-	for _, o := range []Options{{Strings: 32}, {Strings: tracespec.MaxBytes - 1, Verbose: true, Paths: true}, {}} {
+	for _, o := range []Options{{Strings: 32}, {Strings: tracespec.MaxBytes - 1, Verbose: true, Files: Names}, {}, {Strings: 32, Match: true, Files: Names | Devices, Reads: DescriptorSet{Except: true}, Writes: DescriptorSet{List: []uint64{1}}}} {
 		plan := &tracespec.Plan{Calls: map[int]*tracespec.Call{}}
 		table := New(o)
 		for _, c := range table.All() {
@@ -170,7 +172,7 @@ func TestEveryCallOfLinuxHasARow(t *testing.T) {
 // FuzzCaptures prints every call with damaged captures.
 func FuzzCaptures(f *testing.F) {
 	f.Add(uint64(1), []byte("some bytes"))
-	tables := []*Table{New(Options{Strings: 5}), New(Options{Strings: 100, Verbose: true, Paths: true, Hex: 1})}
+	tables := []*Table{New(Options{Strings: 5}), New(Options{Strings: 100, Verbose: true, Files: Names, Hex: 1, Style: Both}), New(Options{Strings: 8, Files: Names | Sockets | Devices | PIDFDs, Match: true, Style: RawNumbers, Hex: HexCharacters, Reads: DescriptorSet{Except: true}, Writes: DescriptorSet{Except: true}})}
 	f.Fuzz(func(t *testing.T, seed uint64, content []byte) {
 		random := rand.New(rand.NewPCG(seed, 1))
 		damaged := func(ops int) [][]byte {
@@ -198,8 +200,183 @@ func FuzzCaptures(f *testing.F) {
 				s.Leave(p, c)
 				s.Result(p, c)
 				s.Texts(c)
+				s.Dump(c)
+				s.Accesses(c, map[string]bool{"x": true})
 			}
 			table.Siginfo(content)
 		}
 	})
+}
+
+func TestConstantsArePrintedInTheStyle(t *testing.T) {
+	m := program{0x1000: "/a\x00"}
+	arguments := [6]uint64{^uint64(99), 0x1000, unix.O_RDWR | unix.O_CREAT, 0o644}
+	for style, want := range map[Style]string{
+		Abbreviated: `openat(AT_FDCWD, "/a", O_RDWR|O_CREAT, 0644) = 3`,
+		RawNumbers:  `openat(-100, "/a", 0x42, 0644) = 3`,
+		Both:        `openat(-100 /* AT_FDCWD */, "/a", 0x42 /* O_RDWR|O_CREAT */, 0644) = 3`,
+	} {
+		if got := printed(t, Options{Strings: 32, Style: style}, unix.SYS_OPENAT, arguments, 3, m); got != want {
+			t.Errorf("got  %s\nwant %s", got, want)
+		}
+	}
+}
+
+// TestRareCallsArePrintedAsStracePrintsThem has calls that the guest refuses. Their arguments
+// are decoded all the same.
+func TestRareCallsArePrintedAsStracePrintsThem(t *testing.T) {
+	m := program{
+		0x1000: "name\x00", 0x2000: words(5, 0x1000, 0x6000), 0x3000: words(0x100000002, 0x40), 0x4000: words(1<<32|7, 0), 0x5000: "\x03\x00\xff\xff\x00\x10",
+		0x6000: words(1, 2, 3, 4, 5, 6, 7, 8, 9), 0x7000: words(3, 0x1234),
+	}
+	type args = [6]uint64
+	const refused = " = -1 ENOSYS (Function not implemented)"
+	for _, c := range []struct {
+		number int
+		args   args
+		want   string
+	}{
+		{unix.SYS_BPF, args{0, 0x3000, 16}, `bpf(BPF_MAP_CREATE, {map_type=BPF_MAP_TYPE_ARRAY, key_size=1, value_size=64, max_entries=0}, 16)`},
+		{unix.SYS_BPF, args{99, 0x3000, 16}, `bpf(0x63 /* BPF_??? */, 0x3000, 16)`},
+		{unix.SYS_BPF, args{0, 0x3000, 1 << 20}, `bpf(BPF_MAP_CREATE, 0x3000, 1048576)`},
+		{unix.SYS_KEYCTL, args{0, ^uint64(2), 1}, `keyctl(KEYCTL_GET_KEYRING_ID, KEY_SPEC_SESSION_KEYRING, 1)`},
+		{unix.SYS_KEYCTL, args{11, 7, 0x1000, 5}, `keyctl(KEYCTL_READ, 7, 0x1000, 5)`},
+		{unix.SYS_ADD_KEY, args{0x1000, 0x1000, 0x1000, 4, ^uint64(0)}, `add_key("name", "name", "name", 4, KEY_SPEC_THREAD_KEYRING)`},
+		{unix.SYS_QUOTACTL, args{0x80000200, 0x1000, 4, 0x1000}, `quotactl(QCMD(Q_QUOTAON, USRQUOTA), "name", QFMT_VFS_V1, "name")`},
+		{unix.SYS_FANOTIFY_MARK, args{3, 1, 2, ^uint64(99), 0x1000}, `fanotify_mark(3, FAN_MARK_ADD, FAN_MODIFY, AT_FDCWD, "name")`},
+		{unix.SYS_SEMOP, args{1, 0x5000, 1}, `semop(1, [{sem_num=3, sem_op=-1, sem_flg=SEM_UNDO}], 1)`},
+		{unix.SYS_MSGSND, args{1, 0x7000, 2, 0}, `msgsnd(1, {mtype=3, mtext="4\22"}, 2, 0)`},
+		{unix.SYS_SHMGET, args{0, 4096, 0o1644}, `shmget(IPC_PRIVATE, 4096, IPC_CREAT|0644)`},
+		{unix.SYS_IO_URING_REGISTER, args{3, 2, 0x4000, 2}, `io_uring_register(3, IORING_REGISTER_FILES, [7, 1], 2)`},
+		{unix.SYS_QUOTACTL_FD, args{3, 0x80000100, 0, 0}, `quotactl_fd(3, QCMD(Q_SYNC, USRQUOTA))`},
+	} {
+		if got := printed(t, Options{Strings: 32}, c.number, c.args, -38, m); got != c.want+refused {
+			t.Errorf("got  %s\nwant %s", got, c.want+refused)
+		}
+	}
+}
+
+func TestQualifiersChooseWhatIsDecoded(t *testing.T) {
+	m := program{0x1000: "/a\x00", 0x6000: words(1, 500)}
+	one := func(number int) map[int]bool { return map[int]bool{number: true} }
+	for _, c := range []struct {
+		options Options
+		number  int
+		args    [6]uint64
+		want    string
+	}{
+		{Options{Strings: 32, Raw: one(unix.SYS_CHDIR)}, unix.SYS_CHDIR, [6]uint64{0x1000, 7}, "chdir(0x1000) = 0"},
+		{Options{Strings: 32, Raw: one(unix.SYS_CLOSE)}, unix.SYS_CHDIR, [6]uint64{0x1000, 7}, `chdir("/a") = 0`},
+		{Options{Strings: 32, Dereference: map[int]bool{}}, unix.SYS_NANOSLEEP, [6]uint64{0x6000}, "nanosleep(0x6000, NULL) = 0"},
+		{Options{Strings: 32, Dereference: map[int]bool{}}, unix.SYS_CHDIR, [6]uint64{0x1000}, `chdir("/a") = 0`},
+		{Options{Strings: 32, Numbers: true}, unix.SYS_CLOSE, [6]uint64{3}, "[   3] close(3) = 0"},
+		{Options{Strings: 32, Comm: func(id uint32) string { return map[uint32]string{7: "a<b"}[id] }}, unix.SYS_KILL, [6]uint64{7, 9}, `kill(7<a\74b>, SIGKILL) = 0`},
+	} {
+		if got := printed(t, c.options, c.number, c.args, 0, m); got != c.want {
+			t.Errorf("got  %s\nwant %s", got, c.want)
+		}
+	}
+}
+
+// called returns a call with its captures at the entry and at the exit.
+func called(t *testing.T, s *Syscall, arguments [6]uint64, result int64, m program) *Call {
+	t.Helper()
+	c := &Call{Arguments: arguments}
+	var capturer tracespec.Capturer
+	if !s.Attach(c, append([]byte{}, capturer.Capture(s.Plan.Entry, &arguments, 0, m)...)) {
+		t.Fatal("the captures of the entry are damaged")
+	}
+	c.Result, c.Done = result, true
+	if !s.Attach(c, capturer.Capture(s.Plan.Exit, &arguments, result, m)) {
+		t.Fatal("the captures of the exit are damaged")
+	}
+	return c
+}
+
+func TestCallsAccessFilesByNameAndByDescriptor(t *testing.T) {
+	m := program{0x1000: "/a\x00", 0x2000: "\x04\x00\x00\x00\x01\x00\x00\x00\x03\x00\x00\x00\x01\x00\x00\x00", 0x3000: "\x08\x00\x00\x00\x00\x00\x00\x00"}
+	table := New(Options{Strings: 32, Match: true})
+	for _, c := range []struct {
+		number int
+		args   [6]uint64
+		file   string
+		want   bool
+	}{
+		{unix.SYS_CHDIR, [6]uint64{0x1000}, "/a", true}, {unix.SYS_CHDIR, [6]uint64{0x1000}, "/b", false},
+		{unix.SYS_READ, [6]uint64{3}, "/etc/a<b", true}, {unix.SYS_READ, [6]uint64{4}, "/etc/a<b", false},
+		{unix.SYS_DUP2, [6]uint64{9, 3}, "/etc/a<b", true}, {unix.SYS_EPOLL_CTL, [6]uint64{3, 1, 4}, "/etc/a<b", false},
+		{unix.SYS_POLL, [6]uint64{0x2000, 2}, "/etc/a<b", true}, {unix.SYS_POLL, [6]uint64{0x2000, 1}, "/etc/a<b", false},
+		{unix.SYS_SELECT, [6]uint64{4, 0, 0x3000}, "/etc/a<b", true}, {unix.SYS_SELECT, [6]uint64{3, 0, 0x3000}, "/etc/a<b", false},
+		{unix.SYS_SYMLINK, [6]uint64{0x1000, 0}, "/a", false}, {unix.SYS_GETPID, [6]uint64{3}, "/etc/a<b", false},
+	} {
+		s := table.Call(c.number)
+		if got := s.Accesses(called(t, s, c.args, 0, m), map[string]bool{c.file: true}); got != c.want {
+			t.Errorf("%s%v accesses %s: %v", s.Name, c.args, c.file, got)
+		}
+	}
+}
+
+func TestDescriptorsInStructuresHaveNames(t *testing.T) {
+	rights := words(24) + "\x01\x00\x00\x00\x01\x00\x00\x00\x03\x00\x00\x00\x04\x00\x00\x00"
+	m := program{0x2000: "\x04\x00\x00\x00\x01\x00\x00\x00\x03\x00\x00\x00\x01\x00\x01\x00", 0x3000: "\x18" + strings.Repeat("\x00", 127), 0x4000: words(0, 0, 0, 0, 0x5000, 24, 0), 0x5000: rights}
+	o := Options{Strings: 32, Files: Names}
+	for _, c := range []struct {
+		number int
+		args   [6]uint64
+		result int64
+		want   string
+	}{
+		{unix.SYS_POLL, [6]uint64{0x2000, 2, 0}, 1, `poll([{fd=4<pipe:[7]>, events=POLLIN}, {fd=3</etc/a\74b>, events=POLLIN}], 2, 0) = 1 ([{fd=3</etc/a\74b>, revents=POLLIN}])`},
+		{unix.SYS_SELECT, [6]uint64{5, 0x3000, 0, 0, 0}, 2, `select(5, [3</etc/a\74b> 4<pipe:[7]>], NULL, NULL, NULL) = 2 (in [3</etc/a\74b> 4<pipe:[7]>])`},
+		{unix.SYS_SENDMSG, [6]uint64{9, 0x4000, 0}, 0, `sendmsg(9, {msg_name=NULL, msg_namelen=0, msg_iov=NULL, msg_iovlen=0, msg_control=[{cmsg_len=24, cmsg_level=SOL_SOCKET, cmsg_type=SCM_RIGHTS, cmsg_data=[3</etc/a\74b>, 4<pipe:[7]>]}], msg_controllen=24, msg_flags=0}, 0) = 0`},
+	} {
+		if got := printed(t, o, c.number, c.args, c.result, m); got != c.want {
+			t.Errorf("got  %s\nwant %s", got, c.want)
+		}
+	}
+}
+
+func TestDetailsOfFilesFollowDescriptors(t *testing.T) {
+	for _, c := range []struct {
+		files    FileInfo
+		captured string
+		want     string
+	}{
+		{Names, "/dev/null\x00device\x00char 1:3", "</dev/null>"},
+		{Names | Devices, "/dev/null\x00device\x00char 1:3", "</dev/null<char 1:3>>"},
+		{Names | Sockets, "socket:[7]\x00socket\x00UNIX:[7->8]", "<UNIX:[7->8]>"},
+		{Names | Devices, "socket:[7]\x00socket\x00UNIX:[7->8]", "<socket:[7]>"},
+		{PIDFDs, "anon_inode:[pidfd]\x00process\x0012", "<pid:12>"},
+		{Sockets, "/a", ""},
+		{Names, "/a (deleted)", "</a>(deleted)"},
+	} {
+		p := &Printer{Options: Options{Files: c.files}}
+		p.path([]byte(c.captured))
+		if got := p.Take(); got != c.want {
+			t.Errorf("%q is printed as %q, want %q", c.captured, got, c.want)
+		}
+	}
+}
+
+func TestDataOfDescriptorsIsDumped(t *testing.T) {
+	m := program{0x1000: "hello\nworld, 17 bytes", 0x4000: words(0x1000, 4, 0x1000, 40)}
+	table := New(Options{Strings: 32, Reads: DescriptorSet{List: []uint64{3}}, Writes: DescriptorSet{List: []uint64{1}, Except: true}})
+	for _, c := range []struct {
+		number int
+		args   [6]uint64
+		result int64
+		want   string
+	}{
+		{unix.SYS_READ, [6]uint64{3, 0x1000, 99}, 17, " | 00000  68 65 6c 6c 6f 0a 77 6f  72 6c 64 2c 20 31 37 20  hello.world, 17  |\n | 00010  62                                                b                |"},
+		{unix.SYS_READ, [6]uint64{4, 0x1000, 99}, 17, ""},
+		{unix.SYS_READ, [6]uint64{3, 0x1000, 99}, -5, ""},
+		{unix.SYS_WRITE, [6]uint64{1, 0x1000, 3}, 3, ""},
+		{unix.SYS_WRITE, [6]uint64{2, 0x1000, 3}, -5, " | 00000  68 65 6c                                          hel              |"},
+		{unix.SYS_READV, [6]uint64{3, 0x4000, 2}, 6, " * 4 bytes in buffer 0\n | 00000  68 65 6c 6c                                       hell             |\n * 2 bytes in buffer 1\n | 00000  68 65                                             he               |"},
+	} {
+		s := table.Call(c.number)
+		if got := strings.Join(s.Dump(called(t, s, c.args, c.result, m)), "\n"); got != c.want {
+			t.Errorf("%s%v dumps\n%s\nwant\n%s", s.Name, c.args, got, c.want)
+		}
+	}
 }

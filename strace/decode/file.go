@@ -31,8 +31,11 @@ var (
 	memfdFlags  = names("MFD_???", "MFD_CLOEXEC 1 MFD_ALLOW_SEALING 2 MFD_HUGETLB 4")
 )
 
-// openFlags returns the text of the flags of open(2).
-func openFlags(v uint64) string {
+// openFlags returns the flags of open(2) in the style of the printer.
+func (p *Printer) openFlags(v uint64) string { return p.styled(hexText(v), openFlagsText(v)) }
+
+// openFlagsText returns the names of the flags of open(2).
+func openFlagsText(v uint64) string {
 	text := accessModes.find(v & 3)
 	rest := v &^ 3
 	if rest == 0 {
@@ -41,10 +44,10 @@ func openFlags(v uint64) string {
 	if list, _ := openModes.flagNames(rest); len(list) == 0 {
 		return text + "|" + hexText(rest)
 	}
-	return text + "|" + openModes.flags(rest)
+	return text + "|" + new(Printer).flags(openModes, rest)
 }
 
-func openFlagsOf(p *Printer, _ *Input, v uint64) { p.text(openFlags(uint64(uint32(v)))) }
+func openFlagsOf(p *Printer, _ *Input, v uint64) { p.text(p.openFlags(uint64(uint32(v)))) }
 
 // creates reports whether an open creates a file, so that its mode is printed.
 func creates(i int) func(c *Call) bool {
@@ -71,13 +74,13 @@ func fcntlResult(p *Printer, c *Call) {
 	v := uint64(c.Result)
 	switch command := uint32(c.Arguments[1]); {
 	case command == unix.F_GETFD && v != 0:
-		p.text(hexText(v) + " (flags " + fdFlags.flags(v) + ")")
+		p.text(hexText(v) + " (flags " + p.flags(fdFlags, v) + ")")
 	case command == unix.F_GETFL:
-		p.text(hexText(v) + " (flags " + openFlags(v) + ")")
+		p.text(hexText(v) + " (flags " + openFlagsText(v) + ")")
 	case command == unix.F_GETLEASE:
 		p.text(hexText(v) + " (" + lockTypes.find(v) + ")")
 	case command == unix.F_GET_SEALS && v != 0:
-		p.text(hexText(v) + " (seals " + sealFlags.flags(v) + ")")
+		p.text(hexText(v) + " (seals " + p.flags(sealFlags, v) + ")")
 	case command == unix.F_GETSIG && v != 0:
 		p.format("%d (%s)", v, SignalName(int(v)))
 	default:
@@ -144,7 +147,7 @@ func entryHead(p *Printer, b []byte) {
 
 func entry64(p *Printer, b []byte) {
 	entryHead(p, b)
-	p.text("d_type=" + entryTypes.value(word(b, 18, 1)) + ", d_name=")
+	p.text("d_type=" + p.value(entryTypes, word(b, 18, 1)) + ", d_name=")
 	p.quote(textField(b, 19, len(b)-19))
 	p.text("}")
 }
@@ -153,7 +156,7 @@ func entryOld(p *Printer, b []byte) {
 	entryHead(p, b)
 	p.text("d_name=")
 	p.quote(textField(b, 18, len(b)-19))
-	p.text(", d_type=" + entryTypes.value(word(b, len(b)-1, 1)) + "}")
+	p.text(", d_type=" + p.value(entryTypes, word(b, len(b)-1, 1)) + "}")
 }
 
 // offsetPointer prints a pointer to a 64-bit offset.
@@ -210,8 +213,8 @@ var fileRows = []Row{
 	call(unix.SYS_SPLICE, "splice", "desc", fd(0), offsetPointer(1), fd(2), offsetPointer(3), at(4, ulong), at(5, flagsOf(spliceFlags))),
 	call(unix.SYS_TEE, "tee", "desc", fd(0), fd(1), at(2, ulong), at(3, flagsOf(spliceFlags))),
 	call(unix.SYS_VMSPLICE, "vmsplice", "desc", fd(0), vectorsIn(1, 2), at(2, ulong), at(3, flagsOf(spliceFlags))),
-	call(unix.SYS_CLOSE_RANGE, "close_range", "", fd(0), fd(1), at(2, flagsOf(closeRange))),
-	call(unix.SYS_MEMFD_CREATE, "memfd_create", "desc", str(0), at(1, flagsOf(memfdFlags))).givesFD(),
+	call(unix.SYS_CLOSE_RANGE, "close_range", "", at(0, udec), at(1, udec), at(2, flagsOf(closeRange))),
+	call(unix.SYS_MEMFD_CREATE, "memfd_create", "desc", pathUpTo(0, 249), at(1, flagsOf(memfdFlags))).givesFD(),
 	call(unix.SYS_EVENTFD, "eventfd", "desc", at(0, udec)).givesFD(),
 	call(unix.SYS_EVENTFD2, "eventfd2", "desc", at(0, udec), at(1, flagsOf(eventfdFlags))).givesFD(),
 }
@@ -228,9 +231,9 @@ func offsetExit(i int) Arg {
 			p.address(in.Arguments[i])
 			return
 		}
-		p.format("[%d", int64(word(before, 0, 8)))
+		p.format("[%d", word(before, 0, 8))
 		if after != nil && word(after, 0, 8) != word(before, 0, 8) {
-			p.format("] => [%d", int64(word(after, 0, 8)))
+			p.format("] => [%d", word(after, 0, 8))
 		}
 		p.text("]")
 	}

@@ -49,24 +49,24 @@ func ioctlCall(p *Printer, _ *Input, v uint64) {
 // termios prints the kernel's struct termios.
 func termios(p *Printer, _ *Input, b []byte) {
 	output := word(b, 4, 4)
-	p.text("{c_iflag=" + inputModes.flags(word(b, 0, 4)) + ", c_oflag=")
+	p.text("{c_iflag=" + p.flags(inputModes, word(b, 0, 4)) + ", c_oflag=")
 	for _, d := range delays {
-		p.text(d.names.value(output&d.mask) + "|")
+		p.text(p.value(d.names, output&d.mask) + "|")
 		output &^= d.mask
 	}
 	const baud, inputBaud, size = 0x100f, 0x100f0000, 0x30
 	control := word(b, 8, 4)
-	p.text(outputModes.flags(output) + ", c_cflag=" + baudRates.value(control&baud) + "|")
+	p.text(p.flags(outputModes, output) + ", c_cflag=" + p.value(baudRates, control&baud) + "|")
 	if control&inputBaud != 0 {
-		p.text(baudRates.value(control&inputBaud>>16) + "<<IBSHIFT|")
+		p.text(p.value(baudRates, control&inputBaud>>16) + "<<IBSHIFT|")
 	}
-	p.text(characterSizes.value(control&size) + "|" + controlModes.flags(control&^(baud|inputBaud|size)))
-	p.text(", c_lflag=" + localModes.flags(word(b, 12, 4)))
+	p.text(p.value(characterSizes, control&size) + "|" + p.flags(controlModes, control&^(baud|inputBaud|size)))
+	p.text(", c_lflag=" + p.flags(localModes, word(b, 12, 4)))
 	if !p.Verbose {
 		p.text(", ...}")
 		return
 	}
-	p.text(", c_line=" + lineDisciplines.value(word(b, 16, 1)) + ", c_cc=[")
+	p.text(", c_line=" + p.value(lineDisciplines, word(b, 16, 1)) + ", c_cc=[")
 	for i := range 19 {
 		if i > 0 {
 			p.text(", ")

@@ -22,14 +22,20 @@ var (
 
 // mapFlagsOf prints the flags of mmap(2).
 func mapFlagsOf(p *Printer, _ *Input, v uint64) {
+	p.text(p.styled(hexText(v), mapFlagsText(v)))
+}
+
+func mapFlagsText(v uint64) string {
 	const kind, hugeShift, hugeMask = 0xf, 26, 0x3f << 26
-	p.text(mapTypes.value(v & kind))
+	abbreviated := new(Printer)
+	text := abbreviated.value(mapTypes, v&kind)
 	if rest := v &^ (kind | hugeMask); rest != 0 {
-		p.text("|" + mapFlags.flags(rest))
+		text += "|" + abbreviated.flags(mapFlags, rest)
 	}
 	if huge := v & hugeMask; huge != 0 {
-		p.format("|%d<<MAP_HUGE_SHIFT", huge>>hugeShift)
+		text += "|" + decimal(huge>>hugeShift) + "<<MAP_HUGE_SHIFT"
 	}
+	return text
 }
 
 // moves reports whether mremap(2) has a new address.
@@ -38,7 +44,7 @@ func moves(c *Call) bool { return c.Arguments[3]&3 == 3 }
 // barrierResult prints the result of membarrier(2).
 func barrierResult(p *Printer, c *Call) {
 	if c.Arguments[0] == 0 && c.Result != 0 {
-		p.text(hexText(uint64(c.Result)) + " (" + barriers.flags(uint64(c.Result)) + ")")
+		p.text(hexText(uint64(c.Result)) + " (" + p.flags(barriers, uint64(c.Result)) + ")")
 		return
 	}
 	p.format("%d", c.Result)
@@ -56,15 +62,14 @@ var memoryRows = []Row{
 	call(unix.SYS_MREMAP, "mremap", "memory", at(0, pointer), at(1, ulong), at(2, ulong), at(3, longFlagsOf(remapFlags)), if_(moves, at(4, pointer))).gives(resultHex),
 	call(unix.SYS_MSYNC, "msync", "memory", at(0, pointer), at(1, ulong), at(2, flagsOf(syncModes))),
 	call(unix.SYS_MADVISE, "madvise", "memory", at(0, pointer), at(1, ulong), at(2, oneOf(madviseCmds))),
-	call(unix.SYS_MINCORE, "mincore", "memory", at(0, pointer), at(1, ulong), onExit(at(2, pointer))),
 	call(unix.SYS_MLOCK, "mlock", "memory", at(0, pointer), at(1, ulong)),
 	call(unix.SYS_MLOCK2, "mlock2", "memory", at(0, pointer), at(1, ulong), at(2, flagsOf(lockFlags))),
 	call(unix.SYS_MUNLOCK, "munlock", "memory", at(0, pointer), at(1, ulong)),
 	call(unix.SYS_MLOCKALL, "mlockall", "memory", at(0, flagsOf(lockAll))),
 	call(unix.SYS_MUNLOCKALL, "munlockall", "memory"),
 	call(unix.SYS_MEMBARRIER, "membarrier", "", at(0, oneOf(barriers)), at(1, flagsOf(barrierFlags)), if_(has(1, 1), at(2, dec))).gives(barrierResult),
-	call(unix.SYS_PROCESS_VM_READV, "process_vm_readv", "", at(0, dec), vectorsOut(1, 2), at(2, ulong), remoteVectors(3, 4), at(4, ulong), at(5, ulong)),
-	call(unix.SYS_PROCESS_VM_WRITEV, "process_vm_writev", "", at(0, dec), vectorsIn(1, 2), at(2, ulong), remoteVectors(3, 4), at(4, ulong), at(5, ulong)),
+	call(unix.SYS_PROCESS_VM_READV, "process_vm_readv", "", at(0, pid), vectorsOut(1, 2), at(2, ulong), remoteVectors(3, 4), at(4, ulong), at(5, ulong)),
+	call(unix.SYS_PROCESS_VM_WRITEV, "process_vm_writev", "", at(0, pid), vectorsIn(1, 2), at(2, ulong), remoteVectors(3, 4), at(4, ulong), at(5, ulong)),
 }
 
 // remoteVectors prints iovecs of another process.

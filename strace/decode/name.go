@@ -9,7 +9,7 @@ import (
 var (
 	accessFlags = names("?_OK", "F_OK 0 R_OK 4 W_OK 2 X_OK 1")
 	atFlags     = names("AT_???", "AT_SYMLINK_NOFOLLOW 0x100 AT_REMOVEDIR 0x200 AT_SYMLINK_FOLLOW 0x400 AT_NO_AUTOMOUNT 0x800 AT_EMPTY_PATH 0x1000 AT_RECURSIVE 0x8000")
-	eaccessAt   = names("AT_???", "AT_SYMLINK_NOFOLLOW 0x100 AT_EACCESS 0x200 AT_SYMLINK_FOLLOW 0x400 AT_NO_AUTOMOUNT 0x800 AT_EMPTY_PATH 0x1000 AT_RECURSIVE 0x8000")
+	eaccessAt   = names("AT_???", "AT_SYMLINK_NOFOLLOW 0x100 AT_EACCESS 0x200 AT_EMPTY_PATH 0x1000")
 	renameFlags = names("RENAME_???", "RENAME_NOREPLACE 1 RENAME_EXCHANGE 2 RENAME_WHITEOUT 4")
 	resolve     = names("RESOLVE_???", "RESOLVE_NO_XDEV 1 RESOLVE_NO_MAGICLINKS 2 RESOLVE_NO_SYMLINKS 4 RESOLVE_BENEATH 8 RESOLVE_IN_ROOT 0x10 RESOLVE_CACHED 0x20")
 	mountFlags  = names("MS_???", `MS_RDONLY 1 MS_NOSUID 2 MS_NODEV 4 MS_NOEXEC 8 MS_SYNCHRONOUS 0x10 MS_REMOUNT 0x20 MS_MANDLOCK 0x40 MS_DIRSYNC 0x80
@@ -82,11 +82,11 @@ func statxTime(p *Printer, name string, b []byte, offset int) {
 
 // statx prints struct statx.
 func statx(p *Printer, _ *Input, b []byte) {
-	p.text("{stx_mask=" + statxMasks.flags(word(b, 0, 4)))
+	p.text("{stx_mask=" + p.flags(statxMasks, word(b, 0, 4)))
 	if p.Verbose {
 		p.format(", stx_blksize=%d", word(b, 4, 4))
 	}
-	p.text(", stx_attributes=" + statxAttrs.flags(word(b, 8, 8)))
+	p.text(", stx_attributes=" + p.flags(statxAttrs, word(b, 8, 8)))
 	if p.Verbose {
 		p.format(", stx_nlink=%d, stx_uid=%d, stx_gid=%d", word(b, 16, 4), word(b, 20, 4), word(b, 24, 4))
 	}
@@ -100,7 +100,7 @@ func statx(p *Printer, _ *Input, b []byte) {
 		p.text(", ...}")
 		return
 	}
-	p.format(", stx_blocks=%d, stx_attributes_mask=%s", word(b, 48, 8), statxAttrs.flags(word(b, 56, 8)))
+	p.format(", stx_blocks=%d, stx_attributes_mask=%s", word(b, 48, 8), p.flags(statxAttrs, word(b, 56, 8)))
 	statxTime(p, "stx_atime", b, 64)
 	statxTime(p, "stx_btime", b, 80)
 	statxTime(p, "stx_ctime", b, 96)
@@ -115,9 +115,9 @@ const statxSize = 256
 func statxFlags(p *Printer, _ *Input, v uint64) {
 	const sync = 0x6000
 	v = uint64(uint32(v))
-	p.text(statxSync.value(v & sync))
+	p.text(p.flags(statxSync, v&sync))
 	if rest := v &^ sync; rest != 0 {
-		p.text("|" + atFlags.flags(rest))
+		p.text("|" + p.flags(atFlags, rest))
 	}
 }
 
@@ -129,7 +129,7 @@ func statfs(p *Printer, _ *Input, b []byte) {
 	}
 	p.format("{f_type=%s, f_bsize=%d, f_blocks=%d, f_bfree=%d, f_bavail=%d, f_files=%d, f_ffree=%d, f_fsid={val=[%s, %s]}, f_namelen=%d, f_frsize=%d, f_flags=%s}",
 		kind, word(b, 8, 8), word(b, 16, 8), word(b, 24, 8), word(b, 32, 8), word(b, 40, 8), word(b, 48, 8),
-		hexText(word(b, 56, 4)), hexText(word(b, 60, 4)), word(b, 64, 8), word(b, 72, 8), fsFlags.flags(word(b, 80, 8)))
+		hexText(word(b, 56, 4)), hexText(word(b, 60, 4)), word(b, 64, 8), word(b, 72, 8), p.flags(fsFlags, word(b, 80, 8)))
 }
 
 const statfsSize = 120
@@ -137,12 +137,12 @@ const statfsSize = 120
 // openHow prints struct open_how.
 func openHow(p *Printer, _ *Input, b []byte) {
 	flags, mode := word(b, 0, 8), word(b, 8, 8)
-	p.text("{flags=" + openFlags(flags))
+	p.text("{flags=" + p.openFlags(flags))
 	if flags&(unix.O_CREAT|0x400000) != 0 || mode != 0 {
 		p.text(", mode=")
 		p.octal(mode)
 	}
-	p.text(", resolve=" + resolve.flags(word(b, 16, 8)) + "}")
+	p.text(", resolve=" + p.flags(resolve, word(b, 16, 8)))
 }
 
 // openHowSize is the size of struct open_how.
@@ -151,20 +151,71 @@ const openHowSize = 24
 // openHowIn prints the struct open_how of openat2(2), whose size is another argument.
 func openHowIn(i, size int) Arg {
 	short := func(in *Input) bool { return in.Arguments[size] < openHowSize }
-	return addressIf(i, short, structIn(i, openHowSize, openHow))
+	rest := tail(i, size, openHowSize)
+	a := structIn(i, openHowSize, openHow)
+	a.ops = append(a.ops, rest.ops...)
+	print := a.print
+	a.print = func(p *Printer, in *Input) {
+		print(p, in)
+		if in.capture(0) != nil {
+			rest.print(p, in, nil, 1)
+			p.text("}")
+		}
+	}
+	return addressIf(i, short, a)
 }
 
 // mountFlagsOf prints the flags of mount(2), which may have a magic number of old kernels.
 func mountFlagsOf(p *Printer, _ *Input, v uint64) {
 	const magic, mask = 0xc0ed0000, 0xffff0000
 	if v&mask == magic {
-		p.text("MS_MGC_VAL")
+		p.text(p.styled(hexText(magic), "MS_MGC_VAL"))
 		if v &^= mask; v == 0 {
 			return
 		}
 		p.text("|")
 	}
-	p.text(mountFlags.flags(v))
+	p.text(p.flags(mountFlags, v))
+}
+
+// changedMount returns the flags of mount(2) without the magic number.
+func changedMount(in *Input) uint64 {
+	v := in.Arguments[3]
+	if v&0xffff0000 == 0xc0ed0000 {
+		v &= 0xffff
+	}
+	return v
+}
+
+// ignoresType and ignoresData report whether mount(2) does not read the type, and the data.
+func ignoresType(in *Input) bool {
+	return changedMount(in)&unix.MS_REMOUNT != 0 || ignoresData(in)
+}
+
+func ignoresData(in *Input) bool {
+	const changes = unix.MS_BIND | unix.MS_MOVE | unix.MS_SHARED | unix.MS_PRIVATE | unix.MS_SLAVE | unix.MS_UNBINDABLE
+	v := changedMount(in)
+	return v&unix.MS_REMOUNT == 0 && v&changes != 0
+}
+
+// attributeValue prints the value of an extended attribute without a NUL at its end.
+func attributeValue(i, length int) Arg {
+	a := inBuffer(i, length)
+	print := a.print
+	a.print = func(p *Printer, in *Input) {
+		b, n := in.capture(0), in.Arguments[length]
+		if n > 0 && n <= uint64(p.Strings)+1 && uint64(len(b)) == n && b[n-1] == 0 {
+			p.quote(b[:n-1])
+			return
+		}
+		print(p, in)
+	}
+	return a
+}
+
+// longerThan returns a condition: an argument is greater than a limit.
+func longerThan(i int, limit uint64) func(in *Input) bool {
+	return func(in *Input) bool { return in.Arguments[i] > limit }
 }
 
 // currentDirectory prints what getcwd(2) has stored.
@@ -237,12 +288,12 @@ var nameRows = []Row{
 	call(unix.SYS_MKNOD, "mknod", "file", path(0), at(1, modeOfNode), if_(isDevice(1), at(2, device))),
 	call(unix.SYS_MKNODAT, "mknodat", "desc file", dirfd(0), path(1), at(2, modeOfNode), if_(isDevice(2), at(3, device))),
 	call(unix.SYS_UMASK, "umask", "", at(0, mode16)).gives(resultOctal),
-	call(unix.SYS_MOUNT, "mount", "file", path(0), path(1), str(2), at(3, mountFlagsOf), str(4)),
+	call(unix.SYS_MOUNT, "mount", "file", path(0), path(1), addressIf(2, ignoresType, str(2)), at(3, mountFlagsOf), addressIf(4, ignoresData, str(4))),
 	call(unix.SYS_UMOUNT2, "umount2", "file", path(0), at(1, flagsOf(umountFlags))),
 	call(unix.SYS_SYNC, "sync", ""),
-	call(unix.SYS_SETXATTR, "setxattr", "file", path(0), str(1), inBuffer(2, 3), at(3, ulong), at(4, flagsOf(xattrFlags))),
-	call(unix.SYS_LSETXATTR, "lsetxattr", "file", path(0), str(1), inBuffer(2, 3), at(3, ulong), at(4, flagsOf(xattrFlags))),
-	call(unix.SYS_FSETXATTR, "fsetxattr", "desc", fd(0), str(1), inBuffer(2, 3), at(3, ulong), at(4, flagsOf(xattrFlags))),
+	call(unix.SYS_SETXATTR, "setxattr", "file", path(0), str(1), addressIf(2, longerThan(3, 65536), attributeValue(2, 3)), at(3, ulong), at(4, flagsOf(xattrFlags))),
+	call(unix.SYS_LSETXATTR, "lsetxattr", "file", path(0), str(1), addressIf(2, longerThan(3, 65536), attributeValue(2, 3)), at(3, ulong), at(4, flagsOf(xattrFlags))),
+	call(unix.SYS_FSETXATTR, "fsetxattr", "desc", fd(0), str(1), addressIf(2, longerThan(3, 65536), attributeValue(2, 3)), at(3, ulong), at(4, flagsOf(xattrFlags))),
 	call(unix.SYS_GETXATTR, "getxattr", "file", path(0), str(1), sizedBuffer(2, 3), at(3, ulong)),
 	call(unix.SYS_LGETXATTR, "lgetxattr", "file", path(0), str(1), sizedBuffer(2, 3), at(3, ulong)),
 	call(unix.SYS_FGETXATTR, "fgetxattr", "desc", fd(0), str(1), sizedBuffer(2, 3), at(3, ulong)),

@@ -19,9 +19,10 @@ var (
 // pollfd prints struct pollfd before poll(2).
 func pollfd(p *Printer, _ *Input, b []byte) {
 	descriptor := int32(word(b, 0, 4))
-	p.format("{fd=%d", descriptor)
+	p.text("{fd=")
+	p.descriptor(word(b, 0, 4))
 	if descriptor >= 0 {
-		p.text(", events=" + pollEvents.flags(word(b, 4, 2)))
+		p.text(", events=" + p.flags(pollEvents, word(b, 4, 2)))
 	}
 	p.text("}")
 }
@@ -31,10 +32,24 @@ const (
 	epollSize  = 12
 )
 
+// pollfds prints the array of poll(2).
+func pollfds() Arg {
+	a := arrayIn(0, argument32(1), pollfdSize, pollfd)
+	a.access, a.index = accessFiles, 0
+	a.ops = append(a.ops, tracespec.Op{Kind: tracespec.Descriptors, Address: captured(0, 0, 4), Count: constant(tracespec.MaxElements), Unit: pollfdSize})
+	print := a.print
+	a.print = func(p *Printer, in *Input) {
+		in.files(p, 1)
+		print(p, in)
+	}
+	return a
+}
+
 // ready is the note of poll(2) and ppoll(2): the descriptors that are ready, and with a
 // timeout what is left of it.
 func ready(timeout int) Arg {
-	ops := []tracespec.Op{{Kind: tracespec.Bytes, Address: argument(0), Count: argument(1), Unit: pollfdSize, Max: tracespec.MaxBytes}}
+	ops := []tracespec.Op{{Kind: tracespec.Bytes, Address: argument(0), Count: argument32(1), Unit: pollfdSize, Max: tracespec.MaxBytes},
+		{Kind: tracespec.Descriptors, Address: captured(0, 0, 4), Count: constant(tracespec.MaxElements), Unit: pollfdSize}}
 	if timeout >= 0 {
 		ops = append(ops, fixed(argument(timeout), timespecSize))
 	}
@@ -43,11 +58,12 @@ func ready(timeout int) Arg {
 		if in.Failed() || in.Result == 0 {
 			return "Timeout", !in.Failed()
 		}
+		in.files(p, 1)
 		text := readyList(p, in.capture(0))
 		if timeout < 0 || in.Arguments[timeout] == 0 {
 			return text, text != ""
 		}
-		left := "left " + leftOf(in.Arguments[timeout], in.capture(1), timespec)
+		left := "left " + leftOf(in.Arguments[timeout], in.capture(2), timespec)
 		if text == "" {
 			return left, true
 		}
@@ -70,6 +86,10 @@ func readyList(p *Printer, b []byte) string {
 	var list []string
 	for ; len(b) >= pollfdSize; b = b[pollfdSize:] {
 		events := word(b, 6, 2)
+		var name []byte
+		if len(p.files) > 0 {
+			name, p.files = p.files[0], p.files[1:]
+		}
 		if events == 0 {
 			continue
 		}
@@ -77,8 +97,10 @@ func readyList(p *Printer, b []byte) string {
 			list = append(list, "...")
 			break
 		}
-		one := new(Printer)
-		one.format("{fd=%d, revents=%s}", int32(word(b, 0, 4)), pollEvents.flags(events))
+		one := p.child()
+		one.format("{fd=%d", int32(word(b, 0, 4)))
+		one.path(name)
+		one.text(", revents=" + p.flags(pollEvents, events) + "}")
 		list = append(list, one.Take())
 	}
 	if len(list) == 0 {
@@ -89,7 +111,7 @@ func readyList(p *Printer, b []byte) string {
 
 // epollEvent prints struct epoll_event.
 func epollEvent(p *Printer, _ *Input, b []byte) {
-	p.format("{events=%s, data={u32=%d, u64=%d}}", epollEvents.flags(word(b, 0, 4)), word(b, 4, 4), word(b, 4, 8))
+	p.format("{events=%s, data={u32=%d, u64=%d}}", p.flags(epollEvents, word(b, 0, 4)), word(b, 4, 4), word(b, 4, 8))
 }
 
 // epollEventIn prints the event of epoll_ctl(2).
@@ -104,19 +126,39 @@ const fdSetSize = 128
 func fdSet(i int) Arg {
 	a := structIn(i, fdSetSize, nil)
 	a.ops[0].Kind = tracespec.Prefix
+	a.access, a.index = accessFiles, i
+	a.ops = append(a.ops, setNames(0, argument(0)))
 	a.print = func(p *Printer, in *Input) {
 		b := in.capture(0)
 		if n := int32(in.Arguments[0]); n <= 0 || len(b) < (int(min(n, fdSetSize*8))+63)/64*8 {
 			p.address(in.Arguments[i])
 			return
 		}
-		p.set(members(b, in.Arguments[0]))
+		in.files(p, 1)
+		p.descriptorSet(members(b, in.Arguments[0]))
 	}
 	return a
 }
 
+// setNames captures the names of the descriptors of a set, which op captures.
+func setNames(op int, limit tracespec.Value) tracespec.Op {
+	return tracespec.Op{Kind: tracespec.Members, Address: captured(op, 0, 8), Count: limit}
+}
+
 // set prints the members of a set.
 func (p *Printer) set(members []int) { p.format("%v", members) }
+
+// descriptorSet prints the members of a set of descriptors.
+func (p *Printer) descriptorSet(members []int) {
+	p.text("[")
+	for i, n := range members {
+		if i > 0 {
+			p.text(" ")
+		}
+		p.descriptor(uint64(n))
+	}
+	p.text("]")
+}
 
 // members returns the members of a set of bits that are less than a limit.
 func members(b []byte, limit uint64) (list []int) {
@@ -135,9 +177,10 @@ func selected(o object) Arg {
 	ops := []tracespec.Op{fixed(argument(1), fdSetSize), fixed(argument(2), fdSetSize), fixed(argument(3), fdSetSize), fixed(argument(4), 16)}
 	for i := range 3 {
 		ops[i].Kind = tracespec.Prefix
+		ops = append(ops, setNames(i, argument(0)))
 	}
 	a := onExit(Arg{ops: ops})
-	a.note = func(_ *Printer, in *Input) (string, bool) {
+	a.note = func(p *Printer, in *Input) (string, bool) {
 		if in.Failed() || in.Result == 0 {
 			return "Timeout", !in.Failed()
 		}
@@ -147,10 +190,11 @@ func selected(o object) Arg {
 			if len(list) == 0 {
 				continue
 			}
-			p := new(Printer)
-			p.text(name + " ")
-			p.set(list)
-			parts = append(parts, p.Take())
+			one := p.child()
+			in.files(one, 4+i)
+			one.text(name + " ")
+			one.descriptorSet(list)
+			parts = append(parts, one.Take())
 		}
 		if in.Arguments[4] != 0 {
 			parts = append(parts, "left "+leftOf(in.Arguments[4], in.capture(3), o))
@@ -177,8 +221,8 @@ func maskPair(i int) Arg {
 
 // pollRows are the calls that wait for files.
 var pollRows = []Row{
-	call(unix.SYS_POLL, "poll", "desc", arrayIn(0, argument(1), pollfdSize, pollfd), at(1, udec), at(2, dec), ready(-1)),
-	call(unix.SYS_PPOLL, "ppoll", "desc", arrayIn(0, argument(1), pollfdSize, pollfd), at(1, udec), structIn(2, timespecSize, timespec), sigset(3, 4), at(4, ulong), ready(2)),
+	call(unix.SYS_POLL, "poll", "desc", pollfds(), at(1, udec), at(2, dec), ready(-1)),
+	call(unix.SYS_PPOLL, "ppoll", "desc", pollfds(), at(1, udec), structIn(2, timespecSize, timespec), sigset(3, 4), at(4, ulong), ready(2)),
 	call(unix.SYS_SELECT, "select", "desc", at(0, dec), fdSet(1), fdSet(2), fdSet(3), structIn(4, 16, timeval), selected(timeval)),
 	call(unix.SYS_PSELECT6, "pselect6", "desc", at(0, dec), fdSet(1), fdSet(2), fdSet(3), structIn(4, timespecSize, timespec), maskPair(5), selected(timespec)),
 	call(unix.SYS_EPOLL_CREATE, "epoll_create", "desc", at(0, dec)).givesFD(),

@@ -18,7 +18,8 @@ import (
 type Printer struct {
 	Options
 	buffer []byte
-	table  *Table // for the names of calls; may be nil
+	table  *Table   // for the names of calls; may be nil
+	files  [][]byte // the names of the descriptors that are printed next (Input.files)
 }
 
 // callName returns the name of a call as __NR_name.
@@ -28,6 +29,9 @@ func (p *Printer) callName(number int) string {
 	}
 	return "__NR_" + p.table.calls[number].Name
 }
+
+// child returns a printer with the same options.
+func (p *Printer) child() *Printer { return &Printer{Options: p.Options, table: p.table} }
 
 // Take returns the text, and begins a new one.
 func (p *Printer) Take() string {
@@ -66,12 +70,14 @@ func (p *Printer) address(v uint64) {
 }
 
 // octal prints a number as "%#03o" does.
-func (p *Printer) octal(v uint64) {
+func (p *Printer) octal(v uint64) { p.text(octalText(v)) }
+
+func octalText(v uint64) string {
 	s := strconv.FormatUint(v, 8)
 	if v != 0 {
 		s = "0" + s
 	}
-	p.text(strings.Repeat("0", max(0, 3-len(s))) + s)
+	return strings.Repeat("0", max(0, 3-len(s))) + s
 }
 
 // quote prints bytes as a quoted string.
@@ -97,7 +103,7 @@ var escapes = map[byte]string{'"': `\"`, '\\': `\\`, '\f': `\f`, '\n': `\n`, '\r
 // escape prints bytes with the escape sequences of strace. others are characters that are
 // escaped in addition.
 func (p *Printer) escape(b []byte, others string) {
-	if p.Hex > 1 || p.Hex == 1 && mustBeHex(b) {
+	if p.Hex == HexAll || p.Hex == HexNonASCII && mustBeHex(b) {
 		for _, c := range b {
 			p.format(`\x%02x`, c)
 		}
@@ -105,6 +111,8 @@ func (p *Printer) escape(b []byte, others string) {
 	}
 	for i, c := range b {
 		switch {
+		case c < ' ' && escapes[c] == "" && p.Hex == HexCharacters, c >= 0x7f && p.Hex == HexCharacters, strings.IndexByte(others, c) >= 0 && p.Hex == HexCharacters:
+			p.format(`\x%02x`, c)
 		case escapes[c] != "":
 			p.text(escapes[c])
 		case c >= ' ' && c < 0x7f && strings.IndexByte(others, c) < 0:
@@ -135,9 +143,31 @@ func (p *Printer) data(b []byte, length uint64) {
 	}
 }
 
-// path prints the name of an open file after a descriptor.
-func (p *Printer) path(name []byte) {
-	if name == nil {
+// path prints what is known of the file of a descriptor, after its number. It is the file's
+// name, or the details that follow it after NUL (tracespec.Descriptor).
+func (p *Printer) path(captured []byte) {
+	if captured == nil || p.Files == 0 {
+		return
+	}
+	name, details, _ := bytes.Cut(captured, []byte{0})
+	kind, details, _ := bytes.Cut(details, []byte{0})
+	switch {
+	case string(kind) == tracespec.DetailSocket && p.Files&Sockets != 0:
+		p.text("<")
+		p.text(string(details))
+		p.text(">")
+		return
+	case string(kind) == tracespec.DetailProcess && p.Files&PIDFDs != 0:
+		p.text("<pid:")
+		p.text(string(details))
+		p.text(">")
+		return
+	case string(kind) == tracespec.DetailDevice && p.Files&Devices != 0:
+		p.text("<")
+		p.escape(name, "<>")
+		p.text("<" + string(details) + ">>")
+		return
+	case p.Files&Names == 0:
 		return
 	}
 	p.text("<")
@@ -146,6 +176,32 @@ func (p *Printer) path(name []byte) {
 	p.text(">")
 	if deleted {
 		p.text("(deleted)")
+	}
+}
+
+// descriptor prints a descriptor in a structure, with the next name of p.files.
+func (p *Printer) descriptor(v uint64) {
+	p.format("%d", int32(v))
+	if len(p.files) > 0 {
+		p.path(p.files[0])
+		p.files = p.files[1:]
+	}
+}
+
+// pid prints the id of a process or thread, with its name if that is wanted.
+func (p *Printer) pid(v uint64) {
+	p.format("%d", int32(v))
+	p.comm(int32(v))
+}
+
+func (p *Printer) comm(id int32) {
+	if p.Comm == nil || id <= 0 {
+		return
+	}
+	if name := p.Comm(uint32(id)); name != "" {
+		p.text("<")
+		p.escape([]byte(name), "<>")
+		p.text(">")
 	}
 }
 
@@ -159,6 +215,7 @@ type name struct {
 type nameTable struct {
 	names   []name
 	unknown string // what the comment of an unknown value says
+	decimal bool   // numbers are printed as signed decimals
 }
 
 // names parses "NAME VALUE ..." into a table.
@@ -172,6 +229,13 @@ func names(unknown, text string) *nameTable {
 		}
 		t.names = append(t.names, name{words[i], v})
 	}
+	return t
+}
+
+// decimals is names for values that are printed as signed decimal numbers.
+func decimals(unknown, text string) *nameTable {
+	t := names(unknown, text)
+	t.decimal = true
 	return t
 }
 
@@ -196,15 +260,12 @@ func (t *nameTable) find(v uint64) string {
 	return ""
 }
 
-// value returns the name of a value, or the value with a comment.
-func (t *nameTable) value(v uint64) string {
-	if s := t.find(v); s != "" {
-		return s
+// number returns a value as a number.
+func (t *nameTable) number(v uint64) string {
+	if t.decimal {
+		return strconv.FormatInt(int64(v), 10)
 	}
-	if t.unknown == "" {
-		return hexText(v)
-	}
-	return hexText(v) + " /* " + t.unknown + " */"
+	return hexText(v)
 }
 
 // flagNames returns the names of the flags in v that have one, and the rest.
@@ -218,22 +279,59 @@ func (t *nameTable) flagNames(v uint64) (list []string, rest uint64) {
 	return list, v
 }
 
+// Style is how values with names are printed (-X).
+type Style uint8
+
+// The styles.
+const (
+	Abbreviated Style = iota // the name
+	RawNumbers               // the number
+	Both                     // the number, and the name in a comment
+)
+
+// styled returns a number and its text in the style of the printer.
+func (p *Printer) styled(number, text string) string {
+	switch {
+	case p.Style == RawNumbers:
+		return number
+	case p.Style == Both:
+		return number + " /* " + text + " */"
+	}
+	return text
+}
+
+// value returns the name of a value, or the value with a comment.
+func (p *Printer) value(t *nameTable, v uint64) string {
+	if s := t.find(v); s != "" {
+		return p.styled(t.number(v), s)
+	}
+	return p.unknown(t, v)
+}
+
+// unknown returns a value without a name.
+func (p *Printer) unknown(t *nameTable, v uint64) string {
+	if t.unknown == "" || p.Style == RawNumbers {
+		return t.number(v)
+	}
+	return t.number(v) + " /* " + t.unknown + " */"
+}
+
 // flags returns the names of flags with | between them.
-func (t *nameTable) flags(v uint64) string {
+func (p *Printer) flags(t *nameTable, v uint64) string {
 	if v == 0 {
 		if s := t.find(0); s != "" {
-			return s
+			return p.styled("0", s)
 		}
 		return "0"
 	}
 	list, rest := t.flagNames(v)
 	if len(list) == 0 {
-		return t.value(rest)
+		return p.unknown(t, rest)
 	}
 	if rest != 0 {
-		list = append(list, hexText(rest))
+		list = append(list, t.number(rest))
 	}
-	return strings.Join(list, "|")
+	return p.styled(t.number(v), strings.Join(list, "|"))
 }
 
 // SignalName returns the name of a signal as strace prints it.
@@ -248,6 +346,25 @@ func SignalName(n int) string {
 		return s
 	}
 	return strconv.Itoa(n)
+}
+
+// SignalText returns a signal in the style of the options.
+func (t *Table) SignalText(n int) string { return t.Printer().signal(n) }
+
+// Quoted returns a text as strace prints names in angle brackets.
+func Quoted(text string) string {
+	p := new(Printer)
+	p.escape([]byte(text), "<>")
+	return p.Take()
+}
+
+// signal returns a signal in the style of the printer.
+func (p *Printer) signal(n int) string {
+	number, text := strconv.Itoa(n), SignalName(n)
+	if text == number {
+		return number
+	}
+	return p.styled(number, text)
 }
 
 // signalSet prints a set of signals of size bytes.
@@ -313,6 +430,9 @@ func (p *Printer) timeComment(seconds int64, fraction uint64, u unit) {
 		return
 	}
 	t := time.Unix(seconds, 0)
+	if year := t.Year(); year != int(int32(year)) {
+		return // as localtime(3)
+	}
 	p.text(" /* " + t.Format("2006-01-02T15:04:05"))
 	if fraction > 0 {
 		p.format(u.format, fraction)
@@ -322,27 +442,28 @@ func (p *Printer) timeComment(seconds int64, fraction uint64, u unit) {
 
 // device prints a device number.
 func (p *Printer) device(v uint64) {
-	p.format("makedev(%s, %s)", hexText(uint64(unix.Major(v))), hexText(uint64(unix.Minor(v))))
+	p.text(p.styled(hexText(v), fmt.Sprintf("makedev(%s, %s)", hexText(uint64(unix.Major(v))), hexText(uint64(unix.Minor(v))))))
 }
 
 // fileTypes are the types of files in st_mode.
 var fileTypes = names("", "S_IFREG 0100000 S_IFSOCK 0140000 S_IFIFO 010000 S_IFLNK 0120000 S_IFDIR 040000 S_IFBLK 060000 S_IFCHR 020000")
 
 // fileMode prints st_mode.
-func (p *Printer) fileMode(mode uint64) {
+func (p *Printer) fileMode(mode uint64) { p.text(p.styled(octalText(mode), modeText(mode))) }
+
+func modeText(mode uint64) (text string) {
 	const format = 0o170000
 	if mode&format != 0 {
 		kind := fileTypes.find(mode & format)
 		if kind == "" {
-			p.octal(mode)
-			return
+			return octalText(mode)
 		}
-		p.text(kind + "|")
+		text = kind + "|"
 	}
 	for _, n := range []name{{"S_ISUID|", 0o4000}, {"S_ISGID|", 0o2000}, {"S_ISVTX|", 0o1000}} {
 		if mode&n.value != 0 {
-			p.text(n.text)
+			text += n.text
 		}
 	}
-	p.octal(mode & 0o777)
+	return text + octalText(mode&0o777)
 }

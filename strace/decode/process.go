@@ -13,8 +13,8 @@ var (
 		CLONE_PARENT 0x8000 CLONE_THREAD 0x10000 CLONE_NEWNS 0x20000 CLONE_SYSVSEM 0x40000 CLONE_SETTLS 0x80000 CLONE_PARENT_SETTID 0x100000
 		CLONE_CHILD_CLEARTID 0x200000 CLONE_UNTRACED 0x800000 CLONE_CHILD_SETTID 0x1000000 CLONE_NEWCGROUP 0x2000000 CLONE_NEWUTS 0x4000000
 		CLONE_NEWIPC 0x8000000 CLONE_NEWUSER 0x10000000 CLONE_NEWPID 0x20000000 CLONE_NEWNET 0x40000000 CLONE_IO 0x80000000
-		CLONE_CLEAR_SIGHAND 0x100000000 CLONE_INTO_CGROUP 0x200000000`)
-	waitOptions = names("W???", "WNOHANG 1 WUNTRACED 2 WEXITED 4 WCONTINUED 8 WNOWAIT 0x1000000 __WCLONE 0x80000000 __WALL 0x40000000 __WNOTHREAD 0x20000000")
+		CLONE_NEWTIME 0x80 CLONE_CLEAR_SIGHAND 0x100000000 CLONE_INTO_CGROUP 0x200000000`)
+	waitOptions = names("W???", "WNOHANG 1 WEXITED 4 WSTOPPED 2 WCONTINUED 8 WNOWAIT 0x1000000 __WCLONE 0x80000000 __WALL 0x40000000 __WNOTHREAD 0x20000000")
 	waitTypes   = sequence("P_???", 0, "P_ALL P_PID P_PGID P_PIDFD")
 	futexCalls  = sequence("FUTEX_???", 0, `FUTEX_WAIT FUTEX_WAKE FUTEX_FD FUTEX_REQUEUE FUTEX_CMP_REQUEUE FUTEX_WAKE_OP FUTEX_LOCK_PI FUTEX_UNLOCK_PI FUTEX_TRYLOCK_PI
 		FUTEX_WAIT_BITSET FUTEX_WAKE_BITSET FUTEX_WAIT_REQUEUE_PI FUTEX_CMP_REQUEUE_PI FUTEX_LOCK_PI2`)
@@ -34,17 +34,17 @@ var (
 )
 
 // statusText returns a wait status in brackets.
-func statusText(status uint64) string {
+func (p *Printer) statusText(status uint64) string {
 	signal := int(status & 0x7f)
 	switch {
 	case status&0xff == 0x7f:
-		text := "[{WIFSTOPPED(s) && WSTOPSIG(s) == " + SignalName(int(status>>8&0x7f))
+		text := "[{WIFSTOPPED(s) && WSTOPSIG(s) == " + p.signal(int(status>>8&0x7f))
 		if status&0x8000 != 0 {
 			text += " | 0x80"
 		}
 		text += "}"
 		if event := status >> 16; event != 0 {
-			text += "|" + ptraceEvents.value(event) + "<<16"
+			text += "|" + p.value(ptraceEvents, event) + "<<16"
 		}
 		return text + "]"
 	case status == 0xffff:
@@ -59,7 +59,7 @@ func statusText(status uint64) string {
 	return "[{WIFEXITED(s) && WEXITSTATUS(s) == " + decimal(status>>8&0xff) + "}]"
 }
 
-func waitStatus(p *Printer, _ *Input, b []byte) { p.text(statusText(word(b, 0, 4))) }
+func waitStatus(p *Printer, _ *Input, b []byte) { p.text(p.statusText(word(b, 0, 4))) }
 
 // ifWaited prints an argument of wait4(2) as an address, unless a child was found.
 func ifWaited(i int, a Arg) Arg {
@@ -89,11 +89,11 @@ func cloneFlagsOf(p *Printer, _ *Input, v uint64) {
 	flags, signal := v&^0xff, v&0xff
 	switch {
 	case flags == 0:
-		p.text(SignalName(int(signal)))
+		p.text(p.signal(int(signal)))
 	case signal == 0:
-		p.text(cloneFlags.flags(flags))
+		p.text(p.flags(cloneFlags, flags))
 	default:
-		p.text(cloneFlags.flags(flags) + "|" + SignalName(int(signal)))
+		p.text(p.flags(cloneFlags, flags) + "|" + p.signal(int(signal)))
 	}
 }
 
@@ -102,12 +102,23 @@ func has(i int, flags uint64) func(c *Call) bool {
 	return func(c *Call) bool { return c.Arguments[i]&flags != 0 }
 }
 
+// exitSignal returns the signal of clone3(2), which has 64 bits.
+func (p *Printer) exitSignal(v uint64) string {
+	if v > 64 {
+		return decimal(v)
+	}
+	return p.signal(int(v))
+}
+
 // cloneArgs prints struct clone_args at the entry.
 func cloneArgs() Arg {
 	ops := []tracespec.Op{
 		{Kind: tracespec.Bytes, Address: argument(0), Count: argument(1), Unit: 1, Max: 88},
 		{Kind: tracespec.Bytes, Address: captured(0, 64, 8), Count: captured(0, 72, 8), Unit: 4, Max: 128},
 	}
+	const known = 88
+	rest := tail(0, 1, known)
+	ops = append(ops, rest.ops...)
 	return Arg{ops: ops, print: func(p *Printer, in *Input) {
 		b := in.capture(0)
 		if len(b) < 64 {
@@ -115,7 +126,7 @@ func cloneArgs() Arg {
 			return
 		}
 		flags := word(b, 0, 8)
-		p.text("{flags=" + cloneFlags.flags(flags))
+		p.text("{flags=" + p.flags(cloneFlags, flags))
 		for _, f := range []struct {
 			name   string
 			flags  uint64
@@ -126,7 +137,7 @@ func cloneArgs() Arg {
 				p.address(word(b, f.offset, 8))
 			}
 		}
-		p.text(", exit_signal=" + SignalName(int(word(b, 32, 8))) + ", stack=")
+		p.text(", exit_signal=" + p.exitSignal(word(b, 32, 8)) + ", stack=")
 		p.address(word(b, 40, 8))
 		p.text(", stack_size=" + hexText(word(b, 48, 8)))
 		if flags&0x80000 != 0 {
@@ -138,9 +149,10 @@ func cloneArgs() Arg {
 			p.elements(in, word(b, 64, 8), in.capture(1), n, 4, number(4, dec))
 			p.format(", set_tid_size=%d", n)
 		}
-		if flags&0x200000000 != 0 || word(b, 80, 8) != 0 {
+		if len(b) >= known && (flags&0x200000000 != 0 || word(b, 80, 8) != 0) {
 			p.format(", cgroup=%d", word(b, 80, 8))
 		}
+		rest.print(p, in, nil, 2)
 		p.text("}")
 	}}
 }
@@ -176,7 +188,7 @@ func futexCommand(p *Printer, _ *Input, v uint64) {
 	text := futexCalls.find(v &^ (private | realtime))
 	waits := text == "FUTEX_WAIT" || text == "FUTEX_WAIT_BITSET" || text == "FUTEX_WAIT_REQUEUE_PI"
 	if text == "" || v&realtime != 0 && !waits {
-		p.text(futexCalls.value(v))
+		p.text(p.value(futexCalls, v))
 		return
 	}
 	switch {
@@ -222,9 +234,9 @@ var futexKnown = []uint64{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13}
 func limit(p *Printer, _ *Input, v uint64) {
 	switch {
 	case v == ^uint64(0):
-		p.text("RLIM64_INFINITY")
+		p.text(p.styled(decimal(v), "RLIM64_INFINITY"))
 	case v > 1024 && v%1024 == 0:
-		p.format("%d*1024", v/1024)
+		p.text(p.styled(decimal(v), decimal(v/1024)+"*1024"))
 	default:
 		p.format("%d", v)
 	}
@@ -243,7 +255,7 @@ func cpuSet(i int, count tracespec.Value) Arg {
 // schedAttr prints struct sched_attr.
 func schedAttr(p *Printer, _ *Input, b []byte) {
 	p.format("{size=%d, sched_policy=%s, sched_flags=%s, sched_nice=%d, sched_priority=%d, sched_runtime=%d, sched_deadline=%d, sched_period=%d",
-		word(b, 0, 4), policies.value(word(b, 4, 4)), schedFlags.flags(word(b, 8, 8)), int32(word(b, 16, 4)), word(b, 20, 4),
+		word(b, 0, 4), p.value(policies, word(b, 4, 4)), p.flags(schedFlags, word(b, 8, 8)), int32(word(b, 16, 4)), word(b, 20, 4),
 		word(b, 24, 8), word(b, 32, 8), word(b, 40, 8))
 	if len(b) >= 56 {
 		p.format(", sched_util_min=%d, sched_util_max=%d", word(b, 48, 4), word(b, 52, 4))
@@ -273,7 +285,7 @@ var processRows = []Row{
 	call(unix.SYS_EXECVEAT, "execveat", "desc file process", dirfd(0), path(1), stringsOf(2), environment(3), at(4, flagsOf(atFlags))),
 	call(unix.SYS_EXIT, "exit", "process", at(0, dec)).never(),
 	call(unix.SYS_EXIT_GROUP, "exit_group", "process", at(0, dec)).never(),
-	call(unix.SYS_WAIT4, "wait4", "process", at(0, dec), ifWaited(1, structOut(1, 4, waitStatus)), at(2, flagsOf(waitOptions)), ifWaited(3, structOut(3, rusageSize, rusage))),
+	call(unix.SYS_WAIT4, "wait4", "process", at(0, pid), ifWaited(1, structOut(1, 4, waitStatus)), at(2, flagsOf(waitOptions)), ifWaited(3, structOut(3, rusageSize, rusage))),
 	call(unix.SYS_WAITID, "waitid", "process", at(0, oneOf(waitTypes)), at(1, dec), structOut(2, siginfoSize, siginfo), at(3, flagsOf(waitOptions)), structOut(4, rusageSize, rusage)),
 	call(unix.SYS_FUTEX, "futex", "", at(0, pointer), at(1, futexCommand),
 		futexOn(at(2, udec), 0, 1, 2, 3, 4, 5, 9, 10, 11, 12),
@@ -287,7 +299,7 @@ var processRows = []Row{
 		unless(1, 127, futexKnown, at(4, pointer)), unless(1, 127, futexKnown, at(5, hex32))),
 	call(unix.SYS_SET_TID_ADDRESS, "set_tid_address", "", at(0, pointer)),
 	call(unix.SYS_SET_ROBUST_LIST, "set_robust_list", "", at(0, pointer), at(1, ulong)),
-	call(unix.SYS_GET_ROBUST_LIST, "get_robust_list", "", at(0, dec), structOut(1, 8, indirect(8, pointer)), structOut(2, 8, indirect(8, ulong))),
+	call(unix.SYS_GET_ROBUST_LIST, "get_robust_list", "", at(0, pid), structOut(1, 8, indirect(8, pointer)), structOut(2, 8, indirect(8, ulong))),
 	call(unix.SYS_RSEQ, "rseq", "", at(0, pointer), at(1, hex32), at(2, hex32), at(3, hex32)),
 	call(unix.SYS_ARCH_PRCTL, "arch_prctl", "", at(0, oneOf(archCommands)),
 		when(0, 0xffffffff, []uint64{0x1001, 0x1002}, at(1, pointer)),
@@ -298,9 +310,9 @@ var processRows = []Row{
 	call(unix.SYS_GETPPID, "getppid", "%pure"),
 	call(unix.SYS_GETTID, "gettid", "%pure"),
 	call(unix.SYS_GETPGRP, "getpgrp", "%pure"),
-	call(unix.SYS_GETPGID, "getpgid", "", at(0, dec)),
-	call(unix.SYS_SETPGID, "setpgid", "", at(0, dec), at(1, dec)),
-	call(unix.SYS_GETSID, "getsid", "", at(0, dec)),
+	call(unix.SYS_GETPGID, "getpgid", "", at(0, pid)),
+	call(unix.SYS_SETPGID, "setpgid", "", at(0, pid), at(1, pid)),
+	call(unix.SYS_GETSID, "getsid", "", at(0, pid)),
 	call(unix.SYS_SETSID, "setsid", ""),
 	call(unix.SYS_GETUID, "getuid", "%creds %pure"),
 	call(unix.SYS_GETGID, "getgid", "%creds %pure"),
@@ -317,30 +329,30 @@ var processRows = []Row{
 	call(unix.SYS_SETFSUID, "setfsuid", "%creds", at(0, id)),
 	call(unix.SYS_SETFSGID, "setfsgid", "%creds", at(0, id)),
 	call(unix.SYS_GETGROUPS, "getgroups", "%creds", at(0, dec), arrayOut(1, result(), 4, number(4, id))),
-	call(unix.SYS_SETGROUPS, "setgroups", "%creds", at(0, dec), arrayIn(1, argument(0), 4, number(4, id))),
+	call(unix.SYS_SETGROUPS, "setgroups", "%creds", at(0, dec), addressIf(1, func(in *Input) bool { return uint32(in.Arguments[0]) > 65536 }, arrayIn(1, argument(0), 4, number(4, id)))),
 	call(unix.SYS_GETRLIMIT, "getrlimit", "", at(0, oneOf(resources)), structOut(1, 16, rlimit)),
 	call(unix.SYS_SETRLIMIT, "setrlimit", "", at(0, oneOf(resources)), structIn(1, 16, rlimit)),
-	call(unix.SYS_PRLIMIT64, "prlimit64", "", at(0, dec), at(1, oneOf(resources)), structIn(2, 16, rlimit), structOut(3, 16, rlimit)),
+	call(unix.SYS_PRLIMIT64, "prlimit64", "", at(0, pid), at(1, oneOf(resources)), structIn(2, 16, rlimit), structOut(3, 16, rlimit)),
 	call(unix.SYS_GETRUSAGE, "getrusage", "", at(0, oneOf(rusageWho)), structOut(1, rusageSize, rusage)),
 	call(unix.SYS_GETPRIORITY, "getpriority", "", at(0, oneOf(priorities)), at(1, dec)),
 	call(unix.SYS_SETPRIORITY, "setpriority", "", at(0, oneOf(priorities)), at(1, dec), at(2, dec)),
 	call(unix.SYS_SCHED_YIELD, "sched_yield", ""),
-	call(unix.SYS_SCHED_GETSCHEDULER, "sched_getscheduler", "", at(0, dec)).gives(policyResult),
-	call(unix.SYS_SCHED_SETSCHEDULER, "sched_setscheduler", "", at(0, dec), at(1, oneOf(policies)), structIn(2, 4, indirect(4, dec))),
-	call(unix.SYS_SCHED_GETPARAM, "sched_getparam", "", at(0, dec), structOut(1, 4, indirect(4, dec))),
-	call(unix.SYS_SCHED_SETPARAM, "sched_setparam", "", at(0, dec), structIn(1, 4, indirect(4, dec))),
+	call(unix.SYS_SCHED_GETSCHEDULER, "sched_getscheduler", "", at(0, pid)).gives(policyResult),
+	call(unix.SYS_SCHED_SETSCHEDULER, "sched_setscheduler", "", at(0, pid), at(1, oneOf(policies)), structIn(2, 4, indirect(4, dec))),
+	call(unix.SYS_SCHED_GETPARAM, "sched_getparam", "", at(0, pid), structOut(1, 4, indirect(4, dec))),
+	call(unix.SYS_SCHED_SETPARAM, "sched_setparam", "", at(0, pid), structIn(1, 4, indirect(4, dec))),
 	call(unix.SYS_SCHED_GET_PRIORITY_MAX, "sched_get_priority_max", "", at(0, oneOf(policies))),
 	call(unix.SYS_SCHED_GET_PRIORITY_MIN, "sched_get_priority_min", "", at(0, oneOf(policies))),
-	call(unix.SYS_SCHED_RR_GET_INTERVAL, "sched_rr_get_interval", "", at(0, dec), structOut(1, timespecSize, timespec)),
-	call(unix.SYS_SCHED_SETAFFINITY, "sched_setaffinity", "", at(0, dec), at(1, ulong), cpuSet(2, argument(1))),
-	call(unix.SYS_SCHED_GETAFFINITY, "sched_getaffinity", "", at(0, dec), at(1, ulong), onExit(cpuSet(2, result()))),
-	call(unix.SYS_SCHED_SETATTR, "sched_setattr", "", at(0, dec), structIn(1, 48, schedAttr), at(2, hex32)),
-	call(unix.SYS_SCHED_GETATTR, "sched_getattr", "", at(0, dec), structOut(1, 48, schedAttr), at(2, udec), at(3, hex32)),
+	call(unix.SYS_SCHED_RR_GET_INTERVAL, "sched_rr_get_interval", "", at(0, pid), structOut(1, timespecSize, timespec)),
+	call(unix.SYS_SCHED_SETAFFINITY, "sched_setaffinity", "", at(0, pid), at(1, ulong), cpuSet(2, argument(1))),
+	call(unix.SYS_SCHED_GETAFFINITY, "sched_getaffinity", "", at(0, pid), at(1, ulong), onExit(cpuSet(2, result()))),
+	call(unix.SYS_SCHED_SETATTR, "sched_setattr", "", at(0, pid), structIn(1, 48, schedAttr), at(2, hex32)),
+	call(unix.SYS_SCHED_GETATTR, "sched_getattr", "", at(0, pid), structOut(1, 48, schedAttr), at(2, udec), at(3, hex32)),
 	call(unix.SYS_GETCPU, "getcpu", "", structOut(0, 4, indirect(4, udec)), structOut(1, 4, indirect(4, udec)), onExit(at(2, pointer))),
-	call(unix.SYS_KCMP, "kcmp", "", at(0, dec), at(1, dec), at(2, oneOf(kcmpTypes)), when(2, 0xffffffff, []uint64{0}, at(3, dec)), when(2, 0xffffffff, []uint64{0}, at(4, dec)),
+	call(unix.SYS_KCMP, "kcmp", "", at(0, pid), at(1, pid), at(2, oneOf(kcmpTypes)), when(2, 0xffffffff, []uint64{0}, at(3, dec)), when(2, 0xffffffff, []uint64{0}, at(4, dec)),
 		when(2, 0xffffffff, []uint64{7}, at(3, dec)), when(2, 0xffffffff, []uint64{7}, structIn(4, 12, epollSlot)),
 		unless(2, 0xffffffff, []uint64{0, 1, 2, 3, 4, 5, 6, 7}, at(3, hex)), unless(2, 0xffffffff, []uint64{0, 1, 2, 3, 4, 5, 6, 7}, at(4, hex))),
-	call(unix.SYS_PIDFD_OPEN, "pidfd_open", "desc process", at(0, dec), at(1, flagsOf(pidfdFlags))).givesFD(),
+	call(unix.SYS_PIDFD_OPEN, "pidfd_open", "desc process", at(0, pid), at(1, flagsOf(pidfdFlags))).givesFD(),
 	call(unix.SYS_PIDFD_GETFD, "pidfd_getfd", "desc", fd(0), at(1, dec), at(2, hex32)).givesFD(),
 	call(unix.SYS_UNSHARE, "unshare", "", at(0, longFlagsOf(unshareFlags))),
 	call(unix.SYS_SETNS, "setns", "desc", fd(0), at(1, flagsOf(namespaces))),

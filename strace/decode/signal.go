@@ -57,7 +57,8 @@ func siginfo(p *Printer, _ *Input, b []byte) {
 	}
 	p.text(name)
 	if errno != 0 {
-		p.text(", si_errno=" + decimal(errno))
+		p.text(", si_errno=")
+		keyError(p, nil, errno)
 	}
 	if int32(code) <= 0 {
 		signalFromUser(p, b, int32(code))
@@ -67,7 +68,9 @@ func siginfo(p *Printer, _ *Input, b []byte) {
 }
 
 func signalSource(p *Printer, b []byte) {
-	p.format(", si_pid=%d, si_uid=", int32(word(b, 16, 4)))
+	p.text(", si_pid=")
+	p.pid(word(b, 16, 4))
+	p.text(", si_uid=")
 	id(p, nil, word(b, 20, 4))
 }
 
@@ -101,9 +104,9 @@ func signalFromKernel(p *Printer, b []byte, signal unix.Signal, code int) {
 		if code == 1 {
 			p.format(", si_status=%d", int32(word(b, 24, 4)))
 		} else {
-			p.text(", si_status=" + SignalName(int(word(b, 24, 4))))
+			p.text(", si_status=" + p.signal(int(word(b, 24, 4))))
 		}
-		p.format(", si_utime=%s, si_stime=%s", ticks(word(b, 32, 8)), ticks(word(b, 40, 8)))
+		p.format(", si_utime=%s, si_stime=%s", p.ticks(word(b, 32, 8)), p.ticks(word(b, 40, 8)))
 	case unix.SIGILL, unix.SIGFPE, unix.SIGSEGV, unix.SIGBUS, unix.SIGTRAP:
 		p.text(", si_addr=")
 		p.address(word(b, 16, 8))
@@ -115,7 +118,7 @@ func signalFromKernel(p *Printer, b []byte, signal unix.Signal, code int) {
 	case unix.SIGSYS:
 		p.text(", si_call_addr=")
 		p.address(word(b, 16, 8))
-		p.text(", si_syscall=" + p.callName(int(word(b, 24, 4))) + ", si_arch=" + architectures.value(word(b, 28, 4)))
+		p.text(", si_syscall=" + p.callName(int(word(b, 24, 4))) + ", si_arch=" + p.value(architectures, word(b, 28, 4)))
 	default:
 		if word(b, 16, 8) != 0 {
 			signalSource(p, b)
@@ -127,9 +130,9 @@ func signalFromKernel(p *Printer, b []byte, signal unix.Signal, code int) {
 }
 
 // ticks returns a clock_t of 1/100 seconds.
-func ticks(v uint64) string {
+func (p *Printer) ticks(v uint64) string {
 	text := strconv.FormatInt(int64(v), 10)
-	if v == 0 {
+	if v == 0 || p.Style == RawNumbers {
 		return text
 	}
 	return text + " /* " + strconv.FormatFloat(float64(int64(v))/100, 'f', 2, 64) + " s */"
@@ -156,7 +159,7 @@ func sigaction(p *Printer, _ *Input, b []byte) {
 	handler(p, word(b, 0, 8))
 	p.text(", sa_mask=")
 	p.signalSet(b[24:32])
-	p.text(", sa_flags=" + actionFlags.flags(flags))
+	p.text(", sa_flags=" + p.flags(actionFlags, flags))
 	if flags&0x4000000 != 0 {
 		p.text(", sa_restorer=")
 		p.address(word(b, 16, 8))
@@ -219,13 +222,13 @@ var signalRows = []Row{
 	call(unix.SYS_RT_SIGPENDING, "rt_sigpending", "signal", onExit(pendingSet(0, 1)), at(1, ulong)),
 	call(unix.SYS_RT_SIGSUSPEND, "rt_sigsuspend", "signal", sigset(0, 1), at(1, ulong)),
 	call(unix.SYS_RT_SIGTIMEDWAIT, "rt_sigtimedwait", "signal", sigset(0, 3), structOut(1, siginfoSize, siginfo), even(structIn(2, timespecSize, timespec)), at(3, ulong)).gives(signalResult),
-	call(unix.SYS_RT_SIGQUEUEINFO, "rt_sigqueueinfo", "signal process", at(0, dec), at(1, signo), structIn(2, siginfoSize, siginfo)),
-	call(unix.SYS_RT_TGSIGQUEUEINFO, "rt_tgsigqueueinfo", "process signal", at(0, dec), at(1, dec), at(2, signo), structIn(3, siginfoSize, siginfo)),
+	call(unix.SYS_RT_SIGQUEUEINFO, "rt_sigqueueinfo", "signal process", at(0, pid), at(1, signo), structIn(2, siginfoSize, siginfo)),
+	call(unix.SYS_RT_TGSIGQUEUEINFO, "rt_tgsigqueueinfo", "process signal", at(0, pid), at(1, pid), at(2, signo), structIn(3, siginfoSize, siginfo)),
 	call(unix.SYS_PIDFD_SEND_SIGNAL, "pidfd_send_signal", "desc signal process", fd(0), at(1, signo), structIn(2, siginfoSize, siginfo), at(3, hex32)),
 	call(unix.SYS_SIGALTSTACK, "sigaltstack", "signal", structIn(0, 24, stackOf), structOut(1, 24, stackOf)),
-	call(unix.SYS_KILL, "kill", "signal process", at(0, dec), at(1, signo)),
-	call(unix.SYS_TKILL, "tkill", "signal process", at(0, dec), at(1, signo)),
-	call(unix.SYS_TGKILL, "tgkill", "signal process", at(0, dec), at(1, dec), at(2, signo)),
+	call(unix.SYS_KILL, "kill", "signal process", at(0, pid), at(1, signo)),
+	call(unix.SYS_TKILL, "tkill", "signal process", at(0, pid), at(1, signo)),
+	call(unix.SYS_TGKILL, "tgkill", "signal process", at(0, pid), at(1, pid), at(2, signo)),
 	call(unix.SYS_PAUSE, "pause", "signal"),
 	call(unix.SYS_SIGNALFD, "signalfd", "desc signal", fd(0), sigset(1, 2), at(2, ulong)).givesFD(),
 	call(unix.SYS_SIGNALFD4, "signalfd4", "desc signal", fd(0), sigset(1, 2), at(2, ulong), at(3, flagsOf(signalFlags))).givesFD(),
@@ -233,4 +236,4 @@ var signalRows = []Row{
 }
 
 // signalResult prints a result that is a signal.
-func signalResult(p *Printer, c *Call) { p.format("%d (%s)", c.Result, SignalName(int(c.Result))) }
+func signalResult(p *Printer, c *Call) { p.format("%d (%s)", c.Result, p.signal(int(c.Result))) }

@@ -26,17 +26,9 @@ var (
 	socketLayers = names("SOL_???", "SOL_IP 0 SOL_SOCKET 1 SOL_TCP 6 SOL_UDP 17 SOL_IPV6 41 SOL_ICMPV6 58 SOL_RAW 255 SOL_PACKET 263 SOL_NETLINK 270 SOL_ALG 279")
 	controlTypes = names("SCM_???", "SCM_RIGHTS 1 SCM_CREDENTIALS 2 SCM_SECURITY 3 SO_TIMESTAMP_OLD 29 SO_TIMESTAMPNS_OLD 35 SO_TIMESTAMPING_OLD 37")
 	shutdownWays = sequence("SHUT_???", 0, "SHUT_RD SHUT_WR SHUT_RDWR")
-	socketOpts   = names("SO_???", `SO_DEBUG 1 SO_REUSEADDR 2 SO_TYPE 3 SO_ERROR 4 SO_DONTROUTE 5 SO_BROADCAST 6 SO_SNDBUF 7 SO_RCVBUF 8 SO_KEEPALIVE 9 SO_OOBINLINE 10
-		SO_NO_CHECK 11 SO_PRIORITY 12 SO_LINGER 13 SO_BSDCOMPAT 14 SO_REUSEPORT 15 SO_PASSCRED 16 SO_PEERCRED 17 SO_RCVLOWAT 18 SO_SNDLOWAT 19 SO_RCVTIMEO_OLD 20
-		SO_SNDTIMEO_OLD 21 SO_SECURITY_AUTHENTICATION 22 SO_SECURITY_ENCRYPTION_TRANSPORT 23 SO_SECURITY_ENCRYPTION_NETWORK 24 SO_BINDTODEVICE 25 SO_ATTACH_FILTER 26
-		SO_DETACH_FILTER 27 SO_PEERNAME 28 SO_TIMESTAMP_OLD 29 SO_ACCEPTCONN 30 SO_PEERSEC 31 SO_SNDBUFFORCE 32 SO_RCVBUFFORCE 33 SO_PASSSEC 34 SO_TIMESTAMPNS_OLD 35
-		SO_MARK 36 SO_TIMESTAMPING_OLD 37 SO_PROTOCOL 38 SO_DOMAIN 39 SO_RXQ_OVFL 40 SO_PEEK_OFF 42 SO_BUSY_POLL 46 SO_INCOMING_CPU 49 SO_COOKIE 57 SO_PEERGROUPS 59 SO_ZEROCOPY 60`)
-	tcpOpts = names("TCP_???", "TCP_NODELAY 1 TCP_MAXSEG 2 TCP_CORK 3 TCP_KEEPIDLE 4 TCP_KEEPINTVL 5 TCP_KEEPCNT 6 TCP_SYNCNT 7 TCP_LINGER2 8 TCP_DEFER_ACCEPT 9 TCP_WINDOW_CLAMP 10 TCP_INFO 11 TCP_QUICKACK 12 TCP_CONGESTION 13 TCP_USER_TIMEOUT 18 TCP_FASTOPEN 23")
-	ipOpts  = names("IP_???", "IP_TOS 1 IP_TTL 2 IP_HDRINCL 3 IP_OPTIONS 4 IP_RECVOPTS 6 IP_RETOPTS 7 IP_PKTINFO 8 IP_MTU_DISCOVER 10 IP_RECVERR 11 IP_RECVTTL 12 IP_MTU 14 IP_FREEBIND 15 IP_MULTICAST_TTL 33 IP_MULTICAST_LOOP 34 IP_ADD_MEMBERSHIP 35")
-	ip6Opts = names("IPV6_???", "IPV6_UNICAST_HOPS 16 IPV6_MULTICAST_IF 17 IPV6_MULTICAST_HOPS 18 IPV6_MULTICAST_LOOP 19 IPV6_MTU_DISCOVER 23 IPV6_RECVERR 25 IPV6_V6ONLY 26 IPV6_RECVPKTINFO 49 IPV6_TCLASS 67")
-	nlOpts  = names("NETLINK_???", "NETLINK_ADD_MEMBERSHIP 1 NETLINK_DROP_MEMBERSHIP 2 NETLINK_PKTINFO 3 NETLINK_BROADCAST_ERROR 4 NETLINK_NO_ENOBUFS 5 NETLINK_LISTEN_ALL_NSID 8 NETLINK_LIST_MEMBERSHIPS 9 NETLINK_CAP_ACK 10 NETLINK_EXT_ACK 11 NETLINK_GET_STRICT_CHK 12")
+	nlOpts       = names("NETLINK_???", "NETLINK_ADD_MEMBERSHIP 1 NETLINK_DROP_MEMBERSHIP 2 NETLINK_PKTINFO 3 NETLINK_BROADCAST_ERROR 4 NETLINK_NO_ENOBUFS 5 NETLINK_LISTEN_ALL_NSID 8 NETLINK_LIST_MEMBERSHIPS 9 NETLINK_CAP_ACK 10 NETLINK_EXT_ACK 11 NETLINK_GET_STRICT_CHK 12")
 	// levelOpts are the names of options by level.
-	levelOpts = map[uint32]*nameTable{unix.SOL_SOCKET: socketOpts, unix.SOL_IP: ipOpts, unix.SOL_IPV6: ip6Opts, unix.SOL_TCP: tcpOpts, unix.SOL_NETLINK: nlOpts}
+	levelOpts = map[uint32]*nameTable{unix.SOL_RAW: sockRawOptions, unix.SOL_PACKET: sockPacketOptions, unix.SOL_UDP: sockUdpOptions, unix.SOL_SOCKET: sockOptions, unix.SOL_IP: sockIpOptions, unix.SOL_IPV6: sockIpv6Options, unix.SOL_TCP: sockTcpOptions, unix.SOL_NETLINK: nlOpts}
 )
 
 // socketType prints the type of a socket with its flags.
@@ -44,12 +36,12 @@ func socketType(p *Printer, _ *Input, v uint64) {
 	v = uint64(uint32(v))
 	name := socketTypes.find(v & 0xf)
 	if name == "" {
-		p.text(socketFlags.flags(v))
+		p.text(p.flags(socketFlags, v))
 		return
 	}
 	p.text(name)
 	if rest := v &^ 0xf; rest != 0 {
-		p.text("|" + socketFlags.flags(rest))
+		p.text("|" + p.flags(socketFlags, rest))
 	}
 }
 
@@ -57,9 +49,9 @@ func socketType(p *Printer, _ *Input, v uint64) {
 func protocol(p *Printer, in *Input, v uint64) {
 	switch in.Arguments[0] {
 	case unix.AF_INET, unix.AF_INET6:
-		p.text(ipProtocols.value(v))
+		p.text(p.value(ipProtocols, v))
 	case unix.AF_NETLINK:
-		p.text(netlinkKinds.value(v))
+		p.text(p.value(netlinkKinds, v))
 	default:
 		p.format("%d", v)
 	}
@@ -82,7 +74,7 @@ func sockaddr(p *Printer, b []byte, address, length uint64) {
 	if family == unix.AF_UNIX {
 		b = b[:min(len(b), unix.SizeofSockaddrUnix)]
 	}
-	p.text("{sa_family=" + socketFamilies.value(family))
+	p.text("{sa_family=" + p.value(socketFamilies, family))
 	if len(b) > 2 {
 		p.text(", ")
 		sockaddrData(p, b, family)
@@ -174,20 +166,89 @@ func message(i int, total tracespec.Value) Arg {
 		array(captured(0, 16, 8), captured(0, 24, 8), 16),
 		{Kind: tracespec.Vector, Address: captured(2, 0, 8), Count: total, Unit: 16, Max: maxOfString},
 		{Kind: tracespec.Bytes, Address: captured(0, 32, 8), Count: captured(0, 40, 8), Unit: 1, Max: 4096},
+		{Kind: tracespec.Rights, Address: captured(4, 0, 8), Count: constant(tracespec.MaxElements)},
 	}
 	return Arg{ops: ops, print: orAddress(i, func(p *Printer, in *Input, b []byte) {
 		size := uint64(1 << 62)
 		if total.Source == tracespec.Result {
 			size = uint64(max(in.Result, 0))
 		}
-		p.message(in, b, in.before(0), size)
+		p.message(in, b, in.before(0), size, 1)
 	})}
 }
 
-func (p *Printer) message(in *Input, b, before []byte, size uint64) {
+// maxMessages is the maximum number of messages of sendmmsg(2) and recvmmsg(2) that are
+// decoded.
+const maxMessages = 16
+
+const mmsghdrSize = 64
+
+// messages prints the array of struct mmsghdr of sendmmsg(2), or of recvmmsg(2), which stores
+// how long each message is.
+func messages(i, count int, receives bool) Arg {
+	const each = 5
+	ops := []tracespec.Op{{Kind: tracespec.Prefix, Address: argument(i), Count: argument32(count), Unit: mmsghdrSize, Max: maxMessages * mmsghdrSize}}
+	for m := range maxMessages {
+		at := m * mmsghdrSize
+		vectors := len(ops) + 1
+		ops = append(ops,
+			tracespec.Op{Kind: tracespec.Prefix, Address: captured(0, at, 8), Count: captured(0, at+8, 4), Unit: 1, Max: maxSockaddr},
+			array(captured(0, at+16, 8), captured(0, at+24, 8), 16),
+			tracespec.Op{Kind: tracespec.Vector, Address: captured(vectors, 0, 8), Count: constant(unlimited), Unit: 16, Max: maxOfString},
+			tracespec.Op{Kind: tracespec.Bytes, Address: captured(0, at+32, 8), Count: captured(0, at+40, 8), Unit: 1, Max: 4096},
+			tracespec.Op{Kind: tracespec.Rights, Address: captured(vectors+2, 0, 8), Count: constant(tracespec.MaxElements)})
+	}
+	a := onExitAlways(Arg{ops: ops})
+	a.print = func(p *Printer, in *Input) {
+		n := uint64(uint32(in.Arguments[count]))
+		if !in.Failed() {
+			n = uint64(in.Result)
+		}
+		b := in.capture(0)
+		if len(b) < mmsghdrSize || receives && in.Failed() {
+			p.elements(in, in.Arguments[i], nil, n, mmsghdrSize, nil)
+			return
+		}
+		index := 0
+		p.elements(in, in.Arguments[i], b, n, mmsghdrSize, func(p *Printer, in *Input, one []byte) {
+			size := uint64(unlimited)
+			if receives {
+				size = word(one, msghdrSize, 4)
+			}
+			p.text("{msg_hdr=")
+			p.message(in, one, nil, size, 1+each*index)
+			if !in.Failed() {
+				p.format(", msg_len=%d", word(one, msghdrSize, 4))
+			}
+			p.text("}")
+			index++
+		})
+	}
+	return a
+}
+
+// leftOfWait is the note of recvmmsg(2): what is left of its timeout.
+func leftOfWait(i int) Arg {
+	a := onExit(Arg{ops: []tracespec.Op{fixed(argument(i), timespecSize)}})
+	a.note = func(_ *Printer, in *Input) (string, bool) {
+		switch {
+		case in.Failed():
+			return "", false
+		case in.Result == 0:
+			return "Timeout", true
+		case in.Arguments[i] == 0 || in.capture(0) == nil:
+			return "", false
+		}
+		return "left " + leftOf(in.Arguments[i], in.capture(0), timespec), true
+	}
+	return a
+}
+
+// message prints struct msghdr. base is the index of the first op of what it points to.
+func (p *Printer) message(in *Input, b, before []byte, size uint64, base int) {
 	length := word(b, 8, 4)
 	p.text("{msg_name=")
-	name := in.capture(1)
+	name := in.capture(base)
 	shown := length
 	if before != nil {
 		shown = min(shown, word(before, 8, 4))
@@ -198,13 +259,14 @@ func (p *Printer) message(in *Input, b, before []byte, size uint64) {
 		p.format("%d => ", int32(word(before, 8, 4)))
 	}
 	p.format("%d, msg_iov=", int32(length))
-	p.vectors(in, word(b, 16, 8), word(b, 24, 8), 2, size)
+	p.vectors(in, word(b, 16, 8), word(b, 24, 8), base+1, size)
 	p.format(", msg_iovlen=%d", word(b, 24, 8))
 	if n := word(b, 40, 8); n != 0 {
 		p.text(", msg_control=")
-		p.control(in.capture(4), word(b, 32, 8))
+		in.files(p, base+4)
+		p.control(in.capture(base+3), word(b, 32, 8))
 	}
-	p.format(", msg_controllen=%d, msg_flags=%s}", word(b, 40, 8), messageFlags.flags(word(b, 48, 4)))
+	p.format(", msg_controllen=%d, msg_flags=%s}", word(b, 40, 8), p.flags(messageFlags, word(b, 48, 4)))
 }
 
 // control prints control messages.
@@ -218,10 +280,10 @@ func (p *Printer) control(b []byte, address uint64) {
 	for separator := ""; len(b) >= header; separator = ", " {
 		length := word(b, 0, 8)
 		level, kind := word(b, 8, 4), word(b, 12, 4)
-		p.format("%s{cmsg_len=%d, cmsg_level=%s, cmsg_type=", separator, length, socketLayers.value(level))
+		p.format("%s{cmsg_len=%d, cmsg_level=%s, cmsg_type=", separator, length, p.value(socketLayers, level))
 		end := min(length, uint64(len(b)))
 		if level == unix.SOL_SOCKET {
-			p.text(controlTypes.value(kind))
+			p.text(p.value(controlTypes, kind))
 			if end > header {
 				p.controlData(b[header:end], kind)
 			}
@@ -246,11 +308,13 @@ func (p *Printer) controlData(b []byte, kind uint64) {
 			if i > 0 {
 				p.text(", ")
 			}
-			p.format("%d", int32(word(b, i, 4)))
+			p.descriptor(word(b, i, 4))
 		}
 		p.text("]")
 	case kind == unix.SCM_CREDENTIALS && len(b) >= 12:
-		p.format(", cmsg_data={pid=%d, uid=%d, gid=%d}", int32(word(b, 0, 4)), word(b, 4, 4), word(b, 8, 4))
+		p.text(", cmsg_data={pid=")
+		p.pid(word(b, 0, 4))
+		p.format(", uid=%d, gid=%d}", word(b, 4, 4), word(b, 8, 4))
 	}
 }
 
@@ -282,7 +346,7 @@ func receivedBuffer(i, size int) Arg {
 // option prints the name of a socket option, which depends on the level.
 func option(p *Printer, in *Input, v uint64) {
 	if t := levelOpts[uint32(in.Arguments[1])]; t != nil {
-		p.text(t.value(uint64(uint32(v))))
+		p.text(p.value(t, uint64(uint32(v))))
 		return
 	}
 	p.text(hexText(uint64(uint32(v))))
@@ -302,16 +366,33 @@ func optionValue(p *Printer, in *Input, b []byte) {
 		p.text("[" + ErrnoName(int(word(b, 0, 4))) + "]")
 	case len(b) == 4:
 		p.format("[%d]", int32(word(b, 0, 4)))
+	case socket && len(b) < 4:
+		hex := &Printer{Options: Options{Hex: HexAll}}
+		hex.quote(b)
+		p.text(hex.Take())
 	default:
 		p.data(b, uint64(len(b)))
 	}
+}
+
+// optionSize returns the minimum size of an option of the level SOL_SOCKET that is set.
+func optionSize(name uint64) int {
+	switch name {
+	case unix.SO_LINGER:
+		return 8
+	case 20, 21: // SO_RCVTIMEO_OLD, SO_SNDTIMEO_OLD
+		return 16
+	case unix.SO_BINDTODEVICE:
+		return 1
+	}
+	return 4
 }
 
 // optionIn prints the value that setsockopt(2) sets.
 func optionIn(i, length int) Arg {
 	op := tracespec.Op{Kind: tracespec.Prefix, Address: argument(i), Count: argument(length), Unit: 1, Max: maxSockaddr}
 	return Arg{ops: []tracespec.Op{op}, print: func(p *Printer, in *Input) {
-		if b := in.capture(0); len(b) > 0 && int32(in.Arguments[length]) > 0 {
+		if b := in.capture(0); len(b) > 0 && int32(in.Arguments[length]) > 0 && (uint32(in.Arguments[1]) != unix.SOL_SOCKET || len(b) >= optionSize(in.Arguments[2])) {
 			optionValue(p, in, b)
 			return
 		}
@@ -348,8 +429,8 @@ var socketRows = []Row{
 	call(unix.SYS_RECVFROM, "recvfrom", "network", slices.Concat([]Arg{fd(0), receivedBuffer(1, 2), at(2, ulong), at(3, flagsOf(messageFlags))}, addressOut(4, 5))...),
 	call(unix.SYS_SENDMSG, "sendmsg", "network", fd(0), message(1, constant(1<<62)), at(2, flagsOf(messageFlags))),
 	call(unix.SYS_RECVMSG, "recvmsg", "network", fd(0), received(1), at(2, flagsOf(messageFlags))),
-	call(unix.SYS_SENDMMSG, "sendmmsg", "network", fd(0), at(1, pointer), at(2, udec), at(3, flagsOf(messageFlags))),
-	call(unix.SYS_RECVMMSG, "recvmmsg", "network", fd(0), at(1, pointer), at(2, udec), at(3, flagsOf(messageFlags)), structIn(4, timespecSize, timespec)),
+	call(unix.SYS_SENDMMSG, "sendmmsg", "network", fd(0), messages(1, 2, false), at(2, udec), at(3, flagsOf(messageFlags))),
+	call(unix.SYS_RECVMMSG, "recvmmsg", "network", fd(0), messages(1, 2, true), at(2, udec), at(3, flagsOf(messageFlags)), even(structIn(4, timespecSize, timespec)), leftOfWait(4)),
 	call(unix.SYS_SHUTDOWN, "shutdown", "network", fd(0), at(1, oneOf(shutdownWays))),
 	call(unix.SYS_SETSOCKOPT, "setsockopt", "network", fd(0), at(1, oneOf(socketLayers)), at(2, option), optionIn(3, 4), at(4, dec)),
 	call(unix.SYS_GETSOCKOPT, "getsockopt", "network", slices.Concat([]Arg{fd(0), at(1, oneOf(socketLayers)), at(2, option)}, optionOut(3, 4))...),

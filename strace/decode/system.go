@@ -14,7 +14,8 @@ var (
 	ptraceCalls  = names("PTRACE_???", `PTRACE_TRACEME 0 PTRACE_PEEKTEXT 1 PTRACE_PEEKDATA 2 PTRACE_PEEKUSER 3 PTRACE_POKETEXT 4 PTRACE_POKEDATA 5 PTRACE_POKEUSER 6 PTRACE_CONT 7
 		PTRACE_KILL 8 PTRACE_SINGLESTEP 9 PTRACE_GETREGS 12 PTRACE_SETREGS 13 PTRACE_GETFPREGS 14 PTRACE_SETFPREGS 15 PTRACE_ATTACH 16 PTRACE_DETACH 17
 		PTRACE_SYSCALL 24 PTRACE_SETOPTIONS 0x4200 PTRACE_GETEVENTMSG 0x4201 PTRACE_GETSIGINFO 0x4202 PTRACE_SETSIGINFO 0x4203 PTRACE_GETREGSET 0x4204
-		PTRACE_SETREGSET 0x4205 PTRACE_SEIZE 0x4206 PTRACE_INTERRUPT 0x4207 PTRACE_LISTEN 0x4208 PTRACE_PEEKSIGINFO 0x4209 PTRACE_GETSIGMASK 0x420a PTRACE_SETSIGMASK 0x420b`)
+		PTRACE_SETREGSET 0x4205 PTRACE_SEIZE 0x4206 PTRACE_INTERRUPT 0x4207 PTRACE_LISTEN 0x4208 PTRACE_PEEKSIGINFO 0x4209 PTRACE_GETSIGMASK 0x420a PTRACE_SETSIGMASK 0x420b PTRACE_SECCOMP_GET_FILTER 0x420c PTRACE_SECCOMP_GET_METADATA 0x420d PTRACE_GET_SYSCALL_INFO 0x420e PTRACE_GET_RSEQ_CONFIGURATION 0x420f
+		PTRACE_GETFPXREGS 0x12 PTRACE_SETFPXREGS 0x13 PTRACE_OLDSETOPTIONS 0x15 PTRACE_GET_THREAD_AREA 0x19 PTRACE_SET_THREAD_AREA 0x1a PTRACE_ARCH_PRCTL 0x1e PTRACE_SYSEMU 0x1f PTRACE_SYSEMU_SINGLESTEP 0x20 PTRACE_SINGLEBLOCK 0x21`)
 	prctlCalls = names("PR_???", `PR_SET_PDEATHSIG 1 PR_GET_PDEATHSIG 2 PR_GET_DUMPABLE 3 PR_SET_DUMPABLE 4 PR_GET_UNALIGN 5 PR_SET_UNALIGN 6 PR_GET_KEEPCAPS 7 PR_SET_KEEPCAPS 8
 		PR_GET_FPEMU 9 PR_SET_FPEMU 10 PR_GET_FPEXC 11 PR_SET_FPEXC 12 PR_GET_TIMING 13 PR_SET_TIMING 14 PR_SET_NAME 15 PR_GET_NAME 16 PR_GET_ENDIAN 19 PR_SET_ENDIAN 20
 		PR_GET_SECCOMP 21 PR_SET_SECCOMP 22 PR_CAPBSET_READ 23 PR_CAPBSET_DROP 24 PR_GET_TSC 25 PR_SET_TSC 26 PR_GET_SECUREBITS 27 PR_SET_SECUREBITS 28
@@ -112,7 +113,7 @@ func prctlResult(p *Printer, c *Call) {
 	case option == 3:
 		p.format("%d (%s)", v, dumpable.find(v))
 	case option == 27 && v != 0:
-		p.text(hexText(v) + " (" + secureBits.flags(v) + ")")
+		p.text(hexText(v) + " (" + p.flags(secureBits, v) + ")")
 	default:
 		p.format("%d", c.Result)
 	}
@@ -126,7 +127,7 @@ func shortString(i int) Arg {
 
 // capHeader prints struct __user_cap_header_struct.
 func capHeader(p *Printer, _ *Input, b []byte) {
-	p.format("{version=%s, pid=%d}", capVersions.value(word(b, 0, 4)), int32(word(b, 4, 4)))
+	p.format("{version=%s, pid=%d}", p.value(capVersions, word(b, 0, 4)), int32(word(b, 4, 4)))
 }
 
 // capabilitySet returns a set of capabilities.
@@ -175,9 +176,9 @@ func personality(p *Printer, _ *Input, v uint64) {
 		p.text("0xffffffff")
 		return
 	}
-	p.text(personas.value(v & 0xff))
+	p.text(p.value(personas, v&0xff))
 	if flags := v &^ 0xff; flags != 0 {
-		p.text("|" + personaFlags.flags(flags))
+		p.text("|" + p.flags(personaFlags, flags))
 	}
 }
 
@@ -187,29 +188,8 @@ func personalityResult(p *Printer, c *Call) {
 	p.text(")")
 }
 
-// filterProgram prints struct sock_fprog.
-func filterProgram(p *Printer, _ *Input, b []byte) {
-	p.format("{len=%d, filter=", word(b, 0, 2))
-	p.address(word(b, 8, 8))
-	p.text("}")
-}
-
-// plainArgs are the arguments of plain by their letters.
-var plainArgs = map[rune]func(i int) Arg{
-	'd': func(i int) Arg { return at(i, dec) }, 'u': func(i int) Arg { return at(i, udec) },
-	'l': func(i int) Arg { return at(i, long) }, 'U': func(i int) Arg { return at(i, ulong) },
-	'x': func(i int) Arg { return at(i, hex) }, 'X': func(i int) Arg { return at(i, hex32) }, 'c': func(i int) Arg { return at(i, clockName) }, 'p': func(i int) Arg { return at(i, pointer) },
-	'f': fd, 's': str, 'n': path,
-}
-
-// plain returns a row whose arguments are numbers: one letter each.
-func plain(number int, name, classes, kinds string) Row {
-	row := Row{Number: number, Name: name, Classes: classes}
-	for i, letter := range kinds {
-		row.args = append(row.args, plainArgs[letter](i))
-	}
-	return row
-}
+// ptraceUnless is an argument of ptrace(2) that some requests do not have.
+func ptraceUnless(a Arg, requests ...uint64) Arg { return unless(0, ^uint64(0), requests, a) }
 
 // systemRows are the other calls.
 var systemRows = []Row{
@@ -231,42 +211,14 @@ var systemRows = []Row{
 	call(unix.SYS_CAPGET, "capget", "%creds", structIn(0, 8, capHeader), structOut(1, 24, capData)),
 	call(unix.SYS_CAPSET, "capset", "%creds", structIn(0, 8, capHeader), structIn(1, 24, capData)),
 	call(unix.SYS_PERSONALITY, "personality", "", at(0, personality)).gives(personalityResult),
-	call(unix.SYS_SYSLOG, "syslog", "", at(0, oneOf(syslogCalls)), outBuffer(1), at(2, dec)),
-	call(unix.SYS_PTRACE, "ptrace", "", at(0, longOneOf(ptraceCalls)), unless(0, ^uint64(0), []uint64{0}, at(1, dec)), unless(0, ^uint64(0), []uint64{0}, at(2, pointer)), unless(0, ^uint64(0), []uint64{0}, at(3, pointer))),
-	call(unix.SYS_SECCOMP, "seccomp", "", at(0, oneOf(seccompCalls)), when(0, 0xffffffff, []uint64{1}, at(1, flagsOf(seccompFlags))), unless(0, 0xffffffff, []uint64{1}, at(1, hex32)), when(0, 0xffffffff, []uint64{1}, structIn(2, 16, filterProgram)),
+	call(unix.SYS_PTRACE, "ptrace", "", at(0, longOneOf(ptraceCalls)), ptraceUnless(at(1, pid), 0), ptraceUnless(at(2, pointer), 0, 8, 16, 0x4207, 0x420e),
+		when(0, ^uint64(0), []uint64{0x420e}, at(2, ulong)), ptraceUnless(at(3, pointer), 0, 8, 16, 0x4207, 0x4200),
+		when(0, ^uint64(0), []uint64{0x4200}, at(3, longFlagsOf(ptraceSetoptionsFlags)))),
+	call(unix.SYS_SECCOMP, "seccomp", "", at(0, oneOf(seccompCalls)), when(0, 0xffffffff, []uint64{1}, at(1, flagsOf(seccompFlags))), unless(0, 0xffffffff, []uint64{1}, at(1, hex32)), when(0, 0xffffffff, []uint64{1}, filterProgram(2, seccompValue)),
 		when(0, 0xffffffff, []uint64{2}, structIn(2, 4, indirect(4, oneOf(seccompActions)))), when(0, 0xffffffff, []uint64{3}, structOut(2, 6, notifySizes)),
 		unless(0, 0xffffffff, []uint64{1, 2, 3}, at(2, pointer))),
-	call(unix.SYS_SETHOSTNAME, "sethostname", "", inBuffer(0, 1), at(1, dec)),
-	call(unix.SYS_SETDOMAINNAME, "setdomainname", "", inBuffer(0, 1), at(1, dec)),
-	plain(unix.SYS_REBOOT, "reboot", "", "xxxp"),
-	plain(unix.SYS_VHANGUP, "vhangup", "", ""),
-	plain(unix.SYS_IOPERM, "ioperm", "", "xxd"), plain(unix.SYS_IOPL, "iopl", "", "d"),
-	plain(unix.SYS_MODIFY_LDT, "modify_ldt", "", "dpU"),
-	plain(unix.SYS_USERFAULTFD, "userfaultfd", "desc", "X"), call(unix.SYS_PERF_EVENT_OPEN, "perf_event_open", "desc", at(0, pointer), at(1, dec), at(2, dec), fd(3), at(4, longFlagsOf(names("PERF_FLAG_???", "PERF_FLAG_FD_NO_GROUP 1 PERF_FLAG_FD_OUTPUT 2 PERF_FLAG_PID_CGROUP 4 PERF_FLAG_FD_CLOEXEC 8")))).givesFD(), plain(unix.SYS_BPF, "bpf", "desc", "xpu"),
-	plain(unix.SYS_SHMGET, "shmget", "ipc", "xUx"), plain(unix.SYS_SHMAT, "shmat", "ipc memory", "dpx"), plain(unix.SYS_SHMCTL, "shmctl", "ipc", "dxp"), plain(unix.SYS_SHMDT, "shmdt", "ipc memory", "p"),
-	plain(unix.SYS_SEMGET, "semget", "ipc", "xdx"), plain(unix.SYS_SEMOP, "semop", "ipc", "dpU"), plain(unix.SYS_SEMCTL, "semctl", "ipc", "ddxp"), plain(unix.SYS_SEMTIMEDOP, "semtimedop", "ipc", "dpUp"),
-	plain(unix.SYS_MSGGET, "msgget", "ipc", "xx"), plain(unix.SYS_MSGSND, "msgsnd", "ipc", "dpUx"), plain(unix.SYS_MSGRCV, "msgrcv", "ipc", "dpUlx"), plain(unix.SYS_MSGCTL, "msgctl", "ipc", "dxp"),
-	plain(unix.SYS_MQ_OPEN, "mq_open", "desc", "sxxp"), plain(unix.SYS_MQ_UNLINK, "mq_unlink", "", "s"), plain(unix.SYS_MQ_TIMEDSEND, "mq_timedsend", "desc", "fpUup"),
-	plain(unix.SYS_MQ_TIMEDRECEIVE, "mq_timedreceive", "desc", "fpUpp"), plain(unix.SYS_MQ_NOTIFY, "mq_notify", "desc", "fp"), plain(unix.SYS_MQ_GETSETATTR, "mq_getsetattr", "desc", "fpp"),
-	plain(unix.SYS_IO_SETUP, "io_setup", "memory", "up"), plain(unix.SYS_IO_DESTROY, "io_destroy", "memory", "p"), plain(unix.SYS_IO_GETEVENTS, "io_getevents", "", "pllpp"),
-	plain(unix.SYS_IO_SUBMIT, "io_submit", "", "plp"), plain(unix.SYS_IO_CANCEL, "io_cancel", "", "ppp"), plain(unix.SYS_IO_URING_SETUP, "io_uring_setup", "desc", "up"),
-	plain(unix.SYS_IO_URING_ENTER, "io_uring_enter", "desc signal", "fuuxpU"), plain(unix.SYS_IO_URING_REGISTER, "io_uring_register", "desc memory", "fxpu"),
-	plain(unix.SYS_ADD_KEY, "add_key", "", "sspUd"), plain(unix.SYS_REQUEST_KEY, "request_key", "", "sssd"), plain(unix.SYS_KEYCTL, "keyctl", "", "xxxxx"),
-	plain(unix.SYS_IOPRIO_SET, "ioprio_set", "", "ddx"), plain(unix.SYS_IOPRIO_GET, "ioprio_get", "", "dd"),
-	plain(unix.SYS_MBIND, "mbind", "memory", "pUxpUx"), plain(unix.SYS_SET_MEMPOLICY, "set_mempolicy", "memory", "xpU"), plain(unix.SYS_GET_MEMPOLICY, "get_mempolicy", "memory", "ppUpx"),
-	plain(unix.SYS_MIGRATE_PAGES, "migrate_pages", "memory", "dUpp"), plain(unix.SYS_MOVE_PAGES, "move_pages", "memory", "dUpppx"), plain(unix.SYS_SWAPON, "swapon", "file", "nd"),
-	plain(unix.SYS_SWAPOFF, "swapoff", "file", "n"), plain(unix.SYS_ACCT, "acct", "file", "n"), plain(unix.SYS_QUOTACTL, "quotactl", "file", "xsup"),
-	plain(unix.SYS_INIT_MODULE, "init_module", "", "pUs"), call(unix.SYS_FINIT_MODULE, "finit_module", "desc", fd(0), str(1), at(2, flagsOf(names("MODULE_INIT_???", "MODULE_INIT_IGNORE_MODVERSIONS 1 MODULE_INIT_IGNORE_VERMAGIC 2 MODULE_INIT_COMPRESSED_FILE 4")))), call(unix.SYS_DELETE_MODULE, "delete_module", "", str(0), at(1, flagsOf(openModes))),
-	plain(unix.SYS_KEXEC_LOAD, "kexec_load", "", "pUpx"), plain(unix.SYS_NAME_TO_HANDLE_AT, "name_to_handle_at", "desc file", "fnppx"), plain(unix.SYS_OPEN_BY_HANDLE_AT, "open_by_handle_at", "desc", "fpx"),
-	plain(unix.SYS_FANOTIFY_INIT, "fanotify_init", "desc", "xx"), plain(unix.SYS_FANOTIFY_MARK, "fanotify_mark", "desc file", "fxxfn"), plain(unix.SYS_ADJTIMEX, "adjtimex", "%clock", "p"),
-	plain(unix.SYS_CLOCK_ADJTIME, "clock_adjtime", "%clock", "cp"), plain(unix.SYS_USTAT, "ustat", "", "up"), plain(unix.SYS_SYSFS, "sysfs", "", "dxx"),
-	call(unix.SYS_REMAP_FILE_PAGES, "remap_file_pages", "memory", at(0, pointer), at(1, ulong), at(2, longFlagsOf(protFlags)), at(3, ulong), at(4, mapFlagsOf)), plain(unix.SYS_SET_THREAD_AREA, "set_thread_area", "", "p"), plain(unix.SYS_GET_THREAD_AREA, "get_thread_area", "", "p"),
-	plain(unix.SYS_LOOKUP_DCOOKIE, "lookup_dcookie", "", "UpU"), plain(unix.SYS_FUTEX_WAITV, "futex_waitv", "", "puxpd"), plain(unix.SYS_PROCESS_MADVISE, "process_madvise", "desc memory", "fpUdx"),
-	plain(unix.SYS_PROCESS_MRELEASE, "process_mrelease", "desc", "fX"), plain(unix.SYS_OPEN_TREE, "open_tree", "desc file", "fnx"), plain(unix.SYS_MOVE_MOUNT, "move_mount", "desc file", "fnfnx"),
-	call(unix.SYS_FSOPEN, "fsopen", "desc", str(0), at(1, flagsOf(names("FSOPEN_???", "FSOPEN_CLOEXEC 1")))).givesFD(), plain(unix.SYS_FSCONFIG, "fsconfig", "desc file", "fxspd"), plain(unix.SYS_FSMOUNT, "fsmount", "desc", "fXX"), plain(unix.SYS_FSPICK, "fspick", "desc file", "fnx"),
-	call(unix.SYS_LANDLOCK_CREATE_RULESET, "landlock_create_ruleset", "desc", at(0, pointer), at(1, ulong), at(2, flagsOf(names("LANDLOCK_CREATE_RULESET_???", "LANDLOCK_CREATE_RULESET_VERSION 1")))), plain(unix.SYS_LANDLOCK_ADD_RULE, "landlock_add_rule", "desc", "fxpx"), plain(unix.SYS_LANDLOCK_RESTRICT_SELF, "landlock_restrict_self", "desc", "fX"),
-	plain(unix.SYS_SET_MEMPOLICY_HOME_NODE, "set_mempolicy_home_node", "memory", "pUUx"),
-	call(unix.SYS_MEMFD_SECRET, "memfd_secret", "desc", at(0, flagsOf(openModes))).givesFD(), plain(unix.SYS_MOUNT_SETATTR, "mount_setattr", "desc file", "fnxpU"),
+	call(unix.SYS_SETHOSTNAME, "sethostname", "", addressIf(0, longerThan(1, 64), inBuffer(0, 1)), at(1, dec)),
+	call(unix.SYS_SETDOMAINNAME, "setdomainname", "", addressIf(0, longerThan(1, 64), inBuffer(0, 1)), at(1, dec)),
 }
 
 // unlessAll prints the arguments of an unknown option of prctl(2).

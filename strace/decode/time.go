@@ -54,13 +54,13 @@ func clockName(p *Printer, _ *Input, v uint64) {
 	clock := int32(v)
 	switch {
 	case clock >= 0:
-		p.text(clocks.value(uint64(uint32(v))))
+		p.text(p.value(clocks, uint64(uint32(v))))
 	case clock&clockFDMask == 3:
 		p.format("FD_TO_CLOCKID(%d)", ^(clock >> 3))
 	case clock&clockOfThread != 0:
-		p.format("MAKE_THREAD_CPUCLOCK(%d, %s)", ^(clock >> 3), cpuClocks.value(uint64(clock&3)))
+		p.format("MAKE_THREAD_CPUCLOCK(%d, %s)", ^(clock >> 3), p.value(cpuClocks, uint64(clock&3)))
 	default:
-		p.format("MAKE_PROCESS_CPUCLOCK(%d, %s)", ^(clock >> 3), cpuClocks.value(uint64(clock&3)))
+		p.format("MAKE_PROCESS_CPUCLOCK(%d, %s)", ^(clock >> 3), p.value(cpuClocks, uint64(clock&3)))
 	}
 }
 
@@ -80,11 +80,17 @@ func utimes(p *Printer, in *Input, b []byte) {
 			p.text(", ")
 		}
 		t := b[16*i:][:16]
-		switch word(t, 8, 8) {
-		case utimeNow:
+		switch n := word(t, 8, 8); {
+		case n == utimeNow && p.Style == Abbreviated:
 			p.text("UTIME_NOW")
-		case utimeOmit:
+		case n == utimeOmit && p.Style == Abbreviated:
 			p.text("UTIME_OMIT")
+		case n == utimeNow && p.Style == Both:
+			timespec(p, in, t)
+			p.text(" /* UTIME_NOW */")
+		case n == utimeOmit && p.Style == Both:
+			timespec(p, in, t)
+			p.text(" /* UTIME_OMIT */")
 		default:
 			timespec(p, in, t)
 			p.timeComment(int64(word(t, 0, 8)), word(t, 8, 8), nanoseconds)
@@ -126,11 +132,11 @@ func sigevent(p *Printer, _ *Input, b []byte) {
 	}
 	p.text("sigev_signo=")
 	if way == 0 || way == 2 || way == 4 {
-		p.text(SignalName(int(int32(word(b, 8, 4)))))
+		p.text(p.signal(int(int32(word(b, 8, 4)))))
 	} else {
 		p.format("%d", word(b, 8, 4))
 	}
-	p.text(", sigev_notify=" + notifyWays.value(way))
+	p.text(", sigev_notify=" + p.value(notifyWays, way))
 	switch way {
 	case 4:
 		p.format(", sigev_notify_thread_id=%d", int32(word(b, 16, 4)))
@@ -184,5 +190,5 @@ var timeRows = []Row{
 
 // tms prints struct tms.
 func tms(p *Printer, _ *Input, b []byte) {
-	p.format("{tms_utime=%s, tms_stime=%s, tms_cutime=%s, tms_cstime=%s}", ticks(word(b, 0, 8)), ticks(word(b, 8, 8)), ticks(word(b, 16, 8)), ticks(word(b, 24, 8)))
+	p.format("{tms_utime=%s, tms_stime=%s, tms_cutime=%s, tms_cstime=%s}", p.ticks(word(b, 0, 8)), p.ticks(word(b, 8, 8)), p.ticks(word(b, 16, 8)), p.ticks(word(b, 24, 8)))
 }

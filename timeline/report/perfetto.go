@@ -1,7 +1,6 @@
 package report
 
 import (
-	"bufio"
 	"cmp"
 	"io"
 	"slices"
@@ -9,6 +8,7 @@ import (
 
 	"slowpath/entry"
 	"slowpath/timeline"
+	"slowpath/traceevent"
 )
 
 // Perfetto writes the trace event format that ui.perfetto.dev and Chrome's trace viewer load
@@ -19,10 +19,8 @@ import (
 // Events are written as they come, because a run may have millions. Only switches and
 // wake-ups are kept until the end: the records of different CPUs are not ordered.
 type Perfetto struct {
-	w     *bufio.Writer
+	w     *traceevent.Writer
 	names Names
-	event []byte // the event that is being written
-	any   bool   // an event was written
 	lost  uint64
 	comms map[uint32]string // the last name of each task whose track has a name
 	cpus  map[uint8]bool
@@ -54,13 +52,9 @@ const (
 
 // NewPerfetto returns a sink that writes a trace to w.
 func NewPerfetto(w io.Writer, names Names) *Perfetto {
-	p := &Perfetto{
-		w: bufio.NewWriterSize(w, 1<<20), names: names,
-		comms: map[uint32]string{}, cpus: map[uint8]bool{},
-	}
-	p.w.WriteString("{\"displayTimeUnit\":\"ns\",\"traceEvents\":[\n")
-	p.metadata("process_name", taskTracks, 0, "Tasks")
-	p.metadata("process_name", cpuTracks, 0, "CPUs")
+	p := &Perfetto{w: traceevent.New(w), names: names, comms: map[uint32]string{}, cpus: map[uint8]bool{}}
+	p.w.Metadata("process_name", track(0), "Tasks")
+	p.w.Metadata("process_name", cpuTrack(0), "CPUs")
 	return p
 }
 
@@ -89,98 +83,23 @@ func (p *Perfetto) Record(c timeline.Clock, r *timeline.Record) error {
 	case timeline.KindName:
 		p.rename(r, now)
 	case timeline.KindProbe:
-		p.instant(p.names.Probe(r.Probe.ID), "probe", r.Task, now)
-		p.end()
+		p.w.Instant(p.names.Probe(r.Probe.ID), "probe", track(r.Task), now)
+		p.w.End()
 	case timeline.KindExit:
-		p.instant("exit", "task", r.Task, now)
-		p.end()
+		p.w.Instant("exit", "task", track(r.Task), now)
+		p.w.End()
 	}
 	return nil
 }
 
-// Event writing: begin, then fields, then end.
-
-// begin begins an event.
-func (p *Perfetto) begin(name, phase string, process int, thread uint32) {
-	b := p.event[:0]
-	if p.any {
-		b = append(b, ",\n"...)
-	}
-	p.any = true
-	b = append(b, `{"name":`...)
-	b = quote(b, name)
-	b = append(b, `,"ph":"`...)
-	b = append(b, phase...)
-	b = append(b, `","pid":`...)
-	b = strconv.AppendInt(b, int64(process), 10)
-	b = append(b, `,"tid":`...)
-	p.event = strconv.AppendUint(b, uint64(thread), 10)
+// track returns the track of a task.
+func track(task uint32) traceevent.Track {
+	return traceevent.Track{Process: taskTracks, Thread: uint64(task)}
 }
 
-// microseconds appends a field with a time in microseconds, exact to the nanosecond.
-func (p *Perfetto) microseconds(key string, ns uint64) {
-	b := append(p.event, `,"`...)
-	b = append(b, key...)
-	b = append(b, `":`...)
-	b = strconv.AppendUint(b, ns/1000, 10)
-	b = append(b, '.')
-	p.event = append(b, byte('0'+ns/100%10), byte('0'+ns/10%10), byte('0'+ns%10))
-}
-
-// text appends a field with a text.
-func (p *Perfetto) text(key, value string) { p.event = appendText(append(p.event, ','), key, value) }
-
-// appendText appends "key":"value".
-func appendText(b []byte, key, value string) []byte {
-	b = append(b, '"')
-	b = append(b, key...)
-	b = append(b, `":`...)
-	return quote(b, value)
-}
-
-// number appends a field with a number.
-func (p *Perfetto) number(key string, value uint64) {
-	p.event = appendNumber(append(p.event, ','), key, value)
-}
-
-func appendNumber(b []byte, key string, value uint64) []byte {
-	b = append(b, '"')
-	b = append(b, key...)
-	b = append(b, `":`...)
-	return strconv.AppendUint(b, value, 10)
-}
-
-// arguments begins the field args. The caller appends its fields and closes it.
-func (p *Perfetto) arguments() { p.event = append(p.event, `,"args":{`...) }
-
-// end writes the event.
-func (p *Perfetto) end() {
-	p.w.Write(append(p.event, '}'))
-}
-
-// quote appends a text as a JSON string. Bytes that are not printable ASCII become \u00XX.
-func quote(b []byte, s string) []byte {
-	const hex = "0123456789abcdef"
-	b = append(b, '"')
-	for i := range len(s) {
-		switch c := s[i]; {
-		case c == '"' || c == '\\':
-			b = append(b, '\\', c)
-		case c < ' ' || c > '~':
-			b = append(b, '\\', 'u', '0', '0', hex[c>>4], hex[c&15])
-		default:
-			b = append(b, c)
-		}
-	}
-	return append(b, '"')
-}
-
-// metadata names a process or thread of the trace.
-func (p *Perfetto) metadata(what string, process int, thread uint32, name string) {
-	p.begin(what, "M", process, thread)
-	p.arguments()
-	p.event = append(appendText(p.event, "name", name), '}')
-	p.end()
+// cpuTrack returns the track of a CPU.
+func cpuTrack(cpu uint8) traceevent.Track {
+	return traceevent.Track{Process: cpuTracks, Thread: uint64(cpu)}
 }
 
 // name names the track of a task.
@@ -190,47 +109,29 @@ func (p *Perfetto) name(task uint32, comm string) {
 	if comm != "" {
 		name = comm + " (" + name + ")"
 	}
-	p.metadata("thread_name", taskTracks, task, name)
+	p.w.Metadata("thread_name", track(task), name)
 }
 
 func (p *Perfetto) rename(r *timeline.Record, now uint64) {
 	if p.comms[r.Task] != r.Name.Comm {
 		p.name(r.Task, r.Name.Comm)
 	}
-	p.instant("name", "task", r.Task, now)
-	p.arguments()
-	p.event = appendText(p.event, "comm", r.Name.Comm)
-	p.number("process", uint64(r.Name.Process))
-	p.event = append(p.event, '}')
-	p.end()
-}
-
-// slice begins a slice of a track.
-func (p *Perfetto) slice(name, category string, process int, thread uint32, begin, end uint64) {
-	p.begin(name, "X", process, thread)
-	p.text("cat", category)
-	p.microseconds("ts", begin)
-	p.microseconds("dur", max(end, begin)-begin)
-}
-
-// instant begins an event without a duration.
-func (p *Perfetto) instant(name, category string, task uint32, now uint64) {
-	p.begin(name, "i", taskTracks, task)
-	p.text("cat", category)
-	p.text("s", "t")
-	p.microseconds("ts", now)
+	p.w.Instant("name", "task", track(r.Task), now)
+	p.w.Arguments()
+	p.w.Text("comm", r.Name.Comm)
+	p.w.Number("process", uint64(r.Name.Process))
+	p.w.End()
 }
 
 func (p *Perfetto) call(c timeline.Clock, r *timeline.Record, now uint64) {
-	p.slice(p.names.Call(int(r.Call.Number)), "syscall", taskTracks, r.Task, now, c.Nanoseconds(r.Time+r.Call.Duration))
-	p.arguments()
+	p.w.Slice(p.names.Call(int(r.Call.Number)), "syscall", track(r.Task), now, c.Nanoseconds(r.Time+r.Call.Duration))
+	p.w.Arguments()
 	names := p.names.Parameters(int(r.Call.Number))
-	b := p.event
 	for i, a := range r.Call.Arguments {
-		b = append(appendText(b, parameter(names, i), number(a)), ',')
+		p.w.Text(parameter(names, i), number(a))
 	}
-	p.event = append(appendText(b, "result", result(&r.Call)), '}')
-	p.end()
+	p.w.Text("result", result(&r.Call))
+	p.w.End()
 }
 
 // visit writes a visit to the slow path, and its steps as slices inside it.
@@ -244,17 +145,17 @@ func (p *Perfetto) visit(c timeline.Clock, v *entry.Visit) {
 	if v.ByIRET {
 		exit = "IRETQ"
 	}
-	task := uint32(v.Task)
-	p.slice(name, category, taskTracks, task, c.Nanoseconds(v.Begin), c.Nanoseconds(v.End))
-	p.arguments()
-	b := appendText(p.event, "work", v.Owed.String())
-	b = appendText(append(b, ','), "served", v.Served.String())
-	b = appendText(append(b, ','), "exit", exit)
-	p.event = append(appendNumber(append(b, ','), "cpu", uint64(v.CPU)), '}')
-	p.end()
+	task := track(uint32(v.Task))
+	p.w.Slice(name, category, task, c.Nanoseconds(v.Begin), c.Nanoseconds(v.End))
+	p.w.Arguments()
+	p.w.Text("work", v.Owed.String())
+	p.w.Text("served", v.Served.String())
+	p.w.Text("exit", exit)
+	p.w.Number("cpu", uint64(v.CPU))
+	p.w.End()
 	for _, s := range v.Steps[:v.StepCount] {
-		p.slice(entry.StepName(s), "step", taskTracks, task, c.Nanoseconds(v.Begin+s.Begin), c.Nanoseconds(v.Begin+s.End))
-		p.end()
+		p.w.Slice(entry.StepName(s), "step", task, c.Nanoseconds(v.Begin+s.Begin), c.Nanoseconds(v.Begin+s.End))
+		p.w.End()
 	}
 }
 
@@ -263,24 +164,23 @@ func (p *Perfetto) signal(r *timeline.Record, now uint64) {
 	if r.Signal.Delivered {
 		verb = " delivered"
 	}
-	p.instant(signalName(r.Signal.Number)+verb, "signal", r.Signal.Target, now)
-	p.arguments()
-	p.event = append(p.event, `"code":`...)
-	p.event = append(strconv.AppendInt(p.event, int64(r.Signal.Code), 10), '}')
-	p.end()
+	p.w.Instant(signalName(r.Signal.Number)+verb, "signal", track(r.Signal.Target), now)
+	p.w.Arguments()
+	p.w.Signed("code", int64(r.Signal.Code))
+	p.w.End()
 }
 
 func (p *Perfetto) fault(r *timeline.Record, now uint64) {
-	p.instant("page fault", "fault", r.Task, now)
-	p.arguments()
-	b := appendText(p.event, "address", "0x"+strconv.FormatUint(r.Fault.Address, 16))
-	b = appendText(append(b, ','), "ip", "0x"+strconv.FormatUint(r.Fault.IP, 16))
+	p.w.Instant("page fault", "fault", track(r.Task), now)
+	p.w.Arguments()
+	p.w.Text("address", "0x"+strconv.FormatUint(r.Fault.Address, 16))
+	p.w.Text("ip", "0x"+strconv.FormatUint(r.Fault.IP, 16))
 	if r.Fault.File != "" {
-		b = appendText(append(b, ','), "file", r.Fault.File)
-		b = appendNumber(append(b, ','), "offset", r.Fault.Offset)
+		p.w.Text("file", r.Fault.File)
+		p.w.Number("offset", r.Fault.Offset)
 	}
-	p.event = append(appendNumber(append(b, ','), "error", uint64(r.Fault.ErrorCode)), '}')
-	p.end()
+	p.w.Number("error", uint64(r.Fault.ErrorCode))
+	p.w.End()
 }
 
 // Close writes the tracks of the CPUs and the flows of wake-ups, and ends the trace.
@@ -289,10 +189,7 @@ func (p *Perfetto) Close() error {
 	slices.SortStableFunc(p.wakes, func(a, b wakeEvent) int { return cmp.Compare(a.time, b.time) })
 	p.runs()
 	p.flows()
-	p.w.WriteString("\n],\"otherData\":{\"lost\":")
-	p.w.WriteString(strconv.FormatUint(p.lost, 10))
-	p.w.WriteString("}}\n")
-	return p.w.Flush()
+	return p.w.Close(p.lost)
 }
 
 // runs writes a slice of a CPU's track for each run of a task.
@@ -314,21 +211,21 @@ func (p *Perfetto) runs() {
 func (p *Perfetto) ran(began, ended switchEvent) {
 	if !p.cpus[began.cpu] {
 		p.cpus[began.cpu] = true
-		p.metadata("thread_name", cpuTracks, uint32(began.cpu), "CPU "+strconv.Itoa(int(began.cpu)))
+		p.w.Metadata("thread_name", cpuTrack(began.cpu), "CPU "+strconv.Itoa(int(began.cpu)))
 	}
 	name := p.comms[began.task]
 	if name == "" {
 		name = "task"
 	}
-	p.slice(name+" ("+strconv.Itoa(int(began.task))+")", "run", cpuTracks, uint32(began.cpu), began.time, ended.time)
-	p.arguments()
-	b := appendNumber(p.event, "task", uint64(began.task))
 	end := "sleep"
 	if ended.run || ended.runnable {
 		end = "preempted"
 	}
-	p.event = append(appendText(append(b, ','), "end", end), '}')
-	p.end()
+	p.w.Slice(name+" ("+strconv.Itoa(int(began.task))+")", "run", cpuTrack(began.cpu), began.time, ended.time)
+	p.w.Arguments()
+	p.w.Number("task", uint64(began.task))
+	p.w.Text("end", end)
+	p.w.End()
 }
 
 // flows writes a flow from each wake-up to the first run of the woken task after it.
@@ -348,19 +245,19 @@ func (p *Perfetto) flows() {
 		if len(later) == 0 || w.waker == 0 { // a timer or a device has no track
 			continue
 		}
-		p.flow("s", uint64(i), taskTracks, w.waker, w.time)
-		p.flow("f", uint64(i), cpuTracks, uint32(later[0].cpu), later[0].time)
+		p.flow("s", uint64(i), track(w.waker), w.time)
+		p.flow("f", uint64(i), cpuTrack(later[0].cpu), later[0].time)
 	}
 }
 
 // flow writes one end of a flow.
-func (p *Perfetto) flow(phase string, id uint64, process int, thread uint32, now uint64) {
-	p.begin("wake-up", phase, process, thread)
-	p.text("cat", "wake-up")
-	p.number("id", id)
+func (p *Perfetto) flow(phase string, id uint64, t traceevent.Track, now uint64) {
+	p.w.Begin("wake-up", phase, t)
+	p.w.Text("cat", "wake-up")
+	p.w.Number("id", id)
 	if phase == "f" {
-		p.text("bp", "e")
+		p.w.Text("bp", "e")
 	}
-	p.microseconds("ts", now)
-	p.end()
+	p.w.Time("ts", now)
+	p.w.End()
 }

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"slowpath/arch/amd64"
 	"slowpath/entry"
 	"slowpath/task"
 	"slowpath/trace"
@@ -53,7 +54,6 @@ func (s *Set) Has(number int32) bool {
 type Calls struct {
 	kernel *task.Kernel
 	tasks  task.Slot[state]
-	slot   int // the index of tasks
 
 	mu     sync.Mutex           // serialises changes of all
 	all    atomic.Pointer[plan] // for a task that everybody wants
@@ -64,6 +64,9 @@ type Calls struct {
 type plan struct {
 	consumers []*Consumer
 	events    *eventUsers      // nil if no event is enabled, or none for the task
+	only      onlyEvent        // the event of the entry, if nothing else is to do at the entry
+	exits     bool             // an event of the exit is enabled
+	onlyExits bool             // nothing is to do at the entry
 	admission *entry.Admission // of the calls that nobody wants to see; nil if there are none
 }
 
@@ -73,6 +76,13 @@ func newPlan(consumers []*Consumer, users *eventUsers) *plan {
 		return nil
 	}
 	p := &plan{consumers: consumers, events: users}
+	if users != nil {
+		p.exits = users.exits
+	}
+	if users != nil && len(consumers) == 0 {
+		p.only = users.onlyEvent()
+		p.onlyExits = users.rawEnter == nil && !users.entries
+	}
 	admission, some := &entry.Admission{Flag: entry.SyscallTracepoint}, false
 	for nr := range uint32(entry.Calls) {
 		if !p.shows(int32(nr)) {
@@ -125,7 +135,7 @@ func New() *Calls {
 func (s *Calls) Register(k *task.Kernel) {
 	s.kernel = k
 	s.tasks = task.NewSlot[state](k)
-	s.slot = s.tasks.Index()
+	s.tasks.Favor(k)
 	k.Register(task.Subsystem{
 		Name: "system call tracepoints", Levels: s.levels,
 		Admission: func(t *task.Task) *entry.Admission {
@@ -146,39 +156,63 @@ func (s *Calls) Handlers() entry.Handlers[*task.Task] {
 	return entry.Handlers[*task.Task]{
 		Flag: entry.SyscallTracepoint,
 		Entry: func(t *task.Task, c *entry.Call) entry.Verdict {
-			own := t.AtSlot(s.slot).(*state)
-			p := own.plan.Load()
-			if p == nil {
-				return entry.Proceed
-			}
-			if users := p.events; users != nil {
-				own.traced = users.exits
-				if raw := users.rawEnter; raw != nil {
-					arguments := (*trace.Words)(&c.Args)
-					if !raw.StoreShort(t.TID(), t.Frame.LastCPU(), uint64(c.NR), arguments, maxArguments) {
-						raw.RecordShort(t, t.Frame, uint64(c.NR), arguments, maxArguments)
-					}
-				}
-				if users.entries && uint32(c.NR) < entry.Calls && c.ABI == entry.X86_64 {
-					s.traced.entered(t, c)
-				}
-			}
-			if len(p.consumers) > 0 && c.ABI == entry.X86_64 {
-				own.enter(p.consumers, t, c)
-			}
+			s.entered(t, c.ABI, c.NR, &c.Args, func() *entry.Call { return c })
 			return entry.Proceed
 		},
+		Watch: func(t *task.Task, f *amd64.Frame) bool {
+			tsc := amd64.TSC()
+			own := t.Favored().(*state)
+			p := own.plan.Load()
+			if p == nil {
+				return false
+			}
+			own.traced = p.exits
+			if e := p.only.event; e != nil && (p.only.number^f.OrigRAX)&p.only.mask == 0 &&
+				e.StoreShort(tsc, t.TID(), f.LastCPU(), f.OrigRAX, (*trace.Words)(f.Args()), p.only.length) {
+				return p.exits
+			}
+			if p.onlyExits {
+				return p.exits
+			}
+			return s.entered(t, entry.X86_64, int32(f.OrigRAX), f.Args(), t.LoadCall)
+		},
 		Exit: func(t *task.Task, c *entry.Call) {
-			own := t.AtSlot(s.slot).(*state)
-			if own.traced {
+			own := t.Favored().(*state)
+			if len(own.shown) > 0 {
+				s.exited(own, t, c)
+			} else if own.traced {
 				own.traced = false
 				s.traced.exited(t)
 			}
-			if len(own.shown) > 0 {
-				own.exit(t, c)
-			}
 		},
 	}
+}
+
+// exited shows the exit of a call to consumers too.
+func (s *Calls) exited(own *state, t *task.Task, c *entry.Call) {
+	if own.traced {
+		own.traced = false
+		s.traced.exited(t)
+	}
+	own.exit(t, c)
+}
+
+// entered shows the entry of a call to all who want it. load returns the call for consumers,
+// who may keep it until the exit. It reports whether the exit is to be shown too.
+func (s *Calls) entered(t *task.Task, abi entry.ABI, nr int32, arguments *entry.Args, load func() *entry.Call) (exit bool) {
+	own := t.Favored().(*state)
+	p := own.plan.Load()
+	if p == nil {
+		return false
+	}
+	if users := p.events; users != nil {
+		own.traced = users.exits
+		s.traced.entered(users, t, abi, nr, arguments)
+	}
+	if len(p.consumers) > 0 && abi == entry.X86_64 {
+		own.enter(p.consumers, t, load())
+	}
+	return own.traced || len(own.shown) > 0
 }
 
 // enter shows the entry of a call to consumers.

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"testing"
 
+	"slowpath/arch/amd64"
 	"slowpath/entry"
 	"slowpath/fs/fstest"
 	"slowpath/task"
@@ -111,6 +112,56 @@ func TestExitFollowsEntryAlthoughConsumersChange(t *testing.T) {
 		}
 		if len(late) != 0 {
 			t.Errorf("the consumer that came during the call saw %q", late)
+		}
+	})
+}
+
+// callFast makes the duty serve a call on the fast path. It reports whether it wants the exit.
+func callFast(s *Calls, tk *task.Task, nr uint64, args amd64.Args, body func()) (exit bool) {
+	h := s.Handlers()
+	tk.Frame.OrigRAX, *tk.Frame.Args() = nr, args
+	exit = h.Watch(tk, tk.Frame)
+	body()
+	if exit {
+		h.Exit(tk, &tk.Call)
+	}
+	return exit
+}
+
+// TestFastPathShowsTheSameCalls compares what consumers see on the fast path with what they see
+// on the slow path, while consumers come and go during the call.
+func TestFastPathShowsTheSameCalls(t *testing.T) {
+	run(t, func(s *Calls, tk *task.Task) {
+		numbers := new(Set)
+		numbers.Add(39)
+		watch := func(serve func(nr int32, args amd64.Args, body func())) (seen []string) {
+			see := func(name string, numbers *Set) *Consumer {
+				return &Consumer{
+					Numbers: numbers,
+					Enter:   func(_ *task.Task, c *entry.Call) { seen = append(seen, fmt.Sprint(name, " enter ", *c)) },
+					Exit: func(_ *task.Task, c *entry.Call, result int64) {
+						seen = append(seen, fmt.Sprint(name, " exit ", *c, result))
+					},
+				}
+			}
+			leave := s.Subscribe(see("a", nil))
+			defer s.Subscribe(see("b", numbers))()
+			defer s.Subscribe(&Consumer{Enter: func(*task.Task, *entry.Call) { seen = append(seen, "c") }})()
+			serve(39, amd64.Args{1, 2, 3, 4, 5, 6}, func() { *tk.Frame.Args() = amd64.Args{}; tk.Frame.RAX = 7 })
+			serve(40, amd64.Args{5: 1}, func() { leave(); tk.Frame.RAX = 8 })
+			serve(40, amd64.Args{9}, func() { defer s.Subscribe(see("d", nil))(); tk.Frame.RAX = 9 })
+			return seen
+		}
+		h := s.Handlers()
+		want := watch(func(nr int32, args amd64.Args, body func()) {
+			c := &entry.Call{NR: nr, Args: args}
+			h.Entry(tk, c)
+			body()
+			h.Exit(tk, c)
+		})
+		got := watch(func(nr int32, args amd64.Args, body func()) { callFast(s, tk, uint64(nr), args, body) })
+		if !slices.Equal(got, want) {
+			t.Errorf("on the fast path the consumers see\n%q\nwant\n%q", got, want)
 		}
 	})
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync/atomic"
 
+	"slowpath/arch/amd64"
 	"slowpath/entry"
 	"slowpath/task"
 	"slowpath/trace"
@@ -254,15 +255,41 @@ func (e *events) users() *eventUsers {
 	return u
 }
 
-// entered records the event at the entry of one call, whose number is in range.
-func (e *events) entered(t *task.Task, c *entry.Call) {
-	one := e.enter[c.NR].Load()
-	if one == nil {
-		return
+// onlyEvent is one event of the entry.
+type onlyEvent struct {
+	event *trace.Event // nil if there is none
+	// number and mask select the calls: a number is equal in the bits of the mask.
+	number, mask uint64
+	length       trace.ShortLength
+}
+
+// onlyEvent returns the event of the entry that is enabled, if it is only one.
+func (u *eventUsers) onlyEvent() (only onlyEvent) {
+	for _, one := range u.enabled {
+		switch {
+		case one.exit:
+			continue
+		case only.event != nil:
+			return onlyEvent{}
+		case one.number == anyCall:
+			only = onlyEvent{event: one.Event, length: trace.ShortWords(maxArguments)}
+		default:
+			only = onlyEvent{event: one.Event, number: uint64(one.number), mask: ^uint64(0), length: trace.ShortWords(len(one.Fields) - 1)}
+		}
 	}
-	number, arguments, count := uint64(c.NR), (*trace.Words)(&c.Args), int(e.counts[c.NR])
-	if !one.StoreShort(t.TID(), t.Frame.LastCPU(), number, arguments, count) {
-		one.RecordShort(t, t.Frame, number, arguments, count)
+	return only
+}
+
+// entered records the events at the entry of a call.
+func (e *events) entered(users *eventUsers, t *task.Task, abi entry.ABI, nr int32, args *entry.Args) {
+	tsc, arguments := amd64.TSC(), (*trace.Words)(args)
+	if raw := users.rawEnter; raw != nil {
+		record(raw, tsc, t, t.Frame.LastCPU(), uint64(nr), arguments, trace.ShortWords(maxArguments))
+	}
+	if users.entries && uint32(nr) < entry.Calls && abi == entry.X86_64 {
+		if one := e.enter[nr].Load(); one != nil {
+			record(one, tsc, t, t.Frame.LastCPU(), uint64(nr), arguments, trace.ShortWords(int(e.counts[nr])))
+		}
 	}
 }
 
@@ -274,16 +301,37 @@ func (e *events) exited(t *task.Task) {
 	if t.Exiting() {
 		return
 	}
-	f := t.Frame
-	tid, cpu, number, result := t.TID(), e.registry.CPU(), int32(f.OrigRAX), trace.Words{f.RAX}
-	if raw := e.rawExit.Load(); raw != nil {
-		if !raw.StoreShort(tid, cpu, uint64(number), &result, 1) {
-			raw.RecordShort(t, f, uint64(number), &result, 1)
+	cpu, tsc, f := e.registry.CPU(), amd64.TSC(), t.Frame
+	number, one := int32(f.OrigRAX), e.rawExit.Load()
+	if uint32(number) < entry.Calls && !f.InCall32() {
+		if other := e.exit[number].Load(); other != nil && one != nil {
+			e.recordExit(t, cpu, tsc)
+			return
+		} else if other != nil {
+			one = other
 		}
 	}
-	if uint32(number) < entry.Calls && !f.InCall32() {
-		if one := e.exit[number].Load(); one != nil && !one.StoreShort(tid, cpu, uint64(number), &result, 1) {
-			one.RecordShort(t, f, uint64(number), &result, 1)
+	if result := (trace.Words{f.RAX}); one == nil || !one.StoreShort(tsc, t.TID(), cpu, uint64(number), &result, trace.ShortWords(1)) {
+		e.recordExit(t, cpu, tsc)
+	}
+}
+
+// recordExit records all events at the exit of a call.
+func (e *events) recordExit(t *task.Task, cpu int, tsc uint64) {
+	number, result := int32(t.Frame.OrigRAX), trace.Words{t.Frame.RAX}
+	if raw := e.rawExit.Load(); raw != nil {
+		record(raw, tsc, t, cpu, uint64(number), &result, trace.ShortWords(1))
+	}
+	if uint32(number) < entry.Calls && !t.Frame.InCall32() {
+		if one := e.exit[number].Load(); one != nil {
+			record(one, tsc, t, cpu, uint64(number), &result, trace.ShortWords(1))
 		}
+	}
+}
+
+// record records an event of a call.
+func record(e *trace.Event, tsc uint64, t *task.Task, cpu int, number uint64, words *trace.Words, length trace.ShortLength) {
+	if !e.StoreShort(tsc, t.TID(), cpu, number, words, length) {
+		e.RecordShort(t, t.Frame, number, words, length)
 	}
 }

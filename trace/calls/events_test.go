@@ -1,7 +1,9 @@
 package calls
 
 import (
+	"regexp"
 	"slices"
+	"strings"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -127,6 +129,75 @@ func TestTaskThatNoUserWantsDoesNotOweTheDuty(t *testing.T) {
 			t.Errorf("the user got %q", *lines)
 		}
 	})
+}
+
+// TestFastPathRecordsTheSameEvents enables sets of events in an instance, with and without a
+// consumer, and compares the records of calls on the fast path with those on the slow path. An
+// event of the entry alone needs no exit.
+func TestFastPathRecordsTheSameEvents(t *testing.T) {
+	names := []string{"raw_syscalls:sys_enter", "raw_syscalls:sys_exit", "syscalls:sys_enter_close", "syscalls:sys_exit_close", "syscalls:sys_enter_getppid"}
+	run(t, func(s *Calls, tk *task.Task) {
+		r, err := trace.NewRegistry(trace.Config{CPUs: 1, CPU: func() int { return 0 }, TSC: trace.TSC{Scale: 1 << 32}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := s.AddEvents(r, rows); err != nil {
+			t.Fatal(err)
+		}
+		for set := range 1 << len(names) {
+			exits := false
+			for i, name := range names {
+				system, event, _ := strings.Cut(name, ":")
+				on := set>>i&1 != 0
+				exits = exits || on && strings.Contains(name, "exit")
+				if err := r.Top().SetEnabled(system, event, on); err != nil {
+					t.Fatal(err)
+				}
+			}
+			for _, consumed := range []bool{false, true} {
+				leave := func() {}
+				if consumed {
+					leave = s.Subscribe(&Consumer{})
+				}
+				for _, nr := range []uint64{unix.SYS_CLOSE, unix.SYS_GETPPID, unix.SYS_READ} {
+					args := amd64.Args{nr, 2, 3, 4, 5, 6}
+					for range 2 { // the first record notes the thread, and is not stored directly
+						makeCall(s, tk, nr, args, 5)
+					}
+					want := lastRecords(t, r)
+					for range 2 {
+						wanted := callFast(s, tk, nr, args, func() { tk.Frame.RAX = 5 })
+						if wanted != (exits || consumed) {
+							t.Errorf("events %b, consumer %v: the exit of call %d is wanted: %v", set, consumed, nr, wanted)
+						}
+					}
+					if got := lastRecords(t, r); got != want {
+						t.Errorf("events %b, consumer %v, call %d: the records on the fast path are\n%s\nwant\n%s", set, consumed, nr, got, want)
+					}
+				}
+				leave()
+			}
+		}
+	})
+}
+
+// timestamp is the time in a line of the file trace.
+var timestamp = regexp.MustCompile(` +[0-9]+\.[0-9]+: `)
+
+// lastRecords returns the lines of the top instance without their times, and removes them.
+func lastRecords(t *testing.T, r *trace.Registry) string {
+	t.Helper()
+	var text []byte
+	pipe := r.Top().NewPipe(trace.AllCPUs)
+	for {
+		_, err := pipe.Read(func(more []byte) (int, error) { text = append(text, more...); return len(more), nil })
+		if err == unix.EAGAIN {
+			return timestamp.ReplaceAllString(string(text), " ")
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
 }
 
 // FuzzPrint prints records of any contents.

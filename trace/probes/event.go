@@ -249,10 +249,28 @@ func (p *probe) consumer() *uprobe.Consumer {
 	if p.isReturn {
 		c.Wants = func(t *task.Task) bool { return p.event.wants(t) }
 		c.Return = p.returned
+	} else if p.isBare {
+		c.Hit = p.bareHit()
 	} else {
 		c.Hit = func(t *task.Task, f *amd64.Frame) { p.record(t, f, f.RIP) } // Event.Record asks the users
 	}
 	return c
+}
+
+// bareHit returns Hit of the consumer for a record without arguments. It is a function literal,
+// because its instructions are counted.
+//
+//go:noinline
+func (p *probe) bareHit() func(t *task.Task, f *amd64.Frame) {
+	return func(t *task.Task, f *amd64.Frame) {
+		tsc := amd64.TSC()
+		if e := p.event.traced.Load(); e != nil &&
+			e.StoreShort(tsc, t.TID(), f.LastCPU(), f.RIP, (*trace.Words)(f.Args()), trace.ShortWords(0)) {
+			p.hits.Add(1)
+			return
+		}
+		p.record(t, f, f.RIP)
+	}
 }
 
 func (e *event) wants(t *task.Task) bool {
@@ -309,8 +327,8 @@ func (p *probe) record(t *task.Task, f *amd64.Frame, address uint64) {
 		if e.isReturn {
 			count = 1
 		}
-		if !traced.StoreShort(t.TID(), t.Frame.LastCPU(), address, &rest, count) {
-			traced.RecordShort(t, f, address, &rest, count)
+		if !traced.StoreShort(amd64.TSC(), t.TID(), t.Frame.LastCPU(), address, &rest, trace.ShortWords(count)) {
+			traced.RecordShort(t, f, address, &rest, trace.ShortWords(count))
 		}
 		return
 	}
