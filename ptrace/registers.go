@@ -141,7 +141,8 @@ func (s selectors) of(f *amd64.Frame) (cs, ss uint64) {
 func (s *registerState) takeSelectors(t *task.Task) {
 	f := t.Frame
 	s.bad = selectors{}
-	if (f.CS != amd64.UserCS && f.CS != amd64.User32CS) || f.SS != amd64.UserSS {
+	const local = 4 // of the LDT: the return to user mode tries it
+	if f.CS != amd64.UserCS && f.CS != amd64.User32CS && f.CS&local == 0 || f.SS != amd64.UserSS && f.SS&local == 0 {
 		s.bad = selectors{uint16(f.CS), uint16(f.SS)}
 		t.WatchHandler()
 		f.CS, f.SS = amd64.UserCS, amd64.UserSS

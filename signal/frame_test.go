@@ -141,12 +141,7 @@ func TestPopReturnsTheTrapOfAnInvalidRegister(t *testing.T) {
 		trap   Info
 		fault  Fault
 	}{
-		{cs, 0x8, KernelInfo(unix.SIGSEGV), Fault{amd64.GeneralProtection, 0x8, 0}},
-		{cs, 0x0, KernelInfo(unix.SIGSEGV), Fault{amd64.GeneralProtection, 0, 0}},
-		{ss, 0xfff8, KernelInfo(unix.SIGSEGV), Fault{amd64.GeneralProtection, 0xfff8, 0}},
-		{ss, 0xf, KernelInfo(unix.SIGSEGV), Fault{amd64.GeneralProtection, 0, 0}},
 		{rip + 6, 0x8000, KernelInfo(unix.SIGSEGV), Fault{amd64.GeneralProtection, 0, 0}},
-		{ss, amd64.User32CS, KernelInfo(unix.SIGSEGV), Fault{amd64.GeneralProtection, amd64.User32CS &^ 3, 0}},
 	}
 	for _, c := range registers {
 		m := newMemory()
@@ -162,6 +157,36 @@ func TestPopReturnsTheTrapOfAnInvalidRegister(t *testing.T) {
 		}
 		if f.CS != amd64.UserCS || f.SS != amd64.UserSS {
 			t.Errorf("%#x at offset %d: cs %#x and ss %#x are not the user segments", c.value, c.offset, f.CS, f.SS)
+		}
+	}
+}
+
+// TestPopLoadsAnySelectorOfUserMode: IRET tries them.
+func TestPopLoadsAnySelectorOfUserMode(t *testing.T) {
+	const cs, ss, ucContext, ucFlags = 144, 150, 40, 0
+	for _, c := range []struct {
+		cs, ss, strict, want uint16
+	}{
+		{amd64.UserCS, 0xf, ucStrictRestoreSS, 0xf},
+		{amd64.UserCS, 0xf, 0, amd64.UserSS},
+		{amd64.UserCS, 0xfff8, ucStrictRestoreSS, 0xfffb},
+		{0x8, amd64.UserSS, ucStrictRestoreSS, amd64.UserSS},
+		{0x7, 0x1f, 0, 0x1f},
+		{0, 0, ucStrictRestoreSS, 3},
+	} {
+		m := newMemory()
+		f, d := newDelivery(SA_RESTORER)
+		if err := Push(m, f, d); err != nil {
+			t.Fatal(err)
+		}
+		context := m.bytes[f.RSP-memoryBase+frameUContext:]
+		binary.LittleEndian.PutUint16(context[ucFlags:], c.strict|ucSigcontextSS)
+		binary.LittleEndian.PutUint16(context[ucContext+cs:], c.cs)
+		binary.LittleEndian.PutUint16(context[ucContext+ss:], c.ss)
+		f.RSP += returnAddress
+		restored, err := Pop(m, f, new(Scratch))
+		if err != nil || restored.Trap != (Info{}) || f.CS != uint64(c.cs|3) || f.SS != uint64(c.want) {
+			t.Errorf("cs %#x, ss %#x: the frame has %#x and %#x, trap %+v, %v", c.cs, c.ss, f.CS, f.SS, restored.Trap, err)
 		}
 	}
 }
@@ -244,8 +269,8 @@ func FuzzPop(f *testing.F) {
 		}
 		const privileged = amd64.FlagIOPL | amd64.FlagVM
 		switch {
-		case frame.CS != amd64.UserCS, frame.SS != amd64.UserSS,
-			frame.RIP >= amd64.UserLimit,
+		case frame.CS&^0xffff != 0, frame.CS&3 != 3, frame.SS&^0xffff != 0, frame.SS&3 != 3,
+			frame.RIP >= amd64.UserLimit, frame.Code32() && frame.RIP >= 1<<32,
 			frame.RFLAGS&privileged != 0, frame.RFLAGS&amd64.FlagIF == 0,
 			frame.MXCSR&^0xffff != 0,
 			frame.OrigRAX != amd64.NotInSyscall,

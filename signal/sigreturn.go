@@ -60,6 +60,9 @@ func Pop(m abi.UserMemory, f *amd64.Frame, s *Scratch) (Restored, error) {
 	f.RFLAGS = f.RFLAGS&frameFlags | kept
 	f.OrigRAX = amd64.NotInSyscall // no system call must be restarted
 	trap := loadCodeSegments(f, sc.CS|userPrivilege, sc.SS|userPrivilege)
+	if uc.Flags&ucStrictRestoreSS == 0 && !f.Code32() && !f.StackSegmentServes() {
+		f.SS = amd64.UserSS // for programs that do not know the field (Linux: force_valid_ss)
+	}
 	if !complete {
 		if err := copyState(m, sc.FPState, state); err != nil {
 			return restored, err
@@ -73,38 +76,26 @@ func Pop(m abi.UserMemory, f *amd64.Frame, s *Scratch) (Restored, error) {
 }
 
 // loadCodeSegments sets CS and SS of f, makes f's registers safe for the return to user
-// mode, and returns the signal of the exception that the return would raise, if any.
+// mode, and returns the signal of the exception that the return would raise because of the
+// address, if any. If the selectors cannot be loaded, the return itself raises one.
 func loadCodeSegments(f *amd64.Frame, cs, ss uint16) Info {
-	if f.CS = uint64(cs); f.CS != amd64.User32CS {
-		f.CS = amd64.UserCS
-	}
-	sane := f.Sanitize()
-	if selector, bad := badSelector(cs, ss); bad {
-		return protectionTrap(f, selector)
-	}
-	if !sane {
-		return addressTrap(f)
-	}
-	return Info{}
+	f.CS, f.SS = uint64(cs), uint64(ss)
+	return ReturnTrap(f)
 }
 
 // userPrivilege are the bits of a selector that Linux sets in CS and SS of a signal
 // frame: the privilege of user mode.
 const userPrivilege = 3
 
-// badSelector reports whether CS or SS is not a user segment:
-// UserCS or User32CS, and UserSS. code is the error code of the #GP that an IRET to the
-// segment would raise (SDM vol. 2A, IRET). For a stack segment of an LDT it is 0,
-// because Linux loads it through espfix, which loses the error code.
+// badSelector reports whether CS or SS, which a tracer has chosen, is not a segment of user
+// mode. Those of the LDT and of TLS are tried by the return itself. code is the error code of the #GP that an IRET to the
+// segment would raise (SDM vol. 2A, IRET).
 func badSelector(cs, ss uint16) (code uint64, bad bool) {
 	const local = 4
-	switch {
-	case cs != amd64.UserCS && cs != amd64.User32CS:
+	if cs != amd64.UserCS && cs != amd64.User32CS && cs&local == 0 {
 		return uint64(cs &^ userPrivilege), true
-	case ss&local != 0:
-		return 0, true
 	}
-	return uint64(ss &^ userPrivilege), ss != amd64.UserSS
+	return uint64(ss &^ userPrivilege), ss != amd64.UserSS && ss&local == 0
 }
 
 // ReturnTrap makes the registers in f safe for the return to user mode. If RIP cannot

@@ -53,7 +53,11 @@ func popContext32(m abi.UserMemory, f *amd64.Frame, s *Scratch, sc *compat.Sigco
 		register amd64.SegmentRegister
 		selector uint32
 	}{{amd64.GS, sc.GS}, {amd64.FS, sc.FS}, {amd64.DS, sc.DS}, {amd64.ES, sc.ES}} {
-		f.SetSelector(r.register, uint16(r.selector)|userPrivilege)
+		selector := uint16(r.selector) | userPrivilege
+		if selector == userPrivilege {
+			selector = 0 // IRET clears a null selector
+		}
+		f.SetSelector(r.register, selector)
 	}
 	restored.Trap = loadCodeSegments(f, uint16(sc.CS)|userPrivilege, uint16(sc.SS)|userPrivilege)
 	return popState32(m, f, uint64(sc.FPState), s)

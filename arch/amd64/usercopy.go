@@ -39,12 +39,18 @@ func fixupExit(c *perCPU, f *Frame) bool {
 		return false
 	}
 	user.Vector, user.Error = f.Vector, f.Error
+	if user.SS&localSelector != 0 {
+		user.Vector, user.Error = GeneralProtection, 0 // as through Linux's espfix, which loses the cause
+	}
 	user.Flags, user.OrigRAX = LeaveByIRET|CallOver, NotInSyscall
 	f.EndEnterUser(user)
 	f.FSBase = c.kernelFS // the exit has loaded the program's
 	*(*int)(pointer(f.RSP + enterUserResult)) = Vector(int(user.Vector))
 	return true
 }
+
+// localSelector is the bit of a selector of the LDT.
+const localSelector = 4
 
 // iretq is the instruction IRETQ.
 var iretq = [2]byte{0x48, 0xcf}
