@@ -142,3 +142,17 @@ func TestQuickExitNeedsNoDuty(t *testing.T) {
 		}
 	}
 }
+
+// TestInt80OwesNoWord: a call by SYSCALL that needed no sixth argument leaves the word on the
+// stack unread. The next call by INT 0x80 must not read it.
+func TestInt80OwesNoWord(t *testing.T) {
+	f := NewFrame(0)
+	f.BeginCall32()
+	if _, owed := f.CallWordOwed(); owed != (f.Flags&Call32 != 0) {
+		t.Errorf("after SYSCALL the word is owed: %v", owed)
+	}
+	f.BeginInt80()
+	if _, owed := f.CallWordOwed(); owed {
+		t.Error("after INT 0x80 the word on the stack is owed")
+	}
+}
