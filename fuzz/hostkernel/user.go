@@ -7,7 +7,9 @@ import (
 	"golang.org/x/sys/unix"
 
 	"slowpath/arch/amd64"
+	"slowpath/entry"
 	"slowpath/fuzz/program"
+	"slowpath/syscall"
 	"slowpath/task"
 )
 
@@ -176,10 +178,40 @@ func (k *Kernel) call(u *user, f *amd64.Frame, i *program.Instruction) int {
 	case unix.SYS_FORK, unix.SYS_VFORK, unix.SYS_CLONE, unix.SYS_CLONE3:
 		u.cloning = true
 	}
-	u.called = i
 	u.calls++
 	k.config.Injection.pass(InCall)
+	if number, ok := numbers32[i.Number]; ok && u.calls%calls32 == 0 {
+		return systemCall32(f, number)
+	}
+	u.called = i
 	return systemCall(f, i.Number)
+}
+
+// calls32 says how many calls a task makes for each one that it makes by INT 0x80.
+const calls32 = 5
+
+// numbers32 has the numbers of the ABI I386 for those of x86-64, of the calls that both have.
+var numbers32 = func() map[int]int {
+	byName, numbers := map[string]int{}, map[int]int{}
+	for _, r := range syscall.Table32() {
+		byName[r.Name] = r.Number
+	}
+	for _, r := range syscall.Table() {
+		if number, ok := byName[r.Name]; ok && r.ABI == entry.X86_64 {
+			numbers[r.Number] = number
+		}
+	}
+	return numbers
+}()
+
+// systemCall32 enters the kernel by INT 0x80 with the arguments that are in the registers of a
+// 64-bit call.
+func systemCall32(f *amd64.Frame, number int) int {
+	a := *f.Args()
+	f.RBX, f.RCX, f.RDX, f.RSI, f.RDI, f.RBP = a[0], a[1], a[2], a[3], a[4], a[5]
+	f.RAX = uint64(number)
+	trapped(f)
+	return ^amd64.Int80
 }
 
 // systemCall enters the kernel like the landing of SYSCALL: RCX and R11 are stale,
