@@ -316,7 +316,8 @@ func (r *rule) names(nr uint32) bool {
 	return nr/32 < maskWords && r.mask[nr/32]>>(nr%32)&1 != 0
 }
 
-// mayMatch reports whether the fields pid= match a process.
+// mayMatch reports whether the fields pid= match a process. Calls of the ABI I386 have no
+// admission.
 func (r *rule) mayMatch(pid uint32) bool {
 	for i := range r.fields {
 		if f := &r.fields[i]; f.kind == unix.AUDIT_PID && !f.op.compare(pid, f.value) {

@@ -46,7 +46,7 @@ func readRegisters(t *task.Task, r *abi.UserRegs) {
 	r.R11, r.R10, r.R9, r.R8, r.RAX, r.RCX = f.R11, f.R10, f.R9, f.R8, f.RAX, f.RCX
 	r.RDX, r.RSI, r.RDI, r.OrigRAX, r.RIP, r.RSP = f.RDX, f.RSI, f.RDI, f.OrigRAX, f.RIP, f.RSP
 	r.EFlags, r.FSBase, r.GSBase = f.ProgramFlags(), f.FSBase, f.GSBase
-	r.CS, r.SS = registersOf(t).bad.of(f)
+	r.CS, r.SS = f.CS&0xffff, f.SS&0xffff
 	r.DS, r.ES, r.FS, r.GS = f.Selectors()
 }
 
@@ -57,7 +57,6 @@ func writeRegisters(t *task.Task, first int, values ...uint64) error {
 	f := t.Frame
 	amd64.Release(f)
 	defer checkLater(t)
-	f.CS, f.SS = registersOf(t).bad.of(f)
 	plain := plainRegisters(f)
 	for i, value := range values {
 		if r := plain[first+i]; r != nil {
@@ -124,65 +123,23 @@ func writeSelector(f *amd64.Frame, word int, selector uint16) error {
 	return nil
 }
 
-// selectors are values of CS and SS. A tracer may choose bad ones: the frame of the task
-// then has good ones, and the return to user mode is the fault that IRET would raise.
-// The zero value means that those of the frame are good.
-type selectors struct{ cs, ss uint16 }
-
-// of returns the selectors that the tracer sees.
-func (s selectors) of(f *amd64.Frame) (cs, ss uint64) {
-	if s == (selectors{}) {
-		return f.CS & 0xffff, f.SS & 0xffff
-	}
-	return uint64(s.cs), uint64(s.ss)
-}
-
-// takeSelectors moves bad values of CS and SS from the frame of a stopped task to s.
-func (s *registerState) takeSelectors(t *task.Task) {
-	f := t.Frame
-	s.bad = selectors{}
-	if (f.CS != amd64.UserCS && f.CS != amd64.User32CS) || f.SS != amd64.UserSS {
-		s.bad = selectors{uint16(f.CS), uint16(f.SS)}
-		t.WatchHandler()
-		f.CS, f.SS = amd64.UserCS, amd64.UserSS
-	}
-}
-
 // checkLater makes a stopped task check its registers before it returns to user mode, if
-// the return could fault. Until then the tracer can read them as it wrote them.
+// RIP is no address of a program. Until then the tracer can read it as it wrote it. Other
+// registers that cannot be loaded are the program's exception when it returns.
 func checkLater(t *task.Task) {
-	s, f := registersOf(t), t.Frame
-	s.takeSelectors(t)
-	if f.RIP < amd64.UserLimit && f.CS == amd64.UserCS && s.bad == (selectors{}) {
+	f := t.Frame
+	if f.RIP < 1<<32 || f.RIP < amd64.UserLimit && !f.Code32() {
 		return
 	}
-	s.checkSoon(t)
-}
-
-// checkSoon queues checkRegisters, unless it is queued.
-func (s *registerState) checkSoon(t *task.Task) {
-	if !s.checking.Swap(true) {
+	if s := registersOf(t); !s.checking.Swap(true) {
 		t.AddWork(checkRegisters)
-	}
-}
-
-// recheck queues checkRegisters for bad selectors when the tracee is resumed. Their fault
-// is repeated, like that of IRET, if the tracer suppresses its signal.
-func (s *registerState) recheck(t *task.Task) {
-	if s.bad != (selectors{}) {
-		s.checkSoon(t)
 	}
 }
 
 // checkRegisters is the task work of checkLater.
 func checkRegisters(t *task.Task) {
-	s := registersOf(t)
-	s.checking.Store(false)
-	if s.bad == (selectors{}) || t.Exiting() {
-		t.CheckReturn()
-		return
-	}
-	t.SelectorFault(s.bad.cs, s.bad.ss)
+	registersOf(t).checking.Store(false)
+	t.CheckReturn()
 }
 
 // getRegisters stores the general registers at the address data of the tracer.
@@ -207,7 +164,6 @@ func writeAllRegisters(t *task.Task, r *abi.UserRegs) error {
 	f := t.Frame
 	amd64.Release(f)
 	defer checkLater(t)
-	f.CS, f.SS = registersOf(t).bad.of(f)
 	f.R15, f.R14, f.R13, f.R12, f.RBP, f.RBX = r.R15, r.R14, r.R13, r.R12, r.RBP, r.RBX
 	f.R11, f.R10, f.R9, f.R8, f.RAX, f.RCX = r.R11, r.R10, r.R9, r.R8, r.RAX, r.RCX
 	f.RDX, f.RSI, f.RDI, f.OrigRAX, f.RIP = r.RDX, r.RSI, r.RDI, r.OrigRAX, r.RIP

@@ -6,6 +6,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"slowpath/abi"
+	"slowpath/abi/compat"
 	"slowpath/arch/amd64"
 	"slowpath/task"
 )
@@ -19,6 +20,8 @@ var regsetRequests = map[int32]request{
 
 // regset is a set of registers (Linux: struct user_regset).
 type regset struct {
+	// word is the size of a word in bytes: lengths are multiples of it.
+	word uint64
 	// size returns the size of the set in bytes.
 	size func() int
 	// read writes the first bytes of the set to b, which may be shorter than the set.
@@ -34,6 +37,7 @@ const fxsaveSize = 512
 // The sets of a 64-bit task.
 var (
 	generalSet = regset{
+		word: wordSize,
 		size: func() int { return registerCount * wordSize },
 		read: func(t *task.Task, b []byte) error {
 			var r abi.UserRegs
@@ -50,9 +54,9 @@ var (
 			return writeRegisters(t, 0, values[:n]...)
 		},
 	}
-	fxsaveSet = regset{size: func() int { return fxsaveSize }, read: readFXSave, write: writeFXSave}
-	xsaveSet  = regset{size: amd64.ExtendedSize, read: readXSave, write: writeXSave}
-	portSet   = regset{size: func() int { return portBitmap }, read: func(*task.Task, []byte) error { return unix.ENXIO }}
+	fxsaveSet = regset{word: wordSize, size: func() int { return fxsaveSize }, read: readFXSave, write: writeFXSave}
+	xsaveSet  = regset{word: wordSize, size: amd64.ExtendedSize, read: readXSave, write: writeXSave}
+	portSet   = regset{word: wordSize, size: func() int { return portBitmap }, read: func(*task.Task, []byte) error { return unix.ENXIO }}
 )
 
 // portBitmap is the size of an I/O permission bitmap in bytes. No task has one, because
@@ -63,13 +67,25 @@ const portBitmap = 8192
 const (
 	ntPrstatus  = 1
 	ntPrfpreg   = 2
+	ntPrxfpreg  = 0x46e62b7f
+	nt386TLS    = 0x200
 	ntIOPerm    = 0x201
 	ntX86XState = 0x202
 )
 
-// regsets has the set of each type of note.
+// regsets has the set of each type of note, of a task that executes 64-bit code (Linux:
+// user_x86_64_view).
 var regsets = map[uint64]*regset{
 	ntPrstatus: &generalSet, ntPrfpreg: &fxsaveSet, ntX86XState: &xsaveSet, ntIOPerm: &portSet,
+}
+
+// regsetsOf returns the sets of a stopped task, which depend on the code that it executes, and
+// not on that of the tracer (Linux: task_user_regset_view).
+func regsetsOf(t *task.Task) map[uint64]*regset {
+	if t.Frame.Code32() {
+		return regsets32
+	}
+	return regsets
 }
 
 // transferSet is PTRACE_GETREGSET and SETREGSET: addr is the type of the note, data the
@@ -77,19 +93,31 @@ var regsets = map[uint64]*regset{
 // length in the iovec (Linux: ptrace_regset). Errors: EFAULT, EINVAL for an unknown set or
 // a length that is not a multiple of the words of the set, and those of move.
 func (c *call) transferSet(move func(s *regset, c *call, address uint64, length int) error) error {
-	vector, err := abi.CopyIn[abi.Iovec](c.tracer, c.data)
+	vector, err := c.copyInVector()
 	if err != nil {
 		return err
 	}
-	s := regsets[uint64(uint32(c.addr))]
-	if s == nil || vector.Len%wordSize != 0 {
+	s := regsetsOf(c.tracee)[uint64(uint32(c.addr))]
+	if s == nil || vector.Len%s.word != 0 {
 		return unix.EINVAL
 	}
 	vector.Len = min(vector.Len, uint64(s.size()))
 	if err := move(s, c, vector.Base, int(vector.Len)); err != nil {
 		return err
 	}
+	if c.tracer.Layout.Narrow() {
+		return abi.CopyOut(c.tracer, c.data+wordSize32, uint32(vector.Len))
+	}
 	return abi.CopyOut(c.tracer, c.data+wordSize, vector.Len)
+}
+
+// copyInVector reads the struct iovec at data, in the layout of the tracer's call: EFAULT.
+func (c *call) copyInVector() (abi.Iovec, error) {
+	if !c.tracer.Layout.Narrow() {
+		return abi.CopyIn[abi.Iovec](c.tracer, c.data)
+	}
+	v, err := abi.CopyIn[compat.Iovec](c.tracer, c.data)
+	return abi.Iovec{Base: uint64(v.Base), Len: uint64(v.Len)}, err
 }
 
 // load stores the first length bytes of the set at an address of the tracer.

@@ -62,7 +62,7 @@ func (r *requestTable) row(number int32) *request {
 // arch/x86/include/uapi/asm/ptrace-abi.h). Each part of it is in the file of its
 // requests.
 var requests = table(attachRequests, resumeRequests, optionRequests, signalRequests, syscallRequests,
-	memoryRequests, userRequests, registerRequests, regsetRequests, rseqRequests, seccompRequests)
+	memoryRequests, userRequests, registerRequests, regsetRequests, rseqRequests, seccompRequests, segmentRequests)
 
 // table returns the table with the rows of all parts.
 func table(parts ...map[int32]request) *requestTable {
@@ -82,14 +82,18 @@ func table(parts ...map[int32]request) *requestTable {
 // unknown is the row of a number without a row.
 var unknown = request{handle: func(*call) (uint64, error) { return 0, unix.EIO }}
 
-// Request is ptrace(2). PEEKTEXT, PEEKDATA and PEEKUSER store the word at data, as
+// Request is ptrace(2), in the layout of t's call. PEEKTEXT, PEEKDATA and PEEKUSER store the word at data, as
 // the system call does and not its C function. Only t's own goroutine calls it; it
 // may sleep.
 //
 // Errors: those of ptrace(2). EIO for an unknown request, after the checks that
 // the tracee exists, is traced by t, and is stopped.
 func Request(t *task.Task, number int32, tid int, addr, data uint64) (uint64, error) {
-	r, c := requests.row(number), &of(t).call
+	rows := requests
+	if t.Layout.Narrow() {
+		rows = requests32
+	}
+	r, c := rows.row(number), &of(t).call
 	c.tracer, c.addr, c.data = t, addr, data
 	switch r.needs {
 	case needsStopped:

@@ -33,7 +33,7 @@ func getSiginfo(c *call) error {
 		return unix.EINVAL
 	}
 	info := stop.Siginfo(c.tracee)
-	return abi.CopyOut(c.tracer, c.data, info.Siginfo())
+	return c.copyOutSiginfo(c.data, &info)
 }
 
 // setSiginfo changes the siginfo of a signal that is about to be delivered. In other
@@ -43,11 +43,15 @@ func setSiginfo(c *call) error {
 	if err != nil {
 		return err
 	}
+	return changeSiginfo(c, signal.InfoOf(&info))
+}
+
+// changeSiginfo stores the siginfo of the stop: EINVAL if it has none.
+func changeSiginfo(c *call, changed signal.Info) error {
 	stop := c.tracee.CurrentStop()
 	if !stop.HasInfo() {
 		return unix.EINVAL
 	}
-	changed := signal.InfoOf(&info)
 	if stop.Info == nil {
 		stop.Info = &changed
 	} else {
@@ -83,7 +87,7 @@ func peekSiginfo(c *call) (uint64, error) {
 		if !found {
 			break
 		}
-		if err := abi.CopyOut(c.tracer, c.data+copied*siginfoSize, info.Siginfo()); err != nil {
+		if err := c.copyOutSiginfo(c.data+copied*siginfoSize, &info); err != nil {
 			if copied == 0 {
 				return 0, err
 			}
@@ -94,6 +98,15 @@ func peekSiginfo(c *call) (uint64, error) {
 		}
 	}
 	return copied, nil
+}
+
+// copyOutSiginfo stores a siginfo_t in the layout of the tracer's call. Its size is the same
+// in both layouts. EFAULT.
+func (c *call) copyOutSiginfo(address uint64, info *signal.Info) error {
+	if c.tracer.Layout.Narrow() {
+		return abi.CopyOut(c.tracer, address, info.Siginfo32())
+	}
+	return abi.CopyOut(c.tracer, address, info.Siginfo())
 }
 
 // maskSize is the size of a signal mask in bytes.

@@ -22,8 +22,6 @@ type registerState struct {
 	pushed uint64
 	// checking says that checkRegisters is queued.
 	checking atomic.Bool
-	// bad are values of CS and SS that the tracer has chosen and that no program can have.
-	bad selectors
 
 	breakpoints breakpoints
 }
@@ -34,11 +32,8 @@ func registersOf(t *task.Task) *registerState { return task.SlotOf[registerState
 // registerSubsystem ends single steps and hardware breakpoints where Linux does: a child
 // inherits neither, execve(2) removes the breakpoints.
 var registerSubsystem = task.Subsystem{
-	Name: "ptrace registers",
-	Exec: func(t *task.Task, _ *task.Execution) {
-		s := registersOf(t)
-		s.breakpoints, s.bad = breakpoints{}, selectors{}
-	},
+	Name:           "ptrace registers",
+	Exec:           func(t *task.Task, _ *task.Execution) { registersOf(t).breakpoints = breakpoints{} },
 	BeforeHandler:  beforeHandler,
 	HandlerEntered: func(t *task.Task) { notify(t, uint32(unix.SIGTRAP), 0) },
 	Levels: func(t *task.Task) entry.Flag {
@@ -64,7 +59,6 @@ const (
 // arch/x86/kernel/step.c).
 func enableStep(t *task.Task, kind stepKind) {
 	f := t.Frame
-	registersOf(t).recheck(t)
 	forced := forceStep(t)
 	if block := forced && kind == stepBlock; f.BlockStep() != block {
 		f.SetBlockStep(block)
@@ -112,15 +106,11 @@ func disableStep(t *task.Task) {
 	}
 	s.pushed = 0
 	f.EndForcedStep()
-	s.recheck(t)
 }
 
-// beforeHandler implements BeforeHandler of the subsystem. The handler has good
-// selectors.
+// beforeHandler implements BeforeHandler of the subsystem.
 func beforeHandler(t *task.Task) (stepping bool) {
-	s := registersOf(t)
-	s.bad = selectors{}
-	if !s.stepping.Load() {
+	if !registersOf(t).stepping.Load() {
 		return false
 	}
 	disableStep(t)

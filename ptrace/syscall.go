@@ -94,8 +94,9 @@ func describeCall(info []byte, t *task.Task) (size uint64) {
 		}
 		put.PutUint32(info[infoData:], uint32(t.CurrentStop().Message))
 	case unix.PTRACE_SYSCALL_INFO_EXIT:
-		put.PutUint64(info[infoCall:], f.RAX)
-		if -f.RAX-1 < abi.MaxErrno {
+		result := t.CallResult()
+		put.PutUint64(info[infoCall:], result)
+		if -result-1 < abi.MaxErrno {
 			info[endOfExit-1] = 1
 		}
 	}

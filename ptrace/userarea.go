@@ -57,15 +57,15 @@ func pokeUser(c *call) error {
 	case c.addr < userRegisters:
 		return writeRegisters(c.tracee, int(c.addr/wordSize), c.data)
 	case c.addr >= userDebug && c.addr < userDebugEnd:
-		return writeDebugRegister(c)
+		return writeDebugRegister(c, (c.addr-userDebug)/wordSize)
 	}
 	return unix.EIO
 }
 
-// writeDebugRegister writes data to the debug register at the offset addr.
-func writeDebugRegister(c *call) error {
+// writeDebugRegister writes data to debug register n.
+func writeDebugRegister(c *call, n uint64) error {
 	b := &registersOf(c.tracee).breakpoints
-	if err := b.set((c.addr-userDebug)/wordSize, c.data); err != nil {
+	if err := b.set(n, c.data); err != nil {
 		return err
 	}
 	if d := b.registers(); d != c.tracee.Frame.DebugRegisters() && !c.tracee.Frame.SetDebugRegisters(d) {

@@ -18,10 +18,9 @@ type Restored struct {
 	// for AltStack.Set.
 	HasAltStack bool
 	AltStack    AltStack
-	// Trap is the signal of an exception, if Trap.Signo is not 0: the frame has
-	// a segment or an address that would make IRET fault. Vector, Error and CR2
-	// of the register frame describe the exception. The other registers are
-	// those of the signal frame.
+	// Trap is the signal of an exception, if Trap.Signo is not 0: the frame has an
+	// address that would make IRET fault. Vector, Error and CR2 of the register frame
+	// describe the exception. The other registers are those of the signal frame.
 	Trap Info
 }
 
@@ -73,39 +72,17 @@ func Pop(m abi.UserMemory, f *amd64.Frame, s *Scratch) (Restored, error) {
 }
 
 // loadCodeSegments sets CS and SS of f, makes f's registers safe for the return to user
-// mode, and returns the signal of the exception that the return would raise, if any.
+// mode, and returns the signal of the exception that the return would raise because of RIP,
+// if any. Selectors of segments that do not exist are the program's exception when it
+// returns.
 func loadCodeSegments(f *amd64.Frame, cs, ss uint16) Info {
-	if f.CS = uint64(cs); f.CS != amd64.User32CS {
-		f.CS = amd64.UserCS
-	}
-	sane := f.Sanitize()
-	if selector, bad := badSelector(cs, ss); bad {
-		return protectionTrap(f, selector)
-	}
-	if !sane {
-		return addressTrap(f)
-	}
-	return Info{}
+	f.CS, f.SS = uint64(cs), uint64(ss)
+	return ReturnTrap(f)
 }
 
 // userPrivilege are the bits of a selector that Linux sets in CS and SS of a signal
 // frame: the privilege of user mode.
 const userPrivilege = 3
-
-// badSelector reports whether CS or SS is not a user segment:
-// UserCS or User32CS, and UserSS. code is the error code of the #GP that an IRET to the
-// segment would raise (SDM vol. 2A, IRET). For a stack segment of an LDT it is 0,
-// because Linux loads it through espfix, which loses the error code.
-func badSelector(cs, ss uint16) (code uint64, bad bool) {
-	const local = 4
-	switch {
-	case cs != amd64.UserCS && cs != amd64.User32CS:
-		return uint64(cs &^ userPrivilege), true
-	case ss&local != 0:
-		return 0, true
-	}
-	return uint64(ss &^ userPrivilege), ss != amd64.UserSS
-}
 
 // ReturnTrap makes the registers in f safe for the return to user mode. If RIP cannot
 // be loaded or is not a user address, it records in f the exception that the return
@@ -116,16 +93,6 @@ func ReturnTrap(f *amd64.Frame) Info {
 		return Info{}
 	}
 	return addressTrap(f)
-}
-
-// SelectorTrap records in f the exception of a return to user mode with these values of
-// CS and SS, and returns its signal. Signo is 0 if they are those of user segments.
-func SelectorTrap(f *amd64.Frame, cs, ss uint16) Info {
-	code, bad := badSelector(cs, ss)
-	if !bad {
-		return Info{}
-	}
-	return protectionTrap(f, code)
 }
 
 // protectionTrap records a #GP with an error code in f and returns its signal.
@@ -139,7 +106,7 @@ func protectionTrap(f *amd64.Frame, code uint64) Info {
 // address is not canonical or exceeds the limit of 32-bit code. It is also #GP if RIP is
 // valid and a segment base is not.
 func addressTrap(f *amd64.Frame) Info {
-	if f.RIP < amd64.UserLimit || !amd64.Canonical(f.RIP) || f.CS == amd64.User32CS {
+	if f.RIP < amd64.UserLimit || !amd64.Canonical(f.RIP) || f.Code32() {
 		return protectionTrap(f, 0)
 	}
 	f.Vector, f.CR2 = amd64.PageFault, f.RIP

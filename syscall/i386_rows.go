@@ -178,6 +178,7 @@ var layoutCalls32 = []Row32{
 	as(8, "creat", "", abi.Layout32),
 	as(11, "execve", "", abi.Layout32),
 	as(13, "time", "", abi.Layout32Time32),
+	as(26, "ptrace", "", abi.Layout32),
 	as(30, "utime", "", abi.Layout32Time32),
 	as(43, "times", "", abi.Layout32),
 	as(54, "ioctl", "", abi.Layout32),

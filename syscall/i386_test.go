@@ -42,7 +42,7 @@ func TestNumbersOfI386AreLinux(t *testing.T) {
 func TestEveryRowHasACounterpartInI386(t *testing.T) {
 	only64 := map[string]bool{
 		"accept": true, "semget": true, "slowpath_arm": true, "slowpath_exit": true, "slowpath_nil": true, "slowpath_panic": true,
-		"newfstatat": true, "ptrace": true,
+		"newfstatat": true,
 	}
 	have := map[string]bool{}
 	for _, r := range Table32() {

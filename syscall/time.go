@@ -276,7 +276,7 @@ func sleepUntil(t *task.Task, deadline int64, left uint64) error {
 		}
 	}
 	layout := t.Layout
-	t.Restart.Set(func(t *task.Task) (uint64, error) {
+	t.Restart.Set(t.CallABI(), func(t *task.Task) (uint64, error) {
 		t.Layout = layout
 		return 0, sleepUntil(t, deadline, left)
 	})

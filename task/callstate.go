@@ -45,9 +45,13 @@ func (t *Task) CallState(own bool) (CallState, bool) {
 //go:norace
 func (t *Task) readCallState() CallState {
 	f := t.Frame
-	return CallState{
+	s := CallState{
 		Number: int64(int32(f.OrigRAX)),
 		Args:   amd64.Args{f.RDI, f.RSI, f.RDX, f.R10, f.R8, f.R9},
 		SP:     f.RSP, IP: f.RIP,
 	}
+	if f.InCall32() {
+		s.Args = amd64.Args{f.RBX, f.RCX, f.RDX, f.RSI, f.RDI, f.RBP}
+	}
+	return s
 }

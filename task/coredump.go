@@ -1,13 +1,11 @@
 package task
 
 import (
-	"slices"
 	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
 
-	"slowpath/abi"
 	"slowpath/arch/amd64"
 	"slowpath/fs"
 	"slowpath/guard"
@@ -185,7 +183,7 @@ func (t *Task) writeCore(name string, limit uint64, info *signal.Info, others []
 // the kernel's heap has no room for them.
 func (t *Task) coreHeader(info *signal.Info, others []*Task, areas []mm.CoreArea) ([]byte, error) {
 	const fixed, perThread, perArea, copies = 4 * mm.PageSize, 4096, 128, 4
-	size := fixed + len(others)*perThread
+	size := fixed + (1+len(others))*(perThread+amd64.ExtendedSize())
 	for i := range areas {
 		size += perArea + len(areas[i].Name)
 	}
@@ -194,7 +192,7 @@ func (t *Task) coreHeader(info *signal.Info, others []*Task, areas []mm.CoreArea
 		return nil, err
 	}
 	defer memory.Unreserve(int64(copies * size))
-	return elf.CoreHeader(t.coreNotes(info, others, areas), coreSegments(areas)), nil
+	return elf.CoreHeader(t.Program().Class, t.coreNotes(info, others, areas), coreSegments(areas)), nil
 }
 
 // openCore creates the core file, or empties an old one. An old file must be a regular
@@ -259,100 +257,3 @@ func (w *coreWriter) writeArea(a *mm.CoreArea) {
 		w.failed = w.at > w.limit || w.task.Killed()
 	}
 }
-
-// The types of the notes of a core file (elf.h).
-const (
-	noteStatus    = 1 // NT_PRSTATUS
-	noteFloat     = 2 // NT_FPREGSET
-	noteProcess   = 3 // NT_PRPSINFO
-	noteAuxiliary = 6 // NT_AUXV
-	noteSiginfo   = 0x53494749
-	noteFiles     = 0x46494c45
-)
-
-// coreNotes returns the notes of the core file: the thread that got the signal first,
-// then the process, then the other threads.
-func (t *Task) coreNotes(info *signal.Info, others []*Task, areas []mm.CoreArea) []elf.CoreNote {
-	siginfo := info.Siginfo()
-	notes := []elf.CoreNote{
-		{Type: noteStatus, Data: t.coreStatus(info)},
-		{Type: noteProcess, Data: t.coreProcess()},
-		{Type: noteSiginfo, Data: slices.Clone(abi.Bytes(&siginfo))},
-		{Type: noteAuxiliary, Data: t.Program().Auxv},
-		{Type: noteFiles, Data: coreFiles(areas)},
-		{Type: noteFloat, Data: t.coreFloat()},
-	}
-	for _, other := range others {
-		notes = append(notes, elf.CoreNote{Type: noteStatus, Data: other.coreStatus(info)},
-			elf.CoreNote{Type: noteFloat, Data: other.coreFloat()})
-	}
-	return notes
-}
-
-// coreFloat returns NT_FPREGSET of a thread: the FXSAVE area, which is struct
-// user_fpregs_struct.
-func (t *Task) coreFloat() []byte {
-	const legacyFloat = 512
-	state := make([]byte, max(amd64.ExtendedSize(), legacyFloat))
-	t.Frame.ReadExtended(state)
-	return state[:legacyFloat:legacyFloat]
-}
-
-// coreStatus returns NT_PRSTATUS of a thread. The process has got the signal of info.
-func (t *Task) coreStatus(info *signal.Info) []byte {
-	usage, children := t.Accounting.Read(), t.group.ChildrenUsage()
-	all, _ := t.Pending()
-	f := t.Frame
-	s := abi.ElfPrstatus{
-		Info: [3]int32{int32(info.Signo), info.Code, info.Errno}, Cursig: int16(info.Signo),
-		Sigpend: uint64(all), Sighold: uint64(t.Blocked()),
-		PID: int32(t.TID()), PPID: int32(t.ParentPID()), Pgrp: int32(t.group.ProcessGroupID()), SID: int32(t.group.SessionID()),
-		Utime: timeval(usage.User), Stime: timeval(usage.System), Cutime: timeval(children.User), Cstime: timeval(children.System),
-		Reg: abi.UserRegs{
-			R15: f.R15, R14: f.R14, R13: f.R13, R12: f.R12, RBP: f.RBP, RBX: f.RBX, R11: f.R11, R10: f.R10, R9: f.R9, R8: f.R8,
-			RAX: f.RAX, RCX: f.RCX, RDX: f.RDX, RSI: f.RSI, RDI: f.RDI, OrigRAX: f.OrigRAX,
-			RIP: f.RIP, CS: f.CS, EFlags: f.RFLAGS, RSP: f.RSP, SS: f.SS, FSBase: f.FSBase, GSBase: f.GSBase,
-		},
-		FPValid: 1,
-	}
-	return slices.Clone(abi.Bytes(&s))
-}
-
-// timeval returns nanoseconds as a struct timeval.
-func timeval(nanoseconds int64) [2]int64 { return [2]int64{nanoseconds / 1e9, nanoseconds % 1e9 / 1e3} }
-
-// coreProcess returns NT_PRPSINFO.
-func (t *Task) coreProcess() []byte {
-	c, p := t.Credentials(), t.Program()
-	info := abi.ElfPrpsinfo{
-		Sname: 'R', Nice: int8(t.Scheduling.Nice.Load()), UID: c.UID, GID: c.GID,
-		PID: int32(t.PID()), PPID: int32(t.ParentPID()), Pgrp: int32(t.group.ProcessGroupID()), SID: int32(t.group.SessionID()),
-	}
-	copy(info.Fname[:], t.Comm())
-	arguments := info.Psargs[:min(p.ArgEnd-p.ArgStart, uint64(len(info.Psargs)-1))]
-	n, _ := t.MM.ReadRemote(arguments, p.ArgStart, mm.Forced)
-	for i := range arguments[:n] {
-		if arguments[i] == 0 {
-			arguments[i] = ' '
-		}
-	}
-	return slices.Clone(abi.Bytes(&info))
-}
-
-// coreFiles returns NT_FILE: the mapped files, with the addresses and offsets of the
-// areas.
-func coreFiles(areas []mm.CoreArea) []byte {
-	var table, names []byte
-	count := uint64(0)
-	for _, a := range areas {
-		if !strings.HasPrefix(a.Name, "/") {
-			continue
-		}
-		count++
-		table = appendWords(table, a.Start, a.End, a.Offset/mm.PageSize)
-		names = append(append(names, a.Name...), 0)
-	}
-	return append(append(appendWords(nil, count, mm.PageSize), table...), names...)
-}
-
-func appendWords(b []byte, words ...uint64) []byte { return append(b, abi.SliceBytes(words)...) }

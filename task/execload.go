@@ -69,6 +69,9 @@ func (t *Task) fill(l *loaded, p *program) error {
 	rules := p.rules()
 	random := t.randomOffset(p, rules.mapRandom)
 	layout := mm.Layout{End: rules.end, MapBase: mm.MapBase(rules.end, stackLimit, random)}
+	if p.image.Class == elf.Class64 {
+		layout.Vsyscall = t.kernel.config.Vsyscall
+	}
 	if p.personality&addrCompatLayout != 0 {
 		layout.MapBase, layout.BottomUp = rules.end/3&^(mm.PageSize-1)+random, true
 	}

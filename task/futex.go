@@ -216,7 +216,7 @@ func (t *Task) FutexWait(address uint64, value uint32, scope FutexScope, bits ui
 		return nil // woken, possibly after the deadline or a signal
 	}
 	if err == abi.ERESTARTSYS && deadline != 0 {
-		t.Restart.Set(func(t *Task) (uint64, error) {
+		t.Restart.Set(t.CallABI(), func(t *Task) (uint64, error) {
 			return 0, t.FutexWait(address, value, scope, bits, deadline)
 		})
 		return abi.ERESTART_RESTARTBLOCK

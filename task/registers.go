@@ -3,6 +3,7 @@ package task
 import (
 	"golang.org/x/sys/unix"
 
+	"slowpath/abi/compat"
 	"slowpath/arch/amd64"
 	"slowpath/signal"
 	"slowpath/task/elf"
@@ -47,4 +48,18 @@ func (t *Task) forkRegisters(child *Task, a *CloneArgs) error {
 		f.FSBase = a.TLS
 	}
 	return nil
+}
+
+// Registers32 returns the registers as struct user_regs_struct32, without the TF of a tracer
+// (Linux: getreg32). The caller is the task's own goroutine, or the task is stopped.
+func (t *Task) Registers32() compat.UserRegs {
+	f := t.Frame
+	amd64.Release(f)
+	ds, es, fs, gs := f.Selectors()
+	return compat.UserRegs{
+		EBX: uint32(f.RBX), ECX: uint32(f.RCX), EDX: uint32(f.RDX), ESI: uint32(f.RSI), EDI: uint32(f.RDI),
+		EBP: uint32(f.RBP), EAX: uint32(f.RAX), DS: uint32(ds), ES: uint32(es), FS: uint32(fs), GS: uint32(gs),
+		OrigEAX: uint32(f.OrigRAX), EIP: uint32(f.RIP), CS: uint32(uint16(f.CS)),
+		EFlags: uint32(f.ProgramFlags()), ESP: uint32(f.RSP), SS: uint32(uint16(f.SS)),
+	}
 }

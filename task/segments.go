@@ -138,6 +138,51 @@ func (t *Task) ThreadArea(entry uint32) (compat.UserDesc, error) {
 	return userDescOf(entry, t.Frame.TLS(int(i))), nil
 }
 
+// ThreadAreas returns the segments of set_thread_area(2), and whether the task uses one of
+// them. The caller is as for SetThreadArea.
+func (t *Task) ThreadAreas() (segments [amd64.TLSEntries]compat.UserDesc, used bool) {
+	for i := range segments {
+		v := t.Frame.TLS(i)
+		segments[i] = userDescOf(firstThreadArea+uint32(i), v)
+		used = used || v != 0
+	}
+	return segments, used
+}
+
+// SetThreadAreas sets the first segments of set_thread_area(2), or none if one of them is
+// refused: EINVAL. There are at most amd64.TLSEntries. The caller is as for SetThreadArea.
+func (t *Task) SetThreadAreas(segments []compat.UserDesc) error {
+	for i := range segments {
+		if err := CheckThreadArea(&segments[i]); err != nil {
+			return err
+		}
+	}
+	for i := range segments {
+		if err := t.SetThreadArea(firstThreadArea+uint32(i), &segments[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// SelectorBase returns the base of the segment that a selector names: that of
+// set_thread_area(2) or of the local descriptor table, and 0 for others (Linux:
+// x86_fsgsbase_read_task). The caller is as for SetThreadArea.
+func (t *Task) SelectorBase(selector uint16) uint64 {
+	const local = 4
+	entry := uint32(selector >> 3)
+	if selector&local != 0 {
+		if table := t.LocalTable(); entry < uint32(len(table)) {
+			return table[entry].Base()
+		}
+		return 0
+	}
+	if i := entry - firstThreadArea; i < amd64.TLSEntries {
+		return t.Frame.TLS(int(i)).Base()
+	}
+	return 0
+}
+
 // localTable holds the local descriptor table of the tasks that share an address space. Its
 // memory is admitted when it grows; it has at most amd64.MaxLDT entries.
 type localTable struct {
@@ -163,7 +208,7 @@ var localTableSubsystem = Subsystem{
 }
 
 // LocalTable returns the descriptors of the task's local descriptor table, which must not be
-// changed. Only the task's own goroutine calls it.
+// changed. The caller is as for SetThreadArea.
 func (t *Task) LocalTable() []amd64.Descriptor {
 	return t.localTable.Load().table.Load().Descriptors()
 }

@@ -425,7 +425,6 @@ func TestSigreturnOfInvalidFrameKills(t *testing.T) {
 		"rip at the end of user space": func(t *Task) {
 			t.CopyOut(t.Frame.RSP+contextOffset(128), []byte{0, 0xf0, 0xff, 0xff, 0xff, 0x7f, 0, 0})
 		},
-		"kernel cs":           func(t *Task) { t.CopyOut(t.Frame.RSP+contextOffset(144), []byte{8, 0}) },
 		"fp state not mapped": func(t *Task) { t.CopyOut(t.Frame.RSP+contextOffset(184), []byte{0, 0, 0, 0, 0, 0, 0, 1}) },
 		"mxcsr reserved bits": func(t *Task) { t.StoreUint32(loadWord(t, t.Frame.RSP+contextOffset(184))+24, 0xffff0000) },
 		"frame not mapped":    func(t *Task) { t.Frame.RSP = 0x1000 },

@@ -88,6 +88,8 @@ type Task struct {
 	rseq          RSeq
 	suspendMask   signal.Set // the mask to restore after rt_sigsuspend(2)
 	suspended     bool
+	// registersPoked32: see PokeCall32.
+	registersPoked32 bool
 	// handlerWatched: see WatchHandler.
 	handlerWatched bool
 	hasRun         bool // it has entered user mode: see TakeCPU

@@ -110,14 +110,6 @@ func (t *Task) CheckReturn() {
 	}
 }
 
-// SelectorFault sends the signal of the exception of a return to user mode with bad
-// values of CS or SS. Only the task's own goroutine calls it.
-func (t *Task) SelectorFault(cs, ss uint16) {
-	if trap := signal.SelectorTrap(t.Frame, cs, ss); trap.Signo != 0 {
-		t.fault(t.Frame, trap)
-	}
-}
-
 // floatingPointError sends SIGFPE for an x87 or SSE exception.
 func (t *Task) floatingPointError(f *amd64.Frame, vector int) {
 	t.fault(f, signal.FaultInfo(unix.SIGFPE, floatingCode(f, vector), f.RIP))

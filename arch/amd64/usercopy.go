@@ -39,12 +39,20 @@ func fixupExit(c *perCPU, f *Frame) bool {
 		return false
 	}
 	user.Vector, user.Error = f.Vector, f.Error
+	if user.SS&localTable != 0 {
+		user.Vector, user.Error = GeneralProtection, 0
+	}
 	user.Flags, user.OrigRAX = LeaveByIRET|CallOver, NotInSyscall
 	f.EndEnterUser(user)
 	f.FSBase = c.kernelFS // the exit has loaded the program's
 	*(*int)(pointer(f.RSP + enterUserResult)) = Vector(int(user.Vector))
 	return true
 }
+
+// localTable is the bit of a selector that names a segment of the LDT. Linux returns to such
+// a stack through espfix, whose faults all become a #GP without an error code
+// (exc_double_fault).
+const localTable = 4
 
 // iretq is the instruction IRETQ.
 var iretq = [2]byte{0x48, 0xcf}

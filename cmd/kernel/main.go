@@ -33,6 +33,7 @@ import (
 	"slowpath/trace/calls"
 	"slowpath/uprobe"
 	"slowpath/vdso"
+	"slowpath/vsyscall"
 )
 
 func main() {
@@ -95,6 +96,11 @@ func (k *kernel) run() error {
 	if k.memory, err = newMemory(k.settings); err != nil {
 		return err
 	}
+	if vsyscall.Mode(k.options.Vsyscall) == vsyscall.Emulate {
+		if err := k.memory.MapVsyscall(vsyscall.Page()); err != nil {
+			return err
+		}
+	}
 	if err := k.makeFiles(); err != nil {
 		return err
 	}
@@ -114,7 +120,7 @@ func (k *kernel) run() error {
 	if k.shown, err = k.readCallPlan(); err != nil {
 		return err
 	}
-	loop, err := core.NewLoopOf(k.shown.dispatch(syscall.Dispatch(entry.X86_64)), duties, k.visits, k.probes)
+	loop, err := core.NewLoopOf(k.shown.dispatch(syscall.Dispatch(entry.X86_64)), duties, k.visits, k.probes, vsyscall.Mode(k.options.Vsyscall))
 	if err != nil {
 		return err
 	}
@@ -127,6 +133,7 @@ func (k *kernel) run() error {
 		OutOfMemory:  k.endFatally,
 		Settings:     k.settings,
 		VDSO:         shared,
+		Vsyscall:     vsyscall.Mode(k.options.Vsyscall).Protection(),
 		HWCap:        hwcap,
 		HWCap2:       hwcap2,
 		Scheduler:    scheduler,
