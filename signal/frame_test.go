@@ -270,8 +270,8 @@ func FuzzPop(f *testing.F) {
 		}
 		const privileged = amd64.FlagIOPL | amd64.FlagVM
 		switch {
-		case frame.CS&3 != 3, frame.SS&3 != 3,
-			frame.RIP >= amd64.UserLimit,
+		case frame.CS&^0xffff != 0, frame.CS&3 != 3, frame.SS&^0xffff != 0, frame.SS&3 != 3,
+			frame.RIP >= amd64.UserLimit, frame.Code32() && frame.RIP >= 1<<32,
 			frame.RFLAGS&privileged != 0, frame.RFLAGS&amd64.FlagIF == 0,
 			frame.MXCSR&^0xffff != 0,
 			frame.OrigRAX != amd64.NotInSyscall,

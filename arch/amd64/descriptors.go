@@ -183,7 +183,7 @@ func (f *Frame) StackSegmentServes() bool {
 func descriptorOf(selector uint16, c *controls, ldt *LDT) Descriptor {
 	index := uint(selector / 8)
 	switch {
-	case selector&localSelector != 0:
+	case selector&localTable != 0:
 		if ldt != nil && index < uint(len(ldt.descriptors)) {
 			return ldt.descriptors[index]
 		}

@@ -39,8 +39,8 @@ func fixupExit(c *perCPU, f *Frame) bool {
 		return false
 	}
 	user.Vector, user.Error = f.Vector, f.Error
-	if user.SS&localSelector != 0 {
-		user.Vector, user.Error = GeneralProtection, 0 // as through Linux's espfix, which loses the cause
+	if user.SS&localTable != 0 {
+		user.Vector, user.Error = GeneralProtection, 0
 	}
 	user.Flags, user.OrigRAX = LeaveByIRET|CallOver, NotInSyscall
 	f.EndEnterUser(user)
@@ -49,8 +49,10 @@ func fixupExit(c *perCPU, f *Frame) bool {
 	return true
 }
 
-// localSelector is the bit of a selector of the LDT.
-const localSelector = 4
+// localTable is the bit of a selector that names a segment of the LDT. Linux returns to such
+// a stack through espfix, whose faults all become a #GP without an error code
+// (exc_double_fault).
+const localTable = 4
 
 // iretq is the instruction IRETQ.
 var iretq = [2]byte{0x48, 0xcf}
