@@ -182,3 +182,21 @@ func FuzzPop32(f *testing.F) {
 		}
 	})
 }
+
+func TestSigreturn32ClearsNullSelectors(t *testing.T) {
+	m := newMemory()
+	f, d := newDelivery32(0)
+	if err := Push(m, f, d); err != nil {
+		t.Fatal(err)
+	}
+	window, _ := m.window(f.RSP, sigframe32Size)
+	context := &abi.View[compat.Sigframe](window).Context
+	context.DS, context.ES, context.FS, context.GS = 0, 3, amd64.TLSSelector, amd64.TLSSelector&^3
+	f.RSP += 8
+	if _, err := Pop32(m, f, new(Scratch)); err != nil {
+		t.Fatal(err)
+	}
+	if ds, es, fs, gs := f.Selectors(); ds != 0 || es != 0 || fs != amd64.TLSSelector || gs != amd64.TLSSelector {
+		t.Errorf("ds %#x, es %#x, fs %#x, gs %#x", ds, es, fs, gs)
+	}
+}

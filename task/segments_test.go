@@ -109,3 +109,26 @@ func TestLocalTableIsSharedByThreadsAndCopiedByFork(t *testing.T) {
 		exit(t, 0)
 	})
 }
+
+// FuzzUserDesc describes arbitrary segments. What set_thread_area(2) accepts is a data segment
+// of user mode, and the description that a program reads back is the one that it wrote.
+func FuzzUserDesc(f *testing.F) {
+	f.Add(uint32(12), uint32(0x1000), uint32(0xfffff), uint32(compat.Seg32Bit|compat.LimitInPages|compat.Useable))
+	f.Add(^uint32(0), ^uint32(0), ^uint32(0), ^uint32(0))
+	f.Fuzz(func(t *testing.T, entry, base, limit, flags uint32) {
+		d := compat.UserDesc{EntryNumber: entry, BaseAddr: base, Limit: limit, Flags: flags}
+		v := descriptorOf(&d)
+		const readBack = 1<<7 - 1
+		want := compat.UserDesc{EntryNumber: entry, BaseAddr: base, Limit: limit & 0xfffff, Flags: flags & readBack}
+		if got := userDescOf(entry, v); got != want {
+			t.Errorf("%+v is read back as %+v", want, got)
+		}
+		const dpl, system, code, long = 3 << 45, 1 << 44, 1 << 43, 1 << 53
+		if v&dpl != dpl || v&system == 0 || v&long != 0 {
+			t.Errorf("%+v becomes the descriptor %#x, which is not one of user mode", d, v)
+		}
+		if CheckThreadArea(&d) == nil && !isEmpty(&d) && !isZero(&d) && (v&code != 0 || v&segmentPresent == 0) {
+			t.Errorf("set_thread_area(2) accepts the descriptor %#x", v)
+		}
+	})
+}

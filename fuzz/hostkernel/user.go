@@ -7,9 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"slowpath/arch/amd64"
-	"slowpath/entry"
 	"slowpath/fuzz/program"
-	"slowpath/syscall"
 	"slowpath/task"
 )
 
@@ -116,18 +114,24 @@ func (k *Kernel) leaves(f *amd64.Frame) bool {
 func (k *Kernel) step(u *user, f *amd64.Frame) (event int, entered bool) {
 	if f.RIP == handlerAddress {
 		if u.deliveries++; u.deliveries%3 != 0 || len(u.routine) == 0 {
-			f.RSP += 8 // RET to the restorer
-			return systemCall(f, unix.SYS_RT_SIGRETURN), true
+			return sigreturn(u, f), true
 		}
 	}
 	if len(u.routine) == 0 {
+		if f.Code32() {
+			const exit = 1
+			return systemCall32(f, exit, &amd64.Args{}), true
+		}
 		*f.Args() = amd64.Args{}
 		return systemCall(f, unix.SYS_EXIT), true
 	}
 	i := &u.routine[0]
 	switch i.Op {
-	case program.OpCall:
+	case program.OpCall, program.OpCall32:
 		u.routine = u.routine[1:]
+		if i.Op == program.OpCall32 || f.Code32() {
+			return k.call32(u, f, i), true
+		}
 		return k.call(u, f, i), true
 	case program.OpStore:
 		if !k.machine.store(f.Root(), i.Args[0], byte(i.Args[1])) {
@@ -167,51 +171,59 @@ var refilled = program.Image(handlerAddress, restorerAddress)[:0x4000]
 
 // call makes a system call.
 func (k *Kernel) call(u *user, f *amd64.Frame, i *program.Instruction) int {
-	a := f.Args()
-	*a = amd64.Args(i.Args)
+	*f.Args() = k.arguments(i)
+	switch i.Number {
+	case unix.SYS_FORK, unix.SYS_VFORK, unix.SYS_CLONE, unix.SYS_CLONE3:
+		u.cloning = true
+	}
+	u.called = i
+	u.calls++
+	k.config.Injection.pass(InCall)
+	return systemCall(f, i.Number)
+}
+
+// arguments returns the arguments of a call, with the contents of the slots.
+func (k *Kernel) arguments(i *program.Instruction) amd64.Args {
+	a := amd64.Args(i.Args)
 	for n := range a {
 		if i.Slots&(1<<n) != 0 {
 			a[n] = k.slots[i.Args[n]%program.Slots].Load()
 		}
 	}
-	switch i.Number {
-	case unix.SYS_FORK, unix.SYS_VFORK, unix.SYS_CLONE, unix.SYS_CLONE3:
-		u.cloning = true
-	}
-	u.calls++
-	k.config.Injection.pass(InCall)
-	if number, ok := numbers32[i.Number]; ok && u.calls%calls32 == 0 {
-		return systemCall32(f, number)
-	}
-	u.called = i
-	return systemCall(f, i.Number)
+	return a
 }
 
-// calls32 says how many calls a task makes for each one that it makes by INT 0x80.
-const calls32 = 5
+// call32 makes a system call of the i386 ABI. 32-bit code makes all its calls so.
+func (k *Kernel) call32(u *user, f *amd64.Frame, i *program.Instruction) int {
+	a := k.arguments(i)
+	u.cloning = program.Clones32(i.Number)
+	u.calls++
+	k.config.Injection.pass(InCall)
+	return systemCall32(f, i.Number, &a)
+}
 
-// numbers32 has the numbers of the ABI I386 for those of x86-64, of the calls that both have.
-var numbers32 = func() map[int]int {
-	byName, numbers := map[string]int{}, map[int]int{}
-	for _, r := range syscall.Table32() {
-		byName[r.Name] = r.Number
-	}
-	for _, r := range syscall.Table() {
-		if number, ok := byName[r.Name]; ok && r.ABI == entry.X86_64 {
-			numbers[r.Number] = number
-		}
-	}
-	return numbers
-}()
-
-// systemCall32 enters the kernel by INT 0x80 with the arguments that are in the registers of a
-// 64-bit call.
-func systemCall32(f *amd64.Frame, number int) int {
-	a := *f.Args()
-	f.RBX, f.RCX, f.RDX, f.RSI, f.RDI, f.RBP = a[0], a[1], a[2], a[3], a[4], a[5]
-	f.RAX = uint64(number)
+// systemCall32 enters the kernel by INT 0x80.
+func systemCall32(f *amd64.Frame, number int, a *amd64.Args) int {
 	trapped(f)
+	f.RAX = uint64(number)
+	f.RBX, f.RCX, f.RDX, f.RSI, f.RDI, f.RBP = a[0], a[1], a[2], a[3], a[4], a[5]
 	return ^amd64.Int80
+}
+
+// sigreturn returns from a signal handler, from one of 32-bit code by both calls of the
+// i386 ABI.
+func sigreturn(u *user, f *amd64.Frame) int {
+	if !f.Code32() {
+		f.RSP += 8 // RET to the restorer
+		return systemCall(f, unix.SYS_RT_SIGRETURN)
+	}
+	const plain, withInfo = 119, 173
+	if u.deliveries%2 == 0 {
+		f.RSP += 8 // the return address and the signal number
+		return systemCall32(f, plain, &amd64.Args{})
+	}
+	f.RSP += 4
+	return systemCall32(f, withInfo, &amd64.Args{})
 }
 
 // systemCall enters the kernel like the landing of SYSCALL: RCX and R11 are stale,

@@ -32,7 +32,11 @@ func (i *Instruction) String() string {
 		return "yield"
 	}
 	var arguments []string
-	for n := range calls[i.Number].arguments {
+	name, known := syscall.Name(i.Number), calls[i.Number].arguments
+	if i.Op == OpCall32 {
+		name, known = "i386 "+syscall.Name32(i.Number), calls32[i.Number].arguments
+	}
+	for n := range known {
 		text := fmt.Sprintf("%#x", i.Args[n])
 		switch {
 		case i.Slots&(1<<n) != 0:
@@ -44,7 +48,7 @@ func (i *Instruction) String() string {
 		}
 		arguments = append(arguments, text)
 	}
-	return syscall.Name(i.Number) + "(" + strings.Join(arguments, ", ") + ")"
+	return name + "(" + strings.Join(arguments, ", ") + ")"
 }
 
 // isPath reports whether the address is that of a path name of the image.

@@ -35,6 +35,8 @@ const (
 	OpRefill
 	// OpYield lets other tasks run.
 	OpYield
+	// OpCall32 makes a system call of the i386 ABI, by INT 0x80.
+	OpCall32
 )
 
 // Instruction is one step of a routine.
@@ -43,7 +45,7 @@ type Instruction struct {
 	// Slots has a bit for each argument that is the number of a slot and not a
 	// value: see Slots.
 	Slots uint8
-	// Number is the number of the system call of OpCall.
+	// Number is the number of the system call of OpCall or OpCall32.
 	Number int
 	Args   [6]uint64
 }
@@ -87,7 +89,7 @@ func Decode(input []byte) *Program {
 func (p *Program) Calls() (n int) {
 	for _, routine := range p.Routines {
 		for i := range routine {
-			if routine[i].Op == OpCall {
+			if routine[i].Op == OpCall || routine[i].Op == OpCall32 {
 				n++
 			}
 		}
@@ -150,7 +152,7 @@ func (g *generator) focus(group []int) {
 		if g.IntN(8) == 0 {
 			number = g.IntN(entry.Calls)
 		}
-		g.templates = append(g.templates, g.encode(number, 0))
+		g.templates = append(g.templates, g.encode(number, g.callOperation()))
 	}
 }
 
@@ -159,11 +161,19 @@ func (g *generator) instruction(input []byte) []byte {
 	if g.templates != nil && g.IntN(8) != 0 {
 		return append(input, g.templates[g.IntN(len(g.templates))]...)
 	}
-	operation := 0
+	operation := g.callOperation()
 	if g.IntN(8) == 0 {
 		operation = g.IntN(operations)
 	}
 	return append(input, g.encode(g.IntN(entry.Calls), operation)...)
+}
+
+// callOperation returns the operation of a call: one in eight is of the i386 ABI.
+func (g *generator) callOperation() int {
+	if g.IntN(8) == 0 {
+		return firstCall32
+	}
+	return 0
 }
 
 // encode returns an instruction with random arguments.
@@ -183,6 +193,9 @@ func (g *generator) encode(number, operation int) []byte {
 const (
 	numberBits = 9
 	operations = 1 << (16 - numberBits)
+
+	firstCall32 = 0x58 // the least operation of OpCall32
+	firstStore  = 0x60
 )
 
 // decoder reads an encoded routine. After its end it returns zeros.
@@ -204,8 +217,10 @@ func (d *decoder) instruction() Instruction {
 	head := d.word()
 	number, operation := int(head&(1<<numberBits-1)), head>>numberBits
 	switch {
-	case operation < 0x60:
+	case operation < firstCall32:
 		return d.call(number)
+	case operation < firstStore:
+		return d.call32(number)
 	case operation < 0x70:
 		return Instruction{Op: OpStore, Args: [6]uint64{d.anyAddress(), uint64(d.byte())}}
 	case operation < 0x78:
@@ -223,6 +238,19 @@ func (d *decoder) call(number int) Instruction {
 	for n, a := range s.arguments {
 		value, slot := a.decode(d)
 		i.Args[n] = value
+		if slot {
+			i.Slots |= 1 << n
+		}
+	}
+	return i
+}
+
+// call32 decodes the arguments of a system call of the i386 ABI.
+func (d *decoder) call32(number int) Instruction {
+	i := Instruction{Op: OpCall32, Number: calls32[number].number}
+	for n, a := range calls32[number].arguments {
+		value, slot := a.decode(d)
+		i.Args[n] = uint64(uint32(value))
 		if slot {
 			i.Slots |= 1 << n
 		}

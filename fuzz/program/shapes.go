@@ -80,6 +80,55 @@ func newCalls() (all [1 << numberBits]call) {
 	return all
 }
 
+// calls32 is calls for the ABI I386.
+var calls32 = newCalls32()
+
+// common32 are calls with objects or structures that only the i386 ABI has.
+var common32 = []string{
+	"open", "mmap", "mmap2", "clone", "socketcall", "sigaction", "rt_sigaction", "signal", "sigprocmask", "set_thread_area",
+	"modify_ldt", "sigreturn", "rt_sigreturn", "fcntl64", "sendmsg", "recvmsg", "_newselect", "futex", "fstatat64",
+}
+
+// newCalls32 gives a call the arguments of the x86-64 call whose handler executes it.
+func newCalls32() (all [1 << numberBits]call) {
+	byName, numbers := map[string]int{}, map[string]int{}
+	for _, r := range syscall.Table() {
+		if r.ABI == entry.X86_64 {
+			byName[r.Name] = r.Number
+		}
+	}
+	for _, r := range syscall.Table32() {
+		numbers[r.Name] = r.Number
+		name := r.Row
+		if name == "" {
+			name = r.Name
+		}
+		c := call{number: r.Number}
+		if number, known := byName[name]; known && number < len(calls) && calls[number].number == number {
+			c.arguments = calls[number].arguments
+		} else {
+			for _, kind := range r.Arguments {
+				c.arguments = append(c.arguments, kinds[kind])
+			}
+		}
+		all[r.Number] = c
+	}
+	next := 0
+	for number := range all {
+		if all[number].number != number {
+			all[number] = all[numbers[common32[next%len(common32)]]]
+			next++
+		}
+	}
+	return all
+}
+
+// Clones32 reports whether a system call of the i386 ABI may create a task.
+func Clones32(number int) bool {
+	const fork, clone, vfork, clone3 = 2, 120, 190, 435
+	return number == fork || number == clone || number == vfork || number == clone3
+}
+
 // kinds has the argument of each kind of package syscall, for the calls without a
 // shape.
 var kinds = map[syscall.Kind]argument{

@@ -11,17 +11,17 @@ import (
 // setupGo builds the tests of a package of Go's standard library. The root
 // directory has the package's directory at the same path as on the host, because
 // the tests read files there.
-func setupGo(root, name string) ([]job, error) {
+func setupGo(root, name string, m machine) ([]job, error) {
 	goroot, err := exec.Command("go", "env", "GOROOT").Output()
 	if err != nil {
 		return nil, err
 	}
 	directory := filepath.Join(strings.TrimSpace(string(goroot)), "src", name)
-	if _, err := setupBusybox(root); err != nil {
+	if _, err := setupBusybox(root, amd64); err != nil {
 		return nil, err
 	}
 	cmd := exec.Command("go", "test", "-c", "-vet=off", "-o", filepath.Join(root, "bin/gotest"), name)
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOARCH="+m.goArch())
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("go test -c %s: %w\n%s", name, err, out)
 	}

@@ -1,13 +1,13 @@
 // Conformance runs the test suites of other projects on Slowpath and on the host's
 // Linux and writes a table of the results. The suites are busybox's tests of its
 // shell and its applets, from Debian's source package, the tests of Go's packages
-// os, os/exec and sync, the Open POSIX Test Suite, and strace's own tests. Linux's
+// os, os/exec and sync, both also as 32-bit programs, the Open POSIX Test Suite, and strace's own tests. Linux's
 // own tests run on Slowpath only; their results are compared with a committed table
 // of what passes on Linux 6.1 in the same QEMU.
 //
 //	conformance --strace-lines
 //	conformance --strace-python
-//	conformance -o results.tsv [--linux] [busybox-ash busybox-applets go-os go-os/exec go-sync posix strace programs selftests]
+//	conformance -o results.tsv [--linux] [busybox-ash busybox-applets go-os go-os/exec go-sync busybox-ash-i386 ... posix strace programs selftests]
 //
 // Both sides run with the same root directory. On the host's Linux this takes
 // chroot(8), so the command must run as root. Only tests that pass on Linux count.
@@ -59,12 +59,16 @@ type suite struct {
 
 // suites lists the suites, except Linux's self-tests.
 func suites() []suite {
-	all := []suite{
-		{name: "busybox-ash", setup: setupAsh, parse: parseAsh},
-		{name: "busybox-applets", setup: setupApplets, parse: parseApplets},
-	}
-	for _, name := range []string{"os", "os/exec", "sync"} {
-		all = append(all, suite{name: "go-" + name, setup: func(root string) ([]job, error) { return setupGo(root, name) }, parse: parseGo})
+	var all []suite
+	for _, m := range []machine{amd64, i386} {
+		add := func(name string, parse func(string) map[string]bool, setup func(root string) ([]job, error)) {
+			all = append(all, suite{name: name + m.suffix(), setup: setup, parse: parse})
+		}
+		add("busybox-ash", parseAsh, func(root string) ([]job, error) { return setupAsh(root, m) })
+		add("busybox-applets", parseApplets, func(root string) ([]job, error) { return setupApplets(root, m) })
+		for _, name := range []string{"os", "os/exec", "sync"} {
+			add("go-"+name, parseGo, func(root string) ([]job, error) { return setupGo(root, name, m) })
+		}
 	}
 	// A sixth of the tests of POSIX need message queues.
 	const posixGoal = 0.8

@@ -48,7 +48,7 @@ func (r row) reason() string {
 		return ""
 	}
 	for _, known := range reasons {
-		if r.suite == known.suite && strings.HasPrefix(r.test, known.prefix) {
+		if strings.TrimSuffix(r.suite, i386.suffix()) == known.suite && strings.HasPrefix(r.test, known.prefix) {
 			return known.reason
 		}
 	}

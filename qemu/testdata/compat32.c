@@ -571,6 +571,25 @@ static void personalities(void)
 		printf("a readable page can be executed\n");
 	});
 	printf("status %x\n", code);
+	code = IN_A_CHILD({
+		CALL(SYS_personality, 0x8000000 /* ADDR_LIMIT_3GB */);
+		execl("/proc/self/exe", "compat32", "limited", NULL);
+	});
+	printf("status %x\n", code);
+}
+
+/* What a program sees that the parent has started with a smaller address space. */
+static int limited(void)
+{
+	int local;
+	void *top = (void *)0xbffff000, *high = (void *)0xd0000000;
+	printf("the stack is below 3 GiB: %d\n", (unsigned long)&local < 0xc0000000);
+	printf("the heap is below 3 GiB: %d\n", (unsigned long)sbrk(0) < 0xc0000000);
+	printf("mapped at the top: %d\n",
+	       mmap(top, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0) == top || errno == EEXIST);
+	TELL(SYS_mmap2, high, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+	TELL(SYS_personality, 0xffffffff);
+	return 9;
 }
 
 static void descriptors(int from, int to)
@@ -679,8 +698,10 @@ static void others(void)
 	TELL(SYS_rseq, words, 3, 0, 0);
 }
 
-int main(void)
+int main(int count, char **arguments)
 {
+	if (count == 2 && !strcmp(arguments[1], "limited"))
+		return limited();
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	umask(022);
 	char directory[] = "/tmp/compat32-XXXXXX";

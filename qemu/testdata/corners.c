@@ -69,7 +69,7 @@ static void unaligned_words(void)
 }
 
 #define PAGE 4096
-#define BASE ((char *)0x200000000)
+#define BASE ((char *)(sizeof(long) == 8 ? 0x200000000 : 0x50000000))
 
 static void show_areas(const char *when)
 {
@@ -214,7 +214,7 @@ static void populate_until_killed(void)
 	sigemptyset(&none);
 	MUST(sigprocmask(SIG_SETMASK, &none, NULL));
 	MUST(setitimer(ITIMER_REAL, &soon, NULL));
-	mmap(NULL, 1UL << 36, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_POPULATE, -1, 0);
+	mmap(NULL, (size_t)(1ULL << 36), PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_POPULATE, -1, 0);
 	_exit(1);
 }
 

@@ -30,7 +30,7 @@ var expectations string
 // Test is one row of the table.
 type Test struct {
 	Name     string // the folder below tools/testing/selftests, and the program
-	Quick    bool   // make test runs it: it takes a second and needs no 32-bit compiler
+	Quick    bool   // make test runs it: it takes a second
 	Later    bool   // it is only listed: it needs a part of Linux that Slowpath does not have yet
 	CPU      string // QEMU's CPU model
 	Seconds  int    // the time limit

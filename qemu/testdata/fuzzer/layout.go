@@ -100,5 +100,7 @@ func (m *memory) load(p *program.Program, r *rand.Rand) *header {
 // spare reports whether an instruction must be left out: most signals to every
 // process, which would end all workers.
 func spare(i *program.Instruction, r *rand.Rand) bool {
-	return i.Op == program.OpCall && i.Number == unix.SYS_KILL && int32(i.Args[0]) == -1 && i.Slots&1 == 0 && r.IntN(100) != 0
+	const kill32 = 37
+	kills := i.Op == program.OpCall && i.Number == unix.SYS_KILL || i.Op == program.OpCall32 && i.Number == kill32
+	return kills && int32(i.Args[0]) == -1 && i.Slots&1 == 0 && r.IntN(100) != 0
 }

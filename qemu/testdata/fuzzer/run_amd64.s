@@ -71,6 +71,8 @@ loop:
 	JEQ	yield
 	CMPL	AX, $3
 	JEQ	loop
+	CMPL	AX, $5
+	JEQ	call32
 	MOVQ	$60, AX	// the end of the routine: exit(0)
 	MOVQ	$0, DI
 	SYSCALL
@@ -116,6 +118,38 @@ call:
 	CMPQ	R14, $57
 	JEQ	cloned
 	CMPQ	R14, $58
+	JEQ	cloned
+	CMPQ	R14, $435
+	JEQ	cloned
+	JMP	loop
+call32:
+	MOVQ	$1, AX
+	LOCK
+	XADDQ	AX, 16(R13)
+	MOVL	-60(R12), R8
+	MOVQ	-48(R12), BX
+	TESTL	$1, R8
+	JZ	2(PC)
+	MOVQ	64(R13)(BX*8), BX
+	MOVQ	-40(R12), CX
+	TESTL	$2, R8
+	JZ	2(PC)
+	MOVQ	64(R13)(CX*8), CX
+	MOVQ	-32(R12), DX
+	TESTL	$4, R8
+	JZ	2(PC)
+	MOVQ	64(R13)(DX*8), DX
+	MOVQ	-24(R12), SI
+	MOVQ	-16(R12), DI
+	MOVQ	-8(R12), BP
+	MOVQ	-56(R12), AX
+	MOVQ	AX, R14
+	INT	$0x80
+	CMPQ	R14, $120
+	JEQ	cloned
+	CMPQ	R14, $2
+	JEQ	cloned
+	CMPQ	R14, $190
 	JEQ	cloned
 	CMPQ	R14, $435
 	JNE	loop
