@@ -114,7 +114,7 @@ func (k *kernel) run() error {
 	if k.shown, err = k.readCallPlan(); err != nil {
 		return err
 	}
-	loop, err := core.NewLoopOf(k.shown.dispatch(syscall.Dispatch(entry.X86_64)), duties, k.visits, k.probes)
+	loop, err := core.NewLoopOf(k.shown.dispatch(syscall.Dispatch(entry.X86_64)), k.shown.dispatch32(syscall.Dispatch32()), duties, k.visits, k.probes)
 	if err != nil {
 		return err
 	}

@@ -27,6 +27,10 @@ type Consumer struct {
 	Wants func(t *task.Task) bool
 	// Numbers are the calls that are shown. nil shows all, also numbers without a call.
 	Numbers *Set
+	// I386 says that calls of the ABI I386 are shown too: those of Numbers32, or all if it is
+	// nil.
+	I386      bool
+	Numbers32 *Set
 	// Enter is called at the entry of a call, after a tracer and seccomp may have changed
 	// it. It may be nil.
 	Enter func(t *task.Task, c *entry.Call)
@@ -37,7 +41,7 @@ type Consumer struct {
 	Exit func(t *task.Task, c *entry.Call, result int64)
 }
 
-// Set is a set of numbers of 64-bit system calls. The zero value is empty.
+// Set is a set of numbers of system calls of one ABI. The zero value is empty.
 type Set [entry.Calls / 64]uint64
 
 // Add adds a number below entry.Calls.
@@ -209,7 +213,7 @@ func (s *Calls) entered(t *task.Task, abi entry.ABI, nr int32, arguments *entry.
 		own.traced = users.exits
 		s.traced.entered(users, t, abi, nr, arguments)
 	}
-	if len(p.consumers) > 0 && abi == entry.X86_64 {
+	if len(p.consumers) > 0 {
 		own.enter(p.consumers, t, load())
 	}
 	return own.traced || len(own.shown) > 0
@@ -219,7 +223,7 @@ func (s *Calls) entered(t *task.Task, abi entry.ABI, nr int32, arguments *entry.
 func (own *state) enter(consumers []*Consumer, t *task.Task, c *entry.Call) {
 	own.shown = own.shown[:0]
 	for _, one := range consumers {
-		if !shows(one.Numbers, c.NR) {
+		if !one.shows(c) {
 			continue
 		}
 		own.shown = append(own.shown, one) // before Enter, which may panic
@@ -227,6 +231,14 @@ func (own *state) enter(consumers []*Consumer, t *task.Task, c *entry.Call) {
 			one.Enter(t, c)
 		}
 	}
+}
+
+// shows reports whether the consumer wants a call.
+func (c *Consumer) shows(call *entry.Call) bool {
+	if call.ABI == entry.I386 {
+		return c.I386 && shows(c.Numbers32, call.NR)
+	}
+	return shows(c.Numbers, call.NR)
 }
 
 // exit shows the exit of a call to those who saw its entry.
