@@ -21,11 +21,21 @@ HOST_PACKAGES = $$(go list ./... | grep -v '/qemu/integration$$')
 # $(call need,PROGRAM,PACKAGES) installs Debian packages if a program is missing
 # and the user may install packages. Otherwise it prints how to install them.
 define need
-command -v $(1) >/dev/null || { \
+command -v $(1) >/dev/null || { $(call install,$(1),$(2)); }
+endef
+
+# $(call need32) does the same for the C library and compiler of 32-bit programs.
+define need32
+echo 'int main(void) { return 0; }' | gcc -m32 -static -x c -o /dev/null - 2>/dev/null || \
+  { $(call install,the 32-bit C library,gcc-multilib libc6-dev-i386); }
+endef
+
+# $(call install,WHAT,PACKAGES)
+define install
   echo "$(1) is missing; installing $(2)"; \
   if [ "$$(id -u)" = 0 ]; then apt-get install -y $(2) || { apt-get update && apt-get install -y $(2); }; \
   elif sudo -n true 2>/dev/null; then sudo apt-get install -y $(2) || { sudo apt-get update && sudo apt-get install -y $(2); }; \
-  else echo "$(1) is missing; install it with: sudo apt-get install -y $(2)" >&2; exit 1; fi; }
+  else echo "$(1) is missing; install it with: sudo apt-get install -y $(2)" >&2; exit 1; fi
 endef
 
 .PHONY: help
@@ -43,6 +53,7 @@ tools:
 .PHONY: test-tools
 test-tools: tools
 	@$(call need,gcc,gcc libc6-dev)
+	@$(call need32)
 	@$(call need,musl-gcc,musl-tools)
 	@$(call need,chromium,chromium)
 	@$(call need,/usr/bin/python3,python3)
@@ -68,6 +79,7 @@ run: tools build ## run the demonstration, or another program with INIT=PROGRAM 
 .PHONY: check
 check: ## check the format, vet, and run the tests that need no QEMU, in two minutes
 	@$(call need,gcc,gcc libc6-dev)
+	@$(call need32)
 	@files=$$(gofmt -l $$(git ls-files '*.go')); [ -z "$$files" ] || { echo "gofmt these files: $$files" >&2; exit 1; }
 	go vet ./...
 	go run ./qemu/testreport -race $(HOST_PACKAGES) + ./entry/check

@@ -19,5 +19,6 @@ const (
 	RobustListHeadSize = uint64(unsafe.Sizeof(RobustListHead{}))
 	EpollEventSize     = uint64(unsafe.Sizeof(EpollEvent{}))
 	TimevalSize        = uint64(unsafe.Sizeof(unix.Timeval{}))
+	TimezoneSize       = uint64(unsafe.Sizeof(Timezone{}))
 	Elf64PhdrSize      = uint64(unsafe.Sizeof(Elf64Phdr{}))
 )

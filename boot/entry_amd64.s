@@ -5,8 +5,6 @@
 // entry is where the first CPU starts. DI = physical address of hvm_start_info.
 TEXT ·entry(SB), NOSPLIT|NOFRAME, $0
 	LEAQ ·stack+65536(SB), SP // boot.stack, from its end
-	LEAQ slowpath∕arch∕amd64·goosG(SB), AX
-	MOVQ AX, slowpath∕arch∕amd64·goosTLS(SB) // Go finds g at -8(FS)
 	LEAQ slowpath∕arch∕amd64·goosTLS+8(SB), CX
 	CALL slowpath∕arch∕amd64·writeFSBase(SB) // CR4.FSGSBASE is not set yet
 	SUBQ $16, SP // the argument of start, and alignment

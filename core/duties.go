@@ -18,6 +18,7 @@ import (
 	"slowpath/trace/calls"
 	"slowpath/uprobe"
 	"slowpath/userdispatch"
+	"slowpath/vsyscall"
 )
 
 // Owners are the objects that own duties. All are required.
@@ -53,16 +54,17 @@ func NewDuties(o Owners) (*entry.Table[*task.Task], error) {
 }
 
 // NewLoop returns the user loop over the table of duties, the table of system
-// calls and the owners of exceptions.
-func NewLoop(duties *entry.Table[*task.Task], visits *entry.Recorder, probes *uprobe.Probes) (*entry.Loop[*task.Task], error) {
-	return NewLoopOf(syscall.Dispatch(entry.X86_64), syscall.Dispatch32(), duties, visits, probes)
+// calls and the owners of exceptions. page is the mode of the vsyscall page.
+func NewLoop(duties *entry.Table[*task.Task], visits *entry.Recorder, probes *uprobe.Probes, page vsyscall.Mode) (*entry.Loop[*task.Task], error) {
+	return NewLoopOf(syscall.Dispatch(entry.X86_64), syscall.Dispatch32(), duties, visits, probes, page)
 }
 
 // NewLoopOf is NewLoop with other dispatch tables.
 func NewLoopOf(calls entry.Dispatch[*task.Task], calls32 *entry.Dispatch32[*task.Task], duties *entry.Table[*task.Task],
-	visits *entry.Recorder, probes *uprobe.Probes) (*entry.Loop[*task.Task], error) {
-	exceptions, err := entry.NewExceptions(
-		slices.Concat(probes.ExceptionHandlers(), ptrace.ExceptionHandlers(), task.ExceptionHandlers())...)
+	visits *entry.Recorder, probes *uprobe.Probes, page vsyscall.Mode) (*entry.Loop[*task.Task], error) {
+	emulation := vsyscall.Handler(vsyscall.Config{Mode: page, Calls: &calls, Filter: seccomp.Enter})
+	exceptions, err := entry.NewExceptions(append(
+		slices.Concat(probes.ExceptionHandlers(), ptrace.ExceptionHandlers(), task.ExceptionHandlers()), emulation)...)
 	if err != nil {
 		return nil, err
 	}

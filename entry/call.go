@@ -94,7 +94,13 @@ type Call32[T any] struct {
 	// Arguments is the number of the call's arguments. The sixth is on the stack, so it
 	// is read from memory only for a call that has six.
 	Arguments uint8
+	// Frame is set if the handler accesses the frame. Otherwise the frame may be incomplete
+	// during the call (see amd64.Frame.BeginCall32).
+	Frame bool
 }
+
+// needsFrame reports whether the call needs a complete frame.
+func (c *Call32[T]) needsFrame() bool { return c.Frame || c.Arguments > 5 }
 
 // Dispatch32 has the entries of the ABI I386 by system call number. An entry without a
 // handler is a number without a system call.

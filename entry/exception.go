@@ -15,6 +15,8 @@ const (
 	// ByUprobe: a breakpoint or a single step of a uprobe. The program and its
 	// tracer do not see it.
 	ByUprobe Owner = iota
+	// ByVsyscall: a call of a function of the vsyscall page.
+	ByVsyscall
 	// ByTracer: a single step or a hardware breakpoint that the tracer requested.
 	ByTracer
 	// ByProgram: an exception that the program caused. The kernel resolves it or
@@ -25,7 +27,7 @@ const (
 )
 
 // String returns the owner's name.
-func (o Owner) String() string { return [...]string{"uprobe", "tracer", "program"}[o] }
+func (o Owner) String() string { return [...]string{"uprobe", "vsyscall", "tracer", "program"}[o] }
 
 // ExceptionHandler handles exceptions of user mode for one owner.
 type ExceptionHandler[T any] struct {

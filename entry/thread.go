@@ -19,8 +19,6 @@ type Thread struct {
 
 	admission atomic.Pointer[Admission] // see SetAdmission
 
-	args32 Args // of a call of the ABI I386 on the fast path
-
 	exiting bool // see SetExiting
 	held    bool // see Hold
 	calls   bool // see RequestCall

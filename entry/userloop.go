@@ -17,6 +17,7 @@ type Loop[T Task] struct {
 	entrance
 	calls      Dispatch[T]
 	calls32    Dispatch32[T]
+	bare32     Dispatch[T] // the handlers of calls32 that need neither arguments nor the frame, others nil
 	duties     *Table[T]
 	exceptions *Exceptions[T]
 	recorder   *Recorder
@@ -46,15 +47,16 @@ type LoopConfig[T Task] struct {
 
 // NewLoop returns the loop of a configuration.
 func NewLoop[T Task](c LoopConfig[T]) *Loop[T] {
-	return &Loop[T]{
-		calls32: complete(c.Calls32),
-		calls:   c.Calls, duties: c.Duties, exceptions: c.Exceptions, recorder: c.Recorder,
+	l := &Loop[T]{
+		calls: c.Calls, duties: c.Duties, exceptions: c.Exceptions, recorder: c.Recorder,
 		breakpoint: c.Exceptions.chains[amd64.Breakpoint][ByUprobe],
 		uprobe:     c.Duties.handlerOf(Uprobe),
 		unhit:      c.Duties.before | RecordExits,
 		uprobeBit:  uint8(Uprobe.bit()),
 		unobserved: ^c.Duties.observing,
 	}
+	l.setCalls32(c.Calls32)
+	return l
 }
 
 // Run runs the user loop of t until t exits. It must run on t's goroutine, with
@@ -89,16 +91,20 @@ func (l *Loop[T]) fast(f *amd64.Frame, s *Thread, t T) int {
 		nr := uint(event)
 		if nr >= Calls {
 			switch {
-			case nr < amd64.Event32 && f.ThreadFlags.Load() == 0:
-				f.RAX = NoCall
-				event = handled
 			case event == breakpointEvent:
-				event = l.hit(f, s, t)
+				if event = l.hit(f, s, t); event != handled {
+					return event
+				}
 			case event == int80Event || event >= amd64.Event32:
-				event = l.fast32(f, s, t, event)
-			}
-			if event != handled {
+				slow := false
+				if event, slow = l.callsOf32(f, t, event); slow {
+					return event
+				}
+				continue
+			case event < 0 || f.ThreadFlags.Load() != 0:
 				return event
+			default:
+				f.RAX = NoCall
 			}
 			event = user.enter(f)
 			continue
@@ -286,7 +292,7 @@ func (l *Loop[T]) slow(t T, s *Thread, event int) {
 		v.Kind, v.Number = BySyscall, int32(event)
 		if event >= amd64.Event32 {
 			v.ABI = I386
-			if !takeCallWord(t, f) {
+			if !completeCall32(t, f) {
 				refuse32(f)
 				break
 			}
@@ -294,7 +300,7 @@ func (l *Loop[T]) slow(t T, s *Thread, event int) {
 		v.Served = l.duties.syscall(t, s, l.call)
 	case event == amd64.EventDuty:
 		v.Kind, v.Number = ByDuty, -1
-		takeCallWord(t, f)
+		completeCall32(t, f)
 	case vector < amd64.FirstInterrupt:
 		v.Kind, v.Number = ByException, int32(vector)
 		l.exceptions.Handle(t, f, vector)

@@ -9,53 +9,122 @@ import (
 // int80Event is the result of EnterUser for INT 0x80.
 const int80Event = ^amd64.Int80
 
-// fast32 begins a call of the ABI I386. If the task owes no duty, it executes the call and
-// returns handled. Otherwise it returns the event for slow, which has amd64.Event32.
-func (l *Loop[T]) fast32(f *amd64.Frame, s *Thread, t T, event int) int {
-	needed := false // the word on the stack
-	if event == int80Event {
-		f.BeginInt80()
-	} else {
-		_, needed = f.BeginCall32()
+// fast32 is the fast path for calls by SYSCALL of the 32-bit vDSO. It alternates between user
+// mode and such calls while the task owes no duty, and returns the first other event, which
+// may be the one that it was called for.
+//
+// A call with at most five arguments leaves the frame incomplete, as a call of x86-64 does.
+// completeCall32 completes it before anybody looks at it.
+func (l *Loop[T]) fast32(f *amd64.Frame, t T, event int) (next int) {
+	user := l.entrance
+	nr := uint(event) ^ amd64.Event32
+	for nr < Calls { // several tests, because each takes fewer instructions than one
+		if f.ThreadFlags.Load() != 0 {
+			break
+		}
+		if !f.CalledByVDSO32() {
+			break
+		}
+		handler := l.bare32[nr]
+		if handler == nil {
+			c := &l.calls32[nr]
+			if c.needsFrame() {
+				break
+			}
+			f.LoadRegisterArgs32()
+			handler = c.Handler
+		}
+		f.SkipInt80()
+		result, err := handler(t, f.LoadedArgs32())
+		if err != nil {
+			f.RAX = failure(err)
+		} else {
+			f.RAX = result
+		}
+		nr = uint(user.enter(f)) ^ amd64.Event32
 	}
-	nr := uint(f.OrigRAX)
-	event = amd64.Event32 | int(nr)
-	if f.ThreadFlags.Load() != 0 {
-		return event
+	return int(nr ^ amd64.Event32)
+}
+
+// fast80 is fast32 for calls by INT 0x80, whose frame is always complete.
+func (l *Loop[T]) fast80(f *amd64.Frame, t T, event int) (next int) {
+	user := l.entrance
+	for event == int80Event && f.ThreadFlags.Load() == 0 {
+		c := &l.calls32[min(f.BeginInt80(), noNumber)]
+		if c.Arguments != 0 {
+			f.LoadArgs32()
+		}
+		result, err := c.Handler(t, f.LoadedArgs32())
+		if err != nil {
+			f.RAX = failure(err)
+		} else {
+			f.RAX = result
+		}
+		event = user.enter(f)
 	}
-	c := &l.calls32[min(nr, noNumber)]
-	if (needed || c.Arguments == maxArguments) && !takeCallWord(t, f) {
+	return event
+}
+
+// callsOf32 handles an event of the ABI I386, and all others that follow. It returns the first
+// event that is none. slow is set for a call of the slow path, whose event has
+// amd64.Event32.
+func (l *Loop[T]) callsOf32(f *amd64.Frame, t T, event int) (next int, slow bool) {
+	for {
+		switch {
+		case event >= amd64.Event32:
+			if event = l.fast32(f, t, event); event < amd64.Event32 {
+				continue
+			}
+			if needed := f.BeginCall32(); f.ThreadFlags.Load() == 0 {
+				l.execute32(t, f, needed)
+				break
+			}
+			return event, true
+		case event == int80Event:
+			if event = l.fast80(f, t, event); event != int80Event {
+				continue
+			}
+			return amd64.Event32 | int(f.BeginInt80()), true
+		default:
+			return event, false
+		}
+		event = l.entrance.enter(f)
+	}
+}
+
+// execute32 executes a call by SYSCALL or SYSENTER that needs a complete frame, but for EBP,
+// which is completed too if it is needed.
+func (l *Loop[T]) execute32(t T, f *amd64.Frame, needed bool) {
+	c := &l.calls32[min(uint(f.OrigRAX), noNumber)]
+	if (needed || c.Arguments > 5) && !completeCall32(t, f) {
 		refuse32(f)
-		return handled
+		return
 	}
-	a := &s.args32
-	f.Args32(a)
-	result, err := c.Handler(t, a)
+	f.LoadArgs32()
+	result, err := c.Handler(t, f.LoadedArgs32())
 	if err != nil {
 		result = failure(err)
 	}
 	f.RAX = result
-	return handled
 }
-
-// maxArguments is the number of arguments of a call that has the word on the stack as its
-// last.
-const maxArguments = uint8(len(Args{}))
 
 // noNumber is the index of an entry of Dispatch32 without a call.
 const noNumber = Calls - 1
 
-// complete returns the table with a handler in every entry.
-func complete[T any](calls *Dispatch32[T]) (all Dispatch32[T]) {
+// setCalls32 sets the calls of the ABI I386. Every entry gets a handler.
+func (l *Loop[T]) setCalls32(calls *Dispatch32[T]) {
 	if calls != nil {
-		all = *calls
+		l.calls32 = *calls
 	}
-	for i := range all {
-		if all[i].Handler == nil {
-			all[i].Handler = func(T, *Args) (uint64, error) { return NoCall, nil }
+	for i := range l.calls32 {
+		c := &l.calls32[i]
+		if c.Handler == nil {
+			c.Handler = func(T, *Args) (uint64, error) { return NoCall, nil }
+		}
+		if c.Arguments == 0 && !c.Frame {
+			l.bare32[i] = c.Handler
 		}
 	}
-	return all
 }
 
 // refuse32 ends a call that cannot begin, because the word on the stack cannot be read. It
@@ -65,9 +134,10 @@ func refuse32(f *amd64.Frame) {
 	f.Flags |= amd64.CallOver
 }
 
-// takeCallWord reads the word on the stack that a call by SYSCALL or SYSENTER in 32-bit code
-// owes, and reports whether it could be read (see amd64.BeginCall32).
-func takeCallWord[T Task](t T, f *amd64.Frame) bool {
+// completeCall32 completes the frame in or after a call by SYSCALL or SYSENTER in 32-bit code:
+// it reads the word on the stack. It reports whether that could be read. For another frame it
+// does nothing.
+func completeCall32[T Task](t T, f *amd64.Frame) bool {
 	address, owed := f.CallWordOwed()
 	if !owed {
 		return true

@@ -36,7 +36,7 @@ func run32(t *testing.T, owed Flag, event int, prepare func(f *amd64.Frame)) *pr
 	}
 	calls := new(Dispatch32[*model])
 	calls[noArguments].Handler = called
-	calls[sixArguments] = Call32[*model]{called, 6}
+	calls[sixArguments] = Call32[*model]{Handler: called, Arguments: 6}
 	p.loop = NewLoop(LoopConfig[*model]{Calls32: calls, Duties: full(t, nil), Exceptions: e, Recorder: NewRecorder(1, 4)})
 	entered := false
 	p.loop.SetModel(func(f *amd64.Frame) int {

@@ -32,6 +32,9 @@ const (
 	// return to a non-canonical address.
 	UserEnd = 1<<47 - PageSize
 
+	// VsyscallPage is the address of the vsyscall page, in the kernel's half.
+	VsyscallPage = 0xffffffffff600000
+
 	// UserEnd32 is the bound for 32-bit programs (Linux: IA32_PAGE_OFFSET).
 	UserEnd32 = 1<<32 - 2*PageSize
 	// MinAddress is the lowest address that a mapping may have, even if

@@ -57,7 +57,10 @@ func (as *AddressSpace) VisitRegions(detail RegionDetail, f func(r *Region) erro
 			return err
 		}
 	}
-	return nil
+	if as.layout.Vsyscall == ProtNone {
+		return nil
+	}
+	return f(&Region{Start: VsyscallPage, End: VsyscallPage + PageSize, Prot: as.layout.Vsyscall, Name: "[vsyscall]"})
 }
 
 // MappedAt returns what is mapped at an address: the name that /proc/pid/maps shows, and the

@@ -78,6 +78,8 @@ type Layout struct {
 	// BrkStart is where the heap begins, on a page boundary. The heap is empty
 	// at first.
 	BrkStart uint64
+	// Vsyscall is what Regions shows of the vsyscall page; ProtNone hides it.
+	Vsyscall Prot
 	// End is the exclusive upper bound of mappings: UserEnd by default, UserEnd32 for a
 	// 32-bit program.
 	End uint64

@@ -155,3 +155,11 @@ func (as *AddressSpace) MapSpecial(hint uint64, parts ...SpecialPart) (uint64, e
 	}
 	return at, nil
 }
+
+// IsSpecialAt reports whether an area of s begins at the address.
+func (as *AddressSpace) IsSpecialAt(s *Special, at uint64) bool {
+	as.mu.Lock()
+	defer as.mu.Unlock()
+	v := as.areas.find(at)
+	return v != nil && v.start == at && v.object == s
+}

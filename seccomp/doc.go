@@ -70,7 +70,7 @@ func Register(k *task.Kernel) {
 
 // Handlers returns the handlers of the duty SECCOMP.
 func Handlers() entry.Handlers[*task.Task] {
-	return entry.Handlers[*task.Task]{Flag: entry.Seccomp, Entry: enter}
+	return entry.Handlers[*task.Task]{Flag: entry.Seccomp, Entry: Enter}
 }
 
 // inherit gives a new task the mode and the filters of its parent. The parent's

@@ -11,8 +11,9 @@ import (
 	"slowpath/task"
 )
 
-// enter is the handler of the entry.
-func enter(t *task.Task, c *entry.Call) entry.Verdict {
+// Enter is the handler of the entry. For the vsyscall page it is called with a call that the
+// program has not made by SYSCALL.
+func Enter(t *task.Task, c *entry.Call) entry.Verdict {
 	s := of(t)
 	switch s.getMode() {
 	case Disabled:

@@ -130,7 +130,7 @@ func forCall(nr uint32, verdict action) []bpf.Instruction {
 func enterCall(t *task.Task, nr int) (entry.Verdict, int64) {
 	c := entry.Call{NR: int32(nr)}
 	t.Frame.OrigRAX, t.Frame.RAX = uint64(nr), entry.NoCall
-	verdict := enter(t, &c)
+	verdict := Enter(t, &c)
 	return verdict, int64(t.Frame.RAX)
 }
 

@@ -43,6 +43,7 @@ func (s *Scratch) buffer32(size int) (frame []byte, fsave *compat.FSave, state, 
 // push32 is Push for an action with SA_IA32_ABI (Linux: ia32_setup_frame,
 // ia32_setup_rt_frame).
 func push32(m abi.UserMemory, f *amd64.Frame, d *Delivery) error {
+	amd64.Release(f) // the CPU may have the segment registers
 	kind := &frameKinds32[plainFrame]
 	if d.Action.Flags&SA_SIGINFO != 0 {
 		kind = &frameKinds32[infoFrame]

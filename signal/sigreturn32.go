@@ -44,6 +44,7 @@ func PopInfo32(m abi.UserMemory, f *amd64.Frame, s *Scratch) (Restored, error) {
 // popContext32 loads the registers from a signal frame, and notes in restored a trap of the
 // return to user mode (Linux: ia32_restore_sigcontext).
 func popContext32(m abi.UserMemory, f *amd64.Frame, s *Scratch, sc *compat.Sigcontext, restored *Restored) error {
+	amd64.Release(f) // the CPU may have the segment registers
 	f.RDI, f.RSI, f.RBP, f.RSP = uint64(sc.EDI), uint64(sc.ESI), uint64(sc.EBP), uint64(sc.ESP)
 	f.RBX, f.RDX, f.RCX, f.RAX = uint64(sc.EBX), uint64(sc.EDX), uint64(sc.ECX), uint64(sc.EAX)
 	f.RIP = uint64(sc.EIP)
@@ -53,10 +54,19 @@ func popContext32(m abi.UserMemory, f *amd64.Frame, s *Scratch, sc *compat.Sigco
 		register amd64.SegmentRegister
 		selector uint32
 	}{{amd64.GS, sc.GS}, {amd64.FS, sc.FS}, {amd64.DS, sc.DS}, {amd64.ES, sc.ES}} {
-		f.SetSelector(r.register, uint16(r.selector)|userPrivilege)
+		f.SetSelector(r.register, dataSelector(uint16(r.selector)))
 	}
 	restored.Trap = loadCodeSegments(f, uint16(sc.CS)|userPrivilege, uint16(sc.SS)|userPrivilege)
 	return popState32(m, f, uint64(sc.FPState), s)
+}
+
+// dataSelector returns a selector with the privilege of user mode. A null selector is 0, as
+// IRET makes it, which Linux uses here (SDM vol. 2A, IRET).
+func dataSelector(selector uint16) uint16 {
+	if selector <= userPrivilege {
+		return 0
+	}
+	return selector | userPrivilege
 }
 
 // popState32 loads the floating-point state from a user address: the x87 state in the

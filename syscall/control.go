@@ -316,6 +316,9 @@ func sysArchPrctl(t *task.Task, _ *amd64.Frame, a *amd64.Args) (uint64, error) {
 	case archSetCPUID:
 		return 0, unix.ENODEV
 	}
+	if t.Layout.Narrow() {
+		return 0, unix.EINVAL // the bases are those of 64-bit code
+	}
 	return 0, t.SegmentBase(t, uint64(uint32(a[0])), a[1])
 }
 

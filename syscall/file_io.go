@@ -182,6 +182,9 @@ func sysLseek(t *task.Task, a *amd64.Args) (uint64, error) {
 
 func sysFtruncate(t *task.Task, a *amd64.Args) (uint64, error) {
 	return withFile(t, a[0], func(file *fs.File) (uint64, error) {
+		if file.Flags()&largeFile == 0 && int64(a[1]) > maxNonLargeFile {
+			return 0, unix.EINVAL
+		}
 		if err := checkFileSize(t, int64(a[1])); err != nil {
 			return 0, err
 		}

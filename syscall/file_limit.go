@@ -19,7 +19,8 @@ func checkFileSize(t *task.Task, size int64) error {
 }
 
 // beforeWrite prepares a write to a regular file. It cuts the write at
-// RLIMIT_FSIZE, and clears the set-user-ID and set-group-ID bits if the task
+// RLIMIT_FSIZE, and at 2 GiB if a 32-bit program has opened the file without O_LARGEFILE
+// (Linux: generic_write_check_limits). It clears the set-user-ID and set-group-ID bits if the task
 // lacks CAP_FSETID (capabilities(7)). offset may be currentOffset.
 func beforeWrite(t *task.Task, f *fs.File, u *userMemory, offset int64) error {
 	if f.Inode().Base().Type() != unix.S_IFREG || u.left == 0 || !f.Writable() {
@@ -29,7 +30,8 @@ func beforeWrite(t *task.Task, f *fs.File, u *userMemory, offset int64) error {
 		f.DropSetID()
 	}
 	limit := t.Group().Limits.Soft(unix.RLIMIT_FSIZE)
-	if limit == task.Infinity {
+	large := f.Flags()&largeFile != 0
+	if limit == task.Infinity && large {
 		return nil
 	}
 	switch {
@@ -43,6 +45,12 @@ func beforeWrite(t *task.Task, f *fs.File, u *userMemory, offset int64) error {
 	}
 	if uint64(offset) >= limit {
 		return checkFileSize(t, offset+1)
+	}
+	if !large {
+		if offset >= maxNonLargeFile {
+			return unix.EFBIG
+		}
+		limit = min(limit, maxNonLargeFile)
 	}
 	u.left = int(min(uint64(u.left), limit-uint64(offset)))
 	return nil

@@ -27,7 +27,7 @@ type Row32 struct {
 
 // families32 returns the parts of the table.
 func families32() [][]Row32 {
-	return [][]Row32{sameCalls32, layoutCalls32, time64Calls32, splitCalls32, shortIDCalls32, oldCalls32, segmentCalls32}
+	return [][]Row32{sameCalls32, layoutCalls32, time64Calls32, splitCalls32, shortIDCalls32, oldCalls32, segmentCalls32, portCalls32}
 }
 
 // Table32 returns all rows of the ABI I386.
@@ -81,7 +81,22 @@ func (r *Row32) dispatched(rows map[string]*Row) entry.Call32[*task.Task] {
 		}
 		own = *rows[name]
 	}
-	return entry.Call32[*task.Task]{Handler: inLayout(r.Layout, own.dispatched()), Arguments: uint8(len(own.Arguments))}
+	return entry.Call32[*task.Task]{
+		Handler:   inLayout(r.Layout, own.dispatched()),
+		Arguments: own.argumentCount(), Frame: own.FrameHandler != nil,
+	}
+}
+
+// argumentCount returns the number of arguments of the call. A 64-bit row may name fewer than
+// the call's prototype has.
+func (r *Row) argumentCount() uint8 {
+	n := len(r.Arguments)
+	for _, p := range Prototypes() {
+		if p.Number == r.Number && r.Name != "" {
+			n = max(n, len(p.Parameters))
+		}
+	}
+	return uint8(n)
 }
 
 // inLayout returns a handler that executes a call with another layout of structures.

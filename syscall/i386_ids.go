@@ -23,8 +23,8 @@ var shortIDCalls32 = []Row32{
 	{Number: 71, Name: "setregid", Arguments: args(Uint, Uint), Handler: wideIDs(sysSetregid, 0, 1)},
 	{Number: 164, Name: "setresuid", Arguments: args(Uint, Uint, Uint), Handler: wideIDs(sysSetresuid, 0, 1, 2)},
 	{Number: 170, Name: "setresgid", Arguments: args(Uint, Uint, Uint), Handler: wideIDs(sysSetresgid, 0, 1, 2)},
-	{Number: 138, Name: "setfsuid", Arguments: args(Uint), Handler: shortID(wideIDs(sysSetfsuid, 0))},
-	{Number: 139, Name: "setfsgid", Arguments: args(Uint), Handler: shortID(wideIDs(sysSetfsgid, 0))},
+	{Number: 138, Name: "setfsuid", Arguments: args(Uint), Handler: wideIDs(sysSetfsuid, 0)},
+	{Number: 139, Name: "setfsgid", Arguments: args(Uint), Handler: wideIDs(sysSetfsgid, 0)},
 	{Number: 24, Name: "getuid", Handler: shortID(sysGetuid)},
 	{Number: 47, Name: "getgid", Handler: shortID(sysGetgid)},
 	{Number: 49, Name: "geteuid", Handler: shortID(sysGeteuid)},
@@ -103,7 +103,7 @@ func sys32Setgroups(t *task.Task, a *amd64.Args) (uint64, error) {
 		short := make([]uint16, len(ids))
 		err := abi.CopyInSlice(t, a[1], short)
 		for i, id := range short {
-			ids[i] = uint32(id)
+			ids[i] = uint32(wideID(uint64(id)))
 		}
 		return err
 	})

@@ -39,7 +39,7 @@ var splitCalls32 = []Row32{
 	{Number: 141, Name: "getdents", Arguments: args(FD, Pointer, Uint), Handler: sys32Getdents},
 	{Number: 268, Name: "statfs64", Arguments: args(Path, Uint, Pointer), Handler: sys32Statfs64},
 	{Number: 269, Name: "fstatfs64", Arguments: args(FD, Uint, Pointer), Handler: sys32Fstatfs64},
-	{Number: 55, Name: "fcntl", Layout: abi.Layout32, Arguments: args(FD, Int, Hex), Handler: sys32Fcntl},
+	{Number: 55, Name: "fcntl", Layout: abi.Layout32, Arguments: args(FD, Int, Hex), Handler: sys32Fcntl64},
 	{Number: 221, Name: "fcntl64", Layout: abi.Layout32, Arguments: args(FD, Int, Hex), Handler: sys32Fcntl64},
 	{Number: 76, Name: "getrlimit", Layout: abi.Layout32, Arguments: args(Int, Pointer), Handler: sys32OldGetrlimit},
 	{Number: 120, Name: "clone", Layout: abi.Layout32, Arguments: args(Hex, Pointer, Pointer, Pointer, Pointer), FrameHandler: sys32Clone},
@@ -170,15 +170,8 @@ const (
 	fSetlkw64 = 14
 )
 
-// sys32Fcntl is the call 55, which has no commands for locks with 64-bit offsets.
-func sys32Fcntl(t *task.Task, a *amd64.Args) (uint64, error) {
-	switch int32(a[1]) {
-	case fGetlk64, fSetlk64, fSetlkw64, unix.F_OFD_GETLK, unix.F_OFD_SETLK, unix.F_OFD_SETLKW:
-		return 0, unix.EINVAL
-	}
-	return sys32Fcntl64(t, a)
-}
-
+// sys32Fcntl64 is fcntl64(2), and also the call 55, fcntl: Linux gives 32-bit programs on
+// x86-64 the commands for large locks in both.
 func sys32Fcntl64(t *task.Task, a *amd64.Args) (uint64, error) {
 	return fcntl(t, a, func(command int32) fcntlCommand {
 		if known := fcntlCommands32[command]; known != nil {

@@ -1,6 +1,9 @@
 package syscall
 
 import (
+	"math"
+	"slices"
+
 	"golang.org/x/sys/unix"
 
 	"slowpath/abi"
@@ -128,6 +131,9 @@ func setGroups(t *task.Task, a *amd64.Args, read func(ids []uint32) error) (uint
 	groups := make([]uint32, count)
 	if err := read(groups); err != nil {
 		return 0, err
+	}
+	if slices.Contains(groups, math.MaxUint32) {
+		return 0, unix.EINVAL // no id
 	}
 	return 0, t.SetGroups(groups)
 }

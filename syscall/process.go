@@ -16,7 +16,7 @@ import (
 
 // processCalls are the calls about processes, their identity and the machine.
 var processCalls = slices.Concat(lifeCalls, familyCalls, identityCalls, capabilityCalls,
-	schedulingCalls, futexCalls, limitCalls, systemCalls, attributeCalls, tracingCalls, processMemoryCalls, comparisonCalls, segmentCalls)
+	schedulingCalls, futexCalls, limitCalls, systemCalls, attributeCalls, tracingCalls, processMemoryCalls, comparisonCalls, segmentCalls, portCalls)
 
 // lifeCalls create tasks, execute programs and end tasks.
 var lifeCalls = []Row{

@@ -283,6 +283,8 @@ var prototypes = [...]string{
 	unix.SYS_PROCESS_VM_READV:       "process_vm_readv(pid_t pid, const struct iovec * lvec, unsigned long liovcnt, const struct iovec * rvec, unsigned long riovcnt, unsigned long flags)",
 	unix.SYS_PROCESS_VM_WRITEV:      "process_vm_writev(pid_t pid, const struct iovec * lvec, unsigned long liovcnt, const struct iovec * rvec, unsigned long riovcnt, unsigned long flags)",
 	unix.SYS_KCMP:                   "kcmp(pid_t pid1, pid_t pid2, int type, unsigned long idx1, unsigned long idx2)",
+	unix.SYS_IOPL:                   "iopl(unsigned int level)",
+	unix.SYS_IOPERM:                 "ioperm(unsigned long from, unsigned long num, int turn_on)",
 	unix.SYS_MODIFY_LDT:             "modify_ldt(int func, void * ptr, unsigned long bytecount)",
 	unix.SYS_RENAMEAT2:              "renameat2(int olddfd, const char * oldname, int newdfd, const char * newname, unsigned int flags)",
 	unix.SYS_SECCOMP:                "seccomp(unsigned int op, unsigned int flags, void * uargs)",

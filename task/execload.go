@@ -69,6 +69,9 @@ func (t *Task) fill(l *loaded, p *program) error {
 	rules := p.rules()
 	random := t.randomOffset(p, rules.mapRandom)
 	layout := mm.Layout{End: rules.end, MapBase: mm.MapBase(rules.end, stackLimit, random)}
+	if p.image.Class == elf.Class64 {
+		layout.Vsyscall = t.kernel.config.Vsyscall
+	}
 	if p.personality&addrCompatLayout != 0 {
 		layout.MapBase, layout.BottomUp = rules.end/3&^(mm.PageSize-1)+random, true
 	}
@@ -101,10 +104,10 @@ func (t *Task) mapVDSO(l *loaded, p *program) error {
 	if err != nil {
 		return err
 	}
-	l.vdso.Header = at
+	l.vdso.object, l.vdso.Header = p.rules().vdso, at
 	if p.image.Class == elf.Class32 {
 		s := v.Symbols()
-		l.vdso = VDSO{at, at + s.Vsyscall, at + s.SigReturn, at + s.RTSigReturn, at + s.LandingPad}
+		l.vdso = VDSO{p.rules().vdso, at, at + s.Vsyscall, at + s.SigReturn, at + s.RTSigReturn, at + s.LandingPad}
 	}
 	return nil
 }

@@ -8,6 +8,7 @@ import (
 	"slowpath/mm"
 	"slowpath/signal"
 	"slowpath/task/elf"
+	"slowpath/vdso"
 )
 
 // Tags of the auxiliary vector (getauxval(3), include/uapi/linux/auxvec.h).
@@ -43,6 +44,7 @@ const (
 
 // VDSO has the user addresses of the vDSO of a program (vdso(7)).
 type VDSO struct {
+	object vdso.Object
 	// Header is the address of its ELF header (AT_SYSINFO_EHDR), or 0 if there is no vDSO.
 	Header uint64
 	// Entry is __kernel_vsyscall of a 32-bit vDSO (AT_SYSINFO). SigReturn and RTSigReturn

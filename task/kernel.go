@@ -65,6 +65,8 @@ type Config struct {
 	Memory *mm.Memory
 	// VDSO is the vDSO of programs; nil for none.
 	VDSO *vdso.VDSO
+	// Vsyscall is what the maps of 64-bit programs show of the vsyscall page.
+	Vsyscall mm.Prot
 	// HWCap and HWCap2 are AT_HWCAP and AT_HWCAP2 (getauxval(3)).
 	HWCap, HWCap2 uint64
 	// CPUs is the number of CPUs. 0 stands for 1.

@@ -108,6 +108,7 @@ func builtinSubsystems() []Subsystem {
 		memorySubsystem,
 		programSubsystem,
 		localTableSubsystem,
+		portsSubsystem,
 		credentialsSubsystem,
 		attributesSubsystem,
 		limitsSubsystem,

@@ -113,6 +113,7 @@ type Task struct {
 	noNewPrivs   atomic.Bool
 	program      atomic.Pointer[programCell]
 	localTable   atomic.Pointer[localTable]
+	ports        Ports // see SetPorts
 
 	// The group's lock guards these.
 	pending   signal.Pending

@@ -44,6 +44,7 @@ func ExceptionHandlers() []entry.ExceptionHandler[*Task] {
 		handle  func(t *Task, f *amd64.Frame, vector int)
 	}{
 		{[]int{amd64.PageFault}, (*Task).pageFault},
+		{[]int{amd64.GeneralProtection}, (*Task).protectionFault},
 		{[]int{amd64.Debug}, (*Task).debugTrap},
 		{[]int{amd64.X87Error, amd64.SIMDError}, (*Task).floatingPointError},
 		{[]int{amd64.MachineCheck}, (*Task).machineCheck},

@@ -24,6 +24,7 @@ import (
 	"slowpath/trace/calls"
 	"slowpath/uprobe"
 	"slowpath/uprobe/insn"
+	"slowpath/vsyscall"
 )
 
 // The program of the tests: an instruction with a probe, and then a call that ends it. Its
@@ -68,7 +69,7 @@ func newMachine(t *testing.T, code []byte) *machine {
 	if m.table, err = core.NewDuties(core.Owners{Scheduler: scheduler, Probes: m.probes, Calls: calls.New(), Audit: audit.New(audit.Config{})}); err != nil {
 		t.Fatal(err)
 	}
-	loop, err := core.NewLoop(m.table, entry.NewRecorder(1, 8), m.probes)
+	loop, err := core.NewLoop(m.table, entry.NewRecorder(1, 8), m.probes, vsyscall.None)
 	if err != nil {
 		t.Fatal(err)
 	}

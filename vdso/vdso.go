@@ -108,6 +108,11 @@ func (v *VDSO) Map(as *mm.AddressSpace, o Object) (uint64, error) {
 	return at + mm.PageSize, nil
 }
 
+// IsMapped reports whether the code of an object is mapped at an address.
+func (v *VDSO) IsMapped(as *mm.AddressSpace, o Object, at uint64) bool {
+	return as.IsSpecialAt(v.code[o], at)
+}
+
 // Free frees the pages. No address space may still map them.
 func (v *VDSO) Free() {
 	for _, special := range [...]*mm.Special{v.data, v.code[Object64], v.code[Object32]} {

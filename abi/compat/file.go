@@ -64,6 +64,7 @@ type Statfs64 struct {
 type Dirent struct {
 	Ino, Off uint32
 	Reclen   uint16
+	Pad      uint16
 }
 
 // Flock is struct compat_flock (linux/compat.h).

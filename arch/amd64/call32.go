@@ -21,23 +21,56 @@ const int80Size = 2
 // SYSENTER in 32-bit code: that of the instruction after INT 0x80 in its 32-bit vDSO.
 // Only the low 32 bits count. Children inherit it, and execve(2) clears it. The caller is
 // f's own goroutine, or f's task is stopped.
-func (f *Frame) SetLandingPad32(address uint64) { f.landingPad = uint64(uint32(address)) }
-
-// BeginInt80 completes the frame after the event Int80: the frame is then in a system call of
-// the i386 ABI. The caller is f's own goroutine.
-func (f *Frame) BeginInt80() {
-	f.OrigRAX = uint64(uint32(f.RAX))
-	f.Flags = LeaveByIRET | Call32
+func (f *Frame) SetLandingPad32(address uint64) {
+	f.landingPad = uint64(uint32(address))
+	f.callReturn = f.landingPad - int80Size // no 32-bit code returns to an address below 0
 }
 
-// BeginCall32 completes the frame after an event with Event32. The sixth argument and the
-// program's EBP are the word at ESP, which the caller must read before anything but the
-// other arguments is used, and pass to SetCallWord. BeginCall32 returns the word's address.
-// needed is false if the SYSCALL instruction is the vDSO's. Then the word can be read as
-// the vDSO has just pushed it, and a call with fewer than six arguments need not read it:
-// the vDSO pops EBP. The caller is f's own goroutine.
-func (f *Frame) BeginCall32() (address uint64, needed bool) {
-	own := f.RIP == f.landingPad-int80Size && f.landingPad != 0
+// noCallReturn is callReturn of a program without a landing pad.
+const noCallReturn = ^uint64(0)
+
+// BeginInt80 completes the frame after the event Int80: the frame is then in a system call of
+// the i386 ABI. It returns the call's number. The caller is f's own goroutine.
+func (f *Frame) BeginInt80() (number uint64) {
+	number = uint64(uint32(f.RAX))
+	f.OrigRAX = number
+	f.Flags = LeaveByIRET | Call32
+	return number
+}
+
+// CalledByVDSO32 reports whether an event with Event32 is that of the SYSCALL of the vDSO. If the
+// call has at most five arguments, SkipInt80 is enough for it in place of BeginCall32: the
+// vDSO restores what differs from a complete frame. The caller is f's own goroutine.
+func (f *Frame) CalledByVDSO32() bool { return f.RIP == f.callReturn }
+
+// SkipInt80 sets RIP to the landing pad, if CalledByVDSO32. The caller is f's own goroutine.
+func (f *Frame) SkipInt80() { f.RIP += int80Size }
+
+// LoadRegisterArgs32 loads the first five arguments of a call, if CalledByVDSO32. The caller is
+// f's own goroutine.
+func (f *Frame) LoadRegisterArgs32() {
+	a := &f.args32
+	a[0], a[1], a[2] = uint64(uint32(f.RBX)), uint64(uint32(f.RBP)), uint64(uint32(f.RDX))
+	a[3], a[4] = uint64(uint32(f.RSI)), uint64(uint32(f.RDI))
+}
+
+// LoadArgs32 loads the arguments of a call of the i386 ABI. The caller is f's own goroutine.
+func (f *Frame) LoadArgs32() { f.Args32(&f.args32) }
+
+// LoadedArgs32 returns what LoadRegisterArgs32 or LoadArgs32 has loaded last. The caller is f's
+// own goroutine.
+func (f *Frame) LoadedArgs32() *Args { return &f.args32 }
+
+// BeginCall32 completes the frame after an event with Event32, but for EBP. The program's EBP,
+// which is the sixth argument, is the word at ESP: see CallWordOwed. needed is false if the
+// SYSCALL instruction is the vDSO's. Then the word can be read, as the vDSO has just pushed it,
+// and a call with fewer than six arguments need not read it: the vDSO pops EBP. A second call
+// for the same event changes nothing. The caller is f's own goroutine.
+func (f *Frame) BeginCall32() (needed bool) {
+	if f.Flags&(Call32|begun32|LeaveByIRET) != Call32 {
+		return false
+	}
+	needed = f.RIP != f.callReturn && !f.fast32()
 	f.RIP = f.landingPad
 	f.RCX = f.RBP
 	f.RSP = uint64(uint32(f.RSP))
@@ -45,13 +78,22 @@ func (f *Frame) BeginCall32() (address uint64, needed bool) {
 	f.OrigRAX = uint64(uint32(f.OrigRAX))
 	f.setCallSegments()
 	f.wordOwed = true
-	return f.RSP, !own
+	f.Flags |= begun32
+	return needed
 }
 
-// CallWordOwed returns the address of the word that SetCallWord must set, and whether it was
-// not set since BeginCall32. The caller is f's own goroutine.
+// CallWordOwed completes the frame of an event with Event32 as BeginCall32 does. It returns the
+// address of the word that SetCallWord must set, and whether it was not set for this event.
+// The caller is f's own goroutine.
 func (f *Frame) CallWordOwed() (address uint64, owed bool) {
-	return f.RSP, f.wordOwed && f.Flags&Call32 != 0
+	f.BeginCall32()
+	return f.RSP, f.wordOwed && f.Flags&begun32 != 0
+}
+
+// Complete reports whether the frame has all registers of the program. The caller is f's own
+// goroutine, or f's task is stopped.
+func (f *Frame) Complete() bool {
+	return f.Flags&LeaveByIRET != 0 && (f.Flags&begun32 == 0 || !f.wordOwed)
 }
 
 // SetCallWord sets EBP to the word at ESP. The caller is f's own goroutine.

@@ -34,11 +34,11 @@ func landed() *Frame {
 
 func TestCall32LooksLikeInt80(t *testing.T) {
 	f := landed()
-	if address, needed := f.BeginCall32(); needed || address != 0xffffd000 {
-		t.Errorf("the word is at %#x, needed: %v", address, needed)
+	if f.BeginCall32() || f.BeginCall32() {
+		t.Error("the word is needed")
 	}
-	if _, owed := f.CallWordOwed(); !owed {
-		t.Error("the word is not owed")
+	if address, owed := f.CallWordOwed(); !owed || address != 0xffffd000 || f.Complete() {
+		t.Errorf("the word is at %#x, owed: %v", address, owed)
 	}
 	f.SetCallWord(6)
 	var a Args
@@ -55,20 +55,47 @@ func TestCall32LooksLikeInt80(t *testing.T) {
 	if f.Settle(); f.RCX != 2 || f.CS != User32CS || f.Exit() != ByIRETQ {
 		t.Errorf("the settled frame is %+v", f)
 	}
-	if f.ChooseExit(); f.Flags != Call32 {
+	if !f.Complete() {
+		t.Error("the settled frame is not complete")
+	}
+	if f.ChooseExit(); f.Flags&(Call32|LeaveByIRET) != Call32 {
 		t.Errorf("SYSRET is not chosen after a slow path: flags %#x", f.Flags)
+	}
+}
+
+// TestFastCall32IsCompletedLater: the frame of a call of the vDSO stays as the landing has left
+// it, but for RIP, until somebody needs it.
+func TestFastCall32IsCompletedLater(t *testing.T) {
+	f := landed()
+	f.RAX = 77
+	called := f.CalledByVDSO32()
+	if f.SkipInt80(); !called || f.RIP != 0xf7fd0549 {
+		t.Fatalf("RIP is %#x", f.RIP)
+	}
+	f.LoadRegisterArgs32()
+	if a := f.LoadedArgs32(); *a != (Args{1, 2, 3, 4, 5, 0}) {
+		t.Errorf("arguments %v", *a)
+	}
+	if exit, possible := f.QuickExit(); exit != BySYSRET32 || !possible {
+		t.Errorf("the exit is %v, %v", exit, possible)
+	}
+	if f.BeginCall32() || f.RIP != 0xf7fd0549 || f.RCX != 2 || f.RAX != 77 || f.CS != User32CS {
+		t.Errorf("the frame is %+v", f)
+	}
+	if _, owed := f.CallWordOwed(); !owed {
+		t.Error("the word is not owed")
 	}
 }
 
 func TestCall32OutsideTheVDSONeedsItsWord(t *testing.T) {
 	for name, change := range map[string]func(f *Frame){
 		"another address": func(f *Frame) { f.RIP++ },
-		"no vDSO":         func(f *Frame) { f.RIP = ^uint64(1); f.SetLandingPad32(0) },
+		"no vDSO":         func(f *Frame) { f.SetLandingPad32(0) },
 		"SYSENTER":        func(f *Frame) { f.RIP = 0xffffd000 },
 	} {
 		f := landed()
 		change(f)
-		if _, needed := f.BeginCall32(); !needed {
+		if f.CalledByVDSO32() || !f.BeginCall32() {
 			t.Errorf("%s: the word need not be read", name)
 		}
 	}
@@ -103,7 +130,7 @@ func TestSysret32IsChosenOnlyIfItEqualsIret(t *testing.T) {
 // TestQuickExitNeedsNoDuty checks all flags of a frame. A frame with a duty that is not of
 // EntryDuties, or that is stepped, is not left at once.
 func TestQuickExitNeedsNoDuty(t *testing.T) {
-	for flags := range FrameFlags(8) {
+	for flags := range FrameFlags(16) {
 		for _, duties := range []uint32{0, EntryDuties, 1, EntryDuties | 1<<11} {
 			for _, step := range []FrameFlags{0, stepping} {
 				f := &Frame{Flags: flags | step}
@@ -113,5 +140,19 @@ func TestQuickExitNeedsNoDuty(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// TestInt80OwesNoWord: a call by SYSCALL that needed no sixth argument leaves the word on the
+// stack unread. The next call by INT 0x80 must not read it.
+func TestInt80OwesNoWord(t *testing.T) {
+	f := NewFrame(0)
+	f.BeginCall32()
+	if _, owed := f.CallWordOwed(); owed != (f.Flags&Call32 != 0) {
+		t.Errorf("after SYSCALL the word is owed: %v", owed)
+	}
+	f.BeginInt80()
+	if _, owed := f.CallWordOwed(); owed {
+		t.Error("after INT 0x80 the word on the stack is owed")
 	}
 }

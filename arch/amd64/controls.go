@@ -19,6 +19,7 @@ type controls struct {
 	debug     DebugRegisters
 	tls       tlsDescriptors
 	ldt       ldtReference
+	ports     uint64 // the number of the bitmap: see Ports
 	selectors selectors
 }
 
@@ -38,6 +39,7 @@ var controlTable = [...]control{
 	{"debug registers", debugDiffers, loadDebug},
 	{"TLS", tlsDiffers, loadTLS},
 	{"LDT", ldtDiffers, loadLocalTable},
+	{"ports", portsDiffer, loadPorts},
 	{"selectors", selectorsDiffer, loadSelectors}, // after the tables
 }
 
@@ -104,14 +106,14 @@ func loadDifference(table *[len(controlTable)]control, f *Frame, have *controls)
 // inherits neither hardware breakpoints (copy_thread) nor block step
 // (user_disable_single_step).
 func (c controls) forked() controls {
-	return controls{denyTSC: c.denyTSC, tls: c.tls, ldt: c.ldt, selectors: c.selectors}
+	return controls{denyTSC: c.denyTSC, tls: c.tls, ldt: c.ldt, ports: c.ports, selectors: c.selectors}
 }
 
 // executed returns the controls after execve(2). As on Linux, it removes hardware
 // breakpoints and TLS (flush_thread), leaves the LDT with the old address space, and
-// clears the selectors (start_thread), but preserves TIF_NOTSC and TIF_BLOCKSTEP.
+// clears the selectors (start_thread), but preserves TIF_NOTSC, TIF_BLOCKSTEP and TIF_IO_BITMAP.
 func (c controls) executed() controls {
-	return controls{denyTSC: c.denyTSC, blockStep: c.blockStep}
+	return controls{denyTSC: c.denyTSC, blockStep: c.blockStep, ports: c.ports}
 }
 
 // DenyTSC sets whether RDTSC and RDTSCP fault in f's program (prctl(2),

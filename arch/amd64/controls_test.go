@@ -13,6 +13,7 @@ var everyControl = map[string]controls{
 	"debug registers": {debug: DebugRegisters{Address: [4]uint64{0x1000}, Control: 1}},
 	"TLS":             {tls: tlsDescriptors{2: 1}},
 	"LDT":             {ldt: ldtReference{number: 1}},
+	"ports":           {ports: 1},
 	"selectors":       {selectors: selectors{gs: UserSS}},
 }
 

@@ -73,10 +73,13 @@ type Frame struct {
 	// its owner changes it, after Release.
 	controls controls
 
+	args32     Args   // see LoadedArgs32
 	landingPad uint64 // see SetLandingPad32
+	callReturn uint64 // where SYSCALL of the 32-bit vDSO returns to, or an invalid address
 	wordOwed   bool   // see BeginCall32
 
-	ldt *LDT // keeps the memory of controls.ldt
+	ldt   *LDT   // keeps the memory of controls.ldt
+	ports *Ports // what controls.ports names
 
 	resched bool // see TakeResched
 
@@ -120,6 +123,8 @@ const (
 	// RIP from RCX and RFLAGS from R11 (SDM vol. 2B, SYSRET), so it works only
 	// after a system call that changed neither.
 	LeaveByIRET
+	// begun32 is set after BeginCall32.
+	begun32
 	// vectorsValid is set in a runtime thread's frame whose XMM and MXCSR must
 	// be restored.
 	vectorsValid
@@ -204,6 +209,8 @@ func (f *Frame) Settle() {
 	}
 	if f.Flags&Call32 == 0 {
 		f.RCX = f.RIP
+	} else {
+		f.BeginCall32()
 	}
 	f.R11 = f.ProgramFlags()
 	f.setCallSegments()
@@ -273,7 +280,7 @@ func (f *Frame) QuickExit() (exit Exit, possible bool) {
 	if f.ThreadFlags.Load()&^EntryDuties != 0 {
 		return Stay, false
 	}
-	if f.Flags&^(CallOver|Call32|LeaveByIRET) != 0 {
+	if f.Flags&^(CallOver|Call32|LeaveByIRET|begun32) != 0 {
 		return Stay, false
 	}
 	return f.Exit(), true

@@ -121,7 +121,7 @@ var (
 	lastMask uint32
 
 	// goosG is the g of package goos. Its stack bound is 0, so no function
-	// grows the stack. FS base points to goosTLS+8.
+	// grows the stack. FS base points to goosTLS+8; trampoline_amd64.s initialises it.
 	goosG   [1024]byte
 	goosTLS [2]uint64
 

@@ -13,8 +13,20 @@ var (
 )
 
 // taskState is a 64-bit task-state segment, which holds stack pointers (SDM vol. 3A,
-// 7.7). Its 64-bit fields are not aligned, so it is declared in 32-bit halves.
-type taskState [26]uint32
+// 7.7) and the bitmap of I/O ports. Its 64-bit fields are not aligned, so they are declared
+// in 32-bit halves.
+type taskState struct {
+	registers [tssRegisters / 4]uint32
+	ports     [PortCount / 32]uint32
+	end       uint32 // all ones: the CPU reads a byte beyond the bitmap (SDM vol. 1, 19.5.2)
+}
+
+// tssRegisters is the size of a task-state segment without the bitmap, and noBitmap an offset
+// of the bitmap that is beyond the segment: users may access no port.
+const (
+	tssRegisters = 104
+	noBitmap     = 0xffff
+)
 
 // Indices into a taskState.
 const (
@@ -24,7 +36,7 @@ const (
 )
 
 func (t *taskState) setStack(word int, top uint64) {
-	t[word], t[word+1] = uint32(top), uint32(top>>32)
+	t.registers[word], t.registers[word+1] = uint32(top), uint32(top>>32)
 }
 
 // istStacks are the stacks of the interrupt-stack table of one CPU. A trap leaves
@@ -146,10 +158,10 @@ func loadTables(i uint64) {
 		t.setStack(tssIST1+2*n, stackTop(trapStacks[i][n][:]))
 	}
 	t.setStack(tssRSP0, stackTop(trapStacks[i][0][:]))
-	t[tssIOPB] = 104 << 16 // beyond the limit: users may access no port
+	t.registers[tssIOPB], t.end = noBitmap<<16, ^uint32(0)
 
 	a := uint64(uintptr(unsafe.Pointer(t)))
-	const limit, available = 103, 0x89
+	const limit, available = uint64(unsafe.Sizeof(*t) - 1), 0x89
 	gdt[i][tssBase/8+2*i] = limit | (a&0xffffff)<<16 | available<<40 | (a>>24&0xff)<<56
 	gdt[i][tssBase/8+2*i+1] = a >> 32
 

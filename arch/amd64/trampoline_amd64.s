@@ -48,7 +48,8 @@
 #define CALL_OVER 1
 #define CALL32 2
 #define LEAVE_BY_IRET 4
-#define VECTORS_VALID 8
+#define BEGUN32 8
+#define VECTORS_VALID 16
 #define STEPPING 0x100
 
 // EntryDuties (user.go).
@@ -194,16 +195,27 @@
 	MOVUPS (F_XMM+240)(AX), X15; \
 	LDMXCSR F_MXCSR(AX)
 
+// FROM_BOTH is the beginning of LANDING where system calls of the Go runtime enter too.
+// Their return address is in the kernel's half of the address space, so its sign bit is
+// set.
+#define FROM_BOTH(o) \
+	TESTQ CX, CX; \
+	JPL user; \
+	MOVQ SP, R11; /* EndCall restores RFLAGS, so R11 is free */ \
+	MOVQ P(o+P_CURRENT), SP; /* the runtime thread's frame */ \
+	JMP ·kernelSyscall(SB); \
+user:
+
+// FROM_USER is the beginning of LANDING where only programs enter.
+#define FROM_USER(o)
+
 // LANDING is an entry of SYSCALL of one CPU: LSTAR points to that of 64-bit code and
 // CSTAR to that of 32-bit code. o is the offset of the CPU's block. The frame's Flags
 // become the bits kept of RFLAGS, and event is the upper half of EnterUser's result.
-// Interrupts are off, and RSP is the caller's. System calls of the Go runtime enter
-// here too. Their return address is in the kernel's half of the address space, so its
-// sign bit is set.
-#define LANDING(name, o, kept, event) \
+// Interrupts are off, and RSP is the caller's. from is FROM_BOTH or FROM_USER.
+#define LANDING(name, o, from, kept, event) \
 TEXT name(SB), NOSPLIT|NOFRAME, $0; \
-	TESTQ CX, CX; /* the return address */ \
-	JMI kernel; \
+	from(o) \
 	MOVQ SP, P(o+P_SCRATCH); \
 	MOVQ P(o+P_USERSS), SP; /* &frame.SS */ \
 	PUSHQ P(o+P_SCRATCH); /* frame.RSP */ \
@@ -220,30 +232,26 @@ TEXT name(SB), NOSPLIT|NOFRAME, $0; \
 	MOVL AX, 16(SP); /* EnterUser's result: the number, */ \
 	MOVL $(event), 20(SP); /* which is not negative, and the ABI */ \
 	STI; \
-	RETURN; \
-kernel: \
-	MOVQ SP, R11; /* EndCall restores RFLAGS, so R11 is free */ \
-	MOVQ P(o+P_CURRENT), SP; /* the runtime thread's frame */ \
-	JMP ·kernelSyscall(SB)
+	RETURN
 
-LANDING(·landing0, 0x400, STEPPING, 0)
-LANDING(·landing1, 0x480, STEPPING, 0)
-LANDING(·landing2, 0x500, STEPPING, 0)
-LANDING(·landing3, 0x580, STEPPING, 0)
-LANDING(·landing4, 0x600, STEPPING, 0)
-LANDING(·landing5, 0x680, STEPPING, 0)
-LANDING(·landing6, 0x700, STEPPING, 0)
-LANDING(·landing7, 0x780, STEPPING, 0)
+LANDING(·landing0, 0x400, FROM_BOTH, STEPPING, 0)
+LANDING(·landing1, 0x480, FROM_BOTH, STEPPING, 0)
+LANDING(·landing2, 0x500, FROM_BOTH, STEPPING, 0)
+LANDING(·landing3, 0x580, FROM_BOTH, STEPPING, 0)
+LANDING(·landing4, 0x600, FROM_BOTH, STEPPING, 0)
+LANDING(·landing5, 0x680, FROM_BOTH, STEPPING, 0)
+LANDING(·landing6, 0x700, FROM_BOTH, STEPPING, 0)
+LANDING(·landing7, 0x780, FROM_BOTH, STEPPING, 0)
 
 // Bit 1 of RFLAGS, which is always set, becomes CALL32.
-LANDING(·compat0, 0x400, STEPPING|CALL32, 1)
-LANDING(·compat1, 0x480, STEPPING|CALL32, 1)
-LANDING(·compat2, 0x500, STEPPING|CALL32, 1)
-LANDING(·compat3, 0x580, STEPPING|CALL32, 1)
-LANDING(·compat4, 0x600, STEPPING|CALL32, 1)
-LANDING(·compat5, 0x680, STEPPING|CALL32, 1)
-LANDING(·compat6, 0x700, STEPPING|CALL32, 1)
-LANDING(·compat7, 0x780, STEPPING|CALL32, 1)
+LANDING(·compat0, 0x400, FROM_USER, STEPPING|CALL32, 1)
+LANDING(·compat1, 0x480, FROM_USER, STEPPING|CALL32, 1)
+LANDING(·compat2, 0x500, FROM_USER, STEPPING|CALL32, 1)
+LANDING(·compat3, 0x580, FROM_USER, STEPPING|CALL32, 1)
+LANDING(·compat4, 0x600, FROM_USER, STEPPING|CALL32, 1)
+LANDING(·compat5, 0x680, FROM_USER, STEPPING|CALL32, 1)
+LANDING(·compat6, 0x700, FROM_USER, STEPPING|CALL32, 1)
+LANDING(·compat7, 0x780, FROM_USER, STEPPING|CALL32, 1)
 
 // SYSENTER_LANDING is the entry of SYSENTER of one CPU. SYSENTER saves neither RIP nor
 // RSP nor RFLAGS, and clears of RFLAGS only IF and RF. The 32-bit vDSO has the stack
@@ -338,22 +346,24 @@ sysret32:
 	LEAVE_CALL
 	SYSRET
 slow:
-	MOVQ $~(ENTRY_DUTIES|CALL_OVER<<32), CX
+	MOVQ $(CALL32<<32), CX // a 32-bit call on the fast path
+	CMPQ F_THREADFLAGS(AX), CX
+	JEQ sysret32
+	MOVQ $~(ENTRY_DUTIES|(CALL_OVER|BEGUN32)<<32), CX
 	ANDQ F_THREADFLAGS(AX), CX
 	ROLQ $32, CX // Flags, and above them the duties
 choose:
 	CMPQ CX, $CALL32
-	JCS sysret
 	JEQ sysret32
+	JCS sysret
 	CMPQ CX, $(LEAVE_BY_IRET|CALL32)
 	JLS iret
 	// lastTest (percpu.go) decides, with interrupts off.
 	MOVQ ·lastTest(SB), DX
-	PUSHQ AX // ABIInternal: room for the callee to spill its argument
+	PUSHQ AX // ABIInternal: room for the callee to spill its argument, f, there
 	CALL 0(DX)
-	POPQ CX
 	MOVQ AX, CX
-	MOVQ f+0(FP), AX
+	POPQ AX
 	TESTQ CX, CX
 	JMI stay
 	JMP choose
@@ -566,7 +576,10 @@ TEXT ·writeFSBase(SB), NOSPLIT|NOFRAME, $0
 	MOVQ R10, AX
 	RET
 
-// The initial values of landings and codeAddresses (percpu.go).
+// The initial values of goosTLS, landings and codeAddresses (percpu.go). Go finds g at
+// -8(FS).
+DATA ·goosTLS+0(SB)/8, $·goosG(SB)
+GLOBL ·goosTLS(SB), NOPTR, $16
 DATA ·landings+0(SB)/8, $·landing0(SB)
 DATA ·landings+8(SB)/8, $·landing1(SB)
 DATA ·landings+16(SB)/8, $·landing2(SB)

@@ -66,6 +66,8 @@ func NewFrame(root uint64) *Frame {
 		Flags:   LeaveByIRET | CallOver,
 		OrigRAX: NotInSyscall,
 		root:    root,
+
+		callReturn: noCallReturn,
 	}
 	f.area = make([]byte, extendedStateSize()+extendedAlign)
 	f.extended = alignedArea(f.area)
@@ -83,7 +85,7 @@ func (f *Frame) Copy(from *Frame) {
 	root, extended, area := f.root, f.extended, f.area
 	copyRegisters(f, from)
 	f.RFLAGS = from.ProgramFlags() // a child is not stepped
-	f.controls, f.ldt = from.controls.forked(), from.ldt
+	f.controls, f.ldt, f.ports = from.controls.forked(), from.ldt, from.ports
 	f.root, f.extended, f.area = root, extended, area
 	copy(f.extendedBytes(), from.extendedBytes())
 }
@@ -159,7 +161,7 @@ func copyRegisters(to, from *Frame) {
 	to.Vector, to.Error, to.CR2 = from.Vector, from.Error, from.CR2
 	to.OrigRAX, to.Flags = from.OrigRAX, from.Flags
 	to.FSBase, to.GSBase = from.FSBase, from.GSBase
-	to.landingPad, to.wordOwed = from.landingPad, from.wordOwed
+	to.landingPad, to.callReturn, to.wordOwed = from.landingPad, from.callReturn, from.wordOwed
 	to.XMM, to.MXCSR = from.XMM, from.MXCSR
 }
 
@@ -174,6 +176,8 @@ func (f *Frame) ResetRegisters() {
 		RFLAGS:  FlagIF | FlagFixed,
 		Flags:   LeaveByIRET,
 		OrigRAX: f.OrigRAX,
+
+		callReturn: noCallReturn,
 	})
 	f.controls, f.ldt = f.controls.executed(), nil
 	f.ResetExtended()

@@ -36,6 +36,8 @@ type Options struct {
 	Audit Audit
 	// AuditBacklog is audit_backlog_limit= in records, or 0 for the default.
 	AuditBacklog uint32
+	// Vsyscall is vsyscall=.
+	Vsyscall Vsyscall
 	// VirtioMMIO are the devices from virtio_mmio.device=.
 	VirtioMMIO []VirtioDevice
 	// Unknown are the other words. Linux passes them to init; the kernel logs
@@ -51,6 +53,16 @@ const (
 	AuditDefault Audit = iota // there is no such option
 	AuditOff
 	AuditOn
+)
+
+// Vsyscall is the value of vsyscall=.
+type Vsyscall uint8
+
+// The values of vsyscall=, in the order of package vsyscall's modes.
+const (
+	VsyscallExecuteOnly Vsyscall = iota // xonly, the default
+	VsyscallEmulate                     // emulate
+	VsyscallNone                        // none
 )
 
 // Levels of kernel messages (syslog(2)).
@@ -73,6 +85,7 @@ var options = []option{
 	{"quiet", func(o *Options, v string) error { o.LogLevel = levelQuiet; return empty(v) }},
 	{"audit", func(o *Options, v string) error { return auditMode(&o.Audit, v) }},
 	{"audit_backlog_limit", func(o *Options, v string) error { return records(&o.AuditBacklog, v) }},
+	{"vsyscall", func(o *Options, v string) error { return vsyscallMode(&o.Vsyscall, v) }},
 	{"virtio_mmio.device", func(o *Options, v string) error { return virtioDevice(&o.VirtioMMIO, v) }},
 	{"panic", func(o *Options, v string) error { return number(&o.Panic, v, -1, 3600) }},
 	{"slowpath.core", func(o *Options, v string) error { o.Core = true; return empty(v) }},
@@ -175,6 +188,18 @@ func auditMode(to *Audit, v string) error {
 	}
 	*to = AuditOn
 	return fmt.Errorf("give 0 or 1")
+}
+
+// vsyscallModes has the values of vsyscall= by name.
+var vsyscallModes = map[string]Vsyscall{"xonly": VsyscallExecuteOnly, "emulate": VsyscallEmulate, "none": VsyscallNone}
+
+func vsyscallMode(to *Vsyscall, v string) error {
+	mode, known := vsyscallModes[v]
+	if !known {
+		return fmt.Errorf("give emulate, xonly or none")
+	}
+	*to = mode
+	return nil
 }
 
 func records(to *uint32, v string) error {

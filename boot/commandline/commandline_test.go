@@ -27,6 +27,8 @@ func TestParseFillsOptions(t *testing.T) {
 			o.VirtioMMIO = []VirtioDevice{{0xfeb00000, 512, 16}, {0xd0000000, 4096, 5}}
 		}),
 		"audit=1 audit_backlog_limit=0x100": with(func(o *Options) { o.Audit, o.AuditBacklog = AuditOn, 256 }),
+		"vsyscall=emulate":                  with(func(o *Options) { o.Vsyscall = VsyscallEmulate }),
+		"vsyscall=none":                     with(func(o *Options) { o.Vsyscall = VsyscallNone }),
 		"audit=off":                         with(func(o *Options) { o.Audit = AuditOff }),
 		"slowpath.norandom":                 with(func(o *Options) { o.NoRandomize = true }),
 	} {
@@ -39,7 +41,7 @@ func TestParseFillsOptions(t *testing.T) {
 
 func TestInvalidValueIsReportedAndOthersAreSet(t *testing.T) {
 	for _, line := range []string{
-		"init=sh", "loglevel=8", "loglevel=", "panic=soon", "console=tty0", "quiet=1", "slowpath.norandom=1", "audit=2", "audit_backlog_limit=-1",
+		"init=sh", "loglevel=8", "loglevel=", "panic=soon", "console=tty0", "quiet=1", "slowpath.norandom=1", "audit=2", "audit_backlog_limit=-1", "vsyscall=native",
 		"virtio_mmio.device=", "virtio_mmio.device=512@:1", "virtio_mmio.device=K@1:1", "virtio_mmio.device=512@1:x", "virtio_mmio.device=512:1",
 	} {
 		o, err := Parse(line + " init=/ok")

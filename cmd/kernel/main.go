@@ -33,6 +33,7 @@ import (
 	"slowpath/trace/calls"
 	"slowpath/uprobe"
 	"slowpath/vdso"
+	"slowpath/vsyscall"
 )
 
 func main() {
@@ -95,6 +96,11 @@ func (k *kernel) run() error {
 	if k.memory, err = newMemory(k.settings); err != nil {
 		return err
 	}
+	if vsyscall.Mode(k.options.Vsyscall) == vsyscall.Emulate {
+		if err := k.memory.MapVsyscall(vsyscall.Page()); err != nil {
+			return err
+		}
+	}
 	if err := k.makeFiles(); err != nil {
 		return err
 	}
@@ -114,7 +120,8 @@ func (k *kernel) run() error {
 	if k.shown, err = k.readCallPlan(); err != nil {
 		return err
 	}
-	loop, err := core.NewLoopOf(k.shown.dispatch(syscall.Dispatch(entry.X86_64)), k.shown.dispatch32(syscall.Dispatch32()), duties, k.visits, k.probes)
+	calls, calls32 := k.shown.dispatch(syscall.Dispatch(entry.X86_64)), k.shown.dispatch32(syscall.Dispatch32())
+	loop, err := core.NewLoopOf(calls, calls32, duties, k.visits, k.probes, vsyscall.Mode(k.options.Vsyscall))
 	if err != nil {
 		return err
 	}
@@ -127,6 +134,7 @@ func (k *kernel) run() error {
 		OutOfMemory:  k.endFatally,
 		Settings:     k.settings,
 		VDSO:         shared,
+		Vsyscall:     vsyscall.Mode(k.options.Vsyscall).Protection(),
 		HWCap:        hwcap,
 		HWCap2:       hwcap2,
 		Scheduler:    scheduler,

@@ -169,13 +169,13 @@ var mutants = []mutant{
 	{"a call admitted by one of two duties", LevelsServed, []edit{
 		{loopFile, "a != nil && a.Flag == flags {", "a != nil && a.Flag&flags != 0 {"}}},
 	{"a duty that does not keep an i386 call from the fast path", LevelsServed, []edit{
-		{loop32File, "	if f.ThreadFlags.Load() != 0 {", "	if Pending(&f.ThreadFlags)&^Seccomp != 0 {"}}},
+		{loop32File, "		if f.ThreadFlags.Load() != 0 {\n			break", "		if Pending(&f.ThreadFlags)&^Seccomp != 0 {\n			break"}}},
 	{"the word on the stack not read for a traced call", FrameComplete, []edit{
-		{loopFile, "			if !takeCallWord(t, f) {", "			if false {"}}},
+		{loopFile, "			if !completeCall32(t, f) {", "			if false {"}}},
 	{"the word on the stack not read for a signal during the call", FrameComplete, []edit{
-		{loopFile, "		v.Kind, v.Number = ByDuty, -1\n		takeCallWord(t, f)\n", "		v.Kind, v.Number = ByDuty, -1\n"}}},
+		{loopFile, "		v.Kind, v.Number = ByDuty, -1\n		completeCall32(t, f)\n", "		v.Kind, v.Number = ByDuty, -1\n"}}},
 	{"a call without a readable stack executed", CallOnce, []edit{
-		{loop32File, "		refuse32(f)\n		return handled\n", "		f.DropCallWord()\n"}}},
+		{loop32File, "		refuse32(f)\n		return\n	}\n	f.Load", "		f.DropCallWord()\n	}\n	f.Load"}}},
 	{"an exit of a call without a readable stack", InOrder, []edit{
 		{loop32File, "	f.Flags |= amd64.CallOver\n", ""}}},
 	{"the exit mask without AUDIT", AssertionsHold, []edit{

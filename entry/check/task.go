@@ -163,8 +163,7 @@ func (t *Task) note(what What, flag entry.Flag) {
 	}
 	e := &t.trace.events[t.trace.n]
 	e.What, e.Flag, e.Word = what, flag, entry.Pending(&t.frame.ThreadFlags)
-	_, owed := t.frame.CallWordOwed()
-	e.Interrupts, e.Settled = t.interrupts, t.frame.Flags&amd64.LeaveByIRET != 0 && !owed
+	e.Interrupts, e.Settled = t.interrupts, t.frame.Complete()
 	e.CallOver = t.frame.Flags&amd64.CallOver != 0
 	t.trace.n++
 }

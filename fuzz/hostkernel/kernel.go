@@ -39,6 +39,7 @@ import (
 	"slowpath/trace/probes"
 	"slowpath/uprobe"
 	"slowpath/vdso"
+	"slowpath/vsyscall"
 )
 
 // userLimit is the end of user memory.
@@ -144,7 +145,7 @@ func (k *Kernel) makeTasks() (err error) {
 		return err
 	}
 	visits := entry.NewRecorder(1, 8)
-	if k.loop, err = core.NewLoop(k.duties, visits, k.Probes); err != nil {
+	if k.loop, err = core.NewLoop(k.duties, visits, k.Probes, vsyscall.ExecuteOnly); err != nil {
 		return err
 	}
 	k.loop.SetModel(k.enterUser)

@@ -14,6 +14,9 @@ var targets = map[string]struct{ limit, linux float64 }{
 	"unknown": {125, 212},
 	"boot":    {78e6, 1562e6},
 
+	"getppid_vdso32": {150, 0},
+	"getppid_int80":  {190, 0},
+
 	"ptrace_GETREGS":         {850, 2144},
 	"ptrace_PEEKDATA":        {900, 1970},
 	"ptrace_SYSCALL_stop_rt": {6000, 10110},
@@ -66,6 +69,7 @@ func measure(t testing.TB) map[string]float64 {
 	addFigures(t, "bench_uprobe", figures)
 	addFigures(t, "bench_calls", figures)
 	addFigures(t, "bench_audit", figures)
+	addFigures(t, "bench32", figures)
 	addFigures(t, "bench", figures) // its getppid is the one without a C library
 	return figures
 }

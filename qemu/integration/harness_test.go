@@ -114,9 +114,15 @@ var (
 		"catalogue_sigreturn", "catalogue_flags", "catalogue_bases", "catalogue_numbers", "catalogue_float",
 		"catalogue_rseq", "catalogue_wakeup", "catalogue_compat", "affinity", "membarrier", "cputime", "corners",
 		"bombs", "manycalls", "transfers", "ptrace", "entrystop", "registers", "singlestep", "watchpoint", "processvm", "seccomp", "userdispatch", "bench_filter", "siginfo", "stopfilter",
-		"bench_ptrace", "bench_signals", "bench_uprobe", "bench_calls", "bench_audit", "auditrules", "perfevents", "perfrights", "uprobes", "probeescape", "traced", "tracedcalls", "probediff", "hiddenstep", "hostileregisters", "calls"}
+		"bench_ptrace", "bench_signals", "bench_uprobe", "bench_calls", "bench_audit", "auditrules", "vsyscall", "perfevents", "perfrights", "uprobes", "probeescape", "traced", "tracedcalls", "probediff", "hiddenstep", "hostileregisters", "calls"}
 	bare = []string{"catalogue_start", "bench"}
+	// narrow is built for 32 bits, statically, and narrowDynamic with the shared C library.
+	narrow        = []string{"compat32", "calls", "files", "processes", "threads", "memory", "waiting", "transfers", "badpointers"}
+	narrowDynamic = []string{"threads"}
 )
+
+// bare32 are the C programs that are built as 32-bit programs without a C library.
+var bare32 = []string{"bench32"}
 
 // goPrograms are the programs in Go.
 var goPrograms = []string{"goprogram", "fuzzer", "probedgo", "straced"}
@@ -134,6 +140,15 @@ func buildPrograms() error {
 	}
 	for _, name := range bare {
 		commands = append(commands, cCommand(compilers[0].command, name, name, "-nostdlib", "-fno-stack-protector"))
+	}
+	for _, name := range bare32 {
+		commands = append(commands, cCommand([]string{"gcc", "-m32", "-static", "-fno-pie", "-no-pie"}, name, name, "-nostdlib", "-fno-stack-protector"))
+	}
+	for _, name := range narrow {
+		commands = append(commands, cCommand([]string{"gcc", "-m32", "-static"}, name, name+"-32", "-pthread"))
+	}
+	for _, name := range narrowDynamic {
+		commands = append(commands, cCommand([]string{"gcc", "-m32"}, name, name+"-dynamic-32", "-pthread"))
 	}
 	for _, name := range goPrograms {
 		commands = append(commands, []string{"go", "build", "-o", program(name), "./" + sources + "/" + name})

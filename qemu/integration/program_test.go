@@ -21,6 +21,17 @@ func TestCProgramsBehaveAsOnLinux(t *testing.T) {
 	t.Run("badpointers", func(t *testing.T) { same(t, "", program("badpointers"), "show") })
 }
 
+// TestProgramsOf32BitsBehaveAsOnLinux runs i386 programs, statically linked and with the
+// shared C library.
+func TestProgramsOf32BitsBehaveAsOnLinux(t *testing.T) {
+	for _, name := range narrow {
+		t.Run(name, func(t *testing.T) { sameOn(t, []int{2}, "", program(name+"-32"), "show") })
+	}
+	for _, name := range narrowDynamic {
+		t.Run(name+" dynamic", func(t *testing.T) { sameOn(t, []int{2}, "", program(name+"-dynamic-32")) })
+	}
+}
+
 // TestSingleStepIsInvisibleToTheProgram expects more than Linux does, which shows the
 // tracer's TF in the flags that PUSHF pushes, and in R11 after a system call.
 func TestSingleStepIsInvisibleToTheProgram(t *testing.T) {

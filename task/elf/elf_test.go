@@ -116,6 +116,7 @@ func TestSpanRejectsUnmappableSegments(t *testing.T) {
 func FuzzRead(f *testing.F) {
 	f.Add(program(typeExec, load(5, 0x400000, 120, 120)))
 	f.Add(append(program(typeDyn, stdelf.Prog64{Type: interpreter, Off: 120, Filesz: 3}), "/x\x00"...))
+	f.Add(program32(typeExec, stdelf.Prog32{Type: loadSegment, Flags: 5, Vaddr: 0x8048000, Filesz: 84, Memsz: 84}))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		image, err := Read(bytes.NewReader(data))
 		if err != nil {

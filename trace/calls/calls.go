@@ -70,7 +70,6 @@ type plan struct {
 	events    *eventUsers      // nil if no event is enabled, or none for the task
 	only      onlyEvent        // the event of the entry, if nothing else is to do at the entry
 	exits     bool             // an event of the exit is enabled
-	onlyExits bool             // nothing is to do at the entry
 	admission *entry.Admission // of the calls that nobody wants to see; nil if there are none
 }
 
@@ -85,7 +84,6 @@ func newPlan(consumers []*Consumer, users *eventUsers) *plan {
 	}
 	if users != nil && len(consumers) == 0 {
 		p.only = users.onlyEvent()
-		p.onlyExits = users.rawEnter == nil && !users.entries
 	}
 	admission, some := &entry.Admission{Flag: entry.SyscallTracepoint}, false
 	for nr := range uint32(entry.Calls) {
@@ -160,7 +158,11 @@ func (s *Calls) Handlers() entry.Handlers[*task.Task] {
 	return entry.Handlers[*task.Task]{
 		Flag: entry.SyscallTracepoint,
 		Entry: func(t *task.Task, c *entry.Call) entry.Verdict {
-			s.entered(t, c.ABI, c.NR, &c.Args, func() *entry.Call { return c })
+			if c.ABI == entry.I386 {
+				s.entered32(t, c)
+				return entry.Proceed
+			}
+			s.entered(t, c.NR, &c.Args, func() *entry.Call { return c })
 			return entry.Proceed
 		},
 		Watch: func(t *task.Task, f *amd64.Frame) bool {
@@ -175,10 +177,7 @@ func (s *Calls) Handlers() entry.Handlers[*task.Task] {
 				e.StoreShort(tsc, t.TID(), f.LastCPU(), f.OrigRAX, (*trace.Words)(f.Args()), p.only.length) {
 				return p.exits
 			}
-			if p.onlyExits {
-				return p.exits
-			}
-			return s.entered(t, entry.X86_64, int32(f.OrigRAX), f.Args(), t.LoadCall)
+			return s.entered(t, int32(f.OrigRAX), f.Args(), t.LoadCall)
 		},
 		Exit: func(t *task.Task, c *entry.Call) {
 			own := t.Favored().(*state)
@@ -203,7 +202,7 @@ func (s *Calls) exited(own *state, t *task.Task, c *entry.Call) {
 
 // entered shows the entry of a call to all who want it. load returns the call for consumers,
 // who may keep it until the exit. It reports whether the exit is to be shown too.
-func (s *Calls) entered(t *task.Task, abi entry.ABI, nr int32, arguments *entry.Args, load func() *entry.Call) (exit bool) {
+func (s *Calls) entered(t *task.Task, nr int32, arguments *entry.Args, load func() *entry.Call) (exit bool) {
 	own := t.Favored().(*state)
 	p := own.plan.Load()
 	if p == nil {
@@ -211,12 +210,31 @@ func (s *Calls) entered(t *task.Task, abi entry.ABI, nr int32, arguments *entry.
 	}
 	if users := p.events; users != nil {
 		own.traced = users.exits
-		s.traced.entered(users, t, abi, nr, arguments)
+		s.traced.entered(users, t, nr, arguments)
 	}
 	if len(p.consumers) > 0 {
 		own.enter(p.consumers, t, load())
 	}
 	return own.traced || len(own.shown) > 0
+}
+
+// entered32 shows the entry of a call of the ABI I386 to the event of all calls, and to
+// consumers. The events of single calls have the numbers of x86-64.
+func (s *Calls) entered32(t *task.Task, c *entry.Call) {
+	own := t.Favored().(*state)
+	p := own.plan.Load()
+	if p == nil {
+		return
+	}
+	if users := p.events; users != nil {
+		own.traced = users.exits
+		if raw := users.rawEnter; raw != nil {
+			record(raw, amd64.TSC(), t, t.Frame.LastCPU(), uint64(c.NR), (*trace.Words)(&c.Args), trace.ShortWords(maxArguments))
+		}
+	}
+	if len(p.consumers) > 0 {
+		own.enter(p.consumers, t, c)
+	}
 }
 
 // enter shows the entry of a call to consumers.

@@ -281,12 +281,12 @@ func (u *eventUsers) onlyEvent() (only onlyEvent) {
 }
 
 // entered records the events at the entry of a call.
-func (e *events) entered(users *eventUsers, t *task.Task, abi entry.ABI, nr int32, args *entry.Args) {
+func (e *events) entered(users *eventUsers, t *task.Task, nr int32, args *entry.Args) {
 	tsc, arguments := amd64.TSC(), (*trace.Words)(args)
 	if raw := users.rawEnter; raw != nil {
 		record(raw, tsc, t, t.Frame.LastCPU(), uint64(nr), arguments, trace.ShortWords(maxArguments))
 	}
-	if users.entries && uint32(nr) < entry.Calls && abi == entry.X86_64 {
+	if users.entries && uint32(nr) < entry.Calls {
 		if one := e.enter[nr].Load(); one != nil {
 			record(one, tsc, t, t.Frame.LastCPU(), uint64(nr), arguments, trace.ShortWords(int(e.counts[nr])))
 		}
@@ -303,7 +303,13 @@ func (e *events) exited(t *task.Task) {
 	}
 	cpu, tsc, f := e.registry.CPU(), amd64.TSC(), t.Frame
 	number, one := int32(f.OrigRAX), e.rawExit.Load()
-	if uint32(number) < entry.Calls && !f.InCall32() {
+	if f.InCall32() {
+		if one != nil {
+			record(one, tsc, t, cpu, uint64(number), &trace.Words{f.RAX}, trace.ShortWords(1))
+		}
+		return
+	}
+	if uint32(number) < entry.Calls {
 		if other := e.exit[number].Load(); other != nil && one != nil {
 			e.recordExit(t, cpu, tsc)
 			return
@@ -322,7 +328,7 @@ func (e *events) recordExit(t *task.Task, cpu int, tsc uint64) {
 	if raw := e.rawExit.Load(); raw != nil {
 		record(raw, tsc, t, cpu, uint64(number), &result, trace.ShortWords(1))
 	}
-	if uint32(number) < entry.Calls && !t.Frame.InCall32() {
+	if uint32(number) < entry.Calls {
 		if one := e.exit[number].Load(); one != nil {
 			record(one, tsc, t, cpu, uint64(number), &result, trace.ShortWords(1))
 		}
