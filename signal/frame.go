@@ -182,7 +182,10 @@ func fillState(state []byte, f *amd64.Frame) {
 // buffer holds an earlier frame. stateAt is the user address of the
 // floating-point state.
 func fillFrame(frame *abi.RTSigframe, f *amd64.Frame, d *Delivery, stateAt uint64) {
-	flags := uint64(ucSigcontextSS | ucStrictRestoreSS)
+	flags := uint64(ucSigcontextSS)
+	if !f.Code32() {
+		flags |= ucStrictRestoreSS
+	}
 	if amd64.ExtendedMask() != 0 {
 		flags |= ucFPXState
 	}

@@ -162,6 +162,36 @@ func TestPopReturnsTheTrapOfAnInvalidRegister(t *testing.T) {
 	}
 }
 
+// TestPopLoadsAnySelectorOfUserMode: IRET tries them.
+func TestPopLoadsAnySelectorOfUserMode(t *testing.T) {
+	const cs, ss, ucContext, ucFlags = 144, 150, 40, 0
+	for _, c := range []struct {
+		cs, ss, strict, want uint16
+	}{
+		{amd64.UserCS, 0xf, ucStrictRestoreSS, 0xf},
+		{amd64.UserCS, 0xf, 0, amd64.UserSS},
+		{amd64.UserCS, 0xfff8, ucStrictRestoreSS, 0xfffb},
+		{0x8, amd64.UserSS, ucStrictRestoreSS, amd64.UserSS},
+		{0x7, 0x1f, 0, 0x1f},
+		{0, 0, ucStrictRestoreSS, 3},
+	} {
+		m := newMemory()
+		f, d := newDelivery(SA_RESTORER)
+		if err := Push(m, f, d); err != nil {
+			t.Fatal(err)
+		}
+		context := m.bytes[f.RSP-memoryBase+frameUContext:]
+		binary.LittleEndian.PutUint16(context[ucFlags:], c.strict|ucSigcontextSS)
+		binary.LittleEndian.PutUint16(context[ucContext+cs:], c.cs)
+		binary.LittleEndian.PutUint16(context[ucContext+ss:], c.ss)
+		f.RSP += returnAddress
+		restored, err := Pop(m, f, new(Scratch))
+		if err != nil || restored.Trap != (Info{}) || f.CS != uint64(c.cs|3) || f.SS != uint64(c.want) {
+			t.Errorf("cs %#x, ss %#x: the frame has %#x and %#x, trap %+v, %v", c.cs, c.ss, f.CS, f.SS, restored.Trap, err)
+		}
+	}
+}
+
 // TestPopToKernelAddressIsAPageFault returns to a canonical address of the kernel.
 func TestPopToKernelAddressIsAPageFault(t *testing.T) {
 	m := newMemory()
@@ -240,8 +270,8 @@ func FuzzPop(f *testing.F) {
 		}
 		const privileged = amd64.FlagIOPL | amd64.FlagVM
 		switch {
-		case frame.CS&3 != 3, frame.SS&3 != 3,
-			frame.RIP >= amd64.UserLimit,
+		case frame.CS&^0xffff != 0, frame.CS&3 != 3, frame.SS&^0xffff != 0, frame.SS&3 != 3,
+			frame.RIP >= amd64.UserLimit, frame.Code32() && frame.RIP >= 1<<32,
 			frame.RFLAGS&privileged != 0, frame.RFLAGS&amd64.FlagIF == 0,
 			frame.MXCSR&^0xffff != 0,
 			frame.OrigRAX != amd64.NotInSyscall,

@@ -59,6 +59,9 @@ func Pop(m abi.UserMemory, f *amd64.Frame, s *Scratch) (Restored, error) {
 	f.RFLAGS = f.RFLAGS&frameFlags | kept
 	f.OrigRAX = amd64.NotInSyscall // no system call must be restarted
 	trap := loadCodeSegments(f, sc.CS|userPrivilege, sc.SS|userPrivilege)
+	if uc.Flags&ucStrictRestoreSS == 0 && !f.Code32() && !f.StackSegmentServes() {
+		f.SS = amd64.UserSS // for programs that do not know the field (Linux: force_valid_ss)
+	}
 	if !complete {
 		if err := copyState(m, sc.FPState, state); err != nil {
 			return restored, err

@@ -20,6 +20,12 @@ var layouts = []layouttest.Row{
 	{Value: Phdr{}, C: "Elf32_Phdr", Headers: "linux/elf.h",
 		Fields: "p_type p_offset p_vaddr p_paddr p_filesz p_memsz p_flags p_align"},
 	{Value: AuxEntry{}, C: "Elf32_auxv_t", Headers: "elf.h", Fields: "a_type a_un.a_val"},
+	{Value: UserRegs{}, C: "struct user_regs_struct", Headers: "sys/user.h",
+		Fields: "ebx ecx edx esi edi ebp eax xds xes xfs xgs orig_eax eip xcs eflags esp xss"},
+	{Value: ElfPrstatus{}, C: "struct elf_prstatus", Headers: "sys/procfs.h",
+		Fields: "pr_info pr_cursig - pr_sigpend pr_sighold pr_pid pr_ppid pr_pgrp pr_sid pr_utime pr_stime pr_cutime pr_cstime pr_reg pr_fpvalid"},
+	{Value: ElfPrpsinfo{}, C: "struct elf_prpsinfo", Headers: "sys/procfs.h",
+		Fields: "pr_state pr_sname pr_zomb pr_nice pr_flag pr_uid pr_gid pr_pid pr_ppid pr_pgrp pr_sid pr_fname pr_psargs"},
 
 	{Value: Stat{}, C: "struct stat", Headers: "asm/stat.h",
 		Fields: "st_dev st_ino st_mode st_nlink st_uid st_gid st_rdev st_size st_blksize st_blocks st_atime st_atime_nsec" +

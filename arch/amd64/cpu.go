@@ -41,6 +41,8 @@ func InitCPU(i uint64, idle *Frame) {
 	c.stack = stackTop(goosStacks[i][:]) - spillRoom
 	c.current = frameAddress(idle)
 	loadTables(i)
+	_, vendor, _, _ := cpuid(0, 0)
+	sysretKeepsAttributes = keepsAttributes(vendor)
 	writeModelRegisters(i, processorFeatures(), writeMSR)
 	controlsLoaded[i].selectors = readSelectors()
 	protectSupervisor()

@@ -164,15 +164,26 @@ func loadLocalTable(f *Frame) {
 	loadLDT(ldtAt)
 }
 
+// StackSegmentServes reports whether SS of the frame is a data segment of user mode that can be
+// written, as 64-bit code needs it (Linux: force_valid_ss). The caller is f's own goroutine,
+// or f's task is stopped.
+func (f *Frame) StackSegmentServes() bool {
+	const writableData = descriptorPresent | descriptorReadable
+	if f.SS == UserSS {
+		return true
+	}
+	d := descriptorOf(uint16(f.SS), &f.controls, f.ldt)
+	return d&(descriptorCode|writableData) == writableData
+}
+
 // descriptorOf returns the descriptor of a selector of TLS, of the CPU's number or of the
 // LDT, or 0.
 //
 //go:nosplit
 func descriptorOf(selector uint16, c *controls, ldt *LDT) Descriptor {
-	const local = 4 // the bit of a selector of the LDT
 	index := uint(selector / 8)
 	switch {
-	case selector&local != 0:
+	case selector&localTable != 0:
 		if ldt != nil && index < uint(len(ldt.descriptors)) {
 			return ldt.descriptors[index]
 		}

@@ -314,7 +314,7 @@ const sysretFlags = 0x3c7fd7
 // same as IRETQ. It does not change a frame that is not settled, which SYSRET
 // leaves: it has no RCX and R11 for IRETQ. The caller is f's own goroutine.
 func (f *Frame) ChooseExit() {
-	if f.Flags&LeaveByIRET != 0 && f.SysretServes() {
+	if f.Flags&LeaveByIRET != 0 && f.SysretServes() && f.sysretServesSS(sysretKeepsAttributes) {
 		f.Flags &^= LeaveByIRET
 	}
 }

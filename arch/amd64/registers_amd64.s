@@ -217,6 +217,16 @@ TEXT ·readGS(SB), NOSPLIT, $0-2
 	MOVW GS, ret+0(FP)
 	RET
 
+// func readSS() uint16
+TEXT ·readSS(SB), NOSPLIT, $0-2
+	MOVW SS, ret+0(FP)
+	RET
+
+// func loadSS(selector uint16)
+TEXT ·loadSS(SB), NOSPLIT, $0-2
+	MOVW selector+0(FP), SS
+	RET
+
 // func loadDS(selector uint16)
 TEXT ·loadDS(SB), NOSPLIT, $0-2
 	MOVW selector+0(FP), DS

@@ -82,6 +82,7 @@ func takeThis(c *perCPU, f *Frame) takeResult {
 		switchRoot(c, f.root)
 	}
 	raiseControls(c, f)
+	fixStackSegment()
 	c.userFrame = frameAddress(f)
 	c.userSS = uint64(uintptr(unsafe.Pointer(&f.SS)))
 	return cpuTaken

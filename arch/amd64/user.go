@@ -49,6 +49,11 @@ func EnterUser(f *Frame) int
 // which ends at next, as the landing of the trampolines does. It returns the event that
 // EnterUser returns for it. The caller is f's own goroutine, and the frame is in no call.
 func (f *Frame) ExecuteSyscall(next uint64) (event int) {
+	if sysretKeepsAttributes {
+		interruptsOff()
+		fixStackSegment()
+		interruptsOn()
+	}
 	f.RIP = next
 	f.RFLAGS &^= FlagRF
 	f.OrigRAX = f.RAX

@@ -27,6 +27,9 @@ func TestKnownEntryBugsAreAbsent(t *testing.T) {
 func TestSystemCallsOf32BitCodeInA64BitProgram(t *testing.T) {
 	const want = "SYSCALL: signal 11 code 1 trap 14 error 14\neax 2 ebx 11111111 esi 22222222, the stack pointer is kept: 0\n" +
 		"SYSCALL without a stack: signal 11 code 1 trap 14 error 14\nebx 286331153\n" +
+		"SYSCALL at the end of 4 GiB: signal 11 code 1 trap 14 error 14\neax -14\n" +
+		"SYSCALL with NT: signal 11 code 1 trap 14 error 14\neax 2\nSYSENTER with NT: signal 11 code 1 trap 14 error 14\neax 2\n" +
+		"INT 0x80 with AC and NT: nothing\nebx 2\n" +
 		"SYSCALL single-stepped: signal 5 code 2 trap 1 error 0\n" +
 		"SYSENTER: signal 11 code 1 trap 14 error 14\n" +
 		"INT 0x80: nothing\nINT 0x80 in 64-bit code: nothing\n" +

@@ -32,7 +32,7 @@ static struct { unsigned ax, bx, si, sp; } left;
 				 "movl $0, %%edx; movl %%edx, %%ds; movl %%edx, %%es\n" \
 				 : [at] "=m"(resume_at), [sp] "=m"(resume_sp), "=&a"(ax), "=&b"(bx), "=&S"(si), "=&c"(sp) \
 				 : [stack] "m"(stack32[4096]), [far] "m"(far32)        \
-				 : "rdx", "rdi", "r8", "r9", "r10", "r11", "memory", "cc"); \
+				 : "rdx", "rdi", "rbp", "r8", "r9", "r10", "r11", "memory", "cc"); \
 		resume_at = resume_sp = 0;                                            \
 		left.ax = ax; left.bx = bx; left.si = si; left.sp = sp;               \
 		report(name);                                                         \
@@ -42,9 +42,15 @@ static struct { unsigned ax, bx, si, sp; } left;
  * with the size of an entry of 32-bit mode's table. */
 static unsigned long shown = ~0UL;
 
+/* Whether report prints the short form of brief. */
+static int short_form;
+static void brief(void);
+
 static void report(const char *name)
 {
-	if (seen.signal)
+	if (short_form)
+		brief();
+	else if (seen.signal)
 		printf("%s: signal %d code %d trap %lu error %lx\n", name, seen.signal, seen.code, seen.trap, seen.error & shown);
 	else
 		printf("%s: nothing\n", name);
@@ -103,6 +109,63 @@ static void local_selectors(void)
 	report("ES of the LDT in 64-bit code");
 }
 
+/* A page at an address that 32-bit code knows. */
+static unsigned char *const page32 = (unsigned char *)0x10000000;
+
+/* Prints the fault of an attempt in a short form, or . for none. */
+static void brief(void)
+{
+	if (seen.signal)
+		printf(" %d/%lu/%lx", seen.signal, seen.trap, seen.error & shown);
+	else
+		printf(" .");
+}
+
+/* Loads selectors into all segment registers, and jumps to them: the first 32 descriptors of
+ * both tables, with all privilege levels, and some beyond the tables. */
+static void every_selector(void)
+{
+	static const unsigned short beyond[] = {0x103, 0x107, 0x8003, 0xfffb, 0xffff};
+	memcpy(page32, "\x0f\x0b", 2); /* UD2 */
+	for (unsigned n = 0; n < 256 + sizeof beyond / sizeof *beyond; n++) {
+		unsigned short selector = n < 256 ? (unsigned short)n : beyond[n - 256];
+		struct { unsigned offset; unsigned short selector; } __attribute__((packed)) to = {0x10000000, selector};
+		memcpy(&stack32[4096], &to, sizeof to);
+		printf("selector %x:", selector);
+		ATTEMPT32("", "ljmpl *(%%ecx)");
+		ATTEMPT32("", "movw 4(%%ecx), %%ax; movw %%ax, %%ds");
+		ATTEMPT32("", "movw 4(%%ecx), %%ax; movw %%ax, %%es");
+		ATTEMPT32("", "movw 4(%%ecx), %%ax; movw %%ax, %%gs; xorl %%eax, %%eax; movw %%ax, %%gs");
+		ATTEMPT32("", "movw 4(%%ecx), %%ax; movw %%ax, %%ss; movl $0x2b, %%eax; movl %%eax, %%ss");
+		printf("\n");
+	}
+}
+
+/* INT n in 32-bit code, for every n. EAX is no number of a system call. */
+static void every_interrupt(void)
+{
+	shown = 7;
+	for (int n = 0; n < 256; n++) {
+		memcpy(page32, "\xcd\x00\xc3", 3);
+		page32[1] = (unsigned char)n;
+		printf("interrupt %x:", n);
+		ATTEMPT32("", "movl $0x10000000, %%eax; call *%%eax");
+		printf("\n");
+	}
+	shown = ~0UL;
+}
+
+/* Far jumps, segment registers and interrupts, with reports in a short form. */
+static void everything(void)
+{
+	if (mmap(page32, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == MAP_FAILED)
+		printf("no memory at %p\n", (void *)page32);
+	short_form = 1;
+	every_selector();
+	every_interrupt();
+	short_form = 0;
+}
+
 /* A handler that returns to 32-bit code must find its registers. */
 static void handlers(void)
 {
@@ -131,6 +194,14 @@ static void calls(void)
 	       left.sp == (unsigned)(unsigned long)&stack32[4096]);
 	ATTEMPT32("SYSCALL without a stack", "xorl %%esp, %%esp; movl $20, %%eax; syscall; movl %%eax, %%ebx");
 	printf("ebx %d\n", (int)left.bx);
+	ATTEMPT32("SYSCALL at the end of 4 GiB", "movl $0xfffffffe, %%esp; movl $20, %%eax; syscall");
+	printf("eax %d\n", (int)left.ax);
+	ATTEMPT32("SYSCALL with NT", "pushfl; orl $0x4000, (%%esp); popfl; movl $20, %%eax; syscall");
+	printf("eax %d\n", (int)left.ax);
+	ATTEMPT32("SYSENTER with NT", "pushfl; orl $0x4000, (%%esp); popfl; movl $20, %%eax; movl %%esp, %%ebp; sysenter");
+	printf("eax %d\n", (int)left.ax);
+	ATTEMPT32("INT 0x80 with AC and NT", "pushfl; orl $0x44000, (%%esp); popfl; movl $20, %%eax; int $0x80; movl %%eax, %%ebx; pushl $0x202; popfl");
+	printf("ebx %d\n", (int)left.bx);
 	ATTEMPT32("SYSCALL single-stepped", "pushfl; orl $0x100, (%%esp); popfl; movl $20, %%eax; syscall; nop");
 	ATTEMPT32("SYSENTER", "movl $20, %%eax; movl %%esp, %%ebp; sysenter");
 	shown = 7;
@@ -153,5 +224,6 @@ int main(int argc, char **argv)
 	exceptions();
 	local_selectors();
 	handlers();
+	everything();
 	return 8;
 }

@@ -70,6 +70,7 @@ type plan struct {
 	events    *eventUsers      // nil if no event is enabled, or none for the task
 	only      onlyEvent        // the event of the entry, if nothing else is to do at the entry
 	exits     bool             // an event of the exit is enabled
+	onlyExits bool             // nothing is to do at the entry
 	admission *entry.Admission // of the calls that nobody wants to see; nil if there are none
 }
 
@@ -84,6 +85,7 @@ func newPlan(consumers []*Consumer, users *eventUsers) *plan {
 	}
 	if users != nil && len(consumers) == 0 {
 		p.only = users.onlyEvent()
+		p.onlyExits = users.rawEnter == nil && !users.entries
 	}
 	admission, some := &entry.Admission{Flag: entry.SyscallTracepoint}, false
 	for nr := range uint32(entry.Calls) {
@@ -175,6 +177,9 @@ func (s *Calls) Handlers() entry.Handlers[*task.Task] {
 			own.traced = p.exits
 			if e := p.only.event; e != nil && (p.only.number^f.OrigRAX)&p.only.mask == 0 &&
 				e.StoreShort(tsc, t.TID(), f.LastCPU(), f.OrigRAX, (*trace.Words)(f.Args()), p.only.length) {
+				return p.exits
+			}
+			if p.onlyExits {
 				return p.exits
 			}
 			return s.entered(t, int32(f.OrigRAX), f.Args(), t.LoadCall)
