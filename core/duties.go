@@ -56,11 +56,12 @@ func NewDuties(o Owners) (*entry.Table[*task.Task], error) {
 // NewLoop returns the user loop over the table of duties, the table of system
 // calls and the owners of exceptions. page is the mode of the vsyscall page.
 func NewLoop(duties *entry.Table[*task.Task], visits *entry.Recorder, probes *uprobe.Probes, page vsyscall.Mode) (*entry.Loop[*task.Task], error) {
-	return NewLoopOf(syscall.Dispatch(entry.X86_64), duties, visits, probes, page)
+	return NewLoopOf(syscall.Dispatch(entry.X86_64), syscall.Dispatch32(), duties, visits, probes, page)
 }
 
-// NewLoopOf is NewLoop with another dispatch table.
-func NewLoopOf(calls entry.Dispatch[*task.Task], duties *entry.Table[*task.Task], visits *entry.Recorder, probes *uprobe.Probes, page vsyscall.Mode) (*entry.Loop[*task.Task], error) {
+// NewLoopOf is NewLoop with other dispatch tables.
+func NewLoopOf(calls entry.Dispatch[*task.Task], calls32 *entry.Dispatch32[*task.Task], duties *entry.Table[*task.Task],
+	visits *entry.Recorder, probes *uprobe.Probes, page vsyscall.Mode) (*entry.Loop[*task.Task], error) {
 	emulation := vsyscall.Handler(vsyscall.Config{Mode: page, Calls: &calls, Filter: seccomp.Enter})
 	exceptions, err := entry.NewExceptions(append(
 		slices.Concat(probes.ExceptionHandlers(), ptrace.ExceptionHandlers(), task.ExceptionHandlers()), emulation)...)
@@ -68,7 +69,7 @@ func NewLoopOf(calls entry.Dispatch[*task.Task], duties *entry.Table[*task.Task]
 		return nil, err
 	}
 	return entry.NewLoop(entry.LoopConfig[*task.Task]{
-		Calls: calls, Calls32: syscall.Dispatch32(), Duties: duties, Exceptions: exceptions, Recorder: visits,
+		Calls: calls, Calls32: calls32, Duties: duties, Exceptions: exceptions, Recorder: visits,
 	}), nil
 }
 

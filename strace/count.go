@@ -233,6 +233,7 @@ type silent struct{}
 
 func (silent) Begin(uint64, uint64)               {}
 func (silent) Attached(*Thread, *Thread, uint64)  {}
+func (silent) Mode(*Thread, bool, uint64)         {}
 func (silent) Enter(*Thread, *Call)               {}
 func (silent) Leave(*Thread, *Call)               {}
 func (silent) Unfinished(*Thread, *Call, uint64)  {}

@@ -18,6 +18,7 @@ type Thread struct {
 	ID, Process uint32
 	Name        string // of the thread, if the plan has Names
 
+	i386    bool // the ABI of the last call
 	call    *Call
 	ignored [][]byte // siginfo_t of ignored signals that were sent during the call
 	shown   int      // the last signal that was shown
@@ -61,6 +62,8 @@ type Sink interface {
 	Begin(boot, wall uint64)
 	// Attached takes a new thread. nil is the parent of the first.
 	Attached(t, parent *Thread, now uint64)
+	// Mode takes a change of the ABI of a thread's calls: to that of 32-bit code or back.
+	Mode(t *Thread, i386 bool, now uint64)
 	// Enter takes the entry of a call.
 	Enter(t *Thread, c *Call)
 	// Leave takes the exit of a call.
@@ -192,9 +195,10 @@ func damaged(name string) error {
 
 func (e *Engine) enter(r *tracespec.Record) error {
 	t := e.thread(r.Thread, r.Process, nil, r.Time)
-	row := e.table.Call(int(r.Number))
-	if row == nil {
-		row = decode.Unknown(int(r.Number))
+	row := e.table.CallOf(r)
+	if t.i386 != r.I386 {
+		t.i386 = r.I386
+		e.each(func(s Sink) { s.Mode(t, r.I386, r.Time) })
 	}
 	t.call = &Call{Row: row, Call: &decode.Call{Arguments: r.Arguments}, Begin: r.Time, CPU: r.CPU, Address: r.Address}
 	if !row.Attach(t.call.Call, r.Captures) {
@@ -294,7 +298,7 @@ func (e *Engine) clone(r *tracespec.Record) error {
 	parent := e.threads[r.Thread]
 	child := e.thread(r.Other, r.Process, parent, r.Time)
 	if parent != nil {
-		child.Name = parent.Name
+		child.Name, child.i386 = parent.Name, parent.i386
 	}
 	return nil
 }

@@ -256,7 +256,7 @@ func findCalls(t *decode.Table, name string) (list []int, err error) {
 	} else if class, ok := strings.CutPrefix(name, "%"); ok || slices.Contains(oldClasses, name) {
 		matches = func(c *decode.Syscall) bool { return c.InClass(class) || c.InClass("%"+class) }
 	} else if number, err := strconv.Atoi(name); err == nil {
-		matches = func(c *decode.Syscall) bool { return c.Number == number }
+		matches = func(c *decode.Syscall) bool { return c.Number%tracespec.FirstI386 == number }
 	}
 	for _, c := range t.All() {
 		if matches(c) {

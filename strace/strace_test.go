@@ -119,6 +119,27 @@ func TestLinesOnATerminalHaveMessages(t *testing.T) {
 	}
 }
 
+func TestChangesOfTheABIHaveALine(t *testing.T) {
+	table, s := table(), new(script)
+	s.put(tracespec.Record{Kind: tracespec.Begin})
+	getpid := func(i386 bool) {
+		number := int32(39)
+		if i386 {
+			number = 20
+		}
+		s.put(tracespec.Record{Kind: tracespec.Enter, Thread: 5, Process: 5, Number: number, I386: i386})
+		s.put(tracespec.Record{Kind: tracespec.Leave, Thread: 5, Result: 5})
+	}
+	for _, i386 := range []bool{false, true, true, false} {
+		getpid(i386)
+	}
+	got := text(t, table, s, func(o *TextOptions) { o.AlwaysPID, o.Modes, o.Column = false, true, 0 })
+	want := "getpid() = 5\n[ Process PID=5 runs in 32 bit mode. ]\ngetpid() = 5\ngetpid() = 5\n[ Process PID=5 runs in 64 bit mode. ]\ngetpid() = 5\n"
+	if got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+}
+
 func TestTimesOfLines(t *testing.T) {
 	table := table()
 	got := text(t, table, twoThreads(table), func(o *TextOptions) {
@@ -274,7 +295,7 @@ func TestExpressionsSelectCalls(t *testing.T) {
 		}
 		var names []string
 		for _, c := range table.All() {
-			if f.Calls[c.Number] {
+			if f.Calls[c.Number] && c.Number < tracespec.FirstI386 {
 				names = append(names, c.Name)
 			}
 		}
@@ -299,11 +320,12 @@ func TestExpressionsInject(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	const i386 = tracespec.FirstI386
 	want := []tracespec.Injection{
-		{Numbers: []int{2, 257}, First: 2, Step: 3, Replace: true, Result: -2},
-		{Numbers: []int{0}, First: 4, Last: 4, Step: 1, Replace: true, Result: 5, DelayExit: 3_000_000},
-		{Numbers: []int{1}, First: 2, Last: 3, Step: 1, Replace: true, Result: -38},
-		{Numbers: []int{39}, First: 1, Step: 1, Signal: 10},
+		{Numbers: []int{2, 257, i386 + 5, i386 + 295}, First: 2, Step: 3, Replace: true, Result: -2},
+		{Numbers: []int{0, i386 + 3}, First: 4, Last: 4, Step: 1, Replace: true, Result: 5, DelayExit: 3_000_000},
+		{Numbers: []int{1, i386 + 4}, First: 2, Last: 3, Step: 1, Replace: true, Result: -38},
+		{Numbers: []int{39, i386 + 20}, First: 1, Step: 1, Signal: 10},
 	}
 	got, _ := json.Marshal(f.Injections)
 	expected, _ := json.Marshal(want)

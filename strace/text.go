@@ -21,6 +21,8 @@ type TextOptions struct {
 	AlwaysPID bool
 	// Messages prints a line for each new thread.
 	Messages bool
+	// Modes prints a line for each change between 32-bit and 64-bit calls.
+	Modes bool
 	// Exits prints a line for the end of each thread.
 	Exits bool
 	// Clock is the format of the time of day (-t), Relative prints the time since the last
@@ -219,6 +221,20 @@ func (x *Text) Attached(t, parent *Thread, _ uint64) {
 		fmt.Fprintf(p.w, "strace: Process %d attached\n", t.ID)
 		p.w.Flush()
 	}
+}
+
+// Mode implements Sink.
+func (x *Text) Mode(t *Thread, i386 bool, now uint64) {
+	if !x.options.Modes {
+		return
+	}
+	bits := 64
+	if i386 {
+		bits = 32
+	}
+	p := x.leader(t, nil, now)
+	p.write(fmt.Sprintf("[ Process PID=%d runs in %d bit mode. ]", t.ID, bits))
+	p.end()
 }
 
 // Enter implements Sink.

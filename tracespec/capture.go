@@ -200,10 +200,14 @@ const (
 // end, and the strings.
 func (c *Capturer) strings(o *Op, address uint64, p Program) []byte {
 	var pointer [8]byte
+	size := uint64(len(pointer))
+	if o.Count.Source == Constant && o.Count.Number == NarrowPointer {
+		size = NarrowPointer
+	}
 	var list writer
 	count, end := uint64(0), uint64(EndLimit)
 	for ; count < MaxElements; count++ {
-		if p.Load(address+8*count, pointer[:]) != nil {
+		if p.Load(address+size*count, pointer[:size]) != nil {
 			end = EndFault
 			break
 		}
@@ -236,11 +240,15 @@ func (c *Capturer) vector(o *Op, index int, arguments *[6]uint64, result int64, 
 		return false
 	}
 	var list writer
-	for ; len(vectors) >= 16; vectors = vectors[min(len(vectors), int(o.Unit)):] {
-		length := min(binary.LittleEndian.Uint64(vectors[8:]), total)
+	word := 8 // the size of the members of an iovec
+	if o.Unit == NarrowVector {
+		word = NarrowVector / 2
+	}
+	for ; len(vectors) >= 2*word; vectors = vectors[min(len(vectors), int(o.Unit)):] {
+		length := min(Number(vectors[word:], word), total)
 		total -= length
 		b := c.room(min(length, uint64(o.Max), uint64(max(0, min(MaxCapture/2, MaxCapture-len(c.buffer))-len(list.buffer)))))
-		if p.Load(binary.LittleEndian.Uint64(vectors), b) != nil {
+		if p.Load(Number(vectors, word), b) != nil {
 			list.number(0)
 			continue
 		}

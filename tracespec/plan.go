@@ -21,8 +21,11 @@ const Path = "/.slowpath/calls"
 const (
 	// MaxPlan is the maximum size of an encoded plan in bytes.
 	MaxPlan = 4 << 20
-	// MaxCalls is the number of system call numbers (entry.Calls).
-	MaxCalls = 512
+	// FirstI386 is added to the number of a call of the ABI I386: the numbers below it are
+	// those of x86-64 (entry.Calls).
+	FirstI386 = 512
+	// MaxCalls is the number of system call numbers of both ABIs.
+	MaxCalls = 2 * FirstI386
 	// MaxOps is the maximum number of ops of a call at its entry or at its exit.
 	MaxOps = 250
 	// MaxCapture is the maximum size of all captures of a record in bytes. The rest is
@@ -95,7 +98,8 @@ const (
 	String
 	// Strings are the strings that an array of pointers at Address names, up to a null
 	// pointer: see StringList. Unit is the maximum number of strings, Max that of the
-	// bytes of one. If Max is 0, the strings are only counted.
+	// bytes of one. If Max is 0, the strings are only counted. A constant Count is the size of
+	// a pointer, 0 for 8 bytes.
 	Strings
 	// Vector is the memory that the iovecs in the capture Address.Index name: Unit is
 	// the distance of the iovecs in bytes, and Max the maximum for each. Count limits the total.
@@ -146,6 +150,12 @@ type Op struct {
 	// Offset is added to the address of Bytes and Prefix.
 	Offset uint32
 }
+
+// The sizes of a pointer and of an iovec of a 32-bit program in bytes.
+const (
+	NarrowPointer = 4
+	NarrowVector  = 8
+)
 
 // Guard is the condition of an op.
 type Guard struct {
@@ -272,7 +282,7 @@ func checkOps(ops []Op) error {
 	}
 	for i := range ops {
 		o := &ops[i]
-		vectorWithout := o.Kind.ofCapture() && o.Address.Source != Captured || o.Kind == Vector && o.Unit < 16 || o.Kind == Descriptors && o.Unit < 4
+		vectorWithout := o.Kind.ofCapture() && o.Address.Source != Captured || o.Kind == Vector && o.Unit < 16 && o.Unit != NarrowVector || o.Kind == Descriptors && o.Unit < 4
 		if o.Kind >= kindEnd || o.Max > MaxBytes || o.Unit > MaxBytes || o.Offset > MaxBytes || vectorWithout || o.When.Argument > 5 ||
 			!o.Address.possible(i) || !o.Count.possible(i) {
 			return fmt.Errorf("capture %d is impossible", i)

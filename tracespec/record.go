@@ -9,7 +9,7 @@ type RecordKind uint8
 const (
 	// Begin is the first record: Wall.
 	Begin RecordKind = iota + 1
-	// Enter is the entry of a call: Process, CPU, Number, Arguments, Address, Captures.
+	// Enter is the entry of a call: Process, CPU, Number, I386, Arguments, Address, Captures.
 	Enter
 	// Leave is the exit of a call: CPU, Result, Captures, Registers, Stack.
 	Leave
@@ -55,8 +55,10 @@ type Record struct {
 	// Thread and Process are ids of the first pid namespace.
 	Thread, Process, Other uint32
 	CPU                    uint32
-	// Number is that of the call in the ABI of x86-64, or another number that the program gave.
+	// Number is that of the call in its ABI, or another number that the program gave. I386
+	// is set if the ABI is I386.
 	Number    int32
+	I386      bool
 	Arguments [6]uint64
 	// Address is the program counter.
 	Address uint64
@@ -106,6 +108,7 @@ func (e *Encoder) Append(r *Record, now uint64) {
 		e.number(uint64(r.Process))
 		e.number(uint64(r.CPU))
 		e.signed(int64(r.Number))
+		e.flag(r.I386)
 		e.number(r.Address)
 		for _, a := range r.Arguments {
 			e.number(a)
@@ -153,7 +156,7 @@ func (d *reader) record(last *uint64) (*Record, bool) {
 	r.Time, r.Thread = *last, d.small()
 	switch r.Kind {
 	case Enter:
-		r.Process, r.CPU, r.Number, r.Address = d.small(), d.small(), int32(d.signed()), d.number()
+		r.Process, r.CPU, r.Number, r.I386, r.Address = d.small(), d.small(), int32(d.signed()), d.flag(), d.number()
 		for i := range r.Arguments {
 			r.Arguments[i] = d.number()
 		}

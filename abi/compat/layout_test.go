@@ -52,6 +52,13 @@ var layouts = []layouttest.Row{
 	{Value: MmapArguments{}, C: "struct mmap_arg",
 		Declaration: "struct mmap_arg { unsigned int addr, len, prot, flags, fd, offset; };", Fields: "addr len prot flags fd offset"},
 
+	{Value: UserRegs{}, C: "struct user_regs_struct", Headers: "sys/user.h",
+		Fields: "ebx ecx edx esi edi ebp eax xds xes xfs xgs orig_eax eip xcs eflags esp xss"},
+	{Value: ElfPrstatus{}, C: "struct elf_prstatus", Headers: "sys/procfs.h",
+		Fields: "pr_info pr_cursig - pr_sigpend pr_sighold pr_pid pr_ppid pr_pgrp pr_sid pr_utime pr_stime pr_cutime pr_cstime pr_reg pr_fpvalid"},
+	{Value: ElfPrpsinfo{}, C: "struct elf_prpsinfo", Headers: "sys/procfs.h",
+		Fields: "pr_state pr_sname pr_zomb pr_nice pr_flag pr_uid pr_gid pr_pid pr_ppid pr_pgrp pr_sid pr_fname pr_psargs"},
+
 	{Value: Sigaction{}, C: "struct rt_sigaction",
 		Declaration: "struct rt_sigaction { void *handler; unsigned long flags; void *restorer; unsigned long mask[2]; };",
 		Fields:      "handler flags restorer mask"},

@@ -26,18 +26,37 @@ func (c *callStream) dispatch(calls entry.Dispatch[*task.Task]) entry.Dispatch[*
 	if c == nil {
 		return calls
 	}
-	rules := map[int][]int{}
-	for i := range c.plan.Injections {
-		for _, number := range c.plan.Injections[i].Numbers {
-			if number < len(calls) {
-				rules[number] = append(rules[number], i)
-			}
-		}
-	}
-	for number, list := range rules {
+	for number, list := range c.rulesFrom(0) {
 		calls[number] = c.injected(calls[number], list)
 	}
 	return calls
+}
+
+// dispatch32 is dispatch for the calls of the ABI I386.
+func (c *callStream) dispatch32(calls *entry.Dispatch32[*task.Task]) *entry.Dispatch32[*task.Task] {
+	if c == nil {
+		return calls
+	}
+	for number, list := range c.rulesFrom(tracespec.FirstI386) {
+		if one := &calls[number]; one.Handler != nil {
+			one.Handler = c.injected(one.Handler, list)
+		}
+	}
+	return calls
+}
+
+// rulesFrom returns the rules of each call of an ABI by its number. first is added to the
+// numbers of the ABI.
+func (c *callStream) rulesFrom(first int) map[int][]int {
+	rules := map[int][]int{}
+	for i := range c.plan.Injections {
+		for _, number := range c.plan.Injections[i].Numbers {
+			if number >= first && number < first+entry.Calls {
+				rules[number-first] = append(rules[number-first], i)
+			}
+		}
+	}
+	return rules
 }
 
 // injected returns the handler of a call that rules may change.

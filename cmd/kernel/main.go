@@ -120,7 +120,8 @@ func (k *kernel) run() error {
 	if k.shown, err = k.readCallPlan(); err != nil {
 		return err
 	}
-	loop, err := core.NewLoopOf(k.shown.dispatch(syscall.Dispatch(entry.X86_64)), duties, k.visits, k.probes, vsyscall.Mode(k.options.Vsyscall))
+	calls, calls32 := k.shown.dispatch(syscall.Dispatch(entry.X86_64)), k.shown.dispatch32(syscall.Dispatch32())
+	loop, err := core.NewLoopOf(calls, calls32, duties, k.visits, k.probes, vsyscall.Mode(k.options.Vsyscall))
 	if err != nil {
 		return err
 	}

@@ -25,7 +25,7 @@ import (
 // *callStream sends nothing.
 type callStream struct {
 	plan   *tracespec.Plan
-	calls  [entry.Calls]*tracespec.Call // of plan, by number
+	calls  [tracespec.MaxCalls]*tracespec.Call // of plan, by number
 	stream *linkstream.Stream[tracespec.Record, *tracespec.Encoder]
 	maps   *sentMaps
 	pool   sync.Pool                 // of *callScratch
@@ -75,12 +75,16 @@ func (c *callStream) start(k *kernel) {
 	}
 	c.stream = linkstream.New(new(tracespec.Encoder), k.link.writer.Calls)
 	c.stream.PutNow(&tracespec.Record{Kind: tracespec.Begin, Wall: uint64(k.wall.Now())})
-	consumer := &calls.Consumer{Numbers: new(calls.Set), Enter: c.enter, Exit: c.leave}
+	consumer := &calls.Consumer{Numbers: new(calls.Set), I386: true, Numbers32: new(calls.Set), Enter: c.enter, Exit: c.leave}
 	for number := range c.plan.Calls {
-		consumer.Numbers.Add(number)
+		if number < tracespec.FirstI386 {
+			consumer.Numbers.Add(number)
+		} else {
+			consumer.Numbers32.Add(number - tracespec.FirstI386)
+		}
 	}
-	if len(c.plan.Calls) == entry.Calls {
-		consumer.Numbers = nil // also numbers without a call
+	if len(c.plan.Calls) == tracespec.MaxCalls {
+		consumer.Numbers, consumer.Numbers32 = nil, nil // also numbers without a call
 	}
 	if !c.plan.Follow {
 		consumer.Wants = c.maybeFirst
@@ -194,7 +198,14 @@ var unknownCall = new(tracespec.Call)
 
 // planOf returns the plan of a call.
 func (c *callStream) planOf(call *entry.Call) *tracespec.Call {
-	if n := uint32(call.NR); n < uint32(len(c.calls)) && c.calls[n] != nil {
+	n := uint32(call.NR)
+	if n >= entry.Calls {
+		return unknownCall
+	}
+	if call.ABI == entry.I386 {
+		n += tracespec.FirstI386
+	}
+	if c.calls[n] != nil {
 		return c.calls[n]
 	}
 	return unknownCall
@@ -211,7 +222,7 @@ func (c *callStream) enter(t *task.Task, call *entry.Call) {
 	defer c.pool.Put(s)
 	s.record = tracespec.Record{
 		Kind: tracespec.Enter, Thread: uint32(t.TID()), Process: uint32(t.PID()), CPU: uint32(t.Frame.LastCPU()),
-		Number: call.NR, Arguments: call.Args, Address: t.Frame.RIP,
+		Number: call.NR, I386: call.ABI == entry.I386, Arguments: call.Args, Address: t.Frame.RIP,
 	}
 	if len(plan.Entry) > 0 {
 		s.record.Captures = s.capturer.Capture(plan.Entry, (*[6]uint64)(&call.Args), 0, program{t})

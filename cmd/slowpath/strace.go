@@ -218,7 +218,7 @@ func (s *straceFlags) text(out io.Writer) strace.Sink {
 		Output:   func(uint32) (io.Writer, error) { return out, nil },
 		Separate: s.follow > 1, AlwaysPID: s.follow == 1 && s.output != "",
 		// strace prints no messages if it writes to a file.
-		Messages: !s.quiets("attach", 1) && s.output == "", Exits: !s.quiets("exit", 2), Superseded: !s.quiets("thread-execve", 3),
+		Messages: !s.quiets("attach", 1) && s.output == "", Modes: !s.quiets("personality", 1), Exits: !s.quiets("exit", 2), Superseded: !s.quiets("thread-execve", 3),
 		Relative: s.relative > 0, RelativeDigits: s.relativeDigits, Elapsed: s.elapsed > 0, ElapsedDigits: s.elapsedDigits,
 		Address: s.address, Names: s.filter.Names, Column: s.column, Signal: s.filter.ShowsSignal,
 	}

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -114,11 +115,13 @@ var (
 		"catalogue_sigreturn", "catalogue_flags", "catalogue_bases", "catalogue_numbers", "catalogue_float",
 		"catalogue_rseq", "catalogue_wakeup", "catalogue_compat", "affinity", "membarrier", "cputime", "corners",
 		"bombs", "manycalls", "transfers", "ptrace", "entrystop", "registers", "singlestep", "watchpoint", "processvm", "seccomp", "userdispatch", "bench_filter", "siginfo", "stopfilter",
-		"bench_ptrace", "bench_signals", "bench_uprobe", "bench_calls", "bench_audit", "auditrules", "vsyscall", "perfevents", "perfrights", "uprobes", "probeescape", "traced", "tracedcalls", "probediff", "hiddenstep", "hostileregisters", "calls"}
+		"bench_ptrace", "bench_signals", "bench_uprobe", "bench_calls", "bench_audit", "auditrules", "vsyscall", "perfevents", "perfrights", "uprobes", "probeescape", "traced", "tracedcalls", "probediff", "hiddenstep", "hostileregisters", "calls", "tracers"}
 	bare = []string{"catalogue_start", "bench"}
 	// narrow is built for 32 bits, statically, and narrowDynamic with the shared C library.
 	narrow        = []string{"compat32", "calls", "files", "processes", "threads", "memory", "waiting", "transfers", "badpointers", "corners"}
 	narrowDynamic = []string{"threads"}
+	// otherNarrow are built as narrow, for tests of their own.
+	otherNarrow = []string{"tracers"}
 )
 
 // bare32 are the C programs that are built as 32-bit programs without a C library.
@@ -144,7 +147,7 @@ func buildPrograms() error {
 	for _, name := range bare32 {
 		commands = append(commands, cCommand([]string{"gcc", "-m32", "-static", "-fno-pie", "-no-pie"}, name, name, "-nostdlib", "-fno-stack-protector"))
 	}
-	for _, name := range narrow {
+	for _, name := range slices.Concat(narrow, otherNarrow) {
 		commands = append(commands, cCommand([]string{"gcc", "-m32", "-static"}, name, name+"-32", "-pthread"))
 	}
 	for _, name := range narrowDynamic {

@@ -32,6 +32,21 @@ func TestProgramsOf32BitsBehaveAsOnLinux(t *testing.T) {
 	}
 }
 
+// TestTracersAndTraceesOfOtherWidthsBehaveAsOnLinux traces 32-bit programs by 64-bit ones and
+// the other way round.
+func TestTracersAndTraceesOfOtherWidthsBehaveAsOnLinux(t *testing.T) {
+	wide, narrow := program("tracers"), program("tracers-32")
+	for name, c := range map[string]struct{ tracer, tracee string }{
+		"64 traces 32": {wide, narrow}, "32 traces 64": {narrow, wide}, "32 traces 32": {narrow, narrow},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			want := onHost(t, "", c.tracer, c.tracee)
+			check(t, onSlowpath(t, "", "--mount-file", c.tracee+":"+c.tracee, c.tracer, c.tracee), want)
+		})
+	}
+}
+
 // TestSingleStepIsInvisibleToTheProgram expects more than Linux does, which shows the
 // tracer's TF in the flags that PUSHF pushes, and in R11 after a system call.
 func TestSingleStepIsInvisibleToTheProgram(t *testing.T) {

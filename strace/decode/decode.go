@@ -1,4 +1,4 @@
-// Package decode prints system calls of x86-64 as strace 6.1 does.
+// Package decode prints system calls of x86-64, and of the ABI I386, as strace 6.1 does.
 //
 // A call is a row of a table: its name, its classes, and one Arg for each printed argument.
 // An Arg says what the kernel captures of the program's memory (package tracespec), and how
@@ -238,16 +238,32 @@ func New(o Options) *Table {
 			t.calls[c.Number], t.names[c.Name] = c, c
 		}
 	}
+	for _, r := range rows386() {
+		t.calls[r.Number] = compile(&r, o)
+	}
 	return t
 }
 
 // Printer returns a printer.
 func (t *Table) Printer() *Printer { return &Printer{Options: t.options, table: t} }
 
-// Call returns the call with a number, or nil.
+// Call returns the call of x86-64 with a number, or nil. Those of the ABI I386 begin at
+// tracespec.FirstI386.
 func (t *Table) Call(number int) *Syscall { return t.calls[number] }
 
-// Named returns the call with a name, or nil.
+// CallOf returns the call of a record, or one without arguments that are known.
+func (t *Table) CallOf(r *tracespec.Record) *Syscall {
+	index := int(r.Number)
+	if r.I386 {
+		index += tracespec.FirstI386
+	}
+	if row := t.calls[index]; row != nil && uint32(r.Number) < tracespec.FirstI386 {
+		return row
+	}
+	return Unknown(int(r.Number))
+}
+
+// Named returns the call of x86-64 with a name, or nil.
 func (t *Table) Named(name string) *Syscall { return t.names[name] }
 
 // All returns all calls in the order of their numbers.
@@ -428,7 +444,7 @@ func (s *Syscall) Complete(c *Call) bool {
 func (s *Syscall) Enter(p *Printer, c *Call) {
 	p.begin(s)
 	if p.Numbers {
-		p.format("[%4d] ", s.Number)
+		p.format("[%4d] ", s.Number%tracespec.FirstI386)
 	}
 	p.text(s.Name)
 	p.text("(")

@@ -143,7 +143,7 @@ func TestEveryPlanIsPossible(t *testing.T) {
 		plan := &tracespec.Plan{Calls: map[int]*tracespec.Call{}}
 		table := New(o)
 		for _, c := range table.All() {
-			if table.Named(c.Name) != c {
+			if c.Number < tracespec.FirstI386 && table.Named(c.Name) != c {
 				t.Errorf("two calls have the name %s or the number %d", c.Name, c.Number)
 			}
 			plan.Calls[c.Number] = &c.Plan

@@ -11,11 +11,8 @@ var (
 	openModes   = names("O_???", `O_CREAT 0x40 O_EXCL 0x80 O_NOCTTY 0x100 O_TRUNC 0x200 O_APPEND 0x400 O_NONBLOCK 0x800
 		O_SYNC 0x101000 O_DSYNC 0x1000 O_DIRECT 0x4000 O_LARGEFILE 0x8000 O_NOFOLLOW 0x20000 O_NOATIME 0x40000
 		O_CLOEXEC 0x80000 O_PATH 0x200000 O_TMPFILE 0x410000 __O_TMPFILE 0x400000 O_DIRECTORY 0x10000 FASYNC 0x2000`)
-	whence     = sequence("SEEK_???", 0, "SEEK_SET SEEK_CUR SEEK_END SEEK_DATA SEEK_HOLE")
-	fcntlCalls = names("F_???", `F_DUPFD 0 F_GETFD 1 F_SETFD 2 F_GETFL 3 F_SETFL 4 F_GETLK 5 F_SETLK 6 F_SETLKW 7 F_SETOWN 8 F_GETOWN 9
-		F_SETSIG 10 F_GETSIG 11 F_SETOWN_EX 15 F_GETOWN_EX 16 F_GETOWNER_UIDS 17 F_OFD_GETLK 36 F_OFD_SETLK 37 F_OFD_SETLKW 38
-		F_SETLEASE 1024 F_GETLEASE 1025 F_NOTIFY 1026 F_CANCELLK 1029 F_DUPFD_CLOEXEC 1030 F_SETPIPE_SZ 1031 F_GETPIPE_SZ 1032
-		F_ADD_SEALS 1033 F_GET_SEALS 1034 F_GET_RW_HINT 1035 F_SET_RW_HINT 1036 F_GET_FILE_RW_HINT 1037 F_SET_FILE_RW_HINT 1038`)
+	whence      = sequence("SEEK_???", 0, "SEEK_SET SEEK_CUR SEEK_END SEEK_DATA SEEK_HOLE")
+	fcntlCalls  = names("F_???", fcntlNames)
 	fdFlags     = names("FD_???", "FD_CLOEXEC 1")
 	lockTypes   = names("F_???", "F_RDLCK 0 F_WRLCK 1 F_UNLCK 2 F_EXLCK 4 F_SHLCK 8")
 	sealFlags   = names("F_SEAL_???", "F_SEAL_SEAL 1 F_SEAL_SHRINK 2 F_SEAL_GROW 4 F_SEAL_WRITE 8 F_SEAL_FUTURE_WRITE 0x10")
@@ -30,6 +27,12 @@ var (
 	closeRange  = names("CLOSE_RANGE_???", "CLOSE_RANGE_UNSHARE 2 CLOSE_RANGE_CLOEXEC 4")
 	memfdFlags  = names("MFD_???", "MFD_CLOEXEC 1 MFD_ALLOW_SEALING 2 MFD_HUGETLB 4")
 )
+
+// fcntlNames are the commands of fcntl(2) with their numbers.
+const fcntlNames = `F_DUPFD 0 F_GETFD 1 F_SETFD 2 F_GETFL 3 F_SETFL 4 F_GETLK 5 F_SETLK 6 F_SETLKW 7 F_SETOWN 8 F_GETOWN 9
+		F_SETSIG 10 F_GETSIG 11 F_SETOWN_EX 15 F_GETOWN_EX 16 F_GETOWNER_UIDS 17 F_OFD_GETLK 36 F_OFD_SETLK 37 F_OFD_SETLKW 38
+		F_SETLEASE 1024 F_GETLEASE 1025 F_NOTIFY 1026 F_CANCELLK 1029 F_DUPFD_CLOEXEC 1030 F_SETPIPE_SZ 1031 F_GETPIPE_SZ 1032
+		F_ADD_SEALS 1033 F_GET_SEALS 1034 F_GET_RW_HINT 1035 F_SET_RW_HINT 1036 F_GET_FILE_RW_HINT 1037 F_SET_FILE_RW_HINT 1038`
 
 // openFlags returns the flags of open(2) in the style of the printer.
 func (p *Printer) openFlags(v uint64) string { return p.styled(hexText(v), openFlagsText(v)) }
@@ -58,7 +61,7 @@ func creates(i int) func(c *Call) bool {
 func fcntlOn(a Arg, commands ...uint64) Arg { return when(1, 0xffffffff, commands, a) }
 
 // fcntlKnown are the commands that have no argument, or one that is decoded.
-var fcntlKnown = []uint64{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 15, 16, 36, 37, 38, 1024, 1025, 1026, 1030, 1031, 1032, 1033, 1034}
+var fcntlKnown = []uint64{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 36, 37, 38, 1024, 1025, 1026, 1030, 1031, 1032, 1033, 1034}
 
 var flockFields = []field{
 	{name: "l_type", offset: 0, size: 2, print: oneOf(lockTypes)}, {name: "l_whence", offset: 2, size: 2, print: oneOf(whence)},
@@ -187,8 +190,8 @@ var fileRows = []Row{
 		fcntlOn(at(2, flagsOf(fdFlags)), unix.F_SETFD),
 		fcntlOn(at(2, dec), unix.F_SETOWN, unix.F_DUPFD, unix.F_DUPFD_CLOEXEC, unix.F_SETPIPE_SZ),
 		fcntlOn(at(2, openFlagsOf), unix.F_SETFL),
-		fcntlOn(structIn(2, 32, structure(flockFields...)), unix.F_SETLK, unix.F_SETLKW, 37, 38),
-		fcntlOn(structOut(2, 32, structure(flockWithPID...)), unix.F_GETLK, 36),
+		fcntlOn(structIn(2, 32, structure(flockFields...)), unix.F_SETLK, unix.F_SETLKW),
+		fcntlOn(structOut(2, 32, structure(flockWithPID...)), unix.F_GETLK),
 		fcntlOn(structIn(2, 8, ownerEx), 15),
 		fcntlOn(structOut(2, 8, ownerEx), 16),
 		fcntlOn(at(2, longFlagsOf(notifyFlags)), unix.F_NOTIFY),
@@ -197,6 +200,9 @@ var fileRows = []Row{
 		fcntlOn(at(2, signo), 10),
 		unless(1, 0xffffffff, fcntlKnown, at(2, hex)),
 		fcntlOn(resultFD(), unix.F_DUPFD, unix.F_DUPFD_CLOEXEC),
+		fcntlOn(structIn(2, 32, structure(flockFields...)), 37, 38),
+		fcntlOn(structOut(2, 32, structure(flockWithPID...)), 36),
+		fcntlOn(at(2, hex), 12, 13, 14),
 	).gives(fcntlResult).late(),
 	call(unix.SYS_FLOCK, "flock", "desc", fd(0), at(1, flagsOf(flockFlags))),
 	call(unix.SYS_FSYNC, "fsync", "desc", fd(0)),

@@ -27,6 +27,10 @@ type Consumer struct {
 	Wants func(t *task.Task) bool
 	// Numbers are the calls that are shown. nil shows all, also numbers without a call.
 	Numbers *Set
+	// I386 says that calls of the ABI I386 are shown too: those of Numbers32, or all if it is
+	// nil.
+	I386      bool
+	Numbers32 *Set
 	// Enter is called at the entry of a call, after a tracer and seccomp may have changed
 	// it. It may be nil.
 	Enter func(t *task.Task, c *entry.Call)
@@ -37,7 +41,7 @@ type Consumer struct {
 	Exit func(t *task.Task, c *entry.Call, result int64)
 }
 
-// Set is a set of numbers of 64-bit system calls. The zero value is empty.
+// Set is a set of numbers of system calls of one ABI. The zero value is empty.
 type Set [entry.Calls / 64]uint64
 
 // Add adds a number below entry.Calls.
@@ -219,17 +223,22 @@ func (s *Calls) entered(t *task.Task, nr int32, arguments *entry.Args, load func
 	return own.traced || len(own.shown) > 0
 }
 
-// entered32 shows the entry of a call of the ABI I386 to the event of all calls. Consumers and
-// the events of single calls have the numbers of x86-64.
+// entered32 shows the entry of a call of the ABI I386 to the event of all calls, and to
+// consumers. The events of single calls have the numbers of x86-64.
 func (s *Calls) entered32(t *task.Task, c *entry.Call) {
 	own := t.Favored().(*state)
 	p := own.plan.Load()
-	if p == nil || p.events == nil {
+	if p == nil {
 		return
 	}
-	own.traced = p.events.exits
-	if raw := p.events.rawEnter; raw != nil {
-		record(raw, amd64.TSC(), t, t.Frame.LastCPU(), uint64(c.NR), (*trace.Words)(&c.Args), trace.ShortWords(maxArguments))
+	if users := p.events; users != nil {
+		own.traced = users.exits
+		if raw := users.rawEnter; raw != nil {
+			record(raw, amd64.TSC(), t, t.Frame.LastCPU(), uint64(c.NR), (*trace.Words)(&c.Args), trace.ShortWords(maxArguments))
+		}
+	}
+	if len(p.consumers) > 0 {
+		own.enter(p.consumers, t, c)
 	}
 }
 
@@ -237,7 +246,7 @@ func (s *Calls) entered32(t *task.Task, c *entry.Call) {
 func (own *state) enter(consumers []*Consumer, t *task.Task, c *entry.Call) {
 	own.shown = own.shown[:0]
 	for _, one := range consumers {
-		if !shows(one.Numbers, c.NR) {
+		if !one.shows(c) {
 			continue
 		}
 		own.shown = append(own.shown, one) // before Enter, which may panic
@@ -245,6 +254,14 @@ func (own *state) enter(consumers []*Consumer, t *task.Task, c *entry.Call) {
 			one.Enter(t, c)
 		}
 	}
+}
+
+// shows reports whether the consumer wants a call.
+func (c *Consumer) shows(call *entry.Call) bool {
+	if call.ABI == entry.I386 {
+		return c.I386 && shows(c.Numbers32, call.NR)
+	}
+	return shows(c.Numbers, call.NR)
 }
 
 // exit shows the exit of a call to those who saw its entry.
