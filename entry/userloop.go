@@ -95,13 +95,15 @@ func (l *Loop[T]) fast(f *amd64.Frame, s *Thread, t T) int {
 				if event = l.hit(f, s, t); event != handled {
 					return event
 				}
-			case event == int80Event || event >= amd64.Event32:
+			case event < 0 && event != int80Event:
+				return event
+			case event < 0 || event >= amd64.Event32:
 				slow := false
 				if event, slow = l.callsOf32(f, t, event); slow {
 					return event
 				}
 				continue
-			case event < 0 || f.ThreadFlags.Load() != 0:
+			case f.ThreadFlags.Load() != 0:
 				return event
 			default:
 				f.RAX = NoCall

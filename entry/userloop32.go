@@ -34,7 +34,7 @@ func (l *Loop[T]) fast32(f *amd64.Frame, t T, event int) (next int) {
 			f.LoadRegisterArgs32()
 			handler = c.Handler
 		}
-		f.SkipInt80()
+		f.RIP += amd64.Int80Size
 		result, err := handler(t, f.LoadedArgs32())
 		if err != nil {
 			f.RAX = failure(err)

@@ -13,9 +13,9 @@ package amd64
 // The kernel makes a call by SYSCALL or SYSENTER look as if INT 0x80 had made it, and
 // returns to the landing pad.
 
-// int80Size is the size of the instruction INT 0x80, which is between that of SYSCALL and
+// Int80Size is the size of the instruction INT 0x80, which is between that of SYSCALL and
 // the landing pad.
-const int80Size = 2
+const Int80Size = 2
 
 // SetLandingPad32 sets the address at which a program continues after a call by SYSCALL or
 // SYSENTER in 32-bit code: that of the instruction after INT 0x80 in its 32-bit vDSO.
@@ -23,7 +23,7 @@ const int80Size = 2
 // f's own goroutine, or f's task is stopped.
 func (f *Frame) SetLandingPad32(address uint64) {
 	f.landingPad = uint64(uint32(address))
-	f.callReturn = f.landingPad - int80Size // no 32-bit code returns to an address below 0
+	f.callReturn = f.landingPad - Int80Size // no 32-bit code returns to an address below 0
 }
 
 // noCallReturn is callReturn of a program without a landing pad.
@@ -39,12 +39,10 @@ func (f *Frame) BeginInt80() (number uint64) {
 }
 
 // CalledByVDSO32 reports whether an event with Event32 is that of the SYSCALL of the vDSO. If the
-// call has at most five arguments, SkipInt80 is enough for it in place of BeginCall32: the
-// vDSO restores what differs from a complete frame. The caller is f's own goroutine.
+// call has at most five arguments, it is enough to add Int80Size to RIP in place of
+// BeginCall32: the vDSO restores what differs from a complete frame. The caller is f's own
+// goroutine.
 func (f *Frame) CalledByVDSO32() bool { return f.RIP == f.callReturn }
-
-// SkipInt80 sets RIP to the landing pad, if CalledByVDSO32. The caller is f's own goroutine.
-func (f *Frame) SkipInt80() { f.RIP += int80Size }
 
 // LoadRegisterArgs32 loads the first five arguments of a call, if CalledByVDSO32. The caller is
 // f's own goroutine.

@@ -274,13 +274,17 @@ func (f *Frame) Exit() Exit {
 }
 
 // QuickExit returns the exit instruction that EnterUser chooses without lastTest, which is
-// possible if the frame owes no duties but those of EntryDuties. It is for models of
-// EnterUser, which is assembly.
+// possible for the usual frames that owe no duties. Those of EntryDuties are none after a
+// 64-bit call. It is for models of EnterUser, which is assembly.
 func (f *Frame) QuickExit() (exit Exit, possible bool) {
-	if f.ThreadFlags.Load()&^EntryDuties != 0 {
-		return Stay, false
+	duties := f.ThreadFlags.Load()
+	switch {
+	case f.Flags == 0:
+		possible = duties&^EntryDuties == 0
+	case f.Flags == LeaveByIRET|CallOver, f.Flags == Call32, f.Flags == LeaveByIRET|Call32:
+		possible = duties == 0
 	}
-	if f.Flags&^(CallOver|Call32|LeaveByIRET|begun32) != 0 {
+	if !possible {
 		return Stay, false
 	}
 	return f.Exit(), true
@@ -314,7 +318,15 @@ const sysretFlags = 0x3c7fd7
 // same as IRETQ. It does not change a frame that is not settled, which SYSRET
 // leaves: it has no RCX and R11 for IRETQ. The caller is f's own goroutine.
 func (f *Frame) ChooseExit() {
-	if f.Flags&LeaveByIRET != 0 && f.SysretServes() && f.sysretServesSS(sysretKeepsAttributes) {
+	if f.Flags&LeaveByIRET == 0 || f.RCX != f.RIP && f.Flags&Call32 == 0 {
+		return // most frames; the rest is a call of its own, so that this is inlined
+	}
+	f.chooseSysret()
+}
+
+// chooseSysret is ChooseExit for a settled frame.
+func (f *Frame) chooseSysret() {
+	if f.SysretServes() && f.sysretServesSS(sysretKeepsAttributes) {
 		f.Flags &^= LeaveByIRET
 	}
 }

@@ -48,9 +48,11 @@
 #define CALL_OVER 1
 #define CALL32 2
 #define LEAVE_BY_IRET 4
-#define BEGUN32 8
 #define VECTORS_VALID 16
 #define STEPPING 0x100
+
+// IRET_ALONE are the Flags of a frame that is in no call and must be left by IRETQ.
+#define IRET_ALONE (LEAVE_BY_IRET|CALL_OVER)
 
 // EntryDuties (user.go).
 #define ENTRY_DUTIES 0x1008c1c0
@@ -346,18 +348,14 @@ sysret32:
 	LEAVE_CALL
 	SYSRET
 slow:
-	MOVQ $(CALL32<<32), CX // a 32-bit call on the fast path
-	CMPQ F_THREADFLAGS(AX), CX
+	MOVQ $(IRET_ALONE<<32), CX
+	XORQ F_THREADFLAGS(AX), CX
+	JEQ iret
+	ROLQ $32, CX // Flags ^ IRET_ALONE, and above them the duties
+	CMPQ CX, $(IRET_ALONE^CALL32)
 	JEQ sysret32
-	MOVQ $~(ENTRY_DUTIES|(CALL_OVER|BEGUN32)<<32), CX
-	ANDQ F_THREADFLAGS(AX), CX
-	ROLQ $32, CX // Flags, and above them the duties
-choose:
-	CMPQ CX, $CALL32
-	JEQ sysret32
-	JCS sysret
-	CMPQ CX, $(LEAVE_BY_IRET|CALL32)
-	JLS iret
+	CMPQ CX, $(IRET_ALONE^(LEAVE_BY_IRET|CALL32)) // INT 0x80
+	JEQ iret
 	// lastTest (percpu.go) decides, with interrupts off.
 	MOVQ ·lastTest(SB), DX
 	PUSHQ AX // ABIInternal: room for the callee to spill its argument, f, there
@@ -366,7 +364,9 @@ choose:
 	POPQ AX
 	TESTQ CX, CX
 	JMI stay
-	JMP choose
+	CMPQ CX, $CALL32
+	JEQ sysret32
+	JCS sysret
 iret:
 	JMP ·leave(SB)
 handover:
@@ -386,11 +386,6 @@ TEXT ·trap(SB), NOSPLIT|NOFRAME, $0
 	TESTB $3, 40(SP) // CS: from user mode?
 	JEQ kernel
 	MOVQ P(P_USERFRAME)(BX*8), AX
-	JMP save
-kernel:
-	CMPQ P(P_IN_GOOS)(BX*8), $0
-	JNE nested
-	MOVQ P(P_CURRENT)(BX*8), AX
 save:
 	SAVE12(AX, 0) // RAX is on the stack
 	MOVQ CX, F_RCX(AX)
@@ -432,6 +427,11 @@ fromKernel:
 serve: // AX = the interrupted frame, for Hooks.Trap
 	MOVQ ·onTrap(SB), R12
 	JMP ·callGoos(SB)
+kernel:
+	CMPQ P(P_IN_GOOS)(BX*8), $0
+	JNE nested
+	MOVQ P(P_CURRENT)(BX*8), AX
+	JMP save
 nested: // an exception in package goos is fatal
 	ADDQ $16, SP
 	JMP ·fatalTrap(SB)

@@ -55,7 +55,7 @@ func TestAssemblyOffsetsMatchStructures(t *testing.T) {
 		found++
 	}
 	for name, flag := range map[string]FrameFlags{
-		"CALL_OVER": CallOver, "CALL32": Call32, "LEAVE_BY_IRET": LeaveByIRET, "BEGUN32": begun32, "VECTORS_VALID": vectorsValid,
+		"CALL_OVER": CallOver, "CALL32": Call32, "LEAVE_BY_IRET": LeaveByIRET, "VECTORS_VALID": vectorsValid,
 	} {
 		if line := fmt.Sprintf("#define %s %d\n", name, flag); !strings.Contains(string(source), line) {
 			t.Errorf("the assembly does not have %q", line)

@@ -304,9 +304,7 @@ func (e *events) exited(t *task.Task) {
 	cpu, tsc, f := e.registry.CPU(), amd64.TSC(), t.Frame
 	number, one := int32(f.OrigRAX), e.rawExit.Load()
 	if f.InCall32() {
-		if one != nil {
-			record(one, tsc, t, cpu, uint64(number), &trace.Words{f.RAX}, trace.ShortWords(1))
-		}
+		e.exited32(t)
 		return
 	}
 	if uint32(number) < entry.Calls {
@@ -319,6 +317,16 @@ func (e *events) exited(t *task.Task) {
 	}
 	if result := (trace.Words{f.RAX}); one == nil || !one.StoreShort(tsc, t.TID(), cpu, uint64(number), &result, trace.ShortWords(1)) {
 		e.recordExit(t, cpu, tsc)
+	}
+}
+
+// exited32 is exited for a call of the ABI I386.
+//
+//go:noinline
+func (e *events) exited32(t *task.Task) {
+	if raw := e.rawExit.Load(); raw != nil {
+		result := trace.Words{t.Frame.RAX}
+		record(raw, amd64.TSC(), t, e.registry.CPU(), uint64(int32(t.Frame.OrigRAX)), &result, trace.ShortWords(1))
 	}
 }
 
