@@ -8,6 +8,19 @@ import (
 	"strings"
 )
 
+// goPackages returns the packages of Go's standard library whose tests run. On i386 they are
+// also those that know the machine.
+func goPackages(m machine) []string {
+	packages := []string{"os", "os/exec", "sync"}
+	if m == i386 {
+		packages = append(packages, "syscall", "runtime")
+	}
+	return packages
+}
+
+// goGoals has the goals of packages. A seventh of the tests of syscall need namespaces.
+var goGoals = map[string]float64{"syscall": 0.8}
+
 // setupGo builds the tests of a package of Go's standard library. The root
 // directory has the package's directory at the same path as on the host, because
 // the tests read files there.

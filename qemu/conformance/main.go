@@ -66,8 +66,9 @@ func suites() []suite {
 		}
 		add("busybox-ash", parseAsh, func(root string) ([]job, error) { return setupAsh(root, m) })
 		add("busybox-applets", parseApplets, func(root string) ([]job, error) { return setupApplets(root, m) })
-		for _, name := range []string{"os", "os/exec", "sync"} {
+		for _, name := range goPackages(m) {
 			add("go-"+name, parseGo, func(root string) ([]job, error) { return setupGo(root, name, m) })
+			all[len(all)-1].goal = goGoals[name]
 		}
 	}
 	// A sixth of the tests of POSIX need message queues.

@@ -12,6 +12,11 @@ var reasons = []struct{ suite, prefix, reason string }{
 	{"go-os", "all TestSendFile", noNetwork},
 	{"go-os", "all TestSpliceFile", noNetwork},
 	{"go-os/exec", "all TestExtraFilesRace", noNetwork},
+	{"go-syscall", "all TestCloneNEWUSERAndRemap", noNamespaces},
+	{"go-syscall", "all TestCloneTimeNamespace", noNamespaces},
+	{"go-syscall", "all TestEmptyCredGroupsDisableSetgroups", noNamespaces},
+	{"go-syscall", "all TestPidFDWithUserNS", noNamespaces},
+	{"go-syscall", "all TestUnshare", noNamespaces},
 	{"posix", "mq_", noMessageQueues},
 	{"posix", "mmap.14-1", "The root is a tmpfs, whose files Linux does not mark as modified by a write to a mapping either. The host's Linux runs it on a disk."},
 	{"posix", "pthread_cancel.5-2", manyThreads},
@@ -34,6 +39,8 @@ var reasons = []struct{ suite, prefix, reason string }{
 }
 
 const noNetwork = "It listens on a TCP port of 127.0.0.1, but there is no network: socket(AF_INET) fails with EAFNOSUPPORT."
+
+const noNamespaces = "It needs mount, user or time namespaces, which do not exist yet."
 
 const noMessageQueues = "POSIX message queues do not exist yet."
 
