@@ -480,6 +480,16 @@ static int thread_body(void *argument)
 	return 0;
 }
 
+/* Waits until the tracer has seen the exit of a thread. If the process exited first, the
+ * thread would have its exit code. */
+static void await_thread(pid_t thread)
+{
+	char name[64];
+	sprintf(name, "/proc/self/task/%d", thread);
+	while (access(name, F_OK) == 0)
+		sched_yield();
+}
+
 static void make_family(void)
 {
 	int status;
@@ -491,11 +501,9 @@ static void make_family(void)
 	if (pid == 0)
 		_exit(2);
 	waitpid(pid, &status, 0);
-	static volatile int thread = 1; /* until the thread has exited with its own code */
-	clone(thread_body, stack_of_thread + sizeof stack_of_thread,
-	      CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_CHILD_CLEARTID, NULL, NULL, NULL, &thread);
-	while (thread)
-		sched_yield();
+	pid = clone(thread_body, stack_of_thread + sizeof stack_of_thread,
+		    CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD, NULL);
+	await_thread(pid);
 	pid = clone(thread_body, stack_of_thread + sizeof stack_of_thread / 2, 0, NULL);
 	waitpid(pid, &status, __WALL);
 	pid = syscall(SYS_clone, CLONE_UNTRACED | SIGCHLD, 0, 0, 0, 0);
