@@ -1,6 +1,7 @@
 # 60 received 2
 mkfifo /tmp/pipe; ./waits </tmp/pipe >/tmp/out & waits=$!
 exec 5>/tmp/pipe
+while ! grep -q '^0 0x0 ' /proc/$waits/syscall; do sleep 0.1; done
 strace -p $waits -o /tmp/log 5>&- & strace=$!
 while ! grep -q 'read(0' /tmp/log 2>/dev/null; do sleep 0.1; done
 kill -INT $strace; wait $strace; grep TracerPid /proc/$waits/status; printf ab >&5; exec 5>&-; wait $waits; cat /tmp/log /tmp/out
