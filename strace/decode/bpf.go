@@ -190,62 +190,64 @@ func filterCode(p *Printer, code uint64, extended bool) {
 	p.text(p.styled(hexText(code), text))
 }
 
+// codeForm is how the code of a class of instructions is printed: the name of the class, if it
+// is not that of classic BPF, the fields, and the bits that mean nothing.
+type codeForm struct {
+	class  string
+	fields []codeField
+	rest   uint64
+}
+
+// codeField is a field of the code: the names of its values, and its bits.
+type codeField struct {
+	names *nameTable
+	mask  uint64
+}
+
+var (
+	loadFields     = []codeField{{bpfSize, 0x18}, {bpfMode, 0xe0}}
+	ebpfLoadFields = []codeField{{ebpfSize, 0x18}, {ebpfMode, 0xe0}}
+	ebpfAluFields  = []codeField{{bpfSrc, 8}, {ebpfOpAlu, 0xf0}}
+	ebpfJmpFields  = []codeField{{bpfSrc, 8}, {ebpfOpJmp, 0xf0}}
+)
+
+// codeForms has the forms by class, of classic BPF. ebpfCodeForms has those of extended BPF.
+var codeForms = [8]codeForm{
+	0: {fields: loadFields}, // BPF_LD
+	1: {fields: loadFields}, // BPF_LDX
+	2: {rest: 0xf8},         // BPF_ST
+	3: {rest: 0xf8},         // BPF_STX
+	4: {fields: []codeField{{bpfSrc, 8}, {bpfOpAlu, 0xf0}}},
+	5: {fields: []codeField{{bpfSrc, 8}, {bpfOpJmp, 0xf0}}},
+	6: {fields: []codeField{{bpfRval, 0x18}}, rest: 0xe0}, // BPF_RET
+	7: {fields: []codeField{{bpfMiscop, 0xf8}}},
+}
+
+var ebpfCodeForms = [8]codeForm{
+	0: {fields: ebpfLoadFields},
+	1: {fields: ebpfLoadFields},
+	2: {fields: ebpfLoadFields},
+	3: {fields: ebpfLoadFields},
+	4: {fields: ebpfAluFields},
+	5: {fields: ebpfJmpFields},
+	6: {class: "BPF_JMP32", fields: ebpfJmpFields},
+	7: {class: "BPF_ALU64", fields: ebpfAluFields},
+}
+
 func filterCodeText(code uint64, extended bool) string {
-	abbreviated := new(Printer)
-	class := code & 7
-	text := abbreviated.value(bpfClass, class)
-	if extended && class == 7 {
-		text = "BPF_ALU64"
+	abbreviated, form := new(Printer), &codeForms[code&7]
+	if extended {
+		form = &ebpfCodeForms[code&7]
 	}
-	part := func(t *nameTable, v uint64) { text += "|" + abbreviated.value(t, v) }
-	rest := func(mask uint64) {
-		if v := code & mask; v != 0 {
-			text += "|" + hexText(v) + " /* BPF_??? */"
-		}
+	text := form.class
+	if text == "" {
+		text = abbreviated.value(bpfClass, code&7)
 	}
-	switch class {
-	case 0, 1, 2, 3: // BPF_LD, BPF_LDX, BPF_ST, BPF_STX
-		if class >= 2 && !extended {
-			rest(0xf8)
-			break
-		}
-		if extended {
-			part(ebpfSize, code&0x18)
-			part(ebpfMode, code&0xe0)
-		} else {
-			part(bpfSize, code&0x18)
-			part(bpfMode, code&0xe0)
-		}
-	case 4: // BPF_ALU
-		part(bpfSrc, code&8)
-		if extended {
-			part(ebpfOpAlu, code&0xf0)
-		} else {
-			part(bpfOpAlu, code&0xf0)
-		}
-	case 5: // BPF_JMP
-		part(bpfSrc, code&8)
-		if extended {
-			part(ebpfOpJmp, code&0xf0)
-		} else {
-			part(bpfOpJmp, code&0xf0)
-		}
-	case 6: // BPF_RET; with extended BPF_JMP32
-		if extended {
-			text = "BPF_JMP32"
-			part(bpfSrc, code&8)
-			part(ebpfOpJmp, code&0xf0)
-			break
-		}
-		part(bpfRval, code&0x18)
-		rest(0xe0)
-	case 7: // BPF_MISC; with extended BPF_ALU64
-		if extended {
-			part(bpfSrc, code&8)
-			part(ebpfOpAlu, code&0xf0)
-			break
-		}
-		part(bpfMiscop, code&0xf8)
+	for _, f := range form.fields {
+		text += "|" + abbreviated.value(f.names, code&f.mask)
+	}
+	if v := code & form.rest; v != 0 {
+		text += "|" + hexText(v) + " /* BPF_??? */"
 	}
 	return text
 }
