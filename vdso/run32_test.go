@@ -121,7 +121,8 @@ func Test32BitMonotonicClockIsScaledTSC(t *testing.T) {
 // TestImageOf32BitObject reads the object as loaders and debuggers do.
 func TestImageOf32BitObject(t *testing.T) {
 	for _, i := range []Instruction{ByInt80, BySYSCALL, BySYSENTER} {
-		image := Object32.Image(i)
+		builder := Object32.build(i)
+		image := builder.finish()
 		if len(image) > mm.PageSize {
 			t.Fatalf("the image has %d bytes, more than a page", len(image))
 		}
@@ -151,7 +152,7 @@ func TestImageOf32BitObject(t *testing.T) {
 				t.Errorf("%s has %d bytes, its unwind table covers %d", s.Name, s.Size, sizes[s.Name])
 			}
 		}
-		landing := image[Object32.symbols(i).LandingPad-2:]
+		landing := image[builder.kernelSymbols().LandingPad-2:]
 		if want := []byte{0xcd, 0x80, 0x5d, 0x5a, 0x59, 0xc3}; !bytes.Equal(landing[:6], want) {
 			t.Errorf("around the landing pad are % x, want % x", landing[:6], want)
 		}

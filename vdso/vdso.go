@@ -48,14 +48,15 @@ type Symbols struct {
 // New builds the objects. The instruction is that of system calls in 32-bit code. It fails
 // with ENOMEM.
 func New(memory *mm.Memory, c Clock, i Instruction) (*VDSO, error) {
-	v := &VDSO{symbols: Object32.symbols(i)}
+	narrow := Object32.build(i)
+	v := &VDSO{symbols: narrow.kernelSymbols()}
 	for _, page := range [...]struct {
 		to   **mm.Special
 		with []byte
 	}{
 		{&v.data, c.page()},
 		{&v.code[Object64], Object64.Image(i)},
-		{&v.code[Object32], Object32.Image(i)},
+		{&v.code[Object32], narrow.finish()},
 	} {
 		special, err := memory.NewSpecial(1)
 		if err != nil {
@@ -68,9 +69,8 @@ func New(memory *mm.Memory, c Clock, i Instruction) (*VDSO, error) {
 	return v, nil
 }
 
-// symbols returns the offsets of the functions of the object that the kernel uses.
-func (o Object) symbols(i Instruction) Symbols {
-	b := o.build(i)
+// kernelSymbols returns the offsets of the functions of Object32 that the kernel uses.
+func (b *builder) kernelSymbols() Symbols {
 	entry := b.symbol(kernelVsyscall)
 	return Symbols{
 		Vsyscall:    entry,
