@@ -10,9 +10,9 @@ import (
 )
 
 // TestNumbersOfI386AreLinux compares the table with that of Linux 6.1
-// (arch/x86/entry/syscalls/syscall_32.tbl), which testdata/calls-i386 lists.
+// (arch/x86/entry/syscalls/syscall_32.tbl), which strace/decode/calls-i386 lists.
 func TestNumbersOfI386AreLinux(t *testing.T) {
-	text, err := os.ReadFile("testdata/calls-i386")
+	text, err := os.ReadFile("../strace/decode/calls-i386")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -92,8 +92,6 @@ var layouts = []layouttest.Row{
 
 	{Value: Timespec{}, C: "struct timespec", Headers: "linux/time.h", Fields: "tv_sec tv_nsec"},
 	{Value: Timeval{}, C: "struct timeval", Headers: "linux/time.h", Fields: "tv_sec tv_usec"},
-	{Value: ItimerSpec{}, C: "struct itimerspec", Headers: "linux/time.h", Fields: "it_interval it_value"},
-	{Value: Itimerval{}, C: "struct itimerval", Headers: "linux/time.h", Fields: "it_interval it_value"},
 	{Value: Utimbuf{}, C: "struct utimbuf", Headers: "linux/utime.h", Fields: "actime modtime"},
 	{Value: Tms{}, C: "struct tms", Headers: "linux/times.h", Fields: "tms_utime tms_stime tms_cutime tms_cstime"},
 	{Value: Rusage{}, C: "struct rusage", Headers: "linux/resource.h",

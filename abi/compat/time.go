@@ -22,12 +22,6 @@ func (v Timeval) Wide() unix.Timeval { return unix.Timeval{Sec: int64(v.Sec), Us
 // NarrowTimeval is the inverse of Wide.
 func NarrowTimeval(v unix.Timeval) Timeval { return Timeval{int32(v.Sec), int32(v.Usec)} }
 
-// ItimerSpec is struct old_itimerspec32 (linux/time32.h).
-type ItimerSpec struct{ Interval, Value Timespec }
-
-// Itimerval is struct old_itimerval32 (linux/time32.h).
-type Itimerval struct{ Interval, Value Timeval }
-
 // Utimbuf is struct old_utimbuf32 (linux/time32.h).
 type Utimbuf struct{ Actime, Modtime int32 }
 

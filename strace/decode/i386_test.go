@@ -2,7 +2,6 @@ package decode
 
 import (
 	"encoding/binary"
-	"os"
 	"strings"
 	"testing"
 
@@ -75,16 +74,6 @@ func TestCallsOfI386ArePrintedAsStracePrintsThem(t *testing.T) {
 		if got := printed(t, Options{Strings: 32}, numbers[c.name], c.args, c.result, m); got != c.want {
 			t.Errorf("got  %s\nwant %s", got, c.want)
 		}
-	}
-}
-
-func TestNumbersOfI386AreThoseOfTheKernel(t *testing.T) {
-	kernel, err := os.ReadFile("../../syscall/testdata/calls-i386")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if string(kernel) != calls386 {
-		t.Error("calls-i386 differs from syscall/testdata/calls-i386; copy that file")
 	}
 }
 
