@@ -120,7 +120,7 @@ func (l *Loop[T]) fast(f *amd64.Frame, s *Thread, t T) int {
 		}
 		result, err := l.calls[nr](t, f.Args())
 		if err != nil {
-			f.RAX = failure(err)
+			f.RAX = Failure(err)
 		} else {
 			f.RAX = result
 		}
@@ -151,7 +151,7 @@ func (l *Loop[T]) flagged(f *amd64.Frame, s *Thread, t T, event int) (next int, 
 			if a.lists(nr) || a.asks(f, nr) {
 				result, err := l.calls[nr](t, f.Args())
 				if err != nil {
-					result = failure(err)
+					result = Failure(err)
 				}
 				f.RAX = result
 				event = user.enter(f)
@@ -182,7 +182,7 @@ func (l *Loop[T]) flagged(f *amd64.Frame, s *Thread, t T, event int) (next int, 
 		}
 		result, err := l.calls[nr](t, f.Args())
 		if err != nil {
-			result = failure(err)
+			result = Failure(err)
 		}
 		f.RAX = result
 		if wanted {
@@ -208,7 +208,7 @@ func (l *Loop[T]) observe(t T, s *Thread, nr uint) {
 func (l *Loop[T]) execute(t T, f *amd64.Frame, nr uint) {
 	result, err := l.calls[nr](t, f.Args())
 	if err != nil {
-		result = failure(err)
+		result = Failure(err)
 	}
 	f.RAX = result
 }
@@ -269,9 +269,9 @@ func (l *Loop[T]) hit(f *amd64.Frame, s *Thread, t T) int {
 	return handled
 }
 
-// failure returns the value of RAX for an error. A restart code stays in RAX
+// Failure returns the value of RAX for an error. A restart code stays in RAX
 // until signal delivery replaces it. A signal is always pending then.
-func failure(err error) uint64 {
+func Failure(err error) uint64 {
 	if errno, ok := err.(unix.Errno); ok {
 		return -uint64(errno)
 	}
@@ -353,7 +353,7 @@ func (l *Loop[T]) call(t T, s *Thread) {
 	}
 	result, err := handler(t, &c.Args)
 	if err != nil {
-		result = failure(err)
+		result = Failure(err)
 	}
 	s.Frame.RAX = result
 }

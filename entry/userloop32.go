@@ -37,7 +37,7 @@ func (l *Loop[T]) fast32(f *amd64.Frame, t T, event int) (next int) {
 		f.RIP += amd64.Int80Size
 		result, err := handler(t, f.LoadedArgs32())
 		if err != nil {
-			f.RAX = failure(err)
+			f.RAX = Failure(err)
 		} else {
 			f.RAX = result
 		}
@@ -56,7 +56,7 @@ func (l *Loop[T]) fast80(f *amd64.Frame, t T, event int) (next int) {
 		}
 		result, err := c.Handler(t, f.LoadedArgs32())
 		if err != nil {
-			f.RAX = failure(err)
+			f.RAX = Failure(err)
 		} else {
 			f.RAX = result
 		}
@@ -103,7 +103,7 @@ func (l *Loop[T]) execute32(t T, f *amd64.Frame, needed bool) {
 	f.LoadArgs32()
 	result, err := c.Handler(t, f.LoadedArgs32())
 	if err != nil {
-		result = failure(err)
+		result = Failure(err)
 	}
 	f.RAX = result
 }
@@ -130,7 +130,7 @@ func (l *Loop[T]) setCalls32(calls *Dispatch32[T]) {
 // refuse32 ends a call that cannot begin, because the word on the stack cannot be read. It
 // has no entry and no exit (Linux: do_fast_syscall_32).
 func refuse32(f *amd64.Frame) {
-	f.RAX = failure(unix.EFAULT)
+	f.RAX = Failure(unix.EFAULT)
 	f.Flags |= amd64.CallOver
 }
 

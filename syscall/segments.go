@@ -6,6 +6,7 @@ import (
 	"slowpath/abi"
 	"slowpath/abi/compat"
 	"slowpath/arch/amd64"
+	"slowpath/entry"
 	"slowpath/task"
 )
 
@@ -51,11 +52,11 @@ func sys32SetThreadArea(t *task.Task, a *amd64.Args) (uint64, error) {
 
 // sys32GetThreadArea is get_thread_area(2).
 func sys32GetThreadArea(t *task.Task, a *amd64.Args) (uint64, error) {
-	entry, err := abi.CopyIn[uint32](t, a[0])
+	number, err := abi.CopyIn[uint32](t, a[0])
 	if err != nil {
 		return 0, err
 	}
-	d, err := t.ThreadArea(entry)
+	d, err := t.ThreadArea(number)
 	if err != nil {
 		return 0, err
 	}
@@ -74,17 +75,9 @@ const (
 func sysModifyLDT(t *task.Task, a *amd64.Args) (uint64, error) {
 	n, err := modifyLDT(t, a)
 	if err != nil {
-		return uint64(uint32(entryFailure(err))), nil
+		return uint64(uint32(entry.Failure(err))), nil
 	}
 	return n, nil
-}
-
-// entryFailure returns the negative number of an error.
-func entryFailure(err error) int32 {
-	if errno, ok := err.(unix.Errno); ok {
-		return -int32(errno)
-	}
-	return -int32(unix.EIO)
 }
 
 func modifyLDT(t *task.Task, a *amd64.Args) (uint64, error) {

@@ -111,7 +111,7 @@ func (c *Config) execute(t *task.Task, f *amd64.Frame, function *function) {
 	switch {
 	case !executed:
 		return
-	case result == failure(unix.EFAULT):
+	case result == entry.Failure(unix.EFAULT):
 		t.ForceSignal(signal.KernelInfo(unix.SIGSEGV))
 		return
 	}
@@ -140,11 +140,8 @@ func (c *Config) call(t *task.Task, f *amd64.Frame, function *function) (result 
 	}
 	arguments := amd64.Args{f.RDI, f.RSI} // getcpu's third argument is not passed on
 	value, err := c.Calls[function.number](t, &arguments)
-	if errno, failed := err.(unix.Errno); failed {
-		return failure(errno), true
+	if err != nil {
+		value = entry.Failure(err)
 	}
 	return value, true
 }
-
-// failure returns the result of a call that fails.
-func failure(errno unix.Errno) uint64 { return -uint64(errno) }
