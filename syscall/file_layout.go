@@ -113,13 +113,14 @@ func copyOutStatfs(t *task.Task, address uint64, statistics *fs.Statistics) erro
 	})
 }
 
-// statfs64Of converts a struct statfs to the struct statfs64 of i386.
-func statfs64Of(v unix.Statfs_t) compat.Statfs64 {
-	return compat.Statfs64{
+// copyOutStatfs64 writes the struct statfs64 of i386.
+func copyOutStatfs64(t *task.Task, address uint64, statistics *fs.Statistics) error {
+	v := statfsOf(statistics)
+	return abi.CopyOut(t, address, compat.Statfs64{
 		Type: uint32(v.Type), Bsize: uint32(v.Bsize), Blocks: compat.NewUint64(v.Blocks), Bfree: compat.NewUint64(v.Bfree),
 		Bavail: compat.NewUint64(v.Bavail), Files: compat.NewUint64(v.Files), Ffree: compat.NewUint64(v.Ffree), Fsid: v.Fsid.Val,
 		Namelen: uint32(v.Namelen), Frsize: uint32(v.Frsize), Flags: uint32(v.Flags),
-	}
+	})
 }
 
 // flockWidth is the width of the offsets in the struct flock of an fcntl(2) command of a

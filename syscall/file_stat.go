@@ -19,7 +19,10 @@ func statOf(a *fs.Attributes) abi.Stat {
 	}
 }
 
-func statName(t *task.Task, directory, address, buffer, flags uint64) (uint64, error) {
+// attributesCopy writes the attributes of a file in the structure of a call.
+type attributesCopy func(t *task.Task, address uint64, a *fs.Attributes) error
+
+func statName(t *task.Task, directory, address, buffer, flags uint64, copyOut attributesCopy) (uint64, error) {
 	if flags&^(unix.AT_SYMLINK_NOFOLLOW|unix.AT_EMPTY_PATH|unix.AT_NO_AUTOMOUNT) != 0 {
 		return 0, unix.EINVAL
 	}
@@ -30,16 +33,16 @@ func statName(t *task.Task, directory, address, buffer, flags uint64) (uint64, e
 		if err != nil {
 			return err
 		}
-		return copyOutStat(t, buffer, &a)
+		return copyOut(t, buffer, &a)
 	})
 }
 
 func sysStat(t *task.Task, a *amd64.Args) (uint64, error) {
-	return statName(t, atCWD, a[0], a[1], 0)
+	return statName(t, atCWD, a[0], a[1], 0, copyOutStat)
 }
 
 func sysLstat(t *task.Task, a *amd64.Args) (uint64, error) {
-	return statName(t, atCWD, a[0], a[1], unix.AT_SYMLINK_NOFOLLOW)
+	return statName(t, atCWD, a[0], a[1], unix.AT_SYMLINK_NOFOLLOW, copyOutStat)
 }
 
 func sysNewfstatat(t *task.Task, a *amd64.Args) (uint64, error) {
@@ -50,24 +53,24 @@ func sysNewfstatat(t *task.Task, a *amd64.Args) (uint64, error) {
 			return 0, err
 		}
 		if first == 0 {
-			return statDescriptor(t, a[0], a[2])
+			return statDescriptor(t, a[0], a[2], copyOutStat)
 		}
 	}
-	return statName(t, a[0], a[1], a[2], flags)
+	return statName(t, a[0], a[1], a[2], flags, copyOutStat)
 }
 
 func sysFstat(t *task.Task, a *amd64.Args) (uint64, error) {
-	return statDescriptor(t, a[0], a[1])
+	return statDescriptor(t, a[0], a[1], copyOutStat)
 }
 
-func statDescriptor(t *task.Task, register, buffer uint64) (uint64, error) {
+func statDescriptor(t *task.Task, register, buffer uint64, copyOut attributesCopy) (uint64, error) {
 	file, err := t.FDs.GetPath(fd(register))
 	if err != nil {
 		return 0, err
 	}
 	defer file.DecRef()
 	a := file.Attributes()
-	return 0, copyOutStat(t, buffer, &a)
+	return 0, copyOut(t, buffer, &a)
 }
 
 // statxSupported is the mask of the fields that statx(2) fills in.
@@ -132,24 +135,35 @@ func statfsOf(s *fs.Statistics) unix.Statfs_t {
 	return v
 }
 
-func sysStatfs(t *task.Task, a *amd64.Args) (uint64, error) {
-	return withName(t, atCWD, a[0], func(at fs.At) error {
+// statisticsCopy writes the statistics of a file system in the structure of a call.
+type statisticsCopy func(t *task.Task, address uint64, s *fs.Statistics) error
+
+func statfsName(t *task.Task, address, buffer uint64, copyOut statisticsCopy) (uint64, error) {
+	return withName(t, atCWD, address, func(at fs.At) error {
 		s, err := at.Statistics()
 		if err != nil {
 			return err
 		}
-		return copyOutStatfs(t, a[1], &s)
+		return copyOut(t, buffer, &s)
 	})
 }
 
-func sysFstatfs(t *task.Task, a *amd64.Args) (uint64, error) {
-	file, err := t.FDs.GetPath(fd(a[0]))
+func statfsDescriptor(t *task.Task, register, buffer uint64, copyOut statisticsCopy) (uint64, error) {
+	file, err := t.FDs.GetPath(fd(register))
 	if err != nil {
 		return 0, err
 	}
 	defer file.DecRef()
 	s := file.Path().Statistics()
-	return 0, copyOutStatfs(t, a[1], &s)
+	return 0, copyOut(t, buffer, &s)
+}
+
+func sysStatfs(t *task.Task, a *amd64.Args) (uint64, error) {
+	return statfsName(t, a[0], a[1], copyOutStatfs)
+}
+
+func sysFstatfs(t *task.Task, a *amd64.Args) (uint64, error) {
+	return statfsDescriptor(t, a[0], a[1], copyOutStatfs)
 }
 
 // realCaller is a task whose permissions are checked with its real ids, as

@@ -3,8 +3,6 @@ package syscall
 import (
 	"math"
 
-	"golang.org/x/sys/unix"
-
 	"slowpath/abi"
 	"slowpath/arch/amd64"
 	"slowpath/task"
@@ -62,40 +60,24 @@ func shortID(execute Handler) Handler {
 	}
 }
 
-// storeShortIDs writes ids of 16 bits, each at the address in the argument of its index.
-func storeShortIDs(t *task.Task, a *amd64.Args, ids ...uint32) (uint64, error) {
-	for i, id := range ids {
-		if err := abi.CopyOut(t, a[i], id16(id)); err != nil {
-			return 0, err
-		}
-	}
-	return 0, nil
-}
-
 func sys32Getresuid(t *task.Task, a *amd64.Args) (uint64, error) {
 	c := t.Credentials()
-	return storeShortIDs(t, a, c.UID, c.EUID, c.SUID)
+	return storeIDs(t, a, id16(c.UID), id16(c.EUID), id16(c.SUID))
 }
 
 func sys32Getresgid(t *task.Task, a *amd64.Args) (uint64, error) {
 	c := t.Credentials()
-	return storeShortIDs(t, a, c.GID, c.EGID, c.SGID)
+	return storeIDs(t, a, id16(c.GID), id16(c.EGID), id16(c.SGID))
 }
 
 func sys32Getgroups(t *task.Task, a *amd64.Args) (uint64, error) {
-	groups := t.Credentials().Groups
-	size := int(int32(a[0]))
-	switch {
-	case size < 0, size != 0 && size < len(groups):
-		return 0, unix.EINVAL
-	case size == 0:
-		return uint64(len(groups)), nil
-	}
-	short := make([]uint16, len(groups))
-	for i, id := range groups {
-		short[i] = id16(id)
-	}
-	return uint64(len(groups)), abi.CopyOutSlice(t, a[1], short)
+	return getGroups(t, a, func(groups []uint32) error {
+		short := make([]uint16, len(groups))
+		for i, id := range groups {
+			short[i] = id16(id)
+		}
+		return abi.CopyOutSlice(t, a[1], short)
+	})
 }
 
 func sys32Setgroups(t *task.Task, a *amd64.Args) (uint64, error) {

@@ -46,35 +46,16 @@ func copyOutOldStat(t *task.Task, address uint64, a *fs.Attributes) error {
 	return abi.CopyOut(t, address, s)
 }
 
-func oldStatName(t *task.Task, a *amd64.Args, follow bool) (uint64, error) {
-	return withName(t, atCWD, a[0], func(at fs.At) error {
-		at.Follow = follow
-		attributes, err := at.Attributes()
-		if err != nil {
-			return err
-		}
-		return copyOutOldStat(t, a[1], &attributes)
-	})
-}
-
 func sys32Oldstat(t *task.Task, a *amd64.Args) (uint64, error) {
-	const follow = true
-	return oldStatName(t, a, follow)
+	return statName(t, atCWD, a[0], a[1], 0, copyOutOldStat)
 }
 
 func sys32Oldlstat(t *task.Task, a *amd64.Args) (uint64, error) {
-	const follow = false
-	return oldStatName(t, a, follow)
+	return statName(t, atCWD, a[0], a[1], unix.AT_SYMLINK_NOFOLLOW, copyOutOldStat)
 }
 
 func sys32Oldfstat(t *task.Task, a *amd64.Args) (uint64, error) {
-	file, err := t.FDs.GetPath(fd(a[0]))
-	if err != nil {
-		return 0, err
-	}
-	defer file.DecRef()
-	attributes := file.Attributes()
-	return 0, copyOutOldStat(t, a[1], &attributes)
+	return statDescriptor(t, a[0], a[1], copyOutOldStat)
 }
 
 func sys32Umount(t *task.Task, a *amd64.Args) (uint64, error) {

@@ -6,7 +6,6 @@ import (
 	"slowpath/abi"
 	"slowpath/abi/compat"
 	"slowpath/arch/amd64"
-	"slowpath/fs"
 	"slowpath/mm"
 	"slowpath/signal"
 	"slowpath/task"
@@ -141,26 +140,14 @@ func sys32Statfs64(t *task.Task, a *amd64.Args) (uint64, error) {
 	if err := checkStatfs64Size(a[1]); err != nil {
 		return 0, err
 	}
-	return withName(t, atCWD, a[0], func(at fs.At) error {
-		s, err := at.Statistics()
-		if err != nil {
-			return err
-		}
-		return abi.CopyOut(t, a[2], statfs64Of(statfsOf(&s)))
-	})
+	return statfsName(t, a[0], a[2], copyOutStatfs64)
 }
 
 func sys32Fstatfs64(t *task.Task, a *amd64.Args) (uint64, error) {
 	if err := checkStatfs64Size(a[1]); err != nil {
 		return 0, err
 	}
-	file, err := t.FDs.GetPath(fd(a[0]))
-	if err != nil {
-		return 0, err
-	}
-	defer file.DecRef()
-	s := file.Path().Statistics()
-	return 0, abi.CopyOut(t, a[2], statfs64Of(statfsOf(&s)))
+	return statfsDescriptor(t, a[0], a[2], copyOutStatfs64)
 }
 
 // The commands of fcntl64(2) for locks with 64-bit offsets (asm-generic/fcntl.h).
@@ -190,10 +177,10 @@ var fcntlCommands32 = map[int32]fcntlCommand{
 
 // sys32OldGetrlimit is the call 76: its limits are positive numbers of the type long.
 func sys32OldGetrlimit(t *task.Task, a *amd64.Args) (uint64, error) {
-	if uint32(a[0]) >= task.LimitCount {
-		return 0, unix.EINVAL
+	limit, err := changeLimit(t, t.Group(), a[0], nil)
+	if err != nil {
+		return 0, err
 	}
-	limit := t.Group().Limits.Get(int(uint32(a[0])))
 	return 0, abi.CopyOut(t, a[1], compat.Rlimit{
 		Cur: uint32(min(limit.Soft, maxNonLargeFile)), Max: uint32(min(limit.Hard, maxNonLargeFile)),
 	})

@@ -48,13 +48,10 @@ func sysGetegid(t *task.Task, a *amd64.Args) (uint64, error) {
 	return uint64(t.Credentials().EGID), nil
 }
 
-// storeThree stores three ids at the addresses in the first three arguments.
-func storeThree(t *task.Task, a *amd64.Args, real, effective, saved uint32) (uint64, error) {
-	for _, id := range [...]struct {
-		address uint64
-		value   uint32
-	}{{a[0], real}, {a[1], effective}, {a[2], saved}} {
-		if err := abi.CopyOut(t, id.address, id.value); err != nil {
+// storeIDs stores ids, each at the address in the argument of its index.
+func storeIDs[ID uint16 | uint32](t *task.Task, a *amd64.Args, ids ...ID) (uint64, error) {
+	for i, id := range ids {
+		if err := abi.CopyOut(t, a[i], id); err != nil {
 			return 0, err
 		}
 	}
@@ -63,12 +60,12 @@ func storeThree(t *task.Task, a *amd64.Args, real, effective, saved uint32) (uin
 
 func sysGetresuid(t *task.Task, a *amd64.Args) (uint64, error) {
 	c := t.Credentials()
-	return storeThree(t, a, c.UID, c.EUID, c.SUID)
+	return storeIDs(t, a, c.UID, c.EUID, c.SUID)
 }
 
 func sysGetresgid(t *task.Task, a *amd64.Args) (uint64, error) {
 	c := t.Credentials()
-	return storeThree(t, a, c.GID, c.EGID, c.SGID)
+	return storeIDs(t, a, c.GID, c.EGID, c.SGID)
 }
 
 func sysSetuid(t *task.Task, a *amd64.Args) (uint64, error) { return 0, t.SetUID(uint32(a[0])) }
@@ -99,6 +96,11 @@ func sysSetfsgid(t *task.Task, a *amd64.Args) (uint64, error) {
 }
 
 func sysGetgroups(t *task.Task, a *amd64.Args) (uint64, error) {
+	return getGroups(t, a, func(groups []uint32) error { return abi.CopyOutSlice(t, a[1], groups) })
+}
+
+// getGroups is getgroups(2) with a function that stores the ids.
+func getGroups(t *task.Task, a *amd64.Args, store func(groups []uint32) error) (uint64, error) {
 	size, groups := int32(a[0]), t.Credentials().Groups
 	switch {
 	case size < 0:
@@ -108,7 +110,7 @@ func sysGetgroups(t *task.Task, a *amd64.Args) (uint64, error) {
 	case int(size) < len(groups):
 		return 0, unix.EINVAL
 	}
-	return uint64(len(groups)), abi.CopyOutSlice(t, a[1], groups)
+	return uint64(len(groups)), store(groups)
 }
 
 func sysSetgroups(t *task.Task, a *amd64.Args) (uint64, error) {

@@ -18,10 +18,10 @@ var limitCalls = []Row{
 }
 
 func sysGetrlimit(t *task.Task, a *amd64.Args) (uint64, error) {
-	if uint32(a[0]) >= task.LimitCount {
-		return 0, unix.EINVAL
+	limit, err := changeLimit(t, t.Group(), a[0], nil)
+	if err != nil {
+		return 0, err
 	}
-	limit := t.Group().Limits.Get(int(uint32(a[0])))
 	return 0, copyOutRlimit(t, a[1], unix.Rlimit{Cur: limit.Soft, Max: limit.Hard})
 }
 
