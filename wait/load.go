@@ -14,8 +14,8 @@ type Load struct {
 	// Meter, if not nil, measures the CPU time of the goroutines. It is set before
 	// the first sleep.
 	Meter Meter
-	// Deadlines has the deadlines of the sleeps on the attached Sleepers.
-	Deadlines Deadlines
+	// Timers ends the sleeps on the attached Sleepers at their deadlines.
+	Timers Timers
 
 	// Parking is called by a goroutine that is about to sleep on a Sleeper, and Resumed
 	// when it continues. Woken is called by the goroutine that wakes it. The argument is
@@ -33,6 +33,23 @@ type Meter interface {
 	Pause()
 	// Update: the goroutine runs again, or its time is about to be read.
 	Update()
+}
+
+// Thread is what a scheduler runs. A Sleeper that belongs to one parks it in place of the
+// goroutine. Package sched implements it.
+type Thread interface {
+	// Park blocks the calling thread until Unpark, or returns immediately if there is a
+	// token. It takes the token. Only the thread itself calls it.
+	Park()
+	// Unpark ends a Park, or leaves the token. It calls ending before the thread can
+	// continue. It does not sleep.
+	Unpark(ending func())
+}
+
+// SetThread makes the sleeper park a thread of a scheduler. It is called before the first
+// sleep, after CountIn.
+func (s *Sleeper) SetThread(t Thread) {
+	s.spot.thread, s.spot.ending = t, s.spot.waking
 }
 
 // Enter adds one goroutine to the count.
@@ -70,7 +87,19 @@ type attachment struct {
 	load   *Load
 	owner  any
 	sleeps *atomic.Int64
+	thread Thread // nil for a goroutine that the Go scheduler runs
+	ending func() // waking
 }
+
+// parkThread is park for a thread of a scheduler, which counts the runnable ones itself.
+func (a *attachment) parkThread() {
+	a.before()
+	a.thread.Park()
+	a.after()
+}
+
+// unparkThread is unpark for a thread of a scheduler.
+func (a *attachment) unparkThread() { a.thread.Unpark(a.ending) }
 
 // before is called by the goroutine that is about to park.
 func (a *attachment) before() {

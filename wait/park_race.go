@@ -23,6 +23,10 @@ func (p *spot) channel() chan struct{} {
 }
 
 func (p *spot) park() {
+	if p.thread != nil {
+		p.parkThread()
+		return
+	}
 	select {
 	case <-p.channel():
 		return
@@ -40,6 +44,10 @@ func (p *spot) park() {
 }
 
 func (p *spot) unpark() {
+	if p.thread != nil {
+		p.unparkThread()
+		return
+	}
 	if p.parked.CompareAndSwap(true, false) {
 		p.waking()
 	}

@@ -56,6 +56,10 @@ func commit(g, lock unsafe.Pointer) bool {
 // park blocks until unpark, or returns immediately if there is a token. It takes
 // the token.
 func (p *spot) park() {
+	if p.thread != nil {
+		p.parkThread()
+		return
+	}
 	if p.state.CompareAndSwap(token, awake) {
 		return
 	}
@@ -68,6 +72,10 @@ func (p *spot) park() {
 
 // unpark ends a park, or leaves the token.
 func (p *spot) unpark() {
+	if p.thread != nil {
+		p.unparkThread()
+		return
+	}
 	for {
 		switch p.state.Load() {
 		case token:

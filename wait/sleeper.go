@@ -11,10 +11,10 @@ import (
 // goroutine may wake it.
 type Sleeper struct {
 	spot     spot
-	deadline deadlineEntry // of the current sleep
+	deadline timer // of the current sleep, if the Load has queues of timers
 
 	timerMu sync.Mutex
-	timer   *time.Timer
+	timer   *time.Timer // otherwise
 
 	own Waiter // see OwnWaiter
 }
@@ -36,11 +36,16 @@ func (s *Sleeper) Sleep(deadline int64) (timedOut bool) {
 	if left <= 0 {
 		return true
 	}
-	s.arm(time.Duration(left))
-	if l := s.spot.load; l != nil {
-		l.Deadlines.add(&s.deadline, deadline)
-		defer l.Deadlines.remove(&s.deadline)
+	if l := s.spot.load; l != nil && l.Timers.queues != nil {
+		if s.deadline.fire == nil {
+			s.deadline.fire = s.expire
+		}
+		l.Timers.set(&s.deadline, deadline)
+		defer s.deadline.cancel()
+		s.spot.park()
+		return clock.Monotonic() >= deadline
 	}
+	s.arm(time.Duration(left))
 	s.spot.park()
 	s.disarm()
 	return clock.Monotonic() >= deadline
@@ -62,7 +67,7 @@ func (s *Sleeper) disarm() {
 	s.timer.Stop()
 }
 
-// expire runs in the timer's goroutine. If it runs after its sleep has ended, the
+// expire runs on the goroutine of the timers. If it runs after its sleep has ended, the
 // next sleep has a spurious wake-up, which Sleep allows.
 func (s *Sleeper) expire() { s.Wake() }
 

@@ -1,0 +1,98 @@
+package sched
+
+import (
+	"math"
+	"sync/atomic"
+)
+
+// Policy is a scheduling policy (sched(7)), with the number of sched_setscheduler(2).
+type Policy int32
+
+// The policies.
+const (
+	Other Policy = 0 // SCHED_OTHER
+	FIFO  Policy = 1 // SCHED_FIFO
+	RR    Policy = 2 // SCHED_RR
+	Batch Policy = 3 // SCHED_BATCH
+	Idle  Policy = 5 // SCHED_IDLE
+)
+
+// Realtime reports whether the policy is SCHED_FIFO or SCHED_RR.
+func (p Policy) Realtime() bool { return p == FIFO || p == RR }
+
+// Attributes are what sched_setscheduler(2), setpriority(2) and sched_setaffinity(2) set.
+type Attributes struct {
+	Policy Policy
+	// Priority is the real-time priority: 1 to 99 for FIFO and RR, else 0.
+	Priority int32
+	// Nice is the nice value, -20 to 19, of the other policies.
+	Nice int32
+}
+
+// attributes are the attributes of an entity, with what is derived from them.
+type attributes struct {
+	Attributes
+	allowed uint64 // the CPUs, one bit each; 0 for all
+	weight  int64  // of the fair class
+	// published has Attributes for readers without the lock: policy, priority and nice value
+	// in a byte each.
+	published atomic.Uint32
+}
+
+// set changes the attributes. The scheduler's lock is held.
+func (a *attributes) set(to Attributes) {
+	a.Attributes, a.weight = to, to.weightOf()
+	a.published.Store(uint32(uint8(to.Policy)) | uint32(uint8(to.Priority))<<8 | uint32(uint8(to.Nice))<<16)
+}
+
+// Current returns the attributes. Any context.
+func (a *attributes) Current() Attributes {
+	p := a.published.Load()
+	return Attributes{Policy: Policy(uint8(p)), Priority: int32(uint8(p >> 8)), Nice: int32(int8(p >> 16))}
+}
+
+// afterReset returns the attributes that a child has if its parent has a
+// (SCHED_RESET_ON_FORK, sched(7)).
+func (a Attributes) afterReset() Attributes {
+	if a.Policy.Realtime() {
+		return Attributes{}
+	}
+	return Attributes{Policy: a.Policy, Nice: max(a.Nice, 0)}
+}
+
+// MaxPriority is the greatest real-time priority (sched(7)).
+const MaxPriority = 99
+
+// weightOfNice0 is the weight of a task with the nice value 0.
+const weightOfNice0 = 1024
+
+// weights has the weight of each nice value from -20: a step changes the share of two tasks
+// from 50:50 to 55:45 (Linux: sched_prio_to_weight).
+var weights = func() (w [40]int64) {
+	for i := range w {
+		w[i] = int64(math.Round(weightOfNice0 * math.Pow(1.25, float64(20-i))))
+	}
+	return w
+}()
+
+// weightOfIdle is the weight of SCHED_IDLE (Linux: WEIGHT_IDLEPRIO).
+const weightOfIdle = 3
+
+// weightOf returns the weight of the attributes in the fair class.
+func (a Attributes) weightOf() int64 {
+	if a.Policy == Idle {
+		return weightOfIdle
+	}
+	return weights[a.Nice+20]
+}
+
+// mayRunOn reports whether the affinity allows a CPU.
+func (a *attributes) mayRunOn(cpu int) bool { return a.allowed == 0 || a.allowed>>uint(cpu)&1 != 0 }
+
+// weighted converts a run time to virtual time.
+func (a *attributes) weighted(time int64) int64 {
+	if a.weight == weightOfNice0 {
+		return time
+	}
+	return time * weightOfNice0 / a.weight
+}

@@ -1,0 +1,288 @@
+package sched
+
+import (
+	"math"
+	"sync/atomic"
+)
+
+// The parameters of the fair class (Linux: sched(7), sysctl_sched_*), in nanoseconds.
+const (
+	latency       = 6_000_000 // every waiting task runs once in this time, if they are few
+	minSlice      = 750_000
+	wakeMargin    = 1_000_000 // a woken task preempts one that is so far ahead
+	sleeperCredit = latency / 2
+	// migrationMargin is how far a task of another CPU must be behind to come over.
+	migrationMargin = 500_000
+	// maxLead is how many slices an entity can be ahead of the floor. It bounds what an
+	// entity that had a CPU to itself owes when others come.
+	maxLead = 5
+	// roundRobin is the slice of SCHED_RR (Linux: RR_TIMESLICE).
+	roundRobin = 100_000_000
+)
+
+// cpu is a CPU's part of the scheduler. The scheduler's lock guards it, except the atomics.
+type cpu struct {
+	number    int
+	scheduler *Scheduler
+	current   *Entity // that it runs, or nil
+	realtime  realtimeQueue
+	fair      fairQueue
+	waiting   int
+	started   bool // it has a dispatcher
+	resting   bool // the dispatcher has found nothing to run
+	// sliceEnd is when the current entity must look for others, or 0.
+	sliceEnd atomic.Int64
+	armed    int64 // the earliest sliceEnd that the timer was armed for and that is to come
+	switches atomic.Int64
+}
+
+// start makes the CPU's dispatcher look for entities.
+func (c *cpu) start() {
+	s := c.scheduler
+	s.mu.Lock()
+	started := c.started
+	c.started = true
+	s.mu.Unlock()
+	switch {
+	case !started:
+		go c.dispatch()
+	case s.processors != nil:
+		s.processors.Kick(c.number)
+	}
+}
+
+// dispatch is the CPU's dispatcher. It resumes one entity after another. On the host it
+// returns when there is none.
+func (c *cpu) dispatch() {
+	s := c.scheduler
+	var e *Entity
+	for {
+		s.Load.Timers.Expire(c.number, s.now())
+		if e = c.exchange(e); e == nil {
+			if s.processors == nil {
+				return
+			}
+			s.processors.Idle(c.number)
+			continue
+		}
+		if _, alive := e.resume(); !alive {
+			e.why = ended
+		}
+	}
+}
+
+// exchange takes an entity that has left the CPU, or nil, and returns the one that the CPU
+// runs next, or nil if there is none.
+func (c *cpu) exchange(e *Entity) *Entity {
+	s := c.scheduler
+	s.mu.Lock()
+	defer s.unlock()
+	now := s.now()
+	if e != nil {
+		c.release(e, now)
+	}
+	e = c.best()
+	if e == nil {
+		c.resting = true
+		c.started = s.processors != nil
+		return nil
+	}
+	e.queue.remove(e)
+	e.waited.Add(now - e.queuedAt)
+	e.started, e.sliceFrom = now, now
+	e.runs.Add(1)
+	c.current, c.resting = e, false
+	c.switches.Add(1)
+	if moved := e.CPU() != c.number; moved || !e.placed {
+		e.cpu.Store(int32(c.number))
+		e.placed = true
+		e.runner.Place(c.number)
+	}
+	if c.waiting > 0 {
+		c.limit(now)
+	}
+	return e
+}
+
+// release takes e off the CPU, and commits what it has left for. s.mu is held.
+func (c *cpu) release(e *Entity, now int64) {
+	s := c.scheduler
+	s.charge(now)
+	c.current = nil
+	e.misplaced.Store(false)
+	e.pairing.left(now, e.why)
+	switch e.why {
+	case ended:
+		return
+	case sleeps:
+		if e.state.CompareAndSwap(awake, parked) {
+			return
+		}
+		e.state.Store(awake) // a wake-up came first
+	}
+	if !e.mayRunOn(c.number) {
+		s.enqueue(e, s.choose(e), now)
+		return
+	}
+	c.add(e, now, e.why == preempted && !e.expired)
+	e.expired = false
+}
+
+// charge adds to the virtual time of the entities that run what they have run since the last
+// charge, raises the floor to the least virtual time of all that run or wait, and bounds how
+// far those that run are ahead of it. s.mu is held.
+func (s *Scheduler) charge(now int64) {
+	least := int64(math.MaxInt64)
+	for i := range s.cpus {
+		c := &s.cpus[i]
+		if e := c.current; e != nil && !e.Policy.Realtime() {
+			if ran := now - e.started; ran > 0 {
+				e.vruntime += e.weighted(ran)
+				e.started = now
+			}
+			least = min(least, e.vruntime)
+		}
+		if len(c.fair.heap) > 0 {
+			least = min(least, c.fair.heap[0].vruntime)
+		}
+	}
+	if least == math.MaxInt64 {
+		return
+	}
+	s.floor = max(s.floor, least)
+	for i := range s.cpus {
+		if e := s.cpus[i].current; e != nil && e.vruntime > s.floor+maxLead*latency {
+			e.vruntime = max(s.floor+maxLead*latency, min(e.vruntime, s.floor+e.weighted(maxLead*latency)))
+		}
+	}
+}
+
+// add puts an entity on the CPU's queue. s.mu is held.
+func (c *cpu) add(e *Entity, now int64, first bool) {
+	e.queue, e.queuedAt = c, now
+	c.waiting++
+	c.scheduler.waiting.Add(1)
+	if e.Policy.Realtime() {
+		c.realtime.add(e, first)
+		return
+	}
+	c.fair.add(e)
+}
+
+// remove takes an entity off the CPU's queue. s.mu is held.
+func (c *cpu) remove(e *Entity) {
+	e.queue = nil
+	c.waiting--
+	c.scheduler.waiting.Add(-1)
+	if e.Policy.Realtime() {
+		c.realtime.remove(e)
+		return
+	}
+	c.fair.remove(e)
+}
+
+// first returns the most urgent entity of the CPU's own queue, or nil. s.mu is held.
+func (c *cpu) first() *Entity {
+	if e := c.realtime.first(); e != nil {
+		return e
+	}
+	return c.fair.first()
+}
+
+// best returns the entity that the CPU should run next, or nil: the first one of its own
+// queue, or of another CPU's if that is clearly more urgent. s.mu is held.
+func (c *cpu) best() *Entity {
+	e := c.first()
+	s := c.scheduler
+	if int(s.waiting.Load()) == c.waiting {
+		return e
+	}
+	for i := range s.cpus {
+		other := s.cpus[i].first()
+		if other == nil || &s.cpus[i] == c || !other.mayRunOn(c.number) {
+			continue
+		}
+		if e == nil || other.precedesBy(e, migrationMargin) {
+			e = other
+		}
+	}
+	return e
+}
+
+// precedes reports whether a waiting entity should run in place of e, which runs.
+func (w *Entity) precedes(e *Entity) bool {
+	if w.Policy.Realtime() && e.Policy.Realtime() && w.Priority == e.Priority {
+		return e.expired
+	}
+	return w.precedesBy(e, 0)
+}
+
+// precedesBy reports whether w is more urgent than e: it has a better class, a greater
+// priority, or less virtual time by a margin.
+func (w *Entity) precedesBy(e *Entity, margin int64) bool {
+	realtime, other := w.Policy.Realtime(), e.Policy.Realtime()
+	switch {
+	case realtime && other:
+		return w.Priority > e.Priority
+	case realtime || other:
+		return realtime
+	}
+	return w.vruntime+margin < e.vruntime
+}
+
+// preempts reports whether e, which was just queued, preempts the CPU's current entity at once.
+// s.mu is held.
+func (c *cpu) preempts(e *Entity) bool {
+	running := c.current
+	if running.Policy == Idle && e.Policy != Idle {
+		return true
+	}
+	if e.Policy == Batch || e.Policy == Idle {
+		return false
+	}
+	return e.precedesBy(running, e.weighted(wakeMargin))
+}
+
+// limit sets the end of the time slice of the CPU's current entity, because others wait. s.mu
+// is held.
+func (c *cpu) limit(now int64) {
+	e := c.current
+	if e == nil || c.scheduler.processors == nil || c.waiting == 0 {
+		return
+	}
+	end := e.sliceFrom + c.slice(e)
+	if end <= now {
+		e.sliceFrom, end = now, now+minSlice
+	}
+	c.endAt(now, end)
+}
+
+// endAt makes the slice end at a time. s.mu is held.
+func (c *cpu) endAt(now, end int64) {
+	c.sliceEnd.Store(end)
+	if end < c.armed || c.armed <= now {
+		c.armed = end
+		c.scheduler.processors.Arm(c.number)
+	}
+}
+
+// slice returns how long an entity of the CPU runs while others wait (Linux: sched_slice).
+func (c *cpu) slice(e *Entity) int64 {
+	if e.Policy.Realtime() {
+		return roundRobin
+	}
+	period := int64(latency)
+	if n := int64(len(c.fair.heap) + 1); n > latency/minSlice {
+		period = n * minSlice
+	}
+	return max(period*e.weight/(c.fair.weight+e.weight), minSlice)
+}
+
+// Switches returns how often the CPU has begun to run an entity (/proc/stat, ctxt). Any
+// context.
+func (s *Scheduler) Switches() (sum int64) {
+	for i := range s.cpus {
+		sum += s.cpus[i].switches.Load()
+	}
+	return sum
+}

@@ -1,0 +1,130 @@
+package sched
+
+import "math"
+
+// handOffDelay is within which time after a wake-up a task must sleep to count as one that
+// hands its CPU over, in nanoseconds.
+const handOffDelay = 50_000
+
+// handOffLimit is how long an entity waits for the CPU of such a task while another CPU is
+// idle, in nanoseconds.
+const handOffLimit = 1_000_000
+
+// pairing predicts whether a task sleeps soon after it has woken another, as a reader or a
+// writer of a pipe does (Linux: WF_SYNC). Then the other one continues on the same CPU: to wake
+// an idle CPU costs more than to wait.
+type pairing struct {
+	wokeAt int64 // when it woke another entity since it was given the CPU, or 0
+	score  int8  // positive: it sleeps soon
+}
+
+// maxScore bounds the score, so that a changed behaviour is seen soon.
+const maxScore = 3
+
+// woke is called when the task wakes another.
+func (p *pairing) woke(now int64) { p.wokeAt = now }
+
+// left is called when the task leaves its CPU.
+func (p *pairing) left(now int64, why departure) {
+	if p.wokeAt == 0 {
+		return
+	}
+	if why == sleeps && now-p.wokeAt < handOffDelay {
+		p.score = min(p.score+1, maxScore)
+	} else {
+		p.score = max(p.score-1, -maxScore)
+	}
+	p.wokeAt = 0
+}
+
+// partner returns the CPU of the task that wakes e, if e should wait for it. s.mu is held.
+func (s *Scheduler) partner(e *Entity, now int64) *cpu {
+	if s.processors == nil {
+		return nil
+	}
+	c := &s.cpus[s.processors.Current()]
+	if c.current == nil {
+		return nil
+	}
+	p := &c.current.pairing
+	p.woke(now)
+	if p.score <= 0 || c.waiting > 0 || e.Policy.Realtime() || !e.mayRunOn(c.number) {
+		return nil
+	}
+	return c
+}
+
+// enqueueBehind puts e on the queue of a CPU whose task is about to sleep. s.mu is held.
+func (s *Scheduler) enqueueBehind(e *Entity, c *cpu, now int64) {
+	c.add(e, now, false)
+	if c.preempts(e) {
+		c.current.runner.Preempt()
+		return
+	}
+	c.endAt(now, now+handOffLimit)
+}
+
+// spread makes an idle CPU take an entity that waits for c, if there is one. s.mu is held.
+func (s *Scheduler) spread(c *cpu) {
+	if c.waiting == 0 {
+		return
+	}
+	e := c.first()
+	for i := range s.cpus {
+		if other := &s.cpus[i]; other.isIdle() && e.mayRunOn(i) {
+			other.resting = false
+			s.places = append(s.places, other)
+			return
+		}
+	}
+}
+
+// isIdle reports whether the CPU has nothing to run, and nobody has made it look. s.mu is
+// held.
+func (c *cpu) isIdle() bool { return c.resting && c.waiting == 0 }
+
+// choose returns the CPU for a runnable entity: its last one if that is idle, else an idle
+// one, else the one that runs the least urgent entity, or has the fewest that wait. s.mu is
+// held.
+func (s *Scheduler) choose(e *Entity) *cpu {
+	last := e.on()
+	if e.mayRunOn(last.number) && last.isIdle() {
+		return last
+	}
+	var best *cpu
+	least := int64(math.MaxInt64)
+	for i := range s.cpus {
+		c := &s.cpus[i]
+		if !e.mayRunOn(i) {
+			continue
+		}
+		cost := c.cost(e)
+		if c == last {
+			cost--
+		}
+		if cost < least {
+			best, least = c, cost
+		}
+	}
+	return best
+}
+
+// cost orders the CPUs by how soon they can run e: the less the sooner. s.mu is held.
+func (c *cpu) cost(e *Entity) int64 {
+	const busy, realtime = 1 << 20, 1 << 40
+	if c.isIdle() {
+		return 0
+	}
+	cost := int64(busy) + 2*int64(c.waiting)
+	if c.current == nil {
+		return cost
+	}
+	cost += 2
+	if c.current.Policy.Realtime() {
+		cost += realtime
+		if e.Policy.Realtime() {
+			cost += realtime * int64(c.current.Priority)
+		}
+	}
+	return cost
+}

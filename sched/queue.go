@@ -1,0 +1,141 @@
+package sched
+
+import "math/bits"
+
+// realtimeQueue has the waiting SCHED_FIFO and SCHED_RR entities of a CPU: a list for each
+// priority (Linux: rt_prio_array). The scheduler's lock guards it.
+type realtimeQueue struct {
+	present [2]uint64 // a bit for each priority whose list is not empty
+	lists   [MaxPriority + 1]realtimeList
+}
+
+type realtimeList struct{ first, last *Entity }
+
+// add appends e to the list of its priority, or puts it first if it was preempted: it keeps its
+// turn (sched(7)).
+func (q *realtimeQueue) add(e *Entity, first bool) {
+	l := &q.lists[e.Priority]
+	q.present[e.Priority>>6] |= 1 << (e.Priority & 63)
+	if first {
+		e.previous, e.next = nil, l.first
+	} else {
+		e.previous, e.next = l.last, nil
+	}
+	if e.previous != nil {
+		e.previous.next = e
+	} else {
+		l.first = e
+	}
+	if e.next != nil {
+		e.next.previous = e
+	} else {
+		l.last = e
+	}
+}
+
+func (q *realtimeQueue) remove(e *Entity) {
+	l := &q.lists[e.Priority]
+	if e.previous != nil {
+		e.previous.next = e.next
+	} else {
+		l.first = e.next
+	}
+	if e.next != nil {
+		e.next.previous = e.previous
+	} else {
+		l.last = e.previous
+	}
+	e.next, e.previous = nil, nil
+	if l.first == nil {
+		q.present[e.Priority>>6] &^= 1 << (e.Priority & 63)
+	}
+}
+
+// first returns the entity with the greatest priority that has waited longest, or nil.
+func (q *realtimeQueue) first() *Entity {
+	for word := 1; word >= 0; word-- {
+		if p := q.present[word]; p != 0 {
+			return q.lists[word<<6+bits.Len64(p)-1].first
+		}
+	}
+	return nil
+}
+
+// fairQueue has the waiting entities of the fair class of a CPU: a binary heap by virtual
+// time. The scheduler's lock guards it.
+type fairQueue struct {
+	heap   []fairEntry
+	weight int64 // the sum of the weights
+}
+
+// fairEntry has a copy of the entity's vruntime, which does not change while it waits.
+type fairEntry struct {
+	vruntime int64
+	entity   *Entity
+}
+
+// first returns the entity with the least virtual time, or nil.
+func (q *fairQueue) first() *Entity {
+	if len(q.heap) == 0 {
+		return nil
+	}
+	return q.heap[0].entity
+}
+
+func (q *fairQueue) add(e *Entity) {
+	q.weight += e.weight
+	q.heap = append(q.heap, fairEntry{})
+	q.up(len(q.heap)-1, fairEntry{e.vruntime, e})
+}
+
+func (q *fairQueue) remove(e *Entity) {
+	q.weight -= e.weight
+	i, last := e.index, len(q.heap)-1
+	moved := q.heap[last]
+	q.heap[last] = fairEntry{}
+	q.heap = q.heap[:last]
+	switch {
+	case i == last:
+	case i > 0 && moved.vruntime < q.heap[(i-1)/2].vruntime:
+		q.up(i, moved)
+	default:
+		q.down(i, moved)
+	}
+}
+
+// up puts an entry at place i, or nearer to the top.
+func (q *fairQueue) up(i int, moved fairEntry) {
+	for i > 0 {
+		parent := (i - 1) / 2
+		if q.heap[parent].vruntime <= moved.vruntime {
+			break
+		}
+		q.put(i, q.heap[parent])
+		i = parent
+	}
+	q.put(i, moved)
+}
+
+// down puts an entry at place i, or farther from the top.
+func (q *fairQueue) down(i int, moved fairEntry) {
+	for {
+		child := 2*i + 1
+		if child >= len(q.heap) {
+			break
+		}
+		if child+1 < len(q.heap) && q.heap[child+1].vruntime < q.heap[child].vruntime {
+			child++
+		}
+		if q.heap[child].vruntime >= moved.vruntime {
+			break
+		}
+		q.put(i, q.heap[child])
+		i = child
+	}
+	q.put(i, moved)
+}
+
+func (q *fairQueue) put(i int, entry fairEntry) {
+	q.heap[i] = entry
+	entry.entity.index = i
+}

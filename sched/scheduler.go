@@ -1,0 +1,309 @@
+package sched
+
+import (
+	"sync"
+	"sync/atomic"
+
+	"slowpath/clock"
+	"slowpath/tracepoint"
+	"slowpath/wait"
+)
+
+// Processors are the CPUs of the machine, as package goos drives them.
+type Processors interface {
+	// Idle sleeps until Kick is called for the CPU, or a deadline of the CPU has passed. It
+	// returns immediately if Kick was called since the last Idle. It runs on that CPU when
+	// it returns.
+	Idle(cpu int)
+	// Kick ends Idle. It does not sleep.
+	Kick(cpu int)
+	// Arm makes the timer of the CPU obey its deadlines, one of which has become earlier.
+	// It does not sleep.
+	Arm(cpu int)
+	// Current returns the CPU that runs the caller. The caller may already run on another
+	// one when it uses the number. It does not sleep.
+	Current() int
+}
+
+// Scheduler schedules entities on CPUs. It is safe for concurrent use.
+type Scheduler struct {
+	// Load has the tracepoints and the timers of sleeping tasks.
+	Load wait.Load
+	// Yielding is called by a task that is about to let others run although it could
+	// continue, and Yielded when it continues. The functions must not sleep.
+	Yielding, Yielded tracepoint.Point[struct{}]
+
+	processors Processors // nil on the host
+	cpus       []cpu
+	now        func() int64 // clock.Monotonic
+
+	mu      sync.Mutex
+	waiting atomic.Int32 // entities on the queues of all CPUs
+	floor   int64        // no new or woken entity has much less virtual time
+	places  []*cpu       // to be kicked when mu is released
+}
+
+// New returns a scheduler for a number of CPUs. Without processors, on the host, a CPU is a
+// goroutine that lives as long as it has something to run, and nothing preempts an entity but
+// NEED_RESCHED.
+func New(cpus int, p Processors) *Scheduler {
+	s := &Scheduler{processors: p, cpus: make([]cpu, max(cpus, 1)), now: clock.Monotonic}
+	for i := range s.cpus {
+		s.cpus[i].number, s.cpus[i].scheduler, s.cpus[i].resting = i, s, true
+	}
+	if p != nil {
+		s.Load.Timers.UseQueues(len(s.cpus), p.Current, s.timerSet)
+	}
+	return s
+}
+
+// CPUs returns the number of CPUs.
+func (s *Scheduler) CPUs() int { return len(s.cpus) }
+
+// SliceEnd returns the address of the time at which the time slice of a CPU ends, on
+// clock.Monotonic, or of 0. Interrupt handlers may read it.
+func (s *Scheduler) SliceEnd(cpu int) *atomic.Int64 { return &s.cpus[cpu].sliceEnd }
+
+// timerSet is called for a new timer that is the earliest of its CPU.
+func (s *Scheduler) timerSet(cpu int) { s.processors.Arm(cpu) }
+
+// begin makes a new entity runnable. It gets the virtual time of its parent, and a slice
+// more: the parent has paid for the fork (Linux: START_DEBIT).
+func (s *Scheduler) begin(e, parent *Entity) {
+	s.mu.Lock()
+	defer s.unlock()
+	now := s.now()
+	if parent != nil {
+		e.cpu.Store(parent.cpu.Load())
+	}
+	if e.weight == 0 {
+		e.set(e.Attributes)
+	}
+	s.charge(now)
+	e.vruntime = s.floor
+	if parent != nil {
+		e.vruntime = max(parent.vruntime, s.floor) + e.weighted(minSlice)
+	}
+	s.enqueue(e, s.choose(e), now)
+}
+
+// wake makes an entity runnable that slept.
+func (s *Scheduler) wake(e *Entity) {
+	s.mu.Lock()
+	defer s.unlock()
+	now := s.now()
+	s.charge(now)
+	e.vruntime = max(e.vruntime, s.floor-sleeperCredit)
+	if c := s.partner(e, now); c != nil {
+		s.enqueueBehind(e, c, now)
+		return
+	}
+	s.enqueue(e, s.choose(e), now)
+}
+
+// enqueue puts a runnable entity on the queue of a CPU, and makes the CPU run it if it is
+// idle or runs something less urgent. s.mu is held.
+func (s *Scheduler) enqueue(e *Entity, c *cpu, now int64) {
+	c.add(e, now, false)
+	switch {
+	case c.current != nil:
+		if c.preempts(e) {
+			c.current.runner.Preempt()
+			return
+		}
+		c.limit(now)
+	case c.resting:
+		c.resting = false
+		s.places = append(s.places, c)
+	}
+}
+
+// unlock releases s.mu, and then kicks the CPUs that have become busy.
+func (s *Scheduler) unlock() {
+	if len(s.places) == 0 {
+		s.mu.Unlock()
+		return
+	}
+	var kicks uint64
+	for _, c := range s.places {
+		kicks |= 1 << uint(c.number)
+	}
+	s.places = s.places[:0]
+	s.mu.Unlock()
+	for i := 0; kicks != 0; i++ {
+		if kicks&1 != 0 {
+			s.cpus[i].start()
+		}
+		kicks >>= 1
+	}
+}
+
+// Yield lets other entities run, and returns when it is the caller's turn again
+// (sched_yield(2)). Only the entity's own goroutine calls it, without locks.
+func (s *Scheduler) Yield(e *Entity) {
+	if s.waiting.Load() == 0 || !s.prepareYield(e) {
+		return
+	}
+	s.letOthersRun(e, yields)
+}
+
+// prepareYield reports whether another entity can run on e's CPU. It gives e no less virtual
+// time than that entity, which is the next one then.
+func (s *Scheduler) prepareYield(e *Entity) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c := e.on()
+	s.charge(s.now())
+	best := c.best()
+	if best == nil {
+		return false
+	}
+	if e.Policy.Realtime() {
+		return best.Policy.Realtime() && best.Priority >= e.Priority
+	}
+	if !best.Policy.Realtime() {
+		e.vruntime = max(e.vruntime, best.vruntime+1)
+	}
+	return true
+}
+
+// Reschedule lets another entity run that is more urgent, if there is one, and returns when
+// the caller continues. It is the handler of NEED_RESCHED. Only the entity's own goroutine
+// calls it, without locks.
+func (s *Scheduler) Reschedule(e *Entity) {
+	if s.waiting.Load() == 0 && !e.misplaced.Load() || !s.mustLeave(e) {
+		return
+	}
+	s.letOthersRun(e, preempted)
+}
+
+// mustLeave reports whether another entity should run on e's CPU, or e on another CPU.
+func (s *Scheduler) mustLeave(e *Entity) bool {
+	s.mu.Lock()
+	defer s.unlock()
+	c, now := e.on(), s.now()
+	if !e.mayRunOn(c.number) {
+		return true
+	}
+	s.charge(now)
+	if best := c.best(); best != nil && best.precedes(e) {
+		return true
+	}
+	c.limit(now)
+	return false
+}
+
+// letOthersRun leaves the CPU.
+func (s *Scheduler) letOthersRun(e *Entity, why departure) {
+	if s.Yielding.Active() {
+		s.Yielding.Call(struct{}{})
+	}
+	e.leave(why)
+	s.Load.Update()
+	if s.Yielded.Active() {
+		s.Yielded.Call(struct{}{})
+	}
+}
+
+// Interrupted does the scheduler's work after a timer interrupt of the entity's CPU, in user
+// mode or in the kernel: it fires the timers that have expired, and raises NEED_RESCHED if the
+// time slice has ended. Only the entity's own goroutine calls it, without locks. It may sleep.
+func (s *Scheduler) Interrupted(e *Entity) {
+	now, number := s.now(), e.CPU()
+	s.Load.Timers.Expire(number, now)
+	end := s.cpus[number].sliceEnd.Load()
+	if end == 0 || end > now {
+		return
+	}
+	s.mu.Lock()
+	defer s.unlock()
+	s.endSlice(e, now)
+}
+
+// endSlice ends the time slice of e. s.mu is held.
+func (s *Scheduler) endSlice(e *Entity, now int64) {
+	c := e.on()
+	c.sliceEnd.Store(0)
+	c.armed = 0
+	s.charge(now)
+	e.expired = e.Policy == RR && now-e.sliceFrom >= roundRobin
+	s.spread(c)
+	if best := c.best(); best != nil {
+		if best.precedes(e) {
+			e.runner.Preempt()
+			return
+		}
+		c.limit(now)
+	}
+}
+
+// SetAttributes changes the attributes of an entity. The caller has checked them. Any
+// goroutine may call it; it does not sleep.
+func (s *Scheduler) SetAttributes(e *Entity, a Attributes) {
+	s.mu.Lock()
+	defer s.unlock()
+	s.change(e, func() {
+		e.set(a)
+		e.expired = false
+	})
+}
+
+// SetAffinity confines an entity to a set of CPUs, one bit each, 0 for all. At least one must
+// exist. If the entity runs on another CPU, it leaves it before it returns to user mode. It
+// reports whether that is so. Any goroutine may call it; it does not sleep.
+func (s *Scheduler) SetAffinity(e *Entity, set uint64) (misplaced bool) {
+	s.mu.Lock()
+	defer s.unlock()
+	s.change(e, func() { e.allowed = set })
+	misplaced = s.running(e) && !e.mayRunOn(e.CPU())
+	e.misplaced.Store(misplaced)
+	return misplaced
+}
+
+// Misplaced reports whether an entity runs on a CPU that its affinity excludes. Any
+// context.
+func (e *Entity) Misplaced() bool { return e.misplaced.Load() }
+
+// running reports whether a CPU runs e. s.mu is held.
+func (s *Scheduler) running(e *Entity) bool { return e.scheduler != nil && e.on().current == e }
+
+// change changes what determines the place of an entity. An entity that waits is queued
+// again, and one that runs looks for another that precedes it. s.mu is held.
+func (s *Scheduler) change(e *Entity, f func()) {
+	now := s.now()
+	switch {
+	case e.queue != nil:
+		e.queue.remove(e)
+		f()
+		s.enqueue(e, s.choose(e), now)
+	case s.running(e):
+		s.charge(now)
+		f()
+		e.runner.Preempt()
+	default:
+		f()
+	}
+}
+
+// on returns the CPU of the entity. s.mu is held.
+func (e *Entity) on() *cpu { return &e.scheduler.cpus[e.cpu.Load()] }
+
+// Inherit gives a new entity, which has not started, the attributes of its parent, without
+// the policy and priority if reset is set (SCHED_RESET_ON_FORK). It does not sleep.
+func (s *Scheduler) Inherit(e, parent *Entity, reset bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	e.allowed = parent.allowed
+	a := parent.Attributes
+	if reset {
+		a = a.afterReset()
+	}
+	e.set(a)
+}
+
+// Affinity returns the set of SetAffinity. Any goroutine may call it; it does not sleep.
+func (s *Scheduler) Affinity(e *Entity) uint64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return e.allowed
+}
