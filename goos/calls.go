@@ -19,6 +19,8 @@ const (
 	callAddFrame
 	callPin
 	callRearm
+	callIdle
+	callKickIdle
 )
 
 var ownCalls = [...]call{
@@ -28,6 +30,8 @@ var ownCalls = [...]call{
 	callAddFrame - firstCall:    addFrame,
 	callPin - firstCall:         pin,
 	callRearm - firstCall:       rearm,
+	callIdle - firstCall:        idle,
+	callKickIdle - firstCall:    kickIdle,
 }
 
 // AllocFrames fills dst with free frames, whose contents are unspecified, and
@@ -143,15 +147,68 @@ func deviceInterrupt(irq uint64) {
 // caller must hold no lock that others spin for.
 func Pin(cpus uint64) { syscall.RawSyscall(callPin, uintptr(cpus), 0, 0) }
 
-// Yield lets other threads run that need this CPU, pinned ones among them, which
-// the Go scheduler does not know. It may sleep.
-func Yield() { syscall.RawSyscall(syscall.SYS_SCHED_YIELD, 0, 0, 0) }
+// Rearm makes a CPU's timer obey its deadlines, one of which has become earlier
+// (amd64.SetDeadlines). It does not sleep.
+func Rearm(cpu int) { syscall.RawSyscall(callRearm, uintptr(cpu), 0, 0) }
 
-// Rearm makes this CPU's timer obey a deadline of a sleeping task that is earlier than
-// those before (amd64.SetWakeDeadline). It does not sleep.
-func Rearm() { syscall.RawSyscall(callRearm, 0, 0, 0) }
-
-func rearm(*thread, *amd64.Frame) uint64 {
+func rearm(_ *thread, f *amd64.Frame) uint64 {
+	if c := int(arg0(f)); c != amd64.CPU() {
+		amd64.SendIPI(c)
+		return 0
+	}
 	armTimer()
 	return 0
+}
+
+// kicked is set for a CPU whose Idle was ended before it began.
+var kicked [amd64.MaxCPUs]bool
+
+// Idle sleeps until KickIdle is called for the CPU or a deadline of the CPU has passed. When
+// it returns, the caller's thread runs on that CPU. It holds no P meanwhile. The caller is the
+// CPU's dispatcher; there is one for each CPU.
+//
+//go:nosplit
+func Idle(cpu int) {
+	entersyscallblock()
+	syscall.RawSyscall(callIdle, uintptr(cpu), 0, 0)
+	exitsyscall()
+}
+
+func idle(t *thread, f *amd64.Frame) uint64 {
+	c := int(arg0(f))
+	if kicked[c] {
+		kicked[c] = false
+		return 0
+	}
+	if deadline := amd64.TimerDeadline(c); deadline != 0 && deadline <= Nanotime() {
+		return 0
+	}
+	f.RAX = 0
+	block(waitIdle, uint64(c), never)
+	t.frame.Pin(1 << uint(c))
+	if c != amd64.CPU() {
+		amd64.SendIPI(c) // its timer obeys the deadlines of an idle CPU from now on
+	}
+	return switched
+}
+
+// KickIdle ends the CPU's Idle, or the next one. It does not sleep.
+func KickIdle(cpu int) { syscall.RawSyscall(callKickIdle, uintptr(cpu), 0, 0) }
+
+func kickIdle(_ *thread, f *amd64.Frame) uint64 {
+	c := int(arg0(f))
+	if !wakeDispatcher(c) {
+		kicked[c] = true
+	}
+	return 0
+}
+
+// wakeDispatcher ends the CPU's Idle. It reports false if the dispatcher is not idle.
+func wakeDispatcher(c int) bool {
+	t := sleeper(waitIdle, uint64(c))
+	if t == nil {
+		return false
+	}
+	wake(t, 0)
+	return true
 }

@@ -35,33 +35,65 @@ func sampleIsDue(now uint64) bool {
 // tickIsDue reports whether a timer interrupt of this CPU is a tick.
 func tickIsDue(now uint64) bool { return now >= tickDue[amd64.CPU()] }
 
-// wakeIsDue reports whether the earliest deadline of a sleeping task has passed.
-func wakeIsDue(now uint64) bool {
-	deadline := amd64.WakeDeadline()
-	return deadline != 0 && deadline <= now
+// timerIsDue reports whether a timer of this CPU has expired.
+func timerIsDue(now uint64) bool { return hasPassed(amd64.TimerDeadline(amd64.CPU()), now) }
+
+// sliceIsDue reports whether the time slice of this CPU's task has ended.
+func sliceIsDue(now uint64) bool { return hasPassed(amd64.SliceDeadline(amd64.CPU()), now) }
+
+// hasPassed reports whether a deadline, 0 for none, has passed.
+func hasPassed(deadline, now uint64) bool { return deadline != 0 && deadline <= now }
+
+// againAfter is when the timer interrupts again for a deadline that has passed, in
+// nanoseconds: the interrupt may have found the kernel before it looked at the deadline.
+const againAfter = 100_000
+
+// until returns when the timer must interrupt for a deadline, 0 for none.
+func until(deadline, now uint64) uint64 {
+	switch {
+	case deadline == 0:
+		return never
+	case deadline <= now:
+		return now + againAfter
+	}
+	return deadline
 }
 
-// armTimer sets this CPU's timer to the earliest of the next sleeper's deadline and,
-// unless the CPU is idle, the next tick and the next deadline of a sleeping task. An
-// idle CPU has no tick, and the runtime's own sleepers wait there for the tasks'
-// deadlines. A deadline that has passed is ignored: its interrupt has occurred, and the
-// task will be woken.
+// giveWayDue is when each CPU's thread must let another run that is on the run queue, in
+// nanoseconds since boot, or 0.
+var giveWayDue [amd64.MaxCPUs]uint64
+
+// giveWayAfter is how long a thread runs while another waits that may run on its CPU, in
+// nanoseconds. The kernel's own goroutines and the garbage collector run beside programs so.
+const giveWayAfter = 250_000
+
+// armTimer sets this CPU's timer to the earliest of the next sleeper's deadline, the CPU's
+// earliest timer and, unless the CPU is idle, the next tick, the end of the time slice and the
+// time when the thread must give way. An idle CPU has no tick.
 func armTimer() {
 	next := nextDeadline()
 	idle := isIdle(me())
-	if idle && next == never {
+	timer := amd64.TimerDeadline(amd64.CPU())
+	if idle && next == never && timer == 0 {
 		amd64.SetTimer(0)
 		return
 	}
 	now := Nanotime()
+	next = min(next, until(timer, now))
 	if !idle {
 		due := &tickDue[amd64.CPU()]
 		if *due <= now { // the tick was handled, or the CPU was idle
 			*due = now + amd64.TickNanoseconds
 		}
 		next = min(next, *due)
-		if deadline := amd64.WakeDeadline(); deadline > now {
-			next = min(next, deadline)
+		next = min(next, until(amd64.SliceDeadline(amd64.CPU()), now))
+		if due := &giveWayDue[amd64.CPU()]; queueHead == none {
+			*due = 0
+		} else {
+			if *due == 0 {
+				*due = now + giveWayAfter
+			}
+			next = min(next, *due)
 		}
 		if interval := amd64.SampleInterval(); interval != 0 {
 			due := &sampleDue[amd64.CPU()]

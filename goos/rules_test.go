@@ -25,7 +25,7 @@ var hooks = []string{"main.lastTest", "main.printLastVisits"}
 // aboveRuntime lists functions of the layer that only ordinary goroutines call.
 var aboveRuntime = []string{
 	"slowpath/goos.AllocFrames", "slowpath/goos.FreeFrames", "slowpath/goos.AddFrame",
-	"slowpath/goos.FreeCount", "slowpath/goos.WaitIRQ", "slowpath/goos.waitOnce", "slowpath/goos.SetPanicNotifier", "slowpath/goos.Pin", "slowpath/goos.Rearm", "slowpath/goos.Yield",
+	"slowpath/goos.FreeCount", "slowpath/goos.WaitIRQ", "slowpath/goos.waitOnce", "slowpath/goos.SetPanicNotifier", "slowpath/goos.Pin", "slowpath/goos.Rearm", "slowpath/goos.Idle", "slowpath/goos.KickIdle",
 	"slowpath/boot.CommandLine", "slowpath/boot.FreeInitramfs",
 }
 

@@ -4,11 +4,10 @@ import "slowpath/arch/amd64"
 
 // The run queue. One queue serves all CPUs, since it is empty or nearly so.
 //
-// A thread is pinned while its frame has an affinity: the tick lets others run
-// on its CPU, but no other CPU takes the thread. The runtime pins no threads.
-// The user loop pins its thread for a program that sched_setaffinity(2)
-// confines. Other goroutines must not suffer from that, so a thread is unpinned
-// when it blocks or when the tick finds it outside user mode.
+// A thread is pinned while its frame has an affinity: others run on its CPU in turn with
+// it, but no other CPU takes the thread. The runtime pins no threads. The user loop pins its
+// thread to the CPU that package sched has chosen for the task, and Idle to the CPU of the
+// dispatcher. A thread is unpinned when it blocks otherwise.
 var (
 	queueHead, queueTail = none, none
 	queued               int // length of the run queue
@@ -31,6 +30,7 @@ func run(c int, t *thread) {
 	t.cpu = c
 	current[c] = index(t)
 	pinnedWaiting[c] = false
+	giveWayDue[c] = 0
 	amd64.SwitchCPUTime(&t.frame)
 	amd64.SetCurrent(&t.frame)
 }
@@ -46,6 +46,18 @@ func enqueue(t *thread) {
 		threads[queueTail].next = i
 	}
 	queueTail = i
+	queued++
+}
+
+// enqueueFirst puts a runnable thread before all others of the run queue.
+func enqueueFirst(t *thread) {
+	i := index(t)
+	t.state = runnable
+	t.next = queueHead
+	if queueHead == none {
+		queueTail = i
+	}
+	queueHead = i
 	queued++
 }
 
@@ -135,9 +147,8 @@ func kicksSuffice() bool {
 
 // kick makes a CPU look at t, which is on the run queue. It chooses an idle CPU
 // without a pending kick, since each takes only one thread: a second thread
-// behind the same kick would wait for a tick. For a pinned thread it can be a
-// CPU whose own thread is not pinned. If there is no such CPU, t waits for the
-// next schedule or tick.
+// behind the same kick would wait for a tick. If there is no such CPU, the
+// current thread gives way to t after a short time, or that of the CPU to which t is pinned.
 func kick(t *thread) {
 	here := amd64.CPU()
 	if c := findIdle(here, t); c >= 0 {
@@ -147,13 +158,16 @@ func kick(t *thread) {
 		}
 		return
 	}
-	if !t.frame.Pinned() {
+	if t.frame.MayRunOn(here) {
+		if giveWayDue[here] == 0 {
+			armTimer() // the current thread gives way soon
+		}
 		return
 	}
 	for c := range cpus {
-		if c != here && t.frame.MayRunOn(c) && !threads[current[c]].frame.Pinned() {
-			pinnedWaiting[c] = true
-			amd64.SendIPI(c)
+		if t.frame.MayRunOn(c) {
+			pinnedWaiting[c] = !threads[current[c]].frame.Pinned()
+			amd64.SendIPI(c) // it yields, or arms its timer to give way soon
 			return
 		}
 	}
@@ -198,11 +212,13 @@ func tick(t *thread) {
 	case isIdle(t):
 	case t.interruptedInKernel():
 		tickInKernel(now)
-		t.frame.Pin(0) // the goroutine may be any
 	case tickIsDue(now):
 		amd64.TickInUser()
-	case wakeIsDue(now):
+	case timerIsDue(now) || sliceIsDue(now):
 		amd64.EndSlice()
+	}
+	if timerIsDue(now) {
+		wakeDispatcher(amd64.CPU())
 	}
 	expire(now)
 	resched()
@@ -213,7 +229,7 @@ func tickInKernel(now uint64) {
 	if tickIsDue(now) {
 		amd64.TickInKernel()
 	}
-	if wakeIsDue(now) || sampleIsDue(now) {
+	if timerIsDue(now) || sliceIsDue(now) || sampleIsDue(now) {
 		amd64.EndSliceInKernel()
 	}
 }
@@ -224,5 +240,7 @@ func handleIPI(t *thread) {
 	amd64.ServeIPI()
 	if isIdle(t) || pinnedWaiting[amd64.CPU()] {
 		yield()
+		return
 	}
+	armTimer()
 }

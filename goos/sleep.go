@@ -23,9 +23,13 @@ func block(kind waitKind, object, deadline uint64) {
 // wake makes a blocked thread runnable. Its system call returns result.
 func wake(t *thread, result uint64) {
 	removeSleeper(t)
-	t.wait = waitNothing
 	t.frame.RAX = result
-	enqueue(t)
+	if t.wait == waitIdle {
+		enqueueFirst(t) // tasks have waited for their dispatcher
+	} else {
+		enqueue(t)
+	}
+	t.wait = waitNothing
 	kick(t)
 }
 

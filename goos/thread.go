@@ -16,7 +16,7 @@ type thread struct {
 
 	// What a blocked thread waits for, and its predecessor among the sleepers.
 	wait     waitKind
-	object   uint64 // futex address, IRQ, or address of the epoll events
+	object   uint64 // futex address, IRQ, CPU, or address of the epoll events
 	deadline uint64 // nanoseconds since boot, or never
 	previous int32
 
@@ -42,6 +42,7 @@ const (
 	waitSleep
 	waitPoll
 	waitIRQ
+	waitIdle
 )
 
 // maxThreads limits the runtime's threads. Tasks are goroutines and occupy no

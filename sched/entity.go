@@ -35,14 +35,15 @@ type Entity struct {
 	next      *Entity      // in a list of a realtimeQueue
 	previous  *Entity
 	vruntime  int64       // weighted run time, in nanoseconds
+	forked    bool        // Inherit was called
 	started   int64       // until when its run time is charged
 	sliceFrom int64       // when its slice began
 	expired   bool        // SCHED_RR: its slice has ended
 	misplaced atomic.Bool // it runs on a CPU that its affinity excludes
 	pairing   pairing
 
-	// Switches counts how often the entity has left a CPU, and Waits how long it was
-	// runnable without a CPU, in nanoseconds.
+	// runs counts how often the entity was given a CPU, waited how long it was runnable
+	// without one, in nanoseconds.
 	runs, waited atomic.Int64
 	queuedAt     int64
 }
@@ -67,15 +68,14 @@ const (
 )
 
 // Start makes a new entity runnable. Its goroutine calls f, and the entity ends when f
-// returns. f must not panic and must not call runtime.Goexit. parent, if not nil, is the
-// entity that the new one inherits its virtual time from. Start does not sleep.
-func (s *Scheduler) Start(e *Entity, r Runner, parent *Entity, f func()) {
+// returns. f must not panic and must not call runtime.Goexit. Start does not sleep.
+func (s *Scheduler) Start(e *Entity, r Runner, f func()) {
 	e.scheduler, e.runner = s, r
 	e.resume, _ = iter.Pull(func(yield func(struct{}) bool) {
 		e.yield = yield
 		f()
 	})
-	s.begin(e, parent)
+	s.begin(e)
 }
 
 // Park implements wait.Thread.

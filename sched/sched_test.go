@@ -83,8 +83,8 @@ func TestWakeUpBeforeOrDuringParkIsNotLost(t *testing.T) {
 				other.Unpark(ending)
 			}
 		}
-		s.Start(&a.Entity, &a, nil, turn(&a, &b))
-		s.Start(&b.Entity, &b, nil, turn(&b, &a))
+		s.Start(&a.Entity, &a, turn(&a, &b))
+		s.Start(&b.Entity, &b, turn(&b, &a))
 		done.Wait()
 	}
 }
@@ -102,7 +102,7 @@ func spin(programs []*program, duration int64) []int64 {
 		for i, p := range programs {
 			p.s = m.s
 			done.Add(1)
-			m.s.Start(&p.Entity, p, nil, func() {
+			m.s.Start(&p.Entity, p, func() {
 				defer done.Done()
 				for now.Load() < duration {
 					times[i] += step
@@ -115,7 +115,7 @@ func spin(programs []*program, duration int64) []int64 {
 	}
 	done.Add(1)
 	starter := new(program) // occupies the CPU until all have started
-	m.s.Start(&starter.Entity, starter, nil, start)
+	m.s.Start(&starter.Entity, starter, start)
 	done.Wait()
 	return times
 }
@@ -155,7 +155,7 @@ func TestRealtimeTasksRunInTheOrderOfTheirPriority(t *testing.T) {
 	var done sync.WaitGroup
 	var first program
 	done.Add(1)
-	s.Start(&first.Entity, &first, nil, func() {
+	s.Start(&first.Entity, &first, func() {
 		defer done.Done()
 		for _, priority := range []int32{0, 3, 7, 3, 99, 1} {
 			p := &program{}
@@ -163,7 +163,7 @@ func TestRealtimeTasksRunInTheOrderOfTheirPriority(t *testing.T) {
 				p.set(Attributes{Policy: FIFO, Priority: priority})
 			}
 			done.Add(1)
-			s.Start(&p.Entity, p, nil, func() {
+			s.Start(&p.Entity, p, func() {
 				defer done.Done()
 				order = append(order, priority)
 			})
@@ -184,7 +184,7 @@ func TestEntityLeavesCPUThatItsAffinityExcludes(t *testing.T) {
 	var p program
 	p.s = s
 	seen := make(chan int, 2)
-	s.Start(&p.Entity, &p, nil, func() {
+	s.Start(&p.Entity, &p, func() {
 		first := p.CPU()
 		seen <- first
 		if !s.SetAffinity(&p.Entity, 1<<uint(1-first)) {
@@ -204,13 +204,13 @@ func TestSleepersWakeWhileOthersSpin(t *testing.T) {
 	var stop atomic.Bool
 	var done sync.WaitGroup
 	done.Add(2)
-	m.s.Start(&spinner.Entity, spinner, nil, func() {
+	m.s.Start(&spinner.Entity, spinner, func() {
 		defer done.Done()
 		for !stop.Load() {
 			spinner.tick()
 		}
 	})
-	m.s.Start(&sleeper.Entity, sleeper, nil, func() {
+	m.s.Start(&sleeper.Entity, sleeper, func() {
 		defer done.Done()
 		defer stop.Store(true)
 		for range 20 {

@@ -43,6 +43,9 @@ type Scheduler struct {
 	places  []*cpu       // to be kicked when mu is released
 }
 
+// MaxCPUs is the greatest number of CPUs: an affinity has a bit for each.
+const MaxCPUs = 64
+
 // New returns a scheduler for a number of CPUs. Without processors, on the host, a CPU is a
 // goroutine that lives as long as it has something to run, and nothing preempts an entity but
 // NEED_RESCHED.
@@ -67,22 +70,19 @@ func (s *Scheduler) SliceEnd(cpu int) *atomic.Int64 { return &s.cpus[cpu].sliceE
 // timerSet is called for a new timer that is the earliest of its CPU.
 func (s *Scheduler) timerSet(cpu int) { s.processors.Arm(cpu) }
 
-// begin makes a new entity runnable. It gets the virtual time of its parent, and a slice
-// more: the parent has paid for the fork (Linux: START_DEBIT).
-func (s *Scheduler) begin(e, parent *Entity) {
+// begin makes a new entity runnable. A forked one has the virtual time of its parent, and a
+// slice more, so that a program gains nothing by forking (Linux: START_DEBIT).
+func (s *Scheduler) begin(e *Entity) {
 	s.mu.Lock()
 	defer s.unlock()
 	now := s.now()
-	if parent != nil {
-		e.cpu.Store(parent.cpu.Load())
-	}
 	if e.weight == 0 {
 		e.set(e.Attributes)
 	}
 	s.charge(now)
-	e.vruntime = s.floor
-	if parent != nil {
-		e.vruntime = max(parent.vruntime, s.floor) + e.weighted(minSlice)
+	e.vruntime = max(e.vruntime, s.floor)
+	if e.forked {
+		e.vruntime += e.weighted(minSlice)
 	}
 	s.enqueue(e, s.choose(e), now)
 }
@@ -198,6 +198,7 @@ func (s *Scheduler) letOthersRun(e *Entity, why departure) {
 	if s.Yielding.Active() {
 		s.Yielding.Call(struct{}{})
 	}
+	s.Load.Pause()
 	e.leave(why)
 	s.Load.Update()
 	if s.Yielded.Active() {
@@ -293,7 +294,8 @@ func (e *Entity) on() *cpu { return &e.scheduler.cpus[e.cpu.Load()] }
 func (s *Scheduler) Inherit(e, parent *Entity, reset bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	e.allowed = parent.allowed
+	e.allowed, e.vruntime, e.forked = parent.allowed, parent.vruntime, true
+	e.cpu.Store(parent.cpu.Load())
 	a := parent.Attributes
 	if reset {
 		a = a.afterReset()

@@ -78,11 +78,11 @@ func sys32Stime(t *task.Task, a *amd64.Args) (uint64, error) {
 func sys32Nice(t *task.Task, a *amd64.Args) (uint64, error) {
 	const furthest = lowestNice - highestNice + 1
 	change := min(max(int32(a[0]), -furthest), furthest)
-	nice := min(max(t.Scheduling.Nice.Load()+change, highestNice), lowestNice)
+	nice := min(max(t.Attributes().Nice+change, highestNice), lowestNice)
 	if change < 0 && !mayRenice(t, t, nice) {
 		return 0, unix.EPERM
 	}
-	t.Scheduling.Nice.Store(nice)
+	renice(t, nice)
 	return 0, nil
 }
 

@@ -7,39 +7,32 @@ import (
 	"slowpath/arch/amd64"
 	"slowpath/clock"
 	"slowpath/cred"
+	"slowpath/sched"
 	"slowpath/task"
 )
 
-// schedulingCalls read and set scheduling attributes. The Go runtime schedules
-// all tasks alike, so policies, priorities and nice values are stored and
-// returned, but have no effect.
+// schedulingCalls read and set scheduling attributes (sched(7)).
 var schedulingCalls = []Row{
 	{Number: unix.SYS_SCHED_YIELD, Name: "sched_yield", Handler: sysSchedYield},
 	{Number: unix.SYS_SCHED_SETAFFINITY, Name: "sched_setaffinity", Arguments: args(PID, Uint, Pointer), Handler: sysSchedSetaffinity},
 	{Number: unix.SYS_SCHED_GETAFFINITY, Name: "sched_getaffinity", Arguments: args(PID, Uint, Pointer), Handler: sysSchedGetaffinity},
-	{Number: unix.SYS_SCHED_SETSCHEDULER, Name: "sched_setscheduler", Arguments: args(PID, Int, Pointer), Handler: sysSchedSetscheduler, Partial: policyPartial},
+	{Number: unix.SYS_SCHED_SETSCHEDULER, Name: "sched_setscheduler", Arguments: args(PID, Int, Pointer), Handler: sysSchedSetscheduler},
 	{Number: unix.SYS_SCHED_GETSCHEDULER, Name: "sched_getscheduler", Arguments: args(PID), Handler: sysSchedGetscheduler},
-	{Number: unix.SYS_SCHED_SETPARAM, Name: "sched_setparam", Arguments: args(PID, Pointer), Handler: sysSchedSetparam, Partial: policyPartial},
+	{Number: unix.SYS_SCHED_SETPARAM, Name: "sched_setparam", Arguments: args(PID, Pointer), Handler: sysSchedSetparam},
 	{Number: unix.SYS_SCHED_GETPARAM, Name: "sched_getparam", Arguments: args(PID, Pointer), Handler: sysSchedGetparam},
 	{Number: unix.SYS_SCHED_GET_PRIORITY_MAX, Name: "sched_get_priority_max", Arguments: args(Int), Handler: sysSchedGetPriorityMax},
 	{Number: unix.SYS_SCHED_GET_PRIORITY_MIN, Name: "sched_get_priority_min", Arguments: args(Int), Handler: sysSchedGetPriorityMin},
 	{Number: unix.SYS_SCHED_RR_GET_INTERVAL, Name: "sched_rr_get_interval", Arguments: args(PID, Pointer), Handler: sysSchedRRGetInterval},
 	{Number: unix.SYS_GETCPU, Name: "getcpu", Arguments: args(Pointer, Pointer), Handler: sysGetcpu},
 	{Number: unix.SYS_GETPRIORITY, Name: "getpriority", Arguments: args(Int, PID), Handler: sysGetpriority},
-	{Number: unix.SYS_SETPRIORITY, Name: "setpriority", Arguments: args(Int, PID, Int), Handler: sysSetpriority, Partial: policyPartial},
+	{Number: unix.SYS_SETPRIORITY, Name: "setpriority", Arguments: args(Int, PID, Int), Handler: sysSetpriority},
 	{Number: unix.SYS_MEMBARRIER, Name: "membarrier", Arguments: args(Int, Hex, Int), Handler: sysMembarrier,
 		Partial: "The commands about restartable sequences fail with EINVAL."},
 	{Number: unix.SYS_RSEQ, Name: "rseq", Arguments: args(Pointer, Uint, Hex, Hex), Handler: sysRseq},
 }
 
-const policyPartial = "The value is stored and returned, but the Go runtime schedules all tasks alike."
-
 func sysSchedYield(t *task.Task, a *amd64.Args) (uint64, error) {
-	if t.Frame.Pinned() {
-		t.Kernel().Scheduler().YieldPinned()
-		return 0, nil
-	}
-	t.Kernel().Scheduler().Yield()
+	t.Yield()
 	return 0, nil
 }
 
@@ -84,7 +77,7 @@ func sysSchedSetaffinity(t *task.Task, a *amd64.Args) (uint64, error) {
 	if !mayChangeScheduling(t, target) {
 		return 0, unix.EPERM
 	}
-	if !target.SetAffinity(mask) {
+	if !t.Confine(target, mask) {
 		return 0, unix.EINVAL
 	}
 	return 0, nil
@@ -153,7 +146,7 @@ func setPolicy(t *task.Task, pid, policy int32, address uint64) error {
 	s := &target.Scheduling
 	reset := policy&resetOnFork != 0
 	if policy == currentPolicy {
-		policy, reset = s.Policy.Load(), s.Reset.Load()
+		policy, reset = int32(target.Attributes().Policy), s.Reset.Load()
 	}
 	policy &^= resetOnFork
 	priority := int32(word)
@@ -163,15 +156,16 @@ func setPolicy(t *task.Task, pid, policy int32, address uint64) error {
 	if !mayChangeScheduling(t, target) || !mayBeRealtime(t, target, priority) {
 		return unix.EPERM
 	}
-	s.Policy.Store(policy)
-	s.Priority.Store(priority)
+	a := target.Attributes()
+	a.Policy, a.Priority = sched.Policy(policy), priority
+	target.SetAttributes(a)
 	s.Reset.Store(reset)
 	return nil
 }
 
 // mayBeRealtime reports whether t may give target the priority (RLIMIT_RTPRIO).
 func mayBeRealtime(t, target *task.Task, priority int32) bool {
-	return priority <= target.Scheduling.Priority.Load() || t.Credentials().Has(cred.SysNice) ||
+	return priority <= target.Attributes().Priority || t.Credentials().Has(cred.SysNice) ||
 		uint64(priority) <= target.Group().Limits.Soft(unix.RLIMIT_RTPRIO)
 }
 
@@ -192,7 +186,7 @@ func sysSchedGetscheduler(t *task.Task, a *amd64.Args) (uint64, error) {
 	if err != nil {
 		return 0, err
 	}
-	policy := uint64(target.Scheduling.Policy.Load())
+	policy := uint64(int32(target.Attributes().Policy))
 	if target.Scheduling.Reset.Load() {
 		policy |= resetOnFork
 	}
@@ -207,7 +201,7 @@ func sysSchedGetparam(t *task.Task, a *amd64.Args) (uint64, error) {
 	if err != nil {
 		return 0, err
 	}
-	return 0, abi.CopyOut(t, a[1], target.Scheduling.Priority.Load())
+	return 0, abi.CopyOut(t, a[1], target.Attributes().Priority)
 }
 
 func sysSchedGetPriorityMax(t *task.Task, a *amd64.Args) (uint64, error) {
@@ -231,7 +225,7 @@ func sysSchedRRGetInterval(t *task.Task, a *amd64.Args) (uint64, error) {
 		return 0, err
 	}
 	slice := int64(otherSlice)
-	switch target.Scheduling.Policy.Load() {
+	switch int32(target.Attributes().Policy) {
 	case policyRR:
 		slice = t.Kernel().Settings().SchedRRTimesliceMS.Get() * clock.Millisecond
 	case policyFIFO:
@@ -309,7 +303,7 @@ func sysGetpriority(t *task.Task, a *amd64.Args) (uint64, error) {
 	}
 	nice := int32(lowestNice)
 	for _, target := range targets {
-		nice = min(nice, target.Scheduling.Nice.Load())
+		nice = min(nice, target.Attributes().Nice)
 	}
 	return uint64(lowestNice + 1 - nice), nil // 1 to 40, because a negative result would be an error
 }
@@ -327,15 +321,22 @@ func sysSetpriority(t *task.Task, a *amd64.Args) (uint64, error) {
 		case !mayRenice(t, target, nice):
 			err = unix.EACCES
 		default:
-			target.Scheduling.Nice.Store(nice)
+			renice(target, nice)
 		}
 	}
 	return 0, err
 }
 
+// renice sets the nice value of a thread.
+func renice(t *task.Task, nice int32) {
+	a := t.Attributes()
+	a.Nice = nice
+	t.SetAttributes(a)
+}
+
 // mayRenice reports whether t may give target the nice value (RLIMIT_NICE).
 func mayRenice(t, target *task.Task, nice int32) bool {
-	return nice >= target.Scheduling.Nice.Load() || t.Credentials().Has(cred.SysNice) ||
+	return nice >= target.Attributes().Nice || t.Credentials().Has(cred.SysNice) ||
 		uint64(lowestNice+1-nice) <= target.Group().Limits.Soft(unix.RLIMIT_NICE)
 }
 

@@ -145,7 +145,7 @@ func sysGetrandom(t *task.Task, a *amd64.Args) (uint64, error) {
 		if err != nil || t.Interrupted() {
 			return moved(done, err)
 		}
-		t.Kernel().Scheduler().Yield()
+		t.Yield()
 	}
 	return size, nil
 }

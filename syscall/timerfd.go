@@ -26,7 +26,7 @@ func sysTimerfdCreate(t *task.Task, a *amd64.Args) (uint64, error) {
 		return 0, unix.EPERM
 	}
 	file, err := timerfd.New(t.FS.Mounts(), clockID, timerfd.Clocks{
-		Wall: t.Kernel().Wall(), Deadlines: &t.Kernel().Scheduler().Load.Deadlines,
+		Wall: t.Kernel().Wall(), Timers: &t.Kernel().Scheduler().Load.Timers,
 	}, flags)
 	if err != nil {
 		return 0, err

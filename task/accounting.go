@@ -5,7 +5,6 @@ import (
 
 	"slowpath/arch/amd64"
 	"slowpath/clock"
-	"slowpath/entry"
 )
 
 // Accounting counts the resources that a thread has used. Counters only grow.
@@ -126,9 +125,8 @@ const TicksPerSecond = 100
 // Ticks converts nanoseconds to clock ticks.
 func Ticks(nanoseconds int64) int64 { return nanoseconds / (1e9 / TicksPerSecond) }
 
-// ChargeTicks checks the timers and limits that count CPU time, and samples the load
-// average. If the deadline of a sleeping task has passed, it raises NOTIFY_RESUME,
-// whose handler lets that task run. The task's own goroutine calls it after a tick,
+// ChargeTicks does the scheduler's work after an interrupt of the timer, checks the timers
+// and limits that count CPU time, and samples the load average. The task's own goroutine calls it after a tick,
 // before the return to user mode. vector is that of the interrupt, or InKernel. It may sleep
 // in a function of the tracepoint.
 //
@@ -141,10 +139,7 @@ func (t *Task) ChargeTicks(vector int) {
 	if traced {
 		t.interrupted(Interrupted{Task: t, Vector: vector})
 	}
-	if t.kernel.Scheduler().Load.Deadlines.Due() {
-		t.sleepersDue = true
-		entry.Raise(&t.Frame.ThreadFlags, entry.NotifyResume)
-	}
+	t.kernel.Scheduler().Interrupted(t.Entity())
 	t.group.CheckCPU()
 	t.kernel.sampleLoad(clock.Monotonic())
 	if traced {

@@ -182,7 +182,7 @@ func timeval(nanoseconds int64) [2]int64 { return [2]int64{nanoseconds / 1e9, na
 func (t *Task) coreProcess() []byte {
 	c := t.Credentials()
 	info := abi.ElfPrpsinfo{
-		Sname: 'R', Nice: int8(t.Scheduling.Nice.Load()), UID: c.UID, GID: c.GID,
+		Sname: 'R', Nice: int8(t.Attributes().Nice), UID: c.UID, GID: c.GID,
 		PID: int32(t.PID()), PPID: int32(t.ParentPID()), Pgrp: int32(t.group.ProcessGroupID()), SID: int32(t.group.SessionID()),
 	}
 	copy(info.Fname[:], t.Comm())
@@ -195,7 +195,7 @@ func (t *Task) coreProcess() []byte {
 func (t *Task) coreProcess32() []byte {
 	c := t.Credentials()
 	info := compat.ElfPrpsinfo{
-		Sname: 'R', Nice: int8(t.Scheduling.Nice.Load()), UID: shortID(c.UID), GID: shortID(c.GID),
+		Sname: 'R', Nice: int8(t.Attributes().Nice), UID: shortID(c.UID), GID: shortID(c.GID),
 		PID: int32(t.PID()), PPID: int32(t.ParentPID()), Pgrp: int32(t.group.ProcessGroupID()), SID: int32(t.group.SessionID()),
 	}
 	copy(info.Fname[:], t.Comm())

@@ -47,10 +47,6 @@ func (t *Task) runWork() {
 	if t.Accounting.CPU.TakeTick() {
 		t.ChargeTicks(InKernel)
 	}
-	if t.sleepersDue {
-		t.sleepersDue = false
-		t.kernel.Scheduler().WakeSleepers()
-	}
 	for {
 		t.workMu.Lock()
 		queue := t.work

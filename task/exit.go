@@ -50,13 +50,14 @@ func (t *Task) KillFromPanic(v any, stack []byte) {
 	t.ExitGroup(SignalStatus(unix.SIGKILL))
 }
 
-// Start runs a new task on a goroutine of its own.
+// Start makes a new task runnable. It has a goroutine of its own, which the scheduler resumes.
 func (k *Kernel) Start(t *Task) {
-	load := &k.config.Scheduler.Load
+	scheduler := k.config.Scheduler
+	load := &scheduler.Load
 	t.Sleeper.CountIn(load, t, &t.Accounting.Voluntary)
+	t.Sleeper.SetThread(t.Entity())
 	t.Accounting.CPU.SetOwner(t)
-	load.Enter()
-	go func() {
+	scheduler.Start(t.Entity(), t, func() {
 		growStack()
 		t.unreserve()
 		if m := k.config.Meter; m != nil {
@@ -70,8 +71,7 @@ func (k *Kernel) Start(t *Task) {
 		if load.Parking.Active() {
 			load.Parking.Call(t)
 		}
-		load.Leave()
-	}()
+	})
 }
 
 // run is the function of the task's goroutine.

@@ -72,7 +72,7 @@ func (f *futexTable) bucket(key mm.FutexKey) *futexBucket {
 // add puts w on the list behind the waiters of the same or a higher priority. The
 // bucket is locked.
 func (b *futexBucket) add(w *futexWaiter) {
-	w.priority = w.task.Scheduling.Priority.Load()
+	w.priority = w.task.Attributes().Priority
 	if w.pi != nil {
 		b.priorityWaiters++
 	}
@@ -145,26 +145,17 @@ func (b *futexBucket) removeIfThere(w *futexWaiter) bool {
 	return true
 }
 
-// wake wakes up to limit waiters of key whose bits intersect bits. It makes them
-// runnable in reverse order, because the Go runtime runs the goroutine first that
-// became runnable last. The bucket is locked.
+// wake wakes up to limit waiters of key whose bits intersect bits, in the order of the
+// list. The bucket is locked.
 func (b *futexBucket) wake(key mm.FutexKey, limit int, bits uint32) (woken int) {
-	var chosen *futexWaiter // a stack, linked by next
 	for w := b.first; w != nil && woken < limit; {
-		next := w.next
+		next, t := w.next, w.task
 		if w.key == key && w.bits&bits != 0 {
-			b.unlink(w)
-			w.next = chosen
-			chosen = w
+			b.remove(w) // from here on the waiter may return
+			t.Sleeper.Wake()
 			woken++
 		}
 		w = next
-	}
-	for chosen != nil {
-		w := chosen
-		chosen = w.next
-		w.bucket.Store(nil) // from here on the waiter may return
-		w.task.Sleeper.Wake()
 	}
 	return woken
 }

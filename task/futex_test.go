@@ -8,6 +8,7 @@ import (
 
 	"slowpath/abi"
 	"slowpath/clock"
+	"slowpath/sched"
 )
 
 // waiters starts n threads that wait on a word. It returns the counter of the
@@ -60,7 +61,7 @@ func TestFutexWakesTheHighestPriorityFirst(t *testing.T) {
 		woken := make(chan int32, 4)
 		for _, priority := range []int32{1, 0, 5, 1} {
 			tid := w.thread(t, func(t *Task) {
-				t.Scheduling.Priority.Store(priority)
+				t.SetAttributes(sched.Attributes{Policy: sched.FIFO, Priority: priority})
 				t.FutexWait(scratch, 0, PrivateFutex, FutexMatchAny, 0)
 				woken <- priority
 			})

@@ -71,8 +71,11 @@ type Config struct {
 	HWCap, HWCap2 uint64
 	// CPUs is the number of CPUs. 0 stands for 1.
 	CPUs int
-	// Scheduler counts the runnable tasks.
+	// Scheduler runs the tasks. If it is nil, each task has a goroutine in place of a CPU.
 	Scheduler *sched.Scheduler
+	// Pin makes the runtime's thread of the caller run on a set of CPUs, one bit each
+	// (package goos). It is not called on the host.
+	Pin func(cpus uint64)
 	// Meter measures the CPU time of the tasks; nil measures none.
 	Meter Meter
 	// SetSampling makes the timer interrupt programs at least so often, in nanoseconds, until
@@ -153,7 +156,7 @@ func New(c Config) *Kernel {
 	}
 	c.CPUs = max(c.CPUs, 1)
 	if c.Scheduler == nil {
-		c.Scheduler = &sched.Scheduler{CPUs: c.CPUs}
+		c.Scheduler = sched.New(sched.MaxCPUs, nil)
 	}
 	c.completeSettings()
 	k := &Kernel{config: c, pids: newPIDTable()}
@@ -182,9 +185,9 @@ func (c *Config) completeSettings() {
 // Settings returns the settings of /proc/sys.
 func (k *Kernel) Settings() *sysctl.Settings { return k.config.Settings }
 
-// afterFunc calls f on a goroutine of its own after the delay. A panic of f is logged.
+// afterFunc calls f after the delay: see wait.Timers.AfterFunc.
 func (k *Kernel) afterFunc(delay time.Duration, f func()) *wait.Alarm {
-	return k.config.Scheduler.Load.Deadlines.AfterFunc(delay, f)
+	return k.config.Scheduler.Load.Timers.AfterFunc(delay, f)
 }
 
 // Scheduler returns the scheduler of Config.

@@ -93,7 +93,6 @@ type Task struct {
 	// handlerWatched: see WatchHandler.
 	handlerWatched bool
 	hasRun         bool // it has entered user mode: see TakeCPU
-	sleepersDue    bool // the deadline of a sleeping task has passed: see ChargeTicks
 	lastFault      signal.Fault
 	faults         uint64                     // see Faults
 	machineChecks  []amd64.MachineCheckRecord // to serve before user mode

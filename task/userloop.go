@@ -11,15 +11,15 @@ import (
 
 // The methods below implement entry.Task. The user loop calls them.
 
-// TakeCPU implements entry.Task. A task that only some CPUs may run pins its
-// runtime thread to them. The task was preempted or has moved to another CPU, so a
+// TakeCPU implements entry.Task. It pins the runtime's thread to the CPU that the scheduler
+// has chosen. The task was preempted or has moved to another CPU, so a
 // restartable sequence must be aborted. If it has slept in a system call and is still on
 // the same CPU, there is nothing to do: a sequence must not make calls (rseq(2)).
 func (t *Task) TakeCPU() {
 	f := t.Frame
 	last := f.LastCPU()
 	for !amd64.TakeCPU(f) {
-		t.kernel.Scheduler().Threads.Pin(f.Affinity())
+		t.kernel.config.Pin(f.Affinity())
 	}
 	if now := f.LastCPU(); now != last && t.hasRun {
 		t.migrated(last, now)
@@ -30,11 +30,10 @@ func (t *Task) TakeCPU() {
 	}
 }
 
-// AfterInterrupt implements entry.Task. NEED_RESCHED is raised only if the
-// interrupt was the tick. A kick and an IPI do not require a reschedule.
+// AfterInterrupt implements entry.Task. After the tick and at the deadlines of the scheduler
+// it does the scheduler's work, which may raise NEED_RESCHED. A kick and an IPI need no work.
 func (t *Task) AfterInterrupt() {
 	if f := t.Frame; f.TakeResched() {
-		entry.Raise(&f.ThreadFlags, entry.NeedResched)
 		t.ChargeTicks(int(t.Visit.Number))
 		return
 	}

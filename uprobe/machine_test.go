@@ -54,17 +54,12 @@ type machine struct {
 	log     []string
 }
 
-type threads struct{}
-
-func (threads) Pin(uint64) {}
-func (threads) Yield()     {}
-
 // newMachine returns a machine with the program /program, whose code is given.
 func newMachine(t *testing.T, code []byte) *machine {
 	t.Helper()
 	m := &machine{World: fstest.New(t, 4096), tasksOf: map[*amd64.Frame]*task.Task{}}
 	m.probes = uprobe.New(m.Memory)
-	scheduler := &sched.Scheduler{CPUs: 1, Threads: threads{}}
+	scheduler := sched.New(1, nil)
 	var err error
 	if m.table, err = core.NewDuties(core.Owners{Scheduler: scheduler, Probes: m.probes, Calls: calls.New(), Audit: audit.New(audit.Config{})}); err != nil {
 		t.Fatal(err)

@@ -68,8 +68,8 @@ func (l *Load) Update() {
 	}
 }
 
-// pause calls the Meter's Pause, if there is a Meter.
-func (l *Load) pause() {
+// Pause calls the Meter's Pause, if there is a Meter.
+func (l *Load) Pause() {
 	if l != nil && l.Meter != nil {
 		l.Meter.Pause()
 	}
@@ -109,7 +109,7 @@ func (a *attachment) before() {
 	if a.load.Parking.Active() {
 		a.load.Parking.Call(a.owner)
 	}
-	a.load.pause()
+	a.load.Pause()
 }
 
 // after is called by the goroutine that continues.

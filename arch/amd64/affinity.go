@@ -2,10 +2,10 @@ package amd64
 
 // A frame's affinity is the set of CPUs that may run it, one bit each; 0 is
 // all. A frame with an affinity is pinned. Package goos schedules a pinned
-// runtime thread on those CPUs only, in the kernel too. A task's affinity is
-// about user mode. TakeCPU connects the two: it takes a CPU for a task only under
-// a runtime thread with the same affinity. So goos alone chooses CPUs, and a
-// task that is not pinned pays one compare, where it changes its CPU.
+// runtime thread on those CPUs only. A task's frame is pinned to the CPU that package
+// sched has chosen for the task. TakeCPU connects the two: it takes a CPU for a task only
+// under a runtime thread with the same affinity. So a task pays one compare, where it
+// changes its CPU.
 
 // Affinity returns the set. Any context.
 //
@@ -25,30 +25,11 @@ func (f *Frame) MayRunOn(cpu int) bool {
 	return set == 0 || set>>uint(cpu)&1 != 0
 }
 
-// Pin sets the affinity of a runtime thread. Package goos calls it, and then
-// moves the thread.
+// Pin sets the affinity. For a runtime thread package goos calls it, and then moves the
+// thread; for a task package sched, while the task has no CPU.
 //
 //go:nosplit
 func (f *Frame) Pin(set uint64) { f.affinity.Store(set) }
-
-// SetAffinity sets a task's affinity. At least one bit must be of a CPU that
-// exists, or the set 0. When it returns, f's program is not in user mode on a
-// CPU outside the set, and will not be. Any goroutine may call it, with
-// interrupts on.
-func (f *Frame) SetAffinity(set uint64) {
-	f.affinity.Store(set)
-	for !f.mayStay() {
-		Pause()
-	}
-}
-
-// mayStay reports whether f may run on the CPU that holds its state. If not, it
-// has the state saved. TakeCPU stores f.cpu before it reads the set, SetAffinity
-// stores the set before it reads f.cpu, so at least one sees the other's store.
-func (f *Frame) mayStay() bool {
-	cpu := f.StateCPU()
-	return cpu < 0 || f.MayRunOn(cpu) || tryRelease(f)
-}
 
 // affinityDiffers reports whether CPU c runs a runtime thread whose affinity is
 // not f's.

@@ -73,10 +73,6 @@ func takeThis(c *perCPU, f *Frame) takeResult {
 		enableExtendedState(c)
 		saveState(c)
 		loadState(c, f)
-		if affinityDiffers(c, f) { // SetAffinity ran in between
-			saveState(c)
-			return threadNotPinned
-		}
 	}
 	if c.root != f.root {
 		switchRoot(c, f.root)
@@ -106,7 +102,7 @@ func saveState(c *perCPU) {
 
 // loadState loads f's state, which is in memory, but for the selectors, which
 // are a control. The exchange orders it before the load of ThreadFlags in EnterUser
-// (see Kick), and of f's affinity (see SetAffinity).
+// (see Kick).
 //
 //go:nosplit
 func loadState(c *perCPU, f *Frame) {

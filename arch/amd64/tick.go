@@ -57,25 +57,34 @@ func EndSliceInKernel() {
 	}
 }
 
-// wakeDeadline points to the earliest deadline of a sleeping task: see SetWakeDeadline.
-var wakeDeadline *atomic.Int64
+// deadlines points to the deadlines of each CPU: see SetDeadlines.
+var deadlines [MaxCPUs]struct{ timer, slice *atomic.Int64 }
 
-// SetWakeDeadline sets where the earliest deadline of the sleeping tasks is, in
-// nanoseconds since boot, or 0 for none. The timers of the Go runtime belong to a P, and
-// the runtime looks at them only when the goroutine that runs there ends its turn. So
-// the timer's interrupt ends the time slice of a program at that moment. It is called
-// once, before the first task runs.
-func SetWakeDeadline(deadline *atomic.Int64) { wakeDeadline = deadline }
+// SetDeadlines sets where the deadlines of a CPU are, in nanoseconds since boot, or 0 for
+// none: that of its earliest timer, and the end of the current time slice. At these times the
+// timer's interrupt makes EnterUser return. It is called before the first task runs.
+func SetDeadlines(cpu int, timer, slice *atomic.Int64) {
+	deadlines[cpu].timer, deadlines[cpu].slice = timer, slice
+}
 
-// WakeDeadline returns the earliest deadline of a sleeping task, in nanoseconds since
-// boot, or 0. Package goos calls it, with interrupts off.
+// TimerDeadline returns the deadline of the CPU's earliest timer, in nanoseconds since boot,
+// or 0. Package goos calls it, with interrupts off.
 //
 //go:nosplit
-func WakeDeadline() uint64 {
-	if wakeDeadline == nil {
+func TimerDeadline(cpu int) uint64 { return valueOf(deadlines[cpu].timer) }
+
+// SliceDeadline returns the end of the CPU's current time slice, in nanoseconds since boot, or
+// 0. Package goos calls it, with interrupts off.
+//
+//go:nosplit
+func SliceDeadline(cpu int) uint64 { return valueOf(deadlines[cpu].slice) }
+
+//go:nosplit
+func valueOf(deadline *atomic.Int64) uint64 {
+	if deadline == nil {
 		return 0
 	}
-	return uint64(wakeDeadline.Load())
+	return uint64(deadline.Load())
 }
 
 // TakeResched reports whether somebody else should run instead of f's program,

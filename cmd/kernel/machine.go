@@ -49,11 +49,13 @@ func newMemory(settings *sysctl.Settings) (*mm.Memory, error) {
 	})
 }
 
-// threads implements sched's interface to the runtime's threads.
-type threads struct{}
+// processors implements sched.Processors.
+type processors struct{}
 
-func (threads) Pin(cpus uint64) { goos.Pin(cpus) }
-func (threads) Yield()          { goos.Yield() }
+func (processors) Idle(cpu int) { goos.Idle(cpu) }
+func (processors) Kick(cpu int) { goos.KickIdle(cpu) }
+func (processors) Arm(cpu int)  { goos.Rearm(cpu) }
+func (processors) Current() int { return amd64.CPU() }
 
 // meter implements task.Meter and wait.Meter: it measures the CPU time of tasks.
 type meter struct{}

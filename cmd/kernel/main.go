@@ -89,6 +89,9 @@ const visitsKept = 512
 // run starts the parts and the program, and powers off at the program's end. It
 // returns only if that fails.
 func (k *kernel) run() error {
+	// Each CPU's dispatcher occupies a P while it runs tasks. The others are for the kernel's
+	// own goroutines: one for the garbage collector, one for the rest.
+	runtime.GOMAXPROCS(boot.CPUs() + 2)
 	k.setClock()
 	amd64.EnableExtendedState()
 
@@ -104,7 +107,7 @@ func (k *kernel) run() error {
 	if err := k.makeFiles(); err != nil {
 		return err
 	}
-	scheduler := &sched.Scheduler{CPUs: boot.CPUs(), Threads: threads{}}
+	scheduler := sched.New(boot.CPUs(), processors{})
 	if err := k.startCPUTime(scheduler); err != nil {
 		return err
 	}
@@ -138,6 +141,7 @@ func (k *kernel) run() error {
 		HWCap:        hwcap,
 		HWCap2:       hwcap2,
 		Scheduler:    scheduler,
+		Pin:          goos.Pin,
 		Meter:        meter{},
 		CurrentOwner: amd64.CurrentOwner,
 		SetSampling:  func(interval int64) { amd64.SetSampleInterval(uint64(interval)) },
@@ -175,15 +179,16 @@ func (k *kernel) newAudit() *audit.Audit {
 	})
 }
 
-// startCPUTime starts the measurement of CPU time, and makes the timer's interrupt obey
-// the deadlines of sleeping tasks.
+// startCPUTime starts the measurement of CPU time, and makes the timers' interrupts obey
+// the deadlines of the scheduler.
 func (k *kernel) startCPUTime(s *sched.Scheduler) error {
 	if !amd64.StartCPUTime(uint32(entry.NotifyResume)) {
 		return errors.New("the Go runtime keeps no profiler label in its g; build the kernel with the Go version that go.mod names")
 	}
 	s.Load.Meter = meter{}
-	s.Load.Deadlines.Earlier = goos.Rearm
-	amd64.SetWakeDeadline(s.Load.Deadlines.Earliest())
+	for i := range s.CPUs() {
+		amd64.SetDeadlines(i, s.Load.Timers.Earliest(i), s.SliceEnd(i))
+	}
 	return nil
 }
 

@@ -22,10 +22,10 @@ type Setting struct{ Value, Interval int64 }
 // Timer implements fs.FileOperations for a timer file.
 type Timer struct {
 	fs.FileBase
-	queue     wait.Queue
-	wall      *clock.Wall // nil for the monotonic clocks
-	deadlines *wait.Deadlines
-	unwatch   func() // ends wall.Watch; nil for the monotonic clocks
+	queue   wait.Queue
+	wall    *clock.Wall // nil for the monotonic clocks
+	timers  *wait.Timers
+	unwatch func() // ends wall.Watch; nil for the monotonic clocks
 
 	mu       sync.Mutex // guards the fields below
 	next     int64      // next expiration on the timer's clock; 0 if disarmed
@@ -41,14 +41,14 @@ type Timer struct {
 // Clocks are the clocks of the timers.
 type Clocks struct {
 	Wall *clock.Wall // CLOCK_REALTIME
-	// Deadlines expires the timers on time, also beside a program that spins.
-	Deadlines *wait.Deadlines
+	// Timers expires the timers on time, also beside a program that spins.
+	Timers *wait.Timers
 }
 
 // New opens a timer file. flags may have O_NONBLOCK. Error: EINVAL for a clock that
 // cannot have timers.
 func New(m *fs.Mounts, clockID int32, clocks Clocks, flags int) (*fs.File, error) {
-	t := &Timer{deadlines: clocks.Deadlines}
+	t := &Timer{timers: clocks.Timers}
 	switch clockID {
 	case unix.CLOCK_REALTIME, unix.CLOCK_REALTIME_ALARM:
 		t.wall = clocks.Wall
@@ -168,10 +168,10 @@ func (t *Timer) schedule() {
 	if t.next == 0 {
 		return
 	}
-	t.alarm = t.deadlines.AfterFunc(time.Duration(t.left().Value), t.expired)
+	t.alarm = t.timers.AfterFunc(time.Duration(t.left().Value), t.expired)
 }
 
-// expired runs in the goroutine of the alarm.
+// expired runs on the goroutine that expires the timers of a CPU.
 func (t *Timer) expired() {
 	locked := guard.Lock(&t.mu)
 	defer locked.Release()

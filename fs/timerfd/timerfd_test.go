@@ -16,7 +16,7 @@ import (
 
 // clocks returns the clocks of timers whose CLOCK_REALTIME is wall.
 func clocks(wall *clock.Wall) timerfd.Clocks {
-	return timerfd.Clocks{Wall: wall, Deadlines: new(wait.Deadlines)}
+	return timerfd.Clocks{Wall: wall, Timers: new(wait.Timers)}
 }
 
 func read(f *fs.File) (uint64, error) {

@@ -106,12 +106,6 @@ type Kernel struct {
 	log   []string
 }
 
-// threads implements sched.Threads: the model has no CPUs to choose from.
-type threads struct{}
-
-func (threads) Pin(uint64) {}
-func (threads) Yield()     {}
-
 // New returns a kernel with an empty file system, ready for Run.
 func New(c Config) (*Kernel, error) {
 	k := &Kernel{config: c, goroutines: runtime.NumGoroutine()}
@@ -139,7 +133,7 @@ func New(c Config) (*Kernel, error) {
 
 // makeTasks creates the user loop and the kernel of package task.
 func (k *Kernel) makeTasks() (err error) {
-	k.scheduler = &sched.Scheduler{CPUs: cpus, Threads: threads{}}
+	k.scheduler = sched.New(cpus, nil)
 	k.Probes, k.seen, k.audit = uprobe.New(k.memory), calls.New(), k.newAudit()
 	if k.duties, err = core.NewDuties(k.owners()); err != nil {
 		return err

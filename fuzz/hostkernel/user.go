@@ -1,12 +1,12 @@
 package hostkernel
 
 import (
-	"runtime"
 	"time"
 
 	"golang.org/x/sys/unix"
 
 	"slowpath/arch/amd64"
+	"slowpath/entry"
 	"slowpath/fuzz/program"
 	"slowpath/task"
 )
@@ -59,7 +59,7 @@ func (k *Kernel) run(t *task.Task) {
 		}
 	}
 	if n > 0 {
-		k.meet()
+		k.meet(t)
 	}
 	k.users.Store(t.Frame, u)
 	defer func() {
@@ -71,10 +71,10 @@ func (k *Kernel) run(t *task.Task) {
 
 // meet waits until all routines are taken, for a short time: otherwise most tasks end
 // before the next one starts, and nothing happens at the same time.
-func (k *Kernel) meet() {
+func (k *Kernel) meet(t *task.Task) {
 	const most = 500 * time.Microsecond
 	for start := time.Now(); int(k.next.Load()) < len(k.program.Routines) && time.Since(start) < most; {
-		runtime.Gosched()
+		t.Yield()
 	}
 }
 
@@ -145,7 +145,7 @@ func (k *Kernel) step(u *user, f *amd64.Frame) (event int, entered bool) {
 		return k.refill(u, f)
 	case program.OpYield:
 		u.routine = u.routine[1:]
-		runtime.Gosched()
+		entry.Raise(&f.ThreadFlags, entry.NeedResched)
 		trapped(f)
 		return ^amd64.FirstInterrupt, true
 	}

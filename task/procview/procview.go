@@ -200,7 +200,7 @@ func (v view) Info() procfs.TaskInfo {
 		PID: t.PID(), TID: t.TID(), ParentPID: t.ParentPID(), TracerPID: t.TracerTID(),
 		ProcessGroup: g.ProcessGroupID(), Session: g.SessionID(),
 		Comm: t.Comm(), State: t.StateLetter(), Credentials: t.Credentials(),
-		Nice: int(t.Scheduling.Nice.Load()), Threads: g.ThreadCount(),
+		Nice: int(t.Attributes().Nice), Threads: g.ThreadCount(),
 		ExitSignal: t.ExitSignal(), StartTime: g.StartTime(),
 		NoNewPrivileges: t.NoNewPrivileges(), OOMScore: g.OOMScore(), OOMScoreAdjust: int(g.OOMAdjust.Load()),
 		Affinity: t.Affinity(),

@@ -113,8 +113,9 @@ func priorityOf(t trace.Task) value {
 	if !ok {
 		return number(normal)
 	}
-	if priority := own.Scheduling.Priority.Load(); priority > 0 {
-		return number(greatestRealtime - priority)
+	a := own.Attributes()
+	if a.Priority > 0 {
+		return number(greatestRealtime - a.Priority)
 	}
-	return number(normal + own.Scheduling.Nice.Load())
+	return number(normal + a.Nice)
 }
