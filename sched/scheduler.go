@@ -60,6 +60,27 @@ func New(cpus int, p Processors) *Scheduler {
 	return s
 }
 
+// Run starts the dispatchers of all CPUs, so that each expires the timers of its queue. It is
+// called once, with processors, before the first entity starts.
+func (s *Scheduler) Run() {
+	for i := range s.cpus {
+		s.cpus[i].start()
+	}
+}
+
+// Quiescent reports whether no entity runs or waits, and on the host no dispatcher is left.
+// Any goroutine may call it; it does not sleep.
+func (s *Scheduler) Quiescent() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for i := range s.cpus {
+		if c := &s.cpus[i]; !c.isIdle() || s.processors == nil && c.started {
+			return false
+		}
+	}
+	return true
+}
+
 // CPUs returns the number of CPUs.
 func (s *Scheduler) CPUs() int { return len(s.cpus) }
 

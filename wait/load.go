@@ -47,10 +47,9 @@ type Thread interface {
 }
 
 // SetThread makes the sleeper park a thread of a scheduler. It is called before the first
-// sleep, after CountIn.
-func (s *Sleeper) SetThread(t Thread) {
-	s.spot.thread, s.spot.ending = t, s.spot.waking
-}
+// sleep, after CountIn. A wake-up that comes before SetThread is lost: the thread has not
+// checked any condition yet.
+func (s *Sleeper) SetThread(t Thread) { s.spot.thread.Store(&threadSpot{t, s.spot.waking}) }
 
 // Enter adds one goroutine to the count.
 func (l *Load) Enter() { l.runnable.Add(1) }
@@ -87,19 +86,21 @@ type attachment struct {
 	load   *Load
 	owner  any
 	sleeps *atomic.Int64
-	thread Thread // nil for a goroutine that the Go scheduler runs
-	ending func() // waking
+	thread atomic.Pointer[threadSpot] // nil for a goroutine that the Go scheduler runs
+}
+
+// threadSpot is a thread of a scheduler in place of a spot's own state.
+type threadSpot struct {
+	Thread
+	ending func() // attachment.waking
 }
 
 // parkThread is park for a thread of a scheduler, which counts the runnable ones itself.
-func (a *attachment) parkThread() {
+func (a *attachment) parkThread(t *threadSpot) {
 	a.before()
-	a.thread.Park()
+	t.Park()
 	a.after()
 }
-
-// unparkThread is unpark for a thread of a scheduler.
-func (a *attachment) unparkThread() { a.thread.Unpark(a.ending) }
 
 // before is called by the goroutine that is about to park.
 func (a *attachment) before() {

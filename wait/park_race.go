@@ -23,8 +23,8 @@ func (p *spot) channel() chan struct{} {
 }
 
 func (p *spot) park() {
-	if p.thread != nil {
-		p.parkThread()
+	if t := p.thread.Load(); t != nil {
+		p.parkThread(t)
 		return
 	}
 	select {
@@ -44,8 +44,8 @@ func (p *spot) park() {
 }
 
 func (p *spot) unpark() {
-	if p.thread != nil {
-		p.unparkThread()
+	if t := p.thread.Load(); t != nil {
+		t.Unpark(t.ending)
 		return
 	}
 	if p.parked.CompareAndSwap(true, false) {

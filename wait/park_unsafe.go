@@ -56,8 +56,8 @@ func commit(g, lock unsafe.Pointer) bool {
 // park blocks until unpark, or returns immediately if there is a token. It takes
 // the token.
 func (p *spot) park() {
-	if p.thread != nil {
-		p.parkThread()
+	if t := p.thread.Load(); t != nil {
+		p.parkThread(t)
 		return
 	}
 	if p.state.CompareAndSwap(token, awake) {
@@ -72,8 +72,8 @@ func (p *spot) park() {
 
 // unpark ends a park, or leaves the token.
 func (p *spot) unpark() {
-	if p.thread != nil {
-		p.unparkThread()
+	if t := p.thread.Load(); t != nil {
+		t.Unpark(t.ending)
 		return
 	}
 	for {

@@ -189,6 +189,7 @@ func (k *kernel) startCPUTime(s *sched.Scheduler) error {
 	for i := range s.CPUs() {
 		amd64.SetDeadlines(i, s.Load.Timers.Earliest(i), s.SliceEnd(i))
 	}
+	s.Run()
 	return nil
 }
 

@@ -29,6 +29,9 @@ func (k *Kernel) Run(p *program.Program) error {
 	if err != nil {
 		return err // the rest would only repeat it
 	}
+	for !k.scheduler.Quiescent() { // the goroutines of the last tasks end
+		runtime.Gosched()
+	}
 	if i := k.config.Injection; i != nil {
 		i.active.Store(false)
 	}
