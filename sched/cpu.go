@@ -28,15 +28,21 @@ type cpu struct {
 	realtime  realtimeQueue
 	fair      fairQueue
 	waiting   int
-	started   bool // it has a dispatcher
-	resting   bool // the dispatcher has found nothing to run
+	// leaving is the entity whose departure is to be committed. Only the goroutine that runs
+	// on the CPU uses it.
+	leaving *Entity
+	left    int64     // when it has left
+	idleAt  *exchange // where the idle goroutine is parked while an entity runs
+	idle    Entity    // stands for the idle goroutine
+	started bool      // it has an idle goroutine
+	resting bool      // the idle goroutine has found nothing to run
 	// sliceEnd is when the current entity must look for others, or 0.
 	sliceEnd atomic.Int64
 	armed    int64 // the earliest sliceEnd that the timer was armed for and that is to come
 	switches atomic.Int64
 }
 
-// start makes the CPU's dispatcher look for entities.
+// start makes the CPU's idle goroutine look for entities.
 func (c *cpu) start() {
 	s := c.scheduler
 	s.mu.Lock()
@@ -51,49 +57,74 @@ func (c *cpu) start() {
 	}
 }
 
-// dispatch is the CPU's dispatcher. It resumes one entity after another. On the host it
-// returns when there is none.
+// dispatch is the CPU's idle goroutine. It runs when there is no entity to run, or a timer has
+// expired. On the host it returns when there is nothing to do.
 func (c *cpu) dispatch() {
 	s := c.scheduler
-	var e *Entity
 	for {
-		s.Load.Timers.Expire(c.number, s.now())
-		if e = c.exchange(e); e == nil {
-			if s.processors == nil {
-				return
-			}
-			s.processors.Idle(c.number)
+		c.finish()
+		s.Load.Update() // the time of the task that ran before ends
+		now := s.now()
+		if s.Load.Timers.Due(c.number, now) {
+			s.Load.Timers.Expire(c.number, now)
+			now = s.now()
+		}
+		if to := c.leaveIdle(now); to != nil {
+			to.swap()
 			continue
 		}
-		if _, alive := e.resume(); !alive {
-			e.why = ended
+		if s.processors == nil {
+			return
 		}
+		s.processors.Idle(c.number)
 	}
 }
 
-// exchange takes an entity that has left the CPU, or nil, and returns the one that the CPU
-// runs next, or nil if there is none.
-func (c *cpu) exchange(e *Entity) *Entity {
+// leaveIdle makes the CPU run an entity. It returns the exchange to swap in, or nil if there is
+// no entity.
+func (c *cpu) leaveIdle(now int64) *exchange {
 	s := c.scheduler
 	s.mu.Lock()
 	defer s.unlock()
-	now := s.now()
-	if e != nil {
-		c.release(e, now)
-	}
-	e = c.best()
-	if e == nil {
+	next := c.best()
+	if next == nil {
 		c.resting = true
 		c.started = s.processors != nil
 		return nil
 	}
+	to := c.run(next, now).entrance()
+	c.idleAt, to.occupant = to, &c.idle
+	return to
+}
+
+// switchTo makes the CPU run an entity, or its idle goroutine for nil or if a timer has expired.
+// It returns the exchange to swap in. s.mu is held.
+func (c *cpu) switchTo(next *Entity, now int64) *exchange {
+	if next == nil || c.scheduler.Load.Timers.Due(c.number, now) {
+		c.current = nil
+		return c.idleAt.entrance()
+	}
+	return c.run(next, now).entrance()
+}
+
+// running returns the entity that the CPU runs, or the one that stands for its idle goroutine.
+// s.mu is held.
+func (c *cpu) running() *Entity {
+	if c.current == nil {
+		return &c.idle
+	}
+	return c.current
+}
+
+// run makes an entity the current one. It returns where its goroutine is parked. s.mu is held.
+func (c *cpu) run(e *Entity, now int64) *exchange {
 	e.queue.remove(e)
 	e.waited.Add(now - e.queuedAt)
 	e.started, e.sliceFrom = now, now
 	e.runs.Add(1)
 	c.current, c.resting = e, false
 	c.switches.Add(1)
-	if moved := e.CPU() != c.number; moved || !e.placed {
+	if e.CPU() != c.number || !e.placed {
 		e.cpu.Store(int32(c.number))
 		e.placed = true
 		e.runner.Place(c.number)
@@ -101,38 +132,53 @@ func (c *cpu) exchange(e *Entity) *Entity {
 	if c.waiting > 0 {
 		c.limit(now)
 	}
-	return e
+	return e.at
 }
 
-// release takes e off the CPU, and commits what it has left for. s.mu is held.
-func (c *cpu) release(e *Entity, now int64) {
-	s := c.scheduler
-	s.charge(now)
-	c.current = nil
-	e.misplaced.Store(false)
-	e.pairing.left(now, e.why)
-	switch e.why {
-	case ended:
+// finish commits what the entity has left for that ran before, after the switch (Linux:
+// finish_task_switch). From then on it may run on any CPU. The goroutine that continues calls
+// it.
+func (c *cpu) finish() {
+	e := c.leaving
+	if e == nil {
 		return
-	case sleeps:
+	}
+	c.leaving = nil
+	if e.why == ended {
+		c.scheduler.mu.Lock()
+		e.own.ended = e.at
+		c.scheduler.mu.Unlock()
+		return
+	}
+	if e.why == sleeps {
 		if e.state.CompareAndSwap(awake, parked) {
 			return
 		}
 		e.state.Store(awake) // a wake-up came first
 	}
+	c.requeue(e)
+}
+
+// requeue puts an entity that can continue back on a queue.
+func (c *cpu) requeue(e *Entity) {
+	s := c.scheduler
+	s.mu.Lock()
+	defer s.unlock()
+	now := c.left
 	if !e.mayRunOn(c.number) {
 		s.enqueue(e, s.choose(e), now)
 		return
 	}
 	c.add(e, now, e.why == preempted && !e.expired)
 	e.expired = false
+	c.limit(now)
 }
 
 // charge adds to the virtual time of the entities that run what they have run since the last
 // charge, raises the floor to the least virtual time of all that run or wait, and bounds how
 // far those that run are ahead of it. s.mu is held.
 func (s *Scheduler) charge(now int64) {
-	least := int64(math.MaxInt64)
+	least, ahead := int64(math.MaxInt64), false
 	for i := range s.cpus {
 		c := &s.cpus[i]
 		if e := c.current; e != nil && !e.Policy.Realtime() {
@@ -141,6 +187,7 @@ func (s *Scheduler) charge(now int64) {
 				e.started = now
 			}
 			least = min(least, e.vruntime)
+			ahead = ahead || e.vruntime > s.floor+maxLead*latency
 		}
 		if len(c.fair.heap) > 0 {
 			least = min(least, c.fair.heap[0].vruntime)
@@ -150,8 +197,15 @@ func (s *Scheduler) charge(now int64) {
 		return
 	}
 	s.floor = max(s.floor, least)
+	if ahead {
+		s.limitLead()
+	}
+}
+
+// limitLead bounds how far the entities that run are ahead of the floor. s.mu is held.
+func (s *Scheduler) limitLead() {
 	for i := range s.cpus {
-		if e := s.cpus[i].current; e != nil && e.vruntime > s.floor+maxLead*latency {
+		if e := s.cpus[i].current; e != nil && !e.Policy.Realtime() && e.vruntime > s.floor+maxLead*latency {
 			e.vruntime = max(s.floor+maxLead*latency, min(e.vruntime, s.floor+e.weighted(maxLead*latency)))
 		}
 	}
@@ -232,7 +286,7 @@ func (w *Entity) precedesBy(e *Entity, margin int64) bool {
 
 // preempts reports whether e, which was just queued, preempts the CPU's current entity at once.
 // s.mu is held.
-func (c *cpu) preempts(e *Entity) bool {
+func (c *cpu) preempts(e *Entity, now int64) bool {
 	running := c.current
 	if running.Policy == Idle && e.Policy != Idle {
 		return true
@@ -240,7 +294,10 @@ func (c *cpu) preempts(e *Entity) bool {
 	if e.Policy == Batch || e.Policy == Idle {
 		return false
 	}
-	return e.precedesBy(running, e.weighted(wakeMargin))
+	if e.Policy.Realtime() || running.Policy.Realtime() {
+		return e.precedesBy(running, 0)
+	}
+	return e.vruntime+e.weighted(wakeMargin) < running.vruntime+running.weighted(now-running.started)
 }
 
 // limit sets the end of the time slice of the CPU's current entity, because others wait. s.mu

@@ -1,7 +1,7 @@
 package sched
 
 import (
-	"iter"
+	"runtime"
 	"sync/atomic"
 )
 
@@ -20,11 +20,11 @@ type Runner interface {
 type Entity struct {
 	scheduler *Scheduler
 	runner    Runner
-	resume    func() (struct{}, bool) // switches to the entity's goroutine; dispatchers only
-	yield     func(struct{}) bool     // switches back; the entity's goroutine only
+	own       *exchange // that came with its goroutine
+	at        *exchange // where its goroutine is parked while it does not run
 
 	state atomic.Uint32 // awake, token or parked
-	why   departure     // written by the entity, then read by the dispatcher
+	why   departure     // of the last leave
 
 	// The scheduler's lock guards the rest, except that any goroutine may read atomics.
 	attributes
@@ -45,19 +45,22 @@ type Entity struct {
 	// runs counts how often the entity was given a CPU, waited how long it was runnable
 	// without one, in nanoseconds.
 	runs, waited atomic.Int64
-	queuedAt     int64
+	// involuntary counts how often it has left a CPU although it could continue: see
+	// CountInvoluntary.
+	involuntary *atomic.Int64
+	queuedAt    int64
 }
 
 // The states of an entity. In awake, Unpark leads to token, and Park to parked. In parked,
-// Unpark leads to awake and makes the entity runnable. A dispatcher commits a park after the
-// switch away from the goroutine, so a parked entity can be resumed at any time.
+// Unpark leads to awake and makes the entity runnable. A park is committed by the goroutine
+// that continues, after the switch, so a parked entity can continue at any time.
 const (
 	awake uint32 = iota
 	token
 	parked
 )
 
-// departure is why an entity has switched to its dispatcher.
+// departure is why an entity leaves its CPU.
 type departure uint8
 
 const (
@@ -71,10 +74,12 @@ const (
 // returns. f must not panic and must not call runtime.Goexit. Start does not sleep.
 func (s *Scheduler) Start(e *Entity, r Runner, f func()) {
 	e.scheduler, e.runner = s, r
-	e.resume, _ = iter.Pull(func(yield func(struct{}) bool) {
-		e.yield = yield
+	e.own = newExchange(func() {
+		e.on().finish()
 		f()
+		e.end()
 	})
+	e.at, e.own.occupant = e.own, e
 	s.begin(e)
 }
 
@@ -106,15 +111,89 @@ func (e *Entity) Unpark(ending func()) {
 	}
 }
 
-// leave switches to the dispatcher of the entity's CPU, and returns when a dispatcher resumes
-// the entity. Only the entity's goroutine calls it.
-func (e *Entity) leave(why departure) {
-	e.why = why
-	e.yield(struct{}{})
+// leave makes the entity's CPU run another one, and returns when the entity continues, possibly
+// on another CPU. If the entity could continue and there is no other to run, leave does nothing and
+// returns false. Only the entity's goroutine calls it.
+func (e *Entity) leave(why departure) bool {
+	s := e.scheduler
+	s.mu.Lock()
+	c, now := e.on(), s.now()
+	s.charge(now)
+	next := c.best()
+	if why != sleeps && e.mayRunOn(c.number) && (next == nil || why == yields && !e.yieldTo(next)) {
+		s.mu.Unlock()
+		return false
+	}
+	if why != sleeps && e.involuntary != nil {
+		e.involuntary.Add(1)
+	}
+	e.pairing.left(now, why)
+	e.why, c.leaving, c.left = why, e, now
+	to := c.switchTo(next, now)
+	e.at, to.occupant = to, e
+	e.misplaced.Store(false)
+	s.unlock()
+	to.swap()
+	e.on().finish()
+	return true
+}
+
+// yieldTo gives e no less virtual time than next has, which is the next one then. It reports
+// false if e is more urgent in any case. s.mu is held.
+func (e *Entity) yieldTo(next *Entity) bool {
+	if e.Policy.Realtime() {
+		return next.Policy.Realtime() && next.Priority >= e.Priority
+	}
+	if !next.Policy.Realtime() {
+		e.vruntime = max(e.vruntime, next.vruntime+1)
+	}
+	return true
+}
+
+// end makes the entity's CPU run another one for ever. The entity's goroutine returns after it.
+// It is parked first, unless the goroutine that its return continues is to run next. If all
+// goroutines up to that one have ended, nothing but this return would ever continue them.
+func (e *Entity) end() {
+	for {
+		to, known := e.tryEnd()
+		switch {
+		case !known:
+			runtime.Gosched() // another CPU is in the middle of a switch
+			continue
+		case to != nil:
+			to.swap()
+		}
+		return
+	}
+}
+
+// tryEnd returns the exchange in which an ending goroutine is to be parked, or nil for none.
+// known is false if that cannot be said yet.
+func (e *Entity) tryEnd() (to *exchange, known bool) {
+	s := e.scheduler
+	s.mu.Lock()
+	defer s.unlock()
+	first := e.own.firstToContinue()
+	if first == nil {
+		return nil, false
+	}
+	c, now := e.on(), s.now()
+	s.charge(now)
+	to = c.switchTo(c.best(), now)
+	if c.running() == first {
+		return nil, true
+	}
+	e.why, c.leaving = ended, e
+	e.at, to.occupant = to, e
+	return to, true
 }
 
 // CPU returns the CPU that runs the entity, or ran it last. Any context.
 func (e *Entity) CPU() int { return int(e.cpu.Load()) }
+
+// CountInvoluntary makes the entity count in n how often it leaves a CPU although it could
+// continue (getrusage(2), ru_nivcsw). It is called before Start.
+func (e *Entity) CountInvoluntary(n *atomic.Int64) { e.involuntary = n }
 
 // Statistics returns how often the entity was given a CPU, and how long it was runnable
 // without one, in nanoseconds (/proc/PID/schedstat). Any context.

@@ -57,7 +57,7 @@ func (s *Scheduler) partner(e *Entity, now int64) *cpu {
 // enqueueBehind puts e on the queue of a CPU whose task is about to sleep. s.mu is held.
 func (s *Scheduler) enqueueBehind(e *Entity, c *cpu, now int64) {
 	c.add(e, now, false)
-	if c.preempts(e) {
+	if c.preempts(e, now) {
 		c.current.runner.Preempt()
 		return
 	}

@@ -1,6 +1,8 @@
 package sched
 
 import (
+	"math/rand/v2"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -219,4 +221,47 @@ func TestSleepersWakeWhileOthersSpin(t *testing.T) {
 		}
 	})
 	done.Wait()
+}
+
+// TestGoroutinesOfEndedEntitiesReturn starts and ends entities that sleep and wake each other at
+// random, on several CPUs. No goroutine may be left.
+func TestGoroutinesOfEndedEntitiesReturn(t *testing.T) {
+	before := runtime.NumGoroutine()
+	for round := range 40 {
+		s := New(1+round%4, nil)
+		var done sync.WaitGroup
+		programs := make([]*program, 40)
+		for i := range programs {
+			programs[i] = new(program)
+		}
+		for i, p := range programs {
+			done.Add(1)
+			random := rand.New(rand.NewPCG(uint64(round), uint64(i)))
+			s.Start(&p.Entity, p, func() {
+				defer done.Done()
+				for range random.IntN(30) {
+					switch random.IntN(3) {
+					case 0:
+						s.Yield(&p.Entity)
+					case 1:
+						programs[random.IntN(len(programs))].Unpark(ending)
+					case 2:
+						time.AfterFunc(time.Duration(random.IntN(100))*time.Microsecond, func() { p.Unpark(ending) })
+						p.Park()
+					}
+				}
+			})
+		}
+		done.Wait()
+		for !s.Quiescent() {
+			runtime.Gosched()
+		}
+	}
+	for range 1000 {
+		if runtime.NumGoroutine() <= before {
+			return
+		}
+		time.Sleep(time.Millisecond)
+	}
+	t.Errorf("%d goroutines are left", runtime.NumGoroutine()-before)
 }

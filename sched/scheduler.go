@@ -113,7 +113,6 @@ func (s *Scheduler) wake(e *Entity) {
 	s.mu.Lock()
 	defer s.unlock()
 	now := s.now()
-	s.charge(now)
 	e.vruntime = max(e.vruntime, s.floor-sleeperCredit)
 	if c := s.partner(e, now); c != nil {
 		s.enqueueBehind(e, c, now)
@@ -128,7 +127,7 @@ func (s *Scheduler) enqueue(e *Entity, c *cpu, now int64) {
 	c.add(e, now, false)
 	switch {
 	case c.current != nil:
-		if c.preempts(e) {
+		if c.preempts(e, now) {
 			c.current.runner.Preempt()
 			return
 		}
@@ -162,30 +161,9 @@ func (s *Scheduler) unlock() {
 // Yield lets other entities run, and returns when it is the caller's turn again
 // (sched_yield(2)). Only the entity's own goroutine calls it, without locks.
 func (s *Scheduler) Yield(e *Entity) {
-	if s.waiting.Load() == 0 || !s.prepareYield(e) {
-		return
+	if s.waiting.Load() != 0 {
+		s.letOthersRun(e, yields)
 	}
-	s.letOthersRun(e, yields)
-}
-
-// prepareYield reports whether another entity can run on e's CPU. It gives e no less virtual
-// time than that entity, which is the next one then.
-func (s *Scheduler) prepareYield(e *Entity) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	c := e.on()
-	s.charge(s.now())
-	best := c.best()
-	if best == nil {
-		return false
-	}
-	if e.Policy.Realtime() {
-		return best.Policy.Realtime() && best.Priority >= e.Priority
-	}
-	if !best.Policy.Realtime() {
-		e.vruntime = max(e.vruntime, best.vruntime+1)
-	}
-	return true
 }
 
 // Reschedule lets another entity run that is more urgent, if there is one, and returns when
@@ -214,16 +192,14 @@ func (s *Scheduler) mustLeave(e *Entity) bool {
 	return false
 }
 
-// letOthersRun leaves the CPU.
+// letOthersRun makes e leave its CPU, unless there is no other entity to run.
 func (s *Scheduler) letOthersRun(e *Entity, why departure) {
-	if s.Yielding.Active() {
+	if s.Yielding.Active() || s.Yielded.Active() {
 		s.Yielding.Call(struct{}{})
+		defer s.Yielded.Call(struct{}{})
 	}
-	s.Load.Pause()
-	e.leave(why)
-	s.Load.Update()
-	if s.Yielded.Active() {
-		s.Yielded.Call(struct{}{})
+	if e.leave(why) {
+		s.Load.Update()
 	}
 }
 
@@ -233,13 +209,12 @@ func (s *Scheduler) letOthersRun(e *Entity, why departure) {
 func (s *Scheduler) Interrupted(e *Entity) {
 	now, number := s.now(), e.CPU()
 	s.Load.Timers.Expire(number, now)
-	end := s.cpus[number].sliceEnd.Load()
-	if end == 0 || end > now {
-		return
-	}
 	s.mu.Lock()
 	defer s.unlock()
-	s.endSlice(e, now)
+	s.charge(now)
+	if end := s.cpus[number].sliceEnd.Load(); end != 0 && end <= now {
+		s.endSlice(e, now)
+	}
 }
 
 // endSlice ends the time slice of e. s.mu is held.
@@ -247,7 +222,6 @@ func (s *Scheduler) endSlice(e *Entity, now int64) {
 	c := e.on()
 	c.sliceEnd.Store(0)
 	c.armed = 0
-	s.charge(now)
 	e.expired = e.Policy == RR && now-e.sliceFrom >= roundRobin
 	s.spread(c)
 	if best := c.best(); best != nil {

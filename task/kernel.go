@@ -164,7 +164,6 @@ func New(c Config) *Kernel {
 	k.futexes.seed = rand.Uint64()
 	k.names.set(DefaultHostName, DefaultDomainName)
 	k.load.due.Store(clock.Monotonic() + loadPeriod)
-	c.Scheduler.Yielding.Register(k.ofCurrent(func(t *Task) { t.Accounting.Involuntary.Add(1) }))
 	return k
 }
 

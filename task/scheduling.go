@@ -34,7 +34,7 @@ type Scheduling struct {
 func (t *Task) Entity() *sched.Entity { return &t.Scheduling.entity }
 
 // Place implements sched.Runner.
-func (t *Task) Place(cpu int) { t.Frame.Pin(1 << uint(cpu)) }
+func (t *Task) Place(cpu int) { t.Frame.Place(cpu) }
 
 // Preempt implements sched.Runner.
 func (t *Task) Preempt() {

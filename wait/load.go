@@ -110,7 +110,9 @@ func (a *attachment) before() {
 	if a.load.Parking.Active() {
 		a.load.Parking.Call(a.owner)
 	}
-	a.load.Pause()
+	if a.thread.Load() == nil {
+		a.load.Pause()
+	}
 }
 
 // after is called by the goroutine that continues.

@@ -1,5 +1,7 @@
 package amd64
 
+import "sync/atomic"
+
 // A frame's affinity is the set of CPUs that may run it, one bit each; 0 is
 // all. A frame with an affinity is pinned. Package goos schedules a pinned
 // runtime thread on those CPUs only. A task's frame is pinned to the CPU that package
@@ -25,11 +27,23 @@ func (f *Frame) MayRunOn(cpu int) bool {
 	return set == 0 || set>>uint(cpu)&1 != 0
 }
 
-// Pin sets the affinity. For a runtime thread package goos calls it, and then moves the
-// thread; for a task package sched, while the task has no CPU.
+// Pin sets the affinity of a runtime thread. Package goos calls it, and then
+// moves the thread.
 //
 //go:nosplit
 func (f *Frame) Pin(set uint64) { f.affinity.Store(set) }
+
+// Place pins a task's frame to a CPU. If another CPU holds f's state, f does not enter user
+// mode there before TakeCPU has compared the affinities, whichever runtime thread runs the
+// task. The task must not be running. It does not sleep.
+func (f *Frame) Place(cpu int) {
+	f.affinity.Store(1 << uint(cpu))
+	if holder := atomic.LoadUint64(&f.cpu); holder != 0 {
+		if c := (*perCPU)(pointer(holder)); int(c.id) != cpu {
+			atomic.CompareAndSwapUint64(&c.userFrame, frameAddress(f), 0)
+		}
+	}
+}
 
 // affinityDiffers reports whether CPU c runs a runtime thread whose affinity is
 // not f's.
