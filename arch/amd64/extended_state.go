@@ -183,8 +183,9 @@ func (f *Frame) ReadExtended(b []byte) {
 // headerIsPlain reports whether the header of an XSAVE area has zeros behind the
 // component bits: the area is in the standard format, not the compacted one.
 func headerIsPlain(b []byte) bool {
-	reserved := (*[extendedMinimum - extendedHeader - 8]byte)(b[extendedHeader+8:])
-	return *reserved == [len(reserved)]byte{}
+	r := b[extendedHeader+8 : extendedMinimum]
+	return le.Uint64(r)|le.Uint64(r[8:])|le.Uint64(r[16:])|le.Uint64(r[24:])|
+		le.Uint64(r[32:])|le.Uint64(r[40:])|le.Uint64(r[48:]) == 0
 }
 
 // initialX87 writes the initial x87 state, which XSAVE leaves out.
