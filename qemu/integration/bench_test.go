@@ -25,10 +25,10 @@ var targets = map[string]struct{ limit, linux float64 }{
 
 	"sigaction_install":        {600, 424},
 	"sigprocmask":              {460, 354},
-	"signal_kill_self":         {5225, 3757},
-	"signal_tgkill_self":       {5230, 3777},
-	"signal_kill_self_ignored": {505, 1347},
-	"sigsegv_handler":          {5380, 3402},
+	"signal_kill_self":         {4780, 3757},
+	"signal_tgkill_self":       {4785, 3777},
+	"signal_kill_self_ignored": {503, 1347},
+	"sigsegv_handler":          {4885, 3402},
 
 	"seccomp_1insn":       {156, 472},
 	"seccomp_32insn_nr":   {156, 472},
@@ -66,6 +66,7 @@ func measure(t testing.TB) map[string]float64 {
 	addFigures(t, "bench_filter", figures)
 	addFigures(t, "bench_ptrace", figures)
 	addFigures(t, "bench_signals", figures)
+	addFigures(t, "bench_switch", figures)
 	addFigures(t, "bench_uprobe", figures)
 	addFigures(t, "bench_calls", figures)
 	addFigures(t, "bench_audit", figures)

@@ -14,7 +14,7 @@ import (
 // rescheduleLimit is the maximum number of instructions of a return to user mode
 // with only NEED_RESCHED set, from the return of EnterUser after a timer interrupt to
 // the program's next instruction.
-const rescheduleLimit = 397
+const rescheduleLimit = 385
 
 // functions are the kernel's functions, sorted by address.
 type functions []elf.Symbol
