@@ -25,10 +25,14 @@ var targets = map[string]struct{ limit, linux float64 }{
 
 	"sigaction_install":        {600, 424},
 	"sigprocmask":              {460, 354},
-	"signal_kill_self":         {4780, 3757},
-	"signal_tgkill_self":       {4785, 3777},
+	"signal_kill_self":         {4693, 3757},
+	"signal_tgkill_self":       {4698, 3777},
 	"signal_kill_self_ignored": {503, 1347},
-	"sigsegv_handler":          {4885, 3402},
+	"sigsegv_handler":          {4798, 3402},
+
+	"futex_pingpong":     {5900, 6619},
+	"pipe_pingpong":      {9800, 9975},
+	"thread_create_join": {39000, 0},
 
 	"seccomp_1insn":       {156, 472},
 	"seccomp_32insn_nr":   {156, 472},
