@@ -29,7 +29,7 @@ func (t *Table[T]) exitToUser(task T, s *Thread) (served, stuck Flag) {
 	}
 	// A single duty needs no order and no claim: only the task clears its flag.
 	Lower(flags, owed)
-	if r := t.byBit[bits.TrailingZeros32(uint32(owed))]; r.Frame || s.clock() != 0 {
+	if r := t.byBit[bits.TrailingZeros32(uint32(owed))]; r.Frame || Pending(flags)&RecordExits != 0 {
 		t.serve(r, task, s)
 	} else {
 		r.Handlers.BeforeUser(task) // serve, with fewer instructions

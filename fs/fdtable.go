@@ -184,19 +184,13 @@ func (t *FDTable) Get(fd int) (*File, error) {
 
 // GetPath is Get for calls that also accept a file opened with O_PATH.
 func (t *FDTable) GetPath(fd int) (*File, error) {
-	var f *File
-	locked := guard.Lock(&t.mu)
-	defer locked.Release()
-	if fd >= 0 && fd < len(t.files) {
-		f = t.files[fd]
-	}
-	if f != nil {
-		f.IncRef()
-	}
-	locked.Release()
-	if f == nil {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if fd < 0 || fd >= len(t.files) || t.files[fd] == nil {
 		return nil, unix.EBADF
 	}
+	f := t.files[fd]
+	f.IncRef()
 	return f, nil
 }
 

@@ -16,6 +16,7 @@ import (
 type InodeBase struct {
 	numbers  *Numbers // of the file system
 	inode    uint64
+	kind     uint32 // the S_IFMT part of the mode, which never changes
 	volatile bool
 	locks    FileLocks
 	writing  writeAccess
@@ -60,6 +61,7 @@ func (n *InodeBase) Init(numbers *Numbers, from NewNode) {
 func (n *InodeBase) InitWithNumber(numbers *Numbers, inode uint64, from NewNode) {
 	now := clock.Realtime()
 	n.numbers, n.inode = numbers, inode
+	n.kind = from.Mode & unix.S_IFMT
 	n.mode, n.rdev, n.uid, n.gid = from.Mode, from.Rdev, from.UID, from.GID
 	n.access, n.modify, n.change, n.birth = now, now, now, now
 	n.links = 1
@@ -80,11 +82,7 @@ func (n *InodeBase) Base() *InodeBase { return n }
 func (n *InodeBase) Number() uint64 { return n.inode }
 
 // Type returns the S_IFMT part of the mode, which never changes.
-func (n *InodeBase) Type() uint32 {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	return n.mode & unix.S_IFMT
-}
+func (n *InodeBase) Type() uint32 { return n.kind }
 
 // Locks returns the advisory locks of the inode.
 func (n *InodeBase) Locks() *FileLocks { return &n.locks }

@@ -39,6 +39,9 @@ type Machine interface {
 	// the runtime adjusts only pointers when it moves the stack, and must not
 	// retain it after the call.
 	CopyUser(root uint64, kernel unsafe.Pointer, user uint64, n int, toUser bool) int
+	// LoadUser reads the word at a user address that is a multiple of 4 atomically, with
+	// the page tables at root loaded. It reports false if the access faults.
+	LoadUser(root, user uint64) (value uint32, ok bool)
 }
 
 // Config is the configuration of a Memory.

@@ -13,6 +13,10 @@ import (
 // subscribers calls do for the events that count for t and want the records that bits
 // select.
 func (p *Perf) subscribers(t *task.Task, bits uint64, do func(e *Event, r *Ring)) {
+	own := &of(t).events
+	if own.empty() && p.wide.empty() {
+		return
+	}
 	visit := func(events []*Event) {
 		for _, e := range events {
 			if e.attr.Bits&bits == 0 || !e.countsNow(t) {
@@ -23,7 +27,7 @@ func (p *Perf) subscribers(t *task.Task, bits uint64, do func(e *Event, r *Ring)
 			}
 		}
 	}
-	visit(of(t).events.list())
+	visit(own.list())
 	visit(p.wide.list())
 }
 
@@ -266,14 +270,15 @@ func (p *Perf) leave(t *task.Task) {
 
 // detachAll removes a task from all of its events, and returns those without a task.
 func (p *Perf) detachAll(t *task.Task) (over []*Event) {
+	s := of(t)
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	of(t).left = true
-	for _, e := range of(t).owned.list() {
-		of(t).owned.remove(e)
+	s.left = true
+	for _, e := range s.owned.list() {
+		s.owned.remove(e)
 		e.owner = nil
 	}
-	for _, e := range of(t).events.list() {
+	for _, e := range s.events.list() {
 		if e.detach(t) {
 			over = append(over, e)
 		}

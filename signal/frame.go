@@ -28,8 +28,10 @@ type Delivery struct {
 // allocations. The zero value is ready for use. Only one goroutine may use it at a
 // time.
 type Scratch struct {
-	bytes  []byte
-	narrow []byte // for 32-bit frames
+	// frame and state are parts of both: see buffers.
+	frame       *abi.RTSigframe
+	state, both []byte
+	narrow      []byte // for 32-bit frames
 }
 
 // The offsets in a Scratch. The frame and the floating-point state have the same
@@ -44,11 +46,17 @@ const (
 // buffers returns the buffer of the frame, the buffer of the floating-point state,
 // and the bytes of both. It allocates them on its first call.
 func (s *Scratch) buffers() (frame *abi.RTSigframe, state, both []byte) {
-	if s.bytes == nil {
-		s.bytes = amd64.AlignedBuffer(scratchState + stateSize())
+	if s.frame == nil {
+		s.allocate()
 	}
-	both = s.bytes[scratchFrame:]
-	return abi.View[abi.RTSigframe](both), s.bytes[scratchState:], both
+	return s.frame, s.state, s.both
+}
+
+// allocate allocates the buffers. It is a function of its own so that buffers is inlined.
+func (s *Scratch) allocate() {
+	bytes := amd64.AlignedBuffer(scratchState + stateSize())
+	s.state, s.both = bytes[scratchState:], bytes[scratchFrame:]
+	s.frame = abi.View[abi.RTSigframe](s.both)
 }
 
 // The flags of uc_flags (arch/x86/include/uapi/asm/ucontext.h).

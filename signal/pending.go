@@ -154,7 +154,7 @@ func (p *Pending) append(info *Info, account *Account, place *Reservation) {
 	if p.spare = nil; q == nil {
 		q = new(queued)
 	}
-	*q = queued{info: *info, account: account, place: place}
+	q.info, q.account, q.place, q.next = *info, account, place, nil
 	if p.last != nil {
 		p.last.next = q
 	} else {

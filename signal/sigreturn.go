@@ -18,10 +18,10 @@ type Restored struct {
 	// for AltStack.Set.
 	HasAltStack bool
 	AltStack    AltStack
-	// Trap is the signal of an exception, if Trap.Signo is not 0: the frame has an
-	// address that would make IRET fault. Vector, Error and CR2 of the register frame
-	// describe the exception. The other registers are those of the signal frame.
-	Trap Info
+	// Trap is the signal of an exception, or nil: the frame has an address that would make
+	// IRET fault. Vector, Error and CR2 of the register frame describe the exception. The
+	// other registers are those of the signal frame.
+	Trap *Info
 }
 
 // frameFlags are the bits of RFLAGS that Pop loads from a signal frame (Linux:
@@ -78,7 +78,7 @@ func Pop(m abi.UserMemory, f *amd64.Frame, s *Scratch) (Restored, error) {
 // mode, and returns the signal of the exception that the return would raise because of RIP,
 // if any. Selectors of segments that do not exist are the program's exception when it
 // returns.
-func loadCodeSegments(f *amd64.Frame, cs, ss uint16) Info {
+func loadCodeSegments(f *amd64.Frame, cs, ss uint16) *Info {
 	f.CS, f.SS = uint64(cs), uint64(ss)
 	return ReturnTrap(f)
 }
@@ -89,13 +89,14 @@ const userPrivilege = 3
 
 // ReturnTrap makes the registers in f safe for the return to user mode. If RIP cannot
 // be loaded or is not a user address, it records in f the exception that the return
-// would raise, and returns its signal, as Pop does. Otherwise Signo is 0. The caller is
+// would raise, and returns its signal, as Pop does. Otherwise it returns nil. The caller is
 // f's own goroutine.
-func ReturnTrap(f *amd64.Frame) Info {
+func ReturnTrap(f *amd64.Frame) *Info {
 	if f.Sanitize() {
-		return Info{}
+		return nil
 	}
-	return addressTrap(f)
+	trap := addressTrap(f)
+	return &trap
 }
 
 // protectionTrap records a #GP with an error code in f and returns its signal.

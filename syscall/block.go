@@ -8,6 +8,13 @@ import (
 	"slowpath/wait"
 )
 
+// again reports whether an error is EAGAIN, in fewer instructions than a comparison of
+// interfaces takes.
+func again(err error) bool {
+	errno, ok := err.(unix.Errno)
+	return ok && errno == unix.EAGAIN
+}
+
 // transfer calls try. If try returns EAGAIN, transfer sleeps on the file's wait
 // queue until one of events happens, and calls it again. In non-blocking mode
 // it returns EAGAIN instead. The file operations themselves never sleep: this
@@ -16,7 +23,7 @@ import (
 // Errors: those of try; EAGAIN in non-blocking mode; ERESTARTSYS at a signal.
 func transfer(t *task.Task, f *fs.File, events wait.Events, try func() (int, error)) (uint64, error) {
 	n, err := try()
-	if err != unix.EAGAIN || f.NonBlocking() {
+	if !again(err) || f.NonBlocking() {
 		return uint64(n), err
 	}
 	return retry(t, f, events, 0, try)
@@ -30,7 +37,7 @@ func retry(t *task.Task, f *fs.File, events wait.Events, deadline int64, try fun
 	var err error
 	blockErr := t.Block(f.Queue(), events, deadline, func() bool {
 		n, err = try()
-		return err != unix.EAGAIN
+		return !again(err)
 	})
 	switch blockErr {
 	case nil:

@@ -32,12 +32,19 @@ const ends = wait.Err | wait.Hup | wait.RdHup
 // readFile reads by operation. It waits for data unless f is in non-blocking
 // mode.
 func readFile(t *task.Task, f *fs.File, operation func() (int, error)) (uint64, error) {
-	controlled, isTerminal := f.Operations().(fs.JobControlled)
+	if controlled, isTerminal := f.Operations().(fs.JobControlled); isTerminal {
+		return readTerminal(t, f, controlled, operation)
+	}
+	n, err := transfer(t, f, wait.Readable|ends, operation)
+	t.Accounting.CountRead(n)
+	return n, err
+}
+
+// readTerminal is readFile for a terminal, which may stop the task before each operation.
+func readTerminal(t *task.Task, f *fs.File, controlled fs.JobControlled, operation func() (int, error)) (uint64, error) {
 	n, err := transfer(t, f, wait.Readable|ends, func() (int, error) {
-		if isTerminal {
-			if err := controlled.BeforeRead(t); err != nil {
-				return 0, err
-			}
+		if err := controlled.BeforeRead(t); err != nil {
+			return 0, err
 		}
 		return operation()
 	})

@@ -34,7 +34,7 @@ func (t *Task) DeliverSignals(f *amd64.Frame) {
 	for !t.Exiting() {
 		// A handler's address may be one that no program can return to.
 		trap := signal.ReturnTrap(f)
-		if trap.Signo == 0 {
+		if trap == nil {
 			return
 		}
 		t.fault(f, trap)
@@ -110,6 +110,9 @@ func (r takeResult) queue() SignalQueue {
 // first: if the process has a stop to report, must exit or must stop, takeSignal does
 // that instead. It sleeps while the task is stopped.
 func (t *Task) takeSignal(info *signal.Info) takeResult {
+	if result, taken := t.takeUsual(info); taken {
+		return result
+	}
 	g := t.group
 	locked := guard.Lock(&g.mu)
 	defer locked.Release()
@@ -140,6 +143,20 @@ func (t *Task) takeSignal(info *signal.Info) takeResult {
 	queue := t.dequeue(t.blocked, info)
 	t.recalculate()
 	return t.taken(info, queue)
+}
+
+// takeUsual is takeSignal for a task that neither stops nor exits. It does nothing for
+// another one, and returns false.
+func (t *Task) takeUsual(info *signal.Info) (result takeResult, taken bool) {
+	g := t.group
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.stop.notice != noNotice || g.groupExit || t.killed.Load() || t.stopping || t.trapStop || t.trapNotify {
+		return noSignal, false
+	}
+	queue := t.dequeue(t.blocked, info)
+	t.recalculate()
+	return t.taken(info, queue), true
 }
 
 // taken returns the result of takeSignal for a signal that was taken from queue, which
@@ -321,7 +338,7 @@ func (t *Task) SignalReturn(f *amd64.Frame, pop FramePop) {
 	if restored.HasAltStack {
 		t.AltStack.Set(restored.AltStack, f.RSP, signal.MinStackSize) // Linux too ignores one that cannot be set
 	}
-	if restored.Trap.Signo != 0 {
+	if restored.Trap != nil {
 		t.fault(f, restored.Trap)
 	}
 }

@@ -107,13 +107,29 @@ func (t *Task) exit() {
 
 // contained calls f. It logs a panic of f, a part of the task's exit that what names,
 // and ends it.
-func (t *Task) contained(what string, f func(*Task)) {
+func (t *Task) contained(what string, f func(*Task)) { t.containAll([]exitStep{{what, f}}) }
+
+// containAll calls the steps in order. A panic in one is logged, and the next follow.
+func (t *Task) containAll(steps []exitStep) {
+	for len(steps) > 0 {
+		steps = t.contain(steps)
+	}
+}
+
+// contain calls the steps up to the first that panics, and returns those after it. One
+// deferred call for all of them takes fewer instructions than one for each.
+func (t *Task) contain(steps []exitStep) (rest []exitStep) {
+	next := 0
 	defer func() {
 		if v := recover(); v != nil {
-			t.kernel.Logf("The kernel panicked in the exit of %s, in %s: %v\n%s", t, what, v, traceback())
+			t.kernel.Logf("The kernel panicked in the exit of %s, in %s: %v\n%s", t, steps[next].name, v, traceback())
+			rest = steps[next+1:]
 		}
 	}()
-	f(t)
+	for ; next < len(steps); next++ {
+		steps[next].call(t)
+	}
+	return nil
 }
 
 // threadExits decrements the number of live threads, and reports whether it was

@@ -198,7 +198,8 @@ func (t *Task) FutexWait(address uint64, value uint32, scope FutexScope, bits ui
 	if bits == 0 {
 		return unix.EINVAL
 	}
-	w := &futexWaiter{task: t, bits: bits}
+	w := &t.futex // on no list, because the task waits for nothing else
+	w.task, w.bits = t, bits
 	if err := t.enqueue(w, address, value, scope); err != nil {
 		return err
 	}
@@ -322,7 +323,7 @@ func (b *futexBucket) move(to *futexBucket, source, target mm.FutexKey, limit in
 	for w := b.first; w != nil && moved < limit; {
 		next := w.next
 		if w.key == source {
-			b.remove(w)
+			b.unlink(w) // its bucket stays set: a waiter without one returns
 			w.key = target
 			to.add(w)
 			moved++

@@ -8,6 +8,7 @@ import (
 
 	"slowpath/abi"
 	"slowpath/clock"
+	"slowpath/mm"
 	"slowpath/sched"
 )
 
@@ -316,6 +317,53 @@ func TestExitSurvivesAnInvalidRobustList(t *testing.T) {
 			if result := w.wait(t, pid, 0); result.Status != ExitStatus(1) {
 				w.T.Errorf("%s: the child %v", name, result.Status)
 			}
+		}
+	})
+}
+
+// TestRequeuedWaiterAlwaysHasABucket: a waiter without a bucket has been woken and returns. If
+// a requeue left it without one in between, it would return and stay on the second list.
+func TestRequeuedWaiterAlwaysHasABucket(t *testing.T) {
+	const rounds = 100_000
+	first, second := mm.FutexKey{Offset: 4}, mm.FutexKey{Offset: 8}
+	var a, b futexBucket
+	w := &futexWaiter{task: new(Task), key: first}
+	a.add(w)
+	var over, woken atomic.Bool
+	watched := make(chan struct{})
+	go func() {
+		defer close(watched)
+		for !over.Load() {
+			if w.bucket.Load() == nil {
+				woken.Store(true)
+			}
+		}
+	}()
+	for range rounds {
+		a.move(&b, first, second, 1)
+		b.move(&a, second, first, 1)
+	}
+	over.Store(true)
+	<-watched
+	if woken.Load() || w.bucket.Load() != &a || a.first != w {
+		t.Errorf("a requeued waiter looked woken: %v; its bucket is %p, want %p", woken.Load(), w.bucket.Load(), &a)
+	}
+}
+
+// TestFutexWaitUsesOneWaiterAgain: a wait allocates nothing, and leaves the waiter on no list.
+func TestFutexWaitUsesOneWaiterAgain(t *testing.T) {
+	w := newWorld(t)
+	w.process(func(t *Task) {
+		for range 3 {
+			if err := t.FutexWait(scratch, 0, PrivateFutex, FutexMatchAny, clock.Monotonic()+clock.Millisecond); err != unix.ETIMEDOUT {
+				w.T.Errorf("a wait that nobody ends: %v", err)
+			}
+			if t.futex.bucket.Load() != nil || t.futex.next != nil || t.futex.prev != nil {
+				w.T.Error("the waiter is on a list after its wait")
+			}
+		}
+		if n := testing.AllocsPerRun(20, func() { t.FutexWait(scratch, 1, PrivateFutex, FutexMatchAny, 0) }); n != 0 {
+			w.T.Errorf("a wait for another value allocates %v times", n)
 		}
 	})
 }

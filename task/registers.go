@@ -23,7 +23,7 @@ var registersSubsystem = Subsystem{
 			t.Frame.SetLandingPad32(x.image.vdso.LandingPad)
 		}
 		t.Frame.RIP, t.Frame.RSP = x.image.start, x.image.stack
-		if trap := signal.ReturnTrap(t.Frame); trap.Signo != 0 {
+		if trap := signal.ReturnTrap(t.Frame); trap != nil {
 			t.ForceSignal(signal.KernelInfo(unix.SIGSEGV)) // the entry point is no user address (Linux: load_elf_binary)
 		}
 	},

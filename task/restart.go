@@ -75,8 +75,9 @@ func failInterrupted(f *amd64.Frame) {
 // restartForHandler restarts an interrupted system call, or makes it fail, before
 // a handler runs (signal(7), "Interruption of system calls").
 func (t *Task) restartForHandler(f *amd64.Frame, flags uint64) {
-	defer func() { t.registersPoked32 = false }()
-	switch t.interruptedError(f) {
+	code := t.interruptedError(f)
+	t.registersPoked32 = false
+	switch code {
 	case abi.ERESTARTNOHAND, abi.ERESTART_RESTARTBLOCK:
 		failInterrupted(f)
 	case abi.ERESTARTSYS:
@@ -93,8 +94,9 @@ func (t *Task) restartForHandler(f *amd64.Frame, flags uint64) {
 // restartWithoutHandler restarts an interrupted call after signals that had no
 // handler.
 func (t *Task) restartWithoutHandler(f *amd64.Frame) {
-	defer func() { t.registersPoked32 = false }()
-	switch t.interruptedError(f) {
+	code := t.interruptedError(f)
+	t.registersPoked32 = false
+	switch code {
 	case abi.ERESTARTNOHAND, abi.ERESTARTSYS, abi.ERESTARTNOINTR:
 		executeAgain(f, f.OrigRAX)
 	case abi.ERESTART_RESTARTBLOCK:

@@ -230,22 +230,28 @@ func (t *Task) kill() {
 // ForceSignal sends the thread the signal of an exception of its own. If it
 // blocks or ignores the signal, the default action is done, which ends the
 // process (Linux: force_sig_info).
-func (t *Task) ForceSignal(info signal.Info) {
+func (t *Task) ForceSignal(info signal.Info) { t.forceSignal(&info) }
+
+// forceSignal is ForceSignal with a pointer, which saves copies.
+func (t *Task) forceSignal(info *signal.Info) {
 	g := t.group
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	s := info.Signo
-	if t.blocked.Has(s) || g.Actions().Handler(s) == signal.SIG_IGN {
-		g.Actions().ForceDefault(s)
+	actions := g.Actions()
+	if t.blocked.Has(s) || actions.Handler(s) == signal.SIG_IGN {
+		actions.ForceDefault(s)
 		t.blocked.Remove(s)
 	}
-	if g.Actions().Handler(s) == signal.SIG_DFL && (t.tracer == nil || g.Actions().Immutable(s)) {
+	if actions.Handler(s) == signal.SIG_DFL && (t.tracer == nil || actions.Immutable(s)) {
 		g.unkillable = false
 	}
-	g.sendLocked(t, &info, notForced)
+	g.sendLocked(t, info, notForced)
 	// The signal may have been pending already, while it was blocked. Then
 	// complete did not run.
-	t.Raise(entry.SigPending)
+	if !t.Interrupted() {
+		t.Raise(entry.SigPending)
+	}
 }
 
 // forceSegmentationFault sends the thread SIGSEGV because the kernel cannot

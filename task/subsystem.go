@@ -2,6 +2,7 @@ package task
 
 import (
 	"fmt"
+	"slices"
 	"sync/atomic"
 
 	"slowpath/entry"
@@ -129,7 +130,11 @@ func builtinSubsystems() []Subsystem {
 
 // subsystems is the table of a kernel. It does not change once a task exists.
 type subsystems struct {
-	rows   []Subsystem
+	rows []Subsystem
+	// beforeExits, exits and leaves are BeforeExit, Exit and LeaveMemory of the rows that have
+	// one, in the order of their calls.
+	beforeExits, exits, leaves []exitStep
+
 	levels []func(t *Task) entry.Flag // of the rows that have one
 	// admissions are Admission of the rows that have one.
 	admissions []func(t *Task) *entry.Admission
@@ -151,8 +156,28 @@ func (s *subsystems) add(rows ...Subsystem) {
 		if rows[i].HeldMemory != nil {
 			s.held = append(s.held, rows[i].HeldMemory)
 		}
+		s.addExitSteps(&rows[i])
 	}
 	s.rows = append(s.rows, rows...)
+}
+
+// exitStep is a function of a row that an exit calls.
+type exitStep struct {
+	name string // of the row
+	call func(t *Task)
+}
+
+// addExitSteps adds the functions of a row that an exit calls.
+func (s *subsystems) addExitSteps(row *Subsystem) {
+	if before := row.BeforeExit; before != nil {
+		s.beforeExits = append(s.beforeExits, exitStep{row.Name, func(t *Task) { before(t, t.exitStatus) }})
+	}
+	if row.Exit != nil {
+		s.exits = slices.Insert(s.exits, 0, exitStep{row.Name, row.Exit})
+	}
+	if row.LeaveMemory != nil {
+		s.leaves = slices.Insert(s.leaves, 0, exitStep{row.Name, row.LeaveMemory})
+	}
 }
 
 // Register adds a subsystem at the bottom of the table. It must be called
@@ -220,14 +245,12 @@ func (s *subsystems) started(parent, child *Task, a *CloneArgs) {
 // is contained: the others, and the release of the memory, follow in any case. In
 // execve(2) a panic ends the process, whose exit does the rest.
 func (s *subsystems) leaveMemory(t *Task) {
-	for i := len(s.rows) - 1; i >= 0; i-- {
-		switch leave := s.rows[i].LeaveMemory; {
-		case leave == nil:
-		case t.Exiting():
-			t.contained(s.rows[i].Name, leave)
-		default:
-			leave(t)
-		}
+	if t.Exiting() {
+		t.containAll(s.leaves)
+		return
+	}
+	for _, leave := range s.leaves {
+		leave.call(t)
 	}
 }
 
@@ -264,13 +287,7 @@ func (s *subsystems) executed(t *Task, oldTID int) {
 	}
 }
 
-func (s *subsystems) beforeExit(t *Task) {
-	for i := range s.rows {
-		if before := s.rows[i].BeforeExit; before != nil {
-			t.contained(s.rows[i].Name, func(t *Task) { before(t, t.exitStatus) })
-		}
-	}
-}
+func (s *subsystems) beforeExit(t *Task) { t.containAll(s.beforeExits) }
 
 func (s *subsystems) untraced(t *Task) {
 	for i := range s.rows {
@@ -303,10 +320,4 @@ func (s *subsystems) exec(t *Task, x *Execution) {
 	}
 }
 
-func (s *subsystems) exit(t *Task) {
-	for i := len(s.rows) - 1; i >= 0; i-- {
-		if s.rows[i].Exit != nil {
-			t.contained(s.rows[i].Name, s.rows[i].Exit)
-		}
-	}
-}
+func (s *subsystems) exit(t *Task) { t.containAll(s.exits) }

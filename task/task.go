@@ -104,6 +104,7 @@ type Task struct {
 	tid          atomic.Int32
 	robustList   atomic.Uint64 // get_robust_list(2)
 	robustList32 atomic.Uint64 // the same, of 32-bit code
+	futex        futexWaiter   // of FutexWait, so that it allocates nothing
 	pi           piState       // locks with priority inheritance (futexpi.go)
 	parentDeath  atomic.Int32  // PR_SET_PDEATHSIG
 	personality  atomic.Uint32

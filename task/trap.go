@@ -82,14 +82,14 @@ func (t *Task) trap(f *amd64.Frame, vector int) {
 	if what.address {
 		info = signal.FaultInfo(what.signal, what.code, f.RIP)
 	}
-	t.fault(f, info)
+	t.fault(f, &info)
 }
 
 // debugTrap sends SIGTRAP for a #DB. No tracer or uprobe has claimed it, so the
 // program itself has set TF or executed INT1.
 func (t *Task) debugTrap(f *amd64.Frame, _ int) {
 	if code := debugCode(f.DebugCause()); code != 0 {
-		t.fault(f, signal.FaultInfo(unix.SIGTRAP, code, f.RIP))
+		t.addressFault(f, unix.SIGTRAP, code, f.RIP)
 	}
 }
 
@@ -98,31 +98,37 @@ func (t *Task) debugTrap(f *amd64.Frame, _ int) {
 func (t *Task) DebugSignal(code int32) {
 	f := t.Frame
 	f.Vector, f.Error = amd64.Debug, 0
-	t.fault(f, signal.FaultInfo(unix.SIGTRAP, code, f.RIP))
+	t.addressFault(f, unix.SIGTRAP, code, f.RIP)
 }
 
 // CheckReturn sends the signal of the exception that a return to user mode would raise,
 // after a tracer has chosen the registers. It makes them safe. Only the task's own
 // goroutine calls it, before it returns to user mode.
 func (t *Task) CheckReturn() {
-	if trap := signal.ReturnTrap(t.Frame); trap.Signo != 0 {
+	if trap := signal.ReturnTrap(t.Frame); trap != nil {
 		t.fault(t.Frame, trap)
 	}
 }
 
 // floatingPointError sends SIGFPE for an x87 or SSE exception.
 func (t *Task) floatingPointError(f *amd64.Frame, vector int) {
-	t.fault(f, signal.FaultInfo(unix.SIGFPE, floatingCode(f, vector), f.RIP))
+	t.addressFault(f, unix.SIGFPE, floatingCode(f, vector), f.RIP)
 }
 
 // nonMaskableInterrupt does nothing. The CPU has counted the NMI already.
 func (t *Task) nonMaskableInterrupt(*amd64.Frame, int) {}
 
+// addressFault is fault for a signal with an address.
+func (t *Task) addressFault(f *amd64.Frame, s signal.Signal, code int32, address uint64) {
+	info := signal.FaultInfo(s, code, address)
+	t.fault(f, &info)
+}
+
 // fault sends the task the signal of its exception, and records the exception for
 // the signal frame. Only a page fault reads CR2. For other exceptions CR2 may hold
 // the address of a page fault of the kernel or of another task, so they repeat the
 // address of the task's last page fault that caused a signal (Linux: thread.cr2).
-func (t *Task) fault(f *amd64.Frame, info signal.Info) {
+func (t *Task) fault(f *amd64.Frame, info *signal.Info) {
 	what := signal.Fault{Vector: f.Vector, Error: f.Error, Address: t.lastFault.Address}
 	if f.Vector == amd64.PageFault {
 		what.Address = f.CR2
@@ -132,7 +138,7 @@ func (t *Task) fault(f *amd64.Frame, info signal.Info) {
 	}
 	t.lastFault = what
 	t.faults++
-	t.ForceSignal(info)
+	t.forceSignal(info)
 }
 
 // Faults returns how many exceptions of the task have caused a signal. Only the task's own
@@ -170,7 +176,7 @@ func (t *Task) pageFault(f *amd64.Frame, _ int) {
 		// The CPU itself made the access for the program, with the kernel's rights, and
 		// SMAP forbids it. It would fault again and again. QEMU before 9.1 reads the stack
 		// of a far return in this way (Linux: do_user_addr_fault).
-		t.fault(f, signal.FaultInfo(unix.SIGSEGV, signal.SEGV_ACCERR, address))
+		t.addressFault(f, unix.SIGSEGV, signal.SEGV_ACCERR, address)
 		return
 	}
 	for {
@@ -178,13 +184,13 @@ func (t *Task) pageFault(f *amd64.Frame, _ int) {
 		case mm.FaultResolved:
 			return
 		case mm.FaultNoMapping:
-			t.fault(f, signal.FaultInfo(unix.SIGSEGV, signal.SEGV_MAPERR, address))
+			t.addressFault(f, unix.SIGSEGV, signal.SEGV_MAPERR, address)
 			return
 		case mm.FaultDenied:
-			t.fault(f, signal.FaultInfo(unix.SIGSEGV, signal.SEGV_ACCERR, address))
+			t.addressFault(f, unix.SIGSEGV, signal.SEGV_ACCERR, address)
 			return
 		case mm.FaultBus:
-			t.fault(f, signal.FaultInfo(unix.SIGBUS, signal.BUS_ADRERR, address))
+			t.addressFault(f, unix.SIGBUS, signal.BUS_ADRERR, address)
 			return
 		case mm.FaultNoMemory:
 			if t.Killed() || !t.kernel.OOMKillAndWait(t.group) {
@@ -227,7 +233,7 @@ func floatingCode(f *amd64.Frame, vector int) int32 {
 	const x87Flags = 0x3f
 	raised := uint32(0)
 	if vector == amd64.X87Error {
-		state := make([]byte, amd64.ExtendedSize())
+		state := amd64.AlignedBuffer(amd64.ExtendedSize())
 		f.ReadExtended(state)
 		control, status := binary.LittleEndian.Uint16(state), binary.LittleEndian.Uint16(state[2:])
 		raised = uint32(status&^control) & x87Flags

@@ -31,6 +31,7 @@ const (
 	legacyMXCSR       = 24
 	legacyMXCSRMask   = 28
 	legacyXMM         = 160
+	legacyReserved    = 416 // to the end: reserved bytes, and those of software
 	extendedHeader    = 512
 	extendedMinimum   = 576
 	defaultFCW        = 0x37f

@@ -12,12 +12,12 @@ import (
 // overwrite the change.
 
 //go:nosplit
-func saveExtended(f *Frame) {
+func saveExtended(area uint64) {
 	if extended.mask == 0 {
-		fxsave(f.extended)
+		fxsave(area)
 		return
 	}
-	xsave(f.extended, extended.mask&^StateSSE)
+	xsave(area, extended.mask&^StateSSE)
 }
 
 //go:nosplit
@@ -84,7 +84,7 @@ func (f *Frame) ResetExtended() {
 // f's task runs again: the state is in the frame's own area.
 func (f *Frame) loadExtended(area uint64) bool {
 	for {
-		switch tryRegisters(f, area) {
+		switch tryRegisters(f, area, load) {
 		case inRegisters:
 			return true
 		case inMemory:
@@ -94,13 +94,28 @@ func (f *Frame) loadExtended(area uint64) bool {
 	}
 }
 
-// syncExtended brings the frame's XSAVE area up to date. If this CPU's
-// registers hold the state, they continue to.
-func (f *Frame) syncExtended() {
-	for tryRegisters(f, 0) == onOtherCPU {
+// storeExtended stores the registers that hold f's state in an XSAVE area of the kernel's,
+// and continues to hold the state there. It returns false if no CPU's registers hold it: the
+// state is in the frame's own area.
+func (f *Frame) storeExtended(area uint64) bool {
+	for {
+		switch tryRegisters(f, area, store) {
+		case inRegisters:
+			return true
+		case inMemory:
+			return false
+		}
 		Pause()
 	}
 }
+
+// transfer is the direction in which tryRegisters moves a state.
+type transfer bool
+
+const (
+	load  transfer = false // from the area to the registers
+	store transfer = true  // from the registers to the area
+)
 
 // stateLocation says where a frame's state is.
 type stateLocation int
@@ -111,11 +126,11 @@ const (
 	onOtherCPU // which was requested to save it
 )
 
-// tryRegisters loads f's extended state from an area, or saves it to the
-// frame's own area for the area 0, if this CPU's registers hold it.
+// tryRegisters loads f's extended state from an area, or stores it there, if this CPU's
+// registers hold it.
 //
 //go:nosplit
-func tryRegisters(f *Frame, area uint64) stateLocation {
+func tryRegisters(f *Frame, area uint64, t transfer) stateLocation {
 	if atomic.LoadUint64(&f.cpu) == 0 {
 		return inMemory
 	}
@@ -123,10 +138,10 @@ func tryRegisters(f *Frame, area uint64) stateLocation {
 	interruptsOff()
 	if c := thisCPU(); c.fpregsOwner == frameAddress(f) {
 		where = inRegisters
-		if area != 0 {
+		if t == load {
 			restoreExtended(area)
 		} else {
-			saveExtended(f)
+			saveExtended(area)
 		}
 	} else if other := atomic.LoadUint64(&f.cpu); other != 0 {
 		where = onOtherCPU
@@ -142,11 +157,15 @@ func vectors(b []byte) *[16][16]byte {
 }
 
 // ReadExtended writes f's x87 and vector state in XSAVE's standard format to b,
-// which has ExtendedSize bytes, for a signal frame or ptrace(2). The caller is f's
-// own goroutine, or f's task is stopped.
+// which AlignedBuffer made and which has ExtendedSize bytes, for a signal frame or
+// ptrace(2). Bytes between the components keep their contents. The caller is f's own
+// goroutine, or f's task is stopped.
 func (f *Frame) ReadExtended(b []byte) {
-	f.syncExtended()
-	copy(b, f.extendedBytes())
+	if !f.storeExtended(uint64(uintptr(unsafe.Pointer(&b[0])))) {
+		copy(b, f.extendedBytes())
+	}
+	// The instructions do not write the reserved bytes.
+	*(*[legacySize - legacyReserved]byte)(b[legacyReserved:]) = [legacySize - legacyReserved]byte{}
 	le.PutUint32(b[legacyMXCSR:], f.MXCSR)
 	le.PutUint32(b[legacyMXCSRMask:], mxcsrMask)
 	*vectors(b) = f.XMM
@@ -157,18 +176,16 @@ func (f *Frame) ReadExtended(b []byte) {
 	if state&StateX87 == 0 {
 		initialX87(b)
 	}
+	*(*[extendedMinimum - extendedHeader]byte)(b[extendedHeader:]) = [extendedMinimum - extendedHeader]byte{}
 	le.PutUint64(b[extendedHeader:], state|StateX87|StateSSE)
 }
 
 // headerIsPlain reports whether the header of an XSAVE area has zeros behind the
 // component bits: the area is in the standard format, not the compacted one.
 func headerIsPlain(b []byte) bool {
-	reserved := (*[extendedMinimum - extendedHeader]byte)(b[extendedHeader:])
-	all := uint64(0)
-	for at := 8; at < len(reserved); at += 8 {
-		all |= le.Uint64(reserved[at:])
-	}
-	return all == 0
+	r := b[extendedHeader+8 : extendedMinimum]
+	return le.Uint64(r)|le.Uint64(r[8:])|le.Uint64(r[16:])|le.Uint64(r[24:])|
+		le.Uint64(r[32:])|le.Uint64(r[40:])|le.Uint64(r[48:]) == 0
 }
 
 // initialX87 writes the initial x87 state, which XSAVE leaves out.

@@ -325,6 +325,8 @@ func (f *Frame) ChooseExit() {
 }
 
 // chooseSysret is ChooseExit for a settled frame.
+//
+//go:noinline
 func (f *Frame) chooseSysret() {
 	if f.SysretServes() && f.sysretServesSS(sysretKeepsAttributes) {
 		f.Flags &^= LeaveByIRET

@@ -119,7 +119,7 @@ func TestExtendedStateSurvivesSignalFrame(t *testing.T) {
 	area[600] = 0x55
 	le.PutUint64(area[extendedHeader:], StateX87|StateAVX)
 
-	b := make([]byte, ExtendedSize())
+	b := AlignedBuffer(ExtendedSize())
 	f.ReadExtended(b)
 	g := NewFrame(0)
 	input := AlignedBuffer(len(b))
@@ -127,7 +127,7 @@ func TestExtendedStateSurvivesSignalFrame(t *testing.T) {
 	if !g.WriteExtended(input, false) {
 		t.Fatal("WriteExtended rejects what ReadExtended wrote")
 	}
-	again := make([]byte, ExtendedSize())
+	again := AlignedBuffer(ExtendedSize())
 	g.ReadExtended(again)
 	if !bytes.Equal(b, again) || g.XMM != f.XMM || g.MXCSR != f.MXCSR {
 		t.Fatal("the state differs after a round trip")

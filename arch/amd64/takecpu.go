@@ -93,7 +93,7 @@ func saveState(c *perCPU) {
 		return
 	}
 	f := frameAt(c.fpregsOwner)
-	saveExtended(f)
+	saveExtended(f.extended)
 	f.GSBase = readGSBase()
 	keepSelectors(f, &controlsLoaded[c.id], readSelectors())
 	c.userFrame, c.fpregsOwner = 0, 0

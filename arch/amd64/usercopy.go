@@ -21,6 +21,19 @@ func CopyUser(root uint64, kernel unsafe.Pointer, user uint64, n int, toUser boo
 	return n - int(copyUser(root, to, from, uint64(n)))
 }
 
+// LoadUser reads the word at a user address, a multiple of 4, of the page tables at root. It
+// reports false if the page is not present or does not allow the access. The address must be
+// below UserLimit. The copy of an aligned quadword is one access (SDM vol. 3A, 9.1.1), so the
+// read is atomic. Goroutines call it.
+func LoadUser(root, user uint64) (value uint32, ok bool) {
+	const quadword = 8
+	var both uint64
+	if CopyUser(root, unsafe.Pointer(&both), user&^(quadword-1), quadword, false) != quadword {
+		return 0, false
+	}
+	return uint32(both >> (user % quadword * 8)), true
+}
+
 //go:noescape
 func copyUser(root uint64, to, from unsafe.Pointer, n uint64) (left uint64)
 

@@ -31,6 +31,11 @@ func (machine) CopyUser(root uint64, kernel unsafe.Pointer, user uint64, n int, 
 	return amd64.CopyUser(root, kernel, user, n, toUser)
 }
 
+func (machine) LoadUser(root, user uint64) (value uint32, ok bool) {
+	guard.Point()
+	return amd64.LoadUser(root, user)
+}
+
 // newMemory returns the memory for user programs: all frames except a reserve for
 // the kernel's own heap. It sets the settings that depend on the size of the memory.
 func newMemory(settings *sysctl.Settings) (*mm.Memory, error) {

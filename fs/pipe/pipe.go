@@ -9,7 +9,6 @@ import (
 
 	"slowpath/cred"
 	"slowpath/fs"
-	"slowpath/guard"
 	"slowpath/mm"
 	"slowpath/wait"
 )
@@ -36,8 +35,9 @@ type Pipe struct {
 	ring     []byte     // its size is a power of two, or 0
 	start    int        // index of the oldest byte
 	length   int
-	pages    []page // in use, the oldest first
-	capacity int    // a multiple of pageSize
+	pages    []page  // in use, the oldest first
+	onePage  [1]page // of pages, while one is in use: the usual case allocates nothing
+	capacity int     // a multiple of pageSize
 	readers  int
 	writers  int
 	// Number of times that the ends were opened. Opening a FIFO waits for a
@@ -63,7 +63,7 @@ func (p *Pipe) end() {
 	p.charge.set(0)
 	p.charge = nil
 	p.setRing(nil)
-	p.start, p.length, p.pages = 0, 0, nil
+	p.start, p.length, p.pages = 0, 0, p.onePage[:0]
 }
 
 func (p *Pipe) setRing(ring []byte) {
@@ -128,25 +128,30 @@ func (p *Pipe) read(dst fs.Sink, mode readMode) (int, error) {
 	if dst.Remaining() == 0 {
 		return 0, nil
 	}
-	locked := guard.Lock(&p.mu)
-	defer locked.Release()
-	if len(p.pages) == 0 {
-		err := error(unix.EAGAIN)
-		if p.writers == 0 {
-			err = nil
-		}
-		return 0, err
-	}
-	wasFull := p.freePages() == 0
-	n, err := p.copyOut(dst)
-	if mode == consumeData {
-		p.consume(n)
-	}
-	locked.Release()
-	if n > 0 && mode == consumeData && wasFull {
+	n, room, err := p.drain(dst, mode)
+	if room {
 		p.queue.Wake(wait.Writable)
 	}
 	return fs.Moved(n, err)
+}
+
+// drain is read without the wake-up. It reports whether a full pipe has room now.
+func (p *Pipe) drain(dst fs.Sink, mode readMode) (n int, room bool, err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.pages) == 0 {
+		if p.writers == 0 {
+			return 0, false, nil
+		}
+		return 0, false, unix.EAGAIN
+	}
+	wasFull := p.freePages() == 0
+	n, err = p.copyOut(dst)
+	if mode == consumeData {
+		p.consume(n)
+		room = wasFull && n > 0
+	}
+	return n, room, err
 }
 
 // copyOut copies pages to dst until dst is full. p.mu is held.
@@ -206,7 +211,7 @@ func (p *Pipe) consume(n int) {
 		p.pages[0].left -= n
 	}
 	if len(p.pages) == 0 {
-		p.start, p.pages = 0, nil
+		p.start, p.pages = 0, p.onePage[:0]
 	}
 }
 
@@ -217,22 +222,22 @@ func (p *Pipe) write(src fs.Source) (int, error) {
 	if src.Remaining() == 0 {
 		return 0, nil
 	}
-	locked := guard.Lock(&p.mu)
-	defer locked.Release()
 	n, err := p.fill(src)
-	locked.Release()
 	if n > 0 {
 		p.queue.Wake(wait.Readable)
 	}
 	return fs.Moved(n, err)
 }
 
-// fill is write without the wake-up. p.mu is held.
+// fill is write without the wake-up.
 func (p *Pipe) fill(src fs.Source) (total int, err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	if p.readers == 0 {
 		return 0, unix.EPIPE
 	}
-	part := src.Remaining() % pageSize
+	left := src.Remaining()
+	part := left % pageSize
 	if last := len(p.pages) - 1; last >= 0 && part > 0 && p.pages[last].end+part <= pageSize {
 		if err := p.copyIn(src, part); err != nil {
 			return 0, err
@@ -241,11 +246,11 @@ func (p *Pipe) fill(src fs.Source) (total int, err error) {
 		p.pages[last].left += part
 		total = part
 	}
-	for src.Remaining() > 0 {
+	for total < left {
 		if p.freePages() == 0 {
 			return total, unix.EAGAIN
 		}
-		n := min(pageSize, src.Remaining())
+		n := min(pageSize, left-total)
 		if err := p.copyIn(src, n); err != nil {
 			return total, err
 		}

@@ -313,3 +313,25 @@ func TestUserAboveHardLimitGetsNoPipe(t *testing.T) {
 		t.Errorf("a pipe above the hard limit: %v, want ENFILE", err)
 	}
 }
+
+// TestSmallTransfersAllocateNothing: one page of a pipe is in use, as between two programs that
+// answer each other.
+func TestSmallTransfersAllocateNothing(t *testing.T) {
+	r, w := newPair(t)
+	defer r.DecRef()
+	defer w.DecRef()
+	b := make([]byte, 16)
+	got := testing.AllocsPerRun(20, func() {
+		source, sink := fs.NewBytesSource(b), fs.NewBytesSink(b)
+		if n, err := w.Write(source); n != len(b) || err != nil {
+			t.Errorf("write: %d, %v", n, err)
+		}
+		if n, err := r.Read(sink); n != len(b) || err != nil {
+			t.Errorf("read: %d, %v", n, err)
+		}
+	})
+	const ofTheTest = 2 // the source and the sink
+	if got > ofTheTest {
+		t.Errorf("a write and a read allocate %v times, want at most %d", got, ofTheTest)
+	}
+}

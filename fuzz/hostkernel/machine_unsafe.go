@@ -33,6 +33,14 @@ func (m *machine) CopyUser(root uint64, kernel unsafe.Pointer, user uint64, n in
 	return m.Machine.CopyUser(root, kernel, user, n, toUser)
 }
 
+// LoadUser implements mm.Machine.
+func (m *machine) LoadUser(root, user uint64) (value uint32, ok bool) {
+	if m.injection != nil {
+		m.injection.pass(InCopy)
+	}
+	return m.Machine.LoadUser(root, user)
+}
+
 // Shootdown implements mm.Machine.
 func (m *machine) Shootdown(root, start, end uint64) {
 	if m.injection != nil {

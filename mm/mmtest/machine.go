@@ -200,6 +200,17 @@ func (m *Machine) CopyUser(root uint64, kernel unsafe.Pointer, user uint64, n in
 	return copy(mine, theirs)
 }
 
+// LoadUser implements mm.Machine.
+func (m *Machine) LoadUser(root, user uint64) (value uint32, ok bool) {
+	m.copying.RLock()
+	defer m.copying.RUnlock()
+	page := m.Translate(root, user, false)
+	if page == nil {
+		return 0, false
+	}
+	return atomic.LoadUint32((*uint32)(unsafe.Pointer(&page[user%frame.Size]))), true
+}
+
 // Translate walks the page tables at root as the CPU does for an access from
 // user mode (Intel SDM, volume 3, section 4.5) and returns the page, or nil
 // where the CPU would fault.

@@ -25,10 +25,14 @@ var targets = map[string]struct{ limit, linux float64 }{
 
 	"sigaction_install":        {600, 424},
 	"sigprocmask":              {460, 354},
-	"signal_kill_self":         {5225, 3757},
-	"signal_tgkill_self":       {5230, 3777},
-	"signal_kill_self_ignored": {505, 1347},
-	"sigsegv_handler":          {5380, 3402},
+	"signal_kill_self":         {4693, 3757},
+	"signal_tgkill_self":       {4698, 3777},
+	"signal_kill_self_ignored": {503, 1347},
+	"sigsegv_handler":          {4798, 3402},
+
+	"futex_pingpong":     {5900, 6619},
+	"pipe_pingpong":      {9800, 9975},
+	"thread_create_join": {39000, 0},
 
 	"seccomp_1insn":       {156, 472},
 	"seccomp_32insn_nr":   {156, 472},
@@ -66,6 +70,7 @@ func measure(t testing.TB) map[string]float64 {
 	addFigures(t, "bench_filter", figures)
 	addFigures(t, "bench_ptrace", figures)
 	addFigures(t, "bench_signals", figures)
+	addFigures(t, "bench_switch", figures)
 	addFigures(t, "bench_uprobe", figures)
 	addFigures(t, "bench_calls", figures)
 	addFigures(t, "bench_audit", figures)
