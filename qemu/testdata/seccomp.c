@@ -132,9 +132,9 @@ static void long_chain(void)
 static void on_sigsys(int signal, siginfo_t *info, void *context)
 {
 	ucontext_t *uc = context;
-	printf("signal %d code %d errno %d call %d arch %x, rip is si_call_addr: %d, rax %lld\n", signal, info->si_code, info->si_errno,
-	       info->si_syscall, info->si_arch, uc->uc_mcontext.gregs[REG_RIP] == (long)info->si_call_addr, uc->uc_mcontext.gregs[REG_RAX]);
-	uc->uc_mcontext.gregs[REG_RAX] = 1234;
+	printf("signal %d code %d errno %d call %d arch %x, rip is si_call_addr: %d, rax %ld\n", signal, info->si_code, info->si_errno,
+	       info->si_syscall, info->si_arch, REGISTER(uc, IP) == (long)info->si_call_addr, (long)REGISTER(uc, AX));
+	REGISTER(uc, AX) = 1234;
 }
 
 static void trap(void)
