@@ -71,7 +71,11 @@ func sysMmap(t *task.Task, a *amd64.Args) (uint64, error) {
 	if r.Flags&unix.MAP_ANONYMOUS != 0 {
 		return mmapAnonymous(t, r)
 	}
-	file, err := t.FDs.Get(int(int32(a[4])))
+	fd := int(int32(a[4]))
+	if w := argumentsWatched(t); w != nil {
+		w.FileMapped(fd, uint32(a[3]))
+	}
+	file, err := t.FDs.Get(fd)
 	if err != nil {
 		return 0, err
 	}
