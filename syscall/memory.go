@@ -195,7 +195,7 @@ func sysBrk(t *task.Task, a *amd64.Args) (uint64, error) {
 // sysMremap is mremap(2).
 func sysMremap(t *task.Task, a *amd64.Args) (uint64, error) {
 	at, err := memory(t).Mremap(mm.RemapRequest{
-		Addr: a[0], OldLength: a[1], NewLength: a[2], Flags: int(a[3]), NewAddr: a[4], Stop: t.Killed,
+		Addr: a[0], OldLength: a[1], NewLength: a[2], Flags: int(a[3]), NewAddr: a[4], Below4GiB: t.Layout.Narrow(), Stop: t.Killed,
 	})
 	if err == nil && at != a[0] {
 		t.MoveVDSO(a[0], at)
