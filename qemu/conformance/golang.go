@@ -9,11 +9,12 @@ import (
 )
 
 // goPackages returns the packages of Go's standard library whose tests run. On i386 they are
-// also those that know the machine.
+// also those that depend on the machine, or that use system calls which the others do not.
 func goPackages(m machine) []string {
 	packages := []string{"os", "os/exec", "sync"}
 	if m == i386 {
-		packages = append(packages, "syscall", "runtime")
+		packages = append(packages, "syscall", "runtime", "os/signal", "time", "net", "sync/atomic", "internal/poll",
+			"internal/syscall/unix", "log/syslog", "runtime/debug", "runtime/pprof", "math", "math/big", "hash/crc32")
 	}
 	return packages
 }
