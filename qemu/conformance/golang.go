@@ -40,11 +40,13 @@ func setupGo(root, name string, m machine) ([]job, error) {
 		return nil, fmt.Errorf("go test -c %s: %w\n%s", name, err, out)
 	}
 	target := filepath.Join(root, directory)
-	if err := os.MkdirAll(filepath.Dir(target), 0o755); err != nil {
+	if err := os.CopyFS(target, os.DirFS(directory)); err != nil {
 		return nil, err
 	}
-	if out, err := exec.Command("cp", "-a", directory, target).CombinedOutput(); err != nil {
-		return nil, fmt.Errorf("cp: %w, %s", err, out)
+	// The tests of time need the time zones.
+	zones := filepath.Join(strings.TrimSpace(string(goroot)), "lib/time")
+	if err := os.CopyFS(filepath.Join(root, zones), os.DirFS(zones)); err != nil {
+		return nil, err
 	}
 	return []job{{
 		name:    "all",

@@ -17,6 +17,10 @@ var reasons = []struct{ suite, prefix, reason string }{
 	{"go-syscall", "all TestEmptyCredGroupsDisableSetgroups", noNamespaces},
 	{"go-syscall", "all TestPidFDWithUserNS", noNamespaces},
 	{"go-syscall", "all TestUnshare", noNamespaces},
+	{"go-internal/poll", "all TestReadError/ErrNotPollable", "It opens /dev/net/tun, which does not exist, because there is no network."},
+	{"go-log/syslog", "all TestConcurrentWrite", noUDP},
+	{"go-log/syslog", "all TestWithSimulated", noUDP},
+	{"go-log/syslog", "all TestWrite", noUDP},
 	{"posix", "mq_", noMessageQueues},
 	{"posix", "mmap.14-1", "The root is a tmpfs, whose files Linux does not mark as modified by a write to a mapping either. The host's Linux runs it on a disk."},
 	{"posix", "pthread_cancel.5-2", manyThreads},
@@ -39,6 +43,8 @@ var reasons = []struct{ suite, prefix, reason string }{
 }
 
 const noNetwork = "It listens on a TCP port of 127.0.0.1, but there is no network: socket(AF_INET) fails with EAFNOSUPPORT."
+
+const noUDP = "It listens on a UDP or TCP port of 127.0.0.1, but there is no network: socket(AF_INET) fails with EAFNOSUPPORT."
 
 const noNamespaces = "It needs mount, user or time namespaces, which do not exist yet."
 

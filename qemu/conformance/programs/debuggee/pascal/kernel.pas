@@ -3,6 +3,7 @@
 program kernel;
 
 {$mode objfpc}{$H+}
+{$SAFEFPUEXCEPTIONS ON} { FWAIT after each operation: QEMU does not see a pending exception at other instructions }
 
 uses
   cthreads, BaseUnix, Unix, SysUtils, Classes;
