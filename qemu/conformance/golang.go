@@ -13,7 +13,7 @@ import (
 func goPackages(m machine) []string {
 	packages := []string{"os", "os/exec", "sync"}
 	if m == i386 {
-		packages = append(packages, "syscall", "runtime", "os/signal", "time", "sync/atomic", "internal/poll",
+		packages = append(packages, "syscall", "runtime", "os/signal", "sync/atomic", "internal/poll",
 			"internal/syscall/unix", "log/syslog", "runtime/debug", "math", "hash/crc32")
 	}
 	return packages
@@ -42,11 +42,6 @@ func setupGo(root, name string, m machine) ([]job, error) {
 	}
 	target := filepath.Join(root, directory)
 	if err := os.CopyFS(target, os.DirFS(directory)); err != nil {
-		return nil, err
-	}
-	// The tests of time need the time zones.
-	zones := filepath.Join(strings.TrimSpace(string(goroot)), "lib/time")
-	if err := os.CopyFS(filepath.Join(root, zones), os.DirFS(zones)); err != nil {
 		return nil, err
 	}
 	return []job{{
