@@ -115,14 +115,25 @@ func (e *Entity) Unpark(ending func()) {
 // on another CPU. If the entity could continue and there is no other to run, leave does nothing and
 // returns false. Only the entity's goroutine calls it.
 func (e *Entity) leave(why departure) bool {
+	to := e.depart(why)
+	if to == nil {
+		return false
+	}
+	to.swap()
+	e.on().finish()
+	return true
+}
+
+// depart chooses what runs in place of e. It returns the exchange to swap in, or nil if e stays.
+func (e *Entity) depart(why departure) *exchange {
 	s := e.scheduler
 	s.mu.Lock()
+	defer s.unlock()
 	c, now := e.on(), s.now()
 	s.charge(now)
 	next := c.best()
 	if why != sleeps && e.mayRunOn(c.number) && (next == nil || why == yields && !e.yieldTo(next)) {
-		s.mu.Unlock()
-		return false
+		return nil
 	}
 	if why != sleeps && e.involuntary != nil {
 		e.involuntary.Add(1)
@@ -132,10 +143,7 @@ func (e *Entity) leave(why departure) bool {
 	to := c.switchTo(next, now)
 	e.at, to.occupant = to, e
 	e.misplaced.Store(false)
-	s.unlock()
-	to.swap()
-	e.on().finish()
-	return true
+	return to
 }
 
 // yieldTo gives e no less virtual time than next has, which is the next one then. It reports
