@@ -65,6 +65,7 @@ func (m *machine) Kick(cpu int) {
 }
 func (m *machine) Arm(cpu int)  { m.Kick(cpu) }
 func (m *machine) Current() int { return m.current }
+func (m *machine) Now() int64   { return clock.Monotonic() }
 
 // ending is the argument of Unpark where a test has no tracepoints.
 func ending() {}

@@ -23,6 +23,8 @@ type Processors interface {
 	// Current returns the CPU that runs the caller. The caller may already run on another
 	// one when it uses the number. It does not sleep.
 	Current() int
+	// Now returns the time of clock.Monotonic. It does not sleep.
+	Now() int64
 }
 
 // Scheduler schedules entities on CPUs. It is safe for concurrent use.
@@ -55,6 +57,7 @@ func New(cpus int, p Processors) *Scheduler {
 		s.cpus[i].number, s.cpus[i].scheduler, s.cpus[i].resting = i, s, true
 	}
 	if p != nil {
+		s.now = p.Now
 		s.Load.Timers.UseQueues(len(s.cpus), p.Current, s.timerSet)
 	}
 	return s

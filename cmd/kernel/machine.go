@@ -61,6 +61,7 @@ func (processors) Idle(cpu int) { goos.Idle(cpu) }
 func (processors) Kick(cpu int) { goos.KickIdle(cpu) }
 func (processors) Arm(cpu int)  { goos.Rearm(cpu) }
 func (processors) Current() int { return amd64.CPU() }
+func (processors) Now() int64   { return int64(amd64.Nanotime()) }
 
 // meter implements task.Meter and wait.Meter: it measures the CPU time of tasks.
 type meter struct{}
