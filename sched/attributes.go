@@ -34,6 +34,8 @@ type attributes struct {
 	Attributes
 	allowed uint64 // the CPUs, one bit each; 0 for all
 	weight  int64  // of the fair class
+	// realtime is set for the policies SCHED_FIFO and SCHED_RR.
+	realtime bool
 	// published has Attributes for readers without the lock: policy, priority and nice value
 	// in a byte each.
 	published atomic.Uint32
@@ -41,7 +43,7 @@ type attributes struct {
 
 // set changes the attributes. The scheduler's lock is held.
 func (a *attributes) set(to Attributes) {
-	a.Attributes, a.weight = to, to.weightOf()
+	a.Attributes, a.weight, a.realtime = to, to.weightOf(), to.Policy.Realtime()
 	a.published.Store(uint32(uint8(to.Policy)) | uint32(uint8(to.Priority))<<8 | uint32(uint8(to.Nice))<<16)
 }
 

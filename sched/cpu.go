@@ -178,16 +178,14 @@ func (c *cpu) requeue(e *Entity) {
 // charge, raises the floor to the least virtual time of all that run or wait, and bounds how
 // far those that run are ahead of it. s.mu is held.
 func (s *Scheduler) charge(now int64) {
-	least, ahead := int64(math.MaxInt64), false
+	least, limit, ahead := int64(math.MaxInt64), s.floor+maxLead*latency, false
 	for i := range s.cpus {
 		c := &s.cpus[i]
-		if e := c.current; e != nil && !e.Policy.Realtime() {
-			if ran := now - e.started; ran > 0 {
-				e.vruntime += e.weighted(ran)
-				e.started = now
-			}
+		if e := c.current; e != nil && !e.realtime {
+			e.vruntime += e.weighted(now - e.started)
+			e.started = now
 			least = min(least, e.vruntime)
-			ahead = ahead || e.vruntime > s.floor+maxLead*latency
+			ahead = ahead || e.vruntime > limit
 		}
 		if len(c.fair.heap) > 0 {
 			least = min(least, c.fair.heap[0].vruntime)
@@ -205,7 +203,7 @@ func (s *Scheduler) charge(now int64) {
 // limitLead bounds how far the entities that run are ahead of the floor. s.mu is held.
 func (s *Scheduler) limitLead() {
 	for i := range s.cpus {
-		if e := s.cpus[i].current; e != nil && !e.Policy.Realtime() && e.vruntime > s.floor+maxLead*latency {
+		if e := s.cpus[i].current; e != nil && !e.realtime && e.vruntime > s.floor+maxLead*latency {
 			e.vruntime = max(s.floor+maxLead*latency, min(e.vruntime, s.floor+e.weighted(maxLead*latency)))
 		}
 	}
@@ -216,7 +214,7 @@ func (c *cpu) add(e *Entity, now int64, first bool) {
 	e.queue, e.queuedAt = c, now
 	c.waiting++
 	c.scheduler.waiting.Add(1)
-	if e.Policy.Realtime() {
+	if e.realtime {
 		c.realtime.add(e, first)
 		return
 	}
@@ -228,7 +226,7 @@ func (c *cpu) remove(e *Entity) {
 	e.queue = nil
 	c.waiting--
 	c.scheduler.waiting.Add(-1)
-	if e.Policy.Realtime() {
+	if e.realtime {
 		c.realtime.remove(e)
 		return
 	}
@@ -237,20 +235,29 @@ func (c *cpu) remove(e *Entity) {
 
 // first returns the most urgent entity of the CPU's own queue, or nil. s.mu is held.
 func (c *cpu) first() *Entity {
-	if e := c.realtime.first(); e != nil {
-		return e
+	if c.realtime.waiting > 0 {
+		return c.realtime.first()
 	}
-	return c.fair.first()
+	if len(c.fair.heap) > 0 {
+		return c.fair.heap[0].entity
+	}
+	return nil
 }
 
 // best returns the entity that the CPU should run next, or nil: the first one of its own
 // queue, or of another CPU's if that is clearly more urgent. s.mu is held.
 func (c *cpu) best() *Entity {
 	e := c.first()
-	s := c.scheduler
-	if int(s.waiting.Load()) == c.waiting {
+	if int(c.scheduler.waiting.Load()) == c.waiting {
 		return e
 	}
+	return c.bestOfAll(e)
+}
+
+// bestOfAll returns e, the first entity of the CPU's own queue or nil, or one of another CPU's
+// queue that is clearly more urgent. s.mu is held.
+func (c *cpu) bestOfAll(e *Entity) *Entity {
+	s := c.scheduler
 	for i := range s.cpus {
 		other := s.cpus[i].first()
 		if other == nil || &s.cpus[i] == c || !other.mayRunOn(c.number) {
@@ -265,7 +272,7 @@ func (c *cpu) best() *Entity {
 
 // precedes reports whether a waiting entity should run in place of e, which runs.
 func (w *Entity) precedes(e *Entity) bool {
-	if w.Policy.Realtime() && e.Policy.Realtime() && w.Priority == e.Priority {
+	if w.realtime && e.realtime && w.Priority == e.Priority {
 		return e.expired
 	}
 	return w.precedesBy(e, 0)
@@ -274,7 +281,7 @@ func (w *Entity) precedes(e *Entity) bool {
 // precedesBy reports whether w is more urgent than e: it has a better class, a greater
 // priority, or less virtual time by a margin.
 func (w *Entity) precedesBy(e *Entity, margin int64) bool {
-	realtime, other := w.Policy.Realtime(), e.Policy.Realtime()
+	realtime, other := w.realtime, e.realtime
 	switch {
 	case realtime && other:
 		return w.Priority > e.Priority
@@ -294,7 +301,7 @@ func (c *cpu) preempts(e *Entity, now int64) bool {
 	if e.Policy == Batch || e.Policy == Idle {
 		return false
 	}
-	if e.Policy.Realtime() || running.Policy.Realtime() {
+	if e.realtime || running.realtime {
 		return e.precedesBy(running, 0)
 	}
 	return e.vruntime+e.weighted(wakeMargin) < running.vruntime+running.weighted(now-running.started)
@@ -325,7 +332,7 @@ func (c *cpu) endAt(now, end int64) {
 
 // slice returns how long an entity of the CPU runs while others wait (Linux: sched_slice).
 func (c *cpu) slice(e *Entity) int64 {
-	if e.Policy.Realtime() {
+	if e.realtime {
 		return roundRobin
 	}
 	period := int64(latency)

@@ -149,10 +149,10 @@ func (e *Entity) depart(why departure) *exchange {
 // yieldTo gives e no less virtual time than next has, which is the next one then. It reports
 // false if e is more urgent in any case. s.mu is held.
 func (e *Entity) yieldTo(next *Entity) bool {
-	if e.Policy.Realtime() {
-		return next.Policy.Realtime() && next.Priority >= e.Priority
+	if e.realtime {
+		return next.realtime && next.Priority >= e.Priority
 	}
-	if !next.Policy.Realtime() {
+	if !next.realtime {
 		e.vruntime = max(e.vruntime, next.vruntime+1)
 	}
 	return true

@@ -48,7 +48,7 @@ func (s *Scheduler) partner(e *Entity, now int64) *cpu {
 	}
 	p := &c.current.pairing
 	p.woke(now)
-	if p.score <= 0 || c.waiting > 0 || e.Policy.Realtime() || !e.mayRunOn(c.number) {
+	if p.score <= 0 || c.waiting > 0 || e.realtime || !e.mayRunOn(c.number) {
 		return nil
 	}
 	return c
@@ -120,9 +120,9 @@ func (c *cpu) cost(e *Entity) int64 {
 		return cost
 	}
 	cost += 2
-	if c.current.Policy.Realtime() {
+	if c.current.realtime {
 		cost += realtime
-		if e.Policy.Realtime() {
+		if e.realtime {
 			cost += realtime * int64(c.current.Priority)
 		}
 	}

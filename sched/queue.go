@@ -7,6 +7,7 @@ import "math/bits"
 type realtimeQueue struct {
 	present [2]uint64 // a bit for each priority whose list is not empty
 	lists   [MaxPriority + 1]realtimeList
+	waiting int
 }
 
 type realtimeList struct{ first, last *Entity }
@@ -15,6 +16,7 @@ type realtimeList struct{ first, last *Entity }
 // turn (sched(7)).
 func (q *realtimeQueue) add(e *Entity, first bool) {
 	l := &q.lists[e.Priority]
+	q.waiting++
 	q.present[e.Priority>>6] |= 1 << (e.Priority & 63)
 	if first {
 		e.previous, e.next = nil, l.first
@@ -35,6 +37,7 @@ func (q *realtimeQueue) add(e *Entity, first bool) {
 
 func (q *realtimeQueue) remove(e *Entity) {
 	l := &q.lists[e.Priority]
+	q.waiting--
 	if e.previous != nil {
 		e.previous.next = e.next
 	} else {
@@ -72,14 +75,6 @@ type fairQueue struct {
 type fairEntry struct {
 	vruntime int64
 	entity   *Entity
-}
-
-// first returns the entity with the least virtual time, or nil.
-func (q *fairQueue) first() *Entity {
-	if len(q.heap) == 0 {
-		return nil
-	}
-	return q.heap[0].entity
 }
 
 func (q *fairQueue) add(e *Entity) {

@@ -30,7 +30,7 @@ func (p *program) tick() {
 	}
 }
 
-// machine implements Processors on the host: each CPU sleeps on a channel.
+// machine has Processors on the host: each CPU sleeps on a channel.
 type machine struct {
 	kicks   []chan struct{}
 	s       *Scheduler
@@ -42,7 +42,7 @@ func newMachine(cpus int) *machine {
 	for range cpus {
 		m.kicks = append(m.kicks, make(chan struct{}, 1))
 	}
-	m.s = New(cpus, m)
+	m.s = New(cpus, &Processors{Idle: m.Idle, Kick: m.Kick, Arm: m.Arm, Current: m.Current, Now: clock.Monotonic})
 	return m
 }
 
@@ -65,7 +65,6 @@ func (m *machine) Kick(cpu int) {
 }
 func (m *machine) Arm(cpu int)  { m.Kick(cpu) }
 func (m *machine) Current() int { return m.current }
-func (m *machine) Now() int64   { return clock.Monotonic() }
 
 // ending is the argument of Unpark where a test has no tracepoints.
 func ending() {}

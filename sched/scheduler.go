@@ -9,22 +9,23 @@ import (
 	"slowpath/wait"
 )
 
-// Processors are the CPUs of the machine, as package goos drives them.
-type Processors interface {
+// Processors are the CPUs of the machine, as package goos drives them. They are functions and no
+// interface, because each switch calls some.
+type Processors struct {
 	// Idle sleeps until Kick is called for the CPU, or a deadline of the CPU has passed. It
 	// returns immediately if Kick was called since the last Idle. It runs on that CPU when
 	// it returns.
-	Idle(cpu int)
+	Idle func(cpu int)
 	// Kick ends Idle. It does not sleep.
-	Kick(cpu int)
+	Kick func(cpu int)
 	// Arm makes the timer of the CPU obey its deadlines, one of which has become earlier.
 	// It does not sleep.
-	Arm(cpu int)
+	Arm func(cpu int)
 	// Current returns the CPU that runs the caller. The caller may already run on another
 	// one when it uses the number. It does not sleep.
-	Current() int
+	Current func() int
 	// Now returns the time of clock.Monotonic. It does not sleep.
-	Now() int64
+	Now func() int64
 }
 
 // Scheduler schedules entities on CPUs. It is safe for concurrent use.
@@ -35,7 +36,7 @@ type Scheduler struct {
 	// continue, and Yielded when it continues. The functions must not sleep.
 	Yielding, Yielded tracepoint.Point[struct{}]
 
-	processors Processors // nil on the host
+	processors *Processors // nil on the host
 	cpus       []cpu
 	now        func() int64 // clock.Monotonic
 
@@ -51,7 +52,7 @@ const MaxCPUs = 64
 // New returns a scheduler for a number of CPUs. Without processors, on the host, a CPU is a
 // goroutine that lives as long as it has something to run, and nothing preempts an entity but
 // NEED_RESCHED.
-func New(cpus int, p Processors) *Scheduler {
+func New(cpus int, p *Processors) *Scheduler {
 	s := &Scheduler{processors: p, cpus: make([]cpu, max(cpus, 1)), now: clock.Monotonic}
 	for i := range s.cpus {
 		s.cpus[i].number, s.cpus[i].scheduler, s.cpus[i].resting = i, s, true

@@ -107,7 +107,7 @@ func (k *kernel) run() error {
 	if err := k.makeFiles(); err != nil {
 		return err
 	}
-	scheduler := sched.New(boot.CPUs(), processors{})
+	scheduler := sched.New(boot.CPUs(), newProcessors())
 	if err := k.startCPUTime(scheduler); err != nil {
 		return err
 	}
