@@ -8,7 +8,7 @@ import (
 )
 
 // switches makes sched_switch of what tasks tell: they sleep or yield, and continue. In
-// between the Go scheduler runs, which is shown as the idle thread. A task that moves
+// between the scheduler runs, which is shown as the idle thread. A task that moves
 // silently, because the Go runtime has preempted it in the kernel, is noticed at the next
 // switch on the CPU, so the switches of a CPU always form a chain.
 type switches struct {
