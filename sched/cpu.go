@@ -92,7 +92,7 @@ func (c *cpu) leaveIdle(now int64) *exchange {
 		c.started = s.processors != nil
 		return nil
 	}
-	to := c.run(next, now).entrance()
+	to := s.entrance(c.run(next, now))
 	c.idleAt, to.occupant = to, &c.idle
 	return to
 }
@@ -102,9 +102,9 @@ func (c *cpu) leaveIdle(now int64) *exchange {
 func (c *cpu) switchTo(next *Entity, now int64) *exchange {
 	if next == nil || c.scheduler.Load.Timers.Due(c.number, now) {
 		c.current = nil
-		return c.idleAt.entrance()
+		return c.scheduler.entrance(c.idleAt)
 	}
-	return c.run(next, now).entrance()
+	return c.scheduler.entrance(c.run(next, now))
 }
 
 // running returns the entity that the CPU runs, or the one that stands for its idle goroutine.
@@ -145,9 +145,7 @@ func (c *cpu) finish() {
 	}
 	c.leaving = nil
 	if e.why == ended {
-		c.scheduler.mu.Lock()
-		e.own.ended = e.at
-		c.scheduler.mu.Unlock()
+		c.bury(e)
 		return
 	}
 	if e.why == sleeps {
@@ -157,6 +155,14 @@ func (c *cpu) finish() {
 		e.state.Store(awake) // a wake-up came first
 	}
 	c.requeue(e)
+}
+
+// bury makes known that the goroutine of an entity that has ended is parked.
+func (c *cpu) bury(e *Entity) {
+	c.scheduler.mu.Lock()
+	defer c.scheduler.mu.Unlock()
+	e.own.ended = e.at
+	c.scheduler.keepSpare(e.own)
 }
 
 // requeue puts an entity that can continue back on a queue.

@@ -20,6 +20,7 @@ type Runner interface {
 type Entity struct {
 	scheduler *Scheduler
 	runner    Runner
+	f         func()    // its function
 	own       *exchange // that came with its goroutine
 	at        *exchange // where its goroutine is parked while it does not run
 
@@ -74,12 +75,11 @@ const (
 // returns. f must not panic and must not call runtime.Goexit. Start does not sleep.
 func (s *Scheduler) Start(e *Entity, r Runner, f func()) {
 	e.scheduler, e.runner = s, r
-	e.own = newExchange(func() {
-		e.on().finish()
-		f()
-		e.end()
-	})
-	e.at, e.own.occupant = e.own, e
+	e.f = f
+	if !s.takeSpare(e) {
+		e.own = newExchange(e)
+		e.at = e.own
+	}
 	s.begin(e)
 }
 
@@ -158,10 +158,12 @@ func (e *Entity) yieldTo(next *Entity) bool {
 	return true
 }
 
-// end makes the entity's CPU run another one for ever. The entity's goroutine returns after it.
-// It is parked first, unless the goroutine that its return continues is to run next. If all
-// goroutines up to that one have ended, nothing but this return would ever continue them.
-func (e *Entity) end() {
+// end makes the entity's CPU run another one for ever. It returns true if the goroutine has got
+// another entity meanwhile; otherwise the goroutine returns. It is parked first, unless the
+// goroutine that its return continues is to run next. If all goroutines up to that one have
+// ended, nothing but this return would ever continue them.
+func (e *Entity) end() (again bool) {
+	x := e.own
 	for {
 		to, known := e.tryEnd()
 		switch {
@@ -171,7 +173,7 @@ func (e *Entity) end() {
 		case to != nil:
 			to.swap()
 		}
-		return
+		return x.entity != e
 	}
 }
 
@@ -188,7 +190,7 @@ func (e *Entity) tryEnd() (to *exchange, known bool) {
 	c, now := e.on(), s.now()
 	s.charge(now)
 	to = c.switchTo(c.best(), now)
-	if c.running() == first {
+	if c.running() == first && (s.processors == nil || len(s.spare) >= maxSpare) {
 		return nil, true
 	}
 	e.why, c.leaving = ended, e

@@ -12,6 +12,8 @@ import "iter"
 type exchange struct {
 	next  func() (struct{}, bool)
 	yield func(struct{}) bool
+	// entity is the one whose function the goroutine calls that came with the exchange.
+	entity *Entity
 	// forth is set if the last swap has called next. Calls of next and yield alternate.
 	forth bool
 	// occupant is the entity whose goroutine is parked here, or is about to be. The scheduler's
@@ -21,6 +23,8 @@ type exchange struct {
 	// ended, or nil. When a goroutine returns, the one that is parked in its exchange
 	// continues. So it returns only when that one is to run.
 	ended *exchange
+	// spare is the place in Scheduler.spare plus 1, or 0. A spare goroutine takes a new entity.
+	spare int
 }
 
 // firstToContinue returns the entity that continues if the goroutine that came with x returns:
@@ -30,7 +34,7 @@ func (x *exchange) firstToContinue() *Entity {
 	for {
 		e := x.occupant
 		switch {
-		case e.own == nil || e.why != ended: // an idle goroutine has no exchange
+		case e.own == nil || e.why != ended || e.own.spare > 0: // an idle goroutine has no exchange
 			return e
 		case e.own.ended == nil:
 			return nil
@@ -39,22 +43,69 @@ func (x *exchange) firstToContinue() *Entity {
 	}
 }
 
-// newExchange returns an exchange with a new goroutine, which calls f once it runs.
-func newExchange(f func()) *exchange {
-	x := new(exchange)
+// newExchange returns an exchange with a new goroutine, which runs the entity, and others after
+// it while the scheduler keeps it as a spare one.
+func newExchange(e *Entity) *exchange {
+	x := &exchange{entity: e}
+	x.occupant = e
 	x.next, _ = iter.Pull(func(yield func(struct{}) bool) {
 		x.yield = yield
-		f()
+		for again := true; again; {
+			e := x.entity
+			e.on().finish()
+			e.f()
+			again = e.end()
+		}
 	})
 	return x
 }
 
-// entrance returns the exchange by which the goroutine that is parked in x continues.
-func (x *exchange) entrance() *exchange {
-	if x.ended != nil {
-		return x.ended // the goroutine that is parked there returns, which continues the one in x
+// maxSpare bounds the number of spare goroutines. Their stacks have grown already.
+const maxSpare = 32
+
+// keepSpare keeps the goroutine that came with x for another entity, unless there are enough. It
+// is parked. s.mu is held.
+func (s *Scheduler) keepSpare(x *exchange) {
+	if s.processors != nil && len(s.spare) < maxSpare {
+		s.spare = append(s.spare, x)
+		x.spare = len(s.spare)
 	}
-	return x
+}
+
+// dropSpare removes x from the spare ones, if it is there. s.mu is held.
+func (s *Scheduler) dropSpare(x *exchange) {
+	if x.spare == 0 {
+		return
+	}
+	last := len(s.spare) - 1
+	moved := s.spare[last]
+	s.spare[x.spare-1], moved.spare = moved, x.spare
+	s.spare[last], x.spare = nil, 0
+	s.spare = s.spare[:last]
+}
+
+// takeSpare gives an entity a spare goroutine. It reports false if there is none.
+func (s *Scheduler) takeSpare(e *Entity) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.spare) == 0 {
+		return false
+	}
+	x := s.spare[len(s.spare)-1]
+	s.dropSpare(x)
+	e.own, e.at, x.entity = x, x.ended, e
+	x.ended, e.at.occupant = nil, e
+	return true
+}
+
+// entrance returns the exchange by which the goroutine that is parked in x continues. The caller
+// swaps there. s.mu is held.
+func (s *Scheduler) entrance(x *exchange) *exchange {
+	if x.ended == nil {
+		return x
+	}
+	s.dropSpare(x)
+	return x.ended // the goroutine that is parked there returns, which continues the one in x
 }
 
 // swap parks the calling goroutine in the exchange and continues the one that is there.

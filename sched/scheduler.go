@@ -44,6 +44,7 @@ type Scheduler struct {
 	waiting atomic.Int32 // entities on the queues of all CPUs
 	floor   int64        // no new or woken entity has much less virtual time
 	places  []*cpu       // to be kicked when mu is released
+	spare   []*exchange  // whose goroutines take new entities
 }
 
 // MaxCPUs is the greatest number of CPUs: an affinity has a bit for each.
