@@ -11,7 +11,6 @@ import (
 	"slowpath/audit"
 	"slowpath/entry"
 	"slowpath/ptrace"
-	"slowpath/sched"
 	"slowpath/seccomp"
 	"slowpath/syscall"
 	"slowpath/task"
@@ -23,17 +22,16 @@ import (
 
 // Owners are the objects that own duties. All are required.
 type Owners struct {
-	Scheduler *sched.Scheduler
-	Probes    *uprobe.Probes
-	Calls     *calls.Calls
-	Audit     *audit.Audit
+	Probes *uprobe.Probes
+	Calls  *calls.Calls
+	Audit  *audit.Audit
 }
 
 // NewDuties joins the rows of entry.Duties with their handlers. The error names a
 // row without a handler, or a handler without a row.
 func NewDuties(o Owners) (*entry.Table[*task.Task], error) {
 	handlers := []entry.Handlers[*task.Task]{
-		sched.Handlers[*task.Task](o.Scheduler),
+		task.RescheduleHandlers(),
 		task.SignalHandlers(),
 		task.WorkHandlers(),
 		task.RestartableSequenceHandlers(),

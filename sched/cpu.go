@@ -184,6 +184,10 @@ func (c *cpu) requeue(e *Entity) {
 // charge, raises the floor to the least virtual time of all that run or wait, and bounds how
 // far those that run are ahead of it. s.mu is held.
 func (s *Scheduler) charge(now int64) {
+	if len(s.cpus) == 1 {
+		s.cpus[0].chargeOnly(now)
+		return
+	}
 	least, limit, ahead := int64(math.MaxInt64), s.floor+maxLead*latency, false
 	for i := range s.cpus {
 		c := &s.cpus[i]
@@ -204,6 +208,21 @@ func (s *Scheduler) charge(now int64) {
 	if ahead {
 		s.limitLead()
 	}
+}
+
+// chargeOnly is charge for a machine with one CPU, where nobody can be far ahead. s.mu is held.
+func (c *cpu) chargeOnly(now int64) {
+	e := c.current
+	if e == nil || e.realtime {
+		return
+	}
+	e.vruntime += e.weighted(now - e.started)
+	e.started = now
+	least := e.vruntime
+	if len(c.fair.heap) > 0 {
+		least = min(least, c.fair.heap[0].vruntime)
+	}
+	c.scheduler.floor = max(c.scheduler.floor, least)
 }
 
 // limitLead bounds how far the entities that run are ahead of the floor. s.mu is held.

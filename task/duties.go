@@ -5,6 +5,14 @@ import (
 	"slowpath/entry"
 )
 
+// RescheduleHandlers returns the handler of NEED_RESCHED. It gets no register frame,
+// because it needs none.
+func RescheduleHandlers() entry.Handlers[*Task] {
+	return entry.Handlers[*Task]{Flag: entry.NeedResched, BeforeUser: func(t *Task) {
+		t.kernel.config.Scheduler.Reschedule(&t.Scheduling.entity)
+	}}
+}
+
 // SignalHandlers returns the handlers of SIGPENDING: they deliver signals.
 func SignalHandlers() entry.Handlers[*Task] {
 	return entry.Handlers[*Task]{Flag: entry.SigPending, BeforeUserFrame: (*Task).DeliverSignals}

@@ -61,7 +61,7 @@ func newMachine(t *testing.T, code []byte) *machine {
 	m.probes = uprobe.New(m.Memory)
 	scheduler := sched.New(1, nil)
 	var err error
-	if m.table, err = core.NewDuties(core.Owners{Scheduler: scheduler, Probes: m.probes, Calls: calls.New(), Audit: audit.New(audit.Config{})}); err != nil {
+	if m.table, err = core.NewDuties(core.Owners{Probes: m.probes, Calls: calls.New(), Audit: audit.New(audit.Config{})}); err != nil {
 		t.Fatal(err)
 	}
 	loop, err := core.NewLoop(m.table, entry.NewRecorder(1, 8), m.probes, vsyscall.None)

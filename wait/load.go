@@ -47,7 +47,7 @@ type Thread interface {
 }
 
 // SetThread makes the sleeper park a thread of a scheduler. It is called before the first
-// sleep, after CountIn. A wake-up that comes before SetThread is lost: the thread has not
+// sleep, and after CountIn. A wake-up that comes before SetThread is lost: the thread has not
 // checked any condition yet.
 func (s *Sleeper) SetThread(t Thread) { s.spot.thread.Store(&threadSpot{t, s.spot.waking}) }
 
@@ -97,7 +97,9 @@ type threadSpot struct {
 
 // parkThread is park for a thread of a scheduler, which counts the runnable ones itself.
 func (a *attachment) parkThread(t *threadSpot) {
-	a.before()
+	if a.load.Parking.Active() {
+		a.load.Parking.Call(a.owner)
+	}
 	t.Park()
 	a.after()
 }
@@ -110,9 +112,7 @@ func (a *attachment) before() {
 	if a.load.Parking.Active() {
 		a.load.Parking.Call(a.owner)
 	}
-	if a.thread.Load() == nil {
-		a.load.Pause()
-	}
+	a.load.Pause()
 }
 
 // after is called by the goroutine that continues.

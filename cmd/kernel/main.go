@@ -112,7 +112,7 @@ func (k *kernel) run() error {
 		return err
 	}
 	k.probes, k.calls, k.audit = uprobe.New(k.memory), calls.New(), k.newAudit()
-	owners := core.Owners{Scheduler: scheduler, Probes: k.probes, Calls: k.calls, Audit: k.audit}
+	owners := core.Owners{Probes: k.probes, Calls: k.calls, Audit: k.audit}
 	if err := makeDuties(owners); err != nil {
 		return err
 	}

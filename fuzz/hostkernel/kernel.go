@@ -181,7 +181,7 @@ func (k *Kernel) newAudit() *audit.Audit {
 
 // owners returns the owners of duties.
 func (k *Kernel) owners() core.Owners {
-	return core.Owners{Scheduler: k.scheduler, Probes: k.Probes, Calls: k.seen, Audit: k.audit}
+	return core.Owners{Probes: k.Probes, Calls: k.seen, Audit: k.audit}
 }
 
 // fill stands for random bytes. They are the same in every run.
