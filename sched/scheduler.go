@@ -260,9 +260,11 @@ func (s *Scheduler) SetAttributes(e *Entity, a Attributes) {
 func (s *Scheduler) SetAffinity(e *Entity, set uint64) (misplaced bool) {
 	s.mu.Lock()
 	defer s.unlock()
-	s.change(e, func() { e.allowed = set })
-	misplaced = s.running(e) && !e.mayRunOn(e.CPU())
-	e.misplaced.Store(misplaced)
+	s.change(e, func() {
+		e.allowed = set
+		misplaced = s.running(e) && !e.mayRunOn(e.CPU())
+		e.misplaced.Store(misplaced) // before NEED_RESCHED is raised: its handler reads it
+	})
 	return misplaced
 }
 
