@@ -175,15 +175,15 @@ func (s *Scheduler) Yield(e *Entity) {
 // the caller continues. It is the handler of NEED_RESCHED. Only the entity's own goroutine
 // calls it, without locks.
 func (s *Scheduler) Reschedule(e *Entity) {
-	if s.waiting.Load() != 0 || e.misplaced.Load() {
-		s.reschedule(e)
-	}
-}
-
-func (s *Scheduler) reschedule(e *Entity) {
 	if s.mustLeave(e) {
 		s.letOthersRun(e, preempted)
 	}
+}
+
+// NeedsReschedule reports whether Reschedule has anything to do. Any
+// context.
+func (s *Scheduler) NeedsReschedule(e *Entity) bool {
+	return s.waiting.Load() != 0 || e.misplaced.Load()
 }
 
 // mustLeave reports whether another entity should run on e's CPU, or e on another CPU.

@@ -9,7 +9,9 @@ import (
 // because it needs none.
 func RescheduleHandlers() entry.Handlers[*Task] {
 	return entry.Handlers[*Task]{Flag: entry.NeedResched, BeforeUser: func(t *Task) {
-		t.kernel.config.Scheduler.Reschedule(&t.Scheduling.entity)
+		if s := t.kernel.config.Scheduler; s.NeedsReschedule(&t.Scheduling.entity) {
+			s.Reschedule(&t.Scheduling.entity)
+		}
 	}}
 }
 

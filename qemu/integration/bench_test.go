@@ -53,7 +53,7 @@ var targets = map[string]struct{ limit, linux float64 }{
 	"uretprobe_perf_count_on_nop":     {850, 2502},
 	"uretprobe_perf_count_on_lea_xol": {850, 3152},
 	"uprobe_tracefs_on_nop":           {478, 1593},
-	"uprobe_tracefs_on_lea_xol":       {542, 2243},
+	"uprobe_tracefs_on_lea_xol":       {560, 2243},
 	"uretprobe_tracefs_on_nop":        {892, 2746},
 
 	"trace_raw_enter":      {340, 976},

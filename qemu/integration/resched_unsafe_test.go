@@ -113,7 +113,7 @@ func (s *stopped) pathToUser(all functions, ended uint64) (*userPath, error) {
 			w.add(name)
 		}
 	}
-	w.disturbed = w.disturbed || !w.passes("(*Scheduler).Reschedule")
+	w.disturbed = w.disturbed || !w.passes("(*Scheduler).NeedsReschedule")
 	return w, err
 }
 
@@ -189,7 +189,7 @@ func TestRescheduleMeetsInstructionGoal(t *testing.T) {
 	if w.total > rescheduleLimit || w.disturbed {
 		t.Errorf("%d instructions, more than the goal of %d:\n%v", w.total, rescheduleLimit, w)
 	}
-	for _, part := range []string{"(*Scheduler).Reschedule", "(*Recorder).End", "amd64.leave"} {
+	for _, part := range []string{"(*Scheduler).NeedsReschedule", "(*Recorder).End", "amd64.leave"} {
 		if !w.passes(part) {
 			t.Errorf("the path does not include %s", part)
 		}
