@@ -74,13 +74,12 @@ const (
 // Start makes a new entity runnable. Its goroutine calls f, and the entity ends when f
 // returns. f must not panic and must not call runtime.Goexit. Start does not sleep.
 func (s *Scheduler) Start(e *Entity, r Runner, f func()) {
-	e.scheduler, e.runner = s, r
 	e.f = f
 	if !s.takeSpare(e) {
 		e.own = newExchange(e)
 		e.at = e.own
 	}
-	s.begin(e)
+	s.begin(e, r)
 }
 
 // Park implements wait.Thread.

@@ -96,11 +96,12 @@ func (s *Scheduler) SliceEnd(cpu int) *atomic.Int64 { return &s.cpus[cpu].sliceE
 // timerSet is called for a new timer that is the earliest of its CPU.
 func (s *Scheduler) timerSet(cpu int) { s.processors.Arm(cpu) }
 
-// begin makes a new entity runnable. A forked one has the virtual time of its parent, and a
+// begin makes a new entity runnable. Others may have changed its attributes already. A forked one has the virtual time of its parent, and a
 // slice more, so that a program gains nothing by forking (Linux: START_DEBIT).
-func (s *Scheduler) begin(e *Entity) {
+func (s *Scheduler) begin(e *Entity, r Runner) {
 	s.mu.Lock()
 	defer s.unlock()
+	e.scheduler, e.runner = s, r
 	now := s.now()
 	if e.weight == 0 {
 		e.set(e.Attributes)

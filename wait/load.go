@@ -6,10 +6,8 @@ import (
 	"slowpath/tracepoint"
 )
 
-// Load counts runnable goroutines: those that run or wait for a CPU. A goroutine
-// is counted between Enter and Leave, except while it sleeps on a Sleeper that
-// CountIn has attached to the Load. A Load is safe for concurrent use. Its zero
-// value counts no goroutine. No method sleeps.
+// Load observes the sleeps on the Sleepers that CountIn has attached to it, and has their
+// timers. It is safe for concurrent use. No method sleeps.
 type Load struct {
 	// Meter, if not nil, measures the CPU time of the goroutines. It is set before
 	// the first sleep.
@@ -22,8 +20,6 @@ type Load struct {
 	// the owner of the Sleeper (CountIn). The callers may hold locks: the functions must not
 	// sleep on a Sleeper nor wake one.
 	Parking, Resumed, Woken tracepoint.Point[any]
-
-	runnable atomic.Int32
 }
 
 // Meter measures the CPU time of goroutines. The methods act on the goroutine that
@@ -51,15 +47,6 @@ type Thread interface {
 // checked any condition yet.
 func (s *Sleeper) SetThread(t Thread) { s.spot.thread.Store(&threadSpot{t, s.spot.waking}) }
 
-// Enter adds one goroutine to the count.
-func (l *Load) Enter() { l.runnable.Add(1) }
-
-// Leave removes one goroutine from the count.
-func (l *Load) Leave() { l.runnable.Add(-1) }
-
-// Runnable returns the count, which may be out of date when the caller uses it.
-func (l *Load) Runnable() int { return int(l.runnable.Load()) }
-
 // Update calls the Meter's Update, if there is a Meter.
 func (l *Load) Update() {
 	if l != nil && l.Meter != nil {
@@ -74,9 +61,8 @@ func (l *Load) Pause() {
 	}
 }
 
-// CountIn attaches s to l: while a goroutine sleeps on s, l does not count it. owner is the
-// argument of the tracepoints of l. sleeps, if not nil, is incremented by each sleep. Call
-// it before the first sleep.
+// CountIn attaches s to l. owner is the argument of the tracepoints of l. sleeps, if not nil,
+// is incremented by each sleep. Call it before the first sleep.
 func (s *Sleeper) CountIn(l *Load, owner any, sleeps *atomic.Int64) {
 	s.spot.load, s.spot.owner, s.spot.sleeps = l, owner, sleeps
 }

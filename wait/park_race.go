@@ -34,10 +34,6 @@ func (p *spot) park() {
 	}
 	p.before()
 	defer p.after()
-	if p.load != nil {
-		p.load.Leave()
-		defer p.load.Enter()
-	}
 	p.parked.Store(true)
 	defer p.parked.Store(false)
 	<-p.channel()

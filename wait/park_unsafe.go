@@ -41,16 +41,7 @@ const noReason = 0
 func commit(g, lock unsafe.Pointer) bool {
 	p := (*spot)(lock)
 	p.g = g
-	if p.load != nil {
-		p.load.Leave() // before the CAS, after which unpark calls Enter
-	}
-	if p.state.CompareAndSwap(awake, parked) {
-		return true
-	}
-	if p.load != nil {
-		p.load.Enter()
-	}
-	return false
+	return p.state.CompareAndSwap(awake, parked)
 }
 
 // park blocks until unpark, or returns immediately if there is a token. It takes
@@ -87,9 +78,6 @@ func (p *spot) unpark() {
 		case parked:
 			g := p.g
 			if p.state.CompareAndSwap(parked, awake) {
-				if p.load != nil {
-					p.load.Enter()
-				}
 				p.waking()
 				goready(g, 1)
 				return

@@ -111,25 +111,3 @@ func BenchmarkPingPong(b *testing.B) {
 		y.Sleep(0)
 	}
 }
-
-func TestLoadLeavesOutSleepingGoroutines(t *testing.T) {
-	var load Load
-	var s Sleeper
-	s.CountIn(&load, nil, nil)
-	load.Enter()
-	done := make(chan bool)
-	go func() { s.Sleep(0); done <- true }()
-	for load.Runnable() != 0 {
-		time.Sleep(time.Millisecond)
-	}
-	s.Wake()
-	<-done
-	if n := load.Runnable(); n != 1 {
-		t.Fatalf("%d goroutines are runnable, want 1", n)
-	}
-	s.Wake()
-	s.Sleep(0) // returns immediately: there is a token
-	if n := load.Runnable(); n != 1 {
-		t.Fatalf("after a sleep that found a token, %d goroutines are runnable, want 1", n)
-	}
-}

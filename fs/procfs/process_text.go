@@ -36,14 +36,29 @@ func (p *process) stat(who identity) ([]byte, error) {
 		fmt.Fprintf(b, "%d (%s) %c %d %d %d %d %d 0", i.TID, i.Comm, i.State, i.ParentPID, i.ProcessGroup, i.Session, int32(i.Terminal), i.Foreground)
 		fmt.Fprintf(b, " %d %d %d %d", i.MinorFaults, i.ChildMinorFaults, i.MajorFaults, i.ChildMajorFaults)
 		fmt.Fprintf(b, " %d %d %d %d", ticks(i.User), ticks(i.System), ticks(i.ChildUser), ticks(i.ChildSystem))
-		fmt.Fprintf(b, " %d %d %d 0 %d", 20+i.Nice, i.Nice, i.Threads, ticks(i.StartTime))
+		fmt.Fprintf(b, " %d %d %d 0 %d", i.kernelPriority(), i.Nice, i.Threads, ticks(i.StartTime))
 		fmt.Fprintf(b, " %d %d %d", u.Mapped*mm.PageSize, u.Resident(), i.Limits[unix.RLIMIT_RSS][0])
 		fmt.Fprintf(b, " %d %d %d 0 0", i.StartCode, i.EndCode, i.StartStack)
 		low := uint64(1<<31 - 1)
 		fmt.Fprintf(b, " %d %d %d %d", i.Pending&low, i.Blocked&low, i.Ignored&low, i.Caught&low)
-		fmt.Fprintf(b, " 0 0 0 %d %d 0 0 0 0 0 %d %d %d", i.ExitSignal, i.CPU, i.StartData, i.EndData, heap.Start)
+		fmt.Fprintf(b, " 0 0 0 %d %d %d %d 0 0 0 %d %d %d", i.ExitSignal, i.CPU, i.Priority, i.Policy, i.StartData, i.EndData, heap.Start)
 		fmt.Fprintf(b, " %d %d %d %d %d\n", i.ArgStart, i.ArgEnd, i.EnvStart, i.EnvEnd, i.ExitCode)
 	})
+}
+
+// kernelPriority returns the priority as /proc/pid/stat shows it (proc(5), field 18).
+func (i *TaskInfo) kernelPriority() int {
+	if i.Priority > 0 {
+		return -1 - i.Priority
+	}
+	return 20 + i.Nice
+}
+
+// schedstat returns the contents of /proc/pid/schedstat: time on a CPU and time waited for
+// one, in nanoseconds, and how often it got one (Documentation/scheduler/sched-stats.rst).
+func (p *process) schedstat(identity) ([]byte, error) {
+	i := p.task.Info()
+	return fmt.Appendf(nil, "%d %d %d\n", i.User+i.System, i.Waited, i.Runs), nil
 }
 
 // statm returns the contents of /proc/pid/statm: sizes in pages.

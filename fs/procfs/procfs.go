@@ -41,6 +41,7 @@ type SystemInfo struct {
 	Uptime           int64
 	BootTime         int64 // since 1970-01-01 00:00:00 UTC
 	Forks            uint64
+	Switches         int64 // context switches
 	Threads, Running int
 	Blocked          int // tasks in uninterruptible sleep
 	LastPID          int
@@ -143,6 +144,8 @@ type TaskInfo struct {
 	User, System                  int64
 	ChildUser, ChildSystem        int64
 	Nice, Threads, CPU            int
+	Policy, Priority              int   // of sched_setscheduler(2)
+	Runs, Waited                  int64 // how often it got a CPU, and how long it waited for one
 	ExitSignal, ExitCode          int
 	StartTime                     int64 // since boot
 	Voluntary, Involuntary        int64

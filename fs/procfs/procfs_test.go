@@ -241,13 +241,14 @@ func TestProcFilesHaveLinuxFormats(t *testing.T) {
 	w, _ := newWorld(t)
 	for name, want := range map[string]string{
 		"/proc/self/stat":                `^1000 \(a\) b\) S 0 0 0 0 0 0( -?\d+){43}\n$`,
+		"/proc/self/schedstat":           `^\d+ \d+ \d+\n$`,
 		"/proc/self/statm":               `^\d+ \d+ \d+ \d+ 0 \d+ 0\n$`,
 		"/proc/self/status":              `(?s)^Name:\ta\) b\n.*State:\tS \(sleeping\)\n.*Uid:\t1000\t1000\t1000\t1000\n.*Threads:\t2\n`,
 		"/proc/uptime":                   `^12\.34 0\.00\n$`,
 		"/proc/loadavg":                  `^0\.50 1\.00 2\.00 1/3 1001\n$`,
 		"/proc/meminfo":                  `(?m)^MemTotal: +\d+ kB$`,
 		"/proc/version":                  `^Linux version 6\.1\.0 `,
-		"/proc/stat":                     `(?s)^cpu  0 0 0 0 .*\ncpu0 .*\ncpu1 .*\nbtime `,
+		"/proc/stat":                     `(?s)^cpu  0 0 0 0 .*\ncpu0 .*\ncpu1 .*\nctxt \d+\nbtime `,
 		"/proc/mounts":                   `^tmpfs / tmpfs rw,relatime 0 0\nproc /proc proc rw,nosuid,relatime 0 0\n$`,
 		"/proc/self/mountinfo":           `^1 0 0:\d+ / / rw,relatime - tmpfs tmpfs rw\n2 1 0:\d+ / /proc `,
 		"/proc/self/fdinfo/7":            `^pos:\t0\nflags:\t02\nmnt_id:\t1\nino:\t\d+\n$`,

@@ -57,8 +57,8 @@ func writeStat(b *bytes.Buffer, i *SystemInfo) {
 	for n := range i.CPUs {
 		writeCPUTimes(b, fmt.Sprintf("cpu%d", n), &i.CPUs[n])
 	}
-	fmt.Fprintf(b, "btime %d\nprocesses %d\nprocs_running %d\nprocs_blocked %d\n",
-		i.BootTime/1e9, i.Forks, i.Running, i.Blocked)
+	fmt.Fprintf(b, "ctxt %d\nbtime %d\nprocesses %d\nprocs_running %d\nprocs_blocked %d\n",
+		i.Switches, i.BootTime/1e9, i.Forks, i.Running, i.Blocked)
 }
 
 func writeCPUTimes(b *bytes.Buffer, name string, c *CPU) {

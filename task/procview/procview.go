@@ -76,7 +76,8 @@ func (s *system) Info() procfs.SystemInfo {
 		Memory: k.Memory().Stats(), CPUs: s.config.CPUs(),
 		Version: s.config.Version, Release: s.config.Release, CommandLine: s.config.CommandLine,
 		Uptime: now, BootTime: k.Wall().Now() - now, Forks: k.Forks(),
-		Threads: k.Threads(), Running: running, Blocked: blocked, Load: k.LoadAverage(),
+		Switches: k.Scheduler().Switches(),
+		Threads:  k.Threads(), Running: running, Blocked: blocked, Load: k.LoadAverage(),
 		LastPID: k.LastPID(), CommitLimit: k.Memory().CommitLimit(),
 	}
 }
@@ -201,11 +202,14 @@ func (v view) Info() procfs.TaskInfo {
 		PID: t.PID(), TID: t.TID(), ParentPID: t.ParentPID(), TracerPID: t.TracerTID(),
 		ProcessGroup: g.ProcessGroupID(), Session: g.SessionID(),
 		Comm: t.Comm(), State: t.StateLetter(), Credentials: t.Credentials(),
-		Nice: int(t.Attributes().Nice), Threads: g.ThreadCount(),
+		Threads:    g.ThreadCount(),
 		ExitSignal: t.ExitSignal(), StartTime: g.StartTime(),
 		NoNewPrivileges: t.NoNewPrivileges(), OOMScore: g.OOMScore(), OOMScoreAdjust: int(g.OOMAdjust.Load()),
 		Affinity: t.Affinity(), Personality: t.Personality(^uint32(0)),
 	}
+	a := t.Attributes()
+	i.Nice, i.Policy, i.Priority = int(a.Nice), int(a.Policy), int(a.Priority)
+	i.Runs, i.Waited = t.Entity().Statistics()
 	if v.config.Seccomp != nil {
 		i.SeccompMode, i.SeccompFilters = v.config.Seccomp(t)
 	}
