@@ -18,7 +18,6 @@ const (
 	callWaitIRQ
 	callAddFrame
 	callPin
-	callRearm
 	callIdle
 	callKickIdle
 )
@@ -29,7 +28,6 @@ var ownCalls = [...]call{
 	callWaitIRQ - firstCall:     waitForIRQ,
 	callAddFrame - firstCall:    addFrame,
 	callPin - firstCall:         pin,
-	callRearm - firstCall:       rearm,
 	callIdle - firstCall:        idle,
 	callKickIdle - firstCall:    kickIdle,
 }
@@ -148,16 +146,14 @@ func deviceInterrupt(irq uint64) {
 func Pin(cpus uint64) { syscall.RawSyscall(callPin, uintptr(cpus), 0, 0) }
 
 // Rearm makes a CPU's timer obey its deadlines, one of which has become earlier
-// (amd64.SetDeadlines). It does not sleep.
-func Rearm(cpu int) { syscall.RawSyscall(callRearm, uintptr(cpu), 0, 0) }
-
-func rearm(_ *thread, f *amd64.Frame) uint64 {
-	if c := int(arg0(f)); c != amd64.CPU() {
-		amd64.SendIPI(c)
-		return 0
+// (amd64.SetDeadlines). It does not sleep, and is no system call, because each wake-up may
+// need it.
+func Rearm(cpu int) {
+	now := Nanotime()
+	next := min(until(amd64.TimerDeadline(cpu), now), until(amd64.SliceDeadline(cpu), now))
+	if next != never {
+		amd64.ArmTimer(cpu, timerCount(next, now))
 	}
-	armTimer()
-	return 0
 }
 
 // kicked is set for a CPU whose Idle was ended before it began.

@@ -46,7 +46,7 @@ func hasPassed(deadline, now uint64) bool { return deadline != 0 && deadline <= 
 
 // againAfter is when the timer interrupts again for a deadline that has passed, in
 // nanoseconds: the interrupt may have found the kernel before it looked at the deadline.
-const againAfter = 100_000
+const againAfter = 200_000
 
 // until returns when the timer must interrupt for a deadline, 0 for none.
 func until(deadline, now uint64) uint64 {
@@ -65,7 +65,7 @@ var giveWayDue [amd64.MaxCPUs]uint64
 
 // giveWayAfter is how long a thread runs while another waits that may run on its CPU, in
 // nanoseconds. The kernel's own goroutines and the garbage collector run beside programs so.
-const giveWayAfter = 250_000
+const giveWayAfter = 500_000
 
 // armTimer sets this CPU's timer to the earliest of the next sleeper's deadline, the CPU's
 // earliest timer and, unless the CPU is idle, the next tick, the end of the time slice and the
@@ -103,12 +103,17 @@ func armTimer() {
 			next = min(next, *due)
 		}
 	}
+	amd64.SetTimer(timerCount(next, now))
+}
+
+// timerCount returns the timer's ticks until a time, at least 1.
+func timerCount(next, now uint64) uint32 {
 	const longest = 1 << 30 // ns; the timer has 32 bits
 	wait := uint64(1)
 	if next > now {
 		wait = min(next-now, longest)
 	}
-	amd64.SetTimer(uint32(max(wait*timerTicks>>20, 1)))
+	return uint32(max(wait*timerTicks>>20, 1))
 }
 
 // calibrate determines the frequencies of the TSC and the APIC timer. The CPU or

@@ -32,6 +32,7 @@ type cpu struct {
 	// on the CPU uses it.
 	leaving *Entity
 	left    int64     // when it has left
+	relaxed int64     // when an entity last let the kernel's goroutines run; only the current one uses it
 	idleAt  *exchange // where the idle goroutine is parked while an entity runs
 	idle    Entity    // stands for the idle goroutine
 	started bool      // it has an idle goroutine

@@ -1,6 +1,7 @@
 package sched
 
 import (
+	"runtime"
 	"sync"
 	"sync/atomic"
 
@@ -220,10 +221,27 @@ func (s *Scheduler) letOthersRun(e *Entity, why departure) {
 func (s *Scheduler) Interrupted(e *Entity) {
 	now, number := s.now(), e.CPU()
 	s.Load.Timers.Expire(number, now)
+	s.checkSlice(e, now)
+	if s.processors == nil {
+		return
+	}
+	if c := &s.cpus[number]; now-c.relaxed >= relaxAfter {
+		c.relaxed = now
+		runtime.Gosched()
+		s.Load.Update()
+	}
+}
+
+// relaxAfter is how often an entity that is not idle lets the kernel's own goroutines run that
+// wait for its P, in nanoseconds. The Go scheduler itself would take the P after 10 ms.
+const relaxAfter = 4_000_000
+
+// checkSlice ends the time slice of e if it is over.
+func (s *Scheduler) checkSlice(e *Entity, now int64) {
 	s.mu.Lock()
 	defer s.unlock()
 	s.charge(now)
-	if end := s.cpus[number].sliceEnd.Load(); end != 0 && end <= now {
+	if end := e.on().sliceEnd.Load(); end != 0 && end <= now {
 		s.endSlice(e, now)
 	}
 }

@@ -82,6 +82,20 @@ func EndOfInterrupt() { apicWrite(apicEOI, 0) }
 //go:nosplit
 func SetTimer(ticks uint32) { apicWrite(apicInitCount, ticks) }
 
+// ArmTimer makes a CPU's timer interrupt after at most the given number of its ticks, at least
+// 1. Another CPU than the caller's is interrupted, and arms its timer itself. Interrupts are on.
+//
+//go:nosplit
+func ArmTimer(cpu int, ticks uint32) {
+	interruptsOff()
+	if int(thisCPU().id) != cpu {
+		SendIPI(cpu)
+	} else if left := TimerLeft(); left == 0 || ticks < left {
+		SetTimer(ticks)
+	}
+	interruptsOn()
+}
+
 // TimerLeft returns the timer's remaining ticks. Interrupts must be off.
 //
 //go:nosplit

@@ -89,9 +89,6 @@ const visitsKept = 512
 // run starts the parts and the program, and powers off at the program's end. It
 // returns only if that fails.
 func (k *kernel) run() error {
-	// Each CPU's dispatcher occupies a P while it runs tasks. The others are for the kernel's
-	// own goroutines: one for the garbage collector, one for the rest.
-	runtime.GOMAXPROCS(boot.CPUs() + 2)
 	k.setClock()
 	amd64.EnableExtendedState()
 
