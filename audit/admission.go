@@ -24,10 +24,10 @@ func (s *ruleSet) indexPID(r *rule) {
 	}
 }
 
-// isOfABI reports whether the rule can match calls of the x86-64 ABI.
-func (r *rule) isOfABI() bool {
+// isOfABI reports whether the rule can match calls of an ABI.
+func (r *rule) isOfABI(abi entry.ABI) bool {
 	for i := range r.fields {
-		if f := &r.fields[i]; f.kind == unix.AUDIT_ARCH && !f.op.compare(unix.AUDIT_ARCH_X86_64, f.value) {
+		if f := &r.fields[i]; f.kind == unix.AUDIT_ARCH && !f.op.compare(abi.AuditArch(), f.value) {
 			return false
 		}
 	}
@@ -38,7 +38,7 @@ func (r *rule) isOfABI() bool {
 func (s *ruleSet) common() *entry.Admission {
 	a := &entry.Admission{Flag: entry.SyscallAudit}
 	for i := range a.Calls {
-		a.Calls[i] = ^uint64(0)
+		a.Calls[i], a.Calls32[i] = ^uint64(0), ^uint64(0)
 	}
 	for _, r := range s.syscalls {
 		if !r.has(unix.AUDIT_PID) {
@@ -48,16 +48,23 @@ func (s *ruleSet) common() *entry.Admission {
 	for _, nr := range recording {
 		a.Calls[nr/64] &^= 1 << (nr % 64)
 	}
+	for _, nr := range recording32 {
+		a.Calls32[nr/64] &^= 1 << (nr % 64)
+	}
 	return a
 }
 
 // observe takes the calls that the rule names out of an admission.
 func (r *rule) observe(a *entry.Admission) {
-	if !r.isOfABI() {
-		return
-	}
+	wide, narrow := r.isOfABI(entry.X86_64), r.isOfABI(entry.I386)
 	for i := range a.Calls {
-		a.Calls[i] &^= uint64(r.mask[2*i]) | uint64(r.mask[2*i+1])<<32
+		named := uint64(r.mask[2*i]) | uint64(r.mask[2*i+1])<<32
+		if wide {
+			a.Calls[i] &^= named
+		}
+		if narrow {
+			a.Calls32[i] &^= named
+		}
 	}
 }
 
@@ -72,7 +79,7 @@ func (s *ruleSet) admissionOf(common *entry.Admission, pid uint32) *entry.Admiss
 			}
 		}
 	}
-	if own.Calls == common.Calls {
+	if own.Calls == common.Calls && own.Calls32 == common.Calls32 {
 		return common
 	}
 	return &own

@@ -3,6 +3,8 @@ package audit
 import (
 	"encoding/binary"
 	"fmt"
+	"maps"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -439,6 +441,89 @@ func TestAdmissionHasTheCallsThatNoRuleNames(t *testing.T) {
 			t.Error("a call that only a rule for another process names is not admitted")
 		}
 	})
+}
+
+// TestCallsOfEachABIAreNamedByTheirNumbers: the classes of a rule and its perm= have the numbers
+// of the call's ABI.
+func TestCallsOfEachABIAreNamedByTheirNumbers(t *testing.T) {
+	const bind, send = 2, 9
+	is := func(kind, value uint32) [3]uint32 { return [3]uint32{kind, unix.AUDIT_EQUAL, value} }
+	all := make([]int, entry.Calls)
+	for i := range all {
+		all[i] = i
+	}
+	class := func(c int) []int { return []int{maskWords*32 - c - 1} }
+	perm := func(ways uint32) [][3]uint32 { return [][3]uint32{is(unix.AUDIT_PERM, ways)} }
+	run(t, Config{Boot: BootOn}, func(w *world, tk *task.Task) {
+		s, closed := w.socket(tk)
+		defer closed()
+		for _, c := range []struct {
+			name     string
+			calls    []int
+			fields   [][3]uint32
+			abi      entry.ABI
+			nr       int32
+			argument [3]uint64
+			matches  bool
+		}{
+			{"-S of the class dir_write_32", class(unix.AUDIT_CLASS_DIR_WRITE_32), nil, entry.I386, mkdir32, [3]uint64{}, true},
+			{"the number of rmdir of x86-64", class(unix.AUDIT_CLASS_DIR_WRITE_32), nil, entry.I386, unix.SYS_RMDIR, [3]uint64{}, false},
+			{"arch=b32", []int{mkdir32}, [][3]uint32{is(unix.AUDIT_ARCH, unix.AUDIT_ARCH_I386)}, entry.I386, mkdir32, [3]uint64{}, true},
+			{"arch=b64", []int{mkdir32}, [][3]uint32{is(unix.AUDIT_ARCH, unix.AUDIT_ARCH_X86_64)}, entry.I386, mkdir32, [3]uint64{}, false},
+			{"perm=w of open", all, perm(unix.AUDIT_PERM_WRITE), entry.I386, open32, [3]uint64{1: unix.O_WRONLY}, true},
+			{"perm=w of open to read", all, perm(unix.AUDIT_PERM_WRITE), entry.I386, open32, [3]uint64{}, false},
+			{"perm=r of openat", all, perm(unix.AUDIT_PERM_READ), entry.I386, openat32, [3]uint64{}, true},
+			{"perm=x of execve", all, perm(unix.AUDIT_PERM_EXEC), entry.I386, execve32, [3]uint64{}, true},
+			{"perm=a of fchmodat", all, perm(unix.AUDIT_PERM_ATTR), entry.I386, fchmodat32, [3]uint64{}, true},
+			{"perm=w of ftruncate64", all, perm(unix.AUDIT_PERM_WRITE), entry.I386, ftruncate64, [3]uint64{}, true},
+			{"perm=w of ioprio_get, which is ftruncate64 of i386", all, perm(unix.AUDIT_PERM_WRITE), entry.X86_64, ftruncate64, [3]uint64{}, false},
+			{"perm=w of socketcall for bind", all, perm(unix.AUDIT_PERM_WRITE), entry.I386, socketcall32, [3]uint64{bind}, true},
+			{"perm=w of socketcall for send", all, perm(unix.AUDIT_PERM_WRITE), entry.I386, socketcall32, [3]uint64{send}, false},
+		} {
+			rule := spec{flags: unix.AUDIT_FILTER_EXIT, action: unix.AUDIT_ALWAYS, calls: c.calls, fields: c.fields}
+			w.add(tk, s, rule)
+			w.lines()
+			w.callOf(tk, c.abi, c.nr, func() error { return nil }, c.argument[:]...)
+			if got := len(w.lines()) > 0; got != c.matches {
+				t.Errorf("%s: the call is recorded: %v, want %v", c.name, got, c.matches)
+			}
+			w.ask(tk, s, unix.AUDIT_DEL_RULE, 0, rule.data())
+			w.lines()
+		}
+	})
+}
+
+// TestNumbersOfI386AreThoseOfItsTable compares with the list that strace embeds.
+func TestNumbersOfI386AreThoseOfItsTable(t *testing.T) {
+	list, err := os.ReadFile("../strace/decode/calls-i386")
+	if err != nil {
+		t.Fatal(err)
+	}
+	table := map[string]uint32{}
+	for line := range strings.Lines(string(list)) {
+		var name string
+		var number uint32
+		fmt.Sscan(line, &number, &name)
+		table[name] = number
+	}
+	const directories = "creat link linkat mkdir mkdirat mknod mknodat rename renameat renameat2 rmdir symlink symlinkat unlink unlinkat"
+	for want, class := range map[string][]uint32{
+		directories: classes[unix.AUDIT_CLASS_DIR_WRITE_32],
+		"acct bind fallocate ftruncate ftruncate64 quotactl swapon truncate truncate64 " + directories: classes[unix.AUDIT_CLASS_WRITE_32],
+		"fgetxattr flistxattr getxattr lgetxattr listxattr llistxattr quotactl readlink readlinkat":    classes[unix.AUDIT_CLASS_READ_32],
+		"kill tgkill tkill": classes[unix.AUDIT_CLASS_SIGNAL_32],
+		"execve execveat open openat openat2 socketcall": slices.Collect(maps.Keys(accesses32.special)),
+		"chmod chown chown32 fchmod fchmodat fchown fchown32 fchownat fremovexattr fsetxattr lchown lchown32 link linkat lremovexattr lsetxattr removexattr setxattr": classes[unix.AUDIT_CLASS_CHATTR_32],
+	} {
+		var numbers []uint32
+		for _, name := range strings.Fields(want) {
+			numbers = append(numbers, table[name])
+		}
+		slices.Sort(numbers)
+		if got := slices.Sorted(slices.Values(class)); !slices.Equal(got, numbers) {
+			t.Errorf("%s: the numbers are %v, want %v", want, got, numbers)
+		}
+	}
 }
 
 // TestFastPathRecordsTheSameCalls compares the records of calls on the fast path and on the

@@ -328,24 +328,71 @@ func (x *context) clear() {
 // accesses reports whether the call accesses a file in one of the ways of perm= (Linux:
 // audit_match_perm).
 func (x *context) accesses(ways uint32) bool {
-	if x == nil || x.call.ABI != entry.X86_64 { // the classes have the numbers of x86-64
+	if x == nil {
 		return false
 	}
-	in := func(class int, way uint32) bool {
-		return ways&way != 0 && slices.Contains(classes[class], uint32(x.call.NR))
+	accesses := &accesses64
+	if x.call.ABI == entry.I386 {
+		accesses = &accesses32
 	}
-	switch x.call.NR {
-	case unix.SYS_OPEN:
-		return ways&accessMode(x.call.Args[1]) != 0
-	case unix.SYS_OPENAT:
-		return ways&accessMode(x.call.Args[2]) != 0
-	case unix.SYS_OPENAT2:
-		return ways&accessMode(x.how) != 0
-	case unix.SYS_EXECVE, unix.SYS_EXECVEAT:
-		return ways&unix.AUDIT_PERM_EXEC != 0
+	nr := uint32(x.call.NR)
+	if by := accesses.special[nr]; by != nil {
+		return ways&by(x) != 0
 	}
-	return in(unix.AUDIT_CLASS_WRITE, unix.AUDIT_PERM_WRITE) || in(unix.AUDIT_CLASS_READ, unix.AUDIT_PERM_READ) ||
-		in(unix.AUDIT_CLASS_CHATTR, unix.AUDIT_PERM_ATTR)
+	for way, class := range accesses.classes {
+		if ways&way != 0 && slices.Contains(classes[class], nr) {
+			return true
+		}
+	}
+	return false
+}
+
+// accesses are the calls of an ABI that access files.
+type accesses struct {
+	// special has the calls whose arguments say in which ways they access a file.
+	special map[uint32]func(x *context) (ways uint32)
+	// classes has the class of the other calls, by the way in which they do.
+	classes map[uint32]int
+}
+
+// accesses64 and accesses32 have the calls of each ABI (Linux: audit_classify_syscall,
+// ia32_classify_syscall).
+var (
+	accesses64 = accesses{
+		special: map[uint32]func(*context) uint32{
+			unix.SYS_OPEN: byFlags(1), unix.SYS_OPENAT: byFlags(2), unix.SYS_OPENAT2: byHow,
+			unix.SYS_EXECVE: byExec, unix.SYS_EXECVEAT: byExec,
+		},
+		classes: map[uint32]int{
+			unix.AUDIT_PERM_WRITE: unix.AUDIT_CLASS_WRITE, unix.AUDIT_PERM_READ: unix.AUDIT_CLASS_READ, unix.AUDIT_PERM_ATTR: unix.AUDIT_CLASS_CHATTR,
+		},
+	}
+	accesses32 = accesses{
+		special: map[uint32]func(*context) uint32{
+			open32: byFlags(1), openat32: byFlags(2), openatHow32: byHow, execve32: byExec, execveat32: byExec, socketcall32: bySocketCall,
+		},
+		classes: map[uint32]int{
+			unix.AUDIT_PERM_WRITE: unix.AUDIT_CLASS_WRITE_32, unix.AUDIT_PERM_READ: unix.AUDIT_CLASS_READ_32, unix.AUDIT_PERM_ATTR: unix.AUDIT_CLASS_CHATTR_32,
+		},
+	}
+)
+
+// byFlags returns the ways of a call whose argument i has the flags of open(2).
+func byFlags(i int) func(*context) uint32 {
+	return func(x *context) uint32 { return accessMode(x.call.Args[i]) }
+}
+
+func byHow(x *context) uint32 { return accessMode(x.how) }
+
+func byExec(*context) uint32 { return unix.AUDIT_PERM_EXEC }
+
+// bySocketCall is for socketcall(2), whose call SYS_BIND creates a file.
+func bySocketCall(x *context) uint32 {
+	const bind = 2
+	if x.call.Args[0] == bind {
+		return unix.AUDIT_PERM_WRITE
+	}
+	return 0
 }
 
 // accessMode returns the AUDIT_PERM_ bits of the flags of open(2) (Linux: ACC_MODE).

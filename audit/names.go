@@ -173,6 +173,23 @@ func (x *context) OpenHow(flags, mode, resolve uint64) {
 	}
 }
 
+// FileMapped is called with the descriptor and the flags of mmap(2) for a file, also if the
+// descriptor is bad (Linux: audit_mmap_fd).
+func (x *context) FileMapped(fd int, flags uint32) {
+	if x.collects() {
+		x.add(unix.AUDIT_MMAP, "fd=%d flags=0x%x", fd, flags)
+	}
+}
+
+// CapabilitiesSet is called after a successful capset(2) (Linux: audit_log_capset).
+func (x *context) CapabilitiesSet() {
+	if x.collects() {
+		c := x.task.Credentials()
+		x.add(unix.AUDIT_CAPSET, "pid=%d%s%s%s%s", x.task.ProcessID(), capabilities("cap_pi", uint64(c.Inheritable)),
+			capabilities("cap_pp", uint64(c.Permitted)), capabilities("cap_pe", uint64(c.Effective)), capabilities("cap_pa", uint64(c.Ambient)))
+	}
+}
+
 // add adds a record that is written with the call.
 func (x *context) add(kind uint16, format string, arguments ...any) {
 	x.touched = true

@@ -5,8 +5,6 @@ import (
 	"fmt"
 
 	"golang.org/x/sys/unix"
-
-	"slowpath/entry"
 )
 
 // extra is a record that belongs to a call and is written with it.
@@ -24,7 +22,7 @@ type target struct {
 // report writes the records of the call (Linux: audit_log_exit).
 func (x *context) report() {
 	x.reportCall()
-	for _, one := range append(x.argumentRecords(), x.more...) {
+	for _, one := range x.more {
 		x.write(one.kind, one.text)
 	}
 	if x.executed {
@@ -74,26 +72,6 @@ func (x *context) reportCall() {
 	x.audit.addTask(r, x.task)
 	r.addKey(x.key)
 	x.audit.end(r)
-}
-
-// argumentRecords returns the records that follow from the arguments of the call.
-func (x *context) argumentRecords() []extra {
-	if x.call.ABI != entry.X86_64 {
-		return nil
-	}
-	switch x.call.NR {
-	case unix.SYS_MMAP:
-		if x.call.Args[3]&unix.MAP_ANONYMOUS == 0 {
-			return []extra{{unix.AUDIT_MMAP, fmt.Sprintf("fd=%d flags=0x%x", int32(x.call.Args[4]), uint32(x.call.Args[3]))}}
-		}
-	case unix.SYS_CAPSET:
-		if x.returned == succeeded {
-			c := x.task.Credentials()
-			return []extra{{unix.AUDIT_CAPSET, fmt.Sprintf("pid=%d%s%s%s%s", x.task.ProcessID(), capabilities("cap_pi", uint64(c.Inheritable)),
-				capabilities("cap_pp", uint64(c.Permitted)), capabilities("cap_pe", uint64(c.Effective)), capabilities("cap_pa", uint64(c.Ambient)))}}
-		}
-	}
-	return nil
 }
 
 // capabilities formats a set of capabilities (Linux: audit_log_cap).

@@ -316,8 +316,7 @@ func (r *rule) names(nr uint32) bool {
 	return nr/32 < maskWords && r.mask[nr/32]>>(nr%32)&1 != 0
 }
 
-// mayMatch reports whether the fields pid= match a process. Calls of the ABI I386 have no
-// admission.
+// mayMatch reports whether the fields pid= match a process.
 func (r *rule) mayMatch(pid uint32) bool {
 	for i := range r.fields {
 		if f := &r.fields[i]; f.kind == unix.AUDIT_PID && !f.op.compare(pid, f.value) {
@@ -367,8 +366,8 @@ func (r *rule) same(other *rule) bool {
 		})
 }
 
-// classes are the groups of calls that a rule can name by one bit (Linux: lib/audit.c,
-// include/asm-generic/audit_*.h).
+// classes are the groups of calls that a rule can name by one bit, for each ABI (Linux:
+// lib/audit.c, arch/x86/ia32/audit.c, include/asm-generic/audit_*.h).
 var classes = [unix.AUDIT_SYSCALL_CLASSES][]uint32{
 	unix.AUDIT_CLASS_DIR_WRITE: directoryCalls,
 	unix.AUDIT_CLASS_CHATTR: {
@@ -384,6 +383,25 @@ var classes = [unix.AUDIT_SYSCALL_CLASSES][]uint32{
 		unix.SYS_ACCT, unix.SYS_SWAPON, unix.SYS_QUOTACTL, unix.SYS_TRUNCATE, unix.SYS_FTRUNCATE, unix.SYS_BIND, unix.SYS_FALLOCATE,
 	}),
 	unix.AUDIT_CLASS_SIGNAL: {unix.SYS_KILL, unix.SYS_TGKILL, unix.SYS_TKILL},
+
+	unix.AUDIT_CLASS_DIR_WRITE_32: directoryCalls32,
+	unix.AUDIT_CLASS_CHATTR_32: {
+		chmod32, fchmod32, chown16, lchown16, fchown16, setxattr32, lsetxattr32, fsetxattr32, removexattr32, lremovexattr32,
+		fremovexattr32, fchownat32, fchmodat32, chown32, fchown32, lchown32, link32, linkat32,
+	},
+	unix.AUDIT_CLASS_READ_32: {
+		readlink32, quotactl32, listxattr32, llistxattr32, flistxattr32, getxattr32, lgetxattr32, fgetxattr32, readlinkat32,
+	},
+	unix.AUDIT_CLASS_WRITE_32: slices.Concat(directoryCalls32, []uint32{
+		acct32, swapon32, quotactl32, truncate32, truncate64, ftruncate32, ftruncate64, bind32, fallocate32,
+	}),
+	unix.AUDIT_CLASS_SIGNAL_32: {kill32, tgkill32, tkill32},
+}
+
+// directoryCalls32 is directoryCalls for the ABI I386.
+var directoryCalls32 = []uint32{
+	rename32, mkdir32, rmdir32, creat32, link32, unlink32, symlink32, mknod32,
+	mkdirat32, mknodat32, unlinkat32, renameat32, linkat32, symlinkat32, renameatFlags32,
 }
 
 // directoryCalls are the calls that change directories.

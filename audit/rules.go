@@ -104,7 +104,8 @@ var changesUser = []int{
 
 // namesSignals reports whether the rule names a call that sends signals.
 func (r *rule) namesSignals() bool {
-	return slices.ContainsFunc(classes[unix.AUDIT_CLASS_SIGNAL], r.names)
+	return r.isOfABI(entry.X86_64) && slices.ContainsFunc(classes[unix.AUDIT_CLASS_SIGNAL], r.names) ||
+		r.isOfABI(entry.I386) && slices.ContainsFunc(classes[unix.AUDIT_CLASS_SIGNAL_32], r.names)
 }
 
 func (s *ruleSet) size() (n int) {

@@ -109,7 +109,12 @@ func (w *world) expect(name string, want ...string) {
 
 // call makes a task go through a system call: body is the call itself.
 func (w *world) call(t *task.Task, nr int32, body func() error, arguments ...uint64) {
-	c := &entry.Call{NR: nr}
+	w.callOf(t, entry.X86_64, nr, body, arguments...)
+}
+
+// callOf is call for an ABI.
+func (w *world) callOf(t *task.Task, abi entry.ABI, nr int32, body func() error, arguments ...uint64) {
+	c := &entry.Call{NR: nr, ABI: abi}
 	copy(c.Args[:], arguments)
 	enter(t, c)
 	defer exit(t, c)

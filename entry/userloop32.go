@@ -75,16 +75,16 @@ func (l *Loop[T]) callsOf32(f *amd64.Frame, t T, event int) (next int, slow bool
 			if event = l.fast32(f, t, event); event < amd64.Event32 {
 				continue
 			}
-			if needed := f.BeginCall32(); f.ThreadFlags.Load() == 0 {
-				l.execute32(t, f, needed)
-				break
+			if needed := f.BeginCall32(); !l.call32(t, f, needed) {
+				return event, true
 			}
-			return event, true
 		case event == int80Event:
 			if event = l.fast80(f, t, event); event != int80Event {
 				continue
 			}
-			return amd64.Event32 | int(f.BeginInt80()), true
+			if nr := f.BeginInt80(); !l.call32(t, f, false) {
+				return amd64.Event32 | int(nr), true
+			}
 		default:
 			return event, false
 		}
@@ -92,16 +92,69 @@ func (l *Loop[T]) callsOf32(f *amd64.Frame, t T, event int) (next int, slow bool
 	}
 }
 
-// execute32 executes a call by SYSCALL or SYSENTER that needs a complete frame, but for EBP,
-// which is completed too if it is needed.
-func (l *Loop[T]) execute32(t T, f *amd64.Frame, needed bool) {
-	c := &l.calls32[min(uint(f.OrigRAX), noNumber)]
-	if (needed || c.Arguments > 5) && !completeCall32(t, f) {
+// call32 executes the call of a frame that is complete, but for EBP after SYSCALL or SYSENTER.
+// needed is set if EBP must be completed first. It reports false, without an effect on the
+// program, for a call of the slow path.
+//
+// Completing EBP may sleep. So it comes before the first test of the flags, as on Linux
+// (do_fast_syscall_32): a duty that is raised meanwhile is served.
+func (l *Loop[T]) call32(t T, f *amd64.Frame, needed bool) bool {
+	nr := min(uint(f.OrigRAX), noNumber)
+	if (needed || l.calls32[nr].Arguments > 5) && !completeCall32(t, f) {
 		refuse32(f)
-		return
+		return true
 	}
+	if f.ThreadFlags.Load() == 0 {
+		l.execute32(t, f, nr)
+		return true
+	}
+	return uint(f.OrigRAX) < Calls && l.flagged32(t, f, nr)
+}
+
+// flagged32 is flagged for one call of the ABI I386. Unlike a call of X86_64, one that is
+// observed always has its exit observed too, because the handlers are those of the slow path.
+func (l *Loop[T]) flagged32(t T, f *amd64.Frame, nr uint) bool {
+	s := t.thread()
+	if a := s.admission.Load(); a != nil && a.Flag == Pending(&f.ThreadFlags) && a.lists32(nr) {
+		l.execute32(t, f, nr)
+		return true
+	}
+	if !completeCall32(t, f) {
+		refuse32(f)
+		return true
+	}
+	flags := Pending(&f.ThreadFlags)
+	if a := s.admission.Load(); a != nil && a.Flag == flags && a.admits32(f, nr) {
+		l.execute32(t, f, nr)
+		return true
+	}
+	if flags&l.unobserved != 0 {
+		return false
+	}
+	f.RAX = NoCall
+	l.duties.watch32(t, s)
+	l.execute32(t, f, nr)
+	l.duties.unwatch(t, s)
+	return true
+}
+
+// watch32 is watch for a call of the ABI I386, from the first row on.
+func (t *Table[T]) watch32(task T, s *Thread) {
+	s.LoadCall()
+	for r := t.firstObserver; r != nil; r = r.next {
+		if !r.owed(&s.Frame.ThreadFlags) {
+			continue
+		}
+		s.entered |= r.Duty.Flag
+		s.fast.count(r.Duty.Flag, r.number)
+		r.Entry(task, &s.Call)
+	}
+}
+
+// execute32 executes the call at an index of calls32.
+func (l *Loop[T]) execute32(t T, f *amd64.Frame, nr uint) {
 	f.LoadArgs32()
-	result, err := c.Handler(t, f.LoadedArgs32())
+	result, err := l.calls32[nr].Handler(t, f.LoadedArgs32())
 	if err != nil {
 		result = Failure(err)
 	}

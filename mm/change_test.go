@@ -148,6 +148,35 @@ func TestMremap(t *testing.T) {
 	}
 }
 
+// TestMappingsOf32BitCodeStayBelow4GiB maps and moves in the address space of a 64-bit program.
+func TestMappingsOf32BitCodeStayBelow4GiB(t *testing.T) {
+	f := newFixture(t)
+	for name, at := range map[string]uint64{
+		"mmap":               f.mmap(mm.MapRequest{Length: page, Flags: anon, Below4GiB: true}),
+		"mmap with a hint":   f.mmap(mm.MapRequest{Addr: 0x5000000, Length: page, Flags: anon, Below4GiB: true}),
+		"mmap and MAP_32BIT": f.mmap(mm.MapRequest{Length: page, Flags: anon | unix.MAP_32BIT, Below4GiB: true}),
+	} {
+		if at >= mm.UserEnd32 || name == "mmap and MAP_32BIT" && at>>30 < 3 {
+			t.Errorf("%s returned %#x", name, at)
+		}
+	}
+	for name, r := range map[string]mm.RemapRequest{
+		"mremap":                       {OldLength: page, NewLength: 2 * page, Flags: unix.MREMAP_MAYMOVE},
+		"mremap with MREMAP_DONTUNMAP": {OldLength: page, NewLength: page, Flags: unix.MREMAP_MAYMOVE | unix.MREMAP_DONTUNMAP},
+	} {
+		for _, below := range []bool{true, false} {
+			r.Addr, r.Below4GiB = f.mmapAnonymous(0, 2, rw), below
+			at, err := f.as.Mremap(r)
+			if err != nil || (at < mm.UserEnd32) != below && at != r.Addr {
+				t.Errorf("%s of %#x returned %#x, %v; below 4 GiB: %v", name, r.Addr, at, err, below)
+			}
+			if below && at >= mm.UserEnd32 {
+				t.Errorf("%s of 32-bit code returned %#x", name, at)
+			}
+		}
+	}
+}
+
 func TestMremapMovesMiddleOfFileMapping(t *testing.T) {
 	f := newFixture(t)
 	file := f.newFile(6)

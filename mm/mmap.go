@@ -140,12 +140,10 @@ func (as *AddressSpace) mmap(r MapRequest, v *vma) (uint64, error) {
 func (as *AddressSpace) place(r MapRequest, length uint64) (uint64, error) {
 	switch {
 	case r.Flags&(unix.MAP_FIXED|unix.MAP_FIXED_NOREPLACE) != 0:
-	case r.Flags&unix.MAP_32BIT != 0:
+	case r.Flags&unix.MAP_32BIT != 0 && !r.Below4GiB: // 32-bit code has no such flag
 		return as.freeLowRange(r.Addr, length)
-	case r.Below4GiB:
-		return as.freeRange(r.Addr, length, min(as.layout.MapBase, mapBase32))
 	default:
-		return as.freeRange(r.Addr, length, as.layout.MapBase)
+		return as.freeRange(r.Addr, length, as.searchBase(r.Below4GiB))
 	}
 	if r.Addr&pageMask != 0 {
 		return 0, unix.EINVAL
@@ -171,6 +169,14 @@ func (as *AddressSpace) overlaps(start, end uint64) bool {
 // mapBase32 is where a search for a mapping of 32-bit code in a 64-bit program starts
 // (Linux: mmap_compat_base).
 var mapBase32 = MapBase(UserEnd32, 8<<20, 0)
+
+// searchBase returns where the search for a free range starts.
+func (as *AddressSpace) searchBase(below4GiB bool) uint64 {
+	if below4GiB {
+		return min(as.layout.MapBase, mapBase32)
+	}
+	return as.layout.MapBase
+}
 
 // freeRange returns the start of a free range of the length: the hint if it is
 // not 0 and free, else an address that the layout determines. base is where the search

@@ -12,6 +12,7 @@ type RemapRequest struct {
 	Addr, OldLength, NewLength uint64
 	Flags                      int    // MREMAP_*
 	NewAddr                    uint64 // with MREMAP_FIXED; a hint with MREMAP_DONTUNMAP
+	Below4GiB                  bool   // as in MapRequest
 	Stop                       Stop   // ends the population of a locked area early
 }
 
@@ -70,7 +71,7 @@ func (as *AddressSpace) mremap(r RemapRequest) (addr uint64, populate bool, err 
 	if r.Flags&unix.MREMAP_MAYMOVE == 0 {
 		return 0, false, unix.ENOMEM
 	}
-	at, err := as.freeRange(0, r.NewLength, as.layout.MapBase)
+	at, err := as.freeRange(0, r.NewLength, as.searchBase(r.Below4GiB))
 	if err != nil {
 		return 0, false, err
 	}
@@ -172,7 +173,7 @@ func (as *AddressSpace) remapTo(v *vma, r RemapRequest) (addr uint64, populate b
 		return 0, false, unix.ENOMEM
 	}
 	if r.Flags&unix.MREMAP_FIXED == 0 {
-		if at, err = as.freeRange(r.NewAddr, r.NewLength, as.layout.MapBase); err != nil {
+		if at, err = as.freeRange(r.NewAddr, r.NewLength, as.searchBase(r.Below4GiB)); err != nil {
 			return 0, false, err
 		}
 	}

@@ -22,11 +22,32 @@ var requests = map[uint32]request{
 	unix.PERF_EVENT_IOC_ID:           func(e *Event, c fs.Caller, at uint64) error { return abi.CopyOut(c, at, e.id) },
 	unix.PERF_EVENT_IOC_PAUSE_OUTPUT: pauseOutput,
 	unix.PERF_EVENT_IOC_SET_FILTER:   setFilter,
+
+	unix.PERF_EVENT_IOC_QUERY_BPF:         queryBPF,
+	unix.PERF_EVENT_IOC_MODIFY_ATTRIBUTES: modifyAttributes,
 }
 
-// Ioctl implements fs.FileOperations. Errors: ENOTTY for an unknown request; BPF and
-// PERF_EVENT_IOC_MODIFY_ATTRIBUTES do not exist here.
+// narrowRequests are the requests whose numbers have the size of a pointer, as 32-bit code
+// passes them (Linux: perf_compat_ioctl).
+var narrowRequests = func() map[uint32]uint32 {
+	const sizeShift, narrowPointer, sizeMask = 16, 4, 1<<14 - 1
+	m := map[uint32]uint32{}
+	for _, wide := range []uint32{
+		unix.PERF_EVENT_IOC_SET_FILTER, unix.PERF_EVENT_IOC_ID, unix.PERF_EVENT_IOC_QUERY_BPF, unix.PERF_EVENT_IOC_MODIFY_ATTRIBUTES,
+	} {
+		m[wide&^(sizeMask<<sizeShift)|narrowPointer<<sizeShift] = wide
+	}
+	return m
+}()
+
+// Ioctl implements fs.FileOperations. Errors: ENOTTY for an unknown request; a program of BPF
+// cannot be set here.
 func (e *Event) Ioctl(_ *fs.File, caller fs.Caller, number uint32, argument uint64) (uint64, error) {
+	if t, ok := caller.(*task.Task); ok && t.Layout.Narrow() {
+		if wide, ok := narrowRequests[number]; ok {
+			number = wide
+		}
+	}
 	r := requests[number]
 	if r == nil {
 		return 0, unix.ENOTTY
@@ -109,6 +130,49 @@ func pauseOutput(e *Event, _ fs.Caller, argument uint64) error {
 	}
 	r.paused.Store(argument != 0)
 	return nil
+}
+
+// queryBPF tells which programs of BPF the trace event runs: none. Errors: EPERM, EINVAL for
+// another event, EFAULT, E2BIG (Linux: perf_event_query_prog_array).
+func queryBPF(e *Event, caller fs.Caller, address uint64) error {
+	const maxPrograms = 64 // BPF_TRACE_MAX_PROGS
+	t, ok := caller.(*task.Task)
+	switch {
+	case !ok || !privileged(t):
+		return unix.EPERM
+	case e.attr.Type != unix.PERF_TYPE_TRACEPOINT:
+		return unix.EINVAL
+	}
+	query, err := abi.CopyIn[struct{ Room, Programs uint32 }](t, address)
+	if err != nil {
+		return err
+	}
+	if query.Room > maxPrograms {
+		return unix.E2BIG
+	}
+	query.Programs = 0
+	if err := abi.CopyOut(t, address, query); err != nil {
+		return err
+	}
+	return abi.CopyOutSlice(t, address+8, make([]uint32, query.Room))
+}
+
+// modifyAttributes changes the attributes of a breakpoint; events of other types keep theirs.
+// Errors: those of copyAttributes, EINVAL for another type, EOPNOTSUPP (Linux:
+// perf_event_modify_attr).
+func modifyAttributes(e *Event, caller fs.Caller, address uint64) error {
+	t, ok := caller.(*task.Task)
+	if !ok {
+		return unix.EFAULT
+	}
+	a, err := copyAttributes(t, address)
+	if err != nil {
+		return err
+	}
+	if a.Type != e.attr.Type {
+		return unix.EINVAL
+	}
+	return unix.EOPNOTSUPP
 }
 
 // EnableOf is prctl(2) with PR_TASK_PERF_EVENTS_ENABLE: it enables the events that the

@@ -91,14 +91,17 @@ const maxFilter = 4096
 // setFilter sets the filter of a trace event. Errors: EINVAL, and those of
 // trace.ParseFilter.
 func setFilter(e *Event, caller fs.Caller, address uint64) error {
-	source, ok := e.source.(tracepointSource)
 	t, isTask := caller.(*task.Task)
-	if !ok || !isTask {
+	if !isTask {
 		return unix.EINVAL
 	}
 	text, err := t.CopyInString(address, maxFilter)
 	if err != nil {
 		return err
+	}
+	source, ok := e.source.(tracepointSource)
+	if !ok {
+		return unix.EINVAL
 	}
 	filter, err := trace.ParseFilter(source.event, text)
 	if bad, ok := err.(interface{ Unwrap() error }); ok {

@@ -38,13 +38,22 @@ type filter struct {
 // newFilter returns a filter for a checked program, without a chain.
 func newFilter(program []bpf.Instruction) *filter {
 	f := &filter{program: bpf.Compile(program, unix.AUDIT_ARCH_X86_64), instructions: program}
-	f.admission = entry.Admission{Flag: entry.Seccomp, Ask: f.allows}
-	for nr := range entry.Calls {
-		if verdict, ok := bpf.Constant(program, int32(nr), unix.AUDIT_ARCH_X86_64); ok && actionOf(verdict) == retAllow {
-			f.admission.Admit(uint32(nr))
+	f.admission = entry.Admission{Flag: entry.Seccomp, Ask: f.allows, Ask32: f.allows32}
+	for nr := range uint32(entry.Calls) {
+		if allowsAlways(program, nr, entry.X86_64) {
+			f.admission.Admit(nr)
+		}
+		if allowsAlways(program, nr, entry.I386) {
+			f.admission.Admit32(nr)
 		}
 	}
 	return f
+}
+
+// allowsAlways reports whether a program allows a call whatever its arguments are.
+func allowsAlways(program []bpf.Instruction, nr uint32, abi entry.ABI) bool {
+	verdict, ok := bpf.Constant(program, int32(nr), abi.AuditArch())
+	return ok && actionOf(verdict) == retAllow
 }
 
 // extend puts f on a chain, which may be nil.
@@ -59,6 +68,7 @@ func (f *filter) extend(older *filter) {
 	}
 	for i := range f.admission.Calls {
 		f.admission.Calls[i] &= older.admission.Calls[i]
+		f.admission.Calls32[i] &= older.admission.Calls32[i]
 	}
 }
 
@@ -160,4 +170,12 @@ func (f *filter) allows(frame *amd64.Frame, nr uint32) bool {
 		}
 	}
 	return true
+}
+
+// allows32 is allows for the ABI I386.
+func (f *filter) allows32(frame *amd64.Frame, nr uint32) bool {
+	var args entry.Args
+	frame.Args32(&args)
+	verdict, _ := f.run(&bpf.Data{NR: int32(nr), Arch: unix.AUDIT_ARCH_I386, IP: frame.RIP, Args: (*[6]uint64)(&args)})
+	return actionOf(verdict) == retAllow
 }

@@ -212,6 +212,32 @@ func TestFilterDecidesAboutCalls(t *testing.T) {
 	})
 }
 
+// TestFilterAdmitsCallsOfEachABI: the filter allows getpid of i386 always and getpgid if its
+// argument is 7, and no call of x86-64.
+func TestFilterAdmitsCallsOfEachABI(t *testing.T) {
+	const getpid32, getpgid32, arch, argument = 20, 132, 4, 16
+	run(t, func(w *world, tk *task.Task) {
+		tk.SetNoNewPrivileges()
+		load := func(at uint32) bpf.Instruction { return bpf.Instruction{Code: 0x20, K: at} }
+		equal := func(k uint32, yes, no uint8) bpf.Instruction {
+			return bpf.Instruction{Code: 0x15, K: k, JT: yes, JF: no}
+		}
+		install(w, tk, 0, load(arch), equal(unix.AUDIT_ARCH_I386, 0, 5), load(0), equal(getpid32, 4, 0), equal(getpgid32, 0, 2),
+			load(argument), equal(7, 1, 0), ret(retErrno|1), ret(retAllow))
+		install(w, tk, 0, ret(retAllow))
+		a := tk.Admission()
+		if a.Calls != [entry.Calls / 64]uint64{} || a.Calls32 != [entry.Calls / 64]uint64{getpid32 / 64: 1 << getpid32} {
+			t.Errorf("admitted by their numbers are %x and %x", a.Calls, a.Calls32)
+		}
+		for argument, want := range map[uint64]bool{7: true, 8: false, 1<<32 | 7: true} {
+			tk.Frame.RBX, tk.Frame.RDI = argument, 7
+			if a.Ask32(tk.Frame, getpgid32) != want || a.Ask(tk.Frame, getpgid32) {
+				t.Errorf("getpgid(%#x) of i386: admitted %v; of x86-64: %v", argument, !want, !want)
+			}
+		}
+	})
+}
+
 func TestChildInheritsChain(t *testing.T) {
 	run(t, func(w *world, tk *task.Task) {
 		tk.SetNoNewPrivileges()

@@ -84,10 +84,16 @@ func sysCapset(t *task.Task, a *amd64.Args) (uint64, error) {
 		return 0, err
 	}
 	join := func(low, high uint32) cred.Capabilities { return cred.Capabilities(high)<<32 | cred.Capabilities(low) }
-	return 0, t.SetCapabilities(
+	if err := t.SetCapabilities(
 		join(data[0].Effective, data[1].Effective),
 		join(data[0].Permitted, data[1].Permitted),
-		join(data[0].Inheritable, data[1].Inheritable))
+		join(data[0].Inheritable, data[1].Inheritable)); err != nil {
+		return 0, err
+	}
+	if w := argumentsWatched(t); w != nil {
+		w.CapabilitiesSet()
+	}
+	return 0, nil
 }
 
 // mayChooseTID reports whether t may choose the child's thread id in clone3(2).

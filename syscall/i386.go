@@ -74,17 +74,25 @@ func Dispatch32() *entry.Dispatch32[*task.Task] {
 // name.
 func (r *Row32) dispatched(rows map[string]*Row) entry.Call32[*task.Task] {
 	own := Row{Arguments: r.Arguments, Handler: r.Handler, FrameHandler: r.FrameHandler}
-	if r.Handler == nil && r.FrameHandler == nil {
-		name := r.Row
-		if name == "" {
-			name = r.Name
-		}
+	if name := r.Served(); name != "" {
 		own = *rows[name]
 	}
 	return entry.Call32[*task.Task]{
 		Handler:   inLayout(r.Layout, own.dispatched()),
 		Arguments: own.argumentCount(), Frame: own.FrameHandler != nil,
 	}
+}
+
+// Served returns the name of the 64-bit row whose handler executes the call, "" if the call has
+// a handler of its own.
+func (r *Row32) Served() string {
+	switch {
+	case r.Handler != nil || r.FrameHandler != nil:
+		return ""
+	case r.Row != "":
+		return r.Row
+	}
+	return r.Name
 }
 
 // argumentCount returns the number of arguments of the call. A 64-bit row may name fewer than

@@ -71,7 +71,11 @@ func sysMmap(t *task.Task, a *amd64.Args) (uint64, error) {
 	if r.Flags&unix.MAP_ANONYMOUS != 0 {
 		return mmapAnonymous(t, r)
 	}
-	file, err := t.FDs.Get(int(int32(a[4])))
+	fd := int(int32(a[4]))
+	if w := argumentsWatched(t); w != nil {
+		w.FileMapped(fd, uint32(a[3]))
+	}
+	file, err := t.FDs.Get(fd)
 	if err != nil {
 		return 0, err
 	}
@@ -191,7 +195,7 @@ func sysBrk(t *task.Task, a *amd64.Args) (uint64, error) {
 // sysMremap is mremap(2).
 func sysMremap(t *task.Task, a *amd64.Args) (uint64, error) {
 	at, err := memory(t).Mremap(mm.RemapRequest{
-		Addr: a[0], OldLength: a[1], NewLength: a[2], Flags: int(a[3]), NewAddr: a[4], Stop: t.Killed,
+		Addr: a[0], OldLength: a[1], NewLength: a[2], Flags: int(a[3]), NewAddr: a[4], Below4GiB: t.Layout.Narrow(), Stop: t.Killed,
 	})
 	if err == nil && at != a[0] {
 		t.MoveVDSO(a[0], at)

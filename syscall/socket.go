@@ -119,6 +119,10 @@ type argumentWatcher interface {
 	DescriptorPair(first, second int)
 	// OpenHow sees the argument of openat2(2).
 	OpenHow(flags, mode, resolve uint64)
+	// FileMapped sees the descriptor and the flags of mmap(2) for a file.
+	FileMapped(fd int, flags uint32)
+	// CapabilitiesSet sees that capset(2) has succeeded.
+	CapabilitiesSet()
 }
 
 // argumentsWatched returns the task's argumentWatcher, or nil.

@@ -107,6 +107,9 @@ func decodeCall(r *Record, b []byte) bool {
 	for i := range r.Call.Arguments {
 		r.arguments[i] = le.Uint64(arguments[8*i:])
 	}
+	if flags&callI386 != 0 {
+		r.Call.ABI = entry.I386
+	}
 	return true
 }
 

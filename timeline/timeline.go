@@ -65,6 +65,7 @@ const MaxArguments = 6
 type Call struct {
 	Duration  uint64 // TSC ticks
 	Number    int32
+	ABI       entry.ABI
 	Ended     bool  // false if the task exits in the call
 	Result    int64 // -errno or a restart code for an error
 	Arguments []uint64
@@ -121,9 +122,12 @@ const (
 	MaxRecord = headerSize + max(entry.MaxEncodedVisit, MaxCall-headerSize, faultSize-headerSize+MaxText)
 )
 
-// callEnded is the bit of the word after a call's number that stands for Call.Ended. The
-// low byte is the number of arguments.
-const callEnded = 1 << 8
+// callEnded and callI386 are the bits of the word after a call's number that stand for
+// Call.Ended and for the ABI I386. The low byte is the number of arguments.
+const (
+	callEnded = 1 << 8
+	callI386  = 1 << 9
+)
 
 var le = binary.LittleEndian
 
@@ -142,6 +146,9 @@ func AppendCall(b []byte, h Header, c *Call) []byte {
 	flags := uint64(len(c.Arguments))
 	if c.Ended {
 		flags |= callEnded
+	}
+	if c.ABI == entry.I386 {
+		flags |= callI386
 	}
 	b = le.AppendUint64(b, uint64(uint32(c.Number))|flags<<32)
 	for _, a := range c.Arguments {
@@ -236,7 +243,7 @@ func tail(s string) string { return s[max(0, len(s)-MaxText):] }
 
 // A batch begins with the version, the clock's parameters and the number of records that were
 // lost since the last batch.
-const batchVersion = 3
+const batchVersion = 4
 
 // BatchHeader is the size of the beginning of a batch in bytes.
 const BatchHeader = 1 + 3*8

@@ -11,6 +11,7 @@ import (
 // samples returns a batch with one record of each kind, and the records.
 func samples() (batch []byte, want []Record) {
 	h := Header{CPU: 3, Task: 77, Time: 1 << 40}
+	narrow := Call{Number: 3, ABI: entry.I386, Arguments: []uint64{1, 2, 1 << 63}}
 	call := Call{Duration: 5, Number: -1, Ended: true, Result: -38, Arguments: []uint64{1, 2, 1 << 63}}
 	fault := Fault{Address: 1, IP: 2, ErrorCode: 7, Offset: 4096, File: "/bin/x"}
 	name := Name{Process: 76, Comm: "sh"}
@@ -22,6 +23,7 @@ func samples() (batch []byte, want []Record) {
 		b, want = next, append(want, r)
 	}
 	add(KindCall, AppendCall(b, h, &call), Record{Call: call})
+	add(KindCall, AppendCall(b, h, &narrow), Record{Call: narrow})
 	add(KindVisit, AppendVisit(b, h, &visit), Record{Visit: visit})
 	add(KindRun, AppendRun(b, h), Record{})
 	add(KindSleep, AppendSleep(b, h, Sleep{Runnable: true}), Record{Sleep: Sleep{Runnable: true}})

@@ -116,13 +116,26 @@ func Get(t *task.Task) Config {
 //
 //go:noinline
 func newAdmission(s *state) *entry.Admission {
-	return &entry.Admission{Flag: entry.UserDispatch, Ask: func(f *amd64.Frame, _ uint32) bool {
+	ask := func(f *amd64.Frame, _ uint32) bool {
 		if f.RIP-s.offset < s.length {
 			return true
 		}
 		selector, ok := s.peek.Read()
 		return ok && selector == selectAllow
-	}}
+	}
+	return &entry.Admission{Flag: entry.UserDispatch, Ask: ask, Ask32: ask}
+}
+
+// isSignalReturn reports whether a call is that by which a signal handler of a 32-bit program
+// returns through the vDSO. It is always allowed (Linux: arch_syscall_is_vdso_sigreturn).
+func isSignalReturn(t *task.Task, rip uint64) bool {
+	// The offsets of the instructions after INT 0x80 in the two functions.
+	const afterSigReturn, afterRTSigReturn = 8, 7
+	p := t.Program()
+	if p == nil || p.VDSO.SigReturn == 0 {
+		return false
+	}
+	return rip == p.VDSO.SigReturn+afterSigReturn || rip == p.VDSO.RTSigReturn+afterRTSigReturn
 }
 
 // readSelector reads the selector, and prepares the next reads. Error: EFAULT.
@@ -142,6 +155,9 @@ func (s *state) readSelector(t *task.Task) (byte, error) {
 func enter(t *task.Task, c *entry.Call) entry.Verdict {
 	s, f := of(t), t.Frame
 	if f.RIP-s.offset < s.length {
+		return entry.Proceed
+	}
+	if isSignalReturn(t, f.RIP) {
 		return entry.Proceed
 	}
 	if s.selector != 0 {

@@ -73,6 +73,9 @@ func TestSelectorDecides(t *testing.T) {
 			t.Error("a selector of 0 does not allow the call")
 		}
 		tk.CopyOut(at, []byte{selectBlock})
+		if tk.Admission().Ask32(f, 39) {
+			t.Error("a selector of 1 admits a call of i386")
+		}
 		if tk.Admission().Ask(f, 39) || call() != entry.RollBack || f.RAX != 39 {
 			t.Error("a selector of 1 does not roll the call back")
 		}

@@ -91,8 +91,12 @@ func (f *Frame) CallWordOwed() (address uint64, owed bool) {
 // Complete reports whether the frame has all registers of the program. The caller is f's own
 // goroutine, or f's task is stopped.
 func (f *Frame) Complete() bool {
-	return f.Flags&LeaveByIRET != 0 && (f.Flags&begun32 == 0 || !f.wordOwed)
+	return f.Flags&LeaveByIRET != 0 && f.HasArguments()
 }
+
+// HasArguments reports whether the frame has all arguments of the call that it is in: EBP was
+// completed if it must be. The caller is f's own goroutine, or f's task is stopped.
+func (f *Frame) HasArguments() bool { return f.Flags&begun32 == 0 || !f.wordOwed }
 
 // SetCallWord sets EBP to the word at ESP. The caller is f's own goroutine.
 func (f *Frame) SetCallWord(word uint32) { f.RBP, f.wordOwed = uint64(word), false }

@@ -17,7 +17,7 @@ type recording struct {
 	kernel    *kernel
 	buffer    *buffer.Buffer
 	begun     task.Slot[beginning]
-	arguments [entry.Calls]uint8 // the number of arguments of each call
+	arguments map[entry.ABI]*[entry.Calls]uint8 // the number of arguments of each call
 }
 
 // beginning is when the current system call of a task has begun: a TSC value. Only the task
@@ -27,9 +27,14 @@ type beginning struct{ tsc uint64 }
 // newRecording returns a recording that has not begun. No task exists yet.
 func newRecording(k *kernel) *recording {
 	r := &recording{kernel: k, begun: task.NewSlot[beginning](k.tasks)}
+	wide, narrow := new([entry.Calls]uint8), new([entry.Calls]uint8)
 	for _, p := range syscall.Prototypes() {
-		r.arguments[p.Number] = uint8(len(p.Parameters))
+		wide[p.Number] = uint8(len(p.Parameters))
 	}
+	for number, c := range syscall.Dispatch32() {
+		narrow[number] = c.Arguments
+	}
+	r.arguments = map[entry.ABI]*[entry.Calls]uint8{entry.X86_64: wide, entry.I386: narrow}
 	return r
 }
 
@@ -45,7 +50,7 @@ func (r *recording) begin() {
 		Send: func(batch []byte) { writer.Visits(batch) }, // the link reports its end itself
 	})
 	r.kernel.visits.Ended.Register(r.visit)
-	r.kernel.calls.Subscribe(&calls.Consumer{Enter: r.enter, Exit: r.exit})
+	r.kernel.calls.Subscribe(&calls.Consumer{I386: true, Enter: r.enter, Exit: r.exit})
 	points := &r.kernel.tasks.Tracepoints
 	points.SignalGenerated.Register(r.signalGenerated)
 	points.SignalDelivered.Register(r.signalDelivered)
@@ -82,10 +87,10 @@ func (r *recording) enter(t *task.Task, _ *entry.Call) { r.begun.Of(t).tsc = amd
 
 func (r *recording) exit(t *task.Task, c *entry.Call, result int64) {
 	begin, end := r.begun.Of(t).tsc, amd64.TSC()
-	call := timeline.Call{Duration: end - begin, Number: c.NR, Ended: !t.Exiting(), Result: result}
+	call := timeline.Call{Duration: end - begin, Number: c.NR, ABI: c.ABI, Ended: !t.Exiting(), Result: result}
 	n := uint8(timeline.MaxArguments)
 	if uint32(c.NR) < entry.Calls {
-		n = r.arguments[c.NR]
+		n = r.arguments[c.ABI][c.NR]
 	}
 	call.Arguments = c.Args[:n]
 	var room [timeline.MaxCall]byte // small, because it is cleared

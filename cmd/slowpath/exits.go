@@ -80,11 +80,24 @@ func interrupt() { unix.Kill(unix.Getpid(), unix.SIGINT) }
 
 // timelineNames returns the names of system calls and their parameters, and of probes.
 func timelineNames(probe func(id uint32) string) report.Names {
-	parameters := map[int][]string{}
+	parameters, parameters32 := map[int][]string{}, map[int][]string{}
 	for _, p := range syscall.Prototypes() {
 		for _, one := range p.Parameters {
 			parameters[p.Number] = append(parameters[p.Number], one.Name)
 		}
 	}
-	return report.Names{Call: syscall.Name, Parameters: func(n int) []string { return parameters[n] }, Probe: probe}
+	numbers := map[string]int{}
+	for _, r := range syscall.Table() {
+		numbers[r.Name] = r.Number
+	}
+	for _, r := range syscall.Table32() {
+		if number, ok := numbers[r.Served()]; ok {
+			parameters32[r.Number] = parameters[number]
+		}
+	}
+	return report.Names{
+		Call: syscall.Name, Parameters: func(n int) []string { return parameters[n] },
+		Call32: syscall.Name32, Parameters32: func(n int) []string { return parameters32[n] },
+		Probe: probe,
+	}
 }

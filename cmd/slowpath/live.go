@@ -39,7 +39,7 @@ func newLiveView(std standard, stop func()) (*liveView, error) {
 	if !ok || !term.IsTerminal(int(terminal.Fd())) {
 		return nil, errNoTerminal
 	}
-	v := &liveView{totals: report.NewTotals(report.Names{Call: syscall.Name}), output: new(lastLines), ended: make(chan error, 1)}
+	v := &liveView{totals: report.NewTotals(report.Names{Call: syscall.Name, Call32: syscall.Name32}), output: new(lastLines), ended: make(chan error, 1)}
 	model := &liveModel{source: v.totals.Snapshot, output: v.output.last, stop: stop, began: time.Now()}
 	options := []tea.ProgramOption{tea.WithOutput(terminal), tea.WithAltScreen(), tea.WithoutSignalHandler()}
 	if std.in == nil || !term.IsTerminal(int(std.in.Fd())) {

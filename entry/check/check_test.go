@@ -29,6 +29,7 @@ func TestNoRunViolatesAProperty(t *testing.T) {
 		{"two raises", twoRaises(), leastRunsTwice},
 		{"panics", panics(), leastRunsPanics},
 		{"probes", probes(), leastRunsProbes},
+		{"calls of the ABI I386", calls32(), leastRuns32},
 	} {
 		start := time.Now()
 		r := Check(c.scope)
@@ -115,6 +116,13 @@ func TestRunsHaveExpectedTraces(t *testing.T) {
 			"arrived, call begins, entry SYSCALL_TRACE, entry SECCOMP, call, call returns, exit SYSCALL_TRACE, SYSRETL"},
 		{Plan{Kind: Int80, Word: entry.SyscallAudit, Choice: NoChoice},
 			"arrived, call begins, entry SYSCALL_AUDIT, call, call returns, exit SYSCALL_AUDIT, IRET"},
+		{Plan{Kind: Call32, Word: entry.SyscallAudit, Choice: NoChoice, Raises: [2]Raise{{entry.Seccomp, 0}}},
+			"arrived, call begins, raised SECCOMP, entry SECCOMP, entry SYSCALL_AUDIT, call, call returns, exit SYSCALL_AUDIT, SYSRETL"},
+		{Plan{Kind: Int80, Word: entry.SyscallAudit | entry.Seccomp, Choice: 0},
+			"arrived, call begins, admitted by SYSCALL_AUDIT|SECCOMP, call, call returns, IRET"},
+		{Plan{Kind: ListedCall32, Word: entry.Seccomp, Choice: NoChoice}, "arrived, call begins, call, call returns, SYSRETL"},
+		{Plan{Kind: SixthArgument32, Choice: NoChoice, Raises: [2]Raise{{entry.Seccomp, 0}}},
+			"arrived, call begins, raised SECCOMP, entry SECCOMP, call, call returns, SYSRETL"},
 		{Plan{Kind: SteppedCall32, Choice: NoChoice}, "arrived, call, call returns, IRET"},
 		{Plan{Kind: RefusedCall32, Word: entry.SyscallTrace, Choice: NoChoice}, "arrived, SYSRETL"},
 		{Plan{Kind: NMI, Word: entry.Uprobe, Choice: NoChoice}, "arrived, work UPROBE, IRET"},

@@ -33,12 +33,13 @@ type judge struct {
 	calls, exits              int
 	handlers, tests, raises   int
 	skipped, exiting, settled bool
-	rolledBack                bool // the call has no exit for duties that are not paired
-	cancelled                 bool // the number has no call
-	slow, stepping            bool // the call is on the slow path; TF was set
-	abi32                     bool // the call is of the ABI I386, whose duties are not served on the fast path
-	looping                   bool // a pass of the loop has begun
-	requested                 bool // a requested call has not begun
+	rolledBack                bool       // the call has no exit for duties that are not paired
+	cancelled                 bool       // the number has no call
+	slow, stepping            bool       // the call is on the slow path; TF was set
+	abi32                     bool       // the call is of the ABI I386
+	listed                    entry.Flag // the duties that admit the call by its number
+	looping                   bool       // a pass of the loop has begun
+	requested                 bool       // a requested call has not begun
 	deferred                  entry.Flag
 }
 
@@ -97,6 +98,9 @@ func (j *judge) arrived(e *Event, kind Kind) Property {
 	j.owed, j.levels = e.Word&claimed, e.Word&levels
 	j.settled, j.stepping, j.abi32 = e.Settled, kind.stepped(), kind.abi32()
 	j.skipped = kind == RefusedCall32
+	if kind == ListedCall32 {
+		j.listed = e.Word & admissible
+	}
 	if kindTable[kind].call {
 		j.place = inCall
 	}
@@ -190,9 +194,13 @@ func (j *judge) enteredCall(e *Event) Property {
 }
 
 // frame checks the frame of a handler of the entry or exit. The fast path does not complete
-// it for duties that only observe the call.
+// it for duties that only observe the call. It has all arguments of a call of the ABI I386.
 func (j *judge) frame(e *Event) Property {
 	switch {
+	case j.abi32 && e.Flag&contract.observing != 0:
+		if !e.Arguments {
+			return FrameComplete
+		}
 	case !j.slow && e.Flag&contract.observing != 0:
 		if e.Settled != j.settled {
 			return FrameUntouched
@@ -308,7 +316,7 @@ func (j *judge) milestone(e *Event) Property {
 		j.cancelled = true
 	case Called:
 		j.beginRequested()
-		return j.called()
+		return j.called(e)
 	case Deferred:
 		j.deferred |= e.Flag
 		j.handlers-- // it runs again
@@ -365,6 +373,9 @@ func (j *judge) beginRequested() {
 // due, and none of the loop or of the last step may wait for the slow
 // path.
 func (j *judge) admitted(e *Event) Property {
+	if !e.Arguments {
+		return FrameComplete
+	}
 	if j.place != atEntry || j.rank >= 0 || j.due != e.Flag || j.owed != 0 {
 		return LevelsServed
 	}
@@ -374,9 +385,12 @@ func (j *judge) admitted(e *Event) Property {
 
 // called processes the start of the call. All due duties of the entry must have
 // been served.
-func (j *judge) called() Property {
+func (j *judge) called(e *Event) Property {
 	if j.calls++; j.skipped || j.cancelled || j.calls > 1 {
 		return CallOnce
+	}
+	if j.listed != 0 && e.Word == j.listed && j.due != 0 {
+		return j.admitted(&Event{Flag: j.listed, Arguments: true})
 	}
 	if j.due != 0 {
 		return LevelsServed
@@ -395,7 +409,7 @@ func (j *judge) leaveCall(e *Event) {
 }
 
 // endCall ends the exit of the call. It is called at the first event after the
-// exit. After a stepped call on the fast path the frame is complete.
+// exit. After a stepped call the frame is complete.
 func (j *judge) endCall() Property {
 	if j.place == outside {
 		return Right
@@ -408,7 +422,7 @@ func (j *judge) endCall() Property {
 	case j.due != 0:
 		return LevelsServed
 	}
-	if j.stepping && !j.slow {
+	if j.stepping {
 		j.settled = true
 	}
 	j.place = outside

@@ -7,25 +7,27 @@ type Kind uint8
 
 // The kinds.
 const (
-	Syscall        Kind = iota // an ordinary call
-	SteppedSyscall             // a call over which the program single-steps: TF is set
-	Exec                       // execve, which replaces every register
-	Sigreturn                  // rt_sigreturn, which loads registers from user memory
-	Exit                       // exit, which does not return
-	ForkedChild                // no kernel entry: a new task enters user mode for the first time
-	Exception                  // a fault, which may raise a signal
-	Interrupt                  // the timer, or an IPI
-	MachineCheck               // #MC, on an IST stack
-	NMI                        // NMI, on an IST stack
-	Moved                      // an exception, after which the task moves to another CPU
-	SyscallMoved               // a call, after which the task moves to another CPU
-	Breakpoint                 // #BP of a probe: see serveUprobe
-	OwnBreakpoint              // #BP of the program itself
-	StepEnd                    // #BP that ends an instruction in a slot; duties were put off meanwhile
-	Int80                      // a call by INT 0x80
-	Call32                     // a call by SYSCALL in 32-bit code, which the vDSO makes
-	SteppedCall32              // the same, over which the program single-steps
-	RefusedCall32              // the same without a readable stack: no call
+	Syscall         Kind = iota // an ordinary call
+	SteppedSyscall              // a call over which the program single-steps: TF is set
+	Exec                        // execve, which replaces every register
+	Sigreturn                   // rt_sigreturn, which loads registers from user memory
+	Exit                        // exit, which does not return
+	ForkedChild                 // no kernel entry: a new task enters user mode for the first time
+	Exception                   // a fault, which may raise a signal
+	Interrupt                   // the timer, or an IPI
+	MachineCheck                // #MC, on an IST stack
+	NMI                         // NMI, on an IST stack
+	Moved                       // an exception, after which the task moves to another CPU
+	SyscallMoved                // a call, after which the task moves to another CPU
+	Breakpoint                  // #BP of a probe: see serveUprobe
+	OwnBreakpoint               // #BP of the program itself
+	StepEnd                     // #BP that ends an instruction in a slot; duties were put off meanwhile
+	Int80                       // a call by INT 0x80
+	Call32                      // a call by SYSCALL in 32-bit code, which the vDSO makes
+	SteppedCall32               // the same, over which the program single-steps
+	RefusedCall32               // the same without a readable stack: no call
+	ListedCall32                // the same, with a number that the duties admit
+	SixthArgument32             // the same, with six arguments, one of which is on the stack
 	kinds
 )
 
@@ -48,6 +50,7 @@ func (k Kind) String() string {
 		"machine check", "NMI", "exception and new CPU", "system call and new CPU",
 		"breakpoint of a probe", "breakpoint of the program", "end of a slot",
 		"INT 0x80", "32-bit SYSCALL", "stepped 32-bit SYSCALL", "32-bit SYSCALL without a stack",
+		"listed 32-bit SYSCALL", "32-bit SYSCALL with six arguments",
 	}[k]
 }
 
@@ -76,6 +79,23 @@ var kindTable = [kinds]struct {
 	Call32:         {event: amd64.Event32, call: true, fast32: true},
 	SteppedCall32:  {event: amd64.Event32, call: true, fast32: true},
 	RefusedCall32:  {event: amd64.Event32, fast32: true},
+
+	ListedCall32:    {event: amd64.Event32 | listedNumber, call: true, fast32: true},
+	SixthArgument32: {event: amd64.Event32 | sixArgumentsNumber, call: true, fast32: true},
+}
+
+// The numbers of the model's calls of the ABI I386. All others have the number 0.
+const (
+	listedNumber       = 1 // is in Calls32 of every admission
+	sixArgumentsNumber = 2
+)
+
+// number returns the number of the call.
+func (k Kind) number() uint64 {
+	if !kindTable[k].fast32 {
+		return 0
+	}
+	return uint64(kindTable[k].event &^ amd64.Event32)
 }
 
 // stepped reports whether the program single-steps over the call.

@@ -171,11 +171,34 @@ var mutants = []mutant{
 	{"a duty that does not keep an i386 call from the fast path", LevelsServed, []edit{
 		{loop32File, "		if f.ThreadFlags.Load() != 0 {\n			break", "		if Pending(&f.ThreadFlags)&^Seccomp != 0 {\n			break"}}},
 	{"the word on the stack not read for a traced call", FrameComplete, []edit{
-		{loopFile, "			if !completeCall32(t, f) {", "			if false {"}}},
+		{loopFile, "			if !completeCall32(t, f) {", "			if false {"},
+		{loop32File, "	if !completeCall32(t, f) {\n		refuse32(f)\n		return true\n	}\n	flags :=",
+			"	if Pending(&f.ThreadFlags)&l.unobserved == 0 && !completeCall32(t, f) {\n		refuse32(f)\n		return true\n	}\n	flags :="}}},
 	{"the word on the stack not read for a signal during the call", FrameComplete, []edit{
 		{loopFile, "		v.Kind, v.Number = ByDuty, -1\n		completeCall32(t, f)\n", "		v.Kind, v.Number = ByDuty, -1\n"}}},
 	{"a call without a readable stack executed", CallOnce, []edit{
-		{loop32File, "		refuse32(f)\n		return\n	}\n	f.Load", "		f.DropCallWord()\n	}\n	f.Load"}}},
+		{loop32File, "		refuse32(f)\n		return true\n	}\n	if f.Thread", "		f.DropCallWord()\n	}\n	if f.Thread"}}},
+	{"the flags of a call with six arguments tested before the stack is read", LevelsServed, []edit{
+		{loop32File, "	nr := min(uint(f.OrigRAX), noNumber)\n", "	owed := f.ThreadFlags.Load()\n	nr := min(uint(f.OrigRAX), noNumber)\n"},
+		{loop32File, "	if f.ThreadFlags.Load() == 0 {\n		l.exe", "	if owed == 0 {\n		l.exe"}}},
+	{"the flags of an observed i386 call tested before the stack is read", LevelsServed, []edit{
+		{loop32File, "	if !completeCall32(t, f) {\n		refuse32(f)\n		return true\n	}\n	flags := Pending(&f.ThreadFlags)\n",
+			"	flags := Pending(&f.ThreadFlags)\n	if !completeCall32(t, f) {\n		refuse32(f)\n		return true\n	}\n"}}},
+	{"an i386 call with an incomplete frame observed", FrameComplete, []edit{
+		{loop32File, "	if !completeCall32(t, f) {\n		refuse32(f)\n		return true\n	}\n	flags :=", "	flags :="}}},
+	{"an i386 call of a traced task observed on the fast path", LevelsServed, []edit{
+		{loop32File, "	if flags&l.unobserved != 0 {", "	if flags&l.unobserved&^SyscallTrace != 0 {"}}},
+	{"an i386 call admitted by its number with other duties", LevelsServed, []edit{
+		{loop32File, "a.Flag == Pending(&f.ThreadFlags) && a.lists32(nr)", "a.Flag&Pending(&f.ThreadFlags) != 0 && a.lists32(nr)"}}},
+	{"an i386 call admitted by one of two duties", LevelsServed, []edit{
+		{loop32File, "a.Flag == flags && a.admits32", "a.Flag&flags != 0 && a.admits32"}}},
+	{"no exit of an observed i386 call", Pairs, []edit{
+		{loop32File, "	l.duties.unwatch(t, s)\n", ""}}},
+	{"an observed i386 call missing in the counts", ServedAsReported, []edit{
+		{loop32File, "		s.fast.count(r.Duty.Flag, r.number)\n", ""}}},
+	{"no exit for a duty that observes an i386 call and panics", Pairs, []edit{
+		{loop32File, "		s.entered |= r.Duty.Flag\n		s.fast.count(r.Duty.Flag, r.number)\n		r.Entry(task, &s.Call)\n",
+			"		s.fast.count(r.Duty.Flag, r.number)\n		r.Entry(task, &s.Call)\n		s.entered |= r.Duty.Flag\n"}}},
 	{"an exit of a call without a readable stack", InOrder, []edit{
 		{loop32File, "	f.Flags |= amd64.CallOver\n", ""}}},
 	{"the exit mask without AUDIT", AssertionsHold, []edit{

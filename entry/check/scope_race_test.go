@@ -8,7 +8,7 @@ package check
 // without it.
 
 // The minimum numbers of runs of the scopes.
-const leastRuns, leastRunsTwice, leastRunsPanics, leastRunsProbes = 100_000, 10_000, 1_000, 3_000
+const leastRuns, leastRunsTwice, leastRunsPanics, leastRunsProbes, leastRuns32 = 100_000, 10_000, 1_000, 3_000, 3_000
 
 // exhaustive has no duty, each duty alone, all duties but one, and all duties.
 func exhaustive() Scope {
@@ -21,6 +21,11 @@ func exhaustive() Scope {
 
 // probes has the kinds that concern probes, for sets of at most two duties.
 func probes() Scope { return Scope{Kinds: probeKinds, Words: SmallWords(2), Raises: 1} }
+
+// calls32 has the kinds that differ from Call32 only while few duties are owed.
+func calls32() Scope {
+	return Scope{Kinds: []Kind{ListedCall32, SixthArgument32}, Words: SmallWords(2), Raises: 1}
+}
 
 // twoRaises has two raises, without a duty at the kernel entry.
 func twoRaises() Scope { return Scope{Kinds: Kinds(), Words: SmallWords(0), Raises: 2} }

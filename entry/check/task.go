@@ -87,9 +87,13 @@ func NewTask() *Task {
 	}
 	t.recorder = entry.NewRecorder(1, 1)
 	t.loop = entry.NewLoop(entry.LoopConfig[*Task]{
-		Calls:   entry.Dispatch[*Task]{0: (*Task).call},
-		Calls32: &entry.Dispatch32[*Task]{0: {Handler: (*Task).call, Arguments: 0}},
-		Duties:  t.table, Exceptions: exceptions, Recorder: t.recorder,
+		Calls: entry.Dispatch[*Task]{0: (*Task).call},
+		Calls32: &entry.Dispatch32[*Task]{
+			0:                  {Handler: (*Task).call},
+			listedNumber:       {Handler: (*Task).call},
+			sixArgumentsNumber: {Handler: (*Task).call, Arguments: 6},
+		},
+		Duties: t.table, Exceptions: exceptions, Recorder: t.recorder,
 	})
 	t.loop.SetModel(t.enterUser)
 	return t
@@ -164,6 +168,7 @@ func (t *Task) note(what What, flag entry.Flag) {
 	e := &t.trace.events[t.trace.n]
 	e.What, e.Flag, e.Word = what, flag, entry.Pending(&t.frame.ThreadFlags)
 	e.Interrupts, e.Settled = t.interrupts, t.frame.Complete()
+	e.Arguments = t.frame.HasArguments()
 	e.CallOver = t.frame.Flags&amd64.CallOver != 0
 	t.trace.n++
 }
@@ -258,9 +263,12 @@ const mayDecide = entry.SyscallEmu | entry.SyscallTrace | entry.Seccomp | entry.
 // admissible has the duties that can admit calls.
 const admissible = entry.UserDispatch | entry.Seccomp | entry.SyscallTracepoint | entry.SyscallAudit
 
-// newAdmission returns the admission of a set of duties, whose Ask is the plan's choice.
+// newAdmission returns the admission of a set of duties. Ask and Ask32 are the plan's choice.
 func (t *Task) newAdmission(f entry.Flag) *entry.Admission {
-	return &entry.Admission{Flag: f, Ask: func(*amd64.Frame, uint32) bool { return t.ask(f) }}
+	ask := func(*amd64.Frame, uint32) bool { return t.ask(f) }
+	a := &entry.Admission{Flag: f, Ask: ask, Ask32: ask}
+	a.Admit32(listedNumber)
+	return a
 }
 
 // ask is the method Ask of an admission.

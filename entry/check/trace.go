@@ -84,6 +84,7 @@ type Event struct {
 	Word       entry.Flag // the thread flags word
 	Interrupts bool       // interrupts are on
 	Settled    bool       // the frame is complete
+	Arguments  bool       // the frame has all arguments of the call
 	CallOver   bool       // no exit of a call is pending
 }
 

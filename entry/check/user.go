@@ -35,7 +35,7 @@ func (t *Task) arrive() {
 	kind := t.plan.Kind
 	switch {
 	case kindTable[kind].fast32: // the vDSO has ECX in EBP
-		f.RCX, f.R11, f.Flags, f.OrigRAX = staleRCX, staleR11, amd64.Call32, 0
+		f.RCX, f.R11, f.Flags, f.OrigRAX = staleRCX, staleR11, amd64.Call32, kind.number()
 		f.RBP = userRCX
 		if kind == RefusedCall32 { // by an instruction outside of the vDSO
 			f.RIP = elsewhere
@@ -68,7 +68,7 @@ func (t *Task) arrive() {
 	if t.plan.Kind == StepEnd {
 		t.note(Deferred, entry.SigPending)
 	}
-	if kindTable[t.plan.Kind].call && t.plan.Word != 0 {
+	if kindTable[kind].call && (t.plan.Word != 0 || kind == SixthArgument32) {
 		t.note(Began, 0)
 	}
 }
@@ -137,8 +137,11 @@ func (t *Task) AfterInterrupt() {
 	t.raise(entry.NeedResched)
 }
 
-// ReadWord implements entry.Task.
-func (t *Task) ReadWord(uint64) (uint32, bool) { return 0, t.plan.Kind != RefusedCall32 }
+// ReadWord implements entry.Task. A page fault may sleep.
+func (t *Task) ReadWord(uint64) (uint32, bool) {
+	t.moment()
+	return 0, t.plan.Kind != RefusedCall32
+}
 
 // Stuck implements entry.Task.
 func (t *Task) Stuck(duties entry.Flag) {

@@ -112,6 +112,7 @@ func (p *process) entries() []entry {
 		p.plain("oom_score", 0o444, p.show(func(b *bytes.Buffer, i *TaskInfo) { fmt.Fprintln(b, i.OOMScore) }), nil),
 		p.plain("oom_score_adj", 0o644,
 			p.show(func(b *bytes.Buffer, i *TaskInfo) { fmt.Fprintln(b, i.OOMScoreAdjust) }), p.storeOOM),
+		p.plain("personality", 0o400, p.personality, nil),
 		f.magicEntry("root", 0o777, p.pathName(p.task.RootDirectory), p.checked(p.task.RootDirectory)),
 		f.openEntry("smaps", 0o444, p.openImage(smaps), nil),
 		f.openEntry("stack", 0o400, p.openStack, nil),

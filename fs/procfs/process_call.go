@@ -38,6 +38,15 @@ func (p *process) syscall(who identity) ([]byte, error) {
 	return fmt.Appendf(nil, "%d %#x %#x %#x %#x %#x %#x %#x %#x\n", c.Number, a[0], a[1], a[2], a[3], a[4], a[5], c.SP, c.IP), nil
 }
 
+// personality returns the contents of /proc/pid/personality (proc(5)). EPERM: the reader may
+// not inspect the process.
+func (p *process) personality(who identity) ([]byte, error) {
+	if p.checkAccess(who) != nil {
+		return nil, unix.EPERM
+	}
+	return fmt.Appendf(nil, "%08x\n", p.task.Info().Personality), nil
+}
+
 // wchan returns the contents of /proc/pid/wchan: the function of the kernel in which
 // the thread sleeps, or "0" for a thread that runs and for a reader that may not
 // inspect the process.

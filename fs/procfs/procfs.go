@@ -155,6 +155,7 @@ type TaskInfo struct {
 	NoNewPrivileges               bool
 	SeccompMode, SeccompFilters   int
 	OOMScore, OOMScoreAdjust      int
+	Personality                   uint32 // see personality(2)
 	Affinity                      uint64
 	Limits                        [16][2]uint64
 	ProgramInfo

@@ -575,6 +575,21 @@ func TestSyscallFileShowsCallOfSleepingThread(t *testing.T) {
 	}
 }
 
+func TestPersonalityIsShownToWhoMayInspect(t *testing.T) {
+	w, s := newWorld(t)
+	s.tasks[1000].info.Personality = 0x40008
+	if got := w.Read("/proc/1000/personality"); got != "00040008\n" {
+		t.Errorf("the personality is %q", got)
+	}
+	w.Caller.Cred, w.Caller.PID = cred.User(1000, 5), 7
+	f := w.Open("/proc/1000/personality", unix.O_RDONLY, 0)
+	defer f.DecRef()
+	s.tasks[1000].private = true
+	if _, err := f.ReadAt(newBuffer("........"), 0); err != unix.EPERM {
+		t.Errorf("reading that of a process that may not be inspected: %v, want EPERM", err)
+	}
+}
+
 func TestWchanIsHiddenFromOtherUsers(t *testing.T) {
 	w, s := newWorld(t)
 	s.tasks[1000].sleepsIn = "task.sleep"

@@ -16,6 +16,8 @@ var targets = map[string]struct{ limit, linux float64 }{
 
 	"getppid_vdso32": {150, 0},
 	"getppid_int80":  {190, 0},
+	"seccomp_vdso32": {375, 0},
+	"seccomp_int80":  {366, 0},
 
 	"ptrace_GETREGS":         {850, 2144},
 	"ptrace_PEEKDATA":        {900, 1970},

@@ -118,7 +118,7 @@ var (
 		"bench_ptrace", "bench_signals", "bench_switch", "bench_uprobe", "bench_calls", "bench_audit", "auditrules", "vsyscall", "perfevents", "perfrights", "uprobes", "probeescape", "traced", "tracedcalls", "probediff", "hiddenstep", "hostileregisters", "calls", "tracers"}
 	bare = []string{"catalogue_start", "bench"}
 	// narrow is built for 32 bits, statically, and narrowDynamic with the shared C library.
-	narrow        = []string{"compat32", "calls", "files", "processes", "threads", "memory", "waiting", "transfers", "badpointers", "corners"}
+	narrow        = []string{"compat32", "calls", "files", "processes", "threads", "memory", "waiting", "transfers", "badpointers", "corners", "seccomp", "userdispatch"}
 	narrowDynamic = []string{"threads"}
 	// otherNarrow are built as narrow, for tests of their own.
 	otherNarrow = []string{"tracers"}

@@ -4,6 +4,7 @@
 #include <asm/ldt.h>
 #include <stdarg.h>
 #include <linux/futex.h>
+#include <linux/perf_event.h>
 #include <linux/time_types.h>
 #include <sched.h>
 #include <sys/ipc.h>
@@ -548,14 +549,42 @@ static void segments(void)
 	asm volatile("mov %0, %%fs" : : "r"(0));
 }
 
+static void show_personality(void)
+{
+	char text[16] = {0};
+	int fd = MUST(open("/proc/self/personality", O_RDONLY));
+	printf("read %zd bytes: %s", read(fd, text, sizeof text - 1), text);
+	close(fd);
+}
+
+/* The requests of performance events whose numbers have the size of a pointer. */
+static void events(void)
+{
+	struct perf_event_attr attr = {.type = PERF_TYPE_SOFTWARE, .size = sizeof attr, .config = PERF_COUNT_SW_DUMMY, .exclude_kernel = 1};
+	uint64_t id = 0, wide = 0;
+	int fd = MUST(syscall(SYS_perf_event_open, &attr, 0, -1, -1, 0));
+	TELL(SYS_ioctl, fd, PERF_EVENT_IOC_ID, &id);
+	TELL(SYS_ioctl, fd, 0x80082407, &wide);
+	printf("an id: %d, the same id: %d\n", id != 0, id == wide);
+	TELL(SYS_ioctl, fd, PERF_EVENT_IOC_SET_FILTER, "common_pid == 1");
+	TELL(SYS_ioctl, fd, PERF_EVENT_IOC_SET_FILTER, 8);
+	TELL(SYS_ioctl, fd, PERF_EVENT_IOC_MODIFY_ATTRIBUTES, &attr);
+	TELL(SYS_ioctl, fd, PERF_EVENT_IOC_MODIFY_ATTRIBUTES, 8);
+	attr.type = PERF_TYPE_TRACEPOINT;
+	TELL(SYS_ioctl, fd, PERF_EVENT_IOC_MODIFY_ATTRIBUTES, &attr);
+	close(fd);
+}
+
 static void personalities(void)
 {
+	show_personality();
 	struct { char s[65], n[65], r[65], v[65], m[65], d[65]; } name;
 	TELL(SYS_uname, &name);
 	printf("machine %s\n", name.m);
 	int code = IN_A_CHILD({
 		CALL(SYS_personality, 0);
 		TELL(SYS_personality, PER_LINUX32);
+		show_personality();
 		CALL(SYS_uname, &name);
 		printf("machine %s\n", name.m);
 		CALL(OLDUNAME, &name);
@@ -719,6 +748,7 @@ int main(int count, char **arguments)
 	limits();
 	segments();
 	personalities();
+	events();
 	sockets();
 	others();
 	return 8;

@@ -98,6 +98,30 @@ static void heap(void)
 	HOLDS(sbrk(PAGE) == start && all(start, PAGE, 0));
 }
 
+#ifdef __x86_64__
+/* A call of 64-bit code by INT 0x80, whose pointers have 32 bits. */
+static unsigned long by_int80(unsigned long number, unsigned long a, unsigned long b, unsigned long c, unsigned long d, unsigned long e)
+{
+	unsigned long result;
+	__asm__ volatile("int $0x80" : "=a"(result) : "a"(number), "b"(a), "c"(b), "d"(c), "S"(d), "D"(e) : "memory");
+	return result;
+}
+
+/* A mapping that a 32-bit call moves stays below 4 GiB. */
+static void narrow_calls(void)
+{
+	enum { MMAP2 = 192, MREMAP = 163 };
+	int flags = MAP_PRIVATE | MAP_ANONYMOUS, prot = PROT_READ | PROT_WRITE;
+	unsigned long low = by_int80(MMAP2, 0, PAGE, prot, flags | MAP_32BIT, -1), at = by_int80(MMAP2, 0, PAGE, prot, flags, -1);
+	printf("mapped below 4 GiB: %d, MAP_32BIT is ignored: %d\n", at >> 32 == 0, low >> 31 == 1);
+	*(char *)at = 'x';
+	unsigned long moved = by_int80(MREMAP, at, PAGE, 1000 * PAGE, MREMAP_MAYMOVE, 0);
+	printf("moved below 4 GiB: %d, with its contents: %d\n", moved >> 32 == 0 && moved != at, *(char *)moved == 'x');
+}
+#else
+static void narrow_calls(void) {}
+#endif
+
 int main(void)
 {
 	struct sigaction action = {.sa_handler = on_fault};
@@ -107,5 +131,6 @@ int main(void)
 	copy_on_write();
 	files();
 	heap();
+	narrow_calls();
 	return 4;
 }

@@ -55,3 +55,10 @@
 /* Prints whether a condition is true. */
 #define HOLDS(condition)                                                       \
 	printf("%s: %s\n", #condition, (condition) ? "yes" : "NO")
+
+/* A general register of a ucontext_t: IP, AX and so on. */
+#ifdef __x86_64__
+#define REGISTER(context, name) ((context)->uc_mcontext.gregs[REG_R##name])
+#else
+#define REGISTER(context, name) ((context)->uc_mcontext.gregs[REG_E##name])
+#endif

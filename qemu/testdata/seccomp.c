@@ -89,6 +89,12 @@ static void status(void)
 	fclose(f);
 }
 
+#ifdef __x86_64__
+#define OWN_ARCH AUDIT_ARCH_X86_64
+#else
+#define OWN_ARCH AUDIT_ARCH_I386
+#endif
+
 /* The action with the highest precedence decides, whatever the order. */
 static void stack(void)
 {
@@ -104,7 +110,7 @@ static void stack(void)
 	MUST(INSTALL(0, LOAD(args[0]), IF_EQUAL(77, SECCOMP_RET_ERRNO | ENOTEMPTY), VERDICT(SECCOMP_RET_ALLOW)));
 	SHOW(close(77));
 	SHOW(close(78));
-	MUST(INSTALL(0, LOAD(arch), IF_EQUAL(AUDIT_ARCH_X86_64, SECCOMP_RET_ALLOW), VERDICT(SECCOMP_RET_KILL_PROCESS)));
+	MUST(INSTALL(0, LOAD(arch), IF_EQUAL(OWN_ARCH, SECCOMP_RET_ALLOW), VERDICT(SECCOMP_RET_KILL_PROCESS)));
 	status();
 	IN_CHILD(SHOW(close(77)));
 	IN_CHILD(status());
@@ -132,9 +138,9 @@ static void long_chain(void)
 static void on_sigsys(int signal, siginfo_t *info, void *context)
 {
 	ucontext_t *uc = context;
-	printf("signal %d code %d errno %d call %d arch %x, rip is si_call_addr: %d, rax %lld\n", signal, info->si_code, info->si_errno,
-	       info->si_syscall, info->si_arch, uc->uc_mcontext.gregs[REG_RIP] == (long)info->si_call_addr, uc->uc_mcontext.gregs[REG_RAX]);
-	uc->uc_mcontext.gregs[REG_RAX] = 1234;
+	printf("signal %d code %d errno %d call %d arch %x, rip is si_call_addr: %d, rax %ld\n", signal, info->si_code, info->si_errno,
+	       info->si_syscall, info->si_arch, REGISTER(uc, IP) == (long)info->si_call_addr, (long)REGISTER(uc, AX));
+	REGISTER(uc, AX) = 1234;
 }
 
 static void trap(void)

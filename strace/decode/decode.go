@@ -179,6 +179,7 @@ type Input struct {
 	earlier  [][]byte // of Arg.before
 	always   bool     // Arg.always
 	size     int      // of the structure whose members are printed
+	narrow   bool     // the control messages are those of i386, converted
 }
 
 // before returns the bytes of an op of Arg.before, nil if they are missing.

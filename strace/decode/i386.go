@@ -67,6 +67,9 @@ func derived386(name string, wide map[string]Row) Row {
 	for i, layout := range narrow386[name] {
 		r.args[i] = narrow(layout, r.args[i])
 	}
+	if i, ok := siginfos386[name]; ok {
+		r.args[i] = converted(siginfoSize, siginfo386, r.args[i])
+	}
 	if name == "fcntl64" {
 		r.args = append(r.args[:len(r.args)-3], locks386...) // in place of the last three
 		r.args[1] = at(1, oneOf(fcntl386Calls))
@@ -113,12 +116,12 @@ var bases386 = func() map[string]string {
 // raw386 are the calls whose structures are not decoded, with the number of their arguments.
 var raw386 = map[string]int{
 	"oldstat": 2, "oldlstat": 2, "oldfstat": 2, "stime": 1, "signal": 2, "sigaction": 3, "sgetmask": 0, "ssetmask": 1, "sigsuspend": 3,
-	"sigpending": 1, "select": 1, "readdir": 3, "mmap": 1, "olduname": 1, "oldolduname": 1, "ipc": 6, "sigprocmask": 3,
+	"sigpending": 1, "readdir": 3, "olduname": 1, "oldolduname": 1, "ipc": 6, "sigprocmask": 3,
 	"bdflush": 2, "nice": 1, "ulimit": 2, "uselib": 1, "vm86": 2, "vm86old": 1, "getdents": 3, "getgroups": 2, "setgroups": 2,
-	"statfs": 2, "fstatfs": 2, "statfs64": 3, "fstatfs64": 3, "stat": 2, "lstat": 2, "fstat": 2, "getrlimit": 2, "sendfile": 4, "ptrace": 4,
-	"rt_sigqueueinfo": 3, "rt_tgsigqueueinfo": 4, "pidfd_send_signal": 4, "timer_create": 3, "mq_open": 4, "mq_notify": 2, "mq_getsetattr": 3,
-	"kexec_load": 4, "waitid": 5, "keyctl": 5, "vmsplice": 4, "preadv": 5, "pwritev": 5, "preadv2": 6, "pwritev2": 6, "process_vm_readv": 6,
-	"process_vm_writev": 6, "sendmsg": 3, "recvmsg": 3, "sendmmsg": 4, "recvmmsg": 5, "recvmmsg_time64": 5, "seccomp": 3, "adjtimex": 1,
+	"stat": 2, "lstat": 2, "fstat": 2, "getrlimit": 2, "sendfile": 4,
+	"timer_create": 3, "mq_open": 4, "mq_notify": 2, "mq_getsetattr": 3,
+	"kexec_load": 4, "keyctl": 5, "vmsplice": 4, "preadv": 5, "pwritev": 5, "preadv2": 6, "pwritev2": 6, "process_vm_readv": 6,
+	"process_vm_writev": 6, "sendmmsg": 4, "recvmmsg": 5, "recvmmsg_time64": 5, "adjtimex": 1,
 	"clock_adjtime": 2, "io_setup": 2, "io_submit": 3, "io_getevents": 5, "io_cancel": 3, "quotactl": 4, "lookup_dcookie": 4,
 	"move_pages": 6, "migrate_pages": 4, "mbind": 6, "get_mempolicy": 5, "set_mempolicy": 3, "ppoll": 5, "msgctl": 3, "shmctl": 3, "semctl": 4,
 	"io_pgetevents": 6, "io_pgetevents_time64": 6, "process_madvise": 5, "modify_ldt": 3,
@@ -134,27 +137,68 @@ var narrow386 = map[string]map[int]string{
 	"timerfd_gettime": {1: "llll"}, "sched_rr_get_interval": {1: "ll"}, "futex": {3: "ll"},
 	"rt_sigaction": {1: "uuuq", 2: "uuuq"}, "sigaltstack": {0: "uiu", 1: "uiu"},
 	"rt_sigtimedwait": {2: "ll"}, "wait4": {3: rusage386}, "getrusage": {1: rusage386},
+	"statfs": {1: statfs386}, "fstatfs": {1: statfs386}, "waitid": {4: rusage386}, "seccomp": {3: "su"},
 	"sysinfo": {0: "luuuuuuuuussuui"}, "get_robust_list": {1: "u", 2: "u"},
 	"_newselect": {4: "ll"}, "fcntl": {5: "ssll", 6: "sslli"}, "fcntl64": {5: "ssll", 6: "sslli"},
 }
 
-const rusage386 = "llllllllllllllllll"
+const (
+	rusage386   = "llllllllllllllllll"
+	statfs386   = "uuuuuuuiiuuuuuuu"
+	statfs64386 = "uuqqqqqiiuuuuuuu"
+)
 
 // narrow returns an argument whose first capture is a structure of the layout of i386.
 func narrow(layout string, a Arg) Arg {
-	size := size386(layout)
-	a.ops = slices.Clone(a.ops)
+	a = converted(size386(layout), func(b []byte) []byte { return widen(layout, b) }, a)
+	for i := range a.ops[1:] {
+		op := &a.ops[1+i]
+		op.Address, op.Count = narrowMember(layout, op.Address), narrowMember(layout, op.Count)
+	}
+	return a
+}
+
+// narrowMember returns the place in a structure of i386 of a member of that of x86-64.
+func narrowMember(layout string, v tracespec.Value) tracespec.Value {
+	if v.Source != tracespec.Captured || v.Index != 0 {
+		return v
+	}
+	from, to := 0, 0
+	for _, c := range layout {
+		w := widths386[c]
+		from, to = align386(from, min(w.narrow, 4)), align386(to, w.wide)
+		if to == int(v.Offset) {
+			v.Offset, v.Size = uint32(from), uint8(w.narrow)
+			return v
+		}
+		from, to = from+w.narrow, to+w.wide
+	}
+	return v
+}
+
+// converted returns an argument whose first capture has a size of its own, and is converted to
+// the structure of x86-64.
+func converted(size int, convert func(b []byte) []byte, a Arg) Arg {
+	a.ops, a.before = slices.Clone(a.ops), slices.Clone(a.before)
 	full := int(a.ops[0].Max) // the size of the structure of x86-64
-	a.ops[0].Count, a.ops[0].Unit, a.ops[0].Max = constant(1), uint32(size), uint32(size)
+	wide := func(captures [][]byte) [][]byte {
+		captures = slices.Clone(captures)
+		if len(captures) > 0 && len(captures[0]) >= size {
+			b := convert(captures[0])
+			captures[0] = append(b, make([]byte, max(0, full-len(b)))...)
+		}
+		return captures
+	}
+	for _, ops := range [][]tracespec.Op{a.ops, a.before} {
+		if len(ops) > 0 {
+			ops[0].Count, ops[0].Unit, ops[0].Max = constant(1), uint32(size), uint32(size)
+		}
+	}
 	print := a.print
 	a.print = func(p *Printer, in *Input) {
-		wide := *in
-		wide.captures = slices.Clone(in.captures)
-		if len(wide.captures) > 0 && len(wide.captures[0]) >= size {
-			converted := widen(layout, wide.captures[0])
-			wide.captures[0] = append(converted, make([]byte, max(0, full-len(converted)))...)
-		}
-		print(p, &wide)
+		other := *in
+		other.captures, other.earlier = wide(in.captures), wide(in.earlier)
+		print(p, &other)
 	}
 	return a
 }
@@ -234,10 +278,7 @@ func vectors386(a Arg, i, count int, total func(in *Input) uint64) Arg {
 	a.ops = slices.Clone(a.ops)
 	a.ops[0].Unit, a.ops[1].Unit = tracespec.NarrowVector, tracespec.NarrowVector
 	a.print = func(p *Printer, in *Input) {
-		var wide []byte
-		for b := in.capture(0); len(b) >= tracespec.NarrowVector; b = b[tracespec.NarrowVector:] {
-			wide = append(wide, widen("uu", b)...)
-		}
+		wide := wideVectors(in.capture(0))
 		converted := *in
 		converted.captures = slices.Clone(in.captures)
 		if len(converted.captures) > 0 && wide != nil {
@@ -338,6 +379,20 @@ func pages(p *Printer, _ *Input, v uint64) { p.text(hexText(v << 12)) }
 // timespec386 prints struct timespec of 32 bits, of which b may have more.
 func timespec386(p *Printer, in *Input, b []byte) { timespec(p, in, widen("ll", b)) }
 
+// timeval386 is timespec386 for struct timeval.
+func timeval386(p *Printer, in *Input, b []byte) { timeval(p, in, widen("ll", b)) }
+
+// select386 are the arguments of select(2).
+var select386 = []Arg{at(0, dec), fdSet(1), fdSet(2), fdSet(3), structIn(4, 8, timeval386), selected386(timeval386)}
+
+// selected386 is selected for a time of 8 bytes.
+func selected386(o object) Arg {
+	const time = 3
+	a := selected(o)
+	a.ops[time].Unit, a.ops[time].Max = 8, 8
+	return a
+}
+
 // ownRows386 are the calls whose arguments differ from those of x86-64. Their numbers are in
 // calls-i386.
 var ownRows386 = []Row{
@@ -354,8 +409,12 @@ var ownRows386 = []Row{
 	call(0, "lstat64", "file %lstat %%stat", path(0), stat64Out(1)),
 	call(0, "fstat64", "desc %fstat %%stat", fd(0), stat64Out(1)),
 	call(0, "fstatat64", "desc file %fstat %%stat", dirfd(0), path(1), stat64Out(2), at(3, flagsOf(atFlags))),
-	call(0, "statfs64", "file %statfs %%statfs", path(0), at(1, ulong), at(2, pointer)),
-	call(0, "fstatfs64", "desc %fstatfs %%statfs", fd(0), at(1, ulong), at(2, pointer)),
+	call(0, "statfs64", "file %statfs %%statfs", path(0), at(1, ulong), narrow(statfs64386, structOut(2, statfsSize, statfs))),
+	call(0, "fstatfs64", "desc %fstatfs %%statfs", fd(0), at(1, ulong), narrow(statfs64386, structOut(2, statfsSize, statfs))),
+	call(0, "mmap", "desc memory", inMemory(6, at(0, pointer), at(1, ulong), at(2, longFlagsOf(protFlags)), at(3, mapFlagsOf), at(4, dec), at(5, hex))...).gives(resultHex),
+	call(0, "select", "desc", inMemory(5, select386...)...),
+	call(0, "sendmsg", "network", fd(0), message386(message(1, constant(1<<62))), at(2, flagsOf(messageFlags))),
+	call(0, "recvmsg", "network", fd(0), message386(received(1)), at(2, flagsOf(messageFlags))),
 	call(0, "mmap2", "desc memory", at(0, pointer), at(1, ulong), at(2, longFlagsOf(protFlags)), at(3, mapFlagsOf), fd(4), at(5, pages)).gives(resultHex),
 	call(0, "pread64", "desc", fd(0), outBuffer(1), at(2, ulong), split(3)),
 	call(0, "pwrite64", "desc", fd(0), inBuffer(1, 2), at(2, ulong), split(3)),
@@ -377,10 +436,8 @@ var ownRows386 = []Row{
 	call(0, "sigreturn", "signal", frameMask386(80, 712)),
 	call(0, "rt_sigreturn", "signal", frameMask386(248, 252)),
 	call(0, "pselect6_time64", "desc", at(0, dec), fdSet(1), fdSet(2), fdSet(3), structIn(4, timespecSize, timespec), maskPair386(5), selected(timespec)),
-	call(0, "pselect6", "desc", at(0, dec), fdSet(1), fdSet(2), fdSet(3), structIn(4, 8, timespec386), maskPair386(5), selected(timespec386)),
-	call(0, "_newselect", "desc", at(0, dec), fdSet(1), fdSet(2), fdSet(3),
-		structIn(4, 8, func(p *Printer, in *Input, b []byte) { timeval(p, in, widen("ll", b)) }),
-		selected(func(p *Printer, in *Input, b []byte) { timeval(p, in, widen("ll", b)) })),
+	call(0, "pselect6", "desc", at(0, dec), fdSet(1), fdSet(2), fdSet(3), structIn(4, 8, timespec386), maskPair386(5), selected386(timespec386)),
+	call(0, "_newselect", "desc", select386...),
 	call(0, "clone", "process", named("child_stack", at(1, pointer)), named("flags", at(0, cloneFlagsOf)),
 		if_(has(0, 0x100000), named("parent_tid", structOut(2, 4, indirect(4, dec)))),
 		if_(func(c *Call) bool { return c.Arguments[0]&0x101000 == 0x1000 }, named("parent_tid", structOut(2, 4, indirect(4, dec)))),

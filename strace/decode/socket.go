@@ -264,14 +264,18 @@ func (p *Printer) message(in *Input, b, before []byte, size uint64, base int) {
 	if n := word(b, 40, 8); n != 0 {
 		p.text(", msg_control=")
 		in.files(p, base+4)
-		p.control(in.capture(base+3), word(b, 32, 8))
+		p.control(in, in.capture(base+3), word(b, 32, 8))
 	}
 	p.format(", msg_controllen=%d, msg_flags=%s}", word(b, 40, 8), p.flags(messageFlags, word(b, 48, 4)))
 }
 
 // control prints control messages.
-func (p *Printer) control(b []byte, address uint64) {
+func (p *Printer) control(in *Input, b []byte, address uint64) {
 	const header = 16
+	shorter := uint64(0)
+	if in.narrow {
+		shorter = 4 // whose length has 4 bytes less
+	}
 	if len(b) < header {
 		p.address(address)
 		return
@@ -280,7 +284,7 @@ func (p *Printer) control(b []byte, address uint64) {
 	for separator := ""; len(b) >= header; separator = ", " {
 		length := word(b, 0, 8)
 		level, kind := word(b, 8, 4), word(b, 12, 4)
-		p.format("%s{cmsg_len=%d, cmsg_level=%s, cmsg_type=", separator, length, p.value(socketLayers, level))
+		p.format("%s{cmsg_len=%d, cmsg_level=%s, cmsg_type=", separator, length-shorter, p.value(socketLayers, level))
 		end := min(length, uint64(len(b)))
 		if level == unix.SOL_SOCKET {
 			p.text(p.value(controlTypes, kind))

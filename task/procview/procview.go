@@ -203,7 +203,7 @@ func (v view) Info() procfs.TaskInfo {
 		Nice: int(t.Scheduling.Nice.Load()), Threads: g.ThreadCount(),
 		ExitSignal: t.ExitSignal(), StartTime: g.StartTime(),
 		NoNewPrivileges: t.NoNewPrivileges(), OOMScore: g.OOMScore(), OOMScoreAdjust: int(g.OOMAdjust.Load()),
-		Affinity: t.Affinity(),
+		Affinity: t.Affinity(), Personality: t.Personality(^uint32(0)),
 	}
 	if v.config.Seccomp != nil {
 		i.SeccompMode, i.SeccompFilters = v.config.Seccomp(t)

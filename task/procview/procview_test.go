@@ -137,7 +137,7 @@ func (w *world) wait(t *task.Task, id int) {
 // textFiles are the files of a process whose contents are text.
 var textFiles = []string{
 	"auxv", "cgroup", "cmdline", "comm", "environ", "limits", "maps", "mountinfo", "mounts", "oom_score", "oom_score_adj",
-	"smaps", "stat", "statm", "status", "wchan", "fdinfo/0",
+	"personality", "smaps", "stat", "statm", "status", "wchan", "fdinfo/0",
 }
 
 func open(c fs.Caller, name string, flags int) (*fs.File, error) {

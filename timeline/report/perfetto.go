@@ -124,9 +124,9 @@ func (p *Perfetto) rename(r *timeline.Record, now uint64) {
 }
 
 func (p *Perfetto) call(c timeline.Clock, r *timeline.Record, now uint64) {
-	p.w.Slice(p.names.Call(int(r.Call.Number)), "syscall", track(r.Task), now, c.Nanoseconds(r.Time+r.Call.Duration))
+	p.w.Slice(p.names.call(&r.Call), "syscall", track(r.Task), now, c.Nanoseconds(r.Time+r.Call.Duration))
 	p.w.Arguments()
-	names := p.names.Parameters(int(r.Call.Number))
+	names := p.names.parameters(&r.Call)
 	for i, a := range r.Call.Arguments {
 		p.w.Text(parameter(names, i), number(a))
 	}
@@ -136,7 +136,7 @@ func (p *Perfetto) call(c timeline.Clock, r *timeline.Record, now uint64) {
 
 // visit writes a visit to the slow path, and its steps as slices inside it.
 func (p *Perfetto) visit(c timeline.Clock, v *entry.Visit) {
-	names := entry.Names{Syscall: p.names.Call}
+	names := entry.Names{Syscall: p.names.Call, Syscall32: p.names.Call32}
 	name, category := names.Name(v), v.Kind.String()
 	if v.Kind == entry.BySyscall {
 		name, category = "slow path: "+name, "slow path" // the call is a slice of its own

@@ -7,6 +7,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"slowpath/entry"
 	"slowpath/timeline"
 )
 
@@ -68,12 +69,28 @@ func (r *Reader) Close() error {
 
 // Names are the names of what records have as numbers. All are required.
 type Names struct {
-	// Call returns the name of a system call.
-	Call func(number int) string
-	// Parameters returns the names of a call's arguments, as far as they are known.
-	Parameters func(number int) []string
+	// Call and Call32 return the name of a system call of the ABI X86_64 and of I386.
+	Call, Call32 func(number int) string
+	// Parameters and Parameters32 return the names of its arguments, as far as they are known.
+	Parameters, Parameters32 func(number int) []string
 	// Probe returns the name of a probe of the host command.
 	Probe func(id uint32) string
+}
+
+// call returns the name of the call of a record.
+func (n *Names) call(c *timeline.Call) string {
+	if c.ABI == entry.I386 {
+		return n.Call32(int(c.Number))
+	}
+	return n.Call(int(c.Number))
+}
+
+// parameters returns the names of the arguments of the call of a record.
+func (n *Names) parameters(c *timeline.Call) []string {
+	if c.ABI == entry.I386 {
+		return n.Parameters32(int(c.Number))
+	}
+	return n.Parameters(int(c.Number))
 }
 
 // restart are the restart codes that a call can return to the kernel's signal delivery

@@ -26,10 +26,10 @@ func run(t *testing.T, s Sink, batches ...[]byte) {
 	}
 }
 
-// readNames names every call read.
+// readNames names every call read, and every one of i386 mmap2.
 var readNames = Names{
-	Call:       func(int) string { return "read" },
-	Parameters: func(int) []string { return []string{"fd"} },
+	Call: func(int) string { return "read" }, Call32: func(int) string { return "mmap2" },
+	Parameters: func(int) []string { return []string{"fd"} }, Parameters32: func(int) []string { return []string{"addr"} },
 }
 
 // clock has a tick of a nanosecond.
@@ -185,6 +185,31 @@ func TestTableShowsNoControlCharactersOfTheGuest(t *testing.T) {
 	table.Close()
 	if got := out.String(); strings.ContainsAny(got, "\x1b\x07") || strings.Count(got, "\n") != 2 || !strings.Contains(got, "a.[2J.b") {
 		t.Errorf("the table is %q", got)
+	}
+}
+
+func TestCallsOfI386HaveTheNamesOfTheirTable(t *testing.T) {
+	call := func(abi entry.ABI) func(b []byte) []byte {
+		c := timeline.Call{ABI: abi, Number: 192, Ended: true, Arguments: []uint64{7}}
+		return func(b []byte) []byte { return timeline.AppendCall(b, timeline.Header{Task: 7}, &c) }
+	}
+	visit := entry.Visit{VisitHeader: entry.VisitHeader{Kind: entry.BySyscall, ABI: entry.I386, Number: 192}}
+	both := batch(0, call(entry.I386), call(entry.X86_64), func(b []byte) []byte { return timeline.AppendVisit(b, timeline.Header{Task: 7}, &visit) })
+	var table, trace bytes.Buffer
+	totals := NewTotals(readNames)
+	run(t, Tee{NewTable(&table, readNames), NewPerfetto(&trace, readNames), totals}, both)
+	for text, want := range map[string][]string{
+		table.String(): {"call      mmap2(addr=7) = 0", "call      read(fd=7) = 0", "syscall   mmap2"},
+		trace.String(): {`"name":"mmap2"`, `"addr":"7"`, `"name":"read"`, `"name":"slow path: mmap2"`},
+	} {
+		for _, one := range want {
+			if !strings.Contains(text, one) {
+				t.Errorf("%q is not in\n%s", one, text)
+			}
+		}
+	}
+	if got, want := totals.Snapshot().Calls, []CallTotal{{"mmap2", 1}, {"read", 1}}; !slices.Equal(got, want) {
+		t.Errorf("the calls are %v, want %v", got, want)
 	}
 }
 

@@ -38,7 +38,7 @@ func (t *Table) Lost(n uint64) { t.lost += n }
 func (t *Table) Record(c timeline.Clock, r *timeline.Record) error {
 	begin := t.text.Len()
 	if r.Kind == timeline.KindVisit {
-		names := entry.Names{Syscall: t.names.Call, Nanoseconds: c.Nanoseconds}
+		names := entry.Names{Syscall: t.names.Call, Syscall32: t.names.Call32, Nanoseconds: c.Nanoseconds}
 		names.WriteVisits(&t.text, []entry.Visit{r.Visit})
 	} else {
 		now := c.Nanoseconds(r.Time)
@@ -52,9 +52,8 @@ func (t *Table) Record(c timeline.Clock, r *timeline.Record) error {
 func (t *Table) describe(r *timeline.Record) string {
 	switch r.Kind {
 	case timeline.KindCall:
-		n := int(r.Call.Number)
 		return fmt.Sprintf("call      %s(%s) = %s  %d ticks",
-			t.names.Call(n), appendArguments(nil, &r.Call, t.names.Parameters(n)), result(&r.Call), r.Call.Duration)
+			t.names.call(&r.Call), appendArguments(nil, &r.Call, t.names.parameters(&r.Call)), result(&r.Call), r.Call.Duration)
 	case timeline.KindRun:
 		return "run"
 	case timeline.KindSleep:

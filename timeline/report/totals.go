@@ -18,7 +18,7 @@ type Totals struct {
 	names Names
 	now   Snapshot
 	tasks map[uint32]*TaskTotals
-	calls map[int32]uint64
+	calls map[string]uint64 // by name, which is the same in both ABIs
 }
 
 // Counts are numbers of records since the machine started.
@@ -52,7 +52,7 @@ type Snapshot struct {
 
 // NewTotals returns totals without records.
 func NewTotals(names Names) *Totals {
-	return &Totals{names: names, tasks: map[uint32]*TaskTotals{}, calls: map[int32]uint64{}}
+	return &Totals{names: names, tasks: map[uint32]*TaskTotals{}, calls: map[string]uint64{}}
 }
 
 // Record counts a record.
@@ -63,9 +63,9 @@ func (t *Totals) Record(_ timeline.Clock, r *timeline.Record) error {
 	case timeline.KindCall:
 		own := t.task(r.Task)
 		own.Counts.Calls++
-		own.LastCall = t.names.Call(int(r.Call.Number))
+		own.LastCall = t.names.call(&r.Call)
 		t.now.Counts.Calls++
-		t.calls[r.Call.Number]++
+		t.calls[own.LastCall]++
 	case timeline.KindFault:
 		t.task(r.Task).Faults++
 		t.now.Faults++
@@ -116,8 +116,8 @@ func (t *Totals) Snapshot() Snapshot {
 	for _, id := range slices.Sorted(maps.Keys(t.tasks)) {
 		s.Tasks = append(s.Tasks, *t.tasks[id])
 	}
-	for number, count := range t.calls {
-		s.Calls = append(s.Calls, CallTotal{t.names.Call(int(number)), count})
+	for name, count := range t.calls {
+		s.Calls = append(s.Calls, CallTotal{name, count})
 	}
 	slices.SortFunc(s.Calls, func(a, b CallTotal) int { return cmp.Compare(a.Name, b.Name) })
 	maps.DeleteFunc(t.tasks, func(_ uint32, own *TaskTotals) bool { return own.Ended })

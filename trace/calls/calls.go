@@ -93,6 +93,10 @@ func newPlan(consumers []*Consumer, users *eventUsers) *plan {
 			admission.Admit(nr)
 			some = true
 		}
+		if !p.shows32(int32(nr)) {
+			admission.Admit32(nr)
+			some = true
+		}
 	}
 	if some {
 		p.admission = admission
@@ -104,6 +108,12 @@ func newPlan(consumers []*Consumer, users *eventUsers) *plan {
 func (p *plan) shows(number int32) bool {
 	return p.events != nil && shows(p.events.numbers, number) ||
 		slices.ContainsFunc(p.consumers, func(c *Consumer) bool { return shows(c.Numbers, number) })
+}
+
+// shows32 is shows for the ABI I386, whose calls are shown to the events of all calls only.
+func (p *plan) shows32(number int32) bool {
+	return p.events != nil && p.events.numbers == nil ||
+		slices.ContainsFunc(p.consumers, func(c *Consumer) bool { return c.I386 && shows(c.Numbers32, number) })
 }
 
 // shows reports whether a number is in a set. nil has all numbers.

@@ -116,6 +116,30 @@ func TestExitFollowsEntryAlthoughConsumersChange(t *testing.T) {
 	})
 }
 
+// TestAdmissionHasTheCallsOfEachABIThatNobodyWants: a plan with consumers of the calls of
+// either ABI, and with none of i386.
+func TestAdmissionHasTheCallsOfEachABIThatNobodyWants(t *testing.T) {
+	run(t, func(s *Calls, tk *task.Task) {
+		admits := func(of [entry.Calls / 64]uint64, nr int32) bool { return (*Set)(&of).Has(nr) }
+		numbers, narrow := new(Set), new(Set)
+		numbers.Add(39)
+		narrow.Add(20)
+		leave := s.Subscribe(&Consumer{Numbers: numbers})
+		if a := tk.Admission(); admits(a.Calls, 39) || !admits(a.Calls, 20) || !admits(a.Calls32, 39) || !admits(a.Calls32, 20) {
+			t.Errorf("for a consumer of x86-64 alone: %x, %x", a.Calls, a.Calls32)
+		}
+		defer s.Subscribe(&Consumer{Numbers: numbers, I386: true, Numbers32: narrow})()
+		leave()
+		if a := tk.Admission(); admits(a.Calls, 39) || !admits(a.Calls, 20) || !admits(a.Calls32, 39) || admits(a.Calls32, 20) {
+			t.Errorf("for a consumer of both ABIs: %x, %x", a.Calls, a.Calls32)
+		}
+		defer s.Subscribe(&Consumer{Numbers: numbers, I386: true})()
+		if a := tk.Admission(); admits(a.Calls32, 39) {
+			t.Error("a call of i386 is admitted although a consumer wants all of them")
+		}
+	})
+}
+
 // callFast makes the duty serve a call on the fast path. It reports whether it wants the exit.
 func callFast(s *Calls, tk *task.Task, nr uint64, args amd64.Args, body func()) (exit bool) {
 	h := s.Handlers()
