@@ -15,16 +15,33 @@ var clearChildTIDSubsystem = Subsystem{
 	LeaveMemory: (*Task).clearTID,
 }
 
-// clearTID stores 0 into the word and wakes its futex, unless this task is the
-// last user of the memory.
+// clearTID stores 0 into the word and wakes its futex, unless this task is the last user of
+// the memory. While another thread of the process writes a core file, that thread does it
+// at the end (dieOfCoreSignal): debuggers find the threads of the C library in the core file by
+// this word (Linux: coredump_task_exit, before mm_release).
 func (t *Task) clearTID() {
-	address := t.clearChildTID
-	t.clearChildTID = 0
+	if t.group.isDumpedByOther(t) {
+		return
+	}
+	t.clearTIDOf(t)
+}
+
+// clearTIDOf is clearTID for a thread of t's process, which may have exited.
+func (t *Task) clearTIDOf(thread *Task) {
+	address := thread.clearChildTID
+	thread.clearChildTID = 0
 	if address == 0 || t.MM.Refs() < 2 {
 		return
 	}
 	t.StoreUint32(address, 0)
 	t.wakeOneShared(address)
+}
+
+// isDumpedByOther reports whether a thread other than t writes a core file of the process.
+func (g *ThreadGroup) isDumpedByOther(t *Task) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.dumper != nil && g.dumper != t
 }
 
 // SetChildTID is set_tid_address(2). Only the task itself calls it.

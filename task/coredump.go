@@ -36,6 +36,9 @@ func (t *Task) dieOfCoreSignal(info *signal.Info) {
 		return // the process exits already
 	}
 	dumped := t.writeCore(name, limit, info, others)
+	for _, other := range others {
+		t.clearTIDOf(other) // another process may share the memory
+	}
 	t.endCoreDump(dumped)
 }
 

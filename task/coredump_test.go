@@ -122,7 +122,8 @@ func TestCoreUsesPID(t *testing.T) {
 func TestCoreFileHasMemoryAndRegisters(t *testing.T) {
 	w := newWorld(t)
 	status := w.process(dieWithCore(func(t *Task) {
-		w.thread(t, w.sleepForever)
+		// The core file has the word of clear_child_tid as it was before the threads ended.
+		w.clone(t, CloneArgs{Flags: threadFlags | unix.CLONE_CHILD_CLEARTID, ChildTID: scratch}, w.sleepForever)
 	}))
 	if status != SignalStatus(unix.SIGABRT)|coreDumped {
 		t.Fatalf("the process %v, want a core dump", status)

@@ -172,10 +172,8 @@ func (t *Task) pageFault(f *amd64.Frame, _ int) {
 	if p := &t.kernel.Tracepoints.PageFault; p.Active() {
 		p.Call(PageFault{Task: t, Frame: f, Address: address, Error: f.Error})
 	}
-	if f.Error&(amd64.FaultPresent|amd64.FaultUser) == amd64.FaultPresent && address < amd64.UserLimit {
-		// The CPU itself made the access for the program, with the kernel's rights, and
-		// SMAP forbids it. It would fault again and again. QEMU before 9.1 reads the stack
-		// of a far return in this way (Linux: do_user_addr_fault).
+	if f.DeniedBySMAP() {
+		// The access would fault again and again.
 		t.addressFault(f, unix.SIGSEGV, signal.SEGV_ACCERR, address)
 		return
 	}

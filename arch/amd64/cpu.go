@@ -102,6 +102,18 @@ func writeModelRegisters(i uint64, has modelFeatures, write func(msr uint32, v u
 // one argument (cmd/compile, abi-internal.md).
 const spillRoom = 16
 
+// smapEnabled reports whether the CPUs have SMAP. protectSupervisor sets it.
+var smapEnabled bool
+
+// DeniedBySMAP reports whether f's page fault is one of a page of user mode that is present,
+// and that SMAP keeps the CPU from accessing with the kernel's rights, for f's program in user
+// mode. A CPU makes no such access, but QEMU before 9.1 does: far CALL, far RET and IRET of
+// user mode access the stack with the kernel's rights. Without SMAP such a fault is as any
+// other (SDM vol. 3A, 4.7; Linux: do_user_addr_fault). f is a frame of user mode. Any context.
+func (f *Frame) DeniedBySMAP() bool {
+	return smapEnabled && f.Error&(FaultPresent|FaultUser) == FaultPresent && f.CR2 < UserLimit
+}
+
 // protectSupervisor enables FSGSBASE, SMEP, SMAP and UMIP where the CPU has them:
 // ring 0 cannot execute user pages, nor access them outside copyUser, and users
 // cannot read the addresses of descriptor tables (SDM vol. 3A, 2.5).
@@ -116,6 +128,7 @@ func protectSupervisor() {
 	}
 	if b&feature7SMAP != 0 {
 		cr4 |= cr4SMAP
+		smapEnabled = true
 	}
 	if c&feature7UMIP != 0 {
 		cr4 |= cr4UMIP

@@ -45,3 +45,25 @@ func TestEachCPUHasLandingsOfItsOwn(t *testing.T) {
 		})
 	}
 }
+
+func TestOnlyWithSMAPIsAFaultOfTheKernelOnAPresentPageFatal(t *testing.T) {
+	defer func(enabled bool) { smapEnabled = enabled }(smapEnabled)
+	const write = FaultPresent | FaultWrite
+	for _, c := range []struct {
+		smap         bool
+		code, access uint64
+		want         bool
+	}{
+		{true, write, PageSize, true},
+		{true, FaultPresent, PageSize, true},
+		{true, write | FaultUser, PageSize, false}, // of the program: perhaps a page to copy
+		{true, FaultWrite, PageSize, false},        // not present
+		{true, write, 1 << 63, false},              // a page of the kernel
+		{false, write, PageSize, false},            // a page to copy
+	} {
+		smapEnabled = c.smap
+		if f := (&Frame{Error: c.code, CR2: c.access}); f.DeniedBySMAP() != c.want {
+			t.Errorf("SMAP %t, error code %#x, address %#x: DeniedBySMAP is not %t", c.smap, c.code, c.access, c.want)
+		}
+	}
+}

@@ -47,6 +47,27 @@ func TestTracersAndTraceesOfOtherWidthsBehaveAsOnLinux(t *testing.T) {
 	}
 }
 
+// TestFarTransfersToEverySelectorBehaveAsOnLinux makes far jumps, calls and returns, IRET and
+// signal returns, from 64-bit and from 32-bit code.
+func TestFarTransfersToEverySelectorBehaveAsOnLinux(t *testing.T) {
+	for _, name := range []string{"selectors", "selectors-32"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			// QEMU before 9.1 accesses the stacks of far CALL, far RET and IRET with the
+			// kernel's rights, which SMAP forbids.
+			check(t, onSlowpath(t, "", "--cpu", "max,smap=off", program(name)), onHost(t, "", program(name)))
+			check(t, onSlowpath(t, "", program(name), "jmp"), onHost(t, "", program(name), "jmp"))
+			check(t, onSlowpath(t, "", program(name), "vm86"), onHost(t, "", program(name), "vm86"))
+			if got := onSlowpath(t, "", program(name)); got.code != exitCodeOfPrograms {
+				t.Errorf("with SMAP, the exit code is %d: %s", got.code, shorten(got.errors))
+			}
+		})
+	}
+}
+
+// exitCodeOfPrograms is what test programs exit with at their end.
+const exitCodeOfPrograms = 7
+
 // TestSingleStepIsInvisibleToTheProgram expects more than Linux does, which shows the
 // tracer's TF in the flags that PUSHF pushes, and in R11 after a system call.
 func TestSingleStepIsInvisibleToTheProgram(t *testing.T) {

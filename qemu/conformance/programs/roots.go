@@ -21,6 +21,7 @@ var debuggees embed.FS
 type Root struct {
 	Name     string
 	Packages []string
+	Narrow   bool // it has the programs of debuggee for 32 bits too
 	Delve    bool // it has Delve, built by the Go module proxy's source, in /usr/bin
 }
 
@@ -31,7 +32,7 @@ var basic = []string{"dash", "coreutils", "sed", "grep", "mawk", "diffutils", "b
 // machine loads all of a root into its memory.
 var Roots = []Root{
 	{Name: "strace", Packages: []string{"strace"}},
-	{Name: "gdb", Packages: []string{"gdb", "gdbserver"}},
+	{Name: "gdb", Packages: []string{"gdb", "gdbserver", "libc6-i386"}, Narrow: true},
 	{Name: "ltrace", Packages: []string{"ltrace"}},
 	{Name: "bubblewrap", Packages: []string{"bubblewrap"}},
 	{Name: "valgrind", Packages: []string{"valgrind", "libc6-dbg"}},
@@ -60,6 +61,11 @@ func (r Root) Build(work, cache string) (string, error) {
 	}
 	if err := addDebuggees(root); err != nil {
 		return "", err
+	}
+	if r.Narrow {
+		if err := addNarrowDebuggees(root); err != nil {
+			return "", err
+		}
 	}
 	if r.Delve {
 		if err := addDelve(root, cache); err != nil {
@@ -97,6 +103,23 @@ cd debuggee/goroutines
 CGO_ENABLED=0 GO111MODULE=off go build -trimpath -gcflags='all=-N -l' -o ../../goroutines main.go`
 	if out, err := exec.Command("sh", "-c", build, "sh", root).CombinedOutput(); err != nil {
 		return fmt.Errorf("cannot build the programs to debug; install gcc with: apt-get install gcc libc6-dev (%w)\n%s", err, out)
+	}
+	return nil
+}
+
+// addNarrowDebuggees builds the programs of debuggee that 32-bit scenarios need as 32-bit programs, statically with
+// the suffix -32, and dynamically with the suffix -dyn-32.
+func addNarrowDebuggees(root string) error {
+	const build = `set -e
+cd "$1/opt"
+for name in calls crash spin threads; do
+  source=debuggee/$name.c
+  flags="-m32 -g -O0 -w -pthread -fno-stack-protector -ffile-prefix-map=$PWD=/opt"
+  gcc $flags -static -o $name-32 $source
+  gcc $flags -o $name-dyn-32 $source
+done`
+	if out, err := exec.Command("sh", "-c", build, "sh", root).CombinedOutput(); err != nil {
+		return fmt.Errorf("cannot build the 32-bit programs to debug; install the 32-bit C library with: apt-get install gcc-multilib libc6-dev-i386 (%w)\n%s", err, out)
 	}
 	return nil
 }
