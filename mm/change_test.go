@@ -276,6 +276,9 @@ func TestMadvise(t *testing.T) {
 	}
 	f.ok(f.as.Mprotect(base, page, unix.PROT_READ, nil))
 	wantError(t, "populate for writing", f.as.Madvise(base, page, unix.MADV_POPULATE_WRITE, nil), unix.EINVAL)
+	f.ok(f.as.Mprotect(base, page, unix.PROT_WRITE, nil))
+	wantError(t, "populate of write-only memory for reading", f.as.Madvise(base, page, unix.MADV_POPULATE_READ, nil), unix.EINVAL)
+	wantError(t, "populate of write-only memory for writing", f.as.Madvise(base, page, unix.MADV_POPULATE_WRITE, nil), 0)
 	file.truncate(1)
 	wantError(t, "populate beyond the end", f.as.Madvise(mapped, 2*page, unix.MADV_POPULATE_READ, nil), unix.EFAULT)
 	f.ok(f.as.Mlock(base+page, page, mm.LockNow, nil))

@@ -176,7 +176,11 @@ func (as *AddressSpace) prefault(start, end uint64, access Access, stop Stop) er
 		hole, result := false, FaultNoMapping
 		as.change(func() {
 			v := as.areas.find(start)
-			if hole = v == nil || v.start > start; !hole {
+			switch hole = v == nil || v.start > start; {
+			case hole:
+			case access == AccessRead && v.prot&ProtRead == 0:
+				result = FaultDenied // though the CPU reads what can be written (Linux: check_vma_flags)
+			default:
 				result = as.fault(start, access)
 			}
 		})

@@ -70,6 +70,14 @@ func Dispatch32() *entry.Dispatch32[*task.Task] {
 	return d
 }
 
+// counterpart returns the name of the 64-bit row whose handler executes the call.
+func (r *Row32) counterpart() string {
+	if r.Row != "" {
+		return r.Row
+	}
+	return r.Name
+}
+
 // dispatched returns the row's entry in the dispatch table. rows has the 64-bit rows by
 // name.
 func (r *Row32) dispatched(rows map[string]*Row) entry.Call32[*task.Task] {
@@ -89,10 +97,8 @@ func (r *Row32) Served() string {
 	switch {
 	case r.Handler != nil || r.FrameHandler != nil:
 		return ""
-	case r.Row != "":
-		return r.Row
 	}
-	return r.Name
+	return r.counterpart()
 }
 
 // argumentCount returns the number of arguments of the call. A 64-bit row may name fewer than
@@ -125,4 +131,21 @@ func same(number int, name string) Row32 { return Row32{Number: number, Name: na
 // as returns the row of a call that the handler of a 64-bit row executes in a layout.
 func as(number int, name, row string, l abi.Layout) Row32 {
 	return Row32{Number: number, Name: name, Row: row, Layout: l}
+}
+
+// handlerName32 is HandlerName for the ABI I386.
+func handlerName32(number int) string {
+	for _, rows := range families32() {
+		for i := range rows {
+			r := &rows[i]
+			switch {
+			case r.Number != number:
+			case r.Handler != nil || r.FrameHandler != nil:
+				return functionName(r.Handler, r.FrameHandler)
+			default:
+				return handlerName(func(wide *Row) bool { return wide.Name == r.counterpart() })
+			}
+		}
+	}
+	return ""
 }

@@ -6,6 +6,9 @@ import (
 	"strings"
 	"testing"
 
+	"golang.org/x/sys/unix"
+
+	"slowpath/abi"
 	"slowpath/entry"
 )
 
@@ -65,5 +68,56 @@ func TestDispatch32HasTheArgumentsOfEachCall(t *testing.T) {
 		if got := d[want.number]; int(got.Arguments) != want.arguments || got.Handler == nil || Name32(want.number) != name {
 			t.Errorf("call %d is %s with %d arguments, want %s with %d", want.number, Name32(want.number), got.Arguments, name, want.arguments)
 		}
+	}
+}
+
+// TestHandlersHaveNamesInBothABIs checks the names for calls whose numbers differ.
+func TestHandlersHaveNamesInBothABIs(t *testing.T) {
+	const read32, close32, socketcall32, mmap2, none = 3, 6, 102, 192, 9999
+	for _, c := range []struct {
+		number int
+		same   int // the 64-bit call with the same handler
+	}{{read32, unix.SYS_READ}, {close32, unix.SYS_CLOSE}} {
+		if got, want := HandlerName(entry.I386, c.number), HandlerName(entry.X86_64, c.same); got != want || got == "" {
+			t.Errorf("call %d of i386 is handled by %q, want %q", c.number, got, want)
+		}
+	}
+	for _, number := range []int{socketcall32, mmap2} {
+		if got := HandlerName(entry.I386, number); !strings.HasPrefix(got, "syscall.sys") {
+			t.Errorf("call %d of i386 is handled by %q", number, got)
+		}
+	}
+	for _, numbers := range []entry.ABI{entry.I386, entry.X86_64} {
+		if got := HandlerName(numbers, none); got != "" {
+			t.Errorf("a number without a call is handled by %q", got)
+		}
+	}
+}
+
+// TestCallsWithTimesHaveALayoutOfI386 checks that every call of i386 that takes a time obeys the
+// layout of 32-bit programs, in which even a 64-bit time differs: half of its nanoseconds are
+// padding (Linux: get_timespec64).
+func TestCallsWithTimesHaveALayoutOfI386(t *testing.T) {
+	prototypes := map[string]Prototype{}
+	for _, p := range Prototypes() {
+		prototypes[p.Name] = p
+	}
+	checked := 0
+	for _, r := range Table32() {
+		if r.Handler != nil || r.FrameHandler != nil {
+			continue
+		}
+		for _, parameter := range prototypes[r.counterpart()].Parameters {
+			if !strings.Contains(parameter.Type, "timespec") && !strings.Contains(parameter.Type, "itimer") && !strings.Contains(parameter.Type, "timeval") {
+				continue
+			}
+			checked++
+			if r.Layout == abi.Layout64 {
+				t.Errorf("%s has the layout of 64-bit programs, but takes a %s", r.Name, parameter.Type)
+			}
+		}
+	}
+	if checked < 30 {
+		t.Errorf("only %d parameters are times", checked)
 	}
 }

@@ -94,24 +94,32 @@ var names = func() (n [entry.Calls]string) {
 	return n
 }()
 
-// HandlerName returns the name of the function of the kernel that handles a 64-bit
-// system call, or "" if the call has no row.
-func HandlerName(number int) string {
+// HandlerName returns the name of the function of the kernel that handles a system call, or
+// "" if the call has no row.
+func HandlerName(abi entry.ABI, number int) string {
+	if abi == entry.I386 {
+		return handlerName32(number)
+	}
+	return handlerName(func(r *Row) bool { return r.Number == number })
+}
+
+// handlerName returns the name of the function of the 64-bit row that is selected, or "".
+func handlerName(selected func(r *Row) bool) string {
 	for _, rows := range families() {
-		for _, r := range rows {
-			if r.ABI == entry.X86_64 && r.Number == number {
-				return r.functionName()
+		for i := range rows {
+			if r := &rows[i]; r.ABI == entry.X86_64 && selected(r) {
+				return functionName(r.Handler, r.FrameHandler)
 			}
 		}
 	}
 	return ""
 }
 
-// functionName returns the name of the row's function, without the module's name.
-func (r *Row) functionName() string {
-	handler := reflect.ValueOf(r.Handler)
-	if r.FrameHandler != nil {
-		handler = reflect.ValueOf(r.FrameHandler)
+// functionName returns the name of a row's function, without the module's name.
+func functionName(plain Handler, withFrame FrameHandler) string {
+	handler := reflect.ValueOf(plain)
+	if withFrame != nil {
+		handler = reflect.ValueOf(withFrame)
 	}
 	return strings.TrimPrefix(runtime.FuncForPC(handler.Pointer()).Name(), "slowpath/")
 }

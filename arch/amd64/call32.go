@@ -107,9 +107,28 @@ func (f *Frame) DropCallWord() { f.wordOwed = false }
 
 // Args32 copies the arguments of a system call of the i386 ABI to a (Linux:
 // syscall_get_arguments). The caller is f's own goroutine, or f's task is stopped.
+//
+//go:norace
 func (f *Frame) Args32(a *Args) {
 	a[0], a[1], a[2] = uint64(uint32(f.RBX)), uint64(uint32(f.RCX)), uint64(uint32(f.RDX))
 	a[3], a[4], a[5] = uint64(uint32(f.RSI)), uint64(uint32(f.RDI)), uint64(uint32(f.RBP))
+}
+
+// PeekArgs32 copies the arguments of a call of the i386 ABI as Args32 does, also while the frame
+// is incomplete. If owed is set, it leaves out the sixth, which is the word at the address
+// sixth. It changes nothing. Any goroutine may call it, but the registers may change meanwhile.
+//
+//go:norace
+func (f *Frame) PeekArgs32(a *Args) (sixth uint64, owed bool) {
+	f.Args32(a)
+	switch {
+	case f.Flags&(begun32|LeaveByIRET) == 0:
+		a[1] = uint64(uint32(f.RBP)) // where the vDSO has saved ECX
+	case f.Flags&begun32 == 0 || !f.wordOwed:
+		return 0, false
+	}
+	a[5] = 0
+	return uint64(uint32(f.RSP)), true
 }
 
 // InCall32 reports whether the last system call of f's program is of the i386 ABI (Linux:

@@ -32,6 +32,28 @@ func landed() *Frame {
 	return f
 }
 
+// TestArgumentsAreSeenInIncompleteFrames checks what another task sees of the arguments before
+// and after the frame is completed.
+func TestArgumentsAreSeenInIncompleteFrames(t *testing.T) {
+	f := landed()
+	var a Args
+	for _, step := range []func(){func() {}, func() { f.RIP += Int80Size }, func() { f.BeginCall32() }} {
+		step()
+		if sixth, owed := f.PeekArgs32(&a); a != (Args{1, 2, 3, 4, 5, 0}) || !owed || sixth != 0xffffd000 {
+			t.Errorf("arguments %v, the sixth at %#x, owed: %v", a, sixth, owed)
+		}
+	}
+	f.SetCallWord(6)
+	if _, owed := f.PeekArgs32(&a); a != (Args{1, 2, 3, 4, 5, 6}) || owed {
+		t.Errorf("arguments of a complete frame %v, owed: %v", a, owed)
+	}
+	f = &Frame{RAX: 20, RBX: 1, RCX: 2, RDX: 3, RSI: 4, RDI: 5, RBP: 6, Flags: LeaveByIRET}
+	f.BeginInt80()
+	if _, owed := f.PeekArgs32(&a); a != (Args{1, 2, 3, 4, 5, 6}) || owed {
+		t.Errorf("arguments of INT 0x80 %v, owed: %v", a, owed)
+	}
+}
+
 func TestCall32LooksLikeInt80(t *testing.T) {
 	f := landed()
 	if f.BeginCall32() || f.BeginCall32() {

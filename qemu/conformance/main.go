@@ -1,8 +1,8 @@
 // Conformance runs the test suites of other projects on Slowpath and on the host's
 // Linux and writes a table of the results. The suites are busybox's tests of its
 // shell and its applets, from Debian's source package, the tests of Go's packages
-// os, os/exec and sync, both also as 32-bit programs, the Open POSIX Test Suite, and strace's own tests. Linux's
-// own tests run on Slowpath only; their results are compared with a committed table
+// os, os/exec and sync, the Open POSIX Test Suite, and strace's own tests, all also with
+// 32-bit programs. Linux's own tests run on Slowpath only; their results are compared with a committed table
 // of what passes on Linux 6.1 in the same QEMU.
 //
 //	conformance --strace-lines
@@ -70,13 +70,15 @@ func suites() []suite {
 			add("go-"+name, parseGo, func(root string) ([]job, error) { return setupGo(root, name, m) })
 			all[len(all)-1].goal = goGoals[name]
 		}
+		// A sixth of the tests of POSIX need message queues.
+		const posixGoal = 0.8
+		all = append(all, suite{name: "posix" + m.suffix(), setup: func(root string) ([]job, error) { return setupPosix(root, m) },
+			parse: parseBatch, again: againPosix, goal: posixGoal, parallel: 3})
+		const straceGoal = 0.9
+		all = append(all, suite{name: "strace" + m.suffix(), setup: func(root string) ([]job, error) { return setupStrace(root, m) },
+			parse: parseBatch, again: againStrace, goal: straceGoal, parallel: 2})
 	}
-	// A sixth of the tests of POSIX need message queues.
-	const posixGoal = 0.8
-	const straceGoal = 0.9
-	return append(all,
-		suite{name: "posix", setup: setupPosix, parse: parseBatch, again: againPosix, goal: posixGoal, parallel: 3},
-		suite{name: "strace", setup: setupStrace, parse: parseBatch, again: againStrace, goal: straceGoal, parallel: 2})
+	return all
 }
 
 func main() {

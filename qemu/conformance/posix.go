@@ -33,24 +33,29 @@ var posixAreas = []struct {
 }
 
 // buildPosix builds every test of the suite that builds with musl, as programs
-// below the directory $2 from the source $1. A test that does not build is left
+// below the directory $2 from the source $1, by the compiler's command $3. A test that does not build is left
 // out: 34 need headers that they do not include.
 const buildPosix = `set -e
 cd "$1" && mkdir -p "$2"
+export COMPILER="$3"
 find conformance/interfaces -name '[0-9]*-[0-9]*.c' | sort | xargs -P2 -n1 sh -c '
 name=$(echo "$1" | sed "s,conformance/interfaces/,,; s,/,.,g; s/.c$//")
-musl-gcc -static -O1 -w -s -D_XOPEN_SOURCE=600 -D_GNU_SOURCE -Iinclude -I"$(dirname "$1")" -o "$0/$name" "$1" -lpthread -lrt -lm 2>/dev/null || true' "$2"
+$COMPILER -static -O1 -w -s -D_XOPEN_SOURCE=600 -D_GNU_SOURCE -Iinclude -I"$(dirname "$1")" -o "$0/$name" "$1" -lpthread -lrt -lm 2>/dev/null || true' "$2"
 touch "$2.built"`
 
 // setupPosix builds the Open POSIX Test Suite and returns one job for each area.
-func setupPosix(root string) ([]job, error) {
+func setupPosix(root string, m machine) ([]job, error) {
 	source, err := fetchSource("posixtestsuite", "posixtestsuite*", "conformance/interfaces")
 	if err != nil {
 		return nil, err
 	}
-	programs := filepath.Join(workDirectory, "posix-programs")
+	programs := filepath.Join(workDirectory, "posix-programs"+m.suffix())
 	if _, err := os.Stat(programs + ".built"); err != nil {
-		if out, err := exec.Command("sh", "-c", buildPosix, "sh", source, programs).CombinedOutput(); err != nil {
+		compiler, err := m.musl()
+		if err != nil {
+			return nil, err
+		}
+		if out, err := exec.Command("sh", "-c", buildPosix, "sh", source, programs, compiler).CombinedOutput(); err != nil {
 			return nil, fmt.Errorf("cannot build the Open POSIX Test Suite; install the compiler with: apt-get install musl-tools (%w)\n%s", err, out)
 		}
 	}

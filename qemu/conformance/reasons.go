@@ -17,11 +17,17 @@ var reasons = []struct{ suite, prefix, reason string }{
 	{"go-syscall", "all TestEmptyCredGroupsDisableSetgroups", noNamespaces},
 	{"go-syscall", "all TestPidFDWithUserNS", noNamespaces},
 	{"go-syscall", "all TestUnshare", noNamespaces},
+	{"go-internal/poll", "all TestReadError/ErrNotPollable", "It opens /dev/net/tun, which does not exist, because there is no network."},
+	{"go-log/syslog", "all TestConcurrentWrite", noUDP},
+	{"go-log/syslog", "all TestWithSimulated", noUDP},
+	{"go-log/syslog", "all TestWrite", noUDP},
 	{"posix", "mq_", noMessageQueues},
+	{"posix", "clock.1-1", "It makes 8 million system calls, which takes longer than its time limit in an emulated machine on a busy host."},
 	{"posix", "mmap.14-1", "The root is a tmpfs, whose files Linux does not mark as modified by a write to a mapping either. The host's Linux runs it on a disk."},
 	{"posix", "pthread_cancel.5-2", manyThreads},
 	{"posix", "pthread_cond_broadcast.1-2", manyThreads},
 	{"posix", "shm_open.23-1", manyThreads},
+	{"posix", "pthread_rwlock_unlock.3-1", "It expects that a thread of a higher real-time priority runs before one of a lower priority when a lock wakes both. Slowpath runs them in either order."},
 	{"posix", "pthread_mutex_init.5-3", "The test has a race between a signal and the sigaction(2) of the thread that gets it."},
 	{"posix", "timer_gettime.1-3", "It expects a sleep to end within some milliseconds, which an emulated machine on a busy host cannot promise."},
 	{"strace", "adjtimex.gen", "adjtimex(2) does not exist yet."},
@@ -39,6 +45,8 @@ var reasons = []struct{ suite, prefix, reason string }{
 }
 
 const noNetwork = "It listens on a TCP port of 127.0.0.1, but there is no network: socket(AF_INET) fails with EAFNOSUPPORT."
+
+const noUDP = "It listens on a UDP or TCP port of 127.0.0.1, but there is no network: socket(AF_INET) fails with EAFNOSUPPORT."
 
 const noNamespaces = "It needs mount, user or time namespaces, which do not exist yet."
 

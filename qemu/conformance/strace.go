@@ -20,27 +20,57 @@ const straceSeconds = 60
 //go:embed strace.txt
 var straceTests string
 
-// stracePackages are the Debian packages with the tools of strace's test scripts.
-var stracePackages = []string{"bash", "busybox-static", "coreutils", "diffutils", "gawk", "grep", "procps", "sed", "util-linux"}
+// stracePackages are the Debian packages with the tools of strace's test scripts, and the
+// C library of 32-bit programs.
+var stracePackages = []string{"bash", "busybox-static", "coreutils", "diffutils", "gawk", "grep", "procps", "sed", "util-linux", "libc6-i386"}
 
-// buildStrace builds strace and the programs of its tests in its source directory.
+// straceBuild is how strace and the programs of its tests are built for a machine. strace
+// itself is a 64-bit program.
+type straceBuild struct {
+	directory   string // below the directory of all sources
+	mpers       string // the argument of --enable-mpers: which other programs strace decodes
+	tests       string // the folder of the tests
+	environment string // of a test
+}
+
+var straceBuilds = [...]straceBuild{
+	amd64: {"strace-build", "no", "tests", "STRACE_ARCH=x86_64 STRACE_NATIVE_ARCH=x86_64 SIZEOF_KERNEL_LONG_T=8 SIZEOF_LONG=8"},
+	i386:  {"strace-build-m32", "m32", "tests-m32", "STRACE_ARCH=i386 STRACE_NATIVE_ARCH=x86_64 SIZEOF_KERNEL_LONG_T=4 SIZEOF_LONG=4"},
+}
+
+// buildStrace builds strace and the programs of its tests in the directory $2 from the
+// source $1. gawk extracts the types of 32-bit programs.
 const buildStrace = `set -e
-cd "$1"
-./configure --enable-bundled=yes --enable-mpers=no CFLAGS='-O1 -g0'
+[ "$3" = no ] || command -v gawk || apt-get install -y gawk
+rm -rf "$2"; cp -r "$1" "$2"
+cd "$2"
+./configure --enable-bundled=yes --enable-mpers="$3" CFLAGS='-O1 -g0'
 make -j2
-make -j2 -C tests check TESTS=
+make -j2 -C "$4" check TESTS=
 touch built`
 
+// build builds strace and its tests, unless that was done before, and returns the directory.
+func (b *straceBuild) build() (string, error) {
+	source, err := fetchSource("strace", "strace-[0-9]*", "tests/init.sh")
+	if err != nil {
+		return "", err
+	}
+	directory := filepath.Join(filepath.Dir(source), b.directory)
+	if _, err := os.Stat(filepath.Join(directory, "built")); err == nil {
+		return directory, nil
+	}
+	if out, err := exec.Command("sh", "-c", buildStrace, "sh", source, directory, b.mpers, b.tests).CombinedOutput(); err != nil {
+		return "", fmt.Errorf("cannot build strace: %w\n%s", err, out)
+	}
+	return directory, nil
+}
+
 // setupStrace builds strace and its tests and returns jobs that run them.
-func setupStrace(root string) ([]job, error) {
-	source, err := fetchSource("strace", "strace-*", "tests/init.sh")
+func setupStrace(root string, m machine) ([]job, error) {
+	b := &straceBuilds[m]
+	source, err := b.build()
 	if err != nil {
 		return nil, err
-	}
-	if _, err := os.Stat(filepath.Join(source, "built")); err != nil {
-		if out, err := exec.Command("sh", "-c", buildStrace, "sh", source).CombinedOutput(); err != nil {
-			return nil, fmt.Errorf("cannot build strace: %w\n%s", err, out)
-		}
 	}
 	if err := debianroot.Fill(root, workDirectory, stracePackages); err != nil {
 		return nil, err
@@ -52,12 +82,12 @@ func setupStrace(root string) ([]job, error) {
 	const copyTests = `set -e
 mkdir -p "$2/strace/src"
 cd "$1"
-tar -c --exclude='*.o' --exclude='*.c' --exclude='*.a' --exclude='*.Po' --exclude=.deps tests | tar -x -C "$2/strace"
+tar -c --exclude='*.o' --exclude='*.c' --exclude='*.a' --exclude='*.Po' --exclude=.deps "$3" | tar -x -C "$2/strace"
 cp src/strace src/strace-log-merge src/config.h "$2/strace/src/"`
-	if out, err := exec.Command("sh", "-c", copyTests, "sh", source, root).CombinedOutput(); err != nil {
+	if out, err := exec.Command("sh", "-c", copyTests, "sh", source, root, b.tests).CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("cannot copy strace's tests: %w\n%s", err, out)
 	}
-	script := "#!/bin/sh\ncd /strace/tests\n" + `exec env STRACE_ARCH=x86_64 STRACE_NATIVE_ARCH=x86_64 SIZEOF_KERNEL_LONG_T=8 SIZEOF_LONG=8 MIPS_ABI= srcdir=. ./run.sh ./"$1.test"` + "\n"
+	script := "#!/bin/sh\ncd /strace/" + b.tests + "\nexec env " + b.environment + ` MIPS_ABI= srcdir=. ./run.sh ./"$1.test"` + "\n"
 	if err := os.WriteFile(filepath.Join(root, "strace/one"), []byte(script), 0o755); err != nil {
 		return nil, err
 	}

@@ -69,7 +69,7 @@ func straceLines() error {
 	if err := os.MkdirAll(root, 0o755); err != nil {
 		return err
 	}
-	if _, err := setupStrace(root); err != nil {
+	if _, err := setupStrace(root, amd64); err != nil {
 		return err
 	}
 	all := lineTests()

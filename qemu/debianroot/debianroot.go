@@ -8,12 +8,17 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 )
 
-// fill unpacks the packages $3... and what they depend on into the root directory $1.
-// $2 is the directory in which downloaded packages are kept. apt resolves the
+// common has the functions and variables of fill and unpack: $1 is the directory into which
+// they unpack, $2 the directory in which downloaded packages are kept, and $3 the
+// architecture. The packages follow.
+//
+//go:embed common.sh
+var common string
+
+// fill unpacks packages and what they depend on into a root directory. apt resolves the
 // dependencies as for a system without packages, in directories of its own, so no
 // rights are needed.
 //
@@ -25,19 +30,26 @@ var fill string
 // directory that keeps the downloaded packages. It fails if a package does not exist or
 // cannot be downloaded.
 func Fill(root, cache string, packages []string) error {
-	downloads, err := filepath.Abs(filepath.Join(cache, "debian"))
+	return FillFor(Amd64, root, cache, packages)
+}
+
+// FillFor is [Fill] for an architecture.
+func FillFor(architecture Architecture, root, cache string, packages []string) error {
+	return architecture.run(fill, root, cache, packages)
+}
+
+// run runs a script with the arguments that common expects.
+func (a Architecture) run(script, directory, cache string, packages []string) error {
+	downloads, err := a.downloads(cache)
 	if err != nil {
 		return err
 	}
-	if root, err = filepath.Abs(root); err != nil {
+	if err := os.MkdirAll(directory, 0o755); err != nil {
 		return err
 	}
-	if err := os.MkdirAll(root, 0o755); err != nil {
-		return err
-	}
-	cmd := exec.Command("sh", append([]string{"-c", fill, "sh", root, downloads}, packages...)...)
+	cmd := exec.Command("sh", append([]string{"-c", common + script, "sh", directory, downloads, string(a)}, packages...)...)
 	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("cannot make a root directory from the packages %s; it needs Debian 12's package archive (%w)\n%s", strings.Join(packages, " "), err, out)
+		return fmt.Errorf("cannot unpack the packages %s of %s; it needs Debian 12's package archive (%w)\n%s", strings.Join(packages, " "), a, err, out)
 	}
 	return nil
 }

@@ -1,13 +1,3 @@
-set -e
-root=$1 cache=$2
-shift 2
-mkdir -p "$cache/lists/partial" "$cache/archives/partial"
-: >"$cache/status" # the system for which apt resolves the dependencies has no packages
-apt() {
-  apt-get -qq -y -o Dir::State="$cache" -o Dir::State::status="$cache/status" -o Dir::State::lists="$lists" \
-    -o Dir::Cache="$cache" -o Dir::Cache::archives="$cache/archives" -o Debug::NoLocking=1 \
-    -o APT::Sandbox::User= -o APT::Install-Recommends=0 "$@"
-}
 # The host's lists of packages are used if the packages can be downloaded by them.
 lists=/var/lib/apt/lists
 if ! apt --download-only install "$@" >/dev/null 2>&1; then
@@ -15,10 +5,9 @@ if ! apt --download-only install "$@" >/dev/null 2>&1; then
   apt update
   apt --download-only install "$@"
 fi
-mkdir -p "$root"
 cd "$root"
 # A package may be unpacked through a link, such as /bin, that base-files would create.
-mkdir -p usr/bin usr/sbin usr/lib usr/lib64 usr/lib/x86_64-linux-gnu dev/pts dev/shm etc proc root run sys tmp var/tmp
+mkdir -p usr/bin usr/sbin usr/lib usr/lib64 usr/lib/x86_64-linux-gnu usr/lib/i386-linux-gnu dev/pts dev/shm etc proc root run sys tmp var/tmp
 chmod 1777 tmp var/tmp
 for link in bin sbin lib lib64; do ln -sfn usr/$link $link; done
 apt --simulate install "$@" | sed -n 's/^Inst \([^ ]*\) (\([^ ]*\) .*/\1_\2/p' | sed 's/:/%3a/g' | while read -r package; do

@@ -9,6 +9,7 @@ import (
 
 	"slowpath/clock"
 	"slowpath/cred"
+	"slowpath/entry"
 	"slowpath/fs"
 	"slowpath/fs/procfs"
 	"slowpath/mm"
@@ -24,9 +25,9 @@ type Config struct {
 	Release, Version string
 	// CommandLine is the kernel's command line (/proc/cmdline).
 	CommandLine string
-	// CallName returns the name of the function that handles a 64-bit system call, for
+	// CallName returns the name of the function that handles a system call, for
 	// /proc/pid/wchan. It may be nil.
-	CallName func(number int) string
+	CallName func(abi entry.ABI, number int) string
 	// Seccomp returns the mode of a task and the number of its filters (seccomp(2)).
 	// nil stands for none.
 	Seccomp func(t *task.Task) (mode, filters int)
@@ -111,7 +112,7 @@ func (v view) SleepsIn() string {
 	case c.Number < 0:
 		return "entry.(*Loop).slow"
 	}
-	return v.config.CallName(int(c.Number))
+	return v.config.CallName(c.ABI, int(c.Number))
 }
 
 // ProcessID implements procfs.Task.

@@ -49,12 +49,16 @@ static void lead(char **arguments)
 		_exit(127);
 	}
 	// A program may send signals to its process group.
+	// SIGCHLD must not be ignored meanwhile: the code of a program that ends at once would be lost.
 	for (int s = 1; s < NSIG; s++)
-		signal(s, SIG_IGN);
-	signal(SIGCHLD, SIG_DFL);
-	int status = 0;
-	while (waitpid(program, &status, 0) < 0 && errno == EINTR)
-		;
+		if (s != SIGCHLD)
+			signal(s, SIG_IGN);
+	int status;
+	while (waitpid(program, &status, 0) < 0)
+		if (errno != EINTR) {
+			perror("batch: waitpid");
+			_exit(126);
+		}
 	_exit(code(status));
 }
 

@@ -23,6 +23,7 @@ type Root struct {
 	Packages []string
 	Narrow   bool // it has the programs of debuggee for 32 bits too
 	Delve    bool // it has Delve, built by the Go module proxy's source, in /usr/bin
+	I386     bool // all its programs are 32-bit
 }
 
 // basic are the packages of every root.
@@ -40,6 +41,8 @@ var Roots = []Root{
 	{Name: "audit", Packages: []string{"auditd", "mount"}},
 	{Name: "delve", Delve: true},
 	{Name: "perf", Packages: []string{"linux-perf", "mount"}},
+	// Programs in Rust and in Pascal. The run-time library of Pascal makes most of its system calls itself.
+	{Name: "i386", I386: true, Packages: []string{"ripgrep", "fd-find", "hexyl", "fp-compiler-3.2.2", "fp-units-rtl-3.2.2", "libc6-dev"}},
 }
 
 // delveModule is the module of Delve with its version.
@@ -56,10 +59,10 @@ func (r Root) Build(work, cache string) (string, error) {
 	if err := os.RemoveAll(root); err != nil {
 		return "", err
 	}
-	if err := debianroot.Fill(root, cache, append(basic, r.Packages...)); err != nil {
+	if err := debianroot.FillFor(r.architecture(), root, cache, append(basic, r.Packages...)); err != nil {
 		return "", err
 	}
-	if err := addDebuggees(root); err != nil {
+	if err := r.addDebuggees(root); err != nil {
 		return "", err
 	}
 	if r.Narrow {
@@ -85,9 +88,25 @@ cd "$1/usr/libexec/valgrind" && rm -f *x86-linux* $(ls | grep -E '^(exp|drd|helg
 	return root, os.WriteFile(mark, nil, 0o644)
 }
 
+// architecture returns the architecture of the root's packages.
+func (r Root) architecture() debianroot.Architecture {
+	if r.I386 {
+		return debianroot.I386
+	}
+	return debianroot.Amd64
+}
+
+// compilers are the settings of the compilers of C and of Go.
+func (r Root) compilers() []string {
+	if r.I386 {
+		return []string{"CC=gcc -m32", "GOARCH=386"}
+	}
+	return []string{"CC=gcc", "GOARCH=amd64"}
+}
+
 // addDebuggees builds the programs of debuggee into /opt of a root directory: each C
 // program statically, and dynamically with the suffix -dyn.
-func addDebuggees(root string) error {
+func (r Root) addDebuggees(root string) error {
 	if err := os.CopyFS(filepath.Join(root, "opt"), debuggees); err != nil {
 		return err
 	}
@@ -96,12 +115,14 @@ cd "$1/opt"
 for source in debuggee/*.c; do
   name=$(basename $source .c)
   flags="-g -O0 -w -pthread -fno-stack-protector -ffile-prefix-map=$PWD=/opt"
-  gcc $flags -static -o $name $source
-  gcc $flags -o $name-dyn $source
+  $CC $flags -static -o $name $source
+  $CC $flags -o $name-dyn $source
 done
 cd debuggee/goroutines
 CGO_ENABLED=0 GO111MODULE=off go build -trimpath -gcflags='all=-N -l' -o ../../goroutines main.go`
-	if out, err := exec.Command("sh", "-c", build, "sh", root).CombinedOutput(); err != nil {
+	cmd := exec.Command("sh", "-c", build, "sh", root)
+	cmd.Env = append(os.Environ(), r.compilers()...)
+	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("cannot build the programs to debug; install gcc with: apt-get install gcc libc6-dev (%w)\n%s", err, out)
 	}
 	return nil

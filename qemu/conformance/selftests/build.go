@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"slowpath/qemu/debianroot"
 )
 
 // The package with Linux's sources, and the file that it installs.
@@ -102,7 +104,7 @@ var recipes = []recipe{
 
 // recipeOf returns the recipe of a test, if its makefile cannot build it.
 func recipeOf(test Test) (recipe, bool) {
-	i := slices.IndexFunc(recipes, func(r recipe) bool { return strings.HasPrefix(test.Name, r.prefix) })
+	i := slices.IndexFunc(recipes, func(r recipe) bool { return strings.HasPrefix(test.Source(), r.prefix) })
 	if i < 0 {
 		return recipe{}, false
 	}
@@ -117,6 +119,9 @@ func (r recipe) command(work string, test Test) *exec.Cmd {
 	}
 	// A library must follow the sources that need it.
 	arguments = append(append(arguments, r.sources...), r.flags...)
+	if test.Is32() {
+		arguments = append(arguments, "-m32")
+	}
 	cmd := exec.Command("gcc", arguments...)
 	cmd.Dir = filepath.Join(sourceDirectory(work), test.Folder())
 	return cmd
@@ -132,23 +137,28 @@ func programs(work string) string { return filepath.Join(work, "programs") }
 // the directory work. It returns the directory of the programs. It fails if a
 // program does not build; some need the packages of [Packages].
 func Build(work string, tests []Test) (directory string, err error) {
-	byFolder := make(map[string][]Test)
+	byFolder := make(map[build][]Test)
 	var failures []error
-	scripts := false
+	scripts, is32 := false, false
 	for _, test := range tests {
 		switch {
 		case test.Later:
 		case test.IsScript():
 			scripts = true
 		default:
-			byFolder[test.Folder()] = append(byFolder[test.Folder()], test)
+			b := build{test.Folder(), test.Is32()}
+			byFolder[b] = append(byFolder[b], test)
+			is32 = is32 || b.is32
 		}
+	}
+	if is32 {
+		failures = append(failures, debianroot.Unpack(debianroot.I386, libraries32(work), work, []string{"libcap-dev"}))
 	}
 	if scripts {
 		failures = append(failures, buildScripts(work))
 	}
-	for folder, tests := range byFolder {
-		failures = append(failures, buildFolder(work, folder, tests))
+	for b, tests := range byFolder {
+		failures = append(failures, b.run(work, tests))
 	}
 	if err := errors.Join(failures...); err != nil {
 		return "", fmt.Errorf("cannot build all of Linux's self-tests; if a library is missing, install it with: apt-get install %s (%w)", strings.Join(Packages, " "), err)
@@ -160,13 +170,30 @@ func Build(work string, tests []Test) (directory string, err error) {
 // addition to gcc and libc6-dev.
 var Packages = []string{"gcc-multilib", "libc6-dev-i386", "libcap-dev"}
 
-// buildFolder builds the tests of one folder.
-func buildFolder(work, folder string, tests []Test) error {
-	output := filepath.Join(programs(work), folder)
+// libraries32 returns the directory of the 32-bit libraries that gcc-multilib does not have.
+func libraries32(work string) string { return filepath.Join(work, "libraries32") }
+
+// build names the tests that one run of make builds.
+type build struct {
+	folder string // below tools/testing/selftests
+	is32   bool
+}
+
+// compiler returns the compiler's command.
+func (b build) compiler(work string) string {
+	if b.is32 {
+		return "gcc -m32 -static -L" + filepath.Join(libraries32(work), "usr/lib/i386-linux-gnu")
+	}
+	return "gcc -static"
+}
+
+// run builds the tests.
+func (b build) run(work string, tests []Test) error {
+	output := path.Dir(program(work, tests[0]))
 	if err := os.MkdirAll(output, 0o755); err != nil {
 		return err
 	}
-	arguments := []string{"-k", "-j2", "-C", filepath.Join(sourceDirectory(work), folder), "CC=gcc -static", "OUTPUT=" + output, "KHDR_INCLUDES=-isystem /usr/include"}
+	arguments := []string{"-k", "-j2", "-C", filepath.Join(sourceDirectory(work), b.folder), "CC=" + b.compiler(work), "OUTPUT=" + output, "KHDR_INCLUDES=-isystem /usr/include"}
 	commands := []*exec.Cmd{}
 	targets := 0
 	for _, test := range tests {
@@ -182,7 +209,7 @@ func buildFolder(work, folder string, tests []Test) error {
 	}
 	for _, cmd := range commands {
 		if out, err := cmd.CombinedOutput(); err != nil {
-			return fmt.Errorf("%s: %w\n%s", folder, err, out)
+			return fmt.Errorf("%s: %w\n%s", b.folder, err, out)
 		}
 	}
 	return nil

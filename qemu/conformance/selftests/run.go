@@ -30,7 +30,7 @@ func (t Test) Command() []string {
 	if t.IsScript() {
 		return []string{"/bin/sh", "-c", t.scriptCommand()}
 	}
-	script := fmt.Sprintf(`cd %s; %s./%s; code=$?; echo; echo "%s $code"`, path.Dir(t.Guest()), preparations[t.Name], path.Base(t.Name), exitMark)
+	script := fmt.Sprintf(`cd %s; %s./%s; code=$?; echo; echo "%s $code"`, path.Dir(t.Guest()), preparations[t.Source()], path.Base(t.Name), exitMark)
 	return []string{"/bin/busybox", "sh", "-c", script}
 }
 

@@ -15,7 +15,8 @@ import (
 
 // expectations is the committed table. Its columns are:
 //
-//   - the name of the test: the folder below tools/testing/selftests, and the program;
+//   - the name of the test: the folder below tools/testing/selftests, and the program, after
+//     compat32/ if the program is built as a 32-bit one;
 //   - the set: quick if make test runs it, later if Slowpath cannot run it yet;
 //   - QEMU's CPU model if not the default;
 //   - the time limit in seconds if not the default;
@@ -45,8 +46,18 @@ const NoBaseline = -1
 // defaultSeconds is the time limit of a test that does not set one.
 const defaultSeconds = 60
 
+// compat32 begins the names of tests that are built as 32-bit programs. The folder x86 has
+// names of its own for those.
+const compat32 = "compat32/"
+
+// Is32 reports whether the test is built as a 32-bit program by a compiler's flag.
+func (t Test) Is32() bool { return strings.HasPrefix(t.Name, compat32) }
+
+// Source returns the folder below tools/testing/selftests, and the program.
+func (t Test) Source() string { return strings.TrimPrefix(t.Name, compat32) }
+
 // Folder returns the test's folder below tools/testing/selftests.
-func (t Test) Folder() string { return path.Dir(t.Name) }
+func (t Test) Folder() string { return path.Dir(t.Source()) }
 
 // All returns the rows of the table in order. It fails if the table is malformed.
 func All() ([]Test, error) { return read(expectations) }
