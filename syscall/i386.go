@@ -94,8 +94,7 @@ func (r *Row32) dispatched(rows map[string]*Row) entry.Call32[*task.Task] {
 // Served returns the name of the 64-bit row whose handler executes the call, "" if the call has
 // a handler of its own.
 func (r *Row32) Served() string {
-	switch {
-	case r.Handler != nil || r.FrameHandler != nil:
+	if r.Handler != nil || r.FrameHandler != nil {
 		return ""
 	}
 	return r.counterpart()
@@ -138,13 +137,13 @@ func handlerName32(number int) string {
 	for _, rows := range families32() {
 		for i := range rows {
 			r := &rows[i]
-			switch {
-			case r.Number != number:
-			case r.Handler != nil || r.FrameHandler != nil:
-				return functionName(r.Handler, r.FrameHandler)
-			default:
-				return handlerName(func(wide *Row) bool { return wide.Name == r.counterpart() })
+			if r.Number != number {
+				continue
 			}
+			if name := r.Served(); name != "" {
+				return handlerName(func(wide *Row) bool { return wide.Name == name })
+			}
+			return functionName(r.Handler, r.FrameHandler)
 		}
 	}
 	return ""

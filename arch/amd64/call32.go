@@ -96,6 +96,8 @@ func (f *Frame) Complete() bool {
 
 // HasArguments reports whether the frame has all arguments of the call that it is in: EBP was
 // completed if it must be. The caller is f's own goroutine, or f's task is stopped.
+//
+//go:norace
 func (f *Frame) HasArguments() bool { return f.Flags&begun32 == 0 || !f.wordOwed }
 
 // SetCallWord sets EBP to the word at ESP. The caller is f's own goroutine.
@@ -124,7 +126,7 @@ func (f *Frame) PeekArgs32(a *Args) (sixth uint64, owed bool) {
 	switch {
 	case f.Flags&(begun32|LeaveByIRET) == 0:
 		a[1] = uint64(uint32(f.RBP)) // where the vDSO has saved ECX
-	case f.Flags&begun32 == 0 || !f.wordOwed:
+	case f.HasArguments():
 		return 0, false
 	}
 	a[5] = 0

@@ -17,7 +17,7 @@ type recording struct {
 	kernel    *kernel
 	buffer    *buffer.Buffer
 	begun     task.Slot[beginning]
-	arguments map[entry.ABI]*[entry.Calls]uint8 // the number of arguments of each call
+	arguments [entry.I386 + 1][entry.Calls]uint8 // the number of arguments of each call, by ABI
 }
 
 // beginning is when the current system call of a task has begun: a TSC value. Only the task
@@ -27,14 +27,12 @@ type beginning struct{ tsc uint64 }
 // newRecording returns a recording that has not begun. No task exists yet.
 func newRecording(k *kernel) *recording {
 	r := &recording{kernel: k, begun: task.NewSlot[beginning](k.tasks)}
-	wide, narrow := new([entry.Calls]uint8), new([entry.Calls]uint8)
 	for _, p := range syscall.Prototypes() {
-		wide[p.Number] = uint8(len(p.Parameters))
+		r.arguments[entry.X86_64][p.Number] = uint8(len(p.Parameters))
 	}
 	for number, c := range syscall.Dispatch32() {
-		narrow[number] = c.Arguments
+		r.arguments[entry.I386][number] = c.Arguments
 	}
-	r.arguments = map[entry.ABI]*[entry.Calls]uint8{entry.X86_64: wide, entry.I386: narrow}
 	return r
 }
 

@@ -2,24 +2,9 @@
  * concerns. Each line has the median of several rounds. */
 #define _GNU_SOURCE
 #include <signal.h>
-#include <stdio.h>
 #include <sys/syscall.h>
 #include <unistd.h>
-#include "bench.h"
-
-enum { CALLS = 100, ROUNDS = 15 };
-
-static void measure(const char *name, void (*operation)(void))
-{
-	ulong sorted[ROUNDS];
-	for (int n = 0; n < ROUNDS; n++) {
-		ulong start = ticks();
-		for (int c = 0; c < CALLS; c++)
-			operation();
-		insert(sorted, n, (ticks() - start) / CALLS);
-	}
-	printf("%s %lu\n", name, sorted[ROUNDS / 2]);
-}
+#include "bench_measure.h"
 
 static inline long call(long number, long a, long b, long c, long d)
 {

@@ -3,26 +3,10 @@
 #define _GNU_SOURCE
 #include <linux/futex.h>
 #include <pthread.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <sys/syscall.h>
 #include <unistd.h>
-#include "bench.h"
-
-enum { CALLS = 100, ROUNDS = 15 };
-
-static void measure(const char *name, void (*operation)(void))
-{
-	ulong sorted[ROUNDS];
-	for (int n = 0; n < ROUNDS; n++) {
-		ulong start = ticks();
-		for (int c = 0; c < CALLS; c++)
-			operation();
-		insert(sorted, n, (ticks() - start) / CALLS);
-	}
-	printf("%s %lu\n", name, sorted[ROUNDS / 2]);
-	fflush(stdout);
-}
+#include "bench_measure.h"
 
 static void start(void *(*function)(void *))
 {

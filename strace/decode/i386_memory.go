@@ -88,13 +88,13 @@ var siginfos386 = map[string]int{
 func siginfo386(b []byte) []byte {
 	const sigio = -5
 	signal, code := unix.Signal(word(b, 0, 4)), int32(word(b, 8, 4))
-	places := []struct{ from, to, size int }{{12, 16, 4}, {16, 20, 4}, {20, 24, 4}, {24, 32, 4}, {28, 40, 4}}
+	type place struct{ from, to int }
+	places := []place{{12, 16}, {16, 20}, {20, 24}, {24, 32}, {28, 40}}
 	band := code == sigio
 	if code > 0 {
 		switch signal {
 		case unix.SIGILL, unix.SIGFPE, unix.SIGSEGV, unix.SIGBUS, unix.SIGTRAP, unix.SIGSYS:
-			places = places[:0]
-			places = append(places, []struct{ from, to, size int }{{12, 16, 4}, {16, 24, 4}, {20, 28, 4}}...)
+			places = []place{{12, 16}, {16, 24}, {20, 28}}
 		case unix.SIGIO:
 			band = true
 		}
@@ -107,7 +107,7 @@ func siginfo386(b []byte) []byte {
 		return wide
 	}
 	for _, m := range places {
-		copy(wide[m.to:], b[m.from:][:m.size])
+		copy(wide[m.to:], b[m.from:][:4])
 	}
 	return wide
 }

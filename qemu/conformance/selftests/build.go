@@ -152,7 +152,7 @@ func Build(work string, tests []Test) (directory string, err error) {
 		}
 	}
 	if is32 {
-		failures = append(failures, debianroot.Unpack(debianroot.I386, libraries32(work), work, []string{"libcap-dev"}))
+		failures = append(failures, unpackLibraries32(work))
 	}
 	if scripts {
 		failures = append(failures, buildScripts(work))
@@ -173,6 +173,17 @@ var Packages = []string{"gcc-multilib", "libc6-dev-i386", "libcap-dev"}
 // libraries32 returns the directory of the 32-bit libraries that gcc-multilib does not have.
 func libraries32(work string) string { return filepath.Join(work, "libraries32") }
 
+// unpackLibraries32 makes that directory, unless it was made before.
+func unpackLibraries32(work string) error {
+	if _, err := os.Stat(filepath.Join(archive32(work), "libcap.a")); err == nil {
+		return nil
+	}
+	return debianroot.Unpack(debianroot.I386, libraries32(work), work, []string{"libcap-dev"})
+}
+
+// archive32 returns the folder of the static ones.
+func archive32(work string) string { return filepath.Join(libraries32(work), "usr/lib/i386-linux-gnu") }
+
 // build names the tests that one run of make builds.
 type build struct {
 	folder string // below tools/testing/selftests
@@ -182,7 +193,7 @@ type build struct {
 // compiler returns the compiler's command.
 func (b build) compiler(work string) string {
 	if b.is32 {
-		return "gcc -m32 -static -L" + filepath.Join(libraries32(work), "usr/lib/i386-linux-gnu")
+		return "gcc -m32 -static -L" + archive32(work)
 	}
 	return "gcc -static"
 }
