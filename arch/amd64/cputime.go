@@ -145,16 +145,20 @@ func (k *cpuClock) next(account, now uint64) {
 
 // found charges the time since the last charge to the account that a tick has found, and
 // makes it current. If the tick has found the runtime's own code, it charges the current
-// account. It returns the account, or nil if there is none.
+// account, and does not store it again: EndCPUTime on another CPU may have cleared it
+// meanwhile, and the account may become garbage. It returns the account, or nil if there is
+// none.
 //
 //go:nosplit
 func (k *cpuClock) found(account, now uint64) *CPUTime {
-	if account == 0 {
-		account = atomic.LoadUint64(&k.account)
+	if account != 0 {
+		k.charge(account, now)
+		atomic.StoreUint64(&k.account, account)
+		return accountAt(account)
 	}
-	k.charge(account, now)
-	atomic.StoreUint64(&k.account, account)
-	return accountAt(account)
+	current := atomic.LoadUint64(&k.account)
+	k.charge(current, now)
+	return accountAt(current)
 }
 
 // BeginCPUTime makes the calling goroutine the one whose time a measures. flags is its
@@ -190,8 +194,13 @@ func EndCPUTime(a *CPUTime) {
 	a.goroutine = 0
 	// A CPU that ran the goroutine before may not have charged its time yet.
 	for i := range cpuClocks {
-		atomic.CompareAndSwapUint64(&cpuClocks[i].account, accountAddress(a), 0)
+		cpuClocks[i].forget(a)
 	}
+}
+
+// forget makes no account current if a is.
+func (k *cpuClock) forget(a *CPUTime) {
+	atomic.CompareAndSwapUint64(&k.account, accountAddress(a), 0)
 }
 
 // UpdateCPUTime charges this CPU's time since the last charge to the current account,

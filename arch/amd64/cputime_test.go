@@ -2,6 +2,9 @@ package amd64
 
 import (
 	"math/rand/v2"
+	"runtime"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"unsafe"
 )
@@ -96,3 +99,32 @@ func TestAccountBelongsToItsOwnGoroutine(t *testing.T) {
 }
 
 func addressOfWords(p *[2]uint64) uint64 { return uint64(uintptr(unsafe.Pointer(p))) }
+
+// TestTickDoesNotRestoreAnEndedAccount: a tick in the runtime's own code races with the end of
+// the task whose account is current. The account must not be current after both.
+func TestTickDoesNotRestoreAnEndedAccount(t *testing.T) {
+	testClock(t)
+	a, k := new(CPUTime), new(cpuClock)
+	var ticks sync.WaitGroup
+	var over atomic.Bool
+	ticks.Go(func() {
+		for !over.Load() {
+			k.found(0, 0)
+		}
+	})
+	for range 200_000 {
+		atomic.StoreUint64(&k.account, accountAddress(a))
+		k.forget(a)
+		if atomic.LoadUint64(&k.account) != 0 {
+			t.Error("the account of an ended task is current")
+			break
+		}
+		runtime.Gosched()
+		if atomic.LoadUint64(&k.account) != 0 {
+			t.Error("a tick has made the account of an ended task current")
+			break
+		}
+	}
+	over.Store(true)
+	ticks.Wait()
+}
