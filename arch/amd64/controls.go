@@ -76,13 +76,13 @@ const controlWords = unsafe.Sizeof(controls{}) / 8
 func sameControls(want, have *controls) bool {
 	w, h := (*[controlWords]uint64)(unsafe.Pointer(want)), (*[controlWords]uint64)(unsafe.Pointer(have))
 	// A loop takes twice the instructions.
-	different := w[0] ^ h[0] | w[1] ^ h[1] |
-		w[2] ^ h[2] | w[3] ^ h[3] |
-		w[4] ^ h[4] | w[5] ^ h[5] |
-		w[6] ^ h[6] | w[7] ^ h[7] |
-		w[8] ^ h[8] | w[9] ^ h[9] |
-		w[10] ^ h[10] | w[11] ^ h[11] |
-		w[12] ^ h[12] | w[13] ^ h[13]
+	different := (w[0] ^ h[0]) | (w[1] ^ h[1]) |
+		(w[2] ^ h[2]) | (w[3] ^ h[3]) |
+		(w[4] ^ h[4]) | (w[5] ^ h[5]) |
+		(w[6] ^ h[6]) | (w[7] ^ h[7]) |
+		(w[8] ^ h[8]) | (w[9] ^ h[9]) |
+		(w[10] ^ h[10]) | (w[11] ^ h[11]) |
+		(w[12] ^ h[12]) | (w[13] ^ h[13])
 	return different == 0
 }
 

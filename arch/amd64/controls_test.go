@@ -3,6 +3,7 @@ package amd64
 import (
 	"slices"
 	"testing"
+	"unsafe"
 )
 
 // everyControl maps each row of controlTable to a value that differs from the
@@ -178,5 +179,29 @@ func TestDebugRegistersOfAUserAreChecked(t *testing.T) {
 	f := NewFrame(0)
 	if f.SetDebugRegisters(DebugRegisters{Control: 1<<32 | 1<<13 | 0x300}); f.DebugRegisters().Control != 0x300 {
 		t.Errorf("DR7 is %#x: reserved bits are not dropped", f.DebugRegisters().Control)
+	}
+}
+
+// TestEveryControlWordIsCompared: a CPU's controls differ from a program's if any bit of any
+// word does.
+func TestEveryControlWordIsCompared(t *testing.T) {
+	for _, base := range []uint64{0, 0x5555_5555_5555_5555, ^uint64(0)} {
+		var want, have controls
+		w, h := (*[controlWords]uint64)(unsafe.Pointer(&want)), (*[controlWords]uint64)(unsafe.Pointer(&have))
+		for i := range w {
+			w[i], h[i] = base, base
+		}
+		if !sameControls(&want, &have) {
+			t.Errorf("equal controls of words %#x differ", base)
+		}
+		for i := range w {
+			for bit := range 64 {
+				h[i] ^= 1 << bit
+				if sameControls(&want, &have) {
+					t.Errorf("bit %d of word %d is not compared", bit, i)
+				}
+				h[i] ^= 1 << bit
+			}
+		}
 	}
 }
