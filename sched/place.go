@@ -72,11 +72,16 @@ func (s *Scheduler) spread(c *cpu) {
 	e := c.first()
 	for i := range s.cpus {
 		if other := &s.cpus[i]; other.isIdle() && e.mayRunOn(i) {
-			other.resting = false
-			s.places = append(s.places, other)
+			other.rouse()
 			return
 		}
 	}
+}
+
+// rouse makes an idle CPU look at its queue, once s.mu is released. s.mu is held.
+func (c *cpu) rouse() {
+	c.resting = false
+	c.scheduler.kicks |= 1 << uint(c.number)
 }
 
 // isIdle reports whether the CPU has nothing to run, and nobody has made it look. s.mu is

@@ -1,6 +1,7 @@
 package sched
 
 import (
+	"math/bits"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -44,7 +45,7 @@ type Scheduler struct {
 	mu      sync.Mutex
 	waiting atomic.Int32 // entities on the queues of all CPUs
 	floor   int64        // no new or woken entity has much less virtual time
-	places  []*cpu       // to be kicked when mu is released
+	kicks   uint64       // the CPUs to be kicked when mu is released, one bit each
 	spare   []*exchange  // whose goroutines take new entities
 }
 
@@ -140,28 +141,18 @@ func (s *Scheduler) enqueue(e *Entity, c *cpu, now int64) {
 		}
 		c.limit(now)
 	case c.resting:
-		c.resting = false
-		s.places = append(s.places, c)
+		c.rouse()
 	}
 }
 
 // unlock releases s.mu, and then kicks the CPUs that have become busy.
 func (s *Scheduler) unlock() {
-	if len(s.places) == 0 {
-		s.mu.Unlock()
-		return
-	}
-	var kicks uint64
-	for _, c := range s.places {
-		kicks |= 1 << uint(c.number)
-	}
-	s.places = s.places[:0]
+	kicks := s.kicks
+	s.kicks = 0
 	s.mu.Unlock()
-	for i := 0; kicks != 0; i++ {
-		if kicks&1 != 0 {
-			s.cpus[i].start()
-		}
-		kicks >>= 1
+	for kicks != 0 {
+		s.cpus[bits.TrailingZeros64(kicks)].start()
+		kicks &= kicks - 1
 	}
 }
 
