@@ -93,7 +93,8 @@ func (c *cpu) leaveIdle(now int64) *exchange {
 		c.started = s.processors != nil
 		return nil
 	}
-	to := s.entrance(c.run(next, now))
+	next.queue.remove(next)
+	to := s.entrance(c.begin(next, now))
 	c.idleAt, to.occupant = to, &c.idle
 	return to
 }
@@ -105,7 +106,25 @@ func (c *cpu) switchTo(next *Entity, now int64) *exchange {
 		c.current = nil
 		return c.scheduler.entrance(c.idleAt)
 	}
-	return c.scheduler.entrance(c.run(next, now))
+	next.queue.remove(next)
+	return c.scheduler.entrance(c.begin(next, now))
+}
+
+// exchangeFor is switchTo for the first entity of the CPU's fair queue, whose place on the queue
+// the leaving entity takes. No other CPU runs that one before finish. s.mu is held.
+func (c *cpu) exchangeFor(next, leaving *Entity, now int64) *exchange {
+	leaving.onQueue.Store(queuedEarly)
+	leaving.queue, leaving.queuedAt = c, now
+	c.fair.replaceFirst(leaving)
+	next.queue = nil
+	leaving.expired = false
+	return c.scheduler.entrance(c.begin(next, now))
+}
+
+// mayExchange reports whether exchangeFor serves. s.mu is held.
+func (c *cpu) mayExchange(next, leaving *Entity, now int64) bool {
+	return next != nil && next.queue == c && !next.realtime && !leaving.realtime &&
+		leaving.mayRunOn(c.number) && !c.scheduler.Load.Timers.Due(c.number, now)
 }
 
 // running returns the entity that the CPU runs, or the one that stands for its idle goroutine.
@@ -117,9 +136,9 @@ func (c *cpu) running() *Entity {
 	return c.current
 }
 
-// run makes an entity the current one. It returns where its goroutine is parked. s.mu is held.
-func (c *cpu) run(e *Entity, now int64) *exchange {
-	e.queue.remove(e)
+// begin makes an entity that is on no queue the current one. It returns where its goroutine is
+// parked. s.mu is held.
+func (c *cpu) begin(e *Entity, now int64) *exchange {
 	e.waited.Add(now - e.queuedAt)
 	e.started, e.sliceFrom = now, now
 	e.runs.Add(1)
@@ -145,6 +164,10 @@ func (c *cpu) finish() {
 		return
 	}
 	c.leaving = nil
+	if e.onQueue.Load() != settled {
+		c.settle(e)
+		return
+	}
 	if e.why == ended {
 		c.bury(e)
 		return
@@ -156,6 +179,19 @@ func (c *cpu) finish() {
 		e.state.Store(awake) // a wake-up came first
 	}
 	c.requeue(e)
+}
+
+// settle is finish for an entity that exchangeFor has queued. If it was taken off the queue
+// meanwhile because its affinity or its attributes have changed, it is queued again.
+func (c *cpu) settle(e *Entity) {
+	if e.onQueue.CompareAndSwap(queuedEarly, settled) {
+		return
+	}
+	e.onQueue.Store(settled)
+	s := c.scheduler
+	s.mu.Lock()
+	defer s.unlock()
+	s.enqueue(e, s.choose(e), c.left)
 }
 
 // bury makes known that the goroutine of an entity that has ended is parked.
@@ -286,7 +322,7 @@ func (c *cpu) bestOfAll(e *Entity) *Entity {
 	s := c.scheduler
 	for i := range s.cpus {
 		other := s.cpus[i].first()
-		if other == nil || &s.cpus[i] == c || !other.mayRunOn(c.number) {
+		if other == nil || &s.cpus[i] == c || !other.mayRunOn(c.number) || other.onQueue.Load() != settled {
 			continue
 		}
 		if e == nil || other.precedesBy(e, migrationMargin) {

@@ -25,7 +25,9 @@ type Entity struct {
 	at        *exchange // where its goroutine is parked while it does not run
 
 	state atomic.Uint32 // awake, token or parked
-	why   departure     // of the last leave
+	// onQueue says whether the entity is on a queue although its goroutine may still run.
+	onQueue atomic.Uint32
+	why     departure // of the last leave
 
 	// The scheduler's lock guards the rest, except that any goroutine may read atomics.
 	attributes
@@ -59,6 +61,15 @@ const (
 	awake uint32 = iota
 	token
 	parked
+)
+
+// The states of Entity.onQueue. A CPU that exchanges places with the first of its queue leads
+// from settled to queuedEarly. The commit of the departure leads back. If the entity must be
+// taken off the queue before, it is in takenOff, and the commit queues it.
+const (
+	settled uint32 = iota
+	queuedEarly
+	takenOff
 )
 
 // departure is why an entity leaves its CPU.
@@ -139,7 +150,12 @@ func (e *Entity) depart(why departure) *exchange {
 	}
 	e.pairing.left(now, why)
 	e.why, c.leaving, c.left = why, e, now
-	to := c.switchTo(next, now)
+	var to *exchange
+	if why != sleeps && c.mayExchange(next, e, now) {
+		to = c.exchangeFor(next, e, now)
+	} else {
+		to = c.switchTo(next, now)
+	}
 	e.at, to.occupant = to, e
 	e.misplaced.Store(false)
 	return to

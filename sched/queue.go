@@ -64,16 +64,12 @@ func (q *realtimeQueue) first() *Entity {
 	return nil
 }
 
-// fairQueue has the waiting entities of the fair class of a CPU: a heap by virtual time,
-// whose nodes have four children: half as many levels as with two. The scheduler's lock
-// guards it.
+// fairQueue has the waiting entities of the fair class of a CPU: a binary heap by virtual
+// time. The scheduler's lock guards it.
 type fairQueue struct {
 	heap   []fairEntry
 	weight int64 // the sum of the weights
 }
-
-// arity is the number of children of a node.
-const arity = 4
 
 // fairEntry has a copy of the entity's vruntime, which does not change while it waits.
 type fairEntry struct {
@@ -95,7 +91,7 @@ func (q *fairQueue) remove(e *Entity) {
 	q.heap = q.heap[:last]
 	switch {
 	case i == last:
-	case i > 0 && moved.vruntime < q.heap[(i-1)/arity].vruntime:
+	case i > 0 && moved.vruntime < q.heap[(i-1)/2].vruntime:
 		q.up(i, moved)
 	default:
 		q.down(i, moved)
@@ -105,7 +101,7 @@ func (q *fairQueue) remove(e *Entity) {
 // up puts an entry at place i, or nearer to the top.
 func (q *fairQueue) up(i int, moved fairEntry) {
 	for i > 0 {
-		parent := (i - 1) / arity
+		parent := (i - 1) / 2
 		if q.heap[parent].vruntime <= moved.vruntime {
 			break
 		}
@@ -115,34 +111,33 @@ func (q *fairQueue) up(i int, moved fairEntry) {
 	q.put(i, moved)
 }
 
+// replaceFirst removes the first entity and adds e. It takes few steps if e has little more
+// virtual time than that one.
+func (q *fairQueue) replaceFirst(e *Entity) {
+	q.weight += e.weight - q.heap[0].entity.weight
+	q.down(0, fairEntry{e.vruntime, e})
+}
+
 // down puts an entry at place i, or farther from the top.
 func (q *fairQueue) down(i int, moved fairEntry) {
+	heap := q.heap
 	for {
-		child, ok := q.leastChild(i)
-		if !ok || q.heap[child].vruntime >= moved.vruntime {
+		child := 2*i + 1
+		if uint(child) >= uint(len(heap)) {
 			break
 		}
-		q.put(i, q.heap[child])
+		least := heap[child]
+		if other := child + 1; uint(other) < uint(len(heap)) && heap[other].vruntime < least.vruntime {
+			child, least = other, heap[other]
+		}
+		if least.vruntime >= moved.vruntime {
+			break
+		}
+		heap[i] = least
+		least.entity.index = i
 		i = child
 	}
 	q.put(i, moved)
-}
-
-// leastChild returns the place of the child of i with the least virtual time. It reports false
-// if there is none.
-func (q *fairQueue) leastChild(i int) (least int, ok bool) {
-	first := arity*i + 1
-	if first >= len(q.heap) {
-		return 0, false
-	}
-	children := q.heap[first:min(first+arity, len(q.heap))]
-	least, vruntime := 0, children[0].vruntime
-	for k := range children {
-		if v := children[k].vruntime; v < vruntime {
-			least, vruntime = k, v
-		}
-	}
-	return first + least, true
 }
 
 func (q *fairQueue) put(i int, entry fairEntry) {

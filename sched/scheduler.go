@@ -148,6 +148,10 @@ func (s *Scheduler) enqueue(e *Entity, c *cpu, now int64) {
 // unlock releases s.mu, and then kicks the CPUs that have become busy.
 func (s *Scheduler) unlock() {
 	kicks := s.kicks
+	if kicks == 0 {
+		s.mu.Unlock()
+		return
+	}
 	s.kicks = 0
 	s.mu.Unlock()
 	for kicks != 0 {
@@ -293,7 +297,9 @@ func (s *Scheduler) change(e *Entity, f func()) {
 	case e.queue != nil:
 		e.queue.remove(e)
 		f()
-		s.enqueue(e, s.choose(e), now)
+		if !e.onQueue.CompareAndSwap(queuedEarly, takenOff) {
+			s.enqueue(e, s.choose(e), now)
+		}
 	case s.running(e):
 		s.charge(now)
 		f()

@@ -46,9 +46,8 @@ func (t *Task) Wait(r WaitRequest) (WaitResult, error) {
 	var result WaitResult
 	var err error
 	done := func() bool {
-		if tracee := t.waitedTracee(&r); tracee != nil {
-			result = tracee.traceStop(&r)
-		} else {
+		var known bool
+		if result, known = t.stopOfLast(&r); !known {
 			result, err = t.checkChildren(&r)
 		}
 		return err != nil || result.PID != 0

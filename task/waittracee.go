@@ -15,20 +15,54 @@ func (t *Task) waitedTracee(r *WaitRequest) *Task {
 	if tracee == nil || r.Kind != WaitPID || r.Usage || r.Options&unix.WCONTINUED != 0 || tracee.TID() != r.ID {
 		return nil
 	}
-	if exitState(tracee.exitState.Load()) != alive || !t.Traces(tracee) {
+	if exitState(tracee.exitState.Load()) != alive {
 		t.lastWaited = nil
 		return nil
 	}
 	return tracee
 }
 
+// stopOfLast is checkChildren for the tracee of waitedTracee, without the kernel's lock. known is
+// false if there is none, or t does not trace it any more.
+func (t *Task) stopOfLast(r *WaitRequest) (result WaitResult, known bool) {
+	tracee := t.waitedTracee(r)
+	if tracee == nil {
+		return WaitResult{}, false
+	}
+	code, traced := tracee.takeStopFor(t, r.consumes())
+	switch {
+	case !traced:
+		t.lastWaited = nil
+		return WaitResult{}, false
+	case code == 0:
+		return WaitResult{}, true
+	}
+	return tracee.stopResult(r, code), true
+}
+
+// takeStopFor is takeTraceStop if tracer traces the thread, which traced says.
+func (t *Task) takeStopFor(tracer *Task, consume bool) (code uint32, traced bool) {
+	g := t.group
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if t.tracer != tracer {
+		return 0, false
+	}
+	return t.takeStopLocked(consume), true
+}
+
 // traceStop returns the ptrace stop of a tracee that lives, or a zero result if it is in
 // none. When the tracee exits, the next check does not find it as the last one.
 func (t *Task) traceStop(r *WaitRequest) WaitResult {
 	if code := t.takeTraceStop(r.consumes()); code != 0 {
-		return t.result(r, Status(code)<<8|0x7f, signal.CLD_TRAPPED, int32(code))
+		return t.stopResult(r, code)
 	}
 	return WaitResult{}
+}
+
+// stopResult returns what wait4(2) reports of a ptrace stop with a code.
+func (t *Task) stopResult(r *WaitRequest, code uint32) WaitResult {
+	return t.result(r, Status(code)<<8|0x7f, signal.CLD_TRAPPED, int32(code))
 }
 
 // checkTracees returns the first tracee of the process that has changed as requested.
@@ -102,6 +136,11 @@ func (t *Task) takeTraceStop(consume bool) uint32 {
 	g := t.group
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	return t.takeStopLocked(consume)
+}
+
+// takeStopLocked is takeTraceStop with the group's lock held.
+func (t *Task) takeStopLocked(consume bool) uint32 {
 	if !t.trapped || t.listening {
 		return 0
 	}
