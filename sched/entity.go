@@ -42,6 +42,7 @@ type Entity struct {
 	expired   bool        // SCHED_RR: its slice has ended
 	misplaced atomic.Bool // it runs on a CPU that its affinity excludes
 	pairing   pairing
+	chain     chain // of locks; Scheduler.chains guards it
 
 	// runs counts how often the entity was given a CPU, waited how long it was runnable
 	// without one, in nanoseconds.

@@ -41,6 +41,7 @@ type Scheduler struct {
 	cpus       []cpu
 	now        func() int64 // clock.Monotonic
 
+	chains  chains
 	mu      sync.Mutex
 	waiting atomic.Int32 // entities on the queues of all CPUs
 	floor   int64        // no new or woken entity has much less virtual time
@@ -265,6 +266,13 @@ func (s *Scheduler) endSlice(e *Entity, now int64) {
 // SetAttributes changes the attributes of an entity. The caller has checked them. Any
 // goroutine may call it; it does not sleep.
 func (s *Scheduler) SetAttributes(e *Entity, a Attributes) {
+	s.chains.mu.Lock()
+	defer s.chains.mu.Unlock()
+	s.setAttributes(e, a)
+	s.adjustWait(e.chain.waits)
+}
+
+func (s *Scheduler) setAttributes(e *Entity, a Attributes) {
 	s.mu.Lock()
 	defer s.unlock()
 	s.change(e, func() {
@@ -297,15 +305,21 @@ func (s *Scheduler) running(e *Entity) bool { return e.scheduler != nil && e.on(
 // change changes what determines the place of an entity. An entity that waits is queued
 // again, and one that runs looks for another that precedes it. s.mu is held.
 func (s *Scheduler) change(e *Entity, f func()) {
-	now := s.now()
+	now, wasRealtime := s.now(), e.realtime
 	switch {
 	case e.queue != nil:
 		e.queue.remove(e)
 		f()
+		if wasRealtime && !e.realtime {
+			s.rejoin(e, now)
+		}
 		s.enqueue(e, s.choose(e), now)
 	case s.running(e):
 		s.charge(now)
 		f()
+		if wasRealtime && !e.realtime {
+			s.rejoin(e, now)
+		}
 		e.runner.Preempt()
 	default:
 		f()
@@ -322,7 +336,7 @@ func (s *Scheduler) Inherit(e, parent *Entity, reset bool) {
 	defer s.mu.Unlock()
 	e.allowed, e.vruntime, e.forked = parent.allowed, parent.vruntime, true
 	e.cpu.Store(parent.cpu.Load())
-	a := parent.Attributes
+	a := parent.normal
 	if reset {
 		a = a.afterReset()
 	}
