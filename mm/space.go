@@ -129,15 +129,21 @@ func (as *AddressSpace) Refs() int { return int(as.refs.Load()) }
 
 // DecRef drops a reference. Dropping the last one frees everything that the
 // address space holds, after the page tables are unloaded from all CPUs.
-func (as *AddressSpace) DecRef() {
+func (as *AddressSpace) DecRef() { as.DecRefInPieces(nil) }
+
+// DecRefInPieces is DecRef for a caller that holds no lock. While it frees many pages, it calls stop
+// now and then, but does not end early.
+func (as *AddressSpace) DecRefInPieces(stop Stop) {
 	if as.refs.Add(-1) == 0 {
-		as.destroy()
+		as.destroy(stop)
 	}
 }
 
-func (as *AddressSpace) destroy() {
+func (as *AddressSpace) destroy(stop Stop) {
 	as.memory.machine.DropRoot(as.Root())
+	as.emptyAreas(stop)
 	for as.destroyAreas() {
+		stop.stops(Unlocked)
 	}
 	as.mu.Lock()
 	defer as.flushAndUnlock()
@@ -146,6 +152,35 @@ func (as *AddressSpace) destroy() {
 	if a := as.Attached(); a != nil {
 		a.SpaceDestroyed()
 	}
+}
+
+// emptyAreas frees the pages of all areas, piece by piece, if stop is not nil.
+func (as *AddressSpace) emptyAreas(stop Stop) {
+	if stop == nil {
+		return
+	}
+	for start, more := uint64(0), true; more; stop.stops(Unlocked) {
+		start, more = as.emptyPiece(start)
+	}
+}
+
+// emptyPiece frees some pages of the first area that has an address from start on. It returns from
+// where to go on, and false after the last area.
+func (as *AddressSpace) emptyPiece(start uint64) (next uint64, more bool) {
+	as.mu.Lock()
+	defer as.flushAndUnlock()
+	left := piecePages
+	for v := as.areas.find(start); v != nil; v = v.next {
+		start = max(start, v.start)
+		next = as.tables.reachLevel(as.memory.table(as.tables.root), rootLevel, start, v.end, &left)
+		as.zap(v, start, next)
+		if left <= 0 {
+			as.gather.start, as.gather.end = 0, 0 // DropRoot left no CPU with a translation
+			return next, true
+		}
+	}
+	as.gather.start, as.gather.end = 0, 0
+	return 0, false
 }
 
 // destroyBatch is how many areas are destroyed at a time. The list of files that are

@@ -233,6 +233,19 @@ func (s *Scheduler) Interrupted(e *Entity) {
 	}
 }
 
+// CondResched lets another entity run that is more urgent, in the middle of a long operation. It
+// first does what a timer interrupt has left to do that found the kernel. Only the entity's own
+// goroutine calls it, without locks.
+func (s *Scheduler) CondResched(e *Entity) {
+	now, number := s.now(), e.CPU()
+	if end := s.cpus[number].sliceEnd.Load(); end != 0 && end <= now || s.Load.Timers.Due(number, now) {
+		s.Interrupted(e)
+	}
+	if s.NeedsReschedule(e) {
+		s.Reschedule(e)
+	}
+}
+
 // relaxAfter is how often an entity that is not idle lets the kernel's own goroutines run that
 // wait for its P, in nanoseconds. The Go scheduler itself would take the P after 10 ms.
 const relaxAfter = 4_000_000

@@ -5,6 +5,7 @@ import (
 
 	"slowpath/clock"
 	"slowpath/entry"
+	"slowpath/mm"
 	"slowpath/sched"
 )
 
@@ -53,6 +54,19 @@ func (t *Task) SetAttributes(a sched.Attributes) { t.kernel.Scheduler().SetAttri
 // Yield lets other tasks run (sched_yield(2)). Only the task's own goroutine calls it,
 // without locks.
 func (t *Task) Yield() { t.kernel.Scheduler().Yield(t.Entity()) }
+
+// CondResched lets a more urgent task run, if there is one, in the middle of a long system call
+// (Linux: cond_resched). Only the task's own goroutine calls it, and it must hold no lock.
+func (t *Task) CondResched() { t.kernel.Scheduler().CondResched(t.Entity()) }
+
+// Stops implements mm.Stop: a long operation ends early if the task has a fatal signal. Where the
+// operation holds no lock, more urgent tasks run.
+func (t *Task) Stops(at mm.Point) bool {
+	if at == mm.Unlocked {
+		t.CondResched()
+	}
+	return t.Killed()
+}
 
 // misplacedPoll is how often Confine looks whether a thread has left its CPU, in nanoseconds.
 const misplacedPoll = 50 * clock.Microsecond
