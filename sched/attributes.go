@@ -15,6 +15,8 @@ const (
 	RR    Policy = 2 // SCHED_RR
 	Batch Policy = 3 // SCHED_BATCH
 	Idle  Policy = 5 // SCHED_IDLE
+	// Deadline is SCHED_DEADLINE. Scheduler.Reserve sets it, with its parameters.
+	Deadline Policy = 6
 )
 
 // Realtime reports whether the policy is SCHED_FIFO or SCHED_RR.
@@ -34,7 +36,8 @@ type attributes struct {
 	Attributes
 	allowed uint64 // the CPUs, one bit each; 0 for all
 	weight  int64  // of the fair class
-	// realtime is set for the policies SCHED_FIFO and SCHED_RR.
+	// realtime is set for the policies above the fair class: SCHED_FIFO, SCHED_RR and
+	// SCHED_DEADLINE.
 	realtime bool
 	// published has Attributes for readers without the lock: policy, priority and nice value
 	// in a byte each.
@@ -43,7 +46,7 @@ type attributes struct {
 
 // set changes the attributes. The scheduler's lock is held.
 func (a *attributes) set(to Attributes) {
-	a.Attributes, a.weight, a.realtime = to, to.weightOf(), to.Policy.Realtime()
+	a.Attributes, a.weight, a.realtime = to, to.weightOf(), to.Policy.Realtime() || to.Policy == Deadline
 	a.published.Store(uint32(uint8(to.Policy)) | uint32(uint8(to.Priority))<<8 | uint32(uint8(to.Nice))<<16)
 }
 
@@ -56,7 +59,7 @@ func (a *attributes) Current() Attributes {
 // afterReset returns the attributes that a child has if its parent has a
 // (SCHED_RESET_ON_FORK, sched(7)).
 func (a Attributes) afterReset() Attributes {
-	if a.Policy.Realtime() {
+	if a.Policy.Realtime() || a.Policy == Deadline {
 		return Attributes{}
 	}
 	return Attributes{Policy: a.Policy, Nice: max(a.Nice, 0)}
