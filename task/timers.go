@@ -262,8 +262,7 @@ func (t *Task) checkRealtime() {
 		g.Signal(signal.KernelInfo(unix.SIGKILL))
 	case used >= limit.Soft:
 		g.Signal(signal.KernelInfo(unix.SIGXCPU))
-		const second = 1_000_000
-		g.Limits.Change(unix.RLIMIT_RTTIME, Limit{min(limit.Soft+second, limit.Hard), limit.Hard}, Unprivileged)
+		g.Limits.postpone(unix.RLIMIT_RTTIME, limit, uint64(clock.Second/clock.Microsecond))
 	}
 }
 
