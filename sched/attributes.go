@@ -15,6 +15,8 @@ const (
 	RR    Policy = 2 // SCHED_RR
 	Batch Policy = 3 // SCHED_BATCH
 	Idle  Policy = 5 // SCHED_IDLE
+	// Deadline is SCHED_DEADLINE. Scheduler.Reserve sets it, with its parameters.
+	Deadline Policy = 6
 )
 
 // Realtime reports whether the policy is SCHED_FIFO or SCHED_RR.
@@ -37,7 +39,8 @@ type attributes struct {
 	inherited urgency    // of the most urgent task that waits for a lock of the entity, or 0
 	allowed   uint64     // the CPUs, one bit each; 0 for all
 	weight    int64      // of the fair class
-	// realtime is set for the policies SCHED_FIFO and SCHED_RR.
+	// realtime is set for the policies above the fair class: SCHED_FIFO, SCHED_RR and
+	// SCHED_DEADLINE.
 	realtime bool
 	// published has the attributes for readers without the lock: policy, priority and nice value
 	// of normal, and the effective urgency, in a byte each.
@@ -54,7 +57,7 @@ func (a *attributes) set(to Attributes) {
 func (a *attributes) apply() {
 	n := a.normal
 	a.Attributes, a.weight = n.boosted(a.inherited), n.weightOf()
-	a.realtime = a.Policy.Realtime()
+	a.realtime = a.Policy.Realtime() || a.Policy == Deadline
 	effective := max(a.inherited, n.urgency())
 	a.published.Store(uint32(uint8(n.Policy)) | uint32(uint8(n.Priority))<<8 | uint32(uint8(n.Nice))<<16 | uint32(effective)<<24)
 }
@@ -76,7 +79,7 @@ func (a *attributes) Current() Attributes {
 // afterReset returns the attributes that a child has if its parent has a
 // (SCHED_RESET_ON_FORK, sched(7)).
 func (a Attributes) afterReset() Attributes {
-	if a.Policy.Realtime() {
+	if a.Policy.Realtime() || a.Policy == Deadline {
 		return Attributes{}
 	}
 	return Attributes{Policy: a.Policy, Nice: max(a.Nice, 0)}

@@ -18,11 +18,16 @@ const (
 	mostUrgentFair urgency = 40
 	// realtimeBase and a real-time priority give the urgency of that priority.
 	realtimeBase = mostUrgentFair + 1
+	// urgencyOfDeadline is the urgency of SCHED_DEADLINE.
+	urgencyOfDeadline = realtimeBase + MaxPriority + 1
 )
 
 // urgency returns the urgency of the attributes.
 func (a Attributes) urgency() urgency {
-	if a.Policy.Realtime() {
+	switch {
+	case a.Policy == Deadline:
+		return urgencyOfDeadline
+	case a.Policy.Realtime():
 		return realtimeBase + urgency(a.Priority)
 	}
 	return 20 - urgency(a.Nice)
@@ -33,7 +38,8 @@ func (a Attributes) urgency() urgency {
 func (u urgency) rank() urgency { return max(u, mostUrgentFair) }
 
 // boosted returns the attributes with which a task runs that inherits an urgency. As on Linux, a
-// fair waiter boosts nobody, and SCHED_RR keeps its slices.
+// fair waiter boosts nobody, and SCHED_RR keeps its slices. From a task of SCHED_DEADLINE, another
+// one inherits the greatest real-time priority; Linux lends it the deadline and the budget.
 func (a Attributes) boosted(inherited urgency) Attributes {
 	if inherited <= realtimeBase || inherited <= a.urgency() {
 		return a
@@ -197,12 +203,13 @@ func (s *Scheduler) takeTurn(w *RTWaiter) {
 // (Linux: rt_mutex_adjust_prio_chain). s.chains.mu is held.
 func (s *Scheduler) adjust(e *Entity) {
 	s.inherit(e, e.chain.donated())
-	s.adjustWait(e.chain.waits)
+	s.adjustWait(e)
 }
 
 // adjustWait makes the rank of a waiter that of its entity, and owners inherit it. s.chains.mu is
 // held.
-func (s *Scheduler) adjustWait(w *RTWaiter) {
+func (s *Scheduler) adjustWait(e *Entity) {
+	w := e.chain.waits
 	for range maxChain {
 		if w == nil || w.rank == w.entity.effective().rank() {
 			return
@@ -225,8 +232,7 @@ func (c *chain) donated() urgency {
 	return c.held.first().waiters.first().entity.effective()
 }
 
-// inherit sets what an entity inherits. If that makes it less urgent, it comes first among those
-// of its new priority (Linux: ENQUEUE_HEAD in rt_mutex_setprio). s.chains.mu is held.
+// inherit sets what an entity inherits. s.chains.mu is held.
 func (s *Scheduler) inherit(e *Entity, to urgency) {
 	s.mu.Lock()
 	defer s.unlock()
@@ -243,10 +249,6 @@ func (s *Scheduler) inherit(e *Entity, to urgency) {
 		e.inherited = to
 		e.apply()
 	})
-	if to < was && e.queue != nil && e.realtime {
-		e.queue.realtime.remove(e)
-		e.queue.realtime.add(e, true)
-	}
 }
 
 // rejoin prepares an entity that has left the real-time class for the fair one: it is charged from

@@ -239,3 +239,18 @@ func TestInheritanceAgreesWithTheGraph(t *testing.T) {
 		}
 	}
 }
+
+func TestWaiterWithADeadlineBoostsToTheGreatestPriority(t *testing.T) {
+	s := New(1, nil)
+	e := sleepers(fifo(3), fifo(98))
+	m := NewRTMutex(e[0])
+	var w RTWaiter
+	s.BlockOn(m, &w, e[1])
+	expectPriority(t, "beside priority 98", e[0], 98)
+	if err := s.Reserve(e[1], Reservation{Runtime: 2e6, Deadline: 10e6, Period: 10e6}); err != nil {
+		t.Fatal(err)
+	}
+	expectPriority(t, "beside a deadline", e[0], MaxPriority)
+	s.SetAttributes(e[1], fifo(0))
+	expectPriority(t, "beside a fair waiter", e[0], 3)
+}

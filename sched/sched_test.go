@@ -189,7 +189,7 @@ func TestEntityLeavesCPUThatItsAffinityExcludes(t *testing.T) {
 	s.Start(&p.Entity, &p, func() {
 		first := p.CPU()
 		seen <- first
-		if !s.SetAffinity(&p.Entity, 1<<uint(1-first)) {
+		if misplaced, _ := s.SetAffinity(&p.Entity, 1<<uint(1-first)); !misplaced {
 			t.Error("the entity is not misplaced")
 		}
 		s.Reschedule(&p.Entity)

@@ -328,6 +328,8 @@ var shapes = map[int][]argument{
 	unix.SYS_GETRUSAGE:          shape(one{0, 1, ^uint64(0)}, to(anyBytes)),
 	unix.SYS_SCHED_SETAFFINITY:  shape(pid, one{8, 1, 16}, to(cpuMask)),
 	unix.SYS_SCHED_SETSCHEDULER: shape(pid, one{0, 1, 2, 3, 5, 6}, to(integer)),
+	unix.SYS_SCHED_SETATTR:      shape(pid, to(schedAttr), one{0, 0, 0, 1}),
+	unix.SYS_SCHED_GETATTR:      shape(pid, to(anyBytes), one{48, 56, 47, 4096}, one{0}),
 	unix.SYS_SCHED_SETPARAM:     shape(pid, to(integer)),
 	unix.SYS_SETPRIORITY:        shape(one{0, 1, 2}, pid, one{0, 1, 19, ^uint64(0), 100}),
 	unix.SYS_MEMBARRIER:         shape(one{0, 1, 2, 4, 8, 16, 32, 64, 128}, one{0, 1}, one{0, 1}),
