@@ -154,32 +154,31 @@ func (as *AddressSpace) destroy(stop Stop) {
 	}
 }
 
-// emptyAreas frees the pages of all areas, piece by piece, if stop is not nil.
+// emptyAreas frees the pages of large areas, piece by piece, if stop is not nil.
 func (as *AddressSpace) emptyAreas(stop Stop) {
 	if stop == nil {
 		return
 	}
-	for start, more := uint64(0), true; more; stop.stops(Unlocked) {
-		start, more = as.emptyPiece(start)
+	for start, more := as.emptyPiece(0); more; start, more = as.emptyPiece(start) {
+		stop.stops(Unlocked)
 	}
 }
 
-// emptyPiece frees some pages of the first area that has an address from start on. It returns from
-// where to go on, and false after the last area.
+// emptyPiece frees some pages of the first large area that has an address from start on. It returns
+// from where to go on, and false if there is none.
 func (as *AddressSpace) emptyPiece(start uint64) (next uint64, more bool) {
 	as.mu.Lock()
 	defer as.flushAndUnlock()
-	left := piecePages
 	for v := as.areas.find(start); v != nil; v = v.next {
-		start = max(start, v.start)
-		next = as.tables.reachLevel(as.memory.table(as.tables.root), rootLevel, start, v.end, &left)
-		as.zap(v, start, next)
-		if left <= 0 {
-			as.gather.start, as.gather.end = 0, 0 // DropRoot left no CPU with a translation
-			return next, true
+		if v.end-v.start <= pieceBytes {
+			continue
 		}
+		start = max(start, v.start)
+		next = as.tables.reach(start, v.end)
+		as.zap(v, start, next)
+		as.gather.start, as.gather.end = 0, 0 // DropRoot left no CPU with a translation
+		return next, true
 	}
-	as.gather.start, as.gather.end = 0, 0
 	return 0, false
 }
 
