@@ -31,6 +31,21 @@ func Unget(src Source, n int) {
 	}
 }
 
+// PauseInterval is how many bytes a transfer moves before Pause lets others run.
+const PauseInterval = 64 << 10
+
+// Pause lets more urgent tasks run in the middle of a long transfer, if the system call allows it.
+// A file operation that holds no lock calls it after each part of the transfer: total bytes were
+// moved so far, and n of them by the last part.
+func Pause(transfer any, total, n int) {
+	if total/PauseInterval == (total-n)/PauseInterval {
+		return
+	}
+	if t, ok := transfer.(interface{ Pause() }); ok {
+		t.Pause()
+	}
+}
+
 // CallerOf returns the task that makes a transfer with the Sink or Source, or nil if
 // its memory is the kernel's. A file whose result depends on the credentials of the
 // reader or writer, not of the opener, calls it.

@@ -27,6 +27,29 @@ func (f *File) Read(dst Sink) (int, error) {
 	return n, err
 }
 
+// Positionless is implemented by the operations of devices whose reads do not depend on the offset.
+type Positionless interface{ Positionless() }
+
+// ReadAlone is Read for a file that nobody else can use: see Alone. It does not lock the offset while
+// it reads, so dst may let other tasks run.
+func (f *File) ReadAlone(dst Sink) (int, error) {
+	n, err := f.ReadAt(dst, f.Offset())
+	f.offsetMu.Lock()
+	defer f.offsetMu.Unlock()
+	f.offset += int64(n)
+	return n, err
+}
+
+// Alone reports whether the offset of a seekable file need not be locked: it is not used, or the file
+// has the references of one descriptor and of its caller only (Linux: fdget_pos). table is the
+// descriptor table.
+func (f *File) Alone(table *FDTable) bool {
+	if _, ok := f.operations.(Positionless); ok {
+		return true
+	}
+	return f.references.Load() == 2 && table.Users() == 1 && f.operations.Seekable()
+}
+
 // ReadSplice is Read for splice(2) to a pipe.
 func (f *File) ReadSplice(dst Sink) (int, error) {
 	if s, ok := f.operations.(SpliceReader); ok && f.Readable() {

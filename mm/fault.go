@@ -236,12 +236,21 @@ func (f *fault) makeSharedWritable(e entry) error {
 }
 
 // Stop reports whether a long operation must end early, because the task that
-// requested it has a fatal signal. A nil Stop never does. Operations call it with and
-// without the address space locked; it must not sleep.
-type Stop func() bool
+// requested it has a fatal signal. A nil Stop never does. With Unlocked it may let other tasks
+// run; with Locked it must not sleep.
+type Stop func(Point) bool
+
+// Point says where an operation calls a Stop.
+type Point uint8
+
+// The values of Point.
+const (
+	Locked   Point = iota // the address space is locked
+	Unlocked              // the operation holds no lock
+)
 
 // stops calls a Stop that may be nil.
-func (s Stop) stops() bool { return s != nil && s() }
+func (s Stop) stops(at Point) bool { return s != nil && s(at) }
 
 // Populate makes the pages of the range present; pages of private writable
 // areas become writable (MAP_POPULATE, mlock). It stops at the first failure
@@ -250,7 +259,7 @@ func (s Stop) stops() bool { return s != nil && s() }
 func (as *AddressSpace) Populate(start, length uint64, stop Stop) error {
 	end := start + length
 	for address := start; address < end; {
-		if stop.stops() {
+		if stop.stops(Unlocked) {
 			return unix.EINTR
 		}
 		next, err := as.populateRange(address, min(end, address+populateBatch))

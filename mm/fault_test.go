@@ -104,11 +104,11 @@ func TestSharedFileMappingWritesToFile(t *testing.T) {
 	if n := file.mappings.WritableShared(); n != 2 {
 		t.Errorf("WritableShared = %d, want 2", n)
 	}
-	f.ok(f.as.Munmap(a+page, page))
+	f.ok(f.as.Munmap(a+page, page, nil))
 	if file.refs != 2 || file.mappings.WritableShared() != 2 {
 		t.Errorf("after a partial munmap: %d file references, %d writable shared areas", file.refs, file.mappings.WritableShared())
 	}
-	f.ok(f.as.Munmap(a, page))
+	f.ok(f.as.Munmap(a, page, nil))
 	if file.refs != 1 || !file.mappings.Mapped() {
 		t.Errorf("after munmap: %d file references", file.refs)
 	}
@@ -175,7 +175,7 @@ func TestSharedAnonymous(t *testing.T) {
 	if name := f.as.Regions(mm.WithoutPages)[0].Name; name != "/dev/zero (deleted)" {
 		t.Errorf("the area's name is %q", name)
 	}
-	f.ok(f.as.Munmap(at, 4*page))
+	f.ok(f.as.Munmap(at, 4*page, nil))
 	f.want(child, at, "parent")
 	child.DecRef()
 	if got := f.memory.Stats().Shared; got != 0 {

@@ -153,7 +153,7 @@ func (f *fixture) newFile(pages uint64) *testFile {
 	// The address space's cleanup must run before the file's.
 	as := f.as
 	as.IncRef()
-	f.t.Cleanup(func() { as.Munmap(0, mm.UserEnd); as.DecRef() })
+	f.t.Cleanup(func() { as.Munmap(0, mm.UserEnd, nil); as.DecRef() })
 	return file
 }
 

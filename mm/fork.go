@@ -94,7 +94,7 @@ func (as *AddressSpace) copyEntries(child *AddressSpace, v, inherited *vma, stop
 	var anonymous, other, visited int64
 	var failed error
 	as.tables.visit(v.start, v.end, func(address uint64, t *table, i int) {
-		if visited++; failed == nil && visited%tableLength == 0 && stop.stops() {
+		if visited++; failed == nil && visited%tableLength == 0 && stop.stops(Locked) {
 			failed = unix.EINTR
 		}
 		if failed != nil || t.get(i).frame() == m.zero {

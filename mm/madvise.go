@@ -77,13 +77,30 @@ func (as *AddressSpace) Madvise(start, length uint64, behavior int, stop Stop) e
 		}
 		return as.prefault(start, end, access, stop)
 	}
+	if a.apply != nil {
+		return as.applyInPieces(start, end, a, stop)
+	}
 	as.mu.Lock()
 	defer as.flushAndUnlock()
 	err := as.advise(start, end, a)
-	if a.set|a.clear != 0 {
-		as.merge(start, end)
-	}
+	as.merge(start, end)
 	return err
+}
+
+// applyInPieces applies advice that changes no flags. It goes on after a hole.
+func (as *AddressSpace) applyInPieces(start, end uint64, a advice, stop Stop) error {
+	var hole error
+	err := as.inPieces(start, end, stop, func(start, end uint64) error {
+		err := as.advise(start, end, a)
+		if err == unix.ENOMEM {
+			hole, err = err, nil
+		}
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return hole
 }
 
 // advise applies the advice area by area.
@@ -170,7 +187,7 @@ func (as *AddressSpace) holeAt(start, end uint64) (HolePuncher, File, uint64, ui
 // prefault implements MADV_POPULATE_READ and MADV_POPULATE_WRITE.
 func (as *AddressSpace) prefault(start, end uint64, access Access, stop Stop) error {
 	for ; start < end; start += PageSize {
-		if stop.stops() {
+		if stop.stops(Unlocked) {
 			return unix.EINTR
 		}
 		hole, result := false, FaultNoMapping

@@ -272,22 +272,29 @@ func (as *AddressSpace) mappedIn(start, end uint64) uint64 {
 }
 
 // Munmap unmaps a range (munmap(2)). It fails with EINVAL, or with ENOMEM if a
-// split would exceed max_map_count.
-func (as *AddressSpace) Munmap(addr, length uint64) error {
+// split would exceed max_map_count. It unmaps many pages piece by piece, and calls stop between
+// the pieces, but does not end early.
+func (as *AddressSpace) Munmap(addr, length uint64, stop Stop) error {
 	length = pageUp(length)
 	if addr&pageMask != 0 || length == 0 {
 		return unix.EINVAL
 	}
-	as.mu.Lock()
-	defer as.flushAndUnlock()
 	if !as.withinEnd(addr, length) {
 		return unix.EINVAL
 	}
-	return as.unmap(addr, addr+length)
+	end := addr + length
+	return as.inPieces(addr, end, stop, func(start, next uint64) error {
+		err := as.unmap(start, next)
+		if err == unix.ENOMEM && next < end {
+			// Two splits are too many. To unmap the rest at once may take only one.
+			err = as.unmap(start, end)
+		}
+		return err
+	})
 }
 
-// withinEnd reports whether a range lies below the end of the layout. The address space is
-// locked.
+// withinEnd reports whether a range lies below the end of the layout, which a task changes only in
+// execve(2).
 func (as *AddressSpace) withinEnd(addr, length uint64) bool {
 	return length <= as.layout.End && addr <= as.layout.End-length
 }

@@ -55,7 +55,7 @@ func TestMmapPlacement(t *testing.T) {
 	if second != first-2*page {
 		t.Errorf("the second mapping is at %#x, want below %#x", second, first)
 	}
-	f.ok(f.as.Munmap(first, page))
+	f.ok(f.as.Munmap(first, page, nil))
 	if third := f.mmapAnonymous(0, 2, mm.ProtRead); third != second-2*page {
 		t.Errorf("a mapping larger than the hole is at %#x", third)
 	}
@@ -129,7 +129,7 @@ func TestMergeAndSplit(t *testing.T) {
 	f.mmapAnonymous(base+4*page, 2, rw)
 	f.mmapAnonymous(base+2*page, 2, rw)
 	f.regions(base, 0, 6)
-	f.ok(f.as.Munmap(base+page, page))
+	f.ok(f.as.Munmap(base+page, page, nil))
 	f.regions(base, 0, 1, 2, 6)
 	f.ok(f.as.Mprotect(base+3*page, page, unix.PROT_READ, nil))
 	f.regions(base, 0, 1, 2, 3, 3, 4, 4, 6)
@@ -137,7 +137,7 @@ func TestMergeAndSplit(t *testing.T) {
 	f.regions(base, 0, 1, 2, 6)
 	f.mmapAnonymous(base+3*page, 1, mm.ProtRead) // replaces a part
 	f.regions(base, 0, 1, 2, 3, 3, 4, 4, 6)
-	f.ok(f.as.Munmap(base, 100*page))
+	f.ok(f.as.Munmap(base, 100*page, nil))
 	f.regions(base)
 	if u := f.as.Usage(); u.Mapped != 0 || u.Data != 0 {
 		t.Errorf("usage after unmapping everything: %+v", u)
@@ -158,7 +158,7 @@ func TestFileAreasMergeOnlyIfOffsetsAreContiguous(t *testing.T) {
 	f.mmap(mm.MapRequest{Addr: base + 4*page, Length: page, Prot: mm.ProtRead, Flags: shared | fixed, Object: file, File: file, Offset: 5 * page})
 	f.regions(base, 0, 4, 4, 5)
 	f.want(f.as, base+4*page, pageText(5))
-	f.ok(f.as.Munmap(base, 2*page))
+	f.ok(f.as.Munmap(base, 2*page, nil))
 	if r := f.as.Regions(mm.WithoutPages)[0]; r.Offset != 2*page || r.Name != "/tmp/file" || r.Inode != 42 || !r.Shared {
 		t.Errorf("area %+v", r)
 	}
@@ -172,9 +172,9 @@ func TestMunmapFreesOnlyUnusedPageTables(t *testing.T) {
 	}
 	neighbour := f.mmapAnonymous(0x10001000, 1, rw)
 	f.put(f.as, neighbour, "kept")
-	f.ok(f.as.Munmap(0x10000000, page))
+	f.ok(f.as.Munmap(0x10000000, page, nil))
 	f.want(f.as, neighbour, "kept")
-	f.ok(f.as.Munmap(0, mm.UserEnd-page))
+	f.ok(f.as.Munmap(0, mm.UserEnd-page, nil))
 	after := f.memory.Stats()
 	if u := f.as.Usage(); u.PageTables != 1 {
 		t.Errorf("%d page tables are counted, want only the root", u.PageTables)
@@ -197,7 +197,7 @@ func TestPageTablesMatchMappedPages(t *testing.T) {
 			at += uint64(random.IntN(3)) << shift
 		}
 		if used[at] {
-			f.ok(f.as.Munmap(at, page))
+			f.ok(f.as.Munmap(at, page, nil))
 			delete(used, at)
 		} else {
 			f.put(f.as, f.mmapAnonymous(at, 1, rw), "x")
@@ -237,7 +237,7 @@ func TestMunmapErrors(t *testing.T) {
 		{0x1000, page, 0},
 		{0, mm.UserEnd, 0},
 	} {
-		wantError(t, "Munmap", f.as.Munmap(c.addr, c.length), c.want)
+		wantError(t, "Munmap", f.as.Munmap(c.addr, c.length, nil), c.want)
 	}
 }
 
@@ -252,7 +252,7 @@ func TestResourceLimits(t *testing.T) {
 	wantError(t, "more than RLIMIT_AS", err, unix.ENOMEM)
 	f.mmapAnonymous(base, 8, rw) // replaces as many pages as it adds
 	wantError(t, "mprotect beyond RLIMIT_DATA", f.as.Mprotect(0x20000000, 12*page, unix.PROT_WRITE, nil), unix.ENOMEM)
-	f.ok(f.as.Munmap(base, 8*page))
+	f.ok(f.as.Munmap(base, 8*page, nil))
 	_, err = f.as.Mmap(mm.MapRequest{Length: 5 * page, Prot: rw, Flags: anon | unix.MAP_LOCKED})
 	wantError(t, "locked beyond RLIMIT_MEMLOCK", err, unix.EAGAIN)
 	_, err = f.as.Mmap(mm.MapRequest{Length: 4 * page, Prot: rw, Flags: anon | unix.MAP_LOCKED})
@@ -275,7 +275,7 @@ func TestOvercommit(t *testing.T) {
 	if _, err := f.as.Fork(nil); err != unix.ENOMEM {
 		t.Errorf("fork beyond the commit limit: %v", err)
 	}
-	f.ok(f.as.Munmap(at, (limit-1)*page))
+	f.ok(f.as.Munmap(at, (limit-1)*page, nil))
 	if c := f.memory.Stats().Committed; c != 0 {
 		t.Errorf("%d pages are committed without mappings, want 0", c)
 	}
@@ -302,10 +302,10 @@ func TestMaxMapCount(t *testing.T) {
 	}
 	_, err := f.as.Mmap(mm.MapRequest{Length: page, Flags: anon})
 	wantError(t, "one area too many", err, unix.ENOMEM)
-	f.ok(f.as.Munmap(base, page))
+	f.ok(f.as.Munmap(base, page, nil))
 	f.mmapAnonymous(base-10*page, 3, rw)
-	wantError(t, "one split too many", f.as.Munmap(base-9*page, page), unix.ENOMEM)
-	f.ok(f.as.Munmap(base-10*page, page))
+	wantError(t, "one split too many", f.as.Munmap(base-9*page, page, nil), unix.ENOMEM)
+	f.ok(f.as.Munmap(base-10*page, page, nil))
 }
 
 func TestBrk(t *testing.T) {

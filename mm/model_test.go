@@ -128,7 +128,7 @@ func (m *model) mmap(first, count uint64, prot mm.Prot, kind byte, index uint64)
 }
 
 func (m *model) munmap(first, count uint64) {
-	m.f.ok(m.as.Munmap(address(first), count*page))
+	m.f.ok(m.as.Munmap(address(first), count*page, nil))
 	clear(m.pages[first : first+count])
 }
 

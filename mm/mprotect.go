@@ -57,7 +57,7 @@ func (as *AddressSpace) growsDownStart(start, end uint64) (uint64, error) {
 // protect changes area by area and stops at a hole or at an error.
 func (as *AddressSpace) protect(start, end uint64, prot Prot, stop Stop) error {
 	for start < end {
-		if stop.stops() {
+		if stop.stops(Locked) {
 			return unix.EINTR
 		}
 		v := as.areas.find(start)

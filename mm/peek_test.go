@@ -10,12 +10,12 @@ import (
 // ends with every change of the page.
 func TestPeekReadsUntilTranslationChanges(t *testing.T) {
 	for name, change := range map[string]func(f *fixture, at uint64){
-		"munmap": func(f *fixture, at uint64) { f.ok(f.as.Munmap(at, page)) },
+		"munmap": func(f *fixture, at uint64) { f.ok(f.as.Munmap(at, page, nil)) },
 		"mprotect": func(f *fixture, at uint64) {
-			f.ok(f.as.Mprotect(at, page, int(mm.ProtNone), func() bool { return false }))
+			f.ok(f.as.Mprotect(at, page, int(mm.ProtNone), func(mm.Point) bool { return false }))
 		},
 		"fork": func(f *fixture, at uint64) {
-			child, err := f.as.Fork(func() bool { return false })
+			child, err := f.as.Fork(func(mm.Point) bool { return false })
 			f.ok(err)
 			child.DecRef()
 		},

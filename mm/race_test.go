@@ -107,7 +107,7 @@ func TestConcurrentCallsNeitherRaceNorLeak(t *testing.T) {
 			flags := []int{unix.MAP_PRIVATE, unix.MAP_SHARED}[r.Intn(2)] | fixed
 			f.as.Mmap(mm.MapRequest{Addr: at, Length: length, Prot: rw, Flags: flags, Object: file, File: file})
 		},
-		func(r *rand.Rand, at, length uint64) { f.as.Munmap(at, length) },
+		func(r *rand.Rand, at, length uint64) { f.as.Munmap(at, length, nil) },
 		func(r *rand.Rand, at, length uint64) { f.as.Mprotect(at, length, r.Intn(8), nil) },
 		func(r *rand.Rand, at, length uint64) { f.as.Madvise(at, length, unix.MADV_DONTNEED, nil) },
 		func(r *rand.Rand, at, length uint64) {

@@ -129,15 +129,21 @@ func (as *AddressSpace) Refs() int { return int(as.refs.Load()) }
 
 // DecRef drops a reference. Dropping the last one frees everything that the
 // address space holds, after the page tables are unloaded from all CPUs.
-func (as *AddressSpace) DecRef() {
+func (as *AddressSpace) DecRef() { as.DecRefInPieces(nil) }
+
+// DecRefInPieces is DecRef for a caller that holds no lock. While it frees many pages, it calls stop
+// now and then, but does not end early.
+func (as *AddressSpace) DecRefInPieces(stop Stop) {
 	if as.refs.Add(-1) == 0 {
-		as.destroy()
+		as.destroy(stop)
 	}
 }
 
-func (as *AddressSpace) destroy() {
+func (as *AddressSpace) destroy(stop Stop) {
 	as.memory.machine.DropRoot(as.Root())
+	as.emptyAreas(stop)
 	for as.destroyAreas() {
+		stop.stops(Unlocked)
 	}
 	as.mu.Lock()
 	defer as.flushAndUnlock()
@@ -146,6 +152,34 @@ func (as *AddressSpace) destroy() {
 	if a := as.Attached(); a != nil {
 		a.SpaceDestroyed()
 	}
+}
+
+// emptyAreas frees the pages of large areas, piece by piece, if stop is not nil.
+func (as *AddressSpace) emptyAreas(stop Stop) {
+	if stop == nil {
+		return
+	}
+	for start, more := as.emptyPiece(0); more; start, more = as.emptyPiece(start) {
+		stop.stops(Unlocked)
+	}
+}
+
+// emptyPiece frees some pages of the first large area that has an address from start on. It returns
+// from where to go on, and false if there is none.
+func (as *AddressSpace) emptyPiece(start uint64) (next uint64, more bool) {
+	as.mu.Lock()
+	defer as.flushAndUnlock()
+	for v := as.areas.find(start); v != nil; v = v.next {
+		if v.end-v.start <= pieceBytes {
+			continue
+		}
+		start = max(start, v.start)
+		next = as.tables.reach(start, v.end)
+		as.zap(v, start, next)
+		as.gather.start, as.gather.end = 0, 0 // DropRoot left no CPU with a translation
+		return next, true
+	}
+	return 0, false
 }
 
 // destroyBatch is how many areas are destroyed at a time. The list of files that are

@@ -10,7 +10,7 @@ import (
 
 // stopAfter returns a Stop that reports true from the given call on.
 func stopAfter(calls int) mm.Stop {
-	return func() bool {
+	return func(mm.Point) bool {
 		calls--
 		return calls < 0
 	}
@@ -33,7 +33,7 @@ func TestPopulationEndsWhenTheTaskIsKilled(t *testing.T) {
 			return f.as.Madvise(at, pages*page, unix.MADV_POPULATE_WRITE, stopAfter(most/2))
 		}, unix.EINTR},
 		"mremap of locked memory": {func(f *fixture, at uint64) error {
-			f.ok(f.as.Munmap(at+page, (pages-1)*page))
+			f.ok(f.as.Munmap(at+page, (pages-1)*page, nil))
 			f.ok(f.as.Mlock(at, page, mm.LockNow, nil))
 			_, err := f.as.Mremap(mm.RemapRequest{Addr: at, OldLength: page, NewLength: pages * page, Stop: stopAfter(2)})
 			return err
@@ -94,5 +94,56 @@ func TestMprotectEndsBetweenAreasWhenTheTaskIsKilled(t *testing.T) {
 	}
 	if changed != 5 {
 		t.Errorf("%d areas were changed before the end, want 5", changed)
+	}
+}
+
+// TestLongOperationsLetOthersRun: between the pieces of an operation on many pages the address space
+// is not locked.
+func TestLongOperationsLetOthersRun(t *testing.T) {
+	const pages, at = 2000, 0x100000000
+	for name, call := range map[string]func(f *fixture, stop mm.Stop) error{
+		"MAP_POPULATE": func(f *fixture, stop mm.Stop) error {
+			_, err := f.as.Mmap(mm.MapRequest{Addr: 2 * at, Length: pages * page, Prot: rw, Flags: anon | fixed | unix.MAP_POPULATE, Stop: stop})
+			return err
+		},
+		"munmap":        func(f *fixture, stop mm.Stop) error { return f.as.Munmap(at, pages*page, stop) },
+		"MADV_DONTNEED": func(f *fixture, stop mm.Stop) error { return f.as.Madvise(at, pages*page, unix.MADV_DONTNEED, stop) },
+		"exit": func(f *fixture, stop mm.Stop) error {
+			f.as.DecRefInPieces(stop)
+			return nil
+		},
+	} {
+		f := newFixture(t)
+		f.mmapAnonymous(at, pages, rw)
+		f.ok(f.as.Populate(at, pages*page, nil))
+		calls := 0
+		err := call(f, func(where mm.Point) bool {
+			if where == mm.Unlocked {
+				calls++
+				f.as.LoadUint32(3 * at) // locks the address space
+			}
+			return false
+		})
+		if err != nil || calls < pages/256-1 {
+			t.Errorf("%s of %d pages: %v, and others could run %d times", name, pages, err, calls)
+		}
+		if name == "exit" {
+			f.as = nil
+			continue
+		}
+		if n := f.as.Usage().Anonymous; name != "MAP_POPULATE" && n != 0 {
+			t.Errorf("%s leaves %d pages", name, n)
+		}
+	}
+}
+
+// TestUnmapOfAnEmptyRangeIsOnePiece: the pieces have as many pages, not as many addresses.
+func TestUnmapOfAnEmptyRangeIsOnePiece(t *testing.T) {
+	f := newFixture(t)
+	const at, length = 0x100000000, 1 << 40
+	calls := 0
+	f.ok(f.as.Munmap(at, length, func(mm.Point) bool { calls++; return false }))
+	if calls != 0 {
+		t.Errorf("the range has %d pieces", calls+1)
 	}
 }

@@ -15,6 +15,8 @@ const (
 	RR    Policy = 2 // SCHED_RR
 	Batch Policy = 3 // SCHED_BATCH
 	Idle  Policy = 5 // SCHED_IDLE
+	// Deadline is SCHED_DEADLINE. Scheduler.Reserve sets it, with its parameters.
+	Deadline Policy = 6
 )
 
 // Realtime reports whether the policy is SCHED_FIFO or SCHED_RR.
@@ -31,23 +33,44 @@ type Attributes struct {
 
 // attributes are the attributes of an entity, with what is derived from them.
 type attributes struct {
+	// Attributes are those with which the entity runs: normal, or more urgent ones if it inherits.
 	Attributes
-	allowed uint64 // the CPUs, one bit each; 0 for all
-	weight  int64  // of the fair class
-	// realtime is set for the policies SCHED_FIFO and SCHED_RR.
+	normal    Attributes // what was set
+	inherited urgency    // of the most urgent task that waits for a lock of the entity, or 0
+	allowed   uint64     // the CPUs, one bit each; 0 for all
+	weight    int64      // of the fair class
+	// realtime is set for the policies above the fair class: SCHED_FIFO, SCHED_RR and
+	// SCHED_DEADLINE.
 	realtime bool
-	// published has Attributes for readers without the lock: policy, priority and nice value
-	// in a byte each.
+	// published has the attributes for readers without the lock: policy, priority and nice value
+	// of normal, and the effective urgency, in a byte each.
 	published atomic.Uint32
 }
 
 // set changes the attributes. The scheduler's lock is held.
 func (a *attributes) set(to Attributes) {
-	a.Attributes, a.weight, a.realtime = to, to.weightOf(), to.Policy.Realtime()
-	a.published.Store(uint32(uint8(to.Policy)) | uint32(uint8(to.Priority))<<8 | uint32(uint8(to.Nice))<<16)
+	a.normal = to
+	a.apply()
 }
 
-// Current returns the attributes. Any context.
+// apply derives the other fields from normal and inherited. The scheduler's lock is held.
+func (a *attributes) apply() {
+	n := a.normal
+	a.Attributes, a.weight = n.boosted(a.inherited), n.weightOf()
+	a.realtime = a.Policy.Realtime() || a.Policy == Deadline
+	effective := max(a.inherited, n.urgency())
+	a.published.Store(uint32(uint8(n.Policy)) | uint32(uint8(n.Priority))<<8 | uint32(uint8(n.Nice))<<16 | uint32(effective)<<24)
+}
+
+// effective returns the urgency with which the entity runs. Any context.
+func (a *attributes) effective() urgency {
+	if u := urgency(a.published.Load() >> 24); u > 0 {
+		return u
+	}
+	return Attributes{}.urgency() // set was not called yet
+}
+
+// Current returns the attributes that were set. Any context.
 func (a *attributes) Current() Attributes {
 	p := a.published.Load()
 	return Attributes{Policy: Policy(uint8(p)), Priority: int32(uint8(p >> 8)), Nice: int32(int8(p >> 16))}
@@ -56,7 +79,7 @@ func (a *attributes) Current() Attributes {
 // afterReset returns the attributes that a child has if its parent has a
 // (SCHED_RESET_ON_FORK, sched(7)).
 func (a Attributes) afterReset() Attributes {
-	if a.Policy.Realtime() {
+	if a.Policy.Realtime() || a.Policy == Deadline {
 		return Attributes{}
 	}
 	return Attributes{Policy: a.Policy, Nice: max(a.Nice, 0)}

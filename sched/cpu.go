@@ -16,8 +16,6 @@ const (
 	// maxLead is how many slices an entity can be ahead of the floor. It bounds what an
 	// entity that had a CPU to itself owes when others come.
 	maxLead = 5
-	// roundRobin is the slice of SCHED_RR (Linux: RR_TIMESLICE).
-	roundRobin = 100_000_000
 )
 
 // cpu is a CPU's part of the scheduler. The scheduler's lock guards it, except the atomics.
@@ -26,6 +24,7 @@ type cpu struct {
 	scheduler *Scheduler
 	current   *Entity // that it runs, or nil
 	realtime  realtimeQueue
+	usage     usage
 	fair      fairQueue
 	waiting   int
 	// leaving is the entity whose departure is to be committed. Only the goroutine that runs
@@ -149,7 +148,7 @@ func (c *cpu) begin(e *Entity, now int64) *exchange {
 		e.placed = true
 		e.runner.Place(c.number)
 	}
-	if c.waiting > 0 {
+	if c.waiting > 0 || e.realtime {
 		c.limit(now)
 	}
 	return e.at
@@ -208,6 +207,9 @@ func (c *cpu) requeue(e *Entity) {
 	s.mu.Lock()
 	defer s.unlock()
 	now := c.left
+	if e.exhausted() && s.throttle(e, now) {
+		return
+	}
 	if !e.mayRunOn(c.number) {
 		s.enqueue(e, s.choose(e), now)
 		return
@@ -233,6 +235,8 @@ func (s *Scheduler) charge(now int64) {
 			e.started = now
 			least = min(least, e.vruntime)
 			ahead = ahead || e.vruntime > limit
+		} else if e != nil {
+			c.chargeRealtime(e, now)
 		}
 		if len(c.fair.heap) > 0 {
 			least = min(least, c.fair.heap[0].vruntime)
@@ -250,7 +254,11 @@ func (s *Scheduler) charge(now int64) {
 // chargeOnly is charge for a machine with one CPU, where nobody can be far ahead. s.mu is held.
 func (c *cpu) chargeOnly(now int64) {
 	e := c.current
-	if e == nil || e.realtime {
+	if e == nil {
+		return
+	}
+	if e.realtime {
+		c.chargeRealtime(e, now)
 		return
 	}
 	e.vruntime += e.weighted(now - e.started)
@@ -298,7 +306,7 @@ func (c *cpu) remove(e *Entity) {
 // first returns the most urgent entity of the CPU's own queue, or nil. s.mu is held.
 func (c *cpu) first() *Entity {
 	if c.realtime.waiting > 0 {
-		return c.realtime.first()
+		return c.firstRealtime()
 	}
 	if len(c.fair.heap) > 0 {
 		return c.fair.heap[0].entity
@@ -322,7 +330,8 @@ func (c *cpu) bestOfAll(e *Entity) *Entity {
 	s := c.scheduler
 	for i := range s.cpus {
 		other := s.cpus[i].first()
-		if other == nil || &s.cpus[i] == c || !other.mayRunOn(c.number) || other.onQueue.Load() != settled {
+		if other == nil || &s.cpus[i] == c || !other.mayRunOn(c.number) || other.onQueue.Load() != settled ||
+			c.holdsBack(other) && (e != nil || c.current != nil) {
 			continue
 		}
 		if e == nil || other.precedesBy(e, migrationMargin) {
@@ -334,10 +343,21 @@ func (c *cpu) bestOfAll(e *Entity) *Entity {
 
 // precedes reports whether a waiting entity should run in place of e, which runs.
 func (w *Entity) precedes(e *Entity) bool {
-	if w.realtime && e.realtime && w.Priority == e.Priority {
+	if w.realtime && e.realtime && w.Priority == e.Priority && w.server == nil && e.server == nil {
 		return e.expired
 	}
 	return w.precedesBy(e, 0)
+}
+
+// precedesPeer reports whether w is more urgent than e, both of a class above the fair one.
+func (w *Entity) precedesPeer(e *Entity) bool {
+	if w.server != nil && e.server != nil {
+		return w.server.at < e.server.at
+	}
+	if w.server != nil || e.server != nil {
+		return w.server != nil
+	}
+	return w.Priority > e.Priority
 }
 
 // precedesBy reports whether w is more urgent than e: it has a better class, a greater
@@ -346,7 +366,7 @@ func (w *Entity) precedesBy(e *Entity, margin int64) bool {
 	realtime, other := w.realtime, e.realtime
 	switch {
 	case realtime && other:
-		return w.Priority > e.Priority
+		return w.precedesPeer(e)
 	case realtime || other:
 		return realtime
 	}
@@ -364,7 +384,7 @@ func (c *cpu) preempts(e *Entity, now int64) bool {
 		return false
 	}
 	if e.realtime || running.realtime {
-		return e.precedesBy(running, 0)
+		return c.preemptsRealtime(e, running)
 	}
 	return e.vruntime+e.weighted(wakeMargin) < running.vruntime+running.weighted(now-running.started)
 }
@@ -373,11 +393,15 @@ func (c *cpu) preempts(e *Entity, now int64) bool {
 // is held.
 func (c *cpu) limit(now int64) {
 	e := c.current
-	if e == nil || c.scheduler.processors == nil || c.waiting == 0 {
+	if e == nil || c.scheduler.processors == nil || c.waiting == 0 && e.server == nil {
 		return
 	}
 	end := e.sliceFrom + c.slice(e)
-	if end <= now {
+	switch {
+	case end > now:
+	case e.server != nil:
+		end = now + 1
+	default:
 		e.sliceFrom, end = now, now+minSlice
 	}
 	c.endAt(now, end)
@@ -395,7 +419,7 @@ func (c *cpu) endAt(now, end int64) {
 // slice returns how long an entity of the CPU runs while others wait (Linux: sched_slice).
 func (c *cpu) slice(e *Entity) int64 {
 	if e.realtime {
-		return roundRobin
+		return c.realtimeSlice(e)
 	}
 	period := int64(latency)
 	if n := int64(len(c.fair.heap) + 1); n > latency/minSlice {

@@ -44,10 +44,16 @@ type Entity struct {
 	expired   bool        // SCHED_RR: its slice has ended
 	misplaced atomic.Bool // it runs on a CPU that its affinity excludes
 	pairing   pairing
+	chain     chain       // of locks; Scheduler.chains guards it
+	server    *server     // of SCHED_DEADLINE, or nil
+	retired   bool        // it has ended: it gets no server
+	spent     atomic.Bool // it runs, but its server's budget is used up
+	overrun   atomic.Bool // see TakeOverrun
 
 	// runs counts how often the entity was given a CPU, waited how long it was runnable
 	// without one, in nanoseconds.
 	runs, waited atomic.Int64
+	burst        atomic.Int64 // see Burst
 	// involuntary counts how often it has left a CPU although it could continue: see
 	// CountInvoluntary.
 	involuntary *atomic.Int64
@@ -142,7 +148,7 @@ func (e *Entity) depart(why departure) *exchange {
 	c, now := e.on(), s.now()
 	s.charge(now)
 	next := c.best()
-	if why != sleeps && e.mayRunOn(c.number) && (next == nil || why == yields && !e.yieldTo(next)) {
+	if why != sleeps && e.mayRunOn(c.number) && !e.exhausted() && (next == nil || why == yields && !e.yieldTo(next)) {
 		return nil
 	}
 	if why != sleeps && e.involuntary != nil {
@@ -165,7 +171,7 @@ func (e *Entity) depart(why departure) *exchange {
 // false if e is more urgent in any case. s.mu is held.
 func (e *Entity) yieldTo(next *Entity) bool {
 	if e.realtime {
-		return next.realtime && next.Priority >= e.Priority
+		return next.realtime && !e.precedesPeer(next)
 	}
 	if !next.realtime {
 		e.vruntime = max(e.vruntime, next.vruntime+1)
@@ -204,6 +210,7 @@ func (e *Entity) tryEnd() (to *exchange, known bool) {
 	}
 	c, now := e.on(), s.now()
 	s.charge(now)
+	s.retire(e)
 	to = c.switchTo(c.best(), now)
 	if c.running() == first && (s.processors == nil || len(s.spare) >= maxSpare) {
 		return nil, true
@@ -212,6 +219,10 @@ func (e *Entity) tryEnd() (to *exchange, known bool) {
 	e.at, to.occupant = to, e
 	return to, true
 }
+
+// Started reports whether Start was called. The goroutine that may start the entity calls it, or
+// the entity's own.
+func (e *Entity) Started() bool { return e.scheduler != nil }
 
 // CPU returns the CPU that runs the entity, or ran it last. Any context.
 func (e *Entity) CPU() int { return int(e.cpu.Load()) }

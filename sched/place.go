@@ -125,10 +125,14 @@ func (c *cpu) cost(e *Entity) int64 {
 		return cost
 	}
 	cost += 2
-	if c.current.realtime {
+	if running := c.current; running.realtime {
 		cost += realtime
-		if e.realtime {
-			cost += realtime * int64(c.current.Priority)
+		switch {
+		case !e.realtime:
+		case running.server != nil:
+			cost += realtime<<20 - running.server.at
+		default:
+			cost += realtime * int64(running.Priority)
 		}
 	}
 	return cost

@@ -2,12 +2,14 @@ package sched
 
 import "math/bits"
 
-// realtimeQueue has the waiting SCHED_FIFO and SCHED_RR entities of a CPU: a list for each
-// priority (Linux: rt_prio_array). The scheduler's lock guards it.
+// realtimeQueue has the waiting entities of a CPU that are above the fair class: SCHED_FIFO and
+// SCHED_RR in a list for each priority (Linux: rt_prio_array), and SCHED_DEADLINE. The
+// scheduler's lock guards it.
 type realtimeQueue struct {
-	present [2]uint64 // a bit for each priority whose list is not empty
-	lists   [MaxPriority + 1]realtimeList
-	waiting int
+	deadlines deadlineQueue
+	present   [2]uint64 // a bit for each priority whose list is not empty
+	lists     [MaxPriority + 1]realtimeList
+	waiting   int
 }
 
 type realtimeList struct{ first, last *Entity }
@@ -15,8 +17,12 @@ type realtimeList struct{ first, last *Entity }
 // add appends e to the list of its priority, or puts it first if it was preempted: it keeps its
 // turn (sched(7)).
 func (q *realtimeQueue) add(e *Entity, first bool) {
-	l := &q.lists[e.Priority]
 	q.waiting++
+	if e.server != nil {
+		q.deadlines.add(e.server)
+		return
+	}
+	l := &q.lists[e.Priority]
 	q.present[e.Priority>>6] |= 1 << (e.Priority & 63)
 	if first {
 		e.previous, e.next = nil, l.first
@@ -36,8 +42,12 @@ func (q *realtimeQueue) add(e *Entity, first bool) {
 }
 
 func (q *realtimeQueue) remove(e *Entity) {
-	l := &q.lists[e.Priority]
 	q.waiting--
+	if e.server != nil {
+		q.deadlines.remove(e.server)
+		return
+	}
+	l := &q.lists[e.Priority]
 	if e.previous != nil {
 		e.previous.next = e.next
 	} else {
@@ -54,8 +64,12 @@ func (q *realtimeQueue) remove(e *Entity) {
 	}
 }
 
-// first returns the entity with the greatest priority that has waited longest, or nil.
+// first returns the entity with the earliest deadline, else the one with the greatest priority
+// that has waited longest, or nil.
 func (q *realtimeQueue) first() *Entity {
+	if len(q.deadlines) > 0 {
+		return q.deadlines[0].entity
+	}
 	for word := 1; word >= 0; word-- {
 		if p := q.present[word]; p != 0 {
 			return q.lists[word<<6+bits.Len64(p)-1].first

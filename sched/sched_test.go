@@ -189,7 +189,7 @@ func TestEntityLeavesCPUThatItsAffinityExcludes(t *testing.T) {
 	s.Start(&p.Entity, &p, func() {
 		first := p.CPU()
 		seen <- first
-		if !s.SetAffinity(&p.Entity, 1<<uint(1-first)) {
+		if misplaced, _ := s.SetAffinity(&p.Entity, 1<<uint(1-first)); !misplaced {
 			t.Error("the entity is not misplaced")
 		}
 		s.Reschedule(&p.Entity)
@@ -264,4 +264,36 @@ func TestGoroutinesOfEndedEntitiesReturn(t *testing.T) {
 		time.Sleep(time.Millisecond)
 	}
 	t.Errorf("%d goroutines are left", runtime.NumGoroutine()-before)
+}
+
+// TestCondReschedLetsASleeperRunWhoseTimerHasExpired: a task in a long system call returns to user mode
+// late, so the point in the middle fires the timers of its CPU.
+func TestCondReschedLetsASleeperRunWhoseTimerHasExpired(t *testing.T) {
+	m := newMachine(1)
+	worker, sleeper := &program{s: m.s}, &program{s: m.s}
+	sleeper.set(fifo(1))
+	var asleep, woken atomic.Bool
+	var done sync.WaitGroup
+	done.Add(2)
+	m.s.Start(&worker.Entity, worker, func() {
+		defer done.Done()
+		m.s.Start(&sleeper.Entity, sleeper, func() {
+			defer done.Done()
+			m.s.Load.Timers.AfterFunc(time.Millisecond, func() { sleeper.Unpark(ending) })
+			asleep.Store(true)
+			sleeper.Park()
+			woken.Store(true)
+		})
+		m.s.Reschedule(&worker.Entity)
+		if !asleep.Load() {
+			t.Error("a real-time task does not preempt")
+		}
+		for end := clock.Monotonic() + int64(10*time.Second); !woken.Load() && clock.Monotonic() < end; {
+			m.s.CondResched(&worker.Entity)
+		}
+		if !woken.Load() {
+			t.Error("the sleeper has not run")
+		}
+	})
+	done.Wait()
 }

@@ -5,6 +5,7 @@ import (
 	"runtime"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"slowpath/clock"
 	"slowpath/tracepoint"
@@ -41,12 +42,19 @@ type Scheduler struct {
 	processors *Processors // nil on the host
 	cpus       []cpu
 	now        func() int64 // clock.Monotonic
+	// after calls a function after some nanoseconds. It may be called with mu held, the
+	// function is called without.
+	after func(delay int64, f func())
 
+	chains  chains
 	mu      sync.Mutex
 	waiting atomic.Int32 // entities on the queues of all CPUs
 	floor   int64        // no new or woken entity has much less virtual time
 	kicks   uint64       // the CPUs to be kicked when mu is released, one bit each
 	spare   []*exchange  // whose goroutines take new entities
+
+	limits   Limits
+	reserved int64 // the sum of the shares of all SCHED_DEADLINE entities
 }
 
 // MaxCPUs is the greatest number of CPUs: an affinity has a bit for each.
@@ -56,7 +64,8 @@ const MaxCPUs = 64
 // goroutine that lives as long as it has something to run, and nothing preempts an entity but
 // NEED_RESCHED.
 func New(cpus int, p *Processors) *Scheduler {
-	s := &Scheduler{processors: p, cpus: make([]cpu, max(cpus, 1)), now: clock.Monotonic}
+	s := &Scheduler{processors: p, cpus: make([]cpu, max(cpus, 1)), now: clock.Monotonic, limits: DefaultLimits}
+	s.after = func(delay int64, f func()) { s.Load.Timers.AfterFunc(time.Duration(delay), f) }
 	for i := range s.cpus {
 		s.cpus[i].number, s.cpus[i].scheduler, s.cpus[i].resting = i, s, true
 	}
@@ -113,6 +122,9 @@ func (s *Scheduler) begin(e *Entity, r Runner) {
 	if e.forked {
 		e.vruntime += e.weighted(minSlice)
 	}
+	if e.realtime && !s.wakeRealtime(e, now) {
+		return
+	}
 	s.enqueue(e, s.choose(e), now)
 }
 
@@ -121,6 +133,9 @@ func (s *Scheduler) wake(e *Entity) {
 	s.mu.Lock()
 	defer s.unlock()
 	now := s.now()
+	if e.realtime && !s.wakeRealtime(e, now) {
+		return
+	}
 	e.vruntime = max(e.vruntime, s.floor-sleeperCredit)
 	if c := s.partner(e, now); c != nil {
 		s.enqueueBehind(e, c, now)
@@ -163,9 +178,17 @@ func (s *Scheduler) unlock() {
 // Yield lets other entities run, and returns when it is the caller's turn again
 // (sched_yield(2)). Only the entity's own goroutine calls it, without locks.
 func (s *Scheduler) Yield(e *Entity) {
-	if s.waiting.Load() != 0 {
-		s.letOthersRun(e, yields)
+	if s.waiting.Load() != 0 || e.Current().Policy == Deadline {
+		s.yield(e)
 	}
+}
+
+// yield is Yield if there may be something to do.
+func (s *Scheduler) yield(e *Entity) {
+	if e.Current().Policy == Deadline {
+		s.surrender(e)
+	}
+	s.letOthersRun(e, yields)
 }
 
 // Reschedule lets another entity run that is more urgent, if there is one, and returns when
@@ -180,7 +203,7 @@ func (s *Scheduler) Reschedule(e *Entity) {
 // NeedsReschedule reports whether Reschedule has anything to do. Any
 // context.
 func (s *Scheduler) NeedsReschedule(e *Entity) bool {
-	return s.waiting.Load() != 0 || e.misplaced.Load()
+	return s.waiting.Load() != 0 || e.misplaced.Load() || e.spent.Load()
 }
 
 // mustLeave reports whether another entity should run on e's CPU, or e on another CPU.
@@ -192,7 +215,7 @@ func (s *Scheduler) mustLeave(e *Entity) bool {
 		return true
 	}
 	s.charge(now)
-	if best := c.best(); best != nil && best.precedes(e) {
+	if e.exhausted() || c.mustYieldTo(c.best(), e) {
 		return true
 	}
 	c.limit(now)
@@ -227,6 +250,19 @@ func (s *Scheduler) Interrupted(e *Entity) {
 	}
 }
 
+// CondResched lets another entity run that is more urgent, in the middle of a long operation. It
+// first does what a timer interrupt has left to do that found the kernel. Only the entity's own
+// goroutine calls it, without locks.
+func (s *Scheduler) CondResched(e *Entity) {
+	now, number := s.now(), e.CPU()
+	if end := s.cpus[number].sliceEnd.Load(); end != 0 && end <= now || s.Load.Timers.Due(number, now) {
+		s.Interrupted(e)
+	}
+	if s.NeedsReschedule(e) {
+		s.Reschedule(e)
+	}
+}
+
 // relaxAfter is how often an entity that is not idle lets the kernel's own goroutines run that
 // wait for its P, in nanoseconds. The Go scheduler itself would take the P after 10 ms.
 const relaxAfter = 4_000_000
@@ -246,40 +282,90 @@ func (s *Scheduler) endSlice(e *Entity, now int64) {
 	c := e.on()
 	c.sliceEnd.Store(0)
 	c.armed = 0
-	e.expired = e.Policy == RR && now-e.sliceFrom >= roundRobin
+	if e.exhausted() {
+		e.spent.Store(true) // before NEED_RESCHED is raised: its handler reads it
+		e.runner.Preempt()
+		return
+	}
+	e.expired = e.Policy == RR && now-e.sliceFrom >= s.limits.RoundRobin
 	s.spread(c)
-	if best := c.best(); best != nil {
-		if best.precedes(e) {
-			e.runner.Preempt()
-			return
-		}
+	best := c.best()
+	if c.mustYieldTo(best, e) {
+		e.runner.Preempt()
+		return
+	}
+	if best != nil || e.server != nil {
 		c.limit(now)
 	}
+}
+
+// mustYieldTo reports whether best, the best waiting entity for the CPU or nil, should run in
+// place of e. s.mu is held.
+func (c *cpu) mustYieldTo(best, e *Entity) bool {
+	return best != nil && (best.precedes(e) || c.holdsBack(e) && !best.realtime)
 }
 
 // SetAttributes changes the attributes of an entity. The caller has checked them. Any
 // goroutine may call it; it does not sleep.
 func (s *Scheduler) SetAttributes(e *Entity, a Attributes) {
+	s.changeUrgency(e, func() { s.setAttributes(e, a) })
+}
+
+// changeUrgency calls f, which changes the attributes of an entity, with s.mu held. If the entity
+// waits for a lock, the owner of the lock inherits what has changed.
+func (s *Scheduler) changeUrgency(e *Entity, f func()) {
+	s.chains.mu.Lock()
+	defer s.chains.mu.Unlock()
+	defer s.adjustWait(e)
 	s.mu.Lock()
 	defer s.unlock()
+	f()
+}
+
+// setAttributes is SetAttributes with s.mu held. Attributes without a change leave the entity its
+// turn.
+func (s *Scheduler) setAttributes(e *Entity, a Attributes) {
+	if a == e.normal && e.weight != 0 {
+		return
+	}
+	throttled := false
 	s.change(e, func() {
+		if a.Policy != Deadline {
+			throttled = s.release(e)
+		}
 		e.set(a)
 		e.expired = false
+	})
+	if throttled {
+		s.enqueue(e, s.choose(e), s.now())
+	}
+}
+
+// Renice changes the nice value of an entity. Any goroutine may call it; it does not sleep.
+func (s *Scheduler) Renice(e *Entity, nice int32) {
+	s.changeUrgency(e, func() {
+		a := e.normal
+		a.Nice = nice
+		s.setAttributes(e, a)
 	})
 }
 
 // SetAffinity confines an entity to a set of CPUs, one bit each, 0 for all. At least one must
 // exist. If the entity runs on another CPU, it leaves it before it returns to user mode. It
-// reports whether that is so. Any goroutine may call it; it does not sleep.
-func (s *Scheduler) SetAffinity(e *Entity, set uint64) (misplaced bool) {
+// reports whether that is so. Error: ErrBandwidth, because an entity of SCHED_DEADLINE may run on
+// all CPUs (Linux: dl_task_check_affinity). Any goroutine may call it; it does not sleep.
+func (s *Scheduler) SetAffinity(e *Entity, set uint64) (misplaced bool, err error) {
 	s.mu.Lock()
 	defer s.unlock()
+	if e.server != nil && set != 0 && s.limits.limited() {
+		return false, ErrBandwidth
+	}
 	s.change(e, func() {
 		e.allowed = set
 		misplaced = s.running(e) && !e.mayRunOn(e.CPU())
 		e.misplaced.Store(misplaced) // before NEED_RESCHED is raised: its handler reads it
 	})
-	return misplaced
+	return misplaced, nil
 }
 
 // Misplaced reports whether an entity runs on a CPU that its affinity excludes. Any
@@ -292,17 +378,29 @@ func (s *Scheduler) running(e *Entity) bool { return e.scheduler != nil && e.on(
 // change changes what determines the place of an entity. An entity that waits is queued
 // again, and one that runs looks for another that precedes it. s.mu is held.
 func (s *Scheduler) change(e *Entity, f func()) {
-	now := s.now()
+	now, wasRealtime := s.now(), e.realtime
 	switch {
 	case e.queue != nil:
+		before := e.Priority
 		e.queue.remove(e)
 		f()
-		if !e.onQueue.CompareAndSwap(queuedEarly, takenOff) {
-			s.enqueue(e, s.choose(e), now)
+		if wasRealtime && !e.realtime {
+			s.rejoin(e, now)
+		}
+		if e.onQueue.CompareAndSwap(queuedEarly, takenOff) {
+			return // settle queues it
+		}
+		s.enqueue(e, s.choose(e), now)
+		if e.Priority > 0 && e.Priority < before { // as on Linux, it becomes the first
+			e.queue.realtime.remove(e)
+			e.queue.realtime.add(e, true)
 		}
 	case s.running(e):
 		s.charge(now)
 		f()
+		if wasRealtime && !e.realtime {
+			s.rejoin(e, now)
+		}
 		e.runner.Preempt()
 	default:
 		f()
@@ -313,17 +411,22 @@ func (s *Scheduler) change(e *Entity, f func()) {
 func (e *Entity) on() *cpu { return &e.scheduler.cpus[e.cpu.Load()] }
 
 // Inherit gives a new entity, which has not started, the attributes of its parent, without
-// the policy and priority if reset is set (SCHED_RESET_ON_FORK). It does not sleep.
-func (s *Scheduler) Inherit(e, parent *Entity, reset bool) {
+// the policy and priority if reset is set (SCHED_RESET_ON_FORK). It reports false, and does
+// nothing, if the child would have a deadline (sched(7)). It does not sleep.
+func (s *Scheduler) Inherit(e, parent *Entity, reset bool) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	e.allowed, e.vruntime, e.forked = parent.allowed, parent.vruntime, true
-	e.cpu.Store(parent.cpu.Load())
-	a := parent.Attributes
+	a := parent.normal
 	if reset {
 		a = a.afterReset()
 	}
+	if a.Policy == Deadline {
+		return false
+	}
+	e.allowed, e.vruntime, e.forked = parent.allowed, parent.vruntime, true
+	e.cpu.Store(parent.cpu.Load())
 	e.set(a)
+	return true
 }
 
 // Affinity returns the set of SetAffinity. Any goroutine may call it; it does not sleep.

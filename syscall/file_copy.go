@@ -110,6 +110,7 @@ func copyFile(t *task.Task, from, to *copySide, count uint64) (uint64, error) {
 		if t.Killed() { // an endless source such as /dev/zero must not delay SIGKILL
 			return moved(total, unix.EINTR)
 		}
+		t.CondResched()
 		sink := fs.NewBytesSink(buffer[:min(count-total, copyBufferSize)])
 		n, err := from.read(sink)
 		if n == 0 || err != nil {

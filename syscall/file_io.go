@@ -17,6 +17,10 @@ func sysRead(t *task.Task, a *amd64.Args) (uint64, error) {
 		if err != nil {
 			return 0, err
 		}
+		if a[2] > fs.PauseInterval && file.Alone(t.FDs) {
+			memory.unlocked = true
+			return readFile(t, file, func() (int, error) { return file.ReadAlone(memory) })
+		}
 		return readFile(t, file, func() (int, error) { return file.Read(memory) })
 	})
 }
@@ -43,6 +47,7 @@ func sysPread64(t *task.Task, a *amd64.Args) (uint64, error) {
 		if err != nil {
 			return 0, err
 		}
+		memory.unlocked = true
 		return readFile(t, file, func() (int, error) { return file.ReadAt(memory, int64(a[3])) })
 	})
 }

@@ -21,6 +21,15 @@ type userMemory struct {
 	within  uint64       // bytes of the current vector already transferred
 	left    int          // bytes not yet transferred
 	single  [1]abi.Iovec // vectors of a call with only one buffer
+	// unlocked is set if the system call holds no lock during the transfer.
+	unlocked bool
+}
+
+// Pause implements fs.Pause.
+func (u *userMemory) Pause() {
+	if u.unlocked {
+		u.t.CondResched()
+	}
 }
 
 // newUserMemory returns the buffer of read(2) or write(2), cut at MaxTransfer

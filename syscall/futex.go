@@ -12,8 +12,7 @@ import (
 )
 
 var futexCalls = []Row{
-	{Number: unix.SYS_FUTEX, Name: "futex", Arguments: args(Pointer, Hex, Uint, Pointer, Pointer, Hex), Handler: sysFutex,
-		Partial: "The owner of a lock with priority inheritance does not inherit priorities, because priorities have no effect on when a task runs."},
+	{Number: unix.SYS_FUTEX, Name: "futex", Arguments: args(Pointer, Hex, Uint, Pointer, Pointer, Hex), Handler: sysFutex},
 	{Number: unix.SYS_FUTEX_WAITV, Name: "futex_waitv", Arguments: args(Pointer, Uint, Hex, Pointer, Int), Handler: sysFutexWaitv},
 }
 

@@ -82,7 +82,7 @@ func sys32Nice(t *task.Task, a *amd64.Args) (uint64, error) {
 	if change < 0 && !mayRenice(t, t, nice) {
 		return 0, unix.EPERM
 	}
-	renice(t, nice)
+	t.Renice(nice)
 	return 0, nil
 }
 

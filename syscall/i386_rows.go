@@ -123,6 +123,8 @@ var sameCalls32 = []Row32{
 	same(331, "pipe2"),
 	same(340, "prlimit64"),
 	same(344, "syncfs"),
+	same(351, "sched_setattr"),
+	same(352, "sched_getattr"),
 	same(353, "renameat2"),
 	same(355, "getrandom"),
 	same(356, "memfd_create"),

@@ -63,7 +63,7 @@ func memoryLimits(t *task.Task) mm.Limits {
 func sysMmap(t *task.Task, a *amd64.Args) (uint64, error) {
 	r := mm.MapRequest{
 		Addr: a[0], Length: a[1], Prot: mm.Prot(a[2]) & mm.ProtAll,
-		Flags: int(uint32(a[3])), Offset: a[5], Below4GiB: t.Layout.Narrow(), Stop: t.Killed,
+		Flags: int(uint32(a[3])), Offset: a[5], Below4GiB: t.Layout.Narrow(), Stop: t.Stops,
 	}
 	if r.Offset%mm.PageSize != 0 {
 		return 0, unix.EINVAL
@@ -174,28 +174,28 @@ func limitSharedWriting(r *mm.MapRequest, file *fs.File) (release func()) {
 func sysMprotect(t *task.Task, a *amd64.Args) (uint64, error) {
 	prot := int(a[2])
 	implied := prot | int(t.ImpliedProtection(mm.Prot(prot)))
-	err := memory(t).Mprotect(a[0], a[1], implied, t.Killed)
+	err := memory(t).Mprotect(a[0], a[1], implied, t.Stops)
 	if err == unix.EACCES && implied != prot {
-		err = t.MM.Mprotect(a[0], a[1], prot, t.Killed) // a mapping that can never be executable
+		err = t.MM.Mprotect(a[0], a[1], prot, t.Stops) // a mapping that can never be executable
 	}
 	return 0, err
 }
 
 // sysMunmap is munmap(2).
 func sysMunmap(t *task.Task, a *amd64.Args) (uint64, error) {
-	return 0, t.MM.Munmap(a[0], a[1])
+	return 0, t.MM.Munmap(a[0], a[1], t.Stops)
 }
 
 // sysBrk is brk(2). It returns the end of the heap, which is unchanged if the
 // request failed.
 func sysBrk(t *task.Task, a *amd64.Args) (uint64, error) {
-	return memory(t).Brk(a[0], t.Killed), nil
+	return memory(t).Brk(a[0], t.Stops), nil
 }
 
 // sysMremap is mremap(2).
 func sysMremap(t *task.Task, a *amd64.Args) (uint64, error) {
 	at, err := memory(t).Mremap(mm.RemapRequest{
-		Addr: a[0], OldLength: a[1], NewLength: a[2], Flags: int(a[3]), NewAddr: a[4], Below4GiB: t.Layout.Narrow(), Stop: t.Killed,
+		Addr: a[0], OldLength: a[1], NewLength: a[2], Flags: int(a[3]), NewAddr: a[4], Below4GiB: t.Layout.Narrow(), Stop: t.Stops,
 	})
 	if err == nil && at != a[0] {
 		t.MoveVDSO(a[0], at)
@@ -223,5 +223,5 @@ func sysMincore(t *task.Task, a *amd64.Args) (uint64, error) {
 
 // sysMadvise is madvise(2).
 func sysMadvise(t *task.Task, a *amd64.Args) (uint64, error) {
-	return 0, t.MM.Madvise(a[0], a[1], int(int32(a[2])), t.Killed)
+	return 0, t.MM.Madvise(a[0], a[1], int(int32(a[2])), t.Stops)
 }

@@ -26,7 +26,7 @@ func sysMlock2(t *task.Task, a *amd64.Args) (uint64, error) {
 }
 
 func lockRange(t *task.Task, a *amd64.Args, flags int32) (uint64, error) {
-	return 0, memory(t).Mlock(a[0], a[1], mm.LockPopulation(flags&mlockOnFault != 0), t.Killed)
+	return 0, memory(t).Mlock(a[0], a[1], mm.LockPopulation(flags&mlockOnFault != 0), t.Stops)
 }
 
 // sysMunlock is munlock(2).
@@ -36,7 +36,7 @@ func sysMunlock(t *task.Task, a *amd64.Args) (uint64, error) {
 
 // sysMlockall is mlockall(2).
 func sysMlockall(t *task.Task, a *amd64.Args) (uint64, error) {
-	return 0, memory(t).Mlockall(int(int32(a[0])), t.Killed)
+	return 0, memory(t).Mlockall(int(int32(a[0])), t.Stops)
 }
 
 // sysMunlockall is munlockall(2).

@@ -213,6 +213,8 @@ var prototypes = [...]string{
 	unix.SYS_TKILL:                  "tkill(pid_t pid, int sig)",
 	unix.SYS_TIME:                   "time(__kernel_old_time_t * tloc)",
 	unix.SYS_FUTEX:                  "futex(u32 * uaddr, int op, u32 val, const struct __kernel_timespec * utime, u32 * uaddr2, u32 val3)",
+	unix.SYS_SCHED_SETATTR:          "sched_setattr(pid_t pid, struct sched_attr * uattr, unsigned int flags)",
+	unix.SYS_SCHED_GETATTR:          "sched_getattr(pid_t pid, struct sched_attr * uattr, unsigned int usize, unsigned int flags)",
 	unix.SYS_SCHED_SETAFFINITY:      "sched_setaffinity(pid_t pid, unsigned int len, unsigned long * user_mask_ptr)",
 	unix.SYS_SCHED_GETAFFINITY:      "sched_getaffinity(pid_t pid, unsigned int len, unsigned long * user_mask_ptr)",
 	unix.SYS_EPOLL_CREATE:           "epoll_create(int size)",

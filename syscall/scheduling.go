@@ -5,7 +5,6 @@ import (
 
 	"slowpath/abi"
 	"slowpath/arch/amd64"
-	"slowpath/clock"
 	"slowpath/cred"
 	"slowpath/sched"
 	"slowpath/task"
@@ -23,6 +22,9 @@ var schedulingCalls = []Row{
 	{Number: unix.SYS_SCHED_GET_PRIORITY_MAX, Name: "sched_get_priority_max", Arguments: args(Int), Handler: sysSchedGetPriorityMax},
 	{Number: unix.SYS_SCHED_GET_PRIORITY_MIN, Name: "sched_get_priority_min", Arguments: args(Int), Handler: sysSchedGetPriorityMin},
 	{Number: unix.SYS_SCHED_RR_GET_INTERVAL, Name: "sched_rr_get_interval", Arguments: args(PID, Pointer), Handler: sysSchedRRGetInterval},
+	{Number: unix.SYS_SCHED_SETATTR, Name: "sched_setattr", Arguments: args(PID, Pointer, Hex), Handler: sysSchedSetattr,
+		Partial: "A SCHED_DEADLINE task with SCHED_FLAG_RECLAIM gets none of the time that others leave."},
+	{Number: unix.SYS_SCHED_GETATTR, Name: "sched_getattr", Arguments: args(PID, Pointer, Uint, Hex), Handler: sysSchedGetattr},
 	{Number: unix.SYS_GETCPU, Name: "getcpu", Arguments: args(Pointer, Pointer), Handler: sysGetcpu},
 	{Number: unix.SYS_GETPRIORITY, Name: "getpriority", Arguments: args(Int, PID), Handler: sysGetpriority},
 	{Number: unix.SYS_SETPRIORITY, Name: "setpriority", Arguments: args(Int, PID, Int), Handler: sysSetpriority},
@@ -55,7 +57,12 @@ func schedulingTarget(t *task.Task, pid int32) (*task.Task, error) {
 // attributes.
 func mayChangeScheduling(t, target *task.Task) bool {
 	own, other := t.Credentials(), target.Credentials()
-	return own.Has(cred.SysNice) || (own.EUID == other.EUID || own.EUID == other.UID) && !hasMore(other, own)
+	return own.Has(cred.SysNice) || sameOwner(own, other) && !hasMore(other, own)
+}
+
+// sameOwner reports whether other belongs to the user of own (Linux: check_same_owner).
+func sameOwner(own, other *cred.Credentials) bool {
+	return own.EUID == other.EUID || own.EUID == other.UID
 }
 
 // hasMore reports whether a has capabilities that b lacks. Without CAP_SYS_NICE, a task
@@ -77,10 +84,7 @@ func sysSchedSetaffinity(t *task.Task, a *amd64.Args) (uint64, error) {
 	if !mayChangeScheduling(t, target) {
 		return 0, unix.EPERM
 	}
-	if !t.Confine(target, mask) {
-		return 0, unix.EINVAL
-	}
-	return 0, nil
+	return 0, t.Confine(target, mask)
 }
 
 func sysSchedGetaffinity(t *task.Task, a *amd64.Args) (uint64, error) {
@@ -98,44 +102,26 @@ func sysSchedGetaffinity(t *task.Task, a *amd64.Args) (uint64, error) {
 
 // Scheduling policies, their flag and limits (sched(7)).
 const (
-	policyOther = 0
-	policyFIFO  = 1
-	policyRR    = 2
-	policyBatch = 3
-	policyIdle  = 5
-	resetOnFork = 0x40000000
-	maxRealtime = 99
-	otherSlice  = 4 * 1000 * 1000 // nanoseconds
+	policyOther    = int32(sched.Other)
+	policyFIFO     = int32(sched.FIFO)
+	policyRR       = int32(sched.RR)
+	policyBatch    = int32(sched.Batch)
+	policyIdle     = int32(sched.Idle)
+	policyDeadline = int32(sched.Deadline)
+	resetOnFork    = 0x40000000
+	maxRealtime    = sched.MaxPriority
 )
 
-// checkPolicy returns EINVAL for an unknown policy, or for a priority outside
-// the policy's range.
-func checkPolicy(policy, priority int32) error {
-	switch policy {
-	case policyFIFO, policyRR:
-		if priority < 1 || priority > maxRealtime {
-			return unix.EINVAL
-		}
-		return nil
-	case policyOther, policyBatch, policyIdle:
-		if priority != 0 {
-			return unix.EINVAL
-		}
-		return nil
-	}
-	return unix.EINVAL
-}
-
-// currentPolicy, as the policy for setPolicy, leaves the policy and its flag as
-// they are (SETPARAM_POLICY in Linux).
-const currentPolicy = -1
+// currentPolicy, as the policy of a request, leaves the policy and SCHED_RESET_ON_FORK as they
+// are (SETPARAM_POLICY in Linux).
+const currentPolicy = ^uint32(0)
 
 // setPolicy is the common part of sched_setscheduler(2) and sched_setparam(2).
-func setPolicy(t *task.Task, pid, policy int32, address uint64) error {
+func setPolicy(t *task.Task, pid int32, policy uint32, address uint64) error {
 	if pid < 0 || address == 0 {
 		return unix.EINVAL
 	}
-	word, err := t.LoadUint32(address)
+	priority, err := t.LoadUint32(address)
 	if err != nil {
 		return err
 	}
@@ -143,38 +129,19 @@ func setPolicy(t *task.Task, pid, policy int32, address uint64) error {
 	if err != nil {
 		return err
 	}
-	s := &target.Scheduling
-	reset := policy&resetOnFork != 0
-	if policy == currentPolicy {
-		policy, reset = int32(target.Attributes().Policy), s.Reset.Load()
+	request := unix.SchedAttr{Policy: policy, Priority: priority, Nice: target.Attributes().Nice}
+	if policy != currentPolicy && policy&resetOnFork != 0 {
+		request.Policy &^= resetOnFork
+		request.Flags = unix.SCHED_FLAG_RESET_ON_FORK
 	}
-	policy &^= resetOnFork
-	priority := int32(word)
-	if err := checkPolicy(policy, priority); err != nil {
-		return err
-	}
-	if !mayChangeScheduling(t, target) || !mayBeRealtime(t, target, priority) {
-		return unix.EPERM
-	}
-	a := target.Attributes()
-	a.Policy, a.Priority = sched.Policy(policy), priority
-	target.SetAttributes(a)
-	s.Reset.Store(reset)
-	return nil
-}
-
-// mayBeRealtime reports whether t may give target the priority (RLIMIT_RTPRIO).
-func mayBeRealtime(t, target *task.Task, priority int32) bool {
-	return priority <= target.Attributes().Priority || t.Credentials().Has(cred.SysNice) ||
-		uint64(priority) <= target.Group().Limits.Soft(unix.RLIMIT_RTPRIO)
+	return setScheduling(t, target, request)
 }
 
 func sysSchedSetscheduler(t *task.Task, a *amd64.Args) (uint64, error) {
-	policy := int32(a[1])
-	if policy < 0 {
+	if int32(a[1]) < 0 {
 		return 0, unix.EINVAL
 	}
-	return 0, setPolicy(t, int32(a[0]), policy, a[2])
+	return 0, setPolicy(t, int32(a[0]), uint32(a[1]), a[2])
 }
 
 func sysSchedSetparam(t *task.Task, a *amd64.Args) (uint64, error) {
@@ -208,7 +175,7 @@ func sysSchedGetPriorityMax(t *task.Task, a *amd64.Args) (uint64, error) {
 	switch int32(a[0]) {
 	case policyFIFO, policyRR:
 		return maxRealtime, nil
-	case policyOther, policyBatch, policyIdle:
+	case policyOther, policyBatch, policyIdle, policyDeadline:
 		return 0, nil
 	}
 	return 0, unix.EINVAL
@@ -224,14 +191,7 @@ func sysSchedRRGetInterval(t *task.Task, a *amd64.Args) (uint64, error) {
 	if err != nil {
 		return 0, err
 	}
-	slice := int64(otherSlice)
-	switch int32(target.Attributes().Policy) {
-	case policyRR:
-		slice = t.Kernel().Settings().SchedRRTimesliceMS.Get() * clock.Millisecond
-	case policyFIFO:
-		slice = 0
-	}
-	return 0, storeTimespec(t, a[1], slice)
+	return 0, storeTimespec(t, a[1], t.Kernel().Scheduler().Interval(target.Entity()))
 }
 
 func sysGetcpu(t *task.Task, a *amd64.Args) (uint64, error) {
@@ -258,7 +218,7 @@ const (
 
 // priorityTargets returns the threads that which and who select. Errors:
 // EINVAL, ESRCH.
-func priorityTargets(t *task.Task, which uint64, who int32) ([]*task.Task, error) {
+func priorityTargets(t *task.Task, which, who int32) ([]*task.Task, error) {
 	var targets []*task.Task
 	switch which {
 	case priorityProcess:
@@ -283,8 +243,10 @@ func priorityTargets(t *task.Task, which uint64, who int32) ([]*task.Task, error
 			uid = t.Credentials().UID
 		}
 		for _, g := range t.Kernel().Groups() {
-			if g.Leader().Credentials().UID == uid {
-				targets = append(targets, g.Threads()...)
+			for _, thread := range g.Threads() {
+				if thread.Credentials().UID == uid {
+					targets = append(targets, thread)
+				}
 			}
 		}
 	default:
@@ -297,7 +259,7 @@ func priorityTargets(t *task.Task, which uint64, who int32) ([]*task.Task, error
 }
 
 func sysGetpriority(t *task.Task, a *amd64.Args) (uint64, error) {
-	targets, err := priorityTargets(t, a[0], int32(a[1]))
+	targets, err := priorityTargets(t, int32(a[0]), int32(a[1]))
 	if err != nil {
 		return 0, err
 	}
@@ -309,35 +271,45 @@ func sysGetpriority(t *task.Task, a *amd64.Args) (uint64, error) {
 }
 
 func sysSetpriority(t *task.Task, a *amd64.Args) (uint64, error) {
-	targets, err := priorityTargets(t, a[0], int32(a[1]))
+	targets, err := priorityTargets(t, int32(a[0]), int32(a[1]))
 	if err != nil {
 		return 0, err
 	}
 	nice := min(max(int32(a[2]), highestNice), lowestNice)
 	for _, target := range targets {
-		switch {
-		case !mayChangeScheduling(t, target):
-			err = unix.EPERM
-		case !mayRenice(t, target, nice):
-			err = unix.EACCES
-		default:
-			renice(target, nice)
+		if e := renice(t, target, nice); e != nil {
+			err = e
 		}
 	}
 	return 0, err
 }
 
-// renice sets the nice value of a thread.
-func renice(t *task.Task, nice int32) {
-	a := t.Attributes()
-	a.Nice = nice
-	t.SetAttributes(a)
+// renice sets the nice value of target for t. Errors: EPERM if target belongs to another
+// user or has more capabilities, EACCES if RLIMIT_NICE forbids the value.
+func renice(t, target *task.Task, nice int32) error {
+	own, other := t.Credentials(), target.Credentials()
+	if !own.Has(cred.SysNice) {
+		switch {
+		case !sameOwner(own, other):
+			return unix.EPERM
+		case !mayRenice(t, target, nice):
+			return unix.EACCES
+		case hasMore(other, own):
+			return unix.EPERM
+		}
+	}
+	target.Renice(nice)
+	return nil
 }
 
 // mayRenice reports whether t may give target the nice value (RLIMIT_NICE).
 func mayRenice(t, target *task.Task, nice int32) bool {
-	return nice >= target.Attributes().Nice || t.Credentials().Has(cred.SysNice) ||
-		uint64(lowestNice+1-nice) <= target.Group().Limits.Soft(unix.RLIMIT_NICE)
+	return nice >= target.Attributes().Nice || t.Credentials().Has(cred.SysNice) || niceWithinLimit(target, nice)
+}
+
+// niceWithinLimit reports whether RLIMIT_NICE of target permits the nice value.
+func niceWithinLimit(target *task.Task, nice int32) bool {
+	return uint64(lowestNice+1-nice) <= target.Group().Limits.Soft(unix.RLIMIT_NICE)
 }
 
 // The commands of membarrier(2).

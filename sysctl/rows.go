@@ -54,6 +54,9 @@ func (s *Settings) Rows() []Row {
 			Set: func(v int64) error { return s.setRealtime(s.SchedRTPeriodUS.Get(), v) },
 		}},
 
+		{Name: "kernel/sched_deadline_period_min_us", Mode: 0o644, Value: unsignedInt(&s.SchedDeadlinePeriodMinUS)},
+		{Name: "kernel/sched_deadline_period_max_us", Mode: 0o644, Value: unsignedInt(&s.SchedDeadlinePeriodMaxUS)},
+
 		{Name: "fs/file-max", Mode: 0o644, Value: unsigned(&s.FileMax, 0)},
 		Setting("fs/nr_open", &s.NrOpen, minNrOpen, maxNrOpen),
 		{Name: "fs/pipe-max-size", Mode: 0o644, Value: s.pipeSize()},
@@ -96,6 +99,13 @@ func unsigned(i *Int, least int64) Integer {
 	return v
 }
 
+// unsignedInt is an unsigned int without limits.
+func unsignedInt(i *Int) Integer {
+	v := number(i, 0, math.MaxUint32)
+	v.Unsigned = true
+	return v
+}
+
 // tainted is a set of bits to which a write adds (Linux: proc_taint).
 func (s *Settings) tainted() Integer {
 	return Integer{Get: s.Tainted.Get, Max: math.MaxInt64, Unsigned: true, Set: func(v int64) error {
@@ -115,6 +125,9 @@ func (s *Settings) timeslice() Integer {
 		if ms <= 0 {
 			ms = defaultTimeslice
 		}
+		if err := s.scheduling(ms, s.SchedRTPeriodUS.Get(), s.SchedRTRuntimeUS.Get()); err != nil {
+			return err
+		}
 		s.SchedRRTimesliceMS.Set(ms)
 		return nil
 	}
@@ -122,15 +135,27 @@ func (s *Settings) timeslice() Integer {
 }
 
 // setRealtime sets the share of time of real-time tasks (sched(7)): EINVAL for a
-// period of 0, and for a runtime longer than the period or below -1.
+// period of 0, and for a runtime longer than the period or below -1; EBUSY if SCHED_DEADLINE
+// tasks have reserved more.
 func (s *Settings) setRealtime(period, runtime int64) error {
 	const unlimited = -1
 	if period <= 0 || runtime < unlimited || runtime > period {
 		return unix.EINVAL
 	}
+	if err := s.scheduling(s.SchedRRTimesliceMS.Get(), period, runtime); err != nil {
+		return err
+	}
 	s.SchedRTPeriodUS.Set(period)
 	s.SchedRTRuntimeUS.Set(runtime)
 	return nil
+}
+
+// scheduling calls OnScheduling.
+func (s *Settings) scheduling(sliceMS, periodUS, runtimeUS int64) error {
+	if s.OnScheduling == nil {
+		return nil
+	}
+	return s.OnScheduling(sliceMS, periodUS, runtimeUS)
 }
 
 // pipeSize is pipe-max-size, which is rounded up to a power of two and to a page

@@ -43,8 +43,14 @@ type Settings struct {
 	SchedRRTimesliceMS Int // milliseconds
 	SchedRTPeriodUS    Int // microseconds
 	SchedRTRuntimeUS   Int // microseconds; -1 for no limit
-	DMesgRestrict      Int
-	SeccompLogged      Int // a bit for each action of package seccomp
+	// The shortest and longest period of SCHED_DEADLINE, in microseconds.
+	SchedDeadlinePeriodMinUS, SchedDeadlinePeriodMaxUS Int
+	// OnScheduling is called with new values of SchedRRTimesliceMS, SchedRTPeriodUS and
+	// SchedRTRuntimeUS before they are stored. Its error is the result of the write. It is
+	// set before the first write, or nil.
+	OnScheduling  func(sliceMS, periodUS, runtimeUS int64) error
+	DMesgRestrict Int
+	SeccompLogged Int // a bit for each action of package seccomp
 	// perf_event_open(2)
 	PerfEventParanoid      Int // what programs without CAP_PERFMON may measure
 	PerfEventMlockKB       Int // KiB of buffers of one user, for each CPU
@@ -94,6 +100,7 @@ func Defaults() *Settings {
 		{&s.KernelOverflowUID, 65534}, {&s.KernelOverflowGID, 65534},
 		{&s.OverflowUID, 65534}, {&s.OverflowGID, 65534},
 		{&s.SchedRTPeriodUS, 1000000}, {&s.SchedRTRuntimeUS, 950000},
+		{&s.SchedDeadlinePeriodMinUS, 100}, {&s.SchedDeadlinePeriodMaxUS, 1 << 22},
 		{&s.FileMax, 8192}, {&s.NrOpen, 1 << 20},
 		{&s.PipeMaxSize, 1 << 20}, {&s.PipeUserPagesSoft, 16384}, {&s.MountMax, 100000},
 		{&s.OvercommitRatio, 50}, {&s.MaxMapCount, 65530}, {&s.MmapMinAddr, 65536},

@@ -141,6 +141,7 @@ func (t *Task) ChargeTicks(vector int) {
 	}
 	t.kernel.Scheduler().Interrupted(t.Entity())
 	t.group.CheckCPU()
+	t.checkRealtime()
 	t.kernel.sampleLoad(clock.Monotonic())
 	if traced {
 		t.interrupted(Interrupted{Task: t, Vector: vector, Served: true})

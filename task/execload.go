@@ -174,7 +174,7 @@ func (l *loaded) reserve(size, align uint64) (uint64, error) {
 	if err != nil {
 		return 0, err
 	}
-	if err := l.memory.Munmap(at, length); err != nil {
+	if err := l.memory.Munmap(at, length, nil); err != nil {
 		return 0, err
 	}
 	return (at + length - size) &^ (align - 1), nil

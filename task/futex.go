@@ -141,15 +141,20 @@ func (b *futexBucket) removeIfThere(w *futexWaiter) bool {
 	if w.bucket.Load() != b {
 		return false
 	}
+	w.stopWaiting()
 	b.remove(w)
 	return true
 }
 
 // wake wakes up to limit waiters of key whose bits intersect bits, in the order of the
-// list. The bucket is locked.
-func (b *futexBucket) wake(key mm.FutexKey, limit int, bits uint32) (woken int) {
+// list. The bucket is locked. EINVAL: it has found a waiter that takes part in priority
+// inheritance, which other operations wake.
+func (b *futexBucket) wake(key mm.FutexKey, limit int, bits uint32) (woken int, err error) {
 	for w := b.first; w != nil && woken < limit; {
 		next, t := w.next, w.task
+		if w.key == key && w.pi != nil {
+			return woken, unix.EINVAL
+		}
 		if w.key == key && w.bits&bits != 0 {
 			b.remove(w) // from here on the waiter may return
 			t.Sleeper.Wake()
@@ -157,7 +162,7 @@ func (b *futexBucket) wake(key mm.FutexKey, limit int, bits uint32) (woken int) 
 		}
 		w = next
 	}
-	return woken
+	return woken, nil
 }
 
 // lockBoth locks two buckets and returns the function that unlocks them. It locks
@@ -264,10 +269,7 @@ func (t *Task) FutexWake(address uint64, limit int, scope FutexScope, bits uint3
 	b := t.kernel.futexes.bucket(key)
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.hasPriorityWaiter(key) {
-		return 0, unix.EINVAL
-	}
-	return b.wake(key, max(limit, 1), bits), nil
+	return b.wake(key, max(limit, 1), bits)
 }
 
 // wakeOneShared wakes one waiter of a word, as FUTEX_WAKE without
@@ -305,23 +307,25 @@ func (t *Task) FutexRequeue(from, to uint64, wake, move int, scope FutexScope, c
 			return 0, 0, unix.EAGAIN
 		}
 	}
-	if a.hasPriorityWaiter(source) {
-		return 0, 0, unix.EINVAL
+	if woken, err = a.wake(source, wake, FutexMatchAny); err != nil {
+		return woken, woken, err
 	}
-	if wake > 0 {
-		woken = a.wake(source, wake, FutexMatchAny)
-	}
-	return woken + a.move(b, source, target, move), woken, nil
+	moved, err := a.move(b, source, target, move)
+	return woken + moved, woken, err
 }
 
 // move moves up to limit waiters of source to target, whose bucket is to, and
-// returns their number. Both buckets are locked.
-func (b *futexBucket) move(to *futexBucket, source, target mm.FutexKey, limit int) (moved int) {
+// returns their number. Both buckets are locked. EINVAL: it has found a waiter that takes part in
+// priority inheritance.
+func (b *futexBucket) move(to *futexBucket, source, target mm.FutexKey, limit int) (moved int, err error) {
 	if source == target {
-		return 0
+		return 0, nil
 	}
 	for w := b.first; w != nil && moved < limit; {
 		next := w.next
+		if w.key == source && w.pi != nil {
+			return moved, unix.EINVAL
+		}
 		if w.key == source {
 			b.unlink(w) // its bucket stays set: a waiter without one returns
 			w.key = target
@@ -330,7 +334,7 @@ func (b *futexBucket) move(to *futexBucket, source, target mm.FutexKey, limit in
 		}
 		w = next
 	}
-	return moved
+	return moved, nil
 }
 
 // FutexWakeOp is FUTEX_WAKE_OP. It applies operation to the second word and wakes
@@ -358,12 +362,10 @@ func (t *Task) FutexWakeOp(first, second uint64, wake, wake2 int, scope FutexSco
 	if err != nil {
 		return 0, err
 	}
-	if a.hasPriorityWaiter(key) || b.hasPriorityWaiter(key2) {
-		return 0, unix.EINVAL
+	woken, err := a.wake(key, max(wake, 1), FutexMatchAny)
+	if err != nil || !op.passes(int32(was)) {
+		return woken, err
 	}
-	woken := a.wake(key, max(wake, 1), FutexMatchAny)
-	if op.passes(int32(was)) {
-		woken += b.wake(key2, max(wake2, 1), FutexMatchAny)
-	}
-	return woken, nil
+	more, err := b.wake(key2, max(wake2, 1), FutexMatchAny)
+	return woken + more, err
 }

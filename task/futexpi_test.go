@@ -60,8 +60,8 @@ func TestUnlockHandsTheLockToTheWaiter(t *testing.T) {
 		if err := t.FutexUnlock(scratch, PrivateFutex); err != nil {
 			w.T.Errorf("unlocking: %v", err)
 		}
-		if got := <-words; got != uint32(tid) {
-			w.T.Errorf("after the unlock the word is %#x, want %#x", got, tid)
+		if got := <-words; got != uint32(tid)|futexWaiters {
+			w.T.Errorf("after the unlock the word is %#x, want %#x", got, tid|futexWaiters)
 		}
 		if err := t.FutexUnlock(scratch, PrivateFutex); err != unix.EPERM {
 			w.T.Errorf("unlocking another's lock: %v, want EPERM", err)
@@ -110,7 +110,7 @@ func TestExitOfTheOwnerHandsTheLockOver(t *testing.T) {
 		words := make(chan uint32, 1)
 		tid := w.lockWaiter(t, scratch, func(t *Task) { words <- w.lockWord(t, scratch) })
 		close(release)
-		if got, want := <-words, uint32(tid)|futexOwnerDied; got != want {
+		if got, want := <-words, uint32(tid)|futexOwnerDied|futexWaiters; got != want {
 			w.T.Errorf("after the owner's exit the word is %#x, want %#x", got, want)
 		}
 		w.eventually("the unlock of the waiter", func() bool { return w.lockWord(t, scratch) == 0 })
@@ -142,7 +142,7 @@ func TestLocksInACircleAreRefused(t *testing.T) {
 			close(done)
 		})
 		waiter := w.k.TaskByID(tid)
-		w.eventually("the waiter's sleep", func() bool { return waiter.StateLetter() == 'S' && waiter.pi.waits.Load() != nil })
+		w.eventually("the waiter's sleep", func() bool { return waiter.StateLetter() == 'S' })
 		if err := t.FutexLock(second, PrivateFutex, WaitForLock, 0); err != unix.EDEADLK {
 			w.T.Errorf("closing the circle: %v, want EDEADLK", err)
 		}

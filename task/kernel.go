@@ -37,6 +37,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"slowpath/arch/amd64"
 	"slowpath/clock"
 	"slowpath/mm"
@@ -159,6 +161,7 @@ func New(c Config) *Kernel {
 		c.Scheduler = sched.New(sched.MaxCPUs, nil)
 	}
 	c.completeSettings()
+	c.Settings.OnScheduling = c.setSchedulingLimits
 	k := &Kernel{config: c, pids: newPIDTable()}
 	k.subsystems.add(builtinSubsystems()...)
 	k.futexes.seed = rand.Uint64()
@@ -179,6 +182,18 @@ func (c *Config) completeSettings() {
 	if c.NoRandomize {
 		c.Settings.RandomizeVASpace.Set(0)
 	}
+}
+
+// setSchedulingLimits makes the scheduler obey the settings of the real-time policies. Error:
+// EBUSY.
+func (c *Config) setSchedulingLimits(sliceMS, periodUS, runtimeUS int64) error {
+	l := sched.Limits{
+		Period: periodUS * clock.Microsecond, Runtime: runtimeUS * clock.Microsecond, RoundRobin: sliceMS * clock.Millisecond,
+	}
+	if c.Scheduler.SetLimits(l) != nil {
+		return unix.EBUSY
+	}
+	return nil
 }
 
 // Settings returns the settings of /proc/sys.

@@ -121,6 +121,17 @@ const (
 	Privileged   Privilege = true
 )
 
+// postpone adds to a soft limit that was reached, unless it is no longer old. As on Linux, it may
+// exceed the hard limit then.
+func (l *Limits) postpone(resource int, old Limit, by uint64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.table[resource] == old {
+		l.table[resource].Soft += by
+		l.soft[resource].Store(old.Soft + by)
+	}
+}
+
 // Change sets a limit and returns the old one: EINVAL if the soft limit is
 // above the hard one, EPERM if the hard one would rise without privilege.
 func (l *Limits) Change(resource int, next Limit, p Privilege) (Limit, error) {

@@ -194,7 +194,7 @@ func (t *Task) forkMemory(child *Task, a *CloneArgs) error {
 		memory.IncRef()
 	} else {
 		var err error
-		if memory, err = t.MM.Fork(t.Killed); err != nil {
+		if memory, err = t.MM.Fork(t.Stops); err != nil {
 			return err
 		}
 	}
@@ -221,8 +221,12 @@ func (t *Task) replaceMemory(next *mm.AddressSpace, p *Program) {
 	if next != nil {
 		t.Frame.SetRoot(next.Root())
 	}
-	if old != nil {
-		old.DecRef()
+	switch {
+	case old == nil:
+	case next == nil:
+		old.DecRefInPieces(t.Stops)
+	default:
+		old.DecRef() // execve(2) holds locks
 	}
 }
 

@@ -244,6 +244,28 @@ func (g *ThreadGroup) checkCPULimit() {
 	}
 }
 
+// checkRealtime is RLIMIT_RTTIME, for a thread that runs under a real-time policy without a
+// sleep: SIGXCPU each second beyond the soft limit, and SIGKILL at the hard one. It also sends the
+// signal of a thread that has overrun its runtime (SCHED_FLAG_DL_OVERRUN).
+func (t *Task) checkRealtime() {
+	g, e := t.group, t.Entity()
+	if e.TakeOverrun() {
+		g.Signal(signal.KernelInfo(unix.SIGXCPU))
+	}
+	if g.Limits.Soft(unix.RLIMIT_RTTIME) == Infinity {
+		return
+	}
+	limit, used := g.Limits.Get(unix.RLIMIT_RTTIME), uint64(e.Burst()/clock.Microsecond)
+	switch {
+	case used == 0: // the policy is another one
+	case used >= limit.Hard:
+		g.Signal(signal.KernelInfo(unix.SIGKILL))
+	case used >= limit.Soft:
+		g.Signal(signal.KernelInfo(unix.SIGXCPU))
+		g.Limits.postpone(unix.RLIMIT_RTTIME, limit, uint64(clock.Second/clock.Microsecond))
+	}
+}
+
 // stop stops all timers, because the process exits.
 func (t *Timers) stop() {
 	t.mu.Lock()

@@ -100,7 +100,7 @@ func TestBadSelectorKills(t *testing.T) {
 			at, _ := tk.MM.Mmap(mm.MapRequest{Length: mm.PageSize, Prot: mm.ProtRead | mm.ProtWrite, Flags: unix.MAP_PRIVATE | unix.MAP_ANON})
 			Set(tk, Config{Mode: On, Selector: at})
 			if c.selector == nil {
-				tk.MM.Munmap(at, mm.PageSize)
+				tk.MM.Munmap(at, mm.PageSize, nil)
 			} else {
 				tk.CopyOut(at, c.selector)
 			}

@@ -25,6 +25,9 @@ func (null) Write(_ *fs.File, src fs.Source, offset int64) (int, int64, error) {
 // Seekable implements fs.FileOperations.
 func (null) Seekable() bool { return true }
 
+// Positionless implements fs.Positionless.
+func (null) Positionless() {}
+
 // SeekFrom implements fs.FileOperations. It always returns offset 0.
 func (null) SeekFrom(int64, int64, int) (int64, error) { return 0, nil }
 
@@ -43,6 +46,7 @@ func (zero) Read(_ *fs.File, dst fs.Sink, _ int64) (int, error) {
 		if err != nil || n == 0 {
 			return fs.Moved(total, err)
 		}
+		fs.Pause(dst, total, n)
 	}
 	return total, nil
 }
@@ -82,6 +86,7 @@ func (r random) Read(_ *fs.File, dst fs.Sink, _ int64) (int, error) {
 		if err != nil || n < len(p) {
 			return fs.Moved(total, err)
 		}
+		fs.Pause(dst, total, n)
 	}
 	return total, nil
 }

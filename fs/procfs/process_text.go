@@ -36,7 +36,7 @@ func (p *process) stat(who identity) ([]byte, error) {
 		fmt.Fprintf(b, "%d (%s) %c %d %d %d %d %d 0", i.TID, i.Comm, i.State, i.ParentPID, i.ProcessGroup, i.Session, int32(i.Terminal), i.Foreground)
 		fmt.Fprintf(b, " %d %d %d %d", i.MinorFaults, i.ChildMinorFaults, i.MajorFaults, i.ChildMajorFaults)
 		fmt.Fprintf(b, " %d %d %d %d", ticks(i.User), ticks(i.System), ticks(i.ChildUser), ticks(i.ChildSystem))
-		fmt.Fprintf(b, " %d %d %d 0 %d", i.kernelPriority(), i.Nice, i.Threads, ticks(i.StartTime))
+		fmt.Fprintf(b, " %d %d %d 0 %d", i.KernelPriority-100, i.Nice, i.Threads, ticks(i.StartTime))
 		fmt.Fprintf(b, " %d %d %d", u.Mapped*mm.PageSize, u.Resident(), i.Limits[unix.RLIMIT_RSS][0])
 		fmt.Fprintf(b, " %d %d %d 0 0", i.StartCode, i.EndCode, i.StartStack)
 		low := uint64(1<<31 - 1)
@@ -44,14 +44,6 @@ func (p *process) stat(who identity) ([]byte, error) {
 		fmt.Fprintf(b, " 0 0 0 %d %d %d %d 0 0 0 %d %d %d", i.ExitSignal, i.CPU, i.Priority, i.Policy, i.StartData, i.EndData, heap.Start)
 		fmt.Fprintf(b, " %d %d %d %d %d\n", i.ArgStart, i.ArgEnd, i.EnvStart, i.EnvEnd, i.ExitCode)
 	})
-}
-
-// kernelPriority returns the priority as /proc/pid/stat shows it (proc(5), field 18).
-func (i *TaskInfo) kernelPriority() int {
-	if i.Priority > 0 {
-		return -1 - i.Priority
-	}
-	return 20 + i.Nice
 }
 
 // schedstat returns the contents of /proc/pid/schedstat: time on a CPU and time waited for

@@ -145,6 +145,7 @@ type TaskInfo struct {
 	ChildUser, ChildSystem        int64
 	Nice, Threads, CPU            int
 	Policy, Priority              int   // of sched_setscheduler(2)
+	KernelPriority                int   // with which it runs, 0 to 139 (task_struct.prio)
 	Runs, Waited                  int64 // how often it got a CPU, and how long it waited for one
 	ExitSignal, ExitCode          int
 	StartTime                     int64 // since boot

@@ -32,6 +32,7 @@ func (o *file) Read(f *fs.File, dst fs.Sink, offset int64) (int, error) {
 		if err != nil || n == 0 {
 			return fs.Moved(total, err)
 		}
+		fs.Pause(dst, total, n)
 	}
 	return total, nil
 }

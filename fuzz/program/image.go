@@ -55,7 +55,8 @@ const (
 	integer  // int
 	offset   // loff_t
 	cpuMask
-	stackTop // the end of a stack for a thread
+	schedAttr // struct sched_attr
+	stackTop  // the end of a stack for a thread
 	maskAndSize
 	identities    // gid_t[]
 	filterProgram // struct sock_fprog
@@ -416,6 +417,15 @@ func (l *layout) addTasks() {
 	l.add(capabilityHeader, longs(0x20080522, 2))
 	l.add(capabilityData, longs(0xffffffff, 0xffffffff, 0, 0xff, 0xff, 0))
 	l.add(capabilityData, longs(0, 0, 0, 0, 0, 0))
+	for _, policy := range []uint32{0, 1, 2, 3, 5, 6, 6} {
+		priority := uint32(0)
+		if policy == 1 || policy == 2 {
+			priority = policy
+		}
+		// flags, nice value, runtime, deadline and period of SCHED_DEADLINE
+		l.add(schedAttr, longs(48, policy, policy&5, 0, 3, priority, 200_000, 0, 1_000_000, 0, 2_000_000, 0, 0, 0))
+		l.add(schedAttr, longs(56, policy, 0, 0, 0, priority, 100_000, 0, 1_000_000, 0, 0, 0, 0, 0))
+	}
 	l.add(cpuMask, quads(1, 0))
 	l.add(cpuMask, quads(3, 0))
 	l.add(cpuMask, quads(2, 0))

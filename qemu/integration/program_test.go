@@ -15,7 +15,7 @@ func TestCProgramsBehaveAsOnLinux(t *testing.T) {
 			t.Run(name+c.suffix, func(t *testing.T) { same(t, "", program(name+c.suffix)) })
 		}
 	}
-	for _, name := range []string{"files", "waiting", "membarrier", "corners", "transfers", "ptrace", "entrystop", "registers", "singlestep", "watchpoint", "processvm", "seccomp", "userdispatch", "siginfo"} {
+	for _, name := range []string{"files", "waiting", "membarrier", "corners", "transfers", "ptrace", "entrystop", "registers", "singlestep", "watchpoint", "processvm", "seccomp", "userdispatch", "siginfo", "schedule", "inherit"} {
 		t.Run(name, func(t *testing.T) { same(t, "", program(name)) })
 	}
 	t.Run("badpointers", func(t *testing.T) { same(t, "", program("badpointers"), "show") })

@@ -209,6 +209,7 @@ func (v view) Info() procfs.TaskInfo {
 	}
 	a := t.Attributes()
 	i.Nice, i.Policy, i.Priority = int(a.Nice), int(a.Policy), int(a.Priority)
+	i.KernelPriority = t.Entity().KernelPriority()
 	i.Runs, i.Waited = t.Entity().Statistics()
 	if v.config.Seccomp != nil {
 		i.SeccompMode, i.SeccompFilters = v.config.Seccomp(t)

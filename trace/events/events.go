@@ -108,14 +108,10 @@ func (k *kernel) current() trace.Task {
 // priorityOf returns the priority of a thread as the scheduler's events show it (Linux:
 // task_struct.prio).
 func priorityOf(t trace.Task) value {
-	const normal, greatestRealtime = 120, 99
+	const normal = 120
 	own, ok := t.(*task.Task)
 	if !ok {
 		return number(normal)
 	}
-	a := own.Attributes()
-	if a.Priority > 0 {
-		return number(greatestRealtime - a.Priority)
-	}
-	return number(normal + a.Nice)
+	return number(own.Entity().KernelPriority())
 }
