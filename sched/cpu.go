@@ -88,6 +88,9 @@ func (c *cpu) leaveIdle(now int64) *exchange {
 	defer s.unlock()
 	next := c.best()
 	if next == nil {
+		next = c.bestBehindOthers()
+	}
+	if next == nil {
 		c.resting = true
 		c.started = s.processors != nil
 		return nil
@@ -180,7 +183,11 @@ func (c *cpu) requeue(e *Entity) {
 	}
 	c.add(e, now, e.why == preempted && !e.expired)
 	e.expired = false
+	if c.current != nil && (e.realtime || e.why == sleeps) && c.preempts(e, now) {
+		c.current.runner.Preempt() // e was woken, or has become more urgent, since it left
+	}
 	c.limit(now)
+	s.offer(e)
 }
 
 // charge adds to the virtual time of the entities that run what they have run since the last

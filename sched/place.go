@@ -69,7 +69,18 @@ func (s *Scheduler) spread(c *cpu) {
 	if c.waiting == 0 {
 		return
 	}
-	e := c.first()
+	for i := range s.cpus {
+		if other := &s.cpus[i]; other.isIdle() && c.firstFor(i) != nil {
+			other.resting = false
+			s.places = append(s.places, other)
+			return
+		}
+	}
+}
+
+// offer makes an idle CPU look for e, which waits, if there is one that may run it. A CPU can have
+// become idle since e left its own. s.mu is held.
+func (s *Scheduler) offer(e *Entity) {
 	for i := range s.cpus {
 		if other := &s.cpus[i]; other.isIdle() && e.mayRunOn(i) {
 			other.resting = false
@@ -77,6 +88,38 @@ func (s *Scheduler) spread(c *cpu) {
 			return
 		}
 	}
+}
+
+// bestBehindOthers returns an entity that waits for another CPU and may run on c, or nil. best
+// looks only at the first entity of a CPU's queue, which may be confined to that CPU. s.mu is held.
+func (c *cpu) bestBehindOthers() (best *Entity) {
+	for i := range c.scheduler.cpus {
+		e := c.scheduler.cpus[i].firstFor(c.number)
+		if e != nil && (best == nil || e.precedesBy(best, 0)) {
+			best = e
+		}
+	}
+	return best
+}
+
+// firstFor returns the most urgent entity of the CPU's queue that may run on another CPU, or nil.
+// s.mu is held.
+func (c *cpu) firstFor(other int) (best *Entity) {
+	if c.waiting == 0 {
+		return nil
+	}
+	if e := c.first(); e != nil && e.mayRunOn(other) {
+		return e
+	}
+	if e := c.realtime.firstFor(other); e != nil {
+		return e
+	}
+	for _, w := range c.fair.heap {
+		if w.entity.mayRunOn(other) && (best == nil || w.vruntime < best.vruntime) {
+			best = w.entity
+		}
+	}
+	return best
 }
 
 // isIdle reports whether the CPU has nothing to run, and nobody has made it look. s.mu is
