@@ -88,7 +88,10 @@ func (c *cpu) leaveIdle(now int64) *exchange {
 	defer s.unlock()
 	next := c.best()
 	if next == nil {
-		c.resting = true
+		next = c.bestBehindOthers()
+	}
+	if next == nil {
+		c.setResting(true)
 		c.started = s.processors != nil
 		return nil
 	}
@@ -120,9 +123,10 @@ func (c *cpu) exchangeFor(next, leaving *Entity, now int64) *exchange {
 	return c.scheduler.entrance(c.begin(next, now))
 }
 
-// mayExchange reports whether exchangeFor serves. s.mu is held.
+// mayExchange reports whether exchangeFor serves. An idle CPU could run the leaving entity. s.mu is
+// held.
 func (c *cpu) mayExchange(next, leaving *Entity, now int64) bool {
-	return next != nil && next.queue == c && !next.realtime && !leaving.realtime &&
+	return next != nil && next.queue == c && !next.realtime && !leaving.realtime && c.scheduler.resting == 0 &&
 		leaving.mayRunOn(c.number) && !c.scheduler.Load.Timers.Due(c.number, now)
 }
 
@@ -141,7 +145,10 @@ func (c *cpu) begin(e *Entity, now int64) *exchange {
 	e.waited.Add(now - e.queuedAt)
 	e.started, e.sliceFrom = now, now
 	e.runs.Add(1)
-	c.current, c.resting = e, false
+	c.current = e
+	if c.resting {
+		c.setResting(false)
+	}
 	c.switches.Add(1)
 	if e.CPU() != c.number || !e.placed {
 		e.cpu.Store(int32(c.number))
@@ -181,16 +188,21 @@ func (c *cpu) finish() {
 }
 
 // settle is finish for an entity that exchangeFor has queued. If it was taken off the queue
-// meanwhile because its affinity or its attributes have changed, it is queued again.
+// meanwhile because its affinity or its attributes have changed, it is queued again. If an idle
+// CPU has passed it over, that one looks again.
 func (c *cpu) settle(e *Entity) {
 	if e.onQueue.CompareAndSwap(queuedEarly, settled) {
 		return
 	}
-	e.onQueue.Store(settled)
 	s := c.scheduler
 	s.mu.Lock()
 	defer s.unlock()
-	s.enqueue(e, s.choose(e), c.left)
+	e.onQueue.Store(settled)
+	if e.queue == nil {
+		s.enqueue(e, s.choose(e), c.left)
+		return
+	}
+	s.offer(e)
 }
 
 // bury makes known that the goroutine of an entity that has ended is parked.
@@ -216,7 +228,11 @@ func (c *cpu) requeue(e *Entity) {
 	}
 	c.add(e, now, e.why == preempted && !e.expired)
 	e.expired = false
+	if c.current != nil && (e.realtime || e.why == sleeps) && c.preempts(e, now) {
+		c.current.runner.Preempt() // e was woken, or has become more urgent, since it left
+	}
 	c.limit(now)
+	s.offer(e)
 }
 
 // charge adds to the virtual time of the entities that run what they have run since the last
@@ -330,7 +346,7 @@ func (c *cpu) bestOfAll(e *Entity) *Entity {
 	s := c.scheduler
 	for i := range s.cpus {
 		other := s.cpus[i].first()
-		if other == nil || &s.cpus[i] == c || !other.mayRunOn(c.number) || other.onQueue.Load() != settled ||
+		if other == nil || &s.cpus[i] == c || !other.mayMoveTo(c.number) ||
 			c.holdsBack(other) && (e != nil || c.current != nil) {
 			continue
 		}

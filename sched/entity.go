@@ -70,12 +70,13 @@ const (
 )
 
 // The states of Entity.onQueue. A CPU that exchanges places with the first of its queue leads
-// from settled to queuedEarly. The commit of the departure leads back. If the entity must be
-// taken off the queue before, it is in takenOff, and the commit queues it.
+// from settled to queuedEarly. The commit of the departure leads back. If the entity is taken off
+// the queue before, or another CPU would have run it, it is disturbed, and the commit queues or
+// offers it.
 const (
 	settled uint32 = iota
 	queuedEarly
-	takenOff
+	disturbed
 )
 
 // departure is why an entity leaves its CPU.

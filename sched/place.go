@@ -69,7 +69,17 @@ func (s *Scheduler) spread(c *cpu) {
 	if c.waiting == 0 {
 		return
 	}
-	e := c.first()
+	for i := range s.cpus {
+		if other := &s.cpus[i]; other.isIdle() && c.firstFor(i) != nil {
+			other.rouse()
+			return
+		}
+	}
+}
+
+// offer makes an idle CPU look for e, which waits, if there is one that may run it. A CPU can have
+// become idle since e left its own. s.mu is held.
+func (s *Scheduler) offer(e *Entity) {
 	for i := range s.cpus {
 		if other := &s.cpus[i]; other.isIdle() && e.mayRunOn(i) {
 			other.rouse()
@@ -78,10 +88,53 @@ func (s *Scheduler) spread(c *cpu) {
 	}
 }
 
+// bestBehindOthers returns an entity that waits for another CPU and may run on c, or nil. best
+// looks only at the first entity of a CPU's queue, which may be confined to that CPU. s.mu is held.
+func (c *cpu) bestBehindOthers() (best *Entity) {
+	for i := range c.scheduler.cpus {
+		e := c.scheduler.cpus[i].firstFor(c.number)
+		if e != nil && (best == nil || e.precedesBy(best, 0)) {
+			best = e
+		}
+	}
+	return best
+}
+
+// firstFor returns the most urgent entity of the CPU's queue that may run on another CPU, or nil.
+// s.mu is held.
+func (c *cpu) firstFor(other int) (best *Entity) {
+	if c.waiting == 0 {
+		return nil
+	}
+	if e := c.first(); e != nil && e.mayMoveTo(other) {
+		return e
+	}
+	if e := c.realtime.firstFor(other); e != nil {
+		return e
+	}
+	for _, w := range c.fair.heap {
+		if w.entity.mayMoveTo(other) && (best == nil || w.vruntime < best.vruntime) {
+			best = w.entity
+		}
+	}
+	return best
+}
+
 // rouse makes an idle CPU look at its queue, once s.mu is released. s.mu is held.
 func (c *cpu) rouse() {
-	c.resting = false
+	c.setResting(false)
 	c.scheduler.kicks |= 1 << uint(c.number)
+}
+
+// setResting sets whether the idle goroutine has found nothing to run. s.mu is held.
+func (c *cpu) setResting(resting bool) {
+	switch {
+	case resting && !c.resting:
+		c.scheduler.resting++
+	case c.resting && !resting:
+		c.scheduler.resting--
+	}
+	c.resting = resting
 }
 
 // isIdle reports whether the CPU has nothing to run, and nobody has made it look. s.mu is
@@ -136,4 +189,15 @@ func (c *cpu) cost(e *Entity) int64 {
 		}
 	}
 	return cost
+}
+
+// mayMoveTo reports whether another CPU than that of its queue may run e now. If its goroutine
+// still runs, the commit of its departure offers it. The scheduler's lock is held.
+func (e *Entity) mayMoveTo(cpu int) bool { return e.mayRunOn(cpu) && !e.disturb() }
+
+// disturb makes the commit of e's departure look at e again, if e is on a queue although its
+// goroutine may still run. It reports false if that is not so. The scheduler's lock is held.
+func (e *Entity) disturb() bool {
+	return e.onQueue.Load() != settled &&
+		(e.onQueue.CompareAndSwap(queuedEarly, disturbed) || e.onQueue.Load() == disturbed)
 }

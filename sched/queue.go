@@ -78,6 +78,21 @@ func (q *realtimeQueue) first() *Entity {
 	return nil
 }
 
+// firstFor is first among the entities that may run on a CPU.
+func (q *realtimeQueue) firstFor(cpu int) (best *Entity) {
+	for _, v := range q.deadlines {
+		if v.entity.mayRunOn(cpu) && (best == nil || v.at < best.server.at) {
+			best = v.entity
+		}
+	}
+	for p := MaxPriority; p > 0 && best == nil && q.waiting > 0; p-- {
+		for best = q.lists[p].first; best != nil && !best.mayRunOn(cpu); {
+			best = best.next
+		}
+	}
+	return best
+}
+
 // fairQueue has the waiting entities of the fair class of a CPU: a binary heap by virtual
 // time. The scheduler's lock guards it.
 type fairQueue struct {

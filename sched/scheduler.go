@@ -50,6 +50,7 @@ type Scheduler struct {
 	mu      sync.Mutex
 	waiting atomic.Int32 // entities on the queues of all CPUs
 	floor   int64        // no new or woken entity has much less virtual time
+	resting int          // CPUs whose idle goroutine has found nothing to run
 	kicks   uint64       // the CPUs to be kicked when mu is released, one bit each
 	spare   []*exchange  // whose goroutines take new entities
 
@@ -67,7 +68,8 @@ func New(cpus int, p *Processors) *Scheduler {
 	s := &Scheduler{processors: p, cpus: make([]cpu, max(cpus, 1)), now: clock.Monotonic, limits: DefaultLimits}
 	s.after = func(delay int64, f func()) { s.Load.Timers.AfterFunc(time.Duration(delay), f) }
 	for i := range s.cpus {
-		s.cpus[i].number, s.cpus[i].scheduler, s.cpus[i].resting = i, s, true
+		s.cpus[i].number, s.cpus[i].scheduler = i, s
+		s.cpus[i].setResting(true)
 	}
 	if p != nil {
 		s.now = p.Now
@@ -387,7 +389,7 @@ func (s *Scheduler) change(e *Entity, f func()) {
 		if wasRealtime && !e.realtime {
 			s.rejoin(e, now)
 		}
-		if e.onQueue.CompareAndSwap(queuedEarly, takenOff) {
+		if e.disturb() {
 			return // settle queues it
 		}
 		s.enqueue(e, s.choose(e), now)
