@@ -254,3 +254,17 @@ func TestWaiterWithADeadlineBoostsToTheGreatestPriority(t *testing.T) {
 	s.SetAttributes(e[1], fifo(0))
 	expectPriority(t, "beside a fair waiter", e[0], 3)
 }
+
+// TestFairWaitersGetALockInTheirOrder: nice values do not count among the waiters (Linux:
+// __waiter_prio).
+func TestFairWaitersGetALockInTheirOrder(t *testing.T) {
+	s := New(1, nil)
+	e := sleepers(fifo(0), Attributes{Nice: 5}, Attributes{Nice: -5})
+	m := NewRTMutex(e[0])
+	var waits [3]RTWaiter
+	s.BlockOn(m, &waits[1], e[1])
+	s.BlockOn(m, &waits[2], e[2])
+	if s.Top(m) != &waits[1] {
+		t.Error("the waiter with the smaller nice value comes first, want the one that came first")
+	}
+}
