@@ -113,7 +113,7 @@ var (
 	everyWay = []string{"threads", "processes", "memory", "signals"}
 	glibc    = []string{"faults", "files", "waiting", "badpointers", "exhaust", "mix", "inject", "paranoid", "spin",
 		"catalogue_sigreturn", "catalogue_flags", "catalogue_bases", "catalogue_numbers", "catalogue_float",
-		"catalogue_rseq", "catalogue_wakeup", "catalogue_compat", "affinity", "membarrier", "cputime", "corners",
+		"catalogue_rseq", "catalogue_wakeup", "catalogue_compat", "affinity", "lateness", "membarrier", "cputime", "corners",
 		"bombs", "manycalls", "transfers", "ptrace", "entrystop", "registers", "singlestep", "watchpoint", "processvm", "seccomp", "userdispatch", "bench_filter", "siginfo", "stopfilter",
 		"bench_ptrace", "bench_signals", "bench_switch", "bench_uprobe", "bench_calls", "bench_audit", "auditrules", "vsyscall", "perfevents", "perfrights", "uprobes", "probeescape", "traced", "tracedcalls", "probediff", "hiddenstep", "hostileregisters", "calls", "tracers", "selectors"}
 	bare = []string{"catalogue_start", "bench"}
