@@ -25,7 +25,7 @@ type Processors struct {
 	// Current returns the CPU that runs the caller. The caller may already run on another
 	// one when it uses the number. It does not sleep.
 	Current func() int
-	// Now returns the time of clock.Monotonic. It does not sleep.
+	// Now returns the time of clock.Raw. It does not sleep.
 	Now func() int64
 }
 
@@ -39,7 +39,7 @@ type Scheduler struct {
 
 	processors *Processors // nil on the host
 	cpus       []cpu
-	now        func() int64 // clock.Monotonic
+	now        func() int64 // clock.Raw
 
 	mu      sync.Mutex
 	waiting atomic.Int32 // entities on the queues of all CPUs
@@ -55,7 +55,7 @@ const MaxCPUs = 64
 // goroutine that lives as long as it has something to run, and nothing preempts an entity but
 // NEED_RESCHED.
 func New(cpus int, p *Processors) *Scheduler {
-	s := &Scheduler{processors: p, cpus: make([]cpu, max(cpus, 1)), now: clock.Monotonic}
+	s := &Scheduler{processors: p, cpus: make([]cpu, max(cpus, 1)), now: clock.Raw}
 	for i := range s.cpus {
 		s.cpus[i].number, s.cpus[i].scheduler, s.cpus[i].resting = i, s, true
 	}
@@ -91,7 +91,7 @@ func (s *Scheduler) Quiescent() bool {
 func (s *Scheduler) CPUs() int { return len(s.cpus) }
 
 // SliceEnd returns the address of the time at which the time slice of a CPU ends, on
-// clock.Monotonic, or of 0. Interrupt handlers may read it.
+// clock.Raw, or of 0. Interrupt handlers may read it.
 func (s *Scheduler) SliceEnd(cpu int) *atomic.Int64 { return &s.cpus[cpu].sliceEnd }
 
 // timerSet is called for a new timer that is the earliest of its CPU.
