@@ -256,7 +256,10 @@ func (p *process) timerSlackEntry() entry {
 		}
 		return fmt.Appendln(nil, p.task.TimerSlack()), nil
 	}, func(who identity, text string) error {
-		ns, err := strconv.ParseUint(strings.TrimSuffix(text, "\n"), 0, 64)
+		ns, err := strconv.ParseUint(strings.TrimPrefix(strings.TrimSuffix(text, "\n"), "+"), 10, 64)
+		if errors.Is(err, strconv.ErrRange) {
+			return unix.ERANGE
+		}
 		if err != nil {
 			return unix.EINVAL
 		}
