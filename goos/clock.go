@@ -93,7 +93,7 @@ const giveWayAfter = 500_000
 // earliest timer and, unless the CPU is idle, the next tick, the end of the time slice and the
 // time when the thread must give way. An idle CPU has no tick.
 func armTimer() {
-	next := nextDeadline()
+	next := nextDeadline(amd64.CPU())
 	idle := isIdle(me())
 	timer := amd64.TimerDeadline(amd64.CPU())
 	if idle && next == never && timer == 0 {

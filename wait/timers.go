@@ -30,7 +30,7 @@ type timerQueue struct {
 	heap     timerHeap    // by hard expiry
 	earliest atomic.Int64 // the hard expiry of the first timer, a time of clock.Raw, or 0
 	soft     atomic.Int64 // its soft expiry
-	_        [24]byte     // a cache line of its own
+	_        [16]byte     // a cache line of its own
 }
 
 // timer is one deadline. Its owner sets fire once.
