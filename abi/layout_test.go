@@ -92,6 +92,9 @@ var layouts = []layouttest.Row{
 
 	{Value: Sysinfo{}, C: "struct sysinfo", Headers: "linux/sysinfo.h",
 		Fields: "uptime loads totalram freeram sharedram bufferram totalswap freeswap procs pad - totalhigh freehigh mem_unit -"},
+	{Value: Timex{}, C: "struct __kernel_timex", Headers: "linux/timex.h",
+		Fields: "modes - offset freq maxerror esterror status - constant precision tolerance time.tv_sec time.tv_usec tick ppsfreq jitter" +
+			" shift - stabil jitcnt calcnt errcnt stbcnt tai -"},
 	{Value: Timezone{}, C: "struct timezone", Headers: "linux/time.h", Fields: "tz_minuteswest tz_dsttime"},
 	{Value: Elf64Ehdr{}, C: "Elf64_Ehdr", Headers: "linux/elf.h",
 		Fields: "e_ident e_type e_machine e_version e_entry e_phoff e_shoff e_flags e_ehsize e_phentsize e_phnum e_shentsize e_shnum e_shstrndx"},

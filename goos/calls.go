@@ -150,7 +150,8 @@ func Pin(cpus uint64) { syscall.RawSyscall(callPin, uintptr(cpus), 0, 0) }
 // need it.
 func Rearm(cpu int) {
 	now := Nanotime()
-	next := min(until(amd64.TimerDeadline(cpu), now), until(amd64.SliceDeadline(cpu), now))
+	seen := &seenDeadlines[cpu]
+	next := min(until(amd64.TimerDeadline(cpu), now, seen.timer), until(amd64.SliceDeadline(cpu), now, seen.slice))
 	if next != never {
 		amd64.ArmTimer(cpu, timerCount(next, now))
 	}

@@ -44,16 +44,38 @@ func sliceIsDue(now uint64) bool { return hasPassed(amd64.SliceDeadline(amd64.CP
 // hasPassed reports whether a deadline, 0 for none, has passed.
 func hasPassed(deadline, now uint64) bool { return deadline != 0 && deadline <= now }
 
-// againAfter is when the timer interrupts again for a deadline that has passed, in
+// againAfter is when the timer interrupts again for a deadline that it has interrupted for, in
 // nanoseconds: the interrupt may have found the kernel before it looked at the deadline.
 const againAfter = 200_000
 
-// until returns when the timer must interrupt for a deadline, 0 for none.
-func until(deadline, now uint64) uint64 {
+// seen are the deadlines that an interrupt of a CPU has found passed, 0 for none.
+type seen struct{ timer, slice uint64 }
+
+// seenDeadlines are those of the last timer interrupt of each CPU.
+var seenDeadlines [amd64.MaxCPUs]seen
+
+// look notes which of the CPU's deadlines have passed. A timer interrupt calls it.
+func (s *seen) look(now uint64) {
+	s.timer = ifPassed(amd64.TimerDeadline(amd64.CPU()), now)
+	s.slice = ifPassed(amd64.SliceDeadline(amd64.CPU()), now)
+}
+
+// ifPassed returns a deadline that has passed, else 0.
+func ifPassed(deadline, now uint64) uint64 {
+	if deadline <= now {
+		return deadline
+	}
+	return 0
+}
+
+// until returns when the timer must interrupt for a deadline, 0 for none. If an interrupt has
+// seen the deadline, the timer interrupts again later. Otherwise it interrupts at once if the
+// deadline has passed: the deadline may pass between an early interrupt and this call.
+func until(deadline, now, seen uint64) uint64 {
 	switch {
 	case deadline == 0:
 		return never
-	case deadline <= now:
+	case deadline <= now && deadline == seen:
 		return now + againAfter
 	}
 	return deadline
@@ -71,7 +93,7 @@ const giveWayAfter = 500_000
 // earliest timer and, unless the CPU is idle, the next tick, the end of the time slice and the
 // time when the thread must give way. An idle CPU has no tick.
 func armTimer() {
-	next := nextDeadline()
+	next := nextDeadline(amd64.CPU())
 	idle := isIdle(me())
 	timer := amd64.TimerDeadline(amd64.CPU())
 	if idle && next == never && timer == 0 {
@@ -79,14 +101,15 @@ func armTimer() {
 		return
 	}
 	now := Nanotime()
-	next = min(next, until(timer, now))
+	seen := &seenDeadlines[amd64.CPU()]
+	next = min(next, until(timer, now, seen.timer))
 	if !idle {
 		due := &tickDue[amd64.CPU()]
 		if *due <= now { // the tick was handled, or the CPU was idle
 			*due = now + amd64.TickNanoseconds
 		}
 		next = min(next, *due)
-		next = min(next, until(amd64.SliceDeadline(amd64.CPU()), now))
+		next = min(next, until(amd64.SliceDeadline(amd64.CPU()), now, seen.slice))
 		if due := &giveWayDue[amd64.CPU()]; queueHead == none {
 			*due = 0
 		} else {
@@ -113,7 +136,7 @@ func timerCount(next, now uint64) uint32 {
 	if next > now {
 		wait = min(next-now, longest)
 	}
-	return uint32(max(wait*timerTicks>>20, 1))
+	return uint32(wait*timerTicks>>20 + 1) // rounded up, because an early interrupt is in vain
 }
 
 // calibrate determines the frequencies of the TSC and the APIC timer. The CPU or

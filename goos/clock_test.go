@@ -41,3 +41,19 @@ func TestMeasureIgnoresAStalledRound(t *testing.T) {
 		t.Errorf("measured %d ticks in a second, want %d", got, want)
 	}
 }
+
+// TestPassedDeadlineInterruptsAtOnceUnlessSeen: the timer's interrupt may come a few
+// nanoseconds early, and the deadline pass before the timer is set again.
+func TestPassedDeadlineInterruptsAtOnceUnlessSeen(t *testing.T) {
+	for _, c := range []struct{ deadline, seen, want uint64 }{
+		{0, 0, never},
+		{2000, 0, 2000},
+		{1000, 0, 1000},
+		{1000, 900, 1000},
+		{1000, 1000, 1000 + againAfter},
+	} {
+		if got := until(c.deadline, 1000, c.seen); got != c.want {
+			t.Errorf("at 1000 the timer interrupts at %d for the deadline %d, of which %d was seen; want %d", got, c.deadline, c.seen, c.want)
+		}
+	}
+}

@@ -80,3 +80,24 @@ func TestKicksSufficeForAsManyThreads(t *testing.T) {
 		}
 	}
 }
+
+// TestDeadlineOfThreadInterruptsOneCPU: the CPU on which the thread has blocked.
+func TestDeadlineOfThreadInterruptsOneCPU(t *testing.T) {
+	setCPUs(t, 2)
+	oldHead, oldTail := sleepHead, sleepTail
+	t.Cleanup(func() { sleepHead, sleepTail = oldHead, oldTail })
+	sleepHead, sleepTail = none, none
+	for i, s := range []struct {
+		cpu      int
+		deadline uint64
+	}{{1, 300}, {0, 500}, {1, 200}, {0, never}} {
+		threads[i] = thread{cpu: s.cpu, deadline: s.deadline}
+		addSleeper(&threads[i])
+	}
+	if first, second := nextDeadline(0), nextDeadline(1); first != 500 || second != 200 {
+		t.Errorf("the CPUs are interrupted at %d and %d, want 500 and 200", first, second)
+	}
+	if other := nextDeadline(2); other != never {
+		t.Errorf("a CPU on which no thread has blocked is interrupted at %d", other)
+	}
+}

@@ -208,6 +208,7 @@ func pin(t *thread, f *amd64.Frame) uint64 {
 // deadlines too; only a tick that is due is sampled.
 func tick(t *thread) {
 	now := Nanotime()
+	seenDeadlines[amd64.CPU()].look(now)
 	switch {
 	case isIdle(t):
 	case t.interruptedInKernel():

@@ -131,7 +131,7 @@ func checkNextDeadline(t *testing.T, list []int32) {
 	if len(list) > 0 {
 		want = threads[list[0]].deadline
 	}
-	if got := nextDeadline(); got != want {
+	if got := nextDeadline(0); got != want {
 		t.Fatalf("the next deadline is %d, want %d", got, want)
 	}
 }

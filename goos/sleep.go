@@ -1,5 +1,7 @@
 package goos
 
+import "slowpath/arch/amd64"
+
 // The blocked threads, as a list ordered by deadline, with those without a
 // deadline at its end. A tick reads only the first. A wake-up reads few, because
 // the runtime keeps a handful of threads.
@@ -95,10 +97,47 @@ func expire(now uint64) {
 	}
 }
 
-// nextDeadline returns the earliest deadline of a blocked thread, or never.
-func nextDeadline() uint64 {
-	if sleepHead == none {
-		return never
+// nextDeadline returns the earliest deadline of the threads that have blocked on a CPU, or
+// never. Only that CPU's timer is armed for them, so a deadline interrupts one CPU.
+func nextDeadline(cpu int) uint64 {
+	for i := sleepHead; i != none && threads[i].deadline != never; i = threads[i].next {
+		if threads[i].cpu == cpu {
+			return threads[i].deadline
+		}
 	}
-	return threads[sleepHead].deadline
+	return never
+}
+
+// monitor is the runtime's monitor thread (runtime.sysmon), the only one that calls nanosleep
+// for 20 µs or more, or none before it has. Whenever a CPU leaves the idle state, the runtime
+// wakes it, and on a machine that is nearly idle that would cost an interrupt of another CPU for
+// each wake-up of a task.
+var monitor = none
+
+const (
+	// monitorDelay is how much later the monitor thread is woken, in nanoseconds. It
+	// preempts goroutines that have run for 10 ms.
+	monitorDelay = 10_000_000
+	// shortestMonitorSleep bounds how often it looks, in nanoseconds.
+	shortestMonitorSleep = 1_000_000
+	leastMonitorSleep    = 20_000 // for which the runtime asks
+)
+
+// monitorSleep returns how long a call of nanosleep for ns nanoseconds sleeps.
+func monitorSleep(t *thread, ns uint64) uint64 {
+	if ns < leastMonitorSleep {
+		return ns
+	}
+	monitor = index(t)
+	return max(ns, shortestMonitorSleep)
+}
+
+// wakeLater makes a thread that waits on a futex sleep for monitorDelay instead.
+func wakeLater(t *thread) {
+	removeSleeper(t)
+	t.wait, t.object = waitSleep, 0
+	t.deadline = min(t.deadline, Nanotime()+monitorDelay)
+	t.cpu = amd64.CPU()
+	addSleeper(t)
+	armTimer()
 }

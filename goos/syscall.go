@@ -159,9 +159,9 @@ func clockGettime(_ *thread, f *amd64.Frame) uint64 {
 	return 0
 }
 
-func nanosleep(_ *thread, f *amd64.Frame) uint64 {
+func nanosleep(t *thread, f *amd64.Frame) uint64 {
 	f.RAX = 0
-	block(waitSleep, 0, Nanotime()+at[timespec](arg0(f)).total())
+	block(waitSleep, 0, Nanotime()+monitorSleep(t, at[timespec](arg0(f)).total()))
 	return switched
 }
 
@@ -194,8 +194,12 @@ func futexWait(f *amd64.Frame) uint64 {
 func futexWake(word, most uint64) uint64 {
 	woken := uint64(0)
 	for t := sleeper(waitFutex, word); t != nil && woken < most; t = sleeper(waitFutex, word) {
-		wake(t, 0)
 		woken++
+		if index(t) == monitor {
+			wakeLater(t)
+			continue
+		}
+		wake(t, 0)
 	}
 	return woken
 }

@@ -65,7 +65,7 @@ func (c *cpu) dispatch() {
 		c.finish()
 		s.Load.Update() // the time of the task that ran before ends
 		now := s.now()
-		if s.Load.Timers.Due(c.number, now) {
+		if s.Load.Timers.MayExpire(c.number, now) {
 			s.Load.Timers.Expire(c.number, now)
 			now = s.now()
 		}

@@ -42,14 +42,14 @@ func newMachine(cpus int) *machine {
 	for range cpus {
 		m.kicks = append(m.kicks, make(chan struct{}, 1))
 	}
-	m.s = New(cpus, &Processors{Idle: m.Idle, Kick: m.Kick, Arm: m.Arm, Current: m.Current, Now: clock.Monotonic})
+	m.s = New(cpus, &Processors{Idle: m.Idle, Kick: m.Kick, Arm: m.Arm, Current: m.Current, Now: clock.Raw})
 	return m
 }
 
 func (m *machine) Idle(cpu int) {
 	wait := time.Hour
 	if at := m.s.Load.Timers.Earliest(cpu).Load(); at != 0 {
-		wait = time.Duration(at - clock.Monotonic())
+		wait = time.Duration(at - clock.Raw())
 	}
 	select {
 	case <-m.kicks[cpu]:

@@ -27,7 +27,7 @@ type Processors struct {
 	// Current returns the CPU that runs the caller. The caller may already run on another
 	// one when it uses the number. It does not sleep.
 	Current func() int
-	// Now returns the time of clock.Monotonic. It does not sleep.
+	// Now returns the time of clock.Raw. It does not sleep.
 	Now func() int64
 }
 
@@ -41,7 +41,7 @@ type Scheduler struct {
 
 	processors *Processors // nil on the host
 	cpus       []cpu
-	now        func() int64 // clock.Monotonic
+	now        func() int64 // clock.Raw
 	// after calls a function after some nanoseconds. It may be called with mu held, the
 	// function is called without.
 	after func(delay int64, f func())
@@ -65,7 +65,7 @@ const MaxCPUs = 64
 // goroutine that lives as long as it has something to run, and nothing preempts an entity but
 // NEED_RESCHED.
 func New(cpus int, p *Processors) *Scheduler {
-	s := &Scheduler{processors: p, cpus: make([]cpu, max(cpus, 1)), now: clock.Monotonic, limits: DefaultLimits}
+	s := &Scheduler{processors: p, cpus: make([]cpu, max(cpus, 1)), now: clock.Raw, limits: DefaultLimits}
 	s.after = func(delay int64, f func()) { s.Load.Timers.AfterFunc(time.Duration(delay), f) }
 	for i := range s.cpus {
 		s.cpus[i].number, s.cpus[i].scheduler = i, s
@@ -103,7 +103,7 @@ func (s *Scheduler) Quiescent() bool {
 func (s *Scheduler) CPUs() int { return len(s.cpus) }
 
 // SliceEnd returns the address of the time at which the time slice of a CPU ends, on
-// clock.Monotonic, or of 0. Interrupt handlers may read it.
+// clock.Raw, or of 0. Interrupt handlers may read it.
 func (s *Scheduler) SliceEnd(cpu int) *atomic.Int64 { return &s.cpus[cpu].sliceEnd }
 
 // timerSet is called for a new timer that is the earliest of its CPU.

@@ -84,7 +84,7 @@ func epollWait(t *task.Task, a *amd64.Args, deadline int64) (uint64, error) {
 		}
 		events := set.Collect(int(min(limit, epollBatch)))
 		if len(events) == 0 && deadline != noWait {
-			err := t.Block(set.Queue(), wait.In, deadline, func() bool {
+			err := t.BlockWithin(set.Queue(), wait.In, deadline, t.PollSlack(deadline), func() bool {
 				events = set.Collect(int(min(limit, epollBatch)))
 				return len(events) > 0
 			})

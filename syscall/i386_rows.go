@@ -244,6 +244,8 @@ var layoutCalls32 = []Row32{
 	as(384, "arch_prctl", "", abi.Layout32),
 	as(386, "rseq", "", abi.Layout32),
 	as(424, "pidfd_send_signal", "", abi.Layout32),
+	as(124, "adjtimex", "", abi.Layout32Time32),
+	as(343, "clock_adjtime", "", abi.Layout32Time32),
 	as(142, "_newselect", "select", abi.Layout32),
 	as(191, "ugetrlimit", "getrlimit", abi.Layout32),
 	as(195, "stat64", "stat", abi.Layout32),
@@ -258,6 +260,7 @@ var layoutCalls32 = []Row32{
 var time64Calls32 = []Row32{
 	as(403, "clock_gettime64", "clock_gettime", abi.Layout32),
 	as(404, "clock_settime64", "clock_settime", abi.Layout32),
+	as(405, "clock_adjtime64", "clock_adjtime", abi.Layout32),
 	as(406, "clock_getres_time64", "clock_getres", abi.Layout32),
 	as(407, "clock_nanosleep_time64", "clock_nanosleep", abi.Layout32),
 	as(408, "timer_gettime64", "timer_gettime", abi.Layout32),

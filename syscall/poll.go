@@ -46,7 +46,7 @@ func poll(t *task.Task, files []watched, deadline int64) (uint64, error) {
 		if err := addWaiters(t, files); err != nil {
 			return 0, err
 		}
-		err := t.SleepUntil(task.Interruptible, deadline, look)
+		err := t.SleepWithin(deadline, t.PollSlack(deadline), look)
 		for i := range files {
 			files[i].remove()
 		}

@@ -227,6 +227,8 @@ var prototypes = [...]string{
 	unix.SYS_TIMER_GETTIME:          "timer_gettime(timer_t timer_id, struct __kernel_itimerspec * setting)",
 	unix.SYS_TIMER_GETOVERRUN:       "timer_getoverrun(timer_t timer_id)",
 	unix.SYS_TIMER_DELETE:           "timer_delete(timer_t timer_id)",
+	unix.SYS_ADJTIMEX:               "adjtimex(struct __kernel_timex * txc_p)",
+	unix.SYS_CLOCK_ADJTIME:          "clock_adjtime(const clockid_t which_clock, struct __kernel_timex * utx)",
 	unix.SYS_CLOCK_SETTIME:          "clock_settime(const clockid_t which_clock, const struct __kernel_timespec * tp)",
 	unix.SYS_CLOCK_GETTIME:          "clock_gettime(const clockid_t which_clock, struct __kernel_timespec * tp)",
 	unix.SYS_CLOCK_GETRES:           "clock_getres(const clockid_t which_clock, struct __kernel_timespec * tp)",

@@ -27,6 +27,8 @@ var clockCalls = []Row{
 	{Number: unix.SYS_GETTIMEOFDAY, Name: "gettimeofday", Arguments: args(Pointer, Pointer), Handler: sysGettimeofday},
 	{Number: unix.SYS_SETTIMEOFDAY, Name: "settimeofday", Arguments: args(Pointer, Pointer), Handler: sysSettimeofday},
 	{Number: unix.SYS_TIME, Name: "time", Arguments: args(Pointer), Handler: sysTime},
+	{Number: unix.SYS_ADJTIMEX, Name: "adjtimex", Arguments: args(Pointer), Handler: sysAdjtimex},
+	{Number: unix.SYS_CLOCK_ADJTIME, Name: "clock_adjtime", Arguments: args(Int, Pointer), Handler: sysClockAdjtime},
 	{Number: unix.SYS_TIMES, Name: "times", Arguments: args(Pointer), Handler: sysTimes},
 }
 
@@ -101,13 +103,17 @@ func cpuClock(t *task.Task, number task.CPUClock) (int64, error) {
 	return 0, unix.EINVAL
 }
 
-// readClock reads the clock with the given number (clock_gettime(2)).
+// readClock reads the clock with the given number (clock_gettime(2)). The clocks that wake a
+// suspended machine do not exist, because no real-time clock does so (alarm_clock_get_timespec).
 func readClock(t *task.Task, id int32) (int64, error) {
 	switch id {
-	case unix.CLOCK_REALTIME, unix.CLOCK_REALTIME_COARSE, unix.CLOCK_REALTIME_ALARM, unix.CLOCK_TAI:
+	case unix.CLOCK_REALTIME, unix.CLOCK_REALTIME_COARSE:
 		return t.Kernel().Wall().Now(), nil
-	case unix.CLOCK_MONOTONIC, unix.CLOCK_MONOTONIC_RAW, unix.CLOCK_MONOTONIC_COARSE,
-		unix.CLOCK_BOOTTIME, unix.CLOCK_BOOTTIME_ALARM:
+	case unix.CLOCK_TAI:
+		return t.Kernel().Wall().TAI(), nil
+	case unix.CLOCK_MONOTONIC_RAW:
+		return clock.Raw(), nil
+	case unix.CLOCK_MONOTONIC, unix.CLOCK_MONOTONIC_COARSE, unix.CLOCK_BOOTTIME:
 		return clock.Monotonic(), nil
 	case unix.CLOCK_PROCESS_CPUTIME_ID:
 		usage := t.Group().Usage()
@@ -164,8 +170,7 @@ func setWall(t *task.Task, ns int64) error {
 	if !t.Credentials().Has(cred.SysTime) {
 		return unix.EPERM
 	}
-	t.Kernel().SetWall(ns)
-	return nil
+	return t.Kernel().SetWall(ns)
 }
 
 func sysGettimeofday(t *task.Task, a *amd64.Args) (uint64, error) {
@@ -295,9 +300,12 @@ func sysClockNanosleep(t *task.Task, a *amd64.Args) (uint64, error) {
 	if a[1]&unix.TIMER_ABSTIME == 0 {
 		return 0, sleepUntil(t, after(clock.Monotonic(), ns), a[3])
 	}
-	if id == unix.CLOCK_REALTIME || id == unix.CLOCK_TAI {
-		err = t.SleepUntilWall(ns)
-	} else {
+	switch wall := t.Kernel().Wall(); id {
+	case unix.CLOCK_REALTIME:
+		err = t.SleepUntilWall(wall.Now, ns)
+	case unix.CLOCK_TAI:
+		err = t.SleepUntilWall(wall.TAI, ns)
+	default:
 		err = t.Block(nil, 0, max(ns, 1), func() bool { return false })
 	}
 	if err == nil || err == unix.ETIMEDOUT {
@@ -322,7 +330,7 @@ func checkSleepClock(id int32) error {
 // monotonicDeadline converts a time of the clock id to a deadline of
 // clock.Monotonic.
 func monotonicDeadline(t *task.Task, id int32, ns int64) int64 {
-	if id != unix.CLOCK_REALTIME && id != unix.CLOCK_TAI {
+	if id != unix.CLOCK_REALTIME {
 		return max(ns, 1)
 	}
 	return after(clock.Monotonic(), ns-t.Kernel().Wall().Now())

@@ -1,8 +1,11 @@
 package task
 
 import (
+	"math"
+
 	"golang.org/x/sys/unix"
 
+	"slowpath/clock"
 	"slowpath/cred"
 	"slowpath/mm"
 	"slowpath/signal"
@@ -46,16 +49,40 @@ func (t *Task) NoNewPrivileges() bool { return t.noNewPrivs.Load() }
 // SetNoNewPrivileges is PR_SET_NO_NEW_PRIVS. It cannot be undone.
 func (t *Task) SetNoNewPrivileges() { t.noNewPrivs.Store(true) }
 
-// TimerSlack is PR_GET_TIMERSLACK in nanoseconds.
+// TimerSlack is PR_GET_TIMERSLACK in nanoseconds. Any goroutine may call it.
 func (t *Task) TimerSlack() uint64 { return t.timerSlack.Load() }
 
 // SetTimerSlack is PR_SET_TIMERSLACK; 0 restores the default: the value that the parent
-// had when it made the task.
+// had when it made the task. Any goroutine may call it (/proc/PID/timerslack_ns).
 func (t *Task) SetTimerSlack(nanoseconds uint64) {
 	if nanoseconds == 0 {
 		nanoseconds = t.defaultSlack.Load()
 	}
 	t.timerSlack.Store(nanoseconds)
+}
+
+// slack returns the timer slack of the task's sleeps. Real-time tasks have none.
+func (t *Task) slack() int64 {
+	if t.Attributes().Policy.Realtime() {
+		return 0
+	}
+	return int64(min(t.timerSlack.Load(), math.MaxInt64))
+}
+
+// PollSlack returns the timer slack of poll(2), select(2) and epoll_wait(2): a thousandth of the
+// time until the deadline, five times as much with a positive nice value, at most 100 ms, and at
+// least that of the task (Linux: select_estimate_accuracy). Real-time tasks have none.
+func (t *Task) PollSlack(deadline int64) int64 {
+	a := t.Attributes()
+	if deadline <= 0 || a.Policy.Realtime() {
+		return 0
+	}
+	divisor := int64(1000)
+	if a.Nice > 0 {
+		divisor = 200
+	}
+	const most = 100 * clock.Millisecond
+	return max(min((deadline-clock.Monotonic())/divisor, most), t.slack())
 }
 
 // Personality is personality(2): it sets the persona unless it is 0xffffffff,

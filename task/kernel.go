@@ -132,6 +132,7 @@ type Kernel struct {
 	futexes futexTable
 	load    loadAverage
 	wallSet wait.Queue // woken when the time of day was set
+	second  secondAlarm
 	oom     oomState
 }
 

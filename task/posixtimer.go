@@ -59,6 +59,7 @@ type posixTimer struct {
 // clock.
 type timerClock struct {
 	wall   bool
+	tai    bool  // of it CLOCK_TAI
 	cpu    bool  // CPU time, of the process if thread is nil
 	user   bool  // of it only the time in user mode
 	thread *Task // the thread whose CPU time counts
@@ -68,8 +69,10 @@ type timerClock struct {
 // EINVAL if it does not exist, EOPNOTSUPP if it supports no timers.
 func (t *Task) timerClockOf(number int32) (timerClock, error) {
 	switch number {
-	case unix.CLOCK_REALTIME, unix.CLOCK_TAI:
+	case unix.CLOCK_REALTIME:
 		return timerClock{wall: true}, nil
+	case unix.CLOCK_TAI:
+		return timerClock{wall: true, tai: true}, nil
 	case unix.CLOCK_MONOTONIC, unix.CLOCK_BOOTTIME:
 		return timerClock{}, nil
 	case unix.CLOCK_PROCESS_CPUTIME_ID:
@@ -139,6 +142,8 @@ func (p *posixTimer) now(g *ThreadGroup) int64 {
 			return usage.User
 		}
 		return usage.User + usage.System
+	case p.onWall && p.clock.tai:
+		return g.kernel.config.Wall.TAI()
 	case p.onWall:
 		return g.kernel.config.Wall.Now()
 	}

@@ -69,6 +69,15 @@ func (t *Task) BlockKillable(q *wait.Queue, mask wait.Events, deadline int64, re
 	return t.block(Killable, q, mask, deadline, ready)
 }
 
+// BlockWithin is Block with a timer slack other than the task's: the sleep may end so many
+// nanoseconds after the deadline.
+func (t *Task) BlockWithin(q *wait.Queue, mask wait.Events, deadline, slack int64, ready func() bool) error {
+	w := t.Sleeper.OwnWaiter(mask)
+	q.Add(w)
+	defer q.Remove(w)
+	return t.SleepWithin(deadline, slack, ready)
+}
+
 func (t *Task) block(mode SleepMode, q *wait.Queue, mask wait.Events, deadline int64, ready func() bool) error {
 	if q != nil {
 		w := t.Sleeper.OwnWaiter(mask)
@@ -81,6 +90,20 @@ func (t *Task) block(mode SleepMode, q *wait.Queue, mask wait.Events, deadline i
 // SleepUntil is Block for a caller that has added its own waiters to any number of
 // queues (poll(2)).
 func (t *Task) SleepUntil(mode SleepMode, deadline int64, ready func() bool) error {
+	slack := int64(0)
+	if deadline > 0 {
+		slack = t.slack()
+	}
+	return t.sleepWithin(mode, deadline, slack, ready)
+}
+
+// SleepWithin is an interruptible SleepUntil with a timer slack other than the task's, in
+// nanoseconds.
+func (t *Task) SleepWithin(deadline, slack int64, ready func() bool) error {
+	return t.sleepWithin(Interruptible, deadline, slack, ready)
+}
+
+func (t *Task) sleepWithin(mode SleepMode, deadline, slack int64, ready func() bool) error {
 	defer t.mode.Store(uint32(Awake))
 	for {
 		// The mode is stored before SIGPENDING is read, and a sender sets
@@ -98,7 +121,7 @@ func (t *Task) SleepUntil(mode SleepMode, deadline int64, ready func() bool) err
 			}
 			return unix.ETIMEDOUT
 		}
-		t.Sleeper.Sleep(deadline)
+		t.Sleeper.SleepWithin(deadline, slack)
 	}
 }
 

@@ -110,7 +110,7 @@ func TestOnlyAbsoluteTimersFollowTheWallClock(t *testing.T) {
 		due := w.k.Wall().Now() + 3600*clock.Second
 		t.Group().Timers.SetTimer(id, IntervalValue{Value: due}, Absolute)
 		slept := make(chan error, 1)
-		w.thread(t, func(t *Task) { slept <- t.SleepUntilWall(due) })
+		w.thread(t, func(t *Task) { slept <- t.SleepUntilWall(w.k.Wall().Now, due) })
 		w.k.SetWall(due + clock.Second)
 		if _, err := t.WaitSignal(set, clock.Monotonic()+10*clock.Second); err != nil {
 			w.T.Errorf("the clock was set past the deadline, but there is no signal: %v", err)

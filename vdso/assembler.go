@@ -44,9 +44,17 @@ func (a *assembler) short(opcode byte) jump {
 	return jump(len(a.code) - 1)
 }
 
-// land makes the current position the target of the jump. All functions are shorter
-// than 127 bytes, the range of a short jump.
-func (a *assembler) land(j jump) { a.code[j] = byte(len(a.code) - int(j) - 1) }
+// land makes the current position the target of the jump. It panics if the position is out
+// of the range of a short jump, 127 bytes.
+func (a *assembler) land(j jump) { a.code[j] = shortDistance(len(a.code) - int(j) - 1) }
+
+// shortDistance returns the displacement of a short jump.
+func shortDistance(distance int) byte {
+	if distance < -128 || distance > 127 {
+		panic("the target of a short jump is out of range")
+	}
+	return byte(distance)
+}
 
 func (a *assembler) ja() jump  { return a.short(0x77) }
 func (a *assembler) jnc() jump { return a.short(0x73) }
@@ -80,6 +88,10 @@ func (a *assembler) movEAX(value uint32)    { a.immediate(value, 0xb8) }        
 func (a *assembler) movECX(value uint32)    { a.immediate(value, 0xb9) }                // ECX = value
 func (a *assembler) movAtRSI(value uint32)  { a.immediate(value, 0x48, 0xc7, 0x06) }    // [RSI] = value
 func (a *assembler) movAtRSI8(value uint32) { a.immediate(value, 0x48, 0xc7, 0x46, 8) } // [RSI+8] = value
+
+func (a *assembler) movR8DData(offset int) { a.data(offset, 0x44, 0x8b, 0x05) } // R8D = data
+func (a *assembler) cmpR8DData(offset int) { a.data(offset, 0x44, 0x3b, 0x05) } // flags of R8D - data
+func (a *assembler) andR8DMinus2()         { a.emit(0x41, 0x83, 0xe0, 0xfe) }   // R8D &= -2
 
 func (a *assembler) addRAXData(offset int) { a.data(offset, 0x48, 0x03, 0x05) } // RAX += data
 func (a *assembler) subRAXData(offset int) { a.data(offset, 0x48, 0x2b, 0x05) } // RAX -= data

@@ -18,6 +18,7 @@ func (a *assembler) landNear(j jump) {
 // Conditions of jumps (SDM vol. 2D, appendix B, table B-10).
 const (
 	ifNoCarry = 3
+	ifZero    = 4
 	ifNotZero = 5
 	ifAbove   = 7
 )
@@ -26,7 +27,12 @@ const (
 func (a *assembler) here() int { return len(a.code) }
 
 // jnzBack appends JNZ to an earlier position.
-func (a *assembler) jnzBack(target int) { a.emit(0x75, byte(target-len(a.code)-2)) }
+func (a *assembler) jnzBack(target int) { a.emit(0x75, shortDistance(target-len(a.code)-2)) }
+
+// jnzBackNear is jnzBack for a target that is farther away.
+func (a *assembler) jnzBackNear(target int) {
+	a.immediate(uint32(int32(target-len(a.code)-6)), 0x0f, 0x80|ifNotZero)
+}
 
 func (a *assembler) int80()    { a.emit(0xcd, 0x80) }
 func (a *assembler) sysenter() { a.emit(0x0f, 0x34) }
@@ -61,8 +67,7 @@ func (a *assembler) addECXEAX()        { a.emit(0x01, 0xc1) } // ECX += EAX
 func (a *assembler) adcEDX0()          { a.emit(0x83, 0xd2, 0) }
 func (a *assembler) adcEBPEDX()        { a.emit(0x11, 0xd5) } // EBP += EDX + CF
 func (a *assembler) addEBPEAX()        { a.emit(0x01, 0xc5) } // EBP += EAX
-func (a *assembler) addEAXEDI()        { a.emit(0x01, 0xf8) } // EAX += EDI
-func (a *assembler) adcEDXESI()        { a.emit(0x11, 0xf2) } // EDX += ESI + CF
+func (a *assembler) andEAXMinus2()     { a.emit(0x83, 0xe0, 0xfe) }
 func (a *assembler) btEAXECX()         { a.emit(0x0f, 0xa3, 0xc8) }
 func (a *assembler) testECXECX()       { a.emit(0x85, 0xc9) }
 func (a *assembler) movAtECX()         { a.emit(0x89, 0x01) }                      // [ECX] = EAX
@@ -98,6 +103,7 @@ func (a *assembler) dataEBX(base, offset int, opcode ...byte) {
 func (a *assembler) subEAXData(base, offset int) { a.dataEBX(base, offset, 0x2b, 0x83) } // EAX -= data
 func (a *assembler) sbbEDXData(base, offset int) { a.dataEBX(base, offset, 0x1b, 0x93) } // EDX -= data + CF
 func (a *assembler) mulEAXData(base, offset int) { a.dataEBX(base, offset, 0xf7, 0xa3) } // EDX:EAX = EAX * data
-func (a *assembler) movESIData(base, offset int) { a.dataEBX(base, offset, 0x8b, 0xb3) } // ESI = data
-func (a *assembler) movEDIData(base, offset int) { a.dataEBX(base, offset, 0x8b, 0xbb) } // EDI = data
+func (a *assembler) addEAXData(base, offset int) { a.dataEBX(base, offset, 0x03, 0x83) } // EAX += data
+func (a *assembler) adcEDXData(base, offset int) { a.dataEBX(base, offset, 0x13, 0x93) } // EDX += data + CF
+func (a *assembler) movEAXData(base, offset int) { a.dataEBX(base, offset, 0x8b, 0x83) } // EAX = data
 func (a *assembler) cmpESIData(base, offset int) { a.dataEBX(base, offset, 0x3b, 0xb3) } // flags of ESI - data

@@ -24,7 +24,7 @@ var functions64 = []function{
 
 // The clocks that the code computes itself, as bits by clock number. For CPU time
 // clocks and unknown clocks it makes the system call. The coarse clocks are as fine as
-// the others. TAI is the same as UTC, because its offset cannot be set.
+// the others.
 const (
 	realtimeClocks  = 1<<unix.CLOCK_REALTIME | 1<<unix.CLOCK_REALTIME_COARSE | 1<<unix.CLOCK_TAI
 	monotonicClocks = 1<<unix.CLOCK_MONOTONIC | 1<<unix.CLOCK_MONOTONIC_RAW | 1<<unix.CLOCK_MONOTONIC_COARSE | 1<<unix.CLOCK_BOOTTIME
@@ -34,28 +34,70 @@ const (
 // emitClockGettime emits int clock_gettime(clockid_t EDI, struct timespec *RSI).
 func emitClockGettime(a *assembler) {
 	a.cmpEDI(unix.CLOCK_TAI)
-	high := a.ja()
+	high := a.near(ifAbove)
 	a.movECX(realtimeClocks | monotonicClocks)
 	a.btECXEDI()
-	unknown := a.jnc()
+	unknown := a.near(ifNoCarry)
+	again := emitBegin(a)
+	emitRaw(a)
+	a.cmpEDI(unix.CLOCK_MONOTONIC_RAW)
+	raw := a.jz()
 	emitMonotonic(a)
 	a.movECX(realtimeClocks)
 	a.btECXEDI()
 	monotonic := a.jnc()
 	a.addRAXData(dataWall)
+	a.cmpEDI(unix.CLOCK_TAI)
+	realtime := a.jnz()
+	a.addRAXData(dataTAI)
+	a.land(raw)
 	a.land(monotonic)
+	a.land(realtime)
+	emitEnd(a, again)
 	emitSplit(a)
 	a.movAtRSIRAX()
 	a.movAtRSI8RDX()
 	a.xorEAXEAX()
 	a.ret()
-	a.land(high)
-	a.land(unknown)
+	a.landNear(high)
+	a.landNear(unknown)
 	emitSystemCall(a, unix.SYS_CLOCK_GETTIME)
 }
 
-// emitMonotonic emits RAX = nanoseconds since boot. It changes RDX.
+// emitBegin emits R8D = the sequence number, made even. It returns where the code that uses the
+// parameters begins, which emitEnd ends.
+func emitBegin(a *assembler) (again int) {
+	again = a.here()
+	a.movR8DData(dataSequence)
+	a.andR8DMinus2()
+	return again
+}
+
+// emitEnd emits a jump back if the parameters have changed or were just changing.
+func emitEnd(a *assembler, again int) {
+	a.cmpR8DData(dataSequence)
+	a.jnzBack(again)
+}
+
+// emitRealtime emits RAX = CLOCK_REALTIME. It changes RDX and R8.
+func emitRealtime(a *assembler) {
+	again := emitBegin(a)
+	emitRaw(a)
+	emitMonotonic(a)
+	a.addRAXData(dataWall)
+	emitEnd(a, again)
+}
+
+// emitMonotonic emits RAX = CLOCK_MONOTONIC for RAX = CLOCK_MONOTONIC_RAW. It changes RDX.
 func emitMonotonic(a *assembler) {
+	a.subRAXData(dataRaw)
+	a.mulData(dataRatio)
+	a.shrdRAXRDX32()
+	a.addRAXData(dataMono)
+}
+
+// emitRaw emits RAX = CLOCK_MONOTONIC_RAW. It changes RDX.
+func emitRaw(a *assembler) {
 	a.lfence() // orders RDTSC after earlier instructions (SDM vol. 2B, RDTSC)
 	a.rdtsc()
 	a.shlRDX32()
@@ -107,8 +149,7 @@ func emitGettimeofday(a *assembler) {
 	zone := a.jnz()
 	a.testRDI()
 	noResult := a.jz()
-	emitMonotonic(a)
-	a.addRAXData(dataWall)
+	emitRealtime(a)
 	emitSplit(a)
 	a.movAtRDIRAX()
 	a.movEAXEDX()
@@ -125,8 +166,7 @@ func emitGettimeofday(a *assembler) {
 
 // emitTime emits time_t time(time_t *RDI).
 func emitTime(a *assembler) {
-	emitMonotonic(a)
-	a.addRAXData(dataWall)
+	emitRealtime(a)
 	emitSplit(a)
 	a.testRDI()
 	noResult := a.jz()

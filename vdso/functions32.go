@@ -123,44 +123,80 @@ func emitSystemCall32(a *assembler, number uint32) {
 	emitReturn32(a)
 }
 
-// emitMonotonic32 emits EDX:EAX = nanoseconds since boot. EBX is the base. It changes
-// ECX, ESI, EDI and EBP. The product of the 64-bit TSC and the 64-bit scale is the sum of
-// four products; the result is its bits 32 to 95.
-func emitMonotonic32(a *assembler, base int) {
+// emitBegin32 emits a push of the sequence number, made even. It returns where the code that
+// uses the parameters begins, which emitEnd32 ends. EBX is the base.
+func emitBegin32(a *assembler, base int) (again int) {
+	again = a.here()
+	a.movEAXData(base, dataSequence)
+	a.andEAXMinus2()
+	a.pushEAX()
+	return again
+}
+
+// emitEnd32 emits a jump back if the parameters have changed or were just changing. It changes ESI.
+func emitEnd32(a *assembler, base, again int) {
+	a.popESI()
+	a.cmpESIData(base, dataSequence)
+	a.jnzBackNear(again)
+}
+
+// emitRaw32 emits EDX:EAX = CLOCK_MONOTONIC_RAW. EBX is the base. It changes ECX, ESI, EDI and
+// EBP.
+func emitRaw32(a *assembler, base int) {
 	a.lfence()
 	a.rdtsc()
 	a.subEAXData(base, dataStart)
 	a.sbbEDXData(base, dataStart+4)
+	emitScale32(a, base, dataScale)
+}
+
+// emitMonotonic32 emits EDX:EAX = CLOCK_MONOTONIC for EDX:EAX = CLOCK_MONOTONIC_RAW. EBX is the
+// base. It changes ECX, ESI, EDI and EBP.
+func emitMonotonic32(a *assembler, base int) {
+	a.subEAXData(base, dataRaw)
+	a.sbbEDXData(base, dataRaw+4)
+	emitScale32(a, base, dataRatio)
+	emitAdd32(a, base, dataMono)
+}
+
+// emitScale32 emits EDX:EAX = EDX:EAX * factor / 2^32. The product of two 64-bit numbers is the
+// sum of four products; the result is its bits 32 to 95. EBX is the base. It changes ECX, ESI,
+// EDI and EBP.
+func emitScale32(a *assembler, base, factor int) {
 	a.movESIEAX()
 	a.movEDIEDX()
-	a.mulEAXData(base, dataScale) // low * low
+	a.mulEAXData(base, factor) // low * low
 	a.movECXEDX()
 	a.movEAXESI()
-	a.mulEAXData(base, dataScale+4) // low * high
+	a.mulEAXData(base, factor+4) // low * high
 	a.addECXEAX()
 	a.adcEDX0()
 	a.movEBPEDX()
 	a.movEAXEDI()
-	a.mulEAXData(base, dataScale) // high * low
+	a.mulEAXData(base, factor) // high * low
 	a.addECXEAX()
 	a.adcEBPEDX()
 	a.movEAXEDI()
-	a.mulEAXData(base, dataScale+4) // high * high
+	a.mulEAXData(base, factor+4) // high * high
 	a.addEBPEAX()
 	a.movEAXECX()
 	a.movEDXEBP()
 }
 
-// emitAddWall32 emits EDX:EAX += wall clock at boot. It reads the high half twice, because
-// the clock may be set in between.
-func emitAddWall32(a *assembler, base int) {
-	again := a.here()
-	a.movESIData(base, dataWall+4)
-	a.movEDIData(base, dataWall)
-	a.cmpESIData(base, dataWall+4)
-	a.jnzBack(again)
-	a.addEAXEDI()
-	a.adcEDXESI()
+// emitAdd32 emits EDX:EAX += a word of the data page.
+func emitAdd32(a *assembler, base, offset int) {
+	a.addEAXData(base, offset)
+	a.adcEDXData(base, offset+4)
+}
+
+// emitRealtime32 emits EDX:EAX = CLOCK_REALTIME. EBX is the base. It changes ECX, ESI, EDI and
+// EBP.
+func emitRealtime32(a *assembler, base int) {
+	again := emitBegin32(a, base)
+	emitRaw32(a, base)
+	emitMonotonic32(a, base)
+	emitAdd32(a, base, dataWall)
+	emitEnd32(a, base, again)
 }
 
 // emitSplit32 emits EDI:EAX = EDX:EAX / 10^9, EDX = EDX:EAX % 10^9. It changes ECX and ESI.
@@ -187,15 +223,26 @@ func emitRead32(a *assembler) (others [2]jump) {
 	a.movEAX(realtimeClocks | monotonicClocks)
 	a.btEAXECX()
 	others[1] = a.near(ifNoCarry)
+	again := emitBegin32(a, base)
+	emitRaw32(a, base)
+	a.movECXStack(saved32 + 4) // above the sequence number
+	a.cmpECX(unix.CLOCK_MONOTONIC_RAW)
+	raw := a.near(ifZero)
 	emitMonotonic32(a, base)
-	a.movECXStack(saved32)
+	a.movECXStack(saved32 + 4)
 	a.pushEAX()
 	a.movEAX(realtimeClocks)
 	a.btEAXECX()
 	a.popEAX()
 	monotonic := a.jnc()
-	emitAddWall32(a, base)
+	emitAdd32(a, base, dataWall)
+	a.cmpECX(unix.CLOCK_TAI)
+	realtime := a.jnz()
+	emitAdd32(a, base, dataTAI)
 	a.land(monotonic)
+	a.land(realtime)
+	a.landNear(raw)
+	emitEnd32(a, base, again)
 	emitSplit32(a)
 	a.movECXStack(saved32 + 4)
 	return others
@@ -257,8 +304,7 @@ func emitGettimeofday32(a *assembler) {
 	a.testECXECX()
 	zone := a.near(ifNotZero)
 	base := a.baseEBX()
-	emitMonotonic32(a, base)
-	emitAddWall32(a, base)
+	emitRealtime32(a, base)
 	emitSplit32(a)
 	a.movESIEAX()
 	a.movEAXEDX()
@@ -282,8 +328,7 @@ func emitGettimeofday32(a *assembler) {
 func emitTime32(a *assembler) {
 	saveRegisters32(a)
 	base := a.baseEBX()
-	emitMonotonic32(a, base)
-	emitAddWall32(a, base)
+	emitRealtime32(a, base)
 	emitSplit32(a)
 	a.movECXStack(saved32)
 	a.testECXECX()

@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"slowpath/clock"
 	"slowpath/mm"
 )
 
@@ -34,7 +35,7 @@ func emitMain32(a *assembler, target int, c call) {
 
 // run32 runs the call on the host's CPU and returns the buffer as six words of 32 bits,
 // and EAX.
-func run32(t *testing.T, clock Clock, c call) (words [6]uint32, eax int32) {
+func run32(t *testing.T, clock machine, c call) (words [6]uint32, eax int32) {
 	t.Helper()
 	builder := Object32.build(ByInt80)
 	a := &assembler{start: mainAt - imageAt}
@@ -71,15 +72,20 @@ func run32(t *testing.T, clock Clock, c call) (words [6]uint32, eax int32) {
 
 func TestFunctionsOf32BitObjectReturnClockOrError(t *testing.T) {
 	const invalid = -int32(unix.EINVAL)
-	late := Clock{Wall: 5_000_000_000_123_456_789} // seconds need 33 bits
+	late := machine{Clock{}, clock.Parameters{Rate: unadjusted, Wall: 5_000_000_000_123_456_789}} // seconds need 33 bits
 	for _, c := range []struct {
-		clock Clock
+		clock machine
 		call
 		words [6]uint32
 		eax   int32
 	}{
 		{stopped, call{"__vdso_clock_gettime", unix.CLOCK_REALTIME, bufferAt}, [6]uint32{1700000000, 123456789}, 0},
-		{stopped, call{"__vdso_clock_gettime", unix.CLOCK_TAI, bufferAt}, [6]uint32{1700000000, 123456789}, 0},
+		{stopped, call{"__vdso_clock_gettime", unix.CLOCK_TAI, bufferAt}, [6]uint32{1700000037, 123456789}, 0},
+		{slewed, call{"__vdso_clock_gettime", unix.CLOCK_MONOTONIC_RAW, bufferAt}, [6]uint32{}, 0},
+		{slewed, call{"__vdso_clock_gettime", unix.CLOCK_MONOTONIC, bufferAt}, [6]uint32{1, 500000001}, 0},
+		{slewed, call{"__vdso_clock_gettime", unix.CLOCK_REALTIME, bufferAt}, [6]uint32{8, 500000001}, 0},
+		{slewed, call{"__vdso_gettimeofday", bufferAt, 0}, [6]uint32{8, 500000}, 0},
+		{slewed, call{"__vdso_time", 0, 0}, [6]uint32{}, 8},
 		{stopped, call{"__vdso_clock_gettime", unix.CLOCK_MONOTONIC, bufferAt}, [6]uint32{}, 0},
 		{stopped, call{"__vdso_clock_gettime", 99, bufferAt}, [6]uint32{}, invalid},
 		{stopped, call{"__vdso_clock_gettime", 12, bufferAt}, [6]uint32{}, invalid},
@@ -106,7 +112,7 @@ func TestFunctionsOf32BitObjectReturnClockOrError(t *testing.T) {
 
 func Test32BitMonotonicClockIsScaledTSC(t *testing.T) {
 	read := func(scale uint64) uint64 {
-		words, eax := run32(t, Clock{Scale: scale}, call{"__vdso_clock_gettime64", unix.CLOCK_MONOTONIC, bufferAt})
+		words, eax := run32(t, machine{Clock{Scale: scale}, clock.Parameters{Rate: unadjusted}}, call{"__vdso_clock_gettime64", unix.CLOCK_MONOTONIC, bufferAt})
 		if eax != 0 || words[2] >= 1e9 {
 			t.Fatalf("%v, %d", words, eax)
 		}

@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"slowpath/clock"
 	"slowpath/mm"
 )
 
@@ -51,7 +52,7 @@ func emitMain(a *assembler, target int, c call) {
 }
 
 // program returns the ELF file.
-func program(t *testing.T, clock Clock, c call) []byte {
+func program(t *testing.T, clock machine, c call) []byte {
 	image := Object64.Image(ByInt80)
 	target, _ := newLoader(t, image).find(c.name)
 	a := &assembler{start: mainAt - imageAt}
@@ -75,7 +76,7 @@ func program(t *testing.T, clock Clock, c call) []byte {
 }
 
 // run runs the call and returns the three words of the buffer, and RAX.
-func run(t *testing.T, clock Clock, c call) (words [3]uint64, rax int64) {
+func run(t *testing.T, clock machine, c call) (words [3]uint64, rax int64) {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "program")
 	if err := os.WriteFile(path, program(t, clock, c), 0o700); err != nil {
@@ -89,33 +90,55 @@ func run(t *testing.T, clock Clock, c call) (words [3]uint64, rax int64) {
 	return words, int64(binary.LittleEndian.Uint64(out[24:]))
 }
 
+// machine is what the data page has.
+type machine struct {
+	Clock
+	clock.Parameters
+}
+
+func (m machine) page() []byte { return m.Clock.page(m.Parameters) }
+
+// unadjusted is the rate of a clock that nobody has adjusted.
+var unadjusted = clock.Rate{Ratio: 1 << 32}
+
 // stopped is a clock with scale 0. Its results do not depend on the TSC.
-var stopped = Clock{Start: 12345, Scale: 0, Wall: 1700000000_123456789}
+var stopped = machine{Clock{Start: 12345}, clock.Parameters{Rate: unadjusted, Wall: 1700000000_123456789, TAI: 37_000_000_000}}
+
+// slewed has CLOCK_MONOTONIC_RAW at 0 and CLOCK_MONOTONIC at 1.500000001 s.
+var slewed = machine{Clock{Start: 12345}, clock.Parameters{
+	Rate: clock.Rate{Raw: -1_000_000_002, Mono: 1_000_000_000, Ratio: 1 << 31}, Wall: 7_000_000_000,
+}}
 
 func TestFunctionsReturnClockOrError(t *testing.T) {
 	const invalid = -int64(unix.EINVAL)
 	for _, c := range []struct {
+		machine
 		call
 		words [3]uint64
 		rax   int64
 	}{
-		{call{"__vdso_clock_gettime", unix.CLOCK_REALTIME, bufferAt}, [3]uint64{1700000000, 123456789}, 0},
-		{call{"__vdso_clock_gettime", unix.CLOCK_REALTIME_COARSE, bufferAt}, [3]uint64{1700000000, 123456789}, 0},
-		{call{"__vdso_clock_gettime", unix.CLOCK_TAI, bufferAt}, [3]uint64{1700000000, 123456789}, 0},
-		{call{"__vdso_clock_gettime", unix.CLOCK_MONOTONIC, bufferAt}, [3]uint64{}, 0},
-		{call{"__vdso_clock_gettime", unix.CLOCK_BOOTTIME, bufferAt}, [3]uint64{}, 0},
-		{call{"__vdso_clock_gettime", 99, bufferAt}, [3]uint64{}, invalid},
-		{call{"__vdso_clock_gettime", 12, bufferAt}, [3]uint64{}, invalid},
-		{call{"__vdso_clock_gettime", 1 << 31, bufferAt}, [3]uint64{}, invalid},
-		{call{"__vdso_clock_getres", unix.CLOCK_MONOTONIC, bufferAt}, [3]uint64{0, 1}, 0},
-		{call{"__vdso_clock_getres", unix.CLOCK_MONOTONIC, 0}, [3]uint64{}, 0},
-		{call{"__vdso_clock_getres", 99, bufferAt}, [3]uint64{}, invalid},
-		{call{"__vdso_gettimeofday", bufferAt, 0}, [3]uint64{1700000000, 123456}, 0},
-		{call{"__vdso_gettimeofday", 0, 0}, [3]uint64{}, 0},
-		{call{"__vdso_time", bufferAt, 0}, [3]uint64{1700000000}, 1700000000},
-		{call{"__vdso_time", 0, 0}, [3]uint64{}, 1700000000},
+		{stopped, call{"__vdso_clock_gettime", unix.CLOCK_REALTIME, bufferAt}, [3]uint64{1700000000, 123456789}, 0},
+		{stopped, call{"__vdso_clock_gettime", unix.CLOCK_REALTIME_COARSE, bufferAt}, [3]uint64{1700000000, 123456789}, 0},
+		{stopped, call{"__vdso_clock_gettime", unix.CLOCK_TAI, bufferAt}, [3]uint64{1700000037, 123456789}, 0},
+		{slewed, call{"__vdso_clock_gettime", unix.CLOCK_MONOTONIC_RAW, bufferAt}, [3]uint64{}, 0},
+		{slewed, call{"__vdso_clock_gettime", unix.CLOCK_MONOTONIC, bufferAt}, [3]uint64{1, 500000001}, 0},
+		{slewed, call{"__vdso_clock_gettime", unix.CLOCK_REALTIME, bufferAt}, [3]uint64{8, 500000001}, 0},
+		{slewed, call{"__vdso_gettimeofday", bufferAt, 0}, [3]uint64{8, 500000}, 0},
+		{slewed, call{"__vdso_time", 0, 0}, [3]uint64{}, 8},
+		{stopped, call{"__vdso_clock_gettime", unix.CLOCK_MONOTONIC, bufferAt}, [3]uint64{}, 0},
+		{stopped, call{"__vdso_clock_gettime", unix.CLOCK_BOOTTIME, bufferAt}, [3]uint64{}, 0},
+		{stopped, call{"__vdso_clock_gettime", 99, bufferAt}, [3]uint64{}, invalid},
+		{stopped, call{"__vdso_clock_gettime", 12, bufferAt}, [3]uint64{}, invalid},
+		{stopped, call{"__vdso_clock_gettime", 1 << 31, bufferAt}, [3]uint64{}, invalid},
+		{stopped, call{"__vdso_clock_getres", unix.CLOCK_MONOTONIC, bufferAt}, [3]uint64{0, 1}, 0},
+		{stopped, call{"__vdso_clock_getres", unix.CLOCK_MONOTONIC, 0}, [3]uint64{}, 0},
+		{stopped, call{"__vdso_clock_getres", 99, bufferAt}, [3]uint64{}, invalid},
+		{stopped, call{"__vdso_gettimeofday", bufferAt, 0}, [3]uint64{1700000000, 123456}, 0},
+		{stopped, call{"__vdso_gettimeofday", 0, 0}, [3]uint64{}, 0},
+		{stopped, call{"__vdso_time", bufferAt, 0}, [3]uint64{1700000000}, 1700000000},
+		{stopped, call{"__vdso_time", 0, 0}, [3]uint64{}, 1700000000},
 	} {
-		words, rax := run(t, stopped, c.call)
+		words, rax := run(t, c.machine, c.call)
 		if words != c.words || rax != c.rax {
 			t.Errorf("%+v: %v and %d, want %v and %d", c.call, words, rax, c.words, c.rax)
 		}
@@ -126,7 +149,7 @@ func TestFunctionsReturnClockOrError(t *testing.T) {
 // scale gives half the time.
 func TestMonotonicClockIsScaledTSC(t *testing.T) {
 	read := func(scale uint64) uint64 {
-		words, rax := run(t, Clock{Scale: scale}, call{"__vdso_clock_gettime", unix.CLOCK_MONOTONIC, bufferAt})
+		words, rax := run(t, machine{Clock{Scale: scale}, clock.Parameters{Rate: unadjusted}}, call{"__vdso_clock_gettime", unix.CLOCK_MONOTONIC, bufferAt})
 		if rax != 0 || words[1] >= 1e9 {
 			t.Fatalf("%v, %d", words, rax)
 		}

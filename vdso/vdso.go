@@ -9,28 +9,39 @@ package vdso
 
 import (
 	"encoding/binary"
+	"sync"
 
+	"slowpath/clock"
 	"slowpath/mm"
 )
 
-// Clock has the parameters of the clocks. The time since boot in nanoseconds is
-// (TSC - Start) * Scale / 2^32, and CLOCK_REALTIME is the time since boot plus Wall.
+// Clock has the parameters of the clocks, which never change. CLOCK_MONOTONIC_RAW in nanoseconds
+// is (TSC - Start) * Scale / 2^32.
 type Clock struct {
 	Start uint64 // the TSC at boot
 	Scale uint64 // nanoseconds per TSC tick, times 2^32
-	Wall  uint64 // CLOCK_REALTIME at boot, in nanoseconds since 1970-01-01 00:00:00 UTC
 }
 
-// The offsets in the data page. No sequence lock is needed: start and scale never
-// change, and the wall clock is one aligned word, which is accessed atomically.
+// The offsets in the data page. The code computes the clocks as package clock does: from
+// dataRaw on there are clock.Parameters. The number dataSequence changes whenever they do, and is odd
+// while they do: the code then reads them again (Linux: vdso_data.seq).
 const (
-	dataStart = 0
-	dataScale = 8
-	dataWall  = 16
+	dataStart    = 0
+	dataScale    = 8
+	dataSequence = 16
+	dataRaw      = 24
+	dataRatio    = 32
+	dataMono     = 40
+	dataWall     = 48
+	dataTAI      = 56
+	dataSize     = 64
 )
 
 // VDSO is the objects and their data page.
 type VDSO struct {
+	mu       sync.Mutex // taken to change the parameters
+	sequence uint64
+
 	data    *mm.Special
 	code    [objectCount]*mm.Special
 	symbols Symbols
@@ -47,14 +58,14 @@ type Symbols struct {
 
 // New builds the objects. The instruction is that of system calls in 32-bit code. It fails
 // with ENOMEM.
-func New(memory *mm.Memory, c Clock, i Instruction) (*VDSO, error) {
+func New(memory *mm.Memory, c Clock, p clock.Parameters, i Instruction) (*VDSO, error) {
 	narrow := Object32.build(i)
 	v := &VDSO{symbols: narrow.kernelSymbols()}
 	for _, page := range [...]struct {
 		to   **mm.Special
 		with []byte
 	}{
-		{&v.data, c.page()},
+		{&v.data, c.page(p)},
 		{&v.code[Object64], Object64.Image(i)},
 		{&v.code[Object32], narrow.finish()},
 	} {
@@ -83,18 +94,42 @@ func (b *builder) kernelSymbols() Symbols {
 // Symbols returns the offsets of the functions of Object32. Any context.
 func (v *VDSO) Symbols() Symbols { return v.symbols }
 
+// word is a word of the data page.
+type word struct {
+	offset int
+	value  uint64
+}
+
+// words returns the words of the parameters.
+func words(p clock.Parameters) [5]word {
+	return [...]word{
+		{dataRaw, uint64(p.Rate.Raw)}, {dataRatio, p.Rate.Ratio}, {dataMono, uint64(p.Rate.Mono)},
+		{dataWall, uint64(p.Wall)}, {dataTAI, uint64(p.TAI)},
+	}
+}
+
 // page returns the contents of the data page.
-func (c Clock) page() []byte {
-	page := make([]byte, 24)
+func (c Clock) page(p clock.Parameters) []byte {
+	page := make([]byte, dataSize)
 	binary.LittleEndian.PutUint64(page[dataStart:], c.Start)
 	binary.LittleEndian.PutUint64(page[dataScale:], c.Scale)
-	binary.LittleEndian.PutUint64(page[dataWall:], c.Wall)
+	for _, w := range words(p) {
+		binary.LittleEndian.PutUint64(page[w.offset:], w.value)
+	}
 	return page
 }
 
-// SetWall sets the difference between CLOCK_REALTIME and the time since boot, in
-// nanoseconds, after the clock was set. It does not sleep.
-func (v *VDSO) SetWall(wall uint64) { v.data.StoreUint64(dataWall, wall) }
+// Set sets the parameters of the clocks. It does not sleep.
+func (v *VDSO) Set(p clock.Parameters) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.data.StoreUint64(dataSequence, v.sequence+1)
+	for _, w := range words(p) {
+		v.data.StoreUint64(w.offset, w.value)
+	}
+	v.sequence += 2
+	v.data.StoreUint64(dataSequence, v.sequence)
+}
 
 // Map maps data and the code of an object into an address space and returns the address of
 // the ELF header, for AT_SYSINFO_EHDR. It fails with ENOMEM.

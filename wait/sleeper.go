@@ -27,7 +27,11 @@ func (s *Sleeper) Wake() { s.spot.unpark() }
 // clock.Monotonic in nanoseconds; 0 is no deadline. It reports whether the
 // deadline has passed. Wake-ups may be spurious, so callers check their condition
 // in a loop.
-func (s *Sleeper) Sleep(deadline int64) (timedOut bool) {
+func (s *Sleeper) Sleep(deadline int64) (timedOut bool) { return s.SleepWithin(deadline, 0) }
+
+// SleepWithin is Sleep with a timer slack: the sleep may end so many nanoseconds after the
+// deadline, if no interrupt comes before.
+func (s *Sleeper) SleepWithin(deadline, slack int64) (timedOut bool) {
 	if deadline == 0 {
 		s.spot.park()
 		return false
@@ -40,7 +44,7 @@ func (s *Sleeper) Sleep(deadline int64) (timedOut bool) {
 		if s.deadline.fire == nil {
 			s.deadline.fire = s.expire
 		}
-		l.Timers.set(&s.deadline, deadline)
+		l.Timers.set(&s.deadline, deadline, slack)
 		defer s.deadline.cancel()
 		s.spot.park()
 		return clock.Monotonic() >= deadline

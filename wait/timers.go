@@ -27,17 +27,21 @@ type Timers struct {
 // timerQueue has the timers of one CPU.
 type timerQueue struct {
 	mu       sync.Mutex
-	heap     timerHeap
-	earliest atomic.Int64 // a time of clock.Monotonic, or 0
-	_        [32]byte     // a cache line of its own
+	heap     timerHeap    // by hard expiry
+	earliest atomic.Int64 // the hard expiry of the first timer, a time of clock.Raw, or 0
+	soft     atomic.Int64 // its soft expiry
+	_        [16]byte     // a cache line of its own
 }
 
 // timer is one deadline. Its owner sets fire once.
 type timer struct {
-	at    int64 // of clock.Monotonic
-	index int   // in the heap, plus 1; 0 if it is not queued
-	queue *timerQueue
-	fire  func()
+	// soft is when the timer may expire, hard when it must: times of clock.Monotonic. An
+	// interrupt in between expires it, so that sleeps with a timer slack share interrupts
+	// (prctl(2), PR_SET_TIMERSLACK).
+	soft, hard int64
+	index      int // in the heap, plus 1; 0 if it is not queued
+	queue      *timerQueue
+	fire       func()
 }
 
 // UseQueues gives every CPU a queue. cpu returns the number of the current CPU. earlier is
@@ -48,11 +52,11 @@ func (t *Timers) UseQueues(cpus int, cpu func() int, earlier func(cpu int)) {
 	t.queues, t.cpu, t.earlier = make([]timerQueue, cpus), cpu, earlier
 }
 
-// Earliest returns the address of the earliest deadline of a CPU: a time of clock.Monotonic,
-// or 0 if there is none. Interrupt handlers may read it.
+// Earliest returns the address of the earliest hard expiry of a CPU: a time of clock.Raw, or 0
+// if there is none. Interrupt handlers may read it.
 func (t *Timers) Earliest(cpu int) *atomic.Int64 { return &t.queues[cpu].earliest }
 
-// Due reports whether a timer of the CPU has expired.
+// Due reports whether a timer of the CPU must expire. now is a time of clock.Raw.
 func (t *Timers) Due(cpu int, now int64) bool {
 	if t.queues == nil {
 		return false
@@ -61,20 +65,48 @@ func (t *Timers) Due(cpu int, now int64) bool {
 	return earliest != 0 && earliest <= now
 }
 
-// Expire fires the timers of the CPU that have expired, one after the other. The caller
-// holds no lock. It may sleep.
+// MayExpire reports whether a timer of the CPU may expire: Expire has something to do. now is a
+// time of clock.Raw.
+func (t *Timers) MayExpire(cpu int, now int64) bool {
+	if t.queues == nil {
+		return false
+	}
+	soft := t.queues[cpu].soft.Load()
+	return soft != 0 && soft <= now
+}
+
+// Expire fires the timers of the CPU that may expire, one after the other. now is a time of
+// clock.Raw. The caller holds no lock. It may sleep.
 func (t *Timers) Expire(cpu int, now int64) {
-	for t.Due(cpu, now) {
+	for t.MayExpire(cpu, now) {
 		if expired := t.queues[cpu].pop(now); expired != nil {
 			expired.fire()
 		}
 	}
 }
 
-// set queues a timer on the current CPU.
-func (t *Timers) set(one *timer, at int64) {
+// FollowRate makes the timers obey the rate of clock.Monotonic, which has changed.
+func (t *Timers) FollowRate() {
+	for cpu := range t.queues {
+		if t.queues[cpu].followRate() && t.earlier != nil {
+			t.earlier(cpu)
+		}
+	}
+}
+
+// followRate reports whether the queue has a timer.
+func (q *timerQueue) followRate() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.publish()
+	return len(q.heap) > 0
+}
+
+// set queues a timer on the current CPU. It may expire at a time of clock.Monotonic, and must
+// so many nanoseconds later.
+func (t *Timers) set(one *timer, at, slack int64) {
 	cpu := t.cpu()
-	if t.queues[cpu].add(one, at) && t.earlier != nil {
+	if t.queues[cpu].add(one, at, slack) && t.earlier != nil {
 		t.earlier(cpu)
 	}
 }
@@ -89,20 +121,21 @@ func (one *timer) cancel() bool {
 }
 
 // add reports whether the timer is the earliest.
-func (q *timerQueue) add(one *timer, at int64) bool {
+func (q *timerQueue) add(one *timer, at, slack int64) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	one.at, one.queue = at, q
+	one.soft, one.hard, one.queue = at, at+min(slack, endOfTime-at), q
 	heap.Push(&q.heap, one)
 	q.publish()
 	return q.heap[0] == one
 }
 
-// pop removes the first timer and returns it, or nil if it has not expired.
+// pop removes the first timer and returns it, or nil if it may not expire.
 func (q *timerQueue) pop(now int64) *timer {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if len(q.heap) == 0 || q.heap[0].at > now {
+	if len(q.heap) == 0 || q.heap[0].soft > clock.MonotonicAt(now) {
+		q.publish() // the rate of the clock may have changed
 		return nil
 	}
 	one := heap.Pop(&q.heap).(*timer)
@@ -122,12 +155,17 @@ func (q *timerQueue) remove(one *timer) bool {
 }
 
 func (q *timerQueue) publish() {
-	earliest := int64(0)
+	earliest, soft := int64(0), int64(0)
 	if len(q.heap) > 0 {
-		earliest = q.heap[0].at
+		first := q.heap[0]
+		earliest, soft = clock.RawAt(first.hard), clock.RawAt(first.soft)
 	}
 	q.earliest.Store(earliest)
+	q.soft.Store(soft)
 }
+
+// endOfTime is the last time of clock.Monotonic.
+const endOfTime = 1<<63 - 1
 
 // Alarm is a timer of Timers.AfterFunc.
 type Alarm struct {
@@ -146,13 +184,13 @@ func (t *Timers) AfterFunc(delay time.Duration, f func()) *Alarm {
 	}
 	at := clock.Monotonic() + int64(delay)
 	if at <= 0 { // beyond the end of time
-		at = 1<<63 - 1
+		at = endOfTime
 	}
 	a.timer.fire = func() {
 		defer guard.Contain("a timer's function")
 		f()
 	}
-	t.set(&a.timer, at)
+	t.set(&a.timer, at, 0)
 	return a
 }
 
@@ -169,7 +207,7 @@ func (a *Alarm) Stop() bool {
 type timerHeap []*timer
 
 func (h timerHeap) Len() int           { return len(h) }
-func (h timerHeap) Less(i, j int) bool { return h[i].at < h[j].at }
+func (h timerHeap) Less(i, j int) bool { return h[i].hard < h[j].hard }
 func (h timerHeap) Swap(i, j int) {
 	h[i], h[j] = h[j], h[i]
 	h[i].index, h[j].index = i+1, j+1

@@ -23,16 +23,16 @@ func TestEarliestDeadlineIsPublished(t *testing.T) {
 		} else {
 			e := new(timer)
 			before, calls := d.Earliest(1).Load(), called
-			d.set(e, 1+random.Int64N(1000)*5000+i)
+			d.set(e, 1+random.Int64N(1000)*5000+i, random.Int64N(3))
 			entries = append(entries, e)
-			if isEarliest := before == 0 || e.at < before; (called != calls) != isEarliest {
-				t.Fatalf("deadline %d after %d: earlier was called: %v", e.at, before, called != calls)
+			if isEarliest := before == 0 || e.hard < before; (called != calls) != isEarliest {
+				t.Fatalf("deadline %d after %d: earlier was called: %v", e.hard, before, called != calls)
 			}
 		}
 		want := int64(0)
 		for _, e := range entries {
-			if want == 0 || e.at < want {
-				want = e.at
+			if want == 0 || e.hard < want {
+				want = e.hard
 			}
 		}
 		if got := d.Earliest(1).Load(); got != want {
@@ -49,8 +49,8 @@ func TestExpireFiresTimersInOrder(t *testing.T) {
 	var fired []int64
 	for _, at := range random.Perm(1000) {
 		e := &timer{}
-		e.fire = func() { fired = append(fired, e.at) }
-		d.set(e, int64(at)+1)
+		e.fire = func() { fired = append(fired, e.soft) }
+		d.set(e, int64(at)+1, 0)
 	}
 	d.Expire(0, 500)
 	if len(fired) != 500 || !slices.IsSorted(fired) || fired[499] != 500 {
@@ -120,5 +120,34 @@ func TestAlarmFiresOnceUnlessStopped(t *testing.T) {
 	}
 	if at := queued.Earliest(0).Load(); at != 0 {
 		t.Errorf("the deadline %d is left after all alarms", at)
+	}
+}
+
+// TestTimerWithSlackExpiresAtInterruptBetweenItsExpiries: the interrupt of another timer expires
+// it, but the deadline that is armed is the hard expiry.
+func TestTimerWithSlackExpiresAtInterruptBetweenItsExpiries(t *testing.T) {
+	var d Timers
+	d.UseQueues(1, func() int { return 0 }, nil)
+	var fired []string
+	set := func(name string, at, slack int64) {
+		d.set(&timer{fire: func() { fired = append(fired, name) }}, at, slack)
+	}
+	set("slack", 1000, 500)
+	if at := d.Earliest(0).Load(); at != 1500 {
+		t.Errorf("the timer is armed at %d, want 1500", at)
+	}
+	set("exact", 1200, 0)
+	set("late", 1201, 500)
+	d.Expire(0, 999)
+	if d.Due(0, 1199) || len(fired) != 0 {
+		t.Errorf("before the first deadline %q have fired", fired)
+	}
+	d.Expire(0, 1200)
+	if want := []string{"exact", "slack"}; !slices.Equal(fired, want) {
+		t.Errorf("at the interrupt %q have fired, want %q", fired, want)
+	}
+	set("endless", 1<<63-2, 1<<62)
+	if d.Expire(0, 1701); d.Due(0, 1<<62) {
+		t.Errorf("a slack has overflown: %q have fired", fired)
 	}
 }

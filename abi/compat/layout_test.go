@@ -93,6 +93,9 @@ var layouts = []layouttest.Row{
 	{Value: Timespec{}, C: "struct timespec", Headers: "linux/time.h", Fields: "tv_sec tv_nsec"},
 	{Value: Timeval{}, C: "struct timeval", Headers: "linux/time.h", Fields: "tv_sec tv_usec"},
 	{Value: Utimbuf{}, C: "struct utimbuf", Headers: "linux/utime.h", Fields: "actime modtime"},
+	{Value: Timex{}, C: "struct timex", Headers: "linux/timex.h",
+		Fields: "modes offset freq maxerror esterror status constant precision tolerance time tick ppsfreq jitter shift stabil" +
+			" jitcnt calcnt errcnt stbcnt tai -"},
 	{Value: Tms{}, C: "struct tms", Headers: "linux/times.h", Fields: "tms_utime tms_stime tms_cutime tms_cstime"},
 	{Value: Rusage{}, C: "struct rusage", Headers: "linux/resource.h",
 		Fields: "ru_utime ru_stime ru_maxrss ru_ixrss ru_idrss ru_isrss ru_minflt ru_majflt ru_nswap ru_inblock ru_oublock" +

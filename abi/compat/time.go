@@ -47,3 +47,39 @@ type Sigevent struct {
 	TID           int32
 	Pad           [12]int32
 }
+
+// Timex is struct old_timex32 (linux/time32.h).
+type Timex struct {
+	Modes                                  uint32
+	Offset, Freq, Maxerror, Esterror       int32
+	Status                                 int32
+	Constant, Precision, Tolerance         int32
+	Time                                   Timeval
+	Tick, Ppsfreq, Jitter                  int32
+	Shift                                  int32
+	Stabil, Jitcnt, Calcnt, Errcnt, Stbcnt int32
+	Tai                                    int32
+	Pad                                    [11]int32
+}
+
+// Wide returns the values as a struct timex.
+func (v Timex) Wide() unix.Timex {
+	return unix.Timex{
+		Modes: v.Modes, Offset: int64(v.Offset), Freq: int64(v.Freq), Maxerror: int64(v.Maxerror), Esterror: int64(v.Esterror),
+		Status: v.Status, Constant: int64(v.Constant), Precision: int64(v.Precision), Tolerance: int64(v.Tolerance),
+		Time: v.Time.Wide(), Tick: int64(v.Tick), Ppsfreq: int64(v.Ppsfreq), Jitter: int64(v.Jitter), Shift: v.Shift,
+		Stabil: int64(v.Stabil), Jitcnt: int64(v.Jitcnt), Calcnt: int64(v.Calcnt), Errcnt: int64(v.Errcnt),
+		Stbcnt: int64(v.Stbcnt), Tai: v.Tai,
+	}
+}
+
+// NarrowTimex is the inverse of Wide; it cuts values off, as Linux does.
+func NarrowTimex(v unix.Timex) Timex {
+	return Timex{
+		Modes: v.Modes, Offset: int32(v.Offset), Freq: int32(v.Freq), Maxerror: int32(v.Maxerror), Esterror: int32(v.Esterror),
+		Status: v.Status, Constant: int32(v.Constant), Precision: int32(v.Precision), Tolerance: int32(v.Tolerance),
+		Time: NarrowTimeval(v.Time), Tick: int32(v.Tick), Ppsfreq: int32(v.Ppsfreq), Jitter: int32(v.Jitter), Shift: v.Shift,
+		Stabil: int32(v.Stabil), Jitcnt: int32(v.Jitcnt), Calcnt: int32(v.Calcnt), Errcnt: int32(v.Errcnt),
+		Stbcnt: int32(v.Stbcnt), Tai: v.Tai,
+	}
+}

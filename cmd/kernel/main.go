@@ -193,9 +193,10 @@ func (k *kernel) startCPUTime(s *sched.Scheduler) error {
 // newVDSO creates the vDSO, through which programs read the clock.
 func (k *kernel) newVDSO() (*vdso.VDSO, error) {
 	start, scale, wall := amd64.ClockParameters()
-	v, err := vdso.New(k.memory, vdso.Clock{Start: start, Scale: scale, Wall: wall}, callInstruction(amd64.Identify().Vendor))
+	k.wall.Boot = int64(wall)
+	v, err := vdso.New(k.memory, vdso.Clock{Start: start, Scale: scale}, k.wall.Parameters(), callInstruction(amd64.Identify().Vendor))
 	if err == nil {
-		k.wall.Changed = func(offset int64) { v.SetWall(wall + uint64(offset)) }
+		k.wall.Changed = v.Set
 	}
 	return v, err
 }

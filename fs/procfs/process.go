@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"slowpath/cred"
 	"slowpath/fs"
 	"slowpath/mm"
 )
@@ -28,7 +29,7 @@ func (f *Filesystem) processInode(id int) (fs.Inode, error) {
 		return nil, unix.ENOENT
 	}
 	p := &process{f: f, id: id, task: t}
-	d := p.directory(append(p.entries(), p.taskEntry()))
+	d := p.directory(append(p.entries(), p.timerSlackEntry(), p.taskEntry()))
 	d.process = p
 	return d, nil
 }
@@ -237,6 +238,37 @@ func (p *process) storeOOM(who identity, text string) error {
 		return unix.EINVAL
 	}
 	return p.task.SetOOMScoreAdjust(n, who.credentials)
+}
+
+// timerSlackEntry returns the entry of timerslack_ns, which only the directory of a process has.
+// Everybody may open it, but only the thread itself may use it without CAP_SYS_NICE (Linux:
+// proc_pid_set_timerslack_ns_operations).
+func (p *process) timerSlackEntry() entry {
+	allowed := func(who identity) error {
+		if int(who.thread) != p.id && !who.credentials.Has(cred.SysNice) {
+			return unix.EPERM
+		}
+		return nil
+	}
+	return p.plain("timerslack_ns", 0o666, func(who identity) ([]byte, error) {
+		if err := allowed(who); err != nil {
+			return nil, err
+		}
+		return fmt.Appendln(nil, p.task.TimerSlack()), nil
+	}, func(who identity, text string) error {
+		ns, err := strconv.ParseUint(strings.TrimPrefix(strings.TrimSuffix(text, "\n"), "+"), 10, 64)
+		if errors.Is(err, strconv.ErrRange) {
+			return unix.ERANGE
+		}
+		if err != nil {
+			return unix.EINVAL
+		}
+		if err := allowed(who); err != nil {
+			return err
+		}
+		p.task.SetTimerSlack(ns)
+		return nil
+	})
 }
 
 // storeLogin handles a write to loginuid, which only the thread itself may do. Errors:

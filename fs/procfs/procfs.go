@@ -112,6 +112,10 @@ type Task interface {
 	LoginUID() (uid, session uint32)
 	// SetLoginUID handles a write to loginuid by the thread itself: EPERM.
 	SetLoginUID(uid uint32) error
+	// TimerSlack returns the contents of timerslack_ns, and SetTimerSlack handles a write to
+	// it: 0 restores the default.
+	TimerSlack() uint64
+	SetTimerSlack(nanoseconds uint64)
 	// SetComm handles a write to comm.
 	SetComm(name string)
 	// SetOOMScoreAdjust handles a write to oom_score_adj by a task with the

@@ -51,6 +51,7 @@ func (s *fakeSystem) Random(p []byte) {}
 
 type fakeTask struct {
 	login   uint32
+	slack   uint64
 	info    procfs.TaskInfo
 	files   *fs.FDTable
 	ctx     *fs.Context
@@ -126,6 +127,13 @@ func (t *fakeTask) Threads() []int {
 	return []int{1000, 1001}
 }
 func (t *fakeTask) SetComm(name string) { t.info.Comm = name }
+func (t *fakeTask) TimerSlack() uint64  { return t.slack }
+func (t *fakeTask) SetTimerSlack(nanoseconds uint64) {
+	t.slack = nanoseconds
+	if nanoseconds == 0 {
+		t.slack = 50000
+	}
+}
 func (t *fakeTask) SetOOMScoreAdjust(value int, c *cred.Credentials) error {
 	if value < 0 && !c.Has(cred.SysResource) {
 		return unix.EACCES

@@ -20,6 +20,7 @@ import (
 
 	"slowpath/arch/amd64"
 	"slowpath/audit"
+	"slowpath/clock"
 	"slowpath/core"
 	"slowpath/cred"
 	"slowpath/entry"
@@ -143,7 +144,7 @@ func (k *Kernel) makeTasks() (err error) {
 		return err
 	}
 	k.loop.SetModel(k.enterUser)
-	if k.vdso, err = vdso.New(k.memory, vdso.Clock{Scale: 1 << 32}, vdso.ByInt80); err != nil {
+	if k.vdso, err = vdso.New(k.memory, vdso.Clock{Scale: 1 << 32}, clock.Parameters{}, vdso.ByInt80); err != nil {
 		return err
 	}
 	k.Tasks = task.New(task.Config{

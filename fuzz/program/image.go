@@ -6,6 +6,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"slowpath/abi"
 	"slowpath/signal"
 )
 
@@ -27,6 +28,7 @@ const (
 	pathName
 	moment     // struct timespec
 	period     // struct itimerspec, struct itimerval
+	timex      // struct timex
 	set        // sigset_t
 	action     // struct sigaction
 	epollEvent // struct epoll_event
@@ -157,6 +159,7 @@ func newLayout() *layout {
 	l.addTasks()
 	l.addTracing()
 	l.addAudit()
+	l.addClock()
 	l.bytes = l.bytes[:len(l.bytes):len(l.bytes)]
 	if len(l.bytes) > imageSize/2 {
 		panic("program: the structures do not fit into the data area")
@@ -183,6 +186,20 @@ func (l *layout) addTimes() {
 		{0, 1e9, 0, 1}, {1 << 40, 0, 1 << 40, 0},
 	} {
 		l.add(period, quads(p[:]...))
+	}
+}
+
+// addClock adds the arguments of adjtimex(2): each mode, with values that it takes and refuses.
+func (l *layout) addClock() {
+	for _, x := range []abi.Timex{
+		{}, {Modes: unix.ADJ_STATUS | unix.ADJ_NANO, Status: unix.STA_PLL}, {Modes: unix.ADJ_OFFSET, Offset: 400e6},
+		{Modes: unix.ADJ_FREQUENCY | unix.ADJ_TAI, Freq: 100 << 16, Constant: 37}, {Modes: unix.ADJ_TICK, Tick: 10100},
+		{Modes: unix.ADJ_TICK | unix.ADJ_FREQUENCY, Tick: 10000}, {Modes: unix.ADJ_OFFSET_SINGLESHOT, Offset: 700},
+		{Modes: unix.ADJ_OFFSET_SS_READ}, {Modes: unix.ADJ_SETOFFSET | unix.ADJ_NANO, Sec: 1, Usec: 999999999},
+		{Modes: unix.ADJ_SETOFFSET, Sec: -1 << 62}, {Modes: unix.ADJ_STATUS, Status: unix.STA_INS},
+		{Modes: unix.ADJ_TICK, Tick: 20000}, {Modes: -1, Offset: -1 << 63, Freq: 1 << 50, Constant: -1},
+	} {
+		l.add(timex, abi.Bytes(&x))
 	}
 }
 

@@ -113,7 +113,7 @@ var (
 	everyWay = []string{"threads", "processes", "memory", "signals"}
 	glibc    = []string{"faults", "files", "waiting", "badpointers", "exhaust", "mix", "inject", "paranoid", "spin",
 		"catalogue_sigreturn", "catalogue_flags", "catalogue_bases", "catalogue_numbers", "catalogue_float",
-		"catalogue_rseq", "catalogue_wakeup", "catalogue_compat", "affinity", "membarrier", "cputime", "corners",
+		"catalogue_rseq", "catalogue_wakeup", "catalogue_compat", "affinity", "lateness", "clockadjust", "membarrier", "cputime", "corners",
 		"bombs", "manycalls", "transfers", "ptrace", "entrystop", "registers", "singlestep", "watchpoint", "processvm", "seccomp", "userdispatch", "bench_filter", "siginfo", "schedule", "stopfilter",
 		"bench_ptrace", "bench_signals", "bench_switch", "bench_yield", "bench_uprobe", "bench_calls", "bench_audit", "auditrules", "inherit", "vsyscall", "perfevents", "perfrights", "uprobes", "probeescape", "traced", "tracedcalls", "probediff", "hiddenstep", "hostileregisters", "calls", "tracers", "selectors"}
 	bare = []string{"catalogue_start", "bench"}
@@ -121,7 +121,7 @@ var (
 	narrow        = []string{"compat32", "calls", "files", "processes", "threads", "memory", "waiting", "transfers", "badpointers", "corners", "seccomp", "userdispatch", "schedule", "inherit"}
 	narrowDynamic = []string{"threads"}
 	// otherNarrow are built as narrow, for tests of their own.
-	otherNarrow = []string{"tracers", "selectors"}
+	otherNarrow = []string{"tracers", "selectors", "clockadjust"}
 )
 
 // bare32 are the C programs that are built as 32-bit programs without a C library.

@@ -176,6 +176,12 @@ func (v view) Threads() []int {
 	return ids
 }
 
+// TimerSlack implements procfs.Task.
+func (v view) TimerSlack() uint64 { return v.task.TimerSlack() }
+
+// SetTimerSlack implements procfs.Task.
+func (v view) SetTimerSlack(nanoseconds uint64) { v.task.SetTimerSlack(nanoseconds) }
+
 // SetComm implements procfs.Task.
 func (v view) SetComm(name string) { v.task.SetComm(name) }
 

@@ -136,7 +136,7 @@ func (w *world) wait(t *task.Task, id int) {
 
 // textFiles are the files of a process whose contents are text.
 var textFiles = []string{
-	"auxv", "cgroup", "cmdline", "comm", "environ", "limits", "maps", "mountinfo", "mounts", "oom_score", "oom_score_adj",
+	"auxv", "cgroup", "cmdline", "comm", "environ", "limits", "maps", "mountinfo", "mounts", "oom_score", "oom_score_adj", "timerslack_ns",
 	"personality", "schedstat", "smaps", "stat", "statm", "status", "wchan", "fdinfo/0",
 }
 
