@@ -26,6 +26,11 @@ func me() *thread { return &threads[current[amd64.CPU()]] }
 
 // run makes t the thread that CPU c runs.
 func run(c int, t *thread) {
+	if isIdle(t) {
+		amd64.BeginIdle()
+	} else if isIdle(&threads[current[c]]) {
+		amd64.EndIdle()
+	}
 	t.state = running
 	t.cpu = c
 	current[c] = index(t)

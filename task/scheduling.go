@@ -16,6 +16,7 @@ var schedulingSubsystem = Subsystem{
 		s := &parent.Scheduling
 		child.Scheduling.IOPriority.Store(s.IOPriority.Load())
 		parent.kernel.Scheduler().Inherit(child.Entity(), parent.Entity(), s.Reset.Load())
+		child.Accounting.CPU.SetNice(child.Attributes().Nice)
 		return nil
 	},
 }
@@ -48,7 +49,10 @@ func (t *Task) Attributes() sched.Attributes { return t.Entity().Current() }
 
 // SetAttributes sets policy, priority and nice value, which the caller has checked. Any
 // goroutine may call it; it does not sleep.
-func (t *Task) SetAttributes(a sched.Attributes) { t.kernel.Scheduler().SetAttributes(t.Entity(), a) }
+func (t *Task) SetAttributes(a sched.Attributes) {
+	t.kernel.Scheduler().SetAttributes(t.Entity(), a)
+	t.Accounting.CPU.SetNice(a.Nice)
+}
 
 // Yield lets other tasks run (sched_yield(2)). Only the task's own goroutine calls it,
 // without locks.

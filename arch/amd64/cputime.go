@@ -24,6 +24,7 @@ type CPUTime struct {
 	flags     *atomic.Uint32 // the task's thread flags word
 	ticked    atomic.Bool    // see TakeTick
 	owner     any            // see SetOwner
+	nice      atomic.Int32   // see SetNice
 
 	total atomic.Int64 // nanoseconds
 
@@ -40,6 +41,7 @@ type CPUTime struct {
 type cpuClock struct {
 	account uint64 // address of the CPUTime to which the CPU's time goes, or 0
 	since   uint64 // TSC value at the last charge
+	charged uint64 // TSC ticks that were charged to accounts
 }
 
 var cpuClocks [MaxCPUs]cpuClock
@@ -122,6 +124,7 @@ func currentGoroutine() uint64 {
 func (k *cpuClock) charge(account, now uint64) {
 	if account != 0 {
 		accountAt(account).total.Add(int64(tscNanoseconds(now - k.since)))
+		atomic.StoreUint64(&k.charged, k.charged+now-k.since)
 	}
 	k.since = now
 }

@@ -13,9 +13,11 @@ const TickNanoseconds = 4_000_000
 //go:nosplit
 func TickInUser() {
 	c := thisCPU()
-	if a := cpuClocks[c.id].found(accountOf(c.kernelFS), TSC()); a != nil {
+	a := cpuClocks[c.id].found(accountOf(c.kernelFS), TSC())
+	if a != nil {
 		a.userSample.Add(TickNanoseconds)
 	}
+	sampledUser(c.id, a, TickNanoseconds)
 	EndSlice()
 }
 
@@ -27,6 +29,7 @@ func TickInUser() {
 func TickInKernel() {
 	c := thisCPU()
 	a := cpuClocks[c.id].found(accountOf(c.kernelFS), TSC())
+	sampled(c.id, systemSample, TickNanoseconds)
 	if a == nil {
 		return
 	}
