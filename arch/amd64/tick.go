@@ -66,7 +66,12 @@ var deadlines [MaxCPUs]struct{ timer, slice *atomic.Int64 }
 // SetDeadlines sets where the deadlines of a CPU are, in nanoseconds since boot, or 0 for
 // none: that of its earliest timer, and the end of the current time slice. At these times the
 // timer's interrupt makes EnterUser return. It is called before the first task runs.
+//
+// Interrupt handlers must not fault, and a page of the Go heap is present only once it was
+// written. So SetDeadlines writes both.
 func SetDeadlines(cpu int, timer, slice *atomic.Int64) {
+	timer.Add(0)
+	slice.Add(0)
 	deadlines[cpu].timer, deadlines[cpu].slice = timer, slice
 }
 
