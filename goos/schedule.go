@@ -81,6 +81,16 @@ func dequeue(c int) *thread {
 	return nil
 }
 
+// anyWaitsFor reports whether a thread of the run queue may run on CPU c.
+func anyWaitsFor(c int) bool {
+	for i := queueHead; i != none; i = threads[i].next {
+		if threads[i].frame.MayRunOn(c) {
+			return true
+		}
+	}
+	return false
+}
+
 // unlink removes t from the run queue. previous is the index of the thread
 // before it, or none at the head.
 func unlink(t *thread, previous int32) {
@@ -131,7 +141,7 @@ func yield() {
 // program's state. (The runtime's monitor thread wakes up a hundred times a
 // second.)
 func resched() {
-	if isIdle(me()) || !kicksSuffice() {
+	if t := me(); isIdle(t) || !kicksSuffice() || !t.frame.MayRunOn(amd64.CPU()) {
 		yield()
 		return
 	}

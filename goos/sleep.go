@@ -1,5 +1,7 @@
 package goos
 
+import "slowpath/arch/amd64"
+
 // The blocked threads, as a list ordered by deadline, with those without a
 // deadline at its end. A tick reads only the first. A wake-up reads few, because
 // the runtime keeps a handful of threads.
@@ -17,6 +19,9 @@ func block(kind waitKind, object, deadline uint64) {
 	t.wait, t.object, t.deadline = kind, object, deadline
 	t.frame.Pin(0)
 	addSleeper(t)
+	if sleepHead == index(t) && deadline != never && amd64.IsNoHZ(amd64.CPU()) {
+		amd64.SendIPI(0) // this CPU serves no sleepers
+	}
 	schedule()
 }
 

@@ -6,6 +6,7 @@ import "slowpath/arch/amd64"
 // current thread's frame, or that of the program that the thread ran in user
 // mode.
 func trapEntry(interrupted *amd64.Frame) {
+	amd64.EndDeferral()
 	t := me()
 	f := &t.frame
 	if interrupted != f {

@@ -14,6 +14,10 @@ const TickNanoseconds = 4_000_000
 func TickInUser() {
 	c := thisCPU()
 	a := cpuClocks[c.id].found(accountOf(c.kernelFS), TSC())
+	if IsNoHZ(int(c.id)) {
+		EndSlice()
+		return // LeaveUser divides the time
+	}
 	if a != nil {
 		a.userSample.Add(TickNanoseconds)
 	}
@@ -29,11 +33,12 @@ func TickInUser() {
 func TickInKernel() {
 	c := thisCPU()
 	a := cpuClocks[c.id].found(accountOf(c.kernelFS), TSC())
-	sampled(c.id, systemSample, TickNanoseconds)
-	if a == nil {
-		return
+	if !IsNoHZ(int(c.id)) {
+		sampled(c.id, systemSample, TickNanoseconds)
+		if a != nil {
+			a.systemSample.Add(TickNanoseconds)
+		}
 	}
-	a.systemSample.Add(TickNanoseconds)
 	EndSliceInKernel()
 }
 

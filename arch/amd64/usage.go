@@ -21,6 +21,7 @@ type cpuUsage struct {
 	idleFrom  atomic.Uint64 // TSC value when the CPU became idle, or 0
 	irqFrom   uint64        // TSC value at the start of the interrupt
 	samples   [sampleKinds]atomic.Int64
+	mode      atomic.Int32 // the kind of a CPU without a tick: see CPUTime.LeaveKernel
 
 	mu       sync.Mutex
 	read     Usage              // the last result, which never goes back
@@ -30,9 +31,9 @@ type cpuUsage struct {
 
 // The kinds of samples.
 const (
-	userSample = iota
+	systemSample = iota
+	userSample
 	niceSample
-	systemSample
 	sampleKinds
 )
 
@@ -120,7 +121,8 @@ const unattributed = 5 * TickNanoseconds
 
 // update attributes the time since the last update until now to the kinds of the samples
 // since then. Without a sample the time waits for the next one, up to a bound: then nothing was
-// busy long enough for a tick, and the time counts as the kernel's. u.mu is held.
+// busy long enough for a tick, and the time counts as the kernel's, or the CPU has no tick. u.mu is
+// held.
 func (u *cpuUsage) update(now, idle, irq int64, samples [sampleKinds]int64) {
 	r := &u.read
 	r.Idle, r.IRQ = max(r.Idle, idle), max(r.IRQ, irq)
@@ -138,7 +140,7 @@ func (u *cpuUsage) update(now, idle, irq int64, samples [sampleKinds]int64) {
 		if time < unattributed {
 			return
 		}
-		parts[systemSample], sum = 1, 1
+		parts[u.mode.Load()], sum = 1, 1
 	}
 	user := int64(float64(time) * float64(parts[userSample]) / float64(sum))
 	nice := int64(float64(time) * float64(parts[niceSample]) / float64(sum))

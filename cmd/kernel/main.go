@@ -87,6 +87,8 @@ const visitsKept = 512
 // returns only if that fails.
 func (k *kernel) run() error {
 	k.setClock()
+	amd64.SetNoHZ(k.noHZ())
+	k.logIsolation()
 	amd64.EnableExtendedState()
 
 	var err error
@@ -140,6 +142,8 @@ func (k *kernel) run() error {
 		CurrentOwner: amd64.CurrentOwner,
 		SetSampling:  func(interval int64) { amd64.SetSampleInterval(uint64(interval)) },
 		CPUs:         boot.CPUs(),
+		EnterNoHZ:    k.noHZEntrance(),
+		Isolated:     k.isolated(),
 		NoRandomize:  k.options.NoRandomize,
 		Wall:         k.wall,
 		Random:       k.random,

@@ -24,7 +24,9 @@ func (k *kernel) mountSystemFiles() error {
 		CallName: syscall.HandlerName, Seccomp: seccomp.Status, LoginUID: k.audit.LoginUID, SetLoginUID: k.audit.SetLoginUID,
 		Sysctls: append([]sysctl.Row{k.printkRow(), k.fileCountRow()}, seccomp.Sysctls(k.settings)...),
 	}), k.slowpathFiles())
-	if err := core.MountSystemFiles(k.root, k.tasks, proc, boot.CPUs()); err != nil {
+	if err := core.MountSystemFiles(k.root, k.tasks, proc, procfs.SysfsCPUs{
+		Count: boot.CPUs(), Isolated: k.isolated(), NoHZ: k.noHZ(),
+	}); err != nil {
 		return err
 	}
 	_, err := core.MountTracing(k.root, k.tasks, k.traces, k.probes)

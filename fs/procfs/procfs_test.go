@@ -418,7 +418,7 @@ func TestSysfsListsOnlineCPUs(t *testing.T) {
 	w := fstest.New(t, 64)
 	w.At("/sys").MakeDirectory(0o755)
 	for cpus, want := range map[int]string{1: "0\n", 4: "0-3\n"} {
-		if err := w.At("/sys").MountAt(procfs.NewSysfs(cpus), "sysfs", 0); err != nil {
+		if err := w.At("/sys").MountAt(procfs.NewSysfs(procfs.SysfsCPUs{Count: cpus, NoHZ: 1 << 1}), "sysfs", 0); err != nil {
 			t.Fatal(err)
 		}
 		if got := w.Read("/sys/devices/system/cpu/online"); got != want {
