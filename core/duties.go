@@ -4,7 +4,6 @@
 package core
 
 import (
-	"fmt"
 	"slices"
 
 	"slowpath/arch/amd64"
@@ -41,6 +40,7 @@ func NewDuties(o Owners) (*entry.Table[*task.Task], error) {
 		o.Probes.Handlers(),
 		o.Calls.Handlers(),
 		o.Audit.Handlers(),
+		task.NoHZHandlers(),
 		{Flag: entry.UserReturnNotify, Last: amd64.LoadControls},
 		{Flag: entry.RecordExits, Entry: func(t *task.Task, _ *entry.Call) entry.Verdict {
 			t.Visit.Kept = true
@@ -48,7 +48,7 @@ func NewDuties(o Owners) (*entry.Table[*task.Task], error) {
 		}},
 	}
 	handlers = append(handlers, ptrace.Handlers()...)
-	return entry.NewTable(entry.Duties(), append(handlers, unraised()...)...)
+	return entry.NewTable(entry.Duties(), handlers...)
 }
 
 // NewLoop returns the user loop over the table of duties, the table of system
@@ -69,35 +69,4 @@ func NewLoopOf(calls entry.Dispatch[*task.Task], calls32 *entry.Dispatch32[*task
 	return entry.NewLoop(entry.LoopConfig[*task.Task]{
 		Calls: calls, Calls32: calls32, Duties: duties, Exceptions: exceptions, Recorder: visits,
 	}), nil
-}
-
-// unraised returns handlers for the duties that nothing in this kernel raises
-// yet. They keep their place in the order. If one is raised all the same, that is
-// a bug: the handler panics with the duty's name, which ends the task.
-func unraised() []entry.Handlers[*task.Task] {
-	var handlers []entry.Handlers[*task.Task]
-	for _, d := range entry.Duties() {
-		switch d.Flag {
-		case entry.NoHZ:
-			handlers = append(handlers, reportUnraised(d))
-		}
-	}
-	return handlers
-}
-
-func reportUnraised(d entry.Duty) entry.Handlers[*task.Task] {
-	bug := func() {
-		panic(fmt.Sprintf("the duty %v is set, but nothing in this kernel raises it", d.Flag))
-	}
-	h := entry.Handlers[*task.Task]{Flag: d.Flag}
-	if d.When&entry.AtSyscallEntry != 0 {
-		h.Entry = func(*task.Task, *entry.Call) entry.Verdict { bug(); return entry.Skip }
-	}
-	if d.When&entry.AtSyscallExit != 0 {
-		h.Exit = func(*task.Task, *entry.Call) { bug() }
-	}
-	if d.When&entry.BeforeUser != 0 {
-		h.BeforeUserFrame = func(*task.Task, *amd64.Frame) { bug() }
-	}
-	return h
 }

@@ -40,8 +40,8 @@ func MountDevices(root fs.KernelCaller, memory *mm.Memory) error {
 }
 
 // MountSystemFiles mounts the file systems that show the tasks: /proc, /sys for the
-// given number of CPUs, and /dev/pts. It registers /dev/tty and /dev/ptmx.
-func MountSystemFiles(root fs.KernelCaller, k *task.Kernel, proc *procfs.Filesystem, cpus int) error {
+// given CPUs, and /dev/pts. It registers /dev/tty and /dev/ptmx.
+func MountSystemFiles(root fs.KernelCaller, k *task.Kernel, proc *procfs.Filesystem, cpus procfs.SysfsCPUs) error {
 	mounts := root.Context.Mounts()
 	for _, m := range []struct {
 		point, name string

@@ -22,7 +22,7 @@ func newModel(owed Flag) *model {
 	return m
 }
 
-func (m *model) TakeCPU()          {}
+func (m *model) TakeCPU() int      { return amd64.EventHandover }
 func (m *model) AfterInterrupt()   {}
 func (m *model) Stuck(duties Flag) {}
 

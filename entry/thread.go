@@ -126,8 +126,10 @@ func (s *Thread) thread() *Thread { return s }
 // own goroutine, with interrupts on. They may sleep.
 type Task interface {
 	// TakeCPU loads the task's state on the current CPU, or on another one in
-	// its affinity mask. The caller then tests again whether the state is loaded.
-	TakeCPU()
+	// its affinity mask. It returns amd64.EventHandover, and the caller tests again whether the
+	// state is loaded. On a CPU without a tick it also enters user mode, and returns what
+	// amd64.EnterUser has returned.
+	TakeCPU() (event int)
 	// AfterInterrupt is called after an interrupt of user mode. The handler of
 	// the interrupt has already run.
 	AfterInterrupt()

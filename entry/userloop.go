@@ -284,8 +284,9 @@ func Failure(err error) uint64 {
 // EventHandover, which only loads the task's state on a CPU, is not recorded.
 func (l *Loop[T]) slow(t T, s *Thread, event int) {
 	if event == amd64.EventHandover {
-		t.TakeCPU()
-		return
+		if event = t.TakeCPU(); event == amd64.EventHandover {
+			return
+		}
 	}
 	f, v := s.Frame, &s.Visit
 	v.Start(amd64.TSC(), Pending(&f.ThreadFlags))

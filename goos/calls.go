@@ -111,6 +111,25 @@ func waitOnce(irq int) bool {
 	return e == 0
 }
 
+// EnterUser is amd64.EnterUser for a CPU of nohz_full=. User mode is a system call for the Go
+// scheduler, which then takes the P without the thread: neither its monitor thread nor the garbage
+// collector interrupts the program. Each call returns amd64.EventHandover unless amd64.TakeCPU was
+// called before it.
+//
+//go:nosplit
+func EnterUser(f *amd64.Frame) int {
+	entersyscall()
+	amd64.DeferFlushes()
+	event := amd64.EnterUser(f)
+	amd64.EndDeferrals()
+	amd64.ForgetUser(f)
+	exitsyscall()
+	return event
+}
+
+//go:linkname entersyscall runtime.entersyscall
+func entersyscall()
+
 //go:linkname entersyscallblock runtime.entersyscallblock
 func entersyscallblock()
 

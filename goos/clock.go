@@ -33,7 +33,10 @@ func sampleIsDue(now uint64) bool {
 }
 
 // tickIsDue reports whether a timer interrupt of this CPU is a tick.
-func tickIsDue(now uint64) bool { return now >= tickDue[amd64.CPU()] }
+func tickIsDue(now uint64) bool {
+	c := amd64.CPU()
+	return now >= tickDue[c] && amd64.HasTick(c)
+}
 
 // timerIsDue reports whether a timer of this CPU has expired.
 func timerIsDue(now uint64) bool { return hasPassed(amd64.TimerDeadline(amd64.CPU()), now) }
@@ -91,9 +94,14 @@ const giveWayAfter = 500_000
 
 // armTimer sets this CPU's timer to the earliest of the next sleeper's deadline, the CPU's
 // earliest timer and, unless the CPU is idle, the next tick, the end of the time slice and the
-// time when the thread must give way. An idle CPU has no tick.
+// time when the thread must give way. An idle CPU has no tick. A CPU of nohz_full= leaves the
+// sleepers to the others, and has no tick either.
 func armTimer() {
-	next := nextDeadline(amd64.CPU())
+	next := never
+	noHZ := amd64.IsNoHZ(amd64.CPU())
+	if !noHZ {
+		next = nextDeadline(amd64.CPU())
+	}
 	idle := isIdle(me())
 	timer := amd64.TimerDeadline(amd64.CPU())
 	if idle && next == never && timer == 0 {
@@ -108,9 +116,11 @@ func armTimer() {
 		if *due <= now { // the tick was handled, or the CPU was idle
 			*due = now + amd64.TickNanoseconds
 		}
-		next = min(next, *due)
+		if amd64.HasTick(amd64.CPU()) {
+			next = min(next, *due)
+		}
 		next = min(next, until(amd64.SliceDeadline(amd64.CPU()), now, seen.slice))
-		if due := &giveWayDue[amd64.CPU()]; queueHead == none {
+		if due := &giveWayDue[amd64.CPU()]; queueHead == none || noHZ && !anyWaitsFor(amd64.CPU()) {
 			*due = 0
 		} else {
 			if *due == 0 {
@@ -125,6 +135,10 @@ func armTimer() {
 			}
 			next = min(next, *due)
 		}
+	}
+	if next == never {
+		amd64.SetTimer(0)
+		return
 	}
 	amd64.SetTimer(timerCount(next, now))
 }

@@ -26,6 +26,7 @@ var hooks = []string{"main.lastTest", "main.printLastVisits"}
 var aboveRuntime = []string{
 	"slowpath/goos.AllocFrames", "slowpath/goos.FreeFrames", "slowpath/goos.AddFrame",
 	"slowpath/goos.FreeCount", "slowpath/goos.WaitIRQ", "slowpath/goos.waitOnce", "slowpath/goos.SetPanicNotifier", "slowpath/goos.Pin", "slowpath/goos.Rearm", "slowpath/goos.Idle", "slowpath/goos.KickIdle",
+	"slowpath/goos.EnterUser",
 	"slowpath/boot.CommandLine", "slowpath/boot.FreeInitramfs",
 }
 

@@ -26,6 +26,11 @@ func me() *thread { return &threads[current[amd64.CPU()]] }
 
 // run makes t the thread that CPU c runs.
 func run(c int, t *thread) {
+	if isIdle(t) {
+		amd64.BeginIdle()
+	} else if isIdle(&threads[current[c]]) {
+		amd64.EndIdle()
+	}
 	t.state = running
 	t.cpu = c
 	current[c] = index(t)
@@ -74,6 +79,16 @@ func dequeue(c int) *thread {
 		previous = i
 	}
 	return nil
+}
+
+// anyWaitsFor reports whether a thread of the run queue may run on CPU c.
+func anyWaitsFor(c int) bool {
+	for i := queueHead; i != none; i = threads[i].next {
+		if threads[i].frame.MayRunOn(c) {
+			return true
+		}
+	}
+	return false
 }
 
 // unlink removes t from the run queue. previous is the index of the thread
@@ -126,7 +141,7 @@ func yield() {
 // program's state. (The runtime's monitor thread wakes up a hundred times a
 // second.)
 func resched() {
-	if isIdle(me()) || !kicksSuffice() {
+	if t := me(); isIdle(t) || !kicksSuffice() || !t.frame.MayRunOn(amd64.CPU()) {
 		yield()
 		return
 	}

@@ -10,6 +10,10 @@ var sleepHead, sleepTail = none, none
 // never is the deadline of a thread that waits without a timeout.
 const never = ^uint64(0)
 
+// housekeeping is the CPU that wakes the threads that have blocked on a CPU of nohz_full=. It is
+// never one itself.
+const housekeeping = 0
+
 // block puts the current thread to sleep and runs another. When the thread
 // continues, its call returns the result that wake was given. The deadline is
 // in nanoseconds since boot, or never.
@@ -18,7 +22,14 @@ func block(kind waitKind, object, deadline uint64) {
 	t.state = blocked
 	t.wait, t.object, t.deadline = kind, object, deadline
 	t.frame.Pin(0)
+	noHZ := amd64.IsNoHZ(amd64.CPU())
+	if noHZ {
+		t.cpu = housekeeping // this CPU serves no sleepers
+	}
 	addSleeper(t)
+	if noHZ && deadline != never && nextDeadline(housekeeping) == deadline {
+		amd64.SendIPI(housekeeping)
+	}
 	schedule()
 }
 

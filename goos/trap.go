@@ -6,6 +6,7 @@ import "slowpath/arch/amd64"
 // current thread's frame, or that of the program that the thread ran in user
 // mode.
 func trapEntry(interrupted *amd64.Frame) {
+	amd64.EndDeferral()
 	t := me()
 	f := &t.frame
 	if interrupted != f {
@@ -18,6 +19,9 @@ func trapEntry(interrupted *amd64.Frame) {
 		return // the user loop sends the program a signal
 	}
 	recordCause(f.Vector)
+	if v := f.Vector; v >= amd64.FirstInterrupt || v == amd64.NMI || v == amd64.MachineCheck {
+		amd64.CountInterrupt(v)
+	}
 	acquire()
 	switch v := f.Vector; {
 	case v == amd64.PageFault && inWindow(f.CR2) && f.Error&amd64.FaultPresent == 0:
@@ -59,6 +63,16 @@ func interrupt(t *thread, v uint64) {
 		return // it has no end of interrupt (SDM vol. 3A, 12.9)
 	}
 	amd64.EndOfInterrupt()
+	amd64.BeginIRQ()
+	serveInterrupt(t, v)
+	amd64.EndIRQ()
+	if isIdle(me()) {
+		amd64.BeginIdle()
+	}
+}
+
+// serveInterrupt serves an interrupt of the timer, another CPU or a device.
+func serveInterrupt(t *thread, v uint64) {
 	switch {
 	case v == amd64.VectorTimer:
 		tick(t)

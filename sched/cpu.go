@@ -40,6 +40,7 @@ type cpu struct {
 	sliceEnd atomic.Int64
 	armed    int64 // the earliest sliceEnd that the timer was armed for and that is to come
 	switches atomic.Int64
+	delayed  int64 // how long entities have waited for the CPU, in nanoseconds
 }
 
 // start makes the CPU's idle goroutine look for entities.
@@ -143,6 +144,7 @@ func (c *cpu) running() *Entity {
 // parked. s.mu is held.
 func (c *cpu) begin(e *Entity, now int64) *exchange {
 	e.waited.Add(now - e.queuedAt)
+	c.delayed += now - e.queuedAt
 	e.started, e.sliceFrom = now, now
 	e.runs.Add(1)
 	c.current = e
@@ -151,6 +153,9 @@ func (c *cpu) begin(e *Entity, now int64) *exchange {
 	}
 	c.switches.Add(1)
 	if e.CPU() != c.number || !e.placed {
+		if e.placed {
+			e.migrations++
+		}
 		e.cpu.Store(int32(c.number))
 		e.placed = true
 		e.runner.Place(c.number)
@@ -442,6 +447,16 @@ func (c *cpu) slice(e *Entity) int64 {
 		period = n * minSlice
 	}
 	return max(period*e.weight/(c.fair.weight+e.weight), minSlice)
+}
+
+// CPUStatistics returns how long entities have waited before a CPU ran them, in nanoseconds, and
+// how often the CPU has begun to run one (/proc/schedstat). Any goroutine may call it; it does not
+// sleep.
+func (s *Scheduler) CPUStatistics(cpu int) (delayed, runs int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c := &s.cpus[cpu]
+	return c.delayed, c.switches.Load()
 }
 
 // Switches returns how often the CPU has begun to run an entity (/proc/stat, ctxt). Any

@@ -54,10 +54,10 @@ type Entity struct {
 	// without one, in nanoseconds.
 	runs, waited atomic.Int64
 	burst        atomic.Int64 // see Burst
-	// involuntary counts how often it has left a CPU although it could continue: see
-	// CountInvoluntary.
-	involuntary *atomic.Int64
-	queuedAt    int64
+	migrations   int64
+	// voluntary and involuntary count how often it has left a CPU: see CountSwitches.
+	voluntary, involuntary *atomic.Int64
+	queuedAt               int64
 }
 
 // The states of an entity. In awake, Unpark leads to token, and Park to parked. In parked,
@@ -152,9 +152,7 @@ func (e *Entity) depart(why departure) *exchange {
 	if why != sleeps && e.mayRunOn(c.number) && !e.exhausted() && (next == nil || why == yields && !e.yieldTo(next)) {
 		return nil
 	}
-	if why != sleeps && e.involuntary != nil {
-		e.involuntary.Add(1)
-	}
+	e.countSwitch(why)
 	e.pairing.left(now, why)
 	e.why, c.leaving, c.left = why, e, now
 	var to *exchange
@@ -228,9 +226,46 @@ func (e *Entity) Started() bool { return e.scheduler != nil }
 // CPU returns the CPU that runs the entity, or ran it last. Any context.
 func (e *Entity) CPU() int { return int(e.cpu.Load()) }
 
-// CountInvoluntary makes the entity count in n how often it leaves a CPU although it could
-// continue (getrusage(2), ru_nivcsw). It is called before Start.
-func (e *Entity) CountInvoluntary(n *atomic.Int64) { e.involuntary = n }
+// CountSwitches makes the entity count how often it leaves a CPU to sleep, and how often
+// although it could continue (getrusage(2), ru_nvcsw and ru_nivcsw). It is called before Start.
+func (e *Entity) CountSwitches(voluntary, involuntary *atomic.Int64) {
+	e.voluntary, e.involuntary = voluntary, involuntary
+}
+
+// countSwitch counts that the entity leaves its CPU. sched_yield(2) counts as involuntary, as on
+// Linux.
+func (e *Entity) countSwitch(why departure) {
+	switch {
+	case e.voluntary == nil:
+	case why == sleeps:
+		e.voluntary.Add(1)
+	default:
+		e.involuntary.Add(1)
+	}
+}
+
+// Details are what /proc/PID/sched shows of an entity.
+type Details struct {
+	// ExecStart is until when the run time is charged, on clock.Monotonic.
+	ExecStart int64
+	// VRuntime is the weighted run time, in nanoseconds.
+	VRuntime int64
+	// Migrations is how often it has changed the CPU.
+	Migrations int64
+	// Weight is the weight in the fair class; 1024 stands for the nice value 0.
+	Weight int64
+}
+
+// Details returns the details of an entity as of now. Any goroutine may call it; it does not
+// sleep.
+func (s *Scheduler) Details(e *Entity) Details {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.running(e) {
+		s.charge(s.now())
+	}
+	return Details{ExecStart: e.started, VRuntime: e.vruntime, Migrations: e.migrations, Weight: e.weight}
+}
 
 // Statistics returns how often the entity was given a CPU, and how long it was runnable
 // without one, in nanoseconds (/proc/PID/schedstat). Any context.

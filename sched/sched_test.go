@@ -297,3 +297,45 @@ func TestCondReschedLetsASleeperRunWhoseTimerHasExpired(t *testing.T) {
 	})
 	done.Wait()
 }
+
+// TestSwitchesAreCountedByCause checks that a sleep counts as voluntary, a yield to another entity
+// as involuntary, and that neither counts without a switch.
+func TestSwitchesAreCountedByCause(t *testing.T) {
+	s := newMachine(1).s
+	var a, b program
+	var voluntary, involuntary atomic.Int64
+	a.CountSwitches(&voluntary, &involuntary)
+	var done sync.WaitGroup
+	done.Add(2)
+	s.Start(&a.Entity, &a, func() {
+		defer done.Done()
+		s.Yield(&a.Entity) // alone: no switch
+		a.Unpark(ending)
+		a.Park() // takes the token: no switch
+		s.Start(&b.Entity, &b, func() {
+			defer done.Done()
+			a.Unpark(ending)
+		})
+		s.Yield(&a.Entity)
+		a.Park() // takes the token
+	})
+	done.Wait()
+	if v, i := voluntary.Load(), involuntary.Load(); v != 0 || i != 1 {
+		t.Errorf("%d voluntary and %d involuntary switches, want 0 and 1", v, i)
+	}
+	var c program
+	c.CountSwitches(&voluntary, &involuntary)
+	done.Add(1)
+	s.Start(&c.Entity, &c, func() {
+		defer done.Done()
+		c.Park()
+	})
+	for !s.Quiescent() {
+		runtime.Gosched()
+	}
+	c.Unpark(ending)
+	done.Wait()
+	if v := voluntary.Load(); v != 1 {
+		t.Errorf("%d voluntary switches after a sleep, want 1", v)
+	}
+}

@@ -4,7 +4,6 @@ import (
 	"sync/atomic"
 
 	"slowpath/arch/amd64"
-	"slowpath/clock"
 )
 
 // Accounting counts the resources that a thread has used. Counters only grow.
@@ -126,8 +125,7 @@ const TicksPerSecond = 100
 func Ticks(nanoseconds int64) int64 { return nanoseconds / (1e9 / TicksPerSecond) }
 
 // ChargeTicks does the scheduler's work after an interrupt of the timer, checks the timers
-// and limits that count CPU time, and samples the load average. The task's own goroutine calls it after a tick,
-// before the return to user mode. vector is that of the interrupt, or InKernel. It may sleep
+// and limits that count CPU time. The task's own goroutine calls it after a tick, before the return to user mode. vector is that of the interrupt, or InKernel. It may sleep
 // in a function of the tracepoint.
 //
 // It is not inlined: make bench subtracts the tick's work from the path to user mode,
@@ -142,7 +140,6 @@ func (t *Task) ChargeTicks(vector int) {
 	t.kernel.Scheduler().Interrupted(t.Entity())
 	t.group.CheckCPU()
 	t.checkRealtime()
-	t.kernel.sampleLoad(clock.Monotonic())
 	if traced {
 		t.interrupted(Interrupted{Task: t, Vector: vector, Served: true})
 	}

@@ -56,7 +56,7 @@ func (k *Kernel) Start(t *Task) {
 	load := &scheduler.Load
 	t.Sleeper.CountIn(load, t, &t.Accounting.Voluntary)
 	t.Sleeper.SetThread(t.Entity())
-	t.Entity().CountInvoluntary(&t.Accounting.Involuntary)
+	t.Entity().CountSwitches(&t.Accounting.Voluntary, &t.Accounting.Involuntary)
 	t.Accounting.CPU.SetOwner(t)
 	scheduler.Start(t.Entity(), t, func() {
 		growStack()

@@ -78,6 +78,12 @@ type Config struct {
 	// Pin makes the runtime's thread of the caller run on a set of CPUs, one bit each
 	// (package goos). It is not called on the host.
 	Pin func(cpus uint64)
+	// EnterNoHZ is amd64.EnterUser for a CPU of nohz_full= (package goos). nil stands for a
+	// machine without such CPUs.
+	EnterNoHZ func(f *amd64.Frame) (event int)
+	// Isolated is the set of CPUs that the first programs, and so their children, are not
+	// placed on, one bit each (isolcpus=). Not all CPUs may be isolated.
+	Isolated uint64
 	// Meter measures the CPU time of the tasks; nil measures none.
 	Meter Meter
 	// SetSampling makes the timer interrupt programs at least so often, in nanoseconds, until

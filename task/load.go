@@ -1,9 +1,9 @@
 package task
 
 import (
-	"math"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"slowpath/clock"
 )
@@ -14,21 +14,36 @@ const loadPeriod = 5 * clock.Second
 
 // loadAverage is the exponentially weighted number of tasks that run, wait for
 // a CPU, or sleep without interruption, over 1, 5 and 15 minutes (proc(5),
-// /proc/loadavg).
+// /proc/loadavg), with the arithmetic of Linux.
 type loadAverage struct {
 	due atomic.Int64 // the time of the next sample, on clock.Monotonic
 
 	mu     sync.Mutex
-	values [3]float64
+	values [3]uint64 // in units of 1/loadOne
 }
 
-// loadMinutes are the periods of the three averages.
-var loadMinutes = [3]float64{1, 5, 15}
+const (
+	loadShift = 11             // FSHIFT
+	loadOne   = 1 << loadShift // FIXED_1
+)
 
-// sampleLoad updates the load averages, once in each loadPeriod. The timer tick of
-// every CPU that runs a program calls it. If there was no call in a period, no
-// program ran, so the period counts as a sample of 0: an idle machine needs no tick
-// (Linux: calc_load_nohz_start).
+// loadKeeps are loadOne/exp(5 s/T) for the three averages (EXP_1, EXP_5, EXP_15).
+var loadKeeps = [3]uint64{1884, 2014, 2037}
+
+// nextLoad returns the average after a sample (calc_load). It rounds up while the load grows.
+func nextLoad(load, keep, active uint64) uint64 {
+	next := load*keep + active*(loadOne-keep)
+	if active >= load {
+		next += loadOne - 1
+	}
+	return next / loadOne
+}
+
+// mostMissed is after how many samples an average has all but reached the load.
+const mostMissed = 1000
+
+// sampleLoad updates the load averages, once in each loadPeriod. If there was no call in some
+// periods, the load of now stands for theirs.
 func (k *Kernel) sampleLoad(now int64) {
 	l := &k.load
 	due := l.due.Load()
@@ -36,22 +51,34 @@ func (k *Kernel) sampleLoad(now int64) {
 		return
 	}
 	running, blocked := k.Running()
+	active := uint64(running+blocked) * loadOne
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	idle := float64((now - due) / loadPeriod)
-	for i, minutes := range loadMinutes {
-		keep := math.Exp(-float64(loadPeriod) / float64(clock.Second) / (60 * minutes))
-		l.values[i] = l.values[i]*math.Pow(keep, idle+1) + float64(running+blocked)*(1-keep)
+	for range min((now-due)/loadPeriod+1, mostMissed) {
+		for i, keep := range loadKeeps {
+			l.values[i] = nextLoad(l.values[i], keep, active)
+		}
+	}
+}
+
+// SampleLoad samples the load for the load averages for ever. One goroutine runs it. It is the
+// only timer of an idle machine.
+func (k *Kernel) SampleLoad() {
+	for range time.Tick(time.Duration(loadPeriod)) {
+		k.sampleLoad(clock.Monotonic())
 	}
 }
 
 // LoadAverage returns the three load averages as of the last sample.
-func (k *Kernel) LoadAverage() [3]float64 {
+func (k *Kernel) LoadAverage() (averages [3]float64) {
 	k.sampleLoad(clock.Monotonic())
 	l := &k.load
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.values
+	for i, v := range l.values {
+		averages[i] = float64(v) / loadOne
+	}
+	return averages
 }
 
 // Running returns the number of runnable tasks, and the number in uninterruptible

@@ -92,15 +92,3 @@ func (t *Task) ExitSignal() int {
 	defer t.kernel.mu.RUnlock()
 	return int(t.exitSignal)
 }
-
-// CPUTime returns the CPU time of all processes in nanoseconds, including reaped
-// ones.
-func (k *Kernel) CPUTime() (user, system int64) {
-	for _, g := range k.Groups() {
-		used := g.Usage()
-		used.Add(g.ChildrenUsage())
-		user += used.User
-		system += used.System
-	}
-	return user, system
-}

@@ -21,6 +21,7 @@ var schedulingSubsystem = Subsystem{
 		if !parent.kernel.Scheduler().Inherit(child.Entity(), parent.Entity(), s.Reset.Load()) {
 			return unix.EAGAIN
 		}
+		child.Accounting.CPU.SetNice(child.Attributes().Nice)
 		return nil
 	},
 	Exit: func(t *Task) {
@@ -58,11 +59,17 @@ func (t *Task) Attributes() sched.Attributes { return t.Entity().Current() }
 
 // SetAttributes sets policy, priority and nice value, which the caller has checked. Any
 // goroutine may call it; it does not sleep.
-func (t *Task) SetAttributes(a sched.Attributes) { t.kernel.Scheduler().SetAttributes(t.Entity(), a) }
+func (t *Task) SetAttributes(a sched.Attributes) {
+	t.kernel.Scheduler().SetAttributes(t.Entity(), a)
+	t.Accounting.CPU.SetNice(a.Nice)
+}
 
 // Renice sets the nice value, which the caller has checked. Any goroutine may call it; it does
 // not sleep.
-func (t *Task) Renice(nice int32) { t.kernel.Scheduler().Renice(t.Entity(), nice) }
+func (t *Task) Renice(nice int32) {
+	t.kernel.Scheduler().Renice(t.Entity(), nice)
+	t.Accounting.CPU.SetNice(nice)
+}
 
 // Yield lets other tasks run (sched_yield(2)). Only the task's own goroutine calls it,
 // without locks.

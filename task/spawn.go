@@ -84,6 +84,9 @@ func (k *Kernel) Spawn(r SpawnRequest) (*ThreadGroup, error) {
 		k.subsystems.discard(t)
 		return nil, err
 	}
+	if k.config.Isolated != 0 {
+		k.Scheduler().SetAffinity(t.Entity(), k.allCPUs()&^k.config.Isolated)
+	}
 	k.Start(t)
 	return t.group, nil
 }

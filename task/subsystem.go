@@ -104,6 +104,7 @@ func builtinSubsystems() []Subsystem {
 		processSubsystem,
 		registersSubsystem,
 		schedulingSubsystem,
+		noHZSubsystem,
 		directoriesSubsystem,
 		filesSubsystem,
 		memorySubsystem,

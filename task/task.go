@@ -92,7 +92,8 @@ type Task struct {
 	registersPoked32 bool
 	// handlerWatched: see WatchHandler.
 	handlerWatched bool
-	hasRun         bool // it has entered user mode: see TakeCPU
+	hasRun         bool        // it has entered user mode: see TakeCPU
+	noHZ           atomic.Bool // it was last on a CPU without a tick: see enterNoHZ
 	lastFault      signal.Fault
 	faults         uint64                     // see Faults
 	machineChecks  []amd64.MachineCheckRecord // to serve before user mode

@@ -226,6 +226,22 @@ func (g *ThreadGroup) CheckCPU() {
 	g.checkCPULimit()
 }
 
+// watchesCPUTime reports whether CheckCPU has anything to check.
+func (g *ThreadGroup) watchesCPUTime() bool {
+	if g.Limits.Get(unix.RLIMIT_CPU).Soft != Infinity {
+		return true
+	}
+	t := &g.Timers
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, p := range t.posix {
+		if p.clock.cpu && p.deadline != 0 {
+			return true
+		}
+	}
+	return t.cpu[0].deadline != 0 || t.cpu[1].deadline != 0
+}
+
 // checkCPULimit is RLIMIT_CPU: SIGXCPU each second beyond the soft limit, and
 // SIGKILL at the hard one.
 func (g *ThreadGroup) checkCPULimit() {

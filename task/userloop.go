@@ -15,9 +15,13 @@ import (
 // has chosen. The task was preempted or has moved to another CPU, so a
 // restartable sequence must be aborted. If it has slept in a system call and is still on
 // the same CPU, there is nothing to do: a sequence must not make calls (rseq(2)).
-func (t *Task) TakeCPU() {
+//
+// On a CPU without a tick it also enters user mode. EnterUser never enters user mode there by
+// itself, so each entry passes here.
+func (t *Task) TakeCPU() (event int) {
 	f := t.Frame
 	last := f.LastCPU()
+	forgotten := t.noHZ.Load() && f.StateCPU() == last // no other program has run: see amd64.ForgetUser
 	for !amd64.TakeCPU(f) {
 		t.kernel.config.Pin(f.Affinity())
 	}
@@ -25,9 +29,13 @@ func (t *Task) TakeCPU() {
 		t.migrated(last, now)
 	}
 	t.hasRun = true
-	if f.OrigRAX == amd64.NotInSyscall || f.LastCPU() != last {
+	if !forgotten && f.OrigRAX == amd64.NotInSyscall || f.LastCPU() != last {
 		t.RaiseRSeq()
 	}
+	if t.kernel.config.EnterNoHZ == nil {
+		return amd64.EventHandover
+	}
+	return t.enterNoHZ()
 }
 
 // AfterInterrupt implements entry.Task. After the tick and at the deadlines of the scheduler

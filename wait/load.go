@@ -62,7 +62,8 @@ func (l *Load) Pause() {
 }
 
 // CountIn attaches s to l. owner is the argument of the tracepoints of l. sleeps, if not nil,
-// is incremented by each sleep. Call it before the first sleep.
+// is incremented by each sleep of a goroutine; a thread of a scheduler counts its own. Call it
+// before the first sleep.
 func (s *Sleeper) CountIn(l *Load, owner any, sleeps *atomic.Int64) {
 	s.spot.load, s.spot.owner, s.spot.sleeps = l, owner, sleeps
 }
@@ -87,7 +88,10 @@ func (a *attachment) parkThread(t *threadSpot) {
 		a.load.Parking.Call(a.owner)
 	}
 	t.Park()
-	a.after()
+	a.load.Update()
+	if a.load.Resumed.Active() {
+		a.load.Resumed.Call(a.owner)
+	}
 }
 
 // before is called by the goroutine that is about to park.

@@ -3,7 +3,7 @@ package amd64
 import "sync/atomic"
 
 // A frame's affinity is the set of CPUs that may run it, one bit each; 0 is
-// all. A frame with an affinity is pinned. Package goos schedules a pinned
+// all but those of nohz_full=. A frame with an affinity is pinned. Package goos schedules a pinned
 // runtime thread on those CPUs only. A task's frame is pinned to the CPU that package
 // sched has chosen for the task. TakeCPU connects the two: it takes a CPU for a task only
 // under a runtime thread with the same affinity. So a task pays one compare, where it
@@ -24,7 +24,10 @@ func (f *Frame) Pinned() bool { return f.affinity.Load() != 0 }
 //go:nosplit
 func (f *Frame) MayRunOn(cpu int) bool {
 	set := f.affinity.Load()
-	return set == 0 || set>>uint(cpu)&1 != 0
+	if set == 0 {
+		return !IsNoHZ(cpu)
+	}
+	return set>>uint(cpu)&1 != 0
 }
 
 // Pin sets the affinity of a runtime thread. Package goos calls it, and then

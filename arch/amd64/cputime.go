@@ -24,6 +24,7 @@ type CPUTime struct {
 	flags     *atomic.Uint32 // the task's thread flags word
 	ticked    atomic.Bool    // see TakeTick
 	owner     any            // see SetOwner
+	nice      atomic.Int32   // see SetNice
 
 	total atomic.Int64 // nanoseconds
 
@@ -31,7 +32,12 @@ type CPUTime struct {
 	// in the kernel, in nanoseconds. Their sum differs from total.
 	userSample, systemSample atomic.Int64
 
-	mu sync.Mutex
+	cpu  atomic.Int32 // of the last crossing: see LeaveKernel
+	mode atomic.Int32 // the kind of sample that the time since the last crossing belongs to
+
+	mu     sync.Mutex
+	exact  bool  // the time is divided at crossings
+	marked int64 // total at the last crossing
 	// user and system are the last results of Read, which never go back.
 	user, system int64
 }
@@ -40,6 +46,7 @@ type CPUTime struct {
 type cpuClock struct {
 	account uint64 // address of the CPUTime to which the CPU's time goes, or 0
 	since   uint64 // TSC value at the last charge
+	charged uint64 // TSC ticks that were charged to accounts
 }
 
 var cpuClocks [MaxCPUs]cpuClock
@@ -122,8 +129,9 @@ func currentGoroutine() uint64 {
 func (k *cpuClock) charge(account, now uint64) {
 	if account != 0 {
 		accountAt(account).total.Add(int64(tscNanoseconds(now - k.since)))
+		atomic.StoreUint64(&k.charged, k.charged+now-k.since)
 	}
-	k.since = now
+	atomic.StoreUint64(&k.since, now)
 }
 
 // tscNanoseconds converts a number of TSC ticks.
@@ -264,11 +272,24 @@ func (a *CPUTime) Charge(user, system int64) {
 func (a *CPUTime) Read() (user, system int64) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	total := a.total.Load()
-	if a.user+a.system >= total {
-		return a.user, a.system
+	userTime, systemTime := a.userSample.Load(), a.systemSample.Load()
+	late := a.unread()
+	total := a.total.Load() + late
+	if a.exact {
+		if rest := total - a.marked; a.mode.Load() == systemSample {
+			systemTime += rest
+		} else {
+			userTime += rest
+		}
 	}
-	a.user, a.system = splitTime(total, a.userSample.Load(), a.systemSample.Load(), a.user, a.system)
+	return a.divide(total, userTime, systemTime)
+}
+
+// divide divides the total in the ratio of samples, and keeps the result. a.mu is held.
+func (a *CPUTime) divide(total, userSample, systemSample int64) (user, system int64) {
+	if a.user+a.system < total {
+		a.user, a.system = splitTime(total, userSample, systemSample, a.user, a.system)
+	}
 	return a.user, a.system
 }
 

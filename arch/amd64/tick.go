@@ -13,9 +13,15 @@ const TickNanoseconds = 4_000_000
 //go:nosplit
 func TickInUser() {
 	c := thisCPU()
-	if a := cpuClocks[c.id].found(accountOf(c.kernelFS), TSC()); a != nil {
+	a := cpuClocks[c.id].found(accountOf(c.kernelFS), TSC())
+	if IsNoHZ(int(c.id)) {
+		EndSlice()
+		return // LeaveUser divides the time
+	}
+	if a != nil {
 		a.userSample.Add(TickNanoseconds)
 	}
+	sampledUser(c.id, a, TickNanoseconds)
 	EndSlice()
 }
 
@@ -27,10 +33,12 @@ func TickInUser() {
 func TickInKernel() {
 	c := thisCPU()
 	a := cpuClocks[c.id].found(accountOf(c.kernelFS), TSC())
-	if a == nil {
-		return
+	if !IsNoHZ(int(c.id)) {
+		sampled(c.id, systemSample, TickNanoseconds)
+		if a != nil {
+			a.systemSample.Add(TickNanoseconds)
+		}
 	}
-	a.systemSample.Add(TickNanoseconds)
 	EndSliceInKernel()
 }
 

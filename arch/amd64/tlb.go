@@ -17,13 +17,18 @@ import (
 const anyRoot = 0
 
 // FlushAll flushes the translations of the kernel half on every CPU, and
-// returns when that is done. Package goos calls it, with interrupts off.
+// returns when that is done. A CPU of nohz_full= that is in user mode does so at its next entry
+// into the kernel: see DeferFlushes. Package goos calls it, with interrupts off.
 func FlushAll() {
 	here := thisCPU()
 	var generations [MaxCPUs]uint64
 	n := atomic.LoadUint64(&online)
 	for i := range n {
 		c := cpuBlock(i)
+		if deferFlush(i) {
+			generations[i] = atomic.LoadUint64(&c.flushDone)
+			continue
+		}
 		generations[i] = atomic.AddUint64(&c.flushWanted, 1)
 		if c != here {
 			sendIPI(c)

@@ -38,6 +38,8 @@ type Options struct {
 	AuditBacklog uint32
 	// Vsyscall is vsyscall=.
 	Vsyscall Vsyscall
+	// Isolated are the CPUs of isolcpus=, and NoHZ those of nohz_full=.
+	Isolated, NoHZ CPUs
 	// VirtioMMIO are the devices from virtio_mmio.device=.
 	VirtioMMIO []VirtioDevice
 	// Unknown are the other words. Linux passes them to init; the kernel logs
@@ -86,6 +88,8 @@ var options = []option{
 	{"audit", func(o *Options, v string) error { return auditMode(&o.Audit, v) }},
 	{"audit_backlog_limit", func(o *Options, v string) error { return records(&o.AuditBacklog, v) }},
 	{"vsyscall", func(o *Options, v string) error { return vsyscallMode(&o.Vsyscall, v) }},
+	{"isolcpus", setIsolated},
+	{"nohz_full", func(o *Options, v string) error { return o.NoHZ.parse(v) }},
 	{"virtio_mmio.device", func(o *Options, v string) error { return virtioDevice(&o.VirtioMMIO, v) }},
 	{"panic", func(o *Options, v string) error { return number(&o.Panic, v, -1, 3600) }},
 	{"slowpath.core", func(o *Options, v string) error { o.Core = true; return empty(v) }},

@@ -8,7 +8,6 @@ import (
 	"os"
 	"runtime"
 	"runtime/debug"
-	"sync/atomic"
 	"time"
 
 	"slowpath/arch/amd64"
@@ -79,8 +78,6 @@ type kernel struct {
 	link     *link
 	timeline *recording  // nil without slowpath.exits or a link
 	shown    *callStream // nil without slowpath strace
-	// idle is the greatest idle time that processors has returned, in nanoseconds.
-	idle atomic.Int64
 }
 
 // visitsKept is the number of visits that the recorder keeps for each CPU.
@@ -90,6 +87,8 @@ const visitsKept = 512
 // returns only if that fails.
 func (k *kernel) run() error {
 	k.setClock()
+	amd64.SetNoHZ(k.noHZ())
+	k.logIsolation()
 	amd64.EnableExtendedState()
 
 	var err error
@@ -143,6 +142,8 @@ func (k *kernel) run() error {
 		CurrentOwner: amd64.CurrentOwner,
 		SetSampling:  func(interval int64) { amd64.SetSampleInterval(uint64(interval)) },
 		CPUs:         boot.CPUs(),
+		EnterNoHZ:    k.noHZEntrance(),
+		Isolated:     k.isolated(),
 		NoRandomize:  k.options.NoRandomize,
 		Wall:         k.wall,
 		Random:       k.random,
@@ -157,6 +158,7 @@ func (k *kernel) run() error {
 	core.RegisterSubsystems(k.tasks, k.mounts, owners, k.traces)
 	afterCollections(k.memory.CheckWatch)
 	go k.tasks.ReclaimMemory(limitHeap)
+	go k.tasks.SampleLoad()
 	if err := k.mountSystemFiles(); err != nil {
 		return err
 	}

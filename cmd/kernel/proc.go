@@ -1,11 +1,12 @@
 package main
 
 import (
+	"fmt"
 	"math"
+	"strconv"
 
 	"slowpath/arch/amd64"
 	"slowpath/boot"
-	"slowpath/clock"
 	"slowpath/core"
 	"slowpath/fs/procfs"
 	"slowpath/klog"
@@ -19,11 +20,13 @@ import (
 // of the terminals.
 func (k *kernel) mountSystemFiles() error {
 	proc := procfs.New(procview.New(k.tasks, procview.Config{
-		CPUs: k.processors, Release: syscall.Release, Version: syscall.Version, CommandLine: boot.CommandLine(),
+		CPUs: k.processors, Interrupts: interrupts, Release: syscall.Release, Version: syscall.Version, CommandLine: boot.CommandLine(),
 		CallName: syscall.HandlerName, Seccomp: seccomp.Status, LoginUID: k.audit.LoginUID, SetLoginUID: k.audit.SetLoginUID,
 		Sysctls: append([]sysctl.Row{k.printkRow(), k.fileCountRow()}, seccomp.Sysctls(k.settings)...),
 	}), k.slowpathFiles())
-	if err := core.MountSystemFiles(k.root, k.tasks, proc, boot.CPUs()); err != nil {
+	if err := core.MountSystemFiles(k.root, k.tasks, proc, procfs.SysfsCPUs{
+		Count: boot.CPUs(), Isolated: k.isolated(), NoHZ: k.noHZ(),
+	}); err != nil {
 		return err
 	}
 	_, err := core.MountTracing(k.root, k.tasks, k.traces, k.probes)
@@ -61,38 +64,56 @@ func (k *kernel) printkRow() sysctl.Row {
 	return sysctl.Row{Name: "kernel/printk", Mode: 0o644, Value: values}
 }
 
-// idleTime returns computed, or the greatest value that it has returned if that is
-// greater. A task's CPU time may be accounted later than it was used, but the idle time
-// of /proc/uptime and /proc/stat must not go back.
-func (k *kernel) idleTime(computed int64) int64 {
-	for {
-		last := k.idle.Load()
-		if computed <= last {
-			return last
-		}
-		if k.idle.CompareAndSwap(last, computed) {
-			return computed
-		}
-	}
-}
-
-// processors describes the CPUs for /proc/cpuinfo and /proc/stat. CPU time is
-// accounted by task and not by CPU, so all CPUs show the same time.
+// processors describes the CPUs for /proc/cpuinfo, /proc/stat and /proc/schedstat.
 func (k *kernel) processors() []procfs.CPU {
 	model := amd64.Identify()
-	user, system := k.tasks.CPUTime()
-	count := int64(boot.CPUs())
 	one := procfs.CPU{
 		Vendor: model.Vendor, Model: model.Model,
 		Family: model.Family, Number: model.Number, Stepping: model.Stepping,
 		Flags: amd64.FeatureNames(),
 		MHz:   float64(amd64.ClockFrequency()) / 1e6,
-		User:  user / count, System: system / count,
-		Idle: k.idleTime(clock.Monotonic() - (user+system)/count),
 	}
-	cpus := make([]procfs.CPU, count)
+	cpus := make([]procfs.CPU, boot.CPUs())
 	for i := range cpus {
-		cpus[i] = one
+		c, used := &cpus[i], amd64.ReadUsage(i)
+		*c = one
+		c.User, c.Nice, c.System, c.IRQ, c.Idle = used.User, used.Nice, used.System, used.IRQ, used.Idle
+		c.RunTime = used.Tasks
+		c.Delay, c.Runs = k.tasks.Scheduler().CPUStatistics(i)
 	}
 	return cpus
+}
+
+// namedInterrupts are the interrupts that are not a device's, with the names of Linux.
+var namedInterrupts = []struct {
+	vector     int
+	name, text string
+}{
+	{amd64.NMI, "NMI", "Non-maskable interrupts"},
+	{amd64.VectorTimer, "LOC", "Local timer interrupts"},
+	{amd64.VectorSpurious, "SPU", "Spurious interrupts"},
+	{amd64.VectorIPI, "CAL", "Function call interrupts"},
+	{amd64.MachineCheck, "MCE", "Machine check exceptions"},
+}
+
+// deviceInputs is the number of inputs of the I/O APIC.
+const deviceInputs = 24
+
+// interrupts returns the rows of /proc/interrupts.
+func interrupts() []procfs.Interrupt {
+	row := func(name string, vector int, text string) procfs.Interrupt {
+		r := procfs.Interrupt{Name: name, Text: text}
+		for cpu := range boot.CPUs() {
+			r.Counts = append(r.Counts, amd64.Interrupts(cpu, vector))
+		}
+		return r
+	}
+	var rows []procfs.Interrupt
+	for irq := range deviceInputs {
+		rows = append(rows, row(strconv.Itoa(irq), amd64.VectorDevice+irq, fmt.Sprintf("IO-APIC %3d", irq)))
+	}
+	for _, n := range namedInterrupts {
+		rows = append(rows, row(n.name, n.vector, n.text))
+	}
+	return rows
 }

@@ -108,7 +108,7 @@ var mutants = []mutant{
 	{"SYSRET from a call over which the program steps", RegistersRestored, []edit{
 		{exitFile, "(flags&t.unpairedExit() != 0 || f.Stepping())", "flags&t.unpairedExit() != 0"}}},
 	{"EventHandover handled as an interrupt", Terminates, []edit{
-		{loopFile, "	if event == amd64.EventHandover {\n		t.TakeCPU()\n		return\n	}\n", ""}}},
+		{loopFile, "	if event == amd64.EventHandover {\n		if event = t.TakeCPU(); event == amd64.EventHandover {\n			return\n		}\n	}\n", ""}}},
 	{"a served duty missing in the visit", ServedAsReported, []edit{
 		{loopFile, "		v.Served |= served\n", "		v.Served |= served &^ SigPending\n"}}},
 	{"SIGPENDING lost when a requested call begins", NoRaiseLost, []edit{

@@ -122,13 +122,14 @@ func (t *Task) leaveKernel(by What) {
 
 // TakeCPU implements entry.Task. It loads the task's state on this CPU. The
 // migration interrupts a restartable sequence.
-func (t *Task) TakeCPU() {
+func (t *Task) TakeCPU() int {
 	if !t.elsewhere {
-		return // follow ended the run
+		return amd64.EventHandover // follow ended the run
 	}
 	t.elsewhere = false
 	t.raise(entry.RestartableSequence)
 	t.moment()
+	return amd64.EventHandover
 }
 
 // AfterInterrupt implements entry.Task.

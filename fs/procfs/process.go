@@ -115,6 +115,7 @@ func (p *process) entries() []entry {
 			p.show(func(b *bytes.Buffer, i *TaskInfo) { fmt.Fprintln(b, i.OOMScoreAdjust) }), p.storeOOM),
 		p.plain("personality", 0o400, p.personality, nil),
 		f.magicEntry("root", 0o777, p.pathName(p.task.RootDirectory), p.checked(p.task.RootDirectory)),
+		p.plain("sched", 0o644, p.sched, p.storeSched),
 		p.plain("schedstat", 0o444, p.schedstat, nil),
 		f.openEntry("smaps", 0o444, p.openImage(smaps), nil),
 		f.openEntry("stack", 0o400, p.openStack, nil),

@@ -3,6 +3,7 @@ package procfs
 import (
 	"bytes"
 	"fmt"
+	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -50,8 +51,37 @@ func (p *process) stat(who identity) ([]byte, error) {
 // one, in nanoseconds, and how often it got one (Documentation/scheduler/sched-stats.rst).
 func (p *process) schedstat(identity) ([]byte, error) {
 	i := p.task.Info()
-	return fmt.Appendf(nil, "%d %d %d\n", i.User+i.System, i.Waited, i.Runs), nil
+	return fmt.Appendf(nil, "%d %d %d\n", i.RunTime, i.Waited, i.Runs), nil
 }
+
+// sched returns the contents of /proc/pid/sched: the fields that exist here, in the layout of Linux
+// without schedstats (proc_sched_show_task).
+func (p *process) sched(identity) ([]byte, error) {
+	i := p.task.Info()
+	return fmtText(func(b *bytes.Buffer) { writeSched(b, &i) })
+}
+
+func writeSched(b *bytes.Buffer, i *TaskInfo) {
+	fmt.Fprintf(b, "%s (%d, #threads: %d)\n%s\n", i.Comm, i.TID, i.Threads, strings.Repeat("-", 67))
+	milliseconds := func(name string, ns int64) { fmt.Fprintf(b, "%-45s:%14d.%06d\n", name, ns/1e6, ns%1e6) }
+	number := func(name string, v int64) { fmt.Fprintf(b, "%-45s:%21d\n", name, v) }
+	s := &i.Scheduling
+	milliseconds("se.exec_start", s.ExecStart)
+	milliseconds("se.vruntime", s.VRuntime)
+	milliseconds("se.sum_exec_runtime", i.RunTime)
+	number("se.nr_migrations", s.Migrations)
+	number("nr_switches", i.Voluntary+i.Involuntary)
+	number("nr_voluntary_switches", i.Voluntary)
+	number("nr_involuntary_switches", i.Involuntary)
+	const loadResolution = 1 << 10 // scale_load
+	number("se.load.weight", s.Weight*loadResolution)
+	number("policy", int64(i.Policy))
+	number("prio", int64(i.KernelPriority))
+}
+
+// storeSched handles a write to /proc/pid/sched, which resets the schedstats of the thread. There are
+// none, as on Linux with kernel.sched_schedstats=0.
+func (p *process) storeSched(identity, string) error { return nil }
 
 // statm returns the contents of /proc/pid/statm: sizes in pages.
 func (p *process) statm(identity) ([]byte, error) {

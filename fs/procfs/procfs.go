@@ -42,6 +42,7 @@ type SystemInfo struct {
 	BootTime         int64 // since 1970-01-01 00:00:00 UTC
 	Forks            uint64
 	Switches         int64 // context switches
+	Interrupts       []Interrupt
 	Threads, Running int
 	Blocked          int // tasks in uninterruptible sleep
 	LastPID          int
@@ -56,7 +57,21 @@ type CPU struct {
 	Family, Number, Stepping int
 	MHz                      float64
 	Flags                    string
-	User, System, Idle       int64 // nanoseconds
+	User, Nice, System, Idle int64 // nanoseconds
+	IRQ                      int64
+	RunTime, Delay, Runs     int64 // of tasks: run time and waits in nanoseconds, how often one was run
+}
+
+// Interrupt is a row of /proc/interrupts.
+type Interrupt struct {
+	Name   string   // "4" for a device, "LOC"
+	Counts []uint64 // of each CPU
+	Text   string   // the rest of the row
+}
+
+// Scheduling is what the scheduler knows of a thread: see sched.Details.
+type Scheduling struct {
+	ExecStart, VRuntime, Migrations, Weight int64
 }
 
 // Task provides the data about a thread, which may exit at any time. Its methods then
@@ -153,7 +168,9 @@ type TaskInfo struct {
 	Runs, Waited                  int64 // how often it got a CPU, and how long it waited for one
 	ExitSignal, ExitCode          int
 	StartTime                     int64 // since boot
-	Voluntary, Involuntary        int64
+	Voluntary, Involuntary        int64 // context switches of the thread
+	RunTime                       int64 // of the thread
+	Scheduling                    Scheduling
 	ReadCalls, WriteCalls         int64
 	ReadBytes, WriteBytes         int64
 	BlocksIn, BlocksOut           int64 // of 512 bytes

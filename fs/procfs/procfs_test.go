@@ -36,7 +36,12 @@ func (s *fakeSystem) Task(id int) procfs.Task {
 
 func (s *fakeSystem) Info() procfs.SystemInfo {
 	return procfs.SystemInfo{
-		Memory: s.world.Memory.Stats(), CPUs: make([]procfs.CPU, 2), Release: "6.1.0",
+		Memory: s.world.Memory.Stats(), Release: "6.1.0",
+		CPUs: []procfs.CPU{{User: 1e7, Nice: 2e7, System: 3e7, Idle: 4e7, IRQ: 5e7, RunTime: 5, Delay: 6, Runs: 7}, {}},
+		Interrupts: []procfs.Interrupt{
+			{Name: "4", Counts: []uint64{7, 0}, Text: "IO-APIC   4"}, {Name: "5", Counts: []uint64{0, 0}, Text: "IO-APIC   5"},
+			{Name: "LOC", Counts: []uint64{1, 2}, Text: "Local timer interrupts"},
+		},
 		Uptime: 12345678901, Load: [3]float64{0.5, 1, 2}, Threads: 3, Running: 1, LastPID: 1001,
 		CommitLimit: s.world.Memory.CommitLimit(),
 	}
@@ -156,7 +161,9 @@ func newWorld(t *testing.T) (*fstest.World, *fakeSystem) {
 	for _, id := range []int{1, 1000, 1001} {
 		pid := min(id, 1000)
 		s.tasks[id] = &fakeTask{files: files, ctx: w.Caller.Context, info: procfs.TaskInfo{
-			PID: pid, TID: id, Comm: "a) b", State: 'S', Credentials: cred.User(uint32(id), 5), Threads: 2,
+			PID: pid, TID: id, Comm: "a) b", RunTime: 77e6, Voluntary: 3, Involuntary: 2,
+			Scheduling: procfs.Scheduling{ExecStart: 15e5, VRuntime: 2000003, Migrations: 4, Weight: 1024},
+			State:      'S', Credentials: cred.User(uint32(id), 5), Threads: 2,
 		}}
 	}
 	if err := w.At("/proc").MakeDirectory(0o755); err != nil {
@@ -248,15 +255,22 @@ func TestProcessesAreListedOnceInOrder(t *testing.T) {
 func TestProcFilesHaveLinuxFormats(t *testing.T) {
 	w, _ := newWorld(t)
 	for name, want := range map[string]string{
-		"/proc/self/stat":                `^1000 \(a\) b\) S 0 0 0 0 0 0( -?\d+){43}\n$`,
-		"/proc/self/schedstat":           `^\d+ \d+ \d+\n$`,
-		"/proc/self/statm":               `^\d+ \d+ \d+ \d+ 0 \d+ 0\n$`,
-		"/proc/self/status":              `(?s)^Name:\ta\) b\n.*State:\tS \(sleeping\)\n.*Uid:\t1000\t1000\t1000\t1000\n.*Threads:\t2\n`,
-		"/proc/uptime":                   `^12\.34 0\.00\n$`,
-		"/proc/loadavg":                  `^0\.50 1\.00 2\.00 1/3 1001\n$`,
-		"/proc/meminfo":                  `(?m)^MemTotal: +\d+ kB$`,
-		"/proc/version":                  `^Linux version 6\.1\.0 `,
-		"/proc/stat":                     `(?s)^cpu  0 0 0 0 .*\ncpu0 .*\ncpu1 .*\nctxt \d+\nbtime `,
+		"/proc/self/stat":      `^1000 \(a\) b\) S 0 0 0 0 0 0( -?\d+){43}\n$`,
+		"/proc/self/schedstat": `^77000000 \d+ \d+\n$`,
+		"/proc/self/sched": `^a\) b \(1000, #threads: 2\)\n-{67}\nse\.exec_start {32}: {13}1\.500000\n` +
+			`se\.vruntime +: +2\.000003\nse\.sum_exec_runtime +: +77\.000000\nse\.nr_migrations +: {20}4\n` +
+			`nr_switches +: +5\nnr_voluntary_switches +: +3\nnr_involuntary_switches +: +2\n` +
+			`se\.load\.weight +: +1048576\npolicy +: +0\nprio +: +120\n$`,
+		"/proc/loadavg":     `^0\.50 1\.00 2\.00 1/3 1001\n$`,
+		"/proc/interrupts":  `^ +CPU0 +CPU1 +\n  4: +7 +0   IO-APIC   4\nLOC: +1 +2   Local timer interrupts\n$`,
+		"/proc/schedstat":   `^version 15\ntimestamp 4294895382\ncpu0 0 0 0 0 0 0 5 6 7\ncpu1 0 0 0 0 0 0 0 0 0\n$`,
+		"/proc/self/statm":  `^\d+ \d+ \d+ \d+ 0 \d+ 0\n$`,
+		"/proc/self/status": `(?s)^Name:\ta\) b\n.*State:\tS \(sleeping\)\n.*Uid:\t1000\t1000\t1000\t1000\n.*Threads:\t2\n`,
+		"/proc/uptime":      `^12\.34 0\.04\n$`,
+		"/proc/meminfo":     `(?m)^MemTotal: +\d+ kB$`,
+		"/proc/version":     `^Linux version 6\.1\.0 `,
+		"/proc/stat": `^cpu  1 2 3 4 0 5 0 0 0 0\ncpu0 1 2 3 4 0 5 0 0 0 0\ncpu1 0 0 0 0 0 0 0 0 0 0\n` +
+			`intr 10 7 0\nctxt \d+\nbtime `,
 		"/proc/mounts":                   `^tmpfs / tmpfs rw,relatime 0 0\nproc /proc proc rw,nosuid,relatime 0 0\n$`,
 		"/proc/self/mountinfo":           `^1 0 0:\d+ / / rw,relatime - tmpfs tmpfs rw\n2 1 0:\d+ / /proc `,
 		"/proc/self/fdinfo/7":            `^pos:\t0\nflags:\t02\nmnt_id:\t1\nino:\t\d+\n$`,
@@ -412,7 +426,7 @@ func TestSysfsListsOnlineCPUs(t *testing.T) {
 	w := fstest.New(t, 64)
 	w.At("/sys").MakeDirectory(0o755)
 	for cpus, want := range map[int]string{1: "0\n", 4: "0-3\n"} {
-		if err := w.At("/sys").MountAt(procfs.NewSysfs(cpus), "sysfs", 0); err != nil {
+		if err := w.At("/sys").MountAt(procfs.NewSysfs(procfs.SysfsCPUs{Count: cpus, NoHZ: 1 << 1}), "sysfs", 0); err != nil {
 			t.Fatal(err)
 		}
 		if got := w.Read("/sys/devices/system/cpu/online"); got != want {

@@ -87,8 +87,10 @@ func (f *Filesystem) systemEntries() []entry {
 		f.openEntry("filesystems", 0o444, fileSystems, nil),
 		// trace-cmd writes bad files without kallsyms.
 		f.textEntry("kallsyms", func() ([]byte, error) { return []byte(abi.KernelSymbols), nil }),
+		f.textEntry("interrupts", f.show(writeInterrupts)),
 		f.textEntry("loadavg", f.show(writeLoad)),
 		f.textEntry("meminfo", f.show(writeMemory)),
+		f.textEntry("schedstat", f.show(writeSchedstat)),
 		f.textEntry("stat", f.show(writeStat)),
 		f.textEntry("swaps", f.show(func(b *bytes.Buffer, _ *SystemInfo) {
 			b.WriteString("Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n")

@@ -14,15 +14,24 @@ import (
 // read: the list of CPUs, and the transparent huge pages, which are off.
 type Sysfs struct{ Filesystem }
 
-// NewSysfs returns a /sys for a machine with this many CPUs.
-func NewSysfs(cpus int) *Sysfs {
+// SysfsCPUs describes the CPUs for /sys/devices/system/cpu. The sets have one bit for each CPU.
+type SysfsCPUs struct {
+	// Count is the number of CPUs.
+	Count int
+	// Isolated are those of isolcpus=, NoHZ those of nohz_full=.
+	Isolated, NoHZ uint64
+}
+
+// NewSysfs returns a /sys for a machine with these CPUs.
+func NewSysfs(cpus SysfsCPUs) *Sysfs {
 	s := &Sysfs{}
 	constant := func(name, value string) entry {
 		return s.textEntry(name, func() ([]byte, error) { return []byte(value + "\n"), nil })
 	}
-	online := cpuList(1<<cpus - 1)
-	cpuEntries := []entry{constant("online", online), constant("possible", online), constant("present", online), constant("kernel_max", "63")}
-	for n := range cpus {
+	online := cpuList(1<<cpus.Count - 1)
+	cpuEntries := []entry{constant("online", online), constant("possible", online), constant("present", online), constant("kernel_max", "63"),
+		constant("offline", ""), constant("isolated", cpuList(cpus.Isolated)), constant("nohz_full", cpuList(cpus.NoHZ))}
+	for n := range cpus.Count {
 		cpuEntries = append(cpuEntries, s.directoryEntry(fmt.Sprintf("cpu%d", n)))
 	}
 	s.root = s.fixed(fs.NewNode{Mode: unix.S_IFDIR | 0o555}, []entry{

@@ -3,6 +3,8 @@ package procfs
 import (
 	"bytes"
 	"fmt"
+	"slices"
+	"strconv"
 
 	"slowpath/mm"
 )
@@ -43,13 +45,20 @@ func writeUptime(b *bytes.Buffer, i *SystemInfo) {
 }
 
 func writeLoad(b *bytes.Buffer, i *SystemInfo) {
-	fmt.Fprintf(b, "%.2f %.2f %.2f %d/%d %d\n", i.Load[0], i.Load[1], i.Load[2], i.Running, i.Threads, i.LastPID)
+	for _, load := range i.Load {
+		const one, half = 1 << 11, (1 << 11) / 200 // the unit, and half of the last digit (loadavg_proc_show)
+		fixed := uint64(load*one) + half
+		fmt.Fprintf(b, "%d.%02d ", fixed/one, fixed%one*100/one)
+	}
+	fmt.Fprintf(b, "%d/%d %d\n", i.Running, i.Threads, i.LastPID)
 }
 
 func writeStat(b *bytes.Buffer, i *SystemInfo) {
 	var sum CPU
 	for _, c := range i.CPUs {
 		sum.User += c.User
+		sum.Nice += c.Nice
+		sum.IRQ += c.IRQ
 		sum.System += c.System
 		sum.Idle += c.Idle
 	}
@@ -57,12 +66,69 @@ func writeStat(b *bytes.Buffer, i *SystemInfo) {
 	for n := range i.CPUs {
 		writeCPUTimes(b, fmt.Sprintf("cpu%d", n), &i.CPUs[n])
 	}
+	writeInterruptSums(b, i)
 	fmt.Fprintf(b, "ctxt %d\nbtime %d\nprocesses %d\nprocs_running %d\nprocs_blocked %d\n",
 		i.Switches, i.BootTime/1e9, i.Forks, i.Running, i.Blocked)
 }
 
 func writeCPUTimes(b *bytes.Buffer, name string, c *CPU) {
-	fmt.Fprintf(b, "%s %d 0 %d %d 0 0 0 0 0 0\n", name, ticks(c.User), ticks(c.System), ticks(c.Idle))
+	fmt.Fprintf(b, "%s %d %d %d %d 0 %d 0 0 0 0\n", name, ticks(c.User), ticks(c.Nice), ticks(c.System), ticks(c.Idle), ticks(c.IRQ))
+}
+
+// writeInterruptSums writes the line intr of /proc/stat: the sum of all interrupts, and that of each
+// device's.
+func writeInterruptSums(b *bytes.Buffer, i *SystemInfo) {
+	total := uint64(0)
+	var devices []uint64
+	for _, row := range i.Interrupts {
+		sum := uint64(0)
+		for _, n := range row.Counts {
+			sum += n
+		}
+		total += sum
+		if _, isDevice := strconv.Atoi(row.Name); isDevice == nil {
+			devices = append(devices, sum)
+		}
+	}
+	fmt.Fprintf(b, "intr %d", total)
+	for _, n := range devices {
+		fmt.Fprintf(b, " %d", n)
+	}
+	b.WriteByte('\n')
+}
+
+// writeInterrupts writes /proc/interrupts: a row for each interrupt that has occurred, and a column
+// for each CPU (proc(5)).
+func writeInterrupts(b *bytes.Buffer, i *SystemInfo) {
+	b.WriteString("    ")
+	for n := range i.CPUs {
+		fmt.Fprintf(b, "       %-8s", fmt.Sprintf("CPU%d", n))
+	}
+	b.WriteByte('\n')
+	for _, row := range i.Interrupts {
+		if _, isDevice := strconv.Atoi(row.Name); isDevice == nil && !slices.ContainsFunc(row.Counts, func(n uint64) bool { return n != 0 }) {
+			continue
+		}
+		fmt.Fprintf(b, "%3s:", row.Name)
+		for _, n := range row.Counts {
+			fmt.Fprintf(b, " %10d", n)
+		}
+		fmt.Fprintf(b, "   %s\n", row.Text)
+	}
+}
+
+// writeSchedstat writes /proc/schedstat (Documentation/scheduler/sched-stats.rst). The counts of
+// schedule and of wake-ups are 0, as on Linux with kernel.sched_schedstats=0. There are no domains.
+func writeSchedstat(b *bytes.Buffer, i *SystemInfo) {
+	const (
+		jiffy = 4_000_000     // nanoseconds
+		first = 1<<32 - 75000 // INITIAL_JIFFIES
+	)
+	fmt.Fprintf(b, "version 15\ntimestamp %d\n", first+i.Uptime/jiffy)
+	for n := range i.CPUs {
+		c := &i.CPUs[n]
+		fmt.Fprintf(b, "cpu%d 0 0 0 0 0 0 %d %d %d\n", n, c.RunTime, c.Delay, c.Runs)
+	}
 }
 
 func writeCPUInfo(b *bytes.Buffer, i *SystemInfo) {

@@ -165,7 +165,7 @@ func (k *Kernel) makeTasks() (err error) {
 		CPUs: processors, Release: "6.1", Version: "1", CallName: syscall.HandlerName,
 		Seccomp: seccomp.Status, LoginUID: k.audit.LoginUID, SetLoginUID: k.audit.SetLoginUID, Sysctls: seccomp.Sysctls(k.Tasks.Settings()),
 	}), procfs.Extra{Name: "slowpath"})
-	if err := core.MountSystemFiles(k.root, k.Tasks, proc, cpus); err != nil {
+	if err := core.MountSystemFiles(k.root, k.Tasks, proc, procfs.SysfsCPUs{Count: cpus}); err != nil {
 		return err
 	}
 	k.definitions, err = core.MountTracing(k.root, k.Tasks, k.traces, k.Probes)

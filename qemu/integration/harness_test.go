@@ -115,7 +115,7 @@ var (
 		"catalogue_sigreturn", "catalogue_flags", "catalogue_bases", "catalogue_numbers", "catalogue_float",
 		"catalogue_rseq", "catalogue_wakeup", "catalogue_compat", "affinity", "lateness", "clockadjust", "membarrier", "cputime", "corners",
 		"bombs", "manycalls", "transfers", "ptrace", "entrystop", "registers", "singlestep", "watchpoint", "processvm", "seccomp", "userdispatch", "bench_filter", "siginfo", "schedule", "stopfilter",
-		"bench_ptrace", "bench_signals", "bench_switch", "bench_yield", "bench_uprobe", "bench_calls", "bench_audit", "auditrules", "inherit", "vsyscall", "perfevents", "perfrights", "uprobes", "probeescape", "traced", "tracedcalls", "probediff", "hiddenstep", "hostileregisters", "calls", "tracers", "selectors"}
+		"bench_ptrace", "bench_signals", "bench_switch", "bench_yield", "bench_uprobe", "bench_calls", "bench_audit", "auditrules", "inherit", "vsyscall", "perfevents", "perfrights", "uprobes", "probeescape", "traced", "tracedcalls", "probediff", "hiddenstep", "hostileregisters", "calls", "tracers", "selectors", "nohz"}
 	bare = []string{"catalogue_start", "bench"}
 	// narrow is built for 32 bits, statically, and narrowDynamic with the shared C library.
 	narrow        = []string{"compat32", "calls", "files", "processes", "threads", "memory", "waiting", "transfers", "badpointers", "corners", "seccomp", "userdispatch", "schedule", "inherit"}

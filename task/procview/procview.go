@@ -25,6 +25,8 @@ type Config struct {
 	Release, Version string
 	// CommandLine is the kernel's command line (/proc/cmdline).
 	CommandLine string
+	// Interrupts returns the rows of /proc/interrupts. It may be nil.
+	Interrupts func() []procfs.Interrupt
 	// CallName returns the name of the function that handles a system call, for
 	// /proc/pid/wchan. It may be nil.
 	CallName func(abi entry.ABI, number int) string
@@ -37,6 +39,14 @@ type Config struct {
 	SetLoginUID func(t *task.Task, uid uint32) error
 	// Sysctls are files of /proc/sys besides those of package task.
 	Sysctls []sysctl.Row
+}
+
+// interrupts returns the rows of /proc/interrupts.
+func (c *Config) interrupts() []procfs.Interrupt {
+	if c.Interrupts == nil {
+		return nil
+	}
+	return c.Interrupts()
 }
 
 // system implements procfs.System.
@@ -76,8 +86,8 @@ func (s *system) Info() procfs.SystemInfo {
 		Memory: k.Memory().Stats(), CPUs: s.config.CPUs(),
 		Version: s.config.Version, Release: s.config.Release, CommandLine: s.config.CommandLine,
 		Uptime: now, BootTime: k.Wall().Now() - now, Forks: k.Forks(),
-		Switches: k.Scheduler().Switches(),
-		Threads:  k.Threads(), Running: running, Blocked: blocked, Load: k.LoadAverage(),
+		Switches: k.Scheduler().Switches(), Interrupts: s.config.interrupts(),
+		Threads: k.Threads(), Running: running, Blocked: blocked, Load: k.LoadAverage(),
 		LastPID: k.LastPID(), CommitLimit: k.Memory().CommitLimit(),
 	}
 }
@@ -217,6 +227,8 @@ func (v view) Info() procfs.TaskInfo {
 	i.Nice, i.Policy, i.Priority = int(a.Nice), int(a.Policy), int(a.Priority)
 	i.KernelPriority = t.Entity().KernelPriority()
 	i.Runs, i.Waited = t.Entity().Statistics()
+	i.Scheduling = procfs.Scheduling(t.Kernel().Scheduler().Details(t.Entity()))
+	i.CPU = t.Entity().CPU()
 	if v.config.Seccomp != nil {
 		i.SeccompMode, i.SeccompFilters = v.config.Seccomp(t)
 	}
@@ -244,6 +256,7 @@ func addTerminal(i *procfs.TaskInfo, g *task.ThreadGroup) {
 // its process.
 func addTimes(i *procfs.TaskInfo, t *task.Task) {
 	used := t.Usage()
+	i.RunTime, i.Voluntary, i.Involuntary = used.User+used.System, used.Voluntary, used.Involuntary
 	if i.PID == i.TID {
 		used = t.Group().Usage()
 	}
@@ -251,7 +264,6 @@ func addTimes(i *procfs.TaskInfo, t *task.Task) {
 	i.User, i.System, i.ChildUser, i.ChildSystem = used.User, used.System, children.User, children.System
 	i.MinorFaults, i.MajorFaults = used.MinorFaults, used.MajorFaults
 	i.ChildMinorFaults, i.ChildMajorFaults = children.MinorFaults, children.MajorFaults
-	i.Voluntary, i.Involuntary = used.Voluntary, used.Involuntary
 	i.ReadCalls, i.WriteCalls, i.ReadBytes, i.WriteBytes = used.ReadCalls, used.WriteCalls, used.ReadBytes, used.WriteBytes
 	i.BlocksIn, i.BlocksOut = used.BlocksIn, used.BlocksOut
 }
