@@ -260,7 +260,7 @@ func TestProcFilesHaveLinuxFormats(t *testing.T) {
 		"/proc/self/sched": `^a\) b \(1000, #threads: 2\)\n-{67}\nse\.exec_start {32}: {13}1\.500000\n` +
 			`se\.vruntime +: +2\.000003\nse\.sum_exec_runtime +: +77\.000000\nse\.nr_migrations +: {20}4\n` +
 			`nr_switches +: +5\nnr_voluntary_switches +: +3\nnr_involuntary_switches +: +2\n` +
-			`se\.load\.weight +: +1048576\npolicy +: +0\nprio +: +120\n$`,
+			`se\.load\.weight +: +1048576\npolicy +: +0\nprio +: +0\n$`,
 		"/proc/loadavg":     `^0\.50 1\.00 2\.00 1/3 1001\n$`,
 		"/proc/interrupts":  `^ +CPU0 +CPU1 +\n  4: +7 +0   IO-APIC   4\nLOC: +1 +2   Local timer interrupts\n$`,
 		"/proc/schedstat":   `^version 15\ntimestamp 4294895382\ncpu0 0 0 0 0 0 0 5 6 7\ncpu1 0 0 0 0 0 0 0 0 0\n$`,
