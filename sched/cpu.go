@@ -146,6 +146,7 @@ func (c *cpu) begin(e *Entity, now int64) *exchange {
 	e.waited.Add(now - e.queuedAt)
 	c.delayed += now - e.queuedAt
 	e.started, e.sliceFrom = now, now
+	e.pairing.continued(now)
 	e.runs.Add(1)
 	c.current = e
 	if c.resting {
@@ -245,7 +246,12 @@ func (c *cpu) requeue(e *Entity) {
 // far those that run are ahead of it. s.mu is held.
 func (s *Scheduler) charge(now int64) {
 	if len(s.cpus) == 1 {
-		s.cpus[0].chargeOnly(now)
+		c := &s.cpus[0]
+		if e := c.current; e != nil && e.realtime {
+			c.chargeRealtime(e, now)
+			return
+		}
+		c.chargeOnly(now)
 		return
 	}
 	least, limit, ahead := int64(math.MaxInt64), s.floor+maxLead*latency, false
@@ -272,14 +278,11 @@ func (s *Scheduler) charge(now int64) {
 	}
 }
 
-// chargeOnly is charge for a machine with one CPU, where nobody can be far ahead. s.mu is held.
+// chargeOnly is charge for a machine with one CPU that runs no real-time entity: nobody can be far
+// ahead. s.mu is held.
 func (c *cpu) chargeOnly(now int64) {
 	e := c.current
 	if e == nil {
-		return
-	}
-	if e.realtime {
-		c.chargeRealtime(e, now)
 		return
 	}
 	e.vruntime += e.weighted(now - e.started)
@@ -326,13 +329,10 @@ func (c *cpu) remove(e *Entity) {
 
 // first returns the most urgent entity of the CPU's own queue, or nil. s.mu is held.
 func (c *cpu) first() *Entity {
-	if c.realtime.waiting > 0 {
+	if c.realtime.waiting > 0 || len(c.fair.heap) == 0 {
 		return c.firstRealtime()
 	}
-	if len(c.fair.heap) > 0 {
-		return c.fair.heap[0].entity
-	}
-	return nil
+	return c.fair.heap[0].entity
 }
 
 // best returns the entity that the CPU should run next, or nil: the first one of its own

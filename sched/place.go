@@ -14,8 +14,10 @@ const handOffLimit = 1_000_000
 // writer of a pipe does (Linux: WF_SYNC). Then the other one continues on the same CPU: to wake
 // an idle CPU costs more than to wait.
 type pairing struct {
-	wokeAt int64 // when it woke another entity since it was given the CPU, or 0
-	score  int8  // positive: it sleeps soon
+	// wokeAt is when the task woke another entity since it last left its CPU to sleep, or 0.
+	// While the task is preempted it is minus the time that it has run since then.
+	wokeAt int64
+	score  int8 // positive: it sleeps soon
 }
 
 // maxScore bounds the score, so that a changed behaviour is seen soon.
@@ -24,17 +26,30 @@ const maxScore = 3
 // woke is called when the task wakes another.
 func (p *pairing) woke(now int64) { p.wokeAt = now }
 
-// left is called when the task leaves its CPU.
+// left is called when the task leaves its CPU. A preemption, perhaps by the task that was woken, says
+// nothing about what the task does next.
 func (p *pairing) left(now int64, why departure) {
 	if p.wokeAt == 0 {
 		return
 	}
-	if why == sleeps && now-p.wokeAt < handOffDelay {
+	ran := now - p.wokeAt
+	switch {
+	case why == preempted:
+		p.wokeAt = -max(ran, 1)
+		return
+	case why == sleeps && ran < handOffDelay:
 		p.score = min(p.score+1, maxScore)
-	} else {
+	default:
 		p.score = max(p.score-1, -maxScore)
 	}
 	p.wokeAt = 0
+}
+
+// continued is called when the task is given a CPU.
+func (p *pairing) continued(now int64) {
+	if p.wokeAt < 0 {
+		p.wokeAt += now
+	}
 }
 
 // partner returns the CPU of the task that wakes e, if e should wait for it. s.mu is held.
@@ -57,7 +72,7 @@ func (s *Scheduler) partner(e *Entity, now int64) *cpu {
 // enqueueBehind puts e on the queue of a CPU whose task is about to sleep. s.mu is held.
 func (s *Scheduler) enqueueBehind(e *Entity, c *cpu, now int64) {
 	c.add(e, now, false)
-	if c.preempts(e, now) {
+	if c.current.Policy == Idle && e.Policy != Idle {
 		c.current.runner.Preempt()
 		return
 	}

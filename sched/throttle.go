@@ -77,11 +77,11 @@ func (c *cpu) endThrottle() {
 // holdsBack reports whether e must let entities of the fair class run first. s.mu is held.
 func (c *cpu) holdsBack(e *Entity) bool { return c.usage.throttled && e.realtime && e.server == nil }
 
-// firstRealtime is first for a CPU with a waiting entity of a class above the fair one. s.mu is
-// held.
+// firstRealtime is first for a CPU with a waiting entity of a class above the fair one, or with
+// none at all. s.mu is held.
 func (c *cpu) firstRealtime() *Entity {
 	e := c.realtime.first()
-	if !c.holdsBack(e) {
+	if e == nil || !c.holdsBack(e) {
 		return e
 	}
 	if len(c.fair.heap) > 0 {

@@ -2,30 +2,52 @@
  * can run on the CPU. Then it prints the memory in bytes that each of 1,000 sleeping
  * tasks takes. */
 #define _GNU_SOURCE
+#include <linux/futex.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include "bench_measure.h"
 
-enum { MANY = 1000, SLEEPERS = 1000, STACK = 4096 };
+enum { MANY = 1000, SLEEPERS = 1000, STACK = 16384, PAGE = 4096 };
 
 static void yield_once(void) { sched_yield(); }
 
-static int gate[2];
+static int gate; /* a futex: 1 when it is open */
 
-/* Waits until all tasks exist: otherwise they would take the CPU from the one that starts them. */
+/* Waits until all tasks exist. The task that starts them has run for longer than they: after a
+ * yield it would get the CPU again when all of them have caught up. */
+static void await_gate(void)
+{
+	while (__atomic_load_n(&gate, __ATOMIC_ACQUIRE) == 0)
+		syscall(SYS_futex, &gate, FUTEX_WAIT_PRIVATE, 0, NULL, NULL, 0);
+}
+
 static int yield_always(void *unused)
 {
-	char c;
-	if (read(gate[0], &c, 1) != 1)
-		abort();
+	await_gate();
 	for (;;)
 		sched_yield();
 	return unused != NULL;
+}
+
+/* The tasks of one measurement. */
+struct crowd {
+	const char *name;
+	int tasks, calls;
+};
+
+static int measure_yield(void *argument)
+{
+	const struct crowd *c = argument;
+	await_gate();
+	sched_yield(); /* until all have begun */
+	measure_parts(c->name, yield_once, c->calls, c->tasks);
+	exit(0);
 }
 
 static int sleep_always(void *unused)
@@ -35,16 +57,16 @@ static int sleep_always(void *unused)
 	return unused != NULL;
 }
 
-/* Starts threads that share one mapping for their stacks, so the kernel's memory is nearly all
+/* Starts threads that share one mapping for their stacks, so the kernel's memory and a page of that is all
  * that they take. */
-static void start(int count, int (*function)(void *))
+static void start(int count, int (*function)(void *), void *argument)
 {
 	const int flags = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM;
 	char *stacks = mmap(NULL, (size_t)count * STACK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (stacks == MAP_FAILED)
 		abort();
 	for (int i = 0; i < count; i++)
-		if (clone(function, stacks + (size_t)(i + 1) * STACK, flags, NULL) < 0)
+		if (clone(function, stacks + (size_t)(i + 1) * STACK, flags, argument) < 0)
 			abort();
 }
 
@@ -75,36 +97,26 @@ static void apart(void (*function)(void))
 		abort();
 }
 
-static void start_yielding(int count)
+static void run(struct crowd *c)
 {
-	char bytes[MANY] = {0};
-	if (pipe(gate))
-		abort();
-	start(count, yield_always);
-	if (write(gate[1], bytes, count) != count)
-		abort();
-	sched_yield(); /* until all have read */
+	start(1, measure_yield, c);
+	start(c->tasks - 1, yield_always, NULL);
+	__atomic_store_n(&gate, 1, __ATOMIC_RELEASE);
+	syscall(SYS_futex, &gate, FUTEX_WAKE_PRIVATE, c->tasks, NULL, NULL, 0);
+	for (;;)
+		pause();
 }
 
-static void two(void)
-{
-	start_yielding(1);
-	measure_parts("yield_2", yield_once, CALLS, 2);
-}
-
-static void many(void)
-{
-	start_yielding(MANY - 1);
-	measure_parts("yield_1000", yield_once, 1, MANY);
-}
+static void two(void) { run(&(struct crowd){"yield_2", 2, CALLS}); }
+static void many(void) { run(&(struct crowd){"yield_1000", MANY, 1}); }
 
 static void sleepers(void)
 {
 	long before = available();
-	start(SLEEPERS, sleep_always);
+	start(SLEEPERS, sleep_always, NULL);
 	for (int i = 0; i < 3; i++)
 		sched_yield();
-	printf("sleeping_task_bytes %ld\n", (before - available()) / SLEEPERS - STACK);
+	printf("sleeping_task_bytes %ld\n", (before - available()) / SLEEPERS - PAGE);
 	fflush(stdout);
 }
 
