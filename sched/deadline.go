@@ -146,7 +146,7 @@ func (s *Scheduler) release(e *Entity) (wasThrottled bool) {
 	}
 	s.reserved -= v.share()
 	e.server = nil
-	e.spent.Store(false)
+	e.setReason(spent, false)
 	return v.throttled
 }
 
@@ -197,7 +197,7 @@ func (v *server) spend(time int64) {
 // reports whether the entity waits. s.mu is held.
 func (s *Scheduler) throttle(e *Entity, now int64) bool {
 	v := e.server
-	e.spent.Store(false)
+	e.setReason(spent, false)
 	next := v.nextPeriod()
 	if v.throttled = next > now; !v.throttled {
 		v.replenish(now)

@@ -37,18 +37,19 @@ type Entity struct {
 	index     int          // in the heap of a fairQueue
 	next      *Entity      // in a list of a realtimeQueue
 	previous  *Entity
-	vruntime  int64       // weighted run time, in nanoseconds
-	forked    bool        // Inherit was called
-	started   int64       // until when its run time is charged
-	sliceFrom int64       // when its slice began
-	expired   bool        // SCHED_RR: its slice has ended
-	misplaced atomic.Bool // it runs on a CPU that its affinity excludes
-	pairing   pairing
-	chain     chain       // of locks; Scheduler.chains guards it
-	server    *server     // of SCHED_DEADLINE, or nil
-	retired   bool        // it has ended: it gets no server
-	spent     atomic.Bool // it runs, but its server's budget is used up
-	overrun   atomic.Bool // see TakeOverrun
+	vruntime  int64 // weighted run time, in nanoseconds
+	forked    bool  // Inherit was called
+	started   int64 // until when its run time is charged
+	sliceFrom int64 // when its slice began
+	expired   bool  // SCHED_RR: its slice has ended
+	// reasons are why the entity, which runs, must leave its CPU: misplaced and spent. They are
+	// written under the lock.
+	reasons atomic.Uint32
+	pairing pairing
+	chain   chain       // of locks; Scheduler.chains guards it
+	server  *server     // of SCHED_DEADLINE, or nil
+	retired bool        // it has ended: it gets no server
+	overrun atomic.Bool // see TakeOverrun
 
 	// runs counts how often the entity was given a CPU, waited how long it was runnable
 	// without one, in nanoseconds.
@@ -68,6 +69,24 @@ const (
 	token
 	parked
 )
+
+// The bits of Entity.reasons.
+const (
+	misplaced uint32 = 1 << iota // its affinity excludes the CPU
+	spent                        // its server's budget is used up
+)
+
+// setReason sets or clears a bit of reasons. The scheduler's lock is held.
+func (e *Entity) setReason(bit uint32, present bool) {
+	before := e.reasons.Load()
+	after := before &^ bit
+	if present {
+		after |= bit
+	}
+	if after != before {
+		e.reasons.Store(after)
+	}
+}
 
 // The states of Entity.onQueue. A CPU that exchanges places with the first of its queue leads
 // from settled to queuedEarly. The commit of the departure leads back. If the entity is taken off
@@ -162,7 +181,9 @@ func (e *Entity) depart(why departure) *exchange {
 		to = c.switchTo(next, now)
 	}
 	e.at, to.occupant = to, e
-	e.misplaced.Store(false)
+	if e.reasons.Load() != 0 {
+		e.setReason(misplaced, false)
+	}
 	return to
 }
 

@@ -439,13 +439,13 @@ func (m *model) fingerprint() string {
 				rank++
 			}
 		}
-		fmt.Fprintf(&b, "|%d %t%t%t %d %x %d %d %d %t %d", t.state.Load(), t.raised, t.woken, t.ended, rank, t.allowed, t.cpu.Load(),
-			max(t.vruntime-m.s.floor, -sleeperCredit), t.pairing.score, t.misplaced.Load(), t.onQueue.Load())
+		fmt.Fprintf(&b, "|%d %t%t%t %d %x %d %d %d %d %d", t.state.Load(), t.raised, t.woken, t.ended, rank, t.allowed, t.cpu.Load(),
+			max(t.vruntime-m.s.floor, -sleeperCredit), t.pairing.score, t.reasons.Load(), t.onQueue.Load())
 		if t.pairing.wokeAt != 0 {
 			b.WriteByte('w')
 		}
 		if v := t.server; v != nil {
-			fmt.Fprintf(&b, "D%d %d %t %t", v.budget, v.at-m.now, v.throttled, t.spent.Load())
+			fmt.Fprintf(&b, "D%d %d %t", v.budget, v.at-m.now, v.throttled)
 		}
 	}
 	return b.String()

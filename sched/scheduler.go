@@ -205,7 +205,7 @@ func (s *Scheduler) Reschedule(e *Entity) {
 // NeedsReschedule reports whether Reschedule has anything to do. Any
 // context.
 func (s *Scheduler) NeedsReschedule(e *Entity) bool {
-	return s.waiting.Load() != 0 || e.misplaced.Load() || e.spent.Load()
+	return s.waiting.Load() != 0 || e.reasons.Load() != 0
 }
 
 // mustLeave reports whether another entity should run on e's CPU, or e on another CPU.
@@ -285,7 +285,7 @@ func (s *Scheduler) endSlice(e *Entity, now int64) {
 	c.sliceEnd.Store(0)
 	c.armed = 0
 	if e.exhausted() {
-		e.spent.Store(true) // before NEED_RESCHED is raised: its handler reads it
+		e.setReason(spent, true) // before NEED_RESCHED is raised: its handler reads it
 		e.runner.Preempt()
 		return
 	}
@@ -356,7 +356,7 @@ func (s *Scheduler) Renice(e *Entity, nice int32) {
 // exist. If the entity runs on another CPU, it leaves it before it returns to user mode. It
 // reports whether that is so. Error: ErrBandwidth, because an entity of SCHED_DEADLINE may run on
 // all CPUs (Linux: dl_task_check_affinity). Any goroutine may call it; it does not sleep.
-func (s *Scheduler) SetAffinity(e *Entity, set uint64) (misplaced bool, err error) {
+func (s *Scheduler) SetAffinity(e *Entity, set uint64) (leaves bool, err error) {
 	s.mu.Lock()
 	defer s.unlock()
 	if e.server != nil && set != 0 && s.limits.limited() {
@@ -364,15 +364,15 @@ func (s *Scheduler) SetAffinity(e *Entity, set uint64) (misplaced bool, err erro
 	}
 	s.change(e, func() {
 		e.allowed = set
-		misplaced = s.running(e) && !e.mayRunOn(e.CPU())
-		e.misplaced.Store(misplaced) // before NEED_RESCHED is raised: its handler reads it
+		leaves = s.running(e) && !e.mayRunOn(e.CPU())
+		e.setReason(misplaced, leaves) // before NEED_RESCHED is raised: its handler reads it
 	})
-	return misplaced, nil
+	return leaves, nil
 }
 
 // Misplaced reports whether an entity runs on a CPU that its affinity excludes. Any
 // context.
-func (e *Entity) Misplaced() bool { return e.misplaced.Load() }
+func (e *Entity) Misplaced() bool { return e.reasons.Load()&misplaced != 0 }
 
 // running reports whether a CPU runs e. s.mu is held.
 func (s *Scheduler) running(e *Entity) bool { return e.scheduler != nil && e.on().current == e }

@@ -90,11 +90,7 @@ func (t *Task) block(mode SleepMode, q *wait.Queue, mask wait.Events, deadline i
 // SleepUntil is Block for a caller that has added its own waiters to any number of
 // queues (poll(2)).
 func (t *Task) SleepUntil(mode SleepMode, deadline int64, ready func() bool) error {
-	slack := int64(0)
-	if deadline > 0 {
-		slack = t.slack()
-	}
-	return t.sleepWithin(mode, deadline, slack, ready)
+	return t.sleepWithin(mode, deadline, ownSlack, ready)
 }
 
 // SleepWithin is an interruptible SleepUntil with a timer slack other than the task's, in
@@ -103,26 +99,48 @@ func (t *Task) SleepWithin(deadline, slack int64, ready func() bool) error {
 	return t.sleepWithin(Interruptible, deadline, slack, ready)
 }
 
+// ownSlack stands for the slack of the task.
+const ownSlack = -1
+
 func (t *Task) sleepWithin(mode SleepMode, deadline, slack int64, ready func() bool) error {
-	defer t.mode.Store(uint32(Awake))
+	var err error
 	for {
 		// The mode is stored before SIGPENDING is read, and a sender sets
 		// SIGPENDING before it reads the mode: one of them sees the other.
 		t.mode.Store(uint32(mode))
 		if ready() {
-			return nil
+			break
 		}
-		if t.sleepEnds(mode) {
-			return abi.ERESTARTSYS
-		}
-		if deadline != 0 && clock.Monotonic() >= deadline {
-			if deadline > 0 {
-				t.group.Timers.expireDue()
+		if deadline != 0 || t.sleepEnds(mode) {
+			if err = t.endOfSleep(mode, deadline); err != nil {
+				break
 			}
-			return unix.ETIMEDOUT
+		}
+		if deadline == 0 {
+			t.Sleeper.Sleep(0)
+			continue
+		}
+		if slack == ownSlack {
+			slack = t.slack()
 		}
 		t.Sleeper.SleepWithin(deadline, slack)
 	}
+	t.mode.Store(uint32(Awake))
+	return err
+}
+
+// endOfSleep returns ERESTARTSYS if a signal ends a sleep, ETIMEDOUT after the deadline, or nil.
+func (t *Task) endOfSleep(mode SleepMode, deadline int64) error {
+	if t.sleepEnds(mode) {
+		return abi.ERESTARTSYS
+	}
+	if deadline == 0 || clock.Monotonic() < deadline {
+		return nil
+	}
+	if deadline > 0 {
+		t.group.Timers.expireDue()
+	}
+	return unix.ETIMEDOUT
 }
 
 // sleepEnds reports whether a signal ends a sleep of the given mode.

@@ -11,11 +11,10 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
-#include "bench_measure.h"
+#include <stdio.h>
+#include "bench.h"
 
-enum { MANY = 1000, SLEEPERS = 1000, STACK = 16384, PAGE = 4096 };
-
-static void yield_once(void) { sched_yield(); }
+enum { ROUNDS = 15, MANY = 1000, SLEEPERS = 1000, STACK = 16384, PAGE = 4096 };
 
 static int gate; /* a futex: 1 when it is open */
 
@@ -35,18 +34,44 @@ static int yield_always(void *unused)
 	return unused != NULL;
 }
 
+/* Returns the number after a name at the beginning of a line of a file. */
+static long number(const char *path, const char *format)
+{
+	char line[4096];
+	long value = 0;
+	FILE *f = fopen(path, "r");
+	if (!f)
+		abort();
+	while (fgets(line, sizeof line, f))
+		if (sscanf(line, format, &value) == 1)
+			break;
+	fclose(f);
+	return value;
+}
+
 /* The tasks of one measurement. */
 struct crowd {
 	const char *name;
-	int tasks, calls;
+	int tasks, rounds, calls;
 };
 
+/* Prints the instructions of a switch. How many others run during one call depends on their
+ * virtual times, so the switches are counted. */
 static int measure_yield(void *argument)
 {
 	const struct crowd *c = argument;
+	ulong sorted[ROUNDS];
 	await_gate();
 	sched_yield(); /* until all have begun */
-	measure_parts(c->name, yield_once, c->calls, c->tasks);
+	for (int n = 0; n < c->rounds; n++) {
+		long switches = number("/proc/stat", "ctxt %ld");
+		ulong begin = ticks();
+		for (int i = 0; i < c->calls; i++)
+			sched_yield();
+		ulong end = ticks();
+		insert(sorted, n, (end - begin) / (number("/proc/stat", "ctxt %ld") - switches));
+	}
+	printf("%s %lu\n", c->name, sorted[c->rounds / 2]);
 	exit(0);
 }
 
@@ -70,19 +95,7 @@ static void start(int count, int (*function)(void *), void *argument)
 			abort();
 }
 
-static long available(void)
-{
-	char line[128];
-	long kilobytes = 0;
-	FILE *f = fopen("/proc/meminfo", "r");
-	if (!f)
-		abort();
-	while (fgets(line, sizeof line, f))
-		if (sscanf(line, "MemFree: %ld", &kilobytes) == 1)
-			break;
-	fclose(f);
-	return kilobytes * 1024;
-}
+static long available(void) { return 1024 * number("/proc/meminfo", "MemFree: %ld"); }
 
 /* Runs a function in a process of its own, and ends that with its threads. */
 static void apart(void (*function)(void))
@@ -107,8 +120,8 @@ static void run(struct crowd *c)
 		pause();
 }
 
-static void two(void) { run(&(struct crowd){"yield_2", 2, CALLS}); }
-static void many(void) { run(&(struct crowd){"yield_1000", MANY, 1}); }
+static void two(void) { run(&(struct crowd){"yield_2", 2, ROUNDS, 100}); }
+static void many(void) { run(&(struct crowd){"yield_1000", MANY, 3, 2}); }
 
 static void sleepers(void)
 {
