@@ -1,7 +1,7 @@
 package task
 
 import (
-	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -52,21 +52,17 @@ func (k *Kernel) followClock(before clockState) {
 
 // secondAlarm calls clock.Wall.Advance at each second while the adjustment of the clock needs
 // that. An idle machine whose clock has a constant rate has no such alarm.
-type secondAlarm struct {
-	mu    sync.Mutex
-	alarm *wait.Alarm
-}
+type secondAlarm struct{ alarm atomic.Pointer[wait.Alarm] }
 
+// arm sets the alarm for the next second, or stops it. If two callers arm it at once, the last
+// one's alarm remains.
 func (s *secondAlarm) arm(k *Kernel) {
-	next := k.config.Wall.NextSecond()
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.alarm != nil {
-		s.alarm.Stop()
-		s.alarm = nil
+	var alarm *wait.Alarm
+	if next := k.config.Wall.NextSecond(); next > 0 {
+		alarm = k.afterFunc(time.Duration(next), k.advanceClock)
 	}
-	if next > 0 {
-		s.alarm = k.afterFunc(time.Duration(next), k.advanceClock)
+	if before := s.alarm.Swap(alarm); before != nil {
+		before.Stop()
 	}
 }
 
