@@ -19,19 +19,33 @@ type switchChain struct {
 	began   bool
 	records int
 	broken  int
+	// ids has the ids of the threads that have left a CPU.
+	ids map[trace.Task]uint32
 }
 
 // The places of prev_pid and next_pid in a record of sched_switch.
 const previousPID, nextPID = 24, 56
 
-func (c *switchChain) record(_ trace.Task, _ *amd64.Frame, record []byte) {
+func (c *switchChain) record(left trace.Task, _ *amd64.Frame, record []byte) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if previous := binary.LittleEndian.Uint32(record[previousPID:]); c.began && previous != c.next {
+	previous := binary.LittleEndian.Uint32(record[previousPID:])
+	if c.began && previous != c.next && !c.hasChangedID(left) {
 		c.broken++
 	}
+	if c.ids == nil {
+		c.ids = make(map[trace.Task]uint32)
+	}
+	c.ids[left] = previous
 	c.next, c.began = binary.LittleEndian.Uint32(record[nextPID:]), true
 	c.records++
+}
+
+// hasChangedID reports whether a thread that has continued under the id c.next leaves under another
+// one: execve(2) gives a thread the id of its process.
+func (c *switchChain) hasChangedID(left trace.Task) bool {
+	id, seen := c.ids[left]
+	return left.TID() == left.PID() && (!seen || id == c.next)
 }
 
 // tracing enables and disables events, and changes what is recorded, until stopped.
