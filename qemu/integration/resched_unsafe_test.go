@@ -55,9 +55,9 @@ func (f functions) at(address uint64) string {
 }
 
 // disturbers are the functions of events that do not belong to the path: the task moves
-// to another CPU, or the kernel takes a page fault on memory of its heap that it uses for
-// the first time.
-var disturbers = []string{".TakeCPU", "goos.trapEntry"}
+// to another CPU, the kernel takes a page fault on memory of its heap that it uses for
+// the first time, or another task waits for the CPU, such as the reader of the program.
+var disturbers = []string{".TakeCPU", "goos.trapEntry", "(*Scheduler).mustLeave"}
 
 // userPath counts the instructions on a path to user mode by function.
 type userPath struct {
