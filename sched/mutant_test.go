@@ -7,8 +7,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 	"testing"
+
+	"slowpath/mutation"
 )
 
 // mutant is a deliberate mistake in a file of this package: text that occurs exactly once, and
@@ -96,32 +97,9 @@ func TestModelCatchesEveryMutant(t *testing.T) {
 // explore runs the exhaustive test with the mutant, and returns the violated properties.
 func (m *mutant) explore(t *testing.T) (violated map[string]string) {
 	t.Helper()
-	directory := t.TempDir()
-	original, err := filepath.Abs(m.file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	source, err := os.ReadFile(original)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if n := strings.Count(string(source), m.old); n != 1 {
-		t.Fatalf("%s: %q is in %s %d times, want once", m.name, m.old, m.file, n)
-	}
-	write := func(name, text string) string {
-		name = filepath.Join(directory, name)
-		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		return name
-	}
-	mutated := write("mutated.go", strings.Replace(string(source), m.old, m.new, 1))
-	encoded, err := json.Marshal(map[string]any{"Replace": map[string]string{original: mutated}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	report := filepath.Join(directory, "report.json")
-	command := exec.Command("go", "test", "-overlay", write("overlay.json", string(encoded)), "-count=1", "-vet=off",
+	report := filepath.Join(t.TempDir(), "report.json")
+	overlay := mutation.Overlay(t, map[string][]string{m.file: {m.old, m.new}})
+	command := exec.Command("go", "test", "-overlay", overlay, "-count=1", "-vet=off",
 		"-run=^TestRunQueuesKeepTheirInvariants$", ".")
 	command.Env = append(os.Environ(), reportVariable+"="+report, expectedVariable+"="+m.caught)
 	if out, err := command.CombinedOutput(); err != nil {

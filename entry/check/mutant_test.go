@@ -4,13 +4,12 @@ package check
 
 import (
 	"encoding/json"
-	"fmt"
-	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
+
+	"slowpath/mutation"
 )
 
 // edit replaces text that occurs exactly once in a file of package entry or of
@@ -236,8 +235,11 @@ func TestEveryMutantIsCaught(t *testing.T) {
 // the traces of the first.
 func (m *mutant) check(t *testing.T) (violated map[string]int, trace string) {
 	t.Helper()
-	overlay := m.overlay(t)
-	command := exec.Command("go", "run", "-overlay", overlay, "./report")
+	edits := map[string][]string{}
+	for _, e := range m.edits {
+		edits[e.file] = append(edits[e.file], e.old, e.new)
+	}
+	command := exec.Command("go", "run", "-overlay", mutation.Overlay(t, edits), "./report")
 	var stderr strings.Builder
 	command.Stderr = &stderr
 	out, err := command.Output()
@@ -248,52 +250,4 @@ func (m *mutant) check(t *testing.T) (violated map[string]int, trace string) {
 		t.Fatalf("the report is not JSON: %v\n%s", err, out)
 	}
 	return violated, stderr.String()
-}
-
-// overlay writes the mutant's source files and returns the name of the file for
-// go run -overlay. It fails the test if the old text of an edit does not occur
-// exactly once. All edits of a file apply to its original text, so two edits can
-// exchange lines.
-func (m *mutant) overlay(t *testing.T) string {
-	t.Helper()
-	directory := t.TempDir()
-	replace := map[string]string{}
-	for _, file := range []string{dutyFile, exitFile, callFile, loopFile, loop32File, tableFile, threadFile, userFile} {
-		original, err := filepath.Abs(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		source, err := os.ReadFile(original)
-		if err != nil {
-			t.Fatal(err)
-		}
-		text, changed := string(source), false
-		var pairs []string
-		for _, e := range m.edits {
-			if e.file != file {
-				continue
-			}
-			if n := strings.Count(text, e.old); n != 1 {
-				t.Fatalf("%q is in %s %d times, want once", e.old, e.file, n)
-			}
-			pairs, changed = append(pairs, e.old, e.new), true
-		}
-		if !changed {
-			continue
-		}
-		mutated := filepath.Join(directory, strings.ReplaceAll(filepath.Base(file), ".go", fmt.Sprint(len(replace), ".go")))
-		if err := os.WriteFile(mutated, []byte(strings.NewReplacer(pairs...).Replace(text)), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		replace[original] = mutated
-	}
-	encoded, err := json.Marshal(map[string]any{"Replace": replace})
-	if err != nil {
-		t.Fatal(err)
-	}
-	name := filepath.Join(directory, "overlay.json")
-	if err := os.WriteFile(name, encoded, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return name
 }

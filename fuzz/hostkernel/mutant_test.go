@@ -3,14 +3,14 @@
 package hostkernel
 
 import (
-	"encoding/json"
 	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+
+	"slowpath/mutation"
 )
 
 // mutant is a deliberate mistake in the kernel's source: a race that it once had.
@@ -40,8 +40,9 @@ func TestEveryMutantIsFound(t *testing.T) {
 	}
 	for _, m := range mutants {
 		t.Run(m.name, func(t *testing.T) {
+			overlay := mutation.Overlay(t, map[string][]string{"../../" + m.file: m.edits})
 			start := time.Now()
-			out, err := exec.Command("go", "test", "-race", "-count=1", "-overlay", m.overlay(t), "-run=TestRandomPrograms|TestThreadsUseOneObject", ".",
+			out, err := exec.Command("go", "test", "-race", "-count=1", "-overlay", overlay, "-run=TestRandomPrograms|TestThreadsUseOneObject", ".",
 				"-fuzz.duration=60s", "-fuzz.repetitions=300", fmt.Sprintf("-fuzz.group=%d", m.group)).CombinedOutput()
 			switch {
 			case err == nil:
@@ -52,35 +53,4 @@ func TestEveryMutantIsFound(t *testing.T) {
 			t.Logf("after %v:\n%.1500s", time.Since(start).Round(time.Second), out)
 		})
 	}
-}
-
-// overlay writes the mutant's source and returns the name of the file for go test
-// -overlay. The old text of each edit must occur exactly once.
-func (m *mutant) overlay(t *testing.T) string {
-	t.Helper()
-	original, err := filepath.Abs(filepath.Join("../..", m.file))
-	if err != nil {
-		t.Fatal(err)
-	}
-	source, err := os.ReadFile(original)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for i := 0; i < len(m.edits); i += 2 {
-		if n := strings.Count(string(source), m.edits[i]); n != 1 {
-			t.Fatalf("%q is in %s %d times, want once", m.edits[i], m.file, n)
-		}
-	}
-	directory := t.TempDir()
-	mutated, list := filepath.Join(directory, "mutant.go"), filepath.Join(directory, "overlay.json")
-	encoded, err := json.Marshal(map[string]any{"Replace": map[string]string{original: mutated}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	for name, text := range map[string][]byte{mutated: []byte(strings.NewReplacer(m.edits...).Replace(string(source))), list: encoded} {
-		if err := os.WriteFile(name, text, 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	return list
 }
