@@ -22,6 +22,10 @@ const (
 // Realtime reports whether the policy is SCHED_FIFO or SCHED_RR.
 func (p Policy) Realtime() bool { return p == FIFO || p == RR }
 
+// AboveFair reports whether tasks of the policy run before those of the fair class: it is
+// SCHED_FIFO, SCHED_RR or SCHED_DEADLINE.
+func (p Policy) AboveFair() bool { return p.Realtime() || p == Deadline }
+
 // Attributes are what sched_setscheduler(2), setpriority(2) and sched_setaffinity(2) set.
 type Attributes struct {
 	Policy Policy
@@ -57,7 +61,7 @@ func (a *attributes) set(to Attributes) {
 func (a *attributes) apply() {
 	n := a.normal
 	a.Attributes, a.weight = n.boosted(a.inherited), n.weightOf()
-	a.realtime = a.Policy.Realtime() || a.Policy == Deadline
+	a.realtime = a.Policy.AboveFair()
 	effective := max(a.inherited, n.urgency())
 	a.published.Store(uint32(uint8(n.Policy)) | uint32(uint8(n.Priority))<<8 | uint32(uint8(n.Nice))<<16 | uint32(effective)<<24)
 }
@@ -79,7 +83,7 @@ func (a *attributes) Current() Attributes {
 // afterReset returns the attributes that a child has if its parent has a
 // (SCHED_RESET_ON_FORK, sched(7)).
 func (a Attributes) afterReset() Attributes {
-	if a.Policy.Realtime() || a.Policy == Deadline {
+	if a.Policy.AboveFair() {
 		return Attributes{}
 	}
 	return Attributes{Policy: a.Policy, Nice: max(a.Nice, 0)}

@@ -227,48 +227,7 @@ func (s *Scheduler) surrender(e *Entity) {
 	}
 }
 
-// deadlineQueue has the waiting SCHED_DEADLINE entities of a CPU: a binary heap by absolute
-// deadline, which does not change while an entity waits.
-type deadlineQueue []*server
-
-func (q *deadlineQueue) add(v *server) {
-	*q = append(*q, v)
-	q.up(len(*q)-1, v)
-}
-
-func (q *deadlineQueue) remove(v *server) {
-	h := *q
-	last := len(h) - 1
-	moved := h[last]
-	h[last] = nil
-	*q = h[:last]
-	if moved != v {
-		q.up(v.index, moved)
-		q.down(moved.index, moved)
-	}
-}
-
-func (q deadlineQueue) up(i int, v *server) {
-	for i > 0 && v.at < q[(i-1)/2].at {
-		q.put(i, q[(i-1)/2])
-		i = (i - 1) / 2
-	}
-	q.put(i, v)
-}
-
-func (q deadlineQueue) down(i int, v *server) {
-	for {
-		child := 2*i + 1
-		if child+1 < len(q) && q[child+1].at < q[child].at {
-			child++
-		}
-		if child >= len(q) || v.at <= q[child].at {
-			break
-		}
-		q.put(i, q[child])
-		i = child
-	}
-	q.put(i, v)
-}
-
-func (q deadlineQueue) put(i int, v *server) { q[i], v.index = v, i }
+// before orders the waiting servers of a CPU by their absolute deadlines, which do not change while
+// the entities wait.
+func (v *server) before(other *server) bool { return v.at < other.at }
+func (v *server) setPlace(i int)            { v.index = i }

@@ -211,22 +211,22 @@ func TestClassCanChangeWhileThrottled(t *testing.T) {
 
 func TestDeadlineQueueIsOrdered(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
-	var q deadlineQueue
+	var q placeHeap[*server]
 	var all []*server
 	for range 2000 {
 		if n := len(all); n > 0 && random.IntN(2) == 0 {
 			i := random.IntN(n)
-			q.remove(all[i])
+			q.remove(all[i].index)
 			all[i] = all[n-1]
 			all = all[:n-1]
 		} else {
 			v := &server{at: random.Int64N(100)}
-			q.add(v)
+			q.push(v)
 			all = append(all, v)
 		}
 		for _, v := range all {
-			if v.at < q[0].at || q[v.index] != v {
-				t.Fatalf("%d is behind %d, or not at its place", v.at, q[0].at)
+			if v.at < q.first().at || q.items[v.index] != v {
+				t.Fatalf("%d is behind %d, or not at its place", v.at, q.first().at)
 			}
 		}
 	}

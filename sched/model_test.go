@@ -307,7 +307,7 @@ func (m *model) queued(cpu int) (all []*modelTask) {
 	for _, f := range c.fair.heap {
 		all = append(all, f.entity.runner.(*modelTask))
 	}
-	for _, v := range c.realtime.deadlines {
+	for _, v := range c.realtime.deadlines.items {
 		all = append(all, v.entity.runner.(*modelTask))
 	}
 	for p := range c.realtime.lists {

@@ -95,6 +95,9 @@ func (s *Scheduler) spread(c *cpu) {
 // offer makes an idle CPU look for e, which waits, if there is one that may run it. A CPU can have
 // become idle since e left its own. s.mu is held.
 func (s *Scheduler) offer(e *Entity) {
+	if s.resting == 0 {
+		return
+	}
 	for i := range s.cpus {
 		if other := &s.cpus[i]; other.isIdle() && e.mayRunOn(i) {
 			other.rouse()

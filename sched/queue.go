@@ -6,7 +6,7 @@ import "math/bits"
 // SCHED_RR in a list for each priority (Linux: rt_prio_array), and SCHED_DEADLINE. The
 // scheduler's lock guards it.
 type realtimeQueue struct {
-	deadlines deadlineQueue
+	deadlines placeHeap[*server]
 	present   [2]uint64 // a bit for each priority whose list is not empty
 	lists     [MaxPriority + 1]realtimeList
 	waiting   int
@@ -19,7 +19,7 @@ type realtimeList struct{ first, last *Entity }
 func (q *realtimeQueue) add(e *Entity, first bool) {
 	q.waiting++
 	if e.server != nil {
-		q.deadlines.add(e.server)
+		q.deadlines.push(e.server)
 		return
 	}
 	l := &q.lists[e.Priority]
@@ -44,7 +44,7 @@ func (q *realtimeQueue) add(e *Entity, first bool) {
 func (q *realtimeQueue) remove(e *Entity) {
 	q.waiting--
 	if e.server != nil {
-		q.deadlines.remove(e.server)
+		q.deadlines.remove(e.server.index)
 		return
 	}
 	l := &q.lists[e.Priority]
@@ -67,8 +67,8 @@ func (q *realtimeQueue) remove(e *Entity) {
 // first returns the entity with the earliest deadline, else the one with the greatest priority
 // that has waited longest, or nil.
 func (q *realtimeQueue) first() *Entity {
-	if len(q.deadlines) > 0 {
-		return q.deadlines[0].entity
+	if !q.deadlines.empty() {
+		return q.deadlines.first().entity
 	}
 	for word := 1; word >= 0; word-- {
 		if p := q.present[word]; p != 0 {
@@ -80,7 +80,7 @@ func (q *realtimeQueue) first() *Entity {
 
 // firstFor is first among the entities that may run on a CPU.
 func (q *realtimeQueue) firstFor(cpu int) (best *Entity) {
-	for _, v := range q.deadlines {
+	for _, v := range q.deadlines.items {
 		if v.entity.mayRunOn(cpu) && (best == nil || v.at < best.server.at) {
 			best = v.entity
 		}

@@ -125,8 +125,9 @@ const TicksPerSecond = 100
 func Ticks(nanoseconds int64) int64 { return nanoseconds / (1e9 / TicksPerSecond) }
 
 // ChargeTicks does the scheduler's work after an interrupt of the timer, checks the timers
-// and limits that count CPU time. The task's own goroutine calls it after a tick, before the return to user mode. vector is that of the interrupt, or InKernel. It may sleep
-// in a function of the tracepoint.
+// and limits that count CPU time. The task's own goroutine calls it after a tick, before the return
+// to user mode. vector is that of the interrupt, or InKernel. It may sleep in a function of the
+// tracepoint.
 //
 // It is not inlined: make bench subtracts the tick's work from the path to user mode,
 // and finds it by this function's name.

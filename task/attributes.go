@@ -8,7 +8,6 @@ import (
 	"slowpath/clock"
 	"slowpath/cred"
 	"slowpath/mm"
-	"slowpath/sched"
 	"slowpath/signal"
 )
 
@@ -64,7 +63,7 @@ func (t *Task) SetTimerSlack(nanoseconds uint64) {
 
 // slack returns the timer slack of the task's sleeps. Real-time tasks have none.
 func (t *Task) slack() int64 {
-	if p := t.Attributes().Policy; p.Realtime() || p == sched.Deadline {
+	if t.Attributes().Policy.AboveFair() {
 		return 0
 	}
 	return int64(min(t.timerSlack.Load(), math.MaxInt64))
@@ -75,7 +74,7 @@ func (t *Task) slack() int64 {
 // least that of the task (Linux: select_estimate_accuracy). Real-time tasks have none.
 func (t *Task) PollSlack(deadline int64) int64 {
 	a := t.Attributes()
-	if deadline <= 0 || a.Policy.Realtime() || a.Policy == sched.Deadline {
+	if deadline <= 0 || a.Policy.AboveFair() {
 		return 0
 	}
 	divisor := int64(1000)

@@ -251,13 +251,22 @@ func (g *ThreadGroup) checkCPULimit() {
 	}
 	usage := g.Usage()
 	seconds := uint64(usage.User+usage.System) / uint64(clock.Second)
-	switch {
-	case seconds >= limit.Hard:
-		g.Signal(signal.KernelInfo(unix.SIGKILL))
-	case seconds >= limit.Soft:
-		g.Signal(signal.KernelInfo(unix.SIGXCPU))
+	if g.signalLimit(limit, seconds) {
 		g.Limits.Change(unix.RLIMIT_CPU, Limit{min(seconds+1, limit.Hard), limit.Hard}, Unprivileged)
 	}
+}
+
+// signalLimit sends SIGKILL if so much time exceeds the hard limit, or SIGXCPU if it exceeds the
+// soft one. It reports whether the soft limit must rise (Linux: check_rlimit).
+func (g *ThreadGroup) signalLimit(limit Limit, used uint64) (raise bool) {
+	switch {
+	case used >= limit.Hard:
+		g.Signal(signal.KernelInfo(unix.SIGKILL))
+	case used >= limit.Soft:
+		g.Signal(signal.KernelInfo(unix.SIGXCPU))
+		return true
+	}
+	return false
 }
 
 // checkRealtime is RLIMIT_RTTIME, for a thread that runs under a real-time policy without a
@@ -272,12 +281,10 @@ func (t *Task) checkRealtime() {
 		return
 	}
 	limit, used := g.Limits.Get(unix.RLIMIT_RTTIME), uint64(e.Burst()/clock.Microsecond)
-	switch {
-	case used == 0: // the policy is another one
-	case used >= limit.Hard:
-		g.Signal(signal.KernelInfo(unix.SIGKILL))
-	case used >= limit.Soft:
-		g.Signal(signal.KernelInfo(unix.SIGXCPU))
+	if used == 0 {
+		return // the policy is another one
+	}
+	if g.signalLimit(limit, used) {
 		g.Limits.postpone(unix.RLIMIT_RTTIME, limit, uint64(clock.Second/clock.Microsecond))
 	}
 }

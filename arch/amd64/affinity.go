@@ -1,7 +1,5 @@
 package amd64
 
-import "sync/atomic"
-
 // A frame's affinity is the set of CPUs that may run it, one bit each; 0 is
 // all but those of nohz_full=. A frame with an affinity is pinned. Package goos schedules a pinned
 // runtime thread on those CPUs only. A task's frame is pinned to the CPU that package
@@ -41,10 +39,8 @@ func (f *Frame) Pin(set uint64) { f.affinity.Store(set) }
 // task. The task must not be running. It does not sleep.
 func (f *Frame) Place(cpu int) {
 	f.affinity.Store(1 << uint(cpu))
-	if holder := atomic.LoadUint64(&f.cpu); holder != 0 {
-		if c := (*perCPU)(pointer(holder)); int(c.id) != cpu {
-			atomic.CompareAndSwapUint64(&c.userFrame, frameAddress(f), 0)
-		}
+	if f.StateCPU() != cpu {
+		ForgetUser(f)
 	}
 }
 

@@ -159,7 +159,7 @@ func (a *CPUTime) crossed(to *atomic.Int64, kind int32) {
 		a.exact, a.marked = true, total
 	}
 	to.Add(total - a.marked)
-	sampled(uint64(a.cpu.Load()), int(kind), total-a.marked)
+	sampled(uint64(a.cpu.Load()), kind, total-a.marked)
 	a.marked = total
 }
 
@@ -172,6 +172,8 @@ func (a *CPUTime) setMode(kind int32) {
 }
 
 // userKind returns the kind of the task's samples in user mode.
+//
+//go:nosplit
 func (a *CPUTime) userKind() int32 {
 	if a.nice.Load() > 0 {
 		return niceSample

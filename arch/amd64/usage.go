@@ -79,16 +79,18 @@ func EndIRQ() {
 // sampled counts a sample of a CPU.
 //
 //go:nosplit
-func sampled(cpu uint64, kind int, nanoseconds int64) { cpuUsages[cpu].samples[kind].Add(nanoseconds) }
+func sampled(cpu uint64, kind int32, nanoseconds int64) {
+	cpuUsages[cpu].samples[kind].Add(nanoseconds)
+}
 
 // sampledUser counts a sample of user mode, which is Nice if the task of the account has a
 // positive nice value. a may be nil.
 //
 //go:nosplit
 func sampledUser(cpu uint64, a *CPUTime, nanoseconds int64) {
-	kind := userSample
-	if a != nil && a.nice.Load() > 0 {
-		kind = niceSample
+	kind := int32(userSample)
+	if a != nil {
+		kind = a.userKind()
 	}
 	sampled(cpu, kind, nanoseconds)
 }

@@ -8,6 +8,7 @@
 package procfs
 
 import (
+	"strconv"
 	"sync"
 
 	"slowpath/cred"
@@ -67,6 +68,20 @@ type Interrupt struct {
 	Name   string   // "4" for a device, "LOC"
 	Counts []uint64 // of each CPU
 	Text   string   // the rest of the row
+}
+
+// isDevice reports whether the row is a device's: its name is a number.
+func (i *Interrupt) isDevice() bool {
+	_, err := strconv.Atoi(i.Name)
+	return err == nil
+}
+
+// sum returns the number of interrupts on all CPUs.
+func (i *Interrupt) sum() (sum uint64) {
+	for _, n := range i.Counts {
+		sum += n
+	}
+	return sum
 }
 
 // Scheduling is what the scheduler knows of a thread: see sched.Details.

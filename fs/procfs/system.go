@@ -3,8 +3,6 @@ package procfs
 import (
 	"bytes"
 	"fmt"
-	"slices"
-	"strconv"
 
 	"slowpath/mm"
 )
@@ -81,12 +79,9 @@ func writeInterruptSums(b *bytes.Buffer, i *SystemInfo) {
 	total := uint64(0)
 	var devices []uint64
 	for _, row := range i.Interrupts {
-		sum := uint64(0)
-		for _, n := range row.Counts {
-			sum += n
-		}
+		sum := row.sum()
 		total += sum
-		if _, isDevice := strconv.Atoi(row.Name); isDevice == nil {
+		if row.isDevice() {
 			devices = append(devices, sum)
 		}
 	}
@@ -106,7 +101,7 @@ func writeInterrupts(b *bytes.Buffer, i *SystemInfo) {
 	}
 	b.WriteByte('\n')
 	for _, row := range i.Interrupts {
-		if _, isDevice := strconv.Atoi(row.Name); isDevice == nil && !slices.ContainsFunc(row.Counts, func(n uint64) bool { return n != 0 }) {
+		if row.isDevice() && row.sum() == 0 {
 			continue
 		}
 		fmt.Fprintf(b, "%3s:", row.Name)

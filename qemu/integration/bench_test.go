@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// targets are the maximum numbers of guest instructions, and of bytes for names that end so, with those of Linux 6.1
-// for comparison. The goal is half of Linux's or less. A limit above that is what is
+// targets are the maximum numbers of guest instructions, and of bytes for names that end so, with
+// those of Linux 6.1 for comparison. The goal is half of Linux's or less. A limit above that is what is
 // reached: it keeps a change from making it worse.
 var targets = map[string]struct{ limit, linux float64 }{
 	"getppid": {130, 326},
