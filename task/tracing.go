@@ -197,7 +197,7 @@ func (t *Task) stopReason() (why, status int32) {
 	if s.Why == signal.CLD_STOPPED {
 		return s.Why, int32(g.stop.signal) & 0x7f
 	}
-	return s.Why, int32(s.Code) & 0x7f
+	return s.Why, int32(s.Kind) & 0x7f // the tracer's wait4(2) may have taken Code already
 }
 
 // threadInfo returns the siginfo of a SIGCHLD about the thread.
